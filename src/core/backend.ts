@@ -1,0 +1,42 @@
+/**
+ * The one port behind which every engine and server lives: at most six members,
+ * an optional capability is an optional member. test/contract holds all implementations to it.
+ */
+import type { GenerationEvent, GenerationRequest } from './generation.ts';
+
+export type TargetState = 'loading' | 'ready' | 'unloaded' | 'unreachable' | 'not_found' | 'failed';
+
+export interface TargetStatus {
+  readonly state: TargetState;
+  /** The weights are in memory now. */
+  readonly loaded: boolean;
+  /** With `failed`: a restart is under way, so requests may wait for it. */
+  readonly restarting?: boolean;
+  /** With `unloaded`: the user chose that the model may leave memory when idle, so this is no fault. */
+  readonly mayUnload?: boolean;
+  /** Tokens per slot, where the backend knows it. */
+  readonly contextSize?: number;
+  /** One sentence for the log: why the state is not `ready`. */
+  readonly detail?: string;
+}
+
+export interface GenerateOptions {
+  /** Its `reason` is a ServingError that says why. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * A place that can generate.
+ *
+ * When `signal` aborts, a pending `next()` rejects at once with `signal.reason`; `return()` settles only
+ * when the resource behind (slot, socket, sequence) is really free.
+ */
+export interface Backend {
+  generate(request: GenerationRequest, options: GenerateOptions): AsyncIterable<GenerationEvent>;
+  /** Cheap; never loads a model. Resolves with a status, also when the backend is down. */
+  probe(options: GenerateOptions): Promise<TargetStatus>;
+  /** Loads the model (fetching it first where the backend does that). Throws a ServingError. */
+  warmUp(options: GenerateOptions): Promise<void>;
+  /** Frees everything; generations under way fail. */
+  close(): Promise<void>;
+}

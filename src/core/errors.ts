@@ -1,0 +1,82 @@
+/**
+ * The one catalogue of errors. A ServingError may be thrown anywhere; it is rendered once, by the protocol
+ * that the request came in with. After a stream has committed it becomes an event of that stream.
+ */
+export interface ErrorSpec {
+  readonly status: number;
+  /** The same request may succeed later without being changed. */
+  readonly retryable: boolean;
+  readonly title: string;
+}
+
+export const ERRORS = {
+  invalid_json: { status: 400, retryable: false, title: 'The body is not valid JSON.' },
+  invalid_request: { status: 400, retryable: false, title: 'The request is not valid.' },
+  context_length_exceeded: {
+    status: 400,
+    retryable: false,
+    title: 'The prompt does not fit into the model’s context.',
+  },
+  malformed_http: { status: 400, retryable: false, title: 'The request is not valid HTTP.' },
+  missing_api_key: { status: 401, retryable: false, title: 'An API key is required.' },
+  invalid_api_key: { status: 401, retryable: false, title: 'The API key is not known.' },
+  forbidden: { status: 403, retryable: false, title: 'This request is not allowed.' },
+  not_found: { status: 404, retryable: false, title: 'There is nothing at this path.' },
+  model_not_found: { status: 404, retryable: false, title: 'The model is not known.' },
+  method_not_allowed: { status: 405, retryable: false, title: 'This path does not take this method.' },
+  request_timeout: { status: 408, retryable: true, title: 'The request did not arrive in time.' },
+  body_too_large: { status: 413, retryable: false, title: 'The body is too large.' },
+  unsupported_media_type: { status: 415, retryable: false, title: 'The content type is not supported.' },
+  rate_limited: { status: 429, retryable: true, title: 'Too many requests from this address.' },
+  client_queue_full: { status: 429, retryable: true, title: 'This client has too many requests waiting.' },
+  headers_too_large: { status: 431, retryable: false, title: 'The headers are too large.' },
+  client_gone: { status: 499, retryable: false, title: 'The client closed the connection.' },
+  internal: { status: 500, retryable: false, title: 'Something went wrong in the server.' },
+  backend_error: { status: 502, retryable: true, title: 'The model’s backend failed.' },
+  queue_full: { status: 503, retryable: true, title: 'The queue is full.' },
+  queue_timeout: { status: 503, retryable: true, title: 'No slot became free in time.' },
+  model_loading: { status: 503, retryable: true, title: 'The model is still loading.' },
+  no_backend_available: { status: 503, retryable: true, title: 'No backend for this model is available.' },
+  draining: { status: 503, retryable: true, title: 'The server is shutting down.' },
+  deadline_exceeded: { status: 504, retryable: false, title: 'The answer was not finished in time.' },
+} as const satisfies Record<string, ErrorSpec>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+export interface ServingErrorDetails {
+  /** What was wrong, what is allowed, what to do. Shown to the client: no internals. */
+  readonly message?: string;
+  /** The field at fault, as the client wrote it. */
+  readonly param?: string;
+  /** Whole seconds, ≥ 1. */
+  readonly retryAfterSeconds?: number;
+  /** Methods that the path takes, for `method_not_allowed`. */
+  readonly allow?: string;
+  /** For the log only. */
+  readonly cause?: unknown;
+}
+
+export class ServingError extends Error {
+  readonly code: ErrorCode;
+  readonly param: string | undefined;
+  readonly retryAfterSeconds: number | undefined;
+  readonly allow: string | undefined;
+
+  constructor(code: ErrorCode, details: ServingErrorDetails = {}) {
+    super(details.message ?? ERRORS[code].title, details.cause === undefined ? {} : { cause: details.cause });
+    this.name = 'ServingError';
+    this.code = code;
+    this.param = details.param;
+    this.retryAfterSeconds = details.retryAfterSeconds;
+    this.allow = details.allow;
+  }
+
+  get spec(): ErrorSpec {
+    return ERRORS[this.code];
+  }
+}
+
+/** Anything that was thrown, as a ServingError; what is not one becomes `internal` and keeps its cause for the log. */
+export function toServingError(thrown: unknown): ServingError {
+  return thrown instanceof ServingError ? thrown : new ServingError('internal', { cause: thrown });
+}

@@ -1,0 +1,54 @@
+/**
+ * The clock marks and facts of one request, filled in as it goes; from it come the log line, the metrics and
+ * the `timings` of the answer. Owned by the request; every layer may write the marks of its own step, once.
+ */
+import type { Milliseconds } from './clock.ts';
+import type { ErrorCode } from './errors.ts';
+import type { FinishReason, ModelId, RequestId } from './generation.ts';
+import type { Usage } from './usage.ts';
+
+/** Where a request was when it was cancelled. */
+export type CancelPhase = 'queued' | 'waiting' | 'streaming';
+
+export interface BatchInfo {
+  readonly id: string;
+  /** Requests dispatched together, this one included. */
+  readonly size: number;
+}
+
+export interface Receipt {
+  readonly requestId: RequestId;
+  readonly receivedAt: Milliseconds;
+  model?: ModelId;
+  target?: string;
+  enqueuedAt?: Milliseconds;
+  dispatchedAt?: Milliseconds;
+  firstTokenAt?: Milliseconds;
+  endedAt?: Milliseconds;
+  batch?: BatchInfo;
+  usage?: Usage;
+  finishReason?: FinishReason;
+  errorCode?: ErrorCode;
+  cancelPhase?: CancelPhase;
+}
+
+/** Milliseconds with one decimal, as answers show them. */
+export interface Timings {
+  readonly queueMs: number;
+  readonly ttftMs: number;
+  readonly generateMs: number;
+  readonly totalMs: number;
+}
+
+/** Queue: entry to dispatch. TTFT and total: from arrival. Generate: dispatch to end. Marks not set count as now. */
+export function timingsOf(receipt: Receipt, now: Milliseconds): Timings {
+  const end = receipt.endedAt ?? now;
+  const dispatched = receipt.dispatchedAt ?? end;
+  const round = (milliseconds: number) => Math.max(0, Math.round(milliseconds * 10) / 10);
+  return {
+    queueMs: round(dispatched - (receipt.enqueuedAt ?? dispatched)),
+    ttftMs: round((receipt.firstTokenAt ?? end) - receipt.receivedAt),
+    generateMs: round(end - dispatched),
+    totalMs: round(end - receipt.receivedAt),
+  };
+}

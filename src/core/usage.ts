@@ -1,0 +1,7 @@
+/** What one generation consumed, in tokens. */
+export interface Usage {
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+  /** The part of `promptTokens` that was already in the model's cache. */
+  readonly cachedTokens: number;
+}
