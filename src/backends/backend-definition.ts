@@ -1,0 +1,57 @@
+/** What a backend tells about itself: its configuration keys, its defaults, and how to make one. One line each in catalog.ts. */
+import { type Static, type TObject, type TProperties, Type } from 'typebox';
+import type { Backend } from '../core/backend.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Log } from '../core/log.ts';
+
+/** What the composition root hands to every backend. */
+export interface BackendEnvironment {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Folder for model files; made when first needed. */
+  readonly cacheDirectory: string;
+  readonly onDownloadProgress: (progress: DownloadProgress) => void;
+}
+
+export interface DownloadProgress {
+  readonly label: string;
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+}
+
+/** Keys that every target has, beside `backend`. Time-outs are enforced in serving/, the connect time-out in upstream/. */
+export const commonTargetKeys = {
+  model: Type.String({ minLength: 1, description: 'The model’s name at this backend.' }),
+  slots: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 4096, description: 'Requests that run at the same time on this target.' }),
+  ),
+  connect_timeout_ms: Type.Integer({ minimum: 1, default: 2000, description: 'To open a connection.' }),
+  first_token_timeout_ms: Type.Integer({
+    minimum: 1,
+    default: 120_000,
+    description: 'From dispatch to the first token.',
+  }),
+  idle_timeout_ms: Type.Integer({ minimum: 1, default: 30_000, description: 'Between two tokens.' }),
+};
+
+export type CommonTarget = Static<TObject<typeof commonTargetKeys>>;
+
+export interface BackendDefinition<Keys extends TProperties = TProperties> {
+  /** The value of `backend:` in the configuration. */
+  readonly name: string;
+  /** Short names for this backend with some keys preset: `backend: vllm`. */
+  readonly aliases?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /** One sentence for the configuration reference. */
+  readonly summary: string;
+  /** Keys of its own, beside the common ones. */
+  readonly keys: Keys;
+  readonly defaultSlots: number;
+  /** Serves the model itself: a model that is missing and cannot be fetched ends the start. */
+  readonly embedded: boolean;
+  create(target: CommonTarget & Static<TObject<Keys>> & { readonly slots: number }, environment: BackendEnvironment): Backend;
+}
+
+/** Keeps the keys' types for `create` while the catalogue holds definitions of any kind. */
+export function defineBackend<Keys extends TProperties>(definition: BackendDefinition<Keys>): BackendDefinition<Keys> {
+  return definition;
+}
