@@ -1,0 +1,8 @@
+/** The configuration as the composition root gets it: complete, checked, every target resolved to its backend. */
+import type { ConfigValues } from './schema.ts';
+import type { ModelConfig } from './targets.ts';
+
+export type Config = Omit<ConfigValues, 'models' | 'default_model'> & {
+  readonly default_model: string;
+  readonly models: readonly ModelConfig[];
+};

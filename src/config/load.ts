@@ -1,0 +1,117 @@
+/**
+ * Configuration from its four sources: flag > environment > file > default. Pure: the sources come in as values.
+ * Whatever is wrong is one ConfigError that names the key, the value and what was expected.
+ */
+import Value from 'typebox/value';
+import { parse as parseYaml } from 'yaml';
+import { compileCheck, describeViolation, type SchemaNode } from '../schema/violation.ts';
+import type { Config } from './config.ts';
+import { ConfigError } from './config-error.ts';
+import { checkRules } from './rules.ts';
+import { ConfigSchema, type ConfigValues } from './schema.ts';
+import { SETTINGS, SHORTCUTS, type Setting, type Shortcut, shortcutVariable, VARIABLE_PREFIX } from './settings.ts';
+import { resolveModels, type Shortcuts, shortcutModel } from './targets.ts';
+
+export interface ConfigSources {
+  /** By setting key (`server.port`) or shortcut name (`backend`); values as the command line gave them. */
+  readonly flags: Readonly<Record<string, string | boolean | undefined>>;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly file?: { readonly name: string; readonly text: string };
+}
+
+export interface LoadedConfig {
+  readonly config: Config;
+  readonly warnings: readonly string[];
+}
+
+type Tree = Record<string, unknown>;
+
+const check = compileCheck<ConfigValues>(ConfigSchema);
+
+export function loadConfig(sources: ConfigSources): LoadedConfig {
+  const tree = sources.file ? readFile(sources.file, sources.environment) : {};
+  for (const setting of SETTINGS) {
+    const fromEnvironment = sources.environment[setting.variable];
+    if (fromEnvironment !== undefined) assign(tree, setting, readText(fromEnvironment, { setting, source: setting.variable }));
+    const fromFlag = sources.flags[setting.key];
+    if (fromFlag !== undefined) assign(tree, setting, readText(fromFlag, { setting, source: setting.flag }));
+  }
+  const shortcuts = readShortcuts(sources);
+  if (shortcuts) Object.assign(tree, shortcutModel(shortcuts));
+  const checked = check(Value.Default(ConfigSchema, tree));
+  if ('violation' in checked) throw new ConfigError(describeViolation(checked.violation, 'The configuration'));
+  const models = resolveModels(checked.value.models);
+  const config = { ...checked.value, models, default_model: checked.value.default_model ?? models[0]?.id ?? '' };
+  checkRules(config);
+  return { config, warnings: unknownVariables(sources.environment) };
+}
+
+function readFile(file: { name: string; text: string }, environment: ConfigSources['environment']): Tree {
+  let content: unknown;
+  try {
+    content = parseYaml(file.text);
+  } catch (error) {
+    throw new ConfigError(`${file.name} is not valid YAML: ${(error as Error).message.split('\n')[0]}`);
+  }
+  if (content === null || content === undefined) return {};
+  if (typeof content !== 'object' || Array.isArray(content)) {
+    throw new ConfigError(`${file.name} must hold keys and values at its top level, such as "server:".`);
+  }
+  return substitute(content, { environment, path: '', file: file.name }) as Tree;
+}
+
+/** Replaces `${NAME}` in every string by the environment's value. */
+function substitute(value: unknown, at: { environment: ConfigSources['environment']; path: string; file: string }): unknown {
+  if (Array.isArray(value)) return value.map((item, index) => substitute(item, { ...at, path: `${at.path}[${index}]` }));
+  if (value !== null && typeof value === 'object') {
+    const entries = Object.entries(value).map(([name, item]) => {
+      return [name, substitute(item, { ...at, path: at.path === '' ? name : `${at.path}.${name}` })];
+    });
+    return Object.fromEntries(entries);
+  }
+  if (typeof value !== 'string') return value;
+  return value.replace(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (_, name: string) => {
+    const replacement = at.environment[name];
+    if (replacement !== undefined) return replacement;
+    throw new ConfigError(`${at.path} in ${at.file} reads the environment variable ${name}, which is not set.`);
+  });
+}
+
+/** Turns the text of a flag or variable into the type its setting has; what does not fit stays text and fails the check. */
+function readText(text: string | boolean, origin: { setting: Setting; source: string }): unknown {
+  const { type } = origin.setting.schema as SchemaNode;
+  if (typeof text === 'boolean') return text;
+  if (type === 'integer' || type === 'number') return /^-?\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : text;
+  if (type === 'boolean') return { true: true, '1': true, false: false, '0': false }[text.trim().toLowerCase()] ?? text;
+  if (type !== 'array') return text;
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new ConfigError(`${origin.source} (${origin.setting.key}) must be JSON, such as '["…"]', but could not be parsed.`);
+  }
+}
+
+function assign(tree: Tree, setting: Setting, value: unknown): void {
+  let node = tree;
+  for (const name of setting.path.slice(0, -1)) {
+    const child = node[name] ?? {};
+    if (typeof child !== 'object' || Array.isArray(child)) return;
+    node[name] = child;
+    node = child as Tree;
+  }
+  node[setting.path.at(-1) ?? ''] = value;
+}
+
+function readShortcuts(sources: ConfigSources): Shortcuts | undefined {
+  const given = (name: Shortcut) => sources.flags[name] ?? sources.environment[shortcutVariable(name)];
+  const pairs = SHORTCUTS.map((name) => [name, given(name)] as const).filter(([, value]) => value !== undefined);
+  return pairs.length === 0 ? undefined : (Object.fromEntries(pairs) as Shortcuts);
+}
+
+/** Kubernetes injects names such as LLM_SERVE_PORT for a service called llm-serve, so they only warrant a warning. */
+function unknownVariables(environment: ConfigSources['environment']): string[] {
+  const known = new Set([...SETTINGS.map(({ variable }) => variable), ...SHORTCUTS.map(shortcutVariable)]);
+  return Object.keys(environment)
+    .filter((name) => name.startsWith(VARIABLE_PREFIX) && !known.has(name))
+    .map((name) => `The environment variable ${name} is not a setting and is ignored.`);
+}

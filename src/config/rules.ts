@@ -1,0 +1,45 @@
+/** What no single setting can say: rules between settings. Each failure tells how to mend it. */
+import ipaddr from 'ipaddr.js';
+import type { Config } from './config.ts';
+import { ConfigError } from './config-error.ts';
+
+export function checkRules(config: Config): void {
+  for (const rule of [knownDefaultModel, distinctModels, noOpenDoor, validProxies]) rule(config);
+}
+
+function knownDefaultModel({ default_model, models }: Config): void {
+  if (models.some(({ id }) => id === default_model)) return;
+  const known = models.map(({ id }) => id).join(', ');
+  throw new ConfigError(`default_model is ${JSON.stringify(default_model)}, but must be one of the models: ${known}.`);
+}
+
+function distinctModels({ models }: Config): void {
+  const seen = new Set<string>();
+  for (const [index, { id }] of models.entries()) {
+    if (seen.has(id)) throw new ConfigError(`models[${index}].id is ${JSON.stringify(id)}, but that name is taken by an earlier model.`);
+    seen.add(id);
+  }
+}
+
+function noOpenDoor({ server, auth }: Config): void {
+  if (isLoopbackHost(server.host) || auth.api_keys.length > 0 || auth.allow_open) return;
+  throw new ConfigError(
+    `server.host is ${JSON.stringify(server.host)}, which others can reach, but auth.api_keys is empty. ` +
+      'Set auth.api_keys, or auth.allow_open: true if everybody who reaches this address may use it, or listen on 127.0.0.1.',
+  );
+}
+
+function validProxies({ server }: Config): void {
+  for (const [index, proxy] of server.trusted_proxies.entries()) {
+    if (ipaddr.isValid(proxy) || ipaddr.isValidCIDR(proxy)) continue;
+    throw new ConfigError(
+      `server.trusted_proxies[${index}] is ${JSON.stringify(proxy)}, but must be an address or a CIDR such as 10.0.0.0/8.`,
+    );
+  }
+}
+
+export function isLoopbackHost(host: string): boolean {
+  const bare = host.replace(/^\[|\]$/g, '');
+  if (bare === 'localhost') return true;
+  return ipaddr.isValid(bare) && ipaddr.process(bare).range() === 'loopback';
+}

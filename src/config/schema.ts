@@ -1,0 +1,144 @@
+/**
+ * The one schema of the configuration: types, defaults, validation, flags, environment names, --help and the
+ * reference page all come from it.
+ */
+import { type Static, Type } from 'typebox';
+import { DEFAULT_TARGET } from '../backends/catalog.ts';
+import { BATCH_POLICIES, type BatchMode } from '../scheduling/batch-policy.ts';
+
+const closed = { additionalProperties: false, default: {} };
+
+const server = Type.Object(
+  {
+    host: Type.String({ minLength: 1, default: '127.0.0.1', description: 'Address to listen on.' }),
+    port: Type.Integer({ minimum: 0, maximum: 65535, default: 8000, description: 'Port to listen on; 0 takes a free one.' }),
+    trusted_proxies: Type.Array(Type.String({ minLength: 1 }), {
+      default: [],
+      description: 'Addresses or CIDRs of proxies whose X-Forwarded-For counts.',
+    }),
+    cors_origins: Type.Array(Type.String({ minLength: 1 }), {
+      default: [],
+      description: 'Origins of web pages that may call the API from a browser, such as https://example.com.',
+    }),
+    body_limit_bytes: Type.Integer({ minimum: 1, default: 1_048_576, description: 'Largest body of the native routes.' }),
+    body_timeout_seconds: Type.Integer({ minimum: 1, maximum: 3600, default: 15, description: 'For a request’s headers and body to arrive.' }),
+    stream_buffer_bytes: Type.Integer({
+      minimum: 1024,
+      default: 262_144,
+      description: 'Bytes held for a reader that is slower than the model.',
+    }),
+    stalled_reader_seconds: Type.Number({
+      exclusiveMinimum: 0,
+      default: 30,
+      description: 'A reader that takes nothing for so long, with a full buffer, is cut off.',
+    }),
+    heartbeat_seconds: Type.Number({
+      exclusiveMinimum: 0,
+      default: 15,
+      description: 'Between the comments that keep a silent stream alive.',
+    }),
+    shutdown_delay_seconds: Type.Number({
+      minimum: 0,
+      default: 0,
+      description: 'After SIGTERM /ready says 503 for so long while requests are still served.',
+    }),
+    shutdown_grace_seconds: Type.Number({
+      minimum: 0,
+      default: 20,
+      description: 'Then requests under way may take so long to finish.',
+    }),
+  },
+  closed,
+);
+
+const auth = Type.Object(
+  {
+    api_keys: Type.Array(Type.String({ minLength: 8, secret: true }), {
+      default: [],
+      secret: true,
+      description: 'Accepted as a Bearer token or x-api-key; none leaves the API open.',
+    }),
+    allow_open: Type.Boolean({ default: false, description: 'Permits listening beyond loopback without keys.' }),
+  },
+  closed,
+);
+
+const model = Type.Object(
+  {
+    id: Type.String({ minLength: 1, description: 'The name clients use.' }),
+    /** Checked one by one against the keys of the backend that each names. */
+    targets: Type.Array(Type.Object({ backend: Type.String({ minLength: 1 }) }), {
+      minItems: 1,
+      description: 'Places that serve this model; see Targets.',
+    }),
+  },
+  { additionalProperties: false },
+);
+
+const scheduler = Type.Object(
+  {
+    mode: Type.Enum(Object.keys(BATCH_POLICIES) as BatchMode[], {
+      default: 'eager',
+      description: 'eager: what waits leaves as soon as a slot is free. window: a batch is collected first.',
+    }),
+    max_batch_size: Type.Integer({ minimum: 1, maximum: 4096, default: 16, description: 'Requests dispatched together at most.' }),
+    window_ms: Type.Number({ minimum: 0, maximum: 60_000, default: 5, description: 'In window mode: how long a batch collects at most.' }),
+    max_queue: Type.Integer({ minimum: 1, maximum: 1_000_000, default: 512, description: 'Requests that may wait per model.' }),
+    queue_timeout_ms: Type.Integer({ minimum: 1, maximum: 86_400_000, default: 60_000, description: 'The longest wait for a slot.' }),
+  },
+  closed,
+);
+
+const rateLimit = Type.Object(
+  {
+    enabled: Type.Boolean({ default: true, description: 'Limit the generation routes per client address.' }),
+    requests: Type.Integer({ minimum: 1, maximum: 1_000_000, default: 60, description: 'Admitted in any window, per address.' }),
+    window_seconds: Type.Number({ exclusiveMinimum: 0, maximum: 86_400, default: 60, description: 'Length of the sliding window.' }),
+    max_keys: Type.Integer({ minimum: 1, maximum: 10_000_000, default: 100_000, description: 'Addresses remembered; more share one window.' }),
+  },
+  closed,
+);
+
+const generation = Type.Object(
+  {
+    max_tokens: Type.Integer({ minimum: 1, default: 256, description: 'Where a native request does not say, lowered to what the context leaves.' }),
+    request_timeout_ms: Type.Integer({ minimum: 1, maximum: 86_400_000, default: 300_000, description: 'The longest a request may take; clients can only shorten it.' }),
+  },
+  closed,
+);
+
+const logging = Type.Object(
+  {
+    level: Type.Enum(['debug', 'info', 'warn', 'error', 'silent'], { default: 'info', description: 'Least severe level that is written.' }),
+    format: Type.Enum(['auto', 'pretty', 'json'], { default: 'auto', description: 'auto: readable on a terminal, JSON lines otherwise.' }),
+  },
+  closed,
+);
+
+const cache = Type.Object(
+  {
+    directory: Type.Optional(
+      Type.String({ minLength: 1, description: 'Folder for model files; default: llm-serve in the XDG cache folder.' }),
+    ),
+  },
+  closed,
+);
+
+export const DEFAULT_MODEL = { id: 'smollm2', targets: [DEFAULT_TARGET] };
+
+export const ConfigSchema = Type.Object(
+  {
+    server,
+    auth,
+    default_model: Type.Optional(Type.String({ minLength: 1, description: 'For requests that name no model; default: the first of models.' })),
+    models: Type.Array(model, { minItems: 1, default: [DEFAULT_MODEL], description: 'What is served, and where.' }),
+    scheduler,
+    rate_limit: rateLimit,
+    generation,
+    logging,
+    cache,
+  },
+  { additionalProperties: false },
+);
+
+export type ConfigValues = Static<typeof ConfigSchema>;

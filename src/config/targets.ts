@@ -1,0 +1,67 @@
+/** The models and their targets: each target checked against the keys of the backend it names, defaults filled in. */
+import { type Static, type TObject, Type } from 'typebox';
+import Value from 'typebox/value';
+import { type BackendDefinition, commonTargetKeys } from '../backends/backend-definition.ts';
+import { BACKENDS, DEFAULT_TARGET, findBackend } from '../backends/catalog.ts';
+import type { ModelId } from '../core/generation.ts';
+import { compileCheck, describeViolation } from '../schema/violation.ts';
+import { ConfigError } from './config-error.ts';
+import type { ConfigValues } from './schema.ts';
+
+export interface TargetConfig {
+  readonly definition: BackendDefinition;
+  readonly values: Static<TObject<typeof commonTargetKeys>> & { readonly slots: number } & Readonly<Record<string, unknown>>;
+}
+
+export interface ModelConfig {
+  readonly id: ModelId;
+  readonly targets: readonly TargetConfig[];
+}
+
+export interface Shortcuts {
+  readonly backend?: string;
+  readonly url?: string;
+  readonly model?: string;
+}
+
+/** The schema of one backend's targets, without the `backend` key itself. */
+export function targetSchema(definition: BackendDefinition): TObject {
+  return Type.Object({ ...commonTargetKeys, ...definition.keys }, { additionalProperties: false });
+}
+
+export function resolveModels(models: ConfigValues['models']): ModelConfig[] {
+  return models.map((model, modelIndex) => ({
+    id: model.id,
+    targets: model.targets.map((target, index) => resolveTarget(target, `models[${modelIndex}].targets[${index}]`)),
+  }));
+}
+
+function resolveTarget({ backend, ...given }: { backend: string } & Record<string, unknown>, at: string): TargetConfig {
+  const found = findBackend(backend);
+  if (!found) throw new ConfigError(`${at}.backend is ${JSON.stringify(backend)}, but must be one of ${backendNames()}.`);
+  const schema = targetSchema(found.definition);
+  const withDefaults = Value.Default(schema, { slots: found.definition.defaultSlots, ...found.preset, ...given });
+  const checked = compileCheck<TargetConfig['values']>(schema)(withDefaults);
+  if ('violation' in checked) {
+    const violation = { ...checked.violation, path: `${at}.${checked.violation.path}` };
+    throw new ConfigError(describeViolation(violation, at));
+  }
+  return { definition: found.definition, values: checked.value };
+}
+
+/** One model with one target; its id is the model's name, or the stem of its file. */
+export function shortcutModel({ backend = DEFAULT_TARGET.backend, url, model }: Shortcuts): {
+  models: unknown[];
+  default_model: string;
+} {
+  if (!findBackend(backend)) throw new ConfigError(`--backend is ${JSON.stringify(backend)}, but must be one of ${backendNames()}.`);
+  const name = model ?? (backend === DEFAULT_TARGET.backend ? DEFAULT_TARGET.model : undefined);
+  if (name === undefined) throw new ConfigError(`--model is missing. With --backend ${backend} it must be the model’s name there.`);
+  const id = name.endsWith('.gguf') ? (name.split(/[\\/]/).at(-1) ?? name).slice(0, -'.gguf'.length) : name;
+  const target = { backend, model: name, ...(url === undefined ? {} : { url }) };
+  return { models: [{ id, targets: [target] }], default_model: id };
+}
+
+function backendNames(): string {
+  return BACKENDS.flatMap((definition) => [definition.name, ...Object.keys(definition.aliases ?? {})]).join(', ');
+}

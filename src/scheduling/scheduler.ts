@@ -1,0 +1,87 @@
+/**
+ * Who may run when. A pure state machine: everything but `tick` only records, `tick` alone decides, and the caller
+ * performs what it decided. It never reads a clock, sets a timer or logs.
+ * Invariant: every enqueued entry gets exactly one decision, unless it is cancelled first.
+ */
+import type { Milliseconds } from '../core/clock.ts';
+import type { ModelId } from '../core/generation.ts';
+import type { Decision, EntryId, Outcome, QueueEntry, SchedulerOptions, SchedulerTarget } from './decision.ts';
+import { ModelQueue } from './model-queue.ts';
+
+export class Scheduler {
+  readonly #options: SchedulerOptions;
+  readonly #queues = new Map<ModelId, ModelQueue>();
+  /** Where each live entry is, so that `release` and `cancel` need its id alone. */
+  readonly #queueOf = new Map<EntryId, ModelQueue>();
+  #batches = 0;
+  #recordedAt: Milliseconds | undefined;
+
+  constructor(options: SchedulerOptions) {
+    this.#options = options;
+  }
+
+  setTarget(target: SchedulerTarget, now: Milliseconds): void {
+    this.#queue(target.model).setTarget(target);
+    this.#recordedAt = now;
+  }
+
+  enqueue(entry: QueueEntry, now: Milliseconds): void {
+    if (this.#queueOf.has(entry.id)) throw new Error(`entry ${entry.id} is already scheduled`);
+    const queue = this.#queue(entry.model);
+    this.#queueOf.set(entry.id, queue);
+    queue.enqueue(entry, now);
+    this.#recordedAt = now;
+  }
+
+  release(id: EntryId, outcome: Outcome, now: Milliseconds): void {
+    this.#queueOf.get(id)?.release(id, outcome, now);
+    this.#queueOf.delete(id);
+    this.#recordedAt = now;
+  }
+
+  /** Takes a waiting entry out; one that was granted a slot must be released instead. */
+  cancel(id: EntryId, now: Milliseconds): void {
+    if (this.#queueOf.get(id)?.cancel(id)) this.#queueOf.delete(id);
+    this.#recordedAt = now;
+  }
+
+  tick(now: Milliseconds): readonly Decision[] {
+    this.#recordedAt = undefined;
+    const decisions: Decision[] = [];
+    for (const queue of this.#queues.values()) queue.tick(now, decisions);
+    for (const decision of decisions) if (decision.type === 'reject') this.#queueOf.delete(decision.id);
+    return decisions;
+  }
+
+  /** When to tick next: at or before now means at the end of this turn; undefined means when something is recorded. */
+  nextWakeAt(): Milliseconds | undefined {
+    if (this.#recordedAt !== undefined) return this.#recordedAt;
+    let earliest: Milliseconds | undefined;
+    for (const queue of this.#queues.values()) {
+      const wakeAt = queue.nextWakeAt();
+      if (wakeAt !== undefined && (earliest === undefined || wakeAt < earliest)) earliest = wakeAt;
+    }
+    return earliest;
+  }
+
+  waiting(model: ModelId): number {
+    return this.#queues.get(model)?.waiting ?? 0;
+  }
+
+  running(model: ModelId): number {
+    return this.#queues.get(model)?.running ?? 0;
+  }
+
+  slotsUsed(target: Pick<SchedulerTarget, 'id' | 'model'>): number {
+    return this.#queues.get(target.model)?.slotsUsed(target.id) ?? 0;
+  }
+
+  #queue(model: ModelId): ModelQueue {
+    let queue = this.#queues.get(model);
+    if (!queue) {
+      queue = new ModelQueue(model, this.#options, () => `batch_${++this.#batches}`);
+      this.#queues.set(model, queue);
+    }
+    return queue;
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * A true sliding window: never more than `limit` admitted in any `windowMs`, per key. Memory is a ring of timestamps
+ * per key, grown as needed up to the limit, and at most `maxKeys` keys. Pure: the time comes in.
+ * Invariant: keys stand in the order of their last admission, so that if the first is not idle, none is; a key that is
+ * not idle is never evicted (that would reset its count), new ones then share one overflow window.
+ */
+import type { Milliseconds } from '../core/clock.ts';
+import { LinkedList, type ListNode } from './linked-list.ts';
+
+export interface SlidingWindowOptions {
+  readonly limit: number;
+  readonly windowMs: Milliseconds;
+  readonly maxKeys: number;
+}
+
+export interface WindowVerdict {
+  readonly admitted: boolean;
+  readonly limit: number;
+  /** How many more would be admitted right now. */
+  readonly remaining: number;
+  /** Milliseconds until the next request would be admitted; 0 if one would be now. */
+  readonly retryInMs: Milliseconds;
+}
+
+interface KeyWindow extends ListNode<KeyWindow> {
+  readonly key: string;
+  admissions: Float64Array;
+  /** Index of the oldest admission in the ring. */
+  first: number;
+  count: number;
+}
+
+const INITIAL_RING = 4;
+/** Idle keys dropped per check: more than one is added, so the sweep always catches up. */
+const SWEPT_PER_CHECK = 2;
+
+export class SlidingWindow {
+  readonly #options: SlidingWindowOptions;
+  readonly #windows = new Map<string, KeyWindow>();
+  readonly #byLastAdmission = new LinkedList<KeyWindow>();
+  readonly #overflow: KeyWindow = newWindow('');
+  #latest = 0;
+
+  constructor(options: SlidingWindowOptions) {
+    this.#options = options;
+  }
+
+  get keys(): number {
+    return this.#windows.size;
+  }
+
+  /** Admits and counts the request, or refuses it; a refused one is not counted and does not extend the wait. */
+  check(key: string, now: Milliseconds): WindowVerdict {
+    this.#latest = Math.max(this.#latest, now);
+    this.#sweep();
+    const window = this.#windows.get(key) ?? this.#open(key);
+    this.#expire(window);
+    const admitted = window.count < this.#options.limit;
+    if (admitted) this.#admit(window);
+    const remaining = this.#options.limit - window.count;
+    const oldest = window.admissions[window.first] ?? this.#latest;
+    return {
+      admitted,
+      limit: this.#options.limit,
+      remaining,
+      retryInMs: remaining > 0 ? 0 : Math.max(0, oldest + this.#options.windowMs - this.#latest),
+    };
+  }
+
+  #open(key: string): KeyWindow {
+    if (this.#windows.size >= this.#options.maxKeys) return this.#overflow;
+    const window = newWindow(key);
+    this.#windows.set(key, window);
+    return window;
+  }
+
+  #expire(window: KeyWindow): void {
+    const expired = this.#latest - this.#options.windowMs;
+    while (window.count > 0 && (window.admissions[window.first] ?? 0) <= expired) {
+      window.first = (window.first + 1) % window.admissions.length;
+      window.count -= 1;
+    }
+  }
+
+  #admit(window: KeyWindow): void {
+    if (window.count === window.admissions.length) grow(window, this.#options.limit);
+    window.admissions[(window.first + window.count) % window.admissions.length] = this.#latest;
+    window.count += 1;
+    if (window === this.#overflow) return;
+    this.#byLastAdmission.remove(window);
+    this.#byLastAdmission.append(window);
+  }
+
+  #sweep(): void {
+    for (let swept = 0; swept < SWEPT_PER_CHECK; swept += 1) {
+      const window = this.#byLastAdmission.head;
+      if (!window) return;
+      this.#expire(window);
+      if (window.count > 0) return;
+      this.#byLastAdmission.remove(window);
+      this.#windows.delete(window.key);
+    }
+  }
+}
+
+function newWindow(key: string): KeyWindow {
+  return {
+    key,
+    admissions: new Float64Array(INITIAL_RING),
+    first: 0,
+    count: 0,
+    previous: undefined,
+    next: undefined,
+    list: undefined,
+  };
+}
+
+function grow(window: KeyWindow, limit: number): void {
+  const size = window.admissions.length;
+  const grown = new Float64Array(Math.min(limit, size * 2) > size ? Math.min(limit, size * 2) : size + 1);
+  for (let index = 0; index < window.count; index += 1) {
+    grown[index] = window.admissions[(window.first + index) % size] ?? 0;
+  }
+  window.admissions = grown;
+  window.first = 0;
+}

@@ -1,0 +1,139 @@
+/**
+ * What is wrong with a value, said so that a person can mend it: the field, the value, the rule.
+ * Used for requests and for configuration; the rule's words are made from the schema itself.
+ */
+import type { TSchema } from 'typebox';
+import { Compile } from 'typebox/compile';
+
+export interface Violation {
+  readonly kind: 'unknown' | 'missing' | 'wrong';
+  /** `messages[0].role`; empty for the value as a whole. */
+  readonly path: string;
+  /** The value as it may be shown: shortened, and hidden where the schema says `secret`. */
+  readonly shown: string;
+  /** What is allowed there: "an integer from 1 to 65535". */
+  readonly rule: string;
+}
+
+/** The schema keywords that are read here; everything else of JSON Schema is left to the validator. */
+export interface SchemaNode {
+  readonly type?: string;
+  readonly properties?: Readonly<Record<string, SchemaNode>>;
+  readonly items?: SchemaNode;
+  readonly anyOf?: readonly SchemaNode[];
+  readonly enum?: readonly unknown[];
+  readonly const?: unknown;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly exclusiveMinimum?: number;
+  readonly minLength?: number;
+  readonly minItems?: number;
+  readonly maxItems?: number;
+  readonly pattern?: string;
+  readonly default?: unknown;
+  readonly description?: string;
+  /** Never show the value. */
+  readonly secret?: boolean;
+}
+
+export type Checked<Value> = { readonly value: Value } | { readonly violation: Violation };
+
+const SHOWN_CHARACTERS = 60;
+
+/** Compiles the schema once; the function answers with the typed value or the first violation. */
+export function compileCheck<Value>(schema: TSchema): (value: unknown) => Checked<Value> {
+  const validator = Compile(schema);
+  return (value) => {
+    if (validator.Check(value)) return { value: value as Value };
+    const [first] = validator.Errors(value);
+    const node = schema as SchemaNode;
+    if (!first) return { violation: { kind: 'wrong', path: '', shown: show(value, node), rule: describeRule(node) } };
+    const missing = (first.params as { requiredProperties?: string[] }).requiredProperties?.[0];
+    const segments = first.instancePath.split('/').slice(1).map(unescapePointer);
+    return { violation: violationAt({ root: node, value, segments: missing ? [...segments, missing] : segments, missing: missing !== undefined }) };
+  };
+}
+
+function violationAt(at: { root: SchemaNode; value: unknown; segments: readonly string[]; missing: boolean }): Violation {
+  let node = at.root;
+  let value = at.value;
+  let path = '';
+  for (const segment of at.segments) {
+    if (node.anyOf) break;
+    const parent = node;
+    const child = node.items ?? node.properties?.[segment];
+    path += node.items ? `[${segment}]` : `${path === '' ? '' : '.'}${segment}`;
+    value = (value as Record<string, unknown> | undefined)?.[segment];
+    if (!child) {
+      const known = Object.keys(parent.properties ?? {}).join(', ');
+      return { kind: 'unknown', path, shown: show(value, {}), rule: `one of the known names: ${known}` };
+    }
+    node = child;
+  }
+  return { kind: at.missing ? 'missing' : 'wrong', path, shown: show(value, node), rule: describeRule(node) };
+}
+
+/** "max_tokens is 0, but must be an integer ≥ 1." */
+export function describeViolation(violation: Violation, whole: string): string {
+  const name = violation.path === '' ? whole : violation.path;
+  switch (violation.kind) {
+    case 'unknown':
+      return `${name} is not known. Expected ${violation.rule}.`;
+    case 'missing':
+      return `${name} is missing. It must be ${violation.rule}.`;
+    case 'wrong':
+      return `${name} is ${violation.shown}, but must be ${violation.rule}.`;
+    default:
+      throw violation.kind satisfies never;
+  }
+}
+
+/** The rule of one field in words, from the schema's own keywords. */
+export function describeRule(node: SchemaNode): string {
+  if (node.anyOf) return node.anyOf.map(describeRule).join(' or ');
+  if (node.enum) return `one of ${node.enum.map((option) => JSON.stringify(option)).join(', ')}`;
+  if (node.const !== undefined) return JSON.stringify(node.const);
+  switch (node.type) {
+    case 'integer':
+      return `an integer${describeRange(node)}`;
+    case 'number':
+      return `a number${describeRange(node)}`;
+    case 'string':
+      return node.minLength ? `a string of at least ${plural(node.minLength, 'character')}` : 'a string';
+    case 'boolean':
+      return 'true or false';
+    case 'array':
+      return `a list${describeCount(node)}${node.items ? `, each ${describeRule(node.items)}` : ''}`;
+    default:
+      return 'an object';
+  }
+}
+
+function describeRange({ minimum, maximum, exclusiveMinimum }: SchemaNode): string {
+  if (exclusiveMinimum !== undefined) return ` above ${exclusiveMinimum}${maximum === undefined ? '' : ` and at most ${maximum}`}`;
+  if (minimum !== undefined && maximum !== undefined) return ` from ${minimum} to ${maximum}`;
+  if (minimum !== undefined) return ` of at least ${minimum}`;
+  return maximum === undefined ? '' : ` of at most ${maximum}`;
+}
+
+function describeCount({ minItems, maxItems }: SchemaNode): string {
+  if (minItems && maxItems) return ` of ${minItems} to ${maxItems} entries`;
+  if (minItems) return ` of at least ${plural(minItems, 'entry')}`;
+  return maxItems === undefined ? '' : ` of at most ${maxItems} entries`;
+}
+
+function plural(count: number, noun: string): string {
+  if (count === 1) return `1 ${noun}`;
+  return `${count} ${noun.endsWith('y') ? `${noun.slice(0, -1)}ies` : `${noun}s`}`;
+}
+
+function show(value: unknown, node: SchemaNode): string {
+  if (node.secret || node.items?.secret) return '(not shown)';
+  if (value === undefined) return 'not given';
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text;
+}
+
+function unescapePointer(segment: string): string {
+  return segment.replaceAll('~1', '/').replaceAll('~0', '~');
+}

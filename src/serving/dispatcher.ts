@@ -1,0 +1,136 @@
+/**
+ * Performs what the pure scheduler decides: turns its decisions into granted slots or errors, and ticks it when it
+ * asks for that. Owns the waiting callers; each gets exactly one of a grant, a rejection, its own cancellation.
+ */
+import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
+import { ServingError } from '../core/errors.ts';
+import type { ModelId } from '../core/generation.ts';
+import type { BatchInfo } from '../core/receipt.ts';
+import type { Decision, EntryId, Outcome, SchedulerTarget, TargetId } from '../scheduling/decision.ts';
+import type { Scheduler } from '../scheduling/scheduler.ts';
+
+export interface Grant {
+  readonly target: TargetId;
+  readonly batch: BatchInfo;
+  /** Gives the slot back; only the first call counts. */
+  release(outcome: Outcome): void;
+}
+
+export interface Admission {
+  readonly model: ModelId;
+  readonly expiresAt: Milliseconds;
+  readonly signal: AbortSignal;
+}
+
+interface Caller {
+  grant(grant: Grant): void;
+  fail(error: ServingError): void;
+}
+
+const REJECTION_MESSAGES: Readonly<Record<string, string>> = {
+  queue_full: 'Too many requests are waiting for this model. Retry after the time in Retry-After.',
+  queue_timeout: 'No slot became free before this request’s time in the queue ran out. Retry after the time in Retry-After.',
+  model_loading: 'The model is still being fetched or loaded. GET /ready says when it can be used.',
+  no_backend_available: 'No backend for this model can be reached at the moment. GET /ready says which and why.',
+};
+
+export class Dispatcher {
+  readonly #scheduler: Scheduler;
+  readonly #clock: Clock;
+  readonly #callers = new Map<EntryId, Caller>();
+  #entries = 0;
+  #tickPending = false;
+  #timer: { readonly at: Milliseconds; readonly timer: Timer } | undefined;
+
+  constructor(options: { readonly scheduler: Scheduler; readonly clock: Clock }) {
+    this.#scheduler = options.scheduler;
+    this.#clock = options.clock;
+  }
+
+  /** Waits in the queue for a slot. Throws a ServingError: the scheduler's rejection, or the signal's reason. */
+  acquire({ model, expiresAt, signal }: Admission): Promise<Grant> {
+    if (signal.aborted) return Promise.reject(signal.reason);
+    this.#entries += 1;
+    const id = `entry_${this.#entries}`;
+    return new Promise<Grant>((resolve, reject) => {
+      const leave = () => {
+        this.#callers.delete(id);
+        this.#scheduler.cancel(id, this.#clock.now());
+        this.#wake();
+        reject(signal.reason);
+      };
+      signal.addEventListener('abort', leave);
+      this.#callers.set(id, {
+        grant: (grant) => {
+          signal.removeEventListener('abort', leave);
+          resolve(grant);
+        },
+        fail: (error) => {
+          signal.removeEventListener('abort', leave);
+          reject(error);
+        },
+      });
+      this.#scheduler.enqueue({ id, model, expiresAt }, this.#clock.now());
+      this.#wake();
+    });
+  }
+
+  setTarget(target: SchedulerTarget): void {
+    this.#scheduler.setTarget(target, this.#clock.now());
+    this.#wake();
+  }
+
+  close(): void {
+    this.#timer?.timer.cancel();
+    this.#timer = undefined;
+  }
+
+  /** One tick at the end of this turn, so that all of a turn's arrivals share it, or a timer for later. */
+  #wake(): void {
+    const wakeAt = this.#scheduler.nextWakeAt();
+    if (wakeAt === undefined || this.#tickPending) return;
+    if (wakeAt <= this.#clock.now()) {
+      this.#tickPending = true;
+      this.#clock.atEndOfTurn(() => this.#tick());
+      return;
+    }
+    if (this.#timer && this.#timer.at <= wakeAt) return;
+    this.#timer?.timer.cancel();
+    const timer = this.#clock.schedule(wakeAt - this.#clock.now(), () => {
+      this.#timer = undefined;
+      this.#tick();
+    });
+    this.#timer = { at: wakeAt, timer };
+  }
+
+  #tick(): void {
+    this.#tickPending = false;
+    for (const decision of this.#scheduler.tick(this.#clock.now())) this.#perform(decision);
+    this.#wake();
+  }
+
+  #perform(decision: Decision): void {
+    if (decision.type === 'reject') {
+      const { code, retryAfterSeconds } = decision;
+      const message = REJECTION_MESSAGES[code];
+      const error = new ServingError(code, { retryAfterSeconds, ...(message === undefined ? {} : { message }) });
+      this.#take(decision.id)?.fail(error);
+      return;
+    }
+    const { members } = decision.batch;
+    const batch: BatchInfo = { id: decision.batch.id, size: members.length };
+    for (const { id, target } of members) {
+      const release = (outcome: Outcome) => {
+        this.#scheduler.release(id, outcome, this.#clock.now());
+        this.#wake();
+      };
+      this.#take(id)?.grant({ target, batch, release });
+    }
+  }
+
+  #take(id: EntryId): Caller | undefined {
+    const caller = this.#callers.get(id);
+    this.#callers.delete(id);
+    return caller;
+  }
+}

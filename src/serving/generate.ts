@@ -1,0 +1,136 @@
+/**
+ * The way of one generation from queue to end: wait for a slot, run the backend, pass its events on, give the slot back.
+ * Invariant: a slot that was granted is released exactly once, on every path, and only when the backend is really
+ * free of the request (or after RELEASE_AT_LATEST_MS).
+ */
+import type { Clock, Milliseconds } from '../core/clock.ts';
+import { ServingError } from '../core/errors.ts';
+import type { GenerationEvent, GenerationRequest } from '../core/generation.ts';
+import type { Receipt } from '../core/receipt.ts';
+import type { Outcome } from '../scheduling/decision.ts';
+import type { Dispatcher, Grant } from './dispatcher.ts';
+import { ProgressWatch } from './progress-watch.ts';
+import type { Target } from './target.ts';
+
+export interface GenerationCall {
+  readonly request: GenerationRequest;
+  readonly receipt: Receipt;
+  /** The request's one cancellation; aborted with a ServingError as its reason. */
+  readonly cancellation: AbortController;
+  /** When the answer must be finished. */
+  readonly deadlineAt: Milliseconds;
+}
+
+export interface GenerationServices {
+  readonly clock: Clock;
+  readonly dispatcher: Dispatcher;
+  readonly queueTimeoutMs: Milliseconds;
+  findTarget(model: string, id: string): Target;
+  /** A backend failed a request: look at it now rather than at the next probe. */
+  onBackendFailure(target: Target, error: ServingError): void;
+}
+
+const RELEASE_AT_LATEST_MS = 1000;
+
+export async function* generate(call: GenerationCall, services: GenerationServices): AsyncGenerator<GenerationEvent, void> {
+  const { request, receipt, cancellation, deadlineAt } = call;
+  const { clock, dispatcher } = services;
+  receipt.model = request.model;
+  receipt.enqueuedAt = clock.now();
+  const grant = await dispatcher.acquire({
+    model: request.model,
+    expiresAt: Math.min(receipt.enqueuedAt + services.queueTimeoutMs, deadlineAt),
+    signal: cancellation.signal,
+  });
+  receipt.dispatchedAt = clock.now();
+  receipt.batch = grant.batch;
+  receipt.target = grant.target;
+  const target = services.findTarget(request.model, grant.target);
+  const deadline = clock.schedule(deadlineAt - clock.now(), () => cancellation.abort(deadlineError()));
+  try {
+    yield* run({ call, grant, target }, services);
+  } finally {
+    deadline.cancel();
+  }
+}
+
+async function* run(
+  granted: { readonly call: GenerationCall; readonly grant: Grant; readonly target: Target },
+  { clock, onBackendFailure }: GenerationServices,
+): AsyncGenerator<GenerationEvent, void> {
+  const { call, grant, target } = granted;
+  const { request, receipt, cancellation } = call;
+  const { signal } = cancellation;
+  const watch = new ProgressWatch({ clock, limits: target, onSilence: (error) => cancellation.abort(error) });
+  let outcome: Outcome = 'cancelled';
+  let events: AsyncIterator<GenerationEvent> | undefined;
+  try {
+    signal.throwIfAborted();
+    events = target.backend.generate(request, { signal })[Symbol.asyncIterator]();
+    for (;;) {
+      watch.waiting();
+      const next = await events.next();
+      if (next.done) break;
+      const event = next.value;
+      watch.answered({ isToken: event.type !== 'start' });
+      note(event, receipt, clock);
+      if (event.type === 'finish') outcome = 'completed';
+      yield event;
+    }
+    if (outcome !== 'completed') throw new ServingError('backend_error', { message: 'The backend ended without a finish reason.' });
+  } catch (thrown) {
+    const error = signal.aborted ? (signal.reason as ServingError) : asBackendError(thrown);
+    if (outcome !== 'completed' && isBackendFault(error)) outcome = 'failed';
+    if (isBackendFault(error)) onBackendFailure(target, error);
+    throw error;
+  } finally {
+    watch.stop();
+    releaseWhenFree({ grant, outcome, events, clock });
+  }
+}
+
+/** The first token is a piece of text or of thought; a generation without any has its end as its first. */
+function note(event: GenerationEvent, receipt: Receipt, clock: Clock): void {
+  if (event.type === 'start') return;
+  receipt.firstTokenAt ??= clock.now();
+  if (event.type !== 'finish') return;
+  receipt.finishReason = event.reason;
+  receipt.usage = event.usage;
+}
+
+/** In the background: the caller has its answer or error already and waits for nothing. */
+function releaseWhenFree(held: {
+  readonly grant: Grant;
+  readonly outcome: Outcome;
+  readonly events: AsyncIterator<GenerationEvent> | undefined;
+  readonly clock: Clock;
+}): void {
+  const { grant, outcome, events, clock } = held;
+  if (!events?.return) {
+    grant.release(outcome);
+    return;
+  }
+  let released = false;
+  const release = () => {
+    if (released) return;
+    released = true;
+    atLatest.cancel();
+    grant.release(outcome);
+  };
+  const atLatest = clock.schedule(RELEASE_AT_LATEST_MS, release);
+  events.return().then(release, release);
+}
+
+function asBackendError(thrown: unknown): ServingError {
+  return thrown instanceof ServingError ? thrown : new ServingError('backend_error', { cause: thrown });
+}
+
+function isBackendFault({ code }: ServingError): boolean {
+  return code === 'backend_error' || code === 'no_backend_available' || code === 'model_not_found';
+}
+
+function deadlineError(): ServingError {
+  return new ServingError('deadline_exceeded', {
+    message: 'The answer was not finished before the request’s time ran out. Ask for fewer tokens or allow more time.',
+  });
+}

@@ -1,0 +1,23 @@
+/** One place that serves a model, as the running server sees it. `status` is written by the target monitor alone. */
+import type { Backend, TargetStatus } from '../core/backend.ts';
+import type { Milliseconds } from '../core/clock.ts';
+import type { ModelId } from '../core/generation.ts';
+
+export interface Target {
+  /** Unique within its model: `ollama/0`. */
+  readonly id: string;
+  readonly model: ModelId;
+  readonly backendName: string;
+  readonly backend: Backend;
+  /** The model lives in a process of ours: it is warmed up at the start whatever the probe says. */
+  readonly embedded: boolean;
+  readonly slots: number;
+  readonly firstTokenTimeoutMs: Milliseconds;
+  readonly idleTimeoutMs: Milliseconds;
+  status: TargetStatus;
+}
+
+/** Whether a request may be sent there now; an idle model that was allowed to leave memory comes back by itself. */
+export function canServe({ state, mayUnload }: TargetStatus): boolean {
+  return state === 'ready' || (state === 'unloaded' && mayUnload === true);
+}
