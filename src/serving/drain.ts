@@ -1,0 +1,69 @@
+/**
+ * Shutting down without losing an answer. Steps: /ready says no while requests are still served; new ones are refused;
+ * those under way finish; what the grace period leaves is cancelled. Owns the set of generations under way.
+ */
+import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
+import { ServingError } from '../core/errors.ts';
+
+export class Drain {
+  readonly #clock: Clock;
+  readonly #underWay = new Set<AbortController>();
+  #phase: 'serving' | 'leaving' | 'refusing' = 'serving';
+  #onIdle: (() => void) | undefined;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** From the signal on: load balancers shall send nothing more. */
+  get draining(): boolean {
+    return this.#phase !== 'serving';
+  }
+
+  get underWay(): number {
+    return this.#underWay.size;
+  }
+
+  /** Counts a generation in; throws `draining` once new ones are refused. The result counts it out. */
+  enter(cancellation: AbortController): () => void {
+    if (this.#phase === 'refusing') {
+      throw new ServingError('draining', {
+        message: 'The server is shutting down and takes no new requests. Retry: another instance will answer.',
+        retryAfterSeconds: 1,
+      });
+    }
+    this.#underWay.add(cancellation);
+    return () => {
+      this.#underWay.delete(cancellation);
+      if (this.#underWay.size === 0) this.#onIdle?.();
+    };
+  }
+
+  /** Resolves when nothing is under way any more, at the latest soon after delay + grace. */
+  async run({ delayMs, graceMs }: { readonly delayMs: Milliseconds; readonly graceMs: Milliseconds }): Promise<void> {
+    this.#phase = 'leaving';
+    if (delayMs > 0) await new Promise<void>((resolve) => this.#clock.schedule(delayMs, resolve));
+    this.#phase = 'refusing';
+    await this.#idleWithin(graceMs);
+    for (const cancellation of this.#underWay) {
+      cancellation.abort(new ServingError('draining', { message: 'The server shut down before the answer was finished.', retryAfterSeconds: 1 }));
+    }
+    await this.#idleWithin(CANCELLED_END_WITHIN_MS);
+  }
+
+  async #idleWithin(limitMs: Milliseconds): Promise<void> {
+    if (this.#underWay.size === 0) return;
+    await new Promise<void>((resolve) => {
+      let limit: Timer | undefined;
+      this.#onIdle = () => {
+        limit?.cancel();
+        resolve();
+      };
+      limit = this.#clock.schedule(limitMs, resolve);
+    });
+    this.#onIdle = undefined;
+  }
+}
+
+/** For error events to reach their clients. */
+const CANCELLED_END_WITHIN_MS = 1000;

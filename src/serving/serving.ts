@@ -1,0 +1,157 @@
+/**
+ * What the edge may ask of the house: generate, is it ready, which models are there. Owns the targets with their
+ * monitors, and keeps the scheduler told of their state.
+ */
+import type { TargetStatus } from '../core/backend.ts';
+import type { Clock, Milliseconds } from '../core/clock.ts';
+import { ServingError } from '../core/errors.ts';
+import type { GenerationEvent, ModelId } from '../core/generation.ts';
+import type { Log } from '../core/log.ts';
+import type { SchedulerOptions, SchedulerTarget } from '../scheduling/decision.ts';
+import { Scheduler } from '../scheduling/scheduler.ts';
+import { Dispatcher } from './dispatcher.ts';
+import { Drain } from './drain.ts';
+import { type GenerationCall, generate } from './generate.ts';
+import { type Readiness, readinessOf } from './readiness.ts';
+import { canServe, type Target } from './target.ts';
+import { TargetMonitor } from './target-monitor.ts';
+
+export interface ServingOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly targets: readonly Target[];
+  readonly defaultModel: ModelId;
+  readonly scheduler: SchedulerOptions;
+  readonly queueTimeoutMs: Milliseconds;
+  /** An embedded model cannot be had: the service is of no use. */
+  readonly onFatal: (target: Target, error: ServingError) => void;
+}
+
+export interface ModelLoad {
+  readonly model: ModelId;
+  readonly waiting: number;
+  readonly running: number;
+}
+
+export class Serving {
+  readonly drain: Drain;
+  readonly #options: ServingOptions;
+  readonly #models = new Map<ModelId, Target[]>();
+  readonly #scheduler: Scheduler;
+  readonly #dispatcher: Dispatcher;
+  readonly #monitors = new Map<Target, TargetMonitor>();
+
+  constructor(options: ServingOptions) {
+    const { clock } = options;
+    this.#options = options;
+    this.drain = new Drain(clock);
+    this.#scheduler = new Scheduler(options.scheduler);
+    this.#dispatcher = new Dispatcher({ scheduler: this.#scheduler, clock });
+    for (const target of options.targets) {
+      this.#models.set(target.model, [...(this.#models.get(target.model) ?? []), target]);
+      this.#dispatcher.setTarget(schedulerTarget(target));
+      this.#monitors.set(target, this.#monitor(target));
+    }
+  }
+
+  get defaultModel(): ModelId {
+    return this.#options.defaultModel;
+  }
+
+  get targets(): readonly Target[] {
+    return this.#options.targets;
+  }
+
+  start(): void {
+    for (const monitor of this.#monitors.values()) monitor.start();
+  }
+
+  /** Throws `model_not_found` for a name that is not configured. */
+  requireModel(model: ModelId): { readonly contextSize: number | undefined } {
+    const targets = this.#models.get(model);
+    if (!targets) {
+      throw new ServingError('model_not_found', {
+        message: `The model ${JSON.stringify(model)} is not served here. Known models: ${[...this.#models.keys()].join(', ')}.`,
+        param: 'model',
+      });
+    }
+    const sizes = targets.flatMap(({ status }) => status.contextSize ?? []);
+    return { contextSize: sizes.length === 0 ? undefined : Math.max(...sizes) };
+  }
+
+  generate(call: GenerationCall): AsyncGenerator<GenerationEvent, void> {
+    return generate(call, {
+      clock: this.#options.clock,
+      dispatcher: this.#dispatcher,
+      queueTimeoutMs: this.#options.queueTimeoutMs,
+      findTarget: (model, id) => this.#findTarget(model, id),
+      onBackendFailure: (target, error) => {
+        const fields = { model: target.model, target: target.id, code: error.code, cause: describe(error.cause) };
+        this.#options.log.warn(`request failed at its backend: ${error.message}`, fields);
+        this.#monitors.get(target)?.probeSoon();
+      },
+    });
+  }
+
+  readiness(): Readiness {
+    return readinessOf({ models: this.#models, defaultModel: this.defaultModel, draining: this.drain.draining });
+  }
+
+  loads(): ModelLoad[] {
+    return [...this.#models.keys()].map((model) => ({
+      model,
+      waiting: this.#scheduler.waiting(model),
+      running: this.#scheduler.running(model),
+    }));
+  }
+
+  slotsUsed(target: Target): number {
+    return this.#scheduler.slotsUsed(target);
+  }
+
+  async close(): Promise<void> {
+    for (const monitor of this.#monitors.values()) monitor.stop();
+    this.#dispatcher.close();
+    await Promise.allSettled(this.targets.map(({ backend }) => backend.close()));
+  }
+
+  #findTarget(model: ModelId, id: string): Target {
+    const target = this.#models.get(model)?.find((candidate) => candidate.id === id);
+    if (!target) throw new Error(`no target ${id} for ${model}`);
+    return target;
+  }
+
+  #monitor(target: Target): TargetMonitor {
+    const { clock, log, onFatal } = this.#options;
+    const fields = { model: target.model, target: target.id };
+    return new TargetMonitor({
+      target,
+      clock,
+      onChange: (changed, before) => {
+        const write = canServe(changed.status) || changed.status.state === 'loading' ? log.info : log.warn;
+        const detail = changed.status.detail === undefined ? '' : `: ${changed.status.detail}`;
+        if (before.state !== changed.status.state) write.call(log, `target is ${changed.status.state}${detail}`, fields);
+        this.#dispatcher.setTarget(schedulerTarget(changed));
+      },
+      onWarmUpFailed: (_, error) => {
+        log.error(`the model could not be loaded: ${error.message}`, { ...fields, cause: describe(error.cause) });
+        if (target.embedded && error.code === 'model_not_found') onFatal(target, error);
+      },
+    });
+  }
+}
+
+function schedulerTarget({ id, model, slots, status }: Target): SchedulerTarget {
+  return { id, model, slots, state: schedulerState(status) };
+}
+
+/** Loading and restarting are worth waiting for in the queue; everything else that cannot serve is not. */
+function schedulerState(status: TargetStatus): SchedulerTarget['state'] {
+  if (canServe(status)) return 'ready';
+  return status.state === 'loading' || status.state === 'unloaded' || status.restarting ? 'loading' : 'down';
+}
+
+function describe(cause: unknown): string | undefined {
+  if (cause === undefined) return undefined;
+  return cause instanceof Error ? cause.message : String(cause);
+}

@@ -1,0 +1,118 @@
+/**
+ * Knows the state of one target: probes it about once a second (one probe in flight, 1 s at most), warms its model up,
+ * and tells of each change once. Owns `target.status`.
+ */
+import type { TargetStatus } from '../core/backend.ts';
+import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
+import { ServingError, toServingError } from '../core/errors.ts';
+import type { Target } from './target.ts';
+
+const PROBE_EVERY_MS = 1000;
+const PROBE_AT_MOST_MS = 1000;
+const WARM_UP_BACK_OFF_FIRST_MS = 1000;
+const WARM_UP_BACK_OFF_LONGEST_MS = 300_000;
+/** A model that stayed loaded for so long was not displaced: the next unload is warmed at once again. */
+const STAYED_LOADED_MS = 60_000;
+
+export interface MonitorOptions {
+  readonly target: Target;
+  readonly clock: Clock;
+  readonly onChange: (target: Target, before: TargetStatus) => void;
+  readonly onWarmUpFailed: (target: Target, error: ServingError) => void;
+}
+
+export class TargetMonitor {
+  readonly #options: MonitorOptions;
+  readonly #stopping = new AbortController();
+  #timer: Timer | undefined;
+  #probing = false;
+  #warming = false;
+  #warmedBefore = false;
+  #nextWarmUpAt: Milliseconds = 0;
+  #backOffMs: Milliseconds = 0;
+  #loadedSince: Milliseconds | undefined;
+
+  constructor(options: MonitorOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    if (this.#options.target.embedded) this.#warmUp();
+    this.#probe();
+  }
+
+  /** Probes now instead of at the next second; used after a request failed. */
+  probeSoon(): void {
+    if (!this.#probing && !this.#stopping.signal.aborted) this.#probe();
+  }
+
+  stop(): void {
+    this.#stopping.abort(new ServingError('draining'));
+    this.#timer?.cancel();
+  }
+
+  #probe(): void {
+    const { target, clock } = this.#options;
+    this.#timer?.cancel();
+    this.#probing = true;
+    const probe = new AbortController();
+    const atMost = clock.schedule(PROBE_AT_MOST_MS, () => probe.abort(new ServingError('backend_error', { message: 'The probe took too long.' })));
+    const unreachable = (thrown: unknown): TargetStatus => ({
+      state: 'unreachable',
+      loaded: false,
+      detail: toServingError(thrown).message,
+    });
+    void target.backend
+      .probe({ signal: probe.signal })
+      .catch(unreachable)
+      .then((status) => {
+        atMost.cancel();
+        this.#probing = false;
+        if (this.#stopping.signal.aborted) return;
+        this.#observe(status);
+        this.#timer = clock.schedule(PROBE_EVERY_MS, () => this.#probe());
+      });
+  }
+
+  #observe(status: TargetStatus): void {
+    const now = this.#options.clock.now();
+    if (status.loaded) {
+      this.#loadedSince ??= now;
+      this.#warmedBefore = true;
+      if (now - this.#loadedSince >= STAYED_LOADED_MS) this.#backOffMs = 0;
+    } else {
+      this.#loadedSince = undefined;
+    }
+    const wantsWarmUp = status.state === 'unloaded' && !(status.mayUnload && this.#warmedBefore);
+    if (wantsWarmUp && !this.#warming && now >= this.#nextWarmUpAt) this.#warmUp();
+    const waitsForLoad = status.state === 'unloaded' && (this.#warming || wantsWarmUp);
+    this.#set(waitsForLoad ? { ...status, state: 'loading' } : status);
+  }
+
+  #warmUp(): void {
+    const { target, clock, onWarmUpFailed } = this.#options;
+    this.#warming = true;
+    this.#nextWarmUpAt = clock.now() + this.#backOffMs;
+    this.#backOffMs = Math.min(WARM_UP_BACK_OFF_LONGEST_MS, Math.max(WARM_UP_BACK_OFF_FIRST_MS, this.#backOffMs * 2));
+    void target.backend
+      .warmUp({ signal: this.#stopping.signal })
+      .then(() => {
+        this.#warmedBefore = true;
+      })
+      .catch((thrown: unknown) => {
+        if (!this.#stopping.signal.aborted) onWarmUpFailed(target, toServingError(thrown));
+      })
+      .finally(() => {
+        this.#warming = false;
+        this.probeSoon();
+      });
+  }
+
+  #set(status: TargetStatus): void {
+    const { target, onChange } = this.#options;
+    const before = target.status;
+    target.status = status;
+    const same = before.state === status.state && before.loaded === status.loaded && before.contextSize === status.contextSize;
+    if (!same || before.restarting !== status.restarting) onChange(target, before);
+  }
+}
