@@ -1,0 +1,99 @@
+/**
+ * What a scripted target does with one request. The target's keys are the default; a request whose prompt (or
+ * last message) begins with a line `{"script":{…}}` overrides any of them for itself, with the rest of the
+ * text as its prompt: so one server plays many cases at once.
+ */
+import { type Static, Type } from 'typebox';
+import { Check, Errors } from 'typebox/value';
+import { ServingError } from '../../core/errors.ts';
+import type { GenerationRequest } from '../../core/generation.ts';
+
+const FAILURES = ['none', 'refuse', 'error', 'mid-stream', 'hang', 'hang-mid-stream'] as const;
+
+/** The keys of the configuration that a request may override. */
+export const scriptKeys = {
+  text: Type.Optional(
+    Type.String({
+      minLength: 1,
+      description: 'The answer. Default: the words of the prompt, again and again.',
+    }),
+  ),
+  tokens: Type.Integer({
+    minimum: 0,
+    default: 16,
+    description: 'Words of the answer when `text` is not set.',
+  }),
+  reasoning: Type.Optional(
+    Type.String({ minLength: 1, description: 'Thought before the answer when the request wishes it.' }),
+  ),
+  first_token_delay_ms: Type.Integer({ minimum: 0, default: 0, description: 'Until the first token.' }),
+  token_delay_ms: Type.Integer({ minimum: 0, default: 0, description: 'Between two tokens.' }),
+  prefill_token_delay_ms: Type.Integer({
+    minimum: 0,
+    default: 0,
+    description: 'More delay before the first token for each token of the prompt.',
+  }),
+  fail: Type.Union(
+    FAILURES.map((failure) => Type.Literal(failure)),
+    {
+      default: 'none',
+      description:
+        'refuse: not available; error: fails before the first token; hang: never a first token; mid-stream and hang-mid-stream: after `fail_after_tokens`.',
+    },
+  ),
+  fail_after_tokens: Type.Integer({
+    minimum: 0,
+    default: 2,
+    description: 'Tokens before a failure mid-stream.',
+  }),
+};
+
+const ScriptSchema = Type.Object(scriptKeys);
+const DirectiveSchema = Type.Object(
+  { script: Type.Partial(ScriptSchema, { additionalProperties: false }) },
+  { additionalProperties: false },
+);
+
+export type Script = Static<typeof ScriptSchema>;
+export type Failure = (typeof FAILURES)[number];
+
+export interface Part {
+  readonly script: Script;
+  /** What the request says, without its directive. */
+  readonly prompt: string;
+}
+
+/** Finds the directive of a request, if it has one. Throws `invalid_request` when it is not a valid one. */
+export function partFor(request: GenerationRequest, defaults: Script): Part {
+  const { input } = request;
+  const text = input.kind === 'text' ? input.prompt : (input.messages.at(-1)?.content ?? '');
+  if (!text.startsWith('{"script"')) return { script: defaults, prompt: text };
+  const lineEnd = text.indexOf('\n');
+  const line = lineEnd === -1 ? text : text.slice(0, lineEnd);
+  const directive = parseDirective(line);
+  if (!Check(DirectiveSchema, directive)) {
+    const [error] = Errors(DirectiveSchema, directive);
+    throw invalidDirective(
+      error === undefined ? 'it does not match' : `${error.instancePath} ${error.message}`,
+    );
+  }
+  return {
+    script: { ...defaults, ...directive.script },
+    prompt: lineEnd === -1 ? 'scripted' : text.slice(lineEnd + 1),
+  };
+}
+
+function parseDirective(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    throw invalidDirective('its line is not valid JSON');
+  }
+}
+
+function invalidDirective(what: string): ServingError {
+  return new ServingError('invalid_request', {
+    message: `The prompt begins with a script, but ${what}. Allowed keys: ${Object.keys(scriptKeys).join(', ')}.`,
+    param: 'prompt',
+  });
+}

@@ -1,0 +1,205 @@
+/**
+ * A backend that plays a script: deterministic words, delays and failures, for tests and benchmarks. A token is a
+ * word. Given the same prompt and seed it gives the same words; all waiting goes through the clock it is given.
+ */
+import type { Backend, GenerateOptions, TargetState, TargetStatus } from '../../core/backend.ts';
+import type { Clock } from '../../core/clock.ts';
+import { ServingError } from '../../core/errors.ts';
+import type { FinishReason, GenerationEvent, GenerationRequest } from '../../core/generation.ts';
+import { type EventSink, EventStream } from '../../upstream/event-stream.ts';
+import { type Part, partFor, type Script } from './script.ts';
+import { StopScanner } from './stop-scanner.ts';
+import { countTokens, promptTokensOf, wordsOf } from './words.ts';
+
+export interface ScriptedTarget extends Script {
+  readonly model: string;
+  readonly context_size: number;
+  readonly load_ms: number;
+  readonly state: TargetState;
+}
+
+/** Lets a test see what reached the backend. */
+export interface ScriptedObserver {
+  started(request: GenerationRequest): void;
+  ended(request: GenerationRequest, outcome: 'completed' | 'failed' | 'aborted'): void;
+}
+
+/** Zero-delay scripts still let others run now and then. */
+const TOKENS_PER_TURN = 64;
+
+export class ScriptedBackend implements Backend {
+  readonly #target: ScriptedTarget;
+  readonly #clock: Clock;
+  readonly #observer: ScriptedObserver | undefined;
+  readonly #closing = new AbortController();
+  #load: 'unloaded' | 'loading' | 'loaded';
+
+  constructor(target: ScriptedTarget, clock: Clock, observer?: ScriptedObserver) {
+    this.#target = target;
+    this.#clock = clock;
+    this.#observer = observer;
+    this.#load = target.load_ms > 0 ? 'unloaded' : 'loaded';
+  }
+
+  generate(request: GenerationRequest, { signal }: GenerateOptions): AsyncIterable<GenerationEvent> {
+    return new EventStream<GenerationEvent>(signal, (sink, inner) => this.#observed(request, sink, inner));
+  }
+
+  async probe(): Promise<TargetStatus> {
+    const loaded = this.#load === 'loaded';
+    const state = this.#closing.signal.aborted ? 'unreachable' : loaded ? this.#target.state : this.#load;
+    return { state: state === 'loaded' ? 'ready' : state, loaded, contextSize: this.#target.context_size };
+  }
+
+  async warmUp({ signal }: GenerateOptions): Promise<void> {
+    if (this.#load === 'loaded') return;
+    this.#load = 'loading';
+    try {
+      await this.#wait(this.#target.load_ms, signal);
+      this.#load = 'loaded';
+    } finally {
+      if (this.#load === 'loading') this.#load = 'unloaded';
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(new ServingError('draining'));
+  }
+
+  async #observed(
+    request: GenerationRequest,
+    sink: EventSink<GenerationEvent>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    this.#observer?.started(request);
+    let outcome: 'completed' | 'failed' | 'aborted' = 'failed';
+    try {
+      await this.#play(request, sink, signal);
+      outcome = 'completed';
+    } finally {
+      this.#observer?.ended(request, signal.aborted ? 'aborted' : outcome);
+    }
+  }
+
+  async #play(
+    request: GenerationRequest,
+    sink: EventSink<GenerationEvent>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (this.#closing.signal.aborted) throw this.#closing.signal.reason;
+    const part = partFor(request, this.#target);
+    const { script } = part;
+    const promptTokens = promptTokensOf(request.input, part.prompt);
+    const room = this.#roomFor(promptTokens);
+    if (script.fail === 'refuse') throw new ServingError('no_backend_available', { retryAfterSeconds: 1 });
+
+    await this.#wait(script.first_token_delay_ms + promptTokens * script.prefill_token_delay_ms, signal);
+    if (script.fail === 'hang') await this.#wait(undefined, signal);
+    if (script.fail === 'error') throw scriptedFailure();
+
+    sink.push({ type: 'start', promptTokens, cachedTokens: 0 });
+    const completion = await this.#speak({ request, part, room, sink, signal });
+    const { reason, matchedStop } = completion;
+    const usage = { promptTokens, completionTokens: completion.tokens, cachedTokens: 0 };
+    sink.push({ type: 'finish', reason, ...(matchedStop === undefined ? {} : { matchedStop }), usage });
+  }
+
+  #roomFor(promptTokens: number): number {
+    const contextSize = this.#target.context_size;
+    if (promptTokens < contextSize) return contextSize - promptTokens;
+    throw new ServingError('context_length_exceeded', {
+      message: `The prompt has ${promptTokens} tokens, but the model’s context holds ${contextSize}. Shorten the prompt.`,
+    });
+  }
+
+  async #speak(talk: Talk): Promise<Completion> {
+    const { request, part, sink, signal } = talk;
+    const { script } = part;
+    const words = wordsOf(part, request.sampling.seed ?? 0);
+    const limit = Math.min(request.limits.maxTokens ?? talk.room, talk.room);
+    const scanner = new StopScanner(request.limits.stop);
+    const thoughts = request.thinking === false ? 0 : countTokens(script.reasoning ?? '');
+    if (thoughts > 0 && script.reasoning !== undefined)
+      sink.push({ type: 'reasoning', text: script.reasoning });
+
+    let tokens = thoughts;
+    let spoken = 0;
+    for (const word of words) {
+      if (tokens >= limit) return this.#ending({ scanner, sink, tokens, reason: 'length' });
+      if (spoken > 0) await this.#pace(spoken, script, sink, signal);
+      if (spoken === script.fail_after_tokens) {
+        if (script.fail === 'mid-stream') throw scriptedFailure();
+        if (script.fail === 'hang-mid-stream') await this.#wait(undefined, signal);
+      }
+      const { text, matched } = scanner.push(word);
+      tokens += 1;
+      spoken += 1;
+      if (text !== '') sink.push({ type: 'text', text });
+      if (matched !== undefined) return { tokens, reason: 'stop', matchedStop: matched };
+    }
+    return this.#ending({ scanner, sink, tokens, reason: 'stop' });
+  }
+
+  #ending(end: {
+    scanner: StopScanner;
+    sink: EventSink<GenerationEvent>;
+    tokens: number;
+    reason: FinishReason;
+  }): Completion {
+    const text = end.scanner.flush();
+    if (text !== '') end.sink.push({ type: 'text', text });
+    return { tokens: end.tokens, reason: end.reason };
+  }
+
+  async #pace(
+    spoken: number,
+    script: Script,
+    sink: EventSink<GenerationEvent>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (script.token_delay_ms > 0 || spoken % TOKENS_PER_TURN === 0) {
+      await this.#wait(script.token_delay_ms, signal);
+    }
+    if (sink.full) await sink.drained();
+    if (signal.aborted) throw signal.reason;
+  }
+
+  /** Rejects when the request is aborted or the backend closed; without a delay it waits for just that. */
+  #wait(delayMs: number | undefined, signal: AbortSignal): Promise<void> {
+    const closing = this.#closing.signal;
+    if (signal.aborted) return Promise.reject(signal.reason);
+    if (delayMs === 0) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const finish = (settle: () => void) => {
+        timer?.cancel();
+        signal.removeEventListener('abort', onAbort);
+        closing.removeEventListener('abort', onClose);
+        settle();
+      };
+      const onAbort = () => finish(() => reject(signal.reason));
+      const onClose = () => finish(() => reject(closing.reason));
+      const timer = delayMs === undefined ? undefined : this.#clock.schedule(delayMs, () => finish(resolve));
+      signal.addEventListener('abort', onAbort);
+      closing.addEventListener('abort', onClose);
+    });
+  }
+}
+
+interface Talk {
+  readonly request: GenerationRequest;
+  readonly part: Part;
+  /** Tokens that the context leaves. */
+  readonly room: number;
+  readonly sink: EventSink<GenerationEvent>;
+  readonly signal: AbortSignal;
+}
+
+interface Completion {
+  readonly tokens: number;
+  readonly reason: FinishReason;
+  readonly matchedStop?: string;
+}
+
+function scriptedFailure(): ServingError {
+  return new ServingError('backend_error', { message: 'The scripted backend failed, as its script says.' });
+}
