@@ -4,7 +4,7 @@
  */
 import type { Milliseconds } from './clock.ts';
 import type { ErrorCode } from './errors.ts';
-import type { FinishReason, ModelId, RequestId } from './generation.ts';
+import type { FinishReason, ModelId } from './generation.ts';
 import type { Usage } from './usage.ts';
 
 /** Where a request was when it was cancelled. */
@@ -17,7 +17,8 @@ export interface BatchInfo {
 }
 
 export interface Receipt {
-  readonly requestId: RequestId;
+  /** As answers and logs show it: the client's own id if it sent a sane one. Never used as a key. */
+  readonly requestId: string;
   readonly receivedAt: Milliseconds;
   model?: ModelId;
   target?: string;

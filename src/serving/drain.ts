@@ -4,10 +4,16 @@
  */
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
+import type { Receipt } from '../core/receipt.ts';
+
+export interface UnderWay {
+  readonly receipt: Receipt;
+  readonly cancellation: AbortController;
+}
 
 export class Drain {
   readonly #clock: Clock;
-  readonly #underWay = new Set<AbortController>();
+  readonly #underWay = new Set<UnderWay>();
   #phase: 'serving' | 'leaving' | 'refusing' = 'serving';
   #onIdle: (() => void) | undefined;
 
@@ -20,21 +26,22 @@ export class Drain {
     return this.#phase !== 'serving';
   }
 
-  get underWay(): number {
-    return this.#underWay.size;
+  /** Arrival of the oldest generation under way. */
+  get oldestReceivedAt(): Milliseconds | undefined {
+    return this.#underWay.values().next().value?.receipt.receivedAt;
   }
 
   /** Counts a generation in; throws `draining` once new ones are refused. The result counts it out. */
-  enter(cancellation: AbortController): () => void {
+  enter(generation: UnderWay): () => void {
     if (this.#phase === 'refusing') {
       throw new ServingError('draining', {
         message: 'The server is shutting down and takes no new requests. Retry: another instance will answer.',
         retryAfterSeconds: 1,
       });
     }
-    this.#underWay.add(cancellation);
+    this.#underWay.add(generation);
     return () => {
-      this.#underWay.delete(cancellation);
+      this.#underWay.delete(generation);
       if (this.#underWay.size === 0) this.#onIdle?.();
     };
   }
@@ -45,7 +52,7 @@ export class Drain {
     if (delayMs > 0) await new Promise<void>((resolve) => this.#clock.schedule(delayMs, resolve));
     this.#phase = 'refusing';
     await this.#idleWithin(graceMs);
-    for (const cancellation of this.#underWay) {
+    for (const { cancellation } of this.#underWay) {
       cancellation.abort(new ServingError('draining', { message: 'The server shut down before the answer was finished.', retryAfterSeconds: 1 }));
     }
     await this.#idleWithin(CANCELLED_END_WITHIN_MS);

@@ -28,6 +28,8 @@ export interface GenerationServices {
   findTarget(model: string, id: string): Target;
   /** A backend failed a request: look at it now rather than at the next probe. */
   onBackendFailure(target: Target, error: ServingError): void;
+  /** Between two tokens of one generation. */
+  onTokenGap(model: string, gapMs: Milliseconds): void;
 }
 
 const RELEASE_AT_LATEST_MS = 1000;
@@ -56,13 +58,14 @@ export async function* generate(call: GenerationCall, services: GenerationServic
 
 async function* run(
   granted: { readonly call: GenerationCall; readonly grant: Grant; readonly target: Target },
-  { clock, onBackendFailure }: GenerationServices,
+  { clock, onBackendFailure, onTokenGap }: GenerationServices,
 ): AsyncGenerator<GenerationEvent, void> {
   const { call, grant, target } = granted;
   const { request, receipt, cancellation } = call;
   const { signal } = cancellation;
   const watch = new ProgressWatch({ clock, limits: target, onSilence: (error) => cancellation.abort(error) });
   let outcome: Outcome = 'cancelled';
+  let lastTokenAt: Milliseconds | undefined;
   let events: AsyncIterator<GenerationEvent> | undefined;
   try {
     signal.throwIfAborted();
@@ -74,6 +77,11 @@ async function* run(
       const event = next.value;
       watch.answered({ isToken: event.type !== 'start' });
       note(event, receipt, clock);
+      if (event.type === 'text') {
+        const now = clock.now();
+        if (lastTokenAt !== undefined) onTokenGap(request.model, now - lastTokenAt);
+        lastTokenAt = now;
+      }
       if (event.type === 'finish') outcome = 'completed';
       yield event;
     }

@@ -23,6 +23,7 @@ export interface ServingOptions {
   readonly defaultModel: ModelId;
   readonly scheduler: SchedulerOptions;
   readonly queueTimeoutMs: Milliseconds;
+  readonly onTokenGap: (model: ModelId, gapMs: Milliseconds) => void;
   /** An embedded model cannot be had: the service is of no use. */
   readonly onFatal: (target: Target, error: ServingError) => void;
 }
@@ -84,6 +85,7 @@ export class Serving {
       clock: this.#options.clock,
       dispatcher: this.#dispatcher,
       queueTimeoutMs: this.#options.queueTimeoutMs,
+      onTokenGap: this.#options.onTokenGap,
       findTarget: (model, id) => this.#findTarget(model, id),
       onBackendFailure: (target, error) => {
         const fields = { model: target.model, target: target.id, code: error.code, cause: describe(error.cause) };

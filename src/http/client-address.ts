@@ -1,0 +1,62 @@
+/** Who a request comes from: the peer, or what trusted proxies say of it; and the key under which its address is limited. Pure. */
+import ipaddr from 'ipaddr.js';
+
+type Address = ipaddr.IPv4 | ipaddr.IPv6;
+export type AddressRange = readonly [Address, number];
+
+/** Networks of this length count as one IPv6 client: providers hand out a /64 at least. */
+const IPV6_CLIENT_PREFIX_BITS = 64;
+
+export function parseRanges(ranges: readonly string[]): AddressRange[] {
+  return ranges.map((range) => {
+    if (range.includes('/')) return ipaddr.parseCIDR(range);
+    const address = ipaddr.process(range);
+    return [address, address.kind() === 'ipv4' ? 32 : 128];
+  });
+}
+
+export function isTrusted(address: string, ranges: readonly AddressRange[]): boolean {
+  const parsed = parseAddress(address);
+  return parsed !== undefined && ranges.some((range) => parsed.kind() === range[0].kind() && parsed.match(range as [ipaddr.IPv4, number]));
+}
+
+/**
+ * Walks X-Forwarded-For from the right, each entry written by the hop after it, and stops at the first that is not
+ * a trusted proxy: everything left of it could be made up by the client.
+ */
+export function clientAddress(peer: string, forwardedFor: string | undefined, trusted: readonly AddressRange[]): string {
+  let address = canonical(peer);
+  if (forwardedFor === undefined || trusted.length === 0) return address;
+  const hops = forwardedFor.split(',').reverse();
+  for (const hop of hops) {
+    if (!isTrusted(address, trusted)) return address;
+    const parsed = parseAddress(stripPort(hop.trim()));
+    if (!parsed) return address;
+    address = parsed.toString();
+  }
+  return address;
+}
+
+/** One key per client: IPv4-mapped IPv6 is the IPv4 address, other IPv6 counts by its /64. */
+export function limitKey(address: string): string {
+  const parsed = parseAddress(address);
+  if (!parsed) return address;
+  if (parsed.kind() === 'ipv4') return parsed.toString();
+  return ipaddr.IPv6.networkAddressFromCIDR(`${parsed.toString()}/${IPV6_CLIENT_PREFIX_BITS}`).toString();
+}
+
+function canonical(address: string): string {
+  return parseAddress(address)?.toString() ?? address;
+}
+
+function parseAddress(address: string): Address | undefined {
+  const withoutZone = address.split('%')[0] ?? '';
+  return ipaddr.isValid(withoutZone) ? ipaddr.process(withoutZone) : undefined;
+}
+
+/** `1.2.3.4:5678` and `[::1]:5678`, as some proxies write them. */
+function stripPort(hop: string): string {
+  const bracketed = /^\[([^\]]+)\](:\d+)?$/.exec(hop);
+  if (bracketed?.[1]) return bracketed[1];
+  return /^\d+\.\d+\.\d+\.\d+:\d+$/.test(hop) ? (hop.split(':')[0] ?? hop) : hop;
+}

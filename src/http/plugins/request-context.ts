@@ -1,0 +1,73 @@
+/** First in line: gives each request its id and receipt, finds its client's address, and reports it when it is over. */
+import { randomUUID } from 'node:crypto';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { Clock } from '../../core/clock.ts';
+import type { Log } from '../../core/log.ts';
+import type { Telemetry } from '../../core/telemetry.ts';
+import { type AddressRange, clientAddress } from '../client-address.ts';
+import { pathOf, stampHeaders } from '../request-scope.ts';
+
+export interface RequestContextOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly telemetry: Telemetry;
+  readonly trustedProxies: readonly AddressRange[];
+}
+
+const SANE_ID = /^[\w.:-]{1,128}$/;
+
+export function newRequestId(): string {
+  return `req_${randomUUID().replaceAll('-', '').slice(0, 24)}`;
+}
+
+export function requestIdFrom(header: string | string[] | undefined): string {
+  return typeof header === 'string' && SANE_ID.test(header) ? header : newRequestId();
+}
+
+export function addRequestContext(server: FastifyInstance, options: RequestContextOptions): void {
+  const { clock, telemetry } = options;
+  const warnOfUntrustedProxy = warnOnce(options);
+  server.decorateRequest('scope');
+
+  server.addHook('onRequest', async (request, reply) => {
+    const peer = request.socket.remoteAddress ?? 'unknown';
+    const forwardedFor = request.headers['x-forwarded-for'];
+    const joined = Array.isArray(forwardedFor) ? forwardedFor.join(',') : forwardedFor;
+    const address = clientAddress(peer, joined, options.trustedProxies);
+    if (joined !== undefined && options.trustedProxies.length === 0) warnOfUntrustedProxy(peer);
+    const receipt = { requestId: requestIdFrom(request.headers['x-request-id']), receivedAt: clock.now() };
+    request.scope = { receipt, clientAddress: address, clientLeft: false };
+    reply.raw.once('close', () => {
+      if (!reply.raw.writableFinished && !reply.raw.headersSent) request.scope.clientLeft = true;
+      const status = request.scope.clientLeft ? 499 : reply.raw.statusCode;
+      telemetry.requestEnded({
+        method: request.method,
+        path: pathOf(request),
+        route: routeOf(request),
+        status,
+        clientAddress: address,
+        receipt,
+        endedAt: clock.now(),
+      });
+    });
+  });
+
+  server.addHook('onSend', async (_request, reply) => stampHeaders(reply, clock));
+}
+
+function routeOf(request: FastifyRequest): string {
+  return request.is404 ? 'unknown' : (request.routeOptions.url ?? 'unknown');
+}
+
+/** Behind a proxy that is not trusted everybody shares one rate limit; say so once, with the line that mends it. */
+function warnOnce({ log }: RequestContextOptions): (peer: string) => void {
+  let warned = false;
+  return (peer) => {
+    if (warned) return;
+    warned = true;
+    log.warn(
+      `X-Forwarded-For came from ${peer}, which is not a trusted proxy, and is ignored: all its clients share one rate limit. ` +
+        `If it is your proxy, set server.trusted_proxies: ["${peer.replace(/^::ffff:/, '')}"].`,
+    );
+  };
+}

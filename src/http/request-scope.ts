@@ -1,0 +1,37 @@
+/** What the edge keeps of each request from its first hook to its last byte. */
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Clock } from '../core/clock.ts';
+import type { ErrorCode } from '../core/errors.ts';
+import type { Receipt } from '../core/receipt.ts';
+
+export interface RequestScope {
+  readonly receipt: Receipt;
+  readonly clientAddress: string;
+  /** Ends the log line as 499 whatever status was prepared. */
+  clientLeft: boolean;
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    scope: RequestScope;
+  }
+}
+
+export function pathOf(request: Pick<FastifyRequest, 'url'>): string {
+  return request.url.split('?', 1)[0] ?? '';
+}
+
+/** The headers that every response carries. Time to the headers, in milliseconds with two decimals. */
+export function stampHeaders(reply: FastifyReply, clock: Clock): void {
+  const { receipt } = reply.request.scope;
+  reply.header('X-Request-Id', receipt.requestId);
+  reply.header('X-Response-Time-Ms', formatMs(clock.now() - receipt.receivedAt));
+}
+
+export function formatMs(milliseconds: number): string {
+  return Math.max(0, milliseconds).toFixed(2);
+}
+
+export function noteError(scope: RequestScope, code: ErrorCode): void {
+  scope.receipt.errorCode = code;
+}

@@ -1,0 +1,9 @@
+/** Every route that generates, one line each. */
+import type { GenerationRoute } from './generation-route.ts';
+import { generateRoute, streamRoute } from './native/routes.ts';
+
+export const GENERATION_ROUTES: readonly GenerationRoute[] = [generateRoute, streamRoute];
+
+/** The shape of errors on paths that belong to no protocol. */
+export { renderError as renderDefaultError } from './native/render.ts';
+export { ErrorAnswer } from './native/schema.ts';
