@@ -1,0 +1,165 @@
+/**
+ * The embedded engine behind the port: fetches the model, has the engine supervised in a process of its own, and
+ * translates requests and states. Owns the supervisor and whether a warm-up is under way.
+ */
+import { createRequire } from 'node:module';
+import type { Backend, GenerateOptions, TargetStatus } from '../../core/backend.ts';
+import { ServingError, toServingError } from '../../core/errors.ts';
+import type { GenerationEvent, GenerationRequest } from '../../core/generation.ts';
+import { findModel, type ModelEntry } from '../../models/catalog.ts';
+import { ensureModel } from '../../models/fetch.ts';
+import type { BackendEnvironment } from '../backend-definition.ts';
+import { GenerationStream } from './generation-stream.ts';
+import type { ChatTemplateName, EngineGeneration } from './messages.ts';
+import { Supervisor, type SupervisorOptions } from './supervisor.ts';
+
+export interface LlamaCppTarget {
+  /** A name of the model catalogue, or the path of a GGUF file. */
+  readonly model: string;
+  readonly slots: number;
+  readonly context_size: number;
+  readonly chat_template?: 'file' | 'catalogue';
+  readonly threads?: number;
+  readonly gpu: 'auto' | 'off';
+}
+
+/** llama.cpp’s own defaults: in force where neither the request nor the model’s catalogue entry says otherwise. */
+const DEFAULT_SAMPLING: EngineGeneration['sampling'] = {
+  temperature: 0.8,
+  topK: 40,
+  topP: 0.95,
+  minP: 0.05,
+  repeatPenalty: 1,
+  presencePenalty: 0,
+  frequencyPenalty: 0,
+};
+
+export type LlamaCppOptions = Pick<SupervisorOptions, 'enginePath'> &
+  Partial<Pick<SupervisorOptions, 'environment'>>;
+
+export class LlamaCppBackend implements Backend {
+  readonly #target: LlamaCppTarget;
+  readonly #environment: BackendEnvironment;
+  readonly #entry: ModelEntry | undefined;
+  readonly #supervisor: Supervisor;
+  #warming: Promise<void> | undefined;
+  #warmUpError: ServingError | undefined;
+
+  constructor(target: LlamaCppTarget, environment: BackendEnvironment, options: LlamaCppOptions) {
+    this.#target = target;
+    this.#environment = environment;
+    this.#entry = findModel(target.model);
+    this.#supervisor = new Supervisor({ clock: environment.clock, log: environment.log, ...options });
+  }
+
+  generate(request: GenerationRequest, { signal }: GenerateOptions): AsyncIterable<GenerationEvent> {
+    const generation = {
+      input: request.input,
+      sampling: { ...DEFAULT_SAMPLING, ...this.#entry?.sampling, ...request.sampling },
+      limits: request.limits,
+      thinking: request.thinking,
+    };
+    return new GenerationStream((sink) => this.#supervisor.generate(generation, sink), signal);
+  }
+
+  async probe(): Promise<TargetStatus> {
+    const { state } = this.#supervisor;
+    const contextSize = this.#target.context_size;
+    if (this.#warming !== undefined && (state.phase === 'idle' || state.phase === 'failed')) {
+      return { state: 'loading', loaded: false, contextSize, detail: 'The model is being fetched.' };
+    }
+    switch (state.phase) {
+      case 'idle':
+        return this.#notStarted(contextSize);
+      case 'loading':
+        return { state: 'loading', loaded: false, contextSize, detail: 'The model is being loaded.' };
+      case 'ready':
+        return { state: 'ready', loaded: true, contextSize: state.contextSize };
+      case 'restarting':
+        return {
+          state: 'failed',
+          loaded: false,
+          restarting: state.waitWorthwhile,
+          contextSize,
+          detail: state.detail,
+        };
+      case 'failed':
+        return { state: 'failed', loaded: false, contextSize, detail: state.error.message };
+      case 'closed':
+        return { state: 'failed', loaded: false, contextSize, detail: 'The engine was closed.' };
+      default:
+        return state satisfies never;
+    }
+  }
+
+  /** Callers at the same time share one warm-up; it follows the signal of the first. */
+  warmUp({ signal }: GenerateOptions): Promise<void> {
+    this.#warming ??= this.#load(signal)
+      .then(
+        () => {
+          this.#warmUpError = undefined;
+        },
+        (thrown: unknown) => {
+          this.#warmUpError = toServingError(thrown);
+          throw thrown;
+        },
+      )
+      .finally(() => {
+        this.#warming = undefined;
+      });
+    return this.#warming;
+  }
+
+  close(): Promise<void> {
+    return this.#supervisor.close();
+  }
+
+  async #load(signal: AbortSignal): Promise<void> {
+    const { model, slots, context_size: contextSize, gpu, threads } = this.#target;
+    requireLibrary();
+    const chatTemplate = this.#chatTemplate();
+    const { cacheDirectory, log, onDownloadProgress } = this.#environment;
+    const modelPath = await ensureModel(model, {
+      cacheDirectory,
+      signal,
+      log,
+      onProgress: onDownloadProgress,
+    });
+    const settings = { modelPath, contextSize, sequences: slots, chatTemplate, gpu };
+    await this.#supervisor.start(threads === undefined ? settings : { ...settings, threads }, signal);
+  }
+
+  #chatTemplate(): ChatTemplateName {
+    const own = this.#entry?.chatTemplate;
+    const wanted = this.#target.chat_template ?? (own === undefined ? 'file' : 'catalogue');
+    if (wanted === 'file') return 'file';
+    if (own === 'chatml') return own;
+    throw new ServingError('model_not_found', {
+      message:
+        `chat_template: catalogue is set for ${this.#target.model}, but the catalogue has no template of its own for it. ` +
+        'Set chat_template: file, or leave it out.',
+    });
+  }
+
+  #notStarted(contextSize: number): TargetStatus {
+    const error = this.#warmUpError;
+    if (error === undefined) return { state: 'unloaded', loaded: false, contextSize };
+    const state = error.code === 'model_not_found' ? 'not_found' : 'failed';
+    return { state, loaded: false, contextSize, detail: error.message };
+  }
+}
+
+/** Known before a model is fetched in vain. The library itself is loaded by the engine’s process only. */
+function requireLibrary(): void {
+  try {
+    createRequire(import.meta.url).resolve('node-llama-cpp');
+  } catch (cause) {
+    if ((cause as { code?: unknown }).code !== 'MODULE_NOT_FOUND') return;
+    throw new ServingError('backend_error', {
+      message:
+        'The embedded engine needs the optional dependency node-llama-cpp: npm install node-llama-cpp, ' +
+        'or use another backend: --backend ollama --url http://127.0.0.1:11434 --model NAME.',
+      cause,
+    });
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * Lays a conversation out as the model was trained to read it. A template gives parts rather than one string, so
+ * that what a user wrote can never be taken for the template's own special tokens.
+ */
+import type { Message, ThinkingWish } from '../../../core/generation.ts';
+import type { ChatTemplateName } from '../messages.ts';
+import type { BuiltinToken, ChatHistoryItem, ChatWrapper, Library } from './library.ts';
+
+export type PromptPart =
+  /** The template's own text: special tokens in it are parsed. */
+  | { readonly kind: 'template'; readonly text: string }
+  /** Somebody's words: plain text whatever they look like. */
+  | { readonly kind: 'content'; readonly text: string }
+  | { readonly kind: 'builtin'; readonly token: BuiltinToken };
+
+export type ChatTemplate = (messages: readonly Message[], thinking: ThinkingWish) => readonly PromptPart[];
+
+/** ChatML as it stands, without a system message that nobody asked for. */
+export const chatml: ChatTemplate = (messages) => [
+  ...messages.flatMap(({ role, content }): PromptPart[] => [
+    { kind: 'template', text: `<|im_start|>${role}\n` },
+    { kind: 'content', text: content },
+    { kind: 'template', text: '<|im_end|>\n' },
+  ]),
+  { kind: 'template', text: '<|im_start|>assistant\n' },
+];
+
+/** The Jinja template that a GGUF file carries. */
+export function jinjaTemplate(
+  source: string,
+  { JinjaTemplateChatWrapper }: Pick<Library, 'JinjaTemplateChatWrapper'>,
+): ChatTemplate {
+  const wrapperFor = (reasoning: boolean, joinAdjacentMessagesOfTheSameType: boolean): ChatWrapper =>
+    new JinjaTemplateChatWrapper({
+      template: source,
+      reasoning,
+      functionCallMessageTemplate: 'noJinja',
+      joinAdjacentMessagesOfTheSameType,
+      trimLeadingWhitespaceInResponses: false,
+    });
+  const wrappers = new Map<string, ChatWrapper>();
+  const render = (messages: readonly Message[], reasoning: boolean, join: boolean): readonly PromptPart[] => {
+    const key = `${reasoning} ${join}`;
+    const wrapper = wrappers.get(key) ?? wrapperFor(reasoning, join);
+    wrappers.set(key, wrapper);
+    const { contextText } = wrapper.generateContextState({ chatHistory: toHistory(messages) });
+    return contextText.values.map(toPart);
+  };
+  return (messages, thinking) => {
+    const reasoning = thinking !== false;
+    try {
+      return render(messages, reasoning, false);
+    } catch {
+      // Some templates refuse two messages of one role in a row; joined, the conversation is the same.
+      return render(messages, reasoning, true);
+    }
+  };
+}
+
+export function chooseTemplate(options: {
+  readonly name: ChatTemplateName;
+  readonly source: string | undefined;
+  readonly library: Library;
+}): ChatTemplate {
+  if (options.name === 'chatml' || options.source === undefined) return chatml;
+  return jinjaTemplate(options.source, options.library);
+}
+
+/** The library writes the answer's beginning where the last, empty message of the model stands. */
+function toHistory(messages: readonly Message[]): ChatHistoryItem[] {
+  const items = messages.map(
+    ({ role, content }): ChatHistoryItem =>
+      role === 'assistant' ? { type: 'model', response: [content] } : { type: role, text: content },
+  );
+  return [...items, { type: 'model', response: [''] }];
+}
+
+/** The library's parts: a string is content; an object is text of the template or a token by its name. */
+function toPart(value: unknown): PromptPart {
+  if (typeof value === 'string') return { kind: 'content', text: value };
+  const { type, value: text } = (value as { toJSON(): { type: string; value: string } }).toJSON();
+  return type === 'specialToken'
+    ? { kind: 'builtin', token: text as BuiltinToken }
+    : { kind: 'template', text };
+}

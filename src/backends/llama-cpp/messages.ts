@@ -1,0 +1,73 @@
+/**
+ * What supervisor and engine process say to each other. Plain JSON, one discriminated union per direction.
+ * `id` is the supervisor's own number of a generation, never one that came from outside.
+ * `finish`, `failed` and `freed` end a generation: after any of them its sequence holds no work of it.
+ */
+import type { ErrorCode } from '../../core/errors.ts';
+import type { FinishReason, GenerationInput, Limits, Sampling, ThinkingWish } from '../../core/generation.ts';
+import type { Usage } from '../../core/usage.ts';
+
+export interface EngineSettings {
+  readonly modelPath: string;
+  /** Tokens per sequence. */
+  readonly contextSize: number;
+  readonly sequences: number;
+  readonly chatTemplate: ChatTemplateName;
+  readonly gpu: 'auto' | 'off';
+  /** Absent: one per core available. */
+  readonly threads?: number;
+}
+
+/** `file`: the template in the GGUF file; the others are built in. */
+export type ChatTemplateName = 'file' | 'chatml';
+
+export interface EngineGeneration {
+  readonly id: number;
+  readonly input: GenerationInput;
+  /** Complete but for the seed; an absent seed means a random one. */
+  readonly sampling: Required<Omit<Sampling, 'seed'>> & Pick<Sampling, 'seed'>;
+  readonly limits: Limits;
+  readonly thinking: ThinkingWish;
+}
+
+export type ToEngine =
+  | { readonly type: 'load'; readonly settings: EngineSettings }
+  | { readonly type: 'generate'; readonly generation: EngineGeneration }
+  | { readonly type: 'abort'; readonly id: number }
+  | { readonly type: 'shutdown' };
+
+export type EngineEvent =
+  | {
+      readonly type: 'start';
+      readonly id: number;
+      readonly promptTokens: number;
+      readonly cachedTokens: number;
+    }
+  | { readonly type: 'text'; readonly id: number; readonly text: string }
+  | {
+      readonly type: 'finish';
+      readonly id: number;
+      readonly reason: FinishReason;
+      readonly matchedStop?: string;
+      readonly usage: Usage;
+    }
+  | {
+      readonly type: 'failed';
+      readonly id: number;
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly param?: string;
+    }
+  | { readonly type: 'freed'; readonly id: number };
+
+export type EngineLogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+export type FromEngine =
+  /** The process listens; it now wants `load`. */
+  | { readonly type: 'hello' }
+  | { readonly type: 'loaded'; readonly contextSize: number }
+  /** The same file and settings will fail again: a restart is of no use. */
+  | { readonly type: 'load_failed'; readonly message: string }
+  /** Everything that one step of the engine brought forth. */
+  | { readonly type: 'events'; readonly events: readonly EngineEvent[] }
+  | { readonly type: 'log'; readonly level: EngineLogLevel; readonly message: string };
