@@ -1,0 +1,34 @@
+/** The Ollama backend's keys and defaults. */
+import { Type } from 'typebox';
+import { URL_PATTERN } from '../../upstream/upstream.ts';
+import { defineBackend } from '../backend-definition.ts';
+import { OllamaBackend } from './ollama-backend.ts';
+
+export const ollama = defineBackend({
+  name: 'ollama',
+  summary: 'A model that an Ollama server serves, over its native API.',
+  keys: {
+    url: Type.String({
+      pattern: URL_PATTERN,
+      default: 'http://127.0.0.1:11434',
+      description: 'Where the server is.',
+    }),
+    context_size: Type.Optional(
+      Type.Integer({
+        minimum: 16,
+        description: 'Tokens per slot, sent as num_ctx. Unset: the server decides.',
+      }),
+    ),
+    keep_alive: Type.Union(
+      [Type.Integer(), Type.String({ pattern: '^-?([0-9]+(\\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$' })],
+      {
+        default: -1,
+        description:
+          'How long the model stays loaded when idle: seconds, or a duration such as 10m; negative: for good.',
+      },
+    ),
+  },
+  defaultSlots: 4,
+  embedded: false,
+  create: (target, environment) => new OllamaBackend(target, environment),
+});

@@ -1,0 +1,105 @@
+/**
+ * Finds out whether the server answers, has the model, and holds it in memory: `/api/tags` and `/api/ps`, neither of
+ * which loads anything. Owns only the time of the last answer.
+ */
+import type { TargetStatus } from '../../core/backend.ts';
+import type { Clock, Milliseconds } from '../../core/clock.ts';
+import { type ServingError, toServingError } from '../../core/errors.ts';
+import { asArray, asCount, asObject, asText, type Loose } from '../../upstream/lenient.ts';
+import type { JsonAnswer, Upstream } from '../../upstream/upstream.ts';
+import { sameModel } from './model-name.ts';
+
+export interface ProbeOptions {
+  readonly upstream: Upstream;
+  readonly clock: Clock;
+  readonly model: string;
+  readonly contextSize: number | undefined;
+  readonly mayUnload: boolean;
+  /** A warm-up of ours is under way. */
+  readonly isLoading: () => boolean;
+}
+
+type Attempt = { readonly answer: JsonAnswer } | { readonly error: ServingError };
+
+/** A server that answered so recently and is silent now is taken to be busy with loading. */
+const RECENT_ANSWER_MS = 5000;
+
+export class ModelProbe {
+  readonly #options: ProbeOptions;
+  #answeredAt: Milliseconds | undefined;
+
+  constructor(options: ProbeOptions) {
+    this.#options = options;
+  }
+
+  async status(signal: AbortSignal): Promise<TargetStatus> {
+    const [tags, running] = await Promise.all([this.#get('/api/tags', signal), this.#get('/api/ps', signal)]);
+    if ('error' in tags) return this.#silent(tags.error, signal);
+    if (tags.answer.status !== 200) return refused('/api/tags', tags.answer);
+    if (entryOf(tags.answer, this.#options.model) === undefined) {
+      const { model } = this.#options;
+      return {
+        state: 'not_found',
+        loaded: false,
+        detail: `The server does not have the model ${model}: ollama pull ${model}`,
+      };
+    }
+    if ('error' in running) return this.#silent(running.error, signal);
+    if (running.answer.status !== 200) return refused('/api/ps', running.answer);
+    return this.#loadedOrNot(entryOf(running.answer, this.#options.model));
+  }
+
+  #loadedOrNot(entry: Loose | undefined): TargetStatus {
+    const { contextSize, mayUnload, isLoading } = this.#options;
+    const size = contextSize ?? asCount(entry?.context_length);
+    const known = size === undefined || size === 0 ? {} : { contextSize: size };
+    if (entry !== undefined) return { state: 'ready', loaded: true, mayUnload, ...known };
+    if (isLoading()) return { state: 'loading', loaded: false, ...known };
+    return {
+      state: 'unloaded',
+      loaded: false,
+      mayUnload,
+      ...known,
+      detail: 'The server does not hold the model in memory.',
+    };
+  }
+
+  #silent(error: ServingError, signal: AbortSignal): TargetStatus {
+    const sinceAnswerMs =
+      this.#answeredAt === undefined
+        ? Number.POSITIVE_INFINITY
+        : this.#options.clock.now() - this.#answeredAt;
+    if (signal.aborted && sinceAnswerMs < RECENT_ANSWER_MS) {
+      return {
+        state: 'loading',
+        loaded: false,
+        detail: 'The server is busy, as it is while it loads a model.',
+      };
+    }
+    return {
+      state: 'unreachable',
+      loaded: false,
+      detail: signal.aborted ? 'The server does not answer.' : error.message,
+    };
+  }
+
+  async #get(path: string, signal: AbortSignal): Promise<Attempt> {
+    try {
+      const answer = await this.#options.upstream.json({ method: 'GET', path, signal });
+      this.#answeredAt = this.#options.clock.now();
+      return { answer };
+    } catch (thrown) {
+      return { error: toServingError(thrown) };
+    }
+  }
+}
+
+function entryOf({ body }: JsonAnswer, model: string): Loose | undefined {
+  return asArray(asObject(body).models)
+    .map(asObject)
+    .find((entry) => sameModel(asText(entry.model) ?? asText(entry.name) ?? '', model));
+}
+
+function refused(path: string, { status }: JsonAnswer): TargetStatus {
+  return { state: 'failed', loaded: false, detail: `The server answers ${path} with ${status}.` };
+}

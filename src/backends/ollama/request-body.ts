@@ -1,0 +1,64 @@
+/** A generation request in the words of Ollama's native API. Pure. */
+import type { GenerationRequest, ThinkingWish } from '../../core/generation.ts';
+
+export interface ModelSettings {
+  readonly model: string;
+  readonly keepAlive: number | string;
+  /** Pinned by the configuration: a request with another value would make the server reload the model. */
+  readonly contextSize: number | undefined;
+}
+
+export interface OllamaCall {
+  readonly path: '/api/chat' | '/api/generate';
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+/** `think` is absent for models that cannot think: any value would be refused for them. */
+export function generateCall(
+  request: GenerationRequest,
+  settings: ModelSettings,
+  think: ThinkingWish | undefined,
+): OllamaCall {
+  const { input } = request;
+  const shared = {
+    model: settings.model,
+    stream: true,
+    keep_alive: settings.keepAlive,
+    // Releases that know these two answer 400 instead of cutting the prompt or shifting the context.
+    truncate: false,
+    shift: false,
+    ...(think === undefined ? {} : { think }),
+    options: optionsOf(request, settings),
+  };
+  return input.kind === 'chat'
+    ? { path: '/api/chat', body: { ...shared, messages: input.messages } }
+    : { path: '/api/generate', body: { ...shared, prompt: input.prompt, raw: true } };
+}
+
+/** An empty prompt loads the model and answers when it is in memory. */
+export function loadCall(settings: ModelSettings): OllamaCall {
+  const { model, keepAlive, contextSize } = settings;
+  const options = contextSize === undefined ? {} : { options: { num_ctx: contextSize } };
+  return { path: '/api/generate', body: { model, keep_alive: keepAlive, stream: false, ...options } };
+}
+
+function optionsOf(
+  { sampling, limits }: GenerationRequest,
+  { contextSize }: ModelSettings,
+): Record<string, unknown> {
+  const options: Record<string, number | readonly string[] | undefined> = {
+    num_ctx: contextSize,
+    // Without a limit, releases that shift the context would never end.
+    num_predict: limits.maxTokens ?? contextSize,
+    temperature: sampling.temperature,
+    top_p: sampling.topP,
+    top_k: sampling.topK,
+    min_p: sampling.minP,
+    seed: sampling.seed,
+    presence_penalty: sampling.presencePenalty,
+    frequency_penalty: sampling.frequencyPenalty,
+    repeat_penalty: sampling.repeatPenalty,
+    stop: limits.stop.length === 0 ? undefined : limits.stop,
+  };
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+}

@@ -1,0 +1,76 @@
+/** What Ollama's refusals and mid-stream errors mean, by its status and its words. */
+
+import type { Clock } from '../../core/clock.ts';
+import { ServingError } from '../../core/errors.ts';
+import { asObject, asText } from '../../upstream/lenient.ts';
+import { retryAfterSeconds } from '../../upstream/retry-after.ts';
+import type { JsonAnswer } from '../../upstream/upstream.ts';
+
+export interface ErrorContext {
+  readonly model: string;
+  readonly contextSize: number | undefined;
+  readonly clock: Clock;
+}
+
+/** An answer whose status is not 200. */
+export function refusal(answer: JsonAnswer, context: ErrorContext): ServingError {
+  const { status } = answer;
+  const words = asText(asObject(answer.body).error);
+  const cause = new Error(`Ollama answered ${status}: ${words ?? 'no reason given'}`);
+  if (words !== undefined && speaksOfContext(words)) return contextExceeded(context, cause);
+  if (status === 404 && words !== undefined) return modelMissing(context.model, cause);
+  if (words?.includes('does not support thinking')) return cannotThink();
+  if (status === 400) {
+    const message = `The model’s backend refused the request: ${words ?? 'it gave no reason'}`;
+    return new ServingError('invalid_request', { message, cause });
+  }
+  if (status === 429 || status === 503) {
+    return new ServingError('no_backend_available', {
+      message: 'The model’s backend is busy. Try again shortly.',
+      retryAfterSeconds: retryAfterSeconds(answer.headers, context.clock.wallNow()),
+      cause,
+    });
+  }
+  return new ServingError('backend_error', { message: `The model’s backend answered ${status}.`, cause });
+}
+
+/** A line `{"error":"…"}` after the 200 was sent. */
+export function streamFailure(words: string, context: ErrorContext): ServingError {
+  const cause = new Error(`Ollama failed mid-stream: ${words}`);
+  if (speaksOfContext(words)) return contextExceeded(context, cause);
+  return new ServingError('backend_error', {
+    message: 'The model’s backend failed during the answer.',
+    cause,
+  });
+}
+
+/** Old releases cut a long prompt silently; only the count in the last line tells. */
+export function promptWasCut(promptTokens: number, contextSize: number): ServingError {
+  return new ServingError('context_length_exceeded', {
+    message: `The prompt has ${promptTokens} tokens or more, but the model’s context holds ${contextSize}. Shorten the prompt.`,
+  });
+}
+
+export function modelMissing(model: string, cause?: unknown): ServingError {
+  const message = `The backend does not have the model ${JSON.stringify(model)}. Fetch it there with: ollama pull ${model}`;
+  return new ServingError('model_not_found', { message, cause });
+}
+
+export function cannotThink(): ServingError {
+  return new ServingError('invalid_request', {
+    message: 'think is set, but this model cannot think. Leave think away or set it to false.',
+    param: 'think',
+  });
+}
+
+function speaksOfContext(words: string): boolean {
+  return /exceeds? the (available |maximum )?context (length|size|window)|exceed_context_size|input length exceeds/i.test(
+    words,
+  );
+}
+
+function contextExceeded({ contextSize }: ErrorContext, cause: Error): ServingError {
+  const holds = contextSize === undefined ? '' : ` of ${contextSize} tokens`;
+  const message = `The prompt is longer than the model’s context${holds}. Shorten the prompt.`;
+  return new ServingError('context_length_exceeded', { message, cause });
+}

@@ -1,0 +1,36 @@
+/** The OpenAI-compatible backend's keys, defaults and short names. */
+import { Type } from 'typebox';
+import { URL_PATTERN } from '../../upstream/upstream.ts';
+import { defineBackend } from '../backend-definition.ts';
+import { OpenAiCompatibleBackend } from './openai-compatible-backend.ts';
+
+const FLAVORS = ['auto', 'vllm', 'llama-server', 'generic'] as const;
+
+export const openAiCompatible = defineBackend({
+  name: 'openai-compatible',
+  aliases: { vllm: { flavor: 'vllm' }, 'llama-server': { flavor: 'llama-server' } },
+  summary: 'A model that a server with the OpenAI API serves: vLLM, llama-server and others.',
+  keys: {
+    url: Type.String({
+      pattern: URL_PATTERN,
+      description: 'Where the server is; may end in /v1 or not. Health is asked at its root.',
+    }),
+    api_key: Type.Optional(
+      Type.String({ minLength: 1, secret: true, description: 'Sent as a Bearer token.' }),
+    ),
+    flavor: Type.Union(
+      FLAVORS.map((flavor) => Type.Literal(flavor)),
+      {
+        default: 'auto',
+        description:
+          'Which server it is: decides how health is asked and which fields beyond the OpenAI API are sent.',
+      },
+    ),
+    context_size: Type.Optional(
+      Type.Integer({ minimum: 16, description: 'Tokens per slot. Unset: what the server tells.' }),
+    ),
+  },
+  defaultSlots: 64,
+  embedded: false,
+  create: (target, environment) => new OpenAiCompatibleBackend(target, environment),
+});

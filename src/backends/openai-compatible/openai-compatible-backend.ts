@@ -1,0 +1,176 @@
+/**
+ * A model behind a server that speaks the OpenAI API. Cancelling is closing the socket. It owns what it learned of the
+ * server: its dialect, the context's size, and whether its template takes the switch for thinking.
+ */
+import type { Backend, GenerateOptions, TargetStatus } from '../../core/backend.ts';
+import { ServingError } from '../../core/errors.ts';
+import type { GenerationEvent, GenerationRequest } from '../../core/generation.ts';
+import { type EventSink, EventStream } from '../../upstream/event-stream.ts';
+import type { Exchange } from '../../upstream/exchange.ts';
+import { pump } from '../../upstream/pump.ts';
+import { SseReader } from '../../upstream/sse-reader.ts';
+import { type JsonAnswer, readJson, Upstream } from '../../upstream/upstream.ts';
+import type { BackendEnvironment } from '../backend-definition.ts';
+import { AnswerReader } from './answer-reader.ts';
+import { contextErrorOf, promptMayFit, roomLeft } from './context-error.ts';
+import { DIALECTS, type Dialect, detectDialect, type Flavor } from './dialect.ts';
+import { type CallOptions, generateCall } from './request-body.ts';
+import { probeServer, unreachable } from './server-probe.ts';
+import { modelMissing, refusal, refusesTemplateSwitch } from './upstream-error.ts';
+
+export interface OpenAiCompatibleTarget {
+  readonly model: string;
+  readonly url: string;
+  readonly api_key?: string;
+  readonly flavor: 'auto' | Flavor;
+  readonly context_size?: number;
+  readonly connect_timeout_ms: number;
+}
+
+export class OpenAiCompatibleBackend implements Backend {
+  readonly #target: OpenAiCompatibleTarget;
+  readonly #upstream: Upstream;
+  readonly #environment: Pick<BackendEnvironment, 'clock' | 'log'>;
+  #dialect: Dialect | undefined;
+  #contextSize: number | undefined;
+  #templateSwitch = true;
+  #saidUsageMissing = false;
+
+  constructor(target: OpenAiCompatibleTarget, environment: Pick<BackendEnvironment, 'clock' | 'log'>) {
+    this.#target = target;
+    this.#environment = environment;
+    this.#contextSize = target.context_size;
+    this.#dialect = target.flavor === 'auto' ? undefined : DIALECTS[target.flavor];
+    this.#upstream = new Upstream({
+      // Health is asked at the server's root, so the API's own prefix is part of each path.
+      url: target.url.replace(/\/v1\/?$/, ''),
+      connectTimeoutMs: target.connect_timeout_ms,
+      headers: target.api_key === undefined ? {} : { authorization: `Bearer ${target.api_key}` },
+      clock: environment.clock,
+    });
+  }
+
+  generate(request: GenerationRequest, { signal }: GenerateOptions): AsyncIterable<GenerationEvent> {
+    return new EventStream<GenerationEvent>(signal, (sink, inner) => this.#run(request, sink, inner));
+  }
+
+  async probe({ signal }: GenerateOptions): Promise<TargetStatus> {
+    try {
+      const dialect = await this.#speaks(signal);
+      const { model, context_size: contextSize } = this.#target;
+      const status = await probeServer({ upstream: this.#upstream, model, dialect, contextSize }, signal);
+      this.#contextSize = status.contextSize ?? this.#contextSize;
+      return status;
+    } catch (thrown) {
+      // What comes back under this address may be another server.
+      if (this.#target.flavor === 'auto') this.#dialect = undefined;
+      this.#templateSwitch = true;
+      return unreachable(thrown, signal);
+    }
+  }
+
+  /** These servers load their model before they answer: there is nothing to do but to look. */
+  async warmUp({ signal }: GenerateOptions): Promise<void> {
+    const { state, detail } = await this.probe({ signal });
+    if (signal.aborted) throw signal.reason;
+    if (state === 'ready') return;
+    if (state === 'not_found') throw modelMissing(this.#target.model);
+    const code = state === 'loading' ? 'model_loading' : 'no_backend_available';
+    throw new ServingError(code, { retryAfterSeconds: 1, cause: new Error(detail) });
+  }
+
+  async close(): Promise<void> {
+    await this.#upstream.close();
+  }
+
+  async #run(
+    request: GenerationRequest,
+    sink: EventSink<GenerationEvent>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const exchange = await this.#open(request, signal);
+    sink.push({ type: 'start' });
+    const answer = new AnswerReader({
+      sink,
+      clock: this.#environment.clock,
+      onFinish: () => exchange.finish(),
+      onUsageMissing: () => this.#warnOfUsage(),
+    });
+    try {
+      await pump(exchange, new SseReader((event) => answer.event(event)), sink);
+      answer.end();
+    } finally {
+      answer.dispose();
+    }
+  }
+
+  /**
+   * 1. Ask. 2. Where the server refuses something that it can do without (the template's switch, a max_tokens larger
+   * than what is left), ask again without; each at most once. 3. Any other refusal is the answer.
+   */
+  async #open(request: GenerationRequest, signal: AbortSignal): Promise<Exchange> {
+    let options = await this.#callOptions(request, signal);
+    for (;;) {
+      const { path, body } = generateCall(request, options);
+      const exchange = await this.#upstream.open({ method: 'POST', path, body, signal });
+      const { status, headers } = exchange;
+      if (status === 200) return exchange;
+      const answer = { status, headers, body: await readJson(exchange) };
+      const adapted = this.#adapted(options, answer);
+      if (adapted === undefined) throw this.#refusal(answer);
+      options = adapted;
+    }
+  }
+
+  async #callOptions(request: GenerationRequest, signal: AbortSignal): Promise<CallOptions> {
+    return {
+      model: this.#target.model,
+      dialect: await this.#speaks(signal),
+      maxTokens: request.limits.maxTokens,
+      contextSize: this.#contextSize,
+      templateSwitch: this.#templateSwitch,
+    };
+  }
+
+  #adapted(options: CallOptions, answer: JsonAnswer): CallOptions | undefined {
+    if (options.templateSwitch && refusesTemplateSwitch(answer)) {
+      this.#templateSwitch = false;
+      return { ...options, templateSwitch: false };
+    }
+    const contextError = answer.status === 400 ? contextErrorOf(answer.body) : undefined;
+    const asked = options.maxTokens;
+    if (contextError === undefined || asked === undefined || !promptMayFit(contextError)) return undefined;
+    if (options.dialect.nullMeansRest) return { ...options, maxTokens: undefined };
+    const room = roomLeft(contextError);
+    return room === undefined || room >= asked ? undefined : { ...options, maxTokens: room };
+  }
+
+  #refusal(answer: JsonAnswer): ServingError {
+    const { clock, log } = this.#environment;
+    if (answer.status === 401 || answer.status === 403) {
+      log.error('the server does not accept the api_key of this target', {
+        url: this.#target.url,
+        status: answer.status,
+      });
+    }
+    return refusal(answer, { model: this.#target.model, wallNowMs: clock.wallNow() });
+  }
+
+  async #speaks(signal: AbortSignal): Promise<Dialect> {
+    if (this.#dialect !== undefined) return this.#dialect;
+    const detected = await detectDialect(this.#upstream, signal);
+    this.#dialect = detected;
+    return detected ?? DIALECTS.generic;
+  }
+
+  #warnOfUsage(): void {
+    if (this.#saidUsageMissing) return;
+    this.#saidUsageMissing = true;
+    this.#environment.log.warn(
+      'the server reports no usage: pieces of text are counted as tokens, prompts as 0',
+      {
+        url: this.#target.url,
+      },
+    );
+  }
+}

@@ -1,0 +1,138 @@
+/**
+ * One request to an upstream and its answer, over undici's dispatch interface (no streams in between). It owns the
+ * socket's fate: an abort rejects what is pending at once with the signal's reason and destroys the socket.
+ */
+import type { Dispatcher } from 'undici';
+import type { Clock, Timer } from '../core/clock.ts';
+import { ServingError } from '../core/errors.ts';
+import { networkError } from './network-error.ts';
+
+/** Takes the body as it comes. What it throws ends the exchange with that error. */
+export type ByteSink = (chunk: Buffer) => void;
+
+export type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>;
+
+interface Pending<Value> {
+  readonly resolve: (value: Value) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+/** After its reader has all it needs, a connection may finish its answer for so long, to be used again. */
+const LINGER_MS = 1000;
+
+export class Exchange implements Dispatcher.DispatchHandler {
+  readonly #signal: AbortSignal;
+  readonly #clock: Clock;
+  readonly #opened: Pending<Exchange>;
+  #controller: Dispatcher.DispatchController | undefined;
+  #buffered: Buffer[] = [];
+  #sink: ByteSink | undefined;
+  #reading: Pending<void> | undefined;
+  #outcome: { readonly error?: unknown } | undefined;
+  #linger: Timer | undefined;
+  status = 0;
+  headers: ResponseHeaders = {};
+
+  constructor(options: {
+    readonly signal: AbortSignal;
+    readonly clock: Clock;
+    readonly opened: Pending<Exchange>;
+  }) {
+    this.#signal = options.signal;
+    this.#clock = options.clock;
+    this.#opened = options.opened;
+    this.#signal.addEventListener('abort', this.#onAbort);
+  }
+
+  /** Passes the whole body to `sink`; resolves at its end or at `finish()`. To be called once. */
+  read(sink: ByteSink): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#sink = sink;
+      this.#reading = { resolve, reject };
+      const buffered = this.#buffered;
+      this.#buffered = [];
+      for (const chunk of buffered) this.#deliver(chunk);
+      if (this.#outcome !== undefined) this.#settle(this.#outcome);
+    });
+  }
+
+  /** The reader has what it needs. The rest of the body is read away in the background, or cut off. */
+  finish(): void {
+    if (this.#outcome === undefined) {
+      this.#linger = this.#clock.schedule(LINGER_MS, () => this.#destroy(new ServingError('backend_error')));
+    }
+    this.#settle({});
+  }
+
+  pause(): void {
+    this.#controller?.pause();
+  }
+
+  resume(): void {
+    this.#controller?.resume();
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#outcome !== undefined) controller.abort(new ServingError('client_gone'));
+  }
+
+  onResponseStart(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: ResponseHeaders,
+  ): void {
+    if (status < 200) return;
+    this.status = status;
+    this.headers = headers;
+    this.#opened.resolve(this);
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#outcome !== undefined) return;
+    if (this.#sink === undefined) this.#buffered.push(chunk);
+    else this.#deliver(chunk);
+  }
+
+  onResponseEnd(): void {
+    this.#linger?.cancel();
+    this.#settle({});
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.#linger?.cancel();
+    this.#settle({ error: networkError(error, { started: this.#controller !== undefined }) });
+  }
+
+  #deliver(chunk: Buffer): void {
+    if (this.#reading === undefined) return;
+    try {
+      this.#sink?.(chunk);
+    } catch (thrown) {
+      this.#settle({ error: thrown });
+      this.#destroy(new ServingError('backend_error', { cause: thrown }));
+    }
+  }
+
+  /** The first outcome counts. Chunks that arrived before there was a reader are still its own. */
+  #settle(outcome: { readonly error?: unknown }): void {
+    this.#outcome ??= outcome;
+    this.#signal.removeEventListener('abort', this.#onAbort);
+    const { error } = this.#outcome;
+    if (error !== undefined) this.#opened.reject(error);
+    const reading = this.#reading;
+    this.#reading = undefined;
+    if (error === undefined) reading?.resolve();
+    else reading?.reject(error);
+  }
+
+  #destroy(reason: Error): void {
+    this.#linger?.cancel();
+    this.#controller?.abort(reason);
+  }
+
+  readonly #onAbort = (): void => {
+    this.#settle({ error: this.#signal.reason ?? new ServingError('client_gone') });
+    this.#destroy(new ServingError('client_gone'));
+  };
+}

@@ -1,0 +1,116 @@
+/**
+ * The connections to one upstream server. It owns the pool: one request per connection at a time, as many
+ * connections as requests, idle ones given up before the server does. Time-outs of answers are serving's, by signal.
+ */
+import { Pool } from 'undici';
+import type { Clock } from '../core/clock.ts';
+import { ServingError } from '../core/errors.ts';
+import { Exchange, type ResponseHeaders } from './exchange.ts';
+import { networkError } from './network-error.ts';
+
+export interface UpstreamOptions {
+  /** http or https, with an optional path that is put before every request's. */
+  readonly url: string;
+  readonly connectTimeoutMs: number;
+  /** Sent with every request. */
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly clock: Clock;
+}
+
+export interface UpstreamCall {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  /** Sent as JSON. */
+  readonly body?: unknown;
+  readonly signal: AbortSignal;
+}
+
+export interface JsonAnswer {
+  readonly status: number;
+  readonly headers: ResponseHeaders;
+  /** Undefined when the body is not JSON. */
+  readonly body: unknown;
+}
+
+/** Common servers close idle connections after 5 s. */
+const KEEP_ALIVE_MS = 4000;
+const JSON_LIMIT_BYTES = 16 * 1024 * 1024;
+
+/** Accepted for `url` in a target's configuration: no credentials, query or fragment, which would go unused. */
+export const URL_PATTERN = '^https?://[^/@?#\\s]+(/[^?#\\s]*)?$';
+
+export class Upstream {
+  readonly #pool: Pool;
+  readonly #basePath: string;
+  readonly #headers: Readonly<Record<string, string>>;
+  readonly #clock: Clock;
+
+  constructor(options: UpstreamOptions) {
+    const url = new URL(options.url);
+    this.#basePath = url.pathname.replace(/\/+$/, '');
+    this.#headers = { accept: '*/*', ...options.headers };
+    this.#clock = options.clock;
+    this.#pool = new Pool(url.origin, {
+      pipelining: 1,
+      connect: { timeout: options.connectTimeoutMs },
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      keepAliveMaxTimeout: KEEP_ALIVE_MS,
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    });
+  }
+
+  /** Resolves when the answer's headers are here, whatever its status. Throws a ServingError or the signal's reason. */
+  open(call: UpstreamCall): Promise<Exchange> {
+    const { signal } = call;
+    if (signal.aborted) return Promise.reject(signal.reason);
+    const hasBody = call.body !== undefined;
+    return new Promise((resolve, reject) => {
+      const exchange = new Exchange({ signal, clock: this.#clock, opened: { resolve, reject } });
+      try {
+        this.#pool.dispatch(
+          {
+            method: call.method,
+            path: `${this.#basePath}${call.path}`,
+            headers: hasBody ? { ...this.#headers, 'content-type': 'application/json' } : this.#headers,
+            body: hasBody ? JSON.stringify(call.body) : null,
+          },
+          exchange,
+        );
+      } catch (thrown) {
+        reject(networkError(thrown, { started: false }));
+      }
+    });
+  }
+
+  /** A whole answer, whatever its status. */
+  async json(call: UpstreamCall): Promise<JsonAnswer> {
+    const exchange = await this.open(call);
+    return { status: exchange.status, headers: exchange.headers, body: await readJson(exchange) };
+  }
+
+  /** Requests under way fail. */
+  async close(): Promise<void> {
+    await this.#pool.destroy();
+  }
+}
+
+/** The rest of an answer as JSON; undefined when it is not. */
+export async function readJson(exchange: Exchange): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  await exchange.read((chunk) => {
+    sizeBytes += chunk.length;
+    if (sizeBytes > JSON_LIMIT_BYTES) {
+      throw new ServingError('backend_error', {
+        message: 'The model’s backend answered more than is accepted.',
+      });
+    }
+    chunks.push(chunk);
+  });
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}
