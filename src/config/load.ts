@@ -9,7 +9,14 @@ import type { Config } from './config.ts';
 import { ConfigError } from './config-error.ts';
 import { checkRules } from './rules.ts';
 import { ConfigSchema, type ConfigValues } from './schema.ts';
-import { SETTINGS, SHORTCUTS, type Setting, type Shortcut, shortcutVariable, VARIABLE_PREFIX } from './settings.ts';
+import {
+  SETTINGS,
+  type Setting,
+  SHORTCUTS,
+  type Shortcut,
+  shortcutVariable,
+  VARIABLE_PREFIX,
+} from './settings.ts';
 import { resolveModels, type Shortcuts, shortcutModel } from './targets.ts';
 
 export interface ConfigSources {
@@ -32,16 +39,22 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
   const tree = sources.file ? readFile(sources.file, sources.environment) : {};
   for (const setting of SETTINGS) {
     const fromEnvironment = sources.environment[setting.variable];
-    if (fromEnvironment !== undefined) assign(tree, setting, readText(fromEnvironment, { setting, source: setting.variable }));
+    if (fromEnvironment !== undefined)
+      assign(tree, setting, readText(fromEnvironment, { setting, source: setting.variable }));
     const fromFlag = sources.flags[setting.key];
     if (fromFlag !== undefined) assign(tree, setting, readText(fromFlag, { setting, source: setting.flag }));
   }
   const shortcuts = readShortcuts(sources);
   if (shortcuts) Object.assign(tree, shortcutModel(shortcuts));
   const checked = check(Value.Default(ConfigSchema, tree));
-  if ('violation' in checked) throw new ConfigError(describeViolation(checked.violation, 'The configuration'));
+  if ('violation' in checked)
+    throw new ConfigError(describeViolation(checked.violation, 'The configuration'));
   const models = resolveModels(checked.value.models);
-  const config = { ...checked.value, models, default_model: checked.value.default_model ?? models[0]?.id ?? '' };
+  const config = {
+    ...checked.value,
+    models,
+    default_model: checked.value.default_model ?? models[0]?.id ?? '',
+  };
   checkRules(config);
   return { config, warnings: unknownVariables(sources.environment) };
 }
@@ -61,8 +74,12 @@ function readFile(file: { name: string; text: string }, environment: ConfigSourc
 }
 
 /** Replaces `${NAME}` in every string by the environment's value. */
-function substitute(value: unknown, at: { environment: ConfigSources['environment']; path: string; file: string }): unknown {
-  if (Array.isArray(value)) return value.map((item, index) => substitute(item, { ...at, path: `${at.path}[${index}]` }));
+function substitute(
+  value: unknown,
+  at: { environment: ConfigSources['environment']; path: string; file: string },
+): unknown {
+  if (Array.isArray(value))
+    return value.map((item, index) => substitute(item, { ...at, path: `${at.path}[${index}]` }));
   if (value !== null && typeof value === 'object') {
     const entries = Object.entries(value).map(([name, item]) => {
       return [name, substitute(item, { ...at, path: at.path === '' ? name : `${at.path}.${name}` })];
@@ -73,7 +90,9 @@ function substitute(value: unknown, at: { environment: ConfigSources['environmen
   return value.replace(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (_, name: string) => {
     const replacement = at.environment[name];
     if (replacement !== undefined) return replacement;
-    throw new ConfigError(`${at.path} in ${at.file} reads the environment variable ${name}, which is not set.`);
+    throw new ConfigError(
+      `${at.path} in ${at.file} reads the environment variable ${name}, which is not set.`,
+    );
   });
 }
 
@@ -81,13 +100,17 @@ function substitute(value: unknown, at: { environment: ConfigSources['environmen
 function readText(text: string | boolean, origin: { setting: Setting; source: string }): unknown {
   const { type } = origin.setting.schema as SchemaNode;
   if (typeof text === 'boolean') return text;
-  if (type === 'integer' || type === 'number') return /^-?\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : text;
-  if (type === 'boolean') return { true: true, '1': true, false: false, '0': false }[text.trim().toLowerCase()] ?? text;
+  if (type === 'integer' || type === 'number')
+    return /^-?\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : text;
+  if (type === 'boolean')
+    return { true: true, '1': true, false: false, '0': false }[text.trim().toLowerCase()] ?? text;
   if (type !== 'array') return text;
   try {
     return JSON.parse(text);
   } catch {
-    throw new ConfigError(`${origin.source} (${origin.setting.key}) must be JSON, such as '["…"]', but could not be parsed.`);
+    throw new ConfigError(
+      `${origin.source} (${origin.setting.key}) must be JSON, such as '["…"]', but could not be parsed.`,
+    );
   }
 }
 
@@ -104,7 +127,9 @@ function assign(tree: Tree, setting: Setting, value: unknown): void {
 
 function readShortcuts(sources: ConfigSources): Shortcuts | undefined {
   const given = (name: Shortcut) => sources.flags[name] ?? sources.environment[shortcutVariable(name)];
-  const pairs = SHORTCUTS.map((name) => [name, given(name)] as const).filter(([, value]) => value !== undefined);
+  const pairs = SHORTCUTS.map((name) => [name, given(name)] as const).filter(
+    ([, value]) => value !== undefined,
+  );
   return pairs.length === 0 ? undefined : (Object.fromEntries(pairs) as Shortcuts);
 }
 

@@ -10,13 +10,18 @@ export function checkRules(config: Config): void {
 function knownDefaultModel({ default_model, models }: Config): void {
   if (models.some(({ id }) => id === default_model)) return;
   const known = models.map(({ id }) => id).join(', ');
-  throw new ConfigError(`default_model is ${JSON.stringify(default_model)}, but must be one of the models: ${known}.`);
+  throw new ConfigError(
+    `default_model is ${JSON.stringify(default_model)}, but must be one of the models: ${known}.`,
+  );
 }
 
 function distinctModels({ models }: Config): void {
   const seen = new Set<string>();
   for (const [index, { id }] of models.entries()) {
-    if (seen.has(id)) throw new ConfigError(`models[${index}].id is ${JSON.stringify(id)}, but that name is taken by an earlier model.`);
+    if (seen.has(id))
+      throw new ConfigError(
+        `models[${index}].id is ${JSON.stringify(id)}, but that name is taken by an earlier model.`,
+      );
     seen.add(id);
   }
 }

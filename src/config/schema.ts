@@ -11,7 +11,12 @@ const closed = { additionalProperties: false, default: {} };
 const server = Type.Object(
   {
     host: Type.String({ minLength: 1, default: '127.0.0.1', description: 'Address to listen on.' }),
-    port: Type.Integer({ minimum: 0, maximum: 65535, default: 8000, description: 'Port to listen on; 0 takes a free one.' }),
+    port: Type.Integer({
+      minimum: 0,
+      maximum: 65535,
+      default: 8000,
+      description: 'Port to listen on; 0 takes a free one.',
+    }),
     trusted_proxies: Type.Array(Type.String({ minLength: 1 }), {
       default: [],
       description: 'Addresses or CIDRs of proxies whose X-Forwarded-For counts.',
@@ -20,8 +25,17 @@ const server = Type.Object(
       default: [],
       description: 'Origins of web pages that may call the API from a browser, such as https://example.com.',
     }),
-    body_limit_bytes: Type.Integer({ minimum: 1, default: 1_048_576, description: 'Largest body of the native routes.' }),
-    body_timeout_seconds: Type.Integer({ minimum: 1, maximum: 3600, default: 15, description: 'For a request’s headers and body to arrive.' }),
+    body_limit_bytes: Type.Integer({
+      minimum: 1,
+      default: 1_048_576,
+      description: 'Largest body of the native routes.',
+    }),
+    body_timeout_seconds: Type.Integer({
+      minimum: 1,
+      maximum: 3600,
+      default: 15,
+      description: 'For a request’s headers and body to arrive.',
+    }),
     stream_buffer_bytes: Type.Integer({
       minimum: 1024,
       default: 262_144,
@@ -58,7 +72,10 @@ const auth = Type.Object(
       secret: true,
       description: 'Accepted as a Bearer token or x-api-key; none leaves the API open.',
     }),
-    allow_open: Type.Boolean({ default: false, description: 'Permits listening beyond loopback without keys.' }),
+    allow_open: Type.Boolean({
+      default: false,
+      description: 'Permits listening beyond loopback without keys.',
+    }),
   },
   closed,
 );
@@ -81,10 +98,30 @@ const scheduler = Type.Object(
       default: 'eager',
       description: 'eager: what waits leaves as soon as a slot is free. window: a batch is collected first.',
     }),
-    max_batch_size: Type.Integer({ minimum: 1, maximum: 4096, default: 16, description: 'Requests dispatched together at most.' }),
-    window_ms: Type.Number({ minimum: 0, maximum: 60_000, default: 5, description: 'In window mode: how long a batch collects at most.' }),
-    max_queue: Type.Integer({ minimum: 1, maximum: 1_000_000, default: 512, description: 'Requests that may wait per model.' }),
-    queue_timeout_ms: Type.Integer({ minimum: 1, maximum: 86_400_000, default: 60_000, description: 'The longest wait for a slot.' }),
+    max_batch_size: Type.Integer({
+      minimum: 1,
+      maximum: 4096,
+      default: 16,
+      description: 'Requests dispatched together at most.',
+    }),
+    window_ms: Type.Number({
+      minimum: 0,
+      maximum: 60_000,
+      default: 5,
+      description: 'In window mode: how long a batch collects at most.',
+    }),
+    max_queue: Type.Integer({
+      minimum: 1,
+      maximum: 1_000_000,
+      default: 512,
+      description: 'Requests that may wait per model.',
+    }),
+    queue_timeout_ms: Type.Integer({
+      minimum: 1,
+      maximum: 86_400_000,
+      default: 60_000,
+      description: 'The longest wait for a slot.',
+    }),
   },
   closed,
 );
@@ -92,25 +129,55 @@ const scheduler = Type.Object(
 const rateLimit = Type.Object(
   {
     enabled: Type.Boolean({ default: true, description: 'Limit the generation routes per client address.' }),
-    requests: Type.Integer({ minimum: 1, maximum: 1_000_000, default: 60, description: 'Admitted in any window, per address.' }),
-    window_seconds: Type.Number({ exclusiveMinimum: 0, maximum: 86_400, default: 60, description: 'Length of the sliding window.' }),
-    max_keys: Type.Integer({ minimum: 1, maximum: 10_000_000, default: 100_000, description: 'Addresses remembered; more share one window.' }),
+    requests: Type.Integer({
+      minimum: 1,
+      maximum: 1_000_000,
+      default: 60,
+      description: 'Admitted in any window, per address.',
+    }),
+    window_seconds: Type.Number({
+      exclusiveMinimum: 0,
+      maximum: 86_400,
+      default: 60,
+      description: 'Length of the sliding window.',
+    }),
+    max_keys: Type.Integer({
+      minimum: 1,
+      maximum: 10_000_000,
+      default: 100_000,
+      description: 'Addresses remembered; more share one window.',
+    }),
   },
   closed,
 );
 
 const generation = Type.Object(
   {
-    max_tokens: Type.Integer({ minimum: 1, default: 256, description: 'Where a native request does not say, lowered to what the context leaves.' }),
-    request_timeout_ms: Type.Integer({ minimum: 1, maximum: 86_400_000, default: 300_000, description: 'The longest a request may take; clients can only shorten it.' }),
+    max_tokens: Type.Integer({
+      minimum: 1,
+      default: 256,
+      description: 'Where a native request does not say, lowered to what the context leaves.',
+    }),
+    request_timeout_ms: Type.Integer({
+      minimum: 1,
+      maximum: 86_400_000,
+      default: 300_000,
+      description: 'The longest a request may take; clients can only shorten it.',
+    }),
   },
   closed,
 );
 
 const logging = Type.Object(
   {
-    level: Type.Enum(['debug', 'info', 'warn', 'error', 'silent'], { default: 'info', description: 'Least severe level that is written.' }),
-    format: Type.Enum(['auto', 'pretty', 'json'], { default: 'auto', description: 'auto: readable on a terminal, JSON lines otherwise.' }),
+    level: Type.Enum(['debug', 'info', 'warn', 'error', 'silent'], {
+      default: 'info',
+      description: 'Least severe level that is written.',
+    }),
+    format: Type.Enum(['auto', 'pretty', 'json'], {
+      default: 'auto',
+      description: 'auto: readable on a terminal, JSON lines otherwise.',
+    }),
   },
   closed,
 );
@@ -118,7 +185,10 @@ const logging = Type.Object(
 const cache = Type.Object(
   {
     directory: Type.Optional(
-      Type.String({ minLength: 1, description: 'Folder for model files; default: llm-serve in the XDG cache folder.' }),
+      Type.String({
+        minLength: 1,
+        description: 'Folder for model files; default: llm-serve in the XDG cache folder.',
+      }),
     ),
   },
   closed,
@@ -130,8 +200,17 @@ export const ConfigSchema = Type.Object(
   {
     server,
     auth,
-    default_model: Type.Optional(Type.String({ minLength: 1, description: 'For requests that name no model; default: the first of models.' })),
-    models: Type.Array(model, { minItems: 1, default: [DEFAULT_MODEL], description: 'What is served, and where.' }),
+    default_model: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description: 'For requests that name no model; default: the first of models.',
+      }),
+    ),
+    models: Type.Array(model, {
+      minItems: 1,
+      default: [DEFAULT_MODEL],
+      description: 'What is served, and where.',
+    }),
     scheduler,
     rate_limit: rateLimit,
     generation,

@@ -10,7 +10,9 @@ import type { ConfigValues } from './schema.ts';
 
 export interface TargetConfig {
   readonly definition: BackendDefinition;
-  readonly values: Static<TObject<typeof commonTargetKeys>> & { readonly slots: number } & Readonly<Record<string, unknown>>;
+  readonly values: Static<TObject<typeof commonTargetKeys>> & { readonly slots: number } & Readonly<
+      Record<string, unknown>
+    >;
 }
 
 export interface ModelConfig {
@@ -32,15 +34,27 @@ export function targetSchema(definition: BackendDefinition): TObject {
 export function resolveModels(models: ConfigValues['models']): ModelConfig[] {
   return models.map((model, modelIndex) => ({
     id: model.id,
-    targets: model.targets.map((target, index) => resolveTarget(target, `models[${modelIndex}].targets[${index}]`)),
+    targets: model.targets.map((target, index) =>
+      resolveTarget(target, `models[${modelIndex}].targets[${index}]`),
+    ),
   }));
 }
 
-function resolveTarget({ backend, ...given }: { backend: string } & Record<string, unknown>, at: string): TargetConfig {
+function resolveTarget(
+  { backend, ...given }: { backend: string } & Record<string, unknown>,
+  at: string,
+): TargetConfig {
   const found = findBackend(backend);
-  if (!found) throw new ConfigError(`${at}.backend is ${JSON.stringify(backend)}, but must be one of ${backendNames()}.`);
+  if (!found)
+    throw new ConfigError(
+      `${at}.backend is ${JSON.stringify(backend)}, but must be one of ${backendNames()}.`,
+    );
   const schema = targetSchema(found.definition);
-  const withDefaults = Value.Default(schema, { slots: found.definition.defaultSlots, ...found.preset, ...given });
+  const withDefaults = Value.Default(schema, {
+    slots: found.definition.defaultSlots,
+    ...found.preset,
+    ...given,
+  });
   const checked = compileCheck<TargetConfig['values']>(schema)(withDefaults);
   if ('violation' in checked) {
     const violation = { ...checked.violation, path: `${at}.${checked.violation.path}` };
@@ -54,14 +68,18 @@ export function shortcutModel({ backend = DEFAULT_TARGET.backend, url, model }: 
   models: unknown[];
   default_model: string;
 } {
-  if (!findBackend(backend)) throw new ConfigError(`--backend is ${JSON.stringify(backend)}, but must be one of ${backendNames()}.`);
+  if (!findBackend(backend))
+    throw new ConfigError(`--backend is ${JSON.stringify(backend)}, but must be one of ${backendNames()}.`);
   const name = model ?? (backend === DEFAULT_TARGET.backend ? DEFAULT_TARGET.model : undefined);
-  if (name === undefined) throw new ConfigError(`--model is missing. With --backend ${backend} it must be the model’s name there.`);
+  if (name === undefined)
+    throw new ConfigError(`--model is missing. With --backend ${backend} it must be the model’s name there.`);
   const id = name.endsWith('.gguf') ? (name.split(/[\\/]/).at(-1) ?? name).slice(0, -'.gguf'.length) : name;
   const target = { backend, model: name, ...(url === undefined ? {} : { url }) };
   return { models: [{ id, targets: [target] }], default_model: id };
 }
 
 function backendNames(): string {
-  return BACKENDS.flatMap((definition) => [definition.name, ...Object.keys(definition.aliases ?? {})]).join(', ');
+  return BACKENDS.flatMap((definition) => [definition.name, ...Object.keys(definition.aliases ?? {})]).join(
+    ', ',
+  );
 }

@@ -17,14 +17,21 @@ export function parseRanges(ranges: readonly string[]): AddressRange[] {
 
 export function isTrusted(address: string, ranges: readonly AddressRange[]): boolean {
   const parsed = parseAddress(address);
-  return parsed !== undefined && ranges.some((range) => parsed.kind() === range[0].kind() && parsed.match(range as [ipaddr.IPv4, number]));
+  return (
+    parsed !== undefined &&
+    ranges.some((range) => parsed.kind() === range[0].kind() && parsed.match(range as [ipaddr.IPv4, number]))
+  );
 }
 
 /**
  * Walks X-Forwarded-For from the right, each entry written by the hop after it, and stops at the first that is not
  * a trusted proxy: everything left of it could be made up by the client.
  */
-export function clientAddress(peer: string, forwardedFor: string | undefined, trusted: readonly AddressRange[]): string {
+export function clientAddress(
+  peer: string,
+  forwardedFor: string | undefined,
+  trusted: readonly AddressRange[],
+): string {
   let address = canonical(peer);
   if (forwardedFor === undefined || trusted.length === 0) return address;
   const hops = forwardedFor.split(',').reverse();

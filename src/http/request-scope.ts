@@ -1,14 +1,11 @@
 /** What the edge keeps of each request from its first hook to its last byte. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Clock } from '../core/clock.ts';
-import type { ErrorCode } from '../core/errors.ts';
 import type { Receipt } from '../core/receipt.ts';
 
 export interface RequestScope {
   readonly receipt: Receipt;
   readonly clientAddress: string;
-  /** Ends the log line as 499 whatever status was prepared. */
-  clientLeft: boolean;
 }
 
 declare module 'fastify' {
@@ -30,8 +27,4 @@ export function stampHeaders(reply: FastifyReply, clock: Clock): void {
 
 export function formatMs(milliseconds: number): string {
   return Math.max(0, milliseconds).toFixed(2);
-}
-
-export function noteError(scope: RequestScope, code: ErrorCode): void {
-  scope.receipt.errorCode = code;
 }

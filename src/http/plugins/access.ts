@@ -34,12 +34,15 @@ function isOpen(path: string): boolean {
 function checkKey(request: FastifyRequest, knownHashes: readonly Buffer[]): void {
   const key = keyOf(request);
   if (key === undefined) {
-    throw new ServingError('missing_api_key', { message: 'An API key is required. Send it as "Authorization: Bearer KEY" or "x-api-key: KEY".' });
+    throw new ServingError('missing_api_key', {
+      message: 'An API key is required. Send it as "Authorization: Bearer KEY" or "x-api-key: KEY".',
+    });
   }
   // Hashes have equal length and every known one is compared, so the time says nothing about the keys.
   const given = hash(key);
   const matches = knownHashes.filter((known) => timingSafeEqual(known, given));
-  if (matches.length === 0) throw new ServingError('invalid_api_key', { message: 'The API key is not known to this server.' });
+  if (matches.length === 0)
+    throw new ServingError('invalid_api_key', { message: 'The API key is not known to this server.' });
 }
 
 function keyOf({ headers }: FastifyRequest): string | undefined {
@@ -55,7 +58,11 @@ function hash(key: string): Buffer {
 
 function checkPlaceOfOrigin({ headers }: FastifyRequest, corsOrigins: readonly string[]): void {
   const { host, origin } = headers;
-  if (host !== undefined && !isLoopbackName(hostNameOf(`http://${host}`)) && !isListedHost(host, corsOrigins)) {
+  if (
+    host !== undefined &&
+    !isLoopbackName(hostNameOf(`http://${host}`)) &&
+    !isListedHost(host, corsOrigins)
+  ) {
     throw new ServingError('forbidden', {
       message: `The Host ${JSON.stringify(host)} is not this machine. Use localhost, or set auth.api_keys to serve other names.`,
     });
@@ -68,7 +75,9 @@ function checkPlaceOfOrigin({ headers }: FastifyRequest, corsOrigins: readonly s
 }
 
 function isListedHost(host: string, corsOrigins: readonly string[]): boolean {
-  return corsOrigins.includes('*') || corsOrigins.some((origin) => origin.replace(/^https?:\/\//, '') === host);
+  return (
+    corsOrigins.includes('*') || corsOrigins.some((origin) => origin.replace(/^https?:\/\//, '') === host)
+  );
 }
 
 function hostNameOf(url: string): string | undefined {

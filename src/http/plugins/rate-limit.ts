@@ -27,7 +27,11 @@ export function addRateLimit(server: FastifyInstance, options: RateLimitOptions)
   });
 }
 
-function setHeaders(reply: FastifyReply, verdict: WindowVerdict, { clock, windowSeconds }: RateLimitOptions): void {
+function setHeaders(
+  reply: FastifyReply,
+  verdict: WindowVerdict,
+  { clock, windowSeconds }: RateLimitOptions,
+): void {
   const resetAt = Math.ceil((clock.wallNow() + verdict.retryInMs) / 1000);
   reply.header('X-RateLimit-Limit', verdict.limit);
   reply.header('X-RateLimit-Remaining', verdict.remaining);

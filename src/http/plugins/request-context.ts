@@ -1,7 +1,8 @@
 /** First in line: gives each request its id and receipt, finds its client's address, and reports it when it is over. */
 import { randomUUID } from 'node:crypto';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Clock } from '../../core/clock.ts';
+import { ServingError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import type { Telemetry } from '../../core/telemetry.ts';
 import { type AddressRange, clientAddress } from '../client-address.ts';
@@ -14,6 +15,8 @@ export interface RequestContextOptions {
   readonly trustedProxies: readonly AddressRange[];
 }
 
+/** The last byte could not be handed over. */
+const CLIENT_LEFT_STATUS = 499;
 const SANE_ID = /^[\w.:-]{1,128}$/;
 
 export function newRequestId(): string {
@@ -24,22 +27,20 @@ export function requestIdFrom(header: string | string[] | undefined): string {
   return typeof header === 'string' && SANE_ID.test(header) ? header : newRequestId();
 }
 
-export function addRequestContext(server: FastifyInstance, options: RequestContextOptions): void {
+/** Opens the scope of a request; its end is reported when its connection or response closes, on every path. */
+export function scopeOpener(options: RequestContextOptions) {
   const { clock, telemetry } = options;
   const warnOfUntrustedProxy = warnOnce(options);
-  server.decorateRequest('scope');
-
-  server.addHook('onRequest', async (request, reply) => {
+  return (request: FastifyRequest, reply: FastifyReply): void => {
     const peer = request.socket.remoteAddress ?? 'unknown';
     const forwardedFor = request.headers['x-forwarded-for'];
     const joined = Array.isArray(forwardedFor) ? forwardedFor.join(',') : forwardedFor;
     const address = clientAddress(peer, joined, options.trustedProxies);
     if (joined !== undefined && options.trustedProxies.length === 0) warnOfUntrustedProxy(peer);
     const receipt = { requestId: requestIdFrom(request.headers['x-request-id']), receivedAt: clock.now() };
-    request.scope = { receipt, clientAddress: address, clientLeft: false };
+    request.scope = { receipt, clientAddress: address };
     reply.raw.once('close', () => {
-      if (!reply.raw.writableFinished && !reply.raw.headersSent) request.scope.clientLeft = true;
-      const status = request.scope.clientLeft ? 499 : reply.raw.statusCode;
+      const status = reply.raw.writableFinished ? reply.raw.statusCode : CLIENT_LEFT_STATUS;
       telemetry.requestEnded({
         method: request.method,
         path: pathOf(request),
@@ -50,8 +51,22 @@ export function addRequestContext(server: FastifyInstance, options: RequestConte
         endedAt: clock.now(),
       });
     });
-  });
+  };
+}
 
+export type OpenScope = ReturnType<typeof scopeOpener>;
+
+export function addRequestContext(
+  server: FastifyInstance,
+  { clock, openScope }: { readonly clock: Clock; readonly openScope: OpenScope },
+): void {
+  server.decorateRequest('scope');
+  server.addHook('onRequest', async (request, reply) => {
+    openScope(request, reply);
+    if (request.headers.host === undefined && request.raw.httpVersion === '1.1') {
+      throw new ServingError('malformed_http', { message: 'The request has no Host header.' });
+    }
+  });
   server.addHook('onSend', async (_request, reply) => stampHeaders(reply, clock));
 }
 

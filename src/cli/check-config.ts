@@ -1,0 +1,33 @@
+/** `llm-serve check-config`: the configuration as it would be used, secrets hidden. Wrong ones end in a ConfigError. */
+import { stringify } from 'yaml';
+import type { Config } from '../config/config.ts';
+import type { SchemaNode } from '../schema/violation.ts';
+import type { Flags } from './flags.ts';
+import { readConfig } from './read-config.ts';
+
+const HIDDEN = '(hidden)';
+
+export function checkConfig(flags: Flags): number {
+  const { config, warnings } = readConfig(flags);
+  for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
+  process.stdout.write(stringify(printable(config)));
+  return 0;
+}
+
+function printable({ auth, models, ...rest }: Config): unknown {
+  return {
+    ...rest,
+    auth: { ...auth, api_keys: auth.api_keys.map(() => HIDDEN) },
+    models: models.map(({ id, targets }) => ({
+      id,
+      targets: targets.map(({ definition, values }) => {
+        const keys = definition.keys as Readonly<Record<string, SchemaNode>>;
+        const shown = Object.entries(values).map(([name, value]) => [
+          name,
+          keys[name]?.secret ? HIDDEN : value,
+        ]);
+        return { backend: definition.name, ...Object.fromEntries(shown) };
+      }),
+    })),
+  };
+}

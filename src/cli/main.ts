@@ -1,0 +1,111 @@
+#!/usr/bin/env node
+/** The executable `llm-serve`: commands and exit codes. 0 success, 1 runtime failure, 2 wrong usage or configuration. */
+import { realpathSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Command, CommanderError, Option } from 'commander';
+import { ConfigError } from '../config/config-error.ts';
+import { SETTINGS, SHORTCUTS } from '../config/settings.ts';
+import { checkConfig } from './check-config.ts';
+import type { Flags } from './flags.ts';
+import { listModels, pullModel, removeCachedModel } from './models.ts';
+import { serve } from './serve.ts';
+import { readVersion } from './version.ts';
+
+const EXIT_FAILURE = 1;
+const EXIT_USAGE = 2;
+const SHORT_FORMS: Readonly<Record<string, string>> = {
+  '--server.port': '--port',
+  '--server.host': '--host',
+};
+
+/** Runs the command line; resolves with the exit code, `serve` only once the server has ended. */
+export async function main(argv: readonly string[]): Promise<number> {
+  try {
+    let exitCode = 0;
+    const run = (code: number) => {
+      exitCode = code;
+    };
+    await buildProgram(run).parseAsync([...argv], { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    return explain(error);
+  }
+}
+
+function buildProgram(exit: (code: number) => void): Command {
+  const program = new Command('llm-serve')
+    .description('The infrastructure layer in front of a language model.')
+    .version(readVersion())
+    .exitOverride()
+    .showSuggestionAfterError();
+  const withSettings = (command: Command) => addSettings(command).allowExcessArguments(false);
+
+  withSettings(
+    program
+      .command('serve', { isDefault: true })
+      .description('Serve the configured models (the default command).'),
+  ).action(async (_options, command: Command) => exit(await serve(flagsOf(command))));
+  withSettings(
+    program.command('check-config').description('Check the configuration and print it, secrets hidden.'),
+  ).action(async (_options, command: Command) => exit(checkConfig(flagsOf(command))));
+  const models = program.command('models').description('Model files of the embedded engine.');
+  withSettings(models.command('list').description('The catalogue, and what is fetched.')).action(
+    async (_options, command: Command) => exit(await listModels(flagsOf(command))),
+  );
+  withSettings(
+    models.command('pull').argument('<name>', 'a catalogue name').description('Fetch a model file.'),
+  ).action(async (name: string, _options, command: Command) => exit(await pullModel(name, flagsOf(command))));
+  withSettings(
+    models
+      .command('remove')
+      .argument('<name>', 'a catalogue name')
+      .description('Delete a fetched model file.'),
+  ).action(async (name: string, _options, command: Command) =>
+    exit(await removeCachedModel(name, flagsOf(command))),
+  );
+  return program;
+}
+
+function addSettings(command: Command): Command {
+  command.option(
+    '--config <file>',
+    'configuration file (default: llm-serve.yaml in this folder, if there is one)',
+  );
+  command.option('--backend <name>', 'shortcut for one model: its backend');
+  command.option('--url <url>', 'shortcut for one model: the backend’s address');
+  command.option('--model <name>', 'shortcut for one model: its name there, or a GGUF path');
+  for (const { flag, schema } of SETTINGS) {
+    const value = schema.type === 'boolean' ? '[true|false]' : `<${schema.type ?? 'value'}>`;
+    command.addOption(new Option(`${flag} ${value}`, schema.description));
+    const short = SHORT_FORMS[flag];
+    if (short) command.addOption(new Option(`${short} ${value}`, `short for ${flag}`));
+  }
+  return command;
+}
+
+function flagsOf(command: Command): Flags {
+  const given = new Map<string, string | boolean>();
+  for (const option of command.options) {
+    const value = command.getOptionValue(option.attributeName()) as string | boolean | undefined;
+    if (value !== undefined && option.long) given.set(option.long, value);
+  }
+  const settings = SETTINGS.map(
+    ({ key, flag }) => [key, given.get(flag) ?? given.get(SHORT_FORMS[flag] ?? '')] as const,
+  );
+  const shortcuts = SHORTCUTS.map((name) => [name, given.get(`--${name}`)] as const);
+  return {
+    config: given.get('--config') as string | undefined,
+    values: Object.fromEntries([...settings, ...shortcuts]),
+  };
+}
+
+function explain(error: unknown): number {
+  // Commander has printed its message, or the help that was asked for.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
+  process.stderr.write(`llm-serve: ${error instanceof Error ? error.message : String(error)}\n`);
+  return error instanceof ConfigError ? EXIT_USAGE : EXIT_FAILURE;
+}
+
+if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  process.exitCode = await main(process.argv.slice(2));
+}

@@ -1,0 +1,73 @@
+/** `llm-serve serve`: reads the configuration, runs the application, and ends it on a signal. */
+import { compose } from '../compose.ts';
+import { defaultCacheDirectory } from '../config/environment.ts';
+import { openLog } from '../telemetry/log.ts';
+import { downloadReporter } from './download-progress.ts';
+import type { Flags } from './flags.ts';
+import { readConfig } from './read-config.ts';
+import { readVersion } from './version.ts';
+
+const EXIT_FAILURE = 1;
+
+export async function serve(flags: Flags): Promise<number> {
+  const { config, warnings } = readConfig(flags);
+  const isTerminal = process.stdout.isTTY === true;
+  const log = openLog({ ...config.logging, isTerminal });
+  for (const warning of warnings) log.warn(warning);
+  const version = readVersion();
+  let fail: (message: string) => void = () => {};
+  const failed = new Promise<number>((resolve) => {
+    fail = (message) => {
+      process.stderr.write(`llm-serve: ${message}\n`);
+      resolve(EXIT_FAILURE);
+    };
+  });
+  const application = await compose({
+    config,
+    log,
+    version,
+    cacheDirectory: config.cache.directory ?? defaultCacheDirectory(),
+    onDownloadProgress: downloadReporter({ log, terminal: process.stderr }),
+    onFatal: (error) => fail(error.message),
+  });
+  try {
+    const address = await application.start();
+    log.info(`llm-serve ${version} listens on ${address}`, { models: config.models.map(({ id }) => id) });
+  } catch (error) {
+    await application.stop();
+    log.flush();
+    process.stderr.write(`llm-serve: ${explainListen(error as NodeJS.ErrnoException, config.server)}\n`);
+    return EXIT_FAILURE;
+  }
+  const exitCode = await Promise.race([failed, signalled(log)]);
+  await application.stop();
+  log.info('stopped', { exitCode });
+  log.flush();
+  return exitCode;
+}
+
+/** The first SIGTERM or SIGINT starts the drain; a second one ends the process at once. */
+function signalled(log: { info(message: string): void; flush(): void }): Promise<number> {
+  return new Promise((resolve) => {
+    let signals = 0;
+    const onSignal = (signal: NodeJS.Signals) => {
+      signals += 1;
+      if (signals > 1) {
+        log.flush();
+        process.exit(EXIT_FAILURE);
+      }
+      log.info(`${signal}: finishing what is under way; a second signal ends at once`);
+      resolve(0);
+    };
+    process.on('SIGTERM', onSignal);
+    process.on('SIGINT', onSignal);
+  });
+}
+
+function explainListen(error: NodeJS.ErrnoException, { host, port }: { host: string; port: number }): string {
+  if (error.code === 'EADDRINUSE')
+    return `Port ${port} on ${host} is taken by another program. Stop it or choose another: --port ${port + 1}.`;
+  if (error.code === 'EACCES')
+    return `Port ${port} may not be opened by this user. Choose one above 1023, such as --port 8000.`;
+  return `Cannot listen on ${host}:${port}: ${error.message}`;
+}

@@ -1,0 +1,172 @@
+/** The composition root: configuration in, running application out. The only place that wires things together. */
+import { performance } from 'node:perf_hooks';
+import type { BackendEnvironment, DownloadProgress } from './backends/backend-definition.ts';
+import type { Config } from './config/config.ts';
+import { isLoopbackHost } from './config/rules.ts';
+import type { Clock } from './core/clock.ts';
+import type { ServingError } from './core/errors.ts';
+import type { Log } from './core/log.ts';
+import type { Telemetry } from './core/telemetry.ts';
+import { parseRanges } from './http/client-address.ts';
+import { buildServer } from './http/server.ts';
+import { SlidingWindow } from './scheduling/sliding-window.ts';
+import { Serving } from './serving/serving.ts';
+import { canServe, type Target } from './serving/target.ts';
+import { Metrics } from './telemetry/metrics.ts';
+import { requestLine } from './telemetry/request-line.ts';
+
+export interface ApplicationOptions {
+  readonly config: Config;
+  readonly log: Log;
+  readonly version: string;
+  readonly cacheDirectory: string;
+  readonly onDownloadProgress: (progress: DownloadProgress) => void;
+  /** An embedded model cannot be had. */
+  readonly onFatal: (error: ServingError) => void;
+}
+
+export interface Application {
+  /** Listens, then fetches and warms up in the background; resolves with the address once it listens. */
+  start(): Promise<string>;
+  /** Finishes what is under way within delay + grace, then ends everything. */
+  stop(): Promise<void>;
+}
+
+export async function compose(options: ApplicationOptions): Promise<Application> {
+  const { config, log, version } = options;
+  const targets = createTargets(options);
+  const telemetry: { current?: Telemetry } = {};
+  const serving = new Serving({
+    clock: systemClock,
+    log,
+    targets,
+    defaultModel: config.default_model,
+    scheduler: {
+      mode: config.scheduler.mode,
+      maxBatchSize: config.scheduler.max_batch_size,
+      windowMs: config.scheduler.window_ms,
+      maxQueue: config.scheduler.max_queue,
+    },
+    queueTimeoutMs: config.scheduler.queue_timeout_ms,
+    onTokenGap: (model, gapMs) => telemetry.current?.tokenGap(model, gapMs),
+    onFatal: (_, error) => options.onFatal(error),
+  });
+  telemetry.current = createTelemetry({ serving, log, version });
+  const server = await buildServer({
+    clock: systemClock,
+    log,
+    telemetry: telemetry.current,
+    serving,
+    version,
+    ...edgeOptions(config),
+  });
+  return {
+    start: async () => {
+      const address = await server.listen({ host: config.server.host, port: config.server.port });
+      serving.start();
+      return address;
+    },
+    stop: async () => {
+      const { shutdown_delay_seconds, shutdown_grace_seconds } = config.server;
+      await serving.drain.run({
+        delayMs: shutdown_delay_seconds * 1000,
+        graceMs: shutdown_grace_seconds * 1000,
+      });
+      const closed = server.close();
+      server.server.closeIdleConnections();
+      await serving.close();
+      const lastConnections = setTimeout(() => server.server.closeAllConnections(), 1000);
+      await closed;
+      clearTimeout(lastConnections);
+    },
+  };
+}
+
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  wallNow: () => Date.now(),
+  schedule: (delayMs, run) => {
+    const timer = setTimeout(run, Math.min(Math.max(0, delayMs), LONGEST_TIMER_MS));
+    timer.unref();
+    return { cancel: () => clearTimeout(timer) };
+  },
+  atEndOfTurn: (run) => setImmediate(run),
+};
+
+/** setTimeout fires at once beyond this. */
+const LONGEST_TIMER_MS = 2_147_483_647;
+
+function createTargets({ config, log, cacheDirectory, onDownloadProgress }: ApplicationOptions): Target[] {
+  const environment: BackendEnvironment = { clock: systemClock, log, cacheDirectory, onDownloadProgress };
+  return config.models.flatMap((model) =>
+    model.targets.map(({ definition, values }, index) => ({
+      id: `${definition.name}/${index}`,
+      model: model.id,
+      backendName: definition.name,
+      backend: definition.create(values, environment),
+      embedded: definition.embedded,
+      slots: values.slots,
+      firstTokenTimeoutMs: values.first_token_timeout_ms,
+      idleTimeoutMs: values.idle_timeout_ms,
+      status: { state: 'loading', loaded: false },
+    })),
+  );
+}
+
+function createTelemetry(parts: {
+  readonly serving: Serving;
+  readonly log: Log;
+  readonly version: string;
+}): Telemetry {
+  const { serving, log, version } = parts;
+  const metrics = new Metrics({
+    version,
+    source: {
+      loads: () => serving.loads(),
+      targets: () =>
+        serving.targets.map((target) => ({
+          model: target.model,
+          target: target.id,
+          up: canServe(target.status),
+          slots: target.slots,
+          slotsUsed: serving.slotsUsed(target),
+        })),
+      oldestRequestMs: () => {
+        const receivedAt = serving.drain.oldestReceivedAt;
+        return receivedAt === undefined ? 0 : systemClock.now() - receivedAt;
+      },
+    },
+  });
+  return {
+    requestEnded: (record) => {
+      metrics.requestEnded(record);
+      log.info('request', requestLine(record));
+    },
+    tokenGap: (model, gapMs) => metrics.tokenGap(model, gapMs),
+    metrics: async () => ({
+      contentType: metrics.registry.contentType,
+      text: await metrics.registry.metrics(),
+    }),
+  };
+}
+
+function edgeOptions({ server, auth, generation, rate_limit }: Config) {
+  const { requests, window_seconds, max_keys } = rate_limit;
+  const window = new SlidingWindow({ limit: requests, windowMs: window_seconds * 1000, maxKeys: max_keys });
+  return {
+    trustedProxies: parseRanges(server.trusted_proxies),
+    onLoopback: isLoopbackHost(server.host),
+    apiKeys: auth.api_keys,
+    corsOrigins: server.cors_origins,
+    bodyLimitBytes: server.body_limit_bytes,
+    bodyTimeoutSeconds: server.body_timeout_seconds,
+    generation: {
+      defaultMaxTokens: generation.max_tokens,
+      requestTimeoutMs: generation.request_timeout_ms,
+      heartbeatMs: server.heartbeat_seconds * 1000,
+      streamBufferBytes: server.stream_buffer_bytes,
+      stalledReaderMs: server.stalled_reader_seconds * 1000,
+    },
+    rateLimit: rate_limit.enabled ? { window, windowSeconds: window_seconds } : undefined,
+  };
+}

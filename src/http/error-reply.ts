@@ -1,0 +1,46 @@
+/** A ServingError as an HTTP answer: status and headers are the same in every protocol, the body is the protocol's own. */
+import type { FastifyError, FastifyReply } from 'fastify';
+import { type ErrorCode, ServingError, toServingError } from '../core/errors.ts';
+
+/** Fastify's own errors, by code. */
+const FASTIFY_CODES: Readonly<Record<string, { readonly code: ErrorCode; readonly message: string }>> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: {
+    code: 'unsupported_media_type',
+    message: 'The content type is not supported. Send JSON with "content-type: application/json".',
+  },
+  FST_ERR_CTP_BODY_TOO_LARGE: {
+    code: 'body_too_large',
+    message: 'The body is larger than this server takes (server.body_limit_bytes). Send less.',
+  },
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: {
+    code: 'malformed_http',
+    message: 'The body is not as long as its Content-Length says.',
+  },
+  FST_ERR_BAD_URL: { code: 'malformed_http', message: 'The path of the URL is not validly encoded.' },
+};
+
+export function fromFastify(thrown: unknown): ServingError {
+  const known = FASTIFY_CODES[(thrown as FastifyError | undefined)?.code ?? ''];
+  return known ? new ServingError(known.code, { message: known.message }) : toServingError(thrown);
+}
+
+/** Sets status and headers; the caller sends the body. */
+export function prepareError(reply: FastifyReply, error: ServingError): void {
+  for (const [name, value] of Object.entries(errorHeaders(error))) reply.header(name, value);
+  reply.code(error.spec.status);
+  reply.request.scope.receipt.errorCode = error.code;
+}
+
+export function errorHeaders(error: ServingError): Record<string, string> {
+  const { status } = error.spec;
+  const headers: Record<string, string> = {};
+  if (status === 429 || status === 503) {
+    headers['Retry-After'] = String(Math.max(1, error.retryAfterSeconds ?? 1));
+    headers['X-Reject-Reason'] = error.code;
+  }
+  // Official clients retry a 504 by themselves and would triple the load.
+  if (status === 504) headers['x-should-retry'] = 'false';
+  if (status === 401) headers['WWW-Authenticate'] = 'Bearer';
+  if (error.allow !== undefined) headers.Allow = error.allow;
+  return headers;
+}

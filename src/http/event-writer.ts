@@ -1,0 +1,110 @@
+/**
+ * The body of a streamed answer. One write per event; a reader slower than the model is given `bufferBytes` and then
+ * waited for, at most `stalledMs`. Owns the reply's raw stream from the commit on.
+ */
+import type { FastifyReply } from 'fastify';
+import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
+import { ServingError } from '../core/errors.ts';
+import { stampHeaders } from './request-scope.ts';
+
+export interface EventWriterOptions {
+  readonly reply: FastifyReply;
+  readonly clock: Clock;
+  readonly contentType: string;
+  readonly heartbeat: string;
+  readonly heartbeatMs: Milliseconds;
+  readonly bufferBytes: number;
+  readonly stalledMs: Milliseconds;
+}
+
+export class EventWriter {
+  readonly #options: EventWriterOptions;
+  #committed = false;
+  #heartbeat: Timer | undefined;
+
+  constructor(options: EventWriterOptions) {
+    this.#options = options;
+  }
+
+  /** The 200 is sent; from here on failures are events. */
+  get committed(): boolean {
+    return this.#committed;
+  }
+
+  /** Starts the silence after which the stream commits and heartbeats begin. */
+  start(): void {
+    const { clock, heartbeatMs } = this.#options;
+    this.#heartbeat = clock.schedule(heartbeatMs, () => {
+      if (this.#raw.writableLength === 0) this.#write(this.#options.heartbeat);
+      this.start();
+    });
+  }
+
+  /** Writes one event; settles when the next may be written. Throws `client_gone` for a reader that has stalled or left. */
+  async write(event: string): Promise<void> {
+    this.#heartbeat?.cancel();
+    this.#write(event);
+    if (this.#raw.writableLength > this.#options.bufferBytes) await this.#drained();
+    this.start();
+  }
+
+  end(last: string): void {
+    this.stop();
+    this.#write(last);
+    const raw = this.#raw;
+    raw.end();
+    // What the reader has not taken yet is held no longer than while the stream ran.
+    const stalled = this.#options.clock.schedule(this.#options.stalledMs, () => raw.destroy());
+    raw.once('close', () => stalled.cancel());
+  }
+
+  stop(): void {
+    this.#heartbeat?.cancel();
+  }
+
+  get #raw() {
+    return this.#options.reply.raw;
+  }
+
+  #write(text: string): void {
+    if (!this.#committed) this.#commit();
+    if (!this.#raw.destroyed) this.#raw.write(text);
+  }
+
+  #commit(): void {
+    const { reply, clock, contentType } = this.#options;
+    this.#committed = true;
+    stampHeaders(reply, clock);
+    reply.header('Content-Type', contentType);
+    reply.header('Cache-Control', 'no-cache, no-transform');
+    reply.header('X-Accel-Buffering', 'no');
+    // Taken over from the framework with every header that hooks have set so far.
+    reply.hijack();
+    reply.raw.writeHead(200, reply.getHeaders() as Record<string, string>);
+  }
+
+  async #drained(): Promise<void> {
+    const { clock, stalledMs } = this.#options;
+    const raw = this.#raw;
+    if (raw.destroyed) throw new ServingError('client_gone');
+    await new Promise<void>((resolve, reject) => {
+      const settle = (outcome: () => void) => () => {
+        stalled.cancel();
+        raw.off('drain', onDrain);
+        raw.off('close', onClose);
+        outcome();
+      };
+      const onDrain = settle(resolve);
+      const onClose = settle(() => reject(new ServingError('client_gone')));
+      const stalled = clock.schedule(
+        stalledMs,
+        settle(() => {
+          raw.destroy();
+          reject(new ServingError('client_gone', { message: 'The client stopped reading.' }));
+        }),
+      );
+      raw.on('drain', onDrain);
+      raw.on('close', onClose);
+    });
+  }
+}

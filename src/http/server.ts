@@ -1,0 +1,111 @@
+/**
+ * The HTTP edge. The order of the calls in `buildServer` is the life of a request: context, cross-origin, rate limit,
+ * door, not found, body, route; errors thrown anywhere are rendered once, by `errors`.
+ */
+import cors from '@fastify/cors';
+import fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
+import type { Clock } from '../core/clock.ts';
+import type { Log } from '../core/log.ts';
+import type { Telemetry } from '../core/telemetry.ts';
+import { GENERATION_ROUTES, renderDefaultError } from '../protocols/catalog.ts';
+import type { SlidingWindow } from '../scheduling/sliding-window.ts';
+import type { Serving } from '../serving/serving.ts';
+import type { AddressRange } from './client-address.ts';
+import { answerClientError, takeOverNodeAnswers } from './client-errors.ts';
+import { fromFastify, prepareError } from './error-reply.ts';
+import { addAccess } from './plugins/access.ts';
+import { addApiDocs } from './plugins/api-docs.ts';
+import { addErrors, addNotFound } from './plugins/errors.ts';
+import { addJsonBody } from './plugins/json-body.ts';
+import { addRateLimit } from './plugins/rate-limit.ts';
+import { addRequestContext, type OpenScope, scopeOpener } from './plugins/request-context.ts';
+import { stampHeaders } from './request-scope.ts';
+import { addGenerationRoutes, type GenerationOptions } from './routes/generation.ts';
+import { addOperationsRoutes } from './routes/operations.ts';
+
+export interface ServerOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly telemetry: Telemetry;
+  readonly serving: Serving;
+  readonly version: string;
+  readonly trustedProxies: readonly AddressRange[];
+  readonly onLoopback: boolean;
+  readonly apiKeys: readonly string[];
+  readonly corsOrigins: readonly string[];
+  readonly bodyLimitBytes: number;
+  readonly bodyTimeoutSeconds: number;
+  readonly generation: Omit<GenerationOptions, 'clock' | 'serving' | 'routes'>;
+  /** Absent: the limiter is off. */
+  readonly rateLimit: { readonly window: SlidingWindow; readonly windowSeconds: number } | undefined;
+}
+
+/** Longer than load balancers keep idle connections, so that they close first. */
+const KEEP_ALIVE_MS = 72_000;
+/** How often Node looks for requests that are too slow; its default of 30 s would triple our limit. */
+const CHECK_CONNECTIONS_MS = 1000;
+
+export async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
+  const { clock, serving, telemetry } = options;
+  const openScope = scopeOpener(options);
+  const server = newFastify(options, openScope);
+  addRequestContext(server, { clock, openScope });
+  addErrors(server, { log: options.log, routes: GENERATION_ROUTES });
+  if (options.corsOrigins.length > 0) {
+    const origin = options.corsOrigins.includes('*') ? '*' : [...options.corsOrigins];
+    await server.register(cors, { origin, exposedHeaders: EXPOSED_HEADERS });
+  }
+  if (options.rateLimit) {
+    const paths = new Set(GENERATION_ROUTES.map(({ path }) => path));
+    addRateLimit(server, { clock, paths, ...options.rateLimit });
+  }
+  addAccess(server, options);
+  addNotFound(server);
+  addJsonBody(server);
+  await addApiDocs(server, options);
+  addGenerationRoutes(server, { clock, serving, routes: GENERATION_ROUTES, ...options.generation });
+  addOperationsRoutes(server, { clock, serving, telemetry, version: options.version });
+  return server;
+}
+
+const EXPOSED_HEADERS = [
+  'X-Request-Id',
+  'X-Response-Time-Ms',
+  'X-RateLimit-Limit',
+  'X-RateLimit-Remaining',
+  'X-RateLimit-Reset',
+  'Retry-After',
+  'X-Reject-Reason',
+];
+
+function newFastify(options: ServerOptions, openScope: OpenScope): FastifyInstance {
+  const server = fastify({
+    logger: false,
+    bodyLimit: options.bodyLimitBytes,
+    requestTimeout: options.bodyTimeoutSeconds * 1000,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    forceCloseConnections: 'idle',
+    return503OnClosing: false,
+    http: {
+      headersTimeout: options.bodyTimeoutSeconds * 1000,
+      connectionsCheckingInterval: CHECK_CONNECTIONS_MS,
+      // A missing Host gets our own answer instead of Node's bare one.
+      requireHostHeader: false,
+      noDelay: true,
+    },
+    clientErrorHandler: answerClientError(options),
+    // A path that cannot be decoded: the framework runs no hooks for it.
+    frameworkErrors: (thrown, request, reply) => {
+      openScope(request, reply);
+      const error = fromFastify(thrown);
+      prepareError(reply, error);
+      stampHeaders(reply, options.clock);
+      reply
+        .type('application/json; charset=utf-8')
+        .serializer(String)
+        .send(JSON.stringify(renderDefaultError(error, request.scope.receipt.requestId)));
+    },
+  });
+  takeOverNodeAnswers(server.server);
+  return server;
+}

@@ -1,0 +1,172 @@
+/** The metrics of docs/reference/metrics.md, under the nouns that dashboards of the field know. Buckets follow the OpenTelemetry GenAI conventions. */
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { Milliseconds } from '../core/clock.ts';
+import { timingsOf } from '../core/receipt.ts';
+import type { RequestRecord } from '../core/telemetry.ts';
+
+/** What the gauges read when they are scraped. */
+export interface GaugeSource {
+  loads(): readonly { readonly model: string; readonly waiting: number; readonly running: number }[];
+  targets(): readonly {
+    readonly model: string;
+    readonly target: string;
+    readonly up: boolean;
+    readonly slots: number;
+    readonly slotsUsed: number;
+  }[];
+  oldestRequestMs(): Milliseconds;
+}
+
+const DURATION_SECONDS = [
+  0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92,
+];
+const FIRST_TOKEN_SECONDS = [
+  0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10,
+];
+const TOKEN_GAP_SECONDS = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5];
+const BATCH_SIZES = [1, 2, 4, 8, 16, 32, 64, 128];
+const PREFIX = 'llm_serve_';
+
+export class Metrics {
+  readonly registry = new Registry();
+  readonly #model: { labelNames: ['model']; registers: Registry[] } = {
+    labelNames: ['model'],
+    registers: [this.registry],
+  };
+
+  readonly #timeToFirstToken = new Histogram({
+    ...this.#model,
+    name: `${PREFIX}time_to_first_token_seconds`,
+    help: 'From arrival to the first token.',
+    buckets: FIRST_TOKEN_SECONDS,
+  });
+  readonly #interTokenLatency = new Histogram({
+    ...this.#model,
+    name: `${PREFIX}inter_token_latency_seconds`,
+    help: 'Between two tokens of one generation.',
+    buckets: TOKEN_GAP_SECONDS,
+  });
+  readonly #queueTime = new Histogram({
+    ...this.#model,
+    name: `${PREFIX}request_queue_time_seconds`,
+    help: 'From the queue to a slot.',
+    buckets: DURATION_SECONDS,
+  });
+  readonly #latency = new Histogram({
+    ...this.#model,
+    name: `${PREFIX}e2e_request_latency_seconds`,
+    help: 'From arrival to the end of the answer, of generations that finished.',
+    buckets: DURATION_SECONDS,
+  });
+  readonly #batchSize = new Histogram({
+    ...this.#model,
+    name: `${PREFIX}batch_size`,
+    help: 'Size of the batch a request left in, per request.',
+    buckets: BATCH_SIZES,
+  });
+  readonly #promptTokens = new Counter({
+    ...this.#model,
+    name: `${PREFIX}prompt_tokens_total`,
+    help: 'Prompt tokens of finished generations.',
+  });
+  readonly #generationTokens = new Counter({
+    ...this.#model,
+    name: `${PREFIX}generation_tokens_total`,
+    help: 'Completion tokens of finished generations.',
+  });
+  readonly #requests = new Counter({
+    registers: [this.registry],
+    name: `${PREFIX}requests_total`,
+    help: 'Requests by route and status; 499: the client left.',
+    labelNames: ['route', 'status'],
+  });
+  readonly #rejected = new Counter({
+    registers: [this.registry],
+    name: `${PREFIX}rejected_total`,
+    help: 'Requests answered 429 or 503, by code.',
+    labelNames: ['code'],
+  });
+  readonly #cancelled = new Counter({
+    registers: [this.registry],
+    name: `${PREFIX}cancelled_total`,
+    help: 'Generations cancelled, by the phase they were in.',
+    labelNames: ['phase'],
+  });
+
+  constructor(options: { readonly version: string; readonly source: GaugeSource }) {
+    new Gauge({
+      registers: [this.registry],
+      name: `${PREFIX}build_info`,
+      help: 'Always 1; the version is its label.',
+      labelNames: ['version'],
+    }).set({ version: options.version }, 1);
+    this.#addGauges(options.source);
+  }
+
+  requestEnded({ route, status, receipt, endedAt }: RequestRecord): void {
+    this.#requests.inc({ route, status: String(status) });
+    if ((status === 429 || status === 503) && receipt.errorCode)
+      this.#rejected.inc({ code: receipt.errorCode });
+    if (receipt.cancelPhase) this.#cancelled.inc({ phase: receipt.cancelPhase });
+    const { model } = receipt;
+    if (model === undefined) return;
+    const timings = timingsOf(receipt, endedAt);
+    if (receipt.dispatchedAt !== undefined) this.#queueTime.observe({ model }, timings.queueMs / 1000);
+    if (receipt.batch) this.#batchSize.observe({ model }, receipt.batch.size);
+    if (receipt.firstTokenAt !== undefined) this.#timeToFirstToken.observe({ model }, timings.ttftMs / 1000);
+    if (!receipt.usage) return;
+    this.#latency.observe({ model }, timings.totalMs / 1000);
+    this.#promptTokens.inc({ model }, receipt.usage.promptTokens);
+    this.#generationTokens.inc({ model }, receipt.usage.completionTokens);
+  }
+
+  tokenGap(model: string, gapMs: Milliseconds): void {
+    this.#interTokenLatency.observe({ model }, gapMs / 1000);
+  }
+
+  #addGauges(source: GaugeSource): void {
+    const perModel = (
+      name: string,
+      help: string,
+      read: (load: ReturnType<GaugeSource['loads']>[number]) => number,
+    ) =>
+      new Gauge({
+        ...this.#model,
+        name: PREFIX + name,
+        help,
+        collect() {
+          for (const load of source.loads()) this.set({ model: load.model }, read(load));
+        },
+      });
+    perModel('requests_waiting', 'Requests in the queue.', ({ waiting }) => waiting);
+    perModel('requests_running', 'Requests that hold a slot.', ({ running }) => running);
+
+    const perTarget = (
+      name: string,
+      help: string,
+      read: (target: ReturnType<GaugeSource['targets']>[number]) => number,
+    ) =>
+      new Gauge({
+        registers: [this.registry],
+        labelNames: ['model', 'target'],
+        name: PREFIX + name,
+        help,
+        collect() {
+          for (const state of source.targets())
+            this.set({ model: state.model, target: state.target }, read(state));
+        },
+      });
+    perTarget('target_up', '1 when requests can be sent there.', ({ up }) => (up ? 1 : 0));
+    perTarget('slots', 'Requests that may run there at once.', ({ slots }) => slots);
+    perTarget('slots_used', 'Slots that are held.', ({ slotsUsed }) => slotsUsed);
+
+    new Gauge({
+      registers: [this.registry],
+      name: `${PREFIX}oldest_request_seconds`,
+      help: 'Age of the oldest generation under way; 0 when there is none.',
+      collect() {
+        this.set(source.oldestRequestMs() / 1000);
+      },
+    });
+  }
+}

@@ -1,0 +1,34 @@
+/** The one log line of a request. No prompt, no answer, no key. */
+import type { LogFields } from '../core/log.ts';
+import { timingsOf } from '../core/receipt.ts';
+import type { RequestRecord } from '../core/telemetry.ts';
+
+export function requestLine({
+  method,
+  path,
+  status,
+  clientAddress,
+  receipt,
+  endedAt,
+}: RequestRecord): LogFields {
+  const { usage } = receipt;
+  const timings = timingsOf(receipt, endedAt);
+  const fields = {
+    requestId: receipt.requestId,
+    method,
+    path,
+    status,
+    clientAddress,
+    latencyMs: Math.round((endedAt - receipt.receivedAt) * 10) / 10,
+    model: receipt.model,
+    target: receipt.target,
+    promptTokens: usage?.promptTokens,
+    completionTokens: usage?.completionTokens,
+    finishReason: receipt.finishReason,
+    errorCode: receipt.errorCode,
+    queueMs: receipt.enqueuedAt === undefined ? undefined : timings.queueMs,
+    ttftMs: receipt.firstTokenAt === undefined ? undefined : timings.ttftMs,
+    cancelPhase: receipt.cancelPhase,
+  };
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
