@@ -23,7 +23,11 @@ export interface DownloadProgress {
 export const commonTargetKeys = {
   model: Type.String({ minLength: 1, description: 'The model’s name at this backend.' }),
   slots: Type.Optional(
-    Type.Integer({ minimum: 1, maximum: 4096, description: 'Requests that run at the same time on this target.' }),
+    Type.Integer({
+      minimum: 1,
+      maximum: 4096,
+      description: 'Requests that run at the same time on this target.',
+    }),
   ),
   connect_timeout_ms: Type.Integer({ minimum: 1, default: 2000, description: 'To open a connection.' }),
   first_token_timeout_ms: Type.Integer({
@@ -48,10 +52,15 @@ export interface BackendDefinition<Keys extends TProperties = TProperties> {
   readonly defaultSlots: number;
   /** Serves the model itself: a model that is missing and cannot be fetched ends the start. */
   readonly embedded: boolean;
-  create(target: CommonTarget & Static<TObject<Keys>> & { readonly slots: number }, environment: BackendEnvironment): Backend;
+  create(
+    target: CommonTarget & Static<TObject<Keys>> & { readonly slots: number },
+    environment: BackendEnvironment,
+  ): Backend;
 }
 
 /** Keeps the keys' types for `create` while the catalogue holds definitions of any kind. */
-export function defineBackend<Keys extends TProperties>(definition: BackendDefinition<Keys>): BackendDefinition<Keys> {
+export function defineBackend<Keys extends TProperties>(
+  definition: BackendDefinition<Keys>,
+): BackendDefinition<Keys> {
   return definition;
 }

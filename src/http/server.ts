@@ -95,7 +95,8 @@ function newFastify(options: ServerOptions, openScope: OpenScope): FastifyInstan
     },
     clientErrorHandler: answerClientError(options),
     // A path that cannot be decoded: the framework runs no hooks for it.
-    frameworkErrors: (thrown, request, reply) => {
+    frameworkErrors: (thrown, request, untypedReply) => {
+      const reply = untypedReply as unknown as FastifyReply;
       openScope(request, reply);
       const error = fromFastify(thrown);
       prepareError(reply, error);

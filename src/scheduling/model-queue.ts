@@ -7,8 +7,6 @@ import type { Milliseconds } from '../core/clock.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import type { ModelId } from '../core/generation.ts';
 import { BATCH_POLICIES, type BatchPolicy } from './batch-policy.ts';
-import { ExpiryHeap } from './expiry-heap.ts';
-import { LinkedList, type ListNode } from './linked-list.ts';
 import type {
   BatchMember,
   Decision,
@@ -19,6 +17,8 @@ import type {
   SchedulerTarget,
   TargetId,
 } from './decision.ts';
+import { ExpiryHeap } from './expiry-heap.ts';
+import { LinkedList, type ListNode } from './linked-list.ts';
 import { ServiceTime } from './service-time.ts';
 import { selectTarget } from './target-selection.ts';
 

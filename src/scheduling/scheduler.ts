@@ -5,7 +5,14 @@
  */
 import type { Milliseconds } from '../core/clock.ts';
 import type { ModelId } from '../core/generation.ts';
-import type { Decision, EntryId, Outcome, QueueEntry, SchedulerOptions, SchedulerTarget } from './decision.ts';
+import type {
+  Decision,
+  EntryId,
+  Outcome,
+  QueueEntry,
+  SchedulerOptions,
+  SchedulerTarget,
+} from './decision.ts';
 import { ModelQueue } from './model-queue.ts';
 
 export class Scheduler {

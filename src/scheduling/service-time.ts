@@ -14,7 +14,8 @@ export class ServiceTime {
 
   record(durationMs: Milliseconds): void {
     const sample = Math.max(0, durationMs);
-    this.#meanMs = this.#meanMs === undefined ? sample : this.#meanMs + WEIGHT_OF_NEWEST * (sample - this.#meanMs);
+    this.#meanMs =
+      this.#meanMs === undefined ? sample : this.#meanMs + WEIGHT_OF_NEWEST * (sample - this.#meanMs);
   }
 
   /** Whole seconds until `waiting` requests have passed through `slots`; at least 1 (0 makes clients retry within milliseconds). */

@@ -47,14 +47,27 @@ export function compileCheck<Value>(schema: TSchema): (value: unknown) => Checke
     if (validator.Check(value)) return { value: value as Value };
     const [first] = validator.Errors(value);
     const node = schema as SchemaNode;
-    if (!first) return { violation: { kind: 'wrong', path: '', shown: show(value, node), rule: describeRule(node) } };
+    if (!first)
+      return { violation: { kind: 'wrong', path: '', shown: show(value, node), rule: describeRule(node) } };
     const missing = (first.params as { requiredProperties?: string[] }).requiredProperties?.[0];
     const segments = first.instancePath.split('/').slice(1).map(unescapePointer);
-    return { violation: violationAt({ root: node, value, segments: missing ? [...segments, missing] : segments, missing: missing !== undefined }) };
+    return {
+      violation: violationAt({
+        root: node,
+        value,
+        segments: missing ? [...segments, missing] : segments,
+        missing: missing !== undefined,
+      }),
+    };
   };
 }
 
-function violationAt(at: { root: SchemaNode; value: unknown; segments: readonly string[]; missing: boolean }): Violation {
+function violationAt(at: {
+  root: SchemaNode;
+  value: unknown;
+  segments: readonly string[];
+  missing: boolean;
+}): Violation {
   let node = at.root;
   let value = at.value;
   let path = '';
@@ -110,7 +123,8 @@ export function describeRule(node: SchemaNode): string {
 }
 
 function describeRange({ minimum, maximum, exclusiveMinimum }: SchemaNode): string {
-  if (exclusiveMinimum !== undefined) return ` above ${exclusiveMinimum}${maximum === undefined ? '' : ` and at most ${maximum}`}`;
+  if (exclusiveMinimum !== undefined)
+    return ` above ${exclusiveMinimum}${maximum === undefined ? '' : ` and at most ${maximum}`}`;
   if (minimum !== undefined && maximum !== undefined) return ` from ${minimum} to ${maximum}`;
   if (minimum !== undefined) return ` of at least ${minimum}`;
   return maximum === undefined ? '' : ` of at most ${maximum}`;

@@ -29,9 +29,11 @@ interface Caller {
 
 const REJECTION_MESSAGES: Readonly<Record<string, string>> = {
   queue_full: 'Too many requests are waiting for this model. Retry after the time in Retry-After.',
-  queue_timeout: 'No slot became free before this request’s time in the queue ran out. Retry after the time in Retry-After.',
+  queue_timeout:
+    'No slot became free before this request’s time in the queue ran out. Retry after the time in Retry-After.',
   model_loading: 'The model is still being fetched or loaded. GET /ready says when it can be used.',
-  no_backend_available: 'No backend for this model can be reached at the moment. GET /ready says which and why.',
+  no_backend_available:
+    'No backend for this model can be reached at the moment. GET /ready says which and why.',
 };
 
 export class Dispatcher {
@@ -113,7 +115,10 @@ export class Dispatcher {
     if (decision.type === 'reject') {
       const { code, retryAfterSeconds } = decision;
       const message = REJECTION_MESSAGES[code];
-      const error = new ServingError(code, { retryAfterSeconds, ...(message === undefined ? {} : { message }) });
+      const error = new ServingError(code, {
+        retryAfterSeconds,
+        ...(message === undefined ? {} : { message }),
+      });
       this.#take(decision.id)?.fail(error);
       return;
     }

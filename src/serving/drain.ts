@@ -35,7 +35,8 @@ export class Drain {
   enter(generation: UnderWay): () => void {
     if (this.#phase === 'refusing') {
       throw new ServingError('draining', {
-        message: 'The server is shutting down and takes no new requests. Retry: another instance will answer.',
+        message:
+          'The server is shutting down and takes no new requests. Retry: another instance will answer.',
         retryAfterSeconds: 1,
       });
     }
@@ -47,13 +48,24 @@ export class Drain {
   }
 
   /** Resolves when nothing is under way any more, at the latest soon after delay + grace. */
-  async run({ delayMs, graceMs }: { readonly delayMs: Milliseconds; readonly graceMs: Milliseconds }): Promise<void> {
+  async run({
+    delayMs,
+    graceMs,
+  }: {
+    readonly delayMs: Milliseconds;
+    readonly graceMs: Milliseconds;
+  }): Promise<void> {
     this.#phase = 'leaving';
     if (delayMs > 0) await new Promise<void>((resolve) => this.#clock.schedule(delayMs, resolve));
     this.#phase = 'refusing';
     await this.#idleWithin(graceMs);
     for (const { cancellation } of this.#underWay) {
-      cancellation.abort(new ServingError('draining', { message: 'The server shut down before the answer was finished.', retryAfterSeconds: 1 }));
+      cancellation.abort(
+        new ServingError('draining', {
+          message: 'The server shut down before the answer was finished.',
+          retryAfterSeconds: 1,
+        }),
+      );
     }
     await this.#idleWithin(CANCELLED_END_WITHIN_MS);
   }

@@ -34,7 +34,10 @@ export interface GenerationServices {
 
 const RELEASE_AT_LATEST_MS = 1000;
 
-export async function* generate(call: GenerationCall, services: GenerationServices): AsyncGenerator<GenerationEvent, void> {
+export async function* generate(
+  call: GenerationCall,
+  services: GenerationServices,
+): AsyncGenerator<GenerationEvent, void> {
   const { request, receipt, cancellation, deadlineAt } = call;
   const { clock, dispatcher } = services;
   receipt.model = request.model;
@@ -85,7 +88,8 @@ async function* run(
       if (event.type === 'finish') outcome = 'completed';
       yield event;
     }
-    if (outcome !== 'completed') throw new ServingError('backend_error', { message: 'The backend ended without a finish reason.' });
+    if (outcome !== 'completed')
+      throw new ServingError('backend_error', { message: 'The backend ended without a finish reason.' });
   } catch (thrown) {
     const error = signal.aborted ? (signal.reason as ServingError) : asBackendError(thrown);
     if (outcome !== 'completed' && isBackendFault(error)) outcome = 'failed';
@@ -139,6 +143,7 @@ function isBackendFault({ code }: ServingError): boolean {
 
 function deadlineError(): ServingError {
   return new ServingError('deadline_exceeded', {
-    message: 'The answer was not finished before the request’s time ran out. Ask for fewer tokens or allow more time.',
+    message:
+      'The answer was not finished before the request’s time ran out. Ask for fewer tokens or allow more time.',
   });
 }

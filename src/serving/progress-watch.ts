@@ -58,7 +58,9 @@ export class ProgressWatch {
     this.#timer = undefined;
     const seconds = Math.round(this.#limitMs / 100) / 10;
     this.#onSilence(
-      new ServingError('backend_error', { message: `The backend sent nothing for ${seconds} seconds and was given up.` }),
+      new ServingError('backend_error', {
+        message: `The backend sent nothing for ${seconds} seconds and was given up.`,
+      }),
     );
   }
 }

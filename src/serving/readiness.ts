@@ -3,13 +3,22 @@ import type { TargetState } from '../core/backend.ts';
 import type { ModelId } from '../core/generation.ts';
 import { canServe, type Target } from './target.ts';
 
-export type NotReadyReason = 'model_loading' | 'model_not_found' | 'backend_unreachable' | 'backend_failed' | 'draining';
+export type NotReadyReason =
+  | 'model_loading'
+  | 'model_not_found'
+  | 'backend_unreachable'
+  | 'backend_failed'
+  | 'draining';
 
 export interface ModelReadiness {
   readonly id: ModelId;
   readonly status: 'ready' | 'not_ready';
   readonly reason?: NotReadyReason;
-  readonly targets: readonly { readonly backend: string; readonly status: TargetState; readonly loaded: boolean }[];
+  readonly targets: readonly {
+    readonly backend: string;
+    readonly status: TargetState;
+    readonly loaded: boolean;
+  }[];
 }
 
 export interface Readiness {
@@ -34,7 +43,9 @@ export function readinessOf(server: {
 }): Readiness {
   const models = [...server.models].map(([id, targets]) => modelReadiness(id, targets));
   if (server.draining) return { status: 'not_ready', reason: 'draining', models };
-  const { status, reason } = models.find(({ id }) => id === server.defaultModel) ?? { status: 'not_ready' as const };
+  const { status, reason } = models.find(({ id }) => id === server.defaultModel) ?? {
+    status: 'not_ready' as const,
+  };
   return { status, ...(reason === undefined ? {} : { reason }), models };
 }
 

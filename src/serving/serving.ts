@@ -88,7 +88,12 @@ export class Serving {
       onTokenGap: this.#options.onTokenGap,
       findTarget: (model, id) => this.#findTarget(model, id),
       onBackendFailure: (target, error) => {
-        const fields = { model: target.model, target: target.id, code: error.code, cause: describe(error.cause) };
+        const fields = {
+          model: target.model,
+          target: target.id,
+          code: error.code,
+          cause: describe(error.cause),
+        };
         this.#options.log.warn(`request failed at its backend: ${error.message}`, fields);
         this.#monitors.get(target)?.probeSoon();
       },
@@ -96,7 +101,11 @@ export class Serving {
   }
 
   readiness(): Readiness {
-    return readinessOf({ models: this.#models, defaultModel: this.defaultModel, draining: this.drain.draining });
+    return readinessOf({
+      models: this.#models,
+      defaultModel: this.defaultModel,
+      draining: this.drain.draining,
+    });
   }
 
   loads(): ModelLoad[] {
@@ -132,11 +141,15 @@ export class Serving {
       onChange: (changed, before) => {
         const write = canServe(changed.status) || changed.status.state === 'loading' ? log.info : log.warn;
         const detail = changed.status.detail === undefined ? '' : `: ${changed.status.detail}`;
-        if (before.state !== changed.status.state) write.call(log, `target is ${changed.status.state}${detail}`, fields);
+        if (before.state !== changed.status.state)
+          write.call(log, `target is ${changed.status.state}${detail}`, fields);
         this.#dispatcher.setTarget(schedulerTarget(changed));
       },
       onWarmUpFailed: (_, error) => {
-        log.error(`the model could not be loaded: ${error.message}`, { ...fields, cause: describe(error.cause) });
+        log.error(`the model could not be loaded: ${error.message}`, {
+          ...fields,
+          cause: describe(error.cause),
+        });
         if (target.embedded && error.code === 'model_not_found') onFatal(target, error);
       },
     });

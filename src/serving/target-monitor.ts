@@ -56,7 +56,9 @@ export class TargetMonitor {
     this.#timer?.cancel();
     this.#probing = true;
     const probe = new AbortController();
-    const atMost = clock.schedule(PROBE_AT_MOST_MS, () => probe.abort(new ServingError('backend_error', { message: 'The probe took too long.' })));
+    const atMost = clock.schedule(PROBE_AT_MOST_MS, () =>
+      probe.abort(new ServingError('backend_error', { message: 'The probe took too long.' })),
+    );
     const unreachable = (thrown: unknown): TargetStatus => ({
       state: 'unreachable',
       loaded: false,
@@ -93,7 +95,10 @@ export class TargetMonitor {
     const { target, clock, onWarmUpFailed } = this.#options;
     this.#warming = true;
     this.#nextWarmUpAt = clock.now() + this.#backOffMs;
-    this.#backOffMs = Math.min(WARM_UP_BACK_OFF_LONGEST_MS, Math.max(WARM_UP_BACK_OFF_FIRST_MS, this.#backOffMs * 2));
+    this.#backOffMs = Math.min(
+      WARM_UP_BACK_OFF_LONGEST_MS,
+      Math.max(WARM_UP_BACK_OFF_FIRST_MS, this.#backOffMs * 2),
+    );
     void target.backend
       .warmUp({ signal: this.#stopping.signal })
       .then(() => {
@@ -112,7 +117,10 @@ export class TargetMonitor {
     const { target, onChange } = this.#options;
     const before = target.status;
     target.status = status;
-    const same = before.state === status.state && before.loaded === status.loaded && before.contextSize === status.contextSize;
+    const same =
+      before.state === status.state &&
+      before.loaded === status.loaded &&
+      before.contextSize === status.contextSize;
     if (!same || before.restarting !== status.restarting) onChange(target, before);
   }
 }

@@ -23,7 +23,7 @@ export interface SupervisorOptions {
 export type EngineState =
   | { readonly phase: 'idle' }
   | { readonly phase: 'loading' }
-  | { readonly phase: 'ready'; readonly contextSize: number; readonly pid: number | undefined }
+  | { readonly phase: 'ready'; readonly contextSize: number }
   /** It died and is started again, now or after a wait; `waitWorthwhile`: soon enough for requests to wait. */
   | { readonly phase: 'restarting'; readonly waitWorthwhile: boolean; readonly detail: string }
   /** It will not be started again by itself. */
@@ -133,9 +133,11 @@ export class Supervisor {
   }
 
   #loaded(engine: EngineProcess, contextSize: number): void {
-    this.#state = { phase: 'ready', contextSize, pid: engine.pid };
+    this.#state = { phase: 'ready', contextSize };
     this.#everReady = true;
-    this.#readyAt = this.#options.clock.now();
+    const { clock, log } = this.#options;
+    this.#readyAt = clock.now();
+    log.info('engine ready', { pid: engine.pid, contextSize });
     this.#flights.sendNew(this.#send);
     this.#waitForReady.resolveAll();
   }

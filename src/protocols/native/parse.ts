@@ -25,7 +25,10 @@ export function parseGenerate(delivery: ParsedGeneration['delivery']) {
     if ('violation' in checked) {
       const { path } = checked.violation;
       const param = path === '' ? {} : { param: path };
-      throw new ServingError('invalid_request', { message: describeViolation(checked.violation, 'The body'), ...param });
+      throw new ServingError('invalid_request', {
+        message: describeViolation(checked.violation, 'The body'),
+        ...param,
+      });
     }
     const body = checked.value;
     const input = parseInput(body);
@@ -44,18 +47,31 @@ export function parseGenerate(delivery: ParsedGeneration['delivery']) {
 }
 
 function parseInput({ prompt, messages, system, raw }: GenerateBody): GenerationInput {
-  if (prompt !== undefined && messages !== undefined) throw invalid('messages', 'prompt and messages are both given, but exactly one of them is allowed.');
+  if (prompt !== undefined && messages !== undefined)
+    throw invalid('messages', 'prompt and messages are both given, but exactly one of them is allowed.');
   if (messages !== undefined) {
-    if (system !== undefined) throw invalid('system', 'system is only allowed with prompt. With messages, make it the first message, with role "system".');
+    if (system !== undefined)
+      throw invalid(
+        'system',
+        'system is only allowed with prompt. With messages, make it the first message, with role "system".',
+      );
     if (raw) throw invalid('raw', 'raw is only allowed with prompt: messages need the chat template.');
     return { kind: 'chat', messages };
   }
-  if (prompt === undefined) throw invalid('prompt', 'prompt is missing. Give prompt (a string) or messages (a list).');
+  if (prompt === undefined)
+    throw invalid('prompt', 'prompt is missing. Give prompt (a string) or messages (a list).');
   if (!raw) {
     const user = { role: 'user', content: prompt } as const;
-    return { kind: 'chat', messages: system === undefined ? [user] : [{ role: 'system', content: system }, user] };
+    return {
+      kind: 'chat',
+      messages: system === undefined ? [user] : [{ role: 'system', content: system }, user],
+    };
   }
-  if (system !== undefined) throw invalid('system', 'system is not allowed with raw: a raw prompt has no chat template to put it into.');
+  if (system !== undefined)
+    throw invalid(
+      'system',
+      'system is not allowed with raw: a raw prompt has no chat template to put it into.',
+    );
   return { kind: 'text', prompt };
 }
 
@@ -66,10 +82,17 @@ function parseSampling(body: GenerateBody): Sampling {
   return Object.fromEntries(given);
 }
 
-function parseMaxTokens({ max_tokens }: GenerateBody, contextSize: number | undefined, { defaultMaxTokens }: ParseContext): number {
+function parseMaxTokens(
+  { max_tokens }: GenerateBody,
+  contextSize: number | undefined,
+  { defaultMaxTokens }: ParseContext,
+): number {
   if (max_tokens === undefined) return Math.min(defaultMaxTokens, contextSize ?? defaultMaxTokens);
   if (contextSize === undefined || max_tokens <= contextSize) return max_tokens;
-  throw invalid('max_tokens', `max_tokens is ${max_tokens}, but must be at most ${contextSize}, the model’s context.`);
+  throw invalid(
+    'max_tokens',
+    `max_tokens is ${max_tokens}, but must be at most ${contextSize}, the model’s context.`,
+  );
 }
 
 function parseStop({ stop }: GenerateBody): readonly string[] {

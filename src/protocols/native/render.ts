@@ -12,7 +12,9 @@ export function renderWhole(result: GenerationResult, answer: AnswerContext): un
 }
 
 export function renderError(error: ServingError, requestId: string): unknown {
-  return { error: { code: error.code, message: error.message, param: error.param ?? null, request_id: requestId } };
+  return {
+    error: { code: error.code, message: error.message, param: error.param ?? null, request_id: requestId },
+  };
 }
 
 export const nativeStream: StreamEncoding = {
@@ -41,7 +43,10 @@ function encodeEvent(event: GenerationEvent, answer: AnswerContext): string | un
   }
 }
 
-function renderEnd(result: Pick<GenerationResult, 'finishReason' | 'usage'>, { receipt, timings }: AnswerContext) {
+function renderEnd(
+  result: Pick<GenerationResult, 'finishReason' | 'usage'>,
+  { receipt, timings }: AnswerContext,
+) {
   const { queueMs, ttftMs, generateMs, totalMs } = timings();
   return {
     finish_reason: result.finishReason,

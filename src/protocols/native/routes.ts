@@ -4,7 +4,14 @@ import { parseGenerate } from './parse.ts';
 import { nativeStream, renderError, renderWhole } from './render.ts';
 import { GenerateAnswer, GenerateBody, StreamEvent } from './schema.ts';
 
-const shared = { kind: 'generation', method: 'POST', body: GenerateBody, whole: renderWhole, stream: nativeStream, renderError } as const;
+const shared = {
+  kind: 'generation',
+  method: 'POST',
+  body: GenerateBody,
+  whole: renderWhole,
+  stream: nativeStream,
+  renderError,
+} as const;
 
 export const generateRoute: GenerationRoute = {
   ...shared,

@@ -13,15 +13,31 @@ const stopString = Type.String({ minLength: 1 });
 
 export const GenerateBody = Type.Object(
   {
-    prompt: Type.Optional(Type.String({ minLength: 1, description: 'One user message. Exactly one of prompt and messages.' })),
-    messages: Type.Optional(Type.Array(message, { minItems: 1, description: 'A conversation. Exactly one of prompt and messages.' })),
-    system: Type.Optional(Type.String({ description: 'System message in front of the prompt; not with messages or raw.' })),
-    raw: Type.Optional(
-      Type.Boolean({ description: 'The prompt goes to the model as it is: no chat template, special tokens are parsed.' }),
+    prompt: Type.Optional(
+      Type.String({ minLength: 1, description: 'One user message. Exactly one of prompt and messages.' }),
     ),
-    model: Type.Optional(Type.String({ minLength: 1, description: 'A configured model; default: default_model.' })),
+    messages: Type.Optional(
+      Type.Array(message, {
+        minItems: 1,
+        description: 'A conversation. Exactly one of prompt and messages.',
+      }),
+    ),
+    system: Type.Optional(
+      Type.String({ description: 'System message in front of the prompt; not with messages or raw.' }),
+    ),
+    raw: Type.Optional(
+      Type.Boolean({
+        description: 'The prompt goes to the model as it is: no chat template, special tokens are parsed.',
+      }),
+    ),
+    model: Type.Optional(
+      Type.String({ minLength: 1, description: 'A configured model; default: default_model.' }),
+    ),
     max_tokens: Type.Optional(
-      Type.Integer({ minimum: 1, description: 'Completion tokens at most; cut to what the context leaves beside a long prompt.' }),
+      Type.Integer({
+        minimum: 1,
+        description: 'Completion tokens at most; cut to what the context leaves beside a long prompt.',
+      }),
     ),
     temperature: Type.Optional(Type.Number({ minimum: 0, maximum: 2 })),
     top_p: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 1 })),
@@ -41,7 +57,9 @@ export const GenerateBody = Type.Object(
         description: 'For models that can think; off by default where the model can switch it off.',
       }),
     ),
-    timeout_ms: Type.Optional(Type.Integer({ minimum: 1, description: 'Shortens the server’s time limit, never lengthens it.' })),
+    timeout_ms: Type.Optional(
+      Type.Integer({ minimum: 1, description: 'Shortens the server’s time limit, never lengthens it.' }),
+    ),
   },
   { additionalProperties: false },
 );
