@@ -1,0 +1,281 @@
+/**
+ * What every backend has to do, whichever engine or server is behind it: one suite, registered once for each.
+ * A behaviour that a backend cannot show is named in `skip` with the reason, and reported with it.
+ */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Backend } from '../../src/core/backend.ts';
+import { ServingError } from '../../src/core/errors.ts';
+import type { GenerationEvent, GenerationRequest, RequestId } from '../../src/core/generation.ts';
+
+export interface BackendUnderTest {
+  readonly backend: Backend;
+  /** As requests name it. */
+  readonly model: string;
+  stop(): Promise<void>;
+}
+
+export type Behaviour =
+  | 'order'
+  | 'text-input'
+  | 'length'
+  | 'stop'
+  | 'deterministic'
+  | 'seed'
+  | 'unicode'
+  | 'concurrent'
+  | 'context'
+  | 'abort-first'
+  | 'abort-mid'
+  | 'aborted-already'
+  | 'walk-away'
+  | 'ready'
+  | 'close';
+
+export interface ContractOptions {
+  readonly start: () => Promise<BackendUnderTest>;
+  readonly skip?: Readonly<Partial<Record<Behaviour, string>>>;
+  /** Words in a prompt that is surely longer than the context. Default 6000. */
+  readonly tooManyWords?: number;
+  /** For one test; default 20 s. */
+  readonly timeoutMs?: number;
+}
+
+type Overrides = Partial<Omit<GenerationRequest, 'id' | 'limits'>> & {
+  readonly maxTokens?: number;
+  readonly stop?: readonly string[];
+};
+type Finish = Extract<GenerationEvent, { type: 'finish' }>;
+
+const QUESTION = 'What is the capital of France?';
+const COUNT = 'Count in words from one to twenty: one, two, three, four, five,';
+
+export function describeBackend(name: string, options: ContractOptions): void {
+  describe(`backend contract: ${name}`, () => {
+    let test: BackendUnderTest;
+    beforeAll(async () => {
+      test = await options.start();
+    });
+    afterAll(() => test?.stop());
+
+    const behaves = (behaviour: Behaviour, title: string, body: () => Promise<void>) => {
+      const reason = options.skip?.[behaviour];
+      if (reason === undefined) it(title, body, options.timeoutMs ?? 20_000);
+      else it.skip(`${title} (skipped: ${reason})`, () => {});
+    };
+    const request = (text: string, overrides: Overrides = {}) => requestFor(test.model, text, overrides);
+    const run = (text: string, overrides: Overrides = {}) => collect(test.backend, request(text, overrides));
+
+    behaves('ready', 'a probe finds it ready, with its model loaded', async () => {
+      const status = await test.backend.probe({ signal: new AbortController().signal });
+      expect(status).toMatchObject({ state: 'ready', loaded: true });
+    });
+
+    behaves(
+      'order',
+      'streams a start, pieces of text that are not empty, and one finish at the end',
+      async () => {
+        const events = await run(QUESTION, { maxTokens: 16 });
+        const types = events.map(({ type }) => type);
+        expect(types[0]).toBe('start');
+        expect(types.at(-1)).toBe('finish');
+        expect(types.filter((type) => type === 'start' || type === 'finish')).toHaveLength(2);
+        expect(textOf(events)).not.toBe('');
+        for (const event of events) if (event.type === 'text') expect(event.text).not.toBe('');
+        const { usage } = finishOf(events);
+        expect(usage.promptTokens).toBeGreaterThan(0);
+        expect(usage.completionTokens).toBeGreaterThan(0);
+        expect(usage.completionTokens).toBeLessThanOrEqual(16);
+      },
+    );
+
+    behaves('text-input', 'continues a prompt that is given without a chat template', async () => {
+      const events = await run('', { input: { kind: 'text', prompt: 'Once upon a time' }, maxTokens: 6 });
+      expect(textOf(events)).not.toBe('');
+      expect(finishOf(events).usage).toMatchObject({ promptTokens: 4, completionTokens: 6 });
+    });
+
+    behaves(
+      'length',
+      'ends with length when max_tokens is reached, and counts exactly that many',
+      async () => {
+        const finish = finishOf(await run(COUNT, { maxTokens: 4 }));
+        expect(finish.reason).toBe('length');
+        expect(finish.usage.completionTokens).toBe(4);
+      },
+    );
+
+    behaves('stop', 'ends before a stop string, which is never part of the text', async () => {
+      const whole = textOf(await run(COUNT, { maxTokens: 16 }));
+      const stop = whole.slice(Math.floor(whole.length / 2), Math.floor(whole.length / 2) + 3);
+      const events = await run(COUNT, { maxTokens: 16, stop: [stop, 'never to be said'] });
+      expect(textOf(events)).toBe(whole.slice(0, whole.indexOf(stop)));
+      const finish = finishOf(events);
+      expect(finish.reason).toBe('stop');
+      expect([undefined, stop]).toContain(finish.matchedStop);
+    });
+
+    behaves('deterministic', 'gives the same answer again at temperature 0', async () => {
+      const first = await run(COUNT, { maxTokens: 12 });
+      expect(textOf(await run(COUNT, { maxTokens: 12 }))).toBe(textOf(first));
+    });
+
+    behaves('seed', 'gives the same answer again for the same seed', async () => {
+      const sampling = { temperature: 0.9, seed: 7 };
+      const first = await run(COUNT, { maxTokens: 12, sampling });
+      expect(textOf(await run(COUNT, { maxTokens: 12, sampling }))).toBe(textOf(first));
+    });
+
+    behaves('unicode', 'never breaks a character', async () => {
+      const events = await run('Repeat exactly: 🦊🌍 日本語 café 한국어 👩‍👩‍👧', { maxTokens: 40 });
+      for (const event of events) {
+        if (event.type !== 'text') continue;
+        expect(event.text).not.toContain('\uFFFD');
+        expect(event.text.isWellFormed()).toBe(true);
+      }
+    });
+
+    behaves('concurrent', 'runs requests side by side without mixing them', async () => {
+      const prompts = [QUESTION, COUNT, 'Name three colours.', 'Say hello to the world.'];
+      const alone: string[] = [];
+      for (const prompt of prompts) alone.push(textOf(await run(prompt, { maxTokens: 8 })));
+      const together = await Promise.all(prompts.map((prompt) => run(prompt, { maxTokens: 8 })));
+      expect(together.map(textOf)).toEqual(alone);
+    });
+
+    behaves('context', 'refuses a prompt that is longer than the context', async () => {
+      const failure = await failureOf(run('word '.repeat(options.tooManyWords ?? 6000), { maxTokens: 4 }));
+      expect(failure).toMatchObject({ code: 'context_length_exceeded' });
+    });
+
+    behaves('aborted-already', 'does nothing for a signal that was aborted before', async () => {
+      const { controller, reason } = cancellation();
+      controller.abort(reason);
+      const events = test.backend
+        .generate(request(QUESTION), { signal: controller.signal })
+        [Symbol.asyncIterator]();
+      await expect(events.next()).rejects.toBe(reason);
+    });
+
+    behaves(
+      'abort-first',
+      'rejects at once when aborted before the first token, and is free afterwards',
+      async () => {
+        const { controller, reason } = cancellation();
+        const events = test.backend
+          .generate(request(COUNT), { signal: controller.signal })
+          [Symbol.asyncIterator]();
+        const pending = failureOf(events.next());
+        controller.abort(reason);
+        expect(await atOnce(pending)).toBe(reason);
+        await events.return?.();
+        expect(textOf(await run(QUESTION, { maxTokens: 8 }))).not.toBe('');
+      },
+    );
+
+    behaves('abort-mid', 'rejects at once when aborted mid-stream, and is free afterwards', async () => {
+      const { controller, reason } = cancellation();
+      const events = test.backend
+        .generate(request(COUNT, { maxTokens: 48 }), { signal: controller.signal })
+        [Symbol.asyncIterator]();
+      await untilText(events);
+      const pending = failureOf(events.next());
+      controller.abort(reason);
+      // The next piece may have been there already; nothing comes after it.
+      const failure = (await atOnce(pending)) ?? (await atOnce(failureOf(events.next())));
+      expect(failure).toBe(reason);
+      await events.return?.();
+      expect(textOf(await run(QUESTION, { maxTokens: 8 }))).not.toBe('');
+    });
+
+    behaves('walk-away', 'is free after a reader that leaves without an abort', async () => {
+      const { controller } = cancellation();
+      for await (const event of test.backend.generate(request(COUNT, { maxTokens: 48 }), {
+        signal: controller.signal,
+      })) {
+        if (event.type === 'text') break;
+      }
+      expect(textOf(await run(QUESTION, { maxTokens: 8 }))).not.toBe('');
+    });
+
+    behaves(
+      'close',
+      'fails what is under way when it is closed, and a later probe does not hang',
+      async () => {
+        const { controller } = cancellation();
+        const events = test.backend
+          .generate(request(COUNT, { maxTokens: 48 }), { signal: controller.signal })
+          [Symbol.asyncIterator]();
+        await untilText(events);
+        await test.backend.close();
+        expect(await failureOf(drain(events))).toBeInstanceOf(ServingError);
+        expect(await failureOf(run(QUESTION))).toBeInstanceOf(ServingError);
+        const status = await test.backend.probe({ signal: controller.signal });
+        expect(status.state).not.toBe('ready');
+      },
+    );
+  });
+}
+
+let requestNumber = 0;
+
+function requestFor(model: string, text: string, overrides: Overrides): GenerationRequest {
+  const { maxTokens = 32, stop = [], ...rest } = overrides;
+  requestNumber += 1;
+  return {
+    id: `gen_contract_${requestNumber}` as RequestId,
+    model,
+    input: { kind: 'chat', messages: [{ role: 'user', content: text }] },
+    sampling: { temperature: 0 },
+    limits: { maxTokens, stop },
+    thinking: false,
+    ...rest,
+  };
+}
+
+async function collect(backend: Backend, request: GenerationRequest): Promise<GenerationEvent[]> {
+  const events: GenerationEvent[] = [];
+  for await (const event of backend.generate(request, cancellation().controller)) events.push(event);
+  return events;
+}
+
+function textOf(events: readonly GenerationEvent[]): string {
+  return events.map((event) => (event.type === 'text' ? event.text : '')).join('');
+}
+
+function finishOf(events: readonly GenerationEvent[]): Finish {
+  const last = events.at(-1);
+  if (last?.type !== 'finish') throw new Error(`the last event is ${last?.type}, not a finish`);
+  return last;
+}
+
+function cancellation(): { controller: AbortController; reason: ServingError } {
+  return { controller: new AbortController(), reason: new ServingError('client_gone') };
+}
+
+/** What it rejected with; undefined when it did not. */
+function failureOf(promise: Promise<unknown>): Promise<unknown> {
+  return promise.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+}
+
+/** Bounds what the port calls "at once". */
+async function atOnce<Value>(promise: Promise<Value>): Promise<Value> {
+  const startedAt = performance.now();
+  const value = await promise;
+  expect(performance.now() - startedAt).toBeLessThan(100);
+  return value;
+}
+
+async function untilText(events: AsyncIterator<GenerationEvent>): Promise<void> {
+  for (;;) {
+    const next = await events.next();
+    if (next.done) throw new Error('the stream ended before its first text');
+    if (next.value.type === 'text') return;
+  }
+}
+
+async function drain(events: AsyncIterator<GenerationEvent>): Promise<void> {
+  for (;;) if ((await events.next()).done) return;
+}

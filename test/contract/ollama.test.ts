@@ -1,0 +1,28 @@
+import { OllamaBackend } from '../../src/backends/ollama/ollama-backend.ts';
+import { startOllamaStandIn } from '../support/stand-ins/ollama-stand-in.ts';
+import { realClock } from '../support/stand-ins/real-clock.ts';
+import { describeBackend } from './backend-contract.ts';
+
+for (const release of ['0.17.4', '0.6.5'] as const) {
+  describeBackend(`ollama, a stand-in for release ${release}`, {
+    start: async () => {
+      const standIn = await startOllamaStandIn({
+        tokenDelayMs: 1,
+        chopBytes: 50,
+        cutsPrompts: release === '0.6.5',
+      });
+      const target = {
+        model: standIn.model,
+        url: standIn.url,
+        keep_alive: -1,
+        connect_timeout_ms: 1000,
+        context_size: 1024,
+      };
+      return {
+        backend: new OllamaBackend(target, { clock: realClock }),
+        model: standIn.model,
+        stop: () => standIn.close(),
+      };
+    },
+  });
+}

@@ -1,0 +1,21 @@
+import { OpenAiCompatibleBackend } from '../../src/backends/openai-compatible/openai-compatible-backend.ts';
+import { silentLog } from '../../src/core/log.ts';
+import { startOpenAiStandIn } from '../support/stand-ins/openai-stand-in.ts';
+import { realClock } from '../support/stand-ins/real-clock.ts';
+import { describeBackend } from './backend-contract.ts';
+
+for (const server of ['vllm', 'llama-server', 'generic'] as const) {
+  describeBackend(`openai-compatible, a stand-in for ${server}`, {
+    start: async () => {
+      const standIn = await startOpenAiStandIn({ server, tokenDelayMs: 1, chopBytes: 100 });
+      const target = {
+        model: standIn.model,
+        url: `${standIn.url}/v1`,
+        flavor: 'auto' as const,
+        connect_timeout_ms: 1000,
+      };
+      const backend = new OpenAiCompatibleBackend(target, { clock: realClock, log: silentLog });
+      return { backend, model: standIn.model, stop: () => standIn.close() };
+    },
+  });
+}
