@@ -1,0 +1,61 @@
+/** Time that moves only when a test moves it. */
+import type { Clock, Timer } from '../../src/core/clock.ts';
+
+interface Pending {
+  readonly at: number;
+  readonly run: () => void;
+}
+
+export class FakeClock implements Clock {
+  #now = 0;
+  readonly #timers = new Set<Pending>();
+  #endOfTurn: (() => void)[] = [];
+
+  now(): number {
+    return this.#now;
+  }
+
+  wallNow(): number {
+    return 1_700_000_000_000 + this.#now;
+  }
+
+  schedule(delayMs: number, run: () => void): Timer {
+    const pending = { at: this.#now + Math.max(0, delayMs), run };
+    this.#timers.add(pending);
+    return { cancel: () => this.#timers.delete(pending) };
+  }
+
+  atEndOfTurn(run: () => void): void {
+    this.#endOfTurn.push(run);
+  }
+
+  get pendingTimers(): number {
+    return this.#timers.size;
+  }
+
+  /** Ends the turn: runs what waits for that, then lets promises settle; until nothing is left. */
+  async settle(): Promise<void> {
+    do {
+      const due = this.#endOfTurn;
+      this.#endOfTurn = [];
+      for (const run of due) run();
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    } while (this.#endOfTurn.length > 0);
+  }
+
+  /** Moves time on, running timers in their order. */
+  async advance(milliseconds: number): Promise<void> {
+    const end = this.#now + milliseconds;
+    await this.settle();
+    for (;;) {
+      const next = [...this.#timers].filter(({ at }) => at <= end).sort((a, b) => a.at - b.at)[0];
+      if (!next) break;
+      this.#timers.delete(next);
+      this.#now = Math.max(this.#now, next.at);
+      next.run();
+      await this.settle();
+    }
+    this.#now = end;
+    await this.settle();
+  }
+}

@@ -1,0 +1,201 @@
+import { describe, expect, it } from 'vitest';
+import { ServingError } from '../../../src/core/errors.ts';
+import type { GenerationEvent } from '../../../src/core/generation.ts';
+import { silentLog } from '../../../src/core/log.ts';
+import type { Receipt } from '../../../src/core/receipt.ts';
+import type { SchedulerOptions } from '../../../src/scheduling/decision.ts';
+import { Serving } from '../../../src/serving/serving.ts';
+import { FakeBackend, FINISH, fakeTarget, textRequest } from '../../support/fake-backend.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+
+const SCHEDULER: SchedulerOptions = { mode: 'eager', maxBatchSize: 8, windowMs: 5, maxQueue: 8 };
+
+function start(slots = 2) {
+  const clock = new FakeClock();
+  const backend = new FakeBackend();
+  const target = fakeTarget(backend, { slots });
+  const serving = new Serving({
+    clock,
+    log: silentLog,
+    targets: [target],
+    defaultModel: 'm',
+    scheduler: SCHEDULER,
+    queueTimeoutMs: 5000,
+    onTokenGap: () => {},
+    onFatal: () => {},
+  });
+  const ask = (id: string, options: { deadlineMs?: number } = {}) => {
+    const receipt: Receipt = { requestId: id, receivedAt: clock.now() };
+    const cancellation = new AbortController();
+    const events: GenerationEvent[] = [];
+    const deadlineAt = clock.now() + (options.deadlineMs ?? 60_000);
+    const outcome = (async () => {
+      for await (const event of serving.generate({
+        request: textRequest(id),
+        receipt,
+        cancellation,
+        deadlineAt,
+      }))
+        events.push(event);
+      return 'finished';
+    })().catch((error: ServingError) => error.code);
+    return { receipt, cancellation, events, outcome };
+  };
+  const runOf = (id: string) => backend.runs.find(({ request }) => request.id === id);
+  return { clock, backend, serving, ask, runOf, slotsUsed: () => serving.slotsUsed(target) };
+}
+
+const TEXT: GenerationEvent = { type: 'text', text: 'hi' };
+
+describe('a generation', () => {
+  it('passes the backend’s events on and gives its slot back', async () => {
+    const { clock, ask, runOf, slotsUsed } = start();
+    const call = ask('a');
+    await clock.settle();
+    expect(slotsUsed()).toBe(1);
+    runOf('a')?.send(TEXT);
+    runOf('a')?.send(FINISH);
+    await clock.settle();
+    expect(await call.outcome).toBe('finished');
+    expect(call.events).toEqual([TEXT, FINISH]);
+    expect(call.receipt).toMatchObject({ target: 'fake/0', finishReason: 'stop', batch: { size: 1 } });
+    expect(slotsUsed()).toBe(0);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('cancelled in the queue never reaches the backend', async () => {
+    const { clock, backend, ask, runOf } = start(1);
+    ask('running');
+    const queued = ask('queued');
+    await clock.settle();
+    queued.cancellation.abort(new ServingError('client_gone'));
+    expect(await queued.outcome).toBe('client_gone');
+    runOf('running')?.send(FINISH);
+    await clock.settle();
+    expect(backend.runs.map(({ request }) => request.id)).toEqual(['running']);
+  });
+
+  it('that ends in the very turn it was granted gives its slot back', async () => {
+    const { clock, ask, slotsUsed } = start(1);
+    const call = ask('a');
+    clock.atEndOfTurn(() => call.cancellation.abort(new ServingError('client_gone')));
+    await clock.settle();
+    expect(await call.outcome).toBe('client_gone');
+    await clock.settle();
+    expect(slotsUsed()).toBe(0);
+  });
+
+  it('keeps its slot until the backend is really free of it', async () => {
+    const { clock, backend, ask, runOf, slotsUsed } = start(1);
+    backend.freesByItself = false;
+    const call = ask('a');
+    await clock.settle();
+    call.cancellation.abort(new ServingError('client_gone'));
+    expect(await call.outcome).toBe('client_gone');
+    expect(slotsUsed()).toBe(1);
+    runOf('a')?.free();
+    await clock.settle();
+    expect(slotsUsed()).toBe(0);
+  });
+
+  it('gets its slot back after a second from a backend that never says it is free', async () => {
+    const { clock, backend, ask, slotsUsed } = start(1);
+    backend.freesByItself = false;
+    const call = ask('a');
+    await clock.settle();
+    call.cancellation.abort(new ServingError('client_gone'));
+    await clock.advance(999);
+    expect(slotsUsed()).toBe(1);
+    await clock.advance(1);
+    expect(slotsUsed()).toBe(0);
+  });
+
+  it('is given up when the first token takes too long', async () => {
+    const { clock, ask, runOf } = start();
+    const call = ask('a');
+    await clock.advance(999);
+    expect(runOf('a')?.signal.aborted).toBe(false);
+    await clock.advance(1);
+    expect(await call.outcome).toBe('backend_error');
+    expect(runOf('a')?.signal.aborted).toBe(true);
+  });
+
+  it('is given up when the backend falls silent between tokens', async () => {
+    const { clock, ask, runOf } = start();
+    const call = ask('a');
+    await clock.advance(900);
+    runOf('a')?.send(TEXT);
+    await clock.advance(199);
+    runOf('a')?.send(TEXT);
+    await clock.advance(199);
+    expect(runOf('a')?.signal.aborted).toBe(false);
+    await clock.advance(1);
+    expect(await call.outcome).toBe('backend_error');
+    expect(call.events).toHaveLength(2);
+  });
+
+  it('past its deadline ends with deadline_exceeded and its backend is cancelled', async () => {
+    const { clock, ask, runOf } = start();
+    const call = ask('a', { deadlineMs: 300 });
+    await clock.advance(300);
+    expect(await call.outcome).toBe('deadline_exceeded');
+    expect(runOf('a')?.signal.aborted).toBe(true);
+  });
+
+  it('whose deadline passes in the queue is told queue_timeout', async () => {
+    const { clock, ask } = start(1);
+    ask('running');
+    const queued = ask('queued', { deadlineMs: 300 });
+    await clock.advance(300);
+    expect(await queued.outcome).toBe('queue_timeout');
+  });
+
+  it('whose backend ends without a finish reason has failed', async () => {
+    const { clock, ask, runOf } = start();
+    const call = ask('a');
+    await clock.settle();
+    runOf('a')?.fail(new Error('socket hang up'));
+    await clock.settle();
+    expect(await call.outcome).toBe('backend_error');
+  });
+});
+
+it('in a batch of 8 one fails, one is cancelled, one expires: the others answer as if alone', async () => {
+  const { clock, ask, runOf, slotsUsed } = start(8);
+  const calls = Array.from({ length: 8 }, (_, index) =>
+    ask(`r${index}`, index === 2 ? { deadlineMs: 50 } : {}),
+  );
+  await clock.settle();
+  expect(calls.map(({ receipt }) => receipt.batch?.size)).toEqual(Array(8).fill(8));
+  runOf('r0')?.fail(new ServingError('backend_error'));
+  calls[1]?.cancellation.abort(new ServingError('client_gone'));
+  await clock.advance(50);
+  for (const index of [3, 4, 5, 6, 7]) {
+    runOf(`r${index}`)?.send({ type: 'text', text: `answer ${index}` });
+    runOf(`r${index}`)?.send(FINISH);
+  }
+  await clock.settle();
+  const outcomes = await Promise.all(calls.map(({ outcome }) => outcome));
+  expect(outcomes).toEqual([
+    'backend_error',
+    'client_gone',
+    'deadline_exceeded',
+    ...Array(5).fill('finished'),
+  ]);
+  expect(calls[5]?.events[0]).toEqual({ type: 'text', text: 'answer 5' });
+  expect(slotsUsed()).toBe(0);
+});
+
+it('a short answer never waits for a long one of its batch', async () => {
+  const { clock, ask, runOf } = start(2);
+  ask('long');
+  const short = ask('short');
+  const next = ask('next');
+  await clock.settle();
+  runOf('short')?.send(FINISH);
+  await clock.settle();
+  expect(await short.outcome).toBe('finished');
+  runOf('next')?.send(FINISH);
+  await clock.settle();
+  expect(await next.outcome).toBe('finished');
+});
