@@ -1,0 +1,137 @@
+/** The real embedded engine for tests: the default model from the cache, and backends that are surely ended. */
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll } from 'vitest';
+import type { BackendEnvironment } from '../../src/backends/backend-definition.ts';
+import { LlamaCppBackend, type LlamaCppTarget } from '../../src/backends/llama-cpp/backend.ts';
+import { defaultEnginePath } from '../../src/backends/llama-cpp/engine-process.ts';
+import type { Clock } from '../../src/core/clock.ts';
+import type {
+  GenerationEvent,
+  GenerationInput,
+  GenerationRequest,
+  Limits,
+  RequestId,
+  Sampling,
+} from '../../src/core/generation.ts';
+import { type Log, type LogFields, silentLog } from '../../src/core/log.ts';
+import { ensureModel } from '../../src/models/fetch.ts';
+
+export const DEFAULT_MODEL = 'smollm2-135m-instruct';
+
+export function testCacheDirectory(): string {
+  const base = process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache');
+  return process.env.LLM_SERVE_TEST_CACHE ?? join(base, 'llm-serve', 'models');
+}
+
+/** Path of the default model's file; fetched when it is not in the cache yet. */
+export function modelPath(): Promise<string> {
+  return ensureModel(DEFAULT_MODEL, {
+    cacheDirectory: testCacheDirectory(),
+    signal: new AbortController().signal,
+    log: silentLog,
+    onProgress: () => {},
+  });
+}
+
+export interface TestEngine {
+  readonly backend: LlamaCppBackend;
+  /** Process ids of the engines that became ready, in their order. */
+  readonly pids: number[];
+  readonly lines: string[];
+}
+
+/** A backend over the real engine, not warmed up yet; closed after the file's tests. */
+export function embeddedEngine(overrides: Partial<LlamaCppTarget> = {}): TestEngine {
+  const pids: number[] = [];
+  const lines: string[] = [];
+  const take = (message: string, fields?: LogFields) => {
+    lines.push(`${message} ${JSON.stringify(fields ?? {})}`);
+    if (message === 'engine ready') pids.push(Number(fields?.pid));
+  };
+  const log: Log = { debug: take, info: take, warn: take, error: take };
+  const environment: BackendEnvironment = {
+    clock: realClock,
+    log,
+    cacheDirectory: testCacheDirectory(),
+    onDownloadProgress: () => {},
+  };
+  const target: LlamaCppTarget = {
+    model: DEFAULT_MODEL,
+    slots: 4,
+    context_size: 512,
+    gpu: 'off',
+    ...overrides,
+  };
+  const backend = new LlamaCppBackend(target, environment, { enginePath: defaultEnginePath() });
+  afterAll(() => backend.close());
+  return { backend, pids, lines };
+}
+
+export const realClock: Clock = {
+  now: () => performance.now(),
+  wallNow: () => Date.now(),
+  schedule(delayMs, run) {
+    const timer = setTimeout(run, delayMs).unref();
+    return { cancel: () => clearTimeout(timer) };
+  },
+  atEndOfTurn: (run) => void setImmediate(run),
+};
+
+export interface Ask {
+  readonly sampling?: Sampling;
+  readonly limits?: Partial<Limits>;
+}
+
+/** `what` is a user's message, or `{ raw }` without a template, or a whole input. */
+export function requestFor(
+  what: string | { readonly raw: string } | GenerationInput,
+  { sampling = { temperature: 0 }, limits = {} }: Ask = {},
+): GenerationRequest {
+  return {
+    id: 'test' as RequestId,
+    model: DEFAULT_MODEL,
+    input: inputOf(what),
+    sampling,
+    limits: { stop: [], ...limits },
+    thinking: false,
+  };
+}
+
+function inputOf(what: string | { readonly raw: string } | GenerationInput): GenerationInput {
+  if (typeof what === 'string') return { kind: 'chat', messages: [{ role: 'user', content: what }] };
+  return 'raw' in what ? { kind: 'text', prompt: what.raw } : what;
+}
+
+export interface Answer {
+  readonly text: string;
+  readonly pieces: readonly string[];
+  readonly start: Extract<GenerationEvent, { type: 'start' }>;
+  readonly finish: Extract<GenerationEvent, { type: 'finish' }>;
+}
+
+/** Reads a generation to its end. */
+export async function read(events: AsyncIterable<GenerationEvent>): Promise<Answer> {
+  const all: GenerationEvent[] = [];
+  for await (const event of events) all.push(event);
+  const start = all[0];
+  const finish = all.at(-1);
+  if (start?.type !== 'start' || finish?.type !== 'finish')
+    throw new Error(`not a whole answer: ${JSON.stringify(all)}`);
+  const pieces = all.flatMap((event) => (event.type === 'text' ? [event.text] : []));
+  return { text: pieces.join(''), pieces, start, finish };
+}
+
+export function never(): AbortSignal {
+  return new AbortController().signal;
+}
+
+/** Whether a process is there; one that ended but was not reaped counts too. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

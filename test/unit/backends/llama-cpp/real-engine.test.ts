@@ -1,0 +1,210 @@
+/** The embedded engine with the real default model: what it answers, and how it counts, stops and is aborted. */
+import { beforeAll, describe, expect, it } from 'vitest';
+import { PROMPT_TOKENS_ALONE } from '../../../../src/backends/llama-cpp/engine/batcher.ts';
+import { ServingError } from '../../../../src/core/errors.ts';
+import type { GenerationRequest } from '../../../../src/core/generation.ts';
+import { type Ask, embeddedEngine, never, read, requestFor } from '../../../support/embedded-engine.ts';
+
+const engine = embeddedEngine();
+const { backend } = engine;
+
+function ask(what: Parameters<typeof requestFor>[0], options?: Ask) {
+  return read(backend.generate(requestFor(what, options), { signal: never() }));
+}
+
+async function failure(request: GenerationRequest): Promise<ServingError> {
+  const thrown: unknown = await read(backend.generate(request, { signal: never() })).catch(
+    (error: unknown) => error,
+  );
+  expect(thrown).toBeInstanceOf(ServingError);
+  return thrown as ServingError;
+}
+
+beforeAll(async () => {
+  expect((await backend.probe()).state).toBe('unloaded');
+  const warming = backend.warmUp({ signal: never() });
+  expect(await backend.probe()).toMatchObject({ state: 'loading', loaded: false });
+  await warming;
+});
+
+describe('answers', () => {
+  it('is ready with the context it was given', async () => {
+    expect(await backend.probe()).toEqual({ state: 'ready', loaded: true, contextSize: 512 });
+  });
+
+  it('answers a question sensibly, and counts the end-of-turn token as a token but not as text', async () => {
+    const { text, finish, start } = await ask('What is the capital of France?');
+    expect(text).toBe('The capital of France is Paris.');
+    expect(start).toMatchObject({ type: 'start', promptTokens: 16 });
+    expect(finish).toMatchObject({ reason: 'stop', usage: { promptTokens: 16, completionTokens: 8 } });
+  });
+
+  it('answers sensibly with the model’s own sampling, ten times out of ten', async () => {
+    const asked = Array.from({ length: 10 }, () =>
+      ask('What is the capital of France?', { sampling: {}, limits: { maxTokens: 60 } }),
+    );
+    for (const { text } of await Promise.all(asked)) expect(text).toContain('Paris');
+  });
+
+  it('gives the same text for the same seed, another for another', async () => {
+    const tell = (seed: number) =>
+      ask('Tell me a story.', {
+        sampling: { temperature: 1.2, topP: 1, topK: 0, minP: 0, seed },
+        limits: { maxTokens: 20 },
+      });
+    const [first, again, other] = [await tell(7), await tell(7), await tell(8)];
+    expect(again.text).toBe(first.text);
+    expect(other.text).not.toBe(first.text);
+  });
+
+  it('runs four at once, each with its own answer, and queues a fifth', async () => {
+    const countries = { France: 'Paris', Germany: 'Berlin', Italy: 'Rome', Spain: 'Madrid', Japan: 'Tokyo' };
+    const answers = await Promise.all(
+      Object.keys(countries).map((country) =>
+        ask(`What is the capital of ${country}?`, { limits: { maxTokens: 40 } }),
+      ),
+    );
+    expect(
+      answers.map(({ text }, index) => text.includes(Object.values(countries)[index] as string)),
+    ).toEqual(countries === undefined ? [] : [true, true, true, true, true]);
+  });
+
+  it('continues raw text without a template, and parses special tokens in it', async () => {
+    const plain = await ask({ raw: 'The capital of France is' }, { limits: { maxTokens: 3 } });
+    expect(plain.text).toContain('Paris');
+    const chatml = '<|im_start|>user\nWhat is the capital of France?<|im_end|>\n<|im_start|>assistant\n';
+    const templated = await ask({ raw: chatml });
+    expect(templated.text).toBe('The capital of France is Paris.');
+    expect(templated.start.promptTokens).toBe(16);
+  });
+
+  it('takes special tokens that a user writes as text: they never end a turn', async () => {
+    const asText = await ask('Say<|im_end|>', { limits: { maxTokens: 1 } });
+    const without = await ask('Say', { limits: { maxTokens: 1 } });
+    expect(asText.start.promptTokens).toBeGreaterThan((without.start.promptTokens ?? 0) + 2);
+  });
+
+  it('penalizes repetition when asked to', async () => {
+    const prompt = { raw: 'ha ha ha ha ha ha ha ha' };
+    const repeating = await ask(prompt, { limits: { maxTokens: 24 } });
+    const varied = await ask(prompt, {
+      sampling: { temperature: 0, repeatPenalty: 2, frequencyPenalty: 2 },
+      limits: { maxTokens: 24 },
+    });
+    const distinct = (text: string) => new Set(text.split(' ')).size;
+    expect(distinct(varied.text)).toBeGreaterThan(distinct(repeating.text));
+  });
+});
+
+describe('text', () => {
+  it('ends before a stop string that lies across tokens, and names it', async () => {
+    const { text, finish } = await ask('What is the capital of France?', {
+      limits: { stop: ['France is Par'] },
+    });
+    expect(text).toBe('The capital of ');
+    expect(finish).toMatchObject({ reason: 'stop', matchedStop: 'France is Par' });
+  });
+
+  it('gives whole characters only, for emoji and Chinese', async () => {
+    const { text, pieces } = await ask(
+      { raw: '😀😃😄😁 🎉🎊 你好世界，欢迎来到 😀😃😄😁 🎉🎊 你好世界，' },
+      { limits: { maxTokens: 40 } },
+    );
+    expect(text).not.toContain('\uFFFD');
+    expect(text).toMatch(/\p{Script=Han}|\p{Emoji_Presentation}/u);
+    for (const piece of pieces) expect(Buffer.from(piece).toString()).toBe(piece);
+  });
+
+  it('ends with length at max_tokens, with exactly that many tokens', async () => {
+    const { finish, pieces } = await ask('Tell me a long story.', { limits: { maxTokens: 12 } });
+    expect(finish).toMatchObject({ reason: 'length', usage: { completionTokens: 12 } });
+    expect(pieces.length).toBeLessThanOrEqual(12);
+  });
+});
+
+describe('context', () => {
+  it('ends with length when the context is full, whatever max_tokens says', async () => {
+    const { finish, start } = await ask(
+      { raw: 'one two three four '.repeat(124) },
+      { limits: { maxTokens: 10_000 } },
+    );
+    expect(finish.reason).toBe('length');
+    expect(finish.usage.promptTokens + finish.usage.completionTokens).toBe(512);
+    expect(start.promptTokens).toBeGreaterThan(480);
+  });
+
+  it('refuses a prompt that does not fit, naming both numbers and the field', async () => {
+    const raw = await failure(requestFor({ raw: 'word '.repeat(600) }));
+    expect(raw).toMatchObject({ code: 'context_length_exceeded', param: 'prompt' });
+    expect(raw.message).toMatch(/\b60\d tokens.*\b512 tokens/);
+    const chat = await failure(requestFor('word '.repeat(600)));
+    expect(chat).toMatchObject({ code: 'context_length_exceeded', param: 'messages' });
+  });
+
+  it('reuses what a sequence holds of the prompt’s beginning', async () => {
+    const beginning = 'Here is a list of animals: dog, cat, horse, cow, sheep, goat, hen. ';
+    await ask({ raw: beginning }, { limits: { maxTokens: 1 } });
+    const { start, finish, text } = await ask(
+      { raw: `${beginning}The first is the` },
+      { limits: { maxTokens: 4 } },
+    );
+    expect(start.cachedTokens).toBeGreaterThan(15);
+    expect(finish.usage.cachedTokens).toBe(start.cachedTokens);
+    const same = await ask({ raw: `${beginning}The first is the` }, { limits: { maxTokens: 4 } });
+    expect(same.start.cachedTokens).toBe((same.start.promptTokens ?? 0) - 1);
+    expect(same.text).toBe(text);
+  });
+});
+
+describe('abort', () => {
+  async function begin(what: Parameters<typeof requestFor>[0], signal: AbortSignal) {
+    const events = backend.generate(requestFor(what), { signal })[Symbol.asyncIterator]();
+    expect((await events.next()).value).toMatchObject({ type: 'start' });
+    return events;
+  }
+
+  it('rejects a pending next at once', async () => {
+    const abort = new AbortController();
+    const reason = new ServingError('client_gone');
+    const events = await begin({ raw: 'alpha beta gamma delta '.repeat(60) }, abort.signal);
+    const pending = events.next();
+    abort.abort(reason);
+    await expect(pending).rejects.toBe(reason);
+    await events.return?.();
+    expect((await events.next()).done).toBe(true);
+  });
+
+  it('frees the sequence within 100 ms while decoding', async () => {
+    // The best of a few: other work on the cores slows a decode step down many times over.
+    const took: number[] = [];
+    for (let attempt = 0; attempt < 5 && Math.min(...took) >= 100; attempt++) {
+      const abort = new AbortController();
+      const events = await begin('Tell me a very long story.', abort.signal);
+      for (let piece = 0; piece < 3; piece++) await events.next();
+      const abortedAt = performance.now();
+      abort.abort(new ServingError('client_gone'));
+      await events.return?.();
+      took.push(performance.now() - abortedAt);
+    }
+    expect(Math.min(...took)).toBeLessThan(100);
+  });
+
+  it('stops within a prompt chunk while it still reads the prompt, and keeps what it has read', async () => {
+    const abort = new AbortController();
+    const prompt = { raw: 'red green blue yellow '.repeat(100) };
+    const events = await begin(prompt, abort.signal);
+    abort.abort(new ServingError('client_gone'));
+    await events.return?.();
+    const { start } = await ask(prompt, { limits: { maxTokens: 1 } });
+    expect(start.promptTokens).toBeGreaterThan(400);
+    expect(start.cachedTokens).toBeLessThanOrEqual(2 * PROMPT_TOKENS_ALONE);
+  });
+
+  it('frees the sequence of a reader that leaves', async () => {
+    for await (const event of backend.generate(requestFor('Tell me a story.'), { signal: never() })) {
+      if (event.type === 'text') break;
+    }
+    const answers = await Promise.all([1, 2, 3, 4].map(() => ask('What is the capital of France?')));
+    expect(answers.map(({ finish }) => finish.reason)).toEqual(['stop', 'stop', 'stop', 'stop']);
+  });
+});

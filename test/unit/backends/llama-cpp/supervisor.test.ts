@@ -1,0 +1,148 @@
+/** The supervisor with engine processes that die, or say what a test wants; waits are a thousand times shorter. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
+import type { EngineSettings } from '../../../../src/backends/llama-cpp/messages.ts';
+import { Supervisor } from '../../../../src/backends/llama-cpp/supervisor.ts';
+import type { Clock } from '../../../../src/core/clock.ts';
+import { silentLog } from '../../../../src/core/log.ts';
+import { never, realClock } from '../../../support/embedded-engine.ts';
+
+const settings: EngineSettings = {
+  modelPath: 'a.gguf',
+  contextSize: 64,
+  sequences: 1,
+  chatTemplate: 'chatml',
+  gpu: 'off',
+};
+const generation = {
+  input: { kind: 'text', prompt: 'a' },
+  sampling: {
+    temperature: 0,
+    topK: 0,
+    topP: 1,
+    minP: 0,
+    repeatPenalty: 1,
+    presencePenalty: 0,
+    frequencyPenalty: 0,
+  },
+  limits: { stop: [] },
+  thinking: false,
+} as const;
+
+const HELLO = `process.send({ type: 'hello' });`;
+const LOADED = `process.send({ type: 'loaded', contextSize: 64 });`;
+
+let folder: string;
+let supervisor: Supervisor | undefined;
+let waits: number[];
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'supervisor-'));
+});
+
+afterEach(() => supervisor?.close());
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** `onMessage` is the body of a function that gets `message`. */
+async function supervise(onMessage: string): Promise<Supervisor> {
+  const enginePath = join(folder, `${Math.random()}.mjs`);
+  const end = `if (message.type === 'shutdown') process.exit(0);`;
+  await writeFile(enginePath, `process.on('message', (message) => { ${end} ${onMessage} }); ${HELLO}`);
+  waits = [];
+  const clock: Clock = {
+    ...realClock,
+    schedule(delayMs, run) {
+      waits.push(delayMs);
+      return realClock.schedule(delayMs / 1000, run);
+    },
+  };
+  supervisor = new Supervisor({ clock, log: silentLog, enginePath });
+  return supervisor;
+}
+
+function outcome(of: Supervisor): Promise<string> {
+  return new Promise((resolve) => {
+    of.generate(generation, {
+      event: ({ type }) => type === 'finish' && resolve('finish'),
+      failed: (error) => resolve((error as { code?: string }).code ?? String(error)),
+      freed: () => resolve('freed'),
+    });
+  });
+}
+
+it('gives up a model that kills the engine three times in a row before it was ever loaded', async () => {
+  const engine = await supervise(`if (message.type === 'load') process.kill(process.pid, 'SIGKILL');`);
+  await expect(engine.start(settings, never())).rejects.toMatchObject({
+    code: 'backend_error',
+    message: expect.stringMatching(/died 3 times while it loaded a\.gguf.*SIGKILL/),
+  });
+  expect(waits).toEqual([0, 1000]);
+  expect(engine.state).toMatchObject({ phase: 'failed' });
+  expect(await outcome(engine)).toBe('backend_error');
+});
+
+it('keeps restarting an engine that was up once, with longer waits, and stops making requests wait for it', async () => {
+  const engine = await supervise(
+    `if (message.type === 'load') { ${LOADED} } if (message.type === 'generate') process.exit(3);`,
+  );
+  await engine.start(settings, never());
+  for (let crash = 1; crash <= 3; crash++) {
+    expect(await outcome(engine)).toBe('backend_error');
+    expect(engine.state).toMatchObject({ phase: 'restarting', waitWorthwhile: true });
+    await vi.waitFor(() => expect(engine.state.phase).toBe('ready'), { interval: 5 });
+  }
+  expect(await outcome(engine)).toBe('backend_error');
+  expect(engine.state).toMatchObject({ phase: 'restarting', waitWorthwhile: false });
+  expect(await outcome(engine)).toBe('backend_error');
+  expect(waits).toEqual([0, 1000, 2000, 4000]);
+});
+
+it('hands a request that came during the load to the engine once it is ready', async () => {
+  const finish = `process.send({ type: 'events', events: [{ type: 'finish', id: message.generation.id, reason: 'stop', usage: {} }] });`;
+  const engine = await supervise(
+    `if (message.type === 'load') setTimeout(() => { ${LOADED} }, 30); if (message.type === 'generate') { ${finish} }`,
+  );
+  const started = engine.start(settings, never());
+  expect(await outcome(engine)).toBe('finish');
+  await started;
+});
+
+it('says that the model is not loaded to a request that comes before anything was started', async () => {
+  expect(await outcome(await supervise(''))).toBe('model_loading');
+});
+
+it('does not try again by itself what the engine says cannot be loaded, but does when asked', async () => {
+  const engine = await supervise(
+    `if (message.type === 'load') process.send({ type: 'load_failed', message: 'No such thing.' });`,
+  );
+  await expect(engine.start(settings, never())).rejects.toMatchObject({ message: 'No such thing.' });
+  expect(engine.state).toMatchObject({ phase: 'failed' });
+  await expect(engine.start(settings, never())).rejects.toMatchObject({ message: 'No such thing.' });
+  expect(waits).toEqual([]);
+});
+
+it('stops waiting for the load when told to', async () => {
+  const engine = await supervise('');
+  const abort = new AbortController();
+  const started = engine.start(settings, abort.signal);
+  abort.abort(new Error('enough'));
+  await expect(started).rejects.toThrow('enough');
+});
+
+it('kills an engine that does not end when ordered to', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  try {
+    const engine = await supervise(
+      `if (message.type === 'load') { ${LOADED} while (true) process.umask(); }`,
+    );
+    await engine.start(settings, never());
+    const closed = engine.close();
+    await vi.advanceTimersByTimeAsync(2000);
+    await closed;
+    expect(engine.state.phase).toBe('closed');
+  } finally {
+    vi.useRealTimers();
+  }
+});
