@@ -1,15 +1,39 @@
 import { defineConfig } from 'vitest/config';
 
-const long = process.env.LLM_TEST_LONG === '1';
+const suffix = process.env.LLM_TEST_LONG === '1' ? 'long' : 'test';
+
+/** Decoding collapses beside any other load on the cores, so whatever runs the real engine runs alone, after the rest. */
+const withEngine = [
+  `test/contract/llama-cpp.${suffix}.ts`,
+  `test/unit/backends/llama-cpp/real-*.${suffix}.ts`,
+  `test/end-to-end/embedded*.${suffix}.ts`,
+  `test/real/**/*.${suffix}.ts`,
+];
 
 export default defineConfig({
   test: {
-    include: long ? ['test/**/*.long.ts'] : ['test/**/*.test.ts'],
     globalSetup: ['test/support/global-setup.ts'],
-    // Two workers on two cores; the engine's own tests run alone (its decoding collapses beside other load).
-    maxWorkers: 2,
-    testTimeout: 20_000,
-    hookTimeout: 60_000,
-    reporters: ['default'],
+    projects: [
+      {
+        test: {
+          name: 'fast',
+          include: [`test/**/*.${suffix}.ts`],
+          exclude: withEngine,
+          testTimeout: 20_000,
+          hookTimeout: 30_000,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          name: 'engine',
+          include: withEngine,
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 });

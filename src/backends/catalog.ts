@@ -1,10 +1,11 @@
 /** Every backend there is: one line each. The only place, beside its own folder, that names one. */
 import type { BackendDefinition } from './backend-definition.ts';
+import { llamaCpp } from './llama-cpp/definition.ts';
 import { ollama } from './ollama/definition.ts';
 import { openAiCompatible } from './openai-compatible/definition.ts';
 import { scripted } from './scripted/definition.ts';
 
-export const BACKENDS: readonly BackendDefinition[] = [ollama, openAiCompatible, scripted];
+export const BACKENDS: readonly BackendDefinition[] = [llamaCpp, ollama, openAiCompatible, scripted];
 
 /** What is served when nothing else is configured. */
 export const DEFAULT_TARGET = { backend: 'llama-cpp', model: 'smollm2-135m-instruct' } as const;

@@ -1,0 +1,78 @@
+/** Who may import whom; the table of ARCHITECTURE.md. scripts/architecture.mjs checks that these rules do bite. */
+const MAY_IMPORT = {
+  core: [],
+  schema: [],
+  scheduling: ['core'],
+  protocols: ['core', 'schema'],
+  telemetry: ['core'],
+  upstream: ['core'],
+  models: ['core'],
+  backends: ['core', 'upstream'],
+  serving: ['core', 'scheduling'],
+  http: ['core', 'scheduling', 'serving', 'protocols'],
+  config: ['core', 'schema'],
+};
+
+/** Single files that may be imported beside the layers above, with the reason. */
+const EXCEPTIONS = {
+  // The supervisor resolves its model file.
+  backends: ['^src/models/'],
+  // Types, defaults and allowed values of the configuration come from the catalogues.
+  config: ['^src/backends/(catalog|backend-definition)\\.ts$', '^src/scheduling/batch-policy\\.ts$'],
+};
+
+const layerRules = Object.entries(MAY_IMPORT).map(([layer, allowed]) => ({
+  name: `${layer}-imports`,
+  severity: 'error',
+  from: { path: `^src/${layer}/` },
+  to: {
+    path: '^src/',
+    pathNot: [layer, ...allowed].map((name) => `^src/${name}/`).concat(EXCEPTIONS[layer] ?? []),
+  },
+}));
+
+export default {
+  forbidden: [
+    ...layerRules,
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'pure-layers-touch-nothing',
+      severity: 'error',
+      from: { path: '^src/(core|scheduling|protocols|schema)/' },
+      to: { dependencyTypes: ['core'] },
+    },
+    {
+      name: 'backends-know-no-sibling',
+      severity: 'error',
+      from: { path: '^src/backends/([^/]+)/' },
+      to: { path: '^src/backends/[^/]+/', pathNot: '^src/backends/$1/' },
+    },
+    {
+      name: 'only-the-engine-imports-the-library',
+      severity: 'error',
+      from: { pathNot: '^src/backends/llama-cpp/engine/' },
+      to: { path: 'node_modules/node-llama-cpp/' },
+    },
+    {
+      name: 'only-the-engine-imports-the-engine',
+      severity: 'error',
+      from: { pathNot: '^src/backends/llama-cpp/engine/' },
+      to: { path: '^src/backends/llama-cpp/engine/' },
+    },
+    {
+      name: 'cli-imports',
+      severity: 'error',
+      from: { path: '^src/cli/' },
+      to: {
+        path: '^src/',
+        pathNot:
+          '^src/(cli|config|models|core|telemetry|backends/backend-definition\\.ts|compose\\.ts|schema)',
+      },
+    },
+  ],
+  options: {
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    doNotFollow: { path: 'node_modules' },
+  },
+};

@@ -1,0 +1,70 @@
+// The architecture test: import rules and cycles by dependency-cruiser, then what it cannot say. Fails when it finds no
+// modules, or when it does not find a planted violation.
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { cruise } from 'dependency-cruiser';
+import extractTSConfig from 'dependency-cruiser/config-utl/extract-ts-config';
+import rules from '../.dependency-cruiser.mjs';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+process.chdir(root);
+
+const LONGEST_FILE_LINES = 400;
+const EXPECTED_MODULES_AT_LEAST = 80;
+const BANNED_NAMES = /(^|[-/])(utils?|helpers?|common|misc|types)\.ts$/;
+const PLANTED = join('src', 'core', 'planted-violation.ts');
+
+const problems = [...(await brokenRules()), ...fileProblems(), ...(await plantedViolationIsMissed())];
+for (const problem of problems) process.stdout.write(`${problem}\n`);
+process.exitCode = problems.length === 0 ? 0 : 1;
+
+async function violations() {
+  const { options, forbidden } = rules;
+  const settings = { ...options, ruleSet: { forbidden }, validate: true };
+  const { output } = await cruise(['src'], settings, {}, { tsConfig: extractTSConfig('tsconfig.json') });
+  return output.summary;
+}
+
+async function brokenRules() {
+  const { totalCruised, violations: found } = await violations();
+  if (totalCruised < EXPECTED_MODULES_AT_LEAST)
+    return [`only ${totalCruised} modules were found: the import rules were not checked`];
+  return found.map(({ rule, from, to }) => `${rule.name}: ${from} → ${to}`);
+}
+
+async function plantedViolationIsMissed() {
+  writeFileSync(
+    PLANTED,
+    "import { Serving } from '../serving/serving.ts';\nexport const planted = Serving;\n",
+  );
+  try {
+    const { violations: found } = await violations();
+    const seen = found.some(
+      ({ rule, from }) => rule.name === 'core-imports' && from.endsWith('planted-violation.ts'),
+    );
+    return seen ? [] : ['a planted violation was not found: the import rules do not bite'];
+  } finally {
+    rmSync(PLANTED, { force: true });
+  }
+}
+
+function fileProblems() {
+  return readdirSync('src', { recursive: true })
+    .filter((name) => name.endsWith('.ts'))
+    .flatMap((name) => {
+      const path = join('src', name);
+      const text = readFileSync(path, 'utf8');
+      const lines = text.split('\n').length - 1;
+      return [
+        ...(lines > LONGEST_FILE_LINES
+          ? [`${path} has ${lines} lines; ${LONGEST_FILE_LINES} are allowed`]
+          : []),
+        ...(BANNED_NAMES.test(path) ? [`${path}: name a file after what it holds`] : []),
+        ...(/process\.env\b/.test(text) && !path.startsWith(join('src', 'config'))
+          ? [`${path} reads the environment; only config/ may`]
+          : []),
+        ...(/^(#!.*\n)?\/\*\*/.test(text) ? [] : [`${path} does not open by saying what it is for`]),
+      ];
+    });
+}

@@ -1,0 +1,25 @@
+// `npm run dev`: compiles on every change and restarts the server. Arguments go to llm-serve.
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from './build.mjs';
+import { install } from './install.mjs';
+
+install();
+build();
+const root = fileURLToPath(new URL('..', import.meta.url));
+const start = (argv) => spawn(process.execPath, argv, { cwd: root, stdio: 'inherit' });
+const compiler = start([
+  join(root, 'node_modules', 'typescript', 'bin', 'tsc'),
+  '-p',
+  'tsconfig.build.json',
+  '--watch',
+  '--preserveWatchOutput',
+]);
+const server = start(['--watch', '--watch-preserve-output', 'dist/cli/main.js', ...process.argv.slice(2)]);
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.on(signal, () => {
+    compiler.kill();
+    server.kill(signal);
+  });
+}

@@ -1,0 +1,163 @@
+import { describe, expect, it } from 'vitest';
+import { ConfigError } from '../../../src/config/config-error.ts';
+import { type ConfigSources, loadConfig } from '../../../src/config/load.ts';
+
+function load(sources: Partial<ConfigSources> & { text?: string } = {}) {
+  const { text, ...rest } = sources;
+  const file = text === undefined ? {} : { file: { name: 'llm-serve.yaml', text } };
+  return loadConfig({ flags: {}, environment: {}, ...file, ...rest });
+}
+
+function problem(sources: Parameters<typeof load>[0]): string {
+  try {
+    load(sources);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message;
+    throw error;
+  }
+  return 'no problem';
+}
+
+describe('the configuration', () => {
+  it('has the documented defaults', () => {
+    const { config, warnings } = load();
+    expect(warnings).toEqual([]);
+    expect(config.server).toMatchObject({
+      host: '127.0.0.1',
+      port: 8000,
+      heartbeat_seconds: 15,
+      shutdown_grace_seconds: 20,
+    });
+    expect(config.scheduler).toEqual({
+      mode: 'eager',
+      max_batch_size: 16,
+      window_ms: 5,
+      max_queue: 512,
+      queue_timeout_ms: 60000,
+    });
+    expect(config.rate_limit).toMatchObject({ enabled: true, requests: 60, window_seconds: 60 });
+    expect(config.default_model).toBe('smollm2');
+    expect(config.models[0]?.targets[0]?.values).toMatchObject({
+      model: 'smollm2-135m-instruct',
+      slots: 4,
+      context_size: 2048,
+    });
+  });
+
+  it('prefers the flag to the environment to the file to the default', () => {
+    const text = 'server: { port: 1111, host: localhost, body_limit_bytes: 9 }';
+    const environment = { LLM_SERVE_SERVER__PORT: '2222', LLM_SERVE_SERVER__HOST: '::1' };
+    const { server } = load({ text, environment, flags: { 'server.port': '3333' } }).config;
+    expect(server).toMatchObject({ port: 3333, host: '::1', body_limit_bytes: 9, body_timeout_seconds: 15 });
+  });
+
+  it('takes lists and maps from the environment as JSON', () => {
+    const environment = {
+      LLM_SERVE_MODELS: '[{"id":"a","targets":[{"backend":"ollama","model":"x"}]}]',
+      LLM_SERVE_SERVER__TRUSTED_PROXIES: '["10.0.0.0/8"]',
+    };
+    const { config } = load({ environment });
+    expect(config.models.map(({ id }) => id)).toEqual(['a']);
+    expect(config.default_model).toBe('a');
+    expect(config.server.trusted_proxies).toEqual(['10.0.0.0/8']);
+  });
+
+  it('reads ${NAME} in the file from the environment', () => {
+    const text = 'auth: { api_keys: ["${KEY}"] }';
+    expect(load({ text, environment: { KEY: 'secret-key' } }).config.auth.api_keys).toEqual(['secret-key']);
+    expect(problem({ text })).toBe(
+      'auth.api_keys[0] in llm-serve.yaml reads the environment variable KEY, which is not set.',
+    );
+  });
+
+  it('takes a shortcut for one model', () => {
+    const { config } = load({ flags: { backend: 'ollama', url: 'http://host:11434', model: 'llama3.2' } });
+    expect(config.default_model).toBe('llama3.2');
+    expect(config.models).toHaveLength(1);
+    expect(config.models[0]?.targets[0]?.values).toMatchObject({
+      url: 'http://host:11434',
+      model: 'llama3.2',
+      slots: 4,
+    });
+  });
+
+  it('takes the shortcut from the environment too, and a model file by its stem', () => {
+    const { config } = load({ environment: { LLM_SERVE_MODEL: '/models/tiny.gguf' } });
+    expect(config.models[0]).toMatchObject({
+      id: 'tiny',
+      targets: [{ definition: { embedded: true }, values: { model: '/models/tiny.gguf' } }],
+    });
+  });
+
+  it('presets what a short backend name stands for', () => {
+    const { config } = load({ flags: { backend: 'vllm', url: 'http://gpu:8000/v1', model: 'big' } });
+    expect(config.models[0]?.targets[0]).toMatchObject({
+      definition: { name: 'openai-compatible' },
+      values: { flavor: 'vllm', slots: 64 },
+    });
+  });
+
+  it('only warns of unknown variables, such as those Kubernetes injects', () => {
+    const { config, warnings } = load({ environment: { LLM_SERVE_PORT: 'tcp://10.0.0.1:8000' } });
+    expect(config.server.port).toBe(8000);
+    expect(warnings).toEqual(['The environment variable LLM_SERVE_PORT is not a setting and is ignored.']);
+  });
+});
+
+describe('a wrong configuration is refused with the key, the value and what was expected', () => {
+  it.each([
+    [{ text: 'server: { port: 70000 }' }, 'server.port is 70000, but must be an integer from 0 to 65535.'],
+    [{ text: 'server: { prot: 1 }' }, 'server.prot is not known.'],
+    [{ text: 'serverr: {}' }, 'serverr is not known.'],
+    [{ text: '- a' }, 'llm-serve.yaml must hold keys and values'],
+    [{ text: 'server: [' }, 'llm-serve.yaml is not valid YAML'],
+    [{ flags: { 'server.port': 'abc' } }, 'server.port is "abc", but must be an integer from 0 to 65535.'],
+    [
+      { environment: { LLM_SERVE_RATE_LIMIT__ENABLED: 'maybe' } },
+      'rate_limit.enabled is "maybe", but must be true or false.',
+    ],
+    [{ environment: { LLM_SERVE_MODELS: 'nope' } }, 'LLM_SERVE_MODELS (models) must be JSON'],
+    [
+      { text: 'scheduler: { mode: turbo }' },
+      'scheduler.mode is "turbo", but must be one of "eager", "window".',
+    ],
+    [{ text: 'models: []' }, 'models is [], but must be a list of at least 1 entry'],
+    [
+      { text: 'models: [{ id: a, targets: [{ backend: nope }] }]' },
+      'models[0].targets[0].backend is "nope", but must be one of',
+    ],
+    [
+      { text: 'models: [{ id: a, targets: [{ backend: ollama }] }]' },
+      'models[0].targets[0].model is missing.',
+    ],
+    [
+      { text: 'models: [{ id: a, targets: [{ backend: ollama, model: x, gpu: 1 }] }]' },
+      'models[0].targets[0].gpu is not known.',
+    ],
+    [{ text: 'default_model: b' }, 'default_model is "b", but must be one of the models: smollm2.'],
+    [
+      { flags: { 'server.host': '0.0.0.0' } },
+      'server.host is "0.0.0.0", which others can reach, but auth.api_keys is empty.',
+    ],
+    [
+      { flags: { 'server.trusted_proxies': '["everyone"]' } },
+      'server.trusted_proxies[0] is "everyone", but must be an address',
+    ],
+    [{ flags: { backend: 'ollama' } }, '--model is missing.'],
+    [{ flags: { backend: 'nope' } }, '--backend is "nope", but must be one of'],
+  ] as const)('%j', (sources, expected) => {
+    expect(problem(sources)).toContain(expected);
+  });
+
+  it('without showing a secret', () => {
+    expect(problem({ text: 'auth: { api_keys: ["short"] }' })).toBe(
+      'auth.api_keys[0] is (not shown), but must be a string of at least 8 characters.',
+    );
+  });
+});
+
+it('may listen to the world with keys, or when that is said to be wanted', () => {
+  const flags = { 'server.host': '0.0.0.0' };
+  expect(problem({ flags: { ...flags, 'auth.allow_open': true } })).toBe('no problem');
+  expect(problem({ flags: { ...flags, 'auth.api_keys': '["12345678"]' } })).toBe('no problem');
+});
