@@ -109,7 +109,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
     try {
       this.#sink?.(chunk);
     } catch (thrown) {
-      this.#settle({ error: thrown });
+      // Counts even where the body's end is here already.
+      this.#outcome = { error: thrown };
+      this.#settle(this.#outcome);
       this.#destroy(new ServingError('backend_error', { cause: thrown }));
     }
   }

@@ -126,7 +126,7 @@ export function describeBackend(name: string, options: ContractOptions): void {
     });
 
     behaves('unicode', 'never breaks a character', async () => {
-      const events = await run('Repeat exactly: 🦊🌍 日本語 café 한국어 👩‍👩‍👧', { maxTokens: 40 });
+      const events = await run('Repeat exactly: 🦊🌍 日本語 café 한국어 👩‍👩‍👧', { maxTokens: 24 });
       for (const event of events) {
         if (event.type !== 'text') continue;
         expect(event.text).not.toContain('\uFFFD');

@@ -1,0 +1,132 @@
+/**
+ * A real Ollama, started on a free port with everything it writes in a folder of its own; needs an executable on PATH or
+ * in LLM_TEST_OLLAMA. `stop` ends it with its runners and removes the folder.
+ */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { accessSync, constants } from 'node:fs';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { promisify } from 'node:util';
+
+export interface RealOllama {
+  readonly url: string;
+  readonly model: string;
+  /** The last lines it wrote, for a failed test. */
+  log(): string;
+  stop(): Promise<void>;
+}
+
+export interface RealOllamaOptions {
+  readonly executable: string;
+  readonly modelPath: string;
+  readonly parallel: number;
+}
+
+const STARTS_WITHIN_MS = 30_000;
+const LOG_CHARACTERS = 4000;
+
+/** Undefined when there is none. */
+export function findOllama(): string | undefined {
+  const named = process.env.LLM_TEST_OLLAMA;
+  const candidates = named
+    ? [named]
+    : (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, 'ollama'));
+  return candidates.find(isExecutable);
+}
+
+export async function startRealOllama(options: RealOllamaOptions): Promise<RealOllama> {
+  const folder = await mkdtemp(join(tmpdir(), 'llm-serve-ollama-'));
+  const port = await freePort();
+  const environment = {
+    PATH: process.env.PATH,
+    HOME: folder,
+    OLLAMA_HOST: `127.0.0.1:${port}`,
+    OLLAMA_MODELS: join(folder, 'models'),
+    OLLAMA_NUM_PARALLEL: String(options.parallel),
+  };
+  await mkdir(environment.OLLAMA_MODELS);
+  // A group of its own, so that its runners end with it whatever happens.
+  const server = spawn(options.executable, ['serve'], {
+    env: environment,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let log = '';
+  const keep = (chunk: Buffer) => {
+    log = (log + chunk.toString()).slice(-LOG_CHARACTERS);
+  };
+  server.stdout.on('data', keep);
+  server.stderr.on('data', keep);
+  const url = `http://127.0.0.1:${port}`;
+  const stop = async () => {
+    await endGroup(server);
+    await rm(folder, { recursive: true, force: true });
+  };
+  try {
+    await untilAnswers(url, server);
+    const modelfile = join(folder, 'Modelfile');
+    await writeFile(modelfile, `FROM ${options.modelPath}\n`);
+    await promisify(execFile)(options.executable, ['create', 'smollm2', '-f', modelfile], {
+      env: environment,
+    });
+  } catch (thrown) {
+    await stop();
+    throw new Error(`Ollama did not start: ${log}`, { cause: thrown });
+  }
+  return { url, model: 'smollm2', log: () => log, stop };
+}
+
+async function untilAnswers(url: string, server: ChildProcess): Promise<void> {
+  const deadline = Date.now() + STARTS_WITHIN_MS;
+  while (server.exitCode === null && Date.now() < deadline) {
+    const answered = await fetch(url).then(
+      (response) => response.ok,
+      () => false,
+    );
+    if (answered) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`nothing answers at ${url}`);
+}
+
+async function endGroup(server: ChildProcess): Promise<void> {
+  const { pid } = server;
+  if (pid === undefined) return;
+  const exited =
+    server.exitCode === null && server.signalCode === null ? once(server, 'exit') : Promise.resolve();
+  signalGroup(pid, 'SIGTERM');
+  const timer = setTimeout(() => signalGroup(pid, 'SIGKILL'), 5000);
+  await exited;
+  clearTimeout(timer);
+  signalGroup(pid, 'SIGKILL');
+}
+
+function signalGroup(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-pid, signal);
+  } catch {
+    // Nobody of the group is left.
+  }
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const address = probe.address();
+  probe.close();
+  await once(probe, 'close');
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
