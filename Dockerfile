@@ -1,0 +1,53 @@
+# syntax=docker/dockerfile:1
+# Two images from one file:
+#   docker build --target slim -t llm-serve:slim .   only fronts remote servers (Ollama, vLLM, …)
+#   docker build --target full -t llm-serve:full .   also runs models itself, on the CPU
+FROM node:22-slim AS base
+WORKDIR /app
+
+FROM base AS build
+COPY package.json package-lock.json ./
+# Everything, for the compiler needs the types of the embedded engine; no package's install script is ever run.
+RUN npm ci --ignore-scripts --no-audit --no-fund
+COPY tsconfig.json tsconfig.build.json ./
+COPY scripts ./scripts
+COPY src ./src
+RUN npm run build
+
+FROM base AS slim-dependencies
+COPY package.json package-lock.json ./
+RUN npm ci --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund
+
+FROM base AS full-dependencies
+COPY package.json package-lock.json ./
+# The GPU builds of the engine are most of its size, and a container has no GPU unless it is given one.
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
+  && rm -rf node_modules/@node-llama-cpp/*-cuda* node_modules/@node-llama-cpp/*-vulkan*
+
+FROM base AS runtime
+# The address is every interface of the container, so the server refuses to start until it is told who may use it:
+# LLM_SERVE_AUTH__API_KEYS='["…"]', or LLM_SERVE_AUTH__ALLOW_OPEN=true where something else guards the port.
+ENV NODE_ENV=production \
+  LLM_SERVE_SERVER__HOST=0.0.0.0 \
+  LLM_SERVE_SERVER__PORT=8000 \
+  LLM_SERVE_SERVER__SHUTDOWN_DELAY_SECONDS=5 \
+  LLM_SERVE_CACHE__DIRECTORY=/var/cache/llm-serve
+RUN mkdir -p /var/cache/llm-serve && chown node:node /var/cache/llm-serve
+COPY package.json LICENSE ./
+COPY scripts/healthcheck.mjs ./scripts/healthcheck.mjs
+COPY --from=build /app/dist ./dist
+# By number, so that Kubernetes can see that it is not root.
+USER 1000:1000
+VOLUME /var/cache/llm-serve
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=3s --start-period=15s --retries=3 CMD ["node", "/app/scripts/healthcheck.mjs"]
+# The server itself, not npm: a signal must reach it.
+ENTRYPOINT ["node", "/app/dist/cli/main.js"]
+CMD ["serve"]
+
+FROM runtime AS slim
+COPY --from=slim-dependencies /app/node_modules ./node_modules
+
+FROM runtime AS full
+COPY --from=full-dependencies /app/node_modules ./node_modules
