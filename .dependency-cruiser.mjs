@@ -31,48 +31,46 @@ const layerRules = Object.entries(MAY_IMPORT).map(([layer, allowed]) => ({
   },
 }));
 
-export default {
-  forbidden: [
-    ...layerRules,
-    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
-    {
-      name: 'pure-layers-touch-nothing',
-      severity: 'error',
-      from: { path: '^src/(core|scheduling|protocols|schema)/' },
-      to: { dependencyTypes: ['core'] },
-    },
-    {
-      name: 'backends-know-no-sibling',
-      severity: 'error',
-      from: { path: '^src/backends/([^/]+)/' },
-      to: { path: '^src/backends/[^/]+/', pathNot: '^src/backends/$1/' },
-    },
-    {
-      name: 'only-the-engine-imports-the-library',
-      severity: 'error',
-      from: { pathNot: '^src/backends/llama-cpp/engine/' },
-      to: { path: 'node_modules/node-llama-cpp/' },
-    },
-    {
-      name: 'only-the-engine-imports-the-engine',
-      severity: 'error',
-      from: { pathNot: '^src/backends/llama-cpp/engine/' },
-      to: { path: '^src/backends/llama-cpp/engine/' },
-    },
-    {
-      name: 'cli-imports',
-      severity: 'error',
-      from: { path: '^src/cli/' },
-      to: {
-        path: '^src/',
-        pathNot:
-          '^src/(cli|config|models|core|telemetry|backends/backend-definition\\.ts|compose\\.ts|schema)',
-      },
-    },
-  ],
-  options: {
-    tsPreCompilationDeps: true,
-    tsConfig: { fileName: 'tsconfig.json' },
-    doNotFollow: { path: 'node_modules' },
+export const forbidden = [
+  ...layerRules,
+  { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
+  {
+    name: 'pure-layers-touch-nothing',
+    severity: 'error',
+    from: { path: '^src/(core|scheduling|protocols|schema)/' },
+    to: { dependencyTypes: ['core'] },
   },
+  {
+    name: 'backends-know-no-sibling',
+    severity: 'error',
+    from: { path: '^src/backends/([^/]+)/' },
+    to: { path: '^src/backends/[^/]+/', pathNot: '^src/backends/$1/' },
+  },
+  {
+    name: 'only-the-engine-imports-the-library',
+    severity: 'error',
+    from: { pathNot: '^src/backends/llama-cpp/engine/' },
+    to: { path: 'node_modules/node-llama-cpp/' },
+  },
+  {
+    name: 'only-the-engine-imports-the-engine',
+    severity: 'error',
+    from: { pathNot: '^src/backends/llama-cpp/engine/' },
+    to: { path: '^src/backends/llama-cpp/engine/' },
+  },
+  {
+    name: 'cli-imports',
+    severity: 'error',
+    from: { path: '^src/cli/' },
+    to: {
+      path: '^src/',
+      pathNot: '^src/(cli|config|models|core|telemetry|backends/backend-definition\\.ts|compose\\.ts|schema)',
+    },
+  },
+];
+
+export const options = {
+  tsPreCompilationDeps: true,
+  tsConfig: { fileName: 'tsconfig.json' },
+  doNotFollow: { path: 'node_modules' },
 };

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { cruise } from 'dependency-cruiser';
 import extractTSConfig from 'dependency-cruiser/config-utl/extract-ts-config';
-import rules from '../.dependency-cruiser.mjs';
+import { forbidden, options } from '../.dependency-cruiser.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
@@ -20,7 +20,6 @@ for (const problem of problems) process.stdout.write(`${problem}\n`);
 process.exitCode = problems.length === 0 ? 0 : 1;
 
 async function violations() {
-  const { options, forbidden } = rules;
   const settings = { ...options, ruleSet: { forbidden }, validate: true };
   const { output } = await cruise(['src'], settings, {}, { tsConfig: extractTSConfig('tsconfig.json') });
   return output.summary;

@@ -30,6 +30,8 @@ export interface Application {
   start(): Promise<string>;
   /** Finishes what is under way within delay + grace, then ends everything. */
   stop(): Promise<void>;
+  /** What the reference pages are made from; needs no start. */
+  describe(): Promise<{ readonly openapi: unknown; readonly metrics: string }>;
 }
 
 export async function compose(options: ApplicationOptions): Promise<Application> {
@@ -78,6 +80,11 @@ export async function compose(options: ApplicationOptions): Promise<Application>
       const lastConnections = setTimeout(() => server.server.closeAllConnections(), 1000);
       await closed;
       clearTimeout(lastConnections);
+    },
+    describe: async () => {
+      await server.ready();
+      const metrics = await telemetry.current?.metrics();
+      return { openapi: server.swagger(), metrics: metrics?.text ?? '' };
     },
   };
 }
