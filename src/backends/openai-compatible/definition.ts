@@ -4,8 +4,6 @@ import { URL_PATTERN } from '../../upstream/upstream.ts';
 import { defineBackend } from '../backend-definition.ts';
 import { OpenAiCompatibleBackend } from './openai-compatible-backend.ts';
 
-const FLAVORS = ['auto', 'vllm', 'llama-server', 'generic'] as const;
-
 export const openAiCompatible = defineBackend({
   name: 'openai-compatible',
   aliases: { vllm: { flavor: 'vllm' }, 'llama-server': { flavor: 'llama-server' } },
@@ -19,7 +17,7 @@ export const openAiCompatible = defineBackend({
       Type.String({ minLength: 1, secret: true, description: 'Sent as a Bearer token.' }),
     ),
     flavor: Type.Union(
-      FLAVORS.map((flavor) => Type.Literal(flavor)),
+      [Type.Literal('auto'), Type.Literal('vllm'), Type.Literal('llama-server'), Type.Literal('generic')],
       {
         default: 'auto',
         description:

@@ -4,8 +4,6 @@ import { defineBackend } from '../backend-definition.ts';
 import { scriptKeys } from './script.ts';
 import { ScriptedBackend } from './scripted-backend.ts';
 
-const STATES = ['ready', 'loading', 'unloaded', 'unreachable', 'not_found', 'failed'] as const;
-
 export const scripted = defineBackend({
   name: 'scripted',
   summary:
@@ -23,7 +21,14 @@ export const scripted = defineBackend({
       description: 'How long loading takes; 0: loaded from the start.',
     }),
     state: Type.Union(
-      STATES.map((state) => Type.Literal(state)),
+      [
+        Type.Literal('ready'),
+        Type.Literal('loading'),
+        Type.Literal('unloaded'),
+        Type.Literal('unreachable'),
+        Type.Literal('not_found'),
+        Type.Literal('failed'),
+      ],
       { default: 'ready', description: 'The state that a probe finds once it is loaded.' },
     ),
   },

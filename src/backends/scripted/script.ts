@@ -8,8 +8,6 @@ import { Check, Errors } from 'typebox/value';
 import { ServingError } from '../../core/errors.ts';
 import type { GenerationRequest } from '../../core/generation.ts';
 
-const FAILURES = ['none', 'refuse', 'error', 'mid-stream', 'hang', 'hang-mid-stream'] as const;
-
 /** The keys of the configuration that a request may override. */
 export const scriptKeys = {
   text: Type.Optional(
@@ -34,7 +32,14 @@ export const scriptKeys = {
     description: 'More delay before the first token for each token of the prompt.',
   }),
   fail: Type.Union(
-    FAILURES.map((failure) => Type.Literal(failure)),
+    [
+      Type.Literal('none'),
+      Type.Literal('refuse'),
+      Type.Literal('error'),
+      Type.Literal('mid-stream'),
+      Type.Literal('hang'),
+      Type.Literal('hang-mid-stream'),
+    ],
     {
       default: 'none',
       description:
@@ -55,7 +60,6 @@ const DirectiveSchema = Type.Object(
 );
 
 export type Script = Static<typeof ScriptSchema>;
-export type Failure = (typeof FAILURES)[number];
 
 export interface Part {
   readonly script: Script;

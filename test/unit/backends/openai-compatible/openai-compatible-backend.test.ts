@@ -1,0 +1,307 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import {
+  OpenAiCompatibleBackend,
+  type OpenAiCompatibleTarget,
+} from '../../../../src/backends/openai-compatible/openai-compatible-backend.ts';
+import type { Log } from '../../../../src/core/log.ts';
+import {
+  chatRequest,
+  generateAll,
+  neverAborted,
+  textOf,
+  textRequest,
+} from '../../../support/stand-ins/generate.ts';
+import { type OpenAiStandInOptions, startOpenAiStandIn } from '../../../support/stand-ins/openai-stand-in.ts';
+import { realClock } from '../../../support/stand-ins/real-clock.ts';
+import type { Fault, StandIn } from '../../../support/stand-ins/stand-in-server.ts';
+
+const endings: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const end of endings.splice(0)) await end();
+});
+
+interface Started {
+  readonly standIn: StandIn;
+  readonly backend: OpenAiCompatibleBackend;
+  readonly logged: string[];
+}
+
+async function start(
+  options: OpenAiStandInOptions = {},
+  overrides: Partial<OpenAiCompatibleTarget> = {},
+): Promise<Started> {
+  const standIn = await startOpenAiStandIn(options);
+  const logged: string[] = [];
+  const take = (message: string) => void logged.push(message);
+  const log: Log = { debug: take, info: take, warn: take, error: take };
+  const target = {
+    model: 'smollm2',
+    url: standIn.url,
+    flavor: 'auto' as const,
+    connect_timeout_ms: 500,
+    ...overrides,
+  };
+  const backend = new OpenAiCompatibleBackend(target, { clock: realClock, log });
+  endings.push(
+    () => backend.close(),
+    () => standIn.close(),
+  );
+  return { standIn, backend, logged };
+}
+
+const lastBody = (standIn: StandIn) => standIn.seen().at(-1)?.body ?? {};
+const finishOf = (events: readonly { type: string }[]) => events.find(({ type }) => type === 'finish');
+
+const EVERY_SAMPLING = {
+  temperature: 0.5,
+  topP: 0.9,
+  topK: 5,
+  minP: 0.1,
+  seed: 3,
+  presencePenalty: 1,
+  frequencyPenalty: -1,
+  repeatPenalty: 1.1,
+};
+
+describe('requests', () => {
+  it.each([
+    ['vllm', 'repetition_penalty'],
+    ['llama-server', 'repeat_penalty'],
+  ] as const)('sends %s every field by its name there', async (server, penalty) => {
+    const { standIn, backend } = await start({ server });
+    await generateAll(
+      backend,
+      chatRequest('hello', { sampling: EVERY_SAMPLING, limits: { maxTokens: 4, stop: ['END'] } }),
+    );
+    expect(standIn.seen().at(-1)?.path).toBe('/v1/chat/completions');
+    expect(lastBody(standIn)).toMatchObject({
+      model: 'smollm2',
+      stream: true,
+      stream_options: { include_usage: true },
+      messages: [{ role: 'user', content: 'hello' }],
+      max_tokens: 4,
+      stop: ['END'],
+      temperature: 0.5,
+      top_p: 0.9,
+      top_k: 5,
+      min_p: 0.1,
+      seed: 3,
+      presence_penalty: 1,
+      frequency_penalty: -1,
+      [penalty]: 1.1,
+    });
+  });
+
+  it.each([
+    ['top_k', { topK: 5 }],
+    ['min_p', { minP: 0.1 }],
+    ['repeat_penalty', { repeatPenalty: 1.1 }],
+  ])('refuses %s by name where the server is not known to take it', async (param, sampling) => {
+    const { standIn, backend } = await start({ server: 'generic' });
+    const { error } = await generateAll(backend, chatRequest('hello', { sampling }));
+    expect(error).toMatchObject({ code: 'invalid_request', param });
+    expect(standIn.counts().started).toBe(0);
+  });
+
+  it('asks for all that the context leaves when a raw prompt has no limit', async () => {
+    const { standIn, backend } = await start();
+    const { events } = await generateAll(backend, textRequest('one two three', { limits: { stop: [] } }));
+    expect(lastBody(standIn)).toMatchObject({ prompt: 'one two three', max_tokens: null });
+    expect(finishOf(events)).toMatchObject({ usage: { completionTokens: 48 } });
+  });
+
+  it('sends its key, and takes a url with or without /v1', async () => {
+    const { standIn, backend } = await start({ apiKey: 'secret' }, { api_key: 'secret' });
+    expect((await generateAll(backend, chatRequest('hello'))).error).toBeUndefined();
+    const other = await start({ apiKey: 'secret' }, { api_key: 'secret', url: `${standIn.url}/v1/` });
+    expect((await generateAll(other.backend, chatRequest('hello'))).error).toBeUndefined();
+  });
+
+  it('takes a refused key for a fault of ours, and says so in the log', async () => {
+    const { backend, logged } = await start({ apiKey: 'secret' }, { api_key: 'wrong' });
+    expect((await generateAll(backend, chatRequest('hello'))).error).toMatchObject({ code: 'backend_error' });
+    expect(logged).toContain('the server does not accept the api_key of this target');
+    expect(await backend.probe({ signal: neverAborted() })).toMatchObject({ state: 'failed' });
+  });
+
+  it('learns which server it is only once', async () => {
+    const { standIn, backend } = await start({ server: 'generic' });
+    await generateAll(backend, chatRequest('one'));
+    await generateAll(backend, chatRequest('two'));
+    expect(standIn.seen().filter(({ path }) => path === '/version')).toHaveLength(1);
+  });
+});
+
+describe('thinking', () => {
+  it('is switched off by default where the template has a switch', async () => {
+    const { standIn, backend } = await start();
+    await generateAll(backend, chatRequest('hello'));
+    expect(lastBody(standIn)).toMatchObject({ chat_template_kwargs: { enable_thinking: false } });
+  });
+
+  it.each(['reasoning', 'reasoning_content'] as const)(
+    'comes apart from the text, from %s',
+    async (reasoningField) => {
+      const { standIn, backend } = await start({ reasoningField });
+      const { events } = await generateAll(backend, chatRequest('hello', { thinking: 'low' }));
+      expect(lastBody(standIn)).toMatchObject({
+        chat_template_kwargs: { enable_thinking: true },
+        reasoning_effort: 'low',
+      });
+      expect(events).toContainEqual({ type: 'reasoning', text: 'Let me think.' });
+      expect(textOf(events)).not.toContain('think');
+    },
+  );
+
+  it('is left alone where the template refuses the switch, which is remembered', async () => {
+    const { standIn, backend } = await start({ refusesTemplateSwitch: true });
+    expect((await generateAll(backend, chatRequest('hello'))).error).toBeUndefined();
+    expect((await generateAll(backend, chatRequest('hello'))).error).toBeUndefined();
+    expect(standIn.counts().started).toBe(3);
+    const wished = await generateAll(backend, chatRequest('hello', { thinking: true }));
+    expect(wished.error).toMatchObject({ code: 'invalid_request', param: 'think' });
+  });
+
+  it('takes levels but no plain wish where the server is not known', async () => {
+    const { standIn, backend } = await start({ server: 'generic' });
+    await generateAll(backend, chatRequest('hello', { thinking: 'high' }));
+    expect(lastBody(standIn)).toMatchObject({ reasoning_effort: 'high' });
+    const { error } = await generateAll(backend, chatRequest('hello', { thinking: true }));
+    expect(error).toMatchObject({ code: 'invalid_request', param: 'think' });
+  });
+
+  it('cannot go with a raw prompt', async () => {
+    const { backend } = await start();
+    const { error } = await generateAll(backend, textRequest('hello', { thinking: true }));
+    expect(error).toMatchObject({ code: 'invalid_request', param: 'think' });
+  });
+});
+
+describe('answers', () => {
+  it('names the stop string where the server tells it', async () => {
+    const { backend } = await start();
+    const { events } = await generateAll(
+      backend,
+      chatRequest('one two three', { limits: { maxTokens: 20, stop: ['three'] } }),
+    );
+    expect(textOf(events)).toBe('one two ');
+    expect(finishOf(events)).toMatchObject({
+      reason: 'stop',
+      matchedStop: 'three',
+      usage: { promptTokens: 3, completionTokens: 3 },
+    });
+  });
+
+  it('finishes at once when reason and usage are here, though the server never ends', async () => {
+    const { backend } = await start({ withoutEnd: true });
+    const startedAt = performance.now();
+    const { events } = await generateAll(backend, chatRequest('hello'));
+    expect(finishOf(events)).toMatchObject({ reason: 'length' });
+    expect(performance.now() - startedAt).toBeLessThan(500);
+  });
+
+  it('finishes soon after the reason when neither usage nor an end comes', async () => {
+    const { backend } = await start({ withoutEnd: true, withoutUsage: true });
+    const { events } = await generateAll(backend, chatRequest('hello'));
+    expect(finishOf(events)).toMatchObject({ reason: 'length' });
+  });
+
+  it('counts pieces where the server reports no usage, and says so once', async () => {
+    const { backend, logged } = await start({ withoutUsage: true });
+    for (let turn = 0; turn < 2; turn += 1) {
+      const { events } = await generateAll(backend, chatRequest('hello'));
+      expect(finishOf(events)).toMatchObject({ usage: { promptTokens: 0, completionTokens: 8 } });
+    }
+    expect(logged).toHaveLength(1);
+  });
+});
+
+describe('context', () => {
+  it('lowers a max_tokens that is larger than what is left', async () => {
+    for (const server of ['vllm', 'generic'] as const) {
+      const { backend } = await start({ server, contextSize: 20 });
+      const { events, error } = await generateAll(
+        backend,
+        chatRequest('one two three', { limits: { maxTokens: 400, stop: [] } }),
+      );
+      expect(error).toBeUndefined();
+      expect(finishOf(events)).toMatchObject({
+        reason: 'length',
+        usage: { promptTokens: 3, completionTokens: 17 },
+      });
+    }
+  });
+
+  it.each(['vllm', 'llama-server', 'generic'] as const)(
+    'tells both numbers when the prompt is too long for %s',
+    async (server) => {
+      const { backend } = await start({ server, contextSize: 20 });
+      const { error } = await generateAll(backend, chatRequest('word '.repeat(30)));
+      expect(error).toMatchObject({
+        code: 'context_length_exceeded',
+        message: expect.stringMatching(/30 tokens.*holds 20/),
+      });
+    },
+  );
+});
+
+describe('faults', () => {
+  it.each<[Fault, string, boolean]>([
+    ['refuse', 'no_backend_available', false],
+    ['reset', 'backend_error', false],
+    ['not-http', 'backend_error', false],
+    ['garbage', 'backend_error', false],
+    ['error-500', 'backend_error', false],
+    ['busy', 'no_backend_available', false],
+    ['cut', 'backend_error', true],
+    ['end-early', 'backend_error', true],
+    ['error-mid-stream', 'backend_error', true],
+  ])('%s becomes %s', async (fault, code, afterText) => {
+    const { standIn, backend } = await start();
+    await backend.probe({ signal: neverAborted() });
+    await standIn.setFault(fault);
+    if (fault === 'refuse') await backend.probe({ signal: neverAborted() });
+    const { events, error } = await generateAll(backend, chatRequest('hello there'));
+    expect(error).toMatchObject({ code });
+    expect(textOf(events) !== '').toBe(afterText);
+    expect(finishOf(events)).toBeUndefined();
+  });
+
+  it('says that the model is not served there', async () => {
+    const { backend } = await start({}, { model: 'other' });
+    expect((await generateAll(backend, chatRequest('hello'))).error).toMatchObject({
+      code: 'model_not_found',
+    });
+    await expect(backend.warmUp({ signal: neverAborted() })).rejects.toMatchObject({
+      code: 'model_not_found',
+    });
+  });
+});
+
+describe('probe', () => {
+  it.each([
+    ['vllm', 2048],
+    ['llama-server', 2048],
+    ['generic', undefined],
+  ] as const)('finds %s ready, with its context', async (server, contextSize) => {
+    const { backend } = await start({ server });
+    const status = await backend.probe({ signal: neverAborted() });
+    expect(status).toMatchObject({ state: 'ready', loaded: true });
+    expect(status.contextSize).toBe(contextSize);
+  });
+
+  it('tells a dead engine from one that loads', async () => {
+    const dead = await start({ server: 'vllm', health: 503 });
+    expect(await dead.backend.probe({ signal: neverAborted() })).toMatchObject({ state: 'failed' });
+    const loading = await start({ server: 'llama-server', health: 503 });
+    expect(await loading.backend.probe({ signal: neverAborted() })).toMatchObject({ state: 'loading' });
+    await expect(loading.backend.warmUp({ signal: neverAborted() })).rejects.toMatchObject({
+      code: 'model_loading',
+    });
+  });
+
+  it('finds a server that is gone unreachable', async () => {
+    const { backend } = await start({ fault: 'refuse' });
+    expect(await backend.probe({ signal: neverAborted() })).toMatchObject({ state: 'unreachable' });
+  });
+});

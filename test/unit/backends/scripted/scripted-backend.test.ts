@@ -1,0 +1,130 @@
+import { expect, it } from 'vitest';
+import { scripted } from '../../../../src/backends/scripted/definition.ts';
+import { ScriptedBackend, type ScriptedTarget } from '../../../../src/backends/scripted/scripted-backend.ts';
+import { FakeClock } from '../../../support/fake-clock.ts';
+import { defaultsOf } from '../../../support/stand-ins/default-keys.ts';
+import {
+  chatRequest,
+  generateAll,
+  neverAborted,
+  textOf,
+  textRequest,
+} from '../../../support/stand-ins/generate.ts';
+import { ScriptedRecorder } from '../../../support/stand-ins/scripted-recorder.ts';
+
+function start(overrides: Partial<ScriptedTarget> = {}) {
+  const clock = new FakeClock();
+  const recorder = new ScriptedRecorder();
+  const backend = new ScriptedBackend(
+    { ...defaultsOf(scripted), model: 'script', ...overrides },
+    clock,
+    recorder,
+  );
+  return { clock, recorder, backend };
+}
+
+const unlimited = { limits: { stop: [] } };
+
+it('repeats the words of the prompt, beginning where the seed says', async () => {
+  const { backend } = start({ tokens: 4 });
+  expect(textOf((await generateAll(backend, textRequest('a b c', unlimited))).events)).toBe('a b c a');
+  const seeded = await generateAll(backend, textRequest('a b c', { ...unlimited, sampling: { seed: 1 } }));
+  expect(textOf(seeded.events)).toBe('b c a b');
+});
+
+it('counts words as tokens and ends by length at the limit', async () => {
+  const { backend } = start();
+  const { events } = await generateAll(backend, chatRequest('one two three'));
+  expect(events.at(-1)).toEqual({
+    type: 'finish',
+    reason: 'length',
+    usage: { promptTokens: 3, completionTokens: 8, cachedTokens: 0 },
+  });
+});
+
+it('finds a stop string that lies across tokens, and gives back what only began like one', async () => {
+  const { backend } = start({ text: 'say foo b foo bar baz' });
+  const { events } = await generateAll(backend, chatRequest('x', { limits: { stop: ['foo ba'] } }));
+  expect(textOf(events)).toBe('say foo b ');
+  expect(events.at(-1)).toMatchObject({ reason: 'stop', matchedStop: 'foo ba' });
+});
+
+it('obeys the script in a request, for that request only', async () => {
+  const { backend } = start({ tokens: 2 });
+  const { events } = await generateAll(
+    backend,
+    chatRequest('{"script":{"text":"hello you","reasoning":"hm"}}', { thinking: true }),
+  );
+  expect(textOf(events)).toBe('hello you');
+  expect(events).toContainEqual({ type: 'reasoning', text: 'hm' });
+  expect(textOf((await generateAll(backend, chatRequest('a b'))).events)).toBe('a b');
+});
+
+it('refuses a script that it does not understand', async () => {
+  const { backend } = start();
+  for (const prompt of ['{"script":{"tokns":3}}', '{"script":']) {
+    expect((await generateAll(backend, textRequest(prompt))).error).toMatchObject({
+      code: 'invalid_request',
+      param: 'prompt',
+    });
+  }
+});
+
+it.each([
+  ['refuse', 'no_backend_available', ''],
+  ['error', 'backend_error', ''],
+  ['mid-stream', 'backend_error', 'a b'],
+] as const)('fails by %s with %s', async (fail, code, text) => {
+  const { backend, recorder } = start({ fail });
+  const { events, error } = await generateAll(backend, textRequest('a b c'));
+  expect(error).toMatchObject({ code });
+  expect(textOf(events)).toBe(text);
+  expect(recorder).toMatchObject({ running: 0, failed: 1 });
+});
+
+it.each(['hang', 'hang-mid-stream'] as const)('hangs by %s until it is aborted', async (fail) => {
+  const { backend, recorder, clock } = start({ fail });
+  const controller = new AbortController();
+  const generating = generateAll(backend, textRequest('a b c'), controller.signal);
+  await clock.advance(1_000_000);
+  expect(recorder.running).toBe(1);
+  controller.abort();
+  expect((await generating).error).toMatchObject({ name: 'AbortError' });
+  await clock.settle();
+  expect(recorder).toMatchObject({ running: 0, aborted: 1 });
+  expect(clock.pendingTimers).toBe(0);
+});
+
+it('takes the time that the script says', async () => {
+  const { backend, clock } = start({
+    tokens: 3,
+    first_token_delay_ms: 100,
+    token_delay_ms: 10,
+    prefill_token_delay_ms: 5,
+  });
+  const seen: number[] = [];
+  const reading = (async () => {
+    for await (const event of backend.generate(textRequest('a b'), { signal: neverAborted() })) {
+      if (event.type === 'text') seen.push(clock.now());
+    }
+  })();
+  await clock.advance(1000);
+  await reading;
+  expect(seen).toEqual([110, 120, 130]);
+});
+
+it('refuses a prompt that is longer than its context, with both numbers', async () => {
+  const { backend } = start({ context_size: 4 });
+  const { error } = await generateAll(backend, textRequest('a b c d e'));
+  expect(error).toMatchObject({ code: 'context_length_exceeded', message: expect.stringMatching(/5.*4/) });
+});
+
+it('is unloaded, loading and then ready when loading takes time', async () => {
+  const { backend, clock } = start({ load_ms: 50 });
+  expect(await backend.probe()).toMatchObject({ state: 'unloaded', loaded: false });
+  const warming = backend.warmUp({ signal: neverAborted() });
+  expect(await backend.probe()).toMatchObject({ state: 'loading' });
+  await clock.advance(50);
+  await warming;
+  expect(await backend.probe()).toMatchObject({ state: 'ready', loaded: true });
+});

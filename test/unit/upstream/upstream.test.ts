@@ -1,0 +1,129 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, expect, it } from 'vitest';
+import { ServingError } from '../../../src/core/errors.ts';
+import { Upstream } from '../../../src/upstream/upstream.ts';
+import { realClock } from '../../support/stand-ins/real-clock.ts';
+
+const endings: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const end of endings.splice(0)) await end();
+});
+
+type Handler = Parameters<typeof createServer>[1];
+
+async function serve(handler: Handler): Promise<{ url: string; connections: () => number }> {
+  let connections = 0;
+  const server = createServer(handler as NonNullable<Handler>);
+  server.on('connection', () => (connections += 1));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  endings.push(() => {
+    server.closeAllConnections();
+    return new Promise((resolve) => server.close(resolve));
+  });
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    connections: () => connections,
+  };
+}
+
+function upstream(url: string): Upstream {
+  const made = new Upstream({ url, connectTimeoutMs: 300, clock: realClock, headers: { 'x-test': 'yes' } });
+  endings.push(() => made.close());
+  return made;
+}
+
+const get = (path: string, signal = new AbortController().signal) => ({
+  method: 'GET' as const,
+  path,
+  signal,
+});
+
+it('puts the address’ own path before each request’s, sends its headers, and reads JSON', async () => {
+  const { url } = await serve((request, response) =>
+    response.end(JSON.stringify([request.url, request.headers['x-test']])),
+  );
+  const answer = await upstream(`${url}/prefix/`).json(get('/v1/models'));
+  expect(answer).toMatchObject({ status: 200, body: ['/prefix/v1/models', 'yes'] });
+});
+
+it('uses connections again', async () => {
+  const { url, connections } = await serve((_request, response) => response.end('{}'));
+  const client = upstream(url);
+  for (let turn = 0; turn < 20; turn += 1) await client.json(get('/'));
+  // undici may open a second one when the next request follows in the same turn.
+  expect(connections()).toBeLessThanOrEqual(2);
+});
+
+it('says not available, and when to try again, when the connection is refused', async () => {
+  await expect(upstream('http://127.0.0.1:1').json(get('/'))).rejects.toMatchObject({
+    code: 'no_backend_available',
+    retryAfterSeconds: 1,
+  });
+});
+
+it('says not available when the name does not resolve', async () => {
+  await expect(upstream('http://nobody.invalid').json(get('/'))).rejects.toMatchObject({
+    code: 'no_backend_available',
+  });
+});
+
+it('says that the backend failed when the answer is cut', async () => {
+  const { url } = await serve((_request, response) => {
+    response.writeHead(200, { 'content-length': '100' });
+    response.write('{"half":', () => response.socket?.destroy());
+  });
+  await expect(upstream(url).json(get('/'))).rejects.toMatchObject({ code: 'backend_error' });
+});
+
+it('rejects at once with the reason of an abort, before and after the headers, and closes the socket', async () => {
+  let closed = 0;
+  const { url } = await serve((request, response) => {
+    response.on('close', () => (closed += 1));
+    if (request.url === '/headers') response.writeHead(200).flushHeaders();
+  });
+  const client = upstream(url);
+  const reason = new ServingError('client_gone');
+  for (const path of ['/silent', '/headers']) {
+    const controller = new AbortController();
+    const failure = client.json(get(path, controller.signal)).catch((thrown: unknown) => thrown);
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    controller.abort(reason);
+    expect(await failure).toBe(reason);
+  }
+  await expect.poll(() => closed).toBe(2);
+});
+
+it('hands out what came before its reader was there, and the failure of that reader', async () => {
+  const { url } = await serve((_request, response) => response.end('all at once'));
+  const exchange = await upstream(url).open(get('/'));
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  const failure = new ServingError('backend_error');
+  const reading = exchange.read(() => {
+    throw failure;
+  });
+  await expect(reading).rejects.toBe(failure);
+});
+
+it('lets go of an answer whose reader has all it needs, and keeps the connection when it ends soon', async () => {
+  const { url, connections } = await serve((_request, response) => {
+    response.write('enough');
+    setTimeout(() => response.end(), 30);
+  });
+  const client = upstream(url);
+  const exchange = await client.open(get('/'));
+  await exchange.read(() => exchange.finish());
+  await new Promise((resolve) => setTimeout(resolve, 60));
+  await client.open(get('/'));
+  expect(connections()).toBe(1);
+});
+
+it('fails what is under way when it is closed, and what comes later', async () => {
+  const { url } = await serve(() => {});
+  const client = upstream(url);
+  const pending = client.json(get('/')).catch((thrown: unknown) => thrown);
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  await client.close();
+  expect(await pending).toBeInstanceOf(ServingError);
+  await expect(client.json(get('/'))).rejects.toMatchObject({ code: 'draining' });
+});
