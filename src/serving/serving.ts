@@ -24,7 +24,7 @@ export interface ServingOptions {
   readonly scheduler: SchedulerOptions;
   readonly queueTimeoutMs: Milliseconds;
   readonly onTokenGap: (model: ModelId, gapMs: Milliseconds) => void;
-  /** An embedded model cannot be had: the service is of no use. */
+  /** An embedded model could not be brought up at the start: missing, corrupt, not to be fetched, or no engine for it. */
   readonly onFatal: (target: Target, error: ServingError) => void;
 }
 
@@ -150,7 +150,7 @@ export class Serving {
           ...fields,
           cause: describe(error.cause),
         });
-        if (target.embedded && error.code === 'model_not_found') onFatal(target, error);
+        if (target.embedded) onFatal(target, error);
       },
     });
   }
