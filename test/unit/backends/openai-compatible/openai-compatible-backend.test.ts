@@ -197,7 +197,7 @@ describe('answers', () => {
     const startedAt = performance.now();
     const { events } = await generateAll(backend, chatRequest('hello'));
     expect(finishOf(events)).toMatchObject({ reason: 'length' });
-    expect(performance.now() - startedAt).toBeLessThan(500);
+    expect(performance.now() - startedAt).toBeLessThan(900);
   });
 
   it('finishes soon after the reason when neither usage nor an end comes', async () => {
