@@ -33,6 +33,14 @@ export interface Receipt {
   cancelPhase?: CancelPhase;
 }
 
+/** Where a waiting request stands. */
+export interface QueuePlace {
+  /** 1 is next; 0 has left the queue. */
+  readonly position: number;
+  /** From the recent service time: a guess, not a promise. */
+  readonly etaMs: Milliseconds;
+}
+
 /** Milliseconds with one decimal, as answers show them. */
 export interface Timings {
   readonly queueMs: number;

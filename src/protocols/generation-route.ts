@@ -4,7 +4,7 @@ import type { Milliseconds } from '../core/clock.ts';
 import type { ServingError } from '../core/errors.ts';
 import type { GenerationEvent, GenerationRequest, ModelId, RequestId } from '../core/generation.ts';
 import type { GenerationResult } from '../core/generation-result.ts';
-import type { Receipt, Timings } from '../core/receipt.ts';
+import type { QueuePlace, Receipt, Timings } from '../core/receipt.ts';
 
 /** What a protocol may know of the server while it parses. */
 export interface ParseContext {
@@ -39,6 +39,8 @@ export interface StreamEncoding {
   /** Instead of the rest: the stream failed. */
   error(error: ServingError, requestId: string): string;
   readonly heartbeat: string;
+  /** For clients that ask with X-Queue-Events: 1; absent where the protocol has no such event. */
+  place?(place: QueuePlace): string;
 }
 
 export interface RouteDescription {

@@ -6,6 +6,7 @@
 import type { Milliseconds } from '../core/clock.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import type { ModelId } from '../core/generation.ts';
+import type { QueuePlace } from '../core/receipt.ts';
 import { BATCH_POLICIES, type BatchPolicy } from './batch-policy.ts';
 import type {
   BatchMember,
@@ -105,6 +106,16 @@ export class ModelQueue {
     const waiting = this.#entries.get(id);
     if (waiting) this.#remove(waiting);
     return waiting !== undefined;
+  }
+
+  /** Where a waiting entry stands; undefined once it has left. Walks the queue up to it. */
+  place(id: EntryId): QueuePlace | undefined {
+    const waiting = this.#entries.get(id);
+    if (!waiting) return undefined;
+    let position = waiting.list === this.#collecting ? this.#eligible.length : 0;
+    for (let at: Waiting | undefined = waiting; at; at = at.previous) position += 1;
+    const etaMs = Math.round(this.#serviceTime.waitMs({ waiting: position, slots: this.#usableSlots() }));
+    return { position, etaMs };
   }
 
   /** Gives the entry's slot back. A second release of the same entry does nothing. */

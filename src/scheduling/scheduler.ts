@@ -5,6 +5,7 @@
  */
 import type { Milliseconds } from '../core/clock.ts';
 import type { ModelId } from '../core/generation.ts';
+import type { QueuePlace } from '../core/receipt.ts';
 import type {
   Decision,
   EntryId,
@@ -50,6 +51,11 @@ export class Scheduler {
   cancel(id: EntryId, now: Milliseconds): void {
     if (this.#queueOf.get(id)?.cancel(id)) this.#queueOf.delete(id);
     this.#recordedAt = now;
+  }
+
+  /** Where a waiting entry stands; undefined once it has left the queue. */
+  place(id: EntryId): QueuePlace | undefined {
+    return this.#queueOf.get(id)?.place(id);
   }
 
   tick(now: Milliseconds): readonly Decision[] {

@@ -20,7 +20,11 @@ export class ServiceTime {
 
   /** Whole seconds until `waiting` requests have passed through `slots`; at least 1 (0 makes clients retry within milliseconds). */
   retryAfterSeconds(load: { readonly waiting: number; readonly slots: number }): number {
-    const waitMs = (load.waiting * this.meanMs) / Math.max(1, load.slots);
-    return Math.min(LONGEST_RETRY_AFTER_SECONDS, Math.max(1, Math.ceil(waitMs / 1000)));
+    return Math.min(LONGEST_RETRY_AFTER_SECONDS, Math.max(1, Math.ceil(this.waitMs(load) / 1000)));
+  }
+
+  /** For `waiting` requests to pass through `slots`. */
+  waitMs(load: { readonly waiting: number; readonly slots: number }): Milliseconds {
+    return (load.waiting * this.meanMs) / Math.max(1, load.slots);
   }
 }

@@ -5,9 +5,10 @@
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import type { ModelId } from '../core/generation.ts';
-import type { BatchInfo } from '../core/receipt.ts';
+import type { BatchInfo, QueuePlace } from '../core/receipt.ts';
 import type { Decision, EntryId, Outcome, SchedulerTarget, TargetId } from '../scheduling/decision.ts';
 import type { Scheduler } from '../scheduling/scheduler.ts';
+import { PlaceReports } from './place-reports.ts';
 
 export interface Grant {
   readonly target: TargetId;
@@ -20,6 +21,8 @@ export interface Admission {
   readonly model: ModelId;
   readonly expiresAt: Milliseconds;
   readonly signal: AbortSignal;
+  /** Told where the request stands while it waits. */
+  readonly onPlace?: ((place: QueuePlace) => void) | undefined;
 }
 
 interface Caller {
@@ -50,12 +53,14 @@ export class Dispatcher {
   }
 
   /** Waits in the queue for a slot. Throws a ServingError: the scheduler's rejection, or the signal's reason. */
-  acquire({ model, expiresAt, signal }: Admission): Promise<Grant> {
+  acquire({ model, expiresAt, signal, onPlace }: Admission): Promise<Grant> {
     if (signal.aborted) return Promise.reject(signal.reason);
     this.#entries += 1;
     const id = `entry_${this.#entries}`;
     return new Promise<Grant>((resolve, reject) => {
+      let reports: PlaceReports | undefined;
       const leave = () => {
+        reports?.stop();
         this.#callers.delete(id);
         this.#scheduler.cancel(id, this.#clock.now());
         this.#wake();
@@ -65,15 +70,23 @@ export class Dispatcher {
       this.#callers.set(id, {
         grant: (grant) => {
           signal.removeEventListener('abort', leave);
+          reports?.granted();
           resolve(grant);
         },
         fail: (error) => {
           signal.removeEventListener('abort', leave);
+          reports?.stop();
           reject(error);
         },
       });
       this.#scheduler.enqueue({ id, model, expiresAt }, this.#clock.now());
       this.#wake();
+      if (!onPlace) return;
+      reports = new PlaceReports({
+        clock: this.#clock,
+        read: () => this.#scheduler.place(id),
+        tell: onPlace,
+      });
     });
   }
 

@@ -6,7 +6,7 @@
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import type { GenerationEvent, GenerationRequest } from '../core/generation.ts';
-import type { Receipt } from '../core/receipt.ts';
+import type { QueuePlace, Receipt } from '../core/receipt.ts';
 import type { Outcome } from '../scheduling/decision.ts';
 import type { Dispatcher, Grant } from './dispatcher.ts';
 import { ProgressWatch } from './progress-watch.ts';
@@ -19,6 +19,8 @@ export interface GenerationCall {
   readonly cancellation: AbortController;
   /** When the answer must be finished. */
   readonly deadlineAt: Milliseconds;
+  /** Told where the request stands while it waits, and 0 when it leaves the queue. */
+  readonly onPlace?: ((place: QueuePlace) => void) | undefined;
 }
 
 export interface GenerationServices {
@@ -46,6 +48,7 @@ export async function* generate(
     model: request.model,
     expiresAt: Math.min(receipt.enqueuedAt + services.queueTimeoutMs, deadlineAt),
     signal: cancellation.signal,
+    onPlace: call.onPlace,
   });
   receipt.dispatchedAt = clock.now();
   receipt.batch = grant.batch;

@@ -5,11 +5,11 @@
 import { randomUUID } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Clock, Milliseconds } from '../../core/clock.ts';
-import { ServingError, toServingError } from '../../core/errors.ts';
+import { type ErrorCode, ServingError, toServingError } from '../../core/errors.ts';
 import type { GenerationEvent, RequestId } from '../../core/generation.ts';
 import { foldEvents } from '../../core/generation-result.ts';
-import { type Receipt, timingsOf } from '../../core/receipt.ts';
-import type { AnswerContext, GenerationRoute, ParsedGeneration } from '../../protocols/generation-route.ts';
+import { type QueuePlace, type Receipt, timingsOf } from '../../core/receipt.ts';
+import type { AnswerContext, GenerationRoute } from '../../protocols/generation-route.ts';
 import type { Serving } from '../../serving/serving.ts';
 import { EventWriter } from '../event-writer.ts';
 import { describeGeneration } from '../plugins/api-docs.ts';
@@ -59,24 +59,22 @@ async function handle(exchange: Exchange): Promise<unknown> {
     if (!reply.raw.writableEnded) cancellation.abort(new ServingError('client_gone'));
   };
   reply.raw.on('close', onClose);
-  const events = serving.generate({
-    request: parsed.request,
-    receipt,
-    cancellation,
-    deadlineAt:
-      receipt.receivedAt + Math.min(parsed.timeoutMs ?? Number.POSITIVE_INFINITY, options.requestTimeoutMs),
-  });
+  const timeoutMs = Math.min(parsed.timeoutMs ?? Number.POSITIVE_INFINITY, options.requestTimeoutMs);
+  const call = { request: parsed.request, receipt, cancellation, deadlineAt: receipt.receivedAt + timeoutMs };
+  const start: Delivery['start'] = (onPlace) => serving.generate({ ...call, onPlace });
   const answer: AnswerContext = {
     request: parsed.request,
     receipt,
     timings: () => timingsOf(receipt, clock.now()),
   };
   try {
-    return await deliver({ exchange, parsed, events, answer });
+    return parsed.delivery === 'stream'
+      ? await deliverStream({ exchange, start, answer })
+      : await deliverWhole({ exchange, start, answer });
   } catch (thrown) {
     const error = toServingError(thrown);
     receipt.errorCode = error.code;
-    if (cancellation.signal.aborted) noteCancelPhase(receipt);
+    if (CANCELLATIONS.has(error.code)) noteCancelPhase(receipt);
     throw error;
   } finally {
     receipt.endedAt ??= clock.now();
@@ -87,21 +85,19 @@ async function handle(exchange: Exchange): Promise<unknown> {
 
 interface Delivery {
   readonly exchange: Exchange;
-  readonly parsed: ParsedGeneration;
-  readonly events: AsyncIterable<GenerationEvent>;
+  start(onPlace?: (place: QueuePlace) => void): AsyncIterable<GenerationEvent>;
   readonly answer: AnswerContext;
 }
 
-async function deliver({ exchange, parsed, events, answer }: Delivery): Promise<unknown> {
+async function deliverWhole({ exchange, start, answer }: Delivery): Promise<unknown> {
   const { route, options } = exchange;
-  if (parsed.delivery === 'stream') return stream({ exchange, parsed, events, answer });
-  const result = await foldEvents(events);
+  const result = await foldEvents(start());
   answer.receipt.endedAt = options.clock.now();
   return route.whole(result, answer);
 }
 
-async function stream({ exchange, events, answer }: Delivery): Promise<FastifyReply> {
-  const { route, reply, options } = exchange;
+async function deliverStream({ exchange, start, answer }: Delivery): Promise<FastifyReply> {
+  const { route, request, reply, options } = exchange;
   const encoding = route.stream;
   const writer = new EventWriter({
     reply,
@@ -112,9 +108,13 @@ async function stream({ exchange, events, answer }: Delivery): Promise<FastifyRe
     bufferBytes: options.streamBufferBytes,
     stalledMs: options.stalledReaderMs,
   });
+  const { place: encodePlace } = encoding;
+  const wantsPlace = encodePlace !== undefined && request.headers['x-queue-events'] === '1';
+  // The reader being slow shows at the first token; nothing is lost by not waiting for it here.
+  const onPlace = (place: QueuePlace) => void writer.write(encodePlace?.(place) ?? '').catch(() => {});
   writer.start();
   try {
-    for await (const event of events) {
+    for await (const event of start(wantsPlace ? onPlace : undefined)) {
       if (event.type === 'finish') answer.receipt.endedAt = options.clock.now();
       const encoded = encoding.encode(event, answer);
       if (encoded !== undefined) await writer.write(encoded);
@@ -129,6 +129,9 @@ async function stream({ exchange, events, answer }: Delivery): Promise<FastifyRe
   }
   return reply;
 }
+
+/** Ends that were somebody's decision, not the backend's failure. */
+const CANCELLATIONS: ReadonlySet<ErrorCode> = new Set(['client_gone', 'deadline_exceeded', 'draining']);
 
 function noteCancelPhase(receipt: Receipt): void {
   if (receipt.dispatchedAt === undefined) receipt.cancelPhase = 'queued';

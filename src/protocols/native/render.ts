@@ -24,6 +24,7 @@ export const nativeStream: StreamEncoding = {
   error: (error, requestId) => data(renderError(error, requestId)),
   // One line, no blank one after it: clients that take a lone comment for an event would stumble.
   heartbeat: ':\n',
+  place: ({ position, etaMs }) => data({ queue: { position, eta_ms: etaMs } }),
 };
 
 function encodeEvent(event: GenerationEvent, answer: AnswerContext): string | undefined {

@@ -106,6 +106,9 @@ export const ErrorAnswer = Type.Object({
 export const StreamEvent = Type.Union([
   Type.Object({ token: Type.String({ minLength: 1 }) }),
   Type.Object({ reasoning: Type.String({ minLength: 1 }) }),
+  Type.Object({
+    queue: Type.Object({ position: Type.Integer({ minimum: 0 }), eta_ms: Type.Integer({ minimum: 0 }) }),
+  }),
   Type.Omit(GenerateAnswer, ['text', 'reasoning']),
   ErrorAnswer,
 ]);

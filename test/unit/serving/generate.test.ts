@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { ServingError } from '../../../src/core/errors.ts';
 import type { GenerationEvent } from '../../../src/core/generation.ts';
 import { silentLog } from '../../../src/core/log.ts';
-import type { Receipt } from '../../../src/core/receipt.ts';
+import type { QueuePlace, Receipt } from '../../../src/core/receipt.ts';
 import type { SchedulerOptions } from '../../../src/scheduling/decision.ts';
 import { Serving } from '../../../src/serving/serving.ts';
 import { FakeBackend, FINISH, fakeTarget, textRequest } from '../../support/fake-backend.ts';
@@ -24,7 +24,7 @@ function start(slots = 2) {
     onTokenGap: () => {},
     onFatal: () => {},
   });
-  const ask = (id: string, options: { deadlineMs?: number } = {}) => {
+  const ask = (id: string, options: { deadlineMs?: number; onPlace?: (place: QueuePlace) => void } = {}) => {
     const receipt: Receipt = { requestId: id, receivedAt: clock.now() };
     const cancellation = new AbortController();
     const events: GenerationEvent[] = [];
@@ -35,6 +35,7 @@ function start(slots = 2) {
         receipt,
         cancellation,
         deadlineAt,
+        onPlace: options.onPlace,
       }))
         events.push(event);
       return 'finished';
@@ -198,4 +199,38 @@ it('a short answer never waits for a long one of its batch', async () => {
   runOf('next')?.send(FINISH);
   await clock.settle();
   expect(await next.outcome).toBe('finished');
+});
+
+describe('the place in the queue', () => {
+  it('is told on acceptance, when it changes, at most once a second, and as 0 when the wait is over', async () => {
+    const { clock, ask, runOf } = start(1);
+    const places: number[] = [];
+    ask('running');
+    ask('before');
+    const waiting = ask('waiting', { onPlace: ({ position }) => places.push(position) });
+    await clock.settle();
+    expect(places).toEqual([2]);
+    await clock.advance(500);
+    runOf('running')?.send(FINISH);
+    await clock.advance(400);
+    expect(places).toEqual([2]);
+    await clock.advance(100);
+    expect(places).toEqual([2, 1]);
+    runOf('before')?.send(FINISH);
+    await clock.settle();
+    expect(places).toEqual([2, 1, 0]);
+    runOf('waiting')?.send(FINISH);
+    await clock.settle();
+    expect(await waiting.outcome).toBe('finished');
+  });
+
+  it('is not told to a request that is refused', async () => {
+    const { clock, ask } = start(1);
+    const places: number[] = [];
+    for (let index = 0; index < 9; index += 1) ask(`r${index}`);
+    const refused = ask('refused', { onPlace: ({ position }) => places.push(position) });
+    await clock.settle();
+    expect(await refused.outcome).toBe('queue_full');
+    expect(places).toEqual([]);
+  });
 });
