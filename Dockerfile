@@ -8,7 +8,8 @@ WORKDIR /app
 FROM base AS build
 COPY package.json package-lock.json ./
 # Everything, for the compiler needs the types of the embedded engine; no package's install script is ever run.
-RUN npm ci --ignore-scripts --no-audit --no-fund
+# Not npm ci: it refuses a lock file that leaves out the optional packages of other platforms.
+RUN npm install --no-save --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
 COPY scripts ./scripts
 COPY src ./src
@@ -16,12 +17,12 @@ RUN npm run build
 
 FROM base AS slim-dependencies
 COPY package.json package-lock.json ./
-RUN npm ci --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund
+RUN npm install --no-save --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund
 
 FROM base AS full-dependencies
 COPY package.json package-lock.json ./
 # The GPU builds of the engine are most of its size, and a container has no GPU unless it is given one.
-RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
+RUN npm install --no-save --omit=dev --ignore-scripts --no-audit --no-fund \
   && rm -rf node_modules/@node-llama-cpp/*-cuda* node_modules/@node-llama-cpp/*-vulkan*
 
 FROM base AS runtime
