@@ -1,9 +1,7 @@
 /** The composition root: configuration in, running application out. The only place that wires things together. */
-import { performance } from 'node:perf_hooks';
 import type { BackendEnvironment, DownloadProgress } from './backends/backend-definition.ts';
 import type { Config } from './config/config.ts';
 import { isLoopbackHost } from './config/rules.ts';
-import type { Clock } from './core/clock.ts';
 import type { ServingError } from './core/errors.ts';
 import type { Log } from './core/log.ts';
 import type { Telemetry } from './core/telemetry.ts';
@@ -12,6 +10,7 @@ import { buildServer } from './http/server.ts';
 import { SlidingWindow } from './scheduling/sliding-window.ts';
 import { Serving } from './serving/serving.ts';
 import { canServe, type Target } from './serving/target.ts';
+import { systemClock } from './system-clock.ts';
 import { Metrics } from './telemetry/metrics.ts';
 import { requestLine } from './telemetry/request-line.ts';
 
@@ -88,20 +87,6 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     },
   };
 }
-
-export const systemClock: Clock = {
-  now: () => performance.now(),
-  wallNow: () => Date.now(),
-  schedule: (delayMs, run) => {
-    const timer = setTimeout(run, Math.min(Math.max(0, delayMs), LONGEST_TIMER_MS));
-    timer.unref();
-    return { cancel: () => clearTimeout(timer) };
-  },
-  atEndOfTurn: (run) => setImmediate(run),
-};
-
-/** setTimeout fires at once beyond this. */
-const LONGEST_TIMER_MS = 2_147_483_647;
 
 function createTargets({ config, log, cacheDirectory, onDownloadProgress }: ApplicationOptions): Target[] {
   const environment: BackendEnvironment = { clock: systemClock, log, cacheDirectory, onDownloadProgress };

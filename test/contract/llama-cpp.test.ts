@@ -1,0 +1,10 @@
+import { DEFAULT_MODEL, embeddedEngine, never } from '../support/embedded-engine.ts';
+import { describeBackend } from './backend-contract.ts';
+
+describeBackend('llama-cpp, the real embedded engine', {
+  start: async () => {
+    const { backend } = embeddedEngine();
+    await backend.warmUp({ signal: never() });
+    return { backend, model: DEFAULT_MODEL, stop: async () => {} };
+  },
+});
