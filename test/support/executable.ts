@@ -1,0 +1,164 @@
+/**
+ * The real executable for tests: started on a free port in an empty folder with a clean environment, and surely ended.
+ * Owns its process and its folder; whoever starts one says when it ends (`endsWith: onTestFinished` or `afterAll`).
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const EXECUTABLE = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const START_WITHIN_MS = 15_000;
+const KILL_AFTER_MS = 10_000;
+
+export interface ExecutableOptions {
+  readonly flags?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Text of an `llm-serve.yaml` in the working directory. */
+  readonly configFile?: string;
+  /** Takes what ends the process: `onTestFinished` inside a test, `afterAll` outside. */
+  readonly endsWith: (end: () => Promise<void>) => void;
+}
+
+export interface LogLine {
+  readonly level: number;
+  readonly msg: string;
+  readonly [field: string]: unknown;
+}
+
+export interface Ended {
+  /** The exit code, or the signal that killed it. */
+  readonly exitCode: number | NodeJS.Signals;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Executable {
+  readonly url: string;
+  readonly port: number;
+  readonly pid: number;
+  logs(): readonly LogLine[];
+  /** The line of one request, once it is written. */
+  requestLine(requestId: string): Promise<LogLine>;
+  /** The first line that fits, written already or yet to come. */
+  logged(fits: (line: LogLine) => boolean): Promise<LogLine>;
+  signal(signal: NodeJS.Signals): void;
+  readonly ended: Promise<Ended>;
+  /** Sends the signal and resolves with how the process ended. */
+  stop(signal?: NodeJS.Signals): Promise<Ended>;
+}
+
+/** Starts the server and resolves once it listens. */
+export async function startServer(options: ExecutableOptions): Promise<Executable> {
+  const run = new Run(['--port', '0', ...(options.flags ?? [])], options);
+  const outcome = await Promise.race([run.logged((line) => line.msg.includes(' listens on ')), run.ended]);
+  if ('exitCode' in outcome)
+    throw new Error(`the server ended with ${outcome.exitCode}: ${outcome.stderr}${outcome.stdout}`);
+  const url = outcome.msg.slice(outcome.msg.indexOf('http://'));
+  const port = Number(new URL(url).port);
+  return {
+    url,
+    port,
+    pid: run.pid,
+    logs: () => run.lines,
+    logged: (fits) => run.logged(fits),
+    requestLine: (requestId) => run.logged((line) => line.msg === 'request' && line.requestId === requestId),
+    signal: (signal) => run.signal(signal),
+    ended: run.ended,
+    stop: (signal = 'SIGTERM') => {
+      run.signal(signal);
+      return run.ended;
+    },
+  };
+}
+
+/** Runs a command that is expected to end by itself. */
+export function runExecutable(args: readonly string[], options: ExecutableOptions): Promise<Ended> {
+  return new Run(args, options).ended;
+}
+
+class Run {
+  readonly lines: LogLine[] = [];
+  readonly ended: Promise<Ended>;
+  readonly #child: ChildProcess;
+  readonly #folder = mkdtempSync(join(tmpdir(), 'llm-serve-test-'));
+  readonly #watchers = new Set<() => void>();
+  #stdout = '';
+  #stderr = '';
+  #unread = '';
+
+  constructor(args: readonly string[], { configFile, environment, endsWith }: ExecutableOptions) {
+    if (configFile !== undefined) writeFileSync(join(this.#folder, 'llm-serve.yaml'), configFile);
+    this.#child = spawn(process.execPath, [EXECUTABLE, ...args], {
+      cwd: this.#folder,
+      env: { ...cleanEnvironment(this.#folder), ...environment },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => this.#read(text));
+    this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.#stderr += text;
+    });
+    this.ended = new Promise((resolve) => {
+      this.#child.once('close', (code, signal) => {
+        rmSync(this.#folder, { recursive: true, force: true });
+        resolve({ exitCode: code ?? signal ?? 'SIGKILL', stdout: this.#stdout, stderr: this.#stderr });
+      });
+    });
+    endsWith(() => this.#end());
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  logged(fits: (line: LogLine) => boolean): Promise<LogLine> {
+    return new Promise((resolve, reject) => {
+      const settle = (settled: () => void) => {
+        clearTimeout(limit);
+        this.#watchers.delete(check);
+        settled();
+      };
+      const check = () => {
+        const line = this.lines.find(fits);
+        if (line) settle(() => resolve(line));
+      };
+      const fail = () =>
+        settle(() => reject(new Error(`no such line was logged:\n${this.#stdout}${this.#stderr}`)));
+      const limit = setTimeout(fail, START_WITHIN_MS);
+      this.#watchers.add(check);
+      check();
+      void this.ended.then(fail);
+    });
+  }
+
+  #read(text: string): void {
+    this.#stdout += text;
+    const parts = (this.#unread + text).split('\n');
+    this.#unread = parts.pop() ?? '';
+    for (const part of parts) if (part.startsWith('{')) this.lines.push(JSON.parse(part) as LogLine);
+    for (const check of [...this.#watchers]) check();
+  }
+
+  async #end(): Promise<void> {
+    this.#child.kill('SIGTERM');
+    const kill = setTimeout(() => this.#child.kill('SIGKILL'), KILL_AFTER_MS);
+    await this.ended;
+    clearTimeout(kill);
+  }
+}
+
+/** Nothing of the machine's own settings gets in; the libraries' folders are inside the test's. */
+function cleanEnvironment(folder: string): Record<string, string> {
+  const { PATH = '' } = process.env;
+  return {
+    PATH,
+    HOME: folder,
+    XDG_CACHE_HOME: join(folder, 'cache'),
+    XDG_CONFIG_HOME: join(folder, 'config'),
+  };
+}

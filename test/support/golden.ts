@@ -1,0 +1,158 @@
+/**
+ * Golden transcripts: text files of requests and the exact answers to them. Pure: reads and writes the text, and
+ * masks what differs from run to run. The format is described in test/golden/README.md.
+ */
+import type { RawAnswer } from './http-client.ts';
+import { scripted } from './scripted-server.ts';
+
+export interface GoldenFile {
+  readonly title: string;
+  readonly setup: GoldenSetup;
+  readonly exchanges: readonly GoldenExchange[];
+}
+
+export interface GoldenSetup {
+  /** Flags of a server of this file's own. */
+  readonly config: readonly string[];
+  /** Keys of the scripted target. */
+  readonly target: Readonly<Record<string, unknown>>;
+  /** Requests that are under way meanwhile and never end. */
+  readonly busy: number;
+  /** Sent to the server before the request. */
+  readonly signal: NodeJS.Signals | undefined;
+  /** The request is repeated until its answer contains this. */
+  readonly until: string | undefined;
+}
+
+export interface GoldenExchange {
+  /** As it stands in the file. */
+  readonly request: string;
+  readonly answer: string;
+}
+
+const SEPARATOR = '\n---\n';
+const NEXT = '\n###\n';
+
+export function readGolden(text: string): GoldenFile {
+  const lines = text.split('\n');
+  const headLength = lengthOfHead(lines);
+  const [title = '', ...directives] = lines.slice(0, headLength).map((line) => line.slice(2));
+  const exchanges = lines
+    .slice(headLength)
+    .join('\n')
+    // The newline that ends the file belongs to no answer; any before it does.
+    .replace(/\n$/, '')
+    .split(NEXT)
+    .map((part) => {
+      // A case that was never answered ends with the separator.
+      const [request = '', ...answer] = `${part}\n`.split(SEPARATOR);
+      return { request, answer: answer.join(SEPARATOR).slice(0, -1) };
+    });
+  return { title, setup: readSetup(directives), exchanges };
+}
+
+export function writeGolden(original: string, exchanges: readonly GoldenExchange[]): string {
+  const lines = original.split('\n');
+  const head = lines.slice(0, lengthOfHead(lines));
+  const parts = exchanges.map(({ request, answer }) => `${request}${SEPARATOR}${answer}`);
+  return `${[...head, parts.join(NEXT)].join('\n')}\n`;
+}
+
+function lengthOfHead(lines: readonly string[]): number {
+  return lines.findIndex((line) => !line.startsWith('# '));
+}
+
+function readSetup(directives: readonly string[]): GoldenSetup {
+  const given = new Map(
+    directives.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()]),
+  );
+  for (const name of given.keys()) {
+    if (!['config', 'target', 'busy', 'signal', 'until'].includes(name))
+      throw new Error(`the golden directive "${name}" is not known`);
+  }
+  return {
+    config: given.get('config')?.split(' ') ?? [],
+    target: JSON.parse(given.get('target') ?? '{}'),
+    busy: Number(given.get('busy') ?? 0),
+    signal: given.get('signal') as NodeJS.Signals | undefined,
+    until: given.get('until'),
+  };
+}
+
+/**
+ * The bytes to send: the head as written, with Host, Content-Type, Content-Length and Connection where it has none.
+ * A line `Script: {…}` is no header: it goes in front of the prompt, where the scripted backend finds it.
+ */
+export function requestBytes(request: string, port: number): Buffer {
+  const blank = request.indexOf('\n\n');
+  const [requestLine = '', ...lines] = (blank === -1 ? request : request.slice(0, blank)).split('\n');
+  const script = lines.find((line) => line.startsWith(SCRIPT))?.slice(SCRIPT.length);
+  const headers = lines.filter((line) => !line.startsWith(SCRIPT));
+  const body = blank === -1 ? '' : withScript(expand(request.slice(blank + 2)), script);
+  const has = (name: string) => headers.some((line) => line.toLowerCase().startsWith(`${name}:`));
+  const added = [
+    ...(has('host') ? [] : [`Host: 127.0.0.1:${port}`]),
+    ...(body === '' || has('content-type') ? [] : ['Content-Type: application/json']),
+    ...(body === '' || has('content-length') ? [] : [`Content-Length: ${Buffer.byteLength(body)}`]),
+    'Connection: close',
+  ];
+  return Buffer.from(`${[`${requestLine} HTTP/1.1`, ...headers, ...added].join('\r\n')}\r\n\r\n${body}`);
+}
+
+const SCRIPT = 'Script: ';
+
+function withScript(body: string, script: string | undefined): string {
+  if (script === undefined) return body;
+  const fields = JSON.parse(body) as { readonly prompt: string };
+  return JSON.stringify({ ...fields, prompt: scripted(JSON.parse(script), fields.prompt) });
+}
+
+/** `{word*20}` in a body is that word twenty times, so that a long prompt stays readable. */
+function expand(body: string): string {
+  return body.replace(/\{(\w+)\*(\d+)\}/g, (_, word: string, times: string) =>
+    Array.from({ length: Number(times) }, () => word).join(' '),
+  );
+}
+
+/** What Node adds to every answer by itself. */
+const NOT_SHOWN = new Set(['connection', 'date', 'keep-alive', 'transfer-encoding']);
+
+export function renderAnswer(answer: RawAnswer): string {
+  const body = maskBody(answer.body);
+  const headers = answer.headers
+    .filter(([name]) => !NOT_SHOWN.has(name.toLowerCase()))
+    .map(
+      ([name, value]) =>
+        `${name}: ${maskHeader(name.toLowerCase(), value, body === answer.body && body !== '')}`,
+    );
+  const head = [answer.statusLine, ...headers].join('\n');
+  return body === '' ? head : `${head}\n\n${body}`;
+}
+
+function maskHeader(name: string, value: string, bodyIsShown: boolean): string {
+  switch (name) {
+    case 'x-response-time-ms':
+      return /^\d+\.\d\d$/.test(value) ? '<milliseconds>' : value;
+    case 'x-ratelimit-reset':
+      return /^\d{10}$/.test(value) ? '<epoch-seconds>' : value;
+    case 'content-length':
+      return bodyIsShown || value === '0' ? value : '<bytes>';
+    default:
+      return maskIds(value);
+  }
+}
+
+function maskIds(text: string): string {
+  return text.replace(/\b(req|gen)_[0-9a-f]{24}\b/g, '<$1-id>').replace(/\bbatch_\d+\b/g, '<batch-id>');
+}
+
+function maskBody(body: string): string {
+  return (
+    maskIds(body)
+      .replace(/"(queue|ttft|generate|total)_ms":\d+(\.\d)?/g, '"$1_ms":<ms>')
+      // The engine's own words, which differ between releases.
+      .replace(/(The body is not valid JSON: )(?:[^"\\]|\\.)*/, '$1<reason>')
+      .replace(/"uptime_seconds":\d+/, '"uptime_seconds":<seconds>')
+      .replace(/"version":"\d+\.\d+\.\d+"/, '"version":"<version>"')
+  );
+}
