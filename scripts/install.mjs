@@ -12,13 +12,12 @@ export function install() {
   if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(lock).mtimeMs) return;
   checkNodeVersion();
   process.stderr.write('Installing dependencies (once)…\n');
-  // On npm 11 no install script runs unless allowed; none is needed.
+  // Not `npm ci`: the lock file was made on one platform and lacks the others' optional binaries, which `npm ci` refuses.
+  // Install scripts are neither needed nor run.
   const npm = process.env.npm_execpath;
   const [command, ...prefix] = npm ? [process.execPath, npm] : ['npm'];
-  execFileSync(command, [...prefix, 'ci', '--no-audit', '--no-fund', '--ignore-scripts'], {
-    cwd: root,
-    stdio: ['ignore', 2, 2],
-  });
+  const flags = ['--no-save', '--no-audit', '--no-fund', '--ignore-scripts'];
+  execFileSync(command, [...prefix, 'install', ...flags], { cwd: root, stdio: ['ignore', 2, 2] });
 }
 
 function checkNodeVersion() {
