@@ -51,7 +51,8 @@ export const MODELS: readonly ModelEntry[] = [
     ],
     // The file's own template puts a system message in front that this small model answers badly with.
     chatTemplate: 'chatml',
-    sampling: { temperature: 0.2, topP: 0.9 },
+    // Tried on eight simple questions, ten seeds each: warmer, it makes facts up; without the penalty, lists repeat.
+    sampling: { temperature: 0.2, topP: 0.9, topK: 40, minP: 0, repeatPenalty: 1.1 },
   },
 ];
 

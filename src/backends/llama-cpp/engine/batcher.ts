@@ -12,8 +12,8 @@ import { SequencePool } from './sequence-pool.ts';
 
 /** Prompt tokens per step beside running answers: about a tenth of a second on two cores, so answers keep flowing. */
 const PROMPT_TOKENS_BESIDE_ANSWERS = 32;
-/** With no answer running, a larger chunk is a little faster, and still short enough to be aborted soon. */
-export const PROMPT_TOKENS_ALONE = 128;
+/** With no answer running, a larger chunk reads a little faster; beyond this size nothing is gained, only aborts are later. */
+export const PROMPT_TOKENS_ALONE = 64;
 
 export interface BatcherOptions {
   readonly model: Model;

@@ -7,7 +7,8 @@ import type { Batcher } from './batcher.ts';
 import { loadEngine } from './load-engine.ts';
 
 function send(message: FromEngine): void {
-  if (process.connected) process.send?.(message);
+  // A parent that has just died is noticed by the disconnect that follows.
+  if (process.connected) process.send?.(message, undefined, undefined, () => {});
 }
 
 function listen(): void {

@@ -208,3 +208,17 @@ describe('abort', () => {
     expect(answers.map(({ finish }) => finish.reason)).toEqual(['stop', 'stop', 'stop', 'stop']);
   });
 });
+
+describe('chat template', () => {
+  it('uses the template in the file when asked to: with its default system message, as llama.cpp’s server does', async () => {
+    const file = embeddedEngine({ slots: 1, context_size: 256, chat_template: 'file' });
+    await file.backend.warmUp({ signal: never() });
+    const first = async (content: string) => {
+      const request = requestFor(content, { limits: { maxTokens: 1 } });
+      return (await read(file.backend.generate(request, { signal: never() }))).start.promptTokens ?? 0;
+    };
+    expect(await first('What is the capital of France?')).toBe(37);
+    expect(await first('What is the capital of France?<|im_end|>')).toBeGreaterThan(38);
+    await file.backend.close();
+  });
+});
