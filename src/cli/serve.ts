@@ -13,6 +13,8 @@ export async function serve(flags: Flags): Promise<number> {
   const { config, warnings } = readConfig(flags);
   const isTerminal = process.stdout.isTTY === true;
   const log = openLog({ ...config.logging, isTerminal });
+  // First of all: a signal during the start is a polite end as well.
+  const signal = signalled(log);
   for (const warning of warnings) log.warn(warning);
   const version = readVersion();
   let fail: (message: string) => void = () => {};
@@ -39,7 +41,7 @@ export async function serve(flags: Flags): Promise<number> {
     process.stderr.write(`llm-serve: ${explainListen(error as NodeJS.ErrnoException, config.server)}\n`);
     return EXIT_FAILURE;
   }
-  const exitCode = await Promise.race([failed, signalled(log)]);
+  const exitCode = await Promise.race([failed, signal]);
   await application.stop();
   log.info('stopped', { exitCode });
   log.flush();
