@@ -7,9 +7,9 @@ WORKDIR /app
 
 FROM base AS build
 COPY package.json package-lock.json ./
-# Everything, for the compiler needs the types of the embedded engine; no package's install script is ever run.
+# No package's install script is ever run.
 # Not npm ci: it refuses a lock file that leaves out the optional packages of other platforms.
-RUN npm install --no-save --ignore-scripts --no-audit --no-fund
+RUN npm install --no-save --omit=optional --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
 COPY scripts ./scripts
 COPY src ./src
