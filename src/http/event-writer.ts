@@ -44,14 +44,18 @@ export class EventWriter {
   async write(event: string): Promise<void> {
     this.#heartbeat?.cancel();
     this.#write(event);
-    if (this.#raw.writableLength > this.#options.bufferBytes) await this.#drained();
+    // Below Node's own mark nothing tells when the buffer has emptied, so nothing may wait for it.
+    if (this.#raw.writableNeedDrain && this.#raw.writableLength > this.#options.bufferBytes)
+      await this.#drained();
     this.start();
   }
 
   end(last: string): void {
     this.stop();
-    this.#write(last);
     const raw = this.#raw;
+    // An answer that was cut off must not count as ended.
+    if (raw.destroyed) return;
+    this.#write(last);
     raw.end();
     // What the reader has not taken yet is held no longer than while the stream ran.
     const stalled = this.#options.clock.schedule(this.#options.stalledMs, () => raw.destroy());

@@ -41,15 +41,19 @@ export function scopeOpener(options: RequestContextOptions) {
     request.scope = { receipt, clientAddress: address };
     reply.raw.once('close', () => {
       const status = reply.raw.writableFinished ? reply.raw.statusCode : CLIENT_LEFT_STATUS;
-      telemetry.requestEnded({
-        method: request.method,
-        path: pathOf(request),
-        route: routeOf(request),
-        status,
-        clientAddress: address,
-        receipt,
-        endedAt: clock.now(),
-      });
+      const endedAt = clock.now();
+      // The route learns of the same event: its last notes are on the receipt when this turn ends.
+      clock.atEndOfTurn(() =>
+        telemetry.requestEnded({
+          method: request.method,
+          path: pathOf(request),
+          route: routeOf(request),
+          status,
+          clientAddress: address,
+          receipt,
+          endedAt,
+        }),
+      );
     });
   };
 }
