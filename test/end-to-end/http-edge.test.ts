@@ -1,0 +1,167 @@
+/** What arrives at the socket and is no proper request, answered like everything else: a code, an id, a time. */
+import { createConnection } from 'node:net';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Executable, startServer } from '../support/executable.ts';
+import { ask, exchangeBytes, generate, metric, type RawAnswer } from '../support/http-client.ts';
+import { scriptedFlags } from '../support/scripted-server.ts';
+
+let server: Executable;
+beforeAll(async () => {
+  server = await startServer({
+    flags: [...scriptedFlags(), '--server.body-timeout-seconds', '1'],
+    endsWith: afterAll,
+  });
+});
+
+function expectError(answer: RawAnswer, status: number, code: string): void {
+  expect(answer.status, answer.body).toBe(status);
+  expect(answer.header('content-type')).toBe('application/json; charset=utf-8');
+  expect(answer.header('x-request-id')).toMatch(/^req_[0-9a-f]{24}$/);
+  expect(answer.header('x-response-time-ms')).toMatch(/^\d+\.\d\d$/);
+  const { error } = JSON.parse(answer.body) as { error: Record<string, unknown> };
+  expect(error).toEqual({
+    code,
+    message: expect.any(String),
+    param: null,
+    request_id: answer.header('x-request-id'),
+  });
+}
+
+describe('bytes that are no request', () => {
+  test.each([
+    ['no HTTP at all', 'hello there\r\n\r\n'],
+    ['a method that does not exist', 'BREW /generate HTTP/1.1\r\nHost: localhost\r\n\r\n'],
+    ['a header without a colon', 'GET /health HTTP/1.1\r\nHost localhost\r\n\r\n'],
+    [
+      'two lengths that contradict each other',
+      'POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}',
+    ],
+    [
+      'a length and chunks at once',
+      'POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+    ],
+    [
+      'a chunk whose size is no number',
+      'POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n',
+    ],
+    ['the first bytes of TLS', Buffer.from('1603010200010001fc0303', 'hex')],
+  ])('%s is a 400 malformed_http', async (_, bytes) => {
+    expectError(await exchangeBytes(server.port, bytes), 400, 'malformed_http');
+  });
+
+  test('headers above 16 KiB are a 431', async () => {
+    const bytes = `GET /health HTTP/1.1\r\nHost: localhost\r\nX-Long: ${'x'.repeat(20_000)}\r\n\r\n`;
+    expectError(await exchangeBytes(server.port, bytes), 431, 'headers_too_large');
+  });
+
+  test('headers that do not end in time are a 408', async () => {
+    const bytes = 'GET /health HTTP/1.1\r\nHost: localhost\r\nX-Slow: ';
+    expectError(await exchangeBytes(server.port, bytes), 408, 'request_timeout');
+  });
+
+  test('a body that does not arrive in time is a 408', async () => {
+    const startedAt = performance.now();
+    const bytes =
+      'POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"prompt"';
+    expectError(await exchangeBytes(server.port, bytes), 408, 'request_timeout');
+    expect(performance.now() - startedAt).toBeLessThan(4000);
+  });
+
+  test('a connection that says nothing is closed without an answer', async () => {
+    const socket = createConnection(server.port, '127.0.0.1');
+    let bytes = 0;
+    socket.on('data', (chunk) => {
+      bytes += chunk.length;
+    });
+    await new Promise((resolve) => socket.once('close', resolve));
+    expect(bytes).toBe(0);
+  });
+});
+
+describe('requests with something odd', () => {
+  test('without a Host it is a 400', async () => {
+    const bytes = 'GET /health HTTP/1.1\r\nConnection: close\r\n\r\n';
+    expectError(await exchangeBytes(server.port, bytes), 400, 'malformed_http');
+  });
+
+  test('HTTP/1.0 needs no Host', async () => {
+    const answer = await exchangeBytes(server.port, 'GET /health HTTP/1.0\r\n\r\n');
+    expect(answer.status).toBe(200);
+    expect(answer.header('x-request-id')).toMatch(/^req_/);
+  });
+
+  test('Expect: 100-continue is answered, then the request itself', async () => {
+    const body = '{"prompt":"hi","max_tokens":1}';
+    const answer = await exchangeBytes(
+      server.port,
+      `POST /generate HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
+    );
+    expect(answer.statusLine).toBe('HTTP/1.1 100 Continue');
+    expect(answer.body).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+    expect(answer.body).toMatch(/x-request-id: req_/i);
+  });
+
+  test('an expectation that nobody knows is no reason to refuse', async () => {
+    const answer = await exchangeBytes(
+      server.port,
+      'GET /health HTTP/1.1\r\nHost: localhost\r\nExpect: miracles\r\nConnection: close\r\n\r\n',
+    );
+    expect(answer.status).toBe(200);
+    expect(answer.header('x-request-id')).toMatch(/^req_/);
+    expect(answer.header('x-response-time-ms')).toMatch(/^\d+\.\d\d$/);
+  });
+
+  test('a body shorter than it says, with the connection ended, is a 400', async () => {
+    const socketBytes =
+      'POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{}';
+    const socket = createConnection({ port: server.port, host: '127.0.0.1', allowHalfOpen: true });
+    const chunks: Buffer[] = [];
+    socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+    socket.end(socketBytes);
+    await new Promise((resolve) => socket.once('close', resolve));
+    expect(Buffer.concat(chunks).toString()).toMatch(/^HTTP\/1\.1 400 /);
+  });
+
+  test('two requests on one connection are both answered, in order', async () => {
+    const get = (path: string, extra = '') =>
+      `GET ${path} HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: of${path.slice(1)}\r\n${extra}\r\n`;
+    const answer = await exchangeBytes(
+      server.port,
+      get('/health') + get('/nothing', 'Connection: close\r\n'),
+    );
+    expect(answer.header('x-request-id')).toBe('ofhealth');
+    expect(answer.body).toMatch(/HTTP\/1\.1 404 Not Found[\s\S]*x-request-id: ofnothing/i);
+  });
+
+  test('a body in Latin-1 is refused', async () => {
+    const body = Buffer.from('{"prompt":"Grüße"}', 'latin1');
+    const head = `POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n`;
+    const answer = await exchangeBytes(server.port, Buffer.concat([Buffer.from(head), body]));
+    expectError(answer, 400, 'invalid_json');
+  });
+});
+
+test('what was refused at the socket is logged and counted', async () => {
+  const answer = await exchangeBytes(server.port, 'nonsense\r\n\r\n');
+  const line = await server.requestLine(answer.header('x-request-id') ?? '');
+  expect(line).toMatchObject({ status: 400, errorCode: 'malformed_http', clientAddress: '127.0.0.1' });
+  expect(
+    await metric(server, 'llm_serve_requests_total', 'route="unknown",status="400"'),
+  ).toBeGreaterThanOrEqual(1);
+});
+
+test('the server still serves after all of this', async () => {
+  expect((await generate(server, { prompt: 'hi' })).status).toBe(200);
+});
+
+test('the front page, the description and the browsable one are there', async () => {
+  const page = await ask(`${server.url}/`);
+  expect(page.text).toContain('/generate');
+  const description = await ask(`${server.url}/openapi.json`);
+  expect(Object.keys(description.json<{ paths: object }>().paths)).toEqual(
+    expect.arrayContaining(['/generate', '/stream', '/health', '/ready', '/metrics']),
+  );
+  const docs = await ask(`${server.url}/docs/`);
+  expect(docs.status).toBe(200);
+  expect(docs.headers['x-request-id']).toMatch(/^req_/);
+});
