@@ -9,18 +9,30 @@ import { Generation } from './generation.ts';
 import type { Model, Sequence, Token } from './library.ts';
 import type { PromptEncoder } from './prompt.ts';
 import { SequencePool } from './sequence-pool.ts';
+import type { ThreadGovernor } from './thread-governor.ts';
 
 /** Prompt tokens per step beside running answers: about a tenth of a second on two cores, so answers keep flowing. */
 const PROMPT_TOKENS_BESIDE_ANSWERS = 32;
 /** With no answer running, a larger chunk reads a little faster; beyond this size nothing is gained, only aborts are later. */
 export const PROMPT_TOKENS_ALONE = 64;
 
+/** As measured on two cores: a step of one token takes 11 ms, one of 32 about 110 ms. */
+const TOKENS_THAT_COST_AS_MUCH_AS_A_STEP = 4;
+
 export interface BatcherOptions {
   readonly model: Model;
   readonly sequences: readonly Sequence[];
   readonly prompts: PromptEncoder;
   readonly contextSize: number;
+  readonly threads: ThreadGovernor;
+  readonly setThreads: (threads: number) => void;
   readonly emit: (events: readonly EngineEvent[]) => void;
+}
+
+interface Share {
+  readonly generation: Generation;
+  /** Prompt tokens; 0 for an answer, which takes one token. */
+  readonly share: number;
 }
 
 interface Waiting {
@@ -102,9 +114,7 @@ export class Batcher {
       if (events.length > 0) this.#options.emit(events);
       if (this.#running.length === 0 && this.#waiting.length === 0) break;
       // 2. All make one step together.
-      const stepped = await Promise.all(
-        this.#plan().map(({ generation, share }) => this.#step(generation, share)),
-      );
+      const stepped = await this.#stepTogether(this.#plan());
       // 3. Those that ended free their sequences before anybody hears of it.
       const ended = this.#running.filter((generation) => generation.ended);
       for (const generation of ended) await this.#free(generation);
@@ -144,16 +154,28 @@ export class Batcher {
   }
 
   /** Who takes part in the next step: every answer, and prompts in their order as far as the step's share reaches. */
-  #plan(): { readonly generation: Generation; readonly share: number }[] {
+  #plan(): readonly Share[] {
     const answersRun = this.#running.some(({ promptTokensLeft }) => promptTokensLeft === 0);
     let left = answersRun ? PROMPT_TOKENS_BESIDE_ANSWERS : PROMPT_TOKENS_ALONE;
-    const plan: { generation: Generation; share: number }[] = [];
+    const plan: Share[] = [];
     for (const generation of this.#running) {
       const share = Math.min(generation.promptTokensLeft, left);
       left -= share;
       if (generation.promptTokensLeft === 0 || share > 0) plan.push({ generation, share });
     }
     return plan;
+  }
+
+  async #stepTogether(plan: readonly Share[]): Promise<(readonly EngineEvent[])[]> {
+    const { threads, setThreads } = this.#options;
+    setThreads(threads.threads);
+    const startedAt = performance.now();
+    const stepped = await Promise.all(plan.map(({ generation, share }) => this.#step(generation, share)));
+    const endedAt = performance.now();
+    // The weights are read once for the whole step, so a token more costs only a part of the first one.
+    const tokens = plan.reduce((sum, { share }) => sum + Math.max(1, share), 0);
+    threads.record((endedAt - startedAt) / (1 + tokens / TOKENS_THAT_COST_AS_MUCH_AS_A_STEP), endedAt);
+    return stepped;
   }
 
   async #step(generation: Generation, share: number): Promise<readonly EngineEvent[]> {

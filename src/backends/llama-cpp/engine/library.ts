@@ -20,6 +20,8 @@ export interface LlamaOptions {
 
 export interface Llama {
   readonly gpu: string | false;
+  /** Of a decode step, at most; may be changed between steps. */
+  maxThreads: number;
   loadModel(options: { readonly modelPath: string }): Promise<Model>;
 }
 

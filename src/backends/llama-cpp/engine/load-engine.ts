@@ -5,6 +5,7 @@ import { Batcher, PROMPT_TOKENS_ALONE } from './batcher.ts';
 import { chooseTemplate } from './chat-template.ts';
 import { importLibrary, type Library, LibraryMissingError, type Llama, type Model } from './library.ts';
 import { createPromptEncoder } from './prompt.ts';
+import { ThreadGovernor } from './thread-governor.ts';
 
 export interface EngineOutput {
   log(level: EngineLogLevel, message: string): void;
@@ -47,6 +48,10 @@ export async function loadEngine(settings: EngineSettings, output: EngineOutput)
     sequences,
     prompts,
     contextSize,
+    threads: new ThreadGovernor(threads),
+    setThreads: (count) => {
+      llama.maxThreads = count;
+    },
     emit: (events) => output.emit(events),
   });
   return { batcher, contextSize };
