@@ -1,0 +1,110 @@
+/** Signals: what is under way is finished, what comes is refused, and nothing is left behind. */
+import { createServer } from 'node:net';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { runExecutable, startServer } from '../support/executable.ts';
+import { ask, generate, metric, openAnswer, tokensOf } from '../support/http-client.ts';
+import { scripted, scriptedFlags } from '../support/scripted-server.ts';
+
+describe('SIGTERM', () => {
+  test('says so in /ready at once, serves on for shutdown_delay_seconds, finishes streams and exits with 0', async () => {
+    const server = await startServer({
+      flags: [...scriptedFlags(), '--server.shutdown-delay-seconds', '1'],
+      endsWith: onTestFinished,
+    });
+    const long = await openAnswer(`${server.url}/stream`, {
+      body: { prompt: scripted({ text: 'a b c d e f g h', token_delay_ms: 200 }) },
+    });
+    await long.until((text) => text.includes('token'));
+    server.signal('SIGTERM');
+    await server.logged(({ msg }) => msg.startsWith('SIGTERM'));
+    const ready = await ask(`${server.url}/ready`);
+    expect(ready.status).toBe(503);
+    expect(ready.json<{ reason: string }>().reason).toBe('draining');
+    expect((await generate(server, { prompt: 'hi' })).status, 'served during the delay').toBe(200);
+    await expect
+      .poll(async () => (await generate(server, { prompt: 'hi' })).status, { timeout: 3000 })
+      .toBe(503);
+    const text = await long.whole;
+    expect(tokensOf(text)).toBe('a b c d e f g h');
+    expect(text).toContain('data: [DONE]');
+    expect((await server.ended).exitCode).toBe(0);
+  });
+
+  test('without anything under way ends at once', async () => {
+    const server = await startServer({ flags: scriptedFlags(), endsWith: onTestFinished });
+    await generate(server, { prompt: 'hi' });
+    const startedAt = performance.now();
+    expect((await server.stop()).exitCode).toBe(0);
+    expect(performance.now() - startedAt).toBeLessThan(2000);
+    await expect(ask(`${server.url}/health`)).rejects.toThrow('ECONNREFUSED');
+  });
+
+  test('after the grace period cancels what is left: a stream gets an error event, a whole answer a 503', async () => {
+    const server = await startServer({
+      flags: [...scriptedFlags(), '--server.shutdown-grace-seconds', '0.3'],
+      endsWith: onTestFinished,
+    });
+    const stream = await openAnswer(`${server.url}/stream`, {
+      body: { prompt: scripted({ fail: 'hang-mid-stream' }) },
+    });
+    await stream.until((text) => text.includes('two'));
+    const whole = generate(server, { prompt: scripted({ fail: 'hang' }) });
+    await expect.poll(() => metric(server, 'llm_serve_slots_used'), { timeout: 5000 }).toBe(2);
+    const ended = server.stop();
+    expect(await stream.whole).toMatch(/data: \{"error":\{"code":"draining"/);
+    expect((await whole).json().error.code).toBe('draining');
+    expect((await ended).exitCode).toBe(0);
+  });
+
+  test('a second signal ends the process at once', async () => {
+    const server = await startServer({ flags: scriptedFlags(), endsWith: onTestFinished });
+    const hanging = await openAnswer(`${server.url}/stream`, {
+      body: { prompt: scripted({ fail: 'hang-mid-stream' }) },
+    });
+    server.signal('SIGTERM');
+    await server.logged(({ msg }) => msg.startsWith('SIGTERM'));
+    const startedAt = performance.now();
+    server.signal('SIGINT');
+    expect((await server.ended).exitCode).toBe(1);
+    expect(performance.now() - startedAt).toBeLessThan(1000);
+    await expect(hanging.whole).rejects.toThrow();
+  });
+
+  test('SIGINT drains like SIGTERM', async () => {
+    const server = await startServer({ flags: scriptedFlags(), endsWith: onTestFinished });
+    const answer = generate(server, { prompt: scripted({ text: 'done', first_token_delay_ms: 300 }) });
+    await expect.poll(() => metric(server, 'llm_serve_slots_used'), { timeout: 5000 }).toBe(1);
+    const ended = server.stop('SIGINT');
+    expect((await answer).json().text).toBe('done');
+    expect((await ended).exitCode).toBe(0);
+  });
+
+  test('connections that are kept alive do not hold it up', async () => {
+    const { Agent, request } = await import('node:http');
+    const server = await startServer({ flags: scriptedFlags(), endsWith: onTestFinished });
+    const agent = new Agent({ keepAlive: true });
+    onTestFinished(() => agent.destroy());
+    await new Promise<void>((resolve, reject) => {
+      request(`${server.url}/health`, { agent }, (response) => response.resume().on('end', resolve))
+        .on('error', reject)
+        .end();
+    });
+    const startedAt = performance.now();
+    expect((await server.stop()).exitCode).toBe(0);
+    expect(performance.now() - startedAt).toBeLessThan(2000);
+  });
+});
+
+test('a port that is taken is exit 1 with one line that says what to do', async () => {
+  const other = createServer().listen(0, '127.0.0.1');
+  onTestFinished(() => void other.close());
+  await new Promise((resolve) => other.once('listening', resolve));
+  const { port } = other.address() as { port: number };
+  const { exitCode, stderr } = await runExecutable([...scriptedFlags(), '--port', String(port)], {
+    endsWith: onTestFinished,
+  });
+  expect(exitCode).toBe(1);
+  expect(stderr).toBe(
+    `llm-serve: Port ${port} on 127.0.0.1 is taken by another program. Stop it or choose another: --port ${port + 1}.\n`,
+  );
+});
