@@ -1,0 +1,60 @@
+// The real executable, as users run it: an own folder, a clean environment, JSON log lines to a file.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { request } from 'undici';
+
+const MAIN = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
+const READY_WITHIN_MS = 300_000;
+const INHERITED = ['PATH', 'HOME', 'USERPROFILE', 'SYSTEMROOT', 'TEMP', 'TMPDIR', 'LANG', 'XDG_CACHE_HOME'];
+
+/** Starts the server on a free port and resolves once it is ready. `execArgv` is for profiling it. */
+export async function startExecutable({ flags = [], environment = {}, execArgv = [] }) {
+  const folder = mkdtempSync(join(tmpdir(), 'llm-serve-bench-'));
+  const logFile = join(folder, 'requests.log');
+  const log = openSync(logFile, 'w');
+  const argv = [...execArgv, MAIN, '--port', '0', '--logging.format', 'json', ...flags];
+  const child = spawn(process.execPath, argv, {
+    cwd: folder,
+    env: { ...inheritedEnvironment(), ...environment },
+    stdio: ['ignore', log, 'inherit'],
+  });
+  closeSync(log);
+  const exited = once(child, 'exit');
+  const stop = async () => {
+    child.kill('SIGTERM');
+    await exited;
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    return { url: await readyUrl(child, logFile), pid: child.pid, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function readyUrl(child, logFile) {
+  const giveUpAt = Date.now() + READY_WITHIN_MS;
+  for (let url; Date.now() < giveUpAt && child.exitCode === null; await delay(50)) {
+    url ??= / listens on (http:[^"\s]+)/.exec(readFileSync(logFile, 'utf8'))?.[1];
+    if (url && (await isReady(url))) return url;
+  }
+  throw new Error(`the executable did not become ready: ${readFileSync(logFile, 'utf8')}`);
+}
+
+async function isReady(url) {
+  const { statusCode, body } = await request(`${url}/ready`);
+  await body.dump();
+  return statusCode === 200;
+}
+
+function inheritedEnvironment() {
+  return Object.fromEntries(
+    INHERITED.filter((name) => process.env[name] !== undefined).map((name) => [name, process.env[name]]),
+  );
+}

@@ -1,0 +1,71 @@
+// The client side, in a process of its own: N connections that each send the same request again as soon as it is
+// answered. On bare sockets: a full HTTP client would cost more than the servers it measures.
+import { connect } from 'node:net';
+import { percentile } from '../statistics.mjs';
+import { serveOrders } from '../worker.mjs';
+
+const HEADER_END = Buffer.from('\r\n\r\n');
+const LAST_CHUNK = Buffer.from('\r\n0\r\n\r\n');
+
+serveOrders({}, run);
+
+async function run({ url, path, body, connections, warmUpMs, durationMs }) {
+  const { hostname, port, host } = new URL(url);
+  const sent = Buffer.from(
+    `POST ${path} HTTP/1.1\r\nhost: ${host}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+  const latenciesMs = [];
+  const startedAt = performance.now();
+  const countFrom = startedAt + warmUpMs;
+  const endAt = countFrom + durationMs;
+  const count = (sentAt, answeredAt) => {
+    if (answeredAt >= countFrom && answeredAt < endAt) latenciesMs.push(answeredAt - sentAt);
+    return answeredAt < endAt;
+  };
+  const sockets = Array.from({ length: connections }, () => converse({ hostname, port, sent, count }));
+  await Promise.all(sockets);
+  return {
+    requestsPerSecond: (latenciesMs.length * 1000) / durationMs,
+    p50Ms: percentile(latenciesMs, 0.5),
+    p99Ms: percentile(latenciesMs, 0.99),
+  };
+}
+
+/** One connection until the time is over. Anything but a 200 fails the run: a fast error must not count as an answer. */
+function converse({ hostname, port, sent, count }) {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: hostname, port, noDelay: true });
+    let sentAt = 0;
+    let received = [];
+    const send = () => {
+      sentAt = performance.now();
+      socket.write(sent);
+    };
+    socket.on('connect', send);
+    socket.on('error', reject);
+    socket.on('close', () => reject(new Error('the server closed the connection')));
+    socket.on('data', (chunk) => {
+      received.push(chunk);
+      const answer = received.length === 1 ? chunk : Buffer.concat(received);
+      if (!isWhole(answer)) return;
+      received = [];
+      if (answer.latin1Slice(9, 12) !== '200') {
+        reject(new Error(`not a 200: ${answer.toString()}`));
+        socket.destroy();
+      } else if (count(sentAt, performance.now())) {
+        send();
+      } else {
+        resolve();
+        socket.destroy();
+      }
+    });
+  });
+}
+
+function isWhole(answer) {
+  const headerEnd = answer.indexOf(HEADER_END);
+  if (headerEnd === -1) return false;
+  const length = /content-length: *(\d+)/i.exec(answer.latin1Slice(0, headerEnd))?.[1];
+  if (length !== undefined) return answer.length >= headerEnd + HEADER_END.length + Number(length);
+  return answer.subarray(-LAST_CHUNK.length).equals(LAST_CHUNK);
+}

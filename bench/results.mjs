@@ -1,0 +1,42 @@
+// Keeps the raw JSON of the last run of each benchmark, and writes docs/benchmarks.md's tables from it.
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const PAGE = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url));
+const resultFile = (name) => fileURLToPath(new URL(`results/${name}.json`, import.meta.url));
+
+export function save(name, result) {
+  mkdirSync(fileURLToPath(new URL('results', import.meta.url)), { recursive: true });
+  writeFileSync(resultFile(name), `${JSON.stringify(result, null, 2)}\n`);
+}
+
+/** The tables of every benchmark that has results, between its two markers. */
+export function updatePage(benchmarks) {
+  let page = readFileSync(PAGE, 'utf8');
+  for (const [name, { report }] of Object.entries(benchmarks)) {
+    if (!existsSync(resultFile(name))) continue;
+    const result = JSON.parse(readFileSync(resultFile(name), 'utf8'));
+    const [begin, end] = [`<!-- ${name}: begin -->`, `<!-- ${name}: end -->`];
+    const from = page.indexOf(begin);
+    const to = page.indexOf(end);
+    if (from === -1 || to < from) throw new Error(`docs/benchmarks.md lacks ${begin} … ${end}`);
+    page = `${page.slice(0, from)}${begin}\n\n${render(result, report)}\n\n${page.slice(to)}`;
+  }
+  writeFileSync(PAGE, page);
+}
+
+export function render(result, report) {
+  const { machine, versions, settings } = result;
+  const list = (fields) =>
+    Object.entries(fields)
+      .map(([name, value]) => `${name} ${value}`)
+      .join(', ');
+  const origin = [
+    `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.system}`,
+    `load average before: ${machine.loadAverage.toFixed(1)}`,
+    list(versions),
+    list(settings),
+    `${result.date}, \`${result.command}\``,
+  ];
+  return `${report(result)}\n\n${origin.join('; ')}.`;
+}

@@ -1,0 +1,34 @@
+// A bench script in a process of its own that answers orders over its channel, and never outlives its parent.
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+
+/** Starts `script`; resolves with its first message (what it says once it is up). */
+export async function startWorker(script, { args = [], execArgv = [], env = {} } = {}) {
+  const child = fork(fileURLToPath(script), args, { execArgv, env: { ...process.env, ...env } });
+  const ended = once(child, 'exit').then(([code, signal]) => {
+    throw new Error(`${script} ended with ${signal ?? code}`);
+  });
+  ended.catch(() => {});
+  const message = () => Promise.race([once(child, 'message').then(([said]) => said), ended]);
+  return {
+    pid: child.pid,
+    hello: await message(),
+    ask: (order) => {
+      const answer = message();
+      child.send(order);
+      return answer;
+    },
+    stop: async () => {
+      child.disconnect();
+      await ended.catch(() => {});
+    },
+  };
+}
+
+/** In the worker: says `hello`, then answers every order in turn; a lost parent ends the process. */
+export function serveOrders(hello, answer = async () => ({})) {
+  process.on('message', async (order) => process.send(await answer(order)));
+  process.on('disconnect', () => process.exit(0));
+  process.send(hello);
+}

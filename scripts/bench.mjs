@@ -1,0 +1,60 @@
+// `npm run bench`: all benchmarks, or those named: npm run bench -- gateway scheduler
+// Writes bench/results/<name>.json and the tables of docs/benchmarks.md; `--quick` is a short trial that writes nothing.
+// `--rounds N` overrides the number of rounds.
+import { parseArgs } from 'node:util';
+import { build } from './build.mjs';
+import { install } from './install.mjs';
+
+const FULL = {
+  gateway: { rounds: 5, seconds: 4 },
+  engine: { rounds: 5, tokens: 128 },
+  scheduler: { rounds: 5 },
+};
+const QUICK = {
+  gateway: { rounds: 1, seconds: 1 },
+  engine: { rounds: 1, tokens: 16 },
+  scheduler: { rounds: 1 },
+};
+
+install();
+build();
+const benchmarks = {
+  gateway: await import('../bench/gateway/compare.mjs'),
+  engine: await import('../bench/engine/compare.mjs'),
+  scheduler: await import('../bench/scheduler.mjs'),
+};
+const { describeMachine } = await import('../bench/machine.mjs');
+const { render, save, updatePage } = await import('../bench/results.mjs');
+
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: { quick: { type: 'boolean', default: false }, rounds: { type: 'string' } },
+});
+const unknown = positionals.filter((name) => !(name in benchmarks));
+if (unknown.length > 0) {
+  process.stderr.write(
+    `There is no benchmark called ${unknown.join(', ')}. There are: ${Object.keys(benchmarks).join(', ')}.\n`,
+  );
+  process.exit(2);
+}
+
+for (const name of positionals.length > 0 ? positionals : Object.keys(benchmarks)) {
+  const settings = {
+    ...(values.quick ? QUICK : FULL)[name],
+    ...(values.rounds && { rounds: Number(values.rounds) }),
+  };
+  process.stdout.write(`${name}: measuring…\n`);
+  const result = {
+    name,
+    command: ['npm run bench --', name, values.rounds && `--rounds ${values.rounds}`]
+      .filter(Boolean)
+      .join(' '),
+    date: new Date().toISOString().slice(0, 10),
+    machine: describeMachine(),
+    ...(await benchmarks[name].run(settings)),
+  };
+  process.stdout.write(`\n${render(result, benchmarks[name].report)}\n\n`);
+  if (values.quick) continue;
+  save(name, result);
+  updatePage(benchmarks);
+}
