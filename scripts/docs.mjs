@@ -57,6 +57,7 @@ async function describeApplication() {
     log: silent,
     version: '0.0.0',
     cacheDirectory: 'unused',
+    processEnvironment: {},
     onDownloadProgress() {},
     onFatal() {},
   });

@@ -19,6 +19,7 @@ export interface ApplicationOptions {
   readonly log: Log;
   readonly version: string;
   readonly cacheDirectory: string;
+  readonly processEnvironment: BackendEnvironment['processEnvironment'];
   readonly onDownloadProgress: (progress: DownloadProgress) => void;
   /** An embedded model cannot be had. */
   readonly onFatal: (error: ServingError) => void;
@@ -88,8 +89,8 @@ export async function compose(options: ApplicationOptions): Promise<Application>
   };
 }
 
-function createTargets({ config, log, cacheDirectory, onDownloadProgress }: ApplicationOptions): Target[] {
-  const environment: BackendEnvironment = { clock: systemClock, log, cacheDirectory, onDownloadProgress };
+function createTargets({ config, ...options }: ApplicationOptions): Target[] {
+  const environment: BackendEnvironment = { clock: systemClock, ...options };
   return config.models.flatMap((model) =>
     model.targets.map(({ definition, values }, index) => ({
       id: `${definition.name}/${index}`,

@@ -8,6 +8,8 @@ import type { Log } from '../core/log.ts';
 export interface BackendEnvironment {
   readonly clock: Clock;
   readonly log: Log;
+  /** Variables of this process, for backends that start one of their own. */
+  readonly processEnvironment: Readonly<Record<string, string | undefined>>;
   /** Folder for model files; made when first needed. */
   readonly cacheDirectory: string;
   readonly onDownloadProgress: (progress: DownloadProgress) => void;

@@ -1,6 +1,6 @@
 /** `llm-serve serve`: reads the configuration, runs the application, and ends it on a signal. */
 import { compose } from '../compose.ts';
-import { defaultCacheDirectory } from '../config/environment.ts';
+import { defaultCacheDirectory, readEnvironment } from '../config/environment.ts';
 import { openLog } from '../telemetry/log.ts';
 import { downloadReporter } from './download-progress.ts';
 import type { Flags } from './flags.ts';
@@ -29,6 +29,7 @@ export async function serve(flags: Flags): Promise<number> {
     log,
     version,
     cacheDirectory: config.cache.directory ?? defaultCacheDirectory(),
+    processEnvironment: readEnvironment(),
     onDownloadProgress: downloadReporter({ log, terminal: process.stderr }),
     onFatal: (error) => fail(error.message),
   });

@@ -1,7 +1,7 @@
 /** Reads a model file over HTTPS: redirects followed, the environment's proxy honoured, a silent server given up. */
 import { EnvHttpProxyAgent, fetch } from 'undici';
 import { Attempt } from './attempt.ts';
-import type { SourceOptions } from './source.ts';
+import type { SourceOptions } from './source-options.ts';
 
 /** Yields the file's bytes. Throws an Error in words for people, or the caller's abort reason. */
 export async function* readHttps(url: string, options: SourceOptions): AsyncGenerator<Uint8Array> {

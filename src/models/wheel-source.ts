@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { Attempt } from './attempt.ts';
 import type { ModelSource } from './catalog.ts';
 import { PythonProcess } from './python-process.ts';
-import type { SourceOptions } from './source.ts';
+import type { SourceOptions } from './source-options.ts';
 
 export type WheelSource = Extract<ModelSource, { kind: 'wheel' }>;
 

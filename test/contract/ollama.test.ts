@@ -1,6 +1,6 @@
 import { OllamaBackend } from '../../src/backends/ollama/ollama-backend.ts';
+import { systemClock } from '../../src/system-clock.ts';
 import { startOllamaStandIn } from '../support/stand-ins/ollama-stand-in.ts';
-import { realClock } from '../support/stand-ins/real-clock.ts';
 import { describeBackend } from './backend-contract.ts';
 
 for (const release of ['0.17.4', '0.6.5'] as const) {
@@ -19,7 +19,7 @@ for (const release of ['0.17.4', '0.6.5'] as const) {
         context_size: 1024,
       };
       return {
-        backend: new OllamaBackend(target, { clock: realClock }),
+        backend: new OllamaBackend(target, { clock: systemClock }),
         model: standIn.model,
         stop: () => standIn.close(),
       };

@@ -1,7 +1,7 @@
 import { OpenAiCompatibleBackend } from '../../src/backends/openai-compatible/openai-compatible-backend.ts';
 import { silentLog } from '../../src/core/log.ts';
+import { systemClock } from '../../src/system-clock.ts';
 import { startOpenAiStandIn } from '../support/stand-ins/openai-stand-in.ts';
-import { realClock } from '../support/stand-ins/real-clock.ts';
 import { describeBackend } from './backend-contract.ts';
 
 for (const server of ['vllm', 'llama-server', 'generic'] as const) {
@@ -14,7 +14,7 @@ for (const server of ['vllm', 'llama-server', 'generic'] as const) {
         flavor: 'auto' as const,
         connect_timeout_ms: 1000,
       };
-      const backend = new OpenAiCompatibleBackend(target, { clock: realClock, log: silentLog });
+      const backend = new OpenAiCompatibleBackend(target, { clock: systemClock, log: silentLog });
       return { backend, model: standIn.model, stop: () => standIn.close() };
     },
   });

@@ -3,9 +3,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { OllamaBackend } from '../../src/backends/ollama/ollama-backend.ts';
 import type { GenerationRequest, RequestId } from '../../src/core/generation.ts';
 import { foldEvents } from '../../src/core/generation-result.ts';
+import { systemClock } from '../../src/system-clock.ts';
 import { describeBackend } from '../contract/backend-contract.ts';
 import { modelPath } from '../support/embedded-engine.ts';
-import { realClock } from '../support/stand-ins/real-clock.ts';
 import { findOllama, type RealOllama, startRealOllama } from './real-ollama.ts';
 
 const PARALLEL = 4;
@@ -63,7 +63,7 @@ if (executable === undefined) {
     it('refuses a model that is not there with the command that fetches it', async () => {
       const missing = new OllamaBackend(
         { ...target(server), model: 'nobody/has-this' },
-        { clock: realClock },
+        { clock: systemClock },
       );
       expect(await missing.probe({ signal: never() })).toMatchObject({ state: 'not_found' });
       const failure = foldEvents(missing.generate(ask('Hi', 'nobody/has-this'), { signal: never() }));
@@ -98,7 +98,7 @@ function target(server: RealOllama) {
 }
 
 function backendFor(server: RealOllama): OllamaBackend {
-  return new OllamaBackend(target(server), { clock: realClock });
+  return new OllamaBackend(target(server), { clock: systemClock });
 }
 
 function ask(prompt: string, model: string): GenerationRequest {

@@ -5,7 +5,6 @@ import { afterAll } from 'vitest';
 import type { BackendEnvironment } from '../../src/backends/backend-definition.ts';
 import { LlamaCppBackend, type LlamaCppTarget } from '../../src/backends/llama-cpp/backend.ts';
 import { defaultEnginePath } from '../../src/backends/llama-cpp/engine-process.ts';
-import type { Clock } from '../../src/core/clock.ts';
 import type {
   GenerationEvent,
   GenerationInput,
@@ -16,6 +15,7 @@ import type {
 } from '../../src/core/generation.ts';
 import { type Log, type LogFields, silentLog } from '../../src/core/log.ts';
 import { ensureModel } from '../../src/models/fetch.ts';
+import { systemClock } from '../../src/system-clock.ts';
 
 export const DEFAULT_MODEL = 'smollm2-135m-instruct';
 
@@ -51,9 +51,10 @@ export function embeddedEngine(overrides: Partial<LlamaCppTarget> = {}): TestEng
   };
   const log: Log = { debug: take, info: take, warn: take, error: take };
   const environment: BackendEnvironment = {
-    clock: realClock,
+    clock: systemClock,
     log,
     cacheDirectory: testCacheDirectory(),
+    processEnvironment: process.env,
     onDownloadProgress: () => {},
   };
   const target: LlamaCppTarget = {
@@ -67,16 +68,6 @@ export function embeddedEngine(overrides: Partial<LlamaCppTarget> = {}): TestEng
   afterAll(() => backend.close());
   return { backend, pids, lines };
 }
-
-export const realClock: Clock = {
-  now: () => performance.now(),
-  wallNow: () => Date.now(),
-  schedule(delayMs, run) {
-    const timer = setTimeout(run, delayMs).unref();
-    return { cancel: () => clearTimeout(timer) };
-  },
-  atEndOfTurn: (run) => void setImmediate(run),
-};
 
 export interface Ask {
   readonly sampling?: Sampling;

@@ -34,8 +34,7 @@ const DEFAULT_SAMPLING: EngineGeneration['sampling'] = {
   frequencyPenalty: 0,
 };
 
-export type LlamaCppOptions = Pick<SupervisorOptions, 'enginePath'> &
-  Partial<Pick<SupervisorOptions, 'environment'>>;
+export type LlamaCppOptions = Pick<SupervisorOptions, 'enginePath'>;
 
 export class LlamaCppBackend implements Backend {
   readonly #target: LlamaCppTarget;
@@ -49,7 +48,12 @@ export class LlamaCppBackend implements Backend {
     this.#target = target;
     this.#environment = environment;
     this.#entry = findModel(target.model);
-    this.#supervisor = new Supervisor({ clock: environment.clock, log: environment.log, ...options });
+    this.#supervisor = new Supervisor({
+      clock: environment.clock,
+      log: environment.log,
+      environment: environment.processEnvironment,
+      ...options,
+    });
   }
 
   generate(request: GenerationRequest, { signal }: GenerateOptions): AsyncIterable<GenerationEvent> {

@@ -14,8 +14,8 @@ const END_AT_LATEST_MS = 2000;
 export interface EngineProcessOptions {
   /** The engine's compiled entry. */
   readonly enginePath: string;
-  /** Variables for the process; absent: those of this process that a native library may need. */
-  readonly environment?: Readonly<Record<string, string>>;
+  /** Those of its variables that a native library may need are handed on to the process. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
   readonly log: Log;
   readonly onMessage: (message: FromEngine) => void;
   /** One sentence on how it ended. */
@@ -31,7 +31,7 @@ export class EngineProcess {
       // Decoding needs the cores: collect garbage without helper threads, and keep one thread for native calls
       // (with more, the kernel places the threads of a decode step badly and it takes twice as long).
       execArgv: ['--single-threaded-gc'],
-      env: { ...(environment ?? inheritedEnvironment()), UV_THREADPOOL_SIZE: '1' },
+      env: { ...inheritedFrom(environment), UV_THREADPOOL_SIZE: '1' },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
     this.#child.on('message', (message) => onMessage(message as FromEngine));
@@ -82,13 +82,8 @@ export function defaultEnginePath(moduleUrl: string = import.meta.url): string {
 const INHERITED =
   /^(PATH|HOME|USER|USERPROFILE|SYSTEMROOT|WINDIR|TMPDIR|TEMP|TMP|LANG|LC_.*|TZ|LD_LIBRARY_PATH|DYLD_.*|XDG_.*|CUDA_.*|NVIDIA_.*|GGML_.*|VK_.*|HIP_.*|ROCR_.*|HSA_.*|OMP_.*)$/i;
 
-/** Handed on to the child; nothing here is read. */
-function inheritedEnvironment(): Record<string, string> {
-  const handedOn: Record<string, string> = {};
-  for (const [name, value] of Object.entries(process.env)) {
-    if (value !== undefined && INHERITED.test(name)) handedOn[name] = value;
-  }
-  return handedOn;
+function inheritedFrom(environment: EngineProcessOptions['environment']): Record<string, string | undefined> {
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => INHERITED.test(name)));
 }
 
 function forEachLine(stream: Readable | null, take: (line: string) => void): void {

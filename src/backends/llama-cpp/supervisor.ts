@@ -17,7 +17,7 @@ export interface SupervisorOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly enginePath: string;
-  readonly environment?: Readonly<Record<string, string>>;
+  readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
 export type EngineState =
@@ -100,7 +100,7 @@ export class Supervisor {
     const { enginePath, environment, log } = this.#options;
     const engine: EngineProcess = new EngineProcess({
       enginePath,
-      ...(environment && { environment }),
+      environment,
       log,
       onMessage: (message) => this.#receive(engine, message),
       onExit: (how) => this.#exited(engine, how),

@@ -2,8 +2,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
 import { ServingError } from '../../../src/core/errors.ts';
+import { systemClock } from '../../../src/system-clock.ts';
 import { Upstream } from '../../../src/upstream/upstream.ts';
-import { realClock } from '../../support/stand-ins/real-clock.ts';
 
 const endings: (() => unknown)[] = [];
 afterEach(async () => {
@@ -28,7 +28,7 @@ async function serve(handler: Handler): Promise<{ url: string; connections: () =
 }
 
 function upstream(url: string): Upstream {
-  const made = new Upstream({ url, connectTimeoutMs: 300, clock: realClock, headers: { 'x-test': 'yes' } });
+  const made = new Upstream({ url, connectTimeoutMs: 300, clock: systemClock, headers: { 'x-test': 'yes' } });
   endings.push(() => made.close());
   return made;
 }

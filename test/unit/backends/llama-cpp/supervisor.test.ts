@@ -7,7 +7,8 @@ import type { EngineSettings } from '../../../../src/backends/llama-cpp/messages
 import { Supervisor } from '../../../../src/backends/llama-cpp/supervisor.ts';
 import type { Clock } from '../../../../src/core/clock.ts';
 import { silentLog } from '../../../../src/core/log.ts';
-import { never, realClock } from '../../../support/embedded-engine.ts';
+import { systemClock } from '../../../../src/system-clock.ts';
+import { never } from '../../../support/embedded-engine.ts';
 
 const settings: EngineSettings = {
   modelPath: 'a.gguf',
@@ -52,13 +53,13 @@ async function supervise(onMessage: string): Promise<Supervisor> {
   await writeFile(enginePath, `process.on('message', (message) => { ${end} ${onMessage} }); ${HELLO}`);
   waits = [];
   const clock: Clock = {
-    ...realClock,
+    ...systemClock,
     schedule(delayMs, run) {
       waits.push(delayMs);
-      return realClock.schedule(delayMs / 1000, run);
+      return systemClock.schedule(delayMs / 1000, run);
     },
   };
-  supervisor = new Supervisor({ clock, log: silentLog, enginePath });
+  supervisor = new Supervisor({ clock, log: silentLog, enginePath, environment: process.env });
   return supervisor;
 }
 

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { OllamaBackend, type OllamaTarget } from '../../../../src/backends/ollama/ollama-backend.ts';
+import { systemClock } from '../../../../src/system-clock.ts';
 import {
   chatRequest,
   generateAll,
@@ -8,7 +9,6 @@ import {
   textRequest,
 } from '../../../support/stand-ins/generate.ts';
 import { type OllamaStandInOptions, startOllamaStandIn } from '../../../support/stand-ins/ollama-stand-in.ts';
-import { realClock } from '../../../support/stand-ins/real-clock.ts';
 import type { Fault, StandIn } from '../../../support/stand-ins/stand-in-server.ts';
 
 const endings: (() => Promise<void>)[] = [];
@@ -28,7 +28,7 @@ async function start(
     connect_timeout_ms: 500,
     ...overrides,
   };
-  const backend = new OllamaBackend(target, { clock: realClock });
+  const backend = new OllamaBackend(target, { clock: systemClock });
   endings.push(
     () => backend.close(),
     () => standIn.close(),
@@ -38,7 +38,7 @@ async function start(
 
 function aborted(milliseconds: number): AbortSignal {
   const controller = new AbortController();
-  realClock.schedule(milliseconds, () => controller.abort());
+  systemClock.schedule(milliseconds, () => controller.abort());
   return controller.signal;
 }
 

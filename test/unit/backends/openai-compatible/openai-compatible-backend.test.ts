@@ -4,6 +4,7 @@ import {
   type OpenAiCompatibleTarget,
 } from '../../../../src/backends/openai-compatible/openai-compatible-backend.ts';
 import type { Log } from '../../../../src/core/log.ts';
+import { systemClock } from '../../../../src/system-clock.ts';
 import {
   chatRequest,
   generateAll,
@@ -12,7 +13,6 @@ import {
   textRequest,
 } from '../../../support/stand-ins/generate.ts';
 import { type OpenAiStandInOptions, startOpenAiStandIn } from '../../../support/stand-ins/openai-stand-in.ts';
-import { realClock } from '../../../support/stand-ins/real-clock.ts';
 import type { Fault, StandIn } from '../../../support/stand-ins/stand-in-server.ts';
 
 const endings: (() => Promise<void>)[] = [];
@@ -41,7 +41,7 @@ async function start(
     connect_timeout_ms: 500,
     ...overrides,
   };
-  const backend = new OpenAiCompatibleBackend(target, { clock: realClock, log });
+  const backend = new OpenAiCompatibleBackend(target, { clock: systemClock, log });
   endings.push(
     () => backend.close(),
     () => standIn.close(),
