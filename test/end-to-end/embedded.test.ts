@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { DEFAULT_MODEL, isAlive, modelPath, testCacheDirectory } from '../support/embedded-engine.ts';
 import { type Executable, runExecutable, startServer } from '../support/executable.ts';
 import { ask, eventsOf, generate, metric, openAnswer, stream, tokensOf } from '../support/http-client.ts';
+import { whenReady } from '../support/readiness.ts';
 
 const WITHIN = { timeout: 20_000, interval: 20 };
 const QUESTION = { prompt: 'What is the capital of France?' };
@@ -25,7 +26,6 @@ function flags(target: Readonly<Record<string, unknown>> = {}): string[] {
   ];
 }
 
-const ready = async (server: Executable) => (await ask(`${server.url}/ready`)).status;
 const slotsUsed = (server: Executable) => metric(server, 'llm_serve_slots_used');
 
 async function enginePid(server: Executable): Promise<number> {
@@ -38,7 +38,7 @@ describe('the default model', () => {
   beforeAll(async () => {
     await modelPath();
     server = await startServer({ flags: flags(), endsWith: afterAll });
-    await expect.poll(() => ready(server), WITHIN).toBe(200);
+    await whenReady(server);
   }, 180_000);
 
   test('knows the capital of France, ten times of ten', async () => {
@@ -107,7 +107,7 @@ describe('the default model', () => {
     expect(['backend_failed', 'model_loading']).toContain(unready.json<{ reason: string }>().reason);
     const next = await generate(server, { ...QUESTION, max_tokens: 16 });
     expect(next.status, next.text).toBe(200);
-    await expect.poll(() => ready(server), WITHIN).toBe(200);
+    await whenReady(server);
     expect(await enginePid(server)).not.toBe(pid);
   });
 
@@ -126,7 +126,7 @@ describe('the default model', () => {
 
 test('SIGTERM in the middle of work finishes it and leaves no engine behind', async () => {
   const server = await startServer({ flags: flags({ slots: 1 }), endsWith: onTestFinished });
-  await expect.poll(() => ready(server), WITHIN).toBe(200);
+  await whenReady(server);
   const pid = await enginePid(server);
   const open = await openAnswer(`${server.url}/stream`, { body: { ...LONG, max_tokens: 40 } });
   await open.until((text) => text.includes('token'));
@@ -144,7 +144,7 @@ test('SIGTERM while the model loads ends at once', async () => {
 
 test('a server that is killed takes its engine along', async () => {
   const server = await startServer({ flags: flags({ slots: 1 }), endsWith: onTestFinished });
-  await expect.poll(() => ready(server), WITHIN).toBe(200);
+  await whenReady(server);
   const pid = await enginePid(server);
   await server.stop('SIGKILL');
   await expect.poll(() => isAlive(pid), { timeout: 5000, interval: 50 }).toBe(false);

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type Executable, startServer } from '../support/executable.ts';
 import { ask, eventsOf, generate, metric, openAnswer, stream, tokensOf } from '../support/http-client.ts';
+import { isReady, whenReady } from '../support/readiness.ts';
 import { startOllamaStandIn } from '../support/stand-ins/ollama-stand-in.ts';
 import { startOpenAiStandIn } from '../support/stand-ins/openai-stand-in.ts';
 import type { Fault, StandIn, StandInOptions } from '../support/stand-ins/stand-in-server.ts';
@@ -40,10 +41,6 @@ const flagsFor = ({ backend }: Upstream, standIn: StandIn) => [
   'false',
 ];
 
-async function isReady(server: Executable): Promise<boolean> {
-  return (await ask(`${server.url}/ready`)).status === 200;
-}
-
 describe.each(UPSTREAMS)('$backend', (upstream) => {
   let standIn: StandIn;
   let server: Executable;
@@ -52,7 +49,7 @@ describe.each(UPSTREAMS)('$backend', (upstream) => {
     standIn = await upstream.start({});
     afterAll(() => standIn.close());
     server = await startServer({ flags: flagsFor(upstream, standIn), endsWith: afterAll });
-    await expect.poll(() => isReady(server), WITHIN).toBe(true);
+    await whenReady(server);
   });
 
   /** Whatever happened: the slots come back, and a healthy backend is used again. */
@@ -137,12 +134,12 @@ describe.each(UPSTREAMS)('$backend', (upstream) => {
 
 describe.each(UPSTREAMS)('$backend, slow but alive', (upstream) => {
   test('bytes in any pieces and slow tokens are no fault, and never more than the slots are in flight', async () => {
-    const standIn = await upstream.start({ firstTokenDelayMs: 100, tokenDelayMs: 20, chopBytes: 7 });
+    const standIn = await upstream.start({ firstTokenDelayMs: 100, tokenDelayMs: 20, chopBytes: 32 });
     onTestFinished(() => standIn.close());
     const server = await startServer({ flags: flagsFor(upstream, standIn), endsWith: onTestFinished });
-    await expect.poll(() => isReady(server), WITHIN).toBe(true);
+    await whenReady(server);
     const answers = await Promise.all(
-      Array.from({ length: 8 }, (_, index) => (index % 2 ? generate : stream)(server, PROMPT)),
+      Array.from({ length: 8 }, (_, index) => (index % 2 ? generate : stream)(server, { ...PROMPT, max_tokens: 8 })),
     );
     expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 8 }, () => 200));
     expect(standIn.counts().maxInFlight).toBe(2);
