@@ -78,11 +78,13 @@ function configurationPage() {
   const settings = SETTINGS.filter(({ key }) => key !== 'models').map(({ key, variable, schema }) =>
     row(`\`${key}\``, schema.description ?? '', describeRule(schema), defaultOf(schema), `\`${variable}\``),
   );
-  const targetRow = ([key, schema]) => row(`\`${key}\``, schema.description ?? '', describeRule(schema), defaultOf(schema));
+  const targetRow = ([key, schema]) =>
+    row(`\`${key}\``, schema.description ?? '', describeRule(schema), defaultOf(schema));
   const header = [row('key', 'meaning', 'must be', 'default'), row('---', '---', '---', '---')];
   const backends = BACKENDS.flatMap((definition) => {
     const aliases = Object.entries(definition.aliases ?? {}).map(
-      ([name, preset]) => `\`backend: ${name}\` is short for \`${JSON.stringify({ backend: definition.name, ...preset })}\`.`,
+      ([name, preset]) =>
+        `\`backend: ${name}\` is short for \`${JSON.stringify({ backend: definition.name, ...preset })}\`.`,
     );
     const keys = Object.entries(definition.keys);
     return [

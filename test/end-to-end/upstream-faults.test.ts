@@ -139,7 +139,9 @@ describe.each(UPSTREAMS)('$backend, slow but alive', (upstream) => {
     const server = await startServer({ flags: flagsFor(upstream, standIn), endsWith: onTestFinished });
     await whenReady(server);
     const answers = await Promise.all(
-      Array.from({ length: 8 }, (_, index) => (index % 2 ? generate : stream)(server, { ...PROMPT, max_tokens: 8 })),
+      Array.from({ length: 8 }, (_, index) =>
+        (index % 2 ? generate : stream)(server, { ...PROMPT, max_tokens: 8 }),
+      ),
     );
     expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 8 }, () => 200));
     expect(standIn.counts().maxInFlight).toBe(2);
