@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { type Static, Type } from 'typebox';
 import type { Clock } from '../../core/clock.ts';
 import type { Telemetry } from '../../core/telemetry.ts';
+import { ErrorAnswer } from '../../protocols/catalog.ts';
 import type { Serving } from '../../serving/serving.ts';
 import { frontPage } from '../front-page.ts';
 
@@ -50,7 +51,7 @@ export function addOperationsRoutes(server: FastifyInstance, options: Operations
     schema: {
       summary: 'Liveness',
       description: 'The process answers. Touches no backend.',
-      response: { 200: HealthAnswer },
+      response: { 200: HealthAnswer, 403: ErrorAnswer },
     },
     handler: async (): Promise<Static<typeof HealthAnswer>> => {
       return { status: 'ok', version, uptime_seconds: Math.floor((clock.now() - startedAt) / 1000) };
@@ -62,7 +63,7 @@ export function addOperationsRoutes(server: FastifyInstance, options: Operations
       summary: 'Readiness',
       description:
         'Whether the default model can be served now, and the state of every target, from background probes.',
-      response: { 200: ReadyAnswer, 503: ReadyAnswer },
+      response: { 200: ReadyAnswer, 403: ErrorAnswer, 503: ReadyAnswer },
     },
     handler: async (_request, reply) => {
       const readiness = serving.readiness();
@@ -75,7 +76,14 @@ export function addOperationsRoutes(server: FastifyInstance, options: Operations
   });
 
   server.get('/metrics', {
-    schema: { summary: 'Prometheus metrics', produces: ['text/plain'] },
+    schema: {
+      summary: 'Prometheus metrics',
+      response: {
+        200: { description: 'Metrics', content: { 'text/plain': { schema: Type.String() } } },
+        401: ErrorAnswer,
+        403: ErrorAnswer,
+      },
+    },
     handler: async (_request, reply) => {
       const { contentType, text } = await telemetry.metrics();
       return reply.type(contentType).serializer(String).send(text);
