@@ -1,7 +1,11 @@
-/** Plays every golden transcript of the native API against the real executable. `UPDATE_GOLDEN=1` writes what is answered. */
+/**
+ * Plays every golden transcript of the native API against the real executable, and holds each answer against
+ * /openapi.json. `UPDATE_GOLDEN=1` writes what is answered.
+ */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
+import { fetchDescription, undescribed } from '../support/api-description.ts';
 import { type Executable, startServer } from '../support/executable.ts';
 import {
   type GoldenExchange,
@@ -67,7 +71,12 @@ async function underWay(server: Executable): Promise<number> {
 }
 
 async function answerTo(request: string, { until }: GoldenSetup, server: Executable): Promise<string> {
-  const once = async () => renderAnswer(await exchangeBytes(server.port, requestBytes(request, server.port)));
+  const once = async () => {
+    const answer = await exchangeBytes(server.port, requestBytes(request, server.port));
+    const [method = '', path = ''] = request.split(/\s/, 2);
+    expect(undescribed(await fetchDescription(server), { method, path }, answer)).toEqual([]);
+    return renderAnswer(answer);
+  };
   if (until === undefined) return once();
   let answer = '';
   await expect

@@ -1,0 +1,53 @@
+/** Holds answers against what /openapi.json says of them. Stricter than the description: what it does not name may not be there. */
+import { Compile } from 'typebox/compile';
+import { ask, type RawAnswer } from './http-client.ts';
+
+type Schema = Readonly<Record<string, unknown>>;
+
+interface Operation {
+  readonly responses: Readonly<
+    Record<string, { readonly content?: Readonly<Record<string, { readonly schema?: Schema }>> }>
+  >;
+}
+
+export interface ApiDescription {
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+}
+
+export async function fetchDescription(server: { readonly url: string }): Promise<ApiDescription> {
+  return (await ask(`${server.url}/openapi.json`)).json<ApiDescription>();
+}
+
+/** What the answer has that the description does not allow; empty for paths and methods it does not have. */
+export function undescribed(
+  { paths }: ApiDescription,
+  asked: { readonly method: string; readonly path: string },
+  answer: RawAnswer,
+): readonly string[] {
+  const operation = paths[asked.path]?.[asked.method.toLowerCase()];
+  if (operation === undefined) return [];
+  const contentType = answer.header('content-type')?.split(';')[0] ?? '';
+  const content = operation.responses[answer.status]?.content;
+  const schema = content?.[contentType]?.schema;
+  if (schema === undefined) return [`no schema for ${answer.status} ${contentType}`];
+  const validator = Compile(closed(schema) as Schema);
+  return bodiesOf(contentType, answer.body).flatMap((body) => {
+    if (validator.Check(body)) return [];
+    return [`${JSON.stringify(body)}: ${JSON.stringify(validator.Errors(body))}`];
+  });
+}
+
+function bodiesOf(contentType: string, body: string): unknown[] {
+  if (contentType !== 'text/event-stream') return [JSON.parse(body)];
+  const lines = body.split('\n').filter((line) => line.startsWith('data: {'));
+  return lines.map((line) => JSON.parse(line.slice('data: '.length)));
+}
+
+/** The same schema with every object closed. */
+function closed(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(closed);
+  if (typeof schema !== 'object' || schema === null) return schema;
+  const entries = Object.entries(schema).map(([key, value]) => [key, closed(value)]);
+  const isObject = 'properties' in schema;
+  return { ...Object.fromEntries(entries), ...(isObject ? { additionalProperties: false } : {}) };
+}
