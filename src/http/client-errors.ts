@@ -2,67 +2,78 @@
  * Answers to what never becomes a request: bytes that are not HTTP, headers that are too large or too slow. Node
  * reports them on the socket, past every hook, so the response is written by hand, with the same headers as any other.
  */
-import type { Server } from 'node:http';
+import { type Server, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Clock } from '../core/clock.ts';
-import { type ErrorCode, ServingError } from '../core/errors.ts';
+import type { Clock, Milliseconds } from '../core/clock.ts';
+import { ServingError } from '../core/errors.ts';
+import type { Receipt } from '../core/receipt.ts';
 import type { Telemetry } from '../core/telemetry.ts';
 import { renderDefaultError } from '../protocols/catalog.ts';
 import { newRequestId } from './plugins/request-context.ts';
-import { formatMs } from './request-scope.ts';
+import { formatMs, type OpenRequests } from './request-scope.ts';
 
-const NODE_CODES: Readonly<Record<string, { readonly code: ErrorCode; readonly message: string }>> = {
-  HPE_HEADER_OVERFLOW: { code: 'headers_too_large', message: 'The headers are larger than 16 KiB.' },
-  ERR_HTTP_REQUEST_TIMEOUT: {
-    code: 'request_timeout',
+const NODE_ERRORS: Readonly<Record<string, ServingError>> = {
+  HPE_HEADER_OVERFLOW: new ServingError('headers_too_large', {
+    message: 'The headers are larger than 16 KiB.',
+  }),
+  ERR_HTTP_REQUEST_TIMEOUT: new ServingError('request_timeout', {
     message: 'The request’s headers and body did not arrive in time (server.body_timeout_seconds).',
-  },
+  }),
 };
-const REASONS: Readonly<Record<number, string>> = {
-  400: 'Bad Request',
-  408: 'Request Timeout',
-  431: 'Request Header Fields Too Large',
-};
+const NOT_HTTP = new ServingError('malformed_http', { message: 'The request is not valid HTTP/1.1.' });
 
-export function answerClientError(edge: { readonly clock: Clock; readonly telemetry: Telemetry }) {
+export interface ClientErrorOptions {
+  readonly clock: Clock;
+  readonly telemetry: Telemetry;
+  readonly openRequests: OpenRequests;
+}
+
+export function answerClientError(options: ClientErrorOptions) {
   return (error: NodeJS.ErrnoException, socket: Socket): void => {
-    // A connection that broke, or one that never sent a byte, gets no answer.
-    if (
-      error.code === 'ECONNRESET' ||
-      !socket.writable ||
-      (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket.bytesRead === 0)
-    ) {
+    const open = options.openRequests.get(socket);
+    // A connection that broke or never sent a byte gets no answer, nor does one in the middle of an answer.
+    const neverSpoke = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket.bytesRead === 0;
+    if (error.code === 'ECONNRESET' || !socket.writable || neverSpoke || open?.response.headersSent) {
       socket.destroy();
       return;
     }
-    const known = NODE_CODES[error.code ?? ''] ?? {
-      code: 'malformed_http' as const,
-      message: 'The request is not valid HTTP/1.1.',
-    };
-    const failure = new ServingError(known.code, { message: known.message });
-    const receivedAt = edge.clock.now();
-    const requestId = newRequestId();
-    const { status } = failure.spec;
-    const body = JSON.stringify(renderDefaultError(failure, requestId));
-    const head = [
-      `HTTP/1.1 ${status} ${REASONS[status] ?? 'Error'}`,
-      'Content-Type: application/json; charset=utf-8',
-      `Content-Length: ${Buffer.byteLength(body)}`,
-      `X-Request-Id: ${requestId}`,
-      `X-Response-Time-Ms: ${formatMs(edge.clock.now() - receivedAt)}`,
-      'Connection: close',
-    ];
-    socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
-    edge.telemetry.requestEnded({
+    const failure = NODE_ERRORS[error.code ?? ''] ?? NOT_HTTP;
+    const receipt = open?.receipt ?? { requestId: newRequestId(), receivedAt: options.clock.now() };
+    receipt.errorCode = failure.code;
+    writeAnswer(socket, { failure, receipt, now: options.clock.now() });
+    if (open) {
+      // Its end is reported when its response closes.
+      open.statusPastResponse = failure.spec.status;
+      return;
+    }
+    options.telemetry.requestEnded({
       method: '-',
       path: '-',
       route: 'unknown',
-      status,
+      status: failure.spec.status,
       clientAddress: socket.remoteAddress ?? 'unknown',
-      receipt: { requestId, receivedAt, errorCode: known.code },
-      endedAt: edge.clock.now(),
+      receipt,
+      endedAt: options.clock.now(),
     });
   };
+}
+
+function writeAnswer(
+  socket: Socket,
+  answer: { failure: ServingError; receipt: Receipt; now: Milliseconds },
+): void {
+  const { failure, receipt, now } = answer;
+  const { status } = failure.spec;
+  const body = JSON.stringify(renderDefaultError(failure, receipt.requestId));
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    'Content-Type: application/json; charset=utf-8',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    `X-Request-Id: ${receipt.requestId}`,
+    `X-Response-Time-Ms: ${formatMs(now - receipt.receivedAt)}`,
+    'Connection: close',
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
 }
 
 /** Node would answer these by itself, without our headers: requests without Host, and those that expect something odd. */

@@ -1,4 +1,6 @@
 /** What the edge keeps of each request from its first hook to its last byte. */
+import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Clock } from '../core/clock.ts';
 import type { Receipt } from '../core/receipt.ts';
@@ -6,7 +8,14 @@ import type { Receipt } from '../core/receipt.ts';
 export interface RequestScope {
   readonly receipt: Receipt;
   readonly clientAddress: string;
+  /** Node's own response; closes when the last byte is out or the connection is gone. */
+  readonly response: ServerResponse;
+  /** Set when the answer was written to the socket past the response. */
+  statusPastResponse?: number;
 }
+
+/** The request that each connection is serving at the moment. */
+export type OpenRequests = WeakMap<Socket, RequestScope>;
 
 declare module 'fastify' {
   interface FastifyRequest {

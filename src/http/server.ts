@@ -11,7 +11,7 @@ import { GENERATION_ROUTES, renderDefaultError } from '../protocols/catalog.ts';
 import type { SlidingWindow } from '../scheduling/sliding-window.ts';
 import type { Serving } from '../serving/serving.ts';
 import type { AddressRange } from './client-address.ts';
-import { answerClientError, takeOverNodeAnswers } from './client-errors.ts';
+import { answerClientError, type ClientErrorOptions, takeOverNodeAnswers } from './client-errors.ts';
 import { fromFastify, prepareError } from './error-reply.ts';
 import { addAccess } from './plugins/access.ts';
 import { addApiDocs } from './plugins/api-docs.ts';
@@ -47,8 +47,9 @@ const CHECK_CONNECTIONS_MS = 1000;
 
 export async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   const { clock, serving, telemetry } = options;
-  const openScope = scopeOpener(options);
-  const server = newFastify(options, openScope);
+  const edge = { ...options, openRequests: new WeakMap() };
+  const openScope = scopeOpener(edge);
+  const server = newFastify(edge, openScope);
   addRequestContext(server, { clock, openScope });
   addErrors(server, { log: options.log, routes: GENERATION_ROUTES });
   if (options.corsOrigins.length > 0) {
@@ -78,7 +79,7 @@ const EXPOSED_HEADERS = [
   'X-Reject-Reason',
 ];
 
-function newFastify(options: ServerOptions, openScope: OpenScope): FastifyInstance {
+function newFastify(options: ServerOptions & ClientErrorOptions, openScope: OpenScope): FastifyInstance {
   const server = fastify({
     logger: false,
     bodyLimit: options.bodyLimitBytes,

@@ -5,14 +5,15 @@ import type { Clock } from '../../core/clock.ts';
 import { ServingError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import type { Telemetry } from '../../core/telemetry.ts';
-import { type AddressRange, clientAddress } from '../client-address.ts';
-import { pathOf, stampHeaders } from '../request-scope.ts';
+import { type AddressRange, clientAddress, isTrusted } from '../client-address.ts';
+import { type OpenRequests, pathOf, type RequestScope, stampHeaders } from '../request-scope.ts';
 
 export interface RequestContextOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly telemetry: Telemetry;
   readonly trustedProxies: readonly AddressRange[];
+  readonly openRequests: OpenRequests;
 }
 
 /** The last byte could not be handed over. */
@@ -29,18 +30,22 @@ export function requestIdFrom(header: string | string[] | undefined): string {
 
 /** Opens the scope of a request; its end is reported when its connection or response closes, on every path. */
 export function scopeOpener(options: RequestContextOptions) {
-  const { clock, telemetry } = options;
+  const { clock, telemetry, openRequests } = options;
   const warnOfUntrustedProxy = warnOnce(options);
   return (request: FastifyRequest, reply: FastifyReply): void => {
     const peer = request.socket.remoteAddress ?? 'unknown';
     const forwardedFor = request.headers['x-forwarded-for'];
     const joined = Array.isArray(forwardedFor) ? forwardedFor.join(',') : forwardedFor;
     const address = clientAddress(peer, joined, options.trustedProxies);
-    if (joined !== undefined && options.trustedProxies.length === 0) warnOfUntrustedProxy(peer);
+    if (joined !== undefined && !isTrusted(peer, options.trustedProxies)) warnOfUntrustedProxy(peer);
     const receipt = { requestId: requestIdFrom(request.headers['x-request-id']), receivedAt: clock.now() };
-    request.scope = { receipt, clientAddress: address };
+    const scope: RequestScope = { receipt, clientAddress: address, response: reply.raw };
+    request.scope = scope;
+    openRequests.set(request.socket, scope);
     reply.raw.once('close', () => {
-      const status = reply.raw.writableFinished ? reply.raw.statusCode : CLIENT_LEFT_STATUS;
+      openRequests.delete(request.socket);
+      const status =
+        scope.statusPastResponse ?? (reply.raw.writableFinished ? reply.raw.statusCode : CLIENT_LEFT_STATUS);
       const endedAt = clock.now();
       // The route learns of the same event: its last notes are on the receipt when this turn ends.
       clock.atEndOfTurn(() =>
