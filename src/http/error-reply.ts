@@ -2,7 +2,7 @@
 import type { FastifyError, FastifyReply } from 'fastify';
 import { type ErrorCode, ServingError, toServingError } from '../core/errors.ts';
 
-/** Fastify's own errors, by code. */
+/** Errors of the framework and of the connection, by code. */
 const FASTIFY_CODES: Readonly<Record<string, { readonly code: ErrorCode; readonly message: string }>> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: {
     code: 'unsupported_media_type',
@@ -16,6 +16,8 @@ const FASTIFY_CODES: Readonly<Record<string, { readonly code: ErrorCode; readonl
     code: 'malformed_http',
     message: 'The body is not as long as its Content-Length says.',
   },
+  // The connection ended while the body was read.
+  ECONNRESET: { code: 'client_gone', message: 'The client closed the connection.' },
   FST_ERR_BAD_URL: { code: 'malformed_http', message: 'The path of the URL is not validly encoded.' },
 };
 
@@ -28,7 +30,8 @@ export function fromFastify(thrown: unknown): ServingError {
 export function prepareError(reply: FastifyReply, error: ServingError): void {
   for (const [name, value] of Object.entries(errorHeaders(error))) reply.header(name, value);
   reply.code(error.spec.status);
-  reply.request.scope.receipt.errorCode = error.code;
+  // What was answered past the response has said why already.
+  reply.request.scope.receipt.errorCode ??= error.code;
 }
 
 export function errorHeaders(error: ServingError): Record<string, string> {

@@ -67,6 +67,36 @@ describe('bytes that are no request', () => {
     expect(performance.now() - startedAt).toBeLessThan(4000);
   });
 
+  test('a body that does not arrive is one line in the log, under the id its client was told', async () => {
+    const bytes =
+      'POST /generate HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: slow-body\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{';
+    const answer = await exchangeBytes(server.port, bytes);
+    expect(answer.header('x-request-id')).toBe('slow-body');
+    expect(await server.requestLine('slow-body')).toMatchObject({
+      status: 408,
+      path: '/generate',
+      errorCode: 'request_timeout',
+    });
+    expect(server.logs().filter(({ requestId }) => requestId === 'slow-body')).toHaveLength(1);
+  });
+
+  test('garbage behind a request whose stream has begun ends the connection without writing into the stream', async () => {
+    const body = JSON.stringify({ prompt: '{"script":{"token_delay_ms":20,"tokens":50}}\nword' });
+    const socket = createConnection(server.port, '127.0.0.1');
+    let received = '';
+    socket.setEncoding('utf8');
+    socket.write(
+      `POST /stream HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    );
+    socket.on('data', (text: string) => {
+      if (received === '') socket.write('\u0001 no http at all\r\n\r\n');
+      received += text;
+    });
+    await new Promise((resolve) => socket.once('close', resolve));
+    expect(received).toContain('HTTP/1.1 200');
+    expect(received.match(/HTTP\/1\.1/g)).toHaveLength(1);
+  });
+
   test('a connection that says nothing is closed without an answer', async () => {
     const socket = createConnection(server.port, '127.0.0.1');
     let bytes = 0;
