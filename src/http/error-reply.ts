@@ -3,7 +3,7 @@ import type { FastifyError, FastifyReply } from 'fastify';
 import { type ErrorCode, ServingError, toServingError } from '../core/errors.ts';
 
 /** Errors of the framework and of the connection, by code. */
-const FASTIFY_CODES: Readonly<Record<string, { readonly code: ErrorCode; readonly message: string }>> = {
+const KNOWN_ERRORS: Readonly<Record<string, { readonly code: ErrorCode; readonly message: string }>> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: {
     code: 'unsupported_media_type',
     message: 'The content type is not supported. Send JSON with "content-type: application/json".',
@@ -22,7 +22,7 @@ const FASTIFY_CODES: Readonly<Record<string, { readonly code: ErrorCode; readonl
 };
 
 export function fromFastify(thrown: unknown): ServingError {
-  const known = FASTIFY_CODES[(thrown as FastifyError | undefined)?.code ?? ''];
+  const known = KNOWN_ERRORS[(thrown as FastifyError | undefined)?.code ?? ''];
   return known ? new ServingError(known.code, { message: known.message }) : toServingError(thrown);
 }
 
