@@ -1,6 +1,6 @@
 /** Requests at the same time: batches form, and what happens to one request is no other's business. */
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { type Executable, startServer } from '../support/executable.ts';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { type Executable, endingAfterAll, startServer } from '../support/executable.ts';
 import {
   ask,
   eventsOf,
@@ -16,9 +16,10 @@ import { scripted, scriptedFlags } from '../support/scripted-server.ts';
 const WITHIN = { timeout: 5000, interval: 20 };
 
 describe('in eager mode', () => {
+  const endsWith = endingAfterAll();
   let server: Executable;
   beforeAll(async () => {
-    server = await startServer({ flags: scriptedFlags({ target: { slots: 8 } }), endsWith: afterAll });
+    server = await startServer({ flags: scriptedFlags({ target: { slots: 8 } }), endsWith });
   });
 
   test('of eight at once one fails, one leaves, one runs out of time: the other five answer as if alone', async () => {
@@ -113,11 +114,12 @@ test('in window mode those that arrive within the window share a batch', async (
 });
 
 describe('a stream that is silent', () => {
+  const endsWith = endingAfterAll();
   let server: Executable;
   beforeAll(async () => {
     server = await startServer({
       flags: [...scriptedFlags({ target: { slots: 1 } }), '--server.heartbeat-seconds', '0.2'],
-      endsWith: afterAll,
+      endsWith,
     });
   });
 

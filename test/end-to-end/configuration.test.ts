@@ -1,6 +1,6 @@
 /** The command line: what is wrong is exit 2 and says how to mend it; what is merely odd is a warning. */
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { type ExecutableOptions, runExecutable, startServer } from '../support/executable.ts';
+import { type ExecutableOptions, endingAfterAll, runExecutable, startServer } from '../support/executable.ts';
 import { ask, generate, metric } from '../support/http-client.ts';
 import { scripted, scriptedFlags } from '../support/scripted-server.ts';
 
@@ -10,6 +10,7 @@ const run = (args: readonly string[], sources: Sources = {}) =>
   runExecutable(args, { ...sources, endsWith: onTestFinished });
 
 describe('a broken configuration is exit 2 and names the key, the value and what was expected', () => {
+  const endsWith = endingAfterAll();
   const cases: readonly [string, readonly string[], Sources, readonly string[]][] = [
     ['a flag out of range', ['--port', '70000'], {}, ['server.port', '70000', '65535']],
     ['a flag that does not exist', ['--prot', '1'], {}, ['--prot']],
@@ -50,12 +51,10 @@ describe('a broken configuration is exit 2 and names the key, the value and what
   ];
 
   test.concurrent.each(cases)('%s', async (_name, flags, sources, said) => {
-    const ends: (() => Promise<void>)[] = [];
     const { exitCode, stdout, stderr } = await runExecutable(flags, {
       ...sources,
-      endsWith: (end) => ends.push(end),
+      endsWith,
     });
-    for (const end of ends) await end();
     expect(exitCode, stdout + stderr).toBe(2);
     for (const words of said) expect(stderr).toContain(words);
     expect(stderr, 'no stack').not.toMatch(/\n\s+at /);

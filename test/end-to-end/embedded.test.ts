@@ -3,9 +3,9 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { DEFAULT_MODEL, isAlive, modelPath, testCacheDirectory } from '../support/embedded-engine.ts';
-import { type Executable, runExecutable, startServer } from '../support/executable.ts';
+import { type Executable, endingAfterAll, runExecutable, startServer } from '../support/executable.ts';
 import { ask, eventsOf, generate, metric, openAnswer, stream, tokensOf } from '../support/http-client.ts';
 import { whenReady } from '../support/readiness.ts';
 
@@ -34,20 +34,22 @@ async function enginePid(server: Executable): Promise<number> {
 }
 
 describe('the default model', () => {
+  const endsWith = endingAfterAll();
   let server: Executable;
   beforeAll(async () => {
     await modelPath();
-    server = await startServer({ flags: flags(), endsWith: afterAll });
+    server = await startServer({ flags: flags(), endsWith });
     await whenReady(server);
   }, 180_000);
 
   test('knows the capital of France, ten times of ten', async () => {
-    const answers: string[] = [];
-    for (let round = 0; round < 10; round += 1) {
-      const answer = await generate(server, { ...QUESTION, max_tokens: 32 });
-      expect(answer.status, answer.text).toBe(200);
-      answers.push(answer.json().text);
-    }
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, async () => {
+        const answer = await generate(server, { ...QUESTION, max_tokens: 32 });
+        expect(answer.status, answer.text).toBe(200);
+        return answer.json().text;
+      }),
+    );
     expect(answers.filter((text) => text.includes('Paris'))).toHaveLength(10);
   });
 

@@ -1,15 +1,16 @@
 /** What arrives at the socket and is no proper request, answered like everything else: a code, an id, a time. */
 import { createConnection } from 'node:net';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Executable, startServer } from '../support/executable.ts';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { type Executable, endingAfterAll, startServer } from '../support/executable.ts';
 import { ask, exchangeBytes, generate, metric, type RawAnswer } from '../support/http-client.ts';
 import { scriptedFlags } from '../support/scripted-server.ts';
 
+const endsWith = endingAfterAll();
 let server: Executable;
 beforeAll(async () => {
   server = await startServer({
     flags: [...scriptedFlags(), '--server.body-timeout-seconds', '1'],
-    endsWith: afterAll,
+    endsWith,
   });
 });
 

@@ -2,8 +2,8 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { type Executable, startServer } from '../support/executable.ts';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { type Executable, endingAfterAll, startServer } from '../support/executable.ts';
 import { generate, metric, openAnswer, send } from '../support/http-client.ts';
 import { scripted, scriptedFlags } from '../support/scripted-server.ts';
 
@@ -15,9 +15,10 @@ const cancelled = (server: Executable, phase: string) =>
   metric(server, 'llm_serve_cancelled_total', `phase="${phase}"`);
 
 describe('a client that leaves', () => {
+  const endsWith = endingAfterAll();
   let server: Executable;
   beforeAll(async () => {
-    server = await startServer({ flags: scriptedFlags({ target: { slots: 1 } }), endsWith: afterAll });
+    server = await startServer({ flags: scriptedFlags({ target: { slots: 1 } }), endsWith });
   });
 
   async function expectGone(requestId: string, phase: string): Promise<void> {

@@ -1,6 +1,6 @@
 /** Remote backends that fail in every way a network knows: the right status, the right event, and the next request works. */
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { type Executable, startServer } from '../support/executable.ts';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { type Executable, endingAfterAll, startServer } from '../support/executable.ts';
 import { ask, eventsOf, generate, metric, openAnswer, stream, tokensOf } from '../support/http-client.ts';
 import { isReady, whenReady } from '../support/readiness.ts';
 import { startOllamaStandIn } from '../support/stand-ins/ollama-stand-in.ts';
@@ -42,14 +42,15 @@ const flagsFor = ({ backend }: Upstream, standIn: StandIn) => [
 ];
 
 describe.each(UPSTREAMS)('$backend', (upstream) => {
+  const endsWith = endingAfterAll();
   let standIn: StandIn;
   let server: Executable;
 
   beforeAll(async () => {
     standIn = await upstream.start({});
-    afterAll(() => standIn.close());
-    server = await startServer({ flags: flagsFor(upstream, standIn), endsWith: afterAll });
+    server = await startServer({ flags: flagsFor(upstream, standIn), endsWith });
     await whenReady(server);
+    return () => standIn.close();
   });
 
   /** Whatever happened: the slots come back, and a healthy backend is used again. */

@@ -4,9 +4,9 @@
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { fetchDescription, undescribed } from '../support/api-description.ts';
-import { type Executable, startServer } from '../support/executable.ts';
+import { type Executable, endingAfterAll, startServer } from '../support/executable.ts';
 import {
   type GoldenExchange,
   type GoldenFile,
@@ -24,7 +24,7 @@ const UPDATES = process.env.UPDATE_GOLDEN === '1';
 const UNTIL_AT_MOST_MS = 5000;
 
 describe('native API', () => {
-  const shared = new Map<string, Promise<Executable>>();
+  const shared: Shared = { servers: new Map(), endsWith: endingAfterAll() };
 
   for (const name of readdirSync(FOLDER).filter((file) => file.endsWith('.http'))) {
     const path = `${FOLDER}/${name}`;
@@ -39,13 +39,18 @@ describe('native API', () => {
   }
 });
 
+interface Shared {
+  readonly servers: Map<string, Promise<Executable>>;
+  readonly endsWith: (end: () => Promise<void>) => void;
+}
+
 /** Files with the same configuration share a server; one that is filled up or ended is a file's own. */
-function serverFor(setup: GoldenSetup, shared: Map<string, Promise<Executable>>): Promise<Executable> {
+function serverFor(setup: GoldenSetup, shared: Shared): Promise<Executable> {
   const flags = [...scriptedFlags({ target: setup.target }), ...setup.config];
   if (setup.busy > 0 || setup.signal !== undefined) return startServer({ flags, endsWith: onTestFinished });
   const key = flags.join(' ');
-  const server = shared.get(key) ?? startServer({ flags, endsWith: afterAll });
-  shared.set(key, server);
+  const server = shared.servers.get(key) ?? startServer({ flags, endsWith: shared.endsWith });
+  shared.servers.set(key, server);
   return server;
 }
 

@@ -1,12 +1,13 @@
 /**
  * The real executable for tests: started on a free port in an empty folder with a clean environment, and surely ended.
- * Owns its process and its folder; whoever starts one says when it ends (`endsWith: onTestFinished` or `afterAll`).
+ * Owns its process and its folder; whoever starts one says when it ends.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { afterAll } from 'vitest';
 
 const EXECUTABLE = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const START_WITHIN_MS = 15_000;
@@ -17,7 +18,7 @@ export interface ExecutableOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** Text of an `llm-serve.yaml` in the working directory. */
   readonly configFile?: string;
-  /** Takes what ends the process: `onTestFinished` inside a test, `afterAll` outside. */
+  /** Takes what ends the process: `onTestFinished` inside a test, what `endingAfterAll()` gave outside. */
   readonly endsWith: (end: () => Promise<void>) => void;
 }
 
@@ -47,6 +48,18 @@ export interface Executable {
   readonly ended: Promise<Ended>;
   /** Sends the signal and resolves with how the process ended. */
   stop(signal?: NodeJS.Signals): Promise<Ended>;
+}
+
+/**
+ * Ends what is started in `beforeAll`, or in one test for others too. To be called where tests are collected: an
+ * `afterAll` that is registered while they run is never called.
+ */
+export function endingAfterAll(): ExecutableOptions['endsWith'] {
+  const ends: (() => Promise<void>)[] = [];
+  afterAll(async () => {
+    await Promise.all(ends.map((end) => end()));
+  });
+  return (end) => ends.push(end);
 }
 
 /** Starts the server and resolves once it listens. */
