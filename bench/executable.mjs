@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { request } from 'undici';
 
 const MAIN = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
-const READY_WITHIN_MS = 300_000;
+const READY_WITHIN_MS = 60_000;
 const INHERITED = ['PATH', 'HOME', 'USERPROFILE', 'SYSTEMROOT', 'TEMP', 'TMPDIR', 'LANG', 'XDG_CACHE_HOME'];
 
 /** Starts the server on a free port and resolves once it is ready. `execArgv` is for profiling it. */

@@ -1,4 +1,5 @@
 /** Who a request comes from: the peer, or what trusted proxies say of it; and the key under which its address is limited. Pure. */
+import { isIPv4 } from 'node:net';
 import ipaddr from 'ipaddr.js';
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6;
@@ -53,6 +54,7 @@ export function limitKey(address: string): string {
 }
 
 function canonical(address: string): string {
+  if (isIPv4(address)) return address;
   return parseAddress(address)?.toString() ?? address;
 }
 

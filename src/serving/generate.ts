@@ -41,34 +41,11 @@ export async function* generate(
   services: GenerationServices,
 ): AsyncGenerator<GenerationEvent, void> {
   const { request, receipt, cancellation, deadlineAt } = call;
-  const { clock, dispatcher } = services;
-  receipt.model = request.model;
-  receipt.enqueuedAt = clock.now();
-  const grant = await dispatcher.acquire({
-    model: request.model,
-    expiresAt: Math.min(receipt.enqueuedAt + services.queueTimeoutMs, deadlineAt),
-    signal: cancellation.signal,
-    onPlace: call.onPlace,
-  });
-  receipt.dispatchedAt = clock.now();
-  receipt.batch = grant.batch;
-  receipt.target = grant.target;
+  const { clock, onBackendFailure, onTokenGap } = services;
+  const { signal } = cancellation;
+  const grant = await waitForSlot(call, services);
   const target = services.findTarget(request.model, grant.target);
   const deadline = clock.schedule(deadlineAt - clock.now(), () => cancellation.abort(deadlineError()));
-  try {
-    yield* run({ call, grant, target }, services);
-  } finally {
-    deadline.cancel();
-  }
-}
-
-async function* run(
-  granted: { readonly call: GenerationCall; readonly grant: Grant; readonly target: Target },
-  { clock, onBackendFailure, onTokenGap }: GenerationServices,
-): AsyncGenerator<GenerationEvent, void> {
-  const { call, grant, target } = granted;
-  const { request, receipt, cancellation } = call;
-  const { signal } = cancellation;
   const watch = new ProgressWatch({ clock, limits: target, onSilence: (error) => cancellation.abort(error) });
   let outcome: Outcome = 'cancelled';
   let lastTokenAt: Milliseconds | undefined;
@@ -99,9 +76,27 @@ async function* run(
     if (isBackendFault(error)) onBackendFailure(target, error);
     throw error;
   } finally {
+    deadline.cancel();
     watch.stop();
     releaseWhenFree({ grant, outcome, events, clock });
   }
+}
+
+async function waitForSlot(call: GenerationCall, services: GenerationServices): Promise<Grant> {
+  const { request, receipt, cancellation, deadlineAt } = call;
+  const { clock, dispatcher, queueTimeoutMs } = services;
+  receipt.model = request.model;
+  receipt.enqueuedAt = clock.now();
+  const grant = await dispatcher.acquire({
+    model: request.model,
+    expiresAt: Math.min(receipt.enqueuedAt + queueTimeoutMs, deadlineAt),
+    signal: cancellation.signal,
+    onPlace: call.onPlace,
+  });
+  receipt.dispatchedAt = clock.now();
+  receipt.batch = grant.batch;
+  receipt.target = grant.target;
+  return grant;
 }
 
 /** The first token is a piece of text or of thought; a generation without any has its end as its first. */

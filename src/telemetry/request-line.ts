@@ -13,7 +13,8 @@ export function requestLine({
 }: RequestRecord): LogFields {
   const { usage } = receipt;
   const timings = timingsOf(receipt, endedAt);
-  const fields = {
+  // What is undefined is left out of the line.
+  return {
     requestId: receipt.requestId,
     method,
     path,
@@ -30,5 +31,4 @@ export function requestLine({
     ttftMs: receipt.firstTokenAt === undefined ? undefined : timings.ttftMs,
     cancelPhase: receipt.cancelPhase,
   };
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }

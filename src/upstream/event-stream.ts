@@ -94,8 +94,10 @@ export class EventStream<Event> implements AsyncIterableIterator<Event, undefine
   }
 
   async return(): Promise<IteratorResult<Event, undefined>> {
+    // What has ended by itself has nothing left to cancel.
+    const isRunning = this.#state === 'running';
     this.#leave();
-    if (!this.#inner.signal.aborted) this.#inner.abort(new ServingError('client_gone'));
+    if (isRunning) this.#inner.abort(new ServingError('client_gone'));
     const reader = this.#reader;
     this.#reader = undefined;
     reader?.resolve({ done: true, value: undefined });

@@ -15,15 +15,21 @@ export interface AccessOptions {
 /** Probes need no key; nor do pages that say nothing of this server but what its source says. */
 const OPEN_PATHS = ['/health', '/ready', '/', '/openapi.json'];
 const OPEN_PREFIX = '/docs';
+/** What nearly every request says; others are taken apart. */
+const USUAL_LOOPBACK_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/;
 
 export function addAccess(server: FastifyInstance, options: AccessOptions): void {
   if (options.apiKeys.length > 0) {
     const knownHashes = options.apiKeys.map(hash);
-    server.addHook('onRequest', async (request) => {
+    server.addHook('onRequest', (request, _reply, done) => {
       if (!isOpen(pathOf(request))) checkKey(request, knownHashes);
+      done();
     });
   } else if (options.onLoopback) {
-    server.addHook('onRequest', async (request) => checkPlaceOfOrigin(request, options.corsOrigins));
+    server.addHook('onRequest', (request, _reply, done) => {
+      checkPlaceOfOrigin(request, options.corsOrigins);
+      done();
+    });
   }
 }
 
@@ -60,6 +66,7 @@ function checkPlaceOfOrigin({ headers }: FastifyRequest, corsOrigins: readonly s
   const { host, origin } = headers;
   if (
     host !== undefined &&
+    !USUAL_LOOPBACK_HOST.test(host) &&
     !isLoopbackName(hostNameOf(`http://${host}`)) &&
     !isListedHost(host, corsOrigins)
   ) {

@@ -38,8 +38,8 @@ export function addNotFound(server: FastifyInstance): void {
     throw new ServingError('not_found');
   });
   // In a hook and not in the handler: the body of such a request is not even read.
-  server.addHook('onRequest', async (request) => {
-    if (!request.is404) return;
+  server.addHook('onRequest', (request, _reply, done) => {
+    if (!request.is404) return done();
     const path = pathOf(request);
     const methods = methodsOf.get(path);
     if (!methods)

@@ -1,4 +1,5 @@
 /** Bodies are JSON in UTF-8 and nothing else; what they must hold is for the route's protocol to say. */
+import { isUtf8 } from 'node:buffer';
 import type { FastifyInstance } from 'fastify';
 import { ServingError } from '../../core/errors.ts';
 
@@ -16,12 +17,8 @@ export function addJsonBody(server: FastifyInstance): void {
 }
 
 function parseJson(body: Buffer): unknown {
-  let text: string;
-  try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(body);
-  } catch {
-    throw new ServingError('invalid_json', { message: 'The body is not valid UTF-8.' });
-  }
+  if (!isUtf8(body)) throw new ServingError('invalid_json', { message: 'The body is not valid UTF-8.' });
+  const text = body.toString('utf8').replace(/^\uFEFF/, '');
   if (text.trim() === '')
     throw new ServingError('invalid_json', { message: 'The body is empty. Send a JSON object.' });
   try {

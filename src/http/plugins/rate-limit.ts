@@ -14,11 +14,11 @@ export interface RateLimitOptions {
 }
 
 export function addRateLimit(server: FastifyInstance, options: RateLimitOptions): void {
-  server.addHook('onRequest', async (request, reply) => {
-    if (!options.paths.has(pathOf(request))) return;
+  server.addHook('onRequest', (request, reply, done) => {
+    if (!options.paths.has(pathOf(request))) return done();
     const verdict = options.window.check(limitKey(request.scope.clientAddress), options.clock.now());
     setHeaders(reply, verdict, options);
-    if (verdict.admitted) return;
+    if (verdict.admitted) return done();
     const retryAfterSeconds = Math.max(1, Math.ceil(verdict.retryInMs / 1000));
     throw new ServingError('rate_limited', {
       message: `This address may send ${verdict.limit} requests in ${options.windowSeconds} seconds. Retry in ${retryAfterSeconds} s.`,

@@ -70,13 +70,17 @@ export function addRequestContext(
   { clock, openScope }: { readonly clock: Clock; readonly openScope: OpenScope },
 ): void {
   server.decorateRequest('scope');
-  server.addHook('onRequest', async (request, reply) => {
+  server.addHook('onRequest', (request, reply, done) => {
     openScope(request, reply);
     if (request.headers.host === undefined && request.raw.httpVersion === '1.1') {
       throw new ServingError('malformed_http', { message: 'The request has no Host header.' });
     }
+    done();
   });
-  server.addHook('onSend', async (_request, reply) => stampHeaders(reply, clock));
+  server.addHook('onSend', (_request, reply, _payload, done) => {
+    stampHeaders(reply, clock);
+    done();
+  });
 }
 
 function routeOf(request: FastifyRequest): string {
