@@ -28,8 +28,10 @@ export interface ApplicationOptions {
 export interface Application {
   /** Listens, then fetches and warms up in the background; resolves with the address once it listens. */
   start(): Promise<string>;
-  /** Finishes what is under way within delay + grace, then ends everything. */
+  /** Finishes what is under way within delay + grace, then closes. */
   stop(): Promise<void>;
+  /** Ends everything now. */
+  close(): Promise<void>;
   /** What the reference pages are made from; needs no start. */
   describe(): Promise<{ readonly openapi: unknown; readonly metrics: string }>;
 }
@@ -62,6 +64,14 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     version,
     ...edgeOptions(config),
   });
+  const close = async () => {
+    const closed = server.close();
+    server.server.closeIdleConnections();
+    await serving.close();
+    const lastConnections = setTimeout(() => server.server.closeAllConnections(), LAST_ANSWERS_WITHIN_MS);
+    await closed;
+    clearTimeout(lastConnections);
+  };
   return {
     start: async () => {
       const address = await server.listen({ host: config.server.host, port: config.server.port });
@@ -74,13 +84,9 @@ export async function compose(options: ApplicationOptions): Promise<Application>
         delayMs: shutdown_delay_seconds * 1000,
         graceMs: shutdown_grace_seconds * 1000,
       });
-      const closed = server.close();
-      server.server.closeIdleConnections();
-      await serving.close();
-      const lastConnections = setTimeout(() => server.server.closeAllConnections(), 1000);
-      await closed;
-      clearTimeout(lastConnections);
+      await close();
     },
+    close,
     describe: async () => {
       await server.ready();
       const metrics = await telemetry.current?.metrics();
@@ -88,6 +94,9 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     },
   };
 }
+
+/** For answers that are written but not yet taken. */
+const LAST_ANSWERS_WITHIN_MS = 1000;
 
 function createTargets({ config, ...options }: ApplicationOptions): Target[] {
   const environment: BackendEnvironment = { clock: systemClock, ...options };

@@ -54,6 +54,8 @@ export interface BackendDefinition<Keys extends TProperties = TProperties> {
   readonly defaultSlots: number;
   /** Serves the model itself: a model that is missing and cannot be fetched ends the start. */
   readonly embedded: boolean;
+  /** What the keys' own schemas cannot say; throws an Error whose message names what is wrong and what is allowed. */
+  checkTarget?(target: CommonTarget): void;
   create(
     target: CommonTarget & Static<TObject<Keys>> & { readonly slots: number },
     environment: BackendEnvironment,

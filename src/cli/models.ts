@@ -1,6 +1,7 @@
 /** `llm-serve models list|pull|remove`: the model files of the embedded engine. */
+import { ConfigError } from '../config/config-error.ts';
 import { defaultCacheDirectory } from '../config/environment.ts';
-import { ensureModel } from '../models/fetch.ts';
+import { ensureModel, requireEntry } from '../models/fetch.ts';
 import { listModels as listCached, removeModel } from '../models/list.ts';
 import { openLog } from '../telemetry/log.ts';
 import { downloadReporter } from './download-progress.ts';
@@ -18,6 +19,7 @@ export async function listModels(flags: Flags): Promise<number> {
 }
 
 export async function pullModel(name: string, flags: Flags): Promise<number> {
+  requireKnown(name);
   const { config } = readConfig(flags);
   const log = openLog({ ...config.logging, isTerminal: process.stdout.isTTY === true });
   const interrupted = new AbortController();
@@ -34,9 +36,19 @@ export async function pullModel(name: string, flags: Flags): Promise<number> {
 }
 
 export async function removeCachedModel(name: string, flags: Flags): Promise<number> {
+  requireKnown(name);
   const { path, state } = await removeModel(name, cacheDirectoryOf(flags));
   print(state === 'absent' ? `${name} was not fetched` : `removed ${path}`);
   return 0;
+}
+
+/** A wrong name is wrong usage. */
+function requireKnown(name: string): void {
+  try {
+    requireEntry(name);
+  } catch (error) {
+    throw new ConfigError((error as Error).message);
+  }
 }
 
 function cacheDirectoryOf(flags: Flags): string {

@@ -18,10 +18,10 @@ export async function serve(flags: Flags): Promise<number> {
   for (const warning of warnings) log.warn(warning);
   const version = readVersion();
   let fail: (message: string) => void = () => {};
-  const failed = new Promise<number>((resolve) => {
+  const failed = new Promise<'failed'>((resolve) => {
     fail = (message) => {
       process.stderr.write(`llm-serve: ${message}\n`);
-      resolve(EXIT_FAILURE);
+      resolve('failed');
     };
   });
   const application = await compose({
@@ -37,20 +37,19 @@ export async function serve(flags: Flags): Promise<number> {
     const address = await application.start();
     log.info(`llm-serve ${version} listens on ${address}`, { models: config.models.map(({ id }) => id) });
   } catch (error) {
-    await application.stop();
-    log.flush();
-    process.stderr.write(`llm-serve: ${explainListen(error as NodeJS.ErrnoException, config.server)}\n`);
-    return EXIT_FAILURE;
+    fail(explainListen(error as NodeJS.ErrnoException, config.server));
   }
-  const exitCode = await Promise.race([failed, signal]);
-  await application.stop();
+  const ending = await Promise.race([failed, signal]);
+  // After a failure there is nothing to finish, and nobody is to wait for it.
+  await (ending === 'failed' ? application.close() : application.stop());
+  const exitCode = ending === 'failed' ? EXIT_FAILURE : 0;
   log.info('stopped', { exitCode });
   log.flush();
   return exitCode;
 }
 
 /** The first SIGTERM or SIGINT starts the drain; a second one ends the process at once. */
-function signalled(log: { info(message: string): void; flush(): void }): Promise<number> {
+function signalled(log: { info(message: string): void; flush(): void }): Promise<'signalled'> {
   return new Promise((resolve) => {
     let signals = 0;
     const onSignal = (signal: NodeJS.Signals) => {
@@ -60,7 +59,7 @@ function signalled(log: { info(message: string): void; flush(): void }): Promise
         process.exit(EXIT_FAILURE);
       }
       log.info(`${signal}: finishing what is under way; a second signal ends at once`);
-      resolve(0);
+      resolve('signalled');
     };
     process.on('SIGTERM', onSignal);
     process.on('SIGINT', onSignal);

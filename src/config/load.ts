@@ -35,7 +35,8 @@ type Tree = Record<string, unknown>;
 
 const check = compileCheck<ConfigValues>(ConfigSchema);
 
-export function loadConfig(sources: ConfigSources): LoadedConfig {
+export function loadConfig(given: ConfigSources): LoadedConfig {
+  const sources = { ...given, environment: withoutEmpty(given.environment) };
   const tree = sources.file ? readFile(sources.file, sources.environment) : {};
   for (const setting of SETTINGS) {
     const fromEnvironment = sources.environment[setting.variable];
@@ -125,12 +126,20 @@ function assign(tree: Tree, setting: Setting, value: unknown): void {
   node[setting.path.at(-1) ?? ''] = value;
 }
 
-function readShortcuts(sources: ConfigSources): Shortcuts | undefined {
-  const given = (name: Shortcut) => sources.flags[name] ?? sources.environment[shortcutVariable(name)];
+function readShortcuts({ flags, environment }: ConfigSources): Shortcuts | undefined {
+  // A flag wins over the environment, also over a shortcut in it.
+  const modelsByFlag = flags.models !== undefined || flags.default_model !== undefined;
+  const given = (name: Shortcut) =>
+    flags[name] ?? (modelsByFlag ? undefined : environment[shortcutVariable(name)]);
   const pairs = SHORTCUTS.map((name) => [name, given(name)] as const).filter(
     ([, value]) => value !== undefined,
   );
   return pairs.length === 0 ? undefined : (Object.fromEntries(pairs) as Shortcuts);
+}
+
+/** An empty variable counts as not set: that is what `${NAME:-}` in a Compose file leaves. */
+function withoutEmpty(environment: ConfigSources['environment']): ConfigSources['environment'] {
+  return Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''));
 }
 
 /** Kubernetes injects names such as LLM_SERVE_PORT for a service called llm-serve, so they only warrant a warning. */

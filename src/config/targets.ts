@@ -60,6 +60,11 @@ function resolveTarget(
     const violation = { ...checked.violation, path: `${at}.${checked.violation.path}` };
     throw new ConfigError(describeViolation(violation, at));
   }
+  try {
+    found.definition.checkTarget?.(checked.value);
+  } catch (error) {
+    throw new ConfigError(`${at}: ${(error as Error).message}`);
+  }
   return { definition: found.definition, values: checked.value };
 }
 

@@ -10,10 +10,16 @@ const IPV6_CLIENT_PREFIX_BITS = 64;
 
 export function parseRanges(ranges: readonly string[]): AddressRange[] {
   return ranges.map((range) => {
-    if (range.includes('/')) return ipaddr.parseCIDR(range);
+    if (range.includes('/')) return foldMapped(ipaddr.parseCIDR(range));
     const address = ipaddr.process(range);
     return [address, address.kind() === 'ipv4' ? 32 : 128];
   });
+}
+
+/** `::ffff:10.0.0.0/104` is `10.0.0.0/8`: addresses are compared in their IPv4 form. */
+function foldMapped([address, bits]: [Address, number]): AddressRange {
+  const isMapped = address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress() && bits >= 96;
+  return isMapped ? [address.toIPv4Address(), bits - 96] : [address, bits];
 }
 
 export function isTrusted(address: string, ranges: readonly AddressRange[]): boolean {

@@ -20,6 +20,7 @@ const NODE_ERRORS: Readonly<Record<string, ServingError>> = {
     message: 'The request’s headers and body did not arrive in time (server.body_timeout_seconds).',
   }),
 };
+const CLOSE_WITHIN_MS = 1000;
 const NOT_HTTP = new ServingError('malformed_http', { message: 'The request is not valid HTTP/1.1.' });
 
 export interface ClientErrorOptions {
@@ -41,9 +42,10 @@ export function answerClientError(options: ClientErrorOptions) {
     const receipt = open?.receipt ?? { requestId: newRequestId(), receivedAt: options.clock.now() };
     receipt.errorCode = failure.code;
     writeAnswer(socket, { failure, receipt, now: options.clock.now() });
+    closeSoon(socket, options.clock);
     if (open) {
       // Its end is reported when its response closes.
-      open.statusPastResponse = failure.spec.status;
+      open.answeredPastResponse = { status: failure.spec.status, at: options.clock.now() };
       return;
     }
     options.telemetry.requestEnded({
@@ -56,6 +58,13 @@ export function answerClientError(options: ClientErrorOptions) {
       endedAt: options.clock.now(),
     });
   };
+}
+
+/** Reads on for a moment, so that the answer is not lost to a reset, but does not leave the end to the peer. */
+function closeSoon(socket: Socket, clock: Clock): void {
+  socket.resume();
+  const enforce = clock.schedule(CLOSE_WITHIN_MS, () => socket.destroy());
+  socket.once('close', () => enforce.cancel());
 }
 
 function writeAnswer(

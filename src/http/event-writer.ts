@@ -21,6 +21,7 @@ export class EventWriter {
   readonly #options: EventWriterOptions;
   #committed = false;
   #heartbeat: Timer | undefined;
+  #stopped = false;
 
   constructor(options: EventWriterOptions) {
     this.#options = options;
@@ -33,6 +34,7 @@ export class EventWriter {
 
   /** Starts the silence after which the stream commits and heartbeats begin. */
   start(): void {
+    if (this.#stopped) return;
     const { clock, heartbeatMs } = this.#options;
     this.#heartbeat = clock.schedule(heartbeatMs, () => {
       if (this.#raw.writableLength === 0) this.#write(this.#options.heartbeat);
@@ -58,11 +60,12 @@ export class EventWriter {
     this.#write(last);
     raw.end();
     // What the reader has not taken yet is held no longer than while the stream ran.
-    const stalled = this.#options.clock.schedule(this.#options.stalledMs, () => raw.destroy());
-    raw.once('close', () => stalled.cancel());
+    const watch = this.#watchStall(() => raw.destroy());
+    raw.once('close', () => watch.cancel());
   }
 
   stop(): void {
+    this.#stopped = true;
     this.#heartbeat?.cancel();
   }
 
@@ -88,27 +91,40 @@ export class EventWriter {
   }
 
   async #drained(): Promise<void> {
-    const { clock, stalledMs } = this.#options;
     const raw = this.#raw;
     if (raw.destroyed) throw new ServingError('client_gone');
     await new Promise<void>((resolve, reject) => {
       const settle = (outcome: () => void) => () => {
-        stalled.cancel();
+        watch.cancel();
         raw.off('drain', onDrain);
         raw.off('close', onClose);
         outcome();
       };
       const onDrain = settle(resolve);
       const onClose = settle(() => reject(new ServingError('client_gone')));
-      const stalled = clock.schedule(
-        stalledMs,
-        settle(() => {
-          raw.destroy();
-          reject(new ServingError('client_gone', { message: 'The client stopped reading.' }));
-        }),
-      );
+      const onStall = settle(() => {
+        raw.destroy();
+        reject(new ServingError('client_gone', { message: 'The client stopped reading.' }));
+      });
+      const watch = this.#watchStall(onStall);
       raw.on('drain', onDrain);
       raw.on('close', onClose);
     });
+  }
+
+  /** Calls back when the reader has taken nothing at all for `stalledMs`; a slow one that still reads is no stall. */
+  #watchStall(onStall: () => void): Timer {
+    const { clock, stalledMs } = this.#options;
+    const taken = () => this.#raw.socket?.bytesWritten ?? 0;
+    let timer: Timer;
+    const arm = (takenBefore: number) => {
+      timer = clock.schedule(stalledMs, () => {
+        const takenNow = taken();
+        if (takenNow === takenBefore) onStall();
+        else arm(takenNow);
+      });
+    };
+    arm(taken());
+    return { cancel: () => timer.cancel() };
   }
 }

@@ -2,7 +2,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Clock } from '../core/clock.ts';
+import type { Clock, Milliseconds } from '../core/clock.ts';
 import type { Receipt } from '../core/receipt.ts';
 
 export interface RequestScope {
@@ -11,7 +11,7 @@ export interface RequestScope {
   /** Node's own response; closes when the last byte is out or the connection is gone. */
   readonly response: ServerResponse;
   /** Set when the answer was written to the socket past the response. */
-  statusPastResponse?: number;
+  answeredPastResponse?: { readonly status: number; readonly at: Milliseconds };
 }
 
 /** The request that each connection is serving at the moment. */
@@ -25,6 +25,11 @@ declare module 'fastify' {
 
 export function pathOf(request: Pick<FastifyRequest, 'url'>): string {
   return request.url.split('?', 1)[0] ?? '';
+}
+
+/** The path of the route that answers, however the client spelled it; as spelled where none does. */
+export function routePathOf(request: FastifyRequest): string {
+  return request.is404 ? pathOf(request) : (request.routeOptions.url ?? pathOf(request));
 }
 
 /** The headers that every response carries. Time to the headers, in milliseconds with two decimals. */

@@ -54,7 +54,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   addErrors(server, { log: options.log, routes: GENERATION_ROUTES });
   if (options.corsOrigins.length > 0) {
     const origin = options.corsOrigins.includes('*') ? '*' : [...options.corsOrigins];
-    await server.register(cors, { origin, exposedHeaders: EXPOSED_HEADERS });
+    await server.register(cors, { origin, exposedHeaders: EXPOSED_HEADERS, strictPreflight: false });
   }
   if (options.rateLimit) {
     const paths = new Set(GENERATION_ROUTES.map(({ path }) => path));

@@ -21,7 +21,7 @@ import type {
 import { ExpiryHeap } from './expiry-heap.ts';
 import { LinkedList, type ListNode } from './linked-list.ts';
 import { ServiceTime } from './service-time.ts';
-import { selectTarget } from './target-selection.ts';
+import { type SelectableTarget, selectTarget } from './target-selection.ts';
 
 interface Waiting extends ListNode<Waiting> {
   readonly id: EntryId;
@@ -30,12 +30,11 @@ interface Waiting extends ListNode<Waiting> {
   heapIndex: number;
 }
 
-interface Target {
-  state: SchedulerTarget['state'];
+interface Target extends SelectableTarget {
   readonly id: TargetId;
+  state: SchedulerTarget['state'];
   slots: number;
   used: number;
-  usable: boolean;
 }
 
 interface Running {
@@ -81,9 +80,8 @@ export class ModelQueue {
 
   setTarget({ id, slots, state }: SchedulerTarget): void {
     const target = this.#targets.get(id);
-    const usable = state === 'ready';
-    if (target) Object.assign(target, { slots, state, usable });
-    else this.#targets.set(id, { id, slots, state, usable, used: 0 });
+    if (target) Object.assign(target, { slots, state });
+    else this.#targets.set(id, { id, slots, state, used: 0 });
   }
 
   enqueue(entry: QueueEntry, now: Milliseconds): void {
@@ -228,7 +226,7 @@ export class ModelQueue {
 
   #usableSlots(): number {
     let slots = 0;
-    for (const target of this.#targets.values()) if (target.usable) slots += target.slots;
+    for (const target of this.#targets.values()) if (target.state === 'ready') slots += target.slots;
     return slots;
   }
 }

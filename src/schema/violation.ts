@@ -74,9 +74,9 @@ function violationAt(at: {
   for (const segment of at.segments) {
     if (node.anyOf) break;
     const parent = node;
-    const child = node.items ?? node.properties?.[segment];
+    const child = node.items ?? ownProperty(node.properties, segment);
     path += node.items ? `[${segment}]` : `${path === '' ? '' : '.'}${segment}`;
-    value = (value as Record<string, unknown> | undefined)?.[segment];
+    value = Object.hasOwn(Object(value), segment) ? (value as Record<string, unknown>)[segment] : undefined;
     if (!child) {
       const known = Object.keys(parent.properties ?? {}).join(', ');
       return { kind: 'unknown', path, shown: show(value, {}), rule: `one of the known names: ${known}` };
@@ -144,8 +144,21 @@ function plural(count: number, noun: string): string {
 function show(value: unknown, node: SchemaNode): string {
   if (node.secret || node.items?.secret) return '(not shown)';
   if (value === undefined) return 'not given';
+  // What a list or an object holds is not shown: in the wrong place it may be a secret.
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list';
+  if (typeof value === 'object' && value !== null) return 'an object';
+  if (typeof value === 'string' && isContainer(node)) return 'a string';
   const text = JSON.stringify(value) ?? String(value);
   return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text;
+}
+
+function isContainer({ type, properties, items }: SchemaNode): boolean {
+  return type === 'object' || type === 'array' || properties !== undefined || items !== undefined;
+}
+
+/** A field called `constructor` is not one that every object has. */
+function ownProperty(properties: SchemaNode['properties'], name: string): SchemaNode | undefined {
+  return properties && Object.hasOwn(properties, name) ? properties[name] : undefined;
 }
 
 function unescapePointer(segment: string): string {

@@ -5,10 +5,12 @@
 import type { TargetStatus } from '../core/backend.ts';
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import { ServingError, toServingError } from '../core/errors.ts';
-import type { Target } from './target.ts';
+import { canServe, type Target } from './target.ts';
 
 const PROBE_EVERY_MS = 1000;
 const PROBE_AT_MOST_MS = 1000;
+/** So many in a row without an answer, and the target counts as what the last one says. */
+const SLOW_PROBES_MEAN_GONE = 3;
 const WARM_UP_BACK_OFF_FIRST_MS = 1000;
 const WARM_UP_BACK_OFF_LONGEST_MS = 300_000;
 /** A model that stayed loaded for so long was not displaced: the next unload is warmed at once again. */
@@ -31,6 +33,7 @@ export class TargetMonitor {
   #nextWarmUpAt: Milliseconds = 0;
   #backOffMs: Milliseconds = 0;
   #loadedSince: Milliseconds | undefined;
+  #slowProbes = 0;
 
   constructor(options: MonitorOptions) {
     this.#options = options;
@@ -71,9 +74,16 @@ export class TargetMonitor {
         atMost.cancel();
         this.#probing = false;
         if (this.#stopping.signal.aborted) return;
-        this.#observe(status);
+        this.#slowProbes = probe.signal.aborted ? this.#slowProbes + 1 : 0;
+        if (!this.#isBusyRatherThanGone()) this.#observe(status);
         this.#timer = clock.schedule(PROBE_EVERY_MS, () => this.#probe());
       });
+  }
+
+  /** A server under load may miss a probe; nothing that waits for it is turned away for that. */
+  #isBusyRatherThanGone(): boolean {
+    const wasServing = canServe(this.#options.target.status);
+    return wasServing && this.#slowProbes > 0 && this.#slowProbes < SLOW_PROBES_MEAN_GONE;
   }
 
   #observe(status: TargetStatus): void {

@@ -1,6 +1,7 @@
 /** The metrics of docs/reference/metrics.md, under the nouns that dashboards of the field know. Buckets follow the OpenTelemetry GenAI conventions. */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Milliseconds } from '../core/clock.ts';
+import { ERRORS } from '../core/errors.ts';
 import { timingsOf } from '../core/receipt.ts';
 import type { RequestRecord } from '../core/telemetry.ts';
 
@@ -26,6 +27,7 @@ const FIRST_TOKEN_SECONDS = [
 const TOKEN_GAP_SECONDS = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5];
 const BATCH_SIZES = [1, 2, 4, 8, 16, 32, 64, 128];
 const PREFIX = 'llm_serve_';
+const REJECTIONS: ReadonlySet<number> = new Set([429, 503]);
 
 export class Metrics {
   readonly registry = new Registry();
@@ -105,8 +107,9 @@ export class Metrics {
 
   requestEnded({ route, status, receipt, endedAt }: RequestRecord): void {
     this.#requests.inc({ route, status: String(status) });
-    if ((status === 429 || status === 503) && receipt.errorCode)
-      this.#rejected.inc({ code: receipt.errorCode });
+    const { errorCode } = receipt;
+    // By the error, not by the status: a stream that has committed is refused inside a 200.
+    if (errorCode && REJECTIONS.has(ERRORS[errorCode].status)) this.#rejected.inc({ code: errorCode });
     if (receipt.cancelPhase) this.#cancelled.inc({ phase: receipt.cancelPhase });
     const { model } = receipt;
     if (model === undefined) return;

@@ -73,7 +73,7 @@ export class FakeBackend implements Backend {
     };
   }
 
-  async probe(): Promise<TargetStatus> {
+  async probe(_options: GenerateOptions): Promise<TargetStatus> {
     this.probes += 1;
     return this.status;
   }

@@ -1,5 +1,7 @@
 /** The embedded engine’s keys, defaults and making. */
 import { Type } from 'typebox';
+import { requireEntry } from '../../models/fetch.ts';
+import { isModelPath } from '../../models/model-path.ts';
 import { defineBackend } from '../backend-definition.ts';
 import { LlamaCppBackend } from './backend.ts';
 import { defaultEnginePath } from './engine-process.ts';
@@ -29,6 +31,9 @@ export const llamaCpp = defineBackend({
   },
   defaultSlots: 4,
   embedded: true,
+  checkTarget: ({ model }) => {
+    if (!isModelPath(model)) requireEntry(model);
+  },
   create: (target, environment) =>
     new LlamaCppBackend(target, environment, { enginePath: defaultEnginePath() }),
 });

@@ -5,7 +5,7 @@ import type { Log } from '../../core/log.ts';
 import { renderDefaultError } from '../../protocols/catalog.ts';
 import type { GenerationRoute } from '../../protocols/generation-route.ts';
 import { fromFastify, prepareError } from '../error-reply.ts';
-import { pathOf } from '../request-scope.ts';
+import { pathOf, routePathOf } from '../request-scope.ts';
 
 export interface ErrorOptions {
   readonly log: Log;
@@ -21,7 +21,7 @@ export function addErrors(server: FastifyInstance, { log, routes }: ErrorOptions
       log.error('unexpected error', { requestId: request.scope.receipt.requestId, stack });
     }
     prepareError(reply, error);
-    const render = rendererOf.get(pathOf(request)) ?? renderDefaultError;
+    const render = rendererOf.get(routePathOf(request)) ?? renderDefaultError;
     return render(error, request.scope.receipt.requestId);
   });
 }

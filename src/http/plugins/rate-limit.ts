@@ -4,7 +4,7 @@ import type { Clock } from '../../core/clock.ts';
 import { ServingError } from '../../core/errors.ts';
 import type { SlidingWindow, WindowVerdict } from '../../scheduling/sliding-window.ts';
 import { limitKey } from '../client-address.ts';
-import { pathOf } from '../request-scope.ts';
+import { routePathOf } from '../request-scope.ts';
 
 export interface RateLimitOptions {
   readonly clock: Clock;
@@ -15,7 +15,7 @@ export interface RateLimitOptions {
 
 export function addRateLimit(server: FastifyInstance, options: RateLimitOptions): void {
   server.addHook('onRequest', (request, reply, done) => {
-    if (!options.paths.has(pathOf(request))) return done();
+    if (!options.paths.has(routePathOf(request))) return done();
     const verdict = options.window.check(limitKey(request.scope.clientAddress), options.clock.now());
     setHeaders(reply, verdict, options);
     if (verdict.admitted) return done();

@@ -43,20 +43,19 @@ export function scopeOpener(options: RequestContextOptions) {
     request.scope = scope;
     openRequests.set(request.socket, scope);
     reply.raw.once('close', () => {
-      openRequests.delete(request.socket);
-      const status =
-        scope.statusPastResponse ?? (reply.raw.writableFinished ? reply.raw.statusCode : CLIENT_LEFT_STATUS);
-      const endedAt = clock.now();
+      if (openRequests.get(request.socket) === scope) openRequests.delete(request.socket);
+      const status = reply.raw.writableFinished ? reply.raw.statusCode : CLIENT_LEFT_STATUS;
+      const end = scope.answeredPastResponse ?? { status, at: clock.now() };
       // The route learns of the same event: its last notes are on the receipt when this turn ends.
       clock.atEndOfTurn(() =>
         telemetry.requestEnded({
           method: request.method,
           path: pathOf(request),
           route: routeOf(request),
-          status,
+          status: end.status,
           clientAddress: address,
           receipt,
-          endedAt,
+          endedAt: end.at,
         }),
       );
     });

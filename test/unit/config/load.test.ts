@@ -104,6 +104,25 @@ describe('the configuration', () => {
   });
 });
 
+describe('precedence of the shortcut', () => {
+  const environment = { LLM_SERVE_BACKEND: 'ollama', LLM_SERVE_MODEL: 'from-environment', LLM_SERVE_URL: '' };
+
+  it('in the environment gives way to models given by flag', () => {
+    const models = '[{"id":"from-flag","targets":[{"backend":"ollama","model":"x"}]}]';
+    expect(load({ environment, flags: { models } }).config.default_model).toBe('from-flag');
+  });
+
+  it('is not affected by an empty variable', () => {
+    expect(load({ environment }).config.models[0]?.targets[0]?.values).toMatchObject({
+      model: 'from-environment',
+      url: 'http://127.0.0.1:11434',
+    });
+    expect(
+      load({ environment: { LLM_SERVE_URL: '', LLM_SERVE_SERVER__HOST: '' } }).config.default_model,
+    ).toBe('smollm2');
+  });
+});
+
 describe('a wrong configuration is refused with the key, the value and what was expected', () => {
   it.each([
     [{ text: 'server: { port: 70000 }' }, 'server.port is 70000, but must be an integer from 0 to 65535.'],
@@ -121,7 +140,7 @@ describe('a wrong configuration is refused with the key, the value and what was 
       { text: 'scheduler: { mode: turbo }' },
       'scheduler.mode is "turbo", but must be one of "eager", "window".',
     ],
-    [{ text: 'models: []' }, 'models is [], but must be a list of at least 1 entry'],
+    [{ text: 'models: []' }, 'models is an empty list, but must be a list of at least 1 entry'],
     [
       { text: 'models: [{ id: a, targets: [{ backend: nope }] }]' },
       'models[0].targets[0].backend is "nope", but must be one of',
@@ -144,6 +163,14 @@ describe('a wrong configuration is refused with the key, the value and what was 
       'server.trusted_proxies[0] is "everyone", but must be an address',
     ],
     [{ flags: { backend: 'ollama' } }, '--model is missing.'],
+    [{ flags: { model: 'nope' } }, 'models[0].targets[0]: There is no model called "nope" in the catalogue.'],
+    [{ text: 'auth: [my-secret-key]' }, 'auth is a list, but must be an object.'],
+    [{ text: 'auth: my-secret-key' }, 'auth is a string, but must be an object.'],
+    [{ text: 'models: { api_key: sk-secret }' }, 'models is an object, but must be a list'],
+    [
+      { text: 'models: [{ id: a, targets: { api_key: sk-secret } }]' },
+      'models[0].targets is an object, but must be a list',
+    ],
     [{ flags: { backend: 'nope' } }, '--backend is "nope", but must be one of'],
   ] as const)('%j', (sources, expected) => {
     expect(problem(sources)).toContain(expected);

@@ -2,13 +2,14 @@ import { describe, expect, it } from 'vitest';
 import { clientAddress, limitKey, parseRanges } from '../../../src/http/client-address.ts';
 
 describe('the client’s address', () => {
-  const trusted = parseRanges(['10.0.0.0/8', '::1', '192.0.2.7']);
+  const trusted = parseRanges(['10.0.0.0/8', '::1', '192.0.2.7', '::ffff:172.16.0.0/108']);
   it.each([
     ['the peer, without a proxy', '203.0.113.5', undefined, '203.0.113.5'],
     ['the peer, when it is not a trusted proxy', '203.0.113.5', '198.51.100.1', '203.0.113.5'],
     ['what a trusted proxy says', '10.1.2.3', '198.51.100.1', '198.51.100.1'],
     ['the first untrusted hop from the right', '10.1.2.3', '1.1.1.1, 198.51.100.1, 10.9.9.9', '198.51.100.1'],
     ['not the leftmost entry, which anybody can write', '10.1.2.3', '6.6.6.6, 198.51.100.1', '198.51.100.1'],
+    ['what a proxy says that is listed in mapped form', '172.16.0.9', '198.51.100.1', '198.51.100.1'],
     ['an IPv4-mapped proxy', '::ffff:10.1.2.3', '198.51.100.1', '198.51.100.1'],
     ['without the port that some proxies add', '10.1.2.3', '198.51.100.1:4711', '198.51.100.1'],
     ['an IPv6 address in brackets', '::1', '[2001:db8::5]:443', '2001:db8::5'],

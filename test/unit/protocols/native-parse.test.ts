@@ -121,6 +121,7 @@ describe('a native body', () => {
     [{ messages: [{ role: 'user', content: 'a' }], raw: true }, 'raw', 'only allowed with prompt'],
     [{ prompt: 'a', raw: true, system: 's' }, 'system', 'not allowed with raw'],
     [{ prompt: 'a', colour: 1 }, 'colour', 'colour is not known.'],
+    [{ prompt: 'a', constructor: 1 }, 'constructor', 'constructor is not known.'],
     [{ prompt: 'a', max_tokens: 0 }, 'max_tokens', 'max_tokens is 0, but must be an integer of at least 1.'],
     [{ prompt: 'a', max_tokens: 1.5 }, 'max_tokens', 'must be an integer'],
     [{ prompt: 'a', max_tokens: '3' }, 'max_tokens', 'max_tokens is "3"'],
@@ -145,9 +146,9 @@ describe('a native body', () => {
     [{ prompt: 'a', timeout_ms: 0 }, 'timeout_ms', 'at least 1'],
     [{ prompt: 'a', raw: 'yes' }, 'raw', 'true or false'],
     [{ prompt: 'a', model: 'nope' }, 'model', ''],
-    ['text', undefined, 'The body is "text", but must be an object.'],
+    ['text', undefined, 'The body is a string, but must be an object.'],
     [null, undefined, 'The body is null, but must be an object.'],
-    [[], undefined, 'The body is [], but must be an object.'],
+    [[], undefined, 'The body is an empty list, but must be an object.'],
     [undefined, undefined, 'The body is not given, but must be an object.'],
   ])('is refused: %j', (body, param, message) => {
     const refused = refusal(body);

@@ -92,6 +92,19 @@ describe('the target monitor', () => {
     expect(target.status.state).toBe('unreachable');
   });
 
+  it('does not give up a serving target for one slow probe, but for three in a row', async () => {
+    const { clock, backend, target } = watch(READY);
+    await clock.settle();
+    backend.probe = ({ signal }) =>
+      new Promise((resolve) => {
+        signal.addEventListener('abort', () => resolve({ state: 'unreachable', loaded: false }));
+      });
+    await clock.advance(5500);
+    expect(target.status.state).toBe('ready');
+    await clock.advance(1500);
+    expect(target.status.state).toBe('unreachable');
+  });
+
   it('leaves no timer behind when it is stopped', async () => {
     const { clock, monitor } = watch(READY);
     await clock.settle();
