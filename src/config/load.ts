@@ -4,7 +4,12 @@
  */
 import Value from 'typebox/value';
 import { parse as parseYaml } from 'yaml';
-import { compileCheck, describeViolation, type SchemaNode } from '../schema/violation.ts';
+import {
+  compileCheck,
+  describeViolation,
+  type SchemaNode,
+  showWithoutContents,
+} from '../schema/violation.ts';
 import type { Config } from './config.ts';
 import { ConfigError } from './config-error.ts';
 import { checkRules } from './rules.ts';
@@ -49,7 +54,7 @@ export function loadConfig(given: ConfigSources): LoadedConfig {
   if (shortcuts) Object.assign(tree, shortcutModel(shortcuts));
   const checked = check(Value.Default(ConfigSchema, tree));
   if ('violation' in checked)
-    throw new ConfigError(describeViolation(checked.violation, 'The configuration'));
+    throw new ConfigError(describeViolation(checked.violation, 'The configuration', showWithoutContents));
   const models = resolveModels(checked.value.models);
   const config = {
     ...checked.value,

@@ -4,7 +4,7 @@ import Value from 'typebox/value';
 import { type BackendDefinition, commonTargetKeys } from '../backends/backend-definition.ts';
 import { BACKENDS, DEFAULT_TARGET, findBackend } from '../backends/catalog.ts';
 import type { ModelId } from '../core/generation.ts';
-import { compileCheck, describeViolation } from '../schema/violation.ts';
+import { compileCheck, describeViolation, showWithoutContents } from '../schema/violation.ts';
 import { ConfigError } from './config-error.ts';
 import type { ConfigValues } from './schema.ts';
 
@@ -58,7 +58,7 @@ function resolveTarget(
   const checked = compileCheck<TargetConfig['values']>(schema)(withDefaults);
   if ('violation' in checked) {
     const violation = { ...checked.violation, path: `${at}.${checked.violation.path}` };
-    throw new ConfigError(describeViolation(violation, at));
+    throw new ConfigError(describeViolation(violation, at, showWithoutContents));
   }
   try {
     found.definition.checkTarget?.(checked.value);

@@ -9,8 +9,9 @@ export interface Violation {
   readonly kind: 'unknown' | 'missing' | 'wrong';
   /** `messages[0].role`; empty for the value as a whole. */
   readonly path: string;
-  /** The value as it may be shown: shortened, and hidden where the schema says `secret`. */
-  readonly shown: string;
+  readonly value: unknown;
+  /** The schema says that it must never be shown. */
+  readonly secret: boolean;
   /** What is allowed there: "an integer from 1 to 65535". */
   readonly rule: string;
 }
@@ -48,7 +49,7 @@ export function compileCheck<Value>(schema: TSchema): (value: unknown) => Checke
     const [first] = validator.Errors(value);
     const node = schema as SchemaNode;
     if (!first)
-      return { violation: { kind: 'wrong', path: '', shown: show(value, node), rule: describeRule(node) } };
+      return { violation: { kind: 'wrong', path: '', value, secret: false, rule: describeRule(node) } };
     const missing = (first.params as { requiredProperties?: string[] }).requiredProperties?.[0];
     const segments = first.instancePath.split('/').slice(1).map(unescapePointer);
     return {
@@ -79,26 +80,43 @@ function violationAt(at: {
     value = Object.hasOwn(Object(value), segment) ? (value as Record<string, unknown>)[segment] : undefined;
     if (!child) {
       const known = Object.keys(parent.properties ?? {}).join(', ');
-      return { kind: 'unknown', path, shown: show(value, {}), rule: `one of the known names: ${known}` };
+      return { kind: 'unknown', path, value, secret: true, rule: `one of the known names: ${known}` };
     }
     node = child;
   }
-  return { kind: at.missing ? 'missing' : 'wrong', path, shown: show(value, node), rule: describeRule(node) };
+  const secret = node.secret === true || node.items?.secret === true;
+  return { kind: at.missing ? 'missing' : 'wrong', path, value, secret, rule: describeRule(node) };
 }
 
-/** "max_tokens is 0, but must be an integer ≥ 1." */
-export function describeViolation(violation: Violation, whole: string): string {
+/** "max_tokens is 0, but must be an integer ≥ 1." `whole` names the value as a whole. */
+export function describeViolation(violation: Violation, whole: string, show: ShowValue = showValue): string {
   const name = violation.path === '' ? whole : violation.path;
-  switch (violation.kind) {
+  const { kind, rule } = violation;
+  switch (kind) {
     case 'unknown':
-      return `${name} is not known. Expected ${violation.rule}.`;
+      return `${name} is not known. Expected ${rule}.`;
     case 'missing':
-      return `${name} is missing. It must be ${violation.rule}.`;
+      return `${name} is missing. It must be ${rule}.`;
     case 'wrong':
-      return `${name} is ${violation.shown}, but must be ${violation.rule}.`;
+      return `${name} is ${violation.secret ? '(not shown)' : show(violation.value)}, but must be ${rule}.`;
     default:
-      throw violation.kind satisfies never;
+      throw kind satisfies never;
   }
+}
+
+export type ShowValue = (value: unknown) => string;
+
+/** The value itself, shortened: whoever sent it may see it. */
+export function showValue(value: unknown): string {
+  if (value === undefined) return 'not given';
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text;
+}
+
+/** Only the kind of what holds other values: in the wrong place it may hold a secret. */
+export function showWithoutContents(value: unknown): string {
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list';
+  return typeof value === 'object' && value !== null ? 'an object' : showValue(value);
 }
 
 /** The rule of one field in words, from the schema's own keywords. */
@@ -139,21 +157,6 @@ function describeCount({ minItems, maxItems }: SchemaNode): string {
 function plural(count: number, noun: string): string {
   if (count === 1) return `1 ${noun}`;
   return `${count} ${noun.endsWith('y') ? `${noun.slice(0, -1)}ies` : `${noun}s`}`;
-}
-
-function show(value: unknown, node: SchemaNode): string {
-  if (node.secret || node.items?.secret) return '(not shown)';
-  if (value === undefined) return 'not given';
-  // What a list or an object holds is not shown: in the wrong place it may be a secret.
-  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list';
-  if (typeof value === 'object' && value !== null) return 'an object';
-  if (typeof value === 'string' && isContainer(node)) return 'a string';
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text;
-}
-
-function isContainer({ type, properties, items }: SchemaNode): boolean {
-  return type === 'object' || type === 'array' || properties !== undefined || items !== undefined;
 }
 
 /** A field called `constructor` is not one that every object has. */

@@ -165,7 +165,7 @@ describe('a wrong configuration is refused with the key, the value and what was 
     [{ flags: { backend: 'ollama' } }, '--model is missing.'],
     [{ flags: { model: 'nope' } }, 'models[0].targets[0]: There is no model called "nope" in the catalogue.'],
     [{ text: 'auth: [my-secret-key]' }, 'auth is a list, but must be an object.'],
-    [{ text: 'auth: my-secret-key' }, 'auth is a string, but must be an object.'],
+    [{ text: 'auth: { api_keys: my-secret-key }' }, 'auth.api_keys is (not shown), but must be a list'],
     [{ text: 'models: { api_key: sk-secret }' }, 'models is an object, but must be a list'],
     [
       { text: 'models: [{ id: a, targets: { api_key: sk-secret } }]' },

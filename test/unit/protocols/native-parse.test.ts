@@ -146,9 +146,9 @@ describe('a native body', () => {
     [{ prompt: 'a', timeout_ms: 0 }, 'timeout_ms', 'at least 1'],
     [{ prompt: 'a', raw: 'yes' }, 'raw', 'true or false'],
     [{ prompt: 'a', model: 'nope' }, 'model', ''],
-    ['text', undefined, 'The body is a string, but must be an object.'],
+    ['text', undefined, 'The body is "text", but must be an object.'],
     [null, undefined, 'The body is null, but must be an object.'],
-    [[], undefined, 'The body is an empty list, but must be an object.'],
+    [[], undefined, 'The body is [], but must be an object.'],
     [undefined, undefined, 'The body is not given, but must be an object.'],
   ])('is refused: %j', (body, param, message) => {
     const refused = refusal(body);
