@@ -30,6 +30,10 @@ const { positionals, values } = parseArgs({
   allowPositionals: true,
   options: { quick: { type: 'boolean', default: false }, rounds: { type: 'string' } },
 });
+if (values.rounds !== undefined && !/^[1-9]\d*$/.test(values.rounds)) {
+  process.stderr.write(`--rounds is ${values.rounds}, but must be a whole number of at least 1.\n`);
+  process.exit(2);
+}
 const unknown = positionals.filter((name) => !(name in benchmarks));
 if (unknown.length > 0) {
   process.stderr.write(

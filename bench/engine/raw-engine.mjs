@@ -44,5 +44,5 @@ async function generate({ sequence, prompt, tokens, startedAt }) {
     answer.push(token);
     if (answer.length >= tokens || model.isEogToken(token)) break;
   }
-  return { tokens: answer.length, firstTokenMs, text: model.detokenize(answer) };
+  return { tokens: answer.length, firstTokenMs };
 }

@@ -38,7 +38,7 @@ async function generate(post, call) {
   const { statusCode, body } = await post('/generate', call);
   const answer = await body.json();
   if (statusCode !== 200) throw new Error(`/generate answered ${statusCode}: ${JSON.stringify(answer)}`);
-  return { tokens: answer.usage.completion_tokens, text: answer.text };
+  return { tokens: answer.usage.completion_tokens };
 }
 
 async function stream(post, call) {
