@@ -30,7 +30,7 @@ export async function pullModel(name: string, flags: Flags): Promise<number> {
     log,
     onProgress: downloadReporter({ log, terminal: process.stderr }),
   });
-  log.flush();
+  await log.close();
   print(path);
   return 0;
 }

@@ -1,7 +1,7 @@
 /** `llm-serve serve`: reads the configuration, runs the application, and ends it on a signal. */
 import { compose } from '../compose.ts';
 import { defaultCacheDirectory, readEnvironment } from '../config/environment.ts';
-import { openLog } from '../telemetry/log.ts';
+import { openLog, type ProcessLog } from '../telemetry/log.ts';
 import { downloadReporter } from './download-progress.ts';
 import type { Flags } from './flags.ts';
 import { readConfig } from './read-config.ts';
@@ -44,19 +44,19 @@ export async function serve(flags: Flags): Promise<number> {
   await (ending === 'failed' ? application.close() : application.stop());
   const exitCode = ending === 'failed' ? EXIT_FAILURE : 0;
   log.info('stopped', { exitCode });
-  log.flush();
+  await log.close();
   return exitCode;
 }
 
 /** The first SIGTERM or SIGINT starts the drain; a second one ends the process at once. */
-function signalled(log: { info(message: string): void; flush(): void }): Promise<'signalled'> {
+function signalled(log: ProcessLog): Promise<'signalled'> {
   return new Promise((resolve) => {
     let signals = 0;
     const onSignal = (signal: NodeJS.Signals) => {
       signals += 1;
       if (signals > 1) {
-        log.flush();
-        process.exit(EXIT_FAILURE);
+        void log.close().finally(() => process.exit(EXIT_FAILURE));
+        return;
       }
       log.info(`${signal}: finishing what is under way; a second signal ends at once`);
       resolve('signalled');

@@ -10,9 +10,12 @@ export interface LogOptions {
 }
 
 export interface ProcessLog extends Log {
-  /** Writes out what is buffered; before the process ends. */
-  flush(): void;
+  /** Before the process ends: settles when everything is written, or cannot be; later lines are dropped. */
+  close(): Promise<void>;
 }
+
+/** For a reader of standard output that takes nothing. */
+const CLOSE_WITHIN_MS = 500;
 
 export function openLog({ level, format, isTerminal }: LogOptions): ProcessLog {
   const readable = format === 'pretty' || (format === 'auto' && isTerminal);
@@ -21,21 +24,39 @@ export function openLog({ level, format, isTerminal }: LogOptions): ProcessLog {
     ? pretty({ destination, colorize: isTerminal, translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid,hostname' })
     : destination;
   const logger = pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, stream);
+  // Whoever read standard output may have gone: nothing to write to is no reason to fail, or to wait at the end.
+  let broken = false;
+  destination.on('error', () => {
+    broken = true;
+  });
+  let closed: Promise<void> | undefined;
+  const close = () =>
+    new Promise<void>((resolve) => {
+      const finish = () => {
+        clearTimeout(limit);
+        // Else the library would try to write synchronously when the process exits, for ever.
+        destination.destroy();
+        resolve();
+      };
+      const limit = setTimeout(finish, CLOSE_WITHIN_MS);
+      if (broken) return finish();
+      destination.once('close', finish);
+      destination.once('error', finish);
+      stream.end();
+    });
   const write =
     (severity: 'debug' | 'info' | 'warn' | 'error') =>
-    (message: string, fields: LogFields = {}) =>
-      logger[severity](fields, message);
+    (message: string, fields: LogFields = {}) => {
+      if (!closed) logger[severity](fields, message);
+    };
   return {
     debug: write('debug'),
     info: write('info'),
     warn: write('warn'),
     error: write('error'),
-    flush: () => {
-      try {
-        destination.flushSync();
-      } catch {
-        // The destination never became ready (standard output is closed): there is nothing to write to.
-      }
+    close: () => {
+      closed ??= close();
+      return closed;
     },
   };
 }
