@@ -95,14 +95,32 @@ describe('SIGTERM', () => {
   });
 });
 
+describe('a reader of the log that has gone', () => {
+  test('does not hold up the end', async () => {
+    const server = await startServer({ flags: scriptedFlags(), endsWith: onTestFinished });
+    server.stopReading();
+    const startedAt = performance.now();
+    expect((await server.stop()).exitCode).toBe(0);
+    expect(performance.now() - startedAt).toBeLessThan(3000);
+  });
+
+  test('does not keep the server from answering', async () => {
+    const server = await startServer({ flags: scriptedFlags(), endsWith: onTestFinished });
+    server.stopReading();
+    for (let count = 0; count < 3; count += 1)
+      expect((await generate(server, { prompt: 'hi' })).status).toBe(200);
+    expect((await server.stop()).exitCode).toBe(0);
+  });
+});
+
 test('a port that is taken is exit 1 with one line that says what to do', async () => {
   const other = createServer().listen(0, '127.0.0.1');
   onTestFinished(() => void other.close());
   await new Promise((resolve) => other.once('listening', resolve));
   const { port } = other.address() as { port: number };
-  const { exitCode, stderr } = await runExecutable([...scriptedFlags(), '--port', String(port)], {
-    endsWith: onTestFinished,
-  });
+  // A start that fails has nothing to drain, whatever delay is set for that.
+  const flags = [...scriptedFlags(), '--port', String(port), '--server.shutdown-delay-seconds', '30'];
+  const { exitCode, stderr } = await runExecutable(flags, { endsWith: onTestFinished });
   expect(exitCode).toBe(1);
   expect(stderr).toBe(
     `llm-serve: Port ${port} on 127.0.0.1 is taken by another program. Stop it or choose another: --port ${port + 1}.\n`,

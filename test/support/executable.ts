@@ -45,6 +45,8 @@ export interface Executable {
   /** The first line that fits, written already or yet to come. */
   logged(fits: (line: LogLine) => boolean): Promise<LogLine>;
   signal(signal: NodeJS.Signals): void;
+  /** Closes the reading end of its standard output. */
+  stopReading(): void;
   readonly ended: Promise<Ended>;
   /** Sends the signal and resolves with how the process ended. */
   stop(signal?: NodeJS.Signals): Promise<Ended>;
@@ -78,6 +80,7 @@ export async function startServer(options: ExecutableOptions): Promise<Executabl
     logged: (fits) => run.logged(fits),
     requestLine: (requestId) => run.logged((line) => line.msg === 'request' && line.requestId === requestId),
     signal: (signal) => run.signal(signal),
+    stopReading: () => run.stopReading(),
     ended: run.ended,
     stop: (signal = 'SIGTERM') => {
       run.signal(signal);
@@ -127,6 +130,10 @@ class Run {
 
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
+  }
+
+  stopReading(): void {
+    this.#child.stdout?.destroy();
   }
 
   logged(fits: (line: LogLine) => boolean): Promise<LogLine> {
