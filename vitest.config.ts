@@ -1,6 +1,9 @@
 import { defineConfig } from 'vitest/config';
 
-const suffix = process.env.LLM_TEST_LONG === '1' ? 'long' : 'test';
+const long = process.env.LLM_TEST_LONG === '1';
+const suffix = long ? 'long' : 'test';
+/** The long run tries the properties again, far more often. */
+const properties = long ? ['test/unit/scheduling/*.test.ts'] : [];
 
 /** Decoding collapses beside any other load on the cores, so whatever runs the real engine runs alone, after the rest. */
 const withEngine = [
@@ -17,9 +20,9 @@ export default defineConfig({
       {
         test: {
           name: 'fast',
-          include: [`test/**/*.${suffix}.ts`],
+          include: [`test/**/*.${suffix}.ts`, ...properties],
           exclude: withEngine,
-          testTimeout: 20_000,
+          testTimeout: long ? 600_000 : 20_000,
           hookTimeout: 30_000,
           sequence: { groupOrder: 0 },
         },

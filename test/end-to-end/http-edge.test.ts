@@ -98,6 +98,24 @@ describe('bytes that are no request', () => {
     expect(received.match(/HTTP\/1\.1/g)).toHaveLength(1);
   });
 
+  test('a connection that was answered so is closed, also when its client leaves it open', async () => {
+    const socket = createConnection({ port: server.port, host: '127.0.0.1', allowHalfOpen: true });
+    socket.write('garbage\r\n\r\n');
+    socket.resume();
+    const startedAt = performance.now();
+    await new Promise((resolve) =>
+      socket
+        .once('close', resolve)
+        .once('error', () => {})
+        .once('end', () => {
+          // Our side stays open: the server has to end it, which shows at the next write.
+          const probe = setInterval(() => socket.write('x'), 100);
+          socket.once('close', () => clearInterval(probe));
+        }),
+    );
+    expect(performance.now() - startedAt).toBeLessThan(5000);
+  });
+
   test('a connection that says nothing is closed without an answer', async () => {
     const socket = createConnection(server.port, '127.0.0.1');
     let bytes = 0;

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { BatchMode } from '../../../src/scheduling/batch-policy.ts';
 import type { SchedulerTarget } from '../../../src/scheduling/decision.ts';
 import { Scheduler } from '../../../src/scheduling/scheduler.ts';
+import { runs } from '../../support/property-runs.ts';
 
 /**
  * Random arrivals, releases, cancellations, target changes and time steps against a model that only counts:
@@ -175,7 +176,7 @@ describe.each(['eager', 'window'] as const)('the scheduler in %s mode', (mode) =
             world.scheduler.slotsUsed({ id: 't1', model: 'm' }),
         ).toBe(0);
       }),
-      { numRuns: 300 },
+      runs(300),
     );
   });
 });
@@ -190,7 +191,7 @@ it('in eager mode nobody waits while a slot is free', () => {
         expect(world.waiting.size === 0 || world.running.size === 4).toBe(true);
       }
     }),
-    { numRuns: 200 },
+    runs(200),
   );
 });
 
@@ -207,6 +208,6 @@ it('in window mode nobody waits for collection longer than the window', () => {
         expect(overdue.length === 0 || world.running.size === 4).toBe(true);
       }
     }),
-    { numRuns: 200 },
+    runs(200),
   );
 });

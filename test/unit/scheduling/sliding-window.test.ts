@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SlidingWindow } from '../../../src/scheduling/sliding-window.ts';
+import { runs } from '../../support/property-runs.ts';
 
 const LIMIT_3_PER_100MS = { limit: 3, windowMs: 100, maxKeys: 1000 };
 
@@ -76,6 +77,7 @@ describe('the sliding window', () => {
           expect(verdict.retryInMs).toBe(verdict.remaining > 0 ? 0 : (recent[0] ?? 0) + 100 - now);
         }
       }),
+      runs(200),
     );
   });
 });

@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import type { EngineSettings } from '../../../../src/backends/llama-cpp/messages.ts';
 import { Supervisor } from '../../../../src/backends/llama-cpp/supervisor.ts';
 import type { Clock } from '../../../../src/core/clock.ts';
-import { silentLog } from '../../../../src/core/log.ts';
+import { type LogFields, silentLog } from '../../../../src/core/log.ts';
 import { systemClock } from '../../../../src/system-clock.ts';
 import { never } from '../../../support/embedded-engine.ts';
 
@@ -38,6 +38,8 @@ const LOADED = `process.send({ type: 'loaded', contextSize: 64 });`;
 let folder: string;
 let supervisor: Supervisor | undefined;
 let waits: number[];
+/** Errors but for deaths. */
+let logged: string[];
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'supervisor-'));
@@ -50,8 +52,18 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 async function supervise(onMessage: string): Promise<Supervisor> {
   const enginePath = join(folder, `${Math.random()}.mjs`);
   const end = `if (message.type === 'shutdown') process.exit(0);`;
-  await writeFile(enginePath, `process.on('message', (message) => { ${end} ${onMessage} }); ${HELLO}`);
+  await writeFile(
+    enginePath,
+    `import fs from 'node:fs'; process.on('message', (message) => { ${end} ${onMessage} }); ${HELLO}`,
+  );
   waits = [];
+  logged = [];
+  const log = {
+    ...silentLog,
+    error(message: string, fields?: LogFields) {
+      if (message !== 'engine died') logged.push(`${message} ${JSON.stringify(fields)}`);
+    },
+  };
   const clock: Clock = {
     ...systemClock,
     schedule(delayMs, run) {
@@ -59,7 +71,7 @@ async function supervise(onMessage: string): Promise<Supervisor> {
       return systemClock.schedule(delayMs / 1000, run);
     },
   };
-  supervisor = new Supervisor({ clock, log: silentLog, enginePath, environment: process.env });
+  supervisor = new Supervisor({ clock, log, enginePath, environment: process.env });
   return supervisor;
 }
 
@@ -122,6 +134,27 @@ it('does not try again by itself what the engine says cannot be loaded, but does
   expect(engine.state).toMatchObject({ phase: 'failed' });
   await expect(engine.start(settings, never())).rejects.toMatchObject({ message: 'No such thing.' });
   expect(waits).toEqual([]);
+});
+
+it('keeps trying an engine that was up once when a restart cannot load the model', async () => {
+  const loads = join(folder, `${Math.random()}-loads`);
+  const engine = await supervise(
+    `if (message.type === 'load') {
+       fs.appendFileSync(${JSON.stringify(loads)}, '.');
+       const count = fs.readFileSync(${JSON.stringify(loads)}).length;
+       if (count === 1 || count > 3) { ${LOADED} }
+       else process.send({ type: 'load_failed', message: 'Out of memory.' });
+     }
+     if (message.type === 'generate') process.exit(3);`,
+  );
+  await engine.start(settings, never());
+  expect(await outcome(engine)).toBe('backend_error');
+  await vi.waitFor(() => expect(engine.state.phase).toBe('ready'), { interval: 5, timeout: 5000 });
+  expect(waits).toEqual([0, 1000, 2000]);
+  expect(logged).toEqual([
+    expect.stringMatching(/^engine could not load .*Out of memory\./),
+    expect.stringMatching(/^engine could not load .*Out of memory\./),
+  ]);
 });
 
 it('stops waiting for the load when told to', async () => {
