@@ -25,8 +25,12 @@ export async function startExecutable({ flags = [], environment = {}, execArgv =
   });
   closeSync(log);
   const exited = once(child, 'exit');
+  // A benchmark that fails leaves nothing running.
+  const end = () => child.kill('SIGTERM');
+  process.once('exit', end);
   const stop = async () => {
-    child.kill('SIGTERM');
+    process.off('exit', end);
+    end();
     await exited;
     rmSync(folder, { recursive: true, force: true });
   };

@@ -20,8 +20,12 @@ export async function startNginx(upstreamPort) {
     stdio: 'inherit',
   });
   const exited = once(child, 'exit');
+  // A benchmark that fails leaves nothing running.
+  const end = () => child.kill('SIGTERM');
+  process.once('exit', end);
   const stop = async () => {
-    child.kill('SIGTERM');
+    process.off('exit', end);
+    end();
     await exited;
     rmSync(folder, { recursive: true, force: true });
   };
