@@ -66,7 +66,7 @@ export type FromEngine =
   /** The process listens; it now wants `load`. */
   | { readonly type: 'hello' }
   | { readonly type: 'loaded'; readonly contextSize: number }
-  /** The same file and settings will fail again: a restart is of no use. */
+  /** Before it was ever loaded, the same file and settings will fail again: then a restart is of no use. */
   | { readonly type: 'load_failed'; readonly message: string }
   /** Everything that one step of the engine brought forth. */
   | { readonly type: 'events'; readonly events: readonly EngineEvent[] }

@@ -118,8 +118,7 @@ export class Supervisor {
         this.#loaded(engine, message.contextSize);
         break;
       case 'load_failed':
-        this.#giveUp(new ServingError('backend_error', { message: message.message }));
-        void engine.end();
+        this.#loadFailed(engine, message.message);
         break;
       case 'events':
         for (const event of message.events) this.#flights.deliver(event);
@@ -140,6 +139,16 @@ export class Supervisor {
     log.info('engine ready', { pid: engine.pid, contextSize });
     this.#flights.sendNew(this.#send);
     this.#waitForReady.resolveAll();
+  }
+
+  #loadFailed(engine: EngineProcess, message: string): void {
+    if (this.#everReady) {
+      // The same file was loaded before: what is missing now, such as memory, may be there again later.
+      this.#options.log.error('engine could not load the model', { message });
+    } else {
+      this.#giveUp(new ServingError('backend_error', { message }));
+    }
+    void engine.end();
   }
 
   #exited(engine: EngineProcess, how: string): void {
