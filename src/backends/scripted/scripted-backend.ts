@@ -6,9 +6,9 @@ import type { Backend, GenerateOptions, TargetState, TargetStatus } from '../../
 import type { Clock } from '../../core/clock.ts';
 import { ServingError } from '../../core/errors.ts';
 import type { FinishReason, GenerationEvent, GenerationRequest } from '../../core/generation.ts';
+import { StopMatcher } from '../../core/stop-matcher.ts';
 import { type EventSink, EventStream } from '../../upstream/event-stream.ts';
 import { type Part, partFor, type Script } from './script.ts';
-import { StopScanner } from './stop-scanner.ts';
 import { countTokens, promptTokensOf, wordsOf } from './words.ts';
 
 export interface ScriptedTarget extends Script {
@@ -117,7 +117,7 @@ export class ScriptedBackend implements Backend {
     const { script } = part;
     const words = wordsOf(part, request.sampling.seed ?? 0);
     const limit = Math.min(request.limits.maxTokens ?? talk.room, talk.room);
-    const scanner = new StopScanner(request.limits.stop);
+    const stops = new StopMatcher(request.limits.stop);
     const thoughts = request.thinking === false ? 0 : countTokens(script.reasoning ?? '');
     if (thoughts > 0 && script.reasoning !== undefined)
       sink.push({ type: 'reasoning', text: script.reasoning });
@@ -125,28 +125,28 @@ export class ScriptedBackend implements Backend {
     let tokens = thoughts;
     let spoken = 0;
     for (const word of words) {
-      if (tokens >= limit) return this.#ending({ scanner, sink, tokens, reason: 'length' });
+      if (tokens >= limit) return this.#ending({ stops, sink, tokens, reason: 'length' });
       if (spoken > 0) await this.#pace(spoken, script, sink, signal);
       if (spoken === script.fail_after_tokens) {
         if (script.fail === 'mid-stream') throw scriptedFailure();
         if (script.fail === 'hang-mid-stream') await this.#wait(undefined, signal);
       }
-      const { text, matched } = scanner.push(word);
+      const { text, matched } = stops.push(word);
       tokens += 1;
       spoken += 1;
       if (text !== '') sink.push({ type: 'text', text });
       if (matched !== undefined) return { tokens, reason: 'stop', matchedStop: matched };
     }
-    return this.#ending({ scanner, sink, tokens, reason: 'stop' });
+    return this.#ending({ stops, sink, tokens, reason: 'stop' });
   }
 
   #ending(end: {
-    scanner: StopScanner;
+    stops: StopMatcher;
     sink: EventSink<GenerationEvent>;
     tokens: number;
     reason: FinishReason;
   }): Completion {
-    const text = end.scanner.flush();
+    const text = end.stops.flush();
     if (text !== '') end.sink.push({ type: 'text', text });
     return { tokens: end.tokens, reason: end.reason };
   }

@@ -5,9 +5,9 @@
  * Counted as completion tokens: every token the model gave, its end-of-generation token included (it is no text).
  */
 import { randomInt } from 'node:crypto';
+import { StopMatcher } from '../../../core/stop-matcher.ts';
 import type { EngineEvent, EngineGeneration } from '../messages.ts';
 import type { EvaluateOptions, Model, Sequence, Token, TokenIterator } from './library.ts';
-import { StopMatcher } from './stop-matcher.ts';
 import { TokenDecoder } from './token-decoder.ts';
 
 /** As in llama.cpp: penalties look at the last 64 tokens; here only at those of the answer. */

@@ -49,6 +49,13 @@ it('finds a stop string that lies across tokens, and gives back what only began 
   expect(events.at(-1)).toMatchObject({ reason: 'stop', matchedStop: 'foo ba' });
 });
 
+it('ends at the stop string that is complete first, as the engine does', async () => {
+  const { backend } = start({ text: 'abcd' });
+  const { events } = await generateAll(backend, chatRequest('x', { limits: { stop: ['abcd', 'bc'] } }));
+  expect(textOf(events)).toBe('a');
+  expect(events.at(-1)).toMatchObject({ matchedStop: 'bc' });
+});
+
 it('obeys the script in a request, for that request only', async () => {
   const { backend } = start({ tokens: 2 });
   const { events } = await generateAll(

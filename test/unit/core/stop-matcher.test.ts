@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { StopMatcher } from '../../../../../src/backends/llama-cpp/engine/stop-matcher.ts';
+import { StopMatcher } from '../../../src/core/stop-matcher.ts';
 
 function run(stops: readonly string[], pieces: readonly string[]) {
   const matcher = new StopMatcher(stops);
