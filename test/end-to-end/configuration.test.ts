@@ -43,6 +43,12 @@ describe('a broken configuration is exit 2 and names the key, the value and what
       ['models[0].targets[0].slot', 'slots'],
     ],
     [
+      'a model that the catalogue does not have',
+      ['--backend', 'llama-cpp', '--model', 'no-such-model'],
+      {},
+      ['no-such-model', 'smollm2-135m-instruct', 'GGUF'],
+    ],
+    [
       'an address that others reach, without keys',
       [...scriptedFlags(), '--host', '0.0.0.0'],
       {},

@@ -163,15 +163,6 @@ describe('a model that cannot be had is exit 1 with one clear line', () => {
     expect(stderr.trim().split('\n')).toHaveLength(1);
   });
 
-  test('a name that no catalogue knows', async () => {
-    const { exitCode, stderr } = await runExecutable(
-      ['--port', '0', '--backend', 'llama-cpp', '--model', 'no-such-model'],
-      { endsWith: onTestFinished },
-    );
-    expect(exitCode).toBe(1);
-    expect(stderr).toContain('no-such-model');
-  });
-
   test.each([
     ['no GGUF at all', () => Buffer.from('this is no model')],
     ['a file that was cut off', (whole: Buffer) => whole.subarray(0, 1_000_000)],
