@@ -1,9 +1,10 @@
 /** The metrics of docs/reference/metrics.md, under the nouns that dashboards of the field know. Buckets follow the OpenTelemetry GenAI conventions. */
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, Gauge, Registry } from 'prom-client';
 import type { Milliseconds } from '../core/clock.ts';
 import { ERRORS } from '../core/errors.ts';
 import { timingsOf } from '../core/receipt.ts';
 import type { RequestRecord } from '../core/telemetry.ts';
+import { ModelHistogram } from './model-histogram.ts';
 
 /** What the gauges read when they are scraped. */
 export interface GaugeSource {
@@ -36,36 +37,31 @@ export class Metrics {
     registers: [this.registry],
   };
 
-  readonly #timeToFirstToken = new Histogram({
-    ...this.#model,
-    name: `${PREFIX}time_to_first_token_seconds`,
-    help: 'From arrival to the first token.',
-    buckets: FIRST_TOKEN_SECONDS,
-  });
-  readonly #interTokenLatency = new Histogram({
-    ...this.#model,
-    name: `${PREFIX}inter_token_latency_seconds`,
-    help: 'Between two tokens of one generation.',
-    buckets: TOKEN_GAP_SECONDS,
-  });
-  readonly #queueTime = new Histogram({
-    ...this.#model,
-    name: `${PREFIX}request_queue_time_seconds`,
-    help: 'From the queue to a slot.',
-    buckets: DURATION_SECONDS,
-  });
-  readonly #latency = new Histogram({
-    ...this.#model,
-    name: `${PREFIX}e2e_request_latency_seconds`,
-    help: 'From arrival to the end of the answer, of generations that finished.',
-    buckets: DURATION_SECONDS,
-  });
-  readonly #batchSize = new Histogram({
-    ...this.#model,
-    name: `${PREFIX}batch_size`,
-    help: 'Size of the batch a request left in, per request.',
-    buckets: BATCH_SIZES,
-  });
+  readonly #timeToFirstToken = this.#histogram(
+    'time_to_first_token_seconds',
+    'From arrival to the first token.',
+    FIRST_TOKEN_SECONDS,
+  );
+  readonly #interTokenLatency = this.#histogram(
+    'inter_token_latency_seconds',
+    'Between two tokens of one generation.',
+    TOKEN_GAP_SECONDS,
+  );
+  readonly #queueTime = this.#histogram(
+    'request_queue_time_seconds',
+    'From the queue to a slot.',
+    DURATION_SECONDS,
+  );
+  readonly #latency = this.#histogram(
+    'e2e_request_latency_seconds',
+    'From arrival to the end of the answer, of generations that finished.',
+    DURATION_SECONDS,
+  );
+  readonly #batchSize = this.#histogram(
+    'batch_size',
+    'Size of the batch a request left in, per request.',
+    BATCH_SIZES,
+  );
   readonly #promptTokens = new Counter({
     ...this.#model,
     name: `${PREFIX}prompt_tokens_total`,
@@ -114,17 +110,21 @@ export class Metrics {
     const { model } = receipt;
     if (model === undefined) return;
     const timings = timingsOf(receipt, endedAt);
-    if (receipt.dispatchedAt !== undefined) this.#queueTime.observe({ model }, timings.queueMs / 1000);
-    if (receipt.batch) this.#batchSize.observe({ model }, receipt.batch.size);
-    if (receipt.firstTokenAt !== undefined) this.#timeToFirstToken.observe({ model }, timings.ttftMs / 1000);
+    if (receipt.dispatchedAt !== undefined) this.#queueTime.observe(model, timings.queueMs / 1000);
+    if (receipt.batch) this.#batchSize.observe(model, receipt.batch.size);
+    if (receipt.firstTokenAt !== undefined) this.#timeToFirstToken.observe(model, timings.ttftMs / 1000);
     if (!receipt.usage) return;
-    this.#latency.observe({ model }, timings.totalMs / 1000);
+    this.#latency.observe(model, timings.totalMs / 1000);
     this.#promptTokens.inc({ model }, receipt.usage.promptTokens);
     this.#generationTokens.inc({ model }, receipt.usage.completionTokens);
   }
 
   tokenGap(model: string, gapMs: Milliseconds): void {
-    this.#interTokenLatency.observe({ model }, gapMs / 1000);
+    this.#interTokenLatency.observe(model, gapMs / 1000);
+  }
+
+  #histogram(name: string, help: string, buckets: readonly number[]): ModelHistogram {
+    return new ModelHistogram({ name: PREFIX + name, help, buckets, registry: this.registry });
   }
 
   #addGauges(source: GaugeSource): void {

@@ -1,0 +1,80 @@
+import { describe, expect, it } from 'vitest';
+import type { Receipt } from '../../../src/core/receipt.ts';
+import { type GaugeSource, Metrics } from '../../../src/telemetry/metrics.ts';
+
+const source: GaugeSource = {
+  loads: () => [{ model: 'm', waiting: 3, running: 2 }],
+  targets: () => [{ model: 'm', target: 'scripted/0', up: true, slots: 4, slotsUsed: 2 }],
+  oldestRequestMs: () => 1500,
+};
+
+async function textAfter(feed: (metrics: Metrics) => void): Promise<string> {
+  const metrics = new Metrics({ version: '1.2.3', source });
+  feed(metrics);
+  return metrics.registry.metrics();
+}
+
+const finished: Receipt = {
+  requestId: 'r',
+  receivedAt: 0,
+  model: 'm',
+  enqueuedAt: 0,
+  dispatchedAt: 20,
+  firstTokenAt: 70,
+  endedAt: 600,
+  batch: { id: 'b', size: 3 },
+  usage: { promptTokens: 16, completionTokens: 8, cachedTokens: 0 },
+};
+const record = { method: 'POST', path: '/generate', route: '/generate', clientAddress: '::1', endedAt: 600 };
+
+describe('the metrics', () => {
+  it('tell a finished generation in the field’s own units', async () => {
+    const text = await textAfter((metrics) =>
+      metrics.requestEnded({ ...record, status: 200, receipt: finished }),
+    );
+    for (const line of [
+      'llm_serve_requests_total{route="/generate",status="200"} 1',
+      'llm_serve_time_to_first_token_seconds_bucket{le="0.06",model="m"} 0',
+      'llm_serve_time_to_first_token_seconds_bucket{le="0.08",model="m"} 1',
+      'llm_serve_time_to_first_token_seconds_bucket{le="+Inf",model="m"} 1',
+      'llm_serve_time_to_first_token_seconds_sum{model="m"} 0.07',
+      'llm_serve_request_queue_time_seconds_count{model="m"} 1',
+      'llm_serve_e2e_request_latency_seconds_sum{model="m"} 0.6',
+      'llm_serve_batch_size_bucket{le="4",model="m"} 1',
+      'llm_serve_prompt_tokens_total{model="m"} 16',
+      'llm_serve_generation_tokens_total{model="m"} 8',
+    ]) {
+      expect(text).toContain(`${line}\n`);
+    }
+  });
+
+  it('count a refusal by its code, also inside a stream that has committed', async () => {
+    const receipt: Receipt = { requestId: 'r', receivedAt: 0, model: 'm', errorCode: 'queue_timeout' };
+    const text = await textAfter((metrics) => metrics.requestEnded({ ...record, status: 200, receipt }));
+    expect(text).toContain('llm_serve_rejected_total{code="queue_timeout"} 1\n');
+  });
+
+  it('put the time between tokens into the bucket whose boundary it does not exceed', async () => {
+    const text = await textAfter((metrics) => {
+      for (const gapMs of [10, 10.1, 9000]) metrics.tokenGap('m', gapMs);
+    });
+    expect(text).toContain('llm_serve_inter_token_latency_seconds_bucket{le="0.01",model="m"} 1\n');
+    expect(text).toContain('llm_serve_inter_token_latency_seconds_bucket{le="0.025",model="m"} 2\n');
+    expect(text).toContain('llm_serve_inter_token_latency_seconds_bucket{le="2.5",model="m"} 2\n');
+    expect(text).toContain('llm_serve_inter_token_latency_seconds_bucket{le="+Inf",model="m"} 3\n');
+  });
+
+  it('read the gauges when they are scraped', async () => {
+    const text = await textAfter(() => {});
+    for (const line of [
+      'llm_serve_requests_waiting{model="m"} 3',
+      'llm_serve_requests_running{model="m"} 2',
+      'llm_serve_target_up{model="m",target="scripted/0"} 1',
+      'llm_serve_slots_used{model="m",target="scripted/0"} 2',
+      'llm_serve_oldest_request_seconds 1.5',
+      'llm_serve_build_info{version="1.2.3"} 1',
+    ]) {
+      expect(text).toContain(`${line}\n`);
+    }
+  });
+});
