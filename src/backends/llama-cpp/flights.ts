@@ -77,7 +77,8 @@ function pass(event: EngineEvent, sink: GenerationSink): void {
       sink.event({ type: 'start', promptTokens: event.promptTokens, cachedTokens: event.cachedTokens });
       break;
     case 'text':
-      sink.event({ type: 'text', text: event.text });
+    case 'reasoning':
+      sink.event({ type: event.type, text: event.text });
       break;
     case 'finish': {
       const { reason, matchedStop, usage } = event;

@@ -44,6 +44,7 @@ export type EngineEvent =
       readonly cachedTokens: number;
     }
   | { readonly type: 'text'; readonly id: number; readonly text: string }
+  | { readonly type: 'reasoning'; readonly id: number; readonly text: string }
   | {
       readonly type: 'finish';
       readonly id: number;

@@ -13,17 +13,27 @@ export type PromptPart =
   | { readonly kind: 'content'; readonly text: string }
   | { readonly kind: 'builtin'; readonly token: BuiltinToken };
 
-export type ChatTemplate = (messages: readonly Message[], thinking: ThinkingWish) => readonly PromptPart[];
+export interface ChatTemplate {
+  /** Made for a model that can think; others are never asked to. */
+  readonly thinks: boolean;
+  layOut(messages: readonly Message[], thinking: ThinkingWish): readonly PromptPart[];
+}
 
 /** ChatML as it stands, without a system message that nobody asked for. */
-export const chatml: ChatTemplate = (messages) => [
-  ...messages.flatMap(({ role, content }): PromptPart[] => [
-    { kind: 'template', text: `<|im_start|>${role}\n` },
-    { kind: 'content', text: content },
-    { kind: 'template', text: '<|im_end|>\n' },
-  ]),
-  { kind: 'template', text: '<|im_start|>assistant\n' },
-];
+export const chatml: ChatTemplate = {
+  thinks: false,
+  layOut: (messages) => [
+    ...messages.flatMap(({ role, content }): PromptPart[] => [
+      { kind: 'template', text: `<|im_start|>${role}\n` },
+      { kind: 'content', text: content },
+      { kind: 'template', text: '<|im_end|>\n' },
+    ]),
+    { kind: 'template', text: '<|im_start|>assistant\n' },
+  ],
+};
+
+/** The switches that templates have for it, and the tags that they look for in earlier answers. */
+const SPEAKS_OF_THINKING = /thinking|<\/?think>/;
 
 /** The Jinja template that a GGUF file carries. */
 export function jinjaTemplate(
@@ -37,6 +47,8 @@ export function jinjaTemplate(
       functionCallMessageTemplate: 'noJinja',
       joinAdjacentMessagesOfTheSameType,
       trimLeadingWhitespaceInResponses: false,
+      // Some templates name the switch so; the other name is the library's affair.
+      additionalRenderParameters: { add_generation_prompt: true, thinking: reasoning },
     });
   const wrappers = new Map<string, ChatWrapper>();
   const render = (messages: readonly Message[], reasoning: boolean, join: boolean): readonly PromptPart[] => {
@@ -46,14 +58,17 @@ export function jinjaTemplate(
     const { contextText } = wrapper.generateContextState({ chatHistory: toHistory(messages) });
     return contextText.values.map(toPart);
   };
-  return (messages, thinking) => {
-    const reasoning = thinking !== false;
-    try {
-      return render(messages, reasoning, false);
-    } catch {
-      // Some templates refuse two messages of one role in a row; joined, the conversation is the same.
-      return render(messages, reasoning, true);
-    }
+  return {
+    thinks: SPEAKS_OF_THINKING.test(source),
+    layOut(messages, thinking) {
+      const reasoning = thinking !== false;
+      try {
+        return render(messages, reasoning, false);
+      } catch {
+        // Some templates refuse two messages of one role in a row; joined, the conversation is the same.
+        return render(messages, reasoning, true);
+      }
+    },
   };
 }
 
@@ -66,13 +81,16 @@ export function chooseTemplate(options: {
   return jinjaTemplate(options.source, options.library);
 }
 
-/** The library writes the answer's beginning where the last, empty message of the model stands. */
+/**
+ * The template itself writes how the answer begins, which is where it opens or closes a thought. After a message of
+ * the model the library would go on with that one: there an empty message begins the answer.
+ */
 function toHistory(messages: readonly Message[]): ChatHistoryItem[] {
   const items = messages.map(
     ({ role, content }): ChatHistoryItem =>
       role === 'assistant' ? { type: 'model', response: [content] } : { type: role, text: content },
   );
-  return [...items, { type: 'model', response: [''] }];
+  return items.at(-1)?.type === 'model' ? [...items, { type: 'model', response: [''] }] : items;
 }
 
 /** The library's parts: a string is content; an object is text of the template or a token by its name. */

@@ -5,9 +5,11 @@
  * Counted as completion tokens: every token the model gave, its end-of-generation token included (it is no text).
  */
 import { randomInt } from 'node:crypto';
-import { StopMatcher } from '../../../core/stop-matcher.ts';
+import { StopMatcher, type StopResult } from '../../../core/stop-matcher.ts';
 import type { EngineEvent, EngineGeneration } from '../messages.ts';
 import type { EvaluateOptions, Model, Sequence, Token, TokenIterator } from './library.ts';
+import type { Thought } from './prompt.ts';
+import { ReasoningSplitter, type SplitText, THOUGHT_BEGINS, THOUGHT_ENDS } from './reasoning-splitter.ts';
 import { TokenDecoder } from './token-decoder.ts';
 
 /** As in llama.cpp: penalties look at the last 64 tokens; here only at those of the answer. */
@@ -17,11 +19,14 @@ const LARGEST_SEED = 2 ** 31 - 1;
 export interface GenerationOptions {
   readonly order: EngineGeneration;
   readonly prompt: Token[];
+  readonly thought: Thought;
   readonly sequence: Sequence;
   readonly model: Model;
   /** Tokens per sequence, prompt and answer together. */
   readonly contextSize: number;
 }
+
+type Said = SplitText & StopResult;
 
 export class Generation {
   readonly id: number;
@@ -30,6 +35,8 @@ export class Generation {
   readonly #prompt: Token[];
   readonly #model: Model;
   readonly #maxTokens: number;
+  /** Absent where the model does not think: then tags are text like any other. */
+  readonly #splitter: ReasoningSplitter | undefined;
   readonly #stops: StopMatcher;
   readonly #decoder: TokenDecoder;
   readonly #answer: Token[] = [];
@@ -38,7 +45,7 @@ export class Generation {
   #iterator: TokenIterator | undefined;
   #ended = false;
 
-  constructor({ order, prompt, sequence, model, contextSize }: GenerationOptions) {
+  constructor({ order, prompt, thought, sequence, model, contextSize }: GenerationOptions) {
     this.id = order.id;
     this.sequence = sequence;
     this.#order = order;
@@ -46,6 +53,7 @@ export class Generation {
     this.#model = model;
     const left = contextSize - prompt.length;
     this.#maxTokens = Math.min(order.limits.maxTokens ?? left, left);
+    this.#splitter = thought === 'none' ? undefined : new ReasoningSplitter({ begun: thought === 'begun' });
     this.#stops = new StopMatcher(order.limits.stop);
     this.#decoder = new TokenDecoder(model, prompt);
   }
@@ -97,26 +105,57 @@ export class Generation {
 
   #accept(token: Token): readonly EngineEvent[] {
     this.#answer.push(token);
-    if (this.#model.isEogToken(token)) return this.#finish('stop', this.#stops.flush());
-    const { text, matched } = this.#stops.push(this.#decoder.push(token));
-    if (matched !== undefined) return this.#finish('stop', text, matched);
-    if (this.#answer.length >= this.#maxTokens) return this.#finish('length', text + this.#stops.flush());
-    return this.#text(text);
+    if (this.#model.isEogToken(token)) return this.#finish('stop', this.#rest());
+    const text = this.#textOf(token);
+    const said = this.#untilStop(this.#splitter?.push(text) ?? { reasoning: '', text });
+    if (said.matched !== undefined) return this.#finish('stop', said);
+    if (this.#answer.length < this.#maxTokens) return this.#tell(said);
+    const rest = this.#rest();
+    return this.#finish('length', {
+      ...rest,
+      reasoning: said.reasoning + rest.reasoning,
+      text: said.text + rest.text,
+    });
   }
 
-  #finish(reason: 'stop' | 'length', lastText: string, matchedStop?: string): readonly EngineEvent[] {
+  /** Some models have the tags of a thought as special tokens, which are no text otherwise. */
+  #textOf(token: Token): string {
+    const text = this.#decoder.push(token);
+    if (text !== '' || this.#splitter === undefined || this.#splitter.inAnswer) return text;
+    if (!this.#model.getTokenAttributes(token).control) return text;
+    const special = this.#model.detokenize([token], true);
+    return special === THOUGHT_BEGINS || special === THOUGHT_ENDS ? special : text;
+  }
+
+  /** Stop strings end the answer, not the thought before it. */
+  #untilStop({ reasoning, text }: SplitText): Said {
+    return { reasoning, ...this.#stops.push(text) };
+  }
+
+  /** What was held back, at the end. */
+  #rest(): Said {
+    const said = this.#untilStop(this.#splitter?.flush() ?? { reasoning: '', text: '' });
+    return said.matched === undefined ? { ...said, text: said.text + this.#stops.flush() } : said;
+  }
+
+  #finish(cause: 'stop' | 'length', last: Said): readonly EngineEvent[] {
     this.#ended = true;
+    const { matched } = last;
+    const reason = matched === undefined ? cause : 'stop';
     const usage = {
       promptTokens: this.#prompt.length,
       completionTokens: this.#answer.length,
       cachedTokens: this.#cachedTokens,
     };
     const end = { type: 'finish', id: this.id, reason, usage } as const;
-    return [...this.#text(lastText), matchedStop === undefined ? end : { ...end, matchedStop }];
+    return [...this.#tell(last), matched === undefined ? end : { ...end, matchedStop: matched }];
   }
 
-  #text(text: string): readonly EngineEvent[] {
-    return text === '' ? [] : [{ type: 'text', id: this.id, text }];
+  #tell({ reasoning, text }: SplitText): readonly EngineEvent[] {
+    const events: EngineEvent[] = [];
+    if (reasoning !== '') events.push({ type: 'reasoning', id: this.id, text: reasoning });
+    if (text !== '') events.push({ type: 'text', id: this.id, text });
+    return events;
   }
 
   #evaluateOptions(): EvaluateOptions {

@@ -91,6 +91,8 @@ export interface JinjaOptions {
   readonly functionCallMessageTemplate: 'noJinja';
   readonly joinAdjacentMessagesOfTheSameType: boolean;
   readonly trimLeadingWhitespaceInResponses: boolean;
+  /** What the template is rendered with, beside what the library gives it. */
+  readonly additionalRenderParameters: Readonly<Record<string, boolean>>;
 }
 
 export type ChatHistoryItem =

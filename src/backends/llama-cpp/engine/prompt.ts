@@ -5,24 +5,40 @@
 import type { GenerationInput, ThinkingWish } from '../../../core/generation.ts';
 import type { ChatTemplate, PromptPart } from './chat-template.ts';
 import type { Model, Token } from './library.ts';
+import { THOUGHT_BEGINS } from './reasoning-splitter.ts';
+
+/** What the answer begins with: never a thought, perhaps one, or the rest of one that the prompt has opened. */
+export type Thought = 'none' | 'possible' | 'begun';
+
+export interface EncodedPrompt {
+  readonly tokens: Token[];
+  readonly thought: Thought;
+}
 
 export interface PromptEncoder {
-  encode(input: GenerationInput, thinking: ThinkingWish): Token[];
+  encode(input: GenerationInput, thinking: ThinkingWish): EncodedPrompt;
 }
 
 export function createPromptEncoder(model: Model, template: ChatTemplate): PromptEncoder {
   const controlTokens = controlTokenPattern(model);
   return {
     encode(input, thinking) {
+      const parts = input.kind === 'chat' ? template.layOut(input.messages, thinking) : [];
       const tokens =
         input.kind === 'text'
           ? model.tokenize(input.prompt, true)
-          : encodeParts(template(input.messages, thinking), { model, controlTokens });
+          : encodeParts(parts, { model, controlTokens });
       const { bos, shouldPrependBosToken } = model.tokens;
       if (shouldPrependBosToken && bos !== null && tokens[0] !== bos) tokens.unshift(bos);
-      return tokens;
+      const thinks = input.kind === 'chat' && template.thinks;
+      return { tokens, thought: thinks ? thoughtAfter(parts) : 'none' };
     },
   };
+}
+
+function thoughtAfter(parts: readonly PromptPart[]): Thought {
+  const last = parts.findLast((part) => part.kind === 'builtin' || part.text !== '');
+  return last?.kind === 'template' && last.text.trimEnd().endsWith(THOUGHT_BEGINS) ? 'begun' : 'possible';
 }
 
 interface Encoding {

@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import type { EngineSettings } from '../../../../src/backends/llama-cpp/messages.ts';
 import { Supervisor } from '../../../../src/backends/llama-cpp/supervisor.ts';
 import type { Clock } from '../../../../src/core/clock.ts';
+import type { GenerationEvent } from '../../../../src/core/generation.ts';
 import { type LogFields, silentLog } from '../../../../src/core/log.ts';
 import { systemClock } from '../../../../src/system-clock.ts';
 import { never } from '../../../support/embedded-engine.ts';
@@ -120,6 +121,27 @@ it('hands a request that came during the load to the engine once it is ready', a
   const started = engine.start(settings, never());
   expect(await outcome(engine)).toBe('finish');
   await started;
+});
+
+it('passes on what the model thinks apart from what it says', async () => {
+  const told = `[{ type: 'reasoning', id, text: 'Hm.' }, { type: 'text', id, text: 'Hi.' }, { type: 'finish', id, reason: 'stop', usage: {} }]`;
+  const engine = await supervise(
+    `if (message.type === 'load') { ${LOADED} }
+     if (message.type === 'generate') { const { id } = message.generation; process.send({ type: 'events', events: ${told} }); }`,
+  );
+  await engine.start(settings, never());
+  const heard: GenerationEvent[] = [];
+  await new Promise<void>((resolve) => {
+    const event = (told: GenerationEvent) => {
+      heard.push(told);
+      if (told.type === 'finish') resolve();
+    };
+    engine.generate(generation, { event, failed() {}, freed() {} });
+  });
+  expect(heard.slice(0, 2)).toEqual([
+    { type: 'reasoning', text: 'Hm.' },
+    { type: 'text', text: 'Hi.' },
+  ]);
 });
 
 it('says that the model is not loaded to a request that comes before anything was started', async () => {

@@ -32,7 +32,8 @@ const chat = (content: string) => ({ kind: 'chat', messages: [{ role: 'user', co
 
 describe('chatml', () => {
   it('adds no system message of its own', () => {
-    const text = chatml([{ role: 'user', content: 'Hi' }], false)
+    const text = chatml
+      .layOut([{ role: 'user', content: 'Hi' }], false)
       .map((part) => ('text' in part ? part.text : ''))
       .join('');
     expect(text).toBe('<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n');
@@ -49,15 +50,14 @@ describe('prompt encoder', () => {
 
   it('takes special tokens in content as text', () => {
     const { model } = fakeModel();
-    const tokens = createPromptEncoder(model, chatml).encode(chat('<|im_end|>'), false);
+    const tokens = createPromptEncoder(model, chatml).encode(chat('<|im_end|>'), false).tokens;
     expect(tokens.filter((token) => token === 2)).toHaveLength(1);
   });
 
   it('parses special tokens in raw text', () => {
     const { model } = fakeModel();
-    expect(createPromptEncoder(model, chatml).encode({ kind: 'text', prompt: 'a<|im_end|>' }, false)).toEqual(
-      [97, 2],
-    );
+    const encoder = createPromptEncoder(model, chatml);
+    expect(encoder.encode({ kind: 'text', prompt: 'a<|im_end|>' }, false).tokens).toEqual([97, 2]);
   });
 
   it('puts a beginning-of-sequence token in front once, where the model wants one', () => {
@@ -66,8 +66,8 @@ describe('prompt encoder', () => {
       { kind: 'builtin', token: 'BOS' },
       { kind: 'content', text: 'a' },
     ];
-    const encoder = createPromptEncoder(model, () => parts);
-    expect(encoder.encode({ kind: 'text', prompt: 'a' }, false)).toEqual([0, 97]);
-    expect(encoder.encode(chat('a'), false)).toEqual([0, 97]);
+    const encoder = createPromptEncoder(model, { thinks: false, layOut: () => parts });
+    expect(encoder.encode({ kind: 'text', prompt: 'a' }, false).tokens).toEqual([0, 97]);
+    expect(encoder.encode(chat('a'), false).tokens).toEqual([0, 97]);
   });
 });

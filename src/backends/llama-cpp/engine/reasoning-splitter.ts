@@ -1,0 +1,88 @@
+/**
+ * Tells what a model thinks from what it answers: its thought stands between two tags at the very beginning.
+ * Pure. Invariants: where it cuts depends on the text alone, never on the pieces it came in; only what can still
+ * become a tag, or is a blank before or after one, waits.
+ */
+export const THOUGHT_BEGINS = '<think>';
+export const THOUGHT_ENDS = '</think>';
+
+export interface SplitText {
+  /** Comes before `text`; both can be empty. */
+  readonly reasoning: string;
+  readonly text: string;
+}
+
+type Phase = 'before' | 'thought-begins' | 'thought' | 'answer-begins' | 'answer';
+
+export class ReasoningSplitter {
+  #phase: Phase;
+  /** Neither thought nor answer yet. */
+  #held = '';
+
+  /** `begun`: the prompt itself has opened the thought. */
+  constructor({ begun }: { readonly begun: boolean }) {
+    this.#phase = begun ? 'thought-begins' : 'before';
+  }
+
+  /** The thought, where there is one, is over. */
+  get inAnswer(): boolean {
+    return this.#isAt('answer');
+  }
+
+  push(piece: string): SplitText {
+    if (this.#isAt('answer')) return { reasoning: '', text: piece };
+    let rest = this.#held + piece;
+    this.#held = '';
+    if (this.#isAt('before')) rest = this.#enter(rest);
+    if (this.#isAt('thought-begins')) rest = this.#withoutNewlines(rest, 'thought');
+    let reasoning = '';
+    if (this.#isAt('thought')) [reasoning, rest] = this.#think(rest);
+    if (this.#isAt('answer-begins')) rest = this.#withoutNewlines(rest, 'answer');
+    return { reasoning, text: this.#isAt('answer') ? rest : '' };
+  }
+
+  /** The text has ended: what was held is no tag. */
+  flush(): SplitText {
+    const held = this.#held;
+    this.#held = '';
+    return this.#isAt('before') ? { reasoning: '', text: held } : { reasoning: held, text: '' };
+  }
+
+  #isAt(phase: Phase): boolean {
+    return this.#phase === phase;
+  }
+
+  /** What follows the opening tag, or all of a text that has none. */
+  #enter(text: string): string {
+    const first = text.trimStart();
+    if (first.startsWith(THOUGHT_BEGINS)) {
+      this.#phase = 'thought-begins';
+      return first.slice(THOUGHT_BEGINS.length);
+    }
+    if (THOUGHT_BEGINS.startsWith(first)) {
+      this.#held = text;
+      return '';
+    }
+    this.#phase = 'answer';
+    return text;
+  }
+
+  #withoutNewlines(text: string, next: 'thought' | 'answer'): string {
+    const rest = text.replace(/^[\r\n]+/, '');
+    if (rest !== '') this.#phase = next;
+    return rest;
+  }
+
+  /** The thought in `text`, and what comes after its end. */
+  #think(text: string): [thought: string, rest: string] {
+    const end = text.indexOf(THOUGHT_ENDS);
+    if (end !== -1) {
+      this.#phase = 'answer-begins';
+      return [text.slice(0, end), text.slice(end + THOUGHT_ENDS.length)];
+    }
+    let held = Math.min(THOUGHT_ENDS.length - 1, text.length);
+    while (!text.endsWith(THOUGHT_ENDS.slice(0, held))) held -= 1;
+    this.#held = text.slice(text.length - held);
+    return [text.slice(0, text.length - held), ''];
+  }
+}

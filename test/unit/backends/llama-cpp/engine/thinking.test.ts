@@ -1,0 +1,195 @@
+/** Thinking in the engine: a model that says what a test wants, behind the real batcher and real templates. */
+import * as library from 'node-llama-cpp';
+import { describe, expect, it } from 'vitest';
+import { Batcher } from '../../../../../src/backends/llama-cpp/engine/batcher.ts';
+import {
+  type ChatTemplate,
+  chatml,
+  chooseTemplate,
+} from '../../../../../src/backends/llama-cpp/engine/chat-template.ts';
+import type { Model, Sequence, Token } from '../../../../../src/backends/llama-cpp/engine/library.ts';
+import { createPromptEncoder } from '../../../../../src/backends/llama-cpp/engine/prompt.ts';
+import { ThreadGovernor } from '../../../../../src/backends/llama-cpp/engine/thread-governor.ts';
+import type { EngineEvent, EngineGeneration } from '../../../../../src/backends/llama-cpp/messages.ts';
+
+/** A token is a character; these two are special ones, and 0 ends the answer. */
+const OPENS = 1;
+const CLOSES = 2;
+const SPECIAL = ['', '<think>', '</think>'];
+
+const TURNS =
+  "{% for m in messages %}{{ '<|' + m.role + '|>' + m.content + '<|end|>' }}{% endfor %}" +
+  "{% if add_generation_prompt %}{{ '<|assistant|>' }}";
+const SWITCHABLE = `${TURNS}{% if not enable_thinking %}{{ '<think>\\n\\n</think>\\n\\n' }}{% endif %}{% endif %}`;
+const ALWAYS = `${TURNS}{{ '<think>\\n' }}{% endif %}`;
+const NEVER = `${TURNS}{% endif %}`;
+
+const ofFile = (source: string) => chooseTemplate({ name: 'file', source, library });
+const tokensOf = (text: string): Token[] => [...text].map((character) => character.codePointAt(0) ?? 0);
+const chat = { kind: 'chat', messages: [{ role: 'user', content: 'Hi <think>' }] } as const;
+const sampling = {
+  temperature: 0,
+  topK: 0,
+  topP: 1,
+  minP: 0,
+  repeatPenalty: 1,
+  presencePenalty: 0,
+  frequencyPenalty: 0,
+};
+
+interface Asked {
+  readonly template: ChatTemplate;
+  readonly says: string | readonly Token[];
+  readonly order?: Partial<EngineGeneration>;
+}
+
+async function ask({ template, says, order }: Asked) {
+  const read: Token[] = [];
+  const answer = [...(typeof says === 'string' ? tokensOf(says) : says), 0];
+  const model = {
+    tokens: { bos: null, shouldPrependBosToken: false },
+    tokenize: (text: string) => tokensOf(text),
+    detokenize: (tokens: readonly Token[], special = false) =>
+      tokens
+        .map((token) => (token > CLOSES ? String.fromCodePoint(token) : special ? SPECIAL[token] : ''))
+        .join(''),
+    isEogToken: (token: Token) => token === 0,
+    getTokenAttributes: (token: Token) => ({ control: token <= CLOSES, unknown: false }),
+    iterateAllTokens: () => [],
+  } as unknown as Model;
+  const sequence = {
+    nextTokenIndex: 0,
+    compareContextTokens: () => ({ firstDifferentIndex: 0 }),
+    adaptStateToTokens: async () => {},
+    clearHistory: async () => {},
+    evaluateWithoutGeneratingNewTokens: async (tokens: Token[]) => void read.push(...tokens),
+    async *evaluateWithMetadata(tokens: Token[]) {
+      read.push(...tokens);
+      for (const token of answer) yield { token };
+    },
+  } as unknown as Sequence;
+  const events: EngineEvent[] = [];
+  await new Promise<void>((resolve) => {
+    const batcher = new Batcher({
+      model,
+      sequences: [sequence],
+      prompts: createPromptEncoder(model, template),
+      contextSize: 400,
+      threads: new ThreadGovernor(1),
+      setThreads() {},
+      emit(told) {
+        events.push(...told);
+        if (told.some(({ type }) => type === 'finish' || type === 'failed')) resolve();
+      },
+    });
+    batcher.add({ id: 1, input: chat, sampling, limits: { stop: [] }, thinking: false, ...order });
+  });
+  const said = (type: 'text' | 'reasoning') =>
+    events.map((event) => (event.type === type ? event.text : '')).join('');
+  return {
+    prompt: String.fromCodePoint(...read),
+    reasoning: said('reasoning'),
+    text: said('text'),
+    end: events.at(-1),
+  };
+}
+
+describe('the wish to think', () => {
+  const refused = { type: 'failed', code: 'invalid_request', param: 'think' };
+
+  it.each([
+    ['ChatML', chatml],
+    ['a file’s template without thinking', ofFile(NEVER)],
+  ])('is refused with %s', async (_name, template) => {
+    for (const thinking of [true, 'low'] as const) {
+      const { end } = await ask({ template, says: 'Hello.', order: { thinking } });
+      expect(end).toMatchObject({
+        ...refused,
+        message: 'think is set, but this model cannot think. Leave think away or set it to false.',
+      });
+    }
+    expect(await ask({ template, says: 'Hello.' })).toMatchObject({ text: 'Hello.', reasoning: '' });
+  });
+
+  it('is refused with a raw prompt, whatever the model can', async () => {
+    const order = { thinking: true, input: { kind: 'text', prompt: 'Hi' } } as const;
+    const { end } = await ask({ template: ofFile(SWITCHABLE), says: 'Hello.', order });
+    expect(end).toMatchObject({ ...refused, message: expect.stringContaining('raw prompt') });
+  });
+
+  it('turns the template’s switch', async () => {
+    const template = ofFile(SWITCHABLE);
+    const off = await ask({ template, says: 'Hello.' });
+    expect(off.prompt).toBe('<|user|>Hi <think><|end|><|assistant|><think>\n\n</think>\n\n');
+    const on = await ask({ template, says: 'Hello.', order: { thinking: true } });
+    expect(on.prompt).toBe('<|user|>Hi <think><|end|><|assistant|>');
+  });
+
+  it('turns a switch that is called thinking', async () => {
+    const template = ofFile(SWITCHABLE.replace('enable_thinking', 'thinking'));
+    expect((await ask({ template, says: 'Hello.' })).prompt).toContain('</think>');
+    const on = await ask({ template, says: 'Hello.', order: { thinking: 'high' } });
+    expect(on.prompt).not.toContain('</think>');
+  });
+
+  it('leaves a turn of the model as it is, and begins another after it', async () => {
+    const messages = [...chat.messages, { role: 'assistant', content: 'Yes' }] as const;
+    const order = { input: { kind: 'chat', messages } } as const;
+    const { prompt } = await ask({ template: ofFile(NEVER), says: 'Hello.', order });
+    expect(prompt).toBe('<|user|>Hi <think><|end|><|assistant|>Yes<|end|><|assistant|>');
+  });
+});
+
+describe('a thought', () => {
+  const thinking = true;
+
+  it('comes apart from the text', async () => {
+    const said = await ask({
+      template: ofFile(SWITCHABLE),
+      says: '<think>\nHm.</think>\n\nHello.',
+      order: { thinking },
+    });
+    expect(said).toMatchObject({
+      reasoning: 'Hm.',
+      text: 'Hello.',
+      end: { reason: 'stop', usage: { completionTokens: '<think>\nHm.</think>\n\nHello.'.length + 1 } },
+    });
+  });
+
+  it('comes apart as well when the template has opened it', async () => {
+    const said = await ask({ template: ofFile(ALWAYS), says: 'Hm.\n</think>\n\nHello.' });
+    expect(said).toMatchObject({ reasoning: 'Hm.\n', text: 'Hello.' });
+  });
+
+  it('comes apart where its tags are special tokens', async () => {
+    const says = [OPENS, ...tokensOf('Hm.'), CLOSES, ...tokensOf('Hello'), OPENS, ...tokensOf('.')];
+    const said = await ask({ template: ofFile(SWITCHABLE), says, order: { thinking } });
+    expect(said).toMatchObject({ reasoning: 'Hm.', text: 'Hello.' });
+  });
+
+  it('is not ended by stop strings: they end the answer', async () => {
+    const said = await ask({
+      template: ofFile(SWITCHABLE),
+      says: '<think>One END.</think>Two END.',
+      order: { thinking, limits: { stop: ['END'] } },
+    });
+    expect(said).toMatchObject({
+      reasoning: 'One END.',
+      text: 'Two ',
+      end: { reason: 'stop', matchedStop: 'END' },
+    });
+  });
+
+  it('may use up all tokens', async () => {
+    const order = { thinking, limits: { stop: [], maxTokens: 12 } };
+    const said = await ask({ template: ofFile(SWITCHABLE), says: '<think>ab</thought>', order });
+    expect(said).toMatchObject({ reasoning: 'ab</t', text: '', end: { reason: 'length' } });
+  });
+
+  it('is text like any other from a model that cannot think, and in raw text', async () => {
+    const says = '<think>Hm.</think>Hello.';
+    expect(await ask({ template: chatml, says })).toMatchObject({ text: says, reasoning: '' });
+    const order = { input: { kind: 'text', prompt: '<think>' } } as const;
+    expect(await ask({ template: ofFile(SWITCHABLE), says, order })).toMatchObject({ text: says });
+  });
+});
