@@ -56,7 +56,11 @@ export async function* generate(
     for (;;) {
       watch.waiting();
       const next = await events.next();
-      if (next.done) break;
+      if (next.done) {
+        // It ended by itself: nothing is held any more.
+        events = undefined;
+        break;
+      }
       const event = next.value;
       watch.answered({ isToken: event.type !== 'start' });
       note(event, receipt, clock);
