@@ -30,5 +30,13 @@ export const ollama = defineBackend({
   },
   defaultSlots: 4,
   embedded: false,
-  create: (target, environment) => new OllamaBackend(target, environment),
+  create: (target, environment) => {
+    const { model, slots } = target;
+    // The server does not tell how many it runs at once; what it has no room for waits there, out of our sight.
+    environment.log.info(
+      `slots should equal OLLAMA_NUM_PARALLEL of the Ollama server: set it to ${slots} there (its default is 1), or change slots`,
+      { model, slots },
+    );
+    return new OllamaBackend(target, environment);
+  },
 });

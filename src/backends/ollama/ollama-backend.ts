@@ -2,7 +2,7 @@
  * A model behind Ollama's native API. Cancelling is closing the socket. Old releases ignore `truncate: false` and cut a
  * long prompt: then the answer's own count shows it at the end, and the stream ends with an error instead of a finish.
  */
-import type { Backend, GenerateOptions, TargetStatus } from '../../core/backend.ts';
+import type { Backend, GenerateOptions, TargetState, TargetStatus } from '../../core/backend.ts';
 import type { GenerationEvent, GenerationRequest, ThinkingWish } from '../../core/generation.ts';
 import { type EventSink, EventStream } from '../../upstream/event-stream.ts';
 import { asArray, asObject } from '../../upstream/lenient.ts';
@@ -24,12 +24,15 @@ export interface OllamaTarget {
   readonly connect_timeout_ms: number;
 }
 
+/** After these another model, or another release of the server, may answer to the same name. */
+const GONE: ReadonlySet<TargetState> = new Set(['not_found', 'unreachable', 'unloaded']);
+
 export class OllamaBackend implements Backend {
   readonly #upstream: Upstream;
   readonly #settings: ModelSettings;
   readonly #clock: BackendEnvironment['clock'];
   readonly #modelProbe: ModelProbe;
-  /** Whether the model can think; unknown until asked. */
+  /** Whether the model can think; unknown until asked, and again once the model was gone. */
   #thinks: boolean | undefined;
   #contextSize: number | undefined;
   #loads = 0;
@@ -56,6 +59,7 @@ export class OllamaBackend implements Backend {
   async probe({ signal }: GenerateOptions): Promise<TargetStatus> {
     const status = await this.#modelProbe.status(signal);
     this.#contextSize = status.contextSize ?? this.#contextSize;
+    if (GONE.has(status.state)) this.#thinks = undefined;
     return status;
   }
 
@@ -102,7 +106,7 @@ export class OllamaBackend implements Backend {
     return undefined;
   }
 
-  /** Asked once: a model that can think does so unless it is told not to, and one that cannot refuses the word. */
+  /** Asked once for as long as it is there: a model that can think does so unless it is told not to, and one that cannot refuses the word. */
   async #canThink(signal: AbortSignal): Promise<boolean> {
     if (this.#thinks !== undefined) return this.#thinks;
     const body = { model: this.#settings.model };

@@ -36,6 +36,11 @@ async function start(
   return { standIn, backend };
 }
 
+async function unload({ url, model }: StandIn): Promise<void> {
+  const body = JSON.stringify({ model, keep_alive: 0 });
+  await (await fetch(`${url}/api/generate`, { method: 'POST', body })).text();
+}
+
 function aborted(milliseconds: number): AbortSignal {
   const controller = new AbortController();
   systemClock.schedule(milliseconds, () => controller.abort());
@@ -102,6 +107,19 @@ describe('requests', () => {
     await generateAll(backend, chatRequest('one'));
     await generateAll(backend, chatRequest('two'));
     expect(standIn.seen().filter(({ path }) => path === '/api/show')).toHaveLength(1);
+  });
+
+  it.each([
+    ['unloaded', unload],
+    ['unreachable', (standIn: StandIn) => standIn.setFault('refuse')],
+  ] as const)('asks again whether the model can think after a probe found it %s', async (state, leave) => {
+    const { standIn, backend } = await start();
+    await generateAll(backend, chatRequest('one'));
+    await leave(standIn);
+    expect(await backend.probe({ signal: neverAborted() })).toMatchObject({ state });
+    await standIn.setFault('none');
+    await generateAll(backend, chatRequest('two'));
+    expect(standIn.seen().filter(({ path }) => path === '/api/show')).toHaveLength(2);
   });
 });
 
