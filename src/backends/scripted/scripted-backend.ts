@@ -90,6 +90,7 @@ export class ScriptedBackend implements Backend {
     const part = partFor(request, this.#target);
     const { script } = part;
     const promptTokens = promptTokensOf(request.input, part.prompt);
+    if (request.thinking !== false && script.reasoning === undefined) throw cannotThink();
     const room = this.#roomFor(promptTokens);
     if (script.fail === 'refuse') throw new ServingError('no_backend_available', { retryAfterSeconds: 1 });
 
@@ -198,6 +199,13 @@ interface Completion {
   readonly tokens: number;
   readonly reason: FinishReason;
   readonly matchedStop?: string;
+}
+
+function cannotThink(): ServingError {
+  return new ServingError('invalid_request', {
+    message: 'think is set, but this model cannot think. Leave think away or set it to false.',
+    param: 'think',
+  });
 }
 
 function scriptedFailure(): ServingError {

@@ -67,6 +67,17 @@ it('obeys the script in a request, for that request only', async () => {
   expect(textOf((await generateAll(backend, chatRequest('a b'))).events)).toBe('a b');
 });
 
+it('refuses the wish to think when its script has no thought', async () => {
+  const { backend } = start();
+  const { events, error } = await generateAll(backend, chatRequest('a b', { thinking: 'low' }));
+  expect(error).toMatchObject({
+    code: 'invalid_request',
+    param: 'think',
+    message: 'think is set, but this model cannot think. Leave think away or set it to false.',
+  });
+  expect(events).toEqual([]);
+});
+
 it('refuses a script that it does not understand', async () => {
   const { backend } = start();
   for (const prompt of ['{"script":{"tokns":3}}', '{"script":']) {
