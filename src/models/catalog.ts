@@ -19,8 +19,6 @@ export interface ModelEntry {
   readonly sha256: string;
   /** SPDX identifier. */
   readonly license: string;
-  /** Tokens that the model was trained to attend to. */
-  readonly contextSize: number;
   /** Tried in this order. */
   readonly sources: readonly ModelSource[];
   /** Used instead of the template in the file. */
@@ -36,7 +34,6 @@ export const MODELS: readonly ModelEntry[] = [
     sizeBytes: 98_362_432,
     sha256: 'b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53',
     license: 'Apache-2.0',
-    contextSize: 8192,
     sources: [
       {
         kind: 'https',

@@ -9,7 +9,6 @@ export interface ModelListing {
   readonly path: string;
   /** By size alone, so that listing is quick; a start checks the whole file. */
   readonly state: CacheState;
-  readonly sizeOnDiskBytes: number;
 }
 
 export async function listModels(cacheDirectory: string): Promise<readonly ModelListing[]> {
@@ -19,9 +18,9 @@ export async function listModels(cacheDirectory: string): Promise<readonly Model
 export async function listModel(entry: ModelEntry, cacheDirectory: string): Promise<ModelListing> {
   const { model: path } = cachePaths(entry, cacheDirectory);
   const found = await stat(path).catch(() => undefined);
-  if (found === undefined) return { entry, path, state: 'absent', sizeOnDiskBytes: 0 };
+  if (found === undefined) return { entry, path, state: 'absent' };
   const state = found.isFile() && found.size === entry.sizeBytes ? 'present' : 'damaged';
-  return { entry, path, state, sizeOnDiskBytes: found.size };
+  return { entry, path, state };
 }
 
 /** What was removed, or that there was nothing. Throws ServingError('model_not_found') for an unknown name. */

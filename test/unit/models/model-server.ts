@@ -24,7 +24,6 @@ export function entryOf(sources: readonly ModelSource[]): ModelEntry {
     sizeBytes: modelBytes.length,
     sha256: createHash('sha256').update(modelBytes).digest('hex'),
     license: 'Apache-2.0',
-    contextSize: 128,
     sources,
   };
 }
