@@ -16,6 +16,10 @@ const PROMPT_TOKENS_BESIDE_ANSWERS = 32;
 /** With no answer running, a larger chunk reads a little faster; beyond this size nothing is gained, only aborts are later. */
 export const PROMPT_TOKENS_ALONE = 64;
 
+const CANNOT_THINK = 'think is set, but this model cannot think. Leave think away or set it to false.';
+const RAW_CANNOT_THINK =
+  'think needs the chat template, so it cannot go with a raw prompt. Leave one of the two away.';
+
 export interface BatcherOptions {
   readonly model: Model;
   readonly sequences: readonly Sequence[];
