@@ -16,6 +16,7 @@ const { compose } = await from('compose.js');
 const { loadConfig } = await from('config/load.js');
 const { SETTINGS, SHORTCUTS, shortcutVariable } = await from('config/settings.js');
 const { ERRORS } = await from('core/errors.js');
+const { silentLog } = await from('core/log.js');
 const { describeRule } = await from('schema/violation.js');
 
 const made = 'Made by `npm run docs` from the code’s own schemas; do not edit.';
@@ -51,10 +52,9 @@ function readOrEmpty(path) {
 
 async function describeApplication() {
   const { config } = loadConfig({ flags: {}, environment: {} });
-  const silent = { debug() {}, info() {}, warn() {}, error() {} };
   const app = await compose({
     config,
-    log: silent,
+    log: silentLog,
     version: '0.0.0',
     cacheDirectory: 'unused',
     processEnvironment: {},
