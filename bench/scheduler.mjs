@@ -31,11 +31,33 @@ export async function run({ rounds }) {
 
 /** Every operation: the oldest running request ends, a new one arrives, and the scheduler fills the slot. */
 function queueCost(depth) {
-  const scheduler = new Scheduler({ mode: 'eager', maxBatchSize: 16, windowMs: 5, maxQueue: depth + SLOTS });
+  const scheduler = new Scheduler({
+    mode: 'eager',
+    order: 'fair',
+    maxBatchSize: 16,
+    windowMs: 5,
+    maxQueue: depth + SLOTS,
+    maxQueuePerClient: Infinity,
+    maxQueueBytes: Infinity,
+    maxBatchTokens: Infinity,
+    maxTokensInFlight: Infinity,
+    agingMs: 10_000,
+  });
   scheduler.setTarget({ id: 'target', model: 'model', slots: SLOTS, state: 'ready' }, 0);
   const enqueue = (index) =>
     scheduler.enqueue(
-      { id: `entry_${index}`, model: 'model', expiresAt: index + QUEUE_TIMEOUT_MS },
+      {
+        id: `entry_${index}`,
+        model: 'model',
+        client: names[index % clients],
+        priority: 'normal',
+        promptTokens: 20,
+        maxTokens: 16 + ((index * 7919) % 240),
+        maxTokensIsDefault: false,
+        sizeBytes: 80,
+        expiresAt: index / 1000 + QUEUE_TIMEOUT_MS,
+        deadlineAt: index / 1000 + 5 * QUEUE_TIMEOUT_MS,
+      },
       index / 1000,
     );
   for (let index = 0; index < depth + SLOTS; index += 1) enqueue(index);

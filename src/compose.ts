@@ -47,9 +47,15 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     defaultModel: config.default_model,
     scheduler: {
       mode: config.scheduler.mode,
+      order: config.scheduler.order,
       maxBatchSize: config.scheduler.max_batch_size,
       windowMs: config.scheduler.window_ms,
       maxQueue: config.scheduler.max_queue,
+      maxQueuePerClient: config.scheduler.max_queue_per_client ?? Number.POSITIVE_INFINITY,
+      maxQueueBytes: config.scheduler.max_queue_bytes,
+      maxBatchTokens: config.scheduler.max_batch_tokens ?? Number.POSITIVE_INFINITY,
+      maxTokensInFlight: config.scheduler.max_tokens_in_flight ?? Number.POSITIVE_INFINITY,
+      agingMs: config.scheduler.aging_ms,
     },
     queueTimeoutMs: config.scheduler.queue_timeout_ms,
     onTokenGap: (model, gapMs) => telemetry.current?.tokenGap(model, gapMs),
@@ -126,13 +132,17 @@ function createTelemetry(parts: {
     source: {
       loads: () => serving.loads(),
       targets: () =>
-        serving.targets.map((target) => ({
-          model: target.model,
-          target: target.id,
-          up: canServe(target.status),
-          slots: target.slots,
-          slotsUsed: serving.slotsUsed(target),
-        })),
+        serving.targets.map((target) => {
+          const { slots, tokens } = serving.usedOf(target);
+          return {
+            model: target.model,
+            target: target.id,
+            up: canServe(target.status),
+            slots: target.slots,
+            slotsUsed: slots,
+            tokensInFlight: tokens,
+          };
+        }),
       oldestRequestMs: () => {
         const receivedAt = serving.drain.oldestReceivedAt;
         return receivedAt === undefined ? 0 : systemClock.now() - receivedAt;
@@ -152,7 +162,7 @@ function createTelemetry(parts: {
   };
 }
 
-function edgeOptions({ server, auth, generation, rate_limit }: Config) {
+function edgeOptions({ server, auth, scheduler, generation, rate_limit }: Config) {
   const { requests, window_seconds, max_keys } = rate_limit;
   const window = new SlidingWindow({ limit: requests, windowMs: window_seconds * 1000, maxKeys: max_keys });
   return {
@@ -165,6 +175,7 @@ function edgeOptions({ server, auth, generation, rate_limit }: Config) {
     generation: {
       defaultMaxTokens: generation.max_tokens,
       requestTimeoutMs: generation.request_timeout_ms,
+      highPriorityClients: parseRanges(scheduler.high_priority_clients),
       heartbeatMs: server.heartbeat_seconds * 1000,
       streamBufferBytes: server.stream_buffer_bytes,
       stalledReaderMs: server.stalled_reader_seconds * 1000,

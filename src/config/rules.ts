@@ -4,7 +4,7 @@ import type { Config } from './config.ts';
 import { ConfigError } from './config-error.ts';
 
 export function checkRules(config: Config): void {
-  for (const rule of [knownDefaultModel, distinctModels, noOpenDoor, validProxies]) rule(config);
+  for (const rule of [knownDefaultModel, distinctModels, noOpenDoor, validAddresses]) rule(config);
 }
 
 function knownDefaultModel({ default_model, models }: Config): void {
@@ -34,12 +34,18 @@ function noOpenDoor({ server, auth }: Config): void {
   );
 }
 
-function validProxies({ server }: Config): void {
-  for (const [index, proxy] of server.trusted_proxies.entries()) {
-    if (ipaddr.isValid(proxy) || ipaddr.isValidCIDR(proxy)) continue;
-    throw new ConfigError(
-      `server.trusted_proxies[${index}] is ${JSON.stringify(proxy)}, but must be an address or a CIDR such as 10.0.0.0/8.`,
-    );
+function validAddresses({ server, scheduler }: Config): void {
+  const lists = {
+    'server.trusted_proxies': server.trusted_proxies,
+    'scheduler.high_priority_clients': scheduler.high_priority_clients,
+  };
+  for (const [key, addresses] of Object.entries(lists)) {
+    for (const [index, address] of addresses.entries()) {
+      if (ipaddr.isValid(address) || ipaddr.isValidCIDR(address)) continue;
+      throw new ConfigError(
+        `${key}[${index}] is ${JSON.stringify(address)}, but must be an address or a CIDR such as 10.0.0.0/8.`,
+      );
+    }
   }
 }
 

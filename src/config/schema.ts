@@ -5,6 +5,7 @@
 import { type Static, Type } from 'typebox';
 import { DEFAULT_TARGET } from '../backends/catalog.ts';
 import { BATCH_POLICIES, type BatchMode } from '../scheduling/batch-policy.ts';
+import { ORDER_POLICIES, type OrderMode } from '../scheduling/order-policy.ts';
 
 const closed = { additionalProperties: false, default: {} };
 
@@ -98,6 +99,11 @@ const scheduler = Type.Object(
       default: 'eager',
       description: 'eager: what waits leaves as soon as a slot is free. window: a batch is collected first.',
     }),
+    order: Type.Enum(Object.keys(ORDER_POLICIES) as OrderMode[], {
+      default: 'fair',
+      description:
+        'fair: by priority, clients share in tokens, earliest deadline first. fifo: first come, first served.',
+    }),
     max_batch_size: Type.Integer({
       minimum: 1,
       maximum: 4096,
@@ -114,7 +120,43 @@ const scheduler = Type.Object(
       minimum: 1,
       maximum: 1_000_000,
       default: 512,
-      description: 'Requests that may wait per model.',
+      description:
+        'Requests that may wait per model; beyond it the newest of whoever takes up most has to go.',
+    }),
+    max_queue_per_client: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 1_000_000,
+        description: 'Requests of one client that may wait per model; default: as many as fit.',
+      }),
+    ),
+    max_queue_bytes: Type.Integer({
+      minimum: 1,
+      default: 67_108_864,
+      description: 'Bytes of prompts that may wait per model.',
+    }),
+    max_batch_tokens: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        description: 'Estimated tokens of a batch (prompts and answers); default: no bound.',
+      }),
+    ),
+    max_tokens_in_flight: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        description:
+          'Estimated tokens of what runs on a target at the same time, beside its slots; default: no bound.',
+      }),
+    ),
+    aging_ms: Type.Integer({
+      minimum: 1,
+      maximum: 86_400_000,
+      default: 10_000,
+      description: 'A lower priority that waits is passed over for so long at most.',
+    }),
+    high_priority_clients: Type.Array(Type.String({ minLength: 1 }), {
+      default: [],
+      description: 'Addresses or CIDRs of clients that may ask for high priority.',
     }),
     queue_timeout_ms: Type.Integer({
       minimum: 1,

@@ -38,6 +38,8 @@ export interface Sampling {
 export interface Limits {
   /** Upper bound of completion tokens, cut by the backend to what the context leaves. Absent: what the context leaves. */
   readonly maxTokens?: number;
+  /** `maxTokens` is the server's default, not the client's own bound: it says nothing about how long the answer will be. */
+  readonly maxTokensIsDefault?: boolean;
   /** Generation ends before any of these; none is empty, none is ever part of the text. */
   readonly stop: readonly string[];
 }

@@ -22,7 +22,8 @@ function foldMapped([address, bits]: [Address, number]): AddressRange {
   return isMapped ? [address.toIPv4Address(), bits - 96] : [address, bits];
 }
 
-export function isTrusted(address: string, ranges: readonly AddressRange[]): boolean {
+export function isInRanges(address: string, ranges: readonly AddressRange[]): boolean {
+  if (ranges.length === 0) return false;
   const parsed = parseAddress(address);
   return (
     parsed !== undefined &&
@@ -43,7 +44,7 @@ export function clientAddress(
   if (forwardedFor === undefined || trusted.length === 0) return address;
   const hops = forwardedFor.split(',').reverse();
   for (const hop of hops) {
-    if (!isTrusted(address, trusted)) return address;
+    if (!isInRanges(address, trusted)) return address;
     const parsed = parseAddress(stripPort(hop.trim()));
     if (!parsed) return address;
     address = parsed.toString();

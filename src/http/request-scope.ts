@@ -8,6 +8,8 @@ import type { Receipt } from '../core/receipt.ts';
 export interface RequestScope {
   readonly receipt: Receipt;
   readonly clientAddress: string;
+  /** Under this name the client is limited and gets its share of the slots. */
+  readonly clientId: string;
   /** Node's own response; closes when the last byte is out or the connection is gone. */
   readonly response: ServerResponse;
   /** Set when the answer was written to the socket past the response. */
@@ -32,9 +34,16 @@ export function routePathOf(request: FastifyRequest): string {
   return request.is404 ? pathOf(request) : (request.routeOptions.url ?? pathOf(request));
 }
 
-/** The headers that every response carries. Time to the headers, in milliseconds with two decimals. */
+/**
+ * The headers that every response carries, and the time in the queue where it is known by now: after the grant, or when
+ * waiting has ended without one. Time to the headers, in milliseconds with two decimals.
+ */
 export function stampHeaders(reply: FastifyReply, clock: Clock): void {
   const { receipt } = reply.request.scope;
+  const { enqueuedAt, dispatchedAt, endedAt } = receipt;
+  const leftQueueAt = dispatchedAt ?? endedAt;
+  if (enqueuedAt !== undefined && leftQueueAt !== undefined)
+    reply.header('Server-Timing', `queue;dur=${formatMs(leftQueueAt - enqueuedAt)}`);
   reply.header('X-Request-Id', receipt.requestId);
   reply.header('X-Response-Time-Ms', formatMs(clock.now() - receipt.receivedAt));
 }

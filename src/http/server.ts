@@ -22,6 +22,7 @@ import { addRequestContext, type OpenScope, scopeOpener } from './plugins/reques
 import { stampHeaders } from './request-scope.ts';
 import { addGenerationRoutes, type GenerationOptions } from './routes/generation.ts';
 import { addOperationsRoutes } from './routes/operations.ts';
+import { LOWERED_HEADER, PRIORITY_HEADER } from './scheduling-wishes.ts';
 
 export interface ServerOptions {
   readonly clock: Clock;
@@ -77,6 +78,9 @@ const EXPOSED_HEADERS = [
   'X-RateLimit-Reset',
   'Retry-After',
   'X-Reject-Reason',
+  PRIORITY_HEADER,
+  LOWERED_HEADER,
+  'Server-Timing',
 ];
 
 function newFastify(options: ServerOptions & ClientErrorOptions, openScope: OpenScope): FastifyInstance {

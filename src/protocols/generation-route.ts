@@ -4,6 +4,7 @@ import type { Milliseconds } from '../core/clock.ts';
 import type { ServingError } from '../core/errors.ts';
 import type { GenerationEvent, GenerationRequest, ModelId, RequestId } from '../core/generation.ts';
 import type { GenerationResult } from '../core/generation-result.ts';
+import type { Priority } from '../core/priority.ts';
 import type { QueuePlace, Receipt, Timings } from '../core/receipt.ts';
 
 /** What a protocol may know of the server while it parses. */
@@ -21,6 +22,8 @@ export interface ParsedGeneration {
   readonly delivery: 'whole' | 'stream';
   /** The client's own limit; it can only shorten the server's. */
   readonly timeoutMs: Milliseconds | undefined;
+  /** What the client wishes; what it gets is for the edge to say. */
+  readonly priority: Priority | undefined;
 }
 
 /** What an answer tells beside the generated text. */

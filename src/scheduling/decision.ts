@@ -2,7 +2,9 @@
 import type { Milliseconds } from '../core/clock.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import type { ModelId } from '../core/generation.ts';
+import type { Priority } from '../core/priority.ts';
 import type { BatchMode } from './batch-policy.ts';
+import type { OrderMode } from './order-policy.ts';
 
 /** Our own id of a queue entry; never the client's. */
 export type EntryId = string;
@@ -10,10 +12,18 @@ export type TargetId = string;
 
 export interface SchedulerOptions {
   readonly mode: BatchMode;
+  readonly order: OrderMode;
   readonly maxBatchSize: number;
   readonly windowMs: Milliseconds;
-  /** Requests that may wait per model. */
+  /** What may wait per model: requests, requests of one client, bytes of prompts. */
   readonly maxQueue: number;
+  readonly maxQueuePerClient: number;
+  readonly maxQueueBytes: number;
+  /** Estimated tokens of a batch, and of what runs on one target; a single request is always admitted. */
+  readonly maxBatchTokens: number;
+  readonly maxTokensInFlight: number;
+  /** A class of requests that wait is passed over for so long at most. */
+  readonly agingMs: Milliseconds;
 }
 
 export interface SchedulerTarget {
@@ -26,8 +36,21 @@ export interface SchedulerTarget {
 export interface QueueEntry {
   readonly id: EntryId;
   readonly model: ModelId;
+  /** Whoever shares with the others; opaque, given by the edge, never the client's own word. */
+  readonly client: string;
+  readonly priority: Priority;
+  /** An estimate; settled with what was really used. */
+  readonly promptTokens: number;
+  /** What bounds the answer. */
+  readonly maxTokens: number | undefined;
+  /** The bound is a default, not the client's own: recent answers say better how long this one will be. */
+  readonly maxTokensIsDefault: boolean;
+  /** Of what is kept while it waits. */
+  readonly sizeBytes: number;
   /** When waiting ends: the queue time-out or the request's own deadline, whichever is first. */
   readonly expiresAt: Milliseconds;
+  /** When the answer must be finished. */
+  readonly deadlineAt: Milliseconds;
 }
 
 export interface BatchMember {
@@ -51,5 +74,14 @@ export type Decision =
       readonly retryAfterSeconds: number;
     };
 
-/** How a granted slot was used; only completed ones teach the service time. */
 export type Outcome = 'completed' | 'failed' | 'cancelled';
+
+/** How a granted slot was used; completed requests teach how long answers are and how long they take. */
+export interface Settlement {
+  readonly outcome: Outcome;
+  /** Really used, as far as it is known. */
+  readonly promptTokens: number;
+  readonly answerTokens: number;
+  /** From the grant to the first token; undefined where none came. */
+  readonly firstTokenMs: Milliseconds | undefined;
+}

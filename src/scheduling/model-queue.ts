@@ -1,232 +1,258 @@
 /**
- * The queue and the targets of one model. Pure: time comes in, decisions go out.
- * Invariants: an entry is in exactly one of collecting, eligible, running, gone; a target's `used` is the number
- * of its running entries and never grows beyond its slots.
+ * The queue and the slots of one model. Pure: time comes in, decisions go out.
+ * Invariant: an entry is in exactly one of waiting (backlog), running (slots), gone; it leaves the first by one decision
+ * or its cancellation, the second by its release.
  */
 import type { Milliseconds } from '../core/clock.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import type { ModelId } from '../core/generation.ts';
 import type { QueuePlace } from '../core/receipt.ts';
+import { Backlog } from './backlog.ts';
 import { BATCH_POLICIES, type BatchPolicy } from './batch-policy.ts';
 import type {
   BatchMember,
   Decision,
   EntryId,
-  Outcome,
   QueueEntry,
   SchedulerOptions,
   SchedulerTarget,
+  Settlement,
   TargetId,
 } from './decision.ts';
-import { ExpiryHeap } from './expiry-heap.ts';
-import { LinkedList, type ListNode } from './linked-list.ts';
-import { ServiceTime } from './service-time.ts';
-import { type SelectableTarget, selectTarget } from './target-selection.ts';
-
-interface Waiting extends ListNode<Waiting> {
-  readonly id: EntryId;
-  readonly enqueuedAt: Milliseconds;
-  readonly expiresAt: Milliseconds;
-  heapIndex: number;
-}
-
-interface Target extends SelectableTarget {
-  readonly id: TargetId;
-  state: SchedulerTarget['state'];
-  slots: number;
-  used: number;
-}
-
-interface Running {
-  readonly target: Target;
-  readonly dispatchedAt: Milliseconds;
-}
+import { ORDER_POLICIES, type OrderPolicy } from './order-policy.ts';
+import { RecentMean } from './recent-mean.ts';
+import { Slots } from './slots.ts';
+import { WaitPredictor } from './wait-predictor.ts';
+import { Waiting } from './waiting.ts';
+import type { Work } from './work.ts';
 
 /** Retry-After where no queue can tell: how long a load or a recovery usually takes. */
 const RETRY_WHEN_NOT_SERVING_SECONDS = 5;
+const LONGEST_RETRY_AFTER_SECONDS = 600;
+/** Before the model has answered anything: tokens of an answer whose client set no bound. */
+const ASSUMED_ANSWER_TOKENS = 256;
+/** Answers take longer than predicted now and then: this much of the prediction is kept for one before its deadline. */
+const SERVICE_ALLOWANCE = 1.15;
 
 export class ModelQueue {
   readonly #model: ModelId;
   readonly #options: SchedulerOptions;
-  readonly #policy: BatchPolicy;
+  readonly #batchPolicy: BatchPolicy;
+  readonly #orderPolicy: OrderPolicy;
   readonly #nextBatchId: () => string;
-  readonly #entries = new Map<EntryId, Waiting>();
-  readonly #collecting = new LinkedList<Waiting>();
-  readonly #eligible = new LinkedList<Waiting>();
-  readonly #expiry = new ExpiryHeap<Waiting>();
-  readonly #targets = new Map<TargetId, Target>();
-  readonly #running = new Map<EntryId, Running>();
-  readonly #serviceTime = new ServiceTime();
+  readonly #backlog: Backlog;
+  readonly #slots: Slots;
+  readonly #predictor = new WaitPredictor();
+  readonly #answerTokens = new RecentMean(ASSUMED_ANSWER_TOKENS);
+  /** Since the last tick. */
+  #arrived: Waiting[] = [];
+  #arrivals = 0;
   #windowClosesAt: Milliseconds | undefined;
 
   constructor(model: ModelId, options: SchedulerOptions, nextBatchId: () => string) {
     this.#model = model;
     this.#options = options;
-    this.#policy = BATCH_POLICIES[options.mode];
+    this.#batchPolicy = BATCH_POLICIES[options.mode];
+    this.#orderPolicy = ORDER_POLICIES[options.order];
     this.#nextBatchId = nextBatchId;
+    this.#backlog = new Backlog(options);
+    this.#slots = new Slots(options);
   }
 
   get waiting(): number {
-    return this.#entries.size;
+    return this.#backlog.size;
+  }
+
+  get waitingBytes(): number {
+    return this.#backlog.shares.sizeBytes;
   }
 
   get running(): number {
-    return this.#running.size;
+    return this.#slots.running;
   }
 
-  slotsUsed(target: TargetId): number {
-    return this.#targets.get(target)?.used ?? 0;
+  usedOf(target: TargetId): { readonly slots: number; readonly tokens: number } {
+    return this.#slots.usedOf(target);
   }
 
-  setTarget({ id, slots, state }: SchedulerTarget): void {
-    const target = this.#targets.get(id);
-    if (target) Object.assign(target, { slots, state });
-    else this.#targets.set(id, { id, slots, state, used: 0 });
+  setTarget(target: SchedulerTarget): void {
+    this.#slots.setTarget(target);
   }
 
   enqueue(entry: QueueEntry, now: Milliseconds): void {
-    const waiting: Waiting = {
-      id: entry.id,
+    const answerTokens = this.#expectedAnswerTokens(entry);
+    const waiting = new Waiting({
+      entry,
+      standing: this.#orderPolicy(entry),
       enqueuedAt: now,
-      expiresAt: entry.expiresAt,
-      heapIndex: -1,
-      previous: undefined,
-      next: undefined,
-      list: undefined,
-    };
-    this.#entries.set(entry.id, waiting);
-    this.#collecting.append(waiting);
-    this.#expiry.add(waiting);
+      arrival: ++this.#arrivals,
+      answerTokens,
+      startBy: this.#startBy(entry, answerTokens, now),
+    });
+    this.#backlog.add(waiting);
+    this.#arrived.push(waiting);
   }
 
   /** Takes an entry out of the queue; false for a running one, which its caller releases. */
   cancel(id: EntryId): boolean {
-    const waiting = this.#entries.get(id);
-    if (waiting) this.#remove(waiting);
+    const waiting = this.#backlog.get(id);
+    if (waiting) this.#backlog.remove(waiting);
     return waiting !== undefined;
   }
 
-  /** Where a waiting entry stands; undefined once it has left. Walks the queue up to it. */
+  /** Where a waiting entry stands; undefined once it has left. */
   place(id: EntryId): QueuePlace | undefined {
-    const waiting = this.#entries.get(id);
+    const waiting = this.#backlog.get(id);
     if (!waiting) return undefined;
-    let position = waiting.list === this.#collecting ? this.#eligible.length : 0;
-    for (let at: Waiting | undefined = waiting; at; at = at.previous) position += 1;
-    const etaMs = Math.round(this.#serviceTime.waitMs({ waiting: position, slots: this.#usableSlots() }));
-    return { position, etaMs };
+    const ahead = this.#backlog.ahead(waiting);
+    return { position: Math.round(ahead.requests) + 1, etaMs: Math.round(this.#waitMs(ahead)) };
   }
 
-  /** Gives the entry's slot back. A second release of the same entry does nothing. */
-  release(id: EntryId, outcome: Outcome, now: Milliseconds): void {
-    const running = this.#running.get(id);
+  /** Gives the entry's slot back and settles what it was charged. A second release of the same entry does nothing. */
+  release(id: EntryId, settlement: Settlement, now: Milliseconds): void {
+    const running = this.#slots.release(id);
     if (!running) return;
-    this.#running.delete(id);
-    running.target.used -= 1;
-    if (outcome === 'completed') this.#serviceTime.record(now - running.dispatchedAt);
+    const { granted, flow, dispatchedAt } = running;
+    const usedTokens = settlement.promptTokens + settlement.answerTokens;
+    if (flow) this.#backlog.eligible.settle(granted.standing.priority, flow, usedTokens - granted.tokens);
+    this.#learn(granted, settlement, now - dispatchedAt);
   }
 
   /**
    * 1. what expired is rejected; 2. without a usable target everybody is rejected, or waits for one that is loading;
-   * 3. batches close; 4. closed members leave while slots are free; 5. what then exceeds the bound is rejected, newest first.
+   * 3. batches close; 4. closed members leave while there is room; 5. what then exceeds the bounds is rejected; 6. so are
+   * new ones whose predicted wait is too long, and 7. those that could no longer be finished in time.
    */
   tick(now: Milliseconds, decisions: Decision[]): void {
-    this.#rejectExpired(now, decisions);
+    const due = this.#backlog.takeDue(now);
+    for (const waiting of due) if (waiting.entry.expiresAt <= now) this.#rejectLate(waiting, decisions);
+    let newlyEligible: readonly Waiting[] = [];
+    this.#windowClosesAt = undefined;
     if (this.#serves()) {
-      this.#closeBatches(now);
+      const { closed, wakeAt } = this.#backlog.closeBatches(this.#batchPolicy, now);
+      newlyEligible = closed;
+      this.#windowClosesAt = wakeAt;
       this.#dispatch(now, decisions);
-    } else if (!this.#hasTarget('loading')) {
-      while (this.#newest()) this.#reject(this.#newest(), 'no_backend_available', decisions);
-    } else {
-      this.#windowClosesAt = undefined;
+    } else if (!this.#slots.hasTarget('loading')) {
+      for (let any = this.#backlog.any; any; any = this.#backlog.any)
+        this.#reject(any, 'no_backend_available', decisions);
     }
-    while (this.waiting > this.#options.maxQueue) this.#reject(this.#newest(), 'queue_full', decisions);
+    this.#enforceBounds(decisions);
+    this.#refuseHopeless(newlyEligible, now, decisions);
+    for (const waiting of due) if (this.#backlog.has(waiting)) this.#rejectLate(waiting, decisions);
   }
 
   nextWakeAt(): Milliseconds | undefined {
-    const expiresAt = this.#expiry.earliest?.expiresAt;
-    if (this.#windowClosesAt === undefined) return expiresAt;
-    return expiresAt === undefined ? this.#windowClosesAt : Math.min(expiresAt, this.#windowClosesAt);
-  }
-
-  #rejectExpired(now: Milliseconds, decisions: Decision[]): void {
-    for (let first = this.#expiry.earliest; first && first.expiresAt <= now; first = this.#expiry.earliest) {
-      this.#reject(first, this.#serves() ? 'queue_timeout' : this.#whyNotServing(), decisions);
-    }
-  }
-
-  #closeBatches(now: Milliseconds): void {
-    this.#windowClosesAt = undefined;
-    for (let oldest = this.#collecting.head; oldest; oldest = this.#collecting.head) {
-      const verdict = this.#policy({
-        now,
-        collecting: this.#collecting.length,
-        oldestAt: oldest.enqueuedAt,
-        maxBatchSize: this.#options.maxBatchSize,
-        windowMs: this.#options.windowMs,
-      });
-      if ('wakeAt' in verdict) {
-        this.#windowClosesAt = verdict.wakeAt;
-        return;
-      }
-      for (let count = 0; count < verdict.close; count += 1) {
-        const closed = this.#collecting.takeHead();
-        if (closed) this.#eligible.append(closed);
-      }
-    }
+    const startBy = this.#backlog.nextStartBy;
+    if (this.#windowClosesAt === undefined) return startBy;
+    return startBy === undefined ? this.#windowClosesAt : Math.min(startBy, this.#windowClosesAt);
   }
 
   #dispatch(now: Milliseconds, decisions: Decision[]): void {
     for (;;) {
       const members: BatchMember[] = [];
-      while (members.length < this.#options.maxBatchSize && this.#eligible.head) {
-        const target = selectTarget(this.#targets.values());
+      let batchTokens = 0;
+      while (members.length < this.#options.maxBatchSize) {
+        const next = this.#backlog.eligible.next(now);
+        if (!next) break;
+        if (members.length > 0 && batchTokens + next.tokens > this.#options.maxBatchTokens) break;
+        // The first in order waits for its room; a smaller one behind it does not slip past, or it might wait for ever.
+        const target = this.#slots.findRoom(next.tokens);
         if (!target) break;
-        const { id } = this.#eligible.head;
-        this.#remove(this.#eligible.head);
-        target.used += 1;
-        this.#running.set(id, { target, dispatchedAt: now });
-        members.push({ id, target: target.id });
+        const flow = this.#backlog.grant(next, now);
+        this.#slots.take({ target, granted: next, flow, dispatchedAt: now });
+        batchTokens += next.tokens;
+        members.push({ id: next.entry.id, target: target.id });
       }
       if (members.length === 0) return;
       decisions.push({ type: 'dispatch', batch: { id: this.#nextBatchId(), model: this.#model, members } });
     }
   }
 
-  #reject(waiting: Waiting | undefined, code: ErrorCode, decisions: Decision[]): void {
-    if (!waiting) return;
+  #enforceBounds(decisions: Decision[]): void {
+    const { shares } = this.#backlog;
+    for (const waiting of this.#arrived.reverse())
+      if (shares.isOverOwnShare(waiting)) this.#reject(waiting, 'client_queue_full', decisions);
+    this.#arrived = [];
+    for (let last = shares.displaced; last && shares.isOverfull; last = shares.displaced)
+      this.#reject(last, 'queue_full', decisions);
+  }
+
+  /** Those that just joined the queue and have no prospect of being started in time hear it now, not when it has passed. */
+  #refuseHopeless(joined: readonly Waiting[], now: Milliseconds, decisions: Decision[]): void {
+    if (!this.#predictor.isTrusted) return;
+    for (const waiting of joined) {
+      if (!this.#backlog.has(waiting)) continue;
+      const leftMs = waiting.startBy - now;
+      // All that waits is more than what is ahead of it: mostly that is enough to know.
+      if (this.#waitMs(this.#backlog.work) <= leftMs) continue;
+      if (this.#waitMs(this.#backlog.ahead(waiting)) > leftMs)
+        this.#reject(waiting, 'queue_timeout', decisions);
+    }
+  }
+
+  #rejectLate(waiting: Waiting, decisions: Decision[]): void {
+    const whyNotServing = this.#slots.hasTarget('loading') ? 'model_loading' : 'no_backend_available';
+    this.#reject(waiting, this.#serves() ? 'queue_timeout' : whyNotServing, decisions);
+  }
+
+  #reject(waiting: Waiting, code: ErrorCode, decisions: Decision[]): void {
     const retryAfterSeconds = this.#serves()
-      ? this.#serviceTime.retryAfterSeconds({ waiting: this.waiting, slots: this.#usableSlots() })
+      ? Math.ceil(this.#waitMs(this.#backlog.work) / 1000)
       : RETRY_WHEN_NOT_SERVING_SECONDS;
-    this.#remove(waiting);
-    decisions.push({ type: 'reject', id: waiting.id, code, retryAfterSeconds });
-  }
-
-  #remove(waiting: Waiting): void {
-    waiting.list?.remove(waiting);
-    this.#expiry.remove(waiting);
-    this.#entries.delete(waiting.id);
-  }
-
-  #newest(): Waiting | undefined {
-    return this.#collecting.tail ?? this.#eligible.tail;
+    this.#backlog.remove(waiting);
+    decisions.push({
+      type: 'reject',
+      id: waiting.entry.id,
+      code,
+      // At least 1: 0 makes official clients retry within milliseconds.
+      retryAfterSeconds: Math.min(LONGEST_RETRY_AFTER_SECONDS, Math.max(1, retryAfterSeconds)),
+    });
   }
 
   #serves(): boolean {
-    return this.#hasTarget('ready');
+    return this.#slots.hasTarget('ready');
   }
 
-  #whyNotServing(): ErrorCode {
-    return this.#hasTarget('loading') ? 'model_loading' : 'no_backend_available';
+  /** For that much work to be dispatched before something new is. */
+  #waitMs(ahead: Work): Milliseconds {
+    const { usable, running, work } = this.#slots;
+    // While something eligible waits, what runs is what can run: the tokens in flight may allow less than the slots.
+    const slots = this.#backlog.eligible.isEmpty ? usable : Math.min(usable, Math.max(1, running));
+    return this.#predictor.waitMs({ ahead, running: work, slots });
   }
 
-  #hasTarget(state: SchedulerTarget['state']): boolean {
-    for (const target of this.#targets.values()) if (target.state === state) return true;
-    return false;
+  #expectedAnswerTokens({ maxTokens, maxTokensIsDefault }: QueueEntry): number {
+    const recent = Math.round(this.#answerTokens.value);
+    if (maxTokens === undefined) return recent;
+    return maxTokensIsDefault ? Math.min(maxTokens, recent) : maxTokens;
   }
 
-  #usableSlots(): number {
-    let slots = 0;
-    for (const target of this.#targets.values()) if (target.state === 'ready') slots += target.slots;
-    return slots;
+  /**
+   * When waiting becomes pointless: at its end, or when what is left would not do for the answer. A prediction that
+   * leaves no time at all is not believed: the client may know better, and a free slot is there to be tried.
+   */
+  #startBy(entry: QueueEntry, answerTokens: number, now: Milliseconds): Milliseconds {
+    if (!this.#predictor.isTrusted) return entry.expiresAt;
+    const serviceMs = this.#predictor.serviceMs({
+      requests: 1,
+      promptTokens: entry.promptTokens,
+      answerTokens,
+    });
+    const latest = entry.deadlineAt - SERVICE_ALLOWANCE * serviceMs;
+    return latest > now ? Math.min(entry.expiresAt, latest) : entry.expiresAt;
+  }
+
+  #learn(granted: Waiting, settlement: Settlement, durationMs: Milliseconds): void {
+    const isComplete = settlement.outcome === 'completed';
+    if (isComplete) this.#answerTokens.add(settlement.answerTokens);
+    // One that was cut off tells something only if it took longer than it should have.
+    const ranLong = settlement.outcome === 'cancelled' && durationMs > this.#predictor.serviceMs(granted);
+    if (isComplete || ranLong)
+      this.#predictor.record({
+        work: granted,
+        durationMs,
+        firstTokenMs: settlement.firstTokenMs ?? durationMs,
+      });
   }
 }

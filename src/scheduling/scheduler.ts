@@ -9,10 +9,10 @@ import type { QueuePlace } from '../core/receipt.ts';
 import type {
   Decision,
   EntryId,
-  Outcome,
   QueueEntry,
   SchedulerOptions,
   SchedulerTarget,
+  Settlement,
 } from './decision.ts';
 import { ModelQueue } from './model-queue.ts';
 
@@ -23,6 +23,7 @@ export class Scheduler {
   readonly #queueOf = new Map<EntryId, ModelQueue>();
   #batches = 0;
   #recordedAt: Milliseconds | undefined;
+  #latest: Milliseconds = Number.NEGATIVE_INFINITY;
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
@@ -37,12 +38,12 @@ export class Scheduler {
     if (this.#queueOf.has(entry.id)) throw new Error(`entry ${entry.id} is already scheduled`);
     const queue = this.#queue(entry.model);
     this.#queueOf.set(entry.id, queue);
-    queue.enqueue(entry, now);
+    queue.enqueue(entry, this.#onward(now));
     this.#recordedAt = now;
   }
 
-  release(id: EntryId, outcome: Outcome, now: Milliseconds): void {
-    this.#queueOf.get(id)?.release(id, outcome, now);
+  release(id: EntryId, settlement: Settlement, now: Milliseconds): void {
+    this.#queueOf.get(id)?.release(id, settlement, this.#onward(now));
     this.#queueOf.delete(id);
     this.#recordedAt = now;
   }
@@ -61,7 +62,7 @@ export class Scheduler {
   tick(now: Milliseconds): readonly Decision[] {
     this.#recordedAt = undefined;
     const decisions: Decision[] = [];
-    for (const queue of this.#queues.values()) queue.tick(now, decisions);
+    for (const queue of this.#queues.values()) queue.tick(this.#onward(now), decisions);
     for (const decision of decisions) if (decision.type === 'reject') this.#queueOf.delete(decision.id);
     return decisions;
   }
@@ -77,16 +78,24 @@ export class Scheduler {
     return earliest;
   }
 
-  waiting(model: ModelId): number {
-    return this.#queues.get(model)?.waiting ?? 0;
+  waiting(model: ModelId): { readonly requests: number; readonly sizeBytes: number } {
+    const { waiting = 0, waitingBytes = 0 } = this.#queues.get(model) ?? {};
+    return { requests: waiting, sizeBytes: waitingBytes };
   }
 
   running(model: ModelId): number {
     return this.#queues.get(model)?.running ?? 0;
   }
 
-  slotsUsed(target: Pick<SchedulerTarget, 'id' | 'model'>): number {
-    return this.#queues.get(target.model)?.slotsUsed(target.id) ?? 0;
+  /** Slots that are held at a target, and the estimated tokens of what holds them. */
+  usedOf(target: Pick<SchedulerTarget, 'id' | 'model'>): { readonly slots: number; readonly tokens: number } {
+    return this.#queues.get(target.model)?.usedOf(target.id) ?? { slots: 0, tokens: 0 };
+  }
+
+  /** In here time never goes back: while a clock does, it stands still. */
+  #onward(now: Milliseconds): Milliseconds {
+    this.#latest = Math.max(this.#latest, now);
+    return this.#latest;
   }
 
   #queue(model: ModelId): ModelQueue {

@@ -4,9 +4,15 @@
  */
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
-import type { ModelId } from '../core/generation.ts';
 import type { BatchInfo, QueuePlace } from '../core/receipt.ts';
-import type { Decision, EntryId, Outcome, SchedulerTarget, TargetId } from '../scheduling/decision.ts';
+import type {
+  Decision,
+  EntryId,
+  QueueEntry,
+  SchedulerTarget,
+  Settlement,
+  TargetId,
+} from '../scheduling/decision.ts';
 import type { Scheduler } from '../scheduling/scheduler.ts';
 import { PlaceReports } from './place-reports.ts';
 
@@ -14,12 +20,11 @@ export interface Grant {
   readonly target: TargetId;
   readonly batch: BatchInfo;
   /** Gives the slot back; only the first call counts. */
-  release(outcome: Outcome): void;
+  release(settlement: Settlement): void;
 }
 
 export interface Admission {
-  readonly model: ModelId;
-  readonly expiresAt: Milliseconds;
+  readonly entry: QueueEntry;
   readonly signal: AbortSignal;
   /** Told where the request stands while it waits. */
   readonly onPlace?: ((place: QueuePlace) => void) | undefined;
@@ -32,8 +37,10 @@ interface Caller {
 
 const REJECTION_MESSAGES: Readonly<Record<string, string>> = {
   queue_full: 'Too many requests are waiting for this model. Retry after the time in Retry-After.',
+  client_queue_full:
+    'Too many requests of this client are waiting for this model. Retry after the time in Retry-After.',
   queue_timeout:
-    'No slot became free before this request’s time in the queue ran out. Retry after the time in Retry-After.',
+    'No slot became free in time for this request, or none can be expected to. Retry after the time in Retry-After.',
   model_loading: 'The model is still being fetched or loaded. GET /ready says when it can be used.',
   no_backend_available:
     'No backend for this model can be reached at the moment. GET /ready says which and why.',
@@ -52,11 +59,16 @@ export class Dispatcher {
     this.#clock = options.clock;
   }
 
-  /** Waits in the queue for a slot. Throws a ServingError: the scheduler's rejection, or the signal's reason. */
-  acquire({ model, expiresAt, signal, onPlace }: Admission): Promise<Grant> {
-    if (signal.aborted) return Promise.reject(signal.reason);
+  /** For an entry to be acquired for. */
+  newEntryId(): EntryId {
     this.#entries += 1;
-    const id = `entry_${this.#entries}`;
+    return `entry_${this.#entries}`;
+  }
+
+  /** Waits in the queue for a slot. Throws a ServingError: the scheduler's rejection, or the signal's reason. */
+  acquire({ entry, signal, onPlace }: Admission): Promise<Grant> {
+    if (signal.aborted) return Promise.reject(signal.reason);
+    const { id } = entry;
     return new Promise<Grant>((resolve, reject) => {
       let reports: PlaceReports | undefined;
       const leave = () => {
@@ -79,7 +91,7 @@ export class Dispatcher {
           reject(error);
         },
       });
-      this.#scheduler.enqueue({ id, model, expiresAt }, this.#clock.now());
+      this.#scheduler.enqueue(entry, this.#clock.now());
       this.#wake();
       if (!onPlace) return;
       reports = new PlaceReports({
@@ -138,8 +150,8 @@ export class Dispatcher {
     const { members } = decision.batch;
     const batch: BatchInfo = { id: decision.batch.id, size: members.length };
     for (const { id, target } of members) {
-      const release = (outcome: Outcome) => {
-        this.#scheduler.release(id, outcome, this.#clock.now());
+      const release = (settlement: Settlement) => {
+        this.#scheduler.release(id, settlement, this.#clock.now());
         this.#wake();
       };
       this.#take(id)?.grant({ target, batch, release });

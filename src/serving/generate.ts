@@ -6,15 +6,21 @@
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import type { GenerationEvent, GenerationRequest } from '../core/generation.ts';
+import type { Priority } from '../core/priority.ts';
 import type { QueuePlace, Receipt } from '../core/receipt.ts';
-import type { Outcome } from '../scheduling/decision.ts';
+import type { Outcome, Settlement } from '../scheduling/decision.ts';
 import type { Dispatcher, Grant } from './dispatcher.ts';
 import { ProgressWatch } from './progress-watch.ts';
+import { type PromptSize, promptSizeOf } from './prompt-size.ts';
 import type { Target } from './target.ts';
+import { TokenCount } from './token-count.ts';
 
 export interface GenerationCall {
   readonly request: GenerationRequest;
   readonly receipt: Receipt;
+  /** Whoever shares the slots with others; opaque. */
+  readonly client: string;
+  readonly priority: Priority;
   /** The request's one cancellation; aborted with a ServingError as its reason. */
   readonly cancellation: AbortController;
   /** When the answer must be finished. */
@@ -43,7 +49,9 @@ export async function* generate(
   const { request, receipt, cancellation, deadlineAt } = call;
   const { clock, onBackendFailure, onTokenGap } = services;
   const { signal } = cancellation;
-  const grant = await waitForSlot(call, services);
+  const promptSize = promptSizeOf(request.input);
+  const used = new TokenCount(promptSize.tokens);
+  const grant = await waitForSlot(call, promptSize, services);
   const target = services.findTarget(request.model, grant.target);
   const deadline = clock.schedule(deadlineAt - clock.now(), () => cancellation.abort(deadlineError()));
   const watch = new ProgressWatch({ clock, limits: target, onSilence: (error) => cancellation.abort(error) });
@@ -63,6 +71,7 @@ export async function* generate(
       }
       const event = next.value;
       watch.answered({ isToken: event.type !== 'start' });
+      used.note(event);
       note(event, receipt, clock);
       if (event.type === 'text') {
         const now = clock.now();
@@ -82,18 +91,33 @@ export async function* generate(
   } finally {
     deadline.cancel();
     watch.stop();
-    releaseWhenFree({ grant, outcome, events, clock });
+    releaseWhenFree({ grant, settlement: settle(outcome, used, receipt), events, clock });
   }
 }
 
-async function waitForSlot(call: GenerationCall, services: GenerationServices): Promise<Grant> {
+async function waitForSlot(
+  call: GenerationCall,
+  promptSize: PromptSize,
+  services: GenerationServices,
+): Promise<Grant> {
   const { request, receipt, cancellation, deadlineAt } = call;
   const { clock, dispatcher, queueTimeoutMs } = services;
   receipt.model = request.model;
   receipt.enqueuedAt = clock.now();
+  const { maxTokens, maxTokensIsDefault = false } = request.limits;
   const grant = await dispatcher.acquire({
-    model: request.model,
-    expiresAt: Math.min(receipt.enqueuedAt + queueTimeoutMs, deadlineAt),
+    entry: {
+      id: dispatcher.newEntryId(),
+      model: request.model,
+      client: call.client,
+      priority: call.priority,
+      promptTokens: promptSize.tokens,
+      maxTokens,
+      maxTokensIsDefault,
+      sizeBytes: promptSize.bytes,
+      expiresAt: Math.min(receipt.enqueuedAt + queueTimeoutMs, deadlineAt),
+      deadlineAt,
+    },
     signal: cancellation.signal,
     onPlace: call.onPlace,
   });
@@ -112,16 +136,30 @@ function note(event: GenerationEvent, receipt: Receipt, clock: Clock): void {
   receipt.usage = event.usage;
 }
 
+function settle(
+  outcome: Outcome,
+  { promptTokens, answerTokens }: TokenCount,
+  { dispatchedAt, firstTokenAt }: Receipt,
+): Settlement {
+  const isTimed = dispatchedAt !== undefined && firstTokenAt !== undefined;
+  return {
+    outcome,
+    promptTokens,
+    answerTokens,
+    firstTokenMs: isTimed ? firstTokenAt - dispatchedAt : undefined,
+  };
+}
+
 /** In the background: the caller has its answer or error already and waits for nothing. */
 function releaseWhenFree(held: {
   readonly grant: Grant;
-  readonly outcome: Outcome;
+  readonly settlement: Settlement;
   readonly events: AsyncIterator<GenerationEvent> | undefined;
   readonly clock: Clock;
 }): void {
-  const { grant, outcome, events, clock } = held;
+  const { grant, settlement, events, clock } = held;
   if (!events?.return) {
-    grant.release(outcome);
+    grant.release(settlement);
     return;
   }
   let released = false;
@@ -129,7 +167,7 @@ function releaseWhenFree(held: {
     if (released) return;
     released = true;
     atLatest.cancel();
-    grant.release(outcome);
+    grant.release(settlement);
   };
   const atLatest = clock.schedule(RELEASE_AT_LATEST_MS, release);
   events.return().then(release, release);

@@ -31,6 +31,7 @@ export interface ServingOptions {
 export interface ModelLoad {
   readonly model: ModelId;
   readonly waiting: number;
+  readonly waitingBytes: number;
   readonly running: number;
 }
 
@@ -109,15 +110,16 @@ export class Serving {
   }
 
   loads(): ModelLoad[] {
-    return [...this.#models.keys()].map((model) => ({
-      model,
-      waiting: this.#scheduler.waiting(model),
-      running: this.#scheduler.running(model),
-    }));
+    return [...this.#models.keys()].map((model) => {
+      const { requests, sizeBytes } = this.#scheduler.waiting(model);
+      const running = this.#scheduler.running(model);
+      return { model, waiting: requests, waitingBytes: sizeBytes, running };
+    });
   }
 
-  slotsUsed(target: Target): number {
-    return this.#scheduler.slotsUsed(target);
+  /** Slots that are held at a target, and the estimated tokens of what holds them. */
+  usedOf(target: Target): { readonly slots: number; readonly tokens: number } {
+    return this.#scheduler.usedOf(target);
   }
 
   async close(): Promise<void> {

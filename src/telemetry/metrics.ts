@@ -8,13 +8,19 @@ import { ModelHistogram } from './model-histogram.ts';
 
 /** What the gauges read when they are scraped. */
 export interface GaugeSource {
-  loads(): readonly { readonly model: string; readonly waiting: number; readonly running: number }[];
+  loads(): readonly {
+    readonly model: string;
+    readonly waiting: number;
+    readonly waitingBytes: number;
+    readonly running: number;
+  }[];
   targets(): readonly {
     readonly model: string;
     readonly target: string;
     readonly up: boolean;
     readonly slots: number;
     readonly slotsUsed: number;
+    readonly tokensInFlight: number;
   }[];
   oldestRequestMs(): Milliseconds;
 }
@@ -142,6 +148,7 @@ export class Metrics {
         },
       });
     perModel('requests_waiting', 'Requests in the queue.', ({ waiting }) => waiting);
+    perModel('queue_bytes', 'Prompt bytes in the queue.', ({ waitingBytes }) => waitingBytes);
     perModel('requests_running', 'Requests that hold a slot.', ({ running }) => running);
 
     const perTarget = (
@@ -162,6 +169,11 @@ export class Metrics {
     perTarget('target_up', '1 when requests can be sent there.', ({ up }) => (up ? 1 : 0));
     perTarget('slots', 'Requests that may run there at once.', ({ slots }) => slots);
     perTarget('slots_used', 'Slots that are held.', ({ slotsUsed }) => slotsUsed);
+    perTarget(
+      'tokens_in_flight',
+      'Estimated tokens of what runs there.',
+      ({ tokensInFlight }) => tokensInFlight,
+    );
 
     new Gauge({
       registers: [this.registry],

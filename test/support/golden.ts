@@ -135,6 +135,8 @@ function maskHeader(name: string, value: string, bodyIsShown: boolean): string {
       return /^\d+\.\d\d$/.test(value) ? '<milliseconds>' : value;
     case 'x-ratelimit-reset':
       return /^\d{10}$/.test(value) ? '<epoch-seconds>' : value;
+    case 'server-timing':
+      return value.replace(/^queue;dur=\d+\.\d\d$/, 'queue;dur=<milliseconds>');
     case 'content-length':
       return bodyIsShown || value === '0' ? value : '<bytes>';
     default:

@@ -3,7 +3,6 @@ import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { Clock } from '../../core/clock.ts';
 import { ServingError } from '../../core/errors.ts';
 import type { SlidingWindow, WindowVerdict } from '../../scheduling/sliding-window.ts';
-import { limitKey } from '../client-address.ts';
 import { routePathOf } from '../request-scope.ts';
 
 export interface RateLimitOptions {
@@ -16,7 +15,7 @@ export interface RateLimitOptions {
 export function addRateLimit(server: FastifyInstance, options: RateLimitOptions): void {
   server.addHook('onRequest', (request, reply, done) => {
     if (!options.paths.has(routePathOf(request))) return done();
-    const verdict = options.window.check(limitKey(request.scope.clientAddress), options.clock.now());
+    const verdict = options.window.check(request.scope.clientId, options.clock.now());
     setHeaders(reply, verdict, options);
     if (verdict.admitted) return done();
     const retryAfterSeconds = Math.max(1, Math.ceil(verdict.retryInMs / 1000));

@@ -5,7 +5,7 @@ import type { Clock } from '../../core/clock.ts';
 import { ServingError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import type { Telemetry } from '../../core/telemetry.ts';
-import { type AddressRange, clientAddress, isTrusted } from '../client-address.ts';
+import { type AddressRange, clientAddress, isInRanges, limitKey } from '../client-address.ts';
 import { type OpenRequests, pathOf, type RequestScope, stampHeaders } from '../request-scope.ts';
 
 export interface RequestContextOptions {
@@ -37,9 +37,10 @@ export function scopeOpener(options: RequestContextOptions) {
     const forwardedFor = request.headers['x-forwarded-for'];
     const joined = Array.isArray(forwardedFor) ? forwardedFor.join(',') : forwardedFor;
     const address = clientAddress(peer, joined, options.trustedProxies);
-    if (joined !== undefined && !isTrusted(peer, options.trustedProxies)) warnOfUntrustedProxy(peer);
+    if (joined !== undefined && !isInRanges(peer, options.trustedProxies)) warnOfUntrustedProxy(peer);
     const receipt = { requestId: requestIdFrom(request.headers['x-request-id']), receivedAt: clock.now() };
-    const scope: RequestScope = { receipt, clientAddress: address, response: reply.raw };
+    const clientId = limitKey(address);
+    const scope: RequestScope = { receipt, clientAddress: address, clientId, response: reply.raw };
     request.scope = scope;
     openRequests.set(request.socket, scope);
     reply.raw.once('close', () => {

@@ -11,8 +11,10 @@ import { foldEvents } from '../../core/generation-result.ts';
 import { type QueuePlace, type Receipt, timingsOf } from '../../core/receipt.ts';
 import type { AnswerContext, GenerationRoute } from '../../protocols/generation-route.ts';
 import type { Serving } from '../../serving/serving.ts';
+import { type AddressRange, isInRanges } from '../client-address.ts';
 import { EventWriter } from '../event-writer.ts';
 import { describeGeneration } from '../plugins/api-docs.ts';
+import { grantPriority, readWishes } from '../scheduling-wishes.ts';
 
 export interface GenerationOptions {
   readonly clock: Clock;
@@ -20,6 +22,8 @@ export interface GenerationOptions {
   readonly routes: readonly GenerationRoute[];
   readonly defaultMaxTokens: number;
   readonly requestTimeoutMs: Milliseconds;
+  /** Addresses that may ask for high priority. */
+  readonly highPriorityClients: readonly AddressRange[];
   readonly heartbeatMs: Milliseconds;
   readonly streamBufferBytes: number;
   readonly stalledReaderMs: Milliseconds;
@@ -53,15 +57,27 @@ async function handle(exchange: Exchange): Promise<unknown> {
     requireModel: (model) => serving.requireModel(model),
     defaultMaxTokens: options.defaultMaxTokens,
   });
+  const wishes = readWishes(request.headers, parsed);
+  const mayAskHigh = isInRanges(request.scope.clientAddress, options.highPriorityClients);
+  const { priority, headers } = grantPriority(wishes.priority, { mayAskHigh });
+  reply.headers(headers);
   const cancellation = new AbortController();
   const leave = serving.drain.enter({ receipt, cancellation });
   const onClose = () => {
     if (!reply.raw.writableEnded) cancellation.abort(new ServingError('client_gone'));
   };
   reply.raw.on('close', onClose);
-  const timeoutMs = Math.min(parsed.timeoutMs ?? Number.POSITIVE_INFINITY, options.requestTimeoutMs);
-  const call = { request: parsed.request, receipt, cancellation, deadlineAt: receipt.receivedAt + timeoutMs };
-  const start: Delivery['start'] = (onPlace) => serving.generate({ ...call, onPlace });
+  const timeoutMs = Math.min(wishes.timeoutMs ?? Number.POSITIVE_INFINITY, options.requestTimeoutMs);
+  const start: Delivery['start'] = (onPlace) =>
+    serving.generate({
+      request: parsed.request,
+      receipt,
+      client: request.scope.clientId,
+      priority,
+      cancellation,
+      deadlineAt: receipt.receivedAt + timeoutMs,
+      onPlace,
+    });
   const answer: AnswerContext = {
     request: parsed.request,
     receipt,

@@ -39,10 +39,14 @@ export function parseGenerate(delivery: ParsedGeneration['delivery']) {
       model,
       input,
       sampling: parseSampling(body),
-      limits: { maxTokens: parseMaxTokens(body, contextSize, context), stop: parseStop(body) },
+      limits: {
+        maxTokens: parseMaxTokens(body, contextSize, context),
+        maxTokensIsDefault: body.max_tokens === undefined,
+        stop: parseStop(body),
+      },
       thinking: body.think ?? false,
     };
-    return { request, delivery, timeoutMs: body.timeout_ms };
+    return { request, delivery, timeoutMs: body.timeout_ms, priority: body.priority };
   };
 }
 

@@ -1,5 +1,6 @@
 /** The bodies of the native API: validation, types and OpenAPI all come from here. */
 import { type Static, Type } from 'typebox';
+import { PRIORITIES } from '../../core/priority.ts';
 
 const message = Type.Object(
   {
@@ -59,6 +60,12 @@ export const GenerateBody = Type.Object(
     ),
     timeout_ms: Type.Optional(
       Type.Integer({ minimum: 1, description: 'Shortens the server’s time limit, never lengthens it.' }),
+    ),
+    priority: Type.Optional(
+      Type.Enum([...PRIORITIES], {
+        description:
+          'Default: normal. A wish for more than this client may have is lowered, and a header says so.',
+      }),
     ),
   },
   { additionalProperties: false },

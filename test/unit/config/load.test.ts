@@ -30,9 +30,13 @@ describe('the configuration', () => {
     });
     expect(config.scheduler).toEqual({
       mode: 'eager',
+      order: 'fair',
       max_batch_size: 16,
       window_ms: 5,
       max_queue: 512,
+      max_queue_bytes: 67108864,
+      aging_ms: 10000,
+      high_priority_clients: [],
       queue_timeout_ms: 60000,
     });
     expect(config.rate_limit).toMatchObject({ enabled: true, requests: 60, window_seconds: 60 });

@@ -33,7 +33,7 @@ describe('a native body', () => {
       model: 'm',
       input: { kind: 'chat', messages: [{ role: 'user', content: 'hi' }] },
       sampling: {},
-      limits: { maxTokens: 256, stop: [] },
+      limits: { maxTokens: 256, maxTokensIsDefault: true, stop: [] },
       thinking: false,
     });
   });

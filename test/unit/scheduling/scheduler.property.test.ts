@@ -1,190 +1,39 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { BatchMode } from '../../../src/scheduling/batch-policy.ts';
-import type { SchedulerTarget } from '../../../src/scheduling/decision.ts';
-import { Scheduler } from '../../../src/scheduling/scheduler.ts';
+import { ORDER_POLICIES, type OrderMode } from '../../../src/scheduling/order-policy.ts';
 import { runs } from '../../support/property-runs.ts';
+import { advanceStep, anyStep, enqueueStep, releaseStep, World } from '../../support/scheduler-world.ts';
 
-/**
- * Random arrivals, releases, cancellations, target changes and time steps against a model that only counts:
- * whatever happens, nobody is dropped, granted twice or answered twice, and slots are never exceeded nor leaked.
- */
-type Step =
-  | { readonly kind: 'enqueue'; readonly patienceMs: number }
-  | { readonly kind: 'release' | 'cancel'; readonly pick: number }
-  | {
-      readonly kind: 'target';
-      readonly index: number;
-      readonly slots: number;
-      readonly state: SchedulerTarget['state'];
-    }
-  | { readonly kind: 'advance'; readonly ms: number };
+const BOUNDS = { maxQueue: 5, maxQueuePerClient: 3, maxQueueBytes: 1000 };
+const ORDERS = Object.keys(ORDER_POLICIES) as OrderMode[];
 
-const step: fc.Arbitrary<Step> = fc.oneof(
-  {
-    weight: 6,
-    arbitrary: fc.record({
-      kind: fc.constant('enqueue' as const),
-      patienceMs: fc.integer({ min: 1, max: 60 }),
-    }),
-  },
-  {
-    weight: 4,
-    arbitrary: fc.record({ kind: fc.constantFrom('release' as const, 'cancel' as const), pick: fc.nat() }),
-  },
-  {
-    weight: 1,
-    arbitrary: fc.record({
-      kind: fc.constant('target' as const),
-      index: fc.nat({ max: 1 }),
-      slots: fc.integer({ min: 1, max: 4 }),
-      state: fc.constantFrom<SchedulerTarget['state']>(
-        'ready',
-        'ready',
-        'ready',
-        'loading',
-        'down',
-        'draining',
-      ),
-    }),
-  },
-  {
-    weight: 4,
-    arbitrary: fc.record({ kind: fc.constant('advance' as const), ms: fc.integer({ min: -3, max: 30 }) }),
+describe.each(ORDERS.flatMap((order) => (['eager', 'window'] as const).map((mode) => ({ order, mode }))))(
+  'the scheduler, $order and $mode',
+  (policies) => {
+    it('drops nobody, grants and answers nobody twice, and never exceeds or leaks a slot', () => {
+      fc.assert(
+        fc.property(fc.array(anyStep, { maxLength: 120 }), (steps) => {
+          const world = new World({ ...policies, ...BOUNDS });
+          for (const next of steps) {
+            world.apply(next);
+            world.tick();
+          }
+          for (const index of [0, 1]) world.apply({ kind: 'target', index, slots: 2, state: 'ready' });
+          world.drain();
+          for (const id of ['t0', 't1'])
+            expect(world.scheduler.usedOf({ id, model: 'm' })).toEqual({ slots: 0, tokens: 0 });
+          expect(world.answered.size).toBe(steps.filter(({ kind }) => kind === 'enqueue').length);
+        }),
+        runs(150),
+      );
+    });
   },
 );
 
-class World {
-  readonly maxBatchSize = 3;
-  readonly maxQueue = 5;
-  readonly scheduler: Scheduler;
-  readonly waiting = new Map<string, { expiresAt: number; enqueuedAt: number }>();
-  readonly running = new Map<string, string>();
-  readonly answered = new Set<string>();
-  readonly slots = new Map<string, number>();
-  now = 0;
-  #ids = 0;
-
-  constructor(mode: BatchMode) {
-    this.scheduler = new Scheduler({
-      mode,
-      maxBatchSize: this.maxBatchSize,
-      windowMs: 5,
-      maxQueue: this.maxQueue,
-    });
-    for (const index of [0, 1]) this.apply({ kind: 'target', index, slots: 2, state: 'ready' });
-  }
-
-  apply(step: Step): void {
-    switch (step.kind) {
-      case 'enqueue': {
-        const id = `e${++this.#ids}`;
-        const expiresAt = this.now + step.patienceMs;
-        this.waiting.set(id, { expiresAt, enqueuedAt: this.now });
-        this.scheduler.enqueue({ id, model: 'm', expiresAt }, this.now);
-        break;
-      }
-      case 'release': {
-        const id = pickFrom(this.running, step.pick);
-        if (id === undefined) break;
-        this.running.delete(id);
-        this.scheduler.release(id, 'completed', this.now);
-        break;
-      }
-      case 'cancel': {
-        const id = pickFrom(this.waiting, step.pick);
-        if (id === undefined) break;
-        this.waiting.delete(id);
-        this.scheduler.cancel(id, this.now);
-        break;
-      }
-      case 'target':
-        this.slots.set(`t${step.index}`, step.slots);
-        this.scheduler.setTarget(
-          { id: `t${step.index}`, model: 'm', slots: step.slots, state: step.state },
-          this.now,
-        );
-        break;
-      case 'advance':
-        this.now += step.ms;
-        break;
-      default:
-        throw step satisfies never;
-    }
-  }
-
-  tick(): void {
-    const usedBefore = new Map([...this.slots.keys()].map((id) => [id, this.usedOf(id)]));
-    for (const decision of this.scheduler.tick(this.now)) {
-      if (decision.type === 'reject') {
-        this.#answer(decision.id);
-        expect(decision.retryAfterSeconds).toBeGreaterThanOrEqual(1);
-        continue;
-      }
-      expect(decision.batch.members.length).toBeLessThanOrEqual(this.maxBatchSize);
-      for (const { id, target } of decision.batch.members) {
-        expect(this.waiting.get(id)?.expiresAt, `${id} was expired`).toBeGreaterThan(this.now);
-        this.#answer(id);
-        this.running.set(id, target);
-      }
-    }
-    for (const [id, slots] of this.slots) {
-      expect(this.usedOf(id)).toBeLessThanOrEqual(Math.max(slots, usedBefore.get(id) ?? 0));
-      expect(this.scheduler.slotsUsed({ id, model: 'm' })).toBe(this.usedOf(id));
-    }
-    expect(this.scheduler.waiting('m')).toBe(this.waiting.size);
-    expect(this.scheduler.running('m')).toBe(this.running.size);
-    expect(this.waiting.size).toBeLessThanOrEqual(this.maxQueue);
-  }
-
-  usedOf(target: string): number {
-    return [...this.running.values()].filter((held) => held === target).length;
-  }
-
-  #answer(id: string): void {
-    expect(this.waiting.has(id), `${id} was answered but does not wait`).toBe(true);
-    expect(this.answered.has(id), `${id} was answered twice`).toBe(false);
-    this.waiting.delete(id);
-    this.answered.add(id);
-  }
-}
-
-function pickFrom(entries: ReadonlyMap<string, unknown>, pick: number): string | undefined {
-  return entries.size === 0 ? undefined : [...entries.keys()][pick % entries.size];
-}
-
-describe.each(['eager', 'window'] as const)('the scheduler in %s mode', (mode) => {
-  it('drops nobody, grants and answers nobody twice, and never exceeds or leaks a slot', () => {
-    fc.assert(
-      fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
-        const world = new World(mode);
-        for (const next of steps) {
-          world.apply(next);
-          world.tick();
-        }
-        while (world.waiting.size + world.running.size > 0) {
-          for (const id of [...world.running.keys()]) {
-            world.running.delete(id);
-            world.scheduler.release(id, 'completed', world.now);
-          }
-          world.now += 10;
-          world.tick();
-          if (world.now > 1_000_000) throw new Error('the queue does not empty');
-        }
-        expect(
-          world.scheduler.slotsUsed({ id: 't0', model: 'm' }) +
-            world.scheduler.slotsUsed({ id: 't1', model: 'm' }),
-        ).toBe(0);
-      }),
-      runs(300),
-    );
-  });
-});
-
 it('in eager mode nobody waits while a slot is free', () => {
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
-      const world = new World('eager');
+    fc.property(fc.array(anyStep, { maxLength: 80 }), (steps) => {
+      const world = new World(BOUNDS);
       for (const next of steps.filter(({ kind }) => kind !== 'target')) {
         world.apply(next);
         world.tick();
@@ -197,8 +46,8 @@ it('in eager mode nobody waits while a slot is free', () => {
 
 it('in window mode nobody waits for collection longer than the window', () => {
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
-      const world = new World('window');
+    fc.property(fc.array(anyStep, { maxLength: 80 }), (steps) => {
+      const world = new World({ ...BOUNDS, mode: 'window' });
       for (const next of steps.filter(
         (candidate) => candidate.kind !== 'target' && !(candidate.kind === 'advance' && candidate.ms < 0),
       )) {
@@ -209,5 +58,174 @@ it('in window mode nobody waits for collection longer than the window', () => {
       }
     }),
     runs(200),
+  );
+});
+
+it('what runs on a target stays within its tokens, but for a request that runs alone', () => {
+  fc.assert(
+    fc.property(fc.array(anyStep, { maxLength: 80 }), (steps) => {
+      const world = new World({ maxQueue: 100, maxTokensInFlight: 300 }, 4);
+      for (const next of steps.filter(({ kind }) => kind !== 'target')) {
+        world.apply(next);
+        world.tick();
+        for (const id of ['t0', 't1']) {
+          const { slots, tokens } = world.scheduler.usedOf({ id, model: 'm' });
+          expect(slots <= 1 || tokens <= 300, `${slots} requests with ${tokens} tokens`).toBe(true);
+        }
+        expect(world.waiting.size === 0 || world.running.size > 0, 'nobody is admitted').toBe(true);
+      }
+    }),
+    runs(200),
+  );
+});
+
+it('those of one client with one priority and deadline are granted in the order in which they came', () => {
+  fc.assert(
+    fc.property(fc.array(anyStep, { maxLength: 120 }), (steps) => {
+      const world = new World({ maxQueue: 100 });
+      const lastOf = new Map<string, number>();
+      world.onGrant = ({ entry, arrival }) => {
+        const kind = `${entry.client} ${entry.priority} ${entry.expiresAt}`;
+        expect(arrival).toBeGreaterThan(lastOf.get(kind) ?? 0);
+        lastOf.set(kind, arrival);
+      };
+      for (const next of steps) {
+        // Deadlines from a small set, so that many are equal.
+        if (next.kind === 'enqueue')
+          world.enqueue({ ...next.changes, expiresAt: next.patienceMs % 2 ? 100_000 : 200_000 });
+        else world.apply(next);
+        world.tick();
+      }
+    }),
+    runs(200),
+  );
+});
+
+it('of one client and priority the earliest deadline is granted first', () => {
+  fc.assert(
+    fc.property(fc.array(anyStep, { maxLength: 120 }), (steps) => {
+      const world = new World({ maxQueue: 100 });
+      world.onGrant = ({ entry }) => {
+        for (const { entry: other } of world.waiting.values())
+          if (other.client === entry.client && other.priority === entry.priority)
+            expect(other.expiresAt).toBeGreaterThanOrEqual(entry.expiresAt);
+      };
+      for (const next of steps) {
+        world.apply(next);
+        world.tick();
+      }
+    }),
+    runs(200),
+  );
+});
+
+it('a lower priority is granted only when no higher one waits, or when it was passed over for the ageing time', () => {
+  const agingMs = 50;
+  fc.assert(
+    fc.property(fc.array(anyStep, { minLength: 20, maxLength: 200 }), (steps) => {
+      const world = new World({ maxQueue: 100, agingMs });
+      const passedOverSince = new Map<string, number>();
+      const rank = { high: 0, normal: 1, low: 2 };
+      world.onGrant = ({ entry }) => {
+        const waits = (priority: string) =>
+          [...world.waiting.values()].some(({ entry: other }) => other.priority === priority);
+        const sinceOf = (priority: string) => passedOverSince.get(priority) ?? Number.POSITIVE_INFINITY;
+        for (const priority of ['high', 'normal', 'low'] as const) {
+          if (priority === entry.priority || !waits(priority)) continue;
+          const isOverdue = world.now - sinceOf(entry.priority) >= agingMs;
+          // Whoever is overdue longer goes first, whatever its class.
+          if (rank[priority] < rank[entry.priority])
+            expect(isOverdue, `${entry.priority} before ${priority}`).toBe(true);
+          else
+            expect(
+              world.now - sinceOf(priority) < agingMs ||
+                (isOverdue && sinceOf(entry.priority) <= sinceOf(priority)),
+              `${priority} was passed over for too long`,
+            ).toBe(true);
+        }
+        for (const priority of ['high', 'normal', 'low'] as const) {
+          if (priority === entry.priority || !waits(priority)) passedOverSince.delete(priority);
+          else if (rank[priority] > rank[entry.priority] && !passedOverSince.has(priority))
+            passedOverSince.set(priority, world.now);
+        }
+      };
+      for (const next of steps.filter((step) => step.kind !== 'advance' || step.ms >= 0)) {
+        world.apply(next.kind === 'enqueue' ? { ...next, patienceMs: 1_000_000 } : next);
+        for (const priority of ['high', 'normal', 'low'])
+          if (![...world.waiting.values()].some(({ entry }) => entry.priority === priority))
+            passedOverSince.delete(priority);
+        world.tick();
+      }
+    }),
+    runs(300),
+  );
+});
+
+/** The bound of the issue: a quantum, twice the largest request, and what is not settled yet. */
+it('two clients that both wait never get ahead of each other by more than the bound, in tokens', () => {
+  const QUANTUM_TOKENS = 256;
+  const step = fc.oneof(
+    { weight: 3, arbitrary: enqueueStep },
+    { weight: 4, arbitrary: releaseStep },
+    { weight: 1, arbitrary: advanceStep },
+  );
+  fc.assert(
+    fc.property(fc.array(step, { minLength: 30, maxLength: 300 }), (steps) => {
+      const world = new World({ maxQueue: 10_000 });
+      /** Tokens really served, and granted but not settled, since both began to wait. */
+      const served = new Map([
+        ['a', 0],
+        ['b', 0],
+      ]);
+      let largest = 0;
+      const estimates = new Map<string, number>();
+      const unsettled = (client: string) =>
+        [...world.running.values()]
+          .filter(({ entry }) => entry.client === client && since.has(entry.id))
+          .reduce((sum, { entry }) => sum + (estimates.get(entry.id) ?? 0), 0);
+      const since = new Set<string>();
+      const bothWait = () =>
+        ['a', 'b'].every((client) =>
+          [...world.waiting.values()].some(({ entry }) => entry.client === client),
+        );
+      world.onGrant = ({ entry }) => {
+        const tokens = entry.promptTokens + (entry.maxTokens ?? 0);
+        largest = Math.max(largest, tokens);
+        estimates.set(entry.id, tokens);
+        if (entry.client === 'c') return;
+        const other = entry.client === 'a' ? 'b' : 'a';
+        const otherWaits = [...world.waiting.values()].some(({ entry: of }) => of.client === other);
+        if (!otherWaits) {
+          // One has nothing to be compared with: the comparison begins anew.
+          served.set('a', 0).set('b', 0);
+          since.clear();
+          return;
+        }
+        since.add(entry.id);
+        const account = (client: string) => (served.get(client) ?? 0) + unsettled(client);
+        const ahead = account(entry.client) + tokens - account(other);
+        expect(ahead, `${entry.client} is ahead of ${other}`).toBeLessThanOrEqual(
+          QUANTUM_TOKENS + 2 * largest,
+        );
+      };
+      world.onRelease = ({ entry }, { promptTokens, answerTokens }) => {
+        if (!since.delete(entry.id)) return;
+        served.set(entry.client, (served.get(entry.client) ?? 0) + promptTokens + answerTokens);
+        largest = Math.max(largest, promptTokens + answerTokens);
+      };
+      for (const next of steps) {
+        const isArrival = next.kind === 'enqueue';
+        // One priority class, deadlines that play no part, answers whose bound is known.
+        const changes = { priority: 'normal', maxTokensIsDefault: false } as const;
+        if (isArrival) world.enqueue({ ...next.changes, ...changes });
+        else world.apply(next);
+        if (!bothWait() && !isArrival) {
+          served.set('a', 0).set('b', 0);
+          since.clear();
+        }
+        world.tick();
+      }
+    }),
+    runs(300),
   );
 });

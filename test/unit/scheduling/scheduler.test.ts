@@ -1,29 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import type { Decision, SchedulerOptions } from '../../../src/scheduling/decision.ts';
+import type { SchedulerOptions } from '../../../src/scheduling/decision.ts';
 import { Scheduler } from '../../../src/scheduling/scheduler.ts';
+import { entry, FAR, SCHEDULER, settled, started, told } from '../../support/scheduling.ts';
 
-const EAGER: SchedulerOptions = { mode: 'eager', maxBatchSize: 4, windowMs: 5, maxQueue: 8 };
+const EAGER: SchedulerOptions = SCHEDULER;
 const WINDOW: SchedulerOptions = { ...EAGER, mode: 'window' };
-const FAR = 1_000_000;
-
-function started(options: SchedulerOptions, slots = 2): Scheduler {
-  const scheduler = new Scheduler(options);
-  scheduler.setTarget({ id: 't', model: 'm', slots, state: 'ready' }, 0);
-  scheduler.tick(0);
-  return scheduler;
-}
 
 function enqueue(scheduler: Scheduler, ids: readonly string[], now = 0, expiresAt = FAR): void {
-  for (const id of ids) scheduler.enqueue({ id, model: 'm', expiresAt }, now);
-}
-
-/** `a+b` is a batch of a and b, `!c:queue_full` a rejection. */
-function told(decisions: readonly Decision[]): string[] {
-  return decisions.map((decision) =>
-    decision.type === 'dispatch'
-      ? decision.batch.members.map(({ id }) => id).join('+')
-      : `!${decision.id}:${decision.code}`,
-  );
+  for (const id of ids) scheduler.enqueue(entry(id, { expiresAt }), now);
 }
 
 describe('eager mode', () => {
@@ -51,7 +35,7 @@ describe('eager mode', () => {
     const scheduler = started(EAGER);
     enqueue(scheduler, ['long', 'short', 'next']);
     scheduler.tick(0);
-    scheduler.release('short', 'completed', 10);
+    scheduler.release('short', settled(), 10);
     expect(told(scheduler.tick(10))).toEqual(['next']);
   });
 
@@ -59,9 +43,9 @@ describe('eager mode', () => {
     const scheduler = started(EAGER, 1);
     enqueue(scheduler, ['a', 'b', 'c']);
     expect(told(scheduler.tick(0))).toEqual(['a']);
-    scheduler.release('a', 'completed', 1);
+    scheduler.release('a', settled(), 1);
     expect(told(scheduler.tick(1))).toEqual(['b']);
-    scheduler.release('b', 'failed', 2);
+    scheduler.release('b', settled({ outcome: 'failed' }), 2);
     expect(told(scheduler.tick(2))).toEqual(['c']);
   });
 });
@@ -89,8 +73,8 @@ describe('window mode', () => {
     enqueue(scheduler, ['a', 'b', 'c', 'd'], 0);
     expect(told(scheduler.tick(0))).toEqual(['a+b']);
     enqueue(scheduler, ['late'], 1);
-    scheduler.release('a', 'completed', 2);
-    scheduler.release('b', 'completed', 2);
+    scheduler.release('a', settled(), 2);
+    scheduler.release('b', settled(), 2);
     expect(told(scheduler.tick(2))).toEqual(['c+d']);
   });
 });
@@ -100,10 +84,10 @@ describe('slots', () => {
     const scheduler = started(EAGER, 1);
     enqueue(scheduler, ['a', 'b', 'c']);
     scheduler.tick(0);
-    scheduler.release('a', 'completed', 1);
-    scheduler.release('a', 'completed', 1);
+    scheduler.release('a', settled(), 1);
+    scheduler.release('a', settled(), 1);
     expect(told(scheduler.tick(1))).toEqual(['b']);
-    expect(scheduler.slotsUsed({ id: 't', model: 'm' })).toBe(1);
+    expect(scheduler.usedOf({ id: 't', model: 'm' }).slots).toBe(1);
   });
 
   it('of the least loaded target are taken first', () => {
@@ -119,7 +103,7 @@ describe('slots', () => {
     const scheduler = started(EAGER, 1);
     scheduler.setTarget({ id: 'x', model: 'other', slots: 1, state: 'ready' }, 0);
     enqueue(scheduler, ['a', 'b']);
-    scheduler.enqueue({ id: 'o', model: 'other', expiresAt: FAR }, 0);
+    scheduler.enqueue(entry('o', { model: 'other' }), 0);
     expect(told(scheduler.tick(0))).toEqual(['a', 'o']);
   });
 
@@ -128,9 +112,9 @@ describe('slots', () => {
     enqueue(scheduler, ['a', 'b', 'c']);
     scheduler.tick(0);
     scheduler.setTarget({ id: 't', model: 'm', slots: 1, state: 'ready' }, 1);
-    scheduler.release('a', 'completed', 2);
+    scheduler.release('a', settled(), 2);
     expect(told(scheduler.tick(2))).toEqual([]);
-    scheduler.release('b', 'completed', 3);
+    scheduler.release('b', settled(), 3);
     expect(told(scheduler.tick(3))).toEqual(['c']);
   });
 });
@@ -146,7 +130,7 @@ describe('what cannot be served', () => {
     expect(scheduler.nextWakeAt()).toBe(50);
     const decisions = scheduler.tick(50);
     expect(told(decisions)).toEqual(['!impatient:queue_timeout']);
-    expect(decisions[0]).toMatchObject({ retryAfterSeconds: 2 });
+    expect(decisions[0]).toMatchObject({ retryAfterSeconds: 3 });
     expect(scheduler.nextWakeAt()).toBe(500);
   });
 
@@ -191,7 +175,7 @@ describe('a cancelled entry', () => {
     enqueue(scheduler, ['a', 'b', 'c']);
     scheduler.tick(0);
     scheduler.cancel('b', 1);
-    scheduler.release('a', 'completed', 2);
+    scheduler.release('a', settled(), 2);
     expect(told(scheduler.tick(2))).toEqual(['c']);
   });
 
@@ -201,7 +185,7 @@ describe('a cancelled entry', () => {
     scheduler.tick(0);
     scheduler.cancel('a', 1);
     expect(told(scheduler.tick(1))).toEqual([]);
-    scheduler.release('a', 'cancelled', 2);
+    scheduler.release('a', settled({ outcome: 'cancelled' }), 2);
     expect(told(scheduler.tick(2))).toEqual(['b']);
   });
 });
@@ -210,8 +194,8 @@ it('Retry-After grows with the queue and the recent service time', () => {
   const scheduler = started({ ...EAGER, maxQueue: 4 }, 1);
   enqueue(scheduler, ['a']);
   scheduler.tick(0);
-  scheduler.release('a', 'completed', 10_000);
+  scheduler.release('a', settled(), 10_000);
   enqueue(scheduler, ['b', 'c', 'd', 'e', 'f', 'g'], 10_000);
   const rejected = scheduler.tick(10_000).filter(({ type }) => type === 'reject');
-  expect(rejected).toMatchObject([{ id: 'g', code: 'queue_full', retryAfterSeconds: 50 }]);
+  expect(rejected).toMatchObject([{ id: 'g', code: 'queue_full', retryAfterSeconds: 55 }]);
 });

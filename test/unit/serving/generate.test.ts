@@ -3,12 +3,10 @@ import { ServingError } from '../../../src/core/errors.ts';
 import type { GenerationEvent } from '../../../src/core/generation.ts';
 import { silentLog } from '../../../src/core/log.ts';
 import type { QueuePlace, Receipt } from '../../../src/core/receipt.ts';
-import type { SchedulerOptions } from '../../../src/scheduling/decision.ts';
 import { Serving } from '../../../src/serving/serving.ts';
 import { FakeBackend, FINISH, fakeTarget, textRequest } from '../../support/fake-backend.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
-
-const SCHEDULER: SchedulerOptions = { mode: 'eager', maxBatchSize: 8, windowMs: 5, maxQueue: 8 };
+import { SCHEDULER } from '../../support/scheduling.ts';
 
 function start(slots = 2) {
   const clock = new FakeClock();
@@ -19,7 +17,7 @@ function start(slots = 2) {
     log: silentLog,
     targets: [target],
     defaultModel: 'm',
-    scheduler: SCHEDULER,
+    scheduler: { ...SCHEDULER, maxBatchSize: 8 },
     queueTimeoutMs: 5000,
     onTokenGap: () => {},
     onFatal: () => {},
@@ -33,6 +31,8 @@ function start(slots = 2) {
       for await (const event of serving.generate({
         request: textRequest(id),
         receipt,
+        client: 'client',
+        priority: 'normal',
         cancellation,
         deadlineAt,
         onPlace: options.onPlace,
@@ -43,7 +43,7 @@ function start(slots = 2) {
     return { receipt, cancellation, events, outcome };
   };
   const runOf = (id: string) => backend.runs.find(({ request }) => request.id === id);
-  return { clock, backend, serving, ask, runOf, slotsUsed: () => serving.slotsUsed(target) };
+  return { clock, backend, serving, ask, runOf, slotsUsed: () => serving.usedOf(target).slots };
 }
 
 const TEXT: GenerationEvent = { type: 'text', text: 'hi' };
@@ -146,6 +146,7 @@ describe('a generation', () => {
   it('whose deadline passes in the queue is told queue_timeout', async () => {
     const { clock, ask } = start(1);
     ask('running');
+    await clock.settle();
     const queued = ask('queued', { deadlineMs: 300 });
     await clock.advance(300);
     expect(await queued.outcome).toBe('queue_timeout');

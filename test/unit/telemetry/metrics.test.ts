@@ -3,8 +3,8 @@ import type { Receipt } from '../../../src/core/receipt.ts';
 import { type GaugeSource, Metrics } from '../../../src/telemetry/metrics.ts';
 
 const source: GaugeSource = {
-  loads: () => [{ model: 'm', waiting: 3, running: 2 }],
-  targets: () => [{ model: 'm', target: 'scripted/0', up: true, slots: 4, slotsUsed: 2 }],
+  loads: () => [{ model: 'm', waiting: 3, waitingBytes: 1200, running: 2 }],
+  targets: () => [{ model: 'm', target: 'scripted/0', up: true, slots: 4, slotsUsed: 2, tokensInFlight: 40 }],
   oldestRequestMs: () => 1500,
 };
 

@@ -1,0 +1,106 @@
+/**
+ * A binary min-heap of nodes that know their place: add, move and remove any of them are O(log n), the first is O(1),
+ * and nothing stays behind. Nodes are ordered by `key`, those with equal keys by `order`.
+ */
+export interface HeapNode<Value> {
+  key: number;
+  order: number;
+  /** Its place; -1 while it is in no heap. */
+  index: number;
+  readonly value: Value;
+}
+
+export function heapNode<Value>(value: Value): HeapNode<Value> {
+  return { key: 0, order: 0, index: -1, value };
+}
+
+export class Heap<Value> {
+  readonly #nodes: HeapNode<Value>[] = [];
+
+  get size(): number {
+    return this.#nodes.length;
+  }
+
+  get first(): Value | undefined {
+    return this.#nodes[0]?.value;
+  }
+
+  /** In no order but that the first comes first. */
+  get nodes(): readonly HeapNode<Value>[] {
+    return this.#nodes;
+  }
+
+  /** Puts a node in, or moves it to where its new key belongs. */
+  put(node: HeapNode<Value>, key: number, order: number): void {
+    node.key = key;
+    node.order = order;
+    if (node.index === -1) {
+      node.index = this.#nodes.length;
+      this.#nodes.push(node);
+      this.#siftUp(node);
+      return;
+    }
+    this.#siftUp(node);
+    this.#siftDown(node);
+  }
+
+  remove(node: HeapNode<Value>): void {
+    const { index } = node;
+    if (this.#nodes[index] !== node) return;
+    node.index = -1;
+    const last = this.#nodes.pop();
+    if (!last || last === node) return;
+    this.#place(last, index);
+    this.#siftUp(last);
+    this.#siftDown(last);
+  }
+
+  clear(): void {
+    for (const node of this.#nodes) node.index = -1;
+    this.#nodes.length = 0;
+  }
+
+  /** Visits those that come before `limit`, in no order; costs no more than there are of them. */
+  forEachBefore(limit: HeapNode<Value>, visit: (value: Value) => void, index = 0): void {
+    const node = this.#nodes[index];
+    if (!node || !isBefore(node, limit)) return;
+    visit(node.value);
+    this.forEachBefore(limit, visit, 2 * index + 1);
+    this.forEachBefore(limit, visit, 2 * index + 2);
+  }
+
+  #place(node: HeapNode<Value>, index: number): void {
+    this.#nodes[index] = node;
+    node.index = index;
+  }
+
+  #siftUp(node: HeapNode<Value>): void {
+    let { index } = node;
+    while (index > 0) {
+      const parentIndex = (index - 1) >> 1;
+      const parent = this.#nodes[parentIndex];
+      if (!parent || !isBefore(node, parent)) break;
+      this.#place(parent, index);
+      index = parentIndex;
+    }
+    this.#place(node, index);
+  }
+
+  #siftDown(node: HeapNode<Value>): void {
+    let { index } = node;
+    for (;;) {
+      const left = this.#nodes[2 * index + 1];
+      const right = this.#nodes[2 * index + 2];
+      const child = left && right && isBefore(right, left) ? right : left;
+      if (!child || !isBefore(child, node)) break;
+      const childIndex = child.index;
+      this.#place(child, index);
+      index = childIndex;
+    }
+    this.#place(node, index);
+  }
+}
+
+function isBefore(one: HeapNode<unknown>, other: HeapNode<unknown>): boolean {
+  return one.key < other.key || (one.key === other.key && one.order < other.order);
+}

@@ -1,0 +1,20 @@
+/** A moving average in which the newest value weighs a twentieth, once there are twenty. */
+const WEIGHT_OF_NEWEST = 0.05;
+
+export class RecentMean {
+  #count = 0;
+  #mean: number;
+
+  constructor(assumedBeforeAny: number) {
+    this.#mean = assumedBeforeAny;
+  }
+
+  get value(): number {
+    return this.#mean;
+  }
+
+  add(value: number): void {
+    this.#count += 1;
+    this.#mean += Math.max(WEIGHT_OF_NEWEST, 1 / this.#count) * (value - this.#mean);
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * Who is next of all that may leave. Classes are strict: a higher one goes first, unless a lower one has been passed over
+ * for `agingMs` since its own last grant; then one of its requests goes first. So the k-th request of a class is passed
+ * over for k × agingMs at most, and a flood in a lower class costs those above it one grant in that time, no more.
+ * Within a class the flows share.
+ */
+import type { Milliseconds } from '../core/clock.ts';
+import { PRIORITIES, type Priority } from '../core/priority.ts';
+import { FairShare, type Flow } from './fair-share.ts';
+import type { Waiting } from './waiting.ts';
+import { WorkSum } from './work.ts';
+
+interface PriorityClass {
+  readonly share: FairShare<Waiting>;
+  /** The first grant to a higher class while this one waited, since its own last grant. */
+  passedOverSince: Milliseconds | undefined;
+}
+
+/** How far one client of a class may get ahead of another, beside its last request. About one answer. */
+export const QUANTUM_TOKENS = 256;
+
+export class ServiceOrder {
+  readonly #agingMs: Milliseconds;
+  readonly #classes = new Map<Priority, PriorityClass>();
+
+  constructor({ agingMs }: { readonly agingMs: Milliseconds }) {
+    this.#agingMs = agingMs;
+    for (const priority of PRIORITIES)
+      this.#classes.set(priority, {
+        share: new FairShare<Waiting>(QUANTUM_TOKENS),
+        passedOverSince: undefined,
+      });
+  }
+
+  get work(): WorkSum {
+    const sum = new WorkSum();
+    for (const { share } of this.#classes.values()) sum.add(share.work);
+    return sum;
+  }
+
+  get isEmpty(): boolean {
+    for (const { share } of this.#classes.values()) if (share.work.requests > 0) return false;
+    return true;
+  }
+
+  add(waiting: Waiting): void {
+    this.#classOf(waiting).share.add(waiting);
+  }
+
+  remove(waiting: Waiting): void {
+    const of = this.#classOf(waiting);
+    of.share.remove(waiting);
+    if (of.share.work.requests === 0) of.passedOverSince = undefined;
+  }
+
+  next(now: Milliseconds): Waiting | undefined {
+    let next: PriorityClass | undefined;
+    for (const candidate of this.#classes.values()) {
+      if (candidate.share.work.requests === 0) continue;
+      if (!next || this.#isMoreOverdue(candidate, next, now)) next = candidate;
+    }
+    return next?.share.next;
+  }
+
+  grant(waiting: Waiting, now: Milliseconds): Flow<Waiting> | undefined {
+    const granted = this.#classOf(waiting);
+    granted.passedOverSince = undefined;
+    let isLower = false;
+    for (const of of this.#classes.values()) {
+      if (isLower && of.share.work.requests > 0) of.passedOverSince ??= now;
+      isLower ||= of === granted;
+    }
+    return granted.share.grant(waiting);
+  }
+
+  settle(priority: Priority, flow: Flow<Waiting>, correctionTokens: number): void {
+    this.#classes.get(priority)?.share.settle(flow, correctionTokens);
+  }
+
+  /** What goes before it if nothing else arrives and everybody uses what is estimated. */
+  ahead(waiting: Waiting): WorkSum {
+    const sum = this.#classOf(waiting).share.ahead(waiting);
+    for (const [priority, { share }] of this.#classes) {
+      if (priority === waiting.standing.priority) break;
+      sum.add(share.work);
+    }
+    return sum;
+  }
+
+  #isMoreOverdue(one: PriorityClass, other: PriorityClass, now: Milliseconds): boolean {
+    if (one.passedOverSince === undefined || now - one.passedOverSince < this.#agingMs) return false;
+    return one.passedOverSince < (other.passedOverSince ?? Number.POSITIVE_INFINITY);
+  }
+
+  #classOf({ standing }: Waiting): PriorityClass {
+    const of = this.#classes.get(standing.priority);
+    if (!of) throw new Error(`no class for the priority ${standing.priority}`);
+    return of;
+  }
+}

@@ -1,0 +1,49 @@
+/** One entry while it waits, with its places in the structures that know it, so that leaving all of them is cheap. */
+import type { Milliseconds } from '../core/clock.ts';
+import type { QueueEntry } from './decision.ts';
+import type { Flow, FlowMember } from './fair-share.ts';
+import { type HeapNode, heapNode } from './heap.ts';
+import type { ListNode } from './linked-list.ts';
+import type { Standing } from './order-policy.ts';
+import type { ClientShare, ShareMember } from './queue-shares.ts';
+
+export class Waiting implements FlowMember<Waiting>, ShareMember<Waiting> {
+  readonly entry: QueueEntry;
+  readonly standing: Standing;
+  readonly enqueuedAt: Milliseconds;
+  /** Grows with each arrival. */
+  readonly arrival: number;
+  readonly requests = 1;
+  readonly promptTokens: number;
+  /** Estimated. */
+  readonly answerTokens: number;
+  /** The last moment at which its answer can still be started. */
+  readonly startBy: Milliseconds;
+  /** Its place among all, by `startBy`. */
+  readonly wake: HeapNode<Waiting> = heapNode(this);
+  /** Its place in its flow; set once it may leave. */
+  readonly turn: HeapNode<Waiting> = heapNode(this);
+  flow: Flow<Waiting> | undefined;
+  /** Whose share of the queue it takes up, and its place among that client's. */
+  share: ClientShare<Waiting> | undefined;
+  previous: Waiting | undefined;
+  next: Waiting | undefined;
+  list: ListNode<Waiting>['list'];
+
+  constructor(
+    given: Pick<Waiting, 'entry' | 'standing' | 'enqueuedAt' | 'arrival' | 'answerTokens' | 'startBy'>,
+  ) {
+    this.entry = given.entry;
+    this.standing = given.standing;
+    this.enqueuedAt = given.enqueuedAt;
+    this.arrival = given.arrival;
+    this.promptTokens = given.entry.promptTokens;
+    this.answerTokens = given.answerTokens;
+    this.startBy = given.startBy;
+  }
+
+  /** What it is charged before it is settled. */
+  get tokens(): number {
+    return this.promptTokens + this.answerTokens;
+  }
+}
