@@ -1,24 +1,30 @@
-// What scheduling costs per request, in process, without any input or output: one enqueue, tick and release beside a
-// queue of a given depth, and one check of the sliding window beside a given number of other clients.
+// What scheduling costs per request, in process, without any input or output: one release, enqueue and tick beside a
+// queue of a given depth and number of clients, and one check of the sliding window beside a given number of others.
+import { lineChart } from './chart/line-chart.mjs';
 import { packageVersions } from './machine.mjs';
 import { show, summarize, table } from './statistics.mjs';
 
 const { Scheduler } = await import('../dist/scheduling/scheduler.js');
 const { SlidingWindow } = await import('../dist/scheduling/sliding-window.js');
 
-const DEPTHS = [1000, 100_000];
+/** Of the issue's own bounds: at most so many nanoseconds. */
+export const TARGET_NANOSECONDS = { 1000: 5000, 100000: 10_000 };
+const DEPTHS = [10, 100, 1000, 10_000, 100_000];
+/** From one client that has all of the queue to as many as there are requests. */
+const CLIENTS = { one: () => 1, hundred: (depth) => Math.min(100, depth), all: (depth) => depth };
 const KEYS = [1, 100_000];
 const OPERATIONS = 100_000;
 const SLOTS = 64;
 const LIMIT = 60;
 const WINDOW_MS = 60_000;
 const QUEUE_TIMEOUT_MS = 60_000;
+const UNBOUNDED = Number.POSITIVE_INFINITY;
 
 export async function run({ rounds }) {
   const measured = [];
   for (let round = 0; round < rounds; round += 1) {
     measured.push({
-      queue: Object.fromEntries(DEPTHS.map((depth) => [depth, queueCost(depth)])),
+      queue: Object.fromEntries(DEPTHS.map((depth) => [depth, queueCosts(depth)])),
       window: Object.fromEntries(KEYS.map((keys) => [keys, windowCost(keys)])),
     });
   }
@@ -29,46 +35,60 @@ export async function run({ rounds }) {
   };
 }
 
+function queueCosts(depth) {
+  return Object.fromEntries(
+    Object.entries(CLIENTS).map(([name, clientsOf]) => [name, queueCost(depth, clientsOf(depth))]),
+  );
+}
+
 /** Every operation: the oldest running request ends, a new one arrives, and the scheduler fills the slot. */
-function queueCost(depth) {
+function queueCost(depth, clients) {
   const scheduler = new Scheduler({
     mode: 'eager',
     order: 'fair',
     maxBatchSize: 16,
     windowMs: 5,
     maxQueue: depth + SLOTS,
-    maxQueuePerClient: Infinity,
-    maxQueueBytes: Infinity,
-    maxBatchTokens: Infinity,
-    maxTokensInFlight: Infinity,
+    maxQueuePerClient: UNBOUNDED,
+    maxQueueBytes: UNBOUNDED,
+    maxBatchTokens: UNBOUNDED,
+    maxTokensInFlight: UNBOUNDED,
     agingMs: 10_000,
   });
   scheduler.setTarget({ id: 'target', model: 'model', slots: SLOTS, state: 'ready' }, 0);
-  const enqueue = (index) =>
-    scheduler.enqueue(
-      {
-        id: `entry_${index}`,
-        model: 'model',
-        client: names[index % clients],
-        priority: 'normal',
-        promptTokens: 20,
-        maxTokens: 16 + ((index * 7919) % 240),
-        maxTokensIsDefault: false,
-        sizeBytes: 80,
-        expiresAt: index / 1000 + QUEUE_TIMEOUT_MS,
-        deadlineAt: index / 1000 + 5 * QUEUE_TIMEOUT_MS,
-      },
-      index / 1000,
-    );
-  for (let index = 0; index < depth + SLOTS; index += 1) enqueue(index);
-  scheduler.tick(0);
+  const running = [];
+  const tick = (now) => {
+    for (const decision of scheduler.tick(now)) {
+      if (decision.type !== 'dispatch') throw new Error(`a request was refused: ${decision.code}`);
+      for (const { id } of decision.batch.members) running.push(id);
+    }
+  };
+  for (let index = 0; index < depth + SLOTS; index += 1)
+    scheduler.enqueue(entryOf(index, clients), index / 1000);
+  tick(0);
   return nanosecondsEach((index) => {
     const now = index / 1000;
-    scheduler.release(`entry_${index}`, 'completed', now);
-    enqueue(index + depth + SLOTS);
-    const dispatched = scheduler.tick(now)[0];
-    if (dispatched?.type !== 'dispatch') throw new Error('a free slot was not given to the next request');
+    scheduler.release(running[index], SETTLEMENT, now);
+    scheduler.enqueue(entryOf(index + depth + SLOTS, clients), now);
+    tick(now);
   });
+}
+
+const SETTLEMENT = { outcome: 'completed', promptTokens: 20, answerTokens: 100, firstTokenMs: 1 };
+
+function entryOf(index, clients) {
+  return {
+    id: `entry_${index}`,
+    model: 'model',
+    client: `client_${index % clients}`,
+    priority: 'normal',
+    promptTokens: 20,
+    maxTokens: 16 + ((index * 7919) % 240),
+    maxTokensIsDefault: false,
+    sizeBytes: 80,
+    expiresAt: index / 1000 + QUEUE_TIMEOUT_MS,
+    deadlineAt: index / 1000 + 5 * QUEUE_TIMEOUT_MS,
+  };
 }
 
 /** Every client sends just under its limit, so each check expires one admission and counts another. */
@@ -94,19 +114,45 @@ function nanosecondsEach(operation) {
 }
 
 export function report({ rounds }) {
-  const row = (label, read) => [label, show(summarize(rounds.map(read)))];
-  return table(
-    ['', 'nanoseconds'],
-    [
-      ...DEPTHS.map((depth) =>
-        row(`enqueue + tick + release, ${depth.toLocaleString('en')} waiting`, ({ queue }) => queue[depth]),
-      ),
-      ...KEYS.map((keys) =>
-        row(
-          `rate-limit check, ${keys.toLocaleString('en')} ${keys === 1 ? 'client' : 'clients'}`,
-          ({ window }) => window[keys],
-        ),
-      ),
-    ],
-  );
+  const over = (read) => show(summarize(rounds.map(read)));
+  const depthRow = (depth) => [
+    depth.toLocaleString('en'),
+    ...Object.keys(CLIENTS).map((clients) => over(({ queue }) => queue[depth][clients])),
+    TARGET_NANOSECONDS[depth]?.toLocaleString('en') ?? '',
+  ];
+  const keysRow = (keys) => [keys.toLocaleString('en'), over(({ window }) => window[keys])];
+  return [
+    '**Release + enqueue + tick, nanoseconds, by requests that wait and clients they are from:**',
+    '',
+    table(['waiting', 'one client', 'a hundred', 'as many as requests', 'at most'], DEPTHS.map(depthRow)),
+    '',
+    '![Cost of scheduling one request](charts/scheduling-cost.svg)',
+    '',
+    '**Check of the rate limit, nanoseconds, by clients:**',
+    '',
+    table(['clients', 'check'], KEYS.map(keysRow)),
+  ].join('\n');
+}
+
+export function charts({ rounds }) {
+  const labels = { one: 'one client', hundred: 'a hundred clients', all: 'as many clients as requests' };
+  const pointsOf = (clients) =>
+    DEPTHS.map((depth) => {
+      const { median, min, max } = summarize(rounds.map(({ queue }) => queue[depth][clients] / 1000));
+      return { x: depth, y: median, low: min, high: max };
+    });
+  return {
+    'scheduling-cost': lineChart({
+      title: 'What scheduling one request costs',
+      subtitle: 'measured: one release, enqueue and tick beside so many waiting requests',
+      x: { label: 'requests that wait (logarithmic)', type: 'log', min: 8, max: 130_000, ticks: DEPTHS },
+      y: { label: 'microseconds', min: 0, max: 12 },
+      series: Object.entries(labels).map(([clients, label], style) => ({
+        label,
+        style,
+        points: pointsOf(clients),
+      })),
+      target: { value: 10, label: 'at most 10 µs at 100,000' },
+    }),
+  };
 }

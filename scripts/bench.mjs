@@ -1,5 +1,5 @@
 // `npm run bench`: all benchmarks, or those named: npm run bench -- gateway scheduler
-// Writes bench/results/<name>.json and the tables of docs/benchmarks.md; `--quick` is a short trial that writes nothing.
+// Writes bench/results/<name>.json, the tables of docs/benchmarks.md and its charts; `--quick` is a short trial that writes nothing.
 // `--rounds N` overrides the number of rounds.
 import { parseArgs } from 'node:util';
 import { build } from './build.mjs';
@@ -9,11 +9,13 @@ const FULL = {
   gateway: { rounds: 5, seconds: 4 },
   engine: { rounds: 5, tokens: 128 },
   scheduler: { rounds: 5 },
+  simulate: { rounds: 5, measuredMinutes: 30 },
 };
 const QUICK = {
   gateway: { rounds: 1, seconds: 1 },
   engine: { rounds: 1, tokens: 16 },
   scheduler: { rounds: 1 },
+  simulate: { rounds: 1, measuredMinutes: 5 },
 };
 
 install();
@@ -22,8 +24,10 @@ const benchmarks = {
   gateway: await import('../bench/gateway/compare.mjs'),
   engine: await import('../bench/engine/compare.mjs'),
   scheduler: await import('../bench/scheduler.mjs'),
+  simulate: await import('../bench/simulate/compare.mjs'),
 };
 const { describeMachine } = await import('../bench/machine.mjs');
+const { saveCharts } = await import('../bench/chart/chart-files.mjs');
 const { render, save, updatePage } = await import('../bench/results.mjs');
 
 const { positionals, values } = parseArgs({
@@ -60,5 +64,6 @@ for (const name of positionals.length > 0 ? positionals : Object.keys(benchmarks
   process.stdout.write(`\n${render(result, benchmarks[name].report)}\n\n`);
   if (values.quick) continue;
   save(name, result);
+  saveCharts(benchmarks[name].charts?.(result) ?? {});
   updatePage(benchmarks);
 }

@@ -9,6 +9,7 @@ import type { Flow } from './fair-share.ts';
 import { Heap } from './heap.ts';
 import { QueueShares } from './queue-shares.ts';
 import { ServiceOrder } from './service-order.ts';
+import type { Ahead } from './wait-predictor.ts';
 import type { Waiting } from './waiting.ts';
 import { WorkSum } from './work.ts';
 
@@ -105,14 +106,14 @@ export class Backlog {
   }
 
   /** What goes before an entry, as things stand. */
-  ahead(waiting: Waiting): WorkSum {
+  ahead(waiting: Waiting): Ahead {
     if (!this.#collecting.has(waiting)) return this.eligible.ahead(waiting);
-    const sum = this.eligible.work;
+    const work = this.eligible.work;
     for (const earlier of this.#collecting) {
       if (earlier === waiting) break;
-      sum.add(earlier);
+      work.add(earlier);
     }
-    return sum;
+    return { work, canBeOvertaken: false };
   }
 
   #forget(waiting: Waiting): void {

@@ -29,6 +29,9 @@ export class Flow<Member> implements ListNode<Flow<Member>> {
   account: number;
   /** Requests that hold a slot and are not settled yet. */
   unsettled = 0;
+  /** No member that waits is due later; `last` is the one behind all others, while it is known. */
+  latestDueAt = 0;
+  last: Member | undefined;
   readonly waiting = new Heap<Member>();
   readonly work = new WorkSum();
   /** Its place among the flows that have something waiting: by round, then by turn. */
@@ -75,7 +78,12 @@ export class FairShare<Member extends FlowMember<Member>> {
       this.#backlogged.put(flow.node, this.#round(flow), ++this.#turns);
     }
     waiting.flow = flow;
-    flow.waiting.put(waiting.turn, waiting.standing.dueAt, waiting.arrival);
+    const { dueAt } = waiting.standing;
+    if (flow.waiting.size === 0 || dueAt >= flow.latestDueAt) {
+      flow.latestDueAt = dueAt;
+      flow.last = waiting;
+    }
+    flow.waiting.put(waiting.turn, dueAt, waiting.arrival);
     flow.work.add(waiting);
     this.work.add(waiting);
   }
@@ -85,6 +93,7 @@ export class FairShare<Member extends FlowMember<Member>> {
     const { flow } = waiting;
     if (!flow) return;
     waiting.flow = undefined;
+    if (flow.last === waiting) flow.last = undefined;
     flow.waiting.remove(waiting.turn);
     flow.work.add(waiting, -1);
     this.work.add(waiting, -1);
@@ -111,22 +120,49 @@ export class FairShare<Member extends FlowMember<Member>> {
     if (flow.waiting.size > 0) this.#backlogged.put(flow.node, this.#round(flow), flow.node.order);
   }
 
-  /** What goes before it, as things stand: its own flow's earlier requests, and what the other flows get meanwhile. */
-  ahead(waiting: Member): WorkSum {
-    const sum = new WorkSum();
+  /**
+   * What goes before it: its own flow's earlier requests, and what the other flows get until its account has come so far.
+   * They grow meanwhile: as much is taken to arrive as leaves, and where more waits more arrives. In a later round
+   * than the present one it can be overtaken by flows that are not here yet.
+   */
+  ahead(waiting: Member): { readonly work: WorkSum; readonly canBeOvertaken: boolean } {
     const own = waiting.flow;
-    if (!own) return sum;
-    own.waiting.forEachBefore(waiting.turn, (earlier) => sum.add(earlier));
-    const reached = own.account + sum.tokens;
-    const turn = { round: Math.floor(reached / this.#quantumTokens), order: own.node.order };
+    if (!own) return { work: new WorkSum(), canBeOvertaken: false };
+    const work = this.#earlierInFlow(own, waiting);
+    const reached = own.account + work.tokens;
+    const leavingTokens = work.tokens + this.#othersBefore(own, reached, 0).tokens;
+    const arrivingTokens = leavingTokens / (this.work.requests + this.#flows.size);
+    work.add(this.#othersBefore(own, reached, arrivingTokens));
+    return {
+      work,
+      canBeOvertaken: Math.floor(reached / this.#quantumTokens) * this.#quantumTokens > this.#floor,
+    };
+  }
+
+  #earlierInFlow(flow: Flow<Member>, waiting: Member): WorkSum {
+    const sum = new WorkSum();
+    if (flow.last === waiting) {
+      sum.add(flow.work);
+      sum.add(waiting, -1);
+    } else flow.waiting.forEachBefore(waiting.turn, (earlier) => sum.add(earlier));
+    return sum;
+  }
+
+  /** What the other flows get before one has `reached` that account, when so many tokens arrive in each, and for each request in it. */
+  #othersBefore(own: Flow<Member>, reached: number, arrivingTokens: number): WorkSum {
+    const sum = new WorkSum();
+    const round = Math.floor(reached / this.#quantumTokens);
     const flows = this.#backlogged.nodes;
     const stride = Math.max(1, Math.ceil(flows.length / FLOWS_SAMPLED));
-    const others = new WorkSum();
     for (let index = 0; index < flows.length; index += stride) {
       const flow = flows[index]?.value;
-      if (flow && flow !== own) others.add(flow.work, shareBefore(flow, reached, turn));
+      if (!flow || flow === own) continue;
+      const { tokens, requests } = flow.work;
+      const isNext = flow.node.key < round || (flow.node.key === round && flow.node.order < own.node.order);
+      const room = Math.max(isNext ? tokens / requests : 0, reached - flow.account);
+      const gets = Math.min(room, tokens + arrivingTokens * (requests + 1));
+      sum.add(flow.work, (stride * gets) / Math.max(1, tokens));
     }
-    sum.add(others, stride);
     return sum;
   }
 
@@ -164,16 +200,4 @@ export class FairShare<Member extends FlowMember<Member>> {
       else this.#resting.append(flow);
     }
   }
-}
-
-/** The part of a flow's work that is served before another flow's account has `reached` so far; at least its next request if that is before it. */
-function shareBefore(
-  flow: Flow<unknown>,
-  reached: number,
-  turn: { readonly round: number; readonly order: number },
-): number {
-  const { key: round, order } = flow.node;
-  const isBefore = round < turn.round || (round === turn.round && order < turn.order);
-  const oneRequest = isBefore ? flow.work.tokens / flow.work.requests : 0;
-  return Math.min(1, Math.max(oneRequest, reached - flow.account) / Math.max(1, flow.work.tokens));
 }

@@ -19,21 +19,15 @@ import type {
   Settlement,
   TargetId,
 } from './decision.ts';
+import { Experience } from './experience.ts';
 import { ORDER_POLICIES, type OrderPolicy } from './order-policy.ts';
-import { RecentMean } from './recent-mean.ts';
 import { Slots } from './slots.ts';
-import { WaitPredictor } from './wait-predictor.ts';
+import type { Ahead, Service } from './wait-predictor.ts';
 import { Waiting } from './waiting.ts';
-import type { Work } from './work.ts';
 
 /** Retry-After where no queue can tell: how long a load or a recovery usually takes. */
 const RETRY_WHEN_NOT_SERVING_SECONDS = 5;
 const LONGEST_RETRY_AFTER_SECONDS = 600;
-/** Before the model has answered anything: tokens of an answer whose client set no bound. */
-const ASSUMED_ANSWER_TOKENS = 256;
-/** Answers take longer than predicted now and then: this much of the prediction is kept for one before its deadline. */
-const SERVICE_ALLOWANCE = 1.15;
-
 export class ModelQueue {
   readonly #model: ModelId;
   readonly #options: SchedulerOptions;
@@ -42,8 +36,7 @@ export class ModelQueue {
   readonly #nextBatchId: () => string;
   readonly #backlog: Backlog;
   readonly #slots: Slots;
-  readonly #predictor = new WaitPredictor();
-  readonly #answerTokens = new RecentMean(ASSUMED_ANSWER_TOKENS);
+  readonly #experience = new Experience();
   /** Since the last tick. */
   #arrived: Waiting[] = [];
   #arrivals = 0;
@@ -80,14 +73,14 @@ export class ModelQueue {
   }
 
   enqueue(entry: QueueEntry, now: Milliseconds): void {
-    const answerTokens = this.#expectedAnswerTokens(entry);
+    const answerTokens = this.#experience.expectedAnswerTokens(entry);
     const waiting = new Waiting({
       entry,
       standing: this.#orderPolicy(entry),
       enqueuedAt: now,
       arrival: ++this.#arrivals,
       answerTokens,
-      startBy: this.#startBy(entry, answerTokens, now),
+      startBy: this.#experience.startBy(entry, answerTokens, now),
     });
     this.#backlog.add(waiting);
     this.#arrived.push(waiting);
@@ -105,7 +98,7 @@ export class ModelQueue {
     const waiting = this.#backlog.get(id);
     if (!waiting) return undefined;
     const ahead = this.#backlog.ahead(waiting);
-    return { position: Math.round(ahead.requests) + 1, etaMs: Math.round(this.#waitMs(ahead)) };
+    return { position: Math.round(ahead.work.requests) + 1, etaMs: Math.round(this.#waitMs(ahead)) };
   }
 
   /** Gives the entry's slot back and settles what it was charged. A second release of the same entry does nothing. */
@@ -115,7 +108,7 @@ export class ModelQueue {
     const { granted, flow, dispatchedAt } = running;
     const usedTokens = settlement.promptTokens + settlement.answerTokens;
     if (flow) this.#backlog.eligible.settle(granted.standing.priority, flow, usedTokens - granted.tokens);
-    this.#learn(granted, settlement, now - dispatchedAt);
+    this.#experience.ended(granted, settlement, now - dispatchedAt);
   }
 
   /**
@@ -160,6 +153,7 @@ export class ModelQueue {
         const target = this.#slots.findRoom(next.tokens);
         if (!target) break;
         const flow = this.#backlog.grant(next, now);
+        this.#experience.granted(next, now);
         this.#slots.take({ target, granted: next, flow, dispatchedAt: now });
         batchTokens += next.tokens;
         members.push({ id: next.entry.id, target: target.id });
@@ -180,13 +174,14 @@ export class ModelQueue {
 
   /** Those that just joined the queue and have no prospect of being started in time hear it now, not when it has passed. */
   #refuseHopeless(joined: readonly Waiting[], now: Milliseconds, decisions: Decision[]): void {
-    if (!this.#predictor.isTrusted) return;
+    if (!this.#experience.isTrusted) return;
     for (const waiting of joined) {
       if (!this.#backlog.has(waiting)) continue;
+      const ahead = () => this.#backlog.ahead(waiting);
+      this.#experience.queued(waiting, now, { ahead, service: this.#service });
       const leftMs = waiting.startBy - now;
       // All that waits is more than what is ahead of it: mostly that is enough to know.
-      if (this.#waitMs(this.#backlog.work) <= leftMs) continue;
-      if (this.#waitMs(this.#backlog.ahead(waiting)) > leftMs)
+      if (this.#waitMs(this.#everything) > leftMs && this.#waitMs(ahead()) > leftMs)
         this.#reject(waiting, 'queue_timeout', decisions);
     }
   }
@@ -198,7 +193,7 @@ export class ModelQueue {
 
   #reject(waiting: Waiting, code: ErrorCode, decisions: Decision[]): void {
     const retryAfterSeconds = this.#serves()
-      ? Math.ceil(this.#waitMs(this.#backlog.work) / 1000)
+      ? Math.ceil(this.#waitMs(this.#everything) / 1000)
       : RETRY_WHEN_NOT_SERVING_SECONDS;
     this.#backlog.remove(waiting);
     decisions.push({
@@ -214,45 +209,19 @@ export class ModelQueue {
     return this.#slots.hasTarget('ready');
   }
 
-  /** For that much work to be dispatched before something new is. */
-  #waitMs(ahead: Work): Milliseconds {
+  /** For that to be dispatched before something new is. */
+  #waitMs(ahead: Ahead): Milliseconds {
+    return this.#experience.waitMs(ahead, this.#service);
+  }
+
+  get #everything(): Ahead {
+    return { work: this.#backlog.work, canBeOvertaken: true };
+  }
+
+  /** While something eligible waits, what runs is what can run: the tokens in flight may allow less than the slots. */
+  get #service(): Service {
     const { usable, running, work } = this.#slots;
-    // While something eligible waits, what runs is what can run: the tokens in flight may allow less than the slots.
     const slots = this.#backlog.eligible.isEmpty ? usable : Math.min(usable, Math.max(1, running));
-    return this.#predictor.waitMs({ ahead, running: work, slots });
-  }
-
-  #expectedAnswerTokens({ maxTokens, maxTokensIsDefault }: QueueEntry): number {
-    const recent = Math.round(this.#answerTokens.value);
-    if (maxTokens === undefined) return recent;
-    return maxTokensIsDefault ? Math.min(maxTokens, recent) : maxTokens;
-  }
-
-  /**
-   * When waiting becomes pointless: at its end, or when what is left would not do for the answer. A prediction that
-   * leaves no time at all is not believed: the client may know better, and a free slot is there to be tried.
-   */
-  #startBy(entry: QueueEntry, answerTokens: number, now: Milliseconds): Milliseconds {
-    if (!this.#predictor.isTrusted) return entry.expiresAt;
-    const serviceMs = this.#predictor.serviceMs({
-      requests: 1,
-      promptTokens: entry.promptTokens,
-      answerTokens,
-    });
-    const latest = entry.deadlineAt - SERVICE_ALLOWANCE * serviceMs;
-    return latest > now ? Math.min(entry.expiresAt, latest) : entry.expiresAt;
-  }
-
-  #learn(granted: Waiting, settlement: Settlement, durationMs: Milliseconds): void {
-    const isComplete = settlement.outcome === 'completed';
-    if (isComplete) this.#answerTokens.add(settlement.answerTokens);
-    // One that was cut off tells something only if it took longer than it should have.
-    const ranLong = settlement.outcome === 'cancelled' && durationMs > this.#predictor.serviceMs(granted);
-    if (isComplete || ranLong)
-      this.#predictor.record({
-        work: granted,
-        durationMs,
-        firstTokenMs: settlement.firstTokenMs ?? durationMs,
-      });
+    return { running: work, slots };
   }
 }

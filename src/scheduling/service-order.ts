@@ -7,6 +7,7 @@
 import type { Milliseconds } from '../core/clock.ts';
 import { PRIORITIES, type Priority } from '../core/priority.ts';
 import { FairShare, type Flow } from './fair-share.ts';
+import type { Ahead } from './wait-predictor.ts';
 import type { Waiting } from './waiting.ts';
 import { WorkSum } from './work.ts';
 
@@ -77,14 +78,15 @@ export class ServiceOrder {
     this.#classes.get(priority)?.share.settle(flow, correctionTokens);
   }
 
-  /** What goes before it if nothing else arrives and everybody uses what is estimated. */
-  ahead(waiting: Waiting): WorkSum {
-    const sum = this.#classOf(waiting).share.ahead(waiting);
-    for (const [priority, { share }] of this.#classes) {
+  /** What waits and goes before it. While a higher class is being served, its newcomers go before it too. */
+  ahead(waiting: Waiting): Ahead {
+    const { share, passedOverSince } = this.#classOf(waiting);
+    const { work, canBeOvertaken } = share.ahead(waiting);
+    for (const [priority, { share: higher }] of this.#classes) {
       if (priority === waiting.standing.priority) break;
-      sum.add(share.work);
+      work.add(higher.work);
     }
-    return sum;
+    return { work, canBeOvertaken: canBeOvertaken || passedOverSince !== undefined };
   }
 
   #isMoreOverdue(one: PriorityClass, other: PriorityClass, now: Milliseconds): boolean {

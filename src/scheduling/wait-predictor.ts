@@ -1,88 +1,59 @@
 /**
- * How long requests take, learned from those that were served lately, and how long one will wait: the work ahead of it,
- * and half of what is running, spread over the slots. A service has two parts, up to the first token and after it; each
- * is a fixed cost and one per token, fitted to the recent ones. What is learned counts estimated tokens, so that
- * estimates that are off by a factor are off here by that factor too, and cancel out.
+ * How long a request will wait: until a slot is free, and then for the work ahead of it, spread over the slots. (What the
+ * other slots still have to do when it starts is as much as they have to do now: of what is running only one request's
+ * rest counts.) Whoever can be overtaken by requests that are yet to come waits longer than that; by how much is
+ * learned from what came of earlier predictions.
  */
 import type { Milliseconds } from '../core/clock.ts';
+import { RecentMean } from './recent-mean.ts';
+import type { ServiceTime } from './service-time.ts';
 import type { Work } from './work.ts';
 
-/** How much the newest observation weighs once there are some: the last 40 or so count. */
-const WEIGHT_OF_NEWEST = 0.05;
-/** Before so many nothing is refused for a prediction. */
-const TRUSTED_AFTER = 8;
-const ASSUMED_BEFORE_ANY_MS = 1000;
-/** Of what runs, this part is still to come on average. */
+/** Of a request that runs, this part is still to come on average. */
 const STILL_TO_COME = 0.5;
+/** Predictions that were off by more were so for a reason that is over. */
+const LARGEST_CORRECTION = 3;
 
-export interface ServiceSample {
+/** What goes before a request, as things stand. */
+export interface Ahead {
   readonly work: Work;
-  readonly durationMs: Milliseconds;
-  readonly firstTokenMs: Milliseconds;
+  /** Requests that are yet to come may go before it too. */
+  readonly canBeOvertaken: boolean;
 }
 
-export interface Depth {
-  readonly ahead: Work;
+/** What is served at the same time, and how much of it. */
+export interface Service {
   readonly running: Work;
-  /** Served at the same time. */
   readonly slots: number;
 }
 
 export class WaitPredictor {
-  readonly #firstToken = new RecentFit();
-  readonly #rest = new RecentFit();
+  readonly #serviceTime: ServiceTime;
+  readonly #predictedMs = new RecentMean(0);
+  readonly #waitedMs = new RecentMean(0);
 
-  /** Enough was seen to refuse requests for it. */
-  get isTrusted(): boolean {
-    return this.#rest.count >= TRUSTED_AFTER;
+  constructor(serviceTime: ServiceTime) {
+    this.#serviceTime = serviceTime;
   }
 
-  record({ work, durationMs, firstTokenMs }: ServiceSample): void {
-    this.#firstToken.add(work.promptTokens, Math.max(0, firstTokenMs));
-    this.#rest.add(work.answerTokens, Math.max(0, durationMs - firstTokenMs));
+  waitMs(ahead: Ahead, service: Service): Milliseconds {
+    const waitMs = this.uncorrectedMs(ahead.work, service);
+    return ahead.canBeOvertaken ? waitMs * this.#correction : waitMs;
   }
 
-  serviceMs({ requests, promptTokens, answerTokens }: Work): Milliseconds {
-    if (this.#rest.count === 0) return requests * ASSUMED_BEFORE_ANY_MS;
-    return this.#firstToken.sumOf(requests, promptTokens) + this.#rest.sumOf(requests, answerTokens);
+  uncorrectedMs(ahead: Work, { running, slots }: Service): Milliseconds {
+    const untilOneEndsMs = (STILL_TO_COME * this.#serviceTime.of(running)) / Math.max(1, slots);
+    return (untilOneEndsMs + this.#serviceTime.of(ahead)) / Math.max(1, slots);
   }
 
-  waitMs({ ahead, running, slots }: Depth): Milliseconds {
-    return (this.serviceMs(ahead) + STILL_TO_COME * this.serviceMs(running)) / Math.max(1, slots);
-  }
-}
-
-/**
- * A line through recent observations: a fixed part and one per unit, never negative. Where the units hardly differ their
- * slope is not to be known, and nearly all becomes the fixed part.
- */
-class RecentFit {
-  count = 0;
-  #x = 0;
-  #y = 0;
-  #xx = 0;
-  #xy = 0;
-
-  add(x: number, y: number): void {
-    this.count += 1;
-    const weight = Math.max(WEIGHT_OF_NEWEST, 1 / this.count);
-    this.#x += weight * (x - this.#x);
-    this.#y += weight * (y - this.#y);
-    this.#xx += weight * (x * x - this.#xx);
-    this.#xy += weight * (x * y - this.#xy);
+  /** What came of an uncorrected prediction for a request that could be overtaken. */
+  learn(outcome: { readonly predictedMs: Milliseconds; readonly waitedMs: Milliseconds }): void {
+    this.#predictedMs.add(outcome.predictedMs);
+    this.#waitedMs.add(outcome.waitedMs);
   }
 
-  /** The sum of y over `count` observations whose x sum up to `x`. */
-  sumOf(count: number, x: number): number {
-    const variance = Math.max(0, this.#xx - this.#x ** 2);
-    const damping = SLOPE_DAMPING * this.#x ** 2;
-    const covariance = this.#xy - this.#x * this.#y;
-    const steepest = this.#x > 0 ? this.#y / this.#x : 0;
-    const slope =
-      variance + damping > 0 ? Math.min(steepest, Math.max(0, covariance / (variance + damping))) : 0;
-    return count * (this.#y - slope * this.#x) + slope * x;
+  get #correction(): number {
+    if (this.#predictedMs.value <= 0) return 1;
+    return Math.min(LARGEST_CORRECTION, Math.max(1, this.#waitedMs.value / this.#predictedMs.value));
   }
 }
-
-/** Against the slope that mere noise has where the units hardly differ; relative to their mean, squared. */
-const SLOPE_DAMPING = 0.02;

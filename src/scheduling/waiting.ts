@@ -24,6 +24,8 @@ export class Waiting implements FlowMember<Waiting>, ShareMember<Waiting> {
   /** Its place in its flow; set once it may leave. */
   readonly turn: HeapNode<Waiting> = heapNode(this);
   flow: Flow<Waiting> | undefined;
+  /** How long it was predicted to wait, uncorrected; of a few only, to be held against what comes of it. */
+  prediction: { readonly madeAt: Milliseconds; readonly waitMs: Milliseconds } | undefined;
   /** Whose share of the queue it takes up, and its place among that client's. */
   share: ClientShare<Waiting> | undefined;
   previous: Waiting | undefined;

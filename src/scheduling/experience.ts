@@ -1,0 +1,77 @@
+/** What is known of a model from serving it: how long its answers are, how long they take, how long one waits for them. */
+import type { Milliseconds } from '../core/clock.ts';
+import type { QueueEntry, Settlement } from './decision.ts';
+import { RecentMean } from './recent-mean.ts';
+import { ServiceTime } from './service-time.ts';
+import { type Ahead, type Service, WaitPredictor } from './wait-predictor.ts';
+import type { Waiting } from './waiting.ts';
+
+/** Before the model has answered anything: tokens of an answer whose client set no bound. */
+const ASSUMED_ANSWER_TOKENS = 256;
+/** So much is kept for an answer before its deadline: a little more than predicted, and twice the usual error. */
+const SERVICE_ALLOWANCE = 1.1;
+const SPREAD_ALLOWANCE = 2;
+/** One in so many predictions is held against what comes of it. */
+const FOLLOWED_UP = 8;
+
+export class Experience {
+  readonly #serviceTime = new ServiceTime();
+  readonly #predictor = new WaitPredictor(this.#serviceTime);
+  readonly #answerTokens = new RecentMean(ASSUMED_ANSWER_TOKENS);
+
+  /** There is enough of it to refuse requests for what it says. */
+  get isTrusted(): boolean {
+    return this.#serviceTime.isTrusted;
+  }
+
+  waitMs(ahead: Ahead, service: Service): Milliseconds {
+    return this.#predictor.waitMs(ahead, service);
+  }
+
+  expectedAnswerTokens({ maxTokens, maxTokensIsDefault }: QueueEntry): number {
+    const recent = Math.round(this.#answerTokens.value);
+    if (maxTokens === undefined) return recent;
+    return maxTokensIsDefault ? Math.min(maxTokens, recent) : maxTokens;
+  }
+
+  /**
+   * When waiting becomes pointless: at its end, or when what is left would not do for the answer. Where there is not
+   * even time for what an answer usually takes, a slot that is free now may be tried, but none is waited for.
+   */
+  startBy(entry: QueueEntry, answerTokens: number, now: Milliseconds): Milliseconds {
+    if (!this.isTrusted) return entry.expiresAt;
+    const work = { requests: 1, promptTokens: entry.promptTokens, answerTokens };
+    const usualMs = this.#serviceTime.of(work);
+    const safeMs = SERVICE_ALLOWANCE * usualMs + SPREAD_ALLOWANCE * this.#serviceTime.spreadMs;
+    const latest = entry.deadlineAt - (entry.deadlineAt - safeMs > now ? safeMs : usualMs);
+    return Math.min(entry.expiresAt, Math.max(now, latest));
+  }
+
+  /** It has to wait. */
+  queued(
+    waiting: Waiting,
+    now: Milliseconds,
+    { ahead, service }: { ahead: () => Ahead; service: Service },
+  ): void {
+    if (waiting.arrival % FOLLOWED_UP !== 0) return;
+    const { work, canBeOvertaken } = ahead();
+    if (canBeOvertaken)
+      waiting.prediction = { madeAt: now, waitMs: this.#predictor.uncorrectedMs(work, service) };
+  }
+
+  granted({ prediction }: Waiting, now: Milliseconds): void {
+    if (prediction)
+      this.#predictor.learn({ predictedMs: prediction.waitMs, waitedMs: now - prediction.madeAt });
+  }
+
+  ended(granted: Waiting, settlement: Settlement, durationMs: Milliseconds): void {
+    const isComplete = settlement.outcome === 'completed';
+    // One that was cut off tells something only if it was longer, or took longer, than it should have.
+    if (isComplete || settlement.answerTokens > granted.answerTokens)
+      this.#answerTokens.add(settlement.answerTokens);
+    const ranLong = settlement.outcome === 'cancelled' && durationMs > this.#serviceTime.of(granted);
+    if (!isComplete && !ranLong) return;
+    const firstTokenMs = settlement.firstTokenMs ?? durationMs;
+    this.#serviceTime.record({ work: granted, durationMs, firstTokenMs });
+  }
+}
