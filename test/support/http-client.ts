@@ -19,6 +19,7 @@ export interface ServerSentEvent {
   readonly finish_reason?: string;
   readonly error?: NativeError;
   readonly batch?: { readonly id: string; readonly size: number };
+  readonly queue?: { readonly position: number; readonly eta_ms: number };
 }
 
 export interface NativeError {
