@@ -23,7 +23,9 @@ export class Scheduler {
   readonly #queueOf = new Map<EntryId, ModelQueue>();
   #batches = 0;
   #recordedAt: Milliseconds | undefined;
+  /** In here time never goes back: when the clock does, what it lost is made up for from then on. */
   #latest: Milliseconds = Number.NEGATIVE_INFINITY;
+  #lostMs: Milliseconds = 0;
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
@@ -38,12 +40,13 @@ export class Scheduler {
     if (this.#queueOf.has(entry.id)) throw new Error(`entry ${entry.id} is already scheduled`);
     const queue = this.#queue(entry.model);
     this.#queueOf.set(entry.id, queue);
-    queue.enqueue(entry, this.#onward(now));
+    const innerNow = this.#inner(now);
+    queue.enqueue(this.#lostMs === 0 ? entry : delayed(entry, this.#lostMs), innerNow);
     this.#recordedAt = now;
   }
 
   release(id: EntryId, settlement: Settlement, now: Milliseconds): void {
-    this.#queueOf.get(id)?.release(id, settlement, this.#onward(now));
+    this.#queueOf.get(id)?.release(id, settlement, this.#inner(now));
     this.#queueOf.delete(id);
     this.#recordedAt = now;
   }
@@ -62,7 +65,7 @@ export class Scheduler {
   tick(now: Milliseconds): readonly Decision[] {
     this.#recordedAt = undefined;
     const decisions: Decision[] = [];
-    for (const queue of this.#queues.values()) queue.tick(this.#onward(now), decisions);
+    for (const queue of this.#queues.values()) queue.tick(this.#inner(now), decisions);
     for (const decision of decisions) if (decision.type === 'reject') this.#queueOf.delete(decision.id);
     return decisions;
   }
@@ -75,7 +78,7 @@ export class Scheduler {
       const wakeAt = queue.nextWakeAt();
       if (wakeAt !== undefined && (earliest === undefined || wakeAt < earliest)) earliest = wakeAt;
     }
-    return earliest;
+    return earliest === undefined ? undefined : earliest - this.#lostMs;
   }
 
   waiting(model: ModelId): { readonly requests: number; readonly sizeBytes: number } {
@@ -92,9 +95,9 @@ export class Scheduler {
     return this.#queues.get(target.model)?.usedOf(target.id) ?? { slots: 0, tokens: 0 };
   }
 
-  /** In here time never goes back: while a clock does, it stands still. */
-  #onward(now: Milliseconds): Milliseconds {
-    this.#latest = Math.max(this.#latest, now);
+  #inner(now: Milliseconds): Milliseconds {
+    this.#lostMs += Math.max(0, this.#latest - (now + this.#lostMs));
+    this.#latest = now + this.#lostMs;
     return this.#latest;
   }
 
@@ -106,4 +109,8 @@ export class Scheduler {
     }
     return queue;
   }
+}
+
+function delayed(entry: QueueEntry, byMs: Milliseconds): QueueEntry {
+  return { ...entry, expiresAt: entry.expiresAt + byMs, deadlineAt: entry.deadlineAt + byMs };
 }

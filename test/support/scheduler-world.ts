@@ -22,7 +22,10 @@ export type Step =
       readonly kind: 'release';
       readonly pick: number;
       readonly outcome: Outcome;
+      /** Of what was asked for, the part that was really used. */
       readonly usedShare: number;
+      /** Instead, by client. */
+      readonly usedShareOf?: Readonly<Record<string, number>>;
     }
   | { readonly kind: 'cancel'; readonly pick: number }
   | {
@@ -154,14 +157,14 @@ export class World {
 
   release(
     id: string | undefined,
-    { outcome, usedShare }: { readonly outcome: Outcome; readonly usedShare: number },
+    use: Pick<Extract<Step, { kind: 'release' }>, 'outcome' | 'usedShare' | 'usedShareOf'>,
   ): void {
     const running = id === undefined ? undefined : this.running.get(id);
     if (id === undefined || !running) return;
     this.running.delete(id);
-    const { promptTokens, maxTokens = 0 } = running.entry;
-    const answerTokens = Math.round(maxTokens * usedShare);
-    const used = { outcome, promptTokens, answerTokens, firstTokenMs: undefined };
+    const { client, promptTokens, maxTokens = 0 } = running.entry;
+    const answerTokens = Math.round(maxTokens * (use.usedShareOf?.[client] ?? use.usedShare));
+    const used = { outcome: use.outcome, promptTokens, answerTokens, firstTokenMs: undefined };
     this.scheduler.release(id, used, this.now);
     this.onRelease(running, used);
   }

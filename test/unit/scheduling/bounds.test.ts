@@ -149,14 +149,28 @@ describe('a prediction', () => {
   });
 });
 
-it('a clock that goes back loses nobody and serves whoever is next', () => {
-  const scheduler = full({});
-  enqueue(scheduler, ['a'], { expiresAt: 2000 }, 1000);
-  scheduler.tick(1000);
-  enqueue(scheduler, ['b'], { expiresAt: 1500 }, -500);
-  expect(scheduler.nextWakeAt(), 'a tick at the end of this turn').toBeLessThanOrEqual(-500);
-  scheduler.tick(-500);
-  scheduler.release('running0', settled(), -400);
-  expect(told(scheduler.tick(-400))).toEqual(['b']);
-  expect(told(scheduler.tick(2000))).toEqual(['!a:queue_timeout']);
+describe('a clock that goes back', () => {
+  const HOUR_MS = 3_600_000;
+
+  it('loses nobody, and makes nobody wait for longer than was said', () => {
+    const scheduler = full({});
+    enqueue(scheduler, ['before'], { expiresAt: HOUR_MS + 1000 }, HOUR_MS);
+    scheduler.tick(HOUR_MS);
+    enqueue(scheduler, ['after'], { expiresAt: 1500 }, 0);
+    expect(scheduler.nextWakeAt(), 'a tick at the end of this turn').toBeLessThanOrEqual(0);
+    expect(told(scheduler.tick(0))).toEqual([]);
+    expect(scheduler.nextWakeAt()).toBe(1000);
+    expect(told(scheduler.tick(1000))).toEqual(['!before:queue_timeout']);
+    scheduler.release('running0', settled(), 1100);
+    expect(told(scheduler.tick(1100))).toEqual(['after']);
+  });
+
+  it('keeps no batch open', () => {
+    const scheduler = started({ mode: 'window', windowMs: 50 });
+    enqueue(scheduler, ['a'], {}, HOUR_MS);
+    scheduler.tick(HOUR_MS);
+    scheduler.tick(0);
+    expect(scheduler.nextWakeAt()).toBe(50);
+    expect(told(scheduler.tick(50))).toEqual(['a']);
+  });
 });
