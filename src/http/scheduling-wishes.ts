@@ -3,6 +3,7 @@
  * can; a body that has such fields may shorten or lower them further. Pure.
  */
 import type { IncomingHttpHeaders } from 'node:http';
+import { Type } from 'typebox';
 import type { Milliseconds } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import { DEFAULT_PRIORITY, lowerOf, PRIORITIES, type Priority } from '../core/priority.ts';
@@ -15,6 +16,22 @@ export interface SchedulingWishes {
 export const TIMEOUT_HEADER = 'X-Request-Timeout-Ms';
 export const PRIORITY_HEADER = 'X-Request-Priority';
 export const LOWERED_HEADER = 'X-Priority-Lowered-From';
+
+/** As the API description shows them. */
+export const WISH_HEADERS = Type.Object({
+  [TIMEOUT_HEADER]: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      description: 'Shortens the time limit, as timeout_ms does; the shorter counts.',
+    }),
+  ),
+  [PRIORITY_HEADER]: Type.Optional(
+    Type.Enum([...PRIORITIES], { description: 'As priority in the body; the lower counts.' }),
+  ),
+  'X-Queue-Events': Type.Optional(
+    Type.Literal('1', { description: 'A native stream then tells its place in the queue while it waits.' }),
+  ),
+});
 
 const WHOLE_NUMBER = /^[0-9]+$/;
 

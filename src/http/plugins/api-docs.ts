@@ -5,6 +5,7 @@ import type { FastifyInstance, FastifySchema } from 'fastify';
 import { ERRORS } from '../../core/errors.ts';
 import { ErrorAnswer } from '../../protocols/catalog.ts';
 import type { GenerationRoute } from '../../protocols/generation-route.ts';
+import { WISH_HEADERS } from '../scheduling-wishes.ts';
 
 /** What a generation route can answer beside 200; the codes of each stand in the description. */
 const GENERATION_ERRORS = [400, 401, 403, 404, 405, 408, 413, 415, 429, 431, 500, 502, 503, 504];
@@ -21,7 +22,9 @@ export async function addApiDocs(
         version,
         description:
           'Every response carries X-Request-Id and X-Response-Time-Ms (to its headers; of a stream: to its commit). ' +
-          'Generation routes carry X-RateLimit-Limit, X-RateLimit-Remaining and X-RateLimit-Reset while the limiter is on.',
+          'Generation routes carry X-RateLimit-Limit, X-RateLimit-Remaining and X-RateLimit-Reset while the limiter is on, ' +
+          'Server-Timing: queue;dur=… once the time in the queue is known, and X-Request-Priority where a priority was asked for ' +
+          '(with X-Priority-Lowered-From where it was more than the client may have).',
         license: { name: 'Apache-2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0' },
       },
       // Without keys in the configuration none is asked for.
@@ -46,6 +49,7 @@ export function describeGeneration({ body, describes }: GenerationRoute): Fastif
   return {
     summary: describes.summary,
     description: describes.description,
+    headers: WISH_HEADERS,
     body,
     response: {
       200: {
