@@ -10,12 +10,30 @@ const FULL = {
   engine: { rounds: 5, tokens: 128 },
   scheduler: { rounds: 5 },
   simulate: { rounds: 5, measuredMinutes: 30 },
+  overload: {
+    rounds: 3,
+    seconds: 16,
+    percentileSeconds: 24,
+    calibrationSeconds: { scripted: 6, engine: 6 },
+    scriptedLoads: [0.5, 1, 1.5, 2, 3],
+    engineLoads: [0.5, 1, 2],
+    simulatedMinutes: 20,
+  },
 };
 const QUICK = {
   gateway: { rounds: 1, seconds: 1 },
   engine: { rounds: 1, tokens: 16 },
   scheduler: { rounds: 1 },
   simulate: { rounds: 1, measuredMinutes: 5 },
+  overload: {
+    rounds: 1,
+    seconds: 2,
+    percentileSeconds: 2,
+    calibrationSeconds: { scripted: 1, engine: 1 },
+    scriptedLoads: [1, 2],
+    engineLoads: [2],
+    simulatedMinutes: 2,
+  },
 };
 
 install();
@@ -25,6 +43,7 @@ const benchmarks = {
   engine: await import('../bench/engine/compare.mjs'),
   scheduler: await import('../bench/scheduler.mjs'),
   simulate: await import('../bench/simulate/compare.mjs'),
+  overload: await import('../bench/overload/compare.mjs'),
 };
 const { describeMachine } = await import('../bench/machine.mjs');
 const { saveCharts } = await import('../bench/chart/chart-files.mjs');

@@ -9,6 +9,7 @@ import * as flood from './scenarios/flood.mjs';
 import * as overload from './scenarios/overload.mjs';
 import * as priorities from './scenarios/priorities.mjs';
 import { BACKEND } from './service.mjs';
+import { shortened } from './shortened.mjs';
 
 const SCENARIOS = {
   overload: { ...overload, title: 'Overload: 8 equal clients, deadline 10 s' },
@@ -41,11 +42,4 @@ export function report({ rounds }) {
 
 export function charts({ rounds }) {
   return simulationCharts(rounds);
-}
-
-/** Five digits of every number: more would only fill the file. */
-function shortened(value) {
-  if (typeof value === 'number') return Number(value.toPrecision(5));
-  if (Array.isArray(value)) return value.map(shortened);
-  return Object.fromEntries(Object.entries(value).map(([key, of]) => [key, shortened(of)]));
 }

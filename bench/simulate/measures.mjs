@@ -6,10 +6,20 @@ export function arrivedWithin(records, { fromMs, toMs }) {
   return records.filter(({ job }) => job.arrivalMs >= fromMs && job.arrivalMs < toMs);
 }
 
+/** Those that ended within the window, whenever they arrived: what was done in that time. */
+export function endedWithin(records, { fromMs, toMs }) {
+  return records.filter(({ endedAtMs }) => endedAtMs >= fromMs && endedAtMs < toMs);
+}
+
 /** Answers completed within their deadline, per second of the window. */
 export function goodput(records, { fromMs, toMs }) {
+  return rates(arrivedWithin(records, { fromMs, toMs }), { fromMs, toMs });
+}
+
+/** The same of given records, for a window that is so short that what arrives in it is not what ends in it. */
+export function rates(records, { fromMs, toMs }) {
   const seconds = (toMs - fromMs) / 1000;
-  const completed = arrivedWithin(records, { fromMs, toMs }).filter(({ outcome }) => outcome === 'completed');
+  const completed = records.filter(({ outcome }) => outcome === 'completed');
   return {
     requestsPerSecond: completed.length / seconds,
     tokensPerSecond: sum(completed, ({ answerTokens }) => answerTokens) / seconds,

@@ -5,6 +5,7 @@
 import type { Milliseconds } from './clock.ts';
 import type { ErrorCode } from './errors.ts';
 import type { FinishReason, ModelId } from './generation.ts';
+import type { Priority } from './priority.ts';
 import type { Usage } from './usage.ts';
 
 /** Where a request was when it was cancelled. */
@@ -21,6 +22,7 @@ export interface Receipt {
   readonly requestId: string;
   readonly receivedAt: Milliseconds;
   model?: ModelId;
+  priority?: Priority;
   target?: string;
   enqueuedAt?: Milliseconds;
   dispatchedAt?: Milliseconds;

@@ -181,7 +181,8 @@ export class ModelQueue {
       this.#experience.queued(waiting, now, { ahead, service: this.#service });
       const leftMs = waiting.startBy - now;
       // All that waits is more than what is ahead of it: mostly that is enough to know.
-      if (this.#waitMs(this.#everything) > leftMs && this.#waitMs(ahead()) > leftMs)
+      const everything = { work: this.#backlog.work, canBeOvertaken: true };
+      if (this.#waitMs(everything) > leftMs && this.#waitMs(ahead()) > leftMs)
         this.#reject(waiting, 'queue_timeout', decisions);
     }
   }
@@ -192,8 +193,9 @@ export class ModelQueue {
   }
 
   #reject(waiting: Waiting, code: ErrorCode, decisions: Decision[]): void {
+    const queue = { work: this.#backlog.work, canBeOvertaken: false };
     const retryAfterSeconds = this.#serves()
-      ? Math.ceil(this.#waitMs(this.#everything) / 1000)
+      ? Math.ceil(this.#waitMs(queue) / 1000)
       : RETRY_WHEN_NOT_SERVING_SECONDS;
     this.#backlog.remove(waiting);
     decisions.push({
@@ -212,10 +214,6 @@ export class ModelQueue {
   /** For that to be dispatched before something new is. */
   #waitMs(ahead: Ahead): Milliseconds {
     return this.#experience.waitMs(ahead, this.#service);
-  }
-
-  get #everything(): Ahead {
-    return { work: this.#backlog.work, canBeOvertaken: true };
   }
 
   /** While something eligible waits, what runs is what can run: the tokens in flight may allow less than the slots. */

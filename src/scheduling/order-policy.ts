@@ -5,7 +5,6 @@
  */
 import type { Milliseconds } from '../core/clock.ts';
 import { DEFAULT_PRIORITY, type Priority } from '../core/priority.ts';
-import type { QueueEntry } from './decision.ts';
 
 export interface Standing {
   readonly priority: Priority;
@@ -14,7 +13,12 @@ export interface Standing {
   readonly dueAt: Milliseconds;
 }
 
-export type OrderPolicy = (entry: Pick<QueueEntry, 'client' | 'priority' | 'expiresAt'>) => Standing;
+export type OrderPolicy = (entry: {
+  readonly client: string;
+  readonly priority: Priority;
+  /** When its waiting ends. */
+  readonly expiresAt: Milliseconds;
+}) => Standing;
 
 export const ORDER_POLICIES = {
   /** Classes by priority, a flow for each client, earliest deadline first. */

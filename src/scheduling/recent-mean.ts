@@ -9,6 +9,10 @@ export class RecentMean {
     this.#mean = assumedBeforeAny;
   }
 
+  get count(): number {
+    return this.#count;
+  }
+
   get value(): number {
     return this.#mean;
   }

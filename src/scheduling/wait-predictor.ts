@@ -13,6 +13,8 @@ import type { Work } from './work.ts';
 const STILL_TO_COME = 0.5;
 /** Predictions that were off by more were so for a reason that is over. */
 const LARGEST_CORRECTION = 3;
+/** Before so many outcomes predictions stand as they are: the first ones are made while a queue builds up. */
+const CORRECTED_AFTER = 16;
 
 /** What goes before a request, as things stand. */
 export interface Ahead {
@@ -53,7 +55,7 @@ export class WaitPredictor {
   }
 
   get #correction(): number {
-    if (this.#predictedMs.value <= 0) return 1;
+    if (this.#predictedMs.count < CORRECTED_AFTER || this.#predictedMs.value <= 0) return 1;
     return Math.min(LARGEST_CORRECTION, Math.max(1, this.#waitedMs.value / this.#predictedMs.value));
   }
 }

@@ -103,6 +103,7 @@ async function waitForSlot(
   const { request, receipt, cancellation, deadlineAt } = call;
   const { clock, dispatcher, queueTimeoutMs } = services;
   receipt.model = request.model;
+  receipt.priority = call.priority;
   receipt.enqueuedAt = clock.now();
   const { maxTokens, maxTokensIsDefault = false } = request.limits;
   const grant = await dispatcher.acquire({

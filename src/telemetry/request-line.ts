@@ -22,6 +22,7 @@ export function requestLine({
     clientAddress,
     latencyMs: Math.round((endedAt - receipt.receivedAt) * 10) / 10,
     model: receipt.model,
+    priority: receipt.priority,
     target: receipt.target,
     promptTokens: usage?.promptTokens,
     completionTokens: usage?.completionTokens,
