@@ -1,6 +1,7 @@
-// Keeps the raw JSON of the last run of each benchmark, and writes docs/benchmarks.md's tables from it.
+// Keeps the raw JSON of the last run of each benchmark, and writes docs/benchmarks.md's tables and charts from it.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { saveCharts } from './chart/chart-files.mjs';
 
 const PAGE = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url));
 const resultFile = (name) => fileURLToPath(new URL(`results/${name}.json`, import.meta.url));
@@ -10,16 +11,17 @@ export function save(name, result) {
   writeFileSync(resultFile(name), `${JSON.stringify(result, null, 2)}\n`);
 }
 
-/** The tables of every benchmark that has results, between its two markers. */
-export function updatePage(benchmarks) {
+/** The tables of every benchmark that has results, between its two markers, and its charts. */
+export function publish(benchmarks) {
   let page = readFileSync(PAGE, 'utf8');
-  for (const [name, { report }] of Object.entries(benchmarks)) {
+  for (const [name, { report, charts }] of Object.entries(benchmarks)) {
     if (!existsSync(resultFile(name))) continue;
     const result = JSON.parse(readFileSync(resultFile(name), 'utf8'));
     const [begin, end] = [`<!-- ${name}: begin -->`, `<!-- ${name}: end -->`];
     const from = page.indexOf(begin);
     const to = page.indexOf(end);
     if (from === -1 || to < from) throw new Error(`docs/benchmarks.md lacks ${begin} … ${end}`);
+    if (charts) saveCharts(charts(result));
     page = `${page.slice(0, from)}${begin}\n\n${render(result, report)}\n\n${page.slice(to)}`;
   }
   writeFileSync(PAGE, page);

@@ -1,6 +1,6 @@
 // `npm run bench`: all benchmarks, or those named: npm run bench -- gateway scheduler
 // Writes bench/results/<name>.json, the tables of docs/benchmarks.md and its charts; `--quick` is a short trial that writes nothing.
-// `--rounds N` overrides the number of rounds.
+// `--rounds N` overrides the number of rounds; `--render` makes tables and charts again from the results that are kept.
 import { parseArgs } from 'node:util';
 import { build } from './build.mjs';
 import { install } from './install.mjs';
@@ -46,12 +46,15 @@ const benchmarks = {
   overload: await import('../bench/overload/compare.mjs'),
 };
 const { describeMachine } = await import('../bench/machine.mjs');
-const { saveCharts } = await import('../bench/chart/chart-files.mjs');
-const { render, save, updatePage } = await import('../bench/results.mjs');
+const { publish, render, save } = await import('../bench/results.mjs');
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
-  options: { quick: { type: 'boolean', default: false }, rounds: { type: 'string' } },
+  options: {
+    quick: { type: 'boolean', default: false },
+    render: { type: 'boolean', default: false },
+    rounds: { type: 'string' },
+  },
 });
 if (values.rounds !== undefined && !/^[1-9]\d*$/.test(values.rounds)) {
   process.stderr.write(`--rounds is ${values.rounds}, but must be a whole number of at least 1.\n`);
@@ -65,7 +68,8 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
-for (const name of positionals.length > 0 ? positionals : Object.keys(benchmarks)) {
+const names = positionals.length > 0 ? positionals : Object.keys(benchmarks);
+for (const name of values.render ? [] : names) {
   const settings = {
     ...(values.quick ? QUICK : FULL)[name],
     ...(values.rounds && { rounds: Number(values.rounds) }),
@@ -83,6 +87,6 @@ for (const name of positionals.length > 0 ? positionals : Object.keys(benchmarks
   process.stdout.write(`\n${render(result, benchmarks[name].report)}\n\n`);
   if (values.quick) continue;
   save(name, result);
-  saveCharts(benchmarks[name].charts?.(result) ?? {});
-  updatePage(benchmarks);
+  publish(benchmarks);
 }
+if (values.render) publish(benchmarks);
