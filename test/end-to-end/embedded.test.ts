@@ -81,7 +81,8 @@ describe('the default model', () => {
     });
   });
 
-  test('a client that leaves mid-stream frees its slot within 100 ms', async () => {
+  // Whatever else the machine does at that moment may spoil one try.
+  test('a client that leaves mid-stream frees its slot within 100 ms', { retry: 2 }, async () => {
     const streams = await Promise.all(
       Array.from({ length: 4 }, () => openAnswer(`${server.url}/stream`, { body: LONG })),
     );

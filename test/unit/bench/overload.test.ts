@@ -79,7 +79,8 @@ it('requests are sent at their times, each from the address of its client', asyn
   }));
   const answers = await load.ask({ url, addresses, requests });
   for (const { index, sentAtMs, status, answerTokens } of answers) {
-    expect(sentAtMs).toBeGreaterThanOrEqual(index * 10 - 1);
+    // Timers may fire a little early.
+    expect(sentAtMs).toBeGreaterThanOrEqual(index * 10 - 2);
     expect({ status, answerTokens }).toEqual({ status: 200, answerTokens: 3 });
   }
   for (const client of ['one', 'other'])
