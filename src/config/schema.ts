@@ -4,10 +4,16 @@
  */
 import { type Static, Type } from 'typebox';
 import { DEFAULT_TARGET } from '../backends/catalog.ts';
-import { BATCH_POLICIES, type BatchMode } from '../scheduling/batch-policy.ts';
-import { ORDER_POLICIES, type OrderMode } from '../scheduling/order-policy.ts';
+import { BATCH_MEANINGS, type BatchMode, DEFAULT_BATCH_MODE } from '../scheduling/batch-policy.ts';
+import { DEFAULT_ORDER, ORDER_MEANINGS, type OrderMode } from '../scheduling/order-policy.ts';
 
 const closed = { additionalProperties: false, default: {} };
+
+function listMeanings(meanings: Readonly<Record<string, string>>): string {
+  return Object.entries(meanings)
+    .map(([name, meaning]) => `${name}: ${meaning}`)
+    .join('; ');
+}
 
 const server = Type.Object(
   {
@@ -95,14 +101,13 @@ const model = Type.Object(
 
 const scheduler = Type.Object(
   {
-    mode: Type.Enum(Object.keys(BATCH_POLICIES) as BatchMode[], {
-      default: 'eager',
-      description: 'eager: what waits leaves as soon as a slot is free. window: a batch is collected first.',
+    mode: Type.Enum(Object.keys(BATCH_MEANINGS) as BatchMode[], {
+      default: DEFAULT_BATCH_MODE,
+      description: `When a batch leaves. ${listMeanings(BATCH_MEANINGS)}.`,
     }),
-    order: Type.Enum(Object.keys(ORDER_POLICIES) as OrderMode[], {
-      default: 'fair',
-      description:
-        'fair: by priority, clients share in tokens, earliest deadline first. fifo: first come, first served.',
+    order: Type.Enum(Object.keys(ORDER_MEANINGS) as OrderMode[], {
+      default: DEFAULT_ORDER,
+      description: `Who is next. ${listMeanings(ORDER_MEANINGS)}.`,
     }),
     max_batch_size: Type.Integer({
       minimum: 1,
@@ -152,7 +157,7 @@ const scheduler = Type.Object(
       minimum: 1,
       maximum: 86_400_000,
       default: 10_000,
-      description: 'A lower priority that waits is passed over for so long at most.',
+      description: 'When a lower priority was passed over for so long, the next free slot is its.',
     }),
     high_priority_clients: Type.Array(Type.String({ minLength: 1 }), {
       default: [],

@@ -79,6 +79,10 @@ export class Backlog {
     return due;
   }
 
+  isCollecting(waiting: Waiting): boolean {
+    return this.#collecting.has(waiting);
+  }
+
   /** Closes batches as the policy says; tells who became eligible, and when to look again. */
   closeBatches(
     policy: BatchPolicy,

@@ -19,9 +19,12 @@ export type BatchVerdict = { readonly close: number } | { readonly wakeAt: Milli
 
 export type BatchPolicy = (view: CollectingView) => BatchVerdict;
 
+/** For whoever must leave now or never, too. */
+export const closeAll: BatchPolicy = ({ collecting }) => ({ close: collecting });
+
 export const BATCH_POLICIES = {
   /** Whatever waits when a turn ends is eligible: batches form from backpressure, never from a timer. */
-  eager: ({ collecting }) => ({ close: collecting }),
+  eager: closeAll,
   /** A batch closes when it is full, or `windowMs` after its first member arrived. */
   window: ({ now, collecting, oldestAt, maxBatchSize, windowMs }) => {
     if (collecting >= maxBatchSize) return { close: maxBatchSize };
@@ -31,3 +34,11 @@ export const BATCH_POLICIES = {
 } as const satisfies Record<string, BatchPolicy>;
 
 export type BatchMode = keyof typeof BATCH_POLICIES;
+
+export const DEFAULT_BATCH_MODE: BatchMode = 'eager';
+
+/** For the configuration reference. */
+export const BATCH_MEANINGS: Readonly<Record<BatchMode, string>> = {
+  eager: 'what waits leaves as soon as a slot is free',
+  window: 'a batch is collected first',
+};

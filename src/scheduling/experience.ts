@@ -11,13 +11,18 @@ const ASSUMED_ANSWER_TOKENS = 256;
 /** So much is kept for an answer before its deadline: a little more than predicted, and twice the usual error. */
 const SERVICE_ALLOWANCE = 1.1;
 const SPREAD_ALLOWANCE = 2;
+/** How fast the longest answer is forgotten: by half within 140 shorter ones. */
+const LONGEST_FORGOTTEN_PER_ANSWER = 0.005;
+/** Bounds that clients set beyond this are none. */
+const LONGEST_ANSWER_TOKENS = 10_000_000;
 /** One in so many predictions is held against what comes of it. */
-const FOLLOWED_UP = 8;
+const FOLLOWED_UP = 16;
 
 export class Experience {
   readonly #serviceTime = new ServiceTime();
   readonly #predictor = new WaitPredictor(this.#serviceTime);
   readonly #answerTokens = new RecentMean(ASSUMED_ANSWER_TOKENS);
+  #longestAnswerTokens = ASSUMED_ANSWER_TOKENS;
 
   /** There is enough of it to refuse requests for what it says. */
   get isTrusted(): boolean {
@@ -28,10 +33,17 @@ export class Experience {
     return this.#predictor.waitMs(ahead, service);
   }
 
-  expectedAnswerTokens({ maxTokens, maxTokensIsDefault }: QueueEntry): number {
-    const recent = Math.round(this.#answerTokens.value);
-    if (maxTokens === undefined) return recent;
-    return maxTokensIsDefault ? Math.min(maxTokens, recent) : maxTokens;
+  /**
+   * How long an answer will be: expected, to predict times from, and charged, to share and budget by. A bound that its
+   * client set is charged in full, but no longer an answer expected of it than the longest that was given lately.
+   */
+  answerTokens({ maxTokens = LONGEST_ANSWER_TOKENS, maxTokensIsDefault }: QueueEntry): {
+    readonly expected: number;
+    readonly charged: number;
+  } {
+    const mean = Math.round(Math.min(maxTokens, this.#answerTokens.value));
+    if (maxTokensIsDefault || maxTokens >= LONGEST_ANSWER_TOKENS) return { expected: mean, charged: mean };
+    return { expected: Math.min(maxTokens, Math.ceil(this.#longestAnswerTokens)), charged: maxTokens };
   }
 
   /**
@@ -68,10 +80,16 @@ export class Experience {
     const isComplete = settlement.outcome === 'completed';
     // One that was cut off tells something only if it was longer, or took longer, than it should have.
     if (isComplete || settlement.answerTokens > granted.answerTokens)
-      this.#answerTokens.add(settlement.answerTokens);
+      this.#learnLength(settlement.answerTokens);
     const ranLong = settlement.outcome === 'cancelled' && durationMs > this.#serviceTime.of(granted);
     if (!isComplete && !ranLong) return;
     const firstTokenMs = settlement.firstTokenMs ?? durationMs;
     this.#serviceTime.record({ work: granted, durationMs, firstTokenMs });
+  }
+
+  #learnLength(answerTokens: number): void {
+    this.#answerTokens.add(answerTokens);
+    const forgotten = LONGEST_FORGOTTEN_PER_ANSWER * (this.#longestAnswerTokens - answerTokens);
+    this.#longestAnswerTokens = Math.max(answerTokens, this.#longestAnswerTokens - forgotten);
   }
 }

@@ -1,23 +1,21 @@
 /**
- * Deficit round-robin between the flows of one class, measured in tokens. Each flow has an account of what it was
- * charged; rounds are a quantum wide, a flow is in the round that its account has reached, and the earliest round is
- * served first, in turn. A flow may overdraw its account by its last request, because what an answer costs is only
- * known at its end ("surplus" round-robin); the settlement then corrects the account, and with it the flow's round.
- * So at each grant the account of the flow that gets it is less than a quantum ahead of any other that waits, and
- * after it less than a quantum and that one request.
- * Invariant: an account lives as long as the class is backlogged; when nobody waits all are even.
+ * How the flows of one class share, measured in tokens. Each has an account of what it was charged, and the one whose
+ * account is lowest is served next; of equals, in turn. That is deficit round-robin with a quantum that tends to nothing,
+ * in its "surplus" form: a flow may overdraw by its last request, because what an answer costs is only known at its end;
+ * the settlement then corrects the account. So of flows that wait together none is ever granted anything while it
+ * is ahead of another, and after it is ahead by that one request.
+ * Invariants: a flow that joins starts at what the first in line has really used, never at what that was charged ahead,
+ * or a refund would leave the newcomer behind; an account lives as long as the class is backlogged.
  */
 import { Heap, type HeapNode, heapNode } from './heap.ts';
 import { LinkedList, type ListNode } from './linked-list.ts';
-import { type Work, WorkSum } from './work.ts';
+import { type ChargedWork, WorkSum } from './work.ts';
 
 /** What can wait in a flow. */
-export interface FlowMember<Self> extends Work {
+export interface FlowMember<Self> extends ChargedWork {
   readonly standing: { readonly flow: string; readonly dueAt: number };
   /** Grows with each arrival; the tie-break within a flow. */
   readonly arrival: number;
-  /** What it is charged before it is settled. */
-  readonly tokens: number;
   /** Its place in its flow. */
   readonly turn: HeapNode<Self>;
   flow: Flow<Self> | undefined;
@@ -25,16 +23,16 @@ export interface FlowMember<Self> extends Work {
 
 export class Flow<Member> implements ListNode<Flow<Member>> {
   readonly id: string;
-  /** Tokens charged and not refunded, counted from where the class stood when the flow joined. */
+  /** Tokens charged and not refunded, on the scale of all flows of the class. */
   account: number;
-  /** Requests that hold a slot and are not settled yet. */
-  unsettled = 0;
+  /** What was charged for requests that hold a slot. */
+  unsettledTokens = 0;
   /** No member that waits is due later; `last` is the one behind all others, while it is known. */
   latestDueAt = 0;
   last: Member | undefined;
   readonly waiting = new Heap<Member>();
   readonly work = new WorkSum();
-  /** Its place among the flows that have something waiting: by round, then by turn. */
+  /** Its place among the flows that have something waiting: by account, then by turn. */
   readonly node: HeapNode<Flow<Member>> = heapNode(this);
   previous: Flow<Member> | undefined;
   next: Flow<Member> | undefined;
@@ -46,24 +44,22 @@ export class Flow<Member> implements ListNode<Flow<Member>> {
   }
 }
 
-/** Flows without anything waiting that are looked at per grant: more than one is added, so the sweep catches up. */
-const SWEPT_PER_GRANT = 2;
-/** So many flows are looked at to tell how much goes before a request; of more, an even sample. */
-const FLOWS_SAMPLED = 128;
+/** Flows that are looked at when one comes to rest: more than the one that is added, so the sweep catches up. */
+const SWEPT_PER_REST = 2;
+/** So many flows, and requests of a flow, are looked at to tell what goes before a request; of more, an even sample. */
+const SAMPLE = 128;
 
 export class FairShare<Member extends FlowMember<Member>> {
-  readonly #quantumTokens: number;
   readonly #flows = new Map<string, Flow<Member>>();
   readonly #backlogged = new Heap<Flow<Member>>();
   /** Flows that only have an account left. */
   #resting = new LinkedList<Flow<Member>>();
   readonly work = new WorkSum();
-  /** Where the round begins that is being served: newcomers start here. */
-  #floor = 0;
   #turns = 0;
 
-  constructor(quantumTokens: number) {
-    this.#quantumTokens = quantumTokens;
+  /** Accounts that are kept. */
+  get accounts(): number {
+    return this.#flows.size;
   }
 
   get next(): Member | undefined {
@@ -74,8 +70,8 @@ export class FairShare<Member extends FlowMember<Member>> {
     const flow = this.#flow(waiting.standing.flow);
     if (flow.waiting.size === 0) {
       this.#resting.remove(flow);
-      flow.account = Math.max(flow.account, this.#floor);
-      this.#backlogged.put(flow.node, this.#round(flow), ++this.#turns);
+      flow.account = Math.max(flow.account, this.#level);
+      this.#backlogged.put(flow.node, flow.account, ++this.#turns);
     }
     waiting.flow = flow;
     const { dueAt } = waiting.standing;
@@ -104,39 +100,39 @@ export class FairShare<Member extends FlowMember<Member>> {
   grant(waiting: Member): Flow<Member> | undefined {
     const { flow } = waiting;
     if (!flow) return undefined;
-    this.#floor = Math.max(this.#floor, this.#round(flow) * this.#quantumTokens);
-    flow.account += waiting.tokens;
-    flow.unsettled += 1;
-    this.#sweep();
+    flow.account += waiting.chargedTokens;
+    flow.unsettledTokens += waiting.chargedTokens;
     this.remove(waiting);
-    if (flow.waiting.size > 0) this.#backlogged.put(flow.node, this.#round(flow), ++this.#turns);
+    if (flow.waiting.size > 0) this.#backlogged.put(flow.node, flow.account, ++this.#turns);
     return flow;
   }
 
-  /** `correctionTokens`: really used beyond what was charged; negative for a refund. */
-  settle(flow: Flow<Member>, correctionTokens: number): void {
-    flow.account += correctionTokens;
-    flow.unsettled -= 1;
-    if (flow.waiting.size > 0) this.#backlogged.put(flow.node, this.#round(flow), flow.node.order);
+  /** The account then says what was really used. */
+  settle(
+    flow: Flow<Member>,
+    { chargedTokens, usedTokens }: { chargedTokens: number; usedTokens: number },
+  ): void {
+    flow.account += usedTokens - chargedTokens;
+    flow.unsettledTokens -= chargedTokens;
+    if (flow.waiting.size > 0) this.#backlogged.put(flow.node, flow.account, flow.node.order);
   }
 
   /**
    * What goes before it: its own flow's earlier requests, and what the other flows get until its account has come so far.
-   * They grow meanwhile: as much is taken to arrive as leaves, and where more waits more arrives. In a later round
-   * than the present one it can be overtaken by flows that are not here yet.
+   * They grow meanwhile: as much is taken to arrive as leaves, and where more waits more arrives. Who is not
+   * among the first can be overtaken by flows that are not here yet.
    */
   ahead(waiting: Member): { readonly work: WorkSum; readonly canBeOvertaken: boolean } {
     const own = waiting.flow;
     if (!own) return { work: new WorkSum(), canBeOvertaken: false };
     const work = this.#earlierInFlow(own, waiting);
-    const reached = own.account + work.tokens;
-    const leavingTokens = work.tokens + this.#othersBefore(own, reached, 0).tokens;
+    const reached = own.account + work.chargedTokens;
+    const leavingTokens = work.chargedTokens + this.#othersBefore(own, reached, 0).chargedTokens;
     const arrivingTokens = leavingTokens / (this.work.requests + this.#flows.size);
     work.add(this.#othersBefore(own, reached, arrivingTokens));
-    return {
-      work,
-      canBeOvertaken: Math.floor(reached / this.#quantumTokens) * this.#quantumTokens > this.#floor,
-    };
+    const first = this.#backlogged.first?.account ?? 0;
+    const halfARequest = this.work.chargedTokens / this.work.requests / 2;
+    return { work, canBeOvertaken: reached - first > halfARequest };
   }
 
   #earlierInFlow(flow: Flow<Member>, waiting: Member): WorkSum {
@@ -144,21 +140,22 @@ export class FairShare<Member extends FlowMember<Member>> {
     if (flow.last === waiting) {
       sum.add(flow.work);
       sum.add(waiting, -1);
-    } else flow.waiting.forEachBefore(waiting.turn, (earlier) => sum.add(earlier));
+    } else if (flow.waiting.size <= SAMPLE) {
+      flow.waiting.forEachBefore(waiting.turn, (earlier) => sum.add(earlier));
+    } else sum.add(flow.work, flow.waiting.shareBefore(waiting.turn, SAMPLE));
     return sum;
   }
 
   /** What the other flows get before one has `reached` that account, when so many tokens arrive in each, and for each request in it. */
   #othersBefore(own: Flow<Member>, reached: number, arrivingTokens: number): WorkSum {
     const sum = new WorkSum();
-    const round = Math.floor(reached / this.#quantumTokens);
     const flows = this.#backlogged.nodes;
-    const stride = Math.max(1, Math.ceil(flows.length / FLOWS_SAMPLED));
+    const stride = Math.max(1, Math.ceil(flows.length / SAMPLE));
     for (let index = 0; index < flows.length; index += stride) {
       const flow = flows[index]?.value;
       if (!flow || flow === own) continue;
-      const { tokens, requests } = flow.work;
-      const isNext = flow.node.key < round || (flow.node.key === round && flow.node.order < own.node.order);
+      const { chargedTokens: tokens, requests } = flow.work;
+      const isNext = flow.account < reached || (flow.account === reached && flow.node.order < own.node.order);
       const room = Math.max(isNext ? tokens / requests : 0, reached - flow.account);
       const gets = Math.min(room, tokens + arrivingTokens * (requests + 1));
       sum.add(flow.work, (stride * gets) / Math.max(1, tokens));
@@ -166,38 +163,38 @@ export class FairShare<Member extends FlowMember<Member>> {
     return sum;
   }
 
+  /** Where a flow that joins starts: what the first in line has really used so far. */
+  get #level(): number {
+    const first = this.#backlogged.first;
+    return first === undefined ? 0 : first.account - first.unsettledTokens;
+  }
+
   #flow(id: string): Flow<Member> {
     let flow = this.#flows.get(id);
     if (!flow) {
-      flow = new Flow<Member>(id, this.#floor);
+      flow = new Flow<Member>(id, this.#level);
       this.#flows.set(id, flow);
     }
     return flow;
   }
 
-  #round(flow: Flow<Member>): number {
-    return Math.floor(flow.account / this.#quantumTokens);
-  }
-
   #rest(flow: Flow<Member>): void {
     this.#backlogged.remove(flow.node);
-    if (this.#backlogged.size > 0) {
-      this.#resting.append(flow);
+    if (this.#backlogged.size === 0) {
+      // Settlements of what still runs go to accounts that nobody looks at any more.
+      this.#flows.clear();
+      this.#resting = new LinkedList();
       return;
     }
-    // Settlements of what still runs go to accounts that nobody looks at any more.
-    this.#flows.clear();
-    this.#resting = new LinkedList();
-    this.#floor = 0;
+    this.#resting.append(flow);
+    for (let swept = 0; swept < SWEPT_PER_REST; swept += 1) this.#sweepOne();
   }
 
-  /** Forgets accounts that others have caught up with: who comes back then starts at the floor anyway. */
-  #sweep(): void {
-    for (let swept = 0; swept < SWEPT_PER_GRANT; swept += 1) {
-      const flow = this.#resting.takeHead();
-      if (!flow) return;
-      if (flow.unsettled === 0 && flow.account <= this.#floor) this.#flows.delete(flow.id);
-      else this.#resting.append(flow);
-    }
+  /** Forgets an account that others have caught up with: who comes back then starts at their level anyway. */
+  #sweepOne(): void {
+    const flow = this.#resting.takeHead();
+    if (!flow) return;
+    if (flow.unsettledTokens === 0 && flow.account <= this.#level) this.#flows.delete(flow.id);
+    else this.#resting.append(flow);
   }
 }

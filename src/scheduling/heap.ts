@@ -55,18 +55,31 @@ export class Heap<Value> {
     this.#siftDown(last);
   }
 
-  clear(): void {
-    for (const node of this.#nodes) node.index = -1;
-    this.#nodes.length = 0;
+  /** Visits those that come before `limit`, in no order; costs as much as there are of them. */
+  forEachBefore(limit: HeapNode<Value>, visit: (value: Value) => void): void {
+    this.#visitBefore(0, limit, visit);
   }
 
-  /** Visits those that come before `limit`, in no order; costs no more than there are of them. */
-  forEachBefore(limit: HeapNode<Value>, visit: (value: Value) => void, index = 0): void {
+  /** Of all, the part that comes before `limit`; by an even sample of that many. */
+  shareBefore(limit: HeapNode<Value>, sampleSize: number): number {
+    const stride = Math.max(1, Math.floor(this.#nodes.length / sampleSize));
+    let seen = 0;
+    let before = 0;
+    for (let index = 0; index < this.#nodes.length; index += stride) {
+      const node = this.#nodes[index];
+      if (!node) break;
+      seen += 1;
+      if (isBefore(node, limit)) before += 1;
+    }
+    return seen === 0 ? 0 : before / seen;
+  }
+
+  #visitBefore(index: number, limit: HeapNode<Value>, visit: (value: Value) => void): void {
     const node = this.#nodes[index];
     if (!node || !isBefore(node, limit)) return;
     visit(node.value);
-    this.forEachBefore(limit, visit, 2 * index + 1);
-    this.forEachBefore(limit, visit, 2 * index + 2);
+    this.#visitBefore(2 * index + 1, limit, visit);
+    this.#visitBefore(2 * index + 2, limit, visit);
   }
 
   #place(node: HeapNode<Value>, index: number): void {

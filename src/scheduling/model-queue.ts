@@ -8,7 +8,7 @@ import type { ErrorCode } from '../core/errors.ts';
 import type { ModelId } from '../core/generation.ts';
 import type { QueuePlace } from '../core/receipt.ts';
 import { Backlog } from './backlog.ts';
-import { BATCH_POLICIES, type BatchPolicy } from './batch-policy.ts';
+import { BATCH_POLICIES, type BatchPolicy, closeAll } from './batch-policy.ts';
 import type {
   BatchMember,
   Decision,
@@ -28,6 +28,7 @@ import { Waiting } from './waiting.ts';
 /** Retry-After where no queue can tell: how long a load or a recovery usually takes. */
 const RETRY_WHEN_NOT_SERVING_SECONDS = 5;
 const LONGEST_RETRY_AFTER_SECONDS = 600;
+
 export class ModelQueue {
   readonly #model: ModelId;
   readonly #options: SchedulerOptions;
@@ -73,14 +74,15 @@ export class ModelQueue {
   }
 
   enqueue(entry: QueueEntry, now: Milliseconds): void {
-    const answerTokens = this.#experience.expectedAnswerTokens(entry);
+    const { expected, charged } = this.#experience.answerTokens(entry);
     const waiting = new Waiting({
       entry,
       standing: this.#orderPolicy(entry),
       enqueuedAt: now,
       arrival: ++this.#arrivals,
-      answerTokens,
-      startBy: this.#experience.startBy(entry, answerTokens, now),
+      answerTokens: expected,
+      chargedTokens: entry.promptTokens + charged,
+      startBy: this.#experience.startBy(entry, expected, now),
     });
     this.#backlog.add(waiting);
     this.#arrived.push(waiting);
@@ -101,14 +103,15 @@ export class ModelQueue {
     return { position: Math.round(ahead.work.requests) + 1, etaMs: Math.round(this.#waitMs(ahead)) };
   }
 
-  /** Gives the entry's slot back and settles what it was charged. A second release of the same entry does nothing. */
-  release(id: EntryId, settlement: Settlement, now: Milliseconds): void {
+  /** Gives the entry's slot back and settles what it was charged; false, and nothing done, for one that holds none. */
+  release(id: EntryId, settlement: Settlement, now: Milliseconds): boolean {
     const running = this.#slots.release(id);
-    if (!running) return;
+    if (!running) return false;
     const { granted, flow, dispatchedAt } = running;
     const usedTokens = settlement.promptTokens + settlement.answerTokens;
-    if (flow) this.#backlog.eligible.settle(granted.standing.priority, flow, usedTokens - granted.tokens);
+    if (flow) this.#backlog.eligible.settle(granted, flow, usedTokens);
     this.#experience.ended(granted, settlement, now - dispatchedAt);
+    return true;
   }
 
   /**
@@ -122,7 +125,10 @@ export class ModelQueue {
     let newlyEligible: readonly Waiting[] = [];
     this.#windowClosesAt = undefined;
     if (this.#serves()) {
-      const { closed, wakeAt } = this.#backlog.closeBatches(this.#batchPolicy, now);
+      // Whoever must leave now or never takes its batch along.
+      const mustLeave = due.some((waiting) => this.#backlog.isCollecting(waiting));
+      const policy = mustLeave ? closeAll : this.#batchPolicy;
+      const { closed, wakeAt } = this.#backlog.closeBatches(policy, now);
       newlyEligible = closed;
       this.#windowClosesAt = wakeAt;
       this.#dispatch(now, decisions);
@@ -148,14 +154,14 @@ export class ModelQueue {
       while (members.length < this.#options.maxBatchSize) {
         const next = this.#backlog.eligible.next(now);
         if (!next) break;
-        if (members.length > 0 && batchTokens + next.tokens > this.#options.maxBatchTokens) break;
+        if (members.length > 0 && batchTokens + next.chargedTokens > this.#options.maxBatchTokens) break;
         // The first in order waits for its room; a smaller one behind it does not slip past, or it might wait for ever.
-        const target = this.#slots.findRoom(next.tokens);
+        const target = this.#slots.findRoom(next.chargedTokens);
         if (!target) break;
         const flow = this.#backlog.grant(next, now);
         this.#experience.granted(next, now);
         this.#slots.take({ target, granted: next, flow, dispatchedAt: now });
-        batchTokens += next.tokens;
+        batchTokens += next.chargedTokens;
         members.push({ id: next.entry.id, target: target.id });
       }
       if (members.length === 0) return;

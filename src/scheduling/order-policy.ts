@@ -28,3 +28,11 @@ export const ORDER_POLICIES = {
 } as const satisfies Record<string, OrderPolicy>;
 
 export type OrderMode = keyof typeof ORDER_POLICIES;
+
+export const DEFAULT_ORDER: OrderMode = 'fair';
+
+/** For the configuration reference. */
+export const ORDER_MEANINGS: Readonly<Record<OrderMode, string>> = {
+  fair: 'by priority, clients share in tokens, earliest deadline first',
+  fifo: 'first come, first served',
+};

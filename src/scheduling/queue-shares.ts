@@ -1,13 +1,15 @@
 /**
- * Who takes up how much of a model's queue, in requests and bytes. When it is full, the newest request of whoever takes
- * up most has to go: a flood displaces itself, never those beside it.
+ * Who takes up how much of a model's queue, in requests and bytes. When it is full, the newest request of whoever takes up
+ * most of it has to go, of the lowest class that waits: a flood displaces itself, never those beside or above it.
  */
+import { PRIORITIES, type Priority } from '../core/priority.ts';
 import { Heap, type HeapNode, heapNode } from './heap.ts';
 import { LinkedList, type ListNode } from './linked-list.ts';
 
 /** What can take up a part of the queue. */
 export interface ShareMember<Self extends ListNode<Self>> extends ListNode<Self> {
   readonly entry: { readonly client: string; readonly sizeBytes: number };
+  readonly standing: { readonly priority: Priority };
   /** Grows with each arrival. */
   readonly arrival: number;
   share: ClientShare<Self> | undefined;
@@ -19,40 +21,39 @@ export interface QueueBounds {
   readonly maxQueueBytes: number;
 }
 
+/** What waits of one client in one class. */
 export class ClientShare<Member extends ListNode<Member>> {
   readonly client: string;
+  readonly priority: Priority;
   /** In the order of their arrival. */
   readonly waiting = new LinkedList<Member>();
   readonly node: HeapNode<ClientShare<Member>> = heapNode(this);
   sizeBytes = 0;
 
-  constructor(client: string) {
+  constructor(client: string, priority: Priority) {
     this.client = client;
+    this.priority = priority;
   }
 }
 
+/** More than any share can be, so that the class counts before the share. */
+const BETWEEN_CLASSES = 1_000_000;
+
 export class QueueShares<Member extends ShareMember<Member>> {
   readonly #bounds: QueueBounds;
-  readonly #clients = new Map<string, ClientShare<Member>>();
-  /** The largest share first; of equal ones that with the newest request. */
+  readonly #shares = new Map<Priority, Map<string, ClientShare<Member>>>();
+  /** The lowest class first, in it the largest share, of equal ones that with the newest request. */
   readonly #largest = new Heap<ClientShare<Member>>();
   #requests = 0;
   #sizeBytes = 0;
 
   constructor(bounds: QueueBounds) {
     this.#bounds = bounds;
-  }
-
-  get requests(): number {
-    return this.#requests;
+    for (const priority of PRIORITIES) this.#shares.set(priority, new Map());
   }
 
   get sizeBytes(): number {
     return this.#sizeBytes;
-  }
-
-  get clients(): number {
-    return this.#clients.size;
   }
 
   get isOverfull(): boolean {
@@ -61,10 +62,11 @@ export class QueueShares<Member extends ShareMember<Member>> {
 
   add(waiting: Member): void {
     const { client, sizeBytes } = waiting.entry;
-    let share = this.#clients.get(client);
+    const { priority } = waiting.standing;
+    let share = this.#shares.get(priority)?.get(client);
     if (!share) {
-      share = new ClientShare<Member>(client);
-      this.#clients.set(client, share);
+      share = new ClientShare<Member>(client, priority);
+      this.#shares.get(priority)?.set(client, share);
     }
     waiting.share = share;
     share.waiting.append(waiting);
@@ -79,8 +81,11 @@ export class QueueShares<Member extends ShareMember<Member>> {
     this.#count(share, -1, -waiting.entry.sizeBytes);
   }
 
-  isOverOwnShare({ share }: Member): boolean {
-    return share !== undefined && share.waiting.length > this.#bounds.maxQueuePerClient;
+  isOverOwnShare({ share, entry }: Member): boolean {
+    if (!share) return false;
+    let waiting = 0;
+    for (const shares of this.#shares.values()) waiting += shares.get(entry.client)?.waiting.length ?? 0;
+    return waiting > this.#bounds.maxQueuePerClient;
   }
 
   /** Who has to go when it is overfull. */
@@ -94,12 +99,13 @@ export class QueueShares<Member extends ShareMember<Member>> {
     share.sizeBytes += sizeBytes;
     const newest = share.waiting.tail;
     if (!newest) {
-      this.#clients.delete(share.client);
+      this.#shares.get(share.priority)?.delete(share.client);
       this.#largest.remove(share.node);
       return;
     }
     const { maxQueue, maxQueueBytes } = this.#bounds;
     const taken = Math.max(share.waiting.length / maxQueue, share.sizeBytes / maxQueueBytes);
-    this.#largest.put(share.node, -taken, -newest.arrival);
+    const rank = PRIORITIES.indexOf(share.priority) * BETWEEN_CLASSES;
+    this.#largest.put(share.node, -(rank + taken), -newest.arrival);
   }
 }

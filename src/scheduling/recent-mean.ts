@@ -1,5 +1,5 @@
-/** A moving average in which the newest value weighs a twentieth, once there are twenty. */
-const WEIGHT_OF_NEWEST = 0.05;
+/** A moving average in which the newest value weighs a fiftieth, once there are fifty. */
+const WEIGHT_OF_NEWEST = 0.02;
 
 export class RecentMean {
   #count = 0;

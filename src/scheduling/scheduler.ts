@@ -46,8 +46,7 @@ export class Scheduler {
   }
 
   release(id: EntryId, settlement: Settlement, now: Milliseconds): void {
-    this.#queueOf.get(id)?.release(id, settlement, this.#inner(now));
-    this.#queueOf.delete(id);
+    if (this.#queueOf.get(id)?.release(id, settlement, this.#inner(now))) this.#queueOf.delete(id);
     this.#recordedAt = now;
   }
 

@@ -1,7 +1,7 @@
 /**
  * Who is next of all that may leave. Classes are strict: a higher one goes first, unless a lower one has been passed over
- * for `agingMs` since its own last grant; then one of its requests goes first. So the k-th request of a class is passed
- * over for k × agingMs at most, and a flood in a lower class costs those above it one grant in that time, no more.
+ * for `agingMs` since its own last grant; then the next free slot is its. So the k-th request of a class is passed over
+ * for k × agingMs at most, and a flood in a lower class costs those above it one grant in that time, no more.
  * Within a class the flows share.
  */
 import type { Milliseconds } from '../core/clock.ts';
@@ -17,9 +17,6 @@ interface PriorityClass {
   passedOverSince: Milliseconds | undefined;
 }
 
-/** How far one client of a class may get ahead of another, beside its last request. About one answer. */
-export const QUANTUM_TOKENS = 256;
-
 export class ServiceOrder {
   readonly #agingMs: Milliseconds;
   readonly #classes = new Map<Priority, PriorityClass>();
@@ -28,7 +25,7 @@ export class ServiceOrder {
     this.#agingMs = agingMs;
     for (const priority of PRIORITIES)
       this.#classes.set(priority, {
-        share: new FairShare<Waiting>(QUANTUM_TOKENS),
+        share: new FairShare<Waiting>(),
         passedOverSince: undefined,
       });
   }
@@ -74,19 +71,28 @@ export class ServiceOrder {
     return granted.share.grant(waiting);
   }
 
-  settle(priority: Priority, flow: Flow<Waiting>, correctionTokens: number): void {
-    this.#classes.get(priority)?.share.settle(flow, correctionTokens);
+  settle(granted: Waiting, flow: Flow<Waiting>, usedTokens: number): void {
+    const { chargedTokens } = granted;
+    this.#classOf(granted).share.settle(flow, { chargedTokens, usedTokens });
   }
 
-  /** What waits and goes before it. While a higher class is being served, its newcomers go before it too. */
+  /** What waits and goes before it. While a higher class is being served, its newcomers go before it too, until it has aged. */
   ahead(waiting: Waiting): Ahead {
     const { share, passedOverSince } = this.#classOf(waiting);
-    const { work, canBeOvertaken } = share.ahead(waiting);
+    const own = share.ahead(waiting);
+    const work = new WorkSum();
     for (const [priority, { share: higher }] of this.#classes) {
       if (priority === waiting.standing.priority) break;
       work.add(higher.work);
     }
-    return { work, canBeOvertaken: canBeOvertaken || passedOverSince !== undefined };
+    const isPassedOver = passedOverSince !== undefined || work.requests > 0;
+    const afterMs = (own.work.requests + 1) * this.#agingMs;
+    work.add(own.work);
+    return {
+      work,
+      canBeOvertaken: own.canBeOvertaken || isPassedOver,
+      aged: isPassedOver ? { afterMs, work: own.work } : undefined,
+    };
   }
 
   #isMoreOverdue(one: PriorityClass, other: PriorityClass, now: Milliseconds): boolean {

@@ -6,8 +6,8 @@
 import type { Milliseconds } from '../core/clock.ts';
 import type { Work } from './work.ts';
 
-/** How much the newest observation weighs once there are some: the last 40 or so count. */
-const WEIGHT_OF_NEWEST = 0.05;
+/** How much the newest observation weighs once there are some: the last 100 or so count. */
+const WEIGHT_OF_NEWEST = 0.02;
 /** Against the slope that mere noise has where the tokens hardly differ; relative to their mean, squared. */
 const SLOPE_DAMPING = 0.02;
 /** Before so many nothing is refused for a prediction. */

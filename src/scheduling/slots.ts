@@ -70,7 +70,7 @@ export class Slots {
   take(running: Running): void {
     const { target, granted } = running;
     target.used += 1;
-    target.tokensInFlight += granted.tokens;
+    target.tokensInFlight += granted.chargedTokens;
     this.work.add(granted);
     this.#running.set(granted.entry.id, running);
   }
@@ -82,7 +82,7 @@ export class Slots {
     const { target, granted } = running;
     this.#running.delete(id);
     target.used -= 1;
-    target.tokensInFlight -= granted.tokens;
+    target.tokensInFlight -= granted.chargedTokens;
     this.work.add(granted, -1);
     return running;
   }

@@ -21,6 +21,8 @@ export interface Ahead {
   readonly work: Work;
   /** Requests that are yet to come may go before it too. */
   readonly canBeOvertaken: boolean;
+  /** Of a lower class: when ageing will have made room for it, and what goes before it even then. */
+  readonly aged?: { readonly afterMs: Milliseconds; readonly work: Work } | undefined;
 }
 
 /** What is served at the same time, and how much of it. */
@@ -38,20 +40,25 @@ export class WaitPredictor {
     this.#serviceTime = serviceTime;
   }
 
-  waitMs(ahead: Ahead, service: Service): Milliseconds {
-    const waitMs = this.uncorrectedMs(ahead.work, service);
-    return ahead.canBeOvertaken ? waitMs * this.#correction : waitMs;
+  waitMs({ work, canBeOvertaken, aged }: Ahead, service: Service): Milliseconds {
+    const waitMs = this.uncorrectedMs(work, service) * (canBeOvertaken ? this.#correction : 1);
+    if (aged === undefined) return waitMs;
+    const agedMs = Math.max(aged.afterMs, this.uncorrectedMs(aged.work, service));
+    return Math.min(waitMs, agedMs + this.#untilOneEndsMs(service));
   }
 
-  uncorrectedMs(ahead: Work, { running, slots }: Service): Milliseconds {
-    const untilOneEndsMs = (STILL_TO_COME * this.#serviceTime.of(running)) / Math.max(1, slots);
-    return (untilOneEndsMs + this.#serviceTime.of(ahead)) / Math.max(1, slots);
+  uncorrectedMs(ahead: Work, service: Service): Milliseconds {
+    return this.#untilOneEndsMs(service) + this.#serviceTime.of(ahead) / Math.max(1, service.slots);
   }
 
   /** What came of an uncorrected prediction for a request that could be overtaken. */
   learn(outcome: { readonly predictedMs: Milliseconds; readonly waitedMs: Milliseconds }): void {
     this.#predictedMs.add(outcome.predictedMs);
     this.#waitedMs.add(outcome.waitedMs);
+  }
+
+  #untilOneEndsMs({ running, slots }: Service): Milliseconds {
+    return (STILL_TO_COME * this.#serviceTime.of(running)) / Math.max(1, slots) ** 2;
   }
 
   get #correction(): number {

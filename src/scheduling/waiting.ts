@@ -15,8 +15,8 @@ export class Waiting implements FlowMember<Waiting>, ShareMember<Waiting> {
   readonly arrival: number;
   readonly requests = 1;
   readonly promptTokens: number;
-  /** Estimated. */
   readonly answerTokens: number;
+  readonly chargedTokens: number;
   /** The last moment at which its answer can still be started. */
   readonly startBy: Milliseconds;
   /** Its place among all, by `startBy`. */
@@ -33,7 +33,10 @@ export class Waiting implements FlowMember<Waiting>, ShareMember<Waiting> {
   list: ListNode<Waiting>['list'];
 
   constructor(
-    given: Pick<Waiting, 'entry' | 'standing' | 'enqueuedAt' | 'arrival' | 'answerTokens' | 'startBy'>,
+    given: Pick<
+      Waiting,
+      'entry' | 'standing' | 'enqueuedAt' | 'arrival' | 'answerTokens' | 'chargedTokens' | 'startBy'
+    >,
   ) {
     this.entry = given.entry;
     this.standing = given.standing;
@@ -41,11 +44,7 @@ export class Waiting implements FlowMember<Waiting>, ShareMember<Waiting> {
     this.arrival = given.arrival;
     this.promptTokens = given.entry.promptTokens;
     this.answerTokens = given.answerTokens;
+    this.chargedTokens = given.chargedTokens;
     this.startBy = given.startBy;
-  }
-
-  /** What it is charged before it is settled. */
-  get tokens(): number {
-    return this.promptTokens + this.answerTokens;
   }
 }

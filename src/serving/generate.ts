@@ -50,7 +50,7 @@ export async function* generate(
   const { clock, onBackendFailure, onTokenGap } = services;
   const { signal } = cancellation;
   const promptSize = promptSizeOf(request.input);
-  const used = new TokenCount(promptSize.tokens);
+  const used = new TokenCount();
   const grant = await waitForSlot(call, promptSize, services);
   const target = services.findTarget(request.model, grant.target);
   const deadline = clock.schedule(deadlineAt - clock.now(), () => cancellation.abort(deadlineError()));
@@ -60,6 +60,7 @@ export async function* generate(
   let events: AsyncIterator<GenerationEvent> | undefined;
   try {
     signal.throwIfAborted();
+    used.begin(promptSize.tokens);
     events = target.backend.generate(request, { signal })[Symbol.asyncIterator]();
     for (;;) {
       watch.waiting();

@@ -2,12 +2,8 @@
 import type { GenerationEvent } from '../core/generation.ts';
 
 export class TokenCount {
-  #promptTokens: number;
+  #promptTokens = 0;
   #answerTokens = 0;
-
-  constructor(estimatedPromptTokens: number) {
-    this.#promptTokens = estimatedPromptTokens;
-  }
 
   get promptTokens(): number {
     return this.#promptTokens;
@@ -17,10 +13,15 @@ export class TokenCount {
     return this.#answerTokens;
   }
 
+  /** The backend has the prompt: from now on it counts, by estimate until the backend tells the number. */
+  begin(estimatedPromptTokens: number): void {
+    this.#promptTokens = estimatedPromptTokens;
+  }
+
   note(event: GenerationEvent): void {
     switch (event.type) {
       case 'start':
-        this.#promptTokens = event.promptTokens ?? this.#promptTokens;
+        this.#promptTokens = event.promptTokens || this.#promptTokens;
         return;
       case 'text':
       case 'reasoning':
@@ -28,8 +29,9 @@ export class TokenCount {
         this.#answerTokens += 1;
         return;
       case 'finish':
-        this.#promptTokens = event.usage.promptTokens;
-        this.#answerTokens = event.usage.completionTokens;
+        // 0 is what is told by servers that do not count.
+        this.#promptTokens = event.usage.promptTokens || this.#promptTokens;
+        this.#answerTokens = event.usage.completionTokens || this.#answerTokens;
         return;
       default:
         throw event satisfies never;

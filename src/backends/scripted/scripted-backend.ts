@@ -2,6 +2,7 @@
  * A backend that plays a script: deterministic words, delays and failures, for tests and benchmarks. A token is a
  * word. Given the same prompt and seed it gives the same words; all waiting goes through the clock it is given.
  */
+import { setMaxListeners } from 'node:events';
 import type { Backend, GenerateOptions, TargetState, TargetStatus } from '../../core/backend.ts';
 import type { Clock } from '../../core/clock.ts';
 import { ServingError } from '../../core/errors.ts';
@@ -38,6 +39,8 @@ export class ScriptedBackend implements Backend {
     this.#target = target;
     this.#clock = clock;
     this.#observer = observer;
+    // One for each request that runs.
+    setMaxListeners(0, this.#closing.signal);
     this.#load = target.load_ms > 0 ? 'unloaded' : 'loaded';
   }
 

@@ -36,6 +36,17 @@ describe('the queue', () => {
     expect(told(scheduler.tick(0))).toEqual(['!f4:queue_full']);
   });
 
+  it('that is full displaces a lower class before a higher one', () => {
+    const scheduler = full({ maxQueue: 3 });
+    enqueue(scheduler, ['h1', 'h2'], { client: 'a', priority: 'high' });
+    enqueue(scheduler, ['l1'], { client: 'b', priority: 'low' });
+    scheduler.tick(0);
+    enqueue(scheduler, ['h3'], { client: 'a', priority: 'high' });
+    expect(told(scheduler.tick(0))).toEqual(['!l1:queue_full']);
+    enqueue(scheduler, ['l2'], { client: 'c', priority: 'low' });
+    expect(told(scheduler.tick(0))).toEqual(['!l2:queue_full']);
+  });
+
   it('is bounded in bytes too, and whoever takes up most of them has to go', () => {
     const scheduler = full({ maxQueueBytes: 1000 });
     enqueue(scheduler, ['big1', 'big2'], { client: 'big', sizeBytes: 450 });
@@ -142,11 +153,62 @@ describe('a prediction', () => {
     expect(told(scheduler.tick(now))).toEqual(['brief']);
   });
 
+  it('expects no longer an answer than the model has lately given, whatever a client allows', () => {
+    const { scheduler, now } = experienced();
+    enqueue(scheduler, ['running'], {}, now);
+    scheduler.tick(now);
+    const deadline = { expiresAt: now + 5000, deadlineAt: now + 5000 };
+    enqueue(scheduler, ['allows much'], { maxTokens: 100_000, ...deadline }, now);
+    expect(told(scheduler.tick(now))).toEqual([]);
+  });
+
   it('is not trusted before there is any experience', () => {
     const scheduler = full({});
     enqueue(scheduler, ['a', 'b', 'c', 'd'], { expiresAt: 100 });
     expect(told(scheduler.tick(0))).toEqual([]);
   });
+});
+
+describe('a batch that is collecting', () => {
+  it('leaves when one of it could not be finished in time otherwise', () => {
+    const scheduler = started({ mode: 'window', windowMs: 50 }, 2);
+    enqueue(scheduler, ['patient'], {}, 0);
+    enqueue(scheduler, ['hurried'], { expiresAt: 20, deadlineAt: 20 }, 0);
+    scheduler.tick(0);
+    for (let index = 0, now = 50; index < 10; index += 1, now += 200) {
+      scheduler.tick(now);
+      for (const id of index === 0 ? ['patient', 'hurried'] : [`past${index}`])
+        scheduler.release(id, settled({ firstTokenMs: 20 }), now + 100);
+      enqueue(scheduler, [`past${index + 1}`], {}, now + 100);
+      scheduler.tick(now + 100);
+    }
+    const now = 3000;
+    scheduler.tick(now);
+    scheduler.release('past10', settled({ firstTokenMs: 20 }), now + 100);
+    enqueue(scheduler, ['a', 'b'], {}, now + 100);
+    enqueue(scheduler, ['brief'], { expiresAt: now + 190, deadlineAt: now + 190 }, now + 100);
+    expect(told(scheduler.tick(now + 100))).toEqual(['brief+a']);
+  });
+});
+
+it('releasing what still waits does nothing: it is served, and its slot comes back', () => {
+  const scheduler = full({});
+  enqueue(scheduler, ['a'], {}, 0);
+  scheduler.tick(0);
+  scheduler.release('a', settled(), 1);
+  scheduler.release('running0', settled(), 1);
+  expect(told(scheduler.tick(1))).toEqual(['a']);
+  scheduler.release('a', settled(), 2);
+  expect(scheduler.usedOf({ id: 't', model: 'm' })).toEqual({ slots: 0, tokens: 0 });
+});
+
+it('a bound beyond all reason does not upset the sums', () => {
+  const scheduler = started({}, 4);
+  enqueue(scheduler, ['small']);
+  enqueue(scheduler, ['beyond'], { maxTokens: Number.MAX_SAFE_INTEGER });
+  scheduler.tick(0);
+  for (const id of ['beyond', 'small']) scheduler.release(id, settled(), 1);
+  expect(scheduler.usedOf({ id: 't', model: 'm' })).toEqual({ slots: 0, tokens: 0 });
 });
 
 describe('a clock that goes back', () => {

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { QueueEntry } from '../../../src/scheduling/decision.ts';
 import { ORDER_POLICIES, type OrderMode } from '../../../src/scheduling/order-policy.ts';
 import { runs } from '../../support/property-runs.ts';
 import { advanceStep, anyStep, enqueueStep, releaseStep, World } from '../../support/scheduler-world.ts';
@@ -178,9 +179,11 @@ it('a lower priority is granted only when no higher one waits, or when it was pa
   );
 });
 
-/** The bound of the issue: a quantum, twice the largest request, and what is not settled yet. */
+/**
+ * The bound that users may rely on: a quantum (there is none beyond a request), twice the largest request, and what was
+ * not settled yet when a client joined.
+ */
 it('two clients that both wait never get ahead of each other by more than the bound, in tokens', () => {
-  const QUANTUM_TOKENS = 256;
   const step = fc.oneof(
     { weight: 6, arbitrary: enqueueStep },
     { weight: 5, arbitrary: releaseStep },
@@ -189,63 +192,86 @@ it('two clients that both wait never get ahead of each other by more than the bo
   // The one asks for more than it uses, the other uses more than it asks for.
   const habits: Readonly<Record<string, number>> = { a: 0.1, b: 1.2 };
   fc.assert(
-    fc.property(fc.array(step, { minLength: 100, maxLength: 400 }), (steps) => {
-      const world = new World({ maxQueue: 10_000 });
-      /** Tokens really served, and granted but not settled, since both began to wait. */
-      const served = new Map([
-        ['a', 0],
-        ['b', 0],
-      ]);
-      let largest = 0;
-      const estimates = new Map<string, number>();
-      const unsettled = (client: string) =>
-        [...world.running.values()]
-          .filter(({ entry }) => entry.client === client && since.has(entry.id))
-          .reduce((sum, { entry }) => sum + (estimates.get(entry.id) ?? 0), 0);
-      const since = new Set<string>();
-      const bothWait = () =>
-        ['a', 'b'].every((client) =>
-          [...world.waiting.values()].some(({ entry }) => entry.client === client),
-        );
-      world.onGrant = ({ entry }) => {
-        const tokens = entry.promptTokens + (entry.maxTokens ?? 0);
-        largest = Math.max(largest, tokens);
-        estimates.set(entry.id, tokens);
-        if (entry.client === 'c') return;
-        const other = entry.client === 'a' ? 'b' : 'a';
-        const otherWaits = [...world.waiting.values()].some(({ entry: of }) => of.client === other);
-        if (!otherWaits) {
-          // One has nothing to be compared with: the comparison begins anew.
-          served.set('a', 0).set('b', 0);
-          since.clear();
-          return;
+    fc.property(
+      fc.array(step, { minLength: 100, maxLength: 400 }),
+      fc.integer({ min: 1, max: 8 }),
+      fc.integer({ min: 1, max: 40 }),
+      (steps, slots, size) => {
+        const world = new World({ maxQueue: 10_000 }, slots);
+        const comparison = new Comparison(world);
+        for (const next of steps) {
+          const isArrival = next.kind === 'enqueue';
+          if (isArrival) world.enqueue({ ...next.changes, ...oneClass(next.changes, size) });
+          else if (next.kind === 'release') world.apply({ ...next, usedShareOf: habits });
+          else world.apply(next);
+          comparison.check();
+          world.tick();
         }
-        since.add(entry.id);
-        const account = (client: string) => (served.get(client) ?? 0) + unsettled(client);
-        const ahead = account(entry.client) + tokens - account(other);
-        expect(ahead, `${entry.client} is ahead of ${other}`).toBeLessThanOrEqual(
-          QUANTUM_TOKENS + 2 * largest,
-        );
-      };
-      world.onRelease = ({ entry }, { promptTokens, answerTokens }) => {
-        if (!since.delete(entry.id)) return;
-        served.set(entry.client, (served.get(entry.client) ?? 0) + promptTokens + answerTokens);
-        largest = Math.max(largest, promptTokens + answerTokens);
-      };
-      for (const next of steps) {
-        const isArrival = next.kind === 'enqueue';
-        // One priority class, deadlines that play no part, answers whose bound is known.
-        const changes = { priority: 'normal', maxTokensIsDefault: false } as const;
-        if (isArrival) world.enqueue({ ...next.changes, ...changes });
-        else if (next.kind === 'release') world.apply({ ...next, usedShareOf: habits });
-        else world.apply(next);
-        if (!bothWait() && !isArrival) {
-          served.set('a', 0).set('b', 0);
-          since.clear();
-        }
-        world.tick();
-      }
-    }),
+      },
+    ),
     runs(300),
   );
 });
+
+/** One priority class, deadlines that play no part, answers whose bound is known, and now and then one that is `size` times as large. */
+function oneClass({ maxTokens = 1, promptTokens = 1 }: Partial<QueueEntry>, size: number) {
+  const large = promptTokens % 5 === 0 ? size : 1;
+  return { priority: 'normal', maxTokensIsDefault: false, maxTokens: maxTokens * large } as const;
+}
+
+/** What a and b got since both began to wait. */
+class Comparison {
+  readonly #world: World;
+  /** Tokens really used, of requests granted since then that have ended. */
+  readonly #used = new Map<string, number>();
+  /** Requests granted since then that run, with what they were charged. */
+  readonly #charged = new Map<string, { readonly client: string; readonly tokens: number }>();
+  #unsettledAtFirst = 0;
+  #largest = 0;
+
+  constructor(world: World) {
+    this.#world = world;
+    world.onGrant = ({ entry }) => this.#grant(entry);
+    world.onRelease = ({ entry }, { promptTokens, answerTokens }) => {
+      this.#largest = Math.max(this.#largest, promptTokens + answerTokens);
+      if (!this.#charged.delete(entry.id)) return;
+      this.#used.set(entry.client, (this.#used.get(entry.client) ?? 0) + promptTokens + answerTokens);
+    };
+    this.#restart();
+  }
+
+  /** Begins anew when one of them has nothing waiting. */
+  check(): void {
+    if (!this.#waits('a') || !this.#waits('b')) this.#restart();
+  }
+
+  #grant({ id, client, promptTokens, maxTokens = 0 }: QueueEntry): void {
+    const tokens = promptTokens + maxTokens;
+    this.#largest = Math.max(this.#largest, tokens);
+    const other = client === 'a' ? 'b' : 'a';
+    if (client === 'c' || !this.#waits(other)) return;
+    this.#charged.set(id, { client, tokens });
+    const ahead = this.#account(client) - this.#account(other);
+    const bound = 2 * this.#largest + this.#unsettledAtFirst;
+    expect(ahead, `${client} is ahead of ${other}`).toBeLessThanOrEqual(bound);
+  }
+
+  #account(client: string): number {
+    let tokens = this.#used.get(client) ?? 0;
+    for (const charged of this.#charged.values()) if (charged.client === client) tokens += charged.tokens;
+    return tokens;
+  }
+
+  #waits(client: string): boolean {
+    return [...this.#world.waiting.values()].some(({ entry }) => entry.client === client);
+  }
+
+  #restart(): void {
+    this.#used.clear();
+    this.#charged.clear();
+    this.#unsettledAtFirst = [...this.#world.running.values()].reduce(
+      (sum, { entry: { promptTokens, maxTokens = 0 } }) => sum + promptTokens + maxTokens,
+      0,
+    );
+  }
+}

@@ -1,0 +1,50 @@
+import { describe, expect, it } from 'vitest';
+import { TokenCount } from '../../../src/serving/token-count.ts';
+
+const TEXT = { type: 'text', text: 'hi' } as const;
+
+function finish(promptTokens: number, completionTokens: number) {
+  return {
+    type: 'finish',
+    reason: 'stop',
+    usage: { promptTokens, completionTokens, cachedTokens: 0 },
+  } as const;
+}
+
+describe('what a generation used', () => {
+  it('is nothing when its backend never had it', () => {
+    const used = new TokenCount();
+    expect([used.promptTokens, used.answerTokens]).toEqual([0, 0]);
+  });
+
+  it('is the estimated prompt when it ended before the backend said anything', () => {
+    const used = new TokenCount();
+    used.begin(7);
+    expect([used.promptTokens, used.answerTokens]).toEqual([7, 0]);
+  });
+
+  it('is what came so far when it was cut off', () => {
+    const used = new TokenCount();
+    used.begin(7);
+    used.note({ type: 'start', promptTokens: 9 });
+    used.note(TEXT);
+    used.note({ type: 'reasoning', text: 'hm' });
+    expect([used.promptTokens, used.answerTokens]).toEqual([9, 2]);
+  });
+
+  it('is what the backend counted when it finished', () => {
+    const used = new TokenCount();
+    used.begin(7);
+    used.note(TEXT);
+    used.note(finish(11, 5));
+    expect([used.promptTokens, used.answerTokens]).toEqual([11, 5]);
+  });
+
+  it('is counted here where the backend does not count', () => {
+    const used = new TokenCount();
+    used.begin(7);
+    used.note(TEXT);
+    used.note(finish(0, 0));
+    expect([used.promptTokens, used.answerTokens]).toEqual([7, 1]);
+  });
+});
