@@ -7,11 +7,16 @@ import { show, summarize, table } from './statistics.mjs';
 const { Scheduler } = await import('../dist/scheduling/scheduler.js');
 const { SlidingWindow } = await import('../dist/scheduling/sliding-window.js');
 
-/** Of the issue's own bounds: at most so many nanoseconds. */
+/** At most so many nanoseconds at these depths. */
 export const TARGET_NANOSECONDS = { 1000: 5000, 100000: 10_000 };
 const DEPTHS = [10, 100, 1000, 10_000, 100_000];
-/** From one client that has all of the queue to as many as there are requests. */
-const CLIENTS = { one: () => 1, hundred: (depth) => Math.min(100, depth), all: (depth) => depth };
+/** From one client that has all of the queue to as many as there are requests; deadlines come in the order of arrival, or in none. */
+const CASES = {
+  one: { label: 'one client', clientsOf: () => 1 },
+  mixed: { label: 'one client, mixed deadlines', clientsOf: () => 1, mixesDeadlines: true },
+  hundred: { label: 'a hundred clients', clientsOf: (depth) => Math.min(100, depth) },
+  all: { label: 'as many clients as requests', clientsOf: (depth) => depth },
+};
 const KEYS = [1, 100_000];
 const OPERATIONS = 100_000;
 const SLOTS = 64;
@@ -37,12 +42,15 @@ export async function run({ rounds }) {
 
 function queueCosts(depth) {
   return Object.fromEntries(
-    Object.entries(CLIENTS).map(([name, clientsOf]) => [name, queueCost(depth, clientsOf(depth))]),
+    Object.entries(CASES).map(([name, { clientsOf, mixesDeadlines }]) => [
+      name,
+      queueCost({ depth, clients: clientsOf(depth), mixesDeadlines }),
+    ]),
   );
 }
 
 /** Every operation: the oldest running request ends, a new one arrives, and the scheduler fills the slot. */
-function queueCost(depth, clients) {
+function queueCost({ depth, clients, mixesDeadlines = false }) {
   const scheduler = new Scheduler({
     mode: 'eager',
     order: 'fair',
@@ -64,19 +72,22 @@ function queueCost(depth, clients) {
     }
   };
   for (let index = 0; index < depth + SLOTS; index += 1)
-    scheduler.enqueue(entryOf(index, clients), index / 1000);
+    scheduler.enqueue(entryOf(index, { clients, mixesDeadlines, now: 0 }), 0);
   tick(0);
   return nanosecondsEach((index) => {
     const now = index / 1000;
     scheduler.release(running[index], SETTLEMENT, now);
-    scheduler.enqueue(entryOf(index + depth + SLOTS, clients), now);
+    scheduler.enqueue(entryOf(index + depth + SLOTS, { clients, mixesDeadlines, now }), now);
     tick(now);
   });
 }
 
 const SETTLEMENT = { outcome: 'completed', promptTokens: 20, answerTokens: 100, firstTokenMs: 1 };
 
-function entryOf(index, clients) {
+function entryOf(index, { clients, mixesDeadlines, now }) {
+  const patienceMs = mixesDeadlines
+    ? QUEUE_TIMEOUT_MS + ((index * 7919) % QUEUE_TIMEOUT_MS)
+    : QUEUE_TIMEOUT_MS;
   return {
     id: `entry_${index}`,
     model: 'model',
@@ -86,8 +97,8 @@ function entryOf(index, clients) {
     maxTokens: 16 + ((index * 7919) % 240),
     maxTokensIsDefault: false,
     sizeBytes: 80,
-    expiresAt: index / 1000 + QUEUE_TIMEOUT_MS,
-    deadlineAt: index / 1000 + 5 * QUEUE_TIMEOUT_MS,
+    expiresAt: now + patienceMs,
+    deadlineAt: now + 5 * QUEUE_TIMEOUT_MS,
   };
 }
 
@@ -117,14 +128,14 @@ export function report({ rounds }) {
   const over = (read) => show(summarize(rounds.map(read)));
   const depthRow = (depth) => [
     depth.toLocaleString('en'),
-    ...Object.keys(CLIENTS).map((clients) => over(({ queue }) => queue[depth][clients])),
+    ...Object.keys(CASES).map((name) => over(({ queue }) => queue[depth][name])),
     TARGET_NANOSECONDS[depth]?.toLocaleString('en') ?? '',
   ];
   const keysRow = (keys) => [keys.toLocaleString('en'), over(({ window }) => window[keys])];
   return [
     '**Release + enqueue + tick, nanoseconds, by requests that wait and clients they are from:**',
     '',
-    table(['waiting', 'one client', 'a hundred', 'as many as requests', 'at most'], DEPTHS.map(depthRow)),
+    table(['waiting', ...Object.values(CASES).map(({ label }) => label), 'at most'], DEPTHS.map(depthRow)),
     '',
     '![Cost of scheduling one request](charts/scheduling-cost.svg)',
     '',
@@ -135,10 +146,9 @@ export function report({ rounds }) {
 }
 
 export function charts({ rounds }) {
-  const labels = { one: 'one client', hundred: 'a hundred clients', all: 'as many clients as requests' };
-  const pointsOf = (clients) =>
+  const pointsOf = (name) =>
     DEPTHS.map((depth) => {
-      const { median, min, max } = summarize(rounds.map(({ queue }) => queue[depth][clients] / 1000));
+      const { median, min, max } = summarize(rounds.map(({ queue }) => queue[depth][name] / 1000));
       return { x: depth, y: median, low: min, high: max };
     });
   return {
@@ -147,10 +157,10 @@ export function charts({ rounds }) {
       subtitle: 'measured: one release, enqueue and tick beside so many waiting requests',
       x: { label: 'requests that wait (logarithmic)', type: 'log', min: 8, max: 130_000, ticks: DEPTHS },
       y: { label: 'microseconds', min: 0, max: 12 },
-      series: Object.entries(labels).map(([clients, label], style) => ({
+      series: Object.entries(CASES).map(([name, { label }], style) => ({
         label,
         style,
-        points: pointsOf(clients),
+        points: pointsOf(name),
       })),
       target: { value: 10, label: 'at most 10 µs at 100,000' },
     }),

@@ -28,10 +28,10 @@ function goodputChart(rounds, { mix, title }) {
     subtitle: 'simulated: 8 slots, deadline 10 s; tokens of answers that were completed within it',
     x: { label: 'offered load ÷ capacity', min: 0.4, max: 3.1, ticks: LOADS },
     y: { label: '% of capacity', min: 0, max: 105, ticks: [0, 20, 40, 60, 80, 100] },
-    series: Object.entries(OVERLOAD_ENTRANTS).map(([name, { label, style, setsMaxTokens }]) => ({
+    series: Object.entries(OVERLOAD_ENTRANTS).map(([name, { label, style, maxTokens }]) => ({
       label,
       style,
-      dashed: !setsMaxTokens,
+      dashed: maxTokens !== undefined,
       points: LOADS.map((load) => ({
         x: load,
         ...extremes(rounds.map((round) => round.overload[mix][name][load].tokens * 100)),
@@ -55,11 +55,11 @@ function floodChart(rounds) {
     y: { label: 'seconds in the queue (logarithmic)', type: 'log', min: 0.03, max: 200 },
     groups: groups.map(({ label, kind, figure }) => ({
       label,
-      values: FLOOD_ENTRANTS.map((name) =>
+      values: Object.keys(FLOOD_ENTRANTS).map((name) =>
         extremes(rounds.map((round) => round.flood[name][kind][figure] / 1000)),
       ),
     })),
-    series: FLOOD_ENTRANTS.map((name) => CONTESTANTS[name]),
+    series: Object.values(FLOOD_ENTRANTS),
     target: {
       value: LIGHT_BOUND_MS / 1000,
       label: `target for a light client's p99: ${(LIGHT_BOUND_MS / 1000).toFixed(1)} s`,

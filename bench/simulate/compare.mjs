@@ -17,7 +17,7 @@ const SCENARIOS = {
   fairness: { ...fairness, title: 'Fairness: 4 clients that always have requests waiting' },
   bimodal: { ...bimodal, title: 'Short answers among long ones at 0.8 × capacity: arrival to end' },
   aborts: { ...aborts, title: 'Three of ten requests aborted, at 1.5 × capacity' },
-  priorities: { ...priorities, title: 'Priorities at 1.5 × capacity, deadline 60 s' },
+  priorities: { ...priorities, title: 'Priorities at 1.5 and 3 × capacity, deadline 60 s' },
 };
 
 export async function run({ rounds, measuredMinutes }) {

@@ -20,8 +20,8 @@ export const ALIKE = {
 /**
  * A client: `name`, `mix` (lengths and prompts), `deadlineMs` from each arrival on; and where it matters
  * `requestsPerSecond` (Poisson arrivals), `priority`, `spread` (an answer varies by that share of its length),
- * `setsMaxTokens` (to what the answer will have, or not at all), `abortShare` (so many of its requests are given up at
- * a random moment before their deadline).
+ * `maxTokens` ('exact': what the answer will have; 'unset'; or a number), `abortShare` (so many of its requests are given
+ * up at a random moment before their deadline).
  */
 export function jobSource(client, seed) {
   const random = randomSource(seed);
@@ -31,7 +31,7 @@ export function jobSource(client, seed) {
     deadlineMs,
     priority = 'normal',
     spread = 0,
-    setsMaxTokens = true,
+    maxTokens = 'exact',
     abortShare = 0,
   } = client;
   let count = 0;
@@ -49,12 +49,17 @@ export function jobSource(client, seed) {
       arrivalMs,
       promptTokens: random.integer(mix.promptTokens.min, mix.promptTokens.max),
       answerTokens,
-      maxTokens: setsMaxTokens ? answerTokens : undefined,
+      maxTokens: boundOf(maxTokens, answerTokens),
       deadlineMs: arrivalMs + deadlineMs,
       abortAtMs: isAborted ? abortAtMs : undefined,
     };
   };
   return { job, gapMs: () => random.exponential(1000 / client.requestsPerSecond) };
+}
+
+function boundOf(maxTokens, answerTokens) {
+  if (maxTokens === 'exact') return answerTokens;
+  return maxTokens === 'unset' ? undefined : maxTokens;
 }
 
 /** All that the clients send within `durationMs`, in the order of arrival. */

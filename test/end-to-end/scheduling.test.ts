@@ -199,7 +199,7 @@ test('a thousand connections of one client fill its queue, and another client is
   expect(await metric(server, 'llm_serve_tokens_in_flight')).toBe(0);
 });
 
-test('with a token budget fewer run than there are slots, and one that exceeds it runs alone', async () => {
+test('with a token budget fewer run than there are slots, and one that exceeds it is served too', async () => {
   const server = await startServer({
     flags: [...scriptedFlags({ target: { slots: 8 } }), '--scheduler.max-tokens-in-flight', '200'],
     endsWith: onTestFinished,

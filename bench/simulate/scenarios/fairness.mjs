@@ -18,23 +18,23 @@ const RETRY_MS = 1000;
 export const JAIN_TARGET = 0.95;
 
 export const VARIANTS = {
-  exact: { label: 'max_tokens set to what the answer has', setsMaxTokens: true },
-  unset: { label: 'max_tokens not set', setsMaxTokens: false },
+  exact: { label: 'max_tokens set to what the answer has', maxTokens: 'exact' },
+  unset: { label: 'max_tokens not set', maxTokens: 'unset' },
 };
 
 export function measure({ seed, measuredMinutes }) {
   const overVariants = (name) =>
     Object.fromEntries(
-      Object.entries(VARIANTS).map(([variant, { setsMaxTokens }]) => [
+      Object.entries(VARIANTS).map(([variant, { maxTokens }]) => [
         variant,
-        measureOne({ create: CONTESTANTS[name].create, setsMaxTokens, seed, measuredMinutes }),
+        measureOne({ create: CONTESTANTS[name].create, maxTokens, seed, measuredMinutes }),
       ]),
     );
   return Object.fromEntries(FAIRNESS_ENTRANTS.map((name) => [name, overVariants(name)]));
 }
 
 /** Tokens of prompts and answers: what the scheduler shares in. */
-function measureOne({ create, setsMaxTokens, seed, measuredMinutes }) {
+function measureOne({ create, maxTokens, seed, measuredMinutes }) {
   const untilMs = WARM_UP_MS + measuredMinutes * 60_000;
   const sources = new Map(
     MEAN_ANSWER_TOKENS.map((tokens, index) => [`mean_${tokens}`, source(tokens, index)]),
@@ -49,7 +49,7 @@ function measureOne({ create, setsMaxTokens, seed, measuredMinutes }) {
       mix,
       spread: SPREAD,
       deadlineMs: DEADLINE_MS,
-      setsMaxTokens,
+      maxTokens,
     };
     return jobSource(client, seedOf(seed, index));
   }

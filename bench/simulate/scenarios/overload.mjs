@@ -12,13 +12,14 @@ export const OVERLOAD = 2;
 const CLIENTS = 8;
 const DEADLINE_MS = 10_000;
 
-/** Who is told nothing of how long answers will be has to guess. */
+/** Who is told nothing, or nothing of use, of how long answers will be has to guess. */
 export const OVERLOAD_ENTRANTS = {
-  ours: { ...CONTESTANTS.ours, setsMaxTokens: true },
-  oursUnset: { ...CONTESTANTS.ours, label: 'llm-serve, max_tokens not set', style: 4, setsMaxTokens: false },
-  fifo: { ...CONTESTANTS.fifo, setsMaxTokens: true },
-  barrier: { ...CONTESTANTS.barrier, setsMaxTokens: true },
-  unlimited: { ...CONTESTANTS.unlimited, setsMaxTokens: true },
+  ours: CONTESTANTS.ours,
+  oursUnset: { ...CONTESTANTS.ours, label: 'llm-serve, max_tokens not set', style: 4, maxTokens: 'unset' },
+  oursLoose: { ...CONTESTANTS.ours, label: 'llm-serve, all set to 2048', style: 5, maxTokens: 2048 },
+  fifo: CONTESTANTS.fifo,
+  barrier: CONTESTANTS.barrier,
+  unlimited: CONTESTANTS.unlimited,
 };
 const MIXES = { bimodal: BIMODAL, alike: ALIKE };
 
@@ -41,7 +42,7 @@ function measureLoad({ mix, entrant, load, seed, measuredMinutes }) {
   const clients = equalClients(CLIENTS, {
     mix,
     deadlineMs: DEADLINE_MS,
-    setsMaxTokens: entrant.setsMaxTokens,
+    maxTokens: entrant.maxTokens,
     requestsPerSecond: (load * full.requestsPerSecond) / CLIENTS,
   });
   const { records, window } = simulatePoissonLoad({ create: entrant.create, clients, seed, measuredMinutes });
