@@ -64,7 +64,7 @@ function floodChart(rounds) {
       value: LIGHT_BOUND_MS / 1000,
       label: `target for a light client's p99: ${(LIGHT_BOUND_MS / 1000).toFixed(1)} s`,
     },
-    show: (seconds) => `${seconds < 10 ? seconds.toFixed(2) : seconds.toFixed(0)} s`,
+    show: (seconds) => seconds.toFixed(seconds < 10 ? 2 : 0),
   });
 }
 

@@ -13,8 +13,8 @@ const SERVICE_ALLOWANCE = 1.1;
 const SPREAD_ALLOWANCE = 2;
 /** How fast the longest answer is forgotten: by half within 140 shorter ones. */
 const LONGEST_FORGOTTEN_PER_ANSWER = 0.005;
-/** Bounds that clients set beyond this are none. */
-const LONGEST_ANSWER_TOKENS = 10_000_000;
+/** No model answers at more length: keeps the sums exact, whatever bounds clients set. */
+const LARGEST_CHARGE_TOKENS = 10_000_000;
 /** One in so many predictions is held against what comes of it. */
 const FOLLOWED_UP = 16;
 
@@ -37,13 +37,18 @@ export class Experience {
    * How long an answer will be: expected, to predict times from, and charged, to share and budget by. A bound that its
    * client set is charged in full, but no longer an answer expected of it than the longest that was given lately.
    */
-  answerTokens({ maxTokens = LONGEST_ANSWER_TOKENS, maxTokensIsDefault }: QueueEntry): {
+  answerTokens({ maxTokens, maxTokensIsDefault }: QueueEntry): {
     readonly expected: number;
     readonly charged: number;
   } {
-    const mean = Math.round(Math.min(maxTokens, this.#answerTokens.value));
-    if (maxTokensIsDefault || maxTokens >= LONGEST_ANSWER_TOKENS) return { expected: mean, charged: mean };
-    return { expected: Math.min(maxTokens, Math.ceil(this.#longestAnswerTokens)), charged: maxTokens };
+    if (maxTokens === undefined || maxTokensIsDefault) {
+      const mean = Math.round(Math.min(maxTokens ?? Number.POSITIVE_INFINITY, this.#answerTokens.value));
+      return { expected: mean, charged: mean };
+    }
+    return {
+      expected: Math.min(maxTokens, Math.ceil(this.#longestAnswerTokens)),
+      charged: Math.min(maxTokens, LARGEST_CHARGE_TOKENS),
+    };
   }
 
   /**
