@@ -172,7 +172,9 @@ it('a lower priority is granted only when no higher one waits, or when it was pa
           if (![...world.waiting.values()].some(({ entry }) => entry.priority === priority))
             passedOverSince.delete(priority);
       };
-      for (const next of steps.filter((step) => step.kind !== 'advance' || step.ms >= 0)) {
+      // While no target is ready nobody is passed over, and who came meanwhile was not.
+      const counted = steps.filter(({ kind }) => kind !== 'target');
+      for (const next of counted.filter((step) => step.kind !== 'advance' || step.ms >= 0)) {
         world.apply(next.kind === 'enqueue' ? { ...next, patienceMs: 1_000_000 } : next);
         forgetEmpty();
         world.tick();
