@@ -2,7 +2,7 @@
  * The one port behind which every engine and server lives: at most six members,
  * an optional capability is an optional member. test/contract holds all implementations to it.
  */
-import type { GenerationEvent, GenerationRequest } from './generation.ts';
+import type { GenerationEvent, GenerationRequest, ModelId } from './generation.ts';
 
 export type TargetState = 'loading' | 'ready' | 'unloaded' | 'unreachable' | 'not_found' | 'failed';
 
@@ -25,6 +25,18 @@ export interface GenerateOptions {
   readonly signal: AbortSignal;
 }
 
+export interface EmbeddingRequest {
+  readonly model: ModelId;
+  /** At least one; each is embedded by itself. */
+  readonly inputs: readonly string[];
+}
+
+export interface Embeddings {
+  /** One for each input, in their order; all of one length. */
+  readonly vectors: readonly (readonly number[])[];
+  readonly promptTokens: number;
+}
+
 /**
  * A place that can generate.
  *
@@ -37,6 +49,8 @@ export interface Backend {
   probe(options: GenerateOptions): Promise<TargetStatus>;
   /** Loads the model (fetching it first where the backend does that). Throws a ServingError. */
   warmUp(options: GenerateOptions): Promise<void>;
+  /** Absent where nothing behind it ever embeds; a model that cannot is a ServingError('invalid_request'). */
+  embed?(request: EmbeddingRequest, options: GenerateOptions): Promise<Embeddings>;
   /** Frees everything; generations under way fail. */
   close(): Promise<void>;
 }

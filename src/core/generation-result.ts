@@ -1,11 +1,14 @@
 /** A whole generation: the same events, folded. */
-import type { FinishReason, GenerationEvent } from './generation.ts';
+import type { FinishReason, GenerationEvent, TokenLogprob, ToolCall } from './generation.ts';
 import type { Usage } from './usage.ts';
 
 export interface GenerationResult {
   readonly text: string;
   /** Empty when the model did not think. */
   readonly reasoning: string;
+  readonly toolCalls: readonly ToolCall[];
+  /** Of all tokens of the text; empty where they were not asked for. */
+  readonly logprobs: readonly TokenLogprob[];
   readonly finishReason: FinishReason;
   readonly usage: Usage;
 }
@@ -14,12 +17,39 @@ export interface GenerationResult {
 export async function foldEvents(events: AsyncIterable<GenerationEvent>): Promise<GenerationResult> {
   let text = '';
   let reasoning = '';
-  let finish: Extract<GenerationEvent, { type: 'finish' }> | undefined;
+  const calls: { id: string; name: string; arguments: string }[] = [];
+  const logprobs: TokenLogprob[] = [];
   for await (const event of events) {
-    if (event.type === 'text') text += event.text;
-    else if (event.type === 'reasoning') reasoning += event.text;
-    else if (event.type === 'finish') finish = event;
+    switch (event.type) {
+      case 'start':
+        break;
+      case 'text':
+        text += event.text;
+        if (event.logprobs) logprobs.push(...event.logprobs);
+        break;
+      case 'reasoning':
+        reasoning += event.text;
+        break;
+      case 'tool-call':
+        calls[event.index] = { id: event.id, name: event.name, arguments: '' };
+        break;
+      case 'tool-arguments': {
+        const call = calls[event.index];
+        if (call) call.arguments += event.delta;
+        break;
+      }
+      case 'finish':
+        return {
+          text,
+          reasoning,
+          toolCalls: calls,
+          logprobs,
+          finishReason: event.reason,
+          usage: event.usage,
+        };
+      default:
+        event satisfies never;
+    }
   }
-  if (!finish) throw new Error('the events ended without a finish');
-  return { text, reasoning, finishReason: finish.reason, usage: finish.usage };
+  throw new Error('the events ended without a finish');
 }

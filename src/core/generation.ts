@@ -10,13 +10,14 @@ export type RequestId = string & { readonly __brand: 'RequestId' };
 /** The name clients use for a model. */
 export type ModelId = string;
 
-export type Role = 'system' | 'user' | 'assistant';
-
 /** `content` is plain text: special tokens written in it are text, they never end a turn. */
-export interface Message {
-  readonly role: Role;
-  readonly content: string;
-}
+export type Message =
+  | { readonly role: 'system' | 'user'; readonly content: string }
+  | { readonly role: 'assistant'; readonly content: string; readonly toolCalls?: readonly ToolCall[] }
+  /** What a tool answered to the call with that id. */
+  | { readonly role: 'tool'; readonly content: string; readonly toolCallId?: string };
+
+export type Role = Message['role'];
 
 export type GenerationInput =
   | { readonly kind: 'chat'; readonly messages: readonly Message[] }
@@ -33,6 +34,13 @@ export interface Sampling {
   readonly presencePenalty?: number;
   readonly frequencyPenalty?: number;
   readonly repeatPenalty?: number;
+  /** Added to the logits of tokens, by token id of the model; -100 rules one out. */
+  readonly logitBias?: readonly TokenBias[];
+}
+
+export interface TokenBias {
+  readonly token: number;
+  readonly bias: number;
 }
 
 export interface Limits {
@@ -46,6 +54,44 @@ export interface Limits {
 
 export type ThinkingWish = boolean | 'low' | 'medium' | 'high';
 
+/** What the text of an answer must be; absent: anything. */
+export type OutputFormat =
+  /** Any JSON object. */
+  | { readonly kind: 'json' }
+  /** JSON that the schema allows. */
+  | { readonly kind: 'json-schema'; readonly schema: unknown }
+  /** What a GBNF grammar allows, from its rule `root`. */
+  | { readonly kind: 'grammar'; readonly grammar: string };
+
+export interface Tool {
+  /** Unique within a request. */
+  readonly name: string;
+  readonly description?: string;
+  /** The JSON Schema of the arguments, an object; absent: it takes none. */
+  readonly parameters?: unknown;
+}
+
+/** `required`: at least one call, of any tool; a name: at least one call, of that tool. */
+export type ToolChoice = 'auto' | 'none' | 'required' | { readonly name: string };
+
+export interface ToolUse {
+  /** At least one. */
+  readonly tools: readonly Tool[];
+  readonly choice: ToolChoice;
+}
+
+/** The model asks for a tool to be called. `arguments` is the text of a JSON object. */
+export interface ToolCall {
+  readonly id: string;
+  readonly name: string;
+  readonly arguments: string;
+}
+
+/** Asks for the log-probability of each token of the answer, and of the `top` likeliest at its place. */
+export interface LogprobsWish {
+  readonly top: number;
+}
+
 export interface GenerationRequest {
   readonly id: RequestId;
   readonly model: ModelId;
@@ -53,15 +99,36 @@ export interface GenerationRequest {
   readonly sampling: Sampling;
   readonly limits: Limits;
   readonly thinking: ThinkingWish;
+  readonly output?: OutputFormat;
+  /** Only with chat input. */
+  readonly tools?: ToolUse;
+  readonly logprobs?: LogprobsWish;
 }
 
-export type FinishReason = 'stop' | 'length';
+/** `tool_calls`: the model waits for what its tools answer. */
+export type FinishReason = 'stop' | 'length' | 'tool_calls';
+
+/** Natural logarithms of probabilities, before any sampling setting but logit bias and penalties has changed them. */
+export interface LikelyToken {
+  readonly token: number;
+  /** Its bytes; a token may be a part of a character. */
+  readonly bytes: readonly number[];
+  readonly logprob: number;
+}
+
+export interface TokenLogprob extends LikelyToken {
+  /** Likeliest first. */
+  readonly top: readonly LikelyToken[];
+}
 
 export type GenerationEvent =
   | { readonly type: 'start'; readonly promptTokens?: number; readonly cachedTokens?: number }
-  /** Never empty, never half a character. */
-  | { readonly type: 'text'; readonly text: string }
+  /** Never empty, never half a character. `logprobs`: of the tokens that came since the last text. */
+  | { readonly type: 'text'; readonly text: string; readonly logprobs?: readonly TokenLogprob[] }
   | { readonly type: 'reasoning'; readonly text: string }
+  /** A call begins with its `id` and `name`; the text of its arguments follows in pieces. */
+  | { readonly type: 'tool-call'; readonly index: number; readonly id: string; readonly name: string }
+  | { readonly type: 'tool-arguments'; readonly index: number; readonly delta: string }
   | {
       readonly type: 'finish';
       readonly reason: FinishReason;

@@ -25,6 +25,8 @@ export class TokenCount {
         return;
       case 'text':
       case 'reasoning':
+      case 'tool-call':
+      case 'tool-arguments':
         // A piece is normally a token; the backend's own count replaces the sum at the end.
         this.#answerTokens += 1;
         return;

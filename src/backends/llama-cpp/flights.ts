@@ -76,9 +76,19 @@ function pass(event: EngineEvent, sink: GenerationSink): void {
     case 'start':
       sink.event({ type: 'start', promptTokens: event.promptTokens, cachedTokens: event.cachedTokens });
       break;
-    case 'text':
+    case 'text': {
+      const { text, logprobs } = event;
+      sink.event(logprobs === undefined ? { type: 'text', text } : { type: 'text', text, logprobs });
+      break;
+    }
     case 'reasoning':
-      sink.event({ type: event.type, text: event.text });
+      sink.event({ type: 'reasoning', text: event.text });
+      break;
+    case 'tool-call':
+      sink.event({ type: 'tool-call', index: event.index, id: event.callId, name: event.name });
+      break;
+    case 'tool-arguments':
+      sink.event({ type: 'tool-arguments', index: event.index, delta: event.delta });
       break;
     case 'finish': {
       const { reason, matchedStop, usage } = event;

@@ -4,7 +4,16 @@
  * `finish`, `failed` and `freed` end a generation: after any of them its sequence holds no work of it.
  */
 import type { ErrorCode } from '../../core/errors.ts';
-import type { FinishReason, GenerationInput, Limits, Sampling, ThinkingWish } from '../../core/generation.ts';
+import type {
+  FinishReason,
+  GenerationInput,
+  Limits,
+  LogprobsWish,
+  Sampling,
+  ThinkingWish,
+  TokenLogprob,
+  ToolUse,
+} from '../../core/generation.ts';
 import type { Usage } from '../../core/usage.ts';
 
 export interface EngineSettings {
@@ -24,10 +33,16 @@ export type ChatTemplateName = 'file' | 'chatml';
 export interface EngineGeneration {
   readonly id: number;
   readonly input: GenerationInput;
-  /** Complete but for the seed; an absent seed means a random one. */
-  readonly sampling: Required<Omit<Sampling, 'seed'>> & Pick<Sampling, 'seed'>;
+  /** Complete but for the seed and biases; an absent seed means a random one. */
+  readonly sampling: Required<Omit<Sampling, 'seed' | 'logitBias'>> & Pick<Sampling, 'seed' | 'logitBias'>;
   readonly limits: Limits;
   readonly thinking: ThinkingWish;
+  /** GBNF that the whole answer follows, from its rule `root`. */
+  readonly grammar?: string;
+  readonly tools?: ToolUse;
+  readonly logprobs?: LogprobsWish;
+  /** Prefixes are reused between generations of one scope only; absent: all that have none share. */
+  readonly cacheScope?: string;
 }
 
 export type ToEngine =
@@ -43,8 +58,21 @@ export type EngineEvent =
       readonly promptTokens: number;
       readonly cachedTokens: number;
     }
-  | { readonly type: 'text'; readonly id: number; readonly text: string }
+  | {
+      readonly type: 'text';
+      readonly id: number;
+      readonly text: string;
+      readonly logprobs?: readonly TokenLogprob[];
+    }
   | { readonly type: 'reasoning'; readonly id: number; readonly text: string }
+  | {
+      readonly type: 'tool-call';
+      readonly id: number;
+      readonly index: number;
+      readonly callId: string;
+      readonly name: string;
+    }
+  | { readonly type: 'tool-arguments'; readonly id: number; readonly index: number; readonly delta: string }
   | {
       readonly type: 'finish';
       readonly id: number;

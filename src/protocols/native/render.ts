@@ -35,6 +35,9 @@ function encodeEvent(event: GenerationEvent, answer: AnswerContext): string | un
       return `data: {"token":${JSON.stringify(event.text)}}\n\n`;
     case 'reasoning':
       return `data: {"reasoning":${JSON.stringify(event.text)}}\n\n`;
+    case 'tool-call':
+    case 'tool-arguments':
+      return undefined;
     case 'finish': {
       const { id, model } = answer.request;
       return data({ ...renderEnd({ finishReason: event.reason, usage: event.usage }, answer), id, model });

@@ -88,7 +88,9 @@ export function chooseTemplate(options: {
 function toHistory(messages: readonly Message[]): ChatHistoryItem[] {
   const items = messages.map(
     ({ role, content }): ChatHistoryItem =>
-      role === 'assistant' ? { type: 'model', response: [content] } : { type: role, text: content },
+      role === 'assistant'
+        ? { type: 'model', response: [content] }
+        : { type: role === 'tool' ? 'user' : role, text: content },
   );
   return items.at(-1)?.type === 'model' ? [...items, { type: 'model', response: [''] }] : items;
 }
