@@ -62,6 +62,7 @@ export class LlamaCppBackend implements Backend {
       sampling: { ...DEFAULT_SAMPLING, ...this.#entry?.sampling, ...request.sampling },
       limits: request.limits,
       thinking: request.thinking,
+      ...(request.logprobs !== undefined && { logprobs: request.logprobs }),
     };
     return new GenerationStream((sink) => this.#supervisor.generate(generation, sink), signal);
   }

@@ -1,51 +1,44 @@
 /**
- * Continuous batching: one loop in which all running generations make one step together, so that the library can
- * decode them as one batch. Generations join and leave between steps; nobody waits for another's end.
- * Owns the waiting and the running generations. Each one that was added ends with exactly one of `finish`,
- * `failed` and `freed`, and only after its sequence is idle again.
+ * Continuous batching: one loop in which all running generations make one step together, decoded as one batch.
+ * Generations join and leave between steps; nobody waits for another's end. Owns the waiting and the running
+ * generations. Each one that was added ends with exactly one of `finish`, `failed` and `freed`, and only after its
+ * sequence is idle again.
  */
 import type { EngineEvent, EngineGeneration } from '../messages.ts';
+import type { Admit, AdmittedOrder } from './admission.ts';
+import { type Chunk, decode } from './decode-step.ts';
 import { Generation } from './generation.ts';
-import type { Model, Sequence, Token } from './library.ts';
-import type { EncodedPrompt, PromptEncoder, Thought } from './prompt.ts';
+import type { Model } from './library.ts';
+import type { LogprobReader } from './logprob-reader.ts';
+import type { NativeContext } from './native.ts';
+import { PROMPT_TOKENS_ALONE, PromptBudget } from './prompt-budget.ts';
+import type { Sequence } from './sequence.ts';
 import { SequencePool } from './sequence-pool.ts';
 import type { ThreadGovernor } from './thread-governor.ts';
 
-/** Prompt tokens per step beside running answers: about a tenth of a second on two cores, so answers keep flowing. */
-const PROMPT_TOKENS_BESIDE_ANSWERS = 32;
-/** With no answer running, a larger chunk reads a little faster; beyond this size nothing is gained, only aborts are later. */
-export const PROMPT_TOKENS_ALONE = 64;
-
-const CANNOT_THINK = 'think is set, but this model cannot think. Leave think away or set it to false.';
-const RAW_CANNOT_THINK =
-  'think needs the chat template, so it cannot go with a raw prompt. Leave one of the two away.';
-
 export interface BatcherOptions {
   readonly model: Model;
+  readonly context: NativeContext;
   readonly sequences: readonly Sequence[];
-  readonly prompts: PromptEncoder;
+  readonly admit: Admit;
+  readonly logprobs: LogprobReader;
   readonly contextSize: number;
   readonly threads: ThreadGovernor;
-  readonly setThreads: (threads: number) => void;
   readonly emit: (events: readonly EngineEvent[]) => void;
 }
 
-interface Share {
+interface Part {
   readonly generation: Generation;
-  /** Prompt tokens; 0 for an answer, which takes one token. */
-  readonly share: number;
-}
-
-interface Waiting {
-  readonly order: EngineGeneration;
-  readonly prompt: Token[];
-  readonly thought: Thought;
+  readonly chunk: Chunk;
+  /** Of the chunk; 0 for an answer. */
+  readonly promptTokens: number;
 }
 
 export class Batcher {
   readonly #options: BatcherOptions;
   readonly #pool: SequencePool;
-  #waiting: Waiting[] = [];
+  readonly #budget = new PromptBudget();
+  #waiting: AdmittedOrder[] = [];
   #running: Generation[] = [];
   readonly #aborted = new Set<number>();
   #loop: Promise<void> | undefined;
@@ -57,12 +50,12 @@ export class Batcher {
   }
 
   add(order: EngineGeneration): void {
-    const read = this.#read(order);
-    if ('type' in read) {
-      this.#options.emit([read]);
+    const admitted = this.#options.admit(order);
+    if ('type' in admitted) {
+      this.#options.emit([admitted]);
       return;
     }
-    this.#waiting.push(read);
+    this.#waiting.push(admitted);
     this.#loop ??= this.#run();
   }
 
@@ -80,133 +73,137 @@ export class Batcher {
     await this.#loop;
   }
 
-  /** The prompt's tokens, or why it can not be generated from. */
-  #read(order: EngineGeneration): Waiting | EngineEvent {
-    try {
-      const prompt = this.#options.prompts.encode(order.input, order.thinking);
-      return this.#refuse(order, prompt) ?? { order, prompt: prompt.tokens, thought: prompt.thought };
-    } catch (thrown) {
-      return failed(order.id, `The engine could not read the prompt: ${messageOf(thrown)}`);
-    }
-  }
-
-  #refuse(order: EngineGeneration, { tokens, thought }: EncodedPrompt): EngineEvent | undefined {
-    const { id, input, thinking } = order;
-    const { contextSize } = this.#options;
-    const param = input.kind === 'text' ? 'prompt' : 'messages';
-    if (thinking !== false && thought === 'none') {
-      const message = input.kind === 'text' ? RAW_CANNOT_THINK : CANNOT_THINK;
-      return { type: 'failed', id, code: 'invalid_request', param: 'think', message };
-    }
-    if (tokens.length === 0) {
-      const message = 'The prompt has no tokens: write at least one.';
-      return { type: 'failed', id, code: 'invalid_request', param, message };
-    }
-    if (tokens.length < contextSize) return undefined;
-    const message =
-      `The prompt has ${tokens.length} tokens, but the context holds ${contextSize} tokens, prompt and answer together: ` +
-      'shorten the prompt, or have the server’s context_size raised.';
-    return { type: 'failed', id, code: 'context_length_exceeded', param, message };
-  }
-
   async #run(): Promise<void> {
     while (!this.#stopped) {
       // 1. Those that were aborted leave; those that wait take idle sequences.
-      const events: EngineEvent[] = [...(await this.#dropAborted()), ...(await this.#admit())];
+      const events: EngineEvent[] = [...this.#dropAborted(), ...(await this.#admit())];
       if (events.length > 0) this.#options.emit(events);
       if (this.#running.length === 0 && this.#waiting.length === 0) break;
       // 2. All make one step together.
-      const stepped = await this.#stepTogether(this.#plan());
+      const told = await this.#stepTogether(this.#plan());
       // 3. Those that ended free their sequences before anybody hears of it.
-      const ended = this.#running.filter((generation) => generation.ended);
-      for (const generation of ended) await this.#free(generation);
-      const told = stepped.flat();
+      for (const generation of this.#running.filter(({ ended }) => ended)) this.#free(generation);
       if (told.length > 0) this.#options.emit(told);
     }
     this.#loop = undefined;
   }
 
-  async #dropAborted(): Promise<EngineEvent[]> {
-    const events: EngineEvent[] = [];
-    for (const generation of this.#running.filter(({ id }) => this.#aborted.has(id))) {
-      await this.#free(generation);
-      events.push({ type: 'freed', id: generation.id });
-    }
+  #dropAborted(): EngineEvent[] {
+    const left = this.#running.filter(({ id }) => this.#aborted.has(id));
+    for (const generation of left) this.#free(generation);
     this.#aborted.clear();
-    return events;
+    return left.map(({ id }) => ({ type: 'freed', id }));
   }
 
   async #admit(): Promise<EngineEvent[]> {
-    const { model, contextSize } = this.#options;
     const events: EngineEvent[] = [];
     while (this.#pool.hasIdle) {
       const next = this.#waiting.shift();
-      const sequence = next && this.#pool.take(next.prompt);
-      if (!next || !sequence) break;
-      const generation = new Generation({ ...next, sequence, model, contextSize });
-      this.#running.push(generation);
-      try {
-        events.push(await generation.prepare());
-      } catch (thrown) {
-        events.push(await this.#fail(generation, thrown));
-        await this.#free(generation);
-      }
+      if (next === undefined) break;
+      events.push(await this.#place(next));
     }
     return events;
   }
 
+  /** Gives it a sequence that holds as much of its prompt as there is; the last token is always evaluated, for its logits. */
+  async #place({ order, prompt, thought, grammar }: AdmittedOrder): Promise<EngineEvent> {
+    const { model, contextSize } = this.#options;
+    const place = this.#pool.take(prompt, order.cacheScope);
+    if (place === undefined) throw new Error('No sequence is idle.');
+    const { sequence, donor } = place;
+    try {
+      if (donor !== undefined) await sequence.copyFrom(donor);
+      const shared = sequence.sharedWith(prompt, order.cacheScope);
+      sequence.keep(Math.min(shared, prompt.length - 1), order.cacheScope);
+      sequence.sampler.begin(order.sampling, grammar?.());
+    } catch (thrown) {
+      this.#pool.giveBack(sequence);
+      sequence.clear();
+      return engineFailure(order.id, thrown);
+    }
+    const generation = new Generation({ order, prompt, thought, sequence, model, contextSize });
+    this.#running.push(generation);
+    return generation.start();
+  }
+
   /** Who takes part in the next step: every answer, and prompts in their order as far as the step's share reaches. */
-  #plan(): readonly Share[] {
+  #plan(): readonly Part[] {
     const answersRun = this.#running.some(({ promptTokensLeft }) => promptTokensLeft === 0);
-    let left = answersRun ? PROMPT_TOKENS_BESIDE_ANSWERS : PROMPT_TOKENS_ALONE;
-    const plan: Share[] = [];
+    let left = answersRun ? this.#budget.besideAnswers : PROMPT_TOKENS_ALONE;
+    const parts: Part[] = [];
     for (const generation of this.#running) {
       const share = Math.min(generation.promptTokensLeft, left);
+      if (generation.promptTokensLeft > 0 && share === 0) continue;
       left -= share;
-      if (generation.promptTokensLeft === 0 || share > 0) plan.push({ generation, share });
+      parts.push({ generation, chunk: generation.nextChunk(share), promptTokens: share });
     }
-    return plan;
+    return parts;
   }
 
-  async #stepTogether(plan: readonly Share[]): Promise<(readonly EngineEvent[])[]> {
-    const { threads, setThreads } = this.#options;
-    setThreads(threads.threads);
+  async #stepTogether(parts: readonly Part[]): Promise<readonly EngineEvent[]> {
+    const { context, threads } = this.#options;
+    context.setThreads(threads.threads);
     const startedAt = performance.now();
-    const stepped = await Promise.all(plan.map(({ generation, share }) => this.#step(generation, share)));
-    const endedAt = performance.now();
-    // As measured on two cores: a step of 1, 4 and 16 tokens takes 12, 38 and 104 ms.
-    const tokens = plan.reduce((sum, { share }) => sum + Math.max(1, share), 0);
-    threads.record((endedAt - startedAt) / (1 + tokens), endedAt);
-    return stepped;
+    let logitIndexes: readonly (number | undefined)[];
+    try {
+      logitIndexes = await decode(
+        context,
+        parts.map(({ chunk }) => chunk),
+      );
+    } catch (thrown) {
+      return parts.map(({ generation }) => this.#fail(generation, thrown));
+    }
+    this.#record(parts, startedAt);
+    const told = await Promise.all(
+      parts.map(({ generation }, index) => this.#sample(generation, logitIndexes[index])),
+    );
+    return told.flat();
   }
 
-  async #step(generation: Generation, share: number): Promise<readonly EngineEvent[]> {
+  #record(parts: readonly Part[], startedAt: number): void {
+    const endedAt = performance.now();
+    const durationMs = endedAt - startedAt;
+    let promptTokens = 0;
+    let answers = 0;
+    for (const part of parts) {
+      promptTokens += part.promptTokens;
+      if (part.promptTokens === 0) answers += 1;
+    }
+    this.#budget.record({ promptTokens, answers, durationMs });
+    // A step of more tokens takes longer, but not in proportion: it reads the weights once.
+    this.#options.threads.record(durationMs / (1 + promptTokens + answers), endedAt);
+  }
+
+  async #sample(generation: Generation, logitIndex: number | undefined): Promise<readonly EngineEvent[]> {
+    if (logitIndex === undefined) return [];
+    const { context, logprobs } = this.#options;
+    const { sequence, order } = generation;
     try {
-      return await generation.step(share);
+      const token = await sequence.sampler.sample(context, logitIndex);
+      const wish = order.logprobs;
+      const logprob = wish && (await logprobs.read(logitIndex, token, wish.top));
+      return generation.accept(token, logprob);
     } catch (thrown) {
-      return [await this.#fail(generation, thrown)];
+      return [this.#fail(generation, thrown)];
     }
   }
 
   /** What the sequence holds after a failure is not known: it forgets everything. */
-  async #fail(generation: Generation, thrown: unknown): Promise<EngineEvent> {
-    await generation.release();
-    await generation.sequence.clearHistory();
-    return failed(generation.id, `The engine could not go on: ${messageOf(thrown)}`);
+  #fail(generation: Generation, thrown: unknown): EngineEvent {
+    generation.leave();
+    generation.sequence.clear();
+    return engineFailure(generation.id, thrown);
   }
 
-  async #free(generation: Generation): Promise<void> {
-    await generation.release();
+  #free(generation: Generation): void {
     this.#running = this.#running.filter((other) => other !== generation);
     this.#aborted.delete(generation.id);
+    generation.sequence.sampler.end();
     this.#pool.giveBack(generation.sequence);
   }
 }
 
-function failed(id: number, message: string): EngineEvent {
-  return { type: 'failed', id, code: 'backend_error', message };
-}
-
-function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown);
+function engineFailure(id: number, thrown: unknown): EngineEvent {
+  const reason = thrown instanceof Error ? thrown.message : String(thrown);
+  return { type: 'failed', id, code: 'backend_error', message: `The engine could not go on: ${reason}` };
 }

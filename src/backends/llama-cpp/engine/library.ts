@@ -20,13 +20,12 @@ export interface LlamaOptions {
 
 export interface Llama {
   readonly gpu: string | false;
-  /** Of a decode step, at most; may be changed between steps. */
-  maxThreads: number;
   loadModel(options: { readonly modelPath: string }): Promise<Model>;
 }
 
 export interface Model {
   readonly trainContextSize: number;
+  readonly vocabularyType: 'none' | 'spm' | 'bpe' | 'wpm' | 'ugm' | 'rwkv' | 'plamo2';
   readonly fileInfo: { readonly metadata?: { readonly tokenizer?: { readonly chat_template?: string } } };
   readonly tokens: { readonly bos: Token | null; readonly shouldPrependBosToken: boolean };
   tokenize(text: string, specialTokens?: boolean): Token[];
@@ -46,44 +45,14 @@ export interface ContextOptions {
   readonly sequences: number;
   readonly batchSize: number;
   readonly threads: number;
+  /** On where the hardware has it: half as long for steps of many sequences. */
+  readonly flashAttention: 'auto';
   /** `false`: never a smaller context than asked for. */
   readonly failedCreationRemedy: false;
 }
 
-export interface Context {
-  getSequence(options: { readonly contextShift: { readonly strategy: () => never } }): Sequence;
-}
-
-export interface Sequence {
-  /** How many tokens have been evaluated: the length of `contextTokens`. */
-  readonly nextTokenIndex: number;
-  compareContextTokens(tokens: Token[]): { readonly firstDifferentIndex: number };
-  adaptStateToTokens(tokens: Token[], allowShift: boolean): Promise<void>;
-  clearHistory(): Promise<void>;
-  evaluateWithoutGeneratingNewTokens(tokens: Token[]): Promise<void>;
-  evaluateWithMetadata(tokens: Token[], metadata: object, options: EvaluateOptions): TokenIterator;
-}
-
-/** Each `next()` is one decode step; the token it gives is evaluated by the step after. */
-export interface TokenIterator {
-  next(): Promise<IteratorResult<{ readonly token: Token }, unknown>>;
-  return(value?: undefined): Promise<unknown>;
-}
-
-export interface EvaluateOptions {
-  readonly temperature: number;
-  readonly topP: number;
-  readonly topK: number;
-  readonly minP: number;
-  readonly seed: number;
-  readonly yieldEogToken: boolean;
-  readonly repeatPenalty?: {
-    readonly punishTokens: () => Token[];
-    readonly penalty: number;
-    readonly frequencyPenalty: number;
-    readonly presencePenalty: number;
-  };
-}
+/** What it is made of is in native.ts. */
+export type Context = object;
 
 export interface JinjaOptions {
   readonly template: string;

@@ -1,11 +1,25 @@
 /** Loads library, model and context, and gives a batcher over them. Throws an Error whose message a user can act on. */
 import { availableParallelism } from 'node:os';
 import type { EngineEvent, EngineLogLevel, EngineSettings } from '../messages.ts';
-import { Batcher, PROMPT_TOKENS_ALONE } from './batcher.ts';
+import { createAdmission } from './admission.ts';
+import { Batcher } from './batcher.ts';
 import { chooseTemplate } from './chat-template.ts';
 import { importLibrary, type Library, LibraryMissingError, type Llama, type Model } from './library.ts';
+import { LogprobReader } from './logprob-reader.ts';
+import {
+  bindingsOf,
+  type GrammarState,
+  type NativeBindings,
+  type NativeModel,
+  nativeContextOf,
+  nativeModelOf,
+} from './native.ts';
 import { createPromptEncoder } from './prompt.ts';
+import { PROMPT_TOKENS_ALONE } from './prompt-budget.ts';
+import { Sampler } from './sampler.ts';
+import { Sequence } from './sequence.ts';
 import { ThreadGovernor } from './thread-governor.ts';
+import { tokenBytes } from './token-bytes.ts';
 
 export interface EngineOutput {
   log(level: EngineLogLevel, message: string): void;
@@ -31,30 +45,47 @@ export async function loadEngine(settings: EngineSettings, output: EngineOutput)
   });
   const model = await loadModel(llama, settings.modelPath);
   const contextSize = fitContext({ wanted: settings.contextSize, trained: model.trainContextSize, output });
-  const context = await model.createContext({
-    contextSize,
-    sequences: settings.sequences,
-    batchSize: PROMPT_TOKENS_ALONE + settings.sequences,
-    threads,
-    failedCreationRemedy: false,
-  });
-  const sequences = Array.from({ length: settings.sequences }, () =>
-    context.getSequence({ contextShift: { strategy: refuseShift } }),
+  const context = nativeContextOf(
+    await model.createContext({
+      contextSize,
+      sequences: settings.sequences,
+      batchSize: PROMPT_TOKENS_ALONE + settings.sequences,
+      threads,
+      flashAttention: 'auto',
+      failedCreationRemedy: false,
+    }),
   );
   const template = selectTemplate({ model, library, settings, output });
-  const prompts = createPromptEncoder(model, template);
+  const bindings = bindingsOf(llama);
+  const native = nativeModelOf(model);
+  const createSampler = () => new bindings.AddonSampler(native);
   const batcher = new Batcher({
     model,
-    sequences,
-    prompts,
+    context,
+    sequences: Array.from(
+      { length: settings.sequences },
+      (_, id) => new Sequence(id, context, new Sampler(createSampler())),
+    ),
+    admit: createAdmission({
+      prompts: createPromptEncoder(model, template),
+      contextSize,
+      vocabularySize: [...model.iterateAllTokens()].length,
+      readGrammar: grammarReader(bindings, native),
+    }),
+    logprobs: new LogprobReader({ context, bytesOf: tokenBytes(model), createSampler }),
     contextSize,
     threads: new ThreadGovernor(threads),
-    setThreads: (count) => {
-      llama.maxThreads = count;
-    },
     emit: (events) => output.emit(events),
   });
   return { batcher, contextSize };
+}
+
+/** The library answers a text that is no grammar with an error. */
+function grammarReader(bindings: NativeBindings, model: NativeModel): (text: string) => () => GrammarState {
+  return (text) => {
+    const grammar = new bindings.AddonGrammar(text, { addonExports: bindings, rootRuleName: 'root' });
+    return () => new bindings.AddonGrammarEvaluationState(model, grammar);
+  };
 }
 
 async function loadLibrary(): Promise<Library> {
@@ -109,11 +140,6 @@ function selectTemplate(from: {
     from.output.log('warn', 'The model file has no chat template: ChatML is used.');
   }
   return chooseTemplate({ name, source, library: from.library });
-}
-
-/** Generations end before the context is full, so the library never has a reason to shift it. */
-function refuseShift(): never {
-  throw new Error('The context is full.');
 }
 
 function logLevel(level: string): EngineLogLevel {

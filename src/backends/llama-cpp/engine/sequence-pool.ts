@@ -2,13 +2,32 @@
  * The engine's sequences. A sequence keeps what it evaluated after its request has ended, so that a prompt that
  * begins alike need not be evaluated again. Owns which sequences are idle; each is lent to one generation at a time.
  */
-import type { Sequence, Token } from './library.ts';
+import type { Token } from './library.ts';
+import type { CacheScope, Sequence } from './sequence.ts';
+
+/** A beginning that is shorter than this is evaluated sooner than it is copied. */
+const WORTH_COPYING_TOKENS = 32;
+/** Of what a sequence holds, so much must be of use before the rest of it may be given up. */
+const WORTH_TAKING_SHARE = 0.5;
+
+/** Where a generation runs, and the sequence whose beginning is to be copied there first. */
+export interface Place {
+  readonly sequence: Sequence;
+  readonly donor?: Sequence;
+}
+
+interface Match {
+  readonly sequence: Sequence;
+  readonly shared: number;
+}
 
 export class SequencePool {
+  readonly #all: readonly Sequence[];
   /** Least recently used first. */
   readonly #idle: Sequence[];
 
   constructor(sequences: readonly Sequence[]) {
+    this.#all = sequences;
     this.#idle = [...sequences];
   }
 
@@ -16,18 +35,44 @@ export class SequencePool {
     return this.#idle.length > 0;
   }
 
-  /** The idle sequence that shares the longest beginning with the prompt; among equals the least recently used. */
-  take(prompt: Token[]): Sequence | undefined {
-    let best: { readonly sequence: Sequence; readonly shared: number } | undefined;
-    for (const sequence of this.#idle) {
-      const shared = sequence.compareContextTokens(prompt).firstDifferentIndex;
-      if (best === undefined || shared > best.shared) best = { sequence, shared };
-    }
-    if (best !== undefined) this.#idle.splice(this.#idle.indexOf(best.sequence), 1);
-    return best?.sequence;
+  /**
+   * The idle sequence that holds the longest beginning of the prompt, where that is most of what it holds. Else the
+   * least recently used one, and the sequence, running or idle, whose beginning is worth a copy.
+   */
+  take(prompt: readonly Token[], scope: CacheScope): Place | undefined {
+    const own = longest(this.#idle, prompt, scope);
+    const oldest = this.#idle[0];
+    if (own === undefined || oldest === undefined) return undefined;
+    const any = longest(this.#all, prompt, scope) ?? own;
+    const isOwnUse = own.shared > 0 && own.shared >= own.sequence.length * WORTH_TAKING_SHARE;
+    if (isOwnUse && any.shared - own.shared < WORTH_COPYING_TOKENS) return this.#lend(own.sequence);
+    // The one that is overwritten is rather not the one that holds what is of use.
+    const place = isOwnUse ? own.sequence : (this.#idle.find((idle) => idle !== any.sequence) ?? oldest);
+    const shared = place.sharedWith(prompt, scope);
+    const isWorthIt = any.sequence !== place && any.shared - shared >= WORTH_COPYING_TOKENS;
+    return this.#lend(place, isWorthIt ? any.sequence : undefined);
   }
 
   giveBack(sequence: Sequence): void {
     this.#idle.push(sequence);
   }
+
+  #lend(sequence: Sequence, donor?: Sequence): Place {
+    this.#idle.splice(this.#idle.indexOf(sequence), 1);
+    return donor === undefined ? { sequence } : { sequence, donor };
+  }
+}
+
+/** Among equals the first. */
+function longest(
+  sequences: readonly Sequence[],
+  prompt: readonly Token[],
+  scope: CacheScope,
+): Match | undefined {
+  let best: Match | undefined;
+  for (const sequence of sequences) {
+    const shared = sequence.sharedWith(prompt, scope);
+    if (best === undefined || shared > best.shared) best = { sequence, shared };
+  }
+  return best;
 }

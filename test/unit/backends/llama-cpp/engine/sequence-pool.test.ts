@@ -1,33 +1,65 @@
 import { describe, expect, it } from 'vitest';
-import type { Sequence, Token } from '../../../../../src/backends/llama-cpp/engine/library.ts';
+import { Sampler } from '../../../../../src/backends/llama-cpp/engine/sampler.ts';
+import { type CacheScope, Sequence } from '../../../../../src/backends/llama-cpp/engine/sequence.ts';
 import { SequencePool } from '../../../../../src/backends/llama-cpp/engine/sequence-pool.ts';
+import { fakeContext } from '../../../../support/fake-context.ts';
 
-function sequence(held: Token[]): Sequence {
-  const compareContextTokens = (tokens: Token[]) => {
-    const different = held.findIndex((token, index) => tokens[index] !== token);
-    return { firstDifferentIndex: different === -1 ? held.length : different };
-  };
-  return { compareContextTokens } as unknown as Sequence;
+function sequence(held: readonly number[], scope?: CacheScope): Sequence {
+  const made = new Sequence(0, fakeContext(), new Sampler({ applyConfig() {} }));
+  made.keep(0, scope);
+  made.extend(held);
+  return made;
 }
+
+const upTo = (count: number, from = 0) => Array.from({ length: count }, (_, index) => from + index);
 
 describe('SequencePool', () => {
   it('lends the sequence that shares the longest beginning with the prompt', () => {
     const [a, b, c] = [sequence([1, 2]), sequence([1, 2, 3]), sequence([])];
-    expect(new SequencePool([a, b, c]).take([1, 2, 3, 4])).toBe(b);
+    expect(new SequencePool([a, b, c]).take([1, 2, 3, 4], undefined)).toEqual({ sequence: b });
   });
 
   it('lends the least recently used of those that share as much', () => {
     const [a, b] = [sequence([1]), sequence([1])];
     const pool = new SequencePool([a, b]);
-    expect(pool.take([1])).toBe(a);
+    expect(pool.take([1], undefined)?.sequence).toBe(a);
     pool.giveBack(a);
-    expect(pool.take([1])).toBe(b);
+    expect(pool.take([1], undefined)?.sequence).toBe(b);
   });
 
   it('lends each sequence to one generation at a time', () => {
     const pool = new SequencePool([sequence([])]);
-    expect(pool.take([1])).toBeDefined();
+    expect(pool.take([1], undefined)).toBeDefined();
     expect(pool.hasIdle).toBe(false);
-    expect(pool.take([1])).toBeUndefined();
+    expect(pool.take([1], undefined)).toBeUndefined();
+  });
+
+  it('copies a long beginning from a sequence that runs', () => {
+    const [running, idle] = [sequence(upTo(100)), sequence([])];
+    const pool = new SequencePool([running, idle]);
+    expect(pool.take(upTo(100), undefined)).toEqual({ sequence: running });
+    expect(pool.take([...upTo(90), 500], undefined)).toEqual({ sequence: idle, donor: running });
+  });
+
+  it('evaluates a short beginning rather than copying it', () => {
+    const [running, idle] = [sequence(upTo(100)), sequence([])];
+    const pool = new SequencePool([running, idle]);
+    pool.take(upTo(100), undefined);
+    expect(pool.take([...upTo(20), 500], undefined)).toEqual({ sequence: idle });
+  });
+
+  it('does not give up a long conversation for the few words that another begins alike', () => {
+    const [conversation, old] = [sequence(upTo(1000)), sequence(upTo(50, 5000))];
+    const pool = new SequencePool([conversation, old]);
+    expect(pool.take([...upTo(100), 9000], undefined)).toEqual({ sequence: old, donor: conversation });
+  });
+
+  it('uses nothing of another scope, neither by taking nor by copying', () => {
+    const [mine, yours] = [sequence(upTo(100), 'me'), sequence(upTo(80), 'you')];
+    const pool = new SequencePool([mine, yours]);
+    expect(pool.take(upTo(100), 'you')).toEqual({ sequence: yours });
+    const taken = pool.take(upTo(100), 'a third');
+    expect(taken).toEqual({ sequence: mine });
+    expect(mine.sharedWith(upTo(100), 'a third')).toBe(0);
   });
 });

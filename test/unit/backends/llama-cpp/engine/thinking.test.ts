@@ -1,16 +1,21 @@
 /** Thinking in the engine: a model that says what a test wants, behind the real batcher and real templates. */
 import * as library from 'node-llama-cpp';
 import { describe, expect, it } from 'vitest';
+import { createAdmission } from '../../../../../src/backends/llama-cpp/engine/admission.ts';
 import { Batcher } from '../../../../../src/backends/llama-cpp/engine/batcher.ts';
 import {
   type ChatTemplate,
   chatml,
   chooseTemplate,
 } from '../../../../../src/backends/llama-cpp/engine/chat-template.ts';
-import type { Model, Sequence, Token } from '../../../../../src/backends/llama-cpp/engine/library.ts';
+import type { Model, Token } from '../../../../../src/backends/llama-cpp/engine/library.ts';
+import type { LogprobReader } from '../../../../../src/backends/llama-cpp/engine/logprob-reader.ts';
 import { createPromptEncoder } from '../../../../../src/backends/llama-cpp/engine/prompt.ts';
+import { Sampler } from '../../../../../src/backends/llama-cpp/engine/sampler.ts';
+import { Sequence } from '../../../../../src/backends/llama-cpp/engine/sequence.ts';
 import { ThreadGovernor } from '../../../../../src/backends/llama-cpp/engine/thread-governor.ts';
 import type { EngineEvent, EngineGeneration } from '../../../../../src/backends/llama-cpp/messages.ts';
+import { fakeContext } from '../../../../support/fake-context.ts';
 
 /** A token is a character; these two are special ones, and 0 ends the answer. */
 const OPENS = 1;
@@ -44,7 +49,6 @@ interface Asked {
 }
 
 async function ask({ template, says, order }: Asked) {
-  const read: Token[] = [];
   const answer = [...(typeof says === 'string' ? tokensOf(says) : says), 0];
   const model = {
     tokens: { bos: null, shouldPrependBosToken: false },
@@ -57,26 +61,22 @@ async function ask({ template, says, order }: Asked) {
     getTokenAttributes: (token: Token) => ({ control: token <= CLOSES, unknown: false }),
     iterateAllTokens: () => [],
   } as unknown as Model;
-  const sequence = {
-    nextTokenIndex: 0,
-    compareContextTokens: () => ({ firstDifferentIndex: 0 }),
-    adaptStateToTokens: async () => {},
-    clearHistory: async () => {},
-    evaluateWithoutGeneratingNewTokens: async (tokens: Token[]) => void read.push(...tokens),
-    async *evaluateWithMetadata(tokens: Token[]) {
-      read.push(...tokens);
-      for (const token of answer) yield { token };
-    },
-  } as unknown as Sequence;
+  const context = fakeContext(answer);
   const events: EngineEvent[] = [];
   await new Promise<void>((resolve) => {
     const batcher = new Batcher({
       model,
-      sequences: [sequence],
-      prompts: createPromptEncoder(model, template),
+      context,
+      sequences: [new Sequence(0, context, new Sampler({ applyConfig() {} }))],
+      admit: createAdmission({
+        prompts: createPromptEncoder(model, template),
+        contextSize: 400,
+        vocabularySize: 256,
+        readGrammar: () => () => ({}),
+      }),
+      logprobs: {} as LogprobReader,
       contextSize: 400,
       threads: new ThreadGovernor(1),
-      setThreads() {},
       emit(told) {
         events.push(...told);
         if (told.some(({ type }) => type === 'finish' || type === 'failed')) resolve();
@@ -84,10 +84,11 @@ async function ask({ template, says, order }: Asked) {
     });
     batcher.add({ id: 1, input: chat, sampling, limits: { stop: [] }, thinking: false, ...order });
   });
+  const promptTokens = events.flatMap((event) => (event.type === 'start' ? [event.promptTokens] : []))[0];
   const said = (type: 'text' | 'reasoning') =>
     events.map((event) => (event.type === type ? event.text : '')).join('');
   return {
-    prompt: String.fromCodePoint(...read),
+    prompt: String.fromCodePoint(...context.read.slice(0, promptTokens)),
     reasoning: said('reasoning'),
     text: said('text'),
     end: events.at(-1),

@@ -1,0 +1,92 @@
+/**
+ * Reads an order before it waits for a sequence: its prompt as tokens, its grammar, and whether this model can do what
+ * is asked. Keeps no state.
+ */
+import type { EngineEvent, EngineGeneration } from '../messages.ts';
+import type { Token } from './library.ts';
+import type { GrammarState } from './native.ts';
+import type { EncodedPrompt, PromptEncoder, Thought } from './prompt.ts';
+
+export interface AdmittedOrder {
+  readonly order: EngineGeneration;
+  readonly prompt: readonly Token[];
+  readonly thought: Thought;
+  /** Gives a state of its own to each that asks. */
+  readonly grammar: (() => GrammarState) | undefined;
+}
+
+export type Refusal = Extract<EngineEvent, { type: 'failed' }>;
+
+/** The order as the batcher takes it, or the event that ends it. */
+export type Admit = (order: EngineGeneration) => AdmittedOrder | Refusal;
+
+export interface AdmissionOptions {
+  readonly prompts: PromptEncoder;
+  readonly contextSize: number;
+  readonly vocabularySize: number;
+  /** Throws where the text is not GBNF. */
+  readonly readGrammar: (text: string) => () => GrammarState;
+}
+
+const CANNOT_THINK = 'think is set, but this model cannot think. Leave think away or set it to false.';
+const RAW_CANNOT_THINK =
+  'think needs the chat template, so it cannot go with a raw prompt. Leave one of the two away.';
+
+export function createAdmission(options: AdmissionOptions): Admit {
+  return (order) => {
+    const { id, grammar } = order;
+    let prompt: EncodedPrompt;
+    try {
+      prompt = options.prompts.encode(order.input, order.thinking);
+    } catch (thrown) {
+      const message = `The engine could not read the prompt: ${messageOf(thrown)}`;
+      return { type: 'failed', id, code: 'backend_error', message };
+    }
+    const refusal = refusePrompt(order, prompt, options) ?? refuseBias(order, options);
+    if (refusal !== undefined) return refusal;
+    try {
+      const states = grammar === undefined ? undefined : options.readGrammar(grammar);
+      return { order, prompt: prompt.tokens, thought: prompt.thought, grammar: states };
+    } catch (thrown) {
+      const message = `The grammar cannot be used: ${messageOf(thrown)}`;
+      return { type: 'failed', id, code: 'invalid_request', param: 'grammar', message };
+    }
+  };
+}
+
+function refusePrompt(
+  { id, input, thinking }: EngineGeneration,
+  { tokens, thought }: EncodedPrompt,
+  { contextSize }: AdmissionOptions,
+): Refusal | undefined {
+  const param = input.kind === 'text' ? 'prompt' : 'messages';
+  if (thinking !== false && thought === 'none') {
+    const message = input.kind === 'text' ? RAW_CANNOT_THINK : CANNOT_THINK;
+    return { type: 'failed', id, code: 'invalid_request', param: 'think', message };
+  }
+  if (tokens.length === 0) {
+    const message = 'The prompt has no tokens: write at least one.';
+    return { type: 'failed', id, code: 'invalid_request', param, message };
+  }
+  if (tokens.length < contextSize) return undefined;
+  const message =
+    `The prompt has ${tokens.length} tokens, but the context holds ${contextSize} tokens, prompt and answer together: ` +
+    'shorten the prompt, or have the server’s context_size raised.';
+  return { type: 'failed', id, code: 'context_length_exceeded', param, message };
+}
+
+function refuseBias(
+  { id, sampling }: EngineGeneration,
+  { vocabularySize }: AdmissionOptions,
+): Refusal | undefined {
+  const unknown = sampling.logitBias?.find(({ token }) => token < 0 || token >= vocabularySize);
+  if (unknown === undefined) return undefined;
+  const message =
+    `logit_bias names token ${unknown.token}, but this model’s tokens are 0 to ${vocabularySize - 1}. ` +
+    'Token ids are those of the model’s own vocabulary.';
+  return { type: 'failed', id, code: 'invalid_request', param: 'logit_bias', message };
+}
+
+function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}

@@ -1,0 +1,72 @@
+/**
+ * Chooses tokens for one generation after another on one sequence: each begins with a state of its own, the same for
+ * the same seed. Owns the native sampler, which is kept because each has room for the whole vocabulary.
+ */
+import { randomInt } from 'node:crypto';
+import type { EngineGeneration } from '../messages.ts';
+import type { Token } from './library.ts';
+import type { GrammarState, NativeContext, NativeSampler, SamplerConfig } from './native.ts';
+
+/** As in llama.cpp: penalties look at the last 64 tokens; here only at those of the answer. */
+const PENALIZED_TOKENS = 64;
+const LARGEST_SEED = 2 ** 31 - 1;
+
+export class Sampler {
+  readonly #native: NativeSampler;
+  #seed = 0;
+
+  constructor(native: NativeSampler) {
+    this.#native = native;
+  }
+
+  begin(sampling: EngineGeneration['sampling'], grammar?: GrammarState): void {
+    const seed = sampling.seed ?? randomInt(LARGEST_SEED);
+    // The native one keeps what a setting has gathered until the setting changes: it is changed to another seed, and
+    // to no penalties and no grammar, so that nothing is left of the generation before.
+    this.#native.applyConfig({ temperature: 0, seed: seed === this.#seed ? seed + 1 : this.#seed });
+    this.#native.applyConfig(configFor(sampling, seed, grammar));
+    this.#seed = seed;
+  }
+
+  /** Lets go of the grammar. */
+  end(): void {
+    this.#native.applyConfig({ temperature: 0, seed: this.#seed });
+  }
+
+  /** Throws where nothing can follow. */
+  async sample(context: NativeContext, logitIndex: number): Promise<Token> {
+    const token = await context.sampleToken(logitIndex, this.#native);
+    if (token < 0) throw new Error('No token can follow.');
+    return token;
+  }
+}
+
+function configFor(
+  sampling: EngineGeneration['sampling'],
+  seed: number,
+  grammar: GrammarState | undefined,
+): SamplerConfig {
+  const { temperature, topP, topK, minP, repeatPenalty, presencePenalty, frequencyPenalty } = sampling;
+  const penalizes = repeatPenalty !== 1 || presencePenalty !== 0 || frequencyPenalty !== 0;
+  const biases = sampling.logitBias ?? [];
+  return {
+    temperature,
+    topP,
+    minP,
+    seed,
+    // 0 would sort the whole vocabulary for nothing.
+    ...(topK > 0 && { topK }),
+    ...(penalizes && {
+      repeatPenalty,
+      repeatPenaltyMaxTokens: PENALIZED_TOKENS,
+      repeatPenaltyTokens: new Uint32Array(),
+      repeatPenaltyPresencePenalty: presencePenalty,
+      repeatPenaltyFrequencyPenalty: frequencyPenalty,
+    }),
+    ...(biases.length > 0 && {
+      tokenBiasKeys: Uint32Array.from(biases, ({ token }) => token),
+      tokenBiasValues: Float32Array.from(biases, ({ bias }) => bias),
+    }),
+    ...(grammar !== undefined && { grammarEvaluationState: grammar }),
+  };
+}
