@@ -49,7 +49,7 @@ export async function* generate(
   const { request, receipt, cancellation, deadlineAt } = call;
   const { clock, onBackendFailure, onTokenGap } = services;
   const { signal } = cancellation;
-  const promptSize = promptSizeOf(request.input);
+  const promptSize = promptSizeOf(request);
   const used = new TokenCount();
   const grant = await waitForSlot(call, promptSize, services);
   const target = services.findTarget(request.model, grant.target);
