@@ -20,12 +20,12 @@ const Batch = Type.Object({ id: Type.String(), size: Type.Integer({ minimum: 1 }
 const callHead = { id: Type.String(), name: Type.String() };
 
 const ToolCall = Type.Union([
-  Type.Object({ ...callHead, arguments: Type.Object({}) }),
+  Type.Object({ ...callHead, arguments: Type.Object({}, { additionalProperties: true }) }),
   Type.Object({
     ...callHead,
     arguments_text: Type.String({
       description:
-        'Instead of arguments, where what the model wrote is no JSON object: it was cut off (finish_reason length). Not to be called.',
+        'Instead of arguments, where what the model wrote is no JSON object: it was cut off. Not to be called.',
     }),
   }),
 ]);

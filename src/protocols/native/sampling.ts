@@ -23,9 +23,8 @@ export function parseSampling(body: GenerateBody): Sampling {
   const given = Object.entries(SAMPLING_FIELDS)
     .map(([field, name]) => [name, body[field as keyof typeof SAMPLING_FIELDS]] as const)
     .filter(([, value]) => value !== undefined);
-  const { logit_bias } = body;
-  if (logit_bias === undefined) return Object.fromEntries(given);
-  return { ...Object.fromEntries(given), logitBias: parseLogitBias(logit_bias) };
+  const logitBias = parseLogitBias(body.logit_bias ?? {});
+  return { ...Object.fromEntries(given), ...(logitBias.length === 0 ? {} : { logitBias }) };
 }
 
 /** By token, so that equal requests look alike. */

@@ -67,9 +67,15 @@ export const GenerateBody = Type.Object(
       }),
     ),
     format: Type.Optional(
-      Type.Union([Type.Literal('json'), Type.Object({}, { title: 'an object (a JSON Schema)' })], {
-        description: '"json": the text is a JSON object. A JSON Schema: the text is JSON that it allows.',
-      }),
+      Type.Union(
+        [
+          Type.Literal('json'),
+          Type.Object({}, { additionalProperties: true, title: 'an object (a JSON Schema)' }),
+        ],
+        {
+          description: '"json": the text is a JSON object. A JSON Schema: the text is JSON that it allows.',
+        },
+      ),
     ),
     grammar: Type.Optional(
       Type.String({

@@ -2,6 +2,7 @@
 import { type Static, Type } from 'typebox';
 
 const closed = { additionalProperties: false } as const;
+const open = { additionalProperties: true } as const;
 
 export const toolName = Type.String({
   pattern: '^[a-zA-Z0-9_.-]{1,64}$',
@@ -16,6 +17,7 @@ const tool = Type.Object(
       Type.Object(
         {},
         {
+          ...open,
           title: 'an object (the JSON Schema of the arguments)',
           description: 'The JSON Schema of its arguments, which are an object. Without it, it takes none.',
         },
@@ -49,7 +51,7 @@ export const toolCallList = Type.Array(
     {
       id: Type.String({ minLength: 1, description: 'Its own within the message.' }),
       name: toolName,
-      arguments: Type.Object({}, { description: 'The arguments, by name.' }),
+      arguments: Type.Object({}, { ...open, description: 'The arguments, by name.' }),
     },
     closed,
   ),
