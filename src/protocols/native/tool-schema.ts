@@ -4,7 +4,7 @@ import { type Static, Type } from 'typebox';
 const closed = { additionalProperties: false } as const;
 const open = { additionalProperties: true } as const;
 
-export const toolName = Type.String({
+const toolName = Type.String({
   pattern: '^[a-zA-Z0-9_.-]{1,64}$',
   title: 'a name of 1 to 64 letters, digits, underscores, dots or hyphens',
 });
