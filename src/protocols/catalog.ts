@@ -4,6 +4,6 @@ import { generateRoute, streamRoute } from './native/routes.ts';
 
 export const GENERATION_ROUTES: readonly GenerationRoute[] = [generateRoute, streamRoute];
 
+export { ErrorAnswer } from './native/answer-schema.ts';
 /** The shape of errors on paths that belong to no protocol. */
 export { renderError as renderDefaultError } from './native/render.ts';
-export { ErrorAnswer } from './native/schema.ts';

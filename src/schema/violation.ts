@@ -21,6 +21,8 @@ export interface SchemaNode {
   readonly type?: string;
   readonly properties?: Readonly<Record<string, SchemaNode>>;
   readonly items?: SchemaNode;
+  /** Of an object with any keys: what its values are. */
+  readonly patternProperties?: Readonly<Record<string, SchemaNode>>;
   readonly anyOf?: readonly SchemaNode[];
   readonly enum?: readonly unknown[];
   readonly const?: unknown;
@@ -30,9 +32,12 @@ export interface SchemaNode {
   readonly minLength?: number;
   readonly minItems?: number;
   readonly maxItems?: number;
+  readonly maxProperties?: number;
   readonly pattern?: string;
   readonly default?: unknown;
   readonly description?: string;
+  /** The rule in words, where the other keywords say too little. */
+  readonly title?: string;
   /** Never show the value. */
   readonly secret?: boolean;
 }
@@ -75,7 +80,7 @@ function violationAt(at: {
   for (const segment of at.segments) {
     if (node.anyOf) break;
     const parent = node;
-    const child = node.items ?? ownProperty(node.properties, segment);
+    const child = node.items ?? ownProperty(node.properties, segment) ?? valuesOf(node);
     path += node.items ? `[${segment}]` : `${path === '' ? '' : '.'}${segment}`;
     value = Object.hasOwn(Object(value), segment) ? (value as Record<string, unknown>)[segment] : undefined;
     if (!child) {
@@ -109,8 +114,17 @@ export type ShowValue = (value: unknown) => string;
 /** The value itself, shortened: whoever sent it may see it. */
 export function showValue(value: unknown): string {
   if (value === undefined) return 'not given';
-  const text = JSON.stringify(value) ?? String(value);
+  const text = jsonOf(value);
   return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text;
+}
+
+function jsonOf(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? String(value);
+  } catch {
+    // It recurses, and gives up where its stack ends.
+    return 'a deeply nested value';
+  }
 }
 
 /** Only the kind of what holds other values: in the wrong place it may hold a secret. */
@@ -121,6 +135,7 @@ export function showWithoutContents(value: unknown): string {
 
 /** The rule of one field in words, from the schema's own keywords. */
 export function describeRule(node: SchemaNode): string {
+  if (node.title) return node.title;
   if (node.anyOf) return node.anyOf.map(describeRule).join(' or ');
   if (node.enum) return `one of ${node.enum.map((option) => JSON.stringify(option)).join(', ')}`;
   if (node.const !== undefined) return JSON.stringify(node.const);
@@ -136,7 +151,9 @@ export function describeRule(node: SchemaNode): string {
     case 'array':
       return `a list${describeCount(node)}${node.items ? `, each ${describeRule(node.items)}` : ''}`;
     default:
-      return 'an object';
+      return node.maxProperties === undefined
+        ? 'an object'
+        : `an object of at most ${node.maxProperties} entries`;
   }
 }
 
@@ -162,6 +179,10 @@ function plural(count: number, noun: string): string {
 /** A field called `constructor` is not one that every object has. */
 function ownProperty(properties: SchemaNode['properties'], name: string): SchemaNode | undefined {
   return properties && Object.hasOwn(properties, name) ? properties[name] : undefined;
+}
+
+function valuesOf({ patternProperties = {} }: SchemaNode): SchemaNode | undefined {
+  return Object.values(patternProperties)[0];
 }
 
 function unescapePointer(segment: string): string {

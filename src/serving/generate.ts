@@ -41,6 +41,8 @@ export interface GenerationServices {
 }
 
 const RELEASE_AT_LATEST_MS = 1000;
+/** Normally a token each: between them lies the inter-token latency. */
+const PIECES: ReadonlySet<GenerationEvent['type']> = new Set(['text', 'tool-arguments']);
 
 export async function* generate(
   call: GenerationCall,
@@ -49,7 +51,7 @@ export async function* generate(
   const { request, receipt, cancellation, deadlineAt } = call;
   const { clock, onBackendFailure, onTokenGap } = services;
   const { signal } = cancellation;
-  const promptSize = promptSizeOf(request.input);
+  const promptSize = promptSizeOf(request);
   const used = new TokenCount();
   const grant = await waitForSlot(call, promptSize, services);
   const target = services.findTarget(request.model, grant.target);
@@ -74,7 +76,7 @@ export async function* generate(
       watch.answered({ isToken: event.type !== 'start' });
       used.note(event);
       note(event, receipt, clock);
-      if (event.type === 'text') {
+      if (PIECES.has(event.type)) {
         const now = clock.now();
         if (lastTokenAt !== undefined) onTokenGap(request.model, now - lastTokenAt);
         lastTokenAt = now;
@@ -129,7 +131,7 @@ async function waitForSlot(
   return grant;
 }
 
-/** The first token is a piece of text or of thought; a generation without any has its end as its first. */
+/** The first token is a piece of text, of thought or of a call; a generation without any has its end as its first. */
 function note(event: GenerationEvent, receipt: Receipt, clock: Clock): void {
   if (event.type === 'start') return;
   receipt.firstTokenAt ??= clock.now();

@@ -1,5 +1,5 @@
-/** How large a prompt is before any tokenizer has seen it: an estimate of its tokens, and the bytes it takes up while it waits. */
-import type { GenerationInput } from '../core/generation.ts';
+/** How large a prompt is before any tokenizer has seen it: an estimate of its tokens, and the bytes that the request takes up while it waits. */
+import type { GenerationRequest, Message, OutputFormat, ToolUse } from '../core/generation.ts';
 
 /** Of English and of most code; of other scripts within a factor of two. Settled with the real number afterwards. */
 const BYTES_PER_TOKEN = 4;
@@ -11,12 +11,47 @@ export interface PromptSize {
   readonly bytes: number;
 }
 
-export function promptSizeOf(input: GenerationInput): PromptSize {
+export function promptSizeOf({
+  input,
+  tools,
+  output,
+}: Pick<GenerationRequest, 'input' | 'tools' | 'output'>): PromptSize {
+  let promptBytes = 0;
+  let messages = 0;
   if (input.kind === 'text') {
-    const bytes = Buffer.byteLength(input.prompt);
-    return { bytes, tokens: Math.ceil(bytes / BYTES_PER_TOKEN) };
+    promptBytes = Buffer.byteLength(input.prompt);
+  } else {
+    for (const message of input.messages) promptBytes += messageBytes(message);
+    messages = input.messages.length;
+    promptBytes += toolBytes(tools);
   }
-  let bytes = 0;
-  for (const { content } of input.messages) bytes += Buffer.byteLength(content);
-  return { bytes, tokens: Math.ceil(bytes / BYTES_PER_TOKEN) + TOKENS_PER_MESSAGE * input.messages.length };
+  return {
+    tokens: Math.ceil(promptBytes / BYTES_PER_TOKEN) + TOKENS_PER_MESSAGE * messages,
+    // A schema or grammar is held, but never part of the prompt.
+    bytes: promptBytes + outputBytes(output),
+  };
+}
+
+function messageBytes(message: Message): number {
+  let bytes = Buffer.byteLength(message.content);
+  if (message.role !== 'assistant' || message.toolCalls === undefined) return bytes;
+  for (const call of message.toolCalls)
+    bytes += Buffer.byteLength(call.name) + Buffer.byteLength(call.arguments);
+  return bytes;
+}
+
+/** Templates write the definitions into the prompt, most of them as JSON. */
+function toolBytes(tools: ToolUse | undefined): number {
+  return tools === undefined ? 0 : Buffer.byteLength(JSON.stringify(tools.tools));
+}
+
+function outputBytes(output: OutputFormat | undefined): number {
+  switch (output?.kind) {
+    case 'json-schema':
+      return Buffer.byteLength(JSON.stringify(output.schema));
+    case 'grammar':
+      return Buffer.byteLength(output.grammar);
+    default:
+      return 0;
+  }
 }

@@ -7,6 +7,8 @@ import type { Backend } from '../../src/core/backend.ts';
 import { ServingError } from '../../src/core/errors.ts';
 import type { GenerationEvent, GenerationRequest, RequestId } from '../../src/core/generation.ts';
 
+import { type BehaviourBeyondText, describeBeyondText } from './beyond-text.ts';
+
 export interface BackendUnderTest {
   readonly backend: Backend;
   /** As requests name it. */
@@ -29,7 +31,8 @@ export type Behaviour =
   | 'aborted-already'
   | 'walk-away'
   | 'ready'
-  | 'close';
+  | 'close'
+  | BehaviourBeyondText;
 
 export interface ContractOptions {
   readonly start: () => Promise<BackendUnderTest>;
@@ -48,6 +51,18 @@ type Finish = Extract<GenerationEvent, { type: 'finish' }>;
 
 const QUESTION = 'What is the capital of France?';
 const COUNT = 'Count in words from one to twenty: one, two, three, four, five,';
+
+/** All of a suite's part beyond plain text, for one reason. */
+export function textAlone(reason: string): Readonly<Record<BehaviourBeyondText, string>> {
+  return {
+    json: reason,
+    'json-schema': reason,
+    grammar: reason,
+    tools: reason,
+    logprobs: reason,
+    'logit-bias': reason,
+  };
+}
 
 export function describeBackend(name: string, options: ContractOptions): void {
   describe(`backend contract: ${name}`, () => {
@@ -146,6 +161,8 @@ export function describeBackend(name: string, options: ContractOptions): void {
       const failure = await failureOf(run('word '.repeat(options.tooManyWords ?? 6000), { maxTokens: 4 }));
       expect(failure).toMatchObject({ code: 'context_length_exceeded' });
     });
+
+    describeBeyondText({ behaves, run });
 
     behaves('aborted-already', 'does nothing for a signal that was aborted before', async () => {
       const { controller, reason } = cancellation();

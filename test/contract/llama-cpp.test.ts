@@ -1,5 +1,5 @@
 import { DEFAULT_MODEL, embeddedEngine, never } from '../support/embedded-engine.ts';
-import { describeBackend } from './backend-contract.ts';
+import { describeBackend, textAlone } from './backend-contract.ts';
 
 describeBackend('llama-cpp, the real embedded engine', {
   start: async () => {
@@ -7,4 +7,5 @@ describeBackend('llama-cpp, the real embedded engine', {
     await backend.warmUp({ signal: never() });
     return { backend, model: DEFAULT_MODEL, stop: async () => {} };
   },
+  skip: textAlone('comes with the engine'),
 });

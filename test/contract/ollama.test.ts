@@ -1,7 +1,7 @@
 import { OllamaBackend } from '../../src/backends/ollama/ollama-backend.ts';
 import { systemClock } from '../../src/system-clock.ts';
 import { startOllamaStandIn } from '../support/stand-ins/ollama-stand-in.ts';
-import { describeBackend } from './backend-contract.ts';
+import { describeBackend, textAlone } from './backend-contract.ts';
 
 for (const release of ['0.17.4', '0.6.5'] as const) {
   describeBackend(`ollama, a stand-in for release ${release}`, {
@@ -24,5 +24,6 @@ for (const release of ['0.17.4', '0.6.5'] as const) {
         stop: () => standIn.close(),
       };
     },
+    skip: textAlone('the stand-in’s model speaks plain text only'),
   });
 }

@@ -7,10 +7,25 @@ import { describeBackend } from './backend-contract.ts';
 describeBackend('scripted', {
   start: async () => ({
     backend: new ScriptedBackend(
-      { ...defaultsOf(scripted), model: 'script', tokens: 64, token_delay_ms: 1 },
+      {
+        ...defaultsOf(scripted),
+        model: 'script',
+        tokens: 64,
+        token_delay_ms: 1,
+        tool_calls: [
+          { name: 'get_weather', arguments: { city: 'Paris' } },
+          { name: 'clock', arguments: {} },
+        ],
+      },
       systemClock,
     ),
     model: 'script',
     stop: async () => {},
   }),
+  skip: {
+    json: 'its words are those of the prompt',
+    'json-schema': 'its words are those of the prompt',
+    grammar: 'it has no grammar',
+    'logit-bias': 'its words have no logits',
+  },
 });

@@ -4,7 +4,7 @@ import { OllamaBackend } from '../../src/backends/ollama/ollama-backend.ts';
 import type { GenerationRequest, RequestId } from '../../src/core/generation.ts';
 import { foldEvents } from '../../src/core/generation-result.ts';
 import { systemClock } from '../../src/system-clock.ts';
-import { describeBackend } from '../contract/backend-contract.ts';
+import { describeBackend, textAlone } from '../contract/backend-contract.ts';
 import { modelPath } from '../support/embedded-engine.ts';
 import { findOllama, type RealOllama, startRealOllama } from './real-ollama.ts';
 
@@ -21,6 +21,7 @@ if (executable === undefined) {
       await backend.warmUp({ signal: never() });
       return { backend, model: server.model, stop: server.stop };
     },
+    skip: textAlone('is not passed on yet, or not by every release'),
     tooManyWords: 240,
     timeoutMs: 90_000,
   });

@@ -43,11 +43,13 @@ function bodiesOf(contentType: string, body: string): unknown[] {
   return lines.map((line) => JSON.parse(line.slice('data: '.length)));
 }
 
-/** The same schema with every object closed. */
+/** The same schema with every object closed that does not say that it is open. */
 function closed(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(closed);
   if (typeof schema !== 'object' || schema === null) return schema;
   const entries = Object.entries(schema).map(([key, value]) => [key, closed(value)]);
-  const isObject = 'properties' in schema;
-  return { ...Object.fromEntries(entries), ...(isObject ? { additionalProperties: false } : {}) };
+  return {
+    ...('properties' in schema ? { additionalProperties: false } : {}),
+    ...Object.fromEntries(entries),
+  };
 }

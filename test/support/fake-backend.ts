@@ -113,8 +113,8 @@ export function textRequest(id: string): GenerationRequest {
   };
 }
 
-export const FINISH: GenerationEvent = {
+export const FINISH = {
   type: 'finish',
   reason: 'stop',
   usage: { promptTokens: 1, completionTokens: 1, cachedTokens: 0 },
-};
+} as const satisfies GenerationEvent;

@@ -81,7 +81,8 @@ function readSetup(directives: readonly string[]): GoldenSetup {
 
 /**
  * The bytes to send: the head as written, with Host, Content-Type, Content-Length and Connection where it has none.
- * A line `Script: {…}` is no header: it goes in front of the prompt, where the scripted backend finds it.
+ * A line `Script: {…}` is no header: it goes in front of the prompt or of the last message, where the scripted backend
+ * finds it.
  */
 export function requestBytes(request: string, port: number): Buffer {
   const blank = request.indexOf('\n\n');
@@ -101,10 +102,19 @@ export function requestBytes(request: string, port: number): Buffer {
 
 const SCRIPT = 'Script: ';
 
+interface ScriptableBody {
+  readonly prompt?: string;
+  readonly messages?: readonly { readonly content: string }[];
+}
+
 function withScript(body: string, script: string | undefined): string {
   if (script === undefined) return body;
-  const fields = JSON.parse(body) as { readonly prompt: string };
-  return JSON.stringify({ ...fields, prompt: scripted(JSON.parse(script), fields.prompt) });
+  const fields = JSON.parse(body) as ScriptableBody;
+  const last = fields.messages?.at(-1);
+  if (last === undefined)
+    return JSON.stringify({ ...fields, prompt: scripted(JSON.parse(script), fields.prompt) });
+  const scriptedLast = { ...last, content: scripted(JSON.parse(script), last.content) };
+  return JSON.stringify({ ...fields, messages: [...(fields.messages ?? []).slice(0, -1), scriptedLast] });
 }
 
 /** `{word*20}` in a body is that word twenty times, so that a long prompt stays readable. */

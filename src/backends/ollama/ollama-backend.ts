@@ -10,6 +10,7 @@ import { LineReader } from '../../upstream/line-reader.ts';
 import { pump } from '../../upstream/pump.ts';
 import { readJson, Upstream } from '../../upstream/upstream.ts';
 import type { BackendEnvironment } from '../backend-definition.ts';
+import { refuseUnsupported } from '../unsupported-features.ts';
 import { AnswerReader } from './answer-reader.ts';
 import { mayUnload } from './keep-alive.ts';
 import { ModelProbe } from './model-probe.ts';
@@ -84,6 +85,7 @@ export class OllamaBackend implements Backend {
     sink: EventSink<GenerationEvent>,
     signal: AbortSignal,
   ): Promise<void> {
+    refuseUnsupported(request, { backend: 'ollama', supports: ['json', 'json-schema'] });
     const think = await this.#thinkOption(request.thinking, signal);
     const { path, body } = generateCall(request, this.#settings, think);
     const exchange = await this.#upstream.open({ method: 'POST', path, body, signal });

@@ -1,5 +1,5 @@
 /** A generation request in the words of Ollama's native API. Pure. */
-import type { GenerationRequest, ThinkingWish } from '../../core/generation.ts';
+import type { GenerationRequest, OutputFormat, ThinkingWish } from '../../core/generation.ts';
 
 export interface ModelSettings {
   readonly model: string;
@@ -28,11 +28,18 @@ export function generateCall(
     truncate: false,
     shift: false,
     ...(think === undefined ? {} : { think }),
+    ...formatOf(request.output),
     options: optionsOf(request, settings),
   };
   return input.kind === 'chat'
     ? { path: '/api/chat', body: { ...shared, messages: input.messages } }
     : { path: '/api/generate', body: { ...shared, prompt: input.prompt, raw: true } };
+}
+
+/** "json" or a JSON Schema, as they come; what else there is was refused before. */
+function formatOf(output: OutputFormat | undefined): { format?: unknown } {
+  if (output?.kind === 'json') return { format: 'json' };
+  return output?.kind === 'json-schema' ? { format: output.schema } : {};
 }
 
 /** An empty prompt loads the model and answers when it is in memory. */

@@ -4,6 +4,7 @@
  */
 import { asArray, asObject, asText } from '../../upstream/lenient.ts';
 import type { JsonAnswer, Upstream } from '../../upstream/upstream.ts';
+import type { Feature } from '../unsupported-features.ts';
 
 export type Flavor = 'vllm' | 'llama-server' | 'generic';
 
@@ -13,6 +14,8 @@ export interface Dialect {
   readonly topK?: string;
   readonly minP?: string;
   readonly repeatPenalty?: string;
+  /** What is passed on beyond text. The OpenAI service itself promises no schema without its `strict` subset. */
+  readonly supports: readonly Feature[];
   /** Chat templates take `enable_thinking`. */
   readonly templateSwitch: boolean;
   /** `/health` tells whether the engine lives (vllm) or still loads (llama-server). */
@@ -31,6 +34,7 @@ export const DIALECTS: Readonly<Record<Flavor, Dialect>> = {
     topK: 'top_k',
     minP: 'min_p',
     repeatPenalty: 'repetition_penalty',
+    supports: ['json', 'json-schema', 'logit-bias'],
     templateSwitch: true,
     healthPath: '/health',
     unhealthy: 'failed',
@@ -42,6 +46,7 @@ export const DIALECTS: Readonly<Record<Flavor, Dialect>> = {
     topK: 'top_k',
     minP: 'min_p',
     repeatPenalty: 'repeat_penalty',
+    supports: ['json', 'json-schema', 'logit-bias'],
     templateSwitch: true,
     healthPath: '/health',
     unhealthy: 'loading',
@@ -50,6 +55,7 @@ export const DIALECTS: Readonly<Record<Flavor, Dialect>> = {
   },
   generic: {
     flavor: 'generic',
+    supports: ['logit-bias'],
     templateSwitch: false,
     unhealthy: 'failed',
     nullMeansRest: false,

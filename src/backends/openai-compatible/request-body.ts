@@ -4,7 +4,8 @@
  * unset means "on" for most templates; the others are told only when the request wishes it.
  */
 import { ServingError } from '../../core/errors.ts';
-import type { GenerationRequest, Sampling } from '../../core/generation.ts';
+import type { GenerationRequest, OutputFormat, Sampling } from '../../core/generation.ts';
+import { refuseUnsupported } from '../unsupported-features.ts';
 import type { Dialect } from './dialect.ts';
 
 export interface CallOptions {
@@ -24,22 +25,36 @@ export interface OpenAiCall {
 
 export function generateCall(request: GenerationRequest, options: CallOptions): OpenAiCall {
   const { input } = request;
+  refuseUnsupported(request, { backend: 'openai-compatible', supports: options.dialect.supports });
   const shared = {
     model: options.model,
     stream: true,
     stream_options: { include_usage: true },
     ...samplingFields(request.sampling, options.dialect),
+    ...biasFields(request.sampling),
     ...(request.limits.stop.length === 0 ? {} : { stop: request.limits.stop }),
   };
   if (input.kind === 'chat') {
     const limit = options.maxTokens === undefined ? {} : { max_tokens: options.maxTokens };
-    const body = { ...shared, ...limit, ...thinkingFields(request, options), messages: input.messages };
+    const body = {
+      ...shared,
+      ...limit,
+      ...thinkingFields(request, options),
+      ...outputFields(request.output),
+      messages: input.messages,
+    };
     return { path: '/v1/chat/completions', body };
   }
   if (request.thinking !== false) {
     throw refusal(
       'think',
       'needs the chat template, so it cannot go with a raw prompt. Leave one of the two away',
+    );
+  }
+  if (request.output !== undefined) {
+    throw refusal(
+      'format',
+      'goes only with a chat on an OpenAI-compatible backend, not with a raw prompt. Leave one of the two away',
     );
   }
   return { path: '/v1/completions', body: { ...shared, ...completionLimit(options), prompt: input.prompt } };
@@ -73,6 +88,20 @@ function samplingFields(sampling: Sampling, dialect: Dialect): Record<string, nu
   setExtra({ ours: 'min_p', theirs: dialect.minP, value: sampling.minP });
   setExtra({ ours: 'repeat_penalty', theirs: dialect.repeatPenalty, value: sampling.repeatPenalty });
   return fields;
+}
+
+function biasFields({ logitBias }: Sampling): { logit_bias?: Record<string, number> } {
+  if (logitBias === undefined) return {};
+  return { logit_bias: Object.fromEntries(logitBias.map(({ token, bias }) => [token, bias])) };
+}
+
+/** Grammars have no form that these servers share; they were refused before. */
+function outputFields(output: OutputFormat | undefined): Record<string, unknown> {
+  if (output?.kind === 'json') return { response_format: { type: 'json_object' } };
+  if (output?.kind !== 'json-schema') return {};
+  return {
+    response_format: { type: 'json_schema', json_schema: { name: 'answer', schema: output.schema } },
+  };
 }
 
 function thinkingFields({ thinking }: GenerationRequest, options: CallOptions): Record<string, unknown> {

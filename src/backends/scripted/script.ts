@@ -24,6 +24,12 @@ export const scriptKeys = {
   reasoning: Type.Optional(
     Type.String({ minLength: 1, description: 'Thought before the answer when the request wishes it.' }),
   ),
+  tool_calls: Type.Optional(
+    Type.Array(Type.Object({ name: Type.String({ minLength: 1 }), arguments: Type.Object({}) }), {
+      description:
+        'Calls `{ name, arguments }` after the text (only then is there one without `text`), where the request lets tools be called.',
+    }),
+  ),
   first_token_delay_ms: Type.Integer({ minimum: 0, default: 0, description: 'Until the first token.' }),
   token_delay_ms: Type.Integer({ minimum: 0, default: 0, description: 'Between two tokens.' }),
   prefill_token_delay_ms: Type.Integer({

@@ -7,9 +7,12 @@ import type { Backend, GenerateOptions, TargetState, TargetStatus } from '../../
 import type { Clock } from '../../core/clock.ts';
 import { ServingError } from '../../core/errors.ts';
 import type { FinishReason, GenerationEvent, GenerationRequest } from '../../core/generation.ts';
-import { StopMatcher } from '../../core/stop-matcher.ts';
 import { type EventSink, EventStream } from '../../upstream/event-stream.ts';
+import { type Feature, refuseUnsupported } from '../unsupported-features.ts';
 import { type Part, partFor, type Script } from './script.ts';
+import { Speech } from './speech.ts';
+import { refuseOtherForm } from './text-form.ts';
+import { callEvents, callsFor, type ScriptedCall } from './tool-calls.ts';
 import { countTokens, promptTokensOf, wordsOf } from './words.ts';
 
 export interface ScriptedTarget extends Script {
@@ -24,6 +27,8 @@ export interface ScriptedObserver {
   started(request: GenerationRequest): void;
   ended(request: GenerationRequest, outcome: 'completed' | 'failed' | 'aborted'): void;
 }
+
+const SUPPORTED: readonly Feature[] = ['json', 'json-schema', 'tools', 'tool-messages', 'logprobs'];
 
 /** Zero-delay scripts still let others run now and then. */
 const TOKENS_PER_TURN = 64;
@@ -90,8 +95,11 @@ export class ScriptedBackend implements Backend {
     signal: AbortSignal,
   ): Promise<void> {
     if (this.#closing.signal.aborted) throw this.#closing.signal.reason;
+    refuseUnsupported(request, { backend: 'scripted', supports: SUPPORTED });
     const part = partFor(request, this.#target);
     const { script } = part;
+    refuseOtherForm(script.text, request.output);
+    const calls = callsFor(script, request.tools);
     const promptTokens = promptTokensOf(request.input, part.prompt);
     if (request.thinking !== false && script.reasoning === undefined) throw cannotThink();
     const room = this.#roomFor(promptTokens);
@@ -102,7 +110,7 @@ export class ScriptedBackend implements Backend {
     if (script.fail === 'error') throw scriptedFailure();
 
     sink.push({ type: 'start', promptTokens, cachedTokens: 0 });
-    const completion = await this.#speak({ request, part, room, sink, signal });
+    const completion = await this.#speak({ request, part, calls, room, sink, signal });
     const { reason, matchedStop } = completion;
     const usage = { promptTokens, completionTokens: completion.tokens, cachedTokens: 0 };
     sink.push({ type: 'finish', reason, ...(matchedStop === undefined ? {} : { matchedStop }), usage });
@@ -117,11 +125,12 @@ export class ScriptedBackend implements Backend {
   }
 
   async #speak(talk: Talk): Promise<Completion> {
-    const { request, part, sink, signal } = talk;
+    const { request, part, calls, sink, signal } = talk;
     const { script } = part;
-    const words = wordsOf(part, request.sampling.seed ?? 0);
+    const words =
+      calls.length > 0 && script.text === undefined ? [] : wordsOf(part, request.sampling.seed ?? 0);
     const limit = Math.min(request.limits.maxTokens ?? talk.room, talk.room);
-    const stops = new StopMatcher(request.limits.stop);
+    const speech = new Speech(request, sink);
     const thoughts = request.thinking === false ? 0 : countTokens(script.reasoning ?? '');
     if (thoughts > 0 && script.reasoning !== undefined)
       sink.push({ type: 'reasoning', text: script.reasoning });
@@ -129,30 +138,40 @@ export class ScriptedBackend implements Backend {
     let tokens = thoughts;
     let spoken = 0;
     for (const word of words) {
-      if (tokens >= limit) return this.#ending({ stops, sink, tokens, reason: 'length' });
-      if (spoken > 0) await this.#pace(spoken, script, sink, signal);
-      if (spoken === script.fail_after_tokens) {
-        if (script.fail === 'mid-stream') throw scriptedFailure();
-        if (script.fail === 'hang-mid-stream') await this.#wait(undefined, signal);
+      if (tokens >= limit) {
+        speech.end();
+        return { tokens, reason: 'length' };
       }
-      const { text, matched } = stops.push(word);
+      if (spoken > 0) await this.#pace(spoken, script, sink, signal);
+      if (spoken === script.fail_after_tokens) await this.#failMidStream(script, signal);
       tokens += 1;
       spoken += 1;
-      if (text !== '') sink.push({ type: 'text', text });
-      if (matched !== undefined) return { tokens, reason: 'stop', matchedStop: matched };
+      const matchedStop = speech.say(word);
+      if (matchedStop !== undefined) return { tokens, reason: 'stop', matchedStop };
     }
-    return this.#ending({ stops, sink, tokens, reason: 'stop' });
+    speech.end();
+    return calls.length === 0 ? { tokens, reason: 'stop' } : this.#call(talk, { tokens, spoken, limit });
   }
 
-  #ending(end: {
-    stops: StopMatcher;
-    sink: EventSink<GenerationEvent>;
-    tokens: number;
-    reason: FinishReason;
-  }): Completion {
-    const text = end.stops.flush();
-    if (text !== '') end.sink.push({ type: 'text', text });
-    return { tokens: end.tokens, reason: end.reason };
+  async #call(
+    { part: { script }, calls, sink, signal }: Talk,
+    so: { readonly tokens: number; readonly spoken: number; readonly limit: number },
+  ): Promise<Completion> {
+    let { tokens, spoken } = so;
+    for (const event of callEvents(calls)) {
+      if (tokens >= so.limit) return { tokens, reason: 'length' };
+      if (spoken > 0) await this.#pace(spoken, script, sink, signal);
+      if (spoken === script.fail_after_tokens) await this.#failMidStream(script, signal);
+      tokens += 1;
+      spoken += 1;
+      sink.push(event);
+    }
+    return { tokens, reason: 'tool_calls' };
+  }
+
+  async #failMidStream({ fail }: Script, signal: AbortSignal): Promise<void> {
+    if (fail === 'mid-stream') throw scriptedFailure();
+    if (fail === 'hang-mid-stream') await this.#wait(undefined, signal);
   }
 
   async #pace(
@@ -192,6 +211,7 @@ export class ScriptedBackend implements Backend {
 interface Talk {
   readonly request: GenerationRequest;
   readonly part: Part;
+  readonly calls: readonly ScriptedCall[];
   /** Tokens that the context leaves. */
   readonly room: number;
   readonly sink: EventSink<GenerationEvent>;

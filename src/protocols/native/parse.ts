@@ -1,23 +1,16 @@
 /** A native body becomes a GenerationRequest. Strict: an unknown field, a wrong type or a contradiction is a 400 that names it. */
 import { ServingError } from '../../core/errors.ts';
-import type { GenerationInput, GenerationRequest, Sampling } from '../../core/generation.ts';
+import type { GenerationInput, GenerationRequest } from '../../core/generation.ts';
 import { compileCheck, describeViolation } from '../../schema/violation.ts';
 import type { ParseContext, ParsedGeneration } from '../generation-route.ts';
+import { parseConversation } from './conversation.ts';
+import { invalid } from './invalid.ts';
+import { parseOutput } from './output-format.ts';
+import { parseLogprobs, parseSampling } from './sampling.ts';
 import { GenerateBody } from './schema.ts';
+import { parseTools } from './tools.ts';
 
 const check = compileCheck<GenerateBody>(GenerateBody);
-
-/** Native field → the sampling field it sets. */
-const SAMPLING_FIELDS = {
-  temperature: 'temperature',
-  top_p: 'topP',
-  top_k: 'topK',
-  min_p: 'minP',
-  seed: 'seed',
-  presence_penalty: 'presencePenalty',
-  frequency_penalty: 'frequencyPenalty',
-  repeat_penalty: 'repeatPenalty',
-} as const satisfies Partial<Record<keyof GenerateBody, keyof Sampling>>;
 
 export function parseGenerate(delivery: ParsedGeneration['delivery']) {
   return (raw: unknown, context: ParseContext): ParsedGeneration => {
@@ -32,6 +25,9 @@ export function parseGenerate(delivery: ParsedGeneration['delivery']) {
     }
     const body = checked.value;
     const input = parseInput(body);
+    const tools = parseTools(body);
+    const output = parseOutput(body, tools);
+    const logprobs = parseLogprobs(body);
     const model = body.model ?? context.defaultModel;
     const { contextSize } = context.requireModel(model);
     const request: GenerationRequest = {
@@ -45,6 +41,9 @@ export function parseGenerate(delivery: ParsedGeneration['delivery']) {
         stop: parseStop(body),
       },
       thinking: body.think ?? false,
+      ...(output === undefined ? {} : { output }),
+      ...(tools === undefined ? {} : { tools }),
+      ...(logprobs === undefined ? {} : { logprobs }),
     };
     return { request, delivery, timeoutMs: body.timeout_ms, priority: body.priority };
   };
@@ -60,7 +59,7 @@ function parseInput({ prompt, messages, system, raw }: GenerateBody): Generation
         'system is only allowed with prompt. With messages, make it the first message, with role "system".',
       );
     if (raw) throw invalid('raw', 'raw is only allowed with prompt: messages need the chat template.');
-    return { kind: 'chat', messages };
+    return { kind: 'chat', messages: parseConversation(messages) };
   }
   if (prompt === undefined)
     throw invalid('prompt', 'prompt is missing. Give prompt (a string) or messages (a list).');
@@ -79,13 +78,6 @@ function parseInput({ prompt, messages, system, raw }: GenerateBody): Generation
   return { kind: 'text', prompt };
 }
 
-function parseSampling(body: GenerateBody): Sampling {
-  const given = Object.entries(SAMPLING_FIELDS)
-    .map(([field, name]) => [name, body[field as keyof typeof SAMPLING_FIELDS]] as const)
-    .filter(([, value]) => value !== undefined);
-  return Object.fromEntries(given);
-}
-
 function parseMaxTokens(
   { max_tokens }: GenerateBody,
   contextSize: number | undefined,
@@ -102,8 +94,4 @@ function parseMaxTokens(
 function parseStop({ stop }: GenerateBody): readonly string[] {
   if (stop === undefined) return [];
   return typeof stop === 'string' ? [stop] : stop;
-}
-
-function invalid(param: string, message: string): ServingError {
-  return new ServingError('invalid_request', { message, param });
 }

@@ -4,11 +4,21 @@ import type { GenerationEvent } from '../../core/generation.ts';
 import type { GenerationResult } from '../../core/generation-result.ts';
 import type { Usage } from '../../core/usage.ts';
 import type { AnswerContext, StreamEncoding } from '../generation-route.ts';
+import { renderLogprobs } from './render-logprobs.ts';
+import { renderToolCall } from './render-tool-calls.ts';
 
 export function renderWhole(result: GenerationResult, answer: AnswerContext): unknown {
-  const { id, model } = answer.request;
-  const reasoning = result.reasoning === '' ? {} : { reasoning: result.reasoning };
-  return { id, model, text: result.text, ...reasoning, ...renderEnd(result, answer) };
+  const { id, model, logprobs } = answer.request;
+  const { text, reasoning, toolCalls } = result;
+  return {
+    id,
+    model,
+    text,
+    ...(reasoning === '' ? {} : { reasoning }),
+    ...(toolCalls.length === 0 ? {} : { tool_calls: toolCalls.map(renderToolCall) }),
+    ...(logprobs === undefined ? {} : { logprobs: renderLogprobs(result.logprobs) }),
+    ...renderEnd(result, answer),
+  };
 }
 
 export function renderError(error: ServingError, requestId: string): unknown {
@@ -32,12 +42,16 @@ function encodeEvent(event: GenerationEvent, answer: AnswerContext): string | un
     case 'start':
       return undefined;
     case 'text':
+      if (answer.request.logprobs !== undefined)
+        return data({ token: event.text, logprobs: renderLogprobs(event.logprobs ?? []) });
       return `data: {"token":${JSON.stringify(event.text)}}\n\n`;
     case 'reasoning':
       return `data: {"reasoning":${JSON.stringify(event.text)}}\n\n`;
     case 'tool-call':
+      return data({ tool_call: { index: event.index, id: event.id, name: event.name } });
     case 'tool-arguments':
-      return undefined;
+      if (event.delta === '') return undefined;
+      return `data: {"tool_call":{"index":${event.index},"arguments":${JSON.stringify(event.delta)}}}\n\n`;
     case 'finish': {
       const { id, model } = answer.request;
       return data({ ...renderEnd({ finishReason: event.reason, usage: event.usage }, answer), id, model });

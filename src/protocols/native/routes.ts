@@ -1,8 +1,9 @@
 /** POST /generate and POST /stream: the same body, answered whole or token by token. */
 import type { GenerationRoute } from '../generation-route.ts';
+import { GenerateAnswer, StreamEvent } from './answer-schema.ts';
 import { parseGenerate } from './parse.ts';
 import { nativeStream, renderError, renderWhole } from './render.ts';
-import { GenerateAnswer, GenerateBody, StreamEvent } from './schema.ts';
+import { GenerateBody } from './schema.ts';
 
 const shared = {
   kind: 'generation',
@@ -31,7 +32,8 @@ export const streamRoute: GenerationRoute = {
   describes: {
     summary: 'Generate token by token',
     description:
-      'Server-sent events: one per token, then one with the finish reason and usage, then `[DONE]`. ' +
+      'Server-sent events: one per token, one for each tool call and for each piece of its arguments, then one with the ' +
+      'finish reason and usage, then `[DONE]`. ' +
       '`[DONE]` means success: a stream that fails ends with an error event and without it.',
     answer: StreamEvent,
     answerContentType: 'text/event-stream',

@@ -1,14 +1,8 @@
-/** The bodies of the native API: validation, types and OpenAPI all come from here. */
+/** The body that /generate and /stream take: validation, types and OpenAPI all come from here. */
 import { type Static, Type } from 'typebox';
 import { PRIORITIES } from '../../core/priority.ts';
-
-const message = Type.Object(
-  {
-    role: Type.Enum(['system', 'user', 'assistant']),
-    content: Type.String(),
-  },
-  { additionalProperties: false },
-);
+import { message } from './message-schema.ts';
+import { toolChoice, toolList } from './tool-schema.ts';
 
 const stopString = Type.String({ minLength: 1 });
 
@@ -20,7 +14,9 @@ export const GenerateBody = Type.Object(
     messages: Type.Optional(
       Type.Array(message, {
         minItems: 1,
-        description: 'A conversation. Exactly one of prompt and messages.',
+        description:
+          'A conversation. Exactly one of prompt and messages. A message with role tool answers a call of the ' +
+          'assistant’s message before it.',
       }),
     ),
     system: Type.Optional(
@@ -53,6 +49,42 @@ export const GenerateBody = Type.Object(
         description: 'Generation ends before any of these; never part of the answer.',
       }),
     ),
+    logit_bias: Type.Optional(
+      Type.Record(Type.String(), Type.Number({ minimum: -100, maximum: 100 }), {
+        maxProperties: 1024,
+        description:
+          'Token id of the model → what is added to its logit: -100 rules it out, 100 all but forces it.',
+      }),
+    ),
+    logprobs: Type.Optional(
+      Type.Boolean({ description: 'The log-probability of each token of the text comes with the answer.' }),
+    ),
+    top_logprobs: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 20,
+        description: 'So many of the likeliest tokens at each place. Default: 0; only with logprobs.',
+      }),
+    ),
+    format: Type.Optional(
+      Type.Union(
+        [
+          Type.Literal('json'),
+          Type.Object({}, { additionalProperties: true, title: 'an object (a JSON Schema)' }),
+        ],
+        {
+          description: '"json": the text is a JSON object. A JSON Schema: the text is JSON that it allows.',
+        },
+      ),
+    ),
+    grammar: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description: 'The text follows this GBNF grammar, from its rule root. Not with format.',
+      }),
+    ),
+    tools: Type.Optional(toolList),
+    tool_choice: Type.Optional(toolChoice),
     think: Type.Optional(
       Type.Union([Type.Boolean(), Type.Enum(['low', 'medium', 'high'])], {
         description: 'For models that can think; off by default where the model can switch it off.',
@@ -72,50 +104,3 @@ export const GenerateBody = Type.Object(
 );
 
 export type GenerateBody = Static<typeof GenerateBody>;
-
-const Usage = Type.Object({
-  prompt_tokens: Type.Integer(),
-  completion_tokens: Type.Integer(),
-  total_tokens: Type.Integer(),
-  cached_tokens: Type.Integer(),
-});
-
-const Timings = Type.Object({
-  queue_ms: Type.Number(),
-  ttft_ms: Type.Number(),
-  generate_ms: Type.Number(),
-  total_ms: Type.Number(),
-});
-
-const Batch = Type.Object({ id: Type.String(), size: Type.Integer({ minimum: 1 }) });
-
-export const GenerateAnswer = Type.Object({
-  id: Type.String(),
-  model: Type.String(),
-  text: Type.String(),
-  reasoning: Type.Optional(Type.String()),
-  finish_reason: Type.Enum(['stop', 'length']),
-  usage: Usage,
-  timings: Timings,
-  batch: Batch,
-});
-
-export const ErrorAnswer = Type.Object({
-  error: Type.Object({
-    code: Type.String(),
-    message: Type.String(),
-    param: Type.Union([Type.String(), Type.Null()]),
-    request_id: Type.String(),
-  }),
-});
-
-/** The `data:` of one event of a stream. */
-export const StreamEvent = Type.Union([
-  Type.Object({ token: Type.String({ minLength: 1 }) }),
-  Type.Object({ reasoning: Type.String({ minLength: 1 }) }),
-  Type.Object({
-    queue: Type.Object({ position: Type.Integer({ minimum: 0 }), eta_ms: Type.Integer({ minimum: 0 }) }),
-  }),
-  Type.Omit(GenerateAnswer, ['text', 'reasoning']),
-  ErrorAnswer,
-]);

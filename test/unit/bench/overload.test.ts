@@ -64,7 +64,7 @@ it.each([1, 4, 24])('a scripted prompt of %i tokens is estimated at exactly thos
   const job = { promptTokens, answerTokens: 8, arrivalMs: 0, deadlineMs: 1000 };
   const input = { kind: 'text', prompt: scriptedSubject.bodyOf(job).prompt } as const;
   expect(promptTokensOf(input, input.prompt)).toBe(promptTokens);
-  expect(promptSizeOf(input).tokens).toBe(promptTokens);
+  expect(promptSizeOf({ input }).tokens).toBe(promptTokens);
 });
 
 it('requests are sent at their times, each from the address of its client', async () => {

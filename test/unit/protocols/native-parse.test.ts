@@ -1,30 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ServingError } from '../../../src/core/errors.ts';
-import type { RequestId } from '../../../src/core/generation.ts';
-import type { ParseContext } from '../../../src/protocols/generation-route.ts';
-import { parseGenerate } from '../../../src/protocols/native/parse.ts';
-
-const context: ParseContext = {
-  requestId: 'gen_1' as RequestId,
-  defaultModel: 'm',
-  requireModel: (model) => {
-    if (model !== 'm') throw new ServingError('model_not_found', { param: 'model' });
-    return { contextSize: 1000 };
-  },
-  defaultMaxTokens: 256,
-};
-const parse = (body: unknown, changes: Partial<ParseContext> = {}) =>
-  parseGenerate('whole')(body, { ...context, ...changes });
-
-function refusal(body: unknown): { param: string | undefined; message: string } {
-  try {
-    parse(body);
-  } catch (error) {
-    if (error instanceof ServingError) return { param: error.param, message: error.message };
-    throw error;
-  }
-  throw new Error('was accepted');
-}
+import { nestedArrays, parseNative as parse, nativeRefusal as refusal } from '../../support/native-body.ts';
 
 describe('a native body', () => {
   it('becomes a request: a prompt is one user message', () => {
@@ -91,6 +66,39 @@ describe('a native body', () => {
     expect(parse({ prompt: '<s>', raw: true }).request.input).toEqual({ kind: 'text', prompt: '<s>' });
   });
 
+  it('may ask for a form of the text, for log-probabilities and for biases', () => {
+    const schema = { type: 'object', properties: { city: { type: 'string' } } };
+    expect(parse({ prompt: 'a', format: 'json' }).request.output).toEqual({ kind: 'json' });
+    expect(parse({ prompt: 'a', format: schema }).request.output).toEqual({ kind: 'json-schema', schema });
+    expect(parse({ prompt: 'a', grammar: 'root ::= "a"', raw: true }).request.output).toEqual({
+      kind: 'grammar',
+      grammar: 'root ::= "a"',
+    });
+    expect(parse({ prompt: 'a', logprobs: true }).request.logprobs).toEqual({ top: 0 });
+    expect(parse({ prompt: 'a', logprobs: true, top_logprobs: 20 }).request.logprobs).toEqual({ top: 20 });
+    expect(parse({ prompt: 'a', logprobs: false }).request).not.toHaveProperty('logprobs');
+    expect(
+      parse({ prompt: 'a', logit_bias: { 4294967295: 1.5, 0: -100, 15: 100 } }).request.sampling,
+    ).toEqual({
+      logitBias: [
+        { token: 0, bias: -100 },
+        { token: 15, bias: 100 },
+        { token: 4294967295, bias: 1.5 },
+      ],
+    });
+  });
+
+  it('may bring a schema of 10,000 properties, or one of 128 levels', () => {
+    const properties = Object.fromEntries(Array.from({ length: 10_000 }, (_, index) => [`p${index}`, {}]));
+    const startedAt = performance.now();
+    expect(parse({ prompt: 'a', format: { properties } }).request.output).toMatchObject({
+      kind: 'json-schema',
+    });
+    expect(performance.now() - startedAt).toBeLessThan(1000);
+    expect(parse({ prompt: 'a', format: { deep: nestedArrays(127) } }).request.output).toBeDefined();
+    expect(refusal({ prompt: 'a', format: { deep: nestedArrays(128) } }).param).toBe('format');
+  });
+
   it('gets its default of max_tokens lowered to a small context', () => {
     const small = { requireModel: () => ({ contextSize: 100 }) };
     expect(parse({ prompt: 'a' }, small).request.limits.maxTokens).toBe(100);
@@ -103,9 +111,9 @@ describe('a native body', () => {
     [{ prompt: 'a', messages: [{ role: 'user', content: 'b' }] }, 'messages', 'exactly one'],
     [{ messages: [] }, 'messages', 'a list of at least 1 entry'],
     [
-      { messages: [{ role: 'tool', content: '' }] },
+      { messages: [{ role: 'robot', content: '' }] },
       'messages[0].role',
-      'messages[0].role is "tool", but must be one of "system", "user", "assistant".',
+      'messages[0].role is "robot", but must be one of "system", "user", "assistant", "tool".',
     ],
     [
       { messages: [{ role: 'user' }] },
@@ -142,6 +150,42 @@ describe('a native body', () => {
     [{ prompt: 'a', stop: '' }, 'stop', 'stop is ""'],
     [{ prompt: 'a', stop: ['a', ''] }, 'stop', 'at least 1 character'],
     [{ prompt: 'a', stop: ['a', 'b', 'c', 'd', 'e'] }, 'stop', 'at most 4 entries'],
+    [{ prompt: 'a', stop: ['', ''] }, 'stop', 'stop is ["",""], but must be'],
+    [{ prompt: 'a', logit_bias: { a: 1 } }, 'logit_bias', 'logit_bias has the key "a", but its keys must be'],
+    [{ prompt: 'a', logit_bias: { '-1': 1 } }, 'logit_bias', 'whole numbers'],
+    [{ prompt: 'a', logit_bias: { '01': 1 } }, 'logit_bias', 'whole numbers'],
+    [{ prompt: 'a', logit_bias: { '1e3': 1 } }, 'logit_bias', 'whole numbers'],
+    [{ prompt: 'a', logit_bias: { '1\n': 'x' } }, 'logit_bias', 'whole numbers'],
+    [{ prompt: 'a', logit_bias: JSON.parse('{"__proto__":1}') }, 'logit_bias', 'whole numbers'],
+    [
+      { prompt: 'a', logit_bias: { 5: 101 } },
+      'logit_bias.5',
+      'logit_bias.5 is 101, but must be a number from -100 to 100.',
+    ],
+    [{ prompt: 'a', logit_bias: { 5: -100.5 } }, 'logit_bias.5', 'from -100 to 100'],
+    [{ prompt: 'a', logit_bias: { 5: Number.NaN } }, 'logit_bias.5', 'from -100 to 100'],
+    [{ prompt: 'a', logit_bias: JSON.parse('{"5":1e999}') }, 'logit_bias.5', 'from -100 to 100'],
+    [{ prompt: 'a', logit_bias: { 5: null } }, 'logit_bias.5', 'logit_bias.5 is null'],
+    [{ prompt: 'a', logit_bias: [1] }, 'logit_bias', 'an object of at most 1024 entries'],
+    [
+      { prompt: 'a', logit_bias: Object.fromEntries(Array.from({ length: 1025 }, (_, token) => [token, 1])) },
+      'logit_bias',
+      'an object of at most 1024 entries',
+    ],
+    [{ prompt: 'a', logprobs: 5 }, 'logprobs', 'true or false'],
+    [{ prompt: 'a', logprobs: true, top_logprobs: 21 }, 'top_logprobs', 'an integer from 0 to 20'],
+    [{ prompt: 'a', top_logprobs: 2 }, 'top_logprobs', 'only allowed with logprobs set to true'],
+    [{ prompt: 'a', logprobs: false, top_logprobs: 0 }, 'top_logprobs', 'only allowed with logprobs'],
+    [
+      { prompt: 'a', format: 'xml' },
+      'format',
+      'format is "xml", but must be "json" or an object (a JSON Schema).',
+    ],
+    [{ prompt: 'a', format: '{"type":"object"}' }, 'format', 'must be "json" or an object'],
+    [{ prompt: 'a', format: ['json'] }, 'format', 'must be "json" or an object'],
+    [{ prompt: 'a', format: true }, 'format', 'must be "json" or an object'],
+    [{ prompt: 'a', grammar: '' }, 'grammar', 'a string of at least 1 character'],
+    [{ prompt: 'a', format: 'json', grammar: 'root ::= "a"' }, 'grammar', 'at most one of them'],
     [{ prompt: 'a', think: 'much' }, 'think', 'true or false or one of "low", "medium", "high"'],
     [{ prompt: 'a', timeout_ms: 0 }, 'timeout_ms', 'at least 1'],
     [{ prompt: 'a', raw: 'yes' }, 'raw', 'true or false'],
@@ -152,6 +196,23 @@ describe('a native body', () => {
     [undefined, undefined, 'The body is not given, but must be an object.'],
   ])('is refused: %j', (body, param, message) => {
     const refused = refusal(body);
+    expect(refused.param).toBe(param);
+    expect(refused.message).toContain(message);
+  });
+
+  it.each([
+    [{ prompt: nestedArrays(10_000) }, 'prompt', 'prompt is a deeply nested value, but must be a string'],
+    [{ prompt: 'a', format: nestedArrays(10_000) }, 'format', 'must be "json" or an object'],
+    [
+      { prompt: 'a', format: { anyOf: nestedArrays(10_000) } },
+      'format',
+      'format is nested too deeply: at most 128 levels are allowed.',
+    ],
+    [{ prompt: 'a', logit_bias: { 5: nestedArrays(10_000) } }, 'logit_bias.5', 'a deeply nested value'],
+  ])('is refused in good time however deeply it is nested: %#', (body, param, message) => {
+    const startedAt = performance.now();
+    const refused = refusal(body);
+    expect(performance.now() - startedAt).toBeLessThan(1000);
     expect(refused.param).toBe(param);
     expect(refused.message).toContain(message);
   });

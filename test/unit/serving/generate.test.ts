@@ -11,6 +11,7 @@ import { SCHEDULER } from '../../support/scheduling.ts';
 function start(slots = 2) {
   const clock = new FakeClock();
   const backend = new FakeBackend();
+  const gapsMs: number[] = [];
   const target = fakeTarget(backend, { slots });
   const serving = new Serving({
     clock,
@@ -19,7 +20,7 @@ function start(slots = 2) {
     defaultModel: 'm',
     scheduler: { ...SCHEDULER, maxBatchSize: 8 },
     queueTimeoutMs: 5000,
-    onTokenGap: () => {},
+    onTokenGap: (_model, gapMs) => void gapsMs.push(gapMs),
     onFatal: () => {},
   });
   const ask = (id: string, options: { deadlineMs?: number; onPlace?: (place: QueuePlace) => void } = {}) => {
@@ -43,7 +44,7 @@ function start(slots = 2) {
     return { receipt, cancellation, events, outcome };
   };
   const runOf = (id: string) => backend.runs.find(({ request }) => request.id === id);
-  return { clock, backend, serving, ask, runOf, slotsUsed: () => serving.usedOf(target).slots };
+  return { clock, backend, serving, ask, runOf, gapsMs, slotsUsed: () => serving.usedOf(target).slots };
 }
 
 const TEXT: GenerationEvent = { type: 'text', text: 'hi' };
@@ -62,6 +63,23 @@ describe('a generation', () => {
     expect(call.receipt).toMatchObject({ target: 'fake/0', finishReason: 'stop', batch: { size: 1 } });
     expect(slotsUsed()).toBe(0);
     expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('that calls a tool has its first token with the call, and its pieces are tokens', async () => {
+    const { clock, ask, runOf, gapsMs } = start();
+    const call = ask('a');
+    await clock.advance(10);
+    runOf('a')?.send({ type: 'tool-call', index: 0, id: 'call_1', name: 'clock' });
+    for (const delta of ['{', '}']) {
+      await clock.advance(5);
+      runOf('a')?.send({ type: 'tool-arguments', index: 0, delta });
+    }
+    await clock.settle();
+    runOf('a')?.send({ ...FINISH, reason: 'tool_calls' });
+    await clock.settle();
+    expect(await call.outcome).toBe('finished');
+    expect(call.receipt).toMatchObject({ firstTokenAt: 10, finishReason: 'tool_calls' });
+    expect(gapsMs).toEqual([5]);
   });
 
   it('cancelled in the queue never reaches the backend', async () => {

@@ -32,6 +32,15 @@ describe('what a generation used', () => {
     expect([used.promptTokens, used.answerTokens]).toEqual([9, 2]);
   });
 
+  it('has the pieces of a tool call in it', () => {
+    const used = new TokenCount();
+    used.begin(7);
+    used.note({ type: 'tool-call', index: 0, id: 'call_1', name: 'clock' });
+    used.note({ type: 'tool-arguments', index: 0, delta: '{"zone":' });
+    used.note({ type: 'tool-arguments', index: 0, delta: '"UTC"}' });
+    expect([used.promptTokens, used.answerTokens]).toEqual([7, 3]);
+  });
+
   it('is what the backend counted when it finished', () => {
     const used = new TokenCount();
     used.begin(7);

@@ -102,6 +102,27 @@ describe('requests', () => {
     expect(body?.options).toEqual({});
   });
 
+  it('sends the form of the text as it comes, with a template and without', async () => {
+    const { standIn, backend } = await start();
+    const schema = { type: 'object', properties: { name: { type: 'string' } } };
+    await generateAll(backend, chatRequest('hello', { output: { kind: 'json-schema', schema } }));
+    expect(standIn.seen().at(-1)).toMatchObject({ path: '/api/chat', body: { format: schema } });
+    await generateAll(backend, textRequest('hello', { output: { kind: 'json' } }));
+    expect(standIn.seen().at(-1)).toMatchObject({ path: '/api/generate', body: { format: 'json' } });
+  });
+
+  it.each([
+    ['grammar', { output: { kind: 'grammar', grammar: 'root ::= "a"' } }],
+    ['tools', { tools: { tools: [{ name: 'clock' }], choice: 'auto' } }],
+    ['logprobs', { logprobs: { top: 0 } }],
+    ['logit_bias', { sampling: { logitBias: [{ token: 3, bias: 1 }] } }],
+  ] as const)('refuses %s by name before anything is sent', async (param, overrides) => {
+    const { standIn, backend } = await start();
+    const { error } = await generateAll(backend, chatRequest('hello', overrides));
+    expect(error).toMatchObject({ code: 'invalid_request', param });
+    expect(standIn.seen()).toEqual([]);
+  });
+
   it('asks only once whether the model can think', async () => {
     const { standIn, backend } = await start();
     await generateAll(backend, chatRequest('one'));

@@ -103,6 +103,39 @@ describe('requests', () => {
     expect(standIn.counts().started).toBe(0);
   });
 
+  it.each(['vllm', 'llama-server'] as const)('sends %s the form of the text and biases', async (server) => {
+    const { standIn, backend } = await start({ server });
+    const schema = { type: 'object' };
+    const sampling = {
+      logitBias: [
+        { token: 3, bias: -100 },
+        { token: 12, bias: 1.5 },
+      ],
+    };
+    await generateAll(backend, chatRequest('hello', { output: { kind: 'json-schema', schema }, sampling }));
+    expect(lastBody(standIn)).toMatchObject({
+      response_format: { type: 'json_schema', json_schema: { name: 'answer', schema } },
+      logit_bias: { 3: -100, 12: 1.5 },
+    });
+    await generateAll(backend, chatRequest('hello', { output: { kind: 'json' } }));
+    expect(lastBody(standIn)).toMatchObject({ response_format: { type: 'json_object' } });
+    expect(lastBody(standIn)).not.toHaveProperty('logit_bias');
+  });
+
+  it.each([
+    ['format', 'generic', chatRequest('hello', { output: { kind: 'json' } })],
+    ['format', 'generic', chatRequest('hello', { output: { kind: 'json-schema', schema: {} } })],
+    ['format', 'vllm', textRequest('hello', { output: { kind: 'json' } })],
+    ['grammar', 'vllm', chatRequest('hello', { output: { kind: 'grammar', grammar: 'root ::= "a"' } })],
+    ['tools', 'vllm', chatRequest('hello', { tools: { tools: [{ name: 'clock' }], choice: 'auto' } })],
+    ['logprobs', 'vllm', chatRequest('hello', { logprobs: { top: 0 } })],
+  ] as const)('refuses %s by name on %s: nothing is left away', async (param, server, request) => {
+    const { standIn, backend } = await start({ server });
+    const { error } = await generateAll(backend, request);
+    expect(error).toMatchObject({ code: 'invalid_request', param });
+    expect(standIn.counts().started).toBe(0);
+  });
+
   it('asks for all that the context leaves when a raw prompt has no limit', async () => {
     const { standIn, backend } = await start();
     const { events } = await generateAll(backend, textRequest('one two three', { limits: { stop: [] } }));

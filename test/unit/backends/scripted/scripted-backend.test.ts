@@ -1,6 +1,7 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { scripted } from '../../../../src/backends/scripted/definition.ts';
 import { ScriptedBackend, type ScriptedTarget } from '../../../../src/backends/scripted/scripted-backend.ts';
+import type { GenerationRequest, ToolUse } from '../../../../src/core/generation.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 import { defaultsOf } from '../../../support/stand-ins/default-keys.ts';
 import {
@@ -76,6 +77,90 @@ it('refuses the wish to think when its script has no thought', async () => {
     message: 'think is set, but this model cannot think. Leave think away or set it to false.',
   });
   expect(events).toEqual([]);
+});
+
+describe('tools', () => {
+  const tool_calls = [
+    { name: 'clock', arguments: {} },
+    { name: 'get_weather', arguments: { city: 'Paris' } },
+  ];
+  const tools = [{ name: 'clock' }, { name: 'get_weather' }];
+  const ask = (choice: ToolUse['choice'], overrides: Partial<GenerationRequest> = {}) =>
+    chatRequest('a b', { ...unlimited, tools: { tools, choice }, ...overrides });
+
+  it('are called as the script says, once a request lets them be', async () => {
+    const { backend } = start({ tool_calls });
+    const { events } = await generateAll(backend, ask('auto'));
+    expect(events.slice(1)).toEqual([
+      { type: 'tool-call', index: 0, id: 'call_0', name: 'clock' },
+      { type: 'tool-arguments', index: 0, delta: '{}' },
+      { type: 'tool-call', index: 1, id: 'call_1', name: 'get_weather' },
+      ...['{"ci', 'ty":', '"Par', 'is"}'].map((delta) => ({ type: 'tool-arguments', index: 1, delta })),
+      {
+        type: 'finish',
+        reason: 'tool_calls',
+        usage: { promptTokens: 2, completionTokens: 7, cachedTokens: 0 },
+      },
+    ]);
+    for (const request of [ask('none'), chatRequest('a b')])
+      expect(textOf((await generateAll(backend, request)).events)).toContain('a b');
+  });
+
+  it('come after the text, and the limit cuts them off', async () => {
+    const { backend } = start({ tool_calls, text: 'let me see' });
+    const { events } = await generateAll(
+      backend,
+      ask({ name: 'get_weather' }, { limits: { stop: [], maxTokens: 5 } }),
+    );
+    expect(textOf(events)).toBe('let me see');
+    expect(events.slice(-3)).toMatchObject([
+      { type: 'tool-call', index: 0, name: 'get_weather' },
+      { type: 'tool-arguments', index: 0, delta: '{"ci' },
+      { type: 'finish', reason: 'length' },
+    ]);
+  });
+
+  it.each(['required', { name: 'clock' }] as const)(
+    'are refused where no call can be made: %j',
+    async (choice) => {
+      const { backend } = start();
+      expect((await generateAll(backend, ask(choice))).error).toMatchObject({
+        code: 'invalid_request',
+        param: 'tool_choice',
+      });
+    },
+  );
+});
+
+it('tells how likely each word was when it is asked, with the text that the word is in', async () => {
+  const { backend } = start({ text: 'a b c' });
+  const { events } = await generateAll(
+    backend,
+    chatRequest('x', { limits: { stop: [' b no'] }, logprobs: { top: 2 } }),
+  );
+  const texts = events.filter((event) => event.type === 'text');
+  expect(texts.map(({ text, logprobs = [] }) => [text, logprobs.length])).toEqual([
+    ['a', 1],
+    [' b c', 2],
+  ]);
+  const [first] = texts[0]?.logprobs ?? [];
+  expect(first).toMatchObject({ bytes: [97], logprob: Math.log(1 / 2) });
+  expect(first?.top.map(({ logprob }) => logprob)).toEqual([Math.log(1 / 2), Math.log(1 / 4)]);
+});
+
+it.each([
+  ['{"a": 1}', { kind: 'json' }, true],
+  ['[1]', { kind: 'json' }, false],
+  ['{"a": ', { kind: 'json' }, false],
+  ['{"a": 1}', { kind: 'json-schema', schema: { required: ['a'] } }, true],
+  ['{"a": 1}', { kind: 'json-schema', schema: { required: ['b'] } }, false],
+  [undefined, { kind: 'json' }, false],
+  ['yes', { kind: 'grammar', grammar: 'root ::= "yes"' }, false],
+] as const)('says %j where %j is asked for: %j', async (text, output, isTaken) => {
+  const { backend } = start(text === undefined ? {} : { text });
+  const { error } = await generateAll(backend, chatRequest('x', { output }));
+  if (isTaken) expect(error).toBeUndefined();
+  else expect(error).toMatchObject({ code: 'invalid_request' });
 });
 
 it('refuses a script that it does not understand', async () => {

@@ -1,0 +1,60 @@
+/** What the server makes of calls beyond its answer, and of schemas that are made to hurt. */
+import { beforeAll, expect, test } from 'vitest';
+import { type Executable, endingAfterAll, startServer } from '../support/executable.ts';
+import { ask, exchangeBytes, generate, metric, stream } from '../support/http-client.ts';
+import { scripted, scriptedFlags } from '../support/scripted-server.ts';
+
+const endsWith = endingAfterAll();
+let server: Executable;
+beforeAll(async () => {
+  server = await startServer({
+    flags: [...scriptedFlags(), '--server.body-limit-bytes', '500000'],
+    endsWith,
+  });
+});
+
+test('a call is the end of the log line, and its tokens are counted', async () => {
+  const prompt = scripted({ tool_calls: [{ name: 'clock', arguments: { zone: 'UTC' } }] });
+  const before = await metric(server, 'llm_serve_generation_tokens_total');
+  const body = { prompt, tools: [{ name: 'clock' }] };
+  for (const answer of [await generate(server, body), await stream(server, body)]) {
+    const line = await server.requestLine(String(answer.headers['x-request-id']));
+    expect(line).toMatchObject({ status: 200, finishReason: 'tool_calls', completionTokens: 5 });
+    expect(line.ttftMs).toBeDefined();
+  }
+  expect(await metric(server, 'llm_serve_generation_tokens_total')).toBe(before + 10);
+});
+
+const DEEP = '['.repeat(10_000) + ']'.repeat(10_000);
+
+test.each([
+  ['prompt', `{"prompt":${DEEP}}`],
+  ['format', `{"prompt":"hi","format":{"anyOf":${DEEP}}}`],
+  ['format', `{"prompt":"hi","format":${DEEP}}`],
+  ['tools[0].parameters', `{"prompt":"hi","tools":[{"name":"a","parameters":{"anyOf":${DEEP}}}]}`],
+  ['tool_choice', `{"prompt":"hi","tools":[{"name":"a"}],"tool_choice":${DEEP}}`],
+  ['logit_bias.5', `{"prompt":"hi","logit_bias":{"5":${DEEP}}}`],
+  ['unheard_of', `{"prompt":"hi","unheard_of":${DEEP}}`],
+  [null, DEEP],
+])('ten thousand levels of nesting in %s are a 400 at once', async (param, body) => {
+  const startedAt = performance.now();
+  for (const path of ['/generate', '/stream']) {
+    const head = `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\n`;
+    const answer = await exchangeBytes(server.port, `${head}Content-Length: ${body.length}\r\n\r\n${body}`);
+    expect(answer.status, answer.body).toBe(400);
+    expect(JSON.parse(answer.body).error).toMatchObject({ code: 'invalid_request', param });
+  }
+  expect(performance.now() - startedAt).toBeLessThan(2000);
+});
+
+test('a schema of 10,000 properties is one like any other', async () => {
+  const names = Array.from({ length: 10_000 }, (_, index) => `p${index}`);
+  const format = { type: 'object', properties: Object.fromEntries(names.map((name) => [name, {}])) };
+  const answer = await generate(server, { prompt: scripted({ text: '{"p1":1}' }), format });
+  expect(answer.status, answer.text).toBe(200);
+});
+
+test('a schema beyond the limit of the body is a 413', async () => {
+  const format = { type: 'object', description: 'x'.repeat(500_000) };
+  expect((await ask(`${server.url}/generate`, { body: { prompt: 'hi', format } })).status).toBe(413);
+});

@@ -1,0 +1,44 @@
+import { expect, it } from 'vitest';
+import { type Feature, refuseUnsupported } from '../../../src/backends/unsupported-features.ts';
+import type { GenerationRequest, Message } from '../../../src/core/generation.ts';
+import { chatRequest, textRequest } from '../../support/stand-ins/generate.ts';
+
+function refusalOf(request: GenerationRequest, supports: readonly Feature[] = []): unknown {
+  try {
+    refuseUnsupported(request, { backend: 'plain', supports });
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
+
+const call = { id: 'call_1', name: 'clock', arguments: '{}' };
+const asked: Message = { role: 'assistant', content: '', toolCalls: [call] };
+const answered: Message = { role: 'tool', content: 'noon' };
+const chat = (...messages: Message[]) =>
+  chatRequest('', { input: { kind: 'chat', messages: [{ role: 'user', content: 'hi' }, ...messages] } });
+
+it.each([
+  ['json', 'format', chatRequest('hi', { output: { kind: 'json' } })],
+  ['json-schema', 'format', chatRequest('hi', { output: { kind: 'json-schema', schema: {} } })],
+  ['grammar', 'grammar', textRequest('hi', { output: { kind: 'grammar', grammar: 'root ::= "a"' } })],
+  ['tools', 'tools', chatRequest('hi', { tools: { tools: [{ name: 'clock' }], choice: 'none' } })],
+  ['tool-messages', 'messages[1].tool_calls', chat(asked, answered)],
+  ['tool-messages', 'messages[1].role', chat(answered)],
+  ['logprobs', 'logprobs', textRequest('hi', { logprobs: { top: 0 } })],
+  ['logit-bias', 'logit_bias', textRequest('hi', { sampling: { logitBias: [] } })],
+] as const)('%s is refused as %s where it is not passed on', (feature, param, request) => {
+  expect(refusalOf(request)).toMatchObject({
+    code: 'invalid_request',
+    param,
+    message: `${param} is not supported by the plain backend, which serves this model. Leave it away, or use another model.`,
+  });
+  expect(refusalOf(request, [feature])).toBeUndefined();
+});
+
+it('a request that asks for text alone is refused by nobody', () => {
+  expect(
+    refusalOf(chat({ role: 'assistant', content: 'hm' }, { role: 'user', content: 'hi' })),
+  ).toBeUndefined();
+  expect(refusalOf(textRequest('hi'))).toBeUndefined();
+});
