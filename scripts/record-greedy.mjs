@@ -10,7 +10,7 @@ const TOKENS = 48;
 const LOGPROB_TOKENS = 6;
 
 const [url, version, name] = process.argv.slice(2);
-if (!url || !version || !name) throw new Error("usage: record-greedy.mjs URL VERSION NAME");
+if (!url || !version || !name) throw new Error('usage: record-greedy.mjs URL VERSION NAME');
 
 const prompts = JSON.parse(readFileSync(new URL('prompts.json', FOLDER), 'utf8'));
 const answers = [];

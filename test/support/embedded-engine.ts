@@ -62,6 +62,7 @@ export function embeddedEngine(overrides: Partial<LlamaCppTarget> = {}): TestEng
     slots: 4,
     context_size: 512,
     gpu: 'off',
+    flash_attention: true,
     ...overrides,
   };
   const backend = new LlamaCppBackend(target, environment, { enginePath: defaultEnginePath() });

@@ -21,6 +21,7 @@ export interface LlamaCppTarget {
   readonly chat_template?: 'file' | 'catalogue';
   readonly threads?: number;
   readonly gpu: 'auto' | 'off';
+  readonly flash_attention: boolean;
 }
 
 /** llama.cpp’s own defaults: in force where neither the request nor the model’s catalogue entry says otherwise. */
@@ -120,7 +121,7 @@ export class LlamaCppBackend implements Backend {
   }
 
   async #load(signal: AbortSignal): Promise<void> {
-    const { model, slots, context_size: contextSize, gpu, threads } = this.#target;
+    const { model, slots, context_size: contextSize, gpu, threads, flash_attention } = this.#target;
     requireLibrary();
     const chatTemplate = this.#chatTemplate();
     const { cacheDirectory, log, onDownloadProgress } = this.#environment;
@@ -130,7 +131,14 @@ export class LlamaCppBackend implements Backend {
       log,
       onProgress: onDownloadProgress,
     });
-    const settings = { modelPath, contextSize, sequences: slots, chatTemplate, gpu };
+    const settings = {
+      modelPath,
+      contextSize,
+      sequences: slots,
+      chatTemplate,
+      gpu,
+      flashAttention: flash_attention,
+    };
     await this.#supervisor.start(threads === undefined ? settings : { ...settings, threads }, signal);
   }
 

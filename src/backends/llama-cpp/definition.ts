@@ -24,6 +24,11 @@ export const llamaCpp = defineBackend({
     threads: Type.Optional(
       Type.Integer({ minimum: 1, maximum: 1024, description: 'Threads that compute. Unset: one per core.' }),
     ),
+    flash_attention: Type.Boolean({
+      default: true,
+      description:
+        'Computes attention without its large intermediate results, where the hardware can: up to half as long for many answers at once. Off gives the same arithmetic as llama.cpp without it.',
+    }),
     gpu: Type.Union([Type.Literal('auto'), Type.Literal('off')], {
       default: 'auto',
       description: 'auto uses a GPU that the prebuilt engine supports, where there is one.',

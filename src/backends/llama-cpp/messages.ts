@@ -23,6 +23,7 @@ export interface EngineSettings {
   readonly sequences: number;
   readonly chatTemplate: ChatTemplateName;
   readonly gpu: 'auto' | 'off';
+  readonly flashAttention: boolean;
   /** Absent: one per core available. */
   readonly threads?: number;
 }

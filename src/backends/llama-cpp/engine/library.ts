@@ -45,8 +45,8 @@ export interface ContextOptions {
   readonly sequences: number;
   readonly batchSize: number;
   readonly threads: number;
-  /** On where the hardware has it: half as long for steps of many sequences. */
-  readonly flashAttention: 'auto';
+  /** `auto`: on where the hardware has it. */
+  readonly flashAttention: 'auto' | false;
   /** `false`: never a smaller context than asked for. */
   readonly failedCreationRemedy: false;
 }

@@ -51,7 +51,7 @@ export async function loadEngine(settings: EngineSettings, output: EngineOutput)
       sequences: settings.sequences,
       batchSize: PROMPT_TOKENS_ALONE + settings.sequences,
       threads,
-      flashAttention: 'auto',
+      flashAttention: settings.flashAttention ? 'auto' : false,
       failedCreationRemedy: false,
     }),
   );

@@ -17,6 +17,7 @@ const settings: EngineSettings = {
   sequences: 1,
   chatTemplate: 'chatml',
   gpu: 'off',
+  flashAttention: true,
 };
 const generation = {
   input: { kind: 'text', prompt: 'a' },

@@ -3,9 +3,12 @@
 import { availableParallelism } from 'node:os';
 import { getLlama } from 'node-llama-cpp';
 import { serveOrders } from '../worker.mjs';
-import { batchSize, CONTEXT_SIZE } from './workload.mjs';
+import { CONTEXT_SIZE, SLOTS } from './workload.mjs';
 
-const [modelPath, sequenceCount] = [process.argv[2], Number(process.argv[3])];
+/** The engine's own: prompt tokens in one decode step, and one for each other sequence. */
+const BATCH_SIZE = 64 + SLOTS;
+
+const modelPath = process.argv[2];
 const threads = availableParallelism();
 const llama = await getLlama({
   gpu: 'auto',
@@ -18,11 +21,12 @@ const llama = await getLlama({
 const model = await llama.loadModel({ modelPath });
 const context = await model.createContext({
   contextSize: CONTEXT_SIZE,
-  sequences: sequenceCount,
-  batchSize: batchSize(sequenceCount),
+  sequences: SLOTS,
+  batchSize: BATCH_SIZE,
   threads,
+  flashAttention: 'auto',
 });
-const sequences = Array.from({ length: sequenceCount }, () => context.getSequence());
+const sequences = Array.from({ length: SLOTS }, () => context.getSequence());
 
 serveOrders({}, async ({ prompts, tokens }) => {
   const startedAt = performance.now();
