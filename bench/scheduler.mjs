@@ -62,6 +62,7 @@ function queueCost({ depth, clients, mixesDeadlines = false }) {
     maxBatchTokens: UNBOUNDED,
     maxTokensInFlight: UNBOUNDED,
     agingMs: 10_000,
+    maxOvertakes: 4,
   });
   scheduler.setTarget({ id: 'target', model: 'model', slots: SLOTS, state: 'ready' }, 0);
   const running = [];

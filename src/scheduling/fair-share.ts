@@ -44,6 +44,34 @@ export class Flow<Member> implements ListNode<Flow<Member>> {
   }
 }
 
+/** A flow while it is looked ahead of: what it would have next, and where its account would then be. */
+class Line<Member extends ChargedWork> {
+  readonly flow: Flow<Member>;
+  first: Member | undefined;
+  #account: number;
+  #turn = 0;
+  #taken = 0;
+  #members: readonly Member[] | undefined;
+
+  constructor(flow: Flow<Member>) {
+    this.flow = flow;
+    this.first = flow.waiting.first;
+    this.#account = flow.account;
+  }
+
+  isBefore(other: Line<Member>): boolean {
+    return this.#account < other.#account || (this.#account === other.#account && this.#turn < other.#turn);
+  }
+
+  advance(turn: number, count: number): void {
+    this.#account += this.first?.chargedTokens ?? 0;
+    this.#turn = turn;
+    this.#taken += 1;
+    this.#members ??= this.flow.waiting.firstFew(count);
+    this.first = this.#members[this.#taken];
+  }
+}
+
 /** Flows that are looked at when one comes to rest: more than the one that is added, so the sweep catches up. */
 const SWEPT_PER_REST = 2;
 /** So many flows, and requests of a flow, are looked at to tell what goes before a request; of more, an even sample. */
@@ -64,6 +92,23 @@ export class FairShare<Member extends FlowMember<Member>> {
 
   get next(): Member | undefined {
     return this.#backlogged.first?.waiting.first;
+  }
+
+  /** Those that would be granted one after the other, if nobody else came and nothing were settled meanwhile. */
+  upcoming(count: number): readonly Member[] {
+    const lines = this.#backlogged.firstFew(count).map((flow) => new Line(flow));
+    const [only] = lines;
+    if (only && lines.length === 1) return only.flow.waiting.firstFew(count);
+    const upcoming: Member[] = [];
+    while (upcoming.length < count) {
+      // They stand by account, then by turn; whoever had one goes behind its equals.
+      let next: Line<Member> | undefined;
+      for (const line of lines) if (line.first && (!next || line.isBefore(next))) next = line;
+      if (!next?.first) break;
+      upcoming.push(next.first);
+      next.advance(upcoming.length, count);
+    }
+    return upcoming;
   }
 
   add(waiting: Member): void {

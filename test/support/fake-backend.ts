@@ -95,6 +95,7 @@ export function fakeTarget(backend: Backend, changes: Partial<Target> = {}): Tar
     backend,
     embedded: false,
     slots: 2,
+    cacheIsolation: undefined,
     firstTokenTimeoutMs: 1000,
     idleTimeoutMs: 200,
     status: { state: 'ready', loaded: true },

@@ -14,6 +14,7 @@ export const SCHEDULER: SchedulerOptions = {
   maxBatchTokens: Number.POSITIVE_INFINITY,
   maxTokensInFlight: Number.POSITIVE_INFINITY,
   agingMs: 10_000,
+  maxOvertakes: 4,
 };
 
 export const FAR = 1_000_000_000;

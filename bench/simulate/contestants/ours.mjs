@@ -19,6 +19,7 @@ const OPTIONS = {
   maxBatchTokens: Number.POSITIVE_INFINITY,
   maxTokensInFlight: Number.POSITIVE_INFINITY,
   agingMs: defaultOf('aging_ms'),
+  maxOvertakes: defaultOf('max_overtakes'),
 };
 
 export function ours(backend, options = {}) {
