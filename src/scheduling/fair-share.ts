@@ -44,32 +44,11 @@ export class Flow<Member> implements ListNode<Flow<Member>> {
   }
 }
 
-/** A flow while it is looked ahead of: what it would have next, and where its account would then be. */
-class Line<Member extends ChargedWork> {
+/** A flow while it is looked ahead: how many it would have had by then, and where its account would be. */
+interface Line<Member> {
   readonly flow: Flow<Member>;
-  first: Member | undefined;
-  #account: number;
-  #turn = 0;
-  #taken = 0;
-  #members: readonly Member[] | undefined;
-
-  constructor(flow: Flow<Member>) {
-    this.flow = flow;
-    this.first = flow.waiting.first;
-    this.#account = flow.account;
-  }
-
-  isBefore(other: Line<Member>): boolean {
-    return this.#account < other.#account || (this.#account === other.#account && this.#turn < other.#turn);
-  }
-
-  advance(turn: number, count: number): void {
-    this.#account += this.first?.chargedTokens ?? 0;
-    this.#turn = turn;
-    this.#taken += 1;
-    this.#members ??= this.flow.waiting.firstFew(count);
-    this.first = this.#members[this.#taken];
-  }
+  readonly account: number;
+  readonly taken: number;
 }
 
 /** Flows that are looked at when one comes to rest: more than the one that is added, so the sweep catches up. */
@@ -96,17 +75,24 @@ export class FairShare<Member extends FlowMember<Member>> {
 
   /** Those that would be granted one after the other, if nobody else came and nothing were settled meanwhile. */
   upcoming(count: number): readonly Member[] {
-    const lines = this.#backlogged.firstFew(count).map((flow) => new Line(flow));
-    const [only] = lines;
-    if (only && lines.length === 1) return only.flow.waiting.firstFew(count);
+    const first = this.#backlogged.first;
+    if (first && this.#backlogged.size === 1) return first.waiting.firstFew(count);
+    // In the order of their accounts, of equals in turn; whoever had one goes behind its equals.
+    const lines: Line<Member>[] = [];
+    for (const flow of this.#backlogged.firstFew(count))
+      lines.push({ flow, account: flow.account, taken: 0 });
     const upcoming: Member[] = [];
-    while (upcoming.length < count) {
-      // They stand by account, then by turn; whoever had one goes behind its equals.
-      let next: Line<Member> | undefined;
-      for (const line of lines) if (line.first && (!next || line.isBefore(next))) next = line;
-      if (!next?.first) break;
-      upcoming.push(next.first);
-      next.advance(upcoming.length, count);
+    for (let index = 0; index < lines.length && upcoming.length < count; index += 1) {
+      const { flow, account, taken } = lines[index] as Line<Member>;
+      const { waiting } = flow;
+      const member = taken === 0 ? waiting.first : waiting.firstFew(taken + 1)[taken];
+      if (!member) continue;
+      upcoming.push(member);
+      if (waiting.size === taken + 1) continue;
+      const next = { flow, account: account + member.chargedTokens, taken: taken + 1 };
+      let place = lines.length;
+      while (place > index + 1 && (lines[place - 1]?.account ?? 0) > next.account) place -= 1;
+      lines.splice(place, 0, next);
     }
     return upcoming;
   }

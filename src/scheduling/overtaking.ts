@@ -9,7 +9,7 @@ import { lengthOf, type PrefixFingerprint, sharedCharacters } from './prefix-fin
 import type { Waiting } from './waiting.ts';
 
 /** So many of the next in order are looked at. */
-const LOOKAHEAD = 16;
+const LOOKAHEAD = 8;
 /** What must be gained: some 64 tokens, or about a fifth of a second on two cores. */
 const SMALLEST_GAIN_CHARACTERS = 256;
 
@@ -34,7 +34,7 @@ export class Overtaking {
 
   /** 1. what would the first overwrite? 2. who of the next continues most of it? 3. all before that one are overtaken. */
   choose(first: Waiting, slot: FreeSlot): Waiting {
-    if (this.#maxOvertakes === 0) return first;
+    if (first.overtaken >= this.#maxOvertakes) return first;
     const { held, shared } = slot.idle.chosenFor(first.prefix);
     let toBeat = shared + SMALLEST_GAIN_CHARACTERS - 1;
     if (lengthOf(held) <= toBeat) return first;

@@ -16,7 +16,7 @@ export interface PrefixFingerprint {
 export const NO_PREFIX: PrefixFingerprint = { ends: [], hashes: [] };
 
 /** A conversation is followed up by one that has a few messages more, so of long ones the last boundaries are enough. */
-const MOST_MESSAGES = 32;
+const MOST_MESSAGES = 12;
 /** What a chat template puts around a message, in characters; also makes each boundary lie behind the one before it. */
 const AROUND_MESSAGE = 16;
 const FIRST_BLOCK = 256;
