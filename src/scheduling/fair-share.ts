@@ -88,11 +88,11 @@ export class FairShare<Member extends FlowMember<Member>> {
       const member = taken === 0 ? waiting.first : waiting.firstFew(taken + 1)[taken];
       if (!member) continue;
       upcoming.push(member);
-      if (waiting.size === taken + 1) continue;
-      const next = { flow, account: account + member.chargedTokens, taken: taken + 1 };
+      const accountThen = account + member.chargedTokens;
       let place = lines.length;
-      while (place > index + 1 && (lines[place - 1]?.account ?? 0) > next.account) place -= 1;
-      lines.splice(place, 0, next);
+      while (place > index + 1 && (lines[place - 1]?.account ?? 0) > accountThen) place -= 1;
+      const isNeeded = place - index <= count - upcoming.length && waiting.size > taken + 1;
+      if (isNeeded) lines.splice(place, 0, { flow, account: accountThen, taken: taken + 1 });
     }
     return upcoming;
   }

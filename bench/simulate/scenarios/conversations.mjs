@@ -17,22 +17,14 @@ const ROUNDS = 6;
 const DEADLINE_MS = 300_000;
 const WARM_UP_MS = 5 * 60_000;
 
-/** `atOnce`: questions that are asked together about what was said so far; `thinkMs`: between answers and the next ones. */
+/** `atOnce`: questions that are asked together about what was said so far; `thinkMs`: between their answers and the next ones. */
 export const WAYS = {
-  chat: { label: 'one question at a time, 16 clients', clients: 16, atOnce: 1, thinkMs: 20_000 },
-  chatBusy: { label: 'one question at a time, 32 clients', clients: 32, atOnce: 1, thinkMs: 20_000 },
-  fan: { label: 'three at once, 4 clients', clients: 4, atOnce: 3, thinkMs: 5_000 },
-  fan8: { label: 'three at once, 8 clients', clients: 8, atOnce: 3, thinkMs: 10_000 },
-  fan16: { label: 'three at once, 16 clients', clients: 16, atOnce: 3, thinkMs: 40_000 },
-  fanOne: {
-    label: 'three at once, 16 users behind one address',
-    clients: 16,
-    atOnce: 3,
-    thinkMs: 40_000,
-    oneClient: true,
-  },
+  single: { label: 'one at a time, 16 clients', clients: 16, atOnce: 1, thinkMs: 20_000 },
+  few: { label: 'three at once, 4 clients', clients: 4, atOnce: 3, thinkMs: 5000 },
+  some: { label: 'three at once, 8 clients', clients: 8, atOnce: 3, thinkMs: 10_000 },
+  many: { label: 'three at once, 16 clients', clients: 16, atOnce: 3, thinkMs: 40_000 },
 };
-export const OVERTAKES = [0, 1, 2, 4, 8, 16, 64];
+const OVERTAKES = [0, 1, 4, 16];
 
 export function measure({ seed, measuredMinutes }) {
   const overOvertakes = (way) =>
@@ -110,8 +102,8 @@ class Client {
   }
 
   #ask(at) {
-    const { random, user } = { random: this.#random, user: this.#user };
-    const lengthOf = ({ min, max }) => random.integer(min, max);
+    const user = this.#user;
+    const lengthOf = ({ min, max }) => this.#random.integer(min, max);
     if (this.#round % ROUNDS === 0) {
       this.#conversation += 1;
       const document = { id: `document ${user}/${this.#conversation}`, tokens: lengthOf(DOCUMENT_TOKENS) };
@@ -127,7 +119,7 @@ class Client {
         id,
         user,
         isFirst: index === 0,
-        client: this.#way.oneClient ? 'all' : `client_${user}`,
+        client: `client_${user}`,
         priority: 'normal',
         arrivalMs: at,
         messages,
