@@ -1,9 +1,11 @@
 // What scheduling costs per request, in process, without any input or output: one release, enqueue and tick beside a
-// queue of a given depth and number of clients, and one check of the sliding window beside a given number of others.
+// queue of a given depth and number of clients, one check of the sliding window beside a given number of others, and the
+// fingerprint of a prompt.
 import { lineChart } from './chart/line-chart.mjs';
 import { packageVersions } from './machine.mjs';
 import { show, summarize, table } from './statistics.mjs';
 
+const { fingerprintOf } = await import('../dist/scheduling/prefix-fingerprint.js');
 const { Scheduler } = await import('../dist/scheduling/scheduler.js');
 const { SlidingWindow } = await import('../dist/scheduling/sliding-window.js');
 
@@ -16,8 +18,15 @@ const CASES = {
   mixed: { label: 'one client, mixed deadlines', clientsOf: () => 1, mixesDeadlines: true },
   hundred: { label: 'a hundred clients', clientsOf: (depth) => Math.min(100, depth) },
   all: { label: 'as many clients as requests', clientsOf: (depth) => depth },
+  cached: {
+    label: 'a hundred, prefixes cached',
+    clientsOf: (depth) => Math.min(100, depth),
+    cachesPrefixes: true,
+  },
 };
 const KEYS = [1, 100_000];
+/** Characters of a prompt. */
+const PROMPTS = { 1000: 1000, 100000: 100, 1000000: 10 };
 const OPERATIONS = 100_000;
 const SLOTS = 64;
 const LIMIT = 60;
@@ -31,6 +40,9 @@ export async function run({ rounds }) {
     measured.push({
       queue: Object.fromEntries(DEPTHS.map((depth) => [depth, queueCosts(depth)])),
       window: Object.fromEntries(KEYS.map((keys) => [keys, windowCost(keys)])),
+      fingerprint: Object.fromEntries(
+        Object.entries(PROMPTS).map(([length, times]) => [length, fingerprintCost(Number(length), times)]),
+      ),
     });
   }
   return {
@@ -42,15 +54,16 @@ export async function run({ rounds }) {
 
 function queueCosts(depth) {
   return Object.fromEntries(
-    Object.entries(CASES).map(([name, { clientsOf, mixesDeadlines }]) => [
+    Object.entries(CASES).map(([name, { clientsOf, ...rest }]) => [
       name,
-      queueCost({ depth, clients: clientsOf(depth), mixesDeadlines }),
+      queueCost({ depth, clients: clientsOf(depth), ...rest }),
     ]),
   );
 }
 
 /** Every operation: the oldest running request ends, a new one arrives, and the scheduler fills the slot. */
-function queueCost({ depth, clients, mixesDeadlines = false }) {
+function queueCost({ depth, clients, mixesDeadlines = false, cachesPrefixes = false }) {
+  const load = { clients, mixesDeadlines, prefixes: cachesPrefixes ? conversations(clients) : [] };
   const scheduler = new Scheduler({
     mode: 'eager',
     order: 'fair',
@@ -62,8 +75,9 @@ function queueCost({ depth, clients, mixesDeadlines = false }) {
     maxBatchTokens: UNBOUNDED,
     maxTokensInFlight: UNBOUNDED,
     agingMs: 10_000,
+    maxOvertakes: 4,
   });
-  scheduler.setTarget({ id: 'target', model: 'model', slots: SLOTS, state: 'ready' }, 0);
+  scheduler.setTarget({ id: 'target', model: 'model', slots: SLOTS, cachesPrefixes, state: 'ready' }, 0);
   const running = [];
   const tick = (now) => {
     for (const decision of scheduler.tick(now)) {
@@ -71,20 +85,19 @@ function queueCost({ depth, clients, mixesDeadlines = false }) {
       for (const { id } of decision.batch.members) running.push(id);
     }
   };
-  for (let index = 0; index < depth + SLOTS; index += 1)
-    scheduler.enqueue(entryOf(index, { clients, mixesDeadlines, now: 0 }), 0);
+  for (let index = 0; index < depth + SLOTS; index += 1) scheduler.enqueue(entryOf(index, load, 0), 0);
   tick(0);
   return nanosecondsEach((index) => {
     const now = index / 1000;
     scheduler.release(running[index], SETTLEMENT, now);
-    scheduler.enqueue(entryOf(index + depth + SLOTS, { clients, mixesDeadlines, now }), now);
+    scheduler.enqueue(entryOf(index + depth + SLOTS, load, now), now);
     tick(now);
   });
 }
 
 const SETTLEMENT = { outcome: 'completed', promptTokens: 20, answerTokens: 100, firstTokenMs: 1 };
 
-function entryOf(index, { clients, mixesDeadlines, now }) {
+function entryOf(index, { clients, mixesDeadlines, prefixes }, now) {
   const patienceMs = mixesDeadlines
     ? QUEUE_TIMEOUT_MS + ((index * 7919) % QUEUE_TIMEOUT_MS)
     : QUEUE_TIMEOUT_MS;
@@ -96,10 +109,33 @@ function entryOf(index, { clients, mixesDeadlines, now }) {
     promptTokens: 20,
     maxTokens: 16 + ((index * 7919) % 240),
     maxTokensIsDefault: false,
+    prefix: prefixes[index % clients],
     sizeBytes: 80,
     expiresAt: now + patienceMs,
     deadlineAt: now + 5 * QUEUE_TIMEOUT_MS,
   };
+}
+
+/** Each client talks at length about something of its own, after the same beginning for all. */
+function conversations(clients) {
+  return Array.from({ length: clients }, (_, client) => {
+    const messages = Array.from({ length: 40 }, (_, index) => ({
+      role: 'user',
+      content: `message ${index} of ${index === 0 ? 'all' : client}`.padEnd(200),
+    }));
+    return fingerprintOf({ kind: 'chat', messages }, undefined);
+  });
+}
+
+function fingerprintCost(length, times) {
+  const prompt = 'All that was said before. '.repeat(length / 26 + 1).slice(0, length);
+  const texts = Array.from({ length: times }, (_, index) => `${index} ${prompt}`);
+  const startedAt = performance.now();
+  let boundaries = 0;
+  for (const text of texts)
+    boundaries += fingerprintOf({ kind: 'text', prompt: text }, undefined).ends.length;
+  if (boundaries === 0) throw new Error('a prompt has no boundaries');
+  return ((performance.now() - startedAt) * 1e3) / times;
 }
 
 /** Every client sends just under its limit, so each check expires one admission and counts another. */
@@ -132,6 +168,10 @@ export function report({ rounds }) {
     TARGET_NANOSECONDS[depth]?.toLocaleString('en') ?? '',
   ];
   const keysRow = (keys) => [keys.toLocaleString('en'), over(({ window }) => window[keys])];
+  const promptRow = (length) => [
+    Number(length).toLocaleString('en'),
+    over(({ fingerprint }) => fingerprint[length]),
+  ];
   return [
     '**Release + enqueue + tick, nanoseconds, by requests that wait and clients they are from:**',
     '',
@@ -142,6 +182,10 @@ export function report({ rounds }) {
     '**Check of the rate limit, nanoseconds, by clients:**',
     '',
     table(['clients', 'check'], KEYS.map(keysRow)),
+    '',
+    '**Fingerprint of a prompt, for targets that cache prefixes, microseconds, by its length:**',
+    '',
+    table(['characters', 'fingerprint'], Object.keys(PROMPTS).map(promptRow)),
   ].join('\n');
 }
 

@@ -4,6 +4,7 @@ import { packageVersions } from '../machine.mjs';
 import { simulationCharts } from './charts.mjs';
 import * as aborts from './scenarios/aborts.mjs';
 import * as bimodal from './scenarios/bimodal.mjs';
+import * as conversations from './scenarios/conversations.mjs';
 import * as fairness from './scenarios/fairness.mjs';
 import * as flood from './scenarios/flood.mjs';
 import * as overload from './scenarios/overload.mjs';
@@ -18,6 +19,7 @@ const SCENARIOS = {
   bimodal: { ...bimodal, title: 'Short answers among long ones at 0.8 × capacity: arrival to end' },
   aborts: { ...aborts, title: 'Three of ten requests aborted, at 1.5 × capacity' },
   priorities: { ...priorities, title: 'Priorities at 1.5 and 3 × capacity, deadline 60 s' },
+  conversations: { ...conversations, title: 'Conversations, 4 slots that cache prefixes: overtaking' },
 };
 
 export async function run({ rounds, measuredMinutes }) {

@@ -1,5 +1,7 @@
 // The backend: up to `slots` requests run at full speed, more of them share what those slots can do (processor
-// sharing). All that run progress alike, so one clock of progress serves for all of them.
+// sharing). All that run progress alike, so one clock of progress serves for all of them. With `cachesPrefixes` each slot
+// keeps what it evaluated last, and what of a prompt it holds already takes no time.
+import { SequenceCache } from './sequence-cache.mjs';
 import { answeredTokens, firstTokenMs, serviceMs } from './service.mjs';
 
 const { Heap, heapNode } = await import('../../dist/scheduling/heap.js');
@@ -14,11 +16,13 @@ export class SharedBackend {
   #progressMs = 0;
   #now = 0;
   #started = 0;
+  #sequences;
   /** Slot time spent until now. */
   workedMs = 0;
 
   constructor(parameters) {
     this.#parameters = parameters;
+    this.#sequences = parameters.cachesPrefixes ? new SequenceCache(parameters.slots) : undefined;
   }
 
   get running() {
@@ -28,8 +32,10 @@ export class SharedBackend {
   start(job, now) {
     this.#advance(now);
     const node = heapNode(job);
-    this.#ends.put(node, this.#progressMs + serviceMs(this.#parameters, job), ++this.#started);
-    this.#running.set(job.id, { job, node, startedAtProgressMs: this.#progressMs });
+    const cachedTokens = this.#sequences?.take(job) ?? 0;
+    const work = { promptTokens: job.promptTokens - cachedTokens, answerTokens: job.answerTokens };
+    this.#ends.put(node, this.#progressMs + serviceMs(this.#parameters, work), ++this.#started);
+    this.#running.set(job.id, { node, work, cachedTokens, startedAtProgressMs: this.#progressMs });
   }
 
   /** Stops one before its end; tells how far it was. */
@@ -70,17 +76,19 @@ export class SharedBackend {
   }
 
   #settle(job, outcome) {
-    const { startedAtProgressMs } = this.#running.get(job.id);
+    const { work, cachedTokens, startedAtProgressMs } = this.#running.get(job.id);
     this.#running.delete(job.id);
+    this.#sequences?.giveBack(job);
     const isComplete = outcome === 'completed';
-    const servedMs = isComplete ? serviceMs(this.#parameters, job) : this.#progressMs - startedAtProgressMs;
-    const toFirstMs = firstTokenMs(this.#parameters, job);
+    const servedMs = isComplete ? serviceMs(this.#parameters, work) : this.#progressMs - startedAtProgressMs;
+    const toFirstMs = firstTokenMs(this.#parameters, work);
     return {
       servedMs,
       settlement: {
         outcome,
         promptTokens: job.promptTokens,
-        answerTokens: isComplete ? job.answerTokens : answeredTokens(this.#parameters, job, servedMs),
+        cachedTokens,
+        answerTokens: isComplete ? job.answerTokens : answeredTokens(this.#parameters, work, servedMs),
         firstTokenMs: servedMs >= toFirstMs ? toFirstMs : undefined,
       },
     };

@@ -6,12 +6,12 @@ const { Heap, heapNode } = await import('../../dist/scheduling/heap.js');
 
 /**
  * `backend`: its parameters (service.mjs); `createContestant`: makes one for it; `jobs`: what arrives whatever happens;
- * `follow`: for clients that wait for an answer before they ask again, given a record the job that follows it, if any.
+ * `follow`: for clients that wait for an answer before they ask again, given a record the jobs that follow it, if any.
  * Returns what is left at the end, which must be nothing, and a record per job: `startedAtMs` (undefined: never),
- * `endedAtMs`, `servedMs`, `answerTokens` and how it ended: completed; refused (at once); expired (it left the queue
+ * `endedAtMs`, `servedMs`, `answerTokens`, `cachedTokens`, `firstTokenMs` (from its start) and how it ended: completed; refused (at once); expired (it left the queue
  * after waiting); failed (its deadline came while it ran); aborted (by its client).
  */
-export function simulate({ backend: parameters, createContestant, jobs, follow = () => undefined }) {
+export function simulate({ backend: parameters, createContestant, jobs, follow = () => [] }) {
   const backend = new SharedBackend(parameters);
   const contestant = createContestant(parameters);
   const arrivals = new Heap();
@@ -26,8 +26,7 @@ export function simulate({ backend: parameters, createContestant, jobs, follow =
     departures.remove(departure);
     const record = { job, startedAtMs, endedAtMs: now, servedMs: 0, answerTokens: 0, ...how };
     records.push(record);
-    const next = follow(record, now);
-    if (next) expect(next);
+    for (const next of follow(record, now)) expect(next);
   };
   const depart = (job, now) => {
     const { startedAtMs } = live.get(job.id);
@@ -39,8 +38,7 @@ export function simulate({ backend: parameters, createContestant, jobs, follow =
     }
     const { servedMs, settlement } = backend.stop(job, now);
     contestant.ended(job, settlement, now);
-    const { answerTokens } = settlement;
-    end(job, { outcome: isAbort ? 'aborted' : 'failed', servedMs, answerTokens }, now);
+    end(job, { outcome: isAbort ? 'aborted' : 'failed', servedMs, ...usedOf(settlement) }, now);
   };
   const arrive = (job, now) => {
     const departure = heapNode(job);
@@ -70,7 +68,7 @@ export function simulate({ backend: parameters, createContestant, jobs, follow =
     if (now === Number.POSITIVE_INFINITY) break;
     for (const { job, servedMs, settlement } of backend.takeEnded(now)) {
       contestant.ended(job, settlement, now);
-      end(job, { outcome: 'completed', servedMs, answerTokens: job.answerTokens }, now);
+      end(job, { outcome: 'completed', servedMs, ...usedOf(settlement) }, now);
     }
     while (departures.nodes[0]?.key <= now) depart(departures.first, now);
     while (arrivals.first?.arrivalMs <= now) {
@@ -82,4 +80,8 @@ export function simulate({ backend: parameters, createContestant, jobs, follow =
   }
   const { waiting, running } = contestant;
   return { records, left: { waiting, running, unanswered: live.size, atBackend: backend.running } };
+}
+
+function usedOf({ answerTokens, cachedTokens, firstTokenMs }) {
+  return { answerTokens, cachedTokens, firstTokenMs };
 }

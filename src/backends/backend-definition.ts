@@ -1,6 +1,6 @@
 /** What a backend tells about itself: its configuration keys, its defaults, and how to make one. One line each in catalog.ts. */
 import { type Static, type TObject, type TProperties, Type } from 'typebox';
-import type { Backend } from '../core/backend.ts';
+import type { Backend, CacheIsolation } from '../core/backend.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
 
@@ -54,6 +54,8 @@ export interface BackendDefinition<Keys extends TProperties = TProperties> {
   readonly defaultSlots: number;
   /** Serves the model itself: a model that is missing and cannot be fetched ends the start. */
   readonly embedded: boolean;
+  /** Each slot keeps what it evaluated last, for these to share; absent where a target sees to its cache itself. */
+  cacheIsolation?(target: CommonTarget & Static<TObject<Keys>>): CacheIsolation;
   /** What the keys' own schemas cannot say; throws an Error whose message names what is wrong and what is allowed. */
   checkTarget?(target: CommonTarget): void;
   create(

@@ -63,6 +63,14 @@ export const scheduler = Type.Object(
       default: 10_000,
       description: 'When a lower priority was passed over for so long, the next free slot is its.',
     }),
+    max_overtakes: Type.Integer({
+      minimum: 0,
+      maximum: 1000,
+      default: 4,
+      description:
+        'So often at most a request is overtaken by one whose prompt continues what a slot of the embedded engine has cached; ' +
+        '0: never.',
+    }),
     high_priority_clients: Type.Array(Type.String({ minLength: 1 }), {
       default: [],
       description: 'Addresses or CIDRs of clients that may ask for high priority.',

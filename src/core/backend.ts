@@ -20,9 +20,14 @@ export interface TargetStatus {
   readonly detail?: string;
 }
 
+/** Among whom prompts may be continued from what a slot has cached: all clients, or each client by itself. */
+export type CacheIsolation = 'shared' | 'client';
+
 export interface GenerateOptions {
   /** Its `reason` is a ServingError that says why. */
   readonly signal: AbortSignal;
+  /** Prefixes are only reused between generations of one scope; absent: all share. Opaque. */
+  readonly cacheScope?: string;
 }
 
 export interface EmbeddingRequest {

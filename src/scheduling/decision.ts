@@ -5,6 +5,7 @@ import type { ModelId } from '../core/generation.ts';
 import type { Priority } from '../core/priority.ts';
 import type { BatchMode } from './batch-policy.ts';
 import type { OrderMode } from './order-policy.ts';
+import type { PrefixFingerprint } from './prefix-fingerprint.ts';
 
 /** Our own id of a queue entry; never the client's. */
 export type EntryId = string;
@@ -24,6 +25,8 @@ export interface SchedulerOptions {
   readonly maxTokensInFlight: number;
   /** A class of requests that wait is passed over for so long at most. */
   readonly agingMs: Milliseconds;
+  /** So often at most a request is overtaken by one whose prompt continues what a slot has cached. */
+  readonly maxOvertakes: number;
 }
 
 export interface SchedulerTarget {
@@ -31,6 +34,8 @@ export interface SchedulerTarget {
   readonly model: ModelId;
   readonly slots: number;
   readonly state: 'loading' | 'ready' | 'down' | 'draining';
+  /** Each of its slots keeps what it evaluated last, as long as the target is there. */
+  readonly cachesPrefixes?: boolean;
 }
 
 export interface QueueEntry {
@@ -45,6 +50,8 @@ export interface QueueEntry {
   readonly maxTokens: number | undefined;
   /** The bound is a default, not the client's own: recent answers say better how long this one will be. */
   readonly maxTokensIsDefault: boolean;
+  /** Of its prompt, for targets that cache prefixes. */
+  readonly prefix?: PrefixFingerprint | undefined;
   /** Of what is kept while it waits. */
   readonly sizeBytes: number;
   /** When waiting ends: the queue time-out or the request's own deadline, whichever is first. */
@@ -82,6 +89,8 @@ export interface Settlement {
   /** Really used, as far as it is known. */
   readonly promptTokens: number;
   readonly answerTokens: number;
+  /** The part of the prompt that need not be evaluated again; it is not charged. */
+  readonly cachedTokens?: number;
   /** From the grant to the first token; undefined where none came. */
   readonly firstTokenMs: Milliseconds | undefined;
 }

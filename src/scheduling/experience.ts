@@ -5,6 +5,7 @@ import { RecentMean } from './recent-mean.ts';
 import { ServiceTime } from './service-time.ts';
 import { type Ahead, type Service, WaitPredictor } from './wait-predictor.ts';
 import type { Waiting } from './waiting.ts';
+import type { Work } from './work.ts';
 
 /** Before the model has answered anything: tokens of an answer whose client set no bound. */
 const ASSUMED_ANSWER_TOKENS = 256;
@@ -59,9 +60,14 @@ export class Experience {
     if (!this.isTrusted) return entry.expiresAt;
     const work = { requests: 1, promptTokens: entry.promptTokens, answerTokens };
     const usualMs = this.#serviceTime.of(work);
-    const safeMs = SERVICE_ALLOWANCE * usualMs + SPREAD_ALLOWANCE * this.#serviceTime.spreadMs;
+    const safeMs = this.longestMs(work);
     const latest = entry.deadlineAt - (entry.deadlineAt - safeMs > now ? safeMs : usualMs);
     return Math.min(entry.expiresAt, Math.max(now, latest));
+  }
+
+  /** How long that may take, on the safe side. */
+  longestMs(work: Work): Milliseconds {
+    return SERVICE_ALLOWANCE * this.#serviceTime.of(work) + SPREAD_ALLOWANCE * this.#serviceTime.spreadMs;
   }
 
   /** It has to wait. */

@@ -44,6 +44,13 @@ export class Flow<Member> implements ListNode<Flow<Member>> {
   }
 }
 
+/** A flow while it is looked ahead: how many it would have had by then, and where its account would be. */
+interface Line<Member> {
+  readonly flow: Flow<Member>;
+  readonly account: number;
+  readonly taken: number;
+}
+
 /** Flows that are looked at when one comes to rest: more than the one that is added, so the sweep catches up. */
 const SWEPT_PER_REST = 2;
 /** So many flows, and requests of a flow, are looked at to tell what goes before a request; of more, an even sample. */
@@ -64,6 +71,30 @@ export class FairShare<Member extends FlowMember<Member>> {
 
   get next(): Member | undefined {
     return this.#backlogged.first?.waiting.first;
+  }
+
+  /** Those that would be granted one after the other, if nobody else came and nothing were settled meanwhile. */
+  upcoming(count: number): readonly Member[] {
+    const first = this.#backlogged.first;
+    if (first && this.#backlogged.size === 1) return first.waiting.firstFew(count);
+    // In the order of their accounts, of equals in turn; whoever had one goes behind its equals.
+    const lines: Line<Member>[] = [];
+    for (const flow of this.#backlogged.firstFew(count))
+      lines.push({ flow, account: flow.account, taken: 0 });
+    const upcoming: Member[] = [];
+    for (let index = 0; index < lines.length && upcoming.length < count; index += 1) {
+      const { flow, account, taken } = lines[index] as Line<Member>;
+      const { waiting } = flow;
+      const member = taken === 0 ? waiting.first : waiting.firstFew(taken + 1)[taken];
+      if (!member) continue;
+      upcoming.push(member);
+      const accountThen = account + member.chargedTokens;
+      let place = lines.length;
+      while (place > index + 1 && (lines[place - 1]?.account ?? 0) > accountThen) place -= 1;
+      const isNeeded = place - index <= count - upcoming.length && waiting.size > taken + 1;
+      if (isNeeded) lines.splice(place, 0, { flow, account: accountThen, taken: taken + 1 });
+    }
+    return upcoming;
   }
 
   add(waiting: Member): void {

@@ -30,6 +30,32 @@ export class Heap<Value> {
     return this.#nodes;
   }
 
+  /** The first few in their order; costs as much as their number squared at most, however many there are. */
+  firstFew(count: number): Value[] {
+    const few: Value[] = [];
+    // Of a heap the next is always a child of one that was taken.
+    const reached = this.#nodes.slice(0, 1);
+    while (few.length < count) {
+      let index = 0;
+      let next = reached[0];
+      if (!next) break;
+      for (let other = 1; other < reached.length; other += 1) {
+        const node = reached[other];
+        if (!node || !isBefore(node, next)) continue;
+        next = node;
+        index = other;
+      }
+      few.push(next.value);
+      const left = this.#nodes[2 * next.index + 1];
+      const right = this.#nodes[2 * next.index + 2];
+      const last = reached.pop();
+      if (last && last !== next) reached[index] = last;
+      if (left) reached.push(left);
+      if (right) reached.push(right);
+    }
+    return few;
+  }
+
   /** Puts a node in, or moves it to where its new key belongs. */
   put(node: HeapNode<Value>, key: number, order: number): void {
     node.key = key;

@@ -21,7 +21,8 @@ import type {
 } from './decision.ts';
 import { Experience } from './experience.ts';
 import { ORDER_POLICIES, type OrderPolicy } from './order-policy.ts';
-import { Slots } from './slots.ts';
+import { Overtaking } from './overtaking.ts';
+import { Slots, type Target } from './slots.ts';
 import type { Ahead, Service } from './wait-predictor.ts';
 import { Waiting } from './waiting.ts';
 
@@ -37,6 +38,7 @@ export class ModelQueue {
   readonly #nextBatchId: () => string;
   readonly #backlog: Backlog;
   readonly #slots: Slots;
+  readonly #overtaking: Overtaking;
   readonly #experience = new Experience();
   /** Since the last tick. */
   #arrived: Waiting[] = [];
@@ -51,6 +53,7 @@ export class ModelQueue {
     this.#nextBatchId = nextBatchId;
     this.#backlog = new Backlog(options);
     this.#slots = new Slots(options);
+    this.#overtaking = new Overtaking(options);
   }
 
   get waiting(): number {
@@ -105,10 +108,11 @@ export class ModelQueue {
 
   /** Gives the entry's slot back and settles what it was charged; false, and nothing done, for one that holds none. */
   release(id: EntryId, settlement: Settlement, now: Milliseconds): boolean {
-    const running = this.#slots.release(id);
+    const running = this.#slots.release(id, settlement.outcome);
     if (!running) return false;
     const { granted, flow, dispatchedAt } = running;
-    const usedTokens = settlement.promptTokens + settlement.answerTokens;
+    const { promptTokens, answerTokens, cachedTokens = 0 } = settlement;
+    const usedTokens = Math.max(0, promptTokens - cachedTokens) + answerTokens;
     if (flow) this.#backlog.eligible.settle(granted, flow, usedTokens);
     this.#experience.ended(granted, settlement, now - dispatchedAt);
     return true;
@@ -150,23 +154,38 @@ export class ModelQueue {
   #dispatch(now: Milliseconds, decisions: Decision[]): void {
     for (;;) {
       const members: BatchMember[] = [];
+      // A request that alone exceeds the budget leaves alone.
+      let leftTokens = Number.POSITIVE_INFINITY;
       let batchTokens = 0;
       while (members.length < this.#options.maxBatchSize) {
-        const next = this.#backlog.eligible.next(now);
-        if (!next) break;
-        if (members.length > 0 && batchTokens + next.chargedTokens > this.#options.maxBatchTokens) break;
+        const first = this.#backlog.eligible.next(now);
+        if (!first || first.chargedTokens > leftTokens) break;
         // The first in order waits for its room; a smaller one behind it does not slip past, or it might wait for ever.
-        const target = this.#slots.findRoom(next.chargedTokens);
+        const target = this.#slots.findRoom(first.chargedTokens);
         if (!target) break;
+        const next = this.#choose(first, target, { leftTokens, now });
         const flow = this.#backlog.grant(next, now);
         this.#experience.granted(next, now);
-        this.#slots.take({ target, granted: next, flow, dispatchedAt: now });
+        this.#slots.take({ target, idle: target.idle, granted: next, flow, dispatchedAt: now });
         batchTokens += next.chargedTokens;
+        leftTokens = this.#options.maxBatchTokens - batchTokens;
         members.push({ id: next.entry.id, target: target.id });
       }
       if (members.length === 0) return;
       decisions.push({ type: 'dispatch', batch: { id: this.#nextBatchId(), model: this.#model, members } });
     }
+  }
+
+  /** The first in order, or one of those behind it that continues what the target has cached. */
+  #choose(first: Waiting, target: Target, { leftTokens, now }: { leftTokens: number; now: Milliseconds }) {
+    if (!target.idle) return first;
+    return this.#overtaking.choose(first, {
+      idle: target.idle,
+      now,
+      upcoming: (count) => this.#backlog.eligible.upcoming(first, count),
+      fits: ({ chargedTokens: tokens }) => tokens <= leftTokens && this.#slots.hasRoom(target, tokens),
+      longestMs: (candidate) => this.#experience.longestMs(candidate),
+    });
   }
 
   #enforceBounds(decisions: Decision[]): void {

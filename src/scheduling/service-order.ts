@@ -60,6 +60,11 @@ export class ServiceOrder {
     return next?.share.next;
   }
 
+  /** Those of its class that follow the first of it, that one included. */
+  upcoming(first: Waiting, count: number): readonly Waiting[] {
+    return this.#classOf(first).share.upcoming(count);
+  }
+
   grant(waiting: Waiting, now: Milliseconds): Flow<Waiting> | undefined {
     const granted = this.#classOf(waiting);
     granted.passedOverSince = undefined;

@@ -1,24 +1,31 @@
 /**
  * The targets of one model, and who holds a slot where. Invariant: a target's `used` and `tokensInFlight` are the sums
- * over what runs on it; neither grows beyond its bound, but for a request that runs alone.
+ * over what runs on it; neither grows beyond its bound, but for a request that runs alone. What a target has cached is
+ * forgotten when it goes away.
  */
 import type { Milliseconds } from '../core/clock.ts';
-import type { EntryId, SchedulerTarget, TargetId } from './decision.ts';
+import type { EntryId, Outcome, SchedulerTarget, TargetId } from './decision.ts';
 import type { Flow } from './fair-share.ts';
-import { selectTarget } from './target-selection.ts';
+import { IdlePrefixes } from './idle-prefixes.ts';
+import { NO_PREFIX } from './prefix-fingerprint.ts';
+import { hasRoom, selectTarget } from './target-selection.ts';
 import type { Waiting } from './waiting.ts';
 import { WorkSum } from './work.ts';
 
-interface Target {
+export interface Target {
   readonly id: TargetId;
   state: SchedulerTarget['state'];
   slots: number;
   used: number;
   tokensInFlight: number;
+  /** Of a target that caches prefixes; another object after each time it was away. */
+  idle: IdlePrefixes | undefined;
 }
 
 export interface Running {
   readonly target: Target;
+  /** Where its slot goes back to. */
+  readonly idle: IdlePrefixes | undefined;
   readonly granted: Waiting;
   /** Whose account is settled. */
   readonly flow: Flow<Waiting> | undefined;
@@ -56,10 +63,16 @@ export class Slots {
     return { slots: used, tokens: tokensInFlight };
   }
 
-  setTarget({ id, slots, state }: SchedulerTarget): void {
-    const target = this.#targets.get(id);
-    if (target) Object.assign(target, { slots, state });
-    else this.#targets.set(id, { id, slots, state, used: 0, tokensInFlight: 0 });
+  setTarget({ id, slots, state, cachesPrefixes = false }: SchedulerTarget): void {
+    const known = this.#targets.get(id);
+    const target = known ?? { id, slots, state, used: 0, tokensInFlight: 0, idle: undefined };
+    if (!known) this.#targets.set(id, target);
+    target.slots = slots;
+    target.state = state;
+    const isAway = state === 'loading' || state === 'down';
+    if (isAway || !cachesPrefixes || !target.idle)
+      target.idle = cachesPrefixes ? new IdlePrefixes() : undefined;
+    target.idle?.fit(slots - target.used);
   }
 
   /** Where a request of that size could run now. */
@@ -67,8 +80,13 @@ export class Slots {
     return selectTarget(this.#targets.values(), { tokens, maxTokensInFlight: this.#maxTokensInFlight });
   }
 
+  hasRoom(target: Target, tokens: number): boolean {
+    return hasRoom(target, { tokens, maxTokensInFlight: this.#maxTokensInFlight });
+  }
+
   take(running: Running): void {
-    const { target, granted } = running;
+    const { target, granted, idle } = running;
+    idle?.take(granted.prefix);
     target.used += 1;
     target.tokensInFlight += granted.chargedTokens;
     this.work.add(granted);
@@ -76,13 +94,16 @@ export class Slots {
   }
 
   /** Undefined where the entry holds no slot, or none any more. */
-  release(id: EntryId): Running | undefined {
+  release(id: EntryId, outcome: Outcome): Running | undefined {
     const running = this.#running.get(id);
     if (!running) return undefined;
-    const { target, granted } = running;
+    const { target, granted, idle } = running;
     this.#running.delete(id);
     target.used -= 1;
     target.tokensInFlight -= granted.chargedTokens;
+    // After a failure nobody knows what a slot holds, and the engine forgets it.
+    idle?.giveBack(outcome === 'failed' ? NO_PREFIX : granted.prefix);
+    target.idle?.fit(target.slots - target.used);
     this.work.add(granted, -1);
     return running;
   }

@@ -9,15 +9,24 @@ export interface SelectableTarget {
   readonly state: SchedulerTarget['state'];
 }
 
+export interface Need {
+  readonly tokens: number;
+  readonly maxTokensInFlight: number;
+}
+
+export function hasRoom(target: SelectableTarget, { tokens, maxTokensInFlight }: Need): boolean {
+  if (target.state !== 'ready' || target.used >= target.slots) return false;
+  // A request that alone exceeds the budget runs alone.
+  return target.used === 0 || target.tokensInFlight + tokens <= maxTokensInFlight;
+}
+
 export function selectTarget<Target extends SelectableTarget>(
   targets: Iterable<Target>,
-  need: { readonly tokens: number; readonly maxTokensInFlight: number },
+  need: Need,
 ): Target | undefined {
   let best: Target | undefined;
   for (const target of targets) {
-    if (target.state !== 'ready' || target.used >= target.slots) continue;
-    // A request that alone exceeds the budget runs alone.
-    if (target.used > 0 && target.tokensInFlight + need.tokens > need.maxTokensInFlight) continue;
+    if (!hasRoom(target, need)) continue;
     if (!best || target.used / target.slots < best.used / best.slots) best = target;
   }
   return best;

@@ -5,6 +5,7 @@ import type { Flow, FlowMember } from './fair-share.ts';
 import { type HeapNode, heapNode } from './heap.ts';
 import type { ListNode } from './linked-list.ts';
 import type { Standing } from './order-policy.ts';
+import { NO_PREFIX, type PrefixFingerprint } from './prefix-fingerprint.ts';
 import type { ClientShare, ShareMember } from './queue-shares.ts';
 
 export class Waiting implements FlowMember<Waiting>, ShareMember<Waiting> {
@@ -17,6 +18,9 @@ export class Waiting implements FlowMember<Waiting>, ShareMember<Waiting> {
   readonly promptTokens: number;
   readonly answerTokens: number;
   readonly chargedTokens: number;
+  readonly prefix: PrefixFingerprint;
+  /** How often a later one went first. */
+  overtaken = 0;
   /** The last moment at which its answer can still be started. */
   readonly startBy: Milliseconds;
   /** Its place among all, by `startBy`. */
@@ -45,6 +49,7 @@ export class Waiting implements FlowMember<Waiting>, ShareMember<Waiting> {
     this.promptTokens = given.entry.promptTokens;
     this.answerTokens = given.answerTokens;
     this.chargedTokens = given.chargedTokens;
+    this.prefix = given.entry.prefix ?? NO_PREFIX;
     this.startBy = given.startBy;
   }
 }

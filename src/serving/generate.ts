@@ -3,12 +3,14 @@
  * Invariant: a slot that was granted is released exactly once, on every path, and only when the backend is really
  * free of the request (or after RELEASE_AT_LATEST_MS).
  */
+import type { CacheIsolation, GenerateOptions } from '../core/backend.ts';
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import type { GenerationEvent, GenerationRequest } from '../core/generation.ts';
 import type { Priority } from '../core/priority.ts';
 import type { QueuePlace, Receipt } from '../core/receipt.ts';
 import type { Outcome, Settlement } from '../scheduling/decision.ts';
+import { fingerprintOf } from '../scheduling/prefix-fingerprint.ts';
 import type { Dispatcher, Grant } from './dispatcher.ts';
 import { ProgressWatch } from './progress-watch.ts';
 import { type PromptSize, promptSizeOf } from './prompt-size.ts';
@@ -34,6 +36,8 @@ export interface GenerationServices {
   readonly dispatcher: Dispatcher;
   readonly queueTimeoutMs: Milliseconds;
   findTarget(model: string, id: string): Target;
+  /** Undefined where none of the model's targets caches prefixes for the scheduler to see to. */
+  cacheIsolationOf(model: string): CacheIsolation | undefined;
   /** A backend failed a request: look at it now rather than at the next probe. */
   onBackendFailure(target: Target, error: ServingError): void;
   /** Between two tokens of one generation. */
@@ -63,7 +67,7 @@ export async function* generate(
   try {
     signal.throwIfAborted();
     used.begin(promptSize.tokens);
-    events = target.backend.generate(request, { signal })[Symbol.asyncIterator]();
+    events = target.backend.generate(request, optionsFor(target, call))[Symbol.asyncIterator]();
     for (;;) {
       watch.waiting();
       const next = await events.next();
@@ -98,6 +102,15 @@ export async function* generate(
   }
 }
 
+function optionsFor({ cacheIsolation }: Target, { client, cancellation }: GenerationCall): GenerateOptions {
+  const { signal } = cancellation;
+  return cacheIsolation === 'client' ? { signal, cacheScope: client } : { signal };
+}
+
+function prefixOf({ request, client }: GenerationCall, isolation: CacheIsolation | undefined) {
+  return isolation && fingerprintOf(request.input, isolation === 'client' ? client : undefined);
+}
+
 async function waitForSlot(
   call: GenerationCall,
   promptSize: PromptSize,
@@ -118,6 +131,7 @@ async function waitForSlot(
       promptTokens: promptSize.tokens,
       maxTokens,
       maxTokensIsDefault,
+      prefix: prefixOf(call, services.cacheIsolationOf(request.model)),
       sizeBytes: promptSize.bytes,
       expiresAt: Math.min(receipt.enqueuedAt + queueTimeoutMs, deadlineAt),
       deadlineAt,
@@ -142,13 +156,14 @@ function note(event: GenerationEvent, receipt: Receipt, clock: Clock): void {
 
 function settle(
   outcome: Outcome,
-  { promptTokens, answerTokens }: TokenCount,
+  { promptTokens, cachedTokens, answerTokens }: TokenCount,
   { dispatchedAt, firstTokenAt }: Receipt,
 ): Settlement {
   const isTimed = dispatchedAt !== undefined && firstTokenAt !== undefined;
   return {
     outcome,
     promptTokens,
+    cachedTokens,
     answerTokens,
     firstTokenMs: isTimed ? firstTokenAt - dispatchedAt : undefined,
   };

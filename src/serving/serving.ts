@@ -2,7 +2,7 @@
  * What the edge may ask of the house: generate, is it ready, which models are there. Owns the targets with their
  * monitors, and keeps the scheduler told of their state.
  */
-import type { TargetStatus } from '../core/backend.ts';
+import type { CacheIsolation, TargetStatus } from '../core/backend.ts';
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import type { GenerationEvent, ModelId } from '../core/generation.ts';
@@ -39,6 +39,7 @@ export class Serving {
   readonly drain: Drain;
   readonly #options: ServingOptions;
   readonly #models = new Map<ModelId, Target[]>();
+  readonly #cacheIsolations = new Map<ModelId, CacheIsolation>();
   readonly #scheduler: Scheduler;
   readonly #dispatcher: Dispatcher;
   readonly #monitors = new Map<Target, TargetMonitor>();
@@ -51,6 +52,8 @@ export class Serving {
     this.#dispatcher = new Dispatcher({ scheduler: this.#scheduler, clock });
     for (const target of options.targets) {
       this.#models.set(target.model, [...(this.#models.get(target.model) ?? []), target]);
+      const isolation = stricterOf(this.#cacheIsolations.get(target.model), target.cacheIsolation);
+      if (isolation) this.#cacheIsolations.set(target.model, isolation);
       this.#dispatcher.setTarget(schedulerTarget(target));
       this.#monitors.set(target, this.#monitor(target));
     }
@@ -87,6 +90,7 @@ export class Serving {
       dispatcher: this.#dispatcher,
       queueTimeoutMs: this.#options.queueTimeoutMs,
       onTokenGap: this.#options.onTokenGap,
+      cacheIsolationOf: (model) => this.#cacheIsolations.get(model),
       findTarget: (model, id) => this.#findTarget(model, id),
       onBackendFailure: (target, error) => {
         const fields = {
@@ -158,8 +162,13 @@ export class Serving {
   }
 }
 
-function schedulerTarget({ id, model, slots, status }: Target): SchedulerTarget {
-  return { id, model, slots, state: schedulerState(status) };
+function schedulerTarget({ id, model, slots, status, cacheIsolation }: Target): SchedulerTarget {
+  return { id, model, slots, state: schedulerState(status), cachesPrefixes: cacheIsolation !== undefined };
+}
+
+/** Of a model's targets the strictest decides: where a request will run is not known when its fingerprint is taken. */
+function stricterOf(one?: CacheIsolation, other?: CacheIsolation): CacheIsolation | undefined {
+  return one === 'client' ? one : (other ?? one);
 }
 
 /** Loading and restarting are worth waiting for in the queue; everything else that cannot serve is not. */

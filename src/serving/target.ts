@@ -1,5 +1,5 @@
 /** One place that serves a model, as the running server sees it. `status` is written by the target monitor alone. */
-import type { Backend, TargetStatus } from '../core/backend.ts';
+import type { Backend, CacheIsolation, TargetStatus } from '../core/backend.ts';
 import type { Milliseconds } from '../core/clock.ts';
 import type { ModelId } from '../core/generation.ts';
 
@@ -12,6 +12,8 @@ export interface Target {
   /** The model lives in a process of ours: it is warmed up at the start whatever the probe says. */
   readonly embedded: boolean;
   readonly slots: number;
+  /** Whose prompts share what its slots have cached; undefined where it has no cache, or sees to it itself. */
+  readonly cacheIsolation: CacheIsolation | undefined;
   readonly firstTokenTimeoutMs: Milliseconds;
   readonly idleTimeoutMs: Milliseconds;
   status: TargetStatus;

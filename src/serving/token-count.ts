@@ -3,10 +3,16 @@ import type { GenerationEvent } from '../core/generation.ts';
 
 export class TokenCount {
   #promptTokens = 0;
+  #cachedTokens = 0;
   #answerTokens = 0;
 
   get promptTokens(): number {
     return this.#promptTokens;
+  }
+
+  /** Of the prompt's. */
+  get cachedTokens(): number {
+    return this.#cachedTokens;
   }
 
   get answerTokens(): number {
@@ -22,6 +28,7 @@ export class TokenCount {
     switch (event.type) {
       case 'start':
         this.#promptTokens = event.promptTokens || this.#promptTokens;
+        this.#cachedTokens = event.cachedTokens || this.#cachedTokens;
         return;
       case 'text':
       case 'reasoning':
@@ -33,6 +40,7 @@ export class TokenCount {
       case 'finish':
         // 0 is what is told by servers that do not count.
         this.#promptTokens = event.usage.promptTokens || this.#promptTokens;
+        this.#cachedTokens = event.usage.cachedTokens || this.#cachedTokens;
         this.#answerTokens = event.usage.completionTokens || this.#answerTokens;
         return;
       default:

@@ -22,6 +22,7 @@ function deferred(): Deferred {
 export interface FakeRun {
   readonly request: GenerationRequest;
   readonly signal: AbortSignal;
+  readonly cacheScope: string | undefined;
   send(event: GenerationEvent): void;
   fail(error: Error): void;
   /** What `return()` waits for: the resource behind is free. */
@@ -36,7 +37,10 @@ export class FakeBackend implements Backend {
   /** Runs are free as soon as they are aborted, unless a test wants to free them by hand. */
   freesByItself = true;
 
-  generate(request: GenerationRequest, { signal }: GenerateOptions): AsyncIterable<GenerationEvent> {
+  generate(
+    request: GenerationRequest,
+    { signal, cacheScope }: GenerateOptions,
+  ): AsyncIterable<GenerationEvent> {
     const queue: (() => Promise<IteratorResult<GenerationEvent>>)[] = [];
     let wake = deferred();
     const freed = deferred();
@@ -49,6 +53,7 @@ export class FakeBackend implements Backend {
     this.runs.push({
       request,
       signal,
+      cacheScope,
       send: (event) => {
         add(async () => ({ done: false, value: event }));
         if (event.type === 'finish') add(async () => ({ done: true, value: undefined }));
@@ -95,6 +100,7 @@ export function fakeTarget(backend: Backend, changes: Partial<Target> = {}): Tar
     backend,
     embedded: false,
     slots: 2,
+    cacheIsolation: undefined,
     firstTokenTimeoutMs: 1000,
     idleTimeoutMs: 200,
     status: { state: 'ready', loaded: true },

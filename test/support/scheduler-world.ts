@@ -14,7 +14,7 @@ import type {
   Settlement,
 } from '../../src/scheduling/decision.ts';
 import { Scheduler } from '../../src/scheduling/scheduler.ts';
-import { entry, SCHEDULER } from './scheduling.ts';
+import { entry, prefixOf, SCHEDULER } from './scheduling.ts';
 
 export type Step =
   | { readonly kind: 'enqueue'; readonly changes: Partial<QueueEntry>; readonly patienceMs: number }
@@ -36,6 +36,12 @@ export type Step =
     }
   | { readonly kind: 'advance'; readonly ms: number };
 
+/** Turns of two conversations, and one that has nothing in common with them. */
+const PREFIXES = [
+  ...['one', 'other'].flatMap((conversation) => [1, 2, 3].map((turns) => prefixOf(conversation, turns))),
+  prefixOf('third', 1),
+];
+
 export const enqueueStep: fc.Arbitrary<Step> = fc.record({
   kind: fc.constant('enqueue' as const),
   patienceMs: fc.integer({ min: 1, max: 300 }),
@@ -46,6 +52,7 @@ export const enqueueStep: fc.Arbitrary<Step> = fc.record({
     maxTokens: fc.integer({ min: 1, max: 400 }),
     maxTokensIsDefault: fc.boolean(),
     sizeBytes: fc.integer({ min: 0, max: 400 }),
+    prefix: fc.constantFrom(undefined, ...PREFIXES),
   }),
 });
 
@@ -140,7 +147,7 @@ export class World {
       case 'target':
         this.slots.set(`t${step.index}`, step.slots);
         this.scheduler.setTarget(
-          { id: `t${step.index}`, model: 'm', slots: step.slots, state: step.state },
+          { id: `t${step.index}`, model: 'm', slots: step.slots, state: step.state, cachesPrefixes: true },
           this.now,
         );
         break;

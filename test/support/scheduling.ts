@@ -1,5 +1,6 @@
 /** Short ways to speak to a scheduler, for its tests. */
 import type { Decision, QueueEntry, SchedulerOptions, Settlement } from '../../src/scheduling/decision.ts';
+import { fingerprintOf, type PrefixFingerprint } from '../../src/scheduling/prefix-fingerprint.ts';
 import { Scheduler } from '../../src/scheduling/scheduler.ts';
 
 /** Bounds that no test meets by chance. */
@@ -14,6 +15,7 @@ export const SCHEDULER: SchedulerOptions = {
   maxBatchTokens: Number.POSITIVE_INFINITY,
   maxTokensInFlight: Number.POSITIVE_INFINITY,
   agingMs: 10_000,
+  maxOvertakes: 4,
 };
 
 export const FAR = 1_000_000_000;
@@ -40,10 +42,19 @@ export function settled(changes: Partial<Settlement> = {}): Settlement {
   return { outcome: 'completed', promptTokens: 2, answerTokens: 8, firstTokenMs: 0, ...changes };
 }
 
-/** A scheduler with one target `t` that is ready. */
+/** Of a conversation that has come so far; each message is long enough to be worth continuing. */
+export function prefixOf(conversation: string, turns: number): PrefixFingerprint {
+  const messages = Array.from({ length: turns }, (_, turn) => ({
+    role: 'user' as const,
+    content: `${conversation} ${turn}`.padEnd(400),
+  }));
+  return fingerprintOf({ kind: 'chat', messages }, undefined);
+}
+
+/** A scheduler with one target `t` that is ready and caches prefixes. */
 export function started(options: Partial<SchedulerOptions> = {}, slots = 2): Scheduler {
   const scheduler = new Scheduler({ ...SCHEDULER, ...options });
-  scheduler.setTarget({ id: 't', model: 'm', slots, state: 'ready' }, 0);
+  scheduler.setTarget({ id: 't', model: 'm', slots, state: 'ready', cachesPrefixes: true }, 0);
   scheduler.tick(0);
   return scheduler;
 }

@@ -1,5 +1,6 @@
 // The real scheduler, with the options that compose.ts makes of the configuration's defaults.
 const { Scheduler } = await import('../../../dist/scheduling/scheduler.js');
+const { fingerprintOf } = await import('../../../dist/scheduling/prefix-fingerprint.js');
 const { ConfigSchema } = await import('../../../dist/config/schema.js');
 
 const MODEL = 'model';
@@ -19,6 +20,7 @@ const OPTIONS = {
   maxBatchTokens: Number.POSITIVE_INFINITY,
   maxTokensInFlight: Number.POSITIVE_INFINITY,
   agingMs: defaultOf('aging_ms'),
+  maxOvertakes: defaultOf('max_overtakes'),
 };
 
 export function ours(backend, options = {}) {
@@ -30,9 +32,9 @@ class Ours {
   #queueTimeoutMs = defaultOf('queue_timeout_ms');
   #jobs = new Map();
 
-  constructor({ slots }, options) {
+  constructor({ slots, cachesPrefixes }, options) {
     this.#scheduler = new Scheduler(options);
-    this.#scheduler.setTarget({ ...TARGET, slots, state: 'ready' }, 0);
+    this.#scheduler.setTarget({ ...TARGET, slots, cachesPrefixes, state: 'ready' }, 0);
     this.#scheduler.tick(0);
   }
 
@@ -55,6 +57,8 @@ class Ours {
         promptTokens: job.promptTokens,
         maxTokens: job.maxTokens ?? generation.properties.max_tokens.default,
         maxTokensIsDefault: job.maxTokens === undefined,
+        prefix:
+          job.messages && fingerprintOf({ kind: 'chat', messages: job.messages.map(messageOf) }, undefined),
         sizeBytes: job.promptTokens * BYTES_PER_TOKEN,
         expiresAt: Math.min(now + this.#queueTimeoutMs, job.deadlineMs),
         deadlineAt: job.deadlineMs,
@@ -92,4 +96,9 @@ class Ours {
     this.#jobs.delete(id);
     return job;
   }
+}
+
+/** A text of that length that no other message has. */
+function messageOf({ id, tokens }) {
+  return { role: 'user', content: id.padEnd(tokens * BYTES_PER_TOKEN) };
 }

@@ -60,7 +60,7 @@ function measureOne({ create, maxTokens, seed, measuredMinutes }) {
     jobs: [...sources.values()].flatMap(({ job }) => Array.from({ length: 3 * BACKEND.slots }, () => job(0))),
     follow: ({ job, outcome }, now) => {
       const at = outcome === 'completed' ? now : now + RETRY_MS;
-      return at < untilMs ? sources.get(job.client).job(at) : undefined;
+      return at < untilMs ? [sources.get(job.client).job(at)] : [];
     },
   });
   const tokens = [...sources.keys()].map((name) =>

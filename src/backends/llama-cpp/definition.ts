@@ -21,6 +21,12 @@ export const llamaCpp = defineBackend({
           'Whose chat template lays out messages. Unset: the catalogue’s where it has one, else the file’s.',
       }),
     ),
+    cache_isolation: Type.Union([Type.Literal('shared'), Type.Literal('client')], {
+      default: 'shared',
+      description:
+        'Whose prompts may be continued from what a slot has evaluated before: shared: anybody’s; client: only those of ' +
+        'the same client, so that how fast an answer begins tells nobody what others asked.',
+    }),
     threads: Type.Optional(
       Type.Integer({ minimum: 1, maximum: 1024, description: 'Threads that compute. Unset: one per core.' }),
     ),
@@ -36,6 +42,7 @@ export const llamaCpp = defineBackend({
   },
   defaultSlots: 4,
   embedded: true,
+  cacheIsolation: ({ cache_isolation }) => cache_isolation,
   checkTarget: ({ model }) => {
     if (!isModelPath(model)) requireEntry(model);
   },

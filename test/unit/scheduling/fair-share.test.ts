@@ -1,6 +1,8 @@
+import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { FairShare } from '../../../src/scheduling/fair-share.ts';
 import { Waiting } from '../../../src/scheduling/waiting.ts';
+import { runs } from '../../support/property-runs.ts';
 import { entry } from '../../support/scheduling.ts';
 
 let arrivals = 0;
@@ -61,4 +63,27 @@ it('what a client still owes is remembered while others wait', () => {
     expect(share.next?.entry.client).toBe('flood');
     if (share.next) share.grant(share.next);
   }
+});
+
+it('looks ahead in the very order in which it would grant', () => {
+  const joins = fc.record({
+    client: fc.constantFrom('a', 'b', 'c', 'd', 'e'),
+    tokens: fc.integer({ min: 1, max: 30 }),
+  });
+  fc.assert(
+    fc.property(fc.array(joins, { maxLength: 40 }), fc.nat({ max: 20 }), (given, grantedBefore) => {
+      const share = new FairShare<Waiting>();
+      for (const { client, tokens } of given) share.add(waiting(client, tokens));
+      const grantNext = () => {
+        const { next } = share;
+        if (next) share.grant(next);
+        return next;
+      };
+      for (let count = 0; count < grantedBefore; count += 1) grantNext();
+      const seen = share.upcoming(8);
+      expect(seen).toEqual(Array.from({ length: seen.length }, grantNext));
+      expect(seen.length === 8 || share.next === undefined).toBe(true);
+    }),
+    runs(500),
+  );
 });

@@ -49,6 +49,15 @@ describe('what a generation used', () => {
     expect([used.promptTokens, used.answerTokens]).toEqual([11, 5]);
   });
 
+  it('tells what of the prompt was cached, as soon as the backend does', () => {
+    const used = new TokenCount();
+    used.begin(7);
+    used.note({ type: 'start', promptTokens: 9, cachedTokens: 6 });
+    expect(used.cachedTokens).toBe(6);
+    used.note(finish(11, 5));
+    expect(used.cachedTokens).toBe(6);
+  });
+
   it('is counted here where the backend does not count', () => {
     const used = new TokenCount();
     used.begin(7);

@@ -1,0 +1,119 @@
+/**
+ * What tells cheaply how much of a prompt another one begins with: a hash of all that is before each boundary that a
+ * later prompt can share. For messages that is the end of each, for text a block; of many only the first and the last are kept.
+ * Two different beginnings with one hash are possible: that costs a wrong preference, never a wrong answer.
+ */
+import type { GenerationInput } from '../core/generation.ts';
+
+export interface PrefixFingerprint {
+  /** Characters before each boundary, ascending. */
+  readonly ends: readonly number[];
+  /** Of all that is before it, one for each. */
+  readonly hashes: readonly number[];
+}
+
+/** Shares nothing with any. */
+export const NO_PREFIX: PrefixFingerprint = { ends: [], hashes: [] };
+
+/** A conversation is followed up by one that has a few messages more, so of long ones the last boundaries are enough. */
+const MOST_MESSAGES = 12;
+/** What a chat template puts around a message, in characters; also makes each boundary lie behind the one before it. */
+const AROUND_MESSAGE = 16;
+const FIRST_BLOCK = 256;
+/** No UTF-16 unit, so that no text can contain it. */
+const SEPARATOR = 0x10000;
+
+/**
+ * `scope`: prompts of different ones share nothing; undefined is one of its own.
+ * Takes a little over a millisecond for a text of 1 MB, and microseconds for the usual prompt.
+ */
+export function fingerprintOf(input: GenerationInput, scope: string | undefined): PrefixFingerprint {
+  const hash = new RollingHash();
+  hash.add(input.kind);
+  if (scope !== undefined) hash.add(scope);
+  const fingerprint = { ends: [] as number[], hashes: [] as number[] };
+  let end = 0;
+  const endHere = () => {
+    fingerprint.ends.push(end);
+    fingerprint.hashes.push(hash.value);
+  };
+  if (input.kind === 'chat') {
+    const { length } = input.messages;
+    input.messages.forEach(({ role, content }, index) => {
+      hash.add(role);
+      hash.add(content);
+      end += AROUND_MESSAGE + content.length;
+      if (index === 0 || index > length - MOST_MESSAGES) endHere();
+    });
+    return fingerprint;
+  }
+  const { prompt } = input;
+  while (end < prompt.length) {
+    const from = end;
+    end = Math.min(prompt.length, from + blockAfter(from));
+    hash.addRange(prompt, from, end);
+    endHere();
+  }
+  return fingerprint;
+}
+
+/** Of the longest beginning both have, as far as their boundaries tell. */
+export function sharedCharacters(one: PrefixFingerprint, other: PrefixFingerprint): number {
+  // The first boundary is kept of every prompt; where what is before it differs, so does all that follows.
+  if (one.hashes[0] !== other.hashes[0]) return 0;
+  let index = one.ends.length - 1;
+  let otherIndex = other.ends.length - 1;
+  for (;;) {
+    const end = one.ends[index];
+    const otherEnd = other.ends[otherIndex];
+    if (end === undefined || otherEnd === undefined) return 0;
+    if (end === otherEnd && one.hashes[index] === other.hashes[otherIndex]) return end;
+    if (end >= otherEnd) index -= 1;
+    if (otherEnd >= end) otherIndex -= 1;
+  }
+}
+
+/** How long the whole is. */
+export function lengthOf({ ends }: PrefixFingerprint): number {
+  return ends[ends.length - 1] ?? 0;
+}
+
+/** The same blocks for every text: of 256 characters up to 2048, then four for each doubling. */
+function blockAfter(end: number): number {
+  return Math.max(FIRST_BLOCK, (0x80000000 >>> Math.clz32(end | 1)) / 4);
+}
+
+/** Two hashes of 32 bits, each a multiplication per character, and 53 bits of them as one number. */
+class RollingHash {
+  #one = 0x811c9dc5 | 0;
+  #two = 0x9747b28c | 0;
+
+  get value(): number {
+    const one = Math.imul(this.#one ^ (this.#one >>> 16), 0x85ebca6b);
+    const two = Math.imul(this.#two ^ (this.#two >>> 13), 0xc2b2ae35);
+    return (two & 0x1fffff) * 0x100000000 + (one >>> 0);
+  }
+
+  /** The whole text, and that it ends there. */
+  add(text: string): void {
+    this.addRange(text, 0, text.length);
+    this.#mix(SEPARATOR);
+  }
+
+  addRange(text: string, from: number, to: number): void {
+    let one = this.#one;
+    let two = this.#two;
+    for (let index = from; index < to; index += 1) {
+      const code = text.charCodeAt(index);
+      one = Math.imul(one ^ code, 0x9e3779b1);
+      two = Math.imul(two ^ code, 0x5f356495);
+    }
+    this.#one = one;
+    this.#two = two;
+  }
+
+  #mix(code: number): void {
+    this.#one = Math.imul(this.#one ^ code, 0x9e3779b1);
+    this.#two = Math.imul(this.#two ^ code, 0x5f356495);
+  }
+}
