@@ -62,6 +62,8 @@ export function embeddedEngine(overrides: Partial<LlamaCppTarget> = {}): TestEng
     slots: 4,
     context_size: 512,
     gpu: 'off',
+    step_timeout_ms: 60_000,
+    load_timeout_ms: 300_000,
     ...overrides,
   };
   const backend = new LlamaCppBackend(target, environment, { enginePath: defaultEnginePath() });
