@@ -6,7 +6,7 @@
  */
 import type { Clock, Milliseconds, Timer } from '../../core/clock.ts';
 
-/** Of a limit; so an engine that hangs is noticed within a fifth more than that. */
+/** Of a limit; so an engine that hangs is noticed within a third more than that. */
 const PINGS_PER_LIMIT = 10;
 
 export interface Watch {
@@ -27,7 +27,7 @@ export interface WatchdogOptions {
 export class Watchdog {
   readonly #options: WatchdogOptions;
   #timer: Timer | undefined;
-  #answered = true;
+  #answer: 'none wanted' | 'awaited' | 'here' = 'none wanted';
   #unansweredPings = 0;
   #progress = 0;
   #progressSeen = 0;
@@ -40,7 +40,7 @@ export class Watchdog {
   /** Begins anew: a process that was started, or one that goes over to other work. */
   watch(watch: Watch): void {
     this.stop();
-    this.#answered = true;
+    this.#answer = 'none wanted';
     this.#unansweredPings = 0;
     this.#fruitlessPings = 0;
     this.#wait(watch);
@@ -48,7 +48,7 @@ export class Watchdog {
 
   /** The engine answered. */
   alive(progress: number): void {
-    this.#answered = true;
+    this.#answer = 'here';
     this.#progress = progress;
   }
 
@@ -62,20 +62,26 @@ export class Watchdog {
   }
 
   #check(watch: Watch): void {
-    this.#unansweredPings = this.#answered ? 0 : this.#unansweredPings + 1;
-    const gotSomewhere = this.#progress !== this.#progressSeen;
-    this.#progressSeen = this.#progress;
-    this.#fruitlessPings = gotSomewhere || !watch.hasWork() ? 0 : this.#fruitlessPings + 1;
+    if (this.#answer === 'awaited') this.#unansweredPings += 1;
+    if (this.#answer === 'here') this.#judge(watch);
     const seconds = `${watch.limitMs / 1000} s`;
-    if (this.#unansweredPings > PINGS_PER_LIMIT) {
+    if (this.#unansweredPings >= PINGS_PER_LIMIT) {
       this.#hung(`it did not answer for ${seconds}`);
     } else if (this.#fruitlessPings > PINGS_PER_LIMIT) {
+      // One more than that: its work may have come just before the first of them.
       this.#hung(`${watch.idleness} for ${seconds}`);
     } else {
-      this.#answered = false;
+      this.#answer = 'awaited';
       this.#options.ping();
       this.#wait(watch);
     }
+  }
+
+  #judge({ hasWork }: Watch): void {
+    this.#unansweredPings = 0;
+    const gotSomewhere = this.#progress !== this.#progressSeen;
+    this.#progressSeen = this.#progress;
+    this.#fruitlessPings = gotSomewhere || !hasWork() ? 0 : this.#fruitlessPings + 1;
   }
 
   #hung(how: string): void {
