@@ -12,17 +12,26 @@ const NAMES: Readonly<Record<Exclude<GpuType, false>, string>> = {
   metal: 'Metal',
 };
 
-export interface OpenOptions {
+export interface DeviceOptions {
   readonly gpu: GpuSetting;
   readonly threads: number;
   readonly logger: LlamaOptions['logger'];
+}
+
+export interface Device {
+  readonly llama: Llama;
+  readonly gpu: GpuSetting;
+  /** The GPU's names, or those of several. */
+  readonly gpuNames: readonly string[];
+  /** Why there are none; empty where there are some. */
+  readonly noGpuBecause: string;
 }
 
 /**
  * A prebuilt binary or none: nothing is ever compiled or downloaded. With a number of layers an operator says that
  * there is a GPU: where there is none this throws, as answers many times slower would be no service.
  */
-export async function openLlama(library: Library, { gpu, threads, logger }: OpenOptions): Promise<Llama> {
+export async function openDevice(library: Library, { gpu, threads, logger }: DeviceOptions): Promise<Device> {
   const llama = await openBinary(library, {
     gpu: isOff(gpu) ? false : 'auto',
     build: 'never',
@@ -31,11 +40,23 @@ export async function openLlama(library: Library, { gpu, threads, logger }: Open
     maxThreads: threads,
     logger,
   });
-  if (llama.gpu !== false || isOff(gpu) || gpu === 'auto') return llama;
+  if (isOff(gpu)) return { llama, gpu, gpuNames: [], noGpuBecause: `gpu is ${gpu}` };
+  // The library also opens a build for GPUs where their loader is installed, but no device is there.
+  const gpuNames = llama.gpu === false ? [] : await llama.getGpuDeviceNames();
+  const noGpuBecause = gpuNames.length > 0 ? '' : await whyNoGpu(library, llama);
+  if (gpuNames.length > 0 || gpu === 'auto') return { llama, gpu, gpuNames, noGpuBecause };
   throw new Error(
-    `gpu is ${gpu}, a number of layers for a GPU, but ${whyNoGpu(await driversFound(library))}. ` +
+    `gpu is ${gpu}, a number of layers for a GPU, but ${noGpuBecause}. ` +
       'Set gpu: auto to take the CPU where there is no GPU, or gpu: off.',
   );
+}
+
+async function whyNoGpu({ getLlamaGpuTypes }: Library, llama: Llama): Promise<string> {
+  if (llama.gpu !== false) return `${NAMES[llama.gpu]} is installed, but finds no GPU`;
+  const types = await getLlamaGpuTypes('supported');
+  const drivers = types.flatMap((type) => (type === false ? [] : [NAMES[type]]));
+  if (drivers.length === 0) return 'no supported GPU was found';
+  return `the drivers of ${drivers.join(' and ')} are there, but no build of the engine for that is installed or runs here`;
 }
 
 async function openBinary(library: Library, options: LlamaOptions): Promise<Llama> {
@@ -52,18 +73,18 @@ async function openBinary(library: Library, options: LlamaOptions): Promise<Llam
   }
 }
 
-export type WeightsSettings = Pick<EngineSettings, 'modelPath' | 'gpu' | 'contextSize' | 'sequences'>;
+export type WeightsSettings = Pick<EngineSettings, 'modelPath' | 'contextSize' | 'sequences'>;
 
 /** With `auto` as many layers as fit beside the context; where nothing fits, none. */
 export async function loadWeights(
-  llama: Llama,
-  { modelPath, gpu, contextSize, sequences }: WeightsSettings,
+  { llama, gpu, gpuNames }: Device,
+  { modelPath, contextSize, sequences }: WeightsSettings,
   onLoadProgress: () => void,
 ): Promise<Model> {
   const load = (gpuLayers: ModelOptions['gpuLayers']) =>
     llama.loadModel({ modelPath, gpuLayers, onLoadProgress });
   try {
-    if (llama.gpu === false) return await load(0);
+    if (gpuNames.length === 0) return await load(0);
     if (typeof gpu === 'number') return await load(gpu);
     const fitContext = { contextSize: contextSize * sequences };
     return await load({ fitContext }).catch((thrown: unknown) => {
@@ -81,22 +102,16 @@ export async function loadWeights(
 }
 
 /** "computes on CUDA (NVIDIA L4), 33 of 33 layers (gpu: auto), 8 threads (one per core; 8 cores available)" */
-export async function describeDevice(from: {
-  readonly library: Library;
-  readonly llama: Llama;
-  readonly model: Pick<Model, 'gpuLayers' | 'fileInsights'>;
-  readonly gpu: GpuSetting;
-  readonly threads: ThreadChoice;
-}): Promise<string> {
-  const { library, llama, model, gpu } = from;
-  const count = from.threads.threads;
-  const threads = `${count === 1 ? '1 thread' : `${count} threads`} (${from.threads.why})`;
-  if (llama.gpu === false) {
-    const why = isOff(gpu) ? `gpu is ${gpu}` : whyNoGpu(await driversFound(library));
-    return `computes on the CPU (${why}), ${threads}`;
+export function describeDevice(
+  { llama, gpu, gpuNames, noGpuBecause }: Device,
+  model: Pick<Model, 'gpuLayers' | 'fileInsights'>,
+  choice: ThreadChoice,
+): string {
+  const threads = `${choice.threads === 1 ? '1 thread' : `${choice.threads} threads`} (${choice.why})`;
+  if (llama.gpu === false || gpuNames.length === 0) {
+    return `computes on the CPU (${noGpuBecause}), ${threads}`;
   }
-  const devices = await llama.getGpuDeviceNames();
-  const device = `${NAMES[llama.gpu]} (${devices.join(', ') || 'no device named'})`;
+  const device = `${NAMES[llama.gpu]} (${gpuNames.join(', ')})`;
   const layers = `${model.gpuLayers} of ${model.fileInsights.totalLayers} layers`;
   return `computes on ${device}, ${layers} (${whyLayers(gpu, model)}), ${threads}`;
 }
@@ -109,16 +124,6 @@ function whyLayers(
     return gpu > gpuLayers ? `gpu is ${gpu}, the model has no more` : `gpu is ${gpu}`;
   const all = gpuLayers === fileInsights.totalLayers;
   return all ? 'gpu is auto, all fit' : 'gpu is auto, more do not fit in its free memory';
-}
-
-function whyNoGpu(drivers: readonly string[]): string {
-  if (drivers.length === 0) return 'no supported GPU was found';
-  return `the drivers of ${drivers.join(' and ')} are there, but no build of the engine for that is installed or runs here`;
-}
-
-async function driversFound({ getLlamaGpuTypes }: Library): Promise<string[]> {
-  const types = await getLlamaGpuTypes('supported');
-  return types.flatMap((type) => (type === false ? [] : [NAMES[type]]));
 }
 
 /** No layer on the GPU is no GPU. */

@@ -2,7 +2,7 @@
 import type { EngineEvent, EngineLogLevel, EngineSettings } from '../messages.ts';
 import { Batcher, PROMPT_TOKENS_ALONE } from './batcher.ts';
 import { chooseTemplate } from './chat-template.ts';
-import { describeDevice, loadWeights, openLlama } from './compute-device.ts';
+import { describeDevice, loadWeights, openDevice } from './compute-device.ts';
 import { importLibrary, type Library, LibraryMissingError, type Model } from './library.ts';
 import { coresOfThisProcess } from './process-cores.ts';
 import { createPromptEncoder } from './prompt.ts';
@@ -23,15 +23,15 @@ export interface LoadedEngine {
 
 export async function loadEngine(settings: EngineSettings, output: EngineOutput): Promise<LoadedEngine> {
   const library = await loadLibrary();
-  const { gpu } = settings;
   const choice = chooseThreads(settings.threads, coresOfThisProcess());
   const { threads, warning } = choice;
   if (warning !== undefined) output.log('warn', warning);
   const logger = (level: string, message: string) => output.log(logLevel(level), message.trimEnd());
-  const llama = await openLlama(library, { gpu, threads, logger });
+  const device = await openDevice(library, { gpu: settings.gpu, threads, logger });
+  const { llama } = device;
   output.progress();
-  const model = await loadWeights(llama, settings, () => output.progress());
-  output.log('info', await describeDevice({ library, llama, model, gpu, threads: choice }));
+  const model = await loadWeights(device, settings, () => output.progress());
+  output.log('info', describeDevice(device, model, choice));
   const contextSize = fitContext({ wanted: settings.contextSize, trained: model.trainContextSize, output });
   const context = await model.createContext({
     contextSize,

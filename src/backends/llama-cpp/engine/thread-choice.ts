@@ -25,7 +25,7 @@ export function chooseThreads(configured: number | undefined, usable: UsableCore
 function describeLimit({ available, quota }: UsableCores): string {
   if (quota === undefined) return `${cores(available)} available`;
   const worth = Number(quota.cores.toFixed(2));
-  return `${quota.file} allows ${worth} of ${cores(available)}, rounded down to whole ones`;
+  return `${quota.file} allows ${worth} of ${cores(available)}${worth > 1 ? ', rounded down to whole ones' : ''}`;
 }
 
 function cores(count: number): string {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import {
   describeDevice,
   loadWeights,
-  openLlama,
+  openDevice,
 } from '../../../../../src/backends/llama-cpp/engine/compute-device.ts';
 import type {
   GpuType,
@@ -67,16 +67,12 @@ function machine({
 async function start(gpu: GpuSetting, on: Machine = {}) {
   const { library, asked, loads } = machine(on);
   const threads = { threads: 2, why: 'one per core; 2 cores available' };
-  const llama = await openLlama(library, { gpu, threads: 2, logger() {} });
+  const device = await openDevice(library, { gpu, threads: 2, logger() {} });
   let progress = 0;
-  const model = await loadWeights(
-    llama,
-    { modelPath: 'a.gguf', gpu, contextSize: 2048, sequences: 4 },
-    () => {
-      progress += 1;
-    },
-  );
-  const line = await describeDevice({ library, llama, model, gpu, threads });
+  const model = await loadWeights(device, { modelPath: 'a.gguf', contextSize: 2048, sequences: 4 }, () => {
+    progress += 1;
+  });
+  const line = describeDevice(device, model, threads);
   return { gpuAsked: asked[0]?.gpu, options: asked[0], loads, line, progress };
 }
 
@@ -125,6 +121,22 @@ describe('gpu: auto', () => {
     const { loads, line } = await start('auto', { ...L4, fit: -1 });
     expect(loads).toEqual([{ fitContext: { contextSize: 8192 } }, 0]);
     expect(line).toContain('0 of 33 layers (gpu is auto, more do not fit in its free memory)');
+  });
+});
+
+describe('a build for GPUs that finds none', () => {
+  const loaderOnly: Machine = { opens: 'vulkan', drivers: ['vulkan'], devices: [] };
+
+  it('is the CPU', async () => {
+    const { loads, line } = await start('auto', loaderOnly);
+    expect(loads).toEqual([0]);
+    expect(line).toBe(`computes on the CPU (Vulkan is installed, but finds no GPU), ${THREADS}`);
+  });
+
+  it('is no GPU for a number of layers', async () => {
+    await expect(start(20, loaderOnly)).rejects.toThrow(
+      /^gpu is 20, .* but Vulkan is installed, but finds no GPU\./,
+    );
   });
 });
 
