@@ -63,6 +63,8 @@ export function embeddedEngine(overrides: Partial<LlamaCppTarget> = {}): TestEng
     context_size: 512,
     gpu: 'off',
     flash_attention: true,
+    step_timeout_ms: 60_000,
+    load_timeout_ms: 300_000,
     ...overrides,
   };
   const backend = new LlamaCppBackend(target, environment, { enginePath: defaultEnginePath() });

@@ -10,7 +10,7 @@ import { findModel, type ModelEntry } from '../../models/catalog.ts';
 import { ensureModel } from '../../models/fetch.ts';
 import type { BackendEnvironment } from '../backend-definition.ts';
 import { GenerationStream } from './generation-stream.ts';
-import type { ChatTemplateName, EngineGeneration } from './messages.ts';
+import type { ChatTemplateName, EngineGeneration, GpuSetting } from './messages.ts';
 import { Supervisor, type SupervisorOptions } from './supervisor.ts';
 
 export interface LlamaCppTarget {
@@ -20,8 +20,10 @@ export interface LlamaCppTarget {
   readonly context_size: number;
   readonly chat_template?: 'file' | 'catalogue';
   readonly threads?: number;
-  readonly gpu: 'auto' | 'off';
   readonly flash_attention: boolean;
+  readonly gpu: GpuSetting;
+  readonly step_timeout_ms: number;
+  readonly load_timeout_ms: number;
 }
 
 /** llama.cpp’s own defaults: in force where neither the request nor the model’s catalogue entry says otherwise. */
@@ -53,17 +55,23 @@ export class LlamaCppBackend implements Backend {
       clock: environment.clock,
       log: environment.log,
       environment: environment.processEnvironment,
+      stepTimeoutMs: target.step_timeout_ms,
+      loadTimeoutMs: target.load_timeout_ms,
       ...options,
     });
   }
 
-  generate(request: GenerationRequest, { signal }: GenerateOptions): AsyncIterable<GenerationEvent> {
+  generate(
+    request: GenerationRequest,
+    { signal, cacheScope }: GenerateOptions,
+  ): AsyncIterable<GenerationEvent> {
     const generation = {
       input: request.input,
       sampling: { ...DEFAULT_SAMPLING, ...this.#entry?.sampling, ...request.sampling },
       limits: request.limits,
       thinking: request.thinking,
       ...(request.logprobs !== undefined && { logprobs: request.logprobs }),
+      ...(cacheScope !== undefined && { cacheScope }),
     };
     return new GenerationStream((sink) => this.#supervisor.generate(generation, sink), signal);
   }

@@ -28,16 +28,38 @@ export const llamaCpp = defineBackend({
         'the same client, so that how fast an answer begins tells nobody what others asked.',
     }),
     threads: Type.Optional(
-      Type.Integer({ minimum: 1, maximum: 1024, description: 'Threads that compute. Unset: one per core.' }),
+      Type.Integer({
+        minimum: 1,
+        maximum: 1024,
+        description:
+          'Threads that compute, at most. Unset: one per core that the process may use, a container’s CPU limit heeded. Never more.',
+      }),
     ),
     flash_attention: Type.Boolean({
       default: true,
       description:
         'Computes attention without its large intermediate results, where the hardware can: up to half as long for many answers at once. Off gives the same arithmetic as llama.cpp without it.',
     }),
-    gpu: Type.Union([Type.Literal('auto'), Type.Literal('off')], {
-      default: 'auto',
-      description: 'auto uses a GPU that the prebuilt engine supports, where there is one.',
+    gpu: Type.Union(
+      [Type.Literal('auto'), Type.Literal('off'), Type.Integer({ minimum: 0, maximum: 100_000 })],
+      {
+        default: 'auto',
+        description:
+          'auto uses a GPU that the prebuilt engine supports, where there is one; a number puts so many layers on it, and is an error where there is none (0: off).',
+      },
+    ),
+    step_timeout_ms: Type.Integer({
+      minimum: 1000,
+      maximum: 3_600_000,
+      default: 60_000,
+      description:
+        'An engine that finishes no step for so long while it has work, or does not answer, is killed and restarted.',
+    }),
+    load_timeout_ms: Type.Integer({
+      minimum: 1000,
+      maximum: 86_400_000,
+      default: 300_000,
+      description: 'The same for an engine that makes no progress while it loads.',
     }),
   },
   defaultSlots: 4,

@@ -1,55 +1,65 @@
 /**
  * One run of the engine's process: starts it, passes messages, writes what it says to the log, and ends it.
- * Owns the child process; `onExit` is called exactly once, whatever ended it.
+ * Owns the child process; `onExit` is called exactly once, whatever ended it, and no message comes after it.
  */
 import { type ChildProcess, fork } from 'node:child_process';
-import { createInterface } from 'node:readline';
-import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import type { Clock, Milliseconds } from '../../core/clock.ts';
 import type { Log } from '../../core/log.ts';
+import { ErrorOutput } from './error-output.ts';
 import type { FromEngine, ToEngine } from './messages.ts';
+import { forEachLine } from './output-lines.ts';
 
-const END_AT_LATEST_MS = 2000;
+const END_AT_LATEST_MS: Milliseconds = 2000;
+/** A process that a driver or a dead disk holds inside the kernel outlives even SIGKILL: it is not waited for longer. */
+const GONE_AT_LATEST_MS: Milliseconds = 3000;
+/** Its last lines are read to their end, unless a process that it started holds them open. */
+const LAST_LINES_WITHIN_MS: Milliseconds = 500;
+
+export interface EngineEnd {
+  /** A clause: "it was ended by SIGSEGV". */
+  readonly how: string;
+  /** What it wrote to standard error that tells most. */
+  readonly lastWords: string | undefined;
+}
 
 export interface EngineProcessOptions {
   /** The engine's compiled entry. */
   readonly enginePath: string;
   /** Those of its variables that a native library may need are handed on to the process. */
   readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly clock: Clock;
   readonly log: Log;
   readonly onMessage: (message: FromEngine) => void;
-  /** One sentence on how it ended. */
-  readonly onExit: (how: string) => void;
+  readonly onExit: (end: EngineEnd) => void;
 }
 
 export class EngineProcess {
   readonly #child: ChildProcess;
+  readonly #clock: Clock;
+  readonly #log: Log;
   readonly #exited: Promise<void>;
+  #killedBecause: string | undefined;
 
-  constructor({ enginePath, environment, log, onMessage, onExit }: EngineProcessOptions) {
+  constructor({ enginePath, environment, clock, log, onMessage, onExit }: EngineProcessOptions) {
+    this.#clock = clock;
+    this.#log = log;
     this.#child = fork(enginePath, [], {
       // Decoding needs the cores: collect garbage without helper threads, and keep one thread for native calls
       // (with more, the kernel places the threads of a decode step badly and it takes twice as long).
       execArgv: ['--single-threaded-gc'],
       env: { ...inheritedFrom(environment), UV_THREADPOOL_SIZE: '1' },
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      // Nothing is ever written to its standard input: that it closes tells the engine of our end.
+      stdio: ['pipe', 'pipe', 'pipe', 'ipc'],
     });
-    this.#child.on('message', (message) => onMessage(message as FromEngine));
-    forEachLine(this.#child.stdout, (line) => log.debug('engine output', { line }));
-    forEachLine(this.#child.stderr, (line) => log.warn('engine error output', { line }));
-    this.#exited = new Promise((resolve) => {
-      const end = (how: string) => {
-        resolve();
-        onExit(how);
-      };
-      this.#child.once('exit', (code, signal) =>
-        end(signal ? `it was ended by ${signal}` : `it exited with code ${code}`),
-      );
-      this.#child.once('error', (error) => {
-        // Without a process id it never started, and no exit will follow.
-        if (this.#child.pid === undefined) end(`it could not be started: ${error.message}`);
-      });
+    this.#child.stdin?.on('error', () => {});
+    const errors = new ErrorOutput(log);
+    if (this.#child.stdout) forEachLine(this.#child.stdout, (line) => log.debug('engine output', { line }));
+    if (this.#child.stderr) forEachLine(this.#child.stderr, (line) => errors.take(line));
+    this.#child.on('message', (message) => {
+      if (this.#killedBecause === undefined) onMessage(message as FromEngine);
     });
+    this.#exited = this.#whenEnded().then((how) => onExit({ how, lastWords: errors.lastWords }));
   }
 
   get pid(): number | undefined {
@@ -61,13 +71,54 @@ export class EngineProcess {
     if (this.#child.connected) this.#child.send(message, () => {});
   }
 
-  /** Orders the end, and enforces it after two seconds. Settles when the process is gone. */
+  /** Ends it at once; what it may still have sent is not heard. `because`: a clause for `onExit`. */
+  kill(because: string): void {
+    this.#killedBecause ??= because;
+    this.#child.kill('SIGKILL');
+  }
+
+  /** Orders the end, and enforces it after two seconds. Settles when the process is gone, or cannot be got rid of. */
   async end(): Promise<void> {
     this.send({ type: 'shutdown' });
-    const enforce = setTimeout(() => this.#child.kill('SIGKILL'), END_AT_LATEST_MS);
-    await this.#exited;
-    clearTimeout(enforce);
+    const enforce = this.#clock.schedule(END_AT_LATEST_MS, () => this.#child.kill('SIGKILL'));
+    let giveUp = () => {};
+    const inVain = new Promise<void>((resolve) => {
+      const timer = this.#clock.schedule(GONE_AT_LATEST_MS, () => {
+        this.#log.error('engine process cannot be ended', { pid: this.pid });
+        resolve();
+      });
+      giveUp = () => timer.cancel();
+    });
+    await Promise.race([this.#exited, inVain]);
+    giveUp();
+    enforce.cancel();
   }
+
+  #whenEnded(): Promise<string> {
+    const child = this.#child;
+    return new Promise((resolve) => {
+      child.once('exit', (code, signal) => {
+        const how = this.#killedBecause ?? describeEnd(code, signal);
+        const settle = () => {
+          waited.cancel();
+          resolve(how);
+        };
+        const waited = this.#clock.schedule(LAST_LINES_WITHIN_MS, settle);
+        child.once('close', settle);
+      });
+      child.once('error', (error) => {
+        // Without a process id it never started, and no exit will follow.
+        if (child.pid === undefined) resolve(`it could not be started: ${error.message}`);
+      });
+    });
+  }
+}
+
+function describeEnd(code: number | null, signal: NodeJS.Signals | null): string {
+  if (signal === null) return `it exited with code ${code}`;
+  return signal === 'SIGKILL'
+    ? 'it was ended by SIGKILL, as the system does when memory runs out'
+    : `it was ended by ${signal}`;
 }
 
 /** From `src/` (tests) the entry compiled to `dist/` is used: the engine runs as plain JavaScript. */
@@ -84,11 +135,4 @@ const INHERITED =
 
 function inheritedFrom(environment: EngineProcessOptions['environment']): Record<string, string | undefined> {
   return Object.fromEntries(Object.entries(environment).filter(([name]) => INHERITED.test(name)));
-}
-
-function forEachLine(stream: Readable | null, take: (line: string) => void): void {
-  if (stream === null) return;
-  createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY }).on('line', (line) => {
-    if (line.trim() !== '') take(line);
-  });
 }

@@ -19,6 +19,12 @@ export class Flights {
   readonly #flights = new Map<number, Flight>();
   #lastId = 0;
 
+  /** The engine has something to do. */
+  get anySent(): boolean {
+    for (const { sent } of this.#flights.values()) if (sent) return true;
+    return false;
+  }
+
   add(generation: Omit<EngineGeneration, 'id'>, sink: GenerationSink): number {
     this.#lastId += 1;
     const id = this.#lastId;

@@ -22,11 +22,14 @@ export interface EngineSettings {
   readonly contextSize: number;
   readonly sequences: number;
   readonly chatTemplate: ChatTemplateName;
-  readonly gpu: 'auto' | 'off';
+  readonly gpu: GpuSetting;
   readonly flashAttention: boolean;
-  /** Absent: one per core available. */
+  /** Absent: one per usable core. */
   readonly threads?: number;
 }
+
+/** A number is how many layers the GPU takes. */
+export type GpuSetting = 'auto' | 'off' | number;
 
 /** `file`: the template in the GGUF file; the others are built in. */
 export type ChatTemplateName = 'file' | 'chatml';
@@ -50,6 +53,8 @@ export type ToEngine =
   | { readonly type: 'load'; readonly settings: EngineSettings }
   | { readonly type: 'generate'; readonly generation: EngineGeneration }
   | { readonly type: 'abort'; readonly id: number }
+  /** Wants `alive`. */
+  | { readonly type: 'ping' }
   | { readonly type: 'shutdown' };
 
 export type EngineEvent =
@@ -100,4 +105,6 @@ export type FromEngine =
   | { readonly type: 'load_failed'; readonly message: string }
   /** Everything that one step of the engine brought forth. */
   | { readonly type: 'events'; readonly events: readonly EngineEvent[] }
+  /** The answer to `ping`. `progress` counts finished steps and progress of the load: it grows as long as work goes on. */
+  | { readonly type: 'alive'; readonly progress: number }
   | { readonly type: 'log'; readonly level: EngineLogLevel; readonly message: string };

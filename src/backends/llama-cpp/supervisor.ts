@@ -1,23 +1,29 @@
 /**
- * Keeps one engine process running: starts it, starts it again when it died, and knows at any time how it is.
- * Owns the process. Invariant: generations that an engine had when it died fail; those that were not handed to it
- * yet wait for the next one, as long as that is worth waiting for.
+ * Keeps one engine process running: starts it, starts it again when it died or hung, and knows at any time how it is.
+ * Owns the process and its watchdog. Invariant: generations that an engine had when it died fail; those that were not
+ * handed to it yet wait for the next one, as long as that is worth waiting for.
  */
 import type { Clock, Milliseconds, Timer } from '../../core/clock.ts';
 import { ServingError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
-import { EngineProcess } from './engine-process.ts';
+import { closedError, downError, lostError, neverCameUpError } from './engine-errors.ts';
+import { type EngineEnd, EngineProcess } from './engine-process.ts';
 import { Flights } from './flights.ts';
 import type { GenerationSink, RunningGeneration } from './generation-stream.ts';
 import type { EngineGeneration, EngineSettings, FromEngine, ToEngine } from './messages.ts';
 import { CRASHES_WORTH_WAITING_FOR, HEALTHY_AFTER_MS, restartDelayMs } from './restart-policy.ts';
 import { Waiters } from './waiters.ts';
+import { Watchdog } from './watchdog.ts';
 
 export interface SupervisorOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly enginePath: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** An engine that has work and finishes no step for so long, or does not answer, is killed and replaced. */
+  readonly stepTimeoutMs: Milliseconds;
+  /** The same for one that loads and makes no progress. */
+  readonly loadTimeoutMs: Milliseconds;
 }
 
 export type EngineState =
@@ -37,6 +43,7 @@ export class Supervisor {
   #state: EngineState = { phase: 'idle' };
   #settings: EngineSettings | undefined;
   #process: EngineProcess | undefined;
+  readonly #watchdog: Watchdog;
   #restart: Timer | undefined;
   #readyAt: Milliseconds | undefined;
   #everReady = false;
@@ -45,6 +52,11 @@ export class Supervisor {
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
+    this.#watchdog = new Watchdog({
+      clock: options.clock,
+      ping: () => this.#send({ type: 'ping' }),
+      onHung: (how) => this.#hung(how),
+    });
   }
 
   get state(): EngineState {
@@ -80,6 +92,7 @@ export class Supervisor {
   /** Ends the engine; generations under way fail. */
   async close(): Promise<void> {
     this.#restart?.cancel();
+    this.#watchdog.stop();
     this.#state = { phase: 'closed' };
     this.#failEverybody(closedError());
     await this.#process?.end();
@@ -97,15 +110,18 @@ export class Supervisor {
   }
 
   #launch(): void {
-    const { enginePath, environment, log } = this.#options;
+    const { enginePath, environment, clock, log, loadTimeoutMs } = this.#options;
     const engine: EngineProcess = new EngineProcess({
       enginePath,
       environment,
+      clock,
       log,
       onMessage: (message) => this.#receive(engine, message),
-      onExit: (how) => this.#exited(engine, how),
+      onExit: (end) => this.#exited(engine, end),
     });
     this.#process = engine;
+    const idleness = 'its load made no progress';
+    this.#watchdog.watch({ limitMs: loadTimeoutMs, hasWork: () => true, idleness });
   }
 
   #receive(engine: EngineProcess, message: FromEngine): void {
@@ -123,6 +139,9 @@ export class Supervisor {
       case 'events':
         for (const event of message.events) this.#flights.deliver(event);
         break;
+      case 'alive':
+        this.#watchdog.alive(message.progress);
+        break;
       case 'log':
         this.#options.log[message.level]('engine', { line: message.message });
         break;
@@ -134,14 +153,17 @@ export class Supervisor {
   #loaded(engine: EngineProcess, contextSize: number): void {
     this.#state = { phase: 'ready', contextSize };
     this.#everReady = true;
-    const { clock, log } = this.#options;
+    const { clock, log, stepTimeoutMs } = this.#options;
     this.#readyAt = clock.now();
+    const idleness = 'it finished no step';
+    this.#watchdog.watch({ limitMs: stepTimeoutMs, hasWork: () => this.#flights.anySent, idleness });
     log.info('engine ready', { pid: engine.pid, contextSize });
     this.#flights.sendNew(this.#send);
     this.#waitForReady.resolveAll();
   }
 
   #loadFailed(engine: EngineProcess, message: string): void {
+    this.#watchdog.stop();
     if (this.#everReady) {
       // The same file was loaded before: what is missing now, such as memory, may be there again later.
       this.#options.log.error('engine could not load the model', { message });
@@ -151,23 +173,32 @@ export class Supervisor {
     void engine.end();
   }
 
-  #exited(engine: EngineProcess, how: string): void {
+  /** The end of the process follows; where even SIGKILL cannot end it, nobody waits for that in vain. */
+  #hung(how: string): void {
+    this.#options.log.error('engine hangs', { pid: this.#process?.pid, how });
+    this.#process?.kill(`${how} and was killed`);
+    this.#state = { phase: 'restarting', waitWorthwhile: true, detail: `The engine process hung (${how}).` };
+    this.#flights.failSent(lostError('hung'));
+  }
+
+  #exited(engine: EngineProcess, { how, lastWords }: EngineEnd): void {
     if (this.#process !== engine) return;
     this.#process = undefined;
+    this.#watchdog.stop();
     if (this.#state.phase === 'closed' || this.#state.phase === 'failed') return;
     const { clock, log } = this.#options;
-    this.#flights.failSent(lostError());
+    this.#flights.failSent(lostError('stopped'));
     const wasHealthy = this.#readyAt !== undefined && clock.now() - this.#readyAt >= HEALTHY_AFTER_MS;
     this.#readyAt = undefined;
     this.#crashes = wasHealthy ? 1 : this.#crashes + 1;
     if (!this.#everReady && this.#crashes >= CRASHES_WORTH_WAITING_FOR) {
-      this.#giveUp(neverCameUpError(this.#settings?.modelPath, how));
+      this.#giveUp(neverCameUpError(this.#settings?.modelPath, { how, lastWords }));
       return;
     }
-    const waitWorthwhile = this.#crashes <= CRASHES_WORTH_WAITING_FOR;
     const delayMs = restartDelayMs(this.#crashes);
+    log.error('engine died', { how, lastWords, crashesInARow: this.#crashes, restartInMs: delayMs });
+    const waitWorthwhile = this.#crashes <= CRASHES_WORTH_WAITING_FOR;
     this.#state = { phase: 'restarting', waitWorthwhile, detail: `The engine process died (${how}).` };
-    log.error('engine died', { how, crashesInARow: this.#crashes, restartInMs: delayMs });
     if (!waitWorthwhile) this.#failEverybody(downError());
     this.#restart = clock.schedule(delayMs, () => this.#launch());
   }
@@ -183,31 +214,4 @@ export class Supervisor {
     this.#waitForReady.rejectAll(error);
     this.#flights.failAll(error);
   }
-}
-
-function lostError(): ServingError {
-  return new ServingError('backend_error', {
-    message:
-      'The engine stopped while it worked on this request. It is being restarted: send the request again.',
-  });
-}
-
-function downError(): ServingError {
-  return new ServingError('backend_error', {
-    message:
-      'The engine is not running: it could not be started, or keeps failing. Try again later; the server’s log says why.',
-  });
-}
-
-function closedError(): ServingError {
-  return new ServingError('draining', { retryAfterSeconds: 1 });
-}
-
-function neverCameUpError(modelPath: string | undefined, how: string): ServingError {
-  return new ServingError('backend_error', {
-    message:
-      `The engine died ${CRASHES_WORTH_WAITING_FOR} times while it loaded ${modelPath ?? 'the model'} (${how}). ` +
-      'The file may be damaged or need more memory than there is: delete it to have it fetched anew, ' +
-      'lower slots or context_size, or give another file with --model PATH.',
-  });
 }

@@ -157,6 +157,12 @@ describe('a wrong configuration is refused with the key, the value and what was 
       { text: 'models: [{ id: a, targets: [{ backend: ollama, model: x, gpu: 1 }] }]' },
       'models[0].targets[0].gpu is not known.',
     ],
+    [
+      {
+        text: 'models: [{ id: a, targets: [{ backend: llama-cpp, model: smollm2-135m-instruct, gpu: -1 }] }]',
+      },
+      'models[0].targets[0].gpu is -1, but must be "auto" or "off" or an integer from 0 to 100000.',
+    ],
     [{ text: 'default_model: b' }, 'default_model is "b", but must be one of the models: smollm2.'],
     [
       { flags: { 'server.host': '0.0.0.0' } },

@@ -25,6 +25,7 @@ export interface BatcherOptions {
   readonly contextSize: number;
   readonly threads: ThreadGovernor;
   readonly emit: (events: readonly EngineEvent[]) => void;
+  readonly onStep: () => void;
 }
 
 interface Part {
@@ -157,6 +158,7 @@ export class Batcher {
     const told = await Promise.all(
       parts.map(({ generation }, index) => this.#sample(generation, logitIndexes[index])),
     );
+    this.#options.onStep();
     return told.flat();
   }
 

@@ -6,6 +6,8 @@ export type Token = number;
 
 export interface Library {
   getLlama(options: LlamaOptions): Promise<Llama>;
+  /** Those whose drivers are there; `false` is the CPU. */
+  getLlamaGpuTypes(include: 'supported'): Promise<readonly GpuType[]>;
   readonly JinjaTemplateChatWrapper: new (options: JinjaOptions) => ChatWrapper;
 }
 
@@ -18,14 +20,26 @@ export interface LlamaOptions {
   readonly logger: (level: string, message: string) => void;
 }
 
+export type GpuType = 'cuda' | 'vulkan' | 'metal' | false;
+
 export interface Llama {
-  readonly gpu: string | false;
-  loadModel(options: { readonly modelPath: string }): Promise<Model>;
+  readonly gpu: GpuType;
+  getGpuDeviceNames(): Promise<string[]>;
+  loadModel(options: ModelOptions): Promise<Model>;
+}
+
+export interface ModelOptions {
+  readonly modelPath: string;
+  /** A number of layers, or as many as fit beside a context of so many tokens. */
+  readonly gpuLayers: number | { readonly fitContext: { readonly contextSize: number } };
+  readonly onLoadProgress: () => void;
 }
 
 export interface Model {
   readonly trainContextSize: number;
   readonly vocabularyType: 'none' | 'spm' | 'bpe' | 'wpm' | 'ugm' | 'rwkv' | 'plamo2';
+  readonly gpuLayers: number;
+  readonly fileInsights: { readonly totalLayers: number };
   readonly fileInfo: { readonly metadata?: { readonly tokenizer?: { readonly chat_template?: string } } };
   readonly tokens: { readonly bos: Token | null; readonly shouldPrependBosToken: boolean };
   tokenize(text: string, specialTokens?: boolean): Token[];

@@ -1,10 +1,10 @@
 /** Loads library, model and context, and gives a batcher over them. Throws an Error whose message a user can act on. */
-import { availableParallelism } from 'node:os';
 import type { EngineEvent, EngineLogLevel, EngineSettings } from '../messages.ts';
 import { createAdmission } from './admission.ts';
 import { Batcher } from './batcher.ts';
 import { chooseTemplate } from './chat-template.ts';
-import { importLibrary, type Library, LibraryMissingError, type Llama, type Model } from './library.ts';
+import { describeDevice, loadWeights, openDevice } from './compute-device.ts';
+import { importLibrary, type Library, LibraryMissingError, type Model } from './library.ts';
 import { LogprobReader } from './logprob-reader.ts';
 import {
   bindingsOf,
@@ -14,16 +14,20 @@ import {
   nativeContextOf,
   nativeModelOf,
 } from './native.ts';
+import { coresOfThisProcess } from './process-cores.ts';
 import { createPromptEncoder } from './prompt.ts';
 import { PROMPT_TOKENS_ALONE } from './prompt-budget.ts';
 import { Sampler } from './sampler.ts';
 import { Sequence } from './sequence.ts';
+import { chooseThreads } from './thread-choice.ts';
 import { ThreadGovernor } from './thread-governor.ts';
 import { tokenBytes } from './token-bytes.ts';
 
 export interface EngineOutput {
   log(level: EngineLogLevel, message: string): void;
   emit(events: readonly EngineEvent[]): void;
+  /** A step was finished, or the load went on: what a watchdog wants to know. */
+  progress(): void;
 }
 
 export interface LoadedEngine {
@@ -33,17 +37,15 @@ export interface LoadedEngine {
 
 export async function loadEngine(settings: EngineSettings, output: EngineOutput): Promise<LoadedEngine> {
   const library = await loadLibrary();
-  const threads = settings.threads ?? availableParallelism();
-  const llama = await library.getLlama({
-    gpu: settings.gpu === 'auto' ? 'auto' : false,
-    // A prebuilt binary or none: nothing is ever compiled or downloaded.
-    build: 'never',
-    skipDownload: true,
-    progressLogs: false,
-    maxThreads: threads,
-    logger: (level, message) => output.log(logLevel(level), message.trimEnd()),
-  });
-  const model = await loadModel(llama, settings.modelPath);
+  const choice = chooseThreads(settings.threads, coresOfThisProcess());
+  const { threads, warning } = choice;
+  if (warning !== undefined) output.log('warn', warning);
+  const logger = (level: string, message: string) => output.log(logLevel(level), message.trimEnd());
+  const device = await openDevice(library, { gpu: settings.gpu, threads, logger });
+  const { llama } = device;
+  output.progress();
+  const model = await loadWeights(device, settings, () => output.progress());
+  output.log('info', describeDevice(device, model, choice));
   const contextSize = fitContext({ wanted: settings.contextSize, trained: model.trainContextSize, output });
   const context = nativeContextOf(
     await model.createContext({
@@ -76,6 +78,7 @@ export async function loadEngine(settings: EngineSettings, output: EngineOutput)
     contextSize,
     threads: new ThreadGovernor(threads),
     emit: (events) => output.emit(events),
+    onStep: () => output.progress(),
   });
   return { batcher, contextSize };
 }
@@ -103,19 +106,6 @@ async function loadLibrary(): Promise<Library> {
 const MISSING_LIBRARY =
   'The embedded engine needs the optional dependency node-llama-cpp: npm install node-llama-cpp, ' +
   'or use another backend: --backend ollama --url http://127.0.0.1:11434 --model NAME.';
-
-async function loadModel(llama: Llama, modelPath: string): Promise<Model> {
-  try {
-    return await llama.loadModel({ modelPath });
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new Error(
-      `The model file ${modelPath} could not be loaded (${reason}). It must be a complete GGUF file that this engine ` +
-        'knows: delete it to have it fetched anew, or give another file with --model PATH.',
-      { cause },
-    );
-  }
-}
 
 function fitContext(sizes: {
   readonly wanted: number;

@@ -4,6 +4,7 @@
  */
 import type { FromEngine, ToEngine } from '../messages.ts';
 import type { Batcher } from './batcher.ts';
+import { tieToParent } from './lifeline.ts';
 import { loadEngine } from './load-engine.ts';
 
 function send(message: FromEngine): void {
@@ -13,12 +14,16 @@ function send(message: FromEngine): void {
 
 function listen(): void {
   let batcher: Batcher | undefined;
+  let progress = 0;
 
   async function load(message: Extract<ToEngine, { type: 'load' }>): Promise<void> {
     try {
       const loaded = await loadEngine(message.settings, {
         log: (level, text) => send({ type: 'log', level, message: text }),
         emit: (events) => send({ type: 'events', events }),
+        progress: () => {
+          progress += 1;
+        },
       });
       batcher = loaded.batcher;
       send({ type: 'loaded', contextSize: loaded.contextSize });
@@ -40,6 +45,8 @@ function listen(): void {
         return batcher?.add(message.generation);
       case 'abort':
         return batcher?.abort(message.id);
+      case 'ping':
+        return send({ type: 'alive', progress });
       case 'shutdown':
         return void shutDown();
       default:
@@ -48,6 +55,7 @@ function listen(): void {
   });
   // The parent is gone: nobody is left to answer to, and a step under way in native code would delay a polite exit.
   process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
+  tieToParent((message) => send({ type: 'log', level: 'warn', message }));
   process.on('SIGINT', () => {});
   process.on('SIGTERM', () => {});
   send({ type: 'hello' });

@@ -39,8 +39,9 @@ const LOADED = `process.send({ type: 'loaded', contextSize: 64 });`;
 
 let folder: string;
 let supervisor: Supervisor | undefined;
+/** Before restarts. */
 let waits: number[];
-/** Errors but for deaths. */
+/** Loads that failed. */
 let logged: string[];
 
 beforeAll(async () => {
@@ -63,17 +64,16 @@ async function supervise(onMessage: string): Promise<Supervisor> {
   const log = {
     ...silentLog,
     error(message: string, fields?: LogFields) {
-      if (message !== 'engine died') logged.push(`${message} ${JSON.stringify(fields)}`);
+      if (message === 'engine died') waits.push(Number(fields?.restartInMs));
+      if (message === 'engine could not load the model') logged.push(`${message} ${JSON.stringify(fields)}`);
     },
   };
   const clock: Clock = {
     ...systemClock,
-    schedule(delayMs, run) {
-      waits.push(delayMs);
-      return systemClock.schedule(delayMs / 1000, run);
-    },
+    schedule: (delayMs, run) => systemClock.schedule(delayMs / 1000, run),
   };
-  supervisor = new Supervisor({ clock, log, enginePath, environment: process.env });
+  const patient = { stepTimeoutMs: 36_000_000, loadTimeoutMs: 36_000_000 };
+  supervisor = new Supervisor({ clock, log, enginePath, environment: process.env, ...patient });
   return supervisor;
 }
 

@@ -77,6 +77,7 @@ async function ask({ template, says, order }: Asked) {
       logprobs: {} as LogprobReader,
       contextSize: 400,
       threads: new ThreadGovernor(1),
+      onStep() {},
       emit(told) {
         events.push(...told);
         if (told.some(({ type }) => type === 'finish' || type === 'failed')) resolve();

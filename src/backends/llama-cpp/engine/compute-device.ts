@@ -1,0 +1,137 @@
+/**
+ * Where the model computes: on the CPU or on a GPU, and with how many of its layers. Decides what to ask the library
+ * for, and says in one line what came of it and why. Keeps no state.
+ */
+import type { EngineSettings, GpuSetting } from '../messages.ts';
+import type { GpuType, Library, Llama, LlamaOptions, Model, ModelOptions } from './library.ts';
+import type { ThreadChoice } from './thread-choice.ts';
+
+const NAMES: Readonly<Record<Exclude<GpuType, false>, string>> = {
+  cuda: 'CUDA',
+  vulkan: 'Vulkan',
+  metal: 'Metal',
+};
+
+export interface DeviceOptions {
+  readonly gpu: GpuSetting;
+  readonly threads: number;
+  readonly logger: LlamaOptions['logger'];
+}
+
+export interface Device {
+  readonly llama: Llama;
+  readonly gpu: GpuSetting;
+  /** The GPU's names, or those of several. */
+  readonly gpuNames: readonly string[];
+  /** Why there are none; empty where there are some. */
+  readonly noGpuBecause: string;
+}
+
+/**
+ * A prebuilt binary or none: nothing is ever compiled or downloaded. With a number of layers an operator says that
+ * there is a GPU: where there is none this throws, as answers many times slower would be no service.
+ */
+export async function openDevice(library: Library, { gpu, threads, logger }: DeviceOptions): Promise<Device> {
+  const llama = await openBinary(library, {
+    gpu: isOff(gpu) ? false : 'auto',
+    build: 'never',
+    skipDownload: true,
+    progressLogs: false,
+    maxThreads: threads,
+    logger,
+  });
+  if (isOff(gpu)) return { llama, gpu, gpuNames: [], noGpuBecause: `gpu is ${gpu}` };
+  // The library also opens a build for GPUs where their loader is installed, but no device is there.
+  const gpuNames = llama.gpu === false ? [] : await llama.getGpuDeviceNames();
+  const noGpuBecause = gpuNames.length > 0 ? '' : await whyNoGpu(library, llama);
+  if (gpuNames.length > 0 || gpu === 'auto') return { llama, gpu, gpuNames, noGpuBecause };
+  throw new Error(
+    `gpu is ${gpu}, a number of layers for a GPU, but ${noGpuBecause}. ` +
+      'Set gpu: auto to take the CPU where there is no GPU, or gpu: off.',
+  );
+}
+
+async function whyNoGpu({ getLlamaGpuTypes }: Library, llama: Llama): Promise<string> {
+  if (llama.gpu !== false) return `${NAMES[llama.gpu]} is installed, but finds no GPU`;
+  const types = await getLlamaGpuTypes('supported');
+  const drivers = types.flatMap((type) => (type === false ? [] : [NAMES[type]]));
+  if (drivers.length === 0) return 'no supported GPU was found';
+  return `the drivers of ${drivers.join(' and ')} are there, but no build of the engine for that is installed or runs here`;
+}
+
+async function openBinary(library: Library, options: LlamaOptions): Promise<Llama> {
+  try {
+    return await library.getLlama(options);
+  } catch (cause) {
+    if (!isCalled(cause, 'NoBinaryFoundError')) throw cause;
+    throw new Error(
+      `There is no prebuilt engine that runs here (${process.platform} ${process.arch}): the packages @node-llama-cpp/* ` +
+        'are missing, or this is a system without one, such as a Linux without glibc. Install without --omit=optional, ' +
+        'or use another backend: --backend ollama --url http://127.0.0.1:11434 --model NAME.',
+      { cause },
+    );
+  }
+}
+
+export type WeightsSettings = Pick<EngineSettings, 'modelPath' | 'contextSize' | 'sequences'>;
+
+/** With `auto` as many layers as fit beside the context; where nothing fits, none. */
+export async function loadWeights(
+  { llama, gpu, gpuNames }: Device,
+  { modelPath, contextSize, sequences }: WeightsSettings,
+  onLoadProgress: () => void,
+): Promise<Model> {
+  const load = (gpuLayers: ModelOptions['gpuLayers']) =>
+    llama.loadModel({ modelPath, gpuLayers, onLoadProgress });
+  try {
+    if (gpuNames.length === 0) return await load(0);
+    if (typeof gpu === 'number') return await load(gpu);
+    const fitContext = { contextSize: contextSize * sequences };
+    return await load({ fitContext }).catch((thrown: unknown) => {
+      if (isCalled(thrown, 'InsufficientMemoryError')) return load(0);
+      throw thrown;
+    });
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const advice = isCalled(cause, 'InsufficientMemoryError')
+      ? 'Lower gpu (the number of its layers), slots or context_size, or take a smaller model.'
+      : 'It must be a complete GGUF file that this engine knows: delete it to have it fetched anew, or give another ' +
+        'file with --model PATH.';
+    throw new Error(`The model file ${modelPath} could not be loaded (${reason}). ${advice}`, { cause });
+  }
+}
+
+/** "computes on CUDA (NVIDIA L4), 33 of 33 layers (gpu: auto), 8 threads (one per core; 8 cores available)" */
+export function describeDevice(
+  { llama, gpu, gpuNames, noGpuBecause }: Device,
+  model: Pick<Model, 'gpuLayers' | 'fileInsights'>,
+  choice: ThreadChoice,
+): string {
+  const threads = `${choice.threads === 1 ? '1 thread' : `${choice.threads} threads`} (${choice.why})`;
+  if (llama.gpu === false || gpuNames.length === 0) {
+    return `computes on the CPU (${noGpuBecause}), ${threads}`;
+  }
+  const device = `${NAMES[llama.gpu]} (${gpuNames.join(', ')})`;
+  const layers = `${model.gpuLayers} of ${model.fileInsights.totalLayers} layers`;
+  return `computes on ${device}, ${layers} (${whyLayers(gpu, model)}), ${threads}`;
+}
+
+function whyLayers(
+  gpu: GpuSetting,
+  { gpuLayers, fileInsights }: Pick<Model, 'gpuLayers' | 'fileInsights'>,
+): string {
+  if (typeof gpu === 'number')
+    return gpu > gpuLayers ? `gpu is ${gpu}, the model has no more` : `gpu is ${gpu}`;
+  const all = gpuLayers === fileInsights.totalLayers;
+  return all ? 'gpu is auto, all fit' : 'gpu is auto, more do not fit in its free memory';
+}
+
+/** No layer on the GPU is no GPU. */
+function isOff(gpu: GpuSetting): boolean {
+  return gpu === 'off' || gpu === 0;
+}
+
+/** The library's errors are told by their name: it is not imported here. */
+function isCalled(thrown: unknown, name: string): boolean {
+  return thrown instanceof Error && thrown.constructor.name === name;
+}

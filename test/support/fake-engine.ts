@@ -1,0 +1,77 @@
+/** Engine processes that do what a test says: a script for each, in a folder that is removed after the file's tests. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll } from 'vitest';
+import type { EngineGeneration, EngineSettings } from '../../src/backends/llama-cpp/messages.ts';
+import type { Log, LogFields } from '../../src/core/log.ts';
+
+export const FAKE_SETTINGS: EngineSettings = {
+  modelPath: 'a.gguf',
+  contextSize: 64,
+  sequences: 1,
+  chatTemplate: 'chatml',
+  gpu: 'off',
+  flashAttention: true,
+};
+
+export const FAKE_GENERATION: Omit<EngineGeneration, 'id'> = {
+  input: { kind: 'text', prompt: 'a' },
+  sampling: {
+    temperature: 0,
+    topK: 0,
+    topP: 1,
+    minP: 0,
+    repeatPenalty: 1,
+    presencePenalty: 0,
+    frequencyPenalty: 0,
+  },
+  limits: { stop: [] },
+  thinking: false,
+};
+
+/** Statements for scripts. */
+export const LOADED = `process.send({ type: 'loaded', contextSize: 64 });`;
+export const FINISH = `process.send({ type: 'events', events: [{ type: 'finish', id: message.generation.id, reason: 'stop', usage: {} }] });`;
+
+const LIFELINE = new URL('../../dist/backends/llama-cpp/engine/lifeline.js', import.meta.url);
+
+/**
+ * To be called where tests are collected. What it gives writes a script and answers with its path; `onMessage` is the
+ * body of a function that gets `message`. The script ends when ordered to, or when its parent has gone.
+ */
+export function fakeEngines(): (onMessage: string) => string {
+  const folder = mkdtempSync(join(tmpdir(), 'fake-engine-'));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  let count = 0;
+  return (onMessage) => {
+    count += 1;
+    const path = join(folder, `${count}.mjs`);
+    writeFileSync(
+      path,
+      `import { tieToParent } from ${JSON.stringify(LIFELINE.href)};
+       tieToParent(console.error);
+       process.on('message', (message) => {
+         if (message.type === 'shutdown') process.exit(0);
+         ${onMessage}
+       });
+       process.send({ type: 'hello' });`,
+    );
+    return path;
+  };
+}
+
+export interface RecordedLine {
+  readonly level: keyof Log;
+  readonly message: string;
+  readonly fields: LogFields;
+}
+
+export function recordingLog(): { readonly log: Log; readonly lines: RecordedLine[] } {
+  const lines: RecordedLine[] = [];
+  const at =
+    (level: keyof Log) =>
+    (message: string, fields: LogFields = {}) =>
+      void lines.push({ level, message, fields });
+  return { log: { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }, lines };
+}

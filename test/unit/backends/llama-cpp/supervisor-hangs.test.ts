@@ -1,0 +1,198 @@
+/** Engines that hang are replaced, others are left alone; and however often that happens, nothing piles up. */
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { Supervisor } from '../../../../src/backends/llama-cpp/supervisor.ts';
+import { never } from '../../../support/embedded-engine.ts';
+import { FakeClock } from '../../../support/fake-clock.ts';
+import {
+  FAKE_GENERATION,
+  FAKE_SETTINGS,
+  FINISH,
+  fakeEngines,
+  LOADED,
+  recordingLog,
+} from '../../../support/fake-engine.ts';
+import { processState } from '../../../support/process-table.ts';
+
+const STEP_MS = 10_000;
+const LOAD_MS = 100_000;
+const SOON = { timeout: 10_000, interval: 5 };
+/** Answers pings; `steps` is the script's own count. */
+const ANSWER = `if (message.type === 'ping') { process.send({ type: 'alive', progress: steps }); process.send({ type: 'log', level: 'debug', message: 'answered' }); }`;
+
+const fakeEngine = fakeEngines();
+let supervisor: Supervisor | undefined;
+
+afterEach(() => supervisor?.close());
+
+function supervise(onMessage: string) {
+  const clock = new FakeClock();
+  const { log, lines } = recordingLog();
+  const engine = new Supervisor({
+    clock,
+    log,
+    enginePath: fakeEngine(onMessage),
+    environment: process.env,
+    stepTimeoutMs: STEP_MS,
+    loadTimeoutMs: LOAD_MS,
+  });
+  supervisor = engine;
+  const pids = () =>
+    lines.filter(({ message }) => message === 'engine ready').map(({ fields }) => Number(fields.pid));
+  const answers = () => lines.filter(({ fields }) => fields.line === 'answered').length;
+  const until = (phase: string) => vi.waitFor(() => expect(engine.state.phase).toBe(phase), SOON);
+  /** As many pings as fit into the time, each answered before the next. */
+  const beat = async (times: number, limitMs: number) => {
+    for (let count = 0; count < times; count++) {
+      const before = answers();
+      await clock.advance(limitMs / 10);
+      await vi.waitFor(() => expect(answers()).toBeGreaterThan(before), SOON);
+    }
+  };
+  return { engine, clock, lines, pids, until, beat };
+}
+
+function outcome(of: Supervisor): Promise<string> {
+  return new Promise((resolve) => {
+    of.generate(FAKE_GENERATION, {
+      event: ({ type }) => type === 'finish' && resolve('finish'),
+      failed: (error) => resolve(error.message),
+      freed: () => resolve('freed'),
+    });
+  });
+}
+
+describe('an engine that hangs', () => {
+  it('in its event loop is killed, its generations fail, those that come wait for the next engine', async () => {
+    const { engine, clock, pids, until, lines } = supervise(
+      `if (message.type === 'load') { ${LOADED} }
+       if (message.type === 'generate') { if (message.generation.id === 1) for (;;); ${FINISH} }`,
+    );
+    await engine.start(FAKE_SETTINGS, never());
+    const lost = outcome(engine);
+    await clock.advance(1.3 * STEP_MS);
+    expect(await lost).toMatch(/engine hung while it worked on this request.*send the request again/i);
+    expect(engine.state).toMatchObject({ phase: 'restarting', waitWorthwhile: true });
+    const next = outcome(engine);
+    await vi.waitFor(() => expect(lines.map(({ message }) => message)).toContain('engine died'), SOON);
+    await clock.advance(0);
+    await until('ready');
+    expect(await next).toBe('finish');
+    const [first, second] = pids();
+    expect(second).not.toBe(first);
+    expect(processState(first)).toBe('');
+    expect(lines).toContainEqual({
+      level: 'error',
+      message: 'engine hangs',
+      fields: { pid: first, how: 'it did not answer for 10 s' },
+    });
+    expect(lines.find(({ message }) => message === 'engine died')?.fields).toMatchObject({
+      how: 'it did not answer for 10 s and was killed',
+    });
+  });
+
+  it('in a step is killed although its event loop answers', async () => {
+    const { engine, beat, clock, pids, until, lines } = supervise(
+      `let steps = 3; ${ANSWER} if (message.type === 'load') { ${LOADED} }`,
+    );
+    await engine.start(FAKE_SETTINGS, never());
+    await beat(30, STEP_MS);
+    expect(pids()).toHaveLength(1);
+    const lost = outcome(engine);
+    await beat(10, STEP_MS);
+    expect(engine.state.phase).toBe('ready');
+    await clock.advance(0.2 * STEP_MS);
+    expect(await lost).toMatch(/hung/);
+    expect(lines).toContainEqual(
+      expect.objectContaining({
+        message: 'engine hangs',
+        fields: { pid: pids()[0], how: 'it finished no step for 10 s' },
+      }),
+    );
+    await vi.waitFor(() => expect(lines.map(({ message }) => message)).toContain('engine died'), SOON);
+    await clock.advance(0);
+    await until('ready');
+  });
+
+  it('while it loads is killed; a load that makes progress may take as long as it wants', async () => {
+    const { engine, beat, clock, lines } = supervise(
+      `globalThis.steps ??= 0; if (message.type === 'ping' && steps < 25) steps += 1; ${ANSWER}`,
+    );
+    const started = engine.start(FAKE_SETTINGS, never());
+    started.catch(() => {});
+    await vi.waitFor(() => expect(engine.state.phase).toBe('loading'));
+    await beat(34, LOAD_MS);
+    expect(engine.state.phase).toBe('loading');
+    await clock.advance(0.4 * LOAD_MS);
+    expect(lines).toContainEqual(
+      expect.objectContaining({
+        message: 'engine hangs',
+        fields: { pid: expect.any(Number), how: 'its load made no progress for 100 s' },
+      }),
+    );
+  });
+
+  it('each time it is loaded is given up', async () => {
+    const { engine, clock, lines } = supervise('');
+    const started = engine.start(FAKE_SETTINGS, never());
+    const refused = expect(started).rejects.toThrow(
+      /died 3 times while it loaded a\.gguf \(it did not answer for 100 s/,
+    );
+    for (let hangs = 1; hangs <= 3; hangs++) {
+      await clock.advance(1.2 * LOAD_MS);
+      await vi.waitFor(
+        () => expect(lines.filter(({ message }) => message === 'engine hangs')).toHaveLength(hangs),
+        SOON,
+      );
+      if (hangs < 3)
+        await vi.waitFor(
+          () => expect(lines.filter(({ message }) => message === 'engine died')).toHaveLength(hangs),
+          SOON,
+        );
+    }
+    await refused;
+    expect(engine.state.phase).toBe('failed');
+  });
+});
+
+describe('an engine that works', () => {
+  it('on and on, step after step, is left alone', async () => {
+    const { engine, beat, pids } = supervise(
+      `globalThis.steps ??= 0; if (message.type === 'ping') steps += 1; ${ANSWER} if (message.type === 'load') { ${LOADED} }`,
+    );
+    await engine.start(FAKE_SETTINGS, never());
+    void outcome(engine);
+    await beat(60, STEP_MS);
+    expect(engine.state.phase).toBe('ready');
+    expect(pids()).toHaveLength(1);
+  });
+});
+
+it('ten restarts leave no timer, no listener, no handle and no process behind', async () => {
+  const { engine, clock, pids, until, lines } = supervise(
+    `if (message.type === 'load') { ${LOADED} } if (message.type === 'generate') process.exit(3);`,
+  );
+  await engine.start(FAKE_SETTINGS, never());
+  const held = () => process.getActiveResourcesInfo().filter((name) => /Pipe|Process/.test(name)).length;
+  const listeners = () =>
+    process
+      .eventNames()
+      .map((name) => process.listenerCount(name))
+      .join();
+  const before = { timers: clock.pendingTimers, listeners: listeners() };
+  const heldBefore = held();
+  for (let crash = 1; crash <= 10; crash++) {
+    expect(await outcome(engine)).toMatch(/stopped/);
+    await vi.waitFor(
+      () => expect(lines.filter(({ message }) => message === 'engine died')).toHaveLength(crash),
+      SOON,
+    );
+    await clock.advance(30_000);
+    await until('ready');
+  }
+  expect(pids()).toHaveLength(11);
+  expect({ timers: clock.pendingTimers, listeners: listeners() }).toEqual(before);
+  expect(held()).toBeLessThanOrEqual(heldBefore);
+  await engine.close();
+  expect(clock.pendingTimers).toBe(0);
+  expect(pids().filter((pid) => processState(pid) !== '')).toEqual([]);
+});
