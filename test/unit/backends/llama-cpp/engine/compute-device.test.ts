@@ -91,6 +91,7 @@ describe('gpu: auto', () => {
   it('takes the CPU where there is no GPU, and nothing is ever built or downloaded', async () => {
     const { gpuAsked, options, line, progress } = await start('auto');
     expect(gpuAsked).toBe('auto');
+    expect(options).toMatchObject({ build: 'never', skipDownload: true, maxThreads: 2 });
     expect(line).toBe(`computes on the CPU (no supported GPU was found), ${THREADS}`);
     expect(progress).toBe(1);
   });
