@@ -7,7 +7,7 @@ import { startServedEngine } from './served-engine.mjs';
 import { CONCURRENCIES, CONTEXT_SIZE, wavesOf } from './workload.mjs';
 
 const { defaultCacheDirectory } = await import('../../dist/config/environment.js');
-const { ensureModel } = await import('../../dist/models/fetch.js');
+const { ensureModel } = await import('../../dist/models/ensure-model.js');
 
 export const TARGET_RATIO = 0.9;
 const MODEL = 'smollm2-135m-instruct';

@@ -3,6 +3,8 @@ import type { DownloadProgress } from '../backends/backend-definition.ts';
 import type { Log } from '../core/log.ts';
 
 const BAR_WIDTH = 30;
+/** Between two reports where nobody knows how much there will be. */
+const UNKNOWN_STEP_BYTES = 10_000_000;
 
 export function downloadReporter(output: {
   readonly log: Log;
@@ -12,10 +14,13 @@ export function downloadReporter(output: {
   let lastShown = -1;
   return ({ label, doneBytes, totalBytes }) => {
     const share = totalBytes === 0 ? 0 : Math.min(1, doneBytes / totalBytes);
-    const step = Math.floor(share * (terminal.isTTY ? 100 : 10));
+    const step =
+      totalBytes === 0
+        ? Math.floor(doneBytes / UNKNOWN_STEP_BYTES)
+        : Math.floor(share * (terminal.isTTY ? 100 : 10));
     if (step === lastShown) return;
     lastShown = step;
-    const amount = `${megabytes(doneBytes)} of ${megabytes(totalBytes)} MB`;
+    const amount = `${megabytes(doneBytes)} of ${totalBytes === 0 ? '?' : megabytes(totalBytes)} MB`;
     if (!terminal.isTTY) {
       log.info(`fetching ${label}: ${amount}`);
       return;
