@@ -3,6 +3,7 @@ import type { DownloadProgress } from '../backends/backend-definition.ts';
 import type { Log } from '../core/log.ts';
 
 const BAR_WIDTH = 30;
+const CLEAR_TO_END_OF_LINE = '\u001b[K';
 /** Between two reports where nobody knows how much there will be. */
 const UNKNOWN_STEP_BYTES = 10_000_000;
 
@@ -25,10 +26,14 @@ export function downloadReporter(output: {
       log.info(`fetching ${label}: ${amount}`);
       return;
     }
-    const filled = Math.round(share * BAR_WIDTH);
-    const bar = '█'.repeat(filled) + '░'.repeat(BAR_WIDTH - filled);
-    terminal.write(`\r${label} ${bar} ${Math.floor(share * 100)} % (${amount})${share === 1 ? '\n' : ''}`);
+    const end = share === 1 ? '\n' : CLEAR_TO_END_OF_LINE;
+    terminal.write(`\r${label} ${totalBytes === 0 ? '' : bar(share)}(${amount})${end}`);
   };
+}
+
+function bar(share: number): string {
+  const filled = Math.round(share * BAR_WIDTH);
+  return `${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)} ${Math.floor(share * 100)} % `;
 }
 
 function megabytes(bytes: number): string {

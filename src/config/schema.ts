@@ -157,7 +157,7 @@ const cache = Type.Object(
       }),
     ),
     hub_url: Type.String({
-      pattern: '^https?://[^/?#]+[^?#]*$',
+      minLength: 1,
       default: 'https://huggingface.co',
       description: 'Where names that begin with hf: are fetched from: Hugging Face, or a mirror of it.',
     }),

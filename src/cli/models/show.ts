@@ -1,5 +1,6 @@
 /** `llm-serve models show`: what the header of a model file says, and what is known of the file. */
-import { readStamp } from '../../models/cached-file.ts';
+import { stat } from 'node:fs/promises';
+import { readStamp, vouchesFor } from '../../models/cached-file.ts';
 import { describeGguf, type GgufDescription } from '../../models/gguf-description.ts';
 import { locateModel } from '../../models/located-model.ts';
 import { readModelFile } from '../../models/model-file.ts';
@@ -13,6 +14,7 @@ export async function showModel(name: string, flags: Flags, asJson: boolean): Pr
   const { path, header } = await readModelFile(await locateModel(reference, cacheDirectoryOf(flags)));
   const description = describeGguf(header);
   const stamp = await readStamp(`${path}.checked.json`);
+  const checked = stamp !== undefined && vouchesFor(stamp, await stat(path));
   const entry = reference.kind === 'catalogue' ? reference.entry : undefined;
   const facts = {
     path,
@@ -20,6 +22,7 @@ export async function showModel(name: string, flags: Flags, asJson: boolean): Pr
     gguf_version: header.version,
     sha256: entry?.sha256 ?? stamp?.sha256 ?? null,
     sha256_published: entry !== undefined || (stamp?.published ?? false),
+    sha256_checked: checked,
     license: entry?.license ?? description.license ?? null,
     ...toJson(description),
   };
@@ -34,6 +37,8 @@ type Facts = ReturnType<typeof toJson> & {
   readonly gguf_version: number;
   readonly sha256: string | null;
   readonly sha256_published: boolean;
+  /** The file has not changed since that checksum was taken. */
+  readonly sha256_checked: boolean;
   readonly license: string | null;
 };
 
@@ -56,7 +61,8 @@ function toJson(description: GgufDescription) {
 
 function rows(facts: Facts): [string, string | number][] {
   const template = facts.chat_template_tools ? 'yes, knows tools' : 'yes, knows no tools';
-  const checksum = facts.sha256_published ? '' : ' (as it was when it came; none was published)';
+  const origin = facts.sha256_published ? '' : ', as it was when it came; none was published';
+  const checksum = origin + (facts.sha256_checked ? '' : '; not compared since the file changed');
   return [
     ['title', facts.title ?? 'not said'],
     ['architecture', facts.architecture ?? 'not said'],

@@ -4,6 +4,7 @@ import type { EngineEvent, EngineLogLevel, EngineSettings } from '../messages.ts
 import { Batcher, PROMPT_TOKENS_ALONE } from './batcher.ts';
 import { chooseTemplate } from './chat-template.ts';
 import { importLibrary, type Library, LibraryMissingError, type Llama, type Model } from './library.ts';
+import { LoadFailure } from './load-failure.ts';
 import { createPromptEncoder } from './prompt.ts';
 import { ThreadGovernor } from './thread-governor.ts';
 
@@ -20,6 +21,7 @@ export interface LoadedEngine {
 export async function loadEngine(settings: EngineSettings, output: EngineOutput): Promise<LoadedEngine> {
   const library = await loadLibrary();
   const threads = settings.threads ?? availableParallelism();
+  const failure = new LoadFailure();
   const llama = await library.getLlama({
     gpu: settings.gpu === 'auto' ? 'auto' : false,
     // A prebuilt binary or none: nothing is ever compiled or downloaded.
@@ -27,9 +29,12 @@ export async function loadEngine(settings: EngineSettings, output: EngineOutput)
     skipDownload: true,
     progressLogs: false,
     maxThreads: threads,
-    logger: (level, message) => output.log(logLevel(level), message.trimEnd()),
+    logger: (level, message) => {
+      failure.hear(message);
+      output.log(logLevel(level), message.trimEnd());
+    },
   });
-  const model = await loadModel(llama, settings.modelPath);
+  const model = await loadModel(llama, settings.modelPath, failure);
   const contextSize = fitContext({ wanted: settings.contextSize, trained: model.trainContextSize, output });
   const context = await model.createContext({
     contextSize,
@@ -73,16 +78,11 @@ const MISSING_LIBRARY =
   'The embedded engine needs the optional dependency node-llama-cpp: npm install node-llama-cpp, ' +
   'or use another backend: --backend ollama --url http://127.0.0.1:11434 --model NAME.';
 
-async function loadModel(llama: Llama, modelPath: string): Promise<Model> {
+async function loadModel(llama: Llama, modelPath: string, failure: LoadFailure): Promise<Model> {
   try {
     return await llama.loadModel({ modelPath });
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new Error(
-      `The model file ${modelPath} could not be loaded (${reason}). It must be a complete GGUF file that this engine ` +
-        'knows: delete it to have it fetched anew, or give another file with --model PATH.',
-      { cause },
-    );
+    throw failure.explain(modelPath, cause);
   }
 }
 
