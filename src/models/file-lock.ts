@@ -75,14 +75,20 @@ export class FileLock {
     await this.#file.close();
   }
 
+  /** Throws when another has taken over. */
+  async confirm(): Promise<void> {
+    if ((await look(this.#path))?.text !== this.#text)
+      this.#lost.abort(new Error('another process has taken over'));
+    this.lost.throwIfAborted();
+  }
+
   async #touch(): Promise<void> {
     try {
       const now = new Date();
       await this.#file.utimes(now, now);
-      if ((await look(this.#path))?.text === this.#text) return;
-      this.#lost.abort(new Error('another process has taken over'));
+      await this.confirm();
     } catch {
-      // Released meanwhile, or a disk that is busy: the next touch tells.
+      // Lost, which `lost` tells; or released meanwhile.
     }
   }
 }

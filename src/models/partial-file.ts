@@ -4,7 +4,7 @@
  */
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { type FileHandle, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { constants, type FileHandle, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import type { CachePaths } from './cached-file.ts';
 import { GgufError, readGgufHeader } from './gguf-header.ts';
 import type { RemoteFile } from './remote-file.ts';
@@ -19,11 +19,20 @@ export interface PartialNote {
   readonly sizeBytes?: number | undefined;
 }
 
+/** What is there already, and can be gone on with. */
+export interface Beginning extends ResumePoint {
+  /** Over its bytes: taken before a source is asked, which would not wait for that. */
+  readonly hash: Hash;
+}
+
 export interface Received {
   readonly sha256: string;
   /** Whether that is what was published. */
   readonly published: boolean;
 }
+
+/** A link that somebody put in its place is not followed. */
+const OWN_FILE = constants.O_RDWR | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0);
 
 /** What arrived is not, and will not become, the file: there is no point in going on with it. */
 export class WrongContentError extends Error {}
@@ -36,12 +45,12 @@ export async function readNote(paths: CachePaths): Promise<PartialNote | undefin
   }
 }
 
-/** Where a download from this source can go on; undefined where it has to begin anew. */
-export async function resumePoint(
+/** Where a download from this source can go on; undefined where it has to begin anew. Reads all that is there. */
+export async function findBeginning(
   paths: CachePaths,
-  file: RemoteFile,
-  source: string,
-): Promise<ResumePoint | undefined> {
+  by: { readonly file: RemoteFile; readonly source: string; readonly signal: AbortSignal },
+): Promise<Beginning | undefined> {
+  const { file, source, signal } = by;
   const note = await readNote(paths);
   const doneBytes = (await stat(paths.partial).catch(() => undefined))?.size ?? 0;
   if (note === undefined || doneBytes === 0) return undefined;
@@ -52,7 +61,11 @@ export async function resumePoint(
   if (note.source !== source && file.sha256 === undefined) return undefined;
   // With all of it there, the last byte is fetched again rather than nothing.
   const fromByte = Math.min(doneBytes, (note.sizeBytes ?? Number.POSITIVE_INFINITY) - 1);
-  return fromByte < 1 ? undefined : { fromByte, validator, sha256: note.sha256 };
+  if (fromByte < 1) return undefined;
+  const hash = createHash('sha256');
+  const bytes = createReadStream(paths.partial, { end: fromByte - 1, highWaterMark: 1 << 20, signal });
+  for await (const chunk of bytes) hash.update(chunk as Buffer);
+  return { fromByte, validator, sha256: note.sha256, hash };
 }
 
 /** Receives a delivery to its end and checks that it is the file. Throws WrongContentError where it is not. */
@@ -62,25 +75,25 @@ export async function receivePartial(
   by: {
     readonly file: RemoteFile;
     readonly source: string;
+    readonly beginning: Beginning | undefined;
     readonly onBytes: (done: number, total: number) => void;
   },
 ): Promise<Received> {
-  const { file, source, onBytes } = by;
+  const { file, source, beginning, onBytes } = by;
   const expected = {
     sizeBytes: file.sizeBytes ?? delivery.sizeBytes,
     sha256: file.sha256 ?? delivery.sha256,
   };
   refuseAnother(file, delivery);
   const { validator, startByte } = delivery;
-  const partial = await open(paths.partial, startByte === 0 ? 'w' : 'r+');
+  const partial = await open(paths.partial, OWN_FILE);
   let sha256: string;
   try {
     // 1. What is there already counts too.
-    const hash = createHash('sha256');
-    if (startByte > 0) await hashBeginning(paths.partial, startByte, hash);
+    const hash = startByte > 0 && beginning ? beginning.hash.copy() : createHash('sha256');
     await partial.truncate(startByte);
     const note: PartialNote = { source, validator, ...expected };
-    await writeFile(paths.partialNote, JSON.stringify(note));
+    await writeFile(paths.partialNote, JSON.stringify(note), { flag: OWN_FILE | constants.O_TRUNC });
     // 2. The rest.
     const total = expected.sizeBytes ?? 0;
     const sizeBytes = await write(delivery, {
@@ -115,11 +128,6 @@ function refuseAnother(file: RemoteFile, offered: Delivery): void {
     throw new Error(`it offers ${offered.sizeBytes} bytes where ${file.sizeBytes} were expected`);
   if (file.sha256 !== undefined && (offered.sha256 ?? file.sha256) !== file.sha256)
     throw new Error('it offers a file with another checksum');
-}
-
-async function hashBeginning(path: string, bytes: number, hash: Hash): Promise<void> {
-  for await (const chunk of createReadStream(path, { end: bytes - 1, highWaterMark: 1 << 20 }))
-    hash.update(chunk as Buffer);
 }
 
 /** The size of the file at its end. Written at fixed places: a second writer of the same file would do no harm. */

@@ -1,6 +1,7 @@
 /** `llm-serve models show`: what the header of a model file says, and what is known of the file. */
 import { stat } from 'node:fs/promises';
-import { readStamp, vouchesFor } from '../../models/cached-file.ts';
+import { basename, dirname } from 'node:path';
+import { cachePaths, readStamp, vouchesFor } from '../../models/cached-file.ts';
 import { describeGguf, type GgufDescription } from '../../models/gguf-description.ts';
 import { locateModel } from '../../models/located-model.ts';
 import { readModelFile } from '../../models/model-file.ts';
@@ -13,7 +14,7 @@ export async function showModel(name: string, flags: Flags, asJson: boolean): Pr
   const reference = readName(name);
   const { path, header } = await readModelFile(await locateModel(reference, cacheDirectoryOf(flags)));
   const description = describeGguf(header);
-  const stamp = await readStamp(`${path}.checked.json`);
+  const stamp = await readStamp(cachePaths({ fileName: basename(path) }, dirname(path)).stamp);
   const checked = stamp !== undefined && vouchesFor(stamp, await stat(path));
   const entry = reference.kind === 'catalogue' ? reference.entry : undefined;
   const facts = {

@@ -1,6 +1,6 @@
 /** Downloads that were cut off, of files that changed meanwhile, from servers that can and cannot go on. */
 import { createHash } from 'node:crypto';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { readStamp } from '../../../src/models/cached-file.ts';
@@ -81,6 +81,18 @@ describe('a file of the hub', () => {
     expect(hub.requests).toHaveLength(2);
   });
 
+  it('that was put there by hand is taken if it is whole, and its checksum remembered', async () => {
+    const { hub, options, fetched } = await hubWith();
+    await writeFile(join(options.cacheDirectory, FILE), otherBytes);
+    expect(otherBytes.equals(await fetched())).toBe(true);
+    expect(await readStamp(join(options.cacheDirectory, `${FILE}.checked.json`))).toMatchObject({
+      published: false,
+    });
+    await writeFile(join(options.cacheDirectory, FILE), otherBytes.subarray(0, 1000));
+    expect(modelBytes.equals(await fetched())).toBe(true);
+    expect(hub.requests).toHaveLength(1);
+  });
+
   it('that is no whole GGUF file is not kept', async () => {
     const { options, fetched } = await hubWith({ linked: false, bytes: modelBytes.subarray(0, 200_000) });
     await expect(fetched()).rejects.toThrow(/what it sent is cut off/);
@@ -143,6 +155,15 @@ describe('a download that was cut off', () => {
     await writeFile(join(options.cacheDirectory, `${FILE}.partial`), Buffer.alloc(CUT, 'x'));
     expect(modelBytes.equals(await fetched())).toBe(true);
     expect(hub.requests.map(({ range }) => range)).toEqual([undefined, `bytes=${CUT}-`, undefined]);
+  });
+
+  it('does not write through a link that somebody put in the place of what is there', async () => {
+    const { options, fetched } = await hubWith();
+    const outside = join(await makeCacheDirectory(), 'own.txt');
+    await writeFile(outside, 'mine');
+    await symlink(outside, join(options.cacheDirectory, `${FILE}.partial`));
+    await expect(fetched()).rejects.toThrow(/ELOOP/);
+    expect(await readFile(outside, 'utf8')).toBe('mine');
   });
 
   it('that ended after its last byte fetches hardly anything', async () => {
