@@ -164,6 +164,13 @@ describe('a name that cannot be is exit 2 and says what can', () => {
   });
 });
 
+test('a reader of the list who leaves early is no failure', async () => {
+  const { start } = await setUp();
+  const listing = start('list');
+  listing.stopReading();
+  expect(await listing.ended).toMatchObject({ exitCode: 0, stderr: '' });
+});
+
 test('a file outside of the cache folder is not removed', async () => {
   const { run } = await setUp();
   const own = join(folder(), 'own.gguf');

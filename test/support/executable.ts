@@ -89,7 +89,7 @@ export async function startServer(options: ExecutableOptions): Promise<Executabl
   };
 }
 
-export type Command = Pick<Executable, 'logged' | 'signal' | 'ended'>;
+export type Command = Pick<Executable, 'logged' | 'signal' | 'stopReading' | 'ended'>;
 
 /** Starts a command that something is to happen to before it ends. */
 export function startCommand(args: readonly string[], options: ExecutableOptions): Command {
@@ -97,6 +97,7 @@ export function startCommand(args: readonly string[], options: ExecutableOptions
   return {
     logged: (fits) => run.logged(fits),
     signal: (signal) => run.signal(signal),
+    stopReading: () => run.stopReading(),
     ended: run.ended,
   };
 }
