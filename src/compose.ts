@@ -106,7 +106,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
 const LAST_ANSWERS_WITHIN_MS = 1000;
 
 function createTargets({ config, ...options }: ApplicationOptions): Target[] {
-  const environment: BackendEnvironment = { clock: systemClock, ...options };
+  const environment: BackendEnvironment = { clock: systemClock, hubUrl: config.cache.hub_url, ...options };
   return config.models.flatMap((model) =>
     model.targets.map(({ definition, values }, index) => ({
       id: `${definition.name}/${index}`,

@@ -3,7 +3,7 @@
 import { startExecutable } from '../executable.mjs';
 
 const { defaultCacheDirectory } = await import('../../dist/config/environment.js');
-const { ensureModel } = await import('../../dist/models/fetch.js');
+const { ensureModel } = await import('../../dist/models/ensure-model.js');
 
 const MODEL = 'smollm2-135m-instruct';
 const SLOTS = 4;

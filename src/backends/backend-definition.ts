@@ -12,12 +12,15 @@ export interface BackendEnvironment {
   readonly processEnvironment: Readonly<Record<string, string | undefined>>;
   /** Folder for model files; made when first needed. */
   readonly cacheDirectory: string;
+  /** Where `hf:` names are fetched from; default: Hugging Face. */
+  readonly hubUrl?: string | undefined;
   readonly onDownloadProgress: (progress: DownloadProgress) => void;
 }
 
 export interface DownloadProgress {
   readonly label: string;
   readonly doneBytes: number;
+  /** 0 where nobody knows. */
   readonly totalBytes: number;
 }
 

@@ -3,6 +3,9 @@ import type { DownloadProgress } from '../backends/backend-definition.ts';
 import type { Log } from '../core/log.ts';
 
 const BAR_WIDTH = 30;
+const CLEAR_TO_END_OF_LINE = '\u001b[K';
+/** Between two reports where nobody knows how much there will be. */
+const UNKNOWN_STEP_BYTES = 10_000_000;
 
 export function downloadReporter(output: {
   readonly log: Log;
@@ -12,18 +15,25 @@ export function downloadReporter(output: {
   let lastShown = -1;
   return ({ label, doneBytes, totalBytes }) => {
     const share = totalBytes === 0 ? 0 : Math.min(1, doneBytes / totalBytes);
-    const step = Math.floor(share * (terminal.isTTY ? 100 : 10));
+    const step =
+      totalBytes === 0
+        ? Math.floor(doneBytes / UNKNOWN_STEP_BYTES)
+        : Math.floor(share * (terminal.isTTY ? 100 : 10));
     if (step === lastShown) return;
     lastShown = step;
-    const amount = `${megabytes(doneBytes)} of ${megabytes(totalBytes)} MB`;
+    const amount = `${megabytes(doneBytes)} of ${totalBytes === 0 ? '?' : megabytes(totalBytes)} MB`;
     if (!terminal.isTTY) {
       log.info(`fetching ${label}: ${amount}`);
       return;
     }
-    const filled = Math.round(share * BAR_WIDTH);
-    const bar = '█'.repeat(filled) + '░'.repeat(BAR_WIDTH - filled);
-    terminal.write(`\r${label} ${bar} ${Math.floor(share * 100)} % (${amount})${share === 1 ? '\n' : ''}`);
+    const end = share === 1 ? '\n' : CLEAR_TO_END_OF_LINE;
+    terminal.write(`\r${label} ${totalBytes === 0 ? '' : bar(share)}(${amount})${end}`);
   };
+}
+
+function bar(share: number): string {
+  const filled = Math.round(share * BAR_WIDTH);
+  return `${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)} ${Math.floor(share * 100)} % `;
 }
 
 function megabytes(bytes: number): string {

@@ -7,7 +7,7 @@ import { ConfigError } from '../config/config-error.ts';
 import { SETTINGS, SHORTCUTS } from '../config/settings.ts';
 import { checkConfig } from './check-config.ts';
 import type { Flags } from './flags.ts';
-import { listModels, pullModel, removeCachedModel } from './models.ts';
+import { addModelCommands } from './models/commands.ts';
 import { serve } from './serve.ts';
 import { readVersion } from './version.ts';
 
@@ -48,21 +48,7 @@ function buildProgram(exit: (code: number) => void): Command {
   withSettings(
     program.command('check-config').description('Check the configuration and print it, secrets hidden.'),
   ).action(async (_options, command: Command) => exit(checkConfig(flagsOf(command))));
-  const models = program.command('models').description('Model files of the embedded engine.');
-  withSettings(models.command('list').description('The catalogue, and what is fetched.')).action(
-    async (_options, command: Command) => exit(await listModels(flagsOf(command))),
-  );
-  withSettings(
-    models.command('pull').argument('<name>', 'a catalogue name').description('Fetch a model file.'),
-  ).action(async (name: string, _options, command: Command) => exit(await pullModel(name, flagsOf(command))));
-  withSettings(
-    models
-      .command('remove')
-      .argument('<name>', 'a catalogue name')
-      .description('Delete a fetched model file.'),
-  ).action(async (name: string, _options, command: Command) =>
-    exit(await removeCachedModel(name, flagsOf(command))),
-  );
+  addModelCommands(program, { withSettings, flagsOf, exit });
   return program;
 }
 
@@ -73,7 +59,10 @@ function addSettings(command: Command): Command {
   );
   command.option('--backend <name>', 'shortcut for one model: its backend');
   command.option('--url <url>', 'shortcut for one model: the backend’s address');
-  command.option('--model <name>', 'shortcut for one model: its name there, or a GGUF path');
+  command.option(
+    '--model <name>',
+    'shortcut for one model: its name there; for the embedded engine also hf:owner/repo/file.gguf, an https address or a path',
+  );
   for (const { flag, schema } of SETTINGS) {
     const value = schema.type === 'boolean' ? '[true|false]' : `<${schema.type ?? 'value'}>`;
     command.addOption(new Option(`${flag} ${value}`, schema.description));
@@ -107,5 +96,9 @@ function explain(error: unknown): number {
 }
 
 if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  // Whoever reads the output may stop early, as `head` does.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
   process.exitCode = await main(process.argv.slice(2));
 }

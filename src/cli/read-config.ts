@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { ConfigError } from '../config/config-error.ts';
 import { readEnvironment } from '../config/environment.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
+import { checkAllowedFolders } from './allowed-folders.ts';
 import type { Flags } from './flags.ts';
 
 const DEFAULT_FILE = 'llm-serve.yaml';
@@ -11,7 +12,9 @@ export function readConfig(flags: Flags): LoadedConfig {
   const environment = readEnvironment();
   const name = flags.config ?? (existsSync(DEFAULT_FILE) ? DEFAULT_FILE : undefined);
   const file = name === undefined ? {} : { file: { name, text: readText(name) } };
-  return loadConfig({ flags: flags.values, environment, ...file });
+  const loaded = loadConfig({ flags: flags.values, environment, ...file });
+  checkAllowedFolders(loaded.config);
+  return loaded;
 }
 
 function readText(name: string): string {

@@ -4,7 +4,8 @@ import type { Config } from './config.ts';
 import { ConfigError } from './config-error.ts';
 
 export function checkRules(config: Config): void {
-  for (const rule of [knownDefaultModel, distinctModels, noOpenDoor, validAddresses]) rule(config);
+  for (const rule of [knownDefaultModel, distinctModels, noOpenDoor, validAddresses, validHubUrl])
+    rule(config);
 }
 
 function knownDefaultModel({ default_model, models }: Config): void {
@@ -47,6 +48,14 @@ function validAddresses({ server, scheduler }: Config): void {
       );
     }
   }
+}
+
+function validHubUrl({ cache: { hub_url } }: Config): void {
+  const url = URL.canParse(hub_url) ? new URL(hub_url) : undefined;
+  if (url && /^https?:$/.test(url.protocol) && url.search === '' && url.hash === '') return;
+  throw new ConfigError(
+    `cache.hub_url is ${JSON.stringify(hub_url)}, but must be an address such as https://huggingface.co.`,
+  );
 }
 
 export function isLoopbackHost(host: string): boolean {

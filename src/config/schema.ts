@@ -156,6 +156,16 @@ const cache = Type.Object(
         description: 'Folder for model files; default: llm-serve in the XDG cache folder.',
       }),
     ),
+    hub_url: Type.String({
+      minLength: 1,
+      default: 'https://huggingface.co',
+      description: 'Where names that begin with hf: are fetched from: Hugging Face, or a mirror of it.',
+    }),
+    allowed_folders: Type.Array(Type.String({ minLength: 1 }), {
+      default: [],
+      description:
+        'Folders that model files given by their path must be in, beside the cache folder; none: anywhere.',
+    }),
   },
   closed,
 );

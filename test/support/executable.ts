@@ -89,6 +89,19 @@ export async function startServer(options: ExecutableOptions): Promise<Executabl
   };
 }
 
+export type Command = Pick<Executable, 'logged' | 'signal' | 'stopReading' | 'ended'>;
+
+/** Starts a command that something is to happen to before it ends. */
+export function startCommand(args: readonly string[], options: ExecutableOptions): Command {
+  const run = new Run(args, options);
+  return {
+    logged: (fits) => run.logged(fits),
+    signal: (signal) => run.signal(signal),
+    stopReading: () => run.stopReading(),
+    ended: run.ended,
+  };
+}
+
 /** Runs a command that is expected to end by itself. */
 export function runExecutable(args: readonly string[], options: ExecutableOptions): Promise<Ended> {
   return new Run(args, options).ended;
@@ -160,7 +173,7 @@ class Run {
     this.#stdout += text;
     const parts = (this.#unread + text).split('\n');
     this.#unread = parts.pop() ?? '';
-    for (const part of parts) if (part.startsWith('{')) this.lines.push(JSON.parse(part) as LogLine);
+    for (const part of parts) if (part.startsWith('{"')) this.lines.push(JSON.parse(part) as LogLine);
     for (const check of [...this.#watchers]) check();
   }
 

@@ -7,14 +7,14 @@ import type { Backend, GenerateOptions, TargetStatus } from '../../core/backend.
 import { ServingError, toServingError } from '../../core/errors.ts';
 import type { GenerationEvent, GenerationRequest } from '../../core/generation.ts';
 import { findModel, type ModelEntry } from '../../models/catalog.ts';
-import { ensureModel } from '../../models/fetch.ts';
+import { ensureModel } from '../../models/ensure-model.ts';
 import type { BackendEnvironment } from '../backend-definition.ts';
 import { GenerationStream } from './generation-stream.ts';
 import type { ChatTemplateName, EngineGeneration, GpuSetting } from './messages.ts';
 import { Supervisor, type SupervisorOptions } from './supervisor.ts';
 
 export interface LlamaCppTarget {
-  /** A name of the model catalogue, or the path of a GGUF file. */
+  /** Any form of a model’s name; see models/reference.ts. */
   readonly model: string;
   readonly slots: number;
   readonly context_size: number;
@@ -132,9 +132,10 @@ export class LlamaCppBackend implements Backend {
     const { model, slots, context_size: contextSize, gpu, threads, flash_attention } = this.#target;
     requireLibrary();
     const chatTemplate = this.#chatTemplate();
-    const { cacheDirectory, log, onDownloadProgress } = this.#environment;
+    const { cacheDirectory, hubUrl, log, onDownloadProgress } = this.#environment;
     const modelPath = await ensureModel(model, {
       cacheDirectory,
+      hubUrl,
       signal,
       log,
       onProgress: onDownloadProgress,

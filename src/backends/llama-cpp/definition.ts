@@ -1,14 +1,14 @@
 /** The embedded engine’s keys, defaults and making. */
 import { Type } from 'typebox';
-import { requireEntry } from '../../models/fetch.ts';
-import { isModelPath } from '../../models/model-path.ts';
+import { parseReference } from '../../models/reference.ts';
 import { defineBackend } from '../backend-definition.ts';
 import { LlamaCppBackend } from './backend.ts';
 import { defaultEnginePath } from './engine-process.ts';
 
 export const llamaCpp = defineBackend({
   name: 'llama-cpp',
-  summary: 'llama.cpp in a process of its own: a model of the catalogue, or any GGUF file by its path.',
+  summary:
+    'llama.cpp in a process of its own: a model of the catalogue, hf:owner/repo/file.gguf, an https address, or the path of a GGUF file.',
   keys: {
     context_size: Type.Integer({
       minimum: 16,
@@ -65,9 +65,7 @@ export const llamaCpp = defineBackend({
   defaultSlots: 4,
   embedded: true,
   cacheIsolation: ({ cache_isolation }) => cache_isolation,
-  checkTarget: ({ model }) => {
-    if (!isModelPath(model)) requireEntry(model);
-  },
+  checkTarget: ({ model }) => void parseReference(model),
   create: (target, environment) =>
     new LlamaCppBackend(target, environment, { enginePath: defaultEnginePath() }),
 });

@@ -85,6 +85,28 @@ describe('the configuration', () => {
     });
   });
 
+  it.each([
+    ['hf:owner/repo/sub/Tiny.Q4_0.gguf', 'Tiny.Q4_0'],
+    ['hf:owner/repo/tiny.gguf@v1.0', 'tiny'],
+    [`https://host/a/tiny.gguf#sha256=${'ab'.repeat(32)}`, 'tiny'],
+    ['https://host/tiny.gguf?key=a/b.gguf', 'tiny'],
+  ])('calls %s by the stem of its file', (model, id) => {
+    const { config } = load({ flags: { model } });
+    expect(config).toMatchObject({ default_model: id, models: [{ id, targets: [{ values: { model } }] }] });
+  });
+
+  it('refuses a model name that cannot be, with the reason', () => {
+    expect(() => load({ flags: { model: 'hf:owner/../x.gguf' } })).toThrow(
+      /^models\[0\]\.targets\[0\]: The model name "hf:owner\/\.\.\/x\.gguf" has ".*" as its repository/,
+    );
+  });
+
+  it('refuses an address of a hub that is none', () => {
+    expect(() => load({ flags: { 'cache.hub_url': 'ftp://hub' } })).toThrow(
+      /^cache\.hub_url is "ftp:\/\/hub", but must be an address/,
+    );
+  });
+
   it('takes the shortcut from the environment too, and a model file by its stem', () => {
     const { config } = load({ environment: { LLM_SERVE_MODEL: '/models/tiny.gguf' } });
     expect(config.models[0]).toMatchObject({

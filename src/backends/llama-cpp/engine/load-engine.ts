@@ -5,6 +5,7 @@ import { Batcher } from './batcher.ts';
 import { chooseTemplate } from './chat-template.ts';
 import { describeDevice, loadWeights, openDevice } from './compute-device.ts';
 import { importLibrary, type Library, LibraryMissingError, type Model } from './library.ts';
+import { LoadFailure } from './load-failure.ts';
 import { LogprobReader } from './logprob-reader.ts';
 import {
   bindingsOf,
@@ -40,11 +41,15 @@ export async function loadEngine(settings: EngineSettings, output: EngineOutput)
   const choice = chooseThreads(settings.threads, coresOfThisProcess());
   const { threads, warning } = choice;
   if (warning !== undefined) output.log('warn', warning);
-  const logger = (level: string, message: string) => output.log(logLevel(level), message.trimEnd());
+  const failure = new LoadFailure();
+  const logger = (level: string, message: string) => {
+    failure.hear(message);
+    output.log(logLevel(level), message.trimEnd());
+  };
   const device = await openDevice(library, { gpu: settings.gpu, threads, logger });
   const { llama } = device;
   output.progress();
-  const model = await loadWeights(device, settings, () => output.progress());
+  const model = await loadWeights(device, settings, { failure, onLoadProgress: () => output.progress() });
   output.log('info', describeDevice(device, model, choice));
   const contextSize = fitContext({ wanted: settings.contextSize, trained: model.trainContextSize, output });
   const context = nativeContextOf(

@@ -13,6 +13,7 @@ import type {
   Model,
   ModelOptions,
 } from '../../../../../src/backends/llama-cpp/engine/library.ts';
+import { LoadFailure } from '../../../../../src/backends/llama-cpp/engine/load-failure.ts';
 import type { GpuSetting } from '../../../../../src/backends/llama-cpp/messages.ts';
 
 class NoBinaryFoundError extends Error {}
@@ -68,9 +69,16 @@ async function start(gpu: GpuSetting, on: Machine = {}) {
   const threads = { threads: 2, why: 'one per core; 2 cores available' };
   const device = await openDevice(library, { gpu, threads: 2, logger() {} });
   let progress = 0;
-  const model = await loadWeights(device, { modelPath: 'a.gguf', contextSize: 2048, sequences: 4 }, () => {
-    progress += 1;
-  });
+  const model = await loadWeights(
+    device,
+    { modelPath: 'a.gguf', contextSize: 2048, sequences: 4 },
+    {
+      failure: new LoadFailure(),
+      onLoadProgress: () => {
+        progress += 1;
+      },
+    },
+  );
   const line = describeDevice(device, model, threads);
   return { gpuAsked: asked[0]?.gpu, options: asked[0], loads, line, progress };
 }
