@@ -1,7 +1,7 @@
 /**
  * The way of one generation from queue to end: wait for a slot, run the backend, pass its events on, give the slot back.
  * Invariant: a slot that was granted is released exactly once, on every path, and only when the backend is really
- * free of the request (or after RELEASE_AT_LATEST_MS).
+ * free of the request (or a second after its end).
  */
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
@@ -12,6 +12,7 @@ import type { Outcome, Settlement } from '../scheduling/decision.ts';
 import type { Dispatcher, Grant } from './dispatcher.ts';
 import { ProgressWatch } from './progress-watch.ts';
 import { type PromptSize, promptSizeOf } from './prompt-size.ts';
+import { causeOfEnd, isBackendFault, releaseWhenFree } from './slot-end.ts';
 import type { Target } from './target.ts';
 import { TokenCount } from './token-count.ts';
 
@@ -39,8 +40,6 @@ export interface GenerationServices {
   /** Between two tokens of one generation. */
   onTokenGap(model: string, gapMs: Milliseconds): void;
 }
-
-const RELEASE_AT_LATEST_MS = 1000;
 
 export async function* generate(
   call: GenerationCall,
@@ -85,21 +84,27 @@ export async function* generate(
     if (outcome !== 'completed')
       throw new ServingError('backend_error', { message: 'The backend ended without a finish reason.' });
   } catch (thrown) {
-    const error = signal.aborted ? (signal.reason as ServingError) : asBackendError(thrown);
+    const error = causeOfEnd(thrown, signal);
     if (outcome !== 'completed' && isBackendFault(error)) outcome = 'failed';
     if (isBackendFault(error)) onBackendFailure(target, error);
     throw error;
   } finally {
     deadline.cancel();
     watch.stop();
-    releaseWhenFree({ grant, settlement: settle(outcome, used, receipt), events, clock });
+    const free = events?.return?.();
+    releaseWhenFree({ grant, settlement: settle(outcome, used, receipt), free, clock });
   }
 }
 
-async function waitForSlot(
-  call: GenerationCall,
+/** What the queue has to know of a request, whatever it asks of the model. */
+export type SlotCall = Omit<GenerationCall, 'request'> & {
+  readonly request: Pick<GenerationRequest, 'model' | 'limits'>;
+};
+
+export async function waitForSlot(
+  call: SlotCall,
   promptSize: PromptSize,
-  services: GenerationServices,
+  services: Pick<GenerationServices, 'clock' | 'dispatcher' | 'queueTimeoutMs'>,
 ): Promise<Grant> {
   const { request, receipt, cancellation, deadlineAt } = call;
   const { clock, dispatcher, queueTimeoutMs } = services;
@@ -152,40 +157,9 @@ function settle(
   };
 }
 
-/** In the background: the caller has its answer or error already and waits for nothing. */
-function releaseWhenFree(held: {
-  readonly grant: Grant;
-  readonly settlement: Settlement;
-  readonly events: AsyncIterator<GenerationEvent> | undefined;
-  readonly clock: Clock;
-}): void {
-  const { grant, settlement, events, clock } = held;
-  if (!events?.return) {
-    grant.release(settlement);
-    return;
-  }
-  let released = false;
-  const release = () => {
-    if (released) return;
-    released = true;
-    atLatest.cancel();
-    grant.release(settlement);
-  };
-  const atLatest = clock.schedule(RELEASE_AT_LATEST_MS, release);
-  events.return().then(release, release);
-}
-
-function asBackendError(thrown: unknown): ServingError {
-  return thrown instanceof ServingError ? thrown : new ServingError('backend_error', { cause: thrown });
-}
-
-function isBackendFault({ code }: ServingError): boolean {
-  return code === 'backend_error' || code === 'no_backend_available' || code === 'model_not_found';
-}
-
-function deadlineError(): ServingError {
+/** `advice`: what helps next time. */
+export function deadlineError(advice = 'Ask for fewer tokens or allow more time.'): ServingError {
   return new ServingError('deadline_exceeded', {
-    message:
-      'The answer was not finished before the request’s time ran out. Ask for fewer tokens or allow more time.',
+    message: `The answer was not finished before the request’s time ran out. ${advice}`,
   });
 }
