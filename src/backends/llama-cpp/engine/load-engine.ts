@@ -1,9 +1,22 @@
-/** Loads library, model and context, and gives a batcher over them. Throws an Error whose message a user can act on. */
+/**
+ * Loads library, model and context, and gives a batcher over them; or an embedder, for a model whose file says that it
+ * embeds. Throws an Error whose message a user can act on.
+ */
 import { availableParallelism } from 'node:os';
-import type { EngineEvent, EngineLogLevel, EngineSettings } from '../messages.ts';
+import type {
+  EngineEmbedding,
+  EngineEvent,
+  EngineGeneration,
+  EngineLogLevel,
+  EngineSettings,
+} from '../messages.ts';
 import { Batcher, PROMPT_TOKENS_ALONE } from './batcher.ts';
 import { chooseTemplate } from './chat-template.ts';
+import type { EmbeddingModel } from './embedding-library.ts';
 import { importLibrary, type Library, LibraryMissingError, type Llama, type Model } from './library.ts';
+import { loadEmbedder } from './load-embedder.ts';
+import { type OrderTaker, refuseOrders } from './orders.ts';
+import { type Pooling, poolingOf } from './pooling.ts';
 import { createPromptEncoder } from './prompt.ts';
 import { ThreadGovernor } from './thread-governor.ts';
 
@@ -13,7 +26,8 @@ export interface EngineOutput {
 }
 
 export interface LoadedEngine {
-  readonly batcher: Batcher;
+  readonly batcher: OrderTaker<EngineGeneration>;
+  readonly embedder: OrderTaker<EngineEmbedding>;
   readonly contextSize: number;
 }
 
@@ -31,6 +45,13 @@ export async function loadEngine(settings: EngineSettings, output: EngineOutput)
   });
   const model = await loadModel(llama, settings.modelPath);
   const contextSize = fitContext({ wanted: settings.contextSize, trained: model.trainContextSize, output });
+  const emit: EngineOutput['emit'] = (events) => output.emit(events);
+  const pooling = poolingOf(model.fileInfo.metadata);
+  if (pooling !== undefined) {
+    const embedding = { modelPath: settings.modelPath, pooling, contextSize, threads, emit };
+    const embedder = await loadEmbedder(model as unknown as EmbeddingModel, embedding);
+    return { batcher: refuseOrders(emit, embedsOnly(pooling)), embedder, contextSize };
+  }
   const context = await model.createContext({
     contextSize,
     sequences: settings.sequences,
@@ -52,9 +73,17 @@ export async function loadEngine(settings: EngineSettings, output: EngineOutput)
     setThreads: (count) => {
       llama.maxThreads = count;
     },
-    emit: (events) => output.emit(events),
+    emit,
   });
-  return { batcher, contextSize };
+  return { batcher, embedder: refuseOrders(emit, GENERATES_ONLY), contextSize };
+}
+
+const GENERATES_ONLY =
+  'This model generates text and makes no embeddings. Name an embedding model: one whose GGUF file says how it pools ' +
+  '(pooling_type mean, cls or last), such as all-MiniLM-L6-v2, nomic-embed-text or Qwen3-Embedding.';
+
+function embedsOnly(pooling: Pooling): string {
+  return `This model only makes embeddings (pooling: ${pooling}), it generates no text. Name a model that does.`;
 }
 
 async function loadLibrary(): Promise<Library> {
