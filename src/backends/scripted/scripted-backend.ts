@@ -60,6 +60,7 @@ export class ScriptedBackend implements Backend {
     if (signal.aborted) throw signal.reason;
     const { script, texts, promptTokens } = readTexts(request, this.#target);
     await this.#prefill(script, promptTokens, signal);
+    if (signal.aborted) throw signal.reason;
     return { vectors: texts.map(vectorOf), promptTokens };
   }
 
