@@ -81,7 +81,7 @@ function readSetup(directives: readonly string[]): GoldenSetup {
 
 /**
  * The bytes to send: the head as written, with Host, Content-Type, Content-Length and Connection where it has none.
- * A line `Script: {…}` is no header: it goes in front of the prompt, where the scripted backend finds it.
+ * A line `Script: {…}` is no header: it goes in front of the prompt or input, where the scripted backend finds it.
  */
 export function requestBytes(request: string, port: number): Buffer {
   const blank = request.indexOf('\n\n');
@@ -103,8 +103,11 @@ const SCRIPT = 'Script: ';
 
 function withScript(body: string, script: string | undefined): string {
   if (script === undefined) return body;
-  const fields = JSON.parse(body) as { readonly prompt: string };
-  return JSON.stringify({ ...fields, prompt: scripted(JSON.parse(script), fields.prompt) });
+  const fields = JSON.parse(body) as { readonly prompt: string; readonly input?: string };
+  const before = (text: string) => scripted(JSON.parse(script), text);
+  const changed =
+    fields.input === undefined ? { prompt: before(fields.prompt) } : { input: before(fields.input) };
+  return JSON.stringify({ ...fields, ...changed });
 }
 
 /** `{word*20}` in a body is that word twenty times, so that a long prompt stays readable. */
@@ -145,7 +148,7 @@ function maskHeader(name: string, value: string, bodyIsShown: boolean): string {
 }
 
 function maskIds(text: string): string {
-  return text.replace(/\b(req|gen)_[0-9a-f]{24}\b/g, '<$1-id>').replace(/\bbatch_\d+\b/g, '<batch-id>');
+  return text.replace(/\b(req|gen|emb)_[0-9a-f]{24}\b/g, '<$1-id>').replace(/\bbatch_\d+\b/g, '<batch-id>');
 }
 
 function maskBody(body: string): string {
