@@ -54,7 +54,10 @@ export interface Backend {
   probe(options: GenerateOptions): Promise<TargetStatus>;
   /** Loads the model (fetching it first where the backend does that). Throws a ServingError. */
   warmUp(options: GenerateOptions): Promise<void>;
-  /** Absent where nothing behind it ever embeds; a model that cannot is a ServingError('invalid_request'). */
+  /**
+   * Absent where nothing behind it ever embeds; a model that cannot is a ServingError('invalid_request'). Settles only
+   * when the resource behind is really free, also when `signal` aborts: then it rejects with `signal.reason`.
+   */
   embed?(request: EmbeddingRequest, options: GenerateOptions): Promise<Embeddings>;
   /** Frees everything; generations under way fail. */
   close(): Promise<void>;

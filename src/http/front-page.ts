@@ -17,6 +17,7 @@ export function frontPage(version: string): string {
 <table>
   <tr><td><code>POST /generate</code><td>a whole answer
   <tr><td><code>POST /stream</code><td>token by token, as server-sent events
+  <tr><td><code>POST /embed</code><td>a vector for each text
   <tr><td><a href="/health"><code>GET /health</code></a><td>the process is alive
   <tr><td><a href="/ready"><code>GET /ready</code></a><td>the model can be used
   <tr><td><a href="/metrics"><code>GET /metrics</code></a><td>Prometheus metrics

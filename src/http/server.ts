@@ -7,7 +7,12 @@ import fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import type { Clock } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
 import type { Telemetry } from '../core/telemetry.ts';
-import { GENERATION_ROUTES, renderDefaultError } from '../protocols/catalog.ts';
+import {
+  EMBEDDING_ROUTES,
+  GENERATION_ROUTES,
+  MODEL_ROUTES,
+  renderDefaultError,
+} from '../protocols/catalog.ts';
 import type { SlidingWindow } from '../scheduling/sliding-window.ts';
 import type { Serving } from '../serving/serving.ts';
 import type { AddressRange } from './client-address.ts';
@@ -20,6 +25,7 @@ import { addJsonBody } from './plugins/json-body.ts';
 import { addRateLimit } from './plugins/rate-limit.ts';
 import { addRequestContext, type OpenScope, scopeOpener } from './plugins/request-context.ts';
 import { stampHeaders } from './request-scope.ts';
+import { addEmbeddingRoutes } from './routes/embedding.ts';
 import { addGenerationRoutes, type GenerationOptions } from './routes/generation.ts';
 import { addOperationsRoutes } from './routes/operations.ts';
 import { LOWERED_HEADER, PRIORITY_HEADER } from './scheduling-wishes.ts';
@@ -52,13 +58,13 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   const openScope = scopeOpener(edge);
   const server = newFastify(edge, openScope);
   addRequestContext(server, { clock, openScope });
-  addErrors(server, { log: options.log, routes: GENERATION_ROUTES });
+  addErrors(server, { log: options.log, routes: MODEL_ROUTES });
   if (options.corsOrigins.length > 0) {
     const origin = options.corsOrigins.includes('*') ? '*' : [...options.corsOrigins];
     await server.register(cors, { origin, exposedHeaders: EXPOSED_HEADERS, strictPreflight: false });
   }
   if (options.rateLimit) {
-    const paths = new Set(GENERATION_ROUTES.map(({ path }) => path));
+    const paths = new Set(MODEL_ROUTES.map(({ path }) => path));
     addRateLimit(server, { clock, paths, ...options.rateLimit });
   }
   addAccess(server, options);
@@ -66,6 +72,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   addJsonBody(server);
   await addApiDocs(server, options);
   addGenerationRoutes(server, { clock, serving, routes: GENERATION_ROUTES, ...options.generation });
+  addEmbeddingRoutes(server, { clock, serving, routes: EMBEDDING_ROUTES, ...options.generation });
   addOperationsRoutes(server, { clock, serving, telemetry, version: options.version });
   return server;
 }

@@ -46,7 +46,7 @@ export interface QueueEntry {
   readonly priority: Priority;
   /** An estimate; settled with what was really used. */
   readonly promptTokens: number;
-  /** What bounds the answer. */
+  /** What bounds the answer; 0: there is none, as with an embedding. */
   readonly maxTokens: number | undefined;
   /** The bound is a default, not the client's own: recent answers say better how long this one will be. */
   readonly maxTokensIsDefault: boolean;

@@ -89,8 +89,9 @@ export class Experience {
 
   ended(granted: Waiting, settlement: Settlement, durationMs: Milliseconds): void {
     const isComplete = settlement.outcome === 'completed';
+    const answers = granted.entry.maxTokens !== 0;
     // One that was cut off tells something only if it was longer, or took longer, than it should have.
-    if (isComplete || settlement.answerTokens > granted.answerTokens)
+    if (answers && (isComplete || settlement.answerTokens > granted.answerTokens))
       this.#learnLength(settlement.answerTokens);
     const ranLong = settlement.outcome === 'cancelled' && durationMs > this.#serviceTime.of(granted);
     if (!isComplete && !ranLong) return;

@@ -1,7 +1,7 @@
 /**
  * The way of one generation from queue to end: wait for a slot, run the backend, pass its events on, give the slot back.
  * Invariant: a slot that was granted is released exactly once, on every path, and only when the backend is really
- * free of the request (or after RELEASE_AT_LATEST_MS).
+ * free of the request (or a second after its end).
  */
 import type { CacheIsolation, GenerateOptions } from '../core/backend.ts';
 import type { Clock, Milliseconds } from '../core/clock.ts';
@@ -14,6 +14,7 @@ import { fingerprintOf } from '../scheduling/prefix-fingerprint.ts';
 import type { Dispatcher, Grant } from './dispatcher.ts';
 import { ProgressWatch } from './progress-watch.ts';
 import { type PromptSize, promptSizeOf } from './prompt-size.ts';
+import { causeOfEnd, isBackendFault, releaseWhenFree } from './slot-end.ts';
 import type { Target } from './target.ts';
 import { TokenCount } from './token-count.ts';
 
@@ -44,7 +45,6 @@ export interface GenerationServices {
   onTokenGap(model: string, gapMs: Milliseconds): void;
 }
 
-const RELEASE_AT_LATEST_MS = 1000;
 /** Normally a token each: between them lies the inter-token latency. */
 const PIECES: ReadonlySet<GenerationEvent['type']> = new Set(['text', 'tool-arguments']);
 
@@ -57,7 +57,8 @@ export async function* generate(
   const { signal } = cancellation;
   const promptSize = promptSizeOf(request);
   const used = new TokenCount();
-  const grant = await waitForSlot(call, promptSize, services);
+  const prefix = prefixOf(call, services.cacheIsolationOf(request.model));
+  const grant = await waitForSlot(call, { promptSize, prefix }, services);
   const target = services.findTarget(request.model, grant.target);
   const deadline = clock.schedule(deadlineAt - clock.now(), () => cancellation.abort(deadlineError()));
   const watch = new ProgressWatch({ clock, limits: target, onSilence: (error) => cancellation.abort(error) });
@@ -91,14 +92,15 @@ export async function* generate(
     if (outcome !== 'completed')
       throw new ServingError('backend_error', { message: 'The backend ended without a finish reason.' });
   } catch (thrown) {
-    const error = signal.aborted ? (signal.reason as ServingError) : asBackendError(thrown);
+    const error = causeOfEnd(thrown, signal);
     if (outcome !== 'completed' && isBackendFault(error)) outcome = 'failed';
     if (isBackendFault(error)) onBackendFailure(target, error);
     throw error;
   } finally {
     deadline.cancel();
     watch.stop();
-    releaseWhenFree({ grant, settlement: settle(outcome, used, receipt), events, clock });
+    const free = events?.return?.();
+    releaseWhenFree({ grant, settlement: settle(outcome, used, receipt), free, clock });
   }
 }
 
@@ -111,10 +113,21 @@ function prefixOf({ request, client }: GenerationCall, isolation: CacheIsolation
   return isolation && fingerprintOf(request.input, isolation === 'client' ? client : undefined);
 }
 
-async function waitForSlot(
-  call: GenerationCall,
-  promptSize: PromptSize,
-  services: GenerationServices,
+/** What the queue has to know of a request, whatever it asks of the model. */
+export type SlotCall = Omit<GenerationCall, 'request'> & {
+  readonly request: Pick<GenerationRequest, 'model' | 'limits'>;
+};
+
+export interface Demand {
+  readonly promptSize: PromptSize;
+  /** What the prompt begins with, where that matters to the slots. */
+  readonly prefix: ReturnType<typeof prefixOf>;
+}
+
+export async function waitForSlot(
+  call: SlotCall,
+  { promptSize, prefix }: Demand,
+  services: Pick<GenerationServices, 'clock' | 'dispatcher' | 'queueTimeoutMs'>,
 ): Promise<Grant> {
   const { request, receipt, cancellation, deadlineAt } = call;
   const { clock, dispatcher, queueTimeoutMs } = services;
@@ -131,7 +144,7 @@ async function waitForSlot(
       promptTokens: promptSize.tokens,
       maxTokens,
       maxTokensIsDefault,
-      prefix: prefixOf(call, services.cacheIsolationOf(request.model)),
+      prefix,
       sizeBytes: promptSize.bytes,
       expiresAt: Math.min(receipt.enqueuedAt + queueTimeoutMs, deadlineAt),
       deadlineAt,
@@ -169,40 +182,9 @@ function settle(
   };
 }
 
-/** In the background: the caller has its answer or error already and waits for nothing. */
-function releaseWhenFree(held: {
-  readonly grant: Grant;
-  readonly settlement: Settlement;
-  readonly events: AsyncIterator<GenerationEvent> | undefined;
-  readonly clock: Clock;
-}): void {
-  const { grant, settlement, events, clock } = held;
-  if (!events?.return) {
-    grant.release(settlement);
-    return;
-  }
-  let released = false;
-  const release = () => {
-    if (released) return;
-    released = true;
-    atLatest.cancel();
-    grant.release(settlement);
-  };
-  const atLatest = clock.schedule(RELEASE_AT_LATEST_MS, release);
-  events.return().then(release, release);
-}
-
-function asBackendError(thrown: unknown): ServingError {
-  return thrown instanceof ServingError ? thrown : new ServingError('backend_error', { cause: thrown });
-}
-
-function isBackendFault({ code }: ServingError): boolean {
-  return code === 'backend_error' || code === 'no_backend_available' || code === 'model_not_found';
-}
-
-function deadlineError(): ServingError {
+/** `advice`: what helps next time. */
+export function deadlineError(advice = 'Ask for fewer tokens or allow more time.'): ServingError {
   return new ServingError('deadline_exceeded', {
-    message:
-      'The answer was not finished before the request’s time ran out. Ask for fewer tokens or allow more time.',
+    message: `The answer was not finished before the request’s time ran out. ${advice}`,
   });
 }

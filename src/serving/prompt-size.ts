@@ -5,6 +5,8 @@ import type { GenerationRequest, Message, OutputFormat, ToolUse } from '../core/
 const BYTES_PER_TOKEN = 4;
 /** What a chat template puts around each message. */
 const TOKENS_PER_MESSAGE = 4;
+/** What an embedding model puts before and after each text. */
+const TOKENS_PER_TEXT = 2;
 
 export interface PromptSize {
   readonly tokens: number;
@@ -30,6 +32,13 @@ export function promptSizeOf({
     // A schema or grammar is held, but never part of the prompt.
     bytes: promptBytes + outputBytes(output),
   };
+}
+
+/** Each text is read by itself. */
+export function embeddingSizeOf(inputs: readonly string[]): PromptSize {
+  let bytes = 0;
+  for (const text of inputs) bytes += Buffer.byteLength(text);
+  return { bytes, tokens: Math.ceil(bytes / BYTES_PER_TOKEN) + TOKENS_PER_TEXT * inputs.length };
 }
 
 function messageBytes(message: Message): number {

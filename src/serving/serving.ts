@@ -1,8 +1,8 @@
 /**
- * What the edge may ask of the house: generate, is it ready, which models are there. Owns the targets with their
+ * What the edge may ask of the house: generate, embed, is it ready, which models are there. Owns the targets with their
  * monitors, and keeps the scheduler told of their state.
  */
-import type { CacheIsolation, TargetStatus } from '../core/backend.ts';
+import type { CacheIsolation, Embeddings, TargetStatus } from '../core/backend.ts';
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import type { GenerationEvent, ModelId } from '../core/generation.ts';
@@ -11,7 +11,8 @@ import type { SchedulerOptions, SchedulerTarget } from '../scheduling/decision.t
 import { Scheduler } from '../scheduling/scheduler.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { Drain } from './drain.ts';
-import { type GenerationCall, generate } from './generate.ts';
+import { type EmbeddingCall, embed } from './embed.ts';
+import { type GenerationCall, type GenerationServices, generate } from './generate.ts';
 import { type Readiness, readinessOf } from './readiness.ts';
 import { canServe, type Target } from './target.ts';
 import { TargetMonitor } from './target-monitor.ts';
@@ -42,6 +43,7 @@ export class Serving {
   readonly #cacheIsolations = new Map<ModelId, CacheIsolation>();
   readonly #scheduler: Scheduler;
   readonly #dispatcher: Dispatcher;
+  readonly #services: GenerationServices;
   readonly #monitors = new Map<Target, TargetMonitor>();
 
   constructor(options: ServingOptions) {
@@ -50,6 +52,15 @@ export class Serving {
     this.drain = new Drain(clock);
     this.#scheduler = new Scheduler(options.scheduler);
     this.#dispatcher = new Dispatcher({ scheduler: this.#scheduler, clock });
+    this.#services = {
+      clock,
+      dispatcher: this.#dispatcher,
+      queueTimeoutMs: options.queueTimeoutMs,
+      onTokenGap: options.onTokenGap,
+      cacheIsolationOf: (model) => this.#cacheIsolations.get(model),
+      findTarget: (model, id) => this.#findTarget(model, id),
+      onBackendFailure: this.#onBackendFailure,
+    };
     for (const target of options.targets) {
       this.#models.set(target.model, [...(this.#models.get(target.model) ?? []), target]);
       const isolation = stricterOf(this.#cacheIsolations.get(target.model), target.cacheIsolation);
@@ -85,24 +96,11 @@ export class Serving {
   }
 
   generate(call: GenerationCall): AsyncGenerator<GenerationEvent, void> {
-    return generate(call, {
-      clock: this.#options.clock,
-      dispatcher: this.#dispatcher,
-      queueTimeoutMs: this.#options.queueTimeoutMs,
-      onTokenGap: this.#options.onTokenGap,
-      cacheIsolationOf: (model) => this.#cacheIsolations.get(model),
-      findTarget: (model, id) => this.#findTarget(model, id),
-      onBackendFailure: (target, error) => {
-        const fields = {
-          model: target.model,
-          target: target.id,
-          code: error.code,
-          cause: describe(error.cause),
-        };
-        this.#options.log.warn(`request failed at its backend: ${error.message}`, fields);
-        this.#monitors.get(target)?.probeSoon();
-      },
-    });
+    return generate(call, this.#services);
+  }
+
+  embed(call: EmbeddingCall): Promise<Embeddings> {
+    return embed(call, this.#services);
   }
 
   readiness(): Readiness {
@@ -131,6 +129,13 @@ export class Serving {
     this.#dispatcher.close();
     await Promise.allSettled(this.targets.map(({ backend }) => backend.close()));
   }
+
+  readonly #onBackendFailure = (target: Target, error: ServingError): void => {
+    const { model, id } = target;
+    const fields = { model, target: id, code: error.code, cause: describe(error.cause) };
+    this.#options.log.warn(`request failed at its backend: ${error.message}`, fields);
+    this.#monitors.get(target)?.probeSoon();
+  };
 
   #findTarget(model: ModelId, id: string): Target {
     const target = this.#models.get(model)?.find((candidate) => candidate.id === id);

@@ -60,7 +60,7 @@ export class Metrics {
   );
   readonly #latency = this.#histogram(
     'e2e_request_latency_seconds',
-    'From arrival to the end of the answer, of generations that finished.',
+    'From arrival to the end of the answer, of requests that finished.',
     DURATION_SECONDS,
   );
   readonly #batchSize = this.#histogram(
@@ -71,7 +71,7 @@ export class Metrics {
   readonly #promptTokens = new Counter({
     ...this.#model,
     name: `${PREFIX}prompt_tokens_total`,
-    help: 'Prompt tokens of finished generations.',
+    help: 'Prompt tokens of finished requests: generations and embeddings.',
   });
   readonly #generationTokens = new Counter({
     ...this.#model,
@@ -93,7 +93,7 @@ export class Metrics {
   readonly #cancelled = new Counter({
     registers: [this.registry],
     name: `${PREFIX}cancelled_total`,
-    help: 'Generations cancelled, by the phase they were in.',
+    help: 'Requests cancelled, by the phase they were in.',
     labelNames: ['phase'],
   });
 

@@ -3,7 +3,7 @@
  * A behaviour that a backend cannot show is named in `skip` with the reason, and reported with it.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Backend } from '../../src/core/backend.ts';
+import type { Backend, Embeddings } from '../../src/core/backend.ts';
 import { ServingError } from '../../src/core/errors.ts';
 import type { GenerationEvent, GenerationRequest, RequestId } from '../../src/core/generation.ts';
 
@@ -30,9 +30,37 @@ export type Behaviour =
   | 'abort-mid'
   | 'aborted-already'
   | 'walk-away'
+  | 'embed'
+  | 'embed-context'
+  | 'embed-aborted'
   | 'ready'
   | 'close'
   | BehaviourBeyondText;
+
+/** All that takes a model which generates. */
+export const GENERATING = [
+  'order',
+  'text-input',
+  'length',
+  'stop',
+  'deterministic',
+  'seed',
+  'unicode',
+  'concurrent',
+  'context',
+  'abort-first',
+  'abort-mid',
+  'aborted-already',
+  'walk-away',
+  'close',
+] as const satisfies readonly Behaviour[];
+
+/** All that takes a model which embeds. */
+export const EMBEDDING = ['embed', 'embed-context', 'embed-aborted'] as const satisfies readonly Behaviour[];
+
+export function skipAll(behaviours: readonly Behaviour[], reason: string): ContractOptions['skip'] & object {
+  return Object.fromEntries(behaviours.map((behaviour) => [behaviour, reason]));
+}
 
 export interface ContractOptions {
   readonly start: () => Promise<BackendUnderTest>;
@@ -212,6 +240,42 @@ export function describeBackend(name: string, options: ContractOptions): void {
         if (event.type === 'text') break;
       }
       expect(textOf(await run(QUESTION, { maxTokens: 8 }))).not.toBe('');
+    });
+
+    const embed = (inputs: readonly string[], signal = new AbortController().signal) =>
+      test.backend.embed?.({ model: test.model, inputs }, { signal }) ??
+      Promise.reject(new Error('no embed'));
+
+    behaves('embed', 'embeds each text by itself: vectors of one size, of length 1, in order', async () => {
+      const texts = ['the cat sits on the mat', 'revenue grew', 'the dog runs', 'revenue grew'];
+      const { vectors, promptTokens } = await embed(texts);
+      expect(vectors).toHaveLength(texts.length);
+      expect(new Set(vectors.map((vector) => vector.length)).size).toBe(1);
+      for (const vector of vectors) expect(Math.hypot(...vector)).toBeCloseTo(1, 5);
+      const alone: Embeddings[] = [];
+      for (const text of texts) alone.push(await embed([text]));
+      expect(alone.map((one) => one.vectors[0])).toEqual(vectors);
+      expect(vectors[3]).toEqual(vectors[1]);
+      expect(vectors[2]).not.toEqual(vectors[1]);
+      expect(promptTokens).toBeGreaterThan(0);
+      expect(promptTokens).toBe(alone.reduce((sum, one) => sum + one.promptTokens, 0));
+    });
+
+    behaves('embed-context', 'refuses a text that is longer than the context, and cuts none', async () => {
+      const tooLong = 'word '.repeat(options.tooManyWords ?? 6000);
+      expect(await failureOf(embed(['the cat', tooLong]))).toMatchObject({ code: 'context_length_exceeded' });
+      expect((await embed(['the cat'])).vectors).toHaveLength(1);
+    });
+
+    behaves('embed-aborted', 'rejects an embedding that is aborted with the signal’s reason', async () => {
+      const before = cancellation();
+      before.controller.abort(before.reason);
+      expect(await failureOf(embed(['the cat'], before.controller.signal))).toBe(before.reason);
+      const during = cancellation();
+      const pending = failureOf(embed(Array<string>(64).fill('the cat'), during.controller.signal));
+      during.controller.abort(during.reason);
+      expect(await pending).toBe(during.reason);
+      expect((await embed(['the cat'])).vectors).toHaveLength(1);
     });
 
     behaves(

@@ -1,5 +1,6 @@
 import { DEFAULT_MODEL, embeddedEngine, never } from '../support/embedded-engine.ts';
-import { describeBackend, textAlone } from './backend-contract.ts';
+import { tinyModelFile } from '../support/tiny-model-file.ts';
+import { describeBackend, EMBEDDING, GENERATING, skipAll } from './backend-contract.ts';
 
 describeBackend('llama-cpp, the real embedded engine', {
   start: async () => {
@@ -7,5 +8,14 @@ describeBackend('llama-cpp, the real embedded engine', {
     await backend.warmUp({ signal: never() });
     return { backend, model: DEFAULT_MODEL, stop: async () => {} };
   },
-  skip: textAlone('comes with the engine'),
+  skip: skipAll(EMBEDDING, 'the model generates'),
+});
+
+describeBackend('llama-cpp, the real embedded engine with a model that embeds', {
+  start: async () => {
+    const { backend } = embeddedEngine({ model: (await tinyModelFile()).path });
+    await backend.warmUp({ signal: never() });
+    return { backend, model: 'tiny', stop: async () => {} };
+  },
+  skip: skipAll(GENERATING, 'the model only embeds'),
 });

@@ -1,5 +1,11 @@
 /** A backend whose every event a test sends by hand. */
-import type { Backend, GenerateOptions, TargetStatus } from '../../src/core/backend.ts';
+import type {
+  Backend,
+  EmbeddingRequest,
+  Embeddings,
+  GenerateOptions,
+  TargetStatus,
+} from '../../src/core/backend.ts';
 import type { GenerationEvent, GenerationRequest, RequestId } from '../../src/core/generation.ts';
 import type { Target } from '../../src/serving/target.ts';
 
@@ -29,8 +35,17 @@ export interface FakeRun {
   free(): void;
 }
 
+export interface FakeEmbedding {
+  readonly request: EmbeddingRequest;
+  readonly signal: AbortSignal;
+  answer(embeddings: Embeddings): void;
+  /** Also how an aborted one becomes free. */
+  fail(error: unknown): void;
+}
+
 export class FakeBackend implements Backend {
   readonly runs: FakeRun[] = [];
+  readonly embeddings: FakeEmbedding[] = [];
   status: TargetStatus = { state: 'ready', loaded: true };
   probes = 0;
   warmUps: { succeed(): void; fail(error: Error): void }[] = [];
@@ -76,6 +91,13 @@ export class FakeBackend implements Backend {
         },
       }),
     };
+  }
+
+  embed(request: EmbeddingRequest, { signal }: GenerateOptions): Promise<Embeddings> {
+    return new Promise((answer, fail) => {
+      if (this.freesByItself) signal.addEventListener('abort', () => fail(signal.reason));
+      this.embeddings.push({ request, signal, answer, fail });
+    });
   }
 
   async probe(_options: GenerateOptions): Promise<TargetStatus> {

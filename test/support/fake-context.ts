@@ -29,6 +29,7 @@ export function fakeContext(says: readonly number[] = []): FakeContext {
       copies.push([to, from]);
       return 0;
     },
+    getEmbedding: () => new Float64Array(),
     setThreads() {},
   };
 }

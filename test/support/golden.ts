@@ -81,7 +81,7 @@ function readSetup(directives: readonly string[]): GoldenSetup {
 
 /**
  * The bytes to send: the head as written, with Host, Content-Type, Content-Length and Connection where it has none.
- * A line `Script: {…}` is no header: it goes in front of the prompt or of the last message, where the scripted backend
+ * A line `Script: {…}` is no header: it goes in front of the prompt, the input or the last message, where the scripted backend
  * finds it.
  */
 export function requestBytes(request: string, port: number): Buffer {
@@ -104,16 +104,18 @@ const SCRIPT = 'Script: ';
 
 interface ScriptableBody {
   readonly prompt?: string;
+  readonly input?: string;
   readonly messages?: readonly { readonly content: string }[];
 }
 
 function withScript(body: string, script: string | undefined): string {
   if (script === undefined) return body;
   const fields = JSON.parse(body) as ScriptableBody;
+  const before = (text = '') => scripted(JSON.parse(script), text);
   const last = fields.messages?.at(-1);
-  if (last === undefined)
-    return JSON.stringify({ ...fields, prompt: scripted(JSON.parse(script), fields.prompt) });
-  const scriptedLast = { ...last, content: scripted(JSON.parse(script), last.content) };
+  if (fields.input !== undefined) return JSON.stringify({ ...fields, input: before(fields.input) });
+  if (last === undefined) return JSON.stringify({ ...fields, prompt: before(fields.prompt) });
+  const scriptedLast = { ...last, content: before(last.content) };
   return JSON.stringify({ ...fields, messages: [...(fields.messages ?? []).slice(0, -1), scriptedLast] });
 }
 
@@ -155,7 +157,7 @@ function maskHeader(name: string, value: string, bodyIsShown: boolean): string {
 }
 
 function maskIds(text: string): string {
-  return text.replace(/\b(req|gen)_[0-9a-f]{24}\b/g, '<$1-id>').replace(/\bbatch_\d+\b/g, '<batch-id>');
+  return text.replace(/\b(req|gen|emb)_[0-9a-f]{24}\b/g, '<$1-id>').replace(/\bbatch_\d+\b/g, '<batch-id>');
 }
 
 function maskBody(body: string): string {

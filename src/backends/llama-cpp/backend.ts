@@ -3,12 +3,19 @@
  * translates requests and states. Owns the supervisor and whether a warm-up is under way.
  */
 import { createRequire } from 'node:module';
-import type { Backend, GenerateOptions, TargetStatus } from '../../core/backend.ts';
+import type {
+  Backend,
+  EmbeddingRequest,
+  Embeddings,
+  GenerateOptions,
+  TargetStatus,
+} from '../../core/backend.ts';
 import { ServingError, toServingError } from '../../core/errors.ts';
 import type { GenerationEvent, GenerationRequest } from '../../core/generation.ts';
 import { findModel, type ModelEntry } from '../../models/catalog.ts';
 import { ensureModel } from '../../models/ensure-model.ts';
 import type { BackendEnvironment } from '../backend-definition.ts';
+import { embeddingCall } from './embedding-call.ts';
 import { GenerationStream } from './generation-stream.ts';
 import type { ChatTemplateName, EngineGeneration, GpuSetting } from './messages.ts';
 import { Supervisor, type SupervisorOptions } from './supervisor.ts';
@@ -74,6 +81,10 @@ export class LlamaCppBackend implements Backend {
       ...(cacheScope !== undefined && { cacheScope }),
     };
     return new GenerationStream((sink) => this.#supervisor.generate(generation, sink), signal);
+  }
+
+  embed({ inputs }: EmbeddingRequest, { signal }: GenerateOptions): Promise<Embeddings> {
+    return embeddingCall((sink) => this.#supervisor.embed({ inputs }, sink), signal);
   }
 
   async probe(): Promise<TargetStatus> {

@@ -1,17 +1,28 @@
 /**
- * The generations that the engine has, or will have once it is ready. Owns their numbers and sinks. Invariant: each
- * ends exactly once, and then it is gone from here.
+ * The orders that the engine has, or will have once it is ready: generations and embeddings. Owns their numbers and
+ * sinks. Invariant: each ends exactly once, and then it is gone from here.
  */
 import { ServingError } from '../../core/errors.ts';
+import type { EmbeddingSink } from './embedding-call.ts';
 import type { GenerationSink } from './generation-stream.ts';
-import type { EngineEvent, EngineGeneration, ToEngine } from './messages.ts';
+import type { EngineEmbedding, EngineEvent, EngineGeneration, ToEngine } from './messages.ts';
 
 interface Flight {
-  readonly generation: EngineGeneration;
-  readonly sink: GenerationSink;
+  readonly order: ToEngine;
+  readonly sink: FlightSink;
   /** The engine that runs now has it. */
   sent: boolean;
 }
+
+/** What generations and embeddings have in common: they end, well or not. */
+interface FlightSink {
+  take(event: EngineEvent): void;
+  failed(error: ServingError): void;
+  freed(): void;
+}
+
+/** After these the engine holds no work of the order. */
+const ENDINGS: ReadonlySet<EngineEvent['type']> = new Set(['finish', 'embedded', 'failed', 'freed']);
 
 export type SendToEngine = (message: ToEngine) => void;
 
@@ -26,10 +37,13 @@ export class Flights {
   }
 
   add(generation: Omit<EngineGeneration, 'id'>, sink: GenerationSink): number {
-    this.#lastId += 1;
-    const id = this.#lastId;
-    this.#flights.set(id, { generation: { ...generation, id }, sink, sent: false });
-    return id;
+    const order = (id: number): ToEngine => ({ type: 'generate', generation: { ...generation, id } });
+    return this.#add(order, { ...passingEnds(sink), take: (event) => passGenerated(event, sink) });
+  }
+
+  addEmbedding(embedding: Omit<EngineEmbedding, 'id'>, sink: EmbeddingSink): number {
+    const order = (id: number): ToEngine => ({ type: 'embed', embedding: { ...embedding, id } });
+    return this.#add(order, { ...passingEnds(sink), take: (event) => passEmbedded(event, sink) });
   }
 
   /** Hands over all that the engine does not have yet. */
@@ -37,7 +51,7 @@ export class Flights {
     for (const flight of this.#flights.values()) {
       if (flight.sent) continue;
       flight.sent = true;
-      send({ type: 'generate', generation: flight.generation });
+      send(flight.order);
     }
   }
 
@@ -55,9 +69,10 @@ export class Flights {
   deliver(event: EngineEvent): void {
     const sink = this.#flights.get(event.id)?.sink;
     if (sink === undefined) return;
-    if (event.type === 'finish' || event.type === 'failed' || event.type === 'freed')
-      this.#flights.delete(event.id);
-    pass(event, sink);
+    if (ENDINGS.has(event.type)) this.#flights.delete(event.id);
+    if (event.type === 'failed') sink.failed(errorOf(event));
+    else if (event.type === 'freed') sink.freed();
+    else sink.take(event);
   }
 
   failSent(error: ServingError): void {
@@ -66,6 +81,13 @@ export class Flights {
 
   failAll(error: ServingError): void {
     this.#fail(error, () => true);
+  }
+
+  #add(orderOf: (id: number) => ToEngine, sink: FlightSink): number {
+    this.#lastId += 1;
+    const id = this.#lastId;
+    this.#flights.set(id, { order: orderOf(id), sink, sent: false });
+    return id;
   }
 
   #fail(error: ServingError, which: (flight: Flight) => boolean): void {
@@ -77,7 +99,20 @@ export class Flights {
   }
 }
 
-function pass(event: EngineEvent, sink: GenerationSink): void {
+function passingEnds(sink: GenerationSink | EmbeddingSink): Pick<FlightSink, 'failed' | 'freed'> {
+  return { failed: (error) => sink.failed(error), freed: () => sink.freed() };
+}
+
+function errorOf({ code, message, param }: Extract<EngineEvent, { type: 'failed' }>): ServingError {
+  return new ServingError(code, { message, ...(param !== undefined && { param }) });
+}
+
+function passEmbedded(event: EngineEvent, sink: EmbeddingSink): void {
+  if (event.type === 'vector') sink.vector(event.values);
+  else if (event.type === 'embedded') sink.embedded(event.promptTokens);
+}
+
+function passGenerated(event: EngineEvent, sink: GenerationSink): void {
   switch (event.type) {
     case 'start':
       sink.event({ type: 'start', promptTokens: event.promptTokens, cachedTokens: event.cachedTokens });
@@ -101,13 +136,10 @@ function pass(event: EngineEvent, sink: GenerationSink): void {
       sink.event({ type: 'finish', reason, usage, ...(matchedStop !== undefined && { matchedStop }) });
       break;
     }
-    case 'failed': {
-      const { code, message, param } = event;
-      sink.failed(new ServingError(code, { message, ...(param !== undefined && { param }) }));
-      break;
-    }
+    case 'failed':
     case 'freed':
-      sink.freed();
+    case 'vector':
+    case 'embedded':
       break;
     default:
       event satisfies never;

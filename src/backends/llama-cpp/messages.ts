@@ -1,7 +1,7 @@
 /**
  * What supervisor and engine process say to each other. Plain JSON, one discriminated union per direction.
- * `id` is the supervisor's own number of a generation, never one that came from outside.
- * `finish`, `failed` and `freed` end a generation: after any of them its sequence holds no work of it.
+ * `id` is the supervisor's own number of an order, a generation or an embedding, never one that came from outside.
+ * `finish`, `embedded`, `failed` and `freed` end an order: after any of them the engine holds no work of it.
  */
 import type { ErrorCode } from '../../core/errors.ts';
 import type {
@@ -49,15 +49,25 @@ export interface EngineGeneration {
   readonly cacheScope?: string;
 }
 
+export interface EngineEmbedding {
+  readonly id: number;
+  /** At least one. */
+  readonly inputs: readonly string[];
+}
+
 export type ToEngine =
   | { readonly type: 'load'; readonly settings: EngineSettings }
   | { readonly type: 'generate'; readonly generation: EngineGeneration }
+  | { readonly type: 'embed'; readonly embedding: EngineEmbedding }
   | { readonly type: 'abort'; readonly id: number }
   /** Wants `alive`. */
   | { readonly type: 'ping' }
   | { readonly type: 'shutdown' };
 
 export type EngineEvent =
+  /** One for each input of an embedding, in their order. */
+  | { readonly type: 'vector'; readonly id: number; readonly values: readonly number[] }
+  | { readonly type: 'embedded'; readonly id: number; readonly promptTokens: number }
   | {
       readonly type: 'start';
       readonly id: number;

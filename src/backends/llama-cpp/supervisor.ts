@@ -6,11 +6,12 @@
 import type { Clock, Milliseconds, Timer } from '../../core/clock.ts';
 import { ServingError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
+import type { EmbeddingSink } from './embedding-call.ts';
 import { closedError, downError, lostError, neverCameUpError } from './engine-errors.ts';
 import { type EngineEnd, EngineProcess } from './engine-process.ts';
 import { Flights } from './flights.ts';
 import type { GenerationSink, RunningGeneration } from './generation-stream.ts';
-import type { EngineGeneration, EngineSettings, FromEngine, ToEngine } from './messages.ts';
+import type { EngineEmbedding, EngineGeneration, EngineSettings, FromEngine, ToEngine } from './messages.ts';
 import { CRASHES_WORTH_WAITING_FOR, HEALTHY_AFTER_MS, restartDelayMs } from './restart-policy.ts';
 import { Waiters } from './waiters.ts';
 import { Watchdog } from './watchdog.ts';
@@ -79,12 +80,21 @@ export class Supervisor {
 
   /** Hands a generation to the engine, now or when it is ready. */
   generate(generation: Omit<EngineGeneration, 'id'>, sink: GenerationSink): RunningGeneration {
+    return this.#hand(sink, () => this.#flights.add(generation, sink));
+  }
+
+  /** The same for an embedding. */
+  embed(embedding: Omit<EngineEmbedding, 'id'>, sink: EmbeddingSink): RunningGeneration {
+    return this.#hand(sink, () => this.#flights.addEmbedding(embedding, sink));
+  }
+
+  #hand(sink: Pick<GenerationSink, 'failed'>, add: () => number): RunningGeneration {
     const refusal = this.#refusal();
     if (refusal !== undefined) {
       sink.failed(refusal);
       return { abort() {} };
     }
-    const id = this.#flights.add(generation, sink);
+    const id = add();
     if (this.#state.phase === 'ready') this.#flights.sendNew(this.#send);
     return { abort: () => this.#flights.abort(id, this.#send) };
   }

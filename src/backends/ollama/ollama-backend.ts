@@ -2,20 +2,28 @@
  * A model behind Ollama's native API. Cancelling is closing the socket. Old releases ignore `truncate: false` and cut a
  * long prompt: then the answer's own count shows it at the end, and the stream ends with an error instead of a finish.
  */
-import type { Backend, GenerateOptions, TargetState, TargetStatus } from '../../core/backend.ts';
+import type {
+  Backend,
+  EmbeddingRequest,
+  Embeddings,
+  GenerateOptions,
+  TargetState,
+  TargetStatus,
+} from '../../core/backend.ts';
 import type { GenerationEvent, GenerationRequest, ThinkingWish } from '../../core/generation.ts';
 import { type EventSink, EventStream } from '../../upstream/event-stream.ts';
 import { asArray, asObject } from '../../upstream/lenient.ts';
 import { LineReader } from '../../upstream/line-reader.ts';
 import { pump } from '../../upstream/pump.ts';
-import { readJson, Upstream } from '../../upstream/upstream.ts';
+import { readJson, Upstream, type UpstreamCall } from '../../upstream/upstream.ts';
 import type { BackendEnvironment } from '../backend-definition.ts';
 import { refuseUnsupported } from '../unsupported-features.ts';
 import { AnswerReader } from './answer-reader.ts';
+import { embedCall, readEmbeddings } from './embedding.ts';
 import { mayUnload } from './keep-alive.ts';
 import { ModelProbe } from './model-probe.ts';
 import { generateCall, loadCall, type ModelSettings } from './request-body.ts';
-import { cannotThink, type ErrorContext, refusal } from './upstream-error.ts';
+import { cannotThink, type ErrorContext, refusal, refusesToGenerate } from './upstream-error.ts';
 
 export interface OllamaTarget {
   readonly model: string;
@@ -57,6 +65,13 @@ export class OllamaBackend implements Backend {
     return new EventStream<GenerationEvent>(signal, (sink, inner) => this.#run(request, sink, inner));
   }
 
+  async embed({ inputs }: EmbeddingRequest, { signal }: GenerateOptions): Promise<Embeddings> {
+    const { path, body } = embedCall(inputs, this.#settings);
+    const answer = await this.#upstream.json({ method: 'POST', path, body, signal });
+    if (answer.status !== 200) throw refusal(answer, this.#errorContext());
+    return readEmbeddings(answer.body, inputs.length);
+  }
+
   async probe({ signal }: GenerateOptions): Promise<TargetStatus> {
     const status = await this.#modelProbe.status(signal);
     this.#contextSize = status.contextSize ?? this.#contextSize;
@@ -67,8 +82,11 @@ export class OllamaBackend implements Backend {
   async warmUp({ signal }: GenerateOptions): Promise<void> {
     this.#loads += 1;
     try {
-      const { path, body } = loadCall(this.#settings);
-      const answer = await this.#upstream.json({ method: 'POST', path, body, signal });
+      const load = (call: Pick<UpstreamCall, 'path' | 'body'>) =>
+        this.#upstream.json({ method: 'POST', ...call, signal });
+      const generating = await load(loadCall(this.#settings));
+      const embedsOnly = refusesToGenerate(generating);
+      const answer = embedsOnly ? await load(embedCall([], this.#settings)) : generating;
       if (answer.status !== 200) throw refusal(answer, this.#errorContext());
       await this.#canThink(signal);
     } finally {

@@ -20,6 +20,7 @@ export function refusal(answer: JsonAnswer, context: ErrorContext): ServingError
   if (words !== undefined && speaksOfContext(words)) return contextExceeded(context, cause);
   if (status === 404 && words !== undefined) return modelMissing(context.model, cause);
   if (words?.includes('does not support thinking')) return cannotThink();
+  if (words?.includes('does not support embeddings')) return cannotEmbed(cause);
   if (status === 400) {
     const message = `The model’s backend refused the request: ${words ?? 'it gave no reason'}`;
     return new ServingError('invalid_request', { message, cause });
@@ -61,6 +62,16 @@ export function cannotThink(): ServingError {
     message: 'think is set, but this model cannot think. Leave think away or set it to false.',
     param: 'think',
   });
+}
+
+/** The model is one that embeds. */
+export function refusesToGenerate({ status, body }: JsonAnswer): boolean {
+  return status === 400 && (asText(asObject(body).error)?.includes('does not support generate') ?? false);
+}
+
+function cannotEmbed(cause: Error): ServingError {
+  const message = 'This model makes no embeddings. Name one that does, such as nomic-embed-text.';
+  return new ServingError('invalid_request', { message, param: 'model', cause });
 }
 
 function speaksOfContext(words: string): boolean {

@@ -2,7 +2,13 @@
  * A model behind a server that speaks the OpenAI API. Cancelling is closing the socket. It owns what it learned of the
  * server: its dialect, the context's size, and whether its template takes the switch for thinking.
  */
-import type { Backend, GenerateOptions, TargetStatus } from '../../core/backend.ts';
+import type {
+  Backend,
+  EmbeddingRequest,
+  Embeddings,
+  GenerateOptions,
+  TargetStatus,
+} from '../../core/backend.ts';
 import { ServingError } from '../../core/errors.ts';
 import type { GenerationEvent, GenerationRequest } from '../../core/generation.ts';
 import { type EventSink, EventStream } from '../../upstream/event-stream.ts';
@@ -14,6 +20,7 @@ import type { BackendEnvironment } from '../backend-definition.ts';
 import { AnswerReader } from './answer-reader.ts';
 import { contextErrorOf, promptMayFit, roomLeft } from './context-error.ts';
 import { DIALECTS, type Dialect, detectDialect, type Flavor } from './dialect.ts';
+import { cannotEmbed, EMBEDDINGS_PATH, embedBody, readEmbeddings } from './embedding.ts';
 import { type CallOptions, generateCall } from './request-body.ts';
 import { probeServer, unreachable } from './server-probe.ts';
 import { modelMissing, refusal, refusesTemplateSwitch } from './upstream-error.ts';
@@ -52,6 +59,13 @@ export class OpenAiCompatibleBackend implements Backend {
 
   generate(request: GenerationRequest, { signal }: GenerateOptions): AsyncIterable<GenerationEvent> {
     return new EventStream<GenerationEvent>(signal, (sink, inner) => this.#run(request, sink, inner));
+  }
+
+  async embed({ inputs }: EmbeddingRequest, { signal }: GenerateOptions): Promise<Embeddings> {
+    const body = embedBody(inputs, this.#target.model);
+    const answer = await this.#upstream.json({ method: 'POST', path: EMBEDDINGS_PATH, body, signal });
+    if (answer.status !== 200) throw cannotEmbed(answer) ?? this.#refusal(answer);
+    return readEmbeddings(answer.body, inputs.length);
   }
 
   async probe({ signal }: GenerateOptions): Promise<TargetStatus> {

@@ -6,7 +6,7 @@
 import { type Static, Type } from 'typebox';
 import { Check, Errors } from 'typebox/value';
 import { ServingError } from '../../core/errors.ts';
-import type { GenerationRequest } from '../../core/generation.ts';
+import type { GenerationInput } from '../../core/generation.ts';
 
 /** The keys of the configuration that a request may override. */
 export const scriptKeys = {
@@ -74,8 +74,7 @@ export interface Part {
 }
 
 /** Finds the directive of a request, if it has one. Throws `invalid_request` when it is not a valid one. */
-export function partFor(request: GenerationRequest, defaults: Script): Part {
-  const { input } = request;
+export function partFor(input: GenerationInput, defaults: Script): Part {
   const text = input.kind === 'text' ? input.prompt : (input.messages.at(-1)?.content ?? '');
   if (!text.startsWith('{"script"')) return { script: defaults, prompt: text };
   const lineEnd = text.indexOf('\n');

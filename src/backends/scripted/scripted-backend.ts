@@ -3,12 +3,20 @@
  * word. Given the same prompt and seed it gives the same words; all waiting goes through the clock it is given.
  */
 import { setMaxListeners } from 'node:events';
-import type { Backend, GenerateOptions, TargetState, TargetStatus } from '../../core/backend.ts';
+import type {
+  Backend,
+  EmbeddingRequest,
+  Embeddings,
+  GenerateOptions,
+  TargetState,
+  TargetStatus,
+} from '../../core/backend.ts';
 import type { Clock } from '../../core/clock.ts';
 import { ServingError } from '../../core/errors.ts';
 import type { FinishReason, GenerationEvent, GenerationRequest } from '../../core/generation.ts';
 import { type EventSink, EventStream } from '../../upstream/event-stream.ts';
 import { type Feature, refuseUnsupported } from '../unsupported-features.ts';
+import { readTexts, vectorOf } from './embedding.ts';
 import { type Part, partFor, type Script } from './script.ts';
 import { Speech } from './speech.ts';
 import { refuseOtherForm } from './text-form.ts';
@@ -53,6 +61,14 @@ export class ScriptedBackend implements Backend {
     return new EventStream<GenerationEvent>(signal, (sink, inner) => this.#observed(request, sink, inner));
   }
 
+  async embed(request: EmbeddingRequest, { signal }: GenerateOptions): Promise<Embeddings> {
+    if (signal.aborted) throw signal.reason;
+    const { script, texts, promptTokens } = readTexts(request, this.#target);
+    await this.#prefill(script, promptTokens, signal);
+    if (signal.aborted) throw signal.reason;
+    return { vectors: texts.map(vectorOf), promptTokens };
+  }
+
   async probe(): Promise<TargetStatus> {
     const loaded = this.#load === 'loaded';
     const state = this.#closing.signal.aborted ? 'unreachable' : loaded ? this.#target.state : this.#load;
@@ -94,26 +110,29 @@ export class ScriptedBackend implements Backend {
     sink: EventSink<GenerationEvent>,
     signal: AbortSignal,
   ): Promise<void> {
-    if (this.#closing.signal.aborted) throw this.#closing.signal.reason;
     refuseUnsupported(request, { backend: 'scripted', supports: SUPPORTED });
-    const part = partFor(request, this.#target);
+    const part = partFor(request.input, this.#target);
     const { script } = part;
     refuseOtherForm(script.text, request.output);
     const calls = callsFor(script, request.tools);
     const promptTokens = promptTokensOf(request.input, part.prompt);
     if (request.thinking !== false && script.reasoning === undefined) throw cannotThink();
     const room = this.#roomFor(promptTokens);
-    if (script.fail === 'refuse') throw new ServingError('no_backend_available', { retryAfterSeconds: 1 });
-
-    await this.#wait(script.first_token_delay_ms + promptTokens * script.prefill_token_delay_ms, signal);
-    if (script.fail === 'hang') await this.#wait(undefined, signal);
-    if (script.fail === 'error') throw scriptedFailure();
-
+    await this.#prefill(script, promptTokens, signal);
     sink.push({ type: 'start', promptTokens, cachedTokens: 0 });
     const completion = await this.#speak({ request, part, calls, room, sink, signal });
     const { reason, matchedStop } = completion;
     const usage = { promptTokens, completionTokens: completion.tokens, cachedTokens: 0 };
     sink.push({ type: 'finish', reason, ...(matchedStop === undefined ? {} : { matchedStop }), usage });
+  }
+
+  /** All that comes before an answer, with the failures that come before one. */
+  async #prefill(script: Script, promptTokens: number, signal: AbortSignal): Promise<void> {
+    if (this.#closing.signal.aborted) throw this.#closing.signal.reason;
+    if (script.fail === 'refuse') throw new ServingError('no_backend_available', { retryAfterSeconds: 1 });
+    await this.#wait(script.first_token_delay_ms + promptTokens * script.prefill_token_delay_ms, signal);
+    if (script.fail === 'hang') await this.#wait(undefined, signal);
+    if (script.fail === 'error') throw scriptedFailure();
   }
 
   #roomFor(promptTokens: number): number {

@@ -7,8 +7,8 @@ import { ErrorAnswer } from '../../protocols/catalog.ts';
 import type { GenerationRoute } from '../../protocols/generation-route.ts';
 import { WISH_HEADERS } from '../scheduling-wishes.ts';
 
-/** What a generation route can answer beside 200; the codes of each stand in the description. */
-const GENERATION_ERRORS = [400, 401, 403, 404, 405, 408, 413, 415, 429, 431, 500, 502, 503, 504];
+/** What a route that asks a model can answer beside 200; the codes of each stand in the description. */
+const MODEL_ROUTE_ERRORS = [400, 401, 403, 404, 405, 408, 413, 415, 429, 431, 500, 502, 503, 504];
 
 export async function addApiDocs(
   server: FastifyInstance,
@@ -22,7 +22,7 @@ export async function addApiDocs(
         version,
         description:
           'Every response carries X-Request-Id and X-Response-Time-Ms (to its headers; of a stream: to its commit). ' +
-          'Generation routes carry X-RateLimit-Limit, X-RateLimit-Remaining and X-RateLimit-Reset while the limiter is on, ' +
+          'Routes that ask a model carry X-RateLimit-Limit, X-RateLimit-Remaining and X-RateLimit-Reset while the limiter is on, ' +
           'Server-Timing: queue;dur=… once the time in the queue is known, and X-Request-Priority where a priority was asked for ' +
           '(with X-Priority-Lowered-From where it was more than the client may have).',
         license: { name: 'Apache-2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0' },
@@ -41,8 +41,11 @@ export async function addApiDocs(
   server.get('/openapi.json', { schema: { hide: true }, handler: async () => server.swagger() });
 }
 
-export function describeGeneration({ body, describes }: GenerationRoute): FastifySchema {
-  const errors = GENERATION_ERRORS.map((status) => [
+export function describeModelRoute({
+  body,
+  describes,
+}: Pick<GenerationRoute, 'body' | 'describes'>): FastifySchema {
+  const errors = MODEL_ROUTE_ERRORS.map((status) => [
     status,
     { description: codesOf(status), content: json(ErrorAnswer) },
   ]);

@@ -9,7 +9,7 @@ import { pathOf, routePathOf } from '../request-scope.ts';
 
 export interface ErrorOptions {
   readonly log: Log;
-  readonly routes: readonly GenerationRoute[];
+  readonly routes: readonly Pick<GenerationRoute, 'path' | 'renderError'>[];
 }
 
 export function addErrors(server: FastifyInstance, { log, routes }: ErrorOptions): void {

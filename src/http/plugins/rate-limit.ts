@@ -1,4 +1,4 @@
-/** Second in line: the sliding window per client address, on the generation routes only. Counts each request once, whatever its outcome. */
+/** Second in line: the sliding window per client address, on the routes that ask a model only. Counts each request once, whatever its outcome. */
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { Clock } from '../../core/clock.ts';
 import { ServingError } from '../../core/errors.ts';

@@ -1,29 +1,18 @@
-/**
- * One handler for every route that generates: parse, generate, answer whole or as a stream. Knows no protocol by name.
- * Invariant: each request's cancellation is aborted when its client leaves, and its end is counted exactly once.
- */
-import { randomUUID } from 'node:crypto';
+/** One handler for every route that generates: parse, generate, answer whole or as a stream. Knows no protocol by name. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { Clock, Milliseconds } from '../../core/clock.ts';
-import { type ErrorCode, ServingError, toServingError } from '../../core/errors.ts';
-import type { GenerationEvent, RequestId } from '../../core/generation.ts';
+import type { Milliseconds } from '../../core/clock.ts';
+import { toServingError } from '../../core/errors.ts';
+import type { GenerationEvent } from '../../core/generation.ts';
 import { foldEvents } from '../../core/generation-result.ts';
-import { type QueuePlace, type Receipt, timingsOf } from '../../core/receipt.ts';
+import { type QueuePlace, timingsOf } from '../../core/receipt.ts';
 import type { AnswerContext, GenerationRoute } from '../../protocols/generation-route.ts';
-import type { Serving } from '../../serving/serving.ts';
-import { type AddressRange, isInRanges } from '../client-address.ts';
 import { EventWriter } from '../event-writer.ts';
-import { describeGeneration } from '../plugins/api-docs.ts';
-import { grantPriority, readWishes } from '../scheduling-wishes.ts';
+import { type ModelRequestOptions, newModelRequestId, runModelRequest } from '../model-request.ts';
+import { describeModelRoute } from '../plugins/api-docs.ts';
 
-export interface GenerationOptions {
-  readonly clock: Clock;
-  readonly serving: Serving;
+export interface GenerationOptions extends ModelRequestOptions {
   readonly routes: readonly GenerationRoute[];
   readonly defaultMaxTokens: number;
-  readonly requestTimeoutMs: Milliseconds;
-  /** Addresses that may ask for high priority. */
-  readonly highPriorityClients: readonly AddressRange[];
   readonly heartbeatMs: Milliseconds;
   readonly streamBufferBytes: number;
   readonly stalledReaderMs: Milliseconds;
@@ -34,7 +23,7 @@ export function addGenerationRoutes(server: FastifyInstance, options: Generation
     server.route({
       method: route.method,
       url: route.path,
-      schema: describeGeneration(route),
+      schema: describeModelRoute(route),
       handler: (request, reply) => handle({ route, request, reply, options }),
     });
   }
@@ -49,54 +38,25 @@ interface Exchange {
 
 async function handle(exchange: Exchange): Promise<unknown> {
   const { route, request, reply, options } = exchange;
-  const { receipt } = request.scope;
   const { serving, clock } = options;
   const parsed = route.parse(request.body, {
-    requestId: newGenerationId(),
+    requestId: newModelRequestId('gen'),
     defaultModel: serving.defaultModel,
     requireModel: (model) => serving.requireModel(model),
     defaultMaxTokens: options.defaultMaxTokens,
   });
-  const wishes = readWishes(request.headers, parsed);
-  const mayAskHigh = isInRanges(request.scope.clientAddress, options.highPriorityClients);
-  const { priority, headers } = grantPriority(wishes.priority, { mayAskHigh });
-  reply.headers(headers);
-  const cancellation = new AbortController();
-  const leave = serving.drain.enter({ receipt, cancellation });
-  const onClose = () => {
-    if (!reply.raw.writableEnded) cancellation.abort(new ServingError('client_gone'));
-  };
-  reply.raw.on('close', onClose);
-  const timeoutMs = Math.min(wishes.timeoutMs ?? Number.POSITIVE_INFINITY, options.requestTimeoutMs);
-  const start: Delivery['start'] = (onPlace) =>
-    serving.generate({
+  return runModelRequest({ request, reply, options, wishes: parsed }, (terms) => {
+    const { receipt } = terms;
+    const start: Delivery['start'] = (onPlace) =>
+      serving.generate({ request: parsed.request, ...terms, onPlace });
+    const answer: AnswerContext = {
       request: parsed.request,
       receipt,
-      client: request.scope.clientId,
-      priority,
-      cancellation,
-      deadlineAt: receipt.receivedAt + timeoutMs,
-      onPlace,
-    });
-  const answer: AnswerContext = {
-    request: parsed.request,
-    receipt,
-    timings: () => timingsOf(receipt, clock.now()),
-  };
-  try {
-    return parsed.delivery === 'stream'
-      ? await deliverStream({ exchange, start, answer })
-      : await deliverWhole({ exchange, start, answer });
-  } catch (thrown) {
-    const error = toServingError(thrown);
-    receipt.errorCode = error.code;
-    if (CANCELLATIONS.has(error.code)) noteCancelPhase(receipt);
-    throw error;
-  } finally {
-    receipt.endedAt ??= clock.now();
-    reply.raw.off('close', onClose);
-    leave();
-  }
+      timings: () => timingsOf(receipt, clock.now()),
+    };
+    const deliver = parsed.delivery === 'stream' ? deliverStream : deliverWhole;
+    return deliver({ exchange, start, answer });
+  });
 }
 
 interface Delivery {
@@ -144,16 +104,4 @@ async function deliverStream({ exchange, start, answer }: Delivery): Promise<Fas
     throw error;
   }
   return reply;
-}
-
-/** Ends that were somebody's decision, not the backend's failure. */
-const CANCELLATIONS: ReadonlySet<ErrorCode> = new Set(['client_gone', 'deadline_exceeded', 'draining']);
-
-function noteCancelPhase(receipt: Receipt): void {
-  if (receipt.dispatchedAt === undefined) receipt.cancelPhase = 'queued';
-  else receipt.cancelPhase = receipt.firstTokenAt === undefined ? 'waiting' : 'streaming';
-}
-
-function newGenerationId(): RequestId {
-  return `gen_${randomUUID().replaceAll('-', '').slice(0, 24)}` as RequestId;
 }

@@ -1,7 +1,7 @@
 /** Plays Ollama's native API in the shapes that were recorded from release 0.17.4, or as 0.6.5 where it is asked to. */
 
 import { recordedChunks, recordedJson, recording } from './recording.ts';
-import { answer, countTokens } from './stand-in-model.ts';
+import { answer, countTokens, vectorOf } from './stand-in-model.ts';
 import {
   type Play,
   type Reply,
@@ -17,6 +17,8 @@ export interface OllamaStandInOptions extends StandInOptions {
   readonly thinks?: boolean;
   /** Listed by /api/ps from the start; else from its first load. Default true. */
   readonly loaded?: boolean;
+  /** The model embeds and does not generate. */
+  readonly embedsOnly?: boolean;
   /** Cuts a long prompt silently, as releases do that do not know `truncate: false`. */
   readonly cutsPrompts?: boolean;
 }
@@ -44,6 +46,7 @@ class OllamaPlay implements Play {
   isGeneration({ path, body }: SeenRequest): boolean {
     return (
       path === '/api/chat' ||
+      (path === '/api/embed' && (body.input as string[]).length > 0) ||
       (path === '/api/generate' && typeof body.prompt === 'string' && body.prompt !== '')
     );
   }
@@ -62,8 +65,11 @@ class OllamaPlay implements Play {
         return this.#known(body) ? this.#show() : this.#unknown(body);
       case '/api/generate':
         if (!this.#known(body)) return this.#unknown(body);
+        if (this.#options.embedsOnly) return doesNotGenerate(body);
         this.#loaded = body.keep_alive !== 0;
         return whole('ollama/load-empty-prompt');
+      case '/api/embed':
+        return this.#embedding(body);
       default:
         return { status: 404, body: '404 page not found' };
     }
@@ -72,6 +78,7 @@ class OllamaPlay implements Play {
   generation(request: SeenRequest): StreamReply | Reply {
     const { body } = request;
     if (!this.#known(body)) return this.#unknown(body);
+    if (request.path === '/api/embed') return this.#embedding(body);
     if (body.think !== undefined && body.think !== false && !this.#options.thinks)
       return whole('ollama/error-think-unsupported');
     const options = (body.options ?? {}) as Record<string, unknown>;
@@ -103,6 +110,24 @@ class OllamaPlay implements Play {
         }),
       ],
       failure: [`${this.serverError}\n`],
+    };
+  }
+
+  #embedding(body: Record<string, unknown>): Reply {
+    const texts = body.input as string[];
+    const options = (body.options ?? {}) as Record<string, unknown>;
+    const contextSize =
+      (options.num_ctx as number | undefined) ?? this.#options.contextSize ?? DEFAULT_CONTEXT;
+    if (texts.some((text) => countTokens(text) > contextSize)) {
+      return { status: 400, body: JSON.stringify({ error: 'the input length exceeds the context length' }) };
+    }
+    this.#loaded = true;
+    const promptTokens = texts.reduce((sum, text) => sum + countTokens(text), 0);
+    const counted = promptTokens === 0 ? {} : { prompt_eval_count: promptTokens };
+    const { prompt_eval_count: _recorded, ...recorded } = recordedJson('ollama/embed');
+    return {
+      status: 200,
+      body: JSON.stringify({ ...recorded, embeddings: texts.map(vectorOf), ...counted }),
     };
   }
 
@@ -157,6 +182,10 @@ class OllamaPlay implements Play {
 function promptOf(body: Record<string, unknown>): string {
   if (typeof body.prompt === 'string') return body.prompt;
   return (body.messages as { content: string }[]).map(({ content }) => content).join(' ');
+}
+
+function doesNotGenerate({ model }: Record<string, unknown>): Reply {
+  return { status: 400, body: JSON.stringify({ error: `"${model}" does not support generate` }) };
 }
 
 function whole(name: string): Reply {

@@ -1,5 +1,6 @@
 /** Plays servers with the OpenAI API in the shapes recorded from vLLM 0.32.0 and llama-server, and a plain third one. */
 
+import { embeddingsReply } from './openai-embeddings.ts';
 import { recordedChunks, recordedJson, recording } from './recording.ts';
 import { answer, countTokens, type ModelAnswer } from './stand-in-model.ts';
 import {
@@ -26,6 +27,8 @@ export interface OpenAiStandInOptions extends StandInOptions {
   readonly withoutUsage?: boolean;
   /** Never sends `[DONE]` and keeps the answer open. */
   readonly withoutEnd?: boolean;
+  /** Makes embeddings; default true. Without: as recorded. */
+  readonly embeds?: boolean;
   /** Refuses chat_template_kwargs. */
   readonly refusesTemplateSwitch?: boolean;
 }
@@ -66,7 +69,7 @@ class OpenAiPlay implements Play {
   }
 
   isGeneration({ path }: SeenRequest): boolean {
-    return path === '/v1/chat/completions' || path === '/v1/completions';
+    return ['/v1/chat/completions', '/v1/completions', '/v1/embeddings'].includes(path);
   }
 
   plain(request: SeenRequest): Reply {
@@ -80,6 +83,7 @@ class OpenAiPlay implements Play {
       return { status: 401, body: '{"error":"Unauthorized"}' };
     if (body.model !== this.#options.model && this.#server !== 'llama-server')
       return unknownModel(body.model);
+    if (request.path === '/v1/embeddings') return this.#embeddings(body);
     if (this.#options.refusesTemplateSwitch && body.chat_template_kwargs !== undefined) {
       return badRequest('chat_template is not supported for Mistral tokenizers.');
     }
@@ -96,6 +100,12 @@ class OpenAiPlay implements Play {
       seed: body.seed as number | undefined,
     });
     return this.#streamReply(request, answered);
+  }
+
+  #embeddings(body: Record<string, unknown>): Reply {
+    const folder = this.#server === 'llama-server' ? 'llama-server' : 'vllm';
+    if (this.#options.embeds === false) return recording(`${folder}/embeddings-disabled`);
+    return embeddingsReply(body, (tokens) => this.#contextError(tokens, 0));
   }
 
   #plain({ path, headers }: SeenRequest): Reply {

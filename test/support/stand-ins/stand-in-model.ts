@@ -24,6 +24,17 @@ export function countTokens(text: string): number {
   return Math.max(1, text.split(/\s+/u).filter((word) => word !== '').length);
 }
 
+/** Of length 1, and the same for the same text. */
+export function vectorOf(text: string): number[] {
+  const values = [0, 1, 2, 3].map((place) => {
+    let sum = place + 1;
+    for (const character of text) sum = (sum * 31 + (character.codePointAt(0) ?? 0)) % 1009;
+    return sum / 1009 - 0.5;
+  });
+  const length = Math.hypot(...values);
+  return values.map((value) => value / length);
+}
+
 /** The caller has checked that the prompt fits. */
 export function answer(request: ModelRequest): ModelAnswer {
   const promptTokens = countTokens(request.prompt);

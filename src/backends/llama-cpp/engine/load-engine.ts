@@ -1,10 +1,21 @@
-/** Loads library, model and context, and gives a batcher over them. Throws an Error whose message a user can act on. */
-import type { EngineEvent, EngineLogLevel, EngineSettings } from '../messages.ts';
+/**
+ * Loads library, model and context, and gives a batcher over them; or an embedder, for a model whose file says that it
+ * embeds. Throws an Error whose message a user can act on.
+ */
+import type {
+  EngineEmbedding,
+  EngineEvent,
+  EngineGeneration,
+  EngineLogLevel,
+  EngineSettings,
+} from '../messages.ts';
 import { createAdmission } from './admission.ts';
 import { Batcher } from './batcher.ts';
 import { chooseTemplate } from './chat-template.ts';
 import { describeDevice, loadWeights, openDevice } from './compute-device.ts';
+import type { EmbeddingModel } from './embedding-library.ts';
 import { importLibrary, type Library, LibraryMissingError, type Model } from './library.ts';
+import { loadEmbedder } from './load-embedder.ts';
 import { LoadFailure } from './load-failure.ts';
 import { LogprobReader } from './logprob-reader.ts';
 import {
@@ -15,6 +26,8 @@ import {
   nativeContextOf,
   nativeModelOf,
 } from './native.ts';
+import { type OrderTaker, refuseOrders } from './orders.ts';
+import { type Pooling, poolingOf } from './pooling.ts';
 import { coresOfThisProcess } from './process-cores.ts';
 import { createPromptEncoder } from './prompt.ts';
 import { PROMPT_TOKENS_ALONE } from './prompt-budget.ts';
@@ -32,7 +45,8 @@ export interface EngineOutput {
 }
 
 export interface LoadedEngine {
-  readonly batcher: Batcher;
+  readonly batcher: OrderTaker<EngineGeneration>;
+  readonly embedder: OrderTaker<EngineEmbedding>;
   readonly contextSize: number;
 }
 
@@ -52,6 +66,14 @@ export async function loadEngine(settings: EngineSettings, output: EngineOutput)
   const model = await loadWeights(device, settings, { failure, onLoadProgress: () => output.progress() });
   output.log('info', describeDevice(device, model, choice));
   const contextSize = fitContext({ wanted: settings.contextSize, trained: model.trainContextSize, output });
+  const emit: EngineOutput['emit'] = (events) => output.emit(events);
+  const onStep = () => output.progress();
+  const pooling = poolingOf(model.fileInfo.metadata);
+  if (pooling !== undefined) {
+    const embedding = { modelPath: settings.modelPath, pooling, contextSize, threads, emit, onStep };
+    const embedder = await loadEmbedder(model as unknown as EmbeddingModel, embedding);
+    return { batcher: refuseOrders(emit, embedsOnly(pooling)), embedder, contextSize };
+  }
   const context = nativeContextOf(
     await model.createContext({
       contextSize,
@@ -82,10 +104,18 @@ export async function loadEngine(settings: EngineSettings, output: EngineOutput)
     logprobs: new LogprobReader({ context, bytesOf: tokenBytes(model), createSampler }),
     contextSize,
     threads: new ThreadGovernor(threads),
-    emit: (events) => output.emit(events),
-    onStep: () => output.progress(),
+    emit,
+    onStep,
   });
-  return { batcher, contextSize };
+  return { batcher, embedder: refuseOrders(emit, GENERATES_ONLY), contextSize };
+}
+
+const GENERATES_ONLY =
+  'This model generates text and makes no embeddings. Name an embedding model: one whose GGUF file says how it pools ' +
+  '(pooling_type mean, cls or last), such as all-MiniLM-L6-v2, nomic-embed-text or Qwen3-Embedding.';
+
+function embedsOnly(pooling: Pooling): string {
+  return `This model only makes embeddings (pooling: ${pooling}), it generates no text. Name a model that does.`;
 }
 
 /** The library answers a text that is no grammar with an error. */

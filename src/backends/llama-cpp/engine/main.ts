@@ -1,11 +1,10 @@
 /**
- * The engine's own process: says hello, loads what it is told to, then generates until its parent orders an end or
+ * The engine's own process: says hello, loads what it is told to, then generates or embeds until its parent orders an end or
  * is gone. Signals of the terminal or of a service manager are the parent's business: here they are ignored.
  */
 import type { FromEngine, ToEngine } from '../messages.ts';
-import type { Batcher } from './batcher.ts';
 import { tieToParent } from './lifeline.ts';
-import { loadEngine } from './load-engine.ts';
+import { type LoadedEngine, loadEngine } from './load-engine.ts';
 
 function send(message: FromEngine): void {
   // A parent that has just died is noticed by the disconnect that follows.
@@ -13,27 +12,26 @@ function send(message: FromEngine): void {
 }
 
 function listen(): void {
-  let batcher: Batcher | undefined;
   let progress = 0;
+  let engine: LoadedEngine | undefined;
 
   async function load(message: Extract<ToEngine, { type: 'load' }>): Promise<void> {
     try {
-      const loaded = await loadEngine(message.settings, {
+      engine = await loadEngine(message.settings, {
         log: (level, text) => send({ type: 'log', level, message: text }),
         emit: (events) => send({ type: 'events', events }),
         progress: () => {
           progress += 1;
         },
       });
-      batcher = loaded.batcher;
-      send({ type: 'loaded', contextSize: loaded.contextSize });
+      send({ type: 'loaded', contextSize: engine.contextSize });
     } catch (thrown) {
       send({ type: 'load_failed', message: thrown instanceof Error ? thrown.message : String(thrown) });
     }
   }
 
   async function shutDown(): Promise<void> {
-    await batcher?.stop();
+    await Promise.all([engine?.batcher.stop(), engine?.embedder.stop()]);
     process.exit(0);
   }
 
@@ -42,9 +40,12 @@ function listen(): void {
       case 'load':
         return void load(message);
       case 'generate':
-        return batcher?.add(message.generation);
+        return engine?.batcher.add(message.generation);
+      case 'embed':
+        return engine?.embedder.add(message.embedding);
       case 'abort':
-        return batcher?.abort(message.id);
+        engine?.batcher.abort(message.id);
+        return engine?.embedder.abort(message.id);
       case 'ping':
         return send({ type: 'alive', progress });
       case 'shutdown':

@@ -107,5 +107,7 @@ export interface NativeContext {
   removeTokenCellsFromSequence(sequence: number, from: number, to: number): boolean;
   getSequenceKvCacheMinPosition(sequence: number): number;
   copySequenceStateFromOtherSequence(to: number, from: number): Promise<number>;
+  /** Of sequence 0, pooled; of a context that was made for embeddings. */
+  getEmbedding(tokens: number): Float64Array;
   setThreads(threads: number): void;
 }

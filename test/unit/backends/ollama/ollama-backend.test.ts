@@ -267,6 +267,22 @@ describe('probe', () => {
     });
   });
 
+  it('loads a model that only embeds by its own route', async () => {
+    const { standIn, backend } = await start({ embedsOnly: true, loaded: false }, { context_size: 512 });
+    await backend.warmUp({ signal: neverAborted() });
+    expect(await backend.probe({ signal: neverAborted() })).toMatchObject({ state: 'ready', loaded: true });
+    const loads = standIn.seen().filter(({ path }) => path === '/api/embed');
+    expect(loads.map(({ body }) => body)).toEqual([
+      {
+        model: 'smollm2',
+        input: [],
+        keep_alive: -1,
+        truncate: false,
+        options: { num_ctx: 512 },
+      },
+    ]);
+  });
+
   it('compares names as the server does', async () => {
     const { backend } = await start({}, { model: 'registry.ollama.ai/library/SmolLM2:latest' });
     expect(await backend.probe({ signal: neverAborted() })).toMatchObject({ state: 'ready' });

@@ -1,0 +1,78 @@
+/**
+ * What every request has in common that asks something of a model: its wishes, its place among those under way, its one
+ * cancellation. Invariant: that is aborted when the client leaves, and the request's end is counted exactly once.
+ */
+import { randomUUID } from 'node:crypto';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Clock, Milliseconds } from '../core/clock.ts';
+import { type ErrorCode, ServingError, toServingError } from '../core/errors.ts';
+import type { RequestId } from '../core/generation.ts';
+import type { Receipt } from '../core/receipt.ts';
+import type { GenerationCall } from '../serving/generate.ts';
+import type { Serving } from '../serving/serving.ts';
+import { type AddressRange, isInRanges } from './client-address.ts';
+import { grantPriority, readWishes, type SchedulingWishes } from './scheduling-wishes.ts';
+
+export interface ModelRequestOptions {
+  readonly clock: Clock;
+  readonly serving: Serving;
+  readonly requestTimeoutMs: Milliseconds;
+  /** Addresses that may ask for high priority. */
+  readonly highPriorityClients: readonly AddressRange[];
+}
+
+export interface ModelRequest {
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  readonly options: ModelRequestOptions;
+  /** What its body wishes. */
+  readonly wishes: SchedulingWishes;
+}
+
+/** On what terms serving takes it. */
+export type ModelTerms = Omit<GenerationCall, 'request' | 'onPlace'>;
+
+/** Runs it to its end, whatever that is. Throws what `run` throws, or `draining`. */
+export async function runModelRequest<Answer>(
+  { request, reply, options, wishes: ofBody }: ModelRequest,
+  run: (terms: ModelTerms) => Promise<Answer>,
+): Promise<Answer> {
+  const { receipt, clientAddress, clientId } = request.scope;
+  const { serving, clock } = options;
+  const wishes = readWishes(request.headers, ofBody);
+  const mayAskHigh = isInRanges(clientAddress, options.highPriorityClients);
+  const { priority, headers } = grantPriority(wishes.priority, { mayAskHigh });
+  reply.headers(headers);
+  const cancellation = new AbortController();
+  const leave = serving.drain.enter({ receipt, cancellation });
+  const onClose = () => {
+    if (!reply.raw.writableEnded) cancellation.abort(new ServingError('client_gone'));
+  };
+  reply.raw.on('close', onClose);
+  const timeoutMs = Math.min(wishes.timeoutMs ?? Number.POSITIVE_INFINITY, options.requestTimeoutMs);
+  const deadlineAt = receipt.receivedAt + timeoutMs;
+  try {
+    return await run({ receipt, client: clientId, priority, cancellation, deadlineAt });
+  } catch (thrown) {
+    const error = toServingError(thrown);
+    receipt.errorCode = error.code;
+    if (CANCELLATIONS.has(error.code)) noteCancelPhase(receipt);
+    throw error;
+  } finally {
+    receipt.endedAt ??= clock.now();
+    reply.raw.off('close', onClose);
+    leave();
+  }
+}
+
+export function newModelRequestId(prefix: 'gen' | 'emb'): RequestId {
+  return `${prefix}_${randomUUID().replaceAll('-', '').slice(0, 24)}` as RequestId;
+}
+
+/** Ends that were somebody's decision, not the backend's failure. */
+const CANCELLATIONS: ReadonlySet<ErrorCode> = new Set(['client_gone', 'deadline_exceeded', 'draining']);
+
+function noteCancelPhase(receipt: Receipt): void {
+  if (receipt.dispatchedAt === undefined) receipt.cancelPhase = 'queued';
+  else receipt.cancelPhase = receipt.firstTokenAt === undefined ? 'waiting' : 'streaming';
+}

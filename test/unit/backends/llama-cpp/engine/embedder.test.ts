@@ -1,0 +1,132 @@
+import { describe, expect, it } from 'vitest';
+import { Embedder } from '../../../../../src/backends/llama-cpp/engine/embedder.ts';
+import type { EngineEvent } from '../../../../../src/backends/llama-cpp/messages.ts';
+
+/** A token is a character; a text's vector is its length, given when the test says so. */
+function start({ contextSize = 8 } = {}) {
+  const events: EngineEvent[] = [];
+  const asked: string[] = [];
+  const waiting: { give(): void; fail(error: Error): void }[] = [];
+  const embedder = new Embedder({
+    encode: (text) => [...text].map((character) => character.charCodeAt(0)),
+    vectorOf: (tokens) => {
+      asked.push(String.fromCharCode(...tokens));
+      return new Promise((resolve, reject) => {
+        waiting.push({ give: () => resolve([tokens.length]), fail: reject });
+      });
+    },
+    contextSize,
+    emit: (told) => events.push(...told),
+    onStep() {},
+  });
+  return { embedder, events, asked, waiting };
+}
+
+type Started = ReturnType<typeof start>;
+
+/** Gives every vector that is asked for, until so many were. */
+async function give(started: Started, count: number): Promise<void> {
+  for (let given = 0; given < count; given += 1) {
+    await expect.poll(() => started.waiting.length).toBeGreaterThan(0);
+    started.waiting.shift()?.give();
+  }
+}
+
+async function ended(started: Started, id: number): Promise<EngineEvent | undefined> {
+  const of = () => started.events.find((event) => event.id === id && event.type !== 'vector');
+  await expect.poll(of).toBeDefined();
+  return of();
+}
+
+describe('the embedder', () => {
+  it('gives a vector for each text in order, then the sum of their tokens', async () => {
+    const started = start();
+    started.embedder.add({ id: 1, inputs: ['aa', 'b', 'cccc'] });
+    await give(started, 3);
+    await ended(started, 1);
+    expect(started.events).toEqual([
+      { type: 'vector', id: 1, values: [2] },
+      { type: 'vector', id: 1, values: [1] },
+      { type: 'vector', id: 1, values: [4] },
+      { type: 'embedded', id: 1, promptTokens: 7 },
+    ]);
+  });
+
+  it('lets a short order pass between the texts of a long one', async () => {
+    const started = start();
+    started.embedder.add({ id: 1, inputs: ['a', 'aa', 'aaa', 'aaaa'] });
+    started.embedder.add({ id: 2, inputs: ['b'] });
+    await give(started, 5);
+    await ended(started, 1);
+    expect(started.asked.indexOf('b')).toBeLessThan(2);
+  });
+
+  it('refuses a text longer than the context with both numbers before it embeds any', async () => {
+    const started = start();
+    started.embedder.add({ id: 1, inputs: ['aaaaaaaa', 'aaaaaaaaa'] });
+    expect(await ended(started, 1)).toEqual({
+      type: 'failed',
+      id: 1,
+      param: 'input',
+      code: 'context_length_exceeded',
+      message:
+        'Text 2 of the input has 9 tokens, but the model’s context holds 8: shorten it, or have the server’s ' +
+        'context_size raised where the model was trained for more.',
+    });
+    expect(started.asked).toEqual([]);
+  });
+
+  it('refuses a text without tokens', async () => {
+    const started = start();
+    started.embedder.add({ id: 1, inputs: [''] });
+    expect(await ended(started, 1)).toMatchObject({ code: 'invalid_request', param: 'input' });
+  });
+
+  it('aborted between two texts, embeds no more of them and says when it is free', async () => {
+    const started = start();
+    started.embedder.add({ id: 1, inputs: ['a', 'b', 'c'] });
+    await give(started, 1);
+    await expect.poll(() => started.asked).toEqual(['a', 'b']);
+    started.embedder.abort(1);
+    expect(started.events).toEqual([{ type: 'vector', id: 1, values: [1] }]);
+    started.waiting.shift()?.give();
+    expect(await ended(started, 1)).toEqual({ type: 'freed', id: 1 });
+    expect(started.asked).toEqual(['a', 'b']);
+  });
+
+  it('aborted while another has its turn, is free at once', async () => {
+    const started = start();
+    started.embedder.add({ id: 1, inputs: ['a'] });
+    started.embedder.add({ id: 2, inputs: ['b'] });
+    await expect.poll(() => started.asked).toEqual(['a']);
+    started.embedder.abort(2);
+    expect(started.events).toEqual([{ type: 'freed', id: 2 }]);
+    await give(started, 1);
+    await ended(started, 1);
+    expect(started.asked).toEqual(['a']);
+  });
+
+  it('fails the order that the engine could not embed, and goes on with the next', async () => {
+    const started = start();
+    started.embedder.add({ id: 1, inputs: ['a', 'b'] });
+    await expect.poll(() => started.waiting.length).toBe(1);
+    started.waiting.shift()?.fail(new Error('no memory'));
+    expect(await ended(started, 1)).toMatchObject({
+      code: 'backend_error',
+      message: expect.stringContaining('no memory'),
+    });
+    started.embedder.add({ id: 2, inputs: ['c'] });
+    await give(started, 1);
+    expect(await ended(started, 2)).toMatchObject({ type: 'embedded' });
+  });
+
+  it('stops after the text it is at', async () => {
+    const started = start();
+    started.embedder.add({ id: 1, inputs: ['a', 'b'] });
+    await expect.poll(() => started.asked).toEqual(['a']);
+    const stopped = started.embedder.stop();
+    started.waiting.shift()?.give();
+    await stopped;
+    expect(started.asked).toEqual(['a']);
+  });
+});

@@ -1,0 +1,73 @@
+import { afterEach, expect, it } from 'vitest';
+import { cannotEmbed, readEmbeddings } from '../../../../src/backends/openai-compatible/embedding.ts';
+import { OpenAiCompatibleBackend } from '../../../../src/backends/openai-compatible/openai-compatible-backend.ts';
+import { silentLog } from '../../../../src/core/log.ts';
+import { systemClock } from '../../../../src/system-clock.ts';
+import { neverAborted } from '../../../support/stand-ins/generate.ts';
+import { type OpenAiStandInOptions, startOpenAiStandIn } from '../../../support/stand-ins/openai-stand-in.ts';
+
+const endings: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const end of endings.splice(0)) await end();
+});
+
+async function start(options: OpenAiStandInOptions) {
+  const standIn = await startOpenAiStandIn(options);
+  const target = { model: 'smollm2', url: standIn.url, flavor: 'auto' as const, connect_timeout_ms: 1000 };
+  const backend = new OpenAiCompatibleBackend(target, { clock: systemClock, log: silentLog });
+  endings.push(
+    () => standIn.close(),
+    () => backend.close(),
+  );
+  const embed = (inputs: readonly string[]) =>
+    backend.embed({ model: 'm', inputs }, { signal: neverAborted() });
+  return { standIn, embed };
+}
+
+it('asks for plain numbers: the default of some clients is base64', async () => {
+  const { standIn, embed } = await start({});
+  await embed(['a', 'b']);
+  expect(standIn.seen().at(-1)).toMatchObject({
+    path: '/v1/embeddings',
+    body: { model: 'smollm2', input: ['a', 'b'], encoding_format: 'float' },
+  });
+});
+
+it.each(['vllm', 'llama-server'] as const)('says that a %s without embeddings makes none', async (server) => {
+  const { embed } = await start({ server, embeds: false });
+  await expect(embed(['a'])).rejects.toMatchObject({ code: 'invalid_request', param: 'model' });
+});
+
+it.each([
+  ['error-500', 'backend_error'],
+  ['busy', 'no_backend_available'],
+  ['reset', 'backend_error'],
+] as const)('maps the fault %s to %s, as for a generation', async (fault, code) => {
+  const { embed } = await start({ fault });
+  await expect(embed(['a'])).rejects.toMatchObject({ code });
+});
+
+it('orders by index, and takes what is missing for a failure of the backend', () => {
+  const data = [
+    { index: 1, embedding: [0, 1] },
+    { index: 0, embedding: [1, 0] },
+  ];
+  expect(readEmbeddings({ data, usage: { prompt_tokens: 4 } }, 2)).toEqual({
+    vectors: [
+      [1, 0],
+      [0, 1],
+    ],
+    promptTokens: 4,
+  });
+  expect(readEmbeddings({ data: data.map(({ embedding }) => ({ embedding })) }, 2).vectors[0]).toEqual([
+    0, 1,
+  ]);
+  expect(() => readEmbeddings({ data: [] }, 2)).toThrow(expect.objectContaining({ code: 'backend_error' }));
+});
+
+it('leaves other refusals to what they are', () => {
+  const body = { error: { message: 'The model `x` does not exist.' } };
+  expect(cannotEmbed({ status: 404, headers: {}, body })).toBeUndefined();
+  const refused = { error: { message: 'The model does not support Embeddings API' } };
+  expect(cannotEmbed({ status: 400, headers: {}, body: refused })?.code).toBe('invalid_request');
+});
