@@ -6,8 +6,9 @@
  */
 import type { EngineEvent, EngineGeneration } from '../messages.ts';
 import { Generation } from './generation.ts';
+import { ConversationRefusedError } from './jinja-template.ts';
 import type { Model, Sequence, Token } from './library.ts';
-import type { EncodedPrompt, PromptEncoder, Thought } from './prompt.ts';
+import type { EncodedPrompt, PromptEncoder } from './prompt.ts';
 import { SequencePool } from './sequence-pool.ts';
 import type { ThreadGovernor } from './thread-governor.ts';
 
@@ -36,10 +37,9 @@ interface Share {
   readonly share: number;
 }
 
-interface Waiting {
+interface Waiting extends Omit<EncodedPrompt, 'tokens'> {
   readonly order: EngineGeneration;
   readonly prompt: Token[];
-  readonly thought: Thought;
 }
 
 export class Batcher {
@@ -83,10 +83,14 @@ export class Batcher {
   /** The prompt's tokens, or why it can not be generated from. */
   #read(order: EngineGeneration): Waiting | EngineEvent {
     try {
-      const prompt = this.#options.prompts.encode(order.input, order.thinking);
-      return this.#refuse(order, prompt) ?? { order, prompt: prompt.tokens, thought: prompt.thought };
+      const encoded = this.#options.prompts.encode(order);
+      const { tokens: prompt, ...answer } = encoded;
+      return this.#refuse(order, encoded) ?? { order, prompt, ...answer };
     } catch (thrown) {
-      return failed(order.id, `The engine could not read the prompt: ${messageOf(thrown)}`);
+      if (!(thrown instanceof ConversationRefusedError))
+        return failed(order.id, `The engine could not read the prompt: ${messageOf(thrown)}`);
+      const message = `The model’s chat template refuses these messages: ${thrown.message}`;
+      return { type: 'failed', id: order.id, code: 'invalid_request', param: 'messages', message };
     }
   }
 

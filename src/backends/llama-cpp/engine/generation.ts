@@ -4,29 +4,26 @@
  *
  * Counted as completion tokens: every token the model gave, its end-of-generation token included (it is no text).
  */
-import { randomInt } from 'node:crypto';
-import { StopMatcher, type StopResult } from '../../../core/stop-matcher.ts';
+import { randomInt, randomUUID } from 'node:crypto';
 import type { EngineEvent, EngineGeneration } from '../messages.ts';
+import { AnswerReader, type Reading } from './answer-reader.ts';
 import type { EvaluateOptions, Model, Sequence, Token, TokenIterator } from './library.ts';
-import type { Thought } from './prompt.ts';
-import { ReasoningSplitter, type SplitText, THOUGHT_BEGINS, THOUGHT_ENDS } from './reasoning-splitter.ts';
+import type { EncodedPrompt } from './prompt.ts';
 import { TokenDecoder } from './token-decoder.ts';
+import type { AnswerPart } from './tools/answer-parts.ts';
 
 /** As in llama.cpp: penalties look at the last 64 tokens; here only at those of the answer. */
 const PENALIZED_TOKENS = 64;
 const LARGEST_SEED = 2 ** 31 - 1;
 
-export interface GenerationOptions {
+export interface GenerationOptions extends Omit<EncodedPrompt, 'tokens'> {
   readonly order: EngineGeneration;
   readonly prompt: Token[];
-  readonly thought: Thought;
   readonly sequence: Sequence;
   readonly model: Model;
   /** Tokens per sequence, prompt and answer together. */
   readonly contextSize: number;
 }
-
-type Said = SplitText & StopResult;
 
 export class Generation {
   readonly id: number;
@@ -35,9 +32,7 @@ export class Generation {
   readonly #prompt: Token[];
   readonly #model: Model;
   readonly #maxTokens: number;
-  /** Absent where the model does not think: then tags are text like any other. */
-  readonly #splitter: ReasoningSplitter | undefined;
-  readonly #stops: StopMatcher;
+  readonly #reader: AnswerReader;
   readonly #decoder: TokenDecoder;
   readonly #answer: Token[] = [];
   #fed = 0;
@@ -45,7 +40,7 @@ export class Generation {
   #iterator: TokenIterator | undefined;
   #ended = false;
 
-  constructor({ order, prompt, thought, sequence, model, contextSize }: GenerationOptions) {
+  constructor({ order, prompt, sequence, model, contextSize, ...answer }: GenerationOptions) {
     this.id = order.id;
     this.sequence = sequence;
     this.#order = order;
@@ -53,8 +48,8 @@ export class Generation {
     this.#model = model;
     const left = contextSize - prompt.length;
     this.#maxTokens = Math.min(order.limits.maxTokens ?? left, left);
-    this.#splitter = thought === 'none' ? undefined : new ReasoningSplitter({ begun: thought === 'begun' });
-    this.#stops = new StopMatcher(order.limits.stop);
+    const toolNames = order.tools?.tools.map(({ name }) => name) ?? [];
+    this.#reader = new AnswerReader({ ...answer, stop: order.limits.stop, toolNames });
     this.#decoder = new TokenDecoder(model, prompt);
   }
 
@@ -105,57 +100,49 @@ export class Generation {
 
   #accept(token: Token): readonly EngineEvent[] {
     this.#answer.push(token);
-    if (this.#model.isEogToken(token)) return this.#finish('stop', this.#rest());
-    const text = this.#textOf(token);
-    const said = this.#untilStop(this.#splitter?.push(text) ?? { reasoning: '', text });
-    if (said.matched !== undefined) return this.#finish('stop', said);
-    if (this.#answer.length < this.#maxTokens) return this.#tell(said);
-    const rest = this.#rest();
-    return this.#finish('length', {
-      ...rest,
-      reasoning: said.reasoning + rest.reasoning,
-      text: said.text + rest.text,
-    });
+    if (this.#model.isEogToken(token)) return this.#finish('stop', this.#reader.read('', { last: true }));
+    const last = this.#answer.length >= this.#maxTokens;
+    const reading = this.#reader.read(this.#textOf(token), { last });
+    if (reading.matchedStop !== undefined) return this.#finish('stop', reading);
+    return last ? this.#finish('length', reading) : this.#tell(reading);
   }
 
-  /** Some models have the tags of a thought as special tokens, which are no text otherwise. */
   #textOf(token: Token): string {
     const text = this.#decoder.push(token);
-    if (text !== '' || this.#splitter === undefined || this.#splitter.inAnswer) return text;
-    if (!this.#model.getTokenAttributes(token).control) return text;
+    if (text !== '' || !this.#model.getTokenAttributes(token).control) return text;
     const special = this.#model.detokenize([token], true);
-    return special === THOUGHT_BEGINS || special === THOUGHT_ENDS ? special : text;
+    return this.#reader.isMark(special) ? special : text;
   }
 
-  /** Stop strings end the answer, not the thought before it. */
-  #untilStop({ reasoning, text }: SplitText): Said {
-    return { reasoning, ...this.#stops.push(text) };
-  }
-
-  /** What was held back, at the end. */
-  #rest(): Said {
-    const said = this.#untilStop(this.#splitter?.flush() ?? { reasoning: '', text: '' });
-    return said.matched === undefined ? { ...said, text: said.text + this.#stops.flush() } : said;
-  }
-
-  #finish(cause: 'stop' | 'length', last: Said): readonly EngineEvent[] {
+  #finish(cause: 'stop' | 'length', last: Reading): readonly EngineEvent[] {
     this.#ended = true;
-    const { matched } = last;
-    const reason = matched === undefined ? cause : 'stop';
+    const { matchedStop } = last;
     const usage = {
       promptTokens: this.#prompt.length,
       completionTokens: this.#answer.length,
       cachedTokens: this.#cachedTokens,
     };
-    const end = { type: 'finish', id: this.id, reason, usage } as const;
-    return [...this.#tell(last), matched === undefined ? end : { ...end, matchedStop: matched }];
+    const end = { type: 'finish', id: this.id, reason: this.#reader.finishReason(cause), usage } as const;
+    return [...this.#tell(last), matchedStop === undefined ? end : { ...end, matchedStop }];
   }
 
-  #tell({ reasoning, text }: SplitText): readonly EngineEvent[] {
-    const events: EngineEvent[] = [];
-    if (reasoning !== '') events.push({ type: 'reasoning', id: this.id, text: reasoning });
-    if (text !== '') events.push({ type: 'text', id: this.id, text });
-    return events;
+  #tell({ reasoning, parts }: Reading): readonly EngineEvent[] {
+    const events = parts.map((part) => this.#toEvent(part));
+    return reasoning === '' ? events : [{ type: 'reasoning', id: this.id, text: reasoning }, ...events];
+  }
+
+  #toEvent(part: AnswerPart): EngineEvent {
+    const { id } = this;
+    switch (part.type) {
+      case 'text':
+        return { type: 'text', id, text: part.text };
+      case 'call':
+        return { type: 'tool-call', id, index: part.index, callId: newCallId(), name: part.name };
+      case 'arguments':
+        return { type: 'tool-arguments', id, index: part.index, delta: part.delta };
+      default:
+        return part satisfies never;
+    }
   }
 
   #evaluateOptions(): EvaluateOptions {
@@ -176,4 +163,8 @@ export class Generation {
       }),
     };
   }
+}
+
+function newCallId(): string {
+  return `call_${randomUUID().replaceAll('-', '')}`;
 }

@@ -6,7 +6,6 @@ export type Token = number;
 
 export interface Library {
   getLlama(options: LlamaOptions): Promise<Llama>;
-  readonly JinjaTemplateChatWrapper: new (options: JinjaOptions) => ChatWrapper;
 }
 
 export interface LlamaOptions {
@@ -28,17 +27,18 @@ export interface Llama {
 export interface Model {
   readonly trainContextSize: number;
   readonly fileInfo: { readonly metadata?: { readonly tokenizer?: { readonly chat_template?: string } } };
-  readonly tokens: { readonly bos: Token | null; readonly shouldPrependBosToken: boolean };
+  readonly tokens: {
+    readonly bos: Token | null;
+    readonly eos: Token | null;
+    readonly shouldPrependBosToken: boolean;
+  };
   tokenize(text: string, specialTokens?: boolean): Token[];
-  tokenize(name: BuiltinToken, kind: 'builtin'): Token[];
   detokenize(tokens: readonly Token[], specialTokens?: boolean, lastTokens?: readonly Token[]): string;
   isEogToken(token: Token | undefined): boolean;
   getTokenAttributes(token: Token): { readonly control: boolean; readonly unknown: boolean };
   iterateAllTokens(): Iterable<Token>;
   createContext(options: ContextOptions): Promise<Context>;
 }
-
-export type BuiltinToken = 'BOS' | 'EOS' | 'NL' | 'EOT' | 'SEP';
 
 export interface ContextOptions {
   /** Of one sequence; the library allots it once for each. */
@@ -85,24 +85,20 @@ export interface EvaluateOptions {
   };
 }
 
-export interface JinjaOptions {
-  readonly template: string;
-  readonly reasoning: boolean;
-  readonly functionCallMessageTemplate: 'noJinja';
-  readonly joinAdjacentMessagesOfTheSameType: boolean;
-  readonly trimLeadingWhitespaceInResponses: boolean;
-  /** What the template is rendered with, beside what the library gives it. */
-  readonly additionalRenderParameters: Readonly<Record<string, boolean>>;
+/** What the package keeps to itself: it is pinned to one version, and a test holds these types against that one's. */
+export interface Bindings {
+  /** llama.cpp's own engine for Jinja; throws where the template is none, or refuses what it is given. */
+  readonly AddonJinjaRenderer: new (
+    template: string,
+  ) => JinjaRenderer;
 }
 
-export type ChatHistoryItem =
-  | { readonly type: 'system' | 'user'; readonly text: string }
-  | { readonly type: 'model'; readonly response: string[] };
+export interface JinjaRenderer {
+  render(variables?: Record<string, unknown>): string;
+}
 
-export interface ChatWrapper {
-  generateContextState(options: { readonly chatHistory: ChatHistoryItem[] }): {
-    readonly contextText: { readonly values: readonly unknown[] };
-  };
+export function bindingsOf(llama: Llama): Bindings {
+  return (llama as unknown as { readonly _bindings: Bindings })._bindings;
 }
 
 /** Thrown where the optional package is not installed. */

@@ -2,8 +2,17 @@
 import { availableParallelism } from 'node:os';
 import type { EngineEvent, EngineLogLevel, EngineSettings } from '../messages.ts';
 import { Batcher, PROMPT_TOKENS_ALONE } from './batcher.ts';
-import { chooseTemplate } from './chat-template.ts';
-import { importLibrary, type Library, LibraryMissingError, type Llama, type Model } from './library.ts';
+import { type ChatTemplate, chatml } from './chat-template.ts';
+import { jinjaTemplate } from './jinja-template.ts';
+import {
+  bindingsOf,
+  importLibrary,
+  type Library,
+  LibraryMissingError,
+  type Llama,
+  type Model,
+  type Token,
+} from './library.ts';
 import { createPromptEncoder } from './prompt.ts';
 import { ThreadGovernor } from './thread-governor.ts';
 
@@ -41,7 +50,7 @@ export async function loadEngine(settings: EngineSettings, output: EngineOutput)
   const sequences = Array.from({ length: settings.sequences }, () =>
     context.getSequence({ contextShift: { strategy: refuseShift } }),
   );
-  const template = selectTemplate({ model, library, settings, output });
+  const template = selectTemplate({ model, llama, settings, output });
   const prompts = createPromptEncoder(model, template);
   const batcher = new Batcher({
     model,
@@ -99,16 +108,29 @@ function fitContext(sizes: {
 
 function selectTemplate(from: {
   readonly model: Model;
-  readonly library: Library;
+  readonly llama: Llama;
   readonly settings: EngineSettings;
   readonly output: EngineOutput;
-}) {
-  const source = from.model.fileInfo.metadata?.tokenizer?.chat_template;
-  const name = from.settings.chatTemplate;
-  if (name === 'file' && source === undefined) {
-    from.output.log('warn', 'The model file has no chat template: ChatML is used.');
+}): ChatTemplate {
+  const { model, llama, settings, output } = from;
+  if (settings.chatTemplate === 'chatml') return chatml;
+  const source = model.fileInfo.metadata?.tokenizer?.chat_template;
+  if (source === undefined) {
+    output.log('warn', 'The model file has no chat template: ChatML is used.');
+    return chatml;
   }
-  return chooseTemplate({ name, source, library: from.library });
+  const textOf = (token: Token | null) => (token === null ? '' : model.detokenize([token], true));
+  try {
+    const renderer = new (bindingsOf(llama).AddonJinjaRenderer)(source);
+    const { bos, eos } = model.tokens;
+    return jinjaTemplate({ source, renderer, bosToken: textOf(bos), eosToken: textOf(eos) });
+  } catch (thrown) {
+    output.log(
+      'warn',
+      `The chat template of the model file cannot be read: ChatML is used. ${String(thrown)}`,
+    );
+    return chatml;
+  }
 }
 
 /** Generations end before the context is full, so the library never has a reason to shift it. */

@@ -129,6 +129,11 @@ export function formatOfTemplate(source: string): ToolFormat | undefined {
   )?.[0];
 }
 
+/** Texts that a model may have as special tokens, and that have to be read nevertheless. */
+export function marksOf({ begins, ends, named }: ToolFormat): readonly string[] {
+  return [begins, ends, named?.argumentsBegin ?? '', named?.idBegins ?? ''].filter((mark) => mark !== '');
+}
+
 /** What a grammar has to allow, and nothing else, where a call is required. */
 export function forcedCallForm(format: ToolFormat): CallForm {
   return format.written;
