@@ -33,6 +33,9 @@ export class AnswerReader {
   readonly #callMarks: readonly string[];
   readonly #stops: StopMatcher;
   readonly #parts = new AnswerParts();
+  #completeCalls = 0;
+  /** Within the arguments of a call. */
+  #inCall = false;
 
   constructor({ thought, stop, toolFormat: format, toolNames: names }: AnswerReaderOptions) {
     this.#thoughts = thought === 'none' ? undefined : new ReasoningSplitter({ begun: thought === 'begun' });
@@ -59,26 +62,43 @@ export class AnswerReader {
 
   /** Of an answer that has ended. */
   finishReason(cause: 'stop' | 'length'): FinishReason {
-    const calls = this.#calls;
-    return calls !== undefined && calls.completed > 0 && !calls.cutOff ? 'tool_calls' : cause;
+    return this.#completeCalls > 0 && !this.#inCall ? 'tool_calls' : cause;
   }
 
   /** Stop strings end what the model says, not what it thinks before or gives to a tool. */
   #answer(text: string, last: boolean): string | undefined {
     for (const part of this.#split(text, last)) {
       if (part.type === 'text') {
+        this.#inCall = false;
         const said = this.#stops.push(part.text);
         this.#parts.text(said.text);
         if (said.matched !== undefined) return said.matched;
-      } else if (part.type === 'call') {
-        this.#parts.text(this.#stops.flush());
-        this.#parts.call(part.name);
       } else {
-        this.#parts.arguments(part.delta);
+        this.#take(part);
       }
     }
     if (last) this.#parts.text(this.#stops.flush());
     return undefined;
+  }
+
+  #take(part: Exclude<AnswerPart, { type: 'text' }>): void {
+    switch (part.type) {
+      case 'call':
+        this.#parts.text(this.#stops.flush());
+        this.#parts.call(part.name);
+        this.#inCall = true;
+        break;
+      case 'arguments':
+        this.#parts.arguments(part.delta);
+        break;
+      case 'complete':
+        this.#parts.complete();
+        this.#completeCalls += 1;
+        this.#inCall = false;
+        break;
+      default:
+        part satisfies never;
+    }
   }
 
   #split(text: string, last: boolean): readonly AnswerPart[] {

@@ -127,19 +127,21 @@ export class Generation {
   }
 
   #tell({ reasoning, parts }: Reading): readonly EngineEvent[] {
-    const events = parts.map((part) => this.#toEvent(part));
+    const events = parts.flatMap((part) => this.#toEvents(part));
     return reasoning === '' ? events : [{ type: 'reasoning', id: this.id, text: reasoning }, ...events];
   }
 
-  #toEvent(part: AnswerPart): EngineEvent {
+  #toEvents(part: AnswerPart): readonly EngineEvent[] {
     const { id } = this;
     switch (part.type) {
       case 'text':
-        return { type: 'text', id, text: part.text };
+        return [{ type: 'text', id, text: part.text }];
       case 'call':
-        return { type: 'tool-call', id, index: part.index, callId: newCallId(), name: part.name };
+        return [{ type: 'tool-call', id, index: part.index, callId: newCallId(), name: part.name }];
       case 'arguments':
-        return { type: 'tool-arguments', id, index: part.index, delta: part.delta };
+        return [{ type: 'tool-arguments', id, index: part.index, delta: part.delta }];
+      case 'complete':
+        return [];
       default:
         return part satisfies never;
     }

@@ -3,7 +3,9 @@ export type AnswerPart =
   | { readonly type: 'text'; readonly text: string }
   /** Its arguments follow. */
   | { readonly type: 'call'; readonly index: number; readonly name: string }
-  | { readonly type: 'arguments'; readonly index: number; readonly delta: string };
+  | { readonly type: 'arguments'; readonly index: number; readonly delta: string }
+  /** The arguments have come to their end. */
+  | { readonly type: 'complete'; readonly index: number };
 
 export class AnswerParts {
   #parts: AnswerPart[] = [];
@@ -24,6 +26,11 @@ export class AnswerParts {
   /** Of the last call. */
   arguments(delta: string): void {
     if (delta !== '') this.#parts.push({ type: 'arguments', index: this.#calls - 1, delta });
+  }
+
+  /** The last call is. */
+  complete(): void {
+    this.#parts.push({ type: 'complete', index: this.#calls - 1 });
   }
 
   take(): readonly AnswerPart[] {

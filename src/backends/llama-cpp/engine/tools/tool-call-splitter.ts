@@ -42,24 +42,12 @@ export class ToolCallSplitter {
   #closing = '';
   /** Only blanks have come since the last call. */
   #justCalled = false;
-  #completed = 0;
-  #cutOff = false;
 
   /** `names`: of the tools there are; a call of any other is text. */
   constructor({ format, names }: { readonly format: ToolFormat; readonly names: Iterable<string> }) {
     this.#format = format;
     this.#names = new Set(names);
     this.#phase = format.bare ? 'start' : 'text';
-  }
-
-  /** Calls whose arguments have come to their end. */
-  get completed(): number {
-    return this.#completed;
-  }
-
-  /** The answer ended within the arguments of a call. */
-  get cutOff(): boolean {
-    return this.#cutOff;
   }
 
   push(piece: string): readonly AnswerPart[] {
@@ -70,10 +58,8 @@ export class ToolCallSplitter {
 
   /** The answer has ended. */
   flush(): readonly AnswerPart[] {
-    if (this.#phase === 'call' && this.#told) {
-      this.#cutOff = this.#call?.given.complete === false;
-      this.#endCall();
-    } else if (this.#phase !== 'between') this.#giveBack();
+    if (this.#phase === 'call' && this.#told) this.#endCall();
+    else if (this.#phase !== 'between') this.#giveBack();
     this.#held = '';
     this.#phase = 'text';
     return this.#parts.take();
@@ -209,7 +195,7 @@ export class ToolCallSplitter {
     this.#closing = '';
     this.#justCalled = true;
     if (this.#call?.given.complete) {
-      this.#completed += 1;
+      this.#parts.complete();
       const { ends, bare } = this.#format;
       this.#phase = ends === '' && !bare && !this.#inList ? 'text' : 'between';
     } else {

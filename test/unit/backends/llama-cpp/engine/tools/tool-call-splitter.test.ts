@@ -19,6 +19,8 @@ function run(pieces: readonly string[], format: ToolFormat = hermes) {
   const parts = [...pieces.map((piece) => splitter.push(piece)), splitter.flush()];
   const calls: { name: string; arguments: string }[] = [];
   let text = '';
+  let completed = 0;
+  let cutOff = false;
   /** Text and calls in the order they came. */
   const order: string[] = [];
   for (const part of parts.flat()) {
@@ -26,18 +28,24 @@ function run(pieces: readonly string[], format: ToolFormat = hermes) {
       expect(part.index).toBe(calls.length);
       calls.push({ name: part.name, arguments: '' });
       order.push(`#${part.index}`);
+      cutOff = true;
     } else if (part.type === 'arguments') {
       expect(part.index).toBe(calls.length - 1);
       expect(part.delta).not.toBe('');
       calls[part.index]!.arguments += part.delta;
+    } else if (part.type === 'complete') {
+      expect(part.index).toBe(calls.length - 1);
+      completed += 1;
+      cutOff = false;
     } else {
+      cutOff = false;
       expect(part.text).not.toBe('');
       text += part.text;
       if (order.at(-1)?.startsWith('#') === false) order[order.length - 1] += part.text;
       else order.push(part.text);
     }
   }
-  return { parts, calls, text, order, completed: splitter.completed, cutOff: splitter.cutOff };
+  return { parts, calls, text, order, completed, cutOff };
 }
 
 const PARIS = { name: 'get_weather', arguments: '{"city": "Paris"}' };
@@ -60,9 +68,10 @@ describe.each(FORMATS.map((format) => [format.name, format] as const))(
       const written = writeCalls([PARIS], format.written);
       const parts = run([...written], format).parts.flat();
       expect(parts[0]).toEqual({ type: 'call', index: 0, name: 'get_weather' });
-      expect(parts.slice(1)).toEqual(
-        [...PARIS.arguments].map((delta) => ({ type: 'arguments', index: 0, delta })),
-      );
+      expect(parts.slice(1)).toEqual([
+        ...[...PARIS.arguments].map((delta) => ({ type: 'arguments', index: 0, delta })),
+        { type: 'complete', index: 0 },
+      ]);
     });
 
     it('are text where there is no such tool', () => {
@@ -239,7 +248,7 @@ describe('ToolCallSplitter', () => {
       [mistralNamed, `[TOOL_CALLS]${long}`],
     ] as const) {
       const splitter = new ToolCallSplitter({ format, names: NAMES });
-      const told = [...text].flatMap((piece) => splitter.push(piece));
+      const told = (text.match(/.{1,700}/gs) ?? []).flatMap((piece) => splitter.push(piece));
       expect(told.length).toBeGreaterThan(0);
       expect(run([text], format)).toMatchObject({ calls: [], text });
     }
