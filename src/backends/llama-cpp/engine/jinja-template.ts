@@ -2,9 +2,10 @@
  * The Jinja template that a GGUF file carries, rendered by llama.cpp's own engine: what comes out is what
  * llama.cpp's server makes of the same conversation.
  */
+import type { Message } from '../../../core/generation.ts';
 import type { ChatTemplate, Conversation } from './chat-template.ts';
 import type { JinjaRenderer } from './library.ts';
-import { abilitiesOf, type TemplateAbilities } from './template-abilities.ts';
+import { abilitiesOf, type TemplateAbilities, type TemplateVariables } from './template-abilities.ts';
 import {
   CONCESSIONS,
   contentAsParts,
@@ -27,39 +28,27 @@ export interface JinjaTemplateOptions {
 /** The switches that templates have for it, and the tags that they look for in earlier answers. */
 const SPEAKS_OF_THINKING = /thinking|<\/?think>/;
 
-export function jinjaTemplate({ source, renderer, ...tokens }: JinjaTemplateOptions): ChatTemplate {
-  const always = { bos_token: tokens.bosToken, eos_token: tokens.eosToken, add_generation_prompt: true };
-  const abilities = abilitiesOf((variables) =>
-    renderer.render({ ...always, ...dates(), ...switches(false), ...variables }),
-  );
-  const own = abilities.tools ? formatOfTemplate(source) : undefined;
+export function jinjaTemplate({ source, renderer, bosToken, eosToken }: JinjaTemplateOptions): ChatTemplate {
+  const always = { bos_token: bosToken, eos_token: eosToken, add_generation_prompt: true };
+  const render = (thinking: Conversation['thinking'], variables: TemplateVariables): string =>
+    renderer.render({ ...always, ...dates(), ...switches(thinking), ...variables });
+  const abilities = abilitiesOf((variables) => render(false, variables));
+  /** Absent: tools are spelled out, in a form that is read here. */
+  const ownFormat = abilities.tools ? formatOfTemplate(source) : undefined;
+  const withCalls = (messages: readonly Message[]): readonly Message[] =>
+    ownFormat === undefined || abilities.calls ? messages : spellOutCalls(messages, ownFormat.written);
   return {
     thinks: SPEAKS_OF_THINKING.test(source),
-    toolFormat: own ?? hermes,
-    render(conversation) {
-      const { messages, tools } = own ? withOwnTools(conversation, abilities) : withoutTools(conversation);
-      const shaped = shape(messages, abilities);
-      const variables = {
-        ...always,
-        ...dates(),
-        ...switches(conversation.thinking),
-        ...(tools.length > 0 && { tools: toTemplateTools(tools) }),
-      };
-      return firstAccepted(shaped, (accepted) => renderer.render({ ...variables, messages: accepted }));
+    toolFormat: ownFormat ?? hermes,
+    render({ messages, tools, thinking }) {
+      const told = ownFormat ? tools : [];
+      const said = ownFormat ? withCalls(messages) : spellOutTools(messages, tools);
+      const listed = told.length > 0 && { tools: toTemplateTools(told) };
+      return firstAccepted(shape(said, abilities), (accepted) =>
+        render(thinking, { messages: accepted, ...listed }),
+      );
     },
   };
-
-  function withOwnTools(conversation: Conversation, { calls }: TemplateAbilities): Conversation {
-    if (calls) return conversation;
-    const spelled = conversation.messages.map((message) =>
-      message.role === 'assistant' ? spellOutCalls(message, own?.written) : message,
-    );
-    return { ...conversation, messages: spelled };
-  }
-}
-
-function withoutTools({ messages, tools, thinking }: Conversation): Conversation {
-  return { messages: spellOutTools(messages, tools), tools: [], thinking };
 }
 
 function shape(messages: Conversation['messages'], abilities: TemplateAbilities): readonly TemplateMessage[] {

@@ -16,10 +16,11 @@ export interface TemplateAbilities {
   readonly objectArguments: boolean;
 }
 
-export type Render = (variables: {
+export interface TemplateVariables {
   readonly messages: readonly TemplateMessage[];
+  /** Absent where there are none: templates ask whether they are defined. */
   readonly tools?: readonly unknown[];
-}) => string;
+}
 
 const USER: TemplateMessage = { role: 'user', content: 'mark-user' };
 const TOOL = {
@@ -31,7 +32,7 @@ const TOOL = {
   },
 };
 
-export function abilitiesOf(render: Render): TemplateAbilities {
+export function abilitiesOf(render: (variables: TemplateVariables) => string): TemplateAbilities {
   const comesOut = (
     mark: string,
     messages: readonly TemplateMessage[],

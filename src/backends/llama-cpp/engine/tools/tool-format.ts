@@ -141,6 +141,7 @@ export function forcedCallForm(format: ToolFormat): CallForm {
 
 /** Calls as the model itself would have written them. */
 export function writeCalls(calls: readonly Pick<ToolCall, 'name' | 'arguments'>[], form: CallForm): string {
+  if (calls.length === 0) return '';
   const written = calls.map(
     (call) =>
       form.callBegins +

@@ -3,7 +3,7 @@
  * as plain messages, in the form most models have seen. Pure.
  */
 import type { Message, Tool } from '../../../../core/generation.ts';
-import { hermes, writeCalls } from './tool-format.ts';
+import { type CallForm, hermes, writeCalls } from './tool-format.ts';
 
 /** A tool as templates know it: the shape of OpenAI's API. */
 export function toolDefinition({ name, description = '', parameters }: Tool): object {
@@ -14,15 +14,14 @@ export function toolDefinition({ name, description = '', parameters }: Tool): ob
 /** The same conversation with system, user and assistant alone, and without calls. */
 export function spellOutTools(messages: readonly Message[], tools: readonly Tool[]): readonly Message[] {
   const spelled: Message[] = [];
-  for (const [index, message] of messages.entries()) {
-    if (message.role === 'tool') {
-      const response = `<tool_response>\n${message.content}\n</tool_response>`;
-      const before = messages[index - 1]?.role === 'tool' ? spelled.pop() : undefined;
-      const content = before === undefined ? response : `${before.content}\n${response}`;
-      spelled.push({ role: 'user', content });
-    } else {
-      spelled.push(message.role === 'assistant' ? spellOutCalls(message) : message);
+  for (const [index, message] of spellOutCalls(messages, hermes.written).entries()) {
+    if (message.role !== 'tool') {
+      spelled.push(message);
+      continue;
     }
+    const response = `<tool_response>\n${message.content}\n</tool_response>`;
+    const before = messages[index - 1]?.role === 'tool' ? spelled.pop() : undefined;
+    spelled.push({ role: 'user', content: before ? `${before.content}\n${response}` : response });
   }
   if (tools.length === 0) return spelled;
   const own = spelled[0]?.role === 'system' ? spelled.shift() : undefined;
@@ -30,13 +29,14 @@ export function spellOutTools(messages: readonly Message[], tools: readonly Tool
   return [{ role: 'system', content }, ...spelled];
 }
 
-export function spellOutCalls(
-  { content, toolCalls = [] }: Extract<Message, { role: 'assistant' }>,
-  form = hermes.written,
-): Message {
-  if (toolCalls.length === 0) return { role: 'assistant', content };
-  const calls = writeCalls(toolCalls, form);
-  return { role: 'assistant', content: content === '' ? calls : `${content}\n${calls}` };
+/** The calls of earlier answers, as text of the model. */
+export function spellOutCalls(messages: readonly Message[], form: CallForm): readonly Message[] {
+  return messages.map((message) => {
+    if (message.role !== 'assistant' || message.toolCalls === undefined) return message;
+    const { role, content, toolCalls } = message;
+    const calls = writeCalls(toolCalls, form);
+    return { role, content: content === '' || calls === '' ? content + calls : `${content}\n${calls}` };
+  });
 }
 
 function instructions(tools: readonly Tool[]): string {
