@@ -77,6 +77,7 @@ export class LlamaCppBackend implements Backend {
       sampling: { ...DEFAULT_SAMPLING, ...this.#entry?.sampling, ...request.sampling },
       limits: request.limits,
       thinking: request.thinking,
+      ...(request.tools !== undefined && { tools: request.tools }),
       ...(request.logprobs !== undefined && { logprobs: request.logprobs }),
       ...(cacheScope !== undefined && { cacheScope }),
     };

@@ -33,6 +33,7 @@ describe('the configuration', () => {
       order: 'fair',
       max_batch_size: 16,
       window_ms: 5,
+      max_overtakes: 4,
       max_queue: 512,
       max_queue_bytes: 67108864,
       aging_ms: 10000,

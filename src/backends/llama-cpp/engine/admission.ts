@@ -3,14 +3,13 @@
  * is asked. Keeps no state.
  */
 import type { EngineEvent, EngineGeneration } from '../messages.ts';
-import type { Token } from './library.ts';
+import { ConversationRefusedError } from './jinja-template.ts';
 import type { GrammarState } from './native.ts';
-import type { EncodedPrompt, PromptEncoder, Thought } from './prompt.ts';
+import type { EncodedPrompt, PromptEncoder } from './prompt.ts';
 
 export interface AdmittedOrder {
   readonly order: EngineGeneration;
-  readonly prompt: readonly Token[];
-  readonly thought: Thought;
+  readonly prompt: EncodedPrompt;
   /** Gives a state of its own to each that asks. */
   readonly grammar: (() => GrammarState) | undefined;
 }
@@ -37,21 +36,29 @@ export function createAdmission(options: AdmissionOptions): Admit {
     const { id, grammar } = order;
     let prompt: EncodedPrompt;
     try {
-      prompt = options.prompts.encode(order.input, order.thinking);
+      prompt = options.prompts.encode(order);
     } catch (thrown) {
-      const message = `The engine could not read the prompt: ${messageOf(thrown)}`;
-      return { type: 'failed', id, code: 'backend_error', message };
+      return refuseUnreadable(id, thrown);
     }
     const refusal = refusePrompt(order, prompt, options) ?? refuseBias(order, options);
     if (refusal !== undefined) return refusal;
     try {
       const states = grammar === undefined ? undefined : options.readGrammar(grammar);
-      return { order, prompt: prompt.tokens, thought: prompt.thought, grammar: states };
+      return { order, prompt, grammar: states };
     } catch (thrown) {
       const message = `The grammar cannot be used: ${messageOf(thrown)}`;
       return { type: 'failed', id, code: 'invalid_request', param: 'grammar', message };
     }
   };
+}
+
+function refuseUnreadable(id: number, thrown: unknown): Refusal {
+  if (thrown instanceof ConversationRefusedError) {
+    const message = `The model’s chat template refuses these messages: ${thrown.message}`;
+    return { type: 'failed', id, code: 'invalid_request', param: 'messages', message };
+  }
+  const message = `The engine could not read the prompt: ${messageOf(thrown)}`;
+  return { type: 'failed', id, code: 'backend_error', message };
 }
 
 function refusePrompt(

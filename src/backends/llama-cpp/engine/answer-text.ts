@@ -1,22 +1,19 @@
 /**
- * From the tokens of one answer to what is said of them: decoded, thoughts told from text, cut before a stop string.
- * Owns what is held back: parts of characters, of tags, of stop strings, and the log-probabilities of tokens whose text
- * has not left yet.
+ * From the tokens of one answer to what is told of them: decoded, read, and as events. Owns parts of characters that
+ * are not complete, and the log-probabilities of tokens whose text has not left yet.
  */
-import type { TokenLogprob } from '../../../core/generation.ts';
-import { StopMatcher } from '../../../core/stop-matcher.ts';
+import { randomUUID } from 'node:crypto';
+import type { FinishReason, TokenLogprob } from '../../../core/generation.ts';
 import type { EngineEvent } from '../messages.ts';
+import { AnswerReader, type AnswerReaderOptions, type Reading } from './answer-reader.ts';
 import type { Model, Token } from './library.ts';
-import type { Thought } from './prompt.ts';
-import { ReasoningSplitter, type SplitText, THOUGHT_BEGINS, THOUGHT_ENDS } from './reasoning-splitter.ts';
 import { TokenDecoder } from './token-decoder.ts';
+import type { AnswerPart } from './tools/answer-parts.ts';
 
-export interface AnswerTextOptions {
+export interface AnswerTextOptions extends AnswerReaderOptions {
   readonly id: number;
   readonly model: Model;
   readonly prompt: readonly Token[];
-  readonly thought: Thought;
-  readonly stop: readonly string[];
 }
 
 export interface Said {
@@ -29,56 +26,79 @@ export class AnswerText {
   readonly #id: number;
   readonly #model: Model;
   readonly #decoder: TokenDecoder;
-  /** Absent where the model does not think: then tags are text like any other. */
-  readonly #splitter: ReasoningSplitter | undefined;
-  readonly #stops: StopMatcher;
+  readonly #reader: AnswerReader;
   #logprobs: TokenLogprob[] = [];
 
-  constructor({ id, model, prompt, thought, stop }: AnswerTextOptions) {
+  constructor({ id, model, prompt, ...reading }: AnswerTextOptions) {
     this.#id = id;
     this.#model = model;
     this.#decoder = new TokenDecoder(model, prompt);
-    this.#splitter = thought === 'none' ? undefined : new ReasoningSplitter({ begun: thought === 'begun' });
-    this.#stops = new StopMatcher(stop);
+    this.#reader = new AnswerReader(reading);
   }
 
-  push(token: Token, logprob: TokenLogprob | undefined): Said {
+  /** `last`: the answer ends with this token. */
+  push(
+    token: Token,
+    { logprob, last }: { readonly logprob?: TokenLogprob | undefined; readonly last: boolean },
+  ): Said {
     if (logprob !== undefined) this.#logprobs.push(logprob);
-    const text = this.#textOf(token);
-    return this.#say(this.#splitter?.push(text) ?? { reasoning: '', text }, false);
+    return this.#say(this.#reader.read(this.#textOf(token), { last }));
   }
 
   /** What was held back. */
   end(): Said {
-    return this.#say(this.#splitter?.flush() ?? { reasoning: '', text: '' }, true);
+    return this.#say(this.#reader.read('', { last: true }));
   }
 
-  /** Stop strings end the answer, not the thought before it. */
-  #say({ reasoning, text }: SplitText, isEnd: boolean): Said {
+  /** Of an answer that has ended. */
+  finishReason(cause: 'stop' | 'length'): FinishReason {
+    return this.#reader.finishReason(cause);
+  }
+
+  #say({ reasoning, parts, matchedStop }: Reading): Said {
     const events: EngineEvent[] = [];
-    if (reasoning !== '') {
-      events.push({ type: 'reasoning', id: this.#id, text: reasoning });
-      this.#logprobs = [];
-    }
-    const { text: free, matched } = this.#stops.push(text);
-    const told = isEnd && matched === undefined ? free + this.#stops.flush() : free;
-    if (told !== '') events.push(this.#tell(told));
-    return { events, matchedStop: matched };
+    if (reasoning !== '') events.push({ type: 'reasoning', id: this.#id, text: reasoning });
+    for (const part of parts) this.#tell(part, events);
+    // Those of a thought or of a call are nobody's.
+    if (events.length > 0) this.#logprobs = [];
+    return { events, matchedStop };
   }
 
-  #tell(text: string): EngineEvent {
+  #tell(part: AnswerPart, events: EngineEvent[]): void {
+    const id = this.#id;
+    switch (part.type) {
+      case 'text':
+        events.push(this.#text(part.text));
+        break;
+      case 'call':
+        events.push({ type: 'tool-call', id, index: part.index, callId: newCallId(), name: part.name });
+        break;
+      case 'arguments':
+        events.push({ type: 'tool-arguments', id, index: part.index, delta: part.delta });
+        break;
+      case 'complete':
+        break;
+      default:
+        part satisfies never;
+    }
+  }
+
+  #text(text: string): EngineEvent {
     if (this.#logprobs.length === 0) return { type: 'text', id: this.#id, text };
     const logprobs = this.#logprobs;
     this.#logprobs = [];
     return { type: 'text', id: this.#id, text, logprobs };
   }
 
-  /** Some models have the tags of a thought as special tokens, which are no text otherwise. */
+  /** Some models have marks as special tokens, which are no text otherwise. */
   #textOf(token: Token): string {
     const text = this.#decoder.push(token);
-    if (text !== '' || this.#splitter === undefined || this.#splitter.inAnswer) return text;
-    if (!this.#model.getTokenAttributes(token).control) return text;
+    if (text !== '' || !this.#model.getTokenAttributes(token).control) return text;
     const special = this.#model.detokenize([token], true);
-    return special === THOUGHT_BEGINS || special === THOUGHT_ENDS ? special : text;
+    return this.#reader.isMark(special) ? special : text;
   }
+}
+
+function newCallId(): string {
+  return `call_${randomUUID().replaceAll('-', '')}`;
 }

@@ -107,22 +107,22 @@ export class Batcher {
   }
 
   /** Gives it a sequence that holds as much of its prompt as there is; the last token is always evaluated, for its logits. */
-  async #place({ order, prompt, thought, grammar }: AdmittedOrder): Promise<EngineEvent> {
+  async #place({ order, prompt, grammar }: AdmittedOrder): Promise<EngineEvent> {
     const { model, contextSize } = this.#options;
-    const place = this.#pool.take(prompt, order.cacheScope);
+    const place = this.#pool.take(prompt.tokens, order.cacheScope);
     if (place === undefined) throw new Error('No sequence is idle.');
     const { sequence, donor } = place;
     try {
       if (donor !== undefined) await sequence.copyFrom(donor);
-      const shared = sequence.sharedWith(prompt, order.cacheScope);
-      sequence.keep(Math.min(shared, prompt.length - 1), order.cacheScope);
+      const shared = sequence.sharedWith(prompt.tokens, order.cacheScope);
+      sequence.keep(Math.min(shared, prompt.tokens.length - 1), order.cacheScope);
       sequence.sampler.begin(order.sampling, grammar?.());
     } catch (thrown) {
       this.#pool.giveBack(sequence);
       sequence.clear();
       return engineFailure(order.id, thrown);
     }
-    const generation = new Generation({ order, prompt, thought, sequence, model, contextSize });
+    const generation = new Generation({ order, prompt, sequence, model, contextSize });
     this.#running.push(generation);
     return generation.start();
   }

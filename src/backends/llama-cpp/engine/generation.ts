@@ -6,16 +6,15 @@
  */
 import type { TokenLogprob } from '../../../core/generation.ts';
 import type { EngineEvent, EngineGeneration } from '../messages.ts';
-import { AnswerText } from './answer-text.ts';
+import { AnswerText, type Said } from './answer-text.ts';
 import type { Chunk } from './decode-step.ts';
 import type { Model, Token } from './library.ts';
-import type { Thought } from './prompt.ts';
+import type { EncodedPrompt } from './prompt.ts';
 import type { Sequence } from './sequence.ts';
 
 export interface GenerationOptions {
   readonly order: EngineGeneration;
-  readonly prompt: readonly Token[];
-  readonly thought: Thought;
+  readonly prompt: EncodedPrompt;
   readonly sequence: Sequence;
   readonly model: Model;
   /** Tokens per sequence, prompt and answer together. */
@@ -38,15 +37,18 @@ export class Generation {
   #ended = false;
 
   /** The sequence holds the beginning of the prompt, or nothing: that need not be evaluated again. */
-  constructor({ order, prompt, thought, sequence, model, contextSize }: GenerationOptions) {
+  constructor({ order, prompt, sequence, model, contextSize }: GenerationOptions) {
+    const { tokens, ...answer } = prompt;
     this.id = order.id;
     this.order = order;
     this.sequence = sequence;
-    this.#prompt = prompt;
+    this.#prompt = tokens;
     this.#model = model;
-    const left = contextSize - prompt.length;
+    const left = contextSize - tokens.length;
     this.#maxTokens = Math.min(order.limits.maxTokens ?? left, left);
-    this.#text = new AnswerText({ id: order.id, model, prompt, thought, stop: order.limits.stop });
+    const toolNames = order.tools?.tools.map(({ name }) => name) ?? [];
+    const { stop } = order.limits;
+    this.#text = new AnswerText({ ...answer, id: order.id, model, prompt: tokens, stop, toolNames });
     this.#cachedTokens = sequence.length;
     this.#fed = sequence.length;
   }
@@ -82,11 +84,11 @@ export class Generation {
   accept(token: Token, logprob?: TokenLogprob): readonly EngineEvent[] {
     this.#answerTokens += 1;
     this.#next = token;
-    if (this.#model.isEogToken(token)) return this.#finish('stop', []);
-    const said = this.#text.push(token, logprob);
-    if (said.matchedStop !== undefined) return this.#finish('stop', said.events, said.matchedStop);
-    if (this.#answerTokens >= this.#maxTokens) return this.#finish('length', said.events);
-    return said.events;
+    if (this.#model.isEogToken(token)) return this.#finish('stop', this.#text.end());
+    const last = this.#answerTokens >= this.#maxTokens;
+    const said = this.#text.push(token, { logprob, last });
+    if (said.matchedStop !== undefined) return this.#finish('stop', said);
+    return last ? this.#finish('length', said) : said.events;
   }
 
   /** Nothing more is wanted of it. */
@@ -94,21 +96,15 @@ export class Generation {
     this.#ended = true;
   }
 
-  #finish(
-    cause: 'stop' | 'length',
-    told: readonly EngineEvent[],
-    matchedStop?: string,
-  ): readonly EngineEvent[] {
+  #finish(cause: 'stop' | 'length', { events, matchedStop }: Said): readonly EngineEvent[] {
     this.#ended = true;
-    const rest = matchedStop === undefined ? this.#text.end() : { events: [], matchedStop };
-    const matched = rest.matchedStop;
     const usage = {
       promptTokens: this.#prompt.length,
       completionTokens: this.#answerTokens,
       cachedTokens: this.#cachedTokens,
     };
-    const reason = matched === undefined ? cause : 'stop';
+    const reason = this.#text.finishReason(cause);
     const end = { type: 'finish', id: this.id, reason, usage } as const;
-    return [...told, ...rest.events, matched === undefined ? end : { ...end, matchedStop: matched }];
+    return [...events, matchedStop === undefined ? end : { ...end, matchedStop }];
   }
 }

@@ -8,7 +8,6 @@ export interface Library {
   getLlama(options: LlamaOptions): Promise<Llama>;
   /** Those whose drivers are there; `false` is the CPU. */
   getLlamaGpuTypes(include: 'supported'): Promise<readonly GpuType[]>;
-  readonly JinjaTemplateChatWrapper: new (options: JinjaOptions) => ChatWrapper;
 }
 
 export interface LlamaOptions {
@@ -41,17 +40,18 @@ export interface Model {
   readonly gpuLayers: number;
   readonly fileInsights: { readonly totalLayers: number };
   readonly fileInfo: { readonly metadata?: { readonly tokenizer?: { readonly chat_template?: string } } };
-  readonly tokens: { readonly bos: Token | null; readonly shouldPrependBosToken: boolean };
+  readonly tokens: {
+    readonly bos: Token | null;
+    readonly eos: Token | null;
+    readonly shouldPrependBosToken: boolean;
+  };
   tokenize(text: string, specialTokens?: boolean): Token[];
-  tokenize(name: BuiltinToken, kind: 'builtin'): Token[];
   detokenize(tokens: readonly Token[], specialTokens?: boolean, lastTokens?: readonly Token[]): string;
   isEogToken(token: Token | undefined): boolean;
   getTokenAttributes(token: Token): { readonly control: boolean; readonly unknown: boolean };
   iterateAllTokens(): Iterable<Token>;
   createContext(options: ContextOptions): Promise<Context>;
 }
-
-export type BuiltinToken = 'BOS' | 'EOS' | 'NL' | 'EOT' | 'SEP';
 
 export interface ContextOptions {
   /** Of one sequence; the library allots it once for each. */
@@ -67,26 +67,6 @@ export interface ContextOptions {
 
 /** What it is made of is in native.ts. */
 export type Context = object;
-
-export interface JinjaOptions {
-  readonly template: string;
-  readonly reasoning: boolean;
-  readonly functionCallMessageTemplate: 'noJinja';
-  readonly joinAdjacentMessagesOfTheSameType: boolean;
-  readonly trimLeadingWhitespaceInResponses: boolean;
-  /** What the template is rendered with, beside what the library gives it. */
-  readonly additionalRenderParameters: Readonly<Record<string, boolean>>;
-}
-
-export type ChatHistoryItem =
-  | { readonly type: 'system' | 'user'; readonly text: string }
-  | { readonly type: 'model'; readonly response: string[] };
-
-export interface ChatWrapper {
-  generateContextState(options: { readonly chatHistory: ChatHistoryItem[] }): {
-    readonly contextText: { readonly values: readonly unknown[] };
-  };
-}
 
 /** Thrown where the optional package is not installed. */
 export class LibraryMissingError extends Error {}

@@ -11,10 +11,11 @@ import type {
 } from '../messages.ts';
 import { createAdmission } from './admission.ts';
 import { Batcher } from './batcher.ts';
-import { chooseTemplate } from './chat-template.ts';
+import { type ChatTemplate, chatml } from './chat-template.ts';
 import { describeDevice, loadWeights, openDevice } from './compute-device.ts';
 import type { EmbeddingModel } from './embedding-library.ts';
-import { importLibrary, type Library, LibraryMissingError, type Model } from './library.ts';
+import { jinjaTemplate } from './jinja-template.ts';
+import { importLibrary, type Library, LibraryMissingError, type Model, type Token } from './library.ts';
 import { loadEmbedder } from './load-embedder.ts';
 import { LoadFailure } from './load-failure.ts';
 import { LogprobReader } from './logprob-reader.ts';
@@ -84,8 +85,8 @@ export async function loadEngine(settings: EngineSettings, output: EngineOutput)
       failedCreationRemedy: false,
     }),
   );
-  const template = selectTemplate({ model, library, settings, output });
   const bindings = bindingsOf(llama);
+  const template = selectTemplate({ model, bindings, settings, output });
   const native = nativeModelOf(model);
   const createSampler = () => new bindings.AddonSampler(native);
   const batcher = new Batcher({
@@ -155,16 +156,29 @@ function fitContext(sizes: {
 
 function selectTemplate(from: {
   readonly model: Model;
-  readonly library: Library;
+  readonly bindings: NativeBindings;
   readonly settings: EngineSettings;
   readonly output: EngineOutput;
-}) {
-  const source = from.model.fileInfo.metadata?.tokenizer?.chat_template;
-  const name = from.settings.chatTemplate;
-  if (name === 'file' && source === undefined) {
-    from.output.log('warn', 'The model file has no chat template: ChatML is used.');
+}): ChatTemplate {
+  const { model, bindings, settings, output } = from;
+  if (settings.chatTemplate === 'chatml') return chatml;
+  const source = model.fileInfo.metadata?.tokenizer?.chat_template;
+  if (source === undefined) {
+    output.log('warn', 'The model file has no chat template: ChatML is used.');
+    return chatml;
   }
-  return chooseTemplate({ name, source, library: from.library });
+  const textOf = (token: Token | null) => (token === null ? '' : model.detokenize([token], true));
+  try {
+    const renderer = new bindings.AddonJinjaRenderer(source);
+    const { bos, eos } = model.tokens;
+    return jinjaTemplate({ source, renderer, bosToken: textOf(bos), eosToken: textOf(eos) });
+  } catch (thrown) {
+    output.log(
+      'warn',
+      `The chat template of the model file cannot be read: ChatML is used. ${String(thrown)}`,
+    );
+    return chatml;
+  }
 }
 
 function logLevel(level: string): EngineLogLevel {

@@ -32,7 +32,15 @@ export interface NativeBindings {
     grammar: string,
     options: { readonly addonExports: object; readonly rootRuleName: string },
   ) => NativeGrammar;
+  /** llama.cpp’s own engine for Jinja; throws where the template is none, or refuses what it is given. */
+  readonly AddonJinjaRenderer: new (
+    template: string,
+  ) => JinjaRenderer;
   readonly AddonGrammarEvaluationState: new (model: NativeModel, grammar: NativeGrammar) => GrammarState;
+}
+
+export interface JinjaRenderer {
+  render(variables?: Record<string, unknown>): string;
 }
 
 export interface NativeModel {

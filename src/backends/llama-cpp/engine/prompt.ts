@@ -1,11 +1,13 @@
 /**
- * Makes the tokens of a prompt. Plain text is tokenized in the longest runs there are, so that the tokens are those
- * that llama.cpp itself finds in the whole prompt.
+ * Makes the tokens of a prompt, and says what the answer to it is made of. Whole texts are tokenized wherever they
+ * can be, so that the tokens are those that llama.cpp itself finds in the prompt.
  */
-import type { GenerationInput, ThinkingWish } from '../../../core/generation.ts';
-import type { ChatTemplate, PromptPart } from './chat-template.ts';
+import type { EngineGeneration } from '../messages.ts';
+import type { ChatTemplate, Conversation } from './chat-template.ts';
 import type { Model, Token } from './library.ts';
+import { PlainText, specialTokenPattern } from './plain-text.ts';
 import { THOUGHT_BEGINS } from './reasoning-splitter.ts';
+import type { ToolFormat } from './tools/tool-format.ts';
 
 /** What the answer begins with: never a thought, perhaps one, or the rest of one that the prompt has opened. */
 export type Thought = 'none' | 'possible' | 'begun';
@@ -13,78 +15,47 @@ export type Thought = 'none' | 'possible' | 'begun';
 export interface EncodedPrompt {
   readonly tokens: Token[];
   readonly thought: Thought;
+  /** The form in which the answer may call tools; absent: it has none to call. */
+  readonly toolFormat?: ToolFormat;
 }
 
+export type PromptOrder = Pick<EngineGeneration, 'input' | 'thinking' | 'tools'>;
+
 export interface PromptEncoder {
-  encode(input: GenerationInput, thinking: ThinkingWish): EncodedPrompt;
+  encode(order: PromptOrder): EncodedPrompt;
 }
 
 export function createPromptEncoder(model: Model, template: ChatTemplate): PromptEncoder {
-  const controlTokens = controlTokenPattern(model);
+  const specialTokens = specialTokenPattern(model);
+  const { bos, shouldPrependBosToken } = model.tokens;
+  const begun = (tokens: Token[]): Token[] =>
+    shouldPrependBosToken && bos !== null && tokens[0] !== bos ? [bos, ...tokens] : tokens;
   return {
-    encode(input, thinking) {
-      const parts = input.kind === 'chat' ? template.layOut(input.messages, thinking) : [];
-      const tokens =
-        input.kind === 'text'
-          ? model.tokenize(input.prompt, true)
-          : encodeParts(parts, { model, controlTokens });
-      const { bos, shouldPrependBosToken } = model.tokens;
-      if (shouldPrependBosToken && bos !== null && tokens[0] !== bos) tokens.unshift(bos);
-      const thinks = input.kind === 'chat' && template.thinks;
-      return { tokens, thought: thinks ? thoughtAfter(parts) : 'none' };
+    encode({ input, thinking, tools }) {
+      if (input.kind === 'text')
+        return { tokens: begun(model.tokenize(input.prompt, true)), thought: 'none' };
+      // A model that may not call is told of no tools: one that is would call them in its text.
+      const offered = tools === undefined || tools.choice === 'none' ? [] : tools.tools;
+      const plain = new PlainText(model, specialTokens);
+      const conversation = {
+        messages: input.messages.map((message) => plain.message(message)),
+        tools: offered.map((tool) => plain.tool(tool)),
+        thinking,
+      };
+      const text = template.render(conversation);
+      return {
+        tokens: begun(plain.encode(text)),
+        thought: template.thinks ? thoughtAfter(text, conversation) : 'none',
+        ...(offered.length > 0 && { toolFormat: template.toolFormat }),
+      };
     },
   };
 }
 
-function thoughtAfter(parts: readonly PromptPart[]): Thought {
-  const last = parts.findLast((part) => part.kind === 'builtin' || part.text !== '');
-  return last?.kind === 'template' && last.text.trimEnd().endsWith(THOUGHT_BEGINS) ? 'begun' : 'possible';
-}
-
-interface Encoding {
-  readonly model: Pick<Model, 'tokenize'>;
-  readonly controlTokens: RegExp | undefined;
-}
-
-export function encodeParts(parts: readonly PromptPart[], { model, controlTokens }: Encoding): Token[] {
-  const chunks: Token[][] = [];
-  let plain = '';
-  const endRun = () => {
-    if (plain !== '') chunks.push(model.tokenize(plain, false));
-    plain = '';
-  };
-  for (const part of parts) {
-    if (part.kind === 'content') {
-      plain += part.text;
-    } else if (part.kind === 'builtin') {
-      endRun();
-      chunks.push(model.tokenize(part.token, 'builtin'));
-    } else {
-      // With a capturing group, split() gives plain text and control tokens in turn.
-      const pieces = controlTokens === undefined ? [part.text] : part.text.split(controlTokens);
-      pieces.forEach((piece, index) => {
-        if (index % 2 === 0) {
-          plain += piece;
-        } else {
-          endRun();
-          chunks.push(model.tokenize(piece, true));
-        }
-      });
-    }
-  }
-  endRun();
-  return chunks.flat();
-}
-
-/** Matches the text of any token that is parsed only where special tokens are wanted. */
-function controlTokenPattern(model: Model): RegExp | undefined {
-  const texts = new Set<string>();
-  for (const token of model.iterateAllTokens()) {
-    const { control, unknown } = model.getTokenAttributes(token);
-    if (control || unknown) texts.add(model.detokenize([token], true));
-  }
-  texts.delete('');
-  if (texts.size === 0) return undefined;
-  const longestFirst = [...texts].sort((a, b) => b.length - a.length);
-  return new RegExp(`(${longestFirst.map((text) => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')).join('|')})`);
+function thoughtAfter(text: string, { messages }: Conversation): Thought {
+  const end = text.trimEnd();
+  if (!end.endsWith(THOUGHT_BEGINS)) return 'possible';
+  // Where nothing follows the last message, it may be the one that ends so.
+  const last = messages.at(-1)?.content.trimEnd() ?? '';
+  return last.endsWith(THOUGHT_BEGINS) && end.endsWith(last) ? 'possible' : 'begun';
 }

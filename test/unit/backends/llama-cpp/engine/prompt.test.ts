@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { chatml, type PromptPart } from '../../../../../src/backends/llama-cpp/engine/chat-template.ts';
+import { chatml } from '../../../../../src/backends/llama-cpp/engine/chat-template.ts';
 import type { Model, Token } from '../../../../../src/backends/llama-cpp/engine/library.ts';
 import { createPromptEncoder } from '../../../../../src/backends/llama-cpp/engine/prompt.ts';
+import type { ToolChoice } from '../../../../../src/core/generation.ts';
 
 const CONTROL = ['<s>', '<|im_start|>', '<|im_end|>'];
 
@@ -11,9 +12,8 @@ function fakeModel(shouldPrependBosToken = false) {
   const plain = (text: string): Token[] => [...text].map((character) => character.codePointAt(0) ?? 0);
   const model = {
     tokens: { bos: 0, shouldPrependBosToken },
-    tokenize(text: string, special?: boolean | 'builtin'): Token[] {
+    tokenize(text: string, special?: boolean): Token[] {
       calls.push(text);
-      if (special === 'builtin') return [0];
       if (!special) return plain(text);
       return text.split(/(<s>|<\|im_start\|>|<\|im_end\|>)/).flatMap((piece) => {
         const control = CONTROL.indexOf(piece);
@@ -28,46 +28,67 @@ function fakeModel(shouldPrependBosToken = false) {
   return { model, calls };
 }
 
-const chat = (content: string) => ({ kind: 'chat', messages: [{ role: 'user', content }] }) as const;
+const chat = (content: string) => ({
+  input: { kind: 'chat', messages: [{ role: 'user', content }] } as const,
+  thinking: false,
+});
+const raw = (prompt: string) => ({ input: { kind: 'text', prompt } as const, thinking: false });
 
 describe('chatml', () => {
   it('adds no system message of its own', () => {
-    const text = chatml
-      .layOut([{ role: 'user', content: 'Hi' }], false)
-      .map((part) => ('text' in part ? part.text : ''))
-      .join('');
+    const text = chatml.render({ messages: [{ role: 'user', content: 'Hi' }], tools: [], thinking: false });
     expect(text).toBe('<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n');
   });
 });
 
 describe('prompt encoder', () => {
-  it('tokenizes plain text in the longest runs there are', () => {
+  it('tokenizes the whole prompt at once, special tokens parsed', () => {
     const { model, calls } = fakeModel();
-    const encoder = createPromptEncoder(model, chatml);
-    encoder.encode(chat('Hi'), false);
-    expect(calls).toEqual(['<|im_start|>', 'user\nHi', '<|im_end|>', '\n', '<|im_start|>', 'assistant\n']);
+    createPromptEncoder(model, chatml).encode(chat('Hi'));
+    expect(calls).toEqual(['<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n']);
   });
 
-  it('takes special tokens in content as text', () => {
-    const { model } = fakeModel();
-    const tokens = createPromptEncoder(model, chatml).encode(chat('<|im_end|>'), false).tokens;
-    expect(tokens.filter((token) => token === 2)).toHaveLength(1);
+  it('takes special tokens in content as text, in the longest run of plain text there is', () => {
+    const { model, calls } = fakeModel();
+    const { tokens } = createPromptEncoder(model, chatml).encode(chat('a<|im_end|>b<s>'));
+    expect(tokens.filter((token) => token < 3)).toEqual([1, 2, 1]);
+    expect(calls).toEqual(['<|im_start|>', 'user\na<|im_end|>b<s>', '<|im_end|>\n<|im_start|>assistant\n']);
   });
 
   it('parses special tokens in raw text', () => {
     const { model } = fakeModel();
-    const encoder = createPromptEncoder(model, chatml);
-    expect(encoder.encode({ kind: 'text', prompt: 'a<|im_end|>' }, false).tokens).toEqual([97, 2]);
+    expect(createPromptEncoder(model, chatml).encode(raw('a<|im_end|>')).tokens).toEqual([97, 2]);
   });
 
   it('puts a beginning-of-sequence token in front once, where the model wants one', () => {
     const { model } = fakeModel(true);
-    const parts: PromptPart[] = [
-      { kind: 'builtin', token: 'BOS' },
-      { kind: 'content', text: 'a' },
-    ];
-    const encoder = createPromptEncoder(model, { thinks: false, layOut: () => parts });
-    expect(encoder.encode({ kind: 'text', prompt: 'a' }, false).tokens).toEqual([0, 97]);
-    expect(encoder.encode(chat('a'), false).tokens).toEqual([0, 97]);
+    const encoder = createPromptEncoder(model, { ...chatml, render: () => '<s>a' });
+    expect(encoder.encode(raw('a')).tokens).toEqual([0, 97]);
+    expect(encoder.encode(chat('a')).tokens).toEqual([0, 97]);
+  });
+
+  it('knows a thought that the template opens from one that somebody writes', () => {
+    const { model } = fakeModel();
+    const thoughtOf = (content: string, text: string) =>
+      createPromptEncoder(model, { ...chatml, thinks: true, render: () => text }).encode(chat(content))
+        .thought;
+    expect(thoughtOf('Hi', 'user: Hi\nmodel: <think>\n')).toBe('begun');
+    expect(thoughtOf('Hi', 'user: Hi\nmodel:')).toBe('possible');
+    expect(thoughtOf('say <think>', 'user: say <think>')).toBe('possible');
+    expect(thoughtOf('say <think>', 'user: say <think>\nmodel: <think>')).toBe('begun');
+  });
+
+  it('tells of tools unless none may be called', () => {
+    const { model } = fakeModel();
+    const encoder = createPromptEncoder(model, chatml);
+    const plain = encoder.encode(chat('Hi'));
+    const withTools = (choice: ToolChoice) =>
+      encoder.encode({ ...chat('Hi'), tools: { tools: [{ name: 'add' }], choice } });
+    expect(withTools('none')).toEqual(plain);
+    expect(plain.toolFormat).toBeUndefined();
+    const auto = withTools('auto');
+    expect(auto.toolFormat).toBe(chatml.toolFormat);
+    expect(auto.tokens.length).toBeGreaterThan(plain.tokens.length);
+    for (const choice of ['required', { name: 'add' }] as const) expect(withTools(choice)).toEqual(auto);
   });
 });

@@ -1,13 +1,8 @@
 /** Thinking in the engine: a model that says what a test wants, behind the real batcher and real templates. */
-import * as library from 'node-llama-cpp';
 import { describe, expect, it } from 'vitest';
 import { createAdmission } from '../../../../../src/backends/llama-cpp/engine/admission.ts';
 import { Batcher } from '../../../../../src/backends/llama-cpp/engine/batcher.ts';
-import {
-  type ChatTemplate,
-  chatml,
-  chooseTemplate,
-} from '../../../../../src/backends/llama-cpp/engine/chat-template.ts';
+import { type ChatTemplate, chatml } from '../../../../../src/backends/llama-cpp/engine/chat-template.ts';
 import type { Model, Token } from '../../../../../src/backends/llama-cpp/engine/library.ts';
 import type { LogprobReader } from '../../../../../src/backends/llama-cpp/engine/logprob-reader.ts';
 import { createPromptEncoder } from '../../../../../src/backends/llama-cpp/engine/prompt.ts';
@@ -16,6 +11,7 @@ import { Sequence } from '../../../../../src/backends/llama-cpp/engine/sequence.
 import { ThreadGovernor } from '../../../../../src/backends/llama-cpp/engine/thread-governor.ts';
 import type { EngineEvent, EngineGeneration } from '../../../../../src/backends/llama-cpp/messages.ts';
 import { fakeContext } from '../../../../support/fake-context.ts';
+import { startJinja } from '../../../../support/jinja.ts';
 
 /** A token is a character; these two are special ones, and 0 ends the answer. */
 const OPENS = 1;
@@ -29,7 +25,7 @@ const SWITCHABLE = `${TURNS}{% if not enable_thinking %}{{ '<think>\\n\\n</think
 const ALWAYS = `${TURNS}{{ '<think>\\n' }}{% endif %}`;
 const NEVER = `${TURNS}{% endif %}`;
 
-const ofFile = (source: string) => chooseTemplate({ name: 'file', source, library });
+const ofFile = await startJinja();
 const tokensOf = (text: string): Token[] => [...text].map((character) => character.codePointAt(0) ?? 0);
 const chat = { kind: 'chat', messages: [{ role: 'user', content: 'Hi <think>' }] } as const;
 const sampling = {

@@ -1,0 +1,108 @@
+/**
+ * Reads an answer as it comes: what the model thinks, what it says, which tools it calls; and ends at stop strings.
+ * Pure. Owns what is held back on the way; invariant: where it cuts depends on the text alone.
+ */
+import type { FinishReason } from '../../../core/generation.ts';
+import { StopMatcher } from '../../../core/stop-matcher.ts';
+import type { Thought } from './prompt.ts';
+import { ReasoningSplitter, THOUGHT_BEGINS, THOUGHT_ENDS } from './reasoning-splitter.ts';
+import { type AnswerPart, AnswerParts } from './tools/answer-parts.ts';
+import { ToolCallSplitter } from './tools/tool-call-splitter.ts';
+import { marksOf, type ToolFormat } from './tools/tool-format.ts';
+
+export interface AnswerReaderOptions {
+  readonly thought: Thought;
+  readonly stop: readonly string[];
+  /** Absent: there are no tools to call. */
+  readonly toolFormat?: ToolFormat;
+  readonly toolNames: readonly string[];
+}
+
+export interface Reading {
+  /** Comes before the parts; can be empty, as they can. */
+  readonly reasoning: string;
+  readonly parts: readonly AnswerPart[];
+  /** The stop string that ended the answer. */
+  readonly matchedStop?: string;
+}
+
+export class AnswerReader {
+  /** Absent where the model does not think: then tags are text like any other. */
+  readonly #thoughts: ReasoningSplitter | undefined;
+  readonly #calls: ToolCallSplitter | undefined;
+  readonly #callMarks: readonly string[];
+  readonly #stops: StopMatcher;
+  readonly #parts = new AnswerParts();
+  #completeCalls = 0;
+  /** Within the arguments of a call. */
+  #inCall = false;
+
+  constructor({ thought, stop, toolFormat: format, toolNames: names }: AnswerReaderOptions) {
+    this.#thoughts = thought === 'none' ? undefined : new ReasoningSplitter({ begun: thought === 'begun' });
+    this.#calls = format && new ToolCallSplitter({ format, names });
+    this.#callMarks = format ? marksOf(format) : [];
+    this.#stops = new StopMatcher(stop);
+  }
+
+  /** Some models have marks as special tokens, which are no text otherwise: this one has to be read. */
+  isMark(specialToken: string): boolean {
+    if (this.#callMarks.includes(specialToken)) return true;
+    const mayThink = this.#thoughts?.inAnswer === false;
+    return mayThink && (specialToken === THOUGHT_BEGINS || specialToken === THOUGHT_ENDS);
+  }
+
+  /** `last`: the answer ends with this piece, which can be empty. */
+  read(piece: string, { last }: { readonly last: boolean }): Reading {
+    const { reasoning, text } = this.#thoughts?.push(piece) ?? { reasoning: '', text: piece };
+    const rest = last ? this.#thoughts?.flush() : undefined;
+    const matchedStop = this.#answer(text + (rest?.text ?? ''), last);
+    const reading = { reasoning: reasoning + (rest?.reasoning ?? ''), parts: this.#parts.take() };
+    return matchedStop === undefined ? reading : { ...reading, matchedStop };
+  }
+
+  /** Of an answer that has ended. */
+  finishReason(cause: 'stop' | 'length'): FinishReason {
+    return this.#completeCalls > 0 && !this.#inCall ? 'tool_calls' : cause;
+  }
+
+  /** Stop strings end what the model says, not what it thinks before or gives to a tool. */
+  #answer(text: string, last: boolean): string | undefined {
+    for (const part of this.#split(text, last)) {
+      if (part.type === 'text') {
+        this.#inCall = false;
+        const said = this.#stops.push(part.text);
+        this.#parts.text(said.text);
+        if (said.matched !== undefined) return said.matched;
+      } else {
+        this.#take(part);
+      }
+    }
+    if (last) this.#parts.text(this.#stops.flush());
+    return undefined;
+  }
+
+  #take(part: Exclude<AnswerPart, { type: 'text' }>): void {
+    switch (part.type) {
+      case 'call':
+        this.#parts.text(this.#stops.flush());
+        this.#parts.call(part.name);
+        this.#inCall = true;
+        break;
+      case 'arguments':
+        this.#parts.arguments(part.delta);
+        break;
+      case 'complete':
+        this.#parts.complete();
+        this.#completeCalls += 1;
+        this.#inCall = false;
+        break;
+      default:
+        part satisfies never;
+    }
+  }
+
+  #split(text: string, last: boolean): readonly AnswerPart[] {
+    if (this.#calls === undefined) return text === '' ? [] : [{ type: 'text', text }];
+    return last ? [...this.#calls.push(text), ...this.#calls.flush()] : this.#calls.push(text);
+  }
+}

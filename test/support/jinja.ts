@@ -1,0 +1,25 @@
+/** Templates as the engine reads them from model files: rendered by llama.cpp itself, without a model. */
+import * as library from 'node-llama-cpp';
+import type { ChatTemplate } from '../../src/backends/llama-cpp/engine/chat-template.ts';
+import { jinjaTemplate } from '../../src/backends/llama-cpp/engine/jinja-template.ts';
+import type { Library } from '../../src/backends/llama-cpp/engine/library.ts';
+import { bindingsOf } from '../../src/backends/llama-cpp/engine/native.ts';
+
+const { getLlama }: Library = library;
+
+export function startLlama() {
+  return getLlama({
+    gpu: false,
+    build: 'never',
+    skipDownload: true,
+    progressLogs: false,
+    maxThreads: 1,
+    logger() {},
+  });
+}
+
+export async function startJinja(): Promise<(source: string) => ChatTemplate> {
+  const { AddonJinjaRenderer } = bindingsOf(await startLlama());
+  return (source) =>
+    jinjaTemplate({ source, renderer: new AddonJinjaRenderer(source), bosToken: '<s>', eosToken: '</s>' });
+}

@@ -1,0 +1,130 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { AnswerReader } from '../../../../../src/backends/llama-cpp/engine/answer-reader.ts';
+import type { Thought } from '../../../../../src/backends/llama-cpp/engine/prompt.ts';
+import type { AnswerPart } from '../../../../../src/backends/llama-cpp/engine/tools/answer-parts.ts';
+import { hermes, mistralNamed } from '../../../../../src/backends/llama-cpp/engine/tools/tool-format.ts';
+
+interface Setting {
+  readonly thought?: Thought;
+  readonly stop?: readonly string[];
+  readonly tools?: boolean;
+}
+
+const CALL = '<tool_call>\n{"name": "add", "arguments": {"a": "END"}}\n</tool_call>';
+
+/** Text as it is, a call in brackets. */
+function write(part: AnswerPart): string {
+  switch (part.type) {
+    case 'text':
+      return part.text;
+    case 'call':
+      return `[${part.name} `;
+    case 'arguments':
+      return part.delta;
+    case 'complete':
+      return ']';
+  }
+}
+
+function read(pieces: readonly string[], { thought = 'none', stop = [], tools = true }: Setting = {}) {
+  const reader = new AnswerReader({
+    thought,
+    stop,
+    toolNames: ['add'],
+    ...(tools && { toolFormat: hermes }),
+  });
+  const said: string[] = [];
+  let reasoning = '';
+  let matchedStop: string | undefined;
+  for (const [index, piece] of [...pieces, ''].entries()) {
+    const reading = reader.read(piece, { last: index === pieces.length });
+    reasoning += reading.reasoning;
+    for (const part of reading.parts) said.push(write(part));
+    matchedStop = reading.matchedStop;
+    if (matchedStop !== undefined) break;
+  }
+  return {
+    said: said.join(''),
+    reasoning,
+    matchedStop,
+    reasons: [reader.finishReason('stop'), reader.finishReason('length')],
+  };
+}
+
+describe('AnswerReader', () => {
+  it('gives thought, text and calls apart', () => {
+    expect(read([`<think>Hm ${CALL}</think>\n\nWell.\n${CALL}`], { thought: 'possible' })).toMatchObject({
+      reasoning: `Hm ${CALL}`,
+      said: 'Well.[add {"a": "END"}]',
+      reasons: ['tool_calls', 'tool_calls'],
+    });
+  });
+
+  it('takes calls for text where there are no tools', () => {
+    expect(read([CALL], { tools: false })).toMatchObject({ said: CALL, reasons: ['stop', 'length'] });
+  });
+
+  it('ends at stop strings in the text, never in a call', () => {
+    expect(read([`One EN${CALL}D two END three`], { stop: ['END'] })).toMatchObject({
+      said: 'One EN[add {"a": "END"}]D two ',
+      matchedStop: 'END',
+      reasons: ['tool_calls', 'tool_calls'],
+    });
+    expect(read([`END${CALL}`], { stop: ['END'] })).toMatchObject({ said: '', reasons: ['stop', 'length'] });
+  });
+
+  it('says that it waits for tools only when no call was cut off', () => {
+    const cut = CALL.slice(0, CALL.indexOf('END'));
+    expect(read([CALL, cut])).toMatchObject({ reasons: ['stop', 'length'] });
+    expect(read([cut])).toMatchObject({ said: '[add {"a": "', reasons: ['stop', 'length'] });
+    expect(read(['<tool_call>oops'])).toMatchObject({
+      said: '<tool_call>oops',
+      reasons: ['stop', 'length'],
+    });
+  });
+
+  it('reads alike however the answer is cut into pieces', () => {
+    const unit = fc.constantFrom(
+      'a',
+      ' ',
+      'EN',
+      'D',
+      'END',
+      '<think>',
+      '</think>',
+      '<tool_call>',
+      CALL,
+      '\n',
+    );
+    fc.assert(
+      fc.property(
+        fc.array(unit, { maxLength: 8 }),
+        fc.constantFrom<Thought>('none', 'possible', 'begun'),
+        fc.boolean(),
+        (units, thought, tools) => {
+          const text = units.join('');
+          const setting = { thought, tools, stop: ['END'] };
+          const whole = read([text], setting);
+          expect(read([...text], setting)).toEqual(whole);
+          expect(read(units, setting)).toEqual(whole);
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+
+  it('knows the marks that a model may have as special tokens', () => {
+    const options = { stop: [], toolNames: ['add'] };
+    const none = new AnswerReader({ ...options, thought: 'none' });
+    const all = new AnswerReader({ ...options, thought: 'possible', toolFormat: mistralNamed });
+    for (const mark of ['<think>', '</think>', '[TOOL_CALLS]', '[ARGS]', '[CALL_ID]']) {
+      expect(none.isMark(mark)).toBe(false);
+      expect(all.isMark(mark)).toBe(true);
+    }
+    all.read('Hi', { last: false });
+    expect(all.isMark('<think>')).toBe(false);
+    expect(all.isMark('[ARGS]')).toBe(true);
+    expect(all.isMark('<s>')).toBe(false);
+  });
+});
