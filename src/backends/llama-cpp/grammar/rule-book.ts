@@ -1,0 +1,69 @@
+/**
+ * Collects the rules of a grammar that is being made, each under a name of its own. The rules of plain JSON come in
+ * when something asks for them. Owns the names.
+ */
+import { JSON_RULES, type JsonRule } from './json-rules.ts';
+
+/** Strings and character classes, in which no name is meant. */
+const QUOTED = /"(?:\\.|[^"\\])*"|\[(?:\\.|[^\]\\])*\]/g;
+const NAME = /[a-zA-Z][a-zA-Z0-9-]*/g;
+
+export class RuleBook {
+  readonly #rules = new Map<string, string>();
+  /** The last number given to a name with that stem. */
+  readonly #numbers = new Map<string, number>();
+  readonly #taken = new Set<string>(['root', ...JSON_RULES.keys()]);
+
+  /** A name that no rule has, made from the hint. */
+  reserve(hint: string): string {
+    const word = hint.replace(/[^a-zA-Z0-9]+/g, '-').replace(/^[-0-9]+|-$/g, '');
+    const stem = word.slice(0, 24) || 'rule';
+    let number = this.#numbers.get(stem) ?? 1;
+    let name = stem;
+    while (this.#taken.has(name)) {
+      number += 1;
+      name = `${stem}-${number}`;
+    }
+    this.#numbers.set(stem, number);
+    this.#taken.add(name);
+    return name;
+  }
+
+  define(name: string, body: string): void {
+    this.#rules.set(name, body);
+  }
+
+  /** Defines a rule and gives its name. */
+  add(hint: string, body: string): string {
+    const name = this.reserve(hint);
+    this.define(name, body);
+    return name;
+  }
+
+  /** The name of a rule of plain JSON, which is there from now on, with those it needs. */
+  json(name: JsonRule): string {
+    if (this.#rules.has(name)) return name;
+    const rule = JSON_RULES.get(name);
+    if (rule === undefined) throw new Error(`There is no JSON rule ${name}.`);
+    this.#rules.set(name, rule.body);
+    for (const needed of rule.needs) this.json(needed);
+    return name;
+  }
+
+  /** The grammar whose root is the given part; rules that it does not lead to are left out. */
+  text(root: string): string {
+    const lines = [`root ::= ${root}`];
+    const reached = new Set(namesIn(root));
+    for (const name of reached) {
+      const body = this.#rules.get(name);
+      if (body === undefined) continue;
+      lines.push(`${name} ::= ${body}`);
+      for (const other of namesIn(body)) reached.add(other);
+    }
+    return `${lines.join('\n')}\n`;
+  }
+}
+
+function namesIn(body: string): readonly string[] {
+  return body.replace(QUOTED, ' ').match(NAME) ?? [];
+}

@@ -1,0 +1,47 @@
+/** A grammar for the values that a JSON Schema describes; docs/structured-output.md says which schemas. */
+import { ServingError } from '../../../core/errors.ts';
+import { readGrammar } from './check-grammar.ts';
+import { GrammarProblem } from './flat-grammar.ts';
+import { GRAMMAR_LIMITS } from './limits.ts';
+import { RuleBook } from './rule-book.ts';
+import { SchemaCompiler } from './schema-compiler.ts';
+import { SchemaProblem, toRefusal } from './schema-problem.ts';
+
+export interface SchemaGrammarOptions {
+  /** The field that the schema came in: where errors say it is. */
+  readonly param?: string;
+}
+
+/** Throws `invalid_request` for what is not supported, contradictory or too large, naming the keyword and its place. */
+export function schemaGrammar(schema: unknown, { param = 'schema' }: SchemaGrammarOptions = {}): string {
+  const book = new RuleBook();
+  const root = refusing(param, () => new SchemaCompiler(schema, book).root('document'));
+  return finished(book.text(root), param);
+}
+
+/** Runs what compiles a schema; its problems become errors of the request. */
+export function refusing<Result>(param: string, compile: () => Result): Result {
+  try {
+    return compile();
+  } catch (thrown) {
+    if (thrown instanceof SchemaProblem) throw toRefusal(thrown, param);
+    throw thrown;
+  }
+}
+
+/** The text, once it has passed the checks that a client's own grammar has to pass. */
+export function finished(gbnf: string, param: string): string {
+  const refused = (reason: string) =>
+    new ServingError('invalid_request', { message: `${param} ${reason}`, param });
+  if (gbnf.length > GRAMMAR_LIMITS.characters)
+    throw refused(
+      `makes a grammar of ${gbnf.length} characters. At most ${GRAMMAR_LIMITS.characters} are allowed.`,
+    );
+  try {
+    readGrammar(gbnf);
+  } catch (thrown) {
+    if (!(thrown instanceof GrammarProblem)) throw thrown;
+    throw refused(`makes a grammar that cannot be used: ${thrown.message}.`);
+  }
+  return gbnf;
+}
