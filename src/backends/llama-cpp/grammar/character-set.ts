@@ -70,7 +70,8 @@ export function difference(left: CharacterSet, right: CharacterSet): CharacterSe
 }
 
 export function includes(set: CharacterSet, codePoint: number): boolean {
-  return set.some(({ from, to }) => from <= codePoint && codePoint <= to);
+  for (const { from, to } of set) if (from <= codePoint && codePoint <= to) return true;
+  return false;
 }
 
 export function codePointOf(character: string): number {

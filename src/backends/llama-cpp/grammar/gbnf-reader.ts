@@ -34,6 +34,8 @@ const NUL = singleCharacter(0);
 
 export class GbnfReader {
   readonly #characters: readonly string[];
+  /** Sets of one character, each made once. */
+  readonly #singles = new Map<number, CharacterSet>();
   #position = 0;
   #line = 1;
 
@@ -101,7 +103,7 @@ export class GbnfReader {
     this.#next();
     while (this.peek() !== '"') {
       if (this.atEnd) throw new GrammarProblem(start, 'a string has no closing quote');
-      sets.push(this.#writable(singleCharacter(this.#character()), 'a string holds'));
+      sets.push(this.#single(this.#character()));
     }
     this.#next();
     return sets;
@@ -183,6 +185,14 @@ export class GbnfReader {
     const codePoint = Number.parseInt(digits, 16);
     if (codePoint > LAST_CODE_POINT) throw new GrammarProblem(line, `\\${letter}${digits} is no character`);
     return codePoint;
+  }
+
+  #single(codePoint: number): CharacterSet {
+    const known = this.#singles.get(codePoint);
+    if (known !== undefined) return known;
+    const set = this.#writable(singleCharacter(codePoint), 'a string holds');
+    this.#singles.set(codePoint, set);
+    return set;
   }
 
   #writable(set: CharacterSet, where: string): CharacterSet {

@@ -35,11 +35,11 @@ export const SCHEMA_LIMITS = {
   nameCharacters: 256,
   properties: 500,
   /** Properties of one object in a row that may be left out. */
-  optionalProperties: 100,
+  optionalProperties: 200,
   /** Schemas in prefixItems. */
   prefixItems: 100,
   /** Different schemas that are turned into rules. */
-  rules: 2_000,
+  rules: 1_000,
   /** Values of one enum. */
   enumValues: 1_000,
   /** Characters of one enum or const, as JSON. */

@@ -50,6 +50,7 @@ export class MemberWriter {
     return this.#from({ index: 0, written: 0 });
   }
 
+  /** The next member, whichever it is, and what follows it. */
   #from(position: Position): string | undefined {
     const key = `${position.index} ${position.written}`;
     if (this.#parts.has(key)) return this.#parts.get(key);
@@ -60,25 +61,37 @@ export class MemberWriter {
   }
 
   #ways({ index, written }: Position): readonly string[] {
+    if (this.#most !== undefined && written >= this.#most) return [];
     const member = this.#members.declared[index];
-    if (member === undefined) return this.#end(written);
+    if (member === undefined) return this.#further(written);
+    const rest = this.#after({ index: index + 1, written: Math.min(written + 1, this.#countUpTo) });
     const skipped = member.required ? undefined : this.#from({ index: index + 1, written });
-    const ways = skipped === undefined ? [] : [skipped];
-    if (this.#most !== undefined && written >= this.#most) return ways;
-    const rest = this.#from({ index: index + 1, written: Math.min(written + 1, this.#countUpTo) });
-    if (rest === undefined) return ways;
-    return [sequence(written === 0 ? '' : this.#comma, member.part, rest), ...ways];
+    return [rest === undefined ? undefined : sequence(member.part, rest), skipped].filter(
+      (way) => way !== undefined,
+    );
   }
 
-  /** After the last declared property: an empty part is the end, no part a dead end. */
-  #end(written: number): readonly string[] {
+  /** What follows a member. Behind one comma, so that the engine has one way to go on until it has been written. */
+  #after({ index, written }: Position): string | undefined {
+    const { declared, least } = this.#members;
+    const mayEnd = written >= least && declared.slice(index).every(({ required }) => !required);
+    const next = this.#from({ index, written });
+    if (next === undefined) return mayEnd ? '' : undefined;
+    const more = sequence(this.#comma, next);
+    return mayEnd ? `${this.#book.add('more', more)}?` : more;
+  }
+
+  /** Further properties, at least one, after all declared ones. */
+  #further(written: number): readonly string[] {
     const { further, least } = this.#members;
-    const missing = Math.max(0, least - written);
-    const left = this.#most === undefined ? undefined : this.#most - written;
-    if (further === undefined || left === 0) return written > 0 && missing === 0 ? [''] : [];
+    if (further === undefined) return [];
     const next = this.#book.add('further-next', sequence(this.#comma, further));
-    if (written > 0) return [repeated(next, missing, left)];
-    const others = repeated(next, Math.max(0, missing - 1), left === undefined ? undefined : left - 1);
-    return [sequence(further, others)];
+    const missing = Math.max(0, least - written - 1);
+    return [
+      sequence(
+        further,
+        repeated(next, missing, this.#most === undefined ? undefined : this.#most - written - 1),
+      ),
+    ];
   }
 }

@@ -10,6 +10,8 @@ const NAME = /[a-zA-Z][a-zA-Z0-9-]*/g;
 
 export class RuleBook {
   readonly #rules = new Map<string, string>();
+  /** Names of the rules that may be shared, by their bodies. */
+  readonly #added = new Map<string, string>();
   /** The last number given to a name with that stem. */
   readonly #numbers = new Map<string, number>();
   readonly #taken = new Set<string>(['root', ...JSON_RULES.keys()]);
@@ -33,10 +35,13 @@ export class RuleBook {
     this.#rules.set(name, body);
   }
 
-  /** Defines a rule and gives its name. */
+  /** Defines a rule, unless one with the same body was added before, and gives its name. */
   add(hint: string, body: string): string {
+    const known = this.#added.get(body);
+    if (known !== undefined) return known;
     const name = this.reserve(hint);
     this.define(name, body);
+    this.#added.set(body, name);
     return name;
   }
 

@@ -17,6 +17,7 @@ export function objectPart({ schemas, at, compiler }: PartOf): string {
   const declared = membersOf(shape, { schemas, at, compiler });
   const further = furtherMember(shape, { schemas, at, compiler });
   const members = { declared, further, least, most };
+  checkOptionalRun(declared, at);
   checkCounts(members, at);
   const filled = new MemberWriter(members, compiler.book).write();
   const empty = least === 0 && declared.every(({ required }) => !required);
@@ -61,6 +62,20 @@ function furtherMember({ properties, further }: ObjectShape, { compiler }: PartO
   } catch (thrown) {
     if (thrown instanceof Contradiction) return undefined;
     throw thrown;
+  }
+}
+
+/** The engine has to follow each property that may come next. */
+function checkOptionalRun(declared: readonly Member[], at: PartOf['at']): void {
+  let run = 0;
+  for (const { required } of declared) {
+    run = required ? 0 : run + 1;
+    if (run > SCHEMA_LIMITS.optionalProperties)
+      throw new SchemaProblem(
+        at,
+        'properties',
+        `has more than ${SCHEMA_LIMITS.optionalProperties} properties in a row that may be left out. Name some of them in required, or put them into objects of their own.`,
+      );
   }
 }
 

@@ -54,7 +54,8 @@ export function stringPart(
   ] as const)
     if (value > SCHEMA_LIMITS.repetitions)
       throw new SchemaProblem(at, keyword, `is ${value}. At most ${SCHEMA_LIMITS.repetitions} is allowed.`);
-  return sequence(QUOTE, repeated(book.json('char'), minLength, maxLength), QUOTE);
+  // A rule of its own: equal lengths then share the engine's rules for the repetition.
+  return book.add('text', sequence(QUOTE, repeated(book.json('char'), minLength, maxLength), QUOTE));
 }
 
 function formatPart(format: string, options: { readonly at: Pointer; readonly book: RuleBook }): string {

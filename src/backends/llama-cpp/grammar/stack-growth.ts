@@ -9,10 +9,10 @@ import { GRAMMAR_LIMITS } from './limits.ts';
 import { StackMachine, type StackSet } from './stack-machine.ts';
 
 /** Characters tried from one set of stacks. */
-const CHARACTERS_TRIED = 16;
+const CHARACTERS_TRIED = 12;
 /** Sets of stacks tried from the root, and from all other rules together, as long as each can have so many. */
-const SETS_FROM_ROOT = 400;
-const SETS_FROM_RULES = 400;
+const SETS_FROM_ROOT = 300;
+const SETS_FROM_RULES = 200;
 const SETS_FROM_RULE = 4;
 /** Steps of all searches together: about a tenth of a second at the most. */
 const STEPS = 300_000;
@@ -69,12 +69,16 @@ function fullest(waiting: StackSet[][], which: 'newest' | 'oldest'): StackSet | 
 
 /** One character for each group that no set tells apart; those in most sets first, and only so many. */
 function telling(sets: readonly CharacterSet[]): readonly number[] {
-  const distinct = [...new Set(sets)];
-  const starts = new Set(distinct.flatMap((set) => set.flatMap(({ from, to }) => [from, to + 1])));
-  const counted = Array.from(starts, (codePoint) => ({
-    codePoint,
-    count: sets.filter((set) => includes(set, codePoint)).length,
-  })).filter(({ count }) => count > 0);
+  const counts = new Map<CharacterSet, number>();
+  for (const set of sets) counts.set(set, (counts.get(set) ?? 0) + 1);
+  const starts = new Set<number>();
+  for (const set of counts.keys()) for (const { from, to } of set) starts.add(from).add(to + 1);
+  const counted: { codePoint: number; count: number }[] = [];
+  for (const codePoint of starts) {
+    let count = 0;
+    for (const [set, times] of counts) if (includes(set, codePoint)) count += times;
+    if (count > 0) counted.push({ codePoint, count });
+  }
   counted.sort((left, right) => right.count - left.count);
   return counted.slice(0, CHARACTERS_TRIED).map(({ codePoint }) => codePoint);
 }
