@@ -46,6 +46,8 @@ export const SCHEMA_LIMITS = {
   enumCharacters: 65_536,
   /** Branches of one anyOf or oneOf, and ways to combine several of them. */
   branches: 64,
+  /** Pairs of schemas compared to see whether the branches of oneOf exclude one another. */
+  comparisons: 20_000,
   /** Characters of one pattern, and its groups within groups. */
   patternCharacters: 512,
   patternNesting: 16,

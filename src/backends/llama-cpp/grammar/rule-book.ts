@@ -2,8 +2,12 @@
  * Collects the rules of a grammar that is being made, each under a name of its own. The rules of plain JSON come in
  * when something asks for them. Owns the names.
  */
+import { GrammarProblem } from './flat-grammar.ts';
 import { JSON_RULES, type JsonRule } from './json-rules.ts';
+import { GRAMMAR_LIMITS } from './limits.ts';
 
+/** Of all rules, with those that are not needed in the end: no more work than that is done. */
+const MOST_CHARACTERS = 2 * GRAMMAR_LIMITS.characters;
 /** Strings and character classes, in which no name is meant. */
 const QUOTED = /"(?:\\.|[^"\\])*"|\[(?:\\.|[^\]\\])*\]/g;
 const NAME = /[a-zA-Z][a-zA-Z0-9-]*/g;
@@ -14,6 +18,7 @@ export class RuleBook {
   readonly #added = new Map<string, string>();
   /** The last number given to a name with that stem. */
   readonly #numbers = new Map<string, number>();
+  #characters = 0;
   readonly #taken = new Set<string>(['root', ...JSON_RULES.keys()]);
 
   /** A name that no rule has, made from the hint. */
@@ -32,6 +37,9 @@ export class RuleBook {
   }
 
   define(name: string, body: string): void {
+    this.#characters += name.length + body.length;
+    if (this.#characters > MOST_CHARACTERS)
+      throw new GrammarProblem(1, `while it was made it grew to more than ${MOST_CHARACTERS} characters`);
     this.#rules.set(name, body);
   }
 

@@ -35,6 +35,7 @@ export class SchemaCompiler implements Compiler {
   readonly #reader: SchemaReader;
   readonly #root: Place;
   readonly #rules = new Map<string, string | Contradiction>();
+  readonly #comparisons = { left: SCHEMA_LIMITS.comparisons };
   #depth = 0;
 
   constructor(document: unknown, book: RuleBook) {
@@ -135,6 +136,7 @@ export class SchemaCompiler implements Compiler {
       checkExclusive(place, {
         branches: branches.map((_, index) => withBranch(index)),
         reader: this.#reader,
+        comparisons: this.#comparisons,
       });
     const names = possible(Array.from(branches.keys()), (index) => this.#ruleFor(withBranch(index), hint));
     return choice([...new Set(names)]);

@@ -11,23 +11,38 @@ import { child, type Place, type SchemaReader } from './schema-reader.ts';
 /** Objects within objects that are looked into. */
 const DEPTH = 3;
 
+/** How many pairs may still be compared; shared by all that a schema asks for. */
+export interface Comparisons {
+  left: number;
+}
+
+export interface Exclusion {
+  readonly branches: readonly (readonly Demand[])[];
+  readonly reader: SchemaReader;
+  readonly comparisons: Comparisons;
+}
+
+interface Comparing {
+  readonly place: Place;
+  readonly reader: SchemaReader;
+  readonly comparisons: Comparisons;
+  readonly depth: number;
+}
+
 interface Branch {
   readonly facts: Facts;
   readonly schemas: readonly ReadSchema[];
 }
 
-export function checkExclusive(
-  place: Place,
-  { branches, reader }: { readonly branches: readonly (readonly Demand[])[]; readonly reader: SchemaReader },
-): void {
+export function checkExclusive(place: Place, { branches, reader, comparisons }: Exclusion): void {
   const read = branches.map((demands) => readBranch(demands, reader));
   for (const [first, one] of read.entries()) {
-    for (const [second, other] of read.entries()) {
-      if (second <= first || excludes(one, other, { reader, depth: DEPTH })) continue;
+    for (const [offset, other] of read.slice(first + 1).entries()) {
+      if (excludes(one, other, { place, reader, comparisons, depth: DEPTH })) continue;
       throw new SchemaProblem(
         place.pointer,
         'oneOf',
-        `is only supported where no value can meet two branches, and branches ${first} and ${second} do not visibly exclude one another. Use anyOf, or give both a required property whose values differ.`,
+        `is only supported where no value can meet two branches, and branches ${first} and ${first + 1 + offset} do not visibly exclude one another. Use anyOf, or give both a required property whose values differ.`,
       );
     }
   }
@@ -44,11 +59,10 @@ function readBranch(demands: readonly Demand[], reader: SchemaReader): Branch | 
   }
 }
 
-function excludes(
-  one: Branch | undefined,
-  other: Branch | undefined,
-  how: { readonly reader: SchemaReader; readonly depth: number },
-): boolean {
+function excludes(one: Branch | undefined, other: Branch | undefined, how: Comparing): boolean {
+  how.comparisons.left -= 1;
+  if (how.comparisons.left < 0)
+    throw new SchemaProblem(how.place.pointer, 'oneOf', 'needs too many comparisons of branches. Use anyOf.');
   if (one === undefined || other === undefined) return true;
   const values = one.facts.values?.map(comparableText);
   if (values && other.facts.values)
@@ -73,17 +87,13 @@ function isAbove(lower: Bound, upper: Bound): boolean {
 }
 
 /** A property that both must have, with values that exclude one another. */
-function propertyExcludes(
-  one: Branch,
-  other: Branch,
-  { reader, depth }: { readonly reader: SchemaReader; readonly depth: number },
-): boolean {
+function propertyExcludes(one: Branch, other: Branch, how: Comparing): boolean {
   const required = new Set(other.schemas.flatMap(({ node }) => node.required ?? []));
   const both = one.schemas.flatMap(({ node }) => node.required ?? []).filter((name) => required.has(name));
   return both.some((name) =>
-    excludes(readProperty(one, name, reader), readProperty(other, name, reader), {
-      reader,
-      depth: depth - 1,
+    excludes(readProperty(one, name, how.reader), readProperty(other, name, how.reader), {
+      ...how,
+      depth: how.depth - 1,
     }),
   );
 }

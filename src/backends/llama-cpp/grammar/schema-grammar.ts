@@ -25,23 +25,27 @@ export function refusing<Result>(param: string, compile: () => Result): Result {
     return compile();
   } catch (thrown) {
     if (thrown instanceof SchemaProblem) throw toRefusal(thrown, param);
+    if (thrown instanceof GrammarProblem) throw unusable(param, thrown.message);
     throw thrown;
   }
 }
 
 /** The text, once it has passed the checks that a client's own grammar has to pass. */
 export function finished(gbnf: string, param: string): string {
-  const refused = (reason: string) =>
-    new ServingError('invalid_request', { message: `${param} ${reason}`, param });
   if (gbnf.length > GRAMMAR_LIMITS.characters)
-    throw refused(
-      `makes a grammar of ${gbnf.length} characters. At most ${GRAMMAR_LIMITS.characters} are allowed.`,
-    );
+    throw unusable(param, `it has more than ${GRAMMAR_LIMITS.characters} characters`);
   try {
     readGrammar(gbnf);
   } catch (thrown) {
     if (!(thrown instanceof GrammarProblem)) throw thrown;
-    throw refused(`makes a grammar that cannot be used: ${thrown.message}.`);
+    throw unusable(param, thrown.message);
   }
   return gbnf;
+}
+
+function unusable(param: string, reason: string): ServingError {
+  return new ServingError('invalid_request', {
+    message: `${param} makes a grammar that cannot be used: ${reason}.`,
+    param,
+  });
 }

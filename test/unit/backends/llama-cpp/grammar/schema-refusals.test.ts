@@ -73,7 +73,8 @@ const CASES: readonly (readonly [what: string, schema: unknown, param: string, m
   [
     'a required property that is false',
     { properties: { a: false }, required: ['a'] },
-    'format.properties.a',/no value is allowed/,
+    'format.properties.a',
+    /no value is allowed/,
   ],
   ['minItems above maxItems', { type: 'array', minItems: 3, maxItems: 2 }, 'format.minItems', /only 2 items/],
   [
