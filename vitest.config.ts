@@ -3,7 +3,9 @@ import { defineConfig } from 'vitest/config';
 const long = process.env.LLM_TEST_LONG === '1';
 const suffix = long ? 'long' : 'test';
 /** The long run tries the properties again, far more often. */
-const properties = long ? ['test/unit/scheduling/*.test.ts'] : [];
+const properties = long
+  ? ['test/unit/scheduling/*.test.ts', 'test/unit/backends/llama-cpp/grammar/*.test.ts']
+  : [];
 
 /** Decoding collapses beside any other load on the cores, so whatever runs the real engine runs alone, after the rest. */
 const withEngine = [

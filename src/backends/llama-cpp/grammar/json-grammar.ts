@@ -1,0 +1,7 @@
+/** JSON mode: any one JSON object, and nothing around it. */
+import { RuleBook } from './rule-book.ts';
+
+export function jsonGrammar(): string {
+  const book = new RuleBook();
+  return book.text(book.json('object'));
+}

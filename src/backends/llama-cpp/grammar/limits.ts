@@ -1,0 +1,58 @@
+/**
+ * How large a grammar may be, and how much work it may make. Every figure is far above what people write and below
+ * where the engine was measured to become slow; docs/structured-output.md has the measurements.
+ */
+
+/** Of any grammar, a client's own or one made from a schema. */
+export const GRAMMAR_LIMITS = {
+  /** Characters of the text. */
+  characters: 262_144,
+  /** Rules, with those that the engine makes for groups and repetitions. */
+  rules: 20_000,
+  /** Characters, ranges and references, after repetitions have been written out. */
+  elements: 200_000,
+  /** Groups within groups: the engine reads them recursively. */
+  nesting: 32,
+  /** The engine refuses a repetition from 2000 on; it counts the rules of a repeated group times the repetitions. */
+  repetitions: 1999,
+  /** Steps of the engine's own search for left recursion, which takes shared rules again and again. */
+  leftVisits: 50_000,
+  /** Depth of that search, which is recursive. */
+  leftDepth: 5_000,
+  /** Ways to go on that the engine may have to follow at once: each costs it a look at the whole vocabulary. */
+  stacks: 256,
+} as const;
+
+/** Of a JSON Schema. */
+export const SCHEMA_LIMITS = {
+  /** Schemas within schemas, with `$ref` followed; recursion counts once. */
+  referenceDepth: 128,
+  /** `$ref` and `allOf` in a row, before a keyword that says something. */
+  depth: 32,
+  /** Schemas that one value must meet at the same time, by `$ref`, `allOf` and the branches of choices. */
+  merged: 64,
+  /** Properties of one object, and characters of a property's name. */
+  nameCharacters: 256,
+  properties: 500,
+  /** Properties of one object in a row that may be left out. */
+  optionalProperties: 200,
+  /** Schemas in prefixItems. */
+  prefixItems: 100,
+  /** Different schemas that are turned into rules. */
+  rules: 1_000,
+  /** Values of one enum. */
+  enumValues: 1_000,
+  /** Characters of one enum or const, as JSON. */
+  enumCharacters: 65_536,
+  /** Branches of one anyOf or oneOf, and ways to combine several of them. */
+  branches: 64,
+  /** Pairs of schemas compared to see whether the branches of oneOf exclude one another. */
+  comparisons: 20_000,
+  /** Characters of one pattern, and its groups within groups. */
+  patternCharacters: 512,
+  patternNesting: 16,
+  /** minLength, maxLength, minItems, maxItems and the counts of a pattern. */
+  repetitions: GRAMMAR_LIMITS.repetitions - 1,
+  /** Tools of one request. */
+  tools: 128,
+} as const;

@@ -1,0 +1,155 @@
+/**
+ * Every keyword of JSON Schema that is known here: what it may hold, what becomes of it. docs/structured-output.md is
+ * made from this table. A keyword that is not in it is refused.
+ */
+export type Shape =
+  | 'anything'
+  | 'text'
+  | 'boolean'
+  | 'number'
+  | 'count'
+  | 'texts'
+  | 'values'
+  | 'types'
+  | 'schema'
+  | 'schemas'
+  | 'named schemas';
+
+export type Kind = 'object' | 'array' | 'string' | 'number' | 'boolean' | 'null';
+
+export interface KeywordRule {
+  readonly use: 'met' | 'ignored' | 'refused';
+  readonly shape: Shape;
+  /** The kind of value it speaks of; absent: any. */
+  readonly of?: Kind;
+  /** The one value with which a refused keyword says nothing. */
+  readonly unless?: unknown;
+  /** What is supported, or why it is refused; a sentence without its subject. */
+  readonly note: string;
+}
+
+const met = (shape: Shape, note: string, of?: Kind): KeywordRule => ({
+  use: 'met',
+  shape,
+  note,
+  ...(of && { of }),
+});
+const ignored = (note = 'says nothing about what is valid'): KeywordRule => ({
+  use: 'ignored',
+  shape: 'anything',
+  note,
+});
+const refused = (note: string, unless?: false): KeywordRule => ({
+  use: 'refused',
+  shape: 'anything',
+  note,
+  ...(unless === false && { unless }),
+});
+
+export const KEYWORDS: ReadonlyMap<string, KeywordRule> = new Map<string, KeywordRule>([
+  ['type', met('types', 'one type, or a list of types')],
+  ['enum', met('values', 'any JSON values; objects and arrays are written without whitespace')],
+  ['const', met('anything', 'any JSON value; objects and arrays are written without whitespace')],
+  ['anyOf', met('schemas', 'each branch together with the keywords beside it')],
+  [
+    'oneOf',
+    met(
+      'schemas',
+      'where the branches visibly exclude one another: by type, by values, or by a required property whose values differ',
+    ),
+  ],
+  ['allOf', met('schemas', 'the parts are merged; what cannot be merged exactly is refused')],
+  [
+    '$ref',
+    met(
+      'text',
+      '`#` and pointers into the same schema (`#/$defs/…`, `#/definitions/…`), recursion included; keywords beside it count',
+    ),
+  ],
+  ['$defs', met('named schemas', 'what `$ref` points at')],
+  ['definitions', met('named schemas', 'as `$defs`')],
+
+  ['properties', met('named schemas', 'written in the order in which they are declared', 'object')],
+  ['required', met('texts', 'a property that is not named here may be left out', 'object')],
+  [
+    'additionalProperties',
+    met(
+      'schema',
+      'false, true or a schema, for properties that follow the declared ones; if absent, none are allowed beside `properties`',
+      'object',
+    ),
+  ],
+  [
+    'minProperties',
+    met('count', 'where the declared properties can meet it, or one further property', 'object'),
+  ],
+  ['maxProperties', met('count', 'any', 'object')],
+
+  ['items', met('schema', 'one schema; any values if absent, none if absent beside `prefixItems`', 'array')],
+  ['prefixItems', met('schemas', 'the first items; `minItems` says how many must be there', 'array')],
+  ['minItems', met('count', 'up to the limit of repetitions', 'array')],
+  ['maxItems', met('count', 'up to the limit of repetitions', 'array')],
+
+  ['minLength', met('count', 'up to the limit of repetitions; not beside `pattern` or `format`', 'string')],
+  ['maxLength', met('count', 'up to the limit of repetitions; not beside `pattern` or `format`', 'string')],
+  [
+    'pattern',
+    met(
+      'text',
+      'from `^` to `$`: characters, classes, groups, alternatives, greedy quantifiers; no look-around, back reference or `\\b`',
+      'string',
+    ),
+  ],
+  ['format', met('text', 'date, time, date-time, uuid, ipv4; others are refused', 'string')],
+
+  [
+    'minimum',
+    met('number', 'any for integers; whole numbers up to a thousand million for numbers', 'number'),
+  ],
+  ['maximum', met('number', 'as `minimum`', 'number')],
+  ['exclusiveMinimum', met('number', 'as `minimum`; a number, not true or false', 'number')],
+  ['exclusiveMaximum', met('number', 'as `minimum`; a number, not true or false', 'number')],
+
+  ['title', ignored()],
+  ['description', ignored()],
+  ['default', ignored()],
+  ['example', ignored()],
+  ['examples', ignored()],
+  ['deprecated', ignored()],
+  ['readOnly', ignored()],
+  ['writeOnly', ignored()],
+  ['$schema', ignored()],
+  ['$id', ignored('references are resolved within the schema alone')],
+  ['$comment', ignored()],
+  ['discriminator', ignored('a hint of OpenAPI; the branches themselves decide')],
+
+  ['multipleOf', refused('a grammar cannot divide; ask for an integer, or list the values in enum')],
+  [
+    'uniqueItems',
+    refused('a grammar does not remember the items it has seen; leave it away and check the answer', false),
+  ],
+  ['contains', refused('use items')],
+  ['minContains', refused('use items')],
+  ['maxContains', refused('use items')],
+  ['unevaluatedItems', refused('use items and prefixItems')],
+  ['additionalItems', refused('use prefixItems for the first items and items for the rest')],
+  ['patternProperties', refused('use additionalProperties')],
+  ['propertyNames', refused('use properties')],
+  ['unevaluatedProperties', refused('use additionalProperties')],
+  ['dependentRequired', refused('use anyOf')],
+  ['dependentSchemas', refused('use anyOf')],
+  ['dependencies', refused('use anyOf')],
+  ['not', refused('a grammar says what is allowed, not what is not')],
+  ['if', refused('use anyOf')],
+  ['then', refused('use anyOf')],
+  ['else', refused('use anyOf')],
+  ['nullable', refused('use a list of types, such as ["string", "null"]', false)],
+  ['contentEncoding', refused('describe the text with pattern')],
+  ['contentMediaType', refused('describe the text with pattern')],
+  ['contentSchema', refused('describe the text with pattern')],
+  ['$anchor', refused('use $defs and a pointer')],
+  ['$dynamicRef', refused('use $ref')],
+  ['$dynamicAnchor', refused('use $ref')],
+  ['$recursiveRef', refused('use $ref')],
+  ['$vocabulary', refused('it belongs to meta-schemas')],
+]);

@@ -1,0 +1,166 @@
+/**
+ * Reads one schema of a document: checks its keywords and the shape of each, and resolves references. Checked schemas
+ * are kept, so that one that many places refer to is checked once.
+ */
+import { KEYWORDS, type KeywordRule, type Shape } from './schema-keywords.ts';
+import { type Pointer, pointerText, SchemaProblem } from './schema-problem.ts';
+
+/** The keywords of a schema that are met; their shapes have been checked. */
+export interface SchemaNode {
+  readonly type?: string | readonly string[];
+  readonly enum?: readonly unknown[];
+  readonly const?: unknown;
+  readonly anyOf?: readonly unknown[];
+  readonly oneOf?: readonly unknown[];
+  readonly allOf?: readonly unknown[];
+  readonly $ref?: string;
+  readonly properties?: Readonly<Record<string, unknown>>;
+  readonly required?: readonly string[];
+  readonly additionalProperties?: unknown;
+  readonly minProperties?: number;
+  readonly maxProperties?: number;
+  readonly items?: unknown;
+  readonly prefixItems?: readonly unknown[];
+  readonly minItems?: number;
+  readonly maxItems?: number;
+  readonly minLength?: number;
+  readonly maxLength?: number;
+  readonly pattern?: string;
+  readonly format?: string;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly exclusiveMinimum?: number;
+  readonly exclusiveMaximum?: number;
+}
+
+/** A schema and where it stands. The pointer alone tells two of a document apart. */
+export interface Place {
+  readonly pointer: Pointer;
+  readonly schema: unknown;
+}
+
+export const TYPES = ['object', 'array', 'string', 'number', 'integer', 'boolean', 'null'] as const;
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+const isSchema = (value: unknown) => typeof value === 'boolean' || isObject(value);
+const isListOf = (value: unknown, is: (item: unknown) => boolean): boolean =>
+  Array.isArray(value) && value.every(is);
+const isText = (value: unknown) => typeof value === 'string';
+const isType = (value: unknown) => TYPES.some((type) => type === value);
+
+const SHAPES: Readonly<Record<Shape, { readonly is: (value: unknown) => boolean; readonly words: string }>> =
+  {
+    anything: { is: () => true, words: 'anything' },
+    text: { is: isText, words: 'a string' },
+    boolean: { is: (value) => typeof value === 'boolean', words: 'true or false' },
+    number: { is: (value) => Number.isFinite(value), words: 'a number' },
+    count: {
+      is: (value) => Number.isInteger(value) && Number(value) >= 0,
+      words: 'a whole number of at least 0',
+    },
+    texts: { is: (value) => isListOf(value, isText), words: 'a list of strings' },
+    values: {
+      is: (value) => Array.isArray(value) && value.length > 0,
+      words: 'a list of at least one value',
+    },
+    types: {
+      is: (value) => isType(value) || (isListOf(value, isType) && (value as unknown[]).length > 0),
+      words: `one of ${TYPES.join(', ')}, or a list of them`,
+    },
+    schema: { is: isSchema, words: 'a schema: an object, true or false' },
+    schemas: {
+      is: (value) => isListOf(value, isSchema) && (value as unknown[]).length > 0,
+      words: 'a list of at least one schema',
+    },
+    'named schemas': {
+      is: (value) => isObject(value) && Object.values(value).every(isSchema),
+      words: 'an object whose values are schemas',
+    },
+  };
+
+export class SchemaReader {
+  readonly #document: unknown;
+  readonly #checked = new Map<unknown, SchemaNode>();
+
+  constructor(document: unknown) {
+    this.#document = document;
+  }
+
+  /** `true` and `{}` alike allow anything; false allows nothing. */
+  read({ pointer, schema }: Place): SchemaNode | false {
+    if (typeof schema === 'boolean') return schema ? {} : false;
+    if (!isObject(schema)) throw new SchemaProblem(pointer, undefined, 'must be an object, true or false.');
+    const known = this.#checked.get(schema);
+    if (known !== undefined) return known;
+    const node: Record<string, unknown> = {};
+    for (const [keyword, value] of Object.entries(schema)) {
+      const rule = checkedRule(pointer, keyword, value);
+      if (rule.use === 'met') node[keyword] = value;
+    }
+    this.#checked.set(schema, node);
+    return node;
+  }
+
+  resolve(from: Pointer, reference: string): Place {
+    const problem = (reason: string) => new SchemaProblem(from, '$ref', reason);
+    if (reference !== '#' && !reference.startsWith('#/'))
+      throw problem('must be # or a pointer into the same schema, such as #/$defs/name.');
+    const pointer = reference.split('/').slice(1).map(unescapeSegment);
+    let schema = this.#document;
+    for (const segment of pointer) {
+      if (typeof schema !== 'object' || schema === null || !Object.hasOwn(schema, segment))
+        throw problem('points at nothing.');
+      schema = (schema as Record<string, unknown>)[segment];
+    }
+    if (!isSchema(schema)) throw problem('points at something that is no schema.');
+    return { pointer, schema };
+  }
+}
+
+export function child({ pointer, schema }: Place, ...segments: readonly (string | number)[]): Place {
+  let at = schema;
+  for (const segment of segments) at = (at as Record<string | number, unknown>)[segment];
+  return { pointer: [...pointer, ...segments.map(String)], schema: at };
+}
+
+/** Tells places apart. */
+export function placeKey({ pointer }: Place): string {
+  return pointerText(pointer);
+}
+
+function checkedRule(pointer: Pointer, keyword: string, value: unknown): KeywordRule {
+  const rule = KEYWORDS.get(keyword);
+  const name = keyword.length > 60 ? `${keyword.slice(0, 60)}…` : keyword;
+  if (rule === undefined)
+    throw new SchemaProblem(
+      pointer,
+      name,
+      `is not supported. Supported are ${supportedKeywords().join(', ')}; annotations such as title and description are ignored.`,
+    );
+  if (rule.use === 'refused' && (rule.unless === undefined || value !== rule.unless))
+    throw new SchemaProblem(pointer, name, `is not supported: ${rule.note}.`);
+  if (keyword === 'items' && Array.isArray(value))
+    throw new SchemaProblem(
+      pointer,
+      name,
+      'is a list. Use prefixItems for the first items and items for the rest.',
+    );
+  if (!SHAPES[rule.shape].is(value))
+    throw new SchemaProblem(pointer, name, `must be ${SHAPES[rule.shape].words}.`);
+  return rule;
+}
+
+function supportedKeywords(): readonly string[] {
+  return Array.from(KEYWORDS).flatMap(([keyword, { use }]) => (use === 'met' ? [keyword] : []));
+}
+
+function unescapeSegment(segment: string): string {
+  let decoded = segment;
+  try {
+    decoded = decodeURIComponent(segment);
+  } catch {
+    // A lone percent sign stands for itself.
+  }
+  return decoded.replaceAll('~1', '/').replaceAll('~0', '~');
+}

@@ -1,0 +1,118 @@
+/**
+ * The engine's way of reading a text by a grammar: a set of stacks, each with the place to go on at on top. Equal
+ * stacks are one stack. Owns its stacks and counts its steps; after the last one it says that it is exhausted.
+ */
+import { type CharacterSet, includes } from './character-set.ts';
+import type { FlatGrammar } from './flat-grammar.ts';
+
+/** Numbers of stacks, sorted. */
+export type StackSet = readonly number[];
+
+type Element =
+  | { readonly kind: 'characters'; readonly set: CharacterSet }
+  | { readonly kind: 'rule'; readonly index: number }
+  | { readonly kind: 'end' };
+
+interface Stack {
+  /** Index of the element on top. */
+  readonly top: number;
+  readonly below: number;
+}
+
+/** The stack on which nothing is left: the text may end. */
+const EMPTY = 0;
+const END: Element = { kind: 'end' };
+
+export class StackMachine {
+  readonly #elements: Element[] = [];
+  /** Where the alternatives of each rule begin. */
+  readonly #alternatives: (readonly number[])[];
+  readonly #stacks: Stack[] = [{ top: -1, below: -1 }];
+  /** By the stack below and the element on top. */
+  readonly #numbers = new Map<number, number>();
+  readonly #limits: { readonly stacks: number };
+  #stepsLeft: number;
+
+  constructor({ rules }: FlatGrammar, limits: { readonly steps: number; readonly stacks: number }) {
+    this.#stepsLeft = limits.steps;
+    this.#limits = limits;
+    this.#alternatives = rules.map(({ alternatives }) =>
+      alternatives.map((symbols) => {
+        const start = this.#elements.length;
+        for (const symbol of symbols) this.#elements.push(symbol);
+        this.#elements.push(END);
+        return start;
+      }),
+    );
+  }
+
+  get exhausted(): boolean {
+    return this.#stepsLeft <= 0;
+  }
+
+  /** The stacks with which a rule is begun. */
+  start(rule: number): StackSet {
+    return this.#advance((this.#alternatives[rule] ?? []).map((start) => this.#push(start, EMPTY)));
+  }
+
+  /** Whether the text may end here. */
+  mayEnd(stacks: StackSet): boolean {
+    return stacks.includes(EMPTY);
+  }
+
+  nextCharacters(stacks: StackSet): readonly CharacterSet[] {
+    return stacks.flatMap((stack) => {
+      const element = this.#top(stack);
+      return element.kind === 'characters' ? [element.set] : [];
+    });
+  }
+
+  read(stacks: StackSet, codePoint: number): StackSet {
+    const read: number[] = [];
+    for (const stack of stacks) {
+      const element = this.#top(stack);
+      this.#stepsLeft -= 1;
+      if (element.kind !== 'characters' || !includes(element.set, codePoint)) continue;
+      const { top, below } = this.#stacks[stack] as Stack;
+      read.push(this.#push(top + 1, below));
+    }
+    return this.#advance(read);
+  }
+
+  /** Puts alternatives in the place of references until every stack has a character on top, or more than allowed have. */
+  #advance(begun: readonly number[]): StackSet {
+    const todo = [...begun];
+    const seen = new Set<number>();
+    const advanced = new Set<number>();
+    for (let stack = todo.pop(); stack !== undefined; stack = todo.pop()) {
+      if (seen.has(stack)) continue;
+      seen.add(stack);
+      this.#stepsLeft -= 1;
+      const element = this.#top(stack);
+      if (element.kind !== 'rule') {
+        advanced.add(stack);
+        if (advanced.size > this.#limits.stacks) break;
+        continue;
+      }
+      const { top, below } = this.#stacks[stack] as Stack;
+      const rest = this.#push(top + 1, below);
+      for (const start of this.#alternatives[element.index] ?? []) todo.push(this.#push(start, rest));
+    }
+    return [...advanced].sort((left, right) => left - right);
+  }
+
+  #top(stack: number): Element {
+    return this.#elements[(this.#stacks[stack] as Stack).top] ?? END;
+  }
+
+  /** The stack with that element on top of `below`; an end is never pushed. */
+  #push(top: number, below: number): number {
+    if (this.#elements[top]?.kind === 'end') return below;
+    const key = below * this.#elements.length + top;
+    const known = this.#numbers.get(key);
+    if (known !== undefined) return known;
+    const number = this.#stacks.push({ top, below }) - 1;
+    this.#numbers.set(key, number);
+    return number;
+  }
+}
