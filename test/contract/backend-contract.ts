@@ -37,8 +37,19 @@ export type Behaviour =
   | 'close'
   | BehaviourBeyondText;
 
+/** Forms, tools, and what is told of tokens. */
+export const BEYOND_TEXT = [
+  'json',
+  'json-schema',
+  'grammar',
+  'tools',
+  'logprobs',
+  'logit-bias',
+] as const satisfies readonly BehaviourBeyondText[];
+
 /** All that takes a model which generates. */
 export const GENERATING = [
+  ...BEYOND_TEXT,
   'order',
   'text-input',
   'length',
@@ -81,15 +92,8 @@ const QUESTION = 'What is the capital of France?';
 const COUNT = 'Count in words from one to twenty: one, two, three, four, five,';
 
 /** All of a suite's part beyond plain text, for one reason. */
-export function textAlone(reason: string): Readonly<Record<BehaviourBeyondText, string>> {
-  return {
-    json: reason,
-    'json-schema': reason,
-    grammar: reason,
-    tools: reason,
-    logprobs: reason,
-    'logit-bias': reason,
-  };
+export function textAlone(reason: string): ContractOptions['skip'] & object {
+  return skipAll(BEYOND_TEXT, reason);
 }
 
 export function describeBackend(name: string, options: ContractOptions): void {

@@ -16,8 +16,9 @@ import { findModel, type ModelEntry } from '../../models/catalog.ts';
 import { ensureModel } from '../../models/ensure-model.ts';
 import type { BackendEnvironment } from '../backend-definition.ts';
 import { embeddingCall } from './embedding-call.ts';
-import { GenerationStream } from './generation-stream.ts';
+import { GenerationStream, type StartGeneration } from './generation-stream.ts';
 import type { ChatTemplateName, EngineGeneration, GpuSetting } from './messages.ts';
+import { grammarFor } from './output-grammar.ts';
 import { Supervisor, type SupervisorOptions } from './supervisor.ts';
 
 export interface LlamaCppTarget {
@@ -72,16 +73,15 @@ export class LlamaCppBackend implements Backend {
     request: GenerationRequest,
     { signal, cacheScope }: GenerateOptions,
   ): AsyncIterable<GenerationEvent> {
-    const generation = {
-      input: request.input,
-      sampling: { ...DEFAULT_SAMPLING, ...this.#entry?.sampling, ...request.sampling },
-      limits: request.limits,
-      thinking: request.thinking,
-      ...(request.tools !== undefined && { tools: request.tools }),
-      ...(request.logprobs !== undefined && { logprobs: request.logprobs }),
-      ...(cacheScope !== undefined && { cacheScope }),
+    const start: StartGeneration = (sink) => {
+      try {
+        return this.#supervisor.generate(this.#orderFor(request, cacheScope), sink);
+      } catch (thrown) {
+        sink.failed(toServingError(thrown));
+        return { abort() {} };
+      }
     };
-    return new GenerationStream((sink) => this.#supervisor.generate(generation, sink), signal);
+    return new GenerationStream(start, signal);
   }
 
   embed({ inputs }: EmbeddingRequest, { signal }: GenerateOptions): Promise<Embeddings> {
@@ -138,6 +138,20 @@ export class LlamaCppBackend implements Backend {
 
   close(): Promise<void> {
     return this.#supervisor.close();
+  }
+
+  #orderFor(request: GenerationRequest, cacheScope: string | undefined): Omit<EngineGeneration, 'id'> {
+    const { input, limits, thinking, tools, logprobs, output } = request;
+    return {
+      input,
+      sampling: { ...DEFAULT_SAMPLING, ...this.#entry?.sampling, ...request.sampling },
+      limits,
+      thinking,
+      ...(output !== undefined && { grammar: grammarFor(output) }),
+      ...(tools !== undefined && { tools }),
+      ...(logprobs !== undefined && { logprobs }),
+      ...(cacheScope !== undefined && { cacheScope }),
+    };
   }
 
   async #load(signal: AbortSignal): Promise<void> {

@@ -2,7 +2,9 @@
  * Reads an order before it waits for a sequence: its prompt as tokens, its grammar, and whether this model can do what
  * is asked. Keeps no state.
  */
+import { ServingError } from '../../../core/errors.ts';
 import type { EngineEvent, EngineGeneration } from '../messages.ts';
+import { forcedCallGrammar } from './forced-calls.ts';
 import { ConversationRefusedError } from './jinja-template.ts';
 import type { GrammarState } from './native.ts';
 import type { EncodedPrompt, PromptEncoder } from './prompt.ts';
@@ -33,7 +35,7 @@ const RAW_CANNOT_THINK =
 
 export function createAdmission(options: AdmissionOptions): Admit {
   return (order) => {
-    const { id, grammar } = order;
+    const { id } = order;
     let prompt: EncodedPrompt;
     try {
       prompt = options.prompts.encode(order);
@@ -43,11 +45,10 @@ export function createAdmission(options: AdmissionOptions): Admit {
     const refusal = refusePrompt(order, prompt, options) ?? refuseBias(order, options);
     if (refusal !== undefined) return refusal;
     try {
-      const states = grammar === undefined ? undefined : options.readGrammar(grammar);
-      return { order, prompt, grammar: states };
+      const grammar = forcedCallGrammar(order.tools, prompt.toolFormat) ?? order.grammar;
+      return { order, prompt, grammar: grammar === undefined ? undefined : options.readGrammar(grammar) };
     } catch (thrown) {
-      const message = `The grammar cannot be used: ${messageOf(thrown)}`;
-      return { type: 'failed', id, code: 'invalid_request', param: 'grammar', message };
+      return refuseGrammar(id, thrown);
     }
   };
 }
@@ -80,6 +81,15 @@ function refusePrompt(
     `The prompt has ${tokens.length} tokens, but the context holds ${contextSize} tokens, prompt and answer together: ` +
     'shorten the prompt, or have the server’s context_size raised.';
   return { type: 'failed', id, code: 'context_length_exceeded', param, message };
+}
+
+function refuseGrammar(id: number, thrown: unknown): Refusal {
+  if (thrown instanceof ServingError) {
+    const { code, message, param = 'tools' } = thrown;
+    return { type: 'failed', id, code, param, message };
+  }
+  const message = `The grammar cannot be used: ${messageOf(thrown)}`;
+  return { type: 'failed', id, code: 'invalid_request', param: 'grammar', message };
 }
 
 function refuseBias(

@@ -29,6 +29,7 @@ export interface Reading {
 export class AnswerReader {
   /** Absent where the model does not think: then tags are text like any other. */
   readonly #thoughts: ReasoningSplitter | undefined;
+  readonly #thoughtIsOpened: boolean;
   readonly #calls: ToolCallSplitter | undefined;
   readonly #callMarks: readonly string[];
   readonly #stops: StopMatcher;
@@ -39,9 +40,15 @@ export class AnswerReader {
 
   constructor({ thought, stop, toolFormat: format, toolNames: names }: AnswerReaderOptions) {
     this.#thoughts = thought === 'none' ? undefined : new ReasoningSplitter({ begun: thought === 'begun' });
+    this.#thoughtIsOpened = thought === 'begun';
     this.#calls = format && new ToolCallSplitter({ format, names });
     this.#callMarks = format ? marksOf(format) : [];
     this.#stops = new StopMatcher(stop);
+  }
+
+  /** Within a thought that the prompt has opened: what holds the answer to a form does not hold that. */
+  get inOpenedThought(): boolean {
+    return this.#thoughtIsOpened && this.#thoughts?.inAnswer === false;
   }
 
   /** Some models have marks as special tokens, which are no text otherwise: this one has to be read. */

@@ -36,6 +36,10 @@ export class AnswerText {
     this.#reader = new AnswerReader(reading);
   }
 
+  get inOpenedThought(): boolean {
+    return this.#reader.inOpenedThought;
+  }
+
   /** `last`: the answer ends with this token. */
   push(
     token: Token,

@@ -116,13 +116,13 @@ export class Batcher {
       if (donor !== undefined) await sequence.copyFrom(donor);
       const shared = sequence.sharedWith(prompt.tokens, order.cacheScope);
       sequence.keep(Math.min(shared, prompt.tokens.length - 1), order.cacheScope);
-      sequence.sampler.begin(order.sampling, grammar?.());
+      sequence.sampler.begin(order.sampling);
     } catch (thrown) {
       this.#pool.giveBack(sequence);
       sequence.clear();
       return engineFailure(order.id, thrown);
     }
-    const generation = new Generation({ order, prompt, sequence, model, contextSize });
+    const generation = new Generation({ order, prompt, grammar, sequence, model, contextSize });
     this.#running.push(generation);
     return generation.start();
   }
@@ -181,6 +181,8 @@ export class Batcher {
     const { context, logprobs } = this.#options;
     const { sequence, order } = generation;
     try {
+      const grammar = generation.takeGrammar();
+      if (grammar !== undefined) sequence.sampler.constrain(grammar);
       const token = await sequence.sampler.sample(context, logitIndex);
       const wish = order.logprobs;
       const logprob = wish && (await logprobs.read(logitIndex, token, wish.top));

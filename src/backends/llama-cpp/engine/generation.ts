@@ -9,6 +9,7 @@ import type { EngineEvent, EngineGeneration } from '../messages.ts';
 import { AnswerText, type Said } from './answer-text.ts';
 import type { Chunk } from './decode-step.ts';
 import type { Model, Token } from './library.ts';
+import type { GrammarState } from './native.ts';
 import type { EncodedPrompt } from './prompt.ts';
 import type { Sequence } from './sequence.ts';
 
@@ -17,6 +18,7 @@ export interface GenerationOptions {
   readonly prompt: EncodedPrompt;
   readonly sequence: Sequence;
   readonly model: Model;
+  readonly grammar: (() => GrammarState) | undefined;
   /** Tokens per sequence, prompt and answer together. */
   readonly contextSize: number;
 }
@@ -27,6 +29,7 @@ export class Generation {
   readonly sequence: Sequence;
   readonly #prompt: readonly Token[];
   readonly #model: Model;
+  #grammar: (() => GrammarState) | undefined;
   readonly #maxTokens: number;
   readonly #text: AnswerText;
   readonly #cachedTokens: number;
@@ -37,13 +40,14 @@ export class Generation {
   #ended = false;
 
   /** The sequence holds the beginning of the prompt, or nothing: that need not be evaluated again. */
-  constructor({ order, prompt, sequence, model, contextSize }: GenerationOptions) {
+  constructor({ order, prompt, sequence, model, grammar, contextSize }: GenerationOptions) {
     const { tokens, ...answer } = prompt;
     this.id = order.id;
     this.order = order;
     this.sequence = sequence;
     this.#prompt = tokens;
     this.#model = model;
+    this.#grammar = grammar;
     const left = contextSize - tokens.length;
     this.#maxTokens = Math.min(order.limits.maxTokens ?? left, left);
     const toolNames = order.tools?.tools.map(({ name }) => name) ?? [];
@@ -78,6 +82,14 @@ export class Generation {
     const tokens = this.#prompt.slice(this.#fed, this.#fed + promptTokens);
     this.#fed += tokens.length;
     return { sequence, tokens, samples: this.promptTokensLeft === 0 };
+  }
+
+  /** What the tokens from here on have to follow, once; a thought comes before it. */
+  takeGrammar(): GrammarState | undefined {
+    if (this.#grammar === undefined || this.#text.inOpenedThought) return undefined;
+    const state = this.#grammar();
+    this.#grammar = undefined;
+    return state;
   }
 
   /** The token that follows has been chosen. */

@@ -14,18 +14,25 @@ const LARGEST_SEED = 2 ** 31 - 1;
 export class Sampler {
   readonly #native: NativeSampler;
   #seed = 0;
+  #config: SamplerConfig = {};
 
   constructor(native: NativeSampler) {
     this.#native = native;
   }
 
-  begin(sampling: EngineGeneration['sampling'], grammar?: GrammarState): void {
+  begin(sampling: EngineGeneration['sampling']): void {
     const seed = sampling.seed ?? randomInt(LARGEST_SEED);
     // The native one keeps what a setting has gathered until the setting changes: it is changed to another seed, and
     // to no penalties and no grammar, so that nothing is left of the generation before.
     this.#native.applyConfig({ temperature: 0, seed: seed === this.#seed ? seed + 1 : this.#seed });
-    this.#native.applyConfig(configFor(sampling, seed, grammar));
+    this.#config = configFor(sampling, seed);
+    this.#native.applyConfig(this.#config);
     this.#seed = seed;
+  }
+
+  /** From now on only what the grammar allows is chosen. */
+  constrain(grammar: GrammarState): void {
+    this.#native.applyConfig({ ...this.#config, grammarEvaluationState: grammar });
   }
 
   /** Lets go of the grammar. */
@@ -41,11 +48,7 @@ export class Sampler {
   }
 }
 
-function configFor(
-  sampling: EngineGeneration['sampling'],
-  seed: number,
-  grammar: GrammarState | undefined,
-): SamplerConfig {
+function configFor(sampling: EngineGeneration['sampling'], seed: number): SamplerConfig {
   const { temperature, topP, topK, minP, repeatPenalty, presencePenalty, frequencyPenalty } = sampling;
   const penalizes = repeatPenalty !== 1 || presencePenalty !== 0 || frequencyPenalty !== 0;
   const biases = sampling.logitBias ?? [];
@@ -67,6 +70,5 @@ function configFor(
       tokenBiasKeys: Uint32Array.from(biases, ({ token }) => token),
       tokenBiasValues: Float32Array.from(biases, ({ bias }) => bias),
     }),
-    ...(grammar !== undefined && { grammarEvaluationState: grammar }),
   };
 }

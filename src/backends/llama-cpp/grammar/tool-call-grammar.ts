@@ -1,13 +1,25 @@
-/**
- * A grammar for calls of tools: each is the text that begins a call, an object with the tool's name first and its
- * arguments second, and the text that ends a call.
- */
+/** A grammar for calls of tools in the form that a model was taught: nothing but calls, each of a tool there is. */
 import { ServingError } from '../../../core/errors.ts';
 import { choice, literal, repeated, sequence } from './gbnf-text.ts';
 import { SCHEMA_LIMITS } from './limits.ts';
 import { RuleBook } from './rule-book.ts';
 import { SchemaCompiler } from './schema-compiler.ts';
 import { finished, refusing } from './schema-grammar.ts';
+
+/**
+ * Calls as they are written: `opens`, then calls with `between` in between, then `closes`. A call is `callBegins`,
+ * its name, `nameEnds`, the JSON of its arguments, `callEnds`. All are literal texts.
+ */
+export interface CallForm {
+  readonly opens: string;
+  readonly callBegins: string;
+  readonly nameEnds: string;
+  readonly callEnds: string;
+  readonly between: string;
+  readonly closes: string;
+  /** The model writes more than one call in one answer. */
+  readonly several: boolean;
+}
 
 export interface ToolShape {
   readonly name: string;
@@ -16,56 +28,28 @@ export interface ToolShape {
 }
 
 export interface ToolCallGrammarOptions {
-  readonly tools: readonly ToolShape[];
-  /** Around each call, as the model was trained to write it: `<tool_call>\n` and `\n</tool_call>`. */
-  readonly begins: string;
-  readonly ends: string;
-  /** Between two calls. */
-  readonly between?: string;
-  /** The key of the arguments: `arguments` or `parameters`. */
-  readonly argumentsKey: string;
-  /** Exactly one call; else one or more, up to `most`. */
+  /** Those that may be called; their places in the request, for errors. */
+  readonly tools: readonly { readonly tool: ToolShape; readonly param: string }[];
+  readonly form: CallForm;
+  /** Exactly one call, whatever the form allows. */
   readonly single: boolean;
-  readonly most?: number;
-  /** The field of the schema of a tool, for errors. */
-  readonly param?: (index: number) => string;
 }
 
-const MOST_CALLS = 32;
+const MOST_CALLS = 8;
 
-export function toolCallGrammar(options: ToolCallGrammarOptions): string {
-  const { tools, begins, ends, between = '\n', argumentsKey, single, most = MOST_CALLS } = options;
-  const { param = (index) => `tools[${index}].parameters` } = options;
-  checkTools(tools);
+export function toolCallGrammar({ tools, form, single }: ToolCallGrammarOptions): string {
+  checkTools(tools.map(({ tool }) => tool));
   const book = new RuleBook();
-  const ws = book.json('ws');
-  const key = sequence(literal(`,`), ws, literal(`${JSON.stringify(argumentsKey)}:`), ws);
-  const named = tools.map(({ name, parameters }, index) => {
-    const taken =
-      parameters === undefined
-        ? noArguments(ws)
-        : argumentsRule({ parameters, name, book, param: param(index) });
-    return sequence(literal(JSON.stringify(name).slice(1)), key, taken);
+  const calls = tools.map(({ tool: { name, parameters }, param }) => {
+    const written = JSON.stringify(name).slice(1, -1);
+    const given =
+      parameters === undefined ? noArguments(book) : argumentsRule({ parameters, name, book, param });
+    return sequence(literal(form.callBegins + written + form.nameEnds), given, text(form.callEnds));
   });
-  const tool = book.add('tool', choice(named));
-  const call = book.add(
-    'call',
-    sequence(
-      textPart(begins),
-      literal('{'),
-      ws,
-      literal('"name":'),
-      ws,
-      literal('"'),
-      tool,
-      ws,
-      literal('}'),
-      textPart(ends),
-    ),
-  );
-  if (single || most === 1) return finished(book.text(call), 'tools');
-  const next = book.add('next-call', sequence(textPart(between), call));
-  return finished(book.text(sequence(call, repeated(next, 0, most - 1))), 'tools');
+  const call = book.add('call', choice(calls));
+  const next = book.add('next-call', sequence(text(form.between), call));
+  const more = single || !form.several ? '' : repeated(next, 0, MOST_CALLS - 1);
+  return finished(book.text(sequence(text(form.opens), call, more, text(form.closes))), 'tools');
 }
 
 function argumentsRule(tool: { parameters: unknown; name: string; book: RuleBook; param: string }): string {
@@ -81,12 +65,12 @@ function argumentsRule(tool: { parameters: unknown; name: string; book: RuleBook
   });
 }
 
-function noArguments(ws: string): string {
-  return sequence(literal('{'), ws, literal('}'));
+function noArguments(book: RuleBook): string {
+  return sequence(literal('{'), book.json('ws'), literal('}'));
 }
 
-function textPart(text: string): string {
-  return text === '' ? '' : literal(text);
+function text(literalText: string): string {
+  return literalText === '' ? '' : literal(literalText);
 }
 
 function checkTools(tools: readonly ToolShape[]): void {

@@ -98,23 +98,32 @@ describe('engine process', () => {
   });
 
   it.each([
-    ['garbage', (path: string) => writeFile(path, 'GGUF but not really'.repeat(100))],
-    ['truncated', truncatedModel],
-  ])('names a %s model file, says what to do, and does not try it again and again', async (name, make) => {
-    const model = join(folder, `${name}.gguf`);
-    await make(model);
-    const engine = embeddedEngine({ model, slots: 1 });
-    const thrown: unknown = await engine.backend.warmUp({ signal: never() }).catch((error: unknown) => error);
-    expect(thrown).toBeInstanceOf(ServingError);
-    expect((thrown as ServingError).message).toContain(model);
-    expect((thrown as ServingError).message).toMatch(/--model PATH/);
-    expect(await engine.backend.probe()).toMatchObject({
-      loaded: false,
-      state: expect.stringMatching(/failed|not_found/),
-    });
-    expect(engine.pids).toEqual([]);
-    expect(engine.lines.filter((line) => line.includes('restartInMs')).length).toBeLessThan(3);
-  });
+    [
+      'garbage',
+      (path: string) => writeFile(path, 'GGUF but not really'.repeat(100)),
+      /has GGUF version \d+.*fetch a newer release/,
+    ],
+    ['truncated', truncatedModel, /is cut off.*Fetch it anew/],
+  ] as const)(
+    'names a %s model file, says what to do, and does not try it again and again',
+    async (name, make, advice) => {
+      const model = join(folder, `${name}.gguf`);
+      await make(model);
+      const engine = embeddedEngine({ model, slots: 1 });
+      const thrown: unknown = await engine.backend
+        .warmUp({ signal: never() })
+        .catch((error: unknown) => error);
+      expect(thrown).toBeInstanceOf(ServingError);
+      expect((thrown as ServingError).message).toContain(model);
+      expect((thrown as ServingError).message).toMatch(advice);
+      expect(await engine.backend.probe()).toMatchObject({
+        loaded: false,
+        state: expect.stringMatching(/failed|not_found/),
+      });
+      expect(engine.pids).toEqual([]);
+      expect(engine.lines.filter((line) => line.includes('restartInMs')).length).toBeLessThan(3);
+    },
+  );
 });
 
 async function truncatedModel(path: string): Promise<void> {

@@ -3,21 +3,7 @@
  * read by ToolCallSplitter, written into prompts where a template does not, and forced by a grammar.
  */
 import type { ToolCall } from '../../../../core/generation.ts';
-
-/**
- * Calls as they are written: `opens`, then calls with `between` in between, then `closes`. A call is `callBegins`,
- * its name, `nameEnds`, the JSON of its arguments, `callEnds`. All are literal texts.
- */
-export interface CallForm {
-  readonly opens: string;
-  readonly callBegins: string;
-  readonly nameEnds: string;
-  readonly callEnds: string;
-  readonly between: string;
-  readonly closes: string;
-  /** The model writes more than one call in one answer. */
-  readonly several: boolean;
-}
+import type { CallForm } from '../../grammar/tool-call-grammar.ts';
 
 export interface ToolFormat {
   readonly name: string;
@@ -132,11 +118,6 @@ export function formatOfTemplate(source: string): ToolFormat | undefined {
 /** Texts that a model may have as special tokens, and that have to be read nevertheless. */
 export function marksOf({ begins, ends, named }: ToolFormat): readonly string[] {
   return [begins, ends, named?.argumentsBegin ?? '', named?.idBegins ?? ''].filter((mark) => mark !== '');
-}
-
-/** What a grammar has to allow, and nothing else, where a call is required. */
-export function forcedCallForm(format: ToolFormat): CallForm {
-  return format.written;
 }
 
 /** Calls as the model itself would have written them. */

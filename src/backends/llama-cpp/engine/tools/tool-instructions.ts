@@ -3,7 +3,8 @@
  * as plain messages, in the form most models have seen. Pure.
  */
 import type { Message, Tool } from '../../../../core/generation.ts';
-import { type CallForm, hermes, writeCalls } from './tool-format.ts';
+import type { CallForm } from '../../grammar/tool-call-grammar.ts';
+import { hermes, writeCalls } from './tool-format.ts';
 
 /** A tool as templates know it: the shape of OpenAI's API. */
 export function toolDefinition({ name, description = '', parameters }: Tool): object {

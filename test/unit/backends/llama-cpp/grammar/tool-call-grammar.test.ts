@@ -1,7 +1,9 @@
 /** Calls of tools: their frame, their names, their arguments, one or several. */
 import { describe, expect, it } from 'vitest';
 import {
+  type CallForm,
   type ToolCallGrammarOptions,
+  type ToolShape,
   toolCallGrammar,
 } from '../../../../../src/backends/llama-cpp/grammar/tool-call-grammar.ts';
 import { engineOrSkip, grammarEngine } from '../../../../support/grammar-engine.ts';
@@ -17,11 +19,20 @@ const WEATHER = {
     $defs: { unit: { enum: ['C', 'F'] } },
   },
 };
+const placed = (tools: readonly ToolShape[]) =>
+  tools.map((tool, index) => ({ tool, param: `tools[${index}].parameters` }));
+const FORM: CallForm = {
+  opens: '',
+  callBegins: '<tool_call>\n{"name": "',
+  nameEnds: '", "arguments": ',
+  callEnds: '}\n</tool_call>',
+  between: '\n',
+  closes: '',
+  several: true,
+};
 const OPTIONS: ToolCallGrammarOptions = {
-  tools: [WEATHER, { name: 'now' }, { name: 'get_weather_2', parameters: { type: 'object' } }],
-  begins: '<tool_call>\n',
-  ends: '\n</tool_call>',
-  argumentsKey: 'arguments',
+  tools: placed([WEATHER, { name: 'now' }, { name: 'get_weather_2', parameters: { type: 'object' } }]),
+  form: FORM,
   single: false,
 };
 const call = (text: string) => `<tool_call>\n${text}\n</tool_call>`;
@@ -37,7 +48,7 @@ const CASES: readonly (readonly [
     {},
     [
       call('{"name": "get_weather", "arguments": {"city": "Rome"}}'),
-      call('{"name":"get_weather","arguments":{"city":"Rome","unit":"C"}}'),
+      call('{"name": "get_weather", "arguments": {"city":"Rome","unit":"C"}}'),
       call('{"name": "now", "arguments": {}}'),
       call('{"name": "get_weather_2", "arguments": {"any": [1]}}'),
     ],
@@ -53,9 +64,9 @@ const CASES: readonly (readonly [
   ],
   [
     'several calls',
-    { most: 3 },
-    [1, 2, 3].map((count) => Array(count).fill(call('{"name": "now", "arguments": {}}')).join('\n')),
-    [Array(4).fill(call('{"name": "now", "arguments": {}}')).join('\n')],
+    {},
+    [1, 2, 8].map((count) => Array(count).fill(call('{"name": "now", "arguments": {}}')).join('\n')),
+    [Array(9).fill(call('{"name": "now", "arguments": {}}')).join('\n')],
   ],
   [
     'exactly one call',
@@ -65,9 +76,27 @@ const CASES: readonly (readonly [
   ],
   [
     'another frame',
-    { begins: '', ends: '', argumentsKey: 'parameters', single: true },
-    ['{"name": "now", "parameters": {}}'],
-    ['{"name": "now", "arguments": {}}'],
+    {
+      form: {
+        ...FORM,
+        opens: '[TOOL_CALLS][',
+        callBegins: '{"name": "',
+        callEnds: '}',
+        between: ', ',
+        closes: ']',
+      },
+    },
+    [
+      '[TOOL_CALLS][{"name": "now", "arguments": {}}]',
+      '[TOOL_CALLS][{"name": "now", "arguments": {}}, {"name": "now", "arguments": {}}]',
+    ],
+    ['{"name": "now", "arguments": {}}', '[TOOL_CALLS][]'],
+  ],
+  [
+    'a form of one call only',
+    { form: { ...FORM, several: false } },
+    [call('{"name": "now", "arguments": {}}')],
+    [Array(2).fill(call('{"name": "now", "arguments": {}}')).join('\n')],
   ],
 ];
 
@@ -102,7 +131,7 @@ describe('calls of tools', () => {
     ],
     ['too many', Array.from({ length: 129 }, (_, index) => ({ name: `t${index}` })), 'tools', /At most 128/],
   ])('are refused for %s', (_, tools, param, message) => {
-    expect(() => toolCallGrammar({ ...OPTIONS, tools })).toThrow(
+    expect(() => toolCallGrammar({ ...OPTIONS, tools: placed(tools) })).toThrow(
       expect.objectContaining({ code: 'invalid_request', param, message: expect.stringMatching(message) }),
     );
   });
