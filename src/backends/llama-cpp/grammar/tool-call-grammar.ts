@@ -3,10 +3,10 @@
  * arguments second, and the text that ends a call.
  */
 import { ServingError } from '../../../core/errors.ts';
-import { choice, literal, repeated, sequence } from './gbnf-text.ts';
+import { RuleBook } from './gbnf/rule-book.ts';
+import { choice, literal, repeated, sequence } from './gbnf/text.ts';
 import { SCHEMA_LIMITS } from './limits.ts';
-import { RuleBook } from './rule-book.ts';
-import { SchemaCompiler } from './schema-compiler.ts';
+import { SchemaCompiler } from './schema/compiler.ts';
 import { finished, refusing } from './schema-grammar.ts';
 
 export interface ToolShape {

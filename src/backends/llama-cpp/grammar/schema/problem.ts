@@ -2,7 +2,7 @@
  * What is wrong with a schema, and where in it. A contradiction is a schema that no value meets: as one branch of
  * several it simply drops out.
  */
-import { ServingError } from '../../../core/errors.ts';
+import { ServingError } from '../../../../core/errors.ts';
 
 /** From the root of the schema: `['properties', 'age']`. */
 export type Pointer = readonly string[];
