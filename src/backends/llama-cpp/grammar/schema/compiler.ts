@@ -11,7 +11,7 @@ import { SCHEMA_LIMITS } from '../limits.ts';
 import { arrayPart } from './arrays.ts';
 import { type Demand, type Demands, demandFor, flatten, type OpenChoice } from './demands.ts';
 import { checkExclusive } from './exclusion.ts';
-import { type Facts, factsOf } from './facts.ts';
+import { type Facts, factsOf, type ReadSchema } from './facts.ts';
 import type { Kind } from './keywords.ts';
 import { numberPart } from './numbers.ts';
 import { objectPart } from './objects.ts';
@@ -88,8 +88,9 @@ export class SchemaCompiler implements Compiler {
     try {
       this.book.define(name, this.#body(flat, { at, hint }));
     } catch (thrown) {
-      if (thrown instanceof Contradiction) this.#rules.set(flat.key, thrown);
-      throw thrown;
+      const problem = located(thrown, { at, schemas: flat.schemas });
+      if (problem instanceof Contradiction) this.#rules.set(flat.key, problem);
+      throw problem;
     } finally {
       this.#depth -= 1;
     }
@@ -158,4 +159,12 @@ function possible<Item>(items: readonly Item[], write: (item: Item) => string): 
   }
   if (written.length === 0 && contradiction !== undefined) throw contradiction;
   return written;
+}
+
+/** A keyword that came in by `$ref` or `allOf` is at fault where it is written. */
+function located(thrown: unknown, { at, schemas }: { at: Pointer; schemas: readonly ReadSchema[] }): unknown {
+  if (!(thrown instanceof SchemaProblem) || thrown.pointer !== at) return thrown;
+  const { keyword } = thrown;
+  const written = schemas.find(({ node }) => keyword !== undefined && keyword in node);
+  return written === undefined ? thrown : thrown.movedTo(written.place.pointer);
 }

@@ -17,9 +17,17 @@ export class SchemaProblem extends Error {
     this.pointer = pointer;
     this.keyword = keyword;
   }
+
+  movedTo(pointer: Pointer): SchemaProblem {
+    return new SchemaProblem(pointer, this.keyword, this.message);
+  }
 }
 
-export class Contradiction extends SchemaProblem {}
+export class Contradiction extends SchemaProblem {
+  override movedTo(pointer: Pointer): Contradiction {
+    return new Contradiction(pointer, this.keyword, this.message);
+  }
+}
 
 /** As JSON Pointer: `#/properties/age`. */
 export function pointerText(pointer: Pointer): string {
