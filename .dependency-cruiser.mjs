@@ -37,8 +37,14 @@ export const forbidden = [
   {
     name: 'pure-layers-touch-nothing',
     severity: 'error',
-    from: { path: '^src/(core|scheduling|protocols|schema)/' },
+    from: { path: '^src/(core|scheduling|protocols|schema|backends/llama-cpp/grammar)/' },
     to: { dependencyTypes: ['core'] },
+  },
+  {
+    name: 'grammars-import-core',
+    severity: 'error',
+    from: { path: '^src/backends/llama-cpp/grammar/' },
+    to: { path: '^src/', pathNot: '^src/(core|backends/llama-cpp/grammar)/' },
   },
   {
     name: 'backends-know-no-sibling',

@@ -17,7 +17,38 @@ const { loadConfig } = await from('config/load.js');
 const { SETTINGS, SHORTCUTS, shortcutVariable } = await from('config/settings.js');
 const { ERRORS } = await from('core/errors.js');
 const { silentLog } = await from('core/log.js');
+const { GRAMMAR_LIMITS, SCHEMA_LIMITS } = await from('backends/llama-cpp/grammar/limits.js');
+const { KEYWORDS } = await from('backends/llama-cpp/grammar/schema/keywords.js');
 const { describeRule } = await from('schema/violation.js');
+
+const LIMIT_WORDS = {
+  referenceDepth: 'schemas within schemas, `$ref` followed; recursion counts once',
+  depth: '`$ref` and `allOf` in a row, before a keyword that says something',
+  merged: 'schemas that one value must meet at the same time',
+  properties: 'properties of one object',
+  nameCharacters: 'characters of a property’s name',
+  optionalProperties: 'properties in a row that may be left out',
+  prefixItems: 'schemas in `prefixItems`',
+  rules: 'different schemas of one document, branches combined',
+  enumValues: 'values of one `enum`',
+  enumCharacters: 'characters of one `enum` or `const`, as JSON',
+  branches: 'branches of one `anyOf` or `oneOf`',
+  comparisons: 'pairs compared to see whether branches of `oneOf` exclude one another',
+  patternCharacters: 'characters of one `pattern`',
+  patternNesting: 'groups within groups of one `pattern`',
+  repetitions: '`minLength`, `maxLength`, `minItems`, `maxItems`, counts of a `pattern`',
+  tools: 'tools of one request',
+};
+const GRAMMAR_LIMIT_WORDS = {
+  characters: 'characters of the text',
+  rules: 'rules, with those that the engine makes for groups and repetitions',
+  elements: 'characters, ranges and references, repetitions written out',
+  nesting: 'groups within groups',
+  repetitions: 'count of a repetition, times the rules of the repeated group',
+  leftVisits: 'steps of the engine’s search for left recursion',
+  leftDepth: 'depth of that search',
+  stacks: 'ways in which the same text may be read at once',
+};
 
 const made = 'Made by `npm run docs` from the code’s own schemas; do not edit.';
 const application = await describeApplication();
@@ -25,6 +56,7 @@ const application = await describeApplication();
 const pages = {
   'docs/reference/configuration.md': configurationPage(),
   'docs/reference/errors.md': errorsPage(),
+  'docs/reference/json-schema.md': jsonSchemaPage(),
   'docs/reference/metrics.md': metricsPage(application.metrics),
   'docs/reference/openapi.json': `${JSON.stringify(application.openapi, null, 2)}\n`,
 };
@@ -151,6 +183,63 @@ function metricsPage(text) {
     row('name', 'type', 'meaning'),
     row('---', '---', '---'),
     ...helps.map(([, name, help, type]) => row(`\`${name}\``, type, help)),
+    '',
+  ].join('\n');
+}
+
+function jsonSchemaPage() {
+  const rows = (use, cells) =>
+    [...KEYWORDS].filter(([, rule]) => rule.use === use).map(([name, rule]) => row(...cells(name, rule)));
+  const limits = Object.entries({ ...SCHEMA_LIMITS }).map(([name, value]) => row(LIMIT_WORDS[name], value));
+  const grammarLimits = Object.entries(GRAMMAR_LIMITS).map(([name, value]) =>
+    row(GRAMMAR_LIMIT_WORDS[name], value),
+  );
+  const noWords = [
+    ...Object.keys(SCHEMA_LIMITS).filter((name) => !(name in LIMIT_WORDS)),
+    ...Object.keys(GRAMMAR_LIMITS).filter((name) => !(name in GRAMMAR_LIMIT_WORDS)),
+  ];
+  if (noWords.length > 0) throw new Error(`no words for the limits ${noWords.join(', ')}`);
+  return [
+    '# JSON Schema for structured output',
+    '',
+    made,
+    '',
+    'What the embedded engine supports. A keyword that is not on this page is refused with 400, as is one in a shape or combination that is not described here. [Structured output](../structured-output.md) explains the rules.',
+    '',
+    '## Supported',
+    '',
+    row('keyword', 'of', 'what'),
+    row('---', '---', '---'),
+    ...rows('met', (name, { of, note }) => [`\`${name}\``, of ?? 'any value', note]),
+    '',
+    '## Ignored',
+    '',
+    row('keyword', 'why'),
+    row('---', '---'),
+    ...rows('ignored', (name, { note }) => [`\`${name}\``, note]),
+    '',
+    '## Refused',
+    '',
+    row('keyword', 'why, or what to use'),
+    row('---', '---'),
+    ...rows('refused', (name, { note, unless }) => [
+      `\`${name}\``,
+      unless === undefined ? note : `${note} (\`${JSON.stringify(unless)}\` is allowed)`,
+    ]),
+    '',
+    '## Limits of a schema',
+    '',
+    row('what', 'at most'),
+    row('---', '---'),
+    ...limits,
+    '',
+    '## Limits of a grammar',
+    '',
+    'Of a client’s own, and of one that a schema makes.',
+    '',
+    row('what', 'at most'),
+    row('---', '---'),
+    ...grammarLimits,
     '',
   ].join('\n');
 }

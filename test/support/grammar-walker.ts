@@ -2,12 +2,12 @@
  * Writes random texts of a grammar: at each reference takes a random alternative, and once the text is long the one
  * that ends soonest.
  */
-import { includes } from '../../src/backends/llama-cpp/grammar/character-set.ts';
+import { includes } from '../../src/backends/llama-cpp/grammar/gbnf/character-set.ts';
 import type {
   Alternative,
   FlatGrammar,
   FlatSymbol,
-} from '../../src/backends/llama-cpp/grammar/flat-grammar.ts';
+} from '../../src/backends/llama-cpp/grammar/gbnf/flat-grammar.ts';
 
 /** A number from 0 up to, but not including, `limit`. */
 export type Random = (limit: number) => number;

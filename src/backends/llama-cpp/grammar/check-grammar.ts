@@ -3,12 +3,12 @@
  * is safe to hand to the engine's process, whoever wrote it.
  */
 import { ServingError } from '../../../core/errors.ts';
-import { type FlatGrammar, type FlatRule, GrammarProblem } from './flat-grammar.ts';
-import { parseGbnf } from './gbnf-parser.ts';
-import { checkLeftRecursion } from './left-recursion.ts';
+import { type FlatGrammar, type FlatRule, GrammarProblem } from './gbnf/flat-grammar.ts';
+import { checkLeftRecursion } from './gbnf/left-recursion.ts';
+import { parseGbnf } from './gbnf/parser.ts';
+import { emptyRules, endingRules } from './gbnf/rule-closure.ts';
+import { checkStackGrowth } from './gbnf/stack-growth.ts';
 import { GRAMMAR_LIMITS } from './limits.ts';
-import { emptyRules, endingRules } from './rule-closure.ts';
-import { checkStackGrowth } from './stack-growth.ts';
 
 export interface CheckGrammarOptions {
   /** The field that the grammar came in. */

@@ -1,5 +1,5 @@
 /** JSON mode: any one JSON object, and nothing around it. */
-import { RuleBook } from './rule-book.ts';
+import { RuleBook } from './gbnf/rule-book.ts';
 
 export function jsonGrammar(): string {
   const book = new RuleBook();

@@ -8,7 +8,7 @@ export const GRAMMAR_LIMITS = {
   /** Characters of the text. */
   characters: 262_144,
   /** Rules, with those that the engine makes for groups and repetitions. */
-  rules: 20_000,
+  rules: 50_000,
   /** Characters, ranges and references, after repetitions have been written out. */
   elements: 200_000,
   /** Groups within groups: the engine reads them recursively. */
@@ -31,9 +31,10 @@ export const SCHEMA_LIMITS = {
   depth: 32,
   /** Schemas that one value must meet at the same time, by `$ref`, `allOf` and the branches of choices. */
   merged: 64,
-  /** Properties of one object, and characters of a property's name. */
-  nameCharacters: 256,
+  /** Properties of one object. */
   properties: 500,
+  /** Characters of a property's name. */
+  nameCharacters: 256,
   /** Properties of one object in a row that may be left out. */
   optionalProperties: 200,
   /** Schemas in prefixItems. */
@@ -44,12 +45,13 @@ export const SCHEMA_LIMITS = {
   enumValues: 1_000,
   /** Characters of one enum or const, as JSON. */
   enumCharacters: 65_536,
-  /** Branches of one anyOf or oneOf, and ways to combine several of them. */
+  /** Branches of one anyOf or oneOf. */
   branches: 64,
   /** Pairs of schemas compared to see whether the branches of oneOf exclude one another. */
   comparisons: 20_000,
-  /** Characters of one pattern, and its groups within groups. */
+  /** Characters of one pattern. */
   patternCharacters: 512,
+  /** Groups within groups of one pattern. */
   patternNesting: 16,
   /** minLength, maxLength, minItems, maxItems and the counts of a pattern. */
   repetitions: GRAMMAR_LIMITS.repetitions - 1,

@@ -1,11 +1,11 @@
 /** A grammar for the values that a JSON Schema describes; docs/structured-output.md says which schemas. */
 import { ServingError } from '../../../core/errors.ts';
 import { readGrammar } from './check-grammar.ts';
-import { GrammarProblem } from './flat-grammar.ts';
+import { GrammarProblem } from './gbnf/flat-grammar.ts';
+import { RuleBook } from './gbnf/rule-book.ts';
 import { GRAMMAR_LIMITS } from './limits.ts';
-import { RuleBook } from './rule-book.ts';
-import { SchemaCompiler } from './schema-compiler.ts';
-import { SchemaProblem, toRefusal } from './schema-problem.ts';
+import { SchemaCompiler } from './schema/compiler.ts';
+import { SchemaProblem, toRefusal } from './schema/problem.ts';
 
 export interface SchemaGrammarOptions {
   /** The field that the schema came in: where errors say it is. */

@@ -1,9 +1,9 @@
 /** A grammar for calls of tools in the form that a model was taught: nothing but calls, each of a tool there is. */
 import { ServingError } from '../../../core/errors.ts';
-import { choice, literal, repeated, sequence } from './gbnf-text.ts';
+import { RuleBook } from './gbnf/rule-book.ts';
+import { choice, literal, repeated, sequence } from './gbnf/text.ts';
 import { SCHEMA_LIMITS } from './limits.ts';
-import { RuleBook } from './rule-book.ts';
-import { SchemaCompiler } from './schema-compiler.ts';
+import { SchemaCompiler } from './schema/compiler.ts';
 import { finished, refusing } from './schema-grammar.ts';
 
 /**

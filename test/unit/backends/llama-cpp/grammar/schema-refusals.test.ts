@@ -28,6 +28,18 @@ const CASES: readonly (readonly [what: string, schema: unknown, param: string, m
     /use additionalProperties/,
   ],
   ['a schema that is no schema', 5, 'format', /must be an object, true or false/],
+  [
+    'a format behind a reference',
+    { properties: { a: { $ref: '#/$defs/x' } }, $defs: { x: { type: 'string', format: 'email' } } },
+    'format.$defs.x.format',
+    /format at #\/\$defs\/x/,
+  ],
+  [
+    'bounds behind allOf',
+    { allOf: [{ type: 'integer' }, { minimum: 5 }, { maximum: 4 }] },
+    'format.allOf.1.minimum',
+    /no number/,
+  ],
   ['null', null, 'format', /must be an object/],
   ['false', false, 'format', /no value is allowed/],
   ['a type of the wrong shape', { type: 'text' }, 'format.type', /one of object, array/],
@@ -117,7 +129,7 @@ const CASES: readonly (readonly [what: string, schema: unknown, param: string, m
   [
     'types that exclude one another',
     { allOf: [{ type: 'string' }, { type: 'null' }] },
-    'format.type',
+    'format.allOf.0.type',
     /no type/,
   ],
   ['values that exclude one another', { enum: [1, 2], const: 3 }, 'format.const', /no value/],

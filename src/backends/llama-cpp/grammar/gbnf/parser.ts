@@ -2,6 +2,8 @@
  * Reads GBNF and refuses whatever llama.cpp's own parser would refuse, die of, or take to mean something else.
  * Rules are numbered as the engine numbers them: its limit on repetitions counts the numbers given out in a group.
  */
+
+import { GRAMMAR_LIMITS } from '../limits.ts';
 import type { CharacterSet } from './character-set.ts';
 import {
   type Alternative,
@@ -10,8 +12,7 @@ import {
   type FlatSymbol,
   GrammarProblem,
 } from './flat-grammar.ts';
-import { GbnfReader } from './gbnf-reader.ts';
-import { GRAMMAR_LIMITS } from './limits.ts';
+import { GbnfReader } from './reader.ts';
 
 interface RuleInProgress {
   readonly name: string;

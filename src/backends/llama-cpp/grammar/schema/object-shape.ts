@@ -2,10 +2,10 @@
  * What the schemas of one object say together: its properties in order, which of them must be there, what else may be,
  * and how many.
  */
-import { SCHEMA_LIMITS } from './limits.ts';
-import { type ReadSchema, smallest } from './schema-facts.ts';
-import { Contradiction, type Pointer, SchemaProblem } from './schema-problem.ts';
-import { child, type Place, type SchemaNode } from './schema-reader.ts';
+import { SCHEMA_LIMITS } from '../limits.ts';
+import { type ReadSchema, smallest } from './facts.ts';
+import { Contradiction, type Pointer, SchemaProblem } from './problem.ts';
+import { child, type Place, type SchemaNode } from './reader.ts';
 
 export interface Property {
   readonly name: string;

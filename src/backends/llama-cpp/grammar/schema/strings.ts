@@ -1,10 +1,11 @@
 /** Strings: plain, bounded in length, by a pattern or by a format. The quotes are part of what is written. */
-import { alternatives, characterClass, literal, repeated, sequence } from './gbnf-text.ts';
-import { SCHEMA_LIMITS } from './limits.ts';
+
+import type { RuleBook } from '../gbnf/rule-book.ts';
+import { alternatives, characterClass, literal, repeated, sequence } from '../gbnf/text.ts';
+import { SCHEMA_LIMITS } from '../limits.ts';
+import type { Facts } from './facts.ts';
+import { Contradiction, type Pointer, SchemaProblem } from './problem.ts';
 import { type Expression, PatternProblem, readPattern } from './regular-expression.ts';
-import type { RuleBook } from './rule-book.ts';
-import type { Facts } from './schema-facts.ts';
-import { Contradiction, type Pointer, SchemaProblem } from './schema-problem.ts';
 import { isPlain, spelt } from './string-characters.ts';
 
 const QUOTE = literal('"');

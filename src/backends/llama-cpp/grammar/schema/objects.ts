@@ -1,14 +1,14 @@
 /**
  * Objects: the declared properties in their order, those that are not required left out or not, then further ones.
  */
-import { literal, sequence } from './gbnf-text.ts';
-import { SCHEMA_LIMITS } from './limits.ts';
+import { literal, sequence } from '../gbnf/text.ts';
+import { noneOfTexts } from '../gbnf/text-trie.ts';
+import { SCHEMA_LIMITS } from '../limits.ts';
 import { type Member, type Members, MemberWriter } from './member-writer.ts';
 import { type ObjectShape, objectShape } from './object-shape.ts';
-import type { PartOf } from './schema-part.ts';
-import { Contradiction, SchemaProblem } from './schema-problem.ts';
+import type { PartOf } from './part-of.ts';
+import { Contradiction, SchemaProblem } from './problem.ts';
 import { PLAIN_CHARACTERS } from './string-characters.ts';
-import { noneOfTexts } from './text-trie.ts';
 
 export function objectPart({ schemas, at, compiler }: PartOf): string {
   const shape = objectShape(schemas, at);

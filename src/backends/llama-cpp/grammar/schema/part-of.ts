@@ -1,8 +1,8 @@
 /** What the kinds of value are written with: the schemas that the value must meet, and the compiler for its parts. */
-import type { RuleBook } from './rule-book.ts';
-import type { ReadSchema } from './schema-facts.ts';
-import type { Pointer } from './schema-problem.ts';
-import type { Place } from './schema-reader.ts';
+import type { RuleBook } from '../gbnf/rule-book.ts';
+import type { ReadSchema } from './facts.ts';
+import type { Pointer } from './problem.ts';
+import type { Place } from './reader.ts';
 
 /** What the parts of a value are compiled with. */
 export interface Compiler {

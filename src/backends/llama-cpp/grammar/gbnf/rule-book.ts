@@ -2,9 +2,10 @@
  * Collects the rules of a grammar that is being made, each under a name of its own. The rules of plain JSON come in
  * when something asks for them. Owns the names.
  */
+
+import { GRAMMAR_LIMITS } from '../limits.ts';
 import { GrammarProblem } from './flat-grammar.ts';
 import { JSON_RULES, type JsonRule } from './json-rules.ts';
-import { GRAMMAR_LIMITS } from './limits.ts';
 
 /** Of all rules, with those that are not needed in the end: no more work than that is done. */
 const MOST_CHARACTERS = 2 * GRAMMAR_LIMITS.characters;

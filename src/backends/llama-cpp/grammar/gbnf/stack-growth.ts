@@ -3,9 +3,10 @@
  * stack. A grammar that reads the same text in ever more ways stops it for good. This follows the stacks as the engine
  * does, over a bounded number of texts, those first on which they become more, from the root and from every rule.
  */
+
+import { GRAMMAR_LIMITS } from '../limits.ts';
 import { type CharacterSet, includes } from './character-set.ts';
 import { type FlatGrammar, type FlatRule, GrammarProblem } from './flat-grammar.ts';
-import { GRAMMAR_LIMITS } from './limits.ts';
 import { StackMachine, type StackSet } from './stack-machine.ts';
 
 /** Characters tried from one set of stacks. */

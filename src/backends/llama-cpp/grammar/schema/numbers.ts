@@ -1,8 +1,9 @@
 /** Numbers, whole or not, within the bounds that can be kept exactly. */
+
+import type { RuleBook } from '../gbnf/rule-book.ts';
+import type { Bound, Facts } from './facts.ts';
 import { decimalNumbers, wholeNumbers } from './number-ranges.ts';
-import type { RuleBook } from './rule-book.ts';
-import type { Bound, Facts } from './schema-facts.ts';
-import { Contradiction, type Pointer, SchemaProblem } from './schema-problem.ts';
+import { Contradiction, type Pointer, SchemaProblem } from './problem.ts';
 
 const LARGEST_WHOLE = Number.MAX_SAFE_INTEGER;
 const LARGEST_BOUND = 1_000_000_000;

@@ -5,7 +5,6 @@
 export type Shape =
   | 'anything'
   | 'text'
-  | 'boolean'
   | 'number'
   | 'count'
   | 'texts'
@@ -55,7 +54,7 @@ export const KEYWORDS: ReadonlyMap<string, KeywordRule> = new Map<string, Keywor
     'oneOf',
     met(
       'schemas',
-      'where the branches visibly exclude one another: by type, by values, or by a required property whose values differ',
+      'where the branches visibly exclude one another: by type, listed values, range, or a required property whose values differ so',
     ),
   ],
   ['allOf', met('schemas', 'the parts are merged; what cannot be merged exactly is refused')],

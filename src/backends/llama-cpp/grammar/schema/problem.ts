@@ -2,7 +2,7 @@
  * What is wrong with a schema, and where in it. A contradiction is a schema that no value meets: as one branch of
  * several it simply drops out.
  */
-import { ServingError } from '../../../core/errors.ts';
+import { ServingError } from '../../../../core/errors.ts';
 
 /** From the root of the schema: `['properties', 'age']`. */
 export type Pointer = readonly string[];
@@ -17,9 +17,17 @@ export class SchemaProblem extends Error {
     this.pointer = pointer;
     this.keyword = keyword;
   }
+
+  movedTo(pointer: Pointer): SchemaProblem {
+    return new SchemaProblem(pointer, this.keyword, this.message);
+  }
 }
 
-export class Contradiction extends SchemaProblem {}
+export class Contradiction extends SchemaProblem {
+  override movedTo(pointer: Pointer): Contradiction {
+    return new Contradiction(pointer, this.keyword, this.message);
+  }
+}
 
 /** As JSON Pointer: `#/properties/age`. */
 export function pointerText(pointer: Pointer): string {

@@ -2,8 +2,9 @@
  * Writes the members of an object: from each declared property on, what may follow, with the comma where something
  * stands before. Where the number of properties matters, a part is written for each number so far.
  */
-import { alternatives, literal, repeated, sequence } from './gbnf-text.ts';
-import type { RuleBook } from './rule-book.ts';
+
+import type { RuleBook } from '../gbnf/rule-book.ts';
+import { alternatives, literal, repeated, sequence } from '../gbnf/text.ts';
 
 /** A property as it is written, `"name": value`. */
 export interface Member {

@@ -4,8 +4,8 @@
  */
 
 import { type CharacterSet, charactersOf, difference } from './character-set.ts';
-import { alternatives, characterClass, literal, repeated, sequence } from './gbnf-text.ts';
 import type { RuleBook } from './rule-book.ts';
+import { alternatives, characterClass, literal, repeated, sequence } from './text.ts';
 
 interface Branch {
   readonly next: Map<string, Branch>;

@@ -10,8 +10,8 @@ import {
   complement,
   singleCharacter,
   union,
-} from './character-set.ts';
-import { SCHEMA_LIMITS } from './limits.ts';
+} from '../gbnf/character-set.ts';
+import { SCHEMA_LIMITS } from '../limits.ts';
 
 export type Expression =
   | { readonly kind: 'character'; readonly set: CharacterSet }

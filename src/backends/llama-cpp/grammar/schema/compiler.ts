@@ -3,21 +3,22 @@
  * together: `$ref` and `allOf` put schemas into the list, `anyOf` and `oneOf` make one list for each branch. Equal
  * lists share one rule, which is also how recursion ends.
  */
-import { choice } from './gbnf-text.ts';
-import { SCHEMA_LIMITS } from './limits.ts';
-import type { RuleBook } from './rule-book.ts';
-import { arrayPart } from './schema-arrays.ts';
-import { type Demand, type Demands, demandFor, flatten, type OpenChoice } from './schema-demands.ts';
-import { checkExclusive } from './schema-exclusion.ts';
-import { type Facts, factsOf } from './schema-facts.ts';
-import type { Kind } from './schema-keywords.ts';
-import { numberPart } from './schema-numbers.ts';
-import { objectPart } from './schema-objects.ts';
-import type { Compiler, PartOf } from './schema-part.ts';
-import { Contradiction, type Pointer, SchemaProblem } from './schema-problem.ts';
-import { child, type Place, placeKey, SchemaReader } from './schema-reader.ts';
-import { stringPart } from './schema-strings.ts';
-import { anyOfTexts } from './text-trie.ts';
+
+import type { RuleBook } from '../gbnf/rule-book.ts';
+import { choice } from '../gbnf/text.ts';
+import { anyOfTexts } from '../gbnf/text-trie.ts';
+import { SCHEMA_LIMITS } from '../limits.ts';
+import { arrayPart } from './arrays.ts';
+import { type Demand, type Demands, demandFor, flatten, type OpenChoice } from './demands.ts';
+import { checkExclusive } from './exclusion.ts';
+import { type Facts, factsOf, type ReadSchema } from './facts.ts';
+import type { Kind } from './keywords.ts';
+import { numberPart } from './numbers.ts';
+import { objectPart } from './objects.ts';
+import type { Compiler, PartOf } from './part-of.ts';
+import { Contradiction, type Pointer, SchemaProblem } from './problem.ts';
+import { child, type Place, placeKey, SchemaReader } from './reader.ts';
+import { stringPart } from './strings.ts';
 
 type WritePart = (facts: Facts, part: PartOf) => string;
 
@@ -87,8 +88,9 @@ export class SchemaCompiler implements Compiler {
     try {
       this.book.define(name, this.#body(flat, { at, hint }));
     } catch (thrown) {
-      if (thrown instanceof Contradiction) this.#rules.set(flat.key, thrown);
-      throw thrown;
+      const problem = located(thrown, { at, schemas: flat.schemas });
+      if (problem instanceof Contradiction) this.#rules.set(flat.key, problem);
+      throw problem;
     } finally {
       this.#depth -= 1;
     }
@@ -157,4 +159,12 @@ function possible<Item>(items: readonly Item[], write: (item: Item) => string): 
   }
   if (written.length === 0 && contradiction !== undefined) throw contradiction;
   return written;
+}
+
+/** A keyword that came in by `$ref` or `allOf` is at fault where it is written. */
+function located(thrown: unknown, { at, schemas }: { at: Pointer; schemas: readonly ReadSchema[] }): unknown {
+  if (!(thrown instanceof SchemaProblem) || thrown.pointer !== at) return thrown;
+  const { keyword } = thrown;
+  const written = schemas.find(({ node }) => keyword !== undefined && keyword in node);
+  return written === undefined ? thrown : thrown.movedTo(written.place.pointer);
 }

@@ -2,8 +2,8 @@
  * Reads one schema of a document: checks its keywords and the shape of each, and resolves references. Checked schemas
  * are kept, so that one that many places refer to is checked once.
  */
-import { KEYWORDS, type KeywordRule, type Shape } from './schema-keywords.ts';
-import { type Pointer, pointerText, SchemaProblem } from './schema-problem.ts';
+import { KEYWORDS, type KeywordRule, type Shape } from './keywords.ts';
+import { type Pointer, pointerText, SchemaProblem } from './problem.ts';
 
 /** The keywords of a schema that are met; their shapes have been checked. */
 export interface SchemaNode {
@@ -53,7 +53,6 @@ const SHAPES: Readonly<Record<Shape, { readonly is: (value: unknown) => boolean;
   {
     anything: { is: () => true, words: 'anything' },
     text: { is: isText, words: 'a string' },
-    boolean: { is: (value) => typeof value === 'boolean', words: 'true or false' },
     number: { is: (value) => Number.isFinite(value), words: 'a number' },
     count: {
       is: (value) => Number.isInteger(value) && Number(value) >= 0,

@@ -8,10 +8,9 @@ import {
   complement,
   difference,
   intersection,
-  singleCharacter,
   union,
-} from './character-set.ts';
-import { characterClass, choice, literal } from './gbnf-text.ts';
+} from '../gbnf/character-set.ts';
+import { characterClass, choice, literal } from '../gbnf/text.ts';
 
 const MUST_BE_ESCAPED: CharacterSet = union(charactersOf('"\\'), [{ from: 0, to: 0x1f }]);
 
@@ -33,8 +32,4 @@ export function spelt(set: CharacterSet): string {
 /** A set whose characters all stand for themselves can be repeated as it is. */
 export function isPlain(set: CharacterSet): boolean {
   return intersection(set, MUST_BE_ESCAPED).length === 0;
-}
-
-export function speltCharacter(codePoint: number): string {
-  return spelt(singleCharacter(codePoint));
 }

@@ -2,8 +2,9 @@
  * Refuses left recursion, plain or behind something that can be empty, which the engine does not always notice and
  * then dies of. Measures the engine's own search for it, which is recursive and enters shared rules again and again.
  */
+
+import { GRAMMAR_LIMITS } from '../limits.ts';
 import { type FlatGrammar, type FlatRule, GrammarProblem } from './flat-grammar.ts';
-import { GRAMMAR_LIMITS } from './limits.ts';
 
 /** What the engine's search costs from one rule on. */
 interface SearchCost {

@@ -2,11 +2,12 @@
  * `oneOf` says that exactly one branch holds, which a grammar cannot count. It is the same as `anyOf` where no value
  * meets two branches; this sees it by types, listed values, ranges, and required properties of objects.
  */
+
+import { type Demand, demandFor, flatten } from './demands.ts';
+import { type Bound, type Facts, factsOf, type ReadSchema } from './facts.ts';
 import { comparableText, kindOf } from './json-values.ts';
-import { type Demand, demandFor, flatten } from './schema-demands.ts';
-import { type Bound, type Facts, factsOf, type ReadSchema } from './schema-facts.ts';
-import { Contradiction, SchemaProblem } from './schema-problem.ts';
-import { child, type Place, type SchemaReader } from './schema-reader.ts';
+import { Contradiction, SchemaProblem } from './problem.ts';
+import { child, type Place, type SchemaReader } from './reader.ts';
 
 /** Objects within objects that are looked into. */
 const DEPTH = 3;

@@ -1,10 +1,10 @@
 /** Arrays: the first items each by its own schema, the rest by one, as many as are allowed. */
-import { literal, repeated, sequence } from './gbnf-text.ts';
-import { SCHEMA_LIMITS } from './limits.ts';
-import { type ReadSchema, smallest } from './schema-facts.ts';
-import type { PartOf } from './schema-part.ts';
-import { Contradiction, SchemaProblem } from './schema-problem.ts';
-import { child, type Place } from './schema-reader.ts';
+import { literal, repeated, sequence } from '../gbnf/text.ts';
+import { SCHEMA_LIMITS } from '../limits.ts';
+import { type ReadSchema, smallest } from './facts.ts';
+import type { PartOf } from './part-of.ts';
+import { Contradiction, SchemaProblem } from './problem.ts';
+import { child, type Place } from './reader.ts';
 
 interface ArrayShape {
   /** Rules of the first items. */

@@ -2,10 +2,10 @@
  * A list of schemas that one value must meet together, with `$ref` and `allOf` followed to their ends: what is left
  * are plain keywords and choices that are still open.
  */
-import { SCHEMA_LIMITS } from './limits.ts';
-import type { ReadSchema } from './schema-facts.ts';
-import { Contradiction, SchemaProblem } from './schema-problem.ts';
-import { child, type Place, placeKey, type SchemaReader } from './schema-reader.ts';
+import { SCHEMA_LIMITS } from '../limits.ts';
+import type { ReadSchema } from './facts.ts';
+import { Contradiction, SchemaProblem } from './problem.ts';
+import { child, type Place, placeKey, type SchemaReader } from './reader.ts';
 
 export type ChoiceKeyword = 'anyOf' | 'oneOf';
 

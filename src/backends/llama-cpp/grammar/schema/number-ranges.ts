@@ -2,7 +2,7 @@
  * Numbers between bounds, digit by digit. Whole numbers stay within what every reader keeps exact (±(2^53 − 1)); others
  * have at most six decimals and no exponent, so that no reader rounds one across its bound.
  */
-import { choice, literal, sequence } from './gbnf-text.ts';
+import { choice, literal, sequence } from '../gbnf/text.ts';
 
 export interface WholeRange {
   readonly least: number;

@@ -2,11 +2,12 @@
  * What several schemas demand together, of one value: the narrowest of each bound, the types and values that all of
  * them allow. Objects and arrays keep their schemas side by side; their parts are put together where they are written.
  */
+
+import { SCHEMA_LIMITS } from '../limits.ts';
 import { comparableText, isShallow, kindOf, lengthOf } from './json-values.ts';
-import { SCHEMA_LIMITS } from './limits.ts';
-import { KEYWORDS, type Kind } from './schema-keywords.ts';
-import { Contradiction, type Pointer, SchemaProblem } from './schema-problem.ts';
-import type { Place, SchemaNode } from './schema-reader.ts';
+import { KEYWORDS, type Kind } from './keywords.ts';
+import { Contradiction, type Pointer, SchemaProblem } from './problem.ts';
+import type { Place, SchemaNode } from './reader.ts';
 
 export interface ReadSchema {
   readonly place: Place;
