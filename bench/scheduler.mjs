@@ -129,7 +129,8 @@ function conversations(clients) {
 
 function fingerprintCost(length, times) {
   const prompt = 'All that was said before. '.repeat(length / 26 + 1).slice(0, length);
-  const texts = Array.from({ length: times }, (_, index) => `${index} ${prompt}`);
+  // As they come out of a body.
+  const texts = Array.from({ length: times }, (_, index) => JSON.parse(JSON.stringify(`${index} ${prompt}`)));
   const startedAt = performance.now();
   let boundaries = 0;
   for (const text of texts)

@@ -139,13 +139,13 @@ export function report(rounds) {
     show(summarize(rounds.map((round) => round[name][overtakes][figure] * factor)), digits);
   return table(
     [
-      '',
+      'questions',
       'max_overtakes',
       'prompt tokens evaluated, %',
-      'first token p50 s',
+      'first token: p50 s',
       'p99 s',
       'answers per minute',
-      'Jain',
+      'Jain index of answer tokens',
     ],
     Object.entries(WAYS).flatMap(([name, { label }]) =>
       OVERTAKES.map((overtakes) => [

@@ -25,6 +25,7 @@ type Load = { readonly requests: number; readonly tokens: number; readonly waste
 type Overload = Record<string, Record<Contestant, Record<number, Load>>>;
 type Flood = Record<Contestant, { readonly light: { readonly p99Ms: number; readonly completed: number } }>;
 type Fairness = Record<Contestant, Record<string, { readonly jain: number }>>;
+type Conversations = Record<string, Record<number, { readonly evaluated: number; readonly jain: number }>>;
 type Measure<Figures> = (of: {
   seed: number;
   measuredMinutes: number;
@@ -46,6 +47,9 @@ const flood: { measure: Measure<Flood>; LIGHT_BOUND_MS: number } = await bench(
 );
 const fairness: { measure: Measure<Fairness>; JAIN_TARGET: number } = await bench(
   'simulate/scenarios/fairness.mjs',
+);
+const conversations: { measure: Measure<Conversations> } = await bench(
+  'simulate/scenarios/conversations.mjs',
 );
 const NAMES = Object.keys(CONTESTANTS) as Contestant[];
 
@@ -140,6 +144,16 @@ describe('the scheduler, simulated', () => {
     const { exact, unset } = fairness.measure({ seed: 1, measuredMinutes: 10 }).ours;
     expect(exact?.jain).toBeGreaterThan(fairness.JAIN_TARGET);
     expect(unset?.jain).toBeGreaterThan(fairness.JAIN_TARGET);
+  });
+
+  it('has less of the prompts evaluated again where one may overtake, and shares as evenly', () => {
+    const figures = conversations.measure({ seed: 1, measuredMinutes: 10 });
+    const [without, withOvertaking] = [figures.some?.[0], figures.some?.[4]];
+    expect(without?.evaluated).toBeGreaterThan(0.75);
+    expect(withOvertaking?.evaluated).toBeLessThan(0.65);
+    expect(withOvertaking?.jain).toBeGreaterThan(fairness.JAIN_TARGET);
+    // Whoever asks one question at a time has nothing waiting that could go on with a slot.
+    expect(figures.single?.[4]).toEqual(figures.single?.[0]);
   });
 });
 
