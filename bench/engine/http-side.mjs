@@ -7,6 +7,8 @@ export function openHttpSide({ url, stop, whole, stream, body, promptOf }) {
     request(`${url}${path}`, {
       dispatcher: agent,
       method: 'POST',
+      // llama-server closes idle connections without notice.
+      reset: true,
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(value),
       ...(signal && { signal }),

@@ -37,7 +37,6 @@ describe('the configuration', () => {
       max_queue: 512,
       max_queue_bytes: 67108864,
       aging_ms: 10000,
-      max_overtakes: 4,
       high_priority_clients: [],
       queue_timeout_ms: 60000,
     });

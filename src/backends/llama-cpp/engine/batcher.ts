@@ -31,8 +31,6 @@ export interface BatcherOptions {
 interface Part {
   readonly generation: Generation;
   readonly chunk: Chunk;
-  /** Of the chunk; 0 for an answer. */
-  readonly promptTokens: number;
 }
 
 export class Batcher {
@@ -129,14 +127,15 @@ export class Batcher {
 
   /** Who takes part in the next step: every answer, and prompts in their order as far as the step's share reaches. */
   #plan(): readonly Part[] {
-    const answersRun = this.#running.some(({ promptTokensLeft }) => promptTokensLeft === 0);
-    let left = answersRun ? this.#budget.besideAnswers : PROMPT_TOKENS_ALONE;
+    const running = this.#running.length;
+    const answers = this.#running.filter(({ promptTokensLeft }) => promptTokensLeft === 0).length;
+    let left = answers > 0 ? this.#budget.besideAnswers({ running, answers }) : PROMPT_TOKENS_ALONE;
     const parts: Part[] = [];
     for (const generation of this.#running) {
       const share = Math.min(generation.promptTokensLeft, left);
       if (generation.promptTokensLeft > 0 && share === 0) continue;
       left -= share;
-      parts.push({ generation, chunk: generation.nextChunk(share), promptTokens: share });
+      parts.push({ generation, chunk: generation.nextChunk(share) });
     }
     return parts;
   }
@@ -165,15 +164,10 @@ export class Batcher {
   #record(parts: readonly Part[], startedAt: number): void {
     const endedAt = performance.now();
     const durationMs = endedAt - startedAt;
-    let promptTokens = 0;
-    let answers = 0;
-    for (const part of parts) {
-      promptTokens += part.promptTokens;
-      if (part.promptTokens === 0) answers += 1;
-    }
-    this.#budget.record({ promptTokens, answers, durationMs });
+    const tokens = parts.reduce((sum, { chunk }) => sum + chunk.tokens.length, 0);
+    this.#budget.record(tokens, durationMs);
     // A step of more tokens takes longer, but not in proportion: it reads the weights once.
-    this.#options.threads.record(durationMs / (1 + promptTokens + answers), endedAt);
+    this.#options.threads.record(durationMs / (1 + tokens), endedAt);
   }
 
   async #sample(generation: Generation, logitIndex: number | undefined): Promise<readonly EngineEvent[]> {
