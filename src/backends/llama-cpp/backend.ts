@@ -18,7 +18,7 @@ import type { BackendEnvironment } from '../backend-definition.ts';
 import { embeddingCall } from './embedding-call.ts';
 import { GenerationStream, type StartGeneration } from './generation-stream.ts';
 import type { ChatTemplateName, EngineGeneration, GpuSetting } from './messages.ts';
-import { grammarFor } from './output-grammar.ts';
+import { OutputGrammars } from './output-grammars.ts';
 import { Supervisor, type SupervisorOptions } from './supervisor.ts';
 
 export interface LlamaCppTarget {
@@ -52,6 +52,7 @@ export class LlamaCppBackend implements Backend {
   readonly #environment: BackendEnvironment;
   readonly #entry: ModelEntry | undefined;
   readonly #supervisor: Supervisor;
+  readonly #grammars = new OutputGrammars();
   #warming: Promise<void> | undefined;
   #warmUpError: ServingError | undefined;
 
@@ -147,7 +148,7 @@ export class LlamaCppBackend implements Backend {
       sampling: { ...DEFAULT_SAMPLING, ...this.#entry?.sampling, ...request.sampling },
       limits,
       thinking,
-      ...(output !== undefined && { grammar: grammarFor(output) }),
+      ...(output !== undefined && { grammar: this.#grammars.of(output) }),
       ...(tools !== undefined && { tools }),
       ...(logprobs !== undefined && { logprobs }),
       ...(cacheScope !== undefined && { cacheScope }),

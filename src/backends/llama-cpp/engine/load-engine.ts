@@ -9,6 +9,7 @@ import type {
   EngineLogLevel,
   EngineSettings,
 } from '../messages.ts';
+import { RecentResults } from '../recent-results.ts';
 import { createAdmission } from './admission.ts';
 import { Batcher } from './batcher.ts';
 import { type ChatTemplate, chatml } from './chat-template.ts';
@@ -119,10 +120,16 @@ function embedsOnly(pooling: Pooling): string {
   return `This model only makes embeddings (pooling: ${pooling}), it generates no text. Name a model that does.`;
 }
 
+const GRAMMARS_KEPT = 64;
+
 /** The library answers a text that is no grammar with an error. */
 function grammarReader(bindings: NativeBindings, model: NativeModel): (text: string) => () => GrammarState {
+  const grammars = new RecentResults(
+    GRAMMARS_KEPT,
+    (text) => new bindings.AddonGrammar(text, { addonExports: bindings, rootRuleName: 'root' }),
+  );
   return (text) => {
-    const grammar = new bindings.AddonGrammar(text, { addonExports: bindings, rootRuleName: 'root' });
+    const grammar = grammars.of(text);
     return () => new bindings.AddonGrammarEvaluationState(model, grammar);
   };
 }

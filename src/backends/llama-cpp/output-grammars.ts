@@ -1,0 +1,33 @@
+/** The grammars that hold answers to the form that was asked for. Owns those of recent schemas: each takes milliseconds. */
+import type { OutputFormat } from '../../core/generation.ts';
+import { checkGrammar } from './grammar/check-grammar.ts';
+import { jsonGrammar } from './grammar/json-grammar.ts';
+import { schemaGrammar } from './grammar/schema-grammar.ts';
+import { RecentResults } from './recent-results.ts';
+
+const SCHEMAS_KEPT = 64;
+
+export class OutputGrammars {
+  readonly #json = jsonGrammar();
+  readonly #ofSchemas = new RecentResults(SCHEMAS_KEPT, (schema) =>
+    schemaGrammar(JSON.parse(schema), { param: 'format' }),
+  );
+  readonly #checked = new RecentResults(SCHEMAS_KEPT, (grammar) => {
+    checkGrammar(grammar);
+    return grammar;
+  });
+
+  /** Throws `invalid_request` for a schema or a grammar that cannot be used, naming the place. */
+  of(output: OutputFormat): string {
+    switch (output.kind) {
+      case 'json':
+        return this.#json;
+      case 'json-schema':
+        return this.#ofSchemas.of(JSON.stringify(output.schema));
+      case 'grammar':
+        return this.#checked.of(output.grammar);
+      default:
+        return output satisfies never;
+    }
+  }
+}

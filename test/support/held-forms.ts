@@ -1,0 +1,84 @@
+/** Answers of the real model at temperature 1 that are held to a form: every one is valid, but for those cut off. */
+
+import Schema from 'typebox/schema';
+import { expect } from 'vitest';
+import type { Backend } from '../../src/core/backend.ts';
+import type { OutputFormat } from '../../src/core/generation.ts';
+import { never, read, requestFor } from './embedded-engine.ts';
+
+const PERSON = {
+  type: 'object',
+  properties: {
+    name: { type: 'string', maxLength: 20 },
+    age: { type: 'integer', minimum: 0, maximum: 120 },
+    married: { type: 'boolean' },
+    hobbies: { type: 'array', items: { enum: ['chess', 'music', 'sport'] }, maxItems: 3 },
+    address: { $ref: '#/$defs/address' },
+  },
+  required: ['name', 'age', 'hobbies'],
+  additionalProperties: false,
+  $defs: {
+    address: {
+      type: 'object',
+      properties: {
+        street: { type: 'string', maxLength: 16 },
+        zip: { type: 'string', pattern: '^[0-9]{5}$' },
+      },
+      required: ['zip'],
+      additionalProperties: false,
+    },
+  },
+} as const;
+
+interface Form {
+  readonly name: string;
+  readonly output: OutputFormat;
+  readonly isValid: (text: string) => boolean;
+}
+
+export const FORMS: readonly Form[] = [
+  { name: 'a JSON schema', output: { kind: 'json-schema', schema: PERSON }, isValid: isPerson },
+  { name: 'JSON mode', output: { kind: 'json' }, isValid: isObject },
+  {
+    name: 'a grammar',
+    output: { kind: 'grammar', grammar: 'root ::= ("yes" | "no") " " [1-9] [0-9]? "%"' },
+    isValid: (text) => /^(yes|no) [1-9][0-9]?%$/.test(text),
+  },
+];
+
+/** How many of the answers were cut off by max_tokens: those prove nothing. */
+export async function expectAllValid(
+  backend: Backend,
+  { output, isValid }: Form,
+  count: number,
+): Promise<number> {
+  const answers = await Promise.all(
+    Array.from({ length: count }, (_, index) =>
+      read(
+        backend.generate(
+          {
+            ...requestFor(`Describe person number ${index} as JSON.`, {
+              sampling: { temperature: 1, topP: 1, topK: 0, minP: 0, seed: index },
+              limits: { maxTokens: 160 },
+            }),
+            output,
+          },
+          { signal: never() },
+        ),
+      ),
+    ),
+  );
+  const whole = answers.filter(({ finish }) => finish.reason === 'stop');
+  const invalid = whole.filter(({ text }) => !isValid(text)).map(({ text }) => text);
+  expect(invalid).toEqual([]);
+  return count - whole.length;
+}
+
+function isPerson(text: string): boolean {
+  return Schema.Check(PERSON, JSON.parse(text));
+}
+
+function isObject(text: string): boolean {
+  const value: unknown = JSON.parse(text);
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

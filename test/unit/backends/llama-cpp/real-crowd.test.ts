@@ -1,0 +1,35 @@
+/** One answer beside fifteen others: whatever the others are, it is its own. */
+import { beforeAll, describe, expect, it } from 'vitest';
+import { embeddedEngine, never, read, requestFor } from '../../../support/embedded-engine.ts';
+
+const { backend } = embeddedEngine({ slots: 16, context_size: 512 });
+const QUESTIONS = Array.from(
+  { length: 16 },
+  (_, index) => `Tell me something about the number ${index + 20}.`,
+);
+
+function ask(question: string, seed?: number) {
+  const sampling = seed === undefined ? { temperature: 0 } : { temperature: 0.8, topP: 0.9, topK: 40, seed };
+  return read(
+    backend.generate(requestFor(question, { sampling, limits: { maxTokens: 24 } }), { signal: never() }),
+  );
+}
+
+beforeAll(() => backend.warmUp({ signal: never() }));
+
+describe('an answer in a crowd of sixteen', () => {
+  it('is the same each time the crowd is the same, with its seed', async () => {
+    const crowd = () => Promise.all(QUESTIONS.map((question, index) => ask(question, index)));
+    const [first, again] = [await crowd(), await crowd()];
+    expect(again.map(({ text }) => text)).toEqual(first.map(({ text }) => text));
+  });
+
+  it('is mostly the one it would be alone: steps of many are summed up in another order', async () => {
+    const crowd = await Promise.all(QUESTIONS.map((question, index) => ask(question, index)));
+    let same = 0;
+    for (const [index, question] of QUESTIONS.entries()) {
+      if ((await ask(question, index)).text === crowd[index]?.text) same += 1;
+    }
+    expect(same).toBeGreaterThanOrEqual(12);
+  });
+});
