@@ -3,18 +3,18 @@ import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 const DAY_MS = 24 * 3_600_000;
-/** By the ending of a name: for how long nothing may have changed. A download can be continued for a week. */
+/** By the ending of a name, which only files of models have: for how long nothing may have changed. A download can be continued for a week. */
 const ABANDONED_AFTER_MS: readonly (readonly [ending: string, ms: number])[] = [
-  ['.partial', 7 * DAY_MS],
-  ['.partial.json', 7 * DAY_MS],
-  ['.scratch', 10 * 60_000],
-  ['.lock', DAY_MS],
+  ['.gguf.partial', 7 * DAY_MS],
+  ['.gguf.partial.json', 7 * DAY_MS],
+  ['.gguf.scratch', 10 * 60_000],
+  ['.gguf.lock', DAY_MS],
 ];
 
 /** Whatever cannot be cleared stays. */
 export async function clearAbandoned(cacheDirectory: string): Promise<void> {
   for (const name of await readdir(cacheDirectory).catch(() => [])) {
-    const found = ABANDONED_AFTER_MS.find(([ending]) => name.endsWith(ending));
+    const found = ABANDONED_AFTER_MS.find(([ending]) => name.toLowerCase().endsWith(ending));
     if (found === undefined) continue;
     const path = join(cacheDirectory, name);
     const unchangedMs = Date.now() - (await lastChangeMs(path));

@@ -60,7 +60,14 @@ export class FileLock {
     }
     // Inode numbers are used again: the token is what tells one lock from the next.
     const text = JSON.stringify({ ...(await thisProcess()), token: randomUUID() });
-    await file.writeFile(text);
+    try {
+      await file.writeFile(text);
+    } catch (error) {
+      // A full disk, most likely: nobody is to wait for a lock that says nothing.
+      await file.close();
+      await rm(path, { force: true });
+      throw error;
+    }
     return new FileLock(path, { file, text });
   }
 

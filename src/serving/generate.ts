@@ -110,7 +110,11 @@ function optionsFor({ cacheIsolation }: Target, { client, cancellation }: Genera
 }
 
 function prefixOf({ request, client }: GenerationCall, isolation: CacheIsolation | undefined) {
-  return isolation && fingerprintOf(request.input, isolation === 'client' ? client : undefined);
+  if (isolation === undefined) return undefined;
+  // Templates write the tools in front of everything.
+  const tools = request.tools === undefined ? '' : JSON.stringify(request.tools.tools);
+  const scope = isolation === 'client' ? `${client} ${tools}` : tools;
+  return fingerprintOf(request.input, scope === '' ? undefined : scope);
 }
 
 /** What the queue has to know of a request, whatever it asks of the model. */

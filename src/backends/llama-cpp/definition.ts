@@ -25,7 +25,7 @@ export const llamaCpp = defineBackend({
       default: 'shared',
       description:
         'Whose prompts may be continued from what a slot has evaluated before: shared: anybody’s; client: only those of ' +
-        'the same client, so that how fast an answer begins tells nobody what others asked.',
+        'the same client address, so that how fast an answer begins tells nobody what others asked.',
     }),
     threads: Type.Optional(
       Type.Integer({

@@ -1,4 +1,7 @@
-/** The grammars that hold answers to the form that was asked for. Owns those of recent schemas: each takes milliseconds. */
+/**
+ * The grammars that hold answers to the form that was asked for. Owns those of recent schemas: an ordinary one takes
+ * milliseconds, one at the limits some hundred.
+ */
 import type { OutputFormat } from '../../core/generation.ts';
 import { checkGrammar } from './grammar/check-grammar.ts';
 import { jsonGrammar } from './grammar/json-grammar.ts';

@@ -1,10 +1,10 @@
 /**
  * Reads an order before it waits for a sequence: its prompt as tokens, its grammar, and whether this model can do what
- * is asked. Keeps no state.
+ * is asked. Keeps nothing but recent grammars.
  */
 import { ServingError } from '../../../core/errors.ts';
 import type { EngineEvent, EngineGeneration } from '../messages.ts';
-import { forcedCallGrammar } from './forced-calls.ts';
+import { ForcedCalls } from './forced-calls.ts';
 import { ConversationRefusedError } from './jinja-template.ts';
 import type { GrammarState } from './native.ts';
 import type { EncodedPrompt, PromptEncoder } from './prompt.ts';
@@ -34,6 +34,7 @@ const RAW_CANNOT_THINK =
   'think needs the chat template, so it cannot go with a raw prompt. Leave one of the two away.';
 
 export function createAdmission(options: AdmissionOptions): Admit {
+  const forcedCalls = new ForcedCalls();
   return (order) => {
     const { id } = order;
     let prompt: EncodedPrompt;
@@ -45,7 +46,7 @@ export function createAdmission(options: AdmissionOptions): Admit {
     const refusal = refusePrompt(order, prompt, options) ?? refuseBias(order, options);
     if (refusal !== undefined) return refusal;
     try {
-      const grammar = forcedCallGrammar(order.tools, prompt.toolFormat) ?? order.grammar;
+      const grammar = forcedCalls.grammarFor(order.tools, prompt.toolFormat) ?? order.grammar;
       return { order, prompt, grammar: grammar === undefined ? undefined : options.readGrammar(grammar) };
     } catch (thrown) {
       return refuseGrammar(id, thrown);

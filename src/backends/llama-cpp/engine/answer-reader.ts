@@ -51,6 +51,10 @@ export class AnswerReader {
     return this.#thoughtIsOpened && this.#thoughts?.inAnswer === false;
   }
 
+  get inThought(): boolean {
+    return this.#thoughts?.inThought === true;
+  }
+
   /** Some models have marks as special tokens, which are no text otherwise: this one has to be read. */
   isMark(specialToken: string): boolean {
     if (this.#callMarks.includes(specialToken)) return true;

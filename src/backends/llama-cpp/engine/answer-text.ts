@@ -63,8 +63,8 @@ export class AnswerText {
     const events: EngineEvent[] = [];
     if (reasoning !== '') events.push({ type: 'reasoning', id: this.#id, text: reasoning });
     for (const part of parts) this.#tell(part, events);
-    // Those of a thought or of a call are nobody's.
-    if (events.length > 0) this.#logprobs = [];
+    // Those of a thought, of its tags, or of a call are nobody's.
+    if (events.length > 0 || this.#reader.inThought) this.#logprobs = [];
     return { events, matchedStop };
   }
 

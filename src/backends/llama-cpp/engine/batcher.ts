@@ -8,12 +8,13 @@ import type { EngineEvent, EngineGeneration } from '../messages.ts';
 import type { Admit, AdmittedOrder } from './admission.ts';
 import { type Chunk, decode } from './decode-step.ts';
 import { Generation } from './generation.ts';
-import type { Model } from './library.ts';
+import type { Model, Token } from './library.ts';
 import type { LogprobReader } from './logprob-reader.ts';
 import type { NativeContext } from './native.ts';
-import { PROMPT_TOKENS_ALONE, PromptBudget } from './prompt-budget.ts';
+import { PromptBudget } from './prompt-budget.ts';
 import type { Sequence } from './sequence.ts';
 import { SequencePool } from './sequence-pool.ts';
+import { StepCosts } from './step-costs.ts';
 import type { ThreadGovernor } from './thread-governor.ts';
 
 export interface BatcherOptions {
@@ -23,6 +24,8 @@ export interface BatcherOptions {
   readonly admit: Admit;
   readonly logprobs: LogprobReader;
   readonly contextSize: number;
+  /** Of prompts in a step without answers. */
+  readonly promptTokensAlone: number;
   readonly threads: ThreadGovernor;
   readonly emit: (events: readonly EngineEvent[]) => void;
   readonly onStep: () => void;
@@ -31,21 +34,27 @@ export interface BatcherOptions {
 interface Part {
   readonly generation: Generation;
   readonly chunk: Chunk;
+  /** Of the chunk; 0 for an answer. */
+  readonly promptTokens: number;
 }
 
 export class Batcher {
   readonly #options: BatcherOptions;
   readonly #pool: SequencePool;
-  readonly #budget = new PromptBudget();
+  readonly #budget: PromptBudget;
+  readonly #costs = new StepCosts();
   #waiting: AdmittedOrder[] = [];
   #running: Generation[] = [];
+  /** Neither waiting nor running: a beginning is being copied for it. */
+  #placing: number | undefined;
   readonly #aborted = new Set<number>();
   #loop: Promise<void> | undefined;
   #stopped = false;
 
   constructor(options: BatcherOptions) {
     this.#options = options;
-    this.#pool = new SequencePool(options.sequences);
+    this.#budget = new PromptBudget(options.promptTokensAlone);
+    this.#pool = new SequencePool(options.sequences, options.contextSize);
   }
 
   add(order: EngineGeneration): void {
@@ -63,7 +72,8 @@ export class Batcher {
     const waiting = this.#waiting.length;
     this.#waiting = this.#waiting.filter(({ order }) => order.id !== id);
     if (this.#waiting.length < waiting) this.#options.emit([{ type: 'freed', id }]);
-    else if (this.#running.some((generation) => generation.id === id)) this.#aborted.add(id);
+    else if (this.#placing === id || this.#running.some((generation) => generation.id === id))
+      this.#aborted.add(id);
   }
 
   /** Settles when the step under way is over; nothing is decoded afterwards. */
@@ -73,18 +83,23 @@ export class Batcher {
   }
 
   async #run(): Promise<void> {
+    let told: readonly EngineEvent[] = [];
     while (!this.#stopped) {
-      // 1. Those that were aborted leave; those that wait take idle sequences.
-      const events: EngineEvent[] = [...this.#dropAborted(), ...(await this.#admit())];
-      if (events.length > 0) this.#options.emit(events);
+      // 1. Those that were aborted leave; those that wait take idle sequences, unless they are aborted meanwhile.
+      told = [...told, ...this.#dropAborted(), ...(await this.#admit()), ...this.#dropAborted()];
       if (this.#running.length === 0 && this.#waiting.length === 0) break;
-      // 2. All make one step together.
-      const told = await this.#stepTogether(this.#plan());
+      if (this.#running.length === 0) continue;
+      // 2. All make one step together. Once it is under way, everybody hears of what was before it.
+      told = await this.#stepTogether(this.#plan(), told);
       // 3. Those that ended free their sequences before anybody hears of it.
       for (const generation of this.#running.filter(({ ended }) => ended)) this.#free(generation);
-      if (told.length > 0) this.#options.emit(told);
     }
+    this.#tell(told);
     this.#loop = undefined;
+  }
+
+  #tell(events: readonly EngineEvent[]): void {
+    if (events.length > 0) this.#options.emit(events);
   }
 
   #dropAborted(): EngineEvent[] {
@@ -99,7 +114,9 @@ export class Batcher {
     while (this.#pool.hasIdle) {
       const next = this.#waiting.shift();
       if (next === undefined) break;
+      this.#placing = next.order.id;
       events.push(await this.#place(next));
+      this.#placing = undefined;
     }
     return events;
   }
@@ -129,57 +146,93 @@ export class Batcher {
   #plan(): readonly Part[] {
     const running = this.#running.length;
     const answers = this.#running.filter(({ promptTokensLeft }) => promptTokensLeft === 0).length;
-    let left = answers > 0 ? this.#budget.besideAnswers({ running, answers }) : PROMPT_TOKENS_ALONE;
+    let left =
+      answers > 0 ? this.#budget.besideAnswers({ running, answers }) : this.#options.promptTokensAlone;
     const parts: Part[] = [];
     for (const generation of this.#running) {
       const share = Math.min(generation.promptTokensLeft, left);
       if (generation.promptTokensLeft > 0 && share === 0) continue;
       left -= share;
-      parts.push({ generation, chunk: generation.nextChunk(share) });
+      parts.push({ generation, chunk: generation.nextChunk(share), promptTokens: share });
     }
-    return parts;
+    // llama.cpp computes neighbouring sequences together, and only in their order.
+    return parts.sort((one, other) => one.generation.sequence.id - other.generation.sequence.id);
   }
 
-  async #stepTogether(parts: readonly Part[]): Promise<readonly EngineEvent[]> {
+  /**
+   * `before` is told while the step computes: whoever hears it wakes up, and where a step's threads are only being made
+   * then, the kernel puts two of them on one core.
+   */
+  async #stepTogether(
+    parts: readonly Part[],
+    before: readonly EngineEvent[],
+  ): Promise<readonly EngineEvent[]> {
     const { context, threads } = this.#options;
     context.setThreads(threads.threads);
     const startedAt = performance.now();
     let logitIndexes: readonly (number | undefined)[];
+    const decoded = decode(
+      context,
+      parts.map(({ chunk }) => chunk),
+    );
+    this.#tell(before);
     try {
-      logitIndexes = await decode(
-        context,
-        parts.map(({ chunk }) => chunk),
-      );
+      logitIndexes = await decoded;
     } catch (thrown) {
       return parts.map(({ generation }) => this.#fail(generation, thrown));
     }
     this.#record(parts, startedAt);
-    const told = await Promise.all(
-      parts.map(({ generation }, index) => this.#sample(generation, logitIndexes[index])),
+    // All tokens are chosen at once; log-probabilities are read one after the other, as all share their samplers.
+    const chosen = await Promise.all(
+      parts.map(({ generation }, index) => this.#choose(generation, logitIndexes[index])),
     );
+    const told: EngineEvent[] = [];
+    for (const [index, { generation }] of parts.entries()) {
+      const token = chosen[index];
+      if (typeof token === 'number')
+        told.push(...(await this.#accept(generation, token, logitIndexes[index])));
+      else if (token !== undefined) told.push(token);
+    }
     this.#options.onStep();
-    return told.flat();
+    return told;
   }
 
   #record(parts: readonly Part[], startedAt: number): void {
     const endedAt = performance.now();
     const durationMs = endedAt - startedAt;
-    const tokens = parts.reduce((sum, { chunk }) => sum + chunk.tokens.length, 0);
-    this.#budget.record(tokens, durationMs);
-    // A step of more tokens takes longer, but not in proportion: it reads the weights once.
-    this.#options.threads.record(durationMs / (1 + tokens), endedAt);
+    const answers = parts.filter(({ promptTokens }) => promptTokens === 0).length;
+    const promptTokens = parts.reduce((sum, part) => sum + part.promptTokens, 0);
+    this.#budget.record({ answers, promptTokens, durationMs });
+    this.#options.threads.record(this.#costs.relative(answers + promptTokens, durationMs), endedAt);
   }
 
-  async #sample(generation: Generation, logitIndex: number | undefined): Promise<readonly EngineEvent[]> {
-    if (logitIndex === undefined) return [];
-    const { context, logprobs } = this.#options;
-    const { sequence, order } = generation;
+  /** The token, or the event that ends the generation; nothing within a prompt. */
+  async #choose(
+    generation: Generation,
+    logitIndex: number | undefined,
+  ): Promise<Token | EngineEvent | undefined> {
+    if (logitIndex === undefined) return undefined;
+    const { sampler } = generation.sequence;
     try {
       const grammar = generation.takeGrammar();
-      if (grammar !== undefined) sequence.sampler.constrain(grammar);
-      const token = await sequence.sampler.sample(context, logitIndex);
-      const wish = order.logprobs;
-      const logprob = wish && (await logprobs.read(logitIndex, token, wish.top));
+      if (grammar !== undefined) sampler.constrain(grammar);
+      return await sampler.sample(this.#options.context, logitIndex);
+    } catch (thrown) {
+      return this.#fail(generation, thrown);
+    }
+  }
+
+  async #accept(
+    generation: Generation,
+    token: Token,
+    logitIndex: number | undefined,
+  ): Promise<readonly EngineEvent[]> {
+    const wish = generation.order.logprobs;
+    try {
+      const logprob =
+        wish && logitIndex !== undefined
+          ? await this.#options.logprobs.read(logitIndex, token, wish.top)
+          : undefined;
       return generation.accept(token, logprob);
     } catch (thrown) {
       return [this.#fail(generation, thrown)];

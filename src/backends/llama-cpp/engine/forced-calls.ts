@@ -1,17 +1,32 @@
-/** Whether an answer has to call a tool, and the grammar that leaves it nothing else to say. Pure. */
+/** Whether an answer has to call a tool, and the grammar that leaves it nothing else to say. Owns recent grammars. */
 import type { ToolUse } from '../../../core/generation.ts';
-import { toolCallGrammar } from '../grammar/tool-call-grammar.ts';
+import { type CallForm, toolCallGrammar } from '../grammar/tool-call-grammar.ts';
+import { RecentResults } from '../recent-results.ts';
 import type { ToolFormat } from './tools/tool-format.ts';
 
-/** Undefined where nothing is forced. Throws `invalid_request` for a tool whose parameters cannot be used. */
-export function forcedCallGrammar(
-  use: ToolUse | undefined,
-  format: ToolFormat | undefined,
-): string | undefined {
-  if (use === undefined || format === undefined) return undefined;
-  const { tools, choice } = use;
-  if (choice === 'auto' || choice === 'none') return undefined;
+const GRAMMARS_KEPT = 32;
+
+export class ForcedCalls {
+  readonly #grammars = new RecentResults(GRAMMARS_KEPT, compile);
+
+  /** Undefined where nothing is forced. Throws `invalid_request` for a tool whose parameters cannot be used. */
+  grammarFor(use: ToolUse | undefined, format: ToolFormat | undefined): string | undefined {
+    if (use === undefined || format === undefined) return undefined;
+    if (use.choice === 'auto' || use.choice === 'none') return undefined;
+    const { tools, choice } = use;
+    return this.#grammars.of(JSON.stringify({ tools, choice, form: format.written } satisfies Forced));
+  }
+}
+
+interface Forced {
+  readonly tools: ToolUse['tools'];
+  readonly choice: 'required' | { readonly name: string };
+  readonly form: CallForm;
+}
+
+function compile(key: string): string {
+  const { tools, choice, form } = JSON.parse(key) as Forced;
   const all = tools.map((tool, index) => ({ tool, param: `tools[${index}].parameters` }));
   const allowed = choice === 'required' ? all : all.filter(({ tool }) => tool.name === choice.name);
-  return toolCallGrammar({ tools: allowed, form: format.written, single: choice !== 'required' });
+  return toolCallGrammar({ tools: allowed, form, single: choice !== 'required' });
 }

@@ -76,11 +76,12 @@ export async function loadEngine(settings: EngineSettings, output: EngineOutput)
     const embedder = await loadEmbedder(model as unknown as EmbeddingModel, embedding);
     return { batcher: refuseOrders(emit, embedsOnly(pooling)), embedder, contextSize };
   }
+  const promptTokensAlone = PROMPT_TOKENS_ALONE[model.gpuLayers > 0 ? 'gpu' : 'cpu'];
   const context = nativeContextOf(
     await model.createContext({
       contextSize,
       sequences: settings.sequences,
-      batchSize: PROMPT_TOKENS_ALONE + settings.sequences,
+      batchSize: promptTokensAlone + settings.sequences,
       threads,
       flashAttention: settings.flashAttention ? 'auto' : false,
       failedCreationRemedy: false,
@@ -105,6 +106,7 @@ export async function loadEngine(settings: EngineSettings, output: EngineOutput)
     }),
     logprobs: new LogprobReader({ context, bytesOf: tokenBytes(model), createSampler }),
     contextSize,
+    promptTokensAlone,
     threads: new ThreadGovernor(threads),
     emit,
     onStep,

@@ -72,7 +72,10 @@ export interface SamplerConfig {
   readonly grammarEvaluationState?: GrammarState;
 }
 
-/** Steps are the caller’s to arrange: one batch, its decoding, the choice of tokens; never two at a time. */
+/**
+ * Steps are the caller’s to arrange: one batch, its decoding, the choice of tokens, the next batch. A sampler is not
+ * configured while a choice with it is under way: that happens on the library’s thread.
+ */
 export interface NativeContext {
   initBatch(tokens: number): void;
   /** Gives where the logits of the tokens at `logitIndexes` are once the batch is decoded. */

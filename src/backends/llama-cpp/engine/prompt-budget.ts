@@ -1,49 +1,70 @@
 /**
  * How many prompt tokens a decode step may take. Alone, as many as the batch holds. Beside answers, so many that the
  * step stays within GAP_FACTOR times what a step will take once all that run are answered: their readers see a steady
- * stream, and prompts are read as fast as that allows. Pure: durations come in. Owns what a step costs, learnt from
- * recent ones.
+ * stream, and prompts are read as fast as that allows. Pure: durations come in. Owns what steps and tokens cost, learnt
+ * from recent ones. Invariant: only steps of answers alone say what is usual, or else a slow prompt would allow itself
+ * ever more.
  */
 import type { Milliseconds } from '../../../core/clock.ts';
 
-/** Beyond this size nothing is gained, only aborts are later. */
-export const PROMPT_TOKENS_ALONE = 64;
+/** On a CPU little is gained beyond this size, only aborts are later; a GPU computes many tokens in the time of one. */
+export const PROMPT_TOKENS_ALONE = { cpu: 64, gpu: 512 } as const;
 const FEWEST_BESIDE_ANSWERS = 8;
 /** Streams may halt for four times their usual gap; this leaves room for what a machine varies. */
-const GAP_FACTOR = 2.5;
-/** Of what was learnt, so much is left after one more step: the last fifty count. */
-const KEPT = 0.98;
+const GAP_FACTOR = 2.25;
+const WEIGHT_OF_NEWEST = 0.2;
+
+export interface Step {
+  /** Answers that got a token in it. */
+  readonly answers: number;
+  readonly promptTokens: number;
+  readonly durationMs: Milliseconds;
+}
 
 export class PromptBudget {
-  // A line through steps, their tokens and their durations: the weighted sums that it is made of.
-  #weight = 0;
-  #tokens = 0;
-  #durations = 0;
-  #tokensSquared = 0;
-  #products = 0;
-  #tokenMs: Milliseconds | undefined;
+  readonly #most: number;
+  /** By the number of answers in a step. */
+  readonly #answersMs = new Map<number, Milliseconds>();
+  #promptTokenMs: Milliseconds | undefined;
+
+  /** `most`: of prompt tokens in one step. */
+  constructor(most: number) {
+    this.#most = most;
+  }
 
   /** `running`: all generations, those whose prompts are being read included; `answers`: the others. */
   besideAnswers({ running, answers }: { readonly running: number; readonly answers: number }): number {
-    const tokenMs = this.#tokenMs;
-    if (tokenMs === undefined || tokenMs <= 0) return FEWEST_BESIDE_ANSWERS;
-    const meanTokens = this.#tokens / this.#weight;
-    const baseMs = Math.max(0, this.#durations / this.#weight - tokenMs * meanTokens);
-    const allowedMs = GAP_FACTOR * (baseMs + tokenMs * running);
-    const prompts = Math.floor((allowedMs - baseMs) / tokenMs) - answers;
-    return Math.max(FEWEST_BESIDE_ANSWERS, Math.min(PROMPT_TOKENS_ALONE, prompts));
+    const tokenMs = this.#promptTokenMs;
+    if (tokenMs === undefined) return FEWEST_BESIDE_ANSWERS;
+    const allowedMs = GAP_FACTOR * this.#usualMs(running) - this.#usualMs(answers);
+    return Math.max(FEWEST_BESIDE_ANSWERS, Math.min(this.#most, Math.floor(allowedMs / tokenMs)));
   }
 
-  /** A step is over that evaluated so many tokens, of prompts and answers together. */
-  record(tokens: number, durationMs: Milliseconds): void {
-    this.#weight = KEPT * this.#weight + 1;
-    this.#tokens = KEPT * this.#tokens + tokens;
-    this.#durations = KEPT * this.#durations + durationMs;
-    this.#tokensSquared = KEPT * this.#tokensSquared + tokens * tokens;
-    this.#products = KEPT * this.#products + tokens * durationMs;
-    const spread = this.#weight * this.#tokensSquared - this.#tokens * this.#tokens;
-    // Steps that are all alike do not tell what a token costs: what was known of it stays.
-    if (spread < this.#weight * this.#weight) return;
-    this.#tokenMs = (this.#weight * this.#products - this.#tokens * this.#durations) / spread;
+  record({ answers, promptTokens, durationMs }: Step): void {
+    if (promptTokens === 0) {
+      this.#answersMs.set(answers, average(this.#answersMs.get(answers), durationMs));
+      return;
+    }
+    const ofPrompt = Math.max(0, durationMs - this.#usualMs(answers));
+    this.#promptTokenMs = average(this.#promptTokenMs, ofPrompt / promptTokens);
   }
+
+  /** Of a step with so many answers and no prompt; from the nearest number that was seen, where this one was not. */
+  #usualMs(answers: number): Milliseconds {
+    if (answers === 0) return 0;
+    const seen = this.#answersMs.get(answers);
+    if (seen !== undefined) return seen;
+    let nearest: number | undefined;
+    for (const count of this.#answersMs.keys()) {
+      if (nearest === undefined || Math.abs(count - answers) < Math.abs(nearest - answers)) nearest = count;
+    }
+    // A step costs about as much for another answer as for another token of a prompt.
+    const tokenMs = this.#promptTokenMs ?? 0;
+    if (nearest === undefined) return tokenMs * answers;
+    return Math.max(0, (this.#answersMs.get(nearest) ?? 0) + tokenMs * (answers - nearest));
+  }
+}
+
+function average(before: number | undefined, newest: number): number {
+  return before === undefined ? newest : before + WEIGHT_OF_NEWEST * (newest - before);
 }

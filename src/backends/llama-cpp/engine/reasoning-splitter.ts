@@ -29,6 +29,11 @@ export class ReasoningSplitter {
     return this.#isAt('answer');
   }
 
+  /** Between the first character of an opening tag and the first of the answer: all of that is no text. */
+  get inThought(): boolean {
+    return this.#isAt('thought-begins') || this.#isAt('thought') || this.#isAt('answer-begins');
+  }
+
   push(piece: string): SplitText {
     if (this.#isAt('answer')) return { reasoning: '', text: piece };
     let rest = this.#held + piece;

@@ -9,6 +9,7 @@ import type { GrammarState, NativeContext, NativeSampler, SamplerConfig } from '
 
 /** As in llama.cpp: penalties look at the last 64 tokens; here only at those of the answer. */
 const PENALIZED_TOKENS = 64;
+const COLDEST = 0.001;
 const LARGEST_SEED = 2 ** 31 - 1;
 
 export class Sampler {
@@ -30,7 +31,7 @@ export class Sampler {
     this.#seed = seed;
   }
 
-  /** From now on only what the grammar allows is chosen. */
+  /** From now on only what the grammar allows is chosen; penalties begin anew. */
   constrain(grammar: GrammarState): void {
     this.#native.applyConfig({ ...this.#config, grammarEvaluationState: grammar });
   }
@@ -53,7 +54,8 @@ function configFor(sampling: EngineGeneration['sampling'], seed: number): Sample
   const penalizes = repeatPenalty !== 1 || presencePenalty !== 0 || frequencyPenalty !== 0;
   const biases = sampling.logitBias ?? [];
   return {
-    temperature,
+    // So little would be infinite in the logits.
+    temperature: temperature < COLDEST ? 0 : temperature,
     topP,
     minP,
     seed,

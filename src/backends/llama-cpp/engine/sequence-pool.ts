@@ -5,8 +5,9 @@
 import type { Token } from './library.ts';
 import type { CacheScope, Sequence } from './sequence.ts';
 
-/** A beginning that is shorter than this is evaluated sooner than it is copied. */
+/** A beginning that is shorter is evaluated sooner than it is copied: a copy is of all that a sequence has room for. */
 const WORTH_COPYING_TOKENS = 32;
+const WORTH_COPYING_SHARE_OF_CONTEXT = 1 / 64;
 /** Of what a sequence holds, so much must be of use before the rest of it may be given up. */
 const WORTH_TAKING_SHARE = 0.5;
 
@@ -23,10 +24,15 @@ interface Match {
 
 export class SequencePool {
   readonly #all: readonly Sequence[];
+  /** Tokens. */
+  readonly #worthCopying: number;
   /** Least recently used first. */
   readonly #idle: Sequence[];
+  /** The numbers of the others. */
+  readonly #lent = new Set<number>();
 
-  constructor(sequences: readonly Sequence[]) {
+  constructor(sequences: readonly Sequence[], contextSize: number) {
+    this.#worthCopying = Math.max(WORTH_COPYING_TOKENS, contextSize * WORTH_COPYING_SHARE_OF_CONTEXT);
     this.#all = sequences;
     this.#idle = [...sequences];
   }
@@ -36,29 +42,36 @@ export class SequencePool {
   }
 
   /**
-   * The idle sequence that holds the longest beginning of the prompt, where that is most of what it holds. Else the
-   * least recently used one, and the sequence, running or idle, whose beginning is worth a copy.
+   * The idle sequence that holds the longest beginning of the prompt, where that is most of what it holds. Else one
+   * beside those that run, as llama.cpp computes neighbours together (eight of them in half the time), of these the
+   * least recently used; and the sequence, running or idle, whose beginning is worth a copy.
    */
   take(prompt: readonly Token[], scope: CacheScope): Place | undefined {
     const own = longest(this.#idle, prompt, scope);
-    const oldest = this.#idle[0];
-    if (own === undefined || oldest === undefined) return undefined;
+    if (own === undefined) return undefined;
     const any = longest(this.#all, prompt, scope) ?? own;
     const isOwnUse = own.shared > 0 && own.shared >= own.sequence.length * WORTH_TAKING_SHARE;
-    if (isOwnUse && any.shared - own.shared < WORTH_COPYING_TOKENS) return this.#lend(own.sequence);
-    // The one that is overwritten is rather not the one that holds what is of use.
-    const place = isOwnUse ? own.sequence : (this.#idle.find((idle) => idle !== any.sequence) ?? oldest);
+    if (isOwnUse && any.shared - own.shared < this.#worthCopying) return this.#lend(own.sequence);
+    const place = isOwnUse ? own.sequence : this.#spare(any.sequence);
     const shared = place.sharedWith(prompt, scope);
-    const isWorthIt = any.sequence !== place && any.shared - shared >= WORTH_COPYING_TOKENS;
+    const isWorthIt = any.sequence !== place && any.shared - shared >= this.#worthCopying;
     return this.#lend(place, isWorthIt ? any.sequence : undefined);
   }
 
   giveBack(sequence: Sequence): void {
+    this.#lent.delete(sequence.id);
     this.#idle.push(sequence);
+  }
+
+  /** To be overwritten: rather not the one that holds what is of use. */
+  #spare(useful: Sequence): Sequence {
+    const spare = this.#idle.filter((idle) => idle !== useful);
+    return spare.find(({ id }) => this.#lent.has(id - 1) || this.#lent.has(id + 1)) ?? spare[0] ?? useful;
   }
 
   #lend(sequence: Sequence, donor?: Sequence): Place {
     this.#idle.splice(this.#idle.indexOf(sequence), 1);
+    this.#lent.add(sequence.id);
     return donor === undefined ? { sequence } : { sequence, donor };
   }
 }

@@ -4,8 +4,15 @@ import { type CacheScope, Sequence } from '../../../../../src/backends/llama-cpp
 import { SequencePool } from '../../../../../src/backends/llama-cpp/engine/sequence-pool.ts';
 import { fakeContext } from '../../../../support/fake-context.ts';
 
-function sequence(held: readonly number[], scope?: CacheScope): Sequence {
-  const made = new Sequence(0, fakeContext(), new Sampler({ applyConfig() {} }));
+let lastId = 0;
+/** No neighbours. */
+function nextId(): number {
+  lastId += 2;
+  return lastId;
+}
+
+function sequence(held: readonly number[], scope?: CacheScope, id = nextId()): Sequence {
+  const made = new Sequence(id, fakeContext(), new Sampler({ applyConfig() {} }));
   made.keep(0, scope);
   made.extend(held);
   return made;
@@ -16,19 +23,19 @@ const upTo = (count: number, from = 0) => Array.from({ length: count }, (_, inde
 describe('SequencePool', () => {
   it('lends the sequence that shares the longest beginning with the prompt', () => {
     const [a, b, c] = [sequence([1, 2]), sequence([1, 2, 3]), sequence([])];
-    expect(new SequencePool([a, b, c]).take([1, 2, 3, 4], undefined)).toEqual({ sequence: b });
+    expect(new SequencePool([a, b, c], 2048).take([1, 2, 3, 4], undefined)).toEqual({ sequence: b });
   });
 
   it('lends the least recently used of those that share as much', () => {
     const [a, b] = [sequence([1]), sequence([1])];
-    const pool = new SequencePool([a, b]);
+    const pool = new SequencePool([a, b], 2048);
     expect(pool.take([1], undefined)?.sequence).toBe(a);
     pool.giveBack(a);
     expect(pool.take([1], undefined)?.sequence).toBe(b);
   });
 
   it('lends each sequence to one generation at a time', () => {
-    const pool = new SequencePool([sequence([])]);
+    const pool = new SequencePool([sequence([])], 2048);
     expect(pool.take([1], undefined)).toBeDefined();
     expect(pool.hasIdle).toBe(false);
     expect(pool.take([1], undefined)).toBeUndefined();
@@ -36,27 +43,36 @@ describe('SequencePool', () => {
 
   it('copies a long beginning from a sequence that runs', () => {
     const [running, idle] = [sequence(upTo(100)), sequence([])];
-    const pool = new SequencePool([running, idle]);
+    const pool = new SequencePool([running, idle], 2048);
     expect(pool.take(upTo(100), undefined)).toEqual({ sequence: running });
     expect(pool.take([...upTo(90), 500], undefined)).toEqual({ sequence: idle, donor: running });
   });
 
   it('evaluates a short beginning rather than copying it', () => {
     const [running, idle] = [sequence(upTo(100)), sequence([])];
-    const pool = new SequencePool([running, idle]);
+    const pool = new SequencePool([running, idle], 2048);
     pool.take(upTo(100), undefined);
     expect(pool.take([...upTo(20), 500], undefined)).toEqual({ sequence: idle });
   });
 
   it('does not give up a long conversation for the few words that another begins alike', () => {
     const [conversation, old] = [sequence(upTo(1000)), sequence(upTo(50, 5000))];
-    const pool = new SequencePool([conversation, old]);
+    const pool = new SequencePool([conversation, old], 2048);
     expect(pool.take([...upTo(100), 9000], undefined)).toEqual({ sequence: old, donor: conversation });
+  });
+
+  it('overwrites one beside those that run: neighbours are computed together', () => {
+    const all = Array.from({ length: 6 }, (_, id) => sequence([], undefined, id));
+    const pool = new SequencePool(all, 2048);
+    pool.take([1], undefined);
+    const running = all.find((one) => one !== pool.take([2], undefined)?.sequence);
+    expect(running).toBe(all[0]);
+    expect(pool.take([3], undefined)?.sequence).toBe(all[2]);
   });
 
   it('uses nothing of another scope, neither by taking nor by copying', () => {
     const [mine, yours] = [sequence(upTo(100), 'me'), sequence(upTo(80), 'you')];
-    const pool = new SequencePool([mine, yours]);
+    const pool = new SequencePool([mine, yours], 2048);
     expect(pool.take(upTo(100), 'you')).toEqual({ sequence: yours });
     const taken = pool.take(upTo(100), 'a third');
     expect(taken).toEqual({ sequence: mine });

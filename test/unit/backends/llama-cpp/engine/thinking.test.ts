@@ -72,6 +72,7 @@ async function ask({ template, says, order }: Asked) {
       }),
       logprobs: {} as LogprobReader,
       contextSize: 400,
+      promptTokensAlone: 64,
       threads: new ThreadGovernor(1),
       onStep() {},
       emit(told) {

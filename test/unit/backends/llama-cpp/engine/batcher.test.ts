@@ -1,0 +1,162 @@
+/** The loop of the engine, over a context that a test plays: what must hold whatever comes at the same time. */
+import { describe, expect, it } from 'vitest';
+import { Batcher } from '../../../../../src/backends/llama-cpp/engine/batcher.ts';
+import type { Model } from '../../../../../src/backends/llama-cpp/engine/library.ts';
+import type { LogprobReader } from '../../../../../src/backends/llama-cpp/engine/logprob-reader.ts';
+import { Sampler } from '../../../../../src/backends/llama-cpp/engine/sampler.ts';
+import { Sequence } from '../../../../../src/backends/llama-cpp/engine/sequence.ts';
+import { ThreadGovernor } from '../../../../../src/backends/llama-cpp/engine/thread-governor.ts';
+import type { EngineEvent, EngineGeneration } from '../../../../../src/backends/llama-cpp/messages.ts';
+import { type FakeContext, fakeContext } from '../../../../support/fake-context.ts';
+
+const END = 0;
+const model = {
+  detokenize: (tokens: readonly number[]) => String.fromCodePoint(...tokens),
+  isEogToken: (token: number) => token === END,
+  getTokenAttributes: () => ({ control: false, unknown: false }),
+} as unknown as Model;
+
+const letters = (count: number) => Array.from({ length: count }, (_, index) => 97 + (index % 26));
+
+interface World {
+  readonly batcher: Batcher;
+  readonly events: EngineEvent[];
+  until(type: EngineEvent['type'], count?: number): Promise<void>;
+}
+
+function world(options: {
+  readonly context: FakeContext;
+  readonly sequences?: number;
+  readonly logprobs?: Partial<LogprobReader>;
+}): World {
+  const events: EngineEvent[] = [];
+  const waiting: (() => void)[] = [];
+  const { context, sequences = 2 } = options;
+  const batcher = new Batcher({
+    model,
+    context,
+    sequences: Array.from(
+      { length: sequences },
+      (_, id) => new Sequence(id, context, new Sampler({ applyConfig() {} })),
+    ),
+    admit: (order) => {
+      const { prompt } = order.input as { prompt: string };
+      const tokens = [...prompt].map((letter) => letter.codePointAt(0) ?? 0);
+      return { order, prompt: { tokens, thought: 'none' }, grammar: undefined };
+    },
+    logprobs: (options.logprobs ?? {}) as LogprobReader,
+    contextSize: 400,
+    promptTokensAlone: 64,
+    threads: new ThreadGovernor(1),
+    onStep() {},
+    emit(told) {
+      events.push(...told);
+      for (const wake of waiting.splice(0)) wake();
+    },
+  });
+  return {
+    batcher,
+    events,
+    until: async (type, count = 1) => {
+      while (events.filter((event) => event.type === type).length < count)
+        await new Promise<void>((resolve) => waiting.push(resolve));
+    },
+  };
+}
+
+function order(id: number, prompt: string, more: Partial<EngineGeneration> = {}): EngineGeneration {
+  const sampling = {
+    temperature: 0,
+    topK: 0,
+    topP: 1,
+    minP: 0,
+    repeatPenalty: 1,
+    presencePenalty: 0,
+    frequencyPenalty: 0,
+  };
+  return { id, input: { kind: 'text', prompt }, sampling, limits: { stop: [] }, thinking: false, ...more };
+}
+
+const endsOf = (events: readonly EngineEvent[], id: number) =>
+  events.filter((event) => event.id === id && ['finish', 'failed', 'freed'].includes(event.type));
+
+describe('the batcher', () => {
+  it('hears of an abort while a beginning is copied for the generation', async () => {
+    const copying: (() => void)[] = [];
+    const context: FakeContext = {
+      ...fakeContext(letters(400)),
+      copySequenceStateFromOtherSequence: () => new Promise((resolve) => copying.push(() => resolve(0))),
+    };
+    const { batcher, events, until } = world({ context });
+    const prompt = String.fromCodePoint(...letters(100));
+    batcher.add(order(1, prompt));
+    await until('text');
+    batcher.add(order(2, `${prompt}?`));
+    while (copying.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    batcher.abort(2);
+    copying[0]?.();
+    await until('freed');
+    expect(endsOf(events, 2)).toEqual([{ type: 'freed', id: 2 }]);
+    await batcher.stop();
+  });
+
+  it('reads log-probabilities one after the other: all share their samplers', async () => {
+    let reading = 0;
+    let most = 0;
+    const logprobs: Partial<LogprobReader> = {
+      read: async (_place, token) => {
+        reading += 1;
+        most = Math.max(most, reading);
+        await new Promise((resolve) => setImmediate(resolve));
+        reading -= 1;
+        return { token, bytes: [], logprob: -1, top: [] };
+      },
+    };
+    const { batcher, until } = world({ context: fakeContext([97, 98, 99, 100, END, END]), logprobs });
+    batcher.add(order(1, 'one', { logprobs: { top: 3 } }));
+    batcher.add(order(2, 'two', { logprobs: { top: 7 } }));
+    await until('finish', 2);
+    expect(most).toBe(1);
+  });
+
+  it('gives the sequences of a step in their order', async () => {
+    const batches: number[][] = [];
+    const plain = fakeContext(letters(40));
+    const context: FakeContext = {
+      ...plain,
+      initBatch: () => void batches.push([]),
+      addToBatch: (sequence, ...rest) => {
+        batches.at(-1)?.push(sequence);
+        return plain.addToBatch(sequence, ...rest);
+      },
+    };
+    const { batcher, until } = world({ context, sequences: 4 });
+    const limits = { stop: [], maxTokens: 3 };
+    for (const id of [1, 2, 3, 4]) batcher.add(order(id, `number ${id}`, { limits }));
+    await until('finish', 4);
+    // Now the oldest is another.
+    for (const id of [5, 6, 7, 8]) batcher.add(order(id, `number ${9 - id}`, { limits }));
+    await until('finish', 8);
+    for (const batch of batches) expect(batch).toEqual([...batch].sort((one, other) => one - other));
+  });
+
+  it('ends each generation of a step that fails, exactly once, and goes on with the next', async () => {
+    const plain = fakeContext([97, END]);
+    let fails = true;
+    const context: FakeContext = {
+      ...plain,
+      decodeBatch: async () => {
+        if (fails) throw new Error('out of memory');
+      },
+    };
+    const { batcher, events, until } = world({ context });
+    batcher.add(order(1, 'one'));
+    batcher.add(order(2, 'two'));
+    await until('failed', 2);
+    expect([endsOf(events, 1).length, endsOf(events, 2).length]).toEqual([1, 1]);
+    fails = false;
+    batcher.add(order(3, 'three'));
+    await until('finish');
+    expect(endsOf(events, 3)).toHaveLength(1);
+  });
+});
