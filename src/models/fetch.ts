@@ -49,7 +49,7 @@ export interface FetchOptions extends EnsureModelOptions {
   readonly abandonedAfterMs?: number;
 }
 
-export const DEFAULT_HUB_URL = 'https://huggingface.co';
+const DEFAULT_HUB_URL = 'https://huggingface.co';
 const SILENCE_MS = 10_000;
 
 /** The path of the file, checked. Throws ServingError('model_not_found'), whose message says what there is to do. */

@@ -39,7 +39,7 @@ export function parseModelUrl(text: string): ParsedUrl {
 }
 
 /** Plain http never leaves this machine. */
-export function isLoopbackHttp(url: URL): boolean {
+function isLoopbackHttp(url: URL): boolean {
   return url.protocol === 'http:' && LOOPBACK.includes(url.hostname);
 }
 

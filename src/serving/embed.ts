@@ -6,8 +6,9 @@ import type { EmbeddingRequest, Embeddings } from '../core/backend.ts';
 import { ServingError } from '../core/errors.ts';
 import type { ModelId } from '../core/generation.ts';
 import type { Outcome, Settlement } from '../scheduling/decision.ts';
-import { deadlineError, type GenerationServices, type SlotCall, waitForSlot } from './generate.ts';
+import type { GenerationServices } from './generate.ts';
 import { embeddingSizeOf } from './prompt-size.ts';
+import { deadlineError, type SlotCall, waitForSlot } from './slot-call.ts';
 import { causeOfEnd, isBackendFault, releaseWhenFree } from './slot-end.ts';
 
 export type EmbeddingCall = Omit<SlotCall, 'request' | 'onPlace'> & { readonly request: EmbeddingRequest };

@@ -7,35 +7,21 @@ import type { CacheIsolation, GenerateOptions } from '../core/backend.ts';
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import type { GenerationEvent, GenerationRequest } from '../core/generation.ts';
-import type { Priority } from '../core/priority.ts';
-import type { QueuePlace, Receipt } from '../core/receipt.ts';
+import type { Receipt } from '../core/receipt.ts';
 import type { Outcome, Settlement } from '../scheduling/decision.ts';
 import { fingerprintOf } from '../scheduling/prefix-fingerprint.ts';
-import type { Dispatcher, Grant } from './dispatcher.ts';
 import { ProgressWatch } from './progress-watch.ts';
-import { type PromptSize, promptSizeOf } from './prompt-size.ts';
+import { promptSizeOf } from './prompt-size.ts';
+import { deadlineError, type SlotCall, type SlotServices, waitForSlot } from './slot-call.ts';
 import { causeOfEnd, isBackendFault, releaseWhenFree } from './slot-end.ts';
 import type { Target } from './target.ts';
 import { TokenCount } from './token-count.ts';
 
-export interface GenerationCall {
+export interface GenerationCall extends SlotCall {
   readonly request: GenerationRequest;
-  readonly receipt: Receipt;
-  /** Whoever shares the slots with others; opaque. */
-  readonly client: string;
-  readonly priority: Priority;
-  /** The request's one cancellation; aborted with a ServingError as its reason. */
-  readonly cancellation: AbortController;
-  /** When the answer must be finished. */
-  readonly deadlineAt: Milliseconds;
-  /** Told where the request stands while it waits, and 0 when it leaves the queue. */
-  readonly onPlace?: ((place: QueuePlace) => void) | undefined;
 }
 
-export interface GenerationServices {
-  readonly clock: Clock;
-  readonly dispatcher: Dispatcher;
-  readonly queueTimeoutMs: Milliseconds;
+export interface GenerationServices extends SlotServices {
   findTarget(model: string, id: string): Target;
   /** Undefined where none of the model's targets caches prefixes for the scheduler to see to. */
   cacheIsolationOf(model: string): CacheIsolation | undefined;
@@ -117,51 +103,6 @@ function prefixOf({ request, client }: GenerationCall, isolation: CacheIsolation
   return fingerprintOf(request.input, scope === '' ? undefined : scope);
 }
 
-/** What the queue has to know of a request, whatever it asks of the model. */
-export type SlotCall = Omit<GenerationCall, 'request'> & {
-  readonly request: Pick<GenerationRequest, 'model' | 'limits'>;
-};
-
-export interface Demand {
-  readonly promptSize: PromptSize;
-  /** What the prompt begins with, where that matters to the slots. */
-  readonly prefix: ReturnType<typeof prefixOf>;
-}
-
-export async function waitForSlot(
-  call: SlotCall,
-  { promptSize, prefix }: Demand,
-  services: Pick<GenerationServices, 'clock' | 'dispatcher' | 'queueTimeoutMs'>,
-): Promise<Grant> {
-  const { request, receipt, cancellation, deadlineAt } = call;
-  const { clock, dispatcher, queueTimeoutMs } = services;
-  receipt.model = request.model;
-  receipt.priority = call.priority;
-  receipt.enqueuedAt = clock.now();
-  const { maxTokens, maxTokensIsDefault = false } = request.limits;
-  const grant = await dispatcher.acquire({
-    entry: {
-      id: dispatcher.newEntryId(),
-      model: request.model,
-      client: call.client,
-      priority: call.priority,
-      promptTokens: promptSize.tokens,
-      maxTokens,
-      maxTokensIsDefault,
-      prefix,
-      sizeBytes: promptSize.bytes,
-      expiresAt: Math.min(receipt.enqueuedAt + queueTimeoutMs, deadlineAt),
-      deadlineAt,
-    },
-    signal: cancellation.signal,
-    onPlace: call.onPlace,
-  });
-  receipt.dispatchedAt = clock.now();
-  receipt.batch = grant.batch;
-  receipt.target = grant.target;
-  return grant;
-}
-
 /** The first token is a piece of text, of thought or of a call; a generation without any has its end as its first. */
 function note(event: GenerationEvent, receipt: Receipt, clock: Clock): void {
   if (event.type === 'start') return;
@@ -184,11 +125,4 @@ function settle(
     answerTokens,
     firstTokenMs: isTimed ? firstTokenAt - dispatchedAt : undefined,
   };
-}
-
-/** `advice`: what helps next time. */
-export function deadlineError(advice = 'Ask for fewer tokens or allow more time.'): ServingError {
-  return new ServingError('deadline_exceeded', {
-    message: `The answer was not finished before the request’s time ran out. ${advice}`,
-  });
 }

@@ -52,7 +52,8 @@ export class SequencePool {
     const any = longest(this.#all, prompt, scope) ?? own;
     const isOwnUse = own.shared > 0 && own.shared >= own.sequence.length * WORTH_TAKING_SHARE;
     if (isOwnUse && any.shared - own.shared < this.#worthCopying) return this.#lend(own.sequence);
-    const place = isOwnUse ? own.sequence : this.#spare(any.sequence);
+    const spare = this.#spare(any.shared > 0 ? any.sequence : undefined);
+    const place = isOwnUse || spare === undefined ? own.sequence : spare;
     const shared = place.sharedWith(prompt, scope);
     const isWorthIt = any.sequence !== place && any.shared - shared >= this.#worthCopying;
     return this.#lend(place, isWorthIt ? any.sequence : undefined);
@@ -64,7 +65,7 @@ export class SequencePool {
   }
 
   /** To be overwritten: rather not the one that holds what is of use. */
-  #spare(useful: Sequence): Sequence {
+  #spare(useful: Sequence | undefined): Sequence | undefined {
     const spare = this.#idle.filter((idle) => idle !== useful);
     return spare.find(({ id }) => this.#lent.has(id - 1) || this.#lent.has(id + 1)) ?? spare[0] ?? useful;
   }

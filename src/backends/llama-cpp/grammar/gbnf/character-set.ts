@@ -74,6 +74,6 @@ export function includes(set: CharacterSet, codePoint: number): boolean {
   return false;
 }
 
-export function codePointOf(character: string): number {
+function codePointOf(character: string): number {
   return character.codePointAt(0) as number;
 }

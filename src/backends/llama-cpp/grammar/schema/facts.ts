@@ -74,7 +74,7 @@ export function factsOf(schemas: readonly ReadSchema[], at: Pointer): Facts {
   return { ...facts, values };
 }
 
-export function typesOf(type: string | readonly string[]): readonly string[] {
+function typesOf(type: string | readonly string[]): readonly string[] {
   return typeof type === 'string' ? [type] : type;
 }
 

@@ -64,10 +64,14 @@ describe('SequencePool', () => {
   it('overwrites one beside those that run: neighbours are computed together', () => {
     const all = Array.from({ length: 6 }, (_, id) => sequence([], undefined, id));
     const pool = new SequencePool(all, 2048);
-    pool.take([1], undefined);
-    const running = all.find((one) => one !== pool.take([2], undefined)?.sequence);
-    expect(running).toBe(all[0]);
-    expect(pool.take([3], undefined)?.sequence).toBe(all[2]);
+    const next = () => pool.take([1], undefined)?.sequence as Sequence;
+    const [first, second, third] = [next(), next(), next()];
+    expect([first.id, second.id, third.id]).toEqual([0, 1, 2]);
+    // Now the least recently used are 3, 4, 5, 0.
+    pool.giveBack(first);
+    pool.giveBack(third);
+    expect(next().id).toBe(0);
+    expect(next().id).toBe(2);
   });
 
   it('uses nothing of another scope, neither by taking nor by copying', () => {

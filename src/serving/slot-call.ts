@@ -1,0 +1,79 @@
+/**
+ * What generations and embeddings have in common: a call that waits for a slot, and gets one or an error.
+ * What follows the grant is in slot-end.ts.
+ */
+import type { Clock, Milliseconds } from '../core/clock.ts';
+import { ServingError } from '../core/errors.ts';
+import type { GenerationRequest } from '../core/generation.ts';
+import type { Priority } from '../core/priority.ts';
+import type { QueuePlace, Receipt } from '../core/receipt.ts';
+import type { PrefixFingerprint } from '../scheduling/prefix-fingerprint.ts';
+import type { Dispatcher, Grant } from './dispatcher.ts';
+import type { PromptSize } from './prompt-size.ts';
+
+export interface SlotCall {
+  /** What the queue has to know of it, whatever it asks of the model. */
+  readonly request: Pick<GenerationRequest, 'model' | 'limits'>;
+  readonly receipt: Receipt;
+  /** Whoever shares the slots with others; opaque. */
+  readonly client: string;
+  readonly priority: Priority;
+  /** The request's one cancellation; aborted with a ServingError as its reason. */
+  readonly cancellation: AbortController;
+  /** When the answer must be finished. */
+  readonly deadlineAt: Milliseconds;
+  /** Told where the request stands while it waits, and 0 when it leaves the queue. */
+  readonly onPlace?: ((place: QueuePlace) => void) | undefined;
+}
+
+export interface SlotServices {
+  readonly clock: Clock;
+  readonly dispatcher: Dispatcher;
+  readonly queueTimeoutMs: Milliseconds;
+}
+
+export interface Demand {
+  readonly promptSize: PromptSize;
+  /** What the prompt begins with, where that matters to the slots. */
+  readonly prefix: PrefixFingerprint | undefined;
+}
+
+export async function waitForSlot(
+  call: SlotCall,
+  { promptSize, prefix }: Demand,
+  { clock, dispatcher, queueTimeoutMs }: SlotServices,
+): Promise<Grant> {
+  const { request, receipt, cancellation, deadlineAt } = call;
+  receipt.model = request.model;
+  receipt.priority = call.priority;
+  receipt.enqueuedAt = clock.now();
+  const { maxTokens, maxTokensIsDefault = false } = request.limits;
+  const grant = await dispatcher.acquire({
+    entry: {
+      id: dispatcher.newEntryId(),
+      model: request.model,
+      client: call.client,
+      priority: call.priority,
+      promptTokens: promptSize.tokens,
+      maxTokens,
+      maxTokensIsDefault,
+      prefix,
+      sizeBytes: promptSize.bytes,
+      expiresAt: Math.min(receipt.enqueuedAt + queueTimeoutMs, deadlineAt),
+      deadlineAt,
+    },
+    signal: cancellation.signal,
+    onPlace: call.onPlace,
+  });
+  receipt.dispatchedAt = clock.now();
+  receipt.batch = grant.batch;
+  receipt.target = grant.target;
+  return grant;
+}
+
+/** `advice`: what helps next time. */
+export function deadlineError(advice = 'Ask for fewer tokens or allow more time.'): ServingError {
+  return new ServingError('deadline_exceeded', {
+    message: `The answer was not finished before the request’s time ran out. ${advice}`,
+  });
+}
