@@ -48,6 +48,8 @@ export class Batcher {
   /** Neither waiting nor running: a beginning is being copied for it. */
   #placing: number | undefined;
   readonly #aborted = new Set<number>();
+  /** The last step was one of prompts. */
+  #readPrompts = false;
   #loop: Promise<void> | undefined;
   #stopped = false;
 
@@ -142,21 +144,34 @@ export class Batcher {
     return generation.start();
   }
 
-  /** Who takes part in the next step: every answer, and prompts in their order as far as the step's share reaches. */
+  /**
+   * Who takes part in the next step: all answers, or prompts in their order as far as the step's share reaches; in turn
+   * where there are both. llama.cpp would compute a mixed step in two passes as well, and the answers would wait.
+   */
   #plan(): readonly Part[] {
+    const answers = this.#running.filter(({ promptTokensLeft }) => promptTokensLeft === 0);
+    const readsPrompts =
+      answers.length === 0 || (answers.length < this.#running.length && !this.#readPrompts);
+    this.#readPrompts = readsPrompts;
+    const parts = readsPrompts
+      ? this.#promptParts(answers.length)
+      : answers.map((generation) => ({ generation, chunk: generation.nextChunk(0), promptTokens: 0 }));
+    // llama.cpp computes neighbouring sequences together, and only in their order.
+    return parts.sort((one, other) => one.generation.sequence.id - other.generation.sequence.id);
+  }
+
+  #promptParts(answers: number): Part[] {
     const running = this.#running.length;
-    const answers = this.#running.filter(({ promptTokensLeft }) => promptTokensLeft === 0).length;
     let left =
       answers > 0 ? this.#budget.besideAnswers({ running, answers }) : this.#options.promptTokensAlone;
     const parts: Part[] = [];
     for (const generation of this.#running) {
-      const share = Math.min(generation.promptTokensLeft, left);
-      if (generation.promptTokensLeft > 0 && share === 0) continue;
-      left -= share;
-      parts.push({ generation, chunk: generation.nextChunk(share), promptTokens: share });
+      const promptTokens = Math.min(generation.promptTokensLeft, left);
+      if (promptTokens === 0) continue;
+      left -= promptTokens;
+      parts.push({ generation, chunk: generation.nextChunk(promptTokens), promptTokens });
     }
-    // llama.cpp computes neighbouring sequences together, and only in their order.
-    return parts.sort((one, other) => one.generation.sequence.id - other.generation.sequence.id);
+    return parts;
   }
 
   /**

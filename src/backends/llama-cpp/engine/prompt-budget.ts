@@ -1,7 +1,7 @@
 /**
- * How many prompt tokens a decode step may take. Alone, as many as the batch holds. Beside answers, so many that the
- * step stays within GAP_FACTOR times what a step will take once all that run are answered: their readers see a steady
- * stream, and prompts are read as fast as that allows. Pure: durations come in. Owns what steps and tokens cost, learnt
+ * How many prompt tokens a decode step may take. Alone, as many as the batch holds. Between two steps of answers, so many
+ * that they are at most GAP_FACTOR times as far apart as they will be once all that run are answered: their readers see
+ * a steady stream, and prompts are read as fast as that allows. Pure: durations come in. Owns what steps and tokens cost, learnt
  * from recent ones. Invariant: only steps of answers alone say what is usual, or else a slow prompt would allow itself
  * ever more.
  */
