@@ -9,6 +9,7 @@ const properties = long
 
 /** Decoding collapses beside any other load on the cores, so whatever runs the real engine runs alone, after the rest. */
 const withEngine = [
+  `test/unit/backends/llama-cpp/engine-process.${suffix}.ts`,
   `test/contract/llama-cpp.${suffix}.ts`,
   `test/unit/backends/llama-cpp/real-*.${suffix}.ts`,
   `test/end-to-end/embedded*.${suffix}.ts`,
@@ -21,12 +22,24 @@ export default defineConfig({
     projects: [
       {
         test: {
-          name: 'fast',
-          include: [`test/**/*.${suffix}.ts`, ...properties],
+          name: 'unit',
+          include: [`test/unit/**/*.${suffix}.ts`, ...properties],
           exclude: withEngine,
           testTimeout: long ? 600_000 : 20_000,
           hookTimeout: 30_000,
+          maxWorkers: long ? 1 : 2,
           sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          name: 'fast',
+          include: [`test/**/*.${suffix}.ts`],
+          exclude: [...withEngine, 'test/unit/**'],
+          testTimeout: long ? 600_000 : 20_000,
+          hookTimeout: 30_000,
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -36,7 +49,7 @@ export default defineConfig({
           testTimeout: 60_000,
           hookTimeout: 120_000,
           fileParallelism: false,
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
         },
       },
     ],

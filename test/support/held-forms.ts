@@ -59,7 +59,7 @@ export async function expectAllValid(
           {
             ...requestFor(`Describe person number ${index} as JSON.`, {
               sampling: { temperature: 1, topP: 1, topK: 0, minP: 0, seed: index },
-              limits: { maxTokens: 160 },
+              limits: { maxTokens: 96 },
             }),
             output,
           },
