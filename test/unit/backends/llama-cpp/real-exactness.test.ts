@@ -57,7 +57,7 @@ async function answer(backend: Backend, prompt: string, maxTokens: number) {
 type Answer = Awaited<ReturnType<typeof answer>>;
 
 /** One slot: one after the other. Sixteen: each in a crowd. */
-function answersOf(recorded: Recorded, target: Pick<LlamaCppTarget, 'slots' | 'flash_attention'>) {
+function answersOf(target: Pick<LlamaCppTarget, 'slots' | 'flash_attention'>) {
   const { backend } = embeddedEngine({ context_size: 2048, ...target });
   const answers = new Map<string, Promise<Answer>>();
   beforeAll(async () => {
@@ -75,7 +75,7 @@ function expectSamePrompt(ours: Answer, { promptTokens }: RecordedAnswer): void 
 
 describe('without flash attention, greedy answers are those of llama.cpp’s server', () => {
   const recorded = read<Recorded>('plain-attention.json');
-  const ours = answersOf(recorded, { slots: 1, flash_attention: false });
+  const ours = answersOf({ slots: 1, flash_attention: false });
 
   it.each(recorded.answers)('$name', async (theirs) => {
     const mine = await ours(theirs.name);
@@ -108,7 +108,7 @@ describe('without flash attention, greedy answers are those of llama.cpp’s ser
 
 describe('with flash attention and in a crowd, they are so up to a choice between near equals', () => {
   const recorded = read<Recorded>('flash-attention.json');
-  const ours = answersOf(recorded, { slots: 16, flash_attention: true });
+  const ours = answersOf({ slots: 16, flash_attention: true });
 
   it.each(recorded.answers)('$name', async (theirs) => {
     const mine = await ours(theirs.name);
