@@ -33,15 +33,23 @@ const PERSON = {
 interface Form {
   readonly name: string;
   readonly output: OutputFormat;
+  /** Enough for most. */
+  readonly maxTokens: number;
   readonly isValid: (text: string) => boolean;
 }
 
 export const FORMS: readonly Form[] = [
-  { name: 'a JSON schema', output: { kind: 'json-schema', schema: PERSON }, isValid: isPerson },
-  { name: 'JSON mode', output: { kind: 'json' }, isValid: isObject },
+  {
+    name: 'a JSON schema',
+    output: { kind: 'json-schema', schema: PERSON },
+    maxTokens: 96,
+    isValid: isPerson,
+  },
+  { name: 'JSON mode', output: { kind: 'json' }, maxTokens: 200, isValid: isObject },
   {
     name: 'a grammar',
     output: { kind: 'grammar', grammar: 'root ::= ("yes" | "no") " " [1-9] [0-9]? "%"' },
+    maxTokens: 16,
     isValid: (text) => /^(yes|no) [1-9][0-9]?%$/.test(text),
   },
 ];
@@ -49,7 +57,7 @@ export const FORMS: readonly Form[] = [
 /** How many of the answers were cut off by max_tokens: those prove nothing. */
 export async function expectAllValid(
   backend: Backend,
-  { output, isValid }: Form,
+  { output, isValid, maxTokens }: Form,
   count: number,
 ): Promise<number> {
   const answers = await Promise.all(
@@ -59,7 +67,7 @@ export async function expectAllValid(
           {
             ...requestFor(`Describe person number ${index} as JSON.`, {
               sampling: { temperature: 1, topP: 1, topK: 0, minP: 0, seed: index },
-              limits: { maxTokens: 96 },
+              limits: { maxTokens },
             }),
             output,
           },
