@@ -45,7 +45,7 @@ export const FORMS: readonly Form[] = [
     maxTokens: 96,
     isValid: isPerson,
   },
-  { name: 'JSON mode', output: { kind: 'json' }, maxTokens: 200, isValid: isObject },
+  { name: 'JSON mode', output: { kind: 'json' }, maxTokens: 160, isValid: isObject },
   {
     name: 'a grammar',
     output: { kind: 'grammar', grammar: 'root ::= ("yes" | "no") " " [1-9] [0-9]? "%"' },

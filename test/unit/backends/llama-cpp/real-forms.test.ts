@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { embeddedEngine, never } from '../../../support/embedded-engine.ts';
 import { expectAllValid, FORMS } from '../../../support/held-forms.ts';
 
-const { backend } = embeddedEngine({ slots: 8, context_size: 512 });
+const { backend } = embeddedEngine({ slots: 16, context_size: 512 });
 const ANSWERS = 20;
 
 beforeAll(() => backend.warmUp({ signal: never() }));
