@@ -16,14 +16,21 @@ const withEngine = [
   `test/real/**/*.${suffix}.ts`,
 ];
 
+/** What does not depend on how long things take may run two files at a time. */
+const sideBySide = [
+  `test/unit/**/*.${suffix}.ts`,
+  `test/golden/**/*.${suffix}.ts`,
+  `test/end-to-end/{models,configuration}.${suffix}.ts`,
+];
+
 export default defineConfig({
   test: {
     globalSetup: ['test/support/global-setup.ts'],
     projects: [
       {
         test: {
-          name: 'unit',
-          include: [`test/unit/**/*.${suffix}.ts`, ...properties],
+          name: 'parallel',
+          include: [...sideBySide, ...properties],
           exclude: withEngine,
           testTimeout: long ? 600_000 : 20_000,
           hookTimeout: 30_000,
@@ -35,7 +42,7 @@ export default defineConfig({
         test: {
           name: 'fast',
           include: [`test/**/*.${suffix}.ts`],
-          exclude: [...withEngine, 'test/unit/**'],
+          exclude: [...withEngine, ...sideBySide],
           testTimeout: long ? 600_000 : 20_000,
           hookTimeout: 30_000,
           maxWorkers: 1,

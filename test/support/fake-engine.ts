@@ -15,17 +15,20 @@ export const FAKE_SETTINGS: EngineSettings = {
   flashAttention: true,
 };
 
+/** Nothing but the likeliest token. */
+export const GREEDY: EngineGeneration['sampling'] = {
+  temperature: 0,
+  topK: 0,
+  topP: 1,
+  minP: 0,
+  repeatPenalty: 1,
+  presencePenalty: 0,
+  frequencyPenalty: 0,
+};
+
 export const FAKE_GENERATION: Omit<EngineGeneration, 'id'> = {
   input: { kind: 'text', prompt: 'a' },
-  sampling: {
-    temperature: 0,
-    topK: 0,
-    topP: 1,
-    minP: 0,
-    repeatPenalty: 1,
-    presencePenalty: 0,
-    frequencyPenalty: 0,
-  },
+  sampling: GREEDY,
   limits: { stop: [] },
   thinking: false,
 };

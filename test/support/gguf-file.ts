@@ -11,8 +11,10 @@ export type GgufValue =
 export interface GgufTensor {
   readonly name: string;
   readonly dimensions: readonly number[];
-  /** 0 is F32, 1 is F16, 24 is I8; filled with zeros. */
+  /** 0 is F32, 1 is F16, 24 is I8. */
   readonly type?: 0 | 1 | 24;
+  /** Of F32; absent: zeros. */
+  readonly values?: readonly number[];
 }
 
 export interface GgufContent {
@@ -35,7 +37,7 @@ export function ggufFile(content: GgufContent = {}): Buffer {
   const infos: Buffer[] = [];
   const data: Buffer[] = [];
   let offset = 0;
-  for (const { name, dimensions, type = 0 } of tensors) {
+  for (const { name, dimensions, type = 0, values = [] } of tensors) {
     infos.push(
       text(name),
       uint32(dimensions.length),
@@ -44,7 +46,9 @@ export function ggufFile(content: GgufContent = {}): Buffer {
       uint64(offset),
     );
     const bytes = dimensions.reduce((product, size) => product * size, ELEMENT_BYTES[type]);
-    data.push(Buffer.alloc(aligned(bytes)));
+    const tensor = Buffer.alloc(aligned(bytes));
+    values.forEach((value, index) => void tensor.writeFloatLE(value, 4 * index));
+    data.push(tensor);
     offset += aligned(bytes);
   }
   const header = Buffer.concat([
@@ -71,7 +75,7 @@ function valueBytes(value: GgufValue): Buffer {
   }
   const strings = typeof value[0] === 'string';
   const elements = value.map((element) => (typeof element === 'string' ? text(element) : uint32(element)));
-  return Buffer.concat([uint32(9), uint32(strings ? 8 : 4), uint64(value.length), ...elements]);
+  return Buffer.concat([uint32(9), uint32(strings ? 8 : 5), uint64(value.length), ...elements]);
 }
 
 function text(value: string): Buffer {

@@ -1,10 +1,12 @@
 /** Answers of the real model at temperature 1 that are held to a form: every one is valid, but for those cut off. */
 
 import Schema from 'typebox/schema';
-import { expect } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { Backend } from '../../src/core/backend.ts';
 import type { OutputFormat } from '../../src/core/generation.ts';
-import { never, read, requestFor } from './embedded-engine.ts';
+import { embeddedEngine, never, read, requestFor } from './embedded-engine.ts';
+
+const TIME_FOR_EACH_MS = 3000;
 
 const PERSON = {
   type: 'object',
@@ -38,7 +40,7 @@ interface Form {
   readonly isValid: (text: string) => boolean;
 }
 
-export const FORMS: readonly Form[] = [
+const FORMS: readonly Form[] = [
   {
     name: 'a JSON schema',
     output: { kind: 'json-schema', schema: PERSON },
@@ -54,8 +56,24 @@ export const FORMS: readonly Form[] = [
   },
 ];
 
+/** Registers the tests: so many answers in each form. */
+export function describeForms({ answers }: { readonly answers: number }): void {
+  const { backend } = embeddedEngine({ slots: 16, context_size: 512 });
+  beforeAll(() => backend.warmUp({ signal: never() }));
+  describe('an answer that is held to a form', () => {
+    it.each(FORMS)(
+      'is valid every time: $name',
+      async (form) => {
+        const cutOff = await expectAllValid(backend, form, answers);
+        expect(cutOff).toBeLessThan(answers / 2);
+      },
+      TIME_FOR_EACH_MS * answers,
+    );
+  });
+}
+
 /** How many of the answers were cut off by max_tokens: those prove nothing. */
-export async function expectAllValid(
+async function expectAllValid(
   backend: Backend,
   { output, isValid, maxTokens }: Form,
   count: number,

@@ -2,6 +2,8 @@
  * GGUF files of tiny embedding models, with seeded random embeddings. Their attention and feed-forward outputs are zero,
  * so what a text's vector must be is easily computed beside the engine: `vectorOf` does that, by the same pooling.
  */
+import { type GgufTensor, type GgufValue, ggufFile } from './gguf-file.ts';
+
 export interface TinyModelOptions {
   /** `bert` reads all tokens at once, with positions; `llama` reads from left to right, without. */
   readonly architecture?: 'bert' | 'llama';
@@ -68,10 +70,10 @@ export function tinyEmbeddingModel(options: TinyModelOptions = {}): TinyModel {
       const outputs = tokensOf(text).map(outputOf);
       return unit(POOL[pooling](outputs));
     },
-    file: ggufFile(
-      metadataOf({ architecture, pooling, trainedContext }),
-      isBert ? bertTensors({ tokens, positions, type }) : llamaTensors(tokens),
-    ),
+    file: ggufFile({
+      metadata: metadataOf({ architecture, pooling, trainedContext }),
+      tensors: (isBert ? bertTensors({ tokens, positions, type }) : llamaTensors(tokens)).map(toGguf),
+    }),
   };
 }
 
@@ -88,9 +90,7 @@ function idOf(word: string): number {
   return index === -1 ? SPECIAL.indexOf('[UNK]') : SPECIAL.length + index;
 }
 
-type Value = string | number | boolean | { readonly float: number } | readonly string[] | readonly number[];
-
-function metadataOf(model: Required<TinyModelOptions>): Readonly<Record<string, Value>> {
+function metadataOf(model: Required<TinyModelOptions>): Readonly<Record<string, GgufValue>> {
   const { architecture, pooling, trainedContext } = model;
   const ofArchitecture = {
     context_length: trainedContext,
@@ -199,54 +199,7 @@ function seededRandom(seed: number): () => number {
   };
 }
 
-const ALIGNMENT = 32;
-const F32 = 0;
-
-function ggufFile(metadata: Readonly<Record<string, Value>>, tensors: readonly Tensor[]): Buffer {
-  const infos: Buffer[] = [];
-  const data: Buffer[] = [];
-  let offset = 0;
-  for (const { name, rows, isVector = false } of tensors) {
-    const shape = isVector ? [rows[0]?.length ?? 0] : [rows[0]?.length ?? 0, rows.length];
-    infos.push(text(name), uint32(shape.length), ...shape.map(uint64), uint32(F32), uint64(offset));
-    const bytes = padded(Buffer.from(Float32Array.from(rows.flat()).buffer));
-    data.push(bytes);
-    offset += bytes.length;
-  }
-  const entries = Object.entries(metadata);
-  const head = [Buffer.from('GGUF'), uint32(3), uint64(tensors.length), uint64(entries.length)];
-  const pairs = entries.flatMap(([key, value]) => [text(key), valueBytes(value)]);
-  return Buffer.concat([padded(Buffer.concat([...head, ...pairs, ...infos])), ...data]);
-}
-
-function valueBytes(value: Value): Buffer {
-  if (typeof value === 'string') return Buffer.concat([uint32(8), text(value)]);
-  if (typeof value === 'boolean') return Buffer.concat([uint32(7), Buffer.from([value ? 1 : 0])]);
-  if (typeof value === 'number') return Buffer.concat([uint32(4), uint32(value)]);
-  if ('float' in value) return Buffer.concat([uint32(6), Buffer.from(Float32Array.of(value.float).buffer)]);
-  const isText = typeof value[0] === 'string';
-  const elements = value.map((element) => (typeof element === 'string' ? text(element) : uint32(element)));
-  return Buffer.concat([uint32(9), uint32(isText ? 8 : 5), uint64(value.length), ...elements]);
-}
-
-function text(value: string): Buffer {
-  const bytes = Buffer.from(value);
-  return Buffer.concat([uint64(bytes.length), bytes]);
-}
-
-function uint32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32LE(value);
-  return bytes;
-}
-
-function uint64(value: number): Buffer {
-  const bytes = Buffer.alloc(8);
-  bytes.writeBigUInt64LE(BigInt(value));
-  return bytes;
-}
-
-function padded(bytes: Buffer): Buffer {
-  const missing = (ALIGNMENT - (bytes.length % ALIGNMENT)) % ALIGNMENT;
-  return Buffer.concat([bytes, Buffer.alloc(missing)]);
+function toGguf({ name, rows, isVector = false }: Tensor): GgufTensor {
+  const length = rows[0]?.length ?? 0;
+  return { name, dimensions: isVector ? [length] : [length, rows.length], values: rows.flat() };
 }

@@ -3,7 +3,7 @@
  * the engine holds no work of it any more; after an abort with the signal's reason, whatever the engine still says.
  */
 import type { Embeddings } from '../../core/backend.ts';
-import type { RunningGeneration } from './generation-stream.ts';
+import type { RunningOrder } from './generation-stream.ts';
 
 /** Where the engine's side reports to. */
 export interface EmbeddingSink {
@@ -17,7 +17,7 @@ export interface EmbeddingSink {
 }
 
 export function embeddingCall(
-  start: (sink: EmbeddingSink) => RunningGeneration,
+  start: (sink: EmbeddingSink) => RunningOrder,
   signal: AbortSignal,
 ): Promise<Embeddings> {
   if (signal.aborted) return Promise.reject(signal.reason);

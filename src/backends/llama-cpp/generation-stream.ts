@@ -14,12 +14,12 @@ export interface GenerationSink {
   freed(): void;
 }
 
-export interface RunningGeneration {
+export interface RunningOrder {
   /** The sink hears `freed`, or the end that came first. */
   abort(): void;
 }
 
-export type StartGeneration = (sink: GenerationSink) => RunningGeneration;
+export type StartGeneration = (sink: GenerationSink) => RunningOrder;
 
 interface Reader {
   resolve(result: IteratorResult<GenerationEvent, undefined>): void;
@@ -33,7 +33,7 @@ export class GenerationStream implements AsyncIterableIterator<GenerationEvent, 
   readonly #signal: AbortSignal;
   readonly #events: GenerationEvent[] = [];
   #reader: Reader | undefined;
-  #running: RunningGeneration | undefined;
+  #running: RunningOrder | undefined;
   /** Given to the reader once, after the events; an object so that any reason counts as one. */
   #failure: { readonly reason: unknown } | undefined;
   #started = false;

@@ -10,7 +10,7 @@ import type { EmbeddingSink } from './embedding-call.ts';
 import { closedError, downError, lostError, neverCameUpError } from './engine-errors.ts';
 import { type EngineEnd, EngineProcess } from './engine-process.ts';
 import { Flights } from './flights.ts';
-import type { GenerationSink, RunningGeneration } from './generation-stream.ts';
+import type { GenerationSink, RunningOrder } from './generation-stream.ts';
 import type { EngineEmbedding, EngineGeneration, EngineSettings, FromEngine, ToEngine } from './messages.ts';
 import { CRASHES_WORTH_WAITING_FOR, HEALTHY_AFTER_MS, restartDelayMs } from './restart-policy.ts';
 import { Waiters } from './waiters.ts';
@@ -79,16 +79,16 @@ export class Supervisor {
   }
 
   /** Hands a generation to the engine, now or when it is ready. */
-  generate(generation: Omit<EngineGeneration, 'id'>, sink: GenerationSink): RunningGeneration {
+  generate(generation: Omit<EngineGeneration, 'id'>, sink: GenerationSink): RunningOrder {
     return this.#hand(sink, () => this.#flights.add(generation, sink));
   }
 
   /** The same for an embedding. */
-  embed(embedding: Omit<EngineEmbedding, 'id'>, sink: EmbeddingSink): RunningGeneration {
+  embed(embedding: Omit<EngineEmbedding, 'id'>, sink: EmbeddingSink): RunningOrder {
     return this.#hand(sink, () => this.#flights.addEmbedding(embedding, sink));
   }
 
-  #hand(sink: Pick<GenerationSink, 'failed'>, add: () => number): RunningGeneration {
+  #hand(sink: Pick<GenerationSink, 'failed'>, add: () => number): RunningOrder {
     const refusal = this.#refusal();
     if (refusal !== undefined) {
       sink.failed(refusal);

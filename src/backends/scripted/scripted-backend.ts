@@ -144,7 +144,7 @@ export class ScriptedBackend implements Backend {
   }
 
   async #speak(talk: Talk): Promise<Completion> {
-    const { request, part, calls, sink, signal } = talk;
+    const { request, part, calls, sink } = talk;
     const { script } = part;
     const words =
       calls.length > 0 && script.text === undefined ? [] : wordsOf(part, request.sampling.seed ?? 0);
@@ -161,8 +161,7 @@ export class ScriptedBackend implements Backend {
         speech.end();
         return { tokens, reason: 'length' };
       }
-      if (spoken > 0) await this.#pace(spoken, script, sink, signal);
-      if (spoken === script.fail_after_tokens) await this.#failMidStream(script, signal);
+      await this.#beforeToken(spoken, talk);
       tokens += 1;
       spoken += 1;
       const matchedStop = speech.say(word);
@@ -173,37 +172,31 @@ export class ScriptedBackend implements Backend {
   }
 
   async #call(
-    { part: { script }, calls, sink, signal }: Talk,
+    talk: Talk,
     so: { readonly tokens: number; readonly spoken: number; readonly limit: number },
   ): Promise<Completion> {
     let { tokens, spoken } = so;
-    for (const event of callEvents(calls)) {
+    for (const event of callEvents(talk.calls)) {
       if (tokens >= so.limit) return { tokens, reason: 'length' };
-      if (spoken > 0) await this.#pace(spoken, script, sink, signal);
-      if (spoken === script.fail_after_tokens) await this.#failMidStream(script, signal);
+      await this.#beforeToken(spoken, talk);
       tokens += 1;
       spoken += 1;
-      sink.push(event);
+      talk.sink.push(event);
     }
     return { tokens, reason: 'tool_calls' };
   }
 
-  async #failMidStream({ fail }: Script, signal: AbortSignal): Promise<void> {
-    if (fail === 'mid-stream') throw scriptedFailure();
-    if (fail === 'hang-mid-stream') await this.#wait(undefined, signal);
-  }
-
-  async #pace(
-    spoken: number,
-    script: Script,
-    sink: EventSink<GenerationEvent>,
-    signal: AbortSignal,
-  ): Promise<void> {
-    if (script.token_delay_ms > 0 || spoken % TOKENS_PER_TURN === 0) {
-      await this.#wait(script.token_delay_ms, signal);
+  /** The script's pace, and its failure in the middle. */
+  async #beforeToken(spoken: number, { part: { script }, sink, signal }: Talk): Promise<void> {
+    if (spoken > 0) {
+      const takesTurn = script.token_delay_ms > 0 || spoken % TOKENS_PER_TURN === 0;
+      if (takesTurn) await this.#wait(script.token_delay_ms, signal);
+      if (sink.full) await sink.drained();
+      if (signal.aborted) throw signal.reason;
     }
-    if (sink.full) await sink.drained();
-    if (signal.aborted) throw signal.reason;
+    if (spoken !== script.fail_after_tokens) return;
+    if (script.fail === 'mid-stream') throw scriptedFailure();
+    if (script.fail === 'hang-mid-stream') await this.#wait(undefined, signal);
   }
 
   /** Rejects when the request is aborted or the backend closed; without a delay it waits for just that. */

@@ -6,15 +6,14 @@
  */
 import type { EngineEvent, EngineGeneration } from '../messages.ts';
 import type { Admit, AdmittedOrder } from './admission.ts';
-import { type Chunk, decode } from './decode-step.ts';
+import { decode } from './decode-step.ts';
 import { Generation } from './generation.ts';
 import type { Model, Token } from './library.ts';
 import type { LogprobReader } from './logprob-reader.ts';
 import type { NativeContext } from './native.ts';
-import { PromptBudget } from './prompt-budget.ts';
 import type { Sequence } from './sequence.ts';
 import { SequencePool } from './sequence-pool.ts';
-import { StepCosts } from './step-costs.ts';
+import { type Part, StepPlanner } from './step-planner.ts';
 import type { ThreadGovernor } from './thread-governor.ts';
 
 export interface BatcherOptions {
@@ -31,31 +30,21 @@ export interface BatcherOptions {
   readonly onStep: () => void;
 }
 
-interface Part {
-  readonly generation: Generation;
-  readonly chunk: Chunk;
-  /** Of the chunk; 0 for an answer. */
-  readonly promptTokens: number;
-}
-
 export class Batcher {
   readonly #options: BatcherOptions;
   readonly #pool: SequencePool;
-  readonly #budget: PromptBudget;
-  readonly #costs = new StepCosts();
+  readonly #planner: StepPlanner;
   #waiting: AdmittedOrder[] = [];
   #running: Generation[] = [];
   /** Neither waiting nor running: a beginning is being copied for it. */
   #placing: number | undefined;
   readonly #aborted = new Set<number>();
-  /** The last step was one of prompts. */
-  #readPrompts = false;
   #loop: Promise<void> | undefined;
   #stopped = false;
 
   constructor(options: BatcherOptions) {
     this.#options = options;
-    this.#budget = new PromptBudget(options.promptTokensAlone);
+    this.#planner = new StepPlanner(options.promptTokensAlone);
     this.#pool = new SequencePool(options.sequences, options.contextSize);
   }
 
@@ -92,7 +81,7 @@ export class Batcher {
       if (this.#running.length === 0 && this.#waiting.length === 0) break;
       if (this.#running.length === 0) continue;
       // 2. All make one step together. Once it is under way, everybody hears of what was before it.
-      told = await this.#stepTogether(this.#plan(), told);
+      told = await this.#stepTogether(this.#planner.plan(this.#running), told);
       // 3. Those that ended free their sequences before anybody hears of it.
       for (const generation of this.#running.filter(({ ended }) => ended)) this.#free(generation);
     }
@@ -145,36 +134,6 @@ export class Batcher {
   }
 
   /**
-   * Who takes part in the next step: all answers, or prompts in their order as far as the step's share reaches; in turn
-   * where there are both. llama.cpp would compute a mixed step in two passes as well, and the answers would wait.
-   */
-  #plan(): readonly Part[] {
-    const answers = this.#running.filter(({ promptTokensLeft }) => promptTokensLeft === 0);
-    const readsPrompts =
-      answers.length === 0 || (answers.length < this.#running.length && !this.#readPrompts);
-    this.#readPrompts = readsPrompts;
-    const parts = readsPrompts
-      ? this.#promptParts(answers.length)
-      : answers.map((generation) => ({ generation, chunk: generation.nextChunk(0), promptTokens: 0 }));
-    // llama.cpp computes neighbouring sequences together, and only in their order.
-    return parts.sort((one, other) => one.generation.sequence.id - other.generation.sequence.id);
-  }
-
-  #promptParts(answers: number): Part[] {
-    const running = this.#running.length;
-    let left =
-      answers > 0 ? this.#budget.besideAnswers({ running, answers }) : this.#options.promptTokensAlone;
-    const parts: Part[] = [];
-    for (const generation of this.#running) {
-      const promptTokens = Math.min(generation.promptTokensLeft, left);
-      if (promptTokens === 0) continue;
-      left -= promptTokens;
-      parts.push({ generation, chunk: generation.nextChunk(promptTokens), promptTokens });
-    }
-    return parts;
-  }
-
-  /**
    * `before` is told while the step computes: whoever hears it wakes up, and where a step's threads are only being made
    * then, the kernel puts two of them on one core.
    */
@@ -196,7 +155,10 @@ export class Batcher {
     } catch (thrown) {
       return parts.map(({ generation }) => this.#fail(generation, thrown));
     }
-    this.#record(parts, startedAt);
+    const endedAt = performance.now();
+    this.#planner.learn(parts, endedAt - startedAt);
+    const tokens = parts.reduce((sum, { chunk }) => sum + chunk.tokens.length, 0);
+    threads.recordStep({ tokens, durationMs: endedAt - startedAt }, endedAt);
     // All tokens are chosen at once; log-probabilities are read one after the other, as all share their samplers.
     const chosen = await Promise.all(
       parts.map(({ generation }, index) => this.#choose(generation, logitIndexes[index])),
@@ -210,15 +172,6 @@ export class Batcher {
     }
     this.#options.onStep();
     return told;
-  }
-
-  #record(parts: readonly Part[], startedAt: number): void {
-    const endedAt = performance.now();
-    const durationMs = endedAt - startedAt;
-    const answers = parts.filter(({ promptTokens }) => promptTokens === 0).length;
-    const promptTokens = parts.reduce((sum, part) => sum + part.promptTokens, 0);
-    this.#budget.record({ answers, promptTokens, durationMs });
-    this.#options.threads.record(this.#costs.relative(answers + promptTokens, durationMs), endedAt);
   }
 
   /** The token, or the event that ends the generation; nothing within a prompt. */

@@ -48,7 +48,6 @@ export class Sequence {
       return length;
     }
     this.clear();
-    this.#scope = scope;
     return 0;
   }
 
@@ -63,7 +62,6 @@ export class Sequence {
   clear(): void {
     this.#context.disposeSequence(this.id);
     this.#tokens = [];
-    this.#scope = undefined;
   }
 
   /** The context has evaluated these after the ones before. */

@@ -29,7 +29,7 @@ export class TextVectors {
       const startedAt = performance.now();
       await context.decodeBatch();
       const endedAt = performance.now();
-      this.#threads.record((endedAt - startedAt) / (1 + tokens.length), endedAt);
+      this.#threads.recordStep({ tokens: tokens.length, durationMs: endedAt - startedAt }, endedAt);
       return normalized(context.getEmbedding(tokens.length));
     } finally {
       context.disposeSequence(SEQUENCE);

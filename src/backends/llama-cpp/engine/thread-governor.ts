@@ -5,6 +5,7 @@
  * Pure: costs and time come in. Owns what it has measured.
  */
 import type { Milliseconds } from '../../../core/clock.ts';
+import { StepCosts } from './step-costs.ts';
 
 const TRIAL_STEPS = 2;
 const STEPS_BEFORE_A_TRIAL = 4;
@@ -26,6 +27,7 @@ interface Trial {
 export class ThreadGovernor {
   /** Most first: 8, 4, 2, 1. */
   readonly #levels: readonly number[];
+  readonly #costs = new StepCosts();
   #level = 0;
   #steps = 0;
   #cost = 0;
@@ -45,7 +47,12 @@ export class ThreadGovernor {
     return this.#levels[this.#trial?.level ?? this.#level] ?? 1;
   }
 
-  /** The step that took `threads` is over. `cost`: its time in relation to its work, in any unit. */
+  /** The step that took `threads` is over. */
+  recordStep(step: { readonly tokens: number; readonly durationMs: Milliseconds }, now: Milliseconds): void {
+    this.record(this.#costs.relative(step.tokens, step.durationMs), now);
+  }
+
+  /** The same. `cost`: its time in relation to its work, in any unit. */
   record(cost: number, now: Milliseconds): void {
     if (this.#trial) {
       this.#recordTrial(this.#trial, cost, now);

@@ -3,39 +3,15 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
-import type { EngineSettings } from '../../../../src/backends/llama-cpp/messages.ts';
 import { Supervisor } from '../../../../src/backends/llama-cpp/supervisor.ts';
 import type { Clock } from '../../../../src/core/clock.ts';
 import type { GenerationEvent } from '../../../../src/core/generation.ts';
 import { type LogFields, silentLog } from '../../../../src/core/log.ts';
 import { systemClock } from '../../../../src/system-clock.ts';
 import { never } from '../../../support/embedded-engine.ts';
-
-const settings: EngineSettings = {
-  modelPath: 'a.gguf',
-  contextSize: 64,
-  sequences: 1,
-  chatTemplate: 'chatml',
-  gpu: 'off',
-  flashAttention: true,
-};
-const generation = {
-  input: { kind: 'text', prompt: 'a' },
-  sampling: {
-    temperature: 0,
-    topK: 0,
-    topP: 1,
-    minP: 0,
-    repeatPenalty: 1,
-    presencePenalty: 0,
-    frequencyPenalty: 0,
-  },
-  limits: { stop: [] },
-  thinking: false,
-} as const;
+import { FAKE_GENERATION, FAKE_SETTINGS, FINISH, LOADED } from '../../../support/fake-engine.ts';
 
 const HELLO = `process.send({ type: 'hello' });`;
-const LOADED = `process.send({ type: 'loaded', contextSize: 64 });`;
 
 let folder: string;
 let supervisor: Supervisor | undefined;
@@ -79,7 +55,7 @@ async function supervise(onMessage: string): Promise<Supervisor> {
 
 function outcome(of: Supervisor): Promise<string> {
   return new Promise((resolve) => {
-    of.generate(generation, {
+    of.generate(FAKE_GENERATION, {
       event: ({ type }) => type === 'finish' && resolve('finish'),
       failed: (error) => resolve((error as { code?: string }).code ?? String(error)),
       freed: () => resolve('freed'),
@@ -89,7 +65,7 @@ function outcome(of: Supervisor): Promise<string> {
 
 it('gives up a model that kills the engine three times in a row before it was ever loaded', async () => {
   const engine = await supervise(`if (message.type === 'load') process.kill(process.pid, 'SIGKILL');`);
-  await expect(engine.start(settings, never())).rejects.toMatchObject({
+  await expect(engine.start(FAKE_SETTINGS, never())).rejects.toMatchObject({
     code: 'backend_error',
     message: expect.stringMatching(/died 3 times while it loaded a\.gguf.*SIGKILL/),
   });
@@ -102,7 +78,7 @@ it('keeps restarting an engine that was up once, with longer waits, and stops ma
   const engine = await supervise(
     `if (message.type === 'load') { ${LOADED} } if (message.type === 'generate') process.exit(3);`,
   );
-  await engine.start(settings, never());
+  await engine.start(FAKE_SETTINGS, never());
   for (let crash = 1; crash <= 3; crash++) {
     expect(await outcome(engine)).toBe('backend_error');
     expect(engine.state).toMatchObject({ phase: 'restarting', waitWorthwhile: true });
@@ -115,11 +91,10 @@ it('keeps restarting an engine that was up once, with longer waits, and stops ma
 });
 
 it('hands a request that came during the load to the engine once it is ready', async () => {
-  const finish = `process.send({ type: 'events', events: [{ type: 'finish', id: message.generation.id, reason: 'stop', usage: {} }] });`;
   const engine = await supervise(
-    `if (message.type === 'load') setTimeout(() => { ${LOADED} }, 30); if (message.type === 'generate') { ${finish} }`,
+    `if (message.type === 'load') setTimeout(() => { ${LOADED} }, 30); if (message.type === 'generate') { ${FINISH} }`,
   );
-  const started = engine.start(settings, never());
+  const started = engine.start(FAKE_SETTINGS, never());
   expect(await outcome(engine)).toBe('finish');
   await started;
 });
@@ -130,14 +105,14 @@ it('passes on what the model thinks apart from what it says', async () => {
     `if (message.type === 'load') { ${LOADED} }
      if (message.type === 'generate') { const { id } = message.generation; process.send({ type: 'events', events: ${told} }); }`,
   );
-  await engine.start(settings, never());
+  await engine.start(FAKE_SETTINGS, never());
   const heard: GenerationEvent[] = [];
   await new Promise<void>((resolve) => {
     const event = (told: GenerationEvent) => {
       heard.push(told);
       if (told.type === 'finish') resolve();
     };
-    engine.generate(generation, { event, failed() {}, freed() {} });
+    engine.generate(FAKE_GENERATION, { event, failed() {}, freed() {} });
   });
   expect(heard.slice(0, 2)).toEqual([
     { type: 'reasoning', text: 'Hm.' },
@@ -153,9 +128,9 @@ it('does not try again by itself what the engine says cannot be loaded, but does
   const engine = await supervise(
     `if (message.type === 'load') process.send({ type: 'load_failed', message: 'No such thing.' });`,
   );
-  await expect(engine.start(settings, never())).rejects.toMatchObject({ message: 'No such thing.' });
+  await expect(engine.start(FAKE_SETTINGS, never())).rejects.toMatchObject({ message: 'No such thing.' });
   expect(engine.state).toMatchObject({ phase: 'failed' });
-  await expect(engine.start(settings, never())).rejects.toMatchObject({ message: 'No such thing.' });
+  await expect(engine.start(FAKE_SETTINGS, never())).rejects.toMatchObject({ message: 'No such thing.' });
   expect(waits).toEqual([]);
 });
 
@@ -170,7 +145,7 @@ it('keeps trying an engine that was up once when a restart cannot load the model
      }
      if (message.type === 'generate') process.exit(3);`,
   );
-  await engine.start(settings, never());
+  await engine.start(FAKE_SETTINGS, never());
   expect(await outcome(engine)).toBe('backend_error');
   await vi.waitFor(() => expect(engine.state.phase).toBe('ready'), { interval: 5, timeout: 5000 });
   expect(waits).toEqual([0, 1000, 2000]);
@@ -183,7 +158,7 @@ it('keeps trying an engine that was up once when a restart cannot load the model
 it('stops waiting for the load when told to', async () => {
   const engine = await supervise('');
   const abort = new AbortController();
-  const started = engine.start(settings, abort.signal);
+  const started = engine.start(FAKE_SETTINGS, abort.signal);
   abort.abort(new Error('enough'));
   await expect(started).rejects.toThrow('enough');
 });
@@ -194,7 +169,7 @@ it('kills an engine that does not end when ordered to', async () => {
     const engine = await supervise(
       `if (message.type === 'load') { ${LOADED} while (true) process.umask(); }`,
     );
-    await engine.start(settings, never());
+    await engine.start(FAKE_SETTINGS, never());
     const closed = engine.close();
     await vi.advanceTimersByTimeAsync(2000);
     await closed;

@@ -8,6 +8,7 @@ import { Sequence } from '../../../../../src/backends/llama-cpp/engine/sequence.
 import { ThreadGovernor } from '../../../../../src/backends/llama-cpp/engine/thread-governor.ts';
 import type { EngineEvent, EngineGeneration } from '../../../../../src/backends/llama-cpp/messages.ts';
 import { type FakeContext, fakeContext } from '../../../../support/fake-context.ts';
+import { GREEDY } from '../../../../support/fake-engine.ts';
 
 const END = 0;
 const model = {
@@ -65,16 +66,14 @@ function world(options: {
 }
 
 function order(id: number, prompt: string, more: Partial<EngineGeneration> = {}): EngineGeneration {
-  const sampling = {
-    temperature: 0,
-    topK: 0,
-    topP: 1,
-    minP: 0,
-    repeatPenalty: 1,
-    presencePenalty: 0,
-    frequencyPenalty: 0,
+  return {
+    id,
+    input: { kind: 'text', prompt },
+    sampling: GREEDY,
+    limits: { stop: [] },
+    thinking: false,
+    ...more,
   };
-  return { id, input: { kind: 'text', prompt }, sampling, limits: { stop: [] }, thinking: false, ...more };
 }
 
 const endsOf = (events: readonly EngineEvent[], id: number) =>

@@ -11,6 +11,7 @@ import { Sequence } from '../../../../../src/backends/llama-cpp/engine/sequence.
 import { ThreadGovernor } from '../../../../../src/backends/llama-cpp/engine/thread-governor.ts';
 import type { EngineEvent, EngineGeneration } from '../../../../../src/backends/llama-cpp/messages.ts';
 import { fakeContext } from '../../../../support/fake-context.ts';
+import { GREEDY } from '../../../../support/fake-engine.ts';
 import { startJinja } from '../../../../support/jinja.ts';
 
 /** A token is a character; these two are special ones, and 0 ends the answer. */
@@ -28,15 +29,6 @@ const NEVER = `${TURNS}{% endif %}`;
 const ofFile = await startJinja();
 const tokensOf = (text: string): Token[] => [...text].map((character) => character.codePointAt(0) ?? 0);
 const chat = { kind: 'chat', messages: [{ role: 'user', content: 'Hi <think>' }] } as const;
-const sampling = {
-  temperature: 0,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  repeatPenalty: 1,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-};
 
 interface Asked {
   readonly template: ChatTemplate;
@@ -80,7 +72,7 @@ async function ask({ template, says, order }: Asked) {
         if (told.some(({ type }) => type === 'finish' || type === 'failed')) resolve();
       },
     });
-    batcher.add({ id: 1, input: chat, sampling, limits: { stop: [] }, thinking: false, ...order });
+    batcher.add({ id: 1, input: chat, sampling: GREEDY, limits: { stop: [] }, thinking: false, ...order });
   });
   const promptTokens = events.flatMap((event) => (event.type === 'start' ? [event.promptTokens] : []))[0];
   const said = (type: 'text' | 'reasoning') =>

@@ -1,7 +1,7 @@
 /** Calls of tools: their frame, their names, their arguments, one or several. */
 import { describe, expect, it } from 'vitest';
+import { hermes } from '../../../../../src/backends/llama-cpp/engine/tools/tool-format.ts';
 import {
-  type CallForm,
   type ToolCallGrammarOptions,
   type ToolShape,
   toolCallGrammar,
@@ -21,15 +21,7 @@ const WEATHER = {
 };
 const placed = (tools: readonly ToolShape[]) =>
   tools.map((tool, index) => ({ tool, param: `tools[${index}].parameters` }));
-const FORM: CallForm = {
-  opens: '',
-  callBegins: '<tool_call>\n{"name": "',
-  nameEnds: '", "arguments": ',
-  callEnds: '}\n</tool_call>',
-  between: '\n',
-  closes: '',
-  several: true,
-};
+const FORM = hermes.written;
 const OPTIONS: ToolCallGrammarOptions = {
   tools: placed([WEATHER, { name: 'now' }, { name: 'get_weather_2', parameters: { type: 'object' } }]),
   form: FORM,
