@@ -7,6 +7,7 @@ import type { Log } from './core/log.ts';
 import type { Telemetry } from './core/telemetry.ts';
 import { parseRanges } from './http/client-address.ts';
 import { buildServer } from './http/server.ts';
+import { remotePull } from './remote-pull.ts';
 import { SlidingWindow } from './scheduling/sliding-window.ts';
 import { Serving } from './serving/serving.ts';
 import { canServe, type Target } from './serving/target.ts';
@@ -45,6 +46,10 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     log,
     targets,
     defaultModel: config.default_model,
+    aliases: new Map(
+      config.models.flatMap(({ id, aliases }) => aliases.map((alias) => [alias, id] as const)),
+    ),
+    lenient: config.compatibility === 'lenient',
     scheduler: {
       mode: config.scheduler.mode,
       order: config.scheduler.order,
@@ -69,6 +74,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     telemetry: telemetry.current,
     serving,
     version,
+    pull: remotePull(options),
     ...edgeOptions(config),
   });
   const close = async () => {
@@ -112,6 +118,7 @@ function createTargets({ config, ...options }: ApplicationOptions): Target[] {
       id: `${definition.name}/${index}`,
       model: model.id,
       backendName: definition.name,
+      modelThere: values.model,
       backend: definition.create(values, environment),
       embedded: definition.embedded,
       slots: values.slots,
@@ -173,6 +180,7 @@ function edgeOptions({ server, auth, scheduler, generation, rate_limit }: Config
     apiKeys: auth.api_keys,
     corsOrigins: server.cors_origins,
     bodyLimitBytes: server.body_limit_bytes,
+    mediaBodyLimitBytes: server.media_body_limit_bytes,
     bodyTimeoutSeconds: server.body_timeout_seconds,
     generation: {
       defaultMaxTokens: generation.max_tokens,

@@ -18,12 +18,16 @@ function knownDefaultModel({ default_model, models }: Config): void {
 
 function distinctModels({ models }: Config): void {
   const seen = new Set<string>();
-  for (const [index, { id }] of models.entries()) {
-    if (seen.has(id))
+  const names = models.flatMap(({ id, aliases }, index) => [
+    { key: `models[${index}].id`, name: id },
+    ...aliases.map((name, place) => ({ key: `models[${index}].aliases[${place}]`, name })),
+  ]);
+  for (const { key, name } of names) {
+    if (seen.has(name))
       throw new ConfigError(
-        `models[${index}].id is ${JSON.stringify(id)}, but that name is taken by an earlier model.`,
+        `${key} is ${JSON.stringify(name)}, but that name is taken by an earlier model or alias.`,
       );
-    seen.add(id);
+    seen.add(name);
   }
 }
 

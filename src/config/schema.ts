@@ -30,6 +30,11 @@ const server = Type.Object(
       default: 1_048_576,
       description: 'Largest body of the native routes.',
     }),
+    media_body_limit_bytes: Type.Integer({
+      minimum: 1,
+      default: 20_971_520,
+      description: 'Largest body of the OpenAI, Anthropic and Ollama routes, which may bring pictures along.',
+    }),
     body_timeout_seconds: Type.Integer({
       minimum: 1,
       maximum: 3600,
@@ -83,6 +88,10 @@ const auth = Type.Object(
 const model = Type.Object(
   {
     id: Type.String({ minLength: 1, description: 'The name clients use.' }),
+    aliases: Type.Array(Type.String({ minLength: 1 }), {
+      default: [],
+      description: 'Other names for it, for clients that have one built in; answers say the id.',
+    }),
     /** Checked one by one against the keys of the backend that each names. */
     targets: Type.Array(Type.Object({ backend: Type.String({ minLength: 1 }) }), {
       minItems: 1,
@@ -161,6 +170,10 @@ const cache = Type.Object(
       default: 'https://huggingface.co',
       description: 'Where names that begin with hf: are fetched from: Hugging Face, or a mirror of it.',
     }),
+    allow_remote_pull: Type.Boolean({
+      default: false,
+      description: 'Clients may have catalogue models fetched into the cache, with POST /api/pull.',
+    }),
     allowed_folders: Type.Array(Type.String({ minLength: 1 }), {
       default: [],
       description:
@@ -186,6 +199,11 @@ export const ConfigSchema = Type.Object(
       minItems: 1,
       default: [DEFAULT_MODEL],
       description: 'What is served, and where.',
+    }),
+    compatibility: Type.Enum(['strict', 'lenient'], {
+      default: 'strict',
+      description:
+        'A field that a model’s backend cannot honour: strict refuses the request (400 unsupported_parameter), lenient leaves the field away and says so in X-Dropped-Parameters.',
     }),
     scheduler,
     rate_limit: rateLimit,

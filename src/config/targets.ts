@@ -17,6 +17,7 @@ export interface TargetConfig {
 
 export interface ModelConfig {
   readonly id: ModelId;
+  readonly aliases: readonly string[];
   readonly targets: readonly TargetConfig[];
 }
 
@@ -34,6 +35,7 @@ export function targetSchema(definition: BackendDefinition): TObject {
 export function resolveModels(models: ConfigValues['models']): ModelConfig[] {
   return models.map((model, modelIndex) => ({
     id: model.id,
+    aliases: model.aliases,
     targets: model.targets.map((target, index) =>
       resolveTarget(target, `models[${modelIndex}].targets[${index}]`),
     ),

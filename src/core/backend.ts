@@ -2,9 +2,11 @@
  * The one port behind which every engine and server lives: at most six members,
  * an optional capability is an optional member. test/contract holds all implementations to it.
  */
-import type { GenerationEvent, GenerationRequest, ModelId } from './generation.ts';
+import type { GenerationEvent, GenerationInput, GenerationRequest, ModelId, ToolUse } from './generation.ts';
 
 export type TargetState = 'loading' | 'ready' | 'unloaded' | 'unreachable' | 'not_found' | 'failed';
+
+export type Ability = 'generate' | 'tools' | 'think' | 'see' | 'embed';
 
 export interface TargetStatus {
   readonly state: TargetState;
@@ -16,6 +18,8 @@ export interface TargetStatus {
   readonly mayUnload?: boolean;
   /** Tokens per slot, where the backend knows it. */
   readonly contextSize?: number;
+  /** What the model can do, where the backend knows it. */
+  readonly abilities?: readonly Ability[];
   /** One sentence for the log: why the state is not `ready`. */
   readonly detail?: string;
 }
@@ -33,13 +37,33 @@ export interface GenerateOptions {
 export interface EmbeddingRequest {
   readonly model: ModelId;
   /** At least one; each is embedded by itself. */
-  readonly inputs: readonly string[];
+  readonly inputs: readonly EmbeddingInput[];
+  /** Length of the vectors; absent: the model's own. */
+  readonly dimensions?: number;
 }
+
+/** A text, or what a client has made tokens of: ids of the model's vocabulary. */
+export type EmbeddingInput = string | readonly number[];
 
 export interface Embeddings {
   /** One for each input, in their order; all of one length. */
   readonly vectors: readonly (readonly number[])[];
   readonly promptTokens: number;
+}
+
+export interface TokenizeRequest {
+  readonly input: GenerationInput;
+  /** Only with chat input. */
+  readonly tools?: ToolUse;
+  /** Whether tokens are added that begin a text, where the model has such; default true. Says nothing for chats: templates decide. */
+  readonly addSpecial?: boolean;
+}
+
+/** The model's own vocabulary. Both throw a ServingError, or the signal's reason. */
+export interface Tokenizer {
+  /** The tokens that a generation with this input would have as its prompt. */
+  encode(request: TokenizeRequest, options: GenerateOptions): Promise<readonly number[]>;
+  decode(tokens: readonly number[], options: GenerateOptions): Promise<string>;
 }
 
 /**
@@ -59,6 +83,8 @@ export interface Backend {
    * when the resource behind is really free, also when `signal` aborts: then it rejects with `signal.reason`.
    */
   embed?(request: EmbeddingRequest, options: GenerateOptions): Promise<Embeddings>;
+  /** Absent where nothing behind it counts or shows tokens. Takes no slot. */
+  readonly tokenizer?: Tokenizer;
   /** Frees everything; generations under way fail. */
   close(): Promise<void>;
 }

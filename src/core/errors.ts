@@ -12,6 +12,11 @@ export interface ErrorSpec {
 export const ERRORS = {
   invalid_json: { status: 400, retryable: false, title: 'The body is not valid JSON.' },
   invalid_request: { status: 400, retryable: false, title: 'The request is not valid.' },
+  unsupported_parameter: {
+    status: 400,
+    retryable: false,
+    title: 'The backend of this model cannot do what a field asks.',
+  },
   context_length_exceeded: {
     status: 400,
     retryable: false,

@@ -10,6 +10,8 @@ export interface GenerationResult {
   /** Of all tokens of the text; empty where they were not asked for. */
   readonly logprobs: readonly TokenLogprob[];
   readonly finishReason: FinishReason;
+  /** The stop string that ended it, where one did and the backend says which. */
+  readonly matchedStop?: string;
   readonly usage: Usage;
 }
 
@@ -45,6 +47,7 @@ export async function foldEvents(events: AsyncIterable<GenerationEvent>): Promis
           toolCalls: calls,
           logprobs,
           finishReason: event.reason,
+          ...(event.matchedStop !== undefined && { matchedStop: event.matchedStop }),
           usage: event.usage,
         };
       default:

@@ -12,12 +12,28 @@ export type ModelId = string;
 
 /** `content` is plain text: special tokens written in it are text, they never end a turn. */
 export type Message =
-  | { readonly role: 'system' | 'user'; readonly content: string }
-  | { readonly role: 'assistant'; readonly content: string; readonly toolCalls?: readonly ToolCall[] }
+  | { readonly role: 'system'; readonly content: string }
+  | { readonly role: 'user'; readonly content: string; readonly images?: readonly Image[] }
+  | {
+      readonly role: 'assistant';
+      readonly content: string;
+      /** What it thought before it; backends whose templates read that are told. */
+      readonly reasoning?: string;
+      readonly toolCalls?: readonly ToolCall[];
+    }
   /** What a tool answered to the call with that id. */
   | { readonly role: 'tool'; readonly content: string; readonly toolCallId?: string };
 
 export type Role = Message['role'];
+
+/** A picture that the client sent along: never an address, nothing is fetched for a client. */
+export interface Image {
+  /** `image/png` and the like. */
+  readonly mediaType: string;
+  readonly base64: string;
+  /** Its place in the message: so many characters of the content are before it. */
+  readonly at: number;
+}
 
 export type GenerationInput =
   | { readonly kind: 'chat'; readonly messages: readonly Message[] }
@@ -50,6 +66,10 @@ export interface Limits {
   readonly maxTokensIsDefault?: boolean;
   /** Generation ends before any of these; none is empty, none is ever part of the text. */
   readonly stop: readonly string[];
+  /** The model does not end its turn before it has so many completion tokens. */
+  readonly minTokens?: number;
+  /** The model never ends its turn: the answer ends by a stop string or its length. */
+  readonly ignoreEos?: true;
 }
 
 export type ThinkingWish = boolean | 'low' | 'medium' | 'high';
@@ -78,6 +98,8 @@ export interface ToolUse {
   /** At least one. */
   readonly tools: readonly Tool[];
   readonly choice: ToolChoice;
+  /** An answer has one call at most; absent: as many as the model wants. */
+  readonly single?: true;
 }
 
 /** The model asks for a tool to be called. `arguments` is the text of a JSON object. */
@@ -98,19 +120,23 @@ export interface GenerationRequest {
   readonly input: GenerationInput;
   readonly sampling: Sampling;
   readonly limits: Limits;
-  readonly thinking: ThinkingWish;
+  /** Absent: as the model does when nothing is said. */
+  readonly thinking?: ThinkingWish;
   readonly output?: OutputFormat;
   /** Only with chat input. */
   readonly tools?: ToolUse;
   readonly logprobs?: LogprobsWish;
+  /** Fields that no protocol here knows, as the client wrote them: for targets that take them by name, ignored by all others. */
+  readonly extras?: Readonly<Record<string, unknown>>;
 }
 
-/** `tool_calls`: the model waits for what its tools answer. */
-export type FinishReason = 'stop' | 'length' | 'tool_calls';
+/** `tool_calls`: the model waits for what its tools answer. `content_filter`: the backend would not go on. */
+export type FinishReason = 'stop' | 'length' | 'tool_calls' | 'content_filter';
 
 /** Natural logarithms of probabilities, before any sampling setting but logit bias and penalties has changed them. */
 export interface LikelyToken {
-  readonly token: number;
+  /** Its id in the model's vocabulary, where the backend tells it. */
+  readonly token?: number;
   /** Its bytes; a token may be a part of a character. */
   readonly bytes: readonly number[];
   readonly logprob: number;

@@ -32,6 +32,8 @@ export interface Receipt {
   usage?: Usage;
   finishReason?: FinishReason;
   errorCode?: ErrorCode;
+  /** Fields (in native words) that the backend could not honour and that were left away, as the configuration allows. */
+  droppedFields?: readonly string[];
   cancelPhase?: CancelPhase;
 }
 

@@ -8,7 +8,7 @@ import type { Clock, Milliseconds } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import type { Receipt } from '../core/receipt.ts';
 import type { Telemetry } from '../core/telemetry.ts';
-import { renderDefaultError } from '../protocols/catalog.ts';
+import { defaultErrors } from '../protocols/catalog.ts';
 import { newRequestId } from './plugins/request-context.ts';
 import { formatMs, type OpenRequests } from './request-scope.ts';
 
@@ -73,7 +73,7 @@ function writeAnswer(
 ): void {
   const { failure, receipt, now } = answer;
   const { status } = failure.spec;
-  const body = JSON.stringify(renderDefaultError(failure, receipt.requestId));
+  const body = JSON.stringify(defaultErrors.render(failure, receipt.requestId).body);
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
     'Content-Type: application/json; charset=utf-8',

@@ -1,4 +1,4 @@
-/** A ServingError as an HTTP answer: status and headers are the same in every protocol, the body is the protocol's own. */
+/** A ServingError as an HTTP answer: headers are the same in every protocol, status and body are the protocol's own. */
 import type { FastifyError, FastifyReply } from 'fastify';
 import { type ErrorCode, ServingError, toServingError } from '../core/errors.ts';
 
@@ -26,10 +26,10 @@ export function fromFastify(thrown: unknown): ServingError {
   return known ? new ServingError(known.code, { message: known.message }) : toServingError(thrown);
 }
 
-/** Sets status and headers; the caller sends the body. */
-export function prepareError(reply: FastifyReply, error: ServingError): void {
+/** Sets status (the protocol's own) and headers; the caller sends the body. */
+export function prepareError(reply: FastifyReply, error: ServingError, status: number): void {
   for (const [name, value] of Object.entries(errorHeaders(error))) reply.header(name, value);
-  reply.code(error.spec.status);
+  reply.code(status);
   // What was answered past the response has said why already.
   reply.request.scope.receipt.errorCode ??= error.code;
 }

@@ -11,7 +11,7 @@ export interface EventWriterOptions {
   readonly reply: FastifyReply;
   readonly clock: Clock;
   readonly contentType: string;
-  readonly heartbeat: string;
+  readonly heartbeat: () => string;
   readonly heartbeatMs: Milliseconds;
   readonly bufferBytes: number;
   readonly stalledMs: Milliseconds;
@@ -37,7 +37,7 @@ export class EventWriter {
     if (this.#stopped) return;
     const { clock, heartbeatMs } = this.#options;
     this.#heartbeat = clock.schedule(heartbeatMs, () => {
-      if (this.#raw.writableLength === 0) this.#write(this.#options.heartbeat);
+      if (this.#raw.writableLength === 0) this.#write(this.#options.heartbeat());
       this.start();
     });
   }

@@ -8,6 +8,8 @@ import type { Clock, Milliseconds } from '../core/clock.ts';
 import { type ErrorCode, ServingError, toServingError } from '../core/errors.ts';
 import type { RequestId } from '../core/generation.ts';
 import type { Receipt } from '../core/receipt.ts';
+import { inWordsOf } from '../protocols/field-names.ts';
+import type { RouteBase } from '../protocols/route-base.ts';
 import type { GenerationCall } from '../serving/generate.ts';
 import type { Serving } from '../serving/serving.ts';
 import { type AddressRange, isInRanges } from './client-address.ts';
@@ -25,6 +27,7 @@ export interface ModelRequest {
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
   readonly options: ModelRequestOptions;
+  readonly route: Pick<RouteBase, 'fieldNames'>;
   /** What its body wishes. */
   readonly wishes: SchedulingWishes;
 }
@@ -34,10 +37,11 @@ export type ModelTerms = Omit<GenerationCall, 'request' | 'onPlace'>;
 
 /** Runs it to its end, whatever that is. Throws what `run` throws, or `draining`. */
 export async function runModelRequest<Answer>(
-  { request, reply, options, wishes: ofBody }: ModelRequest,
+  { request, reply, options, route, wishes: ofBody }: ModelRequest,
   run: (terms: ModelTerms) => Promise<Answer>,
 ): Promise<Answer> {
   const { receipt, clientAddress, clientId } = request.scope;
+  request.scope.fieldNames = route.fieldNames;
   const { serving, clock } = options;
   const wishes = readWishes(request.headers, ofBody);
   const mayAskHigh = isInRanges(clientAddress, options.highPriorityClients);
@@ -54,7 +58,7 @@ export async function runModelRequest<Answer>(
   try {
     return await run({ receipt, client: clientId, priority, cancellation, deadlineAt });
   } catch (thrown) {
-    const error = toServingError(thrown);
+    const error = inWordsOf(route.fieldNames, toServingError(thrown));
     receipt.errorCode = error.code;
     if (CANCELLATIONS.has(error.code)) noteCancelPhase(receipt);
     throw error;

@@ -4,6 +4,8 @@ import type { Socket } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import type { Receipt } from '../core/receipt.ts';
+import { fieldIn } from '../protocols/field-names.ts';
+import type { FieldNames } from '../protocols/route-base.ts';
 
 export interface RequestScope {
   readonly receipt: Receipt;
@@ -12,12 +14,19 @@ export interface RequestScope {
   readonly clientId: string;
   /** Node's own response; closes when the last byte is out or the connection is gone. */
   readonly response: ServerResponse;
+  /** What its route calls fields, where that is not what they are called natively. */
+  fieldNames?: FieldNames | undefined;
+  /** A second name under which its id is told. */
+  requestIdHeader?: string | undefined;
   /** Set when the answer was written to the socket past the response. */
   answeredPastResponse?: { readonly status: number; readonly at: Milliseconds };
 }
 
 /** The request that each connection is serving at the moment. */
 export type OpenRequests = WeakMap<Socket, RequestScope>;
+
+/** Fields that the backend could not honour and that were left away, in the words of the route. */
+export const DROPPED_HEADER = 'X-Dropped-Parameters';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -39,11 +48,14 @@ export function routePathOf(request: FastifyRequest): string {
  * waiting has ended without one. Time to the headers, in milliseconds with two decimals.
  */
 export function stampHeaders(reply: FastifyReply, clock: Clock): void {
-  const { receipt } = reply.request.scope;
-  const { enqueuedAt, dispatchedAt, endedAt } = receipt;
+  const { receipt, fieldNames = {}, requestIdHeader } = reply.request.scope;
+  const { enqueuedAt, dispatchedAt, endedAt, droppedFields } = receipt;
   const leftQueueAt = dispatchedAt ?? endedAt;
   if (enqueuedAt !== undefined && leftQueueAt !== undefined)
     reply.header('Server-Timing', `queue;dur=${formatMs(leftQueueAt - enqueuedAt)}`);
+  if (droppedFields !== undefined)
+    reply.header(DROPPED_HEADER, droppedFields.map((field) => fieldIn(fieldNames, field)).join(', '));
+  if (requestIdHeader !== undefined) reply.header(requestIdHeader, receipt.requestId);
   reply.header('X-Request-Id', receipt.requestId);
   reply.header('X-Response-Time-Ms', formatMs(clock.now() - receipt.receivedAt));
 }

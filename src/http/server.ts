@@ -7,12 +7,7 @@ import fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import type { Clock } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
 import type { Telemetry } from '../core/telemetry.ts';
-import {
-  EMBEDDING_ROUTES,
-  GENERATION_ROUTES,
-  MODEL_ROUTES,
-  renderDefaultError,
-} from '../protocols/catalog.ts';
+import { defaultErrors, PROTOCOLS } from '../protocols/catalog.ts';
 import type { SlidingWindow } from '../scheduling/sliding-window.ts';
 import type { Serving } from '../serving/serving.ts';
 import type { AddressRange } from './client-address.ts';
@@ -24,10 +19,11 @@ import { addErrors, addNotFound } from './plugins/errors.ts';
 import { addJsonBody } from './plugins/json-body.ts';
 import { addRateLimit } from './plugins/rate-limit.ts';
 import { addRequestContext, type OpenScope, scopeOpener } from './plugins/request-context.ts';
-import { stampHeaders } from './request-scope.ts';
-import { addEmbeddingRoutes } from './routes/embedding.ts';
-import { addGenerationRoutes, type GenerationOptions } from './routes/generation.ts';
+import { DROPPED_HEADER, stampHeaders } from './request-scope.ts';
+import type { GenerationOptions } from './routes/generation.ts';
 import { addOperationsRoutes } from './routes/operations.ts';
+import { addProtocolRoutes, protocolAt } from './routes/protocols.ts';
+import type { QueryOptions } from './routes/queries.ts';
 import { LOWERED_HEADER, PRIORITY_HEADER } from './scheduling-wishes.ts';
 
 export interface ServerOptions {
@@ -41,8 +37,10 @@ export interface ServerOptions {
   readonly apiKeys: readonly string[];
   readonly corsOrigins: readonly string[];
   readonly bodyLimitBytes: number;
+  readonly mediaBodyLimitBytes: number;
   readonly bodyTimeoutSeconds: number;
-  readonly generation: Omit<GenerationOptions, 'clock' | 'serving' | 'routes'>;
+  readonly generation: Omit<GenerationOptions, 'clock' | 'serving'>;
+  readonly pull: QueryOptions['pull'];
   /** Absent: the limiter is off. */
   readonly rateLimit: { readonly window: SlidingWindow; readonly windowSeconds: number } | undefined;
 }
@@ -58,24 +56,41 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   const openScope = scopeOpener(edge);
   const server = newFastify(edge, openScope);
   addRequestContext(server, { clock, openScope });
-  addErrors(server, { log: options.log, routes: MODEL_ROUTES });
+  addErrors(server, { log: options.log, protocolAt });
   if (options.corsOrigins.length > 0) {
     const origin = options.corsOrigins.includes('*') ? '*' : [...options.corsOrigins];
     await server.register(cors, { origin, exposedHeaders: EXPOSED_HEADERS, strictPreflight: false });
   }
-  if (options.rateLimit) {
-    const paths = new Set(MODEL_ROUTES.map(({ path }) => path));
-    addRateLimit(server, { clock, paths, ...options.rateLimit });
-  }
+  if (options.rateLimit) addRateLimit(server, { clock, paths: LIMITED_PATHS, ...options.rateLimit });
   addAccess(server, options);
   addNotFound(server);
-  addJsonBody(server);
+  addJsonBody(server, ANY_TYPE_PATHS);
   await addApiDocs(server, options);
-  addGenerationRoutes(server, { clock, serving, routes: GENERATION_ROUTES, ...options.generation });
-  addEmbeddingRoutes(server, { clock, serving, routes: EMBEDDING_ROUTES, ...options.generation });
+  addProtocolRoutes(server, {
+    ...options.generation,
+    clock,
+    serving,
+    version: options.version,
+    startedAt: clock.wallNow(),
+    pull: options.pull,
+    bodyLimits: { text: options.bodyLimitBytes, media: options.mediaBodyLimitBytes },
+  });
   addOperationsRoutes(server, { clock, serving, telemetry, version: options.version });
   return server;
 }
+
+/** What costs the model, or the machine, is limited. */
+const LIMITED_PATHS: ReadonlySet<string> = new Set(
+  PROTOCOLS.flatMap(({ routes }) => routes)
+    .filter((route) => route.kind !== 'query' || route.limited)
+    .map(({ path }) => path),
+);
+
+const ANY_TYPE_PATHS: ReadonlySet<string> = new Set(
+  PROTOCOLS.filter(({ contentTypes }) => contentTypes === 'any').flatMap(({ routes }) =>
+    routes.map(({ path }) => path),
+  ),
+);
 
 const EXPOSED_HEADERS = [
   'X-Request-Id',
@@ -87,6 +102,7 @@ const EXPOSED_HEADERS = [
   'X-Reject-Reason',
   PRIORITY_HEADER,
   LOWERED_HEADER,
+  DROPPED_HEADER,
   'Server-Timing',
 ];
 
@@ -111,12 +127,10 @@ function newFastify(options: ServerOptions & ClientErrorOptions, openScope: Open
       const reply = untypedReply as unknown as FastifyReply;
       openScope(request, reply);
       const error = fromFastify(thrown);
-      prepareError(reply, error);
+      const { status, body } = defaultErrors.render(error, request.scope.receipt.requestId);
+      prepareError(reply, error, status);
       stampHeaders(reply, options.clock);
-      reply
-        .type('application/json; charset=utf-8')
-        .serializer(String)
-        .send(JSON.stringify(renderDefaultError(error, request.scope.receipt.requestId)));
+      reply.type('application/json; charset=utf-8').serializer(String).send(JSON.stringify(body));
     },
   });
   takeOverNodeAnswers(server.server);

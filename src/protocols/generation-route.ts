@@ -1,68 +1,74 @@
-/** A route as data: how a body becomes a GenerationRequest and how events become bytes. Pure; http/ registers whatever the catalogue lists. */
-import type { TSchema } from 'typebox';
+/** A route that generates: how a body becomes GenerationRequests, and how their events become an answer. Pure. */
 import type { Milliseconds } from '../core/clock.ts';
 import type { ServingError } from '../core/errors.ts';
 import type { GenerationEvent, GenerationRequest, ModelId, RequestId } from '../core/generation.ts';
 import type { GenerationResult } from '../core/generation-result.ts';
 import type { Priority } from '../core/priority.ts';
 import type { QueuePlace, Receipt, Timings } from '../core/receipt.ts';
+import type { RouteBase } from './route-base.ts';
 
 /** What a protocol may know of the server while it parses. */
 export interface ParseContext {
-  readonly requestId: RequestId;
+  /** Another one with every call. */
+  newRequestId(): RequestId;
   readonly defaultModel: ModelId;
-  /** Throws `model_not_found`. */
-  requireModel(model: ModelId): { readonly contextSize: number | undefined };
+  /** Finds a model by its id or one of its aliases. Throws `model_not_found`. */
+  requireModel(name: string): FoundModel;
   /** `generation.max_tokens`: the native default. */
   readonly defaultMaxTokens: number;
 }
 
+export interface FoundModel {
+  readonly id: ModelId;
+  readonly contextSize: number | undefined;
+}
+
 export interface ParsedGeneration {
-  readonly request: GenerationRequest;
+  /** At least one. More where the client asks for several answers: each waits, runs and ends by itself. */
+  readonly requests: readonly GenerationRequest[];
   readonly delivery: 'whole' | 'stream';
   /** The client's own limit; it can only shorten the server's. */
   readonly timeoutMs: Milliseconds | undefined;
   /** What the client wishes; what it gets is for the edge to say. */
   readonly priority: Priority | undefined;
+  readonly renderer: AnswerRenderer;
+}
+
+export interface AnswerRenderer {
+  /** Of all requests, in their order. */
+  whole(results: readonly GenerationResult[], answer: AnswerContext): unknown;
+  /** Called once for each answer; the encoder keeps what it has to remember between two events. */
+  stream(answer: AnswerContext): StreamEncoder;
 }
 
 /** What an answer tells beside the generated text. */
 export interface AnswerContext {
-  readonly request: GenerationRequest;
   readonly receipt: Receipt;
+  /** Milliseconds since the Unix epoch. */
+  readonly createdAt: Milliseconds;
   timings(): Timings;
 }
 
-export interface StreamEncoding {
+/**
+ * The bytes of one streamed answer. The stream commits with the first bytes that `encode` gives, so `start` events, which
+ * come before a backend has shown that it can answer, give none.
+ */
+export interface StreamEncoder {
   readonly contentType: string;
-  /** The bytes of one event; undefined where the protocol has nothing to say for it. */
-  encode(event: GenerationEvent, answer: AnswerContext): string | undefined;
-  /** After the finish event: the stream succeeded. */
-  end(answer: AnswerContext): string;
+  /** `choice`: which of the requests. Undefined where the protocol has nothing to say for the event. */
+  encode(event: GenerationEvent, choice: number): string | undefined;
+  /** All have finished: the stream succeeded. */
+  end(): string;
   /** Instead of the rest: the stream failed. */
   error(error: ServingError, requestId: string): string;
-  readonly heartbeat: string;
+  heartbeat(): string;
   /** For clients that ask with X-Queue-Events: 1; absent where the protocol has no such event. */
   place?(place: QueuePlace): string;
 }
 
-export interface RouteDescription {
-  readonly summary: string;
-  readonly description: string;
-  /** Of the 200 answer. */
-  readonly answer: TSchema;
-  readonly answerContentType: string;
-}
-
-export interface GenerationRoute {
+export interface GenerationRoute extends RouteBase {
   readonly kind: 'generation';
   readonly method: 'POST';
-  readonly path: string;
-  readonly body: TSchema;
-  readonly describes: RouteDescription;
   /** Throws a ServingError that names the field, the value and the rule. */
   parse(body: unknown, context: ParseContext): ParsedGeneration;
-  whole(result: GenerationResult, answer: AnswerContext): unknown;
-  readonly stream: StreamEncoding;
-  renderError(error: ServingError, requestId: string): unknown;
 }

@@ -10,6 +10,7 @@ import type { GenerationEvent, GenerationRequest } from '../core/generation.ts';
 import type { Receipt } from '../core/receipt.ts';
 import type { Outcome, Settlement } from '../scheduling/decision.ts';
 import { fingerprintOf } from '../scheduling/prefix-fingerprint.ts';
+import { leavingAway } from './leaving-away.ts';
 import { ProgressWatch } from './progress-watch.ts';
 import { promptSizeOf } from './prompt-size.ts';
 import { deadlineError, type SlotCall, type SlotServices, waitForSlot } from './slot-call.ts';
@@ -27,6 +28,8 @@ export interface GenerationServices extends SlotServices {
   cacheIsolationOf(model: string): CacheIsolation | undefined;
   /** A backend failed a request: look at it now rather than at the next probe. */
   onBackendFailure(target: Target, error: ServingError): void;
+  /** What a backend cannot honour is left away rather than refused. */
+  readonly lenient: boolean;
   /** Between two tokens of one generation. */
   onTokenGap(model: string, gapMs: Milliseconds): void;
 }
@@ -54,7 +57,9 @@ export async function* generate(
   try {
     signal.throwIfAborted();
     used.begin(promptSize.tokens);
-    events = target.backend.generate(request, optionsFor(target, call))[Symbol.asyncIterator]();
+    const start = (asked: GenerationRequest) =>
+      target.backend.generate(asked, optionsFor(target, call))[Symbol.asyncIterator]();
+    events = services.lenient ? leavingAway(request, receipt, start) : start(request);
     for (;;) {
       watch.waiting();
       const next = await events.next();

@@ -1,10 +1,13 @@
 /** How large a prompt is before any tokenizer has seen it: an estimate of its tokens, and the bytes that the request takes up while it waits. */
-import type { GenerationRequest, Message, OutputFormat, ToolUse } from '../core/generation.ts';
+import type { EmbeddingInput } from '../core/backend.ts';
+import type { GenerationRequest, Image, Message, OutputFormat, ToolUse } from '../core/generation.ts';
 
 /** Of English and of most code; of other scripts within a factor of two. Settled with the real number afterwards. */
 const BYTES_PER_TOKEN = 4;
 /** What a chat template puts around each message. */
 const TOKENS_PER_MESSAGE = 4;
+/** Models make a few hundred to a few thousand of one. */
+const TOKENS_PER_IMAGE = 800;
 /** What an embedding model puts before and after each text. */
 const TOKENS_PER_TEXT = 2;
 
@@ -20,33 +23,48 @@ export function promptSizeOf({
 }: Pick<GenerationRequest, 'input' | 'tools' | 'output'>): PromptSize {
   let promptBytes = 0;
   let messages = 0;
+  let images = 0;
+  let imageBytes = 0;
   if (input.kind === 'text') {
     promptBytes = Buffer.byteLength(input.prompt);
   } else {
-    for (const message of input.messages) promptBytes += messageBytes(message);
+    for (const message of input.messages) {
+      promptBytes += messageBytes(message);
+      for (const { base64 } of imagesOf(message)) {
+        images += 1;
+        imageBytes += base64.length;
+      }
+    }
     messages = input.messages.length;
     promptBytes += toolBytes(tools);
   }
   return {
-    tokens: Math.ceil(promptBytes / BYTES_PER_TOKEN) + TOKENS_PER_MESSAGE * messages,
+    tokens:
+      Math.ceil(promptBytes / BYTES_PER_TOKEN) + TOKENS_PER_MESSAGE * messages + TOKENS_PER_IMAGE * images,
     // A schema or grammar is held, but never part of the prompt.
-    bytes: promptBytes + outputBytes(output),
+    bytes: promptBytes + imageBytes + outputBytes(output),
   };
 }
 
 /** Each text is read by itself. */
-export function embeddingSizeOf(inputs: readonly string[]): PromptSize {
+export function embeddingSizeOf(inputs: readonly EmbeddingInput[]): PromptSize {
   let bytes = 0;
-  for (const text of inputs) bytes += Buffer.byteLength(text);
+  for (const input of inputs)
+    bytes += typeof input === 'string' ? Buffer.byteLength(input) : input.length * BYTES_PER_TOKEN;
   return { bytes, tokens: Math.ceil(bytes / BYTES_PER_TOKEN) + TOKENS_PER_TEXT * inputs.length };
 }
 
 function messageBytes(message: Message): number {
   let bytes = Buffer.byteLength(message.content);
-  if (message.role !== 'assistant' || message.toolCalls === undefined) return bytes;
-  for (const call of message.toolCalls)
+  if (message.role !== 'assistant') return bytes;
+  if (message.reasoning !== undefined) bytes += Buffer.byteLength(message.reasoning);
+  for (const call of message.toolCalls ?? [])
     bytes += Buffer.byteLength(call.name) + Buffer.byteLength(call.arguments);
   return bytes;
+}
+
+function imagesOf(message: Message): readonly Image[] {
+  return message.role === 'user' ? (message.images ?? []) : [];
 }
 
 /** Templates write the definitions into the prompt, most of them as JSON. */

@@ -2,7 +2,7 @@
  * What the edge may ask of the house: generate, embed, is it ready, which models are there. Owns the targets with their
  * monitors, and keeps the scheduler told of their state.
  */
-import type { CacheIsolation, Embeddings, TargetStatus } from '../core/backend.ts';
+import type { CacheIsolation, Embeddings, TargetStatus, Tokenizer } from '../core/backend.ts';
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import type { GenerationEvent, ModelId } from '../core/generation.ts';
@@ -14,6 +14,7 @@ import { Drain } from './drain.ts';
 import { type EmbeddingCall, embed } from './embed.ts';
 import { type GenerationCall, type GenerationServices, generate } from './generate.ts';
 import { type Readiness, readinessOf } from './readiness.ts';
+import { largestContext, type ServedModel, servedModel, tokenizerOf } from './served-model.ts';
 import { canServe, type Target } from './target.ts';
 import { TargetMonitor } from './target-monitor.ts';
 
@@ -22,6 +23,10 @@ export interface ServingOptions {
   readonly log: Log;
   readonly targets: readonly Target[];
   readonly defaultModel: ModelId;
+  /** Alias → model. */
+  readonly aliases: ReadonlyMap<string, ModelId>;
+  /** What a backend cannot honour is left away rather than refused. */
+  readonly lenient: boolean;
   readonly scheduler: SchedulerOptions;
   readonly queueTimeoutMs: Milliseconds;
   readonly onTokenGap: (model: ModelId, gapMs: Milliseconds) => void;
@@ -57,6 +62,7 @@ export class Serving {
       dispatcher: this.#dispatcher,
       queueTimeoutMs: options.queueTimeoutMs,
       onTokenGap: options.onTokenGap,
+      lenient: options.lenient,
       cacheIsolationOf: (model) => this.#cacheIsolations.get(model),
       findTarget: (model, id) => this.#findTarget(model, id),
       onBackendFailure: this.#onBackendFailure,
@@ -82,17 +88,27 @@ export class Serving {
     for (const monitor of this.#monitors.values()) monitor.start();
   }
 
-  /** Throws `model_not_found` for a name that is not configured. */
-  requireModel(model: ModelId): { readonly contextSize: number | undefined } {
-    const targets = this.#models.get(model);
+  /** A model by its id or one of its aliases. Throws `model_not_found`. */
+  requireModel(name: string): { readonly id: ModelId; readonly contextSize: number | undefined } {
+    const id = this.#options.aliases.get(name) ?? name;
+    const targets = this.#models.get(id);
     if (!targets) {
       throw new ServingError('model_not_found', {
-        message: `The model ${JSON.stringify(model)} is not served here. Known models: ${[...this.#models.keys()].join(', ')}.`,
+        message: `The model ${JSON.stringify(name)} is not served here. Known models: ${[...this.#models.keys()].join(', ')}.`,
         param: 'model',
       });
     }
-    const sizes = targets.flatMap(({ status }) => status.contextSize ?? []);
-    return { contextSize: sizes.length === 0 ? undefined : Math.max(...sizes) };
+    return { id, contextSize: largestContext(targets) };
+  }
+
+  /** All models, in the order of the configuration. */
+  models(): ServedModel[] {
+    return [...this.#models].map(([id, targets]) => servedModel(id, targets, this.#options.aliases));
+  }
+
+  /** Its vocabulary, from a target that is up. Throws where none is, or none tells. */
+  tokenizerOf(model: ModelId): Tokenizer {
+    return tokenizerOf(model, this.#models.get(model) ?? []);
   }
 
   generate(call: GenerationCall): AsyncGenerator<GenerationEvent, void> {

@@ -8,6 +8,8 @@ export interface Target {
   readonly id: string;
   readonly model: ModelId;
   readonly backendName: string;
+  /** The model's name at its backend. */
+  readonly modelThere: string;
   readonly backend: Backend;
   /** The model lives in a process of ours: it is warmed up at the start whatever the probe says. */
   readonly embedded: boolean;

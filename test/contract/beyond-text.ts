@@ -182,7 +182,7 @@ export function describeBeyondText({ behaves, run }: BeyondTextSuite): void {
       (await wholeOf(COUNT, { sampling, logprobs: { top: 0 }, maxTokens: 8 })).logprobs;
     const [first] = await said({ temperature: 0 });
     if (first === undefined) throw new Error('nothing was said');
-    const others = await said({ temperature: 0, logitBias: [{ token: first.token, bias: -100 }] });
+    const others = await said({ temperature: 0, logitBias: [{ token: first.token ?? -1, bias: -100 }] });
     expect(others).not.toEqual([]);
     expect(others.map(({ token }) => token)).not.toContain(first.token);
   });

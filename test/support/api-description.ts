@@ -24,7 +24,7 @@ export function undescribed(
   asked: { readonly method: string; readonly path: string },
   answer: RawAnswer,
 ): readonly string[] {
-  const operation = paths[asked.path]?.[asked.method.toLowerCase()];
+  const operation = operationAt(paths, asked.path)?.[asked.method.toLowerCase()];
   if (operation === undefined) return [];
   const contentType = answer.header('content-type')?.split(';')[0] ?? '';
   const content = operation.responses[answer.status]?.content;
@@ -37,7 +37,24 @@ export function undescribed(
   });
 }
 
+/** `/v1/models/{id}` is where `/v1/models/a` is described. */
+function operationAt(
+  paths: ApiDescription['paths'],
+  asked: string,
+): ApiDescription['paths'][string] | undefined {
+  const path = asked.split('?')[0] ?? '';
+  const template = Object.keys(paths).find((known) =>
+    new RegExp(`^${known.replace(/[.*+?^$()|[\]\\]/g, '\\$&').replace(/\{[^}]*\}/g, '.+')}$`).test(path),
+  );
+  return paths[path] ?? (template === undefined ? undefined : paths[template]);
+}
+
 function bodiesOf(contentType: string, body: string): unknown[] {
+  if (contentType === 'application/x-ndjson')
+    return body
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line));
   if (contentType !== 'text/event-stream') return [JSON.parse(body)];
   const lines = body.split('\n').filter((line) => line.startsWith('data: {'));
   return lines.map((line) => JSON.parse(line.slice('data: '.length)));

@@ -119,6 +119,7 @@ export function fakeTarget(backend: Backend, changes: Partial<Target> = {}): Tar
     id: 'fake/0',
     model: 'm',
     backendName: 'fake',
+    modelThere: 'm',
     backend,
     embedded: false,
     slots: 2,

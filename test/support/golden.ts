@@ -157,7 +157,7 @@ function maskHeader(name: string, value: string, bodyIsShown: boolean): string {
 }
 
 function maskIds(text: string): string {
-  return text.replace(/\b(req|gen|emb)_[0-9a-f]{24}\b/g, '<$1-id>').replace(/\bbatch_\d+\b/g, '<batch-id>');
+  return text.replace(/\b([a-z]+)[-_][0-9a-f]{24}\b/g, '<$1-id>').replace(/\bbatch_\d+\b/g, '<batch-id>');
 }
 
 function maskBody(body: string): string {
@@ -167,6 +167,9 @@ function maskBody(body: string): string {
       // The engine's own words, which differ between releases.
       .replace(/(The body is not valid JSON: )(?:[^"\\]|\\.)*/, '$1<reason>')
       .replace(/"uptime_seconds":\d+/, '"uptime_seconds":<seconds>')
+      .replace(/"(created|created_at|completed_at)":\d{10}\b/g, '"$1":<epoch-seconds>')
+      .replace(/"(\w+_at)":"\d{4}-\d\d-\d\dT[\d:.]+Z"/g, '"$1":"<time>"')
+      .replace(/"(\w+_duration)":\d+/g, '"$1":<nanoseconds>')
       .replace(/"version":"\d+\.\d+\.\d+"/, '"version":"<version>"')
   );
 }

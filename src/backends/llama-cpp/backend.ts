@@ -11,6 +11,7 @@ import type {
   TargetStatus,
 } from '../../core/backend.ts';
 import { ServingError, toServingError } from '../../core/errors.ts';
+import { type Feature, refuseUnsupported, unsupported } from '../../core/features.ts';
 import type { GenerationEvent, GenerationRequest } from '../../core/generation.ts';
 import { findModel, type ModelEntry } from '../../models/catalog.ts';
 import { ensureModel } from '../../models/ensure-model.ts';
@@ -33,6 +34,22 @@ export interface LlamaCppTarget {
   readonly step_timeout_ms: number;
   readonly load_timeout_ms: number;
 }
+
+const SUPPORTED: readonly Feature[] = [
+  'json',
+  'json-schema',
+  'grammar',
+  'tools',
+  'tool-choice',
+  'tool-messages',
+  'logprobs',
+  'logit-bias',
+  'top-k',
+  'min-p',
+  'repeat-penalty',
+  // Asked of the model itself.
+  'think',
+];
 
 /** llama.cpp’s own defaults: in force where neither the request nor the model’s catalogue entry says otherwise. */
 const DEFAULT_SAMPLING: EngineGeneration['sampling'] = {
@@ -85,7 +102,8 @@ export class LlamaCppBackend implements Backend {
     return new GenerationStream(start, signal);
   }
 
-  embed({ inputs }: EmbeddingRequest, { signal }: GenerateOptions): Promise<Embeddings> {
+  embed({ inputs, dimensions }: EmbeddingRequest, { signal }: GenerateOptions): Promise<Embeddings> {
+    if (dimensions !== undefined) return Promise.reject(unsupported('dimensions', 'the embedded engine'));
     return embeddingCall((sink) => this.#supervisor.embed({ inputs }, sink), signal);
   }
 
@@ -142,12 +160,13 @@ export class LlamaCppBackend implements Backend {
   }
 
   #orderFor(request: GenerationRequest, cacheScope: string | undefined): Omit<EngineGeneration, 'id'> {
+    refuseUnsupported(request, { backend: 'llama-cpp', supports: SUPPORTED });
     const { input, limits, thinking, tools, logprobs, output } = request;
     return {
       input,
       sampling: { ...DEFAULT_SAMPLING, ...this.#entry?.sampling, ...request.sampling },
       limits,
-      thinking,
+      ...(thinking !== undefined && { thinking }),
       ...(output !== undefined && { grammar: this.#grammars.of(output) }),
       ...(tools !== undefined && { tools }),
       ...(logprobs !== undefined && { logprobs }),

@@ -3,6 +3,7 @@
  * `id` is the supervisor's own number of an order, a generation or an embedding, never one that came from outside.
  * `finish`, `embedded`, `failed` and `freed` end an order: after any of them the engine holds no work of it.
  */
+import type { EmbeddingInput } from '../../core/backend.ts';
 import type { ErrorCode } from '../../core/errors.ts';
 import type {
   FinishReason,
@@ -40,7 +41,8 @@ export interface EngineGeneration {
   /** Complete but for the seed and biases; an absent seed means a random one. */
   readonly sampling: Required<Omit<Sampling, 'seed' | 'logitBias'>> & Pick<Sampling, 'seed' | 'logitBias'>;
   readonly limits: Limits;
-  readonly thinking: ThinkingWish;
+  /** Absent: as the template does when nothing is said. */
+  readonly thinking?: ThinkingWish;
   /** GBNF that the whole answer follows, from its rule `root`. */
   readonly grammar?: string;
   readonly tools?: ToolUse;
@@ -52,7 +54,7 @@ export interface EngineGeneration {
 export interface EngineEmbedding {
   readonly id: number;
   /** At least one. */
-  readonly inputs: readonly string[];
+  readonly inputs: readonly EmbeddingInput[];
 }
 
 export type ToEngine =

@@ -1,5 +1,5 @@
 /** Embeddings in the words of Ollama's native API, which gives vectors of length 1. Pure. */
-import type { Embeddings } from '../../core/backend.ts';
+import type { EmbeddingInput, Embeddings } from '../../core/backend.ts';
 import { asArray, asCount, asObject } from '../../upstream/lenient.ts';
 import { readVectors } from '../../upstream/vectors.ts';
 import type { ModelSettings } from './request-body.ts';
@@ -10,7 +10,7 @@ export interface EmbedCall {
 }
 
 /** Without a text it loads the model and answers when that is in memory. */
-export function embedCall(inputs: readonly string[], settings: ModelSettings): EmbedCall {
+export function embedCall(inputs: readonly EmbeddingInput[], settings: ModelSettings): EmbedCall {
   const { model, keepAlive, contextSize } = settings;
   const options = contextSize === undefined ? {} : { options: { num_ctx: contextSize } };
   // A text that is too long is to be refused, not cut.

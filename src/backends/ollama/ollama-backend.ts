@@ -10,6 +10,7 @@ import type {
   TargetState,
   TargetStatus,
 } from '../../core/backend.ts';
+import { type Feature, refuseUnsupported } from '../../core/features.ts';
 import type { GenerationEvent, GenerationRequest, ThinkingWish } from '../../core/generation.ts';
 import { type EventSink, EventStream } from '../../upstream/event-stream.ts';
 import { asArray, asObject } from '../../upstream/lenient.ts';
@@ -17,7 +18,6 @@ import { LineReader } from '../../upstream/line-reader.ts';
 import { pump } from '../../upstream/pump.ts';
 import { readJson, Upstream, type UpstreamCall } from '../../upstream/upstream.ts';
 import type { BackendEnvironment } from '../backend-definition.ts';
-import { refuseUnsupported } from '../unsupported-features.ts';
 import { AnswerReader } from './answer-reader.ts';
 import { embedCall, readEmbeddings } from './embedding.ts';
 import { mayUnload } from './keep-alive.ts';
@@ -35,6 +35,16 @@ export interface OllamaTarget {
 
 /** After these another model, or another release of the server, may answer to the same name. */
 const GONE: ReadonlySet<TargetState> = new Set(['not_found', 'unreachable', 'unloaded']);
+
+const SUPPORTED: readonly Feature[] = [
+  'json',
+  'json-schema',
+  'top-k',
+  'min-p',
+  'repeat-penalty',
+  // Asked of the model itself.
+  'think',
+];
 
 export class OllamaBackend implements Backend {
   readonly #upstream: Upstream;
@@ -103,7 +113,7 @@ export class OllamaBackend implements Backend {
     sink: EventSink<GenerationEvent>,
     signal: AbortSignal,
   ): Promise<void> {
-    refuseUnsupported(request, { backend: 'ollama', supports: ['json', 'json-schema'] });
+    refuseUnsupported(request, { backend: 'ollama', supports: SUPPORTED });
     const think = await this.#thinkOption(request.thinking, signal);
     const { path, body } = generateCall(request, this.#settings, think);
     const exchange = await this.#upstream.open({ method: 'POST', path, body, signal });
@@ -120,8 +130,8 @@ export class OllamaBackend implements Backend {
     answer.end();
   }
 
-  async #thinkOption(wish: ThinkingWish, signal: AbortSignal): Promise<ThinkingWish | undefined> {
-    if (await this.#canThink(signal)) return wish;
+  async #thinkOption(wish: ThinkingWish | undefined, signal: AbortSignal): Promise<ThinkingWish | undefined> {
+    if (wish === undefined || (await this.#canThink(signal))) return wish;
     if (wish !== false) throw cannotThink();
     return undefined;
   }

@@ -58,8 +58,8 @@ export function modelMissing(model: string, cause?: unknown): ServingError {
 }
 
 export function cannotThink(): ServingError {
-  return new ServingError('invalid_request', {
-    message: 'think is set, but this model cannot think. Leave think away or set it to false.',
+  return new ServingError('unsupported_parameter', {
+    message: 'think is set, but this model cannot think. Leave it away.',
     param: 'think',
   });
 }

@@ -2,9 +2,10 @@
  * How servers that speak the OpenAI API differ: which fields beyond it they know, and how health is told.
  * A flavour's name is written in this folder only.
  */
+
+import type { Feature } from '../../core/features.ts';
 import { asArray, asObject, asText } from '../../upstream/lenient.ts';
 import type { JsonAnswer, Upstream } from '../../upstream/upstream.ts';
-import type { Feature } from '../unsupported-features.ts';
 
 export type Flavor = 'vllm' | 'llama-server' | 'generic';
 
@@ -34,7 +35,7 @@ export const DIALECTS: Readonly<Record<Flavor, Dialect>> = {
     topK: 'top_k',
     minP: 'min_p',
     repeatPenalty: 'repetition_penalty',
-    supports: ['json', 'json-schema', 'logit-bias'],
+    supports: ['json', 'json-schema', 'logit-bias', 'top-k', 'min-p', 'repeat-penalty', 'think'],
     templateSwitch: true,
     healthPath: '/health',
     unhealthy: 'failed',
@@ -46,7 +47,7 @@ export const DIALECTS: Readonly<Record<Flavor, Dialect>> = {
     topK: 'top_k',
     minP: 'min_p',
     repeatPenalty: 'repeat_penalty',
-    supports: ['json', 'json-schema', 'logit-bias'],
+    supports: ['json', 'json-schema', 'logit-bias', 'top-k', 'min-p', 'repeat-penalty', 'think'],
     templateSwitch: true,
     healthPath: '/health',
     unhealthy: 'loading',
@@ -55,7 +56,7 @@ export const DIALECTS: Readonly<Record<Flavor, Dialect>> = {
   },
   generic: {
     flavor: 'generic',
-    supports: ['logit-bias'],
+    supports: ['logit-bias', 'think'],
     templateSwitch: false,
     unhealthy: 'failed',
     nullMeansRest: false,

@@ -1,5 +1,5 @@
 /** Embeddings in the words of the OpenAI API. Whether vectors have length 1 is the server's choice; most see to it. Pure. */
-import type { Embeddings } from '../../core/backend.ts';
+import type { EmbeddingInput, Embeddings } from '../../core/backend.ts';
 import { ServingError } from '../../core/errors.ts';
 import { asArray, asCount, asObject, asText } from '../../upstream/lenient.ts';
 import type { JsonAnswer } from '../../upstream/upstream.ts';
@@ -8,7 +8,10 @@ import { errorObject } from './context-error.ts';
 
 export const EMBEDDINGS_PATH = '/v1/embeddings';
 
-export function embedBody(inputs: readonly string[], model: string): Readonly<Record<string, unknown>> {
+export function embedBody(
+  inputs: readonly EmbeddingInput[],
+  model: string,
+): Readonly<Record<string, unknown>> {
   return { model, input: inputs, encoding_format: 'float' };
 }
 

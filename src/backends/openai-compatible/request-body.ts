@@ -4,8 +4,8 @@
  * unset means "on" for most templates; the others are told only when the request wishes it.
  */
 import { ServingError } from '../../core/errors.ts';
+import { refuseUnsupported } from '../../core/features.ts';
 import type { GenerationRequest, OutputFormat, Sampling } from '../../core/generation.ts';
-import { refuseUnsupported } from '../unsupported-features.ts';
 import type { Dialect } from './dialect.ts';
 
 export interface CallOptions {
@@ -45,7 +45,7 @@ export function generateCall(request: GenerationRequest, options: CallOptions): 
     };
     return { path: '/v1/chat/completions', body };
   }
-  if (request.thinking !== false) {
+  if (request.thinking) {
     throw refusal(
       'think',
       'needs the chat template, so it cannot go with a raw prompt. Leave one of the two away',
@@ -105,6 +105,7 @@ function outputFields(output: OutputFormat | undefined): Record<string, unknown>
 }
 
 function thinkingFields({ thinking }: GenerationRequest, options: CallOptions): Record<string, unknown> {
+  if (thinking === undefined) return {};
   const level = typeof thinking === 'string' ? thinking : undefined;
   const { flavor, templateSwitch } = options.dialect;
   if (!templateSwitch) {

@@ -1,6 +1,7 @@
 /** The scripted model's embeddings: a text's vector is made of its characters alone. Pure and deterministic. */
 import type { EmbeddingRequest } from '../../core/backend.ts';
 import { ServingError } from '../../core/errors.ts';
+import { unsupported } from '../../core/features.ts';
 import { partFor, type Script } from './script.ts';
 import { countTokens } from './words.ts';
 
@@ -18,9 +19,12 @@ export interface Texts {
 
 /** The first text may begin with a script. Throws where one is longer than the context. */
 export function readTexts(
-  { inputs: [first = '', ...rest] }: EmbeddingRequest,
+  { inputs, dimensions }: EmbeddingRequest,
   target: Script & { readonly context_size: number },
 ): Texts {
+  if (dimensions !== undefined) throw unsupported('dimensions', 'the scripted backend');
+  // Tokens of a made-up vocabulary are words that nobody knows.
+  const [first = '', ...rest] = inputs.map((input) => (typeof input === 'string' ? input : input.join(' ')));
   const { script, prompt } = partFor({ kind: 'text', prompt: first }, target);
   const texts = [prompt, ...rest];
   let promptTokens = 0;

@@ -13,9 +13,9 @@ import type {
 } from '../../core/backend.ts';
 import type { Clock } from '../../core/clock.ts';
 import { ServingError } from '../../core/errors.ts';
+import { type Feature, refuseUnsupported } from '../../core/features.ts';
 import type { FinishReason, GenerationEvent, GenerationRequest } from '../../core/generation.ts';
 import { type EventSink, EventStream } from '../../upstream/event-stream.ts';
-import { type Feature, refuseUnsupported } from '../unsupported-features.ts';
 import { readTexts, vectorOf } from './embedding.ts';
 import { type Part, partFor, type Script } from './script.ts';
 import { Speech } from './speech.ts';
@@ -36,7 +36,18 @@ export interface ScriptedObserver {
   ended(request: GenerationRequest, outcome: 'completed' | 'failed' | 'aborted'): void;
 }
 
-const SUPPORTED: readonly Feature[] = ['json', 'json-schema', 'tools', 'tool-messages', 'logprobs'];
+const SUPPORTED: readonly Feature[] = [
+  'json',
+  'json-schema',
+  'tools',
+  'tool-choice',
+  'tool-messages',
+  'logprobs',
+  'top-k',
+  'min-p',
+  'repeat-penalty',
+  'think',
+];
 
 /** Zero-delay scripts still let others run now and then. */
 const TOKENS_PER_TURN = 64;
@@ -116,7 +127,7 @@ export class ScriptedBackend implements Backend {
     refuseOtherForm(script.text, request.output);
     const calls = callsFor(script, request.tools);
     const promptTokens = promptTokensOf(request.input, part.prompt);
-    if (request.thinking !== false && script.reasoning === undefined) throw cannotThink();
+    if (request.thinking && script.reasoning === undefined) throw cannotThink();
     const room = this.#roomFor(promptTokens);
     await this.#prefill(script, promptTokens, signal);
     sink.push({ type: 'start', promptTokens, cachedTokens: 0 });
@@ -150,6 +161,7 @@ export class ScriptedBackend implements Backend {
       calls.length > 0 && script.text === undefined ? [] : wordsOf(part, request.sampling.seed ?? 0);
     const limit = Math.min(request.limits.maxTokens ?? talk.room, talk.room);
     const speech = new Speech(request, sink);
+    // Nothing said of it, it thinks: as models do that can.
     const thoughts = request.thinking === false ? 0 : countTokens(script.reasoning ?? '');
     if (thoughts > 0 && script.reasoning !== undefined)
       sink.push({ type: 'reasoning', text: script.reasoning });
@@ -237,8 +249,8 @@ interface Completion {
 }
 
 function cannotThink(): ServingError {
-  return new ServingError('invalid_request', {
-    message: 'think is set, but this model cannot think. Leave think away or set it to false.',
+  return new ServingError('unsupported_parameter', {
+    message: 'think is set, but this model cannot think. Leave it away.',
     param: 'think',
   });
 }

@@ -2,13 +2,15 @@
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance, FastifySchema } from 'fastify';
-import { ERRORS } from '../../core/errors.ts';
-import { ErrorAnswer } from '../../protocols/catalog.ts';
-import type { GenerationRoute } from '../../protocols/generation-route.ts';
+import { ERRORS, type ErrorCode, ServingError } from '../../core/errors.ts';
+import type { Protocol, Route } from '../../protocols/protocol.ts';
 import { WISH_HEADERS } from '../scheduling-wishes.ts';
 
-/** What a route that asks a model can answer beside 200; the codes of each stand in the description. */
-const MODEL_ROUTE_ERRORS = [400, 401, 403, 404, 405, 408, 413, 415, 429, 431, 500, 502, 503, 504];
+/** What a route that asks a model can answer beside 200, in any protocol; the codes of each stand in the description. */
+const MODEL_ROUTE_ERRORS = new Set([
+  400, 401, 403, 404, 405, 408, 413, 415, 429, 431, 500, 502, 503, 504, 529,
+]);
+const QUERY_ROUTE_ERRORS = new Set([400, 401, 403, 404, 405, 413, 415, 429, 500, 502, 503, 504, 529]);
 
 export async function addApiDocs(
   server: FastifyInstance,
@@ -24,7 +26,8 @@ export async function addApiDocs(
           'Every response carries X-Request-Id and X-Response-Time-Ms (to its headers; of a stream: to its commit). ' +
           'Routes that ask a model carry X-RateLimit-Limit, X-RateLimit-Remaining and X-RateLimit-Reset while the limiter is on, ' +
           'Server-Timing: queue;dur=… once the time in the queue is known, and X-Request-Priority where a priority was asked for ' +
-          '(with X-Priority-Lowered-From where it was more than the client may have).',
+          '(with X-Priority-Lowered-From where it was more than the client may have). ' +
+          'X-Dropped-Parameters names fields that the backend could not honour and that were left away (compatibility: lenient).',
         license: { name: 'Apache-2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0' },
       },
       // Without keys in the configuration none is asked for.
@@ -41,36 +44,39 @@ export async function addApiDocs(
   server.get('/openapi.json', { schema: { hide: true }, handler: async () => server.swagger() });
 }
 
-export function describeModelRoute({
-  body,
-  describes,
-}: Pick<GenerationRoute, 'body' | 'describes'>): FastifySchema {
-  const errors = MODEL_ROUTE_ERRORS.map((status) => [
-    status,
-    { description: codesOf(status), content: json(ErrorAnswer) },
-  ]);
+export function describeRoute(route: Route, { name, errors }: Protocol): FastifySchema {
+  const { summary, description, body, answers } = route.describes;
+  const asksModel = route.kind !== 'query';
+  const codes = Object.keys(ERRORS) as ErrorCode[];
+  const refusals = [...(asksModel ? MODEL_ROUTE_ERRORS : QUERY_ROUTE_ERRORS)]
+    .map((status) => [status, codes.filter((code) => statusOf(code, errors) === status)] as const)
+    .filter(([, ofStatus]) => ofStatus.length > 0)
+    .map(([status, ofStatus]) => [
+      status,
+      {
+        description: ofStatus.map((code) => `${code}: ${ERRORS[code].title}`).join(' '),
+        content: { 'application/json': { schema: errors.schema } },
+      },
+    ]);
   return {
-    summary: describes.summary,
-    description: describes.description,
-    headers: WISH_HEADERS,
-    body,
+    summary,
+    description,
+    tags: [name],
+    ...(asksModel && { headers: WISH_HEADERS }),
+    ...(body && { body }),
     response: {
       200: {
         description: 'The answer',
-        content: { [describes.answerContentType]: { schema: describes.answer } },
+        content: Object.fromEntries(
+          Object.entries(answers).map(([contentType, schema]) => [contentType, { schema }]),
+        ),
       },
-      ...Object.fromEntries(errors),
+      ...Object.fromEntries(refusals),
     },
   } as FastifySchema;
 }
 
-function json(schema: unknown) {
-  return { 'application/json': { schema } };
-}
-
-function codesOf(status: number): string {
-  return Object.entries(ERRORS)
-    .filter(([, spec]) => spec.status === status)
-    .map(([code, { title }]) => `${code}: ${title}`)
-    .join(' ');
+/** As this protocol answers it. */
+function statusOf(code: ErrorCode, errors: Protocol['errors']): number {
+  return errors.render(new ServingError(code), '').status;
 }

@@ -1,28 +1,28 @@
-/** Renders whatever was thrown, once: by the protocol whose path it is, else in the native shape. */
+/** Renders whatever was thrown, once: by the protocol whose path it is. */
 import type { FastifyInstance } from 'fastify';
 import { ServingError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
-import { renderDefaultError } from '../../protocols/catalog.ts';
-import type { GenerationRoute } from '../../protocols/generation-route.ts';
+import type { Protocol } from '../../protocols/protocol.ts';
 import { fromFastify, prepareError } from '../error-reply.ts';
 import { pathOf, routePathOf } from '../request-scope.ts';
 
 export interface ErrorOptions {
   readonly log: Log;
-  readonly routes: readonly Pick<GenerationRoute, 'path' | 'renderError'>[];
+  /** Which protocol answers at a path. */
+  readonly protocolAt: (path: string) => Pick<Protocol, 'errors'>;
 }
 
-export function addErrors(server: FastifyInstance, { log, routes }: ErrorOptions): void {
-  const rendererOf = new Map(routes.map((route) => [route.path, route.renderError]));
+export function addErrors(server: FastifyInstance, { log, protocolAt }: ErrorOptions): void {
   server.setErrorHandler(async (thrown, request, reply) => {
     const error = fromFastify(thrown);
     if (error.code === 'internal') {
       const stack = thrown instanceof Error ? thrown.stack : String(thrown);
       log.error('unexpected error', { requestId: request.scope.receipt.requestId, stack });
     }
-    prepareError(reply, error);
-    const render = rendererOf.get(routePathOf(request)) ?? renderDefaultError;
-    return render(error, request.scope.receipt.requestId);
+    const { errors } = protocolAt(routePathOf(request));
+    const { status, body } = errors.render(error, request.scope.receipt.requestId);
+    prepareError(reply, error, status);
+    return body;
   });
 }
 

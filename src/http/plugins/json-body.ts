@@ -3,17 +3,31 @@ import { isUtf8 } from 'node:buffer';
 import type { FastifyInstance } from 'fastify';
 import { ServingError } from '../../core/errors.ts';
 
-export function addJsonBody(server: FastifyInstance): void {
+/** `anyTypePaths`: routes whose bodies are read as JSON whatever their content type says. */
+export function addJsonBody(server: FastifyInstance, anyTypePaths: ReadonlySet<string>): void {
   server.removeAllContentTypeParsers();
   server.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
-    try {
-      done(null, parseJson(body as Buffer));
-    } catch (error) {
-      done(error as Error);
-    }
+    readInto(body as Buffer, done);
+  });
+  server.addContentTypeParser('*', { parseAs: 'buffer' }, (request, body, done) => {
+    if (anyTypePaths.has(request.routeOptions.url ?? '')) readInto(body as Buffer, done);
+    else
+      done(
+        new ServingError('unsupported_media_type', {
+          message: 'The content type is not supported. Send JSON with "content-type: application/json".',
+        }),
+      );
   });
   server.setValidatorCompiler(() => () => true);
   server.setSerializerCompiler(() => JSON.stringify);
+}
+
+function readInto(body: Buffer, done: (error: Error | null, value?: unknown) => void): void {
+  try {
+    done(null, parseJson(body));
+  } catch (error) {
+    done(error as Error);
+  }
 }
 
 function parseJson(body: Buffer): unknown {

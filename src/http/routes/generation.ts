@@ -1,32 +1,26 @@
 /** One handler for every route that generates: parse, generate, answer whole or as a stream. Knows no protocol by name. */
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Milliseconds } from '../../core/clock.ts';
 import { toServingError } from '../../core/errors.ts';
 import type { GenerationEvent } from '../../core/generation.ts';
-import { foldEvents } from '../../core/generation-result.ts';
-import { type QueuePlace, timingsOf } from '../../core/receipt.ts';
-import type { AnswerContext, GenerationRoute } from '../../protocols/generation-route.ts';
+import { foldEvents, type GenerationResult } from '../../core/generation-result.ts';
+import { type QueuePlace, type Receipt, timingsOf } from '../../core/receipt.ts';
+import { inWordsOf } from '../../protocols/field-names.ts';
+import type { AnswerContext, GenerationRoute, ParsedGeneration } from '../../protocols/generation-route.ts';
+import { runSideBySide } from '../../serving/side-by-side.ts';
 import { EventWriter } from '../event-writer.ts';
-import { type ModelRequestOptions, newModelRequestId, runModelRequest } from '../model-request.ts';
-import { describeModelRoute } from '../plugins/api-docs.ts';
+import {
+  type ModelRequestOptions,
+  type ModelTerms,
+  newModelRequestId,
+  runModelRequest,
+} from '../model-request.ts';
 
 export interface GenerationOptions extends ModelRequestOptions {
-  readonly routes: readonly GenerationRoute[];
   readonly defaultMaxTokens: number;
   readonly heartbeatMs: Milliseconds;
   readonly streamBufferBytes: number;
   readonly stalledReaderMs: Milliseconds;
-}
-
-export function addGenerationRoutes(server: FastifyInstance, options: GenerationOptions): void {
-  for (const route of options.routes) {
-    server.route({
-      method: route.method,
-      url: route.path,
-      schema: describeModelRoute(route),
-      handler: (request, reply) => handle({ route, request, reply, options }),
-    });
-  }
 }
 
 interface Exchange {
@@ -36,71 +30,89 @@ interface Exchange {
   readonly options: GenerationOptions;
 }
 
-async function handle(exchange: Exchange): Promise<unknown> {
+export async function handleGeneration(exchange: Exchange): Promise<unknown> {
   const { route, request, reply, options } = exchange;
   const { serving, clock } = options;
   const parsed = route.parse(request.body, {
-    requestId: newModelRequestId('gen'),
+    newRequestId: () => newModelRequestId('gen'),
     defaultModel: serving.defaultModel,
     requireModel: (model) => serving.requireModel(model),
     defaultMaxTokens: options.defaultMaxTokens,
   });
-  return runModelRequest({ request, reply, options, wishes: parsed }, (terms) => {
+  return runModelRequest({ request, reply, options, route, wishes: parsed }, (terms) => {
     const { receipt } = terms;
-    const start: Delivery['start'] = (onPlace) =>
-      serving.generate({ request: parsed.request, ...terms, onPlace });
     const answer: AnswerContext = {
-      request: parsed.request,
       receipt,
+      createdAt: clock.wallNow(),
       timings: () => timingsOf(receipt, clock.now()),
     };
     const deliver = parsed.delivery === 'stream' ? deliverStream : deliverWhole;
-    return deliver({ exchange, start, answer });
+    return deliver({ exchange, parsed, terms, answer });
   });
 }
 
 interface Delivery {
   readonly exchange: Exchange;
-  start(onPlace?: (place: QueuePlace) => void): AsyncIterable<GenerationEvent>;
+  readonly parsed: ParsedGeneration;
+  readonly terms: ModelTerms;
   readonly answer: AnswerContext;
 }
 
-async function deliverWhole({ exchange, start, answer }: Delivery): Promise<unknown> {
-  const { route, options } = exchange;
-  const result = await foldEvents(start());
-  answer.receipt.endedAt = options.clock.now();
-  return route.whole(result, answer);
+function running({ exchange, parsed, terms }: Delivery, onPlace?: (place: QueuePlace) => void) {
+  const { serving } = exchange.options;
+  return {
+    choices: parsed.requests.length,
+    receipt: terms.receipt,
+    cancellation: terms.cancellation,
+    start: (choice: number, receipt: Receipt): AsyncIterable<GenerationEvent> => {
+      const request = parsed.requests[choice];
+      if (request === undefined) throw new Error(`there is no request ${choice}`);
+      return serving.generate({ request, ...terms, receipt, onPlace });
+    },
+  };
 }
 
-async function deliverStream({ exchange, start, answer }: Delivery): Promise<FastifyReply> {
+async function deliverWhole(delivery: Delivery): Promise<unknown> {
+  const { exchange, parsed, answer } = delivery;
+  const results: GenerationResult[] = [];
+  await runSideBySide(running(delivery), async (events, choice) => {
+    results[choice] = await foldEvents(events);
+  });
+  answer.receipt.endedAt = exchange.options.clock.now();
+  return parsed.renderer.whole(results, answer);
+}
+
+async function deliverStream(delivery: Delivery): Promise<FastifyReply> {
+  const { exchange, parsed, answer } = delivery;
   const { route, request, reply, options } = exchange;
-  const encoding = route.stream;
+  const encoder = parsed.renderer.stream(answer);
   const writer = new EventWriter({
     reply,
     clock: options.clock,
-    contentType: encoding.contentType,
-    heartbeat: encoding.heartbeat,
+    contentType: encoder.contentType,
+    heartbeat: () => encoder.heartbeat(),
     heartbeatMs: options.heartbeatMs,
     bufferBytes: options.streamBufferBytes,
     stalledMs: options.stalledReaderMs,
   });
-  const { place: encodePlace } = encoding;
-  const wantsPlace = encodePlace !== undefined && request.headers['x-queue-events'] === '1';
+  const wantsPlace = encoder.place !== undefined && request.headers['x-queue-events'] === '1';
   // The reader being slow shows at the first token; nothing is lost by not waiting for it here.
-  const onPlace = (place: QueuePlace) => void writer.write(encodePlace?.(place) ?? '').catch(() => {});
+  const onPlace = (place: QueuePlace) => void writer.write(encoder.place?.(place) ?? '').catch(() => {});
   writer.start();
   try {
-    for await (const event of start(wantsPlace ? onPlace : undefined)) {
-      if (event.type === 'finish') answer.receipt.endedAt = options.clock.now();
-      const encoded = encoding.encode(event, answer);
-      if (encoded !== undefined) await writer.write(encoded);
-    }
-    writer.end(encoding.end(answer));
+    await runSideBySide(running(delivery, wantsPlace ? onPlace : undefined), async (events, choice) => {
+      for await (const event of events) {
+        if (event.type === 'finish') answer.receipt.endedAt = options.clock.now();
+        const encoded = encoder.encode(event, choice);
+        if (encoded !== undefined) await writer.write(encoded);
+      }
+    });
+    writer.end(encoder.end());
   } catch (thrown) {
     writer.stop();
     if (!writer.committed) throw thrown;
-    const error = toServingError(thrown);
-    writer.end(encoding.error(error, answer.receipt.requestId));
+    const error = inWordsOf(route.fieldNames, toServingError(thrown));
+    writer.end(encoder.error(error, answer.receipt.requestId));
     throw error;
   }
   return reply;

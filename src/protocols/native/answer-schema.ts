@@ -32,7 +32,7 @@ const ToolCall = Type.Union([
 
 const likelyToken = {
   token: Type.String({ description: 'U+FFFD for bytes that are no character by themselves.' }),
-  token_id: Type.Integer({ minimum: 0 }),
+  token_id: Type.Optional(Type.Integer({ minimum: 0, description: 'Where the backend tells it.' })),
   bytes: Type.Array(Type.Integer({ minimum: 0, maximum: 255 })),
   logprob: Type.Number({
     maximum: 0,
@@ -55,8 +55,9 @@ export const GenerateAnswer = Type.Object({
   reasoning: Type.Optional(Type.String()),
   tool_calls: Type.Optional(Type.Array(ToolCall, { minItems: 1 })),
   logprobs: Type.Optional(Logprobs),
-  finish_reason: Type.Enum(['stop', 'length', 'tool_calls'], {
-    description: 'tool_calls: the model waits for the answers of its tools, as messages with role tool.',
+  finish_reason: Type.Enum(['stop', 'length', 'tool_calls', 'content_filter'], {
+    description:
+      'tool_calls: the model waits for the answers of its tools, as messages with role tool. content_filter: the backend would not go on.',
   }),
   usage: Usage,
   timings: Timings,

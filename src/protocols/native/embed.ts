@@ -1,10 +1,7 @@
 /** POST /embed: a vector for each text. Strict: an unknown field, a wrong type or an empty text is a 400 that names it. */
 import { type Static, Type } from 'typebox';
-import type { Embeddings } from '../../core/backend.ts';
-import { ServingError } from '../../core/errors.ts';
-import { compileCheck, describeViolation } from '../../schema/violation.ts';
-import type { EmbeddingAnswerContext, EmbeddingRoute, ParsedEmbedding } from '../embedding-route.ts';
-import { renderError } from './render.ts';
+import { bodyReader } from '../checked-body.ts';
+import type { EmbeddingRoute, ParsedEmbedding } from '../embedding-route.ts';
 import { GenerateBody } from './schema.ts';
 
 const MOST_INPUTS = 256;
@@ -39,25 +36,22 @@ const EmbedAnswer = Type.Object({
   timings: Type.Object({ queue_ms: Type.Number(), total_ms: Type.Number() }),
 });
 
-const check = compileCheck<EmbedBody>(EmbedBody);
-const checkList = compileCheck<EmbedBody>(EmbedListBody);
+const read = bodyReader<EmbedBody>(EmbedBody);
+const readList = bodyReader<EmbedBody>(EmbedListBody);
 
 export const embedRoute: EmbeddingRoute = {
   kind: 'embedding',
   method: 'POST',
   path: '/embed',
-  body: EmbedBody,
   describes: {
     summary: 'Embed texts',
     description:
       'Waits in the queue like a generation, and answers with a vector for each text. The embedded engine’s are ' +
       'pooled as the model file says and of length 1. A text longer than the context is refused, never cut.',
-    answer: EmbedAnswer,
-    answerContentType: 'application/json',
+    body: EmbedBody,
+    answers: { 'application/json': EmbedAnswer },
   },
   parse: parseEmbed,
-  render: renderEmbed,
-  renderError,
 };
 
 function parseEmbed(
@@ -65,27 +59,21 @@ function parseEmbed(
   { defaultModel, requireModel }: Parameters<EmbeddingRoute['parse']>[1],
 ): ParsedEmbedding {
   const isList = Array.isArray((raw as { readonly input?: unknown } | null)?.input);
-  const checked = (isList ? checkList : check)(raw);
-  if ('violation' in checked) {
-    const { path } = checked.violation;
-    throw new ServingError('invalid_request', {
-      message: describeViolation(checked.violation, 'The body'),
-      ...(path === '' ? {} : { param: path }),
-    });
-  }
-  const { input, model = defaultModel, timeout_ms, priority } = checked.value;
-  requireModel(model);
-  const inputs = typeof input === 'string' ? [input] : input;
-  return { request: { model, inputs }, timeoutMs: timeout_ms, priority };
-}
-
-function renderEmbed({ vectors, promptTokens }: Embeddings, answer: EmbeddingAnswerContext): unknown {
-  const { queueMs, totalMs } = answer.timings();
+  const body = (isList ? readList : read)(raw);
+  const model = requireModel(body.model ?? defaultModel).id;
   return {
-    id: answer.id,
-    model: answer.request.model,
-    embeddings: vectors,
-    usage: { prompt_tokens: promptTokens, total_tokens: promptTokens },
-    timings: { queue_ms: queueMs, total_ms: totalMs },
+    request: { model, inputs: typeof body.input === 'string' ? [body.input] : body.input },
+    timeoutMs: body.timeout_ms,
+    priority: body.priority,
+    render: ({ vectors, promptTokens }, answer) => {
+      const { queueMs, totalMs } = answer.timings();
+      return {
+        id: answer.id,
+        model,
+        embeddings: vectors,
+        usage: { prompt_tokens: promptTokens, total_tokens: promptTokens },
+        timings: { queue_ms: queueMs, total_ms: totalMs },
+      };
+    },
   };
 }

@@ -1,7 +1,7 @@
 /** format and grammar become the core's OutputFormat. */
 import type { OutputFormat, ToolUse } from '../../core/generation.ts';
-import { invalid } from './invalid.ts';
-import { refuseDeepNesting } from './nesting.ts';
+import { invalid } from '../invalid.ts';
+import { refuseDeepNesting } from '../nesting.ts';
 import type { GenerateBody } from './schema.ts';
 
 /**

@@ -1,42 +1,32 @@
 /** A native body becomes a GenerationRequest. Strict: an unknown field, a wrong type or a contradiction is a 400 that names it. */
-import { ServingError } from '../../core/errors.ts';
 import type { GenerationInput, GenerationRequest } from '../../core/generation.ts';
-import { compileCheck, describeViolation } from '../../schema/violation.ts';
+import { bodyReader } from '../checked-body.ts';
 import type { ParseContext, ParsedGeneration } from '../generation-route.ts';
+import { invalid } from '../invalid.ts';
 import { parseConversation } from './conversation.ts';
-import { invalid } from './invalid.ts';
 import { parseOutput } from './output-format.ts';
+import { nativeRenderer } from './render.ts';
 import { parseLogprobs, parseSampling } from './sampling.ts';
 import { GenerateBody } from './schema.ts';
 import { parseTools } from './tools.ts';
 
-const check = compileCheck<GenerateBody>(GenerateBody);
+const read = bodyReader<GenerateBody>(GenerateBody);
 
 export function parseGenerate(delivery: ParsedGeneration['delivery']) {
   return (raw: unknown, context: ParseContext): ParsedGeneration => {
-    const checked = check(raw);
-    if ('violation' in checked) {
-      const { path } = checked.violation;
-      const param = path === '' ? {} : { param: path };
-      throw new ServingError('invalid_request', {
-        message: describeViolation(checked.violation, 'The body'),
-        ...param,
-      });
-    }
-    const body = checked.value;
+    const body = read(raw);
     const input = parseInput(body);
     const tools = parseTools(body);
     const output = parseOutput(body, tools);
     const logprobs = parseLogprobs(body);
-    const model = body.model ?? context.defaultModel;
-    const { contextSize } = context.requireModel(model);
+    const model = context.requireModel(body.model ?? context.defaultModel);
     const request: GenerationRequest = {
-      id: context.requestId,
-      model,
+      id: context.newRequestId(),
+      model: model.id,
       input,
       sampling: parseSampling(body),
       limits: {
-        maxTokens: parseMaxTokens(body, contextSize, context),
+        maxTokens: parseMaxTokens(body, model.contextSize, context),
         maxTokensIsDefault: body.max_tokens === undefined,
         stop: parseStop(body),
       },
@@ -45,7 +35,13 @@ export function parseGenerate(delivery: ParsedGeneration['delivery']) {
       ...(tools === undefined ? {} : { tools }),
       ...(logprobs === undefined ? {} : { logprobs }),
     };
-    return { request, delivery, timeoutMs: body.timeout_ms, priority: body.priority };
+    return {
+      requests: [request],
+      delivery,
+      timeoutMs: body.timeout_ms,
+      priority: body.priority,
+      renderer: nativeRenderer(request),
+    };
   };
 }
 

@@ -14,7 +14,7 @@ export function renderLogprobs(logprobs: readonly TokenLogprob[]) {
 function renderToken({ token, bytes, logprob }: LikelyToken) {
   return {
     token: decoder.decode(Uint8Array.from(bytes)),
-    token_id: token,
+    ...(token !== undefined && { token_id: token }),
     bytes,
     logprob: Math.max(logprob, LEAST_LOGPROB),
   };

@@ -1,6 +1,6 @@
 /** Tool calls as native answers show them. `arguments` is always an object: a call that was cut off has `arguments_text` in its place. */
 import type { ToolCall } from '../../core/generation.ts';
-import { isNestedTooDeeply } from './nesting.ts';
+import { isNestedTooDeeply } from '../nesting.ts';
 
 export function renderToolCall({ id, name, arguments: text }: ToolCall) {
   const values = parseArguments(text);

@@ -1,14 +1,40 @@
 /** Native answers: the whole body, the events of a stream, the error object. */
-import type { ServingError } from '../../core/errors.ts';
-import type { GenerationEvent } from '../../core/generation.ts';
+import type { GenerationEvent, GenerationRequest } from '../../core/generation.ts';
 import type { GenerationResult } from '../../core/generation-result.ts';
 import type { Usage } from '../../core/usage.ts';
-import type { AnswerContext, StreamEncoding } from '../generation-route.ts';
+import type { AnswerContext, AnswerRenderer } from '../generation-route.ts';
+import type { ErrorShape } from '../protocol.ts';
+import { eventLines, SSE, SSE_HEARTBEAT } from '../server-sent-events.ts';
+import { ErrorAnswer } from './answer-schema.ts';
 import { renderLogprobs } from './render-logprobs.ts';
 import { renderToolCall } from './render-tool-calls.ts';
 
-export function renderWhole(result: GenerationResult, answer: AnswerContext): unknown {
-  const { id, model, logprobs } = answer.request;
+export const nativeErrors: ErrorShape = {
+  schema: ErrorAnswer,
+  render: (error, requestId) => ({
+    status: error.spec.status,
+    body: {
+      error: { code: error.code, message: error.message, param: error.param ?? null, request_id: requestId },
+    },
+  }),
+};
+
+export function nativeRenderer(request: GenerationRequest): AnswerRenderer {
+  return {
+    whole: ([result], answer) => renderWhole(request, result as GenerationResult, answer),
+    stream: (answer) => ({
+      contentType: SSE,
+      encode: (event) => encodeEvent(request, event, answer),
+      end: () => 'data: [DONE]\n\n',
+      error: (error, requestId) => eventLines(nativeErrors.render(error, requestId).body),
+      heartbeat: () => SSE_HEARTBEAT,
+      place: ({ position, etaMs }) => eventLines({ queue: { position, eta_ms: etaMs } }),
+    }),
+  };
+}
+
+function renderWhole(request: GenerationRequest, result: GenerationResult, answer: AnswerContext): unknown {
+  const { id, model, logprobs } = request;
   const { text, reasoning, toolCalls } = result;
   return {
     id,
@@ -21,40 +47,32 @@ export function renderWhole(result: GenerationResult, answer: AnswerContext): un
   };
 }
 
-export function renderError(error: ServingError, requestId: string): unknown {
-  return {
-    error: { code: error.code, message: error.message, param: error.param ?? null, request_id: requestId },
-  };
-}
-
-export const nativeStream: StreamEncoding = {
-  contentType: 'text/event-stream; charset=utf-8',
-  encode: encodeEvent,
-  end: () => 'data: [DONE]\n\n',
-  error: (error, requestId) => data(renderError(error, requestId)),
-  // One line, no blank one after it: clients that take a lone comment for an event would stumble.
-  heartbeat: ':\n',
-  place: ({ position, etaMs }) => data({ queue: { position, eta_ms: etaMs } }),
-};
-
-function encodeEvent(event: GenerationEvent, answer: AnswerContext): string | undefined {
+function encodeEvent(
+  request: GenerationRequest,
+  event: GenerationEvent,
+  answer: AnswerContext,
+): string | undefined {
   switch (event.type) {
     case 'start':
       return undefined;
     case 'text':
-      if (answer.request.logprobs !== undefined)
-        return data({ token: event.text, logprobs: renderLogprobs(event.logprobs ?? []) });
+      if (request.logprobs !== undefined)
+        return eventLines({ token: event.text, logprobs: renderLogprobs(event.logprobs ?? []) });
       return `data: {"token":${JSON.stringify(event.text)}}\n\n`;
     case 'reasoning':
       return `data: {"reasoning":${JSON.stringify(event.text)}}\n\n`;
     case 'tool-call':
-      return data({ tool_call: { index: event.index, id: event.id, name: event.name } });
+      return eventLines({ tool_call: { index: event.index, id: event.id, name: event.name } });
     case 'tool-arguments':
       if (event.delta === '') return undefined;
       return `data: {"tool_call":{"index":${event.index},"arguments":${JSON.stringify(event.delta)}}}\n\n`;
     case 'finish': {
-      const { id, model } = answer.request;
-      return data({ ...renderEnd({ finishReason: event.reason, usage: event.usage }, answer), id, model });
+      const { id, model } = request;
+      return eventLines({
+        ...renderEnd({ finishReason: event.reason, usage: event.usage }, answer),
+        id,
+        model,
+      });
     }
     default:
       throw event satisfies never;
@@ -81,8 +99,4 @@ function renderUsage({ promptTokens, completionTokens, cachedTokens }: Usage) {
     total_tokens: promptTokens + completionTokens,
     cached_tokens: cachedTokens,
   };
-}
-
-function data(value: unknown): string {
-  return `data: ${JSON.stringify(value)}\n\n`;
 }

@@ -1,7 +1,7 @@
 /** The sampling fields of a native body become the core's. */
 import type { LogprobsWish, Sampling, TokenBias } from '../../core/generation.ts';
 import { showValue } from '../../schema/violation.ts';
-import { invalid } from './invalid.ts';
+import { invalid } from '../invalid.ts';
 import type { GenerateBody } from './schema.ts';
 
 /** Native field → the sampling field it sets, as it is. */

@@ -1,8 +1,8 @@
 /** tools and tool_choice become the core's ToolUse. */
 import type { Tool, ToolChoice, ToolUse } from '../../core/generation.ts';
 import { showValue } from '../../schema/violation.ts';
-import { invalid } from './invalid.ts';
-import { refuseDeepNesting } from './nesting.ts';
+import { invalid } from '../invalid.ts';
+import { refuseDeepNesting } from '../nesting.ts';
 import type { GenerateBody } from './schema.ts';
 import type { ToolChoiceBody, ToolList } from './tool-schema.ts';
 

@@ -40,7 +40,7 @@ function start() {
     reply: reply as unknown as FastifyReply,
     clock,
     contentType: 'text/event-stream',
-    heartbeat: ':\n',
+    heartbeat: () => ':\n',
     heartbeatMs: 60_000,
     bufferBytes: 10,
     stalledMs: 1000,

@@ -4,7 +4,7 @@ import { nestedArrays, parseNative as parse, nativeRefusal as refusal } from '..
 describe('a native body', () => {
   it('becomes a request: a prompt is one user message', () => {
     expect(parse({ prompt: 'hi' }).request).toEqual({
-      id: 'gen_1',
+      id: 'gen_000000000000000000000001',
       model: 'm',
       input: { kind: 'chat', messages: [{ role: 'user', content: 'hi' }] },
       sampling: {},
@@ -100,7 +100,7 @@ describe('a native body', () => {
   });
 
   it('gets its default of max_tokens lowered to a small context', () => {
-    const small = { requireModel: () => ({ contextSize: 100 }) };
+    const small = { requireModel: () => ({ id: 'm', contextSize: 100 }) };
     expect(parse({ prompt: 'a' }, small).request.limits.maxTokens).toBe(100);
   });
 

@@ -6,31 +6,29 @@ import type {
   ToolCall,
 } from '../../../src/core/generation.ts';
 import { foldEvents } from '../../../src/core/generation-result.ts';
-import type { AnswerContext } from '../../../src/protocols/generation-route.ts';
-import { nativeStream, renderWhole } from '../../../src/protocols/native/render.ts';
+import type { AnswerRenderer } from '../../../src/protocols/generation-route.ts';
+import { nativeRenderer } from '../../../src/protocols/native/render.ts';
+import { ANSWER } from '../../support/protocol-answers.ts';
 import { chatRequest } from '../../support/stand-ins/generate.ts';
 
 const usage = { promptTokens: 1, completionTokens: 2, cachedTokens: 0 };
 
-function answerTo(overrides: Partial<GenerationRequest> = {}): AnswerContext {
-  return {
-    request: chatRequest('hi', overrides),
-    receipt: { requestId: 'r', receivedAt: 0 },
-    timings: () => ({ queueMs: 0, ttftMs: 0, generateMs: 0, totalMs: 0 }),
-  };
+function answerTo(overrides: Partial<GenerationRequest> = {}): AnswerRenderer {
+  return nativeRenderer(chatRequest('hi', overrides));
 }
 
 async function* events(...list: GenerationEvent[]) {
   yield* list;
 }
 
-async function wholeOf(list: GenerationEvent[], answer: AnswerContext) {
-  return renderWhole(await foldEvents(events(...list)), answer) as Record<string, unknown>;
+async function wholeOf(list: GenerationEvent[], answer: AnswerRenderer) {
+  return answer.whole([await foldEvents(events(...list))], ANSWER) as Record<string, unknown>;
 }
 
-function streamOf(list: GenerationEvent[], answer: AnswerContext): Record<string, unknown>[] {
+function streamOf(list: GenerationEvent[], answer: AnswerRenderer): Record<string, unknown>[] {
+  const encoder = answer.stream(ANSWER);
   return list
-    .map((event) => nativeStream.encode(event, answer))
+    .map((event) => encoder.encode(event, 0))
     .filter((encoded) => encoded !== undefined)
     .map((encoded) => JSON.parse(encoded.replace(/^data: /, '')));
 }
@@ -86,7 +84,7 @@ describe('tool calls', () => {
   );
 
   it('send no empty piece', () => {
-    expect(nativeStream.encode({ type: 'tool-arguments', index: 0, delta: '' }, answerTo())).toBeUndefined();
+    expect(streamOf([{ type: 'tool-arguments', index: 0, delta: '' }], answerTo())).toEqual([]);
   });
 });
 

@@ -17,6 +17,8 @@ function start({ slots = 1, backend = new FakeBackend() } = {}) {
     log: silentLog,
     targets: [target],
     defaultModel: 'm',
+    aliases: new Map(),
+    lenient: false,
     scheduler: SCHEDULER,
     queueTimeoutMs: 5000,
     onTokenGap: () => {},

@@ -18,6 +18,8 @@ function start(slots = 2) {
     log: silentLog,
     targets: [target],
     defaultModel: 'm',
+    aliases: new Map(),
+    lenient: false,
     scheduler: { ...SCHEDULER, maxBatchSize: 8 },
     queueTimeoutMs: 5000,
     onTokenGap: (_model, gapMs) => void gapsMs.push(gapMs),

@@ -25,6 +25,8 @@ function start(...isolations: readonly Target['cacheIsolation'][]) {
     log: silentLog,
     targets,
     defaultModel: 'm',
+    aliases: new Map(),
+    lenient: false,
     scheduler: SCHEDULER,
     queueTimeoutMs: 50_000,
     onTokenGap: () => {},

@@ -29,7 +29,7 @@ export interface AdmissionOptions {
   readonly readGrammar: (text: string) => () => GrammarState;
 }
 
-const CANNOT_THINK = 'think is set, but this model cannot think. Leave think away or set it to false.';
+const CANNOT_THINK = 'think is set, but this model cannot think. Leave it away.';
 const RAW_CANNOT_THINK =
   'think needs the chat template, so it cannot go with a raw prompt. Leave one of the two away.';
 
@@ -69,9 +69,9 @@ function refusePrompt(
   { contextSize }: AdmissionOptions,
 ): Refusal | undefined {
   const param = input.kind === 'text' ? 'prompt' : 'messages';
-  if (thinking !== false && thought === 'none') {
+  if (thinking !== undefined && thinking !== false && thought === 'none') {
     const message = input.kind === 'text' ? RAW_CANNOT_THINK : CANNOT_THINK;
-    return { type: 'failed', id, code: 'invalid_request', param: 'think', message };
+    return { type: 'failed', id, code: 'unsupported_parameter', param: 'think', message };
   }
   if (tokens.length === 0) {
     const message = 'The prompt has no tokens: write at least one.';

@@ -7,7 +7,8 @@ export interface Conversation {
   readonly messages: readonly Message[];
   /** Empty: the model is told of none. */
   readonly tools: readonly Tool[];
-  readonly thinking: ThinkingWish;
+  /** Absent: nothing is said of it. */
+  readonly thinking?: ThinkingWish;
 }
 
 export interface ChatTemplate {

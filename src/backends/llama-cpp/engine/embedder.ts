@@ -4,13 +4,14 @@
  * are read, and refused where they are too long, before the first is embedded.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { EmbeddingInput } from '../../../core/backend.ts';
 import type { EngineEmbedding, EngineEvent } from '../messages.ts';
 import type { Token } from './library.ts';
 import type { OrderTaker } from './orders.ts';
 
 export interface EmbedderOptions {
   /** The tokens of a text, those that the model adds included. */
-  readonly encode: (text: string) => Token[];
+  readonly encode: (text: EmbeddingInput) => Token[];
   readonly vectorOf: (tokens: readonly Token[]) => Promise<number[]>;
   /** Tokens that a text may have. */
   readonly contextSize: number;

@@ -1,4 +1,5 @@
 /** The tokens of a text to embed: special tokens written in it are plain text, those the model wants around it are added. Pure. */
+import type { EmbeddingInput } from '../../../core/backend.ts';
 import type { EmbeddingModel, SpecialTokens } from './embedding-library.ts';
 import type { Token } from './library.ts';
 
@@ -18,10 +19,12 @@ const byFlags: Frame = ({ bos, eos, shouldPrependBosToken, shouldAppendEosToken 
 
 export function encodeText(
   model: Pick<EmbeddingModel, 'tokenize' | 'tokens' | 'vocabularyType'>,
-  text: string,
+  input: EmbeddingInput,
 ): Token[] {
+  // Whoever made the tokens knows what belongs around them.
+  if (typeof input !== 'string') return input as Token[];
   const [first, last] = (FRAMES[model.vocabularyType] ?? byFlags)(model.tokens);
   const before = first === null ? [] : [first];
   const after = last === null ? [] : [last];
-  return [...before, ...model.tokenize(text, false), ...after];
+  return [...before, ...model.tokenize(input, false), ...after];
 }

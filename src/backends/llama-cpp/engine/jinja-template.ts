@@ -87,6 +87,7 @@ function toRefusal(reason: unknown): unknown {
 
 /** Templates call the switch by either of the first two names, and the level by the third. */
 function switches(thinking: Conversation['thinking']) {
+  if (thinking === undefined) return {};
   const on = thinking !== false;
   return {
     enable_thinking: on,

@@ -40,7 +40,7 @@ export function createPromptEncoder(model: Model, template: ChatTemplate): Promp
       const conversation = {
         messages: input.messages.map((message) => plain.message(message)),
         tools: offered.map((tool) => plain.tool(tool)),
-        thinking,
+        ...(thinking !== undefined && { thinking }),
       };
       const text = template.render(conversation);
       return {

@@ -74,7 +74,7 @@ it('refuses the wish to think when its script has no thought', async () => {
   expect(error).toMatchObject({
     code: 'invalid_request',
     param: 'think',
-    message: 'think is set, but this model cannot think. Leave think away or set it to false.',
+    message: 'think is set, but this model cannot think. Leave it away.',
   });
   expect(events).toEqual([]);
 });

@@ -8,7 +8,7 @@ function start({ contextSize = 8 } = {}) {
   const asked: string[] = [];
   const waiting: { give(): void; fail(error: Error): void }[] = [];
   const embedder = new Embedder({
-    encode: (text) => [...text].map((character) => character.charCodeAt(0)),
+    encode: (text) => [...String(text)].map((character) => character.charCodeAt(0)),
     vectorOf: (tokens) => {
       asked.push(String.fromCharCode(...tokens));
       return new Promise((resolve, reject) => {

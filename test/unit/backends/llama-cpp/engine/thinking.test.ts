@@ -96,7 +96,7 @@ describe('the wish to think', () => {
       const { end } = await ask({ template, says: 'Hello.', order: { thinking } });
       expect(end).toMatchObject({
         ...refused,
-        message: 'think is set, but this model cannot think. Leave think away or set it to false.',
+        message: 'think is set, but this model cannot think. Leave it away.',
       });
     }
     expect(await ask({ template, says: 'Hello.' })).toMatchObject({ text: 'Hello.', reasoning: '' });

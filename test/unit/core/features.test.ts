@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { type Feature, refuseUnsupported } from '../../../src/backends/unsupported-features.ts';
+import { type Feature, refuseUnsupported } from '../../../src/core/features.ts';
 import type { GenerationRequest, Message } from '../../../src/core/generation.ts';
 import { chatRequest, textRequest } from '../../support/stand-ins/generate.ts';
 
@@ -29,7 +29,7 @@ it.each([
   ['logit-bias', 'logit_bias', textRequest('hi', { sampling: { logitBias: [] } })],
 ] as const)('%s is refused as %s where it is not passed on', (feature, param, request) => {
   expect(refusalOf(request)).toMatchObject({
-    code: 'invalid_request',
+    code: 'unsupported_parameter',
     param,
     message: `${param} is not supported by the plain backend, which serves this model. Leave it away, or use another model.`,
   });

@@ -1,5 +1,5 @@
 /**
- * Plays every golden transcript of the native API against the real executable, and holds each answer against
+ * Plays every golden transcript, of every protocol, against the real executable, and holds each answer against
  * /openapi.json. `UPDATE_GOLDEN=1` writes what is answered.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -19,15 +19,18 @@ import {
 import { exchangeBytes, metric, send } from '../support/http-client.ts';
 import { scripted, scriptedFlags } from '../support/scripted-server.ts';
 
-const FOLDER = fileURLToPath(new URL('native', import.meta.url));
+const ROOT = fileURLToPath(new URL('.', import.meta.url));
+const PROTOCOLS = readdirSync(ROOT, { withFileTypes: true })
+  .filter((entry) => entry.isDirectory())
+  .map(({ name }) => ({ name, folder: `${ROOT}${name}` }));
 const UPDATES = process.env.UPDATE_GOLDEN === '1';
 const UNTIL_AT_MOST_MS = 5000;
 
-describe('native API', () => {
+describe.each(PROTOCOLS)('$name', ({ folder }) => {
   const shared: Shared = { servers: new Map(), endsWith: endingAfterAll() };
 
-  for (const name of readdirSync(FOLDER).filter((file) => file.endsWith('.http'))) {
-    const path = `${FOLDER}/${name}`;
+  for (const name of readdirSync(folder).filter((file) => file.endsWith('.http'))) {
+    const path = `${folder}/${name}`;
     const text = readFileSync(path, 'utf8');
     const golden = readGolden(text);
     test(`${name}: ${golden.title}`, async () => {

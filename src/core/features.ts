@@ -1,0 +1,129 @@
+/**
+ * What a request may ask that not every backend can do: how to see that it is asked, by which field (in native words), and how
+ * to leave it away. A backend refuses what it cannot do before anything is sent; whether it is then left away instead is
+ * for serving to say. Pure.
+ */
+import { ServingError } from './errors.ts';
+import type { GenerationRequest, Sampling } from './generation.ts';
+
+interface FeatureSpec {
+  /** The field that asks for it, if the request does. */
+  askedBy(request: GenerationRequest): string | undefined;
+  /** The request without it; absent for what is content and no setting: an answer without it would be to another question. */
+  readonly without?: (request: GenerationRequest) => GenerationRequest;
+}
+
+export const FEATURES = {
+  json: output('json', 'format'),
+  'json-schema': output('json-schema', 'format'),
+  grammar: output('grammar', 'grammar'),
+  tools: {
+    askedBy: ({ tools }) => (tools === undefined ? undefined : 'tools'),
+    without: ({ tools: _, ...request }) => request,
+  },
+  'tool-choice': {
+    askedBy: ({ tools }) =>
+      tools?.choice === 'required' || typeof tools?.choice === 'object' ? 'tool_choice' : undefined,
+    without: (request) =>
+      request.tools === undefined ? request : { ...request, tools: { ...request.tools, choice: 'auto' } },
+  },
+  'single-tool-call': {
+    askedBy: ({ tools }) => (tools?.single ? 'parallel_tool_calls' : undefined),
+    without: (request) => {
+      if (request.tools === undefined) return request;
+      const { single: _, ...tools } = request.tools;
+      return { ...request, tools };
+    },
+  },
+  'tool-messages': { askedBy: toolMessage },
+  images: { askedBy: messageWithImages },
+  logprobs: {
+    askedBy: ({ logprobs }) => (logprobs === undefined ? undefined : 'logprobs'),
+    without: ({ logprobs: _, ...request }) => request,
+  },
+  'logit-bias': sampling('logitBias', 'logit_bias'),
+  'top-k': sampling('topK', 'top_k'),
+  'min-p': sampling('minP', 'min_p'),
+  'repeat-penalty': sampling('repeatPenalty', 'repeat_penalty'),
+  'min-tokens': limit('minTokens', 'min_tokens'),
+  'ignore-eos': limit('ignoreEos', 'ignore_eos'),
+  /** Asked only where the model is to think: one that cannot has nothing to switch off. */
+  think: {
+    askedBy: ({ thinking }) => (thinking === undefined || thinking === false ? undefined : 'think'),
+    without: ({ thinking: _, ...request }) => request,
+  },
+} as const satisfies Record<string, FeatureSpec>;
+
+export type Feature = keyof typeof FEATURES;
+
+/** `field` in native words: protocols say it in theirs. `who` cannot do it: "the ollama backend", "this model". */
+export function unsupported(
+  field: string,
+  who: string,
+  advice = 'Leave it away, or use another model.',
+): ServingError {
+  const message = `${field} is not supported by ${who}. ${advice}`;
+  return new ServingError('unsupported_parameter', { message, param: field });
+}
+
+/** Throws for the first feature that is asked for and not among the supported ones. */
+export function refuseUnsupported(
+  request: GenerationRequest,
+  { backend, supports }: { readonly backend: string; readonly supports: readonly Feature[] },
+): void {
+  for (const feature of Object.keys(FEATURES) as Feature[]) {
+    if (supports.includes(feature)) continue;
+    const field = FEATURES[feature].askedBy(request);
+    if (field !== undefined) throw unsupported(field, `the ${backend} backend, which serves this model`);
+  }
+}
+
+/** The request without what its field (in native words) asks for; undefined where that is content and cannot be left away. */
+export function withoutField(request: GenerationRequest, field: string): GenerationRequest | undefined {
+  const specs: readonly FeatureSpec[] = Object.values(FEATURES);
+  return specs.find(({ askedBy }) => askedBy(request) === field)?.without?.(request);
+}
+
+function output(kind: 'json' | 'json-schema' | 'grammar', field: string) {
+  return {
+    askedBy: ({ output }: GenerationRequest) => (output?.kind === kind ? field : undefined),
+    without: ({ output: _, ...request }: GenerationRequest): GenerationRequest => request,
+  };
+}
+
+function sampling(name: keyof Sampling, field: string) {
+  return {
+    askedBy: (request: GenerationRequest) => (request.sampling[name] === undefined ? undefined : field),
+    without: (request: GenerationRequest): GenerationRequest => {
+      const { [name]: _, ...rest } = request.sampling;
+      return { ...request, sampling: rest };
+    },
+  };
+}
+
+function limit(name: 'minTokens' | 'ignoreEos', field: string) {
+  return {
+    askedBy: (request: GenerationRequest) => (request.limits[name] === undefined ? undefined : field),
+    without: (request: GenerationRequest): GenerationRequest => {
+      const { [name]: _, ...rest } = request.limits;
+      return { ...request, limits: rest };
+    },
+  };
+}
+
+function toolMessage({ input }: GenerationRequest): string | undefined {
+  if (input.kind !== 'chat') return undefined;
+  const index = input.messages.findIndex(
+    (message) => message.role === 'tool' || (message.role === 'assistant' && message.toolCalls !== undefined),
+  );
+  if (index === -1) return undefined;
+  return `messages[${index}].${input.messages[index]?.role === 'tool' ? 'role' : 'tool_calls'}`;
+}
+
+function messageWithImages({ input }: GenerationRequest): string | undefined {
+  if (input.kind !== 'chat') return undefined;
+  const index = input.messages.findIndex(
+    (message) => message.role === 'user' && message.images !== undefined,
+  );
+  return index === -1 ? undefined : `messages[${index}].images`;
+}

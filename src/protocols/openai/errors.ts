@@ -1,0 +1,45 @@
+/** Errors as the OpenAI API says them: always these four keys. */
+import { Type } from 'typebox';
+import type { ErrorCode, ServingError } from '../../core/errors.ts';
+import type { ErrorShape } from '../protocol.ts';
+
+/** Codes that have another name there; clients look for these. */
+const CODES: Partial<Record<ErrorCode, string>> = {
+  rate_limited: 'rate_limit_exceeded',
+  client_queue_full: 'rate_limit_exceeded',
+  internal: 'server_error',
+};
+
+const nullableText = Type.Union([Type.String(), Type.Null()]);
+
+export const OpenAiError = Type.Object({
+  error: Type.Object({
+    message: Type.String(),
+    type: Type.Enum([
+      'invalid_request_error',
+      'authentication_error',
+      'permission_error',
+      'rate_limit_error',
+      'server_error',
+    ]),
+    param: nullableText,
+    code: nullableText,
+  }),
+});
+
+export const openAiErrors: ErrorShape = {
+  schema: OpenAiError,
+  render: (error) => ({ status: error.spec.status, body: openAiError(error) }),
+};
+
+export function openAiError(error: ServingError) {
+  const { code, message, param, spec } = error;
+  return { error: { message, type: typeOf(spec.status), param: param ?? null, code: CODES[code] ?? code } };
+}
+
+function typeOf(status: number): string {
+  if (status >= 500) return 'server_error';
+  if (status === 401) return 'authentication_error';
+  if (status === 403) return 'permission_error';
+  return status === 429 ? 'rate_limit_error' : 'invalid_request_error';
+}

@@ -1,0 +1,13 @@
+/** The OpenAI API. Null counts as absent, fields that nobody knows are no error. */
+import type { Protocol } from '../protocol.ts';
+import { openAiErrors } from './errors.ts';
+import { modelRoute, modelsRoute } from './models.ts';
+
+export const openAi: Protocol = {
+  name: 'openai',
+  routes: [modelsRoute, modelRoute],
+  pathPrefixes: ['/v1/'],
+  bodyLimit: 'media',
+  contentTypes: 'json',
+  errors: openAiErrors,
+};

@@ -1,0 +1,22 @@
+/** What every route says of itself, whatever it does. */
+import type { TSchema } from 'typebox';
+
+export interface RouteBase {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  /** As the framework writes it: `:name` for a segment, a last `*` for the rest. */
+  readonly path: string;
+  readonly describes: RouteDescription;
+  /** Native field → what this route calls it, where that differs: errors and X-Dropped-Parameters speak so. */
+  readonly fieldNames?: FieldNames;
+}
+
+export type FieldNames = Readonly<Record<string, string>>;
+
+export interface RouteDescription {
+  readonly summary: string;
+  readonly description: string;
+  /** Of the request, where it has one. */
+  readonly body?: TSchema;
+  /** Of the 200 answer: content type → body, or one event of a stream. */
+  readonly answers: Readonly<Record<string, TSchema>>;
+}

@@ -1,0 +1,58 @@
+/** A model as others may know it: what its targets have in common, and who can speak of its vocabulary. Pure. */
+import type { Ability, TargetState, Tokenizer } from '../core/backend.ts';
+import { ServingError } from '../core/errors.ts';
+import type { ModelId } from '../core/generation.ts';
+import { canServe, type Target } from './target.ts';
+
+export interface ServedModel {
+  readonly id: ModelId;
+  readonly aliases: readonly string[];
+  /** Of its targets the largest; tokens. */
+  readonly contextSize: number | undefined;
+  readonly ready: boolean;
+  readonly abilities: readonly Ability[];
+  readonly targets: readonly {
+    readonly backend: string;
+    readonly model: string;
+    readonly state: TargetState;
+    readonly loaded: boolean;
+  }[];
+}
+
+export function servedModel(
+  id: ModelId,
+  targets: readonly Target[],
+  aliases: ReadonlyMap<string, ModelId>,
+): ServedModel {
+  return {
+    id,
+    aliases: [...aliases].flatMap(([alias, model]) => (model === id ? [alias] : [])),
+    contextSize: largestContext(targets),
+    ready: targets.some(({ status }) => canServe(status)),
+    abilities: [...new Set(targets.flatMap(({ status }) => status.abilities ?? []))],
+    targets: targets.map(({ backendName, modelThere, status }) => ({
+      backend: backendName,
+      model: modelThere,
+      state: status.state,
+      loaded: status.loaded,
+    })),
+  };
+}
+
+export function largestContext(targets: readonly Target[]): number | undefined {
+  const sizes = targets.flatMap(({ status }) => status.contextSize ?? []);
+  return sizes.length === 0 ? undefined : Math.max(...sizes);
+}
+
+export function tokenizerOf(model: ModelId, targets: readonly Target[]): Tokenizer {
+  const telling = targets.filter(({ backend }) => backend.tokenizer !== undefined);
+  if (telling.length === 0)
+    throw new ServingError('unsupported_parameter', {
+      message: `model is ${JSON.stringify(model)}, whose backend does not tell its tokens (${targets.map(({ backendName }) => backendName).join(', ')}). Ask for another model.`,
+      param: 'model',
+    });
+  const up = telling.find(({ status }) => canServe(status));
+  if (up?.backend.tokenizer !== undefined) return up.backend.tokenizer;
+  const isLoading = telling.some(({ status }) => status.state === 'loading' || status.restarting);
+  throw new ServingError(isLoading ? 'model_loading' : 'no_backend_available', { retryAfterSeconds: 1 });
+}
