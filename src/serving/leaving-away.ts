@@ -7,30 +7,36 @@ import { withoutField } from '../core/features.ts';
 import type { GenerationEvent, GenerationRequest } from '../core/generation.ts';
 import type { Receipt } from '../core/receipt.ts';
 
-export async function* leavingAway(
+export function leavingAway(
   request: GenerationRequest,
   receipt: Receipt,
   start: (request: GenerationRequest) => AsyncIterator<GenerationEvent>,
-): AsyncGenerator<GenerationEvent, void> {
+): AsyncIterator<GenerationEvent> {
   let asked = request;
-  for (;;) {
-    const events = start(asked);
-    let first: IteratorResult<GenerationEvent>;
-    try {
-      first = await events.next();
-    } catch (thrown) {
-      const { code, param } = toServingError(thrown);
-      const less = code === 'unsupported_parameter' && param !== undefined && withoutField(asked, param);
-      if (!less) throw thrown;
-      asked = less;
-      receipt.droppedFields = [...(receipt.droppedFields ?? []), param];
-      continue;
+  let events = start(asked);
+  const first = async (): Promise<IteratorResult<GenerationEvent>> => {
+    for (;;) {
+      try {
+        return await events.next();
+      } catch (thrown) {
+        const { code, param } = toServingError(thrown);
+        const less =
+          code === 'unsupported_parameter' && param !== undefined ? withoutField(asked, param) : undefined;
+        if (less === undefined || param === undefined) throw thrown;
+        await events.return?.();
+        asked = less;
+        receipt.droppedFields = [...(receipt.droppedFields ?? []), param];
+        events = start(asked);
+      }
     }
-    try {
-      for (let next = first; !next.done; next = await events.next()) yield next.value;
-      return;
-    } finally {
-      await events.return?.();
-    }
-  }
+  };
+  let begun = false;
+  return {
+    next: () => {
+      if (begun) return events.next();
+      begun = true;
+      return first();
+    },
+    return: async () => (await events.return?.()) ?? { done: true, value: undefined },
+  };
 }
