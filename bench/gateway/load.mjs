@@ -6,6 +6,8 @@ import { serveOrders } from '../worker.mjs';
 
 const HEADER_END = Buffer.from('\r\n\r\n');
 const LAST_CHUNK = Buffer.from('\r\n0\r\n\r\n');
+const HEAD_BYTES = 4096;
+const KEPT_BYTES = 65_536;
 
 serveOrders({}, run);
 
@@ -36,7 +38,7 @@ function converse({ hostname, port, sent, count }) {
   return new Promise((resolve, reject) => {
     const socket = connect({ host: hostname, port, noDelay: true });
     let sentAt = 0;
-    let received = [];
+    let received = Buffer.alloc(0);
     const send = () => {
       sentAt = performance.now();
       socket.write(sent);
@@ -45,10 +47,13 @@ function converse({ hostname, port, sent, count }) {
     socket.on('error', reject);
     socket.on('close', () => reject(new Error('the server closed the connection')));
     socket.on('data', (chunk) => {
-      received.push(chunk);
-      const answer = received.length === 1 ? chunk : Buffer.concat(received);
-      if (!isWhole(answer)) return;
-      received = [];
+      // Of a long answer its head and its last bytes are enough.
+      received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);
+      if (received.length > KEPT_BYTES && headOf(received)?.length === undefined)
+        received = Buffer.concat([received.subarray(0, HEAD_BYTES), received.subarray(-LAST_CHUNK.length)]);
+      if (!isWhole(received)) return;
+      const answer = received;
+      received = Buffer.alloc(0);
       if (answer.latin1Slice(9, 12) !== '200') {
         reject(new Error(`not a 200: ${answer.toString()}`));
         socket.destroy();
@@ -62,10 +67,16 @@ function converse({ hostname, port, sent, count }) {
   });
 }
 
+function headOf(answer) {
+  const end = answer.indexOf(HEADER_END);
+  if (end === -1) return undefined;
+  const length = /content-length: *(\d+)/i.exec(answer.latin1Slice(0, end))?.[1];
+  return { end, length: length === undefined ? undefined : Number(length) };
+}
+
 function isWhole(answer) {
-  const headerEnd = answer.indexOf(HEADER_END);
-  if (headerEnd === -1) return false;
-  const length = /content-length: *(\d+)/i.exec(answer.latin1Slice(0, headerEnd))?.[1];
-  if (length !== undefined) return answer.length >= headerEnd + HEADER_END.length + Number(length);
+  const head = headOf(answer);
+  if (head === undefined) return false;
+  if (head.length !== undefined) return answer.length >= head.end + HEADER_END.length + head.length;
   return answer.subarray(-LAST_CHUNK.length).equals(LAST_CHUNK);
 }

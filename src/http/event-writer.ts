@@ -21,10 +21,12 @@ export class EventWriter {
   readonly #options: EventWriterOptions;
   #committed = false;
   #heartbeat: Timer | undefined;
+  #silentSince: Milliseconds;
   #stopped = false;
 
   constructor(options: EventWriterOptions) {
     this.#options = options;
+    this.#silentSince = options.clock.now();
   }
 
   /** The 200 is sent; from here on failures are events. */
@@ -32,24 +34,36 @@ export class EventWriter {
     return this.#committed;
   }
 
-  /** Starts the silence after which the stream commits and heartbeats begin. */
+  /** Starts the silence after which the stream commits and heartbeats begin. One timer, moved on lazily, not one per event. */
   start(): void {
-    if (this.#stopped) return;
-    const { clock, heartbeatMs } = this.#options;
-    this.#heartbeat = clock.schedule(heartbeatMs, () => {
-      if (this.#raw.writableLength === 0) this.#write(this.#options.heartbeat());
-      this.start();
-    });
+    this.#silentSince = this.#options.clock.now();
+    this.#wakeIn(this.#options.heartbeatMs);
   }
 
-  /** Writes one event; settles when the next may be written. Throws `client_gone` for a reader that has stalled or left. */
-  async write(event: string): Promise<void> {
-    this.#heartbeat?.cancel();
+  /**
+   * Writes one event. Undefined: the next may be written at once; else it settles when the reader has caught up, or throws
+   * `client_gone` for one that has stalled or left.
+   */
+  write(event: string): Promise<void> | undefined {
     this.#write(event);
     // Below Node's own mark nothing tells when the buffer has emptied, so nothing may wait for it.
     if (this.#raw.writableNeedDrain && this.#raw.writableLength > this.#options.bufferBytes)
-      await this.#drained();
-    this.start();
+      return this.#drained();
+    return undefined;
+  }
+
+  #wakeIn(delayMs: Milliseconds): void {
+    this.#heartbeat = this.#options.clock.schedule(delayMs, () => {
+      if (this.#stopped) return;
+      const { clock, heartbeatMs, heartbeat } = this.#options;
+      const leftMs = this.#silentSince + heartbeatMs - clock.now();
+      if (leftMs > 0) {
+        this.#wakeIn(leftMs);
+        return;
+      }
+      if (this.#raw.writableLength === 0) this.#write(heartbeat());
+      this.start();
+    });
   }
 
   end(last: string): void {
@@ -75,6 +89,7 @@ export class EventWriter {
 
   #write(text: string): void {
     if (!this.#committed) this.#commit();
+    this.#silentSince = this.#options.clock.now();
     if (!this.#raw.destroyed) this.#raw.write(text);
   }
 

@@ -97,14 +97,16 @@ async function deliverStream(delivery: Delivery): Promise<FastifyReply> {
   });
   const wantsPlace = encoder.place !== undefined && request.headers['x-queue-events'] === '1';
   // The reader being slow shows at the first token; nothing is lost by not waiting for it here.
-  const onPlace = (place: QueuePlace) => void writer.write(encoder.place?.(place) ?? '').catch(() => {});
+  const onPlace = (place: QueuePlace) => void writer.write(encoder.place?.(place) ?? '')?.catch(() => {});
   writer.start();
   try {
     await runSideBySide(running(delivery, wantsPlace ? onPlace : undefined), async (events, choice) => {
       for await (const event of events) {
         if (event.type === 'finish') answer.receipt.endedAt = options.clock.now();
         const encoded = encoder.encode(event, choice);
-        if (encoded !== undefined) await writer.write(encoded);
+        if (encoded === undefined) continue;
+        const caughtUp = writer.write(encoded);
+        if (caughtUp !== undefined) await caughtUp;
       }
     });
     writer.end(encoder.end());
