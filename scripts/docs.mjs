@@ -54,6 +54,7 @@ const made = 'Made by `npm run docs` from the code’s own schemas; do not edit.
 const application = await describeApplication();
 
 const pages = {
+  'docs/reference/clients.md': clientsPage(),
   'docs/reference/configuration.md': configurationPage(),
   'docs/reference/errors.md': errorsPage(),
   'docs/reference/json-schema.md': jsonSchemaPage(),
@@ -104,6 +105,53 @@ function row(...cells) {
 
 function defaultOf({ default: value }) {
   return value === undefined ? '' : `\`${JSON.stringify(value)}\``;
+}
+
+function clientsPage() {
+  const matrix = JSON.parse(readFileSync(join(root, 'test/clients/matrix.json'), 'utf8'));
+  const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const clients = Object.entries(matrix.clients);
+  const backends = Object.entries(matrix.backends);
+  const reasons = [];
+  const covers = (list, id) => list === undefined || list.includes(id);
+  const counts = { yes: 0, no: 0 };
+  const cell = (client, feature, backend) => {
+    const no = matrix.no.find(
+      ({ clients, features, backends }) =>
+        covers(clients, client) && covers(features, feature) && covers(backends, backend),
+    );
+    counts[no ? 'no' : 'yes'] += 1;
+    if (!no) return 'yes';
+    if (!reasons.includes(no.reason)) reasons.push(no.reason);
+    return `no (${reasons.indexOf(no.reason) + 1})`;
+  };
+  const tables = clients.map(([client, { name, package: packageName }]) => {
+    const version = packageName ? `\`${packageName}\` ${devDependencies[packageName]}` : '`openai` from PyPI';
+    const rows = Object.entries(matrix.features).map(
+      ([feature, what]) =>
+        `| ${feature}: ${what} | ${backends.map(([backend]) => cell(client, feature, backend)).join(' | ')} |`,
+    );
+    return [
+      `## ${name}`,
+      '',
+      `${version}.`,
+      '',
+      `| | ${backends.map(([, title]) => title).join(' | ')} |`,
+      `| --- |${' --- |'.repeat(backends.length)}`,
+      ...rows,
+    ].join('\n');
+  });
+  return [
+    '# Clients',
+    '',
+    `Made by \`npm run docs\` from test/clients/matrix.json; do not edit. Every "yes" is a test in test/clients/ that runs the client against the real server: over the embedded engine with its real model, and over stand-ins that play Ollama and vLLM in the shapes recorded from the real ones. ${counts.yes} cells are tests, ${counts.no} a reasoned no.`,
+    '',
+    ...tables.flatMap((table) => [table, '']),
+    '## Why not',
+    '',
+    ...reasons.map((reason, index) => `${index + 1}. ${reason}`),
+    '',
+  ].join('\n');
 }
 
 function configurationPage() {
