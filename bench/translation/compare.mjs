@@ -83,7 +83,9 @@ async function measure(side, { load, seconds, streamTokens }) {
     await ask(stream);
     return ((usageOf(pid).cpuMs - before) * 1000) / streamTokens;
   };
+  const cpuBefore = usageOf(pid).cpuMs;
   const short = await ask({ content: QUESTION, tokens: SHORT_TOKENS, durationMs: seconds * 1000 });
+  const requestMicroseconds = ((usageOf(pid).cpuMs - cpuBefore) * 1000) / (short.requestsPerSecond * seconds);
   const before = usageOf(pid).residentMiB;
   const paced = await tokenMicroseconds({
     content: 'paced',
@@ -95,6 +97,7 @@ async function measure(side, { load, seconds, streamTokens }) {
   await ask({ content: LONG_PROMPT, tokens: SHORT_TOKENS });
   return {
     requestP50Ms: short.p50Ms,
+    requestMicroseconds,
     tokenMicroseconds: { paced, bulk },
     residentMiB: { before, afterStream, afterLongPrompt: usageOf(pid).residentMiB },
   };
@@ -137,6 +140,7 @@ export function report({ rounds, settings }) {
     return [
       name,
       ...both(({ requestP50Ms }) => requestP50Ms, 3),
+      ...both(({ requestMicroseconds }) => requestMicroseconds, 0),
       ...both(({ tokenMicroseconds }) => tokenMicroseconds.paced, 1),
       ...both(({ tokenMicroseconds }) => tokenMicroseconds.bulk, 1),
       show(
@@ -150,6 +154,9 @@ export function report({ rounds, settings }) {
     'forwarder, p50 ms',
     'llm-serve, p50 ms',
     'added ms',
+    'forwarder, µs of CPU a request',
+    'llm-serve',
+    'added µs',
     `forwarder, µs a token, ${PACED_STREAMS} paced streams`,
     'llm-serve',
     'added µs',

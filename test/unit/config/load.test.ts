@@ -186,6 +186,12 @@ describe('a wrong configuration is refused with the key, the value and what was 
       },
       'models[0].targets[0].gpu is -1, but must be "auto" or "off" or an integer from 0 to 100000.',
     ],
+    [
+      {
+        text: 'models: [{ id: a, targets: [{ backend: scripted, model: x }] }, { id: b, aliases: [c, a], targets: [{ backend: scripted, model: x }] }]',
+      },
+      'models[1].aliases[1] is "a", but that name is taken by an earlier model or alias.',
+    ],
     [{ text: 'default_model: b' }, 'default_model is "b", but must be one of the models: smollm2.'],
     [
       { flags: { 'server.host': '0.0.0.0' } },

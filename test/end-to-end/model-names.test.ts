@@ -1,0 +1,38 @@
+/** What clients may call a model: its id, an alias, and what they hear of it. */
+import { beforeAll, describe, expect, test } from 'vitest';
+import { type Executable, endingAfterAll, startServer } from '../support/executable.ts';
+import { ask, generate } from '../support/http-client.ts';
+
+const MODELS = [
+  {
+    id: 'org/small',
+    aliases: ['gpt-4o-mini', 'org/other'],
+    targets: [{ backend: 'scripted', model: 'demo' }],
+  },
+];
+
+describe('a model with aliases', () => {
+  const endsWith = endingAfterAll();
+  let server: Executable;
+  beforeAll(async () => {
+    server = await startServer({ flags: ['--models', JSON.stringify(MODELS)], endsWith });
+  });
+
+  test('answers to each of its names, and says its id', async () => {
+    for (const model of ['org/small', 'gpt-4o-mini', 'org/other']) {
+      const answer = await generate(server, { prompt: 'hi', model, max_tokens: 2 });
+      expect(answer.status).toBe(200);
+      expect(answer.json().model).toBe('org/small');
+    }
+    const unknown = await generate(server, { prompt: 'hi', model: 'org' });
+    expect(unknown.json().error).toMatchObject({ code: 'model_not_found', param: 'model' });
+  });
+
+  test('is listed under all of them', async () => {
+    const { data } = (await ask(`${server.url}/v1/models`)).json<{ data: { id: string }[] }>();
+    expect(data.map(({ id }) => id)).toEqual(['org/small', 'gpt-4o-mini', 'org/other']);
+    for (const name of ['org/small', 'org%2Fsmall', 'gpt-4o-mini'])
+      expect((await ask(`${server.url}/v1/models/${name}`)).status).toBe(200);
+    expect((await ask(`${server.url}/v1/models/org`)).status).toBe(404);
+  });
+});

@@ -1,0 +1,58 @@
+import { expect, it } from 'vitest';
+import type { TargetStatus } from '../../../src/core/backend.ts';
+import { ServingError } from '../../../src/core/errors.ts';
+import { servedModel, tokenizerOf } from '../../../src/serving/served-model.ts';
+import { FakeBackend, fakeTarget } from '../../support/fake-backend.ts';
+
+const READY: TargetStatus = { state: 'ready', loaded: true };
+
+function targetWith(status: TargetStatus, { tells = false } = {}) {
+  const tokenizer = { encode: async () => [1], decode: async () => 'a' };
+  const backend = Object.assign(new FakeBackend(), tells ? { tokenizer } : {});
+  return { tokenizer, target: fakeTarget(backend, { status }) };
+}
+
+it('a model has the largest context, and all abilities, of its targets', () => {
+  const targets = [
+    targetWith({ ...READY, contextSize: 100, abilities: ['generate'] }).target,
+    targetWith({ state: 'failed', loaded: false, contextSize: 200, abilities: ['generate', 'tools'] }).target,
+    targetWith({ state: 'unreachable', loaded: false }).target,
+  ];
+  const aliases = new Map([
+    ['gpt-4o', 'm'],
+    ['other', 'n'],
+  ]);
+  expect(servedModel('m', targets, aliases)).toMatchObject({
+    id: 'm',
+    aliases: ['gpt-4o'],
+    contextSize: 200,
+    ready: true,
+    abilities: ['generate', 'tools'],
+    targets: [{ backend: 'fake', model: 'm', state: 'ready', loaded: true }, {}, {}],
+  });
+  expect(servedModel('m', targets.slice(1), aliases).ready).toBe(false);
+});
+
+it('its tokens are told by a target that tells them and is up', () => {
+  const down = targetWith({ state: 'failed', loaded: false }, { tells: true });
+  const silent = targetWith(READY);
+  const telling = targetWith(READY, { tells: true });
+  expect(tokenizerOf('m', [down.target, silent.target, telling.target])).toBe(telling.tokenizer);
+});
+
+it.each([
+  ['unsupported_parameter', [targetWith(READY)]],
+  [
+    'no_backend_available',
+    [targetWith(READY), targetWith({ state: 'failed', loaded: false }, { tells: true })],
+  ],
+  ['model_loading', [targetWith({ state: 'loading', loaded: false }, { tells: true })]],
+] as const)('where none is, that is said: %s', (code, targets) => {
+  const ask = () =>
+    tokenizerOf(
+      'm',
+      targets.map(({ target }) => target),
+    );
+  expect(ask).toThrow(ServingError);
+  expect(ask).toThrow(expect.objectContaining({ code }));
+});
