@@ -1,6 +1,9 @@
 /** Plays servers with the OpenAI API in the shapes recorded from vLLM 0.32.0 and llama-server, and a plain third one. */
 
 import { embeddingsReply } from './openai-embeddings.ts';
+import { callsOf, formedAnswer, grammarError, type PlayedCall } from './openai-forms.ts';
+import { type Choice, callChoices, textChoices } from './openai-frames.ts';
+import { PlayedVocabulary, VOCABULARY_SIZE } from './openai-vocabulary.ts';
 import { recordedChunks, recordedJson, recording } from './recording.ts';
 import { answer, countTokens, type ModelAnswer } from './stand-in-model.ts';
 import {
@@ -31,6 +34,10 @@ export interface OpenAiStandInOptions extends StandInOptions {
   readonly embeds?: boolean;
   /** Refuses chat_template_kwargs. */
   readonly refusesTemplateSwitch?: boolean;
+  /** Started without what reads calls out of answers: refuses tools. */
+  readonly withoutToolParser?: boolean;
+  /** Takes images; default true. */
+  readonly sees?: boolean;
 }
 
 type Chunk = Readonly<Record<string, unknown>>;
@@ -55,6 +62,7 @@ class OpenAiPlay implements Play {
   readonly #options: OpenAiStandInOptions & { readonly model: string };
   readonly #server: PlayedServer;
   readonly #contextSize: number;
+  readonly #vocabulary = new PlayedVocabulary();
   readonly #recorded: { readonly chat: Chunk; readonly completion: Chunk };
 
   constructor(options: OpenAiStandInOptions & { readonly model: string }) {
@@ -88,28 +96,62 @@ class OpenAiPlay implements Play {
       return badRequest('chat_template is not supported for Mistral tokenizers.');
     }
     const prompt = promptOf(body);
+    const unable = this.#unable(body) ?? grammarError(body) ?? this.#biasError(body);
+    if (unable !== undefined) return unable;
     const refused = this.#contextError(countTokens(prompt), body.max_tokens as number | null | undefined);
     if (refused !== undefined) return refused;
     const unset = request.path === '/v1/completions' && this.#server !== 'llama-server' ? 16 : undefined;
     const maxTokens = body.max_tokens === undefined ? unset : (body.max_tokens as number | null);
+    const calls = callsOf(body, prompt);
     const answered = answer({
       prompt,
+      says: calls.length === 0 ? formedAnswer(body) : [],
+      avoids: (word) => biasOf(body)[this.#vocabulary.tokenOf(word)] === -100,
       maxTokens: maxTokens ?? undefined,
       stop: (body.stop as string[] | undefined) ?? [],
       contextSize: this.#contextSize,
       seed: body.seed as number | undefined,
     });
-    return this.#streamReply(request, answered);
+    return this.#streamReply(request, answered, calls);
+  }
+
+  /** Without a tool parser, without eyes. */
+  #unable(body: Record<string, unknown>): Reply | undefined {
+    const { withoutToolParser, sees = true } = this.#options;
+    if (withoutToolParser && body.tools !== undefined && body.tool_choice !== 'none') {
+      return this.#server === 'llama-server'
+        ? serverFailure('tools param requires --jinja flag')
+        : badRequest(
+            '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set',
+          );
+    }
+    if (sees || !JSON.stringify(body.messages ?? []).includes('"image_url"')) return undefined;
+    return this.#server === 'llama-server'
+      ? serverFailure(
+          'image input is not supported - hint: if this is unexpected, you may need to provide the mmproj',
+        )
+      : badRequest(`${this.#options.model} is not a multimodal model None`);
+  }
+
+  /** llama-server leaves such tokens away without a word. */
+  #biasError(body: Record<string, unknown>): Reply | undefined {
+    const outside = Object.keys(biasOf(body)).filter((token) => Number(token) >= VOCABULARY_SIZE);
+    if (this.#server === 'llama-server' || outside.length === 0) return undefined;
+    return badRequest(
+      `token_id(s) [${outside.join(', ')}] in logit_bias contain out-of-vocab token ids. Vocabulary size: ${VOCABULARY_SIZE}`,
+    );
   }
 
   #embeddings(body: Record<string, unknown>): Reply {
     const folder = this.#server === 'llama-server' ? 'llama-server' : 'vllm';
     if (this.#options.embeds === false) return recording(`${folder}/embeddings-disabled`);
-    return embeddingsReply(body, (tokens) => this.#contextError(tokens, 0));
+    return embeddingsReply(body, this.#server !== 'llama-server', (tokens) => this.#contextError(tokens, 0));
   }
 
-  #plain({ path, headers }: SeenRequest): Reply {
+  #plain({ path, headers, body }: SeenRequest): Reply {
     const { apiKey, health = 200 } = this.#options;
+    const told = this.#tokens(path, body);
+    if (told !== undefined) return { status: 200, body: JSON.stringify(told) };
     if (path === '/health' && this.#server !== 'generic')
       return { status: health, body: health === 200 ? '' : '{"error":{}}' };
     if (path === '/version' && this.#server === 'vllm')
@@ -120,6 +162,20 @@ class OpenAiPlay implements Play {
     if (apiKey !== undefined && headers.authorization !== `Bearer ${apiKey}`)
       return { status: 401, body: '{"error":"Unauthorized"}' };
     return { status: 200, body: this.#models() };
+  }
+
+  #tokens(path: string, body: Record<string, unknown>): Record<string, unknown> | undefined {
+    if (this.#server === 'vllm') {
+      if (path === '/detokenize') return { prompt: this.#vocabulary.decode(body.tokens as number[]) };
+      if (path !== '/tokenize') return undefined;
+      const tokens = this.#vocabulary.encode(promptOf(body));
+      return { count: tokens.length, max_model_len: this.#contextSize, tokens, token_strs: null };
+    }
+    if (this.#server === 'generic') return undefined;
+    if (path === '/apply-template') return { prompt: promptOf(body) };
+    if (path === '/tokenize') return { tokens: this.#vocabulary.encode(body.content as string) };
+    if (path === '/detokenize') return { content: this.#vocabulary.decode(body.tokens as number[]) };
+    return undefined;
   }
 
   #models(): string {
@@ -169,7 +225,11 @@ class OpenAiPlay implements Play {
     );
   }
 
-  #streamReply({ path, body }: SeenRequest, answered: ModelAnswer): StreamReply {
+  #streamReply(
+    { path, body }: SeenRequest,
+    answered: ModelAnswer,
+    calls: readonly PlayedCall[],
+  ): StreamReply {
     const chat = path === '/v1/chat/completions';
     const recorded = chat ? this.#recorded.chat : this.#recorded.completion;
     const frame = (choice: Record<string, unknown>) => {
@@ -180,7 +240,11 @@ class OpenAiPlay implements Play {
         choices: [{ index: 0, finish_reason: null, ...choice }],
       });
     };
-    const speak = (text: string) => frame(chat ? { delta: { content: text } } : { text });
+    const said =
+      calls.length > 0
+        ? callChoices(calls, this.#server)
+        : textChoices(answered.tokens, { body, chat, server: this.#server, vocabulary: this.#vocabulary });
+    const generated = calls.length > 0 ? said.length : answered.generated;
     const { reasoningField, withoutUsage, withoutEnd } = this.#options;
     const opening = chat
       ? [frame({ delta: { role: 'assistant', content: this.#server === 'llama-server' ? null : '' } })]
@@ -192,17 +256,18 @@ class OpenAiPlay implements Play {
       choices: [],
       usage: {
         prompt_tokens: answered.promptTokens,
-        completion_tokens: answered.generated,
-        total_tokens: answered.promptTokens + answered.generated,
+        completion_tokens: generated,
+        total_tokens: answered.promptTokens + generated,
       },
     });
     const asksUsage =
       (body.stream_options as { include_usage?: boolean } | undefined)?.include_usage === true;
-    const words = answered.tokens.map(speak);
+    const called = calls.length > 0 && this.#server !== 'generic';
+    const end = { ...answered, reason: called ? 'tool_calls' : answered.reason };
     return {
       contentType: 'text/event-stream; charset=utf-8',
       headers: this.#headers(),
-      frames: [...opening, ...thoughts, ...this.#withFinish({ words, answered, chat, frame })],
+      frames: [...opening, ...thoughts, ...this.#withFinish(said, end, chat).map(frame)],
       ending: [...(asksUsage && !withoutUsage ? [usage] : []), ...(withoutEnd ? [] : ['data: [DONE]\n\n'])],
       failure: [`data: ${this.serverError}\n\n`, 'data: [DONE]\n\n'],
       leavesOpen: withoutEnd ?? false,
@@ -210,29 +275,43 @@ class OpenAiPlay implements Play {
   }
 
   /** vLLM tells `length` together with the last content; every other end has a chunk of its own. */
-  #withFinish(end: {
-    words: readonly string[];
-    answered: ModelAnswer;
-    chat: boolean;
-    frame: (choice: Record<string, unknown>) => string;
-  }): string[] {
-    const { words, answered, chat, frame } = end;
-    const stopReason = this.#server === 'vllm' ? { stop_reason: answered.matchedStop ?? null } : {};
-    const ending = { finish_reason: answered.reason, ...stopReason };
-    const last = answered.tokens.at(-1);
-    if (this.#server === 'vllm' && answered.reason === 'length' && last !== undefined) {
-      return [
-        ...words.slice(0, -1),
-        frame({ ...(chat ? { delta: { content: last } } : { text: last }), ...ending }),
-      ];
-    }
-    return [...words, frame({ ...(chat ? { delta: {} } : { text: '' }), ...ending })];
+  #withFinish(
+    said: readonly Choice[],
+    end: { readonly reason: string; readonly matchedStop?: string },
+    chat: boolean,
+  ): Choice[] {
+    const stopReason = this.#server === 'vllm' ? { stop_reason: end.matchedStop ?? null } : {};
+    const ending = { finish_reason: end.reason, ...stopReason };
+    const last = said.at(-1);
+    if (this.#server === 'vllm' && end.reason === 'length' && last !== undefined)
+      return [...said.slice(0, -1), { ...last, ...ending }];
+    return [...said, { ...(chat ? { delta: {} } : { text: '' }), ...ending }];
   }
 }
 
+interface WireMessage {
+  readonly content: string | readonly { readonly text?: string }[] | null;
+  readonly tool_calls?: unknown;
+}
+
+/** All that is said, in any form; tools are written into it as templates do. */
 function promptOf(body: Record<string, unknown>): string {
   if (typeof body.prompt === 'string') return body.prompt;
-  return (body.messages as { content: string }[]).map(({ content }) => content).join(' ');
+  const messages = body.messages as readonly WireMessage[];
+  const texts = messages.map(({ content, tool_calls }) => {
+    const text =
+      typeof content === 'string' ? content : (content ?? []).map((part) => part.text ?? '').join(' ');
+    return tool_calls === undefined ? text : `${text} ${JSON.stringify(tool_calls)}`;
+  });
+  return [...texts, ...(body.tools === undefined ? [] : [JSON.stringify(body.tools)])].join(' ');
+}
+
+function biasOf(body: Record<string, unknown>): Readonly<Record<string, number>> {
+  return (body.logit_bias ?? {}) as Record<string, number>;
+}
+
+function serverFailure(message: string): Reply {
+  return { status: 500, body: JSON.stringify({ error: { code: 500, message, type: 'server_error' } }) };
 }
 
 function unknownModel(model: unknown): Reply {

@@ -52,17 +52,19 @@ it('orders by index, and takes what is missing for a failure of the backend', ()
     { index: 1, embedding: [0, 1] },
     { index: 0, embedding: [1, 0] },
   ];
-  expect(readEmbeddings({ data, usage: { prompt_tokens: 4 } }, 2)).toEqual({
+  expect(readEmbeddings({ data, usage: { prompt_tokens: 4 } }, { inputs: ['a', 'b'] })).toEqual({
     vectors: [
       [1, 0],
       [0, 1],
     ],
     promptTokens: 4,
   });
-  expect(readEmbeddings({ data: data.map(({ embedding }) => ({ embedding })) }, 2).vectors[0]).toEqual([
-    0, 1,
-  ]);
-  expect(() => readEmbeddings({ data: [] }, 2)).toThrow(expect.objectContaining({ code: 'backend_error' }));
+  expect(
+    readEmbeddings({ data: data.map(({ embedding }) => ({ embedding })) }, { inputs: ['a', 'b'] }).vectors[0],
+  ).toEqual([0, 1]);
+  expect(() => readEmbeddings({ data: [] }, { inputs: ['a', 'b'] })).toThrow(
+    expect.objectContaining({ code: 'backend_error' }),
+  );
 });
 
 it('leaves other refusals to what they are', () => {
