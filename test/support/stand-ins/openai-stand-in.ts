@@ -36,6 +36,8 @@ export interface OpenAiStandInOptions extends StandInOptions {
   readonly refusesTemplateSwitch?: boolean;
   /** Started without what reads calls out of answers: refuses tools. */
   readonly withoutToolParser?: boolean;
+  /** As models of the OpenAI service that reason: takes the limit under its newer name only. */
+  readonly wantsNewerLimit?: boolean;
   /** Takes images; default true. */
   readonly sees?: boolean;
 }
@@ -95,13 +97,23 @@ class OpenAiPlay implements Play {
     if (this.#options.refusesTemplateSwitch && body.chat_template_kwargs !== undefined) {
       return badRequest('chat_template is not supported for Mistral tokenizers.');
     }
+    const { max_tokens, max_completion_tokens } = body;
+    if (this.#options.wantsNewerLimit && max_tokens !== undefined) {
+      return badRequest(
+        "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+      );
+    }
+    const limit = (max_tokens === undefined ? max_completion_tokens : max_tokens) as
+      | number
+      | null
+      | undefined;
     const prompt = promptOf(body);
     const unable = this.#unable(body) ?? grammarError(body) ?? this.#biasError(body);
     if (unable !== undefined) return unable;
-    const refused = this.#contextError(countTokens(prompt), body.max_tokens as number | null | undefined);
+    const refused = this.#contextError(countTokens(prompt), limit);
     if (refused !== undefined) return refused;
     const unset = request.path === '/v1/completions' && this.#server !== 'llama-server' ? 16 : undefined;
-    const maxTokens = body.max_tokens === undefined ? unset : (body.max_tokens as number | null);
+    const maxTokens = limit === undefined ? unset : limit;
     const calls = callsOf(body, prompt);
     const answered = answer({
       prompt,
@@ -188,6 +200,10 @@ class OpenAiPlay implements Play {
     }
     return JSON.stringify(recordedJson(`${this.#server}/models`))
       .replaceAll('"smollm2"', JSON.stringify(model))
+      .replace(
+        '["completion"]',
+        this.#options.sees === true ? '["completion","multimodal"]' : '["completion"]',
+      )
       .replace(/"(max_model_len|n_ctx)":\d+/, `"$1":${this.#contextSize}`);
   }
 

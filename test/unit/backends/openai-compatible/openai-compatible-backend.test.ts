@@ -335,6 +335,12 @@ describe('probe', () => {
     expect(status.abilities).toEqual(server === 'generic' ? undefined : ['generate', 'tools']);
   });
 
+  it('finds out whether a llama-server sees', async () => {
+    const { backend } = await start({ server: 'llama-server', sees: true });
+    const { abilities } = await backend.probe({ signal: neverAborted() });
+    expect(abilities).toEqual(['generate', 'tools', 'see']);
+  });
+
   it('tells a dead engine from one that loads', async () => {
     const dead = await start({ server: 'vllm', health: 503 });
     expect(await dead.backend.probe({ signal: neverAborted() })).toMatchObject({ state: 'failed' });
