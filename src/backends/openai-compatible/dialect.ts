@@ -23,8 +23,6 @@ export interface Dialect {
   readonly thoughtNames: readonly ('reasoning' | 'reasoning_content')[];
   /** A tool is named in `tool_choice`; else it is the only one that is told, and a call is required. */
   readonly namesTools: boolean;
-  /** An answer has several calls unless it is told otherwise. */
-  readonly parallelCallsByDefault: boolean;
   /** Where the OpenAI API has no field for it (vllm: `structured_outputs`; llama-server: `grammar`, `json_schema`). */
   readonly grammarFields: 'structured-outputs' | 'plain' | 'none';
   /** Whether chats with tools may have log-probabilities, and whether they come only with at least one alternative. */
@@ -73,7 +71,6 @@ export const DIALECTS: Readonly<Record<Flavor, Dialect>> = {
     // Releases differ in which of the two they read; the other is ignored.
     thoughtNames: ['reasoning', 'reasoning_content'],
     namesTools: true,
-    parallelCallsByDefault: true,
     grammarFields: 'structured-outputs',
     logprobs: { withTools: true, fewest: 0, onPrompts: 'logprobs' },
     tokenizes: true,
@@ -92,7 +89,6 @@ export const DIALECTS: Readonly<Record<Flavor, Dialect>> = {
     thoughtNames: ['reasoning_content'],
     // It reads an object there as "auto".
     namesTools: false,
-    parallelCallsByDefault: false,
     grammarFields: 'plain',
     // It refuses them in a stream with tools, and 0 alternatives mean none at all.
     logprobs: { withTools: false, fewest: 1, onPrompts: 'n_probs' },
@@ -108,7 +104,6 @@ export const DIALECTS: Readonly<Record<Flavor, Dialect>> = {
     templateSwitch: false,
     thoughtNames: [],
     namesTools: true,
-    parallelCallsByDefault: true,
     grammarFields: 'none',
     logprobs: { withTools: true, fewest: 0, onPrompts: 'logprobs' },
     tokenizes: false,

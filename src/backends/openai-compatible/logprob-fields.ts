@@ -4,7 +4,7 @@ import type { GenerationRequest, LikelyToken, TokenLogprob } from '../../core/ge
 import { asArray, asCount, asObject, type Loose } from '../../upstream/lenient.ts';
 import type { Dialect } from './dialect.ts';
 
-/** What servers say for a probability of 0, as JSON has no -Infinity. */
+/** For a probability of 0, as JSON has no -Infinity; servers have lower numbers, or none. */
 const NEVER = -9999;
 
 export function logprobFields(
@@ -55,7 +55,7 @@ function likeliest(tokens: LikelyToken[], top: number): readonly LikelyToken[] {
 }
 
 function logprobOf(value: unknown): number {
-  return typeof value === 'number' && Number.isFinite(value) ? value : NEVER;
+  return typeof value === 'number' ? Math.max(value, NEVER) : NEVER;
 }
 
 function bytesOf({ bytes, token }: Loose): readonly number[] {

@@ -7,6 +7,7 @@ import { ServingError } from '../../core/errors.ts';
 import { unsupported } from '../../core/features.ts';
 import { asArray, asCount, asObject } from '../../upstream/lenient.ts';
 import type { JsonAnswer, Upstream } from '../../upstream/upstream.ts';
+import { errorObject } from './context-error.ts';
 import type { Dialect } from './dialect.ts';
 import { toolFields } from './tool-fields.ts';
 import { wireMessages } from './wire-messages.ts';
@@ -22,16 +23,15 @@ export interface AskedServer {
 export function serverTokenizer({ upstream, model, speaks, refusal }: AskedServer): Tokenizer {
   const ask = async (path: string, body: unknown, signal: AbortSignal) => {
     const answer = await upstream.json({ method: 'POST', path, body, signal });
-    if (answer.status !== 200) throw refusal(answer);
-    return asObject(answer.body);
+    if (answer.status === 200) return asObject(answer.body);
+    // Behind a proxy that lets /v1 through alone, its own routes are missing.
+    const lacksRoute = answer.status === 404 && errorObject(answer.body).message === undefined;
+    throw lacksRoute ? tellsNoTokens(model) : refusal(answer);
   };
   const dialectOf = async (signal: AbortSignal) => {
     const dialect = await speaks(signal);
     if (dialect.tokenizes) return dialect;
-    throw new ServingError('unsupported_parameter', {
-      message: `model is ${JSON.stringify(model)}, whose server does not tell its tokens. Ask for another model.`,
-      param: 'model',
-    });
+    throw tellsNoTokens(model);
   };
   const promptOf = async (request: TokenizeRequest, dialect: Dialect, signal: AbortSignal) => {
     if (request.input.kind === 'text') return request.input.prompt;
@@ -65,12 +65,13 @@ export function serverTokenizer({ upstream, model, speaks, refusal }: AskedServe
   };
 }
 
+/** vllm's route has no choice among tools: its templates are given all of them. */
 function chatFields({ input, tools }: TokenizeRequest, dialect: Dialect): Readonly<Record<string, unknown>> {
   if (input.kind === 'text') return {};
+  const messages = wireMessages(input.messages, dialect);
   const told = toolFields(tools, dialect);
-  // vllm's route has no choice among tools; its templates are given all of them.
-  const choice = dialect.flavor === 'vllm' ? { tool_choice: undefined, parallel_tool_calls: undefined } : {};
-  return { messages: wireMessages(input.messages, dialect), ...told, ...choice };
+  if (dialect.flavor !== 'vllm') return { messages, ...told };
+  return tools === undefined ? { messages } : { messages, tools: told.tools };
 }
 
 /** Where an image stands in a template's text, nobody can say how many tokens it becomes. */
@@ -84,6 +85,13 @@ function refuseImages({ input }: TokenizeRequest): void {
 function tokensOf({ tokens }: { readonly tokens?: unknown }): readonly number[] {
   const read = asArray(tokens).map(asCount);
   return Array.isArray(tokens) && read.every((token) => token !== undefined) ? read : fail();
+}
+
+function tellsNoTokens(model: string): ServingError {
+  return new ServingError('unsupported_parameter', {
+    message: `model is ${JSON.stringify(model)}, whose server does not tell its tokens. Ask for another model.`,
+    param: 'model',
+  });
 }
 
 function fail(): never {

@@ -7,11 +7,12 @@ const NO_PARAMETERS = { type: 'object', properties: {} };
 
 export function toolFields(
   use: ToolUse | undefined,
-  { namesTools, parallelCallsByDefault }: Pick<Dialect, 'namesTools' | 'parallelCallsByDefault'>,
+  { namesTools }: Pick<Dialect, 'namesTools'>,
 ): Readonly<Record<string, unknown>> {
   if (use === undefined) return {};
-  const { choice, single = false } = use;
-  const parallel = single === parallelCallsByDefault ? { parallel_tool_calls: !single } : {};
+  const { choice, single } = use;
+  // Unsaid, servers allow as many as the model's template can tell apart.
+  const parallel = single ? { parallel_tool_calls: false } : {};
   if (typeof choice !== 'object') {
     return { tools: use.tools.map(wireTool), tool_choice: choice, ...parallel };
   }

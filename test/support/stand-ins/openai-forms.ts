@@ -1,4 +1,4 @@
-/** What the played servers make of a request that asks for tools or for a form of the text. */
+/** What the played servers read out of a request: its prompt, the calls it asks for, the form of the text. */
 import { instanceOf, piecesOf } from './schema-instance.ts';
 import type { Reply } from './stand-in-server.ts';
 
@@ -12,6 +12,26 @@ export interface PlayedCall {
 
 interface PlayedTool {
   readonly function: { readonly name: string; readonly parameters?: unknown };
+}
+
+interface WireMessage {
+  readonly content: string | readonly { readonly text?: string }[] | null;
+  readonly tool_calls?: unknown;
+}
+
+/** All that is said, in any form; tools are written into it as templates do. */
+export function promptOf(body: Body): string {
+  if (typeof body.prompt === 'string') return body.prompt;
+  const texts = (body.messages as readonly WireMessage[]).map(({ content, tool_calls }) => {
+    const text =
+      typeof content === 'string' ? content : (content ?? []).map((part) => part.text ?? '').join(' ');
+    return tool_calls === undefined ? text : `${text} ${JSON.stringify(tool_calls)}`;
+  });
+  return [...texts, ...(body.tools === undefined ? [] : [JSON.stringify(body.tools)])].join(' ');
+}
+
+export function biasOf(body: Body): Readonly<Record<string, number>> {
+  return (body.logit_bias ?? {}) as Record<string, number>;
 }
 
 /** The first tool, or the named one, where a call is required; where it is not, when the user says "call". */

@@ -1,9 +1,10 @@
 /** Plays servers with the OpenAI API in the shapes recorded from vLLM 0.32.0 and llama-server, and a plain third one. */
 
 import { embeddingsReply } from './openai-embeddings.ts';
-import { callsOf, formedAnswer, grammarError, type PlayedCall } from './openai-forms.ts';
+import { biasOf, callsOf, formedAnswer, grammarError, type PlayedCall, promptOf } from './openai-forms.ts';
 import { type Choice, callChoices, textChoices } from './openai-frames.ts';
-import { PlayedVocabulary, VOCABULARY_SIZE } from './openai-vocabulary.ts';
+import { badRequest, PlayedRefusals, unknownModel } from './openai-refusals.ts';
+import { PlayedVocabulary } from './openai-vocabulary.ts';
 import { recordedChunks, recordedJson, recording } from './recording.ts';
 import { answer, countTokens, type ModelAnswer } from './stand-in-model.ts';
 import {
@@ -64,6 +65,7 @@ class OpenAiPlay implements Play {
   readonly #options: OpenAiStandInOptions & { readonly model: string };
   readonly #server: PlayedServer;
   readonly #contextSize: number;
+  readonly #refusals: PlayedRefusals;
   readonly #vocabulary = new PlayedVocabulary();
   readonly #recorded: { readonly chat: Chunk; readonly completion: Chunk };
 
@@ -71,6 +73,9 @@ class OpenAiPlay implements Play {
     this.#options = options;
     this.#server = options.server ?? 'vllm';
     this.#contextSize = options.contextSize ?? CONTEXT;
+    const { model, withoutToolParser, wantsNewerLimit, sees } = options;
+    const played = { model, withoutToolParser, wantsNewerLimit, sees };
+    this.#refusals = new PlayedRefusals({ ...played, server: this.#server, contextSize: this.#contextSize });
     const folder = this.#server === 'llama-server' ? 'llama-server' : 'vllm';
     this.#recorded = {
       chat: recordedChunks(`${folder}/chat-stream`)[0] ?? {},
@@ -98,19 +103,14 @@ class OpenAiPlay implements Play {
       return badRequest('chat_template is not supported for Mistral tokenizers.');
     }
     const { max_tokens, max_completion_tokens } = body;
-    if (this.#options.wantsNewerLimit && max_tokens !== undefined) {
-      return badRequest(
-        "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
-      );
-    }
     const limit = (max_tokens === undefined ? max_completion_tokens : max_tokens) as
       | number
       | null
       | undefined;
     const prompt = promptOf(body);
-    const unable = this.#unable(body) ?? grammarError(body) ?? this.#biasError(body);
+    const unable = this.#refusals.unable(body) ?? grammarError(body) ?? this.#refusals.bias(body);
     if (unable !== undefined) return unable;
-    const refused = this.#contextError(countTokens(prompt), limit);
+    const refused = this.#refusals.context(countTokens(prompt), limit);
     if (refused !== undefined) return refused;
     const unset = request.path === '/v1/completions' && this.#server !== 'llama-server' ? 16 : undefined;
     const maxTokens = limit === undefined ? unset : limit;
@@ -127,37 +127,12 @@ class OpenAiPlay implements Play {
     return this.#streamReply(request, answered, calls);
   }
 
-  /** Without a tool parser, without eyes. */
-  #unable(body: Record<string, unknown>): Reply | undefined {
-    const { withoutToolParser, sees = true } = this.#options;
-    if (withoutToolParser && body.tools !== undefined && body.tool_choice !== 'none') {
-      return this.#server === 'llama-server'
-        ? serverFailure('tools param requires --jinja flag')
-        : badRequest(
-            '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set',
-          );
-    }
-    if (sees || !JSON.stringify(body.messages ?? []).includes('"image_url"')) return undefined;
-    return this.#server === 'llama-server'
-      ? serverFailure(
-          'image input is not supported - hint: if this is unexpected, you may need to provide the mmproj',
-        )
-      : badRequest(`${this.#options.model} is not a multimodal model None`);
-  }
-
-  /** llama-server leaves such tokens away without a word. */
-  #biasError(body: Record<string, unknown>): Reply | undefined {
-    const outside = Object.keys(biasOf(body)).filter((token) => Number(token) >= VOCABULARY_SIZE);
-    if (this.#server === 'llama-server' || outside.length === 0) return undefined;
-    return badRequest(
-      `token_id(s) [${outside.join(', ')}] in logit_bias contain out-of-vocab token ids. Vocabulary size: ${VOCABULARY_SIZE}`,
-    );
-  }
-
   #embeddings(body: Record<string, unknown>): Reply {
     const folder = this.#server === 'llama-server' ? 'llama-server' : 'vllm';
     if (this.#options.embeds === false) return recording(`${folder}/embeddings-disabled`);
-    return embeddingsReply(body, this.#server !== 'llama-server', (tokens) => this.#contextError(tokens, 0));
+    return embeddingsReply(body, this.#server !== 'llama-server', (tokens) =>
+      this.#refusals.context(tokens, 0),
+    );
   }
 
   #plain({ path, headers, body }: SeenRequest): Reply {
@@ -216,29 +191,6 @@ class OpenAiPlay implements Play {
       case 'generic':
         return {};
     }
-  }
-
-  #contextError(promptTokens: number, maxTokens: number | null | undefined): Reply | undefined {
-    const size = this.#contextSize;
-    if (this.#server === 'llama-server') {
-      if (promptTokens < size) return undefined;
-      const { error } = recordedJson('llama-server/error-context') as { error: Record<string, unknown> };
-      const message = `request (${promptTokens} tokens) exceeds the available context size (${size} tokens), try increasing it`;
-      return {
-        status: 400,
-        body: JSON.stringify({ error: { ...error, message, n_prompt_tokens: promptTokens, n_ctx: size } }),
-      };
-    }
-    if (typeof maxTokens === 'number' && maxTokens > size && this.#server === 'vllm') {
-      return badRequest(
-        `max_tokens=${maxTokens} cannot be greater than max_model_len=${size}. Please request fewer output tokens. (parameter=max_tokens, value=${maxTokens})`,
-      );
-    }
-    const asked = promptTokens + (maxTokens ?? 0);
-    if (promptTokens < size && asked <= size) return undefined;
-    return badRequest(
-      `This model's maximum context length is ${size} tokens. However, you requested ${asked} tokens (${promptTokens} in the messages, ${maxTokens ?? 0} in the completion). Please reduce the length of the messages or completion.`,
-    );
   }
 
   #streamReply(
@@ -303,43 +255,6 @@ class OpenAiPlay implements Play {
       return [...said.slice(0, -1), { ...last, ...ending }];
     return [...said, { ...(chat ? { delta: {} } : { text: '' }), ...ending }];
   }
-}
-
-interface WireMessage {
-  readonly content: string | readonly { readonly text?: string }[] | null;
-  readonly tool_calls?: unknown;
-}
-
-/** All that is said, in any form; tools are written into it as templates do. */
-function promptOf(body: Record<string, unknown>): string {
-  if (typeof body.prompt === 'string') return body.prompt;
-  const messages = body.messages as readonly WireMessage[];
-  const texts = messages.map(({ content, tool_calls }) => {
-    const text =
-      typeof content === 'string' ? content : (content ?? []).map((part) => part.text ?? '').join(' ');
-    return tool_calls === undefined ? text : `${text} ${JSON.stringify(tool_calls)}`;
-  });
-  return [...texts, ...(body.tools === undefined ? [] : [JSON.stringify(body.tools)])].join(' ');
-}
-
-function biasOf(body: Record<string, unknown>): Readonly<Record<string, number>> {
-  return (body.logit_bias ?? {}) as Record<string, number>;
-}
-
-function serverFailure(message: string): Reply {
-  return { status: 500, body: JSON.stringify({ error: { code: 500, message, type: 'server_error' } }) };
-}
-
-function unknownModel(model: unknown): Reply {
-  const { status, body } = recording('vllm/error-unknown-model');
-  return { status, body: body.replace('nope', String(model)) };
-}
-
-function badRequest(message: string): Reply {
-  return {
-    status: 400,
-    body: JSON.stringify({ error: { message, type: 'BadRequestError', param: null, code: 400 } }),
-  };
 }
 
 function event(chunk: Record<string, unknown>): string {

@@ -55,13 +55,13 @@ describe('tools', () => {
     expect(bodyOf('llama-server', request)).toMatchObject({ tools: [wired[1]], tool_choice: 'required' });
   });
 
-  it('are called one at a time or side by side, said only where it is not the server’s default', () => {
+  it('are called one at a time where the request says so; else nothing is said', () => {
     const many = chatRequest('hi', { tools: { tools, choice: 'auto' } });
     const single = chatRequest('hi', { tools: { tools, choice: 'auto', single: true } });
-    expect(bodyOf('vllm', many)).not.toHaveProperty('parallel_tool_calls');
-    expect(bodyOf('vllm', single)).toMatchObject({ parallel_tool_calls: false });
-    expect(bodyOf('llama-server', many)).toMatchObject({ parallel_tool_calls: true });
-    expect(bodyOf('llama-server', single)).not.toHaveProperty('parallel_tool_calls');
+    for (const flavor of ['vllm', 'llama-server', 'generic'] as const) {
+      expect(bodyOf(flavor, many)).not.toHaveProperty('parallel_tool_calls');
+      expect(bodyOf(flavor, single)).toMatchObject({ parallel_tool_calls: false });
+    }
   });
 });
 

@@ -82,3 +82,17 @@ it('refuses what cannot be counted', async () => {
     param: 'messages[0].images',
   });
 });
+
+it('refuses where a proxy hides the routes', async () => {
+  const standIn = await startOpenAiStandIn({ server: 'generic' });
+  const target = { model: 'smollm2', url: standIn.url, flavor: 'vllm' as const, connect_timeout_ms: 1000 };
+  const backend = new OpenAiCompatibleBackend(target, { clock: systemClock, log: silentLog });
+  endings.push(
+    () => standIn.close(),
+    () => backend.close(),
+  );
+  await expect(backend.tokenizer.encode(chat, { signal })).rejects.toMatchObject({
+    code: 'unsupported_parameter',
+    param: 'model',
+  });
+});
