@@ -7,7 +7,7 @@ import type { Flavor } from './dialect.ts';
 
 /**
  * Left out on purpose: what cuts prompts (truncate_prompt_tokens), what is decided here (priority, n, id_slot), what the
- * answers of this server have no place for (prompt_logprobs, return_token_ids), what runs a client's code (chat_template).
+ * answers of this server have no place for (prompt_logprobs, return_token_ids), what runs a client’s code (chat_template) or costs memory as it likes (mm_processor_kwargs).
  */
 export const PASSED_FIELDS: Readonly<Record<Flavor, readonly string[]>> = {
   vllm: [
@@ -32,7 +32,6 @@ export const PASSED_FIELDS: Readonly<Record<Flavor, readonly string[]>> = {
     'thinking_token_budget',
     'include_reasoning',
     'repetition_detection',
-    'mm_processor_kwargs',
     'cache_salt',
   ],
   'llama-server': [
