@@ -7,7 +7,8 @@ import type { Flavor } from './dialect.ts';
 
 /**
  * Left out on purpose: what cuts prompts (truncate_prompt_tokens), what is decided here (priority, n, id_slot), what the
- * answers of this server have no place for (prompt_logprobs, return_token_ids), what runs a client’s code (chat_template) or costs memory as it likes (mm_processor_kwargs).
+ * answers of this server have no place for (prompt_logprobs, return_token_ids), what runs a client’s code (chat_template),
+ * what takes as much memory as it says (mm_processor_kwargs).
  */
 export const PASSED_FIELDS: Readonly<Record<Flavor, readonly string[]>> = {
   vllm: [
