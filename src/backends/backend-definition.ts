@@ -60,7 +60,7 @@ export interface BackendDefinition<Keys extends TProperties = TProperties> {
   /** Each slot keeps what it evaluated last, for these to share; absent where a target sees to its cache itself. */
   cacheIsolation?(target: CommonTarget & Static<TObject<Keys>>): CacheIsolation;
   /** What the keys' own schemas cannot say; throws an Error whose message names what is wrong and what is allowed. */
-  checkTarget?(target: CommonTarget): void;
+  checkTarget?(target: CommonTarget & Static<TObject<Keys>>): void;
   create(
     target: CommonTarget & Static<TObject<Keys>> & { readonly slots: number },
     environment: BackendEnvironment,

@@ -2,12 +2,12 @@
  * What every backend has to do, whichever engine or server is behind it: one suite, registered once for each.
  * A behaviour that a backend cannot show is named in `skip` with the reason, and reported with it.
  */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Backend, Embeddings } from '../../src/core/backend.ts';
+import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vitest';
+import type { Backend, Embeddings, TokenizeRequest } from '../../src/core/backend.ts';
 import { ServingError } from '../../src/core/errors.ts';
 import type { GenerationEvent, GenerationRequest, RequestId } from '../../src/core/generation.ts';
 
-import { type BehaviourBeyondText, describeBeyondText } from './beyond-text.ts';
+import { type BehaviourBeyondText, describeBeyondText, TOOLS } from './beyond-text.ts';
 
 export interface BackendUnderTest {
   readonly backend: Backend;
@@ -35,6 +35,7 @@ export type Behaviour =
   | 'embed-aborted'
   | 'ready'
   | 'close'
+  | 'tokenizer'
   | BehaviourBeyondText;
 
 /** Forms, tools, and what is told of tokens. */
@@ -64,6 +65,7 @@ export const GENERATING = [
   'aborted-already',
   'walk-away',
   'close',
+  'tokenizer',
 ] as const satisfies readonly Behaviour[];
 
 /** All that takes a model which embeds. */
@@ -104,7 +106,7 @@ export function describeBackend(name: string, options: ContractOptions): void {
     });
     afterAll(() => test?.stop());
 
-    const behaves = (behaviour: Behaviour, title: string, body: () => Promise<void>) => {
+    const behaves = (behaviour: Behaviour, title: string, body: (context: TestContext) => Promise<void>) => {
       const reason = options.skip?.[behaviour];
       if (reason === undefined) it(title, body, options.timeoutMs ?? 20_000);
       else it.skip(`${title} (skipped: ${reason})`, () => {});
@@ -194,7 +196,34 @@ export function describeBackend(name: string, options: ContractOptions): void {
       expect(failure).toMatchObject({ code: 'context_length_exceeded' });
     });
 
-    describeBeyondText({ behaves, run });
+    const encode = async (asked: TokenizeRequest): Promise<readonly number[]> =>
+      (await test.backend.tokenizer?.encode(asked, cancellation().controller)) ?? [];
+    const tokensOf = (prompt: string) => encode({ input: { kind: 'text', prompt }, addSpecial: false });
+
+    describeBeyondText({ behaves, run, tokensOf });
+
+    behaves(
+      'tokenizer',
+      'counts what a generation with the same input has as its prompt',
+      async ({ skip }) => {
+        if (test.backend.tokenizer === undefined) return skip('it has no tokenizer');
+        const tools = { tools: TOOLS, choice: 'auto' } as const;
+        const prompt = { kind: 'text', prompt: 'Once upon a time' } as const;
+        for (const asked of [{}, { tools }, { input: prompt }]) {
+          const { input } = request(QUESTION, asked);
+          const tokens = await encode({ input, ...('tools' in asked && { tools }) });
+          const { usage } = finishOf(await run(QUESTION, { ...asked, maxTokens: 1 }));
+          expect(tokens).toHaveLength(usage.promptTokens);
+        }
+      },
+    );
+
+    behaves('tokenizer', 'tells the text of tokens', async ({ skip }) => {
+      const { tokenizer } = test.backend;
+      if (tokenizer === undefined) return skip('it has no tokenizer');
+      const text = 'the cat 日本語 sits 🦊 here';
+      expect(await tokenizer.decode(await tokensOf(text), cancellation().controller)).toContain(text);
+    });
 
     behaves('aborted-already', 'does nothing for a signal that was aborted before', async () => {
       const { controller, reason } = cancellation();

@@ -5,16 +5,20 @@
  */
 import type { Clock, Timer } from '../../core/clock.ts';
 import { ServingError } from '../../core/errors.ts';
-import type { FinishReason, GenerationEvent } from '../../core/generation.ts';
+import type { FinishReason, GenerationEvent, LogprobsWish, TokenLogprob } from '../../core/generation.ts';
 import type { Usage } from '../../core/usage.ts';
 import type { EventSink } from '../../upstream/event-stream.ts';
 import { asArray, asCount, asObject, asText, type Loose } from '../../upstream/lenient.ts';
 import type { ServerSentEvent } from '../../upstream/sse-reader.ts';
+import { readLogprobs } from './logprob-fields.ts';
+import { ToolCallReader } from './tool-call-reader.ts';
 import { streamFailure } from './upstream-error.ts';
 
 export interface AnswerReaderOptions {
   readonly sink: EventSink<GenerationEvent>;
   readonly clock: Clock;
+  /** Absent: log-probabilities are not read. */
+  readonly logprobs?: LogprobsWish | undefined;
   /** The answer is complete: its connection may go. */
   readonly onFinish: () => void;
   readonly onUsageMissing: () => void;
@@ -22,9 +26,13 @@ export interface AnswerReaderOptions {
 
 const USAGE_GRACE_MS = 1000;
 const FAILED_REASONS = ['abort', 'error'];
+const NO_LOGPROBS: readonly TokenLogprob[] = [];
 
 export class AnswerReader {
   readonly #options: AnswerReaderOptions;
+  #calls: ToolCallReader | undefined;
+  /** Of tokens that made no text yet. */
+  #logprobs = NO_LOGPROBS;
   #reason: FinishReason | undefined;
   #matchedStop: string | undefined;
   #usage: Usage | undefined;
@@ -74,13 +82,38 @@ export class AnswerReader {
     const delta = asObject(choice.delta);
     const thought = asText(delta.reasoning_content) ?? asText(delta.reasoning);
     if (thought !== undefined) this.#push({ type: 'reasoning', text: thought });
-    const text = asText(delta.content) ?? asText(choice.text);
-    if (text !== undefined) this.#push({ type: 'text', text });
+    const text = asText(delta.content) ?? asText(choice.text) ?? asText(delta.refusal);
+    const wish = this.#options.logprobs;
+    if (wish === undefined) {
+      if (text !== undefined) this.#push({ type: 'text', text });
+    } else {
+      const isText = thought === undefined && !Array.isArray(delta.tool_calls);
+      this.#textWithLogprobs(
+        text,
+        isText || text !== undefined ? readLogprobs(choice.logprobs, wish.top) : [],
+      );
+    }
+    if (Array.isArray(delta.tool_calls)) {
+      this.#calls ??= new ToolCallReader((event) => this.#push(event));
+      this.#calls.read(delta.tool_calls);
+    }
     const reason = asText(choice.finish_reason);
-    if (reason === undefined) return;
+    if (reason !== undefined) this.#complete(reason, choice.stop_reason);
+  }
+
+  #textWithLogprobs(text: string | undefined, came: readonly TokenLogprob[]): void {
+    if (came.length > 0) this.#logprobs = this.#logprobs.length === 0 ? came : [...this.#logprobs, ...came];
+    if (text === undefined) return;
+    const logprobs = this.#logprobs;
+    this.#logprobs = NO_LOGPROBS;
+    this.#push({ type: 'text', text, ...(logprobs.length > 0 && { logprobs }) });
+  }
+
+  #complete(reason: string, stop: unknown): void {
     if (FAILED_REASONS.includes(reason)) throw streamFailure({ message: `finish_reason ${reason}` });
-    this.#reason = reason === 'length' ? 'length' : 'stop';
-    this.#matchedStop = asText(choice.stop_reason);
+    this.#calls?.end();
+    this.#reason = reasonOf(reason, this.#calls?.called ?? false);
+    this.#matchedStop = asText(stop);
   }
 
   #push(event: GenerationEvent): void {
@@ -102,6 +135,12 @@ export class AnswerReader {
     });
     this.#options.onFinish();
   }
+}
+
+/** Servers say "stop" where calls ended the answer, and have reasons of their own for its natural end. */
+function reasonOf(reason: string, called: boolean): FinishReason {
+  if (reason === 'length' || reason === 'content_filter') return reason;
+  return called ? 'tool_calls' : 'stop';
 }
 
 function usageOf(value: unknown): Usage | undefined {

@@ -2,7 +2,13 @@
 import { Type } from 'typebox';
 import { URL_PATTERN } from '../../upstream/upstream.ts';
 import { defineBackend } from '../backend-definition.ts';
+import type { Flavor } from './dialect.ts';
 import { OpenAiCompatibleBackend } from './openai-compatible-backend.ts';
+import { checkPassFields, PASSED_FIELDS } from './passed-fields.ts';
+
+function listed(flavor: Flavor): string {
+  return PASSED_FIELDS[flavor].join(', ');
+}
 
 export const openAiCompatible = defineBackend({
   name: 'openai-compatible',
@@ -27,8 +33,14 @@ export const openAiCompatible = defineBackend({
     context_size: Type.Optional(
       Type.Integer({ minimum: 16, description: 'Tokens per slot. Unset: what the server tells.' }),
     ),
+    pass_fields: Type.Optional(
+      Type.Array(Type.String({ minLength: 1 }), {
+        description: `Fields of clients that are passed on to the server as they came, beside ${listed('vllm')} (vllm), and ${listed('llama-server')} (llama-server). All others that no protocol knows are ignored.`,
+      }),
+    ),
   },
   defaultSlots: 64,
   embedded: false,
+  checkTarget: (target) => checkPassFields(target.pass_fields ?? []),
   create: (target, environment) => new OpenAiCompatibleBackend(target, environment),
 });

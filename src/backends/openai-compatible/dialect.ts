@@ -1,5 +1,5 @@
 /**
- * How servers that speak the OpenAI API differ: which fields beyond it they know, and how health is told.
+ * How servers that speak the OpenAI API differ: which fields beyond it they know, how health is told, what they do in their own way.
  * A flavour's name is written in this folder only.
  */
 
@@ -15,10 +15,19 @@ export interface Dialect {
   readonly topK?: string;
   readonly minP?: string;
   readonly repeatPenalty?: string;
-  /** What is passed on beyond text. The OpenAI service itself promises no schema without its `strict` subset. */
+  /** What is passed on beyond text. */
   readonly supports: readonly Feature[];
   /** Chat templates take `enable_thinking`. */
   readonly templateSwitch: boolean;
+  /** Under which names an assistant's earlier thoughts are told. */
+  readonly thoughtNames: readonly ('reasoning' | 'reasoning_content')[];
+  /** A tool is named in `tool_choice`; else it is the only one that is told, and a call is required. */
+  readonly namesTools: boolean;
+  /** Where the OpenAI API has no field for it (vllm: `structured_outputs`; llama-server: `grammar`, `json_schema`). */
+  readonly grammarFields: 'structured-outputs' | 'plain' | 'none';
+  /** Whether chats with tools may have log-probabilities, and whether they come only with at least one alternative. */
+  readonly logprobs: { readonly withTools: boolean; readonly fewest: 0 | 1; readonly onPrompts: string };
+  readonly tokenizes: boolean;
   /** `/health` tells whether the engine lives (vllm) or still loads (llama-server). */
   readonly healthPath?: '/health';
   /** What `/health` means when it answers 503. */
@@ -29,14 +38,42 @@ export interface Dialect {
   readonly ignoresModelName: boolean;
 }
 
+const OPENAI_FEATURES = [
+  'json',
+  'json-schema',
+  'tools',
+  'tool-choice',
+  'single-tool-call',
+  'tool-messages',
+  'images',
+  'logprobs',
+  'logit-bias',
+  'think',
+] as const satisfies readonly Feature[];
+
+const LOCAL_FEATURES = [
+  ...OPENAI_FEATURES,
+  'grammar',
+  'top-k',
+  'min-p',
+  'repeat-penalty',
+  'ignore-eos',
+] as const satisfies readonly Feature[];
+
 export const DIALECTS: Readonly<Record<Flavor, Dialect>> = {
   vllm: {
     flavor: 'vllm',
     topK: 'top_k',
     minP: 'min_p',
     repeatPenalty: 'repetition_penalty',
-    supports: ['json', 'json-schema', 'logit-bias', 'top-k', 'min-p', 'repeat-penalty', 'think'],
+    supports: [...LOCAL_FEATURES, 'min-tokens'],
     templateSwitch: true,
+    // Releases differ in which of the two they read; the other is ignored.
+    thoughtNames: ['reasoning', 'reasoning_content'],
+    namesTools: true,
+    grammarFields: 'structured-outputs',
+    logprobs: { withTools: true, fewest: 0, onPrompts: 'logprobs' },
+    tokenizes: true,
     healthPath: '/health',
     unhealthy: 'failed',
     nullMeansRest: true,
@@ -47,8 +84,15 @@ export const DIALECTS: Readonly<Record<Flavor, Dialect>> = {
     topK: 'top_k',
     minP: 'min_p',
     repeatPenalty: 'repeat_penalty',
-    supports: ['json', 'json-schema', 'logit-bias', 'top-k', 'min-p', 'repeat-penalty', 'think'],
+    supports: LOCAL_FEATURES,
     templateSwitch: true,
+    thoughtNames: ['reasoning_content'],
+    // It reads an object there as "auto".
+    namesTools: false,
+    grammarFields: 'plain',
+    // It refuses them in a stream with tools, and 0 alternatives mean none at all.
+    logprobs: { withTools: false, fewest: 1, onPrompts: 'n_probs' },
+    tokenizes: true,
     healthPath: '/health',
     unhealthy: 'loading',
     nullMeansRest: false,
@@ -56,8 +100,13 @@ export const DIALECTS: Readonly<Record<Flavor, Dialect>> = {
   },
   generic: {
     flavor: 'generic',
-    supports: ['logit-bias', 'think'],
+    supports: OPENAI_FEATURES,
     templateSwitch: false,
+    thoughtNames: [],
+    namesTools: true,
+    grammarFields: 'none',
+    logprobs: { withTools: true, fewest: 0, onPrompts: 'logprobs' },
+    tokenizes: false,
     unhealthy: 'failed',
     nullMeansRest: false,
     ignoresModelName: false,

@@ -8,6 +8,7 @@ import type {
   Embeddings,
   GenerateOptions,
   TargetStatus,
+  Tokenizer,
 } from '../../core/backend.ts';
 import { ServingError } from '../../core/errors.ts';
 import type { GenerationEvent, GenerationRequest } from '../../core/generation.ts';
@@ -20,10 +21,12 @@ import type { BackendEnvironment } from '../backend-definition.ts';
 import { AnswerReader } from './answer-reader.ts';
 import { contextErrorOf, promptMayFit, roomLeft } from './context-error.ts';
 import { DIALECTS, type Dialect, detectDialect, type Flavor } from './dialect.ts';
-import { cannotEmbed, EMBEDDINGS_PATH, embedBody, readEmbeddings } from './embedding.ts';
+import { cannotCut, cannotEmbed, EMBEDDINGS_PATH, embedBody, readEmbeddings } from './embedding.ts';
+import { passedNames } from './passed-fields.ts';
 import { type CallOptions, generateCall } from './request-body.ts';
 import { probeServer, unreachable } from './server-probe.ts';
-import { modelMissing, refusal, refusesTemplateSwitch } from './upstream-error.ts';
+import { serverTokenizer } from './server-tokenizer.ts';
+import { modelMissing, refusal, refusesTemplateSwitch, wantsNewerLimit } from './upstream-error.ts';
 
 export interface OpenAiCompatibleTarget {
   readonly model: string;
@@ -31,16 +34,21 @@ export interface OpenAiCompatibleTarget {
   readonly api_key?: string;
   readonly flavor: 'auto' | Flavor;
   readonly context_size?: number;
+  readonly pass_fields?: readonly string[];
   readonly connect_timeout_ms: number;
 }
 
 export class OpenAiCompatibleBackend implements Backend {
+  /** Refuses where the server has no such routes: which it is may be known only when it is asked. */
+  readonly tokenizer: Tokenizer;
   readonly #target: OpenAiCompatibleTarget;
   readonly #upstream: Upstream;
   readonly #environment: Pick<BackendEnvironment, 'clock' | 'log'>;
   #dialect: Dialect | undefined;
   #contextSize: number | undefined;
+  #vocabularySize: number | undefined;
   #templateSwitch = true;
+  #maxTokensName: CallOptions['maxTokensName'] = 'max_tokens';
   #saidUsageMissing = false;
 
   constructor(target: OpenAiCompatibleTarget, environment: Pick<BackendEnvironment, 'clock' | 'log'>) {
@@ -55,30 +63,39 @@ export class OpenAiCompatibleBackend implements Backend {
       headers: target.api_key === undefined ? {} : { authorization: `Bearer ${target.api_key}` },
       clock: environment.clock,
     });
+    this.tokenizer = serverTokenizer({
+      upstream: this.#upstream,
+      model: target.model,
+      speaks: (signal) => this.#speaks(signal),
+      refusal: (answer) => this.#refusal(answer),
+    });
   }
 
   generate(request: GenerationRequest, { signal }: GenerateOptions): AsyncIterable<GenerationEvent> {
     return new EventStream<GenerationEvent>(signal, (sink, inner) => this.#run(request, sink, inner));
   }
 
-  async embed({ inputs }: EmbeddingRequest, { signal }: GenerateOptions): Promise<Embeddings> {
-    const body = embedBody(inputs, this.#target.model);
+  async embed(request: EmbeddingRequest, { signal }: GenerateOptions): Promise<Embeddings> {
+    const body = embedBody(request, this.#target.model);
     const answer = await this.#upstream.json({ method: 'POST', path: EMBEDDINGS_PATH, body, signal });
-    if (answer.status !== 200) throw cannotEmbed(answer) ?? this.#refusal(answer);
-    return readEmbeddings(answer.body, inputs.length);
+    if (answer.status !== 200) throw cannotEmbed(answer) ?? cannotCut(answer) ?? this.#refusal(answer);
+    return readEmbeddings(answer.body, request);
   }
 
   async probe({ signal }: GenerateOptions): Promise<TargetStatus> {
     try {
       const dialect = await this.#speaks(signal);
       const { model, context_size: contextSize } = this.#target;
-      const status = await probeServer({ upstream: this.#upstream, model, dialect, contextSize }, signal);
+      const probe = { upstream: this.#upstream, model, dialect, contextSize };
+      const { status, vocabularySize } = await probeServer(probe, signal);
       this.#contextSize = status.contextSize ?? this.#contextSize;
+      this.#vocabularySize = vocabularySize;
       return status;
     } catch (thrown) {
       // What comes back under this address may be another server.
       if (this.#target.flavor === 'auto') this.#dialect = undefined;
       this.#templateSwitch = true;
+      this.#maxTokensName = 'max_tokens';
       return unreachable(thrown, signal);
     }
   }
@@ -107,6 +124,7 @@ export class OpenAiCompatibleBackend implements Backend {
     const answer = new AnswerReader({
       sink,
       clock: this.#environment.clock,
+      logprobs: request.logprobs,
       onFinish: () => exchange.finish(),
       onUsageMissing: () => this.#warnOfUsage(),
     });
@@ -120,7 +138,7 @@ export class OpenAiCompatibleBackend implements Backend {
 
   /**
    * 1. Ask. 2. Where the server refuses something that it can do without (the template's switch, a max_tokens larger
-   * than what is left), ask again without; each at most once. 3. Any other refusal is the answer.
+   * than what is left, its older name), ask again without; each at most once. 3. Any other refusal is the answer.
    */
   async #open(request: GenerationRequest, signal: AbortSignal): Promise<Exchange> {
     let options = await this.#callOptions(request, signal);
@@ -131,17 +149,22 @@ export class OpenAiCompatibleBackend implements Backend {
       if (status === 200) return exchange;
       const answer = { status, headers, body: await readJson(exchange) };
       const adapted = this.#adapted(options, answer);
-      if (adapted === undefined) throw this.#refusal(answer);
+      if (adapted === undefined) throw this.#refusal(answer, request);
       options = adapted;
     }
   }
 
   async #callOptions(request: GenerationRequest, signal: AbortSignal): Promise<CallOptions> {
+    const dialect = await this.#speaks(signal);
+    const { model, pass_fields: own = [] } = this.#target;
     return {
-      model: this.#target.model,
-      dialect: await this.#speaks(signal),
+      model,
+      dialect,
+      passed: passedNames(dialect.flavor, own),
       maxTokens: request.limits.maxTokens,
+      maxTokensName: this.#maxTokensName,
       contextSize: this.#contextSize,
+      vocabularySize: this.#vocabularySize,
       templateSwitch: this.#templateSwitch,
     };
   }
@@ -151,6 +174,10 @@ export class OpenAiCompatibleBackend implements Backend {
       this.#templateSwitch = false;
       return { ...options, templateSwitch: false };
     }
+    if (options.maxTokensName === 'max_tokens' && wantsNewerLimit(answer)) {
+      this.#maxTokensName = 'max_completion_tokens';
+      return { ...options, maxTokensName: 'max_completion_tokens' };
+    }
     const contextError = answer.status === 400 ? contextErrorOf(answer.body) : undefined;
     const asked = options.maxTokens;
     if (contextError === undefined || asked === undefined || !promptMayFit(contextError)) return undefined;
@@ -159,7 +186,7 @@ export class OpenAiCompatibleBackend implements Backend {
     return room === undefined || room >= asked ? undefined : { ...options, maxTokens: room };
   }
 
-  #refusal(answer: JsonAnswer): ServingError {
+  #refusal(answer: JsonAnswer, request?: GenerationRequest): ServingError {
     const { clock, log } = this.#environment;
     if (answer.status === 401 || answer.status === 403) {
       log.error('the server does not accept the api_key of this target', {
@@ -167,7 +194,7 @@ export class OpenAiCompatibleBackend implements Backend {
         status: answer.status,
       });
     }
-    return refusal(answer, { model: this.#target.model, wallNowMs: clock.wallNow() });
+    return refusal(answer, { model: this.#target.model, wallNowMs: clock.wallNow(), request });
   }
 
   async #speaks(signal: AbortSignal): Promise<Dialect> {

@@ -1,19 +1,29 @@
 /**
  * A generation request in the words of the OpenAI API and of one dialect. Pure. What a dialect does not know is refused
- * by name rather than left away. Thinking: dialects with a template switch are told on every chat request, since
- * unset means "on" for most templates; the others are told only when the request wishes it.
+ * by name rather than left away. Nothing is said of thinking unless the request does. One answer each: `n` is never sent.
  */
 import { ServingError } from '../../core/errors.ts';
-import { refuseUnsupported } from '../../core/features.ts';
-import type { GenerationRequest, OutputFormat, Sampling } from '../../core/generation.ts';
+import { refuseUnsupported, unsupported } from '../../core/features.ts';
+import type { GenerationRequest, Limits, Sampling } from '../../core/generation.ts';
 import type { Dialect } from './dialect.ts';
+import { logprobFields } from './logprob-fields.ts';
+import { chatOutputFields, promptOutputFields } from './output-fields.ts';
+import { passedFields } from './passed-fields.ts';
+import { toolFields } from './tool-fields.ts';
+import { wireMessages } from './wire-messages.ts';
 
 export interface CallOptions {
   readonly model: string;
   readonly dialect: Dialect;
+  /** Names of fields that are passed on as they came. */
+  readonly passed: ReadonlySet<string>;
   /** Undefined: all that the context leaves. */
   readonly maxTokens: number | undefined;
+  /** Models of the OpenAI service that reason refuse the older name. */
+  readonly maxTokensName: 'max_tokens' | 'max_completion_tokens';
   readonly contextSize: number | undefined;
+  /** How many tokens the model knows, where the server tells it. */
+  readonly vocabularySize: number | undefined;
   /** False once the server said that its template takes no switch. */
   readonly templateSwitch: boolean;
 }
@@ -23,109 +33,116 @@ export interface OpenAiCall {
   readonly body: Readonly<Record<string, unknown>>;
 }
 
+type Fields = Readonly<Record<string, unknown>>;
+
 export function generateCall(request: GenerationRequest, options: CallOptions): OpenAiCall {
-  const { input } = request;
-  refuseUnsupported(request, { backend: 'openai-compatible', supports: options.dialect.supports });
+  const { input, output, sampling, limits } = request;
+  const { dialect } = options;
+  refuseUnsupported(request, { backend: 'openai-compatible', supports: dialect.supports });
+  const passed = passedFields(request, options.passed);
   const shared = {
+    ...passed,
     model: options.model,
     stream: true,
     stream_options: { include_usage: true },
-    ...samplingFields(request.sampling, options.dialect),
-    ...biasFields(request.sampling),
-    ...(request.limits.stop.length === 0 ? {} : { stop: request.limits.stop }),
+    ...samplingFields(sampling, dialect),
+    ...biasFields(sampling, options.vocabularySize),
+    ...limitFields(limits),
+    ...logprobFields(request, dialect),
   };
   if (input.kind === 'chat') {
-    const limit = options.maxTokens === undefined ? {} : { max_tokens: options.maxTokens };
     const body = {
       ...shared,
-      ...limit,
-      ...thinkingFields(request, options),
-      ...outputFields(request.output),
-      messages: input.messages,
+      ...(options.maxTokens !== undefined && { [options.maxTokensName]: options.maxTokens }),
+      ...thinkingFields(request, options, passed.chat_template_kwargs),
+      ...chatOutputFields(output, dialect),
+      ...toolFields(request.tools, dialect),
+      messages: wireMessages(input.messages, dialect),
     };
     return { path: '/v1/chat/completions', body };
   }
   if (request.thinking) {
-    throw refusal(
-      'think',
-      'needs the chat template, so it cannot go with a raw prompt. Leave one of the two away',
-    );
+    throw new ServingError('invalid_request', {
+      message: 'think needs the chat template, so it cannot go with a raw prompt. Leave one of the two away.',
+      param: 'think',
+    });
   }
-  if (request.output !== undefined) {
-    throw refusal(
-      'format',
-      'goes only with a chat on an OpenAI-compatible backend, not with a raw prompt. Leave one of the two away',
-    );
-  }
-  return { path: '/v1/completions', body: { ...shared, ...completionLimit(options), prompt: input.prompt } };
+  const body = {
+    ...shared,
+    ...completionLimit(options),
+    ...promptOutputFields(output, dialect),
+    prompt: input.prompt,
+  };
+  return { path: '/v1/completions', body };
 }
 
 /** Unset, `/v1/completions` gives 16 tokens on many servers: all that the context leaves has to be asked for. */
-function completionLimit({ maxTokens, contextSize, dialect }: CallOptions): { max_tokens?: number | null } {
+function completionLimit({ maxTokens, contextSize, dialect }: CallOptions): Fields {
   if (maxTokens !== undefined) return { max_tokens: maxTokens };
   if (dialect.nullMeansRest) return { max_tokens: null };
   if (dialect.flavor === 'generic' && contextSize !== undefined) return { max_tokens: contextSize };
   return {};
 }
 
-function samplingFields(sampling: Sampling, dialect: Dialect): Record<string, number> {
-  const fields: Record<string, number> = {};
-  const set = (name: string, value: number | undefined) => {
-    if (value !== undefined) fields[name] = value;
+function limitFields({ stop, minTokens, ignoreEos }: Limits): Fields {
+  return {
+    ...(stop.length > 0 && { stop }),
+    ...(minTokens !== undefined && { min_tokens: minTokens }),
+    ...(ignoreEos && { ignore_eos: true }),
   };
-  const setExtra = (extra: { ours: string; theirs: string | undefined; value: number | undefined }) => {
-    if (extra.value === undefined) return;
-    if (extra.theirs === undefined)
-      throw refusal(extra.ours, 'is not known to an OpenAI-compatible backend. Leave it away');
-    fields[extra.theirs] = extra.value;
+}
+
+/** What the dialect has no name for was refused before. */
+function samplingFields(sampling: Sampling, dialect: Dialect): Fields {
+  const fields: Record<string, number> = {};
+  const set = (name: string | undefined, value: number | undefined) => {
+    if (name !== undefined && value !== undefined) fields[name] = value;
   };
   set('temperature', sampling.temperature);
   set('top_p', sampling.topP);
   set('seed', sampling.seed);
   set('presence_penalty', sampling.presencePenalty);
   set('frequency_penalty', sampling.frequencyPenalty);
-  setExtra({ ours: 'top_k', theirs: dialect.topK, value: sampling.topK });
-  setExtra({ ours: 'min_p', theirs: dialect.minP, value: sampling.minP });
-  setExtra({ ours: 'repeat_penalty', theirs: dialect.repeatPenalty, value: sampling.repeatPenalty });
+  set(dialect.topK, sampling.topK);
+  set(dialect.minP, sampling.minP);
+  set(dialect.repeatPenalty, sampling.repeatPenalty);
   return fields;
 }
 
-function biasFields({ logitBias }: Sampling): { logit_bias?: Record<string, number> } {
+/** Some servers leave away, without a word, a token that the model does not have. */
+function biasFields({ logitBias }: Sampling, vocabularySize = Number.POSITIVE_INFINITY): Fields {
   if (logitBias === undefined) return {};
+  const unknown = logitBias.find(({ token }) => token >= vocabularySize);
+  if (unknown !== undefined) {
+    throw new ServingError('invalid_request', {
+      message: `logit_bias names the token ${unknown.token}, but the model has ${vocabularySize}, counted from 0.`,
+      param: 'logit_bias',
+    });
+  }
   return { logit_bias: Object.fromEntries(logitBias.map(({ token, bias }) => [token, bias])) };
 }
 
-/** Grammars have no form that these servers share; they were refused before. */
-function outputFields(output: OutputFormat | undefined): Record<string, unknown> {
-  if (output?.kind === 'json') return { response_format: { type: 'json_object' } };
-  if (output?.kind !== 'json-schema') return {};
-  return {
-    response_format: { type: 'json_schema', json_schema: { name: 'answer', schema: output.schema } },
-  };
-}
-
-function thinkingFields({ thinking }: GenerationRequest, options: CallOptions): Record<string, unknown> {
+/** `kwargs`: what the client itself says to the template; it wins. */
+function thinkingFields({ thinking }: GenerationRequest, options: CallOptions, kwargs: unknown): Fields {
   if (thinking === undefined) return {};
   const level = typeof thinking === 'string' ? thinking : undefined;
   const { flavor, templateSwitch } = options.dialect;
   if (!templateSwitch) {
     if (level !== undefined) return { reasoning_effort: level };
-    if (thinking === true)
-      throw refusal('think', 'must be low, medium or high for an OpenAI-compatible backend');
-    return {};
+    if (thinking === false) return {};
+    throw unsupported('think', 'this model’s server without a level', 'Say low, medium or high.');
   }
   if (!options.templateSwitch) {
-    if (thinking !== false)
-      throw refusal('think', 'is set, but this model’s template cannot switch thinking. Leave it away');
-    return {};
+    if (thinking === false) return {};
+    throw unsupported('think', 'this model, whose template has no switch for it', 'Leave it away.');
   }
-  const enabled = { enable_thinking: thinking !== false };
-  if (level === undefined) return { chat_template_kwargs: enabled };
-  return flavor === 'vllm'
-    ? { chat_template_kwargs: enabled, reasoning_effort: level }
-    : { chat_template_kwargs: { ...enabled, reasoning_effort: level } };
+  const inTemplate = level !== undefined && flavor !== 'vllm' ? { reasoning_effort: level } : {};
+  return {
+    chat_template_kwargs: { enable_thinking: thinking !== false, ...inTemplate, ...asFields(kwargs) },
+    ...(level !== undefined && flavor === 'vllm' && { reasoning_effort: level }),
+  };
 }
 
-function refusal(param: string, what: string): ServingError {
-  return new ServingError('invalid_request', { message: `${param} ${what}.`, param });
+function asFields(value: unknown): Fields {
+  return typeof value === 'object' && value !== null ? (value as Fields) : {};
 }

@@ -1,12 +1,17 @@
 /** What the refusals of OpenAI-compatible servers mean for our client, by status and words. */
 import { ServingError } from '../../core/errors.ts';
-import { asText } from '../../upstream/lenient.ts';
+import { FEATURES, type Feature } from '../../core/features.ts';
+import type { GenerationRequest } from '../../core/generation.ts';
+import { asText, type Loose } from '../../upstream/lenient.ts';
 import { retryAfterSeconds } from '../../upstream/retry-after.ts';
 import type { JsonAnswer } from '../../upstream/upstream.ts';
 import { contextErrorOf, contextExceeded, errorObject } from './context-error.ts';
+import { missingAbility } from './missing-ability.ts';
 
-/** Fields whose name in these servers' errors is also ours, or what ours is called. */
+/** Fields of these servers, and what ours are called. */
 const OUR_NAMES: Readonly<Record<string, string>> = {
+  messages: 'messages',
+  prompt: 'prompt',
   temperature: 'temperature',
   top_p: 'top_p',
   top_k: 'top_k',
@@ -14,31 +19,67 @@ const OUR_NAMES: Readonly<Record<string, string>> = {
   seed: 'seed',
   stop: 'stop',
   max_tokens: 'max_tokens',
+  max_completion_tokens: 'max_tokens',
+  n_predict: 'max_tokens',
+  min_tokens: 'min_tokens',
+  ignore_eos: 'ignore_eos',
   presence_penalty: 'presence_penalty',
   frequency_penalty: 'frequency_penalty',
   repetition_penalty: 'repeat_penalty',
   repeat_penalty: 'repeat_penalty',
+  logit_bias: 'logit_bias',
+  logprobs: 'logprobs',
+  top_logprobs: 'logprobs',
+  n_probs: 'logprobs',
+  tools: 'tools',
+  functions: 'tools',
+  tool_choice: 'tool_choice',
+  parallel_tool_calls: 'parallel_tool_calls',
+  response_format: 'format',
+  json_schema: 'format',
+  structured_outputs: 'format',
+  grammar: 'grammar',
   reasoning_effort: 'think',
+  dimensions: 'dimensions',
+  input: 'input',
 };
 
+/** Where a server names no field: how its words speak of one that was asked. */
+const SPOKEN_OF: readonly (readonly [Feature, RegExp])[] = [
+  ['grammar', /grammar|samplers/i],
+  ['json-schema', /schema|grammar/i],
+  ['logit-bias', /logit_bias/i],
+  ['logprobs', /logprobs/i],
+];
+
+/** OpenAI's own codes for a field that a model does not take. */
+const NOT_TAKEN = ['unsupported_parameter', 'unsupported_value'];
+
+export interface Refused {
+  readonly model: string;
+  readonly wallNowMs: number;
+  /** Absent for what is no generation. */
+  readonly request?: GenerationRequest | undefined;
+}
+
 /** An answer whose status is not 200. */
-export function refusal(
-  answer: JsonAnswer,
-  about: { readonly model: string; readonly wallNowMs: number },
-): ServingError {
+export function refusal(answer: JsonAnswer, about: Refused): ServingError {
   const { status, body } = answer;
   const error = errorObject(body);
   const words = asText(error.message) ?? asText(error.detail);
   const cause = new Error(`The server answered ${status}: ${words ?? 'no reason given'}`);
   const contextError = status < 500 ? contextErrorOf(body) : undefined;
   if (contextError !== undefined) return contextExceeded(contextError, cause);
+  const missing = about.request && missingAbility(words ?? '', about.request);
+  if (missing !== undefined) return missing;
   switch (status) {
     case 400:
     case 413:
     case 422: {
-      const param = OUR_NAMES[asText(error.param) ?? ''];
+      const param = fieldOf(error, about.request);
+      const isNotTaken = param !== undefined && NOT_TAKEN.includes(asText(error.code) ?? '');
       const message = `The model’s backend refused the request: ${words ?? 'it gave no reason'}`;
-      return new ServingError('invalid_request', {
+      return new ServingError(isNotTaken ? 'unsupported_parameter' : 'invalid_request', {
         message,
         ...(param === undefined ? {} : { param }),
         cause,
@@ -73,6 +114,11 @@ export function streamFailure(body: unknown): ServingError {
   });
 }
 
+/** A model that reasons, at the OpenAI service: it wants the limit under its newer name. */
+export function wantsNewerLimit({ status, body }: JsonAnswer): boolean {
+  return status === 400 && /max_completion_tokens/.test(asText(errorObject(body).message) ?? '');
+}
+
 /** The template of the model takes no arguments, so it cannot be told about thinking. */
 export function refusesTemplateSwitch({ status, body }: JsonAnswer): boolean {
   return status === 400 && /chat_template.* not supported/i.test(asText(errorObject(body).message) ?? '');
@@ -81,6 +127,18 @@ export function refusesTemplateSwitch({ status, body }: JsonAnswer): boolean {
 export function modelMissing(model: string, cause?: unknown): ServingError {
   const message = `The backend does not serve the model ${JSON.stringify(model)}. Its /v1/models lists those it does.`;
   return new ServingError('model_not_found', { message, cause });
+}
+
+function fieldOf(error: Loose, request: GenerationRequest | undefined): string | undefined {
+  const root = /^[^.[]*/.exec(asText(error.param) ?? '')?.[0] ?? '';
+  if (Object.hasOwn(OUR_NAMES, root)) return OUR_NAMES[root];
+  const words = asText(error.message);
+  if (request === undefined || words === undefined) return undefined;
+  for (const [feature, pattern] of SPOKEN_OF) {
+    const field = FEATURES[feature].askedBy(request);
+    if (field !== undefined && pattern.test(words)) return field;
+  }
+  return undefined;
 }
 
 function busy(refused: { words: string | undefined; cause: Error; seconds: number }): ServingError {

@@ -1,6 +1,10 @@
 /** Plays servers with the OpenAI API in the shapes recorded from vLLM 0.32.0 and llama-server, and a plain third one. */
 
 import { embeddingsReply } from './openai-embeddings.ts';
+import { biasOf, callsOf, formedAnswer, grammarError, type PlayedCall, promptOf } from './openai-forms.ts';
+import { type Choice, callChoices, textChoices } from './openai-frames.ts';
+import { badRequest, PlayedRefusals, unknownModel } from './openai-refusals.ts';
+import { PlayedVocabulary } from './openai-vocabulary.ts';
 import { recordedChunks, recordedJson, recording } from './recording.ts';
 import { answer, countTokens, type ModelAnswer } from './stand-in-model.ts';
 import {
@@ -31,6 +35,12 @@ export interface OpenAiStandInOptions extends StandInOptions {
   readonly embeds?: boolean;
   /** Refuses chat_template_kwargs. */
   readonly refusesTemplateSwitch?: boolean;
+  /** Started without what reads calls out of answers: refuses tools. */
+  readonly withoutToolParser?: boolean;
+  /** As models of the OpenAI service that reason: takes the limit under its newer name only. */
+  readonly wantsNewerLimit?: boolean;
+  /** Takes images; default true. */
+  readonly sees?: boolean;
 }
 
 type Chunk = Readonly<Record<string, unknown>>;
@@ -55,12 +65,17 @@ class OpenAiPlay implements Play {
   readonly #options: OpenAiStandInOptions & { readonly model: string };
   readonly #server: PlayedServer;
   readonly #contextSize: number;
+  readonly #refusals: PlayedRefusals;
+  readonly #vocabulary = new PlayedVocabulary();
   readonly #recorded: { readonly chat: Chunk; readonly completion: Chunk };
 
   constructor(options: OpenAiStandInOptions & { readonly model: string }) {
     this.#options = options;
     this.#server = options.server ?? 'vllm';
     this.#contextSize = options.contextSize ?? CONTEXT;
+    const { model, withoutToolParser, wantsNewerLimit, sees } = options;
+    const played = { model, withoutToolParser, wantsNewerLimit, sees };
+    this.#refusals = new PlayedRefusals({ ...played, server: this.#server, contextSize: this.#contextSize });
     const folder = this.#server === 'llama-server' ? 'llama-server' : 'vllm';
     this.#recorded = {
       chat: recordedChunks(`${folder}/chat-stream`)[0] ?? {},
@@ -87,29 +102,43 @@ class OpenAiPlay implements Play {
     if (this.#options.refusesTemplateSwitch && body.chat_template_kwargs !== undefined) {
       return badRequest('chat_template is not supported for Mistral tokenizers.');
     }
+    const { max_tokens, max_completion_tokens } = body;
+    const limit = (max_tokens === undefined ? max_completion_tokens : max_tokens) as
+      | number
+      | null
+      | undefined;
     const prompt = promptOf(body);
-    const refused = this.#contextError(countTokens(prompt), body.max_tokens as number | null | undefined);
+    const unable = this.#refusals.unable(body) ?? grammarError(body) ?? this.#refusals.bias(body);
+    if (unable !== undefined) return unable;
+    const refused = this.#refusals.context(countTokens(prompt), limit);
     if (refused !== undefined) return refused;
     const unset = request.path === '/v1/completions' && this.#server !== 'llama-server' ? 16 : undefined;
-    const maxTokens = body.max_tokens === undefined ? unset : (body.max_tokens as number | null);
+    const maxTokens = limit === undefined ? unset : limit;
+    const calls = callsOf(body, prompt);
     const answered = answer({
       prompt,
+      says: calls.length === 0 ? formedAnswer(body) : [],
+      avoids: (word) => biasOf(body)[this.#vocabulary.tokenOf(word)] === -100,
       maxTokens: maxTokens ?? undefined,
       stop: (body.stop as string[] | undefined) ?? [],
       contextSize: this.#contextSize,
       seed: body.seed as number | undefined,
     });
-    return this.#streamReply(request, answered);
+    return this.#streamReply(request, answered, calls);
   }
 
   #embeddings(body: Record<string, unknown>): Reply {
     const folder = this.#server === 'llama-server' ? 'llama-server' : 'vllm';
     if (this.#options.embeds === false) return recording(`${folder}/embeddings-disabled`);
-    return embeddingsReply(body, (tokens) => this.#contextError(tokens, 0));
+    return embeddingsReply(body, this.#server !== 'llama-server', (tokens) =>
+      this.#refusals.context(tokens, 0),
+    );
   }
 
-  #plain({ path, headers }: SeenRequest): Reply {
+  #plain({ path, headers, body }: SeenRequest): Reply {
     const { apiKey, health = 200 } = this.#options;
+    const told = this.#tokens(path, body);
+    if (told !== undefined) return { status: 200, body: JSON.stringify(told) };
     if (path === '/health' && this.#server !== 'generic')
       return { status: health, body: health === 200 ? '' : '{"error":{}}' };
     if (path === '/version' && this.#server === 'vllm')
@@ -122,6 +151,20 @@ class OpenAiPlay implements Play {
     return { status: 200, body: this.#models() };
   }
 
+  #tokens(path: string, body: Record<string, unknown>): Record<string, unknown> | undefined {
+    if (this.#server === 'vllm') {
+      if (path === '/detokenize') return { prompt: this.#vocabulary.decode(body.tokens as number[]) };
+      if (path !== '/tokenize') return undefined;
+      const tokens = this.#vocabulary.encode(promptOf(body));
+      return { count: tokens.length, max_model_len: this.#contextSize, tokens, token_strs: null };
+    }
+    if (this.#server === 'generic') return undefined;
+    if (path === '/apply-template') return { prompt: promptOf(body) };
+    if (path === '/tokenize') return { tokens: this.#vocabulary.encode(body.content as string) };
+    if (path === '/detokenize') return { content: this.#vocabulary.decode(body.tokens as number[]) };
+    return undefined;
+  }
+
   #models(): string {
     const { model } = this.#options;
     if (this.#server === 'generic') {
@@ -132,6 +175,10 @@ class OpenAiPlay implements Play {
     }
     return JSON.stringify(recordedJson(`${this.#server}/models`))
       .replaceAll('"smollm2"', JSON.stringify(model))
+      .replace(
+        '["completion"]',
+        this.#options.sees === true ? '["completion","multimodal"]' : '["completion"]',
+      )
       .replace(/"(max_model_len|n_ctx)":\d+/, `"$1":${this.#contextSize}`);
   }
 
@@ -146,30 +193,11 @@ class OpenAiPlay implements Play {
     }
   }
 
-  #contextError(promptTokens: number, maxTokens: number | null | undefined): Reply | undefined {
-    const size = this.#contextSize;
-    if (this.#server === 'llama-server') {
-      if (promptTokens < size) return undefined;
-      const { error } = recordedJson('llama-server/error-context') as { error: Record<string, unknown> };
-      const message = `request (${promptTokens} tokens) exceeds the available context size (${size} tokens), try increasing it`;
-      return {
-        status: 400,
-        body: JSON.stringify({ error: { ...error, message, n_prompt_tokens: promptTokens, n_ctx: size } }),
-      };
-    }
-    if (typeof maxTokens === 'number' && maxTokens > size && this.#server === 'vllm') {
-      return badRequest(
-        `max_tokens=${maxTokens} cannot be greater than max_model_len=${size}. Please request fewer output tokens. (parameter=max_tokens, value=${maxTokens})`,
-      );
-    }
-    const asked = promptTokens + (maxTokens ?? 0);
-    if (promptTokens < size && asked <= size) return undefined;
-    return badRequest(
-      `This model's maximum context length is ${size} tokens. However, you requested ${asked} tokens (${promptTokens} in the messages, ${maxTokens ?? 0} in the completion). Please reduce the length of the messages or completion.`,
-    );
-  }
-
-  #streamReply({ path, body }: SeenRequest, answered: ModelAnswer): StreamReply {
+  #streamReply(
+    { path, body }: SeenRequest,
+    answered: ModelAnswer,
+    calls: readonly PlayedCall[],
+  ): StreamReply {
     const chat = path === '/v1/chat/completions';
     const recorded = chat ? this.#recorded.chat : this.#recorded.completion;
     const frame = (choice: Record<string, unknown>) => {
@@ -180,7 +208,11 @@ class OpenAiPlay implements Play {
         choices: [{ index: 0, finish_reason: null, ...choice }],
       });
     };
-    const speak = (text: string) => frame(chat ? { delta: { content: text } } : { text });
+    const said =
+      calls.length > 0
+        ? callChoices(calls, this.#server)
+        : textChoices(answered.tokens, { body, chat, server: this.#server, vocabulary: this.#vocabulary });
+    const generated = calls.length > 0 ? said.length : answered.generated;
     const { reasoningField, withoutUsage, withoutEnd } = this.#options;
     const opening = chat
       ? [frame({ delta: { role: 'assistant', content: this.#server === 'llama-server' ? null : '' } })]
@@ -192,17 +224,18 @@ class OpenAiPlay implements Play {
       choices: [],
       usage: {
         prompt_tokens: answered.promptTokens,
-        completion_tokens: answered.generated,
-        total_tokens: answered.promptTokens + answered.generated,
+        completion_tokens: generated,
+        total_tokens: answered.promptTokens + generated,
       },
     });
     const asksUsage =
       (body.stream_options as { include_usage?: boolean } | undefined)?.include_usage === true;
-    const words = answered.tokens.map(speak);
+    const called = calls.length > 0 && this.#server !== 'generic';
+    const end = { ...answered, reason: called ? 'tool_calls' : answered.reason };
     return {
       contentType: 'text/event-stream; charset=utf-8',
       headers: this.#headers(),
-      frames: [...opening, ...thoughts, ...this.#withFinish({ words, answered, chat, frame })],
+      frames: [...opening, ...thoughts, ...this.#withFinish(said, end, chat).map(frame)],
       ending: [...(asksUsage && !withoutUsage ? [usage] : []), ...(withoutEnd ? [] : ['data: [DONE]\n\n'])],
       failure: [`data: ${this.serverError}\n\n`, 'data: [DONE]\n\n'],
       leavesOpen: withoutEnd ?? false,
@@ -210,41 +243,18 @@ class OpenAiPlay implements Play {
   }
 
   /** vLLM tells `length` together with the last content; every other end has a chunk of its own. */
-  #withFinish(end: {
-    words: readonly string[];
-    answered: ModelAnswer;
-    chat: boolean;
-    frame: (choice: Record<string, unknown>) => string;
-  }): string[] {
-    const { words, answered, chat, frame } = end;
-    const stopReason = this.#server === 'vllm' ? { stop_reason: answered.matchedStop ?? null } : {};
-    const ending = { finish_reason: answered.reason, ...stopReason };
-    const last = answered.tokens.at(-1);
-    if (this.#server === 'vllm' && answered.reason === 'length' && last !== undefined) {
-      return [
-        ...words.slice(0, -1),
-        frame({ ...(chat ? { delta: { content: last } } : { text: last }), ...ending }),
-      ];
-    }
-    return [...words, frame({ ...(chat ? { delta: {} } : { text: '' }), ...ending })];
+  #withFinish(
+    said: readonly Choice[],
+    end: { readonly reason: string; readonly matchedStop?: string },
+    chat: boolean,
+  ): Choice[] {
+    const stopReason = this.#server === 'vllm' ? { stop_reason: end.matchedStop ?? null } : {};
+    const ending = { finish_reason: end.reason, ...stopReason };
+    const last = said.at(-1);
+    if (this.#server === 'vllm' && end.reason === 'length' && last !== undefined)
+      return [...said.slice(0, -1), { ...last, ...ending }];
+    return [...said, { ...(chat ? { delta: {} } : { text: '' }), ...ending }];
   }
-}
-
-function promptOf(body: Record<string, unknown>): string {
-  if (typeof body.prompt === 'string') return body.prompt;
-  return (body.messages as { content: string }[]).map(({ content }) => content).join(' ');
-}
-
-function unknownModel(model: unknown): Reply {
-  const { status, body } = recording('vllm/error-unknown-model');
-  return { status, body: body.replace('nope', String(model)) };
-}
-
-function badRequest(message: string): Reply {
-  return {
-    status: 400,
-    body: JSON.stringify({ error: { message, type: 'BadRequestError', param: null, code: 400 } }),
-  };
 }
 
 function event(chunk: Record<string, unknown>): string {

@@ -5,6 +5,10 @@ export interface ModelRequest {
   readonly stop: readonly string[];
   readonly contextSize: number;
   readonly seed?: number | undefined;
+  /** What it says instead of its own words. */
+  readonly says?: readonly string[] | undefined;
+  /** Words that it does not say. */
+  readonly avoids?: (word: string) => boolean;
 }
 
 export interface ModelAnswer {
@@ -38,7 +42,8 @@ export function vectorOf(text: string): number[] {
 /** The caller has checked that the prompt fits. */
 export function answer(request: ModelRequest): ModelAnswer {
   const promptTokens = countTokens(request.prompt);
-  const all = allTokens(request.prompt, request.seed ?? 0);
+  const own = request.says ?? allTokens(request.prompt, request.seed ?? 0);
+  const all = request.avoids === undefined ? own : own.filter((word) => request.avoids?.(word) === false);
   const limit = Math.min(request.maxTokens ?? all.length, request.contextSize - promptTokens, all.length);
   const tokens: string[] = [];
   let text = '';

@@ -124,6 +124,18 @@ describe('the configuration', () => {
     });
   });
 
+  it('refuses to pass on what a request says in its own right', () => {
+    const target = {
+      backend: 'vllm',
+      url: 'http://gpu:8000',
+      model: 'big',
+      pass_fields: ['my_field', 'stream'],
+    };
+    expect(() => load({ flags: { models: JSON.stringify([{ id: 'big', targets: [target] }]) } })).toThrow(
+      /^models\[0\]\.targets\[0\]: pass_fields names stream/,
+    );
+  });
+
   it('only warns of unknown variables, such as those Kubernetes injects', () => {
     const { config, warnings } = load({ environment: { LLM_SERVE_PORT: 'tcp://10.0.0.1:8000' } });
     expect(config.server.port).toBe(8000);

@@ -1,6 +1,11 @@
 import { afterEach, expect, it } from 'vitest';
-import { cannotEmbed, readEmbeddings } from '../../../../src/backends/openai-compatible/embedding.ts';
+import {
+  cannotCut,
+  cannotEmbed,
+  readEmbeddings,
+} from '../../../../src/backends/openai-compatible/embedding.ts';
 import { OpenAiCompatibleBackend } from '../../../../src/backends/openai-compatible/openai-compatible-backend.ts';
+import type { EmbeddingInput } from '../../../../src/core/backend.ts';
 import { silentLog } from '../../../../src/core/log.ts';
 import { systemClock } from '../../../../src/system-clock.ts';
 import { neverAborted } from '../../../support/stand-ins/generate.ts';
@@ -19,8 +24,11 @@ async function start(options: OpenAiStandInOptions) {
     () => standIn.close(),
     () => backend.close(),
   );
-  const embed = (inputs: readonly string[]) =>
-    backend.embed({ model: 'm', inputs }, { signal: neverAborted() });
+  const embed = (inputs: readonly EmbeddingInput[], dimensions?: number) =>
+    backend.embed(
+      { model: 'm', inputs, ...(dimensions !== undefined && { dimensions }) },
+      { signal: neverAborted() },
+    );
   return { standIn, embed };
 }
 
@@ -31,6 +39,23 @@ it('asks for plain numbers: the default of some clients is base64', async () => 
     path: '/v1/embeddings',
     body: { model: 'smollm2', input: ['a', 'b'], encoding_format: 'float' },
   });
+});
+
+it('passes tokens on, and how long the vectors are to be', async () => {
+  const { standIn, embed } = await start({});
+  const { vectors, promptTokens } = await embed([[1, 2, 3], [4]], 2);
+  expect(standIn.seen().at(-1)?.body).toMatchObject({ input: [[1, 2, 3], [4]], dimensions: 2 });
+  expect(vectors.map(({ length }) => length)).toEqual([2, 2]);
+  expect(promptTokens).toBe(4);
+});
+
+it('refuses a length that the server does not read, or says that it cannot give', async () => {
+  const { embed } = await start({ server: 'llama-server' });
+  const refused = { code: 'unsupported_parameter', param: 'dimensions' };
+  await expect(embed(['a'], 2)).rejects.toMatchObject(refused);
+  const message =
+    'Model "m" does not support matryoshka representation, changing output dimensions will lead to poor results.';
+  expect(cannotCut({ status: 400, headers: {}, body: { error: { message } } })).toMatchObject(refused);
 });
 
 it.each(['vllm', 'llama-server'] as const)('says that a %s without embeddings makes none', async (server) => {
@@ -52,17 +77,19 @@ it('orders by index, and takes what is missing for a failure of the backend', ()
     { index: 1, embedding: [0, 1] },
     { index: 0, embedding: [1, 0] },
   ];
-  expect(readEmbeddings({ data, usage: { prompt_tokens: 4 } }, 2)).toEqual({
+  expect(readEmbeddings({ data, usage: { prompt_tokens: 4 } }, { inputs: ['a', 'b'] })).toEqual({
     vectors: [
       [1, 0],
       [0, 1],
     ],
     promptTokens: 4,
   });
-  expect(readEmbeddings({ data: data.map(({ embedding }) => ({ embedding })) }, 2).vectors[0]).toEqual([
-    0, 1,
-  ]);
-  expect(() => readEmbeddings({ data: [] }, 2)).toThrow(expect.objectContaining({ code: 'backend_error' }));
+  expect(
+    readEmbeddings({ data: data.map(({ embedding }) => ({ embedding })) }, { inputs: ['a', 'b'] }).vectors[0],
+  ).toEqual([0, 1]);
+  expect(() => readEmbeddings({ data: [] }, { inputs: ['a', 'b'] })).toThrow(
+    expect.objectContaining({ code: 'backend_error' }),
+  );
 });
 
 it('leaves other refusals to what they are', () => {

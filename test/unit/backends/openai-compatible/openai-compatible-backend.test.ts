@@ -99,7 +99,7 @@ describe('requests', () => {
   ])('refuses %s by name where the server is not known to take it', async (param, sampling) => {
     const { standIn, backend } = await start({ server: 'generic' });
     const { error } = await generateAll(backend, chatRequest('hello', { sampling }));
-    expect(error).toMatchObject({ code: 'invalid_request', param });
+    expect(error).toMatchObject({ code: 'unsupported_parameter', param });
     expect(standIn.counts().started).toBe(0);
   });
 
@@ -123,16 +123,19 @@ describe('requests', () => {
   });
 
   it.each([
-    ['format', 'generic', chatRequest('hello', { output: { kind: 'json' } })],
-    ['format', 'generic', chatRequest('hello', { output: { kind: 'json-schema', schema: {} } })],
-    ['format', 'vllm', textRequest('hello', { output: { kind: 'json' } })],
-    ['grammar', 'vllm', chatRequest('hello', { output: { kind: 'grammar', grammar: 'root ::= "a"' } })],
-    ['tools', 'vllm', chatRequest('hello', { tools: { tools: [{ name: 'clock' }], choice: 'auto' } })],
-    ['logprobs', 'vllm', chatRequest('hello', { logprobs: { top: 0 } })],
+    ['format', 'generic', textRequest('hello', { output: { kind: 'json' } })],
+    ['grammar', 'generic', chatRequest('hello', { output: { kind: 'grammar', grammar: 'root ::= "a"' } })],
+    ['min_tokens', 'llama-server', chatRequest('hello', { limits: { stop: [], minTokens: 2 } })],
+    ['ignore_eos', 'generic', chatRequest('hello', { limits: { stop: [], ignoreEos: true } })],
+    [
+      'logprobs',
+      'llama-server',
+      chatRequest('hello', { logprobs: { top: 1 }, tools: { tools: [{ name: 'clock' }], choice: 'auto' } }),
+    ],
   ] as const)('refuses %s by name on %s: nothing is left away', async (param, server, request) => {
     const { standIn, backend } = await start({ server });
     const { error } = await generateAll(backend, request);
-    expect(error).toMatchObject({ code: 'invalid_request', param });
+    expect(error).toMatchObject({ code: 'unsupported_parameter', param });
     expect(standIn.counts().started).toBe(0);
   });
 
@@ -166,10 +169,18 @@ describe('requests', () => {
 });
 
 describe('thinking', () => {
-  it('is switched off by default where the template has a switch', async () => {
+  it('is switched off where the template has a switch', async () => {
     const { standIn, backend } = await start();
     await generateAll(backend, chatRequest('hello'));
     expect(lastBody(standIn)).toMatchObject({ chat_template_kwargs: { enable_thinking: false } });
+  });
+
+  it('is left to the model where the request says nothing of it', async () => {
+    const { standIn, backend } = await start();
+    const { thinking: _, ...request } = chatRequest('hello');
+    await generateAll(backend, request);
+    expect(lastBody(standIn)).not.toHaveProperty('chat_template_kwargs');
+    expect(lastBody(standIn)).not.toHaveProperty('reasoning_effort');
   });
 
   it.each(['reasoning', 'reasoning_content'] as const)(
@@ -192,7 +203,7 @@ describe('thinking', () => {
     expect((await generateAll(backend, chatRequest('hello'))).error).toBeUndefined();
     expect(standIn.counts().started).toBe(3);
     const wished = await generateAll(backend, chatRequest('hello', { thinking: true }));
-    expect(wished.error).toMatchObject({ code: 'invalid_request', param: 'think' });
+    expect(wished.error).toMatchObject({ code: 'unsupported_parameter', param: 'think' });
   });
 
   it('takes levels but no plain wish where the server is not known', async () => {
@@ -200,7 +211,7 @@ describe('thinking', () => {
     await generateAll(backend, chatRequest('hello', { thinking: 'high' }));
     expect(lastBody(standIn)).toMatchObject({ reasoning_effort: 'high' });
     const { error } = await generateAll(backend, chatRequest('hello', { thinking: true }));
-    expect(error).toMatchObject({ code: 'invalid_request', param: 'think' });
+    expect(error).toMatchObject({ code: 'unsupported_parameter', param: 'think' });
   });
 
   it('cannot go with a raw prompt', async () => {
@@ -321,6 +332,13 @@ describe('probe', () => {
     const status = await backend.probe({ signal: neverAborted() });
     expect(status).toMatchObject({ state: 'ready', loaded: true });
     expect(status.contextSize).toBe(contextSize);
+    expect(status.abilities).toEqual(server === 'generic' ? undefined : ['generate', 'tools']);
+  });
+
+  it('finds out whether a llama-server sees', async () => {
+    const { backend } = await start({ server: 'llama-server', sees: true });
+    const { abilities } = await backend.probe({ signal: neverAborted() });
+    expect(abilities).toEqual(['generate', 'tools', 'see']);
   });
 
   it('tells a dead engine from one that loads', async () => {

@@ -1,0 +1,50 @@
+/** The form of the text in the words of the OpenAI API and of one dialect. Pure. */
+import { unsupported } from '../../core/features.ts';
+import type { OutputFormat } from '../../core/generation.ts';
+import type { Dialect } from './dialect.ts';
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** Grammars were refused before where the dialect has no field for them. */
+export function chatOutputFields(output: OutputFormat | undefined, dialect: Dialect): Fields {
+  switch (output?.kind) {
+    case undefined:
+      return {};
+    case 'grammar':
+      return grammarField(output.grammar, dialect);
+    case 'json':
+      return { response_format: { type: 'json_object' } };
+    case 'json-schema': {
+      // The OpenAI service promises what the schema says, or refuses it, only when it is told to be strict.
+      const strict = dialect.flavor === 'generic' ? { strict: true } : {};
+      const json_schema = { name: 'answer', schema: output.schema, ...strict };
+      return { response_format: { type: 'json_schema', json_schema } };
+    }
+    default:
+      return output satisfies never;
+  }
+}
+
+/** The OpenAI API has no forms of raw prompts; servers of one's own do. */
+export function promptOutputFields(output: OutputFormat | undefined, dialect: Dialect): Fields {
+  if (output === undefined) return {};
+  switch (dialect.grammarFields) {
+    case 'none':
+      throw unsupported(
+        'format',
+        'this model’s server together with a raw prompt',
+        'Leave one of the two away.',
+      );
+    case 'structured-outputs':
+      return chatOutputFields(output, dialect);
+    case 'plain':
+      if (output.kind === 'grammar') return grammarField(output.grammar, dialect);
+      return { json_schema: output.kind === 'json' ? { type: 'object' } : output.schema };
+    default:
+      return dialect.grammarFields satisfies never;
+  }
+}
+
+function grammarField(grammar: string, { grammarFields }: Dialect): Fields {
+  return grammarFields === 'structured-outputs' ? { structured_outputs: { grammar } } : { grammar };
+}

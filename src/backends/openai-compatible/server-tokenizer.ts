@@ -1,0 +1,99 @@
+/**
+ * The model's own vocabulary, asked of the server. llama-server has no route that counts a chat: its template is applied
+ * first, and what comes out is read as it reads prompts of its own.
+ */
+import type { TokenizeRequest, Tokenizer } from '../../core/backend.ts';
+import { ServingError } from '../../core/errors.ts';
+import { unsupported } from '../../core/features.ts';
+import { asArray, asCount, asObject } from '../../upstream/lenient.ts';
+import type { JsonAnswer, Upstream } from '../../upstream/upstream.ts';
+import { errorObject } from './context-error.ts';
+import type { Dialect } from './dialect.ts';
+import { toolFields } from './tool-fields.ts';
+import { wireMessages } from './wire-messages.ts';
+
+export interface AskedServer {
+  readonly upstream: Upstream;
+  readonly model: string;
+  speaks(signal: AbortSignal): Promise<Dialect>;
+  /** What an answer that is no 200 means. */
+  refusal(answer: JsonAnswer): ServingError;
+}
+
+export function serverTokenizer({ upstream, model, speaks, refusal }: AskedServer): Tokenizer {
+  const ask = async (path: string, body: unknown, signal: AbortSignal) => {
+    const answer = await upstream.json({ method: 'POST', path, body, signal });
+    if (answer.status === 200) return asObject(answer.body);
+    // Behind a proxy that lets /v1 through alone, its own routes are missing.
+    const lacksRoute = answer.status === 404 && errorObject(answer.body).message === undefined;
+    throw lacksRoute ? tellsNoTokens(model) : refusal(answer);
+  };
+  const dialectOf = async (signal: AbortSignal) => {
+    const dialect = await speaks(signal);
+    if (dialect.tokenizes) return dialect;
+    throw tellsNoTokens(model);
+  };
+  const promptOf = async (request: TokenizeRequest, dialect: Dialect, signal: AbortSignal) => {
+    if (request.input.kind === 'text') return request.input.prompt;
+    const { prompt } = await ask('/apply-template', chatFields(request, dialect), signal);
+    return typeof prompt === 'string' ? prompt : fail();
+  };
+
+  return {
+    async encode(request, { signal }) {
+      const dialect = await dialectOf(signal);
+      const { input, addSpecial = true } = request;
+      if (dialect.flavor === 'vllm') {
+        const asked =
+          input.kind === 'text'
+            ? { prompt: input.prompt, add_special_tokens: addSpecial }
+            : { ...chatFields(request, dialect), add_generation_prompt: true };
+        return tokensOf(await ask('/tokenize', { model, ...asked }, signal));
+      }
+      refuseImages(request);
+      const content = await promptOf(request, dialect, signal);
+      // A template's text is read as a prompt is: what begins a text comes before it, where the model has such.
+      const add_special = input.kind === 'chat' || addSpecial;
+      return tokensOf(await ask('/tokenize', { content, add_special, parse_special: true }, signal));
+    },
+    async decode(tokens, { signal }) {
+      const { flavor } = await dialectOf(signal);
+      const answer = await ask('/detokenize', flavor === 'vllm' ? { model, tokens } : { tokens }, signal);
+      const text = flavor === 'vllm' ? answer.prompt : answer.content;
+      return typeof text === 'string' ? text : fail();
+    },
+  };
+}
+
+/** vllm's route has no choice among tools: its templates are given all of them. */
+function chatFields({ input, tools }: TokenizeRequest, dialect: Dialect): Readonly<Record<string, unknown>> {
+  if (input.kind === 'text') return {};
+  const messages = wireMessages(input.messages, dialect);
+  const told = toolFields(tools, dialect);
+  if (dialect.flavor !== 'vllm') return { messages, ...told };
+  return tools === undefined ? { messages } : { messages, tools: told.tools };
+}
+
+/** Where an image stands in a template's text, nobody can say how many tokens it becomes. */
+function refuseImages({ input }: TokenizeRequest): void {
+  const messages = input.kind === 'chat' ? input.messages : [];
+  const index = messages.findIndex(({ role, ...message }) => role === 'user' && 'images' in message);
+  if (index === -1) return;
+  throw unsupported(`messages[${index}].images`, 'the counting of this model’s server', 'Count text alone.');
+}
+
+function tokensOf({ tokens }: { readonly tokens?: unknown }): readonly number[] {
+  const read = asArray(tokens).map(asCount);
+  return Array.isArray(tokens) && read.every((token) => token !== undefined) ? read : fail();
+}
+
+function tellsNoTokens(model: string): ServingError {
+  return new ServingError('unsupported_parameter', {
+    message: `model is ${JSON.stringify(model)}, whose server does not tell its tokens. Ask for another model.`,
+    param: 'model',
+  });
+}
+
+function fail(): never {
+  throw new ServingError('backend_error', { message: 'The model’s backend did not tell its tokens.' });
+}

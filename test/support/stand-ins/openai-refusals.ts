@@ -1,0 +1,95 @@
+/** What the played servers refuse, in the words of each. */
+import { biasOf } from './openai-forms.ts';
+import { VOCABULARY_SIZE } from './openai-vocabulary.ts';
+import { recordedJson, recording } from './recording.ts';
+import type { Reply } from './stand-in-server.ts';
+
+type Body = Readonly<Record<string, unknown>>;
+
+export interface PlayedLimits {
+  readonly server: 'vllm' | 'llama-server' | 'generic';
+  readonly model: string;
+  readonly contextSize: number;
+  readonly withoutToolParser: boolean | undefined;
+  readonly wantsNewerLimit: boolean | undefined;
+  readonly sees: boolean | undefined;
+}
+
+export class PlayedRefusals {
+  readonly #limits: PlayedLimits;
+
+  constructor(limits: PlayedLimits) {
+    this.#limits = limits;
+  }
+
+  /** Without a tool parser, without eyes, with a limit of another name. */
+  unable(body: Body): Reply | undefined {
+    const { server, model, withoutToolParser, wantsNewerLimit, sees = true } = this.#limits;
+    if (wantsNewerLimit && body.max_tokens !== undefined) {
+      return badRequest(
+        "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+      );
+    }
+    if (withoutToolParser && body.tools !== undefined && body.tool_choice !== 'none') {
+      return server === 'llama-server'
+        ? serverFailure('tools param requires --jinja flag')
+        : badRequest(
+            '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set',
+          );
+    }
+    if (sees || !JSON.stringify(body.messages ?? []).includes('"image_url"')) return undefined;
+    return server === 'llama-server'
+      ? serverFailure(
+          'image input is not supported - hint: if this is unexpected, you may need to provide the mmproj',
+        )
+      : badRequest(`${model} is not a multimodal model None`);
+  }
+
+  /** llama-server leaves such tokens away without a word. */
+  bias(body: Body): Reply | undefined {
+    const outside = Object.keys(biasOf(body)).filter((token) => Number(token) >= VOCABULARY_SIZE);
+    if (this.#limits.server === 'llama-server' || outside.length === 0) return undefined;
+    return badRequest(
+      `token_id(s) [${outside.join(', ')}] in logit_bias contain out-of-vocab token ids. Vocabulary size: ${VOCABULARY_SIZE}`,
+    );
+  }
+
+  context(promptTokens: number, maxTokens: number | null | undefined): Reply | undefined {
+    const { server, contextSize: size } = this.#limits;
+    if (server === 'llama-server') {
+      if (promptTokens < size) return undefined;
+      const { error } = recordedJson('llama-server/error-context') as { error: Record<string, unknown> };
+      const message = `request (${promptTokens} tokens) exceeds the available context size (${size} tokens), try increasing it`;
+      return {
+        status: 400,
+        body: JSON.stringify({ error: { ...error, message, n_prompt_tokens: promptTokens, n_ctx: size } }),
+      };
+    }
+    if (typeof maxTokens === 'number' && maxTokens > size && server === 'vllm') {
+      return badRequest(
+        `max_tokens=${maxTokens} cannot be greater than max_model_len=${size}. Please request fewer output tokens. (parameter=max_tokens, value=${maxTokens})`,
+      );
+    }
+    const asked = promptTokens + (maxTokens ?? 0);
+    if (promptTokens < size && asked <= size) return undefined;
+    return badRequest(
+      `This model's maximum context length is ${size} tokens. However, you requested ${asked} tokens (${promptTokens} in the messages, ${maxTokens ?? 0} in the completion). Please reduce the length of the messages or completion.`,
+    );
+  }
+}
+
+export function unknownModel(model: unknown): Reply {
+  const { status, body } = recording('vllm/error-unknown-model');
+  return { status, body: body.replace('nope', String(model)) };
+}
+
+export function badRequest(message: string): Reply {
+  return {
+    status: 400,
+    body: JSON.stringify({ error: { message, type: 'BadRequestError', param: null, code: 400 } }),
+  };
+}
+
+function serverFailure(message: string): Reply {
+  return { status: 500, body: JSON.stringify({ error: { code: 500, message, type: 'server_error' } }) };
+}

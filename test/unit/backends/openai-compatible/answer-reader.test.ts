@@ -1,0 +1,232 @@
+import { describe, expect, it } from 'vitest';
+import { AnswerReader } from '../../../../src/backends/openai-compatible/answer-reader.ts';
+import type { GenerationEvent, LogprobsWish } from '../../../../src/core/generation.ts';
+import { SseReader } from '../../../../src/upstream/sse-reader.ts';
+import { FakeClock } from '../../../support/fake-clock.ts';
+import { recordedJson, recording } from '../../../support/stand-ins/recording.ts';
+
+interface Told {
+  readonly events: GenerationEvent[];
+  readonly usageMissing: boolean;
+}
+
+function read(body: string, logprobs?: LogprobsWish): Told {
+  const events: GenerationEvent[] = [];
+  let usageMissing = false;
+  const answer = new AnswerReader({
+    sink: { push: (event) => void events.push(event), full: false, drained: async () => {} },
+    clock: new FakeClock(),
+    logprobs,
+    onFinish: () => {},
+    onUsageMissing: () => {
+      usageMissing = true;
+    },
+  });
+  const reader = new SseReader((event) => answer.event(event));
+  reader.push(Buffer.from(body));
+  reader.end();
+  answer.end();
+  answer.dispose();
+  return { events, usageMissing };
+}
+
+const sse = (...chunks: readonly unknown[]) =>
+  [...chunks.map((chunk) => `data: ${JSON.stringify(chunk)}\n\n`), 'data: [DONE]\n\n'].join('');
+const choice = (fields: Record<string, unknown>) => ({ choices: [{ index: 0, ...fields }] });
+const calling = (...calls: readonly unknown[]) => choice({ delta: { content: null, tool_calls: calls } });
+const finish = (finish_reason: string) => choice({ delta: {}, finish_reason });
+const usage = { choices: [], usage: { prompt_tokens: 3, completion_tokens: 9 } };
+const heads = (events: readonly GenerationEvent[]) => events.filter(({ type }) => type === 'tool-call');
+const argumentsOf = (events: readonly GenerationEvent[], index: number) =>
+  events
+    .map((event) => (event.type === 'tool-arguments' && event.index === index ? event.delta : ''))
+    .join('');
+const finishOf = (events: readonly GenerationEvent[]) => events.find(({ type }) => type === 'finish');
+
+describe('tool calls', () => {
+  it('come as vllm was recorded to send them', () => {
+    const { events } = read(recording('vllm/chat-tools-required').body);
+    expect(heads(events)).toEqual([
+      { type: 'tool-call', index: 0, id: 'chatcmpl-tool-81c5620b8bfd01e9', name: 'get_weather' },
+    ]);
+    expect(argumentsOf(events, 0)).toBe('"gabenwelter"');
+    expect(finishOf(events)).toMatchObject({ reason: 'tool_calls' });
+  });
+
+  it('stay away where llama-server was recorded to call none though one was required', () => {
+    const { events } = read(recording('llama-server/chat-tools-required').body);
+    expect(heads(events)).toEqual([]);
+    expect(finishOf(events)).toMatchObject({ reason: 'length' });
+  });
+
+  it('may come whole in one delta, without an id, and end with "stop"', () => {
+    const call = { index: 0, function: { name: 'clock', arguments: '{"zone":"UTC"}' } };
+    const { events } = read(sse(calling(call), finish('stop'), usage));
+    expect(heads(events)).toEqual([
+      { type: 'tool-call', index: 0, id: expect.stringMatching(/^call_\w{8,}$/), name: 'clock' },
+    ]);
+    expect(argumentsOf(events, 0)).toBe('{"zone":"UTC"}');
+    expect(finishOf(events)).toMatchObject({ reason: 'tool_calls', usage: { completionTokens: 9 } });
+  });
+
+  it.each([
+    ['numbered', { index: 0 }, { index: 1 }],
+    ['all numbered 0', { index: 0 }, { index: 0 }],
+    ['numbered with gaps', { index: 2 }, { index: 7 }],
+    ['not numbered', {}, {}],
+  ])('are told apart when they are %s', (_, one, other) => {
+    const { events } = read(
+      sse(
+        calling({ ...one, id: 'a', function: { name: 'first', arguments: '' } }),
+        calling({ ...one, function: { arguments: '{"a"' } }),
+        calling({ ...one, function: { arguments: ':1}' } }),
+        calling({ ...other, id: 'b', function: { name: 'second', arguments: '{"b":2}' } }),
+        finish('tool_calls'),
+      ),
+    );
+    expect(heads(events)).toEqual([
+      { type: 'tool-call', index: 0, id: 'a', name: 'first' },
+      { type: 'tool-call', index: 1, id: 'b', name: 'second' },
+    ]);
+    expect([argumentsOf(events, 0), argumentsOf(events, 1)]).toEqual(['{"a":1}', '{"b":2}']);
+  });
+
+  it('have an object as arguments, where the server sends it as one or sends nothing', () => {
+    const { events } = read(
+      sse(
+        calling({ index: 0, id: 'a', function: { name: 'first' } }),
+        calling({ index: 1, id: 'b', function: { name: 'second', arguments: { b: 2 } } }),
+        finish('tool_calls'),
+      ),
+    );
+    expect([argumentsOf(events, 0), argumentsOf(events, 1)]).toEqual(['{}', '{"b":2}']);
+  });
+
+  it('wait for their name, and fail the answer when none comes', () => {
+    const early = calling({ index: 0, id: 'a', function: { arguments: '{' } });
+    const named = calling({ index: 0, function: { name: 'late', arguments: '}' } });
+    const { events } = read(sse(early, named, finish('tool_calls')));
+    expect(events.map(({ type }) => type)).toEqual([
+      'tool-call',
+      'tool-arguments',
+      'tool-arguments',
+      'finish',
+    ]);
+    expect(argumentsOf(events, 0)).toBe('{}');
+    expect(() => read(sse(early, finish('tool_calls')))).toThrow(
+      expect.objectContaining({ code: 'backend_error' }),
+    );
+  });
+
+  it('keep the answer from being a success when it breaks off', () => {
+    const cut = sse(calling({ index: 0, id: 'a', function: { name: 'clock', arguments: '{' } }));
+    expect(() => read(cut)).toThrow(expect.objectContaining({ code: 'backend_error' }));
+  });
+});
+
+describe('the end', () => {
+  it.each([
+    ['stop', 'stop'],
+    ['length', 'length'],
+    ['content_filter', 'content_filter'],
+    ['tool_calls', 'stop'],
+    ['eos', 'stop'],
+  ])('%s without calls is told as %s', (reason, told) => {
+    const { events } = read(sse(choice({ delta: { content: 'hi' } }), finish(reason)));
+    expect(finishOf(events)).toMatchObject({ reason: told });
+  });
+
+  it('has the last usage where each chunk has one, and where the last one comes with the reason', () => {
+    const counted = (completion_tokens: number) => ({ usage: { prompt_tokens: 3, completion_tokens } });
+    const { events, usageMissing } = read(
+      sse(
+        { ...choice({ delta: { content: 'a' } }), ...counted(1) },
+        { ...choice({ delta: { content: 'b' }, finish_reason: 'length' }), ...counted(2) },
+        { choices: [], ...counted(2) },
+      ),
+    );
+    expect(finishOf(events)).toMatchObject({
+      usage: { promptTokens: 3, completionTokens: 2, cachedTokens: 0 },
+    });
+    expect(usageMissing).toBe(false);
+  });
+
+  it('shows a refusal as the text that it is', () => {
+    const { events } = read(sse(choice({ delta: { refusal: 'I cannot.' } }), finish('stop')));
+    expect(events[0]).toEqual({ type: 'text', text: 'I cannot.' });
+  });
+});
+
+describe('log-probabilities', () => {
+  const entry = (token: string, bytes: readonly number[] | null = null) => ({
+    token,
+    logprob: -0.5,
+    bytes,
+    top_logprobs: [],
+  });
+
+  it('come as vllm was recorded to tell them', () => {
+    const [told] = recordedJson('vllm/chat-logprobs').choices as { logprobs: unknown }[];
+    const { events } = read(
+      sse(choice({ delta: { content: 'Hello! How' }, logprobs: told?.logprobs }), finish('length')),
+      { top: 2 },
+    );
+    const [text] = events;
+    if (text?.type !== 'text' || text.logprobs === undefined) throw new Error('no log-probabilities');
+    expect(Buffer.from(text.logprobs.flatMap(({ bytes }) => [...bytes])).toString()).toBe('Hello! How');
+    expect(text.logprobs[0]).toEqual({
+      bytes: [72, 101, 108, 108, 111],
+      logprob: -0.5483046174049377,
+      top: [
+        { bytes: [72, 101, 108, 108, 111], logprob: -0.5483046174049377 },
+        { bytes: [72, 105], logprob: -2.423304557800293 },
+      ],
+    });
+  });
+
+  it('of parts of a character wait for its text; those of thoughts are left out', () => {
+    const { events } = read(
+      sse(
+        choice({ delta: { reasoning: 'hm' }, logprobs: { content: [entry('hm')] } }),
+        choice({ delta: { content: '' }, logprobs: { content: [entry('', [240, 159])] } }),
+        choice({ delta: { content: '🦊' }, logprobs: { content: [entry('', [166, 138])] } }),
+        finish('stop'),
+      ),
+      { top: 0 },
+    );
+    expect(events[1]).toEqual({
+      type: 'text',
+      text: '🦊',
+      logprobs: [
+        { bytes: [240, 159], logprob: -0.5, top: [] },
+        { bytes: [166, 138], logprob: -0.5, top: [] },
+      ],
+    });
+  });
+
+  it('are read from the older form, likeliest first, no more than were asked for', () => {
+    const logprobs = {
+      tokens: [' a'],
+      token_logprobs: [-2],
+      top_logprobs: [{ ' a': -2, ' b': -0.1, ' c': -3 }],
+    };
+    const { events } = read(sse(choice({ text: ' a', logprobs, finish_reason: 'length' })), { top: 2 });
+    expect(events[0]).toMatchObject({
+      logprobs: [
+        {
+          bytes: [32, 97],
+          logprob: -2,
+          top: [
+            { bytes: [32, 98], logprob: -0.1 },
+            { bytes: [32, 97], logprob: -2 },
+          ],
+        },
+      ],
+    });
+  });
+
+  it('are not read unasked', () => {
+    const told = choice({ delta: { content: 'hi' }, logprobs: { content: [entry('hi')] } });
+    expect(read(sse(told, finish('stop'))).events[0]).toEqual({ type: 'text', text: 'hi' });
+  });
+});

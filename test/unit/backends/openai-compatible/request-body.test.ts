@@ -1,0 +1,204 @@
+import { describe, expect, it } from 'vitest';
+import { DIALECTS, type Flavor } from '../../../../src/backends/openai-compatible/dialect.ts';
+import { checkPassFields, passedNames } from '../../../../src/backends/openai-compatible/passed-fields.ts';
+import { generateCall } from '../../../../src/backends/openai-compatible/request-body.ts';
+import type { GenerationRequest, Message, ToolUse } from '../../../../src/core/generation.ts';
+import { chatRequest, textRequest } from '../../../support/stand-ins/generate.ts';
+
+function bodyOf(flavor: Flavor, request: GenerationRequest, own: readonly string[] = []) {
+  return generateCall(request, {
+    model: 'm',
+    dialect: DIALECTS[flavor],
+    passed: passedNames(flavor, own),
+    maxTokens: 8,
+    maxTokensName: 'max_tokens',
+    contextSize: undefined,
+    vocabularySize: undefined,
+    templateSwitch: true,
+  }).body;
+}
+
+const conversation = (messages: readonly Message[]) => chatRequest('', { input: { kind: 'chat', messages } });
+
+describe('tools', () => {
+  const tools: ToolUse['tools'] = [
+    { name: 'weather', description: 'Of a city.', parameters: { type: 'object', properties: { city: {} } } },
+    { name: 'clock' },
+  ];
+  const wired = [
+    {
+      type: 'function',
+      function: {
+        name: 'weather',
+        description: 'Of a city.',
+        parameters: { type: 'object', properties: { city: {} } },
+      },
+    },
+    { type: 'function', function: { name: 'clock', parameters: { type: 'object', properties: {} } } },
+  ];
+
+  it.each(['auto', 'none', 'required'] as const)('may be called as %s says', (choice) => {
+    for (const flavor of ['vllm', 'llama-server', 'generic'] as const) {
+      const body = bodyOf(flavor, chatRequest('hi', { tools: { tools, choice } }));
+      expect(body).toMatchObject({ tools: wired, tool_choice: choice });
+    }
+  });
+
+  it('are named in the choice, or alone where the server reads no name there', () => {
+    const request = chatRequest('hi', { tools: { tools, choice: { name: 'clock' } } });
+    for (const flavor of ['vllm', 'generic'] as const) {
+      expect(bodyOf(flavor, request)).toMatchObject({
+        tools: wired,
+        tool_choice: { type: 'function', function: { name: 'clock' } },
+      });
+    }
+    expect(bodyOf('llama-server', request)).toMatchObject({ tools: [wired[1]], tool_choice: 'required' });
+  });
+
+  it('are called one at a time where the request says so; else nothing is said', () => {
+    const many = chatRequest('hi', { tools: { tools, choice: 'auto' } });
+    const single = chatRequest('hi', { tools: { tools, choice: 'auto', single: true } });
+    for (const flavor of ['vllm', 'llama-server', 'generic'] as const) {
+      expect(bodyOf(flavor, many)).not.toHaveProperty('parallel_tool_calls');
+      expect(bodyOf(flavor, single)).toMatchObject({ parallel_tool_calls: false });
+    }
+  });
+});
+
+describe('messages', () => {
+  const toolCalls = [{ id: 'call_1', name: 'clock', arguments: '{}' }];
+
+  it('carry calls, their answers, and thoughts where the server reads them', () => {
+    const request = conversation([
+      { role: 'system', content: 'Be short.' },
+      { role: 'user', content: 'What time is it?' },
+      { role: 'assistant', content: '', reasoning: 'I look.', toolCalls },
+      { role: 'tool', content: 'noon', toolCallId: 'call_1' },
+      { role: 'assistant', content: 'Noon.' },
+    ]);
+    const calling = {
+      role: 'assistant',
+      content: null,
+      tool_calls: [{ id: 'call_1', type: 'function', function: { name: 'clock', arguments: '{}' } }],
+    };
+    const messages = (thoughts: object) => [
+      { role: 'system', content: 'Be short.' },
+      { role: 'user', content: 'What time is it?' },
+      { ...calling, ...thoughts },
+      { role: 'tool', content: 'noon', tool_call_id: 'call_1' },
+      { role: 'assistant', content: 'Noon.' },
+    ];
+    const both = { reasoning: 'I look.', reasoning_content: 'I look.' };
+    expect(bodyOf('vllm', request).messages).toEqual(messages(both));
+    expect(bodyOf('llama-server', request).messages).toEqual(messages({ reasoning_content: 'I look.' }));
+    expect(bodyOf('generic', request).messages).toEqual(messages({}));
+  });
+
+  it('have images where they stood in the text', () => {
+    const image = (base64: string, at: number) => ({ mediaType: 'image/png', base64, at });
+    const wired = (base64: string) => ({
+      type: 'image_url',
+      image_url: { url: `data:image/png;base64,${base64}` },
+    });
+    const images = [image('AA==', 0), image('BB==', 5), image('CC==', 5), image('DD==', 9)];
+    const request = conversation([{ role: 'user', content: 'this that', images }]);
+    expect(bodyOf('generic', request).messages).toEqual([
+      {
+        role: 'user',
+        content: [
+          wired('AA=='),
+          { type: 'text', text: 'this ' },
+          wired('BB=='),
+          wired('CC=='),
+          { type: 'text', text: 'that' },
+          wired('DD=='),
+        ],
+      },
+    ]);
+  });
+});
+
+describe('the form of the text', () => {
+  const grammar = { kind: 'grammar', grammar: 'root ::= "a"' } as const;
+  const schema = { kind: 'json-schema', schema: { type: 'object' } } as const;
+
+  it.each([
+    ['vllm', grammar, { structured_outputs: { grammar: 'root ::= "a"' } }],
+    ['llama-server', grammar, { grammar: 'root ::= "a"' }],
+    ['vllm', schema, { response_format: { json_schema: { schema: { type: 'object' } } } }],
+    ['generic', schema, { response_format: { json_schema: { schema: { type: 'object' }, strict: true } } }],
+    ['generic', { kind: 'json' } as const, { response_format: { type: 'json_object' } }],
+  ] as const)('%s is told in a chat', (flavor, output, fields) => {
+    expect(bodyOf(flavor, chatRequest('hi', { output }))).toMatchObject(fields);
+  });
+
+  it.each([
+    ['vllm', grammar, { structured_outputs: { grammar: 'root ::= "a"' } }],
+    ['vllm', schema, { response_format: { json_schema: { schema: { type: 'object' } } } }],
+    ['llama-server', grammar, { grammar: 'root ::= "a"' }],
+    ['llama-server', schema, { json_schema: { type: 'object' } }],
+    ['llama-server', { kind: 'json' } as const, { json_schema: { type: 'object' } }],
+  ] as const)('%s is told with a raw prompt', (flavor, output, fields) => {
+    expect(bodyOf(flavor, textRequest('hi', { output }))).toMatchObject(fields);
+  });
+});
+
+describe('log-probabilities and limits', () => {
+  it.each([
+    ['vllm', chatRequest('hi', { logprobs: { top: 0 } }), { logprobs: true, top_logprobs: 0 }],
+    ['vllm', textRequest('hi', { logprobs: { top: 3 } }), { logprobs: 3 }],
+    ['llama-server', chatRequest('hi', { logprobs: { top: 0 } }), { logprobs: true, top_logprobs: 1 }],
+    ['llama-server', textRequest('hi', { logprobs: { top: 3 } }), { n_probs: 3 }],
+    ['vllm', chatRequest('hi', { limits: { stop: [], minTokens: 2 } }), { min_tokens: 2 }],
+    ['llama-server', chatRequest('hi', { limits: { stop: [], ignoreEos: true } }), { ignore_eos: true }],
+  ] as const)('%s is asked by its own fields', (flavor, request, fields) => {
+    expect(bodyOf(flavor, request)).toMatchObject(fields);
+    expect(bodyOf(flavor, request)).not.toHaveProperty('n');
+  });
+});
+
+describe('fields that no protocol knows', () => {
+  const extras = {
+    stop_token_ids: [2],
+    cache_salt: null,
+    priority: 1,
+    model: 'other',
+    stream: false,
+    n: 4,
+    my_field: 'x',
+    chat_template_kwargs: { enable_thinking: true, tone: 'dry' },
+  };
+
+  it('are passed on where the server knows them, never over our own', () => {
+    const body = bodyOf('vllm', chatRequest('hi', { extras }));
+    expect(body).toMatchObject({
+      stop_token_ids: [2],
+      model: 'm',
+      stream: true,
+      chat_template_kwargs: { enable_thinking: true, tone: 'dry' },
+    });
+    for (const name of ['priority', 'n', 'my_field', 'cache_salt']) expect(body).not.toHaveProperty(name);
+    expect(bodyOf('generic', chatRequest('hi', { extras }))).not.toHaveProperty('stop_token_ids');
+  });
+
+  it('are passed on where the target names them', () => {
+    expect(bodyOf('generic', chatRequest('hi', { extras }), ['my_field', 'model'])).toMatchObject({
+      my_field: 'x',
+      model: 'm',
+    });
+  });
+
+  it('do not say a second form beside the request’s own', () => {
+    const asked = { structured_outputs: { regex: 'a' }, guided_json: {} };
+    const request = chatRequest('hi', { extras: asked });
+    expect(bodyOf('vllm', request)).toMatchObject(asked);
+    const formed = bodyOf('vllm', { ...request, output: { kind: 'json' } });
+    expect(formed).not.toHaveProperty('structured_outputs');
+    expect(formed).not.toHaveProperty('guided_json');
+  });
+
+  it('may not be named by a target where they are ours', () => {
+    expect(() => checkPassFields(['priority', 'my_field'])).not.toThrow();
+    expect(() => checkPassFields(['my_field', 'messages'])).toThrow(/pass_fields names messages/);
+  });
+});
