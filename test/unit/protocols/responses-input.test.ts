@@ -62,12 +62,13 @@ describe('the messages of an input', () => {
     const content = [
       { type: 'input_text', text: 'what' },
       { type: 'input_image', image_url: 'data:image/PNG;base64,AAAA', detail: 'auto', file_id: null },
-      { type: 'input_text', text: 'is it?' },
+      { type: 'input_text', text: ' is' },
+      { type: 'input_text', text: 'it?' },
     ];
     expect(messages([{ role: 'user', content }])).toEqual([
       {
         role: 'user',
-        content: 'what\nis it?',
+        content: 'what is\nit?',
         images: [{ mediaType: 'image/png', base64: 'AAAA', at: 4 }],
       },
     ]);
@@ -157,7 +158,14 @@ describe('an input that makes no conversation', () => {
     [[user, output('a')], 'input[1].call_id', 'no function_call stands before it'],
     [[user, call('a'), output('b')], 'input[2].call_id', 'the calls before it are "a"'],
     [[user, call('a'), output('a'), output('a')], 'input[3].call_id', 'has its answer already'],
-    [[user, call('a'), user, output('a')], 'input[3].call_id', 'no function_call stands before it'],
+    [
+      [user, call('a'), output('a'), user, output('a')],
+      'input[4].call_id',
+      'no function_call stands before it',
+    ],
+    [[user, call('a')], 'input', 'calls without an output before the conversation goes on: "a"'],
+    [[user, call('a'), call('b'), output('b'), user], 'input', 'goes on: "a"'],
+    [[user, call('a'), call('b'), output('b'), said('done')], 'input', 'goes on: "a"'],
     [[user, call('a'), call('a')], 'input[2].call_id', 'as that of another call'],
     [[user, call('a', 'x', '{"a":')], 'input[1].arguments', 'the text of a JSON object'],
     [[user, call('a', 'x', '[]')], 'input[1].arguments', 'the text of a JSON object'],

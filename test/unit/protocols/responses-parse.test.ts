@@ -71,7 +71,11 @@ describe('the body of a response', () => {
       },
       limits: { maxTokens: 9, stop: ['x'], minTokens: 2, ignoreEos: true },
     });
-    expect(parse({ top_k: -1 }).request.sampling).toEqual({ topK: 0 });
+    expect(parse({ top_k: -1, top_p: 0, seed: -1 }).request.sampling).toEqual({
+      topK: 0,
+      topP: 1e-6,
+      seed: 2_147_483_647,
+    });
     expect(parse({ max_output_tokens: 5000 }).request.limits.maxTokens).toBe(1000);
     expect(parse({ ignore_eos: false, min_tokens: 0 }).request.limits).toEqual({ stop: [] });
   });

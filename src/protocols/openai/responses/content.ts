@@ -15,32 +15,32 @@ export interface Content {
 
 export interface ContentPlace {
   readonly path: string;
-  /** Who else may not bring images along: "a user’s message". */
   readonly images: 'allowed' | 'refused';
 }
-
-/** Between two texts of one content, as chat templates are given it elsewhere too: parts are paragraphs. */
-const BETWEEN_TEXTS = '\n';
 
 const readText = partReader<Static<typeof TextPart>>(TextPart);
 const readRefusal = partReader<Static<typeof RefusalPart>>(RefusalPart);
 const readImage = partReader<Static<typeof ImagePart>>(ImagePart);
 
+/** Texts that follow each other have a line each, as servers with plain-text templates join them. */
 export function parseContent(
   content: string | readonly object[],
   { path, images: allowed }: ContentPlace,
 ): Content {
   if (typeof content === 'string') return { text: content, images: [] };
-  let text: string | undefined;
   const images: Image[] = [];
+  let text = '';
+  let followsText = false;
   for (const [index, part] of content.entries()) {
     const partPath = `${path}[${index}]`;
     const found = parsePart(part, partPath);
-    if (typeof found === 'string') text = text === undefined ? found : text + BETWEEN_TEXTS + found;
-    else if (allowed === 'allowed') images.push({ ...found, at: (text ?? '').length });
+    const isText = typeof found === 'string';
+    if (isText) text += (followsText ? '\n' : '') + found;
+    else if (allowed === 'allowed') images.push({ ...found, at: text.length });
     else throw invalid(partPath, `${partPath} is an image, but only a user’s message may have images.`);
+    followsText = isText;
   }
-  return { text: text ?? '', images };
+  return { text, images };
 }
 
 function parsePart(part: object, path: string): string | Omit<Image, 'at'> {

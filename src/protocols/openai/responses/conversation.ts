@@ -1,6 +1,7 @@
 /**
  * The input items of a response become messages. What an assistant says, thinks and calls between two other items is one
- * turn, so one message. Invariant: every output of a call follows the turn that made the call.
+ * turn, so one message. As OpenAI insists: an output belongs to a call of the turn before it, and every call has its output
+ * before the conversation goes on.
  */
 import type { Message, ToolCall } from '../../../core/generation.ts';
 import { CallLedger } from '../../call-ledger.ts';
@@ -33,6 +34,7 @@ export function parseItems(items: readonly object[]): readonly Message[] {
   const reading: Reading = { messages: [], ledger: new CallLedger(), turn: newTurn() };
   for (const [index, item] of items.entries()) addItem(reading, item, `input[${index}]`);
   endTurn(reading);
+  refuseUnanswered(reading.ledger);
   if (reading.messages.length > 0) return reading.messages;
   throw invalid('input', 'input has no message. Send at least one.');
 }
@@ -83,6 +85,7 @@ function addMessage(reading: Reading, { role, content }: MessageItem, path: stri
     return;
   }
   endTurn(reading);
+  refuseUnanswered(reading.ledger);
   reading.ledger.forget();
   reading.messages.push(
     role === 'user'
@@ -143,6 +146,7 @@ function endTurn(reading: Reading): void {
   const { text, reasoning, calls } = turn;
   reading.turn = newTurn();
   if (text === undefined && calls.length === 0) return;
+  refuseUnanswered(ledger);
   ledger.made(calls);
   messages.push({
     role: 'assistant',
@@ -150,6 +154,15 @@ function endTurn(reading: Reading): void {
     ...(reasoning !== '' && { reasoning }),
     ...(calls.length > 0 && { toolCalls: calls.map(({ idPath: _, ...call }) => call) }),
   });
+}
+
+function refuseUnanswered({ unanswered }: CallLedger): void {
+  if (unanswered.length === 0) return;
+  const ids = unanswered.map((id) => JSON.stringify(id)).join(', ');
+  throw invalid(
+    'input',
+    `input has calls without an output before the conversation goes on: ${ids}. Each needs a function_call_output with its call_id.`,
+  );
 }
 
 function newTurn(): Turn {

@@ -2,11 +2,10 @@
 import type { Static } from 'typebox';
 import type { RequestId, ToolCall } from '../../../core/generation.ts';
 import type { GenerationResult } from '../../../core/generation-result.ts';
-import type { Logprobs, OutputItem, OutputText, ReasoningText } from './answer-schema.ts';
-import { renderLogprobs } from './render-logprobs.ts';
+import type { OutputItem, OutputText, ReasoningText } from './answer-schema.ts';
+import { type LogprobsBody, renderLogprobs } from './render-logprobs.ts';
 
 export type OutputItemBody = Static<typeof OutputItem>;
-export type LogprobsBody = Static<typeof Logprobs>;
 export type ItemStatus = 'in_progress' | 'completed' | 'incomplete';
 type Incomplete = { readonly reason: 'max_output_tokens' | 'content_filter' };
 

@@ -1,6 +1,9 @@
 /** Log-probabilities as responses show them. */
+import type { Static } from 'typebox';
 import type { LikelyToken, TokenLogprob } from '../../../core/generation.ts';
-import type { LogprobsBody } from './output-items.ts';
+import type { Logprobs } from './answer-schema.ts';
+
+export type LogprobsBody = Static<typeof Logprobs>;
 
 /** JSON has no infinity; what is rarer than this is as good as impossible. */
 const LEAST_LOGPROB = -9999;

@@ -18,10 +18,10 @@ const ignored = { description: 'Ignored.' } as const;
 
 const sampling = {
   temperature: Type.Optional(Type.Number({ minimum: 0, maximum: 2 })),
-  top_p: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 1 })),
+  top_p: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
   presence_penalty: Type.Optional(Type.Number({ minimum: -2, maximum: 2 })),
   frequency_penalty: Type.Optional(Type.Number({ minimum: -2, maximum: 2 })),
-  seed: Type.Optional(Type.Integer({ minimum: 0, maximum: 2_147_483_647 })),
+  seed: Type.Optional(Type.Integer({ description: 'Any whole number; folded into 0 to 2147483647.' })),
   top_k: Type.Optional(Type.Integer({ minimum: -1, description: '0 and -1 switch it off.' })),
   min_p: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
   repetition_penalty: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 2 })),

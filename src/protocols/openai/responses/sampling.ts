@@ -6,6 +6,7 @@ import type { ResponsesFields } from './request-schema.ts';
 const SAMPLING_FIELDS = {
   temperature: 'temperature',
   top_p: 'topP',
+  top_k: 'topK',
   min_p: 'minP',
   seed: 'seed',
   presence_penalty: 'presencePenalty',
@@ -13,14 +14,24 @@ const SAMPLING_FIELDS = {
   repetition_penalty: 'repeatPenalty',
 } as const satisfies Partial<Record<keyof ResponsesFields, keyof Sampling>>;
 
+/** The core's seeds have 31 bits, those of OpenAI 64 and a sign; small ones stay as they are. */
+const SEEDS = 2 ** 31;
+/** OpenAI takes a top_p of 0, which leaves the likeliest token alone; samplers want one above it. */
+const LEAST_TOP_P = 1e-6;
+
 const LOGPROBS = 'message.output_text.logprobs';
 
 export function parseSampling(body: ResponsesFields): Sampling {
-  const given = Object.entries(SAMPLING_FIELDS)
-    .map(([field, name]) => [name, body[field as keyof typeof SAMPLING_FIELDS]] as const)
+  const given = {
+    ...body,
+    ...(body.top_p === 0 && { top_p: LEAST_TOP_P }),
+    ...(body.top_k === -1 && { top_k: 0 }),
+    ...(body.seed !== undefined && { seed: ((body.seed % SEEDS) + SEEDS) % SEEDS }),
+  };
+  const fields = Object.entries(SAMPLING_FIELDS)
+    .map(([field, name]) => [name, given[field as keyof typeof SAMPLING_FIELDS]] as const)
     .filter(([, value]) => value !== undefined);
-  const { top_k } = body;
-  return { ...Object.fromEntries(given), ...(top_k !== undefined && { topK: Math.max(0, top_k) }) };
+  return Object.fromEntries(fields);
 }
 
 /** Whoever names a number of likeliest tokens wants to see them. */

@@ -5,14 +5,13 @@ import {
   callItem,
   type ItemStatus,
   itemIdOf,
-  type LogprobsBody,
   messageItem,
   type OutputItemBody,
   outputText,
   reasoningItem,
   reasoningText,
 } from './output-items.ts';
-import { renderLogprobs } from './render-logprobs.ts';
+import { type LogprobsBody, renderLogprobs } from './render-logprobs.ts';
 
 export interface StreamedItem {
   /** The events that it begins with. */
