@@ -17,6 +17,6 @@ export interface RouteDescription {
   readonly description: string;
   /** Of the request, where it has one. */
   readonly body?: TSchema;
-  /** Of the 200 answer: content type → body, or one event of a stream. */
+  /** Of the 200 answer: content type → body, or one event of a stream. Empty where there is never one. */
   readonly answers: Readonly<Record<string, TSchema>>;
 }

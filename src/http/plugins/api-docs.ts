@@ -47,6 +47,7 @@ export async function addApiDocs(
 export function describeRoute(route: Route, { name, errors }: Protocol): FastifySchema {
   const { summary, description, body, answers } = route.describes;
   const asksModel = route.kind !== 'query';
+  const successes = Object.entries(answers).map(([contentType, schema]) => [contentType, { schema }]);
   const codes = Object.keys(ERRORS) as ErrorCode[];
   const refusals = [...(asksModel ? MODEL_ROUTE_ERRORS : QUERY_ROUTE_ERRORS)]
     .map((status) => [status, codes.filter((code) => statusOf(code, errors) === status)] as const)
@@ -65,12 +66,9 @@ export function describeRoute(route: Route, { name, errors }: Protocol): Fastify
     ...(asksModel && { headers: WISH_HEADERS }),
     ...(body && { body }),
     response: {
-      200: {
-        description: 'The answer',
-        content: Object.fromEntries(
-          Object.entries(answers).map(([contentType, schema]) => [contentType, { schema }]),
-        ),
-      },
+      ...(successes.length > 0 && {
+        200: { description: 'The answer', content: Object.fromEntries(successes) },
+      }),
       ...Object.fromEntries(refusals),
     },
   } as FastifySchema;

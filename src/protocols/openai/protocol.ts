@@ -2,10 +2,11 @@
 import type { Protocol } from '../protocol.ts';
 import { openAiErrors } from './errors.ts';
 import { modelRoute, modelsRoute } from './models.ts';
+import { responsesRoutes } from './responses/route.ts';
 
 export const openAi: Protocol = {
   name: 'openai',
-  routes: [modelsRoute, modelRoute],
+  routes: [modelsRoute, modelRoute, ...responsesRoutes],
   pathPrefixes: ['/v1/'],
   bodyLimit: 'media',
   contentTypes: 'json',

@@ -1,0 +1,119 @@
+/** What POST /v1/responses answers: the response object and its items. For OpenAPI; tests hold every answer to it. */
+import { Type } from 'typebox';
+import {
+  AllowedTools,
+  ChoiceWord,
+  JsonObjectFormat,
+  JsonSchemaFormat,
+  NamedChoice,
+  TextFormat,
+} from './tool-schema.ts';
+
+const nullable = <Schema extends Parameters<typeof Type.Union>[0][number]>(schema: Schema) =>
+  Type.Union([schema, Type.Null()]);
+const anyObject = Type.Object({}, { additionalProperties: true });
+const ItemStatus = Type.Enum(['in_progress', 'completed', 'incomplete']);
+
+const likelyToken = {
+  token: Type.String({ description: 'U+FFFD for bytes that are no character by themselves.' }),
+  bytes: Type.Array(Type.Integer({ minimum: 0, maximum: 255 })),
+  logprob: Type.Number({ maximum: 0 }),
+};
+
+export const Logprobs = Type.Array(
+  Type.Object({ ...likelyToken, top_logprobs: Type.Array(Type.Object(likelyToken)) }),
+  { description: 'One for each token of the text, when asked for.' },
+);
+
+export const OutputText = Type.Object({
+  type: Type.Literal('output_text'),
+  text: Type.String(),
+  annotations: Type.Array(Type.Never(), { maxItems: 0, description: 'Always empty.' }),
+  logprobs: Logprobs,
+});
+
+export const ReasoningText = Type.Object({ type: Type.Literal('reasoning_text'), text: Type.String() });
+
+export const OutputItem = Type.Union([
+  Type.Object({
+    id: Type.String(),
+    type: Type.Literal('reasoning'),
+    summary: Type.Array(Type.Never(), { maxItems: 0, description: 'Always empty: see content.' }),
+    content: Type.Array(ReasoningText),
+  }),
+  Type.Object({
+    id: Type.String(),
+    type: Type.Literal('message'),
+    status: ItemStatus,
+    role: Type.Literal('assistant'),
+    content: Type.Array(OutputText),
+  }),
+  Type.Object({
+    id: Type.String(),
+    type: Type.Literal('function_call'),
+    status: ItemStatus,
+    call_id: Type.String(),
+    name: Type.String(),
+    arguments: Type.String({
+      description: 'The text of a JSON object; cut off where the status is incomplete.',
+    }),
+  }),
+]);
+
+const ToolEcho = Type.Object({
+  type: Type.Literal('function'),
+  name: Type.String(),
+  description: nullable(Type.String()),
+  parameters: nullable(anyObject),
+  strict: nullable(Type.Boolean()),
+});
+
+const Usage = Type.Object({
+  input_tokens: Type.Integer(),
+  input_tokens_details: Type.Object({ cached_tokens: Type.Integer() }),
+  output_tokens: Type.Integer(),
+  output_tokens_details: Type.Object({
+    reasoning_tokens: Type.Integer({ description: 'Always 0: not counted apart from output_tokens.' }),
+  }),
+  total_tokens: Type.Integer(),
+});
+
+const ResponseError = Type.Object({
+  code: Type.Enum(['server_error', 'rate_limit_exceeded', 'invalid_prompt']),
+  message: Type.String(),
+});
+
+export const ResponseObject = Type.Object({
+  id: Type.String(),
+  object: Type.Literal('response'),
+  created_at: Type.Integer(),
+  completed_at: nullable(Type.Integer()),
+  status: Type.Enum(['in_progress', 'completed', 'incomplete', 'failed']),
+  error: nullable(ResponseError),
+  incomplete_details: nullable(Type.Object({ reason: Type.Enum(['max_output_tokens', 'content_filter']) })),
+  background: Type.Literal(false),
+  instructions: nullable(Type.String()),
+  max_output_tokens: nullable(Type.Integer()),
+  max_tool_calls: nullable(Type.Integer()),
+  model: Type.String(),
+  output: Type.Array(OutputItem),
+  parallel_tool_calls: Type.Boolean(),
+  previous_response_id: Type.Null(),
+  prompt_cache_key: nullable(Type.String()),
+  reasoning: Type.Object({ effort: nullable(Type.String()), summary: Type.Null() }),
+  safety_identifier: nullable(Type.String()),
+  service_tier: Type.Literal('default'),
+  store: Type.Literal(false, { description: 'Whatever was asked: responses are never kept.' }),
+  temperature: Type.Number({ description: 'What was asked, or 1.' }),
+  text: Type.Object({ format: Type.Union([TextFormat, JsonObjectFormat, JsonSchemaFormat]) }),
+  tool_choice: Type.Union([ChoiceWord, NamedChoice, AllowedTools]),
+  tools: Type.Array(ToolEcho),
+  top_logprobs: Type.Integer(),
+  top_p: Type.Number({ description: 'What was asked, or 1.' }),
+  presence_penalty: Type.Number(),
+  frequency_penalty: Type.Number(),
+  truncation: Type.Literal('disabled'),
+  usage: nullable(Usage),
+  user: nullable(Type.String()),
+  metadata: Type.Record(Type.String(), Type.String()),
+});

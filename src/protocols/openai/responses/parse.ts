@@ -1,0 +1,88 @@
+/** A body of POST /v1/responses becomes a GenerationRequest. */
+import type { GenerationInput, GenerationRequest, ThinkingWish } from '../../../core/generation.ts';
+import type { ParseContext, ParsedGeneration } from '../../generation-route.ts';
+import { refuseDeepNesting } from '../../nesting.ts';
+import { parseItems } from './conversation.ts';
+import { outputFormatOf, parseFormat } from './output-format.ts';
+import { partReader } from './part-reader.ts';
+import { refuseFields } from './refusals.ts';
+import { responsesRenderer } from './render.ts';
+import { ReasoningSettings, ResponsesFields } from './request-schema.ts';
+import { frameOf } from './response-frame.ts';
+import { parseLogprobs, parseSampling } from './sampling.ts';
+import { parseToolChoice, parseTools, toolUseOf } from './tools.ts';
+
+const read = partReader<ResponsesFields>(ResponsesFields);
+const readReasoning = partReader<ReasoningSettings>(ReasoningSettings);
+
+type Effort = NonNullable<ReasoningSettings['effort']>;
+
+const THINKING = {
+  none: false,
+  minimal: 'low',
+  low: 'low',
+  medium: 'medium',
+  high: 'high',
+  xhigh: 'high',
+  max: 'high',
+} as const satisfies Record<Effort, ThinkingWish>;
+
+export function parseResponses(raw: unknown, context: ParseContext): ParsedGeneration {
+  for (const [field, value] of Object.entries(raw ?? {})) refuseDeepNesting(value, field);
+  refuseFields(raw);
+  const body = read(raw, '');
+  const definitions = parseTools(body.tools);
+  const toolChoice = parseToolChoice(body.tool_choice, definitions);
+  const format = parseFormat(body.text);
+  const { effort } = readReasoning(body.reasoning ?? {}, 'reasoning');
+  const input = parseInput(body);
+  const tools = toolUseOf(definitions, toolChoice, body);
+  const output = outputFormatOf(format);
+  const logprobs = parseLogprobs(body);
+  const extras = extrasOf(body);
+  const { id: model, contextSize } = context.requireModel(body.model);
+  const request: GenerationRequest = {
+    id: context.newRequestId(),
+    model,
+    input,
+    sampling: parseSampling(body),
+    limits: parseLimits(body, contextSize),
+    ...(effort !== undefined && { thinking: THINKING[effort] }),
+    ...(output !== undefined && { output }),
+    ...(tools !== undefined && { tools }),
+    ...(logprobs !== undefined && { logprobs }),
+    ...(extras !== undefined && { extras }),
+  };
+  const frame = frameOf({ request, body, tools: definitions, toolChoice, format, effort });
+  return {
+    requests: [request],
+    delivery: body.stream ? 'stream' : 'whole',
+    timeoutMs: undefined,
+    priority: undefined,
+    renderer: responsesRenderer(request, frame),
+  };
+}
+
+function parseInput({ input, instructions }: ResponsesFields): GenerationInput {
+  const messages =
+    typeof input === 'string' ? [{ role: 'user', content: input } as const] : parseItems(input);
+  if (instructions === undefined || instructions === '') return { kind: 'chat', messages };
+  return { kind: 'chat', messages: [{ role: 'system', content: instructions }, ...messages] };
+}
+
+function parseLimits(
+  { max_output_tokens, stop = [], min_tokens, ignore_eos }: ResponsesFields,
+  contextSize = Number.POSITIVE_INFINITY,
+): GenerationRequest['limits'] {
+  return {
+    ...(max_output_tokens !== undefined && { maxTokens: Math.min(max_output_tokens, contextSize) }),
+    stop: typeof stop === 'string' ? [stop] : stop,
+    ...(min_tokens !== undefined && min_tokens > 0 && { minTokens: min_tokens }),
+    ...(ignore_eos && { ignoreEos: true }),
+  };
+}
+
+function extrasOf(body: ResponsesFields): GenerationRequest['extras'] {
+  const unknown = Object.entries(body).filter(([field]) => !Object.hasOwn(ResponsesFields.properties, field));
+  return unknown.length === 0 ? undefined : Object.fromEntries(unknown);
+}

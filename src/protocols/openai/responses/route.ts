@@ -1,0 +1,60 @@
+/** POST /v1/responses: the Responses API without its memory. What is kept nowhere cannot be asked for later. */
+import { ServingError } from '../../../core/errors.ts';
+import type { GenerationRoute } from '../../generation-route.ts';
+import type { QueryRoute } from '../../query-route.ts';
+import { ResponseObject } from './answer-schema.ts';
+import { ResponseEvent } from './event-schema.ts';
+import { parseResponses } from './parse.ts';
+import { ResponsesBody } from './request-schema.ts';
+
+export const respondRoute: GenerationRoute = {
+  kind: 'generation',
+  method: 'POST',
+  path: '/v1/responses',
+  describes: {
+    summary: 'Respond',
+    description:
+      'Text and function tools, whole or as events. Nothing is kept: each request brings the whole conversation, and ' +
+      'what needs a memory (previous_response_id, conversation, background, prompt, item references) or the vendor’s ' +
+      'own tools is refused. Fields that are null count as absent; fields that are not named here go to backends that ' +
+      'take them by name, and are ignored elsewhere. A stream that fails ends with response.failed and an error event.',
+    body: ResponsesBody,
+    answers: { 'application/json': ResponseObject, 'text/event-stream': ResponseEvent },
+  },
+  fieldNames: {
+    messages: 'input',
+    prompt: 'input',
+    max_tokens: 'max_output_tokens',
+    repeat_penalty: 'repetition_penalty',
+    format: 'text.format',
+    think: 'reasoning.effort',
+    logprobs: 'include',
+  },
+  parse: parseResponses,
+};
+
+function notKept(method: QueryRoute['method'], summary: string): QueryRoute {
+  return {
+    kind: 'query',
+    method,
+    path: '/v1/responses/*',
+    limited: false,
+    describes: {
+      summary,
+      description: 'Always answers 404: responses are not kept.',
+      answers: {},
+    },
+    answer: () => {
+      throw new ServingError('not_found', {
+        message:
+          'Responses are not kept here, so there is none to find. Keep what POST /v1/responses answers.',
+      });
+    },
+  };
+}
+
+export const responsesRoutes = [
+  respondRoute,
+  notKept('GET', 'Get a response (none is kept)'),
+  notKept('DELETE', 'Delete a response (none is kept)'),
+];
