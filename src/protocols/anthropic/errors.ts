@@ -22,11 +22,17 @@ const REFUSAL = 'invalid_request_error';
 /** What clients look for in a message. */
 const WORDS: Partial<Record<ErrorCode, string>> = { context_length_exceeded: 'prompt is too long' };
 
+/** Field at fault → what clients that can do without it go by: they send the whole conversation instead. */
+const DETAILS: Readonly<Record<string, { readonly error_code: string }>> = {
+  thread: { error_code: 'thread_unsupported_request' },
+};
+
 export const ErrorBody = Type.Object({
   type: Type.Literal('error'),
   error: Type.Object({
     type: Type.Enum([REFUSAL, ...new Set(Object.values(TYPES))]),
     message: Type.String(),
+    details: Type.Optional(Type.Object({ error_code: Type.Literal('thread_unsupported_request') })),
   }),
   request_id: Type.String(),
 });
@@ -34,12 +40,17 @@ export const ErrorBody = Type.Object({
 export const anthropicErrors: ErrorShape = {
   schema: ErrorBody,
   render: (error, requestId) => {
+    const details = error.param === undefined ? undefined : DETAILS[error.param];
     const status = error.spec.status === 503 ? OVERLOADED : error.spec.status;
     return {
       status,
       body: {
         type: 'error',
-        error: { type: TYPES[status] ?? REFUSAL, message: messageOf(error) },
+        error: {
+          type: TYPES[status] ?? REFUSAL,
+          message: messageOf(error),
+          ...(details !== undefined && { details }),
+        },
         request_id: requestId,
       },
     };

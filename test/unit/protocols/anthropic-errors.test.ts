@@ -45,6 +45,13 @@ describe('an error', () => {
     expect(about('Something is wrong.')).toBe('top_k: Something is wrong.');
   });
 
+  it('tells clients that would have the server keep a conversation to send it whole', () => {
+    const error = new ServingError('invalid_request', { message: 'thread is given.', param: 'thread' });
+    expect(anthropicErrors.render(error, 'req_1').body).toMatchObject({
+      error: { details: { error_code: 'thread_unsupported_request' } },
+    });
+  });
+
   it('says that a prompt is too long in the words that clients look for', () => {
     const message = 'The prompt has 9 tokens, but the model’s context holds 8. Shorten the prompt.';
     expect(messageOf(new ServingError('context_length_exceeded', { message }))).toBe(
