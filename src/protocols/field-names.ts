@@ -6,7 +6,9 @@ import type { FieldNames } from './route-base.ts';
 export function fieldIn(names: FieldNames, field: string): string {
   const root = /^[^.[]*/.exec(field)?.[0] ?? '';
   const name = Object.hasOwn(names, root) ? names[root] : undefined;
-  return name === undefined ? field : name + field.slice(root.length);
+  if (name === undefined) return field;
+  const rest = field.slice(root.length);
+  return typeof name === 'string' ? name + rest : name(rest);
 }
 
 /** The same error about the same field; messages begin with its name where they speak of one. */

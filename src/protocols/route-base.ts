@@ -10,7 +10,8 @@ export interface RouteBase {
   readonly fieldNames?: FieldNames;
 }
 
-export type FieldNames = Readonly<Record<string, string>>;
+/** A name; or, where the parts of the field have other names too, what is made of the rest of its path: `[0].parameters`. */
+export type FieldNames = Readonly<Record<string, string | ((rest: string) => string)>>;
 
 export interface RouteDescription {
   readonly summary: string;

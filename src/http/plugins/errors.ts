@@ -9,7 +9,7 @@ import { pathOf, routePathOf } from '../request-scope.ts';
 export interface ErrorOptions {
   readonly log: Log;
   /** Which protocol answers at a path. */
-  readonly protocolAt: (path: string) => Pick<Protocol, 'errors'>;
+  readonly protocolAt: (path: string) => Pick<Protocol, 'errors' | 'requestIdHeader'>;
 }
 
 export function addErrors(server: FastifyInstance, { log, protocolAt }: ErrorOptions): void {
@@ -19,7 +19,8 @@ export function addErrors(server: FastifyInstance, { log, protocolAt }: ErrorOpt
       const stack = thrown instanceof Error ? thrown.stack : String(thrown);
       log.error('unexpected error', { requestId: request.scope.receipt.requestId, stack });
     }
-    const { errors } = protocolAt(routePathOf(request));
+    const { errors, requestIdHeader } = protocolAt(routePathOf(request));
+    request.scope.requestIdHeader = requestIdHeader;
     const { status, body } = errors.render(error, request.scope.receipt.requestId);
     prepareError(reply, error, status);
     return body;

@@ -1,0 +1,75 @@
+/** What /v1/messages answers: the whole message, and the events of a stream. For OpenAPI; tests hold every answer to it. */
+import { type Static, Type } from 'typebox';
+import { ErrorBody } from './errors.ts';
+
+const Usage = Type.Object({
+  input_tokens: Type.Integer({ minimum: 0, description: 'Without those read from the cache.' }),
+  cache_creation_input_tokens: Type.Literal(0),
+  cache_read_input_tokens: Type.Integer({ minimum: 0 }),
+  output_tokens: Type.Integer({ minimum: 0 }),
+});
+
+const TextBlock = Type.Object({ type: Type.Literal('text'), text: Type.String() });
+const ThinkingBlock = Type.Object({
+  type: Type.Literal('thinking'),
+  thinking: Type.String(),
+  signature: Type.Literal(''),
+});
+const ToolUseBlock = Type.Object({
+  type: Type.Literal('tool_use'),
+  id: Type.String(),
+  name: Type.String(),
+  input: Type.Object(
+    {},
+    {
+      additionalProperties: true,
+      description:
+        '{"arguments_text": …} where what the model wrote is no JSON object: it was cut off. Not to be called.',
+    },
+  ),
+});
+const ContentBlock = Type.Union([TextBlock, ThinkingBlock, ToolUseBlock]);
+
+const stop = {
+  stop_reason: Type.Union([
+    Type.Enum(['end_turn', 'max_tokens', 'stop_sequence', 'tool_use', 'refusal']),
+    Type.Null(),
+  ]),
+  stop_sequence: Type.Union([Type.String(), Type.Null()]),
+};
+
+export const MessageAnswer = Type.Object({
+  id: Type.String(),
+  type: Type.Literal('message'),
+  role: Type.Literal('assistant'),
+  model: Type.String(),
+  content: Type.Array(ContentBlock),
+  ...stop,
+  usage: Usage,
+});
+
+export type MessageAnswer = Static<typeof MessageAnswer>;
+export type ContentBlock = Static<typeof ContentBlock>;
+
+const index = Type.Integer({ minimum: 0, description: 'Which block of the content.' });
+
+/** The `data:` of one event of a stream. */
+export const MessageEvent = Type.Union([
+  Type.Object({ type: Type.Literal('message_start'), message: MessageAnswer }),
+  Type.Object({ type: Type.Literal('content_block_start'), index, content_block: ContentBlock }),
+  Type.Object({
+    type: Type.Literal('content_block_delta'),
+    index,
+    delta: Type.Union([
+      Type.Object({ type: Type.Literal('text_delta'), text: Type.String() }),
+      Type.Object({ type: Type.Literal('thinking_delta'), thinking: Type.String() }),
+      Type.Object({ type: Type.Literal('signature_delta'), signature: Type.Literal('') }),
+      Type.Object({ type: Type.Literal('input_json_delta'), partial_json: Type.String() }),
+    ]),
+  }),
+  Type.Object({ type: Type.Literal('content_block_stop'), index }),
+  Type.Object({ type: Type.Literal('message_delta'), delta: Type.Object(stop), usage: Usage }),
+  Type.Object({ type: Type.Literal('message_stop') }),
+  Type.Object({ type: Type.Literal('ping') }),
+  ErrorBody,
+]);

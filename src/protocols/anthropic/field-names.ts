@@ -1,0 +1,16 @@
+/** Native fields in the words of this API. Messages are counted differently here, so what is wrong in one is named by its kind. */
+import type { FieldNames } from '../route-base.ts';
+
+export const fieldNames: FieldNames = {
+  stop: 'stop_sequences',
+  think: 'thinking',
+  format: 'output_config.format.schema',
+  parallel_tool_calls: 'tool_choice.disable_parallel_tool_use',
+  prompt: 'messages',
+  tools: (rest) => `tools${rest.replace(/^(\[\d+\])\.parameters/, '$1.input_schema')}`,
+  messages: (rest) => {
+    if (rest.endsWith('.images')) return 'messages: an image';
+    if (rest.endsWith('.tool_calls')) return 'messages: a tool_use';
+    return rest.endsWith('.role') ? 'messages: a tool_result' : 'messages';
+  },
+};

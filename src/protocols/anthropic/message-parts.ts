@@ -1,0 +1,35 @@
+/** What a whole message and a streamed one have in common. */
+import type { FinishReason, GenerationRequest } from '../../core/generation.ts';
+import type { Usage } from '../../core/usage.ts';
+
+/** What the request says of how its answer is shown. */
+export interface AnswerSettings {
+  /** A block of thoughts has nothing in it. */
+  readonly hidesThoughts: boolean;
+}
+
+export function messageHead({ id, model }: GenerationRequest) {
+  return { id: id.replace(/^gen_/, 'msg_'), type: 'message', role: 'assistant', model } as const;
+}
+
+const STOP_REASONS = {
+  stop: 'end_turn',
+  length: 'max_tokens',
+  tool_calls: 'tool_use',
+  content_filter: 'refusal',
+} as const satisfies Record<FinishReason, string>;
+
+export function renderStop(reason: FinishReason, matchedStop: string | undefined) {
+  if (reason === 'stop' && matchedStop !== undefined)
+    return { stop_reason: 'stop_sequence', stop_sequence: matchedStop } as const;
+  return { stop_reason: STOP_REASONS[reason], stop_sequence: null };
+}
+
+export function renderUsage({ promptTokens, completionTokens, cachedTokens }: Usage) {
+  return {
+    input_tokens: Math.max(0, promptTokens - cachedTokens),
+    cache_creation_input_tokens: 0,
+    cache_read_input_tokens: cachedTokens,
+    output_tokens: completionTokens,
+  } as const;
+}

@@ -1,0 +1,64 @@
+/** output_config and thinking become the core's wishes for the form of an answer and for the thoughts before it. */
+import type { OutputFormat, ThinkingWish, ToolUse } from '../../core/generation.ts';
+import { invalid } from '../invalid.ts';
+import { refuseDeepNesting } from '../nesting.ts';
+import { partReader } from './part-reader.ts';
+import { type ConversationBody, JsonFormat, OutputConfig, Thinking } from './schema.ts';
+
+const readConfig = partReader(OutputConfig);
+const readFormat = partReader(JsonFormat);
+const readThinking = partReader(Thinking);
+
+/** There is no more than much. */
+const LEVELS = { low: 'low', medium: 'medium', high: 'high', xhigh: 'high', max: 'high' } as const;
+
+/** `output_format` is what output_config.format was called before. */
+export function parseOutput(
+  { output_config, output_format }: ConversationBody,
+  tools: ToolUse | undefined,
+): OutputFormat | undefined {
+  const format = output_config === undefined ? undefined : readConfig(output_config, 'output_config').format;
+  if (format !== undefined && output_format !== undefined)
+    throw invalid(
+      'output_format',
+      'output_format is the old name of output_config.format; only one may be given.',
+    );
+  const given = format ?? output_format;
+  if (given === undefined) return undefined;
+  const path = format === undefined ? 'output_format' : 'output_config.format';
+  const { schema } = readFormat(given, path);
+  refuseDeepNesting(schema, `${path}.schema`);
+  if (tools !== undefined && tools.choice !== 'none')
+    throw invalid(
+      path,
+      `${path} cannot go with tools that may be called: a call has a form of its own. Set tool_choice to {"type":"none"}, or leave one of the two away.`,
+    );
+  return { kind: 'json-schema', schema };
+}
+
+export interface ThinkingSetting {
+  /** Undefined: as the model does when nothing is said. */
+  readonly wish: ThinkingWish | undefined;
+  /** The thoughts are not shown. */
+  readonly omitted: boolean;
+}
+
+/** How much the model thinks is said by the effort; a budget no backend takes. */
+export function parseThinking({ thinking, output_config }: ConversationBody): ThinkingSetting {
+  if (thinking === undefined) return { wish: false, omitted: false };
+  const { type, display } = readThinking(thinking, 'thinking');
+  const omitted = display === 'omitted';
+  switch (type) {
+    case 'disabled':
+      return { wish: false, omitted };
+    case 'adaptive':
+    case 'between_tools':
+      return { wish: undefined, omitted };
+    case 'enabled': {
+      const { effort } = output_config === undefined ? {} : readConfig(output_config, 'output_config');
+      return { wish: effort === undefined ? true : LEVELS[effort], omitted };
+    }
+    default:
+      throw type satisfies never;
+  }
+}

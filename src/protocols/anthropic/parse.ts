@@ -1,0 +1,85 @@
+/** The bodies of /v1/messages and of its count_tokens become a GenerationRequest, and the part of one that is a prompt. */
+import type { GenerationInput, GenerationRequest, Sampling, ToolUse } from '../../core/generation.ts';
+import type { ParseContext, ParsedGeneration } from '../generation-route.ts';
+import { invalid } from '../invalid.ts';
+import { parseConversation } from './conversation.ts';
+import { parseExtras, refuseOtherServices } from './other-fields.ts';
+import { parseOutput, parseThinking } from './output-format.ts';
+import { partReader } from './part-reader.ts';
+import { messageRenderer } from './render.ts';
+import { CheckedCount, CheckedMessages, type ConversationBody, type MessagesBody } from './schema.ts';
+import { parseTools } from './tools.ts';
+
+const readMessages = partReader(CheckedMessages);
+const readCount = partReader(CheckedCount);
+
+export function parseMessages(raw: unknown, context: ParseContext): ParsedGeneration {
+  const body = readMessages(raw, '');
+  refuseOtherServices(body);
+  const { input, tools } = parsePrompt(body);
+  refuseBegunAnswer(input);
+  const output = parseOutput(body, tools);
+  const thinking = parseThinking(body);
+  const extras = parseExtras(body);
+  const model = context.requireModel(body.model);
+  const request: GenerationRequest = {
+    id: context.newRequestId(),
+    model: model.id,
+    input,
+    sampling: parseSampling(body),
+    limits: {
+      maxTokens: Math.min(body.max_tokens, model.contextSize ?? body.max_tokens),
+      stop: body.stop_sequences ?? [],
+    },
+    ...(thinking.wish !== undefined && { thinking: thinking.wish }),
+    ...(output !== undefined && { output }),
+    ...(tools !== undefined && { tools }),
+    ...(extras !== undefined && { extras }),
+  };
+  return {
+    requests: [request],
+    delivery: body.stream === true ? 'stream' : 'whole',
+    timeoutMs: undefined,
+    priority: undefined,
+    renderer: messageRenderer(request, { hidesThoughts: thinking.omitted }),
+  };
+}
+
+export interface Prompt {
+  readonly input: Extract<GenerationInput, { readonly kind: 'chat' }>;
+  readonly tools: ToolUse | undefined;
+}
+
+/** All but the settings of the answer; what they would refuse is refused all the same. */
+export function parseCount(raw: unknown): Prompt & { readonly model: string } {
+  const body = readCount(raw, '');
+  refuseOtherServices(body);
+  const prompt = parsePrompt(body);
+  parseOutput(body, prompt.tools);
+  parseThinking(body);
+  return { ...prompt, model: body.model };
+}
+
+function parsePrompt(body: ConversationBody): Prompt {
+  return {
+    input: { kind: 'chat', messages: parseConversation(body.system, body.messages) },
+    tools: parseTools(body),
+  };
+}
+
+/** No engine here can be trusted to go on with a turn that was begun for it: chat templates end each turn. */
+function refuseBegunAnswer({ messages }: Prompt['input']): void {
+  if (messages.at(-1)?.role === 'assistant')
+    throw invalid(
+      'messages',
+      'messages ends with a message with role "assistant", but an answer cannot be begun for the model (prefill). End with a message with role "user".',
+    );
+}
+
+function parseSampling({ temperature, top_p, top_k }: MessagesBody): Sampling {
+  return {
+    ...(temperature !== undefined && { temperature }),
+    ...(top_p !== undefined && { topP: top_p }),
+    ...(top_k !== undefined && { topK: top_k }),
+  };
+}
