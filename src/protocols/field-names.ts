@@ -2,12 +2,21 @@
 import { ServingError } from '../core/errors.ts';
 import type { FieldNames } from './route-base.ts';
 
-/** `format.properties.a` → `response_format.json_schema.schema.properties.a`. */
+/**
+ * Asked in turn: the field itself with its indices left out (`messages[].images` → `messages[].content`), what stands for all
+ * within one (`format.*` → `response_format.json_schema.schema`), and its root (`think` → `reasoning_effort`).
+ */
 export function fieldIn(names: FieldNames, field: string): string {
+  const name = (key: string) => (Object.hasOwn(names, key) ? names[key] : undefined);
+  const indices = field.match(INDEX) ?? [];
+  const whole = name(field.replace(INDEX, '[]'));
+  if (whole !== undefined) return indices.reduce((path, index) => path.replace('[]', index), whole);
   const root = /^[^.[]*/.exec(field)?.[0] ?? '';
-  const name = Object.hasOwn(names, root) ? names[root] : undefined;
-  return name === undefined ? field : name + field.slice(root.length);
+  const outer = name(`${root}.*`) ?? name(root);
+  return outer === undefined ? field : outer + field.slice(root.length);
 }
+
+const INDEX = /\[\d+\]/g;
 
 /** The same error about the same field; messages begin with its name where they speak of one. */
 export function inWordsOf(names: FieldNames | undefined, error: ServingError): ServingError {

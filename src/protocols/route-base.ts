@@ -6,7 +6,7 @@ export interface RouteBase {
   /** As the framework writes it: `:name` for a segment, a last `*` for the rest. */
   readonly path: string;
   readonly describes: RouteDescription;
-  /** Native field → what this route calls it, where that differs: errors and X-Dropped-Parameters speak so. */
+  /** Native field → what this route calls it, where that differs: errors and X-Dropped-Parameters speak so. See field-names.ts. */
   readonly fieldNames?: FieldNames;
 }
 
