@@ -1,0 +1,16 @@
+/** Tokens and their log-probabilities as OpenAI shows them. */
+import type { LikelyToken } from '../../core/generation.ts';
+
+/** JSON has no infinity; what is rarer than this is as good as impossible. */
+const LEAST_LOGPROB = -9999;
+
+/** A token of bytes that are no character by themselves shows U+FFFD. */
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+
+export function tokenText({ bytes }: LikelyToken): string {
+  return decoder.decode(Uint8Array.from(bytes));
+}
+
+export function shownLogprob({ logprob }: LikelyToken): number {
+  return Math.max(logprob, LEAST_LOGPROB);
+}
