@@ -45,7 +45,7 @@ export const FEATURES = {
     },
   },
   'tool-messages': { askedBy: toolMessage },
-  images: { askedBy: messageWithImages },
+  images: { askedBy: messageWithImages, when: 'with pictures' },
   logprobs: {
     askedBy: ({ logprobs }) => (logprobs === undefined ? undefined : 'logprobs'),
     without: ({ logprobs: _, ...request }) => request,
