@@ -8,6 +8,8 @@ const LEAST_LOGPROB = -9999;
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 export function tokenText({ bytes }: LikelyToken): string {
+  // Most tokens are ASCII, and a decoder is slow for so few bytes.
+  if (bytes.every((byte) => byte < 0x80)) return String.fromCharCode(...bytes);
   return decoder.decode(Uint8Array.from(bytes));
 }
 
