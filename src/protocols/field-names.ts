@@ -2,21 +2,14 @@
 import { ServingError } from '../core/errors.ts';
 import type { FieldNames } from './route-base.ts';
 
-/**
- * Asked in turn: the field itself with its indices left out (`messages[].images` → `messages[].content`), what stands for all
- * within one (`format.*` → `response_format.json_schema.schema`), and its root (`think` → `reasoning_effort`).
- */
+/** `format.properties.a` → `response_format.json_schema.schema.properties.a`. */
 export function fieldIn(names: FieldNames, field: string): string {
-  const name = (key: string) => (Object.hasOwn(names, key) ? names[key] : undefined);
-  const indices = field.match(INDEX) ?? [];
-  const whole = name(field.replace(INDEX, '[]'));
-  if (whole !== undefined) return indices.reduce((path, index) => path.replace('[]', index), whole);
   const root = /^[^.[]*/.exec(field)?.[0] ?? '';
-  const outer = name(`${root}.*`) ?? name(root);
-  return outer === undefined ? field : outer + field.slice(root.length);
+  const name = Object.hasOwn(names, root) ? names[root] : undefined;
+  if (name === undefined) return field;
+  const rest = field.slice(root.length);
+  return typeof name === 'string' ? name + rest : name(rest);
 }
-
-const INDEX = /\[\d+\]/g;
 
 /** The same error about the same field; messages begin with its name where they speak of one. */
 export function inWordsOf(names: FieldNames | undefined, error: ServingError): ServingError {

@@ -6,11 +6,12 @@ export interface RouteBase {
   /** As the framework writes it: `:name` for a segment, a last `*` for the rest. */
   readonly path: string;
   readonly describes: RouteDescription;
-  /** Native field → what this route calls it, where that differs: errors and X-Dropped-Parameters speak so. See field-names.ts. */
+  /** Native field → what this route calls it, where that differs: errors and X-Dropped-Parameters speak so. */
   readonly fieldNames?: FieldNames;
 }
 
-export type FieldNames = Readonly<Record<string, string>>;
+/** A name; or, where the parts of the field have other names too, what is made of the rest of its path: `[0].parameters`. */
+export type FieldNames = Readonly<Record<string, string | ((rest: string) => string)>>;
 
 export interface RouteDescription {
   readonly summary: string;

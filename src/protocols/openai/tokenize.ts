@@ -5,6 +5,7 @@ import type { ModelId } from '../../core/generation.ts';
 import { invalid } from '../invalid.ts';
 import type { House, QueryRoute } from '../query-route.ts';
 import { parseConversation } from './chat/conversation.ts';
+import { fieldOfMessage } from './chat/field-names.ts';
 import { ChatBody } from './chat/schema.ts';
 import { parseTools } from './chat/tools.ts';
 import { lenientReader } from './lenient-body.ts';
@@ -59,7 +60,7 @@ export const tokenizeRoute: QueryRoute = {
   method: 'POST',
   path: '/tokenize',
   limited: true,
-  fieldNames: { 'messages[].images': 'messages[].content' },
+  fieldNames: { messages: fieldOfMessage },
   describes: {
     summary: 'Count and show tokens',
     description:

@@ -1,6 +1,7 @@
 /** POST /v1/chat/completions. */
 import type { GenerationRoute } from '../../generation-route.ts';
 import { ChatChunk, ChatCompletion } from './answer-schema.ts';
+import { fieldNames } from './field-names.ts';
 import { parseChat } from './parse.ts';
 import { ChatBody } from './schema.ts';
 
@@ -8,14 +9,7 @@ export const chatRoute: GenerationRoute = {
   kind: 'generation',
   method: 'POST',
   path: '/v1/chat/completions',
-  fieldNames: {
-    format: 'response_format',
-    'format.*': 'response_format.json_schema.schema',
-    'messages[].images': 'messages[].content',
-    prompt: 'messages',
-    repeat_penalty: 'repetition_penalty',
-    think: 'reasoning_effort',
-  },
+  fieldNames,
   describes: {
     summary: 'Chat',
     description:
