@@ -9,6 +9,8 @@ import type { GenerationRequest, Sampling } from './generation.ts';
 interface FeatureSpec {
   /** The field that asks for it, if the request does. */
   askedBy(request: GenerationRequest): string | undefined;
+  /** Where the field alone is not what cannot be done: when it cannot. */
+  readonly when?: string;
   /** The request without it; absent for what is content and no setting: an answer without it would be to another question. */
   readonly without?: (request: GenerationRequest) => GenerationRequest;
 }
@@ -20,6 +22,13 @@ export const FEATURES = {
   tools: {
     askedBy: ({ tools }) => (tools === undefined ? undefined : 'tools'),
     without: ({ tools: _, ...request }) => request,
+  },
+  /** An answer is a call or text in the format: engines that bind the whole answer to one grammar cannot promise both. */
+  'format-beside-tools': {
+    askedBy: ({ output, tools }) =>
+      output === undefined || tools === undefined || tools.choice === 'none' ? undefined : 'format',
+    when: 'beside tools that may be called',
+    without: ({ output: _, ...request }) => request,
   },
   'tool-choice': {
     askedBy: ({ tools }) =>
@@ -36,7 +45,7 @@ export const FEATURES = {
     },
   },
   'tool-messages': { askedBy: toolMessage },
-  images: { askedBy: messageWithImages },
+  images: { askedBy: messageWithImages, when: 'with pictures' },
   logprobs: {
     askedBy: ({ logprobs }) => (logprobs === undefined ? undefined : 'logprobs'),
     without: ({ logprobs: _, ...request }) => request,
@@ -73,8 +82,11 @@ export function refuseUnsupported(
 ): void {
   for (const feature of Object.keys(FEATURES) as Feature[]) {
     if (supports.includes(feature)) continue;
-    const field = FEATURES[feature].askedBy(request);
-    if (field !== undefined) throw unsupported(field, `the ${backend} backend, which serves this model`);
+    const { askedBy, when }: FeatureSpec = FEATURES[feature];
+    const field = askedBy(request);
+    if (field === undefined) continue;
+    const who = `the ${backend} backend, which serves this model`;
+    throw unsupported(field, when === undefined ? who : `${who}, ${when}`);
   }
 }
 

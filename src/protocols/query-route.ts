@@ -36,6 +36,7 @@ export interface House {
   readonly version: string;
   readonly startedAt: Milliseconds;
   readonly now: Milliseconds;
+  readonly defaultModel: ModelId;
   models(): readonly ServedModel[];
   /** By its id or an alias. Throws `model_not_found`. */
   requireModel(name: string): ServedModel;

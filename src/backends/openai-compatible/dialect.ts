@@ -41,6 +41,7 @@ export interface Dialect {
 const OPENAI_FEATURES = [
   'json',
   'json-schema',
+  'format-beside-tools',
   'tools',
   'tool-choice',
   'single-tool-call',

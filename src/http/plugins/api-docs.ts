@@ -12,11 +12,15 @@ const MODEL_ROUTE_ERRORS = new Set([
 ]);
 const QUERY_ROUTE_ERRORS = new Set([400, 401, 403, 404, 405, 413, 415, 429, 500, 502, 503, 504, 529]);
 
+/** The rest of a path, slashes included, is an id wherever there is one; templates need a name for it. */
+const WHOLE_REST = /\*$/;
+
 export async function addApiDocs(
   server: FastifyInstance,
   { version }: { readonly version: string },
 ): Promise<void> {
   await server.register(swagger, {
+    transform: ({ schema, url }) => ({ schema, url: url.replace(WHOLE_REST, ':id') }),
     openapi: {
       openapi: '3.1.0',
       info: {

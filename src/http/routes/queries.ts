@@ -59,6 +59,7 @@ function houseFor({ serving, clock, version, startedAt, pull }: QueryOptions, si
     version,
     startedAt,
     now: clock.wallNow(),
+    defaultModel: serving.defaultModel,
     models,
     requireModel: (name) => {
       const { id } = serving.requireModel(name);

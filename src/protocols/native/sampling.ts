@@ -1,7 +1,7 @@
 /** The sampling fields of a native body become the core's. */
-import type { LogprobsWish, Sampling, TokenBias } from '../../core/generation.ts';
-import { showValue } from '../../schema/violation.ts';
+import type { LogprobsWish, Sampling } from '../../core/generation.ts';
 import { invalid } from '../invalid.ts';
+import { parseLogitBias } from '../logit-bias.ts';
 import type { GenerateBody } from './schema.ts';
 
 /** Native field → the sampling field it sets, as it is. */
@@ -16,30 +16,12 @@ const SAMPLING_FIELDS = {
   repeat_penalty: 'repeatPenalty',
 } as const satisfies Partial<Record<keyof GenerateBody, keyof Sampling>>;
 
-/** One way to write each token, so that none can be given twice. */
-const TOKEN_ID = /^(0|[1-9][0-9]{0,9})$/;
-
 export function parseSampling(body: GenerateBody): Sampling {
   const given = Object.entries(SAMPLING_FIELDS)
     .map(([field, name]) => [name, body[field as keyof typeof SAMPLING_FIELDS]] as const)
     .filter(([, value]) => value !== undefined);
   const logitBias = parseLogitBias(body.logit_bias ?? {});
   return { ...Object.fromEntries(given), ...(logitBias.length === 0 ? {} : { logitBias }) };
-}
-
-/** By token, so that equal requests look alike. */
-function parseLogitBias(biases: Readonly<Record<string, number>>): readonly TokenBias[] {
-  return Object.entries(biases)
-    .map(([key, bias]) => ({ token: parseToken(key), bias }))
-    .sort((one, other) => one.token - other.token);
-}
-
-function parseToken(key: string): number {
-  if (TOKEN_ID.test(key)) return Number(key);
-  throw invalid(
-    'logit_bias',
-    `logit_bias has the key ${showValue(key)}, but its keys must be token ids: whole numbers such as "42".`,
-  );
 }
 
 export function parseLogprobs({ logprobs, top_logprobs }: GenerateBody): LogprobsWish | undefined {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { type Feature, refuseUnsupported } from '../../../src/core/features.ts';
+import { type Feature, refuseUnsupported, withoutField } from '../../../src/core/features.ts';
 import type { GenerationRequest, Message } from '../../../src/core/generation.ts';
 import { chatRequest, textRequest } from '../../support/stand-ins/generate.ts';
 
@@ -41,4 +41,18 @@ it('a request that asks for text alone is refused by nobody', () => {
     refusalOf(chat({ role: 'assistant', content: 'hm' }, { role: 'user', content: 'hi' })),
   ).toBeUndefined();
   expect(refusalOf(textRequest('hi'))).toBeUndefined();
+});
+
+it('a format is refused beside tools that may be called, where the two cannot go together', () => {
+  const both = (choice: 'auto' | 'none') =>
+    chatRequest('hi', { output: { kind: 'json' }, tools: { tools: [{ name: 'clock' }], choice } });
+  expect(refusalOf(both('auto'), ['json', 'tools'])).toMatchObject({
+    code: 'unsupported_parameter',
+    param: 'format',
+    message:
+      'format is not supported by the plain backend, which serves this model, beside tools that may be called. Leave it away, or use another model.',
+  });
+  expect(refusalOf(both('none'), ['json', 'tools'])).toBeUndefined();
+  expect(refusalOf(both('auto'), ['json', 'tools', 'format-beside-tools'])).toBeUndefined();
+  expect(withoutField(both('auto'), 'format')).not.toHaveProperty('output');
 });

@@ -22,11 +22,12 @@ export const respondRoute: GenerationRoute = {
     answers: { 'application/json': ResponseObject, 'text/event-stream': ResponseEvent },
   },
   fieldNames: {
-    messages: 'input',
+    // What is asked before them, and turns that were joined, shift the numbers of messages.
+    messages: () => 'input',
     prompt: 'input',
     max_tokens: 'max_output_tokens',
     repeat_penalty: 'repetition_penalty',
-    format: 'text.format',
+    format: (rest) => (rest === '' ? 'text.format' : `text.format.schema${rest}`),
     think: 'reasoning.effort',
     logprobs: 'include',
   },

@@ -1,0 +1,100 @@
+/** A chat body becomes GenerationRequests, one for each choice. Its unknown fields travel along for targets that know them. */
+import type {
+  GenerationRequest,
+  LogprobsWish,
+  OutputFormat,
+  ThinkingWish,
+} from '../../../core/generation.ts';
+import type { ParseContext, ParsedGeneration } from '../../generation-route.ts';
+import { invalid } from '../../invalid.ts';
+import { refuseDeepNesting } from '../../nesting.ts';
+import { extrasOf, lenientReader } from '../lenient-body.ts';
+import { notTaken } from '../not-taken.ts';
+import { atMost, fanOut, parseDelivery, parseLimits, parseSampling } from '../sampling.ts';
+import { parseConversation } from './conversation.ts';
+import { chatRenderer } from './render.ts';
+import { ChatBody } from './schema.ts';
+import { parseTools } from './tools.ts';
+
+const read = lenientReader<ChatBody>(ChatBody);
+
+/** Refused where they are given at all: what to do instead. */
+const REFUSED_FIELDS = {
+  functions: 'Use tools instead.',
+  function_call: 'Use tool_choice instead.',
+  audio: 'Ask for text.',
+  web_search_options: 'Search with a tool of your own.',
+} as const satisfies Partial<Record<keyof ChatBody, string>>;
+
+const THINKING: Readonly<Record<NonNullable<ChatBody['reasoning_effort']>, ThinkingWish>> = {
+  none: false,
+  minimal: 'low',
+  low: 'low',
+  medium: 'medium',
+  high: 'high',
+  xhigh: 'high',
+};
+
+export function parseChat(raw: unknown, context: ParseContext): ParsedGeneration {
+  const body = read(raw);
+  refuseFields(body);
+  const { delivery, includeUsage } = parseDelivery(body);
+  const messages = parseConversation(body.messages);
+  const tools = parseTools(body);
+  const output = parseOutput(body);
+  const logprobs = parseLogprobs(body);
+  const extras = extrasOf(body, ChatBody);
+  const model = context.requireModel(body.model);
+  const mostTokens = body.max_completion_tokens ?? body.max_tokens;
+  const request: Omit<GenerationRequest, 'id'> = {
+    model: model.id,
+    input: { kind: 'chat', messages },
+    sampling: parseSampling(body),
+    limits: parseLimits(
+      body,
+      mostTokens === undefined ? {} : { maxTokens: atMost(mostTokens, model.contextSize) },
+    ),
+    ...(body.reasoning_effort !== undefined && { thinking: THINKING[body.reasoning_effort] }),
+    ...(output !== undefined && { output }),
+    ...(tools !== undefined && { tools }),
+    ...(logprobs !== undefined && { logprobs }),
+    ...(extras !== undefined && { extras }),
+  };
+  const requests = fanOut(request, body.n ?? 1, context.newRequestId);
+  return {
+    requests,
+    delivery,
+    timeoutMs: undefined,
+    priority: undefined,
+    renderer: chatRenderer(requests, { includeUsage }),
+  };
+}
+
+function refuseFields(body: ChatBody): void {
+  for (const [field, advice] of Object.entries(REFUSED_FIELDS)) {
+    if (body[field as keyof typeof REFUSED_FIELDS] !== undefined)
+      throw notTaken(field, 'is not supported', advice);
+  }
+  const other = body.modalities?.findIndex((modality) => modality !== 'text') ?? -1;
+  if (other !== -1)
+    throw notTaken(`modalities[${other}]`, 'is not supported', 'Ask for ["text"], or leave modalities away.');
+}
+
+function parseOutput({ response_format: format }: ChatBody): OutputFormat | undefined {
+  if (format === undefined || format.type === 'text') return undefined;
+  if (format.type === 'json_object') return { kind: 'json' };
+  const path = 'response_format.json_schema';
+  if (format.json_schema === undefined)
+    throw invalid(path, `${path} is missing. It must be an object with name and schema.`);
+  const { schema } = format.json_schema;
+  if (schema === undefined) return { kind: 'json' };
+  refuseDeepNesting(schema, `${path}.schema`);
+  return { kind: 'json-schema', schema };
+}
+
+function parseLogprobs({ logprobs, top_logprobs }: ChatBody): LogprobsWish | undefined {
+  if (logprobs) return { top: top_logprobs ?? 0 };
+  if (top_logprobs !== undefined)
+    throw invalid('top_logprobs', 'top_logprobs is only allowed with logprobs set to true.');
+  return undefined;
+}

@@ -1,0 +1,93 @@
+/** tools, tool_choice and parallel_tool_calls become the core's ToolUse. */
+import type { Tool, ToolChoice, ToolUse } from '../../../core/generation.ts';
+import { showValue } from '../../../schema/violation.ts';
+import { invalid } from '../../invalid.ts';
+import { refuseDeepNesting } from '../../nesting.ts';
+import { notTaken } from '../not-taken.ts';
+import type { ToolChoiceBody, ToolList } from './tool-schema.ts';
+
+export interface ToolFields {
+  readonly tools?: ToolList;
+  readonly tool_choice?: ToolChoiceBody;
+  readonly parallel_tool_calls?: boolean;
+}
+
+export function parseTools({
+  tools = [],
+  tool_choice,
+  parallel_tool_calls,
+}: ToolFields): ToolUse | undefined {
+  if (tools.length === 0) {
+    // Without tools these two say what is so anyway.
+    if (tool_choice === undefined || tool_choice === 'auto' || tool_choice === 'none') return undefined;
+    throw invalid('tool_choice', 'tool_choice is only allowed with tools.');
+  }
+  const byName = new Map<string, Tool>();
+  for (const [index, entry] of tools.entries()) {
+    const tool = parseTool(entry, `tools[${index}]`);
+    if (byName.has(tool.name))
+      throw invalid(
+        `tools[${index}].function.name`,
+        `tools[${index}].function.name is ${JSON.stringify(tool.name)}, as that of another tool. Each needs its own.`,
+      );
+    byName.set(tool.name, tool);
+  }
+  return {
+    ...choose(tool_choice, byName),
+    ...(parallel_tool_calls === false && { single: true }),
+  };
+}
+
+function parseTool({ type, function: defined }: ToolList[number], path: string): Tool {
+  if (type === 'custom')
+    throw notTaken(
+      `${path}.type`,
+      'is "custom", which is not supported',
+      'Describe it as a function instead.',
+    );
+  if (defined === undefined)
+    throw invalid(`${path}.function`, `${path}.function is missing. It must be an object with a name.`);
+  const { name, description, parameters } = defined;
+  if (parameters !== undefined) checkParameters(parameters, `${path}.function.parameters`);
+  return {
+    name,
+    ...(description !== undefined && { description }),
+    ...(parameters !== undefined && { parameters }),
+  };
+}
+
+function checkParameters(parameters: object, path: string): void {
+  const type: unknown = Reflect.get(parameters, 'type');
+  if (type !== undefined && type !== 'object')
+    throw invalid(
+      `${path}.type`,
+      `${path}.type is ${showValue(type)}, but must be "object": arguments have names.`,
+    );
+  refuseDeepNesting(parameters, path);
+}
+
+/** Of allowed tools the others are left out: a model cannot call what it is not told of. */
+function choose(
+  choice: ToolChoiceBody | undefined,
+  byName: ReadonlyMap<string, Tool>,
+): { readonly tools: readonly Tool[]; readonly choice: ToolChoice } {
+  const all = [...byName.values()];
+  if (choice === undefined || typeof choice === 'string') return { tools: all, choice: choice ?? 'auto' };
+  if (choice.type === 'function') {
+    const { name } = find(choice.function.name, byName, 'tool_choice.function.name');
+    return { tools: all, choice: { name } };
+  }
+  const { mode, tools } = choice.allowed_tools;
+  const path = 'tool_choice.allowed_tools.tools';
+  if (tools.length === 0) throw invalid(path, `${path} is empty. Name at least one tool.`);
+  const allowed = tools.map((tool, index) =>
+    find(tool.function.name, byName, `${path}[${index}].function.name`),
+  );
+  return { tools: [...new Set(allowed)], choice: mode };
+}
+
+function find(name: string, byName: ReadonlyMap<string, Tool>, path: string): Tool {
+  const tool = byName.get(name);
+  if (tool !== undefined) return tool;
+  throw invalid(path, `${path} is ${showValue(name)}, but the tools are ${[...byName.keys()].join(', ')}.`);
+}

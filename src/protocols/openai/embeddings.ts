@@ -1,0 +1,108 @@
+/** POST /v1/embeddings: a vector for each input, as numbers or in base64. */
+import { type Static, Type } from 'typebox';
+import type { EmbeddingInput } from '../../core/backend.ts';
+import { bodyReader } from '../checked-body.ts';
+import type { EmbeddingRoute, ParsedEmbedding } from '../embedding-route.ts';
+import { base64Floats } from './base64-floats.ts';
+import { ignored, model } from './generation-fields.ts';
+import { lenientReader } from './lenient-body.ts';
+
+const MOST_INPUTS = 2048;
+
+const text = Type.String({ minLength: 1 });
+const tokens = Type.Array(Type.Integer({ minimum: 0 }), { minItems: 1 });
+const severalTexts = Type.Array(text, { minItems: 1, maxItems: MOST_INPUTS });
+const severalTokens = Type.Array(tokens, { minItems: 1, maxItems: MOST_INPUTS });
+
+const EmbeddingsBody = Type.Object({
+  model,
+  input: Type.Union([text, severalTexts, tokens, severalTokens], {
+    title: `a text of at least 1 character, a list of token ids, or a list of 1 to ${MOST_INPUTS} of either`,
+    description:
+      'Special tokens written in a text are plain text. Token ids are of the model’s own vocabulary.',
+  }),
+  encoding_format: Type.Optional(
+    Type.Enum(['float', 'base64'], {
+      description: 'base64: of 32-bit floats, little-endian. Default: float.',
+    }),
+  ),
+  dimensions: Type.Optional(
+    Type.Integer({ minimum: 1, description: 'Length of the vectors, for models that can shorten them.' }),
+  ),
+  user: ignored(),
+});
+
+type EmbeddingsBody = Static<typeof EmbeddingsBody>;
+
+const EmbeddingsAnswer = Type.Object({
+  object: Type.Literal('list'),
+  data: Type.Array(
+    Type.Object({
+      object: Type.Literal('embedding'),
+      index: Type.Integer({ minimum: 0 }),
+      embedding: Type.Union([Type.Array(Type.Number()), Type.String()]),
+    }),
+    { description: 'One for each input, in their order; all vectors are of one length.' },
+  ),
+  model: Type.String(),
+  usage: Type.Object({ prompt_tokens: Type.Integer(), total_tokens: Type.Integer() }),
+});
+
+const read = lenientReader<EmbeddingsBody>(EmbeddingsBody);
+
+/** The form of a list, by its first entry: so that what is wrong with one input names that input. */
+const readList = {
+  string: bodyReader<unknown>(Type.Object({ input: severalTexts })),
+  number: bodyReader<unknown>(Type.Object({ input: tokens })),
+  object: bodyReader<unknown>(Type.Object({ input: severalTokens })),
+} as const;
+
+export const embeddingsRoute: EmbeddingRoute = {
+  kind: 'embedding',
+  method: 'POST',
+  path: '/v1/embeddings',
+  describes: {
+    summary: 'Embed texts',
+    description:
+      'As the OpenAI API has it. An input longer than the context is refused, never cut. Fields that are not listed are ignored.',
+    body: EmbeddingsBody,
+    answers: { 'application/json': EmbeddingsAnswer },
+  },
+  parse: parseEmbeddings,
+};
+
+function parseEmbeddings(
+  raw: unknown,
+  { requireModel }: Pick<Parameters<EmbeddingRoute['parse']>[1], 'requireModel'>,
+): ParsedEmbedding {
+  const input: unknown = Object(raw).input;
+  const entry = Array.isArray(input) ? typeof input[0] : undefined;
+  if (entry === 'string' || entry === 'number' || entry === 'object') readList[entry](raw);
+  const body = read(raw);
+  const model = requireModel(body.model).id;
+  const encode = body.encoding_format === 'base64' ? base64Floats : (vector: readonly number[]) => vector;
+  return {
+    request: {
+      model,
+      inputs: inputsOf(body),
+      ...(body.dimensions !== undefined && { dimensions: body.dimensions }),
+    },
+    timeoutMs: undefined,
+    priority: undefined,
+    render: ({ vectors, promptTokens }): Static<typeof EmbeddingsAnswer> => ({
+      object: 'list',
+      data: vectors.map((vector, index) => ({
+        object: 'embedding',
+        index,
+        embedding: encode(vector) as number[] | string,
+      })),
+      model,
+      usage: { prompt_tokens: promptTokens, total_tokens: promptTokens },
+    }),
+  };
+}
+
+function inputsOf({ input }: EmbeddingsBody): readonly EmbeddingInput[] {
+  if (typeof input === 'string') return [input];
+  return typeof input[0] === 'number' ? [input as readonly number[]] : (input as readonly EmbeddingInput[]);
+}

@@ -1,0 +1,85 @@
+/** The shared fields become the core's sampling and limits, the same for every choice but for its seed. */
+import type { GenerationRequest, Limits, RequestId, Sampling } from '../../core/generation.ts';
+import { invalid } from '../invalid.ts';
+import { parseLogitBias } from '../logit-bias.ts';
+import type { SharedBody } from './generation-fields.ts';
+
+/** Field → the sampling field it sets, as it is. */
+const SAMPLING_FIELDS = {
+  temperature: 'temperature',
+  top_p: 'topP',
+  top_k: 'topK',
+  min_p: 'minP',
+  seed: 'seed',
+  presence_penalty: 'presencePenalty',
+  frequency_penalty: 'frequencyPenalty',
+  repetition_penalty: 'repeatPenalty',
+} as const satisfies Partial<Record<keyof SharedBody, keyof Sampling>>;
+
+/** The core's seeds have 31 bits. */
+const SEEDS = 2 ** 31;
+/** OpenAI takes a top_p of 0, which leaves the likeliest token alone; samplers want one above it. */
+const LEAST_TOP_P = 1e-6;
+
+export function parseSampling(body: SharedBody): Sampling {
+  const given = {
+    ...body,
+    ...(body.top_p === 0 && { top_p: LEAST_TOP_P }),
+    ...(body.top_k === -1 && { top_k: 0 }),
+    ...(body.seed !== undefined && { seed: foldSeed(body.seed) }),
+  };
+  const fields = Object.entries(SAMPLING_FIELDS)
+    .map(([field, name]) => [name, given[field as keyof typeof SAMPLING_FIELDS]] as const)
+    .filter(([, value]) => value !== undefined);
+  const logitBias = parseLogitBias(body.logit_bias ?? {});
+  return { ...Object.fromEntries(fields), ...(logitBias.length > 0 && { logitBias }) };
+}
+
+export function parseLimits(
+  { stop = [], min_tokens = 0, ignore_eos = false }: SharedBody,
+  most: Pick<Limits, 'maxTokens' | 'maxTokensIsDefault'>,
+): Limits {
+  return {
+    ...most,
+    stop: typeof stop === 'string' ? [stop] : stop,
+    ...(min_tokens > 0 && { minTokens: min_tokens }),
+    ...(ignore_eos && { ignoreEos: true }),
+  };
+}
+
+/** More than the context holds is no error here: it is lowered to that. */
+export function atMost(tokens: number, contextSize: number | undefined): number {
+  return contextSize === undefined ? tokens : Math.min(tokens, contextSize);
+}
+
+/** One request for each of the `n` answers. */
+export function fanOut(
+  request: Omit<GenerationRequest, 'id'>,
+  n: number,
+  newRequestId: () => RequestId,
+): readonly GenerationRequest[] {
+  const { seed } = request.sampling;
+  return Array.from({ length: n }, (_, choice) => ({
+    ...request,
+    id: newRequestId(),
+    ...(seed !== undefined && { sampling: { ...request.sampling, seed: foldSeed(seed + choice) } }),
+  }));
+}
+
+/** `usage` is told in a stream. Throws where the two fields contradict each other. */
+export function parseDelivery({ stream = false, stream_options }: SharedBody): {
+  readonly delivery: 'whole' | 'stream';
+  readonly includeUsage: boolean;
+} {
+  if (stream_options !== undefined && !stream)
+    throw invalid('stream_options', 'stream_options is only allowed with stream set to true.');
+  return {
+    delivery: stream ? 'stream' : 'whole',
+    includeUsage: stream_options?.include_usage === true,
+  };
+}
+
+/** OpenAI's seeds have 64 bits and a sign; small ones stay as they are. */
+function foldSeed(seed: number): number {
+  return ((seed % SEEDS) + SEEDS) % SEEDS;
+}

@@ -1,0 +1,133 @@
+/** POST /tokenize and /detokenize, in vLLM's shapes: the model's own vocabulary, without a slot. */
+import { type Static, Type } from 'typebox';
+import type { TokenizeRequest } from '../../core/backend.ts';
+import type { ModelId } from '../../core/generation.ts';
+import { invalid } from '../invalid.ts';
+import type { House, QueryRoute } from '../query-route.ts';
+import { parseConversation } from './chat/conversation.ts';
+import { fieldOfMessage } from './chat/field-names.ts';
+import { ChatBody } from './chat/schema.ts';
+import { parseTools } from './chat/tools.ts';
+import { lenientReader } from './lenient-body.ts';
+import { notTaken } from './not-taken.ts';
+
+/** Each is asked for by itself. */
+const MOST_TOKEN_TEXTS = 4096;
+const AT_A_TIME = 32;
+
+const model = Type.Optional(Type.String({ minLength: 1, description: 'Default: default_model.' }));
+const token = Type.Integer({ minimum: 0 });
+const { messages, tools } = ChatBody.properties;
+
+const TokenizeBody = Type.Object({
+  model,
+  prompt: Type.Optional(Type.String({ description: 'A text. Exactly one of prompt and messages.' })),
+  messages: Type.Optional(messages),
+  tools,
+  add_special_tokens: Type.Optional(
+    Type.Boolean({
+      description:
+        'With prompt: whether tokens that begin a text are added, default true. Chat templates decide for themselves.',
+    }),
+  ),
+  add_generation_prompt: Type.Optional(
+    Type.Boolean({ description: 'Only true: what is counted is the prompt of an answer.' }),
+  ),
+  return_token_strs: Type.Optional(
+    Type.Boolean({ description: `The text of each token too, of at most ${MOST_TOKEN_TEXTS}.` }),
+  ),
+});
+
+const TokenizeAnswer = Type.Object({
+  count: Type.Integer({ minimum: 0 }),
+  max_model_len: Type.Union([Type.Integer(), Type.Null()], {
+    description: 'Tokens of the context; null where they are not known.',
+  }),
+  tokens: Type.Array(token),
+  token_strs: Type.Union([Type.Array(Type.String()), Type.Null()]),
+});
+
+const DetokenizeBody = Type.Object({ model, tokens: Type.Array(token) });
+const DetokenizeAnswer = Type.Object({ prompt: Type.String() });
+
+type TokenizeBody = Static<typeof TokenizeBody>;
+
+const readTokenize = lenientReader<TokenizeBody>(TokenizeBody);
+const readDetokenize = lenientReader<Static<typeof DetokenizeBody>>(DetokenizeBody);
+
+export const tokenizeRoute: QueryRoute = {
+  kind: 'query',
+  method: 'POST',
+  path: '/tokenize',
+  limited: true,
+  fieldNames: { messages: fieldOfMessage },
+  describes: {
+    summary: 'Count and show tokens',
+    description:
+      'Of a text, or of a chat as its template writes it. As vLLM has it; for backends that tell their tokens.',
+    body: TokenizeBody,
+    answers: { 'application/json': TokenizeAnswer },
+  },
+  answer: async ({ body: raw }, house): Promise<Static<typeof TokenizeAnswer>> => {
+    const body = readTokenize(raw);
+    const request = parseTokenize(body);
+    const { id, contextSize } = house.requireModel(body.model ?? house.defaultModel);
+    const tokens = await house.tokenize(id, request);
+    return {
+      count: tokens.length,
+      max_model_len: contextSize ?? null,
+      tokens: [...tokens],
+      token_strs: body.return_token_strs ? await tokenTexts(id, tokens, house) : null,
+    };
+  },
+};
+
+export const detokenizeRoute: QueryRoute = {
+  kind: 'query',
+  method: 'POST',
+  path: '/detokenize',
+  limited: true,
+  describes: {
+    summary: 'Text of tokens',
+    description: 'As vLLM has it; for backends that tell their tokens.',
+    body: DetokenizeBody,
+    answers: { 'application/json': DetokenizeAnswer },
+  },
+  answer: async ({ body: raw }, house): Promise<Static<typeof DetokenizeAnswer>> => {
+    const body = readDetokenize(raw);
+    const { id } = house.requireModel(body.model ?? house.defaultModel);
+    return { prompt: await house.detokenize(id, body.tokens) };
+  },
+};
+
+function parseTokenize(body: TokenizeBody): TokenizeRequest {
+  const { prompt, messages: chat, add_special_tokens: addSpecial, add_generation_prompt } = body;
+  if (add_generation_prompt === false)
+    throw notTaken('add_generation_prompt', 'is false, which is not supported', 'Leave it away.');
+  if (prompt !== undefined && chat !== undefined)
+    throw invalid('messages', 'messages and prompt are both given, but exactly one of them is allowed.');
+  if (chat !== undefined) {
+    const used = parseTools(body);
+    return {
+      input: { kind: 'chat', messages: parseConversation(chat) },
+      ...(used !== undefined && { tools: used }),
+    };
+  }
+  if (prompt === undefined)
+    throw invalid('prompt', 'prompt is missing. Give prompt (a string) or messages (a list).');
+  return { input: { kind: 'text', prompt }, ...(addSpecial !== undefined && { addSpecial }) };
+}
+
+async function tokenTexts(id: ModelId, tokens: readonly number[], house: House): Promise<string[]> {
+  if (tokens.length > MOST_TOKEN_TEXTS)
+    throw invalid(
+      'return_token_strs',
+      `return_token_strs is true, but the text has ${tokens.length} tokens: the texts of at most ${MOST_TOKEN_TEXTS} can be asked for.`,
+    );
+  const texts: string[] = [];
+  for (let start = 0; start < tokens.length; start += AT_A_TIME) {
+    const some = tokens.slice(start, start + AT_A_TIME);
+    texts.push(...(await Promise.all(some.map((one) => house.detokenize(id, [one])))));
+  }
+  return texts;
+}
