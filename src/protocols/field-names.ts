@@ -2,11 +2,11 @@
 import { ServingError } from '../core/errors.ts';
 import type { FieldNames } from './route-base.ts';
 
-/** `format.properties.a` → `response_format.json_schema.schema.properties.a`. */
+/** `format.properties.a` → `response_format.json_schema.schema.properties.a`; a name for the whole field goes first. */
 export function fieldIn(names: FieldNames, field: string): string {
   const root = /^[^.[]*/.exec(field)?.[0] ?? '';
-  const name = Object.hasOwn(names, root) ? names[root] : undefined;
-  return name === undefined ? field : name + field.slice(root.length);
+  const known = [field, root].find((part) => Object.hasOwn(names, part));
+  return known === undefined ? field : `${names[known]}${field.slice(known.length)}`;
 }
 
 /** The same error about the same field; messages begin with its name where they speak of one. */
