@@ -5,6 +5,7 @@ import type { AnswerContext, ParseContext, ParsedGeneration } from './generation
 import type { RouteBase } from './route-base.ts';
 
 export interface ParsedEmbedding extends Pick<ParsedGeneration, 'timeoutMs' | 'priority'> {
+  /** Without inputs no model is asked: there are no vectors. */
   readonly request: EmbeddingRequest;
   render(embeddings: Embeddings, answer: EmbeddingAnswerContext): unknown;
 }

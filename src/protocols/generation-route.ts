@@ -24,7 +24,7 @@ export interface FoundModel {
 }
 
 export interface ParsedGeneration {
-  /** At least one. More where the client asks for several answers: each waits, runs and ends by itself. */
+  /** More than one where the client asks for several answers: each waits, runs and ends by itself. None: no model is asked. */
   readonly requests: readonly GenerationRequest[];
   readonly delivery: 'whole' | 'stream';
   /** The client's own limit; it can only shorten the server's. */

@@ -170,6 +170,6 @@ function maskBody(body: string): string {
       .replace(/"(created|created_at|completed_at)":\d{10}\b/g, '"$1":<epoch-seconds>')
       .replace(/"(\w+_at)":"\d{4}-\d\d-\d\dT[\d:.]+Z"/g, '"$1":"<time>"')
       .replace(/"(\w+_duration)":\d+/g, '"$1":<nanoseconds>')
-      .replace(/"version":"\d+\.\d+\.\d+"/, '"version":"<version>"')
+      .replace(/"version":"\d+\.\d+\.\d+"/g, '"version":"<version>"')
   );
 }

@@ -4,6 +4,8 @@ import { timingsOf } from '../../core/receipt.ts';
 import type { EmbeddingRoute } from '../../protocols/embedding-route.ts';
 import { type ModelRequestOptions, newModelRequestId, runModelRequest } from '../model-request.ts';
 
+const NO_VECTORS = { vectors: [], promptTokens: 0 };
+
 export async function handleEmbedding(exchange: {
   readonly route: EmbeddingRoute;
   readonly request: FastifyRequest;
@@ -18,7 +20,8 @@ export async function handleEmbedding(exchange: {
   });
   return runModelRequest({ request, reply, options, route, wishes: parsed }, async (terms) => {
     const { receipt } = terms;
-    const embeddings = await serving.embed({ request: parsed.request, ...terms });
+    const asksModel = parsed.request.inputs.length > 0;
+    const embeddings = asksModel ? await serving.embed({ request: parsed.request, ...terms }) : NO_VECTORS;
     receipt.endedAt = clock.now();
     return parsed.render(embeddings, {
       id: newModelRequestId('emb'),

@@ -13,10 +13,7 @@ const readThinking = partReader(Thinking);
 const LEVELS = { low: 'low', medium: 'medium', high: 'high', xhigh: 'high', max: 'high' } as const;
 
 /** `output_format` is what output_config.format was called before. */
-export function parseOutput(
-  { output_config, output_format }: ConversationBody,
-  tools: ToolUse | undefined,
-): OutputFormat | undefined {
+export function parseOutput({ output_config, output_format }: ConversationBody): OutputFormat | undefined {
   const format = output_config === undefined ? undefined : readConfig(output_config, 'output_config').format;
   if (format !== undefined && output_format !== undefined)
     throw invalid(
@@ -28,11 +25,6 @@ export function parseOutput(
   const path = format === undefined ? 'output_format' : 'output_config.format';
   const { schema } = readFormat(given, path);
   refuseDeepNesting(schema, `${path}.schema`);
-  if (tools !== undefined && tools.choice !== 'none')
-    throw invalid(
-      path,
-      `${path} cannot go with tools that may be called: a call has a form of its own. Set tool_choice to {"type":"none"}, or leave one of the two away.`,
-    );
   return { kind: 'json-schema', schema };
 }
 

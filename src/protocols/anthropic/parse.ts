@@ -18,7 +18,7 @@ export function parseMessages(raw: unknown, context: ParseContext): ParsedGenera
   refuseOtherServices(body);
   const { input, tools } = parsePrompt(body);
   refuseBegunAnswer(input);
-  const output = parseOutput(body, tools);
+  const output = parseOutput(body);
   const thinking = parseThinking(body);
   const extras = parseExtras(body);
   const model = context.requireModel(body.model);
@@ -55,7 +55,7 @@ export function parseCount(raw: unknown): Prompt & { readonly model: string } {
   const body = readCount(raw, '');
   refuseOtherServices(body);
   const prompt = parsePrompt(body);
-  parseOutput(body, prompt.tools);
+  parseOutput(body);
   parseThinking(body);
   return { ...prompt, model: body.model };
 }

@@ -229,11 +229,6 @@ describe('thoughts and form', () => {
       'nested too deeply',
     ],
     [{ output_format: {}, output_config: { format: {} } }, 'output_format', 'only one may be given'],
-    [
-      withTools({ output_config: { format: { type: 'json_schema', schema } } }),
-      'output_config.format',
-      'cannot go with tools',
-    ],
   ])('are refused where a field is wrong (%#)', (fields, param, words) => {
     const refused = refusal(fields);
     expect(refused).toMatchObject({ code: 'invalid_request', param });

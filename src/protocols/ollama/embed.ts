@@ -1,0 +1,108 @@
+/** POST /api/embed, a vector for each text, and its older sister /api/embeddings, for one text. */
+import { type Static, Type } from 'typebox';
+import type { EmbeddingRoute } from '../embedding-route.ts';
+import { lenientReader } from './lenient-body.ts';
+import { findNamed } from './model-name.ts';
+import { keepAlive } from './options-schema.ts';
+import { metrics, nanosecondsOf } from './timings.ts';
+
+const MOST_INPUTS = 2048;
+
+const vector = Type.Array(Type.Number());
+const texts = Type.Array(Type.String({ minLength: 1 }), { maxItems: MOST_INPUTS });
+
+const shared = {
+  model: Type.Optional(Type.String()),
+  options: Type.Optional(
+    Type.Object({}, { additionalProperties: true, description: 'None of them concerns vectors: ignored.' }),
+  ),
+  keep_alive: keepAlive,
+};
+
+const EmbedBody = Type.Object({
+  ...shared,
+  input: Type.Optional(
+    Type.Union([Type.String(), texts], {
+      description: 'A text, or several. Without any there are no vectors.',
+    }),
+  ),
+  truncate: Type.Optional(
+    Type.Boolean({
+      description: 'Accepted, but nothing is ever cut: a text longer than the context is a 400.',
+    }),
+  ),
+  dimensions: Type.Optional(
+    Type.Integer({ minimum: 0, description: 'Length of the vectors; default and 0: the model’s own.' }),
+  ),
+});
+/** The same for a list, so that what is wrong with one text names that text. */
+const EmbedListBody = Type.Object({ ...EmbedBody.properties, input: texts });
+
+const EmbeddingsBody = Type.Object({ ...shared, prompt: Type.Optional(Type.String()) });
+
+const read = lenientReader<Static<typeof EmbedBody>>(EmbedBody);
+const readList = lenientReader<Static<typeof EmbedListBody>>(EmbedListBody);
+const readOne = lenientReader<Static<typeof EmbeddingsBody>>(EmbeddingsBody);
+
+export const embedRoute: EmbeddingRoute = {
+  kind: 'embedding',
+  method: 'POST',
+  path: '/api/embed',
+  describes: {
+    summary: 'Embed texts, as Ollama does it',
+    description: 'A text longer than the context is refused, never cut.',
+    body: EmbedBody,
+    answers: {
+      'application/json': Type.Object({
+        model: Type.String({ description: 'As the request names it.' }),
+        embeddings: Type.Array(vector, { description: 'One for each input, in their order.' }),
+        total_duration: metrics.total_duration,
+        prompt_eval_count: metrics.prompt_eval_count,
+      }),
+    },
+  },
+  parse: (raw, { requireModel }) => {
+    const isList = Array.isArray((raw as { readonly input?: unknown } | null)?.input);
+    const { model: name = '', input = '', dimensions = 0 } = (isList ? readList : read)(raw);
+    const { id: model } = findNamed(name, requireModel);
+    return {
+      request: { model, inputs: listOf(input), ...(dimensions > 0 && { dimensions }) },
+      timeoutMs: undefined,
+      priority: undefined,
+      render: ({ vectors, promptTokens }, answer) => ({
+        model: name,
+        embeddings: vectors,
+        total_duration: nanosecondsOf(answer.timings().totalMs),
+        prompt_eval_count: promptTokens,
+      }),
+    };
+  },
+};
+
+export const embeddingsRoute: EmbeddingRoute = {
+  kind: 'embedding',
+  method: 'POST',
+  path: '/api/embeddings',
+  fieldNames: { input: 'prompt' },
+  describes: {
+    summary: 'Embed one text, as older clients of Ollama ask for it',
+    description: 'POST /api/embed takes several.',
+    body: EmbeddingsBody,
+    answers: { 'application/json': Type.Object({ embedding: vector }) },
+  },
+  parse: (raw, { requireModel }) => {
+    const { model: name = '', prompt = '' } = readOne(raw);
+    return {
+      request: { model: findNamed(name, requireModel).id, inputs: listOf(prompt) },
+      timeoutMs: undefined,
+      priority: undefined,
+      render: ({ vectors }) => ({ embedding: vectors[0] ?? [] }),
+    };
+  },
+};
+
+/** An empty text is none: there is nothing to embed. */
+function listOf(input: string | readonly string[]): readonly string[] {
+  if (typeof input !== 'string') return input;
+  return input === '' ? [] : [input];
+}

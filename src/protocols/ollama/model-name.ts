@@ -1,0 +1,42 @@
+/** Names of models as Ollama has them: one without a tag has the tag `latest`, whether that is written or not. */
+import { ServingError } from '../../core/errors.ts';
+
+const LATEST = ':latest';
+
+/** `smollm2` → `smollm2:latest`; a name that has a tag stays as it is. */
+export function withTag(name: string): string {
+  return hasTag(name) ? name : name + LATEST;
+}
+
+/** By the name as it stands, else by its other spelling. Throws `model_not_found` in the words that clients look for. */
+export function findNamed<Found>(name: string, find: (name: string) => Found): Found {
+  try {
+    return find(name);
+  } catch (thrown) {
+    if (!isNotFound(thrown)) throw thrown;
+    const other = otherSpelling(name);
+    try {
+      if (other !== undefined) return find(other);
+    } catch (again) {
+      if (!isNotFound(again)) throw again;
+    }
+    throw new ServingError('model_not_found', {
+      message: `model '${name}' not found. ${thrown.message}`,
+      param: 'model',
+    });
+  }
+}
+
+function otherSpelling(name: string): string | undefined {
+  if (name.endsWith(LATEST)) return name.slice(0, -LATEST.length);
+  return hasTag(name) ? undefined : name + LATEST;
+}
+
+/** A colon before the last slash belongs to a host. */
+function hasTag(name: string): boolean {
+  return name.lastIndexOf(':') > name.lastIndexOf('/');
+}
+
+function isNotFound(thrown: unknown): thrown is ServingError {
+  return thrown instanceof ServingError && thrown.code === 'model_not_found';
+}

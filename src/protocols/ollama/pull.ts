@@ -1,0 +1,94 @@
+/** POST /api/pull: has a model of the catalogue fetched, where the configuration allows it, and tells how far it is. */
+import { type Static, Type } from 'typebox';
+import { toServingError } from '../../core/errors.ts';
+import type { House, PullProgress, QueryRoute } from '../query-route.ts';
+import { errorLine, OllamaError } from './errors.ts';
+import { lenientReader } from './lenient-body.ts';
+import { NDJSON } from './line-encoder.ts';
+import { findNamed } from './model-name.ts';
+import { nameIn, namingFields } from './show.ts';
+
+const PullBody = Type.Object({
+  ...namingFields,
+  stream: Type.Optional(Type.Boolean({ description: 'Default: true, progress in lines of JSON.' })),
+  insecure: Type.Optional(Type.Boolean({ description: 'Accepted and ignored: what is fetched is checked.' })),
+});
+
+const read = lenientReader<Static<typeof PullBody>>(PullBody);
+
+const status = {
+  status: Type.String({ description: '"success" is the last, and the only one that means it.' }),
+};
+const byteCount = Type.Optional(Type.Integer({ minimum: 0, description: 'Bytes.' }));
+
+/** Where nobody knows how large a file is, it is told of so often. */
+const BYTES_BETWEEN_LINES = 16 * 1024 * 1024;
+
+export const pullRoute: QueryRoute = {
+  kind: 'query',
+  method: 'POST',
+  path: '/api/pull',
+  limited: true,
+  describes: {
+    summary: 'Fetch a model, as Ollama does it',
+    description:
+      'A model that is served already needs no fetching: success at once. Any other is fetched into the cache, if it is in ' +
+      'the catalogue and cache.allow_remote_pull is set; it is served when the configuration names it.',
+    body: PullBody,
+    answers: {
+      [NDJSON]: Type.Union([
+        Type.Object({
+          ...status,
+          digest: Type.Optional(Type.String({ description: 'The file’s name: progress bars hang on it.' })),
+          total: byteCount,
+          completed: byteCount,
+        }),
+        OllamaError,
+      ]),
+      'application/json': Type.Object(status),
+    },
+  },
+  answer: async ({ body }, house) => {
+    const asked = read(body);
+    const progress = isServed(nameIn(asked), house) ? NOTHING : findNamed(nameIn(asked), house.pull);
+    if (asked.stream !== false) return { contentType: NDJSON, pieces: linesOf(progress) };
+    for await (const _ of progress);
+    return { status: 'success' };
+  },
+};
+
+const NOTHING: AsyncIterable<PullProgress> = { async *[Symbol.asyncIterator]() {} };
+
+function isServed(name: string, house: House): boolean {
+  try {
+    return findNamed(name, house.requireModel).targets.some(({ state }) => state !== 'not_found');
+  } catch {
+    return false;
+  }
+}
+
+async function* linesOf(progress: AsyncIterable<PullProgress>): AsyncGenerator<string, void> {
+  yield line({ status: 'pulling manifest' });
+  let told: string | undefined;
+  try {
+    for await (const { label, doneBytes, totalBytes } of progress) {
+      const step =
+        totalBytes > 0
+          ? Math.floor((100 * doneBytes) / totalBytes)
+          : Math.floor(doneBytes / BYTES_BETWEEN_LINES);
+      const mark = `${label} ${step}`;
+      if (mark === told) continue;
+      told = mark;
+      const total = totalBytes > 0 ? { total: totalBytes } : {};
+      yield line({ status: `pulling ${label}`, digest: label, ...total, completed: doneBytes });
+    }
+  } catch (thrown) {
+    yield errorLine(toServingError(thrown));
+    return;
+  }
+  yield line({ status: 'success' });
+}
+
+function line(value: object): string {
+  return `${JSON.stringify(value)}\n`;
+}

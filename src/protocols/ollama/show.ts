@@ -1,0 +1,84 @@
+/** POST /api/show: what is known of one model. Editors read its abilities and the length of its context there. */
+import { type Static, Type } from 'typebox';
+import type { Ability } from '../../core/backend.ts';
+import type { QueryRoute, ServedModel } from '../query-route.ts';
+import { lenientReader } from './lenient-body.ts';
+import { Details, NO_DETAILS, startOf } from './model-list.ts';
+import { findNamed } from './model-name.ts';
+
+/** Also of /api/pull: `name` is what older clients say for `model`. */
+export const namingFields = {
+  model: Type.Optional(Type.String({ description: 'A model or an alias; "name:latest" is "name".' })),
+  name: Type.Optional(Type.String({ description: 'The older word for model.' })),
+};
+
+const ShowBody = Type.Object(namingFields);
+
+const read = lenientReader<Static<typeof ShowBody>>(ShowBody);
+
+const unknownText = Type.String({ description: 'Not known here: empty.' });
+
+const ShowAnswer = Type.Object({
+  modelfile: unknownText,
+  parameters: unknownText,
+  template: unknownText,
+  details: Details,
+  model_info: Type.Object(
+    {
+      'general.architecture': Type.String({
+        description: 'Not known here: "unknown", under which name the length of the context is found.',
+      }),
+      'unknown.context_length': Type.Optional(Type.Integer({ description: 'Where it is known.' })),
+    },
+    { description: 'Facts of the model by their names in its file.' },
+  ),
+  capabilities: Type.Array(Type.Enum(['completion', 'tools', 'thinking', 'vision', 'embedding'])),
+  modified_at: Type.String({ format: 'date-time', description: 'When this server started.' }),
+});
+
+type Capability = Static<typeof ShowAnswer>['capabilities'][number];
+
+const CAPABILITIES: Readonly<Record<Ability, Capability>> = {
+  generate: 'completion',
+  tools: 'tools',
+  think: 'thinking',
+  see: 'vision',
+  embed: 'embedding',
+};
+
+export const showRoute: QueryRoute = {
+  kind: 'query',
+  method: 'POST',
+  path: '/api/show',
+  limited: false,
+  describes: {
+    summary: 'Describe one model, as Ollama does it',
+    description:
+      'Its abilities, as far as its targets tell them (else "completion"), and the length of its context.',
+    body: ShowBody,
+    answers: { 'application/json': ShowAnswer },
+  },
+  answer: ({ body }, house): Static<typeof ShowAnswer> => {
+    const model = findNamed(nameIn(read(body)), house.requireModel);
+    return {
+      modelfile: '',
+      parameters: '',
+      template: '',
+      details: NO_DETAILS,
+      model_info: {
+        'general.architecture': 'unknown',
+        ...(model.contextSize !== undefined && { 'unknown.context_length': model.contextSize }),
+      },
+      capabilities: capabilitiesOf(model),
+      modified_at: startOf(house),
+    };
+  },
+};
+
+export function nameIn({ model, name }: Static<typeof ShowBody>): string {
+  return model || name || '';
+}
+
+function capabilitiesOf({ abilities }: ServedModel): Capability[] {
+  return abilities.length === 0 ? ['completion'] : abilities.map((ability) => CAPABILITIES[ability]);
+}

@@ -1,0 +1,246 @@
+import { describe, expect, it } from 'vitest';
+import { ServingError } from '../../../../src/core/errors.ts';
+import { chatRoute } from '../../../../src/protocols/ollama/chat.ts';
+import { generateRoute } from '../../../../src/protocols/ollama/generate.ts';
+import { parseWith, refusalWith, wholeOf } from '../../../support/protocol-answers.ts';
+
+const PNG = 'iVBORw0KGgoAAAANSUhEUg==';
+const user = { role: 'user', content: 'hi' };
+
+const chat = (body: object) => parseWith(chatRoute, { model: 'm', messages: [user], ...body });
+const chatRefusal = (body: object) => refusalWith(chatRoute, { model: 'm', messages: [user], ...body });
+const generate = (body: object) => parseWith(generateRoute, { model: 'm', prompt: 'hi', ...body });
+const generateRefusal = (body: object) => refusalWith(generateRoute, { model: 'm', prompt: 'hi', ...body });
+
+function nested(levels: number): unknown {
+  let value: unknown = {};
+  for (let level = 0; level < levels; level += 1) value = { a: value };
+  return value;
+}
+
+describe('what is asked', () => {
+  it('is streamed unless stream is false', () => {
+    expect(chat({}).delivery).toBe('stream');
+    expect(chat({ stream: null }).delivery).toBe('stream');
+    expect(generate({ stream: false }).delivery).toBe('whole');
+  });
+
+  it('says nothing of what the body does not say', () => {
+    expect(chat({}).request).toEqual({
+      id: 'gen_000000000000000000000001',
+      model: 'm',
+      input: { kind: 'chat', messages: [user] },
+      sampling: {},
+      limits: { stop: [] },
+    });
+  });
+
+  it('is found with and without the tag latest', () => {
+    expect(chat({ model: 'm:latest' }).request.model).toBe('m');
+    const tagged = (model: string) => {
+      if (model !== 't:latest') throw new ServingError('model_not_found', { message: 'No.' });
+      return { id: model, contextSize: undefined };
+    };
+    const body = { model: 't', messages: [user] };
+    expect(parseWith(chatRoute, body, { requireModel: tagged }).request.model).toBe('t:latest');
+    expect(chatRefusal({ model: 'm:7b' })).toMatchObject({ code: 'model_not_found', param: 'model' });
+    expect(chatRefusal({ model: undefined }).message).toMatch(/^model '' not found/);
+  });
+
+  it('has a system message in front of the prompt, or a raw prompt as it is', () => {
+    expect(generate({ system: 'Be brief.' }).request.input).toEqual({
+      kind: 'chat',
+      messages: [{ role: 'system', content: 'Be brief.' }, user],
+    });
+    expect(generate({ raw: true, system: '' }).request.input).toEqual({ kind: 'text', prompt: 'hi' });
+    expect(generateRefusal({ raw: true, system: 'x' }).param).toBe('system');
+    expect(generateRefusal({ raw: true, images: [PNG] }).param).toBe('images');
+  });
+
+  it('takes null for absent, and what nobody knows for nothing', () => {
+    const nulls = {
+      format: null,
+      think: null,
+      tools: null,
+      options: { seed: null, stop: null },
+      other: null,
+    };
+    expect(chat({ ...nulls, messages: [{ ...user, images: null }] }).request).toEqual(chat({}).request);
+    expect(chat({ other: nested(10_000) }).request).toEqual(chat({}).request);
+  });
+
+  it('keeps the nulls that a schema allows', () => {
+    const schema = { enum: [null, 1] };
+    expect(chat({ format: schema }).request.output).toEqual({ kind: 'json-schema', schema });
+  });
+
+  it.each(['suffix', 'template'])('refuses %s unless it is empty', (field) => {
+    expect(generate({ [field]: '' }).requests).toHaveLength(1);
+    expect(generateRefusal({ [field]: 'x' })).toMatchObject({ code: 'unsupported_parameter', param: field });
+  });
+
+  it('refuses the tokens of an earlier answer', () => {
+    expect(generate({ context: [] }).requests).toHaveLength(1);
+    expect(generateRefusal({ context: [1] })).toMatchObject({
+      code: 'unsupported_parameter',
+      param: 'context',
+    });
+  });
+});
+
+describe('without a prompt', () => {
+  it('no model is asked, and the answer is one body', async () => {
+    for (const body of [
+      { messages: [] },
+      { messages: null },
+      { messages: [], keep_alive: 0, stream: true },
+    ]) {
+      const parsed = chatRoute.parse({ model: 'm', ...body }, contextOf());
+      expect(parsed).toMatchObject({ requests: [], delivery: 'whole' });
+      expect(await wholeOf(parsed.renderer)).toEqual({
+        model: 'm',
+        created_at: '2023-11-14T22:13:20.000Z',
+        message: { role: 'assistant', content: '' },
+        done: true,
+        done_reason: 'load',
+      });
+    }
+    const parsed = generateRoute.parse({ model: 'm:latest', prompt: '' }, contextOf());
+    expect(parsed).toMatchObject({ requests: [], delivery: 'whole' });
+    expect(await wholeOf(parsed.renderer)).toMatchObject({ model: 'm:latest', response: '', done: true });
+  });
+
+  it('what is wrong is refused all the same', () => {
+    expect(refusalWith(chatRoute, { model: 'm', options: { mirostat: 1 } }).param).toBe('options.mirostat');
+  });
+});
+
+describe('options', () => {
+  it('become sampling and limits', () => {
+    const options = {
+      temperature: 0,
+      top_p: 0.9,
+      top_k: 40,
+      min_p: 0.1,
+      seed: 7,
+      presence_penalty: 1,
+      frequency_penalty: -1,
+      repeat_penalty: 1.1,
+      num_predict: 12,
+      stop: ['a', 'b'],
+    };
+    const { sampling, limits } = chat({ options }).request;
+    expect(sampling).toEqual({
+      temperature: 0,
+      topP: 0.9,
+      topK: 40,
+      minP: 0.1,
+      seed: 7,
+      presencePenalty: 1,
+      frequencyPenalty: -1,
+      repeatPenalty: 1.1,
+    });
+    expect(limits).toEqual({ maxTokens: 12, stop: ['a', 'b'] });
+  });
+
+  it('have values that switch something off', () => {
+    expect(chat({ options: { seed: -1, top_k: -1, stop: 'a' } }).request).toMatchObject({
+      sampling: { topK: 0 },
+      limits: { stop: ['a'] },
+    });
+    expect(chat({ options: { seed: -1 } }).request.sampling).toEqual({});
+    for (const num_predict of [0, -1, -2])
+      expect(chat({ options: { num_predict } }).request.limits).toEqual({ stop: [] });
+  });
+
+  it('allow no more tokens than the context holds', () => {
+    expect(chat({ options: { num_predict: 1_000_000 } }).request.limits.maxTokens).toBe(1000);
+  });
+
+  it.each([
+    { num_gpu: 99 },
+    { num_thread: 'many' },
+    { num_keep: 5 },
+    { use_mmap: false },
+    { mirostat: 0, mirostat_tau: 3, repeat_last_n: 64, tfs_z: 1, typical_p: 1, penalize_newline: true },
+    { num_ctx: 1000 },
+    { num_ctx: 512 },
+    { num_ctx: 100_000 },
+    { nobody_knows: 1 },
+  ])('that change nothing here are taken: %j', (options) => {
+    expect(chat({ options }).request).toEqual(chat({}).request);
+  });
+
+  it.each([
+    ['mirostat', 2],
+    ['repeat_last_n', -1],
+    ['tfs_z', 0.5],
+    ['typical_p', 0.5],
+    ['penalize_newline', false],
+  ])('that would change the answer and cannot be had are refused: %s', (name, value) => {
+    expect(chatRefusal({ options: { [name]: value } })).toMatchObject({
+      code: 'unsupported_parameter',
+      param: `options.${name}`,
+    });
+  });
+
+  it.each([
+    ['temperature', 'hot'],
+    ['temperature', -1],
+    ['top_p', 0],
+    ['seed', 1.5],
+    ['seed', 2 ** 40],
+    ['num_predict', '10'],
+    ['num_predict', Number.POSITIVE_INFINITY],
+    ['stop', ['']],
+    ['num_ctx', 0],
+  ])('of a wrong type or beyond their range are refused: %s', (name, value) => {
+    const { code, param } = chatRefusal({ options: { [name]: value } });
+    expect({ code, param: param?.replace(/\[0\]$/, '') }).toEqual({
+      code: 'invalid_request',
+      param: `options.${name}`,
+    });
+  });
+});
+
+describe('the form of the answer', () => {
+  it('is JSON, or JSON of a schema', () => {
+    expect(chat({ format: '' }).request.output).toBeUndefined();
+    expect(generate({ format: 'json' }).request.output).toEqual({ kind: 'json' });
+    expect(chatRefusal({ format: 'xml' }).param).toBe('format');
+    expect(chatRefusal({ format: nested(200) }).message).toMatch(/nested too deeply/);
+  });
+
+  it('has thoughts as the client wishes', () => {
+    for (const think of [true, false, 'low', 'medium', 'high'])
+      expect(chat({ think }).request.thinking).toBe(think);
+    expect(chatRefusal({ think: 'never' }).param).toBe('think');
+  });
+
+  it('has log-probabilities where they are asked for', () => {
+    expect(chat({ logprobs: true }).request.logprobs).toEqual({ top: 0 });
+    expect(chat({ logprobs: true, top_logprobs: 3 }).request.logprobs).toEqual({ top: 3 });
+    expect(chat({ top_logprobs: 3 }).request.logprobs).toBeUndefined();
+    expect(chatRefusal({ top_logprobs: 21 }).param).toBe('top_logprobs');
+  });
+
+  it('cannot be of a format where tools may be called', () => {
+    const tools = [{ type: 'function', function: { name: 'a' } }];
+    expect(chatRefusal({ tools, format: 'json' }).param).toBe('format');
+    expect(chat({ tools: [], format: 'json' }).request.tools).toBeUndefined();
+  });
+});
+
+function contextOf(): Parameters<typeof chatRoute.parse>[1] {
+  return {
+    newRequestId: () => {
+      throw new Error('no request is made');
+    },
+    defaultModel: 'm',
+    requireModel: (id) => {
+      if (id === 'm') return { id, contextSize: 1000 };
+      throw new ServingError('model_not_found');
+    },
+    defaultMaxTokens: 256,
+  };
+}
