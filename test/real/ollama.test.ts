@@ -34,6 +34,7 @@ if (executable === undefined) {
     },
     skip: {
       ...skipAll(['grammar', 'logit-bias'], 'Ollama has none'),
+      json: 'without a schema this small model says spaces until the server gives up, without a last line',
       tools: 'Ollama cannot be told that a call is required',
       logprobs: 'not of every release',
     },
