@@ -1,8 +1,12 @@
 /** Reading what upstreams answer without trusting its shape: what is not as expected is simply absent. */
 export type Loose = Readonly<Record<string, unknown>>;
 
+export function isObject(value: unknown): value is Loose {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 export function asObject(value: unknown): Loose {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Loose) : {};
+  return isObject(value) ? value : {};
 }
 
 export function asArray(value: unknown): readonly unknown[] {

@@ -14,6 +14,8 @@ import { promisify } from 'node:util';
 export interface RealOllama {
   readonly url: string;
   readonly model: string;
+  /** The same, with a template that writes tools and calls. */
+  readonly toolModel: string;
   /** The last lines it wrote, for a failed test. */
   log(): string;
   stop(): Promise<void>;
@@ -25,6 +27,12 @@ export interface RealOllamaOptions {
   readonly parallel: number;
 }
 
+const TOOL_TEMPLATE = `{{- if .Tools }}<|im_start|>system
+Tools: {{ .Tools }}<|im_end|>
+{{ end }}{{- range .Messages }}<|im_start|>{{ .Role }}
+{{ .Content }}{{ range .ToolCalls }}{"name": "{{ .Function.Name }}", "arguments": {{ .Function.Arguments }}}{{ end }}<|im_end|>
+{{ end }}<|im_start|>assistant
+`;
 const STARTS_WITHIN_MS = 30_000;
 const LOG_CHARACTERS = 4000;
 
@@ -67,16 +75,18 @@ export async function startRealOllama(options: RealOllamaOptions): Promise<RealO
   };
   try {
     await untilAnswers(url, server);
-    const modelfile = join(folder, 'Modelfile');
-    await writeFile(modelfile, `FROM ${options.modelPath}\n`);
-    await promisify(execFile)(options.executable, ['create', 'smollm2', '-f', modelfile], {
-      env: environment,
-    });
+    const create = async (name: string, lines: string) => {
+      const modelfile = join(folder, `${name}.Modelfile`);
+      await writeFile(modelfile, lines);
+      await promisify(execFile)(options.executable, ['create', name, '-f', modelfile], { env: environment });
+    };
+    await create('smollm2', `FROM ${options.modelPath}\n`);
+    await create('smollm2-tools', `FROM ${options.modelPath}\nTEMPLATE """${TOOL_TEMPLATE}"""\n`);
   } catch (thrown) {
     await stop();
     throw new Error(`Ollama did not start: ${log}`, { cause: thrown });
   }
-  return { url, model: 'smollm2', log: () => log, stop };
+  return { url, model: 'smollm2', toolModel: 'smollm2-tools', log: () => log, stop };
 }
 
 async function untilAnswers(url: string, server: ChildProcess): Promise<void> {

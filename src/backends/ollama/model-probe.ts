@@ -1,6 +1,6 @@
 /**
  * Finds out whether the server answers, has the model, and holds it in memory: `/api/tags` and `/api/ps`, neither of
- * which loads anything. Owns only the time of the last answer.
+ * which loads anything. Owns the time of the last answer, and which model that listed.
  */
 import type { TargetStatus } from '../../core/backend.ts';
 import type { Clock, Milliseconds } from '../../core/clock.ts';
@@ -27,16 +27,24 @@ const RECENT_ANSWER_MS = 5000;
 export class ModelProbe {
   readonly #options: ProbeOptions;
   #answeredAt: Milliseconds | undefined;
+  #digest: string | undefined;
 
   constructor(options: ProbeOptions) {
     this.#options = options;
+  }
+
+  /** Another one under the same name is another model. */
+  get digest(): string | undefined {
+    return this.#digest;
   }
 
   async status(signal: AbortSignal): Promise<TargetStatus> {
     const [tags, running] = await Promise.all([this.#get('/api/tags', signal), this.#get('/api/ps', signal)]);
     if ('error' in tags) return this.#silent(tags.error, signal);
     if (tags.answer.status !== 200) return refused('/api/tags', tags.answer);
-    if (entryOf(tags.answer, this.#options.model) === undefined) {
+    const listed = entryOf(tags.answer, this.#options.model);
+    this.#digest = asText(listed?.digest);
+    if (listed === undefined) {
       const { model } = this.#options;
       return {
         state: 'not_found',

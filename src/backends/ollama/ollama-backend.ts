@@ -11,19 +11,22 @@ import type {
   TargetStatus,
 } from '../../core/backend.ts';
 import { type Feature, refuseUnsupported } from '../../core/features.ts';
-import type { GenerationEvent, GenerationRequest, ThinkingWish } from '../../core/generation.ts';
+import type { GenerationEvent, GenerationRequest } from '../../core/generation.ts';
 import { type EventSink, EventStream } from '../../upstream/event-stream.ts';
-import { asArray, asObject } from '../../upstream/lenient.ts';
 import { LineReader } from '../../upstream/line-reader.ts';
 import { pump } from '../../upstream/pump.ts';
 import { readJson, Upstream, type UpstreamCall } from '../../upstream/upstream.ts';
 import type { BackendEnvironment } from '../backend-definition.ts';
+import { AnswerLogprobs } from './answer-logprobs.ts';
 import { AnswerReader } from './answer-reader.ts';
-import { embedCall, readEmbeddings } from './embedding.ts';
+import { callIdsOf } from './chat-messages.ts';
+import { embedCall, loadEmbedderCall, readEmbeddings } from './embedding.ts';
 import { mayUnload } from './keep-alive.ts';
+import { ModelAbilities } from './model-abilities.ts';
+import { canThink, needsToKnow, refuseInability } from './model-needs.ts';
 import { ModelProbe } from './model-probe.ts';
 import { generateCall, loadCall, type ModelSettings } from './request-body.ts';
-import { cannotThink, type ErrorContext, refusal, refusesToGenerate } from './upstream-error.ts';
+import { type ErrorContext, ignoresLogprobs, refusal, refusesToGenerate } from './upstream-error.ts';
 
 export interface OllamaTarget {
   readonly model: string;
@@ -42,17 +45,25 @@ const SUPPORTED: readonly Feature[] = [
   'top-k',
   'min-p',
   'repeat-penalty',
-  // Asked of the model itself.
+  // Whether the model itself can is asked there.
+  'tools',
+  'tool-messages',
+  'images',
   'think',
+  // Not of old releases: their answers show it.
+  'logprobs',
 ];
+
+const INSTALLED: ReadonlySet<TargetState> = new Set(['ready', 'unloaded']);
 
 export class OllamaBackend implements Backend {
   readonly #upstream: Upstream;
   readonly #settings: ModelSettings;
   readonly #clock: BackendEnvironment['clock'];
   readonly #modelProbe: ModelProbe;
-  /** Whether the model can think; unknown until asked, and again once the model was gone. */
-  #thinks: boolean | undefined;
+  readonly #abilities = new ModelAbilities((signal) => this.#show(signal));
+  /** What the last probe found. */
+  #found: { readonly state: TargetState; readonly digest: string | undefined } | undefined;
   #contextSize: number | undefined;
   #loads = 0;
 
@@ -75,18 +86,20 @@ export class OllamaBackend implements Backend {
     return new EventStream<GenerationEvent>(signal, (sink, inner) => this.#run(request, sink, inner));
   }
 
-  async embed({ inputs }: EmbeddingRequest, { signal }: GenerateOptions): Promise<Embeddings> {
-    const { path, body } = embedCall(inputs, this.#settings);
+  async embed(request: EmbeddingRequest, { signal }: GenerateOptions): Promise<Embeddings> {
+    const { path, body } = embedCall(request, this.#settings);
     const answer = await this.#upstream.json({ method: 'POST', path, body, signal });
     if (answer.status !== 200) throw refusal(answer, this.#errorContext());
-    return readEmbeddings(answer.body, inputs.length);
+    return readEmbeddings(answer.body, request);
   }
 
   async probe({ signal }: GenerateOptions): Promise<TargetStatus> {
     const status = await this.#modelProbe.status(signal);
     this.#contextSize = status.contextSize ?? this.#contextSize;
-    if (GONE.has(status.state)) this.#thinks = undefined;
-    return status;
+    this.#noticeAnother({ state: status.state, digest: this.#modelProbe.digest });
+    if (INSTALLED.has(status.state)) await this.#abilities.look(signal);
+    const { abilities } = this.#abilities;
+    return abilities === undefined ? status : { ...status, abilities };
   }
 
   async warmUp({ signal }: GenerateOptions): Promise<void> {
@@ -96,9 +109,9 @@ export class OllamaBackend implements Backend {
         this.#upstream.json({ method: 'POST', ...call, signal });
       const generating = await load(loadCall(this.#settings));
       const embedsOnly = refusesToGenerate(generating);
-      const answer = embedsOnly ? await load(embedCall([], this.#settings)) : generating;
+      const answer = embedsOnly ? await load(loadEmbedderCall(this.#settings)) : generating;
       if (answer.status !== 200) throw refusal(answer, this.#errorContext());
-      await this.#canThink(signal);
+      await this.#abilities.learn(signal);
     } finally {
       this.#loads -= 1;
     }
@@ -114,36 +127,38 @@ export class OllamaBackend implements Backend {
     signal: AbortSignal,
   ): Promise<void> {
     refuseUnsupported(request, { backend: 'ollama', supports: SUPPORTED });
-    const think = await this.#thinkOption(request.thinking, signal);
+    if (request.logprobs && this.#abilities.ignoresLogprobs) throw ignoresLogprobs();
+    const capabilities = needsToKnow(request) ? await this.#abilities.learn(signal) : undefined;
+    refuseInability(request, capabilities);
+    const think = canThink(capabilities) ? request.thinking : undefined;
     const { path, body } = generateCall(request, this.#settings, think);
     const exchange = await this.#upstream.open({ method: 'POST', path, body, signal });
     const { status, headers } = exchange;
     if (status !== 200)
       throw refusal({ status, headers, body: await readJson(exchange) }, this.#errorContext());
-    sink.push({ type: 'start' });
     const answer = new AnswerReader({
       sink,
       context: this.#errorContext(),
+      logprobs: request.logprobs && new AnswerLogprobs(() => this.#abilities.noteIgnoredLogprobs()),
+      takenCallIds: request.input.kind === 'chat' ? callIdsOf(request.input.messages) : new Set(),
       onFinish: () => exchange.finish(),
     });
     await pump(exchange, new LineReader((line) => answer.line(line)), sink);
     answer.end();
   }
 
-  async #thinkOption(wish: ThinkingWish | undefined, signal: AbortSignal): Promise<ThinkingWish | undefined> {
-    if (wish === undefined || (await this.#canThink(signal))) return wish;
-    if (wish !== false) throw cannotThink();
-    return undefined;
+  #noticeAnother(found: { readonly state: TargetState; readonly digest: string | undefined }): void {
+    const before = this.#found;
+    this.#found = found;
+    const isGone = GONE.has(found.state) && found.state !== before?.state;
+    if (isGone || (before && found.digest !== before.digest)) this.#abilities.forget();
   }
 
-  /** Asked once for as long as it is there: a model that can think does so unless it is told not to, and one that cannot refuses the word. */
-  async #canThink(signal: AbortSignal): Promise<boolean> {
-    if (this.#thinks !== undefined) return this.#thinks;
+  async #show(signal: AbortSignal): Promise<unknown> {
     const body = { model: this.#settings.model };
     const answer = await this.#upstream.json({ method: 'POST', path: '/api/show', body, signal });
     if (answer.status !== 200) throw refusal(answer, this.#errorContext());
-    this.#thinks = asArray(asObject(answer.body).capabilities).includes('thinking');
-    return this.#thinks;
+    return answer.body;
   }
 
   #errorContext(): ErrorContext {

@@ -1,5 +1,6 @@
 /** A generation request in the words of Ollama's native API. Pure. */
-import type { GenerationRequest, OutputFormat, ThinkingWish } from '../../core/generation.ts';
+import type { GenerationRequest, OutputFormat, ThinkingWish, Tool } from '../../core/generation.ts';
+import { chatMessages } from './chat-messages.ts';
 
 export interface ModelSettings {
   readonly model: string;
@@ -12,6 +13,8 @@ export interface OllamaCall {
   readonly path: '/api/chat' | '/api/generate';
   readonly body: Readonly<Record<string, unknown>>;
 }
+
+const NO_PARAMETERS = { type: 'object', properties: {} };
 
 /** `think` is absent for models that cannot think: any value would be refused for them. */
 export function generateCall(
@@ -29,11 +32,33 @@ export function generateCall(
     shift: false,
     ...(think === undefined ? {} : { think }),
     ...formatOf(request.output),
+    ...(request.logprobs && { logprobs: true, top_logprobs: request.logprobs.top }),
     options: optionsOf(request, settings),
   };
   return input.kind === 'chat'
-    ? { path: '/api/chat', body: { ...shared, messages: input.messages } }
+    ? {
+        path: '/api/chat',
+        body: { ...shared, messages: chatMessages(input.messages), ...toolsOf(request) },
+      }
     : { path: '/api/generate', body: { ...shared, prompt: input.prompt, raw: true } };
+}
+
+/** A model cannot be kept from calling what it is shown. */
+export function callableTools({ tools }: GenerationRequest): readonly Tool[] {
+  return tools === undefined || tools.choice === 'none' ? [] : tools.tools;
+}
+
+function toolsOf(request: GenerationRequest): { tools?: readonly unknown[] } {
+  const tools = callableTools(request);
+  return tools.length === 0 ? {} : { tools: tools.map(toolOf) };
+}
+
+/** Templates walk through the properties of all. */
+function toolOf({ name, description, parameters = NO_PARAMETERS }: Tool) {
+  return {
+    type: 'function',
+    function: { name, ...(description !== undefined && { description }), parameters },
+  };
 }
 
 /** "json" or a JSON Schema, as they come; what else there is was refused before. */

@@ -2,6 +2,7 @@
 
 import type { Clock } from '../../core/clock.ts';
 import { ServingError } from '../../core/errors.ts';
+import { unsupported } from '../../core/features.ts';
 import { asObject, asText } from '../../upstream/lenient.ts';
 import { retryAfterSeconds } from '../../upstream/retry-after.ts';
 import type { JsonAnswer } from '../../upstream/upstream.ts';
@@ -19,11 +20,16 @@ export function refusal(answer: JsonAnswer, context: ErrorContext): ServingError
   const cause = new Error(`Ollama answered ${status}: ${words ?? 'no reason given'}`);
   if (words !== undefined && speaksOfContext(words)) return contextExceeded(context, cause);
   if (status === 404 && words !== undefined) return modelMissing(context.model, cause);
-  if (words?.includes('does not support thinking')) return cannotThink();
-  if (words?.includes('does not support embeddings')) return cannotEmbed(cause);
+  const lacks = (ability: string) => words?.includes(`does not support ${ability}`) ?? false;
+  if (lacks('thinking')) return cannotThink();
+  if (lacks('tools')) return cannotUseTools();
+  if (lacks('embeddings')) return cannotEmbed(cause);
+  if (lacks('chat') || lacks('generate')) return cannotGenerate(cause);
   if (status === 400) {
     const message = `The model’s backend refused the request: ${words ?? 'it gave no reason'}`;
-    return new ServingError('invalid_request', { message, cause });
+    // Old releases read only plain schemas of tools, and say so by the name of their own field.
+    const param = /struct field \S*\btools?\.function/i.test(words ?? '') ? { param: 'tools' } : {};
+    return new ServingError('invalid_request', { message, ...param, cause });
   }
   if (status === 429 || status === 503) {
     return new ServingError('no_backend_available', {
@@ -58,15 +64,29 @@ export function modelMissing(model: string, cause?: unknown): ServingError {
 }
 
 export function cannotThink(): ServingError {
-  return new ServingError('unsupported_parameter', {
-    message: 'think is set, but this model cannot think. Leave it away.',
-    param: 'think',
-  });
+  return unsupported('think', 'this model');
+}
+
+export function cannotUseTools(): ServingError {
+  return unsupported('tools', 'this model');
+}
+
+export function cannotSee(field: string): ServingError {
+  return unsupported(field, 'this model', 'Name a model that can see images.');
+}
+
+export function ignoresLogprobs(): ServingError {
+  return unsupported('logprobs', 'the release of Ollama that serves this model');
 }
 
 /** The model is one that embeds. */
 export function refusesToGenerate({ status, body }: JsonAnswer): boolean {
   return status === 400 && (asText(asObject(body).error)?.includes('does not support generate') ?? false);
+}
+
+function cannotGenerate(cause: Error): ServingError {
+  const message = 'This model only makes embeddings. Name one that generates.';
+  return new ServingError('invalid_request', { message, param: 'model', cause });
 }
 
 function cannotEmbed(cause: Error): ServingError {

@@ -1,5 +1,6 @@
 /** Plays Ollama's native API in the shapes that were recorded from release 0.17.4, or as 0.6.5 where it is asked to. */
 
+import { logprobsOf, misreadArguments, promptOf, toolCalls } from './ollama-stand-in-pieces.ts';
 import { recordedChunks, recordedJson, recording } from './recording.ts';
 import { answer, countTokens, vectorOf } from './stand-in-model.ts';
 import {
@@ -15,15 +16,31 @@ import {
 export interface OllamaStandInOptions extends StandInOptions {
   /** The model thinks, and says so in /api/show. */
   readonly thinks?: boolean;
+  /** The model calls tools: those whose names the last message has a word of. */
+  readonly callsTools?: boolean;
+  /** The model sees images: of each it says `[img-0]` and so on, before the words it repeats. */
+  readonly sees?: boolean;
+  /** Not in releases before 0.6.4. Default true. */
+  readonly tellsCapabilities?: boolean;
   /** Listed by /api/ps from the start; else from its first load. Default true. */
   readonly loaded?: boolean;
   /** The model embeds and does not generate. */
   readonly embedsOnly?: boolean;
-  /** Cuts a long prompt silently, as releases do that do not know `truncate: false`. */
-  readonly cutsPrompts?: boolean;
+  /**
+   * 0.6.5 cuts a long prompt silently, ignores `logprobs` and `dimensions`, and gives calls no ids. Default 0.17.4, which
+   * does none of that.
+   */
+  readonly release?: '0.6.5' | '0.17.4';
+}
+
+interface Piece {
+  readonly text?: string;
+  readonly thinking?: string;
+  readonly tool_calls?: readonly unknown[];
 }
 
 const DEFAULT_CONTEXT = 4096;
+const TOO_LONG = 'the input length exceeds the context length';
 const THOUGHT = 'Let me think.';
 
 export function startOllamaStandIn(options: OllamaStandInOptions = {}): Promise<StandIn> {
@@ -37,6 +54,8 @@ class OllamaPlay implements Play {
   readonly #chat = recordedChunks('ollama/chat-stream');
   readonly #generate = recordedChunks('ollama/generate-stream');
   #loaded: boolean;
+  /** How often another model was given the name. */
+  #made = 0;
 
   constructor(options: OllamaStandInOptions & { readonly model: string }) {
     this.#options = options;
@@ -63,6 +82,9 @@ class OllamaPlay implements Play {
         return this.#loaded ? this.#listing('ollama/ps-loaded') : whole('ollama/ps-empty');
       case '/api/show':
         return this.#known(body) ? this.#show() : this.#unknown(body);
+      case '/api/create':
+        this.#made += 1;
+        return { status: 200, body: '{"status":"success"}' };
       case '/api/generate':
         if (!this.#known(body)) return this.#unknown(body);
         if (this.#options.embedsOnly) return doesNotGenerate(body);
@@ -79,16 +101,17 @@ class OllamaPlay implements Play {
     const { body } = request;
     if (!this.#known(body)) return this.#unknown(body);
     if (request.path === '/api/embed') return this.#embedding(body);
+    const misread = misreadArguments(body);
+    if (misread !== undefined) return refusal(misread);
+    if (body.tools !== undefined && !this.#options.callsTools) return whole('ollama/error-tools-unsupported');
     if (body.think !== undefined && body.think !== false && !this.#options.thinks)
       return whole('ollama/error-think-unsupported');
     const options = (body.options ?? {}) as Record<string, unknown>;
     const contextSize =
       (options.num_ctx as number | undefined) ?? this.#options.contextSize ?? DEFAULT_CONTEXT;
-    const prompt = promptOf(body);
+    const prompt = promptOf(body, { sees: this.#options.sees ?? false });
     const tooLong = countTokens(prompt) >= contextSize;
-    if (tooLong && !this.#options.cutsPrompts) {
-      return { status: 400, body: JSON.stringify({ error: 'the input length exceeds the context length' }) };
-    }
+    if (tooLong && !this.#isOld) return refusal(TOO_LONG);
     this.#loaded = true;
     const answered = answer({
       prompt: tooLong ? 'cut' : prompt,
@@ -99,18 +122,27 @@ class OllamaPlay implements Play {
     });
     const thoughts =
       this.#options.thinks && body.think !== false ? [this.#line(request, { thinking: THOUGHT })] : [];
+    const calls = toolCalls(body, { withIds: !this.#isOld });
+    const pieces =
+      calls.length > 0
+        ? calls.map((call) => this.#line(request, { tool_calls: [call] }))
+        : answered.tokens.map((text) => this.#line(request, { text }));
     return {
       contentType: 'application/x-ndjson',
-      frames: [...thoughts, ...answered.tokens.map((text) => this.#line(request, { text }))],
+      frames: [...thoughts, ...pieces],
       ending: [
         this.#lastLine(request, {
-          done_reason: answered.reason,
+          done_reason: calls.length > 0 ? 'stop' : answered.reason,
           prompt_eval_count: tooLong ? contextSize : answered.promptTokens,
-          eval_count: answered.generated,
+          eval_count: calls.length || answered.generated,
         }),
       ],
       failure: [`${this.serverError}\n`],
     };
+  }
+
+  get #isOld(): boolean {
+    return this.#options.release === '0.6.5';
   }
 
   #embedding(body: Record<string, unknown>): Reply {
@@ -118,17 +150,28 @@ class OllamaPlay implements Play {
     const options = (body.options ?? {}) as Record<string, unknown>;
     const contextSize =
       (options.num_ctx as number | undefined) ?? this.#options.contextSize ?? DEFAULT_CONTEXT;
-    if (texts.some((text) => countTokens(text) > contextSize)) {
-      return { status: 400, body: JSON.stringify({ error: 'the input length exceeds the context length' }) };
-    }
+    if (texts.some((text) => typeof text !== 'string')) return refusal('invalid input type');
+    if (texts.some((text) => countTokens(text) > contextSize)) return refusal(TOO_LONG);
     this.#loaded = true;
     const promptTokens = texts.reduce((sum, text) => sum + countTokens(text), 0);
     const counted = promptTokens === 0 ? {} : { prompt_eval_count: promptTokens };
     const { prompt_eval_count: _recorded, ...recorded } = recordedJson('ollama/embed');
     return {
       status: 200,
-      body: JSON.stringify({ ...recorded, embeddings: texts.map(vectorOf), ...counted }),
+      body: JSON.stringify({
+        ...recorded,
+        embeddings: texts.map((text) => this.#vector(text, body.dimensions)),
+        ...counted,
+      }),
     };
+  }
+
+  #vector(text: string, dimensions: unknown): number[] {
+    const vector = vectorOf(text);
+    if (this.#isOld || typeof dimensions !== 'number') return vector;
+    const cut = vector.slice(0, dimensions);
+    const length = Math.hypot(...cut);
+    return cut.map((value) => value / length);
   }
 
   #known({ model }: Record<string, unknown>): boolean {
@@ -141,13 +184,22 @@ class OllamaPlay implements Play {
   }
 
   #show(): Reply {
-    const capabilities = ['completion', ...(this.#options.thinks ? ['thinking'] : [])];
-    return { status: 200, body: JSON.stringify({ ...recordedJson('ollama/show'), capabilities }) };
+    const { embedsOnly, thinks, callsTools, sees, tellsCapabilities = true } = this.#options;
+    const { capabilities: _recorded, ...shown } = recordedJson('ollama/show');
+    const capabilities = [
+      embedsOnly ? 'embedding' : 'completion',
+      ...(callsTools ? ['tools'] : []),
+      ...(sees ? ['vision'] : []),
+      ...(thinks ? ['thinking'] : []),
+    ];
+    return { status: 200, body: JSON.stringify({ ...shown, ...(tellsCapabilities && { capabilities }) }) };
   }
 
   #listing(name: string): Reply {
     const { status, body } = recording(name);
-    const renamed = body.replaceAll('smollm2:latest', `${this.#options.model}:latest`);
+    const renamed = body
+      .replaceAll('smollm2:latest', `${this.#options.model}:latest`)
+      .replaceAll('"digest":"', `"digest":"${this.#made || ''}`);
     const { contextSize } = this.#options;
     return {
       status,
@@ -158,15 +210,18 @@ class OllamaPlay implements Play {
     };
   }
 
-  #line({ path }: SeenRequest, piece: { text?: string; thinking?: string }): string {
-    const { text = '', thinking } = piece;
-    const thought = thinking === undefined ? {} : { thinking };
+  #line({ path, body }: SeenRequest, piece: Piece): string {
+    const { text = '', ...beside } = piece;
     const template = (path === '/api/chat' ? this.#chat : this.#generate)[0];
     const content =
       path === '/api/chat'
-        ? { message: { role: 'assistant', content: text, ...thought } }
-        : { response: text, ...thought };
-    return `${JSON.stringify({ ...template, model: this.#options.model, ...content })}\n`;
+        ? { message: { role: 'assistant', content: text, ...beside } }
+        : { response: text, ...beside };
+    const logprobs =
+      body.logprobs === true && !this.#isOld
+        ? { logprobs: logprobsOf(text, Number(body.top_logprobs ?? 0)) }
+        : {};
+    return `${JSON.stringify({ ...template, model: this.#options.model, ...content, ...logprobs })}\n`;
   }
 
   #lastLine({ path }: SeenRequest, counts: Record<string, unknown>): string {
@@ -179,13 +234,12 @@ class OllamaPlay implements Play {
   }
 }
 
-function promptOf(body: Record<string, unknown>): string {
-  if (typeof body.prompt === 'string') return body.prompt;
-  return (body.messages as { content: string }[]).map(({ content }) => content).join(' ');
+function refusal(error: string): Reply {
+  return { status: 400, body: JSON.stringify({ error }) };
 }
 
 function doesNotGenerate({ model }: Record<string, unknown>): Reply {
-  return { status: 400, body: JSON.stringify({ error: `"${model}" does not support generate` }) };
+  return refusal(`"${model}" does not support generate`);
 }
 
 function whole(name: string): Reply {

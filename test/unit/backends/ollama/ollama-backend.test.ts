@@ -1,5 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest';
-import { OllamaBackend, type OllamaTarget } from '../../../../src/backends/ollama/ollama-backend.ts';
+import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../../../src/system-clock.ts';
 import {
   chatRequest,
@@ -8,38 +7,8 @@ import {
   textOf,
   textRequest,
 } from '../../../support/stand-ins/generate.ts';
-import { type OllamaStandInOptions, startOllamaStandIn } from '../../../support/stand-ins/ollama-stand-in.ts';
-import type { Fault, StandIn } from '../../../support/stand-ins/stand-in-server.ts';
-
-const endings: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const end of endings.splice(0)) await end();
-});
-
-async function start(
-  options: OllamaStandInOptions = {},
-  overrides: Partial<OllamaTarget> = {},
-): Promise<{ standIn: StandIn; backend: OllamaBackend }> {
-  const standIn = await startOllamaStandIn(options);
-  const target = {
-    model: 'smollm2',
-    url: standIn.url,
-    keep_alive: -1,
-    connect_timeout_ms: 500,
-    ...overrides,
-  };
-  const backend = new OllamaBackend(target, { clock: systemClock });
-  endings.push(
-    () => backend.close(),
-    () => standIn.close(),
-  );
-  return { standIn, backend };
-}
-
-async function unload({ url, model }: StandIn): Promise<void> {
-  const body = JSON.stringify({ model, keep_alive: 0 });
-  await (await fetch(`${url}/api/generate`, { method: 'POST', body })).text();
-}
+import { runningOllama } from '../../../support/stand-ins/running-ollama.ts';
+import type { Fault } from '../../../support/stand-ins/stand-in-server.ts';
 
 function aborted(milliseconds: number): AbortSignal {
   const controller = new AbortController();
@@ -49,7 +18,7 @@ function aborted(milliseconds: number): AbortSignal {
 
 describe('requests', () => {
   it('sends messages, every option by its name there, and asks for no cut and no shift', async () => {
-    const { standIn, backend } = await start({}, { context_size: 2048, keep_alive: '10m' });
+    const { standIn, backend } = await runningOllama({}, { context_size: 2048, keep_alive: '10m' });
     await generateAll(
       backend,
       chatRequest('hello', {
@@ -94,7 +63,7 @@ describe('requests', () => {
   });
 
   it('sends a prompt without a template as raw, and leaves unset options to the server', async () => {
-    const { standIn, backend } = await start();
+    const { standIn, backend } = await runningOllama();
     await generateAll(backend, textRequest('Once upon a time', { limits: { stop: [] } }));
     const { path, body } = standIn.seen().at(-1) ?? {};
     expect(path).toBe('/api/generate');
@@ -103,7 +72,7 @@ describe('requests', () => {
   });
 
   it('sends the form of the text as it comes, with a template and without', async () => {
-    const { standIn, backend } = await start();
+    const { standIn, backend } = await runningOllama();
     const schema = { type: 'object', properties: { name: { type: 'string' } } };
     await generateAll(backend, chatRequest('hello', { output: { kind: 'json-schema', schema } }));
     expect(standIn.seen().at(-1)).toMatchObject({ path: '/api/chat', body: { format: schema } });
@@ -113,57 +82,62 @@ describe('requests', () => {
 
   it.each([
     ['grammar', { output: { kind: 'grammar', grammar: 'root ::= "a"' } }],
-    ['tools', { tools: { tools: [{ name: 'clock' }], choice: 'auto' } }],
-    ['logprobs', { logprobs: { top: 0 } }],
     ['logit_bias', { sampling: { logitBias: [{ token: 3, bias: 1 }] } }],
+    ['min_tokens', { limits: { stop: [], minTokens: 1 } }],
+    ['ignore_eos', { limits: { stop: [], ignoreEos: true } }],
+    ['tool_choice', { tools: { tools: [{ name: 'clock' }], choice: 'required' } }],
+    ['tool_choice', { tools: { tools: [{ name: 'clock' }], choice: { name: 'clock' } } }],
+    ['parallel_tool_calls', { tools: { tools: [{ name: 'clock' }], choice: 'auto', single: true } }],
   ] as const)('refuses %s by name before anything is sent', async (param, overrides) => {
-    const { standIn, backend } = await start();
+    const { standIn, backend } = await runningOllama({ callsTools: true });
     const { error } = await generateAll(backend, chatRequest('hello', overrides));
-    expect(error).toMatchObject({ code: 'invalid_request', param });
+    expect(error).toMatchObject({ code: 'unsupported_parameter', param });
     expect(standIn.seen()).toEqual([]);
   });
 
-  it('asks only once whether the model can think', async () => {
-    const { standIn, backend } = await start();
-    await generateAll(backend, chatRequest('one'));
-    await generateAll(backend, chatRequest('two'));
-    expect(standIn.seen().filter(({ path }) => path === '/api/show')).toHaveLength(1);
-  });
-
-  it.each([
-    ['unloaded', unload],
-    ['unreachable', (standIn: StandIn) => standIn.setFault('refuse')],
-  ] as const)('asks again whether the model can think after a probe found it %s', async (state, leave) => {
-    const { standIn, backend } = await start();
-    await generateAll(backend, chatRequest('one'));
-    await leave(standIn);
-    expect(await backend.probe({ signal: neverAborted() })).toMatchObject({ state });
-    await standIn.setFault('none');
-    await generateAll(backend, chatRequest('two'));
-    expect(standIn.seen().filter(({ path }) => path === '/api/show')).toHaveLength(2);
+  it('sends no fields that this server does not know', async () => {
+    const { standIn, backend } = await runningOllama();
+    await generateAll(backend, chatRequest('hello', { extras: { guided_regex: 'a+' } }));
+    expect(standIn.seen().at(-1)?.body).not.toHaveProperty('guided_regex');
   });
 });
 
 describe('thinking', () => {
-  it('is switched off by default for a model that can', async () => {
-    const { standIn, backend } = await start({ thinks: true });
+  it('is switched off for a model that can, when that is said', async () => {
+    const { standIn, backend } = await runningOllama({ thinks: true });
     const { events } = await generateAll(backend, chatRequest('hello'));
     expect(standIn.seen().at(-1)?.body.think).toBe(false);
     expect(events.some(({ type }) => type === 'reasoning')).toBe(false);
   });
 
   it('comes apart from the text when it is wished', async () => {
-    const { standIn, backend } = await start({ thinks: true });
+    const { standIn, backend } = await runningOllama({ thinks: true });
     const { events } = await generateAll(backend, chatRequest('hello', { thinking: 'high' }));
     expect(standIn.seen().at(-1)?.body.think).toBe('high');
     expect(events).toContainEqual({ type: 'reasoning', text: 'Let me think.' });
     expect(textOf(events)).not.toContain('think');
   });
 
-  it('is refused for a model that cannot', async () => {
-    const { backend } = await start();
-    const { error } = await generateAll(backend, chatRequest('hello', { thinking: true }));
-    expect(error).toMatchObject({ code: 'invalid_request', param: 'think' });
+  it('is left to a model that can, when nothing is said', async () => {
+    const { standIn, backend } = await runningOllama({ thinks: true });
+    const { thinking: _, ...unsaid } = chatRequest('hello');
+    const { events } = await generateAll(backend, unsaid);
+    expect(standIn.seen().map(({ path }) => path)).toEqual(['/api/chat']);
+    expect(standIn.seen().at(-1)?.body).not.toHaveProperty('think');
+    expect(events).toContainEqual({ type: 'reasoning', text: 'Let me think.' });
+  });
+
+  it('is told again with the turns before', async () => {
+    const { standIn, backend } = await runningOllama({ thinks: true });
+    const messages = [
+      { role: 'user', content: 'hello' },
+      { role: 'assistant', content: 'hi', reasoning: 'They greet me.' },
+      { role: 'user', content: 'and now?' },
+    ] as const;
+    await generateAll(backend, chatRequest('', { input: { kind: 'chat', messages } }));
+    expect(standIn.seen().at(-1)).toMatchObject({
+      body: { messages: [{}, { role: 'assistant', content: 'hi', thinking: 'They greet me.' }, {}] },
+    });
   });
 });
 
@@ -179,7 +153,7 @@ describe('faults', () => {
     ['end-early', 'backend_error', true],
     ['error-mid-stream', 'backend_error', true],
   ])('%s becomes %s', async (fault, code, afterText) => {
-    const { standIn, backend } = await start();
+    const { standIn, backend } = await runningOllama();
     await generateAll(backend, chatRequest('warm'));
     await standIn.setFault(fault);
     if (fault === 'refuse') await backend.probe({ signal: neverAborted() });
@@ -190,14 +164,14 @@ describe('faults', () => {
   });
 
   it('passes the server’s Retry-After on', async () => {
-    const { backend } = await start({ fault: 'busy' });
+    const { backend } = await runningOllama({ fault: 'busy' });
     expect((await generateAll(backend, chatRequest('hello'))).error).toMatchObject({ retryAfterSeconds: 7 });
   });
 
   it.each<Fault>(['hang', 'hang-mid-stream'])(
     '%s ends with the caller’s abort, which the server sees',
     async (fault) => {
-      const { standIn, backend } = await start({ fault });
+      const { standIn, backend } = await runningOllama({ fault });
       const { error } = await generateAll(backend, chatRequest('hello there'), aborted(50));
       expect(error).toMatchObject({ name: 'AbortError' });
       await standIn.until(({ aborted: seen, inFlight }) => seen === 1 && inFlight === 0);
@@ -205,14 +179,14 @@ describe('faults', () => {
   );
 
   it('tells no words of the server’s own failures to the client', async () => {
-    const { backend } = await start({ fault: 'error-500' });
+    const { backend } = await runningOllama({ fault: 'error-500' });
     const { error } = await generateAll(backend, chatRequest('hello'));
     expect((error as Error).message).not.toContain('llama runner');
     expect(String(((error as Error).cause as Error).message)).toContain('llama runner');
   });
 
   it('names the command that fetches a missing model', async () => {
-    const { backend } = await start({}, { model: 'llama3.2' });
+    const { backend } = await runningOllama({}, { model: 'llama3.2' });
     const { error } = await generateAll(backend, chatRequest('hello'));
     expect(error).toMatchObject({
       code: 'model_not_found',
@@ -226,13 +200,13 @@ describe('faults', () => {
 
 describe('context', () => {
   it('maps the refusal of releases that refuse', async () => {
-    const { backend } = await start({}, { context_size: 32 });
+    const { backend } = await runningOllama({}, { context_size: 32 });
     const { error } = await generateAll(backend, chatRequest('word '.repeat(40)));
     expect(error).toMatchObject({ code: 'context_length_exceeded', message: expect.stringContaining('32') });
   });
 
   it('ends with an error instead of a finish where an old release cut the prompt', async () => {
-    const { backend } = await start({ cutsPrompts: true }, { context_size: 32 });
+    const { backend } = await runningOllama({ release: '0.6.5' }, { context_size: 32 });
     const { events, error } = await generateAll(backend, chatRequest('word '.repeat(40)));
     expect(error).toMatchObject({ code: 'context_length_exceeded' });
     expect(events.some(({ type }) => type === 'finish')).toBe(false);
@@ -241,7 +215,7 @@ describe('context', () => {
 
 describe('probe', () => {
   it('finds a loaded model ready, with the context that the server gave it', async () => {
-    const { backend } = await start();
+    const { backend } = await runningOllama();
     expect(await backend.probe({ signal: neverAborted() })).toMatchObject({
       state: 'ready',
       loaded: true,
@@ -250,12 +224,12 @@ describe('probe', () => {
   });
 
   it('finds an installed model unloaded, and whether the user lets it', async () => {
-    const forGood = await start({ loaded: false });
+    const forGood = await runningOllama({ loaded: false });
     expect(await forGood.backend.probe({ signal: neverAborted() })).toMatchObject({
       state: 'unloaded',
       mayUnload: false,
     });
-    const finite = await start({ loaded: false }, { keep_alive: '5m' });
+    const finite = await runningOllama({ loaded: false }, { keep_alive: '5m' });
     expect(await finite.backend.probe({ signal: neverAborted() })).toMatchObject({
       state: 'unloaded',
       mayUnload: true,
@@ -268,7 +242,10 @@ describe('probe', () => {
   });
 
   it('loads a model that only embeds by its own route', async () => {
-    const { standIn, backend } = await start({ embedsOnly: true, loaded: false }, { context_size: 512 });
+    const { standIn, backend } = await runningOllama(
+      { embedsOnly: true, loaded: false },
+      { context_size: 512 },
+    );
     await backend.warmUp({ signal: neverAborted() });
     expect(await backend.probe({ signal: neverAborted() })).toMatchObject({ state: 'ready', loaded: true });
     const loads = standIn.seen().filter(({ path }) => path === '/api/embed');
@@ -284,12 +261,12 @@ describe('probe', () => {
   });
 
   it('compares names as the server does', async () => {
-    const { backend } = await start({}, { model: 'registry.ollama.ai/library/SmolLM2:latest' });
+    const { backend } = await runningOllama({}, { model: 'registry.ollama.ai/library/SmolLM2:latest' });
     expect(await backend.probe({ signal: neverAborted() })).toMatchObject({ state: 'ready' });
   });
 
   it('finds a model that is not installed', async () => {
-    const { backend } = await start({}, { model: 'smollm2:135m' });
+    const { backend } = await runningOllama({}, { model: 'smollm2:135m' });
     expect(await backend.probe({ signal: neverAborted() })).toMatchObject({
       state: 'not_found',
       loaded: false,
@@ -297,16 +274,16 @@ describe('probe', () => {
   });
 
   it('finds a server that is gone unreachable', async () => {
-    const { backend } = await start({ fault: 'refuse' });
+    const { backend } = await runningOllama({ fault: 'refuse' });
     expect(await backend.probe({ signal: neverAborted() })).toMatchObject({ state: 'unreachable' });
   });
 
   it('takes a server that fell silent for a loading one, and one that was never heard for unreachable', async () => {
-    const { standIn, backend } = await start();
+    const { standIn, backend } = await runningOllama();
     await backend.probe({ signal: neverAborted() });
     await standIn.setFault('silent');
     expect(await backend.probe({ signal: aborted(30) })).toMatchObject({ state: 'loading' });
-    const never = await start({ fault: 'silent' });
+    const never = await runningOllama({ fault: 'silent' });
     expect(await never.backend.probe({ signal: aborted(30) })).toMatchObject({ state: 'unreachable' });
   });
 });

@@ -1,0 +1,66 @@
+/**
+ * What the model behind a name can do, as `/api/show` tells it. Asked once for as long as the same model is there; `forget`
+ * is for when another model, or another release of the server, may answer to the name.
+ */
+import type { Ability } from '../../core/backend.ts';
+import { asArray, asObject } from '../../upstream/lenient.ts';
+
+/** In Ollama's words; `undefined` where its release does not tell. */
+export type Capabilities = readonly unknown[] | undefined;
+
+const ABILITIES: readonly (readonly [capability: string, ability: Ability])[] = [
+  ['completion', 'generate'],
+  ['tools', 'tools'],
+  ['thinking', 'think'],
+  ['vision', 'see'],
+  ['embedding', 'embed'],
+];
+
+export class ModelAbilities {
+  /** The body of `/api/show`; throws a ServingError. */
+  readonly #show: (signal: AbortSignal) => Promise<unknown>;
+  #asked: { readonly capabilities: Capabilities } | undefined;
+  #isLookedFor = false;
+  #ignoresLogprobs = false;
+
+  constructor(show: (signal: AbortSignal) => Promise<unknown>) {
+    this.#show = show;
+  }
+
+  async learn(signal: AbortSignal): Promise<Capabilities> {
+    if (this.#asked === undefined) {
+      const { capabilities } = asObject(await this.#show(signal));
+      this.#asked = { capabilities: Array.isArray(capabilities) ? asArray(capabilities) : undefined };
+    }
+    return this.#asked.capabilities;
+  }
+
+  /** For probes: asks at most once, and a failure says nothing. */
+  async look(signal: AbortSignal): Promise<void> {
+    if (this.#isLookedFor) return;
+    this.#isLookedFor = true;
+    await this.learn(signal).catch(() => {});
+  }
+
+  get abilities(): readonly Ability[] | undefined {
+    const capabilities = this.#asked?.capabilities;
+    return (
+      capabilities && ABILITIES.flatMap(([name, ability]) => (capabilities.includes(name) ? ability : []))
+    );
+  }
+
+  /** Releases that do not know log-probabilities leave them away silently: an answer has shown it. */
+  get ignoresLogprobs(): boolean {
+    return this.#ignoresLogprobs;
+  }
+
+  noteIgnoredLogprobs(): void {
+    this.#ignoresLogprobs = true;
+  }
+
+  forget(): void {
+    this.#asked = undefined;
+    this.#isLookedFor = false;
+    this.#ignoresLogprobs = false;
+  }
+}
