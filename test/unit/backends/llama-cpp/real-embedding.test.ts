@@ -1,6 +1,7 @@
 /** The embedded engine with tiny models that embed, whose vectors are computed beside it. */
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { LlamaCppBackend } from '../../../../src/backends/llama-cpp/backend.ts';
+import type { EmbeddingInput } from '../../../../src/core/backend.ts';
 import { ServingError } from '../../../../src/core/errors.ts';
 import { embeddedEngine, never, read, requestFor } from '../../../support/embedded-engine.ts';
 import type { TinyModelOptions } from '../../../support/tiny-embedding-model.ts';
@@ -21,7 +22,7 @@ async function loaded(...given: Parameters<typeof start>): Promise<Started> {
   return started;
 }
 
-function embed(backend: LlamaCppBackend, inputs: readonly string[], signal = never()) {
+function embed(backend: LlamaCppBackend, inputs: readonly EmbeddingInput[], signal = never()) {
   return backend.embed({ model: 'tiny', inputs }, { signal });
 }
 
@@ -66,7 +67,8 @@ describe('a model that embeds', () => {
 
   it('is ready with the context that it has, and says when it was asked for more', async () => {
     const { backend, lines } = await loaded({ trainedContext: 32 }, { contextSize: 512 });
-    expect(await backend.probe()).toEqual({ state: 'ready', loaded: true, contextSize: 32 });
+    const abilities = ['embed'];
+    expect(await backend.probe()).toEqual({ state: 'ready', loaded: true, contextSize: 32, abilities });
     expect(lines.join('\n')).toContain('more than the model was trained for');
   });
 
@@ -93,6 +95,27 @@ describe('a model that embeds', () => {
     const { backend } = started;
     const plain = await embed(backend, ['[SEP]']);
     expect(plain.promptTokens).toBeGreaterThan(3);
+  });
+
+  it('tells the tokens of a text, embeds them as they are, and refuses those it does not have', async () => {
+    const { backend, model } = started;
+    const { tokenizer } = backend;
+    const input = { kind: 'text', prompt: 'the cat runs' } as const;
+    const tokens = await tokenizer.encode({ input }, { signal: never() });
+    expect(tokens).toEqual(model.tokensOf(input.prompt));
+    const bare = await tokenizer.encode({ input, addSpecial: false }, { signal: never() });
+    expect(bare).toEqual(tokens.slice(1, -1));
+    // In a vocabulary of words, a blank belongs to each.
+    expect(await tokenizer.decode(bare, { signal: never() })).toBe(' the cat runs');
+    const { vectors, promptTokens } = await embed(backend, [tokens, input.prompt]);
+    expect(vectors[0]).toEqual(vectors[1]);
+    expect(promptTokens).toBe(2 * tokens.length);
+    for (const unknown of [17, -1]) {
+      const failure = await failureOf(embed(backend, [input.prompt, [1, unknown]]));
+      expect(failure).toMatchObject({ code: 'invalid_request', param: 'input' });
+    }
+    const chat = tokenizer.encode({ input: { kind: 'chat', messages: [] } }, { signal: never() });
+    expect(await failureOf(chat)).toMatchObject({ code: 'invalid_request', param: 'messages' });
   });
 
   it('refuses to generate, and names the field', async () => {

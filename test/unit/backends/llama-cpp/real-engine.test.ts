@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { PROMPT_TOKENS_ALONE } from '../../../../src/backends/llama-cpp/engine/prompt-budget.ts';
 import { ServingError } from '../../../../src/core/errors.ts';
-import type { GenerationRequest } from '../../../../src/core/generation.ts';
+import type { GenerationEvent, GenerationRequest } from '../../../../src/core/generation.ts';
 import { type Ask, embeddedEngine, never, read, requestFor } from '../../../support/embedded-engine.ts';
 
 const engine = embeddedEngine();
@@ -29,7 +29,8 @@ beforeAll(async () => {
 
 describe('answers', () => {
   it('is ready with the context it was given', async () => {
-    expect(await backend.probe()).toEqual({ state: 'ready', loaded: true, contextSize: 512 });
+    const abilities = ['generate', 'tools'];
+    expect(await backend.probe()).toEqual({ state: 'ready', loaded: true, contextSize: 512, abilities });
   });
 
   it('answers a question sensibly, and counts the end-of-turn token as a token but not as text', async () => {
@@ -153,6 +154,104 @@ describe('context', () => {
     const same = await ask({ raw: `${beginning}The first is the` }, { limits: { maxTokens: 4 } });
     expect(same.start.cachedTokens).toBe((same.start.promptTokens ?? 0) - 1);
     expect(same.text).toBe(text);
+  });
+});
+
+describe('the vocabulary', () => {
+  const { tokenizer } = backend;
+  const signal = never();
+  const FRANCE = 'What is the capital of France?';
+  const tools = { tools: [{ name: 'add', description: 'Adds.' }], choice: 'auto' } as const;
+
+  it('gives the very tokens that are evaluated, for chats, tools and raw text', async () => {
+    const ones = { limits: { maxTokens: 1 } };
+    for (const request of [
+      requestFor(FRANCE, ones),
+      { ...requestFor(FRANCE, ones), tools },
+      requestFor({ raw: '<|im_start|>user\n' }, ones),
+    ]) {
+      const tokens = await tokenizer.encode(request, { signal });
+      const { start } = await read(backend.generate(request, { signal }));
+      expect(tokens).toHaveLength(start.promptTokens ?? 0);
+    }
+  });
+
+  it('gives back the text that was made of them, special tokens and emoji in it', async () => {
+    for (const prompt of ['Hello, 世界! 😀👩‍👩‍👧 naïve\n\tx  ', '<|im_start|>user\nHi<|im_end|>', '']) {
+      const tokens = await tokenizer.encode(
+        { input: { kind: 'text', prompt }, addSpecial: false },
+        { signal },
+      );
+      expect(await tokenizer.decode(tokens, { signal })).toBe(prompt);
+    }
+  });
+
+  it('is told while answers are written', async () => {
+    const writing = ask('Tell me a story.', { limits: { maxTokens: 12 } });
+    expect(await tokenizer.decode([1], { signal })).toBe('<|im_start|>');
+    await writing;
+  });
+
+  it('refuses ids that are none of its tokens, and lives on', async () => {
+    for (const token of [49_152, -1, 2 ** 31, 2 ** 40, 1.5]) {
+      const refused = tokenizer.decode([1, token], { signal });
+      await expect(refused).rejects.toMatchObject({ code: 'invalid_request', param: 'tokens' });
+    }
+    expect(await tokenizer.decode([], { signal })).toBe('');
+  });
+});
+
+describe('the end of a turn', () => {
+  const FRANCE = 'What is the capital of France?';
+
+  it('comes no sooner than wanted, and then as the model likes', async () => {
+    const logprobs = { top: 1 };
+    const request = { ...requestFor(FRANCE, { limits: { minTokens: 12 } }), logprobs };
+    const { text, finish } = await read(backend.generate(request, { signal: never() }));
+    expect(text.startsWith('The capital of France is Paris.')).toBe(true);
+    expect(finish.reason).toBe('stop');
+    expect(finish.usage.completionTokens).toBeGreaterThan(12);
+    const soon = await ask(FRANCE, { limits: { minTokens: 3 } });
+    expect(soon.finish.usage.completionTokens).toBe(8);
+  });
+
+  it('may be held up without a change of what seed and penalties make of the answer', async () => {
+    const sampling = { temperature: 1, repeatPenalty: 1.3, frequencyPenalty: 0.5, seed: 5 };
+    const plain = await ask('Tell me a story.', { sampling, limits: { maxTokens: 30 } });
+    const held = await ask('Tell me a story.', { sampling, limits: { maxTokens: 30, minTokens: 10 } });
+    expect(held.text).toBe(plain.text);
+  });
+
+  it('never comes where it is ignored: length and stop strings end the answer', async () => {
+    const long = await ask(FRANCE, { limits: { ignoreEos: true, maxTokens: 20 } });
+    expect(long.text.startsWith('The capital of France is Paris.')).toBe(true);
+    expect(long.text).not.toContain('<|im_end|>');
+    expect(long.finish).toMatchObject({ reason: 'length', usage: { completionTokens: 20 } });
+    const stopped = await ask(FRANCE, { limits: { ignoreEos: true, stop: ['Paris'] } });
+    expect(stopped.finish).toMatchObject({ reason: 'stop', matchedStop: 'Paris' });
+  });
+
+  it('comes where a grammar leaves nothing else, whatever is wanted', async () => {
+    const output = { kind: 'grammar', grammar: 'root ::= "yes" | "no"' } as const;
+    for (const limits of [{ ignoreEos: true }, { minTokens: 9 }] as const) {
+      for (const sampling of [{ temperature: 0 }, { temperature: 1, topK: 0, topP: 1, minP: 0, seed: 1 }]) {
+        const request = { ...requestFor(FRANCE, { sampling, limits }), output, logprobs: { top: 2 } };
+        const { text, finish } = await read(backend.generate(request, { signal: never() }));
+        expect(text).toMatch(/^(yes|no)$/);
+        expect(finish.reason).toBe('stop');
+      }
+    }
+  });
+});
+
+describe('a single call', () => {
+  it('is all that a forced answer has', async () => {
+    const tools = { tools: [{ name: 'now' }, { name: 'later' }], choice: 'required', single: true } as const;
+    const request = { ...requestFor('Call both tools.', { limits: { ignoreEos: true } }), tools };
+    const events: GenerationEvent[] = [];
+    for await (const event of backend.generate(request, { signal: never() })) events.push(event);
+    expect(events.filter(({ type }) => type === 'tool-call')).toHaveLength(1);
+    expect(events.at(-1)).toMatchObject({ type: 'finish', reason: 'tool_calls' });
   });
 });
 
