@@ -9,7 +9,15 @@ import { tinyModelFile } from '../../../support/tiny-model-file.ts';
 
 type Started = Awaited<ReturnType<typeof start>>;
 
-async function start(options: TinyModelOptions = {}, { contextSize = 64, endsWith = onTestFinished } = {}) {
+interface Starting {
+  readonly contextSize?: number;
+  readonly endsWith?: (end: () => Promise<void>) => void;
+}
+
+async function start(
+  options: TinyModelOptions = {},
+  { contextSize = 64, endsWith = onTestFinished }: Starting = {},
+) {
   const model = await tinyModelFile(options);
   const { backend, lines, pids } = embeddedEngine({ model: model.path, context_size: contextSize });
   endsWith(() => backend.close());
@@ -38,30 +46,44 @@ function expectClose(vector: readonly number[] | undefined, expected: readonly n
   for (const [index, value] of expected.entries()) expect(vector?.[index]).toBeCloseTo(value, 5);
 }
 
-describe.each([
+const KINDS = [
   ['bert', 'mean'],
   ['bert', 'cls'],
   ['bert', 'last'],
   ['llama', 'mean'],
   ['llama', 'cls'],
   ['llama', 'last'],
-] as const)('a %s model whose file says %s', (architecture, pooling) => {
-  it('pools and normalizes as computed by hand, and counts the tokens around a text', async () => {
-    const { model, backend } = await loaded({ architecture, pooling });
-    const texts = ['the cat sits on the mat', 'revenue grew', 'cat the', 'the cat sits on the mat'];
-    const { vectors, promptTokens } = await embed(backend, texts);
-    for (const [index, text] of texts.entries()) expectClose(vectors[index], model.vectorOf(text));
-    expect(promptTokens).toBe(8 + 4 + 4 + 8);
-    // The engine remembers nothing of the texts before.
-    expect(vectors[3]).toEqual(vectors[0]);
+] as const;
+
+describe('a model that pools', () => {
+  let models: readonly Started[];
+  const ends: (() => Promise<void>)[] = [];
+  beforeAll(async () => {
+    const endsWith = (end: () => Promise<void>) => void ends.push(end);
+    const loading = KINDS.map(([architecture, pooling]) => loaded({ architecture, pooling }, { endsWith }));
+    models = await Promise.all(loading);
   });
+  afterAll(() => Promise.all(ends.map((end) => end())));
+
+  it.each(KINDS)(
+    'as %s and %s does so and normalizes as computed by hand, and counts the tokens around a text',
+    async (...kind) => {
+      const { model, backend } = models[KINDS.findIndex((each) => each.join() === kind.join())] as Started;
+      const texts = ['the cat sits on the mat', 'revenue grew', 'cat the', 'the cat sits on the mat'];
+      const { vectors, promptTokens } = await embed(backend, texts);
+      for (const [index, text] of texts.entries()) expectClose(vectors[index], model.vectorOf(text));
+      expect(promptTokens).toBe(8 + 4 + 4 + 8);
+      // The engine remembers nothing of the texts before.
+      expect(vectors[3]).toEqual(vectors[0]);
+    },
+  );
 });
 
 describe('a model that embeds', () => {
   let started: Started;
   const ends: (() => Promise<void>)[] = [];
   beforeAll(async () => {
-    started = await loaded({}, { endsWith: (end) => void ends.push(end as () => Promise<void>) });
+    started = await loaded({}, { endsWith: (end) => void ends.push(end) });
   });
   afterAll(() => Promise.all(ends.map((end) => end())));
 
