@@ -10,6 +10,8 @@ const { backend } = engine;
 /** With half the context, and the template of the file. */
 const small = embeddedEngine({ slots: 1, context_size: 256, chat_template: 'file' }).backend;
 
+const TOOLS = [{ name: 'now' }, { name: 'later' }];
+
 function ask(what: Parameters<typeof requestFor>[0], options?: Ask, of = backend) {
   return read(of.generate(requestFor(what, options), { signal: never() }));
 }
@@ -164,7 +166,7 @@ describe('the vocabulary', () => {
   const { tokenizer } = backend;
   const signal = never();
   const FRANCE = 'What is the capital of France?';
-  const tools = { tools: [{ name: 'add', description: 'Adds.' }], choice: 'auto' } as const;
+  const tools = { tools: TOOLS, choice: 'auto' } as const;
 
   it('gives the very tokens that are evaluated, for chats, tools and raw text', async () => {
     const ones = { limits: { maxTokens: 1 } };
@@ -249,8 +251,11 @@ describe('the end of a turn', () => {
 
 describe('a single call', () => {
   it('is all that a forced answer has', async () => {
-    const tools = { tools: [{ name: 'now' }, { name: 'later' }], choice: 'required', single: true } as const;
-    const request = { ...requestFor('Call both tools.', { limits: { ignoreEos: true } }), tools };
+    const tools = { tools: TOOLS, choice: 'required', single: true } as const;
+    const request = {
+      ...requestFor('What is the capital of France?', { limits: { ignoreEos: true } }),
+      tools,
+    };
     const events: GenerationEvent[] = [];
     for await (const event of backend.generate(request, { signal: never() })) events.push(event);
     expect(events.filter(({ type }) => type === 'tool-call')).toHaveLength(1);
