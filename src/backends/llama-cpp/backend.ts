@@ -9,18 +9,21 @@ import type {
   Embeddings,
   GenerateOptions,
   TargetStatus,
+  Tokenizer,
 } from '../../core/backend.ts';
 import { ServingError, toServingError } from '../../core/errors.ts';
-import { type Feature, refuseUnsupported, unsupported } from '../../core/features.ts';
+import { unsupported } from '../../core/features.ts';
 import type { GenerationEvent, GenerationRequest } from '../../core/generation.ts';
 import { findModel, type ModelEntry } from '../../models/catalog.ts';
 import { ensureModel } from '../../models/ensure-model.ts';
 import type { BackendEnvironment } from '../backend-definition.ts';
 import { embeddingCall } from './embedding-call.ts';
+import { engineTokenizer } from './engine-tokenizer.ts';
 import { GenerationStream, type StartGeneration } from './generation-stream.ts';
 import type { ChatTemplateName, EngineGeneration, GpuSetting } from './messages.ts';
 import { OutputGrammars } from './output-grammars.ts';
 import { Supervisor, type SupervisorOptions } from './supervisor.ts';
+import { refuseBeyondEngine } from './supported-features.ts';
 
 export interface LlamaCppTarget {
   /** Any form of a model’s name; see models/reference.ts. */
@@ -34,22 +37,6 @@ export interface LlamaCppTarget {
   readonly step_timeout_ms: number;
   readonly load_timeout_ms: number;
 }
-
-const SUPPORTED: readonly Feature[] = [
-  'json',
-  'json-schema',
-  'grammar',
-  'tools',
-  'tool-choice',
-  'tool-messages',
-  'logprobs',
-  'logit-bias',
-  'top-k',
-  'min-p',
-  'repeat-penalty',
-  // Asked of the model itself.
-  'think',
-];
 
 /** llama.cpp’s own defaults: in force where neither the request nor the model’s catalogue entry says otherwise. */
 const DEFAULT_SAMPLING: EngineGeneration['sampling'] = {
@@ -70,6 +57,7 @@ export class LlamaCppBackend implements Backend {
   readonly #entry: ModelEntry | undefined;
   readonly #supervisor: Supervisor;
   readonly #grammars = new OutputGrammars();
+  readonly tokenizer: Tokenizer;
   #warming: Promise<void> | undefined;
   #warmUpError: ServingError | undefined;
 
@@ -85,6 +73,7 @@ export class LlamaCppBackend implements Backend {
       loadTimeoutMs: target.load_timeout_ms,
       ...options,
     });
+    this.tokenizer = engineTokenizer((question, sink) => this.#supervisor.ask(question, sink));
   }
 
   generate(
@@ -119,7 +108,12 @@ export class LlamaCppBackend implements Backend {
       case 'loading':
         return { state: 'loading', loaded: false, contextSize, detail: 'The model is being loaded.' };
       case 'ready':
-        return { state: 'ready', loaded: true, contextSize: state.contextSize };
+        return {
+          state: 'ready',
+          loaded: true,
+          contextSize: state.contextSize,
+          abilities: state.abilities,
+        };
       case 'restarting':
         return {
           state: 'failed',
@@ -160,7 +154,7 @@ export class LlamaCppBackend implements Backend {
   }
 
   #orderFor(request: GenerationRequest, cacheScope: string | undefined): Omit<EngineGeneration, 'id'> {
-    refuseUnsupported(request, { backend: 'llama-cpp', supports: SUPPORTED });
+    refuseBeyondEngine(request);
     const { input, limits, thinking, tools, logprobs, output } = request;
     return {
       input,

@@ -1,11 +1,12 @@
 /**
- * The orders that the engine has, or will have once it is ready: generations and embeddings. Owns their numbers and
- * sinks. Invariant: each ends exactly once, and then it is gone from here.
+ * The orders that the engine has, or will have once it is ready: generations, embeddings, questions. Owns their numbers
+ * and sinks. Invariant: each ends exactly once, and then it is gone from here.
  */
 import { ServingError } from '../../core/errors.ts';
 import type { EmbeddingSink } from './embedding-call.ts';
+import type { AnswerSink } from './engine-tokenizer.ts';
 import type { GenerationSink } from './generation-stream.ts';
-import type { EngineEmbedding, EngineEvent, EngineGeneration, ToEngine } from './messages.ts';
+import type { EngineEmbedding, EngineEvent, EngineGeneration, Question, ToEngine } from './messages.ts';
 
 interface Flight {
   readonly order: ToEngine;
@@ -14,7 +15,7 @@ interface Flight {
   sent: boolean;
 }
 
-/** What generations and embeddings have in common: they end, well or not. */
+/** What all orders have in common: they end, well or not. */
 interface FlightSink {
   take(event: EngineEvent): void;
   failed(error: ServingError): void;
@@ -22,7 +23,14 @@ interface FlightSink {
 }
 
 /** After these the engine holds no work of the order. */
-const ENDINGS: ReadonlySet<EngineEvent['type']> = new Set(['finish', 'embedded', 'failed', 'freed']);
+const ENDINGS: ReadonlySet<EngineEvent['type']> = new Set([
+  'finish',
+  'embedded',
+  'tokenized',
+  'detokenized',
+  'failed',
+  'freed',
+]);
 
 export type SendToEngine = (message: ToEngine) => void;
 
@@ -44,6 +52,11 @@ export class Flights {
   addEmbedding(embedding: Omit<EngineEmbedding, 'id'>, sink: EmbeddingSink): number {
     const order = (id: number): ToEngine => ({ type: 'embed', embedding: { ...embedding, id } });
     return this.#add(order, { ...passingEnds(sink), take: (event) => passEmbedded(event, sink) });
+  }
+
+  addQuestion(question: Question, sink: AnswerSink): number {
+    const order = (id: number): ToEngine => ({ ...question, id });
+    return this.#add(order, { ...passingEnds(sink), take: (event) => passAnswer(event, sink) });
   }
 
   /** Hands over all that the engine does not have yet. */
@@ -99,7 +112,7 @@ export class Flights {
   }
 }
 
-function passingEnds(sink: GenerationSink | EmbeddingSink): Pick<FlightSink, 'failed' | 'freed'> {
+function passingEnds(sink: Omit<FlightSink, 'take'>): Omit<FlightSink, 'take'> {
   return { failed: (error) => sink.failed(error), freed: () => sink.freed() };
 }
 
@@ -110,6 +123,10 @@ function errorOf({ code, message, param }: Extract<EngineEvent, { type: 'failed'
 function passEmbedded(event: EngineEvent, sink: EmbeddingSink): void {
   if (event.type === 'vector') sink.vector(event.values);
   else if (event.type === 'embedded') sink.embedded(event.promptTokens);
+}
+
+function passAnswer(event: EngineEvent, sink: AnswerSink): void {
+  if (event.type === 'tokenized' || event.type === 'detokenized') sink.answered(event);
 }
 
 function passGenerated(event: EngineEvent, sink: GenerationSink): void {
@@ -140,6 +157,8 @@ function passGenerated(event: EngineEvent, sink: GenerationSink): void {
     case 'freed':
     case 'vector':
     case 'embedded':
+    case 'tokenized':
+    case 'detokenized':
       break;
     default:
       event satisfies never;

@@ -1,9 +1,9 @@
 /**
  * What supervisor and engine process say to each other. Plain JSON, one discriminated union per direction.
- * `id` is the supervisor's own number of an order, a generation or an embedding, never one that came from outside.
- * `finish`, `embedded`, `failed` and `freed` end an order: after any of them the engine holds no work of it.
+ * `id` is the supervisor's own number of an order, never one that came from outside. `finish`, `embedded`, `tokenized`,
+ * `detokenized`, `failed` and `freed` end an order: after any of them the engine holds no work of it.
  */
-import type { EmbeddingInput } from '../../core/backend.ts';
+import type { Ability, EmbeddingInput, TokenizeRequest } from '../../core/backend.ts';
 import type { ErrorCode } from '../../core/errors.ts';
 import type {
   FinishReason,
@@ -57,10 +57,18 @@ export interface EngineEmbedding {
   readonly inputs: readonly EmbeddingInput[];
 }
 
+/** About the model's vocabulary: answered at once, between two steps. */
+export type Question =
+  | ({ readonly type: 'tokenize' } & TokenizeRequest)
+  | { readonly type: 'detokenize'; readonly tokens: readonly number[] };
+
+export type EngineQuestion = Question & { readonly id: number };
+
 export type ToEngine =
   | { readonly type: 'load'; readonly settings: EngineSettings }
   | { readonly type: 'generate'; readonly generation: EngineGeneration }
   | { readonly type: 'embed'; readonly embedding: EngineEmbedding }
+  | EngineQuestion
   | { readonly type: 'abort'; readonly id: number }
   /** Wants `alive`. */
   | { readonly type: 'ping' }
@@ -70,6 +78,8 @@ export type EngineEvent =
   /** One for each input of an embedding, in their order. */
   | { readonly type: 'vector'; readonly id: number; readonly values: readonly number[] }
   | { readonly type: 'embedded'; readonly id: number; readonly promptTokens: number }
+  | { readonly type: 'tokenized'; readonly id: number; readonly tokens: readonly number[] }
+  | { readonly type: 'detokenized'; readonly id: number; readonly text: string }
   | {
       readonly type: 'start';
       readonly id: number;
@@ -107,12 +117,14 @@ export type EngineEvent =
     }
   | { readonly type: 'freed'; readonly id: number };
 
+export type EngineAnswer = Extract<EngineEvent, { type: 'tokenized' | 'detokenized' }>;
+
 export type EngineLogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 export type FromEngine =
   /** The process listens; it now wants `load`. */
   | { readonly type: 'hello' }
-  | { readonly type: 'loaded'; readonly contextSize: number }
+  | { readonly type: 'loaded'; readonly contextSize: number; readonly abilities: readonly Ability[] }
   /** Before it was ever loaded, the same file and settings will fail again: then a restart is of no use. */
   | { readonly type: 'load_failed'; readonly message: string }
   /** Everything that one step of the engine brought forth. */

@@ -3,15 +3,24 @@
  * Owns the process and its watchdog. Invariant: generations that an engine had when it died fail; those that were not
  * handed to it yet wait for the next one, as long as that is worth waiting for.
  */
+import type { Ability } from '../../core/backend.ts';
 import type { Clock, Milliseconds, Timer } from '../../core/clock.ts';
 import { ServingError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import type { EmbeddingSink } from './embedding-call.ts';
 import { closedError, downError, lostError, neverCameUpError } from './engine-errors.ts';
 import { type EngineEnd, EngineProcess } from './engine-process.ts';
+import type { AnswerSink } from './engine-tokenizer.ts';
 import { Flights } from './flights.ts';
 import type { GenerationSink, RunningOrder } from './generation-stream.ts';
-import type { EngineEmbedding, EngineGeneration, EngineSettings, FromEngine, ToEngine } from './messages.ts';
+import type {
+  EngineEmbedding,
+  EngineGeneration,
+  EngineSettings,
+  FromEngine,
+  Question,
+  ToEngine,
+} from './messages.ts';
 import { CRASHES_WORTH_WAITING_FOR, HEALTHY_AFTER_MS, restartDelayMs } from './restart-policy.ts';
 import { Waiters } from './waiters.ts';
 import { Watchdog } from './watchdog.ts';
@@ -30,7 +39,7 @@ export interface SupervisorOptions {
 export type EngineState =
   | { readonly phase: 'idle' }
   | { readonly phase: 'loading' }
-  | { readonly phase: 'ready'; readonly contextSize: number }
+  | { readonly phase: 'ready'; readonly contextSize: number; readonly abilities: readonly Ability[] }
   /** It died and is started again, now or after a wait; `waitWorthwhile`: soon enough for requests to wait. */
   | { readonly phase: 'restarting'; readonly waitWorthwhile: boolean; readonly detail: string }
   /** It will not be started again by itself. */
@@ -88,6 +97,11 @@ export class Supervisor {
     return this.#hand(sink, () => this.#flights.addEmbedding(embedding, sink));
   }
 
+  /** The same for a question about the model's vocabulary. */
+  ask(question: Question, sink: AnswerSink): RunningOrder {
+    return this.#hand(sink, () => this.#flights.addQuestion(question, sink));
+  }
+
   #hand(sink: Pick<GenerationSink, 'failed'>, add: () => number): RunningOrder {
     const refusal = this.#refusal();
     if (refusal !== undefined) {
@@ -141,7 +155,7 @@ export class Supervisor {
         if (this.#settings) engine.send({ type: 'load', settings: this.#settings });
         break;
       case 'loaded':
-        this.#loaded(engine, message.contextSize);
+        this.#loaded(engine, message);
         break;
       case 'load_failed':
         this.#loadFailed(engine, message.message);
@@ -160,8 +174,8 @@ export class Supervisor {
     }
   }
 
-  #loaded(engine: EngineProcess, contextSize: number): void {
-    this.#state = { phase: 'ready', contextSize };
+  #loaded(engine: EngineProcess, { contextSize, abilities }: Extract<FromEngine, { type: 'loaded' }>): void {
+    this.#state = { phase: 'ready', contextSize, abilities };
     this.#everReady = true;
     const { clock, log, stepTimeoutMs } = this.#options;
     this.#readyAt = clock.now();

@@ -3,11 +3,12 @@
  * is asked. Keeps nothing but recent grammars.
  */
 import { ServingError } from '../../../core/errors.ts';
-import type { EngineEvent, EngineGeneration } from '../messages.ts';
+import type { EngineGeneration } from '../messages.ts';
 import { ForcedCalls } from './forced-calls.ts';
-import { ConversationRefusedError } from './jinja-template.ts';
+import { requireKnownTokens } from './known-tokens.ts';
 import type { GrammarState } from './native.ts';
 import type { EncodedPrompt, PromptEncoder } from './prompt.ts';
+import { type Refusal, reasonOf, refusalOf } from './refusal.ts';
 
 export interface AdmittedOrder {
   readonly order: EngineGeneration;
@@ -15,8 +16,6 @@ export interface AdmittedOrder {
   /** Gives a state of its own to each that asks. */
   readonly grammar: (() => GrammarState) | undefined;
 }
-
-export type Refusal = Extract<EngineEvent, { type: 'failed' }>;
 
 /** The order as the batcher takes it, or the event that ends it. */
 export type Admit = (order: EngineGeneration) => AdmittedOrder | Refusal;
@@ -39,11 +38,13 @@ export function createAdmission(options: AdmissionOptions): Admit {
     const { id } = order;
     let prompt: EncodedPrompt;
     try {
+      const biased = order.sampling.logitBias?.map(({ token }) => token) ?? [];
+      requireKnownTokens(biased, options.vocabularySize, 'logit_bias');
       prompt = options.prompts.encode(order);
     } catch (thrown) {
-      return refuseUnreadable(id, thrown);
+      return refusalOf(id, thrown, 'read the prompt');
     }
-    const refusal = refusePrompt(order, prompt, options) ?? refuseBias(order, options);
+    const refusal = refusePrompt(order, prompt, options);
     if (refusal !== undefined) return refusal;
     try {
       const grammar = forcedCalls.grammarFor(order.tools, prompt.toolFormat) ?? order.grammar;
@@ -52,15 +53,6 @@ export function createAdmission(options: AdmissionOptions): Admit {
       return refuseGrammar(id, thrown);
     }
   };
-}
-
-function refuseUnreadable(id: number, thrown: unknown): Refusal {
-  if (thrown instanceof ConversationRefusedError) {
-    const message = `The model’s chat template refuses these messages: ${thrown.message}`;
-    return { type: 'failed', id, code: 'invalid_request', param: 'messages', message };
-  }
-  const message = `The engine could not read the prompt: ${messageOf(thrown)}`;
-  return { type: 'failed', id, code: 'backend_error', message };
 }
 
 function refusePrompt(
@@ -85,26 +77,7 @@ function refusePrompt(
 }
 
 function refuseGrammar(id: number, thrown: unknown): Refusal {
-  if (thrown instanceof ServingError) {
-    const { code, message, param = 'tools' } = thrown;
-    return { type: 'failed', id, code, param, message };
-  }
-  const message = `The grammar cannot be used: ${messageOf(thrown)}`;
+  if (thrown instanceof ServingError) return { param: 'tools', ...refusalOf(id, thrown, 'force calls') };
+  const message = `The grammar cannot be used: ${reasonOf(thrown)}`;
   return { type: 'failed', id, code: 'invalid_request', param: 'grammar', message };
-}
-
-function refuseBias(
-  { id, sampling }: EngineGeneration,
-  { vocabularySize }: AdmissionOptions,
-): Refusal | undefined {
-  const unknown = sampling.logitBias?.find(({ token }) => token < 0 || token >= vocabularySize);
-  if (unknown === undefined) return undefined;
-  const message =
-    `logit_bias names token ${unknown.token}, but this model’s tokens are 0 to ${vocabularySize - 1}. ` +
-    'Token ids are those of the model’s own vocabulary.';
-  return { type: 'failed', id, code: 'invalid_request', param: 'logit_bias', message };
-}
-
-function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown);
 }

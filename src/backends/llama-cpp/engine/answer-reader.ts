@@ -1,5 +1,6 @@
 /**
- * Reads an answer as it comes: what the model thinks, what it says, which tools it calls; and ends at stop strings.
+ * Reads an answer as it comes: what the model thinks, what it says, which tools it calls; and ends at stop strings, or with
+ * the one call it may have.
  * Pure. Owns what is held back on the way; invariant: where it cuts depends on the text alone.
  */
 import type { FinishReason } from '../../../core/generation.ts';
@@ -16,13 +17,17 @@ export interface AnswerReaderOptions {
   /** Absent: there are no tools to call. */
   readonly toolFormat?: ToolFormat;
   readonly toolNames: readonly string[];
+  /** The answer ends with its first call. */
+  readonly singleCall: boolean;
 }
 
 export interface Reading {
   /** Comes before the parts; can be empty, as they can. */
   readonly reasoning: string;
   readonly parts: readonly AnswerPart[];
-  /** The stop string that ended the answer. */
+  /** The answer ends here, whatever the model would go on with. */
+  readonly ended: boolean;
+  /** The stop string that ended it. */
   readonly matchedStop?: string;
 }
 
@@ -33,17 +38,19 @@ export class AnswerReader {
   readonly #calls: ToolCallSplitter | undefined;
   readonly #callMarks: readonly string[];
   readonly #stops: StopMatcher;
+  readonly #singleCall: boolean;
   readonly #parts = new AnswerParts();
   #completeCalls = 0;
   /** Within the arguments of a call. */
   #inCall = false;
 
-  constructor({ thought, stop, toolFormat: format, toolNames: names }: AnswerReaderOptions) {
+  constructor({ thought, stop, toolFormat: format, toolNames: names, singleCall }: AnswerReaderOptions) {
     this.#thoughts = thought === 'none' ? undefined : new ReasoningSplitter({ begun: thought === 'begun' });
     this.#thoughtIsOpened = thought === 'begun';
     this.#calls = format && new ToolCallSplitter({ format, names });
     this.#callMarks = format ? marksOf(format) : [];
     this.#stops = new StopMatcher(stop);
+    this.#singleCall = singleCall;
   }
 
   /** Within a thought that the prompt has opened: what holds the answer to a form does not hold that. */
@@ -66,9 +73,9 @@ export class AnswerReader {
   read(piece: string, { last }: { readonly last: boolean }): Reading {
     const { reasoning, text } = this.#thoughts?.push(piece) ?? { reasoning: '', text: piece };
     const rest = last ? this.#thoughts?.flush() : undefined;
-    const matchedStop = this.#answer(text + (rest?.text ?? ''), last);
-    const reading = { reasoning: reasoning + (rest?.reasoning ?? ''), parts: this.#parts.take() };
-    return matchedStop === undefined ? reading : { ...reading, matchedStop };
+    const end = this.#answer(text + (rest?.text ?? ''), last);
+    const parts = this.#parts.take();
+    return { reasoning: reasoning + (rest?.reasoning ?? ''), parts, ended: end !== undefined, ...end };
   }
 
   /** Of an answer that has ended. */
@@ -76,16 +83,17 @@ export class AnswerReader {
     return this.#completeCalls > 0 && !this.#inCall ? 'tool_calls' : cause;
   }
 
-  /** Stop strings end what the model says, not what it thinks before or gives to a tool. */
-  #answer(text: string, last: boolean): string | undefined {
+  /** Stop strings end what the model says, not what it thinks before or gives to a tool. Undefined: it goes on. */
+  #answer(text: string, last: boolean): Pick<Reading, 'matchedStop'> | undefined {
     for (const part of this.#split(text, last)) {
       if (part.type === 'text') {
         this.#inCall = false;
         const said = this.#stops.push(part.text);
         this.#parts.text(said.text);
-        if (said.matched !== undefined) return said.matched;
+        if (said.matched !== undefined) return { matchedStop: said.matched };
       } else {
         this.#take(part);
+        if (this.#singleCall && this.#completeCalls > 0) return {};
       }
     }
     if (last) this.#parts.text(this.#stops.flush());

@@ -18,8 +18,10 @@ export interface AnswerTextOptions extends AnswerReaderOptions {
 
 export interface Said {
   readonly events: readonly EngineEvent[];
-  /** The stop string that ends the answer. */
-  readonly matchedStop: string | undefined;
+  /** The answer ends with it, whatever the model would go on with. */
+  readonly ended: boolean;
+  /** The stop string that ends it. */
+  readonly matchedStop?: string;
 }
 
 export class AnswerText {
@@ -59,13 +61,13 @@ export class AnswerText {
     return this.#reader.finishReason(cause);
   }
 
-  #say({ reasoning, parts, matchedStop }: Reading): Said {
+  #say({ reasoning, parts, ...end }: Reading): Said {
     const events: EngineEvent[] = [];
     if (reasoning !== '') events.push({ type: 'reasoning', id: this.#id, text: reasoning });
     for (const part of parts) this.#tell(part, events);
     // Those of a thought, of its tags, or of a call are nobody's.
     if (events.length > 0 || this.#reader.inThought) this.#logprobs = [];
-    return { events, matchedStop };
+    return { events, ...end };
   }
 
   #tell(part: AnswerPart, events: EngineEvent[]): void {

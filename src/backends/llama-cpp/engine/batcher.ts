@@ -122,7 +122,7 @@ export class Batcher {
       if (donor !== undefined) await sequence.copyFrom(donor);
       const shared = sequence.sharedWith(prompt.tokens, order.cacheScope);
       sequence.keep(Math.min(shared, prompt.tokens.length - 1), order.cacheScope);
-      sequence.sampler.begin(order.sampling);
+      sequence.sampler.begin(order);
     } catch (thrown) {
       this.#pool.giveBack(sequence);
       sequence.clear();

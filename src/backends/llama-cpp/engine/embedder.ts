@@ -8,9 +8,10 @@ import type { EmbeddingInput } from '../../../core/backend.ts';
 import type { EngineEmbedding, EngineEvent } from '../messages.ts';
 import type { Token } from './library.ts';
 import type { OrderTaker } from './orders.ts';
+import { refusalOf } from './refusal.ts';
 
 export interface EmbedderOptions {
-  /** The tokens of a text, those that the model adds included. */
+  /** The tokens of a text, those that the model adds included. Throws a ServingError for tokens that are none. */
   readonly encode: (text: EmbeddingInput) => Token[];
   readonly vectorOf: (tokens: readonly Token[]) => Promise<number[]>;
   /** Tokens that a text may have. */
@@ -79,9 +80,7 @@ export class Embedder implements OrderTaker<EngineEmbedding> {
     try {
       return work.texts.length < work.order.inputs.length ? this.#read(work) : await this.#embed(work);
     } catch (thrown) {
-      const reason = thrown instanceof Error ? thrown.message : String(thrown);
-      const message = `The engine could not embed: ${reason}`;
-      return [{ type: 'failed', id: work.order.id, code: 'backend_error', message }];
+      return [refusalOf(work.order.id, thrown, 'embed')];
     }
   }
 

@@ -1,6 +1,8 @@
-/** The tokens of a text to embed: special tokens written in it are plain text, those the model wants around it are added. Pure. */
-import type { EmbeddingInput } from '../../../core/backend.ts';
+/** The tokens of what is to be embedded: special tokens written in a text are plain text, those the model wants around it are added. Pure. */
+import type { EmbeddingInput, TokenizeRequest } from '../../../core/backend.ts';
+import { ServingError } from '../../../core/errors.ts';
 import type { EmbeddingModel, SpecialTokens } from './embedding-library.ts';
+import { requireKnownTokens } from './known-tokens.ts';
 import type { Token } from './library.ts';
 
 type Frame = (tokens: SpecialTokens) => readonly [Token | null, Token | null];
@@ -17,14 +19,28 @@ const byFlags: Frame = ({ bos, eos, shouldPrependBosToken, shouldAppendEosToken 
   shouldAppendEosToken ? eos : null,
 ];
 
-export function encodeText(
-  model: Pick<EmbeddingModel, 'tokenize' | 'tokens' | 'vocabularyType'>,
-  input: EmbeddingInput,
-): Token[] {
+type ReadingModel = Pick<EmbeddingModel, 'tokenize' | 'tokens' | 'vocabularyType'>;
+
+/** Throws `invalid_request` for tokens that are none of the model’s. */
+export function encodeInput(model: ReadingModel, vocabularySize: number, input: EmbeddingInput): Token[] {
+  if (typeof input === 'string') return encodeText(model, input);
   // Whoever made the tokens knows what belongs around them.
-  if (typeof input !== 'string') return input as Token[];
+  requireKnownTokens(input, vocabularySize, 'input');
+  return [...input];
+}
+
+/** Tokens as an embedding would have them; throws `invalid_request` for a chat, which no such model has. */
+export function encodeForEmbedding(model: ReadingModel, { input, addSpecial }: TokenizeRequest): Token[] {
+  if (input.kind === 'chat') {
+    const message = 'This model only makes embeddings, so it has no chat template: give a text instead.';
+    throw new ServingError('invalid_request', { message, param: 'messages' });
+  }
+  return addSpecial === false ? model.tokenize(input.prompt, false) : encodeText(model, input.prompt);
+}
+
+export function encodeText(model: ReadingModel, text: string): Token[] {
   const [first, last] = (FRAMES[model.vocabularyType] ?? byFlags)(model.tokens);
   const before = first === null ? [] : [first];
   const after = last === null ? [] : [last];
-  return [...before, ...model.tokenize(input, false), ...after];
+  return [...before, ...model.tokenize(text, false), ...after];
 }

@@ -13,20 +13,22 @@ export class ForcedCalls {
   grammarFor(use: ToolUse | undefined, format: ToolFormat | undefined): string | undefined {
     if (use === undefined || format === undefined) return undefined;
     if (use.choice === 'auto' || use.choice === 'none') return undefined;
-    const { tools, choice } = use;
-    return this.#grammars.of(JSON.stringify({ tools, choice, form: format.written } satisfies Forced));
+    const { tools, choice, single = false } = use;
+    const forced: Forced = { tools, choice, single: single || choice !== 'required', form: format.written };
+    return this.#grammars.of(JSON.stringify(forced));
   }
 }
 
 interface Forced {
   readonly tools: ToolUse['tools'];
   readonly choice: 'required' | { readonly name: string };
+  readonly single: boolean;
   readonly form: CallForm;
 }
 
 function compile(key: string): string {
-  const { tools, choice, form } = JSON.parse(key) as Forced;
+  const { tools, choice, single, form } = JSON.parse(key) as Forced;
   const all = tools.map((tool, index) => ({ tool, param: `tools[${index}].parameters` }));
   const allowed = choice === 'required' ? all : all.filter(({ tool }) => tool.name === choice.name);
-  return toolCallGrammar({ tools: allowed, form, single: choice !== 'required' });
+  return toolCallGrammar({ tools: allowed, form, single });
 }

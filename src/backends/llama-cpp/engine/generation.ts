@@ -51,8 +51,8 @@ export class Generation {
     const left = contextSize - tokens.length;
     this.#maxTokens = Math.min(order.limits.maxTokens ?? left, left);
     const toolNames = order.tools?.tools.map(({ name }) => name) ?? [];
-    const { stop } = order.limits;
-    this.#text = new AnswerText({ ...answer, id: order.id, model, prompt: tokens, stop, toolNames });
+    const reading = { stop: order.limits.stop, toolNames, singleCall: order.tools?.single === true };
+    this.#text = new AnswerText({ ...answer, ...reading, id: order.id, model, prompt: tokens });
     this.#cachedTokens = sequence.length;
     this.#fed = sequence.length;
   }
@@ -99,7 +99,7 @@ export class Generation {
     if (this.#model.isEogToken(token)) return this.#finish('stop', this.#text.end());
     const last = this.#answerTokens >= this.#maxTokens;
     const said = this.#text.push(token, { logprob, last });
-    if (said.matchedStop !== undefined) return this.#finish('stop', said);
+    if (said.ended) return this.#finish('stop', said);
     return last ? this.#finish('length', said) : said.events;
   }
 

@@ -1,7 +1,7 @@
 /** Makes an embedder of a model whose file says how it pools. Throws an Error whose message a user can act on. */
 import type { EngineEvent } from '../messages.ts';
 import { Embedder } from './embedder.ts';
-import { encodeText } from './embedding-input.ts';
+import { encodeInput } from './embedding-input.ts';
 import type { EmbeddingModel } from './embedding-library.ts';
 import { nativeContextOf } from './native.ts';
 import type { Pooling } from './pooling.ts';
@@ -14,12 +14,13 @@ export interface EmbedderSettings {
   /** Tokens of a text at most. */
   readonly contextSize: number;
   readonly threads: number;
+  readonly vocabularySize: number;
   readonly emit: (events: readonly EngineEvent[]) => void;
   readonly onStep: () => void;
 }
 
 export async function loadEmbedder(model: EmbeddingModel, settings: EmbedderSettings): Promise<Embedder> {
-  const { modelPath, pooling, contextSize, threads, emit, onStep } = settings;
+  const { modelPath, pooling, contextSize, threads, vocabularySize, emit, onStep } = settings;
   if (pooling === 'rank') {
     throw new Error(
       `The model file ${modelPath} is a reranker (pooling: rank): it neither generates nor embeds. ` +
@@ -39,7 +40,7 @@ export async function loadEmbedder(model: EmbeddingModel, settings: EmbedderSett
   });
   const vectors = new TextVectors(nativeContextOf(context), new ThreadGovernor(threads));
   return new Embedder({
-    encode: (text) => encodeText(model, text),
+    encode: (input) => encodeInput(model, vocabularySize, input),
     vectorOf: (tokens) => vectors.of(tokens),
     contextSize,
     emit,

@@ -2,6 +2,7 @@
  * Loads library, model and context, and gives a batcher over them; or an embedder, for a model whose file says that it
  * embeds. Throws an Error whose message a user can act on.
  */
+import type { Ability } from '../../../core/backend.ts';
 import type {
   EngineEmbedding,
   EngineEvent,
@@ -14,6 +15,7 @@ import { createAdmission } from './admission.ts';
 import { Batcher } from './batcher.ts';
 import { type ChatTemplate, chatml } from './chat-template.ts';
 import { describeDevice, loadWeights, openDevice } from './compute-device.ts';
+import { encodeForEmbedding } from './embedding-input.ts';
 import type { EmbeddingModel } from './embedding-library.ts';
 import { jinjaTemplate } from './jinja-template.ts';
 import { importLibrary, type Library, LibraryMissingError, type Model, type Token } from './library.ts';
@@ -38,6 +40,7 @@ import { Sequence } from './sequence.ts';
 import { chooseThreads } from './thread-choice.ts';
 import { ThreadGovernor } from './thread-governor.ts';
 import { tokenBytes } from './token-bytes.ts';
+import { type AskVocabulary, createVocabulary } from './vocabulary.ts';
 
 export interface EngineOutput {
   log(level: EngineLogLevel, message: string): void;
@@ -49,7 +52,9 @@ export interface EngineOutput {
 export interface LoadedEngine {
   readonly batcher: OrderTaker<EngineGeneration>;
   readonly embedder: OrderTaker<EngineEmbedding>;
+  readonly ask: AskVocabulary;
   readonly contextSize: number;
+  readonly abilities: readonly Ability[];
 }
 
 export async function loadEngine(settings: EngineSettings, output: EngineOutput): Promise<LoadedEngine> {
@@ -70,11 +75,21 @@ export async function loadEngine(settings: EngineSettings, output: EngineOutput)
   const contextSize = fitContext({ wanted: settings.contextSize, trained: model.trainContextSize, output });
   const emit: EngineOutput['emit'] = (events) => output.emit(events);
   const onStep = () => output.progress();
+  const allTokens = [...model.iterateAllTokens()];
+  const vocabularySize = allTokens.length;
+  const asking = { model, vocabularySize, emit, onStep };
   const pooling = poolingOf(model.fileInfo.metadata);
   if (pooling !== undefined) {
-    const embedding = { modelPath: settings.modelPath, pooling, contextSize, threads, emit, onStep };
-    const embedder = await loadEmbedder(model as unknown as EmbeddingModel, embedding);
-    return { batcher: refuseOrders(emit, embedsOnly(pooling)), embedder, contextSize };
+    const { modelPath } = settings;
+    const embedding = { modelPath, pooling, contextSize, threads, vocabularySize, emit, onStep };
+    const embeds = model as unknown as EmbeddingModel;
+    return {
+      batcher: refuseOrders(emit, embedsOnly(pooling)),
+      embedder: await loadEmbedder(embeds, embedding),
+      ask: createVocabulary({ ...asking, encode: (request) => encodeForEmbedding(embeds, request) }),
+      contextSize,
+      abilities: ['embed'],
+    };
   }
   const promptTokensAlone = PROMPT_TOKENS_ALONE[model.gpuLayers > 0 ? 'gpu' : 'cpu'];
   const context = nativeContextOf(
@@ -89,19 +104,21 @@ export async function loadEngine(settings: EngineSettings, output: EngineOutput)
   );
   const bindings = bindingsOf(llama);
   const template = selectTemplate({ model, bindings, settings, output });
+  const prompts = createPromptEncoder(model, template);
   const native = nativeModelOf(model);
+  const endTokens = allTokens.filter((token) => model.isEogToken(token));
   const createSampler = () => new bindings.AddonSampler(native);
   const batcher = new Batcher({
     model,
     context,
     sequences: Array.from(
       { length: settings.sequences },
-      (_, id) => new Sequence(id, context, new Sampler(createSampler())),
+      (_, id) => new Sequence(id, context, new Sampler(createSampler(), endTokens)),
     ),
     admit: createAdmission({
-      prompts: createPromptEncoder(model, template),
+      prompts,
       contextSize,
-      vocabularySize: [...model.iterateAllTokens()].length,
+      vocabularySize,
       readGrammar: grammarReader(bindings, native),
     }),
     logprobs: new LogprobReader({ context, bytesOf: tokenBytes(model), createSampler }),
@@ -111,7 +128,14 @@ export async function loadEngine(settings: EngineSettings, output: EngineOutput)
     emit,
     onStep,
   });
-  return { batcher, embedder: refuseOrders(emit, GENERATES_ONLY), contextSize };
+  return {
+    batcher,
+    embedder: refuseOrders(emit, GENERATES_ONLY),
+    ask: createVocabulary({ ...asking, encode: (request) => prompts.encode(request).tokens }),
+    contextSize,
+    // Where a template knows of no tools, they are spelled out.
+    abilities: ['generate', 'tools', ...(template.thinks ? (['think'] as const) : [])],
+  };
 }
 
 const GENERATES_ONLY =

@@ -1,5 +1,5 @@
 /**
- * The engine's own process: says hello, loads what it is told to, then generates or embeds until its parent orders an end or
+ * The engine's own process: says hello, loads what it is told to, then generates, embeds or answers until its parent orders an end or
  * is gone. Signals of the terminal or of a service manager are the parent's business: here they are ignored.
  */
 import type { FromEngine, ToEngine } from '../messages.ts';
@@ -24,7 +24,8 @@ function listen(): void {
           progress += 1;
         },
       });
-      send({ type: 'loaded', contextSize: engine.contextSize });
+      const { contextSize, abilities } = engine;
+      send({ type: 'loaded', contextSize, abilities });
     } catch (thrown) {
       send({ type: 'load_failed', message: thrown instanceof Error ? thrown.message : String(thrown) });
     }
@@ -43,6 +44,9 @@ function listen(): void {
         return engine?.batcher.add(message.generation);
       case 'embed':
         return engine?.embedder.add(message.embedding);
+      case 'tokenize':
+      case 'detokenize':
+        return engine?.ask(message);
       case 'abort':
         engine?.batcher.abort(message.id);
         return engine?.embedder.abort(message.id);

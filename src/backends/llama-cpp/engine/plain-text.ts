@@ -27,13 +27,19 @@ export class PlainText {
     const content = this.text(message.content);
     if (message.role === 'tool' && message.toolCallId !== undefined)
       return { ...message, content, toolCallId: this.text(message.toolCallId) };
-    if (message.role !== 'assistant' || message.toolCalls === undefined) return { ...message, content };
-    const toolCalls = message.toolCalls.map((call) => ({
+    if (message.role !== 'assistant') return { ...message, content };
+    const { reasoning, toolCalls } = message;
+    const calls = toolCalls?.map((call) => ({
       id: this.text(call.id),
       name: this.text(call.name),
       arguments: this.#json(call.arguments),
     }));
-    return { role: 'assistant', content, toolCalls };
+    return {
+      role: 'assistant',
+      content,
+      ...(reasoning !== undefined && { reasoning: this.text(reasoning) }),
+      ...(calls !== undefined && { toolCalls: calls }),
+    };
   }
 
   tool(tool: Tool): Tool {

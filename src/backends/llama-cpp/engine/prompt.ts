@@ -2,6 +2,7 @@
  * Makes the tokens of a prompt, and says what the answer to it is made of. Whole texts are tokenized wherever they
  * can be, so that the tokens are those that llama.cpp itself finds in the prompt.
  */
+import type { TokenizeRequest } from '../../../core/backend.ts';
 import type { EngineGeneration } from '../messages.ts';
 import type { ChatTemplate, Conversation } from './chat-template.ts';
 import type { Model, Token } from './library.ts';
@@ -19,7 +20,7 @@ export interface EncodedPrompt {
   readonly toolFormat?: ToolFormat;
 }
 
-export type PromptOrder = Pick<EngineGeneration, 'input' | 'thinking' | 'tools'>;
+export type PromptOrder = TokenizeRequest & Pick<EngineGeneration, 'thinking'>;
 
 export interface PromptEncoder {
   encode(order: PromptOrder): EncodedPrompt;
@@ -31,9 +32,11 @@ export function createPromptEncoder(model: Model, template: ChatTemplate): Promp
   const begun = (tokens: Token[]): Token[] =>
     shouldPrependBosToken && bos !== null && tokens[0] !== bos ? [bos, ...tokens] : tokens;
   return {
-    encode({ input, thinking, tools }) {
-      if (input.kind === 'text')
-        return { tokens: begun(model.tokenize(input.prompt, true)), thought: 'none' };
+    encode({ input, thinking, tools, addSpecial = true }) {
+      if (input.kind === 'text') {
+        const tokens = model.tokenize(input.prompt, true);
+        return { tokens: addSpecial ? begun(tokens) : tokens, thought: 'none' };
+      }
       // A model that may not call is told of no tools: one that is would call them in its text.
       const offered = tools === undefined || tools.choice === 'none' ? [] : tools.tools;
       const plain = new PlainText(model, specialTokens);

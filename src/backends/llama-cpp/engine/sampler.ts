@@ -1,8 +1,10 @@
 /**
  * Chooses tokens for one generation after another on one sequence: each begins with a state of its own, the same for
- * the same seed. Owns the native sampler, which is kept because each has room for the whole vocabulary.
+ * the same seed. Owns the native sampler, which is kept because each has room for the whole vocabulary, and how many
+ * tokens it has chosen. Invariant: what changes on the way (a grammar, that the model may end) loses nothing of the rest.
  */
 import { randomInt } from 'node:crypto';
+import type { TokenBias } from '../../../core/generation.ts';
 import type { EngineGeneration } from '../messages.ts';
 import type { Token } from './library.ts';
 import type { GrammarState, NativeContext, NativeSampler, SamplerConfig } from './native.ts';
@@ -11,48 +13,86 @@ import type { GrammarState, NativeContext, NativeSampler, SamplerConfig } from '
 const PENALIZED_TOKENS = 64;
 const COLDEST = 0.001;
 const LARGEST_SEED = 2 ** 31 - 1;
+/** Far below any logit, and yet not infinite: where a grammar leaves nothing but the end, that is still chosen. */
+const NOT_YET = -10_000;
 
 export class Sampler {
   readonly #native: NativeSampler;
+  readonly #endTokens: readonly Token[];
   #seed = 0;
   #config: SamplerConfig = {};
+  /** In force while the model may not end its turn; absent: it may. */
+  #endless: SamplerConfig | undefined;
+  #tokensBeforeEnd = 0;
+  #tokens = 0;
+  #grammar: GrammarState | undefined;
+  /** What penalties look at, oldest first. */
+  #penalized: Token[] = [];
 
-  constructor(native: NativeSampler) {
+  /** `endTokens`: all with which the model ends its turn. */
+  constructor(native: NativeSampler, endTokens: readonly Token[]) {
     this.#native = native;
+    this.#endTokens = endTokens;
   }
 
-  begin(sampling: EngineGeneration['sampling']): void {
+  begin({ sampling, limits }: Pick<EngineGeneration, 'sampling' | 'limits'>): void {
     const seed = sampling.seed ?? randomInt(LARGEST_SEED);
     // The native one keeps what a setting has gathered until the setting changes: it is changed to another seed, and
     // to no penalties and no grammar, so that nothing is left of the generation before.
     this.#native.applyConfig({ temperature: 0, seed: seed === this.#seed ? seed + 1 : this.#seed });
-    this.#config = configFor(sampling, seed);
-    this.#native.applyConfig(this.#config);
+    this.#config = { ...configFor(sampling, seed), ...biasing(sampling.logitBias ?? []) };
+    this.#tokensBeforeEnd = limits.ignoreEos ? Number.POSITIVE_INFINITY : (limits.minTokens ?? 0);
+    this.#endless =
+      this.#tokensBeforeEnd > 0
+        ? { ...this.#config, ...biasing(withoutEnd(sampling.logitBias ?? [], this.#endTokens)) }
+        : undefined;
+    this.#tokens = 0;
+    this.#grammar = undefined;
+    this.#penalized = [];
     this.#seed = seed;
+    this.#apply();
   }
 
   /** From now on only what the grammar allows is chosen; penalties begin anew. */
   constrain(grammar: GrammarState): void {
-    this.#native.applyConfig({ ...this.#config, grammarEvaluationState: grammar });
+    this.#grammar = grammar;
+    this.#penalized = [];
+    this.#apply();
   }
 
   /** Lets go of the grammar. */
   end(): void {
+    this.#grammar = undefined;
     this.#native.applyConfig({ temperature: 0, seed: this.#seed });
   }
 
   /** Throws where nothing can follow. */
   async sample(context: NativeContext, logitIndex: number): Promise<Token> {
+    if (this.#endless !== undefined && this.#tokens >= this.#tokensBeforeEnd) {
+      this.#endless = undefined;
+      this.#apply();
+    }
     const token = await context.sampleToken(logitIndex, this.#native);
     if (token < 0) throw new Error('No token can follow.');
+    this.#tokens += 1;
+    if (this.#endless !== undefined) this.#penalized = [...this.#penalized, token].slice(-PENALIZED_TOKENS);
     return token;
+  }
+
+  #apply(): void {
+    const config = this.#endless ?? this.#config;
+    this.#native.applyConfig({
+      ...config,
+      // The native one keeps its own list where it is told the same.
+      ...(config.repeatPenaltyTokens && { repeatPenaltyTokens: Uint32Array.from(this.#penalized) }),
+      ...(this.#grammar && { grammarEvaluationState: this.#grammar }),
+    });
   }
 }
 
 function configFor(sampling: EngineGeneration['sampling'], seed: number): SamplerConfig {
   const { temperature, topP, topK, minP, repeatPenalty, presencePenalty, frequencyPenalty } = sampling;
   const penalizes = repeatPenalty !== 1 || presencePenalty !== 0 || frequencyPenalty !== 0;
-  const biases = sampling.logitBias ?? [];
   return {
     // So little would be infinite in the logits.
     temperature: temperature < COLDEST ? 0 : temperature,
@@ -68,9 +108,19 @@ function configFor(sampling: EngineGeneration['sampling'], seed: number): Sample
       repeatPenaltyPresencePenalty: presencePenalty,
       repeatPenaltyFrequencyPenalty: frequencyPenalty,
     }),
-    ...(biases.length > 0 && {
-      tokenBiasKeys: Uint32Array.from(biases, ({ token }) => token),
-      tokenBiasValues: Float32Array.from(biases, ({ bias }) => bias),
-    }),
   };
+}
+
+function biasing(biases: readonly TokenBias[]): SamplerConfig {
+  if (biases.length === 0) return {};
+  return {
+    tokenBiasKeys: Uint32Array.from(biases, ({ token }) => token),
+    tokenBiasValues: Float32Array.from(biases, ({ bias }) => bias),
+  };
+}
+
+function withoutEnd(biases: readonly TokenBias[], endTokens: readonly Token[]): readonly TokenBias[] {
+  const ends = new Set(endTokens);
+  const others = biases.filter(({ token }) => !ends.has(token));
+  return [...others, ...endTokens.map((token) => ({ token, bias: NOT_YET }))];
 }

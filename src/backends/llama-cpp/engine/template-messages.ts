@@ -8,6 +8,9 @@ import { toolDefinition } from './tools/tool-instructions.ts';
 export interface TemplateMessage {
   readonly role: Message['role'];
   readonly content: string | readonly { readonly type: 'text'; readonly text: string }[];
+  /** What an assistant thought, by the two names that templates read. */
+  readonly reasoning_content?: string;
+  readonly thinking?: string;
   readonly tool_calls?: readonly TemplateCall[];
   readonly tool_call_id?: string;
   /** Of the tool that answers. */
@@ -38,15 +41,17 @@ export function toTemplateMessages(
       };
     }
     const { role, content } = message;
-    const calls = message.role === 'assistant' ? (message.toolCalls ?? []) : [];
-    if (calls.length === 0) return { role, content };
+    if (message.role !== 'assistant') return { role, content };
+    const { reasoning, toolCalls: calls = [] } = message;
+    const thought = reasoning === undefined ? {} : { reasoning_content: reasoning, thinking: reasoning };
+    if (calls.length === 0) return { role, content, ...thought };
     for (const call of calls) names.set(call.id, call.name);
     const written = calls.map(({ id, name, arguments: text }) => ({
       id,
       type: 'function' as const,
       function: { name, arguments: objects ? asRenderable(parse(text)) : text },
     }));
-    return { role, content, tool_calls: written };
+    return { role, content, ...thought, tool_calls: written };
   });
 }
 
@@ -58,13 +63,14 @@ type Rewriting = (messages: readonly TemplateMessage[]) => readonly TemplateMess
 
 /**
  * What some templates insist on. Each is tried on top of those before it, and only when the template has refused
- * the conversation without it; what comes out means the same.
+ * the conversation without it; what comes out means the same, but for thoughts, which go last.
  */
 export const CONCESSIONS: readonly Rewriting[] = [
   (messages) => messages,
   nineCharacterIds,
   oneCallAtATime,
   joinNeighbours,
+  withoutThoughts,
 ];
 
 /** Mistral's templates want ids of nine letters and digits. */
@@ -107,10 +113,15 @@ function joinNeighbours(messages: readonly TemplateMessage[]): readonly Template
   for (const message of messages) {
     const before = joined.at(-1);
     const joins = before?.role === message.role && message.role !== 'tool' && !before.tool_calls;
-    if (joins) joined[joined.length - 1] = { ...message, content: join(before, message, '\n\n') };
+    if (joins) joined[joined.length - 1] = { ...before, ...message, content: join(before, message, '\n\n') };
     else joined.push(message);
   }
   return joined;
+}
+
+/** gpt-oss’s template takes no message with calls, content and a thought. */
+function withoutThoughts(messages: readonly TemplateMessage[]): readonly TemplateMessage[] {
+  return messages.map(({ reasoning_content: _, thinking: __, ...message }) => message);
 }
 
 /** For templates that have no system message: what it says goes in front of what the user says next. */

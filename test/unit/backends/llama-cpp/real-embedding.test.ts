@@ -1,6 +1,7 @@
 /** The embedded engine with tiny models that embed, whose vectors are computed beside it. */
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { LlamaCppBackend } from '../../../../src/backends/llama-cpp/backend.ts';
+import type { EmbeddingInput } from '../../../../src/core/backend.ts';
 import { ServingError } from '../../../../src/core/errors.ts';
 import { embeddedEngine, never, read, requestFor } from '../../../support/embedded-engine.ts';
 import type { TinyModelOptions } from '../../../support/tiny-embedding-model.ts';
@@ -8,7 +9,15 @@ import { tinyModelFile } from '../../../support/tiny-model-file.ts';
 
 type Started = Awaited<ReturnType<typeof start>>;
 
-async function start(options: TinyModelOptions = {}, { contextSize = 64, endsWith = onTestFinished } = {}) {
+interface Starting {
+  readonly contextSize?: number;
+  readonly endsWith?: (end: () => Promise<void>) => void;
+}
+
+async function start(
+  options: TinyModelOptions = {},
+  { contextSize = 64, endsWith = onTestFinished }: Starting = {},
+) {
   const model = await tinyModelFile(options);
   const { backend, lines, pids } = embeddedEngine({ model: model.path, context_size: contextSize });
   endsWith(() => backend.close());
@@ -21,7 +30,7 @@ async function loaded(...given: Parameters<typeof start>): Promise<Started> {
   return started;
 }
 
-function embed(backend: LlamaCppBackend, inputs: readonly string[], signal = never()) {
+function embed(backend: LlamaCppBackend, inputs: readonly EmbeddingInput[], signal = never()) {
   return backend.embed({ model: 'tiny', inputs }, { signal });
 }
 
@@ -37,36 +46,51 @@ function expectClose(vector: readonly number[] | undefined, expected: readonly n
   for (const [index, value] of expected.entries()) expect(vector?.[index]).toBeCloseTo(value, 5);
 }
 
-describe.each([
+const KINDS = [
   ['bert', 'mean'],
   ['bert', 'cls'],
   ['bert', 'last'],
   ['llama', 'mean'],
   ['llama', 'cls'],
   ['llama', 'last'],
-] as const)('a %s model whose file says %s', (architecture, pooling) => {
-  it('pools and normalizes as computed by hand, and counts the tokens around a text', async () => {
-    const { model, backend } = await loaded({ architecture, pooling });
-    const texts = ['the cat sits on the mat', 'revenue grew', 'cat the', 'the cat sits on the mat'];
-    const { vectors, promptTokens } = await embed(backend, texts);
-    for (const [index, text] of texts.entries()) expectClose(vectors[index], model.vectorOf(text));
-    expect(promptTokens).toBe(8 + 4 + 4 + 8);
-    // The engine remembers nothing of the texts before.
-    expect(vectors[3]).toEqual(vectors[0]);
+] as const;
+
+describe('a model that pools', () => {
+  let models: readonly Started[];
+  const ends: (() => Promise<void>)[] = [];
+  beforeAll(async () => {
+    const endsWith = (end: () => Promise<void>) => void ends.push(end);
+    const loading = KINDS.map(([architecture, pooling]) => loaded({ architecture, pooling }, { endsWith }));
+    models = await Promise.all(loading);
   });
+  afterAll(() => Promise.all(ends.map((end) => end())));
+
+  it.each(KINDS)(
+    'as %s and %s does so and normalizes as computed by hand, and counts the tokens around a text',
+    async (...kind) => {
+      const { model, backend } = models[KINDS.findIndex((each) => each.join() === kind.join())] as Started;
+      const texts = ['the cat sits on the mat', 'revenue grew', 'cat the', 'the cat sits on the mat'];
+      const { vectors, promptTokens } = await embed(backend, texts);
+      for (const [index, text] of texts.entries()) expectClose(vectors[index], model.vectorOf(text));
+      expect(promptTokens).toBe(8 + 4 + 4 + 8);
+      // The engine remembers nothing of the texts before.
+      expect(vectors[3]).toEqual(vectors[0]);
+    },
+  );
 });
 
 describe('a model that embeds', () => {
   let started: Started;
   const ends: (() => Promise<void>)[] = [];
   beforeAll(async () => {
-    started = await loaded({}, { endsWith: (end) => void ends.push(end as () => Promise<void>) });
+    started = await loaded({}, { endsWith: (end) => void ends.push(end) });
   });
   afterAll(() => Promise.all(ends.map((end) => end())));
 
   it('is ready with the context that it has, and says when it was asked for more', async () => {
     const { backend, lines } = await loaded({ trainedContext: 32 }, { contextSize: 512 });
-    expect(await backend.probe()).toEqual({ state: 'ready', loaded: true, contextSize: 32 });
+    const abilities = ['embed'];
+    expect(await backend.probe()).toEqual({ state: 'ready', loaded: true, contextSize: 32, abilities });
     expect(lines.join('\n')).toContain('more than the model was trained for');
   });
 
@@ -93,6 +117,27 @@ describe('a model that embeds', () => {
     const { backend } = started;
     const plain = await embed(backend, ['[SEP]']);
     expect(plain.promptTokens).toBeGreaterThan(3);
+  });
+
+  it('tells the tokens of a text, embeds them as they are, and refuses those it does not have', async () => {
+    const { backend, model } = started;
+    const { tokenizer } = backend;
+    const input = { kind: 'text', prompt: 'the cat runs' } as const;
+    const tokens = await tokenizer.encode({ input }, { signal: never() });
+    expect(tokens).toEqual(model.tokensOf(input.prompt));
+    const bare = await tokenizer.encode({ input, addSpecial: false }, { signal: never() });
+    expect(bare).toEqual(tokens.slice(1, -1));
+    // In a vocabulary of words, a blank belongs to each.
+    expect(await tokenizer.decode(bare, { signal: never() })).toBe(' the cat runs');
+    const { vectors, promptTokens } = await embed(backend, [tokens, input.prompt]);
+    expect(vectors[0]).toEqual(vectors[1]);
+    expect(promptTokens).toBe(2 * tokens.length);
+    for (const unknown of [17, -1]) {
+      const failure = await failureOf(embed(backend, [input.prompt, [1, unknown]]));
+      expect(failure).toMatchObject({ code: 'invalid_request', param: 'input' });
+    }
+    const chat = tokenizer.encode({ input: { kind: 'chat', messages: [] } }, { signal: never() });
+    expect(await failureOf(chat)).toMatchObject({ code: 'invalid_request', param: 'messages' });
   });
 
   it('refuses to generate, and names the field', async () => {

@@ -10,7 +10,7 @@ interface Asking {
   readonly cacheScope?: string;
 }
 
-function ask(messages: readonly Message[], { maxTokens = 12, cacheScope }: Asking = {}) {
+function ask(messages: readonly Message[], { maxTokens = 8, cacheScope }: Asking = {}) {
   const request = requestFor({ kind: 'chat', messages }, { limits: { maxTokens } });
   const options = { signal: never(), ...(cacheScope !== undefined && { cacheScope }) };
   return read(backend.generate(request, options));

@@ -10,7 +10,7 @@ import { startJinja, startLlama } from '../../../support/jinja.ts';
 
 const SPECIAL = ['<|endoftext|>', '<|im_start|>', '<|im_end|>', '<file_sep>'];
 const TEMPLATE =
-  "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m.content | trim }}" +
+  "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m.content | trim }}{{ m.reasoning_content }}" +
   '{% for c in m.tool_calls %}<tool_call>{{ c.function | tojson }}</tool_call>{% endfor %}' +
   "{{ '<|im_end|>\\n' }}{% endfor %}{% if tools %}<tools>{{ tools | tojson(indent=2) }}</tools>{% endif %}" +
   "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
@@ -52,6 +52,7 @@ const conversation = (text: string): { messages: Message[]; tools: Tool[] } => (
     {
       role: 'assistant',
       content: text,
+      reasoning: text,
       toolCalls: [{ id: text, name: text, arguments: JSON.stringify({ [text]: [text] }) }],
     },
     { role: 'tool', content: text, toolCallId: text },

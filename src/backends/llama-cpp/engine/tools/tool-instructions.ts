@@ -34,9 +34,10 @@ export function spellOutTools(messages: readonly Message[], tools: readonly Tool
 export function spellOutCalls(messages: readonly Message[], form: CallForm): readonly Message[] {
   return messages.map((message) => {
     if (message.role !== 'assistant' || message.toolCalls === undefined) return message;
-    const { role, content, toolCalls } = message;
+    const { toolCalls, ...said } = message;
+    const { content } = said;
     const calls = writeCalls(toolCalls, form);
-    return { role, content: content === '' || calls === '' ? content + calls : `${content}\n${calls}` };
+    return { ...said, content: content === '' || calls === '' ? content + calls : `${content}\n${calls}` };
   });
 }
 

@@ -9,6 +9,7 @@ interface Setting {
   readonly thought?: Thought;
   readonly stop?: readonly string[];
   readonly tools?: boolean;
+  readonly singleCall?: boolean;
 }
 
 const CALL = '<tool_call>\n{"name": "add", "arguments": {"a": "END"}}\n</tool_call>';
@@ -27,11 +28,13 @@ function write(part: AnswerPart): string {
   }
 }
 
-function read(pieces: readonly string[], { thought = 'none', stop = [], tools = true }: Setting = {}) {
+function read(pieces: readonly string[], setting: Setting = {}) {
+  const { thought = 'none', stop = [], tools = true, singleCall = false } = setting;
   const reader = new AnswerReader({
     thought,
     stop,
     toolNames: ['add'],
+    singleCall,
     ...(tools && { toolFormat: hermes }),
   });
   const said: string[] = [];
@@ -42,7 +45,7 @@ function read(pieces: readonly string[], { thought = 'none', stop = [], tools = 
     reasoning += reading.reasoning;
     for (const part of reading.parts) said.push(write(part));
     matchedStop = reading.matchedStop;
-    if (matchedStop !== undefined) break;
+    if (reading.ended) break;
   }
   return {
     said: said.join(''),
@@ -84,6 +87,17 @@ describe('AnswerReader', () => {
     });
   });
 
+  it('ends with its first complete call where it may have one', () => {
+    const setting = { singleCall: true, stop: ['END'] };
+    expect(read([`Well. ${CALL}${CALL} END`], setting)).toMatchObject({
+      said: 'Well.[add {"a": "END"}]',
+      matchedStop: undefined,
+      reasons: ['tool_calls', 'tool_calls'],
+    });
+    expect(read(['Well. END'], setting)).toMatchObject({ said: 'Well. ', matchedStop: 'END' });
+    expect(read([CALL.slice(0, -20)], setting)).toMatchObject({ reasons: ['stop', 'length'] });
+  });
+
   it('reads alike however the answer is cut into pieces', () => {
     const unit = fc.constantFrom(
       'a',
@@ -102,9 +116,10 @@ describe('AnswerReader', () => {
         fc.array(unit, { maxLength: 8 }),
         fc.constantFrom<Thought>('none', 'possible', 'begun'),
         fc.boolean(),
-        (units, thought, tools) => {
+        fc.boolean(),
+        (units, thought, tools, singleCall) => {
           const text = units.join('');
-          const setting = { thought, tools, stop: ['END'] };
+          const setting = { thought, tools, singleCall, stop: ['END'] };
           const whole = read([text], setting);
           expect(read([...text], setting)).toEqual(whole);
           expect(read(units, setting)).toEqual(whole);
@@ -115,7 +130,7 @@ describe('AnswerReader', () => {
   });
 
   it('knows the marks that a model may have as special tokens', () => {
-    const options = { stop: [], toolNames: ['add'] };
+    const options = { stop: [], toolNames: ['add'], singleCall: false };
     const none = new AnswerReader({ ...options, thought: 'none' });
     const all = new AnswerReader({ ...options, thought: 'possible', toolFormat: mistralNamed });
     for (const mark of ['<think>', '</think>', '[TOOL_CALLS]', '[ARGS]', '[CALL_ID]']) {

@@ -6,6 +6,7 @@ import type { LogprobReader } from '../../../../../src/backends/llama-cpp/engine
 import { Sampler } from '../../../../../src/backends/llama-cpp/engine/sampler.ts';
 import { Sequence } from '../../../../../src/backends/llama-cpp/engine/sequence.ts';
 import { ThreadGovernor } from '../../../../../src/backends/llama-cpp/engine/thread-governor.ts';
+import { hermes } from '../../../../../src/backends/llama-cpp/engine/tools/tool-format.ts';
 import type { EngineEvent, EngineGeneration } from '../../../../../src/backends/llama-cpp/messages.ts';
 import { type FakeContext, fakeContext } from '../../../../support/fake-context.ts';
 import { GREEDY } from '../../../../support/fake-engine.ts';
@@ -38,12 +39,13 @@ function world(options: {
     context,
     sequences: Array.from(
       { length: sequences },
-      (_, id) => new Sequence(id, context, new Sampler({ applyConfig() {} })),
+      (_, id) => new Sequence(id, context, new Sampler({ applyConfig() {} }, [])),
     ),
     admit: (order) => {
       const { prompt } = order.input as { prompt: string };
       const tokens = [...prompt].map((letter) => letter.codePointAt(0) ?? 0);
-      return { order, prompt: { tokens, thought: 'none' }, grammar: undefined };
+      const prompted = { tokens, thought: 'none', ...(order.tools && { toolFormat: hermes }) } as const;
+      return { order, prompt: prompted, grammar: undefined };
     },
     logprobs: (options.logprobs ?? {}) as LogprobReader,
     contextSize: 400,
@@ -137,6 +139,18 @@ describe('the batcher', () => {
     for (const id of [5, 6, 7, 8]) batcher.add(order(id, `number ${9 - id}`, { limits }));
     await until('finish', 8);
     for (const batch of batches) expect(batch).toEqual([...batch].sort((one, other) => one - other));
+  });
+
+  it('ends an answer with its first call where it may have one', async () => {
+    const call = '<tool_call>\n{"name": "add", "arguments": {}}';
+    const says = [...`${call}\n</tool_call>`].map((letter) => letter.codePointAt(0) ?? 0);
+    const { batcher, events, until } = world({ context: fakeContext([...says, ...says, END]) });
+    const tools = { tools: [{ name: 'add' }], choice: 'auto', single: true } as const;
+    batcher.add(order(1, 'Sum?', { tools }));
+    await until('finish');
+    expect(events.filter(({ type }) => type === 'tool-call')).toHaveLength(1);
+    const usage = { promptTokens: 4, completionTokens: call.length, cachedTokens: 0 };
+    expect(events.at(-1)).toEqual({ type: 'finish', id: 1, reason: 'tool_calls', usage });
   });
 
   it('ends each generation of a step that fails, exactly once, and goes on with the next', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Embedder } from '../../../../../src/backends/llama-cpp/engine/embedder.ts';
+import { requireKnownTokens } from '../../../../../src/backends/llama-cpp/engine/known-tokens.ts';
 import type { EngineEvent } from '../../../../../src/backends/llama-cpp/messages.ts';
 
 /** A token is a character; a text's vector is its length, given when the test says so. */
@@ -8,7 +9,11 @@ function start({ contextSize = 8 } = {}) {
   const asked: string[] = [];
   const waiting: { give(): void; fail(error: Error): void }[] = [];
   const embedder = new Embedder({
-    encode: (text) => [...String(text)].map((character) => character.charCodeAt(0)),
+    encode: (input) => {
+      if (typeof input === 'string') return [...input].map((character) => character.charCodeAt(0));
+      requireKnownTokens(input, 256, 'input');
+      return [...input];
+    },
     vectorOf: (tokens) => {
       asked.push(String.fromCharCode(...tokens));
       return new Promise((resolve, reject) => {
@@ -80,6 +85,19 @@ describe('the embedder', () => {
     const started = start();
     started.embedder.add({ id: 1, inputs: [''] });
     expect(await ended(started, 1)).toMatchObject({ code: 'invalid_request', param: 'input' });
+  });
+
+  it('refuses tokens that the model does not have before it embeds any', async () => {
+    const started = start();
+    started.embedder.add({ id: 1, inputs: [[97, 98], [256]] });
+    expect(await ended(started, 1)).toEqual({
+      type: 'failed',
+      id: 1,
+      param: 'input',
+      code: 'invalid_request',
+      message: expect.stringContaining('input names token 256, but this model’s tokens are 0 to 255.'),
+    });
+    expect(started.asked).toEqual([]);
   });
 
   it('aborted between two texts, embeds no more of them and says when it is free', async () => {

@@ -1,6 +1,10 @@
 import type { LlamaModel } from 'node-llama-cpp';
 import { describe, expect, it } from 'vitest';
-import { encodeText } from '../../../../../src/backends/llama-cpp/engine/embedding-input.ts';
+import {
+  encodeForEmbedding,
+  encodeInput,
+  encodeText,
+} from '../../../../../src/backends/llama-cpp/engine/embedding-input.ts';
 import type { EmbeddingModel } from '../../../../../src/backends/llama-cpp/engine/embedding-library.ts';
 import type { Model } from '../../../../../src/backends/llama-cpp/engine/library.ts';
 import { poolingOf } from '../../../../../src/backends/llama-cpp/engine/pooling.ts';
@@ -33,6 +37,30 @@ describe('the tokens of a text', () => {
     ['spm', {}, TEXT],
   ] as const)('are framed as a vocabulary of kind %s with %o wants it', (kind, flags, tokens) => {
     expect(encodeText(modelWith(kind, flags), 'text')).toEqual(tokens);
+  });
+
+  it('may come as they are, nothing around them', () => {
+    expect(encodeInput(modelWith('wpm'), 9, [8, 0, 7])).toEqual([8, 0, 7]);
+    expect(encodeInput(modelWith('wpm'), 9, 'text')).toEqual([BOS, ...TEXT, SEP]);
+  });
+
+  it.each([9, -1, 1.5, Number.NaN])(
+    'are refused where %s is among them, which is none of 0 to 8',
+    (token) => {
+      const encode = () => encodeInput(modelWith('wpm'), 9, [8, token]);
+      expect(encode).toThrow(expect.objectContaining({ code: 'invalid_request', param: 'input' }));
+      expect(encode).toThrow(`input names token ${token}, but this model’s tokens are 0 to 8.`);
+    },
+  );
+
+  it('are told without those around them on demand, and for texts alone', () => {
+    const text = { kind: 'text', prompt: 'text' } as const;
+    expect(encodeForEmbedding(modelWith('wpm'), { input: text })).toEqual([BOS, ...TEXT, SEP]);
+    expect(encodeForEmbedding(modelWith('wpm'), { input: text, addSpecial: false })).toEqual(TEXT);
+    const chat = { kind: 'chat', messages: [] } as const;
+    expect(() => encodeForEmbedding(modelWith('wpm'), { input: chat })).toThrow(
+      expect.objectContaining({ code: 'invalid_request', param: 'messages' }),
+    );
   });
 
   it('come from the library’s own description of a model', () => {

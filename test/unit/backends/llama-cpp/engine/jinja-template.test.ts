@@ -146,6 +146,34 @@ describe('a conversation that a template refuses', () => {
   });
 });
 
+describe('what an answer before it thought', () => {
+  const thought: Message = { role: 'assistant', content: 'Three.', reasoning: 'Hm.' };
+  const thoughts = (name: string) => turns(`{% if m.${name} %}<think>{{ m.${name} }}</think>{% endif %}`);
+
+  it.each(['reasoning_content', 'thinking'])('is told to a template that reads %s', (name) => {
+    expect(render(thoughts(name), [ask, thought, ask])).toBe(
+      '[user]Sum?[assistant]Three.<think>Hm.</think>[user]Sum?',
+    );
+  });
+
+  it('stays where calls are written into the text', () => {
+    const calls = [call('1', '{}')];
+    const said = render(thoughts('thinking'), [ask, { ...thought, toolCalls: calls }]);
+    expect(said).toMatch(/Three\.\n<tool_call>\n.*\n<\/tool_call><think>Hm\.<\/think>$/);
+  });
+
+  it('comes with calls', () => {
+    const source = QWEN.replace('{{ m.content }}', '{{ m.content }}{{ m.thinking }}');
+    const said = render(source, [ask, { ...thought, toolCalls: [call('1', '{}')] }], [ADD]);
+    expect(said).toContain('[assistant]Three.Hm.<tool_call>add {}</tool_call>');
+  });
+
+  it('is left away where the template refuses it', () => {
+    const refusing = turns("{% if m.thinking %}{{ raise_exception('no thoughts') }}{% endif %}");
+    expect(render(refusing, [ask, thought])).toBe('[user]Sum?[assistant]Three.');
+  });
+});
+
 describe('what templates read', () => {
   it('is content in parts where it has to be', () => {
     const parts =

@@ -67,6 +67,13 @@ describe('prompt encoder', () => {
     expect(encoder.encode(chat('a')).tokens).toEqual([0, 97]);
   });
 
+  it('leaves that token away from raw text on demand, and never from a chat', () => {
+    const { model } = fakeModel(true);
+    const encoder = createPromptEncoder(model, { ...chatml, render: () => '<s>a' });
+    expect(encoder.encode({ ...raw('a'), addSpecial: false }).tokens).toEqual([97]);
+    expect(encoder.encode({ ...chat('a'), addSpecial: false }).tokens).toEqual([0, 97]);
+  });
+
   it('knows a thought that the template opens from one that somebody writes', () => {
     const { model } = fakeModel();
     const thoughtOf = (content: string, text: string) =>

@@ -12,7 +12,7 @@ function nextId(): number {
 }
 
 function sequence(held: readonly number[], scope?: CacheScope, id = nextId()): Sequence {
-  const made = new Sequence(id, fakeContext(), new Sampler({ applyConfig() {} }));
+  const made = new Sequence(id, fakeContext(), new Sampler({ applyConfig() {} }, []));
   made.keep(0, scope);
   made.extend(held);
   return made;

@@ -5,7 +5,7 @@ import { Sequence } from '../../../../../src/backends/llama-cpp/engine/sequence.
 import { fakeContext } from '../../../../support/fake-context.ts';
 
 function holding(tokens: readonly number[], context: Partial<NativeContext> = {}): Sequence {
-  const sequence = new Sequence(0, { ...fakeContext(), ...context }, new Sampler({ applyConfig() {} }));
+  const sequence = new Sequence(0, { ...fakeContext(), ...context }, new Sampler({ applyConfig() {} }, []));
   sequence.keep(0, undefined);
   sequence.extend(tokens);
   return sequence;

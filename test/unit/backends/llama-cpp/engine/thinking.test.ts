@@ -55,7 +55,7 @@ async function ask({ template, says, order }: Asked) {
     const batcher = new Batcher({
       model,
       context,
-      sequences: [new Sequence(0, context, new Sampler({ applyConfig() {} }))],
+      sequences: [new Sequence(0, context, new Sampler({ applyConfig() {} }, []))],
       admit: createAdmission({
         prompts: createPromptEncoder(model, template),
         contextSize: 400,
@@ -86,7 +86,7 @@ async function ask({ template, says, order }: Asked) {
 }
 
 describe('the wish to think', () => {
-  const refused = { type: 'failed', code: 'invalid_request', param: 'think' };
+  const refused = { type: 'failed', code: 'unsupported_parameter', param: 'think' };
 
   it.each([
     ['ChatML', chatml],

@@ -1,0 +1,30 @@
+/** Which features the embedded engine has, and the refusal of all others before anything is sent to it. */
+import { type Feature, refuseUnsupported } from '../../core/features.ts';
+import type { GenerationRequest, RequestId } from '../../core/generation.ts';
+
+const SUPPORTED: readonly Feature[] = [
+  'json',
+  'json-schema',
+  'grammar',
+  'tools',
+  'tool-choice',
+  'single-tool-call',
+  'tool-messages',
+  'logprobs',
+  'logit-bias',
+  'top-k',
+  'min-p',
+  'repeat-penalty',
+  'min-tokens',
+  'ignore-eos',
+  // Asked of the model itself.
+  'think',
+];
+
+/** A prompt alone asks for less than a generation. */
+export function refuseBeyondEngine(
+  asked: GenerationRequest | Pick<GenerationRequest, 'input' | 'tools'>,
+): void {
+  const request = { id: '' as RequestId, model: '', sampling: {}, limits: { stop: [] }, ...asked };
+  refuseUnsupported(request, { backend: 'llama-cpp', supports: SUPPORTED });
+}

@@ -1,0 +1,80 @@
+import { describe, expect, it } from 'vitest';
+import { engineTokenizer } from '../../../../src/backends/llama-cpp/engine-tokenizer.ts';
+import { Flights } from '../../../../src/backends/llama-cpp/flights.ts';
+import type { ToEngine } from '../../../../src/backends/llama-cpp/messages.ts';
+import { ServingError } from '../../../../src/core/errors.ts';
+
+const GONE = new ServingError('client_gone');
+const TEXT = { kind: 'text', prompt: 'ab' } as const;
+
+function start() {
+  const flights = new Flights();
+  const sent: ToEngine[] = [];
+  const send = (message: ToEngine) => void sent.push(message);
+  const controller = new AbortController();
+  const tokenizer = engineTokenizer((question, sink) => {
+    const id = flights.addQuestion(question, sink);
+    return { abort: () => flights.abort(id, send) };
+  });
+  return { flights, sent, send, controller, tokenizer, options: { signal: controller.signal } };
+}
+
+describe('the tokenizer of the engine', () => {
+  it('gives the tokens of what is asked', async () => {
+    const { flights, sent, send, tokenizer, options } = start();
+    const outcome = tokenizer.encode({ input: TEXT, addSpecial: false }, options);
+    flights.sendNew(send);
+    expect(sent).toEqual([{ type: 'tokenize', id: 1, input: TEXT, addSpecial: false }]);
+    flights.deliver({ type: 'tokenized', id: 1, tokens: [1, 2] });
+    expect(await outcome).toEqual([1, 2]);
+    expect(flights.anySent).toBe(false);
+  });
+
+  it('gives the text of tokens', async () => {
+    const { flights, sent, send, tokenizer, options } = start();
+    const outcome = tokenizer.decode([1, 2], options);
+    flights.sendNew(send);
+    expect(sent).toEqual([{ type: 'detokenize', id: 1, tokens: [1, 2] }]);
+    flights.deliver({ type: 'detokenized', id: 1, text: 'ab' });
+    expect(await outcome).toBe('ab');
+  });
+
+  it('fails as the engine says, and with the engine that had it', async () => {
+    const { flights, send, tokenizer, options } = start();
+    const refused = tokenizer.decode([99], options);
+    const lost = tokenizer.decode([1], options);
+    flights.sendNew(send);
+    flights.deliver({ type: 'failed', id: 1, code: 'invalid_request', param: 'tokens', message: 'no' });
+    await expect(refused).rejects.toMatchObject({ code: 'invalid_request', param: 'tokens' });
+    flights.failSent(new ServingError('backend_error'));
+    await expect(lost).rejects.toMatchObject({ code: 'backend_error' });
+  });
+
+  it('refuses pictures, which the engine does not see, before anything is sent', async () => {
+    const { flights, tokenizer, options, sent, send } = start();
+    const image = { mediaType: 'image/png', base64: '', at: 0 };
+    const messages = [{ role: 'user', content: 'Look.', images: [image] }] as const;
+    const outcome = tokenizer.encode({ input: { kind: 'chat', messages } }, options);
+    await expect(outcome).rejects.toMatchObject({
+      code: 'unsupported_parameter',
+      param: 'messages[0].images',
+    });
+    flights.sendNew(send);
+    expect(sent).toEqual([]);
+  });
+
+  it('rejects at an abort at once, whether the engine has the question or not', async () => {
+    const { flights, controller, send, tokenizer, options } = start();
+    const asked = tokenizer.decode([1], options);
+    flights.sendNew(send);
+    const waiting = tokenizer.decode([2], options);
+    await Promise.resolve();
+    controller.abort(GONE);
+    await expect(asked).rejects.toBe(GONE);
+    await expect(waiting).rejects.toBe(GONE);
+    await expect(tokenizer.decode([3], options)).rejects.toBe(GONE);
+    // An answer that comes nevertheless is nobody’s.
+    flights.deliver({ type: 'detokenized', id: 1, text: 'a' });
+    expect(flights.anySent).toBe(false);
+  });
+});
