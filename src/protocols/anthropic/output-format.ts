@@ -1,5 +1,5 @@
 /** output_config and thinking become the core's wishes for the form of an answer and for the thoughts before it. */
-import type { OutputFormat, ThinkingWish, ToolUse } from '../../core/generation.ts';
+import type { OutputFormat, ThinkingWish } from '../../core/generation.ts';
 import { invalid } from '../invalid.ts';
 import { refuseDeepNesting } from '../nesting.ts';
 import { partReader } from './part-reader.ts';

@@ -72,7 +72,7 @@ it('refuses the wish to think when its script has no thought', async () => {
   const { backend } = start();
   const { events, error } = await generateAll(backend, chatRequest('a b', { thinking: 'low' }));
   expect(error).toMatchObject({
-    code: 'invalid_request',
+    code: 'unsupported_parameter',
     param: 'think',
     message: 'think is set, but this model cannot think. Leave it away.',
   });
@@ -159,8 +159,9 @@ it.each([
 ] as const)('says %j where %j is asked for: %j', async (text, output, isTaken) => {
   const { backend } = start(text === undefined ? {} : { text });
   const { error } = await generateAll(backend, chatRequest('x', { output }));
+  const code = output.kind === 'grammar' ? 'unsupported_parameter' : 'invalid_request';
   if (isTaken) expect(error).toBeUndefined();
-  else expect(error).toMatchObject({ code: 'invalid_request' });
+  else expect(error).toMatchObject({ code });
 });
 
 it('refuses a script that it does not understand', async () => {

@@ -224,9 +224,12 @@ describe('the form of the answer', () => {
     expect(chatRefusal({ top_logprobs: 21 }).param).toBe('top_logprobs');
   });
 
-  it('cannot be of a format where tools may be called', () => {
+  it('may be of a format beside tools, where the backend can do both', () => {
     const tools = [{ type: 'function', function: { name: 'a' } }];
-    expect(chatRefusal({ tools, format: 'json' }).param).toBe('format');
+    expect(chat({ tools, format: 'json' }).request).toMatchObject({
+      output: { kind: 'json' },
+      tools: { choice: 'auto' },
+    });
     expect(chat({ tools: [], format: 'json' }).request.tools).toBeUndefined();
   });
 });
