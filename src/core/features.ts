@@ -9,7 +9,7 @@ import type { GenerationRequest, Sampling } from './generation.ts';
 interface FeatureSpec {
   /** The field that asks for it, if the request does. */
   askedBy(request: GenerationRequest): string | undefined;
-  /** Where the field alone is not what cannot be done: when it cannot. */
+  /** Where the field alone is not what cannot be done: beside what it cannot. */
   readonly when?: string;
   /** The request without it; absent for what is content and no setting: an answer without it would be to another question. */
   readonly without?: (request: GenerationRequest) => GenerationRequest;
@@ -45,7 +45,7 @@ export const FEATURES = {
     },
   },
   'tool-messages': { askedBy: toolMessage },
-  images: { askedBy: messageWithImages, when: 'with pictures' },
+  images: { askedBy: messageWithImages },
   logprobs: {
     askedBy: ({ logprobs }) => (logprobs === undefined ? undefined : 'logprobs'),
     without: ({ logprobs: _, ...request }) => request,
@@ -65,13 +65,20 @@ export const FEATURES = {
 
 export type Feature = keyof typeof FEATURES;
 
+export interface UnsupportedDetails {
+  /** What to do instead. */
+  readonly advice?: string;
+  readonly when?: string | undefined;
+}
+
 /** `field` in native words: protocols say it in theirs. `who` cannot do it: "the ollama backend", "this model". */
 export function unsupported(
   field: string,
   who: string,
-  advice = 'Leave it away, or use another model.',
+  { advice = 'Leave it away, or use another model.', when }: UnsupportedDetails = {},
 ): ServingError {
-  const message = `${field} is not supported by ${who}. ${advice}`;
+  const what = when === undefined ? field : `${field} ${when}`;
+  const message = `${what} is not supported by ${who}. ${advice}`;
   return new ServingError('unsupported_parameter', { message, param: field });
 }
 
@@ -85,8 +92,7 @@ export function refuseUnsupported(
     const { askedBy, when }: FeatureSpec = FEATURES[feature];
     const field = askedBy(request);
     if (field === undefined) continue;
-    const who = `the ${backend} backend, which serves this model`;
-    throw unsupported(field, when === undefined ? who : `${who}, ${when}`);
+    throw unsupported(field, `the ${backend} backend, which serves this model`, { when });
   }
 }
 

@@ -33,7 +33,9 @@ export function readEmbeddings(
   const vectors = readVectors(asArray(embeddings), inputs.length);
   const size = vectors[0]?.length;
   if (dimensions !== undefined && size !== dimensions)
-    throw unsupported('dimensions', 'this model on its Ollama server', `Its vectors have ${size} numbers.`);
+    throw unsupported('dimensions', 'this model on its Ollama server', {
+      advice: `Its vectors have ${size} numbers.`,
+    });
   return { vectors, promptTokens: asCount(prompt_eval_count) ?? 0 };
 }
 

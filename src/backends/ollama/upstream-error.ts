@@ -72,7 +72,7 @@ export function cannotUseTools(): ServingError {
 }
 
 export function cannotSee(field: string): ServingError {
-  return unsupported(field, 'this model', 'Name a model that can see images.');
+  return unsupported(field, 'this model', { advice: 'Name a model that can see images.' });
 }
 
 export function ignoresLogprobs(): ServingError {

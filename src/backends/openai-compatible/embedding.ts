@@ -48,7 +48,7 @@ export function cannotCut({ status, body }: JsonAnswer): ServingError | undefine
 }
 
 function keepsItsLength(): ServingError {
-  return unsupported('dimensions', 'this model, whose vectors have one length', 'Leave it away.');
+  return unsupported('dimensions', 'this model, whose vectors have one length', { advice: 'Leave it away.' });
 }
 
 /** The server has no such route, or has it for other models only. */

@@ -13,7 +13,9 @@ export function logprobFields(
 ): Readonly<Record<string, unknown>> {
   if (logprobs === undefined) return {};
   if (tools !== undefined && !withTools)
-    throw unsupported('logprobs', 'this model’s server together with tools', 'Leave one of the two away.');
+    throw unsupported('logprobs', 'this model’s server together with tools', {
+      advice: 'Leave one of the two away.',
+    });
   const top = Math.max(fewest, logprobs.top);
   if (input.kind === 'text') return { [onPrompts]: top };
   return { logprobs: true, top_logprobs: top };

@@ -38,7 +38,7 @@ export function missingAbility(words: string, request: GenerationRequest): Servi
   for (const missing of MISSING_ABILITIES) {
     const field = FEATURES[missing.feature].askedBy(request);
     if (field !== undefined && missing.words.test(words))
-      return unsupported(field, missing.who, missing.advice);
+      return unsupported(field, missing.who, { advice: missing.advice });
   }
   return undefined;
 }

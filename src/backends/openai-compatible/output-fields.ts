@@ -30,11 +30,9 @@ export function promptOutputFields(output: OutputFormat | undefined, dialect: Di
   if (output === undefined) return {};
   switch (dialect.grammarFields) {
     case 'none':
-      throw unsupported(
-        'format',
-        'this model’s server together with a raw prompt',
-        'Leave one of the two away.',
-      );
+      throw unsupported('format', 'this model’s server together with a raw prompt', {
+        advice: 'Leave one of the two away.',
+      });
     case 'structured-outputs':
       return chatOutputFields(output, dialect);
     case 'plain':

@@ -130,11 +130,13 @@ function thinkingFields({ thinking }: GenerationRequest, options: CallOptions, k
   if (!templateSwitch) {
     if (level !== undefined) return { reasoning_effort: level };
     if (thinking === false) return {};
-    throw unsupported('think', 'this model’s server without a level', 'Say low, medium or high.');
+    throw unsupported('think', 'this model’s server without a level', { advice: 'Say low, medium or high.' });
   }
   if (!options.templateSwitch) {
     if (thinking === false) return {};
-    throw unsupported('think', 'this model, whose template has no switch for it', 'Leave it away.');
+    throw unsupported('think', 'this model, whose template has no switch for it', {
+      advice: 'Leave it away.',
+    });
   }
   const inTemplate = level !== undefined && flavor !== 'vllm' ? { reasoning_effort: level } : {};
   return {

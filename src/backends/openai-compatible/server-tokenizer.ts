@@ -79,7 +79,9 @@ function refuseImages({ input }: TokenizeRequest): void {
   const messages = input.kind === 'chat' ? input.messages : [];
   const index = messages.findIndex(({ role, ...message }) => role === 'user' && 'images' in message);
   if (index === -1) return;
-  throw unsupported(`messages[${index}].images`, 'the counting of this model’s server', 'Count text alone.');
+  throw unsupported(`messages[${index}].images`, 'the counting of this model’s server', {
+    advice: 'Count text alone.',
+  });
 }
 
 function tokensOf({ tokens }: { readonly tokens?: unknown }): readonly number[] {

@@ -75,7 +75,7 @@ function parseGenerate(raw: unknown, { newRequestId, requireModel }: ParseContex
   const style = { form: GENERATE_FORM, model: name };
   const model = findNamed(name, requireModel);
   for (const [field, advice] of Object.entries(REFUSED)) {
-    if (body[field as keyof typeof REFUSED]?.length) throw unsupported(field, 'this server', advice);
+    if (body[field as keyof typeof REFUSED]?.length) throw unsupported(field, 'this server', { advice });
   }
   refuseUnknownArts(options);
   const output = parseOutput(body.format);

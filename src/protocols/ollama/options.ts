@@ -36,7 +36,7 @@ export function refuseUnknownArts(options: Options): void {
   const given: Readonly<Record<string, unknown>> = options;
   for (const [name, usual] of Object.entries(DEFAULTS)) {
     if (given[name] === undefined || given[name] === usual) continue;
-    throw unsupported(`options.${name}`, 'this server', `Leave it away: it is always ${usual}.`);
+    throw unsupported(`options.${name}`, 'this server', { advice: `Leave it away: it is always ${usual}.` });
   }
 }
 

@@ -50,7 +50,7 @@ it('a format is refused beside tools that may be called, where the two cannot go
     code: 'unsupported_parameter',
     param: 'format',
     message:
-      'format is not supported by the plain backend, which serves this model, beside tools that may be called. Leave it away, or use another model.',
+      'format beside tools that may be called is not supported by the plain backend, which serves this model. Leave it away, or use another model.',
   });
   expect(refusalOf(both('none'), ['json', 'tools'])).toBeUndefined();
   expect(refusalOf(both('auto'), ['json', 'tools', 'format-beside-tools'])).toBeUndefined();

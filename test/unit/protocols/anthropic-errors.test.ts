@@ -71,7 +71,7 @@ describe('an error', () => {
     ['messages[4].role', 'messages: a tool_result'],
     ['top_k', 'top_k'],
   ])('about the native field %s speaks of %s', (native, name) => {
-    const error = inWordsOf(fieldNames, unsupported(native, 'this model', 'Leave it away.'));
+    const error = inWordsOf(fieldNames, unsupported(native, 'this model', { advice: 'Leave it away.' }));
     expect(messageOf(error)).toBe(`${name} is not supported by this model. Leave it away.`);
   });
 });

@@ -12,6 +12,6 @@ export const fieldNames: FieldNames = {
 };
 
 export function fieldOfMessage(rest: string): string {
-  const named = rest.replace(/\.images$/, '.content');
+  const named = rest.replace(/\.images$/, '.content.image_url');
   return `messages${named.replace(/(\.tool_calls\[\d+\])\.(name|arguments)/, '$1.function.$2')}`;
 }

@@ -23,7 +23,7 @@ export const respondRoute: GenerationRoute = {
   },
   fieldNames: {
     // What is asked before them, and turns that were joined, shift the numbers of messages.
-    messages: () => 'input',
+    messages: (rest) => (rest.endsWith('.images') ? 'input.image_url' : 'input'),
     prompt: 'input',
     max_tokens: 'max_output_tokens',
     repeat_penalty: 'repetition_penalty',

@@ -7,7 +7,7 @@ it.each([
   ['temperature', 'temperature'],
   ['format', 'response_format'],
   ['format.properties.a', 'response_format.json_schema.schema.properties.a'],
-  ['messages[12].images', 'messages[12].content'],
+  ['messages[12].images', 'messages[12].content.image_url'],
   ['messages[0].role', 'messages[0].role'],
   ['messages[1].tool_calls[0].arguments', 'messages[1].tool_calls[0].function.arguments'],
   ['tools', 'tools'],
