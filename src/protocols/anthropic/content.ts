@@ -1,8 +1,8 @@
 /** Content becomes the blocks that its place allows, each with where it stands in the body. */
 import { showValue } from '../../schema/violation.ts';
 import { invalid } from '../invalid.ts';
+import { lenientReader } from '../lenient-body.ts';
 import { BLOCKS, type Blocks, type BlockType } from './content-schema.ts';
-import { partReader } from './part-reader.ts';
 
 /** A block, and where it stands in the body. */
 export type Placed<Name extends BlockType> = {
@@ -14,7 +14,7 @@ const SHOWN = ['text', 'image', 'document', 'search_result'] as const;
 export type ShownBlock = (typeof SHOWN)[number];
 
 const READERS = Object.fromEntries(
-  Object.entries(BLOCKS).map(([type, schema]) => [type, partReader(schema)]),
+  Object.entries(BLOCKS).map(([type, schema]) => [type, lenientReader(schema)]),
 ) as Readonly<Record<BlockType, (raw: unknown, path: string) => Blocks[BlockType]>>;
 
 /** A text is one block. `where`: "a message with role \"user\"". */

@@ -1,13 +1,13 @@
 /** output_config and thinking become the core's wishes for the form of an answer and for the thoughts before it. */
 import type { OutputFormat, ThinkingWish } from '../../core/generation.ts';
 import { invalid } from '../invalid.ts';
+import { lenientReader } from '../lenient-body.ts';
 import { refuseDeepNesting } from '../nesting.ts';
-import { partReader } from './part-reader.ts';
 import { type ConversationBody, JsonFormat, OutputConfig, Thinking } from './schema.ts';
 
-const readConfig = partReader(OutputConfig);
-const readFormat = partReader(JsonFormat);
-const readThinking = partReader(Thinking);
+const readConfig = lenientReader(OutputConfig);
+const readFormat = lenientReader(JsonFormat);
+const readThinking = lenientReader(Thinking);
 
 /** There is no more than much. */
 const LEVELS = { low: 'low', medium: 'medium', high: 'high', xhigh: 'high', max: 'high' } as const;

@@ -2,16 +2,16 @@
 import type { GenerationInput, GenerationRequest, Sampling, ToolUse } from '../../core/generation.ts';
 import type { ParseContext, ParsedGeneration } from '../generation-route.ts';
 import { invalid } from '../invalid.ts';
+import { lenientReader } from '../lenient-body.ts';
 import { parseConversation } from './conversation.ts';
 import { parseExtras, refuseOtherServices } from './other-fields.ts';
 import { parseOutput, parseThinking } from './output-format.ts';
-import { partReader } from './part-reader.ts';
 import { messageRenderer } from './render.ts';
 import { CheckedCount, CheckedMessages, type ConversationBody, type MessagesBody } from './schema.ts';
 import { parseTools } from './tools.ts';
 
-const readMessages = partReader(CheckedMessages);
-const readCount = partReader(CheckedCount);
+const readMessages = lenientReader(CheckedMessages);
+const readCount = lenientReader(CheckedCount);
 
 export function parseMessages(raw: unknown, context: ParseContext): ParsedGeneration {
   const body = readMessages(raw, '');

@@ -2,12 +2,12 @@
 import type { Image } from '../../core/generation.ts';
 import { showValue } from '../../schema/violation.ts';
 import { invalid } from '../invalid.ts';
+import { lenientReader } from '../lenient-body.ts';
 import { type Placed, readContent, readTextBlocks, type ShownBlock } from './content.ts';
 import { type Blocks, ImageSource, TextSource } from './content-schema.ts';
-import { partReader } from './part-reader.ts';
 
-const readImageSource = partReader(ImageSource);
-const readTextSource = partReader(TextSource);
+const readImageSource = lenientReader(ImageSource);
+const readTextSource = lenientReader(TextSource);
 
 /** Owned by one parse. */
 export class Prose {

@@ -3,20 +3,20 @@ import { Type } from 'typebox';
 import type { Tool, ToolChoice, ToolUse } from '../../core/generation.ts';
 import { showValue } from '../../schema/violation.ts';
 import { invalid } from '../invalid.ts';
+import { lenientReader } from '../lenient-body.ts';
 import { refuseDeepNesting } from '../nesting.ts';
-import { partReader } from './part-reader.ts';
 import type { ConversationBody } from './schema.ts';
 import { type ToolChoiceBody, ToolChoice as ToolChoiceSchema, Tool as ToolSchema } from './tool-schema.ts';
 
 const MOST_TOOLS = 128;
 
-const readList = partReader(
+const readList = lenientReader(
   Type.Object({ tools: Type.Optional(Type.Array(Type.Unknown(), { maxItems: MOST_TOOLS })) }),
 );
 /** Tools of other services lack what ours have: that they are such is said first. */
-const readToolType = partReader(Type.Object({ type: ToolSchema.properties.type }));
-const readTool = partReader(ToolSchema);
-const readChoice = partReader(ToolChoiceSchema);
+const readToolType = lenientReader(Type.Object({ type: ToolSchema.properties.type }));
+const readTool = lenientReader(ToolSchema);
+const readChoice = lenientReader(ToolChoiceSchema);
 
 export function parseTools({ tools, tool_choice }: ConversationBody): ToolUse | undefined {
   const list = readList({ tools }, '').tools ?? [];

@@ -1,13 +1,13 @@
 /** Messages become turns: neighbours with the same role are one. */
 import { Type } from 'typebox';
+import { lenientReader } from '../lenient-body.ts';
 import { Message } from './content-schema.ts';
-import { partReader } from './part-reader.ts';
 
 /** What stands between two blocks of a message, and between two messages of a turn. */
 export const BETWEEN_BLOCKS = '\n';
 const BETWEEN_MESSAGES = '\n\n';
 
-const readMessage = partReader(
+const readMessage = lenientReader(
   Type.Object({ role: Message.properties.role, content: Type.Optional(Type.Unknown()) }),
 );
 

@@ -1,11 +1,11 @@
 /** POST /api/chat: a conversation, its next message in lines or whole. */
-import { type Static, Type } from 'typebox';
+import { Type } from 'typebox';
 import type { GenerationRequest } from '../../core/generation.ts';
 import type { GenerationRoute, ParseContext, ParsedGeneration } from '../generation-route.ts';
+import { lenientReader } from '../lenient-body.ts';
 import { CHAT_FORM } from './answer-form.ts';
 import { CHAT_ANSWERS } from './answer-schema.ts';
 import { messageList, parseConversation } from './conversation.ts';
-import { lenientReader } from './lenient-body.ts';
 import { findNamed } from './model-name.ts';
 import { OPTION_NAMES, parseLimits, parseLogprobs, parseSampling, refuseUnknownArts } from './options.ts';
 import { generationFields } from './options-schema.ts';
@@ -19,7 +19,7 @@ const ChatBody = Type.Object({
   tools: Type.Optional(toolList),
 });
 
-const read = lenientReader<Static<typeof ChatBody>>(ChatBody);
+const read = lenientReader(ChatBody);
 
 export const chatRoute: GenerationRoute = {
   kind: 'generation',

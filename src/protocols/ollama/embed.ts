@@ -1,7 +1,7 @@
 /** POST /api/embed, a vector for each text, and its older sister /api/embeddings, for one text. */
-import { type Static, Type } from 'typebox';
+import { Type } from 'typebox';
 import type { EmbeddingRoute } from '../embedding-route.ts';
-import { lenientReader } from './lenient-body.ts';
+import { lenientReader } from '../lenient-body.ts';
 import { findNamed } from './model-name.ts';
 import { keepAlive } from './options-schema.ts';
 import { metrics, nanosecondsOf } from './timings.ts';
@@ -40,9 +40,9 @@ const EmbedListBody = Type.Object({ ...EmbedBody.properties, input: texts });
 
 const EmbeddingsBody = Type.Object({ ...shared, prompt: Type.Optional(Type.String()) });
 
-const read = lenientReader<Static<typeof EmbedBody>>(EmbedBody);
-const readList = lenientReader<Static<typeof EmbedListBody>>(EmbedListBody);
-const readOne = lenientReader<Static<typeof EmbeddingsBody>>(EmbeddingsBody);
+const read = lenientReader(EmbedBody);
+const readList = lenientReader(EmbedListBody);
+const readOne = lenientReader(EmbeddingsBody);
 
 export const embedRoute: EmbeddingRoute = {
   kind: 'embedding',

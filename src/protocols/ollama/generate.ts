@@ -4,11 +4,11 @@ import { unsupported } from '../../core/features.ts';
 import type { GenerationInput, GenerationRequest } from '../../core/generation.ts';
 import type { GenerationRoute, ParseContext, ParsedGeneration } from '../generation-route.ts';
 import { invalid } from '../invalid.ts';
+import { lenientReader } from '../lenient-body.ts';
 import type { FieldNames } from '../route-base.ts';
 import { GENERATE_FORM } from './answer-form.ts';
 import { GENERATE_ANSWERS } from './answer-schema.ts';
 import { imageList, parseImages } from './images.ts';
-import { lenientReader } from './lenient-body.ts';
 import { findNamed } from './model-name.ts';
 import { OPTION_NAMES, parseLimits, parseLogprobs, parseSampling, refuseUnknownArts } from './options.ts';
 import { generationFields } from './options-schema.ts';
@@ -38,7 +38,7 @@ const GenerateBody = Type.Object({
 
 type GenerateBody = Static<typeof GenerateBody>;
 
-const read = lenientReader<GenerateBody>(GenerateBody);
+const read = lenientReader(GenerateBody);
 
 /** What cannot be had → what to do instead. */
 const REFUSED = {

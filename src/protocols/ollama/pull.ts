@@ -1,9 +1,9 @@
 /** POST /api/pull: has a model of the catalogue fetched, where the configuration allows it, and tells how far it is. */
-import { type Static, Type } from 'typebox';
+import { Type } from 'typebox';
 import { toServingError } from '../../core/errors.ts';
+import { lenientReader } from '../lenient-body.ts';
 import type { House, PullProgress, QueryRoute } from '../query-route.ts';
 import { errorLine, OllamaError } from './errors.ts';
-import { lenientReader } from './lenient-body.ts';
 import { NDJSON } from './line-encoder.ts';
 import { findNamed } from './model-name.ts';
 import { nameIn, namingFields } from './show.ts';
@@ -14,7 +14,7 @@ const PullBody = Type.Object({
   insecure: Type.Optional(Type.Boolean({ description: 'Accepted and ignored: what is fetched is checked.' })),
 });
 
-const read = lenientReader<Static<typeof PullBody>>(PullBody);
+const read = lenientReader(PullBody);
 
 const status = {
   status: Type.String({ description: '"success" is the last, and the only one that means it.' }),

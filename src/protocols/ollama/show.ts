@@ -1,8 +1,8 @@
 /** POST /api/show: what is known of one model. Editors read its abilities and the length of its context there. */
 import { type Static, Type } from 'typebox';
 import type { Ability } from '../../core/backend.ts';
+import { lenientReader } from '../lenient-body.ts';
 import type { QueryRoute, ServedModel } from '../query-route.ts';
-import { lenientReader } from './lenient-body.ts';
 import { Details, NO_DETAILS, startOf } from './model-list.ts';
 import { findNamed } from './model-name.ts';
 
@@ -14,7 +14,7 @@ export const namingFields = {
 
 const ShowBody = Type.Object(namingFields);
 
-const read = lenientReader<Static<typeof ShowBody>>(ShowBody);
+const read = lenientReader(ShowBody);
 
 const unknownText = Type.String({ description: 'Not known here: empty.' });
 

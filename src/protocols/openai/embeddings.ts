@@ -3,9 +3,9 @@ import { type Static, Type } from 'typebox';
 import type { EmbeddingInput } from '../../core/backend.ts';
 import { bodyReader } from '../checked-body.ts';
 import type { EmbeddingRoute, ParsedEmbedding } from '../embedding-route.ts';
+import { lenientReader } from '../lenient-body.ts';
 import { base64Floats } from './base64-floats.ts';
 import { ignored, model } from './generation-fields.ts';
-import { lenientReader } from './lenient-body.ts';
 
 const MOST_INPUTS = 2048;
 
@@ -48,7 +48,7 @@ const EmbeddingsAnswer = Type.Object({
   usage: Type.Object({ prompt_tokens: Type.Integer(), total_tokens: Type.Integer() }),
 });
 
-const read = lenientReader<EmbeddingsBody>(EmbeddingsBody);
+const read = lenientReader(EmbeddingsBody);
 
 /** The form of a list, by its first entry: so that what is wrong with one input names that input. */
 const readList = {

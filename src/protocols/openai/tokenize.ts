@@ -3,12 +3,12 @@ import { type Static, Type } from 'typebox';
 import type { TokenizeRequest } from '../../core/backend.ts';
 import type { ModelId } from '../../core/generation.ts';
 import { invalid } from '../invalid.ts';
+import { lenientReader } from '../lenient-body.ts';
 import type { House, QueryRoute } from '../query-route.ts';
 import { parseConversation } from './chat/conversation.ts';
 import { fieldOfMessage } from './chat/field-names.ts';
 import { ChatBody } from './chat/schema.ts';
 import { parseTools } from './chat/tools.ts';
-import { lenientReader } from './lenient-body.ts';
 import { notTaken } from './not-taken.ts';
 
 /** Each is asked for by itself. */
@@ -52,8 +52,8 @@ const DetokenizeAnswer = Type.Object({ prompt: Type.String() });
 
 type TokenizeBody = Static<typeof TokenizeBody>;
 
-const readTokenize = lenientReader<TokenizeBody>(TokenizeBody);
-const readDetokenize = lenientReader<Static<typeof DetokenizeBody>>(DetokenizeBody);
+const readTokenize = lenientReader(TokenizeBody);
+const readDetokenize = lenientReader(DetokenizeBody);
 
 export const tokenizeRoute: QueryRoute = {
   kind: 'query',

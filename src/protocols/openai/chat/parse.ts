@@ -7,8 +7,8 @@ import type {
 } from '../../../core/generation.ts';
 import type { ParseContext, ParsedGeneration } from '../../generation-route.ts';
 import { invalid } from '../../invalid.ts';
+import { extrasOf, lenientReader } from '../../lenient-body.ts';
 import { refuseDeepNesting } from '../../nesting.ts';
-import { extrasOf, lenientReader } from '../lenient-body.ts';
 import { notTaken } from '../not-taken.ts';
 import { atMost, fanOut, parseDelivery, parseLimits, parseSampling } from '../sampling.ts';
 import { parseConversation } from './conversation.ts';
@@ -16,7 +16,7 @@ import { chatRenderer } from './render.ts';
 import { ChatBody } from './schema.ts';
 import { parseTools } from './tools.ts';
 
-const read = lenientReader<ChatBody>(ChatBody);
+const read = lenientReader(ChatBody);
 
 /** Refused where they are given at all: what to do instead. */
 const REFUSED_FIELDS = {

@@ -2,14 +2,14 @@
 import type { GenerationRequest } from '../../../core/generation.ts';
 import type { ParseContext, ParsedGeneration } from '../../generation-route.ts';
 import { invalid } from '../../invalid.ts';
+import { extrasOf, lenientReader } from '../../lenient-body.ts';
 import { MOST_ANSWERS } from '../generation-fields.ts';
-import { extrasOf, lenientReader } from '../lenient-body.ts';
 import { notTaken } from '../not-taken.ts';
 import { atMost, fanOut, parseDelivery, parseLimits, parseSampling } from '../sampling.ts';
 import { completionRenderer } from './render.ts';
 import { CompletionBody, DEFAULT_MAX_TOKENS } from './schema.ts';
 
-const read = lenientReader<CompletionBody>(CompletionBody);
+const read = lenientReader(CompletionBody);
 
 export function parseCompletion(raw: unknown, context: ParseContext): ParsedGeneration {
   const body = read(raw);

@@ -1,11 +1,10 @@
 /** The content of a message or of a tool's output, a text or a list of parts, becomes one text and its images. */
-import type { Static } from 'typebox';
 import type { Image } from '../../../core/generation.ts';
 import { showValue } from '../../../schema/violation.ts';
 import { invalid } from '../../invalid.ts';
+import { lenientReader } from '../../lenient-body.ts';
 import { parseImage } from './input-image.ts';
 import { ImagePart, RefusalPart, TextPart } from './item-schema.ts';
-import { partReader } from './part-reader.ts';
 import { notHere } from './refusals.ts';
 
 export interface Content {
@@ -18,9 +17,9 @@ export interface ContentPlace {
   readonly images: 'allowed' | 'refused';
 }
 
-const readText = partReader<Static<typeof TextPart>>(TextPart);
-const readRefusal = partReader<Static<typeof RefusalPart>>(RefusalPart);
-const readImage = partReader<Static<typeof ImagePart>>(ImagePart);
+const readText = lenientReader(TextPart);
+const readRefusal = lenientReader(RefusalPart);
+const readImage = lenientReader(ImagePart);
 
 /** Texts that follow each other have a line each, as servers with plain-text templates join them. */
 export function parseContent(

@@ -6,16 +6,16 @@
 import type { Message, ToolCall } from '../../../core/generation.ts';
 import { CallLedger } from '../../call-ledger.ts';
 import { invalid } from '../../invalid.ts';
+import { lenientReader } from '../../lenient-body.ts';
 import { isNestedTooDeeply } from '../../nesting.ts';
 import { parseContent } from './content.ts';
 import { FunctionCallItem, FunctionCallOutputItem, MessageItem, ReasoningItem } from './item-schema.ts';
-import { partReader } from './part-reader.ts';
 import { itemReference, unknownItem } from './refusals.ts';
 
-const readMessage = partReader<MessageItem>(MessageItem);
-const readCall = partReader<FunctionCallItem>(FunctionCallItem);
-const readOutput = partReader<FunctionCallOutputItem>(FunctionCallOutputItem);
-const readReasoning = partReader<ReasoningItem>(ReasoningItem);
+const readMessage = lenientReader(MessageItem);
+const readCall = lenientReader(FunctionCallItem);
+const readOutput = lenientReader(FunctionCallOutputItem);
+const readReasoning = lenientReader(ReasoningItem);
 
 /** What the assistant has said, thought and called since the last item of someone else. */
 interface Turn {

@@ -2,14 +2,14 @@
 import type { OutputFormat } from '../../../core/generation.ts';
 import { showValue } from '../../../schema/violation.ts';
 import { invalid } from '../../invalid.ts';
-import { partReader } from './part-reader.ts';
+import { lenientReader } from '../../lenient-body.ts';
 import { type ResponsesFields, TextSettings } from './request-schema.ts';
 import { JsonSchemaFormat } from './tool-schema.ts';
 
 export type TextFormatBody = { readonly type: 'text' | 'json_object' } | JsonSchemaFormat;
 
-const readSettings = partReader<TextSettings>(TextSettings);
-const readSchemaFormat = partReader<JsonSchemaFormat>(JsonSchemaFormat);
+const readSettings = lenientReader(TextSettings);
+const readSchemaFormat = lenientReader(JsonSchemaFormat);
 
 export function parseFormat(text: ResponsesFields['text']): TextFormatBody {
   const { format } = readSettings(text ?? {}, 'text');

@@ -1,10 +1,10 @@
 /** A body of POST /v1/responses becomes a GenerationRequest. */
 import type { GenerationInput, GenerationRequest, ThinkingWish } from '../../../core/generation.ts';
 import type { ParseContext, ParsedGeneration } from '../../generation-route.ts';
+import { lenientReader } from '../../lenient-body.ts';
 import { refuseDeepNesting } from '../../nesting.ts';
 import { parseItems } from './conversation.ts';
 import { outputFormatOf, parseFormat } from './output-format.ts';
-import { partReader } from './part-reader.ts';
 import { refuseFields } from './refusals.ts';
 import { responsesRenderer } from './render.ts';
 import { ReasoningSettings, ResponsesFields } from './request-schema.ts';
@@ -12,8 +12,8 @@ import { frameOf } from './response-frame.ts';
 import { parseLogprobs, parseSampling } from './sampling.ts';
 import { parseToolChoice, parseTools, toolUseOf } from './tools.ts';
 
-const read = partReader<ResponsesFields>(ResponsesFields);
-const readReasoning = partReader<ReasoningSettings>(ReasoningSettings);
+const read = lenientReader(ResponsesFields);
+const readReasoning = lenientReader(ReasoningSettings);
 
 type Effort = NonNullable<ReasoningSettings['effort']>;
 

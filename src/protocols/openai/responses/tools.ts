@@ -2,14 +2,14 @@
 import type { Tool, ToolChoice, ToolUse } from '../../../core/generation.ts';
 import { showValue } from '../../../schema/violation.ts';
 import { invalid } from '../../invalid.ts';
-import { partReader } from './part-reader.ts';
+import { lenientReader } from '../../lenient-body.ts';
 import { hostedTool } from './refusals.ts';
 import type { ResponsesFields } from './request-schema.ts';
 import { AllowedTools, FunctionTool, NamedChoice, type ToolChoiceBody } from './tool-schema.ts';
 
-const readTool = partReader<FunctionTool>(FunctionTool);
-const readNamed = partReader<NamedChoice>(NamedChoice);
-const readAllowed = partReader<AllowedTools>(AllowedTools);
+const readTool = lenientReader(FunctionTool);
+const readNamed = lenientReader(NamedChoice);
+const readAllowed = lenientReader(AllowedTools);
 
 export function parseTools(given: ResponsesFields['tools'] = []): readonly FunctionTool[] {
   const names = new Set<string>();

@@ -1,10 +1,10 @@
 /**
- * Bodies as OpenAI's own servers take them: null counts as absent wherever a field is known, and what is not known is no
- * error. Walks no deeper than the schema does, so JSON of the client's own (schemas, metadata) is never looked into.
+ * Bodies as the official servers take them: null counts as absent, and what is not known is no error. Walks no deeper than the
+ * schema does, so JSON of the client’s own (schemas, metadata) is never looked into.
  */
-import type { TSchema } from 'typebox';
-import { bodyReader } from '../checked-body.ts';
-import { refuseDeepNesting } from '../nesting.ts';
+import type { Static, TSchema } from 'typebox';
+import { type BodyReader, bodyReader } from './checked-body.ts';
+import { refuseDeepNesting } from './nesting.ts';
 
 interface SchemaNode {
   readonly properties?: Readonly<Record<string, SchemaNode>>;
@@ -12,9 +12,9 @@ interface SchemaNode {
   readonly anyOf?: readonly SchemaNode[];
 }
 
-export function lenientReader<Body>(schema: TSchema): (raw: unknown) => Body {
-  const read = bodyReader<Body>(schema);
-  return (raw) => read(withoutNulls(raw, schema as SchemaNode));
+export function lenientReader<Schema extends TSchema>(schema: Schema): BodyReader<Static<Schema>> {
+  const read = bodyReader<Static<Schema>>(schema);
+  return (raw, place) => read(withoutNulls(raw, schema as SchemaNode), place);
 }
 
 export function withoutNulls(value: unknown, { properties, items, anyOf }: SchemaNode): unknown {
@@ -23,10 +23,12 @@ export function withoutNulls(value: unknown, { properties, items, anyOf }: Schem
     return items === undefined || isLeaf(items) ? value : value.map((entry) => withoutNulls(entry, items));
   if (properties === undefined || typeof value !== 'object' || value === null) return value;
   const known = (name: string) => (Object.hasOwn(properties, name) ? properties[name] : undefined);
+  // Without any known field it is JSON of the client's own, where null is a value.
+  const isOpen = Object.keys(properties).length === 0;
   const entries = Object.entries(value).flatMap(([name, inner]) => {
+    if (inner === undefined || (inner === null && !isOpen)) return [];
     const node = known(name);
-    if (node === undefined) return [[name, inner]];
-    return inner === null ? [] : [[name, withoutNulls(inner, node)]];
+    return [[name, node === undefined ? inner : withoutNulls(inner, node)]];
   });
   return Object.fromEntries(entries);
 }
