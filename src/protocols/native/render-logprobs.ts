@@ -1,21 +1,17 @@
 /** Log-probabilities as native answers show them. */
 import type { LikelyToken, TokenLogprob } from '../../core/generation.ts';
-
-/** JSON has no infinity; what is rarer than this is as good as impossible. */
-const LEAST_LOGPROB = -9999;
-
-/** A token of bytes that are no character by themselves shows U+FFFD; its `bytes` are exact. */
-const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+import { shownLogprob, tokenText } from '../token-text.ts';
 
 export function renderLogprobs(logprobs: readonly TokenLogprob[]) {
   return logprobs.map((token) => ({ ...renderToken(token), top_logprobs: token.top.map(renderToken) }));
 }
 
-function renderToken({ token, bytes, logprob }: LikelyToken) {
+function renderToken(likely: LikelyToken) {
+  const { token, bytes } = likely;
   return {
-    token: decoder.decode(Uint8Array.from(bytes)),
+    token: tokenText(likely),
     ...(token !== undefined && { token_id: token }),
     bytes,
-    logprob: Math.max(logprob, LEAST_LOGPROB),
+    logprob: shownLogprob(likely),
   };
 }

@@ -16,12 +16,14 @@ const SAMPLING_FIELDS = {
   repetition_penalty: 'repeatPenalty',
 } as const satisfies Partial<Record<keyof SharedBody, keyof Sampling>>;
 
+type SamplingBody = Pick<SharedBody, keyof typeof SAMPLING_FIELDS | 'logit_bias'>;
+
 /** The core's seeds have 31 bits. */
 const SEEDS = 2 ** 31;
 /** OpenAI takes a top_p of 0, which leaves the likeliest token alone; samplers want one above it. */
 const LEAST_TOP_P = 1e-6;
 
-export function parseSampling(body: SharedBody): Sampling {
+export function parseSampling(body: SamplingBody): Sampling {
   const given = {
     ...body,
     ...(body.top_p === 0 && { top_p: LEAST_TOP_P }),

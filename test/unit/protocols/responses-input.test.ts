@@ -180,16 +180,16 @@ describe('an input that makes no conversation', () => {
       'input[0].content[1]',
       'only a user',
     ],
-    [[image({ image_url: 'https://a.b/c.png' })], 'input[0].content[1].image_url', 'nothing is fetched'],
-    [[image({ image_url: 'cat.png' })], 'input[0].content[1].image_url', 'an image in base64'],
-    [[image({ image_url: `${png}!` })], 'input[0].content[1].image_url', 'an image in base64'],
-    [[image({ image_url: png })], 'input[0].content[1].image_url', 'an image in base64'],
+    [[image({ image_url: 'https://a.b/c.png' })], 'input[0].content[1].image_url', 'fetches nothing'],
+    [[image({ image_url: 'cat.png' })], 'input[0].content[1].image_url', 'must be a data: URL'],
+    [[image({ image_url: `${png}!` })], 'input[0].content[1].image_url', 'is not base64'],
+    [[image({ image_url: png })], 'input[0].content[1].image_url', 'is not base64'],
     [
       [image({ image_url: 'data:text/html;base64,AAAA' })],
       'input[0].content[1].image_url',
-      'an image in base64',
+      'must be a data: URL',
     ],
-    [[image({})], 'input[0].content[1].image_url', 'is missing'],
+    [[image({})], 'input[0].content[1].image_url', 'must be a data: URL'],
   ])('names the fault: %#', (input, param, words) => {
     const refused = responsesRefusal({ input });
     expect(refused).toMatchObject({ code: 'invalid_request', param });

@@ -172,7 +172,7 @@ describe('a streamed response', () => {
     const token = { token: 7, bytes: [97], logprob: Number.NEGATIVE_INFINITY };
     const written = encoder.encode({ type: 'text', text: 'a', logprobs: [{ ...token, top: [token] }] }, 0);
     expect(written).toContain(
-      '"delta":"a","logprobs":[{"token":"a","bytes":[97],"logprob":-9999,"top_logprobs":[{"token":"a","bytes":[97],"logprob":-9999}]}],"sequence_number":4}',
+      '"delta":"a","logprobs":[{"token":"a","logprob":-9999,"bytes":[97],"top_logprobs":[{"token":"a","logprob":-9999,"bytes":[97]}]}],"sequence_number":4}',
     );
   });
 

@@ -3,8 +3,8 @@
 import type { Image } from '../../../core/generation.ts';
 import { showValue } from '../../../schema/violation.ts';
 import { invalid } from '../../invalid.ts';
+import { parseDataImage } from '../data-image.ts';
 import { notTaken } from '../not-taken.ts';
-import { parseImage } from './image.ts';
 import type { MessageBody } from './message-schema.ts';
 
 type PartType = 'text' | 'refusal' | 'image_url';
@@ -35,7 +35,7 @@ export function parseContent(
     const partPath = `${path}[${index}]`;
     const type = partType(part, partPath, allowed);
     if (type === 'image_url') {
-      images.push({ ...parseImage(part.image_url, `${partPath}.image_url`), at: text.length });
+      images.push({ ...imageOf(part, `${partPath}.image_url`), at: text.length });
     } else {
       text += (followsText ? '\n' : '') + textOf(part, type, partPath);
     }
@@ -52,6 +52,12 @@ function partType({ type }: Part, path: string, allowed: readonly PartType[]): P
     throw notTaken(`${path}.type`, `is ${showValue(type)}, which is not supported`, advice);
   const options = allowed.map((option) => JSON.stringify(option)).join(', ');
   throw invalid(`${path}.type`, `${path}.type is ${showValue(type)}, but must be one of ${options} there.`);
+}
+
+/** `{ url }`, or the URL itself as some clients write it. */
+function imageOf({ image_url: given }: Part, path: string): Omit<Image, 'at'> {
+  if (typeof given !== 'object' || given === null) return parseDataImage(given, path);
+  return parseDataImage(Reflect.get(given, 'url'), `${path}.url`);
 }
 
 function textOf(part: Part, field: 'text' | 'refusal', path: string): string {

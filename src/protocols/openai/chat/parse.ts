@@ -1,15 +1,11 @@
 /** A chat body becomes GenerationRequests, one for each choice. Its unknown fields travel along for targets that know them. */
-import type {
-  GenerationRequest,
-  LogprobsWish,
-  OutputFormat,
-  ThinkingWish,
-} from '../../../core/generation.ts';
+import type { GenerationRequest, LogprobsWish, OutputFormat } from '../../../core/generation.ts';
 import type { ParseContext, ParsedGeneration } from '../../generation-route.ts';
 import { invalid } from '../../invalid.ts';
 import { extrasOf, lenientReader } from '../../lenient-body.ts';
 import { refuseDeepNesting } from '../../nesting.ts';
 import { notTaken } from '../not-taken.ts';
+import { THINKING } from '../reasoning-effort.ts';
 import { atMost, fanOut, parseDelivery, parseLimits, parseSampling } from '../sampling.ts';
 import { parseConversation } from './conversation.ts';
 import { chatRenderer } from './render.ts';
@@ -25,15 +21,6 @@ const REFUSED_FIELDS = {
   audio: 'Ask for text.',
   web_search_options: 'Search with a tool of your own.',
 } as const satisfies Partial<Record<keyof ChatBody, string>>;
-
-const THINKING: Readonly<Record<NonNullable<ChatBody['reasoning_effort']>, ThinkingWish>> = {
-  none: false,
-  minimal: 'low',
-  low: 'low',
-  medium: 'medium',
-  high: 'high',
-  xhigh: 'high',
-};
 
 export function parseChat(raw: unknown, context: ParseContext): ParsedGeneration {
   const body = read(raw);

@@ -8,6 +8,7 @@ import {
   refused,
   samplingFields,
 } from '../generation-fields.ts';
+import { EFFORTS } from '../reasoning-effort.ts';
 import { message } from './message-schema.ts';
 import { toolChoice, toolList } from './tool-schema.ts';
 
@@ -63,9 +64,9 @@ export const ChatBody = Type.Object({
     }),
   ),
   reasoning_effort: Type.Optional(
-    Type.Enum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh'], {
+    Type.Enum([...EFFORTS], {
       description:
-        'For models that can think. none switches it off; minimal is low, xhigh is high. Default: the model’s own.',
+        'For models that can think. none switches it off; minimal is low, xhigh and max are high. Default: the model’s own.',
     }),
   ),
   modalities: Type.Optional(

@@ -1,6 +1,6 @@
 /** Log-probabilities in the four lists of text completions. Owned by one choice: places in the text go on from chunk to chunk. */
 import type { LikelyToken, TokenLogprob } from '../../../core/generation.ts';
-import { shownLogprob, tokenText } from '../token-text.ts';
+import { shownLogprob, tokenText } from '../../token-text.ts';
 
 export class TokenLists {
   /** A character may be spread over tokens: it counts with its last. */

@@ -7,7 +7,7 @@ import type { Message, ToolCall } from '../../../core/generation.ts';
 import { CallLedger } from '../../call-ledger.ts';
 import { invalid } from '../../invalid.ts';
 import { lenientReader } from '../../lenient-body.ts';
-import { isNestedTooDeeply } from '../../nesting.ts';
+import { parseCallArguments } from '../call-arguments.ts';
 import { parseContent } from './content.ts';
 import { FunctionCallItem, FunctionCallOutputItem, MessageItem, ReasoningItem } from './item-schema.ts';
 import { itemReference, unknownItem } from './refusals.ts';
@@ -121,23 +121,7 @@ function parseCall(
   { call_id: id, name, arguments: text }: FunctionCallItem,
   path: string,
 ): Turn['calls'][number] {
-  // Some write nothing where a tool takes nothing.
-  const values = text.trim() === '' ? '{}' : text;
-  if (!isObjectText(values))
-    throw invalid(
-      `${path}.arguments`,
-      `${path}.arguments must be the text of a JSON object, not too deeply nested.`,
-    );
-  return { id, name, arguments: values, idPath: `${path}.call_id` };
-}
-
-function isObjectText(text: string): boolean {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value) && !isNestedTooDeeply(value);
-  } catch {
-    return false;
-  }
+  return { id, name, arguments: parseCallArguments(text, `${path}.arguments`), idPath: `${path}.call_id` };
 }
 
 /** Thoughts that nothing was said or called after are dropped. */

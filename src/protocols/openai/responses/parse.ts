@@ -1,31 +1,21 @@
 /** A body of POST /v1/responses becomes a GenerationRequest. */
-import type { GenerationInput, GenerationRequest, ThinkingWish } from '../../../core/generation.ts';
+import type { GenerationInput, GenerationRequest } from '../../../core/generation.ts';
 import type { ParseContext, ParsedGeneration } from '../../generation-route.ts';
 import { lenientReader } from '../../lenient-body.ts';
 import { refuseDeepNesting } from '../../nesting.ts';
+import { THINKING } from '../reasoning-effort.ts';
+import { parseSampling } from '../sampling.ts';
 import { parseItems } from './conversation.ts';
+import { parseLogprobs } from './logprobs-wish.ts';
 import { outputFormatOf, parseFormat } from './output-format.ts';
 import { refuseFields } from './refusals.ts';
 import { responsesRenderer } from './render.ts';
 import { ReasoningSettings, ResponsesFields } from './request-schema.ts';
 import { frameOf } from './response-frame.ts';
-import { parseLogprobs, parseSampling } from './sampling.ts';
 import { parseToolChoice, parseTools, toolUseOf } from './tools.ts';
 
 const read = lenientReader(ResponsesFields);
 const readReasoning = lenientReader(ReasoningSettings);
-
-type Effort = NonNullable<ReasoningSettings['effort']>;
-
-const THINKING = {
-  none: false,
-  minimal: 'low',
-  low: 'low',
-  medium: 'medium',
-  high: 'high',
-  xhigh: 'high',
-  max: 'high',
-} as const satisfies Record<Effort, ThinkingWish>;
 
 export function parseResponses(raw: unknown, context: ParseContext): ParsedGeneration {
   for (const [field, value] of Object.entries(raw ?? {})) refuseDeepNesting(value, field);

@@ -1,5 +1,6 @@
 /** The body of POST /v1/responses. Fields that are null count as absent; those that nobody knows are no error. */
 import { type Static, Type } from 'typebox';
+import { EFFORTS } from '../reasoning-effort.ts';
 import { InputItem } from './item-schema.ts';
 import {
   AllowedTools,
@@ -28,7 +29,7 @@ const sampling = {
 };
 
 export const ReasoningSettings = Type.Object({
-  effort: Type.Optional(Type.Enum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'])),
+  effort: Type.Optional(Type.Enum([...EFFORTS])),
   summary: Type.Optional(Type.String({ description: 'Ignored: the reasoning itself is in the answer.' })),
 });
 

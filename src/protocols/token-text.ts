@@ -1,5 +1,5 @@
-/** Tokens and their log-probabilities as OpenAI shows them. */
-import type { LikelyToken } from '../../core/generation.ts';
+/** Tokens and their log-probabilities as answers show them. */
+import type { LikelyToken } from '../core/generation.ts';
 
 /** JSON has no infinity; what is rarer than this is as good as impossible. */
 const LEAST_LOGPROB = -9999;
@@ -15,4 +15,9 @@ export function tokenText({ bytes }: LikelyToken): string {
 
 export function shownLogprob({ logprob }: LikelyToken): number {
   return Math.max(logprob, LEAST_LOGPROB);
+}
+
+/** Its `bytes` are exact, whatever its text shows. */
+export function renderToken(token: LikelyToken) {
+  return { token: tokenText(token), logprob: shownLogprob(token), bytes: token.bytes };
 }
