@@ -1,27 +1,9 @@
 /** A route that asks about models or of their vocabulary, and takes no slot: what it may ask of the server, and what it answers. */
-import type { Ability, TargetState, TokenizeRequest } from '../core/backend.ts';
+import type { TokenizeRequest } from '../core/backend.ts';
 import type { Milliseconds } from '../core/clock.ts';
 import type { ModelId } from '../core/generation.ts';
+import type { ServedModel } from '../core/served-model.ts';
 import type { RouteBase } from './route-base.ts';
-
-/** A model as it is served: configuration, and what the probes last found. */
-export interface ServedModel {
-  readonly id: ModelId;
-  readonly aliases: readonly string[];
-  /** Of its targets the largest; tokens. */
-  readonly contextSize: number | undefined;
-  /** A request for it could be served now. */
-  readonly ready: boolean;
-  /** What any of its targets can do, as far as they tell. */
-  readonly abilities: readonly Ability[];
-  readonly targets: readonly {
-    readonly backend: string;
-    /** The model's name there. */
-    readonly model: string;
-    readonly state: TargetState;
-    readonly loaded: boolean;
-  }[];
-}
 
 /** How far a model file is that is being fetched. */
 export interface PullProgress {

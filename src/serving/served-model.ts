@@ -1,23 +1,9 @@
-/** A model as others may know it: what its targets have in common, and who can speak of its vocabulary. Pure. */
-import type { Ability, TargetState, Tokenizer } from '../core/backend.ts';
+/** What the targets of a model have in common, and who can speak of its vocabulary. Pure. */
+import type { Tokenizer } from '../core/backend.ts';
 import { ServingError } from '../core/errors.ts';
 import type { ModelId } from '../core/generation.ts';
+import type { ServedModel } from '../core/served-model.ts';
 import { canServe, type Target } from './target.ts';
-
-export interface ServedModel {
-  readonly id: ModelId;
-  readonly aliases: readonly string[];
-  /** Of its targets the largest; tokens. */
-  readonly contextSize: number | undefined;
-  readonly ready: boolean;
-  readonly abilities: readonly Ability[];
-  readonly targets: readonly {
-    readonly backend: string;
-    readonly model: string;
-    readonly state: TargetState;
-    readonly loaded: boolean;
-  }[];
-}
 
 export function servedModel(
   id: ModelId,

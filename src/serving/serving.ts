@@ -7,6 +7,7 @@ import type { Clock, Milliseconds } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import type { GenerationEvent, ModelId } from '../core/generation.ts';
 import type { Log } from '../core/log.ts';
+import type { ServedModel } from '../core/served-model.ts';
 import type { SchedulerOptions, SchedulerTarget } from '../scheduling/decision.ts';
 import { Scheduler } from '../scheduling/scheduler.ts';
 import { Dispatcher } from './dispatcher.ts';
@@ -14,7 +15,7 @@ import { Drain } from './drain.ts';
 import { type EmbeddingCall, embed } from './embed.ts';
 import { type GenerationCall, type GenerationServices, generate } from './generate.ts';
 import { type Readiness, readinessOf } from './readiness.ts';
-import { largestContext, type ServedModel, servedModel, tokenizerOf } from './served-model.ts';
+import { largestContext, servedModel, tokenizerOf } from './served-model.ts';
 import { canServe, type Target } from './target.ts';
 import { TargetMonitor } from './target-monitor.ts';
 

@@ -3,8 +3,8 @@
  * opened again: a call that begins while another is not whole waits for it with what has come of its arguments.
  */
 import { ServingError } from '../../core/errors.ts';
+import { objectIn } from '../object-in.ts';
 import { eventLines } from '../server-sent-events.ts';
-import { objectIn } from './tool-input.ts';
 
 interface Call {
   readonly id: string;

@@ -2,10 +2,10 @@
 import type { GenerationRequest, ToolCall } from '../../core/generation.ts';
 import type { GenerationResult } from '../../core/generation-result.ts';
 import type { AnswerRenderer } from '../generation-route.ts';
+import { objectIn } from '../object-in.ts';
 import type { ContentBlock, MessageAnswer } from './answer-schema.ts';
 import { type AnswerSettings, messageHead, renderStop, renderUsage } from './message-parts.ts';
 import { messageStream } from './message-stream.ts';
-import { objectIn } from './tool-input.ts';
 
 export function messageRenderer(request: GenerationRequest, settings: AnswerSettings): AnswerRenderer {
   return {

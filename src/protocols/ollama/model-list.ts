@@ -3,7 +3,8 @@
  * it may be a file here, or anything behind another server.
  */
 import { type Static, Type } from 'typebox';
-import type { House, QueryRoute, ServedModel } from '../query-route.ts';
+import type { ServedModel } from '../../core/served-model.ts';
+import type { House, QueryRoute } from '../query-route.ts';
 import { withTag } from './model-name.ts';
 import { timeOf } from './timings.ts';
 

@@ -1,7 +1,7 @@
 /** Tool calls as Ollama shows them: whole ones alone, their arguments as an object. One that the end of the answer cut off is none. */
 import { ServingError } from '../../core/errors.ts';
 import type { FinishReason, ToolCall } from '../../core/generation.ts';
-import { isNestedTooDeeply } from '../nesting.ts';
+import { objectIn } from '../object-in.ts';
 
 export interface RenderedCall {
   readonly id: string;
@@ -10,7 +10,7 @@ export interface RenderedCall {
 
 /** Throws `backend_error` where a call is over and has no arguments that can be called with: nobody would hear of it. */
 export function renderCall({ id, name, arguments: text }: ToolCall, index: number): RenderedCall {
-  const values = parseArguments(text === '' ? '{}' : text);
+  const values = objectIn(text === '' ? '{}' : text);
   if (values !== undefined) return { id, function: { index, name, arguments: values } };
   throw new ServingError('backend_error', {
     message: `The model called ${JSON.stringify(name)} with arguments that are no JSON object.`,
@@ -23,7 +23,7 @@ export function renderLastCall(
   index: number,
   reason: FinishReason,
 ): RenderedCall | undefined {
-  if (reason === 'length' && parseArguments(call.arguments) === undefined) return undefined;
+  if (reason === 'length' && objectIn(call.arguments) === undefined) return undefined;
   return renderCall(call, index);
 }
 
@@ -31,14 +31,4 @@ export function renderCalls(calls: readonly ToolCall[], reason: FinishReason): r
   return calls.flatMap((call, index) =>
     index < calls.length - 1 ? renderCall(call, index) : (renderLastCall(call, index, reason) ?? []),
   );
-}
-
-function parseArguments(text: string): object | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
-    return isObject && !isNestedTooDeeply(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -1,8 +1,9 @@
 /** POST /api/show: what is known of one model. Editors read its abilities and the length of its context there. */
 import { type Static, Type } from 'typebox';
 import type { Ability } from '../../core/backend.ts';
+import type { ServedModel } from '../../core/served-model.ts';
 import { lenientReader } from '../lenient-body.ts';
-import type { QueryRoute, ServedModel } from '../query-route.ts';
+import type { QueryRoute } from '../query-route.ts';
 import { Details, NO_DETAILS, startOf } from './model-list.ts';
 import { findNamed } from './model-name.ts';
 

@@ -1,6 +1,7 @@
 /** GET /v1/models and /v1/models/{id}: what is served, aliases included, as the OpenAI API lists it. */
 import { type Static, Type } from 'typebox';
-import type { House, QueryRoute, ServedModel } from '../query-route.ts';
+import type { ServedModel } from '../../core/served-model.ts';
+import type { House, QueryRoute } from '../query-route.ts';
 
 const Model = Type.Object({
   id: Type.String(),

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ServingError } from '../../../../src/core/errors.ts';
+import type { ServedModel } from '../../../../src/core/served-model.ts';
 import { runningRoute, tagsRoute } from '../../../../src/protocols/ollama/model-list.ts';
 import { pullRoute } from '../../../../src/protocols/ollama/pull.ts';
 import { showRoute } from '../../../../src/protocols/ollama/show.ts';
@@ -9,7 +10,6 @@ import {
   isPiecewise,
   type PullProgress,
   type QueryRoute,
-  type ServedModel,
 } from '../../../../src/protocols/query-route.ts';
 
 const target = { backend: 'x', model: 'x', state: 'ready', loaded: true } as const;

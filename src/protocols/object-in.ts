@@ -1,5 +1,5 @@
 /** The text of a call's arguments, read: they are an object, or not (yet) arguments at all. */
-import { isNestedTooDeeply } from '../nesting.ts';
+import { isNestedTooDeeply } from './nesting.ts';
 
 export function objectIn(text: string): object | undefined {
   try {
