@@ -18,6 +18,8 @@ export function frontPage(version: string): string {
   <tr><td><code>POST /generate</code><td>a whole answer
   <tr><td><code>POST /stream</code><td>token by token, as server-sent events
   <tr><td><code>POST /embed</code><td>a vector for each text
+  <tr><td><a href="/v1/models"><code>/v1/…</code></a><td>for clients of OpenAI (chat, completions, responses, embeddings) and Anthropic (messages)
+  <tr><td><a href="/api/tags"><code>/api/…</code></a><td>for clients of Ollama
   <tr><td><a href="/health"><code>GET /health</code></a><td>the process is alive
   <tr><td><a href="/ready"><code>GET /ready</code></a><td>the model can be used
   <tr><td><a href="/metrics"><code>GET /metrics</code></a><td>Prometheus metrics
