@@ -5,6 +5,7 @@ import { ask, type RawAnswer } from './http-client.ts';
 type Schema = Readonly<Record<string, unknown>>;
 
 interface Operation {
+  readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema: Schema }>> };
   readonly responses: Readonly<
     Record<string, { readonly content?: Readonly<Record<string, { readonly schema?: Schema }>> }>
   >;

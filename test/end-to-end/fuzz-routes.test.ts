@@ -1,0 +1,130 @@
+/**
+ * Every POST route of /openapi.json, over the real executable, with bodies made from its schema: right, nearly right, and none
+ * at all. Whatever comes: no 5xx, an answer as described, a stream that says how it ended, and a server that goes on.
+ */
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { PROTOCOLS } from '../../src/protocols/catalog.ts';
+import { type ApiDescription, fetchDescription, undescribed } from '../support/api-description.ts';
+import { type Executable, endingAfterAll, startServer } from '../support/executable.ts';
+import { goldenBodies } from '../support/golden-bodies.ts';
+import { ask, metric } from '../support/http-client.ts';
+import { type KeepAliveClient, keepAliveClient } from '../support/keep-alive-client.ts';
+import { asJson, NO_OBJECTS, nearMisses } from '../support/near-misses.ts';
+import { runs } from '../support/property-runs.ts';
+import { scriptedFlags } from '../support/scripted-server.ts';
+import { faultyEnd } from '../support/stream-ends.ts';
+import { type BodySchema, type KnownFields, valuesOf } from '../support/values-of-schema.ts';
+
+const ROUTES = PROTOCOLS.flatMap(({ routes }) => routes)
+  .filter(({ method }) => method === 'POST')
+  .map(({ path }) => path);
+
+/** What the scripted backend cannot do, or this server's configuration does not allow: only ever refused. */
+const NEVER_ANSWERED = new Set(['/tokenize', '/detokenize', '/v1/messages/count_tokens', '/api/pull']);
+
+/** A model that there is, a time limit that does not run out, few answers at once; and something to answer. */
+const KNOWN_FIELDS: KnownFields = {
+  model: () => fc.constant('demo'),
+  timeout_ms: () => fc.constant(60_000),
+  n: () => fc.constantFrom(1, 2),
+  max_tokens: () => fc.constantFrom(1, 5, 100),
+  role: (own) => fc.oneof({ weight: 4, arbitrary: fc.constant('user') }, { weight: 1, arbitrary: own }),
+  content: (own) =>
+    fc.oneof(
+      { weight: 4, arbitrary: fc.constantFrom('one two', [{ type: 'text', text: 'three' }]) },
+      { weight: 1, arbitrary: own },
+    ),
+};
+
+/** Bodies from the golden transcripts, to be spoilt. */
+const GOLDEN = goldenBodies();
+
+const SEED = 20_26;
+const ends = endingAfterAll();
+let server: Executable;
+let client: KeepAliveClient;
+let description: ApiDescription;
+
+beforeAll(async () => {
+  server = await startServer({ flags: scriptedFlags(), endsWith: ends });
+  client = keepAliveClient(server);
+  description = await fetchDescription(server);
+});
+afterAll(() => client.close());
+
+test('every POST route that is described is tried', () => {
+  const described = Object.entries(description.paths).filter(([, operations]) => 'post' in operations);
+  expect(described.map(([path]) => path).sort()).toEqual([...ROUTES].sort());
+});
+
+describe.each(ROUTES)('%s', (path) => {
+  test('answers or refuses what its schema allows', async () => {
+    const statuses = await tryAll(path, bodiesOf(path).map(asJson));
+    if (!NEVER_ANSWERED.has(path)) expect(statuses).toContain(200);
+  });
+
+  test('answers or refuses what is nearly right', async () => {
+    await tryAll(path, nearMisses(bodiesOf(path)));
+    const golden = GOLDEN.get(path) ?? [];
+    expect(golden).not.toEqual([]);
+    await tryAll(path, nearMisses(fc.constantFrom(...golden).map((body) => ({ ...body, ...limits(body) }))));
+  });
+
+  test('refuses what is no JSON object in UTF-8', async () => {
+    for (const body of NO_OBJECTS) {
+      const answer = await client.post(path, body);
+      expect({
+        status: answer.status,
+        problems: problemsOf(path, answer),
+        body: body.toString().slice(0, 80),
+      }).toMatchObject({
+        status: 400,
+        problems: [],
+      });
+    }
+  });
+});
+
+test('afterwards nothing is under way, and the server is well', async () => {
+  expect((await ask(`${server.url}/health`)).status).toBe(200);
+  expect(await metric(server, 'llm_serve_requests_running')).toBe(0);
+  expect(await metric(server, 'llm_serve_slots_used')).toBe(0);
+  expect(await metric(server, 'llm_serve_requests_waiting')).toBe(0);
+  expect(server.logs().filter(({ level }) => level >= 50)).toEqual([]);
+});
+
+function bodiesOf(path: string): fc.Arbitrary<unknown> {
+  const schema = description.paths[path]?.post?.requestBody?.content['application/json']?.schema;
+  return valuesOf((schema ?? {}) as BodySchema, KNOWN_FIELDS);
+}
+
+function limits(body: object): object {
+  return 'timeout_ms' in body ? { timeout_ms: 60_000 } : {};
+}
+
+/** The statuses that were answered. */
+async function tryAll(path: string, bodies: fc.Arbitrary<string>): Promise<ReadonlySet<number>> {
+  const statuses = new Set<number>();
+  const isLong = process.env.LLM_TEST_LONG === '1';
+  await fc.assert(
+    fc.asyncProperty(bodies, async (body) => {
+      const answer = await client.post(path, body);
+      statuses.add(answer.status);
+      expect(problemsOf(path, answer)).toEqual([]);
+    }),
+    { ...runs(60), ...(isLong ? {} : { seed: SEED }) },
+  );
+  return statuses;
+}
+
+function problemsOf(path: string, answer: Awaited<ReturnType<KeepAliveClient['post']>>): readonly string[] {
+  if (answer.status >= 500) return [`${answer.status}: ${answer.body}`];
+  const contentType = answer.header('content-type')?.split(';')[0] ?? '';
+  const isStream = contentType === 'text/event-stream' || contentType === 'application/x-ndjson';
+  const fault = isStream ? faultyEnd(contentType, answer.body) : undefined;
+  return [
+    ...undescribed(description, { method: 'POST', path }, answer),
+    ...(fault === undefined ? [] : [`${fault}: ${answer.body}`]),
+  ];
+}
