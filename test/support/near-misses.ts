@@ -146,8 +146,9 @@ function placesIn(root: Record<string, unknown>): Place[] {
   return places;
 }
 
-/** Assigning would set the prototype. */
-function put(holder: object, name: string, value: unknown): void {
+/** Assigning would set the prototype; and what is put there may be changed next. */
+function put(holder: object, name: string, given: unknown): void {
+  const value = structuredClone(given);
   Object.defineProperty(holder, name, { value, writable: true, enumerable: true, configurable: true });
 }
 
