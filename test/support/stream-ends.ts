@@ -1,30 +1,31 @@
-/** How a stream of any protocol may end: well, or with an error; and never with anything after that. */
+/** How a stream of any protocol ends: well, or with an error; nothing may come after that. */
 
-/** What the last piece of a stream says, in whatever protocol. */
-function isEnd(piece: string): boolean {
-  if (piece === '[DONE]') return true;
-  const fields = JSON.parse(piece) as Readonly<Record<string, unknown>>;
-  const type = typeof fields.type === 'string' ? fields.type : '';
-  return 'error' in fields && fields.error !== null
-    ? type === '' || type === 'error'
-    : ENDS.has(type) || fields.done === true || fields.status === 'success';
-}
+type End = 'success' | 'failure';
 
-const ENDS = new Set([
-  'message_stop',
-  'response.completed',
-  'response.incomplete',
-  'response.failed',
-  'error',
+/** `response.failed` is none: an `error` follows it. */
+const ENDS: ReadonlyMap<unknown, End> = new Map([
+  ['message_stop', 'success'],
+  ['response.completed', 'success'],
+  ['response.incomplete', 'success'],
+  ['error', 'failure'],
 ]);
 
-/** What is wrong with how a stream ends; undefined where nothing is. */
-export function faultyEnd(contentType: string, body: string): string | undefined {
+/** Undefined where it has no end, or more than one, or goes on after it. */
+export function streamEnd(contentType: string, body: string): End | undefined {
   const pieces = piecesOf(contentType, body);
-  const ends = pieces.flatMap((piece, index) => (isEnd(piece) ? [index] : []));
-  if (ends.length === 0) return 'it ends without an end';
-  if (ends.length > 1) return 'it ends more than once';
-  return ends[0] === pieces.length - 1 ? undefined : 'something comes after its end';
+  const ends = pieces.map(endIn);
+  const isOnlyAtItsEnd = ends.findIndex((end) => end !== undefined) === pieces.length - 1;
+  return isOnlyAtItsEnd ? ends.at(-1) : undefined;
+}
+
+/** What a piece says of the end, in whatever protocol. */
+function endIn(piece: string): End | undefined {
+  if (piece === '[DONE]') return 'success';
+  const fields = JSON.parse(piece) as Readonly<Record<string, unknown>>;
+  const named = ENDS.get(fields.type);
+  if (named !== undefined) return named;
+  if (fields.type === undefined && fields.error !== undefined && fields.error !== null) return 'failure';
+  return fields.done === true || fields.status === 'success' ? 'success' : undefined;
 }
 
 function piecesOf(contentType: string, body: string): string[] {

@@ -23,7 +23,7 @@ export interface BodySchema {
   readonly exclusiveMinimum?: number;
 }
 
-/** Field → its values, made of those that the schema allows. Such a field is always there. */
+/** Field → its values, made of those that the schema allows. Undefined: it is not there. */
 export type KnownFields = Readonly<Record<string, (own: fc.Arbitrary<unknown>) => fc.Arbitrary<unknown>>>;
 
 const MORE_ENTRIES = 2;
@@ -86,8 +86,8 @@ function objects(schema: BodySchema, known: KnownFields): fc.Arbitrary<unknown> 
   const { properties = {}, required = [], additionalProperties, maxProperties = MORE_ENTRIES } = schema;
   const fields = Object.entries(properties).map(([name, property]) => {
     const values = valuesOf(property, known);
-    if (Object.hasOwn(known, name)) return known[name]?.(values) ?? values;
-    return required.includes(name) ? values : sometimes(values);
+    const own = required.includes(name) ? values : sometimes(values);
+    return Object.hasOwn(known, name) ? (known[name]?.(own) ?? own) : own;
   });
   const others =
     typeof additionalProperties === 'object' || Object.keys(properties).length === 0
