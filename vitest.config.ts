@@ -4,7 +4,11 @@ const long = process.env.LLM_TEST_LONG === '1';
 const suffix = long ? 'long' : 'test';
 /** The long run tries the properties again, far more often. */
 const properties = long
-  ? ['test/unit/scheduling/*.test.ts', 'test/unit/backends/llama-cpp/grammar/*.test.ts']
+  ? [
+      'test/unit/scheduling/*.test.ts',
+      'test/unit/backends/llama-cpp/grammar/*.test.ts',
+      'test/end-to-end/fuzz-routes.test.ts',
+    ]
   : [];
 
 /** Decoding collapses beside any other load on the cores, so whatever runs the real engine runs alone, after the rest. */
@@ -20,7 +24,7 @@ const withEngine = [
 const sideBySide = [
   `test/unit/**/*.${suffix}.ts`,
   `test/golden/**/*.${suffix}.ts`,
-  `test/end-to-end/{models,configuration}.${suffix}.ts`,
+  `test/end-to-end/{models,configuration,fuzz-routes}.${suffix}.ts`,
 ];
 
 export default defineConfig({

@@ -1,16 +1,13 @@
 /** A ServingError as an HTTP answer: headers are the same in every protocol, status and body are the protocol's own. */
 import type { FastifyError, FastifyReply } from 'fastify';
 import { type ErrorCode, ServingError, toServingError } from '../core/errors.ts';
+import type { Protocol } from '../protocols/protocol.ts';
 
 /** Errors of the framework and of the connection, by code. */
 const KNOWN_ERRORS: Readonly<Record<string, { readonly code: ErrorCode; readonly message: string }>> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: {
     code: 'unsupported_media_type',
     message: 'The content type is not supported. Send JSON with "content-type: application/json".',
-  },
-  FST_ERR_CTP_BODY_TOO_LARGE: {
-    code: 'body_too_large',
-    message: 'The body is larger than this server takes (server.body_limit_bytes). Send less.',
   },
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: {
     code: 'malformed_http',
@@ -21,8 +18,20 @@ const KNOWN_ERRORS: Readonly<Record<string, { readonly code: ErrorCode; readonly
   FST_ERR_BAD_URL: { code: 'malformed_http', message: 'The path of the URL is not validly encoded.' },
 };
 
-export function fromFastify(thrown: unknown): ServingError {
-  const known = KNOWN_ERRORS[(thrown as FastifyError | undefined)?.code ?? ''];
+/** The setting that bounds a body. */
+const BODY_LIMITS: Readonly<Record<Protocol['bodyLimit'], string>> = {
+  text: 'server.body_limit_bytes',
+  media: 'server.media_body_limit_bytes',
+};
+
+/** `bodyLimit`: which one the route has. */
+export function fromFastify(thrown: unknown, bodyLimit: Protocol['bodyLimit'] = 'text'): ServingError {
+  const code = (thrown as FastifyError | undefined)?.code ?? '';
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE')
+    return new ServingError('body_too_large', {
+      message: `The body is larger than this server takes (${BODY_LIMITS[bodyLimit]}). Send less.`,
+    });
+  const known = KNOWN_ERRORS[code];
   return known ? new ServingError(known.code, { message: known.message }) : toServingError(thrown);
 }
 

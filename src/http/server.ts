@@ -56,7 +56,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   const openScope = scopeOpener(edge);
   const server = newFastify(edge, openScope);
   addRequestContext(server, { clock, openScope });
-  addErrors(server, { log: options.log, protocolAt });
+  addErrors(server, { clock, log: options.log, protocolAt });
   if (options.corsOrigins.length > 0) {
     const origin = options.corsOrigins.includes('*') ? '*' : [...options.corsOrigins];
     await server.register(cors, { origin, exposedHeaders: EXPOSED_HEADERS, strictPreflight: false });

@@ -4,9 +4,9 @@
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { fetchDescription, undescribed } from '../support/api-description.ts';
-import { type Executable, endingAfterAll, startServer } from '../support/executable.ts';
+import type { Executable } from '../support/executable.ts';
 import {
   type GoldenExchange,
   type GoldenFile,
@@ -18,50 +18,66 @@ import {
 } from '../support/golden.ts';
 import { exchangeBytes, metric, send } from '../support/http-client.ts';
 import { scripted, scriptedFlags } from '../support/scripted-server.ts';
+import { serverPool } from '../support/server-pool.ts';
 
 const ROOT = fileURLToPath(new URL('.', import.meta.url));
-const PROTOCOLS = readdirSync(ROOT, { withFileTypes: true })
-  .filter((entry) => entry.isDirectory())
-  .map(({ name }) => ({ name, folder: `${ROOT}${name}` }));
 const UPDATES = process.env.UPDATE_GOLDEN === '1';
 const UNTIL_AT_MOST_MS = 5000;
 
-describe.each(PROTOCOLS)('$name', ({ folder }) => {
-  const shared: Shared = { servers: new Map(), endsWith: endingAfterAll() };
+interface Transcript {
+  /** Of the test: the protocol, the file, its title. */
+  readonly name: string;
+  readonly path: string;
+  readonly text: string;
+  readonly golden: GoldenFile;
+  readonly flags: readonly string[];
+  /** Those with the same name share a server. */
+  readonly server: string;
+}
 
-  for (const name of readdirSync(folder).filter((file) => file.endsWith('.http'))) {
-    const path = `${folder}/${name}`;
-    const text = readFileSync(path, 'utf8');
-    const golden = readGolden(text);
-    test(`${name}: ${golden.title}`, async () => {
-      const server = await serverFor(golden.setup, shared);
-      const answered = await play(golden, server);
+const transcripts = readdirSync(ROOT, { withFileTypes: true })
+  .filter((entry) => entry.isDirectory())
+  .flatMap(({ name: protocol }) =>
+    readdirSync(`${ROOT}${protocol}`)
+      .filter((file) => file.endsWith('.http'))
+      .map((file) => readTranscript(protocol, file)),
+  );
+const flagsByServer = new Map(transcripts.map(({ server, flags }) => [server, flags]));
+const servers = serverPool(flagsByServer);
+
+for (const server of flagsByServer.keys()) {
+  for (const { name, path, text, golden } of transcripts.filter((each) => each.server === server)) {
+    test(name, async () => {
+      const answered = await play(golden, await servers.take(server));
       if (UPDATES) writeFileSync(path, writeGolden(text, answered));
       else expect(answered).toEqual(golden.exchanges);
     });
   }
-});
-
-interface Shared {
-  readonly servers: Map<string, Promise<Executable>>;
-  readonly endsWith: (end: () => Promise<void>) => void;
 }
 
-/** Files with the same configuration share a server; one that is filled up or ended is a file's own. */
-function serverFor(setup: GoldenSetup, shared: Shared): Promise<Executable> {
-  const flags = [...scriptedFlags({ target: setup.target }), ...setup.config];
-  if (setup.busy > 0 || setup.signal !== undefined) return startServer({ flags, endsWith: onTestFinished });
-  const key = flags.join(' ');
-  const server = shared.servers.get(key) ?? startServer({ flags, endsWith: shared.endsWith });
-  shared.servers.set(key, server);
-  return server;
+function readTranscript(protocol: string, file: string): Transcript {
+  const path = `${ROOT}${protocol}/${file}`;
+  const text = readFileSync(path, 'utf8');
+  const golden = readGolden(text);
+  const { target, config, busy, signal } = golden.setup;
+  const flags = [...scriptedFlags({ target }), ...config];
+  // What one file does to such a server would show in the answers to the next.
+  const isItsOwn = busy > 0 || signal !== undefined || config.includes('--rate-limit.enabled');
+  return {
+    name: `${protocol} > ${file}: ${golden.title}`,
+    path,
+    text,
+    golden,
+    flags,
+    server: isItsOwn ? path : flags.join(' '),
+  };
 }
 
 async function play({ setup, exchanges }: GoldenFile, server: Executable): Promise<GoldenExchange[]> {
   for (let count = 1; count <= setup.busy; count += 1) {
     const held = send(`${server.url}/generate`, { body: { prompt: scripted({ fail: 'hang' }) } });
     onTestFinished(() => void held.destroy());
-    await expect.poll(() => underWay(server), { timeout: UNTIL_AT_MOST_MS }).toBe(count);
+    await expect.poll(() => underWay(server), { timeout: UNTIL_AT_MOST_MS, interval: 10 }).toBe(count);
   }
   if (setup.signal !== undefined) {
     server.signal(setup.signal);
@@ -79,21 +95,21 @@ async function underWay(server: Executable): Promise<number> {
 }
 
 async function answerTo(request: string, { until }: GoldenSetup, server: Executable): Promise<string> {
-  const once = async () => {
+  const answeredOnce = async () => {
     const answer = await exchangeBytes(server.port, requestBytes(request, server.port));
     const [method = '', path = ''] = request.split(/\s/, 2);
     expect(undescribed(await fetchDescription(server), { method, path }, answer)).toEqual([]);
     return renderAnswer(answer);
   };
-  if (until === undefined) return once();
+  if (until === undefined) return answeredOnce();
   let answer = '';
   await expect
     .poll(
       async () => {
-        answer = await once();
+        answer = await answeredOnce();
         return answer;
       },
-      { timeout: UNTIL_AT_MOST_MS },
+      { timeout: UNTIL_AT_MOST_MS, interval: 20 },
     )
     .toContain(until);
   return answer;

@@ -5,6 +5,7 @@ import { ask, type RawAnswer } from './http-client.ts';
 type Schema = Readonly<Record<string, unknown>>;
 
 interface Operation {
+  readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema: Schema }>> };
   readonly responses: Readonly<
     Record<string, { readonly content?: Readonly<Record<string, { readonly schema?: Schema }>> }>
   >;
@@ -14,8 +15,12 @@ export interface ApiDescription {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
 }
 
-export async function fetchDescription(server: { readonly url: string }): Promise<ApiDescription> {
-  return (await ask(`${server.url}/openapi.json`)).json<ApiDescription>();
+let description: Promise<ApiDescription> | undefined;
+
+/** It is the same on every server, whatever its configuration, so one is asked for all. */
+export function fetchDescription(server: { readonly url: string }): Promise<ApiDescription> {
+  description ??= ask(`${server.url}/openapi.json`).then((answer) => answer.json<ApiDescription>());
+  return description;
 }
 
 /** What the answer has that the description does not allow; empty for paths and methods it does not have. */
@@ -30,11 +35,22 @@ export function undescribed(
   const content = operation.responses[answer.status]?.content;
   const schema = content?.[contentType]?.schema;
   if (schema === undefined) return [`no schema for ${answer.status} ${contentType}`];
-  const validator = Compile(closed(schema) as Schema);
+  const validator = validatorOf(schema);
   return bodiesOf(contentType, answer.body).flatMap((body) => {
     if (validator.Check(body)) return [];
     return [`${JSON.stringify(body)}: ${JSON.stringify(validator.Errors(body))}`];
   });
+}
+
+const validators = new WeakMap<Schema, ReturnType<typeof Compile>>();
+
+/** To compile a schema takes longer than the whole exchange. */
+function validatorOf(schema: Schema): ReturnType<typeof Compile> {
+  const known = validators.get(schema);
+  if (known !== undefined) return known;
+  const validator = Compile(closed(schema) as Schema);
+  validators.set(schema, validator);
+  return validator;
 }
 
 /** `/v1/models/{id}` is where `/v1/models/a` is described. */
@@ -43,10 +59,11 @@ function operationAt(
   asked: string,
 ): ApiDescription['paths'][string] | undefined {
   const path = asked.split('?')[0] ?? '';
+  if (Object.hasOwn(paths, path)) return paths[path];
   const template = Object.keys(paths).find((known) =>
     new RegExp(`^${known.replace(/[.*+?^$()|[\]\\]/g, '\\$&').replace(/\{[^}]*\}/g, '.+')}$`).test(path),
   );
-  return paths[path] ?? (template === undefined ? undefined : paths[template]);
+  return template === undefined ? undefined : paths[template];
 }
 
 function bodiesOf(contentType: string, body: string): unknown[] {

@@ -52,14 +52,16 @@ export function describeRoute(route: Route, { name, errors }: Protocol): Fastify
   const { summary, description, body, answers } = route.describes;
   const asksModel = route.kind !== 'query';
   const successes = Object.entries(answers).map(([contentType, schema]) => [contentType, { schema }]);
-  const codes = Object.keys(ERRORS) as ErrorCode[];
+  const codes = (Object.keys(ERRORS) as ErrorCode[]).map(
+    (code) => ({ code, status: statusOf(code, errors) }) as const,
+  );
   const refusals = [...(asksModel ? MODEL_ROUTE_ERRORS : QUERY_ROUTE_ERRORS)]
-    .map((status) => [status, codes.filter((code) => statusOf(code, errors) === status)] as const)
+    .map((status) => [status, codes.filter((each) => each.status === status)] as const)
     .filter(([, ofStatus]) => ofStatus.length > 0)
     .map(([status, ofStatus]) => [
       status,
       {
-        description: ofStatus.map((code) => `${code}: ${ERRORS[code].title}`).join(' '),
+        description: ofStatus.map(({ code }) => `${code}: ${ERRORS[code].title}`).join(' '),
         content: { 'application/json': { schema: errors.schema } },
       },
     ]);

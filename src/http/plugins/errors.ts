@@ -1,29 +1,51 @@
 /** Renders whatever was thrown, once: by the protocol whose path it is. */
+import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance } from 'fastify';
+import type { Clock } from '../../core/clock.ts';
 import { ServingError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import type { Protocol } from '../../protocols/protocol.ts';
 import { fromFastify, prepareError } from '../error-reply.ts';
 import { pathOf, routePathOf } from '../request-scope.ts';
 
+/** Enough for what a fast client has under way; a slow one is not waited for. */
+const READ_ON_MS = 2000;
+
 export interface ErrorOptions {
+  readonly clock: Clock;
   readonly log: Log;
   /** Which protocol answers at a path. */
-  readonly protocolAt: (path: string) => Pick<Protocol, 'errors' | 'requestIdHeader'>;
+  readonly protocolAt: (path: string) => Pick<Protocol, 'errors' | 'requestIdHeader' | 'bodyLimit'>;
 }
 
-export function addErrors(server: FastifyInstance, { log, protocolAt }: ErrorOptions): void {
+export function addErrors(server: FastifyInstance, { clock, log, protocolAt }: ErrorOptions): void {
   server.setErrorHandler(async (thrown, request, reply) => {
-    const error = fromFastify(thrown);
+    const { errors, requestIdHeader, bodyLimit } = protocolAt(routePathOf(request));
+    const error = fromFastify(thrown, bodyLimit);
     if (error.code === 'internal') {
       const stack = thrown instanceof Error ? thrown.stack : String(thrown);
       log.error('unexpected error', { requestId: request.scope.receipt.requestId, stack });
     }
-    const { errors, requestIdHeader } = protocolAt(routePathOf(request));
     request.scope.requestIdHeader = requestIdHeader;
     const { status, body } = errors.render(error, request.scope.receipt.requestId);
     prepareError(reply, error, status);
+    if (error.code === 'body_too_large') await restOfBody(request.raw, clock);
     return body;
+  });
+}
+
+/**
+ * Reads on for a moment and throws away: a connection that is closed while its client still sends is reset, and the client
+ * never sees why.
+ */
+function restOfBody(body: IncomingMessage, clock: Clock): Promise<void> {
+  return new Promise((resolve) => {
+    const limit = clock.schedule(READ_ON_MS, resolve);
+    body.once('close', () => {
+      limit.cancel();
+      resolve();
+    });
+    body.resume();
   });
 }
 

@@ -23,9 +23,9 @@ const REFUSAL = 'invalid_request_error';
 const WORDS: Partial<Record<ErrorCode, string>> = { context_length_exceeded: 'prompt is too long' };
 
 /** Field at fault → what clients that can do without it go by: they send the whole conversation instead. */
-const DETAILS: Readonly<Record<string, { readonly error_code: string }>> = {
-  thread: { error_code: 'thread_unsupported_request' },
-};
+const DETAILS: ReadonlyMap<string | undefined, { readonly error_code: string }> = new Map([
+  ['thread', { error_code: 'thread_unsupported_request' }],
+]);
 
 export const ErrorBody = Type.Object({
   type: Type.Literal('error'),
@@ -40,7 +40,7 @@ export const ErrorBody = Type.Object({
 export const anthropicErrors: ErrorShape = {
   schema: ErrorBody,
   render: (error, requestId) => {
-    const details = error.param === undefined ? undefined : DETAILS[error.param];
+    const details = DETAILS.get(error.param);
     const status = error.spec.status === 503 ? OVERLOADED : error.spec.status;
     return {
       status,

@@ -52,6 +52,11 @@ describe('an error', () => {
     });
   });
 
+  it.each(['__proto__', 'constructor'])('has no details about a field called %s', (param) => {
+    const error = new ServingError('invalid_request', { message: `${param} is nested too deeply.`, param });
+    expect(anthropicErrors.render(error, 'req_1').body).not.toHaveProperty('error.details');
+  });
+
   it('says that a prompt is too long in the words that clients look for', () => {
     const message = 'The prompt has 9 tokens, but the model’s context holds 8. Shorten the prompt.';
     expect(messageOf(new ServingError('context_length_exceeded', { message }))).toBe(

@@ -56,6 +56,39 @@ const ANSWERS: Readonly<Record<string, readonly GenerationEvent[]>> = {
 
 const typesOf = (events: readonly EventSeen[]) => events.map(({ type }) => type.replace('response.', ''));
 
+it.each([
+  [
+    { tool_choice: { type: 'function', name: 'f', more: 1 } },
+    { tool_choice: { type: 'function', name: 'f' } },
+  ],
+  [
+    {
+      tool_choice: {
+        type: 'allowed_tools',
+        mode: 'auto',
+        tools: [{ type: 'function', name: 'f', more: 1 }],
+        more: 1,
+      },
+    },
+    { tool_choice: { type: 'allowed_tools', mode: 'auto', tools: [{ type: 'function', name: 'f' }] } },
+  ],
+  [
+    { text: { format: { type: 'json_schema', name: 'n', schema: {}, more: 1 } } },
+    { text: { format: { type: 'json_schema', name: 'n', schema: {} } } },
+  ],
+])('of %j what is known is repeated', async (asked, repeated) => {
+  const tools = [{ type: 'function', name: 'f' }];
+  const { tool_choice, text } = await wholeResponse(
+    { tools: 'tool_choice' in asked ? tools : [], ...asked },
+    [finish('stop')],
+  );
+  expect({ tool_choice, text }).toEqual({
+    tool_choice: 'auto',
+    text: { format: { type: 'text' } },
+    ...repeated,
+  });
+});
+
 describe('a whole response', () => {
   it('says that nothing is kept, and repeats what was asked', async () => {
     const asked = { store: true, metadata: { a: 'b' }, user: 'u', max_output_tokens: 9, temperature: 0.5 };

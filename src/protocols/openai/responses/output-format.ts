@@ -11,11 +11,21 @@ export type TextFormatBody = { readonly type: 'text' | 'json_object' } | JsonSch
 const readSettings = lenientReader(TextSettings);
 const readSchemaFormat = lenientReader(JsonSchemaFormat);
 
+/** Checked, and nothing else than what is known of it: answers repeat it. */
 export function parseFormat(text: ResponsesFields['text']): TextFormatBody {
   const { format } = readSettings(text ?? {}, 'text');
   if (format === undefined) return { type: 'text' };
   const { type } = format as { readonly type?: unknown };
-  if (type === 'json_schema') return readSchemaFormat(format, 'text.format');
+  if (type === 'json_schema') {
+    const { name, description, schema, strict } = readSchemaFormat(format, 'text.format');
+    return {
+      type,
+      name,
+      ...(description !== undefined && { description }),
+      schema,
+      ...(strict !== undefined && { strict }),
+    };
+  }
   if (type === 'text' || type === 'json_object') return { type };
   throw invalid(
     'text.format.type',

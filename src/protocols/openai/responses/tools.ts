@@ -34,7 +34,7 @@ export function parseTools(given: ResponsesFields['tools'] = []): readonly Funct
   });
 }
 
-/** Checked; the tools that it names exist. */
+/** Checked, and nothing else than what is known of it: answers repeat it. The tools that it names exist. */
 export function parseToolChoice(
   given: ResponsesFields['tool_choice'],
   tools: readonly FunctionTool[],
@@ -44,15 +44,15 @@ export function parseToolChoice(
   const { type } = given as { readonly type?: unknown };
   switch (type) {
     case 'function': {
-      const choice = readNamed(given, 'tool_choice');
-      requireTool(choice.name, 'tool_choice.name', tools);
-      return choice;
+      const { name } = readNamed(given, 'tool_choice');
+      requireTool(name, 'tool_choice.name', tools);
+      return { type, name };
     }
     case 'allowed_tools': {
-      const choice = readAllowed(given, 'tool_choice');
-      for (const [index, { name }] of choice.tools.entries())
+      const { mode, tools: allowed } = readAllowed(given, 'tool_choice');
+      for (const [index, { name }] of allowed.entries())
         requireTool(name, `tool_choice.tools[${index}].name`, tools);
-      return choice;
+      return { type, mode, tools: allowed.map((tool) => ({ type: tool.type, name: tool.name })) };
     }
     default:
       throw invalid(

@@ -1,0 +1,114 @@
+/**
+ * Bodies that a schema of /openapi.json allows: those of a new route are made without a line here. Fields that name what the
+ * server has (its model) get a value of its own, or no body would ever be answered.
+ */
+import fc from 'fast-check';
+
+/** The keywords that our schemas use. */
+export interface BodySchema {
+  readonly type?: string;
+  readonly properties?: Readonly<Record<string, BodySchema>>;
+  readonly required?: readonly string[];
+  readonly additionalProperties?: boolean | BodySchema;
+  readonly maxProperties?: number;
+  readonly items?: BodySchema;
+  readonly minItems?: number;
+  readonly maxItems?: number;
+  readonly anyOf?: readonly BodySchema[];
+  readonly enum?: readonly unknown[];
+  readonly pattern?: string;
+  readonly minLength?: number;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly exclusiveMinimum?: number;
+}
+
+/** Field → its values, made of those that the schema allows. Undefined: it is not there. */
+export type KnownFields = Readonly<Record<string, (own: fc.Arbitrary<unknown>) => fc.Arbitrary<unknown>>>;
+
+const MORE_ENTRIES = 2;
+/** Absent so many times as often as present: every further field is one more to be refused for. */
+const ABSENT = 6;
+
+const anything = fc.jsonValue({ maxDepth: 2 });
+const word = fc.oneof(
+  fc.constantFrom('one', 'two three', 'a', 'call_1', '{}', '{"a":1}', 'text', 'function', '\u{1F600}', 'ü'),
+  fc.string({ unit: 'binary', maxLength: 8 }),
+);
+
+export function valuesOf(schema: BodySchema, known: KnownFields = {}): fc.Arbitrary<unknown> {
+  if (schema.enum !== undefined) return fc.constantFrom(...schema.enum);
+  if (schema.anyOf !== undefined) return fc.oneof(...schema.anyOf.map((branch) => valuesOf(branch, known)));
+  switch (schema.type) {
+    case 'string':
+      return strings(schema);
+    case 'integer':
+      return numbers(schema, (range) => fc.integer(range));
+    case 'number':
+      return numbers(schema, (range) => fc.double({ ...range, noNaN: true }));
+    case 'boolean':
+      return fc.boolean();
+    case 'null':
+      return fc.constant(null);
+    case 'array':
+      return arrays(schema, known);
+    case 'object':
+      return objects(schema, known);
+    case undefined:
+      return anything;
+    default:
+      throw new Error(`no values are known for the type ${schema.type}`);
+  }
+}
+
+function strings({ pattern, minLength = 0 }: BodySchema): fc.Arbitrary<unknown> {
+  if (pattern !== undefined) return fc.stringMatching(new RegExp(pattern));
+  return word.map((text) => text.padEnd(minLength, 'a'));
+}
+
+/** Small ones first: what is asked for is generated. */
+function numbers(
+  { minimum, exclusiveMinimum, maximum = 1000 }: BodySchema,
+  within: (range: { min: number; max: number }) => fc.Arbitrary<number>,
+): fc.Arbitrary<unknown> {
+  const min = minimum ?? (exclusiveMinimum === undefined ? 0 : Math.min(exclusiveMinimum + 0.5, maximum));
+  return within({ min, max: Math.max(min, Math.min(maximum, min + 1000)) });
+}
+
+function arrays({ items = {}, minItems = 0, maxItems }: BodySchema, known: KnownFields) {
+  return fc.array(valuesOf(items, known), {
+    minLength: minItems,
+    maxLength: Math.min(minItems + MORE_ENTRIES, maxItems ?? Number.POSITIVE_INFINITY),
+  });
+}
+
+function objects(schema: BodySchema, known: KnownFields): fc.Arbitrary<unknown> {
+  const { properties = {}, required = [], additionalProperties, maxProperties = MORE_ENTRIES } = schema;
+  const fields = Object.entries(properties).map(([name, property]) => {
+    const values = valuesOf(property, known);
+    const own = required.includes(name) ? values : sometimes(values);
+    return Object.hasOwn(known, name) ? (known[name]?.(own) ?? own) : own;
+  });
+  const others =
+    typeof additionalProperties === 'object' || Object.keys(properties).length === 0
+      ? fc.dictionary(
+          fc.stringMatching(/^[a-z]{1,4}$/),
+          valuesOf(typeof additionalProperties === 'object' ? additionalProperties : {}, known),
+          {
+            maxKeys: Math.min(maxProperties, MORE_ENTRIES),
+          },
+        )
+      : fc.constant({});
+  return fc.tuple(fc.tuple(...fields), others).map(([values, more]) => ({
+    ...more,
+    ...Object.fromEntries(
+      Object.keys(properties)
+        .map((name, index) => [name, values[index]] as const)
+        .filter(([, value]) => value !== undefined),
+    ),
+  }));
+}
+
+function sometimes(values: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> {
+  return fc.oneof({ weight: ABSENT, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: values });
+}
