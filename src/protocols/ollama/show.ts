@@ -4,7 +4,7 @@ import type { Ability } from '../../core/backend.ts';
 import type { QueryRoute, ServedModel } from '../query-route.ts';
 import { lenientReader } from './lenient-body.ts';
 import { Details, NO_DETAILS, startOf } from './model-list.ts';
-import { findNamed } from './model-name.ts';
+import { findRequired } from './model-name.ts';
 
 /** Also of /api/pull: `name` is what older clients say for `model`. */
 export const namingFields = {
@@ -59,7 +59,7 @@ export const showRoute: QueryRoute = {
     answers: { 'application/json': ShowAnswer },
   },
   answer: ({ body }, house): Static<typeof ShowAnswer> => {
-    const model = findNamed(nameIn(read(body)), house.requireModel);
+    const model = findRequired(nameIn(read(body)), house.requireModel);
     return {
       modelfile: '',
       parameters: '',
