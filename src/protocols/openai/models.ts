@@ -1,5 +1,6 @@
 /** GET /v1/models and /v1/models/{id}: what is served, aliases included, as the OpenAI API lists it. */
 import { type Static, Type } from 'typebox';
+import { asksAsAnthropic, ModelInfo, ModelPage, modelInfo, modelPage } from '../anthropic/model-list.ts';
 import type { House, QueryRoute, ServedModel } from '../query-route.ts';
 
 const Model = Type.Object({
@@ -19,15 +20,12 @@ export const modelsRoute: QueryRoute = {
   limited: false,
   describes: {
     summary: 'List models',
-    description: 'Every configured model under its id and its aliases, ready or not: GET /ready tells that.',
-    answers: { 'application/json': ModelList },
+    description:
+      'Every configured model under its id and its aliases, ready or not: GET /ready tells that. A request with the header ' +
+      'anthropic-version is answered in the form of the Anthropic API.',
+    answers: { 'application/json': Type.Union([ModelList, ModelPage]) },
   },
-  answer: (_, house): Static<typeof ModelList> => ({
-    object: 'list',
-    data: house
-      .models()
-      .flatMap((model) => [model.id, ...model.aliases].map((name) => describeModel(name, model, house))),
-  }),
+  answer: (query, house) => (asksAsAnthropic(query) ? modelPage(house) : modelList(house)),
 };
 
 export const modelRoute: QueryRoute = {
@@ -38,13 +36,23 @@ export const modelRoute: QueryRoute = {
   describes: {
     summary: 'Describe one model',
     description: 'By its id or an alias; both may contain slashes.',
-    answers: { 'application/json': Model },
+    answers: { 'application/json': Type.Union([Model, ModelInfo]) },
   },
-  answer: ({ params }, house): Static<typeof Model> => {
-    const name = params['*'] ?? '';
-    return describeModel(name, house.requireModel(name), house);
+  answer: (query, house) => {
+    const name = query.params['*'] ?? '';
+    const describe = asksAsAnthropic(query) ? modelInfo : describeModel;
+    return describe(name, house.requireModel(name), house);
   },
 };
+
+function modelList(house: House): Static<typeof ModelList> {
+  return {
+    object: 'list',
+    data: house
+      .models()
+      .flatMap((model) => [model.id, ...model.aliases].map((name) => describeModel(name, model, house))),
+  };
+}
 
 function describeModel(name: string, model: ServedModel, { startedAt }: House): Static<typeof Model> {
   return {
