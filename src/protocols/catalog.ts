@@ -1,4 +1,5 @@
 /** Every protocol there is: one line each. The only place, beside its own folder, that names one. */
+import { anthropicModels } from './anthropic/model-list.ts';
 import { anthropic } from './anthropic/protocol.ts';
 import { native } from './native/protocol.ts';
 import { ollama } from './ollama/protocol.ts';
@@ -6,7 +7,7 @@ import { openAi } from './openai/protocol.ts';
 import type { Protocol } from './protocol.ts';
 
 /** The first is the default: it answers where no other's paths begin. */
-export const PROTOCOLS: readonly Protocol[] = [native, openAi, anthropic, ollama];
+export const PROTOCOLS: readonly Protocol[] = [native, openAi([anthropicModels]), anthropic, ollama];
 
 export { ErrorAnswer } from './native/answer-schema.ts';
 /** The shape of errors where no path was understood. */

@@ -89,9 +89,14 @@ export class Serving {
     for (const monitor of this.#monitors.values()) monitor.start();
   }
 
-  /** A model by its id or one of its aliases. Throws `model_not_found`. */
+  /**
+   * A model by its id or one of its aliases; also with the tag `:latest`, as Ollama's list has it: clients that find models
+   * there ask for them by any protocol. Throws `model_not_found`.
+   */
   requireModel(name: string): { readonly id: ModelId; readonly contextSize: number | undefined } {
-    const id = this.#options.aliases.get(name) ?? name;
+    const spellings = [name, name.replace(/:latest$/, '')];
+    const ids = spellings.map((spelling) => this.#options.aliases.get(spelling) ?? spelling);
+    const id = ids.find((each) => this.#models.has(each)) ?? name;
     const targets = this.#models.get(id);
     if (!targets) {
       throw new ServingError('model_not_found', {

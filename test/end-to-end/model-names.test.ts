@@ -28,6 +28,16 @@ describe('a model with aliases', () => {
     expect(unknown.json().error).toMatchObject({ code: 'model_not_found', param: 'model' });
   });
 
+  test('answers to the names that Ollama’s list has, whichever way it is asked', async () => {
+    const { models } = (await ask(`${server.url}/api/tags`)).json<{ models: { name: string }[] }>();
+    for (const { name: model } of models) {
+      expect(model).toMatch(/:latest$/);
+      const body = { model, max_tokens: 2, messages: [{ role: 'user', content: 'hi' }] };
+      for (const path of ['/v1/chat/completions', '/v1/messages', '/api/chat'])
+        expect((await ask(`${server.url}${path}`, { body })).status, `${path} ${model}`).toBe(200);
+    }
+  });
+
   test('is listed under all of them', async () => {
     const { data } = (await ask(`${server.url}/v1/models`)).json<{ data: { id: string }[] }>();
     expect(data.map(({ id }) => id)).toEqual(['org/small', 'gpt-4o-mini', 'org/other']);

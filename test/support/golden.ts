@@ -81,8 +81,8 @@ function readSetup(directives: readonly string[]): GoldenSetup {
 
 /**
  * The bytes to send: the head as written, with Host, Content-Type, Content-Length and Connection where it has none.
- * A line `Script: {…}` is no header: it goes in front of the prompt, the input or the last message, where the scripted backend
- * finds it.
+ * A line `Script: {…}` is no header: it goes in front of the prompt, the input or the last message (its first
+ * text part), where the scripted backend finds it.
  */
 export function requestBytes(request: string, port: number): Buffer {
   const blank = request.indexOf('\n\n');
@@ -105,7 +105,11 @@ const SCRIPT = 'Script: ';
 interface ScriptableBody {
   readonly prompt?: string;
   readonly input?: string;
-  readonly messages?: readonly { readonly content: string }[];
+  readonly messages?: readonly { readonly content: string | readonly ScriptablePart[] }[];
+}
+
+interface ScriptablePart {
+  readonly text?: string;
 }
 
 function withScript(body: string, script: string | undefined): string {
@@ -115,7 +119,11 @@ function withScript(body: string, script: string | undefined): string {
   const last = fields.messages?.at(-1);
   if (fields.input !== undefined) return JSON.stringify({ ...fields, input: before(fields.input) });
   if (last === undefined) return JSON.stringify({ ...fields, prompt: before(fields.prompt) });
-  const scriptedLast = { ...last, content: before(last.content) };
+  const content =
+    typeof last.content === 'string'
+      ? before(last.content)
+      : last.content.map((part, index) => (index === 0 ? { ...part, text: before(part.text) } : part));
+  const scriptedLast = { ...last, content };
   return JSON.stringify({ ...fields, messages: [...(fields.messages ?? []).slice(0, -1), scriptedLast] });
 }
 

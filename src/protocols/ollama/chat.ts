@@ -6,7 +6,7 @@ import { lenientReader } from '../lenient-body.ts';
 import { CHAT_FORM } from './answer-form.ts';
 import { CHAT_ANSWERS } from './answer-schema.ts';
 import { messageList, parseConversation } from './conversation.ts';
-import { findNamed } from './model-name.ts';
+import { findRequired } from './model-name.ts';
 import { OPTION_NAMES, parseLimits, parseLogprobs, parseSampling, refuseUnknownArts } from './options.ts';
 import { generationFields } from './options-schema.ts';
 import { parseOutput } from './output-format.ts';
@@ -41,7 +41,7 @@ function parseChat(raw: unknown, { newRequestId, requireModel }: ParseContext): 
   const body = read(raw);
   const { model: name = '', messages = [], options = {}, think } = body;
   const style = { form: CHAT_FORM, model: name };
-  const model = findNamed(name, requireModel);
+  const model = findRequired(name, requireModel);
   refuseUnknownArts(options);
   const tools = parseTools(body.tools);
   const output = parseOutput(body.format);

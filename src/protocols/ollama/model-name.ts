@@ -1,11 +1,18 @@
 /** Names of models as Ollama has them: one without a tag has the tag `latest`, whether that is written or not. */
 import { ServingError } from '../../core/errors.ts';
+import { invalid } from '../invalid.ts';
 
 const LATEST = ':latest';
 
 /** `smollm2` → `smollm2:latest`; a name that has a tag stays as it is. */
 export function withTag(name: string): string {
   return hasTag(name) ? name : name + LATEST;
+}
+
+/** Where a request without a name is a wrong one, and not one for a model that is not there. */
+export function findRequired<Found>(name: string, find: (name: string) => Found): Found {
+  if (name === '') throw invalid('model', 'model is required.');
+  return findNamed(name, find);
 }
 
 /** By the name as it stands, else by its other spelling. Throws `model_not_found` in the words that clients look for. */

@@ -1,6 +1,10 @@
-/** GET /v1/models and /v1/models/{id}: what is served, aliases included, as the OpenAI API lists it. */
+/**
+ * GET /v1/models and /v1/models/{id}: what is served, aliases included, as the OpenAI API lists it; in another protocol's form for
+ * clients of one that has the same paths.
+ */
 import { type Static, Type } from 'typebox';
 import type { ServedModel } from '../../core/served-model.ts';
+import { everyName, type ModelForm } from '../model-form.ts';
 import type { House, QueryRoute } from '../query-route.ts';
 
 const Model = Type.Object({
@@ -13,39 +17,52 @@ const Model = Type.Object({
 
 const ModelList = Type.Object({ object: Type.Literal('list'), data: Type.Array(Model) });
 
-export const modelsRoute: QueryRoute = {
-  kind: 'query',
-  method: 'GET',
-  path: '/v1/models',
-  limited: false,
-  describes: {
-    summary: 'List models',
-    description: 'Every configured model under its id and its aliases, ready or not: GET /ready tells that.',
-    answers: { 'application/json': ModelList },
-  },
-  answer: (_, house): Static<typeof ModelList> => ({
+const openAiForm: ModelForm = {
+  isAskedBy: () => true,
+  list: (house): Static<typeof ModelList> => ({
     object: 'list',
-    data: house
-      .models()
-      .flatMap((model) => [model.id, ...model.aliases].map((name) => describeModel(name, model, house))),
+    data: everyName(house, (name, model) => describeModel(name, model, house)),
   }),
+  one: describeModel,
+  schemas: { list: ModelList, one: Model },
 };
 
-export const modelRoute: QueryRoute = {
-  kind: 'query',
-  method: 'GET',
-  path: '/v1/models/*',
-  limited: false,
-  describes: {
-    summary: 'Describe one model',
-    description: 'By its id or an alias; both may contain slashes.',
-    answers: { 'application/json': Model },
-  },
-  answer: ({ params }, house): Static<typeof Model> => {
-    const name = params['*'] ?? '';
-    return describeModel(name, house.requireModel(name), house);
-  },
-};
+export function modelRoutes(others: readonly ModelForm[]): readonly QueryRoute[] {
+  const forms = [...others, openAiForm];
+  const formFor: (query: Parameters<QueryRoute['answer']>[0]) => ModelForm = (query) =>
+    forms.find((form) => form.isAskedBy(query)) ?? openAiForm;
+  const answerIn = (which: keyof ModelForm['schemas']) => ({
+    'application/json': Type.Union(forms.map(({ schemas }) => schemas[which])),
+  });
+  const shared = { kind: 'query', method: 'GET', limited: false } as const;
+  return [
+    {
+      ...shared,
+      path: '/v1/models',
+      describes: {
+        summary: 'List models',
+        description:
+          'Every configured model under its id and its aliases, ready or not: GET /ready tells that. A request with the header ' +
+          'anthropic-version is answered in the form of the Anthropic API.',
+        answers: answerIn('list'),
+      },
+      answer: (query, house) => formFor(query).list(house),
+    },
+    {
+      ...shared,
+      path: '/v1/models/*',
+      describes: {
+        summary: 'Describe one model',
+        description: 'By its id or an alias; both may contain slashes.',
+        answers: answerIn('one'),
+      },
+      answer: (query, house) => {
+        const name = query.params['*'] ?? '';
+        return formFor(query).one(name, house.requireModel(name), house);
+      },
+    },
+  ];
+}
 
 function describeModel(name: string, model: ServedModel, { startedAt }: House): Static<typeof Model> {
   return {

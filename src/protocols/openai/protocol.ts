@@ -1,22 +1,23 @@
 /** The OpenAI API. Null counts as absent, fields that nobody knows are no error. */
+import type { ModelForm } from '../model-form.ts';
 import type { Protocol } from '../protocol.ts';
 import { chatRoute } from './chat/route.ts';
 import { completionRoute } from './completions/route.ts';
 import { embeddingsRoute } from './embeddings.ts';
 import { openAiErrors } from './errors.ts';
-import { modelRoute, modelsRoute } from './models.ts';
+import { modelRoutes } from './models.ts';
 import { responsesRoutes } from './responses/route.ts';
 import { detokenizeRoute, tokenizeRoute } from './tokenize.ts';
 
-export const openAi: Protocol = {
+/** `otherModelForms`: of protocols whose clients look for models at the same paths. */
+export const openAi = (otherModelForms: readonly ModelForm[]): Protocol => ({
   name: 'openai',
   routes: [
     chatRoute,
     completionRoute,
     embeddingsRoute,
     ...responsesRoutes,
-    modelsRoute,
-    modelRoute,
+    ...modelRoutes(otherModelForms),
     tokenizeRoute,
     detokenizeRoute,
   ],
@@ -24,4 +25,4 @@ export const openAi: Protocol = {
   bodyLimit: 'media',
   contentTypes: 'json',
   errors: openAiErrors,
-};
+});

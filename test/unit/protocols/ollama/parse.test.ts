@@ -44,7 +44,11 @@ describe('what is asked', () => {
     const body = { model: 't', messages: [user] };
     expect(parseWith(chatRoute, body, { requireModel: tagged }).request.model).toBe('t:latest');
     expect(chatRefusal({ model: 'm:7b' })).toMatchObject({ code: 'model_not_found', param: 'model' });
-    expect(chatRefusal({ model: undefined }).message).toMatch(/^model '' not found/);
+    expect(chatRefusal({ model: undefined })).toMatchObject({
+      code: 'invalid_request',
+      param: 'model',
+      message: 'model is required.',
+    });
   });
 
   it('has a system message in front of the prompt, or a raw prompt as it is', () => {

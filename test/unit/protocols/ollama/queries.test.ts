@@ -78,7 +78,7 @@ describe('models', () => {
       capabilities: ['completion'],
       model_info: { 'general.architecture': 'unknown' },
     });
-    await expect(ask(showRoute, {})).rejects.toThrow("model '' not found");
+    await expect(ask(showRoute, {})).rejects.toThrow('model is required.');
     await expect(ask(showRoute, undefined)).rejects.toThrow('The body is not given');
   });
 

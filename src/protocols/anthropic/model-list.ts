@@ -1,0 +1,63 @@
+/**
+ * What GET /v1/models and /v1/models/{id} answer to clients of the Anthropic API, whose path for models is that of the OpenAI
+ * API: they are known by the version that they name. All models are on one page, whatever page was asked for.
+ */
+import { type Static, Type } from 'typebox';
+import type { ServedModel } from '../../core/served-model.ts';
+import { everyName, type ModelForm } from '../model-form.ts';
+import type { House } from '../query-route.ts';
+
+const tokens = Type.Union([Type.Integer(), Type.Null()], { description: 'Tokens; null where not known.' });
+
+const ModelInfo = Type.Object({
+  type: Type.Literal('model'),
+  id: Type.String(),
+  display_name: Type.String({ description: 'The id again.' }),
+  created_at: Type.String({ format: 'date-time', description: 'When this server started.' }),
+  max_input_tokens: tokens,
+  max_tokens: tokens,
+  lifecycle: Type.Literal('active'),
+  deprecated_at: Type.Null(),
+  retires_at: Type.Null(),
+  line: Type.Null(),
+  capabilities: Type.Null(),
+});
+
+const ModelPage = Type.Object({
+  data: Type.Array(ModelInfo),
+  has_more: Type.Literal(false),
+  first_id: Type.Union([Type.String(), Type.Null()]),
+  last_id: Type.Union([Type.String(), Type.Null()]),
+});
+
+export const anthropicModels: ModelForm = {
+  isAskedBy: ({ headers }) => headers['anthropic-version'] !== undefined,
+  list: modelPage,
+  one: modelInfo,
+  schemas: { list: ModelPage, one: ModelInfo },
+};
+
+function modelPage(house: House): Static<typeof ModelPage> {
+  const data = everyName(house, (name, model) => modelInfo(name, model, house));
+  return { data, has_more: false, first_id: data[0]?.id ?? null, last_id: data.at(-1)?.id ?? null };
+}
+
+function modelInfo(
+  name: string,
+  { contextSize }: ServedModel,
+  { startedAt }: House,
+): Static<typeof ModelInfo> {
+  return {
+    type: 'model',
+    id: name,
+    display_name: name,
+    created_at: new Date(startedAt).toISOString(),
+    max_input_tokens: contextSize ?? null,
+    max_tokens: contextSize ?? null,
+    lifecycle: 'active',
+    deprecated_at: null,
+    retires_at: null,
+    line: null,
+    capabilities: null,
+  };
+}

@@ -1,0 +1,21 @@
+/** How a protocol lists models on a path that it shares with another one, and by what its clients are known. */
+import type { TSchema } from 'typebox';
+import type { ServedModel } from '../core/served-model.ts';
+import type { House, Query } from './query-route.ts';
+
+export interface ModelForm {
+  /** The request comes from a client of that protocol. */
+  isAskedBy(query: Query): boolean;
+  list(house: House): unknown;
+  /** `name`: what it was asked as. */
+  one(name: string, model: ServedModel, house: House): unknown;
+  readonly schemas: { readonly list: TSchema; readonly one: TSchema };
+}
+
+/** Each model under its id and its aliases. */
+export function everyName<Entry>(
+  house: House,
+  describe: (name: string, model: ServedModel) => Entry,
+): Entry[] {
+  return house.models().flatMap((model) => [model.id, ...model.aliases].map((name) => describe(name, model)));
+}
