@@ -1,5 +1,7 @@
 /** What an Ollama stand-in reads of a request, and says beside text: calls of tools, and log-probabilities. Deterministic. */
 
+import { instanceOf, piecesOf } from './schema-instance.ts';
+
 type Loose = Record<string, unknown>;
 
 interface OfferedTool {
@@ -30,6 +32,12 @@ export function toolCalls(body: Loose, { withIds }: { readonly withIds: boolean 
       const called = { name, arguments: Object.fromEntries(values) as Loose };
       return withIds ? { id: `call_standin${index}`, function: { index, ...called } } : { function: called };
     });
+}
+
+/** The text in pieces, where a form is asked for. */
+export function formedAnswer({ format }: Loose): readonly string[] | undefined {
+  if (format === undefined || format === '') return undefined;
+  return piecesOf(JSON.stringify(instanceOf(format === 'json' ? { type: 'object' } : format)));
 }
 
 /** Of one token, and of the likeliest at its place: itself first. */

@@ -1,6 +1,6 @@
 /** Plays Ollama's native API in the shapes that were recorded from release 0.17.4, or as 0.6.5 where it is asked to. */
 
-import { logprobsOf, misreadArguments, promptOf, toolCalls } from './ollama-stand-in-pieces.ts';
+import { formedAnswer, logprobsOf, misreadArguments, promptOf, toolCalls } from './ollama-stand-in-pieces.ts';
 import { recordedChunks, recordedJson, recording } from './recording.ts';
 import { answer, countTokens, vectorOf } from './stand-in-model.ts';
 import {
@@ -115,6 +115,7 @@ class OllamaPlay implements Play {
     this.#loaded = true;
     const answered = answer({
       prompt: tooLong ? 'cut' : prompt,
+      says: formedAnswer(body),
       maxTokens: options.num_predict as number | undefined,
       stop: (options.stop as string[] | undefined) ?? [],
       contextSize,
