@@ -1,0 +1,16 @@
+/** All clients, one line each. */
+import { aiSdk } from './ai-sdk.ts';
+import type { Client } from './client-suite.ts';
+import { langchain } from './langchain.ts';
+import { openai } from './openai.ts';
+import { openAiPython } from './openai-python.ts';
+
+/** `endsWith` takes what ends those that are processes. */
+export function clients(endsWith: (end: () => Promise<void>) => void): readonly Client[] {
+  return [
+    openai, //
+    openAiPython(endsWith),
+    langchain,
+    aiSdk,
+  ];
+}
