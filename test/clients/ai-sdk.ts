@@ -213,9 +213,16 @@ export const aiSdk: Client = {
       }),
 
     retry: async (served) => {
-      const { statuses, ...asked } = limitedChat(served);
-      await Promise.all([generateText(asked), generateText(asked)]);
-      expect(statuses.toSorted()).toEqual([200, 200, 429]);
+      const { statuses: limited, ...asked } = limitedChat(served);
+      const { fetch, statuses } = watchedFetch();
+      await Promise.all([
+        ...[1, 2].map(() => generateText(asked)),
+        served.whileBusy('ai-sdk', async (model) => {
+          await generateText({ ...asked, model: providerOf(served.limitedUrl, fetch)(model) });
+        }),
+      ]);
+      expect(limited.toSorted()).toEqual([200, 200, 429]);
+      expect(statuses).toEqual([503, 200]);
     },
   },
 };

@@ -27,14 +27,14 @@ export const PICTURE = `data:image/png;base64,${PICTURE_BASE64}`;
 
 export const LONG_QUESTION = 'Tell me a very long story about the sea and a ship.';
 
-const LEFT_WITHIN = { timeout: 5000, interval: 10 };
+const WITHIN = { timeout: 5000, interval: 10 };
 
 /** That whoever left in the middle, as `leave` does, was seen to leave, and takes up no slot. */
 export async function expectSlotFreed(served: Served, leave: () => Promise<void>): Promise<void> {
   const before = await served.cancelled();
   await leave();
-  await expect.poll(() => served.cancelled(), LEFT_WITHIN).toBe(before + 1);
-  await expect.poll(() => served.slotsUsed(), LEFT_WITHIN).toBe(0);
+  await expect.poll(() => served.cancelled(), WITHIN).toBe(before + 1);
+  await expect.poll(() => served.slotsUsed(), WITHIN).toBe(0);
 }
 
 /** Runs while the backend fails in the middle of its answers. */

@@ -23,6 +23,8 @@ export interface Served {
   /** Makes the backend fail in the middle of its next answers; undefined where that can't be arranged. */
   readonly failMidStream?: () => Promise<() => Promise<void>>;
   slotsUsed(): Promise<number>;
+  /** Runs at `limitedUrl` while the queue of a model of the client's own is full, until it was refused once; `run` takes the model's name. */
+  whileBusy(client: ClientId, run: (model: string) => Promise<void>): Promise<void>;
   /** How many clients left before their answer was complete. */
   cancelled(): Promise<number>;
 }

@@ -207,10 +207,19 @@ export const langchain: Client = {
       }),
 
     retry: async (served) => {
-      const { chat, statuses } = limitedChat(served, { maxRetries: 4 });
-      await Promise.all([chat.invoke('Hello'), chat.invoke('Hello')]);
-      expect(statuses).toContain(429);
-      expect(statuses.filter((status) => status === 200)).toHaveLength(2);
+      const limited = limitedChat(served, { maxRetries: 4 });
+      const { fetch, statuses } = watchedFetch();
+      await Promise.all([
+        ...[1, 2].map(() => limited.chat.invoke('Hello')),
+        served.whileBusy('langchain', async (model) => {
+          const configuration = { baseURL: `${served.limitedUrl}/v1`, fetch };
+          await chatOf(served, { model, configuration, maxRetries: 4 }).invoke('Hello');
+        }),
+      ]);
+      // It waits as long as it thinks right itself.
+      expect(limited.statuses).toContain(429);
+      expect(limited.statuses.filter((status) => status === 200)).toHaveLength(2);
+      expect([statuses[0], statuses.at(-1)]).toEqual([503, 200]);
     },
   },
 };

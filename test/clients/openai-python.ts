@@ -14,9 +14,13 @@ const FOLDER = process.env.LLM_TEST_PYTHONPATH;
 const MISSING = 'LLM_TEST_PYTHONPATH names no folder with the Python package openai';
 
 /** What goes on around a feature while the other process runs it. */
-const AROUND: Partial<Record<FeatureId, (served: Served, run: () => Promise<void>) => Promise<void>>> = {
-  abort: expectSlotFreed,
-  failure: whileFailing,
+const AROUND: Partial<Record<FeatureId, (served: Served, python: PythonProcess) => Promise<void>>> = {
+  abort: (served, python) => expectSlotFreed(served, () => python.run('abort', served)),
+  failure: (served, python) => whileFailing(served, () => python.run('failure', served)),
+  retry: async (served, python) => {
+    await python.ready;
+    await served.whileBusy('openai-python', (busy) => python.run('retry', served, busy));
+  },
 };
 
 interface Outcome {
@@ -30,8 +34,7 @@ export function openAiPython(endsWith: (end: () => Promise<void>) => void): Clie
   const python = new PythonProcess(FOLDER);
   endsWith(() => python.end());
   const run = (feature: FeatureId) => async (served: Served) => {
-    const ask = () => python.run(feature, served);
-    await (AROUND[feature]?.(served, ask) ?? ask());
+    await (AROUND[feature]?.(served, python) ?? python.run(feature, served));
   };
   const isThere = (feature: FeatureId) =>
     (['embedded', 'ollama', 'vllm'] as const).some(
@@ -46,6 +49,7 @@ export function openAiPython(endsWith: (end: () => Promise<void>) => void): Clie
 class PythonProcess {
   readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
   readonly #waiting = new Map<number, (outcome: Outcome) => void>();
+  readonly ready = new Promise<Outcome>((resolve) => this.#waiting.set(0, resolve));
   #last = 0;
   #stderr = '';
 
@@ -72,12 +76,12 @@ class PythonProcess {
     });
   }
 
-  async run(feature: FeatureId, served: Served): Promise<void> {
+  async run(feature: FeatureId, served: Served, busy?: string): Promise<void> {
     this.#last += 1;
     const id = this.#last;
     const outcome = await new Promise<Outcome>((resolve) => {
       this.#waiting.set(id, resolve);
-      const order = { id, feature, served, picture: PICTURE, address: ownAddress() };
+      const order = { id, feature, served, busy, picture: PICTURE, address: ownAddress() };
       this.#child.stdin.write(`${JSON.stringify(order)}\n`);
     });
     expect(outcome.error).toBeUndefined();

@@ -280,10 +280,18 @@ export const openai: Client = {
 
     retry: async (served) => {
       // With the client's own number of retries.
-      const { client, statuses } = limitedClient(served);
+      const limited = limitedClient(served);
       const asked = { model: served.model, messages: asks('Hello'), max_tokens: 1 };
-      await Promise.all([1, 2].map(() => client.chat.completions.create(asked)));
-      expect(statuses.toSorted()).toEqual([200, 200, 429]);
+      const { fetch, statuses } = watchedFetch();
+      const client = new OpenAI({ baseURL: `${served.limitedUrl}/v1`, apiKey: 'unused', fetch });
+      await Promise.all([
+        ...[1, 2].map(() => limited.client.chat.completions.create(asked)),
+        served.whileBusy('openai', async (model) => {
+          await client.chat.completions.create({ ...asked, model });
+        }),
+      ]);
+      expect(limited.statuses.toSorted()).toEqual([200, 200, 429]);
+      expect(statuses).toEqual([503, 200]);
     },
   },
 };

@@ -1,6 +1,7 @@
 """Runs features of the matrix with the official client of OpenAI for Python.
 
-Reads orders {id, feature, served, picture, address} as lines of JSON and answers each with {id} or {id, error}.
+Reads orders {id, feature, served, picture, address} as lines of JSON and answers each with {id} or {id, error};
+says {id: 0} when it is ready.
 """
 
 import json
@@ -39,6 +40,7 @@ class Order:
         self.served = order["served"]
         self.model = self.served["model"]
         self.picture = order["picture"]
+        self.busy = order.get("busy")
         self.client = openai.OpenAI(base_url=self.served["url"] + "/v1", api_key="unused", max_retries=0)
         self.limited = openai.OpenAI(
             base_url=self.served["limitedUrl"] + "/v1",
@@ -206,6 +208,9 @@ def failure(order):
 def retry(order):
     create = order.limited.chat.completions.with_raw_response.create
     asked = order.asks("Hello", max_tokens=1)
+    # The model with a full queue first.
+    elsewhere = {"X-Forwarded-For": "10.1.2.3"}
+    assert create(**{**asked, "model": order.busy}, extra_headers=elsewhere).retries_taken == 1
     answers = at_once(lambda: create(**asked))
     assert sorted(answer.retries_taken for answer in answers) == [0, 1], answers
 
@@ -240,6 +245,7 @@ def run(order):
     print(json.dumps(outcome), flush=True)
 
 
+print(json.dumps({"id": 0}), flush=True)  # All is imported.
 with ThreadPoolExecutor() as pool:
     for line in sys.stdin:
         pool.submit(run, json.loads(line))

@@ -8,13 +8,13 @@ export async function servedEmbedded(endsWith: EndsWith): Promise<Served> {
   await modelPath();
   const tiny = await tinyModelFile({ trainedContext: 64 });
   const tinyTalker = await tinyModelFile({ architecture: 'llama', pooling: 'none', trainedContext: 64 });
-  const entry = (id: string, model: string, context_size: number) => ({
+  const entry = (id: string, model: string, context_size: number, slots = 2) => ({
     id,
-    targets: [{ backend: 'llama-cpp', gpu: 'off', model, slots: 2, context_size }],
+    targets: [{ backend: 'llama-cpp', gpu: 'off', model, slots, context_size }],
   });
   const all = [entry('talker', DEFAULT_MODEL, 1024), entry('embedder', tiny.path, 64)];
   // What it says does not matter there.
-  const limited = [entry('talker', tinyTalker.path, 64)];
+  const limited = [entry('talker', tinyTalker.path, 64, 8)];
   const served = await serve(
     { all, limited },
     { environment: { LLM_SERVE_CACHE__DIRECTORY: testCacheDirectory() }, endsWith },

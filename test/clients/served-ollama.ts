@@ -14,7 +14,7 @@ export async function servedOllama(endsWith: EndsWith): Promise<Served> {
   for (const standIn of [model, thinker, spare]) endsWith(() => standIn.close());
   const entry = (id: string, { url, model }: { readonly url: string; readonly model: string }) => ({
     id,
-    targets: [{ backend: 'ollama', url, model }],
+    targets: [{ backend: 'ollama', url, model, slots: 16 }],
   });
   const served = await serve(
     {

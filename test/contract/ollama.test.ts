@@ -26,7 +26,6 @@ for (const release of ['0.17.4', '0.6.5'] as const) {
       };
     },
     skip: {
-      ...skipAll(['json', 'json-schema'], 'the stand-in’s model speaks plain text only'),
       ...skipAll(['grammar', 'logit-bias'], 'Ollama has none'),
       tools: 'Ollama cannot be told that a call is required',
       ...(release === '0.6.5' && { logprobs: 'releases before 0.12.11 have none' }),
