@@ -17,6 +17,7 @@ const withEngine = [
   `test/contract/llama-cpp.${suffix}.ts`,
   `test/unit/backends/llama-cpp/real-*.${suffix}.ts`,
   `test/end-to-end/embedded*.${suffix}.ts`,
+  `test/clients/embedded.${suffix}.ts`,
   `test/real/**/*.${suffix}.ts`,
 ];
 

@@ -2,18 +2,17 @@
 import Anthropic, { APIError, BadRequestError, NotFoundError, RateLimitError } from '@anthropic-ai/sdk';
 import { expect } from 'vitest';
 import { asking, STORY, sdk } from './anthropic-requests.ts';
+import { expectSlotFreed, LONG_QUESTION, watchedFetch } from './asked.ts';
 import type { Served } from './client-suite.ts';
 
-/** Of the range for examples: nobody else asks from there. */
-const ADDRESSES = { patient: '203.0.113.5', hasty: '203.0.113.6' };
-
 export async function abort(served: Served): Promise<void> {
-  const helper = sdk(served).messages.stream({ ...asking(served, STORY), max_tokens: 400 });
-  const left = helper.finalMessage().catch((error: unknown) => error);
-  await helper.emitted('text');
-  helper.abort();
-  expect(await left).toBeInstanceOf(Anthropic.APIUserAbortError);
-  await expect.poll(() => served.slotsUsed(), { timeout: 2000, interval: 10 }).toBe(0);
+  await expectSlotFreed(served, async () => {
+    const helper = sdk(served).messages.stream({ ...asking(served, LONG_QUESTION), max_tokens: 400 });
+    const left = helper.finalMessage().catch((error: unknown) => error);
+    await helper.emitted('text');
+    helper.abort();
+    expect(await left).toBeInstanceOf(Anthropic.APIUserAbortError);
+  });
 }
 
 export async function errors(served: Served): Promise<void> {
@@ -61,27 +60,27 @@ export async function failure(served: Served): Promise<void> {
 }
 
 export async function retry(served: Served): Promise<void> {
-  const statuses: number[] = [];
-  const limited = (address: string) =>
-    new Anthropic({
-      baseURL: served.limitedUrl,
-      apiKey: 'none',
-      defaultHeaders: { 'X-Forwarded-For': address },
-      fetch: async (input, init) => {
-        const response = await fetch(input, init);
-        statuses.push(response.status);
-        return response;
-      },
-    });
-  const ask = { ...asking(served), max_tokens: 2 };
-  const { messages } = limited(ADDRESSES.patient);
-  const both = await Promise.all([messages.create(ask), messages.create(ask)]);
-  expect(both.map(({ type }) => type)).toEqual(['message', 'message']);
-  expect(statuses.toSorted()).toEqual([200, 200, 429]);
-  const hasty = limited(ADDRESSES.hasty);
-  const settled = await Promise.allSettled(
-    [ask, ask].map((each) => hasty.messages.create(each, { maxRetries: 0 })),
-  );
+  const limited = limitedClient(served);
+  const busy = limitedClient(served);
+  const ask = { ...asking(served), max_tokens: 1 };
+  await Promise.all([
+    ...[1, 2].map(() => limited.client.messages.create(ask)),
+    served.whileBusy('anthropic', async (model) => {
+      await busy.client.messages.create({ ...ask, model });
+    }),
+  ]);
+  expect(limited.statuses.toSorted()).toEqual([200, 200, 429]);
+  expect(busy.statuses).toEqual([529, 200]);
+  const hasty = limitedClient(served, 0);
+  const settled = await Promise.allSettled([ask, ask].map((each) => hasty.client.messages.create(each)));
   const refused = settled.filter((each) => each.status === 'rejected');
   expect(refused.map(({ reason }) => reason)).toEqual([expect.any(RateLimitError)]);
+}
+
+/** With the client's own number of retries where none is given. */
+function limitedClient({ limitedUrl }: Served, maxRetries?: number) {
+  const { fetch, statuses } = watchedFetch();
+  const retries = maxRetries === undefined ? {} : { maxRetries };
+  const client = new Anthropic({ baseURL: limitedUrl, apiKey: 'none', fetch, ...retries });
+  return { client, statuses };
 }

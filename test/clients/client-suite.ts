@@ -23,6 +23,10 @@ export interface Served {
   /** Makes the backend fail in the middle of its next answers; undefined where that can't be arranged. */
   readonly failMidStream?: () => Promise<() => Promise<void>>;
   slotsUsed(): Promise<number>;
+  /** Runs at `limitedUrl` while the queue of a model of the client's own is full, until it was refused once; `run` takes the model's name. */
+  whileBusy(client: ClientId, run: (model: string) => Promise<void>): Promise<void>;
+  /** How many clients left before their answer was complete. */
+  cancelled(): Promise<number>;
 }
 
 export interface Client {
@@ -39,27 +43,55 @@ export interface ClientSuite {
   readonly timeoutMs?: number;
 }
 
+/** These wait for a second and do little else: all clients begin them at the start, and their tests read the outcome. */
+const WAITING: readonly FeatureId[] = ['retry'];
+
 export function describeClients({ backend, clients, start, timeoutMs = 20_000 }: ClientSuite): void {
+  const isCell = (client: Client, feature: FeatureId) =>
+    reasonAgainst({ client: client.id, feature, backend }) === undefined;
   describe(`clients on ${MATRIX.backends[backend]}`, () => {
     let served: Served;
+    const begun = new Map<Client, ReadonlyMap<FeatureId, Promise<void>>>();
     beforeAll(async () => {
       served = await start();
+      for (const client of clients)
+        begun.set(
+          client,
+          begin(
+            client,
+            WAITING.filter((feature) => isCell(client, feature)),
+            served,
+          ),
+        );
     }, 120_000);
 
     for (const client of clients) {
       describe(MATRIX.clients[client.id].name, () => {
-        for (const feature of FEATURES) {
-          const reason = reasonAgainst({ client: client.id, feature, backend });
+        for (const feature of FEATURES.filter((feature) => isCell(client, feature))) {
           const run = client.features[feature];
-          if (reason === undefined) {
-            test(`${feature}: ${MATRIX.features[feature]}`, { timeout: timeoutMs }, async (context) => {
-              if (client.missing !== undefined) context.skip(client.missing);
-              expect(run, 'the matrix has this cell, and no test is there for it').toBeDefined();
-              await run?.(served);
-            });
-          }
+          test(`${feature}: ${MATRIX.features[feature]}`, { timeout: timeoutMs }, async (context) => {
+            if (client.missing !== undefined) context.skip(client.missing);
+            expect(run, 'the matrix has this cell, and no test is there for it').toBeDefined();
+            await (begun.get(client)?.get(feature) ?? run?.(served));
+          });
         }
       });
     }
   });
+}
+
+function begin(
+  client: Client,
+  features: readonly FeatureId[],
+  served: Served,
+): ReadonlyMap<FeatureId, Promise<void>> {
+  const begun = new Map<FeatureId, Promise<void>>();
+  for (const feature of features) {
+    const outcome = client.features[feature]?.(served);
+    if (outcome === undefined) continue;
+    // Who fails is told when its test comes.
+    outcome.catch(() => {});
+    begun.set(feature, outcome);
+  }
+  return begun;
 }

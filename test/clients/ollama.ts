@@ -2,6 +2,7 @@
 import { Ollama, type Tool } from 'ollama';
 import { expect } from 'vitest';
 import { z } from 'zod';
+import { expectSlotFreed, LONG_QUESTION } from './asked.ts';
 import type { Client, Served } from './client-suite.ts';
 
 const QUESTION = 'What is the capital of France?';
@@ -180,16 +181,17 @@ async function models(served: Served): Promise<void> {
 }
 
 async function abort(served: Served): Promise<void> {
-  const lines = await client(served).chat({
-    ...asking(served, STORY),
-    options: { num_predict: 400 },
-    stream: true,
+  await expectSlotFreed(served, async () => {
+    const lines = await client(served).chat({
+      ...asking(served, LONG_QUESTION),
+      options: { num_predict: 400 },
+      stream: true,
+    });
+    const read = async () => {
+      for await (const _ of lines) lines.abort();
+    };
+    await expect(read()).rejects.toMatchObject({ name: 'AbortError' });
   });
-  const read = async () => {
-    for await (const _ of lines) lines.abort();
-  };
-  await expect(read()).rejects.toMatchObject({ name: 'AbortError' });
-  await expect.poll(() => served.slotsUsed(), { timeout: 2000, interval: 10 }).toBe(0);
 }
 
 async function errors(served: Served): Promise<void> {

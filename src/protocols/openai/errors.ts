@@ -10,6 +10,11 @@ const CODES: Partial<Record<ErrorCode, string>> = {
   internal: 'server_error',
 };
 
+/** What clients look for in a message. */
+const WORDS: Partial<Record<ErrorCode, string>> = {
+  context_length_exceeded: 'This is beyond the model’s maximum context length',
+};
+
 const nullableText = Type.Union([Type.String(), Type.Null()]);
 
 export const OpenAiError = Type.Object({
@@ -33,8 +38,20 @@ export const openAiErrors: ErrorShape = {
 };
 
 export function openAiError(error: ServingError) {
-  const { code, message, param, spec } = error;
-  return { error: { message, type: typeOf(spec.status), param: param ?? null, code: CODES[code] ?? code } };
+  const { code, param, spec } = error;
+  return {
+    error: {
+      message: messageOf(error),
+      type: typeOf(spec.status),
+      param: param ?? null,
+      code: CODES[code] ?? code,
+    },
+  };
+}
+
+function messageOf({ code, message }: ServingError): string {
+  const words = WORDS[code];
+  return words === undefined ? message : `${words}: ${message}`;
 }
 
 function typeOf(status: number): string {

@@ -18,6 +18,17 @@ const read = lenientReader(ResponsesFields);
 const readReasoning = lenientReader(ReasoningSettings);
 
 export function parseResponses(raw: unknown, context: ParseContext): ParsedGeneration {
+  const { request, body, frame } = parseRequest(raw, context);
+  return {
+    requests: [request],
+    delivery: body.stream ? 'stream' : 'whole',
+    timeoutMs: undefined,
+    priority: undefined,
+    renderer: responsesRenderer(request, frame),
+  };
+}
+
+export function parseRequest(raw: unknown, context: Pick<ParseContext, 'newRequestId' | 'requireModel'>) {
   for (const [field, value] of Object.entries(raw ?? {})) refuseDeepNesting(value, field);
   refuseFields(raw);
   const body = read(raw, '');
@@ -44,13 +55,7 @@ export function parseResponses(raw: unknown, context: ParseContext): ParsedGener
     ...(extras !== undefined && { extras }),
   };
   const frame = frameOf({ request, body, tools: definitions, toolChoice, format, effort });
-  return {
-    requests: [request],
-    delivery: body.stream ? 'stream' : 'whole',
-    timeoutMs: undefined,
-    priority: undefined,
-    renderer: responsesRenderer(request, frame),
-  };
+  return { request, body, frame };
 }
 
 function parseInput({ input, instructions }: ResponsesFields): GenerationInput {

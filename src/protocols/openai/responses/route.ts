@@ -4,6 +4,8 @@ import type { GenerationRoute } from '../../generation-route.ts';
 import type { QueryRoute } from '../../query-route.ts';
 import { ResponseObject } from './answer-schema.ts';
 import { ResponseEvent } from './event-schema.ts';
+import { fieldNames } from './field-names.ts';
+import { inputTokensRoute } from './input-tokens.ts';
 import { parseResponses } from './parse.ts';
 import { ResponsesBody } from './request-schema.ts';
 
@@ -21,16 +23,7 @@ export const respondRoute: GenerationRoute = {
     body: ResponsesBody,
     answers: { 'application/json': ResponseObject, 'text/event-stream': ResponseEvent },
   },
-  fieldNames: {
-    // What is asked before them, and turns that were joined, shift the numbers of messages.
-    messages: (rest) => (rest.endsWith('.images') ? 'input.image_url' : 'input'),
-    prompt: 'input',
-    max_tokens: 'max_output_tokens',
-    repeat_penalty: 'repetition_penalty',
-    format: (rest) => (rest === '' ? 'text.format' : `text.format.schema${rest}`),
-    think: 'reasoning.effort',
-    logprobs: 'include',
-  },
+  fieldNames,
   parse: parseResponses,
 };
 
@@ -56,6 +49,7 @@ function notKept(method: QueryRoute['method'], summary: string): QueryRoute {
 
 export const responsesRoutes = [
   respondRoute,
+  inputTokensRoute,
   notKept('GET', 'Get a response (none is kept)'),
   notKept('DELETE', 'Delete a response (none is kept)'),
 ];

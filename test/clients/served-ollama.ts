@@ -1,0 +1,39 @@
+/** The real server over stand-ins for Ollama. */
+import { startOllamaStandIn } from '../support/stand-ins/ollama-stand-in.ts';
+import { vectorOf } from '../support/stand-ins/stand-in-model.ts';
+import type { Served } from './client-suite.ts';
+import { type EndsWith, serve } from './served.ts';
+
+export async function servedOllama(endsWith: EndsWith): Promise<Served> {
+  const plays = { callsTools: true, sees: true, contextSize: 2048 };
+  const [model, thinker, spare] = await Promise.all([
+    startOllamaStandIn({ ...plays, tokenDelayMs: 2 }),
+    startOllamaStandIn({ ...plays, thinks: true }),
+    startOllamaStandIn(plays),
+  ]);
+  for (const standIn of [model, thinker, spare]) endsWith(() => standIn.close());
+  const entry = (id: string, { url, model }: { readonly url: string; readonly model: string }) => ({
+    id,
+    targets: [{ backend: 'ollama', url, model, slots: 16 }],
+  });
+  const served = await serve(
+    {
+      all: [entry('talker', model), entry('thinker', thinker), entry('embedder', spare)],
+      limited: [entry('talker', spare)],
+    },
+    { endsWith },
+  );
+  return {
+    ...served,
+    backend: 'ollama',
+    model: 'talker',
+    thinker: 'thinker',
+    embedder: 'embedder',
+    dimensions: vectorOf('').length,
+    callsByItself: true,
+    failMidStream: async () => {
+      await model.setFault('error-mid-stream');
+      return () => model.setFault('none');
+    },
+  };
+}
