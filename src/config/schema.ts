@@ -103,7 +103,11 @@ const model = Type.Object(
 
 const rateLimit = Type.Object(
   {
-    enabled: Type.Boolean({ default: true, description: 'Limit the generation routes per client address.' }),
+    enabled: Type.Boolean({
+      default: true,
+      description:
+        'Limit the routes that ask a model, per client address. A request counts once, however many answers it asks for: those have their shares of the slots.',
+    }),
     requests: Type.Integer({
       minimum: 1,
       maximum: 1_000_000,
@@ -203,7 +207,7 @@ export const ConfigSchema = Type.Object(
     compatibility: Type.Enum(['strict', 'lenient'], {
       default: 'strict',
       description:
-        'A field that a model’s backend cannot honour: strict refuses the request (400 unsupported_parameter), lenient leaves the field away and says so in X-Dropped-Parameters.',
+        'A field that a model’s backend cannot honour: strict refuses the request (400 unsupported_parameter), lenient leaves the field away and says so in X-Dropped-Parameters (a stream whose heartbeats began in the queue has sent its headers by then: the log says it).',
     }),
     scheduler,
     rate_limit: rateLimit,

@@ -37,7 +37,7 @@ export const FEATURES = {
       request.tools === undefined ? request : { ...request, tools: { ...request.tools, choice: 'auto' } },
   },
   'single-tool-call': {
-    askedBy: ({ tools }) => (tools?.single ? 'parallel_tool_calls' : undefined),
+    askedBy: ({ tools }) => (tools?.single && tools.choice !== 'none' ? 'parallel_tool_calls' : undefined),
     without: (request) => {
       if (request.tools === undefined) return request;
       const { single: _, ...tools } = request.tools;

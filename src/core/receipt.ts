@@ -33,7 +33,7 @@ export interface Receipt {
   finishReason?: FinishReason;
   errorCode?: ErrorCode;
   /** Fields (in native words) that the backend could not honour and that were left away, as the configuration allows. */
-  droppedFields?: readonly string[];
+  droppedFields?: string[];
   cancelPhase?: CancelPhase;
 }
 

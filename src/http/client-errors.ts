@@ -9,6 +9,7 @@ import { ServingError } from '../core/errors.ts';
 import type { Receipt } from '../core/receipt.ts';
 import type { Telemetry } from '../core/telemetry.ts';
 import { defaultErrors } from '../protocols/catalog.ts';
+import type { Protocol, RenderedError } from '../protocols/protocol.ts';
 import { newRequestId } from './plugins/request-context.ts';
 import { formatMs, type OpenRequests } from './request-scope.ts';
 
@@ -27,6 +28,8 @@ export interface ClientErrorOptions {
   readonly clock: Clock;
   readonly telemetry: Telemetry;
   readonly openRequests: OpenRequests;
+  /** Which protocol answers at a path. */
+  readonly protocolAt: (path: string) => Pick<Protocol, 'errors'>;
 }
 
 export function answerClientError(options: ClientErrorOptions) {
@@ -41,18 +44,22 @@ export function answerClientError(options: ClientErrorOptions) {
     const failure = NODE_ERRORS[error.code ?? ''] ?? NOT_HTTP;
     const receipt = open?.receipt ?? { requestId: newRequestId(), receivedAt: options.clock.now() };
     receipt.errorCode = failure.code;
-    writeAnswer(socket, { failure, receipt, now: options.clock.now() });
+    // Of a request whose head was read the path is known, and so who speaks there.
+    const path = open?.response.req.url?.split('?', 1)[0];
+    const { errors } = path === undefined ? { errors: defaultErrors } : options.protocolAt(path);
+    const rendered = errors.render(failure, receipt.requestId);
+    writeAnswer(socket, { rendered, receipt, now: options.clock.now() });
     closeSoon(socket, options.clock);
     if (open) {
       // Its end is reported when its response closes.
-      open.answeredPastResponse = { status: failure.spec.status, at: options.clock.now() };
+      open.answeredPastResponse = { status: rendered.status, at: options.clock.now() };
       return;
     }
     options.telemetry.requestEnded({
       method: '-',
       path: '-',
       route: 'unknown',
-      status: failure.spec.status,
+      status: rendered.status,
       clientAddress: socket.remoteAddress ?? 'unknown',
       receipt,
       endedAt: options.clock.now(),
@@ -69,11 +76,11 @@ function closeSoon(socket: Socket, clock: Clock): void {
 
 function writeAnswer(
   socket: Socket,
-  answer: { failure: ServingError; receipt: Receipt; now: Milliseconds },
+  answer: { rendered: RenderedError; receipt: Receipt; now: Milliseconds },
 ): void {
-  const { failure, receipt, now } = answer;
-  const { status } = failure.spec;
-  const body = JSON.stringify(defaultErrors.render(failure, receipt.requestId).body);
+  const { rendered, receipt, now } = answer;
+  const { status } = rendered;
+  const body = JSON.stringify(rendered.body);
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
     'Content-Type: application/json; charset=utf-8',

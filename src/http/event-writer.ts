@@ -15,6 +15,8 @@ export interface EventWriterOptions {
   readonly heartbeatMs: Milliseconds;
   readonly bufferBytes: number;
   readonly stalledMs: Milliseconds;
+  /** Of the request: who waits for a slow reader stops waiting when it aborts. */
+  readonly signal: AbortSignal;
 }
 
 export class EventWriter {
@@ -23,6 +25,7 @@ export class EventWriter {
   #heartbeat: Timer | undefined;
   #silentSince: Milliseconds;
   #stopped = false;
+  #draining: Promise<void> | undefined;
 
   constructor(options: EventWriterOptions) {
     this.#options = options;
@@ -42,14 +45,17 @@ export class EventWriter {
 
   /**
    * Writes one event. Undefined: the next may be written at once; else it settles when the reader has caught up, or throws
-   * `client_gone` for one that has stalled or left.
+   * `client_gone` for one that has stalled or left, or the reason of the signal.
    */
   write(event: string): Promise<void> | undefined {
     this.#write(event);
     // Below Node's own mark nothing tells when the buffer has emptied, so nothing may wait for it.
-    if (this.#raw.writableNeedDrain && this.#raw.writableLength > this.#options.bufferBytes)
-      return this.#drained();
-    return undefined;
+    if (!this.#raw.writableNeedDrain || this.#raw.writableLength <= this.#options.bufferBytes)
+      return undefined;
+    this.#draining ??= this.#drained().finally(() => {
+      this.#draining = undefined;
+    });
+    return this.#draining;
   }
 
   #wakeIn(delayMs: Milliseconds): void {
@@ -107,14 +113,18 @@ export class EventWriter {
 
   async #drained(): Promise<void> {
     const raw = this.#raw;
+    const { signal } = this.#options;
     if (raw.destroyed) throw new ServingError('client_gone');
+    signal.throwIfAborted();
     await new Promise<void>((resolve, reject) => {
       const settle = (outcome: () => void) => () => {
         watch.cancel();
         raw.off('drain', onDrain);
         raw.off('close', onClose);
+        signal.removeEventListener('abort', onAbort);
         outcome();
       };
+      const onAbort = settle(() => reject(signal.reason));
       const onDrain = settle(resolve);
       const onClose = settle(() => reject(new ServingError('client_gone')));
       const onStall = settle(() => {
@@ -124,6 +134,7 @@ export class EventWriter {
       const watch = this.#watchStall(onStall);
       raw.on('drain', onDrain);
       raw.on('close', onClose);
+      signal.addEventListener('abort', onAbort);
     });
   }
 

@@ -3,6 +3,7 @@
  * cancellation. Invariant: that is aborted when the client leaves, and the request's end is counted exactly once.
  */
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import { type ErrorCode, ServingError, toServingError } from '../core/errors.ts';
@@ -48,6 +49,8 @@ export async function runModelRequest<Answer>(
   const { priority, headers } = grantPriority(wishes.priority, { mayAskHigh });
   reply.headers(headers);
   const cancellation = new AbortController();
+  // One for each of several answers.
+  setMaxListeners(0, cancellation.signal);
   const leave = serving.drain.enter({ receipt, cancellation });
   const onClose = () => {
     if (!reply.raw.writableEnded) cancellation.abort(new ServingError('client_gone'));
@@ -56,7 +59,10 @@ export async function runModelRequest<Answer>(
   const timeoutMs = Math.min(wishes.timeoutMs ?? Number.POSITIVE_INFINITY, options.requestTimeoutMs);
   const deadlineAt = receipt.receivedAt + timeoutMs;
   try {
-    return await run({ receipt, client: clientId, priority, cancellation, deadlineAt });
+    // What was parsed is all that is needed of it; it may wait for long.
+    request.body = undefined;
+    const heldBytes = request.scope.bodyBytes ?? 0;
+    return await run({ receipt, client: clientId, priority, cancellation, deadlineAt, heldBytes });
   } catch (thrown) {
     const error = inWordsOf(route.fieldNames, toServingError(thrown));
     receipt.errorCode = error.code;

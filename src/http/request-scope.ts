@@ -14,6 +14,8 @@ export interface RequestScope {
   readonly clientId: string;
   /** Node's own response; closes when the last byte is out or the connection is gone. */
   readonly response: ServerResponse;
+  /** As it came; 0 while it has not been read. */
+  bodyBytes?: number;
   /** What its route calls fields, where that is not what they are called natively. */
   fieldNames?: FieldNames | undefined;
   /** A second name under which its id is told. */
@@ -53,7 +55,7 @@ export function stampHeaders(reply: FastifyReply, clock: Clock): void {
   const leftQueueAt = dispatchedAt ?? endedAt;
   if (enqueuedAt !== undefined && leftQueueAt !== undefined)
     reply.header('Server-Timing', `queue;dur=${formatMs(leftQueueAt - enqueuedAt)}`);
-  if (droppedFields !== undefined)
+  if (droppedFields !== undefined && droppedFields.length > 0)
     reply.header(DROPPED_HEADER, droppedFields.map((field) => fieldIn(fieldNames, field)).join(', '));
   if (requestIdHeader !== undefined) reply.header(requestIdHeader, receipt.requestId);
   reply.header('X-Request-Id', receipt.requestId);

@@ -52,7 +52,7 @@ const CHECK_CONNECTIONS_MS = 1000;
 
 export async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   const { clock, serving, telemetry } = options;
-  const edge = { ...options, openRequests: new WeakMap() };
+  const edge = { ...options, openRequests: new WeakMap(), protocolAt };
   const openScope = scopeOpener(edge);
   const server = newFastify(edge, openScope);
   addRequestContext(server, { clock, openScope });
@@ -94,12 +94,14 @@ const ANY_TYPE_PATHS: ReadonlySet<string> = new Set(
 
 const EXPOSED_HEADERS = [
   'X-Request-Id',
+  'request-id',
   'X-Response-Time-Ms',
   'X-RateLimit-Limit',
   'X-RateLimit-Remaining',
   'X-RateLimit-Reset',
   'Retry-After',
   'X-Reject-Reason',
+  'x-should-retry',
   PRIORITY_HEADER,
   LOWERED_HEADER,
   DROPPED_HEADER,

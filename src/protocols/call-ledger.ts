@@ -45,7 +45,7 @@ export class CallLedger {
     if (answered === undefined)
       throw invalid(
         idPath,
-        `${idPath} is ${JSON.stringify(id)}, but the calls before it are ${[...this.#calls.keys()].map((known) => JSON.stringify(known)).join(', ')}.`,
+        `${idPath} is ${JSON.stringify(id)}, but the calls before it are ${listed([...this.#calls.keys()])}.`,
       );
     if (answered)
       throw invalid(idPath, `${idPath} is ${JSON.stringify(id)}, but that call has its answer already.`);
@@ -56,4 +56,13 @@ export class CallLedger {
   get unanswered(): readonly string[] {
     return [...this.#calls].flatMap(([id, answered]) => (answered ? [] : [id]));
   }
+}
+
+const SHOWN_IDS = 8;
+
+/** Ids for a message: the first few, and how many more there are. */
+export function listed(ids: readonly string[]): string {
+  const shown = ids.slice(0, SHOWN_IDS).map((id) => JSON.stringify(id));
+  const more = ids.length - shown.length;
+  return more === 0 ? shown.join(', ') : `${shown.join(', ')} and ${more} more`;
 }

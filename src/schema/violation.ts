@@ -4,6 +4,7 @@
  */
 import type { TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
+import { listShortener } from './long-lists.ts';
 
 export interface Violation {
   readonly kind: 'unknown' | 'missing' | 'wrong';
@@ -49,23 +50,34 @@ const SHOWN_CHARACTERS = 60;
 /** Compiles the schema once; the function answers with the typed value or the first violation. */
 export function compileCheck<Value>(schema: TSchema): (value: unknown) => Checked<Value> {
   const validator = Compile(schema);
-  return (value) => {
-    if (validator.Check(value)) return { value: value as Value };
-    const [first] = validator.Errors(value);
+  const shorten = listShortener(schema as SchemaNode);
+  return (whole) => {
+    if (validator.Check(whole)) return { value: whole as Value };
     const node = schema as SchemaNode;
-    if (!first)
-      return { violation: { kind: 'wrong', path: '', value, secret: false, rule: describeRule(node) } };
+    const { value, firstEntries } = shorten(whole);
+    const [first] = validator.Errors(value);
+    if (!first) return { violation: faultOf(whole, node, firstEntries.keys().next().value) };
     const missing = (first.params as { requiredProperties?: string[] }).requiredProperties?.[0];
     const segments = first.instancePath.split('/').slice(1).map(unescapePointer);
+    const [field = '', entry] = segments;
+    const skipped = firstEntries.get(field);
+    if (skipped !== undefined && entry !== undefined) segments[1] = String(Number(entry) + skipped);
     return {
       violation: violationAt({
         root: node,
-        value,
+        value: whole,
         segments: missing ? [...segments, missing] : segments,
         missing: missing !== undefined,
       }),
     };
   };
+}
+
+/** Of the value as a whole; or of a long list in it, where the fault is in none of the entries that were looked at. */
+function faultOf(value: unknown, root: SchemaNode, field: string | undefined): Violation {
+  const node = field === undefined ? root : (ownProperty(root.properties, field) ?? root);
+  const shown = field === undefined ? value : (value as Readonly<Record<string, unknown>>)[field];
+  return { kind: 'wrong', path: field ?? '', value: shown, secret: false, rule: describeRule(node) };
 }
 
 function violationAt(at: {

@@ -25,7 +25,8 @@ export function leavingAway(
         if (less === undefined || param === undefined) throw thrown;
         await events.return?.();
         asked = less;
-        receipt.droppedFields = [...(receipt.droppedFields ?? []), param];
+        receipt.droppedFields ??= [];
+        if (!receipt.droppedFields.includes(param)) receipt.droppedFields.push(param);
         events = start(asked);
       }
     }

@@ -35,6 +35,9 @@ export interface ServingOptions {
   readonly onFatal: (target: Target, error: ServingError) => void;
 }
 
+/** Of a name that is not known. */
+const SHOWN_CHARACTERS = 200;
+
 export interface ModelLoad {
   readonly model: ModelId;
   readonly waiting: number;
@@ -100,7 +103,7 @@ export class Serving {
     const targets = this.#models.get(id);
     if (!targets) {
       throw new ServingError('model_not_found', {
-        message: `The model ${JSON.stringify(name)} is not served here. Known models: ${[...this.#models.keys()].join(', ')}.`,
+        message: `The model ${JSON.stringify(name.slice(0, SHOWN_CHARACTERS))} is not served here. Known models: ${[...this.#models.keys()].join(', ')}.`,
         param: 'model',
       });
     }

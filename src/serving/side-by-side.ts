@@ -2,12 +2,13 @@
  * Several generations of one request at the same time. Each waits, runs and ends by itself; but they are one answer, so where
  * one fails the others are cancelled, and what it failed with is thrown when all have ended.
  */
-import { toServingError } from '../core/errors.ts';
+import { ServingError } from '../core/errors.ts';
 import type { GenerationEvent } from '../core/generation.ts';
 import type { Receipt } from '../core/receipt.ts';
+import type { Usage } from '../core/usage.ts';
 
 export interface SideBySide {
-  /** `receipts[i]` is what generation i writes on; the first is the request's own. */
+  /** What generation `choice` writes on; the first has the request's own. */
   start(choice: number, receipt: Receipt): AsyncIterable<GenerationEvent>;
   readonly choices: number;
   readonly receipt: Receipt;
@@ -20,31 +21,45 @@ export async function runSideBySide(
   take: (events: AsyncIterable<GenerationEvent>, choice: number) => Promise<void>,
 ): Promise<void> {
   if (choices === 1) return take(start(0, receipt), 0);
+  // Shared by all: what any of them does without is known as soon as it is dropped.
+  receipt.droppedFields = [];
   const receipts = Array.from({ length: choices }, (_, choice) => (choice === 0 ? receipt : { ...receipt }));
+  const failures: unknown[] = [];
   const running = receipts.map(async (own, choice) => {
     try {
       await take(start(choice, own), choice);
     } catch (thrown) {
-      cancellation.abort(toServingError(thrown));
-      throw thrown;
+      failures.push(thrown);
+      // No fault of the others' backends.
+      cancellation.abort(
+        new ServingError('client_gone', { message: 'Another answer to the request failed.' }),
+      );
     }
   });
-  const ends = await Promise.allSettled(running);
-  sum(receipt, receipts);
-  const failed = ends.find((end) => end.status === 'rejected');
-  if (failed) throw cancellation.signal.reason;
+  await Promise.all(running);
+  tellOfAll(receipt, receipts, { failed: failures.length > 0 });
+  if (failures.length > 0) throw failures[0];
 }
 
-/** The request's own receipt tells of all: what they used together, and what any of them did without. */
-function sum(receipt: Receipt, receipts: readonly Receipt[]): void {
-  const used = receipts.flatMap(({ usage }) => usage ?? []);
-  const total = (of: 'promptTokens' | 'completionTokens' | 'cachedTokens') =>
-    used.reduce((all, usage) => all + usage[of], 0);
-  receipt.usage = {
-    promptTokens: total('promptTokens'),
-    completionTokens: total('completionTokens'),
-    cachedTokens: total('cachedTokens'),
+/** The request's own receipt tells of all: when the first of them began, and what they used together. */
+function tellOfAll(
+  receipt: Receipt,
+  receipts: readonly Receipt[],
+  { failed }: { readonly failed: boolean },
+): void {
+  for (const mark of ['dispatchedAt', 'firstTokenAt'] as const) {
+    const marks = receipts.flatMap((own) => own[mark] ?? []);
+    if (marks.length > 0) receipt[mark] = Math.min(...marks);
+  }
+  const usages = receipts.flatMap(({ usage }) => usage ?? []);
+  if (usages.length > 0) receipt.usage = usages.reduce(sum);
+  if (failed) delete receipt.finishReason;
+}
+
+function sum(one: Usage, other: Usage): Usage {
+  return {
+    promptTokens: one.promptTokens + other.promptTokens,
+    completionTokens: one.completionTokens + other.completionTokens,
+    cachedTokens: one.cachedTokens + other.cachedTokens,
   };
-  const dropped = new Set(receipts.flatMap(({ droppedFields }) => droppedFields ?? []));
-  if (dropped.size > 0) receipt.droppedFields = [...dropped];
 }

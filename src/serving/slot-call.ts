@@ -20,6 +20,8 @@ export interface SlotCall {
   readonly priority: Priority;
   /** The request's one cancellation; aborted with a ServingError as its reason. */
   readonly cancellation: AbortController;
+  /** What it takes up in memory while it waits, where that is more than its prompt: its body as it came. */
+  readonly heldBytes?: number;
   /** When the answer must be finished. */
   readonly deadlineAt: Milliseconds;
   /** Told where the request stands while it waits, and 0 when it leaves the queue. */
@@ -58,7 +60,7 @@ export async function waitForSlot(
       maxTokens,
       maxTokensIsDefault,
       prefix,
-      sizeBytes: promptSize.bytes,
+      sizeBytes: Math.max(promptSize.bytes, call.heldBytes ?? 0),
       expiresAt: Math.min(receipt.enqueuedAt + queueTimeoutMs, deadlineAt),
       deadlineAt,
     },

@@ -28,7 +28,7 @@ export function requestLine({
     completionTokens: usage?.completionTokens,
     finishReason: receipt.finishReason,
     errorCode: receipt.errorCode,
-    droppedFields: receipt.droppedFields,
+    droppedFields: receipt.droppedFields?.length ? receipt.droppedFields : undefined,
     queueMs: receipt.enqueuedAt === undefined ? undefined : timings.queueMs,
     ttftMs: receipt.firstTokenAt === undefined ? undefined : timings.ttftMs,
     cancelPhase: receipt.cancelPhase,

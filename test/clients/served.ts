@@ -78,7 +78,10 @@ async function whileBusy(
   await oneOf('llm_serve_requests_waiting');
   const outcome = run(model);
   try {
-    await Promise.race([server.logged((line) => line.model === model && line.status === 503), outcome]);
+    await Promise.race([
+      server.logged((line) => line.model === model && line.errorCode === 'queue_full'),
+      outcome,
+    ]);
   } finally {
     for (const request of [running, waiting]) request.destroy();
   }

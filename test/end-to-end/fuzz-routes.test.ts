@@ -21,7 +21,13 @@ const ROUTES = POST_ROUTES.map(({ path }) => path);
 const GENERATING = POST_ROUTES.filter(({ kind }) => kind === 'generation');
 
 /** What the scripted backend cannot do, or this server's configuration does not allow: only ever refused. */
-const NEVER_ANSWERED = new Set(['/tokenize', '/detokenize', '/v1/messages/count_tokens', '/api/pull']);
+const NEVER_ANSWERED = new Set([
+  '/tokenize',
+  '/detokenize',
+  '/v1/messages/count_tokens',
+  '/v1/responses/input_tokens',
+  '/api/pull',
+]);
 
 /** A model that there is, a time limit that does not run out, few answers at once; and something to answer. */
 const KNOWN_FIELDS: KnownFields = {

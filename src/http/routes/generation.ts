@@ -60,14 +60,17 @@ interface Delivery {
 
 function running({ exchange, parsed, terms }: Delivery, onPlace?: (place: QueuePlace) => void) {
   const { serving } = exchange.options;
+  const choices = parsed.requests.length;
+  // All of them hold one body.
+  const heldBytes = Math.ceil((terms.heldBytes ?? 0) / Math.max(1, choices));
   return {
-    choices: parsed.requests.length,
+    choices,
     receipt: terms.receipt,
     cancellation: terms.cancellation,
     start: (choice: number, receipt: Receipt): AsyncIterable<GenerationEvent> => {
       const request = parsed.requests[choice];
       if (request === undefined) throw new Error(`there is no request ${choice}`);
-      return serving.generate({ request, ...terms, receipt, onPlace });
+      return serving.generate({ request, ...terms, heldBytes, receipt, onPlace });
     },
   };
 }
@@ -94,6 +97,7 @@ async function deliverStream(delivery: Delivery): Promise<FastifyReply> {
     heartbeatMs: options.heartbeatMs,
     bufferBytes: options.streamBufferBytes,
     stalledMs: options.stalledReaderMs,
+    signal: delivery.terms.cancellation.signal,
   });
   const wantsPlace = encoder.place !== undefined && request.headers['x-queue-events'] === '1';
   // The reader being slow shows at the first token; nothing is lost by not waiting for it here.

@@ -46,7 +46,10 @@ export async function handleQuery(exchange: Exchange): Promise<unknown> {
     const deadline = clock.schedule(deadlineAt - clock.now(), onDeadline);
     try {
       const answer = await route.answer(query, houseFor(options, cancellation.signal));
-      return isPiecewise(answer) ? await sendPieces(reply, answer) : answer;
+      if (!isPiecewise(answer)) return answer;
+      // It takes as long as it takes, and tells how far it is.
+      deadline.cancel();
+      return await sendPieces(reply, answer);
     } finally {
       deadline.cancel();
     }
@@ -78,13 +81,13 @@ async function sendPieces(
   reply: FastifyReply,
   { contentType, pieces }: PiecewiseAnswer,
 ): Promise<FastifyReply> {
+  const closed = once(reply.raw, 'close');
   const iterator = pieces[Symbol.asyncIterator]();
   const first = await iterator.next();
   const all = (async function* () {
     if (!first.done) yield first.value;
     yield* { [Symbol.asyncIterator]: () => iterator };
   })();
-  const closed = once(reply.raw, 'close');
   reply.type(contentType).serializer(String).send(Readable.from(all));
   await closed;
   return reply;

@@ -1,6 +1,6 @@
 /** What a user says becomes the core's messages: first the results of tools, each a message of its own, then the rest. */
 import type { Message } from '../../core/generation.ts';
-import type { CallLedger } from '../call-ledger.ts';
+import { type CallLedger, listed } from '../call-ledger.ts';
 import { invalid } from '../invalid.ts';
 import { type Placed, readContent, readShown } from './content.ts';
 import { Prose } from './prose.ts';
@@ -77,6 +77,6 @@ export function requireAnswers({ messages }: Turn, ledger: CallLedger): void {
   const path = messages[0]?.path ?? 'messages';
   throw invalid(
     path,
-    `${path} must begin with a tool_result for each tool_use before it; missing: ${unanswered.map((id) => JSON.stringify(id)).join(', ')}.`,
+    `${path} must begin with a tool_result for each tool_use before it; missing: ${listed(unanswered)}.`,
   );
 }

@@ -34,6 +34,7 @@ class SlowResponse extends EventEmitter {
 function start() {
   const clock = new FakeClock();
   const raw = new SlowResponse();
+  const cancellation = new AbortController();
   const receipt = { requestId: 'r', receivedAt: 0 };
   const reply = { raw, request: { scope: { receipt } }, header() {}, hijack() {}, getHeaders: () => ({}) };
   const writer = new EventWriter({
@@ -44,8 +45,9 @@ function start() {
     heartbeatMs: 60_000,
     bufferBytes: 10,
     stalledMs: 1000,
+    signal: cancellation.signal,
   });
-  return { clock, raw, writer };
+  return { clock, raw, writer, cancellation };
 }
 
 describe('a reader that is slower than the model', () => {
@@ -57,6 +59,15 @@ describe('a reader that is slower than the model', () => {
       raw.take(10);
     }
     await written;
+    expect(raw.destroyed).toBe(false);
+  });
+
+  it('is waited for no longer than the request may take', async () => {
+    const { raw, writer, cancellation } = start();
+    const outcome = (writer.write('x'.repeat(50)) ?? Promise.resolve()).catch((error) => error);
+    const reason = new Error('the time is over');
+    cancellation.abort(reason);
+    expect(await outcome).toBe(reason);
     expect(raw.destroyed).toBe(false);
   });
 

@@ -234,8 +234,8 @@ describe('a stream that fails', () => {
       });
       expect(events.at(-1)).toMatchObject({
         code: inError,
-        message: 'No.',
-        error: { code: inError, message: 'No.' },
+        message: expect.stringContaining('No.'),
+        error: { code: inError, message: expect.stringContaining('No.') },
       });
     },
   );

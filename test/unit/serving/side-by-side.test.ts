@@ -58,11 +58,19 @@ it('where one fails the others are cancelled, and its error is thrown when all h
   const failure = new ServingError('queue_full');
   const { ended, cancellation } = run(['waits', failure, 'waits']);
   await expect(ended).rejects.toBe(failure);
-  expect(cancellation.signal.reason).toBe(failure);
+  // The others are left, which is no fault of their backends.
+  expect(cancellation.signal.reason).toMatchObject({ code: 'client_gone' });
+});
+
+it('what any of them leaves away is known to the request at once', async () => {
+  const { ended, receipt, receipts } = run([[FINISH], [FINISH]]);
+  receipts[1]?.droppedFields?.push('seed');
+  expect(receipt.droppedFields).toEqual(['seed']);
+  await ended;
 });
 
 it('none at all ends at once', async () => {
   const { ended, receipt } = run([]);
   await ended;
-  expect(receipt.usage).toEqual({ promptTokens: 0, completionTokens: 0, cachedTokens: 0 });
+  expect(receipt.usage).toBeUndefined();
 });

@@ -3,7 +3,7 @@
  * assistant's message before it and its like, and every call is answered before the conversation goes on.
  */
 import type { Message, ToolCall } from '../../../core/generation.ts';
-import { CallLedger } from '../../call-ledger.ts';
+import { CallLedger, listed } from '../../call-ledger.ts';
 import { invalid } from '../../invalid.ts';
 import { notTaken } from '../not-taken.ts';
 import { parseContent } from './content.ts';
@@ -24,7 +24,7 @@ export function parseConversation(messages: readonly MessageBody[]): readonly Me
 function refuseUnanswered(ledger: CallLedger, path: string, what: string): void {
   const { unanswered } = ledger;
   if (unanswered.length === 0) return;
-  const ids = unanswered.map((id) => JSON.stringify(id)).join(', ');
+  const ids = listed(unanswered);
   throw invalid(
     path,
     `${path} ${what} calls of the assistant’s message have no answer yet: ${ids}. Each needs a message with role "tool" and its tool_call_id.`,

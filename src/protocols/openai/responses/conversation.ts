@@ -4,7 +4,7 @@
  * before the conversation goes on.
  */
 import type { Message, ToolCall } from '../../../core/generation.ts';
-import { CallLedger } from '../../call-ledger.ts';
+import { CallLedger, listed } from '../../call-ledger.ts';
 import { invalid } from '../../invalid.ts';
 import { lenientReader } from '../../lenient-body.ts';
 import { parseCallArguments } from '../call-arguments.ts';
@@ -142,7 +142,7 @@ function endTurn(reading: Reading): void {
 
 function refuseUnanswered({ unanswered }: CallLedger): void {
   if (unanswered.length === 0) return;
-  const ids = unanswered.map((id) => JSON.stringify(id)).join(', ');
+  const ids = listed(unanswered);
   throw invalid(
     'input',
     `input has calls without an output before the conversation goes on: ${ids}. Each needs a function_call_output with its call_id.`,

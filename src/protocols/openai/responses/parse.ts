@@ -29,7 +29,8 @@ export function parseResponses(raw: unknown, context: ParseContext): ParsedGener
 }
 
 export function parseRequest(raw: unknown, context: Pick<ParseContext, 'newRequestId' | 'requireModel'>) {
-  for (const [field, value] of Object.entries(raw ?? {})) refuseDeepNesting(value, field);
+  // Anything but an object is refused by the reader, and not walked before.
+  if (isObject(raw)) for (const [field, value] of Object.entries(raw)) refuseDeepNesting(value, field);
   refuseFields(raw);
   const body = read(raw, '');
   const definitions = parseTools(body.tools);
@@ -80,4 +81,8 @@ function parseLimits(
 function extrasOf(body: ResponsesFields): GenerationRequest['extras'] {
   const unknown = Object.entries(body).filter(([field]) => !Object.hasOwn(ResponsesFields.properties, field));
   return unknown.length === 0 ? undefined : Object.fromEntries(unknown);
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -56,7 +56,7 @@ const REFUSED_FIELDS: Readonly<Record<string, RefusedField>> = {
 };
 
 export function refuseFields(body: unknown): void {
-  if (typeof body !== 'object' || body === null) return;
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return;
   for (const [field, value] of Object.entries(body)) {
     const refused = Object.hasOwn(REFUSED_FIELDS, field) ? REFUSED_FIELDS[field] : undefined;
     if (refused === undefined || value === null) continue;
