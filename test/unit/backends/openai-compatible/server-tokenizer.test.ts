@@ -96,3 +96,19 @@ it('refuses where a proxy hides the routes', async () => {
     param: 'model',
   });
 });
+
+it.each(['vllm', 'llama-server'] as const)(
+  'tells the template of %s to think as a generation does',
+  async (server) => {
+    const { tokenizer, asked } = await start(server);
+    for (const thinking of [true, false, 'high'] as const)
+      await tokenizer.encode({ ...chat, thinking }, { signal });
+    const path = server === 'vllm' ? '/tokenize' : '/apply-template';
+    const told = asked().filter((request) => request.path === path);
+    expect(told.map(({ body }) => body)).toMatchObject([
+      { chat_template_kwargs: { enable_thinking: true } },
+      { chat_template_kwargs: { enable_thinking: false } },
+      { chat_template_kwargs: { enable_thinking: true, reasoning_effort: 'high' } },
+    ]);
+  },
+);
