@@ -5,7 +5,7 @@
 import type { Model, Token } from './library.ts';
 
 /** UTF-16 units; a piece without special tokens is never cut, however long. */
-const CHUNK = 4096;
+const CHUNK = 1024;
 
 export type Tokenize = (text: string, specialTokens: boolean) => Token[];
 
