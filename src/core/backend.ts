@@ -2,7 +2,14 @@
  * The one port behind which every engine and server lives: at most six members,
  * an optional capability is an optional member. test/contract holds all implementations to it.
  */
-import type { GenerationEvent, GenerationInput, GenerationRequest, ModelId, ToolUse } from './generation.ts';
+import type {
+  GenerationEvent,
+  GenerationInput,
+  GenerationRequest,
+  ModelId,
+  ThinkingWish,
+  ToolUse,
+} from './generation.ts';
 
 export type TargetState = 'loading' | 'ready' | 'unloaded' | 'unreachable' | 'not_found' | 'failed';
 
@@ -55,6 +62,8 @@ export interface TokenizeRequest {
   readonly input: GenerationInput;
   /** Only with chat input. */
   readonly tools?: ToolUse;
+  /** Only with chat input. Absent: as the template does when nothing is said. */
+  readonly thinking?: ThinkingWish;
   /** Whether tokens are added that begin a text, where the model has such; default true. Says nothing for chats: templates decide. */
   readonly addSpecial?: boolean;
 }

@@ -7,6 +7,7 @@ import type { EmbeddingSink } from './embedding-call.ts';
 import type { AnswerSink } from './engine-tokenizer.ts';
 import type { GenerationSink } from './generation-stream.ts';
 import type { EngineEmbedding, EngineEvent, EngineGeneration, Question, ToEngine } from './messages.ts';
+import { QuestionQueue } from './question-queue.ts';
 
 interface Flight {
   readonly order: ToEngine;
@@ -36,6 +37,7 @@ export type SendToEngine = (message: ToEngine) => void;
 
 export class Flights {
   readonly #flights = new Map<number, Flight>();
+  readonly #questions = new QuestionQueue();
   #lastId = 0;
 
   /** The engine has something to do. */
@@ -54,18 +56,31 @@ export class Flights {
     return this.#add(order, { ...passingEnds(sink), take: (event) => passEmbedded(event, sink) });
   }
 
-  addQuestion(question: Question, sink: AnswerSink): number {
-    const order = (id: number): ToEngine => ({ ...question, id });
-    return this.#add(order, { ...passingEnds(sink), take: (event) => passAnswer(event, sink) });
+  /** Why a question cannot be added now. */
+  refusalOf(question: Question): ServingError | undefined {
+    return this.#questions.refusal(question);
   }
 
-  /** Hands over all that the engine does not have yet. */
+  addQuestion(question: Question, sink: AnswerSink): number {
+    const order = (id: number): ToEngine => ({ ...question, id });
+    const id = this.#add(order, { ...passingEnds(sink), take: (event) => passAnswer(event, sink) });
+    this.#questions.add(id, question);
+    return id;
+  }
+
+  /** Hands over all that the engine does not have yet, and of the questions the first. */
   sendNew(send: SendToEngine): void {
-    for (const flight of this.#flights.values()) {
-      if (flight.sent) continue;
-      flight.sent = true;
-      send(flight.order);
+    for (const [id, flight] of this.#flights) {
+      if (!this.#questions.has(id)) handOver(flight, send);
     }
+    this.sendQuestion(send);
+  }
+
+  /** Hands over the first question, where the engine does not have it yet. */
+  sendQuestion(send: SendToEngine): void {
+    const first = this.#questions.first;
+    const flight = first === undefined ? undefined : this.#flights.get(first);
+    if (flight !== undefined) handOver(flight, send);
   }
 
   abort(id: number, send: SendToEngine): void {
@@ -75,14 +90,14 @@ export class Flights {
       send({ type: 'abort', id });
       return;
     }
-    this.#flights.delete(id);
+    this.#delete(id);
     flight.sink.freed();
   }
 
   deliver(event: EngineEvent): void {
     const sink = this.#flights.get(event.id)?.sink;
     if (sink === undefined) return;
-    if (ENDINGS.has(event.type)) this.#flights.delete(event.id);
+    if (ENDINGS.has(event.type)) this.#delete(event.id);
     if (event.type === 'failed') sink.failed(errorOf(event));
     else if (event.type === 'freed') sink.freed();
     else sink.take(event);
@@ -103,13 +118,24 @@ export class Flights {
     return id;
   }
 
+  #delete(id: number): void {
+    this.#flights.delete(id);
+    this.#questions.delete(id);
+  }
+
   #fail(error: ServingError, which: (flight: Flight) => boolean): void {
     for (const [id, flight] of this.#flights) {
       if (!which(flight)) continue;
-      this.#flights.delete(id);
+      this.#delete(id);
       flight.sink.failed(error);
     }
   }
+}
+
+function handOver(flight: Flight, send: SendToEngine): void {
+  if (flight.sent) return;
+  flight.sent = true;
+  send(flight.order);
 }
 
 function passingEnds(sink: Omit<FlightSink, 'take'>): Omit<FlightSink, 'take'> {

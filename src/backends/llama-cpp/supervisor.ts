@@ -99,11 +99,15 @@ export class Supervisor {
 
   /** The same for a question about the model's vocabulary. */
   ask(question: Question, sink: AnswerSink): RunningOrder {
-    return this.#hand(sink, () => this.#flights.addQuestion(question, sink));
+    return this.#hand(
+      sink,
+      () => this.#flights.addQuestion(question, sink),
+      this.#flights.refusalOf(question),
+    );
   }
 
-  #hand(sink: Pick<GenerationSink, 'failed'>, add: () => number): RunningOrder {
-    const refusal = this.#refusal();
+  #hand(sink: Pick<GenerationSink, 'failed'>, add: () => number, full?: ServingError): RunningOrder {
+    const refusal = this.#refusal() ?? full;
     if (refusal !== undefined) {
       sink.failed(refusal);
       return { abort() {} };
@@ -162,6 +166,7 @@ export class Supervisor {
         break;
       case 'events':
         for (const event of message.events) this.#flights.deliver(event);
+        if (this.#state.phase === 'ready') this.#flights.sendQuestion(this.#send);
         break;
       case 'alive':
         this.#watchdog.alive(message.progress);

@@ -10,7 +10,10 @@ import type { JsonAnswer, Upstream } from '../../upstream/upstream.ts';
 import { errorObject } from './context-error.ts';
 import type { Dialect } from './dialect.ts';
 import { toolFields } from './tool-fields.ts';
+import { refusesTemplateSwitch } from './upstream-error.ts';
 import { wireMessages } from './wire-messages.ts';
+
+type Fields = Readonly<Record<string, unknown>>;
 
 export interface AskedServer {
   readonly upstream: Upstream;
@@ -21,8 +24,12 @@ export interface AskedServer {
 }
 
 export function serverTokenizer({ upstream, model, speaks, refusal }: AskedServer): Tokenizer {
-  const ask = async (path: string, body: unknown, signal: AbortSignal) => {
-    const answer = await upstream.json({ method: 'POST', path, body, signal });
+  const ask = async (path: string, body: Fields, signal: AbortSignal) => {
+    let answer = await upstream.json({ method: 'POST', path, body, signal });
+    const { chat_template_kwargs: ofTemplate, ...others } = body;
+    // A template without a switch writes the same prompt either way.
+    if (ofTemplate !== undefined && refusesTemplateSwitch(answer))
+      answer = await upstream.json({ method: 'POST', path, body: others, signal });
     if (answer.status === 200) return asObject(answer.body);
     // Behind a proxy that lets /v1 through alone, its own routes are missing.
     const lacksRoute = answer.status === 404 && errorObject(answer.body).message === undefined;
@@ -66,12 +73,19 @@ export function serverTokenizer({ upstream, model, speaks, refusal }: AskedServe
 }
 
 /** vllm's route has no choice among tools: its templates are given all of them. */
-function chatFields({ input, tools }: TokenizeRequest, dialect: Dialect): Readonly<Record<string, unknown>> {
+function chatFields({ input, tools, thinking }: TokenizeRequest, dialect: Dialect): Fields {
   if (input.kind === 'text') return {};
-  const messages = wireMessages(input.messages, dialect);
+  const messages = { messages: wireMessages(input.messages, dialect), ...thinkingFields(thinking, dialect) };
   const told = toolFields(tools, dialect);
-  if (dialect.flavor !== 'vllm') return { messages, ...told };
-  return tools === undefined ? { messages } : { messages, tools: told.tools };
+  if (dialect.flavor !== 'vllm') return { ...messages, ...told };
+  return tools === undefined ? messages : { ...messages, tools: told.tools };
+}
+
+/** What the template of a generation would be told. */
+function thinkingFields(thinking: TokenizeRequest['thinking'], { templateSwitch }: Dialect): Fields {
+  if (thinking === undefined || !templateSwitch) return {};
+  const level = typeof thinking === 'string' ? { reasoning_effort: thinking } : {};
+  return { chat_template_kwargs: { enable_thinking: thinking !== false, ...level } };
 }
 
 /** Where an image stands in a template's text, nobody can say how many tokens it becomes. */

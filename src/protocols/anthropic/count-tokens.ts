@@ -21,9 +21,13 @@ export const countTokensRoute: QueryRoute = {
     answers: { 'application/json': Count },
   },
   answer: async ({ body }, house): Promise<Static<typeof Count>> => {
-    const { model, input, tools } = parseCount(body);
+    const { model, input, tools, thinking } = parseCount(body);
     const { id } = house.requireModel(model);
-    const tokens = await house.tokenize(id, { input, ...(tools !== undefined && { tools }) });
+    const tokens = await house.tokenize(id, {
+      input,
+      ...(tools !== undefined && { tools }),
+      ...(thinking !== undefined && { thinking }),
+    });
     return { input_tokens: tokens.length };
   },
 };

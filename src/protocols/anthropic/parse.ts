@@ -1,5 +1,11 @@
 /** The bodies of /v1/messages and of its count_tokens become a GenerationRequest, and the part of one that is a prompt. */
-import type { GenerationInput, GenerationRequest, Sampling, ToolUse } from '../../core/generation.ts';
+import type {
+  GenerationInput,
+  GenerationRequest,
+  Sampling,
+  ThinkingWish,
+  ToolUse,
+} from '../../core/generation.ts';
 import type { ParseContext, ParsedGeneration } from '../generation-route.ts';
 import { invalid } from '../invalid.ts';
 import { lenientReader } from '../lenient-body.ts';
@@ -50,14 +56,19 @@ export interface Prompt {
   readonly tools: ToolUse | undefined;
 }
 
+export interface CountedPrompt extends Prompt {
+  readonly model: string;
+  /** Templates write a prompt by it. */
+  readonly thinking: ThinkingWish | undefined;
+}
+
 /** All but the settings of the answer; what they would refuse is refused all the same. */
-export function parseCount(raw: unknown): Prompt & { readonly model: string } {
+export function parseCount(raw: unknown): CountedPrompt {
   const body = readCount(raw, '');
   refuseOtherServices(body);
   const prompt = parsePrompt(body);
   parseOutput(body);
-  parseThinking(body);
-  return { ...prompt, model: body.model };
+  return { ...prompt, model: body.model, thinking: parseThinking(body).wish };
 }
 
 function parsePrompt(body: ConversationBody): Prompt {

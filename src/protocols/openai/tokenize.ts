@@ -33,6 +33,12 @@ const TokenizeBody = Type.Object({
   add_generation_prompt: Type.Optional(
     Type.Boolean({ description: 'Only true: what is counted is the prompt of an answer.' }),
   ),
+  chat_template_kwargs: Type.Optional(
+    Type.Object(
+      { enable_thinking: Type.Optional(Type.Boolean()) },
+      { description: 'With messages: whether the template has the model think. Others are ignored.' },
+    ),
+  ),
   return_token_strs: Type.Optional(
     Type.Boolean({ description: `The text of each token too, of at most ${MOST_TOKEN_TEXTS}.` }),
   ),
@@ -108,9 +114,11 @@ function parseTokenize(body: TokenizeBody): TokenizeRequest {
     throw invalid('messages', 'messages and prompt are both given, but exactly one of them is allowed.');
   if (chat !== undefined) {
     const used = parseTools(body);
+    const thinking = body.chat_template_kwargs?.enable_thinking;
     return {
       input: { kind: 'chat', messages: parseConversation(chat) },
       ...(used !== undefined && { tools: used }),
+      ...(thinking !== undefined && { thinking }),
     };
   }
   if (prompt === undefined)

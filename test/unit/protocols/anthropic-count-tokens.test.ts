@@ -28,13 +28,14 @@ it('counts the prompt that a message would have, tools included', async () => {
   expect(answer).toEqual({ input_tokens: 3 });
   const messages = [{ role: 'system', content: 'Be brief.' }, asks];
   const tools = { tools: [{ name: 'clock', parameters: { type: 'object' } }], choice: 'auto' };
-  expect(asked).toEqual([['m', { input: { kind: 'chat', messages }, tools }]]);
+  expect(asked).toEqual([['m', { input: { kind: 'chat', messages }, tools, thinking: false }]]);
 });
 
 it('counts a conversation that ends with an answer', async () => {
   const { asked } = await countOf({ model: 'alias', messages: [asks, { role: 'assistant', content: 'a' }] });
   expect(asked[0]?.[1]).toEqual({
     input: { kind: 'chat', messages: [asks, { role: 'assistant', content: 'a' }] },
+    thinking: false,
   });
 });
 
@@ -47,4 +48,14 @@ it.each([
   [{ model: 'other', messages: [asks] }, 'model'],
 ])('refuses what a message would be refused for: %j', async (body, param) => {
   await expect(countOf(body)).rejects.toMatchObject({ param });
+});
+
+it.each([
+  [{}, false],
+  [{ thinking: { type: 'disabled' } }, false],
+  [{ thinking: { type: 'adaptive' } }, undefined],
+  [{ thinking: { type: 'enabled', budget_tokens: 1024 } }, true],
+])('counts a prompt with %j as one that thinks or not: %s', async (fields, thinking) => {
+  const { asked } = await countOf({ model: 'alias', messages: [asks], ...fields });
+  expect(asked[0]?.[1].thinking).toBe(thinking);
 });

@@ -48,9 +48,18 @@ export interface Model {
   tokenize(text: string, specialTokens?: boolean): Token[];
   detokenize(tokens: readonly Token[], specialTokens?: boolean, lastTokens?: readonly Token[]): string;
   isEogToken(token: Token | undefined): boolean;
-  getTokenAttributes(token: Token): { readonly control: boolean; readonly unknown: boolean };
+  getTokenAttributes(token: Token): TokenAttributes;
   iterateAllTokens(): Iterable<Token>;
   createContext(options: ContextOptions): Promise<Context>;
+}
+
+export interface TokenAttributes {
+  readonly control: boolean;
+  readonly unknown: boolean;
+  readonly userDefined: boolean;
+  /** White space before it, or behind it, belongs to it. */
+  readonly lstrip: boolean;
+  readonly rstrip: boolean;
 }
 
 export interface ContextOptions {

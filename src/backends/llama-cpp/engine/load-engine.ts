@@ -35,6 +35,7 @@ import { type Pooling, poolingOf } from './pooling.ts';
 import { coresOfThisProcess } from './process-cores.ts';
 import { createPromptEncoder } from './prompt.ts';
 import { PROMPT_TOKENS_ALONE } from './prompt-budget.ts';
+import { promptBytes } from './prompt-bytes.ts';
 import { Sampler } from './sampler.ts';
 import { Sequence } from './sequence.ts';
 import { chooseThreads } from './thread-choice.ts';
@@ -104,7 +105,7 @@ export async function loadEngine(settings: EngineSettings, output: EngineOutput)
   );
   const bindings = bindingsOf(llama);
   const template = selectTemplate({ model, bindings, settings, output });
-  const prompts = createPromptEncoder(model, template);
+  const prompts = createPromptEncoder(model, template, promptBytes(model, contextSize));
   const native = nativeModelOf(model);
   const endTokens = allTokens.filter((token) => model.isEogToken(token));
   const createSampler = () => new bindings.AddonSampler(native);

@@ -6,20 +6,21 @@
 import { randomInt } from 'node:crypto';
 import type { Message, Tool } from '../../../core/generation.ts';
 import type { Model, Token } from './library.ts';
+import type { Tokenize } from './text-tokens.ts';
 
 /** Digits alone: they come unchanged through anything a template does to text, JSON and upper case included. */
 const KEY_DIGITS = 12;
 const INDEX_DIGITS = 6;
 
 export class PlainText {
-  readonly #model: Pick<Model, 'tokenize'>;
+  readonly #tokenize: Tokenize;
   readonly #specialTokens: RegExp | undefined;
   readonly #taken: string[] = [];
   readonly #key = randomDigits() + randomDigits();
 
   /** `specialTokens`: as specialTokenPattern() gives it. */
-  constructor(model: Pick<Model, 'tokenize'>, specialTokens: RegExp | undefined) {
-    this.#model = model;
+  constructor(tokenize: Tokenize, specialTokens: RegExp | undefined) {
+    this.#tokenize = tokenize;
     this.#specialTokens = specialTokens;
   }
 
@@ -55,31 +56,32 @@ export class PlainText {
     });
   }
 
-  /** The tokens of what a template made of it: the template's own special tokens are parsed, no others. */
-  encode(rendered: string): Token[] {
-    if (this.#specialTokens === undefined || this.#taken.length === 0)
-      return this.#model.tokenize(rendered, true);
-    const chunks: Token[][] = [];
-    let parsed = '';
-    // With a capturing group, split() gives plain text and special tokens in turn.
-    for (const piece of rendered.split(this.#specialTokens)) {
-      const plain = this.#putBack(piece);
-      if (plain === piece) {
-        parsed += piece;
-      } else {
-        chunks.push(this.#model.tokenize(parsed, true), this.#model.tokenize(plain, false));
-        parsed = '';
-      }
-    }
-    chunks.push(this.#model.tokenize(parsed, true));
-    return chunks.flat();
-  }
-
-  #putBack(text: string): string {
+  /** What a template made of it, as it was written. */
+  putBack(text: string): string {
+    if (this.#taken.length === 0) return text;
     return text.replaceAll(
       new RegExp(`${this.#key}(\\d{${INDEX_DIGITS}})`, 'g'),
       (placeholder, index: string) => this.#taken[Number(index)] ?? placeholder,
     );
+  }
+
+  /** The tokens of what a template made of it: the template's own special tokens are parsed, no others. */
+  encode(rendered: string): Token[] {
+    if (this.#specialTokens === undefined || this.#taken.length === 0) return this.#tokenize(rendered, true);
+    const chunks: Token[][] = [];
+    let parsed = '';
+    // With a capturing group, split() gives plain text and special tokens in turn.
+    for (const piece of rendered.split(this.#specialTokens)) {
+      const plain = this.putBack(piece);
+      if (plain === piece) {
+        parsed += piece;
+      } else {
+        chunks.push(this.#tokenize(parsed, true), this.#tokenize(plain, false));
+        parsed = '';
+      }
+    }
+    chunks.push(this.#tokenize(parsed, true));
+    return chunks.flat();
   }
 
   /** Escapes in JSON can spell out a token too; text without any stays as it is written. */

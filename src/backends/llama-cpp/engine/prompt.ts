@@ -3,11 +3,12 @@
  * can be, so that the tokens are those that llama.cpp itself finds in the prompt.
  */
 import type { TokenizeRequest } from '../../../core/backend.ts';
-import type { EngineGeneration } from '../messages.ts';
 import type { ChatTemplate, Conversation } from './chat-template.ts';
 import type { Model, Token } from './library.ts';
 import { PlainText, specialTokenPattern } from './plain-text.ts';
+import { type PromptBytes, refuseBeyond } from './prompt-bytes.ts';
 import { THOUGHT_BEGINS } from './reasoning-splitter.ts';
+import { chunkedTokenize } from './text-tokens.ts';
 import type { ToolFormat } from './tools/tool-format.ts';
 
 /** What the answer begins with: never a thought, perhaps one, or the rest of one that the prompt has opened. */
@@ -20,13 +21,18 @@ export interface EncodedPrompt {
   readonly toolFormat?: ToolFormat;
 }
 
-export type PromptOrder = TokenizeRequest & Pick<EngineGeneration, 'thinking'>;
-
 export interface PromptEncoder {
-  encode(order: PromptOrder): EncodedPrompt;
+  /** Throws a ServingError where the prompt is longer than any that fits. */
+  encode(order: TokenizeRequest): EncodedPrompt;
 }
 
-export function createPromptEncoder(model: Model, template: ChatTemplate): PromptEncoder {
+/** `bytes` absent: prompts of any length are read. */
+export function createPromptEncoder(
+  model: Model,
+  template: ChatTemplate,
+  bytes?: PromptBytes,
+): PromptEncoder {
+  const tokenize = chunkedTokenize(model);
   const specialTokens = specialTokenPattern(model);
   const { bos, shouldPrependBosToken } = model.tokens;
   const begun = (tokens: Token[]): Token[] =>
@@ -34,18 +40,20 @@ export function createPromptEncoder(model: Model, template: ChatTemplate): Promp
   return {
     encode({ input, thinking, tools, addSpecial = true }) {
       if (input.kind === 'text') {
-        const tokens = model.tokenize(input.prompt, true);
+        if (bytes !== undefined) refuseBeyond(bytes, input.prompt, 'prompt');
+        const tokens = tokenize(input.prompt, true);
         return { tokens: addSpecial ? begun(tokens) : tokens, thought: 'none' };
       }
       // A model that may not call is told of no tools: one that is would call them in its text.
       const offered = tools === undefined || tools.choice === 'none' ? [] : tools.tools;
-      const plain = new PlainText(model, specialTokens);
+      const plain = new PlainText(tokenize, specialTokens);
       const conversation = {
         messages: input.messages.map((message) => plain.message(message)),
         tools: offered.map((tool) => plain.tool(tool)),
         ...(thinking !== undefined && { thinking }),
       };
       const text = template.render(conversation);
+      if (bytes !== undefined) refuseBeyond(bytes, plain.putBack(text), 'messages');
       return {
         tokens: begun(plain.encode(text)),
         thought: template.thinks ? thoughtAfter(text, conversation) : 'none',

@@ -45,6 +45,7 @@ describe('the tokenizer of the engine', () => {
     const lost = tokenizer.decode([1], options);
     flights.sendNew(send);
     flights.deliver({ type: 'failed', id: 1, code: 'invalid_request', param: 'tokens', message: 'no' });
+    flights.sendQuestion(send);
     await expect(refused).rejects.toMatchObject({ code: 'invalid_request', param: 'tokens' });
     flights.failSent(new ServingError('backend_error'));
     await expect(lost).rejects.toMatchObject({ code: 'backend_error' });
@@ -76,5 +77,41 @@ describe('the tokenizer of the engine', () => {
     // An answer that comes nevertheless is nobody’s.
     flights.deliver({ type: 'detokenized', id: 1, text: 'a' });
     expect(flights.anySent).toBe(false);
+  });
+
+  it('asks one question at a time, and another only once that is answered', async () => {
+    const { flights, sent, send, controller, tokenizer } = start();
+    const outcomes = [1, 2].map((token) =>
+      tokenizer.decode([token], { signal: new AbortController().signal }),
+    );
+    const given = tokenizer.decode([3], { signal: controller.signal });
+    const last = tokenizer.decode([4], { signal: new AbortController().signal });
+    const ids = () => sent.map((message) => ('id' in message ? message.id : undefined));
+    flights.sendNew(send);
+    flights.sendNew(send);
+    expect(ids()).toEqual([1]);
+    flights.deliver({ type: 'detokenized', id: 1, text: 'a' });
+    flights.sendQuestion(send);
+    expect(ids()).toEqual([1, 2]);
+    controller.abort(GONE);
+    await expect(given).rejects.toBe(GONE);
+    flights.deliver({ type: 'detokenized', id: 2, text: 'b' });
+    flights.sendQuestion(send);
+    expect(ids()).toEqual([1, 2, 4]);
+    flights.deliver({ type: 'detokenized', id: 4, text: 'd' });
+    expect(await Promise.all([...outcomes, last])).toEqual(['a', 'b', 'd']);
+  });
+
+  it('takes no more questions than a few megabytes, and any that comes alone', () => {
+    const { flights } = start();
+    const asked = (length: number) =>
+      ({ type: 'tokenize', input: { kind: 'text', prompt: 'a'.repeat(length) } }) as const;
+    const sink = { answered() {}, failed() {}, freed() {} };
+    expect(flights.refusalOf(asked(5_000_000))).toBeUndefined();
+    const id = flights.addQuestion(asked(4_000_000), sink);
+    expect(flights.refusalOf(asked(100))).toBeUndefined();
+    expect(flights.refusalOf(asked(500_000))).toMatchObject({ code: 'queue_full', retryAfterSeconds: 1 });
+    flights.deliver({ type: 'tokenized', id, tokens: [] });
+    expect(flights.refusalOf(asked(500_000))).toBeUndefined();
   });
 });

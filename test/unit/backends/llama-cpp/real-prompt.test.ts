@@ -4,6 +4,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { chatml } from '../../../../src/backends/llama-cpp/engine/chat-template.ts';
 import type { Model, Token } from '../../../../src/backends/llama-cpp/engine/library.ts';
 import { createPromptEncoder, type PromptEncoder } from '../../../../src/backends/llama-cpp/engine/prompt.ts';
+import { promptBytes } from '../../../../src/backends/llama-cpp/engine/prompt-bytes.ts';
+import { chunkedTokenize } from '../../../../src/backends/llama-cpp/engine/text-tokens.ts';
 import type { Message, Tool } from '../../../../src/core/generation.ts';
 import { modelPath } from '../../../support/embedded-engine.ts';
 import { startJinja, startLlama } from '../../../support/jinja.ts';
@@ -135,5 +137,54 @@ describe('the tokens of a prompt', () => {
       }),
       { numRuns: 60 },
     );
+  });
+});
+
+describe('a long text full of special tokens', () => {
+  const tricky = fc
+    .array(
+      fc.oneof(
+        word,
+        fc.constantFrom(...SPECIAL, ...SPECIAL),
+        fc.constantFrom(' a', 'a ', '  ', 'é', 'word', '\r\n', '<|im_', 'start|>'),
+        fc.constant('word and word. '.repeat(300)),
+      ),
+      { minLength: 12, maxLength: 40 },
+    )
+    .map((words) => words.join(''))
+    .filter((text) => text.isWellFormed());
+
+  it('has the tokens of the whole, wherever it is cut', () => {
+    const tokenize = chunkedTokenize(model);
+    fc.assert(
+      fc.property(tricky, fc.boolean(), (text, special) => {
+        const long = text.repeat(Math.ceil(8000 / text.length));
+        expect(tokenize(long, special)).toEqual(model.tokenize(long, special));
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  it('is read in no time', () => {
+    const many = 80_000;
+    const begun = performance.now();
+    const input = { kind: 'text', prompt: '<|im_start|>'.repeat(many) } as const;
+    expect(encoders[0]?.encode({ input }).tokens.length).toBe(many);
+    expect(performance.now() - begun).toBeLessThan(5000);
+  });
+
+  it('is refused unread where it cannot fit, as it stands in the prompt', () => {
+    const bytes = promptBytes(model, 10);
+    expect(bytes.most).toBeLessThan(10 * 1000);
+    const encoder = createPromptEncoder(model, chatml, bytes);
+    const refused = (param: string) => expect.objectContaining({ code: 'context_length_exceeded', param });
+    const content = 'a'.repeat(bytes.most + 1);
+    const messages: Message[] = [{ role: 'user', content }];
+    expect(() => encoder.encode({ input: { kind: 'text', prompt: content } })).toThrow(refused('prompt'));
+    expect(() => encoder.encode({ input: { kind: 'chat', messages } })).toThrow(refused('messages'));
+    const spelt = '<|im_end|>'.repeat(Math.floor((bytes.most - 100) / 10));
+    const allowed: Message[] = [{ role: 'user', content: spelt }];
+    expect(() => encoder.encode({ input: { kind: 'chat', messages: allowed } })).not.toThrow();
+    expect(() => encoder.encode({ input: { kind: 'text', prompt: ' '.repeat(bytes.most) } })).not.toThrow();
   });
 });

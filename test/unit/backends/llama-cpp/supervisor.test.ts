@@ -178,3 +178,32 @@ it('kills an engine that does not end when ordered to', async () => {
     vi.useRealTimers();
   }
 });
+
+it('asks the next question once the engine has answered the one before', async () => {
+  const engine = await supervise(
+    `if (message.type === 'load') { ${LOADED} }
+     if (message.type === 'tokenize') {
+       globalThis.asked = (globalThis.asked ?? 0) + 1;
+       setTimeout(() => process.send({ type: 'events', events: [{ type: 'tokenized', id: message.id, tokens: [globalThis.asked--] }] }), 1);
+     }`,
+  );
+  await engine.start(FAKE_SETTINGS, never());
+  const ask = () =>
+    new Promise<unknown>((resolve) => {
+      const question = { type: 'tokenize', input: { kind: 'text', prompt: 'a' } } as const;
+      engine.ask(question, { answered: resolve, failed: resolve, freed() {} });
+    });
+  const answers = await Promise.all([ask(), ask(), ask()]);
+  for (const answer of answers) expect(answer).toMatchObject({ type: 'tokenized', tokens: [1] });
+});
+
+it('refuses questions when too much waits for the engine', async () => {
+  const engine = await supervise(`if (message.type === 'load') { ${LOADED} }`);
+  await engine.start(FAKE_SETTINGS, never());
+  const refusals: unknown[] = [];
+  const sink = { answered() {}, failed: (error: Error) => void refusals.push(error), freed() {} };
+  const prompt = 'a'.repeat(3_000_000);
+  for (let count = 0; count < 2; count += 1)
+    engine.ask({ type: 'tokenize', input: { kind: 'text', prompt } }, sink);
+  expect(refusals).toEqual([expect.objectContaining({ code: 'queue_full', retryAfterSeconds: 1 })]);
+});

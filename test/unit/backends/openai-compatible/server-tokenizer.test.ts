@@ -1,8 +1,12 @@
 import { afterEach, expect, it } from 'vitest';
+import { DIALECTS } from '../../../../src/backends/openai-compatible/dialect.ts';
 import { OpenAiCompatibleBackend } from '../../../../src/backends/openai-compatible/openai-compatible-backend.ts';
+import { serverTokenizer } from '../../../../src/backends/openai-compatible/server-tokenizer.ts';
 import type { TokenizeRequest } from '../../../../src/core/backend.ts';
+import { ServingError } from '../../../../src/core/errors.ts';
 import { silentLog } from '../../../../src/core/log.ts';
 import { systemClock } from '../../../../src/system-clock.ts';
+import type { Upstream } from '../../../../src/upstream/upstream.ts';
 import { neverAborted } from '../../../support/stand-ins/generate.ts';
 import { type PlayedServer, startOpenAiStandIn } from '../../../support/stand-ins/openai-stand-in.ts';
 
@@ -95,4 +99,38 @@ it('refuses where a proxy hides the routes', async () => {
     code: 'unsupported_parameter',
     param: 'model',
   });
+});
+
+it.each(['vllm', 'llama-server'] as const)(
+  'tells the template of %s to think as a generation does',
+  async (server) => {
+    const { tokenizer, asked } = await start(server);
+    for (const thinking of [true, false, 'high'] as const)
+      await tokenizer.encode({ ...chat, thinking }, { signal });
+    const path = server === 'vllm' ? '/tokenize' : '/apply-template';
+    const told = asked().filter((request) => request.path === path);
+    expect(told.map(({ body }) => body)).toMatchObject([
+      { chat_template_kwargs: { enable_thinking: true } },
+      { chat_template_kwargs: { enable_thinking: false } },
+      { chat_template_kwargs: { enable_thinking: true, reasoning_effort: 'high' } },
+    ]);
+  },
+);
+
+it('counts without the switch where the template takes none', async () => {
+  const bodies: Record<string, unknown>[] = [];
+  const json = async ({ body }: { readonly body: Record<string, unknown> }) => {
+    bodies.push(body);
+    const message = 'chat_template is not supported for Mistral tokenizers.';
+    const refused = { status: 400, headers: {}, body: { error: { message } } };
+    return 'chat_template_kwargs' in body ? refused : { status: 200, headers: {}, body: { tokens: [1, 2] } };
+  };
+  const tokenizer = serverTokenizer({
+    upstream: { json } as unknown as Upstream,
+    model: 'mistral',
+    speaks: async () => DIALECTS.vllm,
+    refusal: () => new ServingError('backend_error'),
+  });
+  expect(await tokenizer.encode({ ...chat, thinking: false }, { signal })).toEqual([1, 2]);
+  expect(bodies.map((body) => 'chat_template_kwargs' in body)).toEqual([true, false]);
 });

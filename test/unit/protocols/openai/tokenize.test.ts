@@ -68,6 +68,14 @@ describe('tokens of a text', () => {
     ]);
   });
 
+  it('of a chat are those of a prompt that thinks or does not, as its template is told', async () => {
+    const asked: TokenizeRequest[] = [];
+    const messages = [{ role: 'user', content: 'a' }];
+    for (const chat_template_kwargs of [{ enable_thinking: false }, { other: 1 }, null])
+      await tokenizeRoute.answer(query({ messages, chat_template_kwargs }), house(asked));
+    expect(asked.map(({ thinking }) => thinking)).toEqual([false, undefined, undefined]);
+  });
+
   it('are told without a context where nobody knows it', async () => {
     const unknown: House = {
       ...house(),
