@@ -18,15 +18,15 @@ import { pump } from '../../upstream/pump.ts';
 import { SseReader } from '../../upstream/sse-reader.ts';
 import { type JsonAnswer, readJson, Upstream } from '../../upstream/upstream.ts';
 import type { BackendEnvironment } from '../backend-definition.ts';
+import { adaptedOptions } from './adapted-options.ts';
 import { AnswerReader } from './answer-reader.ts';
-import { contextErrorOf, promptMayFit, roomLeft } from './context-error.ts';
 import { DIALECTS, type Dialect, detectDialect, type Flavor } from './dialect.ts';
 import { cannotCut, cannotEmbed, EMBEDDINGS_PATH, embedBody, readEmbeddings } from './embedding.ts';
 import { passedNames } from './passed-fields.ts';
 import { type CallOptions, generateCall } from './request-body.ts';
 import { probeServer, unreachable } from './server-probe.ts';
 import { serverTokenizer } from './server-tokenizer.ts';
-import { modelMissing, refusal, refusesTemplateSwitch, wantsNewerLimit } from './upstream-error.ts';
+import { modelMissing, refusal } from './upstream-error.ts';
 
 export interface OpenAiCompatibleTarget {
   readonly model: string;
@@ -136,22 +136,30 @@ export class OpenAiCompatibleBackend implements Backend {
     }
   }
 
-  /**
-   * 1. Ask. 2. Where the server refuses something that it can do without (the template's switch, a max_tokens larger
-   * than what is left, its older name), ask again without; each at most once. 3. Any other refusal is the answer.
-   */
+  /** Asks again, without, where the server refuses something that it can do without. Any other refusal is the answer. */
   async #open(request: GenerationRequest, signal: AbortSignal): Promise<Exchange> {
     let options = await this.#callOptions(request, signal);
+    let before = options;
     for (;;) {
       const { path, body } = generateCall(request, options);
       const exchange = await this.#upstream.open({ method: 'POST', path, body, signal });
       const { status, headers } = exchange;
-      if (status === 200) return exchange;
+      if (status === 200) {
+        this.#learn(before, options);
+        return exchange;
+      }
       const answer = { status, headers, body: await readJson(exchange) };
-      const adapted = this.#adapted(options, answer);
+      const adapted = adaptedOptions(options, { request, sent: body, answer });
       if (adapted === undefined) throw this.#refusal(answer, request);
+      before = options;
       options = adapted;
     }
+  }
+
+  /** Only what has helped: a server's words may repeat what one client wrote, and all others would have to live with it. */
+  #learn(before: CallOptions, helped: CallOptions): void {
+    if (before.templateSwitch && !helped.templateSwitch) this.#templateSwitch = false;
+    if (before.maxTokensName !== helped.maxTokensName) this.#maxTokensName = helped.maxTokensName;
   }
 
   async #callOptions(request: GenerationRequest, signal: AbortSignal): Promise<CallOptions> {
@@ -167,23 +175,6 @@ export class OpenAiCompatibleBackend implements Backend {
       vocabularySize: this.#vocabularySize,
       templateSwitch: this.#templateSwitch,
     };
-  }
-
-  #adapted(options: CallOptions, answer: JsonAnswer): CallOptions | undefined {
-    if (options.templateSwitch && refusesTemplateSwitch(answer)) {
-      this.#templateSwitch = false;
-      return { ...options, templateSwitch: false };
-    }
-    if (options.maxTokensName === 'max_tokens' && wantsNewerLimit(answer)) {
-      this.#maxTokensName = 'max_completion_tokens';
-      return { ...options, maxTokensName: 'max_completion_tokens' };
-    }
-    const contextError = answer.status === 400 ? contextErrorOf(answer.body) : undefined;
-    const asked = options.maxTokens;
-    if (contextError === undefined || asked === undefined || !promptMayFit(contextError)) return undefined;
-    if (options.dialect.nullMeansRest) return { ...options, maxTokens: undefined };
-    const room = roomLeft(contextError);
-    return room === undefined || room >= asked ? undefined : { ...options, maxTokens: room };
   }
 
   #refusal(answer: JsonAnswer, request?: GenerationRequest): ServingError {
