@@ -50,6 +50,8 @@ export class OpenAiCompatibleBackend implements Backend {
   #templateSwitch = true;
   #maxTokensName: CallOptions['maxTokensName'] = 'max_tokens';
   #saidUsageMissing = false;
+  /** Until the server takes the key again. */
+  #saidKeyRefused = false;
 
   constructor(target: OpenAiCompatibleTarget, environment: Pick<BackendEnvironment, 'clock' | 'log'>) {
     this.#target = target;
@@ -79,6 +81,7 @@ export class OpenAiCompatibleBackend implements Backend {
     const body = embedBody(request, this.#target.model);
     const answer = await this.#upstream.json({ method: 'POST', path: EMBEDDINGS_PATH, body, signal });
     if (answer.status !== 200) throw cannotEmbed(answer) ?? cannotCut(answer) ?? this.#refusal(answer);
+    this.#saidKeyRefused = false;
     return readEmbeddings(answer.body, request);
   }
 
@@ -145,6 +148,7 @@ export class OpenAiCompatibleBackend implements Backend {
       const exchange = await this.#upstream.open({ method: 'POST', path, body, signal });
       const { status, headers } = exchange;
       if (status === 200) {
+        this.#saidKeyRefused = false;
         this.#learn(before, options);
         return exchange;
       }
@@ -179,7 +183,9 @@ export class OpenAiCompatibleBackend implements Backend {
 
   #refusal(answer: JsonAnswer, request?: GenerationRequest): ServingError {
     const { clock, log } = this.#environment;
-    if (answer.status === 401 || answer.status === 403) {
+    const isKeyRefused = answer.status === 401 || answer.status === 403;
+    if (isKeyRefused && !this.#saidKeyRefused) {
+      this.#saidKeyRefused = true;
       log.error('the server does not accept the api_key of this target', {
         url: this.#target.url,
         status: answer.status,

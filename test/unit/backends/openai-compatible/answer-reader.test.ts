@@ -251,6 +251,21 @@ describe('log-probabilities', () => {
     });
   });
 
+  it('of what is neither text nor a call are not told as those of a later text', () => {
+    const { events } = read(
+      sse(
+        choice({ delta: {}, logprobs: { content: [entry('<hidden>')] } }),
+        choice({ delta: { content: '' }, logprobs: { content: [entry('', [240])] } }),
+        calling({ index: 0, id: 'a', function: { name: 'clock', arguments: '{}' } }),
+        choice({ delta: { content: 'a' }, logprobs: { content: [entry('a')] } }),
+        finish('stop'),
+      ),
+      { top: 0 },
+    );
+    expect(events.find(({ type }) => type === 'text')).toMatchObject({ logprobs: [{ bytes: [97] }] });
+    expect(JSON.stringify(events)).not.toContain('240');
+  });
+
   it('are read from the older form, likeliest first, no more than were asked for', () => {
     const logprobs = {
       tokens: [' a'],
