@@ -96,9 +96,22 @@ export function refuseUnsupported(
   }
 }
 
+/** What every backend knows but a single model may refuse, as those that reason do. A bound on the answer is never left away. */
+const PLAIN_FIELDS = {
+  temperature: sampling('temperature', 'temperature'),
+  'top-p': sampling('topP', 'top_p'),
+  seed: sampling('seed', 'seed'),
+  'presence-penalty': sampling('presencePenalty', 'presence_penalty'),
+  'frequency-penalty': sampling('frequencyPenalty', 'frequency_penalty'),
+  stop: {
+    askedBy: ({ limits }) => (limits.stop.length === 0 ? undefined : 'stop'),
+    without: (request) => ({ ...request, limits: { ...request.limits, stop: [] } }),
+  },
+} as const satisfies Record<string, FeatureSpec>;
+
 /** The request without what its field (in native words) asks for; undefined where that is content and cannot be left away. */
 export function withoutField(request: GenerationRequest, field: string): GenerationRequest | undefined {
-  const specs: readonly FeatureSpec[] = Object.values(FEATURES);
+  const specs: readonly FeatureSpec[] = [...Object.values(FEATURES), ...Object.values(PLAIN_FIELDS)];
   return specs.find(({ askedBy }) => askedBy(request) === field)?.without?.(request);
 }
 

@@ -5,7 +5,7 @@
 import { ServingError } from '../../core/errors.ts';
 import type { GenerationEvent } from '../../core/generation.ts';
 import type { EventSink } from '../../upstream/event-stream.ts';
-import { asArray, asCount, asObject, asText, type Loose } from '../../upstream/lenient.ts';
+import { asArray, asCount, asObject, asText, isObject, type Loose } from '../../upstream/lenient.ts';
 import type { AnswerLogprobs } from './answer-logprobs.ts';
 import { type ErrorContext, promptWasCut, streamFailure } from './upstream-error.ts';
 
@@ -18,6 +18,10 @@ export interface AnswerReaderOptions {
   readonly takenCallIds: ReadonlySet<string>;
   readonly onFinish: () => void;
 }
+
+const BROKEN_OFF = 'The model’s backend ended its answer before it was complete.';
+/** Nothing was generated; no reason at all is told when the process behind the server went away. */
+const NO_ENDS: readonly string[] = ['load', 'unload'];
 
 export class AnswerReader {
   readonly #sink: EventSink<GenerationEvent>;
@@ -39,9 +43,9 @@ export class AnswerReader {
 
   line(line: string): void {
     if (this.#finished || line.trim() === '') return;
-    const answer = parse(line);
-    const error = asText(answer.error);
-    if (error !== undefined) throw streamFailure(error, this.#context);
+    const answer = asObject(parse(line));
+    const error = answer.error ?? undefined;
+    if (error !== undefined) throw streamFailure(asText(error) ?? JSON.stringify(error), this.#context);
     this.#logprobs?.take(answer.logprobs);
     const message = asObject(answer.message);
     const thought = asText(message.thinking) ?? asText(answer.thinking);
@@ -58,16 +62,14 @@ export class AnswerReader {
   /** The body is over. */
   end(): void {
     if (this.#finished) return;
-    throw new ServingError('backend_error', {
-      message: 'The model’s backend ended its answer before it was complete.',
-    });
+    throw new ServingError('backend_error', { message: BROKEN_OFF });
   }
 
-  #call({ id, name, values }: Call): void {
+  #call({ id, name, text }: Call): void {
     const index = this.#calls;
     this.#calls += 1;
     this.#push({ type: 'tool-call', index, id: this.#newCallId(id), name });
-    this.#push({ type: 'tool-arguments', index, delta: JSON.stringify(values) });
+    this.#push({ type: 'tool-arguments', index, delta: text });
   }
 
   /** Old releases give none. */
@@ -87,6 +89,11 @@ export class AnswerReader {
   }
 
   #finish(answer: Loose): void {
+    const told = asText(answer.done_reason);
+    if (told === undefined || NO_ENDS.includes(told)) {
+      const cause = new Error(`Ollama ended with ${told ?? 'no reason'}`);
+      throw new ServingError('backend_error', { message: BROKEN_OFF, cause });
+    }
     // Counts that are zero are left away by the server.
     const promptTokens = asCount(answer.prompt_eval_count) ?? 0;
     const { contextSize } = this.#context;
@@ -96,7 +103,7 @@ export class AnswerReader {
     const ended = this.#calls > 0 ? 'tool_calls' : 'stop';
     this.#push({
       type: 'finish',
-      reason: answer.done_reason === 'length' ? 'length' : ended,
+      reason: told === 'length' ? 'length' : ended,
       usage: { promptTokens, completionTokens: asCount(answer.eval_count) ?? 0, cachedTokens: 0 },
     });
     this.#onFinish();
@@ -106,22 +113,36 @@ export class AnswerReader {
 interface Call {
   readonly id: string | undefined;
   readonly name: string;
-  readonly values: Loose;
+  readonly text: string;
 }
 
 function callsOf(message: Loose): readonly Call[] {
   return asArray(message.tool_calls)
     .map(asObject)
-    .flatMap(({ id, function: called }) => {
-      const { name, arguments: values } = asObject(called);
-      const known = asText(name);
-      return known === undefined ? [] : { id: asText(id), name: known, values: asObject(values) };
+    .map(({ id, function: called }) => {
+      const { name: told, arguments: values } = asObject(called);
+      const name = asText(told);
+      if (name === undefined) {
+        throw new ServingError('backend_error', {
+          message: 'The model’s backend sent the call of a tool without its name.',
+        });
+      }
+      return { id: asText(id), name, text: argumentsOf(values, name) };
     });
 }
 
-function parse(line: string): Loose {
+/** An object; some that stand in for the server give its text. */
+function argumentsOf(values: unknown, name: string): string {
+  const read = typeof values === 'string' && values.trim() !== '' ? parse(values) : asObject(values);
+  if (isObject(read)) return JSON.stringify(read);
+  throw new ServingError('backend_error', {
+    message: `The model’s backend called ${JSON.stringify(name)} with arguments that are no object.`,
+  });
+}
+
+function parse(text: string): unknown {
   try {
-    return asObject(JSON.parse(line));
+    return JSON.parse(text);
   } catch (cause) {
     throw new ServingError('backend_error', {
       message: 'The model’s backend answered something that is not JSON.',

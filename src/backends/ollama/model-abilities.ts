@@ -21,6 +21,8 @@ export class ModelAbilities {
   readonly #show: (signal: AbortSignal) => Promise<unknown>;
   #asked: { readonly capabilities: Capabilities } | undefined;
   #isLookedFor = false;
+  /** Counts the models that had the name. */
+  #model = 0;
   #ignoresLogprobs = false;
 
   constructor(show: (signal: AbortSignal) => Promise<unknown>) {
@@ -29,8 +31,12 @@ export class ModelAbilities {
 
   async learn(signal: AbortSignal): Promise<Capabilities> {
     if (this.#asked === undefined) {
+      const model = this.#model;
       const { capabilities } = asObject(await this.#show(signal));
-      this.#asked = { capabilities: Array.isArray(capabilities) ? asArray(capabilities) : undefined };
+      const told = Array.isArray(capabilities) ? asArray(capabilities) : undefined;
+      // Another may have the name by now: then this answers the one request that asked, and no other.
+      if (model !== this.#model) return told;
+      this.#asked = { capabilities: told };
     }
     return this.#asked.capabilities;
   }
@@ -59,6 +65,7 @@ export class ModelAbilities {
   }
 
   forget(): void {
+    this.#model += 1;
     this.#asked = undefined;
     this.#isLookedFor = false;
     this.#ignoresLogprobs = false;

@@ -1,4 +1,6 @@
 /** A generation request in the words of Ollama's native API. Pure. */
+import { ServingError } from '../../core/errors.ts';
+import { unsupported } from '../../core/features.ts';
 import type { GenerationRequest, OutputFormat, ThinkingWish, Tool } from '../../core/generation.ts';
 import { chatMessages } from './chat-messages.ts';
 
@@ -35,12 +37,26 @@ export function generateCall(
     ...(request.logprobs && { logprobs: true, top_logprobs: request.logprobs.top }),
     options: optionsOf(request, settings),
   };
-  return input.kind === 'chat'
-    ? {
-        path: '/api/chat',
-        body: { ...shared, messages: chatMessages(input.messages), ...toolsOf(request) },
-      }
-    : { path: '/api/generate', body: { ...shared, prompt: input.prompt, raw: true } };
+  if (input.kind === 'chat') {
+    const body = { ...shared, messages: chatMessages(input.messages), ...toolsOf(request) };
+    return { path: '/api/chat', body };
+  }
+  refuseRawPrompt(input.prompt, request.thinking);
+  return { path: '/api/generate', body: { ...shared, prompt: input.prompt, raw: true } };
+}
+
+/** The server takes a prompt without text for the wish to load the model. */
+function refuseRawPrompt(prompt: string, thinking: ThinkingWish | undefined): void {
+  if (prompt === '') {
+    throw new ServingError('invalid_request', {
+      message: 'The prompt has no tokens: write at least one.',
+      param: 'prompt',
+    });
+  }
+  if (thinking === undefined || thinking === false) return;
+  throw unsupported('think', 'this model together with a raw prompt, which has no chat template', {
+    advice: 'Leave one of the two away.',
+  });
 }
 
 /** A model cannot be kept from calling what it is shown. */

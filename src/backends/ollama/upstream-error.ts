@@ -5,6 +5,7 @@ import { ServingError } from '../../core/errors.ts';
 import { unsupported } from '../../core/features.ts';
 import { asObject, asText } from '../../upstream/lenient.ts';
 import { retryAfterSeconds } from '../../upstream/retry-after.ts';
+import { shownWords } from '../../upstream/shown-words.ts';
 import type { JsonAnswer } from '../../upstream/upstream.ts';
 
 export interface ErrorContext {
@@ -17,7 +18,8 @@ export interface ErrorContext {
 export function refusal(answer: JsonAnswer, context: ErrorContext): ServingError {
   const { status } = answer;
   const words = asText(asObject(answer.body).error);
-  const cause = new Error(`Ollama answered ${status}: ${words ?? 'no reason given'}`);
+  const shown = words && shownWords(words);
+  const cause = new Error(`Ollama answered ${status}: ${shown ?? 'no reason given'}`);
   if (words !== undefined && speaksOfContext(words)) return contextExceeded(context, cause);
   if (status === 404 && words !== undefined) return modelMissing(context.model, cause);
   const lacks = (ability: string) => words?.includes(`does not support ${ability}`) ?? false;
@@ -26,7 +28,7 @@ export function refusal(answer: JsonAnswer, context: ErrorContext): ServingError
   if (lacks('embeddings')) return cannotEmbed(cause);
   if (lacks('chat') || lacks('generate')) return cannotGenerate(cause);
   if (status === 400) {
-    const message = `The model’s backend refused the request: ${words ?? 'it gave no reason'}`;
+    const message = `The model’s backend refused the request: ${shown ?? 'it gave no reason'}`;
     // Old releases read only plain schemas of tools, and say so by the name of their own field.
     const param = /struct field \S*\btools?\.function/i.test(words ?? '') ? { param: 'tools' } : {};
     return new ServingError('invalid_request', { message, ...param, cause });
@@ -43,7 +45,7 @@ export function refusal(answer: JsonAnswer, context: ErrorContext): ServingError
 
 /** A line `{"error":"…"}` after the 200 was sent. */
 export function streamFailure(words: string, context: ErrorContext): ServingError {
-  const cause = new Error(`Ollama failed mid-stream: ${words}`);
+  const cause = new Error(`Ollama failed mid-stream: ${shownWords(words)}`);
   if (speaksOfContext(words)) return contextExceeded(context, cause);
   return new ServingError('backend_error', {
     message: 'The model’s backend failed during the answer.',

@@ -87,7 +87,10 @@ export class AnswerReader {
     if (wish === undefined) {
       if (text !== undefined) this.#push({ type: 'text', text });
     } else {
-      const isText = thought === undefined && !Array.isArray(delta.tool_calls);
+      const isOther = thought !== undefined || Array.isArray(delta.tool_calls);
+      if (isOther) this.#logprobs = NO_LOGPROBS;
+      // An empty text is part of a character; none at all is what the server keeps to itself.
+      const isText = typeof (delta.content ?? choice.text) === 'string' && !isOther;
       this.#textWithLogprobs(
         text,
         isText || text !== undefined ? readLogprobs(choice.logprobs, wish.top) : [],

@@ -41,7 +41,6 @@ export interface Dialect {
 const OPENAI_FEATURES = [
   'json',
   'json-schema',
-  'format-beside-tools',
   'tools',
   'tool-choice',
   'single-tool-call',
@@ -101,7 +100,8 @@ export const DIALECTS: Readonly<Record<Flavor, Dialect>> = {
   },
   generic: {
     flavor: 'generic',
-    supports: OPENAI_FEATURES,
+    // Servers of one's own hold the whole answer to the form, so that no tool could be called.
+    supports: [...OPENAI_FEATURES, 'format-beside-tools'],
     templateSwitch: false,
     thoughtNames: [],
     namesTools: true,

@@ -18,15 +18,15 @@ import { pump } from '../../upstream/pump.ts';
 import { SseReader } from '../../upstream/sse-reader.ts';
 import { type JsonAnswer, readJson, Upstream } from '../../upstream/upstream.ts';
 import type { BackendEnvironment } from '../backend-definition.ts';
+import { adaptedOptions } from './adapted-options.ts';
 import { AnswerReader } from './answer-reader.ts';
-import { contextErrorOf, promptMayFit, roomLeft } from './context-error.ts';
 import { DIALECTS, type Dialect, detectDialect, type Flavor } from './dialect.ts';
 import { cannotCut, cannotEmbed, EMBEDDINGS_PATH, embedBody, readEmbeddings } from './embedding.ts';
 import { passedNames } from './passed-fields.ts';
 import { type CallOptions, generateCall } from './request-body.ts';
 import { probeServer, unreachable } from './server-probe.ts';
 import { serverTokenizer } from './server-tokenizer.ts';
-import { modelMissing, refusal, refusesTemplateSwitch, wantsNewerLimit } from './upstream-error.ts';
+import { modelMissing, refusal } from './upstream-error.ts';
 
 export interface OpenAiCompatibleTarget {
   readonly model: string;
@@ -50,6 +50,8 @@ export class OpenAiCompatibleBackend implements Backend {
   #templateSwitch = true;
   #maxTokensName: CallOptions['maxTokensName'] = 'max_tokens';
   #saidUsageMissing = false;
+  /** Until the server takes the key again. */
+  #saidKeyRefused = false;
 
   constructor(target: OpenAiCompatibleTarget, environment: Pick<BackendEnvironment, 'clock' | 'log'>) {
     this.#target = target;
@@ -79,6 +81,7 @@ export class OpenAiCompatibleBackend implements Backend {
     const body = embedBody(request, this.#target.model);
     const answer = await this.#upstream.json({ method: 'POST', path: EMBEDDINGS_PATH, body, signal });
     if (answer.status !== 200) throw cannotEmbed(answer) ?? cannotCut(answer) ?? this.#refusal(answer);
+    this.#saidKeyRefused = false;
     return readEmbeddings(answer.body, request);
   }
 
@@ -136,22 +139,31 @@ export class OpenAiCompatibleBackend implements Backend {
     }
   }
 
-  /**
-   * 1. Ask. 2. Where the server refuses something that it can do without (the template's switch, a max_tokens larger
-   * than what is left, its older name), ask again without; each at most once. 3. Any other refusal is the answer.
-   */
+  /** Asks again, without, where the server refuses something that it can do without. Any other refusal is the answer. */
   async #open(request: GenerationRequest, signal: AbortSignal): Promise<Exchange> {
     let options = await this.#callOptions(request, signal);
+    let before = options;
     for (;;) {
       const { path, body } = generateCall(request, options);
       const exchange = await this.#upstream.open({ method: 'POST', path, body, signal });
       const { status, headers } = exchange;
-      if (status === 200) return exchange;
+      if (status === 200) {
+        this.#saidKeyRefused = false;
+        this.#learn(before, options);
+        return exchange;
+      }
       const answer = { status, headers, body: await readJson(exchange) };
-      const adapted = this.#adapted(options, answer);
+      const adapted = adaptedOptions(options, { request, sent: body, answer });
       if (adapted === undefined) throw this.#refusal(answer, request);
+      before = options;
       options = adapted;
     }
+  }
+
+  /** Only what has helped: a server's words may repeat what one client wrote, and all others would have to live with it. */
+  #learn(before: CallOptions, helped: CallOptions): void {
+    if (before.templateSwitch && !helped.templateSwitch) this.#templateSwitch = false;
+    if (before.maxTokensName !== helped.maxTokensName) this.#maxTokensName = helped.maxTokensName;
   }
 
   async #callOptions(request: GenerationRequest, signal: AbortSignal): Promise<CallOptions> {
@@ -169,26 +181,11 @@ export class OpenAiCompatibleBackend implements Backend {
     };
   }
 
-  #adapted(options: CallOptions, answer: JsonAnswer): CallOptions | undefined {
-    if (options.templateSwitch && refusesTemplateSwitch(answer)) {
-      this.#templateSwitch = false;
-      return { ...options, templateSwitch: false };
-    }
-    if (options.maxTokensName === 'max_tokens' && wantsNewerLimit(answer)) {
-      this.#maxTokensName = 'max_completion_tokens';
-      return { ...options, maxTokensName: 'max_completion_tokens' };
-    }
-    const contextError = answer.status === 400 ? contextErrorOf(answer.body) : undefined;
-    const asked = options.maxTokens;
-    if (contextError === undefined || asked === undefined || !promptMayFit(contextError)) return undefined;
-    if (options.dialect.nullMeansRest) return { ...options, maxTokens: undefined };
-    const room = roomLeft(contextError);
-    return room === undefined || room >= asked ? undefined : { ...options, maxTokens: room };
-  }
-
   #refusal(answer: JsonAnswer, request?: GenerationRequest): ServingError {
     const { clock, log } = this.#environment;
-    if (answer.status === 401 || answer.status === 403) {
+    const isKeyRefused = answer.status === 401 || answer.status === 403;
+    if (isKeyRefused && !this.#saidKeyRefused) {
+      this.#saidKeyRefused = true;
       log.error('the server does not accept the api_key of this target', {
         url: this.#target.url,
         status: answer.status,

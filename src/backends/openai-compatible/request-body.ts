@@ -62,9 +62,8 @@ export function generateCall(request: GenerationRequest, options: CallOptions): 
     return { path: '/v1/chat/completions', body };
   }
   if (request.thinking) {
-    throw new ServingError('invalid_request', {
-      message: 'think needs the chat template, so it cannot go with a raw prompt. Leave one of the two away.',
-      param: 'think',
+    throw unsupported('think', 'this model together with a raw prompt, which has no chat template', {
+      advice: 'Leave one of the two away.',
     });
   }
   const body = {

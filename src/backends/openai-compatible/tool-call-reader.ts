@@ -9,98 +9,115 @@ import { asArray, asCount, asObject, asText } from '../../upstream/lenient.ts';
 
 interface Call {
   readonly index: number;
+  /** As the server gave it. */
   readonly id: string | undefined;
-  begun: boolean;
-  /** Pieces that came before the name. */
-  early: string;
-  hasArguments: boolean;
+  /** Until it is here, the text waits. */
+  name: string | undefined;
+  text: string;
+}
+
+interface Delta {
+  readonly index: number | undefined;
+  readonly id: string | undefined;
+  readonly name: string | undefined;
+  readonly text: string;
 }
 
 const NO_ARGUMENTS = '{}';
 
 export class ToolCallReader {
   readonly #push: (event: GenerationEvent) => void;
-  /** By the server's own index. */
-  readonly #calls = new Map<number, Call>();
-  #latest: Call | undefined;
-  #count = 0;
+  readonly #calls: Call[] = [];
+  /** The latest under each of the server's own numbers. */
+  readonly #numbered = new Map<number, Call>();
 
   constructor(push: (event: GenerationEvent) => void) {
     this.#push = push;
   }
 
   get called(): boolean {
-    return this.#count > 0;
+    return this.#calls.length > 0;
   }
 
   read(deltas: unknown): void {
     for (const value of asArray(deltas)) {
-      const delta = asObject(value);
-      const { name, arguments: pieces } = asObject(delta.function);
-      const index = asCount(delta.index) ?? this.#unnumbered(name);
-      const call = this.#callOf(index, asText(delta.id), asText(name));
-      this.#arguments(call, typeof pieces === 'string' ? pieces : objectText(pieces));
+      const { index, id, function: called } = asObject(value);
+      const { name, arguments: text } = asObject(called);
+      this.#delta({ index: asCount(index), id: asText(id), name: asText(name), text: textOf(text) });
     }
   }
 
-  /** The answer is complete. */
+  /** The answer is complete. What takes no arguments may be called with an empty text, which no earlier moment can tell. */
   end(): void {
-    for (const { begun } of this.#calls.values()) {
-      if (begun) continue;
+    if (this.#calls.some(({ name }) => name === undefined)) {
       throw new ServingError('backend_error', {
         message: 'The model’s backend began the call of a tool without its name.',
       });
     }
-    this.#complete();
+    for (const call of this.#calls) if (call.text === '') this.#arguments(call, NO_ARGUMENTS);
   }
 
-  /** Servers that number no call give each as a whole. */
-  #unnumbered(name: unknown): number {
-    return asText(name) === undefined ? Math.max(0, this.#count - 1) : this.#count;
-  }
-
-  /** Servers that number every call 0 are told apart by a new id with a name. */
-  #callOf(index: number, id: string | undefined, name: string | undefined): Call {
-    let call = this.#calls.get(index);
-    const isAnother = call?.begun && name !== undefined && id !== undefined && id !== call.id;
-    if (call === undefined || isAnother) {
-      this.#complete();
-      call = { index: this.#count, id, begun: false, early: '', hasArguments: false };
-      this.#count += 1;
-      this.#calls.set(index, call);
-      this.#latest = call;
+  #delta(delta: Delta): void {
+    const meant = delta.index === undefined ? this.#unnumbered(delta) : this.#numbered.get(delta.index);
+    const call = meant === undefined || isAnother(meant, delta) ? this.#add(delta) : meant;
+    if (call.name !== undefined || delta.name === undefined) {
+      this.#arguments(call, delta.text);
+      return;
     }
-    if (name !== undefined && !call.begun) this.#begin(call, name);
-    return call;
+    const early = call.text;
+    call.name = delta.name;
+    call.text = '';
+    const id = call.id ?? `call_${randomUUID().replaceAll('-', '')}`;
+    this.#push({ type: 'tool-call', index: call.index, id, name: delta.name });
+    this.#arguments(call, early);
+    this.#arguments(call, delta.text);
   }
 
-  #begin(call: Call, name: string): void {
-    call.begun = true;
-    const id = call.id ?? `call_${randomUUID().replaceAll('-', '')}`;
-    this.#push({ type: 'tool-call', index: call.index, id, name });
-    const { early } = call;
-    call.early = '';
-    this.#arguments(call, early);
+  /** By its id, where it has one; else servers that number no call give each as a whole. */
+  #unnumbered({ id, name }: Delta): Call | undefined {
+    const known = this.#calls.findLast((call) => call.id !== undefined && call.id === id && isOf(call, name));
+    return known ?? (name === undefined ? this.#calls.at(-1) : undefined);
+  }
+
+  #add({ index, id }: Delta): Call {
+    const call: Call = { index: this.#calls.length, id, name: undefined, text: '' };
+    this.#calls.push(call);
+    if (index !== undefined) this.#numbered.set(index, call);
+    return call;
   }
 
   #arguments(call: Call, delta: string): void {
     if (delta === '') return;
-    if (!call.begun) {
-      call.early += delta;
-      return;
-    }
-    call.hasArguments = true;
-    this.#push({ type: 'tool-arguments', index: call.index, delta });
+    call.text += delta;
+    if (call.name !== undefined) this.#push({ type: 'tool-arguments', index: call.index, delta });
   }
+}
 
-  /** What takes no arguments may be called with an empty text. */
-  #complete(): void {
-    const call = this.#latest;
-    if (call?.begun && !call.hasArguments) this.#arguments(call, NO_ARGUMENTS);
+/**
+ * Servers that number every call 0 tell them apart by a new id with a name; where they give no ids either, by a name that
+ * comes when the arguments are whole.
+ */
+function isAnother(call: Call, { id, name, text }: Delta): boolean {
+  if (call.name === undefined || name === undefined) return false;
+  if (id !== undefined) return id !== call.id;
+  return (text !== '' || name !== call.name) && isObject(call.text);
+}
+
+function isOf(call: Call, name: string | undefined): boolean {
+  return name === undefined || call.name === undefined || call.name === name;
+}
+
+function isObject(text: string): boolean {
+  if (!text.trimEnd().endsWith('}')) return false;
+  try {
+    return typeof JSON.parse(text) === 'object';
+  } catch {
+    return false;
   }
 }
 
 /** Some servers give the object itself. */
-function objectText(value: unknown): string {
+function textOf(value: unknown): string {
+  if (typeof value === 'string') return value;
   return typeof value === 'object' && value !== null ? JSON.stringify(value) : '';
 }

@@ -4,6 +4,7 @@ import { FEATURES, type Feature } from '../../core/features.ts';
 import type { GenerationRequest } from '../../core/generation.ts';
 import { asText, type Loose } from '../../upstream/lenient.ts';
 import { retryAfterSeconds } from '../../upstream/retry-after.ts';
+import { shownWords } from '../../upstream/shown-words.ts';
 import type { JsonAnswer } from '../../upstream/upstream.ts';
 import { contextErrorOf, contextExceeded, errorObject } from './context-error.ts';
 import { missingAbility } from './missing-ability.ts';
@@ -67,7 +68,8 @@ export function refusal(answer: JsonAnswer, about: Refused): ServingError {
   const { status, body } = answer;
   const error = errorObject(body);
   const words = asText(error.message) ?? asText(error.detail);
-  const cause = new Error(`The server answered ${status}: ${words ?? 'no reason given'}`);
+  const shown = words && shownWords(words);
+  const cause = new Error(`The server answered ${status}: ${shown ?? 'no reason given'}`);
   const contextError = status < 500 ? contextErrorOf(body) : undefined;
   if (contextError !== undefined) return contextExceeded(contextError, cause);
   const missing = about.request && missingAbility(words ?? '', about.request);
@@ -78,7 +80,7 @@ export function refusal(answer: JsonAnswer, about: Refused): ServingError {
     case 422: {
       const param = fieldOf(error, about.request);
       const isNotTaken = param !== undefined && NOT_TAKEN.includes(asText(error.code) ?? '');
-      const message = `The model’s backend refused the request: ${words ?? 'it gave no reason'}`;
+      const message = `The model’s backend refused the request: ${shown ?? 'it gave no reason'}`;
       return new ServingError(isNotTaken ? 'unsupported_parameter' : 'invalid_request', {
         message,
         ...(param === undefined ? {} : { param }),
@@ -104,7 +106,7 @@ export function refusal(answer: JsonAnswer, about: Refused): ServingError {
 /** An error that came as a chunk after the 200 was sent. */
 export function streamFailure(body: unknown): ServingError {
   const cause = new Error(
-    `The server failed mid-stream: ${asText(errorObject(body).message) ?? 'no reason given'}`,
+    `The server failed mid-stream: ${shownWords(asText(errorObject(body).message) ?? 'no reason given')}`,
   );
   const contextError = contextErrorOf(body);
   if (contextError !== undefined) return contextExceeded(contextError, cause);

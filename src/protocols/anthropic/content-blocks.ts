@@ -53,9 +53,13 @@ export class ContentBlocks {
   arguments(index: number, delta: string): string {
     const call = this.#calls.get(index);
     if (call === undefined || delta === '') return '';
-    call.text += delta;
-    if (call === this.#open) return this.#delta(delta) + this.#passOn();
-    if (this.#waiting.includes(call)) return '';
+    const isOpen = call === this.#open;
+    if (isOpen || this.#waiting.includes(call)) {
+      call.text += delta;
+      return isOpen ? this.#delta(delta) + this.#passOn() : '';
+    }
+    // Only the end of an answer tells that a call has no arguments: a block without any says so already.
+    if (delta === '{}' && call.text === '') return '';
     throw new ServingError('backend_error', {
       message: 'The model’s backend sent arguments of a tool call that had ended.',
     });

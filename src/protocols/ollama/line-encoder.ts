@@ -1,14 +1,15 @@
 /**
- * The lines of one streamed answer. Owned by it: keeps the call that the model is writing until it is whole. What does not
- * change from line to line is written once, so that a token costs little.
+ * The lines of one streamed answer. Owned by it: keeps the calls that the model is writing until they are whole, and
+ * writes them in their order. What does not change from line to line is written once, so that a token costs little.
  */
 import { ServingError } from '../../core/errors.ts';
 import type { GenerationEvent } from '../../core/generation.ts';
 import type { AnswerContext, StreamEncoder } from '../generation-route.ts';
+import { objectIn } from '../object-in.ts';
 import type { AnswerForm } from './answer-form.ts';
 import { errorLine } from './errors.ts';
 import { renderLogprobs } from './render-logprobs.ts';
-import { type RenderedCall, renderCall, renderLastCall } from './render-tool-calls.ts';
+import { type IndexedCall, type RenderedCall, renderCall, renderCalls } from './render-tool-calls.ts';
 import { metricsOf, timeOf } from './timings.ts';
 
 export const NDJSON = 'application/x-ndjson';
@@ -22,9 +23,8 @@ export class LineEncoder implements StreamEncoder {
   readonly #closes: string;
   readonly #ends: string;
   readonly #withLogprobs: boolean;
-  #call:
-    | { readonly index: number; readonly id: string; readonly name: string; arguments: string }
-    | undefined;
+  /** Begun and not written yet, in their order. */
+  readonly #calls = new Map<number, IndexedCall & { arguments: string }>();
 
   constructor(options: {
     readonly form: AnswerForm;
@@ -47,20 +47,16 @@ export class LineEncoder implements StreamEncoder {
       case 'start':
         return undefined;
       case 'text':
-        return this.#callLine() + this.#textLine(event);
+        return this.#wholeCalls() + this.#textLine(event);
       case 'reasoning':
-        return `${this.#callLine()}${this.#begins}"","thinking":${JSON.stringify(event.text)}${this.#ends}`;
+        return `${this.#wholeCalls()}${this.#begins}"","thinking":${JSON.stringify(event.text)}${this.#ends}`;
       case 'tool-call': {
-        const before = this.#callLine();
-        this.#call = { index: event.index, id: event.id, name: event.name, arguments: '' };
+        const before = this.#wholeCalls();
+        this.#calls.set(event.index, { index: event.index, id: event.id, name: event.name, arguments: '' });
         return before === '' ? undefined : before;
       }
       case 'tool-arguments':
-        if (event.index !== this.#call?.index)
-          throw new ServingError('backend_error', {
-            message: 'The model’s backend went on with a call that was over.',
-          });
-        this.#call.arguments += event.delta;
+        this.#goOn(event);
         return undefined;
       case 'finish':
         return this.#lastLines(event);
@@ -89,12 +85,24 @@ export class LineEncoder implements StreamEncoder {
     return `${begun}${this.#closes}false,"logprobs":${JSON.stringify(renderLogprobs(logprobs))}}\n`;
   }
 
-  /** Of the call that is whole now, if one was being written. */
-  #callLine(): string {
-    if (this.#call === undefined) return '';
-    const call = renderCall(this.#call, this.#call.index);
-    this.#call = undefined;
-    return this.#lineOf(call);
+  #goOn({ index, delta }: Extract<GenerationEvent, { type: 'tool-arguments' }>): void {
+    const call = this.#calls.get(index);
+    if (call !== undefined) call.arguments += delta;
+    else if (delta.trim() !== '')
+      throw new ServingError('backend_error', {
+        message: 'The model’s backend went on with a call that was over.',
+      });
+  }
+
+  /** Looked for when something else begins, not with every piece. Calls wait for those before them. */
+  #wholeCalls(): string {
+    let lines = '';
+    for (const call of this.#calls.values()) {
+      if (!isWhole(call.arguments)) break;
+      this.#calls.delete(call.index);
+      lines += this.#lineOf(renderCall(call));
+    }
+    return lines;
   }
 
   #lineOf(call: RenderedCall): string {
@@ -102,11 +110,15 @@ export class LineEncoder implements StreamEncoder {
   }
 
   #lastLines({ reason, usage }: Finish): string {
-    const call = this.#call && renderLastCall(this.#call, this.#call.index, reason);
+    const calls = renderCalls([...this.#calls.values()], reason).map((call) => this.#lineOf(call));
     const end = { done_reason: doneReasonOf(reason), ...metricsOf(usage, this.#answer.timings()) };
     const last = `${this.#begins}""${this.#closes}true,${JSON.stringify(end).slice(1)}\n`;
-    return call === undefined ? last : this.#lineOf(call) + last;
+    return calls.join('') + last;
   }
+}
+
+function isWhole(text: string): boolean {
+  return text.trimEnd().endsWith('}') && objectIn(text) !== undefined;
 }
 
 /** Calls are no reason of their own there: clients look whether there are any. */

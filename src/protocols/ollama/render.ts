@@ -50,10 +50,11 @@ function renderWhole(
   { text, reasoning, toolCalls, logprobs, finishReason, usage }: GenerationResult,
   { answer, withLogprobs }: { readonly answer: AnswerContext; readonly withLogprobs: boolean },
 ): unknown {
+  const indexed = toolCalls.map((call, index) => ({ ...call, index }));
   return {
     model,
     created_at: timeOf(answer.createdAt),
-    ...form.content({ text, thinking: reasoning, calls: renderCalls(toolCalls, finishReason) }),
+    ...form.content({ text, thinking: reasoning, calls: renderCalls(indexed, finishReason) }),
     done: true,
     ...form.end(
       { done_reason: doneReasonOf(finishReason) },

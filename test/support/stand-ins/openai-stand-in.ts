@@ -41,6 +41,8 @@ export interface OpenAiStandInOptions extends StandInOptions {
   readonly wantsNewerLimit?: boolean;
   /** Takes images; default true. */
   readonly sees?: boolean;
+  /** Refuses what begins with "refuse" and repeats it, as servers do that tell what they could not read. */
+  readonly repeatsRefused?: boolean;
 }
 
 type Chunk = Readonly<Record<string, unknown>>;
@@ -102,6 +104,8 @@ class OpenAiPlay implements Play {
     if (this.#options.refusesTemplateSwitch && body.chat_template_kwargs !== undefined) {
       return badRequest('chat_template is not supported for Mistral tokenizers.');
     }
+    if (this.#options.repeatsRefused && promptOf(body).startsWith('refuse'))
+      return badRequest(promptOf(body));
     const { max_tokens, max_completion_tokens } = body;
     const limit = (max_tokens === undefined ? max_completion_tokens : max_tokens) as
       | number

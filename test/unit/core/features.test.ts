@@ -56,3 +56,22 @@ it('a format is refused beside tools that may be called, where the two cannot go
   expect(refusalOf(both('auto'), ['json', 'tools', 'format-beside-tools'])).toBeUndefined();
   expect(withoutField(both('auto'), 'format')).not.toHaveProperty('output');
 });
+
+it.each([
+  ['temperature', { temperature: 0 }],
+  ['top_p', { topP: 0.5 }],
+  ['seed', { seed: 1 }],
+  ['presence_penalty', { presencePenalty: 1 }],
+  ['frequency_penalty', { frequencyPenalty: 1 }],
+])('%s can be left away where a model refuses it, though every backend knows it', (field, sampling) => {
+  const request = chatRequest('hi', { sampling: { ...sampling, topK: 3 } });
+  expect(withoutField(request, field)?.sampling).toEqual({ topK: 3 });
+  expect(refusalOf(chatRequest('hi', { sampling }))).toBeUndefined();
+});
+
+it('stop strings can be left away, and a bound on the answer cannot', () => {
+  const request = chatRequest('hi', { limits: { maxTokens: 5, stop: ['x'] } });
+  expect(withoutField(request, 'stop')?.limits).toEqual({ maxTokens: 5, stop: [] });
+  expect(withoutField(request, 'max_tokens')).toBeUndefined();
+  expect(withoutField(chatRequest('hi', { sampling: {} }), 'temperature')).toBeUndefined();
+});

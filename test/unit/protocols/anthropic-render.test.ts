@@ -197,6 +197,13 @@ describe('a streamed message', () => {
     expect(written[3]).toContain('"partial_json":"{"');
   });
 
+  it('takes it as nothing new when a call that is over turns out to have no arguments', () => {
+    expect(blocksOf([call(0), text('a'), piece(0, '{}'), ended('tool_calls')])).toEqual([
+      'tool_use t0:',
+      'text :|a',
+    ]);
+  });
+
   it('fails where a call that was told goes on', () => {
     const encoder = renderer.stream(ANSWER);
     for (const event of [call(0), piece(0, '{'), text('a')]) encoder.encode(event, 0);

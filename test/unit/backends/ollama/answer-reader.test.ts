@@ -66,14 +66,42 @@ describe('an answer', () => {
     expect(readPieces(lines).at(-1)).toMatchObject({ reason: 'length' });
   });
 
-  it('gives calls that share an id one each, and passes over those without a name', () => {
-    const call = (name?: string) => ({ id: 'call_x', function: { name, arguments: {} } });
-    const events = readPieces([{ message: { tool_calls: [call('a'), call('b'), call()] }, ...DONE }]);
+  it('gives calls that share an id one each', () => {
+    const call = (name: string) => ({ id: 'call_x', function: { name, arguments: {} } });
+    const events = readPieces([{ message: { tool_calls: [call('a'), call('b')] }, ...DONE }]);
     const heads = events.filter(({ type }) => type === 'tool-call');
     expect(heads).toMatchObject([
       { index: 0, id: 'call_x' },
       { index: 1, id: 'call_1' },
     ]);
+  });
+});
+
+describe('an answer fails', () => {
+  it.each([
+    ['with a call that has no name', { message: { tool_calls: [{ function: { arguments: {} } }] }, ...DONE }],
+    [
+      'with arguments that are no object',
+      { message: { tool_calls: [{ function: { name: 'a', arguments: '{"x' } }] } },
+    ],
+    ['with an error that is an object', { error: { code: 500 } }],
+    ['with an error that is empty', { error: '' }],
+    ['when its runner is gone, which has no reason', { ...DONE, done_reason: undefined }],
+    ['when the model was loaded and asked nothing', { ...DONE, done_reason: 'load' }],
+    ['when the model was unloaded', { ...DONE, done_reason: 'unload' }],
+  ])('%s', (_, piece) => {
+    expect(() => readPieces([{ message: { content: 'a' } }, piece, DONE])).toThrow(
+      expect.objectContaining({ code: 'backend_error' }),
+    );
+  });
+
+  it('but not with arguments that are given as text', () => {
+    const call = { function: { name: 'clock', arguments: '{"zone":"UTC"}' } };
+    expect(readPieces([{ message: { tool_calls: [call] }, ...DONE }])).toContainEqual({
+      type: 'tool-arguments',
+      index: 0,
+      delta: '{"zone":"UTC"}',
+    });
   });
 });
 

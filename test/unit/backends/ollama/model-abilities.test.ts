@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { ModelAbilities } from '../../../../src/backends/ollama/model-abilities.ts';
 import type { GenerationRequest, ToolUse } from '../../../../src/core/generation.ts';
 import { chatRequest, generateAll, neverAborted } from '../../../support/stand-ins/generate.ts';
 import { replaceModel, runningOllama, seenAt, unload } from '../../../support/stand-ins/running-ollama.ts';
@@ -60,6 +61,19 @@ describe('what the model can do', () => {
     await backend.probe({ signal: neverAborted() });
     expect(seenAt(standIn, '/api/show')).toHaveLength(2);
   });
+});
+
+it('is not remembered of a model that was replaced while it was asked', async () => {
+  const answers: ((told: unknown) => void)[] = [];
+  const abilities = new ModelAbilities(() => new Promise((answer) => void answers.push(answer)));
+  const before = abilities.learn(neverAborted());
+  abilities.forget();
+  const after = abilities.learn(neverAborted());
+  answers[1]?.({ capabilities: ['completion', 'tools'] });
+  await after;
+  answers[0]?.({ capabilities: ['embedding'] });
+  await before;
+  expect(abilities.abilities).toEqual(['generate', 'tools']);
 });
 
 describe('what the model cannot do', () => {

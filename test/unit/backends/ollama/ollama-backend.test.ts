@@ -118,6 +118,17 @@ describe('thinking', () => {
     expect(textOf(events)).not.toContain('think');
   });
 
+  it('cannot go with a raw prompt, nor can a prompt be empty: the server would only load the model', async () => {
+    const { standIn, backend } = await runningOllama({ thinks: true });
+    const { error } = await generateAll(backend, textRequest('hello', { thinking: true }));
+    expect(error).toMatchObject({ code: 'unsupported_parameter', param: 'think' });
+    expect((await generateAll(backend, textRequest(''))).error).toMatchObject({
+      code: 'invalid_request',
+      param: 'prompt',
+    });
+    expect(standIn.counts().started).toBe(0);
+  });
+
   it('is left to a model that can, when nothing is said', async () => {
     const { standIn, backend } = await runningOllama({ thinks: true });
     const { thinking: _, ...unsaid } = chatRequest('hello');

@@ -102,6 +102,53 @@ describe('tool calls', () => {
     expect([argumentsOf(events, 0), argumentsOf(events, 1)]).toEqual(['{}', '{"b":2}']);
   });
 
+  it('are told apart by their names where all are numbered 0 and have empty ids', () => {
+    const call = (name: string, text: string) => ({
+      index: 0,
+      id: '',
+      function: { name, arguments: text },
+    });
+    const { events } = read(
+      sse(
+        calling(call('f', '{"x":'), call('f', '1}'), call('g', '{"y":2}'), call('g', '{"y":3}')),
+        finish('stop'),
+      ),
+    );
+    expect(heads(events)).toMatchObject([{ name: 'f' }, { name: 'g' }, { name: 'g' }]);
+    expect([0, 1, 2].map((index) => argumentsOf(events, index))).toEqual(['{"x":1}', '{"y":2}', '{"y":3}']);
+  });
+
+  it('go by their ids where they are not numbered and each delta has its head again', () => {
+    const call = (id: string, text: string) => ({ id, function: { name: 'clock', arguments: text } });
+    const { events } = read(
+      sse(
+        calling(call('a', '{"x"')),
+        calling(call('b', '{"y"')),
+        calling(call('a', ':1}'), call('b', ':2}')),
+        finish('stop'),
+      ),
+    );
+    expect(heads(events)).toMatchObject([{ id: 'a' }, { id: 'b' }]);
+    expect([argumentsOf(events, 0), argumentsOf(events, 1)]).toEqual(['{"x":1}', '{"y":2}']);
+  });
+
+  it('may all begin before the arguments of any come', () => {
+    const head = (index: number) => ({
+      index,
+      id: `id_${index}`,
+      function: { name: 'clock', arguments: '' },
+    });
+    const piece = (index: number, text: string) => ({ index, function: { arguments: text } });
+    const { events } = read(
+      sse(
+        calling(head(0), head(1), head(2)),
+        calling(piece(0, '{"x":1}'), piece(1, '{"y":2}')),
+        finish('stop'),
+      ),
+    );
+    expect([0, 1, 2].map((index) => argumentsOf(events, index))).toEqual(['{"x":1}', '{"y":2}', '{}']);
+  });
+
   it('wait for their name, and fail the answer when none comes', () => {
     const early = calling({ index: 0, id: 'a', function: { arguments: '{' } });
     const named = calling({ index: 0, function: { name: 'late', arguments: '}' } });
@@ -202,6 +249,21 @@ describe('log-probabilities', () => {
         { bytes: [166, 138], logprob: -0.5, top: [] },
       ],
     });
+  });
+
+  it('of what is neither text nor a call are not told as those of a later text', () => {
+    const { events } = read(
+      sse(
+        choice({ delta: {}, logprobs: { content: [entry('<hidden>')] } }),
+        choice({ delta: { content: '' }, logprobs: { content: [entry('', [240])] } }),
+        calling({ index: 0, id: 'a', function: { name: 'clock', arguments: '{}' } }),
+        choice({ delta: { content: 'a' }, logprobs: { content: [entry('a')] } }),
+        finish('stop'),
+      ),
+      { top: 0 },
+    );
+    expect(events.find(({ type }) => type === 'text')).toMatchObject({ logprobs: [{ bytes: [97] }] });
+    expect(JSON.stringify(events)).not.toContain('240');
   });
 
   it('are read from the older form, likeliest first, no more than were asked for', () => {

@@ -156,7 +156,8 @@ describe('requests', () => {
   it('takes a refused key for a fault of ours, and says so in the log', async () => {
     const { backend, logged } = await start({ apiKey: 'secret' }, { api_key: 'wrong' });
     expect((await generateAll(backend, chatRequest('hello'))).error).toMatchObject({ code: 'backend_error' });
-    expect(logged).toContain('the server does not accept the api_key of this target');
+    await generateAll(backend, chatRequest('hello'));
+    expect(logged).toEqual(['the server does not accept the api_key of this target']);
     expect(await backend.probe({ signal: neverAborted() })).toMatchObject({ state: 'failed' });
   });
 
@@ -206,6 +207,27 @@ describe('thinking', () => {
     expect(wished.error).toMatchObject({ code: 'unsupported_parameter', param: 'think' });
   });
 
+  it('is said to all others as before when a refusal repeats the words of one client', async () => {
+    const { standIn, backend } = await start({ repeatsRefused: true });
+    for (const words of ['chat_template is not supported', 'max_completion_tokens'])
+      expect((await generateAll(backend, chatRequest(`refuse ${words}`))).error).toMatchObject({
+        code: 'invalid_request',
+      });
+    await generateAll(backend, chatRequest('hello'));
+    expect(lastBody(standIn)).toMatchObject({
+      chat_template_kwargs: { enable_thinking: false },
+      max_tokens: 8,
+    });
+  });
+
+  it('is not asked again without the switch where a client has words of its own for the template', async () => {
+    const { standIn, backend } = await start({ refusesTemplateSwitch: true });
+    const extras = { chat_template_kwargs: { style: 'short' } };
+    const { error } = await generateAll(backend, chatRequest('hello', { extras }));
+    expect(error).toMatchObject({ code: 'invalid_request' });
+    expect(standIn.counts().started).toBe(1);
+  });
+
   it('takes levels but no plain wish where the server is not known', async () => {
     const { standIn, backend } = await start({ server: 'generic' });
     await generateAll(backend, chatRequest('hello', { thinking: 'high' }));
@@ -217,7 +239,7 @@ describe('thinking', () => {
   it('cannot go with a raw prompt', async () => {
     const { backend } = await start();
     const { error } = await generateAll(backend, textRequest('hello', { thinking: true }));
-    expect(error).toMatchObject({ code: 'invalid_request', param: 'think' });
+    expect(error).toMatchObject({ code: 'unsupported_parameter', param: 'think' });
   });
 });
 

@@ -122,6 +122,18 @@ describe('the form of the text', () => {
   const grammar = { kind: 'grammar', grammar: 'root ::= "a"' } as const;
   const schema = { kind: 'json-schema', schema: { type: 'object' } } as const;
 
+  it('goes beside tools that may be called only where it does not hold for the whole answer', () => {
+    const beside = (choice: 'auto' | 'none') =>
+      chatRequest('hi', { output: schema, tools: { tools: [{ name: 'clock' }], choice } });
+    for (const flavor of ['vllm', 'llama-server'] as const) {
+      expect(() => bodyOf(flavor, beside('auto'))).toThrow(
+        expect.objectContaining({ code: 'unsupported_parameter', param: 'format' }),
+      );
+      expect(bodyOf(flavor, beside('none'))).toHaveProperty('response_format');
+    }
+    expect(bodyOf('generic', beside('auto'))).toHaveProperty('response_format');
+  });
+
   it.each([
     ['vllm', grammar, { structured_outputs: { grammar: 'root ::= "a"' } }],
     ['llama-server', grammar, { grammar: 'root ::= "a"' }],

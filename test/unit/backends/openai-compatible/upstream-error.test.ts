@@ -82,6 +82,13 @@ describe('a refused field', () => {
   });
 });
 
+it('is told in no more than 500 characters of the server’s', () => {
+  const { message, cause } = refused({ message: '🦊'.repeat(1000) });
+  expect(message.length).toBeLessThan(600);
+  expect(message.isWellFormed()).toBe(true);
+  expect(String(cause).length).toBeLessThan(600);
+});
+
 it('says the limit by its newer name where the model wants it so, and remembers', async () => {
   const { standIn, backend } = await start({ server: 'generic', wantsNewerLimit: true });
   for (let turn = 0; turn < 2; turn += 1)

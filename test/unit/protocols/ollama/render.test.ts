@@ -79,6 +79,25 @@ describe('a stream', () => {
     ]);
   });
 
+  it('has calls in their order where their arguments come mixed, or only at the end', () => {
+    const [first] = call(0);
+    const [second] = call(1);
+    const piece = (index: number, delta: string) => ({ type: 'tool-arguments', index, delta }) as const;
+    const pieces = [piece(0, '{"x":'), piece(1, '{"y":'), piece(0, '1}'), piece(1, '2}')];
+    const called = (...events: (GenerationEvent | undefined)[]) =>
+      linesOf(...events.filter((event) => event !== undefined), finish('tool_calls')).flatMap(
+        ({ message }) => message.tool_calls?.[0]?.function ?? [],
+      );
+    expect(called(first, second, ...pieces)).toEqual([
+      { index: 0, name: 'a', arguments: { x: 1 } },
+      { index: 1, name: 'a', arguments: { y: 2 } },
+    ]);
+    expect(called(first, second, piece(1, '{"y":2}'), text('and'), piece(0, '{}'))).toEqual([
+      { index: 0, name: 'a', arguments: {} },
+      { index: 1, name: 'a', arguments: { y: 2 } },
+    ]);
+  });
+
   it('has no call that was cut off', () => {
     const lines = linesOf(...call(0, '{}'), ...call(1, '{"x":'), finish('length'));
     expect(lines.map(({ message }) => message.tool_calls?.length)).toEqual([1, undefined]);
