@@ -21,12 +21,14 @@ const withEngine = [
   `test/real/**/*.${suffix}.ts`,
 ];
 
-/** What does not depend on how long things take may run two files at a time. */
-const sideBySide = [
-  `test/unit/**/*.${suffix}.ts`,
-  `test/golden/**/*.${suffix}.ts`,
-  `test/end-to-end/{models,configuration,fuzz-routes}.${suffix}.ts`,
+/** These start engines, stop and kill them, and let them say little: two at a time are not in each other's way. */
+const withIdleEngines = [
+  `test/end-to-end/embedded-{isolation,files,embeddings}.${suffix}.ts`,
+  `test/unit/backends/llama-cpp/engine-process.${suffix}.ts`,
 ];
+
+/** These count in milliseconds when something happens, so each runs alone. */
+const byTheClock = [`test/end-to-end/{batching,scheduling,leaving-clients}.${suffix}.ts`];
 
 export default defineConfig({
   test: {
@@ -35,8 +37,10 @@ export default defineConfig({
       {
         test: {
           name: 'parallel',
-          include: [...sideBySide, ...properties],
-          exclude: withEngine,
+          include: [`test/**/*.${suffix}.ts`, ...properties],
+          exclude: [...withEngine, ...byTheClock],
+          // Files leave nothing behind that another could stumble over, so they need no world of their own.
+          isolate: false,
           testTimeout: long ? 600_000 : 20_000,
           hookTimeout: 30_000,
           maxWorkers: long ? 1 : 2,
@@ -46,8 +50,8 @@ export default defineConfig({
       {
         test: {
           name: 'fast',
-          include: [`test/**/*.${suffix}.ts`],
-          exclude: [...withEngine, ...sideBySide],
+          include: byTheClock,
+          isolate: false,
           testTimeout: long ? 600_000 : 20_000,
           hookTimeout: 30_000,
           maxWorkers: 1,
@@ -56,12 +60,25 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'engine-start',
+          include: withIdleEngines,
+          isolate: false,
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+          maxWorkers: long ? 1 : 2,
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
           name: 'engine',
           include: withEngine,
+          exclude: withIdleEngines,
+          isolate: false,
           testTimeout: 60_000,
           hookTimeout: 120_000,
           fileParallelism: false,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
         },
       },
     ],

@@ -43,54 +43,62 @@ export interface ClientSuite {
   readonly timeoutMs?: number;
 }
 
-/** These wait for a second and do little else: all clients begin them at the start, and their tests read the outcome. */
-const WAITING: readonly FeatureId[] = ['retry'];
+/** These look at what the whole server does, so nobody else may ask it anything meanwhile. */
+const ALONE: readonly FeatureId[] = ['abort', 'failure'];
+/** At a server of its own. */
+const ELSEWHERE: readonly FeatureId[] = ['retry'];
 
-export function describeClients({ backend, clients, start, timeoutMs = 20_000 }: ClientSuite): void {
-  const isCell = (client: Client, feature: FeatureId) =>
-    reasonAgainst({ client: client.id, feature, backend }) === undefined;
+/** The clients ask side by side, each one thing after the other; their tests read the outcomes. What wants to be alone comes last. */
+export function describeClients({ backend, clients, start, timeoutMs = 60_000 }: ClientSuite): void {
+  const cellsOf = (client: Client): readonly FeatureId[] =>
+    FEATURES.filter((feature) => reasonAgainst({ client: client.id, feature, backend }) === undefined);
   describe(`clients on ${MATRIX.backends[backend]}`, () => {
     let served: Served;
-    const begun = new Map<Client, ReadonlyMap<FeatureId, Promise<void>>>();
+    const outcomes = new Map<Client, ReadonlyMap<FeatureId, Promise<void>>>();
     beforeAll(async () => {
       served = await start();
-      for (const client of clients)
-        begun.set(
-          client,
-          begin(
-            client,
-            WAITING.filter((feature) => isCell(client, feature)),
-            served,
-          ),
-        );
+      for (const client of clients.filter(({ missing }) => missing === undefined))
+        outcomes.set(client, begin(client, cellsOf(client), served));
     }, 120_000);
+    const everybodyElse = () =>
+      Promise.allSettled([...outcomes.values()].flatMap((ofClient) => [...ofClient.values()]));
 
-    for (const client of clients) {
-      describe(MATRIX.clients[client.id].name, () => {
-        for (const feature of FEATURES.filter((feature) => isCell(client, feature))) {
-          const run = client.features[feature];
-          test(`${feature}: ${MATRIX.features[feature]}`, { timeout: timeoutMs }, async (context) => {
-            if (client.missing !== undefined) context.skip(client.missing);
-            expect(run, 'the matrix has this cell, and no test is there for it').toBeDefined();
-            await (begun.get(client)?.get(feature) ?? run?.(served));
-          });
-        }
+    const testOf = (client: Client, feature: FeatureId) =>
+      test(`${feature}: ${MATRIX.features[feature]}`, { timeout: timeoutMs }, async (context) => {
+        if (client.missing !== undefined) context.skip(client.missing);
+        const run = client.features[feature];
+        expect(run, 'the matrix has this cell, and no test is there for it').toBeDefined();
+        if (!ALONE.includes(feature)) return outcomes.get(client)?.get(feature);
+        await everybodyElse();
+        await run?.(served);
       });
-    }
+
+    for (const client of clients)
+      describe(MATRIX.clients[client.id].name, () => {
+        for (const feature of cellsOf(client).filter((cell) => !ALONE.includes(cell)))
+          testOf(client, feature);
+      });
+    for (const client of clients)
+      describe(`${MATRIX.clients[client.id].name}, alone`, () => {
+        for (const feature of cellsOf(client).filter((cell) => ALONE.includes(cell))) testOf(client, feature);
+      });
   });
 }
 
 function begin(
   client: Client,
-  features: readonly FeatureId[],
+  cells: readonly FeatureId[],
   served: Served,
 ): ReadonlyMap<FeatureId, Promise<void>> {
   const begun = new Map<FeatureId, Promise<void>>();
-  for (const feature of features) {
-    const outcome = client.features[feature]?.(served);
-    if (outcome === undefined) continue;
+  let before: Promise<unknown> = Promise.resolve();
+  for (const feature of cells.filter((cell) => !ALONE.includes(cell))) {
+    const run = client.features[feature];
+    if (run === undefined) continue;
+    const outcome = ELSEWHERE.includes(feature) ? run(served) : before.then(() => run(served));
     // Who fails is told when its test comes.
-    outcome.catch(() => {});
+    const ended = outcome.catch(() => {});
+    if (!ELSEWHERE.includes(feature)) before = ended;
     begun.set(feature, outcome);
   }
   return begun;

@@ -12,7 +12,7 @@ export async function servedEmbedded(endsWith: EndsWith): Promise<Served> {
     id,
     targets: [{ backend: 'llama-cpp', gpu: 'off', model, slots, context_size }],
   });
-  const all = [entry('talker', DEFAULT_MODEL, 1024), entry('embedder', tiny.path, 64)];
+  const all = [entry('talker', DEFAULT_MODEL, 1024, 6), entry('embedder', tiny.path, 64)];
   // What it says does not matter there.
   const limited = [entry('talker', tinyTalker.path, 64, 8)];
   const served = await serve(
