@@ -7,7 +7,7 @@ import { install } from './install.mjs';
 
 const FULL = {
   gateway: { rounds: 5, seconds: 4 },
-  translation: { rounds: 5, seconds: 2, streamTokens: 51_200 },
+  translation: { rounds: 5, seconds: 2, streamTokens: 25_600 },
   engine: { rounds: 5, tokens: 128 },
   scheduler: { rounds: 5 },
   simulate: { rounds: 5, measuredMinutes: 30 },
