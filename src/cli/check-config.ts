@@ -1,7 +1,7 @@
 /** `llm-serve check-config`: the configuration as it would be used, secrets hidden. Wrong ones end in a ConfigError. */
 import { stringify } from 'yaml';
 import type { Config } from '../config/config.ts';
-import type { SchemaNode } from '../schema/violation.ts';
+import type { SchemaNode } from '../schema/schema-node.ts';
 import type { Flags } from './flags.ts';
 import { readConfig } from './read-config.ts';
 

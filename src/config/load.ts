@@ -4,12 +4,8 @@
  */
 import Value from 'typebox/value';
 import { parse as parseYaml } from 'yaml';
-import {
-  compileCheck,
-  describeViolation,
-  type SchemaNode,
-  showWithoutContents,
-} from '../schema/violation.ts';
+import type { SchemaNode } from '../schema/schema-node.ts';
+import { compileCheck, describeViolation, showWithoutContents } from '../schema/violation.ts';
 import type { Config } from './config.ts';
 import { ConfigError } from './config-error.ts';
 import { checkRules } from './rules.ts';

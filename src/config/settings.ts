@@ -1,5 +1,5 @@
 /** Every single setting of the schema with its three names: the path in the file, the flag, the environment variable. */
-import type { SchemaNode } from '../schema/violation.ts';
+import type { SchemaNode } from '../schema/schema-node.ts';
 import { ConfigSchema } from './schema.ts';
 
 export interface Setting {

@@ -3,14 +3,9 @@
  * schema does, so JSON of the client’s own (schemas, metadata) is never looked into.
  */
 import type { Static, TSchema } from 'typebox';
+import type { SchemaNode } from '../schema/schema-node.ts';
 import { type BodyReader, bodyReader } from './checked-body.ts';
 import { refuseDeepNesting } from './nesting.ts';
-
-interface SchemaNode {
-  readonly properties?: Readonly<Record<string, SchemaNode>>;
-  readonly items?: SchemaNode;
-  readonly anyOf?: readonly SchemaNode[];
-}
 
 export function lenientReader<Schema extends TSchema>(schema: Schema): BodyReader<Static<Schema>> {
   const read = bodyReader<Static<Schema>>(schema);

@@ -4,7 +4,7 @@
  */
 import type { TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
-import type { SchemaNode } from './violation.ts';
+import type { SchemaNode } from './schema-node.ts';
 
 export interface Shortened {
   readonly value: unknown;

@@ -17,6 +17,7 @@ import { type Feature, refuseUnsupported } from '../../core/features.ts';
 import type { FinishReason, GenerationEvent, GenerationRequest } from '../../core/generation.ts';
 import { type EventSink, EventStream } from '../../upstream/event-stream.ts';
 import { readTexts, vectorOf } from './embedding.ts';
+import { cannotThink, scriptedFailure } from './refusals.ts';
 import { type Part, partFor, type Script } from './script.ts';
 import { Speech } from './speech.ts';
 import { refuseOtherForm } from './text-form.ts';
@@ -246,15 +247,4 @@ interface Completion {
   readonly tokens: number;
   readonly reason: FinishReason;
   readonly matchedStop?: string;
-}
-
-function cannotThink(): ServingError {
-  return new ServingError('unsupported_parameter', {
-    message: 'think is set, but this model cannot think. Leave it away.',
-    param: 'think',
-  });
-}
-
-function scriptedFailure(): ServingError {
-  return new ServingError('backend_error', { message: 'The scripted backend failed, as its script says.' });
 }

@@ -81,7 +81,8 @@ function parseOutput({ response_format: format }: ChatBody): OutputFormat | unde
 
 function parseLogprobs({ logprobs, top_logprobs }: ChatBody): LogprobsWish | undefined {
   if (logprobs) return { top: top_logprobs ?? 0 };
-  if (top_logprobs !== undefined)
+  // Some send a 0 whether they want any or not.
+  if (top_logprobs !== undefined && top_logprobs > 0)
     throw invalid('top_logprobs', 'top_logprobs is only allowed with logprobs set to true.');
   return undefined;
 }
