@@ -17,7 +17,8 @@ export function addJsonBody(server: FastifyInstance, anyTypePaths: ReadonlySet<s
     readInto(request, body as Buffer, done);
   });
   // Before the body is read.
-  server.addHook('onRequest', ({ headers, routeOptions }, _reply, done) => {
+  server.addHook('onRequest', ({ headers, method, routeOptions }, _reply, done) => {
+    if (method !== 'POST' && !hasBody(headers)) return done();
     const type = headers['content-type'];
     const isJson = type === undefined ? !hasBody(headers) : JSON_TYPE.test(type);
     if (isJson || anyTypePaths.has(routeOptions.url ?? '')) return done();
