@@ -120,9 +120,9 @@ describe('an engine that hangs', () => {
     const started = engine.start(FAKE_SETTINGS, never());
     started.catch(() => {});
     await vi.waitFor(() => expect(engine.state.phase).toBe('loading'));
-    await beat(34, LOAD_MS);
+    await beat(36, LOAD_MS);
     expect(engine.state.phase).toBe('loading');
-    await clock.advance(0.4 * LOAD_MS);
+    await clock.advance(0.1 * LOAD_MS);
     expect(lines).toContainEqual(
       expect.objectContaining({
         message: 'engine hangs',
