@@ -28,7 +28,7 @@ const withIdleEngines = [
 ];
 
 /** These count in milliseconds when something happens: beside each other they may, for they wait more than they work. */
-const byTheClock = [`test/end-to-end/{batching,scheduling,leaving-clients}.${suffix}.ts`];
+const byTheClock = [`test/end-to-end/{batching,scheduling,leaving-clients,upstream-faults}.${suffix}.ts`];
 
 export default defineConfig({
   test: {
