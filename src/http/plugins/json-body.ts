@@ -10,12 +10,10 @@ const MOST_VALUES = 1_000_000;
 /** `anyTypePaths`: routes whose bodies are read as JSON whatever their content type says. */
 export function addJsonBody(server: FastifyInstance, anyTypePaths: ReadonlySet<string>): void {
   server.removeAllContentTypeParsers();
-  server.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
-    readInto(request, body as Buffer, done);
-  });
-  server.addContentTypeParser('*', { parseAs: 'buffer' }, (request, body, done) => {
-    readInto(request, body as Buffer, done);
-  });
+  for (const type of ['application/json', '*'])
+    server.addContentTypeParser(type, { parseAs: 'buffer' }, (request, body, done) => {
+      readInto(request, body as Buffer, done);
+    });
   // Before the body is read.
   server.addHook('onRequest', ({ headers, method, routeOptions }, _reply, done) => {
     if (method !== 'POST' && !hasBody(headers)) return done();

@@ -119,7 +119,7 @@ async function deliverStream(delivery: Delivery): Promise<FastifyReply> {
     if (!writer.committed) throw thrown;
     const error = inWordsOf(route.fieldNames, toServingError(thrown));
     writer.end(encoder.error(error, answer.receipt.requestId));
-    throw error;
+    throw thrown;
   }
   return reply;
 }

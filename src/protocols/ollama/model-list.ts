@@ -4,6 +4,7 @@
  */
 import { type Static, Type } from 'typebox';
 import type { ServedModel } from '../../core/served-model.ts';
+import { everyName } from '../model-form.ts';
 import type { House, QueryRoute } from '../query-route.ts';
 import { withTag } from './model-name.ts';
 import { timeOf } from './timings.ts';
@@ -78,16 +79,13 @@ export const tagsRoute: QueryRoute = {
     answers: { 'application/json': Tags },
   },
   answer: (_, house): Static<typeof Tags> => ({
-    models: house
-      .models()
-      .flatMap(({ id, aliases }) => [id, ...aliases])
-      .map((name) => ({
-        ...namesOf(name),
-        modified_at: startOf(house),
-        size: 0,
-        digest: NO_DIGEST,
-        details: NO_DETAILS,
-      })),
+    models: everyName(house, (name) => ({
+      ...namesOf(name),
+      modified_at: startOf(house),
+      size: 0,
+      digest: NO_DIGEST,
+      details: NO_DETAILS,
+    })),
   }),
 };
 
