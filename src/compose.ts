@@ -179,6 +179,7 @@ function edgeOptions({ server, auth, scheduler, generation, rate_limit }: Config
     onLoopback: isLoopbackHost(server.host),
     apiKeys: auth.api_keys,
     corsOrigins: server.cors_origins,
+    maxAddresses: max_keys,
     bodyLimitBytes: server.body_limit_bytes,
     mediaBodyLimitBytes: server.media_body_limit_bytes,
     bodyTimeoutSeconds: server.body_timeout_seconds,

@@ -8,8 +8,9 @@ import { readConfig } from './read-config.ts';
 const HIDDEN = '(hidden)';
 
 export function checkConfig(flags: Flags): number {
-  const { config, warnings } = readConfig(flags);
+  const { config, warnings, notices } = readConfig(flags);
   for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
+  for (const notice of notices) process.stderr.write(`${notice}\n`);
   process.stdout.write(stringify(printable(config)));
   return 0;
 }

@@ -10,7 +10,7 @@ import { readVersion } from './version.ts';
 const EXIT_FAILURE = 1;
 
 export async function serve(flags: Flags): Promise<number> {
-  const { config, warnings } = readConfig(flags);
+  const { config, warnings, notices } = readConfig(flags);
   const isTerminal = process.stdout.isTTY === true;
   const log = openLog({ ...config.logging, isTerminal });
   // First of all: a signal during the start is a polite end as well.
@@ -36,6 +36,7 @@ export async function serve(flags: Flags): Promise<number> {
   try {
     const address = await application.start();
     log.info(`llm-serve ${version} listens on ${address}`, { models: config.models.map(({ id }) => id) });
+    for (const notice of notices) log.info(notice);
   } catch (error) {
     fail(explainListen(error as NodeJS.ErrnoException, config.server));
   }

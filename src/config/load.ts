@@ -8,6 +8,7 @@ import type { SchemaNode } from '../schema/schema-node.ts';
 import { compileCheck, describeViolation, showWithoutContents } from '../schema/violation.ts';
 import type { Config } from './config.ts';
 import { ConfigError } from './config-error.ts';
+import { chooseRateLimit } from './rate-limit.ts';
 import { checkRules } from './rules.ts';
 import { ConfigSchema, type ConfigValues } from './schema.ts';
 import {
@@ -30,6 +31,8 @@ export interface ConfigSources {
 export interface LoadedConfig {
   readonly config: Config;
   readonly warnings: readonly string[];
+  /** What the settings leave to be decided, and how it was. */
+  readonly notices: readonly string[];
 }
 
 type Tree = Record<string, unknown>;
@@ -48,17 +51,20 @@ export function loadConfig(given: ConfigSources): LoadedConfig {
   }
   const shortcuts = readShortcuts(sources);
   if (shortcuts) Object.assign(tree, shortcutModel(shortcuts));
+  const limitsRate = Object.keys(Object(tree.rate_limit)).length > 0;
   const checked = check(Value.Default(ConfigSchema, tree));
   if ('violation' in checked)
     throw new ConfigError(describeViolation(checked.violation, 'The configuration', showWithoutContents));
   const models = resolveModels(checked.value.models);
+  const { enabled, notice } = chooseRateLimit(checked.value, limitsRate);
   const config = {
     ...checked.value,
+    rate_limit: { ...checked.value.rate_limit, enabled },
     models,
     default_model: checked.value.default_model ?? models[0]?.id ?? '',
   };
   checkRules(config);
-  return { config, warnings: unknownVariables(sources.environment) };
+  return { config, warnings: unknownVariables(sources.environment), notices: [notice] };
 }
 
 function readFile(file: { name: string; text: string }, environment: ConfigSources['environment']): Tree {

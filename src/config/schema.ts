@@ -103,11 +103,12 @@ const model = Type.Object(
 
 const rateLimit = Type.Object(
   {
-    enabled: Type.Boolean({
-      default: true,
-      description:
-        'Limit the routes that ask a model, per client address. A request counts once, however many answers it asks for: those have their shares of the slots.',
-    }),
+    enabled: Type.Optional(
+      Type.Boolean({
+        description:
+          'Limit the routes that ask a model, per client address; default: true, but false on loopback without auth.api_keys where no key of rate_limit is set. A request counts once, however many answers it asks for: those have their shares of the slots.',
+      }),
+    ),
     requests: Type.Integer({
       minimum: 1,
       maximum: 1_000_000,

@@ -33,6 +33,7 @@ export const ERRORS = {
   body_too_large: { status: 413, retryable: false, title: 'The body is too large.' },
   unsupported_media_type: { status: 415, retryable: false, title: 'The content type is not supported.' },
   rate_limited: { status: 429, retryable: true, title: 'Too many requests from this address.' },
+  too_many_attempts: { status: 429, retryable: false, title: 'Too many wrong API keys from this address.' },
   client_queue_full: { status: 429, retryable: true, title: 'This client has too many requests waiting.' },
   headers_too_large: { status: 431, retryable: false, title: 'The headers are too large.' },
   client_gone: { status: 499, retryable: false, title: 'The client closed the connection.' },

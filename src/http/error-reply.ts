@@ -24,6 +24,9 @@ const BODY_LIMITS: Readonly<Record<Protocol['bodyLimit'], string>> = {
   media: 'server.media_body_limit_bytes',
 };
 
+/** Official clients would send these again by themselves: the one would triple the load, the other a wrong key. */
+const UNWANTED_RETRIES: ReadonlySet<ErrorCode> = new Set(['deadline_exceeded', 'too_many_attempts']);
+
 /** `bodyLimit`: which one the route has. */
 export function fromFastify(thrown: unknown, bodyLimit: Protocol['bodyLimit'] = 'text'): ServingError {
   const code = (thrown as FastifyError | undefined)?.code ?? '';
@@ -39,8 +42,10 @@ export function fromFastify(thrown: unknown, bodyLimit: Protocol['bodyLimit'] = 
 export function prepareError(reply: FastifyReply, error: ServingError, status: number): void {
   for (const [name, value] of Object.entries(errorHeaders(error))) reply.header(name, value);
   reply.code(status);
+  const { scope } = reply.request;
+  scope.onRefusal?.(error);
   // What was answered past the response has said why already.
-  reply.request.scope.receipt.errorCode ??= error.code;
+  scope.receipt.errorCode ??= error.code;
 }
 
 export function errorHeaders(error: ServingError): Record<string, string> {
@@ -50,8 +55,7 @@ export function errorHeaders(error: ServingError): Record<string, string> {
     headers['Retry-After'] = String(Math.max(1, error.retryAfterSeconds ?? 1));
     headers['X-Reject-Reason'] = error.code;
   }
-  // Official clients retry a 504 by themselves and would triple the load.
-  if (status === 504) headers['x-should-retry'] = 'false';
+  if (UNWANTED_RETRIES.has(error.code)) headers['x-should-retry'] = 'false';
   if (status === 401) headers['WWW-Authenticate'] = 'Bearer';
   if (error.allow !== undefined) headers.Allow = error.allow;
   return headers;

@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Clock, Milliseconds } from '../core/clock.ts';
+import type { ServingError } from '../core/errors.ts';
 import type { Receipt } from '../core/receipt.ts';
 import { fieldIn } from '../protocols/field-names.ts';
 import type { FieldNames } from '../protocols/route-base.ts';
@@ -20,6 +21,8 @@ export interface RequestScope {
   fieldNames?: FieldNames | undefined;
   /** A second name under which its id is told. */
   requestIdHeader?: string | undefined;
+  /** Told the error that the request is refused with, before its headers are sent. */
+  onRefusal?: ((error: ServingError) => void) | undefined;
   /** Set when the answer was written to the socket past the response. */
   answeredPastResponse?: { readonly status: number; readonly at: Milliseconds };
 }

@@ -1,8 +1,7 @@
 /**
- * The HTTP edge. The order of the calls in `buildServer` is the life of a request: context, cross-origin, rate limit,
- * door, not found, body, route; errors thrown anywhere are rendered once, by `errors`.
+ * The HTTP edge. The order of the calls in `buildServer` is the life of a request: context, cross-origin, door, body's
+ * headers, rate limit, not found, body, route; errors thrown anywhere are rendered once, by `errors`.
  */
-import cors from '@fastify/cors';
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import type { Clock } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
@@ -15,16 +14,16 @@ import { answerClientError, type ClientErrorOptions, takeOverNodeAnswers } from 
 import { fromFastify, prepareError } from './error-reply.ts';
 import { addAccess } from './plugins/access.ts';
 import { addApiDocs } from './plugins/api-docs.ts';
+import { addCrossOrigin } from './plugins/cross-origin.ts';
 import { addErrors, addNotFound } from './plugins/errors.ts';
 import { addJsonBody } from './plugins/json-body.ts';
-import { addRateLimit } from './plugins/rate-limit.ts';
+import { addRateLimit, addRateLimitHeaders } from './plugins/rate-limit.ts';
 import { addRequestContext, type OpenScope, scopeOpener } from './plugins/request-context.ts';
-import { DROPPED_HEADER, pathOf, stampHeaders } from './request-scope.ts';
+import { pathOf, stampHeaders } from './request-scope.ts';
 import type { GenerationOptions } from './routes/generation.ts';
 import { addOperationsRoutes } from './routes/operations.ts';
 import { addProtocolRoutes, protocolAt } from './routes/protocols.ts';
 import type { QueryOptions } from './routes/queries.ts';
-import { LOWERED_HEADER, PRIORITY_HEADER } from './scheduling-wishes.ts';
 
 export interface ServerOptions {
   readonly clock: Clock;
@@ -36,6 +35,7 @@ export interface ServerOptions {
   readonly onLoopback: boolean;
   readonly apiKeys: readonly string[];
   readonly corsOrigins: readonly string[];
+  readonly maxAddresses: number;
   readonly bodyLimitBytes: number;
   readonly mediaBodyLimitBytes: number;
   readonly bodyTimeoutSeconds: number;
@@ -57,14 +57,13 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   const server = newFastify(edge, openScope);
   addRequestContext(server, { clock, openScope });
   addErrors(server, { clock, log: options.log, protocolAt });
-  if (options.corsOrigins.length > 0) {
-    const origin = options.corsOrigins.includes('*') ? '*' : [...options.corsOrigins];
-    await server.register(cors, { origin, exposedHeaders: EXPOSED_HEADERS, strictPreflight: false });
-  }
-  if (options.rateLimit) addRateLimit(server, { clock, paths: LIMITED_PATHS, ...options.rateLimit });
+  addCrossOrigin(server, options);
   addAccess(server, options);
-  addNotFound(server);
+  const rateLimit = options.rateLimit && { clock, paths: LIMITED_PATHS, ...options.rateLimit };
+  if (rateLimit) addRateLimitHeaders(server, rateLimit);
   addJsonBody(server, ANY_TYPE_PATHS);
+  if (rateLimit) addRateLimit(server, rateLimit);
+  addNotFound(server);
   await addApiDocs(server, options);
   addProtocolRoutes(server, {
     ...options.generation,
@@ -91,22 +90,6 @@ const ANY_TYPE_PATHS: ReadonlySet<string> = new Set(
     routes.map(({ path }) => path),
   ),
 );
-
-const EXPOSED_HEADERS = [
-  'X-Request-Id',
-  'request-id',
-  'X-Response-Time-Ms',
-  'X-RateLimit-Limit',
-  'X-RateLimit-Remaining',
-  'X-RateLimit-Reset',
-  'Retry-After',
-  'X-Reject-Reason',
-  'x-should-retry',
-  PRIORITY_HEADER,
-  LOWERED_HEADER,
-  DROPPED_HEADER,
-  'Server-Timing',
-];
 
 function newFastify(options: ServerOptions & ClientErrorOptions, openScope: OpenScope): FastifyInstance {
   const server = fastify({

@@ -1,8 +1,9 @@
 /**
  * A true sliding window: never more than `limit` admitted in any `windowMs`, per key. Memory is a ring of timestamps
  * per key, grown as needed up to the limit, and at most `maxKeys` keys. Pure: the time comes in.
- * Invariant: keys stand in the order of their last admission, so that if the first is not idle, none is; a key that is
- * not idle is never evicted (that would reset its count), new ones then share one overflow window.
+ * Invariant: keys stand in the order of their last admission, those given back included, so that an idle key is dropped
+ * at the latest when its last admission would have left the window; a key that is not idle is never evicted (that would
+ * reset its count), new ones then share one overflow window.
  */
 import type { Milliseconds } from '../core/clock.ts';
 import { LinkedList, type ListNode } from './linked-list.ts';
@@ -13,13 +14,26 @@ export interface SlidingWindowOptions {
   readonly maxKeys: number;
 }
 
-export interface WindowVerdict {
-  readonly admitted: boolean;
+/** What a window allows a key at one moment. */
+export interface WindowState {
   readonly limit: number;
   /** How many more would be admitted right now. */
   readonly remaining: number;
   /** Milliseconds until the next request would be admitted; 0 if one would be now. */
   readonly retryInMs: Milliseconds;
+}
+
+export interface WindowVerdict extends WindowState {
+  /** The one that was counted; undefined for a request that was refused. */
+  readonly admission: Admission | undefined;
+}
+
+/** One counted request, to be given back if it turns out not to count. */
+export interface Admission {
+  readonly key: string;
+  readonly at: Milliseconds;
+  /** Whether it is counted in the window that keys beyond `maxKeys` share. */
+  readonly overflowed: boolean;
 }
 
 interface KeyWindow extends ListNode<KeyWindow> {
@@ -51,24 +65,57 @@ export class SlidingWindow {
 
   /** Admits and counts the request, or refuses it; a refused one is not counted and does not extend the wait. */
   check(key: string, now: Milliseconds): WindowVerdict {
-    this.#latest = Math.max(this.#latest, now);
+    this.#advance(now);
     this.#sweep();
     const window = this.#windows.get(key) ?? this.#open(key);
     this.#expire(window);
     const admitted = window.count < this.#options.limit;
     if (admitted) this.#admit(window);
-    const remaining = this.#options.limit - window.count;
-    const oldest = window.admissions[window.first] ?? this.#latest;
-    return {
-      admitted,
-      limit: this.#options.limit,
-      remaining,
-      retryInMs: remaining > 0 ? 0 : Math.max(0, oldest + this.#options.windowMs - this.#latest),
-    };
+    const overflowed = window === this.#overflow;
+    const admission = admitted ? { key, at: this.#latest, overflowed } : undefined;
+    return { admission, ...this.#stateOf(window) };
+  }
+
+  /** As `check`, without counting. */
+  peek(key: string, now: Milliseconds): WindowState {
+    this.#advance(now);
+    const window = this.#windows.get(key) ?? (this.#isFull ? this.#overflow : undefined);
+    if (window !== undefined) this.#expire(window);
+    return this.#stateOf(window);
+  }
+
+  /**
+   * Takes a counted request out again, as if it had never come. To be called once for an admission; nothing happens where
+   * it has left the window.
+   */
+  giveBack({ key, at, overflowed }: Admission, now: Milliseconds): void {
+    this.#advance(now);
+    const window = overflowed ? this.#overflow : this.#windows.get(key);
+    if (window === undefined) return;
+    this.#expire(window);
+    removeAdmission(window, at);
+    if (window.count > 0 || overflowed) return;
+    this.#byLastAdmission.remove(window);
+    this.#windows.delete(key);
+  }
+
+  #advance(now: Milliseconds): void {
+    this.#latest = Math.max(this.#latest, now);
+  }
+
+  get #isFull(): boolean {
+    return this.#windows.size >= this.#options.maxKeys;
+  }
+
+  #stateOf(window: KeyWindow | undefined): WindowState {
+    const { limit, windowMs } = this.#options;
+    const remaining = limit - (window?.count ?? 0);
+    const oldest = window?.admissions[window.first] ?? this.#latest;
+    return { limit, remaining, retryInMs: remaining > 0 ? 0 : Math.max(0, oldest + windowMs - this.#latest) };
   }
 
   #open(key: string): KeyWindow {
-    if (this.#windows.size >= this.#options.maxKeys) return this.#overflow;
+    if (this.#isFull) return this.#overflow;
     const window = newWindow(key);
     this.#windows.set(key, window);
     return window;
@@ -123,4 +170,15 @@ function grow(window: KeyWindow, limit: number): void {
   }
   window.admissions = grown;
   window.first = 0;
+}
+
+/** The newest first: what is given back was admitted a moment ago. Admissions of one moment are alike. */
+function removeAdmission(window: KeyWindow, at: Milliseconds): void {
+  const { admissions, first } = window;
+  const place = (index: number) => (first + index) % admissions.length;
+  let index = window.count - 1;
+  while (index >= 0 && (admissions[place(index)] ?? 0) > at) index -= 1;
+  if (index < 0 || admissions[place(index)] !== at) return;
+  for (; index < window.count - 1; index += 1) admissions[place(index)] = admissions[place(index + 1)] ?? 0;
+  window.count -= 1;
 }

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll } from 'vitest';
 
 const EXECUTABLE = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
-const START_WITHIN_MS = 15_000;
+const START_WITHIN_MS = 60_000;
 const KILL_AFTER_MS = 10_000;
 
 export interface ExecutableOptions {

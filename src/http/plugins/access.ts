@@ -1,16 +1,21 @@
 /** The door. With keys: a known one is needed. Without, on loopback: only pages and programs of this machine get in. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import ipaddr from 'ipaddr.js';
+import type { Clock, Milliseconds } from '../../core/clock.ts';
 import { ServingError } from '../../core/errors.ts';
+import { SlidingWindow } from '../../scheduling/sliding-window.ts';
+import { hostNameOf, isLoopbackName, mayCall, type OriginPolicy, refusalOf } from '../origins.ts';
 import { pathOf } from '../request-scope.ts';
 
-export interface AccessOptions {
+export interface AccessOptions extends OriginPolicy {
+  readonly clock: Clock;
   readonly apiKeys: readonly string[];
-  readonly corsOrigins: readonly string[];
-  /** The server listens on this machine alone. */
-  readonly onLoopback: boolean;
+  /** Of whom wrong keys are remembered; more share one count. */
+  readonly maxAddresses: number;
 }
+
+/** Wrong keys of one address that are told so; more are only told to wait. */
+export const WRONG_KEYS = { limit: 10, windowMs: 60_000 } as const;
 
 /** Probes need no key; nor do pages that say nothing of this server but what its source says. */
 const OPEN_PATHS = ['/health', '/ready', '/', '/openapi.json'];
@@ -20,14 +25,20 @@ const USUAL_LOOPBACK_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/;
 
 export function addAccess(server: FastifyInstance, options: AccessOptions): void {
   if (options.apiKeys.length > 0) {
-    const knownHashes = options.apiKeys.map(hash);
+    const isKnown = keyCheck(options.apiKeys);
+    const wrongKeys = new SlidingWindow({ ...WRONG_KEYS, maxKeys: options.maxAddresses });
     server.addHook('onRequest', (request, _reply, done) => {
-      if (!isOpen(pathOf(request))) checkKey(request, knownHashes);
-      done();
+      if (isOpen(pathOf(request))) return done();
+      const keys = keysOf(request);
+      // A right key gets in whatever was sent before it, and costs no count.
+      if (keys.some(isKnown)) return done();
+      throw keys.length === 0
+        ? missingKey()
+        : wrongKey(wrongKeys, request.scope.clientId, options.clock.now());
     });
   } else if (options.onLoopback) {
     server.addHook('onRequest', (request, _reply, done) => {
-      checkPlaceOfOrigin(request, options.corsOrigins);
+      checkPlaceOfOrigin(request, options);
       done();
     });
   }
@@ -37,66 +48,59 @@ function isOpen(path: string): boolean {
   return OPEN_PATHS.includes(path) || path === OPEN_PREFIX || path.startsWith(`${OPEN_PREFIX}/`);
 }
 
-function checkKey(request: FastifyRequest, knownHashes: readonly Buffer[]): void {
-  const key = keyOf(request);
-  if (key === undefined) {
-    throw new ServingError('missing_api_key', {
-      message: 'An API key is required. Send it as "Authorization: Bearer KEY" or "x-api-key: KEY".',
-    });
-  }
-  // Hashes have equal length and every known one is compared, so the time says nothing about the keys.
-  const given = hash(key);
-  const matches = knownHashes.filter((known) => timingSafeEqual(known, given));
-  if (matches.length === 0)
-    throw new ServingError('invalid_api_key', { message: 'The API key is not known to this server.' });
+/** Hashes have equal length and every known one is compared, so the time says nothing about the keys. */
+function keyCheck(apiKeys: readonly string[]): (key: string) => boolean {
+  const knownHashes = apiKeys.map(hash);
+  return (key) => {
+    const given = hash(key);
+    return knownHashes.filter((known) => timingSafeEqual(known, given)).length > 0;
+  };
 }
 
-function keyOf({ headers }: FastifyRequest): string | undefined {
+function missingKey(): ServingError {
+  return new ServingError('missing_api_key', {
+    message: 'An API key is required. Send it as "Authorization: Bearer KEY" or "x-api-key: KEY".',
+  });
+}
+
+function wrongKey(wrongKeys: SlidingWindow, client: string, now: Milliseconds): ServingError {
+  const { admission, limit, retryInMs } = wrongKeys.check(client, now);
+  if (admission !== undefined)
+    return new ServingError('invalid_api_key', { message: 'The API key is not known to this server.' });
+  return new ServingError('too_many_attempts', {
+    message: `The API key is not known to this server, and this address has sent ${limit} wrong ones in ${WRONG_KEYS.windowMs / 1000} seconds. A right key is accepted at any time.`,
+    retryAfterSeconds: Math.ceil(retryInMs / 1000),
+  });
+}
+
+/** Clients that have two places for a key may fill one of them with something else. */
+function keysOf({ headers }: FastifyRequest): string[] {
   const bearer = /^Bearer +(\S+) *$/i.exec(headers.authorization ?? '')?.[1];
-  if (bearer !== undefined) return bearer;
-  const header = headers['x-api-key'];
-  return typeof header === 'string' && header !== '' ? header : undefined;
+  return [bearer, headers['x-api-key']].filter((key): key is string => typeof key === 'string' && key !== '');
 }
 
 function hash(key: string): Buffer {
   return createHash('sha256').update(key).digest();
 }
 
-function checkPlaceOfOrigin({ headers }: FastifyRequest, corsOrigins: readonly string[]): void {
+function checkPlaceOfOrigin({ headers }: FastifyRequest, policy: OriginPolicy): void {
   const { host, origin } = headers;
   if (
     host !== undefined &&
     !USUAL_LOOPBACK_HOST.test(host) &&
     !isLoopbackName(hostNameOf(`http://${host}`)) &&
-    !isListedHost(host, corsOrigins)
+    !isListedHost(host, policy.corsOrigins)
   ) {
     throw new ServingError('forbidden', {
       message: `The Host ${JSON.stringify(host)} is not this machine. Use localhost, or set auth.api_keys to serve other names.`,
     });
   }
-  if (origin === undefined || isLoopbackName(hostNameOf(origin))) return;
-  if (corsOrigins.includes('*') || corsOrigins.includes(origin)) return;
-  throw new ServingError('forbidden', {
-    message: `Pages of the origin ${JSON.stringify(origin)} may not use this server. Add it to server.cors_origins to let them.`,
-  });
+  if (origin === undefined || mayCall(origin, policy)) return;
+  throw new ServingError('forbidden', { message: refusalOf(origin) });
 }
 
 function isListedHost(host: string, corsOrigins: readonly string[]): boolean {
   return (
     corsOrigins.includes('*') || corsOrigins.some((origin) => origin.replace(/^https?:\/\//, '') === host)
   );
-}
-
-function hostNameOf(url: string): string | undefined {
-  try {
-    return new URL(url).hostname.replace(/^\[|\]$/g, '');
-  } catch {
-    return undefined;
-  }
-}
-
-function isLoopbackName(name: string | undefined): boolean {
-  if (name === undefined) return false;
-  if (name === 'localhost' || name.endsWith('.localhost')) return true;
-  return ipaddr.isValid(name) && ipaddr.process(name).range() === 'loopback';
 }

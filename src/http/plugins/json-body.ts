@@ -15,8 +15,8 @@ export function addJsonBody(server: FastifyInstance, anyTypePaths: ReadonlySet<s
       readInto(request, body as Buffer, done);
     });
   // Before the body is read.
-  server.addHook('onRequest', ({ headers, method, routeOptions }, _reply, done) => {
-    if (method !== 'POST' && !hasBody(headers)) return done();
+  server.addHook('onRequest', ({ headers, method, routeOptions, is404 }, _reply, done) => {
+    if (is404 || (method !== 'POST' && !hasBody(headers))) return done();
     const type = headers['content-type'];
     const isJson = type === undefined ? !hasBody(headers) : JSON_TYPE.test(type);
     if (isJson || anyTypePaths.has(routeOptions.url ?? '')) return done();

@@ -6,6 +6,7 @@ import type { ErrorShape } from '../protocol.ts';
 /** Codes that have another name there; clients look for these. */
 const CODES: Partial<Record<ErrorCode, string>> = {
   rate_limited: 'rate_limit_exceeded',
+  too_many_attempts: 'rate_limit_exceeded',
   client_queue_full: 'rate_limit_exceeded',
   internal: 'server_error',
 };

@@ -40,13 +40,30 @@ describe('the configuration', () => {
       high_priority_clients: [],
       queue_timeout_ms: 60000,
     });
-    expect(config.rate_limit).toMatchObject({ enabled: true, requests: 60, window_seconds: 60 });
+    expect(config.rate_limit).toMatchObject({ enabled: false, requests: 60, window_seconds: 60 });
     expect(config.default_model).toBe('smollm2');
     expect(config.models[0]?.targets[0]?.values).toMatchObject({
       model: 'smollm2-135m-instruct',
       slots: 4,
       context_size: 2048,
     });
+  });
+
+  it.each([
+    ['on loopback', {}, false],
+    ['on loopback with keys', { auth: { api_keys: ['a-client-key'] } }, true],
+    ['beyond loopback', { server: { host: '0.0.0.0' }, auth: { allow_open: true } }, true],
+    ['on loopback with a key of rate_limit', { rate_limit: { max_keys: 5 } }, true],
+    ['on loopback with an empty rate_limit', { rate_limit: {} }, false],
+    [
+      'beyond loopback with enabled: false',
+      { auth: { api_keys: ['a-client-key'] }, rate_limit: { enabled: false } },
+      false,
+    ],
+  ])('limits the rate by default where others share the server: %s', (_, file, enabled) => {
+    const { config, notices } = load({ text: JSON.stringify(file) });
+    expect(config.rate_limit.enabled).toBe(enabled);
+    expect(notices.join()).toMatch(enabled ? /^Rate limit: 60 requests/ : /^Rate limit: off, as /);
   });
 
   it('prefers the flag to the environment to the file to the default', () => {

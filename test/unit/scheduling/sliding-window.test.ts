@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { SlidingWindow } from '../../../src/scheduling/sliding-window.ts';
+import { type Admission, SlidingWindow } from '../../../src/scheduling/sliding-window.ts';
 import { runs } from '../../support/property-runs.ts';
 
 const LIMIT_3_PER_100MS = { limit: 3, windowMs: 100, maxKeys: 1000 };
@@ -8,29 +8,33 @@ const LIMIT_3_PER_100MS = { limit: 3, windowMs: 100, maxKeys: 1000 };
 describe('the sliding window', () => {
   it('admits up to the limit and says what is left', () => {
     const window = new SlidingWindow(LIMIT_3_PER_100MS);
-    expect(window.check('a', 0)).toEqual({ admitted: true, limit: 3, remaining: 2, retryInMs: 0 });
+    expect(window.check('a', 0)).toMatchObject({ limit: 3, remaining: 2, retryInMs: 0 });
     window.check('a', 10);
-    expect(window.check('a', 20)).toEqual({ admitted: true, limit: 3, remaining: 0, retryInMs: 80 });
-    expect(window.check('a', 30)).toEqual({ admitted: false, limit: 3, remaining: 0, retryInMs: 70 });
+    expect(window.check('a', 20)).toMatchObject({ limit: 3, remaining: 0, retryInMs: 80 });
+    expect(window.check('a', 30)).toEqual({ admission: undefined, limit: 3, remaining: 0, retryInMs: 70 });
   });
 
   it('admits again exactly when it said it would, and a refusal does not extend that', () => {
     const window = new SlidingWindow(LIMIT_3_PER_100MS);
     for (const at of [0, 10, 20]) window.check('a', at);
-    for (const at of [30, 60, 99]) expect(window.check('a', at).admitted).toBe(false);
-    expect(window.check('a', 100)).toMatchObject({ admitted: true, remaining: 0, retryInMs: 10 });
+    for (const at of [30, 60, 99]) expect(admits(window, 'a', at)).toBe(false);
+    expect(window.check('a', 100)).toMatchObject({
+      admission: expect.anything(),
+      remaining: 0,
+      retryInMs: 10,
+    });
   });
 
   it('does not let twice the limit through at a boundary', () => {
     const window = new SlidingWindow(LIMIT_3_PER_100MS);
-    for (const at of [97, 98, 99]) expect(window.check('a', at).admitted).toBe(true);
-    for (const at of [100, 101, 150, 196]) expect(window.check('a', at).admitted).toBe(false);
+    for (const at of [97, 98, 99]) expect(admits(window, 'a', at)).toBe(true);
+    for (const at of [100, 101, 150, 196]) expect(admits(window, 'a', at)).toBe(false);
   });
 
   it('counts each key by itself', () => {
     const window = new SlidingWindow(LIMIT_3_PER_100MS);
     for (const at of [0, 1, 2, 3]) window.check('a', at);
-    expect(window.check('b', 4)).toMatchObject({ admitted: true, remaining: 2 });
+    expect(window.check('b', 4)).toMatchObject({ admission: expect.anything(), remaining: 2 });
   });
 
   it('sweeps idle keys as new ones come', () => {
@@ -44,40 +48,89 @@ describe('the sliding window', () => {
     const window = new SlidingWindow({ limit: 2, windowMs: 100, maxKeys: 10 });
     window.check('attacker', 0);
     window.check('attacker', 0);
-    const admitted = Array.from({ length: 100 }, (_, index) => window.check(`flood${index}`, 1).admitted);
+    const admitted = Array.from({ length: 100 }, (_, index) => admits(window, `flood${index}`, 1));
     expect(window.keys).toBe(10);
     expect(admitted.filter(Boolean)).toHaveLength(9 + 2);
-    expect(window.check('attacker', 2).admitted).toBe(false);
+    expect(admits(window, 'attacker', 2)).toBe(false);
   });
 
   it('survives a clock that goes backwards', () => {
     const window = new SlidingWindow(LIMIT_3_PER_100MS);
-    for (const at of [50, 40, 30]) expect(window.check('a', at).admitted).toBe(true);
-    expect(window.check('a', 0)).toMatchObject({ admitted: false, retryInMs: 100 });
+    for (const at of [50, 40, 30]) expect(admits(window, 'a', at)).toBe(true);
+    expect(window.check('a', 0)).toMatchObject({ admission: undefined, retryInMs: 100 });
   });
 
-  it('never admits more than the limit in any window, and its predictions hold, whatever the arrivals', () => {
-    const arrivals = fc.array(
-      fc.tuple(fc.constantFrom('a', 'b', 'c', 'd'), fc.integer({ min: 0, max: 40 })),
+  it('gives back what turned out not to count, as if it had never come', () => {
+    const window = new SlidingWindow(LIMIT_3_PER_100MS);
+    window.check('a', 0);
+    const { admission } = window.check('a', 10);
+    window.check('a', 20);
+    if (admission === undefined) throw new Error('the second request was refused');
+    window.giveBack(admission, 30);
+    expect(window.peek('a', 30)).toEqual({ limit: 3, remaining: 1, retryInMs: 0 });
+    expect(admits(window, 'a', 40)).toBe(true);
+    expect(window.peek('a', 40)).toEqual({ limit: 3, remaining: 0, retryInMs: 60 });
+  });
+
+  it('remembers no key whose every request was given back', () => {
+    const window = new SlidingWindow({ limit: 2, windowMs: 100, maxKeys: 10 });
+    for (let index = 0; index < 1000; index += 1) {
+      const { admission } = window.check(`key${index}`, 0);
+      if (admission !== undefined) window.giveBack(admission, 0);
+    }
+    expect(window.keys).toBe(0);
+  });
+
+  it('gives back to the window that counted: the shared one of keys beyond the bound', () => {
+    const window = new SlidingWindow({ limit: 2, windowMs: 100, maxKeys: 1 });
+    const first = window.check('first', 0).admission;
+    const second = window.check('second', 1).admission;
+    if (first === undefined || second === undefined) throw new Error('a request was refused');
+    window.giveBack(first, 2);
+    // There is room for a window of its own now.
+    window.check('second', 3);
+    window.giveBack(second, 4);
+    expect(window.peek('second', 4).remaining).toBe(1);
+    expect(window.peek('third', 4).remaining).toBe(2);
+  });
+
+  it('never counts more than the limit in any window, and its predictions hold, whatever comes and is given back', () => {
+    const steps = fc.array(
+      fc.record({
+        key: fc.constantFrom('a', 'b', 'c', 'd'),
+        delay: fc.integer({ min: 0, max: 40 }),
+        // Which of the admissions that are not given back yet is given back after this request, if any.
+        givesBack: fc.option(fc.nat(20), { nil: undefined }),
+      }),
       { maxLength: 200 },
     );
     fc.assert(
-      fc.property(arrivals, fc.integer({ min: 1, max: 9 }), (steps, limit) => {
+      fc.property(steps, fc.integer({ min: 1, max: 9 }), (all, limit) => {
         const window = new SlidingWindow({ limit, windowMs: 100, maxKeys: 100 });
-        const admissions = new Map<string, number[]>();
+        let counted: Admission[] = [];
         let now = 0;
-        for (const [key, delay] of steps) {
+        const recentOf = (key: string) => counted.filter((each) => each.key === key && each.at > now - 100);
+        for (const { key, delay, givesBack } of all) {
           now += delay;
-          const recent = (admissions.get(key) ?? []).filter((at) => at > now - 100);
-          const verdict = window.check(key, now);
-          expect(verdict.admitted).toBe(recent.length < limit);
-          if (verdict.admitted) recent.push(now);
-          admissions.set(key, recent);
-          expect(verdict.remaining).toBe(limit - recent.length);
-          expect(verdict.retryInMs).toBe(verdict.remaining > 0 ? 0 : (recent[0] ?? 0) + 100 - now);
+          const { admission, ...state } = window.check(key, now);
+          expect(admission !== undefined).toBe(recentOf(key).length < limit);
+          if (admission !== undefined) counted.push(admission);
+          const recent = recentOf(key);
+          const remaining = limit - recent.length;
+          const retryInMs = remaining > 0 ? 0 : (recent[0]?.at ?? 0) + 100 - now;
+          expect(state).toEqual({ limit, remaining, retryInMs });
+          const back = givesBack === undefined ? undefined : counted[givesBack];
+          if (back === undefined) continue;
+          counted = counted.filter((each) => each !== back);
+          window.giveBack(back, now);
+          expect(window.peek(back.key, now).remaining).toBe(limit - recentOf(back.key).length);
         }
       }),
       runs(200),
     );
   });
 });
+
+function admits(window: SlidingWindow, key: string, now: number): boolean {
+  return window.check(key, now).admission !== undefined;
+}

@@ -1,0 +1,198 @@
+/** Who gets in, and what counts for the rate limit: a guesser of keys hurts nobody else, and what is refused unread is free. */
+import { connect } from 'node:net';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { type Executable, endingAfterAll, startServer } from '../support/executable.ts';
+import { type Answer, ask, exchangeBytes } from '../support/http-client.ts';
+import { scripted, scriptedFlags } from '../support/scripted-server.ts';
+
+const KEY = 'the-right-key-1';
+const BODY = { prompt: 'hi', max_tokens: 1 };
+const withKey = (key: string) => ({ headers: { authorization: `Bearer ${key}` } });
+
+const limited = (requests: number) => [
+  '--rate-limit.enabled',
+  'true',
+  '--rate-limit.requests',
+  `${requests}`,
+];
+
+function remaining({ headers }: Pick<Answer, 'headers'>): number {
+  return Number(headers['x-ratelimit-remaining']);
+}
+
+describe('wrong keys', () => {
+  test('the first ten of an address in a minute are 401, then 429; the right key is served on every route, its budget untouched', async () => {
+    const server = await startServer({
+      flags: [...scriptedFlags(), ...limited(60), '--auth.api-keys', JSON.stringify([KEY])],
+      endsWith: onTestFinished,
+    });
+    const tried = ['/generate', '/v1/chat/completions', '/v1/models', '/api/tags', '/metrics', '/nothing'];
+    const answers: Answer[] = [];
+    for (let count = 0; count < 80; count += 1) {
+      const path = tried[count % tried.length] ?? '';
+      const body = path === '/generate' || path.endsWith('completions') ? { body: BODY } : {};
+      answers.push(await ask(`${server.url}${path}`, { ...withKey(`a-wrong-key-${count}`), ...body }));
+    }
+    expect(answers.map(({ status }) => status)).toEqual([
+      ...Array.from({ length: 10 }, () => 401),
+      ...Array.from({ length: 70 }, () => 429),
+    ]);
+    const [late] = answers.slice(-2);
+    expect(late?.headers['x-reject-reason']).toBe('too_many_attempts');
+    expect(Number(late?.headers['retry-after'])).toBeGreaterThanOrEqual(1);
+    expect(late?.headers['x-should-retry'], 'a wrong key stays wrong').toBe('false');
+    for (const { headers } of answers) expect(headers).not.toHaveProperty('x-ratelimit-remaining');
+
+    const right = await ask(`${server.url}/generate`, { ...withKey(KEY), body: BODY });
+    expect(right.status).toBe(200);
+    expect(remaining(right)).toBe(59);
+    expect((await ask(`${server.url}/v1/models`, withKey(KEY))).status).toBe(200);
+    expect((await ask(`${server.url}/metrics`, withKey(KEY))).text).toContain(
+      'llm_serve_rejected_total{code="too_many_attempts"} 70',
+    );
+    expect((await ask(`${server.url}/generate`, { body: BODY })).status, 'no key is no guess').toBe(401);
+  });
+
+  test('each protocol says so in its own words', async () => {
+    const server = await startServer({
+      flags: [...scriptedFlags(), '--auth.api-keys', JSON.stringify([KEY])],
+      endsWith: onTestFinished,
+    });
+    for (let count = 0; count < 10; count += 1) await ask(`${server.url}/v1/models`, withKey('a-wrong-key'));
+    const told = async (path: string) => {
+      const answer = await ask(`${server.url}${path}`, { ...withKey('a-wrong-key'), body: {} });
+      expect(answer.status, path).toBe(429);
+      return answer.json<Record<string, unknown>>();
+    };
+    expect(await told('/stream')).toMatchObject({ error: { code: 'too_many_attempts', param: null } });
+    expect(await told('/v1/chat/completions')).toMatchObject({
+      error: { type: 'rate_limit_error', code: 'rate_limit_exceeded' },
+    });
+    expect(await told('/v1/messages')).toMatchObject({ type: 'error', error: { type: 'rate_limit_error' } });
+    expect(await told('/api/chat')).toMatchObject({ error: expect.stringContaining('API key') });
+  });
+
+  test('a right key beside another in the other header gets in', async () => {
+    const server = await startServer({
+      flags: [...scriptedFlags(), '--auth.api-keys', JSON.stringify([KEY])],
+      endsWith: onTestFinished,
+    });
+    const headers = { authorization: 'Bearer none', 'x-api-key': KEY };
+    expect((await ask(`${server.url}/generate`, { headers, body: BODY })).status).toBe(200);
+  });
+});
+
+describe('what counts for the limit', () => {
+  const endsWith = endingAfterAll();
+  let server: Executable;
+  beforeAll(async () => {
+    server = await startServer({
+      flags: [...scriptedFlags(), ...limited(1000), '--server.body-limit-bytes', '1000'],
+      endsWith,
+    });
+  });
+
+  const bytesOf = (body: string, headers: readonly string[] = ['Content-Type: application/json']) =>
+    exchangeBytes(
+      server.port,
+      [
+        'POST /generate HTTP/1.1',
+        'Host: localhost',
+        'Connection: close',
+        `Content-Length: ${Buffer.byteLength(body)}`,
+        ...headers,
+        '',
+        body,
+      ].join('\r\n'),
+    );
+  const left = async () => remaining(await ask(`${server.url}/generate`, { body: BODY }));
+
+  test.each([
+    ['415', 'hi', ['Content-Type: text/plain'], 415],
+    ['415 for a compressed body', '{}', ['Content-Type: application/json', 'Content-Encoding: gzip'], 415],
+    ['413', JSON.stringify({ prompt: 'x'.repeat(2000) }), ['Content-Type: application/json'], 413],
+    ['unreadable JSON', '{"prompt":', ['Content-Type: application/json'], 400],
+    ['403', '{}', ['Content-Type: application/json', 'Origin: https://evil.example'], 403],
+  ] as const)('%s does not', async (_, body, headers, status) => {
+    const before = await left();
+    const answer = await bytesOf(body, headers);
+    expect(answer.status, answer.body).toBe(status);
+    if (status !== 403)
+      expect(answer.header('x-ratelimit-remaining'), 'it says what is left').toBe(`${before}`);
+    expect(await left(), 'only the two that asked').toBe(before - 1);
+  });
+
+  test.each([
+    ['an invalid request', { prompt: 'hi', max_tokens: 0 }, 400],
+    ['a model that is not there', { prompt: 'hi', model: 'other' }, 404],
+    ['a failing backend', { prompt: scripted({ fail: 'error' }) }, 502],
+  ])('%s does', async (_, body, status) => {
+    const before = await left();
+    const answer = await ask(`${server.url}/generate`, { body });
+    expect([answer.status, remaining(answer)]).toEqual([status, before - 1]);
+    expect(await left()).toBe(before - 2);
+  });
+});
+
+test('of many requests whose bodies arrive at the same time no more than the limit get in, and those found unreadable make room', async () => {
+  const server = await startServer({ flags: [...scriptedFlags(), ...limited(3)], endsWith: onTestFinished });
+  const body = JSON.stringify(BODY);
+  const unreadable = `{${body.slice(1, -1)}!`;
+  const bytes = (text: string) =>
+    `POST /generate HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${text.length}\r\n\r\n`;
+  /** Sends the head, and the body when told to. */
+  const half = async (text: string) => {
+    const socket = connect(server.port, '127.0.0.1');
+    let received = '';
+    socket.setEncoding('utf8').on('data', (piece: string) => {
+      received += piece;
+    });
+    const ended = new Promise<string>((resolve) => socket.once('close', () => resolve(received)));
+    socket.write(bytes(text));
+    return { finish: () => socket.write(text), ended };
+  };
+  const held = await Promise.all([half(unreadable), half(body), half(unreadable)]);
+  await expect
+    .poll(async () => (await ask(`${server.url}/generate`, { body: BODY })).status, { timeout: 5000 })
+    .toBe(429);
+  for (const { finish } of held) finish();
+  const statuses = (await Promise.all(held.map(({ ended }) => ended))).map((text) => text.slice(9, 12));
+  expect(statuses).toEqual(['400', '200', '400']);
+  const after = await Promise.all(
+    Array.from({ length: 8 }, () => ask(`${server.url}/generate`, { body: BODY })),
+  );
+  expect(after.map(({ status }) => status).sort()).toEqual([200, 200, 429, 429, 429, 429, 429, 429]);
+});
+
+describe('the limiter where nothing is said of it', () => {
+  const target = JSON.stringify([{ id: 'demo', targets: [{ backend: 'scripted', model: 'demo' }] }]);
+  const start = (flags: readonly string[], environment: Readonly<Record<string, string>> = {}) =>
+    startServer({ flags: ['--models', target, ...flags], environment, endsWith: onTestFinished });
+  const limitOf = async ({ url }: Executable, headers = {}) =>
+    (await ask(`${url}/generate`, { body: BODY, headers })).headers['x-ratelimit-limit'];
+  const banner = (server: Executable) => server.logged(({ msg }) => msg.startsWith('Rate limit'));
+
+  test('on loopback without keys is off, and the start says so', async () => {
+    const server = await start([]);
+    expect(await limitOf(server)).toBeUndefined();
+    expect((await banner(server)).msg).toBe(
+      'Rate limit: off, as only this machine can reach the server and no rate_limit key is set.',
+    );
+  });
+
+  test('with keys is on', async () => {
+    const server = await start(['--auth.api-keys', JSON.stringify([KEY])]);
+    expect(await limitOf(server, { 'x-api-key': KEY })).toBe('60');
+    expect((await banner(server)).msg).toBe(
+      'Rate limit: 60 requests in 60 seconds from each address, as auth.api_keys is set.',
+    );
+  });
+
+  test('any rate_limit key turns it on', async () => {
+    const server = await start([], { LLM_SERVE_RATE_LIMIT__WINDOW_SECONDS: '30' });
+    expect(await limitOf(server)).toBe('60');
+    expect((await banner(server)).msg).toBe(
+      'Rate limit: 60 requests in 30 seconds from each address, as rate_limit is set.',
+    );
+  });
+});
