@@ -1,9 +1,9 @@
 import { OllamaBackend } from '../../src/backends/ollama/ollama-backend.ts';
 import { systemClock } from '../../src/system-clock.ts';
 import { startOllamaStandIn } from '../support/stand-ins/ollama-stand-in.ts';
-import { describeBackend, skipAll } from './backend-contract.ts';
+import { describeBackend, EMBEDDING, skipAll } from './backend-contract.ts';
 
-for (const release of ['0.17.4', '0.6.5'] as const) {
+for (const release of ['0.32.15', '0.17.4', '0.6.5'] as const) {
   describeBackend(`ollama, a stand-in for release ${release}`, {
     start: async () => {
       const standIn = await startOllamaStandIn({
@@ -28,6 +28,7 @@ for (const release of ['0.17.4', '0.6.5'] as const) {
     skip: {
       ...skipAll(['grammar', 'logit-bias'], 'Ollama has none'),
       tools: 'Ollama cannot be told that a call is required',
+      ...(release === '0.32.15' && skipAll(EMBEDDING, 'a model that generates embeds no more')),
       ...(release === '0.6.5' && { logprobs: 'releases before 0.12.11 have none' }),
     },
   });

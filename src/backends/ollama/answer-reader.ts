@@ -100,11 +100,15 @@ export class AnswerReader {
     if (contextSize !== undefined && promptTokens >= contextSize)
       throw promptWasCut(promptTokens, contextSize);
     this.#finished = true;
+    const completionTokens = asCount(answer.eval_count) ?? 0;
     const ended = this.#calls > 0 ? 'tool_calls' : 'stop';
+    // What came after the end of the context was written without the beginning of the conversation.
+    const outgrew = contextSize !== undefined && promptTokens + completionTokens > contextSize;
+    const isCut = told === 'length' || (outgrew && ended === 'stop');
     this.#push({
       type: 'finish',
-      reason: told === 'length' ? 'length' : ended,
-      usage: { promptTokens, completionTokens: asCount(answer.eval_count) ?? 0, cachedTokens: 0 },
+      reason: isCut ? 'length' : ended,
+      usage: { promptTokens, completionTokens, cachedTokens: 0 },
     });
     this.#onFinish();
   }

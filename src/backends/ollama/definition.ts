@@ -16,7 +16,8 @@ export const ollama = defineBackend({
     context_size: Type.Optional(
       Type.Integer({
         minimum: 16,
-        description: 'Tokens per slot, sent as num_ctx. Unset: the server decides.',
+        description:
+          'Tokens per slot, sent as num_ctx. Unset: the server decides. Others who use the same model on that server with another context have it loaded anew.',
       }),
     ),
     keep_alive: Type.Union(

@@ -1,6 +1,6 @@
 /**
  * Finds out whether the server answers, has the model, and holds it in memory: `/api/tags` and `/api/ps`, neither of
- * which loads anything. Owns the time of the last answer, and which model that listed.
+ * which loads anything, and which release it is. Owns the time of the last answer, and what that told of the model.
  */
 import type { TargetStatus } from '../../core/backend.ts';
 import type { Clock, Milliseconds } from '../../core/clock.ts';
@@ -8,6 +8,8 @@ import { type ServingError, toServingError } from '../../core/errors.ts';
 import { asArray, asCount, asObject, asText, type Loose } from '../../upstream/lenient.ts';
 import type { JsonAnswer, Upstream } from '../../upstream/upstream.ts';
 import { sameModel } from './model-name.ts';
+import { type ModelPresence, nameOf } from './model-presence.ts';
+import { parseRelease, type ServerRelease } from './server-release.ts';
 
 export interface ProbeOptions {
   readonly upstream: Upstream;
@@ -15,6 +17,7 @@ export interface ProbeOptions {
   readonly model: string;
   readonly contextSize: number | undefined;
   readonly mayUnload: boolean;
+  readonly presence: ModelPresence;
   /** A warm-up of ours is under way. */
   readonly isLoading: () => boolean;
 }
@@ -28,6 +31,9 @@ export class ModelProbe {
   readonly #options: ProbeOptions;
   #answeredAt: Milliseconds | undefined;
   #digest: string | undefined;
+  #release: ServerRelease;
+  /** Of the runner that held the model last. */
+  #runnerContextSize: number | undefined;
 
   constructor(options: ProbeOptions) {
     this.#options = options;
@@ -38,30 +44,44 @@ export class ModelProbe {
     return this.#digest;
   }
 
+  /** Undefined before the server has told it. */
+  get release(): ServerRelease {
+    return this.#release;
+  }
+
   async status(signal: AbortSignal): Promise<TargetStatus> {
-    const [tags, running] = await Promise.all([this.#get('/api/tags', signal), this.#get('/api/ps', signal)]);
+    const { model, clock, presence } = this.#options;
+    const askedAt = clock.now();
+    const [tags, running, version] = await Promise.all([
+      this.#get('/api/tags', signal),
+      this.#get('/api/ps', signal),
+      this.#get('/api/version', signal),
+    ]);
     if ('error' in tags) return this.#silent(tags.error, signal);
+    if ('answer' in version) this.#release = parseRelease(asText(asObject(version.answer.body).version));
     if (tags.answer.status !== 200) return refused('/api/tags', tags.answer);
-    const listed = entryOf(tags.answer, this.#options.model);
-    this.#digest = asText(listed?.digest);
-    if (listed === undefined) {
-      const { model } = this.#options;
-      return {
-        state: 'not_found',
-        loaded: false,
-        detail: `The server does not have the model ${model}: ollama pull ${model}`,
-      };
+    const installed = entriesOf(tags.answer).find((entry) => sameModel(nameOf(entry), model));
+    const digest = asText(installed?.digest);
+    if (this.#digest !== undefined && digest !== this.#digest) presence.forget();
+    this.#digest = digest;
+    if (installed === undefined || presence.isMissing(clock.now())) {
+      const detail = `The server does not have the model ${model}: ollama pull ${model}`;
+      return { state: 'not_found', loaded: false, detail };
     }
     if ('error' in running) return this.#silent(running.error, signal);
     if (running.answer.status !== 200) return refused('/api/ps', running.answer);
-    return this.#loadedOrNot(entryOf(running.answer, this.#options.model));
+    return this.#loadedOrNot(
+      presence.runnerIn({ model, installed, running: entriesOf(running.answer), askedAt }),
+    );
   }
 
-  #loadedOrNot(entry: Loose | undefined): TargetStatus {
+  #loadedOrNot(runner: Loose | undefined): TargetStatus {
     const { contextSize, mayUnload, isLoading } = this.#options;
-    const size = contextSize ?? asCount(entry?.context_length);
+    if (runner !== undefined)
+      this.#runnerContextSize = asCount(runner.context_length) ?? this.#runnerContextSize;
+    const size = contextSize ?? (runner && this.#runnerContextSize);
     const known = size === undefined || size === 0 ? {} : { contextSize: size };
-    if (entry !== undefined) return { state: 'ready', loaded: true, mayUnload, ...known };
+    if (runner !== undefined) return { state: 'ready', loaded: true, mayUnload, ...known };
     if (isLoading()) return { state: 'loading', loaded: false, ...known };
     return {
       state: 'unloaded',
@@ -84,6 +104,7 @@ export class ModelProbe {
         detail: 'The server is busy, as it is while it loads a model.',
       };
     }
+    this.#options.presence.forget();
     return {
       state: 'unreachable',
       loaded: false,
@@ -102,10 +123,8 @@ export class ModelProbe {
   }
 }
 
-function entryOf({ body }: JsonAnswer, model: string): Loose | undefined {
-  return asArray(asObject(body).models)
-    .map(asObject)
-    .find((entry) => sameModel(asText(entry.model) ?? asText(entry.name) ?? '', model));
+function entriesOf({ body }: JsonAnswer): readonly Loose[] {
+  return asArray(asObject(body).models).map(asObject);
 }
 
 function refused(path: string, { status }: JsonAnswer): TargetStatus {

@@ -10,12 +10,13 @@ import type {
   TargetState,
   TargetStatus,
 } from '../../core/backend.ts';
+import type { ServingError } from '../../core/errors.ts';
 import { type Feature, refuseUnsupported } from '../../core/features.ts';
 import type { GenerationEvent, GenerationRequest } from '../../core/generation.ts';
 import { type EventSink, EventStream } from '../../upstream/event-stream.ts';
 import { LineReader } from '../../upstream/line-reader.ts';
 import { pump } from '../../upstream/pump.ts';
-import { readJson, Upstream, type UpstreamCall } from '../../upstream/upstream.ts';
+import { type JsonAnswer, readJson, Upstream, type UpstreamCall } from '../../upstream/upstream.ts';
 import type { BackendEnvironment } from '../backend-definition.ts';
 import { AnswerLogprobs } from './answer-logprobs.ts';
 import { AnswerReader } from './answer-reader.ts';
@@ -24,8 +25,10 @@ import { embedCall, loadEmbedderCall, readEmbeddings } from './embedding.ts';
 import { mayUnload } from './keep-alive.ts';
 import { ModelAbilities } from './model-abilities.ts';
 import { canThink, needsToKnow, refuseInability } from './model-needs.ts';
+import { ModelPresence } from './model-presence.ts';
 import { ModelProbe } from './model-probe.ts';
 import { generateCall, loadCall, type ModelSettings } from './request-body.ts';
+import { takesShift } from './server-release.ts';
 import { type ErrorContext, ignoresLogprobs, refusal, refusesToGenerate } from './upstream-error.ts';
 
 export interface OllamaTarget {
@@ -60,6 +63,7 @@ export class OllamaBackend implements Backend {
   readonly #upstream: Upstream;
   readonly #settings: ModelSettings;
   readonly #clock: BackendEnvironment['clock'];
+  readonly #presence = new ModelPresence();
   readonly #modelProbe: ModelProbe;
   readonly #abilities = new ModelAbilities((signal) => this.#show(signal));
   /** What the last probe found. */
@@ -78,6 +82,7 @@ export class OllamaBackend implements Backend {
       model: target.model,
       contextSize: target.context_size,
       mayUnload: mayUnload(target.keep_alive),
+      presence: this.#presence,
       isLoading: () => this.#loads > 0,
     });
   }
@@ -89,7 +94,8 @@ export class OllamaBackend implements Backend {
   async embed(request: EmbeddingRequest, { signal }: GenerateOptions): Promise<Embeddings> {
     const { path, body } = embedCall(request, this.#settings);
     const answer = await this.#upstream.json({ method: 'POST', path, body, signal });
-    if (answer.status !== 200) throw refusal(answer, this.#errorContext());
+    if (answer.status !== 200) throw this.#refused(answer);
+    this.#presence.noteAnswered(this.#clock.now());
     return readEmbeddings(answer.body, request);
   }
 
@@ -110,7 +116,8 @@ export class OllamaBackend implements Backend {
       const generating = await load(loadCall(this.#settings));
       const embedsOnly = refusesToGenerate(generating);
       const answer = embedsOnly ? await load(loadEmbedderCall(this.#settings)) : generating;
-      if (answer.status !== 200) throw refusal(answer, this.#errorContext());
+      if (answer.status !== 200) throw this.#refused(answer);
+      this.#presence.noteAnswered(this.#clock.now());
       await this.#abilities.learn(signal);
     } finally {
       this.#loads -= 1;
@@ -131,11 +138,15 @@ export class OllamaBackend implements Backend {
     const capabilities = needsToKnow(request) ? await this.#abilities.learn(signal) : undefined;
     refuseInability(request, capabilities);
     const think = canThink(capabilities) ? request.thinking : undefined;
-    const { path, body } = generateCall(request, this.#settings, think);
+    const { path, body } = generateCall(request, this.#settings, {
+      think,
+      takesShift: takesShift(this.#modelProbe.release),
+      contextSize: this.#contextSize,
+    });
     const exchange = await this.#upstream.open({ method: 'POST', path, body, signal });
     const { status, headers } = exchange;
-    if (status !== 200)
-      throw refusal({ status, headers, body: await readJson(exchange) }, this.#errorContext());
+    if (status !== 200) throw this.#refused({ status, headers, body: await readJson(exchange) });
+    this.#presence.noteAnswered(this.#clock.now());
     const answer = new AnswerReader({
       sink,
       context: this.#errorContext(),
@@ -145,6 +156,12 @@ export class OllamaBackend implements Backend {
     });
     await pump(exchange, new LineReader((line) => answer.line(line)), sink);
     answer.end();
+  }
+
+  #refused(answer: JsonAnswer): ServingError {
+    const error = refusal(answer, this.#errorContext());
+    if (error.code === 'model_not_found') this.#presence.noteMissing(this.#clock.now());
+    return error;
   }
 
   #noticeAnother(found: { readonly state: TargetState; readonly digest: string | undefined }): void {
@@ -157,7 +174,7 @@ export class OllamaBackend implements Backend {
   async #show(signal: AbortSignal): Promise<unknown> {
     const body = { model: this.#settings.model };
     const answer = await this.#upstream.json({ method: 'POST', path: '/api/show', body, signal });
-    if (answer.status !== 200) throw refusal(answer, this.#errorContext());
+    if (answer.status !== 200) throw this.#refused(answer);
     return answer.body;
   }
 

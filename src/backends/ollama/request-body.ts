@@ -16,26 +16,35 @@ export interface OllamaCall {
   readonly body: Readonly<Record<string, unknown>>;
 }
 
+/** What is known of the server when a request goes to it. */
+export interface ServerFacts {
+  /** Absent for models that cannot think: any value would be refused for them. */
+  readonly think: ThinkingWish | undefined;
+  /** `shift` may be said without the model being loaded anew. */
+  readonly takesShift: boolean;
+  /** Tokens of the slot, where they are known. */
+  readonly contextSize: number | undefined;
+}
+
 const NO_PARAMETERS = { type: 'object', properties: {} };
 
-/** `think` is absent for models that cannot think: any value would be refused for them. */
 export function generateCall(
   request: GenerationRequest,
   settings: ModelSettings,
-  think: ThinkingWish | undefined,
+  { think, takesShift, contextSize }: ServerFacts,
 ): OllamaCall {
   const { input } = request;
   const shared = {
     model: settings.model,
     stream: true,
     keep_alive: settings.keepAlive,
-    // Releases that know these two answer 400 instead of cutting the prompt or shifting the context.
+    // Releases that know these two answer 400 instead of cutting the prompt, and end an answer where the context ends.
     truncate: false,
-    shift: false,
+    ...(takesShift && { shift: false }),
     ...(think === undefined ? {} : { think }),
     ...formatOf(request.output),
     ...(request.logprobs && { logprobs: true, top_logprobs: request.logprobs.top }),
-    options: optionsOf(request, settings),
+    options: optionsOf(request, settings, contextSize),
   };
   if (input.kind === 'chat') {
     const body = { ...shared, messages: chatMessages(input.messages), ...toolsOf(request) };
@@ -92,12 +101,13 @@ export function loadCall(settings: ModelSettings): OllamaCall {
 
 function optionsOf(
   { sampling, limits }: GenerationRequest,
-  { contextSize }: ModelSettings,
+  { contextSize: pinned }: ModelSettings,
+  contextSize: number | undefined,
 ): Record<string, unknown> {
   const options: Record<string, number | readonly string[] | undefined> = {
-    num_ctx: contextSize,
-    // Without a limit, releases that shift the context would never end.
-    num_predict: limits.maxTokens ?? contextSize,
+    num_ctx: pinned,
+    // Where the context is shifted, an answer without this limit would go on and on.
+    num_predict: smaller(limits.maxTokens, contextSize),
     temperature: sampling.temperature,
     top_p: sampling.topP,
     top_k: sampling.topK,
@@ -109,4 +119,8 @@ function optionsOf(
     stop: limits.stop.length === 0 ? undefined : limits.stop,
   };
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+}
+
+function smaller(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || other === undefined ? (one ?? other) : Math.min(one, other);
 }

@@ -3,7 +3,7 @@
 import type { Clock } from '../../core/clock.ts';
 import { ServingError } from '../../core/errors.ts';
 import { unsupported } from '../../core/features.ts';
-import { asObject, asText } from '../../upstream/lenient.ts';
+import { asCount, asObject, asText, isObject, type Loose } from '../../upstream/lenient.ts';
 import { retryAfterSeconds } from '../../upstream/retry-after.ts';
 import { shownWords } from '../../upstream/shown-words.ts';
 import type { JsonAnswer } from '../../upstream/upstream.ts';
@@ -17,10 +17,12 @@ export interface ErrorContext {
 /** An answer whose status is not 200. */
 export function refusal(answer: JsonAnswer, context: ErrorContext): ServingError {
   const { status } = answer;
-  const words = asText(asObject(answer.body).error);
+  const told = asText(asObject(answer.body).error);
+  const inner = runnerError(told);
+  const words = asText(inner?.message) ?? told;
   const shown = words && shownWords(words);
   const cause = new Error(`Ollama answered ${status}: ${shown ?? 'no reason given'}`);
-  if (words !== undefined && speaksOfContext(words)) return contextExceeded(context, cause);
+  if (words !== undefined && speaksOfContext(words)) return contextExceeded(context, cause, inner);
   if (status === 404 && words !== undefined) return modelMissing(context.model, cause);
   const lacks = (ability: string) => words?.includes(`does not support ${ability}`) ?? false;
   if (lacks('thinking')) return cannotThink();
@@ -44,9 +46,11 @@ export function refusal(answer: JsonAnswer, context: ErrorContext): ServingError
 }
 
 /** A line `{"error":"…"}` after the 200 was sent. */
-export function streamFailure(words: string, context: ErrorContext): ServingError {
+export function streamFailure(told: string, context: ErrorContext): ServingError {
+  const inner = runnerError(told);
+  const words = asText(inner?.message) ?? told;
   const cause = new Error(`Ollama failed mid-stream: ${shownWords(words)}`);
-  if (speaksOfContext(words)) return contextExceeded(context, cause);
+  if (speaksOfContext(words)) return contextExceeded(context, cause, inner);
   return new ServingError('backend_error', {
     message: 'The model’s backend failed during the answer.',
     cause,
@@ -97,12 +101,29 @@ function cannotEmbed(cause: Error): ServingError {
 }
 
 function speaksOfContext(words: string): boolean {
-  return /exceeds? the (available |maximum )?context (length|size|window)|exceed_context_size|input length exceeds/i.test(
+  return /(exceeds?|longer than) the (available |maximum )?context (length|size|window)|exceed_context_size|input length exceeds/i.test(
     words,
   );
 }
 
-function contextExceeded({ contextSize }: ErrorContext, cause: Error): ServingError {
+/** Since 0.30 the server passes on what its runner answered, as a text of JSON. */
+function runnerError(told: string | undefined): Loose | undefined {
+  if (!told?.startsWith('{')) return undefined;
+  try {
+    const { error } = asObject(JSON.parse(told));
+    return isObject(error) ? error : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function contextExceeded(context: ErrorContext, cause: Error, inner: Loose | undefined): ServingError {
+  const contextSize = asCount(inner?.n_ctx) ?? context.contextSize;
+  const promptTokens = asCount(inner?.n_prompt_tokens);
+  if (promptTokens !== undefined && contextSize !== undefined) {
+    const message = `The prompt has ${promptTokens} tokens, but the model’s context holds ${contextSize}. Shorten the prompt.`;
+    return new ServingError('context_length_exceeded', { message, cause });
+  }
   const holds = contextSize === undefined ? '' : ` of ${contextSize} tokens`;
   const message = `The prompt is longer than the model’s context${holds}. Shorten the prompt.`;
   return new ServingError('context_length_exceeded', { message, cause });

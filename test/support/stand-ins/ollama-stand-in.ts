@@ -1,5 +1,6 @@
-/** Plays Ollama's native API in the shapes that were recorded from release 0.17.4, or as 0.6.5 where it is asked to. */
+/** Plays Ollama's native API in the shapes that were recorded from releases 0.17.4 and 0.32.15, or as 0.6.5 where it is asked to. */
 
+import { OllamaMemory, type OllamaRelease } from './ollama-memory.ts';
 import { formedAnswer, logprobsOf, misreadArguments, promptOf, toolCalls } from './ollama-stand-in-pieces.ts';
 import { recordedChunks, recordedJson, recording } from './recording.ts';
 import { answer, countTokens, vectorOf } from './stand-in-model.ts';
@@ -26,11 +27,23 @@ export interface OllamaStandInOptions extends StandInOptions {
   readonly loaded?: boolean;
   /** The model embeds and does not generate. */
   readonly embedsOnly?: boolean;
+  /** Further names of the same weights. */
+  readonly otherNames?: readonly string[];
+  /** What /api/version says; false: 404. Default: the release. */
+  readonly toldVersion?: string | false;
+  /** /api/tags goes on listing a model that was deleted, as a list that is kept does. */
+  readonly listsDeleted?: boolean;
   /**
-   * 0.6.5 cuts a long prompt silently, ignores `logprobs` and `dimensions`, and gives calls no ids. Default 0.17.4, which
-   * does none of that.
+   * 0.6.5 cuts a long prompt silently, ignores `logprobs` and `dimensions`, and gives calls no ids. 0.32.15 has one runner
+   * for each file of weights, started anew when `shift` changes, shifts the context unless told not to, and embeds only with
+   * models that are made for it. Default 0.17.4, which does none of that.
    */
-  readonly release?: '0.6.5' | '0.17.4';
+  readonly release?: OllamaRelease;
+}
+
+export interface OllamaStandIn extends StandIn {
+  /** How often requests had the model loaded. */
+  loads(): number;
 }
 
 interface Piece {
@@ -43,9 +56,11 @@ const DEFAULT_CONTEXT = 4096;
 const TOO_LONG = 'the input length exceeds the context length';
 const THOUGHT = 'Let me think.';
 
-export function startOllamaStandIn(options: OllamaStandInOptions = {}): Promise<StandIn> {
+export async function startOllamaStandIn(options: OllamaStandInOptions = {}): Promise<OllamaStandIn> {
   const model = options.model ?? 'smollm2';
-  return startStandIn(new OllamaPlay({ ...options, model }), { ...options, model });
+  const play = new OllamaPlay({ ...options, model });
+  const standIn = await startStandIn(play, { ...options, model });
+  return Object.assign(standIn, { loads: () => play.loads });
 }
 
 class OllamaPlay implements Play {
@@ -53,13 +68,21 @@ class OllamaPlay implements Play {
   readonly #options: OllamaStandInOptions & { readonly model: string };
   readonly #chat = recordedChunks('ollama/chat-stream');
   readonly #generate = recordedChunks('ollama/generate-stream');
-  #loaded: boolean;
-  /** How often another model was given the name. */
-  #made = 0;
+  readonly #memory: OllamaMemory;
+  readonly #deleted = new Set<unknown>();
 
   constructor(options: OllamaStandInOptions & { readonly model: string }) {
     this.#options = options;
-    this.#loaded = options.loaded ?? true;
+    this.#memory = new OllamaMemory({
+      release: options.release ?? '0.17.4',
+      names: [options.model, ...(options.otherNames ?? [])],
+      loaded: options.loaded ?? true,
+      contextSize: options.contextSize,
+    });
+  }
+
+  get loads(): number {
+    return this.#memory.loads;
   }
 
   isGeneration({ path, body }: SeenRequest): boolean {
@@ -75,20 +98,27 @@ class OllamaPlay implements Play {
       case '/':
         return whole('ollama/root');
       case '/api/version':
-        return whole('ollama/version');
+        return this.#version();
       case '/api/tags':
-        return this.#listing('ollama/tags');
+        return { status: 200, body: JSON.stringify(this.#memory.installed()) };
       case '/api/ps':
-        return this.#loaded ? this.#listing('ollama/ps-loaded') : whole('ollama/ps-empty');
+        return { status: 200, body: JSON.stringify(this.#memory.running()) };
       case '/api/show':
         return this.#known(body) ? this.#show() : this.#unknown(body);
       case '/api/create':
-        this.#made += 1;
+        this.#memory.make();
         return { status: 200, body: '{"status":"success"}' };
+      case '/api/delete':
+        this.#delete(body.model);
+        return { status: 200, body: '' };
       case '/api/generate':
         if (!this.#known(body)) return this.#unknown(body);
+        if (body.keep_alive === 0) {
+          this.#memory.unload();
+          return whole('ollama-0.32/unload');
+        }
         if (this.#options.embedsOnly) return doesNotGenerate(body);
-        this.#loaded = body.keep_alive !== 0;
+        this.#memory.load(body);
         return whole('ollama/load-empty-prompt');
       case '/api/embed':
         return this.#embedding(body);
@@ -110,15 +140,17 @@ class OllamaPlay implements Play {
     const contextSize =
       (options.num_ctx as number | undefined) ?? this.#options.contextSize ?? DEFAULT_CONTEXT;
     const prompt = promptOf(body, { sees: this.#options.sees ?? false });
-    const tooLong = countTokens(prompt) >= contextSize;
-    if (tooLong && !this.#isOld) return refusal(TOO_LONG);
-    this.#loaded = true;
+    const promptTokens = countTokens(prompt);
+    const tooLong = promptTokens >= contextSize;
+    this.#memory.load(body);
+    if (tooLong && !this.#isOld && body.truncate === false) return this.#tooLong(promptTokens, contextSize);
+    const shifts = this.#isCurrent && body.shift !== false;
     const answered = answer({
       prompt: tooLong ? 'cut' : prompt,
       says: formedAnswer(body),
       maxTokens: options.num_predict as number | undefined,
       stop: (options.stop as string[] | undefined) ?? [],
-      contextSize,
+      contextSize: shifts ? Number.POSITIVE_INFINITY : contextSize,
       seed: options.seed as number | undefined,
     });
     const thoughts =
@@ -146,14 +178,39 @@ class OllamaPlay implements Play {
     return this.#options.release === '0.6.5';
   }
 
+  get #isCurrent(): boolean {
+    return this.#options.release === '0.32.15';
+  }
+
+  #version(): Reply {
+    const { toldVersion, release = '0.17.4' } = this.#options;
+    if (toldVersion === false) return { status: 404, body: '404 page not found' };
+    return { status: 200, body: JSON.stringify({ version: toldVersion ?? release }) };
+  }
+
+  #delete(name: unknown): void {
+    if (this.#options.listsDeleted) this.#deleted.add(name);
+    else this.#memory.remove(name);
+  }
+
+  #tooLong(promptTokens: number, contextSize: number): Reply {
+    if (!this.#isCurrent) return refusal(TOO_LONG);
+    const { status, body } = recording('ollama-0.32/too-long-truncate-false');
+    return {
+      status,
+      body: body.replaceAll('6010', String(promptTokens)).replaceAll('4096', String(contextSize)),
+    };
+  }
+
   #embedding(body: Record<string, unknown>): Reply {
     const texts = body.input as string[];
+    if (this.#isCurrent && !this.#options.embedsOnly) return whole('ollama-0.32/embed-generating-model');
     const options = (body.options ?? {}) as Record<string, unknown>;
     const contextSize =
       (options.num_ctx as number | undefined) ?? this.#options.contextSize ?? DEFAULT_CONTEXT;
     if (texts.some((text) => typeof text !== 'string')) return refusal('invalid input type');
     if (texts.some((text) => countTokens(text) > contextSize)) return refusal(TOO_LONG);
-    this.#loaded = true;
+    this.#memory.load(body);
     const promptTokens = texts.reduce((sum, text) => sum + countTokens(text), 0);
     const counted = promptTokens === 0 ? {} : { prompt_eval_count: promptTokens };
     const { prompt_eval_count: _recorded, ...recorded } = recordedJson('ollama/embed');
@@ -176,7 +233,7 @@ class OllamaPlay implements Play {
   }
 
   #known({ model }: Record<string, unknown>): boolean {
-    return model === this.#options.model || model === `${this.#options.model}:latest`;
+    return this.#memory.knows(model) && !this.#deleted.has(model);
   }
 
   #unknown({ model }: Record<string, unknown>): Reply {
@@ -186,7 +243,9 @@ class OllamaPlay implements Play {
 
   #show(): Reply {
     const { embedsOnly, thinks, callsTools, sees, tellsCapabilities = true } = this.#options;
-    const { capabilities: _recorded, ...shown } = recordedJson('ollama/show');
+    const { capabilities: _recorded, ...shown } = recordedJson(
+      this.#isCurrent ? 'ollama-0.32/show' : 'ollama/show',
+    );
     const capabilities = [
       embedsOnly ? 'embedding' : 'completion',
       ...(callsTools ? ['tools'] : []),
@@ -194,21 +253,6 @@ class OllamaPlay implements Play {
       ...(thinks ? ['thinking'] : []),
     ];
     return { status: 200, body: JSON.stringify({ ...shown, ...(tellsCapabilities && { capabilities }) }) };
-  }
-
-  #listing(name: string): Reply {
-    const { status, body } = recording(name);
-    const renamed = body
-      .replaceAll('smollm2:latest', `${this.#options.model}:latest`)
-      .replaceAll('"digest":"', `"digest":"${this.#made || ''}`);
-    const { contextSize } = this.#options;
-    return {
-      status,
-      body:
-        contextSize === undefined
-          ? renamed
-          : renamed.replace(/"context_length":\d+/, `"context_length":${contextSize}`),
-    };
   }
 
   #line({ path, body }: SeenRequest, piece: Piece): string {

@@ -2,13 +2,13 @@
 import { onTestFinished } from 'vitest';
 import { OllamaBackend, type OllamaTarget } from '../../../src/backends/ollama/ollama-backend.ts';
 import { systemClock } from '../../../src/system-clock.ts';
-import { type OllamaStandInOptions, startOllamaStandIn } from './ollama-stand-in.ts';
+import { type OllamaStandIn, type OllamaStandInOptions, startOllamaStandIn } from './ollama-stand-in.ts';
 import type { SeenRequest, StandIn } from './stand-in-server.ts';
 
 export async function runningOllama(
   options: OllamaStandInOptions = {},
   overrides: Partial<OllamaTarget> = {},
-): Promise<{ standIn: StandIn; backend: OllamaBackend }> {
+): Promise<{ standIn: OllamaStandIn; backend: OllamaBackend }> {
   const standIn = await startOllamaStandIn(options);
   const target = {
     model: 'smollm2',
@@ -33,6 +33,11 @@ export async function unload({ url, model }: StandIn): Promise<void> {
 /** Another model under its name. */
 export async function replaceModel({ url, model }: StandIn): Promise<void> {
   await (await fetch(`${url}/api/create`, { method: 'POST', body: JSON.stringify({ model }) })).text();
+}
+
+/** As a client of its own does. */
+export async function deleteModel({ url }: StandIn, model: string): Promise<void> {
+  await (await fetch(`${url}/api/delete`, { method: 'POST', body: JSON.stringify({ model }) })).text();
 }
 
 /** The requests for a path, the latest last. */

@@ -19,6 +19,7 @@ function aborted(milliseconds: number): AbortSignal {
 describe('requests', () => {
   it('sends messages, every option by its name there, and asks for no cut and no shift', async () => {
     const { standIn, backend } = await runningOllama({}, { context_size: 2048, keep_alive: '10m' });
+    await backend.probe({ signal: neverAborted() });
     await generateAll(
       backend,
       chatRequest('hello', {
@@ -183,7 +184,11 @@ describe('faults', () => {
     '%s ends with the caller’s abort, which the server sees',
     async (fault) => {
       const { standIn, backend } = await runningOllama({ fault });
-      const { error } = await generateAll(backend, chatRequest('hello there'), aborted(50));
+      const leaving = new AbortController();
+      const answer = generateAll(backend, chatRequest('hello there'), leaving.signal);
+      await standIn.until(({ inFlight }) => inFlight === 1);
+      leaving.abort();
+      const { error } = await answer;
       expect(error).toMatchObject({ name: 'AbortError' });
       await standIn.until(({ aborted: seen, inFlight }) => seen === 1 && inFlight === 0);
     },
@@ -214,6 +219,16 @@ describe('context', () => {
     const { backend } = await runningOllama({}, { context_size: 32 });
     const { error } = await generateAll(backend, chatRequest('word '.repeat(40)));
     expect(error).toMatchObject({ code: 'context_length_exceeded', message: expect.stringContaining('32') });
+  });
+
+  it('tells both numbers where the server’s runner says them', async () => {
+    const { backend } = await runningOllama({ release: '0.32.15' }, { context_size: 32 });
+    for (const request of [chatRequest('word '.repeat(40)), textRequest('word '.repeat(40))]) {
+      expect((await generateAll(backend, request)).error).toMatchObject({
+        code: 'context_length_exceeded',
+        message: 'The prompt has 40 tokens, but the model’s context holds 32. Shorten the prompt.',
+      });
+    }
   });
 
   it('ends with an error instead of a finish where an old release cut the prompt', async () => {
