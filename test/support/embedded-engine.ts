@@ -42,7 +42,10 @@ export interface TestEngine {
 }
 
 /** A backend over the real engine, not warmed up yet; closed after the file's tests. */
-export function embeddedEngine(overrides: Partial<LlamaCppTarget> = {}): TestEngine {
+export function embeddedEngine(
+  overrides: Partial<LlamaCppTarget> = {},
+  enginePath: string = defaultEnginePath(),
+): TestEngine {
   const pids: number[] = [];
   const lines: string[] = [];
   const take = (message: string, fields?: LogFields) => {
@@ -67,7 +70,7 @@ export function embeddedEngine(overrides: Partial<LlamaCppTarget> = {}): TestEng
     load_timeout_ms: 300_000,
     ...overrides,
   };
-  const backend = new LlamaCppBackend(target, environment, { enginePath: defaultEnginePath() });
+  const backend = new LlamaCppBackend(target, environment, { enginePath });
   afterAll(() => backend.close());
   return { backend, pids, lines };
 }

@@ -1,6 +1,9 @@
 /** What callers are told when the engine cannot serve them. Why is in the log: that is the operator's business. */
 import { ServingError } from '../../core/errors.ts';
+import type { LogFields } from '../../core/log.ts';
 import type { EngineEnd } from './engine-process.ts';
+import { GPU_NAMES } from './gpu-names.ts';
+import type { EngineSettings, GpuKind } from './messages.ts';
 import { CRASHES_WORTH_WAITING_FOR } from './restart-policy.ts';
 
 /** The engine had the request when it ended. */
@@ -21,12 +24,39 @@ export function closedError(): ServingError {
   return new ServingError('draining', { retryAfterSeconds: 1 });
 }
 
-export function neverCameUpError(modelPath: string | undefined, { how, lastWords }: EngineEnd): ServingError {
+/** `gpu`: where it computed, unless on the CPU. */
+export function neverCameUpError(
+  settings: Pick<EngineSettings, 'modelPath' | 'gpu'> | undefined,
+  gpu: GpuKind | undefined,
+  { how, lastWords }: EngineEnd,
+): ServingError {
   const last = lastWords === undefined ? '' : `; it last wrote “${lastWords}”`;
+  const device = gpu === undefined ? '' : ` on ${GPU_NAMES[gpu]}`;
   return new ServingError('backend_error', {
     message:
-      `The engine died ${CRASHES_WORTH_WAITING_FOR} times while it loaded ${modelPath ?? 'the model'} (${how}${last}). ` +
-      'The file may be damaged or need more memory than there is: delete it to have it fetched anew, ' +
-      'lower slots or context_size, or give another file with --model PATH.',
+      `The engine died ${CRASHES_WORTH_WAITING_FOR} times while it loaded ${settings?.modelPath ?? 'the model'}${device} ` +
+      `(${how}${last}). ${gpu === undefined ? FILE_ADVICE : gpuAdvice(gpu, settings?.gpu)}`,
   });
+}
+
+const FILE_ADVICE =
+  'The file may be damaged or need more memory than there is: delete it to have it fetched anew, ' +
+  'lower slots or context_size, or give another file with --model PATH.';
+
+function gpuAdvice(kind: GpuKind, gpu: EngineSettings['gpu'] | undefined): string {
+  return (
+    `${DRIVER_ADVICE[kind]} gpu is ${gpu}, so no other device was tried: ` +
+    'set gpu: auto to go on with the next one, or gpu: off for the CPU.'
+  );
+}
+
+const DRIVER_ADVICE: Readonly<Record<GpuKind, string>> = {
+  cuda: 'The CUDA build needs an NVIDIA driver of version 590 or newer (nvidia-smi shows yours).',
+  vulkan: 'The driver for Vulkan may be too old for this build (vulkaninfo shows yours).',
+  metal: 'This version of macOS may be too old for this build.',
+};
+
+/** Fields of the log entry on a GPU that is not used again. */
+export function gpuLeft(gpu: GpuKind, reason: string): LogFields {
+  return { gpu: GPU_NAMES[gpu], reason, advice: DRIVER_ADVICE[gpu] };
 }

@@ -57,7 +57,10 @@ export class EngineProcess {
     if (this.#child.stdout) forEachLine(this.#child.stdout, (line) => log.debug('engine output', { line }));
     if (this.#child.stderr) forEachLine(this.#child.stderr, (line) => errors.take(line));
     this.#child.on('message', (message) => {
-      if (this.#killedBecause === undefined) onMessage(message as FromEngine);
+      const told = message as FromEngine;
+      // The native library tells its errors to its logger, not to standard error.
+      if (told.type === 'log' && told.level === 'error') errors.remember(told.message);
+      if (this.#killedBecause === undefined) onMessage(told);
     });
     this.#exited = this.#whenEnded().then((how) => onExit({ how, lastWords: errors.lastWords }));
   }

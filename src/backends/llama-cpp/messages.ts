@@ -32,6 +32,9 @@ export interface EngineSettings {
 /** A number is how many layers the GPU takes. */
 export type GpuSetting = 'auto' | 'off' | number;
 
+/** The kinds of GPU that there are builds of the engine for. */
+export type GpuKind = 'cuda' | 'vulkan' | 'metal';
+
 /** `file`: the template in the GGUF file; the others are built in. */
 export type ChatTemplateName = 'file' | 'chatml';
 
@@ -65,7 +68,12 @@ export type Question =
 export type EngineQuestion = Question & { readonly id: number };
 
 export type ToEngine =
-  | { readonly type: 'load'; readonly settings: EngineSettings }
+  /** `excludedGpus`: not tried under `gpu: auto`, because an earlier engine failed on them. */
+  | {
+      readonly type: 'load';
+      readonly settings: EngineSettings;
+      readonly excludedGpus: readonly GpuKind[];
+    }
   | { readonly type: 'generate'; readonly generation: EngineGeneration }
   | { readonly type: 'embed'; readonly embedding: EngineEmbedding }
   | EngineQuestion
@@ -124,9 +132,17 @@ export type EngineLogLevel = 'debug' | 'info' | 'warn' | 'error';
 export type FromEngine =
   /** The process listens; it now wants `load`. */
   | { readonly type: 'hello' }
+  /** The device that was opened; sent before anything is computed on it. */
+  | { readonly type: 'device'; readonly device: GpuKind | 'cpu' }
+  /** The first token was decoded: whatever the device needs for an answer works. */
   | { readonly type: 'loaded'; readonly contextSize: number; readonly abilities: readonly Ability[] }
   /** Before it was ever loaded, the same file and settings will fail again: then a restart is of no use. */
-  | { readonly type: 'load_failed'; readonly message: string }
+  | {
+      readonly type: 'load_failed';
+      readonly message: string;
+      /** The GPU failed, not the model file: another device may do. */
+      readonly gpuFailed: boolean;
+    }
   /** Everything that one step of the engine brought forth. */
   | { readonly type: 'events'; readonly events: readonly EngineEvent[] }
   /** The answer to `ping`. `progress` counts finished steps and progress of the load: it grows as long as work goes on. */

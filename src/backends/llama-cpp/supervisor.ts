@@ -8,11 +8,12 @@ import type { Clock, Milliseconds, Timer } from '../../core/clock.ts';
 import { ServingError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import type { EmbeddingSink } from './embedding-call.ts';
-import { closedError, downError, lostError, neverCameUpError } from './engine-errors.ts';
+import { closedError, downError, gpuLeft, lostError, neverCameUpError } from './engine-errors.ts';
 import { type EngineEnd, EngineProcess } from './engine-process.ts';
 import type { AnswerSink } from './engine-tokenizer.ts';
 import { Flights } from './flights.ts';
 import type { GenerationSink, RunningOrder } from './generation-stream.ts';
+import { GpuFallback } from './gpu-fallback.ts';
 import type {
   EngineEmbedding,
   EngineGeneration,
@@ -50,6 +51,9 @@ export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #flights = new Flights();
   readonly #waitForReady = new Waiters();
+  readonly #fallback = new GpuFallback();
+  /** Why the engine that runs now says that its GPU failed. */
+  #gpuFailure: string | undefined;
   #state: EngineState = { phase: 'idle' };
   #settings: EngineSettings | undefined;
   #process: EngineProcess | undefined;
@@ -148,6 +152,8 @@ export class Supervisor {
       onExit: (end) => this.#exited(engine, end),
     });
     this.#process = engine;
+    this.#fallback.launched();
+    this.#gpuFailure = undefined;
     const idleness = 'its load made no progress';
     this.#watchdog.watch({ limitMs: loadTimeoutMs, hasWork: () => true, idleness });
   }
@@ -156,13 +162,16 @@ export class Supervisor {
     if (this.#process !== engine || this.#state.phase === 'closed') return;
     switch (message.type) {
       case 'hello':
-        if (this.#settings) engine.send({ type: 'load', settings: this.#settings });
+        this.#sendLoad(engine);
+        break;
+      case 'device':
+        this.#fallback.deviceOpened(message.device);
         break;
       case 'loaded':
         this.#loaded(engine, message);
         break;
       case 'load_failed':
-        this.#loadFailed(engine, message.message);
+        this.#loadFailed(engine, message);
         break;
       case 'events':
         for (const event of message.events) this.#flights.deliver(event);
@@ -179,9 +188,15 @@ export class Supervisor {
     }
   }
 
+  #sendLoad(engine: EngineProcess): void {
+    if (this.#settings === undefined) return;
+    engine.send({ type: 'load', settings: this.#settings, excludedGpus: this.#fallback.excluded });
+  }
+
   #loaded(engine: EngineProcess, { contextSize, abilities }: Extract<FromEngine, { type: 'loaded' }>): void {
     this.#state = { phase: 'ready', contextSize, abilities };
     this.#everReady = true;
+    this.#fallback.ready();
     const { clock, log, stepTimeoutMs } = this.#options;
     this.#readyAt = clock.now();
     const idleness = 'it finished no step';
@@ -191,9 +206,14 @@ export class Supervisor {
     this.#waitForReady.resolveAll();
   }
 
-  #loadFailed(engine: EngineProcess, message: string): void {
+  #loadFailed(
+    engine: EngineProcess,
+    { message, gpuFailed }: Extract<FromEngine, { type: 'load_failed' }>,
+  ): void {
     this.#watchdog.stop();
-    if (this.#everReady) {
+    if (gpuFailed && this.#mayLeaveGpu) {
+      this.#gpuFailure = message;
+    } else if (this.#everReady) {
       // The same file was loaded before: what is missing now, such as memory, may be there again later.
       this.#options.log.error('engine could not load the model', { message });
     } else {
@@ -217,11 +237,12 @@ export class Supervisor {
     if (this.#state.phase === 'closed' || this.#state.phase === 'failed') return;
     const { clock, log } = this.#options;
     this.#flights.failSent(lostError('stopped'));
+    if (this.#readyAt === undefined && this.#leavesGpu({ how, lastWords })) return;
     const wasHealthy = this.#readyAt !== undefined && clock.now() - this.#readyAt >= HEALTHY_AFTER_MS;
     this.#readyAt = undefined;
     this.#crashes = wasHealthy ? 1 : this.#crashes + 1;
     if (!this.#everReady && this.#crashes >= CRASHES_WORTH_WAITING_FOR) {
-      this.#giveUp(neverCameUpError(this.#settings?.modelPath, { how, lastWords }));
+      this.#giveUp(neverCameUpError(this.#settings, this.#fallback.opened, { how, lastWords }));
       return;
     }
     const delayMs = restartDelayMs(this.#crashes);
@@ -230,6 +251,29 @@ export class Supervisor {
     this.#state = { phase: 'restarting', waitWorthwhile, detail: `The engine process died (${how}).` };
     if (!waitWorthwhile) this.#failEverybody(downError());
     this.#restart = clock.schedule(delayMs, () => this.#launch());
+  }
+
+  /** A number of layers says that there is a GPU: only `auto` goes on without it. */
+  get #mayLeaveGpu(): boolean {
+    return this.#settings?.gpu === 'auto';
+  }
+
+  /** Starts the engine on the next device, if the last one is to blame for its end. */
+  #leavesGpu({ how, lastWords }: EngineEnd): boolean {
+    const gpu = this.#mayLeaveGpu ? this.#fallback.endedEarly() : undefined;
+    if (gpu === undefined) return false;
+    const died = lastWords === undefined ? how : `${how}; it last wrote “${lastWords}”`;
+    const reason = this.#gpuFailure ?? died;
+    this.#options.log.warn('GPU failed before the first token, trying the next device', gpuLeft(gpu, reason));
+    this.#crashes = 0;
+    if (this.#everReady) {
+      const detail = 'The engine process is started again on another device.';
+      this.#state = { phase: 'restarting', waitWorthwhile: true, detail };
+    } else {
+      this.#state = { phase: 'loading' };
+    }
+    this.#launch();
+    return true;
   }
 
   #giveUp(error: ServingError): void {

@@ -2,21 +2,20 @@
  * Where the model computes: on the CPU or on a GPU, and with how many of its layers. Decides what to ask the library
  * for, and says in one line what came of it and why. Keeps no state.
  */
-import type { EngineSettings, GpuSetting } from '../messages.ts';
-import type { GpuType, Library, Llama, LlamaOptions, Model, ModelOptions } from './library.ts';
+import { GPU_NAMES } from '../gpu-names.ts';
+import type { EngineSettings, GpuKind, GpuSetting } from '../messages.ts';
+import type { Library, Llama, LlamaOptions, Model, ModelOptions } from './library.ts';
 import type { LoadFailure } from './load-failure.ts';
 import type { ThreadChoice } from './thread-choice.ts';
 
-const NAMES: Readonly<Record<Exclude<GpuType, false>, string>> = {
-  cuda: 'CUDA',
-  vulkan: 'Vulkan',
-  metal: 'Metal',
-};
-
 export interface DeviceOptions {
   readonly gpu: GpuSetting;
+  /** GPUs that failed before; under `auto` they are not opened again. */
+  readonly excludedGpus: readonly GpuKind[];
   readonly threads: number;
   readonly logger: LlamaOptions['logger'];
+  /** Called before anything is computed, so that the parent knows what an engine that dies was using. */
+  readonly onOpened: (device: GpuKind | 'cpu') => void;
 }
 
 export interface Device {
@@ -32,19 +31,21 @@ export interface Device {
  * A prebuilt binary or none: nothing is ever compiled or downloaded. With a number of layers an operator says that
  * there is a GPU: where there is none this throws, as answers many times slower would be no service.
  */
-export async function openDevice(library: Library, { gpu, threads, logger }: DeviceOptions): Promise<Device> {
+export async function openDevice(library: Library, options: DeviceOptions): Promise<Device> {
+  const { gpu, excludedGpus, threads, logger, onOpened } = options;
   const llama = await openBinary(library, {
-    gpu: isOff(gpu) ? false : 'auto',
+    gpu: choiceOfGpu(gpu, excludedGpus),
     build: 'never',
     skipDownload: true,
     progressLogs: false,
     maxThreads: threads,
     logger,
   });
+  onOpened(llama.gpu === false ? 'cpu' : llama.gpu);
   if (isOff(gpu)) return { llama, gpu, gpuNames: [], noGpuBecause: `gpu is ${gpu}` };
   // The library also opens a build for GPUs where their loader is installed, but no device is there.
   const gpuNames = llama.gpu === false ? [] : await llama.getGpuDeviceNames();
-  const noGpuBecause = gpuNames.length > 0 ? '' : await whyNoGpu(library, llama);
+  const noGpuBecause = gpuNames.length > 0 ? '' : await whyNoGpu(library, llama, excludedGpus);
   if (gpuNames.length > 0 || gpu === 'auto') return { llama, gpu, gpuNames, noGpuBecause };
   throw new Error(
     `gpu is ${gpu}, a number of layers for a GPU, but ${noGpuBecause}. ` +
@@ -52,12 +53,27 @@ export async function openDevice(library: Library, { gpu, threads, logger }: Dev
   );
 }
 
-async function whyNoGpu({ getLlamaGpuTypes }: Library, llama: Llama): Promise<string> {
-  if (llama.gpu !== false) return `${NAMES[llama.gpu]} is installed, but finds no GPU`;
+function choiceOfGpu(gpu: GpuSetting, excludedGpus: readonly GpuKind[]): LlamaOptions['gpu'] {
+  // On a Mac the library's `auto` is Metal and nothing else.
+  if (isOff(gpu) || excludedGpus.includes('metal')) return false;
+  return { type: 'auto', exclude: [...excludedGpus] };
+}
+
+async function whyNoGpu(
+  { getLlamaGpuTypes }: Library,
+  llama: Llama,
+  excludedGpus: readonly GpuKind[],
+): Promise<string> {
+  if (llama.gpu !== false) return `${GPU_NAMES[llama.gpu]} is installed, but finds no GPU`;
+  if (excludedGpus.length > 0) return `${namesOf(excludedGpus)} failed before the first token`;
   const types = await getLlamaGpuTypes('supported');
-  const drivers = types.flatMap((type) => (type === false ? [] : [NAMES[type]]));
+  const drivers = types.filter((type) => type !== false);
   if (drivers.length === 0) return 'no supported GPU was found';
-  return `the drivers of ${drivers.join(' and ')} are there, but no build of the engine for that is installed or runs here`;
+  return `the drivers of ${namesOf(drivers)} are there, but no build of the engine for that is installed or runs here`;
+}
+
+function namesOf(gpus: readonly GpuKind[]): string {
+  return gpus.map((gpu) => GPU_NAMES[gpu]).join(' and ');
 }
 
 async function openBinary(library: Library, options: LlamaOptions): Promise<Llama> {
@@ -71,6 +87,20 @@ async function openBinary(library: Library, options: LlamaOptions): Promise<Llam
         'or use another backend: --backend ollama --url http://127.0.0.1:11434 --model NAME.',
       { cause },
     );
+  }
+}
+
+/** The GPU could not do what the CPU perhaps can; the model file is not at fault. */
+export class GpuFailure extends Error {}
+
+/** Runs what computes on the device or takes memory there; on a GPU an error is a GpuFailure. */
+export async function onDevice<T>({ llama, gpuNames }: Device, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (cause) {
+    if (llama.gpu === false || gpuNames.length === 0) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new GpuFailure(`${GPU_NAMES[llama.gpu]} (${gpuNames.join(', ')}) failed: ${reason}`, { cause });
   }
 }
 
@@ -93,6 +123,9 @@ export async function loadWeights(
       throw thrown;
     });
   } catch (cause) {
+    if (gpu === 'auto' && gpuNames.length > 0 && failure.lacksMemory) {
+      throw new GpuFailure(failure.explain(modelPath, cause).message, { cause });
+    }
     if (!isCalled(cause, 'InsufficientMemoryError')) throw failure.explain(modelPath, cause);
     throw new Error(
       `The model file ${modelPath} could not be loaded (${(cause as Error).message}). ` +
@@ -112,7 +145,7 @@ export function describeDevice(
   if (llama.gpu === false || gpuNames.length === 0) {
     return `computes on the CPU (${noGpuBecause}), ${threads}`;
   }
-  const device = `${NAMES[llama.gpu]} (${gpuNames.join(', ')})`;
+  const device = `${GPU_NAMES[llama.gpu]} (${gpuNames.join(', ')})`;
   const layers = `${model.gpuLayers} of ${model.fileInsights.totalLayers} layers`;
   return `computes on ${device}, ${layers} (${whyLayers(gpu, model)}), ${threads}`;
 }

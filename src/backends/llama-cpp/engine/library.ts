@@ -2,6 +2,8 @@
  * The part of node-llama-cpp that the engine uses, as types of our own: the package is optional, so neither the
  * build nor any other backend may need it. A test holds these types against the package's.
  */
+import type { GpuKind } from '../messages.ts';
+
 export type Token = number;
 
 export interface Library {
@@ -11,7 +13,8 @@ export interface Library {
 }
 
 export interface LlamaOptions {
-  readonly gpu: 'auto' | false;
+  /** `exclude`: kinds that are not tried. */
+  readonly gpu: { readonly type: 'auto'; readonly exclude: GpuKind[] } | false;
   readonly build: 'never';
   readonly skipDownload: boolean;
   readonly progressLogs: boolean;
@@ -19,7 +22,7 @@ export interface LlamaOptions {
   readonly logger: (level: string, message: string) => void;
 }
 
-export type GpuType = 'cuda' | 'vulkan' | 'metal' | false;
+export type GpuType = GpuKind | false;
 
 export interface Llama {
   readonly gpu: GpuType;

@@ -39,6 +39,8 @@ export async function loadEmbedder(model: EmbeddingModel, settings: EmbedderSett
     _embeddings: true,
   });
   const vectors = new TextVectors(nativeContextOf(context), new ThreadGovernor(threads));
+  // A device that cannot compute fails here, before the engine says that it is ready.
+  await vectors.of([0]);
   return new Embedder({
     encode: (input) => encodeInput(model, vocabularySize, input),
     vectorOf: (tokens) => vectors.of(tokens),

@@ -9,14 +9,16 @@ import type {
   EngineGeneration,
   EngineLogLevel,
   EngineSettings,
+  GpuKind,
 } from '../messages.ts';
 import { RecentResults } from '../recent-results.ts';
 import { createAdmission } from './admission.ts';
 import { Batcher } from './batcher.ts';
 import { type ChatTemplate, chatml } from './chat-template.ts';
-import { describeDevice, loadWeights, openDevice } from './compute-device.ts';
+import { describeDevice, loadWeights, onDevice, openDevice } from './compute-device.ts';
 import { encodeForEmbedding } from './embedding-input.ts';
 import type { EmbeddingModel } from './embedding-library.ts';
+import { decodeFirstToken } from './first-decode.ts';
 import { jinjaTemplate } from './jinja-template.ts';
 import { importLibrary, type Library, LibraryMissingError, type Model, type Token } from './library.ts';
 import { loadEmbedder } from './load-embedder.ts';
@@ -46,6 +48,7 @@ import { type AskVocabulary, createVocabulary } from './vocabulary.ts';
 export interface EngineOutput {
   log(level: EngineLogLevel, message: string): void;
   emit(events: readonly EngineEvent[]): void;
+  device(device: GpuKind | 'cpu'): void;
   /** A step was finished, or the load went on: what a watchdog wants to know. */
   progress(): void;
 }
@@ -58,7 +61,12 @@ export interface LoadedEngine {
   readonly abilities: readonly Ability[];
 }
 
-export async function loadEngine(settings: EngineSettings, output: EngineOutput): Promise<LoadedEngine> {
+/** Settles when a first token has been computed. */
+export async function loadEngine(
+  settings: EngineSettings,
+  excludedGpus: readonly GpuKind[],
+  output: EngineOutput,
+): Promise<LoadedEngine> {
   const library = await loadLibrary();
   const choice = chooseThreads(settings.threads, coresOfThisProcess());
   const { threads, warning } = choice;
@@ -68,7 +76,8 @@ export async function loadEngine(settings: EngineSettings, output: EngineOutput)
     failure.hear(message);
     output.log(logLevel(level), message.trimEnd());
   };
-  const device = await openDevice(library, { gpu: settings.gpu, threads, logger });
+  const onOpened: EngineOutput['device'] = (opened) => output.device(opened);
+  const device = await openDevice(library, { gpu: settings.gpu, excludedGpus, threads, logger, onOpened });
   const { llama } = device;
   output.progress();
   const model = await loadWeights(device, settings, { failure, onLoadProgress: () => output.progress() });
@@ -86,29 +95,37 @@ export async function loadEngine(settings: EngineSettings, output: EngineOutput)
     const embeds = model as unknown as EmbeddingModel;
     return {
       batcher: refuseOrders(emit, embedsOnly(pooling)),
-      embedder: await loadEmbedder(embeds, embedding),
+      embedder: await onDevice(device, () => loadEmbedder(embeds, embedding)),
       ask: createVocabulary({ ...asking, encode: (request) => encodeForEmbedding(embeds, request) }),
       contextSize,
       abilities: ['embed'],
     };
   }
-  const promptTokensAlone = PROMPT_TOKENS_ALONE[model.gpuLayers > 0 ? 'gpu' : 'cpu'];
-  const context = nativeContextOf(
-    await model.createContext({
-      contextSize,
-      sequences: settings.sequences,
-      batchSize: promptTokensAlone + settings.sequences,
-      threads,
-      flashAttention: settings.flashAttention ? 'auto' : false,
-      failedCreationRemedy: false,
-    }),
-  );
+  const onGpu = model.gpuLayers > 0;
+  const promptTokensAlone = PROMPT_TOKENS_ALONE[onGpu ? 'gpu' : 'cpu'];
   const bindings = bindingsOf(llama);
+  const native = nativeModelOf(model);
+  const createSampler = () => new bindings.AddonSampler(native);
+  const context = await onDevice(device, async () => {
+    const created = nativeContextOf(
+      await model.createContext({
+        contextSize,
+        sequences: settings.sequences,
+        batchSize: promptTokensAlone + settings.sequences,
+        threads,
+        flashAttention: settings.flashAttention ? 'auto' : false,
+        failedCreationRemedy: false,
+      }),
+    );
+    const steps = onGpu ? [Math.min(promptTokensAlone, contextSize - 1), 1] : [1];
+    const token = model.tokens.bos ?? (allTokens[0] as Token);
+    await decodeFirstToken(created, { sampler: createSampler(), token, steps });
+    return created;
+  });
+  output.progress();
   const template = selectTemplate({ model, bindings, settings, output });
   const prompts = createPromptEncoder(model, template, promptBytes(model, contextSize));
-  const native = nativeModelOf(model);
   const endTokens = allTokens.filter((token) => model.isEogToken(token));
-  const createSampler = () => new bindings.AddonSampler(native);
   const batcher = new Batcher({
     model,
     context,

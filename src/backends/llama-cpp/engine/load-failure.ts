@@ -7,6 +7,11 @@ export class LoadFailure {
     this.#complaint ??= /error loading model: (?:error loading model \w+: )?(.+)/.exec(line)?.[1]?.trim();
   }
 
+  /** A buffer for the weights could not be had. */
+  get lacksMemory(): boolean {
+    return /^unable to allocate/.test(this.#complaint ?? '');
+  }
+
   /** In words that a user can act on. */
   explain(modelPath: string, thrown: unknown): Error {
     const reason = this.#complaint ?? (thrown instanceof Error ? thrown.message : String(thrown));

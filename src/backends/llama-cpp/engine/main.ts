@@ -3,6 +3,7 @@
  * is gone. Signals of the terminal or of a service manager are the parent's business: here they are ignored.
  */
 import type { FromEngine, ToEngine } from '../messages.ts';
+import { GpuFailure } from './compute-device.ts';
 import { tieToParent } from './lifeline.ts';
 import { type LoadedEngine, loadEngine } from './load-engine.ts';
 
@@ -15,10 +16,11 @@ function listen(): void {
   let progress = 0;
   let engine: LoadedEngine | undefined;
 
-  async function load(message: Extract<ToEngine, { type: 'load' }>): Promise<void> {
+  async function load({ settings, excludedGpus }: Extract<ToEngine, { type: 'load' }>): Promise<void> {
     try {
-      engine = await loadEngine(message.settings, {
+      engine = await loadEngine(settings, excludedGpus, {
         log: (level, text) => send({ type: 'log', level, message: text }),
+        device: (device) => send({ type: 'device', device }),
         emit: (events) => send({ type: 'events', events }),
         progress: () => {
           progress += 1;
@@ -27,7 +29,8 @@ function listen(): void {
       const { contextSize, abilities } = engine;
       send({ type: 'loaded', contextSize, abilities });
     } catch (thrown) {
-      send({ type: 'load_failed', message: thrown instanceof Error ? thrown.message : String(thrown) });
+      const message = thrown instanceof Error ? thrown.message : String(thrown);
+      send({ type: 'load_failed', message, gpuFailed: thrown instanceof GpuFailure });
     }
   }
 

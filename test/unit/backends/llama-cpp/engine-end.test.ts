@@ -49,7 +49,7 @@ describe('an engine that ends by itself', () => {
   ])('by %s is told so once, and leaves no zombie', async (statement, how) => {
     const { engine, ended, ends } = start(`if (message.type === 'load') ${statement};`);
     const { pid } = engine;
-    engine.send({ type: 'load', settings: FAKE_SETTINGS });
+    engine.send({ type: 'load', settings: FAKE_SETTINGS, excludedGpus: [] });
     await ended();
     expect(ends[0]?.how).toBe(how);
     expect(processState(pid)).toBe('');
@@ -63,7 +63,7 @@ describe('an engine that ends by itself', () => {
        process.stdout.write('to standard output\\n');
        process.abort();`,
     );
-    engine.send({ type: 'load', settings: FAKE_SETTINGS });
+    engine.send({ type: 'load', settings: FAKE_SETTINGS, excludedGpus: [] });
     await ended();
     expect(ends[0]).toEqual({
       how: 'it was ended by SIGABRT',

@@ -7,7 +7,7 @@ const engine = fork(enginePath, [], { execArgv: [], stdio: [standardInput, 'igno
 engine.on('message', ({ type }) => {
   if (type === 'hello') {
     const settings = { modelPath, contextSize: 256, sequences: 1, chatTemplate: 'chatml', gpu: 'off' };
-    engine.send({ type: 'load', settings });
+    engine.send({ type: 'load', settings, excludedGpus: [] });
   }
   if (type === 'loaded') process.send(engine.pid);
 });

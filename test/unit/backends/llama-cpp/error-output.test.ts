@@ -81,6 +81,13 @@ describe('last words', () => {
     expect(lastWords).toBe('RangeError: too much');
   });
 
+  it('are the error of the GPU, not the place in the source where ggml ends the process for it', () => {
+    const reason = 'CUDA error: the provided PTX was compiled with an unsupported toolchain.';
+    const trailer = '/llama.cpp/ggml/src/ggml-cuda/ggml-cuda.cu:88: CUDA error';
+    expect(output(reason, '  current device: 0, in function f at x.cu:3', trailer).lastWords).toBe(reason);
+    expect(output('ggml_cuda_init: found 1 device', trailer).lastWords).toBe(trailer);
+  });
+
   it('are the last line that says anything where nothing gave up', () => {
     expect(output('one', 'two', '    at somewhere (file:1:1)', 'Node.js v20.19.0').lastWords).toBe('two');
   });

@@ -2,7 +2,9 @@
 import { describe, expect, it } from 'vitest';
 import {
   describeDevice,
+  GpuFailure,
   loadWeights,
+  onDevice,
   openDevice,
 } from '../../../../../src/backends/llama-cpp/engine/compute-device.ts';
 import type {
@@ -14,7 +16,7 @@ import type {
   ModelOptions,
 } from '../../../../../src/backends/llama-cpp/engine/library.ts';
 import { LoadFailure } from '../../../../../src/backends/llama-cpp/engine/load-failure.ts';
-import type { GpuSetting } from '../../../../../src/backends/llama-cpp/messages.ts';
+import type { GpuKind, GpuSetting } from '../../../../../src/backends/llama-cpp/messages.ts';
 
 class NoBinaryFoundError extends Error {}
 class InsufficientMemoryError extends Error {}
@@ -28,6 +30,10 @@ interface Machine {
   /** Layers that fit into the GPU's memory beside the context; −1: not even the context. */
   readonly fit?: number;
   readonly fails?: Error;
+  /** The library cannot load a model. */
+  readonly loadFails?: boolean;
+  /** Failed before. */
+  readonly excluded?: readonly GpuKind[];
 }
 
 function machine({
@@ -37,6 +43,7 @@ function machine({
   totalLayers = 33,
   fit = 33,
   fails,
+  loadFails = false,
 }: Machine = {}) {
   const asked: LlamaOptions[] = [];
   const loads: ModelOptions['gpuLayers'][] = [];
@@ -45,6 +52,7 @@ function machine({
     getGpuDeviceNames: async () => [...devices],
     loadModel: async ({ gpuLayers, onLoadProgress }) => {
       loads.push(gpuLayers);
+      if (loadFails) throw new Error('Failed to load model');
       onLoadProgress();
       const wanted =
         typeof gpuLayers === 'number' ? Math.min(gpuLayers, totalLayers) : Math.min(fit, totalLayers);
@@ -67,7 +75,14 @@ function machine({
 async function start(gpu: GpuSetting, on: Machine = {}) {
   const { library, asked, loads } = machine(on);
   const threads = { threads: 2, why: 'one per core; 2 cores available' };
-  const device = await openDevice(library, { gpu, threads: 2, logger() {} });
+  const opened: string[] = [];
+  const device = await openDevice(library, {
+    gpu,
+    excludedGpus: on.excluded ?? [],
+    threads: 2,
+    logger() {},
+    onOpened: (kind) => opened.push(kind),
+  });
   let progress = 0;
   const model = await loadWeights(
     device,
@@ -80,7 +95,7 @@ async function start(gpu: GpuSetting, on: Machine = {}) {
     },
   );
   const line = describeDevice(device, model, threads);
-  return { gpuAsked: asked[0]?.gpu, options: asked[0], loads, line, progress };
+  return { gpuAsked: asked[0]?.gpu, options: asked[0], opened, loads, line, progress };
 }
 
 const THREADS = '2 threads (one per core; 2 cores available)';
@@ -98,7 +113,7 @@ describe('gpu: off', () => {
 describe('gpu: auto', () => {
   it('takes the CPU where there is no GPU, and nothing is ever built or downloaded', async () => {
     const { gpuAsked, options, line, progress } = await start('auto');
-    expect(gpuAsked).toBe('auto');
+    expect(gpuAsked).toEqual({ type: 'auto', exclude: [] });
     expect(options).toMatchObject({ build: 'never', skipDownload: true, maxThreads: 2 });
     expect(line).toBe(`computes on the CPU (no supported GPU was found), ${THREADS}`);
     expect(progress).toBe(1);
@@ -109,6 +124,42 @@ describe('gpu: auto', () => {
     expect(line).toContain(
       'the drivers of CUDA and Vulkan are there, but no build of the engine for that is installed or runs here',
     );
+  });
+
+  it('tells which device it opened, before anything is loaded', async () => {
+    expect((await start('auto', L4)).opened).toEqual(['cuda']);
+    expect((await start('auto')).opened).toEqual(['cpu']);
+    expect((await start('off', L4)).opened).toEqual(['cpu']);
+  });
+
+  it('does not ask for a GPU that failed before, and says so', async () => {
+    const { gpuAsked, line } = await start('auto', { drivers: ['cuda'], excluded: ['cuda', 'vulkan'] });
+    expect(gpuAsked).toEqual({ type: 'auto', exclude: ['cuda', 'vulkan'] });
+    expect(line).toBe(`computes on the CPU (CUDA and Vulkan failed before the first token), ${THREADS}`);
+  });
+
+  it('asks for the CPU on a Mac whose Metal failed, where the library knows no other device', async () => {
+    expect((await start('auto', { excluded: ['metal'] })).gpuAsked).toBe(false);
+  });
+
+  it('blames the GPU for weights that its memory has no room for, and the file for anything else', async () => {
+    const failing = async (gpu: GpuSetting, complaint: string) => {
+      const { library } = machine({ ...L4, loadFails: true });
+      const device = await openDevice(library, {
+        gpu,
+        excludedGpus: [],
+        threads: 2,
+        logger() {},
+        onOpened() {},
+      });
+      const failure = new LoadFailure();
+      failure.hear(`llama_model_load: error loading model: ${complaint}`);
+      const settings = { modelPath: 'a.gguf', contextSize: 2048, sequences: 4 };
+      return loadWeights(device, settings, { failure, onLoadProgress() {} });
+    };
+    await expect(failing('auto', 'unable to allocate CUDA0 buffer')).rejects.toBeInstanceOf(GpuFailure);
+    await expect(failing(20, 'unable to allocate CUDA0 buffer')).rejects.not.toBeInstanceOf(GpuFailure);
+    await expect(failing('auto', 'tensor is missing')).rejects.not.toBeInstanceOf(GpuFailure);
   });
 
   it('puts as many layers on the GPU as fit beside the contexts of all slots', async () => {
@@ -131,6 +182,31 @@ describe('gpu: auto', () => {
   });
 });
 
+describe('what is computed on the device', () => {
+  const failed = async (gpu: GpuSetting, on: Machine) => {
+    const { library } = machine(on);
+    const device = await openDevice(library, {
+      gpu,
+      excludedGpus: [],
+      threads: 2,
+      logger() {},
+      onOpened() {},
+    });
+    return onDevice(device, () => Promise.reject(new Error('device lost')));
+  };
+
+  it('and fails is the failure of the GPU, by its name', async () => {
+    const failure = failed('auto', L4);
+    await expect(failure).rejects.toBeInstanceOf(GpuFailure);
+    await expect(failure).rejects.toThrow('CUDA (NVIDIA L4) failed: device lost');
+  });
+
+  it('and fails on the CPU is told as it is', async () => {
+    await expect(failed('auto', {})).rejects.toThrow(/^device lost$/);
+    await expect(failed('auto', {})).rejects.not.toBeInstanceOf(GpuFailure);
+  });
+});
+
 describe('a build for GPUs that finds none', () => {
   const loaderOnly: Machine = { opens: 'vulkan', drivers: ['vulkan'], devices: [] };
 
@@ -150,7 +226,7 @@ describe('a build for GPUs that finds none', () => {
 describe('a number of layers', () => {
   it('is asked for as it is', async () => {
     const { gpuAsked, loads, line } = await start(20, L4);
-    expect(gpuAsked).toBe('auto');
+    expect(gpuAsked).toEqual({ type: 'auto', exclude: [] });
     expect(loads).toEqual([20]);
     expect(line).toContain('20 of 33 layers (gpu is 20)');
   });
