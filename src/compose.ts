@@ -5,7 +5,9 @@ import { isLoopbackHost } from './config/rules.ts';
 import type { ServingError } from './core/errors.ts';
 import type { Log } from './core/log.ts';
 import type { Telemetry } from './core/telemetry.ts';
+import { BodyBudget } from './http/body-budget.ts';
 import { parseRanges } from './http/client-address.ts';
+import { ConnectionLimit } from './http/connection-limit.ts';
 import { buildServer } from './http/server.ts';
 import { remotePull } from './remote-pull.ts';
 import { SlidingWindow } from './scheduling/sliding-window.ts';
@@ -67,7 +69,8 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     onTokenGap: (model, gapMs) => telemetry.current?.tokenGap(model, gapMs),
     onFatal: (_, error) => options.onFatal(error),
   });
-  telemetry.current = createTelemetry({ serving, log, version });
+  const edge = edgeOptions(config);
+  telemetry.current = createTelemetry({ serving, log, version, edge });
   const server = await buildServer({
     clock: systemClock,
     log,
@@ -75,7 +78,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     serving,
     version,
     pull: remotePull(options),
-    ...edgeOptions(config),
+    ...edge,
   });
   const close = async () => {
     const closed = server.close();
@@ -134,8 +137,9 @@ function createTelemetry(parts: {
   readonly serving: Serving;
   readonly log: Log;
   readonly version: string;
+  readonly edge: ReturnType<typeof edgeOptions>;
 }): Telemetry {
-  const { serving, log, version } = parts;
+  const { serving, log, version, edge } = parts;
   const metrics = new Metrics({
     version,
     source: {
@@ -156,6 +160,7 @@ function createTelemetry(parts: {
         const receivedAt = serving.drain.oldestReceivedAt;
         return receivedAt === undefined ? 0 : systemClock.now() - receivedAt;
       },
+      edge: () => ({ connections: edge.connectionLimit.open, bodyBytes: edge.bodyBudget.bytes }),
     },
   });
   return {
@@ -163,6 +168,7 @@ function createTelemetry(parts: {
       metrics.requestEnded(record);
       log.info('request', requestLine(record));
     },
+    connectionRefused: (bound) => metrics.connectionRefused(bound),
     tokenGap: (model, gapMs) => metrics.tokenGap(model, gapMs),
     metrics: async () => ({
       contentType: metrics.registry.contentType,
@@ -174,8 +180,9 @@ function createTelemetry(parts: {
 function edgeOptions({ server, auth, scheduler, generation, rate_limit }: Config) {
   const { requests, window_seconds, max_keys } = rate_limit;
   const window = new SlidingWindow({ limit: requests, windowMs: window_seconds * 1000, maxKeys: max_keys });
+  const trustedProxies = parseRanges(server.trusted_proxies);
   return {
-    trustedProxies: parseRanges(server.trusted_proxies),
+    trustedProxies,
     onLoopback: isLoopbackHost(server.host),
     apiKeys: auth.api_keys,
     corsOrigins: server.cors_origins,
@@ -183,6 +190,12 @@ function edgeOptions({ server, auth, scheduler, generation, rate_limit }: Config
     bodyLimitBytes: server.body_limit_bytes,
     mediaBodyLimitBytes: server.media_body_limit_bytes,
     bodyTimeoutSeconds: server.body_timeout_seconds,
+    bodyBudget: new BodyBudget(server.max_body_bytes_in_flight),
+    connectionLimit: new ConnectionLimit({
+      maxConnections: server.max_connections,
+      maxPerAddress: server.max_connections_per_address,
+      trustedProxies,
+    }),
     generation: {
       defaultMaxTokens: generation.max_tokens,
       requestTimeoutMs: generation.request_timeout_ms,

@@ -4,7 +4,14 @@ import type { Config } from './config.ts';
 import { ConfigError } from './config-error.ts';
 
 export function checkRules(config: Config): void {
-  for (const rule of [knownDefaultModel, distinctModels, noOpenDoor, validAddresses, validHubUrl])
+  for (const rule of [
+    knownDefaultModel,
+    distinctModels,
+    noOpenDoor,
+    validAddresses,
+    validHubUrl,
+    roomForLargestBody,
+  ])
     rule(config);
 }
 
@@ -60,6 +67,16 @@ function validHubUrl({ cache: { hub_url } }: Config): void {
   throw new ConfigError(
     `cache.hub_url is ${JSON.stringify(hub_url)}, but must be an address such as https://huggingface.co.`,
   );
+}
+
+function roomForLargestBody({ server }: Config): void {
+  const { max_body_bytes_in_flight: inFlight } = server;
+  for (const key of ['body_limit_bytes', 'media_body_limit_bytes'] as const) {
+    if (server[key] <= inFlight) continue;
+    throw new ConfigError(
+      `server.max_body_bytes_in_flight is ${inFlight}, but must be at least server.${key} (${server[key]}).`,
+    );
+  }
 }
 
 export function isLoopbackHost(host: string): boolean {

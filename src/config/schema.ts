@@ -35,6 +35,25 @@ const server = Type.Object(
       default: 20_971_520,
       description: 'Largest body of the OpenAI, Anthropic and Ollama routes, which may bring pictures along.',
     }),
+    max_body_bytes_in_flight: Type.Integer({
+      minimum: 1,
+      default: 268_435_456,
+      description:
+        'Bytes of all bodies that are being received at the same time; beyond it the largest body of the client that sends most is refused (503 server_busy).',
+    }),
+    max_connections: Type.Integer({
+      minimum: 1,
+      maximum: 1_000_000,
+      default: 10_000,
+      description: 'Open connections; one more is closed at once.',
+    }),
+    max_connections_per_address: Type.Integer({
+      minimum: 1,
+      maximum: 1_000_000,
+      default: 1000,
+      description:
+        'Open connections of one client address; one more is closed at once. Trusted proxies and this machine are exempt.',
+    }),
     body_timeout_seconds: Type.Integer({
       minimum: 1,
       maximum: 3600,

@@ -39,6 +39,7 @@ export const ERRORS = {
   client_gone: { status: 499, retryable: false, title: 'The client closed the connection.' },
   internal: { status: 500, retryable: false, title: 'Something went wrong in the server.' },
   backend_error: { status: 502, retryable: true, title: 'The model’s backend failed.' },
+  server_busy: { status: 503, retryable: true, title: 'The server is receiving too many bodies at once.' },
   queue_full: { status: 503, retryable: true, title: 'The queue is full.' },
   queue_timeout: { status: 503, retryable: true, title: 'No slot became free in time.' },
   model_loading: { status: 503, retryable: true, title: 'The model is still loading.' },

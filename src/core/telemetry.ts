@@ -17,6 +17,8 @@ export interface RequestRecord {
 
 export interface Telemetry {
   requestEnded(record: RequestRecord): void;
+  /** A connection was closed unread; `bound` is the setting that it would have exceeded. */
+  connectionRefused(bound: string): void;
   tokenGap(model: string, gapMs: Milliseconds): void;
   /** Prometheus text exposition. */
   metrics(): Promise<{ readonly contentType: string; readonly text: string }>;

@@ -9,8 +9,10 @@ import type { Telemetry } from '../core/telemetry.ts';
 import { PROTOCOLS } from '../protocols/catalog.ts';
 import type { SlidingWindow } from '../scheduling/sliding-window.ts';
 import type { Serving } from '../serving/serving.ts';
+import type { BodyBudget } from './body-budget.ts';
 import type { AddressRange } from './client-address.ts';
 import { answerClientError, type ClientErrorOptions, takeOverNodeAnswers } from './client-errors.ts';
+import { type ConnectionLimit, limitConnections } from './connection-limit.ts';
 import { fromFastify, prepareError } from './error-reply.ts';
 import { addAccess } from './plugins/access.ts';
 import { addApiDocs } from './plugins/api-docs.ts';
@@ -39,6 +41,8 @@ export interface ServerOptions {
   readonly bodyLimitBytes: number;
   readonly mediaBodyLimitBytes: number;
   readonly bodyTimeoutSeconds: number;
+  readonly bodyBudget: BodyBudget;
+  readonly connectionLimit: ConnectionLimit;
   readonly generation: Omit<GenerationOptions, 'clock' | 'serving'>;
   readonly pull: QueryOptions['pull'];
   /** Absent: the limiter is off. */
@@ -61,7 +65,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   addAccess(server, options);
   const rateLimit = options.rateLimit && { clock, paths: LIMITED_PATHS, ...options.rateLimit };
   if (rateLimit) addRateLimitHeaders(server, rateLimit);
-  addJsonBody(server, ANY_TYPE_PATHS);
+  addJsonBody(server, { clock, budget: options.bodyBudget, anyTypePaths: ANY_TYPE_PATHS });
   if (rateLimit) addRateLimit(server, rateLimit);
   addNotFound(server);
   await addApiDocs(server, options);
@@ -120,5 +124,10 @@ function newFastify(options: ServerOptions & ClientErrorOptions, openScope: Open
     },
   });
   takeOverNodeAnswers(server.server);
+  limitConnections(server.server, {
+    limit: options.connectionLimit,
+    log: options.log,
+    onRefused: (bound) => options.telemetry.connectionRefused(bound),
+  });
   return server;
 }

@@ -13,10 +13,11 @@ export function lenientReader<Schema extends TSchema>(schema: Schema): BodyReade
 }
 
 export function withoutNulls(value: unknown, { properties, items, anyOf }: SchemaNode): unknown {
-  if (anyOf !== undefined) return anyOf.reduce(withoutNulls, value);
+  if (typeof value !== 'object' || value === null) return value;
+  if (anyOf !== undefined) return anyOf.reduce<unknown>(withoutNulls, value);
   if (Array.isArray(value))
     return items === undefined || isLeaf(items) ? value : value.map((entry) => withoutNulls(entry, items));
-  if (properties === undefined || typeof value !== 'object' || value === null) return value;
+  if (properties === undefined) return value;
   const known = (name: string) => (Object.hasOwn(properties, name) ? properties[name] : undefined);
   // Without any known field it is JSON of the client's own, where null is a value.
   const isOpen = Object.keys(properties).length === 0;

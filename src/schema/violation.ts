@@ -101,17 +101,25 @@ export type ShowValue = (value: unknown) => string;
 /** The value itself, shortened: whoever sent it may see it. */
 export function showValue(value: unknown): string {
   if (value === undefined) return 'not given';
-  const text = jsonOf(value);
+  const text = jsonStart(value, SHOWN_CHARACTERS);
   return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text;
 }
 
-function jsonOf(value: unknown): string {
-  try {
-    return JSON.stringify(value) ?? String(value);
-  } catch {
-    // It recurses, and gives up where its stack ends.
-    return 'a deeply nested value';
+/** As `JSON.stringify` writes it; of a value that needs more than `room` characters so many at least, and no deeper. */
+function jsonStart(value: unknown, room: number): string {
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, room + 1));
+  // 1e999 is read as Infinity, which is written as null.
+  if (typeof value === 'number') return String(value);
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? String(value);
+  const isList = Array.isArray(value);
+  let text = isList ? '[' : '{';
+  for (const key in value) {
+    if (text.length > room) return text;
+    if (text.length > 1) text += ',';
+    if (!isList) text += `${jsonStart(key, room - text.length)}:`;
+    text += jsonStart((value as Readonly<Record<string, unknown>>)[key], room - text.length);
   }
+  return text + (isList ? ']' : '}');
 }
 
 /** Only the kind of what holds other values: in the wrong place it may hold a secret. */

@@ -23,6 +23,7 @@ export interface GaugeSource {
     readonly tokensInFlight: number;
   }[];
   oldestRequestMs(): Milliseconds;
+  edge(): { readonly connections: number; readonly bodyBytes: number };
 }
 
 const DURATION_SECONDS = [
@@ -97,6 +98,13 @@ export class Metrics {
     labelNames: ['phase'],
   });
 
+  readonly #connectionsRefused = new Counter({
+    registers: [this.registry],
+    name: `${PREFIX}connections_refused_total`,
+    help: 'Connections closed unread, by the setting whose bound was reached.',
+    labelNames: ['bound'],
+  });
+
   constructor(options: { readonly version: string; readonly source: GaugeSource }) {
     new Gauge({
       registers: [this.registry],
@@ -123,6 +131,10 @@ export class Metrics {
     this.#latency.observe(model, timings.totalMs / 1000);
     this.#promptTokens.inc({ model }, receipt.usage.promptTokens);
     this.#generationTokens.inc({ model }, receipt.usage.completionTokens);
+  }
+
+  connectionRefused(bound: string): void {
+    this.#connectionsRefused.inc({ bound });
   }
 
   tokenGap(model: string, gapMs: Milliseconds): void {
@@ -175,13 +187,25 @@ export class Metrics {
       ({ tokensInFlight }) => tokensInFlight,
     );
 
-    new Gauge({
-      registers: [this.registry],
-      name: `${PREFIX}oldest_request_seconds`,
-      help: 'Age of the oldest generation under way; 0 when there is none.',
-      collect() {
-        this.set(source.oldestRequestMs() / 1000);
-      },
-    });
+    const ofAll = (name: string, help: string, read: () => number) =>
+      new Gauge({
+        registers: [this.registry],
+        name: PREFIX + name,
+        help,
+        collect() {
+          this.set(read());
+        },
+      });
+    ofAll(
+      'oldest_request_seconds',
+      'Age of the oldest generation under way; 0 when there is none.',
+      () => source.oldestRequestMs() / 1000,
+    );
+    ofAll('connections', 'Open connections.', () => source.edge().connections);
+    ofAll(
+      'body_bytes_in_flight',
+      'Bytes of bodies that are being received or parsed.',
+      () => source.edge().bodyBytes,
+    );
   }
 }

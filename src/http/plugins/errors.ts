@@ -1,6 +1,6 @@
 /** Renders whatever was thrown, once: by the protocol whose path it is. */
 import type { IncomingMessage } from 'node:http';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Clock } from '../../core/clock.ts';
 import { ServingError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
@@ -29,9 +29,14 @@ export function addErrors(server: FastifyInstance, { clock, log, protocolAt }: E
     request.scope.requestIdHeader = requestIdHeader;
     const { status, body } = errors.render(error, request.scope.receipt.requestId);
     prepareError(reply, error, status);
-    if (error.code === 'body_too_large') await restOfBody(request.raw, clock);
+    if (isCutShort(request, reply)) await restOfBody(request.raw, clock);
     return body;
   });
+}
+
+/** The reading of its body was given up, after which the framework closes the connection. */
+function isCutShort({ raw, scope }: FastifyRequest, reply: FastifyReply): boolean {
+  return reply.getHeader('connection') === 'close' && !raw.complete && !scope.awaitsContinue;
 }
 
 /**

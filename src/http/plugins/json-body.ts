@@ -1,19 +1,30 @@
 /** Bodies are JSON in UTF-8 and nothing else; what they must hold is for the route's protocol to say. */
-import { isUtf8 } from 'node:buffer';
+import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { Clock } from '../../core/clock.ts';
 import { ServingError } from '../../core/errors.ts';
-import { commasOutsideStrings } from '../value-count.ts';
+import type { BodyBudget } from '../body-budget.ts';
+import { BodyReader } from '../body-reader.ts';
+import { parseJson } from '../json-text.ts';
 
 const JSON_TYPE = /^application\/json\s*(;|$)/i;
-const MOST_VALUES = 1_000_000;
+/** As Node itself recognises it. */
+const CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i;
 
-/** `anyTypePaths`: routes whose bodies are read as JSON whatever their content type says. */
-export function addJsonBody(server: FastifyInstance, anyTypePaths: ReadonlySet<string>): void {
+export interface JsonBodyOptions {
+  readonly clock: Clock;
+  readonly budget: BodyBudget;
+  /** Routes whose bodies are read as JSON whatever their content type says. */
+  readonly anyTypePaths: ReadonlySet<string>;
+}
+
+export function addJsonBody(server: FastifyInstance, { clock, budget, anyTypePaths }: JsonBodyOptions): void {
+  const reader = new BodyReader({ budget, clock });
   server.removeAllContentTypeParsers();
   for (const type of ['application/json', '*'])
-    server.addContentTypeParser(type, { parseAs: 'buffer' }, (request, body, done) => {
-      readInto(request, body as Buffer, done);
-    });
+    server.addContentTypeParser(type, (request: FastifyRequest, stream: IncomingMessage) =>
+      readBody(reader, request, stream),
+    );
   // Before the body is read.
   server.addHook('onRequest', ({ headers, method, routeOptions, is404 }, _reply, done) => {
     if (is404 || (method !== 'POST' && !hasBody(headers))) return done();
@@ -32,52 +43,36 @@ function hasBody(headers: FastifyRequest['headers']): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
-function readInto(
-  { headers, method, scope }: FastifyRequest,
-  body: Buffer,
-  done: (error: Error | null, value?: unknown) => void,
-): void {
-  try {
-    // Some clients name the type of a body that they do not send.
-    if (method !== 'POST' && body.length === 0) {
-      done(null, undefined);
-      return;
-    }
-    refuseEncoding(headers['content-encoding']);
-    scope.bodyBytes = body.length;
-    done(null, parseJson(body));
-  } catch (error) {
-    done(error as Error);
+async function readBody(
+  reader: BodyReader,
+  { headers, method, routeOptions, scope }: FastifyRequest,
+  stream: IncomingMessage,
+): Promise<unknown> {
+  refuseEncoding(headers);
+  const declaredBytes = Number(headers['content-length'] ?? Number.NaN);
+  const limitBytes = routeOptions.bodyLimit ?? Number.POSITIVE_INFINITY;
+  // Whoever asks whether to go on is told no before a byte of the body is under way.
+  scope.awaitsContinue = CONTINUE.test(headers.expect ?? '');
+  if (scope.awaitsContinue && !(declaredBytes > limitBytes)) {
+    scope.response.writeContinue();
+    scope.awaitsContinue = false;
   }
+  const value = await reader.read(stream, {
+    client: scope.clientId,
+    limitBytes,
+    declaredBytes,
+    onReceived: (bytes) => {
+      scope.bodyBytes = bytes;
+    },
+  });
+  // Some clients name the type of a body that they do not send.
+  return value === undefined && method === 'POST' ? parseJson('') : value;
 }
 
 /** A small body could unpack to any size, so none is unpacked. */
-function refuseEncoding(encoding: string | undefined): void {
-  if (encoding === undefined || encoding.toLowerCase() === 'identity') return;
+function refuseEncoding({ 'content-encoding': encoding, ...headers }: FastifyRequest['headers']): void {
+  if (encoding === undefined || encoding.toLowerCase() === 'identity' || !hasBody(headers)) return;
   throw new ServingError('unsupported_media_type', {
     message: 'The body is compressed (content-encoding), which is not supported. Send it as it is.',
   });
-}
-
-/** What each value costs, in time and memory, is many times its bytes. */
-function refuseCrowd(body: Buffer): void {
-  if (body.length <= MOST_VALUES || commasOutsideStrings(body) < MOST_VALUES) return;
-  throw new ServingError('invalid_request', {
-    message: `The body has more than ${MOST_VALUES.toLocaleString('en')} values in its lists and objects. Send less at a time.`,
-  });
-}
-
-function parseJson(body: Buffer): unknown {
-  if (!isUtf8(body)) throw new ServingError('invalid_json', { message: 'The body is not valid UTF-8.' });
-  const text = body.toString('utf8').replace(/^\uFEFF/, '');
-  if (text.trim() === '')
-    throw new ServingError('invalid_json', { message: 'The body is empty. Send a JSON object.' });
-  refuseCrowd(body);
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new ServingError('invalid_json', {
-      message: `The body is not valid JSON: ${(error as Error).message}`,
-    });
-  }
 }

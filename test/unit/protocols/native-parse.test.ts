@@ -201,18 +201,19 @@ describe('a native body', () => {
   });
 
   it.each([
-    [{ prompt: nestedArrays(10_000) }, 'prompt', 'prompt is a deeply nested value, but must be a string'],
+    [{ prompt: nestedArrays(10_000) }, 'prompt', `prompt is ${'['.repeat(60)}…, but must be a string`],
     [{ prompt: 'a', format: nestedArrays(10_000) }, 'format', 'must be "json" or an object'],
     [
       { prompt: 'a', format: { anyOf: nestedArrays(10_000) } },
       'format',
       'format is nested too deeply: at most 128 levels are allowed.',
     ],
-    [{ prompt: 'a', logit_bias: { 5: nestedArrays(10_000) } }, 'logit_bias.5', 'a deeply nested value'],
+    [{ prompt: 'a', logit_bias: { 5: nestedArrays(10_000) } }, 'logit_bias.5', `is ${'['.repeat(60)}…, but`],
   ])('is refused in good time however deeply it is nested: %#', (body, param, message) => {
-    const startedAt = performance.now();
+    const before = process.cpuUsage();
     const refused = refusal(body);
-    expect(performance.now() - startedAt).toBeLessThan(1000);
+    const { user, system } = process.cpuUsage(before);
+    expect((user + system) / 1000).toBeLessThan(1000);
     expect(refused.param).toBe(param);
     expect(refused.message).toContain(message);
   });

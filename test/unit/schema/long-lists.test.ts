@@ -33,9 +33,10 @@ describe('of a long list', () => {
 
   it('a million wrong entries are found out as fast as one', () => {
     const names = many(1_000_000, 1);
-    const startedAt = performance.now();
+    const before = process.cpuUsage();
     expect(faultOf({ names })).toMatch(/^names\[0\] is 1/);
     expect(faultOf(names)).toMatch(/^The body is/);
-    expect(performance.now() - startedAt).toBeLessThan(1000);
+    const { user, system } = process.cpuUsage(before);
+    expect((user + system) / 1000).toBeLessThan(1000);
   });
 });

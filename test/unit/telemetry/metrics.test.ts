@@ -6,6 +6,7 @@ const source: GaugeSource = {
   loads: () => [{ model: 'm', waiting: 3, waitingBytes: 1200, running: 2 }],
   targets: () => [{ model: 'm', target: 'scripted/0', up: true, slots: 4, slotsUsed: 2, tokensInFlight: 40 }],
   oldestRequestMs: () => 1500,
+  edge: () => ({ connections: 7, bodyBytes: 300 }),
 };
 
 async function textAfter(feed: (metrics: Metrics) => void): Promise<string> {

@@ -1,0 +1,76 @@
+import { describe, expect, it } from 'vitest';
+import { BODY_BOUNDS, type BodyBound, JsonScan } from '../../../src/http/json-scan.ts';
+
+const { depth, values, containers, strings, differentKeys } = BODY_BOUNDS;
+
+function scan(json: string, pieceBytes = Number.POSITIVE_INFINITY): BodyBound | undefined {
+  const bytes = Buffer.from(json);
+  const reading = new JsonScan();
+  for (let at = 0; at < bytes.length; at += pieceBytes) {
+    const exceeded = reading.push(bytes.subarray(at, at + pieceBytes));
+    if (exceeded !== undefined) return exceeded;
+  }
+  return undefined;
+}
+
+const list = (count: number, value: (index: number) => string) =>
+  `[${Array.from({ length: count }, (_, index) => value(index)).join(',')}]`;
+const object = (count: number, key: (index: number) => string) =>
+  `{${Array.from({ length: count }, (_, index) => `"${key(index)}":1`).join(',')}}`;
+
+describe('at a bound it is content, one above it is not', () => {
+  it.each<[BodyBound, string, string]>([
+    ['depth', '['.repeat(depth) + ']'.repeat(depth), '['.repeat(depth + 1)],
+    ['depth', '{"a":['.repeat(depth / 2), '{"a":['.repeat(depth / 2 + 1)],
+    ['values', list(values, () => '1'), list(values + 1, () => '1')],
+    ['containers', list(containers - 1, () => '{}'), list(containers, () => '[]')],
+    ['strings', list(strings, () => '"a"'), list(strings + 1, () => '"a"')],
+    ['strings', object(strings, () => 'same'), object(strings + 1, () => 'same')],
+    ['differentKeys', object(differentKeys, (at) => `k${at}`), object(differentKeys + 1, (at) => `k${at}`)],
+  ])('%s', (bound, fits, exceeds) => {
+    expect(scan(fits)).toBeUndefined();
+    expect(scan(exceeds)).toBe(bound);
+  });
+});
+
+it.each([1, 2, 3, 7, 64])('finds the same in pieces of %i bytes', (pieceBytes) => {
+  const quoted = `{"a\\"{[,":"\\\\","b":"[[[","ü":["\\u0022,"]}`;
+  expect(scan(quoted.repeat(100), pieceBytes)).toBeUndefined();
+  expect(scan(`${quoted}${'['.repeat(depth + 1)}`, pieceBytes)).toBe('depth');
+  expect(
+    scan(
+      object(differentKeys + 1, (at) => `k"${at}`.replace('"', '\\"')),
+      pieceBytes,
+    ),
+  ).toBe('differentKeys');
+});
+
+it('counts nothing inside of strings', () => {
+  expect(scan(`{"a":"${'[{,:'.repeat(500_000)}\\"${'[{,:'.repeat(500_000)}"}`)).toBeUndefined();
+});
+
+it('counts keys that begin alike and are long as different', () => {
+  const head = 'k'.repeat(300);
+  expect(scan(object(differentKeys + 1, () => head))).toBe('differentKeys');
+});
+
+it('tells once-seen keys from seen ones whatever object they are in', () => {
+  const messages = list(20_000, () => '{"role":"user","content":"hi"}');
+  expect(scan(messages)).toBeUndefined();
+  expect(scan(list(2500, (at) => `{"a${at}":1,"b${at}":1,"c${at}":1,"d${at}":1,"e":1}`))).toBe(
+    'differentKeys',
+  );
+});
+
+it('stops at the first byte that exceeds a bound', () => {
+  const bytes = Buffer.alloc(1_000_000, '[');
+  const visited = { last: 0 };
+  const watched = new Proxy(bytes, {
+    get: (target, name) => {
+      if (typeof name === 'string' && /^\d+$/.test(name)) visited.last = Number(name);
+      return Reflect.get(target, name, target);
+    },
+  });
+  expect(new JsonScan().push(watched)).toBe('depth');
+  expect(visited.last).toBe(depth);
+});
