@@ -1,6 +1,11 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import Schema from 'typebox/schema';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { recordedJson } from '../../support/stand-ins/recording.ts';
 import {
   COMPOSE_FILES,
   configureImage,
@@ -88,11 +93,55 @@ describe.each(COMPOSE_FILES)('%s', (path) => {
       'some-model',
       'some-model',
     ]);
-    expect(services['model-pull']?.entrypoint ?? services.vllm.command).toContain('some-model');
+    expect(services['model-pull']?.environment.MODEL ?? services.vllm.command[0]).toBe('some-model');
   });
 
   it('builds a stage of the Dockerfile, and pins every image', () => {
     expect(dockerfile).toMatch(new RegExp(`^FROM \\S+ AS ${api.build.target}$`, 'm'));
     expect(server.image).toMatch(/:v?\d+\.\d+\.\d+$/);
+  });
+});
+
+describe('compose.yaml', () => {
+  const { services } = readCompose('compose.yaml', { MODEL: 'some-model' });
+  const [shell, flag, script]: string[] = services['model-pull'].entrypoint;
+
+  /** Runs what the container would, with an `ollama` that notes how it was called and has these models. */
+  function pullWith(has: readonly string[]): { readonly calls: readonly string[]; readonly status: number } {
+    const folder = mkdtempSync(join(tmpdir(), 'llm-serve-compose-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const models = has.map((name) => `[ "$3" = ${name} ] && exit 0`).join('\n');
+    const ollama = `#!/bin/sh\necho "$@" >>'${folder}/calls'\n[ "$1" = pull ] && exit 7\n${models}\nexit 1\n`;
+    writeFileSync(join(folder, 'ollama'), ollama, { mode: 0o755 });
+    const { status } = spawnSync(String(shell), [String(flag), String(script).replaceAll('$$', '$')], {
+      env: { PATH: `${folder}:${process.env.PATH}`, MODEL: services['model-pull'].environment.MODEL },
+    });
+    const calls = readFileSync(join(folder, 'calls'), 'utf8').trim().split('\n');
+    return { calls, status: status ?? -1 };
+  }
+
+  it('fetches nothing where the model is there, so that a restart needs no internet', () => {
+    expect(pullWith(['some-model'])).toEqual({ calls: ['show -- some-model'], status: 0 });
+  });
+
+  it('fetches the model where it is not, and fails when that fails', () => {
+    expect(pullWith([])).toEqual({ calls: ['show -- some-model', 'pull -- some-model'], status: 7 });
+  });
+
+  it('pins a release of Ollama that is tested here, for both of its services', () => {
+    const release = recordedJson('ollama-0.32/version').version;
+    expect([services.ollama.image, services['model-pull'].image]).toEqual(
+      Array(2).fill(`ollama/ollama:${release}`),
+    );
+  });
+});
+
+describe('compose.vllm.yaml', () => {
+  it('names the model first, as vLLM wants it, and has it call tools', () => {
+    const command: string[] = readCompose('compose.vllm.yaml').services.vllm.command;
+    expect(command[0]).not.toMatch(/^-/);
+    expect(command).not.toContain('--model');
+    expect(command).toContain('--enable-auto-tool-choice');
+    expect(command[command.indexOf('--tool-call-parser') + 1]).toBe('hermes');
   });
 });
