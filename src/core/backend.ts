@@ -10,6 +10,7 @@ import type {
   ThinkingWish,
   ToolUse,
 } from './generation.ts';
+import type { ModelDetails } from './model-details.ts';
 
 export type TargetState = 'loading' | 'ready' | 'unloaded' | 'unreachable' | 'not_found' | 'failed';
 
@@ -27,6 +28,8 @@ export interface TargetStatus {
   readonly contextSize?: number;
   /** What the model can do, where the backend knows it. */
   readonly abilities?: readonly Ability[];
+  /** Of the model, where the backend knows them. */
+  readonly details?: ModelDetails;
   /** One sentence for the log: why the state is not `ready`. */
   readonly detail?: string;
 }

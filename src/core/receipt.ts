@@ -32,7 +32,7 @@ export interface Receipt {
   usage?: Usage;
   finishReason?: FinishReason;
   errorCode?: ErrorCode;
-  /** Fields (in native words) that the backend could not honour and that were left away, as the configuration allows. */
+  /** Fields (in native words) that could not be honoured and were dropped: by the protocol, or as the configuration allows. */
   droppedFields?: string[];
   cancelPhase?: CancelPhase;
 }

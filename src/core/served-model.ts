@@ -1,6 +1,7 @@
 /** A model as others may know it: configuration, and what the probes last found. */
 import type { Ability, TargetState } from './backend.ts';
 import type { ModelId } from './generation.ts';
+import type { ModelDetails } from './model-details.ts';
 
 export interface ServedModel {
   readonly id: ModelId;
@@ -11,6 +12,10 @@ export interface ServedModel {
   readonly ready: boolean;
   /** What any of its targets can do, as far as they tell. */
   readonly abilities: readonly Ability[];
+  /** Of the first of its targets that tells any. */
+  readonly details: Omit<ModelDetails, 'digest'>;
+  /** No other model's: 64 lower-case hexadecimal digits. */
+  readonly digest: string;
   readonly targets: readonly {
     readonly backend: string;
     /** The model's name there. */

@@ -4,7 +4,7 @@ import type { RequestId } from '../core/generation.ts';
 import type { AnswerContext, ParseContext, ParsedGeneration } from './generation-route.ts';
 import type { RouteBase } from './route-base.ts';
 
-export interface ParsedEmbedding extends Pick<ParsedGeneration, 'timeoutMs' | 'priority'> {
+export interface ParsedEmbedding extends Pick<ParsedGeneration, 'timeoutMs' | 'priority' | 'dropped'> {
   /** Without inputs no model is asked: there are no vectors. */
   readonly request: EmbeddingRequest;
   render(embeddings: Embeddings, answer: EmbeddingAnswerContext): unknown;

@@ -13,9 +13,14 @@ export interface ParseContext {
   newRequestId(): RequestId;
   readonly defaultModel: ModelId;
   /** Finds a model by its id or one of its aliases. Throws `model_not_found`. */
-  requireModel(name: string): FoundModel;
+  requireModel(name: string, matching?: NameMatching): FoundModel;
   /** `generation.max_tokens`: the native default. */
   readonly defaultMaxTokens: number;
+}
+
+export interface NameMatching {
+  /** Also one that differs in case. One that does not comes first. */
+  readonly anyCase?: boolean;
 }
 
 export interface FoundModel {
@@ -31,6 +36,8 @@ export interface ParsedGeneration {
   readonly timeoutMs: Milliseconds | undefined;
   /** What the client wishes; what it gets is for the edge to say. */
   readonly priority: Priority | undefined;
+  /** Fields that no backend here could honour and that were dropped, as X-Dropped-Parameters names them. Absent: none. */
+  readonly dropped?: readonly string[];
   readonly renderer: AnswerRenderer;
 }
 

@@ -3,6 +3,7 @@ import type { TokenizeRequest } from '../core/backend.ts';
 import type { Milliseconds } from '../core/clock.ts';
 import type { ModelId } from '../core/generation.ts';
 import type { ServedModel } from '../core/served-model.ts';
+import type { NameMatching } from './generation-route.ts';
 import type { RouteBase } from './route-base.ts';
 
 /** How far a model file is that is being fetched. */
@@ -21,7 +22,7 @@ export interface House {
   readonly defaultModel: ModelId;
   models(): readonly ServedModel[];
   /** By its id or an alias. Throws `model_not_found`. */
-  requireModel(name: string): ServedModel;
+  requireModel(name: string, matching?: NameMatching): ServedModel;
   /** Throws where no target of the model counts tokens, or none is up. */
   tokenize(model: ModelId, request: TokenizeRequest): Promise<readonly number[]>;
   detokenize(model: ModelId, tokens: readonly number[]): Promise<string>;

@@ -8,13 +8,15 @@ import { canServe, type Target } from './target.ts';
 export function servedModel(
   id: ModelId,
   targets: readonly Target[],
-  aliases: ReadonlyMap<string, ModelId>,
+  { aliases, digest }: { readonly aliases: ReadonlyMap<string, ModelId>; readonly digest: string },
 ): ServedModel {
   return {
     id,
     aliases: [...aliases].flatMap(([alias, model]) => (model === id ? [alias] : [])),
     contextSize: largestContext(targets),
     ready: targets.some(({ status }) => canServe(status)),
+    details: targets.flatMap(({ status }) => status.details ?? [])[0] ?? {},
+    digest,
     abilities: [...new Set(targets.flatMap(({ status }) => status.abilities ?? []))],
     targets: targets.map(({ backendName, modelThere, status }) => ({
       backend: backendName,

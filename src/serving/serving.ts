@@ -14,6 +14,7 @@ import { Dispatcher } from './dispatcher.ts';
 import { Drain } from './drain.ts';
 import { type EmbeddingCall, embed } from './embed.ts';
 import { type GenerationCall, type GenerationServices, generate } from './generate.ts';
+import { modelDigests } from './model-digests.ts';
 import { type Readiness, readinessOf } from './readiness.ts';
 import { largestContext, servedModel, tokenizerOf } from './served-model.ts';
 import { canServe, type Target } from './target.ts';
@@ -69,6 +70,8 @@ export class Serving {
       lenient: options.lenient,
       cacheIsolationOf: (model) => this.#cacheIsolations.get(model),
       findTarget: (model, id) => this.#findTarget(model, id),
+      isMissing: (model) =>
+        (this.#models.get(model) ?? []).every(({ status }) => status.state === 'not_found'),
       onBackendFailure: this.#onBackendFailure,
     };
     for (const target of options.targets) {
@@ -94,12 +97,17 @@ export class Serving {
 
   /**
    * A model by its id or one of its aliases; also with the tag `:latest`, as Ollama's list has it: clients that find models
-   * there ask for them by any protocol. Throws `model_not_found`.
+   * there ask for them by any protocol. `anyCase`: one that differs in case is found where none is the same. Throws
+   * `model_not_found`.
    */
-  requireModel(name: string): { readonly id: ModelId; readonly contextSize: number | undefined } {
+  requireModel(
+    name: string,
+    { anyCase = false }: { readonly anyCase?: boolean } = {},
+  ): { readonly id: ModelId; readonly contextSize: number | undefined } {
     const spellings = [name, name.replace(/:latest$/, '')];
     const ids = spellings.map((spelling) => this.#options.aliases.get(spelling) ?? spelling);
-    const id = ids.find((each) => this.#models.has(each)) ?? name;
+    const same = ids.find((each) => this.#models.has(each));
+    const id = same ?? (anyCase ? this.#idInAnyCase(name) : undefined) ?? name;
     const targets = this.#models.get(id);
     if (!targets) {
       throw new ServingError('model_not_found', {
@@ -110,9 +118,18 @@ export class Serving {
     return { id, contextSize: largestContext(targets) };
   }
 
+  #idInAnyCase(name: string): ModelId | undefined {
+    const names = [...[...this.#models.keys()].map((id) => [id, id] as const), ...this.#options.aliases];
+    return names.find(([known]) => known.toLowerCase() === name.toLowerCase())?.[1];
+  }
+
   /** All models, in the order of the configuration. */
   models(): ServedModel[] {
-    return [...this.#models].map(([id, targets]) => servedModel(id, targets, this.#options.aliases));
+    const { aliases } = this.#options;
+    const digests = modelDigests(this.#models);
+    return [...this.#models].map(([id, targets]) =>
+      servedModel(id, targets, { aliases, digest: digests.get(id) ?? '' }),
+    );
   }
 
   /** Its vocabulary, from a target that is up. Throws where none is, or none tells. */

@@ -22,7 +22,7 @@ export async function runSideBySide(
 ): Promise<void> {
   if (choices === 1) return take(start(0, receipt), 0);
   // Shared by all: what any of them does without is known as soon as it is dropped.
-  receipt.droppedFields = [];
+  receipt.droppedFields ??= [];
   const receipts = Array.from({ length: choices }, (_, choice) => (choice === 0 ? receipt : { ...receipt }));
   const failures: unknown[] = [];
   const running = receipts.map(async (own, choice) => {

@@ -3,8 +3,8 @@
  * What follows the grant is in slot-end.ts.
  */
 import type { Clock, Milliseconds } from '../core/clock.ts';
-import { ServingError } from '../core/errors.ts';
-import type { GenerationRequest } from '../core/generation.ts';
+import { ServingError, toServingError } from '../core/errors.ts';
+import type { GenerationRequest, ModelId } from '../core/generation.ts';
 import type { Priority } from '../core/priority.ts';
 import type { QueuePlace, Receipt } from '../core/receipt.ts';
 import type { PrefixFingerprint } from '../scheduling/prefix-fingerprint.ts';
@@ -32,6 +32,8 @@ export interface SlotServices {
   readonly clock: Clock;
   readonly dispatcher: Dispatcher;
   readonly queueTimeoutMs: Milliseconds;
+  /** None of the model's targets has it. */
+  isMissing(model: ModelId): boolean;
 }
 
 export interface Demand {
@@ -43,14 +45,14 @@ export interface Demand {
 export async function waitForSlot(
   call: SlotCall,
   { promptSize, prefix }: Demand,
-  { clock, dispatcher, queueTimeoutMs }: SlotServices,
+  { clock, dispatcher, queueTimeoutMs, isMissing }: SlotServices,
 ): Promise<Grant> {
   const { request, receipt, cancellation, deadlineAt } = call;
   receipt.model = request.model;
   receipt.priority = call.priority;
   receipt.enqueuedAt = clock.now();
   const { maxTokens, maxTokensIsDefault = false } = request.limits;
-  const grant = await dispatcher.acquire({
+  const acquired = dispatcher.acquire({
     entry: {
       id: dispatcher.newEntryId(),
       model: request.model,
@@ -67,10 +69,22 @@ export async function waitForSlot(
     signal: cancellation.signal,
     onPlace: call.onPlace,
   });
+  const grant = await acquired.catch((thrown: unknown) => {
+    const isDown = toServingError(thrown).code === 'no_backend_available';
+    throw isDown && isMissing(request.model) ? missingAtBackends(request.model) : thrown;
+  });
   receipt.dispatchedAt = clock.now();
   receipt.batch = grant.batch;
   receipt.target = grant.target;
   return grant;
+}
+
+/** Trying again is of no use: somebody has to fetch it, or to name another. */
+function missingAtBackends(model: ModelId): ServingError {
+  return new ServingError('model_not_found', {
+    message: `No backend has the model that ${JSON.stringify(model)} stands for. GET /ready says which were asked; fetch the model there.`,
+    param: 'model',
+  });
 }
 
 /** `advice`: what helps next time. */

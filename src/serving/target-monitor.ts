@@ -126,7 +126,9 @@ export class TargetMonitor {
   #set(status: TargetStatus): void {
     const { target, onChange } = this.#options;
     const before = target.status;
-    target.status = status;
+    const details = status.details ?? before.details;
+    // What was known of the model stays known while nobody tells: lists do not change with every restart.
+    target.status = details === undefined ? status : { ...status, details };
     const same =
       before.state === status.state &&
       before.loaded === status.loaded &&

@@ -14,8 +14,10 @@ import type {
 import { ServingError, toServingError } from '../../core/errors.ts';
 import { unsupported } from '../../core/features.ts';
 import type { GenerationEvent, GenerationRequest } from '../../core/generation.ts';
+import type { ModelDetails } from '../../core/model-details.ts';
 import { findModel, type ModelEntry } from '../../models/catalog.ts';
 import { ensureModel } from '../../models/ensure-model.ts';
+import { fileDetails } from '../../models/file-details.ts';
 import type { BackendEnvironment } from '../backend-definition.ts';
 import { embeddingCall } from './embedding-call.ts';
 import { engineTokenizer } from './engine-tokenizer.ts';
@@ -59,6 +61,7 @@ export class LlamaCppBackend implements Backend {
   readonly #grammars = new OutputGrammars();
   readonly tokenizer: Tokenizer;
   #warming: Promise<void> | undefined;
+  #details: ModelDetails | undefined;
   #warmUpError: ServingError | undefined;
 
   constructor(target: LlamaCppTarget, environment: BackendEnvironment, options: LlamaCppOptions) {
@@ -113,6 +116,7 @@ export class LlamaCppBackend implements Backend {
           loaded: true,
           contextSize: state.contextSize,
           abilities: state.abilities,
+          ...(this.#details && { details: this.#details }),
         };
       case 'restarting':
         return {
@@ -180,6 +184,7 @@ export class LlamaCppBackend implements Backend {
       log,
       onProgress: onDownloadProgress,
     });
+    this.#details = await fileDetails(model, modelPath);
     const settings = {
       modelPath,
       contextSize,

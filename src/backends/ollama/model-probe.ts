@@ -5,8 +5,10 @@
 import type { TargetStatus } from '../../core/backend.ts';
 import type { Clock, Milliseconds } from '../../core/clock.ts';
 import { type ServingError, toServingError } from '../../core/errors.ts';
+import type { ModelDetails } from '../../core/model-details.ts';
 import { asArray, asCount, asObject, asText, type Loose } from '../../upstream/lenient.ts';
 import type { JsonAnswer, Upstream } from '../../upstream/upstream.ts';
+import { detailsOf } from './model-details.ts';
 import { sameModel } from './model-name.ts';
 import { type ModelPresence, nameOf } from './model-presence.ts';
 import { parseRelease, type ServerRelease } from './server-release.ts';
@@ -31,6 +33,7 @@ export class ModelProbe {
   readonly #options: ProbeOptions;
   #answeredAt: Milliseconds | undefined;
   #digest: string | undefined;
+  #details: ModelDetails | undefined;
   #release: ServerRelease;
   /** Of the runner that held the model last. */
   #runnerContextSize: number | undefined;
@@ -42,6 +45,11 @@ export class ModelProbe {
   /** Another one under the same name is another model. */
   get digest(): string | undefined {
     return this.#digest;
+  }
+
+  /** As the last list had them. */
+  get details(): ModelDetails | undefined {
+    return this.#details;
   }
 
   /** Undefined before the server has told it. */
@@ -64,6 +72,7 @@ export class ModelProbe {
     const digest = asText(installed?.digest);
     if (this.#digest !== undefined && digest !== this.#digest) presence.forget();
     this.#digest = digest;
+    this.#details = installed && detailsOf(installed);
     if (installed === undefined || presence.isMissing(clock.now())) {
       const detail = `The server does not have the model ${model}: ollama pull ${model}`;
       return { state: 'not_found', loaded: false, detail };

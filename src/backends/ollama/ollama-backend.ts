@@ -105,7 +105,8 @@ export class OllamaBackend implements Backend {
     this.#noticeAnother({ state: status.state, digest: this.#modelProbe.digest });
     if (INSTALLED.has(status.state)) await this.#abilities.look(signal);
     const { abilities } = this.#abilities;
-    return abilities === undefined ? status : { ...status, abilities };
+    const { details } = this.#modelProbe;
+    return { ...status, ...(abilities && { abilities }), ...(details && { details }) };
   }
 
   async warmUp({ signal }: GenerateOptions): Promise<void> {

@@ -16,10 +16,11 @@ export async function handleEmbedding(exchange: {
   const { serving, clock } = options;
   const parsed = route.parse(request.body, {
     defaultModel: serving.defaultModel,
-    requireModel: (model) => serving.requireModel(model),
+    requireModel: (model, matching) => serving.requireModel(model, matching),
   });
   return runModelRequest({ request, reply, options, route, wishes: parsed }, async (terms) => {
     const { receipt } = terms;
+    if (parsed.dropped !== undefined) receipt.droppedFields = [...parsed.dropped];
     const asksModel = parsed.request.inputs.length > 0;
     const embeddings = asksModel ? await serving.embed({ request: parsed.request, ...terms }) : NO_VECTORS;
     receipt.endedAt = clock.now();

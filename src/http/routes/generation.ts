@@ -36,11 +36,12 @@ export async function handleGeneration(exchange: Exchange): Promise<unknown> {
   const parsed = route.parse(request.body, {
     newRequestId: () => newModelRequestId('gen'),
     defaultModel: serving.defaultModel,
-    requireModel: (model) => serving.requireModel(model),
+    requireModel: (model, matching) => serving.requireModel(model, matching),
     defaultMaxTokens: options.defaultMaxTokens,
   });
   return runModelRequest({ request, reply, options, route, wishes: parsed }, (terms) => {
     const { receipt } = terms;
+    if (parsed.dropped !== undefined) receipt.droppedFields = [...parsed.dropped];
     const answer: AnswerContext = {
       receipt,
       createdAt: clock.wallNow(),

@@ -64,8 +64,8 @@ function houseFor({ serving, clock, version, startedAt, pull }: QueryOptions, si
     now: clock.wallNow(),
     defaultModel: serving.defaultModel,
     models,
-    requireModel: (name) => {
-      const { id } = serving.requireModel(name);
+    requireModel: (name, matching) => {
+      const { id } = serving.requireModel(name, matching);
       const found = models().find((model) => model.id === id);
       if (found === undefined) throw new Error(`the model ${id} is known and not listed`);
       return found;

@@ -65,7 +65,10 @@ function answers(content: TProperties): Readonly<Record<string, TSchema>> {
     ...head,
     ...content,
     done: Type.Literal(true),
-    done_reason: Type.Literal('load', { description: 'Nothing was asked: the model is there.' }),
+    done_reason: Type.Enum(['load', 'unload'], {
+      description:
+        'Nothing was asked of the model. unload: keep_alive is 0; the model stays in memory nevertheless, for others.',
+    }),
   });
   return {
     'application/x-ndjson': Type.Union([piece, last, OllamaError]),

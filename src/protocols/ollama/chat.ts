@@ -7,10 +7,17 @@ import { CHAT_FORM } from './answer-form.ts';
 import { CHAT_ANSWERS } from './answer-schema.ts';
 import { messageList, parseConversation } from './conversation.ts';
 import { findRequired } from './model-name.ts';
-import { OPTION_NAMES, parseLimits, parseLogprobs, parseSampling, refuseUnknownArts } from './options.ts';
+import {
+  droppedFields,
+  OPTION_NAMES,
+  parseLimits,
+  parseLogprobs,
+  parseSampling,
+  refuseUnknownArts,
+} from './options.ts';
 import { generationFields } from './options-schema.ts';
 import { parseOutput } from './output-format.ts';
-import { answerThatItIsThere, ollamaRenderer } from './render.ts';
+import { loadOnlyAnswer, ollamaRenderer } from './render.ts';
 import { parseTools, toolList } from './tools.ts';
 
 const ChatBody = Type.Object({
@@ -30,7 +37,8 @@ export const chatRoute: GenerationRoute = {
     summary: 'Chat, as Ollama does it',
     description:
       'In lines of JSON, the last with done: true, unless stream is false. A stream that fails ends with a line {"error": …} ' +
-      'and without done: true. A prompt that does not fit is a 400, never cut (truncate), and the context is never shifted (shift).',
+      'and without done: true. A prompt that does not fit is a 400, never cut (truncate), and an answer that outgrows the context ' +
+      'ends with done_reason length (shift).',
     body: ChatBody,
     answers: CHAT_ANSWERS,
   },
@@ -46,7 +54,7 @@ function parseChat(raw: unknown, { newRequestId, requireModel }: ParseContext): 
   const tools = parseTools(body.tools);
   const output = parseOutput(body.format);
   const logprobs = parseLogprobs(body);
-  if (messages.length === 0) return answerThatItIsThere(style);
+  if (messages.length === 0) return loadOnlyAnswer(style, body);
   const request: GenerationRequest = {
     id: newRequestId(),
     model: model.id,
@@ -63,6 +71,7 @@ function parseChat(raw: unknown, { newRequestId, requireModel }: ParseContext): 
     delivery: body.stream === false ? 'whole' : 'stream',
     timeoutMs: undefined,
     priority: undefined,
+    ...droppedFields(body),
     renderer: ollamaRenderer(style, request),
   };
 }

@@ -3,6 +3,7 @@ import { Type } from 'typebox';
 import type { EmbeddingRoute } from '../embedding-route.ts';
 import { lenientReader } from '../lenient-body.ts';
 import { findNamed } from './model-name.ts';
+import { droppedFields } from './options.ts';
 import { keepAlive } from './options-schema.ts';
 import { metrics, nanosecondsOf } from './timings.ts';
 
@@ -63,12 +64,14 @@ export const embedRoute: EmbeddingRoute = {
   },
   parse: (raw, { requireModel }) => {
     const isList = Array.isArray((raw as { readonly input?: unknown } | null)?.input);
-    const { model: name = '', input = '', dimensions = 0 } = (isList ? readList : read)(raw);
+    const body = (isList ? readList : read)(raw);
+    const { model: name = '', input = '', dimensions = 0 } = body;
     const { id: model } = findNamed(name, requireModel);
     return {
       request: { model, inputs: listOf(input), ...(dimensions > 0 && { dimensions }) },
       timeoutMs: undefined,
       priority: undefined,
+      ...droppedFields(body),
       render: ({ vectors, promptTokens }, answer) => ({
         model: name,
         embeddings: vectors,
@@ -91,11 +94,13 @@ export const embeddingsRoute: EmbeddingRoute = {
     answers: { 'application/json': Type.Object({ embedding: vector }) },
   },
   parse: (raw, { requireModel }) => {
-    const { model: name = '', prompt = '' } = readOne(raw);
+    const body = readOne(raw);
+    const { model: name = '', prompt = '' } = body;
     return {
       request: { model: findNamed(name, requireModel).id, inputs: listOf(prompt) },
       timeoutMs: undefined,
       priority: undefined,
+      ...droppedFields(body),
       render: ({ vectors }) => ({ embedding: vectors[0] ?? [] }),
     };
   },

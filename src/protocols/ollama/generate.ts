@@ -10,10 +10,17 @@ import { GENERATE_FORM } from './answer-form.ts';
 import { GENERATE_ANSWERS } from './answer-schema.ts';
 import { imageList, parseImages } from './images.ts';
 import { findNamed } from './model-name.ts';
-import { OPTION_NAMES, parseLimits, parseLogprobs, parseSampling, refuseUnknownArts } from './options.ts';
+import {
+  droppedFields,
+  OPTION_NAMES,
+  parseLimits,
+  parseLogprobs,
+  parseSampling,
+  refuseUnknownArts,
+} from './options.ts';
 import { generationFields } from './options-schema.ts';
 import { parseOutput } from './output-format.ts';
-import { answerThatItIsThere, ollamaRenderer } from './render.ts';
+import { loadOnlyAnswer, ollamaRenderer } from './render.ts';
 
 const GenerateBody = Type.Object({
   ...generationFields,
@@ -61,8 +68,8 @@ export const generateRoute: GenerationRoute = {
     summary: 'Generate, as Ollama does it',
     description:
       'In lines of JSON, the last with done: true, unless stream is false. A stream that fails ends with a line {"error": …} ' +
-      'and without done: true. A prompt that does not fit is a 400, never cut (truncate), and the context is never shifted ' +
-      '(shift). Answers have no context.',
+      'and without done: true. A prompt that does not fit is a 400, never cut (truncate), and an answer that outgrows the context ' +
+      'ends with done_reason length (shift). Answers have no context.',
     body: GenerateBody,
     answers: GENERATE_ANSWERS,
   },
@@ -80,7 +87,7 @@ function parseGenerate(raw: unknown, { newRequestId, requireModel }: ParseContex
   refuseUnknownArts(options);
   const output = parseOutput(body.format);
   const logprobs = parseLogprobs(body);
-  if (prompt === '') return answerThatItIsThere(style);
+  if (prompt === '') return loadOnlyAnswer(style, body);
   const request: GenerationRequest = {
     id: newRequestId(),
     model: model.id,
@@ -96,6 +103,7 @@ function parseGenerate(raw: unknown, { newRequestId, requireModel }: ParseContex
     delivery: body.stream === false ? 'whole' : 'stream',
     timeoutMs: undefined,
     priority: undefined,
+    ...droppedFields(body),
     renderer: ollamaRenderer(style, request),
   };
 }

@@ -1,6 +1,6 @@
 /**
  * GET /api/tags and GET /api/ps: which models there are, and which are in memory. What is not known of a model is empty or 0:
- * it may be a file here, or anything behind another server.
+ * it may be a file here, or anything behind another server. Only its digest is always told, and is no other model's.
  */
 import { type Static, Type } from 'typebox';
 import type { ServedModel } from '../../core/served-model.ts';
@@ -9,8 +9,6 @@ import type { House, QueryRoute } from '../query-route.ts';
 import { withTag } from './model-name.ts';
 import { timeOf } from './timings.ts';
 
-/** Programs cut the first characters off a digest, so it must have its length; this one plainly is none. */
-const NO_DIGEST = '0'.repeat(64);
 /** What stays loaded is said to expire in a year so far off that clients write "forever". */
 const FOREVER = '2318-01-01T00:00:00Z';
 
@@ -22,25 +20,37 @@ export const Details = Type.Object(
     families: Type.Array(Type.String()),
     parameter_size: Type.String(),
     quantization_level: Type.String(),
+    context_length: Type.Optional(Type.Integer({ description: 'Tokens it was trained for.' })),
+    embedding_length: Type.Optional(Type.Integer()),
   },
-  { description: 'Not known here: empty.' },
+  { description: 'As its Ollama server or its file tells them; empty where neither does.' },
 );
 
-export const NO_DETAILS: Static<typeof Details> = {
-  parent_model: '',
-  format: '',
-  family: '',
-  families: [],
-  parameter_size: '',
-  quantization_level: '',
-};
+export function detailsOf({ details }: ServedModel): Static<typeof Details> {
+  const { format, family, families, parameterSize, quantization, trainedContextSize, embeddingLength } =
+    details;
+  return {
+    parent_model: '',
+    format: format ?? '',
+    family: family ?? '',
+    families: [...(families ?? [])],
+    parameter_size: parameterSize ?? '',
+    quantization_level: quantization ?? '',
+    ...(trainedContextSize !== undefined && { context_length: trainedContextSize }),
+    ...(embeddingLength !== undefined && { embedding_length: embeddingLength }),
+  };
+}
 
 const names = {
   name: Type.String({ description: 'With its tag: "latest" where it has none.' }),
   model: Type.String({ description: 'The same.' }),
 };
-const size = Type.Integer({ description: 'Not known here: 0.' });
-const digest = Type.String({ description: 'Not known here: 64 zeros.' });
+const size = Type.Integer({ description: 'Of its file, in bytes; 0 where it is not known.' });
+const digest = Type.String({
+  pattern: '^[0-9a-f]{64}$',
+  description:
+    'Of its file, or what its Ollama server knows it by; else of its configuration. The same for its aliases, and no other model’s.',
+});
 
 const Tags = Type.Object({
   models: Type.Array(
@@ -62,7 +72,7 @@ const Running = Type.Object({
       digest,
       details: Details,
       expires_at: Type.String({ format: 'date-time' }),
-      size_vram: size,
+      size_vram: Type.Integer({ description: 'Not known here: 0.' }),
       context_length: Type.Integer({ description: 'Tokens; 0 where it is not known.' }),
     }),
   ),
@@ -79,12 +89,11 @@ export const tagsRoute: QueryRoute = {
     answers: { 'application/json': Tags },
   },
   answer: (_, house): Static<typeof Tags> => ({
-    models: everyName(house, (name) => ({
+    models: everyName(house, (name, model) => ({
       ...namesOf(name),
       modified_at: startOf(house),
-      size: 0,
-      digest: NO_DIGEST,
-      details: NO_DETAILS,
+      ...factsOf(model),
+      details: detailsOf(model),
     })),
   }),
 };
@@ -103,20 +112,23 @@ export const runningRoute: QueryRoute = {
     models: house
       .models()
       .filter(isLoaded)
-      .map(({ id, contextSize }) => ({
-        ...namesOf(id),
-        size: 0,
-        digest: NO_DIGEST,
-        details: NO_DETAILS,
+      .map((model) => ({
+        ...namesOf(model.id),
+        ...factsOf(model),
+        details: detailsOf(model),
         expires_at: FOREVER,
         size_vram: 0,
-        context_length: contextSize ?? 0,
+        context_length: model.contextSize ?? 0,
       })),
   }),
 };
 
 export function startOf({ startedAt }: House): string {
   return timeOf(startedAt);
+}
+
+function factsOf({ digest, details }: ServedModel) {
+  return { size: details.sizeBytes ?? 0, digest };
 }
 
 function namesOf(name: string) {

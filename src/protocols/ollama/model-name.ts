@@ -1,5 +1,6 @@
-/** Names of models as Ollama has them: one without a tag has the tag `latest`, whether that is written or not. */
+/** Names of models as Ollama has them: one without a tag has the tag `latest`, written or not, and case makes no difference. */
 import { ServingError } from '../../core/errors.ts';
+import type { NameMatching } from '../generation-route.ts';
 import { invalid } from '../invalid.ts';
 
 const LATEST = ':latest';
@@ -10,33 +11,43 @@ export function withTag(name: string): string {
 }
 
 /** Where a request without a name is a wrong one, and not one for a model that is not there. */
-export function findRequired<Found>(name: string, find: (name: string) => Found): Found {
+export function findRequired<Found>(
+  name: string,
+  find: (name: string, matching?: NameMatching) => Found,
+): Found {
   if (name === '') throw invalid('model', 'model is required.');
   return findNamed(name, find);
 }
 
-/** By the name as it stands, else by its other spelling. Throws `model_not_found` in the words that clients look for. */
-export function findNamed<Found>(name: string, find: (name: string) => Found): Found {
-  try {
-    return find(name);
-  } catch (thrown) {
-    if (!isNotFound(thrown)) throw thrown;
-    const other = otherSpelling(name);
-    try {
-      if (other !== undefined) return find(other);
-    } catch (again) {
-      if (!isNotFound(again)) throw again;
+/**
+ * By the name as it stands, else by its other spelling, else by either in any case. Throws `model_not_found` in the words that
+ * clients look for.
+ */
+export function findNamed<Found>(
+  name: string,
+  find: (name: string, matching?: NameMatching) => Found,
+): Found {
+  const spellings = [name, ...otherSpellings(name)];
+  let notFound: ServingError | undefined;
+  for (const anyCase of [false, true]) {
+    for (const spelling of spellings) {
+      try {
+        return find(spelling, { anyCase });
+      } catch (thrown) {
+        if (!isNotFound(thrown)) throw thrown;
+        notFound ??= thrown;
+      }
     }
-    throw new ServingError('model_not_found', {
-      message: `model '${name}' not found. ${thrown.message}`,
-      param: 'model',
-    });
   }
+  throw new ServingError('model_not_found', {
+    message: `model '${name}' not found. ${notFound?.message}`,
+    param: 'model',
+  });
 }
 
-function otherSpelling(name: string): string | undefined {
-  if (name.endsWith(LATEST)) return name.slice(0, -LATEST.length);
-  return hasTag(name) ? undefined : name + LATEST;
+function otherSpellings(name: string): readonly string[] {
+  if (name.toLowerCase().endsWith(LATEST)) return [name.slice(0, -LATEST.length)];
+  return hasTag(name) ? [] : [name + LATEST];
 }
 
 /** A colon before the last slash belongs to a host. */

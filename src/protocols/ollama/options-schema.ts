@@ -35,7 +35,7 @@ export const options = Type.Object(
       Type.Integer({
         minimum: 1,
         description:
-          'Changes nothing: the context has the size that the configuration gives it, and a prompt that does not fit is refused.',
+          'Changes nothing, and X-Dropped-Parameters says so: the context has the size that the configuration gives it, and a prompt that does not fit is refused.',
       }),
     ),
   },
@@ -52,7 +52,8 @@ export type Options = Static<typeof options>;
 export const keepAlive = Type.Optional(
   Type.Union([Type.Number(), Type.String()], {
     description:
-      'Accepted and ignored: how long models stay in memory is for the configuration to say, not for a client.',
+      'Changes nothing, and X-Dropped-Parameters says so: how long models stay in memory is for the configuration to say, as others use them too. ' +
+      'A request that asks nothing of the model is answered with done_reason "unload" where it is 0.',
   }),
 );
 

@@ -40,6 +40,26 @@ export function refuseUnknownArts(options: Options): void {
   }
 }
 
+/** What a client may say and changes nothing, as X-Dropped-Parameters names it. */
+export function droppedFields({
+  keep_alive,
+  options = {},
+}: {
+  readonly keep_alive?: number | string;
+  readonly options?: { readonly num_ctx?: number };
+}): { dropped?: readonly string[] } {
+  const dropped = [
+    ...(keep_alive === undefined ? [] : ['keep_alive']),
+    ...(options.num_ctx === undefined ? [] : ['options.num_ctx']),
+  ];
+  return dropped.length === 0 ? {} : { dropped };
+}
+
+/** Zero seconds, in any unit that durations are written in. */
+export function asksToUnload(keepAlive: number | string | undefined): boolean {
+  return keepAlive === 0 || /^[+-]?0+(\.0*)?(ns|us|µs|ms|s|m|h)?$/.test(String(keepAlive ?? ''));
+}
+
 export function parseSampling(options: Options): Sampling {
   const { temperature, top_p, top_k, min_p, seed } = options;
   const { repeat_penalty, presence_penalty, frequency_penalty } = options;

@@ -4,9 +4,12 @@ import type { GenerationResult } from '../../core/generation-result.ts';
 import type { AnswerContext, AnswerRenderer, ParsedGeneration } from '../generation-route.ts';
 import type { AnswerForm } from './answer-form.ts';
 import { doneReasonOf, LineEncoder } from './line-encoder.ts';
+import { asksToUnload, droppedFields } from './options.ts';
 import { renderLogprobs } from './render-logprobs.ts';
 import { renderCalls } from './render-tool-calls.ts';
 import { metricsOf, timeOf } from './timings.ts';
+
+type LoadOnlyBody = Parameters<typeof droppedFields>[0];
 
 export interface AnswerStyle {
   readonly form: AnswerForm;
@@ -23,12 +26,15 @@ export function ollamaRenderer(style: AnswerStyle, { logprobs }: GenerationReque
 }
 
 /**
- * Without a prompt a request only wishes the model to be loaded, or (with keep_alive 0) not to be. Both are the configuration's
- * business: it is told that the model is there, in one body whatever `stream` says.
+ * Without a prompt a request only asks for the model to be loaded, or (with keep_alive 0) not to be. Both are the
+ * configuration's business, as others use the model too: the answer is Ollama's own, in one body whatever `stream` says, and
+ * nothing is loaded or unloaded for it. Clients that free memory this way go on without an error.
  */
-export function answerThatItIsThere({ form, model }: AnswerStyle): ParsedGeneration {
+export function loadOnlyAnswer({ form, model }: AnswerStyle, body: LoadOnlyBody): ParsedGeneration {
+  const reason = asksToUnload(body.keep_alive) ? 'unload' : 'load';
   return {
     requests: [],
+    ...droppedFields(body),
     delivery: 'whole',
     timeoutMs: undefined,
     priority: undefined,
@@ -38,7 +44,7 @@ export function answerThatItIsThere({ form, model }: AnswerStyle): ParsedGenerat
         created_at: timeOf(createdAt),
         ...form.content({ text: '' }),
         done: true,
-        done_reason: 'load',
+        done_reason: reason,
       }),
       stream: (answer) => new LineEncoder({ form, model, answer, withLogprobs: false }),
     },

@@ -4,7 +4,7 @@ import type { Ability } from '../../core/backend.ts';
 import type { ServedModel } from '../../core/served-model.ts';
 import { lenientReader } from '../lenient-body.ts';
 import type { QueryRoute } from '../query-route.ts';
-import { Details, NO_DETAILS, startOf } from './model-list.ts';
+import { Details, detailsOf, startOf } from './model-list.ts';
 import { findRequired } from './model-name.ts';
 
 /** Also of /api/pull: `name` is what older clients say for `model`. */
@@ -27,11 +27,15 @@ const ShowAnswer = Type.Object({
   model_info: Type.Object(
     {
       'general.architecture': Type.String({
-        description: 'Not known here: "unknown", under which name the length of the context is found.',
+        description: 'Its family, or "unknown": under which name the length of the context is found.',
       }),
-      'unknown.context_length': Type.Optional(Type.Integer({ description: 'Where it is known.' })),
     },
-    { description: 'Facts of the model by their names in its file.' },
+    {
+      additionalProperties: true,
+      description:
+        'Facts of the model by their names in its file: `llama.context_length`, which is the length that it is served with, and ' +
+        '`llama.embedding_length`, where they are known.',
+    },
   ),
   capabilities: Type.Array(Type.Enum(['completion', 'tools', 'thinking', 'vision', 'embedding'])),
   modified_at: Type.String({ format: 'date-time', description: 'When this server started.' }),
@@ -65,11 +69,8 @@ export const showRoute: QueryRoute = {
       modelfile: '',
       parameters: '',
       template: '',
-      details: NO_DETAILS,
-      model_info: {
-        'general.architecture': 'unknown',
-        ...(model.contextSize !== undefined && { 'unknown.context_length': model.contextSize }),
-      },
+      details: detailsOf(model),
+      model_info: modelInfo(model),
       capabilities: capabilitiesOf(model),
       modified_at: startOf(house),
     };
@@ -78,6 +79,15 @@ export const showRoute: QueryRoute = {
 
 export function nameIn({ model, name }: Static<typeof ShowBody>): string {
   return model || name || '';
+}
+
+function modelInfo({ details, contextSize }: ServedModel) {
+  const { family = 'unknown', embeddingLength } = details;
+  return {
+    'general.architecture': family,
+    ...(contextSize !== undefined && { [`${family}.context_length`]: contextSize }),
+    ...(embeddingLength !== undefined && { [`${family}.embedding_length`]: embeddingLength }),
+  };
 }
 
 function capabilitiesOf({ abilities }: ServedModel): Capability[] {

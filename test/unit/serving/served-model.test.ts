@@ -1,6 +1,7 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { TargetStatus } from '../../../src/core/backend.ts';
 import { ServingError } from '../../../src/core/errors.ts';
+import { modelDigests } from '../../../src/serving/model-digests.ts';
 import { servedModel, tokenizerOf } from '../../../src/serving/served-model.ts';
 import { FakeBackend, fakeTarget } from '../../support/fake-backend.ts';
 
@@ -22,7 +23,7 @@ it('a model has the largest context, and all abilities, of its targets', () => {
     ['gpt-4o', 'm'],
     ['other', 'n'],
   ]);
-  expect(servedModel('m', targets, aliases)).toMatchObject({
+  expect(servedModel('m', targets, { aliases, digest: 'd' })).toMatchObject({
     id: 'm',
     aliases: ['gpt-4o'],
     contextSize: 200,
@@ -30,7 +31,35 @@ it('a model has the largest context, and all abilities, of its targets', () => {
     abilities: ['generate', 'tools'],
     targets: [{ backend: 'fake', model: 'm', state: 'ready', loaded: true }, {}, {}],
   });
-  expect(servedModel('m', targets.slice(1), aliases).ready).toBe(false);
+  expect(servedModel('m', targets.slice(1), { aliases, digest: 'd' }).ready).toBe(false);
+});
+
+it('its details are those of the first target that tells any', () => {
+  const details = { family: 'llama', sizeBytes: 5 };
+  const targets = [targetWith(READY), targetWith({ ...READY, details })].map(({ target }) => target);
+  expect(servedModel('m', targets, { aliases: new Map(), digest: 'd' }).details).toEqual(details);
+});
+
+describe('digests', () => {
+  const FILE = 'ab'.repeat(32);
+  const digestsOf = (...models: readonly (readonly [string, TargetStatus])[]) => [
+    ...modelDigests(new Map(models.map(([id, status]) => [id, [targetWith(status).target]]))).values(),
+  ];
+  const known = { ...READY, details: { digest: FILE } };
+
+  it('are the file’s where it is known, else of the configuration: the same with every start', () => {
+    expect(digestsOf(['a', known])).toEqual([FILE]);
+    const [one, two] = digestsOf(['a', READY], ['b', READY]);
+    expect(one).toMatch(/^[0-9a-f]{64}$/);
+    expect(one).not.toBe(two);
+    expect(digestsOf(['a', { state: 'unreachable', loaded: false }])).toEqual([one]);
+  });
+
+  it('are no two models’, also where both are served from one file', () => {
+    const [one, two] = digestsOf(['a', known], ['b', known]);
+    expect(one).toBe(FILE);
+    expect(two).not.toBe(FILE);
+  });
 });
 
 it('its tokens are told by a target that tells them and is up', () => {

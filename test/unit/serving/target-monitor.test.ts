@@ -105,6 +105,14 @@ describe('the target monitor', () => {
     expect(target.status.state).toBe('unreachable');
   });
 
+  it('keeps what was known of the model while nobody tells', async () => {
+    const { clock, backend, target } = watch({ ...READY, details: { family: 'llama' } });
+    await clock.settle();
+    backend.status = { state: 'unreachable', loaded: false };
+    await clock.advance(1000);
+    expect(target.status).toEqual({ state: 'unreachable', loaded: false, details: { family: 'llama' } });
+  });
+
   it('leaves no timer behind when it is stopped', async () => {
     const { clock, monitor } = watch(READY);
     await clock.settle();

@@ -286,6 +286,21 @@ describe('probe', () => {
     ]);
   });
 
+  it('passes on what the server knows of the model', async () => {
+    const { backend } = await runningOllama({ release: '0.32.15' });
+    expect((await backend.probe({ signal: neverAborted() })).details).toEqual({
+      digest: 'fd5f44c0b5aff6453726119fc560d73a8a995a55b4a49804bc24b1969ecf1794',
+      sizeBytes: 98_362_745,
+      format: 'gguf',
+      family: 'llama',
+      families: ['llama'],
+      parameterSize: '134.52M',
+      quantization: 'Q4_1',
+      trainedContextSize: 8192,
+      embeddingLength: 576,
+    });
+  });
+
   it('compares names as the server does', async () => {
     const { backend } = await runningOllama({}, { model: 'registry.ollama.ai/library/SmolLM2:latest' });
     expect(await backend.probe({ signal: neverAborted() })).toMatchObject({ state: 'ready' });

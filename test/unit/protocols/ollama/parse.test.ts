@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ServingError } from '../../../../src/core/errors.ts';
 import { chatRoute } from '../../../../src/protocols/ollama/chat.ts';
+import { embeddingsRoute, embedRoute } from '../../../../src/protocols/ollama/embed.ts';
 import { generateRoute } from '../../../../src/protocols/ollama/generate.ts';
 import { parseWith, refusalWith, wholeOf } from '../../../support/protocol-answers.ts';
 
@@ -51,6 +52,24 @@ describe('what is asked', () => {
     });
   });
 
+  it('is found in any case, where none is spelled so', () => {
+    const cased = (name: string, { anyCase = false } = {}) => {
+      const known = ['Llama3.2', 'llama3.2'].filter((id) =>
+        anyCase ? id.toLowerCase() === name.toLowerCase() : id === name,
+      );
+      if (known[0] === undefined) throw new ServingError('model_not_found', { message: 'No.' });
+      return { id: known[0], contextSize: undefined };
+    };
+    const found = (model: string) =>
+      parseWith(chatRoute, { model, messages: [user] }, { requireModel: cased }).request.model;
+    expect(['llama3.2', 'llama3.2:latest', 'LLAMA3.2', 'LLAMA3.2:LATEST'].map(found)).toEqual([
+      'llama3.2',
+      'llama3.2',
+      'Llama3.2',
+      'Llama3.2',
+    ]);
+  });
+
   it('has a system message in front of the prompt, or a raw prompt as it is', () => {
     expect(generate({ system: 'Be brief.' }).request.input).toEqual({
       kind: 'chat',
@@ -97,7 +116,7 @@ describe('without a prompt', () => {
     for (const body of [
       { messages: [] },
       { messages: null },
-      { messages: [], keep_alive: 0, stream: true },
+      { messages: [], keep_alive: '10m', stream: true },
     ]) {
       const parsed = chatRoute.parse({ model: 'm', ...body }, contextOf());
       expect(parsed).toMatchObject({ requests: [], delivery: 'whole' });
@@ -114,8 +133,41 @@ describe('without a prompt', () => {
     expect(await wholeOf(parsed.renderer)).toMatchObject({ model: 'm:latest', response: '', done: true });
   });
 
+  it.each([0, '0', '0s', '0m', '-0s', '0.0s'])('keep_alive %j is answered as unload', async (keep_alive) => {
+    for (const parsed of [
+      chatRoute.parse({ model: 'm', keep_alive }, contextOf()),
+      generateRoute.parse({ model: 'm', keep_alive }, contextOf()),
+    ]) {
+      expect(parsed).toMatchObject({ requests: [], dropped: ['keep_alive'] });
+      expect(await wholeOf(parsed.renderer)).toMatchObject({ done: true, done_reason: 'unload' });
+    }
+  });
+
+  it.each([1, -1, '5m', '10s', '-1', ''])('keep_alive %j is not', async (keep_alive) => {
+    const { renderer } = generateRoute.parse({ model: 'm', keep_alive }, contextOf());
+    expect(await wholeOf(renderer)).toMatchObject({ done_reason: 'load' });
+  });
+
   it('what is wrong is refused all the same', () => {
     expect(refusalWith(chatRoute, { model: 'm', options: { mirostat: 1 } }).param).toBe('options.mirostat');
+  });
+});
+
+describe('what changes nothing', () => {
+  it('is named as dropped', () => {
+    const body = { keep_alive: '5m', options: { num_ctx: 8192, num_gpu: 99 } };
+    const dropped = ['keep_alive', 'options.num_ctx'];
+    expect(chat(body).dropped).toEqual(dropped);
+    expect(generate(body).dropped).toEqual(dropped);
+    expect(embedRoute.parse({ model: 'm', input: 'hi', ...body }, contextOf()).dropped).toEqual(dropped);
+    expect(embeddingsRoute.parse({ model: 'm', prompt: 'hi', ...body }, contextOf()).dropped).toEqual(
+      dropped,
+    );
+  });
+
+  it('is not named where it is not said', () => {
+    for (const parsed of [chat({ options: { seed: 1 } }), generate({ keep_alive: null })])
+      expect(parsed).not.toHaveProperty('dropped');
   });
 });
 

@@ -19,6 +19,17 @@ const model: ServedModel = {
   contextSize: 100,
   ready: true,
   abilities: ['generate', 'tools', 'think', 'see', 'embed'],
+  details: {
+    sizeBytes: 98_362_432,
+    format: 'gguf',
+    family: 'llama',
+    families: ['llama'],
+    parameterSize: '134.52M',
+    quantization: 'Q4_1',
+    trainedContextSize: 8192,
+    embeddingLength: 576,
+  },
+  digest: 'ab'.repeat(32),
   targets: [target],
 };
 
@@ -29,8 +40,9 @@ function houseWith(models: readonly ServedModel[], pull: House['pull'] = refuses
     startedAt: 1_700_000_000_000,
     now: 1_700_000_001_000,
     models: () => models,
-    requireModel: (name) => {
-      const found = models.find(({ id, aliases }) => [id, ...aliases].includes(name));
+    requireModel: (name, { anyCase = false } = {}) => {
+      const spelled = (text: string) => (anyCase ? text.toLowerCase() : text);
+      const found = models.find(({ id, aliases }) => [id, ...aliases].map(spelled).includes(spelled(name)));
       if (found === undefined) throw new ServingError('model_not_found', { message: 'None.' });
       return found;
     },
@@ -61,6 +73,40 @@ describe('models', () => {
     expect(models[0]?.modified_at).toBe('2023-11-14T22:13:20.000Z');
   });
 
+  it('are listed with what is known of their weights, and with a digest that their aliases share', async () => {
+    const { models } = (await ask(tagsRoute)) as { models: object[] };
+    const facts = {
+      size: 98_362_432,
+      digest: 'ab'.repeat(32),
+      details: {
+        parent_model: '',
+        format: 'gguf',
+        family: 'llama',
+        families: ['llama'],
+        parameter_size: '134.52M',
+        quantization_level: 'Q4_1',
+        context_length: 8192,
+        embedding_length: 576,
+      },
+    };
+    expect(models).toMatchObject([facts, facts]);
+    expect(await ask(runningRoute)).toMatchObject({ models: [facts] });
+  });
+
+  it('are listed with empty facts where nothing is known', async () => {
+    expect(await ask(tagsRoute, undefined, houseWith([{ ...model, details: {} }]))).toMatchObject({
+      models: [{ size: 0, details: { family: '', families: [], parameter_size: '' } }, {}],
+    });
+  });
+
+  it('are found in any case, the one that is spelled so first', async () => {
+    const other = { ...model, id: 'ORG/M', aliases: [], contextSize: 7 };
+    const shown = async (name: string) => await ask(showRoute, { model: name }, houseWith([model, other]));
+    expect(await shown('Org/M:Latest')).toMatchObject({ model_info: { 'llama.context_length': 100 } });
+    expect(await shown('ORG/M')).toMatchObject({ model_info: { 'llama.context_length': 7 } });
+    expect(await shown('N:7B')).toMatchObject({ model_info: { 'llama.context_length': 100 } });
+  });
+
   it('are running while any target has them loaded', async () => {
     const idle = { ...model, id: 'idle', targets: [{ ...target, loaded: false }] };
     expect(await ask(runningRoute, undefined, houseWith([idle, model]))).toMatchObject({
@@ -71,9 +117,13 @@ describe('models', () => {
   it('show what they can do, as far as that is known', async () => {
     expect(await ask(showRoute, { model: 'org/m:latest' })).toMatchObject({
       capabilities: ['completion', 'tools', 'thinking', 'vision', 'embedding'],
-      model_info: { 'general.architecture': 'unknown', 'unknown.context_length': 100 },
+      model_info: {
+        'general.architecture': 'llama',
+        'llama.context_length': 100,
+        'llama.embedding_length': 576,
+      },
     });
-    const silent = { ...model, abilities: [], contextSize: undefined };
+    const silent = { ...model, abilities: [], details: {}, contextSize: undefined };
     expect(await ask(showRoute, { name: 'n:7b' }, houseWith([silent]))).toMatchObject({
       capabilities: ['completion'],
       model_info: { 'general.architecture': 'unknown' },

@@ -8,7 +8,16 @@ function house(asked: TokenizeRequest[] = [], contextSize: number | undefined = 
   const refuse = () => {
     throw new Error('is not asked for');
   };
-  const model = { id: 'm', aliases: [], contextSize, ready: true, abilities: [], targets: [] };
+  const model = {
+    id: 'm',
+    aliases: [],
+    contextSize,
+    ready: true,
+    abilities: [],
+    details: {},
+    digest: 'd',
+    targets: [],
+  };
   return {
     version: '0',
     startedAt: 0,
