@@ -48,6 +48,11 @@ export const BLOCKS = {
     name: Type.String({ minLength: 1 }),
     input: Type.Object({}, { ...open, title: 'an object (the arguments by name)' }),
   }),
+  /** In the result of a client's search for tools. */
+  tool_reference: Type.Object({ type: Type.Literal('tool_reference'), tool_name: Type.String() }),
+  /** In a system message: from there on the tool is offered, or no longer. */
+  tool_addition: Type.Object({ type: Type.Literal('tool_addition'), tool: Type.Object({}, open) }),
+  tool_removal: Type.Object({ type: Type.Literal('tool_removal'), tool: Type.Object({}, open) }),
   tool_result: Type.Object({
     type: Type.Literal('tool_result'),
     tool_use_id: Type.String({ minLength: 1 }),

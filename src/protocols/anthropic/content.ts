@@ -3,6 +3,7 @@ import { showValue } from '../../schema/violation.ts';
 import { invalid } from '../invalid.ts';
 import { lenientReader } from '../lenient-body.ts';
 import { BLOCKS, type Blocks, type BlockType } from './content-schema.ts';
+import { isServerBlock } from './known-tools.ts';
 
 /** A block, and where it stands in the body. */
 export type Placed<Name extends BlockType> = {
@@ -11,6 +12,8 @@ export type Placed<Name extends BlockType> = {
 
 const TEXT_ONLY = ['text'] as const;
 const SHOWN = ['text', 'image', 'document', 'search_result'] as const;
+const IN_RESULTS = [...SHOWN, 'tool_reference'] as const;
+const IN_SYSTEM = ['text', 'tool_addition', 'tool_removal'] as const;
 export type ShownBlock = (typeof SHOWN)[number];
 
 const READERS = Object.fromEntries(
@@ -28,7 +31,28 @@ export function readContent<Name extends BlockType>(
     throw invalid(path, `${path} is missing. It must be a string or a list of content blocks.`);
   if (!Array.isArray(raw))
     throw invalid(path, `${path} is ${showValue(raw)}, but must be a string or a list of content blocks.`);
-  return raw.map((block: unknown, index) => readBlock(block, `${path}[${index}]`, allowed));
+  return raw.flatMap((block: unknown, index) =>
+    isServerBlock(typeOf(block)) ? [] : [readBlock(block, `${path}[${index}]`, allowed)],
+  );
+}
+
+/** What tools of the vendor's servers left in the conversation: dropped, for nobody here can read it. Each kind once. */
+export function serverBlocksIn(messages: readonly unknown[]): readonly string[] {
+  const kinds = new Set<string>();
+  for (const message of messages) {
+    const content: unknown =
+      typeof message === 'object' && message !== null ? Reflect.get(message, 'content') : undefined;
+    if (!Array.isArray(content)) continue;
+    for (const block of content) {
+      const type = typeOf(block);
+      if (isServerBlock(type)) kinds.add(`messages.${type}`);
+    }
+  }
+  return [...kinds];
+}
+
+function typeOf(block: unknown): unknown {
+  return typeof block === 'object' && block !== null ? Reflect.get(block, 'type') : undefined;
 }
 
 function readBlock<Name extends BlockType>(
@@ -52,7 +76,14 @@ export function readTextBlocks(raw: unknown, path: string, where: string): reado
   return readContent(raw, path, { types: TEXT_ONLY, where });
 }
 
-/** A list of blocks, or a text, of what can be shown to a model. */
-export function readShown(raw: unknown, path: string, where: string): readonly Placed<ShownBlock>[] {
-  return readContent(raw, path, { types: SHOWN, where });
+/** A list of blocks, or a text, of what a tool gives back. */
+export function readResult(raw: unknown, path: string): readonly Placed<ShownBlock | 'tool_reference'>[] {
+  return readContent(raw, path, { types: IN_RESULTS, where: 'a tool_result' });
+}
+
+export function readSystem(
+  raw: unknown,
+  path: string,
+): readonly Placed<'text' | 'tool_addition' | 'tool_removal'>[] {
+  return readContent(raw, path, { types: IN_SYSTEM, where: 'a system prompt' });
 }

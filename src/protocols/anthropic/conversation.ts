@@ -5,7 +5,7 @@
 import type { Message } from '../../core/generation.ts';
 import { CallLedger } from '../call-ledger.ts';
 import { assistantTurn } from './assistant-turn.ts';
-import { readTextBlocks } from './content.ts';
+import { readSystem } from './content.ts';
 import { Prose } from './prose.ts';
 import { blocksOf, type Turn, turnsOf } from './turns.ts';
 import { requireAnswers, userTurn } from './user-turn.ts';
@@ -40,9 +40,10 @@ function parseSystem(raw: unknown): readonly Message[] {
 
 function systemTurn(turn: Turn): readonly Message[] {
   const prose = new Prose();
-  const blocks = blocksOf(turn, (content, path) => readTextBlocks(content, path, 'a system prompt'));
-  for (const { placed, between } of blocks) {
-    if (!placed.block.text.startsWith(NOT_FOR_THE_MODEL)) prose.show(placed, between);
+  for (const { placed, between } of blocksOf(turn, readSystem)) {
+    const { block } = placed;
+    // That tools come and go shows in the tools themselves.
+    if (block.type === 'text' && !block.text.startsWith(NOT_FOR_THE_MODEL)) prose.say(block.text, between);
   }
   return prose.isEmpty ? [] : [{ role: 'system', content: prose.text }];
 }

@@ -9,6 +9,7 @@ import type {
 import type { ParseContext, ParsedGeneration } from '../generation-route.ts';
 import { invalid } from '../invalid.ts';
 import { lenientReader } from '../lenient-body.ts';
+import { serverBlocksIn } from './content.ts';
 import { parseConversation } from './conversation.ts';
 import { parseExtras, refuseOtherServices } from './other-fields.ts';
 import { parseOutput, parseThinking } from './output-format.ts';
@@ -22,7 +23,7 @@ const readCount = lenientReader(CheckedCount);
 export function parseMessages(raw: unknown, context: ParseContext): ParsedGeneration {
   const body = readMessages(raw, '');
   refuseOtherServices(body);
-  const { input, tools } = parsePrompt(body);
+  const { input, tools, dropped } = parsePrompt(body);
   refuseBegunAnswer(input);
   const output = parseOutput(body);
   const thinking = parseThinking(body);
@@ -47,6 +48,7 @@ export function parseMessages(raw: unknown, context: ParseContext): ParsedGenera
     delivery: body.stream === true ? 'stream' : 'whole',
     timeoutMs: undefined,
     priority: undefined,
+    ...(dropped.length > 0 && { dropped }),
     renderer: messageRenderer(request, { hidesThoughts: thinking.omitted }),
   };
 }
@@ -54,6 +56,8 @@ export function parseMessages(raw: unknown, context: ParseContext): ParsedGenera
 export interface Prompt {
   readonly input: Extract<GenerationInput, { readonly kind: 'chat' }>;
   readonly tools: ToolUse | undefined;
+  /** What was not taken, as X-Dropped-Parameters names it. */
+  readonly dropped: readonly string[];
 }
 
 export interface CountedPrompt extends Prompt {
@@ -72,9 +76,11 @@ export function parseCount(raw: unknown): CountedPrompt {
 }
 
 function parsePrompt(body: ConversationBody): Prompt {
+  const { use, dropped } = parseTools(body);
   return {
     input: { kind: 'chat', messages: parseConversation(body.system, body.messages) },
-    tools: parseTools(body),
+    tools: use,
+    dropped: [...dropped, ...serverBlocksIn(body.messages)],
   };
 }
 

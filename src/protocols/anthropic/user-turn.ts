@@ -2,7 +2,7 @@
 import type { Message } from '../../core/generation.ts';
 import { type CallLedger, listed } from '../call-ledger.ts';
 import { invalid } from '../invalid.ts';
-import { type Placed, readContent, readShown } from './content.ts';
+import { type Placed, readContent, readResult, type ShownBlock } from './content.ts';
 import { Prose } from './prose.ts';
 import { BETWEEN_BLOCKS, blocksOf, type Turn } from './turns.ts';
 
@@ -44,6 +44,10 @@ function isResult(placed: Placed<UserBlock>): placed is Placed<'tool_result'> {
   return placed.block.type === 'tool_result';
 }
 
+function isReference(placed: Placed<ShownBlock | 'tool_reference'>): placed is Placed<'tool_reference'> {
+  return placed.block.type === 'tool_reference';
+}
+
 /** Its pictures go into what the user says next: an answer of a tool is a text. */
 function toolResult(
   { block, path }: Placed<'tool_result'>,
@@ -59,8 +63,10 @@ function toolResult(
   });
   const told = new Prose();
   const content = block.content ?? [];
-  for (const shown of readShown(content, `${path}.content`, 'a tool_result'))
-    told.show(shown, BETWEEN_BLOCKS);
+  for (const given of readResult(content, `${path}.content`)) {
+    if (isReference(given)) told.say(`${given.block.tool_name} can be called now.`, BETWEEN_BLOCKS);
+    else told.show(given, BETWEEN_BLOCKS);
+  }
   to.prose.bring(told.images);
   return { role: 'tool', content: block.is_error ? asError(told.text) : told.text, toolCallId };
 }

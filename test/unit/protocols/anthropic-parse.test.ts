@@ -165,9 +165,9 @@ describe('tools', () => {
       'nested too deeply',
     ],
     [
-      { tools: [{ type: 'web_search_20250305', name: 'web_search' }] },
+      { tools: [{ type: 'computer_20250124', name: 'computer' }] },
       'tools[0].type',
-      'no tools of its own',
+      'bash, text_editor or memory',
     ],
     [{ tools: Array(129).fill(clock) }, 'tools', 'at most 128 entries'],
     [{ tool_choice: { type: 'any' } }, 'tool_choice', 'there are no tools'],
