@@ -32,7 +32,7 @@ export interface RequestScope {
 /** The request that each connection is serving at the moment. */
 export type OpenRequests = WeakMap<Socket, RequestScope>;
 
-/** Fields that the backend could not honour and that were left away, in the words of the route. */
+/** What could not be honoured and was dropped, in the words of the route. */
 export const DROPPED_HEADER = 'X-Dropped-Parameters';
 
 declare module 'fastify' {

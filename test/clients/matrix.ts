@@ -4,7 +4,15 @@
  */
 import { readFileSync } from 'node:fs';
 
-export type ClientId = 'openai' | 'openai-python' | 'langchain' | 'ai-sdk' | 'anthropic' | 'ollama';
+export type ClientId =
+  | 'openai'
+  | 'openai-python'
+  | 'langchain'
+  | 'ai-sdk'
+  | 'anthropic'
+  | 'ollama'
+  | 'codex'
+  | 'claude-code';
 
 export type FeatureId =
   | 'chat'
@@ -23,7 +31,8 @@ export type FeatureId =
   | 'abort'
   | 'errors'
   | 'failure'
-  | 'retry';
+  | 'retry'
+  | 'agent';
 
 export type BackendId = 'embedded' | 'ollama' | 'vllm';
 

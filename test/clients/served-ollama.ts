@@ -2,6 +2,7 @@
 import { startOllamaStandIn } from '../support/stand-ins/ollama-stand-in.ts';
 import { vectorOf } from '../support/stand-ins/stand-in-model.ts';
 import type { Served } from './client-suite.ts';
+import { AGENT_IDS, agentModel, agentTurns } from './coding-agents.ts';
 import { type EndsWith, serve } from './served.ts';
 
 export async function servedOllama(endsWith: EndsWith): Promise<Served> {
@@ -11,14 +12,25 @@ export async function servedOllama(endsWith: EndsWith): Promise<Served> {
     startOllamaStandIn({ ...plays, thinks: true }),
     startOllamaStandIn(plays),
   ]);
-  for (const standIn of [model, thinker, spare]) endsWith(() => standIn.close());
+  const agents = await Promise.all(
+    AGENT_IDS.map((id) => startOllamaStandIn({ ...plays, contextSize: 100_000, turns: agentTurns(id) })),
+  );
+  for (const standIn of [model, thinker, spare, ...agents]) endsWith(() => standIn.close());
   const entry = (id: string, { url, model }: { readonly url: string; readonly model: string }) => ({
     id,
     targets: [{ backend: 'ollama', url, model, slots: 16 }],
   });
   const served = await serve(
     {
-      all: [entry('talker', model), entry('thinker', thinker), entry('embedder', spare)],
+      all: [
+        entry('talker', model),
+        entry('thinker', thinker),
+        entry('embedder', spare),
+        ...AGENT_IDS.flatMap((id, index) => {
+          const standIn = agents[index];
+          return standIn === undefined ? [] : [entry(agentModel(id), standIn)];
+        }),
+      ],
       limited: [entry('talker', spare)],
     },
     { endsWith },

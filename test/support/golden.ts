@@ -104,12 +104,19 @@ const SCRIPT = 'Script: ';
 
 interface ScriptableBody {
   readonly prompt?: string;
-  readonly input?: string;
+  readonly input?: string | readonly ScriptableItem[];
   readonly messages?: readonly { readonly content: string | readonly ScriptablePart[] }[];
+}
+
+interface ScriptableItem {
+  readonly content?: string | readonly ScriptablePart[];
+  readonly output?: string;
 }
 
 interface ScriptablePart {
   readonly text?: string;
+  /** Of the result of a tool. */
+  readonly content?: string;
 }
 
 function withScript(body: string, script: string | undefined): string {
@@ -117,13 +124,25 @@ function withScript(body: string, script: string | undefined): string {
   const fields = JSON.parse(body) as ScriptableBody;
   const before = (text = '') => scripted(JSON.parse(script), text);
   const last = fields.messages?.at(-1);
-  if (fields.input !== undefined) return JSON.stringify({ ...fields, input: before(fields.input) });
+  const beforePart = (part: ScriptablePart): ScriptablePart =>
+    part.content === undefined
+      ? { ...part, text: before(part.text) }
+      : { ...part, content: before(part.content) };
+  const beforeContent = (content: string | readonly ScriptablePart[]) =>
+    typeof content === 'string'
+      ? before(content)
+      : content.map((part, index) => (index === 0 ? beforePart(part) : part));
+  if (typeof fields.input === 'string') return JSON.stringify({ ...fields, input: before(fields.input) });
+  if (fields.input !== undefined) {
+    const item = fields.input.at(-1) ?? {};
+    const scriptedItem =
+      item.content === undefined
+        ? { ...item, output: before(item.output) }
+        : { ...item, content: beforeContent(item.content) };
+    return JSON.stringify({ ...fields, input: [...fields.input.slice(0, -1), scriptedItem] });
+  }
   if (last === undefined) return JSON.stringify({ ...fields, prompt: before(fields.prompt) });
-  const content =
-    typeof last.content === 'string'
-      ? before(last.content)
-      : last.content.map((part, index) => (index === 0 ? { ...part, text: before(part.text) } : part));
-  const scriptedLast = { ...last, content };
+  const scriptedLast = { ...last, content: beforeContent(last.content) };
   return JSON.stringify({ ...fields, messages: [...(fields.messages ?? []).slice(0, -1), scriptedLast] });
 }
 

@@ -58,8 +58,11 @@ export async function wholeResponse(
   return whole as ResponseSeen & Readonly<Record<string, unknown>>;
 }
 
-export function streamedEvents(events: readonly GenerationEvent[]): readonly EventSeen[] {
-  return eventsOf(streamOf(parseResponses({ stream: true }).renderer, events));
+export function streamedEvents(
+  events: readonly GenerationEvent[],
+  fields: object = {},
+): readonly EventSeen[] {
+  return eventsOf(streamOf(parseResponses({ stream: true, ...fields }).renderer, events));
 }
 
 /** The events that come where the stream fails after these. */

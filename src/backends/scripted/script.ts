@@ -8,27 +8,48 @@ import { Check, Errors } from 'typebox/value';
 import { ServingError } from '../../core/errors.ts';
 import type { GenerationInput } from '../../core/generation.ts';
 
+const text = Type.String({
+  minLength: 1,
+  description: 'The answer. Default: the words of the prompt, again and again.',
+});
+const reasoning = Type.String({
+  minLength: 1,
+  description: 'Thought before the answer when the request wishes it.',
+});
+const toolCalls = Type.Array(
+  Type.Object({ name: Type.String({ minLength: 1 }), arguments: Type.Object({}) }),
+  {
+    description:
+      'Calls `{ name, arguments }` after the text (only then is there one without `text`), where the request lets tools be called.',
+  },
+);
+
 /** The keys of the configuration that a request may override. */
 export const scriptKeys = {
-  text: Type.Optional(
-    Type.String({
-      minLength: 1,
-      description: 'The answer. Default: the words of the prompt, again and again.',
-    }),
-  ),
+  text: Type.Optional(text),
   tokens: Type.Integer({
     minimum: 0,
     default: 16,
     description: 'Words of the answer when `text` is not set.',
   }),
-  reasoning: Type.Optional(
-    Type.String({ minLength: 1, description: 'Thought before the answer when the request wishes it.' }),
-  ),
-  tool_calls: Type.Optional(
-    Type.Array(Type.Object({ name: Type.String({ minLength: 1 }), arguments: Type.Object({}) }), {
-      description:
-        'Calls `{ name, arguments }` after the text (only then is there one without `text`), where the request lets tools be called.',
-    }),
+  reasoning: Type.Optional(reasoning),
+  tool_calls: Type.Optional(toolCalls),
+  turns: Type.Optional(
+    Type.Array(
+      Type.Object(
+        {
+          text: Type.Optional(text),
+          tokens: Type.Optional(Type.Integer({ minimum: 0 })),
+          reasoning: Type.Optional(reasoning),
+          tool_calls: Type.Optional(toolCalls),
+        },
+        { additionalProperties: false },
+      ),
+      {
+        description:
+          'A script for each turn of a conversation, of `text`, `tokens`, `reasoning` and `tool_calls`: the first answers one without an assistant’s message, the second one with one, and so on. After the last, the other keys apply.',
+      },
+    ),
   ),
   first_token_delay_ms: Type.Integer({ minimum: 0, default: 0, description: 'Until the first token.' }),
   token_delay_ms: Type.Integer({ minimum: 0, default: 0, description: 'Between two tokens.' }),
@@ -65,7 +86,10 @@ const DirectiveSchema = Type.Object(
   { additionalProperties: false },
 );
 
-export type Script = Static<typeof ScriptSchema>;
+export type Script = Static<typeof ScriptSchema> & {
+  /** Which of its turns it is at; absent where it has none. */
+  readonly turn?: number;
+};
 
 export interface Part {
   readonly script: Script;
@@ -76,7 +100,7 @@ export interface Part {
 /** Finds the directive of a request, if it has one. Throws `invalid_request` when it is not a valid one. */
 export function partFor(input: GenerationInput, defaults: Script): Part {
   const text = input.kind === 'text' ? input.prompt : (input.messages.at(-1)?.content ?? '');
-  if (!text.startsWith('{"script"')) return { script: defaults, prompt: text };
+  if (!text.startsWith('{"script"')) return { script: ofTurn(defaults, input), prompt: text };
   const lineEnd = text.indexOf('\n');
   const line = lineEnd === -1 ? text : text.slice(0, lineEnd);
   const directive = parseDirective(line);
@@ -87,9 +111,16 @@ export function partFor(input: GenerationInput, defaults: Script): Part {
     );
   }
   return {
-    script: { ...defaults, ...directive.script },
+    script: ofTurn({ ...defaults, ...directive.script }, input),
     prompt: lineEnd === -1 ? 'scripted' : text.slice(lineEnd + 1),
   };
+}
+
+/** A conversation has as many turns behind it as it has messages of the assistant. */
+function ofTurn(script: Script, input: GenerationInput): Script {
+  if (script.turns === undefined || input.kind !== 'chat') return script;
+  const spoken = input.messages.filter(({ role }) => role === 'assistant').length;
+  return { ...script, ...script.turns[spoken], turn: spoken };
 }
 
 function parseDirective(line: string): unknown {

@@ -189,7 +189,7 @@ export class ScriptedBackend implements Backend {
     so: { readonly tokens: number; readonly spoken: number; readonly limit: number },
   ): Promise<Completion> {
     let { tokens, spoken } = so;
-    for (const event of callEvents(talk.calls)) {
+    for (const event of callEvents(talk.calls, talk.part.script.turn)) {
       if (tokens >= so.limit) return { tokens, reason: 'length' };
       await this.#beforeToken(spoken, talk);
       tokens += 1;

@@ -22,10 +22,14 @@ export function callsFor(script: Script, tools: ToolUse | undefined): readonly S
   });
 }
 
-/** Each event stands for one token: the head of a call, then a piece of its arguments. */
-export function* callEvents(calls: readonly ScriptedCall[]): Generator<GenerationEvent> {
+/** Each event stands for one token: the head of a call, then a piece of its arguments. Ids differ from turn to turn. */
+export function* callEvents(
+  calls: readonly ScriptedCall[],
+  turn: number | undefined,
+): Generator<GenerationEvent> {
+  const prefix = turn === undefined ? 'call' : `call_${turn}`;
   for (const [index, { name, arguments: values }] of calls.entries()) {
-    yield { type: 'tool-call', index, id: `call_${index}`, name };
+    yield { type: 'tool-call', index, id: `${prefix}_${index}`, name };
     const characters = [...JSON.stringify(values)];
     for (let start = 0; start < characters.length; start += CHARACTERS_PER_TOKEN) {
       const delta = characters.slice(start, start + CHARACTERS_PER_TOKEN).join('');

@@ -2,6 +2,7 @@
 
 import { OllamaMemory, type OllamaRelease } from './ollama-memory.ts';
 import { formedAnswer, logprobsOf, misreadArguments, promptOf, toolCalls } from './ollama-stand-in-pieces.ts';
+import { lastWords, type PlayedTurn, turnOf } from './played-turns.ts';
 import { recordedChunks, recordedJson, recording } from './recording.ts';
 import { answer, countTokens, vectorOf } from './stand-in-model.ts';
 import {
@@ -33,6 +34,8 @@ export interface OllamaStandInOptions extends StandInOptions {
   readonly toldVersion?: string | false;
   /** /api/tags goes on listing a model that was deleted, as a list that is kept does. */
   readonly listsDeleted?: boolean;
+  /** What it does turn by turn; where a turn has no calls, it says what the last message says. */
+  readonly turns?: readonly PlayedTurn[];
   /**
    * 0.6.5 cuts a long prompt silently, ignores `logprobs` and `dimensions`, and gives calls no ids. 0.32.15 has one runner
    * for each file of weights, started anew when `shift` changes, shifts the context unless told not to, and embeds only with
@@ -142,12 +145,13 @@ class OllamaPlay implements Play {
     const prompt = promptOf(body, { sees: this.#options.sees ?? false });
     const promptTokens = countTokens(prompt);
     const tooLong = promptTokens >= contextSize;
+    const turn = turnOf(body, this.#options.turns);
     this.#memory.load(body);
     if (tooLong && !this.#isOld && body.truncate === false) return this.#tooLong(promptTokens, contextSize);
     const shifts = this.#isCurrent && body.shift !== false;
     const answered = answer({
       prompt: tooLong ? 'cut' : prompt,
-      says: formedAnswer(body),
+      says: turn === undefined ? formedAnswer(body) : lastWords(body),
       maxTokens: options.num_predict as number | undefined,
       stop: (options.stop as string[] | undefined) ?? [],
       contextSize: shifts ? Number.POSITIVE_INFINITY : contextSize,
@@ -155,7 +159,10 @@ class OllamaPlay implements Play {
     });
     const thoughts =
       this.#options.thinks && body.think !== false ? [this.#line(request, { thinking: THOUGHT })] : [];
-    const calls = toolCalls(body, { withIds: !this.#isOld });
+    const calls =
+      turn === undefined
+        ? toolCalls(body, { withIds: !this.#isOld })
+        : (turn.tool_calls ?? []).map((call) => ({ function: call }));
     const pieces =
       calls.length > 0
         ? calls.map((call) => this.#line(request, { tool_calls: [call] }))

@@ -5,6 +5,7 @@ import { biasOf, callsOf, formedAnswer, grammarError, type PlayedCall, promptOf 
 import { type Choice, callChoices, textChoices } from './openai-frames.ts';
 import { badRequest, PlayedRefusals, unknownModel } from './openai-refusals.ts';
 import { PlayedVocabulary } from './openai-vocabulary.ts';
+import { callsOfTurn, lastWords, type PlayedTurn, turnOf } from './played-turns.ts';
 import { recordedChunks, recordedJson, recording } from './recording.ts';
 import { answer, countTokens, type ModelAnswer } from './stand-in-model.ts';
 import {
@@ -39,6 +40,8 @@ export interface OpenAiStandInOptions extends StandInOptions {
   readonly withoutToolParser?: boolean;
   /** As models of the OpenAI service that reason: takes the limit under its newer name only. */
   readonly wantsNewerLimit?: boolean;
+  /** What it does turn by turn; where a turn has no calls, it says what the last message says. */
+  readonly turns?: readonly PlayedTurn[];
   /** Takes images; default true. */
   readonly sees?: boolean;
   /** Refuses what begins with "refuse" and repeats it, as servers do that tell what they could not read. */
@@ -118,10 +121,11 @@ class OpenAiPlay implements Play {
     if (refused !== undefined) return refused;
     const unset = request.path === '/v1/completions' && this.#server !== 'llama-server' ? 16 : undefined;
     const maxTokens = limit === undefined ? unset : limit;
-    const calls = callsOf(body, prompt);
+    const turn = turnOf(body, this.#options.turns);
+    const calls = turn === undefined ? callsOf(body, prompt) : callsOfTurn(turn);
     const answered = answer({
       prompt,
-      says: calls.length === 0 ? formedAnswer(body) : [],
+      says: calls.length > 0 ? [] : turn === undefined ? formedAnswer(body) : lastWords(body),
       avoids: (word) => biasOf(body)[this.#vocabulary.tokenOf(word)] === -100,
       maxTokens: maxTokens ?? undefined,
       stop: (body.stop as string[] | undefined) ?? [],

@@ -34,8 +34,7 @@ describe('the messages of an input', () => {
   it('have the roles of the core', () => {
     const roles = ['system', 'developer', 'user', 'assistant'];
     expect(messages(roles.map((role) => ({ role, content: role })))).toEqual([
-      { role: 'system', content: 'system' },
-      { role: 'system', content: 'developer' },
+      { role: 'system', content: 'system\n\ndeveloper' },
       { role: 'user', content: 'user' },
       { role: 'assistant', content: 'assistant' },
     ]);

@@ -31,6 +31,11 @@ describe('the body of a response', () => {
       { role: 'user', content: 'hi' },
     ]);
     expect(messagesOf('hi', { instructions: '' })).toHaveLength(1);
+    const developer = { role: 'developer', content: 'Be kind.' };
+    expect(messagesOf([developer, { role: 'user', content: 'hi' }], { instructions: 'Be short.' })).toEqual([
+      { role: 'system', content: 'Be short.\n\nBe kind.' },
+      { role: 'user', content: 'hi' },
+    ]);
   });
 
   it('counts null as absent', () => {
@@ -213,9 +218,9 @@ describe('a body that cannot be answered', () => {
       'the tools are clock',
     ],
     [
-      { tools: [clock], tool_choice: { type: 'web_search' } },
+      { tools: [clock], tool_choice: { type: 'telepathy' } },
       'tool_choice.type',
-      'only functions can be called',
+      '"function", "custom" or "allowed_tools"',
     ],
     [
       { tools: [clock], tool_choice: { type: 'allowed_tools', mode: 'auto', tools: [weather] } },
@@ -242,11 +247,10 @@ describe('a body that cannot be answered', () => {
     [{ max_tokens: 5 }, 'max_tokens', 'Here it is max_output_tokens.'],
     [{ response_format: { type: 'text' } }, 'response_format', 'Here it is text.format.'],
     [{ n: 2 }, 'n', 'one response'],
-    [{ tools: [{ type: 'web_search' }] }, 'tools[0].type', 'Offer a function, and run it yourself'],
-    [{ tools: [clock, { type: 'custom', name: 'a' }] }, 'tools[1].type', 'tools[1].type is "custom"'],
+    [{ tools: [{ type: 'telepathy' }] }, 'tools[0].type', 'Offer a function, and run it yourself'],
     [{ input: [{ type: 'item_reference', id: 'msg_1' }] }, 'input[0]', 'Send the item itself'],
     [{ input: [{ id: 'msg_1' }] }, 'input[0]', 'Send the item itself'],
-    [{ input: [{ type: 'mcp_call', id: 'a' }] }, 'input[0].type', 'input[0].type is "mcp_call"'],
+    [{ input: [{ type: 'compaction', id: 'a' }] }, 'input[0].type', 'input[0].type is "compaction"'],
   ])('says why the official API can and this one cannot: %#', (fields, param, words) => {
     const refused = refusal(fields);
     expect(refused).toMatchObject({ code: 'unsupported_parameter', param });

@@ -7,11 +7,11 @@ import {
   JsonSchemaFormat,
   NamedChoice,
   TextFormat,
+  ToolEcho,
 } from './tool-schema.ts';
 
 const nullable = <Schema extends Parameters<typeof Type.Union>[0][number]>(schema: Schema) =>
   Type.Union([schema, Type.Null()]);
-const anyObject = Type.Object({}, { additionalProperties: true });
 const ItemStatus = Type.Enum(['in_progress', 'completed', 'incomplete']);
 
 const likelyToken = {
@@ -32,13 +32,17 @@ export const OutputText = Type.Object({
   logprobs: Logprobs,
 });
 
+export const SummaryText = Type.Object({ type: Type.Literal('summary_text'), text: Type.String() });
+
 export const ReasoningText = Type.Object({ type: Type.Literal('reasoning_text'), text: Type.String() });
 
 export const OutputItem = Type.Union([
   Type.Object({
     id: Type.String(),
     type: Type.Literal('reasoning'),
-    summary: Type.Array(Type.Never(), { maxItems: 0, description: 'Always empty: see content.' }),
+    summary: Type.Array(SummaryText, {
+      description: 'What was thought, where reasoning.summary asked for it; then content is empty.',
+    }),
     content: Type.Array(ReasoningText),
   }),
   Type.Object({
@@ -54,19 +58,21 @@ export const OutputItem = Type.Union([
     status: ItemStatus,
     call_id: Type.String(),
     name: Type.String(),
+    namespace: Type.Optional(Type.String({ description: 'That of the tool, where it has one.' })),
     arguments: Type.String({
       description: 'The text of a JSON object; cut off where the status is incomplete.',
     }),
   }),
+  Type.Object({
+    id: Type.String(),
+    type: Type.Literal('custom_tool_call'),
+    status: ItemStatus,
+    call_id: Type.String(),
+    name: Type.String(),
+    namespace: Type.Optional(Type.String()),
+    input: Type.String({ description: 'Cut off where the status is incomplete.' }),
+  }),
 ]);
-
-const ToolEcho = Type.Object({
-  type: Type.Literal('function'),
-  name: Type.String(),
-  description: nullable(Type.String()),
-  parameters: nullable(anyObject),
-  strict: nullable(Type.Boolean()),
-});
 
 const Usage = Type.Object({
   input_tokens: Type.Integer(),
@@ -100,7 +106,7 @@ export const ResponseObject = Type.Object({
   parallel_tool_calls: Type.Boolean(),
   previous_response_id: Type.Null(),
   prompt_cache_key: nullable(Type.String()),
-  reasoning: Type.Object({ effort: nullable(Type.String()), summary: Type.Null() }),
+  reasoning: Type.Object({ effort: nullable(Type.String()), summary: nullable(Type.String()) }),
   safety_identifier: nullable(Type.String()),
   service_tier: Type.Literal('default'),
   store: Type.Literal(false, { description: 'Whatever was asked: responses are never kept.' }),

@@ -36,7 +36,11 @@ export function parseContent(
     const isText = typeof found === 'string';
     if (isText) text += (followsText ? '\n' : '') + found;
     else if (allowed === 'allowed') images.push({ ...found, at: text.length });
-    else throw invalid(partPath, `${partPath} is an image, but only a user’s message may have images.`);
+    else
+      throw invalid(
+        partPath,
+        `${partPath} is an image, but only a user’s message and a tool’s output may have images.`,
+      );
     followsText = isText;
   }
   return { text, images };

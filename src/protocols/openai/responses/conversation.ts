@@ -1,20 +1,33 @@
 /**
  * The input items of a response become messages. What an assistant says, thinks and calls between two other items is one
  * turn, so one message. As OpenAI insists: an output belongs to a call of the turn before it, and every call has its output
- * before the conversation goes on.
+ * before the conversation goes on. What tools of the vendor's servers left is dropped.
  */
-import type { Message, ToolCall } from '../../../core/generation.ts';
+import type { Image, Message, ToolCall } from '../../../core/generation.ts';
 import { CallLedger, listed } from '../../call-ledger.ts';
 import { invalid } from '../../invalid.ts';
 import { lenientReader } from '../../lenient-body.ts';
 import { parseCallArguments } from '../call-arguments.ts';
 import { parseContent } from './content.ts';
-import { FunctionCallItem, FunctionCallOutputItem, MessageItem, ReasoningItem } from './item-schema.ts';
+import { isHostedItem, isShellOutput, toolOfCall } from './hosted-tools.ts';
+import {
+  CallOutputItem,
+  CustomToolCallItem,
+  FunctionCallItem,
+  MessageItem,
+  ReasoningItem,
+  ShellCallItem,
+  ShellOutputItem,
+} from './item-schema.ts';
+import { modelNameOf, type OfferedTools } from './offered-tools.ts';
 import { itemReference, unknownItem } from './refusals.ts';
 
 const readMessage = lenientReader(MessageItem);
 const readCall = lenientReader(FunctionCallItem);
-const readOutput = lenientReader(FunctionCallOutputItem);
+const readCustomCall = lenientReader(CustomToolCallItem);
+const readOutput = lenientReader(CallOutputItem);
+const readShellCall = lenientReader(ShellCallItem);
+const readShellOutput = lenientReader(ShellOutputItem);
 const readReasoning = lenientReader(ReasoningItem);
 
 /** What the assistant has said, thought and called since the last item of someone else. */
@@ -27,14 +40,18 @@ interface Turn {
 interface Reading {
   readonly messages: Message[];
   readonly ledger: CallLedger;
+  readonly tools: OfferedTools;
   turn: Turn;
+  /** Of outputs of tools: a message of a tool is a text, so they are shown with what the user says next. */
+  images: readonly Image[];
 }
 
-export function parseItems(items: readonly object[]): readonly Message[] {
-  const reading: Reading = { messages: [], ledger: new CallLedger(), turn: newTurn() };
+export function parseItems(items: readonly object[], tools: OfferedTools): readonly Message[] {
+  const reading: Reading = { messages: [], ledger: new CallLedger(), tools, turn: newTurn(), images: [] };
   for (const [index, item] of items.entries()) addItem(reading, item, `input[${index}]`);
   endTurn(reading);
   refuseUnanswered(reading.ledger);
+  showImages(reading);
   if (reading.messages.length > 0) return reading.messages;
   throw invalid('input', 'input has no message. Send at least one.');
 }
@@ -46,19 +63,50 @@ function addItem(reading: Reading, item: object, path: string): void {
       addMessage(reading, readMessage(item, path), path);
       break;
     case 'function_call':
-      reading.turn.calls.push(parseCall(readCall(item, path), path));
+      addCall(reading, functionCall(readCall(item, path), path, reading.tools), path);
+      break;
+    case 'custom_tool_call':
+      addCall(reading, customCall(readCustomCall(item, path), reading.tools), path);
       break;
     case 'function_call_output':
+    case 'custom_tool_call_output':
       addOutput(reading, readOutput(item, path), path);
       break;
     case 'reasoning':
       addReasoning(reading, readReasoning(item, path));
       break;
+    // They are offered, and not told.
+    case 'additional_tools':
+      break;
     case 'item_reference':
       throw itemReference(path);
     default:
-      throw unknownItem(type, `${path}.type`);
+      addItemOfOtherTool(reading, item, { type, path });
   }
+}
+
+function addItemOfOtherTool(
+  reading: Reading,
+  item: object,
+  { type, path }: { readonly type: unknown; readonly path: string },
+): void {
+  const tool = toolOfCall(type);
+  if (tool !== undefined) {
+    const { call_id, id = '', action, operation } = readShellCall(item, path);
+    const call = { id: call_id ?? id, name: tool, arguments: JSON.stringify(action ?? operation ?? {}) };
+    addCall(reading, call, path);
+  } else if (isShellOutput(type)) {
+    const { call_id, id = '', output = '' } = readShellOutput(item, path);
+    const text = typeof output === 'string' ? output : JSON.stringify(output);
+    addOutput(reading, { call_id: call_id ?? id, output: text }, path);
+  } else if (!isHostedItem(type)) throw unknownItem(type, `${path}.type`);
+}
+
+/** What tools of the vendor's servers left in the input, each kind once, as X-Dropped-Parameters names it. */
+export function hostedItemsIn(input: string | readonly object[]): readonly string[] {
+  if (typeof input === 'string') return [];
+  const types = input.map((item) => (item as { readonly type?: unknown }).type).filter(isHostedItem);
+  return [...new Set(types)].map((type) => `input.${type}`);
 }
 
 /** Messages and references may come without their type. */
@@ -87,16 +135,38 @@ function addMessage(reading: Reading, { role, content }: MessageItem, path: stri
   endTurn(reading);
   refuseUnanswered(reading.ledger);
   reading.ledger.forget();
-  reading.messages.push(
-    role === 'user'
-      ? { role, content: parsed.text, ...(parsed.images.length > 0 && { images: parsed.images }) }
-      : { role: 'system', content: parsed.text },
-  );
+  if (role === 'user') {
+    const images = [...reading.images, ...parsed.images];
+    reading.images = [];
+    reading.messages.push({ role, content: parsed.text, ...(images.length > 0 && { images }) });
+    return;
+  }
+  showImages(reading);
+  addSystem(reading.messages, parsed.text);
 }
 
-function addOutput(reading: Reading, { call_id, output }: FunctionCallOutputItem, path: string): void {
+/** What stands in front of a conversation is one message: many templates take one, at the beginning. */
+function addSystem(messages: Message[], content: string): void {
+  const [first] = messages;
+  if (messages.length === 1 && first?.role === 'system')
+    messages[0] = { role: 'system', content: `${first.content}\n\n${content}` };
+  else messages.push({ role: 'system', content });
+}
+
+function showImages(reading: Reading): void {
+  if (reading.images.length === 0) return;
+  reading.messages.push({ role: 'user', content: '', images: reading.images });
+  reading.images = [];
+}
+
+function addOutput(
+  reading: Reading,
+  { call_id, output }: Pick<CallOutputItem, 'call_id' | 'output'>,
+  path: string,
+): void {
   endTurn(reading);
-  const { text } = parseContent(output, { path: `${path}.output`, images: 'refused' });
+  const { text, images } = parseContent(output, { path: `${path}.output`, images: 'allowed' });
+  reading.images = [...reading.images, ...images.map((image) => ({ ...image, at: 0 }))];
   const toolCallId = reading.ledger.answered(call_id, {
     path,
     idPath: `${path}.call_id`,
@@ -117,11 +187,18 @@ function addReasoning(reading: Reading, { content = [], summary = [] }: Reasonin
   reading.turn.reasoning = reasoning === '' ? text : `${reasoning}\n${text}`;
 }
 
-function parseCall(
-  { call_id: id, name, arguments: text }: FunctionCallItem,
-  path: string,
-): Turn['calls'][number] {
-  return { id, name, arguments: parseCallArguments(text, `${path}.arguments`), idPath: `${path}.call_id` };
+function addCall({ turn }: Reading, call: ToolCall, path: string): void {
+  turn.calls.push({ ...call, idPath: `${path}.call_id` });
+}
+
+function functionCall(item: FunctionCallItem, path: string, tools: OfferedTools): ToolCall {
+  const values = parseCallArguments(item.arguments, `${path}.arguments`);
+  return { id: item.call_id, name: modelNameOf(tools, item), arguments: values };
+}
+
+function customCall(item: CustomToolCallItem, tools: OfferedTools): ToolCall {
+  const { call_id: id, input } = item;
+  return { id, name: modelNameOf(tools, item), arguments: JSON.stringify({ input }) };
 }
 
 /** Thoughts that nothing was said or called after are dropped. */
@@ -131,6 +208,7 @@ function endTurn(reading: Reading): void {
   reading.turn = newTurn();
   if (text === undefined && calls.length === 0) return;
   refuseUnanswered(ledger);
+  showImages(reading);
   ledger.made(calls);
   messages.push({
     role: 'assistant',

@@ -36,27 +36,64 @@ export const MessageItem = Type.Object({
 });
 
 const callId = Type.String({ minLength: 1 });
+const calledTool = {
+  call_id: callId,
+  name: Type.String({ minLength: 1 }),
+  namespace: Type.Optional(Type.String({ description: 'That of the tool, where it has one.' })),
+};
 
 export const FunctionCallItem = Type.Object({
   type: Type.Literal('function_call'),
-  call_id: callId,
-  name: Type.String({ minLength: 1 }),
+  ...calledTool,
   arguments: Type.String({ description: 'The text of a JSON object.' }),
 });
 
-export const FunctionCallOutputItem = Type.Object({
-  type: Type.Literal('function_call_output'),
-  call_id: callId,
-  output: Type.Union([Type.String(), parts], { description: 'A text, or a list of input_text parts.' }),
+export const CustomToolCallItem = Type.Object({
+  type: Type.Literal('custom_tool_call'),
+  ...calledTool,
+  input: Type.String(),
 });
 
-const thought = (type: string) => Type.Array(Type.Object({ type: Type.Literal(type), text: Type.String() }));
+export const CallOutputItem = Type.Object({
+  type: Type.Enum(['function_call_output', 'custom_tool_call_output']),
+  call_id: callId,
+  output: Type.Union([Type.String(), parts], {
+    description: 'A text, or a list of input_text and input_image parts; images are shown after the outputs.',
+  }),
+});
+
+export const AdditionalToolsItem = Type.Object(
+  {
+    type: Type.Literal('additional_tools'),
+    tools: Type.Array(Type.Object({}, { additionalProperties: true }), { maxItems: 128 }),
+  },
+  { description: 'Tools as in `tools`.' },
+);
+
+/** What clients ran themselves for tools that are not offered here: local_shell, shell, apply_patch. */
+export const ShellCallItem = Type.Object({
+  type: Type.String(),
+  call_id: Type.Optional(callId),
+  id: Type.Optional(callId),
+  action: Type.Optional(Type.Object({}, { additionalProperties: true })),
+  operation: Type.Optional(Type.Object({}, { additionalProperties: true })),
+});
+
+export const ShellOutputItem = Type.Object({
+  type: Type.String(),
+  call_id: Type.Optional(callId),
+  id: Type.Optional(callId),
+  output: Type.Optional(Type.Union([Type.String(), parts])),
+});
+
+const thought = (...types: readonly string[]) =>
+  Type.Array(Type.Object({ type: Type.Enum([...types]), text: Type.String() }));
 
 export const ReasoningItem = Type.Object(
   {
     type: Type.Literal('reasoning'),
     summary: Type.Optional(thought('summary_text')),
-    content: Type.Optional(thought('reasoning_text')),
+    content: Type.Optional(thought('reasoning_text', 'text')),
     encrypted_content: Type.Optional(Type.String({ description: 'Ignored: nobody here can read it.' })),
   },
   { description: 'Belongs to the assistant’s message or calls that follow.' },
@@ -64,13 +101,18 @@ export const ReasoningItem = Type.Object(
 
 export type MessageItem = Static<typeof MessageItem>;
 export type FunctionCallItem = Static<typeof FunctionCallItem>;
-export type FunctionCallOutputItem = Static<typeof FunctionCallOutputItem>;
+export type CustomToolCallItem = Static<typeof CustomToolCallItem>;
+export type CallOutputItem = Static<typeof CallOutputItem>;
+export type ShellCallItem = Static<typeof ShellCallItem>;
+export type ShellOutputItem = Static<typeof ShellOutputItem>;
 export type ReasoningItem = Static<typeof ReasoningItem>;
 
 /** For OpenAPI. */
 export const InputItem = Type.Union([
   Type.Object({ ...MessageItem.properties, content: documentedContent }),
   FunctionCallItem,
-  FunctionCallOutputItem,
+  CustomToolCallItem,
+  CallOutputItem,
   ReasoningItem,
+  AdditionalToolsItem,
 ]);

@@ -5,26 +5,29 @@ import { lenientReader } from '../../lenient-body.ts';
 import { refuseDeepNesting } from '../../nesting.ts';
 import { THINKING } from '../reasoning-effort.ts';
 import { parseSampling } from '../sampling.ts';
-import { parseItems } from './conversation.ts';
+import type { AnsweredAs } from './answered-as.ts';
+import { hostedItemsIn, parseItems } from './conversation.ts';
 import { parseLogprobs } from './logprobs-wish.ts';
+import { definitionsIn, type OfferedTools, parseTools } from './offered-tools.ts';
 import { outputFormatOf, parseFormat } from './output-format.ts';
 import { refuseFields } from './refusals.ts';
 import { responsesRenderer } from './render.ts';
 import { ReasoningSettings, ResponsesFields } from './request-schema.ts';
 import { frameOf } from './response-frame.ts';
-import { parseToolChoice, parseTools, toolUseOf } from './tools.ts';
+import { parseToolChoice, toolUseOf } from './tools.ts';
 
 const read = lenientReader(ResponsesFields);
 const readReasoning = lenientReader(ReasoningSettings);
 
 export function parseResponses(raw: unknown, context: ParseContext): ParsedGeneration {
-  const { request, body, frame } = parseRequest(raw, context);
+  const { request, body, frame, answered, dropped } = parseRequest(raw, context);
   return {
     requests: [request],
     delivery: body.stream ? 'stream' : 'whole',
     timeoutMs: undefined,
     priority: undefined,
-    renderer: responsesRenderer(request, frame),
+    ...(dropped.length > 0 && { dropped }),
+    renderer: responsesRenderer(request, frame, answered),
   };
 }
 
@@ -33,12 +36,12 @@ export function parseRequest(raw: unknown, context: Pick<ParseContext, 'newReque
   if (isObject(raw)) for (const [field, value] of Object.entries(raw)) refuseDeepNesting(value, field);
   refuseFields(raw);
   const body = read(raw, '');
-  const definitions = parseTools(body.tools);
-  const toolChoice = parseToolChoice(body.tool_choice, definitions);
+  const offered = parseTools(definitionsIn(body));
+  const toolChoice = parseToolChoice(body.tool_choice, offered);
   const format = parseFormat(body.text);
-  const { effort } = readReasoning(body.reasoning ?? {}, 'reasoning');
-  const input = parseInput(body);
-  const tools = toolUseOf(definitions, toolChoice, body);
+  const { effort, summary } = readReasoning(body.reasoning ?? {}, 'reasoning');
+  const input = parseInput(body, offered);
+  const tools = toolUseOf(offered, toolChoice, body);
   const output = outputFormatOf(format);
   const logprobs = parseLogprobs(body);
   const extras = extrasOf(body);
@@ -55,15 +58,24 @@ export function parseRequest(raw: unknown, context: Pick<ParseContext, 'newReque
     ...(logprobs !== undefined && { logprobs }),
     ...(extras !== undefined && { extras }),
   };
-  const frame = frameOf({ request, body, tools: definitions, toolChoice, format, effort });
-  return { request, body, frame };
+  const reasoning = { effort: effort ?? null, summary: summary === 'none' ? null : (summary ?? null) };
+  const frame = frameOf({ request, body, tools: offered.echo, toolChoice, format, reasoning });
+  const answered: AnsweredAs = { tools: offered, summarises: reasoning.summary !== null };
+  const dropped = [...offered.dropped, ...hostedItemsIn(body.input)];
+  return { request, body, frame, answered, dropped };
 }
 
-function parseInput({ input, instructions }: ResponsesFields): GenerationInput {
+function parseInput({ input, instructions }: ResponsesFields, tools: OfferedTools): GenerationInput {
   const messages =
-    typeof input === 'string' ? [{ role: 'user', content: input } as const] : parseItems(input);
+    typeof input === 'string' ? [{ role: 'user', content: input } as const] : parseItems(input, tools);
   if (instructions === undefined || instructions === '') return { kind: 'chat', messages };
-  return { kind: 'chat', messages: [{ role: 'system', content: instructions }, ...messages] };
+  const [first, ...rest] = messages;
+  const joins = first?.role === 'system';
+  const system = {
+    role: 'system',
+    content: joins ? `${instructions}\n\n${first.content}` : instructions,
+  } as const;
+  return { kind: 'chat', messages: [system, ...(joins ? rest : messages)] };
 }
 
 function parseLimits(

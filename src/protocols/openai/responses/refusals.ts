@@ -64,10 +64,10 @@ export function refuseFields(body: unknown): void {
   }
 }
 
-export function hostedTool(type: unknown, path: string): ServingError {
+export function unknownTool(type: unknown, path: string): ServingError {
   return notHere(
     path,
-    `${path} is ${showValue(type)}, but must be "function": hosted tools run on their vendor’s servers, and other forms of tools are not known here. Offer a function, and run it yourself.`,
+    `${path} is ${showValue(type)}, but must be "function", "custom" or "namespace": other forms of tools are not known here. Offer a function, and run it yourself.`,
   );
 }
 
@@ -78,7 +78,7 @@ export function itemReference(path: string): ServingError {
 export function unknownItem(type: unknown, path: string): ServingError {
   return notHere(
     path,
-    `${path} is ${showValue(type)}, but must be one of "message", "function_call", "function_call_output", "reasoning": items of other tools are not known here. Leave the item away.`,
+    `${path} is ${showValue(type)}, but must be one of "message", "function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output", "reasoning": other items are not known here. Remove the item.`,
   );
 }
 

@@ -9,35 +9,42 @@ import type { GenerationResult } from '../../../core/generation-result.ts';
 import type { AnswerContext, AnswerRenderer, StreamEncoder } from '../../generation-route.ts';
 import { SSE, SSE_HEARTBEAT } from '../../server-sent-events.ts';
 import { openAiError } from '../errors.ts';
+import type { AnsweredAs } from './answered-as.ts';
 import { numberedEvents } from './numbered-events.ts';
 import { incompleteness, outputOf } from './output-items.ts';
 import { type ResponseBody, type ResponseFrame, type ResponseState, responseBody } from './response-frame.ts';
 import { streamedOutput } from './streamed-output.ts';
 
-export function responsesRenderer(request: GenerationRequest, frame: ResponseFrame): AnswerRenderer {
+interface Rendered {
+  readonly request: GenerationRequest;
+  readonly frame: ResponseFrame;
+  readonly answered: AnsweredAs;
+}
+
+export function responsesRenderer(
+  request: GenerationRequest,
+  frame: ResponseFrame,
+  answered: AnsweredAs,
+): AnswerRenderer {
+  const rendered = { request, frame, answered };
   return {
-    whole: ([result], answer) => renderWhole(request, frame, result as GenerationResult, answer),
-    stream: (answer) => responseStream(request, frame, answer),
+    whole: ([result], answer) => renderWhole(rendered, result as GenerationResult, answer),
+    stream: (answer) => responseStream(rendered, answer),
   };
 }
 
 function renderWhole(
-  request: GenerationRequest,
-  frame: ResponseFrame,
+  { request, frame, answered }: Rendered,
   result: GenerationResult,
   answer: AnswerContext,
 ): ResponseBody {
-  const output = outputOf(request.id, result);
+  const output = outputOf(request.id, result, answered);
   return responseBody(frame, { ...endOf(result.finishReason), output, usage: result.usage }, answer);
 }
 
-function responseStream(
-  request: GenerationRequest,
-  frame: ResponseFrame,
-  answer: AnswerContext,
-): StreamEncoder {
+function responseStream({ request, frame, answered }: Rendered, answer: AnswerContext): StreamEncoder {
   const events = numberedEvents();
-  const output = streamedOutput(events, request.id);
+  const output = streamedOutput(events, request.id, answered);
   let finish: Extract<GenerationEvent, { readonly type: 'finish' }> | undefined;
   let begun = false;
 

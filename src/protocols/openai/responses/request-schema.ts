@@ -5,10 +5,13 @@ import { InputItem } from './item-schema.ts';
 import {
   AllowedTools,
   ChoiceWord,
+  CustomTool,
   FunctionTool,
+  HostedTool,
   JsonObjectFormat,
   JsonSchemaFormat,
   NamedChoice,
+  NamespaceTool,
   TextFormat,
 } from './tool-schema.ts';
 
@@ -30,7 +33,13 @@ const sampling = {
 
 export const ReasoningSettings = Type.Object({
   effort: Type.Optional(Type.Enum([...EFFORTS])),
-  summary: Type.Optional(Type.String({ description: 'Ignored: the reasoning itself is in the answer.' })),
+  summary: Type.Optional(
+    Type.String({
+      description:
+        'auto, concise, detailed: what the model thinks is told as the summary of the reasoning item, unabridged, with its events. ' +
+        'Without it, or none: as the content of the item.',
+    }),
+  ),
 });
 
 export const ResponsesBody = Type.Object({
@@ -54,7 +63,9 @@ export const ResponsesBody = Type.Object({
   stop: Type.Optional(Type.Union([stopString, Type.Array(stopString, { maxItems: 4 })])),
   min_tokens: Type.Optional(Type.Integer({ minimum: 0 })),
   ignore_eos: Type.Optional(Type.Boolean()),
-  tools: Type.Optional(Type.Array(FunctionTool, { maxItems: 128 })),
+  tools: Type.Optional(
+    Type.Array(Type.Union([FunctionTool, CustomTool, NamespaceTool, HostedTool]), { maxItems: 128 }),
+  ),
   tool_choice: Type.Optional(Type.Union([ChoiceWord, NamedChoice, AllowedTools])),
   parallel_tool_calls: Type.Optional(Type.Boolean({ description: 'false: one call at most.' })),
   text: Type.Optional(

@@ -6,8 +6,8 @@ import type { AnswerContext } from '../../generation-route.ts';
 import type { ResponseObject } from './answer-schema.ts';
 import type { TextFormatBody } from './output-format.ts';
 import { idOf } from './output-items.ts';
-import type { ReasoningSettings, ResponsesFields } from './request-schema.ts';
-import type { FunctionTool, ToolChoiceBody } from './tool-schema.ts';
+import type { ResponsesFields } from './request-schema.ts';
+import type { ToolChoiceBody, ToolEcho } from './tool-schema.ts';
 
 export type ResponseBody = Static<typeof ResponseObject>;
 
@@ -24,13 +24,13 @@ export type ResponseFrame = Omit<ResponseBody, Changing>;
 export interface FrameOf {
   readonly request: GenerationRequest;
   readonly body: ResponsesFields;
-  readonly tools: readonly FunctionTool[];
+  readonly tools: readonly ToolEcho[];
   readonly toolChoice: ToolChoiceBody;
   readonly format: TextFormatBody;
-  readonly effort: ReasoningSettings['effort'];
+  readonly reasoning: ResponseBody['reasoning'];
 }
 
-export function frameOf({ request, body, tools, toolChoice, format, effort }: FrameOf): ResponseFrame {
+export function frameOf({ request, body, tools, toolChoice, format, reasoning }: FrameOf): ResponseFrame {
   return {
     id: idOf('resp', request.id),
     object: 'response',
@@ -42,20 +42,14 @@ export function frameOf({ request, body, tools, toolChoice, format, effort }: Fr
     parallel_tool_calls: body.parallel_tool_calls ?? true,
     previous_response_id: null,
     prompt_cache_key: body.prompt_cache_key ?? null,
-    reasoning: { effort: effort ?? null, summary: null },
+    reasoning,
     safety_identifier: body.safety_identifier ?? null,
     service_tier: 'default',
     store: false,
     temperature: body.temperature ?? 1,
     text: { format },
     tool_choice: toolChoice,
-    tools: tools.map(({ type, name, description, parameters, strict }) => ({
-      type,
-      name,
-      description: description ?? null,
-      parameters: parameters ?? null,
-      strict: strict ?? null,
-    })),
+    tools: [...tools],
     top_logprobs: request.logprobs?.top ?? 0,
     top_p: body.top_p ?? 1,
     presence_penalty: body.presence_penalty ?? 0,

@@ -16,9 +16,10 @@ export const respondRoute: GenerationRoute = {
   describes: {
     summary: 'Respond',
     description:
-      'Text and function tools, whole or as events. Nothing is kept: each request brings the whole conversation, and ' +
-      'what needs a memory (previous_response_id, conversation, background, prompt, item references) or the vendor’s ' +
-      'own tools is refused. Fields that are null count as absent; fields that are not named here go to backends that ' +
+      'Text, function and custom tools, whole or as events. Nothing is kept: each request brings the whole conversation, ' +
+      'and what needs a memory (previous_response_id, conversation, background, prompt, item references) is refused. ' +
+      'The vendor’s own tools, and what they left in the input, are dropped and named in X-Dropped-Parameters. ' +
+      'Fields that are null count as absent; fields that are not named here go to backends that ' +
       'take them by name, and are ignored elsewhere. A stream that fails ends with response.failed and an error event.',
     body: ResponsesBody,
     answers: { 'application/json': ResponseObject, 'text/event-stream': ResponseEvent },

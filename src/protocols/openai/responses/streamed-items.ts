@@ -1,8 +1,11 @@
 /** The items of a streamed response while they grow: each writes its own events, from `added` to `done`. */
 import type { RequestId, TokenLogprob } from '../../../core/generation.ts';
+import { CustomInput } from './custom-input.ts';
 import type { NumberedEvents } from './numbered-events.ts';
+import type { ToolOrigin } from './offered-tools.ts';
 import {
   callItem,
+  customCallItem,
   type ItemStatus,
   itemIdOf,
   messageItem,
@@ -10,6 +13,7 @@ import {
   outputText,
   reasoningItem,
   reasoningText,
+  summaryText,
 } from './output-items.ts';
 import { type LogprobsBody, renderLogprobs } from './render-logprobs.ts';
 
@@ -70,11 +74,13 @@ export function streamReasoning({ events, request, index: output_index }: ItemPl
   const place = { item_id, output_index, content_index: 0 };
   const delta = events.deltas('response.reasoning_text.delta', place);
   let text = '';
-  const body = () => reasoningItem(item_id, [reasoningText(text)]);
+  const body = () => reasoningItem(item_id, text, NO_SUMMARY);
   return {
     opening:
-      events.event('response.output_item.added', { output_index, item: reasoningItem(item_id, []) }) +
-      events.event('response.content_part.added', { ...place, part: reasoningText('') }),
+      events.event('response.output_item.added', {
+        output_index,
+        item: reasoningItem(item_id, undefined, NO_SUMMARY),
+      }) + events.event('response.content_part.added', { ...place, part: reasoningText('') }),
     add: (piece) => {
       text += piece;
       return delta(piece);
@@ -87,15 +93,44 @@ export function streamReasoning({ events, request, index: output_index }: ItemPl
   };
 }
 
+const NO_SUMMARY = { summarises: false };
+const SUMMARY = { summarises: true };
+
+/** The same thoughts, told as their summary. */
+export function streamSummary({ events, request, index: output_index }: ItemPlace): StreamedText {
+  const item_id = itemIdOf('rs', request, output_index);
+  const place = { item_id, output_index, summary_index: 0 };
+  const delta = events.deltas('response.reasoning_summary_text.delta', place);
+  let text = '';
+  const body = () => reasoningItem(item_id, text, SUMMARY);
+  return {
+    opening:
+      events.event('response.output_item.added', {
+        output_index,
+        item: reasoningItem(item_id, undefined, SUMMARY),
+      }) + events.event('response.reasoning_summary_part.added', { ...place, part: summaryText('') }),
+    add: (piece) => {
+      text += piece;
+      return delta(piece);
+    },
+    close: () =>
+      events.event('response.reasoning_summary_text.done', { ...place, text }) +
+      events.event('response.reasoning_summary_part.done', { ...place, part: summaryText(text) }) +
+      events.event('response.output_item.done', { output_index, item: body() }),
+    body,
+  };
+}
+
 export function streamCall(
   { events, request, index: output_index }: ItemPlace,
-  { id, name }: { readonly id: string; readonly name: string },
+  id: string,
+  origin: ToolOrigin,
 ): StreamedText {
   const item_id = itemIdOf('fc', request, output_index);
   const place = { item_id, output_index };
   const delta = events.deltas('response.function_call_arguments.delta', place);
   let text = '';
-  const body = (status: ItemStatus) => callItem(item_id, status, { id, name, arguments: text });
+  const body = (status: ItemStatus) => callItem(item_id, status, { id, arguments: text }, origin);
   return {
     opening: events.event('response.output_item.added', { output_index, item: body('in_progress') }),
     add: (piece) => {
@@ -103,7 +138,33 @@ export function streamCall(
       return delta(piece);
     },
     close: (status) =>
-      events.event('response.function_call_arguments.done', { ...place, name, arguments: text }) +
+      events.event('response.function_call_arguments.done', {
+        ...place,
+        name: origin.name,
+        arguments: text,
+      }) + events.event('response.output_item.done', { output_index, item: body(status) }),
+    body,
+  };
+}
+
+/** The text that a custom tool takes is read out of the arguments as they come. */
+export function streamCustomCall(
+  { events, request, index: output_index }: ItemPlace,
+  id: string,
+  origin: ToolOrigin,
+): StreamedText {
+  const item_id = itemIdOf('ctc', request, output_index);
+  const place = { item_id, output_index };
+  const delta = events.deltas('response.custom_tool_call_input.delta', place);
+  const input = new CustomInput();
+  const say = (piece: string) => (piece === '' ? '' : delta(piece));
+  const body = (status: ItemStatus) => customCallItem(item_id, status, { id, input: input.text }, origin);
+  return {
+    opening: events.event('response.output_item.added', { output_index, item: body('in_progress') }),
+    add: (piece) => say(input.add(piece)),
+    close: (status) =>
+      say(input.end()) +
+      events.event('response.custom_tool_call_input.done', { ...place, input: input.text }) +
       events.event('response.output_item.done', { output_index, item: body(status) }),
     body,
   };

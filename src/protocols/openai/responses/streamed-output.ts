@@ -4,15 +4,19 @@
  * in turns.
  */
 import type { GenerationEvent, RequestId } from '../../../core/generation.ts';
+import type { AnsweredAs } from './answered-as.ts';
 import type { NumberedEvents } from './numbered-events.ts';
+import { originOf } from './offered-tools.ts';
 import type { ItemStatus, OutputItemBody } from './output-items.ts';
 import {
   type StreamedItem,
   type StreamedMessage,
   type StreamedText,
   streamCall,
+  streamCustomCall,
   streamMessage,
   streamReasoning,
+  streamSummary,
 } from './streamed-items.ts';
 
 export interface StreamedOutput {
@@ -31,7 +35,11 @@ interface Entry {
   closedAs: ItemStatus | undefined;
 }
 
-export function streamedOutput(events: NumberedEvents, request: RequestId): StreamedOutput {
+export function streamedOutput(
+  events: NumberedEvents,
+  request: RequestId,
+  answered: AnsweredAs,
+): StreamedOutput {
   const entries: Entry[] = [];
   const calls = new Map<number, StreamedText>();
   let message: StreamedMessage | undefined;
@@ -73,13 +81,15 @@ export function streamedOutput(events: NumberedEvents, request: RequestId): Stre
         case 'reasoning': {
           if (thoughts !== undefined) return thoughts.add(event.text);
           const closed = closeText();
-          thoughts = streamReasoning(place());
+          thoughts = answered.summarises ? streamSummary(place()) : streamReasoning(place());
           return closed + open(thoughts) + thoughts.add(event.text);
         }
         case 'tool-call': {
           const closed = closeText();
           hasAnswer = true;
-          const call = streamCall(place(), event);
+          const origin = originOf(answered.tools, event.name);
+          const stream = origin.kind === 'function' ? streamCall : streamCustomCall;
+          const call = stream(place(), event.id, origin);
           calls.set(event.index, call);
           return closed + open(call);
         }

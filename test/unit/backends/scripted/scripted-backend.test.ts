@@ -232,3 +232,25 @@ it('is unloaded, loading and then ready when loading takes time', async () => {
   await warming;
   expect(await backend.probe()).toMatchObject({ state: 'ready', loaded: true });
 });
+
+it('plays a conversation turn by turn, with calls of their own', async () => {
+  const call = (name: string) => ({ tool_calls: [{ name, arguments: {} }] });
+  const turns = [call('first'), { text: 'well', ...call('second') }, { tokens: 2 }];
+  const { backend } = start({ turns, text: 'the end' });
+  const told = async (spoken: number) => {
+    const before = Array.from({ length: spoken }, () => ({ role: 'assistant', content: 'x' }) as const);
+    const messages = [...before, { role: 'user', content: 'a b c' } as const];
+    const tools: ToolUse = { tools: [{ name: 'first' }, { name: 'second' }], choice: 'auto' };
+    const { events } = await generateAll(
+      backend,
+      chatRequest('', { ...unlimited, tools, input: { kind: 'chat', messages } }),
+    );
+    const calls = events.flatMap((event) =>
+      event.type === 'tool-call' ? [`${event.name} ${event.id}`] : [],
+    );
+    return [textOf(events), ...calls];
+  };
+  expect(await told(0)).toEqual(['the end', 'first call_0_0']);
+  expect(await told(1)).toEqual(['well', 'second call_1_0']);
+  expect(await told(3)).toEqual(['the end']);
+});
