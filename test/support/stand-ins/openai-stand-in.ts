@@ -122,7 +122,7 @@ class OpenAiPlay implements Play {
     const unset = request.path === '/v1/completions' && this.#server !== 'llama-server' ? 16 : undefined;
     const maxTokens = limit === undefined ? unset : limit;
     const turn = turnOf(body, this.#options.turns);
-    const calls = turn === undefined ? callsOf(body, prompt) : callsOfTurn(turn);
+    const calls = turn === undefined ? callsOf(body, prompt) : callsOfTurn(body, turn);
     const answered = answer({
       prompt,
       says: calls.length > 0 ? [] : turn === undefined ? formedAnswer(body) : lastWords(body),

@@ -14,17 +14,17 @@ interface WireMessage {
   readonly content: string | readonly { readonly text?: string }[] | null;
 }
 
-/** Undefined where nothing is said of it. */
+/** Undefined where nothing is said of it. Ids of calls differ from turn to turn: clients rely on it. */
 export function turnOf(body: Body, turns: readonly PlayedTurn[] = []): PlayedTurn | undefined {
-  return turns[messagesOf(body).filter(({ role }) => role === 'assistant').length];
+  return turns[spokenIn(body)];
 }
 
-/** Ids differ from turn to turn, as they must. */
-export function callsOfTurn({ tool_calls = [] }: PlayedTurn): readonly PlayedCall[] {
-  return tool_calls.map(({ name, arguments: values }) => {
-    const text = JSON.stringify(values);
-    return { id: `chatcmpl-tool-${Buffer.from(text).toString('hex').slice(-16)}`, name, arguments: text };
-  });
+export function callsOfTurn(body: Body, { tool_calls = [] }: PlayedTurn): readonly PlayedCall[] {
+  return tool_calls.map(({ name, arguments: values }, index) => ({
+    id: `chatcmpl-tool-81c5620b8bfd${spokenIn(body)}${index}`,
+    name,
+    arguments: JSON.stringify(values),
+  }));
 }
 
 export function lastWords(body: Body): readonly string[] {
@@ -32,6 +32,10 @@ export function lastWords(body: Body): readonly string[] {
   const text =
     typeof content === 'string' ? content : (content ?? []).map((part) => part.text ?? '').join(' ');
   return text.match(/\s*\S+/gu) ?? [];
+}
+
+function spokenIn(body: Body): number {
+  return messagesOf(body).filter(({ role }) => role === 'assistant').length;
 }
 
 function messagesOf({ messages }: Body): readonly WireMessage[] {
