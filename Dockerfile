@@ -31,7 +31,6 @@ FROM base AS runtime
 ENV NODE_ENV=production \
   LLM_SERVE_SERVER__HOST=0.0.0.0 \
   LLM_SERVE_SERVER__PORT=8000 \
-  LLM_SERVE_SERVER__SHUTDOWN_DELAY_SECONDS=5 \
   LLM_SERVE_CACHE__DIRECTORY=/var/cache/llm-serve
 RUN mkdir -p /var/cache/llm-serve && chown node:node /var/cache/llm-serve
 COPY package.json LICENSE ./

@@ -20,7 +20,7 @@ export async function startExecutable({ flags = [], environment = {}, execArgv =
   const argv = [...execArgv, MAIN, '--port', '0', '--logging.format', 'json', ...flags];
   const child = spawn(process.execPath, argv, {
     cwd: folder,
-    env: { ...inheritedEnvironment(), ...environment },
+    env: { ...inheritedEnvironment(), LLM_SERVE_SERVER__SHUTDOWN_DELAY_SECONDS: '0', ...environment },
     stdio: ['ignore', log, 'inherit'],
   });
   closeSync(log);

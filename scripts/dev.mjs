@@ -8,7 +8,9 @@ import { install } from './install.mjs';
 install();
 build();
 const root = fileURLToPath(new URL('..', import.meta.url));
-const start = (argv) => spawn(process.execPath, argv, { cwd: root, stdio: 'inherit' });
+// A restart waits for the server to end, and there is no load balancer that has to notice.
+const env = { LLM_SERVE_SERVER__SHUTDOWN_DELAY_SECONDS: '0', ...process.env };
+const start = (argv) => spawn(process.execPath, argv, { cwd: root, stdio: 'inherit', env });
 const compiler = start([
   join(root, 'node_modules', 'typescript', 'bin', 'tsc'),
   '-p',

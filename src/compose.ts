@@ -31,8 +31,8 @@ export interface ApplicationOptions {
 export interface Application {
   /** Listens, then fetches and warms up in the background; resolves with the address once it listens. */
   start(): Promise<string>;
-  /** Finishes what is under way within delay + grace, then closes. */
-  stop(): Promise<void>;
+  /** Finishes what is under way within the grace, after the delay where it `delays`, then closes. */
+  stop(ending: { readonly delays: boolean }): Promise<void>;
   /** Ends everything now. */
   close(): Promise<void>;
   /** What the reference pages are made from; needs no start. */
@@ -94,11 +94,13 @@ export async function compose(options: ApplicationOptions): Promise<Application>
       serving.start();
       return address;
     },
-    stop: async () => {
+    stop: async ({ delays }) => {
       const { shutdown_delay_seconds, shutdown_grace_seconds } = config.server;
       await serving.drain.run({
-        delayMs: shutdown_delay_seconds * 1000,
+        delayMs: delays ? shutdown_delay_seconds * 1000 : 0,
         graceMs: shutdown_grace_seconds * 1000,
+        // Those in use are closed with their answers.
+        onRefusing: () => server.server.closeIdleConnections(),
       });
       await close();
     },

@@ -100,5 +100,7 @@ if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.me
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
   });
+  // The terminal may be closed while the server still finishes what is under way.
+  process.stderr.on('error', () => {});
   process.exitCode = await main(process.argv.slice(2));
 }

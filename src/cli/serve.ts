@@ -1,10 +1,11 @@
 /** `llm-serve serve`: reads the configuration, runs the application, and ends it on a signal. */
 import { compose } from '../compose.ts';
 import { defaultCacheDirectory, readEnvironment } from '../config/environment.ts';
-import { openLog, type ProcessLog } from '../telemetry/log.ts';
+import { openLog } from '../telemetry/log.ts';
 import { downloadReporter } from './download-progress.ts';
 import type { Flags } from './flags.ts';
 import { readConfig } from './read-config.ts';
+import { processSignals, untilSignalled } from './signals.ts';
 import { readVersion } from './version.ts';
 
 const EXIT_FAILURE = 1;
@@ -14,7 +15,8 @@ export async function serve(flags: Flags): Promise<number> {
   const isTerminal = process.stdout.isTTY === true;
   const log = openLog({ ...config.logging, isTerminal });
   // First of all: a signal during the start is a polite end as well.
-  const signal = signalled(log);
+  const endAtOnce = () => void log.close().finally(() => process.exit(EXIT_FAILURE));
+  const signalled = untilSignalled(processSignals(endAtOnce), log);
   for (const warning of warnings) log.warn(warning);
   const version = readVersion();
   let fail: (message: string) => void = () => {};
@@ -40,31 +42,13 @@ export async function serve(flags: Flags): Promise<number> {
   } catch (error) {
     fail(explainListen(error as NodeJS.ErrnoException, config.server));
   }
-  const ending = await Promise.race([failed, signal]);
+  const ending = await Promise.race([failed, signalled]);
   // After a failure there is nothing to finish, and nobody is to wait for it.
-  await (ending === 'failed' ? application.close() : application.stop());
+  await (ending === 'failed' ? application.close() : application.stop(ending));
   const exitCode = ending === 'failed' ? EXIT_FAILURE : 0;
   log.info('stopped', { exitCode });
   await log.close();
   return exitCode;
-}
-
-/** The first SIGTERM or SIGINT starts the drain; a second one ends the process at once. */
-function signalled(log: ProcessLog): Promise<'signalled'> {
-  return new Promise((resolve) => {
-    let signals = 0;
-    const onSignal = (signal: NodeJS.Signals) => {
-      signals += 1;
-      if (signals > 1) {
-        void log.close().finally(() => process.exit(EXIT_FAILURE));
-        return;
-      }
-      log.info(`${signal}: finishing what is under way; a second signal ends at once`);
-      resolve('signalled');
-    };
-    process.on('SIGTERM', onSignal);
-    process.on('SIGINT', onSignal);
-  });
 }
 
 function explainListen(error: NodeJS.ErrnoException, { host, port }: { host: string; port: number }): string {

@@ -77,8 +77,9 @@ const server = Type.Object(
     }),
     shutdown_delay_seconds: Type.Number({
       minimum: 0,
-      default: 0,
-      description: 'After SIGTERM /ready says 503 for so long while requests are still served.',
+      default: 5,
+      description:
+        'After SIGTERM /ready says 503 for so long while requests are still served, each with Connection: close. SIGINT does not wait.',
     }),
     shutdown_grace_seconds: Type.Number({
       minimum: 0,

@@ -15,6 +15,8 @@ export interface RequestScope {
   readonly clientId: string;
   /** Node's own response; closes when the last byte is out or the connection is gone. */
   readonly response: ServerResponse;
+  /** Whether the server is shutting down: then this is the last answer on its connection. */
+  readonly leaving: () => boolean;
   /** As it came; 0 while it has not been read. */
   bodyBytes?: number;
   /** The client sends its body only when it is told to (Expect: 100-continue), and has not been. */
@@ -52,10 +54,11 @@ export function routePathOf(request: FastifyRequest): string {
 
 /**
  * The headers that every response carries, and the time in the queue where it is known by now: after the grant, or when
- * waiting has ended without one. Time to the headers, in milliseconds with two decimals.
+ * waiting has ended without one. Time to the headers, in milliseconds with two decimals. A client that keeps its connection
+ * must hear of a shutdown before it ends, or its next request would meet a closed one.
  */
 export function stampHeaders(reply: FastifyReply, clock: Clock): void {
-  const { receipt, fieldNames = {}, requestIdHeader } = reply.request.scope;
+  const { receipt, fieldNames = {}, requestIdHeader, leaving } = reply.request.scope;
   const { enqueuedAt, dispatchedAt, endedAt, droppedFields } = receipt;
   const leftQueueAt = dispatchedAt ?? endedAt;
   if (enqueuedAt !== undefined && leftQueueAt !== undefined)
@@ -63,6 +66,7 @@ export function stampHeaders(reply: FastifyReply, clock: Clock): void {
   if (droppedFields !== undefined && droppedFields.length > 0)
     reply.header(DROPPED_HEADER, droppedFields.map((field) => fieldIn(fieldNames, field)).join(', '));
   if (requestIdHeader !== undefined) reply.header(requestIdHeader, receipt.requestId);
+  if (leaving()) reply.header('Connection', 'close');
   reply.header('X-Request-Id', receipt.requestId);
   reply.header('X-Response-Time-Ms', formatMs(clock.now() - receipt.receivedAt));
 }

@@ -56,7 +56,8 @@ const CHECK_CONNECTIONS_MS = 1000;
 
 export async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   const { clock, serving, telemetry } = options;
-  const edge = { ...options, openRequests: new WeakMap(), protocolAt };
+  const leaving = () => serving.drain.draining;
+  const edge = { ...options, openRequests: new WeakMap(), protocolAt, leaving };
   const openScope = scopeOpener(edge);
   const server = newFastify(edge, openScope);
   addRequestContext(server, { clock, openScope });

@@ -11,6 +11,15 @@ export interface UnderWay {
   readonly cancellation: AbortController;
 }
 
+export interface DrainOptions {
+  /** Requests are still served for so long. */
+  readonly delayMs: Milliseconds;
+  /** Then those under way may take so long to finish. */
+  readonly graceMs: Milliseconds;
+  /** Called when new requests begin to be refused. */
+  readonly onRefusing?: () => void;
+}
+
 export class Drain {
   readonly #clock: Clock;
   readonly #underWay = new Set<UnderWay>();
@@ -48,16 +57,11 @@ export class Drain {
   }
 
   /** Resolves when nothing is under way any more, at the latest soon after delay + grace. */
-  async run({
-    delayMs,
-    graceMs,
-  }: {
-    readonly delayMs: Milliseconds;
-    readonly graceMs: Milliseconds;
-  }): Promise<void> {
+  async run({ delayMs, graceMs, onRefusing }: DrainOptions): Promise<void> {
     this.#phase = 'leaving';
     if (delayMs > 0) await new Promise<void>((resolve) => this.#clock.schedule(delayMs, resolve));
     this.#phase = 'refusing';
+    onRefusing?.();
     await this.#idleWithin(graceMs);
     for (const { cancellation } of this.#underWay) {
       cancellation.abort(

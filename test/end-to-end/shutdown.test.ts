@@ -1,5 +1,6 @@
 /** Signals: what is under way is finished, what comes is refused, and nothing is left behind. */
-import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { connect, createServer, type Socket } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { runExecutable, startServer } from '../support/executable.ts';
 import { ask, generate, metric, openAnswer, tokensOf } from '../support/http-client.ts';
@@ -70,8 +71,52 @@ describe('SIGTERM', () => {
     await expect(hanging.whole).rejects.toThrow();
   });
 
-  test('SIGINT drains like SIGTERM', async () => {
+  test('every answer after it says that its connection ends, also one that was under way; idle ones are closed after the delay', async () => {
+    const server = await startServer({
+      flags: [...scriptedFlags(), '--server.shutdown-delay-seconds', '2'],
+      endsWith: onTestFinished,
+    });
+    const kept = connect(server.port, '127.0.0.1');
+    const idle = connect(server.port, '127.0.0.1');
+    onTestFinished(() => void kept.destroy());
+    onTestFinished(() => void idle.destroy());
+    const answers = async (socket: Socket, path: string) => {
+      socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+      const [bytes] = (await once(socket, 'data')) as [Buffer];
+      return bytes.toString();
+    };
+    expect(await answers(kept, '/health')).toMatch(/^connection: keep-alive\r$/im);
+    expect(await answers(idle, '/health')).toMatch(/^connection: keep-alive\r$/im);
+    const underWay = openAnswer(`${server.url}/generate`, {
+      body: { prompt: scripted({ text: 'done', first_token_delay_ms: 500 }) },
+      headers: { connection: 'keep-alive' },
+    });
+    await expect.poll(() => metric(server, 'llm_serve_slots_used'), { timeout: 5000 }).toBe(1);
+    server.signal('SIGTERM');
+    await server.logged(({ msg }) => msg.startsWith('SIGTERM'));
+    const signalledAt = performance.now();
+    const closed = [kept, idle].map((socket) => once(socket.resume(), 'close').then(() => performance.now()));
+    expect(await answers(kept, '/nothing')).toMatch(/^connection: close\r$/im);
+    expect((await underWay).headers.connection).toBe('close');
+    const [keptFor = 0, idleFor = 0] = (await Promise.all(closed)).map((at) => at - signalledAt);
+    expect(keptFor).toBeLessThan(idleFor);
+    expect(idleFor, 'an idle one may still ask during the delay').toBeGreaterThan(1900);
+    expect((await server.ended).exitCode).toBe(0);
+  });
+
+  test('SIGHUP without a terminal is logged and ignored', async () => {
     const server = await startServer({ flags: scriptedFlags(), endsWith: onTestFinished });
+    server.signal('SIGHUP');
+    await server.logged(({ msg }) => msg.startsWith('SIGHUP is ignored'));
+    expect((await generate(server, { prompt: 'hi' })).status).toBe(200);
+    expect((await server.stop()).exitCode).toBe(0);
+  });
+
+  test('SIGINT drains like SIGTERM, without the delay', async () => {
+    const server = await startServer({
+      flags: [...scriptedFlags(), '--server.shutdown-delay-seconds', '600'],
+      endsWith: onTestFinished,
+    });
     const answer = generate(server, { prompt: scripted({ text: 'done', first_token_delay_ms: 300 }) });
     await expect.poll(() => metric(server, 'llm_serve_slots_used'), { timeout: 5000 }).toBe(1);
     const ended = server.stop('SIGINT');

@@ -185,7 +185,10 @@ class Run {
   }
 }
 
-/** Nothing of the machine's own settings gets in; the libraries' folders are inside the test's. */
+/**
+ * Nothing of the machine's own settings gets in; the libraries' folders are inside the test's. No load balancer has to
+ * notice that a server ends.
+ */
 function cleanEnvironment(folder: string): Record<string, string> {
   const { PATH = '' } = process.env;
   return {
@@ -193,5 +196,6 @@ function cleanEnvironment(folder: string): Record<string, string> {
     HOME: folder,
     XDG_CACHE_HOME: join(folder, 'cache'),
     XDG_CONFIG_HOME: join(folder, 'config'),
+    LLM_SERVE_SERVER__SHUTDOWN_DELAY_SECONDS: '0',
   };
 }

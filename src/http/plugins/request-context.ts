@@ -14,6 +14,7 @@ export interface RequestContextOptions {
   readonly telemetry: Telemetry;
   readonly trustedProxies: readonly AddressRange[];
   readonly openRequests: OpenRequests;
+  readonly leaving: () => boolean;
 }
 
 /** The last byte could not be handed over. */
@@ -30,7 +31,7 @@ export function requestIdFrom(header: string | string[] | undefined): string {
 
 /** Opens the scope of a request; its end is reported when its connection or response closes, on every path. */
 export function scopeOpener(options: RequestContextOptions) {
-  const { clock, telemetry, openRequests } = options;
+  const { clock, telemetry, openRequests, leaving } = options;
   const warnOfUntrustedProxy = warnOnce(options);
   return (request: FastifyRequest, reply: FastifyReply): void => {
     const peer = request.socket.remoteAddress ?? 'unknown';
@@ -40,7 +41,7 @@ export function scopeOpener(options: RequestContextOptions) {
     if (joined !== undefined && !isInRanges(peer, options.trustedProxies)) warnOfUntrustedProxy(peer);
     const receipt = { requestId: requestIdFrom(request.headers['x-request-id']), receivedAt: clock.now() };
     const clientId = limitKey(address);
-    const scope: RequestScope = { receipt, clientAddress: address, clientId, response: reply.raw };
+    const scope: RequestScope = { receipt, clientAddress: address, clientId, response: reply.raw, leaving };
     request.scope = scope;
     openRequests.set(request.socket, scope);
     reply.raw.once('close', () => {

@@ -48,7 +48,7 @@ it('does not start without keys, nor with the example’s', () => {
 
 it('sets nothing in the file that the image’s environment overrides', () => {
   const { server, cache } = parse(file.text);
-  for (const key of ['host', 'port', 'shutdown_delay_seconds']) expect(server).not.toHaveProperty(key);
+  for (const key of ['host', 'port']) expect(server).not.toHaveProperty(key);
   expect(cache).toBeUndefined();
 });
 
