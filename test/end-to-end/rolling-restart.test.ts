@@ -5,7 +5,7 @@ import { type Executable, startServer } from '../support/executable.ts';
 import { scripted, scriptedFlags } from '../support/scripted-server.ts';
 import { TcpBalancer } from '../support/tcp-balancer.ts';
 
-const CLIENTS = 8;
+const CLIENTS = 32;
 const REQUESTS = 2000;
 const DELAY_SECONDS = 2;
 
