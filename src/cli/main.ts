@@ -9,6 +9,7 @@ import { checkConfig } from './check-config.ts';
 import type { Flags } from './flags.ts';
 import { addModelCommands } from './models/commands.ts';
 import { serve } from './serve.ts';
+import { refuseWord } from './unexpected-word.ts';
 import { readVersion } from './version.ts';
 
 const EXIT_FAILURE = 1;
@@ -39,12 +40,24 @@ function buildProgram(exit: (code: number) => void): Command {
     .exitOverride()
     .showSuggestionAfterError();
   const withSettings = (command: Command) => addSettings(command).allowExcessArguments(false);
+  const withoutWords = (command: Command) => {
+    const [word] = command.args;
+    if (word !== undefined)
+      refuseWord(
+        word,
+        program.commands.map((each) => each.name()),
+      );
+    return flagsOf(command);
+  };
 
   withSettings(
     program
       .command('serve', { isDefault: true })
       .description('Serve the configured models (the default command).'),
-  ).action(async (_options, command: Command) => exit(await serve(flagsOf(command))));
+  )
+    // Any word that is no command comes here.
+    .allowExcessArguments(true)
+    .action(async (_options, command: Command) => exit(await serve(withoutWords(command))));
   withSettings(
     program.command('check-config').description('Check the configuration and print it, secrets hidden.'),
   ).action(async (_options, command: Command) => exit(checkConfig(flagsOf(command))));

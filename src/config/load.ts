@@ -55,7 +55,7 @@ export function loadConfig(given: ConfigSources): LoadedConfig {
   const checked = check(Value.Default(ConfigSchema, tree));
   if ('violation' in checked)
     throw new ConfigError(describeViolation(checked.violation, 'The configuration', showWithoutContents));
-  const models = resolveModels(checked.value.models);
+  const models = resolveModels(checked.value.models, { shortened: shortcuts !== undefined });
   const { enabled, notice } = chooseRateLimit(checked.value, limitsRate);
   const config = {
     ...checked.value,

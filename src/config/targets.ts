@@ -4,7 +4,8 @@ import Value from 'typebox/value';
 import { type BackendDefinition, commonTargetKeys } from '../backends/backend-definition.ts';
 import { BACKENDS, DEFAULT_TARGET, findBackend } from '../backends/catalog.ts';
 import type { ModelId } from '../core/generation.ts';
-import { compileCheck, describeViolation, showWithoutContents } from '../schema/violation.ts';
+import type { SchemaNode } from '../schema/schema-node.ts';
+import { compileCheck, describeViolation, showWithoutContents, type Violation } from '../schema/violation.ts';
 import { ConfigError } from './config-error.ts';
 import type { ConfigValues } from './schema.ts';
 
@@ -32,12 +33,16 @@ export function targetSchema(definition: BackendDefinition): TObject {
   return Type.Object({ ...commonTargetKeys, ...definition.keys }, { additionalProperties: false });
 }
 
-export function resolveModels(models: ConfigValues['models']): ModelConfig[] {
+/** `shortened`: the one target was given by shortcuts, so its keys are named without their place in `models`. */
+export function resolveModels(
+  models: ConfigValues['models'],
+  { shortened }: { readonly shortened: boolean },
+): ModelConfig[] {
   return models.map((model, modelIndex) => ({
     id: model.id,
     aliases: model.aliases,
     targets: model.targets.map((target, index) =>
-      resolveTarget(target, `models[${modelIndex}].targets[${index}]`),
+      resolveTarget(target, shortened ? '' : `models[${modelIndex}].targets[${index}].`),
     ),
   }));
 }
@@ -49,7 +54,7 @@ function resolveTarget(
   const found = findBackend(backend);
   if (!found)
     throw new ConfigError(
-      `${at}.backend is ${JSON.stringify(backend)}, but must be one of ${backendNames()}.`,
+      `${at}backend is ${JSON.stringify(backend)}, but must be one of ${backendNames()}.`,
     );
   const schema = targetSchema(found.definition);
   const withDefaults = Value.Default(schema, {
@@ -59,15 +64,25 @@ function resolveTarget(
   });
   const checked = compileCheck<TargetConfig['values']>(schema)(withDefaults);
   if ('violation' in checked) {
-    const violation = { ...checked.violation, path: `${at}.${checked.violation.path}` };
-    throw new ConfigError(describeViolation(violation, at, showWithoutContents));
+    const { path } = checked.violation;
+    const violation = { ...checked.violation, path: `${at}${path}` };
+    refuseMissingScheme(violation, schema.properties[path] as SchemaNode | undefined);
+    throw new ConfigError(describeViolation(violation, 'The target', showWithoutContents));
   }
   try {
     found.definition.checkTarget?.(checked.value);
   } catch (error) {
-    throw new ConfigError(`${at}: ${(error as Error).message}`);
+    throw new ConfigError(`${at === '' ? '' : `${at.slice(0, -1)}: `}${(error as Error).message}`);
   }
   return { definition: found.definition, values: checked.value };
+}
+
+/** The commonest fault of an address has its own words: `localhost:8001`. */
+function refuseMissingScheme({ path, value, secret }: Violation, node: SchemaNode | undefined): void {
+  if (typeof value !== 'string' || secret || node?.pattern === undefined || value.includes('://')) return;
+  const withScheme = `http://${value.replace(/^\/+/, '')}`;
+  if (!new RegExp(node.pattern).test(withScheme)) return;
+  throw new ConfigError(`${path} is ${JSON.stringify(value)}; write it with its scheme: ${withScheme}.`);
 }
 
 /** Of a path or an address that ends in a GGUF file, whatever revision, query or checksum follows. */

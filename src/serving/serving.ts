@@ -199,11 +199,12 @@ export class Serving {
         this.#dispatcher.setTarget(schedulerTarget(changed));
       },
       onWarmUpFailed: (_, error) => {
+        // Whoever ends the process for it says why.
+        if (target.embedded) return onFatal(target, error);
         log.error(`the model could not be loaded: ${error.message}`, {
           ...fields,
           cause: describe(error.cause),
         });
-        if (target.embedded) onFatal(target, error);
       },
     });
   }

@@ -38,6 +38,7 @@ const JSON_LIMIT_BYTES = 16 * 1024 * 1024;
 
 /** Accepted for `url` in a target's configuration: no credentials, query or fragment, which would go unused. */
 export const URL_PATTERN = '^https?://[^/@?#\\s]+(/[^?#\\s]*)?$';
+export const URL_RULE = 'an address such as http://localhost:8001, without user, query and fragment';
 
 export class Upstream {
   readonly #pool: Pool;

@@ -14,7 +14,19 @@ describe('a broken configuration is exit 2 and names the key, the value and what
   const cases: readonly [string, readonly string[], Sources, readonly string[]][] = [
     ['a flag out of range', ['--port', '70000'], {}, ['server.port', '70000', '65535']],
     ['a flag that does not exist', ['--prot', '1'], {}, ['--prot']],
-    ['a command that does not exist', ['serv'], {}, ['serv']],
+    [
+      'a command that does not exist',
+      ['serv'],
+      {},
+      ['There is no command "serv". Did you mean llm-serve serve?'],
+    ],
+    ['a word behind flags', ['--port', '0', 'chat'], {}, ['There is no command "chat". Commands: serve,']],
+    [
+      'an address without its scheme',
+      ['--backend', 'vllm', '--url', 'localhost:8001', '--model', 'x'],
+      {},
+      ['llm-serve: url is "localhost:8001"; write it with its scheme: http://localhost:8001.\n'],
+    ],
     [
       'a key that does not exist',
       [],
@@ -63,6 +75,7 @@ describe('a broken configuration is exit 2 and names the key, the value and what
     });
     expect(exitCode, stdout + stderr).toBe(2);
     for (const words of said) expect(stderr).toContain(words);
+    expect(new Set(stderr.split('\n')).size, 'nothing is said twice').toBe(stderr.split('\n').length);
     expect(stderr, 'no stack').not.toMatch(/\n\s+at /);
   });
 

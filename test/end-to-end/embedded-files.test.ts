@@ -38,11 +38,12 @@ describe('a model file that cannot be used is exit 1 with one line that names th
   ])('%s', async (_, bytes, reason) => {
     const path = join(folder(), 'model.gguf');
     writeFileSync(path, bytes);
-    const { exitCode, stderr } = await serve('--model', path);
+    const { exitCode, stdout, stderr } = await serve('--model', path);
     expect(exitCode).toBe(1);
     expect(stderr).toMatch(reason);
     expect(stderr).toContain(path);
     expect(stderr.trim().split('\n')).toHaveLength(1);
+    expect(stdout, 'the log does not say it again').not.toMatch(reason);
   });
 
   test('a folder', async () => {

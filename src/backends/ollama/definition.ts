@@ -1,6 +1,6 @@
 /** The Ollama backend's keys and defaults. */
 import { Type } from 'typebox';
-import { URL_PATTERN } from '../../upstream/upstream.ts';
+import { URL_PATTERN, URL_RULE } from '../../upstream/upstream.ts';
 import { defineBackend } from '../backend-definition.ts';
 import { OllamaBackend } from './ollama-backend.ts';
 
@@ -10,6 +10,7 @@ export const ollama = defineBackend({
   keys: {
     url: Type.String({
       pattern: URL_PATTERN,
+      title: URL_RULE,
       default: 'http://127.0.0.1:11434',
       description: 'Where the server is.',
     }),

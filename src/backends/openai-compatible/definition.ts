@@ -1,6 +1,6 @@
 /** The OpenAI-compatible backend's keys, defaults and short names. */
 import { Type } from 'typebox';
-import { URL_PATTERN } from '../../upstream/upstream.ts';
+import { URL_PATTERN, URL_RULE } from '../../upstream/upstream.ts';
 import { defineBackend } from '../backend-definition.ts';
 import type { Flavor } from './dialect.ts';
 import { OpenAiCompatibleBackend } from './openai-compatible-backend.ts';
@@ -17,6 +17,7 @@ export const openAiCompatible = defineBackend({
   keys: {
     url: Type.String({
       pattern: URL_PATTERN,
+      title: URL_RULE,
       description: 'Where the server is; may end in /v1 or not. Health is asked at its root.',
     }),
     api_key: Type.Optional(

@@ -115,8 +115,29 @@ describe('the configuration', () => {
 
   it('refuses a model name that cannot be, with the reason', () => {
     expect(() => load({ flags: { model: 'hf:owner/../x.gguf' } })).toThrow(
-      /^models\[0\]\.targets\[0\]: The model name "hf:owner\/\.\.\/x\.gguf" has ".*" as its repository/,
+      /^The model name "hf:owner\/\.\.\/x\.gguf" has ".*" as its repository/,
     );
+  });
+
+  it.each([
+    [
+      { flags: { backend: 'vllm', model: 'x', url: 'gpu-1:8000/v1' } },
+      'url is "gpu-1:8000/v1"; write it with its scheme: http://gpu-1:8000/v1.',
+    ],
+    [
+      { text: 'models: [{ id: a, targets: [{ backend: ollama, model: x, url: "//127.0.0.1:11434" }] }]' },
+      'models[0].targets[0].url is "//127.0.0.1:11434"; write it with its scheme: http://127.0.0.1:11434.',
+    ],
+    [
+      { flags: { backend: 'ollama', model: 'x', url: 'ftp://host' } },
+      'url is "ftp://host", but must be an address such as http://localhost:8001, without user, query and fragment.',
+    ],
+    [
+      { flags: { backend: 'vllm', model: 'x' } },
+      'url is missing. It must be an address such as http://localhost:8001, without user, query and fragment.',
+    ],
+  ])('explains an address that is none: %j', (sources, told) => {
+    expect(problem(sources)).toBe(told);
   });
 
   it('refuses an address of a hub that is none', () => {
@@ -231,7 +252,7 @@ describe('a wrong configuration is refused with the key, the value and what was 
       'server.trusted_proxies[0] is "everyone", but must be an address',
     ],
     [{ flags: { backend: 'ollama' } }, '--model is missing.'],
-    [{ flags: { model: 'nope' } }, 'models[0].targets[0]: There is no model called "nope" in the catalogue.'],
+    [{ flags: { model: 'nope' } }, 'There is no model called "nope" in the catalogue.'],
     [{ text: 'auth: [my-secret-key]' }, 'auth is a list, but must be an object.'],
     [{ text: 'auth: { api_keys: my-secret-key }' }, 'auth.api_keys is (not shown), but must be a list'],
     [{ text: 'models: { api_key: sk-secret }' }, 'models is an object, but must be a list'],

@@ -1,0 +1,23 @@
+import { expect, it } from 'vitest';
+import { refuseWord } from '../../../src/cli/unexpected-word.ts';
+
+const COMMANDS = ['serve', 'check-config', 'models'];
+
+it.each([
+  ['serv', 'Did you mean llm-serve serve?'],
+  ['sevre', 'Did you mean llm-serve serve?'],
+  ['Serve', 'Did you mean llm-serve serve?'],
+  ['check-confg', 'Did you mean llm-serve check-config?'],
+  ['model', 'Did you mean llm-serve models?'],
+  ['pull', 'Did you mean llm-serve models pull?'],
+  ['qwen3-0.6b', 'Did you mean llm-serve --model qwen3-0.6b?'],
+  ['./some-model.gguf', 'Did you mean llm-serve --model ./some-model.gguf?'],
+])('%s is refused with what was probably meant', (word, suggestion) => {
+  expect(() => refuseWord(word, COMMANDS)).toThrow(`There is no command "${word}". ${suggestion} Commands: `);
+});
+
+it.each(['chat', 'constructor', ''])('%s is refused with the commands there are', (word) => {
+  expect(() => refuseWord(word, COMMANDS)).toThrow(
+    `There is no command "${word}". Commands: serve, check-config, models. llm-serve --help describes them.`,
+  );
+});
