@@ -95,7 +95,7 @@ async function describeApplication() {
     onFatal() {},
   });
   const described = await app.describe();
-  await app.stop();
+  await app.close();
   return described;
 }
 
