@@ -1,6 +1,7 @@
 /** `llm-serve check-config`: the configuration as it would be used, secrets hidden. Wrong ones end in a ConfigError. */
 import { stringify } from 'yaml';
 import type { Config } from '../config/config.ts';
+import { printableText } from '../core/printable-text.ts';
 import type { SchemaNode } from '../schema/schema-node.ts';
 import type { Flags } from './flags.ts';
 import { readConfig } from './read-config.ts';
@@ -9,9 +10,9 @@ const HIDDEN = '(hidden)';
 
 export function checkConfig(flags: Flags): number {
   const { config, warnings, notices } = readConfig(flags);
-  for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
-  for (const notice of notices) process.stderr.write(`${notice}\n`);
-  process.stdout.write(stringify(printable(config)));
+  for (const warning of warnings) process.stderr.write(`warning: ${printableText(warning)}\n`);
+  for (const notice of notices) process.stderr.write(`${printableText(notice)}\n`);
+  process.stdout.write(printableText(stringify(printable(config))));
   return 0;
 }
 

@@ -1,6 +1,7 @@
 /** Shows a download: a bar on a terminal, a log line every tenth elsewhere. */
 import type { DownloadProgress } from '../backends/backend-definition.ts';
 import type { Log } from '../core/log.ts';
+import { printableLine } from '../core/printable-text.ts';
 
 const BAR_WIDTH = 30;
 const CLEAR_TO_END_OF_LINE = '\u001b[K';
@@ -27,7 +28,7 @@ export function downloadReporter(output: {
       return;
     }
     const end = share === 1 ? '\n' : CLEAR_TO_END_OF_LINE;
-    terminal.write(`\r${label} ${totalBytes === 0 ? '' : bar(share)}(${amount})${end}`);
+    terminal.write(`\r${printableLine(label)} ${totalBytes === 0 ? '' : bar(share)}(${amount})${end}`);
   };
 }
 

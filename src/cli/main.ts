@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { Command, CommanderError, Option } from 'commander';
 import { ConfigError } from '../config/config-error.ts';
 import { SETTINGS, SHORTCUTS } from '../config/settings.ts';
+import { printableText } from '../core/printable-text.ts';
 import { checkConfig } from './check-config.ts';
 import type { Flags } from './flags.ts';
 import { addModelCommands } from './models/commands.ts';
@@ -104,7 +105,8 @@ function flagsOf(command: Command): Flags {
 function explain(error: unknown): number {
   // Commander has printed its message, or the help that was asked for.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
-  process.stderr.write(`llm-serve: ${error instanceof Error ? error.message : String(error)}\n`);
+  const message = error instanceof Error ? error.message : String(error);
+  process.stderr.write(`llm-serve: ${printableText(message)}\n`);
   return error instanceof ConfigError ? EXIT_USAGE : EXIT_FAILURE;
 }
 

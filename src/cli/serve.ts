@@ -1,6 +1,7 @@
 /** `llm-serve serve`: reads the configuration, runs the application, and ends it on a signal. */
 import { compose } from '../compose.ts';
 import { defaultCacheDirectory, readEnvironment } from '../config/environment.ts';
+import { printableText } from '../core/printable-text.ts';
 import { openLog } from '../telemetry/log.ts';
 import { downloadReporter } from './download-progress.ts';
 import type { Flags } from './flags.ts';
@@ -22,7 +23,7 @@ export async function serve(flags: Flags): Promise<number> {
   let fail: (message: string) => void = () => {};
   const failed = new Promise<'failed'>((resolve) => {
     fail = (message) => {
-      process.stderr.write(`llm-serve: ${message}\n`);
+      process.stderr.write(`llm-serve: ${printableText(message)}\n`);
       resolve('failed');
     };
   });

@@ -34,8 +34,16 @@ export function fromFastify(thrown: unknown, bodyLimit: Protocol['bodyLimit'] = 
     return new ServingError('body_too_large', {
       message: `The body is larger than this server takes (${BODY_LIMITS[bodyLimit]}). Send less.`,
     });
+  if (isFileRefusal(thrown)) return new ServingError('not_found');
   const known = KNOWN_ERRORS[code];
   return known ? new ServingError(known.code, { message: known.message }) : toServingError(thrown);
+}
+
+/** A path below /docs that leaves its folder, or holds a NUL: the library that sends files answers it with a 403 or 400. */
+function isFileRefusal(thrown: unknown): boolean {
+  if (thrown instanceof ServingError || !(thrown instanceof Error)) return false;
+  const { status } = thrown as { readonly status?: unknown };
+  return typeof status === 'number' && status >= 400 && status < 500;
 }
 
 /** Sets status (the protocol's own) and headers; the caller sends the body. */

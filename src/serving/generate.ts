@@ -68,7 +68,8 @@ export async function* generate(
         events = undefined;
         break;
       }
-      const event = next.value;
+      const isBeyondLimit = !target.embedded && exceedsLimit(next.value, used, request);
+      const event = isBeyondLimit ? endAtLimit(used) : next.value;
       watch.answered({ isToken: event.type !== 'start' });
       used.note(event);
       note(event, receipt, clock);
@@ -79,6 +80,8 @@ export async function* generate(
       }
       if (event.type === 'finish') outcome = 'completed';
       yield event;
+      // The backend is left in the middle of its answer.
+      if (isBeyondLimit) break;
     }
     if (outcome !== 'completed')
       throw new ServingError('backend_error', { message: 'The backend ended without a finish reason.' });
@@ -93,6 +96,21 @@ export async function* generate(
     const free = events?.return?.();
     releaseWhenFree({ grant, settlement: settle(outcome, used, receipt), free, clock });
   }
+}
+
+/** What other software is asked for is no proof that it does it: one that ignores `maxTokens` is stopped there. */
+function exceedsLimit(event: GenerationEvent, used: TokenCount, { limits }: GenerationRequest): boolean {
+  if (event.type === 'start' || event.type === 'finish') return false;
+  return limits.maxTokens !== undefined && used.answerTokens >= limits.maxTokens;
+}
+
+/** With the usage as far as it is known: its own count would have come at the end. */
+function endAtLimit({ promptTokens, cachedTokens, answerTokens }: TokenCount): GenerationEvent {
+  return {
+    type: 'finish',
+    reason: 'length',
+    usage: { promptTokens, cachedTokens, completionTokens: answerTokens },
+  };
 }
 
 function optionsFor({ cacheIsolation }: Target, { client, cancellation }: GenerationCall): GenerateOptions {

@@ -31,6 +31,8 @@ export class TokenCount {
         this.#cachedTokens = event.cachedTokens || this.#cachedTokens;
         return;
       case 'text':
+        this.#answerTokens += event.logprobs?.length || 1;
+        return;
       case 'reasoning':
       case 'tool-call':
       case 'tool-arguments':

@@ -2,6 +2,7 @@
 import { pino } from 'pino';
 import pretty from 'pino-pretty';
 import type { Log, LogFields } from '../core/log.ts';
+import { printableLine, printableText } from '../core/printable-text.ts';
 
 export interface LogOptions {
   readonly level: string;
@@ -47,7 +48,9 @@ export function openLog({ level, format, isTerminal }: LogOptions): ProcessLog {
   const write =
     (severity: 'debug' | 'info' | 'warn' | 'error') =>
     (message: string, fields: LogFields = {}) => {
-      if (!closed) logger[severity](fields, message);
+      if (closed) return;
+      if (readable) logger[severity](printableFields(fields), printableLine(message));
+      else logger[severity](fields, message);
     };
   return {
     debug: write('debug'),
@@ -59,4 +62,14 @@ export function openLog({ level, format, isTerminal }: LogOptions): ProcessLog {
       return closed;
     },
   };
+}
+
+/** Their strings, those in lists too. */
+function printableFields(fields: LogFields): LogFields {
+  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, printableValue(value)]));
+}
+
+function printableValue(value: unknown): unknown {
+  if (typeof value === 'string') return printableText(value);
+  return Array.isArray(value) ? value.map(printableValue) : value;
 }

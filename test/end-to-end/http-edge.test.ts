@@ -133,6 +133,27 @@ describe('requests with something odd', () => {
     expectError(await exchangeBytes(server.port, bytes), 400, 'malformed_http');
   });
 
+  test.each([
+    ['two different Hosts', 'GET /health HTTP/1.1\r\nHost: localhost\r\nHost: example.org\r\n\r\n'],
+    ['the same Host twice', 'GET /health HTTP/1.1\r\nHost: localhost\r\nHOST: localhost\r\n\r\n'],
+    ['two Hosts in HTTP/1.0', 'GET /health HTTP/1.0\r\nHost: localhost\r\nHost: localhost\r\n\r\n'],
+    ['HTTP/0.9', 'GET /health\r\n\r\n'],
+    ['HTTP/0.9 that names itself', 'GET /health HTTP/0.9\r\nHost: localhost\r\n\r\n'],
+    ['HTTP/1.2', 'GET /health HTTP/1.2\r\nHost: localhost\r\n\r\n'],
+    ['HTTP/2.0', 'GET /health HTTP/2.0\r\nHost: localhost\r\nConnection: close\r\n\r\n'],
+    ['the preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
+  ])('%s is a 400', async (_, bytes) => {
+    expectError(await exchangeBytes(server.port, bytes), 400, 'malformed_http');
+  });
+
+  test.each(['%2e%2e/x', '../x', '..%2f..%2fx', '%00', '.hidden', 'nothing.css'])(
+    'GET /docs/static/%s is a 404',
+    async (path) => {
+      const bytes = `GET /docs/static/${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`;
+      expectError(await exchangeBytes(server.port, bytes), 404, 'not_found');
+    },
+  );
+
   test('HTTP/1.0 needs no Host', async () => {
     const answer = await exchangeBytes(server.port, 'GET /health HTTP/1.0\r\n\r\n');
     expect(answer.status).toBe(200);
@@ -149,6 +170,25 @@ describe('requests with something odd', () => {
     expect(answer.body).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
     expect(answer.body).toMatch(/x-request-id: req_/i);
   });
+
+  test.each([
+    ['too large', '/generate', 'application/json', 30_000_000, 413],
+    ['of another type', '/generate', 'text/plain', 20, 415],
+    ['for nobody', '/nothing', 'application/json', 20, 404],
+  ])(
+    'Expect: 100-continue with a body %s is answered at once, without a 100',
+    async (_, path, type, length, status) => {
+      const startedAt = performance.now();
+      const answer = await exchangeBytes(
+        server.port,
+        `POST ${path} HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Type: ${type}\r\nContent-Length: ${length}\r\n\r\n`,
+      );
+      expect(answer.status, answer.body).toBe(status);
+      expect(answer.header('connection')).toBe('close');
+      // A body that is announced without Expect is read on for two seconds.
+      expect(performance.now() - startedAt).toBeLessThan(1900);
+    },
+  );
 
   test('an expectation that nobody knows is no reason to refuse', async () => {
     const answer = await exchangeBytes(

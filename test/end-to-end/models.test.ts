@@ -187,3 +187,31 @@ test('a model that was not fetched is not shown, but how to fetch it', async () 
   expect(exitCode).toBe(1);
   expect(stderr).toContain(`llm-serve models pull ${NAME}`);
 });
+
+test('what a model file says of itself, and how it is called, cannot steer the terminal', async () => {
+  const { cache, run } = await setUp();
+  const clear = '\u001b[2J\u009b1m';
+  const named = ggufFile({
+    metadata: {
+      'general.architecture': 'llama',
+      'general.name': `Evil${clear}\nsha256           checked`,
+      'general.license': `mit${clear}`,
+      'tokenizer.ggml.model': 'gpt2',
+    },
+    tensors: [{ name: 'weights', dimensions: [100], type: 24 }],
+  });
+  const path = join(cache, `a${clear}\nb.gguf`);
+  writeFileSync(path, named);
+  for (const output of await Promise.all([
+    run('show', path),
+    run('list'),
+    run('list', '--json'),
+    run('show', `${path}x`),
+  ])) {
+    const printed = output.stdout + output.stderr;
+    expect(printed).toContain('\\u001b[2J\\u009b1m');
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
+    expect(printed).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
+    expect(printed).not.toMatch(/^sha256 {11}checked/m);
+  }
+});

@@ -134,6 +134,27 @@ describe.each(UPSTREAMS)('$backend', (upstream) => {
   });
 });
 
+describe.each(UPSTREAMS)('$backend that ignores max_tokens', (upstream) => {
+  test('is stopped there, in both routes, and its connection is closed', async () => {
+    const standIn = await upstream.start({ tokenDelayMs: 20 });
+    onTestFinished(() => standIn.close());
+    const server = await startServer({ flags: flagsFor(upstream, standIn), endsWith: onTestFinished });
+    await whenReady(server);
+    await standIn.setFault('ignores-limit');
+    const limited = { ...PROMPT, max_tokens: 5 };
+    const streamed = await stream(server, limited);
+    const events = eventsOf(streamed.text);
+    expect(events.filter(({ token }) => token !== undefined)).toHaveLength(5);
+    expect(events.at(-1)).toMatchObject({ finish_reason: 'length', usage: { completion_tokens: 5 } });
+    expect(streamed.text).toContain('[DONE]');
+    const whole = (await generate(server, limited)).json();
+    expect(whole).toMatchObject({ finish_reason: 'length', usage: { completion_tokens: 5 } });
+    expect(whole.text).toBe(tokensOf(streamed.text));
+    await standIn.until(({ aborted, inFlight }) => aborted === 2 && inFlight === 0);
+    await expect.poll(() => metric(server, 'llm_serve_slots_used'), WITHIN).toBe(0);
+  });
+});
+
 describe.each(UPSTREAMS)('$backend, slow but alive', (upstream) => {
   test('bytes in any pieces and slow tokens are no fault, and never more than the slots are in flight', async () => {
     const standIn = await upstream.start({ firstTokenDelayMs: 100, tokenDelayMs: 20, chopBytes: 32 });

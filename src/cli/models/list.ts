@@ -2,7 +2,7 @@
 import { listModels as listFolder, type ModelListing } from '../../models/listing.ts';
 import type { Flags } from '../flags.ts';
 import { cacheDirectoryOf } from './cache-directory.ts';
-import { printLine, printTable, sizeText } from './print.ts';
+import { printJson, printLine, printTable, sizeText } from './print.ts';
 
 const ABSENT = { present: 'fetched', absent: 'not fetched', damaged: 'damaged' } as const;
 
@@ -11,13 +11,7 @@ export async function listModels(flags: Flags, asJson: boolean): Promise<number>
   const listings = await listFolder(cacheDirectory);
   const usedBytes = listings.reduce((sum, listing) => sum + bytesOnDisk(listing), 0);
   if (asJson) {
-    printLine(
-      JSON.stringify(
-        { directory: cacheDirectory, used_bytes: usedBytes, models: listings.map(toJson) },
-        null,
-        2,
-      ),
-    );
+    printJson({ directory: cacheDirectory, used_bytes: usedBytes, models: listings.map(toJson) });
     return 0;
   }
   printTable(

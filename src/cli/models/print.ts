@@ -1,10 +1,18 @@
-/** Lines and tables on standard output. */
+/** Lines, tables and JSON on standard output. Names in them come from files and servers. */
+import { printableLine, printableText } from '../../core/printable-text.ts';
+
 export function printLine(line: string): void {
-  process.stdout.write(`${line}\n`);
+  process.stdout.write(`${printableLine(line)}\n`);
+}
+
+export function printJson(value: unknown): void {
+  // What it leaves as it is may be written as an escape in any of its strings.
+  process.stdout.write(`${printableText(JSON.stringify(value, null, 2))}\n`);
 }
 
 /** Columns as wide as their longest cell. */
-export function printTable(heading: readonly string[], rows: readonly (readonly string[])[]): void {
+export function printTable(heading: readonly string[], cells: readonly (readonly string[])[]): void {
+  const rows = cells.map((row) => row.map(printableLine));
   const widths = heading.map((title, column) =>
     Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)),
   );

@@ -8,7 +8,7 @@ import { readModelFile } from '../../models/model-file.ts';
 import type { Flags } from '../flags.ts';
 import { cacheDirectoryOf } from './cache-directory.ts';
 import { readName } from './name-argument.ts';
-import { printLine, sizeText } from './print.ts';
+import { printJson, printLine, sizeText } from './print.ts';
 
 export async function showModel(name: string, flags: Flags, asJson: boolean): Promise<number> {
   const reference = readName(name);
@@ -27,7 +27,7 @@ export async function showModel(name: string, flags: Flags, asJson: boolean): Pr
     license: entry?.license ?? description.license ?? null,
     ...toJson(description),
   };
-  if (asJson) printLine(JSON.stringify(facts, null, 2));
+  if (asJson) printJson(facts);
   else for (const [label, text] of rows(facts)) printLine(`${label.padEnd(16)} ${text}`);
   return 0;
 }

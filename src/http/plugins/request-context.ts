@@ -1,5 +1,6 @@
 /** First in line: gives each request its id and receipt, finds its client's address, and reports it when it is over. */
 import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Clock } from '../../core/clock.ts';
 import { ServingError } from '../../core/errors.ts';
@@ -19,6 +20,7 @@ export interface RequestContextOptions {
 
 /** The last byte could not be handed over. */
 const CLIENT_LEFT_STATUS = 499;
+const SPOKEN_VERSIONS: ReadonlySet<string> = new Set(['1.0', '1.1']);
 const SANE_ID = /^[\w.:-]{1,128}$/;
 
 export function newRequestId(): string {
@@ -73,15 +75,27 @@ export function addRequestContext(
   server.decorateRequest('scope');
   server.addHook('onRequest', (request, reply, done) => {
     openScope(request, reply);
-    if (request.headers.host === undefined && request.raw.httpVersion === '1.1') {
-      throw new ServingError('malformed_http', { message: 'The request has no Host header.' });
-    }
-    done();
+    const malformed = malformedBy(request.raw);
+    if (malformed === undefined) return done();
+    // What follows on the connection is not to be trusted either.
+    reply.header('Connection', 'close');
+    throw new ServingError('malformed_http', { message: malformed });
   });
   server.addHook('onSend', (_request, reply, _payload, done) => {
     stampHeaders(reply, clock);
     done();
   });
+}
+
+/**
+ * What Node's parser lets pass. HTTP/1.0 stays: health checks of load balancers still speak it. Two Hosts would mean one thing
+ * to a proxy in front and another here.
+ */
+function malformedBy({ httpVersion, rawHeaders }: IncomingMessage): string | undefined {
+  if (!SPOKEN_VERSIONS.has(httpVersion)) return `HTTP/${httpVersion} is not supported. Use HTTP/1.1.`;
+  const hosts = rawHeaders.filter((name, at) => at % 2 === 0 && name.toLowerCase() === 'host').length;
+  if (hosts > 1) return 'The request has more than one Host header.';
+  return hosts === 0 && httpVersion === '1.1' ? 'The request has no Host header.' : undefined;
 }
 
 function routeOf(request: FastifyRequest): string {

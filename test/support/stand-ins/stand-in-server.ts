@@ -19,7 +19,9 @@ export type Fault =
   | 'cut'
   | 'end-early'
   | 'hang-mid-stream'
-  | 'error-mid-stream';
+  | 'error-mid-stream'
+  /** It says as much as it would without a limit. */
+  | 'ignores-limit';
 
 export interface StandInOptions {
   readonly model?: string;
@@ -194,7 +196,7 @@ class StandInServer implements StandIn {
     }
     this.#count(response);
     if (this.#failsAtOnce(response)) return;
-    const reply = this.#play.generation(seen);
+    const reply = this.#play.generation(this.#fault === 'ignores-limit' ? withoutLimit(seen) : seen);
     if ('frames' in reply) await this.#stream(response, reply);
     else sendReply(response, reply);
   }
@@ -290,6 +292,12 @@ async function readRequest(request: IncomingMessage): Promise<SeenRequest> {
   const text = Buffer.concat(chunks).toString('utf8');
   const body = text === '' ? {} : (JSON.parse(text) as Record<string, unknown>);
   return { method: request.method ?? '', path: request.url ?? '', headers: request.headers, body };
+}
+
+function withoutLimit(seen: SeenRequest): SeenRequest {
+  const { max_tokens, max_completion_tokens, options, ...body } = seen.body;
+  const { num_predict, ...others } = (options ?? {}) as Record<string, unknown>;
+  return { ...seen, body: { ...body, options: others } };
 }
 
 function sendReply(response: ServerResponse, reply: Reply): void {

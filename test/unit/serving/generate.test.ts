@@ -8,11 +8,13 @@ import { FakeBackend, FINISH, fakeTarget, textRequest } from '../../support/fake
 import { FakeClock } from '../../support/fake-clock.ts';
 import { SCHEDULER } from '../../support/scheduling.ts';
 
-function start(slots = 2) {
+const withLimit = (maxTokens: number | undefined) => (maxTokens === undefined ? {} : { maxTokens });
+
+function start(slots = 2, embedded = false) {
   const clock = new FakeClock();
   const backend = new FakeBackend();
   const gapsMs: number[] = [];
-  const target = fakeTarget(backend, { slots });
+  const target = fakeTarget(backend, { slots, embedded });
   const serving = new Serving({
     clock,
     log: silentLog,
@@ -25,14 +27,17 @@ function start(slots = 2) {
     onTokenGap: (_model, gapMs) => void gapsMs.push(gapMs),
     onFatal: () => {},
   });
-  const ask = (id: string, options: { deadlineMs?: number; onPlace?: (place: QueuePlace) => void } = {}) => {
+  const ask = (
+    id: string,
+    options: { deadlineMs?: number; onPlace?: (place: QueuePlace) => void; maxTokens?: number } = {},
+  ) => {
     const receipt: Receipt = { requestId: id, receivedAt: clock.now() };
     const cancellation = new AbortController();
     const events: GenerationEvent[] = [];
     const deadlineAt = clock.now() + (options.deadlineMs ?? 60_000);
     const outcome = (async () => {
       for await (const event of serving.generate({
-        request: textRequest(id),
+        request: { ...textRequest(id), limits: { stop: [], ...withLimit(options.maxTokens) } },
         receipt,
         client: 'client',
         priority: 'normal',
@@ -49,7 +54,67 @@ function start(slots = 2) {
   return { clock, backend, serving, ask, runOf, gapsMs, slotsUsed: () => serving.usedOf(target).slots };
 }
 
+const CUT_AT_2 = { promptTokens: 7, completionTokens: 2, cachedTokens: 3 };
 const TEXT: GenerationEvent = { type: 'text', text: 'hi' };
+
+describe('a backend that goes on beyond max_tokens', () => {
+  it('is left there: the answer ends with length, and the slot is free when the backend is', async () => {
+    const { clock, backend, ask, runOf, slotsUsed } = start();
+    backend.freesByItself = false;
+    const call = ask('a', { maxTokens: 2 });
+    await clock.settle();
+    runOf('a')?.send({ type: 'start', promptTokens: 7, cachedTokens: 3 });
+    runOf('a')?.send({ type: 'reasoning', text: 'hm' });
+    for (let count = 0; count < 3; count += 1) runOf('a')?.send(TEXT);
+    await clock.settle();
+    expect(await call.outcome).toBe('finished');
+    expect(call.events.slice(1)).toEqual([
+      { type: 'reasoning', text: 'hm' },
+      TEXT,
+      { type: 'finish', reason: 'length', usage: CUT_AT_2 },
+    ]);
+    expect(call.receipt).toMatchObject({ finishReason: 'length', usage: CUT_AT_2 });
+    expect(slotsUsed()).toBe(1);
+    runOf('a')?.free();
+    await clock.settle();
+    expect(slotsUsed()).toBe(0);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('is counted by its log-probabilities where it gives them: a piece may hold several tokens', async () => {
+    const { clock, ask, runOf } = start();
+    const call = ask('a', { maxTokens: 3 });
+    await clock.settle();
+    const logprob = { token: 'x', bytes: [120], logprob: -1, top: [] };
+    runOf('a')?.send({ type: 'text', text: 'xxx', logprobs: [logprob, logprob, logprob] });
+    runOf('a')?.send(TEXT);
+    await clock.settle();
+    expect(await call.outcome).toBe('finished');
+    expect(call.events.at(-1)).toMatchObject({ reason: 'length', usage: { completionTokens: 3 } });
+    runOf('a')?.free();
+  });
+
+  it('that ends at it is none: what it says of itself stands', async () => {
+    const { clock, ask, runOf } = start();
+    const call = ask('a', { maxTokens: 1 });
+    await clock.settle();
+    runOf('a')?.send(TEXT);
+    runOf('a')?.send(FINISH);
+    await clock.settle();
+    expect(await call.outcome).toBe('finished');
+    expect(call.events).toEqual([TEXT, FINISH]);
+  });
+
+  it('is believed where it is this project’s own: its pieces need not be tokens', async () => {
+    const { clock, ask, runOf } = start(2, true);
+    const call = ask('a', { maxTokens: 1 });
+    await clock.settle();
+    for (const event of [TEXT, TEXT, FINISH]) runOf('a')?.send(event);
+    await clock.settle();
+    expect(await call.outcome).toBe('finished');
+    expect(call.events).toEqual([TEXT, TEXT, FINISH]);
+  });
+});
 
 describe('a generation', () => {
   it('passes the backend’s events on and gives its slot back', async () => {
