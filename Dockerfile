@@ -18,12 +18,16 @@ RUN npm run build
 FROM base AS slim-dependencies
 COPY package.json package-lock.json ./
 RUN npm install --no-save --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund
+COPY scripts/sbom.mjs ./scripts/sbom.mjs
+RUN node scripts/sbom.mjs --omit=optional > sbom.cdx.json
 
 FROM base AS full-dependencies
 COPY package.json package-lock.json ./
 # The GPU builds of the engine are most of its size, and a container has no GPU unless it is given one.
 RUN npm install --no-save --omit=dev --ignore-scripts --no-audit --no-fund \
   && rm -rf node_modules/@node-llama-cpp/*-cuda* node_modules/@node-llama-cpp/*-vulkan*
+COPY scripts/sbom.mjs ./scripts/sbom.mjs
+RUN node scripts/sbom.mjs > sbom.cdx.json
 
 FROM base AS runtime
 # The address is every interface of the container, so the server refuses to start until it is told who may use it:
@@ -48,6 +52,8 @@ CMD ["serve"]
 
 FROM runtime AS slim
 COPY --from=slim-dependencies /app/node_modules ./node_modules
+COPY --from=slim-dependencies /app/sbom.cdx.json ./sbom.cdx.json
 
 FROM runtime AS full
 COPY --from=full-dependencies /app/node_modules ./node_modules
+COPY --from=full-dependencies /app/sbom.cdx.json ./sbom.cdx.json

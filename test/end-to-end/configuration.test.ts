@@ -203,3 +203,15 @@ test('no prompt, answer or key is ever logged', async () => {
   const { stdout, stderr } = await server.stop();
   expect(stdout + stderr).not.toMatch(/private|key-of-a-client|key-in-query/);
 });
+
+test('a name with control characters is shown, and steers no terminal', async () => {
+  const ended = await runExecutable(
+    ['--port', '0', '--logging.format', 'pretty', '--model', './no\u001b[2J\u009bname.gguf'],
+    { endsWith: onTestFinished },
+  );
+  expect(ended.exitCode).toBe(1);
+  const printed = ended.stdout + ended.stderr;
+  expect(ended.stderr).toContain('no\\u001b[2J\\u009bname.gguf');
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
+  expect(printed).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
+});

@@ -1,0 +1,28 @@
+// `npm run --silent sbom`: what is shipped, as a CycloneDX bill of materials on standard output. Made from the lock file alone, so that
+// it needs no network and names no registry and no folder. `-- --omit=optional`: without the embedded engine.
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const { name } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+
+const npm = process.env.npm_execpath;
+const [command, ...prefix] = npm ? [process.execPath, npm] : ['npm'];
+const flags = ['--package-lock-only', '--omit=dev', '--sbom-format=cyclonedx', '--sbom-type=application'];
+const text = execFileSync(command, [...prefix, 'sbom', ...flags, ...process.argv.slice(2)], {
+  cwd: root,
+  encoding: 'utf8',
+  maxBuffer: 64 * 1024 * 1024,
+  stdio: ['ignore', 'pipe', 'inherit'],
+});
+
+const bill = JSON.parse(text);
+// npm calls it by its folder.
+bill.metadata.component.name = name;
+for (const component of [bill.metadata.component, ...bill.components]) {
+  // Where a lock file says from which registry a package came.
+  component.externalReferences = component.externalReferences?.filter(({ type }) => type !== 'distribution');
+}
+process.stdout.write(`${JSON.stringify(bill, null, 2)}\n`);
