@@ -85,7 +85,7 @@ describe('a backend that goes on beyond max_tokens', () => {
     const { clock, ask, runOf } = start();
     const call = ask('a', { maxTokens: 3 });
     await clock.settle();
-    const logprob = { token: 'x', bytes: [120], logprob: -1, top: [] };
+    const logprob = { token: 7, bytes: [120], logprob: -1, top: [] };
     runOf('a')?.send({ type: 'text', text: 'xxx', logprobs: [logprob, logprob, logprob] });
     runOf('a')?.send(TEXT);
     await clock.settle();
