@@ -18,5 +18,5 @@ export interface EmbeddingRoute extends RouteBase {
   readonly kind: 'embedding';
   readonly method: 'POST';
   /** Throws a ServingError that names the field, the value and the rule. */
-  parse(body: unknown, context: Pick<ParseContext, 'defaultModel' | 'requireModel'>): ParsedEmbedding;
+  parse(body: unknown, context: Pick<ParseContext, 'requireModel'>): ParsedEmbedding;
 }

@@ -11,9 +11,8 @@ import type { RouteBase } from './route-base.ts';
 export interface ParseContext {
   /** Another one with every call. */
   newRequestId(): RequestId;
-  readonly defaultModel: ModelId;
-  /** Finds a model by its id or one of its aliases. Throws `model_not_found`. */
-  requireModel(name: string, matching?: NameMatching): FoundModel;
+  /** Finds a model by its id or one of its aliases; without a name, the default model. Throws `model_not_found`. */
+  requireModel(name?: string, matching?: NameMatching): FoundModel;
   /** `generation.max_tokens`: the native default. */
   readonly defaultMaxTokens: number;
 }

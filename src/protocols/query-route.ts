@@ -21,8 +21,8 @@ export interface House {
   readonly now: Milliseconds;
   readonly defaultModel: ModelId;
   models(): readonly ServedModel[];
-  /** By its id or an alias. Throws `model_not_found`. */
-  requireModel(name: string, matching?: NameMatching): ServedModel;
+  /** By its id or an alias; without a name, the default model. Throws `model_not_found`. */
+  requireModel(name?: string, matching?: NameMatching): ServedModel;
   /** Throws where no target of the model counts tokens, or none is up. */
   tokenize(model: ModelId, request: TokenizeRequest): Promise<readonly number[]>;
   detokenize(model: ModelId, tokens: readonly number[]): Promise<string>;

@@ -97,11 +97,11 @@ export class Serving {
 
   /**
    * A model by its id or one of its aliases; also with the tag `:latest`, as Ollama's list has it: clients that find models
-   * there ask for them by any protocol. `anyCase`: one that differs in case is found where none is the same. Throws
-   * `model_not_found`.
+   * there ask for them by any protocol. `anyCase`: one that differs in case is found where none is the same. Without a
+   * name: the default model. Throws `model_not_found`.
    */
   requireModel(
-    name: string,
+    name: string = this.defaultModel,
     { anyCase = false }: { readonly anyCase?: boolean } = {},
   ): { readonly id: ModelId; readonly contextSize: number | undefined } {
     const spellings = [name, name.replace(/:latest$/, '')];

@@ -11,6 +11,45 @@ const MODELS = [
   },
 ];
 
+describe('a request that names no model', () => {
+  const endsWith = endingAfterAll();
+  let server: Executable;
+  beforeAll(async () => {
+    const models = [
+      { id: 'first', targets: [{ backend: 'scripted', model: 'first' }] },
+      { id: 'second', targets: [{ backend: 'scripted', model: 'second' }] },
+    ];
+    const flags = ['--models', JSON.stringify(models), '--default-model', 'second'];
+    server = await startServer({ flags, endsWith });
+  });
+
+  const messages = [{ role: 'user', content: 'hi' }];
+  const BODIES = {
+    '/v1/chat/completions': { messages },
+    '/v1/completions': { prompt: 'hi' },
+    '/v1/responses': { input: 'hi' },
+    '/v1/embeddings': { input: 'hi' },
+    '/v1/messages': { messages, max_tokens: 8 },
+    '/api/chat': { messages, stream: false },
+    '/api/generate': { prompt: 'hi', stream: false },
+    '/api/embed': { input: 'hi' },
+  };
+
+  test.each(Object.entries(BODIES))('asks the default model at %s', async (path, body) => {
+    for (const asked of [body, { ...body, model: null }]) {
+      const answer = await ask(`${server.url}${path}`, { body: asked });
+      expect(answer.status).toBe(200);
+      expect(answer.json().model).toBe('second');
+    }
+  });
+
+  test('asks about the default model where no answer names one', async () => {
+    expect((await ask(`${server.url}/api/show`, { body: {} })).status).toBe(200);
+    const older = await ask(`${server.url}/api/embeddings`, { body: { prompt: 'hi' } });
+    expect(older.json<{ embedding: number[] }>().embedding).not.toEqual([]);
+  });
+});
+
 describe('a model with aliases', () => {
   const endsWith = endingAfterAll();
   let server: Executable;

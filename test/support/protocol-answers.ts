@@ -18,8 +18,7 @@ export function parseContext(changes: Partial<ParseContext> = {}): ParseContext 
       ids += 1;
       return `gen_${String(ids).padStart(24, '0')}` as RequestId;
     },
-    defaultModel: 'm',
-    requireModel: (model) => {
+    requireModel: (model = 'm') => {
       if (model !== 'm') throw new ServingError('model_not_found', { param: 'model' });
       return { id: model, contextSize: 1000 };
     },

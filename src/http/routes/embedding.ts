@@ -15,7 +15,6 @@ export async function handleEmbedding(exchange: {
   const { route, request, reply, options } = exchange;
   const { serving, clock } = options;
   const parsed = route.parse(request.body, {
-    defaultModel: serving.defaultModel,
     requireModel: (model, matching) => serving.requireModel(model, matching),
   });
   return runModelRequest({ request, reply, options, route, wishes: parsed }, async (terms) => {

@@ -35,7 +35,6 @@ export async function handleGeneration(exchange: Exchange): Promise<unknown> {
   const { serving, clock } = options;
   const parsed = route.parse(request.body, {
     newRequestId: () => newModelRequestId('gen'),
-    defaultModel: serving.defaultModel,
     requireModel: (model, matching) => serving.requireModel(model, matching),
     defaultMaxTokens: options.defaultMaxTokens,
   });

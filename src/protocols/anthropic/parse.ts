@@ -61,7 +61,8 @@ export interface Prompt {
 }
 
 export interface CountedPrompt extends Prompt {
-  readonly model: string;
+  /** Absent: the default model. */
+  readonly model: string | undefined;
   /** Templates write a prompt by it. */
   readonly thinking: ThinkingWish | undefined;
 }

@@ -29,7 +29,12 @@ export const OutputConfig = Type.Object({
   format: Type.Optional(Type.Unknown()),
 });
 
-const model = Type.String({ minLength: 1, description: 'A configured model, or an alias of one.' });
+const model = Type.Optional(
+  Type.String({
+    minLength: 1,
+    description: 'A configured model, or an alias of one. Default: default_model.',
+  }),
+);
 
 const settings = {
   model,

@@ -54,13 +54,10 @@ export const embedRoute: EmbeddingRoute = {
   parse: parseEmbed,
 };
 
-function parseEmbed(
-  raw: unknown,
-  { defaultModel, requireModel }: Parameters<EmbeddingRoute['parse']>[1],
-): ParsedEmbedding {
+function parseEmbed(raw: unknown, { requireModel }: Parameters<EmbeddingRoute['parse']>[1]): ParsedEmbedding {
   const isList = Array.isArray((raw as { readonly input?: unknown } | null)?.input);
   const body = (isList ? readList : read)(raw);
-  const model = requireModel(body.model ?? defaultModel).id;
+  const model = requireModel(body.model).id;
   return {
     request: { model, inputs: typeof body.input === 'string' ? [body.input] : body.input },
     timeoutMs: body.timeout_ms,

@@ -19,7 +19,7 @@ export function parseGenerate(delivery: ParsedGeneration['delivery']) {
     const tools = parseTools(body);
     const output = parseOutput(body, tools);
     const logprobs = parseLogprobs(body);
-    const model = context.requireModel(body.model ?? context.defaultModel);
+    const model = context.requireModel(body.model);
     const request: GenerationRequest = {
       id: context.newRequestId(),
       model: model.id,

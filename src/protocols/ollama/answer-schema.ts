@@ -32,7 +32,7 @@ const ToolCall = Type.Object({
 });
 
 const head = {
-  model: Type.String({ description: 'As the request names it.' }),
+  model: Type.String({ description: 'As the request names it, or the default model’s id.' }),
   created_at: Type.String({ format: 'date-time' }),
 };
 const thinking = Type.Optional(Type.String());

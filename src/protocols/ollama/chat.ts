@@ -6,7 +6,7 @@ import { lenientReader } from '../lenient-body.ts';
 import { CHAT_FORM } from './answer-form.ts';
 import { CHAT_ANSWERS } from './answer-schema.ts';
 import { messageList, parseConversation } from './conversation.ts';
-import { findRequired } from './model-name.ts';
+import { findNamed } from './model-name.ts';
 import {
   droppedFields,
   OPTION_NAMES,
@@ -48,8 +48,8 @@ export const chatRoute: GenerationRoute = {
 function parseChat(raw: unknown, { newRequestId, requireModel }: ParseContext): ParsedGeneration {
   const body = read(raw);
   const { model: name = '', messages = [], options = {}, think } = body;
-  const style = { form: CHAT_FORM, model: name };
-  const model = findRequired(name, requireModel);
+  const model = findNamed(name, requireModel);
+  const style = { form: CHAT_FORM, model: name || model.id };
   refuseUnknownArts(options);
   const tools = parseTools(body.tools);
   const output = parseOutput(body.format);

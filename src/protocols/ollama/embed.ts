@@ -13,7 +13,7 @@ const vector = Type.Array(Type.Number());
 const texts = Type.Array(Type.String({ minLength: 1 }), { maxItems: MOST_INPUTS });
 
 const shared = {
-  model: Type.Optional(Type.String()),
+  model: Type.Optional(Type.String({ description: 'Default: default_model.' })),
   options: Type.Optional(
     Type.Object({}, { additionalProperties: true, description: 'None of them concerns vectors: ignored.' }),
   ),
@@ -55,7 +55,7 @@ export const embedRoute: EmbeddingRoute = {
     body: EmbedBody,
     answers: {
       'application/json': Type.Object({
-        model: Type.String({ description: 'As the request names it.' }),
+        model: Type.String({ description: 'As the request names it, or the default model’s id.' }),
         embeddings: Type.Array(vector, { description: 'One for each input, in their order.' }),
         total_duration: metrics.total_duration,
         prompt_eval_count: metrics.prompt_eval_count,
@@ -73,7 +73,7 @@ export const embedRoute: EmbeddingRoute = {
       priority: undefined,
       ...droppedFields(body),
       render: ({ vectors, promptTokens }, answer) => ({
-        model: name,
+        model: name || model,
         embeddings: vectors,
         total_duration: nanosecondsOf(answer.timings().totalMs),
         prompt_eval_count: promptTokens,

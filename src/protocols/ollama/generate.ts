@@ -79,8 +79,8 @@ export const generateRoute: GenerationRoute = {
 function parseGenerate(raw: unknown, { newRequestId, requireModel }: ParseContext): ParsedGeneration {
   const body = read(raw);
   const { model: name = '', prompt = '', options = {}, think } = body;
-  const style = { form: GENERATE_FORM, model: name };
   const model = findNamed(name, requireModel);
+  const style = { form: GENERATE_FORM, model: name || model.id };
   for (const [field, advice] of Object.entries(REFUSED)) {
     if (body[field as keyof typeof REFUSED]?.length) throw unsupported(field, 'this server', { advice });
   }

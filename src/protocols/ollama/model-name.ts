@@ -16,17 +16,18 @@ export function findRequired<Found>(
   find: (name: string, matching?: NameMatching) => Found,
 ): Found {
   if (name === '') throw invalid('model', 'model is required.');
-  return findNamed(name, find);
+  return findNamed(name, (given = name, matching) => find(given, matching));
 }
 
 /**
- * By the name as it stands, else by its other spelling, else by either in any case. Throws `model_not_found` in the words that
+ * By the name as it stands, else by its other spelling, else by either in any case; without a name, the default. Throws `model_not_found` in the words that
  * clients look for.
  */
 export function findNamed<Found>(
   name: string,
-  find: (name: string, matching?: NameMatching) => Found,
+  find: (name?: string, matching?: NameMatching) => Found,
 ): Found {
+  if (name === '') return find();
   const spellings = [name, ...otherSpellings(name)];
   let notFound: ServingError | undefined;
   for (const anyCase of [false, true]) {

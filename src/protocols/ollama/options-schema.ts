@@ -60,7 +60,9 @@ export const keepAlive = Type.Optional(
 /** The fields of both routes that generate. */
 export const generationFields = {
   model: Type.Optional(
-    Type.String({ description: 'A configured model or an alias; "name:latest" is "name".' }),
+    Type.String({
+      description: 'A configured model or an alias; "name:latest" is "name". Default: default_model.',
+    }),
   ),
   stream: Type.Optional(Type.Boolean({ description: 'Default: true, an answer in lines of JSON.' })),
   format: Type.Optional(

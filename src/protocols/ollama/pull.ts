@@ -5,7 +5,7 @@ import { lenientReader } from '../lenient-body.ts';
 import type { House, PullProgress, QueryRoute } from '../query-route.ts';
 import { errorLine, OllamaError } from './errors.ts';
 import { NDJSON } from './line-encoder.ts';
-import { findNamed } from './model-name.ts';
+import { findRequired } from './model-name.ts';
 import { nameIn, namingFields } from './show.ts';
 
 const PullBody = Type.Object({
@@ -50,7 +50,7 @@ export const pullRoute: QueryRoute = {
   },
   answer: async ({ body }, house) => {
     const asked = read(body);
-    const progress = isServed(nameIn(asked), house) ? NOTHING : findNamed(nameIn(asked), house.pull);
+    const progress = isServed(nameIn(asked), house) ? NOTHING : findRequired(nameIn(asked), house.pull);
     if (asked.stream !== false) return { contentType: NDJSON, pieces: linesOf(progress) };
     for await (const _ of progress);
     return { status: 'success' };
@@ -61,7 +61,7 @@ const NOTHING: AsyncIterable<PullProgress> = { async *[Symbol.asyncIterator]() {
 
 function isServed(name: string, house: House): boolean {
   try {
-    return findNamed(name, house.requireModel).targets.some(({ state }) => state !== 'not_found');
+    return findRequired(name, house.requireModel).targets.some(({ state }) => state !== 'not_found');
   } catch {
     return false;
   }

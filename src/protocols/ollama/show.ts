@@ -5,7 +5,7 @@ import type { ServedModel } from '../../core/served-model.ts';
 import { lenientReader } from '../lenient-body.ts';
 import type { QueryRoute } from '../query-route.ts';
 import { Details, detailsOf, startOf } from './model-list.ts';
-import { findRequired } from './model-name.ts';
+import { findNamed } from './model-name.ts';
 
 /** Also of /api/pull: `name` is what older clients say for `model`. */
 export const namingFields = {
@@ -64,7 +64,7 @@ export const showRoute: QueryRoute = {
     answers: { 'application/json': ShowAnswer },
   },
   answer: ({ body }, house): Static<typeof ShowAnswer> => {
-    const model = findRequired(nameIn(read(body)), house.requireModel);
+    const model = findNamed(nameIn(read(body)), house.requireModel);
     return {
       modelfile: '',
       parameters: '',

@@ -16,7 +16,12 @@ export function refused<Schema extends TSchema>(schema: Schema) {
   return Type.Optional(schema);
 }
 
-export const model = Type.String({ minLength: 1, description: 'A configured model, or an alias of one.' });
+export const model = Type.Optional(
+  Type.String({
+    minLength: 1,
+    description: 'A configured model, or an alias of one. Default: default_model.',
+  }),
+);
 
 export const samplingFields = {
   temperature: Type.Optional(

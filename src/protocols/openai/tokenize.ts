@@ -9,13 +9,13 @@ import { parseConversation } from './chat/conversation.ts';
 import { fieldOfMessage } from './chat/field-names.ts';
 import { ChatBody } from './chat/schema.ts';
 import { parseTools } from './chat/tools.ts';
+import { model } from './generation-fields.ts';
 import { notTaken } from './not-taken.ts';
 
 /** Each is asked for by itself. */
 const MOST_TOKEN_TEXTS = 4096;
 const AT_A_TIME = 32;
 
-const model = Type.Optional(Type.String({ minLength: 1, description: 'Default: default_model.' }));
 const token = Type.Integer({ minimum: 0 });
 const { messages, tools } = ChatBody.properties;
 
@@ -77,7 +77,7 @@ export const tokenizeRoute: QueryRoute = {
   answer: async ({ body: raw }, house): Promise<Static<typeof TokenizeAnswer>> => {
     const body = readTokenize(raw);
     const request = parseTokenize(body);
-    const { id, contextSize } = house.requireModel(body.model ?? house.defaultModel);
+    const { id, contextSize } = house.requireModel(body.model);
     const tokens = await house.tokenize(id, request);
     return {
       count: tokens.length,
@@ -101,7 +101,7 @@ export const detokenizeRoute: QueryRoute = {
   },
   answer: async ({ body: raw }, house): Promise<Static<typeof DetokenizeAnswer>> => {
     const body = readDetokenize(raw);
-    const { id } = house.requireModel(body.model ?? house.defaultModel);
+    const { id } = house.requireModel(body.model);
     return { prompt: await house.detokenize(id, body.tokens) };
   },
 };

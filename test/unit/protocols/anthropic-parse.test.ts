@@ -74,7 +74,6 @@ describe('a body of /v1/messages', () => {
   });
 
   it.each([
-    [{ model: undefined }, 'model', 'model is missing'],
     [{ model: 5 }, 'model', 'model is 5, but must be a string'],
     [{ max_tokens: undefined }, 'max_tokens', 'max_tokens is missing. It must be an integer of at least 1.'],
     [{ max_tokens: null }, 'max_tokens', 'max_tokens is missing'],

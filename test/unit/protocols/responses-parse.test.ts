@@ -165,7 +165,6 @@ describe('the tools of a response', () => {
 
 describe('a body that cannot be answered', () => {
   it.each([
-    [{ model: null }, 'model', 'model is missing'],
     [{ model: 7 }, 'model', 'model is 7'],
     [{ input: null }, 'input', 'input is missing'],
     [{ input: '' }, 'input', 'a string of at least 1 character'],

@@ -1,5 +1,6 @@
 /** The body of POST /v1/responses. Fields that are null count as absent; those that nobody knows are no error. */
 import { type Static, Type } from 'typebox';
+import { model } from '../generation-fields.ts';
 import { EFFORTS } from '../reasoning-effort.ts';
 import { InputItem } from './item-schema.ts';
 import {
@@ -43,7 +44,7 @@ export const ReasoningSettings = Type.Object({
 });
 
 export const ResponsesBody = Type.Object({
-  model: Type.String({ minLength: 1 }),
+  model,
   input: Type.Union([text, Type.Array(InputItem, { minItems: 1 })], {
     description:
       'One user message, or the whole conversation: nothing of it is kept here between two requests.',

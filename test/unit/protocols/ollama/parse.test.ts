@@ -45,11 +45,8 @@ describe('what is asked', () => {
     const body = { model: 't', messages: [user] };
     expect(parseWith(chatRoute, body, { requireModel: tagged }).request.model).toBe('t:latest');
     expect(chatRefusal({ model: 'm:7b' })).toMatchObject({ code: 'model_not_found', param: 'model' });
-    expect(chatRefusal({ model: undefined })).toMatchObject({
-      code: 'invalid_request',
-      param: 'model',
-      message: 'model is required.',
-    });
+    expect(chat({ model: undefined }).request.model).toBe('m');
+    expect(generate({ model: '' }).request.model).toBe('m');
   });
 
   it('is found in any case, where none is spelled so', () => {
@@ -295,8 +292,7 @@ function contextOf(): Parameters<typeof chatRoute.parse>[1] {
     newRequestId: () => {
       throw new Error('no request is made');
     },
-    defaultModel: 'm',
-    requireModel: (id) => {
+    requireModel: (id = 'm') => {
       if (id === 'm') return { id, contextSize: 1000 };
       throw new ServingError('model_not_found');
     },

@@ -40,7 +40,7 @@ function houseWith(models: readonly ServedModel[], pull: House['pull'] = refuses
     startedAt: 1_700_000_000_000,
     now: 1_700_000_001_000,
     models: () => models,
-    requireModel: (name, { anyCase = false } = {}) => {
+    requireModel: (name = 'org/m', { anyCase = false } = {}) => {
       const spelled = (text: string) => (anyCase ? text.toLowerCase() : text);
       const found = models.find(({ id, aliases }) => [id, ...aliases].map(spelled).includes(spelled(name)));
       if (found === undefined) throw new ServingError('model_not_found', { message: 'None.' });
@@ -128,7 +128,8 @@ describe('models', () => {
       capabilities: ['completion'],
       model_info: { 'general.architecture': 'unknown' },
     });
-    await expect(ask(showRoute, {})).rejects.toThrow('model is required.');
+    expect(await ask(showRoute, {})).toEqual(await ask(showRoute, { model: 'org/m' }));
+    await expect(ask(pullRoute, {})).rejects.toThrow('model is required.');
     await expect(ask(showRoute, undefined)).rejects.toThrow('The body is not given');
   });
 

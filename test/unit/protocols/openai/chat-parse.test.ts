@@ -188,7 +188,7 @@ describe('a chat body', () => {
     [{ seed: 1.5 }, 'seed'],
     [{ seed: Number.POSITIVE_INFINITY }, 'seed'],
     [{ n: 1e9 }, 'n'],
-    [{ model: undefined }, 'model'],
+    [{ model: '' }, 'model'],
     [{ messages: undefined }, 'messages'],
   ])('is refused with the field: %#', (fields, param) => {
     expect(refusal(fields)).toMatchObject({ code: 'invalid_request', param });

@@ -25,7 +25,7 @@ function house(asked: TokenizeRequest[] = [], contextSize: number | undefined = 
     defaultModel: 'm',
     models: refuse,
     pull: refuse,
-    requireModel: (name) => ({ ...model, id: name }),
+    requireModel: (name = 'm') => ({ ...model, id: name }),
     tokenize: async (_, request) => {
       asked.push(request);
       const { input } = request;
