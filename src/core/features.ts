@@ -3,8 +3,9 @@
  * to leave it away. A backend refuses what it cannot do before anything is sent; whether it is then left away instead is
  * for serving to say. Pure.
  */
+import { unreadExtra, withoutExtra, withoutOutput } from './binding-extras.ts';
 import { ServingError } from './errors.ts';
-import type { GenerationRequest, Sampling } from './generation.ts';
+import type { GenerationRequest, OutputFormat, Sampling } from './generation.ts';
 
 interface FeatureSpec {
   /** The field that asks for it, if the request does. */
@@ -16,9 +17,11 @@ interface FeatureSpec {
 }
 
 export const FEATURES = {
-  json: output('json', 'format'),
-  'json-schema': output('json-schema', 'format'),
-  grammar: output('grammar', 'grammar'),
+  json: output('json'),
+  'json-schema': output('json-schema'),
+  grammar: output('grammar'),
+  regex: output('regex'),
+  choice: output('choice'),
   tools: {
     askedBy: ({ tools }) => (tools === undefined ? undefined : 'tools'),
     without: ({ tools: _, ...request }) => request,
@@ -26,9 +29,11 @@ export const FEATURES = {
   /** An answer is a call or text in the format: engines that bind the whole answer to one grammar cannot promise both. */
   'format-beside-tools': {
     askedBy: ({ output, tools }) =>
-      output === undefined || tools === undefined || tools.choice === 'none' ? undefined : 'format',
+      output === undefined || tools === undefined || tools.choice === 'none'
+        ? undefined
+        : outputField(output),
     when: 'beside tools that may be called',
-    without: ({ output: _, ...request }) => request,
+    without: withoutOutput,
   },
   'tool-choice': {
     askedBy: ({ tools }) =>
@@ -44,6 +49,15 @@ export const FEATURES = {
       return { ...request, tools };
     },
   },
+  /** The last message is the beginning of the answer. */
+  continuation: {
+    askedBy: ({ input }) =>
+      input.kind === 'chat' && input.continuesLast ? 'continue_final_message' : undefined,
+  },
+  'token-prompt': {
+    askedBy: ({ input }) => (input.kind === 'tokens' ? 'prompt' : undefined),
+    when: 'made of token ids',
+  },
   'tool-messages': { askedBy: toolMessage },
   images: { askedBy: messageWithImages },
   logprobs: {
@@ -51,9 +65,11 @@ export const FEATURES = {
     without: ({ logprobs: _, ...request }) => request,
   },
   'logit-bias': sampling('logitBias', 'logit_bias'),
+  'bad-words': sampling('badWords', 'bad_words'),
   'top-k': sampling('topK', 'top_k'),
   'min-p': sampling('minP', 'min_p'),
   'repeat-penalty': sampling('repeatPenalty', 'repeat_penalty'),
+  'stop-tokens': limit('stopTokens', 'stop_token_ids'),
   'min-tokens': limit('minTokens', 'min_tokens'),
   'ignore-eos': limit('ignoreEos', 'ignore_eos'),
   /** Asked only where the model is to think: one that cannot has nothing to switch off. */
@@ -82,18 +98,30 @@ export function unsupported(
   return new ServingError('unsupported_parameter', { message, param: field });
 }
 
+export interface SupportedFeatures {
+  readonly backend: string;
+  readonly supports: readonly Feature[];
+  /** Names of fields that are passed on as the client wrote them. */
+  readonly passes?: ReadonlySet<string>;
+}
+
+const PASSES_NONE: ReadonlySet<string> = new Set();
+
 /** Throws for the first feature that is asked for and not among the supported ones. */
 export function refuseUnsupported(
   request: GenerationRequest,
-  { backend, supports }: { readonly backend: string; readonly supports: readonly Feature[] },
+  { backend, supports, passes = PASSES_NONE }: SupportedFeatures,
 ): void {
+  const who = `the ${backend} backend, which serves this model`;
   for (const feature of Object.keys(FEATURES) as Feature[]) {
     if (supports.includes(feature)) continue;
     const { askedBy, when }: FeatureSpec = FEATURES[feature];
     const field = askedBy(request);
     if (field === undefined) continue;
-    throw unsupported(field, `the ${backend} backend, which serves this model`, { when });
+    throw unsupported(field, who, { when });
   }
+  const extra = unreadExtra(request, passes);
+  if (extra !== undefined) throw unsupported(extra, who);
 }
 
 /** What every backend knows but a single model may refuse, as those that reason do. A bound on the answer is never left away. */
@@ -112,13 +140,21 @@ const PLAIN_FIELDS = {
 /** The request without what its field (in native words) asks for; undefined where that is content and cannot be left away. */
 export function withoutField(request: GenerationRequest, field: string): GenerationRequest | undefined {
   const specs: readonly FeatureSpec[] = [...Object.values(FEATURES), ...Object.values(PLAIN_FIELDS)];
-  return specs.find(({ askedBy }) => askedBy(request) === field)?.without?.(request);
+  const spec = specs.find(({ askedBy }) => askedBy(request) === field);
+  if (spec !== undefined) return spec.without?.(request);
+  const isExtra = Object.hasOwn(request.extras ?? {}, field.replace(/\..*/, ''));
+  return isExtra ? withoutExtra(request, field) : undefined;
 }
 
-function output(kind: 'json' | 'json-schema' | 'grammar', field: string) {
+/** The native field that asks for a format of the text. */
+export function outputField({ kind }: OutputFormat): string {
+  return kind === 'json' || kind === 'json-schema' ? 'format' : kind;
+}
+
+function output(kind: OutputFormat['kind']) {
   return {
-    askedBy: ({ output }: GenerationRequest) => (output?.kind === kind ? field : undefined),
-    without: ({ output: _, ...request }: GenerationRequest): GenerationRequest => request,
+    askedBy: ({ output }: GenerationRequest) => (output?.kind === kind ? outputField(output) : undefined),
+    without: withoutOutput,
   };
 }
 
@@ -132,7 +168,7 @@ function sampling(name: keyof Sampling, field: string) {
   };
 }
 
-function limit(name: 'minTokens' | 'ignoreEos', field: string) {
+function limit(name: 'stopTokens' | 'minTokens' | 'ignoreEos', field: string) {
   return {
     askedBy: (request: GenerationRequest) => (request.limits[name] === undefined ? undefined : field),
     without: (request: GenerationRequest): GenerationRequest => {

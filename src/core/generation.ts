@@ -36,9 +36,16 @@ export interface Image {
 }
 
 export type GenerationInput =
-  | { readonly kind: 'chat'; readonly messages: readonly Message[] }
+  | {
+      readonly kind: 'chat';
+      readonly messages: readonly Message[];
+      /** The answer continues the last message, the assistant's and without calls, instead of beginning a turn. */
+      readonly continuesLast?: true;
+    }
   /** No chat template; special tokens in the prompt are parsed. */
-  | { readonly kind: 'text'; readonly prompt: string };
+  | { readonly kind: 'text'; readonly prompt: string }
+  /** No chat template: ids of the model's vocabulary, at least one, as they are. */
+  | { readonly kind: 'tokens'; readonly tokens: readonly number[] };
 
 /** An absent field leaves the model's own default in force. `topK` 0 = off. */
 export interface Sampling {
@@ -52,6 +59,8 @@ export interface Sampling {
   readonly repeatPenalty?: number;
   /** Added to the logits of tokens, by token id of the model; -100 rules one out. */
   readonly logitBias?: readonly TokenBias[];
+  /** Texts whose tokens never follow one another in an answer: where all but the last have come, the last is ruled out. */
+  readonly badWords?: readonly string[];
 }
 
 export interface TokenBias {
@@ -66,6 +75,8 @@ export interface Limits {
   readonly maxTokensIsDefault?: boolean;
   /** Generation ends before any of these; none is empty, none is ever part of the text. */
   readonly stop: readonly string[];
+  /** Generation ends with any of these tokens of the model's vocabulary, which are no part of the text. */
+  readonly stopTokens?: readonly number[];
   /** The model does not end its turn before it has so many completion tokens. */
   readonly minTokens?: number;
   /** The model never ends its turn: the answer ends by a stop string or its length. */
@@ -81,7 +92,11 @@ export type OutputFormat =
   /** JSON that the schema allows. */
   | { readonly kind: 'json-schema'; readonly schema: unknown }
   /** What a GBNF grammar allows, from its rule `root`. */
-  | { readonly kind: 'grammar'; readonly grammar: string };
+  | { readonly kind: 'grammar'; readonly grammar: string }
+  /** What the regular expression matches as a whole. */
+  | { readonly kind: 'regex'; readonly regex: string }
+  /** Exactly one of these texts. */
+  | { readonly kind: 'choice'; readonly choices: readonly string[] };
 
 export interface Tool {
   /** Unique within a request. */

@@ -5,7 +5,7 @@ import type { GenerationEvent, GenerationRequest, ModelId, RequestId } from '../
 import type { GenerationResult } from '../core/generation-result.ts';
 import type { Priority } from '../core/priority.ts';
 import type { QueuePlace, Receipt, Timings } from '../core/receipt.ts';
-import type { RouteBase } from './route-base.ts';
+import type { FieldNames, RouteBase } from './route-base.ts';
 
 /** What a protocol may know of the server while it parses. */
 export interface ParseContext {
@@ -38,6 +38,8 @@ export interface ParsedGeneration {
   /** Fields that no backend here could honour and that were dropped, as X-Dropped-Parameters names them. Absent: none. */
   readonly dropped?: readonly string[];
   readonly renderer: AnswerRenderer;
+  /** What this body calls native fields, where a route has more than one name for one. */
+  readonly fieldNames?: FieldNames | undefined;
 }
 
 export interface AnswerRenderer {

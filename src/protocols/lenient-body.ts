@@ -33,13 +33,17 @@ function isLeaf({ properties, items, anyOf }: SchemaNode): boolean {
   return properties === undefined && items === undefined && anyOf === undefined;
 }
 
-/** The fields of a body that its schema does not name; undefined where there are none. */
+/**
+ * The fields of a body that its schema does not name, and those that it does but that travel along too; undefined where
+ * there are none.
+ */
 export function extrasOf(
   body: object,
   { properties }: { readonly properties: object },
+  alsoKnown: readonly string[] = [],
 ): Readonly<Record<string, unknown>> | undefined {
   const extras = Object.entries(body).filter(
-    ([name, value]) => value !== null && !Object.hasOwn(properties, name),
+    ([name, value]) => value !== null && (!Object.hasOwn(properties, name) || alsoKnown.includes(name)),
   );
   for (const [name, value] of extras) refuseDeepNesting(value, name);
   return extras.length === 0 ? undefined : Object.fromEntries(extras);

@@ -47,7 +47,8 @@ export function fingerprintOf(input: GenerationInput, scope: string | undefined)
     });
     return fingerprint;
   }
-  const { prompt } = input;
+  // Each token as one unit: what counts is where two prompts part.
+  const prompt = input.kind === 'text' ? input.prompt : unitsOf(input.tokens);
   while (end < prompt.length) {
     const from = end;
     end = Math.min(prompt.length, from + blockAfter(from));
@@ -55,6 +56,11 @@ export function fingerprintOf(input: GenerationInput, scope: string | undefined)
     endHere();
   }
   return fingerprint;
+}
+
+/** One UTF-16 unit for each token; two tokens with one unit cost a wrong preference at most. */
+function unitsOf(tokens: readonly number[]): string {
+  return Array.from(tokens, (token) => String.fromCharCode(token & 0xffff)).join('');
 }
 
 /** Of the longest beginning both have, as far as their boundaries tell. */

@@ -27,6 +27,8 @@ export function promptSizeOf({
   let imageBytes = 0;
   if (input.kind === 'text') {
     promptBytes = Buffer.byteLength(input.prompt);
+  } else if (input.kind === 'tokens') {
+    promptBytes = input.tokens.length * BYTES_PER_TOKEN;
   } else {
     for (const message of input.messages) {
       promptBytes += messageBytes(message);
@@ -78,6 +80,10 @@ function outputBytes(output: OutputFormat | undefined): number {
       return Buffer.byteLength(JSON.stringify(output.schema));
     case 'grammar':
       return Buffer.byteLength(output.grammar);
+    case 'regex':
+      return Buffer.byteLength(output.regex);
+    case 'choice':
+      return output.choices.reduce((bytes, choice) => bytes + Buffer.byteLength(choice), 0);
     default:
       return 0;
   }

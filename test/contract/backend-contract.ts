@@ -43,6 +43,12 @@ export const BEYOND_TEXT = [
   'json',
   'json-schema',
   'grammar',
+  'regex',
+  'choice',
+  'stop-tokens',
+  'bad-words',
+  'continuation',
+  'token-prompt',
   'tools',
   'logprobs',
   'logit-bias',
@@ -87,6 +93,7 @@ export interface ContractOptions {
 type Overrides = Partial<Omit<GenerationRequest, 'id' | 'limits'>> & {
   readonly maxTokens?: number;
   readonly stop?: readonly string[];
+  readonly stopTokens?: readonly number[];
 };
 type Finish = Extract<GenerationEvent, { type: 'finish' }>;
 
@@ -333,14 +340,14 @@ export function describeBackend(name: string, options: ContractOptions): void {
 let requestNumber = 0;
 
 function requestFor(model: string, text: string, overrides: Overrides): GenerationRequest {
-  const { maxTokens = 32, stop = [], ...rest } = overrides;
+  const { maxTokens = 32, stop = [], stopTokens, ...rest } = overrides;
   requestNumber += 1;
   return {
     id: `gen_contract_${requestNumber}` as RequestId,
     model,
     input: { kind: 'chat', messages: [{ role: 'user', content: text }] },
     sampling: { temperature: 0 },
-    limits: { maxTokens, stop },
+    limits: { maxTokens, stop, ...(stopTokens !== undefined && { stopTokens }) },
     thinking: false,
     ...rest,
   };

@@ -6,13 +6,28 @@ import { expect } from 'vitest';
 import type { GenerationEvent, GenerationRequest, TokenLogprob, ToolUse } from '../../src/core/generation.ts';
 import { foldEvents, type GenerationResult } from '../../src/core/generation-result.ts';
 
-export type BehaviourBeyondText = 'json' | 'json-schema' | 'grammar' | 'tools' | 'logprobs' | 'logit-bias';
+export type BehaviourBeyondText =
+  | 'json'
+  | 'json-schema'
+  | 'grammar'
+  | 'regex'
+  | 'choice'
+  | 'stop-tokens'
+  | 'bad-words'
+  | 'continuation'
+  | 'token-prompt'
+  | 'tools'
+  | 'logprobs'
+  | 'logit-bias';
 
 export interface BeyondTextSuite {
   behaves(behaviour: BehaviourBeyondText, title: string, body: () => Promise<void>): void;
   run(
     text: string,
-    overrides: Partial<Omit<GenerationRequest, 'id' | 'limits'>> & { readonly maxTokens?: number },
+    overrides: Partial<Omit<GenerationRequest, 'id' | 'limits'>> & {
+      readonly maxTokens?: number;
+      readonly stopTokens?: readonly number[];
+    },
   ): Promise<GenerationEvent[]>;
   /** Empty where nothing tells them. */
   tokensOf(text: string): Promise<readonly number[]>;
@@ -87,6 +102,69 @@ export function describeBeyondText({ behaves, run, tokensOf }: BeyondTextSuite):
       expect(['yes', 'no']).toContain(text);
       expect(finishReason).toBe('stop');
     }
+  });
+
+  behaves('regex', 'answers with what the expression matches as a whole, and ends there', async () => {
+    const output = { kind: 'regex', regex: '(yes|no), [a-c]{2}' } as const;
+    const { text, finishReason } = await wholeOf('Is the sky blue?', { output, maxTokens: 24 });
+    expect(text).toMatch(/^(yes|no), [a-c]{2}$/);
+    expect(finishReason).toBe('stop');
+  });
+
+  behaves('choice', 'answers with one of the choices, with a chat template and without', async () => {
+    const output = { kind: 'choice', choices: ['positive', 'negative "so far"', 'positively'] } as const;
+    const input = { kind: 'text', prompt: 'The mood is' } as const;
+    for (const overrides of [{ output }, { output, input }]) {
+      const { text, finishReason } = await wholeOf('How is the mood?', { ...overrides, maxTokens: 24 });
+      expect(output.choices).toContain(text);
+      expect(finishReason).toBe('stop');
+    }
+  });
+
+  /** The id of one of the tokens that are said to a prompt, and what is said before it. */
+  const tokenSaid = async (place: number) => {
+    const { logprobs } = await wholeOf(COUNT, { logprobs: { top: 0 }, maxTokens: 8 });
+    const said = logprobs.map(({ bytes }) => Buffer.from(bytes).toString('utf8'));
+    const text = said[place] ?? '';
+    const token = logprobs[place]?.token ?? (await tokensOf(text))[0] ?? -1;
+    return { token, text, before: said.slice(0, said.indexOf(text)).join('') };
+  };
+
+  behaves('stop-tokens', 'ends with a stop token, which is no part of the text', async () => {
+    const { token, before } = await tokenSaid(3);
+    const { text, finishReason, usage } = await wholeOf(COUNT, { stopTokens: [token], maxTokens: 8 });
+    expect(text).toBe(before);
+    expect(finishReason).toBe('stop');
+    expect(usage.completionTokens).toBeLessThanOrEqual(4);
+  });
+
+  behaves('bad-words', 'never says the words that are ruled out', async () => {
+    const said = await tokenSaid(0);
+    const sampling = { temperature: 0, badWords: [said.text.trim()] };
+    const { logprobs } = await wholeOf(COUNT, { sampling, logprobs: { top: 0 }, maxTokens: 8 });
+    expect(logprobs).not.toEqual([]);
+    const words = logprobs.map(({ bytes }) => Buffer.from(bytes).toString('utf8').trim());
+    expect(words).not.toContain(said.text.trim());
+  });
+
+  behaves('continuation', 'continues the last message, and says only what comes after it', async () => {
+    const messages = [
+      { role: 'user', content: 'What is the colour of the sky?' },
+      { role: 'assistant', content: 'The colour of the sky' },
+    ] as const;
+    const input = { kind: 'chat', messages, continuesLast: true } as const;
+    const { text, usage } = await wholeOf('', { input, maxTokens: 8 });
+    expect(text).not.toBe('');
+    expect(usage.promptTokens).toBeGreaterThan(8);
+  });
+
+  behaves('token-prompt', 'continues a prompt of token ids as it does its text', async () => {
+    const prompt = 'Once upon a time';
+    const tokens = await tokensOf(prompt);
+    if (tokens.length === 0) return;
+    const asText = await wholeOf('', { input: { kind: 'text', prompt }, maxTokens: 6 });
+    const asTokens = await wholeOf('', { input: { kind: 'tokens', tokens }, maxTokens: 6 });
+    expect(asTokens).toMatchObject({ text: asText.text, usage: { promptTokens: tokens.length } });
   });
 
   behaves('grammar', 'refuses a grammar that is none', async () => {

@@ -26,7 +26,11 @@ for (const release of ['0.32.15', '0.17.4', '0.6.5'] as const) {
       };
     },
     skip: {
-      ...skipAll(['grammar', 'logit-bias'], 'Ollama has none'),
+      ...skipAll(
+        ['grammar', 'regex', 'choice', 'stop-tokens', 'bad-words', 'token-prompt', 'logit-bias'],
+        'Ollama has none',
+      ),
+      continuation: 'whether Ollama continues a message is for each model’s template to say',
       tools: 'Ollama cannot be told that a call is required',
       ...(release === '0.32.15' && skipAll(EMBEDDING, 'a model that generates embeds no more')),
       ...(release === '0.6.5' && { logprobs: 'releases before 0.12.11 have none' }),

@@ -2,14 +2,17 @@ import { OpenAiCompatibleBackend } from '../../src/backends/openai-compatible/op
 import { silentLog } from '../../src/core/log.ts';
 import { systemClock } from '../../src/system-clock.ts';
 import { startOpenAiStandIn } from '../support/stand-ins/openai-stand-in.ts';
-import { type ContractOptions, describeBackend } from './backend-contract.ts';
+import { type ContractOptions, describeBackend, skipAll } from './backend-contract.ts';
 
 const SKIPPED: Readonly<Record<'vllm' | 'llama-server' | 'generic', ContractOptions['skip'] & object>> = {
   vllm: {},
-  'llama-server': {},
+  'llama-server': skipAll(['regex', 'choice', 'stop-tokens', 'bad-words'], 'llama-server has none'),
   generic: {
-    grammar: 'the OpenAI API has no field for it',
-    'logit-bias': 'the OpenAI API tells no token by its number',
+    ...skipAll(
+      ['grammar', 'regex', 'choice', 'stop-tokens', 'bad-words', 'continuation'],
+      'the OpenAI API has no field for it',
+    ),
+    ...skipAll(['logit-bias', 'token-prompt'], 'the OpenAI API tells no token by its number'),
     tokenizer: 'the OpenAI API has no such routes',
   },
 };

@@ -2,7 +2,7 @@ import { scripted } from '../../src/backends/scripted/definition.ts';
 import { ScriptedBackend } from '../../src/backends/scripted/scripted-backend.ts';
 import { systemClock } from '../../src/system-clock.ts';
 import { defaultsOf } from '../support/stand-ins/default-keys.ts';
-import { describeBackend } from './backend-contract.ts';
+import { describeBackend, skipAll } from './backend-contract.ts';
 
 describeBackend('scripted', {
   start: async () => ({
@@ -25,7 +25,8 @@ describeBackend('scripted', {
   skip: {
     json: 'its words are those of the prompt',
     'json-schema': 'its words are those of the prompt',
+    ...skipAll(['regex', 'choice'], 'its words are those of the prompt'),
     grammar: 'it has no grammar',
-    'logit-bias': 'its words have no logits',
+    ...skipAll(['stop-tokens', 'bad-words', 'token-prompt', 'logit-bias'], 'its words have no ids'),
   },
 });

@@ -38,11 +38,13 @@ export type GpuKind = 'cuda' | 'vulkan' | 'metal';
 /** `file`: the template in the GGUF file; the others are built in. */
 export type ChatTemplateName = 'file' | 'chatml';
 
+type SamplingExtra = 'seed' | 'logitBias' | 'badWords';
+
 export interface EngineGeneration {
   readonly id: number;
   readonly input: GenerationInput;
-  /** Complete but for the seed and biases; an absent seed means a random one. */
-  readonly sampling: Required<Omit<Sampling, 'seed' | 'logitBias'>> & Pick<Sampling, 'seed' | 'logitBias'>;
+  /** Complete but for what names a token; an absent seed means a random one. */
+  readonly sampling: Required<Omit<Sampling, SamplingExtra>> & Pick<Sampling, SamplingExtra>;
   readonly limits: Limits;
   /** Absent: as the template does when nothing is said. */
   readonly thinking?: ThinkingWish;

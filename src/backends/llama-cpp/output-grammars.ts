@@ -4,7 +4,9 @@
  */
 import type { OutputFormat } from '../../core/generation.ts';
 import { checkGrammar } from './grammar/check-grammar.ts';
+import { choiceGrammar } from './grammar/choice-grammar.ts';
 import { jsonGrammar } from './grammar/json-grammar.ts';
+import { regexGrammar } from './grammar/regex-grammar.ts';
 import { schemaGrammar } from './grammar/schema-grammar.ts';
 import { RecentResults } from './recent-results.ts';
 
@@ -15,12 +17,14 @@ export class OutputGrammars {
   readonly #ofSchemas = new RecentResults(SCHEMAS_KEPT, (schema) =>
     schemaGrammar(JSON.parse(schema), { param: 'format' }),
   );
+  readonly #ofRegexes = new RecentResults(SCHEMAS_KEPT, (regex) => regexGrammar(regex));
+  readonly #ofChoices = new RecentResults(SCHEMAS_KEPT, (choices) => choiceGrammar(JSON.parse(choices)));
   readonly #checked = new RecentResults(SCHEMAS_KEPT, (grammar) => {
     checkGrammar(grammar);
     return grammar;
   });
 
-  /** Throws `invalid_request` for a schema or a grammar that cannot be used, naming the place. */
+  /** Throws `invalid_request` for what cannot be used, naming the place. */
   of(output: OutputFormat): string {
     switch (output.kind) {
       case 'json':
@@ -29,6 +33,10 @@ export class OutputGrammars {
         return this.#ofSchemas.of(JSON.stringify(output.schema));
       case 'grammar':
         return this.#checked.of(output.grammar);
+      case 'regex':
+        return this.#ofRegexes.of(output.regex);
+      case 'choice':
+        return this.#ofChoices.of(JSON.stringify(output.choices));
       default:
         return output satisfies never;
     }

@@ -47,5 +47,6 @@ export class QuestionQueue {
 function sizeOf(question: Question): number {
   if (question.type === 'detokenize') return question.tokens.length * 8;
   const { input, tools } = question;
-  return input.kind === 'text' ? input.prompt.length : JSON.stringify({ input, tools }).length;
+  if (input.kind === 'text') return input.prompt.length;
+  return input.kind === 'tokens' ? input.tokens.length * 8 : JSON.stringify({ input, tools }).length;
 }

@@ -50,8 +50,10 @@ export function generateCall(
     const body = { ...shared, messages: chatMessages(input.messages), ...toolsOf(request) };
     return { path: '/api/chat', body };
   }
-  refuseRawPrompt(input.prompt, request.thinking);
-  return { path: '/api/generate', body: { ...shared, prompt: input.prompt, raw: true } };
+  // Token ids were refused before.
+  const prompt = input.kind === 'text' ? input.prompt : '';
+  refuseRawPrompt(prompt, request.thinking);
+  return { path: '/api/generate', body: { ...shared, prompt, raw: true } };
 }
 
 /** The server takes a prompt without text for the wish to load the model. */

@@ -41,6 +41,7 @@ export interface Dialect {
 const OPENAI_FEATURES = [
   'json',
   'json-schema',
+  'token-prompt',
   'tools',
   'tool-choice',
   'single-tool-call',
@@ -66,7 +67,7 @@ export const DIALECTS: Readonly<Record<Flavor, Dialect>> = {
     topK: 'top_k',
     minP: 'min_p',
     repeatPenalty: 'repetition_penalty',
-    supports: [...LOCAL_FEATURES, 'min-tokens'],
+    supports: [...LOCAL_FEATURES, 'regex', 'choice', 'min-tokens'],
     templateSwitch: true,
     // Releases differ in which of the two they read; the other is ignored.
     thoughtNames: ['reasoning', 'reasoning_content'],

@@ -17,7 +17,7 @@ export function logprobFields(
       advice: 'Leave one of the two away.',
     });
   const top = Math.max(fewest, logprobs.top);
-  if (input.kind === 'text') return { [onPrompts]: top };
+  if (input.kind !== 'chat') return { [onPrompts]: top };
   return { logprobs: true, top_logprobs: top };
 }
 

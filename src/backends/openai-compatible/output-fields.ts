@@ -5,13 +5,17 @@ import type { Dialect } from './dialect.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Grammars were refused before where the dialect has no field for them. */
+/** What the dialect has no field for was refused before. */
 export function chatOutputFields(output: OutputFormat | undefined, dialect: Dialect): Fields {
   switch (output?.kind) {
     case undefined:
       return {};
     case 'grammar':
       return grammarField(output.grammar, dialect);
+    case 'regex':
+      return { structured_outputs: { regex: output.regex } };
+    case 'choice':
+      return { structured_outputs: { choice: output.choices } };
     case 'json':
       return { response_format: { type: 'json_object' } };
     case 'json-schema': {
@@ -36,8 +40,9 @@ export function promptOutputFields(output: OutputFormat | undefined, dialect: Di
     case 'structured-outputs':
       return chatOutputFields(output, dialect);
     case 'plain':
-      if (output.kind === 'grammar') return grammarField(output.grammar, dialect);
-      return { json_schema: output.kind === 'json' ? { type: 'object' } : output.schema };
+      if (output.kind === 'json') return { json_schema: { type: 'object' } };
+      if (output.kind === 'json-schema') return { json_schema: output.schema };
+      return chatOutputFields(output, dialect);
     default:
       return dialect.grammarFields satisfies never;
   }

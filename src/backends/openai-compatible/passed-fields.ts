@@ -2,6 +2,8 @@
  * Fields of clients that no protocol here knows but the server behind a target does: passed on by name, as they came, and only
  * those listed here or in the target's `pass_fields`. None may say again what this server decides. Pure.
  */
+import { OUTPUT_EXTRAS } from '../../core/binding-extras.ts';
+import type { Feature } from '../../core/features.ts';
 import type { GenerationRequest } from '../../core/generation.ts';
 import type { Flavor } from './dialect.ts';
 
@@ -117,24 +119,34 @@ export function passedNames(flavor: Flavor, own: readonly string[]): ReadonlySet
   return new Set([...PASSED_FIELDS[flavor], ...own]);
 }
 
-/** `null` counts as absent. The form that a request has by its protocol's own field stays the only one. */
+/** `null` counts as absent. */
 export function passedFields(
-  { extras, output }: Pick<GenerationRequest, 'extras' | 'output'>,
+  { extras = {} }: Pick<GenerationRequest, 'extras'>,
   names: ReadonlySet<string>,
 ): Readonly<Record<string, unknown>> {
-  if (extras === undefined) return {};
   const passed = Object.entries(extras).filter(
-    ([name, value]) =>
-      names.has(name) && !OURS.has(name) && value !== null && !(output !== undefined && isForm(name)),
+    ([name, value]) => names.has(name) && !OURS.has(name) && value !== null,
   );
   return Object.fromEntries(passed);
 }
 
-function isForm(name: string): boolean {
-  return (
-    name === 'structured_outputs' ||
-    name === 'grammar' ||
-    name === 'json_schema' ||
-    name.startsWith('guided_')
-  );
+/** Fields that requests say in their own right, under the very names that these servers have for them. */
+const FEATURES_BY_NAME: Readonly<Record<string, Feature>> = {
+  bad_words: 'bad-words',
+  continue_final_message: 'continuation',
+  stop_token_ids: 'stop-tokens',
+};
+
+/** What a server can do because it takes the field of that name. */
+export function passedFeatures(names: ReadonlySet<string>): readonly Feature[] {
+  return Object.entries(FEATURES_BY_NAME).flatMap(([name, feature]) => (names.has(name) ? [feature] : []));
+}
+
+/**
+ * The format of the text goes to the server as the client wrote it. Its older names do not say it alone: releases of vLLM from
+ * 0.12 on ignore them without a word.
+ */
+export function saysOutput(passed: Readonly<Record<string, unknown>>, flavor: Flavor): boolean {
+  const written = OUTPUT_EXTRAS.find((name) => Object.hasOwn(passed, name));
+  return written !== undefined && !(flavor === 'vllm' && written.startsWith('guided_'));
 }

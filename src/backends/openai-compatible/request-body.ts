@@ -8,7 +8,7 @@ import type { GenerationRequest, Limits, Sampling } from '../../core/generation.
 import type { Dialect } from './dialect.ts';
 import { logprobFields } from './logprob-fields.ts';
 import { chatOutputFields, promptOutputFields } from './output-fields.ts';
-import { passedFields } from './passed-fields.ts';
+import { passedFeatures, passedFields, saysOutput } from './passed-fields.ts';
 import { toolFields } from './tool-fields.ts';
 import { wireMessages } from './wire-messages.ts';
 
@@ -35,11 +35,23 @@ export interface OpenAiCall {
 
 type Fields = Readonly<Record<string, unknown>>;
 
+/** Servers take the one only without the other. */
+export const CONTINUES_LAST = { add_generation_prompt: false, continue_final_message: true } as const;
+
 export function generateCall(request: GenerationRequest, options: CallOptions): OpenAiCall {
-  const { input, output, sampling, limits } = request;
+  const { output: wanted, ...others } = request;
+  const { input, sampling, limits } = others;
   const { dialect } = options;
-  refuseUnsupported(request, { backend: 'openai-compatible', supports: dialect.supports });
   const passed = passedFields(request, options.passed);
+  const output = saysOutput(passed, dialect.flavor) ? undefined : wanted;
+  refuseUnsupported(
+    { ...others, ...(output !== undefined && { output }) },
+    {
+      backend: 'openai-compatible',
+      supports: [...dialect.supports, ...passedFeatures(options.passed)],
+      passes: options.passed,
+    },
+  );
   const shared = {
     ...passed,
     model: options.model,
@@ -58,6 +70,7 @@ export function generateCall(request: GenerationRequest, options: CallOptions): 
       ...chatOutputFields(output, dialect),
       ...toolFields(request.tools, dialect),
       messages: wireMessages(input.messages, dialect),
+      ...(input.continuesLast && CONTINUES_LAST),
     };
     return { path: '/v1/chat/completions', body };
   }
@@ -70,7 +83,7 @@ export function generateCall(request: GenerationRequest, options: CallOptions): 
     ...shared,
     ...completionLimit(options),
     ...promptOutputFields(output, dialect),
-    prompt: input.prompt,
+    prompt: input.kind === 'tokens' ? input.tokens : input.prompt,
   };
   return { path: '/v1/completions', body };
 }
@@ -83,9 +96,10 @@ function completionLimit({ maxTokens, contextSize, dialect }: CallOptions): Fiel
   return {};
 }
 
-function limitFields({ stop, minTokens, ignoreEos }: Limits): Fields {
+function limitFields({ stop, stopTokens, minTokens, ignoreEos }: Limits): Fields {
   return {
     ...(stop.length > 0 && { stop }),
+    ...(stopTokens !== undefined && { stop_token_ids: stopTokens }),
     ...(minTokens !== undefined && { min_tokens: minTokens }),
     ...(ignoreEos && { ignore_eos: true }),
   };
@@ -105,7 +119,7 @@ function samplingFields(sampling: Sampling, dialect: Dialect): Fields {
   set(dialect.topK, sampling.topK);
   set(dialect.minP, sampling.minP);
   set(dialect.repeatPenalty, sampling.repeatPenalty);
-  return fields;
+  return sampling.badWords === undefined ? fields : { ...fields, bad_words: sampling.badWords };
 }
 
 /** Some servers leave away, without a word, a token that the model does not have. */

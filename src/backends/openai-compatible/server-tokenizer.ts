@@ -9,6 +9,7 @@ import { asArray, asCount, asObject } from '../../upstream/lenient.ts';
 import type { JsonAnswer, Upstream } from '../../upstream/upstream.ts';
 import { errorObject } from './context-error.ts';
 import type { Dialect } from './dialect.ts';
+import { CONTINUES_LAST } from './request-body.ts';
 import { toolFields } from './tool-fields.ts';
 import { refusesTemplateSwitch } from './upstream-error.ts';
 import { wireMessages } from './wire-messages.ts';
@@ -41,8 +42,11 @@ export function serverTokenizer({ upstream, model, speaks, refusal }: AskedServe
     throw tellsNoTokens(model);
   };
   const promptOf = async (request: TokenizeRequest, dialect: Dialect, signal: AbortSignal) => {
-    if (request.input.kind === 'text') return request.input.prompt;
-    const { prompt } = await ask('/apply-template', chatFields(request, dialect), signal);
+    const { input } = request;
+    if (input.kind === 'text') return input.prompt;
+    const continues = input.kind === 'chat' && input.continuesLast ? CONTINUES_LAST : {};
+    const asked = { ...chatFields(request, dialect), ...continues };
+    const { prompt } = await ask('/apply-template', asked, signal);
     return typeof prompt === 'string' ? prompt : fail();
   };
 
@@ -50,11 +54,15 @@ export function serverTokenizer({ upstream, model, speaks, refusal }: AskedServe
     async encode(request, { signal }) {
       const dialect = await dialectOf(signal);
       const { input, addSpecial = true } = request;
+      if (input.kind === 'tokens') return input.tokens;
       if (dialect.flavor === 'vllm') {
         const asked =
           input.kind === 'text'
             ? { prompt: input.prompt, add_special_tokens: addSpecial }
-            : { ...chatFields(request, dialect), add_generation_prompt: true };
+            : {
+                ...chatFields(request, dialect),
+                ...(input.continuesLast ? CONTINUES_LAST : { add_generation_prompt: true }),
+              };
         return tokensOf(await ask('/tokenize', { model, ...asked }, signal));
       }
       refuseImages(request);
@@ -74,7 +82,7 @@ export function serverTokenizer({ upstream, model, speaks, refusal }: AskedServe
 
 /** vllm's route has no choice among tools: its templates are given all of them. */
 function chatFields({ input, tools, thinking }: TokenizeRequest, dialect: Dialect): Fields {
-  if (input.kind === 'text') return {};
+  if (input.kind !== 'chat') return {};
   const messages = { messages: wireMessages(input.messages, dialect), ...thinkingFields(thinking, dialect) };
   const told = toolFields(tools, dialect);
   if (dialect.flavor !== 'vllm') return { ...messages, ...told };

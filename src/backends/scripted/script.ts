@@ -99,7 +99,7 @@ export interface Part {
 
 /** Finds the directive of a request, if it has one. Throws `invalid_request` when it is not a valid one. */
 export function partFor(input: GenerationInput, defaults: Script): Part {
-  const text = input.kind === 'text' ? input.prompt : (input.messages.at(-1)?.content ?? '');
+  const text = textOf(input);
   if (!text.startsWith('{"script"')) return { script: ofTurn(defaults, input), prompt: text };
   const lineEnd = text.indexOf('\n');
   const line = lineEnd === -1 ? text : text.slice(0, lineEnd);
@@ -121,6 +121,12 @@ function ofTurn(script: Script, input: GenerationInput): Script {
   if (script.turns === undefined || input.kind !== 'chat') return script;
   const spoken = input.messages.filter(({ role }) => role === 'assistant').length;
   return { ...script, ...script.turns[spoken], turn: spoken };
+}
+
+/** Token ids are refused before: its words have none. */
+function textOf(input: GenerationInput): string {
+  if (input.kind === 'chat') return input.messages.at(-1)?.content ?? '';
+  return input.kind === 'text' ? input.prompt : '';
 }
 
 function parseDirective(line: string): unknown {

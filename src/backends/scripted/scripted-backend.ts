@@ -40,6 +40,9 @@ export interface ScriptedObserver {
 const SUPPORTED: readonly Feature[] = [
   'json',
   'json-schema',
+  'regex',
+  'choice',
+  'continuation',
   'tools',
   'tool-choice',
   'tool-messages',

@@ -7,6 +7,7 @@ import { foldEvents, type GenerationResult } from '../../core/generation-result.
 import { type QueuePlace, type Receipt, timingsOf } from '../../core/receipt.ts';
 import { inWordsOf } from '../../protocols/field-names.ts';
 import type { AnswerContext, GenerationRoute, ParsedGeneration } from '../../protocols/generation-route.ts';
+import type { FieldNames } from '../../protocols/route-base.ts';
 import { runSideBySide } from '../../serving/side-by-side.ts';
 import { EventWriter } from '../event-writer.ts';
 import {
@@ -38,7 +39,8 @@ export async function handleGeneration(exchange: Exchange): Promise<unknown> {
     requireModel: (model, matching) => serving.requireModel(model, matching),
     defaultMaxTokens: options.defaultMaxTokens,
   });
-  return runModelRequest({ request, reply, options, route, wishes: parsed }, (terms) => {
+  const fieldNames: FieldNames = { ...route.fieldNames, ...parsed.fieldNames };
+  return runModelRequest({ request, reply, options, route: { fieldNames }, wishes: parsed }, (terms) => {
     const { receipt } = terms;
     if (parsed.dropped !== undefined) receipt.droppedFields = [...parsed.dropped];
     const answer: AnswerContext = {
@@ -47,7 +49,7 @@ export async function handleGeneration(exchange: Exchange): Promise<unknown> {
       timings: () => timingsOf(receipt, clock.now()),
     };
     const deliver = parsed.delivery === 'stream' ? deliverStream : deliverWhole;
-    return deliver({ exchange, parsed, terms, answer });
+    return deliver({ exchange, parsed, terms, answer, fieldNames });
   });
 }
 
@@ -56,6 +58,7 @@ interface Delivery {
   readonly parsed: ParsedGeneration;
   readonly terms: ModelTerms;
   readonly answer: AnswerContext;
+  readonly fieldNames: FieldNames;
 }
 
 function running({ exchange, parsed, terms }: Delivery, onPlace?: (place: QueuePlace) => void) {
@@ -86,8 +89,8 @@ async function deliverWhole(delivery: Delivery): Promise<unknown> {
 }
 
 async function deliverStream(delivery: Delivery): Promise<FastifyReply> {
-  const { exchange, parsed, answer } = delivery;
-  const { route, request, reply, options } = exchange;
+  const { exchange, parsed, answer, fieldNames } = delivery;
+  const { request, reply, options } = exchange;
   const encoder = parsed.renderer.stream(answer);
   const writer = new EventWriter({
     reply,
@@ -117,7 +120,7 @@ async function deliverStream(delivery: Delivery): Promise<FastifyReply> {
   } catch (thrown) {
     writer.stop();
     if (!writer.committed) throw thrown;
-    const error = inWordsOf(route.fieldNames, toServingError(thrown));
+    const error = inWordsOf(fieldNames, toServingError(thrown));
     writer.end(encoder.error(error, answer.receipt.requestId));
     throw thrown;
   }

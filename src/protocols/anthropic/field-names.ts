@@ -7,6 +7,7 @@ export const fieldNames: FieldNames = {
   format: 'output_config.format.schema',
   parallel_tool_calls: 'tool_choice.disable_parallel_tool_use',
   prompt: 'messages',
+  continue_final_message: 'messages: an assistant message at the end',
   tools: (rest) => `tools${rest.replace(/^(\[\d+\])\.parameters/, '$1.input_schema')}`,
   messages: (rest) => {
     if (rest.endsWith('.images')) return 'messages: an image';

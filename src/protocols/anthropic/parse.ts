@@ -2,6 +2,7 @@
 import type {
   GenerationInput,
   GenerationRequest,
+  Message,
   Sampling,
   ThinkingWish,
   ToolUse,
@@ -24,7 +25,6 @@ export function parseMessages(raw: unknown, context: ParseContext): ParsedGenera
   const body = readMessages(raw, '');
   refuseOtherServices(body);
   const { input, tools, dropped } = parsePrompt(body);
-  refuseBegunAnswer(input);
   const output = parseOutput(body);
   const thinking = parseThinking(body);
   const extras = parseExtras(body);
@@ -79,19 +79,22 @@ export function parseCount(raw: unknown): CountedPrompt {
 function parsePrompt(body: ConversationBody): Prompt {
   const { use, dropped } = parseTools(body);
   return {
-    input: { kind: 'chat', messages: parseConversation(body.system, body.messages) },
+    input: inputOf(parseConversation(body.system, body.messages)),
     tools: use,
     dropped: [...dropped, ...serverBlocksIn(body.messages)],
   };
 }
 
-/** No engine here can be trusted to go on with a turn that was begun for it: chat templates end each turn. */
-function refuseBegunAnswer({ messages }: Prompt['input']): void {
-  if (messages.at(-1)?.role === 'assistant')
+/** A last message of the assistant is the beginning of the answer (prefill). */
+function inputOf(messages: readonly Message[]): Prompt['input'] {
+  const last = messages.at(-1);
+  if (last?.role !== 'assistant') return { kind: 'chat', messages };
+  if (last.toolCalls !== undefined)
     throw invalid(
       'messages',
-      'messages ends with a message with role "assistant", but an answer cannot be begun for the model (prefill). End with a message with role "user".',
+      'messages ends with a tool_use, which needs its tool_result: end with a message with role "user" that has it.',
     );
+  return { kind: 'chat', messages, continuesLast: true };
 }
 
 function parseSampling({ temperature, top_p, top_k }: MessagesBody): Sampling {

@@ -67,7 +67,8 @@ const described = {
   messages: Type.Array(Message, {
     minItems: 1,
     description:
-      'Neighbours with the same role are one turn. The last is not the assistant’s: an answer cannot be begun here.',
+      'Neighbours with the same role are one turn. Where the last is the assistant’s, the answer continues it (prefill): for ' +
+      'backends that can.',
   }),
   system: Type.Optional(SystemPrompt),
   tools: Type.Optional(Type.Array(Tool, { maxItems: 128 })),

@@ -1,5 +1,5 @@
 /** A native body becomes a GenerationRequest. Strict: an unknown field, a wrong type or a contradiction is a 400 that names it. */
-import type { GenerationInput, GenerationRequest } from '../../core/generation.ts';
+import type { GenerationInput, GenerationRequest, Message } from '../../core/generation.ts';
 import { bodyReader } from '../checked-body.ts';
 import type { ParseContext, ParsedGeneration } from '../generation-route.ts';
 import { invalid } from '../invalid.ts';
@@ -29,6 +29,7 @@ export function parseGenerate(delivery: ParsedGeneration['delivery']) {
         maxTokens: parseMaxTokens(body, model.contextSize, context),
         maxTokensIsDefault: body.max_tokens === undefined,
         stop: parseStop(body),
+        ...(body.stop_token_ids?.length && { stopTokens: body.stop_token_ids }),
       },
       thinking: body.think ?? false,
       ...(output === undefined ? {} : { output }),
@@ -45,7 +46,13 @@ export function parseGenerate(delivery: ParsedGeneration['delivery']) {
   };
 }
 
-function parseInput({ prompt, messages, system, raw }: GenerateBody): GenerationInput {
+function parseInput({
+  prompt,
+  messages,
+  system,
+  raw,
+  continue_final_message: continues = false,
+}: GenerateBody): GenerationInput {
   if (prompt !== undefined && messages !== undefined)
     throw invalid('messages', 'prompt and messages are both given, but exactly one of them is allowed.');
   if (messages !== undefined) {
@@ -55,8 +62,13 @@ function parseInput({ prompt, messages, system, raw }: GenerateBody): Generation
         'system is only allowed with prompt. With messages, make it the first message, with role "system".',
       );
     if (raw) throw invalid('raw', 'raw is only allowed with prompt: messages need the chat template.');
-    return { kind: 'chat', messages: parseConversation(messages) };
+    const conversation = parseConversation(messages);
+    if (!continues) return { kind: 'chat', messages: conversation };
+    refuseOtherEnd(conversation);
+    return { kind: 'chat', messages: conversation, continuesLast: true };
   }
+  if (continues)
+    throw invalid('continue_final_message', 'continue_final_message is only allowed with messages.');
   if (prompt === undefined)
     throw invalid('prompt', 'prompt is missing. Give prompt (a string) or messages (a list).');
   if (!raw) {
@@ -72,6 +84,15 @@ function parseInput({ prompt, messages, system, raw }: GenerateBody): Generation
       'system is not allowed with raw: a raw prompt has no chat template to put it into.',
     );
   return { kind: 'text', prompt };
+}
+
+function refuseOtherEnd(messages: readonly Message[]): void {
+  const last = messages.at(-1);
+  if (last?.role === 'assistant' && last.toolCalls === undefined) return;
+  throw invalid(
+    'continue_final_message',
+    'continue_final_message is true, but the last message is not one with role "assistant" and without tool_calls.',
+  );
 }
 
 function parseMaxTokens(

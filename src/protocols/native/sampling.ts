@@ -21,7 +21,12 @@ export function parseSampling(body: GenerateBody): Sampling {
     .map(([field, name]) => [name, body[field as keyof typeof SAMPLING_FIELDS]] as const)
     .filter(([, value]) => value !== undefined);
   const logitBias = parseLogitBias(body.logit_bias ?? {});
-  return { ...Object.fromEntries(given), ...(logitBias.length === 0 ? {} : { logitBias }) };
+  const badWords = body.bad_words ?? [];
+  return {
+    ...Object.fromEntries(given),
+    ...(logitBias.length > 0 && { logitBias }),
+    ...(badWords.length > 0 && { badWords }),
+  };
 }
 
 export function parseLogprobs({ logprobs, top_logprobs }: GenerateBody): LogprobsWish | undefined {

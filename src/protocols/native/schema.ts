@@ -19,6 +19,13 @@ export const GenerateBody = Type.Object(
           'assistant’s message before it.',
       }),
     ),
+    continue_final_message: Type.Optional(
+      Type.Boolean({
+        description:
+          'true: the answer continues the last message, the assistant’s, and is what comes after it. Default: false, a turn of ' +
+          'the assistant’s begins, whoever spoke last.',
+      }),
+    ),
     system: Type.Optional(
       Type.String({ description: 'System message in front of the prompt; not with messages or raw.' }),
     ),
@@ -47,6 +54,18 @@ export const GenerateBody = Type.Object(
     stop: Type.Optional(
       Type.Union([stopString, Type.Array(stopString, { maxItems: 4 })], {
         description: 'Generation ends before any of these; never part of the answer.',
+      }),
+    ),
+    stop_token_ids: Type.Optional(
+      Type.Array(Type.Integer({ minimum: 0 }), {
+        maxItems: 256,
+        description: 'Generation ends with any of these tokens, which are no part of the answer.',
+      }),
+    ),
+    bad_words: Type.Optional(
+      Type.Array(Type.String({ minLength: 1, maxLength: 256 }), {
+        maxItems: 256,
+        description: 'Their tokens never follow one another in the answer.',
       }),
     ),
     logit_bias: Type.Optional(
@@ -81,6 +100,19 @@ export const GenerateBody = Type.Object(
       Type.String({
         minLength: 1,
         description: 'The text follows this GBNF grammar, from its rule root. Not with format.',
+      }),
+    ),
+    regex: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description: 'The whole text matches this regular expression. Not with format, grammar or choice.',
+      }),
+    ),
+    choice: Type.Optional(
+      Type.Array(Type.String(), {
+        minItems: 1,
+        maxItems: 1000,
+        description: 'The text is exactly one of these. Not with format, grammar or regex.',
       }),
     ),
     tools: Type.Optional(toolList),

@@ -2,7 +2,9 @@
 import type { GenerationRequest, Limits, RequestId, Sampling } from '../../core/generation.ts';
 import { invalid } from '../invalid.ts';
 import { parseLogitBias } from '../logit-bias.ts';
+import type { ConstraintBody } from './constraint-fields.ts';
 import type { SharedBody } from './generation-fields.ts';
+import { notTaken } from './not-taken.ts';
 
 /** Field → the sampling field it sets, as it is. */
 const SAMPLING_FIELDS = {
@@ -16,7 +18,8 @@ const SAMPLING_FIELDS = {
   repetition_penalty: 'repeatPenalty',
 } as const satisfies Partial<Record<keyof SharedBody, keyof Sampling>>;
 
-type SamplingBody = Pick<SharedBody, keyof typeof SAMPLING_FIELDS | 'logit_bias'>;
+type SamplingBody = Pick<SharedBody, keyof typeof SAMPLING_FIELDS | 'logit_bias'> &
+  Pick<ConstraintBody, 'bad_words'>;
 
 /** The core's seeds have 31 bits. */
 const SEEDS = 2 ** 31;
@@ -34,19 +37,40 @@ export function parseSampling(body: SamplingBody): Sampling {
     .map(([field, name]) => [name, given[field as keyof typeof SAMPLING_FIELDS]] as const)
     .filter(([, value]) => value !== undefined);
   const logitBias = parseLogitBias(body.logit_bias ?? {});
-  return { ...Object.fromEntries(fields), ...(logitBias.length > 0 && { logitBias }) };
+  const badWords = body.bad_words ?? [];
+  return {
+    ...Object.fromEntries(fields),
+    ...(logitBias.length > 0 && { logitBias }),
+    ...(badWords.length > 0 && { badWords }),
+  };
 }
 
+type LimitBody = Pick<SharedBody, 'stop' | 'min_tokens' | 'ignore_eos'> &
+  Pick<ConstraintBody, 'stop_token_ids'>;
+
 export function parseLimits(
-  { stop = [], min_tokens = 0, ignore_eos = false }: SharedBody,
+  { stop = [], stop_token_ids = [], min_tokens = 0, ignore_eos = false }: LimitBody,
   most: Pick<Limits, 'maxTokens' | 'maxTokensIsDefault'>,
 ): Limits {
   return {
     ...most,
     stop: typeof stop === 'string' ? [stop] : stop,
+    ...(stop_token_ids.length > 0 && { stopTokens: stop_token_ids }),
     ...(min_tokens > 0 && { minTokens: min_tokens }),
     ...(ignore_eos && { ignoreEos: true }),
   };
+}
+
+/** What vLLM takes and no answer here has a place for; values that ask for nothing are let through. */
+export function refuseUnanswerable({ prompt_logprobs, use_beam_search }: ConstraintBody): void {
+  if (prompt_logprobs !== undefined && prompt_logprobs !== false)
+    throw notTaken(
+      'prompt_logprobs',
+      'is not supported: prompts have no log-probabilities here',
+      'Leave it away.',
+    );
+  if (use_beam_search)
+    throw notTaken('use_beam_search', 'is not supported: answers are sampled', 'Leave it away.');
 }
 
 /** More than the context holds is no error here: it is lowered to that. */

@@ -59,6 +59,10 @@ export function formedAnswer(body: Body): readonly string[] | undefined {
     body.json_schema ??
     (format?.type === 'json_object' ? { type: 'object' } : undefined);
   if (schema !== undefined) return piecesOf(JSON.stringify(instanceOf(schema)));
+  const { choice, regex } = (body.structured_outputs ?? {}) as { choice?: string[]; regex?: string };
+  if (choice !== undefined) return piecesOf(choice[0] ?? '');
+  // The only expression that it knows.
+  if (regex !== undefined) return piecesOf('no, ab');
   const grammar = grammarOf(body);
   return grammar === undefined ? undefined : piecesOf(/"([^"]*)"/.exec(grammar)?.[1] ?? '');
 }

@@ -96,7 +96,8 @@ class OpenAiPlay implements Play {
     return { headers: this.#headers(), ...this.#plain(request) };
   }
 
-  generation(request: SeenRequest): StreamReply | Reply {
+  generation(seen: SeenRequest): StreamReply | Reply {
+    const request = { ...seen, body: this.#inWords(seen.body) };
     const { body, headers } = request;
     const { apiKey } = this.#options;
     if (apiKey !== undefined && headers.authorization !== `Bearer ${apiKey}`)
@@ -126,13 +127,28 @@ class OpenAiPlay implements Play {
     const answered = answer({
       prompt,
       says: calls.length > 0 ? [] : turn === undefined ? formedAnswer(body) : lastWords(body),
-      avoids: (word) => biasOf(body)[this.#vocabulary.tokenOf(word)] === -100,
+      avoids: (word) =>
+        biasOf(body)[this.#vocabulary.tokenOf(word)] === -100 ||
+        ((body.bad_words ?? []) as string[]).includes(word.trim()),
       maxTokens: maxTokens ?? undefined,
       stop: (body.stop as string[] | undefined) ?? [],
       contextSize: this.#contextSize,
       seed: body.seed as number | undefined,
     });
-    return this.#streamReply(request, answered, calls);
+    return this.#streamReply(request, this.#cutAtStopToken(answered, body), calls);
+  }
+
+  /** A prompt of token ids as the words that they stand for. */
+  #inWords(body: Record<string, unknown>): Record<string, unknown> {
+    if (!Array.isArray(body.prompt)) return body;
+    return { ...body, prompt: this.#vocabulary.decode(body.prompt as number[]) };
+  }
+
+  #cutAtStopToken(answered: ModelAnswer, { stop_token_ids }: Record<string, unknown>): ModelAnswer {
+    const ids = (stop_token_ids ?? []) as readonly number[];
+    const end = answered.tokens.findIndex((word) => ids.includes(this.#vocabulary.tokenOf(word)));
+    if (end === -1) return answered;
+    return { ...answered, tokens: answered.tokens.slice(0, end), generated: end + 1, reason: 'stop' };
   }
 
   #embeddings(body: Record<string, unknown>): Reply {

@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { asks, conversationOf as conversation, messageRefusal } from '../../support/anthropic-body.ts';
+import {
+  asks,
+  conversationOf as conversation,
+  messageRefusal,
+  parseMessage,
+} from '../../support/anthropic-body.ts';
 import { nestedArrays } from '../../support/native-body.ts';
 
 const user = (...content: unknown[]) => ({ role: 'user', content });
@@ -95,6 +100,12 @@ describe('messages', () => {
     expect(conversation([asks, assistant(), asks])[1]).toEqual({ role: 'assistant', content: '' });
   });
 
+  it('continues a last message of the assistant’s', () => {
+    const inputOf = (...messages: unknown[]) => parseMessage({ messages }).request.input;
+    expect(inputOf(asks, assistant(text('The answer is')))).toMatchObject({ continuesLast: true });
+    expect(inputOf(asks)).not.toHaveProperty('continuesLast');
+  });
+
   it.each([
     [[], 'messages', 'at least 1'],
     [['hi'], 'messages[0]', 'messages[0] is "hi", but must be an object'],
@@ -117,7 +128,7 @@ describe('messages', () => {
     [[user(text('a'), { type: 'text', text: 5 })], 'messages[0].content[1].text', 'text is 5'],
     [[asks, assistant(image), asks], 'messages[1].content[0].type', '"image"'],
     [[{ role: 'system', content: [image] }], 'messages[0].content[0].type', 'a system prompt takes "text"'],
-    [[asks, assistant(text('The answer is'))], 'messages', 'prefill'],
+    [[asks, assistant(use('t1'))], 'messages', 'needs its tool_result'],
     [
       [user({ type: 'image', source: { type: 'url', url: 'https://a/b.png' } })],
       'messages[0].content[0].source.type',

@@ -34,13 +34,12 @@ it('counts the prompt that a message would have, tools included', async () => {
 it('counts a conversation that ends with an answer', async () => {
   const { asked } = await countOf({ model: 'alias', messages: [asks, { role: 'assistant', content: 'a' }] });
   expect(asked[0]?.[1]).toEqual({
-    input: { kind: 'chat', messages: [asks, { role: 'assistant', content: 'a' }] },
+    input: { kind: 'chat', messages: [asks, { role: 'assistant', content: 'a' }], continuesLast: true },
     thinking: false,
   });
 });
 
 it.each([
-  [{ messages: [asks] }, 'model'],
   [{ model: 'alias', messages: [] }, 'messages'],
   [{ model: 'alias', messages: [asks], tools: {} }, 'tools'],
   [{ model: 'alias', messages: [asks], thinking: 1 }, 'thinking'],

@@ -6,6 +6,7 @@ import { ServingError } from '../../../core/errors.ts';
 import type { EngineGeneration } from '../messages.ts';
 import { ForcedCalls } from './forced-calls.ts';
 import { requireKnownTokens } from './known-tokens.ts';
+import type { Token } from './library.ts';
 import type { GrammarState } from './native.ts';
 import type { EncodedPrompt, PromptEncoder } from './prompt.ts';
 import { type Refusal, reasonOf, refusalOf } from './refusal.ts';
@@ -15,6 +16,8 @@ export interface AdmittedOrder {
   readonly prompt: EncodedPrompt;
   /** Gives a state of its own to each that asks. */
   readonly grammar: (() => GrammarState) | undefined;
+  /** Token sequences that never come in the answer. */
+  readonly banned: readonly (readonly Token[])[];
 }
 
 /** The order as the batcher takes it, or the event that ends it. */
@@ -24,6 +27,7 @@ export interface AdmissionOptions {
   readonly prompts: PromptEncoder;
   readonly contextSize: number;
   readonly vocabularySize: number;
+  readonly tokensOfBadWords: (words: readonly string[]) => readonly (readonly Token[])[];
   /** Throws where the text is not GBNF. */
   readonly readGrammar: (text: string) => () => GrammarState;
 }
@@ -32,14 +36,16 @@ const CANNOT_THINK = 'think is set, but this model cannot think. Leave it away.'
 const RAW_CANNOT_THINK =
   'think needs the chat template, so it cannot go with a raw prompt. Leave one of the two away.';
 
+const BEGUN_CANNOT_THINK =
+  'think cannot go with a last message that the answer continues: the answer has begun, so its thought is over. Leave one of the two away.';
+
 export function createAdmission(options: AdmissionOptions): Admit {
   const forcedCalls = new ForcedCalls();
   return (order) => {
     const { id } = order;
     let prompt: EncodedPrompt;
     try {
-      const biased = order.sampling.logitBias?.map(({ token }) => token) ?? [];
-      requireKnownTokens(biased, options.vocabularySize, 'logit_bias');
+      refuseUnknownTokens(order, options.vocabularySize);
       prompt = options.prompts.encode(order);
     } catch (thrown) {
       return refusalOf(id, thrown, 'read the prompt');
@@ -48,11 +54,29 @@ export function createAdmission(options: AdmissionOptions): Admit {
     if (refusal !== undefined) return refusal;
     try {
       const grammar = forcedCalls.grammarFor(order.tools, prompt.toolFormat) ?? order.grammar;
-      return { order, prompt, grammar: grammar === undefined ? undefined : options.readGrammar(grammar) };
+      const banned = options.tokensOfBadWords(order.sampling.badWords ?? []);
+      return {
+        order,
+        prompt,
+        grammar: grammar === undefined ? undefined : options.readGrammar(grammar),
+        banned,
+      };
     } catch (thrown) {
       return refuseGrammar(id, thrown);
     }
   };
+}
+
+function whyNotThinking(input: EngineGeneration['input']): string {
+  if (input.kind !== 'chat') return RAW_CANNOT_THINK;
+  return input.continuesLast ? BEGUN_CANNOT_THINK : CANNOT_THINK;
+}
+
+function refuseUnknownTokens({ input, sampling, limits }: EngineGeneration, vocabularySize: number): void {
+  const biased = sampling.logitBias?.map(({ token }) => token) ?? [];
+  requireKnownTokens(biased, vocabularySize, 'logit_bias');
+  requireKnownTokens(limits.stopTokens ?? [], vocabularySize, 'stop_token_ids');
+  if (input.kind === 'tokens') requireKnownTokens(input.tokens, vocabularySize, 'prompt');
 }
 
 function refusePrompt(
@@ -60,9 +84,9 @@ function refusePrompt(
   { tokens, thought }: EncodedPrompt,
   { contextSize }: AdmissionOptions,
 ): Refusal | undefined {
-  const param = input.kind === 'text' ? 'prompt' : 'messages';
+  const param = input.kind === 'chat' ? 'messages' : 'prompt';
   if (thinking !== undefined && thinking !== false && thought === 'none') {
-    const message = input.kind === 'text' ? RAW_CANNOT_THINK : CANNOT_THINK;
+    const message = whyNotThinking(input);
     return { type: 'failed', id, code: 'unsupported_parameter', param: 'think', message };
   }
   if (tokens.length === 0) {

@@ -113,7 +113,7 @@ export class Batcher {
   }
 
   /** Gives it a sequence that holds as much of its prompt as there is; the last token is always evaluated, for its logits. */
-  async #place({ order, prompt, grammar }: AdmittedOrder): Promise<EngineEvent> {
+  async #place({ order, prompt, grammar, banned }: AdmittedOrder): Promise<EngineEvent> {
     const { model, contextSize } = this.#options;
     const place = this.#pool.take(prompt.tokens, order.cacheScope);
     if (place === undefined) throw new Error('No sequence is idle.');
@@ -122,7 +122,7 @@ export class Batcher {
       if (donor !== undefined) await sequence.copyFrom(donor);
       const shared = sequence.sharedWith(prompt.tokens, order.cacheScope);
       sequence.keep(Math.min(shared, prompt.tokens.length - 1), order.cacheScope);
-      sequence.sampler.begin(order);
+      sequence.sampler.begin(order, banned);
     } catch (thrown) {
       this.#pool.giveBack(sequence);
       sequence.clear();

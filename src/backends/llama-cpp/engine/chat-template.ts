@@ -9,6 +9,8 @@ export interface Conversation {
   readonly tools: readonly Tool[];
   /** Absent: nothing is said of it. */
   readonly thinking?: ThinkingWish;
+  /** The text ends with the last message: no answer is begun after it. */
+  readonly continuesLast?: true | undefined;
 }
 
 export interface ChatTemplate {
@@ -24,10 +26,10 @@ export interface ChatTemplate {
 export const chatml: ChatTemplate = {
   thinks: false,
   toolFormat: hermes,
-  render({ messages, tools }) {
+  render({ messages, tools, continuesLast }) {
     const turns = spellOutTools(messages, tools).map(
       ({ role, content }) => `<|im_start|>${role}\n${content}<|im_end|>\n`,
     );
-    return `${turns.join('')}<|im_start|>assistant\n`;
+    return continuesLast ? turns.join('') : `${turns.join('')}<|im_start|>assistant\n`;
   },
 };

@@ -35,6 +35,7 @@ export function encodeForEmbedding(model: ReadingModel, { input, addSpecial }: T
     const message = 'This model only makes embeddings, so it has no chat template: give a text instead.';
     throw new ServingError('invalid_request', { message, param: 'messages' });
   }
+  if (input.kind === 'tokens') return [...input.tokens];
   return addSpecial === false ? model.tokenize(input.prompt, false) : encodeText(model, input.prompt);
 }
 

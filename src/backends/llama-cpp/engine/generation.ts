@@ -96,11 +96,17 @@ export class Generation {
   accept(token: Token, logprob?: TokenLogprob): readonly EngineEvent[] {
     this.#answerTokens += 1;
     this.#next = token;
-    if (this.#model.isEogToken(token)) return this.#finish('stop', this.#text.end());
+    if (this.#model.isEogToken(token) || this.#isStop(token)) return this.#finish('stop', this.#text.end());
     const last = this.#answerTokens >= this.#maxTokens;
     const said = this.#text.push(token, { logprob, last });
     if (said.ended) return this.#finish('stop', said);
     return last ? this.#finish('length', said) : said.events;
+  }
+
+  /** It is no part of the text. */
+  #isStop(token: Token): boolean {
+    const { stopTokens = [], minTokens = 0 } = this.order.limits;
+    return this.#answerTokens >= minTokens && stopTokens.includes(token);
   }
 
   /** Nothing more is wanted of it. */

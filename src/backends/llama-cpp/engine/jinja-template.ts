@@ -29,10 +29,21 @@ export interface JinjaTemplateOptions {
 const SPEAKS_OF_THINKING = /thinking|<\/?think>/;
 
 export function jinjaTemplate({ source, renderer, bosToken, eosToken }: JinjaTemplateOptions): ChatTemplate {
-  const always = { bos_token: bosToken, eos_token: eosToken, add_generation_prompt: true };
-  const render = (thinking: Conversation['thinking'], variables: TemplateVariables): string =>
-    renderer.render({ ...always, ...dates(), ...switches(thinking), ...variables });
-  const abilities = abilitiesOf((variables) => render(false, variables));
+  const always = { bos_token: bosToken, eos_token: eosToken };
+  const render = (
+    { thinking, continuesLast }: Pick<Conversation, 'thinking' | 'continuesLast'>,
+    variables: TemplateVariables,
+  ): string => {
+    const add_generation_prompt = continuesLast !== true;
+    return renderer.render({
+      ...always,
+      add_generation_prompt,
+      ...dates(),
+      ...switches(thinking),
+      ...variables,
+    });
+  };
+  const abilities = abilitiesOf((variables) => render({ thinking: false }, variables));
   /** Absent: tools are spelled out, in a form that is read here. */
   const ownFormat = abilities.tools ? formatOfTemplate(source) : undefined;
   const withCalls = (messages: readonly Message[]): readonly Message[] =>
@@ -40,12 +51,12 @@ export function jinjaTemplate({ source, renderer, bosToken, eosToken }: JinjaTem
   return {
     thinks: SPEAKS_OF_THINKING.test(source),
     toolFormat: ownFormat ?? hermes,
-    render({ messages, tools, thinking }) {
+    render({ messages, tools, ...asked }) {
       const told = ownFormat ? tools : [];
       const said = ownFormat ? withCalls(messages) : spellOutTools(messages, tools);
       const listed = told.length > 0 && { tools: toTemplateTools(told) };
       return firstAccepted(shape(said, abilities), (accepted) =>
-        render(thinking, { messages: accepted, ...listed }),
+        render(asked, { messages: accepted, ...listed }),
       );
     },
   };

@@ -13,6 +13,7 @@ import type {
 } from '../messages.ts';
 import { RecentResults } from '../recent-results.ts';
 import { createAdmission } from './admission.ts';
+import { badWordTokens } from './bad-words.ts';
 import { Batcher } from './batcher.ts';
 import { type ChatTemplate, chatml } from './chat-template.ts';
 import { describeDevice, loadWeights, onDevice, openDevice } from './compute-device.ts';
@@ -137,6 +138,7 @@ export async function loadEngine(
       prompts,
       contextSize,
       vocabularySize,
+      tokensOfBadWords: (words) => badWordTokens(words, model),
       readGrammar: grammarReader(bindings, native),
     }),
     logprobs: new LogprobReader({ context, bytesOf: tokenBytes(model), createSampler }),

@@ -16,7 +16,7 @@ export class PlainText {
   readonly #tokenize: Tokenize;
   readonly #specialTokens: RegExp | undefined;
   readonly #taken: string[] = [];
-  readonly #key = randomDigits() + randomDigits();
+  readonly #key = randomMark();
 
   /** `specialTokens`: as specialTokenPattern() gives it. */
   constructor(tokenize: Tokenize, specialTokens: RegExp | undefined) {
@@ -118,6 +118,11 @@ export function specialTokenPattern(model: Model): RegExp | undefined {
   const longestFirst = [...texts].sort((a, b) => b.length - a.length);
   const alternatives = longestFirst.map((text) => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'));
   return new RegExp(`(${alternatives.join('|')})`, 'g');
+}
+
+/** A text that comes unchanged through any template, and stands nowhere else. */
+export function randomMark(): string {
+  return randomDigits() + randomDigits();
 }
 
 function randomDigits(): string {

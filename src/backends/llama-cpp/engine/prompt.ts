@@ -3,11 +3,12 @@
  * can be, so that the tokens are those that llama.cpp itself finds in the prompt.
  */
 import type { TokenizeRequest } from '../../../core/backend.ts';
+import { ServingError } from '../../../core/errors.ts';
 import type { ChatTemplate, Conversation } from './chat-template.ts';
 import type { Model, Token } from './library.ts';
-import { PlainText, specialTokenPattern } from './plain-text.ts';
+import { PlainText, randomMark, specialTokenPattern } from './plain-text.ts';
 import { type PromptBytes, refuseBeyond } from './prompt-bytes.ts';
-import { THOUGHT_BEGINS } from './reasoning-splitter.ts';
+import { THOUGHT_BEGINS, THOUGHT_ENDS } from './reasoning-splitter.ts';
 import { chunkedTokenize } from './text-tokens.ts';
 import type { ToolFormat } from './tools/tool-format.ts';
 
@@ -44,6 +45,7 @@ export function createPromptEncoder(
         const tokens = tokenize(input.prompt, true);
         return { tokens: addSpecial ? begun(tokens) : tokens, thought: 'none' };
       }
+      if (input.kind === 'tokens') return { tokens: [...input.tokens], thought: 'none' };
       // A model that may not call is told of no tools: one that is would call them in its text.
       const offered = tools === undefined || tools.choice === 'none' ? [] : tools.tools;
       const plain = new PlainText(tokenize, specialTokens);
@@ -52,18 +54,39 @@ export function createPromptEncoder(
         tools: offered.map((tool) => plain.tool(tool)),
         ...(thinking !== undefined && { thinking }),
       };
-      const text = template.render(conversation);
+      const text = input.continuesLast ? begunText(template, conversation) : template.render(conversation);
       if (bytes !== undefined) refuseBeyond(bytes, plain.putBack(text), 'messages');
       return {
         tokens: begun(plain.encode(text)),
-        thought: template.thinks ? thoughtAfter(text, conversation) : 'none',
+        thought: template.thinks ? thoughtAfter(text, conversation, input.continuesLast) : 'none',
         ...(offered.length > 0 && { toolFormat: template.toolFormat }),
       };
     },
   };
 }
 
-function thoughtAfter(text: string, { messages }: Conversation): Thought {
+/** The conversation up to the end of what its last message says: templates go on from there, and may trim what is at an end. */
+function begunText(template: ChatTemplate, conversation: Conversation): string {
+  const mark = randomMark();
+  const messages = conversation.messages.map((message, index, { length }) =>
+    index === length - 1 ? { ...message, content: message.content + mark } : message,
+  );
+  const text = template.render({ ...conversation, messages, continuesLast: true });
+  const end = text.lastIndexOf(mark);
+  if (end !== -1) return text.slice(0, end);
+  throw new ServingError('unsupported_parameter', {
+    message:
+      'continue_final_message is not supported by this model: its chat template leaves out what the last message says. ' +
+      'Leave it away, or use another model.',
+    param: 'continue_final_message',
+  });
+}
+
+function thoughtAfter(text: string, { messages }: Conversation, continuesLast?: true): Thought {
+  const said = messages.at(-1)?.content ?? '';
+  // What the client has begun is the answer already, unless it has begun a thought.
+  if (continuesLast && said.trim() !== '')
+    return said.lastIndexOf(THOUGHT_BEGINS) > said.lastIndexOf(THOUGHT_ENDS) ? 'begun' : 'none';
   const end = text.trimEnd();
   if (!end.endsWith(THOUGHT_BEGINS)) return 'possible';
   // Where nothing follows the last message, it may be the one that ends so.

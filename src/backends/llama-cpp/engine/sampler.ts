@@ -15,16 +15,26 @@ const COLDEST = 0.001;
 const LARGEST_SEED = 2 ** 31 - 1;
 /** Far below any logit, and yet not infinite: where a grammar leaves nothing but the end, that is still chosen. */
 const NOT_YET = -10_000;
+const NONE: readonly never[] = [];
 
 export class Sampler {
   readonly #native: NativeSampler;
   readonly #endTokens: readonly Token[];
   #seed = 0;
   #config: SamplerConfig = {};
-  /** In force while the model may not end its turn; absent: it may. */
-  #endless: SamplerConfig | undefined;
+  #biases: readonly TokenBias[] = [];
   #tokensBeforeEnd = 0;
+  #stopTokens: readonly Token[] = [];
+  #tokensBeforeStop = 0;
+  /** Token sequences whose last token may not follow the others. */
+  #banned: readonly (readonly Token[])[] = [];
+  /** As many of the last tokens as the longest of these needs, oldest first. */
+  #said: Token[] = [];
   #tokens = 0;
+  /** In force now. */
+  #ruledOut: readonly Token[] = NONE;
+  /** What is ruled out may change on the way. */
+  #changes = false;
   #grammar: GrammarState | undefined;
   /** What penalties look at, oldest first. */
   #penalized: Token[] = [];
@@ -35,18 +45,24 @@ export class Sampler {
     this.#endTokens = endTokens;
   }
 
-  begin({ sampling, limits }: Pick<EngineGeneration, 'sampling' | 'limits'>): void {
+  begin(
+    { sampling, limits }: Pick<EngineGeneration, 'sampling' | 'limits'>,
+    banned: readonly (readonly Token[])[] = NONE,
+  ): void {
     const seed = sampling.seed ?? randomInt(LARGEST_SEED);
     // The native one keeps what a setting has gathered until the setting changes: it is changed to another seed, and
     // to no penalties and no grammar, so that nothing is left of the generation before.
     this.#native.applyConfig({ temperature: 0, seed: seed === this.#seed ? seed + 1 : this.#seed });
-    this.#config = { ...configFor(sampling, seed), ...biasing(sampling.logitBias ?? []) };
+    this.#config = configFor(sampling, seed);
+    this.#biases = sampling.logitBias ?? [];
     this.#tokensBeforeEnd = limits.ignoreEos ? Number.POSITIVE_INFINITY : (limits.minTokens ?? 0);
-    this.#endless =
-      this.#tokensBeforeEnd > 0
-        ? { ...this.#config, ...biasing(withoutEnd(sampling.logitBias ?? [], this.#endTokens)) }
-        : undefined;
+    this.#stopTokens = limits.stopTokens ?? [];
+    this.#tokensBeforeStop = limits.minTokens ?? 0;
+    this.#banned = banned;
+    this.#said = [];
     this.#tokens = 0;
+    this.#changes = this.#tokensBeforeEnd > 0 || banned.length > 0;
+    this.#ruledOut = this.#toRuleOut();
     this.#grammar = undefined;
     this.#penalized = [];
     this.#seed = seed;
@@ -68,21 +84,44 @@ export class Sampler {
 
   /** Throws where nothing can follow. */
   async sample(context: NativeContext, logitIndex: number): Promise<Token> {
-    if (this.#endless !== undefined && this.#tokens >= this.#tokensBeforeEnd) {
-      this.#endless = undefined;
-      this.#apply();
-    }
+    if (this.#changes) this.#ruleOut();
     const token = await context.sampleToken(logitIndex, this.#native);
     if (token < 0) throw new Error('No token can follow.');
     this.#tokens += 1;
-    if (this.#endless !== undefined) this.#penalized = [...this.#penalized, token].slice(-PENALIZED_TOKENS);
+    if (!this.#changes) return token;
+    this.#penalized = [...this.#penalized, token].slice(-PENALIZED_TOKENS);
+    const longest = this.#banned.reduce((most, { length }) => Math.max(most, length - 1), 0);
+    this.#said = longest === 0 ? [] : [...this.#said, token].slice(-longest);
     return token;
   }
 
+  #ruleOut(): void {
+    const now = this.#toRuleOut();
+    const before = this.#ruledOut;
+    if (now.length === before.length && now.every((token, index) => token === before[index])) return;
+    this.#ruledOut = now;
+    this.#apply();
+  }
+
+  #toRuleOut(): readonly Token[] {
+    if (!this.#changes) return NONE;
+    const isNext = (tokens: readonly Token[]): boolean => {
+      const before = tokens.length - 1;
+      const last = before === 0 ? [] : this.#said.slice(-before);
+      return last.length === before && last.every((token, index) => token === tokens[index]);
+    };
+    return [
+      ...(this.#tokens < this.#tokensBeforeEnd ? this.#endTokens : NONE),
+      ...(this.#tokens < this.#tokensBeforeStop ? this.#stopTokens : NONE),
+      ...this.#banned.filter(isNext).map((tokens) => tokens.at(-1) as Token),
+    ];
+  }
+
   #apply(): void {
-    const config = this.#endless ?? this.#config;
+    const config = this.#config;
     this.#native.applyConfig({
       ...config,
+      ...biasing(ruling(this.#biases, this.#ruledOut)),
       // The native one keeps its own list where it is told the same.
       ...(config.repeatPenaltyTokens && { repeatPenaltyTokens: Uint32Array.from(this.#penalized) }),
       ...(this.#grammar && { grammarEvaluationState: this.#grammar }),
@@ -119,8 +158,9 @@ function biasing(biases: readonly TokenBias[]): SamplerConfig {
   };
 }
 
-function withoutEnd(biases: readonly TokenBias[], endTokens: readonly Token[]): readonly TokenBias[] {
-  const ends = new Set(endTokens);
-  const others = biases.filter(({ token }) => !ends.has(token));
-  return [...others, ...endTokens.map((token) => ({ token, bias: NOT_YET }))];
+function ruling(biases: readonly TokenBias[], ruledOut: readonly Token[]): readonly TokenBias[] {
+  if (ruledOut.length === 0) return biases;
+  const out = new Set(ruledOut);
+  const others = biases.filter(({ token }) => !out.has(token));
+  return [...others, ...Array.from(out, (token) => ({ token, bias: NOT_YET }))];
 }

@@ -1,18 +1,29 @@
 /** A chat body becomes GenerationRequests, one for each choice. Its unknown fields travel along for targets that know them. */
-import type { GenerationRequest, LogprobsWish, OutputFormat } from '../../../core/generation.ts';
+import { OUTPUT_EXTRAS } from '../../../core/binding-extras.ts';
+import type { GenerationInput, GenerationRequest, LogprobsWish } from '../../../core/generation.ts';
 import type { ParseContext, ParsedGeneration } from '../../generation-route.ts';
 import { invalid } from '../../invalid.ts';
 import { extrasOf, lenientReader } from '../../lenient-body.ts';
-import { refuseDeepNesting } from '../../nesting.ts';
 import { notTaken } from '../not-taken.ts';
+import { parseOutput } from '../output-format.ts';
 import { THINKING } from '../reasoning-effort.ts';
-import { atMost, fanOut, parseDelivery, parseLimits, parseSampling } from '../sampling.ts';
+import {
+  atMost,
+  fanOut,
+  parseDelivery,
+  parseLimits,
+  parseSampling,
+  refuseUnanswerable,
+} from '../sampling.ts';
 import { parseConversation } from './conversation.ts';
 import { chatRenderer } from './render.ts';
 import { ChatBody } from './schema.ts';
 import { parseTools } from './tools.ts';
 
 const read = lenientReader(ChatBody);
+
+/** Read here, and told by the same name to servers that have it. */
+const ALSO_EXTRAS = [...OUTPUT_EXTRAS, 'add_generation_prompt'];
 
 /** Refused where they are given at all: what to do instead. */
 const REFUSED_FIELDS = {
@@ -25,17 +36,18 @@ const REFUSED_FIELDS = {
 export function parseChat(raw: unknown, context: ParseContext): ParsedGeneration {
   const body = read(raw);
   refuseFields(body);
+  refuseUnanswerable(body);
   const { delivery, includeUsage } = parseDelivery(body);
-  const messages = parseConversation(body.messages);
+  const input = parseInput(body);
   const tools = parseTools(body);
-  const output = parseOutput(body);
+  const { output, fieldNames } = parseOutput(body);
   const logprobs = parseLogprobs(body);
-  const extras = extrasOf(body, ChatBody);
+  const extras = extrasOf(body, ChatBody, ALSO_EXTRAS);
   const model = context.requireModel(body.model);
   const mostTokens = body.max_completion_tokens ?? body.max_tokens;
   const request: Omit<GenerationRequest, 'id'> = {
     model: model.id,
-    input: { kind: 'chat', messages },
+    input,
     sampling: parseSampling(body),
     limits: parseLimits(
       body,
@@ -54,6 +66,7 @@ export function parseChat(raw: unknown, context: ParseContext): ParsedGeneration
     timeoutMs: undefined,
     priority: undefined,
     renderer: chatRenderer(requests, { includeUsage }),
+    fieldNames,
   };
 }
 
@@ -67,16 +80,18 @@ function refuseFields(body: ChatBody): void {
     throw notTaken(`modalities[${other}]`, 'is not supported', 'Ask for ["text"], or leave modalities away.');
 }
 
-function parseOutput({ response_format: format }: ChatBody): OutputFormat | undefined {
-  if (format === undefined || format.type === 'text') return undefined;
-  if (format.type === 'json_object') return { kind: 'json' };
-  const path = 'response_format.json_schema';
-  if (format.json_schema === undefined)
-    throw invalid(path, `${path} is missing. It must be an object with name and schema.`);
-  const { schema } = format.json_schema;
-  if (schema === undefined) return { kind: 'json' };
-  refuseDeepNesting(schema, `${path}.schema`);
-  return { kind: 'json-schema', schema };
+function parseInput(body: ChatBody): GenerationInput {
+  const messages = parseConversation(body.messages);
+  if (!body.continue_final_message) return { kind: 'chat', messages };
+  const field = 'continue_final_message';
+  if (body.add_generation_prompt)
+    throw invalid(
+      'add_generation_prompt',
+      `add_generation_prompt and ${field} are both true, but the answer either begins a turn or continues the last message.`,
+    );
+  if (messages.at(-1)?.role !== 'assistant')
+    throw invalid(field, `${field} is true, but the last message has not role "assistant".`);
+  return { kind: 'chat', messages, continuesLast: true };
 }
 
 function parseLogprobs({ logprobs, top_logprobs }: ChatBody): LogprobsWish | undefined {

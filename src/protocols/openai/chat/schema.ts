@@ -1,5 +1,6 @@
 /** The body that /v1/chat/completions takes: validation, types and OpenAPI all come from here. */
 import { type Static, Type } from 'typebox';
+import { constraintFields, responseFormat } from '../constraint-fields.ts';
 import {
   deliveryFields,
   ignored,
@@ -11,23 +12,6 @@ import {
 import { EFFORTS } from '../reasoning-effort.ts';
 import { message } from './message-schema.ts';
 import { toolChoice, toolList } from './tool-schema.ts';
-
-const responseFormat = Type.Object(
-  {
-    type: Type.Enum(['text', 'json_object', 'json_schema']),
-    json_schema: Type.Optional(
-      Type.Object({
-        name: Type.String({ minLength: 1 }),
-        description: ignored(),
-        schema: Type.Optional(
-          Type.Object({}, { additionalProperties: true, title: 'an object (a JSON Schema)' }),
-        ),
-        strict: ignored('Accepted; the schema is always kept to.'),
-      }),
-    ),
-  },
-  { description: 'json_object: a JSON object; json_schema: JSON that the schema allows.' },
-);
 
 export const ChatBody = Type.Object({
   model,
@@ -56,6 +40,19 @@ export const ChatBody = Type.Object({
     Type.Integer({ minimum: 0, maximum: 20, description: 'Only with logprobs set to true.' }),
   ),
   response_format: Type.Optional(responseFormat),
+  ...constraintFields,
+  continue_final_message: Type.Optional(
+    Type.Boolean({
+      description:
+        'true: the answer continues the last message, the assistant’s, and is what comes after it. Not with add_generation_prompt: true.',
+    }),
+  ),
+  add_generation_prompt: Type.Optional(
+    Type.Boolean({
+      description:
+        'false without continue_final_message: no turn is begun for the model; for backends that take it.',
+    }),
+  ),
   tools: Type.Optional(toolList),
   tool_choice: Type.Optional(toolChoice),
   parallel_tool_calls: Type.Optional(

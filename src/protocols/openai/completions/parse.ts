@@ -1,20 +1,42 @@
 /** A text completion's body becomes GenerationRequests: `n` for each prompt. */
-import type { GenerationRequest } from '../../../core/generation.ts';
+import { Type } from 'typebox';
+import { OUTPUT_EXTRAS } from '../../../core/binding-extras.ts';
+import type { GenerationInput, GenerationRequest } from '../../../core/generation.ts';
+import { bodyReader } from '../../checked-body.ts';
 import type { ParseContext, ParsedGeneration } from '../../generation-route.ts';
 import { invalid } from '../../invalid.ts';
 import { extrasOf, lenientReader } from '../../lenient-body.ts';
 import { MOST_ANSWERS } from '../generation-fields.ts';
 import { notTaken } from '../not-taken.ts';
-import { atMost, fanOut, parseDelivery, parseLimits, parseSampling } from '../sampling.ts';
+import { parseOutput } from '../output-format.ts';
+import {
+  atMost,
+  fanOut,
+  parseDelivery,
+  parseLimits,
+  parseSampling,
+  refuseUnanswerable,
+} from '../sampling.ts';
 import { completionRenderer } from './render.ts';
-import { CompletionBody, DEFAULT_MAX_TOKENS } from './schema.ts';
+import { CompletionBody, DEFAULT_MAX_TOKENS, severalTexts, severalTokenIds, tokenIds } from './schema.ts';
 
 const read = lenientReader(CompletionBody);
 
+/** The form of a list, by its first entry: so that what is wrong with one prompt names that prompt. */
+const readList = {
+  string: bodyReader<unknown>(Type.Object({ prompt: severalTexts })),
+  number: bodyReader<unknown>(Type.Object({ prompt: tokenIds })),
+  object: bodyReader<unknown>(Type.Object({ prompt: severalTokenIds })),
+} as const;
+
 export function parseCompletion(raw: unknown, context: ParseContext): ParsedGeneration {
+  const prompt: unknown = Object(raw).prompt;
+  const entry = Array.isArray(prompt) ? typeof prompt[0] : undefined;
+  if (entry === 'string' || entry === 'number' || entry === 'object') readList[entry](raw);
   const body = read(raw);
   const { n = 1, echo = false, logprobs } = body;
   refuseFields(body);
+  refuseUnanswerable(body);
   const { delivery, includeUsage } = parseDelivery(body);
   const prompts = parsePrompts(body);
   if (prompts.length * n > MOST_ANSWERS)
@@ -22,7 +44,8 @@ export function parseCompletion(raw: unknown, context: ParseContext): ParsedGene
       'n',
       `n is ${n}, of each of ${prompts.length} prompts: at most ${MOST_ANSWERS} answers may be asked for at once.`,
     );
-  const extras = extrasOf(body, CompletionBody);
+  const { output, fieldNames } = parseOutput(body);
+  const extras = extrasOf(body, CompletionBody, OUTPUT_EXTRAS);
   const model = context.requireModel(body.model);
   const request: Omit<GenerationRequest, 'id' | 'input'> = {
     model: model.id,
@@ -33,18 +56,18 @@ export function parseCompletion(raw: unknown, context: ParseContext): ParsedGene
     }),
     // Only a chat template can ask for it, and what is written is the text.
     thinking: false,
+    ...(output !== undefined && { output }),
     ...(logprobs !== undefined && { logprobs: { top: logprobs } }),
     ...(extras !== undefined && { extras }),
   };
-  const requests = prompts.flatMap((prompt) =>
-    fanOut({ ...request, input: { kind: 'text', prompt } }, n, context.newRequestId),
-  );
+  const requests = prompts.flatMap((input) => fanOut({ ...request, input }, n, context.newRequestId));
   return {
     requests,
     delivery,
     timeoutMs: undefined,
     priority: undefined,
     renderer: completionRenderer(requests, { includeUsage, answersPerPrompt: n, echo }),
+    fieldNames,
   };
 }
 
@@ -65,9 +88,12 @@ function refuseFields({ best_of, n = 1, suffix, echo, logprobs }: CompletionBody
     );
 }
 
-function parsePrompts({ prompt }: CompletionBody): readonly string[] {
-  if (typeof prompt === 'string') return [prompt];
-  const texts = prompt.filter((entry) => typeof entry === 'string');
-  if (texts.length === prompt.length) return texts;
-  throw notTaken('prompt', 'is made of tokens, which is not supported', 'Send the text.');
+function parsePrompts({ prompt, echo }: CompletionBody): readonly GenerationInput[] {
+  if (typeof prompt === 'string') return [{ kind: 'text', prompt }];
+  const [first] = prompt;
+  if (typeof first === 'string')
+    return (prompt as readonly string[]).map((text) => ({ kind: 'text', prompt: text }));
+  if (echo) throw notTaken('echo', 'is not supported with a prompt of token ids', 'Send the text.');
+  const lists = typeof first === 'number' ? [prompt as readonly number[]] : (prompt as readonly number[][]);
+  return lists.map((tokens) => ({ kind: 'tokens', tokens }));
 }

@@ -1,5 +1,6 @@
 /** The body that /v1/completions takes: validation, types and OpenAPI all come from here. */
 import { type Static, Type } from 'typebox';
+import { constraintFields, responseFormat } from '../constraint-fields.ts';
 import {
   deliveryFields,
   ignored,
@@ -13,24 +14,18 @@ import {
 export const DEFAULT_MAX_TOKENS = 16;
 
 const text = Type.String({ minLength: 1 });
-const token = Type.Integer({ minimum: 0 });
+export const severalTexts = Type.Array(text, { minItems: 1 });
+export const tokenIds = Type.Array(Type.Integer({ minimum: 0 }), { minItems: 1 });
+export const severalTokenIds = Type.Array(tokenIds, { minItems: 1 });
 
 export const CompletionBody = Type.Object({
   model,
-  prompt: Type.Union(
-    [
-      text,
-      Type.Array(text, { minItems: 1 }),
-      Type.Array(token, { minItems: 1 }),
-      Type.Array(Type.Array(token, { minItems: 1 }), { minItems: 1 }),
-    ],
-    {
-      title: 'a text of at least 1 character, or a list of such texts',
-      description:
-        'Goes to the model as it is: no chat template, special tokens are parsed. Several texts: n answers to each, in their ' +
-        'order. Tokens are refused: send the text.',
-    },
-  ),
+  prompt: Type.Union([text, severalTexts, tokenIds, severalTokenIds], {
+    title: 'a text of at least 1 character, a list of token ids, or a list of either',
+    description:
+      'Goes to the model as it is: no chat template, special tokens are parsed. Token ids are those of the model’s own ' +
+      'vocabulary, and nothing is added to them. Of several prompts: n answers to each, in their order.',
+  }),
   max_tokens: Type.Optional(
     Type.Integer({
       minimum: 1,
@@ -40,9 +35,13 @@ export const CompletionBody = Type.Object({
   ...samplingFields,
   ...limitFields,
   ...deliveryFields,
+  response_format: Type.Optional(responseFormat),
+  ...constraintFields,
   best_of: Type.Optional(Type.Integer({ minimum: 1, description: 'Only the same as n.' })),
   echo: Type.Optional(
-    Type.Boolean({ description: 'The prompt stands in front of the text. Not with logprobs.' }),
+    Type.Boolean({
+      description: 'The prompt stands in front of the text. Not with logprobs, nor with token ids.',
+    }),
   ),
   logprobs: Type.Optional(
     Type.Integer({ minimum: 0, maximum: 20, description: 'So many of the likeliest tokens at each place.' }),

@@ -1,10 +1,13 @@
 /** A body of POST /v1/responses becomes a GenerationRequest. */
-import type { GenerationInput, GenerationRequest } from '../../../core/generation.ts';
+import { OUTPUT_EXTRAS } from '../../../core/binding-extras.ts';
+import type { GenerationInput, GenerationRequest, OutputFormat } from '../../../core/generation.ts';
 import type { ParseContext, ParsedGeneration } from '../../generation-route.ts';
-import { lenientReader } from '../../lenient-body.ts';
+import { invalid } from '../../invalid.ts';
+import { extrasOf, lenientReader } from '../../lenient-body.ts';
 import { refuseDeepNesting } from '../../nesting.ts';
+import { type ParsedOutput, parseOutput } from '../output-format.ts';
 import { THINKING } from '../reasoning-effort.ts';
-import { parseSampling } from '../sampling.ts';
+import { parseLimits, parseSampling, refuseUnanswerable } from '../sampling.ts';
 import type { AnsweredAs } from './answered-as.ts';
 import { hostedItemsIn, parseItems } from './conversation.ts';
 import { parseLogprobs } from './logprobs-wish.ts';
@@ -20,7 +23,7 @@ const read = lenientReader(ResponsesFields);
 const readReasoning = lenientReader(ReasoningSettings);
 
 export function parseResponses(raw: unknown, context: ParseContext): ParsedGeneration {
-  const { request, body, frame, answered, dropped } = parseRequest(raw, context);
+  const { request, body, frame, answered, dropped, fieldNames } = parseRequest(raw, context);
   return {
     requests: [request],
     delivery: body.stream ? 'stream' : 'whole',
@@ -28,6 +31,7 @@ export function parseResponses(raw: unknown, context: ParseContext): ParsedGener
     priority: undefined,
     ...(dropped.length > 0 && { dropped }),
     renderer: responsesRenderer(request, frame, answered),
+    fieldNames,
   };
 }
 
@@ -36,22 +40,23 @@ export function parseRequest(raw: unknown, context: Pick<ParseContext, 'newReque
   if (isObject(raw)) for (const [field, value] of Object.entries(raw)) refuseDeepNesting(value, field);
   refuseFields(raw);
   const body = read(raw, '');
+  refuseUnanswerable(body);
   const offered = parseTools(definitionsIn(body));
   const toolChoice = parseToolChoice(body.tool_choice, offered);
   const format = parseFormat(body.text);
   const { effort, summary } = readReasoning(body.reasoning ?? {}, 'reasoning');
   const input = parseInput(body, offered);
   const tools = toolUseOf(offered, toolChoice, body);
-  const output = outputFormatOf(format);
+  const { output, fieldNames } = oneOutput(outputFormatOf(format), parseOutput(body));
   const logprobs = parseLogprobs(body);
-  const extras = extrasOf(body);
+  const extras = extrasOf(body, ResponsesFields, OUTPUT_EXTRAS);
   const { id: model, contextSize } = context.requireModel(body.model);
   const request: GenerationRequest = {
     id: context.newRequestId(),
     model,
     input,
     sampling: parseSampling(body),
-    limits: parseLimits(body, contextSize),
+    limits: parseLimits(body, limitOf(body, contextSize)),
     ...(effort !== undefined && { thinking: THINKING[effort] }),
     ...(output !== undefined && { output }),
     ...(tools !== undefined && { tools }),
@@ -62,7 +67,7 @@ export function parseRequest(raw: unknown, context: Pick<ParseContext, 'newReque
   const frame = frameOf({ request, body, tools: offered.echo, toolChoice, format, reasoning });
   const answered: AnsweredAs = { tools: offered, summarises: reasoning.summary !== null };
   const dropped = [...offered.dropped, ...hostedItemsIn(body.input)];
-  return { request, body, frame, answered, dropped };
+  return { request, body, frame, answered, dropped, fieldNames };
 }
 
 function parseInput({ input, instructions }: ResponsesFields, tools: OfferedTools): GenerationInput {
@@ -78,21 +83,21 @@ function parseInput({ input, instructions }: ResponsesFields, tools: OfferedTool
   return { kind: 'chat', messages: [system, ...(joins ? rest : messages)] };
 }
 
-function parseLimits(
-  { max_output_tokens, stop = [], min_tokens, ignore_eos }: ResponsesFields,
+function limitOf(
+  { max_output_tokens }: ResponsesFields,
   contextSize = Number.POSITIVE_INFINITY,
-): GenerationRequest['limits'] {
-  return {
-    ...(max_output_tokens !== undefined && { maxTokens: Math.min(max_output_tokens, contextSize) }),
-    stop: typeof stop === 'string' ? [stop] : stop,
-    ...(min_tokens !== undefined && min_tokens > 0 && { minTokens: min_tokens }),
-    ...(ignore_eos && { ignoreEos: true }),
-  };
+): Pick<GenerationRequest['limits'], 'maxTokens'> {
+  return max_output_tokens === undefined ? {} : { maxTokens: Math.min(max_output_tokens, contextSize) };
 }
 
-function extrasOf(body: ResponsesFields): GenerationRequest['extras'] {
-  const unknown = Object.entries(body).filter(([field]) => !Object.hasOwn(ResponsesFields.properties, field));
-  return unknown.length === 0 ? undefined : Object.fromEntries(unknown);
+/** `text.format` is this API's own field; what vLLM has beside it says the same. */
+function oneOutput(ofText: OutputFormat | undefined, other: ParsedOutput): ParsedOutput {
+  if (ofText === undefined) return other;
+  if (other.output === undefined) return { output: ofText };
+  throw invalid(
+    'text.format',
+    'text.format and another field that constrains the whole text are both given, but at most one of them is allowed.',
+  );
 }
 
 function isObject(value: unknown): value is object {

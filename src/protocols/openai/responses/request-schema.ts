@@ -1,5 +1,6 @@
 /** The body of POST /v1/responses. Fields that are null count as absent; those that nobody knows are no error. */
 import { type Static, Type } from 'typebox';
+import { constraintFields } from '../constraint-fields.ts';
 import { model } from '../generation-fields.ts';
 import { EFFORTS } from '../reasoning-effort.ts';
 import { InputItem } from './item-schema.ts';
@@ -64,6 +65,7 @@ export const ResponsesBody = Type.Object({
   stop: Type.Optional(Type.Union([stopString, Type.Array(stopString, { maxItems: 4 })])),
   min_tokens: Type.Optional(Type.Integer({ minimum: 0 })),
   ignore_eos: Type.Optional(Type.Boolean()),
+  ...constraintFields,
   tools: Type.Optional(
     Type.Array(Type.Union([FunctionTool, CustomTool, NamespaceTool, HostedTool]), { maxItems: 128 }),
   ),

@@ -190,23 +190,80 @@ describe('fields that no protocol knows', () => {
       chat_template_kwargs: { enable_thinking: true, tone: 'dry' },
     });
     for (const name of ['priority', 'n', 'my_field', 'cache_salt']) expect(body).not.toHaveProperty(name);
-    expect(bodyOf('generic', chatRequest('hi', { extras }))).not.toHaveProperty('stop_token_ids');
+    const { stop_token_ids: _, ...others } = extras;
+    expect(bodyOf('generic', chatRequest('hi', { extras: others }))).not.toHaveProperty('my_field');
+    expect(() => bodyOf('generic', chatRequest('hi', { extras }))).toThrow(
+      expect.objectContaining({ code: 'unsupported_parameter', param: 'stop_token_ids' }),
+    );
   });
 
   it('are passed on where the target names them', () => {
-    expect(bodyOf('generic', chatRequest('hi', { extras }), ['my_field', 'model'])).toMatchObject({
+    const named = ['my_field', 'model', 'stop_token_ids'];
+    expect(bodyOf('generic', chatRequest('hi', { extras }), named)).toMatchObject({
       my_field: 'x',
+      stop_token_ids: [2],
       model: 'm',
     });
   });
 
-  it('do not say a second form beside the request’s own', () => {
-    const asked = { structured_outputs: { regex: 'a' }, guided_json: {} };
-    const request = chatRequest('hi', { extras: asked });
-    expect(bodyOf('vllm', request)).toMatchObject(asked);
-    const formed = bodyOf('vllm', { ...request, output: { kind: 'json' } });
-    expect(formed).not.toHaveProperty('structured_outputs');
-    expect(formed).not.toHaveProperty('guided_json');
+  it('say what binds the text as the client wrote it, where the server has that field', () => {
+    const schema = { type: 'object', properties: { a: { type: 'string' } } };
+    const written = { structured_outputs: { json: schema, whitespace_pattern: ' ' } };
+    const output = { kind: 'json-schema', schema: schema } as const;
+    const body = bodyOf('vllm', chatRequest('hi', { output, extras: written }));
+    expect(body).toMatchObject(written);
+    expect(body).not.toHaveProperty('response_format');
+    const named = bodyOf('generic', chatRequest('hi', { output, extras: written }), ['structured_outputs']);
+    expect(named).toMatchObject(written);
+    expect(named).not.toHaveProperty('response_format');
+    const other = chatRequest('hi', { output, extras: { json_schema: schema } });
+    expect(bodyOf('vllm', other)).not.toHaveProperty('json_schema');
+    expect(bodyOf('vllm', other)).toHaveProperty('response_format.json_schema.schema', schema);
+  });
+
+  it('say it by the older names of vLLM together with the one that its later releases read', () => {
+    const output = { kind: 'regex', regex: 'a+' } as const;
+    const older = chatRequest('hi', { output, extras: { guided_regex: 'a+' } });
+    expect(bodyOf('vllm', older)).toMatchObject({
+      guided_regex: 'a+',
+      structured_outputs: { regex: 'a+' },
+    });
+    expect(() => bodyOf('llama-server', older)).toThrow(
+      expect.objectContaining({ code: 'unsupported_parameter', param: 'regex' }),
+    );
+    const choice = chatRequest('hi', { output: { kind: 'choice', choices: ['a', 'b'] } });
+    expect(bodyOf('vllm', choice)).toMatchObject({ structured_outputs: { choice: ['a', 'b'] } });
+  });
+
+  it('are tokens that end an answer, and words that never come, where the server has them', () => {
+    const asked = {
+      ...chatRequest('hi'),
+      limits: { stop: [], stopTokens: [7] },
+      sampling: { badWords: ['fox'] },
+    };
+    expect(bodyOf('vllm', asked)).toMatchObject({ stop_token_ids: [7], bad_words: ['fox'] });
+    expect(() => bodyOf('llama-server', asked)).toThrow(
+      expect.objectContaining({ code: 'unsupported_parameter', param: 'bad_words' }),
+    );
+  });
+
+  it('continue the last message where it is asked for', () => {
+    const messages = [{ role: 'assistant', content: 'The sky' }] as const;
+    const begun = { ...chatRequest('hi'), input: { kind: 'chat', messages, continuesLast: true } as const };
+    for (const server of ['vllm', 'llama-server'] as const)
+      expect(bodyOf(server, begun)).toMatchObject({
+        continue_final_message: true,
+        add_generation_prompt: false,
+      });
+    expect(() => bodyOf('generic', begun)).toThrow(
+      expect.objectContaining({ code: 'unsupported_parameter', param: 'continue_final_message' }),
+    );
+  });
+
+  it('send token ids as they are', () => {
+    const input = { kind: 'tokens', tokens: [1, 2] } as const;
+    for (const server of ['vllm', 'llama-server', 'generic'] as const)
+      expect(bodyOf(server, { ...chatRequest('hi'), input })).toMatchObject({ prompt: [1, 2] });
   });
 
   it('may not be named by a target where they are ours', () => {

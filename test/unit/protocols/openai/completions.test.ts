@@ -48,14 +48,12 @@ describe('a text completion', () => {
   });
 
   it.each([
-    [{ prompt: [1, 2] }, 'unsupported_parameter', 'prompt'],
-    [{ prompt: [[1], [2]] }, 'unsupported_parameter', 'prompt'],
     [{ suffix: 'x' }, 'unsupported_parameter', 'suffix'],
     [{ best_of: 3 }, 'unsupported_parameter', 'best_of'],
     [{ echo: true, logprobs: 1 }, 'unsupported_parameter', 'logprobs'],
     [{ prompt: '' }, 'invalid_request', 'prompt'],
     [{ prompt: null }, 'invalid_request', 'prompt'],
-    [{ prompt: ['a', 1] }, 'invalid_request', 'prompt'],
+    [{ prompt: ['a', 1] }, 'invalid_request', 'prompt[1]'],
     [{ prompt: Array.from({ length: 129 }, () => 'a') }, 'invalid_request', 'n'],
     [{ logprobs: true }, 'invalid_request', 'logprobs'],
     [{ max_tokens: 0 }, 'invalid_request', 'max_tokens'],

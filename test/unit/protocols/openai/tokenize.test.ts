@@ -30,7 +30,11 @@ function house(asked: TokenizeRequest[] = [], contextSize: number | undefined = 
       asked.push(request);
       const { input } = request;
       const text =
-        input.kind === 'text' ? input.prompt : input.messages.map(({ content }) => content).join('');
+        input.kind === 'chat'
+          ? input.messages.map(({ content }) => content).join('')
+          : input.kind === 'text'
+            ? input.prompt
+            : '';
       return [...text].map((character) => character.codePointAt(0) ?? 0);
     },
     detokenize: async (_, tokens) => String.fromCodePoint(...tokens),

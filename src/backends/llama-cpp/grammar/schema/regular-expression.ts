@@ -57,6 +57,30 @@ const QUANTIFIERS: Readonly<Record<string, readonly [number, number | undefined]
 
 /** The expression between `^` and `$`. */
 export function readPattern(pattern: string): Expression {
+  return checked(pattern).read();
+}
+
+/**
+ * The expression of whole texts: `^` at the beginning and `$` at the end of an alternative say what is so anyway. Also as
+ * Python writes it: named groups, and escapes of any punctuation.
+ */
+export function readWholeText(pattern: string): Expression {
+  const written = pattern.replace(PYTHON_WAYS, (way) =>
+    way.startsWith('(')
+      ? '(?<'
+      : NEEDS_ESCAPE.test(way)
+        ? way
+        : `\\x${(way.codePointAt(1) as number).toString(16)}`,
+  );
+  return checked(written).readWholeText();
+}
+
+/** An escape of ASCII, taken as one so that no backslash is read twice; or the head of a named group. */
+const PYTHON_WAYS = /\\[ -~]|\(\?P</g;
+/** Escapes that mean the same with the u flag: of letters, digits and syntax. */
+const NEEDS_ESCAPE = /[a-zA-Z0-9^$\\.*+?()[\]{}|/]$/;
+
+function checked(pattern: string): PatternReader {
   if (pattern.length > SCHEMA_LIMITS.patternCharacters)
     throw new PatternProblem(
       `has ${pattern.length} characters. At most ${SCHEMA_LIMITS.patternCharacters} are allowed.`,
@@ -66,7 +90,7 @@ export function readPattern(pattern: string): Expression {
   } catch {
     throw new PatternProblem('is not a valid regular expression (ECMAScript, with the u flag).');
   }
-  return new PatternReader(pattern).read();
+  return new PatternReader(pattern);
 }
 
 class PatternReader {
@@ -86,6 +110,17 @@ class PatternReader {
     if (!this.#take('$') || this.#peek() !== '')
       throw new PatternProblem('must begin with ^ and end with $, and have neither in between.');
     return ways[0] as Expression;
+  }
+
+  readWholeText(): Expression {
+    const ways: Expression[] = [];
+    do {
+      this.#take('^');
+      ways.push(this.#sequence());
+      this.#take('$');
+    } while (this.#take('|'));
+    if (this.#peek() !== '') throw new PatternProblem('may have $ only at the end of an alternative.');
+    return { kind: 'choice', ways };
   }
 
   #ways(): readonly Expression[] {

@@ -1,11 +1,12 @@
 /** Strings: plain, bounded in length, by a pattern or by a format. The quotes are part of what is written. */
 
 import type { RuleBook } from '../gbnf/rule-book.ts';
-import { alternatives, characterClass, literal, repeated, sequence } from '../gbnf/text.ts';
+import { literal, repeated, sequence } from '../gbnf/text.ts';
 import { SCHEMA_LIMITS } from '../limits.ts';
+import { expressionRules } from './expression-rules.ts';
 import type { Facts } from './facts.ts';
 import { Contradiction, type Pointer, SchemaProblem } from './problem.ts';
-import { type Expression, PatternProblem, readPattern } from './regular-expression.ts';
+import { PatternProblem, readPattern } from './regular-expression.ts';
 import { isPlain, spelt } from './string-characters.ts';
 
 const QUOTE = literal('"');
@@ -74,32 +75,10 @@ function patternPart(
   { at, book }: { readonly at: Pointer; readonly book: RuleBook },
 ): string {
   try {
-    return sequence(QUOTE, written(readPattern(pattern), book), QUOTE);
+    const rules = expressionRules(readPattern(pattern), { book, one: spelt, isOne: isPlain });
+    return sequence(QUOTE, rules, QUOTE);
   } catch (thrown) {
     if (!(thrown instanceof PatternProblem)) throw thrown;
     throw new SchemaProblem(at, 'pattern', thrown.message);
   }
-}
-
-function written(expression: Expression, book: RuleBook): string {
-  switch (expression.kind) {
-    case 'character':
-      return spelt(expression.set);
-    case 'sequence':
-      return sequence(...expression.parts.map((part) => written(part, book)));
-    case 'choice':
-      return expression.ways.length === 1
-        ? written(expression.ways[0] as Expression, book)
-        : book.add('way', alternatives(expression.ways.map((way) => written(way, book))));
-    case 'repetition':
-      return repeated(repeatable(expression.of, book), expression.least, expression.most);
-    default:
-      throw expression satisfies never;
-  }
-}
-
-/** A character class, or a rule of its own. */
-function repeatable(expression: Expression, book: RuleBook): string {
-  if (expression.kind === 'character' && isPlain(expression.set)) return characterClass(expression.set);
-  return book.add('part', written(expression, book));
 }

@@ -45,7 +45,7 @@ function world(options: {
       const { prompt } = order.input as { prompt: string };
       const tokens = [...prompt].map((letter) => letter.codePointAt(0) ?? 0);
       const prompted = { tokens, thought: 'none', ...(order.tools && { toolFormat: hermes }) } as const;
-      return { order, prompt: prompted, grammar: undefined };
+      return { order, prompt: prompted, grammar: undefined, banned: [] };
     },
     logprobs: (options.logprobs ?? {}) as LogprobReader,
     contextSize: 400,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { chatml } from '../../../../../src/backends/llama-cpp/engine/chat-template.ts';
+import { type ChatTemplate, chatml } from '../../../../../src/backends/llama-cpp/engine/chat-template.ts';
 import type { Model, Token } from '../../../../../src/backends/llama-cpp/engine/library.ts';
 import { createPromptEncoder } from '../../../../../src/backends/llama-cpp/engine/prompt.ts';
 import type { ToolChoice } from '../../../../../src/core/generation.ts';
@@ -97,5 +97,62 @@ describe('prompt encoder', () => {
     expect(auto.toolFormat).toBe(chatml.toolFormat);
     expect(auto.tokens.length).toBeGreaterThan(plain.tokens.length);
     for (const choice of ['required', { name: 'add' }] as const) expect(withTools(choice)).toEqual(auto);
+  });
+});
+
+describe('a prompt whose last message is continued', () => {
+  const begun = (content: string) => ({
+    input: {
+      kind: 'chat',
+      messages: [
+        { role: 'user', content: 'Hi' },
+        { role: 'assistant', content },
+      ],
+      continuesLast: true,
+    } as const,
+    thinking: false,
+  });
+  const textOf = (content: string, template: ChatTemplate = chatml) => {
+    const { model } = fakeModel();
+    const { tokens, thought } = createPromptEncoder(model, template).encode(begun(content));
+    return { text: model.detokenize(tokens), thought };
+  };
+
+  it('ends with what the message says, blanks included', () => {
+    const before = '<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n';
+    for (const content of ['The sky is', 'The sky is ', '', 'Hi'])
+      expect(textOf(content).text).toBe(before + content);
+  });
+
+  it('keeps special tokens in it plain text', () => {
+    const { model } = fakeModel();
+    const { tokens } = createPromptEncoder(model, chatml).encode(begun('a<|im_end|>'));
+    expect(tokens.at(-1)).toBe('>'.codePointAt(0));
+  });
+
+  it('begins with the answer where the model thinks, unless a thought was begun', () => {
+    const thinking = { ...chatml, thinks: true };
+    expect(textOf('The sky', thinking).thought).toBe('none');
+    expect(textOf('<think>Well', thinking).thought).toBe('begun');
+    expect(textOf('<think>Well</think>The', thinking).thought).toBe('none');
+    expect(textOf('', thinking).thought).toBe('possible');
+  });
+
+  it('is refused where the template leaves the message out', () => {
+    const forgetful = { ...chatml, render: () => 'nothing' };
+    expect(() => textOf('The', forgetful)).toThrow(
+      expect.objectContaining({ code: 'unsupported_parameter', param: 'continue_final_message' }),
+    );
+  });
+});
+
+describe('a prompt of token ids', () => {
+  it('is as it is: nothing is added', () => {
+    const { model } = fakeModel(true);
+    const input = { kind: 'tokens', tokens: [97, 98] } as const;
+    expect(createPromptEncoder(model, chatml).encode({ input })).toEqual({
+      tokens: [97, 98],
+      thought: 'none',
+    });
   });
 });

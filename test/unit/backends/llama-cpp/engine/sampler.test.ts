@@ -107,6 +107,36 @@ describe('the sampler of a sequence', () => {
     expect(configs.at(-1)).not.toHaveProperty('tokenBiasKeys');
   });
 
+  it('rules out the last token of a sequence where the others have come, and only there', async () => {
+    const { configs, sampler } = recording();
+    const chosen = [7, 8, 7, 9];
+    const context = { sampleToken: async () => chosen.shift() } as never;
+    const sampling = { ...PLAIN, seed: 1, repeatPenalty: 1.1, logitBias: [{ token: 8, bias: 3 }] };
+    sampler.begin({ sampling, limits: { stop: [] } }, [[5], [7, 8, 6], [7, 8]]);
+    const ruledOut = () => [...(configs.at(-1)?.tokenBiasKeys ?? [])];
+    expect(ruledOut()).toEqual([8, 5]);
+    await sampler.sample(context, 0);
+    await sampler.sample(context, 0);
+    expect(ruledOut()).toEqual([5, 8]);
+    expect(configs.at(-1)?.tokenBiasValues).toEqual(Float32Array.of(-10_000, -10_000));
+    expect(configs.at(-1)?.repeatPenaltyTokens).toEqual(Uint32Array.of(7));
+    await sampler.sample(context, 0);
+    expect(ruledOut()).toEqual([8, 5, 6]);
+    await sampler.sample(context, 0);
+    expect(ruledOut()).toEqual([5, 8]);
+  });
+
+  it('chooses no stop token before so many tokens, also where the end is ignored', async () => {
+    const { configs, sampler } = recording();
+    const context = { sampleToken: async () => 7 } as never;
+    const limits = { stop: [], minTokens: 1, stopTokens: [9], ignoreEos: true } as const;
+    sampler.begin({ sampling: { ...PLAIN, seed: 1 }, limits });
+    expect(configs.at(-1)?.tokenBiasKeys).toEqual(Uint32Array.of(2, 3, 9));
+    await sampler.sample(context, 0);
+    await sampler.sample(context, 0);
+    expect(configs.at(-1)?.tokenBiasKeys).toEqual(Uint32Array.of(2, 3));
+  });
+
   it('says so where nothing can follow', async () => {
     const { sampler } = recording();
     const context = { sampleToken: async () => -1 } as never;

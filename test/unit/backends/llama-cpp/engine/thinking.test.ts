@@ -60,6 +60,7 @@ async function ask({ template, says, order }: Asked) {
         prompts: createPromptEncoder(model, template),
         contextSize: 400,
         vocabularySize: 256,
+        tokensOfBadWords: () => [],
         readGrammar: () => () => ({}),
       }),
       logprobs: {} as LogprobReader,
