@@ -177,6 +177,7 @@ describe('requests with something odd', () => {
     ['for nobody', '/nothing', 'application/json', 20, 404],
   ])(
     'Expect: 100-continue with a body %s is answered at once, without a 100',
+    { retry: 3 },
     async (_, path, type, length, status) => {
       const startedAt = performance.now();
       const answer = await exchangeBytes(
