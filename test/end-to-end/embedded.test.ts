@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { MODELS } from '../../src/models/catalog.ts';
 import { DEFAULT_MODEL, isAlive, modelPath, testCacheDirectory } from '../support/embedded-engine.ts';
 import { type Executable, endingAfterAll, runExecutable, startServer } from '../support/executable.ts';
 import { ask, eventsOf, generate, metric, openAnswer, stream, tokensOf } from '../support/http-client.ts';
@@ -51,6 +52,18 @@ describe('the default model', () => {
       }),
     );
     expect(answers.filter((text) => text.includes('Paris'))).toHaveLength(10);
+  });
+
+  test('is listed as Ollama would list its file, by the checksum of that', async () => {
+    const { models } = (await ask(`${server.url}/api/tags`)).json<{ models: object[] }>();
+    expect(models).toMatchObject([
+      {
+        name: 'smollm2:latest',
+        size: 98_362_432,
+        digest: MODELS.find(({ name }) => name === DEFAULT_MODEL)?.sha256,
+        details: { format: 'gguf', family: 'llama', parameter_size: '134.52M', quantization_level: 'Q4_1' },
+      },
+    ]);
   });
 
   test('streams the very text that it answers whole, at temperature 0', async () => {

@@ -5,9 +5,9 @@ import { ServingError } from '../../src/core/errors.ts';
 import type { GenerationRequest, Message, RequestId, ToolUse } from '../../src/core/generation.ts';
 import { foldEvents } from '../../src/core/generation-result.ts';
 import { systemClock } from '../../src/system-clock.ts';
-import { describeBackend, skipAll } from '../contract/backend-contract.ts';
+import { describeBackend, EMBEDDING, skipAll } from '../contract/backend-contract.ts';
 import { modelPath } from '../support/embedded-engine.ts';
-import { findOllama, type RealOllama, startRealOllama } from './real-ollama.ts';
+import { embedsWithAny, findOllama, type RealOllama, startRealOllama } from './real-ollama.ts';
 
 const PARALLEL = 4;
 const TOOLS: ToolUse = {
@@ -37,6 +37,7 @@ if (executable === undefined) {
       json: 'without a schema this small model says spaces until the server gives up, without a last line',
       tools: 'Ollama cannot be told that a call is required',
       logprobs: 'not of every release',
+      ...(!embedsWithAny(executable) && skipAll(EMBEDDING, 'a model that generates embeds no more')),
     },
     tooManyWords: 240,
     timeoutMs: 90_000,
@@ -62,6 +63,39 @@ if (executable === undefined) {
       await backend.warmUp({ signal: never() });
       expect(await backend.probe({ signal: never() })).toMatchObject({ state: 'ready', loaded: true });
     });
+
+    it('loads a model once, whoever asks for it, and is ready all the while', async () => {
+      const before = server.loads();
+      const { context_size: _, ...unsized } = target(server);
+      const unpinned = new OllamaBackend(unsized, { clock: systemClock });
+      await unpinned.probe({ signal: never() });
+      await unpinned.warmUp({ signal: never() });
+      const states: string[] = [];
+      for (let turn = 0; turn < 8; turn += 1) {
+        await foldEvents(unpinned.generate(ask('Hi', server.model), { signal: never() }));
+        states.push((await unpinned.probe({ signal: never() })).state);
+        const body = JSON.stringify({ model: server.model, prompt: 'Hi', options: { num_predict: 1 } });
+        await (await fetch(`${server.url}/api/generate`, { method: 'POST', body })).text();
+      }
+      expect(new Set(states)).toEqual(new Set(['ready']));
+      expect(server.loads() - before).toBeLessThanOrEqual(1);
+      await unpinned.close();
+    }, 120_000);
+
+    it('is ready under a second name of weights that are loaded, and loads nothing for it', async () => {
+      const shared = (model: string) =>
+        new OllamaBackend({ ...target(server, model), context_size: 160 }, { clock: systemClock });
+      const [first, second] = [shared(server.model), shared(server.toolModel)];
+      await first.probe({ signal: never() });
+      await first.warmUp({ signal: never() });
+      const before = server.loads();
+      await second.probe({ signal: never() });
+      await second.warmUp({ signal: never() });
+      for (let probe = 0; probe < 3; probe += 1)
+        expect(await second.probe({ signal: never() })).toMatchObject({ state: 'ready', loaded: true });
+      expect(server.loads()).toBe(before);
+      await Promise.all([first.close(), second.close()]);
+    }, 120_000);
 
     it('answers 16 requests at a time, each its own', async () => {
       const answers = await Promise.all(
@@ -136,18 +170,21 @@ if (executable === undefined) {
         });
     });
 
-    it('embeds, in as many numbers as are asked for or refuses that by name', async () => {
-      const inputs = ['the cat', 'revenue grew'];
-      const whole = await backend.embed({ model: server.model, inputs }, { signal: never() });
-      expect(whole.vectors.map(({ length }) => length)).toEqual([576, 576]);
-      const size = await backend
-        .embed({ model: server.model, inputs, dimensions: 64 }, { signal: never() })
-        .then(
-          ({ vectors }) => vectors[0]?.length,
-          ({ param }) => param,
-        );
-      expect([64, 'dimensions']).toContain(size);
-    });
+    it.runIf(embedsWithAny(executable))(
+      'embeds, in as many numbers as are asked for or refuses that by name',
+      async () => {
+        const inputs = ['the cat', 'revenue grew'];
+        const whole = await backend.embed({ model: server.model, inputs }, { signal: never() });
+        expect(whole.vectors.map(({ length }) => length)).toEqual([576, 576]);
+        const size = await backend
+          .embed({ model: server.model, inputs, dimensions: 64 }, { signal: never() })
+          .then(
+            ({ vectors }) => vectors[0]?.length,
+            ({ param }) => param,
+          );
+        expect([64, 'dimensions']).toContain(size);
+      },
+    );
 
     it('refuses the wish to think for a model that cannot', async () => {
       const failure = foldEvents(

@@ -2,7 +2,7 @@
  * A real Ollama, started on a free port with everything it writes in a folder of its own; needs an executable on PATH or
  * in LLM_TEST_OLLAMA. `stop` ends it with its runners and removes the folder.
  */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { accessSync, constants } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -18,6 +18,8 @@ export interface RealOllama {
   readonly toolModel: string;
   /** The last lines it wrote, for a failed test. */
   log(): string;
+  /** How often it started a runner for a model. */
+  loads(): number;
   stop(): Promise<void>;
 }
 
@@ -35,6 +37,8 @@ Tools: {{ .Tools }}<|im_end|>
 `;
 const STARTS_WITHIN_MS = 30_000;
 const LOG_CHARACTERS = 4000;
+/** In the words of 0.30 and later, 0.7 to 0.29, and before. */
+const RUNNER_STARTS = /msg="starting (llama-server|runner|llama server)"/;
 
 /** Undefined when there is none. */
 export function findOllama(): string | undefined {
@@ -43,6 +47,16 @@ export function findOllama(): string | undefined {
     ? [named]
     : (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, 'ollama'));
   return candidates.find(isExecutable);
+}
+
+/** Whether models that generate embed too, as they did before 0.30. */
+export function embedsWithAny(executable: string): boolean {
+  const told = execFileSync(executable, ['--version'], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const [, major = 0, minor = 0] = /version is (\d+)\.(\d+)/.exec(told) ?? [];
+  return Number(major) === 0 && Number(minor) < 30;
 }
 
 export async function startRealOllama(options: RealOllamaOptions): Promise<RealOllama> {
@@ -63,8 +77,14 @@ export async function startRealOllama(options: RealOllamaOptions): Promise<RealO
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let log = '';
+  let line = '';
+  let loads = 0;
   const keep = (chunk: Buffer) => {
-    log = (log + chunk.toString()).slice(-LOG_CHARACTERS);
+    const text = chunk.toString();
+    log = (log + text).slice(-LOG_CHARACTERS);
+    const lines = (line + text).split('\n');
+    line = lines.pop() ?? '';
+    loads += lines.filter((each) => RUNNER_STARTS.test(each)).length;
   };
   server.stdout.on('data', keep);
   server.stderr.on('data', keep);
@@ -86,7 +106,7 @@ export async function startRealOllama(options: RealOllamaOptions): Promise<RealO
     await stop();
     throw new Error(`Ollama did not start: ${log}`, { cause: thrown });
   }
-  return { url, model: 'smollm2', toolModel: 'smollm2-tools', log: () => log, stop };
+  return { url, model: 'smollm2', toolModel: 'smollm2-tools', log: () => log, loads: () => loads, stop };
 }
 
 async function untilAnswers(url: string, server: ChildProcess): Promise<void> {
