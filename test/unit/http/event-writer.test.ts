@@ -36,7 +36,13 @@ function start() {
   const raw = new SlowResponse();
   const cancellation = new AbortController();
   const receipt = { requestId: 'r', receivedAt: 0 };
-  const reply = { raw, request: { scope: { receipt, leaving: () => false } }, header() {}, hijack() {}, getHeaders: () => ({}) };
+  const reply = {
+    raw,
+    request: { scope: { receipt, leaving: () => false } },
+    header() {},
+    hijack() {},
+    getHeaders: () => ({}),
+  };
   const writer = new EventWriter({
     reply: reply as unknown as FastifyReply,
     clock,
