@@ -18,6 +18,10 @@ export interface RouteDescription {
   readonly description: string;
   /** Of the request, where it has one. */
   readonly body?: TSchema;
+  /** A body that is answered with 200 by the default model as it stands; `embedder` names a model that embeds. */
+  readonly example?: Readonly<Record<string, unknown>>;
+  /** Fields of the body of which exactly one is given. */
+  readonly oneOf?: readonly string[];
   /** Of the 200 answer: content type → body, or one event of a stream. Empty where there is never one. */
   readonly answers: Readonly<Record<string, TSchema>>;
 }

@@ -57,9 +57,11 @@ function tellOfAll(
 }
 
 function sum(one: Usage, other: Usage): Usage {
+  const reasoningTokens = (one.reasoningTokens ?? 0) + (other.reasoningTokens ?? 0);
   return {
     promptTokens: one.promptTokens + other.promptTokens,
     completionTokens: one.completionTokens + other.completionTokens,
     cachedTokens: one.cachedTokens + other.cachedTokens,
+    ...(reasoningTokens > 0 && { reasoningTokens }),
   };
 }

@@ -152,7 +152,13 @@ function usageOf(value: unknown): Usage | undefined {
   const completionTokens = asCount(usage.completion_tokens);
   if (promptTokens === undefined || completionTokens === undefined) return undefined;
   const cachedTokens = asCount(asObject(usage.prompt_tokens_details).cached_tokens) ?? 0;
-  return { promptTokens, completionTokens, cachedTokens };
+  const reasoningTokens = asCount(asObject(usage.completion_tokens_details).reasoning_tokens);
+  return {
+    promptTokens,
+    completionTokens,
+    cachedTokens,
+    ...(reasoningTokens !== undefined && { reasoningTokens }),
+  };
 }
 
 function parse(data: string): Loose {

@@ -49,9 +49,12 @@ export async function addApiDocs(
 }
 
 export function describeRoute(route: Route, { name, errors }: Protocol): FastifySchema {
-  const { summary, description, body, answers } = route.describes;
+  const { summary, description, answers } = route.describes;
   const asksModel = route.kind !== 'query';
-  const successes = Object.entries(answers).map(([contentType, schema]) => [contentType, { schema }]);
+  const successes = Object.entries(answers).map(([contentType, schema]) => [
+    contentType,
+    { schema: withTypes(schema) },
+  ]);
   const codes = (Object.keys(ERRORS) as ErrorCode[]).map(
     (code) => ({ code, status: statusOf(code, errors) }) as const,
   );
@@ -69,8 +72,8 @@ export function describeRoute(route: Route, { name, errors }: Protocol): Fastify
     summary,
     description,
     tags: [name],
-    ...(asksModel && { headers: WISH_HEADERS }),
-    ...(body && { body }),
+    ...(asksModel && { headers: withTypes(WISH_HEADERS) }),
+    ...bodyOf(route.describes),
     response: {
       ...(successes.length > 0 && {
         200: { description: 'The answer', content: Object.fromEntries(successes) },
@@ -78,6 +81,27 @@ export function describeRoute(route: Route, { name, errors }: Protocol): Fastify
       ...Object.fromEntries(refusals),
     },
   } as FastifySchema;
+}
+
+function bodyOf({ body, example, oneOf }: Route['describes']): { readonly body?: unknown } {
+  if (body === undefined) return {};
+  return {
+    body: {
+      ...(withTypes(body) as object),
+      ...(oneOf && { oneOf: oneOf.map((field) => ({ required: [field] })) }),
+      ...(example && { examples: [example] }),
+    },
+  };
+}
+
+/** Lists of texts say that they are texts: programs that make clients of a description want a type. */
+function withTypes(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(withTypes);
+  if (typeof schema !== 'object' || schema === null) return schema;
+  const typed = Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, withTypes(value)]));
+  const values: unknown = typed.enum;
+  const isTexts = Array.isArray(values) && values.every((value) => typeof value === 'string');
+  return isTexts && typed.type === undefined ? { type: 'string', ...typed } : typed;
 }
 
 /** As this protocol answers it. */

@@ -2,11 +2,26 @@
 import { type Static, Type } from 'typebox';
 import { ErrorBody } from './errors.ts';
 
-const Usage = Type.Object({
+const usage = {
   input_tokens: Type.Integer({ minimum: 0, description: 'Without those read from the cache.' }),
   cache_creation_input_tokens: Type.Literal(0),
   cache_read_input_tokens: Type.Integer({ minimum: 0 }),
   output_tokens: Type.Integer({ minimum: 0 }),
+  output_tokens_details: Type.Object({
+    thinking_tokens: Type.Integer({
+      minimum: 0,
+      description: 'Thoughts; 0 where the backend does not count them apart.',
+    }),
+  }),
+  server_tool_use: Type.Null(),
+};
+const DeltaUsage = Type.Object(usage);
+const Usage = Type.Object({
+  ...usage,
+  cache_creation: Type.Null(),
+  inference_geo: Type.Null(),
+  service_tier: Type.Literal('standard'),
+  speed: Type.Null(),
 });
 
 const TextBlock = Type.Object({ type: Type.Literal('text'), text: Type.String() });
@@ -68,7 +83,7 @@ export const MessageEvent = Type.Union([
     ]),
   }),
   Type.Object({ type: Type.Literal('content_block_stop'), index }),
-  Type.Object({ type: Type.Literal('message_delta'), delta: Type.Object(stop), usage: Usage }),
+  Type.Object({ type: Type.Literal('message_delta'), delta: Type.Object(stop), usage: DeltaUsage }),
   Type.Object({ type: Type.Literal('message_stop') }),
   Type.Object({ type: Type.Literal('ping') }),
   ErrorBody,

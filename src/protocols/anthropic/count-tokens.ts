@@ -18,6 +18,7 @@ export const countTokensRoute: QueryRoute = {
     description:
       'As the model’s own vocabulary and chat template have it; refused where its backend does not tell.',
     body: CountBody,
+    example: { messages: [{ role: 'user', content: 'What is the capital of France?' }] },
     answers: { 'application/json': Count },
   },
   answer: async ({ body }, house): Promise<Static<typeof Count>> => {

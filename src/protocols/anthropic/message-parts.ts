@@ -25,11 +25,25 @@ export function renderStop(reason: FinishReason, matchedStop: string | undefined
   return { stop_reason: STOP_REASONS[reason], stop_sequence: null };
 }
 
-export function renderUsage({ promptTokens, completionTokens, cachedTokens }: Usage) {
+/** As the end of a stream tells it. */
+export function renderUsage({ promptTokens, completionTokens, cachedTokens, reasoningTokens = 0 }: Usage) {
   return {
     input_tokens: Math.max(0, promptTokens - cachedTokens),
     cache_creation_input_tokens: 0,
     cache_read_input_tokens: cachedTokens,
     output_tokens: completionTokens,
+    output_tokens_details: { thinking_tokens: reasoningTokens },
+    server_tool_use: null,
+  } as const;
+}
+
+/** As a message tells it. */
+export function renderMessageUsage(usage: Usage) {
+  return {
+    ...renderUsage(usage),
+    cache_creation: null,
+    inference_geo: null,
+    service_tier: 'standard',
+    speed: null,
   } as const;
 }

@@ -7,7 +7,13 @@ import type { StreamEncoder } from '../generation-route.ts';
 import { eventLines, SSE } from '../server-sent-events.ts';
 import { ContentBlocks } from './content-blocks.ts';
 import { anthropicErrors } from './errors.ts';
-import { type AnswerSettings, messageHead, renderStop, renderUsage } from './message-parts.ts';
+import {
+  type AnswerSettings,
+  messageHead,
+  renderMessageUsage,
+  renderStop,
+  renderUsage,
+} from './message-parts.ts';
 
 const PING = eventLines({ type: 'ping' }, 'ping');
 const END = eventLines({ type: 'message_stop' }, 'message_stop');
@@ -25,7 +31,7 @@ export function messageStream(request: GenerationRequest, { hidesThoughts }: Ans
       content: [],
       stop_reason: null,
       stop_sequence: null,
-      usage: renderUsage(usage),
+      usage: renderMessageUsage(usage),
     };
     return eventLines({ type: 'message_start', message }, 'message_start');
   };

@@ -16,6 +16,7 @@ export const messagesRoute: GenerationRoute = {
       'As the Anthropic API has it. With "stream": true server-sent events; message_stop means success: a stream that ' +
       'fails ends with an error event and without it.',
     body: MessagesBody,
+    example: { max_tokens: 32, messages: [{ role: 'user', content: 'What is the capital of France?' }] },
     answers: { 'application/json': MessageAnswer, 'text/event-stream': MessageEvent },
   },
   parse: parseMessages,

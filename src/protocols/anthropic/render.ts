@@ -4,7 +4,7 @@ import type { GenerationResult } from '../../core/generation-result.ts';
 import type { AnswerRenderer } from '../generation-route.ts';
 import { objectIn } from '../object-in.ts';
 import type { ContentBlock, MessageAnswer } from './answer-schema.ts';
-import { type AnswerSettings, messageHead, renderStop, renderUsage } from './message-parts.ts';
+import { type AnswerSettings, messageHead, renderMessageUsage, renderStop } from './message-parts.ts';
 import { messageStream } from './message-stream.ts';
 
 export function messageRenderer(request: GenerationRequest, settings: AnswerSettings): AnswerRenderer {
@@ -27,7 +27,7 @@ function renderWhole(
     ...messageHead(request),
     content,
     ...renderStop(finishReason, matchedStop),
-    usage: renderUsage(usage),
+    usage: renderMessageUsage(usage),
   };
 }
 

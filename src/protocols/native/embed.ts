@@ -49,6 +49,7 @@ export const embedRoute: EmbeddingRoute = {
       'Waits in the queue like a generation, and answers with a vector for each text. The embedded engine’s are ' +
       'pooled as the model file says and of length 1. A text longer than the context is refused, never cut.',
     body: EmbedBody,
+    example: { model: 'embedder', input: ['The cat sits on the mat.', 'Revenue grew.'] },
     answers: { 'application/json': EmbedAnswer },
   },
   parse: parseEmbed,

@@ -12,6 +12,8 @@ export const generateRoute: GenerationRoute = {
     summary: 'Generate a whole answer',
     description: 'Waits in the queue, leaves in a batch, and answers when the generation has ended.',
     body: GenerateBody,
+    example: { prompt: 'What is the capital of France?', max_tokens: 32 },
+    oneOf: ['prompt', 'messages'],
     answers: { 'application/json': GenerateAnswer },
   },
   parse: parseGenerate('whole'),
@@ -28,6 +30,8 @@ export const streamRoute: GenerationRoute = {
       'finish reason and usage, then `[DONE]`. ' +
       '`[DONE]` means success: a stream that fails ends with an error event and without it.',
     body: GenerateBody,
+    example: { prompt: 'What is the capital of France?', max_tokens: 32 },
+    oneOf: ['prompt', 'messages'],
     answers: { 'text/event-stream': StreamEvent },
   },
   parse: parseGenerate('stream'),

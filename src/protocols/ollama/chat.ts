@@ -40,6 +40,11 @@ export const chatRoute: GenerationRoute = {
       'and without done: true. A prompt that does not fit is a 400, never cut (truncate), and an answer that outgrows the context ' +
       'ends with done_reason length (shift).',
     body: ChatBody,
+    example: {
+      messages: [{ role: 'user', content: 'What is the capital of France?' }],
+      stream: false,
+      options: { num_predict: 32 },
+    },
     answers: CHAT_ANSWERS,
   },
   parse: parseChat,

@@ -53,6 +53,7 @@ export const embedRoute: EmbeddingRoute = {
     summary: 'Embed texts, as Ollama does it',
     description: 'A text longer than the context is refused, never cut.',
     body: EmbedBody,
+    example: { model: 'embedder', input: ['The cat sits on the mat.', 'Revenue grew.'] },
     answers: {
       'application/json': Type.Object({
         model: Type.String({ description: 'As the request names it, or the default model’s id.' }),
@@ -91,6 +92,7 @@ export const embeddingsRoute: EmbeddingRoute = {
     summary: 'Embed one text, as older clients of Ollama ask for it',
     description: 'POST /api/embed takes several.',
     body: EmbeddingsBody,
+    example: { model: 'embedder', prompt: 'The cat sits on the mat.' },
     answers: { 'application/json': Type.Object({ embedding: vector }) },
   },
   parse: (raw, { requireModel }) => {

@@ -71,6 +71,7 @@ export const generateRoute: GenerationRoute = {
       'and without done: true. A prompt that does not fit is a 400, never cut (truncate), and an answer that outgrows the context ' +
       'ends with done_reason length (shift). Answers have no context.',
     body: GenerateBody,
+    example: { prompt: 'What is the capital of France?', stream: false, options: { num_predict: 32 } },
     answers: GENERATE_ANSWERS,
   },
   parse: parseGenerate,

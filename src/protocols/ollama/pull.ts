@@ -35,6 +35,7 @@ export const pullRoute: QueryRoute = {
       'A model that is served already needs no fetching: success at once. Any other is fetched into the cache, if it is in ' +
       'the catalogue and cache.allow_remote_pull is set; it is served when the configuration names it.',
     body: PullBody,
+    example: { model: 'smollm2', stream: false },
     answers: {
       [NDJSON]: Type.Union([
         Type.Object({

@@ -61,6 +61,7 @@ export const showRoute: QueryRoute = {
     description:
       'Its abilities, as far as its targets tell them (else "completion"), and the length of its context.',
     body: ShowBody,
+    example: {},
     answers: { 'application/json': ShowAnswer },
   },
   answer: ({ body }, house): Static<typeof ShowAnswer> => {

@@ -66,6 +66,7 @@ export const embeddingsRoute: EmbeddingRoute = {
     description:
       'As the OpenAI API has it. An input longer than the context is refused, never cut. Fields that are not listed are ignored.',
     body: EmbeddingsBody,
+    example: { model: 'embedder', input: 'The cat sits on the mat.' },
     answers: { 'application/json': EmbeddingsAnswer },
   },
   parse: parseEmbeddings,

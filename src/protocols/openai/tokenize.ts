@@ -72,6 +72,8 @@ export const tokenizeRoute: QueryRoute = {
     description:
       'Of a text, or of a chat as its template writes it. As vLLM has it; for backends that tell their tokens.',
     body: TokenizeBody,
+    example: { prompt: 'Once upon a time' },
+    oneOf: ['prompt', 'messages'],
     answers: { 'application/json': TokenizeAnswer },
   },
   answer: async ({ body: raw }, house): Promise<Static<typeof TokenizeAnswer>> => {
@@ -97,6 +99,7 @@ export const detokenizeRoute: QueryRoute = {
     summary: 'Text of tokens',
     description: 'As vLLM has it; for backends that tell their tokens.',
     body: DetokenizeBody,
+    example: { tokens: [1, 2, 3] },
     answers: { 'application/json': DetokenizeAnswer },
   },
   answer: async ({ body: raw }, house): Promise<Static<typeof DetokenizeAnswer>> => {

@@ -4,12 +4,21 @@ import type { GenerationEvent } from '../../../src/core/generation.ts';
 import { parseMessage } from '../../support/anthropic-body.ts';
 import { ANSWER, streamOf, wholeOf } from '../../support/protocol-answers.ts';
 
-const usage = { promptTokens: 7, completionTokens: 2, cachedTokens: 3 };
+const usage = { promptTokens: 7, completionTokens: 2, cachedTokens: 3, reasoningTokens: 1 };
 const shownUsage = {
   input_tokens: 4,
   cache_creation_input_tokens: 0,
   cache_read_input_tokens: 3,
   output_tokens: 2,
+  output_tokens_details: { thinking_tokens: 1 },
+  server_tool_use: null,
+};
+const messageUsage = {
+  ...shownUsage,
+  cache_creation: null,
+  inference_geo: null,
+  service_tier: 'standard',
+  speed: null,
 };
 const start = { type: 'start', promptTokens: 7, cachedTokens: 3 } as const;
 const finish = { type: 'finish', reason: 'stop', usage } as const;
@@ -76,7 +85,7 @@ describe('a whole message', () => {
       ],
       stop_reason: 'tool_use',
       stop_sequence: null,
-      usage: shownUsage,
+      usage: messageUsage,
     });
   });
 
@@ -130,7 +139,7 @@ describe('a streamed message', () => {
           content: [],
           stop_reason: null,
           stop_sequence: null,
-          usage: { ...shownUsage, output_tokens: 0 },
+          usage: { ...messageUsage, output_tokens: 0, output_tokens_details: { thinking_tokens: 0 } },
         },
       },
       {

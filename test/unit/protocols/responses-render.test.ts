@@ -108,7 +108,7 @@ describe('a whole response', () => {
       top_p: 1,
       usage: {
         input_tokens: 5,
-        input_tokens_details: { cached_tokens: 2 },
+        input_tokens_details: { cached_tokens: 2, cache_write_tokens: 0 },
         output_tokens: 3,
         output_tokens_details: { reasoning_tokens: 0 },
         total_tokens: 8,

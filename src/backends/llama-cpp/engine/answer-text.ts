@@ -42,6 +42,10 @@ export class AnswerText {
     return this.#reader.inOpenedThought;
   }
 
+  get inThought(): boolean {
+    return this.#reader.inThought;
+  }
+
   /** `last`: the answer ends with this token. */
   push(
     token: Token,

@@ -35,6 +35,7 @@ export class Generation {
   readonly #cachedTokens: number;
   #fed: number;
   #answerTokens = 0;
+  #thoughtTokens = 0;
   /** Chosen, not evaluated yet. */
   #next: Token | undefined;
   #ended = false;
@@ -99,6 +100,7 @@ export class Generation {
     if (this.#model.isEogToken(token) || this.#isStop(token)) return this.#finish('stop', this.#text.end());
     const last = this.#answerTokens >= this.#maxTokens;
     const said = this.#text.push(token, { logprob, last });
+    if (this.#text.inThought) this.#thoughtTokens += 1;
     if (said.ended) return this.#finish('stop', said);
     return last ? this.#finish('length', said) : said.events;
   }
@@ -119,6 +121,7 @@ export class Generation {
     const usage = {
       promptTokens: this.#prompt.length,
       completionTokens: this.#answerTokens,
+      ...(this.#thoughtTokens > 0 && { reasoningTokens: this.#thoughtTokens }),
       cachedTokens: this.#cachedTokens,
     };
     const reason = this.#text.finishReason(cause);

@@ -17,6 +17,7 @@ export const chatRoute: GenerationRoute = {
       'and ignored by all others. With stream, `data: [DONE]` means success: a stream that fails ends with an error event and ' +
       'without it.',
     body: ChatBody,
+    example: { messages: [{ role: 'user', content: 'What is the capital of France?' }], max_tokens: 32 },
     answers: { 'application/json': ChatCompletion, 'text/event-stream': ChatChunk },
   },
   parse: parseChat,

@@ -16,6 +16,7 @@ export const completionRoute: GenerationRoute = {
       'backends that take them, and ignored by all others. With stream, `data: [DONE]` means success: a stream that fails ends ' +
       'with an error event and without it.',
     body: CompletionBody,
+    example: { prompt: 'Once upon a time', max_tokens: 16 },
     answers: { 'application/json': Completion, 'text/event-stream': CompletionChunk },
   },
   parse: parseCompletion,

@@ -76,10 +76,12 @@ export const OutputItem = Type.Union([
 
 const Usage = Type.Object({
   input_tokens: Type.Integer(),
-  input_tokens_details: Type.Object({ cached_tokens: Type.Integer() }),
+  input_tokens_details: Type.Object({ cached_tokens: Type.Integer(), cache_write_tokens: Type.Literal(0) }),
   output_tokens: Type.Integer(),
   output_tokens_details: Type.Object({
-    reasoning_tokens: Type.Integer({ description: 'Always 0: not counted apart from output_tokens.' }),
+    reasoning_tokens: Type.Integer({
+      description: 'Thoughts; 0 where the backend does not count them apart.',
+    }),
   }),
   total_tokens: Type.Integer(),
 });

@@ -23,6 +23,7 @@ export const inputTokensRoute: QueryRoute = {
       'Takes what POST /v1/responses takes, and refuses the same. As the model’s own vocabulary and chat template have it; ' +
       'refused where its backend does not tell.',
     body: ResponsesBody,
+    example: { input: 'What is the capital of France?' },
     answers: { 'application/json': InputTokens },
   },
   answer: async ({ body }, house): Promise<Static<typeof InputTokens>> => {

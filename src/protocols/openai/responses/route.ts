@@ -22,6 +22,7 @@ export const respondRoute: GenerationRoute = {
       'Fields that are null count as absent; fields that are not named here go to backends that ' +
       'take them by name, and are ignored elsewhere. A stream that fails ends with response.failed and an error event.',
     body: ResponsesBody,
+    example: { input: 'What is the capital of France?', max_output_tokens: 32 },
     answers: { 'application/json': ResponseObject, 'text/event-stream': ResponseEvent },
   },
   fieldNames,

@@ -62,7 +62,13 @@ describe('a stream', () => {
         prompt_tokens: 3,
         completion_tokens: 4,
         total_tokens: 7,
-        prompt_tokens_details: { cached_tokens: 1 },
+        prompt_tokens_details: { cached_tokens: 1, audio_tokens: 0, cache_write_tokens: 0 },
+        completion_tokens_details: {
+          reasoning_tokens: 0,
+          audio_tokens: 0,
+          accepted_prediction_tokens: 0,
+          rejected_prediction_tokens: 0,
+        },
       },
     });
   });
@@ -128,7 +134,13 @@ describe('a whole answer', () => {
         prompt_tokens: 3,
         completion_tokens: 2,
         total_tokens: 5,
-        prompt_tokens_details: { cached_tokens: 1 },
+        prompt_tokens_details: { cached_tokens: 1, audio_tokens: 0, cache_write_tokens: 0 },
+        completion_tokens_details: {
+          reasoning_tokens: 0,
+          audio_tokens: 0,
+          accepted_prediction_tokens: 0,
+          rejected_prediction_tokens: 0,
+        },
       },
     });
   });
@@ -143,7 +155,13 @@ describe('a whole answer', () => {
         prompt_tokens: 3,
         completion_tokens: 6,
         total_tokens: 9,
-        prompt_tokens_details: { cached_tokens: 0 },
+        prompt_tokens_details: { cached_tokens: 0, audio_tokens: 0, cache_write_tokens: 0 },
+        completion_tokens_details: {
+          reasoning_tokens: 0,
+          audio_tokens: 0,
+          accepted_prediction_tokens: 0,
+          rejected_prediction_tokens: 0,
+        },
       },
     });
   });

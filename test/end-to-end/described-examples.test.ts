@@ -1,0 +1,22 @@
+/** Every example of /openapi.json is answered as it stands; those that ask for tokens need a model that tells them. */
+import { expect, test } from 'vitest';
+import { describedExamples } from '../support/described-examples.ts';
+import { endingAfterAll, startServer } from '../support/executable.ts';
+import { ask } from '../support/http-client.ts';
+
+const endsWith = endingAfterAll();
+const TELLS_TOKENS = ['/tokenize', '/detokenize', '/v1/responses/input_tokens', '/v1/messages/count_tokens'];
+
+test('every example of the description is answered', async () => {
+  const models = ['smollm2', 'embedder'].map((id) => ({
+    id,
+    targets: [{ backend: 'scripted', model: id }],
+  }));
+  const server = await startServer({ flags: ['--models', JSON.stringify(models)], endsWith });
+  const examples = await describedExamples(server);
+  expect(examples.length).toBeGreaterThan(10);
+  for (const { path, body } of examples) {
+    const { status } = await ask(`${server.url}${path}`, { body });
+    expect([path, status]).toEqual([path, TELLS_TOKENS.includes(path) ? 400 : 200]);
+  }
+});

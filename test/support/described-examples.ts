@@ -1,0 +1,39 @@
+/** The examples of /openapi.json, as somebody who reads the description would send them. */
+import type { Executable } from './executable.ts';
+import { ask } from './http-client.ts';
+
+export interface DescribedExample {
+  readonly path: string;
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+interface Described {
+  readonly paths: Readonly<
+    Record<
+      string,
+      Readonly<
+        Record<
+          string,
+          {
+            readonly requestBody?: {
+              readonly content: Readonly<Record<string, { readonly example?: DescribedExample['body'] }>>;
+            };
+          }
+        >
+      >
+    >
+  >;
+}
+
+/** One for each route that takes a body; throws for one without. */
+export async function describedExamples(server: Executable): Promise<readonly DescribedExample[]> {
+  const { paths } = (await ask(`${server.url}/openapi.json`)).json<Described>();
+  return Object.entries(paths).flatMap(([path, operations]) =>
+    Object.values(operations).flatMap(({ requestBody }) => {
+      if (requestBody === undefined) return [];
+      const [content] = Object.values(requestBody.content);
+      if (content?.example === undefined) throw new Error(`${path} has no example of its body`);
+      return [{ path, body: content.example }];
+    }),
+  );
+}
