@@ -55,8 +55,10 @@ export function parseOutput(body: OutputBody): ParsedOutput {
   return { output: first.output, fieldNames: namesFor(first) };
 }
 
-function namesFor({ path, output }: Asked): FieldNames {
-  return { [outputField(output)]: (rest: string) => path + rest };
+/** Of `response_format` the whole is named, unless something within its schema is. */
+function namesFor({ field, path, output }: Asked): FieldNames {
+  const whole = field === 'response_format' ? field : path;
+  return { [outputField(output)]: (rest: string) => (rest === '' ? whole : path + rest) };
 }
 
 function readResponseFormat({ type, json_schema, schema: beside }: ResponseFormat): readonly Asked[] {
