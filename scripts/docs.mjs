@@ -25,6 +25,7 @@ const LIMIT_WORDS = {
   referenceDepth: 'schemas within schemas, `$ref` followed; recursion counts once',
   depth: '`$ref` and `allOf` in a row, before a keyword that says something',
   merged: 'schemas that one value must meet at the same time',
+  mergedInAll: 'the same, of all values together: choices side by side multiply',
   properties: 'properties of one object',
   nameCharacters: 'characters of a property’s name',
   optionalProperties: 'properties in a row that may be left out',

@@ -26,12 +26,13 @@ export const FEATURES = {
     askedBy: ({ tools }) => (tools === undefined ? undefined : 'tools'),
     without: ({ tools: _, ...request }) => request,
   },
-  /** An answer is a call or text in the format: engines that bind the whole answer to one grammar cannot promise both. */
+  /**
+   * An answer is a call or text in the format: servers that bind the whole answer to one grammar cannot promise both.
+   * Where a call is forced the format has nothing to say: see withoutMootFormat().
+   */
   'format-beside-tools': {
     askedBy: ({ output, tools }) =>
-      output === undefined || tools === undefined || tools.choice === 'none'
-        ? undefined
-        : outputField(output),
+      output === undefined || tools?.choice !== 'auto' ? undefined : outputField(output),
     when: 'beside tools that may be called',
     without: withoutOutput,
   },
@@ -122,6 +123,15 @@ export function refuseUnsupported(
   }
   const extra = unreadExtra(request, passes);
   if (extra !== undefined) throw unsupported(extra, who);
+}
+
+/** Where a call is forced the answer has no text, so a format for its text asks for nothing. */
+export function withoutMootFormat(request: GenerationRequest): GenerationRequest {
+  const { output, tools } = request;
+  const isForced = tools !== undefined && tools.choice !== 'auto' && tools.choice !== 'none';
+  if (output === undefined || !isForced) return request;
+  const { output: _, ...rest } = request;
+  return rest;
 }
 
 /** What every backend knows but a single model may refuse, as those that reason do. A bound on the answer is never left away. */

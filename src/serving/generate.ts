@@ -6,6 +6,7 @@
 import type { CacheIsolation, GenerateOptions } from '../core/backend.ts';
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
+import { withoutMootFormat } from '../core/features.ts';
 import type { GenerationEvent, GenerationRequest } from '../core/generation.ts';
 import type { Receipt } from '../core/receipt.ts';
 import type { Outcome, Settlement } from '../scheduling/decision.ts';
@@ -58,7 +59,7 @@ export async function* generate(
     signal.throwIfAborted();
     used.begin(promptSize.tokens);
     const start = (asked: GenerationRequest) =>
-      target.backend.generate(asked, optionsFor(target, call))[Symbol.asyncIterator]();
+      target.backend.generate(withoutMootFormat(asked), optionsFor(target, call))[Symbol.asyncIterator]();
     events = services.lenient ? leavingAway(request, receipt, start) : start(request);
     for (;;) {
       watch.waiting();

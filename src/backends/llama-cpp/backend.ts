@@ -12,7 +12,7 @@ import type {
   Tokenizer,
 } from '../../core/backend.ts';
 import { ServingError, toServingError } from '../../core/errors.ts';
-import { unsupported } from '../../core/features.ts';
+import { outputField, unsupported } from '../../core/features.ts';
 import type { GenerationEvent, GenerationRequest } from '../../core/generation.ts';
 import type { ModelDetails } from '../../core/model-details.ts';
 import { findModel, type ModelEntry } from '../../models/catalog.ts';
@@ -165,7 +165,10 @@ export class LlamaCppBackend implements Backend {
       sampling: { ...DEFAULT_SAMPLING, ...this.#entry?.sampling, ...request.sampling },
       limits,
       ...(thinking !== undefined && { thinking }),
-      ...(output !== undefined && { grammar: this.#grammars.of(output) }),
+      ...(output !== undefined && {
+        grammar: this.#grammars.of(output),
+        grammarField: outputField(output),
+      }),
       ...(tools !== undefined && { tools }),
       ...(logprobs !== undefined && { logprobs }),
       ...(cacheScope !== undefined && { cacheScope }),

@@ -50,6 +50,8 @@ export interface EngineGeneration {
   readonly thinking?: ThinkingWish;
   /** GBNF that the whole answer follows, from its rule `root`. */
   readonly grammar?: string;
+  /** The field of the request that the grammar was made from, in native words. */
+  readonly grammarField?: string;
   readonly tools?: ToolUse;
   readonly logprobs?: LogprobsWish;
   /** Prefixes are reused between generations of one scope only; absent: all that have none share. */

@@ -19,10 +19,7 @@ export class OutputGrammars {
   );
   readonly #ofRegexes = new RecentResults(SCHEMAS_KEPT, (regex) => regexGrammar(regex));
   readonly #ofChoices = new RecentResults(SCHEMAS_KEPT, (choices) => choiceGrammar(JSON.parse(choices)));
-  readonly #checked = new RecentResults(SCHEMAS_KEPT, (grammar) => {
-    checkGrammar(grammar);
-    return grammar;
-  });
+  readonly #checked = new RecentResults(SCHEMAS_KEPT, (grammar) => checkGrammar(grammar));
 
   /** Throws `invalid_request` for what cannot be used, naming the place. */
   of(output: OutputFormat): string {

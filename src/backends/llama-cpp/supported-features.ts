@@ -14,6 +14,7 @@ const SUPPORTED: readonly Feature[] = [
   'continuation',
   'token-prompt',
   'tool-messages',
+  'format-beside-tools',
   'logprobs',
   'logit-bias',
   'bad-words',

@@ -101,7 +101,7 @@ export const DIALECTS: Readonly<Record<Flavor, Dialect>> = {
   },
   generic: {
     flavor: 'generic',
-    // Servers of one's own hold the whole answer to the form, so that no tool could be called.
+    // vLLM and llama-server hold the whole answer to the format, so that no tool could be called.
     supports: [...OPENAI_FEATURES, 'format-beside-tools'],
     templateSwitch: false,
     thoughtNames: [],

@@ -46,6 +46,7 @@ const SUPPORTED: readonly Feature[] = [
   'tools',
   'tool-choice',
   'tool-messages',
+  'format-beside-tools',
   'logprobs',
   'top-k',
   'min-p',
@@ -128,8 +129,8 @@ export class ScriptedBackend implements Backend {
     refuseUnsupported(request, { backend: 'scripted', supports: SUPPORTED });
     const part = partFor(request.input, this.#target);
     const { script } = part;
-    refuseOtherForm(script.text, request.output);
     const calls = callsFor(script, request.tools);
+    if (calls.length === 0) refuseOtherForm(script.text, request.output);
     const promptTokens = promptTokensOf(request.input, part.prompt);
     if (request.thinking && script.reasoning === undefined) throw cannotThink();
     const room = this.#roomFor(promptTokens);

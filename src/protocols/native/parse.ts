@@ -17,7 +17,7 @@ export function parseGenerate(delivery: ParsedGeneration['delivery']) {
     const body = read(raw);
     const input = parseInput(body);
     const tools = parseTools(body);
-    const output = parseOutput(body, tools);
+    const output = parseOutput(body);
     const logprobs = parseLogprobs(body);
     const model = context.requireModel(body.model);
     const request: GenerationRequest = {

@@ -32,7 +32,7 @@ export const toolList = Type.Array(tool, {
   maxItems: 128,
   description:
     'What the model may ask to be called: the answer then has tool_calls and finish_reason "tool_calls". ' +
-    'Each has a name of its own. Not with raw; with format or grammar only where tool_choice is "none".',
+    'Each has a name of its own. Not with raw. Beside format or grammar the answer is a call, or text in that format.',
 });
 
 export const toolChoice = Type.Union(

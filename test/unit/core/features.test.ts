@@ -1,6 +1,11 @@
 import { expect, it } from 'vitest';
-import { type Feature, refuseUnsupported, withoutField } from '../../../src/core/features.ts';
-import type { GenerationRequest, Message } from '../../../src/core/generation.ts';
+import {
+  type Feature,
+  refuseUnsupported,
+  withoutField,
+  withoutMootFormat,
+} from '../../../src/core/features.ts';
+import type { GenerationRequest, Message, ToolChoice } from '../../../src/core/generation.ts';
 import { chatRequest, textRequest } from '../../support/stand-ins/generate.ts';
 
 function refusalOf(request: GenerationRequest, supports: readonly Feature[] = []): unknown {
@@ -44,7 +49,7 @@ it('a request that asks for text alone is refused by nobody', () => {
 });
 
 it('a format is refused beside tools that may be called, where the two cannot go together', () => {
-  const both = (choice: 'auto' | 'none') =>
+  const both = (choice: ToolChoice) =>
     chatRequest('hi', { output: { kind: 'json' }, tools: { tools: [{ name: 'clock' }], choice } });
   expect(refusalOf(both('auto'), ['json', 'tools'])).toMatchObject({
     code: 'unsupported_parameter',
@@ -55,6 +60,17 @@ it('a format is refused beside tools that may be called, where the two cannot go
   expect(refusalOf(both('none'), ['json', 'tools'])).toBeUndefined();
   expect(refusalOf(both('auto'), ['json', 'tools', 'format-beside-tools'])).toBeUndefined();
   expect(withoutField(both('auto'), 'format')).not.toHaveProperty('output');
+});
+
+it('a format is moot where a call is forced: there is no text for it to hold', () => {
+  const both = (choice: ToolChoice) =>
+    chatRequest('hi', { output: { kind: 'json' }, tools: { tools: [{ name: 'clock' }], choice } });
+  for (const choice of ['required', { name: 'clock' }] as const) {
+    expect(withoutMootFormat(both(choice))).not.toHaveProperty('output');
+    expect(withoutMootFormat(both(choice))).toHaveProperty('tools.choice', choice);
+  }
+  for (const choice of ['auto', 'none'] as const)
+    expect(withoutMootFormat(both(choice))).toEqual(both(choice));
 });
 
 it.each([

@@ -64,13 +64,18 @@ describe('the tools of a native body', () => {
       'tool_choice.name is "nope", but the tools are get_weather, clock.',
     ],
     [{ raw: true }, 'tools', 'tools are not allowed with raw'],
-    [{ format: 'json' }, 'format', 'format cannot go with tools that may be called'],
-    [{ grammar: 'root ::= "a"', tool_choice: 'required' }, 'grammar', 'Set tool_choice to "none"'],
   ])('are refused: %#', (fields, param, message) => {
     const { tools, ...rest } = withTools(fields);
     const refused = refusal(tools === undefined ? rest : { tools, ...rest });
     expect(refused.param).toBe(param);
     expect(refused.message).toContain(message);
+  });
+});
+
+it.each(['auto', 'none', 'required'])('may be asked for with a format beside them (%s)', (tool_choice) => {
+  expect(parse(withTools({ format: 'json', tool_choice })).request).toMatchObject({
+    output: { kind: 'json' },
+    tools: { choice: tool_choice },
   });
 });
 

@@ -4,18 +4,25 @@
  */
 import { ServingError } from '../../../core/errors.ts';
 import type { EngineGeneration } from '../messages.ts';
-import { ForcedCalls } from './forced-calls.ts';
+import { AnswerGrammars } from './answer-grammars.ts';
+import type { GrammarWatch } from './grammar-watch.ts';
 import { requireKnownTokens } from './known-tokens.ts';
 import type { Token } from './library.ts';
 import type { GrammarState } from './native.ts';
 import type { EncodedPrompt, PromptEncoder } from './prompt.ts';
 import { type Refusal, reasonOf, refusalOf } from './refusal.ts';
 
+/** What holds one answer to its grammar. */
+export interface HeldTo {
+  readonly state: GrammarState;
+  readonly watch: GrammarWatch;
+}
+
 export interface AdmittedOrder {
   readonly order: EngineGeneration;
   readonly prompt: EncodedPrompt;
-  /** Gives a state of its own to each that asks. */
-  readonly grammar: (() => GrammarState) | undefined;
+  /** Begins it anew for each that asks. */
+  readonly grammar: (() => HeldTo) | undefined;
   /** Token sequences that never come in the answer. */
   readonly banned: readonly (readonly Token[])[];
 }
@@ -29,7 +36,7 @@ export interface AdmissionOptions {
   readonly vocabularySize: number;
   readonly tokensOfBadWords: (words: readonly string[]) => readonly (readonly Token[])[];
   /** Throws where the text is not GBNF. */
-  readonly readGrammar: (text: string) => () => GrammarState;
+  readonly readGrammar: (text: string) => () => HeldTo;
 }
 
 const CANNOT_THINK = 'think is set, but this model cannot think. Leave it away.';
@@ -40,7 +47,7 @@ const BEGUN_CANNOT_THINK =
   'think cannot go with a last message that the answer continues: the answer has begun, so its thought is over. Leave one of the two away.';
 
 export function createAdmission(options: AdmissionOptions): Admit {
-  const forcedCalls = new ForcedCalls();
+  const grammars = new AnswerGrammars();
   return (order) => {
     const { id } = order;
     let prompt: EncodedPrompt;
@@ -53,7 +60,8 @@ export function createAdmission(options: AdmissionOptions): Admit {
     const refusal = refusePrompt(order, prompt, options);
     if (refusal !== undefined) return refusal;
     try {
-      const grammar = forcedCalls.grammarFor(order.tools, prompt.toolFormat) ?? order.grammar;
+      const { tools, grammar: text } = order;
+      const grammar = grammars.of({ tools, toolFormat: prompt.toolFormat, text });
       const banned = options.tokensOfBadWords(order.sampling.badWords ?? []);
       return {
         order,

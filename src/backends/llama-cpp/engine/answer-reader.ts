@@ -19,6 +19,8 @@ export interface AnswerReaderOptions {
   readonly toolNames: readonly string[];
   /** The answer ends with its first call. */
   readonly singleCall: boolean;
+  /** The answer is either calls or text, from its beginning: what looks like a call within its text is text. */
+  readonly callsOrText?: boolean;
 }
 
 export interface Reading {
@@ -35,7 +37,10 @@ export class AnswerReader {
   /** Absent where the model does not think: then tags are text like any other. */
   readonly #thoughts: ReasoningSplitter | undefined;
   readonly #thoughtIsOpened: boolean;
-  readonly #calls: ToolCallSplitter | undefined;
+  /** Absent where there can be no call: from here on, all is text. */
+  #calls: ToolCallSplitter | undefined;
+  /** Whether the answer is calls or text will be seen from its beginning. */
+  #undecided: boolean;
   readonly #callMarks: readonly string[];
   readonly #stops: StopMatcher;
   readonly #singleCall: boolean;
@@ -44,7 +49,9 @@ export class AnswerReader {
   /** Within the arguments of a call. */
   #inCall = false;
 
-  constructor({ thought, stop, toolFormat: format, toolNames: names, singleCall }: AnswerReaderOptions) {
+  constructor(options: AnswerReaderOptions) {
+    const { thought, stop, toolFormat: format, toolNames: names, singleCall } = options;
+    this.#undecided = options.callsOrText === true;
     this.#thoughts = thought === 'none' ? undefined : new ReasoningSplitter({ begun: thought === 'begun' });
     this.#thoughtIsOpened = thought === 'begun';
     this.#calls = format && new ToolCallSplitter({ format, names });
@@ -121,7 +128,29 @@ export class AnswerReader {
   }
 
   #split(text: string, last: boolean): readonly AnswerPart[] {
-    if (this.#calls === undefined) return text === '' ? [] : [{ type: 'text', text }];
-    return last ? [...this.#calls.push(text), ...this.#calls.flush()] : this.#calls.push(text);
+    const parts = this.#undecided ? this.#decide(text) : this.#parted(text);
+    return last ? [...parts, ...(this.#calls?.flush() ?? [])] : parts;
+  }
+
+  #parted(text: string): readonly AnswerPart[] {
+    if (this.#calls !== undefined) return this.#calls.push(text);
+    return text === '' ? [] : [{ type: 'text', text }];
+  }
+
+  /** Character by character, until the first part shows what it is. */
+  #decide(text: string): readonly AnswerPart[] {
+    let at = 0;
+    for (const character of text) {
+      at += character.length;
+      const parts = this.#parted(character);
+      const [first] = parts;
+      if (first === undefined) continue;
+      this.#undecided = false;
+      if (first.type !== 'text') return [...parts, ...this.#parted(text.slice(at))];
+      const held = this.#calls?.flush() ?? [];
+      this.#calls = undefined;
+      return [...parts, ...held, ...this.#parted(text.slice(at))];
+    }
+    return [];
   }
 }

@@ -4,6 +4,8 @@
  * generations. Each one that was added ends with exactly one of `finish`, `failed` and `freed`, and only after its
  * sequence is idle again.
  */
+import type { Milliseconds } from '../../../core/clock.ts';
+import { ServingError } from '../../../core/errors.ts';
 import type { EngineEvent, EngineGeneration } from '../messages.ts';
 import type { Admit, AdmittedOrder } from './admission.ts';
 import { decode } from './decode-step.ts';
@@ -11,6 +13,7 @@ import { Generation } from './generation.ts';
 import type { Model, Token } from './library.ts';
 import type { LogprobReader } from './logprob-reader.ts';
 import type { NativeContext } from './native.ts';
+import { refusalOf } from './refusal.ts';
 import type { Sequence } from './sequence.ts';
 import { SequencePool } from './sequence-pool.ts';
 import { type Part, StepPlanner } from './step-planner.ts';
@@ -160,8 +163,9 @@ export class Batcher {
     const tokens = parts.reduce((sum, { chunk }) => sum + chunk.tokens.length, 0);
     threads.recordStep({ tokens, durationMs: endedAt - startedAt }, endedAt);
     // All tokens are chosen at once; log-probabilities are read one after the other, as all share their samplers.
+    const stepMs = endedAt - startedAt;
     const chosen = await Promise.all(
-      parts.map(({ generation }, index) => this.#choose(generation, logitIndexes[index])),
+      parts.map(({ generation }, index) => this.#choose(generation, logitIndexes[index], stepMs)),
     );
     const told: EngineEvent[] = [];
     for (const [index, { generation }] of parts.entries()) {
@@ -178,13 +182,18 @@ export class Batcher {
   async #choose(
     generation: Generation,
     logitIndex: number | undefined,
+    stepMs: Milliseconds,
   ): Promise<Token | EngineEvent | undefined> {
     if (logitIndex === undefined) return undefined;
     const { sampler } = generation.sequence;
     try {
       const grammar = generation.takeGrammar();
       if (grammar !== undefined) sampler.constrain(grammar);
-      return await sampler.sample(this.#options.context, logitIndex);
+      generation.watch?.beforeChoice();
+      const startedAt = performance.now();
+      const token = await sampler.sample(this.#options.context, logitIndex);
+      generation.watch?.chosen(token, { choiceMs: performance.now() - startedAt, stepMs });
+      return token;
     } catch (thrown) {
       return this.#fail(generation, thrown);
     }
@@ -211,6 +220,8 @@ export class Batcher {
   #fail(generation: Generation, thrown: unknown): EngineEvent {
     generation.leave();
     generation.sequence.clear();
+    const param = generation.order.grammarField ?? 'tools';
+    if (thrown instanceof ServingError) return { param, ...refusalOf(generation.id, thrown, 'go on') };
     return engineFailure(generation.id, thrown);
   }
 

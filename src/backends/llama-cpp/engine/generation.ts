@@ -6,8 +6,10 @@
  */
 import type { TokenLogprob } from '../../../core/generation.ts';
 import type { EngineEvent, EngineGeneration } from '../messages.ts';
+import type { HeldTo } from './admission.ts';
 import { AnswerText, type Said } from './answer-text.ts';
 import type { Chunk } from './decode-step.ts';
+import type { GrammarWatch } from './grammar-watch.ts';
 import type { Model, Token } from './library.ts';
 import type { GrammarState } from './native.ts';
 import type { EncodedPrompt } from './prompt.ts';
@@ -18,7 +20,7 @@ export interface GenerationOptions {
   readonly prompt: EncodedPrompt;
   readonly sequence: Sequence;
   readonly model: Model;
-  readonly grammar: (() => GrammarState) | undefined;
+  readonly grammar: (() => HeldTo) | undefined;
   /** Tokens per sequence, prompt and answer together. */
   readonly contextSize: number;
 }
@@ -29,7 +31,8 @@ export class Generation {
   readonly sequence: Sequence;
   readonly #prompt: readonly Token[];
   readonly #model: Model;
-  #grammar: (() => GrammarState) | undefined;
+  #grammar: (() => HeldTo) | undefined;
+  #watch: GrammarWatch | undefined;
   readonly #maxTokens: number;
   readonly #text: AnswerText;
   readonly #cachedTokens: number;
@@ -52,7 +55,12 @@ export class Generation {
     const left = contextSize - tokens.length;
     this.#maxTokens = Math.min(order.limits.maxTokens ?? left, left);
     const toolNames = order.tools?.tools.map(({ name }) => name) ?? [];
-    const reading = { stop: order.limits.stop, toolNames, singleCall: order.tools?.single === true };
+    const reading = {
+      stop: order.limits.stop,
+      toolNames,
+      singleCall: order.tools?.single === true,
+      callsOrText: order.grammar !== undefined,
+    };
     this.#text = new AnswerText({ ...answer, ...reading, id: order.id, model, prompt: tokens });
     this.#cachedTokens = sequence.length;
     this.#fed = sequence.length;
@@ -88,9 +96,15 @@ export class Generation {
   /** What the tokens from here on have to follow, once; a thought comes before it. */
   takeGrammar(): GrammarState | undefined {
     if (this.#grammar === undefined || this.#text.inOpenedThought) return undefined;
-    const state = this.#grammar();
+    const { state, watch } = this.#grammar();
     this.#grammar = undefined;
+    this.#watch = watch;
     return state;
+  }
+
+  /** Of the grammar that holds the answer now. */
+  get watch(): GrammarWatch | undefined {
+    return this.#watch;
   }
 
   /** The token that follows has been chosen. */

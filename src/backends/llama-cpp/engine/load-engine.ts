@@ -3,6 +3,7 @@
  * embeds. Throws an Error whose message a user can act on.
  */
 import type { Ability } from '../../../core/backend.ts';
+import { parseGbnf } from '../grammar/gbnf/parser.ts';
 import type {
   EngineEmbedding,
   EngineEvent,
@@ -12,7 +13,7 @@ import type {
   GpuKind,
 } from '../messages.ts';
 import { RecentResults } from '../recent-results.ts';
-import { createAdmission } from './admission.ts';
+import { createAdmission, type HeldTo } from './admission.ts';
 import { badWordTokens } from './bad-words.ts';
 import { Batcher } from './batcher.ts';
 import { type ChatTemplate, chatml } from './chat-template.ts';
@@ -20,6 +21,7 @@ import { describeDevice, loadWeights, onDevice, openDevice } from './compute-dev
 import { encodeForEmbedding } from './embedding-input.ts';
 import type { EmbeddingModel } from './embedding-library.ts';
 import { decodeFirstToken } from './first-decode.ts';
+import { GrammarWatch } from './grammar-watch.ts';
 import { jinjaTemplate } from './jinja-template.ts';
 import { importLibrary, type Library, LibraryMissingError, type Model, type Token } from './library.ts';
 import { loadEmbedder } from './load-embedder.ts';
@@ -27,7 +29,6 @@ import { LoadFailure } from './load-failure.ts';
 import { LogprobReader } from './logprob-reader.ts';
 import {
   bindingsOf,
-  type GrammarState,
   type NativeBindings,
   type NativeModel,
   nativeContextOf,
@@ -43,7 +44,7 @@ import { Sampler } from './sampler.ts';
 import { Sequence } from './sequence.ts';
 import { chooseThreads } from './thread-choice.ts';
 import { ThreadGovernor } from './thread-governor.ts';
-import { tokenBytes } from './token-bytes.ts';
+import { type TokenBytes, tokenBytes } from './token-bytes.ts';
 import { type AskVocabulary, createVocabulary } from './vocabulary.ts';
 
 export interface EngineOutput {
@@ -127,6 +128,7 @@ export async function loadEngine(
   const template = selectTemplate({ model, bindings, settings, output });
   const prompts = createPromptEncoder(model, template, promptBytes(model, contextSize));
   const endTokens = allTokens.filter((token) => model.isEogToken(token));
+  const bytesOf = tokenBytes(model);
   const batcher = new Batcher({
     model,
     context,
@@ -139,9 +141,9 @@ export async function loadEngine(
       contextSize,
       vocabularySize,
       tokensOfBadWords: (words) => badWordTokens(words, model),
-      readGrammar: grammarReader(bindings, native),
+      readGrammar: grammarReader(bindings, native, bytesOf),
     }),
-    logprobs: new LogprobReader({ context, bytesOf: tokenBytes(model), createSampler }),
+    logprobs: new LogprobReader({ context, bytesOf, createSampler }),
     contextSize,
     promptTokensAlone,
     threads: new ThreadGovernor(threads),
@@ -169,14 +171,21 @@ function embedsOnly(pooling: Pooling): string {
 const GRAMMARS_KEPT = 64;
 
 /** The library answers a text that is no grammar with an error. */
-function grammarReader(bindings: NativeBindings, model: NativeModel): (text: string) => () => GrammarState {
-  const grammars = new RecentResults(
-    GRAMMARS_KEPT,
-    (text) => new bindings.AddonGrammar(text, { addonExports: bindings, rootRuleName: 'root' }),
-  );
+function grammarReader(
+  bindings: NativeBindings,
+  model: NativeModel,
+  bytesOf: TokenBytes,
+): (text: string) => () => HeldTo {
+  const grammars = new RecentResults(GRAMMARS_KEPT, (text) => ({
+    native: new bindings.AddonGrammar(text, { addonExports: bindings, rootRuleName: 'root' }),
+    flat: parseGbnf(text),
+  }));
   return (text) => {
-    const grammar = grammars.of(text);
-    return () => new bindings.AddonGrammarEvaluationState(model, grammar);
+    const { native, flat } = grammars.of(text);
+    return () => ({
+      state: new bindings.AddonGrammarEvaluationState(model, native),
+      watch: new GrammarWatch(flat, bytesOf),
+    });
   };
 }
 

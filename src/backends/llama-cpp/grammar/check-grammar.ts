@@ -7,7 +7,9 @@ import { type FlatGrammar, type FlatRule, GrammarProblem } from './gbnf/flat-gra
 import { checkLeftRecursion } from './gbnf/left-recursion.ts';
 import { parseGbnf } from './gbnf/parser.ts';
 import { emptyRules, endingRules } from './gbnf/rule-closure.ts';
+import { simplify } from './gbnf/simplify.ts';
 import { checkStackGrowth } from './gbnf/stack-growth.ts';
+import { writeGbnf } from './gbnf/write.ts';
 import { GRAMMAR_LIMITS } from './limits.ts';
 
 export interface CheckGrammarOptions {
@@ -15,21 +17,27 @@ export interface CheckGrammarOptions {
   readonly param?: string;
 }
 
-/** A client's own GBNF; throws `invalid_request` with the line and the reason. */
-export function checkGrammar(gbnf: string, { param = 'grammar' }: CheckGrammarOptions = {}): void {
+/** A client's own GBNF as the engine shall have it; throws `invalid_request` with the line and the reason. */
+export function checkGrammar(gbnf: string, { param = 'grammar' }: CheckGrammarOptions = {}): string {
   if (gbnf.trim() === '') throw refused(param, 'is empty. It must be GBNF with a rule named "root".');
   if (gbnf.length > GRAMMAR_LIMITS.characters)
     throw refused(param, `has ${gbnf.length} characters. At most ${GRAMMAR_LIMITS.characters} are allowed.`);
   try {
-    readGrammar(gbnf);
+    return readGrammar(gbnf).gbnf;
   } catch (thrown) {
     if (!(thrown instanceof GrammarProblem)) throw thrown;
     throw refused(param, `is not a usable grammar: line ${thrown.line}: ${thrown.message}.`);
   }
 }
 
+export interface ReadGrammar {
+  /** Of the same texts as what was read, with less for the engine to follow. */
+  readonly grammar: FlatGrammar;
+  readonly gbnf: string;
+}
+
 /** The grammar, once every check has passed; throws a GrammarProblem. */
-export function readGrammar(gbnf: string): FlatGrammar {
+export function readGrammar(gbnf: string): ReadGrammar {
   const grammar = parseGbnf(gbnf);
   const { rules } = grammar;
   const ending = endingRules(rules);
@@ -42,8 +50,9 @@ export function readGrammar(gbnf: string): FlatGrammar {
   checkLeftRecursion(grammar, emptyRules(rules));
   if (isAlwaysEmpty(grammar))
     throw new GrammarProblem((rules[grammar.root] as FlatRule).line, 'it matches nothing but the empty text');
-  checkStackGrowth(grammar);
-  return grammar;
+  const simple = simplify(grammar);
+  checkStackGrowth(simple);
+  return { grammar: simple, gbnf: simple === grammar ? gbnf : writeGbnf(simple) };
 }
 
 /** Nothing that the root leads to holds a character. */

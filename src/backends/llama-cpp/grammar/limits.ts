@@ -19,7 +19,10 @@ export const GRAMMAR_LIMITS = {
   leftVisits: 50_000,
   /** Depth of that search, which is recursive. */
   leftDepth: 5_000,
-  /** Ways to go on that the engine may have to follow at once: each costs it a look at the whole vocabulary. */
+  /**
+   * Ways to go on that the engine may have to follow at once: each costs it a look at the whole vocabulary. Within a
+   * token it counts ways that have come together again one by one.
+   */
   stacks: 256,
 } as const;
 
@@ -31,6 +34,8 @@ export const SCHEMA_LIMITS = {
   depth: 32,
   /** Schemas that one value must meet at the same time, by `$ref`, `allOf` and the branches of choices. */
   merged: 64,
+  /** The same, of all rules together: what choices multiply is written out. */
+  mergedInAll: 3_000,
   /** Properties of one object. */
   properties: 500,
   /** Characters of a property's name. */

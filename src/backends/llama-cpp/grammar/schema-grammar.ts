@@ -30,17 +30,16 @@ export function refusing<Result>(param: string, compile: () => Result): Result {
   }
 }
 
-/** The text, once it has passed the checks that a client's own grammar has to pass. */
+/** The text as the engine shall have it, once it has passed the checks that a client's own grammar has to pass. */
 export function finished(gbnf: string, param: string): string {
   if (gbnf.length > GRAMMAR_LIMITS.characters)
     throw unusable(param, `it has more than ${GRAMMAR_LIMITS.characters} characters`);
   try {
-    readGrammar(gbnf);
+    return readGrammar(gbnf).gbnf;
   } catch (thrown) {
     if (!(thrown instanceof GrammarProblem)) throw thrown;
     throw unusable(param, thrown.message);
   }
-  return gbnf;
 }
 
 function unusable(param: string, reason: string): ServingError {

@@ -1,12 +1,14 @@
 /**
  * The engine follows every way to read a text at once, one stack for each, and looks at its whole vocabulary for each
  * stack. A grammar that reads the same text in ever more ways stops it for good. This follows the stacks as the engine
- * does, over a bounded number of texts, those first on which they become more, from the root and from every rule.
+ * does, over a bounded number of texts, those first on which they become more, from the root and from every rule; and
+ * from each place on it looks ahead as far as a token reaches.
  */
 
 import { GRAMMAR_LIMITS } from '../limits.ts';
-import { type CharacterSet, includes } from './character-set.ts';
+import { overlapping } from './character-overlaps.ts';
 import { type FlatGrammar, type FlatRule, GrammarProblem } from './flat-grammar.ts';
+import { type LookAhead, mostWaysAhead, tellingCharacters } from './look-ahead.ts';
 import { StackMachine, type StackSet } from './stack-machine.ts';
 
 /** Characters tried from one set of stacks. */
@@ -15,8 +17,11 @@ const CHARACTERS_TRIED = 12;
 const SETS_FROM_ROOT = 300;
 const SETS_FROM_RULES = 200;
 const SETS_FROM_RULE = 4;
-/** Steps of all searches together: about a tenth of a second at the most. */
-const STEPS = 300_000;
+/** Steps of all searches together: some hundredths of a second. */
+const STEPS = 200_000;
+/** From where a rule begins, and from the places found after it. */
+const AHEAD_OF_START: LookAhead = { characters: 32, texts: 8, choices: 8 };
+const AHEAD_OF_PLACE: LookAhead = { characters: 12, texts: 1, choices: 2 };
 
 export function checkStackGrowth(grammar: FlatGrammar): void {
   const machine = new StackMachine(grammar, { steps: STEPS, stacks: GRAMMAR_LIMITS.stacks });
@@ -49,11 +54,17 @@ function staysSmall(machine: StackMachine, { start, sets }: { start: number; set
     }
     return true;
   };
-  if (!add(machine.start(start))) return false;
+  const begun = machine.start(start);
+  if (!add(begun) || mostWaysAhead(machine, begun, AHEAD_OF_START) > GRAMMAR_LIMITS.stacks) return false;
   for (let tried = 0; tried < sets && !machine.exhausted; tried++) {
     const stacks = fullest(waiting, tried % 2 === 0 ? 'newest' : 'oldest');
     if (stacks === undefined) return true;
-    for (const codePoint of telling(machine.nextCharacters(stacks)))
+    if (
+      overlapping(machine.nextCharacters(stacks)).size > 0 &&
+      mostWaysAhead(machine, stacks, AHEAD_OF_PLACE) > GRAMMAR_LIMITS.stacks
+    )
+      return false;
+    for (const codePoint of tellingCharacters(machine.nextCharacters(stacks), CHARACTERS_TRIED))
       if (!add(machine.read(stacks, codePoint))) return false;
   }
   return true;
@@ -66,20 +77,4 @@ function fullest(waiting: StackSet[][], which: 'newest' | 'oldest'): StackSet | 
     if (stacks !== undefined) return stacks;
   }
   return undefined;
-}
-
-/** One character for each group that no set tells apart; those in most sets first, and only so many. */
-function telling(sets: readonly CharacterSet[]): readonly number[] {
-  const counts = new Map<CharacterSet, number>();
-  for (const set of sets) counts.set(set, (counts.get(set) ?? 0) + 1);
-  const starts = new Set<number>();
-  for (const set of counts.keys()) for (const { from, to } of set) starts.add(from).add(to + 1);
-  const counted: { codePoint: number; count: number }[] = [];
-  for (const codePoint of starts) {
-    let count = 0;
-    for (const [set, times] of counts) if (includes(set, codePoint)) count += times;
-    if (count > 0) counted.push({ codePoint, count });
-  }
-  counted.sort((left, right) => right.count - left.count);
-  return counted.slice(0, CHARACTERS_TRIED).map(({ codePoint }) => codePoint);
 }

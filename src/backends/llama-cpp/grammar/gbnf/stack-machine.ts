@@ -8,6 +8,22 @@ import type { FlatGrammar } from './flat-grammar.ts';
 /** Numbers of stacks, sorted. */
 export type StackSet = readonly number[];
 
+/**
+ * Stacks, and in how many ways each has come about since the ways were last counted from one. Within a token the
+ * engine follows each way on its own; only between tokens are equal stacks one.
+ */
+export type Ways = ReadonlyMap<number, number>;
+
+export function waysOf(stacks: StackSet): Ways {
+  return new Map(stacks.map((stack) => [stack, 1]));
+}
+
+export function countWays(ways: Ways): number {
+  let sum = 0;
+  for (const count of ways.values()) sum += count;
+  return sum;
+}
+
 type Element =
   | { readonly kind: 'characters'; readonly set: CharacterSet }
   | { readonly kind: 'rule'; readonly index: number }
@@ -27,9 +43,11 @@ export class StackMachine {
   readonly #elements: Element[] = [];
   /** Where the alternatives of each rule begin. */
   readonly #alternatives: (readonly number[])[];
-  readonly #stacks: Stack[] = [{ top: -1, below: -1 }];
+  #stacks: Stack[] = [{ top: -1, below: -1 }];
   /** By the stack below and the element on top. */
   readonly #numbers = new Map<number, number>();
+  /** What each stack becomes with any character it allows. */
+  readonly #successors = new Map<number, StackSet>();
   readonly #limits: { readonly stacks: number };
   #stepsLeft: number;
 
@@ -48,6 +66,30 @@ export class StackMachine {
 
   get exhausted(): boolean {
     return this.#stepsLeft <= 0;
+  }
+
+  /** Stacks that are known by now. */
+  get size(): number {
+    return this.#stacks.length;
+  }
+
+  /** So many steps are left from now on. */
+  allow(steps: number): void {
+    this.#stepsLeft = steps;
+  }
+
+  /** Forgets all stacks but these; gives their new numbers. */
+  keepOnly(stacks: StackSet): StackSet {
+    const old = this.#stacks;
+    this.#stacks = [{ top: -1, below: -1 }];
+    this.#numbers.clear();
+    this.#successors.clear();
+    return stacks.map((stack) => {
+      const tops: number[] = [];
+      for (let each = stack; each !== EMPTY; each = (old[each] as Stack).below)
+        tops.push((old[each] as Stack).top);
+      return tops.reduceRight((below, top) => this.#push(top, below), EMPTY);
+    });
   }
 
   /** The stacks with which a rule is begun. */
@@ -77,6 +119,26 @@ export class StackMachine {
       read.push(this.#push(top + 1, below));
     }
     return this.#advance(read);
+  }
+
+  /** As the engine reads on within a token. */
+  follow(ways: Ways, codePoint: number): Ways {
+    const followed = new Map<number, number>();
+    for (const [stack, count] of ways)
+      for (const next of this.#after(stack, codePoint)) followed.set(next, (followed.get(next) ?? 0) + count);
+    return followed;
+  }
+
+  #after(stack: number, codePoint: number): StackSet {
+    const element = this.#top(stack);
+    this.#stepsLeft -= 1;
+    if (element.kind !== 'characters' || !includes(element.set, codePoint)) return [];
+    const known = this.#successors.get(stack);
+    if (known !== undefined) return known;
+    const { top, below } = this.#stacks[stack] as Stack;
+    const successors = this.#advance([this.#push(top + 1, below)]);
+    this.#successors.set(stack, successors);
+    return successors;
   }
 
   /** Puts alternatives in the place of references until every stack has a character on top, or more than allowed have. */

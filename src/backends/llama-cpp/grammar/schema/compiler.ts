@@ -38,6 +38,7 @@ export class SchemaCompiler implements Compiler {
   readonly #rules = new Map<string, string | Contradiction>();
   readonly #comparisons = { left: SCHEMA_LIMITS.comparisons };
   #depth = 0;
+  #merged = 0;
 
   constructor(document: unknown, book: RuleBook) {
     this.book = book;
@@ -81,6 +82,13 @@ export class SchemaCompiler implements Compiler {
         at,
         undefined,
         `is nested more than ${SCHEMA_LIMITS.referenceDepth} deep, references included.`,
+      );
+    this.#merged += flat.schemas.length + flat.choices.length;
+    if (this.#merged > SCHEMA_LIMITS.mergedInAll)
+      throw new SchemaProblem(
+        at,
+        undefined,
+        'multiplies: its parts are put together in too many ways; use fewer choices side by side.',
       );
     const name = this.book.reserve(hint);
     this.#rules.set(flat.key, name);

@@ -10,6 +10,7 @@ interface Setting {
   readonly stop?: readonly string[];
   readonly tools?: boolean;
   readonly singleCall?: boolean;
+  readonly callsOrText?: boolean;
 }
 
 const CALL = '<tool_call>\n{"name": "add", "arguments": {"a": "END"}}\n</tool_call>';
@@ -29,12 +30,13 @@ function write(part: AnswerPart): string {
 }
 
 function read(pieces: readonly string[], setting: Setting = {}) {
-  const { thought = 'none', stop = [], tools = true, singleCall = false } = setting;
+  const { thought = 'none', stop = [], tools = true, singleCall = false, callsOrText = false } = setting;
   const reader = new AnswerReader({
     thought,
     stop,
     toolNames: ['add'],
     singleCall,
+    callsOrText,
     ...(tools && { toolFormat: hermes }),
   });
   const said: string[] = [];
@@ -56,6 +58,22 @@ function read(pieces: readonly string[], setting: Setting = {}) {
 }
 
 describe('AnswerReader', () => {
+  it.each([[1], [3], [1000]])(
+    'tells calls or text by the beginning, where an answer is one of them (in pieces of %i)',
+    (size) => {
+      const pieces = (text: string) => text.match(new RegExp(`[^]{1,${size}}`, 'g')) ?? [];
+      const setting = { callsOrText: true } as const;
+      const quoting = JSON.stringify({ quoted: CALL });
+      expect(read(pieces(quoting), setting)).toMatchObject({ said: quoting, reasons: ['stop', 'length'] });
+      expect(read(pieces(CALL), setting)).toMatchObject({
+        said: '[add {"a": "END"}]',
+        reasons: ['tool_calls', 'tool_calls'],
+      });
+      expect(read(pieces(`${CALL}\n${CALL}`), setting).said).toBe('[add {"a": "END"}][add {"a": "END"}]');
+      expect(read(pieces(`  <to ${CALL}`), setting).said).toBe(`  <to ${CALL}`);
+    },
+  );
+
   it('gives thought, text and calls apart', () => {
     expect(read([`<think>Hm ${CALL}</think>\n\nWell.\n${CALL}`], { thought: 'possible' })).toMatchObject({
       reasoning: `Hm ${CALL}`,

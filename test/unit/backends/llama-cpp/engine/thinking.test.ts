@@ -3,12 +3,14 @@ import { describe, expect, it } from 'vitest';
 import { createAdmission } from '../../../../../src/backends/llama-cpp/engine/admission.ts';
 import { Batcher } from '../../../../../src/backends/llama-cpp/engine/batcher.ts';
 import { type ChatTemplate, chatml } from '../../../../../src/backends/llama-cpp/engine/chat-template.ts';
+import { GrammarWatch } from '../../../../../src/backends/llama-cpp/engine/grammar-watch.ts';
 import type { Model, Token } from '../../../../../src/backends/llama-cpp/engine/library.ts';
 import type { LogprobReader } from '../../../../../src/backends/llama-cpp/engine/logprob-reader.ts';
 import { createPromptEncoder } from '../../../../../src/backends/llama-cpp/engine/prompt.ts';
 import { Sampler } from '../../../../../src/backends/llama-cpp/engine/sampler.ts';
 import { Sequence } from '../../../../../src/backends/llama-cpp/engine/sequence.ts';
 import { ThreadGovernor } from '../../../../../src/backends/llama-cpp/engine/thread-governor.ts';
+import { parseGbnf } from '../../../../../src/backends/llama-cpp/grammar/gbnf/parser.ts';
 import type { EngineEvent, EngineGeneration } from '../../../../../src/backends/llama-cpp/messages.ts';
 import { fakeContext } from '../../../../support/fake-context.ts';
 import { GREEDY } from '../../../../support/fake-engine.ts';
@@ -61,7 +63,7 @@ async function ask({ template, says, order }: Asked) {
         contextSize: 400,
         vocabularySize: 256,
         tokensOfBadWords: () => [],
-        readGrammar: () => () => ({}),
+        readGrammar: () => () => ({ state: {}, watch: new GrammarWatch(parseGbnf('root ::= .*'), () => []) }),
       }),
       logprobs: {} as LogprobReader,
       contextSize: 400,

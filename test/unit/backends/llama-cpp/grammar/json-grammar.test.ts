@@ -71,7 +71,7 @@ describe('JSON mode', () => {
 
   it('allows nothing but objects', async (context) => {
     const reader = engineOrSkip(engine, context);
-    const walker = new GrammarWalker(readGrammar(gbnf));
+    const walker = new GrammarWalker(readGrammar(gbnf).grammar);
     await fc.assert(
       fc.asyncProperty(fc.infiniteStream(fc.nat()), async (numbers) => {
         const text = walker.text((limit) => (numbers.next().value as number) % limit);

@@ -1,0 +1,225 @@
+/**
+ * Rewrites choices of which more than one way could begin with the same character, so that the engine has one way to
+ * follow where the texts do not differ yet: equal ways become one, common beginnings stand in front, and characters that
+ * several ways share lead to one rule for what may come after them. The texts that are allowed stay the same. What would
+ * take too many rules stays as it was. Owns the rules it has added.
+ */
+
+import { overlap, overlapping, parts } from './character-overlaps.ts';
+import { type CharacterSet, union } from './character-set.ts';
+import type { FirstSets } from './first-sets.ts';
+import type { Alternative, FlatRule, FlatSymbol } from './flat-grammar.ts';
+import type { SymbolKeys } from './symbol-keys.ts';
+
+export interface MergeLimits {
+  /** Rules added for one choice. */
+  readonly rulesOfChoice: number;
+  /** Ways of one choice while it is being rewritten. */
+  readonly ways: number;
+  /** Rules added for all choices together. */
+  readonly rules: number;
+  /** Symbols written for all choices together. */
+  readonly symbols: number;
+}
+
+/** Too large to be rewritten. */
+class TooLarge extends Error {}
+
+type Head = Alternative[number];
+
+export class ChoiceMerger {
+  readonly #rules: FlatRule[];
+  readonly #first: FirstSets;
+  readonly #keys: SymbolKeys;
+  readonly #limits: MergeLimits;
+  /** Added rules, by the ways they stand for. */
+  readonly #byWays = new Map<string, number>();
+  #symbolsLeft: number;
+  #rulesLeft: number;
+  /** Of the rule being rewritten: what it adds refers to it by name. */
+  #origin: Pick<FlatRule, 'name' | 'line'> = { name: 'root', line: 1 };
+  #firstAdded = 0;
+
+  /** `rules`: is added to, and otherwise stays as it is, so that equal ways are seen to be equal. */
+  constructor(rules: FlatRule[], helpers: { first: FirstSets; keys: SymbolKeys; limits: MergeLimits }) {
+    this.#rules = rules;
+    this.#first = helpers.first;
+    this.#keys = helpers.keys;
+    this.#limits = helpers.limits;
+    this.#symbolsLeft = helpers.limits.symbols;
+    this.#rulesLeft = helpers.limits.rules;
+  }
+
+  /** There is too much to rewrite. */
+  get exhausted(): boolean {
+    return this.#symbolsLeft < 0 || this.#rulesLeft < 0;
+  }
+
+  /** The rule's alternatives, rewritten where they have to be; undefined where they stay as they are. */
+  merged(rule: number): readonly Alternative[] | undefined {
+    const { name, line, alternatives } = this.#rules[rule] as FlatRule;
+    if (!this.isAmbiguous(rule)) return undefined;
+    this.#origin = { name, line };
+    this.#firstAdded = this.#rules.length;
+    this.#byWays.set(this.#keyOf(alternatives), rule);
+    try {
+      return this.#rewrite(alternatives);
+    } catch (thrown) {
+      if (thrown instanceof TooLarge) return undefined;
+      throw thrown;
+    }
+  }
+
+  /** A text of the rule may begin, or go on, in more than one way. */
+  isAmbiguous(rule: number): boolean {
+    const { alternatives } = this.#rules[rule] as FlatRule;
+    if (alternatives.some((symbols) => this.#forkIn(symbols) !== -1)) return true;
+    return (
+      alternatives.length > 1 && overlapping(alternatives.map((symbols) => this.#first.of(symbols))).size > 0
+    );
+  }
+
+  /** Where a part that may end could as well go on as what follows it begins; -1: nowhere. */
+  #forkIn(symbols: Alternative): number {
+    return symbols.findIndex((_, index) => this.#forksAt(index, symbols));
+  }
+
+  #forksAt(index: number, symbols: Alternative): boolean {
+    const symbol = symbols[index];
+    if (symbol?.kind !== 'rule' || index + 1 === symbols.length) return false;
+    const goingOn = this.#first.goingOn(symbol.index);
+    return goingOn.length > 0 && overlap(goingOn, this.#first.of(symbols.slice(index + 1)));
+  }
+
+  #rewrite(alternatives: readonly Alternative[]): readonly Alternative[] {
+    const shared = commonBeginning(alternatives, this.#keys);
+    if (shared.length > 0 && alternatives.length > 1)
+      return [[...shared, ...this.#continued(alternatives.map((symbols) => symbols.slice(shared.length)))]];
+    let ways = this.#distinct(alternatives.flatMap((symbols) => this.#unforked(symbols)));
+    for (;;) {
+      const torn = this.#headsToOpen(ways);
+      if (torn.size === 0) break;
+      ways = this.#distinct(
+        ways.flatMap((symbols, index) =>
+          torn.has(index) ? this.#opened(symbols).flatMap((opened) => this.#unforked(opened)) : [symbols],
+        ),
+      );
+    }
+    const written = ways.filter(([head]) => head === undefined);
+    const byRule = new Map<number, Alternative[]>();
+    const byCharacter: Alternative[] = [];
+    for (const symbols of ways) {
+      const [head, ...rest] = symbols;
+      if (head?.kind === 'characters') byCharacter.push(symbols);
+      else if (head !== undefined) byRule.set(head.index, [...(byRule.get(head.index) ?? []), rest]);
+    }
+    for (const [index, rests] of byRule) written.push([{ kind: 'rule', index }, ...this.#continued(rests)]);
+    return [...written, ...this.#byCharacters(byCharacter)];
+  }
+
+  /** Ways that begin with a rule and could begin as another way does. */
+  #headsToOpen(ways: readonly Alternative[]): ReadonlySet<number> {
+    const torn = new Set<number>();
+    // Ways with the same first rule count once: what they have in common will stand in front.
+    const heads = new Map<string, number[]>();
+    for (const [index, symbols] of ways.entries()) {
+      const [head] = symbols;
+      if (head === undefined) continue;
+      const key =
+        head.kind === 'rule' && !this.#first.mayBeEmpty([head]) ? this.#keys.ofSymbol(head) : `${index}`;
+      heads.set(key, [...(heads.get(key) ?? []), index]);
+    }
+    const groups = [...heads.values()];
+    const sets = groups.map(([index]) => this.#first.of(ways[index as number] as Alternative));
+    for (const group of overlapping(sets))
+      for (const index of groups[group] as number[]) if (ways[index]?.[0]?.kind === 'rule') torn.add(index);
+    return torn;
+  }
+
+  /** Where the first rule may end and could as well go on as the rest begins, its own ways instead. */
+  #unforked(symbols: Alternative): readonly Alternative[] {
+    const done: Alternative[] = [];
+    const todo = [symbols];
+    for (let next = todo.pop(); next !== undefined; next = todo.pop()) {
+      this.#spend(next.length);
+      if (this.#forksAt(0, next)) todo.push(...this.#opened(next));
+      else done.push(next);
+    }
+    return done;
+  }
+
+  /** The ways of the first rule, each followed by the rest. */
+  #opened([head, ...rest]: Alternative): readonly Alternative[] {
+    const rule = this.#rules[(head as Extract<Head, { kind: 'rule' }>).index] as FlatRule;
+    return rule.alternatives.map((symbols) => [...symbols, ...rest]);
+  }
+
+  /** Characters that lead to the same are one set; those that several ways share lead to all that may follow. */
+  #byCharacters(ways: readonly Alternative[]): readonly Alternative[] {
+    const heads = ways.map(([head]) => (head as Extract<Head, { kind: 'characters' }>).set);
+    const bySequel = new Map<string, { sets: CharacterSet[]; sequel: Alternative }>();
+    for (const { set, owners } of parts(heads)) {
+      const sequel = this.#continued(owners.map((owner) => (ways[owner] as Alternative).slice(1)));
+      const key = this.#keys.of(sequel);
+      const known = bySequel.get(key) ?? { sets: [], sequel };
+      known.sets.push(set);
+      bySequel.set(key, known);
+    }
+    return Array.from(bySequel.values(), ({ sets, sequel }) => [
+      { kind: 'characters', set: union(...sets) } as const,
+      ...sequel,
+    ]);
+  }
+
+  /** What stands for any of these ways: the only one itself, or a rule. */
+  #continued(ways: readonly Alternative[]): Alternative {
+    const different = this.#distinct(ways);
+    const [only] = different;
+    if (different.length === 1 && only !== undefined) {
+      const fork = this.#forkIn(only);
+      return fork === -1 ? only : [...only.slice(0, fork), this.#ruleFor([only.slice(fork)])];
+    }
+    return [this.#ruleFor(different)];
+  }
+
+  #ruleFor(ways: readonly Alternative[]): FlatSymbol {
+    const key = this.#keyOf(ways);
+    const known = this.#byWays.get(key);
+    if (known !== undefined) return { kind: 'rule', index: known };
+    this.#rulesLeft -= 1;
+    if (this.#rulesLeft < 0 || this.#rules.length - this.#firstAdded >= this.#limits.rulesOfChoice)
+      throw new TooLarge();
+    const index = this.#rules.push({ ...this.#origin, alternatives: ways }) - 1;
+    this.#first.added(index);
+    this.#byWays.set(key, index);
+    return { kind: 'rule', index };
+  }
+
+  #distinct(ways: readonly Alternative[]): Alternative[] {
+    if (ways.length > this.#limits.ways) throw new TooLarge();
+    this.#spend(ways.reduce((sum, { length }) => sum + length, 0));
+    return [...new Map(ways.map((symbols) => [this.#keys.of(symbols), symbols])).values()];
+  }
+
+  #keyOf(ways: readonly Alternative[]): string {
+    return ways
+      .map((symbols) => this.#keys.of(symbols))
+      .sort()
+      .join('|');
+  }
+
+  #spend(symbols: number): void {
+    this.#symbolsLeft -= symbols;
+    if (this.#symbolsLeft < 0) throw new TooLarge();
+  }
+}
+
+/** The symbols with which all ways begin. */
+function commonBeginning(ways: readonly Alternative[], keys: SymbolKeys): Alternative {
+  const [first = [], ...others] = ways;
+  const differs = first.findIndex((symbol, index) => {
+    const key = keys.ofSymbol(symbol);
+    return others.some((other) => other[index] === undefined || keys.ofSymbol(other[index]) !== key);
+  });
+  return differs === -1 ? first : first.slice(0, differs);
+}
