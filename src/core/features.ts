@@ -14,6 +14,11 @@ interface FeatureSpec {
   readonly when?: string;
   /** The request without it; absent for what is content and no setting: an answer without it would be to another question. */
   readonly without?: (request: GenerationRequest) => GenerationRequest;
+  /**
+   * Clients send it unasked and their answers are sound without it: a backend that cannot honour it answers without it in
+   * strict compatibility too, and the answer names it as dropped.
+   */
+  readonly optional?: true;
 }
 
 export const FEATURES = {
@@ -49,6 +54,20 @@ export const FEATURES = {
       const { single: _, ...tools } = request.tools;
       return { ...request, tools };
     },
+  },
+  /** A forced call follows its schema anyway. */
+  'strict-tools': {
+    askedBy: ({ tools }) => {
+      if (tools?.choice !== 'auto') return undefined;
+      const index = tools.tools.findIndex(({ strict }) => strict);
+      return index === -1 ? undefined : `tools[${index}].strict`;
+    },
+    without: (request) => {
+      if (request.tools === undefined) return request;
+      const tools = request.tools.tools.map(({ strict: _, ...tool }) => tool);
+      return { ...request, tools: { ...request.tools, tools } };
+    },
+    optional: true,
   },
   /** The last message is the beginning of the answer. */
   continuation: {
@@ -147,10 +166,18 @@ const PLAIN_FIELDS = {
   },
 } as const satisfies Record<string, FeatureSpec>;
 
-/** The request without what its field (in native words) asks for; undefined where that is content and cannot be left away. */
-export function withoutField(request: GenerationRequest, field: string): GenerationRequest | undefined {
+/** What may be dropped of a request that its backend cannot honour: every setting, or optional ones alone. */
+export type Droppable = 'settings' | 'optional';
+
+/** The request without what its field (in native words) asks for; undefined where that may not be dropped. */
+export function withoutField(
+  request: GenerationRequest,
+  field: string,
+  droppable: Droppable = 'settings',
+): GenerationRequest | undefined {
   const specs: readonly FeatureSpec[] = [...Object.values(FEATURES), ...Object.values(PLAIN_FIELDS)];
   const spec = specs.find(({ askedBy }) => askedBy(request) === field);
+  if (droppable === 'optional' && !spec?.optional) return undefined;
   if (spec !== undefined) return spec.without?.(request);
   const isExtra = Object.hasOwn(request.extras ?? {}, field.replace(/\..*/, ''));
   return isExtra ? withoutExtra(request, field) : undefined;

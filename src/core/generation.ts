@@ -104,6 +104,8 @@ export interface Tool {
   readonly description?: string;
   /** The JSON Schema of the arguments, an object; absent: it takes none. */
   readonly parameters?: unknown;
+  /** The arguments follow `parameters` also where the model decides by itself to call; those of a forced call always do. */
+  readonly strict?: true;
 }
 
 /** `required`: at least one call, of any tool; a name: at least one call, of that tool. */

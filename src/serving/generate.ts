@@ -60,7 +60,8 @@ export async function* generate(
     used.begin(promptSize.tokens);
     const start = (asked: GenerationRequest) =>
       target.backend.generate(withoutMootFormat(asked), optionsFor(target, call))[Symbol.asyncIterator]();
-    events = services.lenient ? leavingAway(request, receipt, start) : start(request);
+    const droppable = services.lenient ? 'settings' : 'optional';
+    events = leavingAway({ request, receipt, droppable, start });
     for (;;) {
       watch.waiting();
       const next = await events.next();

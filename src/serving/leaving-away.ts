@@ -3,15 +3,23 @@
  * asked again without it, and the receipt says so. What is content, no setting, is refused all the same.
  */
 import { toServingError } from '../core/errors.ts';
-import { withoutField } from '../core/features.ts';
+import { type Droppable, withoutField } from '../core/features.ts';
 import type { GenerationEvent, GenerationRequest } from '../core/generation.ts';
 import type { Receipt } from '../core/receipt.ts';
 
-export function leavingAway(
-  request: GenerationRequest,
-  receipt: Receipt,
-  start: (request: GenerationRequest) => AsyncIterator<GenerationEvent>,
-): AsyncIterator<GenerationEvent> {
+export interface DroppingCall {
+  readonly request: GenerationRequest;
+  readonly receipt: Receipt;
+  readonly droppable: Droppable;
+  readonly start: (request: GenerationRequest) => AsyncIterator<GenerationEvent>;
+}
+
+export function leavingAway({
+  request,
+  receipt,
+  droppable,
+  start,
+}: DroppingCall): AsyncIterator<GenerationEvent> {
   let asked = request;
   let events = start(asked);
   const first = async (): Promise<IteratorResult<GenerationEvent>> => {
@@ -20,8 +28,8 @@ export function leavingAway(
         return await events.next();
       } catch (thrown) {
         const { code, param } = toServingError(thrown);
-        const less =
-          code === 'unsupported_parameter' && param !== undefined ? withoutField(asked, param) : undefined;
+        const isUnsupported = code === 'unsupported_parameter' && param !== undefined;
+        const less = isUnsupported ? withoutField(asked, param, droppable) : undefined;
         if (less === undefined || param === undefined) throw thrown;
         await events.return?.();
         asked = less;

@@ -5,7 +5,7 @@
 import type { Tokenizer } from '../../core/backend.ts';
 import type { RunningOrder } from './generation-stream.ts';
 import type { EngineAnswer, Question } from './messages.ts';
-import { refuseBeyondEngine } from './supported-features.ts';
+import { refusePromptBeyondEngine } from './supported-features.ts';
 
 /** Where the engine's side reports to. */
 export interface AnswerSink {
@@ -21,7 +21,7 @@ export type AskEngine = (question: Question, sink: AnswerSink) => RunningOrder;
 export function engineTokenizer(ask: AskEngine): Tokenizer {
   return {
     async encode(request, { signal }) {
-      refuseBeyondEngine(request);
+      refusePromptBeyondEngine(request);
       const answer = await answerTo(ask, { type: 'tokenize', ...request }, signal);
       if (answer.type !== 'tokenized') throw new Error(`the engine answered with ${answer.type}`);
       return answer.tokens;

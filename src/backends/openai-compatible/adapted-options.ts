@@ -1,13 +1,14 @@
 /**
  * How a refused call is asked again, where the server refuses something that it can do without: the template's switch, a
- * max_tokens larger than what is left, its older name; each at most once. Its words may repeat what the client wrote, so they
+ * max_tokens larger than what is left, its older name, the strictness of a forced call; each at most once. Its words may repeat what the client wrote, so they
  * count only where they speak of what was sent, by this server and not by the client. Pure.
  */
 import type { GenerationRequest } from '../../core/generation.ts';
 import type { JsonAnswer } from '../../upstream/upstream.ts';
 import { contextErrorOf, promptMayFit, roomLeft } from './context-error.ts';
 import type { CallOptions, OpenAiCall } from './request-body.ts';
-import { refusesTemplateSwitch, wantsNewerLimit } from './upstream-error.ts';
+import { isForced } from './tool-fields.ts';
+import { refusesStrictTools, refusesTemplateSwitch, wantsNewerLimit } from './upstream-error.ts';
 
 export interface RefusedCall {
   readonly request: GenerationRequest;
@@ -20,6 +21,8 @@ export function adaptedOptions(options: CallOptions, refused: RefusedCall): Call
   const { sent, answer } = refused;
   if (options.templateSwitch && saysSwitch(refused) && refusesTemplateSwitch(answer))
     return { ...options, templateSwitch: false };
+  if (options.strictTools && saysStrict(refused) && refusesStrictTools(answer))
+    return { ...options, strictTools: false };
   if ('messages' in sent && 'max_tokens' in sent && wantsNewerLimit(answer))
     return { ...options, maxTokensName: 'max_completion_tokens' };
   const contextError = answer.status === 400 ? contextErrorOf(answer.body) : undefined;
@@ -28,6 +31,11 @@ export function adaptedOptions(options: CallOptions, refused: RefusedCall): Call
   if (options.dialect.nullMeansRest) return { ...options, maxTokens: undefined };
   const room = roomLeft(contextError);
   return room === undefined || room >= asked ? undefined : { ...options, maxTokens: room };
+}
+
+/** The client itself did not ask for it. */
+function saysStrict({ request: { tools } }: RefusedCall): boolean {
+  return tools !== undefined && isForced(tools) && !tools.tools.some(({ strict }) => strict);
 }
 
 /** The switch is all that the template was told. */

@@ -45,6 +45,7 @@ const OPENAI_FEATURES = [
   'tools',
   'tool-choice',
   'single-tool-call',
+  'strict-tools',
   'tool-messages',
   'images',
   'logprobs',

@@ -178,6 +178,7 @@ export class OpenAiCompatibleBackend implements Backend {
       contextSize: this.#contextSize,
       vocabularySize: this.#vocabularySize,
       templateSwitch: this.#templateSwitch,
+      strictTools: true,
     };
   }
 

@@ -26,6 +26,8 @@ export interface CallOptions {
   readonly vocabularySize: number | undefined;
   /** False once the server said that its template takes no switch. */
   readonly templateSwitch: boolean;
+  /** False once the server said that it does not take a forced call’s schema as a strict one. */
+  readonly strictTools: boolean;
 }
 
 export interface OpenAiCall {
@@ -68,7 +70,7 @@ export function generateCall(request: GenerationRequest, options: CallOptions): 
       ...(options.maxTokens !== undefined && { [options.maxTokensName]: options.maxTokens }),
       ...thinkingFields(request, options, passed.chat_template_kwargs),
       ...chatOutputFields(output, dialect),
-      ...toolFields(request.tools, dialect),
+      ...toolFields(request.tools, dialect, { strict: options.strictTools }),
       messages: wireMessages(input.messages, dialect),
       ...(input.continuesLast && CONTINUES_LAST),
     };

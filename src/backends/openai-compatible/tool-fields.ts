@@ -5,12 +5,19 @@ import type { Dialect } from './dialect.ts';
 /** Some servers insist on a schema. */
 const NO_PARAMETERS = { type: 'object', properties: {} };
 
+/**
+ * vLLM holds a forced call to its schema only where the tool is strict, and the OpenAI service promises nothing otherwise: a
+ * forced call always says so. `strict` false: only what the client itself says of it.
+ */
 export function toolFields(
   use: ToolUse | undefined,
   { namesTools }: Pick<Dialect, 'namesTools'>,
+  { strict: forcedAreStrict = true }: { readonly strict?: boolean } = {},
 ): Readonly<Record<string, unknown>> {
   if (use === undefined) return {};
   const { choice, single } = use;
+  const strict = forcedAreStrict && isForced(use);
+  const wireTool = (tool: Tool) => wiredTool(strict ? { ...tool, strict } : tool);
   // Unsaid, servers allow as many as the model's template can tell apart.
   const parallel = single ? { parallel_tool_calls: false } : {};
   if (typeof choice !== 'object') {
@@ -24,7 +31,17 @@ export function toolFields(
   return { tools: use.tools.map(wireTool), tool_choice, ...parallel };
 }
 
-function wireTool({ name, description, parameters }: Tool): Readonly<Record<string, unknown>> {
+/** The model has to call a tool. */
+export function isForced({ choice }: ToolUse): boolean {
+  return choice === 'required' || typeof choice === 'object';
+}
+
+function wiredTool({
+  name,
+  description,
+  parameters = NO_PARAMETERS,
+  strict,
+}: Tool): Readonly<Record<string, unknown>> {
   const described = description === undefined ? { name } : { name, description };
-  return { type: 'function', function: { ...described, parameters: parameters ?? NO_PARAMETERS } };
+  return { type: 'function', function: { ...described, parameters, ...(strict && { strict }) } };
 }

@@ -121,6 +121,13 @@ export function wantsNewerLimit({ status, body }: JsonAnswer): boolean {
   return status === 400 && /max_completion_tokens/.test(asText(errorObject(body).message) ?? '');
 }
 
+/** The OpenAI service takes only a part of JSON Schema as strict; others do not know the field. */
+export function refusesStrictTools({ status, body }: JsonAnswer): boolean {
+  const { code, message, detail } = errorObject(body);
+  if (status !== 400 && status !== 422) return false;
+  return code === 'invalid_function_parameters' || /\bstrict\b/i.test(JSON.stringify([message, detail]));
+}
+
 /** The template of the model takes no arguments, so it cannot be told about thinking. */
 export function refusesTemplateSwitch({ status, body }: JsonAnswer): boolean {
   return status === 400 && /chat_template.* not supported/i.test(asText(errorObject(body).message) ?? '');

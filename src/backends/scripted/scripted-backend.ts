@@ -45,6 +45,7 @@ const SUPPORTED: readonly Feature[] = [
   'continuation',
   'tools',
   'tool-choice',
+  'strict-tools',
   'tool-messages',
   'format-beside-tools',
   'logprobs',

@@ -25,6 +25,13 @@ export const Tool = Type.Object({
     {},
     { additionalProperties: true, title: 'an object (the JSON Schema of the arguments)' },
   ),
+  strict: Type.Optional(
+    Type.Boolean({
+      description:
+        'true: the input follows the schema also where the model decides by itself to call. That of a forced call always does. ' +
+        'A backend that cannot promise it answers without it, and X-Dropped-Parameters names it.',
+    }),
+  ),
 });
 
 export const ToolChoice = Type.Object({

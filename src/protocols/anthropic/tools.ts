@@ -96,7 +96,7 @@ function fieldsOf(raw: unknown): Readonly<Record<string, unknown>> {
 
 function parseTool(raw: unknown, path: string, names: Set<string>): Tool {
   readToolType(raw, path);
-  const { name, description, input_schema } = readTool(raw, path);
+  const { name, description, input_schema, strict } = readTool(raw, path);
   const { type } = input_schema as { readonly type?: unknown };
   if (type !== 'object')
     throw invalid(
@@ -110,7 +110,12 @@ function parseTool(raw: unknown, path: string, names: Set<string>): Tool {
       `${path}.name is ${JSON.stringify(name)}, as that of another tool. Each needs its own.`,
     );
   names.add(name);
-  return { name, ...(description !== undefined && { description }), parameters: input_schema };
+  return {
+    name,
+    ...(description !== undefined && { description }),
+    parameters: input_schema,
+    ...(strict && { strict }),
+  };
 }
 
 function parseChoice(choice: ToolChoiceBody | undefined, names: ReadonlySet<string>): ToolChoice {

@@ -26,7 +26,11 @@ export function parseTools({ tools, tool_choice, raw }: GenerateBody): ToolUse |
       );
     names.add(tool.name);
   }
-  return { tools: tools satisfies readonly Tool[], choice: parseChoice(tool_choice, names) };
+  return { tools: tools.map(toolOf), choice: parseChoice(tool_choice, names) };
+}
+
+function toolOf({ strict, ...tool }: ToolList[number]): Tool {
+  return strict ? { ...tool, strict } : tool;
 }
 
 function parseChoice(choice: ToolChoiceBody | undefined, names: ReadonlySet<string>): ToolChoice {

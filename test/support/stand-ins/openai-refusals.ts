@@ -83,6 +83,17 @@ export function unknownModel(model: unknown): Reply {
   return { status, body: body.replace('nope', String(model)) };
 }
 
+export function strictRefused(): Reply {
+  const message =
+    "Invalid schema for function 'clock': In context=(), 'additionalProperties' is required to be supplied and to be false.";
+  const told = {
+    type: 'invalid_request_error',
+    param: 'tools[0].function.parameters',
+    code: 'invalid_function_parameters',
+  };
+  return { status: 400, body: JSON.stringify({ error: { message, ...told } }) };
+}
+
 export function badRequest(message: string): Reply {
   return {
     status: 400,

@@ -3,7 +3,7 @@
 import { embeddingsReply } from './openai-embeddings.ts';
 import { biasOf, callsOf, formedAnswer, grammarError, type PlayedCall, promptOf } from './openai-forms.ts';
 import { type Choice, callChoices, textChoices } from './openai-frames.ts';
-import { badRequest, PlayedRefusals, unknownModel } from './openai-refusals.ts';
+import { badRequest, PlayedRefusals, strictRefused, unknownModel } from './openai-refusals.ts';
 import { PlayedVocabulary } from './openai-vocabulary.ts';
 import { callsOfTurn, lastWords, type PlayedTurn, turnOf } from './played-turns.ts';
 import { recordedChunks, recordedJson, recording } from './recording.ts';
@@ -42,6 +42,8 @@ export interface OpenAiStandInOptions extends StandInOptions {
   readonly wantsNewerLimit?: boolean;
   /** What it does turn by turn; where a turn has no calls, it says what the last message says. */
   readonly turns?: readonly PlayedTurn[];
+  /** As the OpenAI service: takes no schema as strict that leaves a property optional. */
+  readonly refusesStrictTools?: boolean;
   /** Takes images; default true. */
   readonly sees?: boolean;
   /** Refuses what begins with "refuse" and repeats it, as servers do that tell what they could not read. */
@@ -110,6 +112,8 @@ class OpenAiPlay implements Play {
     }
     if (this.#options.repeatsRefused && promptOf(body).startsWith('refuse'))
       return badRequest(promptOf(body));
+    if (this.#options.refusesStrictTools && JSON.stringify(body.tools ?? []).includes('"strict":true'))
+      return strictRefused();
     const { max_tokens, max_completion_tokens } = body;
     const limit = (max_tokens === undefined ? max_completion_tokens : max_tokens) as
       | number
@@ -124,6 +128,7 @@ class OpenAiPlay implements Play {
     const maxTokens = limit === undefined ? unset : limit;
     const turn = turnOf(body, this.#options.turns);
     const calls = turn === undefined ? callsOf(body, prompt) : callsOfTurn(body, turn);
+    const calls = callsOf(body, prompt, this.#server);
     const answered = answer({
       prompt,
       says: calls.length > 0 ? [] : turn === undefined ? formedAnswer(body) : lastWords(body),

@@ -119,6 +119,16 @@ describe('a body of /v1/messages', () => {
 });
 
 describe('tools', () => {
+  it('are strict where they say so', () => {
+    const { tools } = parse({
+      tools: [
+        { ...weather, strict: true },
+        { ...clock, strict: false },
+      ],
+    }).request;
+    expect(tools?.tools.map(({ strict }) => strict)).toEqual([true, undefined]);
+  });
+
   it.each([
     [undefined, 'auto'],
     [{ type: 'auto' }, 'auto'],

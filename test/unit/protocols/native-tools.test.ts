@@ -20,6 +20,14 @@ describe('the tools of a native body', () => {
       expect(parse(withTools({ tool_choice: choice })).request.tools).toMatchObject({ choice });
   });
 
+  it('are strict where they say so', () => {
+    const tools = [
+      { ...weather, strict: true },
+      { ...clock, strict: false },
+    ];
+    expect(parse(withTools({ tools })).request.tools?.tools).toEqual([{ ...weather, strict: true }, clock]);
+  });
+
   it('may stand beside a format while none may be called', () => {
     const { request } = parse(withTools({ tool_choice: 'none', format: 'json' }));
     expect(request).toMatchObject({ output: { kind: 'json' }, tools: { choice: 'none' } });

@@ -132,6 +132,16 @@ describe('the tools of a response', () => {
   const withTools = (fields: object) => parse({ tools: [weather, clock], ...fields }).request.tools;
   const tools = [{ name: 'get_weather', parameters: { type: 'object' } }, { name: 'clock' }];
 
+  it('are strict where they say so', () => {
+    const given = {
+      tools: [
+        { ...weather, strict: true },
+        { ...clock, strict: false },
+      ],
+    };
+    expect(withTools(given)?.tools).toEqual([{ ...tools[0], strict: true }, tools[1]]);
+  });
+
   it.each([
     [undefined, { tools, choice: 'auto' }],
     ['auto', { tools, choice: 'auto' }],

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { ServingError } from '../../../src/core/errors.ts';
-import { type Feature, refuseUnsupported } from '../../../src/core/features.ts';
+import { type Droppable, type Feature, refuseUnsupported } from '../../../src/core/features.ts';
 import type { GenerationEvent, GenerationRequest } from '../../../src/core/generation.ts';
 import type { Receipt } from '../../../src/core/receipt.ts';
 import { leavingAway } from '../../../src/serving/leaving-away.ts';
@@ -10,11 +10,15 @@ import { chatRequest } from '../../support/stand-ins/generate.ts';
 const TEXT: GenerationEvent = { type: 'text', text: 'hi' };
 
 /** A backend that can do little; keeps what it was asked in the end. */
-function askPlainBackend(request: GenerationRequest, supports: readonly Feature[] = []) {
+function askPlainBackend(
+  request: GenerationRequest,
+  supports: readonly Feature[] = [],
+  droppable: Droppable = 'settings',
+) {
   const receipt: Receipt = { requestId: 'r', receivedAt: 0 };
   const asked: GenerationRequest[] = [];
   let freed = 0;
-  const events = leavingAway(request, receipt, (wanted) => {
+  const start = (wanted: GenerationRequest) => {
     const answered = (async function* (): AsyncGenerator<GenerationEvent> {
       refuseUnsupported(wanted, { backend: 'plain', supports });
       asked.push(wanted);
@@ -25,10 +29,11 @@ function askPlainBackend(request: GenerationRequest, supports: readonly Feature[
       next: () => answered.next(),
       return: async () => {
         freed += 1;
-        return { done: true, value: undefined };
+        return { done: true as const, value: undefined };
       },
     };
-  });
+  };
+  const events = leavingAway({ request, receipt, droppable, start });
   const all = async () => {
     const got: GenerationEvent[] = [];
     for await (const event of { [Symbol.asyncIterator]: () => events }) got.push(event);
@@ -70,9 +75,12 @@ it('what is content is refused all the same', async () => {
 });
 
 it('any other failure is passed on, and is no reason to ask again', async () => {
-  const failing = leavingAway(chatRequest('hi'), { requestId: 'r', receivedAt: 0 }, () => ({
-    next: () => Promise.reject(new ServingError('backend_error')),
-  }));
+  const failing = leavingAway({
+    request: chatRequest('hi'),
+    receipt: { requestId: 'r', receivedAt: 0 },
+    droppable: 'settings',
+    start: () => ({ next: () => Promise.reject(new ServingError('backend_error')) }),
+  });
   await expect(failing.next()).rejects.toMatchObject({ code: 'backend_error' });
 });
 
@@ -82,4 +90,25 @@ it('who leaves waits for the backend that answers, and each refused try is freed
   expect(freed()).toBe(1);
   await events.return?.();
   expect(freed()).toBe(2);
+});
+
+it('in strict compatibility only what clients send unasked is dropped, and named', async () => {
+  const clock = { name: 'clock', strict: true } as const;
+  const tools = { tools: [{ name: 'weather' }, clock], choice: 'auto' } as const;
+  const { all, asked, receipt } = askPlainBackend(chatRequest('hi', { tools }), ['tools'], 'optional');
+  expect(await all()).toEqual([TEXT, FINISH]);
+  expect(asked).toMatchObject([{ tools: { tools: [{ name: 'weather' }, { name: 'clock' }] } }]);
+  expect(asked[0]?.tools?.tools[1]).not.toHaveProperty('strict');
+  expect(receipt.droppedFields).toEqual(['tools[1].strict']);
+  const refused = askPlainBackend(chatRequest('hi', { tools, sampling: { topK: 5 } }), ['tools'], 'optional');
+  await expect(refused.all()).rejects.toMatchObject({ code: 'unsupported_parameter', param: 'top_k' });
+});
+
+it('a forced call follows its schema anyway, so that it is strict asks for nothing', async () => {
+  const tools = { tools: [{ name: 'clock', strict: true }], choice: 'required' } as const;
+  const request = chatRequest('hi', { tools });
+  const { all, asked, receipt } = askPlainBackend(request, ['tools', 'tool-choice'], 'optional');
+  expect(await all()).toEqual([TEXT, FINISH]);
+  expect(asked).toEqual([request]);
+  expect(receipt.droppedFields).toBeUndefined();
 });

@@ -1,6 +1,5 @@
 /** Tools as chats define them, and which of them may be called. */
 import { type Static, Type } from 'typebox';
-import { ignored } from '../generation-fields.ts';
 
 const functionTool = Type.Object({
   type: Type.Enum(['function', 'custom'], {
@@ -23,7 +22,13 @@ const functionTool = Type.Object({
           },
         ),
       ),
-      strict: ignored('Accepted; the model’s backend decides how it keeps to the schema.'),
+      strict: Type.Optional(
+        Type.Boolean({
+          description:
+            'true: the arguments follow the schema also where the model decides by itself to call. Those of a forced call always do. ' +
+            'A backend that cannot promise it answers without it, and X-Dropped-Parameters names it.',
+        }),
+      ),
     }),
   ),
 });

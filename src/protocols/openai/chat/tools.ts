@@ -47,12 +47,13 @@ function parseTool({ type, function: defined }: ToolList[number], path: string):
     );
   if (defined === undefined)
     throw invalid(`${path}.function`, `${path}.function is missing. It must be an object with a name.`);
-  const { name, description, parameters } = defined;
+  const { name, description, parameters, strict } = defined;
   if (parameters !== undefined) checkParameters(parameters, `${path}.function.parameters`);
   return {
     name,
     ...(description !== undefined && { description }),
     ...(parameters !== undefined && { parameters }),
+    ...(strict && { strict }),
   };
 }
 

@@ -142,6 +142,7 @@ function parseTool(raw: object, path: string): FoundTool {
     tool: {
       ...(description !== undefined && { description }),
       ...(parameters !== undefined && { parameters }),
+      ...(strict && { strict }),
     },
     echo: {
       type: 'function',

@@ -22,7 +22,13 @@ export const FunctionTool = Type.Object({
       },
     ),
   ),
-  strict: Type.Optional(Type.Boolean({ description: 'Ignored.' })),
+  strict: Type.Optional(
+    Type.Boolean({
+      description:
+        'true: the arguments follow the schema also where the model decides by itself to call. Those of a forced call always do. ' +
+        'A backend that cannot promise it answers without it, and X-Dropped-Parameters names it.',
+    }),
+  ),
 });
 
 export const CustomTool = Type.Object(

@@ -3,6 +3,7 @@ import {
   OpenAiCompatibleBackend,
   type OpenAiCompatibleTarget,
 } from '../../../../src/backends/openai-compatible/openai-compatible-backend.ts';
+import type { ToolUse } from '../../../../src/core/generation.ts';
 import type { Log } from '../../../../src/core/log.ts';
 import { systemClock } from '../../../../src/system-clock.ts';
 import {
@@ -240,6 +241,26 @@ describe('thinking', () => {
     const { backend } = await start();
     const { error } = await generateAll(backend, textRequest('hello', { thinking: true }));
     expect(error).toMatchObject({ code: 'unsupported_parameter', param: 'think' });
+  });
+});
+
+describe('a forced call', () => {
+  const clock = { name: 'clock' };
+  const forced = (tools: ToolUse['tools']) => chatRequest('hi', { tools: { tools, choice: 'required' } });
+
+  it('is asked again without being strict where the server takes the schema only so', async () => {
+    const { standIn, backend } = await start({ server: 'generic', refusesStrictTools: true });
+    const { events, error } = await generateAll(backend, forced([clock]));
+    expect(error).toBeUndefined();
+    expect(finishOf(events)).toMatchObject({ reason: 'tool_calls' });
+    expect(standIn.counts().started).toBe(2);
+  });
+
+  it('is refused where the client itself wants it strict', async () => {
+    const { standIn, backend } = await start({ server: 'generic', refusesStrictTools: true });
+    const { error } = await generateAll(backend, forced([{ ...clock, strict: true }]));
+    expect(error).toMatchObject({ code: 'invalid_request', param: 'tools' });
+    expect(standIn.counts().started).toBe(1);
   });
 });
 

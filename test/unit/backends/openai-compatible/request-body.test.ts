@@ -15,6 +15,7 @@ function bodyOf(flavor: Flavor, request: GenerationRequest, own: readonly string
     contextSize: undefined,
     vocabularySize: undefined,
     templateSwitch: true,
+    strictTools: true,
   }).body;
 }
 
@@ -36,6 +37,28 @@ describe('tools', () => {
     },
     { type: 'function', function: { name: 'clock', parameters: { type: 'object', properties: {} } } },
   ];
+
+  const strictly = (...of: readonly (typeof wired)[number][]) =>
+    of.map((tool) => ({ ...tool, function: { ...tool.function, strict: true } }));
+
+  it('are strict where a call is forced, whatever the client says of it', () => {
+    for (const flavor of ['vllm', 'llama-server', 'generic'] as const) {
+      const required = bodyOf(flavor, chatRequest('hi', { tools: { tools, choice: 'required' } }));
+      expect(required.tools).toEqual(strictly(...wired));
+    }
+    const named = { tools, choice: { name: 'clock' } };
+    expect(bodyOf('vllm', chatRequest('hi', { tools: named })).tools).toEqual(strictly(...wired));
+  });
+
+  it('are strict where the client says so, and only those', () => {
+    const [weather, clock] = tools as [ToolUse['tools'][number], ToolUse['tools'][number]];
+    const one = { tools: [weather, { ...clock, strict: true as const }], choice: 'auto' as const };
+    expect(bodyOf('vllm', chatRequest('hi', { tools: one })).tools).toEqual([
+      wired[0],
+      ...strictly(...wired.slice(1)),
+    ]);
+    expect(bodyOf('vllm', chatRequest('hi', { tools: { tools, choice: 'auto' } })).tools).toEqual(wired);
+  });
 
   it.each(['auto', 'none', 'required'] as const)('may be called as %s says', (choice) => {
     for (const flavor of ['vllm', 'llama-server', 'generic'] as const) {

@@ -85,6 +85,12 @@ describe('a chat body', () => {
     expect(request.tools?.tools).toEqual([{ name: 'a' }]);
   });
 
+  it('has strict tools where they say so', () => {
+    const tool = (name: string, strict: boolean) => ({ type: 'function', function: { name, strict } });
+    const { request } = parse({ tools: [tool('a', true), tool('b', false)] });
+    expect(request.tools?.tools).toEqual([{ name: 'a', strict: true }, { name: 'b' }]);
+  });
+
   it.each([
     [{ max_tokens: 5000 }, 1000],
     [{ max_completion_tokens: 5000, max_tokens: 1 }, 1000],
@@ -210,7 +216,7 @@ describe('tools', () => {
     expect(
       parse({ tools: [tool('a', { description: 'b', parameters, strict: true })] }).request.tools,
     ).toEqual({
-      tools: [{ name: 'a', description: 'b', parameters }],
+      tools: [{ name: 'a', description: 'b', parameters, strict: true }],
       choice: 'auto',
     });
   });
