@@ -130,6 +130,7 @@ function createTargets({ config, ...options }: ApplicationOptions): Target[] {
       cacheIsolation: definition.cacheIsolation?.(values),
       firstTokenTimeoutMs: values.first_token_timeout_ms,
       idleTimeoutMs: values.idle_timeout_ms,
+      answerTimeoutMs: values.answer_timeout_ms,
       status: { state: 'loading', loaded: false },
     })),
   );

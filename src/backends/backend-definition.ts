@@ -40,7 +40,19 @@ export const commonTargetKeys = {
     default: 120_000,
     description: 'From dispatch to the first token.',
   }),
-  idle_timeout_ms: Type.Integer({ minimum: 1, default: 30_000, description: 'Between two tokens.' }),
+  idle_timeout_ms: Type.Integer({
+    minimum: 1,
+    default: 30_000,
+    description:
+      'Between two tokens. With tools or a format, which may hold text back, first_token_timeout_ms counts where it is longer.',
+  }),
+  answer_timeout_ms: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      description:
+        'For an answer that is asked for whole, instead of the two before. Unset: as long as the request may take.',
+    }),
+  ),
 };
 
 export type CommonTarget = Static<TObject<typeof commonTargetKeys>>;

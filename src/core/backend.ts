@@ -42,6 +42,12 @@ export interface GenerateOptions {
   readonly signal: AbortSignal;
   /** Prefixes are only reused between generations of one scope; absent: all share. Opaque. */
   readonly cacheScope?: string;
+  /** How the client takes the answer. A backend may ask its server for a whole one then. Absent: piece by piece. */
+  readonly delivery?: 'whole' | 'stream';
+  /** The client is told how long its prompt is before the first piece: `start` has it, where the server tells it by then. */
+  readonly promptTokensFirst?: boolean;
+  /** Called before a whole answer is asked for: nothing comes until all of it is there. */
+  readonly onAskedWhole?: () => void;
 }
 
 export interface EmbeddingRequest {

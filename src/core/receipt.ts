@@ -27,6 +27,8 @@ export interface Receipt {
   enqueuedAt?: Milliseconds;
   dispatchedAt?: Milliseconds;
   firstTokenAt?: Milliseconds;
+  /** The backend was asked for the whole answer: its first token came with its last, and when there was one is not known. */
+  askedWhole?: boolean;
   endedAt?: Milliseconds;
   batch?: BatchInfo;
   usage?: Usage;

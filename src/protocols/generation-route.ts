@@ -31,6 +31,8 @@ export interface ParsedGeneration {
   /** More than one where the client asks for several answers: each waits, runs and ends by itself. None: no model is asked. */
   readonly requests: readonly GenerationRequest[];
   readonly delivery: 'whole' | 'stream';
+  /** What a stream begins with says how long the prompt is. */
+  readonly promptTokensFirst?: boolean;
   /** The client's own limit; it can only shorten the server's. */
   readonly timeoutMs: Milliseconds | undefined;
   /** What the client wishes; what it gets is for the edge to say. */

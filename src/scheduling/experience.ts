@@ -95,7 +95,8 @@ export class Experience {
       this.#learnLength(settlement.answerTokens);
     const ranLong = settlement.outcome === 'cancelled' && durationMs > this.#serviceTime.of(granted);
     if (!isComplete && !ranLong) return;
-    const firstTokenMs = settlement.firstTokenMs ?? durationMs;
+    // What was cut off before its first token took all its time for that; a complete answer without one came whole.
+    const firstTokenMs = settlement.firstTokenMs ?? (isComplete && answers ? undefined : durationMs);
     this.#serviceTime.record({ work: granted, durationMs, firstTokenMs });
   }
 

@@ -17,7 +17,8 @@ const ASSUMED_BEFORE_ANY_MS = 1000;
 export interface ServiceSample {
   readonly work: Work;
   readonly durationMs: Milliseconds;
-  readonly firstTokenMs: Milliseconds;
+  /** Undefined: the answer came whole, so nobody knows. */
+  readonly firstTokenMs: Milliseconds | undefined;
 }
 
 export class ServiceTime {
@@ -30,8 +31,10 @@ export class ServiceTime {
   }
 
   record({ work, durationMs, firstTokenMs }: ServiceSample): void {
-    this.#firstToken.add(work.promptTokens, Math.max(0, firstTokenMs));
-    this.#rest.add(work.answerTokens, Math.max(0, durationMs - firstTokenMs));
+    if (firstTokenMs !== undefined) this.#firstToken.add(work.promptTokens, Math.max(0, firstTokenMs));
+    // Of an answer that came whole, what others of its prompt's length took is not its own part.
+    const restMs = durationMs - (firstTokenMs ?? this.#firstToken.sumOf(1, work.promptTokens));
+    this.#rest.add(work.answerTokens, Math.max(0, restMs));
   }
 
   /** How far services are from what is predicted for them: one standard deviation. */

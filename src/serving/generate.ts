@@ -12,14 +12,14 @@ import type { Receipt } from '../core/receipt.ts';
 import type { Outcome, Settlement } from '../scheduling/decision.ts';
 import { fingerprintOf } from '../scheduling/prefix-fingerprint.ts';
 import { leavingAway } from './leaving-away.ts';
-import { ProgressWatch } from './progress-watch.ts';
+import { ProgressWatch, silenceLimits } from './progress-watch.ts';
 import { promptSizeOf } from './prompt-size.ts';
 import { deadlineError, type SlotCall, type SlotServices, waitForSlot } from './slot-call.ts';
 import { causeOfEnd, isBackendFault, releaseWhenFree } from './slot-end.ts';
 import type { Target } from './target.ts';
 import { TokenCount } from './token-count.ts';
 
-export interface GenerationCall extends SlotCall {
+export interface GenerationCall extends SlotCall, Pick<GenerateOptions, 'delivery' | 'promptTokensFirst'> {
   readonly request: GenerationRequest;
 }
 
@@ -51,15 +51,21 @@ export async function* generate(
   const grant = await waitForSlot(call, { promptSize, prefix }, services);
   const target = services.findTarget(request.model, grant.target);
   const deadline = clock.schedule(deadlineAt - clock.now(), () => cancellation.abort(deadlineError()));
-  const watch = new ProgressWatch({ clock, limits: target, onSilence: (error) => cancellation.abort(error) });
+  const limits = silenceLimits(request, target);
+  const watch = new ProgressWatch({ clock, limits, onSilence: (error) => cancellation.abort(error) });
   let outcome: Outcome = 'cancelled';
   let lastTokenAt: Milliseconds | undefined;
   let events: AsyncIterator<GenerationEvent> | undefined;
   try {
     signal.throwIfAborted();
     used.begin(promptSize.tokens);
+    const onAskedWhole = () => {
+      receipt.askedWhole = true;
+      watch.expectWhole(target.answerTimeoutMs);
+    };
+    const options = { ...optionsFor(target, call), onAskedWhole };
     const start = (asked: GenerationRequest) =>
-      target.backend.generate(withoutMootFormat(asked), optionsFor(target, call))[Symbol.asyncIterator]();
+      target.backend.generate(withoutMootFormat(asked), options)[Symbol.asyncIterator]();
     const droppable = services.lenient ? 'settings' : 'optional';
     events = leavingAway({ request, receipt, droppable, start });
     for (;;) {
@@ -115,9 +121,12 @@ function endAtLimit({ promptTokens, cachedTokens, answerTokens }: TokenCount): G
   };
 }
 
-function optionsFor({ cacheIsolation }: Target, { client, cancellation }: GenerationCall): GenerateOptions {
-  const { signal } = cancellation;
-  return cacheIsolation === 'client' ? { signal, cacheScope: client } : { signal };
+function optionsFor(
+  { cacheIsolation }: Target,
+  { client, cancellation: { signal }, delivery = 'stream', promptTokensFirst = false }: GenerationCall,
+): GenerateOptions {
+  const options = { signal, delivery, promptTokensFirst };
+  return cacheIsolation === 'client' ? { ...options, cacheScope: client } : options;
 }
 
 function prefixOf({ request, client }: GenerationCall, isolation: CacheIsolation | undefined) {
@@ -140,9 +149,9 @@ function note(event: GenerationEvent, receipt: Receipt, clock: Clock): void {
 function settle(
   outcome: Outcome,
   { promptTokens, cachedTokens, answerTokens }: TokenCount,
-  { dispatchedAt, firstTokenAt }: Receipt,
+  { dispatchedAt, firstTokenAt, askedWhole = false }: Receipt,
 ): Settlement {
-  const isTimed = dispatchedAt !== undefined && firstTokenAt !== undefined;
+  const isTimed = dispatchedAt !== undefined && firstTokenAt !== undefined && !askedWhole;
   return {
     outcome,
     promptTokens,

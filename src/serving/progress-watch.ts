@@ -1,13 +1,28 @@
 /**
- * Bounds how long a backend may be silent: until its first token, then between tokens. Only the time spent waiting
- * for the backend counts, not the time its reader takes. One timer per request, moved on lazily, not one per token.
+ * Bounds how long a backend may be silent: until its first token, then between tokens, or until a whole answer is there. Only
+ * the time spent waiting for the backend counts, not the time its reader takes. One timer per request, moved on lazily, not
+ * one per token.
  */
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
+import type { GenerationRequest } from '../core/generation.ts';
 
 export interface SilenceLimits {
   readonly firstTokenTimeoutMs: Milliseconds;
   readonly idleTimeoutMs: Milliseconds;
+}
+
+/**
+ * What reads calls out of an answer, or holds it to a format, may hold back all that the model writes meanwhile (vLLM's tool
+ * parsers were silent for 41 s before a tool's name): between two tokens there may be as much time as before the first.
+ */
+export function silenceLimits(
+  { tools, output }: Pick<GenerationRequest, 'tools' | 'output'>,
+  { firstTokenTimeoutMs, idleTimeoutMs }: SilenceLimits,
+): SilenceLimits {
+  const mayHoldBack = output !== undefined || (tools !== undefined && tools.choice !== 'none');
+  if (!mayHoldBack) return { firstTokenTimeoutMs, idleTimeoutMs };
+  return { firstTokenTimeoutMs, idleTimeoutMs: Math.max(firstTokenTimeoutMs, idleTimeoutMs) };
 }
 
 export class ProgressWatch {
@@ -15,7 +30,8 @@ export class ProgressWatch {
   readonly #limits: SilenceLimits;
   readonly #onSilence: (error: ServingError) => void;
   #waitingSince: Milliseconds | undefined;
-  #limitMs: Milliseconds;
+  /** Undefined: as long as the request may take. */
+  #limitMs: Milliseconds | undefined;
   #timer: Timer | undefined;
 
   constructor(options: {
@@ -32,7 +48,14 @@ export class ProgressWatch {
   /** The backend is being waited for. */
   waiting(): void {
     this.#waitingSince = this.#clock.now();
-    this.#timer ??= this.#clock.schedule(this.#limitMs, () => this.#check());
+    if (this.#limitMs !== undefined) this.#timer ??= this.#clock.schedule(this.#limitMs, () => this.#check());
+  }
+
+  /** The answer is asked for whole: it may take `limitMs`; undefined: as long as the request may. */
+  expectWhole(limitMs: Milliseconds | undefined): void {
+    this.stop();
+    this.#limitMs = limitMs;
+    if (this.#waitingSince !== undefined) this.waiting();
   }
 
   /** It answered; the next answer may take `idleTimeoutMs`. */
@@ -50,13 +73,15 @@ export class ProgressWatch {
   }
 
   #check(): void {
+    this.#timer = undefined;
+    const limitMs = this.#limitMs;
+    if (limitMs === undefined) return;
     const silentMs = this.#waitingSince === undefined ? 0 : this.#clock.now() - this.#waitingSince;
-    if (silentMs < this.#limitMs) {
-      this.#timer = this.#clock.schedule(this.#limitMs - silentMs, () => this.#check());
+    if (silentMs < limitMs) {
+      this.#timer = this.#clock.schedule(limitMs - silentMs, () => this.#check());
       return;
     }
-    this.#timer = undefined;
-    const seconds = Math.round(this.#limitMs / 100) / 10;
+    const seconds = Math.round(limitMs / 100) / 10;
     this.#onSilence(
       new ServingError('backend_error', {
         message: `The backend sent nothing for ${seconds} seconds and was given up.`,

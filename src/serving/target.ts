@@ -18,6 +18,8 @@ export interface Target {
   readonly cacheIsolation: CacheIsolation | undefined;
   readonly firstTokenTimeoutMs: Milliseconds;
   readonly idleTimeoutMs: Milliseconds;
+  /** For an answer that is asked for whole; undefined: the request's own limit. */
+  readonly answerTimeoutMs?: Milliseconds | undefined;
   status: TargetStatus;
 }
 

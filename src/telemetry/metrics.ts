@@ -46,7 +46,7 @@ export class Metrics {
 
   readonly #timeToFirstToken = this.#histogram(
     'time_to_first_token_seconds',
-    'From arrival to the first token.',
+    'From arrival to the first token; not of answers that are asked for whole.',
     FIRST_TOKEN_SECONDS,
   );
   readonly #interTokenLatency = this.#histogram(
@@ -126,7 +126,8 @@ export class Metrics {
     const timings = timingsOf(receipt, endedAt);
     if (receipt.dispatchedAt !== undefined) this.#queueTime.observe(model, timings.queueMs / 1000);
     if (receipt.batch) this.#batchSize.observe(model, receipt.batch.size);
-    if (receipt.firstTokenAt !== undefined) this.#timeToFirstToken.observe(model, timings.ttftMs / 1000);
+    if (receipt.firstTokenAt !== undefined && !receipt.askedWhole)
+      this.#timeToFirstToken.observe(model, timings.ttftMs / 1000);
     if (!receipt.usage) return;
     this.#latency.observe(model, timings.totalMs / 1000);
     this.#promptTokens.inc({ model }, receipt.usage.promptTokens);

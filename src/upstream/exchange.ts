@@ -3,8 +3,9 @@
  * socket's fate: an abort rejects what is pending at once with the signal's reason and destroys the socket.
  */
 import type { Dispatcher } from 'undici';
-import type { Clock, Timer } from '../core/clock.ts';
+import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
+import type { Sending } from './connection.ts';
 import { networkError } from './network-error.ts';
 
 /** Takes the body as it comes. What it throws ends the exchange with that error. */
@@ -19,6 +20,8 @@ interface Pending<Value> {
 
 /** After its reader has all it needs, a connection may finish its answer for so long, to be used again. */
 const LINGER_MS = 1000;
+/** A server that had closed a connection says so as soon as the request arrives. One that fails later may have begun. */
+const LOST_WITHIN_MS = 1000;
 
 export class Exchange implements Dispatcher.DispatchHandler {
   readonly #signal: AbortSignal;
@@ -30,6 +33,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #reading: Pending<void> | undefined;
   #outcome: { readonly error?: unknown } | undefined;
   #linger: Timer | undefined;
+  #sending: Sending | undefined;
+  #sentAt: Milliseconds = 0;
+  /** Of the connection that it runs on: to be called when it is sent. */
+  begin: (() => Sending | undefined) | undefined;
+  /** The server had closed the connection before the request arrived: it may be sent once more. */
+  wasLost = false;
   status = 0;
   headers: ResponseHeaders = {};
 
@@ -74,6 +83,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
+    this.#sending = this.begin?.();
+    this.#sentAt = this.#clock.now();
     if (this.#outcome !== undefined) controller.abort(new ServingError('client_gone'));
   }
 
@@ -101,6 +112,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     this.#linger?.cancel();
+    const { reused = false, unanswered = false } = this.#sending ?? {};
+    this.wasLost = reused && unanswered && this.#clock.now() - this.#sentAt <= LOST_WITHIN_MS;
     this.#settle({ error: networkError(error, { started: this.#controller !== undefined }) });
   }
 

@@ -5,6 +5,7 @@
 import { Pool } from 'undici';
 import type { Clock } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
+import { Connection, type ConnectionOptions } from './connection.ts';
 import { Exchange, type ResponseHeaders } from './exchange.ts';
 import { networkError } from './network-error.ts';
 
@@ -56,32 +57,47 @@ export class Upstream {
       connect: { timeout: options.connectTimeoutMs },
       keepAliveTimeout: KEEP_ALIVE_MS,
       keepAliveMaxTimeout: KEEP_ALIVE_MS,
+      factory: (origin, connection: Pool.Options) => new Connection(origin, connection),
       headersTimeout: 0,
       bodyTimeout: 0,
     });
   }
 
-  /** Resolves when the answer's headers are here, whatever its status. Throws a ServingError or the signal's reason. */
-  open(call: UpstreamCall): Promise<Exchange> {
-    const { signal } = call;
-    if (signal.aborted) return Promise.reject(signal.reason);
+  /**
+   * Resolves when the answer's headers are here, whatever its status. Throws a ServingError or the signal's reason. What was
+   * lost on a connection that the server had closed is sent once more.
+   */
+  async open(call: UpstreamCall): Promise<Exchange> {
+    const first = this.#send(call);
+    try {
+      return await first.opened;
+    } catch (thrown) {
+      if (!first.exchange?.wasLost || call.signal.aborted) throw thrown;
+      return this.#send(call).opened;
+    }
+  }
+
+  #send(call: UpstreamCall): { readonly exchange?: Exchange; readonly opened: Promise<Exchange> } {
+    const { method, path, signal } = call;
+    if (signal.aborted) return { opened: Promise.reject(signal.reason) };
     const hasBody = call.body !== undefined;
-    return new Promise((resolve, reject) => {
-      const exchange = new Exchange({ signal, clock: this.#clock, opened: { resolve, reject } });
-      try {
-        this.#pool.dispatch(
-          {
-            method: call.method,
-            path: `${this.#basePath}${call.path}`,
-            headers: hasBody ? { ...this.#headers, 'content-type': 'application/json' } : this.#headers,
-            body: hasBody ? JSON.stringify(call.body) : null,
-          },
-          exchange,
-        );
-      } catch (thrown) {
-        reject(networkError(thrown, { started: false }));
-      }
-    });
+    const { promise, resolve, reject } = withResolvers<Exchange>();
+    const exchange = new Exchange({ signal, clock: this.#clock, opened: { resolve, reject } });
+    const options: ConnectionOptions = {
+      method,
+      path: `${this.#basePath}${path}`,
+      headers: hasBody ? { ...this.#headers, 'content-type': 'application/json' } : this.#headers,
+      body: hasBody ? JSON.stringify(call.body) : null,
+      runsOn: (begin) => {
+        exchange.begin = begin;
+      },
+    };
+    try {
+      this.#pool.dispatch(options, exchange);
+    } catch (thrown) {
+      reject(networkError(thrown, { started: false }));
+    }
+    return { exchange, opened: promise };
   }
 
   /** A whole answer, whatever its status. */
@@ -94,6 +110,16 @@ export class Upstream {
   async close(): Promise<void> {
     await this.#pool.destroy();
   }
+}
+
+function withResolvers<Value>() {
+  let resolve: (value: Value) => void = () => {};
+  let reject: (reason: unknown) => void = () => {};
+  const promise = new Promise<Value>((onResolve, onReject) => {
+    resolve = onResolve;
+    reject = onReject;
+  });
+  return { promise, resolve, reject };
 }
 
 /** The rest of an answer as JSON; undefined when it is not. */

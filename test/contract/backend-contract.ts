@@ -3,7 +3,7 @@
  * A behaviour that a backend cannot show is named in `skip` with the reason, and reported with it.
  */
 import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vitest';
-import type { Backend, Embeddings, TokenizeRequest } from '../../src/core/backend.ts';
+import type { Backend, Embeddings, GenerateOptions, TokenizeRequest } from '../../src/core/backend.ts';
 import { ServingError } from '../../src/core/errors.ts';
 import type { GenerationEvent, GenerationRequest, RequestId } from '../../src/core/generation.ts';
 
@@ -143,6 +143,19 @@ export function describeBackend(name: string, options: ContractOptions): void {
         expect(usage.completionTokens).toBeLessThanOrEqual(16);
       },
     );
+
+    behaves('order', 'gives the same answer to a client that takes it whole', async () => {
+      const asked = request(QUESTION, { maxTokens: 16 });
+      const events = await collect(test.backend, asked, { delivery: 'whole' });
+      const streamed = await run(QUESTION, { maxTokens: 16 });
+      expect(events[0]?.type).toBe('start');
+      expect(textOf(events)).toBe(textOf(streamed));
+      const { reason, usage } = finishOf(events);
+      expect({ reason, completionTokens: usage.completionTokens }).toEqual({
+        reason: finishOf(streamed).reason,
+        completionTokens: finishOf(streamed).usage.completionTokens,
+      });
+    });
 
     behaves('text-input', 'continues a prompt that is given without a chat template', async () => {
       const events = await run('', { input: { kind: 'text', prompt: 'Once upon a time' }, maxTokens: 6 });
@@ -353,9 +366,14 @@ function requestFor(model: string, text: string, overrides: Overrides): Generati
   };
 }
 
-async function collect(backend: Backend, request: GenerationRequest): Promise<GenerationEvent[]> {
+async function collect(
+  backend: Backend,
+  request: GenerationRequest,
+  options: Omit<GenerateOptions, 'signal'> = {},
+): Promise<GenerationEvent[]> {
   const events: GenerationEvent[] = [];
-  for await (const event of backend.generate(request, cancellation().controller)) events.push(event);
+  const { signal } = cancellation().controller;
+  for await (const event of backend.generate(request, { ...options, signal })) events.push(event);
   return events;
 }
 

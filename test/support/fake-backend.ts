@@ -29,6 +29,9 @@ export interface FakeRun {
   readonly request: GenerationRequest;
   readonly signal: AbortSignal;
   readonly cacheScope: string | undefined;
+  readonly delivery: GenerateOptions['delivery'];
+  /** It asks its server for the whole answer. */
+  askWhole(): void;
   send(event: GenerationEvent): void;
   fail(error: Error): void;
   /** What `return()` waits for: the resource behind is free. */
@@ -54,7 +57,7 @@ export class FakeBackend implements Backend {
 
   generate(
     request: GenerationRequest,
-    { signal, cacheScope }: GenerateOptions,
+    { signal, cacheScope, delivery, onAskedWhole }: GenerateOptions,
   ): AsyncIterable<GenerationEvent> {
     const queue: (() => Promise<IteratorResult<GenerationEvent>>)[] = [];
     let wake = deferred();
@@ -69,6 +72,8 @@ export class FakeBackend implements Backend {
       request,
       signal,
       cacheScope,
+      delivery,
+      askWhole: () => onAskedWhole?.(),
       send: (event) => {
         add(async () => ({ done: false, value: event }));
         if (event.type === 'finish') add(async () => ({ done: true, value: undefined }));

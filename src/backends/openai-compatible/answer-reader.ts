@@ -1,22 +1,34 @@
 /**
- * Turns the chunks of one streamed answer into events. Owned by one generation. `[DONE]` is no success by itself: the
- * answer is complete with its finish reason, and is given at once when the usage is here too, when the server says it is
- * over, or a second later. A server that reports no usage has its pieces counted, and its prompt as 0.
+ * Turns the chunks of one streamed answer into events. Owned by one generation. It starts with the first chunk, which may tell
+ * the prompt's length. `[DONE]` is no success by itself: the answer is complete with its finish reason, and is given at once
+ * when the usage is here too, when the server says it is over, or a second later. A server that reports no usage has its
+ * pieces counted, and its prompt as 0.
  */
 import type { Clock, Timer } from '../../core/clock.ts';
 import { ServingError } from '../../core/errors.ts';
-import type { FinishReason, GenerationEvent, LogprobsWish, TokenLogprob } from '../../core/generation.ts';
+import type { GenerationEvent, LogprobsWish, TokenLogprob } from '../../core/generation.ts';
 import type { Usage } from '../../core/usage.ts';
 import type { EventSink } from '../../upstream/event-stream.ts';
 import { asArray, asCount, asObject, asText, type Loose } from '../../upstream/lenient.ts';
 import type { ServerSentEvent } from '../../upstream/sse-reader.ts';
+import { checkReason, reasonOf, usageOf } from './answer-end.ts';
 import { readLogprobs } from './logprob-fields.ts';
 import { ToolCallReader } from './tool-call-reader.ts';
-import { streamFailure } from './upstream-error.ts';
+import { refusedInStream, streamFailure } from './upstream-error.ts';
+
+/** What an answer may have, as far as it is known. Tokens. */
+export interface AnswerBounds {
+  readonly maxTokens: number | undefined;
+  /** Prompt and answer together. */
+  readonly contextSize: number | undefined;
+}
 
 export interface AnswerReaderOptions {
-  readonly sink: EventSink<GenerationEvent>;
+  readonly sink: Pick<EventSink<GenerationEvent>, 'push'>;
   readonly clock: Clock;
+  readonly bounds: AnswerBounds;
+  /** What an answer of that status would mean. */
+  readonly refusal: (status: number, body: unknown) => ServingError;
   /** Absent: log-probabilities are not read. */
   readonly logprobs?: LogprobsWish | undefined;
   /** The answer is complete: its connection may go. */
@@ -25,7 +37,6 @@ export interface AnswerReaderOptions {
 }
 
 const USAGE_GRACE_MS = 1000;
-const FAILED_REASONS = ['abort', 'error'];
 const NO_LOGPROBS: readonly TokenLogprob[] = [];
 
 export class AnswerReader {
@@ -33,10 +44,12 @@ export class AnswerReader {
   #calls: ToolCallReader | undefined;
   /** Of tokens that made no text yet. */
   #logprobs = NO_LOGPROBS;
-  #reason: FinishReason | undefined;
+  /** As the server gave it. */
+  #reason: string | undefined;
   #matchedStop: string | undefined;
   #usage: Usage | undefined;
   #pieces = 0;
+  #started = false;
   #finished = false;
   #grace: Timer | undefined;
 
@@ -51,8 +64,9 @@ export class AnswerReader {
       return;
     }
     const chunk = parse(data);
-    if (name === 'error' || (chunk.error !== undefined && chunk.error !== null)) throw streamFailure(chunk);
+    if (name === 'error' || (chunk.error !== undefined && chunk.error !== null)) throw this.#failure(chunk);
     const usage = usageOf(chunk.usage);
+    this.#start(usage, chunk.prompt_progress);
     this.#usage = usage ?? this.#usage;
     const choice = asArray(chunk.choices)[0];
     if (choice !== undefined) this.#choice(asObject(choice));
@@ -113,10 +127,29 @@ export class AnswerReader {
   }
 
   #complete(reason: string, stop: unknown): void {
-    if (FAILED_REASONS.includes(reason)) throw streamFailure({ message: `finish_reason ${reason}` });
-    this.#calls?.end();
-    this.#reason = reasonOf(reason, this.#calls?.called ?? false);
+    checkReason(reason);
+    this.#reason = reason;
     this.#matchedStop = asText(stop);
+  }
+
+  /** Servers that are asked for it tell the prompt's length with their first chunk: in its usage, or as their progress with it. */
+  #start(usage: Usage | undefined, progress: unknown): void {
+    if (this.#started) return;
+    this.#started = true;
+    const { total, cache } = asObject(progress);
+    const promptTokens = usage?.promptTokens ?? asCount(total);
+    const cachedTokens = usage?.cachedTokens ?? asCount(cache);
+    this.#options.sink.push({
+      type: 'start',
+      ...(promptTokens !== undefined && { promptTokens }),
+      ...(cachedTokens !== undefined && { cachedTokens }),
+    });
+  }
+
+  /** Before the first piece it may be a refusal of what was asked: some servers find that out after they have sent their 200. */
+  #failure(chunk: Loose): ServingError {
+    const status = this.#pieces === 0 ? refusedInStream(chunk) : undefined;
+    return status === undefined ? streamFailure(chunk) : this.#options.refusal(status, chunk);
   }
 
   #push(event: GenerationEvent): void {
@@ -125,40 +158,38 @@ export class AnswerReader {
   }
 
   #finish(): void {
-    const reason = this.#reason;
-    if (this.#finished || reason === undefined) return;
+    const given = this.#reason;
+    if (this.#finished || given === undefined) return;
     this.#finished = true;
     this.#grace?.cancel();
     if (this.#usage === undefined) this.#options.onUsageMissing();
+    const isCut = given === 'length' || this.#callIsCut();
+    this.#calls?.end({ isCut });
     this.#options.sink.push({
       type: 'finish',
-      reason,
+      reason: isCut ? 'length' : reasonOf(given, this.#calls?.called ?? false),
       ...(this.#matchedStop === undefined ? {} : { matchedStop: this.#matchedStop }),
       usage: this.#usage ?? { promptTokens: 0, completionTokens: this.#pieces, cachedTokens: 0 },
     });
     this.#options.onFinish();
   }
-}
 
-/** Servers say "stop" where calls ended the answer, and have reasons of their own for its natural end. */
-function reasonOf(reason: string, called: boolean): FinishReason {
-  if (reason === 'length' || reason === 'content_filter') return reason;
-  return called ? 'tool_calls' : 'stop';
-}
-
-function usageOf(value: unknown): Usage | undefined {
-  const usage = asObject(value);
-  const promptTokens = asCount(usage.prompt_tokens);
-  const completionTokens = asCount(usage.completion_tokens);
-  if (promptTokens === undefined || completionTokens === undefined) return undefined;
-  const cachedTokens = asCount(asObject(usage.prompt_tokens_details).cached_tokens) ?? 0;
-  const reasoningTokens = asCount(asObject(usage.completion_tokens_details).reasoning_tokens);
-  return {
-    promptTokens,
-    completionTokens,
-    cachedTokens,
-    ...(reasoningTokens !== undefined && { reasoningTokens }),
-  };
+  /**
+   * vLLM ends with `tool_calls` where its bound has cut the last call, too. Where nobody tells how long the answer is, or how
+   * long it may be, arguments that are no JSON show it.
+   */
+  #callIsCut(): boolean {
+    if (this.#calls === undefined || !this.#calls.lastIsOpen) return false;
+    const { maxTokens, contextSize } = this.#options.bounds;
+    if (this.#usage === undefined || (maxTokens === undefined && contextSize === undefined)) {
+      return !this.#calls.lastIsEmpty;
+    }
+    const { promptTokens, completionTokens } = this.#usage;
+    return (
+      completionTokens >= (maxTokens ?? Number.POSITIVE_INFINITY) ||
+      promptTokens + completionTokens >= (contextSize ?? Number.POSITIVE_INFINITY)
+    );
+  }
 }
 
 function parse(data: string): Loose {

@@ -34,6 +34,11 @@ export const openAiCompatible = defineBackend({
     context_size: Type.Optional(
       Type.Integer({ minimum: 16, description: 'Tokens per slot. Unset: what the server tells.' }),
     ),
+    whole_answers: Type.Union([Type.Literal('auto'), Type.Literal('streamed')], {
+      default: 'auto',
+      description:
+        'auto: what a client wants whole is asked of the server whole, which costs it less, except with tools or log-probabilities. streamed: always as a stream, for proxies on the way that give up silent connections.',
+    }),
     pass_fields: Type.Optional(
       Type.Array(Type.String({ minLength: 1 }), {
         description: `Fields of clients that are passed on to the server as they came, beside ${listed('vllm')} (vllm), and ${listed('llama-server')} (llama-server). All others that no protocol knows are ignored.`,

@@ -28,6 +28,8 @@ export interface Dialect {
   /** Whether chats with tools may have log-probabilities, and whether they come only with at least one alternative. */
   readonly logprobs: { readonly withTools: boolean; readonly fewest: 0 | 1; readonly onPrompts: string };
   readonly tokenizes: boolean;
+  /** How a stream can be made to begin with the prompt's length: by the usage in each chunk, or the progress before the first. */
+  readonly earlyPrompt: 'usage' | 'progress' | 'none';
   /** `/health` tells whether the engine lives (vllm) or still loads (llama-server). */
   readonly healthPath?: '/health';
   /** What `/health` means when it answers 503. */
@@ -76,6 +78,7 @@ export const DIALECTS: Readonly<Record<Flavor, Dialect>> = {
     grammarFields: 'structured-outputs',
     logprobs: { withTools: true, fewest: 0, onPrompts: 'logprobs' },
     tokenizes: true,
+    earlyPrompt: 'usage',
     healthPath: '/health',
     unhealthy: 'failed',
     nullMeansRest: true,
@@ -95,6 +98,7 @@ export const DIALECTS: Readonly<Record<Flavor, Dialect>> = {
     // It refuses them in a stream with tools, and 0 alternatives mean none at all.
     logprobs: { withTools: false, fewest: 1, onPrompts: 'n_probs' },
     tokenizes: true,
+    earlyPrompt: 'progress',
     healthPath: '/health',
     unhealthy: 'loading',
     nullMeansRest: false,
@@ -110,6 +114,7 @@ export const DIALECTS: Readonly<Record<Flavor, Dialect>> = {
     grammarFields: 'none',
     logprobs: { withTools: true, fewest: 0, onPrompts: 'logprobs' },
     tokenizes: false,
+    earlyPrompt: 'none',
     unhealthy: 'failed',
     nullMeansRest: false,
     ignoresModelName: false,

@@ -27,6 +27,7 @@ import { type CallOptions, generateCall } from './request-body.ts';
 import { probeServer, unreachable } from './server-probe.ts';
 import { serverTokenizer } from './server-tokenizer.ts';
 import { modelMissing, refusal } from './upstream-error.ts';
+import { mayBeWhole, readWholeAnswer } from './whole-answer.ts';
 
 export interface OpenAiCompatibleTarget {
   readonly model: string;
@@ -35,7 +36,14 @@ export interface OpenAiCompatibleTarget {
   readonly flavor: 'auto' | Flavor;
   readonly context_size?: number;
   readonly pass_fields?: readonly string[];
+  readonly whole_answers?: 'auto' | 'streamed';
   readonly connect_timeout_ms: number;
+}
+
+interface Run {
+  readonly request: GenerationRequest;
+  readonly sink: EventSink<GenerationEvent>;
+  readonly options: GenerateOptions;
 }
 
 export class OpenAiCompatibleBackend implements Backend {
@@ -49,6 +57,7 @@ export class OpenAiCompatibleBackend implements Backend {
   #vocabularySize: number | undefined;
   #templateSwitch = true;
   #maxTokensName: CallOptions['maxTokensName'] = 'max_tokens';
+  #wholeIsWorse = false;
   #saidUsageMissing = false;
   /** Until the server takes the key again. */
   #saidKeyRefused = false;
@@ -73,8 +82,13 @@ export class OpenAiCompatibleBackend implements Backend {
     });
   }
 
-  generate(request: GenerationRequest, { signal }: GenerateOptions): AsyncIterable<GenerationEvent> {
-    return new EventStream<GenerationEvent>(signal, (sink, inner) => this.#run(request, sink, inner));
+  generate(request: GenerationRequest, options: GenerateOptions): AsyncIterable<GenerationEvent> {
+    const { whole_answers } = this.#target;
+    const asksWhole = options.delivery === 'whole' && whole_answers !== 'streamed' && mayBeWhole(request);
+    return new EventStream<GenerationEvent>(options.signal, (sink, signal) => {
+      const run = { request, sink, options: { ...options, signal } };
+      return asksWhole && !this.#wholeIsWorse ? this.#runWhole(run) : this.#runStream(run);
+    });
   }
 
   async embed(request: EmbeddingRequest, { signal }: GenerateOptions): Promise<Embeddings> {
@@ -99,6 +113,7 @@ export class OpenAiCompatibleBackend implements Backend {
       if (this.#target.flavor === 'auto') this.#dialect = undefined;
       this.#templateSwitch = true;
       this.#maxTokensName = 'max_tokens';
+      this.#wholeIsWorse = false;
       return unreachable(thrown, signal);
     }
   }
@@ -117,16 +132,21 @@ export class OpenAiCompatibleBackend implements Backend {
     await this.#upstream.close();
   }
 
-  async #run(
-    request: GenerationRequest,
-    sink: EventSink<GenerationEvent>,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const exchange = await this.#open(request, signal);
-    sink.push({ type: 'start' });
+  async #runWhole({ request, sink, options }: Run): Promise<void> {
+    options.onAskedWhole?.();
+    const { exchange } = await this.#open(request, options, { whole: true });
+    const { events, isWorse } = readWholeAnswer(await readJson(exchange), request.limits.maxTokens);
+    if (isWorse) this.#warnOfWhole();
+    for (const event of events) sink.push(event);
+  }
+
+  async #runStream({ request, sink, options }: Run): Promise<void> {
+    const { exchange, asked } = await this.#open(request, options, { whole: false });
     const answer = new AnswerReader({
       sink,
       clock: this.#environment.clock,
+      bounds: { maxTokens: asked.maxTokens, contextSize: this.#contextSize },
+      refusal: (status, body) => this.#refusal({ status, headers: exchange.headers, body }, request),
       logprobs: request.logprobs,
       onFinish: () => exchange.finish(),
       onUsageMissing: () => this.#warnOfUsage(),
@@ -140,8 +160,12 @@ export class OpenAiCompatibleBackend implements Backend {
   }
 
   /** Asks again, without, where the server refuses something that it can do without. Any other refusal is the answer. */
-  async #open(request: GenerationRequest, signal: AbortSignal): Promise<Exchange> {
-    let options = await this.#callOptions(request, signal);
+  async #open(
+    request: GenerationRequest,
+    { signal, promptTokensFirst = false }: GenerateOptions,
+    { whole }: { readonly whole: boolean },
+  ): Promise<{ readonly exchange: Exchange; readonly asked: CallOptions }> {
+    let options: CallOptions = { ...(await this.#callOptions(request, signal)), whole, promptTokensFirst };
     let before = options;
     for (;;) {
       const { path, body } = generateCall(request, options);
@@ -150,7 +174,7 @@ export class OpenAiCompatibleBackend implements Backend {
       if (status === 200) {
         this.#saidKeyRefused = false;
         this.#learn(before, options);
-        return exchange;
+        return { exchange, asked: options };
       }
       const answer = { status, headers, body: await readJson(exchange) };
       const adapted = adaptedOptions(options, { request, sent: body, answer });
@@ -166,7 +190,10 @@ export class OpenAiCompatibleBackend implements Backend {
     if (before.maxTokensName !== helped.maxTokensName) this.#maxTokensName = helped.maxTokensName;
   }
 
-  async #callOptions(request: GenerationRequest, signal: AbortSignal): Promise<CallOptions> {
+  async #callOptions(
+    request: GenerationRequest,
+    signal: AbortSignal,
+  ): Promise<Omit<CallOptions, 'whole' | 'promptTokensFirst'>> {
     const dialect = await this.#speaks(signal);
     const { model, pass_fields: own = [] } = this.#target;
     return {
@@ -200,6 +227,14 @@ export class OpenAiCompatibleBackend implements Backend {
     const detected = await detectDialect(this.#upstream, signal);
     this.#dialect = detected;
     return detected ?? DIALECTS.generic;
+  }
+
+  #warnOfWhole(): void {
+    this.#wholeIsWorse = true;
+    this.#environment.log.warn(
+      'the whole answers of this server tell no usage, or exceed max_tokens: from now on they are streamed',
+      { url: this.#target.url },
+    );
   }
 
   #warnOfUsage(): void {

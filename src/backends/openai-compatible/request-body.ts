@@ -28,6 +28,10 @@ export interface CallOptions {
   readonly templateSwitch: boolean;
   /** False once the server said that it does not take a forced call’s schema as a strict one. */
   readonly strictTools: boolean;
+  /** The answer comes in one piece. */
+  readonly whole: boolean;
+  /** A stream begins with the prompt's length, where the server can tell it by then. */
+  readonly promptTokensFirst: boolean;
 }
 
 export interface OpenAiCall {
@@ -57,8 +61,7 @@ export function generateCall(request: GenerationRequest, options: CallOptions): 
   const shared = {
     ...passed,
     model: options.model,
-    stream: true,
-    stream_options: { include_usage: true },
+    ...deliveryFields(options),
     ...samplingFields(sampling, dialect),
     ...biasFields(sampling, options.vocabularySize),
     ...limitFields(limits),
@@ -88,6 +91,17 @@ export function generateCall(request: GenerationRequest, options: CallOptions): 
     prompt: input.kind === 'tokens' ? input.tokens : input.prompt,
   };
   return { path: '/v1/completions', body };
+}
+
+/** vLLM tells the prompt's length before the end only in the usage of every chunk; llama-server as its progress with it. */
+function deliveryFields({ whole, promptTokensFirst, dialect: { earlyPrompt } }: CallOptions): Fields {
+  if (whole) return { stream: false };
+  const inEachChunk = promptTokensFirst && earlyPrompt === 'usage' && { continuous_usage_stats: true };
+  return {
+    stream: true,
+    stream_options: { include_usage: true, ...inEachChunk },
+    ...(promptTokensFirst && earlyPrompt === 'progress' && { return_progress: true }),
+  };
 }
 
 /** Unset, `/v1/completions` gives 16 tokens on many servers: all that the context leaves has to be asked for. */

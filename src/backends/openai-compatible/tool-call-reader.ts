@@ -47,14 +47,28 @@ export class ToolCallReader {
     }
   }
 
-  /** The answer is complete. What takes no arguments may be called with an empty text, which no earlier moment can tell. */
-  end(): void {
-    if (this.#calls.some(({ name }) => name === undefined)) {
+  /** The last call has its name, and no arguments that are JSON, or none yet. */
+  get lastIsOpen(): boolean {
+    const last = this.#calls.at(-1);
+    return last?.name !== undefined && !isJson(last.text);
+  }
+
+  get lastIsEmpty(): boolean {
+    return this.#calls.at(-1)?.text === '';
+  }
+
+  /**
+   * The answer is over. What takes no arguments may be called with an empty text, which no earlier moment can tell. Of the
+   * call in which it was cut nothing is made up, and one without a name is none.
+   */
+  end({ isCut }: { readonly isCut: boolean }): void {
+    const whole = isCut ? this.#calls.slice(0, -1) : this.#calls;
+    if (whole.some(({ name }) => name === undefined)) {
       throw new ServingError('backend_error', {
         message: 'The model’s backend began the call of a tool without its name.',
       });
     }
-    for (const call of this.#calls) if (call.text === '') this.#arguments(call, NO_ARGUMENTS);
+    for (const call of whole) if (call.text === '') this.#arguments(call, NO_ARGUMENTS);
   }
 
   #delta(delta: Delta): void {
@@ -108,9 +122,13 @@ function isOf(call: Call, name: string | undefined): boolean {
 }
 
 function isObject(text: string): boolean {
-  if (!text.trimEnd().endsWith('}')) return false;
+  return text.trimEnd().endsWith('}') && isJson(text);
+}
+
+function isJson(text: string): boolean {
   try {
-    return typeof JSON.parse(text) === 'object';
+    JSON.parse(text);
+    return true;
   } catch {
     return false;
   }

@@ -2,7 +2,7 @@
 import { ServingError } from '../../core/errors.ts';
 import { FEATURES, type Feature } from '../../core/features.ts';
 import type { GenerationRequest } from '../../core/generation.ts';
-import { asText, type Loose } from '../../upstream/lenient.ts';
+import { asCount, asText, type Loose } from '../../upstream/lenient.ts';
 import { retryAfterSeconds } from '../../upstream/retry-after.ts';
 import { shownWords } from '../../upstream/shown-words.ts';
 import type { JsonAnswer } from '../../upstream/upstream.ts';
@@ -48,7 +48,8 @@ const OUR_NAMES: Readonly<Record<string, string>> = {
 /** Where a server names no field: how its words speak of one that was asked. */
 const SPOKEN_OF: readonly (readonly [Feature, RegExp])[] = [
   ['grammar', /grammar|samplers/i],
-  ['json-schema', /schema|grammar/i],
+  ['json-schema', /schema|grammar|structured.?output|guided/i],
+  ['tools', /schema|grammar|structured.?output|guided/i],
   ['logit-bias', /logit_bias/i],
   ['logprobs', /logprobs/i],
 ];
@@ -101,6 +102,12 @@ export function refusal(answer: JsonAnswer, about: Refused): ServingError {
     default:
       return new ServingError('backend_error', { message: `The model’s backend answered ${status}.`, cause });
   }
+}
+
+/** The status that a chunk’s error has where the server refuses what was asked: vLLM finds bad schemas after its 200. */
+export function refusedInStream(body: unknown): number | undefined {
+  const code = asCount(errorObject(body).code);
+  return code !== undefined && code >= 400 && code < 500 ? code : undefined;
 }
 
 /** An error that came as a chunk after the 200 was sent. */

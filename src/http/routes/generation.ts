@@ -73,7 +73,16 @@ function running({ exchange, parsed, terms }: Delivery, onPlace?: (place: QueueP
     start: (choice: number, receipt: Receipt): AsyncIterable<GenerationEvent> => {
       const request = parsed.requests[choice];
       if (request === undefined) throw new Error(`there is no request ${choice}`);
-      return serving.generate({ request, ...terms, heldBytes, receipt, onPlace });
+      const { delivery, promptTokensFirst = false } = parsed;
+      return serving.generate({
+        request,
+        ...terms,
+        heldBytes,
+        receipt,
+        onPlace,
+        delivery,
+        promptTokensFirst,
+      });
     },
   };
 }

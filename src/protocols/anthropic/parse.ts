@@ -46,6 +46,7 @@ export function parseMessages(raw: unknown, context: ParseContext): ParsedGenera
   return {
     requests: [request],
     delivery: body.stream === true ? 'stream' : 'whole',
+    promptTokensFirst: true,
     timeoutMs: undefined,
     priority: undefined,
     ...(dropped.length > 0 && { dropped }),

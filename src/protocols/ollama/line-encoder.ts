@@ -111,7 +111,7 @@ export class LineEncoder implements StreamEncoder {
 
   #lastLines({ reason, usage }: Finish): string {
     const calls = renderCalls([...this.#calls.values()], reason).map((call) => this.#lineOf(call));
-    const end = { done_reason: doneReasonOf(reason), ...metricsOf(usage, this.#answer.timings()) };
+    const end = { done_reason: doneReasonOf(reason), ...metricsOf(usage, this.#answer) };
     const last = `${this.#begins}""${this.#closes}true,${JSON.stringify(end).slice(1)}\n`;
     return calls.join('') + last;
   }

@@ -64,7 +64,7 @@ function renderWhole(
     done: true,
     ...form.end(
       { done_reason: doneReasonOf(finishReason) },
-      metricsOf(usage, answer.timings()),
+      metricsOf(usage, answer),
       withLogprobs ? { logprobs: renderLogprobs(logprobs) } : {},
     ),
   };

@@ -2,7 +2,7 @@
 import { biasOf } from './openai-forms.ts';
 import { VOCABULARY_SIZE } from './openai-vocabulary.ts';
 import { recordedJson, recording } from './recording.ts';
-import type { Reply } from './stand-in-server.ts';
+import type { Reply, StreamReply } from './stand-in-server.ts';
 
 type Body = Readonly<Record<string, unknown>>;
 
@@ -92,6 +92,18 @@ export function strictRefused(): Reply {
     code: 'invalid_function_parameters',
   };
   return { status: 400, body: JSON.stringify({ error: { message, ...told } }) };
+}
+
+/** As vLLM says it: in a stream as its only event, before any token; else with its status. */
+export function schemaRefusal(inStream: boolean): Reply | StreamReply {
+  const refused = badRequest('The provided JSON schema contains features not supported by xgrammar.');
+  if (!inStream) return refused;
+  return {
+    contentType: 'text/event-stream; charset=utf-8',
+    frames: [`data: ${refused.body}\n\n`],
+    ending: ['data: [DONE]\n\n'],
+    failure: [],
+  };
 }
 
 export function badRequest(message: string): Reply {

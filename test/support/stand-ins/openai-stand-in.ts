@@ -3,8 +3,9 @@
 import { embeddingsReply } from './openai-embeddings.ts';
 import { biasOf, callsOf, formedAnswer, grammarError, type PlayedCall, promptOf } from './openai-forms.ts';
 import { type Choice, callChoices, textChoices } from './openai-frames.ts';
-import { badRequest, PlayedRefusals, strictRefused, unknownModel } from './openai-refusals.ts';
+import { badRequest, PlayedRefusals, schemaRefusal, strictRefused, unknownModel } from './openai-refusals.ts';
 import { PlayedVocabulary } from './openai-vocabulary.ts';
+import { wholeReply } from './openai-whole.ts';
 import { callsOfTurn, lastWords, type PlayedTurn, turnOf } from './played-turns.ts';
 import { recordedChunks, recordedJson, recording } from './recording.ts';
 import { answer, countTokens, type ModelAnswer } from './stand-in-model.ts';
@@ -44,6 +45,10 @@ export interface OpenAiStandInOptions extends StandInOptions {
   readonly turns?: readonly PlayedTurn[];
   /** As the OpenAI service: takes no schema as strict that leaves a property optional. */
   readonly refusesStrictTools?: boolean;
+  /** Never ends before it has said all, whatever max_tokens is. */
+  readonly ignoresLimit?: boolean;
+  /** Finds a schema bad only after its 200 was sent, as vLLM does. */
+  readonly refusesSchemaInStream?: boolean;
   /** Takes images; default true. */
   readonly sees?: boolean;
   /** Refuses what begins with "refuse" and repeats it, as servers do that tell what they could not read. */
@@ -127,20 +132,23 @@ class OpenAiPlay implements Play {
     const unset = request.path === '/v1/completions' && this.#server !== 'llama-server' ? 16 : undefined;
     const maxTokens = limit === undefined ? unset : limit;
     const turn = turnOf(body, this.#options.turns);
-    const calls = turn === undefined ? callsOf(body, prompt) : callsOfTurn(body, turn);
-    const calls = callsOf(body, prompt, this.#server);
+    const calls = turn === undefined ? callsOf(body, prompt, this.#server) : callsOfTurn(body, turn);
     const answered = answer({
       prompt,
       says: calls.length > 0 ? [] : turn === undefined ? formedAnswer(body) : lastWords(body),
       avoids: (word) =>
         biasOf(body)[this.#vocabulary.tokenOf(word)] === -100 ||
         ((body.bad_words ?? []) as string[]).includes(word.trim()),
-      maxTokens: maxTokens ?? undefined,
+      maxTokens: this.#options.ignoresLimit ? undefined : (maxTokens ?? undefined),
       stop: (body.stop as string[] | undefined) ?? [],
       contextSize: this.#contextSize,
       seed: body.seed as number | undefined,
     });
-    return this.#streamReply(request, this.#cutAtStopToken(answered, body), calls);
+    if (this.#options.refusesSchemaInStream && body.response_format !== undefined)
+      return schemaRefusal(body.stream !== false);
+    const ended = this.#cutAtStopToken(answered, body);
+    if (body.stream === false) return this.#wholeReply(request, ended, calls);
+    return this.#streamReply(request, ended, calls);
   }
 
   /** A prompt of token ids as the words that they stand for. */
@@ -154,6 +162,14 @@ class OpenAiPlay implements Play {
     const end = answered.tokens.findIndex((word) => ids.includes(this.#vocabulary.tokenOf(word)));
     if (end === -1) return answered;
     return { ...answered, tokens: answered.tokens.slice(0, end), generated: end + 1, reason: 'stop' };
+  }
+
+  #wholeReply({ path }: SeenRequest, answered: ModelAnswer, calls: readonly PlayedCall[]): Reply {
+    const { model, reasoningField, withoutUsage = false } = this.#options;
+    const thought = reasoningField === undefined ? {} : { [reasoningField]: THOUGHT };
+    const chat = path === '/v1/chat/completions';
+    const reply = wholeReply({ server: this.#server, model, chat, answered, calls, thought, withoutUsage });
+    return { ...reply, headers: this.#headers() };
   }
 
   #embeddings(body: Record<string, unknown>): Reply {
@@ -229,42 +245,55 @@ class OpenAiPlay implements Play {
   ): StreamReply {
     const chat = path === '/v1/chat/completions';
     const recorded = chat ? this.#recorded.chat : this.#recorded.completion;
+    const { include_usage, continuous_usage_stats } = (body.stream_options ?? {}) as Record<string, boolean>;
+    let framed = 0;
+    const usageOf = (completion_tokens: number) => ({
+      prompt_tokens: answered.promptTokens,
+      completion_tokens,
+      total_tokens: answered.promptTokens + completion_tokens,
+    });
     const frame = (choice: Record<string, unknown>) => {
       const { usage: _usage, timings: _timings, ...template } = recorded;
       return event({
         ...template,
         model: this.#options.model,
         choices: [{ index: 0, finish_reason: null, ...choice }],
+        ...(continuous_usage_stats && { usage: usageOf(Math.min(generated, framed++)) }),
       });
     };
     const said =
       calls.length > 0
         ? callChoices(calls, this.#server)
         : textChoices(answered.tokens, { body, chat, server: this.#server, vocabulary: this.#vocabulary });
-    const generated = calls.length > 0 ? said.length : answered.generated;
+    const limit = Number(body.max_tokens ?? Number.POSITIVE_INFINITY);
+    const generated = calls.length > 0 ? Math.min(limit, said.length) : answered.generated;
     const { reasoningField, withoutUsage, withoutEnd } = this.#options;
     const opening = chat
       ? [frame({ delta: { role: 'assistant', content: this.#server === 'llama-server' ? null : '' } })]
       : [];
+    const progress =
+      this.#server === 'llama-server' && body.return_progress === true
+        ? [event({ ...recorded, choices: [], prompt_progress: progressOf(answered.promptTokens) })]
+        : [];
     const thoughts =
       reasoningField === undefined || !chat ? [] : [frame({ delta: { [reasoningField]: THOUGHT } })];
     const usage = event({
       ...recorded,
       choices: [],
-      usage: {
-        prompt_tokens: answered.promptTokens,
-        completion_tokens: generated,
-        total_tokens: answered.promptTokens + generated,
-      },
+      usage: usageOf(generated),
     });
-    const asksUsage =
-      (body.stream_options as { include_usage?: boolean } | undefined)?.include_usage === true;
+    const asksUsage = include_usage === true;
     const called = calls.length > 0 && this.#server !== 'generic';
     const end = { ...answered, reason: called ? 'tool_calls' : answered.reason };
     return {
       contentType: 'text/event-stream; charset=utf-8',
       headers: this.#headers(),
-      frames: [...opening, ...thoughts, ...this.#withFinish(said, end, chat).map(frame)],
+      frames: [
+        ...progress,
+        ...opening,
+        ...thoughts,
+        ...this.#withFinish(cutCalls(said, calls, limit), end, chat).map(frame),
+      ],
       ending: [...(asksUsage && !withoutUsage ? [usage] : []), ...(withoutEnd ? [] : ['data: [DONE]\n\n'])],
       failure: [`data: ${this.serverError}\n\n`, 'data: [DONE]\n\n'],
       leavesOpen: withoutEnd ?? false,
@@ -288,4 +317,13 @@ class OpenAiPlay implements Play {
 
 function event(chunk: Record<string, unknown>): string {
   return `data: ${JSON.stringify(chunk)}\n\n`;
+}
+
+function progressOf(total: number): Record<string, number> {
+  return { total, cache: 0, processed: total, time_ms: 1 };
+}
+
+/** vLLM says that calls ended an answer, also where max_tokens did. */
+function cutCalls(said: readonly Choice[], calls: readonly PlayedCall[], limit: number): readonly Choice[] {
+  return calls.length === 0 ? said : said.slice(0, limit);
 }

@@ -198,7 +198,17 @@ class StandInServer implements StandIn {
     if (this.#failsAtOnce(response)) return;
     const reply = this.#play.generation(this.#fault === 'ignores-limit' ? withoutLimit(seen) : seen);
     if ('frames' in reply) await this.#stream(response, reply);
-    else sendReply(response, reply);
+    else this.#whole(response, reply);
+  }
+
+  /** Of a whole answer half is sent where it is to be cut. */
+  #whole(response: ServerResponse, reply: Reply): void {
+    if (this.#fault !== 'cut' || reply.status !== 200) {
+      sendReply(response, reply);
+      return;
+    }
+    response.writeHead(200, { 'content-length': reply.body.length, ...reply.headers });
+    response.write(reply.body.slice(0, reply.body.length / 2), () => response.socket?.destroy());
   }
 
   #count(response: ServerResponse): void {

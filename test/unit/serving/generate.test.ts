@@ -1,20 +1,29 @@
 import { describe, expect, it } from 'vitest';
 import { ServingError } from '../../../src/core/errors.ts';
-import type { GenerationEvent } from '../../../src/core/generation.ts';
+import type { GenerationEvent, GenerationRequest } from '../../../src/core/generation.ts';
 import { silentLog } from '../../../src/core/log.ts';
 import type { QueuePlace, Receipt } from '../../../src/core/receipt.ts';
 import { Serving } from '../../../src/serving/serving.ts';
+import type { Target } from '../../../src/serving/target.ts';
 import { FakeBackend, FINISH, fakeTarget, textRequest } from '../../support/fake-backend.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { SCHEDULER } from '../../support/scheduling.ts';
 
 const withLimit = (maxTokens: number | undefined) => (maxTokens === undefined ? {} : { maxTokens });
 
-function start(slots = 2, embedded = false) {
+interface AskOptions {
+  readonly deadlineMs?: number;
+  readonly maxTokens?: number;
+  readonly onPlace?: (place: QueuePlace) => void;
+  readonly request?: Partial<GenerationRequest>;
+  readonly delivery?: 'whole' | 'stream';
+}
+
+function start(slots = 2, overrides: Partial<Target> = {}) {
   const clock = new FakeClock();
   const backend = new FakeBackend();
   const gapsMs: number[] = [];
-  const target = fakeTarget(backend, { slots, embedded });
+  const target = fakeTarget(backend, { slots, ...overrides });
   const serving = new Serving({
     clock,
     log: silentLog,
@@ -27,17 +36,19 @@ function start(slots = 2, embedded = false) {
     onTokenGap: (_model, gapMs) => void gapsMs.push(gapMs),
     onFatal: () => {},
   });
-  const ask = (
-    id: string,
-    options: { deadlineMs?: number; onPlace?: (place: QueuePlace) => void; maxTokens?: number } = {},
-  ) => {
+  const ask = (id: string, options: AskOptions = {}) => {
     const receipt: Receipt = { requestId: id, receivedAt: clock.now() };
     const cancellation = new AbortController();
     const events: GenerationEvent[] = [];
     const deadlineAt = clock.now() + (options.deadlineMs ?? 60_000);
     const outcome = (async () => {
       for await (const event of serving.generate({
-        request: { ...textRequest(id), limits: { stop: [], ...withLimit(options.maxTokens) } },
+        request: {
+          ...textRequest(id),
+          limits: { stop: [], ...withLimit(options.maxTokens) },
+          ...options.request,
+        },
+        delivery: options.delivery ?? 'stream',
         receipt,
         client: 'client',
         priority: 'normal',
@@ -106,7 +117,7 @@ describe('a backend that goes on beyond max_tokens', () => {
   });
 
   it('is believed where it is this project’s own: its pieces need not be tokens', async () => {
-    const { clock, ask, runOf } = start(2, true);
+    const { clock, ask, runOf } = start(2, { embedded: true });
     const call = ask('a', { maxTokens: 1 });
     await clock.settle();
     for (const event of [TEXT, TEXT, FINISH]) runOf('a')?.send(event);
@@ -218,6 +229,61 @@ describe('a generation', () => {
     await clock.advance(1);
     expect(await call.outcome).toBe('backend_error');
     expect(call.events).toHaveLength(2);
+  });
+
+  it.each<[string, Partial<GenerationRequest>]>([
+    ['tools', { tools: { tools: [{ name: 'clock' }], choice: 'auto' } }],
+    ['a format', { output: { kind: 'json' } }],
+  ])('with %s may be silent between tokens for as long as before the first', async (_, request) => {
+    const { clock, ask, runOf } = start();
+    const call = ask('a', { request });
+    await clock.advance(100);
+    runOf('a')?.send(TEXT);
+    await clock.advance(999);
+    expect(runOf('a')?.signal.aborted).toBe(false);
+    await clock.advance(1);
+    expect(await call.outcome).toBe('backend_error');
+  });
+
+  it('with tools that may not be called is given up as one without', async () => {
+    const { clock, ask, runOf } = start();
+    const call = ask('a', { request: { tools: { tools: [{ name: 'clock' }], choice: 'none' } } });
+    await clock.advance(100);
+    runOf('a')?.send(TEXT);
+    await clock.advance(200);
+    expect(await call.outcome).toBe('backend_error');
+  });
+
+  it('that is asked for whole may take as long as the request, and tells no first token of its own', async () => {
+    const { clock, ask, runOf, gapsMs } = start();
+    const call = ask('a', { delivery: 'whole', deadlineMs: 50_000 });
+    await clock.settle();
+    expect(runOf('a')?.delivery).toBe('whole');
+    runOf('a')?.askWhole();
+    await clock.advance(49_000);
+    expect(runOf('a')?.signal.aborted).toBe(false);
+    for (const event of [{ type: 'start' } as const, TEXT, FINISH]) runOf('a')?.send(event);
+    await clock.settle();
+    expect(await call.outcome).toBe('finished');
+    expect(call.receipt).toMatchObject({ askedWhole: true, firstTokenAt: 49_000 });
+    expect(gapsMs).toEqual([]);
+    expect(clock.pendingTimers).toBe(0);
+    const late = ask('b', { delivery: 'whole', deadlineMs: 50_000 });
+    await clock.settle();
+    runOf('b')?.askWhole();
+    await clock.advance(50_000);
+    expect(await late.outcome).toBe('deadline_exceeded');
+  });
+
+  it('that is asked for whole is given up after the target’s own limit for that', async () => {
+    const { clock, ask, runOf } = start(2, { answerTimeoutMs: 5000 });
+    const call = ask('a', { delivery: 'whole' });
+    await clock.settle();
+    runOf('a')?.askWhole();
+    await clock.advance(4999);
+    expect(runOf('a')?.signal.aborted).toBe(false);
+    await clock.advance(1);
+    expect(await call.outcome).toBe('backend_error');
   });
 
   it('past its deadline ends with deadline_exceeded and its backend is cancelled', async () => {

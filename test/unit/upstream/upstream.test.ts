@@ -4,6 +4,7 @@ import { afterEach, expect, it } from 'vitest';
 import { ServingError } from '../../../src/core/errors.ts';
 import { systemClock } from '../../../src/system-clock.ts';
 import { Upstream } from '../../../src/upstream/upstream.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
 
 const endings: (() => unknown)[] = [];
 afterEach(async () => {
@@ -126,4 +127,82 @@ it('fails what is under way when it is closed, and what comes later', async () =
   await client.close();
   expect(await pending).toBeInstanceOf(ServingError);
   await expect(client.json(get('/'))).rejects.toMatchObject({ code: 'draining' });
+});
+
+/** Closes the connection of each request that `loses` names by its number, as it arrives and without a byte. */
+async function serveLosing(loses: (request: number) => boolean) {
+  let requests = 0;
+  const bodies: string[] = [];
+  const { url } = await serve(async (request, response) => {
+    let body = '';
+    for await (const chunk of request) body += String(chunk);
+    requests += 1;
+    bodies.push(body);
+    if (loses(requests)) request.socket.resetAndDestroy();
+    else response.end('{}');
+  });
+  return { url, bodies, requests: () => requests };
+}
+
+/** undici has a connection free again a turn after its answer. */
+const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
+
+const post = (body: unknown) => ({ ...get('/'), method: 'POST' as const, body });
+
+it('sends once more what was lost on a kept connection that the server had closed', async () => {
+  const { url, bodies } = await serveLosing((request) => request === 2);
+  const client = upstream(url);
+  await client.json(post({ turn: 1 }));
+  await nextTurn();
+  expect(await client.json(post({ turn: 2 }))).toMatchObject({ status: 200 });
+  expect(bodies).toEqual(['{"turn":1}', '{"turn":2}', '{"turn":2}']);
+});
+
+it('sends it once more at most', async () => {
+  const { url, requests } = await serveLosing((request) => request > 1);
+  const client = upstream(url);
+  await client.json(post({}));
+  await nextTurn();
+  await expect(client.json(post({}))).rejects.toMatchObject({ code: 'backend_error' });
+  expect(requests()).toBe(3);
+});
+
+it('does not send again what was lost on a new connection: the server may have begun', async () => {
+  const { url, requests } = await serveLosing(() => true);
+  await expect(upstream(url).json(post({}))).rejects.toMatchObject({ code: 'backend_error' });
+  expect(requests()).toBe(1);
+});
+
+it('does not send again what was lost after the first byte of its answer', async () => {
+  let requests = 0;
+  const { url } = await serve((request, response) => {
+    requests += 1;
+    if (requests === 1) response.end('{}');
+    else response.socket?.write('HTTP/1.1 200', () => request.socket.resetAndDestroy());
+  });
+  const client = upstream(url);
+  await client.json(post({}));
+  await nextTurn();
+  await expect(client.json(post({}))).rejects.toMatchObject({ code: 'backend_error' });
+  expect(requests).toBe(2);
+});
+
+it('does not send again what a server has kept for a while before it failed', async () => {
+  let requests = 0;
+  const clock = new FakeClock();
+  const { url } = await serve(async (request, response) => {
+    requests += 1;
+    if (requests === 1) {
+      response.end('{}');
+      return;
+    }
+    await clock.advance(1001);
+    request.socket.resetAndDestroy();
+  });
+  const client = new Upstream({ url, connectTimeoutMs: 300, clock });
+  endings.push(() => client.close());
+  await client.json(post({}));
+  await nextTurn();
+  await expect(client.json(post({}))).rejects.toMatchObject({ code: 'backend_error' });
+  expect(requests).toBe(2);
 });

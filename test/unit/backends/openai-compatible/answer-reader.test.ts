@@ -1,21 +1,28 @@
 import { describe, expect, it } from 'vitest';
-import { AnswerReader } from '../../../../src/backends/openai-compatible/answer-reader.ts';
+import { type AnswerBounds, AnswerReader } from '../../../../src/backends/openai-compatible/answer-reader.ts';
+import { ServingError } from '../../../../src/core/errors.ts';
 import type { GenerationEvent, LogprobsWish } from '../../../../src/core/generation.ts';
 import { SseReader } from '../../../../src/upstream/sse-reader.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 import { recordedJson, recording } from '../../../support/stand-ins/recording.ts';
 
+const BOUNDS = { maxTokens: 60, contextSize: 2048 };
+
 interface Told {
+  /** What comes after the start. */
   readonly events: GenerationEvent[];
+  readonly start: GenerationEvent | undefined;
   readonly usageMissing: boolean;
 }
 
-function read(body: string, logprobs?: LogprobsWish): Told {
+function read(body: string, logprobs?: LogprobsWish, bounds: AnswerBounds = BOUNDS): Told {
   const events: GenerationEvent[] = [];
   let usageMissing = false;
   const answer = new AnswerReader({
-    sink: { push: (event) => void events.push(event), full: false, drained: async () => {} },
+    sink: { push: (event) => void events.push(event) },
     clock: new FakeClock(),
+    bounds,
+    refusal: (status) => new ServingError('invalid_request', { message: `refused with ${status}` }),
     logprobs,
     onFinish: () => {},
     onUsageMissing: () => {
@@ -27,7 +34,9 @@ function read(body: string, logprobs?: LogprobsWish): Told {
   reader.end();
   answer.end();
   answer.dispose();
-  return { events, usageMissing };
+  const [start, ...rest] = events;
+  expect(start).toMatchObject({ type: 'start' });
+  return { start, events: rest, usageMissing };
 }
 
 const sse = (...chunks: readonly unknown[]) =>
@@ -168,6 +177,90 @@ describe('tool calls', () => {
   it('keep the answer from being a success when it breaks off', () => {
     const cut = sse(calling({ index: 0, id: 'a', function: { name: 'clock', arguments: '{' } }));
     expect(() => read(cut)).toThrow(expect.objectContaining({ code: 'backend_error' }));
+  });
+});
+
+describe('a call in which the answer was cut', () => {
+  const begun = [
+    calling({ index: 0, id: 'a', function: { name: 'first', arguments: '{"a":1}' } }),
+    calling({ index: 1, id: 'b', function: { name: 'second', arguments: '{"city": "Par' } }),
+  ];
+  const used = (prompt_tokens: number, completion_tokens: number) => ({
+    choices: [],
+    usage: { prompt_tokens, completion_tokens },
+  });
+
+  it('is no complete one, though the server says that calls ended the answer', () => {
+    for (const reason of ['tool_calls', 'stop']) {
+      const { events } = read(sse(...begun, finish(reason), used(3, 60)));
+      expect(finishOf(events)).toMatchObject({ reason: 'length', usage: { completionTokens: 60 } });
+      expect(argumentsOf(events, 1)).toBe('{"city": "Par');
+    }
+  });
+
+  it('is known by the context too, where there is no other bound', () => {
+    const { events } = read(sse(...begun, finish('tool_calls'), used(2000, 48)), undefined, {
+      maxTokens: undefined,
+      contextSize: 2048,
+    });
+    expect(finishOf(events)).toMatchObject({ reason: 'length' });
+  });
+
+  it('is known by its text where the server tells no usage', () => {
+    const { events } = read(sse(...begun, finish('tool_calls')));
+    expect(finishOf(events)).toMatchObject({ reason: 'length' });
+  });
+
+  it('is not taken for one that the model has broken off by itself, nor for a whole one at the bound', () => {
+    expect(finishOf(read(sse(...begun, finish('tool_calls'), used(3, 20))).events)).toMatchObject({
+      reason: 'tool_calls',
+    });
+    const whole = read(sse(begun[0], finish('tool_calls'), used(3, 60)));
+    expect(finishOf(whole.events)).toMatchObject({ reason: 'tool_calls' });
+  });
+
+  it('has nothing made up for it: no arguments, and no name', () => {
+    const head = calling({ index: 0, id: 'a', function: { name: 'first', arguments: '' } });
+    const { events } = read(sse(head, finish('tool_calls'), used(3, 60)));
+    expect(events.map(({ type }) => type)).toEqual(['tool-call', 'finish']);
+    expect(finishOf(events)).toMatchObject({ reason: 'length' });
+    const nameless = calling({ index: 0, id: 'a', function: { arguments: '{' } });
+    expect(read(sse(nameless, finish('length'), used(3, 60))).events.map(({ type }) => type)).toEqual([
+      'finish',
+    ]);
+  });
+});
+
+describe('the start', () => {
+  it('tells the prompt’s length where the first chunk does, by its usage or as progress', () => {
+    const hi = choice({ delta: { content: 'hi' } });
+    const counted = { ...hi, usage: { prompt_tokens: 7, completion_tokens: 0 } };
+    expect(read(sse(counted, finish('stop'))).start).toMatchObject({ promptTokens: 7 });
+    const progress = { choices: [], prompt_progress: { total: 9, cache: 4, processed: 9, time_ms: 1 } };
+    expect(read(sse(progress, hi, finish('stop'))).start).toEqual({
+      type: 'start',
+      promptTokens: 9,
+      cachedTokens: 4,
+    });
+    expect(read(sse(hi, finish('stop'))).start).toEqual({ type: 'start' });
+  });
+});
+
+describe('an error in the stream', () => {
+  const error = (code: unknown) => ({ error: { message: 'bad schema', type: 'BadRequestError', code } });
+
+  it('refuses the request where it comes before the first piece and says so', () => {
+    expect(() => read(sse(error(400)))).toThrow(
+      expect.objectContaining({ code: 'invalid_request', message: 'refused with 400' }),
+    );
+  });
+
+  it.each([
+    ['after a piece', sse(choice({ delta: { content: 'hi' } }), error(400))],
+    ['with a code of another kind', sse(error(500))],
+    ['without a code', sse(error(null))],
+  ])('is a failure of the server %s', (_, body) => {
+    expect(() => read(body)).toThrow(expect.objectContaining({ code: 'backend_error' }));
   });
 });
 

@@ -3,6 +3,7 @@ import {
   OpenAiCompatibleBackend,
   type OpenAiCompatibleTarget,
 } from '../../../../src/backends/openai-compatible/openai-compatible-backend.ts';
+import { ServingError } from '../../../../src/core/errors.ts';
 import type { ToolUse } from '../../../../src/core/generation.ts';
 import type { Log } from '../../../../src/core/log.ts';
 import { systemClock } from '../../../../src/system-clock.ts';
@@ -256,6 +257,19 @@ describe('a forced call', () => {
     expect(standIn.counts().started).toBe(2);
   });
 
+  it('that max_tokens cuts is told as cut, though vllm says that it is whole', async () => {
+    const { backend } = await start();
+    const weather = {
+      name: 'weather',
+      parameters: { type: 'object', properties: { city: { enum: ['Paris'] } }, required: ['city'] },
+    };
+    const { events } = await generateAll(backend, {
+      ...forced([weather]),
+      limits: { maxTokens: 3, stop: [] },
+    });
+    expect(finishOf(events)).toMatchObject({ reason: 'length', usage: { completionTokens: 3 } });
+  });
+
   it('is refused where the client itself wants it strict', async () => {
     const { standIn, backend } = await start({ server: 'generic', refusesStrictTools: true });
     const { error } = await generateAll(backend, forced([{ ...clock, strict: true }]));
@@ -303,6 +317,129 @@ describe('answers', () => {
   });
 });
 
+describe('whole answers', () => {
+  const askWhole = (
+    backend: OpenAiCompatibleBackend,
+    request = chatRequest('one two three'),
+    signal = neverAborted(),
+  ) => generateAll(backend, request, signal, { delivery: 'whole' });
+
+  it.each(['vllm', 'llama-server', 'generic'] as const)('are asked of %s whole', async (server) => {
+    const { standIn, backend } = await start({ server });
+    const asked: string[] = [];
+    const options = { delivery: 'whole', onAskedWhole: () => void asked.push('whole') } as const;
+    const whole = await generateAll(backend, chatRequest('one two three'), neverAborted(), options);
+    expect(whole.error).toBeUndefined();
+    expect(asked).toEqual(['whole']);
+    expect(lastBody(standIn)).toMatchObject({ stream: false });
+    expect(lastBody(standIn)).not.toHaveProperty('stream_options');
+    expect(whole.events.map(({ type }) => type)).toEqual(['start', 'text', 'finish']);
+    const streamed = await generateAll(backend, chatRequest('one two three'));
+    expect(textOf(whole.events)).toBe(textOf(streamed.events));
+    expect(finishOf(whole.events)).toEqual(finishOf(streamed.events));
+  });
+
+  it('stay streamed where the configuration, the client or what is asked wants it so', async () => {
+    const { standIn, backend } = await start();
+    const streams = async (run: Promise<unknown>) => {
+      await run;
+      expect(lastBody(standIn)).toMatchObject({ stream: true });
+    };
+    await streams(generateAll(backend, chatRequest('hi')));
+    await streams(askWhole(backend, chatRequest('hi', { logprobs: { top: 1 } })));
+    await streams(
+      askWhole(backend, chatRequest('hi', { tools: { tools: [{ name: 'a' }], choice: 'auto' } })),
+    );
+    const streamed = await start({}, { whole_answers: 'streamed' });
+    await askWhole(streamed.backend);
+    expect(lastBody(streamed.standIn)).toMatchObject({ stream: true });
+  });
+
+  it.each([
+    ['exceed max_tokens', { ignoresLimit: true }],
+    ['tell no usage', { withoutUsage: true }],
+  ])('are streamed from then on where they %s', async (_, options) => {
+    const { standIn, backend, logged } = await start(options);
+    const { events } = await askWhole(backend);
+    expect(finishOf(events)).toMatchObject({ reason: 'length' });
+    expect(textOf(events).length).toBeLessThan(60);
+    await askWhole(backend);
+    expect(lastBody(standIn)).toMatchObject({ stream: true });
+    expect(logged.filter((line) => line.includes('whole answers'))).toHaveLength(1);
+  });
+
+  it('that nobody waits for any more are given up: the connection closes', async () => {
+    const { standIn, backend } = await start({ fault: 'hang' });
+    const cancellation = new AbortController();
+    const pending = askWhole(backend, chatRequest('hi'), cancellation.signal);
+    await standIn.until(({ inFlight }) => inFlight === 1);
+    const reason = new ServingError('client_gone');
+    cancellation.abort(reason);
+    expect((await pending).error).toBe(reason);
+    await standIn.until(({ inFlight, aborted }) => inFlight === 0 && aborted === 1);
+  });
+
+  it.each<[Fault, string]>([
+    ['refuse', 'no_backend_available'],
+    ['reset', 'backend_error'],
+    ['not-http', 'backend_error'],
+    ['garbage', 'backend_error'],
+    ['error-500', 'backend_error'],
+    ['busy', 'no_backend_available'],
+    ['cut', 'backend_error'],
+  ])('%s becomes %s', async (fault, code) => {
+    const { standIn, backend } = await start();
+    await backend.probe({ signal: neverAborted() });
+    await standIn.setFault(fault);
+    const { events, error } = await askWhole(backend);
+    expect(error).toMatchObject({ code });
+    expect(events).toEqual([]);
+  });
+});
+
+describe('a schema that the server cannot keep to', () => {
+  const request = chatRequest('hi', { output: { kind: 'json-schema', schema: { type: 'object' } } });
+
+  it.each(['stream', 'whole'] as const)(
+    'is refused by name, also where it is found in the %s',
+    async (delivery) => {
+      const { backend } = await start({ refusesSchemaInStream: true });
+      const { events, error } = await generateAll(backend, request, neverAborted(), { delivery });
+      expect(error).toMatchObject({
+        code: 'invalid_request',
+        param: 'format',
+        message: expect.stringContaining('not supported by xgrammar'),
+      });
+      expect(events).toEqual([]);
+    },
+  );
+});
+
+describe('the prompt’s length', () => {
+  const startOf = async (server: 'vllm' | 'llama-server', promptTokensFirst: boolean) => {
+    const { standIn, backend } = await start({ server });
+    const options = { promptTokensFirst };
+    const { events } = await generateAll(backend, chatRequest('one two three'), neverAborted(), options);
+    return { first: events[0], body: lastBody(standIn) };
+  };
+
+  it('comes before the first piece where the client is told it then, and is asked for only then', async () => {
+    const vllm = await startOf('vllm', true);
+    expect(vllm.first).toMatchObject({ type: 'start', promptTokens: 3 });
+    expect(vllm.body).toMatchObject({
+      stream_options: { include_usage: true, continuous_usage_stats: true },
+    });
+    const llama = await startOf('llama-server', true);
+    expect(llama.first).toMatchObject({ type: 'start', promptTokens: 3 });
+    expect(llama.body).toMatchObject({ return_progress: true });
+    for (const server of ['vllm', 'llama-server'] as const) {
+      const { first, body } = await startOf(server, false);
+      expect(first).toEqual({ type: 'start' });
+      expect(JSON.stringify(body)).not.toMatch(/continuous_usage_stats|return_progress/);
+    }
+  });
+});
+
 describe('context', () => {
   it('lowers a max_tokens that is larger than what is left', async () => {
     for (const server of ['vllm', 'generic'] as const) {
@@ -347,7 +484,6 @@ describe('faults', () => {
     const { standIn, backend } = await start();
     await backend.probe({ signal: neverAborted() });
     await standIn.setFault(fault);
-    if (fault === 'refuse') await backend.probe({ signal: neverAborted() });
     const { events, error } = await generateAll(backend, chatRequest('hello there'));
     expect(error).toMatchObject({ code });
     expect(textOf(events) !== '').toBe(afterText);

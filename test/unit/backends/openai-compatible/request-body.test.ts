@@ -16,6 +16,8 @@ function bodyOf(flavor: Flavor, request: GenerationRequest, own: readonly string
     vocabularySize: undefined,
     templateSwitch: true,
     strictTools: true,
+    whole: false,
+    promptTokensFirst: false,
   }).body;
 }
 

@@ -173,11 +173,26 @@ describe('a whole answer', () => {
 });
 
 describe('durations', () => {
+  const timings = () => ({ queueMs: 100, ttftMs: 130.5, generateMs: 60, totalMs: 160.5 });
+  const answer = (askedWhole: boolean) => ({
+    receipt: { requestId: 'r', receivedAt: 0, askedWhole },
+    createdAt: 0,
+    timings,
+  });
+
   it('leave the wait in the queue to the total alone', () => {
-    expect(metricsOf(usage, { queueMs: 100, ttftMs: 130.5, generateMs: 60, totalMs: 160.5 })).toMatchObject({
+    expect(metricsOf(usage, answer(false))).toMatchObject({
       total_duration: 160_500_000,
       prompt_eval_duration: 30_500_000,
       eval_duration: 30_000_000,
+    });
+  });
+
+  it('of an answer that came in one piece are all the answer’s: nobody knows when it began', () => {
+    expect(metricsOf(usage, answer(true))).toMatchObject({
+      total_duration: 160_500_000,
+      prompt_eval_duration: 0,
+      eval_duration: 60_500_000,
     });
   });
 });
