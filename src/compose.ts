@@ -12,7 +12,7 @@ import { buildServer } from './http/server.ts';
 import { remotePull } from './remote-pull.ts';
 import { SlidingWindow } from './scheduling/sliding-window.ts';
 import { Serving } from './serving/serving.ts';
-import { canServe, type Target } from './serving/target.ts';
+import { canServe, slotsOf, type Target } from './serving/target.ts';
 import { systemClock } from './system-clock.ts';
 import { Metrics } from './telemetry/metrics.ts';
 import { requestLine } from './telemetry/request-line.ts';
@@ -119,7 +119,7 @@ const LAST_ANSWERS_WITHIN_MS = 1000;
 function createTargets({ config, ...options }: ApplicationOptions): Target[] {
   const environment: BackendEnvironment = { clock: systemClock, hubUrl: config.cache.hub_url, ...options };
   return config.models.flatMap((model) =>
-    model.targets.map(({ definition, values }, index) => ({
+    model.targets.map(({ definition, values, slotsGiven }, index) => ({
       id: `${definition.name}/${index}`,
       model: model.id,
       backendName: definition.name,
@@ -127,6 +127,7 @@ function createTargets({ config, ...options }: ApplicationOptions): Target[] {
       backend: definition.create(values, environment),
       embedded: definition.embedded,
       slots: values.slots,
+      slotsGiven,
       cacheIsolation: definition.cacheIsolation?.(values),
       firstTokenTimeoutMs: values.first_token_timeout_ms,
       idleTimeoutMs: values.idle_timeout_ms,
@@ -154,7 +155,7 @@ function createTelemetry(parts: {
             model: target.model,
             target: target.id,
             up: canServe(target.status),
-            slots: target.slots,
+            slots: slotsOf(target),
             slotsUsed: slots,
             tokensInFlight: tokens,
           };

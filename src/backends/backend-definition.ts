@@ -31,7 +31,8 @@ export const commonTargetKeys = {
     Type.Integer({
       minimum: 1,
       maximum: 4096,
-      description: 'Requests that run at the same time on this target.',
+      description:
+        'Requests that run at the same time on this target. Unset: as many as the server tells (llama-server), else the default.',
     }),
   ),
   connect_timeout_ms: Type.Integer({ minimum: 1, default: 2000, description: 'To open a connection.' }),

@@ -11,6 +11,8 @@ import type { ConfigValues } from './schema.ts';
 
 export interface TargetConfig {
   readonly definition: BackendDefinition;
+  /** `values.slots` is the configuration's, not the backend's default. */
+  readonly slotsGiven: boolean;
   readonly values: Static<TObject<typeof commonTargetKeys>> & { readonly slots: number } & Readonly<
       Record<string, unknown>
     >;
@@ -74,7 +76,8 @@ function resolveTarget(
   } catch (error) {
     throw new ConfigError(`${at === '' ? '' : `${at.slice(0, -1)}: `}${(error as Error).message}`);
   }
-  return { definition: found.definition, values: checked.value };
+  const slotsGiven = given.slots !== undefined || found.preset.slots !== undefined;
+  return { definition: found.definition, slotsGiven, values: checked.value };
 }
 
 /** The commonest fault of an address has its own words: `localhost:8001`. */

@@ -24,6 +24,8 @@ export interface TargetStatus {
   readonly restarting?: boolean;
   /** With `unloaded`: the user chose that the model may leave memory when idle, so this is no fault. */
   readonly mayUnload?: boolean;
+  /** Requests that its server runs at the same time, where the backend knows it. */
+  readonly slots?: number;
   /** Tokens per slot, where the backend knows it. */
   readonly contextSize?: number;
   /** What the model can do, where the backend knows it. */

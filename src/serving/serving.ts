@@ -17,7 +17,7 @@ import { type GenerationCall, type GenerationServices, generate } from './genera
 import { modelDigests } from './model-digests.ts';
 import { type Readiness, readinessOf } from './readiness.ts';
 import { largestContext, servedModel, tokenizerOf } from './served-model.ts';
-import { canServe, type Target } from './target.ts';
+import { canServe, slotsOf, type Target } from './target.ts';
 import { TargetMonitor } from './target-monitor.ts';
 
 export interface ServingOptions {
@@ -196,6 +196,7 @@ export class Serving {
         const detail = changed.status.detail === undefined ? '' : `: ${changed.status.detail}`;
         if (before.state !== changed.status.state)
           write.call(log, `target is ${changed.status.state}${detail}`, fields);
+        if (changed.status.slots !== before.slots) warnOfSlots(changed, log);
         this.#dispatcher.setTarget(schedulerTarget(changed));
       },
       onWarmUpFailed: (_, error) => {
@@ -210,8 +211,26 @@ export class Serving {
   }
 }
 
-function schedulerTarget({ id, model, slots, status, cacheIsolation }: Target): SchedulerTarget {
-  return { id, model, slots, state: schedulerState(status), cachesPrefixes: cacheIsolation !== undefined };
+function schedulerTarget(target: Target): SchedulerTarget {
+  const { id, model, status, cacheIsolation } = target;
+  return {
+    id,
+    model,
+    slots: slotsOf(target),
+    state: schedulerState(status),
+    cachesPrefixes: cacheIsolation !== undefined,
+  };
+}
+
+/** What a server has no room for waits there, out of our sight; what it could run and does not get is lost. */
+function warnOfSlots(target: Target, log: Log): void {
+  const { model, id, status } = target;
+  const slots = slotsOf(target);
+  if (status.slots === undefined || status.slots === slots) return;
+  log.warn(
+    `slots is ${slots}, but the server runs ${status.slots} requests at the same time: set slots to ${status.slots} or leave it out, or start the server with ${slots}`,
+    { model, target: id },
+  );
 }
 
 /** Of a model's targets the strictest decides: where a request will run is not known when its fingerprint is taken. */

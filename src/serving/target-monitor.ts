@@ -132,6 +132,7 @@ export class TargetMonitor {
     const same =
       before.state === status.state &&
       before.loaded === status.loaded &&
+      before.slots === status.slots &&
       before.contextSize === status.contextSize;
     if (!same || before.restarting !== status.restarting) onChange(target, before);
   }

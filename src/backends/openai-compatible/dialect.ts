@@ -32,6 +32,8 @@ export interface Dialect {
   readonly earlyPrompt: 'usage' | 'progress' | 'none';
   /** `/health` tells whether the engine lives (vllm) or still loads (llama-server). */
   readonly healthPath?: '/health';
+  /** Tells how many run at once, and what the model's template can say. */
+  readonly propsPath?: '/props';
   /** What `/health` means when it answers 503. */
   readonly unhealthy: 'failed' | 'loading';
   /** `max_tokens: null` asks for all that the context leaves. */
@@ -100,6 +102,7 @@ export const DIALECTS: Readonly<Record<Flavor, Dialect>> = {
     tokenizes: true,
     earlyPrompt: 'progress',
     healthPath: '/health',
+    propsPath: '/props',
     unhealthy: 'loading',
     nullMeansRest: false,
     ignoresModelName: true,

@@ -24,7 +24,8 @@ import { DIALECTS, type Dialect, detectDialect, type Flavor } from './dialect.ts
 import { cannotCut, cannotEmbed, EMBEDDINGS_PATH, embedBody, readEmbeddings } from './embedding.ts';
 import { passedNames } from './passed-fields.ts';
 import { type CallOptions, generateCall } from './request-body.ts';
-import { probeServer, unreachable } from './server-probe.ts';
+import { probeServer, unreachable, withProps } from './server-probe.ts';
+import { KnownProps, refuseBeyondTemplate } from './server-props.ts';
 import { serverTokenizer } from './server-tokenizer.ts';
 import { modelMissing, refusal } from './upstream-error.ts';
 import { mayBeWhole, readWholeAnswer } from './whole-answer.ts';
@@ -57,6 +58,7 @@ export class OpenAiCompatibleBackend implements Backend {
   #vocabularySize: number | undefined;
   #templateSwitch = true;
   #maxTokensName: CallOptions['maxTokensName'] = 'max_tokens';
+  readonly #props = new KnownProps();
   #wholeIsWorse = false;
   #saidUsageMissing = false;
   /** Until the server takes the key again. */
@@ -104,16 +106,19 @@ export class OpenAiCompatibleBackend implements Backend {
       const dialect = await this.#speaks(signal);
       const { model, context_size: contextSize } = this.#target;
       const probe = { upstream: this.#upstream, model, dialect, contextSize };
-      const { status, vocabularySize } = await probeServer(probe, signal);
+      const { status, vocabularySize, identity } = await probeServer(probe, signal);
       this.#contextSize = status.contextSize ?? this.#contextSize;
       this.#vocabularySize = vocabularySize;
-      return status;
+      if (dialect.propsPath === undefined || identity === undefined) return status;
+      const about = { upstream: this.#upstream, path: dialect.propsPath, identity };
+      return withProps(status, await this.#props.learn(about, signal));
     } catch (thrown) {
       // What comes back under this address may be another server.
       if (this.#target.flavor === 'auto') this.#dialect = undefined;
       this.#templateSwitch = true;
       this.#maxTokensName = 'max_tokens';
       this.#wholeIsWorse = false;
+      this.#props.forget();
       return unreachable(thrown, signal);
     }
   }
@@ -167,6 +172,7 @@ export class OpenAiCompatibleBackend implements Backend {
   ): Promise<{ readonly exchange: Exchange; readonly asked: CallOptions }> {
     let options: CallOptions = { ...(await this.#callOptions(request, signal)), whole, promptTokensFirst };
     let before = options;
+    refuseBeyondTemplate(request, this.#props.current);
     for (;;) {
       const { path, body } = generateCall(request, options);
       const exchange = await this.#upstream.open({ method: 'POST', path, body, signal });

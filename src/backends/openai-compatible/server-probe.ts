@@ -4,6 +4,7 @@ import { toServingError } from '../../core/errors.ts';
 import { asArray, asCount, asObject, asText, type Loose } from '../../upstream/lenient.ts';
 import type { JsonAnswer, Upstream } from '../../upstream/upstream.ts';
 import type { Dialect } from './dialect.ts';
+import type { ServerProps } from './server-props.ts';
 
 export interface ServerProbe {
   readonly upstream: Upstream;
@@ -17,6 +18,8 @@ export interface Probed {
   readonly status: TargetStatus;
   /** How many tokens the model knows, where the server tells it. */
   readonly vocabularySize?: number;
+  /** Of the model as it is served now; absent where it is not. */
+  readonly identity?: string;
 }
 
 export async function probeServer(probe: ServerProbe, signal: AbortSignal): Promise<Probed> {
@@ -68,7 +71,14 @@ function listed({ model, dialect, contextSize }: ServerProbe, { status, body }: 
       ...(abilities !== undefined && { abilities }),
     },
     ...(vocabularySize !== undefined && { vocabularySize }),
+    identity: JSON.stringify([entry.id, entry.meta]),
   };
+}
+
+/** A model whose template has no tools cannot use them. */
+export function withProps(status: TargetStatus, { slots, takesTools }: ServerProps): TargetStatus {
+  const abilities = status.abilities?.filter((ability) => ability !== 'tools' || takesTools !== false);
+  return { ...status, ...(slots !== undefined && { slots }), ...(abilities && { abilities }) };
 }
 
 /** Servers of one's own take tools for every model, and do not tell which models embed; llama-server tells what sees. */

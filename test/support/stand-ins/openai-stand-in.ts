@@ -49,6 +49,8 @@ export interface OpenAiStandInOptions extends StandInOptions {
   readonly ignoresLimit?: boolean;
   /** Finds a schema bad only after its 200 was sent, as vLLM does. */
   readonly refusesSchemaInStream?: boolean;
+  /** As recorded from llama-server: the model's template has no tools, and drops them without a word. */
+  readonly templateWithoutTools?: boolean;
   /** Takes images; default true. */
   readonly sees?: boolean;
   /** Refuses what begins with "refuse" and repeats it, as servers do that tell what they could not read. */
@@ -188,12 +190,19 @@ class OpenAiPlay implements Play {
       return { status: health, body: health === 200 ? '' : '{"error":{}}' };
     if (path === '/version' && this.#server === 'vllm')
       return { status: 200, body: recording('vllm/version').body };
-    if (path === '/props' && this.#server === 'llama-server')
-      return { status: 200, body: recording('llama-server/props').body };
+    if (path === '/props' && this.#server === 'llama-server') return { status: 200, body: this.#props() };
     if (path !== '/v1/models') return { status: 404, body: '{"detail":"Not Found"}' };
     if (apiKey !== undefined && headers.authorization !== `Bearer ${apiKey}`)
       return { status: 401, body: '{"error":"Unauthorized"}' };
     return { status: 200, body: this.#models() };
+  }
+
+  /** The recorded model's template has no tools. */
+  #props(): string {
+    const caps = { supports_tools: true, supports_tool_calls: true };
+    const { chat_template_caps, ...props } = recordedJson('llama-server/props');
+    const played = this.#options.templateWithoutTools ? chat_template_caps : caps;
+    return JSON.stringify({ ...props, chat_template_caps: played });
   }
 
   #tokens(path: string, body: Record<string, unknown>): Record<string, unknown> | undefined {

@@ -469,6 +469,41 @@ describe('context', () => {
   );
 });
 
+describe('a template without tools', () => {
+  const tools = [{ name: 'clock' }];
+  const earlier = [
+    { role: 'assistant', content: '', toolCalls: [{ id: 'a', name: 'clock', arguments: '{}' }] },
+    { role: 'tool', content: 'noon', toolCallId: 'a' },
+  ] as const;
+
+  it.each([
+    ['tools', { tools: { tools, choice: 'auto' } }],
+    ['tools', { tools: { tools, choice: 'required' } }],
+    ['messages[0].tool_calls', { input: { kind: 'chat', messages: earlier } }],
+  ] as const)('has %s refused by name', async (param, asked) => {
+    const { standIn, backend } = await start({ server: 'llama-server', templateWithoutTools: true });
+    expect((await backend.probe({ signal: neverAborted() })).abilities).toEqual(['generate']);
+    const { error } = await generateAll(backend, chatRequest('hi', asked));
+    expect(error).toMatchObject({
+      code: 'unsupported_parameter',
+      param,
+      message: expect.stringContaining('this model, whose chat template has no'),
+    });
+    expect(standIn.counts().started).toBe(0);
+  });
+
+  it('answers where none may be called, and before anything is known of it', async () => {
+    const { backend } = await start({ server: 'llama-server', templateWithoutTools: true });
+    expect(
+      (await generateAll(backend, chatRequest('hi', { tools: { tools, choice: 'auto' } }))).error,
+    ).toBeUndefined();
+    await backend.probe({ signal: neverAborted() });
+    expect(
+      (await generateAll(backend, chatRequest('hi', { tools: { tools, choice: 'none' } }))).error,
+    ).toBeUndefined();
+  });
+});
+
 describe('faults', () => {
   it.each<[Fault, string, boolean]>([
     ['refuse', 'no_backend_available', false],
@@ -518,6 +553,15 @@ describe('probe', () => {
     const { backend } = await start({ server: 'llama-server', sees: true });
     const { abilities } = await backend.probe({ signal: neverAborted() });
     expect(abilities).toEqual(['generate', 'tools', 'see']);
+  });
+
+  it('learns how many llama-server runs at once, and asks for that only once', async () => {
+    const { standIn, backend } = await start({ server: 'llama-server' });
+    for (let turn = 0; turn < 3; turn += 1)
+      expect(await backend.probe({ signal: neverAborted() })).toMatchObject({ state: 'ready', slots: 4 });
+    expect(standIn.seen().filter(({ path }) => path === '/props')).toHaveLength(1);
+    const vllm = await start({ server: 'vllm' });
+    expect(await vllm.backend.probe({ signal: neverAborted() })).not.toHaveProperty('slots');
   });
 
   it('tells a dead engine from one that loads', async () => {
