@@ -66,16 +66,7 @@ async function startServers({ upstreamPort, withNginx, keep }) {
   );
   const ours = keep(
     await startExecutable({
-      flags: [
-        '--backend',
-        'openai-compatible',
-        '--url',
-        upstreamUrl,
-        '--model',
-        'bench',
-        '--rate-limit.enabled',
-        'false',
-      ],
+      flags: ['--models', JSON.stringify([streamedModel(upstreamUrl)]), '--rate-limit.enabled', 'false'],
     }),
   );
   const nginx = withNginx ? keep(await startNginx(upstreamPort)) : undefined;
@@ -85,6 +76,12 @@ async function startServers({ upstreamPort, withNginx, keep }) {
     { name: 'bare', url: `http://127.0.0.1:${bare.hello.port}`, call: NATIVE },
     { name: 'ours', url: ours.url, call: NATIVE },
   ];
+}
+
+/** As the forwarder does, it reads a stream also where the client wants the answer whole. */
+function streamedModel(url) {
+  const target = { backend: 'openai-compatible', url, model: 'bench', whole_answers: 'streamed' };
+  return { id: 'bench', targets: [target] };
 }
 
 async function measureRound({ servers, load, seconds }) {

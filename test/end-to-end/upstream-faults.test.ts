@@ -8,7 +8,12 @@ import { startOpenAiStandIn } from '../support/stand-ins/openai-stand-in.ts';
 import type { Fault, StandIn, StandInOptions } from '../support/stand-ins/stand-in-server.ts';
 
 const WITHIN = { timeout: 5000, interval: 20 };
-const SHORT_LIMITS = { connect_timeout_ms: 300, first_token_timeout_ms: 300, idle_timeout_ms: 300 };
+const SHORT_LIMITS = {
+  connect_timeout_ms: 300,
+  first_token_timeout_ms: 300,
+  idle_timeout_ms: 300,
+  answer_timeout_ms: 300,
+};
 const PROMPT = { prompt: 'count from one to five please' };
 
 interface Upstream {

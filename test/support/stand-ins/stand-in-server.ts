@@ -201,14 +201,23 @@ class StandInServer implements StandIn {
     else this.#whole(response, reply);
   }
 
-  /** Of a whole answer half is sent where it is to be cut. */
+  /** What fails in the middle of a stream fails before a whole answer, or in its middle. */
   #whole(response: ServerResponse, reply: Reply): void {
-    if (this.#fault !== 'cut' || reply.status !== 200) {
-      sendReply(response, reply);
-      return;
+    const half = reply.body.slice(0, reply.body.length / 2);
+    switch (reply.status === 200 ? this.#fault : 'none') {
+      case 'hang-mid-stream':
+        return;
+      case 'error-mid-stream':
+        sendReply(response, { status: 500, body: this.#play.serverError });
+        return;
+      case 'cut':
+      case 'end-early':
+        response.writeHead(200, { 'content-length': reply.body.length, ...reply.headers });
+        response.write(half, () => response.socket?.destroy());
+        return;
+      default:
+        sendReply(response, reply);
     }
-    response.writeHead(200, { 'content-length': reply.body.length, ...reply.headers });
-    response.write(reply.body.slice(0, reply.body.length / 2), () => response.socket?.destroy());
   }
 
   #count(response: ServerResponse): void {
