@@ -65,9 +65,11 @@ export function readWholeAnswer(body: unknown, maxTokens = Number.POSITIVE_INFIN
   };
 }
 
+/** Never within a character, nor within a word where one has just begun. */
 function cutTo(text: string, characters: number): string {
   if (text.length <= characters) return text;
-  return text.slice(0, characters).replace(/[\uD800-\uDBFF]$/, '');
+  const kept = text.slice(0, characters).replace(/[\uD800-\uDBFF]$/, '');
+  return /\s/.test(text.charAt(kept.length)) ? kept : kept.replace(/\s+\S{0,16}$/, '');
 }
 
 function failed(what: string): ServingError {
