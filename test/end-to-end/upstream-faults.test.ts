@@ -12,7 +12,7 @@ const SHORT_LIMITS = {
   connect_timeout_ms: 300,
   first_token_timeout_ms: 300,
   idle_timeout_ms: 300,
-  answer_timeout_ms: 300,
+  answer_timeout_ms: 3000,
 };
 const PROMPT = { prompt: 'count from one to five please' };
 
