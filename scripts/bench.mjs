@@ -7,6 +7,7 @@ import { install } from './install.mjs';
 
 const FULL = {
   gateway: { rounds: 5, seconds: 4 },
+  'whole-answers': { rounds: 5, seconds: 4 },
   translation: { rounds: 5, seconds: 2, streamTokens: 25_600 },
   engine: { rounds: 5, tokens: 128 },
   scheduler: { rounds: 5 },
@@ -23,6 +24,7 @@ const FULL = {
 };
 const QUICK = {
   gateway: { rounds: 1, seconds: 1 },
+  'whole-answers': { rounds: 1, seconds: 1 },
   translation: { rounds: 1, seconds: 0.5, streamTokens: 4800 },
   engine: { rounds: 1, tokens: 16 },
   scheduler: { rounds: 1 },
@@ -42,6 +44,7 @@ install();
 build();
 const benchmarks = {
   gateway: await import('../bench/gateway/compare.mjs'),
+  'whole-answers': await import('../bench/whole-answers/compare.mjs'),
   translation: await import('../bench/translation/compare.mjs'),
   engine: await import('../bench/engine/compare.mjs'),
   scheduler: await import('../bench/scheduler.mjs'),
