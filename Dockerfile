@@ -1,15 +1,16 @@
 # syntax=docker/dockerfile:1
 # Two images from one file:
 #   docker build --target slim -t llm-serve:slim .   only fronts remote servers (Ollama, vLLM, …)
-#   docker build --target full -t llm-serve:full .   also runs models itself, on the CPU
+#   docker build --target full -t llm-serve:full .   also runs models itself, on the CPU;
+#     --build-arg LLM_ENGINE_BUILDS=cuda             on NVIDIA GPUs too, from a base image with the CUDA runtime
 FROM node:22-slim AS base
 WORKDIR /app
 
 FROM base AS build
 COPY package.json package-lock.json ./
+COPY scripts/no-engine-build ./scripts/no-engine-build
 # No package's install script is ever run.
-# Not npm ci: it refuses a lock file that leaves out the optional packages of other platforms.
-RUN npm install --no-save --omit=optional --ignore-scripts --no-audit --no-fund
+RUN npm ci --omit=optional --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
 COPY scripts ./scripts
 COPY src ./src
@@ -17,16 +18,18 @@ RUN npm run build
 
 FROM base AS slim-dependencies
 COPY package.json package-lock.json ./
-RUN npm install --no-save --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund
+COPY scripts/no-engine-build ./scripts/no-engine-build
+RUN npm ci --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund
 COPY scripts/sbom.mjs ./scripts/sbom.mjs
 RUN node scripts/sbom.mjs --omit=optional > sbom.cdx.json
 
 FROM base AS full-dependencies
 COPY package.json package-lock.json ./
-# The GPU builds of the engine are most of its size, and a container has no GPU unless it is given one.
-RUN npm install --no-save --omit=dev --ignore-scripts --no-audit --no-fund \
-  && rm -rf node_modules/@node-llama-cpp/*-cuda* node_modules/@node-llama-cpp/*-vulkan*
-COPY scripts/sbom.mjs ./scripts/sbom.mjs
+COPY scripts ./scripts
+# The engine's builds for GPUs to put in (cuda, vulkan, or both): none, as a container has no GPU unless it is given one.
+ARG LLM_ENGINE_BUILDS=cpu
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund && node scripts/engine-builds.mjs \
+  && find node_modules/@node-llama-cpp -type l -delete
 RUN node scripts/sbom.mjs > sbom.cdx.json
 
 FROM base AS runtime

@@ -40,7 +40,7 @@ const QUICK = {
   },
 };
 
-install();
+await install();
 build();
 const benchmarks = {
   gateway: await import('../bench/gateway/compare.mjs'),

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { build } from './build.mjs';
 import { install } from './install.mjs';
 
-install();
+await install();
 build();
 const root = fileURLToPath(new URL('..', import.meta.url));
 const from = (path) => import(new URL(`../dist/${path}`, import.meta.url).href);

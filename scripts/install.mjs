@@ -1,23 +1,66 @@
-// Installs the dependencies when node_modules is missing or older than the lock file.
-import { execFileSync } from 'node:child_process';
-import { existsSync, statSync } from 'node:fs';
+// Installs the dependencies when node_modules lacks some of the lock file, then the engine's builds for this machine's GPUs.
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { installEngineBuilds } from './engine-builds.mjs';
+import { npm, runNpm } from './npm.mjs';
+import { withProgress } from './progress.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-export function install() {
-  const installed = join(root, 'node_modules', '.package-lock.json');
-  const lock = join(root, 'package-lock.json');
-  if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(lock).mtimeMs) return;
-  checkNodeVersion();
-  process.stderr.write('Installing dependencies (once)…\n');
-  // Not `npm ci`: the lock file was made on one platform and lacks the others' optional binaries, which `npm ci` refuses.
-  // Install scripts are neither needed nor run.
-  const npm = process.env.npm_execpath;
-  const [command, ...prefix] = npm ? [process.execPath, npm] : ['npm'];
-  const flags = ['--no-save', '--no-audit', '--no-fund', '--ignore-scripts'];
-  execFileSync(command, [...prefix, 'install', ...flags], { cwd: root, stdio: ['ignore', 2, 2] });
+export async function install() {
+  const lock = readLock('package-lock.json');
+  if (!isInstalled(lock, readLock('node_modules/.package-lock.json'))) {
+    checkNodeVersion();
+    // Not `npm ci`, which would throw away what is there, the builds for GPUs included.
+    // Install scripts are neither needed nor run.
+    const names = packagesHere(lock, process);
+    const found = () => names.filter((name) => existsSync(join(root, name, 'package.json'))).length;
+    const command = npm('install', '--no-save', '--ignore-scripts');
+    await orEnd(() =>
+      withProgress(
+        'Installing dependencies (once)',
+        () => `${found()} of ${names.length} packages`,
+        () => runNpm(command, root),
+      ),
+    );
+  }
+  await orEnd(installEngineBuilds);
+}
+
+/**
+ * Whether every package that is not optional is there in its version. By what the files say, not by their dates: a
+ * checkout makes the lock file new without changing it.
+ */
+export function isInstalled(lock, installed) {
+  if (installed === undefined) return false;
+  return Object.entries(lock.packages).every(([name, { version, link, optional, devOptional }]) => {
+    if (name === '' || link || optional || devOptional || !name.startsWith('node_modules/')) return true;
+    return installed.packages[name]?.version === version;
+  });
+}
+
+/** The folders that npm fills on this platform. */
+export function packagesHere({ packages }, { platform, arch }) {
+  const fits = (list, value) => list === undefined || list.includes(value);
+  return Object.entries(packages).flatMap(([name, { os, cpu }]) =>
+    name.startsWith('node_modules/') && fits(os, platform) && fits(cpu, arch) ? [name] : [],
+  );
+}
+
+function readLock(path) {
+  const absolute = join(root, path);
+  return existsSync(absolute) ? JSON.parse(readFileSync(absolute, 'utf8')) : undefined;
+}
+
+/** What npm says is told as it is: a stack trace of ours would only hide it. */
+async function orEnd(run) {
+  try {
+    await run();
+  } catch (thrown) {
+    process.stderr.write(`${thrown.message}\n`);
+    process.exit(1);
+  }
 }
 
 function checkNodeVersion() {

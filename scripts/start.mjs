@@ -2,7 +2,7 @@
 import { build } from './build.mjs';
 import { install } from './install.mjs';
 
-install();
+await install();
 build();
 const { main } = await import('../dist/cli/main.js');
 process.exitCode = await main(process.argv.slice(2));

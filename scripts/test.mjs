@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { build } from './build.mjs';
 import { install } from './install.mjs';
 
-install();
+await install();
 build();
 const root = fileURLToPath(new URL('..', import.meta.url));
 const given = process.argv.slice(2);

@@ -69,7 +69,7 @@ async function whyNoGpu(
   const types = await getLlamaGpuTypes('supported');
   const drivers = types.filter((type) => type !== false);
   if (drivers.length === 0) return 'no supported GPU was found';
-  return `the drivers of ${namesOf(drivers)} are there, but no build of the engine for that is installed or runs here`;
+  return `the drivers of ${namesOf(drivers)} are there, but no build of the engine for that is installed or runs here (node scripts/engine-builds.mjs fetches it)`;
 }
 
 function namesOf(gpus: readonly GpuKind[]): string {
