@@ -14,7 +14,7 @@ export async function install() {
     checkNodeVersion();
     // Not `npm ci`, which would throw away what is there, the builds for GPUs included.
     // Install scripts are neither needed nor run.
-    const names = packagesHere(lock, process);
+    const names = packagesHere(lock, thisMachine());
     const found = () => names.filter((name) => existsSync(join(root, name, 'package.json'))).length;
     const command = npm('install', '--no-save', '--ignore-scripts');
     await orEnd(() =>
@@ -41,11 +41,24 @@ export function isInstalled(lock, installed) {
 }
 
 /** The folders that npm fills on this platform. */
-export function packagesHere({ packages }, { platform, arch }) {
+export function packagesHere({ packages }, { platform, arch, libc }) {
   const fits = (list, value) => list === undefined || list.includes(value);
-  return Object.entries(packages).flatMap(([name, { os, cpu }]) =>
-    name.startsWith('node_modules/') && fits(os, platform) && fits(cpu, arch) ? [name] : [],
+  return Object.entries(packages).flatMap(([name, wants]) =>
+    name.startsWith('node_modules/') &&
+    fits(wants.os, platform) &&
+    fits(wants.cpu, arch) &&
+    fits(wants.libc, libc)
+      ? [name]
+      : [],
   );
+}
+
+function thisMachine() {
+  const { platform, arch } = process;
+  if (platform !== 'linux') return { platform, arch, libc: undefined };
+  process.report.excludeNetwork = true;
+  const { glibcVersionRuntime } = process.report.getReport().header;
+  return { platform, arch, libc: glibcVersionRuntime === undefined ? 'musl' : 'glibc' };
 }
 
 function readLock(path) {

@@ -27,7 +27,7 @@ export const PICTURE = `data:image/png;base64,${PICTURE_BASE64}`;
 
 export const LONG_QUESTION = 'Tell me a very long story about the sea and a ship.';
 
-const WITHIN = { timeout: 5000, interval: 10 };
+const WITHIN = { timeout: 60_000, interval: 10 };
 
 /** That whoever left in the middle, as `leave` does, was seen to leave, and takes up no slot. */
 export async function expectSlotFreed(served: Served, leave: () => Promise<void>): Promise<void> {

@@ -21,7 +21,7 @@ export interface Models {
   readonly limited: readonly ModelEntry[];
 }
 
-const WITHIN = { timeout: 10_000, interval: 20 };
+const WITHIN = { timeout: 60_000, interval: 20 };
 
 const busyModel = (client: ClientId): string => `busy-${client}`;
 

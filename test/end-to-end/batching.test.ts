@@ -13,7 +13,7 @@ import {
 } from '../support/http-client.ts';
 import { scripted, scriptedFlags } from '../support/scripted-server.ts';
 
-const WITHIN = { timeout: 5000, interval: 20 };
+const WITHIN = { timeout: 60_000, interval: 20 };
 
 describe('in eager mode', () => {
   const endsWith = endingAfterAll();
@@ -99,7 +99,7 @@ test('in window mode those that arrive within the window share a batch', async (
   const server = await startServer({
     flags: [
       ...scriptedFlags({ target: { slots: 8 } }),
-      ...['--scheduler.mode', 'window', '--scheduler.window-ms', '400', '--scheduler.max-batch-size', '4'],
+      ...['--scheduler.mode', 'window', '--scheduler.window-ms', '2000', '--scheduler.max-batch-size', '4'],
     ],
     endsWith: onTestFinished,
   });
@@ -110,7 +110,7 @@ test('in window mode those that arrive within the window share a batch', async (
   const startedAt = performance.now();
   const four = await Promise.all([batchOf(), batchOf(), batchOf(), batchOf()]);
   expect(four.map(({ size }) => size)).toEqual([4, 4, 4, 4]);
-  expect(performance.now() - startedAt, 'a full batch waits for nothing').toBeLessThan(400);
+  expect(performance.now() - startedAt, 'a full batch waits for nothing').toBeLessThan(2000);
 });
 
 describe('a stream that is silent', () => {
@@ -125,11 +125,11 @@ describe('a stream that is silent', () => {
 
   test('commits after heartbeat_seconds, sends comments, then its tokens', async () => {
     const answer = await openAnswer(`${server.url}/stream`, {
-      body: { prompt: scripted({ text: 'late but here', first_token_delay_ms: 700 }) },
+      body: { prompt: scripted({ text: 'late but here', first_token_delay_ms: 3000 }) },
     });
     expect(answer.status).toBe(200);
     expect(Number(answer.headers['x-response-time-ms'])).toBeGreaterThanOrEqual(195);
-    expect(Number(answer.headers['x-response-time-ms'])).toBeLessThan(700);
+    expect(Number(answer.headers['x-response-time-ms'])).toBeLessThan(3000);
     const text = await answer.whole;
     expect(text).toMatch(/^:\n:\n/);
     expect(tokensOf(text)).toBe('late but here');

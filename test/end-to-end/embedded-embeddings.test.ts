@@ -13,7 +13,7 @@ interface EmbedAnswer {
   readonly error: { readonly code: string; readonly message: string; readonly param: string | null };
 }
 
-const WITHIN = { timeout: 20_000, interval: 20 };
+const WITHIN = { timeout: 60_000, interval: 20 };
 
 describe('a model that embeds', () => {
   const endsWith = endingAfterAll();

@@ -65,7 +65,7 @@ test('a server that starts waits for a pull that is under way, and fetches nothi
   const flags = ['--cache.directory', folder(), '--cache.hub-url', hub.url];
   const name = 'hf:owner/repo/tiny.gguf';
   const pull = startCommand(['models', 'pull', name, ...flags], { endsWith: onTestFinished });
-  await expect.poll(() => hub.requests.length, { timeout: 10_000 }).toBe(1);
+  await expect.poll(() => hub.requests.length, { timeout: 60_000 }).toBe(1);
   const server = await startServer({ flags: ['--model', name, ...flags], endsWith: onTestFinished });
   await server.logged(({ msg }) => msg.includes('is being fetched already'));
   release();

@@ -3,11 +3,12 @@ import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { DEFAULT_MODEL, modelPath, testCacheDirectory } from '../support/embedded-engine.ts';
 import { type Executable, endingAfterAll, startServer } from '../support/executable.ts';
 import { ask, eventsOf, generate, openAnswer, tokensOf } from '../support/http-client.ts';
+import { atThisPace } from '../support/pace.ts';
 import { childrenOf, processState } from '../support/process-table.ts';
 import { whenReady } from '../support/readiness.ts';
 import { scripted } from '../support/scripted-server.ts';
 
-const GONE_WITHIN = { timeout: 5000, interval: 20 };
+const GONE_WITHIN = { timeout: 60_000, interval: 20 };
 /** Longer than any step of this model on a busy machine; with one thread, as several wait for each other there. */
 const SMALL = { step_timeout_ms: 10_000, threads: 1 };
 const LONG = { prompt: 'Write a long story about the sea.', max_tokens: 400 };
@@ -69,7 +70,7 @@ describe('while the engine of one model is out of order', () => {
         slowestMs = Math.max(slowestMs, performance.now() - startedAt);
         expect(answer.json().text).toBe('here');
       } while (!failed);
-      expect(slowestMs).toBeLessThan(1000);
+      expect(slowestMs).toBeLessThan(await atThisPace(server, 1000));
       // 2. They failed as what they are.
       expect([(await failure).status, (await failure).json().error.code]).toEqual([502, 'backend_error']);
       const events = eventsOf(await stream.whole);

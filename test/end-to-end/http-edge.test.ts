@@ -65,7 +65,7 @@ describe('bytes that are no request', () => {
     const bytes =
       'POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"prompt"';
     expectError(await exchangeBytes(server.port, bytes), 408, 'request_timeout');
-    expect(performance.now() - startedAt).toBeLessThan(4000);
+    expect(performance.now() - startedAt).toBeLessThan(20_000);
   });
 
   test('a body that does not arrive is one line in the log, under the id its client was told', async () => {
@@ -113,7 +113,7 @@ describe('bytes that are no request', () => {
           socket.once('close', () => clearInterval(probe));
         }),
     );
-    expect(performance.now() - startedAt).toBeLessThan(5000);
+    expect(performance.now() - startedAt).toBeLessThan(20_000);
   });
 
   test('a connection that says nothing is closed without an answer', async () => {

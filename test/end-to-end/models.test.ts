@@ -96,7 +96,7 @@ describe('a download', () => {
     const { hold, release } = held();
     const { hub, run, start } = await setUp({ hold });
     const first = start('pull', NAME);
-    await expect.poll(() => hub.requests.length, { timeout: 10_000 }).toBe(1);
+    await expect.poll(() => hub.requests.length, { timeout: 60_000 }).toBe(1);
     const second = start('pull', NAME);
     await second.logged(({ msg }) => msg.includes('fetched by another: 0.5 of 1.0 MB'));
     const refused = await run('remove', NAME);
@@ -112,7 +112,7 @@ describe('a download', () => {
     const killed = start('pull', NAME);
     const partial = join(cache, `${FILE}.partial`);
     const size = () => statSync(partial, { throwIfNoEntry: false })?.size ?? 0;
-    await expect.poll(size, { timeout: 10_000 }).toBeGreaterThan(0);
+    await expect.poll(size, { timeout: 60_000 }).toBeGreaterThan(0);
     killed.signal('SIGKILL');
     await killed.ended;
     expect((await run('list')).stdout).toMatch(/tiny\.gguf .*not fetched, \d\.\d MB there/);
@@ -125,7 +125,7 @@ describe('a download', () => {
   test('that is interrupted says so and leaves no lock', async () => {
     const { cache, start, hub } = await setUp({ hold: new Promise(() => {}) });
     const interrupted = start('pull', NAME);
-    await expect.poll(() => hub.requests.length, { timeout: 10_000 }).toBe(1);
+    await expect.poll(() => hub.requests.length, { timeout: 60_000 }).toBe(1);
     interrupted.signal('SIGINT');
     const { exitCode, stderr } = await interrupted.ended;
     expect(exitCode).toBe(1);

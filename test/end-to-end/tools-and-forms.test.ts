@@ -44,7 +44,7 @@ test.each([
     expect(answer.status, answer.body).toBe(400);
     expect(JSON.parse(answer.body).error).toMatchObject({ code: 'invalid_request', param });
   }
-  expect(performance.now() - startedAt).toBeLessThan(2000);
+  expect(performance.now() - startedAt).toBeLessThan(15_000);
 });
 
 test('a schema of 10,000 properties is one like any other', async () => {

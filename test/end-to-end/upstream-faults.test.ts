@@ -7,7 +7,7 @@ import { startOllamaStandIn } from '../support/stand-ins/ollama-stand-in.ts';
 import { startOpenAiStandIn } from '../support/stand-ins/openai-stand-in.ts';
 import type { Fault, StandIn, StandInOptions } from '../support/stand-ins/stand-in-server.ts';
 
-const WITHIN = { timeout: 5000, interval: 20 };
+const WITHIN = { timeout: 60_000, interval: 20 };
 const SHORT_LIMITS = {
   connect_timeout_ms: 300,
   first_token_timeout_ms: 300,

@@ -143,7 +143,7 @@ describe('the lock', () => {
     const path = await lockPath();
     const lock = await FileLock.take(path);
     await written(path, { pid: 1, host: 'elsewhere', pidNamespace: '' });
-    await expect.poll(() => lock?.lost.aborted, { timeout: 5000 }).toBe(true);
+    await expect.poll(() => lock?.lost.aborted, { timeout: 60_000 }).toBe(true);
     await lock?.release();
     expect(await isHeld(path)).toBe(true);
   });

@@ -1,6 +1,7 @@
 import { Type } from 'typebox';
 import { describe, expect, it } from 'vitest';
 import { compileCheck, describeViolation } from '../../../src/schema/violation.ts';
+import { cpuMs } from '../../support/pace.ts';
 
 const Body = Type.Object({
   names: Type.Optional(Type.Array(Type.Object({ name: Type.String() }), { maxItems: 2000 })),
@@ -33,10 +34,9 @@ describe('of a long list', () => {
 
   it('a million wrong entries are found out as fast as one', () => {
     const names = many(1_000_000, 1);
-    const before = process.cpuUsage();
+    const startedAt = cpuMs();
     expect(faultOf({ names })).toMatch(/^names\[0\] is 1/);
     expect(faultOf(names)).toMatch(/^The body is/);
-    const { user, system } = process.cpuUsage(before);
-    expect((user + system) / 1000).toBeLessThan(1000);
+    expect(cpuMs() - startedAt).toBeLessThan(1000);
   });
 });

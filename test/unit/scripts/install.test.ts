@@ -12,6 +12,7 @@ interface LockEntry {
   readonly devOptional?: boolean;
   readonly os?: readonly string[];
   readonly cpu?: readonly string[];
+  readonly libc?: readonly string[];
   readonly optionalDependencies?: Readonly<Record<string, string>>;
 }
 
@@ -26,7 +27,10 @@ interface Output {
 
 interface Scripts {
   isInstalled(lock: Lock, installed: Lock | undefined): boolean;
-  packagesHere(lock: Lock, machine: { readonly platform: string; readonly arch: string }): string[];
+  packagesHere(
+    lock: Lock,
+    machine: { readonly platform: string; readonly arch: string; readonly libc: string },
+  ): string[];
   gpusHere(machine: {
     readonly platform: string;
     readonly env: Readonly<Record<string, string>>;
@@ -79,9 +83,12 @@ describe('dependencies are installed', () => {
       'node_modules/a': {},
       'node_modules/mac': { os: ['darwin'] },
       'node_modules/arm': { os: ['linux'], cpu: ['arm64'] },
+      'node_modules/musl': { os: ['linux'], libc: ['musl'] },
       'scripts/c': {},
     };
-    expect(packagesHere({ packages }, { platform: 'linux', arch: 'x64' })).toEqual(['node_modules/a']);
+    expect(packagesHere({ packages }, { platform: 'linux', arch: 'x64', libc: 'glibc' })).toEqual([
+      'node_modules/a',
+    ]);
   });
 });
 

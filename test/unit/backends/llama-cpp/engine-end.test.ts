@@ -9,7 +9,7 @@ import { FAKE_SETTINGS, fakeEngines, recordingLog } from '../../../support/fake-
 import { processState } from '../../../support/process-table.ts';
 
 const fakeEngine = fakeEngines();
-const SOON = { timeout: 5000, interval: 10 };
+const SOON = { timeout: 60_000, interval: 10 };
 
 function start(onMessage: string) {
   const { log, lines } = recordingLog();

@@ -30,7 +30,7 @@ function pidOf(engine: TestEngine): number {
 }
 
 function ended(pid: number): Promise<void> {
-  return vi.waitFor(() => expect(isAlive(pid)).toBe(false), { timeout: 5000, interval: 10 });
+  return vi.waitFor(() => expect(isAlive(pid)).toBe(false), { timeout: 60_000, interval: 10 });
 }
 
 describe('engine process', () => {

@@ -9,6 +9,7 @@ import { chunkedTokenize } from '../../../../src/backends/llama-cpp/engine/text-
 import type { Message, Tool } from '../../../../src/core/generation.ts';
 import { modelPath } from '../../../support/embedded-engine.ts';
 import { startJinja, startLlama } from '../../../support/jinja.ts';
+import { cpuMs } from '../../../support/pace.ts';
 
 const SPECIAL = ['<|endoftext|>', '<|im_start|>', '<|im_end|>', '<file_sep>'];
 const TEMPLATE =
@@ -167,10 +168,10 @@ describe('a long text full of special tokens', () => {
 
   it('is read in no time', () => {
     const many = 80_000;
-    const begun = performance.now();
+    const begun = cpuMs();
     const input = { kind: 'text', prompt: '<|im_start|>'.repeat(many) } as const;
     expect(encoders[0]?.encode({ input }).tokens.length).toBe(many);
-    expect(performance.now() - begun).toBeLessThan(5000);
+    expect(cpuMs() - begun).toBeLessThan(5000);
   });
 
   it('is refused unread where it cannot fit, as it stands in the prompt', () => {

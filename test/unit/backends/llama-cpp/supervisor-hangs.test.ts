@@ -15,7 +15,7 @@ import { processState } from '../../../support/process-table.ts';
 
 const STEP_MS = 10_000;
 const LOAD_MS = 100_000;
-const SOON = { timeout: 10_000, interval: 5 };
+const SOON = { timeout: 60_000, interval: 5 };
 /** Answers pings; `steps` is the script's own count. */
 const ANSWER = `if (message.type === 'ping') { process.send({ type: 'alive', progress: steps }); process.send({ type: 'log', level: 'debug', message: 'answered' }); }`;
 
