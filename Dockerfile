@@ -8,7 +8,6 @@ WORKDIR /app
 
 FROM base AS build
 COPY package.json package-lock.json ./
-COPY scripts/no-engine-build ./scripts/no-engine-build
 # No package's install script is ever run.
 RUN npm ci --omit=optional --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
@@ -18,7 +17,6 @@ RUN npm run build
 
 FROM base AS slim-dependencies
 COPY package.json package-lock.json ./
-COPY scripts/no-engine-build ./scripts/no-engine-build
 RUN npm ci --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund
 COPY scripts/sbom.mjs ./scripts/sbom.mjs
 RUN node scripts/sbom.mjs --omit=optional > sbom.cdx.json
@@ -28,8 +26,7 @@ COPY package.json package-lock.json ./
 COPY scripts ./scripts
 # The engine's builds for GPUs to put in (cuda, vulkan, or both): none, as a container has no GPU unless it is given one.
 ARG LLM_ENGINE_BUILDS=cpu
-RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund && node scripts/engine-builds.mjs \
-  && find node_modules/@node-llama-cpp -type l -delete
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund && node scripts/engine-builds.mjs
 RUN node scripts/sbom.mjs > sbom.cdx.json
 
 FROM base AS runtime

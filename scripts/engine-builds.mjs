@@ -107,7 +107,7 @@ export async function installEngineBuilds() {
   }
 }
 
-/** What stands in for a build that was not fetched has another name. */
+/** What package.json puts in the place of a build has another name. */
 function isThere(folder, version) {
   const manifest = join(folder, 'package.json');
   if (!existsSync(manifest)) return false;
@@ -126,7 +126,6 @@ async function fetchBuild({ name, integrity }, { version, folder, modules }) {
     if (archive === undefined) throw new Error('npm pack wrote no file');
     check(join(temporary, archive), integrity);
     execFileSync('tar', ['-xzf', archive], { cwd: temporary });
-    // The link that stands in for it goes; what it points to stays.
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(join(folder, '..'), { recursive: true });
     renameSync(join(temporary, 'package'), folder);
