@@ -1,14 +1,5 @@
-/**
- * Limits for tests that hold how soon something happens, on machines that are busy with other things: computing is
- * measured by the processor time that it took, and what is asked over HTTP beside the pace of the machine.
- */
+/** How soon something may be asked to happen over HTTP on a machine that is busy with other things. */
 import { ask } from './http-client.ts';
-
-/** Processor time of this process so far. */
-export function cpuMs(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
-}
 
 const ROUND_TRIPS = 5;
 /** Of a round trip on a machine that does nothing else. */

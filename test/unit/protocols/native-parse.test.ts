@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { cpuMs } from '../../support/cpu-time.ts';
 import { nestedArrays, parseNative as parse, nativeRefusal as refusal } from '../../support/native-body.ts';
-import { cpuMs } from '../../support/pace.ts';
 
 describe('a native body', () => {
   it('becomes a request: a prompt is one user message', () => {

@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import { describe, expect, it } from 'vitest';
 import { compileCheck, describeViolation } from '../../../src/schema/violation.ts';
-import { cpuMs } from '../../support/pace.ts';
+import { cpuMs } from '../../support/cpu-time.ts';
 
 const Body = Type.Object({
   names: Type.Optional(Type.Array(Type.Object({ name: Type.String() }), { maxItems: 2000 })),

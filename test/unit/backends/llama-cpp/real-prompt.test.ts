@@ -7,9 +7,9 @@ import { createPromptEncoder, type PromptEncoder } from '../../../../src/backend
 import { promptBytes } from '../../../../src/backends/llama-cpp/engine/prompt-bytes.ts';
 import { chunkedTokenize } from '../../../../src/backends/llama-cpp/engine/text-tokens.ts';
 import type { Message, Tool } from '../../../../src/core/generation.ts';
+import { cpuMs } from '../../../support/cpu-time.ts';
 import { modelPath } from '../../../support/embedded-engine.ts';
 import { startJinja, startLlama } from '../../../support/jinja.ts';
-import { cpuMs } from '../../../support/pace.ts';
 
 const SPECIAL = ['<|endoftext|>', '<|im_start|>', '<|im_end|>', '<file_sep>'];
 const TEMPLATE =

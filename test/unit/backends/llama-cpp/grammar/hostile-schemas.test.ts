@@ -3,7 +3,6 @@ import { describe, expect, it } from 'vitest';
 import { schemaGrammar } from '../../../../../src/backends/llama-cpp/grammar/schema-grammar.ts';
 import { cpuMs } from '../../../../support/cpu-time.ts';
 import { engineOrSkip, grammarEngine } from '../../../../support/grammar-engine.ts';
-import { cpuMs } from '../../../../support/pace.ts';
 
 const engine = await grammarEngine();
 /** Of computing: far above what any of these takes. */
