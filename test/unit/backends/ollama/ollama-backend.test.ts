@@ -89,6 +89,7 @@ describe('requests', () => {
     ['tool_choice', { tools: { tools: [{ name: 'clock' }], choice: 'required' } }],
     ['tool_choice', { tools: { tools: [{ name: 'clock' }], choice: { name: 'clock' } } }],
     ['parallel_tool_calls', { tools: { tools: [{ name: 'clock' }], choice: 'auto', single: true } }],
+    ['guided_regex', { extras: { guided_regex: 'a+' } }],
   ] as const)('refuses %s by name before anything is sent', async (param, overrides) => {
     const { standIn, backend } = await runningOllama({ callsTools: true });
     const { error } = await generateAll(backend, chatRequest('hello', overrides));
@@ -98,8 +99,8 @@ describe('requests', () => {
 
   it('sends no fields that this server does not know', async () => {
     const { standIn, backend } = await runningOllama();
-    await generateAll(backend, chatRequest('hello', { extras: { guided_regex: 'a+' } }));
-    expect(standIn.seen().at(-1)?.body).not.toHaveProperty('guided_regex');
+    await generateAll(backend, chatRequest('hello', { extras: { vllm_xargs: { a: 1 } } }));
+    expect(standIn.seen().at(-1)?.body).not.toHaveProperty('vllm_xargs');
   });
 });
 
