@@ -187,7 +187,21 @@ function maskIds(text: string): string {
   return text.replace(/\b([a-z]+)[-_][0-9a-f]{24}\b/g, '<$1-id>').replace(/\bbatch_\d+\b/g, '<batch-id>');
 }
 
+/** How many heartbeats fit into a silence depends on the machine: of those in a row the first is shown. */
+const HEARTBEATS_IN_A_ROW = [
+  /^(:\n)\1+/gm,
+  /^(event: ping\ndata: \{"type":"ping"\}\n\n)\1+/gm,
+  /^(\{[^\n]*"content":""\},"done":false\}\n)\1+/gm,
+];
+
 function maskBody(body: string): string {
+  return HEARTBEATS_IN_A_ROW.reduce(
+    (shown, heartbeats) => shown.replace(heartbeats, '$1'),
+    maskVariables(body),
+  );
+}
+
+function maskVariables(body: string): string {
   return (
     maskIds(body)
       .replace(/"(queue|ttft|generate|total)_ms":\d+(\.\d)?/g, '"$1_ms":<ms>')
