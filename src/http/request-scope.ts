@@ -19,8 +19,8 @@ export interface RequestScope {
   readonly leaving: () => boolean;
   /** As it came; 0 while it has not been read. */
   bodyBytes?: number;
-  /** The client sends its body only when it is told to (Expect: 100-continue), and has not been. */
-  awaitsContinue?: boolean;
+  /** The client sends its body only after a 100 (Expect: 100-continue), which has not been sent yet. */
+  awaitsContinue: boolean;
   /** What its route calls fields, where that is not what they are called natively. */
   fieldNames?: FieldNames | undefined;
   /** A second name under which its id is told. */

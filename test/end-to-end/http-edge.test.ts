@@ -175,6 +175,7 @@ describe('requests with something odd', () => {
     ['too large', '/generate', 'application/json', 30_000_000, 413],
     ['of another type', '/generate', 'text/plain', 20, 415],
     ['for nobody', '/nothing', 'application/json', 20, 404],
+    ['behind a second Host', '/generate', 'application/json\r\nHost: localhost', 20, 400],
   ])(
     'Expect: 100-continue with a body %s is answered at once, without a 100',
     { retry: 3 },
@@ -190,6 +191,15 @@ describe('requests with something odd', () => {
       expect(performance.now() - startedAt).toBeLessThan(1900);
     },
   );
+
+  test('Expect: 100-continue in HTTP/1.0 is ignored: its client knows no 100', async () => {
+    const body = '{"prompt":"hi","max_tokens":1}';
+    const answer = await exchangeBytes(
+      server.port,
+      `POST /generate HTTP/1.0\r\nExpect: 100-continue\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    );
+    expect(answer.status, answer.statusLine).toBe(200);
+  });
 
   test('an expectation that nobody knows is no reason to refuse', async () => {
     const answer = await exchangeBytes(

@@ -8,8 +8,6 @@ import { BodyReader } from '../body-reader.ts';
 import { parseJson } from '../json-text.ts';
 
 const JSON_TYPE = /^application\/json\s*(;|$)/i;
-/** As Node itself recognises it. */
-const CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i;
 
 export interface JsonBodyOptions {
   readonly clock: Clock;
@@ -51,8 +49,7 @@ async function readBody(
   refuseEncoding(headers);
   const declaredBytes = Number(headers['content-length'] ?? Number.NaN);
   const limitBytes = routeOptions.bodyLimit ?? Number.POSITIVE_INFINITY;
-  // Whoever asks whether to go on is told no before a byte of the body is under way.
-  scope.awaitsContinue = CONTINUE.test(headers.expect ?? '');
+  // A body that is announced as too large is refused before a byte of it is under way.
   if (scope.awaitsContinue && !(declaredBytes > limitBytes)) {
     scope.response.writeContinue();
     scope.awaitsContinue = false;

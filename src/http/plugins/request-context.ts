@@ -21,6 +21,8 @@ export interface RequestContextOptions {
 /** The last byte could not be handed over. */
 const CLIENT_LEFT_STATUS = 499;
 const SPOKEN_VERSIONS: ReadonlySet<string> = new Set(['1.0', '1.1']);
+/** As Node itself recognises it. */
+const CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i;
 const SANE_ID = /^[\w.:-]{1,128}$/;
 
 export function newRequestId(): string {
@@ -43,7 +45,14 @@ export function scopeOpener(options: RequestContextOptions) {
     if (joined !== undefined && !isInRanges(peer, options.trustedProxies)) warnOfUntrustedProxy(peer);
     const receipt = { requestId: requestIdFrom(request.headers['x-request-id']), receivedAt: clock.now() };
     const clientId = limitKey(address);
-    const scope: RequestScope = { receipt, clientAddress: address, clientId, response: reply.raw, leaving };
+    const scope: RequestScope = {
+      receipt,
+      clientAddress: address,
+      clientId,
+      response: reply.raw,
+      leaving,
+      awaitsContinue: awaitsContinue(request.raw),
+    };
     request.scope = scope;
     openRequests.set(request.socket, scope);
     reply.raw.once('close', () => {
@@ -96,6 +105,11 @@ function malformedBy({ httpVersion, rawHeaders }: IncomingMessage): string | und
   const hosts = rawHeaders.filter((name, at) => at % 2 === 0 && name.toLowerCase() === 'host').length;
   if (hosts > 1) return 'The request has more than one Host header.';
   return hosts === 0 && httpVersion === '1.1' ? 'The request has no Host header.' : undefined;
+}
+
+/** HTTP/1.0 has no 100: its clients would take one for the answer. */
+function awaitsContinue({ httpVersion, headers }: IncomingMessage): boolean {
+  return httpVersion === '1.1' && CONTINUE.test(headers.expect ?? '');
 }
 
 function routeOf(request: FastifyRequest): string {
