@@ -19,7 +19,8 @@ export function chooseRateLimit(
   return reason === undefined
     ? {
         enabled: false,
-        notice: 'Rate limit: off, as only this machine can reach the server and no rate_limit key is set.',
+        notice:
+          'Rate limit: off, as the server listens on loopback without keys and no rate_limit key is set.',
       }
     : {
         enabled: true,
@@ -29,5 +30,7 @@ export function chooseRateLimit(
 
 function reasonByDefault({ auth, server }: Pick<ConfigValues, 'auth' | 'server'>): string | undefined {
   if (auth.api_keys.length > 0) return 'auth.api_keys is set';
+  // A proxy on this machine brings clients from elsewhere.
+  if (server.trusted_proxies.length > 0) return 'server.trusted_proxies is set';
   return isLoopbackHost(server.host) ? undefined : 'others can reach server.host';
 }

@@ -126,7 +126,7 @@ const rateLimit = Type.Object(
     enabled: Type.Optional(
       Type.Boolean({
         description:
-          'Limit the routes that ask a model, per client address; default: true, but false on loopback without auth.api_keys where no key of rate_limit is set. A request counts once, however many answers it asks for: those have their shares of the slots.',
+          'Limit the routes that ask a model, per client address; default: true, but false on loopback without auth.api_keys and server.trusted_proxies where no key of rate_limit is set. A request counts once, however many answers it asks for: those have their shares of the slots.',
       }),
     ),
     requests: Type.Integer({

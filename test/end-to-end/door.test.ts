@@ -176,7 +176,7 @@ describe('the limiter where nothing is said of it', () => {
     const server = await start([]);
     expect(await limitOf(server)).toBeUndefined();
     expect((await banner(server)).msg).toBe(
-      'Rate limit: off, as only this machine can reach the server and no rate_limit key is set.',
+      'Rate limit: off, as the server listens on loopback without keys and no rate_limit key is set.',
     );
   });
 

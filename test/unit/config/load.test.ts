@@ -54,6 +54,7 @@ describe('the configuration', () => {
     ['on loopback with keys', { auth: { api_keys: ['a-client-key'] } }, true],
     ['beyond loopback', { server: { host: '0.0.0.0' }, auth: { allow_open: true } }, true],
     ['on loopback with a key of rate_limit', { rate_limit: { max_keys: 5 } }, true],
+    ['on loopback behind a proxy', { server: { trusted_proxies: ['127.0.0.1'] } }, true],
     ['on loopback with an empty rate_limit', { rate_limit: {} }, false],
     [
       'beyond loopback with enabled: false',
