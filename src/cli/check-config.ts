@@ -20,8 +20,9 @@ function printable({ auth, models, ...rest }: Config): unknown {
   return {
     ...rest,
     auth: { ...auth, api_keys: auth.api_keys.map(() => HIDDEN) },
-    models: models.map(({ id, targets }) => ({
+    models: models.map(({ id, aliases, targets }) => ({
       id,
+      ...(aliases.length > 0 && { aliases }),
       targets: targets.map(({ definition, values }) => {
         const keys = definition.keys as Readonly<Record<string, SchemaNode>>;
         const shown = Object.entries(values).map(([name, value]) => [

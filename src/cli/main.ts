@@ -39,6 +39,7 @@ function buildProgram(exit: (code: number) => void): Command {
     .description('The infrastructure layer in front of a language model.')
     .version(readVersion())
     .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(printableText(text)) })
     .showSuggestionAfterError();
   const withSettings = (command: Command) => addSettings(command).allowExcessArguments(false);
   const withoutWords = (command: Command) => {

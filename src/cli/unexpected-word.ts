@@ -20,16 +20,21 @@ const CALLED_HERE: Readonly<Record<string, string>> = {
 const LOOKS_LIKE_MODEL = /^(hf:|https?:\/\/)|\.gguf$/i;
 const MAX_TYPING_ERRORS = 2;
 
-/** `commands`: the names of those there are. */
-export function refuseWord(word: string, commands: readonly string[]): never {
-  const suggestion = suggestionFor(word, commands);
+/** `commands`: the names of those there are, all of them below the command `group` where there is one. */
+export function refuseWord(word: string, commands: readonly string[], group?: string): never {
+  const within = (name: string) => (group === undefined ? name : `${group} ${name}`);
+  const suggestion = suggestionFor(word, commands, within);
   throw new ConfigError(
-    `There is no command ${JSON.stringify(word)}. ${suggestion === undefined ? '' : `Did you mean llm-serve ${suggestion}? `}` +
-      `Commands: ${commands.join(', ')}. llm-serve --help describes them.`,
+    `There is no command ${JSON.stringify(within(word))}. ${suggestion === undefined ? '' : `Did you mean llm-serve ${suggestion}? `}` +
+      `Commands: ${commands.map(within).join(', ')}. llm-serve ${within('--help')} describes them.`,
   );
 }
 
-function suggestionFor(word: string, commands: readonly string[]): string | undefined {
+function suggestionFor(
+  word: string,
+  commands: readonly string[],
+  within: (name: string) => string,
+): string | undefined {
   if (LOOKS_LIKE_MODEL.test(word) || MODELS.some(({ name }) => name === word)) return `--model ${word}`;
   const known = word.toLowerCase();
   if (Object.hasOwn(CALLED_HERE, known)) return CALLED_HERE[known];
@@ -37,7 +42,7 @@ function suggestionFor(word: string, commands: readonly string[]): string | unde
     .map((name) => ({ name, errors: typingErrors(known, name) }))
     .filter(({ errors }) => errors <= MAX_TYPING_ERRORS)
     .sort((one, other) => one.errors - other.errors);
-  return nearest?.name;
+  return nearest && within(nearest.name);
 }
 
 /** Letters to insert, remove, replace, or swap with their neighbour, to make one word of the other. */

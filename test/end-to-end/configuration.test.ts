@@ -20,6 +20,13 @@ describe('a broken configuration is exit 2 and names the key, the value and what
       {},
       ['There is no command "serv". Did you mean llm-serve serve?'],
     ],
+    [
+      'a command below another that does not exist',
+      ['models', 'rm', 'x'],
+      {},
+      ['There is no command "models rm". Did you mean llm-serve models remove?'],
+    ],
+    ['a flag that would steer the terminal', ['--po\u001b[2Jt'], {}, ['--po\\u001b[2Jt']],
     ['a word behind flags', ['--port', '0', 'chat'], {}, ['There is no command "chat". Commands: serve,']],
     [
       'an address without its scheme',
@@ -133,6 +140,7 @@ describe('check-config', () => {
         'auth: { api_keys: ["client-secret-1", "client-secret-2"] }',
         'models:',
         '  - id: big',
+        '    aliases: [gpt-4o]',
         '    targets:',
         '      - { backend: openai-compatible, url: "http://127.0.0.1:9", model: big, api_key: "${UPSTREAM_KEY}" }',
       ].join('\n'),
@@ -140,6 +148,7 @@ describe('check-config', () => {
     expect(exitCode, stderr).toBe(0);
     expect(stdout).toContain('default_model: big');
     expect(stdout).toContain('(hidden)');
+    expect(stdout).toContain('gpt-4o');
     expect(stdout + stderr).not.toContain('secret-');
     expect(stdout + stderr).not.toContain('upstream-secret');
   });

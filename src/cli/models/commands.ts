@@ -1,6 +1,7 @@
 /** `llm-serve models list|show|pull|remove`: the model files of the embedded engine. */
 import type { Command } from 'commander';
 import type { Flags } from '../flags.ts';
+import { refuseWord } from '../unexpected-word.ts';
 import { listModels } from './list.ts';
 import { pullModel } from './pull.ts';
 import { removeCachedModel } from './remove.ts';
@@ -16,6 +17,13 @@ const NAME = 'a catalogue name, hf:owner/repo/file.gguf, or an https address';
 
 export function addModelCommands(program: Command, { withSettings, flagsOf, exit }: CommandFrame): void {
   const models = program.command('models').description('Model files of the embedded engine.');
+  models.on('command:*', ([word = '']: readonly string[]) =>
+    refuseWord(
+      word,
+      models.commands.map((each) => each.name()),
+      models.name(),
+    ),
+  );
   const withJson = (command: Command) => withSettings(command.option('--json', 'print JSON'));
   const asJson = (command: Command) => command.getOptionValue('json') === true;
 

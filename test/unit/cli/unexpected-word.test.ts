@@ -16,6 +16,16 @@ it.each([
   expect(() => refuseWord(word, COMMANDS)).toThrow(`There is no command "${word}". ${suggestion} Commands: `);
 });
 
+it.each([
+  ['rm', 'Did you mean llm-serve models remove?'],
+  ['lst', 'Did you mean llm-serve models list?'],
+  ['qwen3-0.6b', 'Did you mean llm-serve --model qwen3-0.6b?'],
+])('models %s is refused with what was probably meant', (word, suggestion) => {
+  expect(() => refuseWord(word, ['list', 'show', 'pull', 'remove'], 'models')).toThrow(
+    `There is no command "models ${word}". ${suggestion} Commands: models list, models show, models pull, models remove. llm-serve models --help describes them.`,
+  );
+});
+
 it.each(['chat', 'constructor', ''])('%s is refused with the commands there are', (word) => {
   expect(() => refuseWord(word, COMMANDS)).toThrow(
     `There is no command "${word}". Commands: serve, check-config, models. llm-serve --help describes them.`,
