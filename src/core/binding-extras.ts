@@ -20,9 +20,13 @@ const OTHER_EXTRAS: Readonly<Record<string, (value: unknown) => boolean>> = {
   add_generation_prompt: (value) => value === false,
   allowed_token_ids: isGiven,
   bad_words: isGiven,
+  // The native API's words, and those of SGLang.
+  choice: isGiven,
+  ebnf: isGiven,
   guided_whitespace_pattern: isGiven,
   include_stop_str_in_output: (value) => value === true,
   prompt_logprobs: (value) => isGiven(value) && value !== false,
+  regex: isGiven,
   stop_token_ids: isGiven,
   structural_tag: isGiven,
   use_beam_search: (value) => value === true,

@@ -148,9 +148,7 @@ export function refuseUnsupported(
 export function withoutMootFormat(request: GenerationRequest): GenerationRequest {
   const { output, tools } = request;
   const isForced = tools !== undefined && tools.choice !== 'auto' && tools.choice !== 'none';
-  if (output === undefined || !isForced) return request;
-  const { output: _, ...rest } = request;
-  return rest;
+  return output === undefined || !isForced ? request : withoutOutput(request);
 }
 
 /** What every backend knows but a single model may refuse, as those that reason do. A bound on the answer is never left away. */

@@ -15,8 +15,8 @@ export function refuseOtherForm(text: string | undefined, output: OutputFormat |
 
 function hasForm(text: string, output: OutputFormat): boolean {
   if (output.kind === 'choice') return output.choices.includes(text);
-  if (output.kind === 'regex') return new RegExp(`^(?:${output.regex})$`, 'u').test(text);
   try {
+    if (output.kind === 'regex') return new RegExp(`^(?:${output.regex})$`, 'u').test(text);
     const value: unknown = JSON.parse(text);
     if (output.kind === 'json-schema') return Check(output.schema as object, value);
     return typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -1,6 +1,7 @@
 /** The body that /generate and /stream take: validation, types and OpenAPI all come from here. */
 import { type Static, Type } from 'typebox';
 import { PRIORITIES } from '../../core/priority.ts';
+import { tokenFields } from '../token-fields.ts';
 import { message } from './message-schema.ts';
 import { toolChoice, toolList } from './tool-schema.ts';
 
@@ -56,18 +57,7 @@ export const GenerateBody = Type.Object(
         description: 'Generation ends before any of these; never part of the answer.',
       }),
     ),
-    stop_token_ids: Type.Optional(
-      Type.Array(Type.Integer({ minimum: 0 }), {
-        maxItems: 256,
-        description: 'Generation ends with any of these tokens, which are no part of the answer.',
-      }),
-    ),
-    bad_words: Type.Optional(
-      Type.Array(Type.String({ minLength: 1, maxLength: 256 }), {
-        maxItems: 256,
-        description: 'Their tokens never follow one another in the answer.',
-      }),
-    ),
+    ...tokenFields,
     logit_bias: Type.Optional(
       Type.Record(Type.String(), Type.Number({ minimum: -100, maximum: 100 }), {
         maxProperties: 1024,

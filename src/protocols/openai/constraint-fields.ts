@@ -1,5 +1,6 @@
 /** Fields of vLLM and llama-server that bind what an answer may be; chats, text completions and responses share them. */
 import { type Static, Type } from 'typebox';
+import { tokenFields } from '../token-fields.ts';
 import { ignored, refused } from './generation-fields.ts';
 
 const jsonSchema = Type.Object({}, { additionalProperties: true, title: 'an object (a JSON Schema)' });
@@ -35,7 +36,7 @@ export const responseFormat = Type.Object(
   },
 );
 
-export const structuredOutputs = Type.Object(
+const structuredOutputs = Type.Object(
   {
     json: Type.Optional(schemaOrText),
     regex: Type.Optional(regex),
@@ -52,7 +53,7 @@ export const structuredOutputs = Type.Object(
 );
 
 /** At most one of these, and of `response_format`, is given. */
-export const outputFields = {
+const outputFields = {
   structured_outputs: Type.Optional(structuredOutputs),
   guided_json: Type.Optional(schemaOrText),
   guided_regex: Type.Optional(regex),
@@ -62,28 +63,12 @@ export const outputFields = {
   json_schema: Type.Optional(jsonSchema),
 };
 
-/** Counted, as what they do is done for each token. */
-const MAX_BAD_WORDS = 256;
-const MAX_STOP_TOKENS = 256;
-
-export const tokenFields = {
-  stop_token_ids: Type.Optional(
-    Type.Array(Type.Integer({ minimum: 0 }), {
-      maxItems: MAX_STOP_TOKENS,
-      description: 'Generation ends with any of these tokens, which are no part of the answer.',
-    }),
-  ),
-  bad_words: Type.Optional(
-    Type.Array(Type.String({ minLength: 1, maxLength: 256 }), {
-      maxItems: MAX_BAD_WORDS,
-      description: 'Their tokens never follow one another in the answer.',
-    }),
-  ),
+export const constraintFields = {
+  ...outputFields,
+  ...tokenFields,
   prompt_logprobs: refused(Type.Unknown({ description: 'Refused: prompts have no log-probabilities here.' })),
   use_beam_search: refused(Type.Boolean({ description: 'true is refused: answers are sampled.' })),
 };
-
-export const constraintFields = { ...outputFields, ...tokenFields };
 
 const ConstraintBody = Type.Object(constraintFields);
 export type ConstraintBody = Static<typeof ConstraintBody>;

@@ -42,16 +42,18 @@ const READERS: Readonly<Partial<Record<Field, Reader>>> = {
   json_schema: ({ json_schema }) => asked('json_schema', schemaOutput(json_schema, 'json_schema')),
 };
 
-/** Throws where two are given, or one says nothing. */
-export function parseOutput(body: OutputBody): ParsedOutput {
+/** Throws where two are given, or one says nothing. `textFormat`: what /v1/responses has in place of `response_format`. */
+export function parseOutput(body: OutputBody, textFormat?: OutputFormat): ParsedOutput {
   const all = Object.values(READERS).flatMap((read) => read(body));
-  const [first, second] = all;
+  const [first, second] = [...asked('text.format', textFormat), ...all];
   if (first === undefined) return {};
   if (second !== undefined)
     throw invalid(
       second.field,
       `${second.path} and ${first.path} are both given, but at most one of them is allowed: each constrains the whole text.`,
     );
+  // The route itself knows what it calls its own.
+  if (first.output === textFormat) return { output: textFormat };
   return { output: first.output, fieldNames: namesFor(first) };
 }
 
@@ -63,15 +65,21 @@ function namesFor({ field, path, output }: Asked): FieldNames {
 
 function readResponseFormat({ type, json_schema, schema: beside }: ResponseFormat): readonly Asked[] {
   const field = 'response_format';
+  const inner = `${field}.json_schema`;
   if (type === 'text') return [];
-  const within = type === 'json_schema' && beside === undefined ? json_schema : undefined;
-  if (type === 'json_schema' && beside === undefined && within === undefined) {
-    const path = `${field}.json_schema`;
-    throw invalid(path, `${path} is missing. It must be an object with name and schema.`);
-  }
-  const schema = within?.schema ?? beside;
+  if (type === 'json_schema' && beside === undefined && json_schema === undefined)
+    throw invalid(inner, `${inner} is missing. It must be an object with name and schema.`);
+  const named = json_schema?.schema;
+  if (named !== undefined && beside !== undefined)
+    throw invalid(
+      `${field}.schema`,
+      `${field}.schema and ${inner}.schema are both given, but at most one of them is allowed.`,
+    );
+  if (named !== undefined && type !== 'json_schema')
+    throw invalid(inner, `${inner} is only allowed with ${field}.type "json_schema".`);
+  const schema = named ?? beside;
   if (schema === undefined) return [{ field, path: field, output: { kind: 'json' } }];
-  const path = within === undefined ? `${field}.schema` : `${field}.json_schema.schema`;
+  const path = named === undefined ? `${field}.schema` : `${inner}.schema`;
   refuseDeepNesting(schema, path);
   return [{ field, path, output: { kind: 'json-schema', schema } }];
 }

@@ -35,6 +35,9 @@ describe('fields of other servers that bind an answer', () => {
     [{ structured_outputs: {} }, undefined],
     [{ stop_token_ids: [1] }, 'stop_token_ids'],
     [{ bad_words: ['a'] }, 'bad_words'],
+    [{ regex: 'a+' }, 'regex'],
+    [{ choice: ['a'] }, 'choice'],
+    [{ ebnf: 'root ::= "a"' }, 'ebnf'],
     [{ my_field: 1, top_n_sigma: 2 }, undefined],
   ])('are refused by name where nobody has read them: %j', (extras, field) => {
     expect(refused(request({ extras }))).toBe(field);

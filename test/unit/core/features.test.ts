@@ -73,6 +73,17 @@ it('a format is moot where a call is forced: there is no text for it to hold', (
     expect(withoutMootFormat(both(choice))).toEqual(both(choice));
 });
 
+it('a format asks for nothing where a call is forced, by whichever field it was written', () => {
+  const request = chatRequest('hi', {
+    output: { kind: 'json' },
+    tools: { tools: [{ name: 'clock' }], choice: 'required' },
+    extras: { structured_outputs: { json_object: true }, cache_salt: 'x' },
+  });
+  const without = withoutMootFormat(request);
+  expect(without.extras).toEqual({ cache_salt: 'x' });
+  expect(refusalOf(without, ['tools', 'tool-choice'])).toBeUndefined();
+});
+
 it.each([
   ['temperature', { temperature: 0 }],
   ['top_p', { topP: 0.5 }],

@@ -152,6 +152,8 @@ describe('a native body', () => {
     [{ prompt: 'a', stop: ['a', ''] }, 'stop', 'at least 1 character'],
     [{ prompt: 'a', stop: ['a', 'b', 'c', 'd', 'e'] }, 'stop', 'at most 4 entries'],
     [{ prompt: 'a', stop: ['', ''] }, 'stop', 'stop is ["",""], but must be'],
+    [{ prompt: 'a', bad_words: ['b', ' '] }, 'bad_words[1]', 'not all blanks'],
+    [{ prompt: 'a', stop_token_ids: [-1] }, 'stop_token_ids[0]', 'at least 0'],
     [{ prompt: 'a', logit_bias: { a: 1 } }, 'logit_bias', 'logit_bias has the key "a", but its keys must be'],
     [{ prompt: 'a', logit_bias: { '-1': 1 } }, 'logit_bias', 'whole numbers'],
     [{ prompt: 'a', logit_bias: { '01': 1 } }, 'logit_bias', 'whole numbers'],

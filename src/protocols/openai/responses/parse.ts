@@ -1,11 +1,10 @@
 /** A body of POST /v1/responses becomes a GenerationRequest. */
 import { OUTPUT_EXTRAS } from '../../../core/binding-extras.ts';
-import type { GenerationInput, GenerationRequest, OutputFormat } from '../../../core/generation.ts';
+import type { GenerationInput, GenerationRequest } from '../../../core/generation.ts';
 import type { ParseContext, ParsedGeneration } from '../../generation-route.ts';
-import { invalid } from '../../invalid.ts';
 import { extrasOf, lenientReader } from '../../lenient-body.ts';
 import { refuseDeepNesting } from '../../nesting.ts';
-import { type ParsedOutput, parseOutput } from '../output-format.ts';
+import { parseOutput } from '../output-format.ts';
 import { THINKING } from '../reasoning-effort.ts';
 import { parseLimits, parseSampling, refuseUnanswerable } from '../sampling.ts';
 import type { AnsweredAs } from './answered-as.ts';
@@ -47,7 +46,7 @@ export function parseRequest(raw: unknown, context: Pick<ParseContext, 'newReque
   const { effort, summary } = readReasoning(body.reasoning ?? {}, 'reasoning');
   const input = parseInput(body, offered);
   const tools = toolUseOf(offered, toolChoice, body);
-  const { output, fieldNames } = oneOutput(outputFormatOf(format), parseOutput(body));
+  const { output, fieldNames } = parseOutput(body, outputFormatOf(format));
   const logprobs = parseLogprobs(body);
   const extras = extrasOf(body, ResponsesFields, OUTPUT_EXTRAS);
   const { id: model, contextSize } = context.requireModel(body.model);
@@ -88,16 +87,6 @@ function limitOf(
   contextSize = Number.POSITIVE_INFINITY,
 ): Pick<GenerationRequest['limits'], 'maxTokens'> {
   return max_output_tokens === undefined ? {} : { maxTokens: Math.min(max_output_tokens, contextSize) };
-}
-
-/** `text.format` is this API's own field; what vLLM has beside it says the same. */
-function oneOutput(ofText: OutputFormat | undefined, other: ParsedOutput): ParsedOutput {
-  if (ofText === undefined) return other;
-  if (other.output === undefined) return { output: ofText };
-  throw invalid(
-    'text.format',
-    'text.format and another field that constrains the whole text are both given, but at most one of them is allowed.',
-  );
 }
 
 function isObject(value: unknown): value is object {

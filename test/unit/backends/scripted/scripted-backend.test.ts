@@ -132,6 +132,22 @@ describe('tools', () => {
   );
 });
 
+it('takes a format that its text has, and refuses any other, also one that cannot be read', async () => {
+  const { backend } = start({ text: 'yes' });
+  const answer = (output: GenerationRequest['output']) =>
+    generateAll(backend, chatRequest('x', { ...unlimited, ...(output && { output }) }));
+  for (const output of [
+    { kind: 'regex', regex: 'ye|yes' },
+    { kind: 'choice', choices: ['no', 'yes'] },
+  ] as const)
+    expect(textOf((await answer(output)).events)).toBe('yes');
+  for (const regex of ['ye', '(', '^(?:'])
+    expect((await answer({ kind: 'regex', regex })).error).toMatchObject({
+      code: 'invalid_request',
+      param: 'regex',
+    });
+});
+
 it('tells how likely each word was when it is asked, with the text that the word is in', async () => {
   const { backend } = start({ text: 'a b c' });
   const { events } = await generateAll(

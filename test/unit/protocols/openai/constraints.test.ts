@@ -63,6 +63,7 @@ describe.each(ROUTES)('what binds the text of an answer, in %s', (_, route, body
     [{ structured_outputs: { regex: 5 } }, 'structured_outputs.regex'],
     [{ stop_token_ids: [-1] }, 'stop_token_ids[0]'],
     [{ bad_words: [''] }, 'bad_words[0]'],
+    [{ bad_words: ['a', ' \n'] }, 'bad_words[1]'],
   ])('is refused where it contradicts itself or says nothing: %j', (fields, param) => {
     expect(refusalWith(route, { ...body, ...fields })).toMatchObject({ code: 'invalid_request', param });
   });
@@ -106,11 +107,35 @@ describe('response_format', () => {
     expect(chat({ type: 'text', schema: SCHEMA }).request.output).toBeUndefined();
   });
 
+  it('has one schema at most, where its type has one', () => {
+    const refusal = (response_format: object) =>
+      refusalWith(chatRoute, { messages: [USER], response_format });
+    const json_schema = { name: 'a', schema: SCHEMA };
+    for (const type of ['json_object', 'json_schema'])
+      expect(refusal({ type, json_schema, schema: SCHEMA })).toMatchObject({
+        code: 'invalid_request',
+        param: 'response_format.schema',
+      });
+    expect(refusal({ type: 'json_object', json_schema })).toMatchObject({
+      code: 'invalid_request',
+      param: 'response_format.json_schema',
+    });
+    expect(chat({ type: 'json_schema', json_schema: { name: 'a' } }).request.output).toEqual({
+      kind: 'json',
+    });
+    const named = chat({ type: 'json_schema', json_schema: { name: 'a' }, schema: SCHEMA });
+    expect(named.request.output).toEqual({ kind: 'json-schema', schema: SCHEMA });
+  });
+
   it('is one of the constraints of which there is one at most', () => {
     const both = { response_format: { type: 'json_object' }, guided_regex: 'a' };
     expect(refusalWith(chatRoute, { messages: [USER], ...both }).param).toBe('guided_regex');
     const ofText = { text: { format: { type: 'json_object' } }, guided_regex: 'a' };
-    expect(refusalWith(respondRoute, { input: 'hi', ...ofText }).param).toBe('text.format');
+    expect(refusalWith(respondRoute, { input: 'hi', ...ofText })).toMatchObject({
+      message:
+        'guided_regex and text.format are both given, but at most one of them is allowed: each constrains the whole text.',
+      param: 'guided_regex',
+    });
     expect(
       parseWith(chatRoute, { messages: [USER], response_format: { type: 'text' }, guided_regex: 'a' }).request
         .output,
