@@ -8,7 +8,7 @@ const isLong = process.env.LLM_TEST_LONG === '1';
 export function runs(usual: number) {
   return {
     numRuns: isLong ? usual * LONG_FACTOR : usual,
-    interruptAfterTimeLimit: isLong ? 550_000 : 15_000,
+    interruptAfterTimeLimit: isLong ? 1_100_000 : 150_000,
     markInterruptAsFailure: true,
   };
 }
