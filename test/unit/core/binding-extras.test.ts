@@ -38,6 +38,11 @@ describe('fields of other servers that bind an answer', () => {
     [{ regex: 'a+' }, 'regex'],
     [{ choice: ['a'] }, 'choice'],
     [{ ebnf: 'root ::= "a"' }, 'ebnf'],
+    [{ continue_final_message: true }, 'continue_final_message'],
+    [{ continue_final_message: false }, undefined],
+    [{ echo: true }, 'echo'],
+    [{ response_format: { type: 'json_object' } }, 'response_format'],
+    [{ response_format: { type: 'text' } }, undefined],
     [{ my_field: 1, top_n_sigma: 2 }, undefined],
   ])('are refused by name where nobody has read them: %j', (extras, field) => {
     expect(refused(request({ extras }))).toBe(field);

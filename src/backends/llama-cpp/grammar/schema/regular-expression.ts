@@ -65,18 +65,18 @@ export function readPattern(pattern: string): Expression {
  * Python writes it: named groups, and escapes of any punctuation.
  */
 export function readWholeText(pattern: string): Expression {
-  const written = pattern.replace(PYTHON_WAYS, (way) =>
-    way.startsWith('(')
-      ? '(?<'
-      : NEEDS_ESCAPE.test(way)
-        ? way
-        : `\\x${(way.codePointAt(1) as number).toString(16)}`,
-  );
+  let inClass = false;
+  const written = pattern.replace(PYTHON_WAYS, (way) => {
+    if (way === '[' || way === ']') inClass = way === '[';
+    if (way === '(?P<') return inClass ? way : '(?<';
+    if (!way.startsWith('\\') || NEEDS_ESCAPE.test(way)) return way;
+    return `\\x${(way.codePointAt(1) as number).toString(16)}`;
+  });
   return checked(written).readWholeText();
 }
 
-/** An escape of ASCII, taken as one so that no backslash is read twice; or the head of a named group. */
-const PYTHON_WAYS = /\\[ -~]|\(\?P</g;
+/** An escape of ASCII, taken as one so that no backslash is read twice; the head of a named group; or an edge of a class. */
+const PYTHON_WAYS = /\\[ -~]|\(\?P<|[[\]]/g;
 /** Escapes that mean the same with the u flag: of letters, digits and syntax. */
 const NEEDS_ESCAPE = /[a-zA-Z0-9^$\\.*+?()[\]{}|/]$/;
 

@@ -15,6 +15,7 @@ const REGEXES: readonly (readonly [regex: string, valid: readonly string[], inva
   ['\\w+@\\w+\\.com\\n', ['me@there.com\n'], ['me@there.com', 'me@thereXcom\n']],
   ['"[^"\\\\]*"', ['"a b"', '"ä\n"'], ['"a"b"', 'a']],
   ['(?P<year>[0-9]{4})\\-(?:0[1-9]|1[0-2])', ['2026-11'], ['2026-13', '202611']],
+  ['[(?P<]\\[(?P<n>a)', ['P[a', '<[a'], ['([b', 'x[a']],
   ['\\[\\d\\]\\#\\ \\\\', ['[1]# \\'], ['[1]#\\', '[a]# \\']],
   ['.{1,3}', ['a', '🦊🌍é'], ['', 'abcd']],
 ];
