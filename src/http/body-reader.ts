@@ -17,7 +17,7 @@ export interface ReadOptions {
   readonly limitBytes: number;
   /** Of the header; NaN without one. */
   readonly declaredBytes: number;
-  /** Told how many bytes it was, before anything is made of them. */
+  /** Called with the number of bytes, before they are parsed. */
   readonly onReceived: (bytes: number) => void;
 }
 

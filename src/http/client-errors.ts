@@ -92,7 +92,7 @@ function writeAnswer(
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
 }
 
-/** Node would answer these by itself: what is to be sent on after a look at its head, and what expects something odd. */
+/** Node would answer these two by itself: `Expect: 100-continue`, and any other expectation. */
 export function takeOverNodeAnswers(server: Server): void {
   server.on('checkContinue', (request, response) => server.emit('request', request, response));
   server.on('checkExpectation', (request, response) => server.emit('request', request, response));

@@ -3,7 +3,7 @@
  * and its values far more than on its length. One pass, constant work for each byte. Pure; does not check the grammar.
  */
 
-/** What each part costs `JSON.parse` and those who walk the result differs widely, so each has its own bound. */
+/** The cost of parsing and checking differs widely between these, so each has its own bound. */
 export const BODY_BOUNDS = {
   depth: 256,
   /** Numbers above all: lists of token ids. */

@@ -25,7 +25,7 @@ export interface RequestScope {
   fieldNames?: FieldNames | undefined;
   /** A second name under which its id is told. */
   requestIdHeader?: string | undefined;
-  /** Told the error that the request is refused with, before its headers are sent. */
+  /** Called with the error that refuses the request, before its headers are sent. */
   onRefusal?: ((error: ServingError) => void) | undefined;
   /** Set when the answer was written to the socket past the response. */
   answeredPastResponse?: { readonly status: number; readonly at: Milliseconds };
@@ -55,7 +55,7 @@ export function routePathOf(request: FastifyRequest): string {
 /**
  * The headers that every response carries, and the time in the queue where it is known by now: after the grant, or when
  * waiting has ended without one. Time to the headers, in milliseconds with two decimals. A client that keeps its connection
- * must hear of a shutdown before it ends, or its next request would meet a closed one.
+ * needs `Connection: close` before the server ends: its next request would meet a closed one.
  */
 export function stampHeaders(reply: FastifyReply, clock: Clock): void {
   const { receipt, fieldNames = {}, requestIdHeader, leaving } = reply.request.scope;

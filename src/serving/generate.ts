@@ -106,7 +106,7 @@ export async function* generate(
   }
 }
 
-/** What other software is asked for is no proof that it does it: one that ignores `maxTokens` is stopped there. */
+/** Other software may ignore `maxTokens`: it is stopped there. */
 function exceedsLimit(event: GenerationEvent, used: TokenCount, { limits }: GenerationRequest): boolean {
   if (event.type === 'start' || event.type === 'finish') return false;
   return limits.maxTokens !== undefined && used.answerTokens >= limits.maxTokens;

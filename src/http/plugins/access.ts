@@ -10,11 +10,11 @@ import { pathOf } from '../request-scope.ts';
 export interface AccessOptions extends OriginPolicy {
   readonly clock: Clock;
   readonly apiKeys: readonly string[];
-  /** Of whom wrong keys are remembered; more share one count. */
+  /** Addresses whose wrong keys are counted; more share one count. */
   readonly maxAddresses: number;
 }
 
-/** Wrong keys of one address that are told so; more are only told to wait. */
+/** So many wrong keys of one address are a 401, more are a 429. */
 export const WRONG_KEYS = { limit: 10, windowMs: 60_000 } as const;
 
 /** Probes need no key; nor do pages that say nothing of this server but what its source says. */

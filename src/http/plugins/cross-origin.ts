@@ -53,7 +53,7 @@ function isPreflight({ method, headers }: FastifyRequest): boolean {
   return method === 'OPTIONS' && headers['access-control-request-method'] !== undefined;
 }
 
-/** Whatever headers a page wants to send, it may: what the server does not know it does not read. */
+/** A page may send any header: unknown ones are not read. */
 function answerPreflight({ headers }: FastifyRequest, reply: FastifyReply): void {
   reply.header('Vary', 'Origin, Access-Control-Request-Headers, Access-Control-Request-Private-Network');
   reply.header('Access-Control-Allow-Methods', METHODS);
