@@ -12,7 +12,9 @@ export async function servedVllm(endsWith: EndsWith): Promise<Served> {
     startOpenAiStandIn(),
   ]);
   const agents = await Promise.all(
-    AGENT_IDS.map((id) => startOpenAiStandIn({ contextSize: 100_000, turns: agentTurns(id) })),
+    AGENT_IDS.map((id) =>
+      startOpenAiStandIn({ contextSize: 100_000, turns: agentTurns(id), wantsPlainTurns: true }),
+    ),
   );
   for (const standIn of [model, thinker, spare, ...agents]) endsWith(() => standIn.close());
   const entry = (id: string, { url, model }: { readonly url: string; readonly model: string }) => ({

@@ -3,6 +3,7 @@
  * has its one.
  */
 import type { Message } from '../../core/generation.ts';
+import { plainTurns } from '../../core/plain-turns.ts';
 import { CallLedger } from '../call-ledger.ts';
 import { assistantTurn } from './assistant-turn.ts';
 import { readSystem } from './content.ts';
@@ -15,7 +16,7 @@ const NOT_FOR_THE_MODEL = 'x-anthropic-billing-header:';
 
 export function parseConversation(system: unknown, messages: readonly unknown[]): readonly Message[] {
   const ledger = new CallLedger();
-  return [
+  return plainTurns([
     ...parseSystem(system),
     ...turnsOf(messages).flatMap((turn): readonly Message[] => {
       switch (turn.role) {
@@ -30,7 +31,7 @@ export function parseConversation(system: unknown, messages: readonly unknown[])
           throw turn.role satisfies never;
       }
     }),
-  ];
+  ]);
 }
 
 function parseSystem(raw: unknown): readonly Message[] {

@@ -13,6 +13,7 @@ export interface PlayedLimits {
   readonly withoutToolParser: boolean | undefined;
   readonly wantsNewerLimit: boolean | undefined;
   readonly sees: boolean | undefined;
+  readonly wantsPlainTurns: boolean | undefined;
 }
 
 export class PlayedRefusals {
@@ -43,6 +44,18 @@ export class PlayedRefusals {
           'image input is not supported - hint: if this is unexpected, you may need to provide the mmproj',
         )
       : badRequest(`${model} is not a multimodal model None`);
+  }
+
+  /** As the templates of Qwen and Mistral: one system message, at the beginning, and a user who does not speak twice in a row. */
+  turns({ messages = [] }: Body): Reply | undefined {
+    if (!this.#limits.wantsPlainTurns) return undefined;
+    const roles = (messages as readonly { readonly role: string }[]).map(({ role }) => role);
+    if (roles.lastIndexOf('system') > 0) return badRequest('System message must be at the beginning.');
+    if (roles.some((role, index) => role === 'user' && roles[index - 1] === 'user'))
+      return badRequest(
+        'After the optional system message, conversation roles must alternate user/assistant/user/assistant/...',
+      );
+    return undefined;
   }
 
   /** llama-server leaves such tokens away without a word. */

@@ -53,6 +53,8 @@ export interface OpenAiStandInOptions extends StandInOptions {
   readonly templateWithoutTools?: boolean;
   /** Takes images; default true. */
   readonly sees?: boolean;
+  /** Has a template that takes one system message, at the beginning, and no two messages of the user in a row. */
+  readonly wantsPlainTurns?: boolean;
   /** Refuses what begins with "refuse" and repeats it, as servers do that tell what they could not read. */
   readonly repeatsRefused?: boolean;
 }
@@ -87,8 +89,8 @@ class OpenAiPlay implements Play {
     this.#options = options;
     this.#server = options.server ?? 'vllm';
     this.#contextSize = options.contextSize ?? CONTEXT;
-    const { model, withoutToolParser, wantsNewerLimit, sees } = options;
-    const played = { model, withoutToolParser, wantsNewerLimit, sees };
+    const { model, withoutToolParser, wantsNewerLimit, sees, wantsPlainTurns } = options;
+    const played = { model, withoutToolParser, wantsNewerLimit, sees, wantsPlainTurns };
     this.#refusals = new PlayedRefusals({ ...played, server: this.#server, contextSize: this.#contextSize });
     const folder = this.#server === 'llama-server' ? 'llama-server' : 'vllm';
     this.#recorded = {
@@ -127,7 +129,11 @@ class OpenAiPlay implements Play {
       | null
       | undefined;
     const prompt = promptOf(body);
-    const unable = this.#refusals.unable(body) ?? grammarError(body) ?? this.#refusals.bias(body);
+    const unable =
+      this.#refusals.unable(body) ??
+      this.#refusals.turns(body) ??
+      grammarError(body) ??
+      this.#refusals.bias(body);
     if (unable !== undefined) return unable;
     const refused = this.#refusals.context(countTokens(prompt), limit);
     if (refused !== undefined) return refused;

@@ -44,14 +44,12 @@ describe('messages', () => {
     ]);
   });
 
-  it('have the system prompt before them, and may have more of it between', () => {
+  it('have the system prompt before them, and what is said of it between as a reminder', () => {
     const system = [{ ...text('Be brief.'), cache_control: { type: 'ephemeral' } }, text('Be kind.')];
     const more = { role: 'system', content: 'It is noon.' };
     expect(conversation([asks, more, asks], { system })).toEqual([
       { role: 'system', content: 'Be brief.\nBe kind.' },
-      { role: 'user', content: 'hi' },
-      { role: 'system', content: 'It is noon.' },
-      { role: 'user', content: 'hi' },
+      { role: 'user', content: 'hi\n\n<system-reminder>\nIt is noon.\n</system-reminder>\n\nhi' },
     ]);
     expect(conversation([asks], { system: 'Be brief.' })[0]).toEqual({
       role: 'system',

@@ -118,7 +118,9 @@ describe('tools that come and go in a conversation', () => {
 
   it('leave nothing for the model to read but the text', () => {
     const messages = [asks, turn('system', { type: 'text', text: 'It is noon.' }, removal('clock'))];
-    expect(conversation(messages, { tools })[1]).toEqual({ role: 'system', content: 'It is noon.' });
+    expect(conversation(messages, { tools })).toEqual([
+      { role: 'user', content: 'hi\n\n<system-reminder>\nIt is noon.\n</system-reminder>' },
+    ]);
     expect(conversation([asks, turn('system', removal('clock'))], { tools })).toEqual([asks]);
   });
 });

@@ -38,6 +38,15 @@ describe('the body of a response', () => {
     ]);
   });
 
+  it('has what is said by the developer later as a reminder, and turns of the user as one', () => {
+    const asks = { role: 'user', content: 'hi' };
+    const developer = { role: 'developer', content: 'Be kind.' };
+    expect(messagesOf([asks, developer, asks], { instructions: 'Be short.' })).toEqual([
+      { role: 'system', content: 'Be short.' },
+      { role: 'user', content: 'hi\n\n<system-reminder>\nBe kind.\n</system-reminder>\n\nhi' },
+    ]);
+  });
+
   it('counts null as absent', () => {
     const nulls = Object.keys(ResponsesBody.properties)
       .filter((field) => field !== 'model' && field !== 'input')

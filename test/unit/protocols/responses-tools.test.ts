@@ -309,7 +309,7 @@ describe('what agents send back', () => {
   it('has nothing of tools that ran elsewhere, which is said', () => {
     const ran = { type: 'web_search_call', id: 'ws_1', status: 'completed', action: { type: 'search' } };
     const input = [asks, ran, ran, { type: 'mcp_list_tools', id: 'm', tools: [] }, asks];
-    expect(messagesOf(input)).toEqual([asks, asks]);
+    expect(messagesOf(input)).toEqual([{ role: 'user', content: 'hi\n\nhi' }]);
     expect(parse({ input }).dropped).toEqual(['input.web_search_call', 'input.mcp_list_tools']);
   });
 });

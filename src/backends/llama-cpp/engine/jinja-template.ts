@@ -3,6 +3,7 @@
  * llama.cpp's server makes of the same conversation.
  */
 import type { Message } from '../../../core/generation.ts';
+import { plainTurns } from '../../../core/plain-turns.ts';
 import type { ChatTemplate, Conversation } from './chat-template.ts';
 import type { JinjaRenderer } from './native.ts';
 import { abilitiesOf, type TemplateAbilities, type TemplateVariables } from './template-abilities.ts';
@@ -51,8 +52,9 @@ export function jinjaTemplate({ source, renderer, bosToken, eosToken }: JinjaTem
   return {
     thinks: SPEAKS_OF_THINKING.test(source),
     toolFormat: ownFormat ?? hermes,
-    render({ messages, tools, ...asked }) {
+    render({ messages: given, tools, ...asked }) {
       const told = ownFormat ? tools : [];
+      const messages = abilities.laterSystem ? given : withOneSystem(given);
       const said = ownFormat ? withCalls(messages) : spellOutTools(messages, tools);
       const listed = told.length > 0 && { tools: toTemplateTools(told) };
       return firstAccepted(shape(said, abilities), (accepted) =>
@@ -60,6 +62,11 @@ export function jinjaTemplate({ source, renderer, bosToken, eosToken }: JinjaTem
       );
     },
   };
+}
+
+/** A conversation without a second system message stays as it is. */
+function withOneSystem(messages: readonly Message[]): readonly Message[] {
+  return messages.slice(1).some(({ role }) => role === 'system') ? plainTurns(messages) : messages;
 }
 
 function shape(messages: Conversation['messages'], abilities: TemplateAbilities): readonly TemplateMessage[] {

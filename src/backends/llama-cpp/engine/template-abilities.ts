@@ -8,6 +8,8 @@ export interface TemplateAbilities {
   /** Content must be a list of parts. */
   readonly partsOnly: boolean;
   readonly system: boolean;
+  /** A system message in the middle comes out too. */
+  readonly laterSystem: boolean;
   /** Tools come out, and what they answered. */
   readonly tools: boolean;
   /** Calls in earlier answers come out. */
@@ -22,7 +24,9 @@ export interface TemplateVariables {
   readonly tools?: readonly unknown[];
 }
 
+const SYSTEM: TemplateMessage = { role: 'system', content: 'mark-system' };
 const USER: TemplateMessage = { role: 'user', content: 'mark-user' };
+const ANSWER: TemplateMessage = { role: 'assistant', content: 'Answer.' };
 const TOOL = {
   type: 'function',
   function: {
@@ -54,7 +58,11 @@ export function abilitiesOf(render: (variables: TemplateVariables) => string): T
   const value = objectArguments ? asObject : JSON.stringify(asObject);
   return {
     partsOnly,
-    system: comesOut('mark-system', shaped([{ role: 'system', content: 'mark-system' }, USER])),
+    system: comesOut('mark-system', shaped([SYSTEM, USER])),
+    laterSystem: comesOut(
+      'mark-later',
+      shaped([SYSTEM, USER, ANSWER, { ...SYSTEM, content: 'mark-later' }, USER]),
+    ),
     tools: comesOut('mark-tool', shaped([USER]), [TOOL]) && called('mark-result', value),
     calls: called('mark-value', value),
     objectArguments,
@@ -68,7 +76,7 @@ function conversation(value: unknown): readonly TemplateMessage[] {
     USER,
     { role: 'assistant', content: '', tool_calls: [call] },
     { role: 'tool', content: 'mark-result', tool_call_id: id, name: 'mark-tool' },
-    { role: 'assistant', content: 'Answer.' },
+    ANSWER,
     USER,
   ];
 }

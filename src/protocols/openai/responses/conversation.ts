@@ -142,15 +142,7 @@ function addMessage(reading: Reading, { role, content }: MessageItem, path: stri
     return;
   }
   showImages(reading);
-  addSystem(reading.messages, parsed.text);
-}
-
-/** What stands in front of a conversation is one message: many templates take one, at the beginning. */
-function addSystem(messages: Message[], content: string): void {
-  const [first] = messages;
-  if (messages.length === 1 && first?.role === 'system')
-    messages[0] = { role: 'system', content: `${first.content}\n\n${content}` };
-  else messages.push({ role: 'system', content });
+  reading.messages.push({ role: 'system', content: parsed.text });
 }
 
 function showImages(reading: Reading): void {

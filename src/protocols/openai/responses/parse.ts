@@ -1,6 +1,7 @@
 /** A body of POST /v1/responses becomes a GenerationRequest. */
 import { OUTPUT_EXTRAS } from '../../../core/binding-extras.ts';
-import type { GenerationInput, GenerationRequest } from '../../../core/generation.ts';
+import type { GenerationInput, GenerationRequest, Message } from '../../../core/generation.ts';
+import { plainTurns } from '../../../core/plain-turns.ts';
 import type { ParseContext, ParsedGeneration } from '../../generation-route.ts';
 import { extrasOf, lenientReader } from '../../lenient-body.ts';
 import { refuseDeepNesting } from '../../nesting.ts';
@@ -69,17 +70,11 @@ export function parseRequest(raw: unknown, context: Pick<ParseContext, 'newReque
   return { request, body, frame, answered, dropped, fieldNames };
 }
 
-function parseInput({ input, instructions }: ResponsesFields, tools: OfferedTools): GenerationInput {
-  const messages =
-    typeof input === 'string' ? [{ role: 'user', content: input } as const] : parseItems(input, tools);
-  if (instructions === undefined || instructions === '') return { kind: 'chat', messages };
-  const [first, ...rest] = messages;
-  const joins = first?.role === 'system';
-  const system = {
-    role: 'system',
-    content: joins ? `${instructions}\n\n${first.content}` : instructions,
-  } as const;
-  return { kind: 'chat', messages: [system, ...(joins ? rest : messages)] };
+function parseInput({ input, instructions = '' }: ResponsesFields, tools: OfferedTools): GenerationInput {
+  const messages: readonly Message[] =
+    typeof input === 'string' ? [{ role: 'user', content: input }] : parseItems(input, tools);
+  const system: readonly Message[] = instructions === '' ? [] : [{ role: 'system', content: instructions }];
+  return { kind: 'chat', messages: plainTurns([...system, ...messages]) };
 }
 
 function limitOf(

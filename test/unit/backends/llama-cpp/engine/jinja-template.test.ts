@@ -138,6 +138,23 @@ describe('a conversation that a template refuses', () => {
     expect(render(alternating, asSystem)).toBe('[user]Be brief.\nSum?\n\nNow.[assistant]Three.');
   });
 
+  it.each([
+    ['refused', refuse('System message must be at the beginning.')],
+    ['dropped', '{% continue %}'],
+  ])('is rendered with a later system message as a reminder where that is %s', (_how, otherwise) => {
+    const source = `{% for m in messages %}{% if m.role == 'system' and not loop.first %}${otherwise}{% endif %}[{{ m.role }}]{{ m.content }}{% endfor %}`;
+    const messages: Message[] = [
+      { role: 'system', content: 'Be brief.' },
+      ask,
+      { role: 'system', content: 'It is noon.' },
+    ];
+    expect(render(source, messages)).toBe(
+      '[system]Be brief.[user]Sum?\n\n<system-reminder>\nIt is noon.\n</system-reminder>',
+    );
+    expect(render(turns(''), messages)).toBe('[system]Be brief.[user]Sum?[system]It is noon.');
+    expect(render(source, [ask, ask])).toBe('[user]Sum?[user]Sum?');
+  });
+
   it('is refused with the words of the template when nothing helps', () => {
     const source = `{% if messages[0].role == 'assistant' %}${refuse('The user has to begin.')}{% endif %}${turns('')}`;
     const begun = () => render(source, [{ role: 'assistant', content: 'Hi' }]);
