@@ -81,8 +81,8 @@ function readSetup(directives: readonly string[]): GoldenSetup {
 
 /**
  * The bytes to send: the head as written, with Host, Content-Type, Content-Length and Connection where it has none.
- * A line `Script: {…}` is no header: it goes in front of the prompt, the input or the last message (its first
- * text part), where the scripted backend finds it.
+ * A line `Script: {…}` is no header: it goes in front of the prompt, the input or the last message or turn of the user
+ * (its first text part), where the scripted backend finds it.
  */
 export function requestBytes(request: string, port: number): Buffer {
   const blank = request.indexOf('\n\n');
@@ -109,6 +109,7 @@ interface ScriptableBody {
 }
 
 interface ScriptableItem {
+  readonly role?: string;
   readonly content?: string | readonly ScriptablePart[];
   readonly output?: string;
 }
@@ -134,16 +135,23 @@ function withScript(body: string, script: string | undefined): string {
       : content.map((part, index) => (index === 0 ? beforePart(part) : part));
   if (typeof fields.input === 'string') return JSON.stringify({ ...fields, input: before(fields.input) });
   if (fields.input !== undefined) {
-    const item = fields.input.at(-1) ?? {};
+    const at = startOfLastTurn(fields.input);
+    const item = fields.input[at] ?? {};
     const scriptedItem =
       item.content === undefined
         ? { ...item, output: before(item.output) }
         : { ...item, content: beforeContent(item.content) };
-    return JSON.stringify({ ...fields, input: [...fields.input.slice(0, -1), scriptedItem] });
+    return JSON.stringify({ ...fields, input: fields.input.with(at, scriptedItem) });
   }
   if (last === undefined) return JSON.stringify({ ...fields, prompt: before(fields.prompt) });
   const scriptedLast = { ...last, content: beforeContent(last.content) };
   return JSON.stringify({ ...fields, messages: [...(fields.messages ?? []).slice(0, -1), scriptedLast] });
+}
+
+/** Messages of the user in a row are one. */
+function startOfLastTurn(input: readonly ScriptableItem[]): number {
+  const spoken = input.findLastIndex(({ role }) => role !== 'user');
+  return Math.min(spoken + 1, input.length - 1);
 }
 
 /** `{word*20}` in a body is that word twenty times, so that a long prompt stays readable. */
