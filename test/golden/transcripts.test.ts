@@ -94,13 +94,14 @@ async function underWay(server: Executable): Promise<number> {
   return running + (await metric(server, 'llm_serve_requests_waiting'));
 }
 
-async function answerTo(request: string, { until }: GoldenSetup, server: Executable): Promise<string> {
+async function answerTo(request: string, setup: GoldenSetup, server: Executable): Promise<string> {
   const answeredOnce = async () => {
     const answer = await exchangeBytes(server.port, requestBytes(request, server.port));
     const [method = '', path = ''] = request.split(/\s/, 2);
     expect(undescribed(await fetchDescription(server), { method, path }, answer)).toEqual([]);
-    return renderAnswer(answer);
+    return renderAnswer(answer, setup);
   };
+  const { until } = setup;
   if (until === undefined) return answeredOnce();
   let answer = '';
   await expect

@@ -164,20 +164,27 @@ function expand(body: string): string {
 /** What Node adds to every answer by itself. */
 const NOT_SHOWN = new Set(['connection', 'date', 'keep-alive', 'transfer-encoding']);
 
-export function renderAnswer(answer: RawAnswer): string {
+export function renderAnswer(answer: RawAnswer, { busy }: Pick<GoldenSetup, 'busy'>): string {
   const body = maskBody(answer.body);
   const headers = answer.headers
     .filter(([name]) => !NOT_SHOWN.has(name.toLowerCase()))
     .map(
       ([name, value]) =>
-        `${name}: ${maskHeader(name.toLowerCase(), value, body === answer.body && body !== '')}`,
+        `${name}: ${maskHeader(name.toLowerCase(), value, { bodyIsShown: body === answer.body && body !== '', busy })}`,
     );
   const head = [answer.statusLine, ...headers].join('\n');
   return body === '' ? head : `${head}\n\n${body}`;
 }
 
-function maskHeader(name: string, value: string, bodyIsShown: boolean): string {
+function maskHeader(
+  name: string,
+  value: string,
+  { bodyIsShown, busy }: { readonly bodyIsShown: boolean; readonly busy: number },
+): string {
   switch (name) {
+    case 'retry-after':
+      // The predicted wait grows while those under way make no progress.
+      return busy > 0 && /^[1-9]\d*$/.test(value) ? '<seconds>' : value;
     case 'x-response-time-ms':
       return /^\d+\.\d\d$/.test(value) ? '<milliseconds>' : value;
     case 'x-ratelimit-reset':
