@@ -48,11 +48,14 @@ export class ModelAbilities {
     await this.learn(signal).catch(() => {});
   }
 
+  /** Without asking for it. */
+  get known(): Capabilities {
+    return this.#asked?.capabilities;
+  }
+
   get abilities(): readonly Ability[] | undefined {
-    const capabilities = this.#asked?.capabilities;
-    return (
-      capabilities && ABILITIES.flatMap(([name, ability]) => (capabilities.includes(name) ? ability : []))
-    );
+    const { known } = this;
+    return known && ABILITIES.flatMap(([name, ability]) => (known.includes(name) ? ability : []));
   }
 
   /** Releases that do not know log-probabilities leave them away silently: an answer has shown it. */

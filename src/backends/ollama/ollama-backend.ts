@@ -134,6 +134,9 @@ export class OllamaBackend implements Backend {
     sink: EventSink<GenerationEvent>,
     signal: AbortSignal,
   ): Promise<void> {
+    // What the model itself cannot do goes first: without tools, say, a format may be asked for.
+    const { known } = this.#abilities;
+    if (known !== undefined) refuseInability(request, known);
     refuseUnsupported(request, { backend: 'ollama', supports: SUPPORTED });
     if (request.logprobs && this.#abilities.ignoresLogprobs) throw ignoresLogprobs();
     const capabilities = needsToKnow(request) ? await this.#abilities.learn(signal) : undefined;

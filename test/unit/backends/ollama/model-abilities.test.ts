@@ -89,6 +89,18 @@ describe('what the model cannot do', () => {
     expect(seenAt(standIn, '/api/chat')).toEqual([]);
   });
 
+  it('goes before what the server cannot do beside it, which may be asked for without it', async () => {
+    const { backend } = await runningOllama();
+    await backend.probe({ signal: neverAborted() });
+    for (const choice of ['auto', 'required'] as const) {
+      const asked = { tools: { ...TOOLS, choice }, output: { kind: 'json' } } as const;
+      const { error } = await generateAll(backend, chatRequest('hello', asked));
+      expect(error).toMatchObject({ code: 'unsupported_parameter', param: 'tools' });
+    }
+    const { events } = await generateAll(backend, chatRequest('hello', { output: { kind: 'json' } }));
+    expect(events.at(-1)).toMatchObject({ type: 'finish' });
+  });
+
   it('does not matter where tools may not be called', async () => {
     const { standIn, backend } = await runningOllama();
     const tools = { ...TOOLS, choice: 'none' } as const;
