@@ -15,23 +15,25 @@ export const OUTPUT_EXTRAS = [
   'json_schema',
 ] as const;
 
-/** Field → the values that bind an answer; all others ask for nothing. */
+/** Field → the values that constrain an answer; all others ask for nothing. */
 const OTHER_EXTRAS: Readonly<Record<string, (value: unknown) => boolean>> = {
+  // Fields of vLLM that nothing here honours.
   add_generation_prompt: (value) => value === false,
   allowed_token_ids: isGiven,
-  bad_words: isGiven,
-  // The native API's words, and those of SGLang.
-  choice: isGiven,
-  continue_final_message: (value) => value === true,
-  ebnf: isGiven,
-  echo: (value) => value === true,
   guided_whitespace_pattern: isGiven,
   include_stop_str_in_output: (value) => value === true,
+  structural_tag: isGiven,
+  // Fields of SGLang.
+  ebnf: isGiven,
+  // Fields that another route reads.
+  bad_words: isGiven,
+  choice: isGiven,
+  continue_final_message: (value) => value === true,
+  echo: (value) => value === true,
   prompt_logprobs: (value) => isGiven(value) && value !== false,
   regex: isGiven,
   response_format: (value) => isGiven(value) && Object(value).type !== 'text',
   stop_token_ids: isGiven,
-  structural_tag: isGiven,
   use_beam_search: (value) => value === true,
 };
 
