@@ -40,10 +40,10 @@ const COSTLY: readonly (readonly [string, () => string, string])[] = [
   ['a million lists', () => list(1_000_000, () => '[]'), 'lists and objects'],
   ['two million numbers', () => list(2_000_000, () => '1'), 'values'],
   ['20 MB of spaces', () => ' '.repeat(20 * MEBIBYTE), 'The body is empty'],
-  ['20 MB of one key', () => `{"${'k'.repeat(19 * MEBIBYTE)}":1}`, 'model is missing'],
+  ['20 MB of one key', () => `{"${'k'.repeat(19 * MEBIBYTE)}":1}`, 'messages is'],
   ['20 MB of one number', () => '1'.repeat(20 * MEBIBYTE), 'The body is Infinity, but must be an object'],
-  ['20 MB of escapes', () => `{"messages":1,"a":"${'\\u0000'.repeat(3 * MEBIBYTE)}"}`, 'model is missing'],
-  ['20 MB of emoji', () => `{"messages":1,"a":"${'😀'.repeat(4 * MEBIBYTE)}"}`, 'model is missing'],
+  ['20 MB of escapes', () => `{"messages":1,"a":"${'\\u0000'.repeat(3 * MEBIBYTE)}"}`, 'messages is'],
+  ['20 MB of emoji', () => `{"messages":1,"a":"${'😀'.repeat(4 * MEBIBYTE)}"}`, 'messages is'],
   ['20 MB of no JSON', () => 'x'.repeat(20 * MEBIBYTE), 'not valid JSON'],
 ];
 
