@@ -14,7 +14,7 @@ import type { ServerSentEvent } from '../../upstream/sse-reader.ts';
 import { checkReason, reasonOf, usageOf } from './answer-end.ts';
 import { readLogprobs } from './logprob-fields.ts';
 import { ToolCallReader } from './tool-call-reader.ts';
-import { refusedInStream, streamFailure } from './upstream-error.ts';
+import { refusedWithin, streamFailure } from './upstream-error.ts';
 
 /** What an answer may have, as far as it is known. Tokens. */
 export interface AnswerBounds {
@@ -67,11 +67,13 @@ export class AnswerReader {
     if (name === 'error' || (chunk.error !== undefined && chunk.error !== null)) throw this.#failure(chunk);
     const usage = usageOf(chunk.usage);
     this.#start(usage, chunk.prompt_progress);
-    this.#usage = usage ?? this.#usage;
     const choice = asArray(chunk.choices)[0];
+    // Where each chunk has one, the details are told only with the one that has no choice.
+    const isLastUsage = usage !== undefined && (choice === undefined || this.#usage === undefined);
+    this.#usage = usage ?? this.#usage;
     if (choice !== undefined) this.#choice(asObject(choice));
     if (this.#reason === undefined) return;
-    if (usage !== undefined) this.#finish();
+    if (isLastUsage) this.#finish();
     else this.#grace ??= this.#options.clock.schedule(USAGE_GRACE_MS, () => this.#finish());
   }
 
@@ -148,7 +150,7 @@ export class AnswerReader {
 
   /** Before the first piece it may be a refusal of what was asked: some servers find that out after they have sent their 200. */
   #failure(chunk: Loose): ServingError {
-    const status = this.#pieces === 0 ? refusedInStream(chunk) : undefined;
+    const status = this.#pieces === 0 ? refusedWithin(chunk) : undefined;
     return status === undefined ? streamFailure(chunk) : this.#options.refusal(status, chunk);
   }
 
@@ -163,7 +165,7 @@ export class AnswerReader {
     this.#finished = true;
     this.#grace?.cancel();
     if (this.#usage === undefined) this.#options.onUsageMissing();
-    const isCut = given === 'length' || this.#callIsCut();
+    const isCut = given === 'length' || this.#callIsCut(given);
     this.#calls?.end({ isCut });
     this.#options.sink.push({
       type: 'finish',
@@ -178,12 +180,17 @@ export class AnswerReader {
    * vLLM ends with `tool_calls` where its bound has cut the last call, too. Where nobody tells how long the answer is, or how
    * long it may be, arguments that are no JSON show it.
    */
-  #callIsCut(): boolean {
-    if (this.#calls === undefined || !this.#calls.lastIsOpen) return false;
+  #callIsCut(given: string): boolean {
+    const calls = this.#calls;
+    // Cut before its name.
+    if (calls === undefined || !calls.called) return given === 'tool_calls' && this.#isAtBound === true;
+    return calls.lastIsOpen && (this.#isAtBound ?? !calls.lastIsEmpty);
+  }
+
+  /** The answer is as long as it may be. Undefined: not known. */
+  get #isAtBound(): boolean | undefined {
     const { maxTokens, contextSize } = this.#options.bounds;
-    if (this.#usage === undefined || (maxTokens === undefined && contextSize === undefined)) {
-      return !this.#calls.lastIsEmpty;
-    }
+    if (this.#usage === undefined || (maxTokens === undefined && contextSize === undefined)) return undefined;
     const { promptTokens, completionTokens } = this.#usage;
     return (
       completionTokens >= (maxTokens ?? Number.POSITIVE_INFINITY) ||

@@ -27,7 +27,7 @@ import { type CallOptions, generateCall } from './request-body.ts';
 import { probeServer, unreachable, withProps } from './server-probe.ts';
 import { KnownProps, refuseBeyondTemplate } from './server-props.ts';
 import { serverTokenizer } from './server-tokenizer.ts';
-import { modelMissing, refusal } from './upstream-error.ts';
+import { modelMissing, refusal, refusedWithin } from './upstream-error.ts';
 import { mayBeWhole, readWholeAnswer } from './whole-answer.ts';
 
 export interface OpenAiCompatibleTarget {
@@ -45,6 +45,12 @@ interface Run {
   readonly request: GenerationRequest;
   readonly sink: EventSink<GenerationEvent>;
   readonly options: GenerateOptions;
+}
+
+/** An answer with status 200, and how it was asked for in the end. */
+interface Opened {
+  readonly exchange: Exchange;
+  readonly asked: CallOptions;
 }
 
 export class OpenAiCompatibleBackend implements Backend {
@@ -137,16 +143,28 @@ export class OpenAiCompatibleBackend implements Backend {
     await this.#upstream.close();
   }
 
-  async #runWhole({ request, sink, options }: Run): Promise<void> {
+  async #runWhole(run: Run): Promise<void> {
+    const { request, sink, options } = run;
     options.onAskedWhole?.();
-    const { exchange } = await this.#open(request, options, { whole: true });
-    const { events, isWorse } = readWholeAnswer(await readJson(exchange), request.limits.maxTokens);
+    const opened = await this.#open(request, options, { whole: true });
+    const { headers } = opened.exchange;
+    if (String(headers['content-type']).startsWith('text/event-stream')) {
+      this.#warnOfWhole();
+      return this.#readStream(run, opened);
+    }
+    const body = await readJson(opened.exchange);
+    const status = refusedWithin(body);
+    if (status !== undefined) throw this.#refusal({ status, headers, body }, request);
+    const { events, isWorse } = readWholeAnswer(body, request.limits.maxTokens);
     if (isWorse) this.#warnOfWhole();
     for (const event of events) sink.push(event);
   }
 
-  async #runStream({ request, sink, options }: Run): Promise<void> {
-    const { exchange, asked } = await this.#open(request, options, { whole: false });
+  async #runStream(run: Run): Promise<void> {
+    await this.#readStream(run, await this.#open(run.request, run.options, { whole: false }));
+  }
+
+  async #readStream({ request, sink }: Run, { exchange, asked }: Opened): Promise<void> {
     const answer = new AnswerReader({
       sink,
       clock: this.#environment.clock,
@@ -169,7 +187,7 @@ export class OpenAiCompatibleBackend implements Backend {
     request: GenerationRequest,
     { signal, promptTokensFirst = false }: GenerateOptions,
     { whole }: { readonly whole: boolean },
-  ): Promise<{ readonly exchange: Exchange; readonly asked: CallOptions }> {
+  ): Promise<Opened> {
     let options: CallOptions = { ...(await this.#callOptions(request, signal)), whole, promptTokensFirst };
     let before = options;
     refuseBeyondTemplate(request, this.#props.current);
@@ -238,7 +256,7 @@ export class OpenAiCompatibleBackend implements Backend {
   #warnOfWhole(): void {
     this.#wholeIsWorse = true;
     this.#environment.log.warn(
-      'the whole answers of this server tell no usage, or exceed max_tokens: from now on they are streamed',
+      'the whole answers of this server tell no usage, exceed max_tokens or are streams: from now on they are streamed',
       { url: this.#target.url },
     );
   }

@@ -32,7 +32,8 @@ export class KnownProps {
     if (identity === this.#of) return this.current;
     const { status, body } = await upstream.json({ method: 'GET', path, signal });
     this.current = status === 200 ? readProps(body) : {};
-    this.#of = identity;
+    // A server that failed to tell may do so later; one without the route will not.
+    this.#of = status < 500 ? identity : undefined;
     return this.current;
   }
 

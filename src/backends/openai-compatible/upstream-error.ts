@@ -104,8 +104,11 @@ export function refusal(answer: JsonAnswer, about: Refused): ServingError {
   }
 }
 
-/** The status that a chunk’s error has where the server refuses what was asked: vLLM finds bad schemas after its 200. */
-export function refusedInStream(body: unknown): number | undefined {
+/**
+ * The status of an error within an answer of status 200, or a chunk of one, where the server refuses what was asked: vLLM
+ * finds bad schemas after its 200.
+ */
+export function refusedWithin(body: unknown): number | undefined {
   const code = asCount(errorObject(body).code);
   return code !== undefined && code >= 400 && code < 500 ? code : undefined;
 }

@@ -46,7 +46,7 @@ export function readWholeAnswer(body: unknown, maxTokens = Number.POSITIVE_INFIN
   const characters = kept < 1 ? Math.floor((thoughts.length + said.length) * kept) : Number.POSITIVE_INFINITY;
   const reasoning = cutTo(thoughts, characters);
   const text = cutTo(said, characters - reasoning.length);
-  const { promptTokens, cachedTokens } = usage;
+  const { promptTokens, cachedTokens, reasoningTokens } = usage;
   const completionTokens = Math.min(usage.completionTokens, maxTokens);
   const stop = kept < 1 ? undefined : asText(choice.stop_reason);
   return {
@@ -59,7 +59,13 @@ export function readWholeAnswer(body: unknown, maxTokens = Number.POSITIVE_INFIN
         type: 'finish',
         reason: kept < 1 ? 'length' : reasonOf(given, false),
         ...(stop !== undefined && { matchedStop: stop }),
-        usage: { ...usage, completionTokens },
+        usage: {
+          ...usage,
+          completionTokens,
+          ...(reasoningTokens !== undefined && {
+            reasoningTokens: Math.min(reasoningTokens, completionTokens),
+          }),
+        },
       },
     ],
   };

@@ -49,6 +49,12 @@ export interface OpenAiStandInOptions extends StandInOptions {
   readonly ignoresLimit?: boolean;
   /** Finds a schema bad only after its 200 was sent, as vLLM does. */
   readonly refusesSchemaInStream?: boolean;
+  /** And says so within a whole answer of status 200, as some proxies do. */
+  readonly refusesWithin200?: boolean;
+  /** Streams whatever was asked. */
+  readonly alwaysStreams?: boolean;
+  /** So many times it cannot tell of itself. */
+  readonly failingProps?: number;
   /** As recorded from llama-server: the model's template has no tools, and drops them without a word. */
   readonly templateWithoutTools?: boolean;
   /** Takes images; default true. */
@@ -83,6 +89,7 @@ class OpenAiPlay implements Play {
   readonly #contextSize: number;
   readonly #refusals: PlayedRefusals;
   readonly #vocabulary = new PlayedVocabulary();
+  #propsAsked = 0;
   readonly #recorded: { readonly chat: Chunk; readonly completion: Chunk };
 
   constructor(options: OpenAiStandInOptions & { readonly model: string }) {
@@ -153,9 +160,9 @@ class OpenAiPlay implements Play {
       seed: body.seed as number | undefined,
     });
     if (this.#options.refusesSchemaInStream && body.response_format !== undefined)
-      return schemaRefusal(body.stream !== false);
+      return schemaRefusal(body.stream !== false || this.#options.refusesWithin200 === true);
     const ended = this.#cutAtStopToken(answered, body);
-    if (body.stream === false) return this.#wholeReply(request, ended, calls);
+    if (body.stream === false && !this.#options.alwaysStreams) return this.#wholeReply(request, ended, calls);
     return this.#streamReply(request, ended, calls);
   }
 
@@ -196,7 +203,11 @@ class OpenAiPlay implements Play {
       return { status: health, body: health === 200 ? '' : '{"error":{}}' };
     if (path === '/version' && this.#server === 'vllm')
       return { status: 200, body: recording('vllm/version').body };
-    if (path === '/props' && this.#server === 'llama-server') return { status: 200, body: this.#props() };
+    if (path === '/props' && this.#server === 'llama-server') {
+      this.#propsAsked += 1;
+      const fails = this.#propsAsked <= (this.#options.failingProps ?? 0);
+      return fails ? { status: 500, body: this.serverError } : { status: 200, body: this.#props() };
+    }
     if (path !== '/v1/models') return { status: 404, body: '{"detail":"Not Found"}' };
     if (apiKey !== undefined && headers.authorization !== `Bearer ${apiKey}`)
       return { status: 401, body: '{"error":"Unauthorized"}' };

@@ -219,6 +219,15 @@ describe('a call in which the answer was cut', () => {
     expect(finishOf(whole.events)).toMatchObject({ reason: 'tool_calls' });
   });
 
+  it('may have been cut before its name: nothing was called, and the bound is reached', () => {
+    const opening = choice({ delta: { role: 'assistant', content: '' } });
+    const { events } = read(sse(opening, finish('tool_calls'), used(3, 60)));
+    expect(events).toMatchObject([{ type: 'finish', reason: 'length' }]);
+    expect(finishOf(read(sse(opening, finish('tool_calls'), used(3, 20))).events)).toMatchObject({
+      reason: 'stop',
+    });
+  });
+
   it('has nothing made up for it: no arguments, and no name', () => {
     const head = calling({ index: 0, id: 'a', function: { name: 'first', arguments: '' } });
     const { events } = read(sse(head, finish('tool_calls'), used(3, 60)));
@@ -289,6 +298,19 @@ describe('the end', () => {
       usage: { promptTokens: 3, completionTokens: 2, cachedTokens: 0 },
     });
     expect(usageMissing).toBe(false);
+  });
+
+  it('waits for the usage of the whole answer where each chunk has one: it alone tells what was cached', () => {
+    const counted = (completion_tokens: number) => ({ usage: { prompt_tokens: 30, completion_tokens } });
+    const details = { prompt_tokens_details: { cached_tokens: 16 } };
+    const { events } = read(
+      sse(
+        { ...choice({ delta: { content: '' } }), ...counted(0) },
+        { ...choice({ delta: { content: 'a' }, finish_reason: 'stop' }), ...counted(1) },
+        { choices: [], usage: { ...counted(1).usage, ...details } },
+      ),
+    );
+    expect(finishOf(events)).toMatchObject({ usage: { promptTokens: 30, cachedTokens: 16 } });
   });
 
   it('shows a refusal as the text that it is', () => {

@@ -368,6 +368,16 @@ describe('whole answers', () => {
     expect(logged.filter((line) => line.includes('whole answers'))).toHaveLength(1);
   });
 
+  it('are read as they come where the server streams nevertheless, and are asked as streams from then on', async () => {
+    const { standIn, backend, logged } = await start({ alwaysStreams: true });
+    const { events, error } = await askWhole(backend);
+    expect(error).toBeUndefined();
+    expect(textOf(events)).toBe(textOf((await generateAll(backend, chatRequest('one two three'))).events));
+    await askWhole(backend);
+    expect(lastBody(standIn)).toMatchObject({ stream: true });
+    expect(logged.filter((line) => line.includes('whole answers'))).toHaveLength(1);
+  });
+
   it('that nobody waits for any more are given up: the connection closes', async () => {
     const { standIn, backend } = await start({ fault: 'hang' });
     const cancellation = new AbortController();
@@ -400,19 +410,20 @@ describe('whole answers', () => {
 describe('a schema that the server cannot keep to', () => {
   const request = chatRequest('hi', { output: { kind: 'json-schema', schema: { type: 'object' } } });
 
-  it.each(['stream', 'whole'] as const)(
-    'is refused by name, also where it is found in the %s',
-    async (delivery) => {
-      const { backend } = await start({ refusesSchemaInStream: true });
-      const { events, error } = await generateAll(backend, request, neverAborted(), { delivery });
-      expect(error).toMatchObject({
-        code: 'invalid_request',
-        param: 'format',
-        message: expect.stringContaining('not supported by xgrammar'),
-      });
-      expect(events).toEqual([]);
-    },
-  );
+  it.each([
+    ['stream', {}],
+    ['whole', {}],
+    ['whole', { refusesWithin200: true }],
+  ] as const)('is refused by name, also where it is found in the %s %j', async (delivery, options) => {
+    const { backend } = await start({ refusesSchemaInStream: true, ...options });
+    const { events, error } = await generateAll(backend, request, neverAborted(), { delivery });
+    expect(error).toMatchObject({
+      code: 'invalid_request',
+      param: 'format',
+      message: expect.stringContaining('not supported by xgrammar'),
+    });
+    expect(events).toEqual([]);
+  });
 });
 
 describe('the prompt’s length', () => {
@@ -562,6 +573,12 @@ describe('probe', () => {
     expect(standIn.seen().filter(({ path }) => path === '/props')).toHaveLength(1);
     const vllm = await start({ server: 'vllm' });
     expect(await vllm.backend.probe({ signal: neverAborted() })).not.toHaveProperty('slots');
+  });
+
+  it('asks again how many it runs where the server could not tell', async () => {
+    const { backend } = await start({ server: 'llama-server', failingProps: 1 });
+    expect(await backend.probe({ signal: neverAborted() })).not.toHaveProperty('slots');
+    expect(await backend.probe({ signal: neverAborted() })).toHaveProperty('slots');
   });
 
   it('tells a dead engine from one that loads', async () => {

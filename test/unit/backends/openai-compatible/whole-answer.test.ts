@@ -61,6 +61,12 @@ describe('a whole answer', () => {
     ]);
   });
 
+  it('that is cut has no more thought tokens than tokens', () => {
+    const usage = { ...used(10), completion_tokens_details: { reasoning_tokens: 8 } };
+    const { events } = readWholeAnswer(chat({ reasoning: 'hmhmhmhm', content: 'yes' }, usage), 6);
+    expect(events.at(-1)).toMatchObject({ usage: { completionTokens: 6, reasoningTokens: 6 } });
+  });
+
   it('without usage has its tokens guessed, and is worse than a stream', () => {
     const { events, isWorse } = readWholeAnswer(chat({ content: 'twelve chars' }, undefined));
     expect(isWorse).toBe(true);
