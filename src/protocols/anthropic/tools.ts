@@ -7,7 +7,7 @@ import type { Tool, ToolChoice, ToolUse } from '../../core/generation.ts';
 import { showValue } from '../../schema/violation.ts';
 import { invalid } from '../invalid.ts';
 import { lenientReader } from '../lenient-body.ts';
-import { refuseDeepNesting } from '../nesting.ts';
+import { checkArguments, takeToolName } from '../tool-rules.ts';
 import { clientTool, isSearchTool, isServerTool } from './known-tools.ts';
 import type { ConversationBody } from './schema.ts';
 import { toolChangesOf } from './tool-changes.ts';
@@ -97,19 +97,8 @@ function fieldsOf(raw: unknown): Readonly<Record<string, unknown>> {
 function parseTool(raw: unknown, path: string, names: Set<string>): Tool {
   readToolType(raw, path);
   const { name, description, input_schema, strict } = readTool(raw, path);
-  const { type } = input_schema as { readonly type?: unknown };
-  if (type !== 'object')
-    throw invalid(
-      `${path}.input_schema.type`,
-      `${path}.input_schema.type is ${showValue(type)}, but must be "object": arguments have names.`,
-    );
-  refuseDeepNesting(input_schema, `${path}.input_schema`);
-  if (names.has(name))
-    throw invalid(
-      `${path}.name`,
-      `${path}.name is ${JSON.stringify(name)}, as that of another tool. Each needs its own.`,
-    );
-  names.add(name);
+  checkArguments(input_schema, `${path}.input_schema`, { type: 'required' });
+  takeToolName(name, path, names);
   return {
     name,
     ...(description !== undefined && { description }),

@@ -2,7 +2,7 @@
 import type { Tool, ToolChoice, ToolUse } from '../../core/generation.ts';
 import { showValue } from '../../schema/violation.ts';
 import { invalid } from '../invalid.ts';
-import { refuseDeepNesting } from '../nesting.ts';
+import { checkArguments, takeToolName } from '../tool-rules.ts';
 import type { GenerateBody } from './schema.ts';
 import type { ToolChoiceBody, ToolList } from './tool-schema.ts';
 
@@ -18,13 +18,9 @@ export function parseTools({ tools, tool_choice, raw }: GenerateBody): ToolUse |
     );
   const names = new Set<string>();
   for (const [index, tool] of tools.entries()) {
-    requireParameters(tool, `tools[${index}].parameters`);
-    if (names.has(tool.name))
-      throw invalid(
-        `tools[${index}].name`,
-        `tools[${index}].name is ${JSON.stringify(tool.name)}, as that of another tool. Each needs its own.`,
-      );
-    names.add(tool.name);
+    const path = `tools[${index}]`;
+    if (tool.parameters !== undefined) checkArguments(tool.parameters, `${path}.parameters`);
+    takeToolName(tool.name, path, names);
   }
   return { tools: tools.map(toolOf), choice: parseChoice(tool_choice, names) };
 }
@@ -40,15 +36,4 @@ function parseChoice(choice: ToolChoiceBody | undefined, names: ReadonlySet<stri
     'tool_choice.name',
     `tool_choice.name is ${showValue(choice.name)}, but the tools are ${[...names].join(', ')}.`,
   );
-}
-
-function requireParameters({ parameters }: ToolList[number], path: string): void {
-  if (parameters === undefined) return;
-  const { type } = parameters as { readonly type?: unknown };
-  if (type !== undefined && type !== 'object')
-    throw invalid(
-      `${path}.type`,
-      `${path}.type is ${showValue(type)}, but must be "object": arguments have names.`,
-    );
-  refuseDeepNesting(parameters, path);
 }

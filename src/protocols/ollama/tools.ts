@@ -1,9 +1,7 @@
 /** `tools`, in the form that OpenAI gave them, become the core's ToolUse. The model always decides: there is no tool_choice. */
 import { type Static, Type } from 'typebox';
 import type { Tool, ToolUse } from '../../core/generation.ts';
-import { showValue } from '../../schema/violation.ts';
-import { invalid } from '../invalid.ts';
-import { refuseDeepNesting } from '../nesting.ts';
+import { checkArguments, takeToolName } from '../tool-rules.ts';
 
 export const toolName = Type.String({
   pattern: '^[a-zA-Z0-9_.-]{1,128}$',
@@ -34,13 +32,8 @@ export function parseTools(list: ToolList = []): ToolUse | undefined {
   const names = new Set<string>();
   const tools = list.map(({ function: { name, description, parameters } }, index): Tool => {
     const path = `tools[${index}].function`;
-    if (names.has(name))
-      throw invalid(
-        `${path}.name`,
-        `${path}.name is ${JSON.stringify(name)}, as that of another tool. Each needs its own.`,
-      );
-    names.add(name);
-    if (parameters !== undefined) refuseOther(parameters, `${path}.parameters`);
+    takeToolName(name, path, names);
+    if (parameters !== undefined) checkArguments(parameters, `${path}.parameters`);
     return {
       name,
       ...(description !== undefined && { description }),
@@ -48,14 +41,4 @@ export function parseTools(list: ToolList = []): ToolUse | undefined {
     };
   });
   return { tools, choice: 'auto' };
-}
-
-function refuseOther(parameters: object, path: string): void {
-  const { type } = parameters as { readonly type?: unknown };
-  if (type !== undefined && type !== 'object')
-    throw invalid(
-      `${path}.type`,
-      `${path}.type is ${showValue(type)}, but must be "object": arguments have names.`,
-    );
-  refuseDeepNesting(parameters, path);
 }

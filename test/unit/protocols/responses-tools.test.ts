@@ -244,6 +244,21 @@ it('takes tools that come with the input, as agents send them to models that the
   expect(refusal({ input: [wrong, ...input] })).toMatchObject({ param: 'input[0].tools[0].type' });
 });
 
+it('takes the last definition of a tool that comes with the input again', () => {
+  const tool = (name: string, description: string) => ({ type: 'function', name, description });
+  const added = (...tools: object[]) => ({ type: 'additional_tools', role: 'developer', tools });
+  const asks = { role: 'user', content: 'hi' };
+  const input = [asks, added(tool('a', 'new'), tool('b', 'old')), asks, added(tool('b', 'new'))];
+  const tools = [tool('a', 'old'), tool('c', 'only')];
+  expect(toolsOf({ tools, input })).toEqual([
+    { name: 'c', description: 'only' },
+    { name: 'a', description: 'new' },
+    { name: 'b', description: 'new' },
+  ]);
+  const twice = [added(tool('a', 'old'), tool('a', 'new')), asks];
+  expect(refusal({ input: twice })).toMatchObject({ param: 'input[0].tools[1].name' });
+});
+
 describe('what agents send back', () => {
   const asks = { role: 'user', content: 'hi' };
   const image = { type: 'input_image', image_url: 'data:image/png;base64,AAAA' };

@@ -2,7 +2,7 @@
 import type { Tool, ToolChoice, ToolUse } from '../../../core/generation.ts';
 import { showValue } from '../../../schema/violation.ts';
 import { invalid } from '../../invalid.ts';
-import { refuseDeepNesting } from '../../nesting.ts';
+import { checkArguments, takeToolName } from '../../tool-rules.ts';
 import { notTaken } from '../not-taken.ts';
 import type { ToolChoiceBody, ToolList } from './tool-schema.ts';
 
@@ -22,14 +22,11 @@ export function parseTools({
     if (tool_choice === undefined || tool_choice === 'auto' || tool_choice === 'none') return undefined;
     throw invalid('tool_choice', 'tool_choice is only allowed with tools.');
   }
+  const names = new Set<string>();
   const byName = new Map<string, Tool>();
   for (const [index, entry] of tools.entries()) {
     const tool = parseTool(entry, `tools[${index}]`);
-    if (byName.has(tool.name))
-      throw invalid(
-        `tools[${index}].function.name`,
-        `tools[${index}].function.name is ${JSON.stringify(tool.name)}, as that of another tool. Each needs its own.`,
-      );
+    takeToolName(tool.name, `tools[${index}].function`, names);
     byName.set(tool.name, tool);
   }
   return {
@@ -48,23 +45,13 @@ function parseTool({ type, function: defined }: ToolList[number], path: string):
   if (defined === undefined)
     throw invalid(`${path}.function`, `${path}.function is missing. It must be an object with a name.`);
   const { name, description, parameters, strict } = defined;
-  if (parameters !== undefined) checkParameters(parameters, `${path}.function.parameters`);
+  if (parameters !== undefined) checkArguments(parameters, `${path}.function.parameters`);
   return {
     name,
     ...(description !== undefined && { description }),
     ...(parameters !== undefined && { parameters }),
     ...(strict && { strict }),
   };
-}
-
-function checkParameters(parameters: object, path: string): void {
-  const type: unknown = Reflect.get(parameters, 'type');
-  if (type !== undefined && type !== 'object')
-    throw invalid(
-      `${path}.type`,
-      `${path}.type is ${showValue(type)}, but must be "object": arguments have names.`,
-    );
-  refuseDeepNesting(parameters, path);
 }
 
 /** Of allowed tools the others are left out: a model cannot call what it is not told of. */

@@ -7,6 +7,7 @@ import type { Tool } from '../../../core/generation.ts';
 import { showValue } from '../../../schema/violation.ts';
 import { invalid } from '../../invalid.ts';
 import { lenientReader } from '../../lenient-body.ts';
+import { checkArguments } from '../../tool-rules.ts';
 import { isHostedTool } from './hosted-tools.ts';
 import { AdditionalToolsItem } from './item-schema.ts';
 import { unknownTool } from './refusals.ts';
@@ -48,7 +49,7 @@ export interface PlacedTool {
   readonly path: string;
 }
 
-/** Those that come with the input too. */
+/** Those that come with the input too: a later definition takes the place of an earlier one. */
 export function definitionsIn({
   tools = [],
   input,
@@ -58,9 +59,25 @@ export function definitionsIn({
   const added = input.flatMap((item, index) => {
     if ((item as { readonly type?: unknown }).type !== 'additional_tools') return [];
     const path = `input[${index}]`;
-    return readAdditional(item, path).tools.map((raw, at) => ({ raw, path: `${path}.tools[${at}]` }));
+    return [readAdditional(item, path).tools.map((raw, at) => ({ raw, path: `${path}.tools[${at}]` }))];
   });
-  return [...listed, ...added];
+  return lastOfEach([listed, ...added]);
+}
+
+/** Within one list a name that comes twice stays, to be refused. */
+function lastOfEach(lists: readonly (readonly PlacedTool[])[]): readonly PlacedTool[] {
+  const later = new Set<string>();
+  const kept = lists.toReversed().map((list) => {
+    const news = list.filter(({ raw }) => !later.has(keyOf(raw)));
+    for (const { raw } of list) later.add(keyOf(raw));
+    return news;
+  });
+  return kept.toReversed().flat();
+}
+
+function keyOf(raw: object): string {
+  const { type = 'function', name } = raw as { readonly type?: unknown; readonly name?: unknown };
+  return `${type} ${name}`;
 }
 
 export function parseTools(given: readonly PlacedTool[] = []): OfferedTools {
@@ -131,12 +148,7 @@ function parseTool(raw: object, path: string): FoundTool {
   if (type === 'custom') return customTool(readCustom(raw, path));
   if (typeof type === 'string' && type !== 'function') throw unknownTool(type, `${path}.type`);
   const { name, description, parameters, strict } = readFunction(raw, path);
-  const parametersType = (parameters as { readonly type?: unknown } | undefined)?.type;
-  if (parametersType !== undefined && parametersType !== 'object')
-    throw invalid(
-      `${path}.parameters.type`,
-      `${path}.parameters.type is ${showValue(parametersType)}, but must be "object": arguments have names.`,
-    );
+  if (parameters !== undefined) checkArguments(parameters, `${path}.parameters`);
   return {
     kind: 'function',
     tool: {
