@@ -33,6 +33,8 @@ export interface Client {
   readonly id: ClientId;
   /** Why it cannot be tested on this machine; its tests are skipped, and say so. */
   readonly missing?: string;
+  /** What each of its tests may take; default: as the suite says. */
+  readonly timeoutMs?: number;
   readonly features: Partial<Record<FeatureId, (served: Served) => Promise<void>>>;
 }
 
@@ -64,7 +66,9 @@ export function describeClients({ backend, clients, start, timeoutMs = 60_000 }:
       Promise.allSettled([...outcomes.values()].flatMap((ofClient) => [...ofClient.values()]));
 
     const testOf = (client: Client, feature: FeatureId) =>
-      test(`${feature}: ${MATRIX.features[feature]}`, { timeout: timeoutMs }, async (context) => {
+      test(`${feature}: ${MATRIX.features[feature]}`, {
+        timeout: client.timeoutMs ?? timeoutMs,
+      }, async (context) => {
         if (client.missing !== undefined) context.skip(client.missing);
         const run = client.features[feature];
         expect(run, 'the matrix has this cell, and no test is there for it').toBeDefined();

@@ -2,13 +2,20 @@
 import { describe, test } from 'vitest';
 import { endingAfterAll, startServer } from '../support/executable.ts';
 import { scriptedFlags } from '../support/scripted-server.ts';
-import { AGENT_IDS, agentModel, agentTurns, expectTaskDone, missingAgent } from './coding-agents.ts';
+import {
+  AGENT_IDS,
+  AGENT_TEST_MS,
+  agentModel,
+  agentTurns,
+  expectTaskDone,
+  missingAgent,
+} from './coding-agents.ts';
 
 const endsWith = endingAfterAll();
 
 describe('coding agents on the scripted backend', () => {
   for (const id of AGENT_IDS)
-    test(`${id} works on a task over several turns`, { timeout: 120_000 }, async (context) => {
+    test(`${id} works on a task over several turns`, { timeout: AGENT_TEST_MS }, async (context) => {
       const missing = missingAgent(id);
       if (missing !== undefined) context.skip(missing);
       const target = { turns: agentTurns(id), tokens: 60, context_size: 100_000 };

@@ -35,7 +35,10 @@ const TASK = 'Read note.txt, then the file that it names, and say what is in tha
 /** The second command reads what only the first one tells. */
 const COMMANDS = ['cat note.txt', 'cat "$(cat note.txt)"'];
 export const FOUND = 'heron';
-const KILL_AFTER_MS = 90_000;
+/** Of a program of 200 MB that a busy machine may take a minute to start; where all is quiet the task takes five seconds. */
+const LIMIT_MS = 240_000;
+/** What a test of one may take. */
+export const AGENT_TEST_MS = LIMIT_MS + 60_000;
 
 const AGENTS: Readonly<Record<AgentId, Agent>> = {
   codex: {
@@ -121,6 +124,7 @@ export function codingAgents(): readonly Client[] {
     return {
       id,
       ...(missing !== undefined && { missing }),
+      timeoutMs: AGENT_TEST_MS,
       features: { agent: ({ url }: Pick<Served, 'url'>) => expectTaskDone(id, url) },
     };
   });
@@ -168,11 +172,12 @@ function run(
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       stderr += text;
     });
-    const limit = setTimeout(() => child.kill('SIGKILL'), KILL_AFTER_MS);
+    const limit = setTimeout(() => child.kill('SIGKILL'), LIMIT_MS);
     child.on('error', reject);
-    child.on('close', () => {
+    child.on('close', (_code, signal) => {
       clearTimeout(limit);
-      resolve({ stdout, stderr });
+      if (signal === null) resolve({ stdout, stderr });
+      else reject(new Error(`${executable} was ended by ${signal}: ${stdout}${stderr}`));
     });
   });
 }
