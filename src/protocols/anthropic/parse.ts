@@ -86,7 +86,7 @@ function parsePrompt(body: ConversationBody): Prompt {
   };
 }
 
-/** A last message of the assistant is the beginning of the answer (prefill). */
+/** A last message of the assistant is the beginning of the answer (prefill), unless it says nothing. */
 function inputOf(messages: readonly Message[]): Prompt['input'] {
   const last = messages.at(-1);
   if (last?.role !== 'assistant') return { kind: 'chat', messages };
@@ -95,6 +95,8 @@ function inputOf(messages: readonly Message[]): Prompt['input'] {
       'messages',
       'messages ends with a tool_use, which needs its tool_result: end with a message with role "user" that has it.',
     );
+  const isEmpty = last.content === '' && last.reasoning === undefined;
+  if (isEmpty && messages.length > 1) return { kind: 'chat', messages: messages.slice(0, -1) };
   return { kind: 'chat', messages, continuesLast: true };
 }
 

@@ -104,6 +104,12 @@ describe('messages', () => {
     expect(inputOf(asks)).not.toHaveProperty('continuesLast');
   });
 
+  it('begins a turn where the assistant’s last message says nothing', () => {
+    const inputOf = (...messages: unknown[]) => parseMessage({ messages }).request.input;
+    for (const content of ['', [], [text('')]])
+      expect(inputOf(asks, { role: 'assistant', content })).toEqual(inputOf(asks));
+  });
+
   it.each([
     [[], 'messages', 'at least 1'],
     [['hi'], 'messages[0]', 'messages[0] is "hi", but must be an object'],
