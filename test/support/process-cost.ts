@@ -6,7 +6,16 @@ const TICK_MS = 10;
 
 /** Time on a processor, which a loaded machine does not change as it changes the time that passes. */
 export function processorMs(pid: number): number | undefined {
-  const fields = procFile(pid, 'stat')?.split(') ')[1]?.split(' ');
+  return processorMsOf(pid, 'stat');
+}
+
+/** The same of its first thread alone, on which Node has its event loop. */
+export function eventLoopMs(pid: number): number | undefined {
+  return processorMsOf(pid, `task/${pid}/stat`);
+}
+
+function processorMsOf(pid: number, file: string): number | undefined {
+  const fields = procFile(pid, file)?.split(') ')[1]?.split(' ');
   return fields && (Number(fields[11]) + Number(fields[12])) * TICK_MS;
 }
 

@@ -22,8 +22,10 @@ import type { BackendEnvironment } from '../backend-definition.ts';
 import { embeddingCall } from './embedding-call.ts';
 import { engineTokenizer } from './engine-tokenizer.ts';
 import { GenerationStream, type StartGeneration } from './generation-stream.ts';
+import { bindsCalls, constraintOf } from './grammar/answer-grammar.ts';
+import { GrammarCompiler } from './grammar-compiler.ts';
 import type { ChatTemplateName, EngineGeneration, GpuSetting } from './messages.ts';
-import { OutputGrammars } from './output-grammars.ts';
+import { preparedOrder } from './prepared-order.ts';
 import { Supervisor, type SupervisorOptions } from './supervisor.ts';
 import { refuseBeyondEngine } from './supported-features.ts';
 
@@ -58,7 +60,7 @@ export class LlamaCppBackend implements Backend {
   readonly #environment: BackendEnvironment;
   readonly #entry: ModelEntry | undefined;
   readonly #supervisor: Supervisor;
-  readonly #grammars = new OutputGrammars();
+  readonly #grammars: GrammarCompiler;
   readonly tokenizer: Tokenizer;
   #warming: Promise<void> | undefined;
   #details: ModelDetails | undefined;
@@ -68,6 +70,7 @@ export class LlamaCppBackend implements Backend {
     this.#target = target;
     this.#environment = environment;
     this.#entry = findModel(target.model);
+    this.#grammars = new GrammarCompiler({ clock: environment.clock });
     this.#supervisor = new Supervisor({
       clock: environment.clock,
       log: environment.log,
@@ -83,14 +86,14 @@ export class LlamaCppBackend implements Backend {
     request: GenerationRequest,
     { signal, cacheScope }: GenerateOptions,
   ): AsyncIterable<GenerationEvent> {
-    const start: StartGeneration = (sink) => {
-      try {
-        return this.#supervisor.generate(this.#orderFor(request, cacheScope), sink);
-      } catch (thrown) {
-        sink.failed(toServingError(thrown));
-        return { abort() {} };
-      }
-    };
+    const start: StartGeneration = (sink) =>
+      preparedOrder(
+        {
+          prepare: (leaving) => this.#orderFor(request, cacheScope, leaving),
+          run: (order) => this.#supervisor.generate(order, sink),
+        },
+        sink,
+      );
     return new GenerationStream(start, signal);
   }
 
@@ -153,22 +156,27 @@ export class LlamaCppBackend implements Backend {
     return this.#warming;
   }
 
-  close(): Promise<void> {
-    return this.#supervisor.close();
+  async close(): Promise<void> {
+    await Promise.all([this.#grammars.close(), this.#supervisor.close()]);
   }
 
-  #orderFor(request: GenerationRequest, cacheScope: string | undefined): Omit<EngineGeneration, 'id'> {
+  async #orderFor(
+    request: GenerationRequest,
+    cacheScope: string | undefined,
+    signal: AbortSignal,
+  ): Promise<Omit<EngineGeneration, 'id'>> {
     refuseBeyondEngine(request);
-    const { input, limits, thinking, tools, logprobs, output } = request;
+    const { input, limits, thinking, tools, logprobs } = request;
+    const callForm = bindsCalls(request) ? await this.#supervisor.callForm(signal) : undefined;
+    const constraint = constraintOf(request, callForm);
+    const grammar = constraint && (await this.#grammars.compile(constraint, signal));
     return {
       input,
       sampling: { ...DEFAULT_SAMPLING, ...this.#entry?.sampling, ...request.sampling },
       limits,
       ...(thinking !== undefined && { thinking }),
-      ...(output !== undefined && {
-        grammar: this.#grammars.of(output),
-        grammarField: outputField(output),
-      }),
+      ...(grammar !== undefined && { grammar }),
+      ...(constraint?.output !== undefined && { grammarField: outputField(constraint.output) }),
       ...(tools !== undefined && { tools }),
       ...(logprobs !== undefined && { logprobs }),
       ...(cacheScope !== undefined && { cacheScope }),

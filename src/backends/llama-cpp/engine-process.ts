@@ -3,9 +3,9 @@
  * Owns the child process; `onExit` is called exactly once, whatever ended it, and no message comes after it.
  */
 import { type ChildProcess, fork } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import type { Clock, Milliseconds } from '../../core/clock.ts';
 import type { Log } from '../../core/log.ts';
+import { builtEntry } from './built-entry.ts';
 import { ErrorOutput } from './error-output.ts';
 import type { FromEngine, ToEngine } from './messages.ts';
 import { forEachLine } from './output-lines.ts';
@@ -124,12 +124,8 @@ function describeEnd(code: number | null, signal: NodeJS.Signals | null): string
     : `it was ended by ${signal}`;
 }
 
-/** From `src/` (tests) the entry compiled to `dist/` is used: the engine runs as plain JavaScript. */
-export function defaultEnginePath(moduleUrl: string = import.meta.url): string {
-  const entry = fileURLToPath(new URL('./engine/main.js', moduleUrl));
-  if (!moduleUrl.endsWith('.ts')) return entry;
-  const at = entry.lastIndexOf('/src/');
-  return `${entry.slice(0, at)}/dist/${entry.slice(at + '/src/'.length)}`;
+export function defaultEnginePath(): string {
+  return builtEntry('./engine/main.js', import.meta.url);
 }
 
 /** Search paths, temporary folders, locale, and what GPU drivers look at; no keys, none of our own settings. */

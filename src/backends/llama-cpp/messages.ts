@@ -16,6 +16,7 @@ import type {
   ToolUse,
 } from '../../core/generation.ts';
 import type { Usage } from '../../core/usage.ts';
+import type { CallForm } from './grammar/tool-call-grammar.ts';
 
 export interface EngineSettings {
   readonly modelPath: string;
@@ -50,7 +51,10 @@ export interface EngineGeneration {
   readonly thinking?: ThinkingWish;
   /** GBNF that the whole answer follows, from its rule `root`. */
   readonly grammar?: string;
-  /** The field of the request that the grammar was made from, in native words. */
+  /**
+   * The field of the request that the text is held to, in native words. Absent: the text is free, or the answer has to be
+   * calls. Beside tools that may be called the answer is either calls or such text, from its beginning.
+   */
   readonly grammarField?: string;
   readonly tools?: ToolUse;
   readonly logprobs?: LogprobsWish;
@@ -139,7 +143,13 @@ export type FromEngine =
   /** The device that was opened; sent before anything is computed on it. */
   | { readonly type: 'device'; readonly device: GpuKind | 'cpu' }
   /** The first token was decoded: whatever the device needs for an answer works. */
-  | { readonly type: 'loaded'; readonly contextSize: number; readonly abilities: readonly Ability[] }
+  | {
+      readonly type: 'loaded';
+      readonly contextSize: number;
+      readonly abilities: readonly Ability[];
+      /** In which the model writes calls of tools; absent: it generates no text. */
+      readonly callForm?: CallForm;
+    }
   /** Before it was ever loaded, the same file and settings will fail again: then a restart is of no use. */
   | {
       readonly type: 'load_failed';

@@ -1,41 +1,38 @@
 /**
- * Results of a costly function, refusals as well, kept for what was asked of it lately: clients send the same schema
- * again and again. Owns at most `most` of them, and none of a question that is very long; the least recently used goes
- * first.
+ * Results of a costly function, kept for what was asked of it lately: clients send the same schema again and again. Owns
+ * at most `most` of them, and none of a question that is very long; the least recently used goes first.
  */
 const LONGEST_KEY = 65_536;
 
-type Outcome<Result> = { readonly result: Result } | { readonly refusal: unknown };
-
 export class RecentResults<Result> {
   readonly #most: number;
-  readonly #compute: (key: string) => Result;
   /** Least recently used first. */
-  readonly #outcomes = new Map<string, Outcome<Result>>();
+  readonly #results = new Map<string, Result>();
 
-  constructor(most: number, compute: (key: string) => Result) {
+  constructor(most: number) {
     this.#most = most;
-    this.#compute = compute;
   }
 
-  /** Throws what the function throws. */
-  of(key: string): Result {
-    const outcome = this.#outcomes.get(key) ?? this.#outcomeOf(key);
-    this.#outcomes.delete(key);
-    if (key.length <= LONGEST_KEY) this.#outcomes.set(key, outcome);
-    if (this.#outcomes.size > this.#most) {
-      const [oldest] = this.#outcomes.keys();
-      if (oldest !== undefined) this.#outcomes.delete(oldest);
-    }
-    if ('refusal' in outcome) throw outcome.refusal;
-    return outcome.result;
+  /** Computes it where it is not there. */
+  of(key: string, compute: (key: string) => Result): Result {
+    const known = this.get(key);
+    if (known !== undefined) return known;
+    const result = compute(key);
+    this.set(key, result);
+    return result;
   }
 
-  #outcomeOf(key: string): Outcome<Result> {
-    try {
-      return { result: this.#compute(key) };
-    } catch (refusal) {
-      return { refusal };
-    }
+  get(key: string): Result | undefined {
+    const result = this.#results.get(key);
+    if (result !== undefined) this.set(key, result);
+    return result;
+  }
+
+  set(key: string, result: Result): void {
+    this.#results.delete(key);
+    if (key.length <= LONGEST_KEY) this.#results.set(key, result);
+    if (this.#results.size <= this.#most) return;
+    const [oldest] = this.#results.keys();
+    if (oldest !== undefined) this.#results.delete(oldest);
   }
 }

@@ -14,6 +14,7 @@ import type { AnswerSink } from './engine-tokenizer.ts';
 import { Flights } from './flights.ts';
 import type { GenerationSink, RunningOrder } from './generation-stream.ts';
 import { GpuFallback } from './gpu-fallback.ts';
+import type { CallForm } from './grammar/tool-call-grammar.ts';
 import type {
   EngineEmbedding,
   EngineGeneration,
@@ -61,6 +62,7 @@ export class Supervisor {
   #restart: Timer | undefined;
   #readyAt: Milliseconds | undefined;
   #everReady = false;
+  #callForm: CallForm | undefined;
   /** Deaths in a row, without a healthy while between them. */
   #crashes = 0;
 
@@ -89,6 +91,20 @@ export class Supervisor {
     const refusal = this.#refusal();
     if (refusal !== undefined) throw refusal;
     if (this.#state.phase !== 'ready') await this.#waitForReady.wait(signal);
+  }
+
+  /** In which the model writes calls of tools, once it has been loaded; undefined: it generates no text. */
+  async callForm(signal: AbortSignal): Promise<CallForm | undefined> {
+    if (this.#everReady) return this.#callForm;
+    const refusal = this.#refusal();
+    if (refusal !== undefined) throw refusal;
+    try {
+      await this.#waitForReady.wait(signal);
+    } catch (thrown) {
+      // Why a model cannot be loaded is the operator's business, not the clients'.
+      throw signal.aborted ? thrown : (this.#refusal() ?? thrown);
+    }
+    return this.#callForm;
   }
 
   /** Hands a generation to the engine, now or when it is ready. */
@@ -193,8 +209,10 @@ export class Supervisor {
     engine.send({ type: 'load', settings: this.#settings, excludedGpus: this.#fallback.excluded });
   }
 
-  #loaded(engine: EngineProcess, { contextSize, abilities }: Extract<FromEngine, { type: 'loaded' }>): void {
+  #loaded(engine: EngineProcess, message: Extract<FromEngine, { type: 'loaded' }>): void {
+    const { contextSize, abilities, callForm } = message;
     this.#state = { phase: 'ready', contextSize, abilities };
+    this.#callForm = callForm;
     this.#everReady = true;
     this.#fallback.ready();
     const { clock, log, stepTimeoutMs } = this.#options;

@@ -1,10 +1,9 @@
 /**
  * Reads an order before it waits for a sequence: its prompt as tokens, its grammar, and whether this model can do what
- * is asked. Keeps nothing but recent grammars.
+ * is asked. Keeps nothing.
  */
 import { ServingError } from '../../../core/errors.ts';
 import type { EngineGeneration } from '../messages.ts';
-import { AnswerGrammars } from './answer-grammars.ts';
 import type { GrammarWatch } from './grammar-watch.ts';
 import { requireKnownTokens } from './known-tokens.ts';
 import type { Token } from './library.ts';
@@ -47,7 +46,6 @@ const BEGUN_CANNOT_THINK =
   'think cannot go with a last message that the answer continues: the answer has begun, so its thought is over. Leave one of the two away.';
 
 export function createAdmission(options: AdmissionOptions): Admit {
-  const grammars = new AnswerGrammars();
   return (order) => {
     const { id } = order;
     let prompt: EncodedPrompt;
@@ -60,8 +58,7 @@ export function createAdmission(options: AdmissionOptions): Admit {
     const refusal = refusePrompt(order, prompt, options);
     if (refusal !== undefined) return refusal;
     try {
-      const { tools, grammar: text } = order;
-      const grammar = grammars.of({ tools, toolFormat: prompt.toolFormat, text });
+      const { grammar } = order;
       const banned = options.tokensOfBadWords(order.sampling.badWords ?? []);
       return {
         order,
@@ -109,7 +106,7 @@ function refusePrompt(
 }
 
 function refuseGrammar(id: number, thrown: unknown): Refusal {
-  if (thrown instanceof ServingError) return { param: 'tools', ...refusalOf(id, thrown, 'force calls') };
+  if (thrown instanceof ServingError) return refusalOf(id, thrown, 'read the grammar');
   const message = `The grammar cannot be used: ${reasonOf(thrown)}`;
   return { type: 'failed', id, code: 'invalid_request', param: 'grammar', message };
 }

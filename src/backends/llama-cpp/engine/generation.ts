@@ -59,7 +59,7 @@ export class Generation {
       stop: order.limits.stop,
       toolNames,
       singleCall: order.tools?.single === true,
-      callsOrText: order.grammar !== undefined,
+      callsOrText: order.grammarField !== undefined,
     };
     this.#text = new AnswerText({ ...answer, ...reading, id: order.id, model, prompt: tokens });
     this.#cachedTokens = sequence.length;

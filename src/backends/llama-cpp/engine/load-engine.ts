@@ -3,7 +3,9 @@
  * embeds. Throws an Error whose message a user can act on.
  */
 import type { Ability } from '../../../core/backend.ts';
+import type { FlatGrammar } from '../grammar/gbnf/flat-grammar.ts';
 import { parseGbnf } from '../grammar/gbnf/parser.ts';
+import type { CallForm } from '../grammar/tool-call-grammar.ts';
 import type {
   EngineEmbedding,
   EngineEvent,
@@ -30,6 +32,7 @@ import { LogprobReader } from './logprob-reader.ts';
 import {
   bindingsOf,
   type NativeBindings,
+  type NativeGrammar,
   type NativeModel,
   nativeContextOf,
   nativeModelOf,
@@ -61,6 +64,8 @@ export interface LoadedEngine {
   readonly ask: AskVocabulary;
   readonly contextSize: number;
   readonly abilities: readonly Ability[];
+  /** In which the model writes calls of tools; absent: it generates no text. */
+  readonly callForm?: CallForm;
 }
 
 /** Settles when a first token has been computed. */
@@ -157,6 +162,7 @@ export async function loadEngine(
     contextSize,
     // Where a template knows of no tools, they are spelled out.
     abilities: ['generate', 'tools', ...(template.thinks ? (['think'] as const) : [])],
+    callForm: template.toolFormat.written,
   };
 }
 
@@ -170,18 +176,24 @@ function embedsOnly(pooling: Pooling): string {
 
 const GRAMMARS_KEPT = 64;
 
+interface ReadGrammar {
+  readonly native: NativeGrammar;
+  readonly flat: FlatGrammar;
+}
+
 /** The library answers a text that is no grammar with an error. */
 function grammarReader(
   bindings: NativeBindings,
   model: NativeModel,
   bytesOf: TokenBytes,
 ): (text: string) => () => HeldTo {
-  const grammars = new RecentResults(GRAMMARS_KEPT, (text) => ({
+  const grammars = new RecentResults<ReadGrammar>(GRAMMARS_KEPT);
+  const read = (text: string): ReadGrammar => ({
     native: new bindings.AddonGrammar(text, { addonExports: bindings, rootRuleName: 'root' }),
     flat: parseGbnf(text),
-  }));
+  });
   return (text) => {
-    const { native, flat } = grammars.of(text);
+    const { native, flat } = grammars.of(text, read);
     return () => ({
       state: new bindings.AddonGrammarEvaluationState(model, native),
       watch: new GrammarWatch(flat, bytesOf),

@@ -26,8 +26,8 @@ function listen(): void {
           progress += 1;
         },
       });
-      const { contextSize, abilities } = engine;
-      send({ type: 'loaded', contextSize, abilities });
+      const { contextSize, abilities, callForm } = engine;
+      send({ type: 'loaded', contextSize, abilities, ...(callForm && { callForm }) });
     } catch (thrown) {
       const message = thrown instanceof Error ? thrown.message : String(thrown);
       send({ type: 'load_failed', message, gpuFailed: thrown instanceof GpuFailure });

@@ -63,6 +63,35 @@ function outcome(of: Supervisor): Promise<string> {
   });
 }
 
+it('tells how the model writes calls once it is loaded, and goes on knowing it while it restarts', async () => {
+  const form = { opens: '<tool_call>' };
+  const engine = await supervise(`
+    if (message.type === 'load') process.send({ type: 'loaded', contextSize: 64, abilities: [], callForm: ${JSON.stringify(form)} });
+    if (message.type === 'generate') process.exit(1);`);
+  await expect(engine.callForm(never()), 'before it is started').rejects.toMatchObject({
+    code: 'model_loading',
+  });
+  const started = engine.start(FAKE_SETTINGS, never());
+  const leaving = new AbortController();
+  const left = engine.callForm(leaving.signal);
+  leaving.abort('gone');
+  await expect(left).rejects.toBe('gone');
+  expect(await engine.callForm(never()), 'while it loads').toEqual(form);
+  await started;
+  await outcome(engine);
+  expect(await engine.callForm(never())).toEqual(form);
+});
+
+it('does not tell clients why it cannot know how a model writes calls', async () => {
+  const engine = await supervise(
+    `if (message.type === 'load') process.send({ type: 'load_failed', message: 'The file is broken.', gpuFailed: false });`,
+  );
+  const started = engine.start(FAKE_SETTINGS, never());
+  started.catch(() => {});
+  await expect(engine.callForm(never())).rejects.toThrow('The engine is not running');
+  await expect(started).rejects.toThrow('The file is broken.');
+});
+
 it('gives up a model that kills the engine three times in a row before it was ever loaded', async () => {
   const engine = await supervise(`if (message.type === 'load') process.kill(process.pid, 'SIGKILL');`);
   await expect(engine.start(FAKE_SETTINGS, never())).rejects.toMatchObject({

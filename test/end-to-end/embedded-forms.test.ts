@@ -1,0 +1,107 @@
+/** Schemas made to cost, asked of the whole server over the real engine: it stays there for others. */
+import { beforeAll, describe, expect, test } from 'vitest';
+import { DEFAULT_MODEL, modelPath, testCacheDirectory } from '../support/embedded-engine.ts';
+import { type Executable, endingAfterAll, startServer } from '../support/executable.ts';
+import { ask, generate } from '../support/http-client.ts';
+import { eventLoopMs, processorMs } from '../support/process-cost.ts';
+import { whenReady } from '../support/readiness.ts';
+
+const names = (count: number, of: (index: number) => string) =>
+  Array.from({ length: count }, (_, index) => of(index));
+
+/** 2 KB whose choices would be written out a million times. */
+const multiplying = (letter: string) => ({
+  allOf: names(20, String).map((at) => ({
+    anyOf: [{ required: [`${letter}a${at}`] }, { required: [`${letter}b${at}`] }],
+  })),
+});
+/** As large as a schema may be; hundreds of milliseconds. */
+const large = (letter: string) => ({
+  type: 'object',
+  properties: Object.fromEntries(
+    names(400, String).map((at) => [`${letter}_property_${at}`, { type: 'string' }]),
+  ),
+  required: names(400, (at) => `${letter}_property_${at}`),
+});
+const tools = (letter: string) =>
+  names(64, (at) => `${letter}_tool_${at}`).map((name, at) => ({
+    name,
+    parameters: {
+      type: 'object',
+      properties: Object.fromEntries(
+        names(4, String).map((of) => [`argument_${at}_${of}`, { type: 'string' }]),
+      ),
+    },
+  }));
+
+describe('beside schemas that take long to compile', () => {
+  const endsWith = endingAfterAll();
+  let server: Executable;
+  beforeAll(async () => {
+    await modelPath();
+    const target = { backend: 'llama-cpp', model: DEFAULT_MODEL, context_size: 2048, gpu: 'off' };
+    server = await startServer({
+      flags: [
+        ...['--models', JSON.stringify([{ id: 'demo', targets: [target] }])],
+        ...['--cache.directory', testCacheDirectory(), '--rate-limit.enabled', 'false'],
+      ],
+      endsWith,
+    });
+    await whenReady(server);
+  }, 180_000);
+
+  const prompt = { prompt: 'hi', max_tokens: 1 };
+  const asking = (letter: string) =>
+    Promise.all([
+      ...names(3, (at) => `${letter}${at}`).map((each) =>
+        generate(server, { ...prompt, format: multiplying(each) }),
+      ),
+      generate(server, { ...prompt, format: large(letter) }),
+    ]);
+
+  test('the event loop is free: the server computes elsewhere', async () => {
+    const before = [eventLoopMs(server.pid), processorMs(server.pid)] as const;
+    const answers = await asking('x');
+    expect(answers.map(({ status }) => status)).toEqual([400, 400, 400, 200]);
+    expect(answers[0]?.text).toContain('format multiplies');
+    const after = [eventLoopMs(server.pid), processorMs(server.pid)] as const;
+    if (before[0] === undefined || after[0] === undefined) return;
+    const loop = after[0] - before[0];
+    const all = Number(after[1]) - Number(before[1]);
+    expect(all, 'they do cost').toBeGreaterThan(300);
+    expect(loop).toBeLessThan(all / 2);
+  });
+
+  test('/health answers within 100 ms', { retry: 5, timeout: 120_000 }, async () => {
+    const letter = `h${Math.floor(performance.now())}`;
+    const alone = await slowestHealth(new Promise((resolve) => setTimeout(resolve, 500)));
+    const beside = await slowestHealth(asking(letter));
+    // On a quiet machine the first is a few milliseconds; on a loaded one it says how loaded.
+    expect(beside).toBeLessThan(100 + 5 * alone);
+  });
+
+  test('an answer goes on while tools are read that another has to call', { timeout: 120_000 }, async () => {
+    const forced = { ...prompt, tools: tools('t'), tool_choice: 'required' };
+    const [call, text] = await Promise.all([
+      generate(server, { ...forced, max_tokens: 40 }),
+      generate(server, { ...prompt, max_tokens: 20 }),
+    ]);
+    expect([call.status, text.status], call.text).toEqual([200, 200]);
+  });
+
+  /** In milliseconds, of those asked one after another until `end`. */
+  async function slowestHealth(end: Promise<unknown>): Promise<number> {
+    let isOver = false;
+    const over = end.finally(() => {
+      isOver = true;
+    });
+    let slowest = 0;
+    do {
+      const startedAt = performance.now();
+      expect((await ask(`${server.url}/health`)).status).toBe(200);
+      slowest = Math.max(slowest, performance.now() - startedAt);
+    } while (!isOver);
+    await over;
+    return slowest;
+  }
+});
