@@ -1,6 +1,9 @@
 /** Whatever grammar comes in, another answer beside it goes on. */
 import { beforeAll, describe, expect, it } from 'vitest';
+import { hermes } from '../../../../src/backends/llama-cpp/engine/tools/tool-format.ts';
+import { answerGrammar } from '../../../../src/backends/llama-cpp/grammar/answer-grammar.ts';
 import type { Backend } from '../../../../src/core/backend.ts';
+import { ServingError } from '../../../../src/core/errors.ts';
 import type { OutputFormat } from '../../../../src/core/generation.ts';
 import { embeddedEngine, never, read, requestFor } from '../../../support/embedded-engine.ts';
 import { HOSTILE_GRAMMARS } from '../../../support/hostile-grammars.ts';
@@ -10,21 +13,41 @@ const TOKENS = 8;
 const TIMES = 25;
 const LEAST_MS = 500;
 
-/** What comes of a grammar or a schema that is taken. */
+const schema = (of: unknown): OutputFormat => ({ kind: 'json-schema', schema: of });
+const numbered = <Entry>(count: number, entry: (index: number) => Entry) =>
+  Array.from({ length: count }, (_, index) => entry(index));
+/** Without the prompt that names them, which would take a model's whole context. */
+const CALLS = {
+  form: hermes.written,
+  single: false,
+  tools: numbered(128, (index) => ({
+    name: `tool_${index}`,
+    parameters: {
+      type: 'object',
+      properties: Object.fromEntries(numbered(5, (of) => [`argument_${index}_${of}`, { type: 'string' }])),
+    },
+  })),
+};
+
+/** Grammars and schemas that are taken, and those that are refused before the engine has them. */
 const HOSTILE: readonly (readonly [what: string, output: OutputFormat])[] = [
-  ...HOSTILE_GRAMMARS.filter(({ refused, ended }) => refused === undefined && !ended).map(
+  ...HOSTILE_GRAMMARS.filter(({ refused }) => refused === undefined).map(
     ({ what, gbnf }) => [what, { kind: 'grammar', grammar: gbnf }] as const,
   ),
   [
     'a pattern of equal ways',
-    {
-      kind: 'json-schema',
-      schema: { type: 'string', pattern: `^(${Array(60).fill('[a-z ]').join('|')})*$` },
-    },
+    schema({ type: 'string', pattern: `^(${Array(60).fill('[a-z ]').join('|')})*$` }),
   ],
+  ['a thousand words', schema({ enum: numbered(1000, (index) => `word ${index} of them`) })],
+  ['five thousand words', schema({ enum: numbered(5000, (index) => `word ${index} of them`) })],
   [
-    'a thousand words',
-    { kind: 'json-schema', schema: { enum: Array.from({ length: 1000 }, (_, n) => `word ${n} of them`) } },
+    'forty patterns of properties',
+    schema({ patternProperties: Object.fromEntries(numbered(40, (index) => [`^[a-z]{0,${index}}$`, {}])) }),
+  ],
+  ['a call of one of 128 tools', { kind: 'grammar', grammar: answerGrammar({ calls: CALLS }) }],
+  [
+    'a call of one of 128 tools or an object',
+    { kind: 'grammar', grammar: answerGrammar({ calls: CALLS, output: schema({ type: 'object' }) }) },
   ],
 ];
 
@@ -39,14 +62,14 @@ describe('beside a hostile grammar', () => {
     plainMs = Math.max(await both(undefined), await both(undefined));
   });
 
+  /** Milliseconds until an answer that is bound, and another beside it, are over. */
   async function both(output: OutputFormat | undefined): Promise<number> {
     const start = performance.now();
     const limits = { maxTokens: TOKENS };
     const held = { ...requestFor('Write about the sea.', { limits }), ...(output && { output }) };
-    const answers = [held, requestFor('Write about the hills.', { limits })].map((request) =>
-      read(backend.generate(request, { signal: never() })),
-    );
-    await Promise.all(answers);
+    const other = requestFor('Write about the hills.', { limits });
+    const answers = [held, other].map((request) => read(backend.generate(request, { signal: never() })));
+    await Promise.all([answers[0]?.catch(refused), answers[1]]);
     return performance.now() - start;
   }
 
@@ -54,3 +77,8 @@ describe('beside a hostile grammar', () => {
     expect(await both(output)).toBeLessThan(Math.max(TIMES * plainMs, LEAST_MS * TOKENS));
   });
 });
+
+/** Refused beforehand, or ended because its choices took far too long. */
+function refused(thrown: unknown): void {
+  if (!(thrown instanceof ServingError) || thrown.code !== 'invalid_request') throw thrown;
+}

@@ -6,6 +6,7 @@ import { ChoiceMerger, type MergeLimits } from './choice-merger.ts';
 import { mergeEqualRules } from './equal-rules.ts';
 import { FirstSets } from './first-sets.ts';
 import type { Alternative, FlatGrammar, FlatRule } from './flat-grammar.ts';
+import { mergeOptionalRows } from './optional-rows.ts';
 import { emptyRules } from './rule-closure.ts';
 import { SymbolKeys } from './symbol-keys.ts';
 
@@ -37,7 +38,7 @@ interface Pass {
 function simplifiedOnce(grammar: FlatGrammar): Pass {
   const keys = new SymbolKeys();
   if (!isAmbiguous(grammar, keys)) return { grammar, exhausted: false };
-  const merged = mergeEqualRules(grammar, keys);
+  const merged = mergeOptionalRows(mergeEqualRules(grammar, keys));
   const rules: FlatRule[] = [...merged.rules];
   const first = new FirstSets(rules, emptyRules(rules));
   const merger = new ChoiceMerger(rules, { first, keys, limits: LIMITS });

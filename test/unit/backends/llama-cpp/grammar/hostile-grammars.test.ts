@@ -28,6 +28,8 @@ describe('a hostile grammar', () => {
   it('as a pattern is made harmless too', () => {
     const pattern = `^(${Array(60).fill('[a-z ]').join('|')})*$`;
     expect(schemaGrammar({ type: 'string', pattern }).length).toBeLessThan(200);
-    expect(() => schemaGrammar({ type: 'string', pattern: '^([a-z ]?){60}$' })).toThrow(/ways at once/);
+    expect(() => schemaGrammar({ type: 'string', pattern: '^([a-z ]{1,30}){1,30}$' })).toThrow(
+      /ways at once/,
+    );
   });
 });
