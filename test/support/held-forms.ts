@@ -6,7 +6,7 @@ import type { Backend } from '../../src/core/backend.ts';
 import type { OutputFormat } from '../../src/core/generation.ts';
 import { embeddedEngine, never, read, requestFor } from './embedded-engine.ts';
 
-const TIME_FOR_EACH_MS = 3000;
+const TIME_FOR_EACH_MS = 30_000;
 
 const PERSON = {
   type: 'object',

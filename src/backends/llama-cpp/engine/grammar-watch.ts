@@ -22,7 +22,7 @@ const INNOCENT_WAYS = 8;
 /** Choices in a row that took longer than they may. */
 const SLOW_CHOICES = 4;
 const SLOW = { ms: 250, ofStep: 4 };
-const FAR_TOO_SLOW = { ms: 3_000, ofStep: 40 };
+const FAR_TOO_SLOW = { ms: 1_000, ofStep: 20 };
 
 export class GrammarWatch {
   readonly #machine: StackMachine;
