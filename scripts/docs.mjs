@@ -126,20 +126,29 @@ function clientsPage() {
     if (!reasons.includes(no.reason)) reasons.push(no.reason);
     return `no (${reasons.indexOf(no.reason) + 1})`;
   };
-  const tables = clients.map(([client, { name, package: packageName }]) => {
-    const version = packageName ? `\`${packageName}\` ${devDependencies[packageName]}` : '`openai` from PyPI';
-    const rows = Object.entries(matrix.features).map(
-      ([feature, what]) =>
-        `| ${feature}: ${what} | ${backends.map(([backend]) => cell(client, feature, backend)).join(' | ')} |`,
-    );
+  const tables = clients.map(([client, { name, package: packageName, version }]) => {
+    const rows = Object.entries(matrix.features).map(([feature, what]) => ({
+      feature,
+      what,
+      cells: backends.map(([backend]) => cell(client, feature, backend)),
+    }));
+    const isNowhere = ({ cells }) => cells[0] !== 'yes' && cells.every((each) => each === cells[0]);
+    const nowhere = rows.filter(isNowhere);
+    const listed = [...new Set(nowhere.map(({ cells }) => cells[0]))].map((no) => {
+      const features = nowhere.filter(({ cells }) => cells[0] === no);
+      return `${features.map(({ feature }) => feature).join(', ')}: ${no}`;
+    });
     return [
       `## ${name}`,
       '',
-      `${version}.`,
+      `\`${packageName}\` ${version ?? devDependencies[packageName]}.`,
       '',
       `| | ${backends.map(([, title]) => title).join(' | ')} |`,
       `| --- |${' --- |'.repeat(backends.length)}`,
-      ...rows,
+      ...rows
+        .filter((each) => !isNowhere(each))
+        .map(({ feature, what, cells }) => `| ${feature}: ${what} | ${cells.join(' | ')} |`),
+      ...(listed.length === 0 ? [] : ['', `On every backend: ${listed.join('; ')}.`]),
     ].join('\n');
   });
   return [

@@ -1,5 +1,6 @@
 /** The coding agents on the scripted backend. */
-import { describe, test } from 'vitest';
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
 import { endingAfterAll, startServer } from '../support/executable.ts';
 import { scriptedFlags } from '../support/scripted-server.ts';
 import {
@@ -10,6 +11,7 @@ import {
   expectTaskDone,
   missingAgent,
 } from './coding-agents.ts';
+import { MATRIX } from './matrix.ts';
 
 const endsWith = endingAfterAll();
 
@@ -22,4 +24,12 @@ describe('coding agents on the scripted backend', () => {
       const { url } = await startServer({ flags: scriptedFlags({ id: agentModel(id), target }), endsWith });
       await expectTaskDone(id, url);
     });
+});
+
+test('CI installs the coding agents in the versions that the documents name', () => {
+  const script = readFileSync(new URL('../../.ci/run', import.meta.url), 'utf8');
+  for (const id of AGENT_IDS) {
+    const { package: name, version } = MATRIX.clients[id];
+    expect(script).toContain(`${name}@${version}`);
+  }
 });

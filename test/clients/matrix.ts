@@ -34,6 +34,13 @@ export type FeatureId =
   | 'retry'
   | 'agent';
 
+interface ClientEntry {
+  readonly name: string;
+  readonly package: string;
+  /** Absent: that of package.json. */
+  readonly version?: string;
+}
+
 export type BackendId = 'embedded' | 'ollama' | 'vllm';
 
 /** Absent lists mean all. */
@@ -45,7 +52,7 @@ export interface Exception {
 }
 
 export interface ClientMatrix {
-  readonly clients: Readonly<Record<ClientId, { readonly name: string; readonly package?: string }>>;
+  readonly clients: Readonly<Record<ClientId, ClientEntry>>;
   readonly features: Readonly<Record<FeatureId, string>>;
   readonly backends: Readonly<Record<BackendId, string>>;
   readonly no: readonly Exception[];
