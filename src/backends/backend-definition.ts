@@ -51,7 +51,7 @@ export const commonTargetKeys = {
     Type.Integer({
       minimum: 1,
       description:
-        'For an answer that is asked for whole, instead of the two before. Unset: as long as the request may take.',
+        'Of an answer that is requested in one piece, instead of the two limits above. Unset: the request’s own limit.',
     }),
   ),
 };

@@ -1,7 +1,8 @@
 /**
  * How a refused call is asked again, where the server refuses something that it can do without: the template's switch, a
- * max_tokens larger than what is left, its older name, the strictness of a forced call; each at most once. Its words may repeat what the client wrote, so they
- * count only where they speak of what was sent, by this server and not by the client. Pure.
+ * max_tokens larger than what is left, its older name, the strictness of a forced call; each at most once. Its words may
+ * repeat what the client wrote, so they count only where they speak of what was sent, by this server and not by the client.
+ * Pure.
  */
 import type { GenerationRequest } from '../../core/generation.ts';
 import type { JsonAnswer } from '../../upstream/upstream.ts';

@@ -37,7 +37,7 @@ export const openAiCompatible = defineBackend({
     whole_answers: Type.Union([Type.Literal('auto'), Type.Literal('streamed')], {
       default: 'auto',
       description:
-        'auto: what a client wants whole is asked of the server whole, which costs it less, except with tools or log-probabilities. streamed: always as a stream, for proxies on the way that give up silent connections.',
+        'auto: an answer that the client does not stream is requested in one piece, which costs the server less; with tools or log-probabilities it is a stream. streamed: always a stream; for proxies on the way that close silent connections.',
     }),
     pass_fields: Type.Optional(
       Type.Array(Type.String({ minLength: 1 }), {

@@ -256,7 +256,7 @@ export class OpenAiCompatibleBackend implements Backend {
   #warnOfWhole(): void {
     this.#wholeIsWorse = true;
     this.#environment.log.warn(
-      'the whole answers of this server tell no usage, exceed max_tokens or are streams: from now on they are streamed',
+      'whole answers of this server lack usage, exceed max_tokens or arrive as streams: it is asked for streams from now on',
       { url: this.#target.url },
     );
   }

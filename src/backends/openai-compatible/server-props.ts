@@ -55,7 +55,7 @@ export function readProps(body: unknown): ServerProps {
   };
 }
 
-const ADVICE = 'Leave it away, use another model, or have its server started with a template that has tools.';
+const ADVICE = 'Remove it, use another model, or start its server with a chat template that has tools.';
 
 /** Tools that may not be called change nothing where they are not told. */
 export function refuseBeyondTemplate(
