@@ -159,7 +159,7 @@ describe('a client’s own grammar', () => {
         const text = walker.text((limit) => (numbers.next().value as number) % limit);
         expect(await reader.accepts(gbnf, text)).toBe(true);
       }),
-      runs(20),
+      runs(50),
     );
   });
 });

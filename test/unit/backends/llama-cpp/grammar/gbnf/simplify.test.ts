@@ -137,7 +137,7 @@ describe('a simplified grammar', () => {
           agree(`${text.slice(0, cut)}${'abcx'[random(4)]}${text.slice(cut)}`);
         }
       }),
-      runs(20),
+      runs(60),
     );
   });
 });
