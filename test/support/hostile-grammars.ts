@@ -89,6 +89,7 @@ export const HOSTILE_GRAMMARS: readonly HostileGrammar[] = [
   {
     what: 'palindromes',
     gbnf: `root ::= ${many(26, (n) => `"${'abcdefghijklmnopqrstuvwxyz'[n]}" root? "${'abcdefghijklmnopqrstuvwxyz'[n]}"`, ' | ')}`,
+    refused: /ways at once/,
   },
   { what: 'sums of sums', gbnf: 'root ::= s\ns ::= [a-z ] (s s)?', refused: /ways at once/ },
   {

@@ -88,7 +88,7 @@ function exceeds(
 
 function tooManyWays(): ServingError {
   return new ServingError('invalid_request', {
-    message: `The grammar of this answer can read the text from here on in more than ${GRAMMAR_LIMITS.stacks} ways at once, which would stop the engine. Let alternatives differ in how they begin.`,
+    message: `The grammar of this answer can read the text from here on, or go on with it, in too many ways at once, which would stop the engine. Let alternatives differ in how they begin.`,
   });
 }
 

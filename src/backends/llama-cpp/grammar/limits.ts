@@ -24,6 +24,8 @@ export const GRAMMAR_LIMITS = {
    * token it counts ways that have come together again one by one.
    */
   stacks: 256,
+  /** Ways that further characters add to those, after six characters of a token together: 256 after each. */
+  branches: 1536,
 } as const;
 
 /** Of a JSON Schema. */

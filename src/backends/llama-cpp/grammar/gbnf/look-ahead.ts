@@ -1,7 +1,9 @@
 /**
  * How much a token could cost: the engine tries every token of its vocabulary character by character, and within a
  * token it follows ways that have come together again one by one, so that two ways for each character are a thousand
- * after ten. This follows the texts on which the ways become most.
+ * after ten. Each way is also written out once for each beginning that its tokens share, with all the ways that follow
+ * it: few ways at once are slow where each of them leads to many, character after character, as in palindromes. This
+ * follows the texts on which the ways become most.
  */
 import { GRAMMAR_LIMITS } from '../limits.ts';
 import { type CharacterSet, includes } from './character-set.ts';
@@ -16,30 +18,41 @@ export interface LookAhead {
   readonly choices: number;
 }
 
-/** The most ways found, or the first number found that is above the limit. */
+interface FollowedText {
+  readonly ways: Ways;
+  /** Of the ways. */
+  readonly count: number;
+  /** Ways added by a further character, after each of the characters of `BRANCHING`, together. */
+  readonly branches: number;
+}
+
+/** Characters after which branches are counted: the first is tried once for a token, the ones behind it again and again. */
+const BRANCHING = { from: 1, to: 6 } as const;
+
+/** The most ways found, or a number above the limit as soon as these or their branches are too many. */
 export function mostWaysAhead(
   machine: StackMachine,
   stacks: StackSet,
   { characters, texts, choices }: LookAhead,
 ): number {
   let most = stacks.length;
-  let now: readonly Ways[] = [waysOf(stacks)];
+  let now: readonly FollowedText[] = [{ ways: waysOf(stacks), count: most, branches: 0 }];
   for (let read = 0; read < characters && now.length > 0 && !machine.exhausted; read++) {
-    const after = new Map<string, { readonly ways: Ways; readonly count: number }>();
-    for (const ways of now) {
+    const counts = read >= BRANCHING.from && read <= BRANCHING.to;
+    const after = new Map<string, FollowedText>();
+    for (const { ways, branches: before } of now) {
+      const branches = counts ? before + machine.countBranches(ways) : before;
+      if (branches > GRAMMAR_LIMITS.branches) return GRAMMAR_LIMITS.stacks + 1;
       for (const codePoint of tellingCharacters(machine.nextCharacters([...ways.keys()]), choices)) {
         const next = machine.follow(ways, codePoint);
         const count = countWays(next);
         most = Math.max(most, count);
         if (most > GRAMMAR_LIMITS.stacks) return most;
         const key = [...next.keys()].join(' ');
-        if ((after.get(key)?.count ?? 0) < count) after.set(key, { ways: next, count });
+        if ((after.get(key)?.count ?? 0) < count) after.set(key, { ways: next, count, branches });
       }
     }
-    now = [...after.values()]
-      .sort((one, other) => other.count - one.count)
-      .slice(0, texts)
-      .map(({ ways }) => ways);
+    now = [...after.values()].sort((one, other) => other.count - one.count).slice(0, texts);
   }
   return most;
 }

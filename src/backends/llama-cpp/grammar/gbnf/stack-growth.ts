@@ -35,7 +35,7 @@ export function checkStackGrowth(grammar: FlatGrammar): void {
     const { name, line } = grammar.rules[start] as FlatRule;
     throw new GrammarProblem(
       line,
-      `there are texts that the rule "${name}" can read in more than ${GRAMMAR_LIMITS.stacks} ways at once; let alternatives differ in how they begin, and put common beginnings in front of them`,
+      `there are texts that the rule "${name}" can read, or go on with, in too many ways at once; let alternatives differ in how they begin, and put common beginnings in front of them`,
     );
   }
 }

@@ -129,10 +129,23 @@ export class StackMachine {
     return followed;
   }
 
+  /** How many ways are added by one more character of each way, whichever it allows. */
+  countBranches(ways: Ways): number {
+    let sum = 0;
+    for (const [stack, count] of ways)
+      if (this.#top(stack).kind === 'characters')
+        sum += count * Math.max(0, this.#successorsOf(stack).length - 1);
+    return sum;
+  }
+
   #after(stack: number, codePoint: number): StackSet {
     const element = this.#top(stack);
     this.#stepsLeft -= 1;
     if (element.kind !== 'characters' || !includes(element.set, codePoint)) return [];
+    return this.#successorsOf(stack);
+  }
+
+  #successorsOf(stack: number): StackSet {
     const known = this.#successors.get(stack);
     if (known !== undefined) return known;
     const { top, below } = this.#stacks[stack] as Stack;
