@@ -15,6 +15,8 @@ export interface BodySchema {
   readonly minItems?: number;
   readonly maxItems?: number;
   readonly anyOf?: readonly BodySchema[];
+  /** At the top of a body: of which fields just one is there. */
+  readonly oneOf?: readonly { readonly required: readonly string[] }[];
   readonly enum?: readonly unknown[];
   readonly pattern?: string;
   readonly minLength?: number;
@@ -27,8 +29,8 @@ export interface BodySchema {
 export type KnownFields = Readonly<Record<string, (own: fc.Arbitrary<unknown>) => fc.Arbitrary<unknown>>>;
 
 const MORE_ENTRIES = 2;
-/** Absent so many times as often as present: every further field is one more to be refused for. */
-const ABSENT = 6;
+/** Of the fields that need not be there, about so many are: every further one is one more to be refused for. */
+const OPTIONAL_FIELDS = 3;
 
 const anything = fc.jsonValue({ maxDepth: 2 });
 const word = fc.oneof(
@@ -53,7 +55,9 @@ export function valuesOf(schema: BodySchema, known: KnownFields = {}): fc.Arbitr
     case 'array':
       return arrays(schema, known);
     case 'object':
-      return objects(schema, known);
+      return schema.oneOf === undefined
+        ? objects(schema, known)
+        : fc.oneof(...alternatives(schema, schema.oneOf, known));
     case undefined:
       return anything;
     default:
@@ -82,11 +86,28 @@ function arrays({ items = {}, minItems = 0, maxItems }: BodySchema, known: Known
   });
 }
 
+function alternatives(
+  { properties = {}, required = [], ...schema }: BodySchema,
+  oneOf: NonNullable<BodySchema['oneOf']>,
+  known: KnownFields,
+) {
+  const names = oneOf.flatMap((each) => each.required);
+  return oneOf.map((each) => {
+    const others = names.filter((name) => !each.required.includes(name));
+    const fields = Object.entries(properties).filter(([name]) => !others.includes(name));
+    return objects(
+      { ...schema, properties: Object.fromEntries(fields), required: [...required, ...each.required] },
+      known,
+    );
+  });
+}
+
 function objects(schema: BodySchema, known: KnownFields): fc.Arbitrary<unknown> {
   const { properties = {}, required = [], additionalProperties, maxProperties = MORE_ENTRIES } = schema;
+  const absentToPresent = (Object.keys(properties).length - required.length) / OPTIONAL_FIELDS;
   const fields = Object.entries(properties).map(([name, property]) => {
     const values = valuesOf(property, known);
-    const own = required.includes(name) ? values : sometimes(values);
+    const own = required.includes(name) ? values : sometimes(values, absentToPresent);
     return Object.hasOwn(known, name) ? (known[name]?.(own) ?? own) : own;
   });
   const others =
@@ -109,6 +130,9 @@ function objects(schema: BodySchema, known: KnownFields): fc.Arbitrary<unknown> 
   }));
 }
 
-function sometimes(values: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> {
-  return fc.oneof({ weight: ABSENT, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: values });
+function sometimes(values: fc.Arbitrary<unknown>, absentToPresent: number): fc.Arbitrary<unknown> {
+  return fc.oneof(
+    { weight: Math.max(1, Math.ceil(absentToPresent)), arbitrary: fc.constant(undefined) },
+    { weight: 1, arbitrary: values },
+  );
 }
