@@ -49,6 +49,7 @@ const GRAMMAR_LIMIT_WORDS = {
   leftVisits: 'steps of the engine’s search for left recursion',
   leftDepth: 'depth of that search',
   stacks: 'ways in which the same text may be read at once',
+  branches: 'Ways that further characters add, over six characters',
 };
 
 const made = 'Made by `npm run docs` from the code’s own schemas; do not edit.';
