@@ -1,7 +1,7 @@
-// Records what llama.cpp's own server answers greedily to the fixed prompts, for the test that holds our engine to it
-// (the catalogue's default model; once with flash attention, once without):
+// Records what llama.cpp's own server makes of the fixed prompts (the catalogue's default model): their tokens, to which a test
+// holds our engine, and its greedy answers, on which the comparison of evaluations is tried:
 //   llama-server -m MODEL.gguf -c 8192 -np 4 -fa off --port 8080 &
-//   node scripts/record-greedy.mjs http://127.0.0.1:8080 "b11434, -fa off" plain-attention
+//   node scripts/record-greedy.mjs http://127.0.0.1:8080 "b11434, -fa off" llama-server
 import { readFileSync, writeFileSync } from 'node:fs';
 
 const FOLDER = new URL('../test/fixtures/greedy/', import.meta.url);

@@ -1,48 +1,58 @@
 /**
- * The engine beside llama.cpp’s own server: the same model file, the same raw prompts, recorded by
- * scripts/record-greedy.mjs. With the same arithmetic token for token; where the versions’ kernels differ, or in a crowd,
- * where steps are summed up in another order, up to a choice between tokens that are nearly as likely.
+ * The engine beside node-llama-cpp by itself (plain-evaluation.mjs): the same model file and raw prompts, on the same
+ * machine. Token for token, but for a choice between tokens that are nearly as likely; log-probabilities as near as this
+ * machine’s kernels are to themselves. How a prompt is split into tokens depends on no kernel: that is compared with what
+ * llama.cpp’s own server answered (scripts/record-greedy.mjs).
  */
+import { fork } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { LlamaCppTarget } from '../../../../src/backends/llama-cpp/backend.ts';
 import type { Backend } from '../../../../src/core/backend.ts';
-import type { GenerationEvent, TokenLogprob } from '../../../../src/core/generation.ts';
-import { embeddedEngine, never, requestFor } from '../../../support/embedded-engine.ts';
-
-interface Recorded {
-  readonly answers: readonly {
-    readonly name: string;
-    readonly promptTokens: readonly number[];
-    readonly tokens: readonly number[];
-    readonly text: string;
-    readonly logprobs: readonly {
-      readonly token: number;
-      readonly bytes: readonly number[];
-      readonly logprob: number;
-      readonly top: readonly (readonly [token: number, logprob: number])[];
-    }[];
-  }[];
-}
-
-type RecordedAnswer = Recorded['answers'][number];
+import type { GenerationEvent } from '../../../../src/core/generation.ts';
+import { embeddedEngine, modelPath, never, requestFor } from '../../../support/embedded-engine.ts';
+import {
+  disagreement,
+  type EngineAnswer,
+  type PlainAnswer,
+  type Scored,
+  toleranceOf,
+} from '../../../support/exactness.ts';
 
 const FOLDER = new URL('../../../fixtures/greedy/', import.meta.url);
 const prompts = read<readonly { name: string; prompt: string }[]>('prompts.json');
-/** Of what was recorded; a difference shows in the first few. */
-const TOKENS = 24;
-/** The same arithmetic in both, but for the last bits of what is shown. */
-const SAME_WITHIN = 0.002;
-/** How far the two versions’ kernels of flash attention are apart, in log-probability. */
-const KERNELS_WITHIN = 0.35;
+const { answers: recorded } = read<{
+  readonly answers: readonly { readonly name: string; readonly promptTokens: readonly number[] }[];
+}>('llama-server.json');
+/** Of each answer; a difference shows in the first few. */
+const TOKENS = 16;
 
 function read<T>(name: string): T {
   return JSON.parse(readFileSync(new URL(name, FOLDER), 'utf8')) as T;
 }
 
-async function answer(backend: Backend, prompt: string, maxTokens: number) {
+async function plainAnswers(flashAttention: boolean): Promise<readonly PlainAnswer[]> {
+  const path = fileURLToPath(new URL('../../../support/plain-evaluation.mjs', import.meta.url));
+  const child = fork(path, [], { execArgv: [], env: { ...process.env, UV_THREADPOOL_SIZE: '1' } });
+  const answers = new Promise<readonly PlainAnswer[]>((resolve, reject) => {
+    child.once('message', (answer) => resolve(answer as readonly PlainAnswer[]));
+    child.once('error', reject);
+    child.once('exit', (code, signal) =>
+      reject(new Error(`The plain evaluation ended (${code ?? signal}).`)),
+    );
+  });
+  child.send({ modelPath: await modelPath(), prompts, tokens: TOKENS, flashAttention });
+  return answers.finally(() => child.kill());
+}
+
+type Answer = EngineAnswer & { readonly text: string; readonly promptTokens: number };
+
+async function answer(backend: Backend, prompt: string): Promise<Answer> {
   const request = {
-    ...requestFor({ raw: prompt }, { sampling: { temperature: 0, repeatPenalty: 1 }, limits: { maxTokens } }),
+    ...requestFor(
+      { raw: prompt },
+      { sampling: { temperature: 0, repeatPenalty: 1 }, limits: { maxTokens: TOKENS } },
+    ),
     logprobs: { top: 3 },
   };
   const events: GenerationEvent[] = [];
@@ -50,74 +60,45 @@ async function answer(backend: Backend, prompt: string, maxTokens: number) {
   const texts = events.flatMap((event) => (event.type === 'text' ? [event] : []));
   const finish = events.at(-1);
   if (finish?.type !== 'finish') throw new Error('no finish');
-  const logprobs: TokenLogprob[] = texts.flatMap((event) => event.logprobs ?? []);
-  return { text: texts.map(({ text }) => text).join(''), logprobs, usage: finish.usage };
+  const scored = texts
+    .flatMap((event) => event.logprobs ?? [])
+    .map(
+      ({ token, logprob, top }): Scored => ({
+        token: token as number,
+        logprob,
+        top: top.map((one) => [one.token as number, one.logprob]),
+      }),
+    );
+  return {
+    scored,
+    ended: finish.reason === 'stop',
+    text: texts.map(({ text }) => text).join(''),
+    promptTokens: finish.usage.promptTokens,
+  };
 }
 
-type Answer = Awaited<ReturnType<typeof answer>>;
-
-/** One slot: one after the other. Sixteen: each in a crowd. */
-function answersOf(target: Pick<LlamaCppTarget, 'slots' | 'flash_attention'>) {
+describe.each([
+  ['without flash attention, one request at a time', { slots: 1, flash_attention: false }],
+  ['with flash attention, in a crowd of sixteen', { slots: 16, flash_attention: true }],
+] as const)('%s, greedy answers are those of the library by itself', (_, target) => {
   const { backend } = embeddedEngine({ context_size: 2048, ...target });
-  const answers = new Map<string, Promise<Answer>>();
+  const ours = new Map<string, Answer>();
+  let plain: readonly PlainAnswer[] = [];
+
   beforeAll(async () => {
+    plain = await plainAnswers(target.flash_attention);
     await backend.warmUp({ signal: never() });
-    for (const { name, prompt } of prompts) answers.set(name, answer(backend, prompt, TOKENS));
-    await Promise.allSettled(answers.values());
-  }, 400_000);
-  return (name: string) => answers.get(name) as Promise<Answer>;
-}
+    await Promise.all(
+      prompts.map(async ({ name, prompt }) => void ours.set(name, await answer(backend, prompt))),
+    );
+  }, 1_800_000);
 
-function expectSamePrompt(ours: Answer, { promptTokens }: RecordedAnswer): void {
-  expect(ours.text).not.toContain('\uFFFD');
-  expect(ours.usage.promptTokens).toBe(promptTokens.length);
-}
-
-describe('without flash attention, greedy answers are those of llama.cpp’s server', () => {
-  const recorded = read<Recorded>('plain-attention.json');
-  const ours = answersOf({ slots: 1, flash_attention: false });
-
-  it.each(recorded.answers)('$name', async (theirs) => {
-    const mine = await ours(theirs.name);
-    expectSamePrompt(mine, theirs);
-    // The text of a last token that is a part of a character is not shown, and neither is its log-probability.
-    expect(mine.logprobs.map(({ token }) => token)).toEqual(theirs.tokens.slice(0, mine.logprobs.length));
-    expect(mine.logprobs.length).toBeGreaterThanOrEqual(Math.min(TOKENS, theirs.tokens.length) - 3);
-    expect(theirs.text.startsWith(mine.text)).toBe(true);
-    let next = 0;
-    for (const expected of theirs.logprobs) {
-      // The server tells a character of several tokens with the last of them.
-      const bytes: number[] = [];
-      let last: TokenLogprob | undefined;
-      while (bytes.length < expected.bytes.length) {
-        last = mine.logprobs[next] as TokenLogprob;
-        bytes.push(...last.bytes);
-        next += 1;
-      }
-      expect(bytes).toEqual(expected.bytes);
-      expect(last?.token).toBe(expected.token);
-      const { logprob, top } = last as TokenLogprob;
-      expect(Math.abs(logprob - expected.logprob)).toBeLessThan(SAME_WITHIN);
-      expect(top.map(({ token }) => token)).toEqual(expected.top.map(([token]) => token));
-      for (const [place, [, value]] of expected.top.entries()) {
-        expect(Math.abs((top[place]?.logprob ?? 0) - value)).toBeLessThan(SAME_WITHIN);
-      }
-    }
-  });
-});
-
-describe('with flash attention and in a crowd, they are so up to a choice between near equals', () => {
-  const recorded = read<Recorded>('flash-attention.json');
-  const ours = answersOf({ slots: 16, flash_attention: true });
-
-  it.each(recorded.answers)('$name', async (theirs) => {
-    const mine = await ours(theirs.name);
-    expectSamePrompt(mine, theirs);
-    const parting = mine.logprobs.find(({ token }, index) => token !== theirs.tokens[index]);
-    if (parting === undefined) return;
-    const other = theirs.tokens[mine.logprobs.indexOf(parting)];
-    const near = parting.top.find(({ token }) => token === other);
-    expect(near, `${other} is not among the three likeliest`).toBeDefined();
-    expect(parting.logprob - (near?.logprob ?? 0)).toBeLessThan(KERNELS_WITHIN);
+  it.each(recorded)('$name', ({ name, promptTokens }) => {
+    const mine = ours.get(name) as Answer;
+    const theirs = plain.find((one) => one.name === name) as PlainAnswer;
+    expect(mine.text).not.toContain('\uFFFD');
+    expect(theirs.promptTokens).toEqual(promptTokens);
+    expect(mine.promptTokens).toBe(promptTokens.length);
+    expect(disagreement(theirs, mine, toleranceOf(plain))).toBeUndefined();
   });
 });
