@@ -11,6 +11,8 @@ const LIKELIEST = 20;
 /** A longer prompt is read once; the second time only its answer is evaluated anew. */
 const LONG_PROMPT = 100;
 
+// Whoever asked is gone, or has the answers.
+process.once('disconnect', () => process.exit(0));
 process.once('message', async ({ modelPath, prompts, tokens, flashAttention }) => {
   const llama = await getLlama({ gpu: false, build: 'never', skipDownload: true, progressLogs: false });
   const model = await llama.loadModel({ modelPath, gpuLayers: 0 });
@@ -36,7 +38,6 @@ process.once('message', async ({ modelPath, prompts, tokens, flashAttention }) =
     answers.push({ name, promptTokens: read, scored, again, endTokens });
   }
   process.send(answers, () => process.disconnect());
-  await llama.dispose();
 });
 
 async function oneByOne(sequence, prompt, most, endTokens) {
