@@ -8,8 +8,8 @@ import { getLlama } from 'node-llama-cpp';
 
 /** Of each place, the likeliest that are told. */
 const LIKELIEST = 20;
-/** A longer prompt is read once; the second time only its answer is evaluated anew. */
-const LONG_PROMPT = 100;
+/** What is longer is read in pieces the second time, as the engine reads beside running answers. */
+const PIECE = 24;
 
 // Whoever asked is gone, or has the answers.
 process.once('disconnect', () => process.exit(0));
@@ -52,13 +52,15 @@ async function oneByOne(sequence, prompt, most, endTokens) {
   return scored;
 }
 
-/** The same tokens after the same prompt: what is asked for at the last token of the prompt and at each but the last. */
+/** The same tokens after the same prompt, in steps of another shape: all that is chosen from in one. */
 async function inOneBatch(sequence, prompt, chosen) {
-  const kept = prompt.length > LONG_PROMPT ? prompt.length - 1 : 0;
-  if (kept === 0) await sequence.clearHistory();
-  else await sequence.eraseContextTokenRanges([{ start: kept, end: sequence.nextTokenIndex }]);
-  const followed = [...prompt.slice(kept), ...chosen.slice(0, -1)];
-  const first = prompt.length - kept - 1;
+  await sequence.clearHistory();
+  let read = 0;
+  for (; prompt.length - read > PIECE; read += PIECE) {
+    await sequence.evaluateWithoutGeneratingNewTokens(prompt.slice(read, read + PIECE));
+  }
+  const first = prompt.length - read - 1;
+  const followed = [...prompt.slice(read), ...chosen.slice(0, -1)];
   const input = followed.map((token, place) =>
     place < first ? token : [token, asking(chosen[place - first])],
   );
