@@ -2,6 +2,7 @@
  * The one port behind which every engine and server lives: at most six members,
  * an optional capability is an optional member. test/contract holds all implementations to it.
  */
+import type { ServingError } from './errors.ts';
 import type {
   GenerationEvent,
   GenerationInput,
@@ -39,9 +40,12 @@ export interface TargetStatus {
 /** Among whom prompts may be continued from what a slot has cached: all clients, or each client by itself. */
 export type CacheIsolation = 'shared' | 'client';
 
-export interface GenerateOptions {
+export interface CallOptions {
   /** Its `reason` is a ServingError that says why. */
   readonly signal: AbortSignal;
+}
+
+export interface GenerateOptions {
   /** Prefixes are only reused between generations of one scope; absent: all share. Opaque. */
   readonly cacheScope?: string;
   /** How the client takes the answer. A backend may ask its server for a whole one then. Absent: piece by piece. */
@@ -79,30 +83,46 @@ export interface TokenizeRequest {
   readonly addSpecial?: boolean;
 }
 
+/**
+ * Told of one generation, in order and in the turn in which it happened: events up to `finish`, or any number of them and
+ * then `fail`. After `finish` or `fail` nothing follows. Neither throws, and neither is called before `generate` has returned.
+ */
+export interface GenerationSink {
+  event(event: GenerationEvent): void;
+  fail(error: ServingError): void;
+}
+
+/** One generation under way. Once it has ended, all of its methods do nothing. */
+export interface Generation {
+  /** Ends it at once: the sink has been told `fail(reason)` when this returns. The work behind it ends as soon as it can. */
+  cancel(reason: ServingError): void;
+  /** The sink cannot take more. What is already on its way still comes: a chunk of a socket, or a step of an engine. */
+  pause(): void;
+  resume(): void;
+  /** Settles when the resource behind (slot, socket, sequence) is really free, however the generation ended. Never rejects. */
+  readonly released: Promise<void>;
+}
+
 /** The model's own vocabulary. Both throw a ServingError, or the signal's reason. */
 export interface Tokenizer {
   /** The tokens that a generation with this input would have as its prompt. */
-  encode(request: TokenizeRequest, options: GenerateOptions): Promise<readonly number[]>;
-  decode(tokens: readonly number[], options: GenerateOptions): Promise<string>;
+  encode(request: TokenizeRequest, options: CallOptions): Promise<readonly number[]>;
+  decode(tokens: readonly number[], options: CallOptions): Promise<string>;
 }
 
-/**
- * A place that can generate.
- *
- * When `signal` aborts, a pending `next()` rejects at once with `signal.reason`; `return()` settles only
- * when the resource behind (slot, socket, sequence) is really free.
- */
+/** A place that can generate. */
 export interface Backend {
-  generate(request: GenerationRequest, options: GenerateOptions): AsyncIterable<GenerationEvent>;
+  /** Never throws: what it refuses is told to the sink. */
+  generate(request: GenerationRequest, sink: GenerationSink, options: GenerateOptions): Generation;
   /** Cheap; never loads a model. Resolves with a status, also when the backend is down. */
-  probe(options: GenerateOptions): Promise<TargetStatus>;
+  probe(options: CallOptions): Promise<TargetStatus>;
   /** Loads the model (fetching it first where the backend does that). Throws a ServingError. */
-  warmUp(options: GenerateOptions): Promise<void>;
+  warmUp(options: CallOptions): Promise<void>;
   /**
    * Absent where nothing behind it ever embeds; a model that cannot is a ServingError('invalid_request'). Settles only
    * when the resource behind is really free, also when `signal` aborts: then it rejects with `signal.reason`.
    */
-  embed?(request: EmbeddingRequest, options: GenerateOptions): Promise<Embeddings>;
+  embed?(request: EmbeddingRequest, options: CallOptions): Promise<Embeddings>;
   /** Absent where nothing behind it counts or shows tokens. Takes no slot. */
   readonly tokenizer?: Tokenizer;
   /** Frees everything; generations under way fail. */
