@@ -167,6 +167,46 @@ describe('an engine that works', () => {
   });
 });
 
+describe('an engine whose generations are all paused', () => {
+  const ANSWERS_ONLY = `let steps = 3; ${ANSWER} if (message.type === 'load') { ${LOADED} }`;
+
+  function generate(engine: Supervisor) {
+    let outcome = 'none';
+    const handle = engine.generate(FAKE_GENERATION, {
+      event() {},
+      failed: (error) => {
+        outcome = error.message;
+      },
+      freed: () => {
+        outcome = 'freed';
+      },
+    });
+    return { handle, outcome: () => outcome };
+  }
+
+  it('is left alone although it finishes no step', async () => {
+    const { engine, beat, pids } = supervise(ANSWERS_ONLY);
+    await engine.start(FAKE_SETTINGS, never());
+    const { handle, outcome } = generate(engine);
+    handle.pause();
+    await beat(40, STEP_MS);
+    expect([engine.state.phase, pids().length, outcome()]).toEqual(['ready', 1, 'none']);
+  });
+
+  it.each(['resume', 'abort'] as const)('has to get on after %s, from then on', async (what) => {
+    const { engine, beat, clock } = supervise(ANSWERS_ONLY);
+    await engine.start(FAKE_SETTINGS, never());
+    const { handle, outcome } = generate(engine);
+    handle.pause();
+    await beat(30, STEP_MS);
+    handle[what]();
+    await beat(10, STEP_MS);
+    expect(engine.state.phase).toBe('ready');
+    await clock.advance(0.2 * STEP_MS);
+    expect(outcome()).toMatch(/hung/);
+  });
+});
+
 it('ten restarts leave no timer, no listener, no handle and no process behind', async () => {
   const { engine, clock, pids, until, lines } = supervise(
     `if (message.type === 'load') { ${LOADED} } if (message.type === 'generate') process.exit(3);`,

@@ -149,6 +149,32 @@ it('passes on what the model thinks apart from what it says', async () => {
   ]);
 });
 
+it('tells no sink anything before it has been handed over', async () => {
+  const engine = await supervise('');
+  const told: string[] = [];
+  engine.generate(FAKE_GENERATION, {
+    event() {},
+    failed: ({ code }) => void told.push(code),
+    freed() {},
+  });
+  expect(told).toEqual([]);
+  await Promise.resolve();
+  expect(told).toEqual(['model_loading']);
+});
+
+it('keeps what is begun while the generations of a dead engine fail for the next engine', async () => {
+  const engine = await supervise(
+    `if (message.type === 'load') { ${LOADED} }
+     if (message.type === 'generate') { if (message.generation.input.prompt === 'die') process.exit(3); ${FINISH} }`,
+  );
+  await engine.start(FAKE_SETTINGS, never());
+  const next = await new Promise<Promise<string>>((resolve) => {
+    const dying = { ...FAKE_GENERATION, input: { kind: 'text', prompt: 'die' } } as const;
+    engine.generate(dying, { event() {}, failed: () => resolve(outcome(engine)), freed() {} });
+  });
+  expect(await next).toBe('finish');
+});
+
 it('says that the model is not loaded to a request that comes before anything was started', async () => {
   expect(await outcome(await supervise(''))).toBe('model_loading');
 });

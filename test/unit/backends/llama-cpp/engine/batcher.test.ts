@@ -173,3 +173,143 @@ describe('the batcher', () => {
     expect(endsOf(events, 3)).toHaveLength(1);
   });
 });
+
+describe('a generation that is paused', () => {
+  const turns = async (count: number) => {
+    for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve));
+  };
+  const textsOf = (events: readonly EngineEvent[], id: number) =>
+    events.filter((told) => told.id === id && told.event.type === 'text').length;
+
+  /** Steps that end when the test says so, and which sequences took part in each. */
+  function stepwise(says: readonly number[]) {
+    const plain = fakeContext(says);
+    const batches: number[][] = [];
+    const under: (() => void)[] = [];
+    const context: FakeContext = {
+      ...plain,
+      initBatch: () => void batches.push([]),
+      addToBatch: (sequence, ...rest) => {
+        batches.at(-1)?.push(sequence);
+        return plain.addToBatch(sequence, ...rest);
+      },
+      decodeBatch: () => new Promise<void>((resolve) => under.push(resolve)),
+    };
+    /** Lets the step that is under way end, and what follows from it happen; `false`: there is none. */
+    const step = async (): Promise<boolean> => {
+      await turns(2);
+      const end = under.shift();
+      end?.();
+      await turns(2);
+      return end !== undefined;
+    };
+    return { context, batches, step };
+  }
+
+  it('takes part in no step, and keeps its sequence; others go on', async () => {
+    const { context, batches, step } = stepwise(letters(400));
+    const { batcher, events } = world({ context });
+    batcher.add(order(1, 'one'));
+    batcher.add(order(2, 'two'));
+    for (let count = 0; count < 3; count++) await step();
+    batcher.pause(1);
+    // The step that was under way.
+    await step();
+    const before = { one: textsOf(events, 1), two: textsOf(events, 2), batches: batches.length };
+    for (let count = 0; count < 5; count++) await step();
+    expect(textsOf(events, 1) - before.one).toBeLessThanOrEqual(1);
+    expect(textsOf(events, 2) - before.two).toBe(5);
+    const [own] = batches.slice(before.batches).map((batch) => batch.join());
+    expect(batches.slice(before.batches).every((batch) => batch.join() === own && batch.length === 1)).toBe(
+      true,
+    );
+    batcher.resume(1);
+    const paused = textsOf(events, 1);
+    for (let count = 0; count < 4; count++) await step();
+    expect(textsOf(events, 1)).toBeGreaterThan(paused);
+    expect(batches.at(-1)).toHaveLength(2);
+    const stopped = batcher.stop();
+    await step();
+    await stopped;
+  });
+
+  it('alone has the engine rest: no step is computed, what was is told, and it goes on where it was', async () => {
+    const { context, batches, step } = stepwise([...letters(3), END]);
+    const { batcher, events, until } = world({ context });
+    batcher.add(order(1, 'one'));
+    for (let count = 0; count < 2; count++) await step();
+    batcher.pause(1);
+    await step();
+    expect(textsOf(events, 1)).toBe(3);
+    expect(await step()).toBe(false);
+    expect(batches).toHaveLength(3);
+    batcher.resume(1);
+    expect(await step()).toBe(true);
+    await until('finish');
+    const text = events.map(({ event }) => (event.type === 'text' ? event.text : '')).join('');
+    expect(text).toBe('abc');
+  });
+
+  it('and then aborted is freed although no step is computed, and its sequence is another’s', async () => {
+    const { context, step } = stepwise(letters(400));
+    const { batcher, events, until } = world({ context, sequences: 1 });
+    batcher.add(order(1, 'one'));
+    await step();
+    batcher.pause(1);
+    await step();
+    batcher.add(order(2, 'two'));
+    expect(await step()).toBe(false);
+    batcher.abort(1);
+    await until('freed');
+    expect(endsOf(events, 1)).toEqual([{ id: 1, event: { type: 'freed' } }]);
+    await step();
+    await step();
+    expect(textsOf(events, 2)).toBeGreaterThan(0);
+    const stopped = batcher.stop();
+    await step();
+    await stopped;
+  });
+
+  it('while it waits for a sequence, starts there and takes part in no step', async () => {
+    const { context, step } = stepwise([97, END, ...letters(100)]);
+    const { batcher, events, until } = world({ context, sequences: 1 });
+    batcher.add(order(1, 'one'));
+    batcher.add(order(2, 'two'));
+    batcher.pause(2);
+    await step();
+    await step();
+    await until('finish');
+    await until('start', 2);
+    expect(await step()).toBe(false);
+    expect(textsOf(events, 2)).toBe(0);
+    batcher.resume(2);
+    expect(await step()).toBe(true);
+    batcher.abort(2);
+    await step();
+    await until('freed');
+  });
+
+  it('that has ended, or never was, is paused and resumed in vain', async () => {
+    const { batcher, events, until } = world({ context: fakeContext([97, END, 98, END]) });
+    batcher.pause(1);
+    batcher.resume(1);
+    batcher.add(order(1, 'one'));
+    await until('finish');
+    batcher.pause(1);
+    batcher.add(order(1, 'again'));
+    await until('finish', 2);
+    expect(endsOf(events, 1)).toHaveLength(2);
+  });
+
+  it('is no hindrance to the end of the engine', async () => {
+    const { context, step } = stepwise(letters(400));
+    const { batcher } = world({ context });
+    batcher.add(order(1, 'one'));
+    await step();
+    batcher.pause(1);
+    await step();
+    await batcher.stop();
+    batcher.resume(1);
+    expect(await step()).toBe(false);
+  });
+});
