@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vit
 import type { Backend, Embeddings, GenerateOptions, TokenizeRequest } from '../../src/core/backend.ts';
 import { ServingError } from '../../src/core/errors.ts';
 import type { GenerationEvent, GenerationRequest, RequestId } from '../../src/core/generation.ts';
-
+import { pulled } from '../support/pulled-generation.ts';
 import { type BehaviourBeyondText, describeBeyondText, TOOLS } from './beyond-text.ts';
 
 export interface BackendUnderTest {
@@ -248,9 +248,7 @@ export function describeBackend(name: string, options: ContractOptions): void {
     behaves('aborted-already', 'does nothing for a signal that was aborted before', async () => {
       const { controller, reason } = cancellation();
       controller.abort(reason);
-      const events = test.backend
-        .generate(request(QUESTION), { signal: controller.signal })
-        [Symbol.asyncIterator]();
+      const events = pulled(test.backend, request(QUESTION), { signal: controller.signal });
       await expect(events.next()).rejects.toBe(reason);
     });
 
@@ -259,35 +257,31 @@ export function describeBackend(name: string, options: ContractOptions): void {
       'rejects at once when aborted before the first token, and is free afterwards',
       async () => {
         const { controller, reason } = cancellation();
-        const events = test.backend
-          .generate(request(COUNT), { signal: controller.signal })
-          [Symbol.asyncIterator]();
+        const events = pulled(test.backend, request(COUNT), { signal: controller.signal });
         const pending = failureOf(events.next());
         controller.abort(reason);
         expect(await atOnce(pending)).toBe(reason);
-        await events.return?.();
+        await events.return();
         expect(textOf(await run(QUESTION, { maxTokens: 8 }))).not.toBe('');
       },
     );
 
     behaves('abort-mid', 'rejects at once when aborted mid-stream, and is free afterwards', async () => {
       const { controller, reason } = cancellation();
-      const events = test.backend
-        .generate(request(COUNT, { maxTokens: 48 }), { signal: controller.signal })
-        [Symbol.asyncIterator]();
+      const events = pulled(test.backend, request(COUNT, { maxTokens: 48 }), { signal: controller.signal });
       await untilText(events);
       const pending = failureOf(events.next());
       controller.abort(reason);
       // The next piece may have been there already; nothing comes after it.
       const failure = (await atOnce(pending)) ?? (await atOnce(failureOf(events.next())));
       expect(failure).toBe(reason);
-      await events.return?.();
+      await events.return();
       expect(textOf(await run(QUESTION, { maxTokens: 8 }))).not.toBe('');
     });
 
     behaves('walk-away', 'is free after a reader that leaves without an abort', async () => {
       const { controller } = cancellation();
-      for await (const event of test.backend.generate(request(COUNT, { maxTokens: 48 }), {
+      for await (const event of pulled(test.backend, request(COUNT, { maxTokens: 48 }), {
         signal: controller.signal,
       })) {
         if (event.type === 'text') break;
@@ -336,9 +330,7 @@ export function describeBackend(name: string, options: ContractOptions): void {
       'fails what is under way when it is closed, and a later probe does not hang',
       async () => {
         const { controller } = cancellation();
-        const events = test.backend
-          .generate(request(COUNT, { maxTokens: 48 }), { signal: controller.signal })
-          [Symbol.asyncIterator]();
+        const events = pulled(test.backend, request(COUNT, { maxTokens: 48 }), { signal: controller.signal });
         await untilText(events);
         await test.backend.close();
         expect(await failureOf(drain(events))).toBeInstanceOf(ServingError);
@@ -369,11 +361,11 @@ function requestFor(model: string, text: string, overrides: Overrides): Generati
 async function collect(
   backend: Backend,
   request: GenerationRequest,
-  options: Omit<GenerateOptions, 'signal'> = {},
+  options: GenerateOptions = {},
 ): Promise<GenerationEvent[]> {
   const events: GenerationEvent[] = [];
   const { signal } = cancellation().controller;
-  for await (const event of backend.generate(request, { ...options, signal })) events.push(event);
+  for await (const event of pulled(backend, request, { ...options, signal })) events.push(event);
   return events;
 }
 

@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { Backend } from '../../src/core/backend.ts';
 import type { OutputFormat } from '../../src/core/generation.ts';
 import { embeddedEngine, never, read, requestFor } from './embedded-engine.ts';
+import { pulled } from './pulled-generation.ts';
 
 const TIME_FOR_EACH_MS = 30_000;
 
@@ -82,16 +83,13 @@ async function expectAllValid(
   const answers = await Promise.all(
     Array.from({ length: count }, (_, index) =>
       read(
-        backend.generate(
-          {
-            ...requestFor(`Describe person number ${index} as JSON.`, {
-              sampling: { temperature: 1, topP: 1, topK: 0, minP: 0, seed: index },
-              limits: { maxTokens },
-            }),
-            output,
-          },
-          { signal: never() },
-        ),
+        pulled(backend, {
+          ...requestFor(`Describe person number ${index} as JSON.`, {
+            sampling: { temperature: 1, topP: 1, topK: 0, minP: 0, seed: index },
+            limits: { maxTokens },
+          }),
+          output,
+        }),
       ),
     ),
   );
