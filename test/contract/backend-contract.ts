@@ -289,6 +289,54 @@ export function describeBackend(name: string, options: ContractOptions): void {
       expect(textOf(await run(QUESTION, { maxTokens: 8 }))).not.toBe('');
     });
 
+    behaves(
+      'abort-mid',
+      'tells the reason of a cancellation before it returns, and nothing after it',
+      async () => {
+        const { reason } = cancellation();
+        const told: (GenerationEvent['type'] | ServingError)[] = [];
+        const { promise: hasText, resolve: onText } = waiting();
+        const sink = {
+          event: ({ type }: GenerationEvent) => {
+            told.push(type);
+            if (type === 'text') onText();
+          },
+          fail: (error: ServingError) => void told.push(error),
+        };
+        const generation = test.backend.generate(request(COUNT, { maxTokens: 48 }), sink, {});
+        expect(told).toEqual([]);
+        await hasText;
+        // An answer that was in the same chunk is over by now.
+        const hasEnded = told.includes('finish');
+        generation.cancel(reason);
+        const atCancel = [...told];
+        expect(atCancel.at(-1)).toBe(hasEnded ? 'finish' : reason);
+        await generation.released;
+        generation.cancel(new ServingError('draining'));
+        generation.pause();
+        generation.resume();
+        expect(textOf(await run(QUESTION, { maxTokens: 8 }))).not.toBe('');
+        expect(told).toEqual(atCancel);
+      },
+    );
+
+    behaves('order', 'gives the same answer to a sink that has to pause at each piece', async () => {
+      const told: GenerationEvent[] = [];
+      const { promise: ended, resolve: onEnd } = waiting();
+      const sink = {
+        event: (event: GenerationEvent) => {
+          told.push(event);
+          generation.pause();
+          setImmediate(() => generation.resume());
+          if (event.type === 'finish') onEnd();
+        },
+        fail: onEnd,
+      };
+      const generation = test.backend.generate(request(QUESTION, { maxTokens: 16 }), sink, {});
+      await ended;
+      expect(textOf(told)).toBe(textOf(await run(QUESTION, { maxTokens: 16 })));
+    });
+
     const embed = (inputs: readonly string[], signal = new AbortController().signal) =>
       test.backend.embed?.({ model: test.model, inputs }, { signal }) ??
       Promise.reject(new Error('no embed'));
@@ -377,6 +425,14 @@ function finishOf(events: readonly GenerationEvent[]): Finish {
   const last = events.at(-1);
   if (last?.type !== 'finish') throw new Error(`the last event is ${last?.type}, not a finish`);
   return last;
+}
+
+function waiting(): { readonly promise: Promise<void>; readonly resolve: () => void } {
+  let resolve = () => {};
+  const promise = new Promise<void>((onResolve) => {
+    resolve = onResolve;
+  });
+  return { promise, resolve };
 }
 
 function cancellation(): { controller: AbortController; reason: ServingError } {

@@ -19,10 +19,10 @@ function run(answers: readonly (readonly GenerationEvent[] | ServingError | 'wai
   const start = (choice: number, own: Receipt, sink: GenerationSink) => {
     receipts[choice] = own;
     const answer = answers[choice];
+    if (answer === 'waits') cancellation.onCancel((reason) => sink.fail(reason));
     void Promise.resolve().then(async () => {
-      if (answer instanceof ServingError) return sink.fail(answer);
-      if (answer === 'waits' || answer === undefined)
-        return cancellation.onCancel((reason) => sink.fail(reason));
+      if (answer instanceof ServingError) sink.fail(answer);
+      if (answer === 'waits' || answer === undefined || answer instanceof ServingError) return;
       own.usage = { promptTokens: 3, completionTokens: answer.length, cachedTokens: 1 };
       for (const event of answer) {
         sink.event(event);
