@@ -35,7 +35,7 @@ export const FAKE_GENERATION: Omit<EngineGeneration, 'id'> = {
 
 /** Statements for scripts. */
 export const LOADED = `process.send({ type: 'loaded', contextSize: 64, abilities: ['generate'] });`;
-export const FINISH = `process.send({ type: 'events', events: [{ type: 'finish', id: message.generation.id, reason: 'stop', usage: {} }] });`;
+export const FINISH = `process.send({ type: 'events', events: [{ id: message.generation.id, event: { type: 'finish', reason: 'stop', usage: {} } }] });`;
 
 const LIFELINE = new URL('../../dist/backends/llama-cpp/engine/lifeline.js', import.meta.url);
 

@@ -83,13 +83,17 @@ async function expectAllValid(
   const answers = await Promise.all(
     Array.from({ length: count }, (_, index) =>
       read(
-        pulled(backend, {
-          ...requestFor(`Describe person number ${index} as JSON.`, {
-            sampling: { temperature: 1, topP: 1, topK: 0, minP: 0, seed: index },
-            limits: { maxTokens },
-          }),
-          output,
-        }),
+        pulled(
+          backend,
+          {
+            ...requestFor(`Describe person number ${index} as JSON.`, {
+              sampling: { temperature: 1, topP: 1, topK: 0, minP: 0, seed: index },
+              limits: { maxTokens },
+            }),
+            output,
+          },
+          { signal: never() },
+        ),
       ),
     ),
   );

@@ -5,27 +5,30 @@
 import { createRequire } from 'node:module';
 import type {
   Backend,
+  CallOptions,
   EmbeddingRequest,
   Embeddings,
   GenerateOptions,
+  Generation,
+  GenerationSink,
   TargetStatus,
   Tokenizer,
 } from '../../core/backend.ts';
 import { ServingError, toServingError } from '../../core/errors.ts';
 import { outputField, unsupported } from '../../core/features.ts';
-import type { GenerationEvent, GenerationRequest } from '../../core/generation.ts';
+import type { GenerationRequest } from '../../core/generation.ts';
 import type { ModelDetails } from '../../core/model-details.ts';
+import { refusedGeneration } from '../../core/sink.ts';
 import { findModel, type ModelEntry } from '../../models/catalog.ts';
 import { ensureModel } from '../../models/ensure-model.ts';
 import { fileDetails } from '../../models/file-details.ts';
 import type { BackendEnvironment } from '../backend-definition.ts';
 import { embeddingCall } from './embedding-call.ts';
 import { engineTokenizer } from './engine-tokenizer.ts';
-import { GenerationStream, type StartGeneration } from './generation-stream.ts';
+import { GenerationCall, type RunInEngine } from './generation-call.ts';
 import { bindsCalls, constraintOf } from './grammar/answer-grammar.ts';
 import { GrammarCompiler } from './grammar-compiler.ts';
 import type { ChatTemplateName, EngineGeneration, GpuSetting } from './messages.ts';
-import { preparedOrder } from './prepared-order.ts';
 import { Supervisor, type SupervisorOptions } from './supervisor.ts';
 import { refuseBeyondEngine } from './supported-features.ts';
 
@@ -52,6 +55,9 @@ const DEFAULT_SAMPLING: EngineGeneration['sampling'] = {
   presencePenalty: 0,
   frequencyPenalty: 0,
 };
+
+/** A generation as the engine gets it, without the number that it has there. */
+type Order = Omit<EngineGeneration, 'id'>;
 
 export type LlamaCppOptions = Pick<SupervisorOptions, 'enginePath'>;
 
@@ -82,22 +88,20 @@ export class LlamaCppBackend implements Backend {
     this.tokenizer = engineTokenizer((question, sink) => this.#supervisor.ask(question, sink));
   }
 
-  generate(
-    request: GenerationRequest,
-    { signal, cacheScope }: GenerateOptions,
-  ): AsyncIterable<GenerationEvent> {
-    const start: StartGeneration = (sink) =>
-      preparedOrder(
-        {
-          prepare: (leaving) => this.#orderFor(request, cacheScope, leaving),
-          run: (order) => this.#supervisor.generate(order, sink),
-        },
-        sink,
-      );
-    return new GenerationStream(start, signal);
+  generate(request: GenerationRequest, sink: GenerationSink, { cacheScope }: GenerateOptions): Generation {
+    try {
+      refuseBeyondEngine(request);
+    } catch (thrown) {
+      return refusedGeneration(toServingError(thrown), sink);
+    }
+    const generation = new GenerationCall<Order>(sink, this.#run);
+    const order = this.#orderFor(request, cacheScope);
+    if (isFree(request)) generation.run(order);
+    else generation.runPrepared((signal) => this.#bound(order, request, signal));
+    return generation;
   }
 
-  embed({ inputs, dimensions }: EmbeddingRequest, { signal }: GenerateOptions): Promise<Embeddings> {
+  embed({ inputs, dimensions }: EmbeddingRequest, { signal }: CallOptions): Promise<Embeddings> {
     if (dimensions !== undefined) return Promise.reject(unsupported('dimensions', 'the embedded engine'));
     return embeddingCall((sink) => this.#supervisor.embed({ inputs }, sink), signal);
   }
@@ -139,7 +143,7 @@ export class LlamaCppBackend implements Backend {
   }
 
   /** Callers at the same time share one warm-up; it follows the signal of the first. */
-  warmUp({ signal }: GenerateOptions): Promise<void> {
+  warmUp({ signal }: CallOptions): Promise<void> {
     this.#warming ??= this.#load(signal)
       .then(
         () => {
@@ -160,27 +164,32 @@ export class LlamaCppBackend implements Backend {
     await Promise.all([this.#grammars.close(), this.#supervisor.close()]);
   }
 
-  async #orderFor(
-    request: GenerationRequest,
+  readonly #run: RunInEngine<Order> = (order, sink) => this.#supervisor.generate(order, sink);
+
+  /** As if nothing bound the answer. */
+  #orderFor(
+    { input, limits, thinking, tools, logprobs, sampling }: GenerationRequest,
     cacheScope: string | undefined,
-    signal: AbortSignal,
-  ): Promise<Omit<EngineGeneration, 'id'>> {
-    refuseBeyondEngine(request);
-    const { input, limits, thinking, tools, logprobs } = request;
-    const callForm = bindsCalls(request) ? await this.#supervisor.callForm(signal) : undefined;
-    const constraint = constraintOf(request, callForm);
-    const grammar = constraint && (await this.#grammars.compile(constraint, signal));
+  ): Order {
     return {
       input,
-      sampling: { ...DEFAULT_SAMPLING, ...this.#entry?.sampling, ...request.sampling },
+      sampling: { ...DEFAULT_SAMPLING, ...this.#entry?.sampling, ...sampling },
       limits,
       ...(thinking !== undefined && { thinking }),
-      ...(grammar !== undefined && { grammar }),
-      ...(constraint?.output !== undefined && { grammarField: outputField(constraint.output) }),
       ...(tools !== undefined && { tools }),
       ...(logprobs !== undefined && { logprobs }),
       ...(cacheScope !== undefined && { cacheScope }),
     };
+  }
+
+  /** The order with the grammar that binds the answer. */
+  async #bound(order: Order, request: GenerationRequest, signal: AbortSignal): Promise<Order> {
+    const callForm = bindsCalls(request) ? await this.#supervisor.callForm(signal) : undefined;
+    const constraint = constraintOf(request, callForm);
+    if (constraint === undefined) return order;
+    const grammar = await this.#grammars.compile(constraint, signal);
+    const { output } = constraint;
+    return { ...order, grammar, ...(output !== undefined && { grammarField: outputField(output) }) };
   }
 
   async #load(signal: AbortSignal): Promise<void> {
@@ -225,6 +234,11 @@ export class LlamaCppBackend implements Backend {
     const state = error.code === 'model_not_found' ? 'not_found' : 'failed';
     return { state, loaded: false, contextSize, detail: error.message };
   }
+}
+
+/** Nothing binds the answer. */
+function isFree(request: GenerationRequest): boolean {
+  return request.output === undefined && !bindsCalls(request);
 }
 
 /** Known before a model is fetched in vain. The library itself is loaded by the engine’s process only. */

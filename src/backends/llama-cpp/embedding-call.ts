@@ -1,23 +1,13 @@
 /**
  * One embedding in the engine, as a promise. Owns the vectors that have come so far. Invariant: it settles once, when
- * the engine holds no work of it any more; after an abort with the signal's reason, whatever the engine still says.
+ * the engine holds no work of it any more; after an abort with the signal's reason, whatever the engine still sends.
+ * That is why it is not `abortable`, which would settle at once.
  */
 import type { Embeddings } from '../../core/backend.ts';
-import type { RunningOrder } from './generation-stream.ts';
-
-/** Where the engine's side reports to. */
-export interface EmbeddingSink {
-  vector(values: readonly number[]): void;
-  /** All vectors have come. */
-  embedded(promptTokens: number): void;
-  /** It ended with an error. */
-  failed(error: Error): void;
-  /** It was aborted, and nothing of it runs. */
-  freed(): void;
-}
+import type { EmbeddingSink, RequestHandle } from './flights.ts';
 
 export function embeddingCall(
-  start: (sink: EmbeddingSink) => RunningOrder,
+  start: (sink: EmbeddingSink) => RequestHandle,
   signal: AbortSignal,
 ): Promise<Embeddings> {
   if (signal.aborted) return Promise.reject(signal.reason);

@@ -3,6 +3,7 @@
  * and recent results. Invariants: the event loop never compiles; one that takes too long is ended and refused, and the
  * next gets a new thread; whoever leaves is settled at once and never compiled for. The slots of the target bound how many wait.
  */
+import { abortable } from '../../core/abortable.ts';
 import type { Clock, Milliseconds, Timer } from '../../core/clock.ts';
 import { ServingError } from '../../core/errors.ts';
 import { outputField } from '../../core/features.ts';
@@ -83,23 +84,18 @@ export class GrammarCompiler {
   }
 
   #compiled({ key, field }: Pick<Job, 'key' | 'field'>, signal: AbortSignal): Promise<Outcome> {
-    return new Promise((resolve, reject) => {
-      const leave = () => {
-        this.#waiting.delete(job);
-        reject(signal.reason);
-      };
+    return abortable(signal, ({ resolve }) => {
       const job: Job = {
         key,
         field,
         settle: (outcome) => {
           this.#waiting.delete(job);
-          signal.removeEventListener('abort', leave);
           resolve(outcome);
         },
       };
-      signal.addEventListener('abort', leave, { once: true });
       this.#waiting.add(job);
       this.#next();
+      return () => this.#waiting.delete(job);
     });
   }
 

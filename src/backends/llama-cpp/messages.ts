@@ -6,16 +6,14 @@
 import type { Ability, EmbeddingInput, TokenizeRequest } from '../../core/backend.ts';
 import type { ErrorCode } from '../../core/errors.ts';
 import type {
-  FinishReason,
+  GenerationEvent,
   GenerationInput,
   Limits,
   LogprobsWish,
   Sampling,
   ThinkingWish,
-  TokenLogprob,
   ToolUse,
 } from '../../core/generation.ts';
-import type { Usage } from '../../core/usage.ts';
 import type { CallForm } from './grammar/tool-call-grammar.ts';
 
 export interface EngineSettings {
@@ -86,54 +84,36 @@ export type ToEngine =
   | { readonly type: 'embed'; readonly embedding: EngineEmbedding }
   | EngineQuestion
   | { readonly type: 'abort'; readonly id: number }
+  /** No step computes for this generation until `resume`; what a step under way brings forth still comes. */
+  | { readonly type: 'pause'; readonly id: number }
+  | { readonly type: 'resume'; readonly id: number }
   /** Wants `alive`. */
   | { readonly type: 'ping' }
   | { readonly type: 'shutdown' };
 
-export type EngineEvent =
+/** Something that one request brought forth. */
+export interface EngineEvent {
+  readonly id: number;
+  readonly event: GenerationEvent | EngineReport;
+}
+
+/** What a generation does not give: the events of embeddings and questions, and the ends of a request other than `finish`. */
+export type EngineReport =
   /** One for each input of an embedding, in their order. */
-  | { readonly type: 'vector'; readonly id: number; readonly values: readonly number[] }
-  | { readonly type: 'embedded'; readonly id: number; readonly promptTokens: number }
-  | { readonly type: 'tokenized'; readonly id: number; readonly tokens: readonly number[] }
-  | { readonly type: 'detokenized'; readonly id: number; readonly text: string }
-  | {
-      readonly type: 'start';
-      readonly id: number;
-      readonly promptTokens: number;
-      readonly cachedTokens: number;
-    }
-  | {
-      readonly type: 'text';
-      readonly id: number;
-      readonly text: string;
-      readonly logprobs?: readonly TokenLogprob[];
-    }
-  | { readonly type: 'reasoning'; readonly id: number; readonly text: string }
-  | {
-      readonly type: 'tool-call';
-      readonly id: number;
-      readonly index: number;
-      readonly callId: string;
-      readonly name: string;
-    }
-  | { readonly type: 'tool-arguments'; readonly id: number; readonly index: number; readonly delta: string }
-  | {
-      readonly type: 'finish';
-      readonly id: number;
-      readonly reason: FinishReason;
-      readonly matchedStop?: string;
-      readonly usage: Usage;
-    }
+  | { readonly type: 'vector'; readonly values: readonly number[] }
+  | { readonly type: 'embedded'; readonly promptTokens: number }
+  | { readonly type: 'tokenized'; readonly tokens: readonly number[] }
+  | { readonly type: 'detokenized'; readonly text: string }
   | {
       readonly type: 'failed';
-      readonly id: number;
       readonly code: ErrorCode;
       readonly message: string;
       readonly param?: string;
     }
-  | { readonly type: 'freed'; readonly id: number };
+  /** It was aborted. */
+  | { readonly type: 'freed' };
 
-export type EngineAnswer = Extract<EngineEvent, { type: 'tokenized' | 'detokenized' }>;
+export type EngineAnswer = Extract<EngineReport, { type: 'tokenized' | 'detokenized' }>;
 
 export type EngineLogLevel = 'debug' | 'info' | 'warn' | 'error';
 

@@ -3,16 +3,22 @@
  * Owns the process and its watchdog. Invariant: generations that an engine had when it died fail; those that were not
  * handed to it yet wait for the next one, as long as that is worth waiting for.
  */
+import { abortable, type Settle } from '../../core/abortable.ts';
 import type { Ability } from '../../core/backend.ts';
 import type { Clock, Milliseconds, Timer } from '../../core/clock.ts';
 import { ServingError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
-import type { EmbeddingSink } from './embedding-call.ts';
 import { closedError, downError, gpuLeft, lostError, neverCameUpError } from './engine-errors.ts';
 import { type EngineEnd, EngineProcess } from './engine-process.ts';
-import type { AnswerSink } from './engine-tokenizer.ts';
-import { Flights } from './flights.ts';
-import type { GenerationSink, RunningOrder } from './generation-stream.ts';
+import {
+  type AnswerSink,
+  type EmbeddingSink,
+  type EngineGenerationSink,
+  type EngineSink,
+  Flights,
+  type GenerationHandle,
+  type RequestHandle,
+} from './flights.ts';
 import { GpuFallback } from './gpu-fallback.ts';
 import type { CallForm } from './grammar/tool-call-grammar.ts';
 import type {
@@ -24,7 +30,6 @@ import type {
   ToEngine,
 } from './messages.ts';
 import { CRASHES_WORTH_WAITING_FOR, HEALTHY_AFTER_MS, restartDelayMs } from './restart-policy.ts';
-import { Waiters } from './waiters.ts';
 import { Watchdog } from './watchdog.ts';
 
 export interface SupervisorOptions {
@@ -51,7 +56,7 @@ export type EngineState =
 export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #flights = new Flights();
-  readonly #waitForReady = new Waiters();
+  readonly #waitingForReady = new Set<Settle<void>>();
   readonly #fallback = new GpuFallback();
   /** Why the engine that runs now says that its GPU failed. */
   #gpuFailure: string | undefined;
@@ -90,7 +95,7 @@ export class Supervisor {
     }
     const refusal = this.#refusal();
     if (refusal !== undefined) throw refusal;
-    if (this.#state.phase !== 'ready') await this.#waitForReady.wait(signal);
+    if (this.#state.phase !== 'ready') await this.#whenReady(signal);
   }
 
   /** In which the model writes calls of tools, once it has been loaded; undefined: it generates no text. */
@@ -99,7 +104,7 @@ export class Supervisor {
     const refusal = this.#refusal();
     if (refusal !== undefined) throw refusal;
     try {
-      await this.#waitForReady.wait(signal);
+      await this.#whenReady(signal);
     } catch (thrown) {
       // Why a model cannot be loaded is the operator's business, not the clients'.
       throw signal.aborted ? thrown : (this.#refusal() ?? thrown);
@@ -108,17 +113,17 @@ export class Supervisor {
   }
 
   /** Hands a generation to the engine, now or when it is ready. */
-  generate(generation: Omit<EngineGeneration, 'id'>, sink: GenerationSink): RunningOrder {
+  generate(generation: Omit<EngineGeneration, 'id'>, sink: EngineGenerationSink): GenerationHandle {
     return this.#hand(sink, () => this.#flights.add(generation, sink));
   }
 
   /** The same for an embedding. */
-  embed(embedding: Omit<EngineEmbedding, 'id'>, sink: EmbeddingSink): RunningOrder {
+  embed(embedding: Omit<EngineEmbedding, 'id'>, sink: EmbeddingSink): RequestHandle {
     return this.#hand(sink, () => this.#flights.addEmbedding(embedding, sink));
   }
 
   /** The same for a question about the model's vocabulary. */
-  ask(question: Question, sink: AnswerSink): RunningOrder {
+  ask(question: Question, sink: AnswerSink): RequestHandle {
     return this.#hand(
       sink,
       () => this.#flights.addQuestion(question, sink),
@@ -126,15 +131,34 @@ export class Supervisor {
     );
   }
 
-  #hand(sink: Pick<GenerationSink, 'failed'>, add: () => number, full?: ServingError): RunningOrder {
+  /** The sink is told nothing before it has returned. */
+  #hand(sink: EngineSink, add: () => number, full?: ServingError): GenerationHandle {
     const refusal = this.#refusal() ?? full;
     if (refusal !== undefined) {
-      sink.failed(refusal);
-      return { abort() {} };
+      queueMicrotask(() => sink.failed(refusal));
+      return { abort() {}, pause() {}, resume() {} };
     }
     const id = add();
-    if (this.#state.phase === 'ready') this.#flights.sendNew(this.#send);
-    return { abort: () => this.#flights.abort(id, this.#send) };
+    if (this.#state.phase === 'ready') this.#flights.sendAdded(id, this.#send);
+    return {
+      abort: () => this.#flights.abort(id, this.#send),
+      pause: () => this.#flights.pause(id, this.#send),
+      resume: () => this.#flights.resume(id, this.#send),
+    };
+  }
+
+  /** Settles when the model has been loaded, or cannot be. */
+  #whenReady(signal: AbortSignal): Promise<void> {
+    return abortable(signal, (settle) => {
+      this.#waitingForReady.add(settle);
+      return () => this.#waitingForReady.delete(settle);
+    });
+  }
+
+  #settleWaiting(how: (settle: Settle<void>) => void): void {
+    const waiting = [...this.#waitingForReady];
+    this.#waitingForReady.clear();
+    for (const settle of waiting) how(settle);
   }
 
   /** Ends the engine; generations under way fail. */
@@ -218,10 +242,10 @@ export class Supervisor {
     const { clock, log, stepTimeoutMs } = this.#options;
     this.#readyAt = clock.now();
     const idleness = 'it finished no step';
-    this.#watchdog.watch({ limitMs: stepTimeoutMs, hasWork: () => this.#flights.anySent, idleness });
+    this.#watchdog.watch({ limitMs: stepTimeoutMs, hasWork: () => this.#flights.hasWork, idleness });
     log.info('engine ready', { pid: engine.pid, contextSize });
     this.#flights.sendNew(this.#send);
-    this.#waitForReady.resolveAll();
+    this.#settleWaiting(({ resolve }) => resolve());
   }
 
   #loadFailed(
@@ -254,7 +278,6 @@ export class Supervisor {
     this.#watchdog.stop();
     if (this.#state.phase === 'closed' || this.#state.phase === 'failed') return;
     const { clock, log } = this.#options;
-    this.#flights.failSent(lostError('stopped'));
     if (this.#readyAt === undefined && this.#leavesGpu({ how, lastWords })) return;
     const wasHealthy = this.#readyAt !== undefined && clock.now() - this.#readyAt >= HEALTHY_AFTER_MS;
     this.#readyAt = undefined;
@@ -267,8 +290,10 @@ export class Supervisor {
     log.error('engine died', { how, lastWords, crashesInARow: this.#crashes, restartInMs: delayMs });
     const waitWorthwhile = this.#crashes <= CRASHES_WORTH_WAITING_FOR;
     this.#state = { phase: 'restarting', waitWorthwhile, detail: `The engine process died (${how}).` };
-    if (!waitWorthwhile) this.#failEverybody(downError());
     this.#restart = clock.schedule(delayMs, () => this.#launch());
+    // Sinks may begin other generations at once, which are the next engine's.
+    this.#flights.failSent(lostError('stopped'));
+    if (!waitWorthwhile) this.#failEverybody(downError());
   }
 
   /** A number of layers says that there is a GPU: only `auto` goes on without it. */
@@ -296,13 +321,13 @@ export class Supervisor {
 
   #giveUp(error: ServingError): void {
     this.#state = { phase: 'failed', error };
-    this.#waitForReady.rejectAll(error);
+    this.#settleWaiting(({ reject }) => reject(error));
     // What is wrong with the file is the operator's business, not the clients'.
     this.#flights.failAll(downError());
   }
 
   #failEverybody(error: ServingError): void {
-    this.#waitForReady.rejectAll(error);
+    this.#settleWaiting(({ reject }) => reject(error));
     this.#flights.failAll(error);
   }
 }

@@ -47,13 +47,12 @@ const BEGUN_CANNOT_THINK =
 
 export function createAdmission(options: AdmissionOptions): Admit {
   return (order) => {
-    const { id } = order;
     let prompt: EncodedPrompt;
     try {
       refuseUnknownTokens(order, options.vocabularySize);
       prompt = options.prompts.encode(order);
     } catch (thrown) {
-      return refusalOf(id, thrown, 'read the prompt');
+      return refusalOf(thrown, 'read the prompt');
     }
     const refusal = refusePrompt(order, prompt, options);
     if (refusal !== undefined) return refusal;
@@ -67,7 +66,7 @@ export function createAdmission(options: AdmissionOptions): Admit {
         banned,
       };
     } catch (thrown) {
-      return refuseGrammar(id, thrown);
+      return refuseGrammar(thrown);
     }
   };
 }
@@ -85,28 +84,28 @@ function refuseUnknownTokens({ input, sampling, limits }: EngineGeneration, voca
 }
 
 function refusePrompt(
-  { id, input, thinking }: EngineGeneration,
+  { input, thinking }: EngineGeneration,
   { tokens, thought }: EncodedPrompt,
   { contextSize }: AdmissionOptions,
 ): Refusal | undefined {
   const param = input.kind === 'chat' ? 'messages' : 'prompt';
   if (thinking !== undefined && thinking !== false && thought === 'none') {
     const message = whyNotThinking(input);
-    return { type: 'failed', id, code: 'unsupported_parameter', param: 'think', message };
+    return { type: 'failed', code: 'unsupported_parameter', param: 'think', message };
   }
   if (tokens.length === 0) {
     const message = 'The prompt has no tokens: write at least one.';
-    return { type: 'failed', id, code: 'invalid_request', param, message };
+    return { type: 'failed', code: 'invalid_request', param, message };
   }
   if (tokens.length < contextSize) return undefined;
   const message =
     `The prompt has ${tokens.length} tokens, but the context holds ${contextSize} tokens, prompt and answer together: ` +
     'shorten the prompt, or have the server’s context_size raised.';
-  return { type: 'failed', id, code: 'context_length_exceeded', param, message };
+  return { type: 'failed', code: 'context_length_exceeded', param, message };
 }
 
-function refuseGrammar(id: number, thrown: unknown): Refusal {
-  if (thrown instanceof ServingError) return refusalOf(id, thrown, 'read the grammar');
+function refuseGrammar(thrown: unknown): Refusal {
+  if (thrown instanceof ServingError) return refusalOf(thrown, 'read the grammar');
   const message = `The grammar cannot be used: ${reasonOf(thrown)}`;
-  return { type: 'failed', id, code: 'invalid_request', param: 'grammar', message };
+  return { type: 'failed', code: 'invalid_request', param: 'grammar', message };
 }

@@ -3,21 +3,19 @@
  * are not complete, and the log-probabilities of tokens whose text has not left yet.
  */
 import { randomUUID } from 'node:crypto';
-import type { FinishReason, TokenLogprob } from '../../../core/generation.ts';
-import type { EngineEvent } from '../messages.ts';
+import type { FinishReason, GenerationEvent, TokenLogprob } from '../../../core/generation.ts';
 import { AnswerReader, type AnswerReaderOptions, type Reading } from './answer-reader.ts';
 import type { Model, Token } from './library.ts';
 import { TokenDecoder } from './token-decoder.ts';
 import type { AnswerPart } from './tools/answer-parts.ts';
 
 export interface AnswerTextOptions extends AnswerReaderOptions {
-  readonly id: number;
   readonly model: Model;
   readonly prompt: readonly Token[];
 }
 
 export interface Said {
-  readonly events: readonly EngineEvent[];
+  readonly events: readonly GenerationEvent[];
   /** The answer ends with it, whatever the model would go on with. */
   readonly ended: boolean;
   /** The stop string that ends it. */
@@ -25,14 +23,12 @@ export interface Said {
 }
 
 export class AnswerText {
-  readonly #id: number;
   readonly #model: Model;
   readonly #decoder: TokenDecoder;
   readonly #reader: AnswerReader;
   #logprobs: TokenLogprob[] = [];
 
-  constructor({ id, model, prompt, ...reading }: AnswerTextOptions) {
-    this.#id = id;
+  constructor({ model, prompt, ...reading }: AnswerTextOptions) {
     this.#model = model;
     this.#decoder = new TokenDecoder(model, prompt);
     this.#reader = new AnswerReader(reading);
@@ -66,25 +62,24 @@ export class AnswerText {
   }
 
   #say({ reasoning, parts, ...end }: Reading): Said {
-    const events: EngineEvent[] = [];
-    if (reasoning !== '') events.push({ type: 'reasoning', id: this.#id, text: reasoning });
+    const events: GenerationEvent[] = [];
+    if (reasoning !== '') events.push({ type: 'reasoning', text: reasoning });
     for (const part of parts) this.#tell(part, events);
     // Those of a thought, of its tags, or of a call are nobody's.
     if (events.length > 0 || this.#reader.inThought) this.#logprobs = [];
     return { events, ...end };
   }
 
-  #tell(part: AnswerPart, events: EngineEvent[]): void {
-    const id = this.#id;
+  #tell(part: AnswerPart, events: GenerationEvent[]): void {
     switch (part.type) {
       case 'text':
         events.push(this.#text(part.text));
         break;
       case 'call':
-        events.push({ type: 'tool-call', id, index: part.index, callId: newCallId(), name: part.name });
+        events.push({ type: 'tool-call', index: part.index, id: newCallId(), name: part.name });
         break;
       case 'arguments':
-        events.push({ type: 'tool-arguments', id, index: part.index, delta: part.delta });
+        events.push({ type: 'tool-arguments', index: part.index, delta: part.delta });
         break;
       case 'complete':
         break;
@@ -93,11 +88,11 @@ export class AnswerText {
     }
   }
 
-  #text(text: string): EngineEvent {
-    if (this.#logprobs.length === 0) return { type: 'text', id: this.#id, text };
+  #text(text: string): GenerationEvent {
+    if (this.#logprobs.length === 0) return { type: 'text', text };
     const logprobs = this.#logprobs;
     this.#logprobs = [];
-    return { type: 'text', id: this.#id, text, logprobs };
+    return { type: 'text', text, logprobs };
   }
 
   /** Some models have marks as special tokens, which are no text otherwise. */

@@ -1,7 +1,7 @@
 /**
  * Continuous batching: one loop in which all running generations make one step together, decoded as one batch.
- * Generations join and leave between steps; nobody waits for another's end. Owns the waiting and the running
- * generations. Each one that was added ends with exactly one of `finish`, `failed` and `freed`, and only after its
+ * Generations join and leave between steps; nobody waits for another's end. A paused one keeps its sequence and takes
+ * part in no step. Owns the waiting and the running generations. Each one that was added ends with exactly one of `finish`, `failed` and `freed`, and only after its
  * sequence is idle again.
  */
 import type { Milliseconds } from '../../../core/clock.ts';
@@ -13,7 +13,8 @@ import { Generation } from './generation.ts';
 import type { Model, Token } from './library.ts';
 import type { LogprobReader } from './logprob-reader.ts';
 import type { NativeContext } from './native.ts';
-import { refusalOf } from './refusal.ts';
+import type { PausableTaker } from './orders.ts';
+import { type Refusal, reasonOf, refusalOf } from './refusal.ts';
 import type { Sequence } from './sequence.ts';
 import { SequencePool } from './sequence-pool.ts';
 import { type Part, StepPlanner } from './step-planner.ts';
@@ -33,7 +34,7 @@ export interface BatcherOptions {
   readonly onStep: () => void;
 }
 
-export class Batcher {
+export class Batcher implements PausableTaker<EngineGeneration> {
   readonly #options: BatcherOptions;
   readonly #pool: SequencePool;
   readonly #planner: StepPlanner;
@@ -42,6 +43,8 @@ export class Batcher {
   /** Neither waiting nor running: a beginning is being copied for it. */
   #placing: number | undefined;
   readonly #aborted = new Set<number>();
+  /** Of those that wait, run, or are being placed. */
+  readonly #paused = new Set<number>();
   #loop: Promise<void> | undefined;
   #stopped = false;
 
@@ -54,7 +57,7 @@ export class Batcher {
   add(order: EngineGeneration): void {
     const admitted = this.#options.admit(order);
     if ('type' in admitted) {
-      this.#options.emit([admitted]);
+      this.#options.emit([{ id: order.id, event: admitted }]);
       return;
     }
     this.#waiting.push(admitted);
@@ -65,9 +68,21 @@ export class Batcher {
   abort(id: number): void {
     const waiting = this.#waiting.length;
     this.#waiting = this.#waiting.filter(({ order }) => order.id !== id);
-    if (this.#waiting.length < waiting) this.#options.emit([{ type: 'freed', id }]);
-    else if (this.#placing === id || this.#running.some((generation) => generation.id === id))
+    if (this.#waiting.length < waiting) {
+      this.#paused.delete(id);
+      this.#options.emit([freed(id)]);
+    } else if (this.#isPlaced(id)) {
       this.#aborted.add(id);
+      this.#loop ??= this.#run();
+    }
+  }
+
+  pause(id: number): void {
+    if (this.#isPlaced(id) || this.#waiting.some(({ order }) => order.id === id)) this.#paused.add(id);
+  }
+
+  resume(id: number): void {
+    if (this.#paused.delete(id)) this.#loop ??= this.#run();
   }
 
   /** Settles when the step under way is over; nothing is decoded afterwards. */
@@ -81,15 +96,24 @@ export class Batcher {
     while (!this.#stopped) {
       // 1. Those that were aborted leave; those that wait take idle sequences, unless they are aborted meanwhile.
       told = [...told, ...this.#dropAborted(), ...(await this.#admit()), ...this.#dropAborted()];
-      if (this.#running.length === 0 && this.#waiting.length === 0) break;
-      if (this.#running.length === 0) continue;
+      const stepping = this.#running.filter(({ id }) => !this.#paused.has(id));
+      if (stepping.length === 0) {
+        if (this.#waiting.length > 0 && this.#pool.hasIdle) continue;
+        // Until another comes, or one that is paused is resumed or aborted.
+        break;
+      }
       // 2. All make one step together. Once it is under way, everybody hears of what was before it.
-      told = await this.#stepTogether(this.#planner.plan(this.#running), told);
+      told = await this.#stepTogether(this.#planner.plan(stepping), told);
       // 3. Those that ended free their sequences before anybody hears of it.
       for (const generation of this.#running.filter(({ ended }) => ended)) this.#free(generation);
     }
     this.#tell(told);
     this.#loop = undefined;
+  }
+
+  /** It has a sequence, or is about to get one. */
+  #isPlaced(id: number): boolean {
+    return this.#placing === id || this.#running.some((generation) => generation.id === id);
   }
 
   #tell(events: readonly EngineEvent[]): void {
@@ -100,7 +124,7 @@ export class Batcher {
     const left = this.#running.filter(({ id }) => this.#aborted.has(id));
     for (const generation of left) this.#free(generation);
     this.#aborted.clear();
-    return left.map(({ id }) => ({ type: 'freed', id }));
+    return left.map(({ id }) => freed(id));
   }
 
   async #admit(): Promise<EngineEvent[]> {
@@ -129,11 +153,12 @@ export class Batcher {
     } catch (thrown) {
       this.#pool.giveBack(sequence);
       sequence.clear();
-      return engineFailure(order.id, thrown);
+      this.#paused.delete(order.id);
+      return { id: order.id, event: engineFailure(thrown) };
     }
     const generation = new Generation({ order, prompt, grammar, sequence, model, contextSize });
     this.#running.push(generation);
-    return generation.start();
+    return { id: order.id, event: generation.start() };
   }
 
   /**
@@ -156,7 +181,7 @@ export class Batcher {
     try {
       logitIndexes = await decoded;
     } catch (thrown) {
-      return parts.map(({ generation }) => this.#fail(generation, thrown));
+      return parts.map(({ generation }) => ({ id: generation.id, event: this.#fail(generation, thrown) }));
     }
     const endedAt = performance.now();
     this.#planner.learn(parts, endedAt - startedAt);
@@ -169,21 +194,25 @@ export class Batcher {
     );
     const told: EngineEvent[] = [];
     for (const [index, { generation }] of parts.entries()) {
+      const { id } = generation;
       const token = chosen[index];
-      if (typeof token === 'number')
-        told.push(...(await this.#accept(generation, token, logitIndexes[index])));
-      else if (token !== undefined) told.push(token);
+      if (typeof token === 'number') {
+        for (const event of await this.#accept(generation, token, logitIndexes[index]))
+          told.push({ id, event });
+      } else if (token !== undefined) {
+        told.push({ id, event: token });
+      }
     }
     this.#options.onStep();
     return told;
   }
 
-  /** The token, or the event that ends the generation; nothing within a prompt. */
+  /** The token, or what ends the generation; nothing within a prompt. */
   async #choose(
     generation: Generation,
     logitIndex: number | undefined,
     stepMs: Milliseconds,
-  ): Promise<Token | EngineEvent | undefined> {
+  ): Promise<Token | Refusal | undefined> {
     if (logitIndex === undefined) return undefined;
     const { sampler } = generation.sequence;
     try {
@@ -203,7 +232,7 @@ export class Batcher {
     generation: Generation,
     token: Token,
     logitIndex: number | undefined,
-  ): Promise<readonly EngineEvent[]> {
+  ): Promise<readonly EngineEvent['event'][]> {
     const wish = generation.order.logprobs;
     try {
       const logprob =
@@ -217,23 +246,28 @@ export class Batcher {
   }
 
   /** What the sequence holds after a failure is not known: it forgets everything. */
-  #fail(generation: Generation, thrown: unknown): EngineEvent {
+  #fail(generation: Generation, thrown: unknown): Refusal {
     generation.leave();
     generation.sequence.clear();
     const param = generation.order.grammarField ?? 'tools';
-    if (thrown instanceof ServingError) return { param, ...refusalOf(generation.id, thrown, 'go on') };
-    return engineFailure(generation.id, thrown);
+    if (thrown instanceof ServingError) return { param, ...refusalOf(thrown, 'go on') };
+    return engineFailure(thrown);
   }
 
   #free(generation: Generation): void {
     this.#running = this.#running.filter((other) => other !== generation);
     this.#aborted.delete(generation.id);
+    this.#paused.delete(generation.id);
     generation.sequence.sampler.end();
     this.#pool.giveBack(generation.sequence);
   }
 }
 
-function engineFailure(id: number, thrown: unknown): EngineEvent {
-  const reason = thrown instanceof Error ? thrown.message : String(thrown);
-  return { type: 'failed', id, code: 'backend_error', message: `The engine could not go on: ${reason}` };
+function freed(id: number): EngineEvent {
+  return { id, event: { type: 'freed' } };
+}
+
+function engineFailure(thrown: unknown): Refusal {
+  const message = `The engine could not go on: ${reasonOf(thrown)}`;
+  return { type: 'failed', code: 'backend_error', message };
 }

@@ -5,7 +5,7 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { EmbeddingInput } from '../../../core/backend.ts';
-import type { EngineEmbedding, EngineEvent } from '../messages.ts';
+import type { EngineEmbedding, EngineEvent, EngineReport } from '../messages.ts';
 import type { Token } from './library.ts';
 import type { OrderTaker } from './orders.ts';
 import { refusalOf } from './refusal.ts';
@@ -52,7 +52,7 @@ export class Embedder implements OrderTaker<EngineEmbedding> {
       first.aborted = true;
     } else if (index > 0) {
       this.#work.splice(index, 1);
-      this.#options.emit([{ type: 'freed', id }]);
+      this.#options.emit([{ id, event: { type: 'freed' } }]);
     }
   }
 
@@ -68,27 +68,28 @@ export class Embedder implements OrderTaker<EngineEmbedding> {
       const stepped = work.aborted ? [] : await this.#step(work);
       this.#options.onStep();
       // Nobody is left to hear of what an aborted one brought forth.
-      const events: readonly EngineEvent[] = work.aborted ? [{ type: 'freed', id: work.order.id }] : stepped;
+      const events: readonly EngineReport[] = work.aborted ? [{ type: 'freed' }] : stepped;
       this.#work.shift();
       if (!events.some(ends)) this.#work.push(work);
-      if (events.length > 0) this.#options.emit(events);
+      const { id } = work.order;
+      if (events.length > 0) this.#options.emit(events.map((event) => ({ id, event })));
     }
     this.#loop = undefined;
   }
 
-  async #step(work: Work): Promise<readonly EngineEvent[]> {
+  async #step(work: Work): Promise<readonly EngineReport[]> {
     try {
       return work.texts.length < work.order.inputs.length ? this.#read(work) : await this.#embed(work);
     } catch (thrown) {
-      return [refusalOf(work.order.id, thrown, 'embed')];
+      return [refusalOf(thrown, 'embed')];
     }
   }
 
-  #read({ order, texts }: Work): readonly EngineEvent[] {
+  #read({ order, texts }: Work): readonly EngineReport[] {
     const { encode, contextSize } = this.#options;
     const tokens = encode(order.inputs[texts.length] ?? '');
     texts.push(tokens);
-    const refused = { type: 'failed', id: order.id, param: 'input' } as const;
+    const refused = { type: 'failed', param: 'input' } as const;
     const which = order.inputs.length === 1 ? 'The input' : `Text ${texts.length} of the input`;
     if (tokens.length === 0) {
       const message = `${which} has no tokens: write at least one.`;
@@ -101,17 +102,17 @@ export class Embedder implements OrderTaker<EngineEmbedding> {
     return [{ ...refused, code: 'context_length_exceeded', message }];
   }
 
-  async #embed(work: Work): Promise<readonly EngineEvent[]> {
-    const { order, texts } = work;
+  async #embed(work: Work): Promise<readonly EngineReport[]> {
+    const { texts } = work;
     const values = await this.#options.vectorOf(texts[work.embedded] ?? []);
     work.embedded += 1;
-    const vector = { type: 'vector', id: order.id, values } as const;
+    const vector = { type: 'vector', values } as const;
     if (work.embedded < texts.length) return [vector];
     const promptTokens = texts.reduce((sum, tokens) => sum + tokens.length, 0);
-    return [vector, { type: 'embedded', id: order.id, promptTokens }];
+    return [vector, { type: 'embedded', promptTokens }];
   }
 }
 
-function ends({ type }: EngineEvent): boolean {
+function ends({ type }: EngineReport): boolean {
   return type !== 'vector';
 }

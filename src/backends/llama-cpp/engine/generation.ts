@@ -4,8 +4,8 @@
  *
  * Counted as completion tokens: every token the model gave, its end-of-generation token included (it is no text).
  */
-import type { TokenLogprob } from '../../../core/generation.ts';
-import type { EngineEvent, EngineGeneration } from '../messages.ts';
+import type { GenerationEvent, TokenLogprob } from '../../../core/generation.ts';
+import type { EngineGeneration } from '../messages.ts';
 import type { HeldTo } from './admission.ts';
 import { AnswerText, type Said } from './answer-text.ts';
 import type { Chunk } from './decode-step.ts';
@@ -61,7 +61,7 @@ export class Generation {
       singleCall: order.tools?.single === true,
       callsOrText: order.grammarField !== undefined,
     };
-    this.#text = new AnswerText({ ...answer, ...reading, id: order.id, model, prompt: tokens });
+    this.#text = new AnswerText({ ...answer, ...reading, model, prompt: tokens });
     this.#cachedTokens = sequence.length;
     this.#fed = sequence.length;
   }
@@ -75,13 +75,8 @@ export class Generation {
     return this.#prompt.length - this.#fed;
   }
 
-  start(): EngineEvent {
-    return {
-      type: 'start',
-      id: this.id,
-      promptTokens: this.#prompt.length,
-      cachedTokens: this.#cachedTokens,
-    };
+  start(): GenerationEvent {
+    return { type: 'start', promptTokens: this.#prompt.length, cachedTokens: this.#cachedTokens };
   }
 
   /** For the next step: at most `promptTokens` of the prompt, or the last token of the answer. */
@@ -108,7 +103,7 @@ export class Generation {
   }
 
   /** The token that follows has been chosen. */
-  accept(token: Token, logprob?: TokenLogprob): readonly EngineEvent[] {
+  accept(token: Token, logprob?: TokenLogprob): readonly GenerationEvent[] {
     this.#answerTokens += 1;
     this.#next = token;
     if (this.#model.isEogToken(token) || this.#isStop(token)) return this.#finish('stop', this.#text.end());
@@ -130,7 +125,7 @@ export class Generation {
     this.#ended = true;
   }
 
-  #finish(cause: 'stop' | 'length', { events, matchedStop }: Said): readonly EngineEvent[] {
+  #finish(cause: 'stop' | 'length', { events, matchedStop }: Said): readonly GenerationEvent[] {
     this.#ended = true;
     const usage = {
       promptTokens: this.#prompt.length,
@@ -139,7 +134,7 @@ export class Generation {
       cachedTokens: this.#cachedTokens,
     };
     const reason = this.#text.finishReason(cause);
-    const end = { type: 'finish', id: this.id, reason, usage } as const;
+    const end = { type: 'finish', reason, usage } as const;
     return [...events, matchedStop === undefined ? end : { ...end, matchedStop }];
   }
 }

@@ -37,7 +37,7 @@ import {
   nativeContextOf,
   nativeModelOf,
 } from './native.ts';
-import { type OrderTaker, refuseOrders } from './orders.ts';
+import { type OrderTaker, type PausableTaker, refuseOrders } from './orders.ts';
 import { type Pooling, poolingOf } from './pooling.ts';
 import { coresOfThisProcess } from './process-cores.ts';
 import { createPromptEncoder } from './prompt.ts';
@@ -59,7 +59,7 @@ export interface EngineOutput {
 }
 
 export interface LoadedEngine {
-  readonly batcher: OrderTaker<EngineGeneration>;
+  readonly batcher: PausableTaker<EngineGeneration>;
   readonly embedder: OrderTaker<EngineEmbedding>;
   readonly ask: AskVocabulary;
   readonly contextSize: number;

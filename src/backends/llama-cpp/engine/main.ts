@@ -53,6 +53,10 @@ function listen(): void {
       case 'abort':
         engine?.batcher.abort(message.id);
         return engine?.embedder.abort(message.id);
+      case 'pause':
+        return engine?.batcher.pause(message.id);
+      case 'resume':
+        return engine?.batcher.resume(message.id);
       case 'ping':
         return send({ type: 'alive', progress });
       case 'shutdown':

@@ -10,14 +10,24 @@ export interface OrderTaker<Order extends { readonly id: number }> {
   stop(): Promise<void>;
 }
 
+/** For orders whose reader may be slower than the engine. */
+export interface PausableTaker<Order extends { readonly id: number }> extends OrderTaker<Order> {
+  /** No step computes for it until `resume`. Takes effect between steps; unknown ids have ended already. */
+  pause(id: number): void;
+  resume(id: number): void;
+}
+
 /** For orders that the loaded model cannot carry out: each is refused with this message. */
 export function refuseOrders(
   emit: (events: readonly EngineEvent[]) => void,
   message: string,
-): OrderTaker<{ readonly id: number }> {
+): PausableTaker<{ readonly id: number }> {
   return {
-    add: ({ id }) => emit([{ type: 'failed', id, code: 'invalid_request', param: 'model', message }]),
+    add: ({ id }) =>
+      emit([{ id, event: { type: 'failed', code: 'invalid_request', param: 'model', message } }]),
     abort() {},
+    pause() {},
+    resume() {},
     async stop() {},
   };
 }

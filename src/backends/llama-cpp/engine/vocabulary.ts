@@ -1,6 +1,6 @@
 /** Answers questions about the model’s vocabulary: each at once, from between two steps. Pure, but for the model. */
 import type { TokenizeRequest } from '../../../core/backend.ts';
-import type { EngineEvent, EngineQuestion } from '../messages.ts';
+import type { EngineEvent, EngineQuestion, EngineReport } from '../messages.ts';
 import { requireKnownTokens } from './known-tokens.ts';
 import type { Model, Token } from './library.ts';
 import { refusalOf } from './refusal.ts';
@@ -20,7 +20,7 @@ export interface VocabularyOptions {
 
 export function createVocabulary(options: VocabularyOptions): AskVocabulary {
   return (question) => {
-    options.emit([answerTo(question, options)]);
+    options.emit([{ id: question.id, event: answerTo(question, options) }]);
     options.onStep();
   };
 }
@@ -28,19 +28,18 @@ export function createVocabulary(options: VocabularyOptions): AskVocabulary {
 function answerTo(
   question: EngineQuestion,
   { model, vocabularySize, encode }: VocabularyOptions,
-): EngineEvent {
-  const { id } = question;
+): EngineReport {
   try {
     switch (question.type) {
       case 'tokenize':
-        return { type: 'tokenized', id, tokens: encode(question) };
+        return { type: 'tokenized', tokens: encode(question) };
       case 'detokenize':
         requireKnownTokens(question.tokens, vocabularySize, 'tokens');
-        return { type: 'detokenized', id, text: model.detokenize(question.tokens, true) };
+        return { type: 'detokenized', text: model.detokenize(question.tokens, true) };
       default:
         return question satisfies never;
     }
   } catch (thrown) {
-    return refusalOf(id, thrown, 'read it');
+    return refusalOf(thrown, 'read it');
   }
 }

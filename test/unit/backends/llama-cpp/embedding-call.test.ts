@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type EmbeddingSink, embeddingCall } from '../../../../src/backends/llama-cpp/embedding-call.ts';
-import { Flights } from '../../../../src/backends/llama-cpp/flights.ts';
+import { embeddingCall } from '../../../../src/backends/llama-cpp/embedding-call.ts';
+import { type EmbeddingSink, Flights } from '../../../../src/backends/llama-cpp/flights.ts';
 import type { ToEngine } from '../../../../src/backends/llama-cpp/messages.ts';
 import { ServingError } from '../../../../src/core/errors.ts';
 
@@ -34,10 +34,10 @@ describe('an embedding in the engine', () => {
     const outcome = call(['a', 'b']);
     flights.sendNew(send);
     expect(sent).toEqual([{ type: 'embed', embedding: { id: 1, inputs: ['a', 'b'] } }]);
-    flights.deliver({ type: 'vector', id: 1, values: [1, 0] });
-    flights.deliver({ type: 'vector', id: 1, values: [0, 1] });
+    flights.deliver({ id: 1, event: { type: 'vector', values: [1, 0] } });
+    flights.deliver({ id: 1, event: { type: 'vector', values: [0, 1] } });
     expect(await stateOf(outcome)).toBeUndefined();
-    flights.deliver({ type: 'embedded', id: 1, promptTokens: 6 });
+    flights.deliver({ id: 1, event: { type: 'embedded', promptTokens: 6 } });
     expect(await outcome).toEqual({
       vectors: [
         [1, 0],
@@ -51,7 +51,10 @@ describe('an embedding in the engine', () => {
     const { flights, send, call } = start();
     const outcome = call(['a']);
     flights.sendNew(send);
-    flights.deliver({ type: 'failed', id: 1, code: 'invalid_request', param: 'model', message: 'no' });
+    flights.deliver({
+      id: 1,
+      event: { type: 'failed', code: 'invalid_request', param: 'model', message: 'no' },
+    });
     expect(await outcome).toMatchObject({ code: 'invalid_request', param: 'model', message: 'no' });
   });
 
@@ -72,7 +75,7 @@ describe('an embedding in the engine', () => {
     controller.abort(GONE);
     expect(sent.at(-1)).toEqual({ type: 'abort', id: 1 });
     expect(await stateOf(outcome)).toBeUndefined();
-    flights.deliver({ type: 'freed', id: 1 });
+    flights.deliver({ id: 1, event: { type: 'freed' } });
     expect(await outcome).toBe(GONE);
   });
 
@@ -90,7 +93,7 @@ describe('an embedding in the engine', () => {
     const outcome = call(['a']);
     flights.sendNew(send);
     controller.abort(GONE);
-    flights.deliver({ type: 'embedded', id: 1, promptTokens: 3 });
+    flights.deliver({ id: 1, event: { type: 'embedded', promptTokens: 3 } });
     expect(await outcome).toBe(GONE);
   });
 

@@ -16,6 +16,7 @@ import {
   requestFor,
   type TestEngine,
 } from '../../../support/embedded-engine.ts';
+import { pulled } from '../../../support/pulled-generation.ts';
 
 let folder: string;
 
@@ -39,9 +40,7 @@ describe('engine process', () => {
     const { backend } = engine;
     await backend.warmUp({ signal: never() });
     const killed = pidOf(engine);
-    const events = backend
-      .generate(requestFor('Tell me a very long story.'), { signal: never() })
-      [Symbol.asyncIterator]();
+    const events = pulled(backend, requestFor('Tell me a very long story.'), { signal: never() });
     await events.next();
     await events.next();
     process.kill(killed, 'SIGKILL');
@@ -53,7 +52,7 @@ describe('engine process', () => {
     expect(await backend.probe()).toMatchObject({ state: 'failed', loaded: false, restarting: true });
     // A request that comes during the restart waits for it.
     const { text } = await read(
-      backend.generate(requestFor('What is the capital of France?'), { signal: never() }),
+      pulled(backend, requestFor('What is the capital of France?'), { signal: never() }),
     );
     expect(text).toBe('The capital of France is Paris.');
     expect(await backend.probe()).toMatchObject({ state: 'ready' });
@@ -68,12 +67,10 @@ describe('engine process', () => {
     process.kill(pid, 'SIGINT');
     process.kill(pid, 'SIGTERM');
     const { text } = await read(
-      backend.generate(requestFor('What is the capital of France?'), { signal: never() }),
+      pulled(backend, requestFor('What is the capital of France?'), { signal: never() }),
     );
     expect(text).toContain('Paris');
-    const events = backend
-      .generate(requestFor('Tell me a story.'), { signal: never() })
-      [Symbol.asyncIterator]();
+    const events = pulled(backend, requestFor('Tell me a story.'), { signal: never() });
     await events.next();
     await backend.close();
     expect(isAlive(pid)).toBe(false);
@@ -81,7 +78,7 @@ describe('engine process', () => {
       while (!(await events.next()).done);
     })();
     await expect(rest).rejects.toMatchObject({ code: 'draining' });
-    await expect(read(backend.generate(requestFor('Hi'), { signal: never() }))).rejects.toMatchObject({
+    await expect(read(pulled(backend, requestFor('Hi'), { signal: never() }))).rejects.toMatchObject({
       code: 'draining',
     });
   });

@@ -25,9 +25,9 @@ describe('the tokenizer of the engine', () => {
     const outcome = tokenizer.encode({ input: TEXT, addSpecial: false }, options);
     flights.sendNew(send);
     expect(sent).toEqual([{ type: 'tokenize', id: 1, input: TEXT, addSpecial: false }]);
-    flights.deliver({ type: 'tokenized', id: 1, tokens: [1, 2] });
+    flights.deliver({ id: 1, event: { type: 'tokenized', tokens: [1, 2] } });
     expect(await outcome).toEqual([1, 2]);
-    expect(flights.anySent).toBe(false);
+    expect(flights.hasWork).toBe(false);
   });
 
   it('gives the text of tokens', async () => {
@@ -35,7 +35,7 @@ describe('the tokenizer of the engine', () => {
     const outcome = tokenizer.decode([1, 2], options);
     flights.sendNew(send);
     expect(sent).toEqual([{ type: 'detokenize', id: 1, tokens: [1, 2] }]);
-    flights.deliver({ type: 'detokenized', id: 1, text: 'ab' });
+    flights.deliver({ id: 1, event: { type: 'detokenized', text: 'ab' } });
     expect(await outcome).toBe('ab');
   });
 
@@ -44,7 +44,10 @@ describe('the tokenizer of the engine', () => {
     const refused = tokenizer.decode([99], options);
     const lost = tokenizer.decode([1], options);
     flights.sendNew(send);
-    flights.deliver({ type: 'failed', id: 1, code: 'invalid_request', param: 'tokens', message: 'no' });
+    flights.deliver({
+      id: 1,
+      event: { type: 'failed', code: 'invalid_request', param: 'tokens', message: 'no' },
+    });
     flights.sendQuestion(send);
     await expect(refused).rejects.toMatchObject({ code: 'invalid_request', param: 'tokens' });
     flights.failSent(new ServingError('backend_error'));
@@ -75,8 +78,8 @@ describe('the tokenizer of the engine', () => {
     await expect(waiting).rejects.toBe(GONE);
     await expect(tokenizer.decode([3], options)).rejects.toBe(GONE);
     // An answer that comes nevertheless is nobody’s.
-    flights.deliver({ type: 'detokenized', id: 1, text: 'a' });
-    expect(flights.anySent).toBe(false);
+    flights.deliver({ id: 1, event: { type: 'detokenized', text: 'a' } });
+    expect(flights.hasWork).toBe(false);
   });
 
   it('asks one question at a time, and another only once that is answered', async () => {
@@ -90,15 +93,15 @@ describe('the tokenizer of the engine', () => {
     flights.sendNew(send);
     flights.sendNew(send);
     expect(ids()).toEqual([1]);
-    flights.deliver({ type: 'detokenized', id: 1, text: 'a' });
+    flights.deliver({ id: 1, event: { type: 'detokenized', text: 'a' } });
     flights.sendQuestion(send);
     expect(ids()).toEqual([1, 2]);
     controller.abort(GONE);
     await expect(given).rejects.toBe(GONE);
-    flights.deliver({ type: 'detokenized', id: 2, text: 'b' });
+    flights.deliver({ id: 2, event: { type: 'detokenized', text: 'b' } });
     flights.sendQuestion(send);
     expect(ids()).toEqual([1, 2, 4]);
-    flights.deliver({ type: 'detokenized', id: 4, text: 'd' });
+    flights.deliver({ id: 4, event: { type: 'detokenized', text: 'd' } });
     expect(await Promise.all([...outcomes, last])).toEqual(['a', 'b', 'd']);
   });
 
@@ -111,7 +114,7 @@ describe('the tokenizer of the engine', () => {
     const id = flights.addQuestion(asked(4_000_000), sink);
     expect(flights.refusalOf(asked(100))).toBeUndefined();
     expect(flights.refusalOf(asked(500_000))).toMatchObject({ code: 'queue_full', retryAfterSeconds: 1 });
-    flights.deliver({ type: 'tokenized', id, tokens: [] });
+    flights.deliver({ id, event: { type: 'tokenized', tokens: [] } });
     expect(flights.refusalOf(asked(500_000))).toBeUndefined();
   });
 });

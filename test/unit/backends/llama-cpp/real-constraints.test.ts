@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { GenerationRequest, RequestId } from '../../../../src/core/generation.ts';
 import { foldEvents } from '../../../../src/core/generation-result.ts';
 import { DEFAULT_MODEL, embeddedEngine, never } from '../../../support/embedded-engine.ts';
+import { pulled } from '../../../support/pulled-generation.ts';
 
 const { backend } = embeddedEngine();
 beforeAll(() => backend.warmUp({ signal: never() }));
@@ -23,7 +24,7 @@ function ask(fields: Partial<GenerationRequest>, limits: Partial<GenerationReque
     thinking: false,
     ...fields,
   };
-  return foldEvents(backend.generate(request, { signal: never() }));
+  return foldEvents(pulled(backend, request, { signal: never() }));
 }
 
 const begun = (content: string) =>

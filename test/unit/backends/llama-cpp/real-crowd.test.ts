@@ -1,6 +1,7 @@
 /** One answer beside fifteen others: whatever the others are, it is its own. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { embeddedEngine, never, read, requestFor } from '../../../support/embedded-engine.ts';
+import { pulled } from '../../../support/pulled-generation.ts';
 
 const { backend } = embeddedEngine({ slots: 16, context_size: 512 });
 const QUESTIONS = Array.from(
@@ -11,7 +12,7 @@ const QUESTIONS = Array.from(
 function ask(question: string, seed?: number) {
   const sampling = seed === undefined ? { temperature: 0 } : { temperature: 0.8, topP: 0.9, topK: 40, seed };
   return read(
-    backend.generate(requestFor(question, { sampling, limits: { maxTokens: 24 } }), { signal: never() }),
+    pulled(backend, requestFor(question, { sampling, limits: { maxTokens: 24 } }), { signal: never() }),
   );
 }
 

@@ -4,6 +4,7 @@ import type { LlamaCppBackend } from '../../../../src/backends/llama-cpp/backend
 import type { EmbeddingInput } from '../../../../src/core/backend.ts';
 import { ServingError } from '../../../../src/core/errors.ts';
 import { embeddedEngine, never, read, requestFor } from '../../../support/embedded-engine.ts';
+import { pulled } from '../../../support/pulled-generation.ts';
 import type { TinyModelOptions } from '../../../support/tiny-embedding-model.ts';
 import { tinyModelFile } from '../../../support/tiny-model-file.ts';
 
@@ -142,7 +143,7 @@ describe('a model that embeds', () => {
 
   it('refuses to generate, and names the field', async () => {
     const { backend } = started;
-    const failure = await failureOf(read(backend.generate(requestFor('hello'), { signal: never() })));
+    const failure = await failureOf(read(pulled(backend, requestFor('hello'), { signal: never() })));
     expect(failure).toMatchObject({ code: 'invalid_request', param: 'model' });
     expect((failure as ServingError).message).toContain('only makes embeddings (pooling: mean)');
   });

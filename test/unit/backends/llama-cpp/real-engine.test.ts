@@ -4,6 +4,7 @@ import { PROMPT_TOKENS_ALONE } from '../../../../src/backends/llama-cpp/engine/p
 import { ServingError } from '../../../../src/core/errors.ts';
 import type { GenerationEvent, GenerationRequest } from '../../../../src/core/generation.ts';
 import { type Ask, embeddedEngine, never, read, requestFor } from '../../../support/embedded-engine.ts';
+import { pulled } from '../../../support/pulled-generation.ts';
 
 const engine = embeddedEngine();
 const { backend } = engine;
@@ -13,7 +14,7 @@ const small = embeddedEngine({ slots: 1, context_size: 256, chat_template: 'file
 const TOOLS = [{ name: 'now' }, { name: 'later' }];
 
 function ask(what: Parameters<typeof requestFor>[0], options?: Ask, of = backend) {
-  return read(of.generate(requestFor(what, options), { signal: never() }));
+  return read(pulled(of, requestFor(what, options), { signal: never() }));
 }
 
 let scopes = 0;
@@ -21,11 +22,11 @@ let scopes = 0;
 /** With nothing of its prompt evaluated before: steps of the same shape give the same sums on any processor. */
 function askAnew(what: Parameters<typeof requestFor>[0], options: Ask) {
   scopes += 1;
-  return read(backend.generate(requestFor(what, options), { signal: never(), cacheScope: `${scopes}` }));
+  return read(pulled(backend, requestFor(what, options), { signal: never(), cacheScope: `${scopes}` }));
 }
 
 async function failure(request: GenerationRequest): Promise<ServingError> {
-  const thrown: unknown = await read(backend.generate(request, { signal: never() })).catch(
+  const thrown: unknown = await read(pulled(backend, request, { signal: never() })).catch(
     (error: unknown) => error,
   );
   expect(thrown).toBeInstanceOf(ServingError);
@@ -189,7 +190,7 @@ describe('the vocabulary', () => {
       requestFor({ raw: '<|im_start|>user\n' }, ones),
     ]) {
       const tokens = await tokenizer.encode(request, { signal });
-      const { start } = await read(backend.generate(request, { signal }));
+      const { start } = await read(pulled(backend, request, { signal }));
       expect(tokens).toHaveLength(start.promptTokens ?? 0);
     }
   });
@@ -225,7 +226,7 @@ describe('the end of a turn', () => {
   it('comes no sooner than wanted, and then as the model likes', async () => {
     const logprobs = { top: 1 };
     const request = { ...requestFor(FRANCE, { limits: { minTokens: 12 } }), logprobs };
-    const { text, finish } = await read(backend.generate(request, { signal: never() }));
+    const { text, finish } = await read(pulled(backend, request, { signal: never() }));
     expect(text.startsWith('The capital of France is Paris.')).toBe(true);
     expect(finish.reason).toBe('stop');
     expect(finish.usage.completionTokens).toBeGreaterThan(12);
@@ -254,7 +255,7 @@ describe('the end of a turn', () => {
     for (const limits of [{ ignoreEos: true }, { minTokens: 9 }] as const) {
       for (const sampling of [{ temperature: 0 }, { temperature: 1, topK: 0, topP: 1, minP: 0, seed: 1 }]) {
         const request = { ...requestFor(FRANCE, { sampling, limits }), output, logprobs: { top: 2 } };
-        const { text, finish } = await read(backend.generate(request, { signal: never() }));
+        const { text, finish } = await read(pulled(backend, request, { signal: never() }));
         expect(text).toMatch(/^(yes|no)$/);
         expect(finish.reason).toBe('stop');
       }
@@ -270,7 +271,7 @@ describe('a single call', () => {
       tools,
     };
     const events: GenerationEvent[] = [];
-    for await (const event of backend.generate(request, { signal: never() })) events.push(event);
+    for await (const event of pulled(backend, request, { signal: never() })) events.push(event);
     expect(events.filter(({ type }) => type === 'tool-call')).toHaveLength(1);
     expect(events.at(-1)).toMatchObject({ type: 'finish', reason: 'tool_calls' });
   });
@@ -278,7 +279,7 @@ describe('a single call', () => {
 
 describe('abort', () => {
   async function begin(what: Parameters<typeof requestFor>[0], signal: AbortSignal) {
-    const events = backend.generate(requestFor(what), { signal })[Symbol.asyncIterator]();
+    const events = pulled(backend, requestFor(what), { signal });
     expect((await events.next()).value).toMatchObject({ type: 'start' });
     return events;
   }
@@ -324,7 +325,7 @@ describe('abort', () => {
   });
 
   it('frees the sequence of a reader that leaves', async () => {
-    for await (const event of backend.generate(requestFor('Tell me a story.'), { signal: never() })) {
+    for await (const event of pulled(backend, requestFor('Tell me a story.'), { signal: never() })) {
       if (event.type === 'text') break;
     }
     const answers = await Promise.all([1, 2, 3, 4].map(() => ask('What is the capital of France?')));

@@ -18,6 +18,7 @@ import {
   type Scored,
   toleranceOf,
 } from '../../../support/exactness.ts';
+import { pulled } from '../../../support/pulled-generation.ts';
 
 const FOLDER = new URL('../../../fixtures/greedy/', import.meta.url);
 const prompts = read<readonly { name: string; prompt: string }[]>('prompts.json');
@@ -56,7 +57,7 @@ async function answer(backend: Backend, prompt: string): Promise<Answer> {
     logprobs: { top: 3 },
   };
   const events: GenerationEvent[] = [];
-  for await (const event of backend.generate(request, { signal: never() })) events.push(event);
+  for await (const event of pulled(backend, request, { signal: never() })) events.push(event);
   const texts = events.flatMap((event) => (event.type === 'text' ? [event] : []));
   const finish = events.at(-1);
   if (finish?.type !== 'finish') throw new Error('no finish');

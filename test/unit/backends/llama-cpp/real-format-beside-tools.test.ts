@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { Backend } from '../../../../src/core/backend.ts';
 import type { GenerationEvent, GenerationRequest } from '../../../../src/core/generation.ts';
 import { embeddedEngine, never, requestFor } from '../../../support/embedded-engine.ts';
+import { pulled } from '../../../support/pulled-generation.ts';
 
 const CITY = {
   type: 'object',
@@ -38,7 +39,7 @@ describe('a format beside tools', () => {
       tools: { tools: [{ name: 'get_weather', parameters: CITY }], choice: 'auto', single: true, ...tools },
     };
     const events: GenerationEvent[] = [];
-    for await (const event of backend.generate(request, { signal: never() })) events.push(event);
+    for await (const event of pulled(backend, request, { signal: never() })) events.push(event);
     return events;
   }
 

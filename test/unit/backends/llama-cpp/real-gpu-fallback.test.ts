@@ -2,6 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import { embeddedEngine, never, read, requestFor } from '../../../support/embedded-engine.ts';
+import { pulled } from '../../../support/pulled-generation.ts';
 
 const enginePath = fileURLToPath(new URL('../../../support/failing-gpu/engine.mjs', import.meta.url));
 
@@ -10,7 +11,7 @@ it('goes on with the CPU under gpu: auto, warns with the reason, and answers', a
   await backend.warmUp({ signal: never() });
   expect(await backend.probe()).toMatchObject({ state: 'ready', loaded: true });
   const { finish } = await read(
-    backend.generate(requestFor('Hello', { limits: { maxTokens: 4 } }), { signal: never() }),
+    pulled(backend, requestFor('Hello', { limits: { maxTokens: 4 } }), { signal: never() }),
   );
   expect(finish.usage.completionTokens).toBeGreaterThan(0);
   // The engine that died never said that it was ready.

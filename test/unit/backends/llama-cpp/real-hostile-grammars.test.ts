@@ -7,6 +7,7 @@ import { ServingError } from '../../../../src/core/errors.ts';
 import type { OutputFormat } from '../../../../src/core/generation.ts';
 import { embeddedEngine, never, read, requestFor } from '../../../support/embedded-engine.ts';
 import { HOSTILE_GRAMMARS } from '../../../support/hostile-grammars.ts';
+import { pulled } from '../../../support/pulled-generation.ts';
 
 const TOKENS = 8;
 /** Of the time that the same two answers take without a grammar; the least of it for a machine that is busy otherwise. */
@@ -68,7 +69,7 @@ describe('beside a hostile grammar', () => {
     const limits = { maxTokens: TOKENS };
     const held = { ...requestFor('Write about the sea.', { limits }), ...(output && { output }) };
     const other = requestFor('Write about the hills.', { limits });
-    const answers = [held, other].map((request) => read(backend.generate(request, { signal: never() })));
+    const answers = [held, other].map((request) => read(pulled(backend, request, { signal: never() })));
     await Promise.all([answers[0]?.catch(refused), answers[1]]);
     return performance.now() - start;
   }

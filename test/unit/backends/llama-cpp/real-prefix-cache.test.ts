@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Message } from '../../../../src/core/generation.ts';
 import { embeddedEngine, never, read, requestFor } from '../../../support/embedded-engine.ts';
+import { pulled } from '../../../support/pulled-generation.ts';
 
 const { backend } = embeddedEngine({ slots: 2, context_size: 2048 });
 
@@ -13,7 +14,7 @@ interface Asking {
 function ask(messages: readonly Message[], { maxTokens = 8, cacheScope }: Asking = {}) {
   const request = requestFor({ kind: 'chat', messages }, { limits: { maxTokens } });
   const options = { signal: never(), ...(cacheScope !== undefined && { cacheScope }) };
-  return read(backend.generate(request, options));
+  return read(pulled(backend, request, options));
 }
 
 /** About 200 tokens that no other test has. */
@@ -41,7 +42,8 @@ describe('a prompt that begins as one before it', () => {
 
   it('is copied from a sequence that is still answering another', async () => {
     const system: Message = { role: 'system', content: longText('library') };
-    const first = backend.generate(
+    const first = pulled(
+      backend,
       requestFor(
         { kind: 'chat', messages: [system, { role: 'user', content: 'Tell me a long story.' }] },
         { limits: { maxTokens: 200 } },

@@ -129,7 +129,7 @@ it('hands a request that came during the load to the engine once it is ready', a
 });
 
 it('passes on what the model thinks apart from what it says', async () => {
-  const told = `[{ type: 'reasoning', id, text: 'Hm.' }, { type: 'text', id, text: 'Hi.' }, { type: 'finish', id, reason: 'stop', usage: {} }]`;
+  const told = `[{ id, event: { type: 'reasoning', text: 'Hm.' } }, { id, event: { type: 'text', text: 'Hi.' } }, { id, event: { type: 'finish', reason: 'stop', usage: {} } }]`;
   const engine = await supervise(
     `if (message.type === 'load') { ${LOADED} }
      if (message.type === 'generate') { const { id } = message.generation; process.send({ type: 'events', events: ${told} }); }`,
@@ -213,7 +213,7 @@ it('asks the next question once the engine has answered the one before', async (
     `if (message.type === 'load') { ${LOADED} }
      if (message.type === 'tokenize') {
        globalThis.asked = (globalThis.asked ?? 0) + 1;
-       setTimeout(() => process.send({ type: 'events', events: [{ type: 'tokenized', id: message.id, tokens: [globalThis.asked--] }] }), 1);
+       setTimeout(() => process.send({ type: 'events', events: [{ id: message.id, event: { type: 'tokenized', tokens: [globalThis.asked--] } }] }), 1);
      }`,
   );
   await engine.start(FAKE_SETTINGS, never());
@@ -234,5 +234,6 @@ it('refuses questions when too much waits for the engine', async () => {
   const prompt = 'a'.repeat(3_000_000);
   for (let count = 0; count < 2; count += 1)
     engine.ask({ type: 'tokenize', input: { kind: 'text', prompt } }, sink);
+  await Promise.resolve();
   expect(refusals).toEqual([expect.objectContaining({ code: 'queue_full', retryAfterSeconds: 1 })]);
 });

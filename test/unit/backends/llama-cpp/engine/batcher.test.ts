@@ -23,7 +23,7 @@ const letters = (count: number) => Array.from({ length: count }, (_, index) => 9
 interface World {
   readonly batcher: Batcher;
   readonly events: EngineEvent[];
-  until(type: EngineEvent['type'], count?: number): Promise<void>;
+  until(type: EngineEvent['event']['type'], count?: number): Promise<void>;
 }
 
 function world(options: {
@@ -61,7 +61,7 @@ function world(options: {
     batcher,
     events,
     until: async (type, count = 1) => {
-      while (events.filter((event) => event.type === type).length < count)
+      while (events.filter(({ event }) => event.type === type).length < count)
         await new Promise<void>((resolve) => waiting.push(resolve));
     },
   };
@@ -79,7 +79,7 @@ function order(id: number, prompt: string, more: Partial<EngineGeneration> = {})
 }
 
 const endsOf = (events: readonly EngineEvent[], id: number) =>
-  events.filter((event) => event.id === id && ['finish', 'failed', 'freed'].includes(event.type));
+  events.filter((told) => told.id === id && ['finish', 'failed', 'freed'].includes(told.event.type));
 
 describe('the batcher', () => {
   it('hears of an abort while a beginning is copied for the generation', async () => {
@@ -97,7 +97,7 @@ describe('the batcher', () => {
     batcher.abort(2);
     copying[0]?.();
     await until('freed');
-    expect(endsOf(events, 2)).toEqual([{ type: 'freed', id: 2 }]);
+    expect(endsOf(events, 2)).toEqual([{ id: 2, event: { type: 'freed' } }]);
     await batcher.stop();
   });
 
@@ -148,9 +148,9 @@ describe('the batcher', () => {
     const tools = { tools: [{ name: 'add' }], choice: 'auto', single: true } as const;
     batcher.add(order(1, 'Sum?', { tools }));
     await until('finish');
-    expect(events.filter(({ type }) => type === 'tool-call')).toHaveLength(1);
+    expect(events.filter(({ event }) => event.type === 'tool-call')).toHaveLength(1);
     const usage = { promptTokens: 4, completionTokens: call.length, cachedTokens: 0 };
-    expect(events.at(-1)).toEqual({ type: 'finish', id: 1, reason: 'tool_calls', usage });
+    expect(events.at(-1)).toEqual({ id: 1, event: { type: 'finish', reason: 'tool_calls', usage } });
   });
 
   it('ends each generation of a step that fails, exactly once, and goes on with the next', async () => {

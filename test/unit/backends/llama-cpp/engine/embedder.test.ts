@@ -37,10 +37,10 @@ async function give(started: Started, count: number): Promise<void> {
   }
 }
 
-async function ended(started: Started, id: number): Promise<EngineEvent | undefined> {
-  const of = () => started.events.find((event) => event.id === id && event.type !== 'vector');
+async function ended(started: Started, id: number): Promise<EngineEvent['event'] | undefined> {
+  const of = () => started.events.find((event) => event.id === id && event.event.type !== 'vector');
   await expect.poll(of).toBeDefined();
-  return of();
+  return of()?.event;
 }
 
 describe('the embedder', () => {
@@ -50,10 +50,10 @@ describe('the embedder', () => {
     await give(started, 3);
     await ended(started, 1);
     expect(started.events).toEqual([
-      { type: 'vector', id: 1, values: [2] },
-      { type: 'vector', id: 1, values: [1] },
-      { type: 'vector', id: 1, values: [4] },
-      { type: 'embedded', id: 1, promptTokens: 7 },
+      { id: 1, event: { type: 'vector', values: [2] } },
+      { id: 1, event: { type: 'vector', values: [1] } },
+      { id: 1, event: { type: 'vector', values: [4] } },
+      { id: 1, event: { type: 'embedded', promptTokens: 7 } },
     ]);
   });
 
@@ -71,7 +71,6 @@ describe('the embedder', () => {
     started.embedder.add({ id: 1, inputs: ['aaaaaaaa', 'aaaaaaaaa'] });
     expect(await ended(started, 1)).toEqual({
       type: 'failed',
-      id: 1,
       param: 'input',
       code: 'context_length_exceeded',
       message:
@@ -92,7 +91,6 @@ describe('the embedder', () => {
     started.embedder.add({ id: 1, inputs: [[97, 98], [256]] });
     expect(await ended(started, 1)).toEqual({
       type: 'failed',
-      id: 1,
       param: 'input',
       code: 'invalid_request',
       message: expect.stringContaining('input names token 256, but this model’s tokens are 0 to 255.'),
@@ -106,9 +104,9 @@ describe('the embedder', () => {
     await give(started, 1);
     await expect.poll(() => started.asked).toEqual(['a', 'b']);
     started.embedder.abort(1);
-    expect(started.events).toEqual([{ type: 'vector', id: 1, values: [1] }]);
+    expect(started.events).toEqual([{ id: 1, event: { type: 'vector', values: [1] } }]);
     started.waiting.shift()?.give();
-    expect(await ended(started, 1)).toEqual({ type: 'freed', id: 1 });
+    expect(await ended(started, 1)).toEqual({ type: 'freed' });
     expect(started.asked).toEqual(['a', 'b']);
   });
 
@@ -118,7 +116,7 @@ describe('the embedder', () => {
     started.embedder.add({ id: 2, inputs: ['b'] });
     await expect.poll(() => started.asked).toEqual(['a']);
     started.embedder.abort(2);
-    expect(started.events).toEqual([{ type: 'freed', id: 2 }]);
+    expect(started.events).toEqual([{ id: 2, event: { type: 'freed' } }]);
     await give(started, 1);
     await ended(started, 1);
     expect(started.asked).toEqual(['a']);

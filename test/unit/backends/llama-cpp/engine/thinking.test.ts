@@ -52,7 +52,7 @@ async function ask({ template, says, order }: Asked) {
     iterateAllTokens: () => [],
   } as unknown as Model;
   const context = fakeContext(answer);
-  const events: EngineEvent[] = [];
+  const events: EngineEvent['event'][] = [];
   await new Promise<void>((resolve) => {
     const batcher = new Batcher({
       model,
@@ -71,8 +71,8 @@ async function ask({ template, says, order }: Asked) {
       threads: new ThreadGovernor(1),
       onStep() {},
       emit(told) {
-        events.push(...told);
-        if (told.some(({ type }) => type === 'finish' || type === 'failed')) resolve();
+        events.push(...told.map(({ event }) => event));
+        if (events.some(({ type }) => type === 'finish' || type === 'failed')) resolve();
       },
     });
     batcher.add({ id: 1, input: chat, sampling: GREEDY, limits: { stop: [] }, thinking: false, ...order });

@@ -21,18 +21,18 @@ function answer(question: Question, encode: () => readonly number[] = () => [97,
   });
   ask({ ...question, id: 7 });
   expect([events.length, steps]).toEqual([1, 1]);
-  return events[0];
+  expect(events[0]?.id).toBe(7);
+  return events[0]?.event;
 }
 
 describe('a question about the vocabulary', () => {
   it('is answered with tokens', () => {
-    expect(answer({ type: 'tokenize', input: TEXT })).toEqual({ type: 'tokenized', id: 7, tokens: [97, 98] });
+    expect(answer({ type: 'tokenize', input: TEXT })).toEqual({ type: 'tokenized', tokens: [97, 98] });
   });
 
   it('is answered with text, special tokens in it', () => {
     expect(answer({ type: 'detokenize', tokens: [97, 98] })).toEqual({
       type: 'detokenized',
-      id: 7,
       text: 'ab',
     });
   });
@@ -40,7 +40,6 @@ describe('a question about the vocabulary', () => {
   it.each([100, -1, 0.5])('is refused for %s, which is no token', (token) => {
     expect(answer({ type: 'detokenize', tokens: [97, token] })).toEqual({
       type: 'failed',
-      id: 7,
       code: 'invalid_request',
       param: 'tokens',
       message: expect.stringContaining(`tokens names token ${token}, but this model’s tokens are 0 to 99.`),
