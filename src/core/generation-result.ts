@@ -15,44 +15,44 @@ export interface GenerationResult {
   readonly usage: Usage;
 }
 
-/** Throws what the events throw; a stream that ends without `finish` is an error of its producer. */
-export async function foldEvents(events: AsyncIterable<GenerationEvent>): Promise<GenerationResult> {
-  let text = '';
-  let reasoning = '';
-  const calls: { id: string; name: string; arguments: string }[] = [];
-  const logprobs: TokenLogprob[] = [];
-  for await (const event of events) {
+export class EventFold {
+  #text = '';
+  #reasoning = '';
+  readonly #calls: { id: string; name: string; arguments: string }[] = [];
+  readonly #logprobs: TokenLogprob[] = [];
+
+  /** The result comes with `finish`. */
+  add(event: GenerationEvent): GenerationResult | undefined {
     switch (event.type) {
       case 'start':
-        break;
+        return undefined;
       case 'text':
-        text += event.text;
-        if (event.logprobs) logprobs.push(...event.logprobs);
-        break;
+        this.#text += event.text;
+        if (event.logprobs) this.#logprobs.push(...event.logprobs);
+        return undefined;
       case 'reasoning':
-        reasoning += event.text;
-        break;
+        this.#reasoning += event.text;
+        return undefined;
       case 'tool-call':
-        calls[event.index] = { id: event.id, name: event.name, arguments: '' };
-        break;
+        this.#calls[event.index] = { id: event.id, name: event.name, arguments: '' };
+        return undefined;
       case 'tool-arguments': {
-        const call = calls[event.index];
+        const call = this.#calls[event.index];
         if (call) call.arguments += event.delta;
-        break;
+        return undefined;
       }
       case 'finish':
         return {
-          text,
-          reasoning,
-          toolCalls: calls,
-          logprobs,
+          text: this.#text,
+          reasoning: this.#reasoning,
+          toolCalls: this.#calls,
+          logprobs: this.#logprobs,
           finishReason: event.reason,
           ...(event.matchedStop !== undefined && { matchedStop: event.matchedStop }),
           usage: event.usage,
         };
       default:
-        event satisfies never;
+        throw event satisfies never;
     }
   }
-  throw new Error('the events ended without a finish');
 }

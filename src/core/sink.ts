@@ -1,6 +1,6 @@
 /** What backends keep the port's promises with: one end, nothing after it, and nothing before `generate` has returned. */
 import type { Generation, GenerationSink } from './backend.ts';
-import type { ServingError } from './errors.ts';
+import { type ServingError, toServingError } from './errors.ts';
 import type { GenerationEvent } from './generation.ts';
 
 /** Passes on all up to the first end, and nothing after it. */
@@ -35,4 +35,85 @@ export function refusedGeneration(error: ServingError, sink: GenerationSink): Ge
   const ending = new EndingSink(sink);
   queueMicrotask(() => ending.fail(error));
   return { cancel: (reason) => ending.fail(reason), pause() {}, resume() {}, released: RELEASED };
+}
+
+/** What a generation holds at the moment: a request to a server, say. */
+export interface Held {
+  abort(reason: ServingError): void;
+  pause(): void;
+  resume(): void;
+}
+
+/**
+ * A generation that an async function runs. The function waits where it has to, at least once before its first event, and hands
+ * its events over in the turn in which they come; it holds nothing any more when it settles. What it throws ends the generation.
+ */
+export class RunningGeneration implements Generation {
+  readonly released: Promise<void>;
+  readonly #sink: EndingSink;
+  #held: Held | undefined;
+  #reason: ServingError | undefined;
+  #controller: AbortController | undefined;
+  #isPaused = false;
+  #onResumed: (() => void) | undefined;
+
+  constructor(sink: GenerationSink, run: (generation: RunningGeneration) => Promise<void>) {
+    this.#sink = new EndingSink(sink);
+    this.released = run(this).catch((thrown: unknown) => this.#sink.fail(toServingError(thrown)));
+  }
+
+  event(event: GenerationEvent): void {
+    this.#sink.event(event);
+  }
+
+  get isCancelled(): boolean {
+    return this.#reason !== undefined;
+  }
+
+  /** What is aborted, paused and resumed with the generation from now on. Throws the reason of one that has been cancelled. */
+  hold(held: Held): void {
+    if (this.#reason !== undefined) throw this.#reason;
+    this.#held = held;
+    if (this.#isPaused) held.pause();
+  }
+
+  /** For what knows only signals: it aborts with the generation. Made when it is first asked for. */
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#reason !== undefined) this.#controller.abort(this.#reason);
+    return this.#controller.signal;
+  }
+
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
+  /** Settles when the sink takes events again, or the generation has been cancelled. */
+  resumed(): Promise<void> {
+    if (!this.#isPaused || this.#reason !== undefined) return RELEASED;
+    return new Promise((resolve) => {
+      this.#onResumed = resolve;
+    });
+  }
+
+  cancel(reason: ServingError): void {
+    if (this.#sink.ended) return;
+    this.#reason = reason;
+    this.#sink.fail(reason);
+    this.#held?.abort(reason);
+    this.#controller?.abort(reason);
+    this.#onResumed?.();
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+    this.#held?.pause();
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.#held?.resume();
+    this.#onResumed?.();
+    this.#onResumed = undefined;
+  }
 }

@@ -3,8 +3,8 @@
  * cancellation. Invariant: that is aborted when the client leaves, and the request's end is counted exactly once.
  */
 import { randomUUID } from 'node:crypto';
-import { setMaxListeners } from 'node:events';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { Cancellation } from '../core/cancellation.ts';
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import { type ErrorCode, ServingError, toServingError } from '../core/errors.ts';
 import type { RequestId } from '../core/generation.ts';
@@ -48,12 +48,10 @@ export async function runModelRequest<Answer>(
   const mayAskHigh = isInRanges(clientAddress, options.highPriorityClients);
   const { priority, headers } = grantPriority(wishes.priority, { mayAskHigh });
   reply.headers(headers);
-  const cancellation = new AbortController();
-  // One for each of several answers.
-  setMaxListeners(0, cancellation.signal);
+  const cancellation = new Cancellation();
   const leave = serving.drain.enter({ receipt, cancellation });
   const onClose = () => {
-    if (!reply.raw.writableEnded) cancellation.abort(new ServingError('client_gone'));
+    if (!reply.raw.writableEnded) cancellation.cancel(new ServingError('client_gone'));
   };
   reply.raw.on('close', onClose);
   const timeoutMs = Math.min(wishes.timeoutMs ?? Number.POSITIVE_INFINITY, options.requestTimeoutMs);

@@ -1,6 +1,6 @@
 /**
  * Performs what the pure scheduler decides: turns its decisions into granted slots or errors, and ticks it when it
- * asks for that. Owns the waiting callers; each gets exactly one of a grant, a rejection, its own cancellation.
+ * asks for that. Owns the waiting callers; each is told exactly one of a grant and a rejection, unless it leaves.
  */
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
@@ -23,16 +23,15 @@ export interface Grant {
   release(settlement: Settlement): void;
 }
 
-export interface Admission {
-  readonly entry: QueueEntry;
-  readonly signal: AbortSignal;
-  /** Told where the request stands while it waits. */
-  readonly onPlace?: ((place: QueuePlace) => void) | undefined;
+/** Who waits in the queue. Neither method throws. */
+export interface Caller {
+  granted(grant: Grant): void;
+  rejected(error: ServingError): void;
 }
 
-interface Caller {
-  grant(grant: Grant): void;
-  fail(error: ServingError): void;
+interface Waiting {
+  readonly caller: Caller;
+  readonly reports: PlaceReports | undefined;
 }
 
 const REJECTION_MESSAGES: Readonly<Record<string, string>> = {
@@ -49,7 +48,7 @@ const REJECTION_MESSAGES: Readonly<Record<string, string>> = {
 export class Dispatcher {
   readonly #scheduler: Scheduler;
   readonly #clock: Clock;
-  readonly #callers = new Map<EntryId, Caller>();
+  readonly #waiting = new Map<EntryId, Waiting>();
   #entries = 0;
   #tickPending = false;
   #timer: { readonly at: Milliseconds; readonly timer: Timer } | undefined;
@@ -65,41 +64,27 @@ export class Dispatcher {
     return `entry_${this.#entries}`;
   }
 
-  /** Waits in the queue for a slot. Throws a ServingError: the scheduler's rejection, or the signal's reason. */
-  acquire({ entry, signal, onPlace }: Admission): Promise<Grant> {
-    if (signal.aborted) return Promise.reject(signal.reason);
-    const { id } = entry;
-    return new Promise<Grant>((resolve, reject) => {
-      let reports: PlaceReports | undefined;
-      const leave = () => {
-        reports?.stop();
-        this.#callers.delete(id);
-        this.#scheduler.cancel(id, this.#clock.now());
-        this.#wake();
-        reject(signal.reason);
-      };
-      signal.addEventListener('abort', leave);
-      this.#callers.set(id, {
-        grant: (grant) => {
-          signal.removeEventListener('abort', leave);
-          reports?.granted();
-          resolve(grant);
-        },
-        fail: (error) => {
-          signal.removeEventListener('abort', leave);
-          reports?.stop();
-          reject(error);
-        },
-      });
-      this.#scheduler.enqueue(entry, this.#clock.now());
-      this.#wake();
-      if (!onPlace) return;
-      reports = new PlaceReports({
+  /** Waits in the queue for a slot. `onPlace` is told where it stands meanwhile. */
+  enter(entry: QueueEntry, caller: Caller, onPlace?: (place: QueuePlace) => void): void {
+    this.#scheduler.enqueue(entry, this.#clock.now());
+    this.#wake();
+    const reports =
+      onPlace &&
+      new PlaceReports({
         clock: this.#clock,
-        read: () => this.#scheduler.place(id),
+        read: () => this.#scheduler.place(entry.id),
         tell: onPlace,
       });
-    });
+    this.#waiting.set(entry.id, { caller, reports });
+  }
+
+  /** Waits no longer, and is told nothing more. */
+  leave(id: EntryId): void {
+    const waiting = this.#take(id);
+    if (waiting === undefined) return;
+    waiting.reports?.stop();
+    this.#scheduler.cancel(id, this.#clock.now());
+    this.#wake();
   }
 
   setTarget(target: SchedulerTarget): void {
@@ -144,7 +129,9 @@ export class Dispatcher {
         retryAfterSeconds,
         ...(message === undefined ? {} : { message }),
       });
-      this.#take(decision.id)?.fail(error);
+      const rejected = this.#take(decision.id);
+      rejected?.reports?.stop();
+      rejected?.caller.rejected(error);
       return;
     }
     const { members } = decision.batch;
@@ -154,13 +141,15 @@ export class Dispatcher {
         this.#scheduler.release(id, settlement, this.#clock.now());
         this.#wake();
       };
-      this.#take(id)?.grant({ target, batch, release });
+      const granted = this.#take(id);
+      granted?.reports?.granted();
+      granted?.caller.granted({ target, batch, release });
     }
   }
 
-  #take(id: EntryId): Caller | undefined {
-    const caller = this.#callers.get(id);
-    this.#callers.delete(id);
-    return caller;
+  #take(id: EntryId): Waiting | undefined {
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    return waiting;
   }
 }

@@ -2,13 +2,14 @@
  * Shutting down without losing an answer. Steps: /ready says no while requests are still served; new ones are refused;
  * those under way finish; what the grace period leaves is cancelled. Owns the set of generations under way.
  */
+import type { Cancellation } from '../core/cancellation.ts';
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import type { Receipt } from '../core/receipt.ts';
 
 export interface UnderWay {
   readonly receipt: Receipt;
-  readonly cancellation: AbortController;
+  readonly cancellation: Cancellation;
 }
 
 export interface DrainOptions {
@@ -64,7 +65,7 @@ export class Drain {
     onRefusing?.();
     await this.#idleWithin(graceMs);
     for (const { cancellation } of this.#underWay) {
-      cancellation.abort(
+      cancellation.cancel(
         new ServingError('draining', {
           message: 'The server shut down before the answer was finished.',
           retryAfterSeconds: 1,

@@ -1,75 +1,108 @@
 /**
  * The way of one embedding request: it waits in the same queue as generations and takes a slot like one, with a prompt
- * and no answer. Invariant: a slot that was granted is released exactly once, on every path.
+ * and no answer.
  */
 import type { EmbeddingRequest, Embeddings } from '../core/backend.ts';
 import { ServingError } from '../core/errors.ts';
 import type { ModelId } from '../core/generation.ts';
-import type { Outcome, Settlement } from '../scheduling/decision.ts';
-import type { GenerationServices } from './generate.ts';
-import { embeddingSizeOf } from './prompt-size.ts';
-import { deadlineError, type SlotCall, waitForSlot } from './slot-call.ts';
-import { causeOfEnd, isBackendFault, releaseWhenFree } from './slot-end.ts';
+import type { Outcome } from '../scheduling/decision.ts';
+import { embeddingSizeOf, type PromptSize } from './prompt-size.ts';
+import { isBackendFault, Slot, type SlotCall, type SlotHolder, type SlotServices } from './slot.ts';
+import type { Target } from './target.ts';
 
 export type EmbeddingCall = Omit<SlotCall, 'request' | 'onPlace'> & { readonly request: EmbeddingRequest };
+
+interface Settle {
+  resolve(embeddings: Embeddings): void;
+  reject(error: ServingError): void;
+}
 
 /** So it is charged for what it sends, and teaches nobody how long answers are. */
 const NO_ANSWER = { maxTokens: 0, stop: [] };
 
-export async function embed(call: EmbeddingCall, services: GenerationServices): Promise<Embeddings> {
-  const { request, receipt, cancellation, deadlineAt } = call;
-  const { clock, findTarget, onBackendFailure } = services;
-  const { signal } = cancellation;
-  const size = embeddingSizeOf(request.inputs);
-  const slotCall = { ...call, request: { model: request.model, limits: NO_ANSWER } };
-  const grant = await waitForSlot(slotCall, { promptSize: size, prefix: undefined }, services);
-  const target = findTarget(request.model, grant.target);
-  const onDeadline = () => cancellation.abort(deadlineError('Send fewer inputs or allow more time.'));
-  const deadline = clock.schedule(deadlineAt - clock.now(), onDeadline);
-  let outcome: Outcome = 'cancelled';
-  let promptTokens = 0;
-  let running: Promise<Embeddings> | undefined;
-  try {
-    signal.throwIfAborted();
-    if (!target.backend.embed) throw cannotEmbed(request.model);
-    // By estimate until the backend tells the number.
-    promptTokens = size.tokens;
-    running = target.backend.embed(request, { signal });
-    const embeddings = await unlessAborted(running, signal);
-    // It ended by itself: nothing is held any more.
-    running = undefined;
-    outcome = 'completed';
-    // 0 is what is told by servers that do not count.
-    promptTokens = embeddings.promptTokens || promptTokens;
-    receipt.usage = { promptTokens: embeddings.promptTokens, completionTokens: 0, cachedTokens: 0 };
-    return embeddings;
-  } catch (thrown) {
-    const error = causeOfEnd(thrown, signal);
-    if (!isBackendFault(error)) throw error;
-    outcome = 'failed';
-    onBackendFailure(target, error);
-    throw error;
-  } finally {
-    deadline.cancel();
-    const settlement: Settlement = {
-      outcome,
-      promptTokens,
-      cachedTokens: 0,
-      answerTokens: 0,
-      firstTokenMs: undefined,
-    };
-    releaseWhenFree({ grant, settlement, free: running, clock });
-  }
+export function embed(call: EmbeddingCall, services: SlotServices): Promise<Embeddings> {
+  return new Promise((resolve, reject) => {
+    new ServedEmbedding(call, services, { resolve, reject }).start();
+  });
 }
 
-/** The caller hears of its own cancellation at once; the backend may take a moment to be free. */
-function unlessAborted(running: Promise<Embeddings>, signal: AbortSignal): Promise<Embeddings> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    const settled = () => signal.removeEventListener('abort', onAbort);
-    signal.addEventListener('abort', onAbort);
-    running.then(resolve, reject).finally(settled);
-  });
+class ServedEmbedding implements SlotHolder {
+  readonly deadlineAdvice = 'Send fewer inputs or allow more time.';
+  readonly #call: EmbeddingCall;
+  readonly #services: SlotServices;
+  readonly #settle: Settle;
+  readonly #slot: Slot;
+  readonly #size: PromptSize;
+  #running: Promise<Embeddings> | undefined;
+  #hasEnded = false;
+
+  constructor(call: EmbeddingCall, services: SlotServices, settle: Settle) {
+    const { request } = call;
+    this.#call = call;
+    this.#services = services;
+    this.#settle = settle;
+    this.#size = embeddingSizeOf(request.inputs);
+    this.#slot = new Slot({ ...call, request: { model: request.model, limits: NO_ANSWER } }, this, services);
+  }
+
+  start(): void {
+    this.#slot.waitFor({ promptSize: this.#size, prefix: undefined });
+  }
+
+  granted(target: Target): void {
+    const { request, cancellation } = this.#call;
+    if (!target.backend.embed) {
+      this.#fail(cannotEmbed(request.model), 0);
+      return;
+    }
+    this.#running = target.backend.embed(request, { signal: cancellation.signal });
+    this.#running.then(
+      (embeddings) => this.#succeed(embeddings),
+      (thrown: unknown) => this.#failed(target, thrown),
+    );
+  }
+
+  rejected(error: ServingError): void {
+    this.#settle.reject(error);
+  }
+
+  /** The caller hears of it at once; the backend may take a moment to be free. */
+  cancelled(reason: ServingError): void {
+    this.#fail(reason, this.#size.tokens);
+  }
+
+  #succeed(embeddings: Embeddings): void {
+    if (this.#hasEnded) return;
+    this.#call.receipt.usage = {
+      promptTokens: embeddings.promptTokens,
+      completionTokens: 0,
+      cachedTokens: 0,
+    };
+    // 0 is what is told by servers that do not count.
+    this.#end('completed', embeddings.promptTokens || this.#size.tokens);
+    this.#settle.resolve(embeddings);
+  }
+
+  #failed(target: Target, thrown: unknown): void {
+    if (this.#hasEnded) return;
+    const error =
+      thrown instanceof ServingError ? thrown : new ServingError('backend_error', { cause: thrown });
+    if (isBackendFault(error)) this.#services.onBackendFailure(target, error);
+    this.#fail(error, this.#size.tokens);
+  }
+
+  #fail(error: ServingError, promptTokens: number): void {
+    if (this.#hasEnded) return;
+    this.#end(isBackendFault(error) ? 'failed' : 'cancelled', promptTokens);
+    this.#settle.reject(error);
+  }
+
+  #end(outcome: Outcome, promptTokens: number): void {
+    this.#hasEnded = true;
+    const settlement = { outcome, promptTokens, cachedTokens: 0, answerTokens: 0, firstTokenMs: undefined };
+    // Of one that ended by itself nothing is held any more.
+    this.#slot.release(settlement, outcome === 'completed' ? undefined : this.#running);
+  }
 }
 
 function cannotEmbed(model: ModelId): ServingError {

@@ -1,21 +1,19 @@
 /**
- * The way of one generation from queue to end: wait for a slot, run the backend, pass its events on, give the slot back.
- * Invariant: a slot that was granted is released exactly once, on every path, and only when the backend is really
- * free of the request (or a second after its end).
+ * The way of one generation from queue to end: wait for a slot, run the backend, pass its events on, give the slot back. It
+ * stands between backend and edge: all that happens to an event here happens in the turn in which the backend brought it.
  */
-import type { CacheIsolation, GenerateOptions } from '../core/backend.ts';
-import type { Clock, Milliseconds } from '../core/clock.ts';
-import { ServingError } from '../core/errors.ts';
+import type { CacheIsolation, GenerateOptions, Generation, GenerationSink } from '../core/backend.ts';
+import type { Milliseconds } from '../core/clock.ts';
+import { ServingError, toServingError } from '../core/errors.ts';
 import { withoutMootFormat } from '../core/features.ts';
 import type { GenerationEvent, GenerationRequest } from '../core/generation.ts';
 import type { Receipt } from '../core/receipt.ts';
 import type { Outcome, Settlement } from '../scheduling/decision.ts';
 import { fingerprintOf } from '../scheduling/prefix-fingerprint.ts';
-import { leavingAway } from './leaving-away.ts';
+import { dropUnsupported } from './drop-unsupported.ts';
 import { ProgressWatch, silenceLimits } from './progress-watch.ts';
-import { promptSizeOf } from './prompt-size.ts';
-import { deadlineError, type SlotCall, type SlotServices, waitForSlot } from './slot-call.ts';
-import { causeOfEnd, isBackendFault, releaseWhenFree } from './slot-end.ts';
+import { type PromptSize, promptSizeOf } from './prompt-size.ts';
+import { isBackendFault, Slot, type SlotCall, type SlotHolder, type SlotServices } from './slot.ts';
 import type { Target } from './target.ts';
 import { TokenCount } from './token-count.ts';
 
@@ -24,108 +22,183 @@ export interface GenerationCall extends SlotCall, Pick<GenerateOptions, 'deliver
 }
 
 export interface GenerationServices extends SlotServices {
-  findTarget(model: string, id: string): Target;
   /** Undefined where none of the model's targets caches prefixes for the scheduler to see to. */
   cacheIsolationOf(model: string): CacheIsolation | undefined;
-  /** A backend failed a request: look at it now rather than at the next probe. */
-  onBackendFailure(target: Target, error: ServingError): void;
-  /** What a backend cannot honour is left away rather than refused. */
+  /** What a backend cannot honour is dropped rather than refused. */
   readonly lenient: boolean;
   /** Between two tokens of one generation. */
   onTokenGap(model: string, gapMs: Milliseconds): void;
 }
 
-/** Normally a token each: between them lies the inter-token latency. */
-const PIECES: ReadonlySet<GenerationEvent['type']> = new Set(['text', 'tool-arguments']);
+/** Cancelled through the cancellation of its call. Its sink is told one end. */
+export class ServedGeneration implements GenerationSink, SlotHolder {
+  readonly deadlineAdvice = 'Ask for fewer tokens or allow more time.';
+  readonly #call: GenerationCall;
+  readonly #sink: GenerationSink;
+  readonly #services: GenerationServices;
+  readonly #slot: Slot;
+  readonly #promptSize: PromptSize;
+  readonly #used = new TokenCount();
+  #target: Target | undefined;
+  /** As the backend has been asked, without what was dropped. */
+  #asked: GenerationRequest;
+  #generation: Generation | undefined;
+  #watch: ProgressWatch | undefined;
+  #lastTokenAt: Milliseconds | undefined;
+  #hasBegun = false;
+  #hasEnded = false;
+  #isPaused = false;
 
-export async function* generate(
-  call: GenerationCall,
-  services: GenerationServices,
-): AsyncGenerator<GenerationEvent, void> {
-  const { request, receipt, cancellation, deadlineAt } = call;
-  const { clock, onBackendFailure, onTokenGap } = services;
-  const { signal } = cancellation;
-  const promptSize = promptSizeOf(request);
-  const used = new TokenCount();
-  const prefix = prefixOf(call, services.cacheIsolationOf(request.model));
-  const grant = await waitForSlot(call, { promptSize, prefix }, services);
-  const target = services.findTarget(request.model, grant.target);
-  const deadline = clock.schedule(deadlineAt - clock.now(), () => cancellation.abort(deadlineError()));
-  const limits = silenceLimits(request, target);
-  const watch = new ProgressWatch({ clock, limits, onSilence: (error) => cancellation.abort(error) });
-  let outcome: Outcome = 'cancelled';
-  let lastTokenAt: Milliseconds | undefined;
-  let events: AsyncIterator<GenerationEvent> | undefined;
-  try {
-    signal.throwIfAborted();
-    used.begin(promptSize.tokens);
+  constructor(call: GenerationCall, sink: GenerationSink, services: GenerationServices) {
+    this.#call = call;
+    this.#sink = sink;
+    this.#services = services;
+    this.#asked = call.request;
+    this.#promptSize = promptSizeOf(call.request);
+    this.#slot = new Slot(call, this, services);
+  }
+
+  start(): void {
+    const prefix = prefixOf(this.#call, this.#services.cacheIsolationOf(this.#asked.model));
+    this.#slot.waitFor({ promptSize: this.#promptSize, prefix });
+  }
+
+  /** The sink cannot take more for now. */
+  pause(): void {
+    if (this.#isPaused) return;
+    this.#isPaused = true;
+    this.#generation?.pause();
+    this.#watch?.paused();
+  }
+
+  resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    this.#generation?.resume();
+    if (!this.#hasEnded) this.#watch?.waiting();
+  }
+
+  granted(target: Target): void {
+    const { request, cancellation } = this.#call;
+    const { clock } = this.#services;
+    const limits = silenceLimits(request, target);
+    this.#target = target;
+    this.#watch = new ProgressWatch({ clock, limits, onSilence: (error) => cancellation.cancel(error) });
+    this.#used.begin(this.#promptSize.tokens);
+    this.#ask(target);
+  }
+
+  rejected(error: ServingError): void {
+    this.#hasEnded = true;
+    this.#sink.fail(error);
+  }
+
+  cancelled(reason: ServingError): void {
+    this.#generation?.cancel(reason);
+  }
+
+  event(told: GenerationEvent): void {
+    if (this.#hasEnded) return;
+    const { receipt, request } = this.#call;
+    const isBeyondLimit = this.#isBeyondLimit(told);
+    const event = isBeyondLimit ? this.#endAtLimit() : told;
+    const now = this.#services.clock.now();
+    this.#hasBegun = true;
+    this.#used.note(event);
+    if (event.type !== 'start') receipt.firstTokenAt ??= now;
+    this.#watch?.progressed(now, { isToken: event.type !== 'start' });
+    if (event.type === 'text' || event.type === 'tool-arguments') {
+      // Normally a token each: between them lies the inter-token latency.
+      if (this.#lastTokenAt !== undefined) this.#services.onTokenGap(request.model, now - this.#lastTokenAt);
+      this.#lastTokenAt = now;
+    }
+    if (event.type !== 'finish') {
+      this.#sink.event(event);
+      return;
+    }
+    receipt.finishReason = event.reason;
+    receipt.usage = event.usage;
+    this.#sink.event(event);
+    if (isBeyondLimit) {
+      this.#end('completed', this.#generation?.released);
+      this.#generation?.cancel(new ServingError('client_gone'));
+    } else {
+      // It ended by itself: nothing is held any more.
+      this.#end('completed');
+    }
+  }
+
+  fail(told: ServingError): void {
+    if (this.#hasEnded) return;
+    const target = this.#target;
+    const lesser = this.#lesserThan(told);
+    if (lesser !== undefined && target !== undefined) {
+      this.#asked = lesser;
+      this.#ask(target);
+      return;
+    }
+    const error = this.#call.cancellation.reason ?? told;
+    const isFault = isBackendFault(error);
+    this.#end(isFault ? 'failed' : 'cancelled', this.#generation?.released);
+    if (isFault && target !== undefined) this.#services.onBackendFailure(target, error);
+    this.#sink.fail(error);
+  }
+
+  #ask(target: Target): void {
+    const { receipt } = this.#call;
     const onAskedWhole = () => {
       receipt.askedWhole = true;
-      watch.expectWhole(target.answerTimeoutMs);
+      this.#watch?.expectWhole(target.answerTimeoutMs);
     };
-    const options = { ...optionsFor(target, call), onAskedWhole };
-    const start = (asked: GenerationRequest) =>
-      target.backend.generate(withoutMootFormat(asked), options)[Symbol.asyncIterator]();
-    const droppable = services.lenient ? 'settings' : 'optional';
-    events = leavingAway({ request, receipt, droppable, start });
-    for (;;) {
-      watch.waiting();
-      const next = await events.next();
-      if (next.done) {
-        // It ended by itself: nothing is held any more.
-        events = undefined;
-        break;
-      }
-      const isBeyondLimit = !target.embedded && exceedsLimit(next.value, used, request);
-      const event = isBeyondLimit ? endAtLimit(used) : next.value;
-      watch.answered({ isToken: event.type !== 'start' });
-      used.note(event);
-      note(event, receipt, clock);
-      if (PIECES.has(event.type)) {
-        const now = clock.now();
-        if (lastTokenAt !== undefined) onTokenGap(request.model, now - lastTokenAt);
-        lastTokenAt = now;
-      }
-      if (event.type === 'finish') outcome = 'completed';
-      yield event;
-      // The backend is left in the middle of its answer.
-      if (isBeyondLimit) break;
+    const options = { ...optionsFor(target, this.#call), onAskedWhole };
+    this.#watch?.waiting();
+    try {
+      this.#generation = target.backend.generate(withoutMootFormat(this.#asked), this, options);
+    } catch (thrown) {
+      // A mistake of ours, which must not reach those that were granted a slot in the same turn.
+      this.fail(toServingError(thrown));
+      return;
     }
-    if (outcome !== 'completed')
-      throw new ServingError('backend_error', { message: 'The backend ended without a finish reason.' });
-  } catch (thrown) {
-    const error = causeOfEnd(thrown, signal);
-    if (outcome !== 'completed' && isBackendFault(error)) outcome = 'failed';
-    if (isBackendFault(error)) onBackendFailure(target, error);
-    throw error;
-  } finally {
-    deadline.cancel();
-    watch.stop();
-    const free = events?.return?.();
-    releaseWhenFree({ grant, settlement: settle(outcome, used, receipt), free, clock });
+    if (!this.#isPaused) return;
+    this.#generation.pause();
+    this.#watch?.paused();
   }
-}
 
-/** Other software may ignore `maxTokens`: it is stopped there. */
-function exceedsLimit(event: GenerationEvent, used: TokenCount, { limits }: GenerationRequest): boolean {
-  if (event.type === 'start' || event.type === 'finish') return false;
-  return limits.maxTokens !== undefined && used.answerTokens >= limits.maxTokens;
-}
+  /** What to ask for instead, without what the backend cannot honour. */
+  #lesserThan(refusal: ServingError): GenerationRequest | undefined {
+    if (this.#hasBegun) return undefined;
+    const { receipt, cancellation } = this.#call;
+    if (cancellation.reason !== undefined) return undefined;
+    const droppable = this.#services.lenient ? 'settings' : 'optional';
+    return dropUnsupported({ asked: this.#asked, receipt, droppable }, refusal);
+  }
 
-/** With the usage as far as it is known: its own count would have come at the end. */
-function endAtLimit({ promptTokens, cachedTokens, answerTokens }: TokenCount): GenerationEvent {
-  return {
-    type: 'finish',
-    reason: 'length',
-    usage: { promptTokens, cachedTokens, completionTokens: answerTokens },
-  };
+  #end(outcome: Outcome, free?: Promise<void>): void {
+    this.#hasEnded = true;
+    this.#watch?.stop();
+    this.#slot.release(settlementOf(outcome, this.#used, this.#call.receipt), free);
+  }
+
+  /** Other software may ignore `maxTokens`: it is stopped there. */
+  #isBeyondLimit({ type }: GenerationEvent): boolean {
+    if (type === 'start' || type === 'finish' || this.#target?.embedded) return false;
+    const { maxTokens } = this.#call.request.limits;
+    return maxTokens !== undefined && this.#used.answerTokens >= maxTokens;
+  }
+
+  /** With the usage as far as it is known: the backend's own count would have come at the end. */
+  #endAtLimit(): GenerationEvent {
+    const { promptTokens, cachedTokens, answerTokens } = this.#used;
+    const usage = { promptTokens, cachedTokens, completionTokens: answerTokens };
+    return { type: 'finish', reason: 'length', usage };
+  }
 }
 
 function optionsFor(
   { cacheIsolation }: Target,
-  { client, cancellation: { signal }, delivery = 'stream', promptTokensFirst = false }: GenerationCall,
+  { client, delivery = 'stream', promptTokensFirst = false }: GenerationCall,
 ): GenerateOptions {
-  const options = { signal, delivery, promptTokensFirst };
+  const options = { delivery, promptTokensFirst };
   return cacheIsolation === 'client' ? { ...options, cacheScope: client } : options;
 }
 
@@ -137,16 +210,7 @@ function prefixOf({ request, client }: GenerationCall, isolation: CacheIsolation
   return fingerprintOf(request.input, scope === '' ? undefined : scope);
 }
 
-/** The first token is a piece of text, of thought or of a call; a generation without any has its end as its first. */
-function note(event: GenerationEvent, receipt: Receipt, clock: Clock): void {
-  if (event.type === 'start') return;
-  receipt.firstTokenAt ??= clock.now();
-  if (event.type !== 'finish') return;
-  receipt.finishReason = event.reason;
-  receipt.usage = event.usage;
-}
-
-function settle(
+function settlementOf(
   outcome: Outcome,
   { promptTokens, cachedTokens, answerTokens }: TokenCount,
   { dispatchedAt, firstTokenAt, askedWhole = false }: Receipt,

@@ -51,6 +51,11 @@ export class ProgressWatch {
     if (this.#limitMs !== undefined) this.#timer ??= this.#clock.schedule(this.#limitMs, () => this.#check());
   }
 
+  /** Its reader has to catch up: the backend is not to blame for the silence. */
+  paused(): void {
+    this.#waitingSince = undefined;
+  }
+
   /** The answer is asked for whole: it may take `limitMs`; undefined: as long as the request may. */
   expectWhole(limitMs: Milliseconds | undefined): void {
     this.stop();
@@ -58,13 +63,14 @@ export class ProgressWatch {
     if (this.#waitingSince !== undefined) this.waiting();
   }
 
-  /** It answered; the next answer may take `idleTimeoutMs`. */
-  answered(progress: { readonly isToken: boolean }): void {
-    this.#waitingSince = undefined;
-    if (!progress.isToken || this.#limitMs === this.#limits.idleTimeoutMs) return;
-    this.#limitMs = this.#limits.idleTimeoutMs;
+  /** It has answered, and is waited for again; what follows a token may take `idleTimeoutMs`. */
+  progressed(now: Milliseconds, { isToken }: { readonly isToken: boolean }): void {
+    if (this.#waitingSince !== undefined) this.#waitingSince = now;
+    const { idleTimeoutMs } = this.#limits;
+    if (!isToken || this.#limitMs === idleTimeoutMs) return;
+    this.#limitMs = idleTimeoutMs;
     this.#timer?.cancel();
-    this.#timer = undefined;
+    this.#timer = this.#clock.schedule(idleTimeoutMs, () => this.#check());
   }
 
   stop(): void {

@@ -2,10 +2,10 @@
  * What the edge may ask of the house: generate, embed, is it ready, which models are there. Owns the targets with their
  * monitors, and keeps the scheduler told of their state.
  */
-import type { CacheIsolation, Embeddings, TargetStatus, Tokenizer } from '../core/backend.ts';
+import type { CacheIsolation, Embeddings, GenerationSink, TargetStatus, Tokenizer } from '../core/backend.ts';
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
-import type { GenerationEvent, ModelId } from '../core/generation.ts';
+import type { ModelId } from '../core/generation.ts';
 import type { Log } from '../core/log.ts';
 import type { ServedModel } from '../core/served-model.ts';
 import type { SchedulerOptions, SchedulerTarget } from '../scheduling/decision.ts';
@@ -13,7 +13,7 @@ import { Scheduler } from '../scheduling/scheduler.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { Drain } from './drain.ts';
 import { type EmbeddingCall, embed } from './embed.ts';
-import { type GenerationCall, type GenerationServices, generate } from './generate.ts';
+import { type GenerationCall, type GenerationServices, ServedGeneration } from './generate.ts';
 import { modelDigests } from './model-digests.ts';
 import { type Readiness, readinessOf } from './readiness.ts';
 import { largestContext, servedModel, tokenizerOf } from './served-model.ts';
@@ -137,8 +137,11 @@ export class Serving {
     return tokenizerOf(model, this.#models.get(model) ?? []);
   }
 
-  generate(call: GenerationCall): AsyncGenerator<GenerationEvent, void> {
-    return generate(call, this.#services);
+  /** Begins to wait in the queue. */
+  generate(call: GenerationCall, sink: GenerationSink): ServedGeneration {
+    const generation = new ServedGeneration(call, sink, this.#services);
+    generation.start();
+    return generation;
   }
 
   embed(call: EmbeddingCall): Promise<Embeddings> {

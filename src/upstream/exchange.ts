@@ -1,10 +1,11 @@
 /**
  * One request to an upstream and its answer, over undici's dispatch interface (no streams in between). It owns the
- * socket's fate: an abort rejects what is pending at once with the signal's reason and destroys the socket.
+ * socket's fate: an abort rejects what is pending at once with its reason and destroys the socket.
  */
 import type { Dispatcher } from 'undici';
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
+import type { Held } from '../core/sink.ts';
 import type { Sending } from './connection.ts';
 import { networkError } from './network-error.ts';
 
@@ -23,8 +24,7 @@ const LINGER_MS = 1000;
 /** A server that had closed a connection says so as soon as the request arrives. One that fails later may have begun. */
 const LOST_WITHIN_MS = 1000;
 
-export class Exchange implements Dispatcher.DispatchHandler {
-  readonly #signal: AbortSignal;
+export class Exchange implements Dispatcher.DispatchHandler, Held {
   readonly #clock: Clock;
   readonly #opened: Pending<Exchange>;
   #controller: Dispatcher.DispatchController | undefined;
@@ -35,6 +35,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #linger: Timer | undefined;
   #sending: Sending | undefined;
   #sentAt: Milliseconds = 0;
+  #isPaused = false;
   /** Of the connection that it runs on: to be called when it is sent. */
   begin: (() => Sending | undefined) | undefined;
   /** The server had closed the connection before the request arrived: it may be sent once more. */
@@ -42,15 +43,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
   status = 0;
   headers: ResponseHeaders = {};
 
-  constructor(options: {
-    readonly signal: AbortSignal;
-    readonly clock: Clock;
-    readonly opened: Pending<Exchange>;
-  }) {
-    this.#signal = options.signal;
-    this.#clock = options.clock;
-    this.#opened = options.opened;
-    this.#signal.addEventListener('abort', this.#onAbort);
+  constructor(clock: Clock, opened: Pending<Exchange>) {
+    this.#clock = clock;
+    this.#opened = opened;
   }
 
   /** Passes the whole body to `sink`; resolves at its end or at `finish()`. To be called once. */
@@ -73,11 +68,19 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#settle({});
   }
 
+  /** What is pending rejects with the reason. */
+  abort(reason: unknown): void {
+    this.#settle({ error: reason });
+    this.#destroy(new ServingError('client_gone'));
+  }
+
   pause(): void {
+    this.#isPaused = true;
     this.#controller?.pause();
   }
 
   resume(): void {
+    this.#isPaused = false;
     this.#controller?.resume();
   }
 
@@ -85,6 +88,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#controller = controller;
     this.#sending = this.begin?.();
     this.#sentAt = this.#clock.now();
+    if (this.#isPaused) controller.pause();
     if (this.#outcome !== undefined) controller.abort(new ServingError('client_gone'));
   }
 
@@ -132,7 +136,6 @@ export class Exchange implements Dispatcher.DispatchHandler {
   /** The first outcome counts. Chunks that arrived before there was a reader are still its own. */
   #settle(outcome: { readonly error?: unknown }): void {
     this.#outcome ??= outcome;
-    this.#signal.removeEventListener('abort', this.#onAbort);
     const { error } = this.#outcome;
     if (error !== undefined) this.#opened.reject(error);
     const reading = this.#reading;
@@ -145,9 +148,4 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#linger?.cancel();
     this.#controller?.abort(reason);
   }
-
-  readonly #onAbort = (): void => {
-    this.#settle({ error: this.#signal.reason ?? new ServingError('client_gone') });
-    this.#destroy(new ServingError('client_gone'));
-  };
 }

@@ -23,7 +23,6 @@ export interface UpstreamCall {
   readonly path: string;
   /** Sent as JSON. */
   readonly body?: unknown;
-  readonly signal: AbortSignal;
 }
 
 export interface JsonAnswer {
@@ -44,13 +43,15 @@ export const URL_RULE = 'an address such as http://localhost:8001, without user,
 export class Upstream {
   readonly #pool: Pool;
   readonly #basePath: string;
-  readonly #headers: Readonly<Record<string, string>>;
+  readonly #headers: string[];
+  readonly #bodyHeaders: string[];
   readonly #clock: Clock;
 
   constructor(options: UpstreamOptions) {
     const url = new URL(options.url);
     this.#basePath = url.pathname.replace(/\/+$/, '');
-    this.#headers = { accept: '*/*', ...options.headers };
+    this.#headers = Object.entries({ accept: '*/*', ...options.headers }).flat();
+    this.#bodyHeaders = [...this.#headers, 'content-type', 'application/json'];
     this.#clock = options.clock;
     this.#pool = new Pool(url.origin, {
       pipelining: 1,
@@ -64,29 +65,33 @@ export class Upstream {
   }
 
   /**
-   * Resolves when the answer's headers are here, whatever its status. Throws a ServingError or the signal's reason. What was
-   * lost on a connection that the server had closed is sent once more.
+   * Resolves when the answer's headers are here, whatever its status. Throws a ServingError, or what the exchange was aborted
+   * with: `hold` is called with it before anything is sent. What was lost on a connection that the server had closed is sent
+   * once more.
    */
-  async open(call: UpstreamCall): Promise<Exchange> {
-    const first = this.#send(call);
+  async open(call: UpstreamCall, hold: (exchange: Exchange) => void): Promise<Exchange> {
+    const first = this.#send(call, hold);
     try {
       return await first.opened;
     } catch (thrown) {
-      if (!first.exchange?.wasLost || call.signal.aborted) throw thrown;
-      return this.#send(call).opened;
+      if (!first.exchange.wasLost) throw thrown;
+      return this.#send(call, hold).opened;
     }
   }
 
-  #send(call: UpstreamCall): { readonly exchange?: Exchange; readonly opened: Promise<Exchange> } {
-    const { method, path, signal } = call;
-    if (signal.aborted) return { opened: Promise.reject(signal.reason) };
+  #send(
+    call: UpstreamCall,
+    hold: (exchange: Exchange) => void,
+  ): { readonly exchange: Exchange; readonly opened: Promise<Exchange> } {
+    const { method, path } = call;
     const hasBody = call.body !== undefined;
     const { promise, resolve, reject } = withResolvers<Exchange>();
-    const exchange = new Exchange({ signal, clock: this.#clock, opened: { resolve, reject } });
+    const exchange = new Exchange(this.#clock, { resolve, reject });
+    hold(exchange);
     const options: ConnectionOptions = {
       method,
       path: `${this.#basePath}${path}`,
-      headers: hasBody ? { ...this.#headers, 'content-type': 'application/json' } : this.#headers,
+      headers: hasBody ? this.#bodyHeaders : this.#headers,
       body: hasBody ? JSON.stringify(call.body) : null,
       runsOn: (begin) => {
         exchange.begin = begin;
@@ -100,10 +105,21 @@ export class Upstream {
     return { exchange, opened: promise };
   }
 
-  /** A whole answer, whatever its status. */
-  async json(call: UpstreamCall): Promise<JsonAnswer> {
-    const exchange = await this.open(call);
-    return { status: exchange.status, headers: exchange.headers, body: await readJson(exchange) };
+  /** A whole answer, whatever its status. Throws a ServingError, or the signal's reason. */
+  async json(call: UpstreamCall & { readonly signal: AbortSignal }): Promise<JsonAnswer> {
+    const { signal } = call;
+    let current: Exchange | undefined;
+    const onAbort = () => current?.abort(signal.reason);
+    signal.addEventListener('abort', onAbort);
+    try {
+      const exchange = await this.open(call, (held) => {
+        signal.throwIfAborted();
+        current = held;
+      });
+      return { status: exchange.status, headers: exchange.headers, body: await readJson(exchange) };
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
   }
 
   /** Requests under way fail. */

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vit
 import type { Backend, Embeddings, GenerateOptions, TokenizeRequest } from '../../src/core/backend.ts';
 import { ServingError } from '../../src/core/errors.ts';
 import type { GenerationEvent, GenerationRequest, RequestId } from '../../src/core/generation.ts';
-
+import { pulled } from '../support/pulled-generation.ts';
 import { type BehaviourBeyondText, describeBeyondText, TOOLS } from './beyond-text.ts';
 
 export interface BackendUnderTest {
@@ -248,9 +248,7 @@ export function describeBackend(name: string, options: ContractOptions): void {
     behaves('aborted-already', 'does nothing for a signal that was aborted before', async () => {
       const { controller, reason } = cancellation();
       controller.abort(reason);
-      const events = test.backend
-        .generate(request(QUESTION), { signal: controller.signal })
-        [Symbol.asyncIterator]();
+      const events = pulled(test.backend, request(QUESTION), { signal: controller.signal });
       await expect(events.next()).rejects.toBe(reason);
     });
 
@@ -259,40 +257,84 @@ export function describeBackend(name: string, options: ContractOptions): void {
       'rejects at once when aborted before the first token, and is free afterwards',
       async () => {
         const { controller, reason } = cancellation();
-        const events = test.backend
-          .generate(request(COUNT), { signal: controller.signal })
-          [Symbol.asyncIterator]();
+        const events = pulled(test.backend, request(COUNT), { signal: controller.signal });
         const pending = failureOf(events.next());
         controller.abort(reason);
         expect(await atOnce(pending)).toBe(reason);
-        await events.return?.();
+        await events.return();
         expect(textOf(await run(QUESTION, { maxTokens: 8 }))).not.toBe('');
       },
     );
 
     behaves('abort-mid', 'rejects at once when aborted mid-stream, and is free afterwards', async () => {
       const { controller, reason } = cancellation();
-      const events = test.backend
-        .generate(request(COUNT, { maxTokens: 48 }), { signal: controller.signal })
-        [Symbol.asyncIterator]();
+      const events = pulled(test.backend, request(COUNT, { maxTokens: 48 }), { signal: controller.signal });
       await untilText(events);
       const pending = failureOf(events.next());
       controller.abort(reason);
       // The next piece may have been there already; nothing comes after it.
       const failure = (await atOnce(pending)) ?? (await atOnce(failureOf(events.next())));
       expect(failure).toBe(reason);
-      await events.return?.();
+      await events.return();
       expect(textOf(await run(QUESTION, { maxTokens: 8 }))).not.toBe('');
     });
 
     behaves('walk-away', 'is free after a reader that leaves without an abort', async () => {
       const { controller } = cancellation();
-      for await (const event of test.backend.generate(request(COUNT, { maxTokens: 48 }), {
+      for await (const event of pulled(test.backend, request(COUNT, { maxTokens: 48 }), {
         signal: controller.signal,
       })) {
         if (event.type === 'text') break;
       }
       expect(textOf(await run(QUESTION, { maxTokens: 8 }))).not.toBe('');
+    });
+
+    behaves(
+      'abort-mid',
+      'tells the reason of a cancellation before it returns, and nothing after it',
+      async () => {
+        const { reason } = cancellation();
+        const told: (GenerationEvent['type'] | ServingError)[] = [];
+        const { promise: hasText, resolve: onText } = waiting();
+        const sink = {
+          event: ({ type }: GenerationEvent) => {
+            told.push(type);
+            if (type === 'text') onText();
+          },
+          fail: (error: ServingError) => void told.push(error),
+        };
+        const generation = test.backend.generate(request(COUNT, { maxTokens: 48 }), sink, {});
+        expect(told).toEqual([]);
+        await hasText;
+        // An answer that was in the same chunk is over by now.
+        const hasEnded = told.includes('finish');
+        generation.cancel(reason);
+        const atCancel = [...told];
+        expect(atCancel.at(-1)).toBe(hasEnded ? 'finish' : reason);
+        await generation.released;
+        generation.cancel(new ServingError('draining'));
+        generation.pause();
+        generation.resume();
+        expect(textOf(await run(QUESTION, { maxTokens: 8 }))).not.toBe('');
+        expect(told).toEqual(atCancel);
+      },
+    );
+
+    behaves('order', 'gives the same answer to a sink that has to pause at each piece', async () => {
+      const told: GenerationEvent[] = [];
+      const { promise: ended, resolve: onEnd } = waiting();
+      const sink = {
+        event: (event: GenerationEvent) => {
+          told.push(event);
+          generation.pause();
+          setImmediate(() => generation.resume());
+          if (event.type === 'finish') onEnd();
+        },
+        fail: onEnd,
+      };
+      const generation = test.backend.generate(request(QUESTION, { maxTokens: 16 }), sink, {});
+      await ended;
+      expect(textOf(told)).toBe(textOf(await run(QUESTION, { maxTokens: 16 })));
     });
 
     const embed = (inputs: readonly string[], signal = new AbortController().signal) =>
@@ -336,9 +378,7 @@ export function describeBackend(name: string, options: ContractOptions): void {
       'fails what is under way when it is closed, and a later probe does not hang',
       async () => {
         const { controller } = cancellation();
-        const events = test.backend
-          .generate(request(COUNT, { maxTokens: 48 }), { signal: controller.signal })
-          [Symbol.asyncIterator]();
+        const events = pulled(test.backend, request(COUNT, { maxTokens: 48 }), { signal: controller.signal });
         await untilText(events);
         await test.backend.close();
         expect(await failureOf(drain(events))).toBeInstanceOf(ServingError);
@@ -369,11 +409,11 @@ function requestFor(model: string, text: string, overrides: Overrides): Generati
 async function collect(
   backend: Backend,
   request: GenerationRequest,
-  options: Omit<GenerateOptions, 'signal'> = {},
+  options: GenerateOptions = {},
 ): Promise<GenerationEvent[]> {
   const events: GenerationEvent[] = [];
   const { signal } = cancellation().controller;
-  for await (const event of backend.generate(request, { ...options, signal })) events.push(event);
+  for await (const event of pulled(backend, request, { ...options, signal })) events.push(event);
   return events;
 }
 
@@ -385,6 +425,14 @@ function finishOf(events: readonly GenerationEvent[]): Finish {
   const last = events.at(-1);
   if (last?.type !== 'finish') throw new Error(`the last event is ${last?.type}, not a finish`);
   return last;
+}
+
+function waiting(): { readonly promise: Promise<void>; readonly resolve: () => void } {
+  let resolve = () => {};
+  const promise = new Promise<void>((onResolve) => {
+    resolve = onResolve;
+  });
+  return { promise, resolve };
 }
 
 function cancellation(): { controller: AbortController; reason: ServingError } {

@@ -4,7 +4,8 @@
  */
 import { expect } from 'vitest';
 import type { GenerationEvent, GenerationRequest, TokenLogprob, ToolUse } from '../../src/core/generation.ts';
-import { foldEvents, type GenerationResult } from '../../src/core/generation-result.ts';
+import type { GenerationResult } from '../../src/core/generation-result.ts';
+import { foldEvents } from '../support/pulled-generation.ts';
 
 export type BehaviourBeyondText =
   | 'json'

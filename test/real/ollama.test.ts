@@ -3,10 +3,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { OllamaBackend } from '../../src/backends/ollama/ollama-backend.ts';
 import { ServingError } from '../../src/core/errors.ts';
 import type { GenerationRequest, Message, RequestId, ToolUse } from '../../src/core/generation.ts';
-import { foldEvents } from '../../src/core/generation-result.ts';
 import { systemClock } from '../../src/system-clock.ts';
 import { describeBackend, EMBEDDING, skipAll } from '../contract/backend-contract.ts';
 import { modelPath } from '../support/embedded-engine.ts';
+import { foldEvents, pulled } from '../support/pulled-generation.ts';
 import { embedsWithAny, findOllama, type RealOllama, startRealOllama } from './real-ollama.ts';
 
 const PARALLEL = 4;
@@ -72,7 +72,7 @@ if (executable === undefined) {
       await unpinned.warmUp({ signal: never() });
       const states: string[] = [];
       for (let turn = 0; turn < 8; turn += 1) {
-        await foldEvents(unpinned.generate(ask('Hi', server.model), { signal: never() }));
+        await foldEvents(pulled(unpinned, ask('Hi', server.model), { signal: never() }));
         states.push((await unpinned.probe({ signal: never() })).state);
         const body = JSON.stringify({ model: server.model, prompt: 'Hi', options: { num_predict: 1 } });
         await (await fetch(`${server.url}/api/generate`, { method: 'POST', body })).text();
@@ -101,7 +101,7 @@ if (executable === undefined) {
       const answers = await Promise.all(
         Array.from({ length: 16 }, (_, index) => {
           const request = ask(`What is ${index} plus one?`, server.model);
-          return foldEvents(backend.generate(request, { signal: never() }));
+          return foldEvents(pulled(backend, request, { signal: never() }));
         }),
       );
       for (const { text, usage } of answers) {
@@ -117,7 +117,7 @@ if (executable === undefined) {
         { clock: systemClock },
       );
       expect(await missing.probe({ signal: never() })).toMatchObject({ state: 'not_found' });
-      const failure = foldEvents(missing.generate(ask('Hi', 'nobody/has-this'), { signal: never() }));
+      const failure = foldEvents(pulled(missing, ask('Hi', 'nobody/has-this'), { signal: never() }));
       await expect(failure).rejects.toMatchObject({
         code: 'model_not_found',
         message: expect.stringContaining('ollama pull'),
@@ -138,7 +138,7 @@ if (executable === undefined) {
       const tools = backendFor(server, server.toolModel);
       const request = { ...ask('', server.toolModel), limits: { maxTokens: 40, stop: [] }, tools: TOOLS };
       const messages = [...weatherOf('Rome', 0), ...weatherOf('Oslo', 1), question('Paris')];
-      const answer = tools.generate({ ...request, input: { kind: 'chat', messages } }, { signal: never() });
+      const answer = pulled(tools, { ...request, input: { kind: 'chat', messages } }, { signal: never() });
       expect(await foldEvents(answer)).toMatchObject({
         finishReason: 'tool_calls',
         text: '',
@@ -152,14 +152,14 @@ if (executable === undefined) {
       ['messages[0].images', { input: { kind: 'chat', messages: [withImage('Hi')] } }],
     ] as const)('refuses what the model cannot take: %s', async (param, overrides) => {
       const failure = foldEvents(
-        backend.generate({ ...ask('Hi', server.model), ...overrides }, { signal: never() }),
+        pulled(backend, { ...ask('Hi', server.model), ...overrides }, { signal: never() }),
       );
       await expect(failure).rejects.toMatchObject({ code: 'unsupported_parameter', param });
     });
 
     it('tells log-probabilities, or refuses them by name', async () => {
       const request = { ...ask('Hi', server.model), logprobs: { top: 2 } };
-      const answer = await foldEvents(backend.generate(request, { signal: never() })).catch(
+      const answer = await foldEvents(pulled(backend, request, { signal: never() })).catch(
         (error: unknown) => error,
       );
       if (answer instanceof ServingError)
@@ -188,7 +188,7 @@ if (executable === undefined) {
 
     it('refuses the wish to think for a model that cannot', async () => {
       const failure = foldEvents(
-        backend.generate({ ...ask('Hi', server.model), thinking: true }, { signal: never() }),
+        pulled(backend, { ...ask('Hi', server.model), thinking: true }, { signal: never() }),
       );
       await expect(failure).rejects.toMatchObject({ code: 'unsupported_parameter', param: 'think' });
     });

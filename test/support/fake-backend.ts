@@ -1,12 +1,17 @@
 /** A backend whose every event a test sends by hand. */
 import type {
   Backend,
+  CallOptions,
   EmbeddingRequest,
   Embeddings,
   GenerateOptions,
+  Generation,
+  GenerationSink,
   TargetStatus,
 } from '../../src/core/backend.ts';
+import type { ServingError } from '../../src/core/errors.ts';
 import type { GenerationEvent, GenerationRequest, RequestId } from '../../src/core/generation.ts';
+import { EndingSink } from '../../src/core/sink.ts';
 import type { Target } from '../../src/serving/target.ts';
 
 interface Deferred {
@@ -27,14 +32,17 @@ function deferred(): Deferred {
 
 export interface FakeRun {
   readonly request: GenerationRequest;
+  /** Aborted with the reason that it was cancelled with. */
   readonly signal: AbortSignal;
   readonly cacheScope: string | undefined;
   readonly delivery: GenerateOptions['delivery'];
+  /** Whether its sink takes no more for now. */
+  isPaused: boolean;
   /** It asks its server for the whole answer. */
   askWhole(): void;
   send(event: GenerationEvent): void;
-  fail(error: Error): void;
-  /** What `return()` waits for: the resource behind is free. */
+  fail(error: ServingError): void;
+  /** The resource behind is free. */
   free(): void;
 }
 
@@ -57,55 +65,49 @@ export class FakeBackend implements Backend {
 
   generate(
     request: GenerationRequest,
-    { signal, cacheScope, delivery, onAskedWhole }: GenerateOptions,
-  ): AsyncIterable<GenerationEvent> {
-    const queue: (() => Promise<IteratorResult<GenerationEvent>>)[] = [];
-    let wake = deferred();
+    sink: GenerationSink,
+    { cacheScope, delivery, onAskedWhole }: GenerateOptions,
+  ): Generation {
+    const ending = new EndingSink(sink);
+    const cancelled = new AbortController();
     const freed = deferred();
-    const add = (produce: () => Promise<IteratorResult<GenerationEvent>>) => {
-      queue.push(produce);
-      wake.resolve();
-    };
-    signal.addEventListener('abort', () => add(() => Promise.reject(signal.reason)));
     if (this.freesByItself) freed.resolve();
-    this.runs.push({
+    const run: FakeRun = {
       request,
-      signal,
+      signal: cancelled.signal,
       cacheScope,
       delivery,
+      isPaused: false,
       askWhole: () => onAskedWhole?.(),
-      send: (event) => {
-        add(async () => ({ done: false, value: event }));
-        if (event.type === 'finish') add(async () => ({ done: true, value: undefined }));
-      },
-      fail: (error) => add(() => Promise.reject(error)),
+      send: (event) => ending.event(event),
+      fail: (error) => ending.fail(error),
       free: () => freed.resolve(),
-    });
+    };
+    this.runs.push(run);
     return {
-      [Symbol.asyncIterator]: () => ({
-        next: async () => {
-          while (queue.length === 0) {
-            await wake.promise;
-            wake = deferred();
-          }
-          return (queue.shift() as () => Promise<IteratorResult<GenerationEvent>>)();
-        },
-        return: async () => {
-          await freed.promise;
-          return { done: true, value: undefined };
-        },
-      }),
+      cancel: (reason) => {
+        if (ending.ended) return;
+        ending.fail(reason);
+        cancelled.abort(reason);
+      },
+      pause: () => {
+        run.isPaused = true;
+      },
+      resume: () => {
+        run.isPaused = false;
+      },
+      released: freed.promise,
     };
   }
 
-  embed(request: EmbeddingRequest, { signal }: GenerateOptions): Promise<Embeddings> {
+  embed(request: EmbeddingRequest, { signal }: CallOptions): Promise<Embeddings> {
     return new Promise((answer, fail) => {
       if (this.freesByItself) signal.addEventListener('abort', () => fail(signal.reason));
       this.embeddings.push({ request, signal, answer, fail });
     });
   }
 
-  async probe(_options: GenerateOptions): Promise<TargetStatus> {
+  async probe(_options: CallOptions): Promise<TargetStatus> {
     this.probes += 1;
     return this.status;
   }

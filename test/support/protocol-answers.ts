@@ -1,7 +1,6 @@
 /** What the edge gives to protocols, for their unit tests: a server with one model `m`, and answers made of events. */
 import { ServingError } from '../../src/core/errors.ts';
 import type { GenerationEvent, GenerationRequest, RequestId } from '../../src/core/generation.ts';
-import { foldEvents } from '../../src/core/generation-result.ts';
 import type {
   AnswerContext,
   AnswerRenderer,
@@ -9,6 +8,7 @@ import type {
   ParseContext,
   ParsedGeneration,
 } from '../../src/protocols/generation-route.ts';
+import { foldEvents } from './pulled-generation.ts';
 
 /** Ids are `gen_` and 24 digits that count up, from 1 in each context. */
 export function parseContext(changes: Partial<ParseContext> = {}): ParseContext {

@@ -2,6 +2,7 @@
 import type { Backend, GenerateOptions, Generation } from '../../src/core/backend.ts';
 import type { ServingError } from '../../src/core/errors.ts';
 import type { GenerationEvent, GenerationRequest } from '../../src/core/generation.ts';
+import { EventFold, type GenerationResult } from '../../src/core/generation-result.ts';
 
 type Next = IteratorResult<GenerationEvent, undefined>;
 
@@ -118,4 +119,14 @@ export function pulled(
   options?: PulledOptions,
 ): PulledGeneration {
   return new PulledGeneration(backend, request, options);
+}
+
+/** The whole answer. Throws what the events throw. */
+export async function foldEvents(events: AsyncIterable<GenerationEvent>): Promise<GenerationResult> {
+  const fold = new EventFold();
+  for await (const event of events) {
+    const result = fold.add(event);
+    if (result !== undefined) return result;
+  }
+  throw new Error('the events ended without a finish');
 }

@@ -2,15 +2,15 @@
  * Turns the lines of one streamed answer into events. Owned by one generation. Invariant: after `finish` was pushed
  * nothing else is, and an answer without its last line (`done: true`) is an error. A call of a tool comes whole.
  */
+import type { GenerationSink } from '../../core/backend.ts';
 import { ServingError } from '../../core/errors.ts';
 import type { GenerationEvent } from '../../core/generation.ts';
-import type { EventSink } from '../../upstream/event-stream.ts';
 import { asArray, asCount, asObject, asText, isObject, type Loose } from '../../upstream/lenient.ts';
 import type { AnswerLogprobs } from './answer-logprobs.ts';
 import { type ErrorContext, promptWasCut, streamFailure } from './upstream-error.ts';
 
 export interface AnswerReaderOptions {
-  readonly sink: EventSink<GenerationEvent>;
+  readonly sink: Pick<GenerationSink, 'event'>;
   readonly context: ErrorContext;
   /** Where they are asked for. */
   readonly logprobs: AnswerLogprobs | undefined;
@@ -24,7 +24,7 @@ const BROKEN_OFF = 'The model’s backend ended its answer before it was complet
 const NO_ENDS: readonly string[] = ['load', 'unload'];
 
 export class AnswerReader {
-  readonly #sink: EventSink<GenerationEvent>;
+  readonly #sink: Pick<GenerationSink, 'event'>;
   readonly #context: ErrorContext;
   readonly #logprobs: AnswerLogprobs | undefined;
   readonly #onFinish: () => void;
@@ -83,9 +83,9 @@ export class AnswerReader {
 
   /** Nothing is told before the first piece: what is refused then may be asked again without. */
   #push(event: GenerationEvent): void {
-    if (!this.#started) this.#sink.push({ type: 'start' });
+    if (!this.#started) this.#sink.event({ type: 'start' });
     this.#started = true;
-    this.#sink.push(event);
+    this.#sink.event(event);
   }
 
   #finish(answer: Loose): void {

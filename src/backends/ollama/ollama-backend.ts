@@ -4,18 +4,19 @@
  */
 import type {
   Backend,
+  CallOptions,
   EmbeddingRequest,
   Embeddings,
-  GenerateOptions,
+  Generation,
+  GenerationSink,
   TargetState,
   TargetStatus,
 } from '../../core/backend.ts';
 import type { ServingError } from '../../core/errors.ts';
 import { type Feature, refuseUnsupported } from '../../core/features.ts';
-import type { GenerationEvent, GenerationRequest } from '../../core/generation.ts';
-import { type EventSink, EventStream } from '../../upstream/event-stream.ts';
+import type { GenerationRequest } from '../../core/generation.ts';
+import { RunningGeneration } from '../../core/sink.ts';
 import { LineReader } from '../../upstream/line-reader.ts';
-import { pump } from '../../upstream/pump.ts';
 import { type JsonAnswer, readJson, Upstream, type UpstreamCall } from '../../upstream/upstream.ts';
 import type { BackendEnvironment } from '../backend-definition.ts';
 import { AnswerLogprobs } from './answer-logprobs.ts';
@@ -87,11 +88,11 @@ export class OllamaBackend implements Backend {
     });
   }
 
-  generate(request: GenerationRequest, { signal }: GenerateOptions): AsyncIterable<GenerationEvent> {
-    return new EventStream<GenerationEvent>(signal, (sink, inner) => this.#run(request, sink, inner));
+  generate(request: GenerationRequest, sink: GenerationSink): Generation {
+    return new RunningGeneration(sink, (generation) => this.#run(request, generation));
   }
 
-  async embed(request: EmbeddingRequest, { signal }: GenerateOptions): Promise<Embeddings> {
+  async embed(request: EmbeddingRequest, { signal }: CallOptions): Promise<Embeddings> {
     const { path, body } = embedCall(request, this.#settings);
     const answer = await this.#upstream.json({ method: 'POST', path, body, signal });
     if (answer.status !== 200) throw this.#refused(answer);
@@ -99,7 +100,7 @@ export class OllamaBackend implements Backend {
     return readEmbeddings(answer.body, request);
   }
 
-  async probe({ signal }: GenerateOptions): Promise<TargetStatus> {
+  async probe({ signal }: CallOptions): Promise<TargetStatus> {
     const status = await this.#modelProbe.status(signal);
     this.#contextSize = status.contextSize ?? this.#contextSize;
     this.#noticeAnother({ state: status.state, digest: this.#modelProbe.digest });
@@ -109,7 +110,7 @@ export class OllamaBackend implements Backend {
     return { ...status, ...(abilities && { abilities }), ...(details && { details }) };
   }
 
-  async warmUp({ signal }: GenerateOptions): Promise<void> {
+  async warmUp({ signal }: CallOptions): Promise<void> {
     this.#loads += 1;
     try {
       const load = (call: Pick<UpstreamCall, 'path' | 'body'>) =>
@@ -129,17 +130,13 @@ export class OllamaBackend implements Backend {
     await this.#upstream.close();
   }
 
-  async #run(
-    request: GenerationRequest,
-    sink: EventSink<GenerationEvent>,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #run(request: GenerationRequest, generation: RunningGeneration): Promise<void> {
     // What the model itself cannot do goes first: without tools, say, a format may be asked for.
     const { known } = this.#abilities;
     if (known !== undefined) refuseInability(request, known);
     refuseUnsupported(request, { backend: 'ollama', supports: SUPPORTED });
     if (request.logprobs && this.#abilities.ignoresLogprobs) throw ignoresLogprobs();
-    const capabilities = needsToKnow(request) ? await this.#abilities.learn(signal) : undefined;
+    const capabilities = needsToKnow(request) ? await this.#abilities.learn(generation.signal) : undefined;
     refuseInability(request, capabilities);
     const think = canThink(capabilities) ? request.thinking : undefined;
     const { path, body } = generateCall(request, this.#settings, {
@@ -147,18 +144,22 @@ export class OllamaBackend implements Backend {
       takesShift: takesShift(this.#modelProbe.release),
       contextSize: this.#contextSize,
     });
-    const exchange = await this.#upstream.open({ method: 'POST', path, body, signal });
+    const exchange = await this.#upstream.open({ method: 'POST', path, body }, (held) =>
+      generation.hold(held),
+    );
     const { status, headers } = exchange;
     if (status !== 200) throw this.#refused({ status, headers, body: await readJson(exchange) });
     this.#presence.noteAnswered(this.#clock.now());
     const answer = new AnswerReader({
-      sink,
+      sink: generation,
       context: this.#errorContext(),
       logprobs: request.logprobs && new AnswerLogprobs(() => this.#abilities.noteIgnoredLogprobs()),
       takenCallIds: request.input.kind === 'chat' ? callIdsOf(request.input.messages) : new Set(),
       onFinish: () => exchange.finish(),
     });
-    await pump(exchange, new LineReader((line) => answer.line(line)), sink);
+    const lines = new LineReader((line) => answer.line(line));
+    await exchange.read((chunk) => lines.push(chunk));
+    lines.end();
     answer.end();
   }
 

@@ -7,7 +7,7 @@
 import type { GenerationRequest } from '../../core/generation.ts';
 import type { JsonAnswer } from '../../upstream/upstream.ts';
 import { contextErrorOf, promptMayFit, roomLeft } from './context-error.ts';
-import type { CallOptions, OpenAiCall } from './request-body.ts';
+import type { BodyOptions, OpenAiCall } from './request-body.ts';
 import { isForced } from './tool-fields.ts';
 import { refusesStrictTools, refusesTemplateSwitch, wantsNewerLimit } from './upstream-error.ts';
 
@@ -18,7 +18,7 @@ export interface RefusedCall {
 }
 
 /** Undefined where the refusal is the answer. */
-export function adaptedOptions(options: CallOptions, refused: RefusedCall): CallOptions | undefined {
+export function adaptedOptions(options: BodyOptions, refused: RefusedCall): BodyOptions | undefined {
   const { sent, answer } = refused;
   if (options.templateSwitch && saysSwitch(refused) && refusesTemplateSwitch(answer))
     return { ...options, templateSwitch: false };

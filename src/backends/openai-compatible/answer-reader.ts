@@ -4,11 +4,12 @@
  * when the usage is here too, when the server says it is over, or a second later. A server that reports no usage has its
  * pieces counted, and its prompt as 0.
  */
+
+import type { GenerationSink } from '../../core/backend.ts';
 import type { Clock, Timer } from '../../core/clock.ts';
 import { ServingError } from '../../core/errors.ts';
 import type { GenerationEvent, LogprobsWish, TokenLogprob } from '../../core/generation.ts';
 import type { Usage } from '../../core/usage.ts';
-import type { EventSink } from '../../upstream/event-stream.ts';
 import { asArray, asCount, asObject, asText, type Loose } from '../../upstream/lenient.ts';
 import type { ServerSentEvent } from '../../upstream/sse-reader.ts';
 import { checkReason, reasonOf, usageOf } from './answer-end.ts';
@@ -24,7 +25,7 @@ export interface AnswerBounds {
 }
 
 export interface AnswerReaderOptions {
-  readonly sink: Pick<EventSink<GenerationEvent>, 'push'>;
+  readonly sink: Pick<GenerationSink, 'event'>;
   readonly clock: Clock;
   readonly bounds: AnswerBounds;
   /** What an answer of that status would mean. */
@@ -141,7 +142,7 @@ export class AnswerReader {
     const { total, cache } = asObject(progress);
     const promptTokens = usage?.promptTokens ?? asCount(total);
     const cachedTokens = usage?.cachedTokens ?? asCount(cache);
-    this.#options.sink.push({
+    this.#options.sink.event({
       type: 'start',
       ...(promptTokens !== undefined && { promptTokens }),
       ...(cachedTokens !== undefined && { cachedTokens }),
@@ -156,7 +157,7 @@ export class AnswerReader {
 
   #push(event: GenerationEvent): void {
     this.#pieces += 1;
-    this.#options.sink.push(event);
+    this.#options.sink.event(event);
   }
 
   #finish(): void {
@@ -167,7 +168,7 @@ export class AnswerReader {
     if (this.#usage === undefined) this.#options.onUsageMissing();
     const isCut = given === 'length' || this.#callIsCut(given);
     this.#calls?.end({ isCut });
-    this.#options.sink.push({
+    this.#options.sink.event({
       type: 'finish',
       reason: isCut ? 'length' : reasonOf(given, this.#calls?.called ?? false),
       ...(this.#matchedStop === undefined ? {} : { matchedStop: this.#matchedStop }),

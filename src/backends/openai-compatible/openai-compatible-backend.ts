@@ -4,17 +4,19 @@
  */
 import type {
   Backend,
+  CallOptions,
   EmbeddingRequest,
   Embeddings,
   GenerateOptions,
+  Generation,
+  GenerationSink,
   TargetStatus,
   Tokenizer,
 } from '../../core/backend.ts';
 import { ServingError } from '../../core/errors.ts';
-import type { GenerationEvent, GenerationRequest } from '../../core/generation.ts';
-import { type EventSink, EventStream } from '../../upstream/event-stream.ts';
+import type { GenerationRequest } from '../../core/generation.ts';
+import { RunningGeneration } from '../../core/sink.ts';
 import type { Exchange } from '../../upstream/exchange.ts';
-import { pump } from '../../upstream/pump.ts';
 import { SseReader } from '../../upstream/sse-reader.ts';
 import { type JsonAnswer, readJson, Upstream } from '../../upstream/upstream.ts';
 import type { BackendEnvironment } from '../backend-definition.ts';
@@ -23,7 +25,7 @@ import { AnswerReader } from './answer-reader.ts';
 import { DIALECTS, type Dialect, detectDialect, type Flavor } from './dialect.ts';
 import { cannotCut, cannotEmbed, EMBEDDINGS_PATH, embedBody, readEmbeddings } from './embedding.ts';
 import { passedNames } from './passed-fields.ts';
-import { type CallOptions, generateCall } from './request-body.ts';
+import { type BodyOptions, generateCall } from './request-body.ts';
 import { probeServer, unreachable, withProps } from './server-probe.ts';
 import { KnownProps, refuseBeyondTemplate } from './server-props.ts';
 import { serverTokenizer } from './server-tokenizer.ts';
@@ -43,14 +45,14 @@ export interface OpenAiCompatibleTarget {
 
 interface Run {
   readonly request: GenerationRequest;
-  readonly sink: EventSink<GenerationEvent>;
+  readonly generation: RunningGeneration;
   readonly options: GenerateOptions;
 }
 
 /** An answer with status 200, and how it was asked for in the end. */
 interface Opened {
   readonly exchange: Exchange;
-  readonly asked: CallOptions;
+  readonly asked: BodyOptions;
 }
 
 export class OpenAiCompatibleBackend implements Backend {
@@ -63,7 +65,7 @@ export class OpenAiCompatibleBackend implements Backend {
   #contextSize: number | undefined;
   #vocabularySize: number | undefined;
   #templateSwitch = true;
-  #maxTokensName: CallOptions['maxTokensName'] = 'max_tokens';
+  #maxTokensName: BodyOptions['maxTokensName'] = 'max_tokens';
   readonly #props = new KnownProps();
   #wholeIsWorse = false;
   #saidUsageMissing = false;
@@ -90,16 +92,16 @@ export class OpenAiCompatibleBackend implements Backend {
     });
   }
 
-  generate(request: GenerationRequest, options: GenerateOptions): AsyncIterable<GenerationEvent> {
+  generate(request: GenerationRequest, sink: GenerationSink, options: GenerateOptions): Generation {
     const { whole_answers } = this.#target;
     const asksWhole = options.delivery === 'whole' && whole_answers !== 'streamed' && mayBeWhole(request);
-    return new EventStream<GenerationEvent>(options.signal, (sink, signal) => {
-      const run = { request, sink, options: { ...options, signal } };
+    return new RunningGeneration(sink, (generation) => {
+      const run = { request, generation, options };
       return asksWhole && !this.#wholeIsWorse ? this.#runWhole(run) : this.#runStream(run);
     });
   }
 
-  async embed(request: EmbeddingRequest, { signal }: GenerateOptions): Promise<Embeddings> {
+  async embed(request: EmbeddingRequest, { signal }: CallOptions): Promise<Embeddings> {
     const body = embedBody(request, this.#target.model);
     const answer = await this.#upstream.json({ method: 'POST', path: EMBEDDINGS_PATH, body, signal });
     if (answer.status !== 200) throw cannotEmbed(answer) ?? cannotCut(answer) ?? this.#refusal(answer);
@@ -107,7 +109,7 @@ export class OpenAiCompatibleBackend implements Backend {
     return readEmbeddings(answer.body, request);
   }
 
-  async probe({ signal }: GenerateOptions): Promise<TargetStatus> {
+  async probe({ signal }: CallOptions): Promise<TargetStatus> {
     try {
       const dialect = await this.#speaks(signal);
       const { model, context_size: contextSize } = this.#target;
@@ -130,7 +132,7 @@ export class OpenAiCompatibleBackend implements Backend {
   }
 
   /** These servers load their model before they answer: there is nothing to do but to look. */
-  async warmUp({ signal }: GenerateOptions): Promise<void> {
+  async warmUp({ signal }: CallOptions): Promise<void> {
     const { state, detail } = await this.probe({ signal });
     if (signal.aborted) throw signal.reason;
     if (state === 'ready') return;
@@ -144,9 +146,9 @@ export class OpenAiCompatibleBackend implements Backend {
   }
 
   async #runWhole(run: Run): Promise<void> {
-    const { request, sink, options } = run;
+    const { request, generation, options } = run;
     options.onAskedWhole?.();
-    const opened = await this.#open(request, options, { whole: true });
+    const opened = await this.#open(run, { whole: true });
     const { headers } = opened.exchange;
     if (String(headers['content-type']).startsWith('text/event-stream')) {
       this.#warnOfWhole();
@@ -157,16 +159,16 @@ export class OpenAiCompatibleBackend implements Backend {
     if (status !== undefined) throw this.#refusal({ status, headers, body }, request);
     const { events, isWorse } = readWholeAnswer(body, request.limits.maxTokens);
     if (isWorse) this.#warnOfWhole();
-    for (const event of events) sink.push(event);
+    for (const event of events) generation.event(event);
   }
 
   async #runStream(run: Run): Promise<void> {
-    await this.#readStream(run, await this.#open(run.request, run.options, { whole: false }));
+    await this.#readStream(run, await this.#open(run, { whole: false }));
   }
 
-  async #readStream({ request, sink }: Run, { exchange, asked }: Opened): Promise<void> {
+  async #readStream({ request, generation }: Run, { exchange, asked }: Opened): Promise<void> {
     const answer = new AnswerReader({
-      sink,
+      sink: generation,
       clock: this.#environment.clock,
       bounds: { maxTokens: asked.maxTokens, contextSize: this.#contextSize },
       refusal: (status, body) => this.#refusal({ status, headers: exchange.headers, body }, request),
@@ -175,7 +177,9 @@ export class OpenAiCompatibleBackend implements Backend {
       onUsageMissing: () => this.#warnOfUsage(),
     });
     try {
-      await pump(exchange, new SseReader((event) => answer.event(event)), sink);
+      const events = new SseReader((event) => answer.event(event));
+      await exchange.read((chunk) => events.push(chunk));
+      events.end();
       answer.end();
     } finally {
       answer.dispose();
@@ -184,16 +188,17 @@ export class OpenAiCompatibleBackend implements Backend {
 
   /** Asks again, without, where the server refuses something that it can do without. Any other refusal is the answer. */
   async #open(
-    request: GenerationRequest,
-    { signal, promptTokensFirst = false }: GenerateOptions,
+    { request, generation, options: { promptTokensFirst = false } }: Run,
     { whole }: { readonly whole: boolean },
   ): Promise<Opened> {
-    let options: CallOptions = { ...(await this.#callOptions(request, signal)), whole, promptTokensFirst };
+    const dialect = this.#dialect ?? (await this.#speaks(generation.signal));
+    let options = this.#bodyOptions(request, { dialect, whole, promptTokensFirst });
     let before = options;
     refuseBeyondTemplate(request, this.#props.current);
     for (;;) {
       const { path, body } = generateCall(request, options);
-      const exchange = await this.#upstream.open({ method: 'POST', path, body, signal });
+      const call = { method: 'POST', path, body } as const;
+      const exchange = await this.#upstream.open(call, (held) => generation.hold(held));
       const { status, headers } = exchange;
       if (status === 200) {
         this.#saidKeyRefused = false;
@@ -209,22 +214,21 @@ export class OpenAiCompatibleBackend implements Backend {
   }
 
   /** Only what has helped: a server's words may repeat what one client wrote, and all others would have to live with it. */
-  #learn(before: CallOptions, helped: CallOptions): void {
+  #learn(before: BodyOptions, helped: BodyOptions): void {
     if (before.templateSwitch && !helped.templateSwitch) this.#templateSwitch = false;
     if (before.maxTokensName !== helped.maxTokensName) this.#maxTokensName = helped.maxTokensName;
   }
 
-  async #callOptions(
-    request: GenerationRequest,
-    signal: AbortSignal,
-  ): Promise<Omit<CallOptions, 'whole' | 'promptTokensFirst'>> {
-    const dialect = await this.#speaks(signal);
+  #bodyOptions(
+    { limits: { maxTokens } }: GenerationRequest,
+    asked: Pick<BodyOptions, 'dialect' | 'whole' | 'promptTokensFirst'>,
+  ): BodyOptions {
     const { model, pass_fields: own = [] } = this.#target;
     return {
+      ...asked,
       model,
-      dialect,
-      passed: passedNames(dialect.flavor, own),
-      maxTokens: request.limits.maxTokens,
+      passed: passedNames(asked.dialect.flavor, own),
+      maxTokens,
       maxTokensName: this.#maxTokensName,
       contextSize: this.#contextSize,
       vocabularySize: this.#vocabularySize,

@@ -12,7 +12,7 @@ import { passedFeatures, passedFields, saysOutput } from './passed-fields.ts';
 import { toolFields } from './tool-fields.ts';
 import { wireMessages } from './wire-messages.ts';
 
-export interface CallOptions {
+export interface BodyOptions {
   readonly model: string;
   readonly dialect: Dialect;
   /** Names of fields that are passed on as they came. */
@@ -44,7 +44,7 @@ type Fields = Readonly<Record<string, unknown>>;
 /** Servers take the one only without the other. */
 export const CONTINUES_LAST = { add_generation_prompt: false, continue_final_message: true } as const;
 
-export function generateCall(request: GenerationRequest, options: CallOptions): OpenAiCall {
+export function generateCall(request: GenerationRequest, options: BodyOptions): OpenAiCall {
   const { output: wanted, ...others } = request;
   const { input, sampling, limits } = others;
   const { dialect } = options;
@@ -94,7 +94,7 @@ export function generateCall(request: GenerationRequest, options: CallOptions): 
 }
 
 /** vLLM tells the prompt's length before the end only in the usage of every chunk; llama-server as its progress with it. */
-function deliveryFields({ whole, promptTokensFirst, dialect: { earlyPrompt } }: CallOptions): Fields {
+function deliveryFields({ whole, promptTokensFirst, dialect: { earlyPrompt } }: BodyOptions): Fields {
   if (whole) return { stream: false };
   const inEachChunk = promptTokensFirst && earlyPrompt === 'usage' && { continuous_usage_stats: true };
   return {
@@ -105,7 +105,7 @@ function deliveryFields({ whole, promptTokensFirst, dialect: { earlyPrompt } }: 
 }
 
 /** Unset, `/v1/completions` gives 16 tokens on many servers: all that the context leaves has to be asked for. */
-function completionLimit({ maxTokens, contextSize, dialect }: CallOptions): Fields {
+function completionLimit({ maxTokens, contextSize, dialect }: BodyOptions): Fields {
   if (maxTokens !== undefined) return { max_tokens: maxTokens };
   if (dialect.nullMeansRest) return { max_tokens: null };
   if (dialect.flavor === 'generic' && contextSize !== undefined) return { max_tokens: contextSize };
@@ -152,7 +152,7 @@ function biasFields({ logitBias }: Sampling, vocabularySize = Number.POSITIVE_IN
 }
 
 /** `kwargs`: what the client itself says to the template; it wins. */
-function thinkingFields({ thinking }: GenerationRequest, options: CallOptions, kwargs: unknown): Fields {
+function thinkingFields({ thinking }: GenerationRequest, options: BodyOptions, kwargs: unknown): Fields {
   if (thinking === undefined) return {};
   const level = typeof thinking === 'string' ? thinking : undefined;
   const { flavor, templateSwitch } = options.dialect;

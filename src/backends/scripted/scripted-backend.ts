@@ -2,20 +2,23 @@
  * A backend that plays a script: deterministic words, delays and failures, for tests and benchmarks. A token is a
  * word. Given the same prompt and seed it gives the same words; all waiting goes through the clock it is given.
  */
-import { setMaxListeners } from 'node:events';
+import { abortable } from '../../core/abortable.ts';
 import type {
   Backend,
+  CallOptions,
   EmbeddingRequest,
   Embeddings,
-  GenerateOptions,
+  Generation,
+  GenerationSink,
   TargetState,
   TargetStatus,
 } from '../../core/backend.ts';
-import type { Clock } from '../../core/clock.ts';
+import { Cancellation, type OnCancel } from '../../core/cancellation.ts';
+import type { Clock, Timer } from '../../core/clock.ts';
 import { ServingError } from '../../core/errors.ts';
 import { type Feature, refuseUnsupported } from '../../core/features.ts';
-import type { FinishReason, GenerationEvent, GenerationRequest } from '../../core/generation.ts';
-import { type EventSink, EventStream } from '../../upstream/event-stream.ts';
+import type { FinishReason, GenerationRequest } from '../../core/generation.ts';
+import { RunningGeneration } from '../../core/sink.ts';
 import { readTexts, vectorOf } from './embedding.ts';
 import { cannotThink, scriptedFailure } from './refusals.ts';
 import { type Part, partFor, type Script } from './script.ts';
@@ -62,41 +65,39 @@ export class ScriptedBackend implements Backend {
   readonly #target: ScriptedTarget;
   readonly #clock: Clock;
   readonly #observer: ScriptedObserver | undefined;
-  readonly #closing = new AbortController();
+  readonly #closing = new Cancellation();
   #load: 'unloaded' | 'loading' | 'loaded';
 
   constructor(target: ScriptedTarget, clock: Clock, observer?: ScriptedObserver) {
     this.#target = target;
     this.#clock = clock;
     this.#observer = observer;
-    // One for each request that runs.
-    setMaxListeners(0, this.#closing.signal);
     this.#load = target.load_ms > 0 ? 'unloaded' : 'loaded';
   }
 
-  generate(request: GenerationRequest, { signal }: GenerateOptions): AsyncIterable<GenerationEvent> {
-    return new EventStream<GenerationEvent>(signal, (sink, inner) => this.#observed(request, sink, inner));
+  generate(request: GenerationRequest, sink: GenerationSink): Generation {
+    return new RunningGeneration(sink, (generation) => this.#observed(request, generation));
   }
 
-  async embed(request: EmbeddingRequest, { signal }: GenerateOptions): Promise<Embeddings> {
-    if (signal.aborted) throw signal.reason;
+  async embed(request: EmbeddingRequest, { signal }: CallOptions): Promise<Embeddings> {
+    signal.throwIfAborted();
     const { script, texts, promptTokens } = readTexts(request, this.#target);
-    await this.#prefill(script, promptTokens, signal);
-    if (signal.aborted) throw signal.reason;
+    await this.#prefill(script, promptTokens, (delayMs) => this.#waitUnless(signal, delayMs));
+    signal.throwIfAborted();
     return { vectors: texts.map(vectorOf), promptTokens };
   }
 
   async probe(): Promise<TargetStatus> {
     const loaded = this.#load === 'loaded';
-    const state = this.#closing.signal.aborted ? 'unreachable' : loaded ? this.#target.state : this.#load;
+    const state = this.#closing.reason ? 'unreachable' : loaded ? this.#target.state : this.#load;
     return { state: state === 'loaded' ? 'ready' : state, loaded, contextSize: this.#target.context_size };
   }
 
-  async warmUp({ signal }: GenerateOptions): Promise<void> {
+  async warmUp({ signal }: CallOptions): Promise<void> {
     if (this.#load === 'loaded') return;
     this.#load = 'loading';
     try {
-      await this.#wait(this.#target.load_ms, signal);
+      await this.#waitUnless(signal, this.#target.load_ms);
       this.#load = 'loaded';
     } finally {
       if (this.#load === 'loading') this.#load = 'unloaded';
@@ -104,29 +105,21 @@ export class ScriptedBackend implements Backend {
   }
 
   async close(): Promise<void> {
-    this.#closing.abort(new ServingError('draining'));
+    this.#closing.cancel(new ServingError('draining'));
   }
 
-  async #observed(
-    request: GenerationRequest,
-    sink: EventSink<GenerationEvent>,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #observed(request: GenerationRequest, generation: RunningGeneration): Promise<void> {
     this.#observer?.started(request);
     let outcome: 'completed' | 'failed' | 'aborted' = 'failed';
     try {
-      await this.#play(request, sink, signal);
+      await this.#play(request, generation);
       outcome = 'completed';
     } finally {
-      this.#observer?.ended(request, signal.aborted ? 'aborted' : outcome);
+      this.#observer?.ended(request, generation.isCancelled ? 'aborted' : outcome);
     }
   }
 
-  async #play(
-    request: GenerationRequest,
-    sink: EventSink<GenerationEvent>,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #play(request: GenerationRequest, generation: RunningGeneration): Promise<void> {
     refuseUnsupported(request, { backend: 'scripted', supports: SUPPORTED });
     const part = partFor(request.input, this.#target);
     const { script } = part;
@@ -135,20 +128,26 @@ export class ScriptedBackend implements Backend {
     const promptTokens = promptTokensOf(request.input, part.prompt);
     if (request.thinking && script.reasoning === undefined) throw cannotThink();
     const room = this.#roomFor(promptTokens);
-    await this.#prefill(script, promptTokens, signal);
-    sink.push({ type: 'start', promptTokens, cachedTokens: 0 });
-    const completion = await this.#speak({ request, part, calls, room, sink, signal });
+    const wait: Wait = (delayMs) => this.#waitIn(generation, delayMs);
+    await this.#prefill(script, promptTokens, wait);
+    generation.event({ type: 'start', promptTokens, cachedTokens: 0 });
+    const completion = await this.#speak({ request, part, calls, room, generation, wait });
     const { reason, matchedStop } = completion;
     const usage = { promptTokens, completionTokens: completion.tokens, cachedTokens: 0 };
-    sink.push({ type: 'finish', reason, ...(matchedStop === undefined ? {} : { matchedStop }), usage });
+    generation.event({
+      type: 'finish',
+      reason,
+      ...(matchedStop === undefined ? {} : { matchedStop }),
+      usage,
+    });
   }
 
   /** All that comes before an answer, with the failures that come before one. */
-  async #prefill(script: Script, promptTokens: number, signal: AbortSignal): Promise<void> {
-    if (this.#closing.signal.aborted) throw this.#closing.signal.reason;
+  async #prefill(script: Script, promptTokens: number, wait: Wait): Promise<void> {
+    if (this.#closing.reason !== undefined) throw this.#closing.reason;
     if (script.fail === 'refuse') throw new ServingError('no_backend_available', { retryAfterSeconds: 1 });
-    await this.#wait(script.first_token_delay_ms + promptTokens * script.prefill_token_delay_ms, signal);
-    if (script.fail === 'hang') await this.#wait(undefined, signal);
+    await wait(script.first_token_delay_ms + promptTokens * script.prefill_token_delay_ms);
+    if (script.fail === 'hang') await wait(undefined);
     if (script.fail === 'error') throw scriptedFailure();
   }
 
@@ -161,16 +160,16 @@ export class ScriptedBackend implements Backend {
   }
 
   async #speak(talk: Talk): Promise<Completion> {
-    const { request, part, calls, sink } = talk;
+    const { request, part, calls, generation } = talk;
     const { script } = part;
     const words =
       calls.length > 0 && script.text === undefined ? [] : wordsOf(part, request.sampling.seed ?? 0);
     const limit = Math.min(request.limits.maxTokens ?? talk.room, talk.room);
-    const speech = new Speech(request, sink);
+    const speech = new Speech(request, generation);
     // Nothing said of it, it thinks: as models do that can.
     const thoughts = request.thinking === false ? 0 : countTokens(script.reasoning ?? '');
     if (thoughts > 0 && script.reasoning !== undefined)
-      sink.push({ type: 'reasoning', text: script.reasoning });
+      generation.event({ type: 'reasoning', text: script.reasoning });
 
     let tokens = thoughts;
     let spoken = 0;
@@ -199,44 +198,64 @@ export class ScriptedBackend implements Backend {
       await this.#beforeToken(spoken, talk);
       tokens += 1;
       spoken += 1;
-      talk.sink.push(event);
+      talk.generation.event(event);
     }
     return { tokens, reason: 'tool_calls' };
   }
 
   /** The script's pace, and its failure in the middle. */
-  async #beforeToken(spoken: number, { part: { script }, sink, signal }: Talk): Promise<void> {
+  async #beforeToken(spoken: number, { part: { script }, generation, wait }: Talk): Promise<void> {
     if (spoken > 0) {
       const takesTurn = script.token_delay_ms > 0 || spoken % TOKENS_PER_TURN === 0;
-      if (takesTurn) await this.#wait(script.token_delay_ms, signal);
-      if (sink.full) await sink.drained();
-      if (signal.aborted) throw signal.reason;
+      if (takesTurn) await wait(script.token_delay_ms);
+      if (generation.isPaused) await generation.resumed();
+      // Nobody reads any more what it throws.
+      if (generation.isCancelled) throw new ServingError('client_gone');
     }
     if (spoken !== script.fail_after_tokens) return;
     if (script.fail === 'mid-stream') throw scriptedFailure();
-    if (script.fail === 'hang-mid-stream') await this.#wait(undefined, signal);
+    if (script.fail === 'hang-mid-stream') await wait(undefined);
   }
 
-  /** Rejects when the request is aborted or the backend closed; without a delay it waits for just that. */
-  #wait(delayMs: number | undefined, signal: AbortSignal): Promise<void> {
-    const closing = this.#closing.signal;
-    if (signal.aborted) return Promise.reject(signal.reason);
-    if (delayMs === 0) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      const finish = (settle: () => void) => {
-        timer?.cancel();
-        signal.removeEventListener('abort', onAbort);
-        closing.removeEventListener('abort', onClose);
-        settle();
+  #waitIn(generation: RunningGeneration, delayMs: number | undefined): Promise<void> {
+    return this.#wait(delayMs, (abort) => generation.hold({ abort, pause() {}, resume() {} }));
+  }
+
+  #waitUnless(signal: AbortSignal, delayMs: number | undefined): Promise<void> {
+    return abortable(signal, ({ resolve, reject }) => {
+      let abort: OnCancel | undefined;
+      const onStart = (given: OnCancel) => {
+        abort = given;
       };
-      const onAbort = () => finish(() => reject(signal.reason));
-      const onClose = () => finish(() => reject(closing.reason));
-      const timer = delayMs === undefined ? undefined : this.#clock.schedule(delayMs, () => finish(resolve));
-      signal.addEventListener('abort', onAbort);
-      closing.addEventListener('abort', onClose);
+      void this.#wait(delayMs, onStart).then(resolve, reject);
+      return () => abort?.(signal.reason);
+    });
+  }
+
+  /** Rejects when it is aborted, or the backend closed; without a delay it waits for just that. */
+  #wait(delayMs: number | undefined, onStart: (abort: OnCancel) => void): Promise<void> {
+    if (delayMs === 0) return Promise.resolve();
+    const closing = this.#closing;
+    return new Promise((resolve, reject) => {
+      let timer: Timer | undefined;
+      const abort: OnCancel = (reason) => {
+        timer?.cancel();
+        closing.off(abort);
+        reject(reason);
+      };
+      onStart(abort);
+      closing.onCancel(abort);
+      if (delayMs === undefined) return;
+      timer = this.#clock.schedule(delayMs, () => {
+        closing.off(abort);
+        resolve();
+      });
     });
   }
 }
+
+/** Undefined: until it is aborted. */
+type Wait = (delayMs: number | undefined) => Promise<void>;
 
 interface Talk {
   readonly request: GenerationRequest;
@@ -244,8 +263,8 @@ interface Talk {
   readonly calls: readonly ScriptedCall[];
   /** Tokens that the context leaves. */
   readonly room: number;
-  readonly sink: EventSink<GenerationEvent>;
-  readonly signal: AbortSignal;
+  readonly generation: RunningGeneration;
+  readonly wait: Wait;
 }
 
 interface Completion {

@@ -2,18 +2,18 @@
  * The text of one scripted answer, on its way out: what may still become a stop string is held back. Owned by one
  * generation. Log-probabilities wait with the text of their tokens and come with the next that is let out.
  */
-import type { GenerationEvent, GenerationRequest, TokenLogprob } from '../../core/generation.ts';
+import type { GenerationSink } from '../../core/backend.ts';
+import type { GenerationRequest, TokenLogprob } from '../../core/generation.ts';
 import { StopMatcher } from '../../core/stop-matcher.ts';
-import type { EventSink } from '../../upstream/event-stream.ts';
 import { logprobOf } from './logprobs.ts';
 
 export class Speech {
-  readonly #sink: EventSink<GenerationEvent>;
+  readonly #sink: Pick<GenerationSink, 'event'>;
   readonly #stops: StopMatcher;
   readonly #top: number | undefined;
   #logprobs: TokenLogprob[] = [];
 
-  constructor({ limits, logprobs }: GenerationRequest, sink: EventSink<GenerationEvent>) {
+  constructor({ limits, logprobs }: GenerationRequest, sink: Pick<GenerationSink, 'event'>) {
     this.#sink = sink;
     this.#stops = new StopMatcher(limits.stop);
     this.#top = logprobs?.top;
@@ -35,10 +35,10 @@ export class Speech {
   #letOut(text: string): void {
     if (text === '') return;
     if (this.#top === undefined) {
-      this.#sink.push({ type: 'text', text });
+      this.#sink.event({ type: 'text', text });
       return;
     }
-    this.#sink.push({ type: 'text', text, logprobs: this.#logprobs });
+    this.#sink.event({ type: 'text', text, logprobs: this.#logprobs });
     this.#logprobs = [];
   }
 }

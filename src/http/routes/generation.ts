@@ -1,21 +1,26 @@
 /** One handler for every route that generates: parse, generate, answer whole or as a stream. Knows no protocol by name. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Milliseconds } from '../../core/clock.ts';
-import { toServingError } from '../../core/errors.ts';
+import { ServingError, toServingError } from '../../core/errors.ts';
 import type { GenerationEvent } from '../../core/generation.ts';
-import { foldEvents, type GenerationResult } from '../../core/generation-result.ts';
-import { type QueuePlace, type Receipt, timingsOf } from '../../core/receipt.ts';
+import { EventFold, type GenerationResult } from '../../core/generation-result.ts';
+import { type QueuePlace, timingsOf } from '../../core/receipt.ts';
 import { inWordsOf } from '../../protocols/field-names.ts';
-import type { AnswerContext, GenerationRoute, ParsedGeneration } from '../../protocols/generation-route.ts';
+import type {
+  AnswerContext,
+  GenerationRoute,
+  ParsedGeneration,
+  StreamEncoder,
+} from '../../protocols/generation-route.ts';
 import type { FieldNames } from '../../protocols/route-base.ts';
-import { runSideBySide } from '../../serving/side-by-side.ts';
-import { EventWriter } from '../event-writer.ts';
+import { type ChoicesSink, type Pausable, startChoices } from '../../serving/choices.ts';
 import {
   type ModelRequestOptions,
   type ModelTerms,
   newModelRequestId,
   runModelRequest,
 } from '../model-request.ts';
+import { StreamWriter } from '../stream-writer.ts';
 
 export interface GenerationOptions extends ModelRequestOptions {
   readonly defaultMaxTokens: number;
@@ -48,8 +53,8 @@ export async function handleGeneration(exchange: Exchange): Promise<unknown> {
       createdAt: clock.wallNow(),
       timings: () => timingsOf(receipt, clock.now()),
     };
-    const deliver = parsed.delivery === 'stream' ? deliverStream : deliverWhole;
-    return deliver({ exchange, parsed, terms, answer, fieldNames });
+    const delivery = { exchange, parsed, terms, answer, fieldNames };
+    return parsed.delivery === 'stream' ? deliverStream(delivery) : deliverWhole(delivery);
   });
 }
 
@@ -61,77 +66,125 @@ interface Delivery {
   readonly fieldNames: FieldNames;
 }
 
-function running({ exchange, parsed, terms }: Delivery, onPlace?: (place: QueuePlace) => void) {
+/** Starts what the request asks for. */
+function start(
+  { exchange, parsed, terms }: Delivery,
+  sink: ChoicesSink,
+  onPlace?: (place: QueuePlace) => void,
+): Pausable {
   const { serving } = exchange.options;
-  const choices = parsed.requests.length;
+  const { requests, delivery, promptTokensFirst = false } = parsed;
+  const { receipt, cancellation } = terms;
   // All of them hold one body.
-  const heldBytes = Math.ceil((terms.heldBytes ?? 0) / Math.max(1, choices));
-  return {
-    choices,
-    receipt: terms.receipt,
-    cancellation: terms.cancellation,
-    start: (choice: number, receipt: Receipt): AsyncIterable<GenerationEvent> => {
-      const request = parsed.requests[choice];
-      if (request === undefined) throw new Error(`there is no request ${choice}`);
-      const { delivery, promptTokensFirst = false } = parsed;
-      return serving.generate({
-        request,
-        ...terms,
-        heldBytes,
-        receipt,
-        onPlace,
-        delivery,
-        promptTokensFirst,
-      });
+  const heldBytes = Math.ceil((terms.heldBytes ?? 0) / Math.max(1, requests.length));
+  return startChoices(
+    {
+      choices: requests.length,
+      receipt,
+      cancellation,
+      start: (choice, own, choiceSink) => {
+        const request = requests[choice];
+        if (request === undefined) throw new Error(`there is no request ${choice}`);
+        const call = { ...terms, request, heldBytes, receipt: own, onPlace, delivery, promptTokensFirst };
+        return serving.generate(call, choiceSink);
+      },
     },
-  };
+    sink,
+  );
 }
 
-async function deliverWhole(delivery: Delivery): Promise<unknown> {
+function deliverWhole(delivery: Delivery): Promise<unknown> {
   const { exchange, parsed, answer } = delivery;
+  const folds = parsed.requests.map(() => new EventFold());
   const results: GenerationResult[] = [];
-  await runSideBySide(running(delivery), async (events, choice) => {
-    results[choice] = await foldEvents(events);
+  return new Promise((resolve, reject) => {
+    start(delivery, {
+      event: (event, choice) => {
+        const result = folds[choice]?.add(event);
+        if (result !== undefined) results[choice] = result;
+      },
+      done: () => {
+        answer.receipt.endedAt = exchange.options.clock.now();
+        try {
+          resolve(parsed.renderer.whole(results, answer));
+        } catch (thrown) {
+          reject(thrown);
+        }
+      },
+      fail: reject,
+    });
   });
-  answer.receipt.endedAt = exchange.options.clock.now();
-  return parsed.renderer.whole(results, answer);
 }
 
-async function deliverStream(delivery: Delivery): Promise<FastifyReply> {
-  const { exchange, parsed, answer, fieldNames } = delivery;
-  const { request, reply, options } = exchange;
-  const encoder = parsed.renderer.stream(answer);
-  const writer = new EventWriter({
-    reply,
-    clock: options.clock,
-    contentType: encoder.contentType,
-    heartbeat: () => encoder.heartbeat(),
-    heartbeatMs: options.heartbeatMs,
-    bufferBytes: options.streamBufferBytes,
-    stalledMs: options.stalledReaderMs,
-    signal: delivery.terms.cancellation.signal,
+function deliverStream(delivery: Delivery): Promise<FastifyReply> {
+  const { reply } = delivery.exchange;
+  return new Promise((resolve, reject) => {
+    new StreamedAnswer(delivery, { resolve: () => resolve(reply), reject }).start();
   });
-  const wantsPlace = encoder.place !== undefined && request.headers['x-queue-events'] === '1';
-  // The reader being slow shows at the first token; nothing is lost by not waiting for it here.
-  const onPlace = (place: QueuePlace) => void writer.write(encoder.place?.(place) ?? '')?.catch(() => {});
-  writer.start();
-  try {
-    await runSideBySide(running(delivery, wantsPlace ? onPlace : undefined), async (events, choice) => {
-      for await (const event of events) {
-        if (event.type === 'finish') answer.receipt.endedAt = options.clock.now();
-        const encoded = encoder.encode(event, choice);
-        if (encoded === undefined) continue;
-        const caughtUp = writer.write(encoded);
-        if (caughtUp !== undefined) await caughtUp;
-      }
+}
+
+/** Between the generations of one request and the socket: what they bring forth leaves in the turn in which it came. */
+class StreamedAnswer implements ChoicesSink {
+  readonly #delivery: Delivery;
+  readonly #settle: { resolve(): void; reject(error: ServingError): void };
+  readonly #encoder: StreamEncoder;
+  readonly #writer: StreamWriter;
+  #generations: Pausable | undefined;
+
+  constructor(delivery: Delivery, settle: { resolve(): void; reject(error: ServingError): void }) {
+    const { exchange, parsed, answer, terms } = delivery;
+    const { reply, options } = exchange;
+    const encoder = parsed.renderer.stream(answer);
+    this.#delivery = delivery;
+    this.#settle = settle;
+    this.#encoder = encoder;
+    this.#writer = new StreamWriter({
+      reply,
+      clock: options.clock,
+      contentType: encoder.contentType,
+      heartbeat: () => encoder.heartbeat(),
+      heartbeatMs: options.heartbeatMs,
+      bufferBytes: options.streamBufferBytes,
+      stalledMs: options.stalledReaderMs,
+      onFull: () => this.#generations?.pause(),
+      onDrained: () => this.#generations?.resume(),
+      onStalled: () =>
+        terms.cancellation.cancel(
+          new ServingError('client_gone', { message: 'The client stopped reading.' }),
+        ),
     });
-    writer.end(encoder.end());
-  } catch (thrown) {
-    writer.stop();
-    if (!writer.committed) throw thrown;
-    const error = inWordsOf(fieldNames, toServingError(thrown));
-    writer.end(encoder.error(error, answer.receipt.requestId));
-    throw thrown;
   }
-  return reply;
+
+  start(): void {
+    const encoder = this.#encoder;
+    const { request } = this.#delivery.exchange;
+    const wantsPlace = encoder.place !== undefined && request.headers['x-queue-events'] === '1';
+    const onPlace = (place: QueuePlace) => this.#writer.write(encoder.place?.(place) ?? '');
+    this.#writer.start();
+    this.#generations = start(this.#delivery, this, wantsPlace ? onPlace : undefined);
+  }
+
+  event(event: GenerationEvent, choice: number): void {
+    const { answer, exchange, terms } = this.#delivery;
+    if (event.type === 'finish') answer.receipt.endedAt = exchange.options.clock.now();
+    try {
+      const encoded = this.#encoder.encode(event, choice);
+      if (encoded !== undefined) this.#writer.write(encoded);
+    } catch (thrown) {
+      terms.cancellation.cancel(toServingError(thrown));
+    }
+  }
+
+  done(): void {
+    this.#writer.end(this.#encoder.end());
+    this.#settle.resolve();
+  }
+
+  fail(error: ServingError): void {
+    const { answer, fieldNames } = this.#delivery;
+    this.#writer.stop();
+    if (this.#writer.committed)
+      this.#writer.end(this.#encoder.error(inWordsOf(fieldNames, error), answer.receipt.requestId));
+    this.#settle.reject(error);
+  }
 }

@@ -11,7 +11,7 @@ import {
   type Query,
   type QueryRoute,
 } from '../../protocols/query-route.ts';
-import { deadlineError } from '../../serving/slot-call.ts';
+import { deadlineError } from '../../serving/slot.ts';
 import { type ModelRequestOptions, runModelRequest } from '../model-request.ts';
 
 export interface QueryOptions extends ModelRequestOptions {
@@ -42,7 +42,7 @@ export async function handleQuery(exchange: Exchange): Promise<unknown> {
   return runModelRequest({ request, reply, options, route, wishes: NO_WISHES }, async (terms) => {
     const { cancellation, deadlineAt } = terms;
     const { clock } = options;
-    const onDeadline = () => cancellation.abort(deadlineError('Allow more time.'));
+    const onDeadline = () => cancellation.cancel(deadlineError('Allow more time.'));
     const deadline = clock.schedule(deadlineAt - clock.now(), onDeadline);
     try {
       const answer = await route.answer(query, houseFor(options, cancellation.signal));

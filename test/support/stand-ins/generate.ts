@@ -1,6 +1,7 @@
 /** Shortcuts for tests that ask a backend directly. */
 import type { Backend, GenerateOptions } from '../../../src/core/backend.ts';
 import type { GenerationEvent, GenerationRequest, RequestId } from '../../../src/core/generation.ts';
+import { pulled } from '../pulled-generation.ts';
 
 export function chatRequest(content: string, overrides: Partial<GenerationRequest> = {}): GenerationRequest {
   return {
@@ -33,11 +34,11 @@ export async function generateAll(
   backend: Backend,
   request: GenerationRequest,
   signal: AbortSignal = neverAborted(),
-  options: Omit<GenerateOptions, 'signal'> = {},
+  options: GenerateOptions = {},
 ): Promise<Generated> {
   const events: GenerationEvent[] = [];
   try {
-    for await (const event of backend.generate(request, { ...options, signal })) events.push(event);
+    for await (const event of pulled(backend, request, { ...options, signal })) events.push(event);
     return { events, error: undefined };
   } catch (error) {
     return { events, error };

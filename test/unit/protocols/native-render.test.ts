@@ -5,10 +5,10 @@ import type {
   TokenLogprob,
   ToolCall,
 } from '../../../src/core/generation.ts';
-import { foldEvents } from '../../../src/core/generation-result.ts';
 import type { AnswerRenderer } from '../../../src/protocols/generation-route.ts';
 import { nativeRenderer } from '../../../src/protocols/native/render.ts';
 import { ANSWER } from '../../support/protocol-answers.ts';
+import { foldEvents } from '../../support/pulled-generation.ts';
 import { chatRequest } from '../../support/stand-ins/generate.ts';
 
 const usage = { promptTokens: 1, completionTokens: 2, cachedTokens: 0 };

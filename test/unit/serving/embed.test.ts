@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { Cancellation } from '../../../src/core/cancellation.ts';
 import { ServingError } from '../../../src/core/errors.ts';
 import { silentLog } from '../../../src/core/log.ts';
 import type { Receipt } from '../../../src/core/receipt.ts';
@@ -26,7 +27,7 @@ function start({ slots = 1, backend = new FakeBackend() } = {}) {
   });
   const ask = (inputs: readonly string[], { deadlineMs = 60_000 } = {}) => {
     const receipt: Receipt = { requestId: 'r', receivedAt: clock.now() };
-    const cancellation = new AbortController();
+    const cancellation = new Cancellation();
     const outcome = serving
       .embed({
         request: { model: 'm', inputs },
@@ -89,7 +90,7 @@ describe('an embedding', () => {
     ask(['running']);
     const queued = ask(['queued']);
     await clock.settle();
-    queued.cancellation.abort(new ServingError('client_gone'));
+    queued.cancellation.cancel(new ServingError('client_gone'));
     expect(await queued.outcome).toMatchObject({ code: 'client_gone' });
     backend.embeddings[0]?.answer(EMBEDDINGS);
     await clock.settle();
@@ -101,10 +102,10 @@ describe('an embedding', () => {
     backend.freesByItself = false;
     const call = ask(['a']);
     await clock.settle();
-    call.cancellation.abort(new ServingError('client_gone'));
+    call.cancellation.cancel(new ServingError('client_gone'));
     expect(await call.outcome).toMatchObject({ code: 'client_gone' });
     expect(slotsUsed()).toBe(1);
-    backend.embeddings[0]?.fail(call.cancellation.signal.reason);
+    backend.embeddings[0]?.fail(call.cancellation.reason);
     await clock.settle();
     expect(slotsUsed()).toBe(0);
     expect(clock.pendingTimers).toBe(0);
@@ -115,7 +116,7 @@ describe('an embedding', () => {
     backend.freesByItself = false;
     const call = ask(['a']);
     await clock.settle();
-    call.cancellation.abort(new ServingError('client_gone'));
+    call.cancellation.cancel(new ServingError('client_gone'));
     await call.outcome;
     await clock.advance(1000);
     expect(slotsUsed()).toBe(0);

@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { Cancellation } from '../../../src/core/cancellation.ts';
 import { ServingError } from '../../../src/core/errors.ts';
 import type { GenerationEvent, GenerationRequest } from '../../../src/core/generation.ts';
 import { silentLog } from '../../../src/core/log.ts';
 import type { QueuePlace, Receipt } from '../../../src/core/receipt.ts';
+import type { ServedGeneration } from '../../../src/serving/generate.ts';
 import { Serving } from '../../../src/serving/serving.ts';
 import type { Target } from '../../../src/serving/target.ts';
 import { FakeBackend, FINISH, fakeTarget, textRequest } from '../../support/fake-backend.ts';
@@ -38,28 +40,34 @@ function start(slots = 2, overrides: Partial<Target> = {}) {
   });
   const ask = (id: string, options: AskOptions = {}) => {
     const receipt: Receipt = { requestId: id, receivedAt: clock.now() };
-    const cancellation = new AbortController();
+    const cancellation = new Cancellation();
     const events: GenerationEvent[] = [];
     const deadlineAt = clock.now() + (options.deadlineMs ?? 60_000);
-    const outcome = (async () => {
-      for await (const event of serving.generate({
-        request: {
-          ...textRequest(id),
-          limits: { stop: [], ...withLimit(options.maxTokens) },
-          ...options.request,
+    const call = {
+      request: {
+        ...textRequest(id),
+        limits: { stop: [], ...withLimit(options.maxTokens) },
+        ...options.request,
+      },
+      delivery: options.delivery ?? 'stream',
+      receipt,
+      client: 'client',
+      priority: 'normal' as const,
+      cancellation,
+      deadlineAt,
+      onPlace: options.onPlace,
+    };
+    let generation: ServedGeneration | undefined;
+    const outcome = new Promise<string>((resolve) => {
+      generation = serving.generate(call, {
+        event: (event) => {
+          events.push(event);
+          if (event.type === 'finish') resolve('finished');
         },
-        delivery: options.delivery ?? 'stream',
-        receipt,
-        client: 'client',
-        priority: 'normal',
-        cancellation,
-        deadlineAt,
-        onPlace: options.onPlace,
-      }))
-        events.push(event);
-      return 'finished';
-    })().catch((error: ServingError) => error.code);
-    return { receipt, cancellation, events, outcome };
+        fail: ({ code }) => resolve(code),
+      });
+    });
+    return { receipt, cancellation, events, outcome, generation };
   };
   const runOf = (id: string) => backend.runs.find(({ request }) => request.id === id);
   return { clock, backend, serving, ask, runOf, gapsMs, slotsUsed: () => serving.usedOf(target).slots };
@@ -165,7 +173,7 @@ describe('a generation', () => {
     ask('running');
     const queued = ask('queued');
     await clock.settle();
-    queued.cancellation.abort(new ServingError('client_gone'));
+    queued.cancellation.cancel(new ServingError('client_gone'));
     expect(await queued.outcome).toBe('client_gone');
     runOf('running')?.send(FINISH);
     await clock.settle();
@@ -175,7 +183,7 @@ describe('a generation', () => {
   it('that ends in the very turn it was granted gives its slot back', async () => {
     const { clock, ask, slotsUsed } = start(1);
     const call = ask('a');
-    clock.atEndOfTurn(() => call.cancellation.abort(new ServingError('client_gone')));
+    clock.atEndOfTurn(() => call.cancellation.cancel(new ServingError('client_gone')));
     await clock.settle();
     expect(await call.outcome).toBe('client_gone');
     await clock.settle();
@@ -187,7 +195,7 @@ describe('a generation', () => {
     backend.freesByItself = false;
     const call = ask('a');
     await clock.settle();
-    call.cancellation.abort(new ServingError('client_gone'));
+    call.cancellation.cancel(new ServingError('client_gone'));
     expect(await call.outcome).toBe('client_gone');
     expect(slotsUsed()).toBe(1);
     runOf('a')?.free();
@@ -200,7 +208,7 @@ describe('a generation', () => {
     backend.freesByItself = false;
     const call = ask('a');
     await clock.settle();
-    call.cancellation.abort(new ServingError('client_gone'));
+    call.cancellation.cancel(new ServingError('client_gone'));
     await clock.advance(999);
     expect(slotsUsed()).toBe(1);
     await clock.advance(1);
@@ -307,9 +315,77 @@ describe('a generation', () => {
     const { clock, ask, runOf } = start();
     const call = ask('a');
     await clock.settle();
-    runOf('a')?.fail(new Error('socket hang up'));
+    runOf('a')?.fail(new ServingError('backend_error'));
     await clock.settle();
     expect(await call.outcome).toBe('backend_error');
+  });
+});
+
+describe('a reader that is slower than the model', () => {
+  it('stops the backend until it has caught up', async () => {
+    const { clock, ask, runOf } = start();
+    const call = ask('a');
+    await clock.settle();
+    call.generation?.pause();
+    expect(runOf('a')?.isPaused).toBe(true);
+    call.generation?.resume();
+    expect(runOf('a')?.isPaused).toBe(false);
+    runOf('a')?.send(FINISH);
+    expect(await call.outcome).toBe('finished');
+  });
+
+  it('stops one that is granted its slot only then', async () => {
+    const { clock, ask, runOf } = start();
+    const call = ask('a');
+    call.generation?.pause();
+    await clock.settle();
+    expect(runOf('a')?.isPaused).toBe(true);
+  });
+
+  it('is no reason to give up a backend that is silent meanwhile', async () => {
+    const { clock, ask, runOf } = start();
+    const call = ask('a');
+    await clock.settle();
+    runOf('a')?.send(TEXT);
+    call.generation?.pause();
+    await clock.advance(10_000);
+    expect(runOf('a')?.signal.aborted).toBe(false);
+    call.generation?.resume();
+    await clock.advance(199);
+    expect(runOf('a')?.signal.aborted).toBe(false);
+    await clock.advance(1);
+    expect(await call.outcome).toBe('backend_error');
+  });
+});
+
+describe('a field that the backend cannot honour', () => {
+  it('is dropped before the first event, and the slot is held all the while', async () => {
+    const { clock, backend, ask, runOf, slotsUsed } = start();
+    const tools = { tools: [{ name: 'clock', strict: true }], choice: 'auto' } as const;
+    const call = ask('a', { request: { tools } });
+    await clock.settle();
+    const refusal = { param: 'tools[0].strict' };
+    runOf('a')?.fail(new ServingError('unsupported_parameter', refusal));
+    expect(backend.runs).toHaveLength(2);
+    expect(slotsUsed()).toBe(1);
+    backend.runs[1]?.send(FINISH);
+    expect(await call.outcome).toBe('finished');
+    expect(call.receipt.droppedFields).toEqual([refusal.param]);
+    expect(slotsUsed()).toBe(0);
+  });
+
+  it('is refused after it, or when the request has been cancelled', async () => {
+    const { clock, backend, ask, runOf } = start();
+    const tools = { tools: [{ name: 'clock', strict: true }], choice: 'auto' } as const;
+    const begun = ask('a', { request: { tools } });
+    const left = ask('b', { request: { tools } });
+    await clock.settle();
+    runOf('a')?.send(TEXT);
+    runOf('a')?.fail(new ServingError('unsupported_parameter', { param: 'tools[0].strict' }));
+    expect(await begun.outcome).toBe('unsupported_parameter');
+    left.cancellation.cancel(new ServingError('client_gone'));
+    expect(await left.outcome).toBe('client_gone');
+    expect(backend.runs).toHaveLength(2);
   });
 });
 
@@ -321,7 +397,7 @@ it('in a batch of 8 one fails, one is cancelled, one expires: the others answer 
   await clock.settle();
   expect(calls.map(({ receipt }) => receipt.batch?.size)).toEqual(Array(8).fill(8));
   runOf('r0')?.fail(new ServingError('backend_error'));
-  calls[1]?.cancellation.abort(new ServingError('client_gone'));
+  calls[1]?.cancellation.cancel(new ServingError('client_gone'));
   await clock.advance(50);
   for (const index of [3, 4, 5, 6, 7]) {
     runOf(`r${index}`)?.send({ type: 'text', text: `answer ${index}` });

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { ServingError } from '../../../src/core/errors.ts';
+import { Cancellation } from '../../../src/core/cancellation.ts';
 import type { GenerationInput, GenerationRequest } from '../../../src/core/generation.ts';
 import { silentLog } from '../../../src/core/log.ts';
 import { Serving } from '../../../src/serving/serving.ts';
@@ -34,13 +34,12 @@ function start(...isolations: readonly Target['cacheIsolation'][]) {
   });
   const ask = (id: string, client: string, input: GenerationInput) => {
     const request: GenerationRequest = { ...textRequest(id), input };
-    const cancellation = new AbortController();
+    const cancellation = new Cancellation();
     const call = { request, client, priority: 'normal', cancellation, deadlineAt: 60_000 } as const;
-    void (async () => {
-      for await (const _ of serving.generate({ ...call, receipt: { requestId: id, receivedAt: 0 } }));
-    })().catch((error: unknown) => {
-      if (!(error instanceof ServingError)) throw error;
-    });
+    serving.generate(
+      { ...call, receipt: { requestId: id, receivedAt: 0 } },
+      { event: () => {}, fail: () => {} },
+    );
   };
   const end = (id: string) => backend.runs.find(({ request }) => request.id === id)?.send(FINISH);
   return { clock, backend, ask, end, order: () => backend.runs.map(({ request }) => request.id) };

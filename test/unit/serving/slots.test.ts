@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { Cancellation } from '../../../src/core/cancellation.ts';
 import type { Log } from '../../../src/core/log.ts';
 import { Serving } from '../../../src/serving/serving.ts';
 import { slotsOf, type Target } from '../../../src/serving/target.ts';
@@ -32,14 +33,11 @@ async function start(overrides: Partial<Target>) {
   serving.start();
   await clock.settle();
   for (const id of ['a', 'b', 'c', 'd']) {
-    const cancellation = new AbortController();
+    const cancellation = new Cancellation();
     const deadlineAt = clock.now() + 60_000;
     const receipt = { requestId: id, receivedAt: clock.now() };
     const call = { request: textRequest(id), receipt, client: 'c', priority: 'normal' as const };
-    void serving
-      .generate({ ...call, cancellation, deadlineAt })
-      .next()
-      .catch(() => {});
+    serving.generate({ ...call, cancellation, deadlineAt }, { event: () => {}, fail: () => {} });
   }
   await clock.settle();
   await serving.close();

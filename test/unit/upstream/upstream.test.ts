@@ -97,7 +97,7 @@ it('rejects at once with the reason of an abort, before and after the headers, a
 
 it('hands out what came before its reader was there, and the failure of that reader', async () => {
   const { url } = await serve((_request, response) => response.end('all at once'));
-  const exchange = await upstream(url).open(get('/'));
+  const exchange = await upstream(url).open(get('/'), () => {});
   await new Promise((resolve) => setTimeout(resolve, 30));
   const failure = new ServingError('backend_error');
   const reading = exchange.read(() => {
@@ -112,10 +112,10 @@ it('lets go of an answer whose reader has all it needs, and keeps the connection
     setTimeout(() => response.end(), 30);
   });
   const client = upstream(url);
-  const exchange = await client.open(get('/'));
+  const exchange = await client.open(get('/'), () => {});
   await exchange.read(() => exchange.finish());
   await new Promise((resolve) => setTimeout(resolve, 60));
-  await client.open(get('/'));
+  await client.open(get('/'), () => {});
   expect(connections()).toBe(1);
 });
 

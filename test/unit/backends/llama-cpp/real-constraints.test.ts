@@ -1,9 +1,8 @@
 /** What binds an answer, on the real engine with the default model. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { GenerationRequest, RequestId } from '../../../../src/core/generation.ts';
-import { foldEvents } from '../../../../src/core/generation-result.ts';
 import { DEFAULT_MODEL, embeddedEngine, never } from '../../../support/embedded-engine.ts';
-import { pulled } from '../../../support/pulled-generation.ts';
+import { foldEvents, pulled } from '../../../support/pulled-generation.ts';
 
 const { backend } = embeddedEngine();
 beforeAll(() => backend.warmUp({ signal: never() }));

@@ -12,7 +12,7 @@ const DONE = { done: true, done_reason: 'stop', prompt_eval_count: 3, eval_count
 function read(lines: readonly string[], { logprobs = false } = {}): GenerationEvent[] {
   const events: GenerationEvent[] = [];
   const reader = new AnswerReader({
-    sink: { push: (event) => void events.push(event), full: false, drained: () => Promise.resolve() },
+    sink: { event: (event) => void events.push(event) },
     context: { model: 'smollm2', contextSize: undefined, clock: systemClock },
     logprobs: logprobs ? new AnswerLogprobs(() => {}) : undefined,
     takenCallIds: new Set(),

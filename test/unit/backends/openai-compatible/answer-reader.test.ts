@@ -19,7 +19,7 @@ function read(body: string, logprobs?: LogprobsWish, bounds: AnswerBounds = BOUN
   const events: GenerationEvent[] = [];
   let usageMissing = false;
   const answer = new AnswerReader({
-    sink: { push: (event) => void events.push(event) },
+    sink: { event: (event) => void events.push(event) },
     clock: new FakeClock(),
     bounds,
     refusal: (status) => new ServingError('invalid_request', { message: `refused with ${status}` }),

@@ -3,6 +3,7 @@ import { scripted } from '../../../../src/backends/scripted/definition.ts';
 import { ScriptedBackend, type ScriptedTarget } from '../../../../src/backends/scripted/scripted-backend.ts';
 import type { GenerationRequest, ToolUse } from '../../../../src/core/generation.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
+import { pulled } from '../../../support/pulled-generation.ts';
 import { defaultsOf } from '../../../support/stand-ins/default-keys.ts';
 import {
   chatRequest,
@@ -224,7 +225,7 @@ it('takes the time that the script says', async () => {
   });
   const seen: number[] = [];
   const reading = (async () => {
-    for await (const event of backend.generate(textRequest('a b'), { signal: neverAborted() })) {
+    for await (const event of pulled(backend, textRequest('a b'))) {
       if (event.type === 'text') seen.push(clock.now());
     }
   })();

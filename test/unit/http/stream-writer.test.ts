@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { FastifyReply } from 'fastify';
 import { describe, expect, it } from 'vitest';
-import { EventWriter } from '../../../src/http/event-writer.ts';
+import { StreamWriter } from '../../../src/http/stream-writer.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
 /** A response whose reader takes what the test lets it take. */
@@ -11,9 +11,12 @@ class SlowResponse extends EventEmitter {
   writableNeedDrain = false;
   destroyed = false;
 
+  readonly written: string[] = [];
+
   writeHead(): void {}
 
   write(text: string): boolean {
+    this.written.push(text);
     this.writableLength += text.length;
     this.writableNeedDrain = true;
     return false;
@@ -34,7 +37,6 @@ class SlowResponse extends EventEmitter {
 function start() {
   const clock = new FakeClock();
   const raw = new SlowResponse();
-  const cancellation = new AbortController();
   const receipt = { requestId: 'r', receivedAt: 0 };
   const reply = {
     raw,
@@ -43,7 +45,8 @@ function start() {
     hijack() {},
     getHeaders: () => ({}),
   };
-  const writer = new EventWriter({
+  const told: string[] = [];
+  const writer = new StreamWriter({
     reply: reply as unknown as FastifyReply,
     clock,
     contentType: 'text/event-stream',
@@ -51,48 +54,69 @@ function start() {
     heartbeatMs: 60_000,
     bufferBytes: 10,
     stalledMs: 1000,
-    signal: cancellation.signal,
+    onFull: () => told.push('full'),
+    onDrained: () => told.push('drained'),
+    onStalled: () => told.push('stalled'),
   });
-  return { clock, raw, writer, cancellation };
+  return { clock, raw, writer, told };
 }
+
+/** The end of this turn: then it is written. */
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+it('what comes in one turn leaves in one write', async () => {
+  const { raw, writer } = start();
+  for (const text of ['a', 'b', 'c']) writer.write(text);
+  expect(raw.written).toEqual([]);
+  await turn();
+  writer.write('d');
+  await turn();
+  expect(raw.written).toEqual(['abc', 'd']);
+});
 
 describe('a reader that is slower than the model', () => {
   it('is waited for as long as it takes anything at all', async () => {
-    const { clock, raw, writer } = start();
-    const written = writer.write('x'.repeat(50));
+    const { clock, raw, writer, told } = start();
+    writer.write('x'.repeat(50));
+    await turn();
+    expect(told).toEqual(['full']);
     for (let taken = 0; taken < 5; taken += 1) {
       await clock.advance(900);
       raw.take(10);
     }
-    await written;
+    expect(told).toEqual(['full', 'drained']);
     expect(raw.destroyed).toBe(false);
+    expect(clock.pendingTimers).toBe(0);
   });
 
   it('is waited for no longer than the request may take', async () => {
-    const { raw, writer, cancellation } = start();
-    const outcome = (writer.write('x'.repeat(50)) ?? Promise.resolve()).catch((error) => error);
-    const reason = new Error('the time is over');
-    cancellation.abort(reason);
-    expect(await outcome).toBe(reason);
+    const { clock, raw, writer, told } = start();
+    writer.write('x'.repeat(50));
+    await turn();
+    writer.stop();
+    await clock.advance(5000);
+    expect(told).toEqual(['full']);
     expect(raw.destroyed).toBe(false);
+    expect(clock.pendingTimers).toBe(0);
   });
 
   it('is cut off when it takes nothing for the whole time', async () => {
-    const { clock, raw, writer } = start();
-    const outcome = (writer.write('x'.repeat(50)) ?? Promise.resolve()).catch((error) => error.code);
+    const { clock, raw, writer, told } = start();
+    writer.write('x'.repeat(50));
+    await turn();
     await clock.advance(900);
     raw.take(10);
     await clock.advance(2000);
-    expect(await outcome).toBe('client_gone');
+    expect(told).toEqual(['full', 'stalled']);
     expect(raw.destroyed).toBe(true);
   });
 
   it('hears no heartbeat after the stream has stopped', async () => {
     const { clock, raw, writer } = start();
-    const written = writer.write('x'.repeat(50));
+    writer.write('x'.repeat(50));
+    await turn();
     writer.stop();
     raw.take(50);
-    await written;
     await clock.advance(120_000);
     expect(raw.writableLength).toBe(0);
   });
