@@ -23,9 +23,9 @@ import { findModel, type ModelEntry } from '../../models/catalog.ts';
 import { ensureModel } from '../../models/ensure-model.ts';
 import { fileDetails } from '../../models/file-details.ts';
 import type { BackendEnvironment } from '../backend-definition.ts';
+import { EmbeddedGeneration, type RunInEngine } from './embedded-generation.ts';
 import { embeddingCall } from './embedding-call.ts';
 import { engineTokenizer } from './engine-tokenizer.ts';
-import { GenerationCall, type RunInEngine } from './generation-call.ts';
 import { bindsCalls, constraintOf } from './grammar/answer-grammar.ts';
 import { GrammarCompiler } from './grammar-compiler.ts';
 import type { ChatTemplateName, EngineGeneration, GpuSetting } from './messages.ts';
@@ -94,7 +94,7 @@ export class LlamaCppBackend implements Backend {
     } catch (thrown) {
       return refusedGeneration(toServingError(thrown), sink);
     }
-    const generation = new GenerationCall<Order>(sink, this.#run);
+    const generation = new EmbeddedGeneration<Order>(sink, this.#run);
     const order = this.#orderFor(request, cacheScope);
     if (isFree(request)) generation.run(order);
     else generation.runPrepared((signal) => this.#bound(order, request, signal));

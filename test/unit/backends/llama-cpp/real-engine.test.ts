@@ -341,3 +341,48 @@ describe('chat template', () => {
     expect(await first('What is the capital of France?<|im_end|>')).toBeGreaterThan(38);
   });
 });
+
+describe('a pause', () => {
+  it('holds one answer still while another is written to its end, and it goes on from there', async () => {
+    const told: GenerationEvent[] = [];
+    const waiting: { readonly type: GenerationEvent['type']; resolve(): void }[] = [];
+    const until = (type: GenerationEvent['type']) =>
+      new Promise<void>((resolve) => void waiting.push({ type, resolve }));
+    const sink = {
+      event(event: GenerationEvent) {
+        told.push(event);
+        for (const one of waiting) if (one.type === event.type) one.resolve();
+      },
+      fail(error: ServingError) {
+        throw error;
+      },
+    };
+    const [begun, ended] = [until('text'), until('finish')];
+    const story = requestFor('Tell me a story.', { limits: { maxTokens: 24, ignoreEos: true } });
+    const generation = backend.generate(story, sink, {});
+    await begun;
+    generation.pause();
+    const before = told.length;
+    const other = await ask('What is the capital of France?');
+    expect(other.text).toBe('The capital of France is Paris.');
+    // The step that was under way, and the one before it, which is told while that computes.
+    expect(told.length - before).toBeLessThanOrEqual(2);
+    generation.resume();
+    await ended;
+    await generation.released;
+    expect(told.at(-1)).toMatchObject({ type: 'finish', usage: { completionTokens: 24 } });
+  });
+
+  it('is over when the generation is cancelled: its sequence is free', async () => {
+    let begun = () => {};
+    const hasBegun = new Promise<void>((resolve) => {
+      begun = resolve;
+    });
+    const generation = small.generate(requestFor('Tell me a story.'), { event: begun, fail() {} }, {});
+    await hasBegun;
+    generation.pause();
+    generation.cancel(new ServingError('client_gone'));
+    await generation.released;
+    expect((await ask('What is the capital of France?', {}, small)).text).toContain('Paris');
+  });
+});

@@ -1,7 +1,7 @@
 /** One generation between the port and the engine: who is told what, and when the engine is free of it. */
 import { describe, expect, it } from 'vitest';
+import { EmbeddedGeneration } from '../../../../src/backends/llama-cpp/embedded-generation.ts';
 import { Flights } from '../../../../src/backends/llama-cpp/flights.ts';
-import { GenerationCall } from '../../../../src/backends/llama-cpp/generation-call.ts';
 import type { EngineEvent, EngineGeneration, ToEngine } from '../../../../src/backends/llama-cpp/messages.ts';
 import { ServingError } from '../../../../src/core/errors.ts';
 import type { GenerationEvent } from '../../../../src/core/generation.ts';
@@ -27,7 +27,7 @@ function open() {
     event: (event: GenerationEvent) => void told.push(event),
     fail: (error: ServingError) => void told.push(error),
   };
-  const generation = new GenerationCall<Order>(sink, (order, engineSink) => {
+  const generation = new EmbeddedGeneration<Order>(sink, (order, engineSink) => {
     const id = flights.add(order, engineSink);
     flights.sendAdded(id, send);
     return {
@@ -125,7 +125,7 @@ describe('a generation in the engine', () => {
   it('may be cancelled from within its own sink', () => {
     const flights = new Flights();
     const told: unknown[] = [];
-    const generation: GenerationCall<Order> = new GenerationCall<Order>(
+    const generation: EmbeddedGeneration<Order> = new EmbeddedGeneration<Order>(
       {
         event(event) {
           told.push(event);

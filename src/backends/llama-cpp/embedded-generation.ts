@@ -12,7 +12,7 @@ import type { EngineGenerationSink, GenerationHandle } from './flights.ts';
 /** Tells the sink nothing before it has returned. */
 export type RunInEngine<Order> = (order: Order, sink: EngineGenerationSink) => GenerationHandle;
 
-export class GenerationCall<Order> implements Generation, EngineGenerationSink {
+export class EmbeddedGeneration<Order> implements Generation, EngineGenerationSink {
   readonly released: Promise<void>;
   readonly #sink: EndingSink;
   readonly #runInEngine: RunInEngine<Order>;
