@@ -40,7 +40,7 @@ export class StreamWriter {
 
   /** The 200 is sent, or about to be; from here on failures are events. */
   get committed(): boolean {
-    return this.#committed || this.#pending !== '';
+    return this.#committed;
   }
 
   /** Starts the silence after which the stream commits and heartbeats begin. One timer, moved on lazily, not one per event. */
@@ -49,10 +49,12 @@ export class StreamWriter {
     this.#wakeIn(this.#options.heartbeatMs);
   }
 
-  /** Leaves at the end of this turn. */
+  /** Leaves at the end of this turn, or when it is as much as is kept for a slow reader. */
   write(text: string): void {
+    if (!this.#committed) this.#commit();
     if (this.#pending === '') process.nextTick(this.#flush);
     this.#pending += text;
+    if (this.#pending.length > this.#options.bufferBytes) this.#flush();
   }
 
   end(last: string): void {
@@ -99,7 +101,6 @@ export class StreamWriter {
     // It has left with the end.
     if (text === '') return;
     this.#pending = '';
-    if (!this.#committed) this.#commit();
     this.#silentSince = this.#options.clock.now();
     const raw = this.#raw;
     if (raw.destroyed) return;

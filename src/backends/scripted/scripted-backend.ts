@@ -206,8 +206,8 @@ export class ScriptedBackend implements Backend {
   /** The script's pace, and its failure in the middle. */
   async #beforeToken(spoken: number, { part: { script }, generation, wait }: Talk): Promise<void> {
     if (spoken > 0) {
-      const takesTurn = script.token_delay_ms > 0 || spoken % TOKENS_PER_TURN === 0;
-      if (takesTurn) await wait(script.token_delay_ms);
+      if (script.token_delay_ms > 0) await wait(script.token_delay_ms);
+      else if (spoken % TOKENS_PER_TURN === 0) await this.#nextTurn();
       if (generation.isPaused) await generation.resumed();
       // Nobody reads any more what it throws.
       if (generation.isCancelled) throw new ServingError('client_gone');
@@ -215,6 +215,10 @@ export class ScriptedBackend implements Backend {
     if (spoken !== script.fail_after_tokens) return;
     if (script.fail === 'mid-stream') throw scriptedFailure();
     if (script.fail === 'hang-mid-stream') await wait(undefined);
+  }
+
+  #nextTurn(): Promise<void> {
+    return new Promise((resolve) => this.#clock.atEndOfTurn(resolve));
   }
 
   #waitIn(generation: RunningGeneration, delayMs: number | undefined): Promise<void> {

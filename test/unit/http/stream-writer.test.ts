@@ -74,6 +74,15 @@ it('what comes in one turn leaves in one write', async () => {
   expect(raw.written).toEqual(['abc', 'd']);
 });
 
+it('what is more than is kept for a slow reader leaves at once', async () => {
+  const { raw, writer, told } = start();
+  writer.write('x'.repeat(11));
+  expect(raw.written).toEqual(['x'.repeat(11)]);
+  expect(told).toEqual(['full']);
+  await turn();
+  expect(raw.written).toHaveLength(1);
+});
+
 describe('a reader that is slower than the model', () => {
   it('is waited for as long as it takes anything at all', async () => {
     const { clock, raw, writer, told } = start();
