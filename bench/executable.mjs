@@ -12,13 +12,18 @@ const MAIN = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
 const READY_WITHIN_MS = 60_000;
 const INHERITED = ['PATH', 'HOME', 'USERPROFILE', 'SYSTEMROOT', 'TEMP', 'TMPDIR', 'LANG', 'XDG_CACHE_HOME'];
 
-/** Starts the server on a free port and resolves once it is ready. `execArgv` is for profiling it. */
-export async function startExecutable({ flags = [], environment = {}, execArgv = [] }) {
+/** Starts the server on a free port and resolves once it is ready. `execArgv` is for profiling it, `node` another Node. */
+export async function startExecutable({
+  flags = [],
+  environment = {},
+  execArgv = [],
+  node = process.execPath,
+}) {
   const folder = mkdtempSync(join(tmpdir(), 'llm-serve-bench-'));
   const logFile = join(folder, 'requests.log');
   const log = openSync(logFile, 'w');
   const argv = [...execArgv, MAIN, '--port', '0', '--logging.format', 'json', ...flags];
-  const child = spawn(process.execPath, argv, {
+  const child = spawn(node, argv, {
     cwd: folder,
     env: { ...inheritedEnvironment(), LLM_SERVE_SERVER__SHUTDOWN_DELAY_SECONDS: '0', ...environment },
     stdio: ['ignore', log, 'inherit'],

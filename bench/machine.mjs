@@ -16,11 +16,19 @@ export function describeMachine() {
   };
 }
 
-export function packageVersions(names) {
+/** `node`: the executable of the Node that is measured. */
+export function packageVersions(names, node = process.execPath) {
   const versionOf = (name) =>
     JSON.parse(readFileSync(new URL(`../node_modules/${name}/package.json`, import.meta.url), 'utf8'))
       .version;
-  return { node: process.versions.node, ...Object.fromEntries(names.map((name) => [name, versionOf(name)])) };
+  return { node: nodeVersion(node), ...Object.fromEntries(names.map((name) => [name, versionOf(name)])) };
+}
+
+export function nodeVersion(node) {
+  if (node === process.execPath) return process.versions.node;
+  const { stdout, error } = spawnSync(node, ['--version'], { encoding: 'utf8' });
+  if (error || !/^v\d/.test(stdout)) throw new Error(`${node} is no Node: ${error?.message ?? stdout}`);
+  return stdout.trim().slice(1);
 }
 
 /** The version of an nginx on the path; undefined where there is none. */

@@ -6,23 +6,36 @@ import { saveCharts } from './chart/chart-files.mjs';
 const PAGE = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url));
 const resultFile = (name) => fileURLToPath(new URL(`results/${name}.json`, import.meta.url));
 
+/** Beside the results of other Nodes, instead of an earlier one of this major version. */
 export function save(name, result) {
   mkdirSync(fileURLToPath(new URL('results', import.meta.url)), { recursive: true });
-  writeFileSync(resultFile(name), `${JSON.stringify(result, null, 2)}\n`);
+  const others = saved(name).filter(({ versions }) => majorOf(versions) !== majorOf(result.versions));
+  const results = [...others, result].sort((a, b) => majorOf(a.versions) - majorOf(b.versions));
+  writeFileSync(resultFile(name), `${JSON.stringify(results, null, 2)}\n`);
 }
+
+function saved(name) {
+  return existsSync(resultFile(name)) ? JSON.parse(readFileSync(resultFile(name), 'utf8')) : [];
+}
+
+const majorOf = ({ node }) => Number(node.split('.')[0]);
 
 /** The tables of every benchmark that has results, between its two markers, and its charts. */
 export function publish(benchmarks) {
   let page = readFileSync(PAGE, 'utf8');
   for (const [name, { report, charts }] of Object.entries(benchmarks)) {
-    if (!existsSync(resultFile(name))) continue;
-    const result = JSON.parse(readFileSync(resultFile(name), 'utf8'));
+    const results = saved(name);
+    if (results.length === 0) continue;
     const [begin, end] = [`<!-- ${name}: begin -->`, `<!-- ${name}: end -->`];
     const from = page.indexOf(begin);
     const to = page.indexOf(end);
     if (from === -1 || to < from) throw new Error(`docs/benchmarks.md lacks ${begin} … ${end}`);
-    if (charts) saveCharts(charts(result));
-    page = `${page.slice(0, from)}${begin}\n\n${render(result, report)}\n\n${page.slice(to)}`;
+    if (charts) saveCharts(charts(results[0]));
+    const blocks = results.map((result) => {
+      const heading = results.length > 1 ? `### On Node ${result.versions.node}\n\n` : '';
+      return `${heading}${render(result, report)}`;
+    });
+    page = `${page.slice(0, from)}${begin}\n\n${blocks.join('\n\n')}\n\n${page.slice(to)}`;
   }
   writeFileSync(PAGE, page);
 }

@@ -3,9 +3,10 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
-/** Starts `script`; resolves with its first message (what it says once it is up). */
-export async function startWorker(script, { args = [], execArgv = [], env = {} } = {}) {
-  const child = fork(fileURLToPath(script), args, { execArgv, env: { ...process.env, ...env } });
+/** Starts `script`, on another `node` if need be; resolves with its first message (what it says once it is up). */
+export async function startWorker(script, { args = [], execArgv = [], env = {}, node } = {}) {
+  const options = { execArgv, env: { ...process.env, ...env }, ...(node && { execPath: node }) };
+  const child = fork(fileURLToPath(script), args, options);
   const ended = once(child, 'exit').then(([code, signal]) => {
     throw new Error(`${script} ended with ${signal ?? code}`);
   });

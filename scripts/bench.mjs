@@ -1,14 +1,18 @@
 // `npm run bench`: all benchmarks, or those named: npm run bench -- gateway scheduler
 // Writes bench/results/<name>.json, the tables of docs/benchmarks.md and its charts; `--quick` is a short trial that writes nothing.
 // `--rounds N` overrides the number of rounds; `--render` makes tables and charts again from the results that are kept.
+// `--set NAME=VALUE` overrides any setting, for a trial too: `--set requests=8000 --set only=fastify,ours` measures just those two.
+// `--node EXECUTABLE`, once or more, measures the servers on those Nodes instead of this one; so does LLM_BENCH_NODES, a list with
+// a colon between two. Each version has its own block of tables, which lasts until that major version is measured again.
+import { delimiter } from 'node:path';
 import { parseArgs } from 'node:util';
 import { build } from './build.mjs';
 import { install } from './install.mjs';
 
 const FULL = {
-  gateway: { rounds: 5, seconds: 4 },
-  'whole-answers': { rounds: 5, seconds: 4 },
-  translation: { rounds: 5, seconds: 2, streamTokens: 25_600 },
+  gateway: { rounds: 5, requests: 15_000 },
+  'whole-answers': { rounds: 5, requests: 1500 },
+  translation: { rounds: 3, requests: 6000, pacedTokens: 38_400, burstTokens: 204_800 },
   engine: { rounds: 5, tokens: 128 },
   scheduler: { rounds: 5 },
   simulate: { rounds: 5, measuredMinutes: 30 },
@@ -23,9 +27,9 @@ const FULL = {
   },
 };
 const QUICK = {
-  gateway: { rounds: 1, seconds: 1 },
-  'whole-answers': { rounds: 1, seconds: 1 },
-  translation: { rounds: 1, seconds: 0.5, streamTokens: 4800 },
+  gateway: { rounds: 1, requests: 1500 },
+  'whole-answers': { rounds: 1, requests: 300 },
+  translation: { rounds: 1, requests: 500, pacedTokens: 3200, burstTokens: 20_000 },
   engine: { rounds: 1, tokens: 16 },
   scheduler: { rounds: 1 },
   simulate: { rounds: 1, measuredMinutes: 5 },
@@ -60,6 +64,8 @@ const { positionals, values } = parseArgs({
     quick: { type: 'boolean', default: false },
     render: { type: 'boolean', default: false },
     rounds: { type: 'string' },
+    set: { type: 'string', multiple: true, default: [] },
+    node: { type: 'string', multiple: true, default: nodesOf(process.env.LLM_BENCH_NODES) },
   },
 });
 if (values.rounds !== undefined && !/^[1-9]\d*$/.test(values.rounds)) {
@@ -74,11 +80,26 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
+const isTrial = values.quick || values.set.length > 0;
+const overrides = Object.fromEntries(
+  values.set.map((pair) => {
+    const [name, value] = pair.split('=');
+    return [name, /^\d+$/.test(value) ? Number(value) : value];
+  }),
+);
+
 const names = positionals.length > 0 ? positionals : Object.keys(benchmarks);
 for (const name of values.render ? [] : names) {
+  for (const node of benchmarks[name].perNode ? values.node : [process.execPath]) await measure(name, node);
+}
+if (values.render) publish(benchmarks);
+
+/** Measures one benchmark with the servers on one Node, and keeps what it says unless this is a trial. */
+async function measure(name, node) {
   const settings = {
     ...(values.quick ? QUICK : FULL)[name],
     ...(values.rounds && { rounds: Number(values.rounds) }),
+    ...overrides,
   };
   process.stdout.write(`${name}: measuring…\n`);
   const result = {
@@ -88,11 +109,15 @@ for (const name of values.render ? [] : names) {
       .join(' '),
     date: new Date().toISOString().slice(0, 10),
     machine: describeMachine(),
-    ...(await benchmarks[name].run(settings)),
+    ...(await benchmarks[name].run({ ...settings, node })),
   };
   process.stdout.write(`\n${render(result, benchmarks[name].report)}\n\n`);
-  if (values.quick) continue;
+  if (isTrial) return;
   save(name, result);
   publish(benchmarks);
 }
-if (values.render) publish(benchmarks);
+
+/** This one unless others are named. */
+function nodesOf(list) {
+  return list ? list.split(delimiter) : [process.execPath];
+}

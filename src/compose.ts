@@ -14,6 +14,7 @@ import { SlidingWindow } from './scheduling/sliding-window.ts';
 import { Serving } from './serving/serving.ts';
 import { canServe, slotsOf, type Target } from './serving/target.ts';
 import { systemClock } from './system-clock.ts';
+import { EXPOSITION_TYPE } from './telemetry/exposition.ts';
 import { Metrics } from './telemetry/metrics.ts';
 import { requestLine } from './telemetry/request-line.ts';
 
@@ -107,7 +108,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     close,
     describe: async () => {
       await server.ready();
-      const metrics = await telemetry.current?.metrics();
+      const metrics = telemetry.current?.metrics();
       return { openapi: server.swagger(), metrics: metrics?.text ?? '' };
     },
   };
@@ -174,10 +175,7 @@ function createTelemetry(parts: {
     },
     connectionRefused: (bound) => metrics.connectionRefused(bound),
     tokenGap: (model, gapMs) => metrics.tokenGap(model, gapMs),
-    metrics: async () => ({
-      contentType: metrics.registry.contentType,
-      text: await metrics.registry.metrics(),
-    }),
+    metrics: () => ({ contentType: EXPOSITION_TYPE, text: metrics.text() }),
   };
 }
 

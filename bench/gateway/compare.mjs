@@ -1,12 +1,15 @@
-// What the gateway costs: it, a bare forwarder with the same libraries, and nginx, in front of the same instant
-// upstream, in alternating rounds of one run. The figure to quote is the ratio within a round.
-import { startExecutable } from '../executable.mjs';
+// What the gateway costs: it, two bare forwarders, and nginx, in front of the same instant upstream, in alternating rounds
+// of one run. The figures to quote are the ratios within a round.
 import { nginxVersion, packageVersions } from '../machine.mjs';
-import { show, summarize, table } from '../statistics.mjs';
+import { cpuPerUnit } from '../process-usage.mjs';
+import { withPrograms } from '../programs.mjs';
+import { inRounds, overRounds, rotate, selected } from '../rounds.mjs';
+import { FORWARDERS, LABELS, startForwarder, startOurs } from '../servers.mjs';
+import { show, table } from '../statistics.mjs';
 import { startWorker } from '../worker.mjs';
 import { startNginx } from './nginx.mjs';
 
-export const TARGET_RATIO = 0.8;
+export const perNode = true;
 const CONNECTIONS = 32;
 const PROMPT = 'What is the capital of France?';
 const NATIVE = { path: '/generate', body: { prompt: PROMPT, max_tokens: 8, temperature: 0 } };
@@ -21,113 +24,115 @@ const OPENAI = {
     messages: [{ role: 'user', content: PROMPT }],
   },
 };
-const LABELS = {
-  direct: 'upstream, direct',
-  nginx: 'nginx, one worker',
-  bare: 'bare Fastify + undici forwarder',
-  ours: 'llm-serve',
-};
+const ROWS = { direct: 'upstream, direct', nginx: 'nginx, one process', ...LABELS };
 
-export async function run({ rounds, seconds }) {
-  const started = [];
-  const keep = (program) => {
-    started.unshift(program);
-    return program;
-  };
+export async function run({ rounds, requests, only, node }) {
   const nginx = nginxVersion();
-  try {
+  return withPrograms(async (keep) => {
     const upstream = keep(await startWorker(new URL('upstream.mjs', import.meta.url)));
-    const load = keep(await startWorker(new URL('load.mjs', import.meta.url)));
-    const servers = await startServers({
-      upstreamPort: upstream.hello.port,
-      withNginx: nginx !== undefined,
-      keep,
-    });
-    // Not counted: a round in which everything is compiled by then.
-    await measureRound({ servers, load, seconds });
-    const measured = [];
-    for (let round = 0; round < rounds; round += 1) {
-      measured.push(await measureRound({ servers: rotate(servers, round), load, seconds }));
-    }
-    return {
-      versions: { ...packageVersions(['fastify', 'undici']), ...(nginx && { nginx }) },
-      settings: { connections: CONNECTIONS, rounds, seconds },
-      rounds: measured,
+    const load = keep(await startWorker(new URL('../load.mjs', import.meta.url)));
+    const started = await startServers({ upstream, withNginx: nginx !== undefined, node, keep });
+    const servers = selected(started, only);
+    const measureRound = async (round) => {
+      const result = {};
+      for (const server of rotate(servers, round))
+        result[server.name] = await measure(server, { load, requests });
+      return result;
     };
-  } finally {
-    for (const program of started) await program.stop();
-  }
+    // Not counted: a round in which everything is compiled by then.
+    await measureRound(0);
+    return {
+      versions: { ...packageVersions(['fastify', 'undici'], node), ...(nginx && { nginx }) },
+      settings: { connections: CONNECTIONS, rounds, requests },
+      rounds: await inRounds(rounds, measureRound),
+    };
+  });
 }
 
-async function startServers({ upstreamPort, withNginx, keep }) {
-  const upstreamUrl = `http://127.0.0.1:${upstreamPort}`;
-  const bare = keep(
-    await startWorker(new URL('bare-forwarder.mjs', import.meta.url), { args: [upstreamUrl] }),
+async function startServers({ upstream, withNginx, node, keep }) {
+  const upstreamUrl = `http://127.0.0.1:${upstream.hello.port}`;
+  const servers = [{ name: 'direct', url: upstreamUrl, pid: upstream.pid, call: OPENAI }];
+  if (withNginx)
+    servers.push({ name: 'nginx', ...keep(await startNginx(upstream.hello.port)), call: OPENAI });
+  for (const name of FORWARDERS)
+    servers.push({ name, ...keep(await startForwarder(name, { upstreamUrl, node })), call: NATIVE });
+  return [...servers, { name: 'ours', ...keep(await startOurs({ upstreamUrl, node })), call: NATIVE }];
+}
+
+async function measure({ url, pid, call }, { load, requests }) {
+  const order = { url, path: call.path, body: JSON.stringify(call.body) };
+  const { cpu, result: loaded } = await cpuPerUnit({ pid, units: requests }, () =>
+    load.ask({ ...order, connections: CONNECTIONS, requests }),
   );
-  const ours = keep(
-    await startExecutable({
-      flags: ['--models', JSON.stringify([streamedModel(upstreamUrl)]), '--rate-limit.enabled', 'false'],
-    }),
-  );
-  const nginx = withNginx ? keep(await startNginx(upstreamPort)) : undefined;
-  return [
-    { name: 'direct', url: upstreamUrl, call: OPENAI },
-    ...(nginx ? [{ name: 'nginx', url: nginx.url, call: OPENAI }] : []),
-    { name: 'bare', url: `http://127.0.0.1:${bare.hello.port}`, call: NATIVE },
-    { name: 'ours', url: ours.url, call: NATIVE },
-  ];
-}
-
-/** As the forwarder does, it reads a stream also where the client wants the answer whole. */
-function streamedModel(url) {
-  const target = { backend: 'openai-compatible', url, model: 'bench', whole_answers: 'streamed' };
-  return { id: 'bench', targets: [target] };
-}
-
-async function measureRound({ servers, load, seconds }) {
-  const round = {};
-  for (const { name, url, call } of servers) {
-    const order = { url, path: call.path, body: JSON.stringify(call.body), durationMs: seconds * 1000 };
-    const loaded = await load.ask({ ...order, connections: CONNECTIONS, warmUpMs: 1000 });
-    const alone = await load.ask({ ...order, connections: 1, warmUpMs: 200 });
-    round[name] = { loaded, alone };
-  }
-  return round;
-}
-
-/** No server always comes after the same one. */
-function rotate(list, by) {
-  const at = by % list.length;
-  return [...list.slice(at), ...list.slice(0, at)];
+  const alone = await load.ask({ ...order, connections: 1, requests: Math.round(requests / 10) });
+  return { cpu, loaded, alone };
 }
 
 export function report({ rounds }) {
-  const over = (read) => summarize(rounds.map(read));
-  const rows = Object.keys(LABELS)
+  const rows = Object.keys(ROWS)
     .filter((name) => rounds[0][name])
-    .map((name) => [
-      LABELS[name],
-      show(over((round) => round[name].loaded.requestsPerSecond)),
+    .map((name) => {
+      const over = (read, digits) =>
+        show(
+          overRounds(rounds, (round) => read(round[name], round)),
+          digits,
+        );
+      return [
+        ROWS[name],
+        `**${over(({ cpu }) => cpu.total)}**`,
+        over(({ cpu }) => cpu.user),
+        over(({ cpu }) => cpu.system),
+        over(({ loaded }) => loaded.requestsPerSecond),
+        over(({ loaded }) => loaded.p50Ms, 2),
+        over(({ loaded }) => loaded.p99Ms, 2),
+        over(({ alone }) => alone.p50Ms, 3),
+        name === 'direct' || !rounds[0].direct
+          ? ''
+          : over(({ alone }, { direct }) => alone.p50Ms - direct.alone.p50Ms, 3),
+      ];
+    });
+  const head = [
+    '',
+    'µs of CPU a request',
+    'user',
+    'system',
+    'requests/s, 32 connections',
+    'p50 ms',
+    'p99 ms',
+    'p50 ms, 1 connection',
+    'added p50 ms',
+  ];
+  return rounds[0].ours ? `${table(head, rows)}\n\n${ratios(rounds)}` : table(head, rows);
+}
+
+/** llm-serve against each forwarder within a round, beside what is wanted of it. */
+function ratios(rounds) {
+  const forwarders = FORWARDERS.filter((name) => rounds[0][name]);
+  const row = (label, digits, target, read) => [
+    label,
+    ...forwarders.map((name) =>
       show(
-        over((round) => round[name].loaded.p50Ms),
-        2,
+        overRounds(rounds, (round) => read(round.ours, round[name])),
+        digits,
       ),
-      show(
-        over((round) => round[name].loaded.p99Ms),
-        2,
-      ),
-      show(
-        over((round) => round[name].alone.p50Ms),
-        3,
-      ),
-      name === 'direct'
-        ? ''
-        : show(
-            over((round) => round[name].alone.p50Ms - round.direct.alone.p50Ms),
-            3,
-          ),
-    ]);
-  const ratio = over(({ ours, bare }) => ours.loaded.requestsPerSecond / bare.loaded.requestsPerSecond);
-  const head = ['', 'requests/s, 32 connections', 'p50 ms', 'p99 ms', 'p50 ms, 1 connection', 'added p50 ms'];
-  return `${table(head, rows)}\n\nllm-serve / bare forwarder, per round: **${show(ratio, 2)}**; target: at least ${TARGET_RATIO}.`;
+    ),
+    target,
+  ];
+  const rows = [
+    row('CPU a request, ratio', 2, 'at most 1.2', (ours, bare) => ours.cpu.total / bare.cpu.total),
+    row(
+      'requests/s, ratio',
+      2,
+      'at least 0.85',
+      (ours, bare) => ours.loaded.requestsPerSecond / bare.loaded.requestsPerSecond,
+    ),
+    row(
+      'p50 at 1 connection, ms more',
+      3,
+      'at most 0.1',
+      (ours, bare) => ours.alone.p50Ms - bare.alone.p50Ms,
+    ),
+  ];
+  const head = ['llm-serve against', ...forwarders.map((name) => LABELS[name]), 'target (Fastify + undici)'];
+  return table(head, rows);
 }

@@ -1,4 +1,4 @@
-// nginx with one worker as a plain reverse proxy: what the machine gives at best. Its files live in a temporary folder.
+// nginx as one process, a plain reverse proxy: what the machine gives at best. Its files live in a temporary folder.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -42,7 +42,7 @@ function configuration({ folder, port, upstreamPort }) {
     .map((name) => `${name}_temp_path ${join(folder, name)};`)
     .join('\n  ');
   return `daemon off;
-worker_processes 1;
+master_process off;
 pid ${join(folder, 'nginx.pid')};
 events { worker_connections 1024; }
 http {

@@ -1,5 +1,5 @@
 // An upstream with the OpenAI wire that answers every request with as many tokens as its max_tokens says: as a stream with an event
-// for each token, a turn of the event loop apart, or in one piece. It tells what processor time it has used.
+// for each token, a turn of the event loop apart, or in one piece.
 import { createServer } from 'node:http';
 import { serveOrders } from '../worker.mjs';
 
@@ -46,9 +46,4 @@ function wholeAnswer(response, tokens, usage) {
     .end(JSON.stringify({ ...HEAD, object: 'chat.completion', choices, usage }));
 }
 
-server.listen(0, '127.0.0.1', () =>
-  serveOrders({ port: server.address().port }, async () => {
-    const { user, system } = process.cpuUsage();
-    return { cpuMs: (user + system) / 1000 };
-  }),
-);
+server.listen(0, '127.0.0.1', () => serveOrders({ port: server.address().port }));

@@ -21,5 +21,5 @@ export interface Telemetry {
   connectionRefused(bound: string): void;
   tokenGap(model: string, gapMs: Milliseconds): void;
   /** Prometheus text exposition. */
-  metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
+  metrics(): { readonly contentType: string; readonly text: string };
 }

@@ -1,9 +1,10 @@
 /** The metrics of docs/reference/metrics.md, under the nouns that dashboards of the field know. Buckets follow the OpenTelemetry GenAI conventions. */
-import { Counter, Gauge, Registry } from 'prom-client';
 import type { Milliseconds } from '../core/clock.ts';
 import { ERRORS } from '../core/errors.ts';
 import { timingsOf } from '../core/receipt.ts';
 import type { RequestRecord } from '../core/telemetry.ts';
+import { Counter, type CounterOptions } from './counter.ts';
+import { exposition, type MetricFamily, type Sample } from './exposition.ts';
 import { ModelHistogram } from './model-histogram.ts';
 
 /** What the gauges read when they are scraped. */
@@ -38,11 +39,8 @@ const PREFIX = 'llm_serve_';
 const REJECTIONS: ReadonlySet<number> = new Set([429, 503]);
 
 export class Metrics {
-  readonly registry = new Registry();
-  readonly #model: { labelNames: ['model']; registers: Registry[] } = {
-    labelNames: ['model'],
-    registers: [this.registry],
-  };
+  /** In the order of the page. */
+  readonly #families: MetricFamily[] = [];
 
   readonly #timeToFirstToken = this.#histogram(
     'time_to_first_token_seconds',
@@ -69,58 +67,44 @@ export class Metrics {
     'Size of the batch a request left in, per request.',
     BATCH_SIZES,
   );
-  readonly #promptTokens = new Counter({
-    ...this.#model,
-    name: `${PREFIX}prompt_tokens_total`,
-    help: 'Prompt tokens of finished requests: generations and embeddings.',
-  });
-  readonly #generationTokens = new Counter({
-    ...this.#model,
-    name: `${PREFIX}generation_tokens_total`,
-    help: 'Completion tokens of finished generations.',
-  });
-  readonly #requests = new Counter({
-    registers: [this.registry],
-    name: `${PREFIX}requests_total`,
-    help: 'Requests by route and status; 499: the client left.',
-    labelNames: ['route', 'status'],
-  });
-  readonly #rejected = new Counter({
-    registers: [this.registry],
-    name: `${PREFIX}rejected_total`,
-    help: 'Requests answered 429 or 503, by code.',
-    labelNames: ['code'],
-  });
-  readonly #cancelled = new Counter({
-    registers: [this.registry],
-    name: `${PREFIX}cancelled_total`,
-    help: 'Requests cancelled, by the phase they were in.',
-    labelNames: ['phase'],
-  });
+  readonly #promptTokens = this.#counter(
+    'prompt_tokens_total',
+    'Prompt tokens of finished requests: generations and embeddings.',
+    ['model'],
+  );
+  readonly #generationTokens = this.#counter(
+    'generation_tokens_total',
+    'Completion tokens of finished generations.',
+    ['model'],
+  );
+  readonly #requests = this.#counter(
+    'requests_total',
+    'Requests by route and status; 499: the client left.',
+    ['route', 'status'],
+  );
+  readonly #rejected = this.#counter('rejected_total', 'Requests answered 429 or 503, by code.', ['code']);
+  readonly #cancelled = this.#counter('cancelled_total', 'Requests cancelled, by the phase they were in.', [
+    'phase',
+  ]);
+  readonly #connectionsRefused = this.#counter(
+    'connections_refused_total',
+    'Connections closed unread, by the setting whose bound was reached.',
+    ['bound'],
+  );
 
-  readonly #connectionsRefused = new Counter({
-    registers: [this.registry],
-    name: `${PREFIX}connections_refused_total`,
-    help: 'Connections closed unread, by the setting whose bound was reached.',
-    labelNames: ['bound'],
-  });
-
-  constructor(options: { readonly version: string; readonly source: GaugeSource }) {
-    new Gauge({
-      registers: [this.registry],
-      name: `${PREFIX}build_info`,
-      help: 'Always 1; the version is its label.',
-      labelNames: ['version'],
-    }).set({ version: options.version }, 1);
-    this.#addGauges(options.source);
+  constructor({ version, source }: { readonly version: string; readonly source: GaugeSource }) {
+    this.#gauge('build_info', 'Always 1; the version is its label.', () => [
+      { labels: { version }, value: 1 },
+    ]);
+    this.#addGauges(source);
   }
 
   requestEnded({ route, status, receipt, endedAt }: RequestRecord): void {
-    this.#requests.inc({ route, status: String(status) });
+    this.#requests.add(1, route, String(status));
     const { errorCode } = receipt;
     // By the error, not by the status: a stream that has committed is refused inside a 200.
-    if (errorCode && REJECTIONS.has(ERRORS[errorCode].status)) this.#rejected.inc({ code: errorCode });
-    if (receipt.cancelPhase) this.#cancelled.inc({ phase: receipt.cancelPhase });
+    if (errorCode && REJECTIONS.has(ERRORS[errorCode].status)) this.#rejected.add(1, errorCode);
+    if (receipt.cancelPhase) this.#cancelled.add(1, receipt.cancelPhase);
     const { model } = receipt;
     if (model === undefined) return;
     const timings = timingsOf(receipt, endedAt);
@@ -130,20 +114,38 @@ export class Metrics {
       this.#timeToFirstToken.observe(model, timings.ttftMs / 1000);
     if (!receipt.usage) return;
     this.#latency.observe(model, timings.totalMs / 1000);
-    this.#promptTokens.inc({ model }, receipt.usage.promptTokens);
-    this.#generationTokens.inc({ model }, receipt.usage.completionTokens);
+    this.#promptTokens.add(receipt.usage.promptTokens, model);
+    this.#generationTokens.add(receipt.usage.completionTokens, model);
   }
 
   connectionRefused(bound: string): void {
-    this.#connectionsRefused.inc({ bound });
+    this.#connectionsRefused.add(1, bound);
   }
 
   tokenGap(model: string, gapMs: Milliseconds): void {
     this.#interTokenLatency.observe(model, gapMs / 1000);
   }
 
+  /** What `GET /metrics` answers. */
+  text(): string {
+    return exposition(this.#families);
+  }
+
   #histogram(name: string, help: string, buckets: readonly number[]): ModelHistogram {
-    return new ModelHistogram({ name: PREFIX + name, help, buckets, registry: this.registry });
+    return this.#register(new ModelHistogram({ name: PREFIX + name, help, buckets }));
+  }
+
+  #counter(name: string, help: string, labels: CounterOptions['labels']): Counter {
+    return this.#register(new Counter({ name: PREFIX + name, help, labels }));
+  }
+
+  #gauge(name: string, help: string, samples: () => readonly Sample[]): void {
+    this.#register({ name: PREFIX + name, help, type: 'gauge', samples });
+  }
+
+  #register<Family extends MetricFamily>(family: Family): Family {
+    this.#families.push(family);
+    return family;
   }
 
   #addGauges(source: GaugeSource): void {
@@ -152,14 +154,9 @@ export class Metrics {
       help: string,
       read: (load: ReturnType<GaugeSource['loads']>[number]) => number,
     ) =>
-      new Gauge({
-        ...this.#model,
-        name: PREFIX + name,
-        help,
-        collect() {
-          for (const load of source.loads()) this.set({ model: load.model }, read(load));
-        },
-      });
+      this.#gauge(name, help, () =>
+        source.loads().map((load) => ({ labels: { model: load.model }, value: read(load) })),
+      );
     perModel('requests_waiting', 'Requests in the queue.', ({ waiting }) => waiting);
     perModel('queue_bytes', 'Prompt bytes in the queue.', ({ waitingBytes }) => waitingBytes);
     perModel('requests_running', 'Requests that hold a slot.', ({ running }) => running);
@@ -169,16 +166,11 @@ export class Metrics {
       help: string,
       read: (target: ReturnType<GaugeSource['targets']>[number]) => number,
     ) =>
-      new Gauge({
-        registers: [this.registry],
-        labelNames: ['model', 'target'],
-        name: PREFIX + name,
-        help,
-        collect() {
-          for (const state of source.targets())
-            this.set({ model: state.model, target: state.target }, read(state));
-        },
-      });
+      this.#gauge(name, help, () =>
+        source
+          .targets()
+          .map((state) => ({ labels: { model: state.model, target: state.target }, value: read(state) })),
+      );
     perTarget('target_up', '1 when requests can be sent there.', ({ up }) => (up ? 1 : 0));
     perTarget('slots', 'Requests that may run there at once.', ({ slots }) => slots);
     perTarget('slots_used', 'Slots that are held.', ({ slotsUsed }) => slotsUsed);
@@ -189,14 +181,7 @@ export class Metrics {
     );
 
     const ofAll = (name: string, help: string, read: () => number) =>
-      new Gauge({
-        registers: [this.registry],
-        name: PREFIX + name,
-        help,
-        collect() {
-          this.set(read());
-        },
-      });
+      this.#gauge(name, help, () => [{ labels: {}, value: read() }]);
     ofAll(
       'oldest_request_seconds',
       'Age of the oldest generation under way; 0 when there is none.',

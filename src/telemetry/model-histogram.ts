@@ -2,7 +2,7 @@
  * A Prometheus histogram with the one label `model`, cheap enough to be fed for every token: an observation is a search
  * in a short list and two additions, the labels are put together only when it is scraped.
  */
-import type { Metric, MetricObjectWithValues, MetricValueWithName, Registry } from 'prom-client';
+import type { MetricFamily, Sample } from './exposition.ts';
 
 interface Series {
   /** Observations per bucket, each on its own; the last is above every boundary. */
@@ -15,21 +15,19 @@ export interface ModelHistogramOptions {
   readonly help: string;
   /** Upper boundaries, ascending. */
   readonly buckets: readonly number[];
-  readonly registry: Registry;
 }
 
-export class ModelHistogram {
+export class ModelHistogram implements MetricFamily {
+  readonly type = 'histogram';
   readonly name: string;
   readonly help: string;
   readonly #buckets: readonly number[];
   readonly #series = new Map<string, Series>();
 
-  constructor({ name, help, buckets, registry }: ModelHistogramOptions) {
+  constructor({ name, help, buckets }: ModelHistogramOptions) {
     this.name = name;
     this.help = help;
     this.#buckets = buckets;
-    // The registry asks a metric for its name and its values, no more.
-    registry.registerMetric(this as unknown as Metric);
   }
 
   observe(model: string, value: number): void {
@@ -44,24 +42,18 @@ export class ModelHistogram {
     series.sum += value;
   }
 
-  async get(): Promise<
-    Omit<MetricObjectWithValues<MetricValueWithName<string>>, 'collect' | 'type'> & { type: 'histogram' }
-  > {
-    const values: MetricValueWithName<string>[] = [];
+  samples(): readonly Sample[] {
+    const samples: Sample[] = [];
     for (const [model, { counts, sum }] of this.#series) {
       let below = 0;
       for (const [index, count] of counts.entries()) {
         below += count;
-        const le = this.#buckets[index] ?? '+Inf';
-        values.push({ metricName: `${this.name}_bucket`, labels: { le, model }, value: below });
+        const le = String(this.#buckets[index] ?? '+Inf');
+        samples.push({ suffix: '_bucket', labels: { le, model }, value: below });
       }
-      values.push({ metricName: `${this.name}_sum`, labels: { model }, value: sum });
-      values.push({ metricName: `${this.name}_count`, labels: { model }, value: below });
+      samples.push({ suffix: '_sum', labels: { model }, value: sum });
+      samples.push({ suffix: '_count', labels: { model }, value: below });
     }
-    return { name: this.name, help: this.help, type: 'histogram', aggregator: 'sum', values };
-  }
-
-  reset(): void {
-    this.#series.clear();
+    return samples;
   }
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Receipt } from '../../../src/core/receipt.ts';
+import { exposition } from '../../../src/telemetry/exposition.ts';
 import { type GaugeSource, Metrics } from '../../../src/telemetry/metrics.ts';
 
 const source: GaugeSource = {
@@ -9,10 +10,10 @@ const source: GaugeSource = {
   edge: () => ({ connections: 7, bodyBytes: 300 }),
 };
 
-async function textAfter(feed: (metrics: Metrics) => void): Promise<string> {
+function textAfter(feed: (metrics: Metrics) => void): string {
   const metrics = new Metrics({ version: '1.2.3', source });
   feed(metrics);
-  return metrics.registry.metrics();
+  return metrics.text();
 }
 
 const finished: Receipt = {
@@ -29,10 +30,8 @@ const finished: Receipt = {
 const record = { method: 'POST', path: '/generate', route: '/generate', clientAddress: '::1', endedAt: 600 };
 
 describe('the metrics', () => {
-  it('tell a finished generation in the field’s own units', async () => {
-    const text = await textAfter((metrics) =>
-      metrics.requestEnded({ ...record, status: 200, receipt: finished }),
-    );
+  it('tell a finished generation in the field’s own units', () => {
+    const text = textAfter((metrics) => metrics.requestEnded({ ...record, status: 200, receipt: finished }));
     for (const line of [
       'llm_serve_requests_total{route="/generate",status="200"} 1',
       'llm_serve_time_to_first_token_seconds_bucket{le="0.06",model="m"} 0',
@@ -49,14 +48,14 @@ describe('the metrics', () => {
     }
   });
 
-  it('count a refusal by its code, also inside a stream that has committed', async () => {
+  it('count a refusal by its code, also inside a stream that has committed', () => {
     const receipt: Receipt = { requestId: 'r', receivedAt: 0, model: 'm', errorCode: 'queue_timeout' };
-    const text = await textAfter((metrics) => metrics.requestEnded({ ...record, status: 200, receipt }));
+    const text = textAfter((metrics) => metrics.requestEnded({ ...record, status: 200, receipt }));
     expect(text).toContain('llm_serve_rejected_total{code="queue_timeout"} 1\n');
   });
 
-  it('put the time between tokens into the bucket whose boundary it does not exceed', async () => {
-    const text = await textAfter((metrics) => {
+  it('put the time between tokens into the bucket whose boundary it does not exceed', () => {
+    const text = textAfter((metrics) => {
       for (const gapMs of [10, 10.1, 9000]) metrics.tokenGap('m', gapMs);
     });
     expect(text).toContain('llm_serve_inter_token_latency_seconds_bucket{le="0.01",model="m"} 1\n');
@@ -65,8 +64,8 @@ describe('the metrics', () => {
     expect(text).toContain('llm_serve_inter_token_latency_seconds_bucket{le="+Inf",model="m"} 3\n');
   });
 
-  it('read the gauges when they are scraped', async () => {
-    const text = await textAfter(() => {});
+  it('read the gauges when they are scraped', () => {
+    const text = textAfter(() => {});
     for (const line of [
       'llm_serve_requests_waiting{model="m"} 3',
       'llm_serve_requests_running{model="m"} 2',
@@ -77,5 +76,34 @@ describe('the metrics', () => {
     ]) {
       expect(text).toContain(`${line}\n`);
     }
+  });
+
+  it('escape what a label or a help text must not hold as it is', () => {
+    const family = {
+      name: 'a_total',
+      help: 'Back\\slash\nand "quotes".',
+      type: 'counter',
+      samples: () => [{ labels: { model: 'a"b\\c\nd' }, value: 2 }],
+    } as const;
+    expect(exposition([family, { ...family, name: 'b_total', samples: () => [] }])).toBe(
+      [
+        '# HELP a_total Back\\\\slash\\nand "quotes".',
+        '# TYPE a_total counter',
+        'a_total{model="a\\"b\\\\c\\nd"} 2',
+        '',
+        '# HELP b_total Back\\\\slash\\nand "quotes".',
+        '# TYPE b_total counter',
+        '',
+      ].join('\n'),
+    );
+  });
+
+  it('count each route with each status by itself', () => {
+    const text = textAfter((metrics) => {
+      for (const status of [200, 200, 429])
+        metrics.requestEnded({ ...record, status, receipt: { requestId: 'r', receivedAt: 0 } });
+    });
+    expect(text).toContain('llm_serve_requests_total{route="/generate",status="200"} 2\n');
+    expect(text).toContain('llm_serve_requests_total{route="/generate",status="429"} 1\n');
   });
 });

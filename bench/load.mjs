@@ -1,8 +1,8 @@
 // The client side, in a process of its own: N connections that each send the same request again as soon as it is
-// answered. On bare sockets: a full HTTP client would cost more than the servers it measures.
+// answered, until so many are. On bare sockets: a full HTTP client would cost more than the servers it measures.
 import { connect } from 'node:net';
-import { percentile } from '../statistics.mjs';
-import { serveOrders } from '../worker.mjs';
+import { percentile } from './statistics.mjs';
+import { serveOrders } from './worker.mjs';
 
 const HEADER_END = Buffer.from('\r\n\r\n');
 const LAST_CHUNK = Buffer.from('\r\n0\r\n\r\n');
@@ -11,31 +11,35 @@ const KEPT_BYTES = 65_536;
 
 serveOrders({}, run);
 
-async function run({ url, path, body, connections, warmUpMs, durationMs }) {
+/** `requests`: over all connections together; each must be answered with `status`. */
+async function run({ url, path, body, connections, requests, status = 200 }) {
   const { hostname, port, host } = new URL(url);
   const sent = Buffer.from(
     `POST ${path} HTTP/1.1\r\nhost: ${host}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
   const latenciesMs = [];
+  let left = requests;
+  const take = () => left-- > 0;
+  const answered = (ms) => latenciesMs.push(ms);
   const startedAt = performance.now();
-  const countFrom = startedAt + warmUpMs;
-  const endAt = countFrom + durationMs;
-  const count = (sentAt, answeredAt) => {
-    if (answeredAt >= countFrom && answeredAt < endAt) latenciesMs.push(answeredAt - sentAt);
-    return answeredAt < endAt;
-  };
-  const sockets = Array.from({ length: connections }, () => converse({ hostname, port, sent, count }));
+  const sockets = Array.from({ length: connections }, () =>
+    converse({ hostname, port, sent, status: String(status), take, answered }),
+  );
   await Promise.all(sockets);
   return {
-    requestsPerSecond: (latenciesMs.length * 1000) / durationMs,
+    requestsPerSecond: (latenciesMs.length * 1000) / (performance.now() - startedAt),
     p50Ms: percentile(latenciesMs, 0.5),
     p99Ms: percentile(latenciesMs, 0.99),
   };
 }
 
-/** One connection until the time is over. Anything but a 200 fails the run: a fast error must not count as an answer. */
-function converse({ hostname, port, sent, count }) {
+/**
+ * One connection, as long as there is a request to `take`. Another status than the expected one fails the run: a fast
+ * error must not count as an answer.
+ */
+function converse({ hostname, port, sent, status, take, answered }) {
   return new Promise((resolve, reject) => {
+    if (!take()) return resolve();
     const socket = connect({ host: hostname, port, noDelay: true });
     let sentAt = 0;
     let received = Buffer.alloc(0);
@@ -54,15 +58,15 @@ function converse({ hostname, port, sent, count }) {
       if (!isWhole(received)) return;
       const answer = received;
       received = Buffer.alloc(0);
-      if (answer.latin1Slice(9, 12) !== '200') {
-        reject(new Error(`not a 200: ${answer.toString()}`));
+      if (answer.latin1Slice(9, 12) !== status) {
+        reject(new Error(`not a ${status}: ${answer.toString()}`));
         socket.destroy();
-      } else if (count(sentAt, performance.now())) {
-        send();
-      } else {
-        resolve();
-        socket.destroy();
+        return;
       }
+      answered(performance.now() - sentAt);
+      if (take()) return send();
+      resolve();
+      socket.destroy();
     });
   });
 }
