@@ -13,16 +13,28 @@ const READY_WITHIN_MS = 60_000;
 const INHERITED = ['PATH', 'HOME', 'USERPROFILE', 'SYSTEMROOT', 'TEMP', 'TMPDIR', 'LANG', 'XDG_CACHE_HOME'];
 
 /** Starts the server on a free port and resolves once it is ready. `execArgv` is for profiling it, `node` another Node. */
-export async function startExecutable({
+export async function startExecutable(options) {
+  const { child, logFile, stop } = spawnExecutable(options);
+  try {
+    return { url: await readyUrl(child, logFile), pid: child.pid, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Starts the process and waits for nothing. */
+export function spawnExecutable({
   flags = [],
   environment = {},
   execArgv = [],
   node = process.execPath,
+  port = 0,
 }) {
   const folder = mkdtempSync(join(tmpdir(), 'llm-serve-bench-'));
   const logFile = join(folder, 'requests.log');
   const log = openSync(logFile, 'w');
-  const argv = [...execArgv, MAIN, '--port', '0', '--logging.format', 'json', ...flags];
+  const argv = [...execArgv, MAIN, '--port', String(port), '--logging.format', 'json', ...flags];
   const child = spawn(node, argv, {
     cwd: folder,
     env: { ...inheritedEnvironment(), LLM_SERVE_SERVER__SHUTDOWN_DELAY_SECONDS: '0', ...environment },
@@ -39,12 +51,7 @@ export async function startExecutable({
     await exited;
     rmSync(folder, { recursive: true, force: true });
   };
-  try {
-    return { url: await readyUrl(child, logFile), pid: child.pid, stop };
-  } catch (error) {
-    await stop();
-    throw error;
-  }
+  return { child, logFile, stop };
 }
 
 async function readyUrl(child, logFile) {

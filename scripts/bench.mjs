@@ -13,6 +13,11 @@ const FULL = {
   gateway: { rounds: 5, requests: 15_000 },
   'whole-answers': { rounds: 5, requests: 1500 },
   translation: { rounds: 3, requests: 6000, pacedTokens: 38_400, burstTokens: 204_800 },
+  streams: { rounds: 2, seconds: 3, counts: '32,128,256,384,512,768,1024' },
+  tail: { rounds: 2, seconds: 2, requests: 10_000 },
+  refusals: { rounds: 3, requests: 8000 },
+  memory: { rounds: 3, streams: 2000, settleSeconds: 2 },
+  startup: { rounds: 9 },
   engine: { rounds: 5, tokens: 128 },
   scheduler: { rounds: 5 },
   simulate: { rounds: 5, measuredMinutes: 30 },
@@ -30,6 +35,11 @@ const QUICK = {
   gateway: { rounds: 1, requests: 1500 },
   'whole-answers': { rounds: 1, requests: 300 },
   translation: { rounds: 1, requests: 500, pacedTokens: 3200, burstTokens: 20_000 },
+  streams: { rounds: 1, seconds: 1, counts: '32,256' },
+  tail: { rounds: 1, seconds: 0.5, requests: 1000 },
+  refusals: { rounds: 1, requests: 500 },
+  memory: { rounds: 1, streams: 200, settleSeconds: 0.5 },
+  startup: { rounds: 1 },
   engine: { rounds: 1, tokens: 16 },
   scheduler: { rounds: 1 },
   simulate: { rounds: 1, measuredMinutes: 5 },
@@ -50,6 +60,11 @@ const benchmarks = {
   gateway: await import('../bench/gateway/compare.mjs'),
   'whole-answers': await import('../bench/whole-answers/compare.mjs'),
   translation: await import('../bench/translation/compare.mjs'),
+  streams: await import('../bench/streams/compare.mjs'),
+  tail: await import('../bench/tail/compare.mjs'),
+  refusals: await import('../bench/refusals/compare.mjs'),
+  memory: await import('../bench/memory/compare.mjs'),
+  startup: await import('../bench/startup/compare.mjs'),
   engine: await import('../bench/engine/compare.mjs'),
   scheduler: await import('../bench/scheduler.mjs'),
   simulate: await import('../bench/simulate/compare.mjs'),
@@ -101,6 +116,11 @@ async function measure(name, node) {
     ...(values.rounds && { rounds: Number(values.rounds) }),
     ...overrides,
   };
+  const missing = benchmarks[name].whatIsMissing?.();
+  if (missing) {
+    process.stdout.write(`${name}: skipped, ${missing}.\n`);
+    return;
+  }
   process.stdout.write(`${name}: measuring…\n`);
   const result = {
     name,

@@ -1,0 +1,76 @@
+// What a server keeps in memory: when it has just started, and for each stream that is open and silent. Every round has servers of
+// its own, that have answered as many requests before as there will be streams.
+import { setTimeout as delay } from 'node:timers/promises';
+import { packageVersions } from '../machine.mjs';
+import { residentBytes } from '../process-usage.mjs';
+import { withPrograms } from '../programs.mjs';
+import { inRounds, overRounds, rotate } from '../rounds.mjs';
+import { LABELS, startForwarder, startOurs } from '../servers.mjs';
+import { show, table } from '../statistics.mjs';
+import { FORWARDED } from '../translation/protocols.mjs';
+import { startWorker } from '../worker.mjs';
+
+export const perNode = true;
+const CONNECTIONS = 32;
+const NO_LIMITS = { slots: 4096, idle_timeout_ms: 3_600_000 };
+const bodyOf = (prompt) => JSON.stringify(FORWARDED.body(prompt, 8));
+
+export async function run({ rounds, streams, settleSeconds, node }) {
+  return {
+    versions: packageVersions(['fastify', 'undici'], node),
+    settings: { rounds, streams, settleSeconds },
+    rounds: await inRounds(rounds, async (round) => {
+      const result = {};
+      for (const name of rotate(Object.keys(LABELS), round))
+        result[name] = await measure(name, { streams, settleSeconds, node });
+      return result;
+    }),
+  };
+}
+
+async function measure(name, { streams, settleSeconds, node }) {
+  return withPrograms(async (keep) => {
+    const upstream = keep(await startWorker(new URL('../holding-upstream.mjs', import.meta.url)));
+    const load = keep(await startWorker(new URL('../load.mjs', import.meta.url)));
+    const holder = keep(await startWorker(new URL('../holder.mjs', import.meta.url)));
+    const upstreamUrl = `http://127.0.0.1:${upstream.hello.port}`;
+    const { url, pid } = keep(
+      name === 'ours'
+        ? await startOurs({ upstreamUrl, node, target: NO_LIMITS })
+        : await startForwarder(name, { upstreamUrl, node }),
+    );
+    const settled = async () => {
+      await delay(settleSeconds * 1000);
+      return residentBytes(pid);
+    };
+    const idle = await settled();
+    const order = { url, path: FORWARDED.path };
+    await load.ask({ ...order, body: bodyOf('ended'), connections: CONNECTIONS, requests: streams });
+    const before = await settled();
+    await holder.ask({ ...order, body: bodyOf('held'), count: streams, text: '"The"' });
+    return { idle, before, open: await settled() };
+  });
+}
+
+export function report({ rounds, settings: { streams } }) {
+  const rows = Object.entries(LABELS).map(([name, label]) => {
+    const over = (read, digits) =>
+      show(
+        overRounds(rounds, (round) => read(round[name], round)),
+        digits,
+      );
+    const against = (read, digits) =>
+      name === 'ours' ? `**${over((ours, { fastify }) => read(ours) - read(fastify), digits)}**` : '';
+    const idle = (side) => side.idle / 2 ** 20;
+    const perStream = ({ before, open }) => (open - before) / streams / 1000;
+    return [label, over(idle), against(idle), over(perStream, 1), against(perStream, 1)];
+  });
+  const head = [
+    '',
+    'idle, MiB resident',
+    `more than ${LABELS.fastify}`,
+    `kB a stream, ${streams.toLocaleString('en')} silent ones`,
+    `more than ${LABELS.fastify}`,
+  ];
+  return `${table(head, rows)}\n\nTargets: at most 25 MB and 12 kB more.`;
+}

@@ -1,0 +1,138 @@
+// Many streams of 50 tokens a second each through one core: what a token costs, and how many streams there can be before tokens come
+// late. The upstream's tokens are spread evenly in time, client and upstream are on other cores than the server, and a point at
+// which they were late themselves does not count. The figures to quote are the differences within a round.
+import { setTimeout as delay } from 'node:timers/promises';
+import { request } from 'undici';
+import { packageVersions } from '../machine.mjs';
+import { startNativePrograms, whatIsMissing } from '../native/programs.mjs';
+import { withPrograms } from '../programs.mjs';
+import { inRounds, rotate, selected } from '../rounds.mjs';
+import { FORWARDERS, LABELS, startForwarder, startOurs } from '../servers.mjs';
+import { show, summarize, table } from '../statistics.mjs';
+import { FORWARDED, PROTOCOLS } from '../translation/protocols.mjs';
+
+export const perNode = true;
+export { whatIsMissing };
+
+const PERIOD_MS = 20;
+/** With this many, every protocol is measured. */
+const PROTOCOLS_AT = 256;
+const EVERYWHERE = [...FORWARDERS, 'openai chat'];
+const TARGET = { addedGapMs: 5, lost: 0 };
+const HARNESS_LATE_MS = 2;
+const QUIET_MS = 300;
+const WARM_UP = { count: 256, seconds: 1.5 };
+/** The forwarder that the others are measured against. */
+const LEAST = 'node-http';
+
+export async function run({ rounds, seconds, counts, only, node }) {
+  return withPrograms(async (keep) => {
+    const native = keep(await startNativePrograms());
+    const { upstreamUrl } = native;
+    const all = [];
+    for (const name of FORWARDERS)
+      all.push({ name, ...keep(await startForwarder(name, { upstreamUrl, node })), ...FORWARDED });
+    const ours = keep(await startOurs({ upstreamUrl, node, target: { slots: 4096 } }));
+    for (const [name, protocol] of Object.entries(PROTOCOLS)) all.push({ name, ...ours, ...protocol });
+    const sides = selected(all, only);
+    for (const side of sides) native.pinServer(side);
+    // Not counted: everything is compiled by then.
+    for (const side of sides) {
+      const { failed } = await measure(side, { native, ...WARM_UP });
+      if (failed) throw new Error(`${side.name}: ${failed}`);
+    }
+    return {
+      versions: packageVersions(['fastify', 'undici'], node),
+      settings: { rounds, seconds, counts, tokensPerSecond: 1000 / PERIOD_MS },
+      rounds: await inRounds(rounds, (round) =>
+        measureRound({ sides: rotate(sides, round), counts: numbersOf(counts), native, seconds }),
+      ),
+    };
+  });
+}
+
+/** `counts`: with commas, as a trial gives them. */
+const numbersOf = (counts) => String(counts).split(',').map(Number);
+
+/** By side and number of streams; nothing above the first number that a side cannot hold. */
+async function measureRound({ sides, counts, native, seconds }) {
+  const result = Object.fromEntries(sides.map(({ name }) => [name, {}]));
+  for (const count of counts) {
+    for (const side of sides) {
+      const points = Object.values(result[side.name]);
+      const isMeasured = EVERYWHERE.includes(side.name) || count === PROTOCOLS_AT;
+      if (!isMeasured || points.some((point) => counted(point) && !holds(point))) continue;
+      result[side.name][count] = await measure(side, { native, count, seconds });
+    }
+  }
+  return result;
+}
+
+async function measure({ url, pid, path, body }, { native, count, seconds }) {
+  await delay(QUIET_MS);
+  const { body: answer } = await request(`${native.upstreamUrl}/schedule/${count}`);
+  await answer.dump();
+  // As many tokens as there may be: the client ends the streams.
+  const asked = { path, body: body('paced', 900_000) };
+  return native.run('stream-client', [new URL(url).port, pid, count, seconds, PERIOD_MS], asked);
+}
+
+/** Whether upstream and client were in time. */
+const counted = ({ failed, upstreamLateMs, clientLateMs }) =>
+  failed !== undefined || (upstreamLateMs.p99 <= HARNESS_LATE_MS && clientLateMs.p99 <= HARNESS_LATE_MS);
+const holds = ({ failed, lost, addedGapMs }) =>
+  failed === undefined && lost <= TARGET.lost && addedGapMs.p99 <= TARGET.addedGapMs;
+const microseconds = ({ cpuMicroseconds, tokens }) => cpuMicroseconds / tokens;
+
+export function report({ rounds, settings }) {
+  const names = [...FORWARDERS, ...Object.keys(PROTOCOLS)].filter((name) => rounds[0][name]);
+  const counts = numbersOf(settings.counts);
+  const cells = (name, count, read, digits) => {
+    const values = rounds.flatMap((round) => read(round[name][count], round[LEAST]?.[count]) ?? []);
+    return values.length === 0 ? '–' : show(summarize(values), digits);
+  };
+  const rows = (read, digits) =>
+    names.map((name) => [labelOf(name), ...counts.map((count) => cells(name, count, read, digits))]);
+  const head = ['', ...counts.map((count) => `${count} streams`)];
+  const measured = (point) => point && counted(point) && !point.failed;
+  const cpu = (point) => (measured(point) ? [microseconds(point)] : undefined);
+  const added = (point, least) =>
+    measured(point) && measured(least) ? [microseconds(point) - microseconds(least)] : undefined;
+  const gap = (point) => (measured(point) ? [point.addedGapMs.p99] : undefined);
+  const largest = names
+    .filter((name) => EVERYWHERE.includes(name))
+    .map((name) => [labelOf(name), show(summarize(rounds.map((round) => largestOf(round[name]))))]);
+  return [
+    `**Most streams at once** of ${counts.join(', ')} (target: at least 512 with nothing lost and a p99 added gap of at most ${TARGET.addedGapMs} ms):\n\n${table(['', 'streams'], largest)}`,
+    `**A token, µs of CPU:**\n\n${table(head, rows(cpu, 1))}`,
+    `**A token, µs of CPU more than ${LABELS[LEAST]}** (target: at most 8):\n\n${table(
+      head,
+      rows(added, 1).filter(([label]) => label !== labelOf(LEAST)),
+    )}`,
+    `**Added gap, p99 in ms** (– is not measured, or upstream or client were late themselves):\n\n${table(head, rows(gap, 2))}`,
+    `Lost: ${lostOf(rounds)}.`,
+  ].join('\n\n');
+}
+
+const labelOf = (name) => (name in LABELS ? `forwarder of bytes, ${LABELS[name]}` : `llm-serve, ${name}`);
+
+/** 0 where not even the least number holds. */
+const largestOf = (points) =>
+  Math.max(
+    0,
+    ...Object.entries(points).flatMap(([count, point]) =>
+      counted(point) && holds(point) ? Number(count) : [],
+    ),
+  );
+
+function lostOf(rounds) {
+  const lost = rounds.flatMap((round) =>
+    Object.entries(round).flatMap(([name, points]) =>
+      Object.entries(points).flatMap(([count, point]) => {
+        if (!counted(point) || (!point.failed && point.lost === 0)) return [];
+        return `${point.failed ?? `${point.lost} of ${point.tokens}`} (${labelOf(name)}, ${count} streams)`;
+      }),
+    ),
+  );
+  return lost.length === 0 ? 'nothing' : lost.join(', ');
+}
