@@ -120,6 +120,7 @@ export function unsupported(
 
 export interface SupportedFeatures {
   readonly backend: string;
+  /** A list that lasts: what is missing in it is found once. */
   readonly supports: readonly Feature[];
   /** Names of fields that are passed on as the client wrote them. */
   readonly passes?: ReadonlySet<string>;
@@ -132,16 +133,30 @@ export function refuseUnsupported(
   request: GenerationRequest,
   { backend, supports, passes = PASSES_NONE }: SupportedFeatures,
 ): void {
-  const who = `the ${backend} backend, which serves this model`;
-  for (const feature of Object.keys(FEATURES) as Feature[]) {
-    if (supports.includes(feature)) continue;
-    const { askedBy, when }: FeatureSpec = FEATURES[feature];
+  for (const { askedBy, when } of missingAmong(supports)) {
     const field = askedBy(request);
-    if (field === undefined) continue;
-    throw unsupported(field, who, { when });
+    if (field !== undefined) throw unsupported(field, whoIs(backend), { when });
   }
-  const extra = unreadExtra(request, passes);
-  if (extra !== undefined) throw unsupported(extra, who);
+  const extra = request.extras && unreadExtra(request, passes);
+  if (extra !== undefined) throw unsupported(extra, whoIs(backend));
+}
+
+function whoIs(backend: string): string {
+  return `the ${backend} backend, which serves this model`;
+}
+
+/** By the list that a backend keeps of what it supports: what to look for in each of its requests. */
+const MISSING = new WeakMap<readonly Feature[], readonly FeatureSpec[]>();
+
+function missingAmong(supports: readonly Feature[]): readonly FeatureSpec[] {
+  const known = MISSING.get(supports);
+  if (known !== undefined) return known;
+  const features = Object.keys(FEATURES) as Feature[];
+  const missing = features
+    .filter((feature) => !supports.includes(feature))
+    .map((feature) => FEATURES[feature]);
+  MISSING.set(supports, missing);
+  return missing;
 }
 
 /** Where a call is forced the answer has no text, so a format for its text asks for nothing. */

@@ -12,21 +12,46 @@ export function lenientReader<Schema extends TSchema>(schema: Schema): BodyReade
   return (raw, place) => read(withoutNulls(raw, schema as SchemaNode), place);
 }
 
+/** The value itself where nothing is left out of it, as of most bodies. */
 export function withoutNulls(value: unknown, { properties, items, anyOf }: SchemaNode): unknown {
   if (typeof value !== 'object' || value === null) return value;
   if (anyOf !== undefined) return anyOf.reduce<unknown>(withoutNulls, value);
   if (Array.isArray(value))
-    return items === undefined || isLeaf(items) ? value : value.map((entry) => withoutNulls(entry, items));
-  if (properties === undefined) return value;
-  const known = (name: string) => (Object.hasOwn(properties, name) ? properties[name] : undefined);
+    return items === undefined || isLeaf(items) ? value : entriesWithout(value, items);
+  return properties === undefined ? value : fieldsWithout(value as Loose, properties);
+}
+
+type Loose = Readonly<Record<string, unknown>>;
+
+function entriesWithout(entries: readonly unknown[], items: SchemaNode): readonly unknown[] {
+  const kept = entries.map((entry) => withoutNulls(entry, items));
+  return kept.every((entry, index) => entry === entries[index]) ? entries : kept;
+}
+
+function fieldsWithout(fields: Loose, properties: Readonly<Record<string, SchemaNode>>): Loose {
+  let changed: [string, unknown][] | undefined;
   // Without any known field it is JSON of the client's own, where null is a value.
-  const isOpen = Object.keys(properties).length === 0;
-  const entries = Object.entries(value).flatMap(([name, inner]) => {
+  let isOpen: boolean | undefined;
+  for (const name of Object.keys(fields)) {
+    const inner = fields[name];
+    if (inner === null) isOpen ??= Object.keys(properties).length === 0;
+    if (inner === undefined || (inner === null && !isOpen)) {
+      changed ??= [];
+      continue;
+    }
+    if (typeof inner !== 'object' || !Object.hasOwn(properties, name)) continue;
+    const kept = withoutNulls(inner, properties[name] as SchemaNode);
+    if (kept === inner) continue;
+    changed ??= [];
+    changed.push([name, kept]);
+  }
+  if (changed === undefined) return fields;
+  const replaced = new Map(changed);
+  const kept = Object.entries(fields).flatMap(([name, inner]) => {
     if (inner === undefined || (inner === null && !isOpen)) return [];
-    const node = known(name);
-    return [[name, node === undefined ? inner : withoutNulls(inner, node)]];
+    return [[name, replaced.has(name) ? replaced.get(name) : inner] as const];
   });
-  return Object.fromEntries(entries);
+  return Object.fromEntries(kept);
 }
 
 function isLeaf({ properties, items, anyOf }: SchemaNode): boolean {

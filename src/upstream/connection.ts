@@ -1,9 +1,10 @@
 /**
- * One connection of a pool, with what undici does not tell of it: whether it has carried a request before, and whether a byte
- * has come since the latest. Servers close idle connections; one that does so as a request arrives has not looked at it.
+ * One connection to an upstream server, used for one request at a time, with what undici does not tell of it: whether it has
+ * carried a request before, and whether a byte has come since the latest. Servers close idle connections; one that does so
+ * as a request arrives has not looked at it.
  */
 import type { Socket } from 'node:net';
-import { type buildConnector, Client, type Dispatcher } from 'undici';
+import { type buildConnector, Client } from 'undici';
 
 /** A request that is on its way. */
 export interface Sending {
@@ -13,24 +14,27 @@ export interface Sending {
   readonly unanswered: boolean;
 }
 
-/** undici hands options on as they are, and wraps handlers: by the options a request learns which connection it runs on. */
-export interface ConnectionOptions extends Dispatcher.DispatchOptions {
-  /** Called before the request is dispatched; `begin` is to be called when it is sent. */
-  readonly runsOn?: (begin: () => Sending | undefined) => void;
+export interface ConnectionOptions extends Omit<Client.Options, 'connect'> {
+  readonly connect: buildConnector.connector;
 }
 
 export class Connection extends Client {
   readonly #wire: Wire;
 
-  constructor(origin: URL | string, { connect, ...options }: Client.Options) {
+  constructor(origin: string, { connect, ...options }: ConnectionOptions) {
     const wire = new Wire();
-    super(origin, { ...options, connect: wire.watching(connect as buildConnector.connector) });
+    super(origin, { ...options, connect: wire.watching(connect) });
     this.#wire = wire;
   }
 
-  override dispatch(options: ConnectionOptions, handler: Dispatcher.DispatchHandler): boolean {
-    options.runsOn?.(() => this.#wire.begin());
-    return super.dispatch(options, handler);
+  /** It need not be made again for the next request. */
+  get isOpen(): boolean {
+    return this.#wire.isOpen;
+  }
+
+  /** To be called as a request is sent on it. */
+  begin(): Sending | undefined {
+    return this.#wire.begin();
   }
 }
 
@@ -38,6 +42,10 @@ export class Connection extends Client {
 class Wire {
   #socket: Socket | undefined;
   #isUsed = false;
+
+  get isOpen(): boolean {
+    return this.#socket !== undefined && !this.#socket.destroyed;
+  }
 
   watching(connect: buildConnector.connector): buildConnector.connector {
     return (options, callback) =>

@@ -6,7 +6,7 @@ import type { Dispatcher } from 'undici';
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import type { Held } from '../core/sink.ts';
-import type { Sending } from './connection.ts';
+import type { Connection, Sending } from './connection.ts';
 import { networkError } from './network-error.ts';
 
 /** Takes the body as it comes. What it throws ends the exchange with that error. */
@@ -26,7 +26,10 @@ const LOST_WITHIN_MS = 1000;
 
 export class Exchange implements Dispatcher.DispatchHandler, Held {
   readonly #clock: Clock;
+  readonly #connection: Connection;
   readonly #opened: Pending<Exchange>;
+  /** The connection may carry the next one. */
+  readonly #onFree: () => void;
   #controller: Dispatcher.DispatchController | undefined;
   #buffered: Buffer[] = [];
   #sink: ByteSink | undefined;
@@ -36,16 +39,21 @@ export class Exchange implements Dispatcher.DispatchHandler, Held {
   #sending: Sending | undefined;
   #sentAt: Milliseconds = 0;
   #isPaused = false;
-  /** Of the connection that it runs on: to be called when it is sent. */
-  begin: (() => Sending | undefined) | undefined;
   /** The server had closed the connection before the request arrived: it may be sent once more. */
   wasLost = false;
   status = 0;
   headers: ResponseHeaders = {};
 
-  constructor(clock: Clock, opened: Pending<Exchange>) {
-    this.#clock = clock;
-    this.#opened = opened;
+  constructor(options: {
+    readonly clock: Clock;
+    readonly connection: Connection;
+    readonly opened: Pending<Exchange>;
+    readonly onFree: () => void;
+  }) {
+    this.#clock = options.clock;
+    this.#connection = options.connection;
+    this.#opened = options.opened;
+    this.#onFree = options.onFree;
   }
 
   /** Passes the whole body to `sink`; resolves at its end or at `finish()`. To be called once. */
@@ -86,7 +94,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Held {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
-    this.#sending = this.begin?.();
+    this.#sending = this.#connection.begin();
     this.#sentAt = this.#clock.now();
     if (this.#isPaused) controller.pause();
     if (this.#outcome !== undefined) controller.abort(new ServingError('client_gone'));
@@ -111,11 +119,13 @@ export class Exchange implements Dispatcher.DispatchHandler, Held {
 
   onResponseEnd(): void {
     this.#linger?.cancel();
+    this.#onFree();
     this.#settle({});
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     this.#linger?.cancel();
+    this.#onFree();
     const { reused = false, unanswered = false } = this.#sending ?? {};
     this.wasLost = reused && unanswered && this.#clock.now() - this.#sentAt <= LOST_WITHIN_MS;
     this.#settle({ error: networkError(error, { started: this.#controller !== undefined }) });

@@ -1,13 +1,12 @@
 /**
- * The connections to one upstream server. It owns the pool: one request per connection at a time, as many
- * connections as requests, idle ones given up before the server does. Time-outs of answers are serving's, by signal.
+ * The connections to one upstream server. It owns them: one request per connection at a time, as many connections as
+ * requests, the one used last first, idle ones given up before the server does. Time-outs of answers are serving's.
  */
-import { Pool } from 'undici';
+import { buildConnector } from 'undici';
 import type { Clock } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import { Connection, type ConnectionOptions } from './connection.ts';
 import { Exchange, type ResponseHeaders } from './exchange.ts';
-import { networkError } from './network-error.ts';
 
 export interface UpstreamOptions {
   /** http or https, with an optional path that is put before every request's. */
@@ -41,7 +40,12 @@ export const URL_PATTERN = '^https?://[^/@?#\\s]+(/[^?#\\s]*)?$';
 export const URL_RULE = 'an address such as http://localhost:8001, without user, query and fragment';
 
 export class Upstream {
-  readonly #pool: Pool;
+  readonly #origin: string;
+  readonly #connectionOptions: ConnectionOptions;
+  /** Open, and without a request; the one used last is the last. */
+  #idle: Connection[] = [];
+  readonly #connections = new Set<Connection>();
+  #isClosed = false;
   readonly #basePath: string;
   readonly #headers: string[];
   readonly #bodyHeaders: string[];
@@ -53,15 +57,15 @@ export class Upstream {
     this.#headers = Object.entries({ accept: '*/*', ...options.headers }).flat();
     this.#bodyHeaders = [...this.#headers, 'content-type', 'application/json'];
     this.#clock = options.clock;
-    this.#pool = new Pool(url.origin, {
+    this.#origin = url.origin;
+    this.#connectionOptions = {
       pipelining: 1,
-      connect: { timeout: options.connectTimeoutMs },
+      connect: buildConnector({ timeout: options.connectTimeoutMs }),
       keepAliveTimeout: KEEP_ALIVE_MS,
       keepAliveMaxTimeout: KEEP_ALIVE_MS,
-      factory: (origin, connection: Pool.Options) => new Connection(origin, connection),
       headersTimeout: 0,
       bodyTimeout: 0,
-    });
+    };
   }
 
   /**
@@ -83,26 +87,39 @@ export class Upstream {
     call: UpstreamCall,
     hold: (exchange: Exchange) => void,
   ): { readonly exchange: Exchange; readonly opened: Promise<Exchange> } {
-    const { method, path } = call;
-    const hasBody = call.body !== undefined;
+    const { method, path, body } = call;
+    if (this.#isClosed) throw new ServingError('draining', { retryAfterSeconds: 1 });
     const { promise, resolve, reject } = withResolvers<Exchange>();
-    const exchange = new Exchange(this.#clock, { resolve, reject });
-    hold(exchange);
-    const options: ConnectionOptions = {
-      method,
-      path: `${this.#basePath}${path}`,
-      headers: hasBody ? this.#bodyHeaders : this.#headers,
-      body: hasBody ? JSON.stringify(call.body) : null,
-      runsOn: (begin) => {
-        exchange.begin = begin;
-      },
-    };
+    const connection = this.#idle.pop() ?? this.#connect();
+    const onFree = () => this.#free(connection);
+    const exchange = new Exchange({ clock: this.#clock, connection, opened: { resolve, reject }, onFree });
     try {
-      this.#pool.dispatch(options, exchange);
+      hold(exchange);
+      const text = body === undefined ? null : JSON.stringify(body);
+      const headers = body === undefined ? this.#headers : this.#bodyHeaders;
+      connection.dispatch({ method, path: `${this.#basePath}${path}`, headers, body: text }, exchange);
     } catch (thrown) {
-      reject(networkError(thrown, { started: false }));
+      onFree();
+      throw thrown;
     }
     return { exchange, opened: promise };
+  }
+
+  #connect(): Connection {
+    const connection = new Connection(this.#origin, this.#connectionOptions);
+    this.#connections.add(connection);
+    connection.on('disconnect', () => {
+      const at = this.#idle.indexOf(connection);
+      if (at === -1) return;
+      this.#idle.splice(at, 1);
+      this.#connections.delete(connection);
+    });
+    return connection;
+  }
+
+  #free(connection: Connection): void {
+    if (connection.isOpen && !this.#isClosed) this.#idle.push(connection);
+    else this.#connections.delete(connection);
   }
 
   /** A whole answer, whatever its status. Throws a ServingError, or the signal's reason. */
@@ -124,7 +141,9 @@ export class Upstream {
 
   /** Requests under way fail. */
   async close(): Promise<void> {
-    await this.#pool.destroy();
+    this.#isClosed = true;
+    this.#idle = [];
+    await Promise.all([...this.#connections].map((connection) => connection.destroy()));
   }
 }
 

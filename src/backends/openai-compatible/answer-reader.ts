@@ -14,6 +14,7 @@ import { asArray, asCount, asObject, asText, type Loose } from '../../upstream/l
 import type { ServerSentEvent } from '../../upstream/sse-reader.ts';
 import { checkReason, reasonOf, usageOf } from './answer-end.ts';
 import { readLogprobs } from './logprob-fields.ts';
+import { RepeatedChunk } from './repeated-chunk.ts';
 import { ToolCallReader } from './tool-call-reader.ts';
 import { refusedWithin, streamFailure } from './upstream-error.ts';
 
@@ -42,6 +43,7 @@ const NO_LOGPROBS: readonly TokenLogprob[] = [];
 
 export class AnswerReader {
   readonly #options: AnswerReaderOptions;
+  readonly #repeated = new RepeatedChunk();
   #calls: ToolCallReader | undefined;
   /** Of tokens that made no text yet. */
   #logprobs = NO_LOGPROBS;
@@ -64,6 +66,11 @@ export class AnswerReader {
       this.end();
       return;
     }
+    const repeated = name === undefined ? this.#repeated.textOf(data) : undefined;
+    if (repeated !== undefined) {
+      this.#push({ type: 'text', text: repeated });
+      return;
+    }
     const chunk = parse(data);
     if (name === 'error' || (chunk.error !== undefined && chunk.error !== null)) throw this.#failure(chunk);
     const usage = usageOf(chunk.usage);
@@ -73,6 +80,7 @@ export class AnswerReader {
     const isLastUsage = usage !== undefined && (choice === undefined || this.#usage === undefined);
     this.#usage = usage ?? this.#usage;
     if (choice !== undefined) this.#choice(asObject(choice));
+    if (usage === undefined && choice !== undefined) this.#noteRepeatable(data, asObject(choice));
     if (this.#reason === undefined) return;
     if (isLastUsage) this.#finish();
     else this.#grace ??= this.#options.clock.schedule(USAGE_GRACE_MS, () => this.#finish());
@@ -93,6 +101,14 @@ export class AnswerReader {
   /** Nobody reads any more. */
   dispose(): void {
     this.#grace?.cancel();
+  }
+
+  /** Log-probabilities differ from chunk to chunk, and so does a thought or a call beside the text. */
+  #noteRepeatable(data: string, { delta, finish_reason }: Loose): void {
+    const { content, role: _, ...others } = asObject(delta);
+    const isTextAlone = Object.values(others).every((other) => other === null);
+    if (typeof content !== 'string' || !isTextAlone || finish_reason || this.#options.logprobs) return;
+    this.#repeated.learn(data, content);
   }
 
   #choice(choice: Loose): void {

@@ -24,7 +24,7 @@ import { adaptedOptions } from './adapted-options.ts';
 import { AnswerReader } from './answer-reader.ts';
 import { DIALECTS, type Dialect, detectDialect, type Flavor } from './dialect.ts';
 import { cannotCut, cannotEmbed, EMBEDDINGS_PATH, embedBody, readEmbeddings } from './embedding.ts';
-import { passedNames } from './passed-fields.ts';
+import { passedFeatures, passedNames } from './passed-fields.ts';
 import { type BodyOptions, generateCall } from './request-body.ts';
 import { probeServer, unreachable, withProps } from './server-probe.ts';
 import { KnownProps, refuseBeyondTemplate } from './server-props.ts';
@@ -49,6 +49,9 @@ interface Run {
   readonly options: GenerateOptions;
 }
 
+/** What is passed on to a server of that dialect. */
+interface Passing extends Pick<BodyOptions, 'dialect' | 'passed' | 'supports'> {}
+
 /** An answer with status 200, and how it was asked for in the end. */
 interface Opened {
   readonly exchange: Exchange;
@@ -64,6 +67,7 @@ export class OpenAiCompatibleBackend implements Backend {
   #dialect: Dialect | undefined;
   #contextSize: number | undefined;
   #vocabularySize: number | undefined;
+  #passes: Passing | undefined;
   #templateSwitch = true;
   #maxTokensName: BodyOptions['maxTokensName'] = 'max_tokens';
   readonly #props = new KnownProps();
@@ -223,11 +227,12 @@ export class OpenAiCompatibleBackend implements Backend {
     { limits: { maxTokens } }: GenerationRequest,
     asked: Pick<BodyOptions, 'dialect' | 'whole' | 'promptTokensFirst'>,
   ): BodyOptions {
-    const { model, pass_fields: own = [] } = this.#target;
+    const { passed, supports } = this.#passing(asked.dialect);
     return {
       ...asked,
-      model,
-      passed: passedNames(asked.dialect.flavor, own),
+      model: this.#target.model,
+      passed,
+      supports,
       maxTokens,
       maxTokensName: this.#maxTokensName,
       contextSize: this.#contextSize,
@@ -235,6 +240,13 @@ export class OpenAiCompatibleBackend implements Backend {
       templateSwitch: this.#templateSwitch,
       strictTools: true,
     };
+  }
+
+  #passing(dialect: Dialect): Passing {
+    if (this.#passes?.dialect === dialect) return this.#passes;
+    const passed = passedNames(dialect.flavor, this.#target.pass_fields ?? []);
+    this.#passes = { dialect, passed, supports: [...dialect.supports, ...passedFeatures(passed)] };
+    return this.#passes;
   }
 
   #refusal(answer: JsonAnswer, request?: GenerationRequest): ServingError {

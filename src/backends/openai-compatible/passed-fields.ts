@@ -119,11 +119,14 @@ export function passedNames(flavor: Flavor, own: readonly string[]): ReadonlySet
   return new Set([...PASSED_FIELDS[flavor], ...own]);
 }
 
+const NOTHING = {};
+
 /** `null` counts as absent. */
 export function passedFields(
-  { extras = {} }: Pick<GenerationRequest, 'extras'>,
+  { extras }: Pick<GenerationRequest, 'extras'>,
   names: ReadonlySet<string>,
 ): Readonly<Record<string, unknown>> {
+  if (extras === undefined) return NOTHING;
   const passed = Object.entries(extras).filter(
     ([name, value]) => names.has(name) && !OURS.has(name) && value !== null,
   );

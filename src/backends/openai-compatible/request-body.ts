@@ -3,12 +3,12 @@
  * by name rather than left away. Nothing is said of thinking unless the request does. One answer each: `n` is never sent.
  */
 import { ServingError } from '../../core/errors.ts';
-import { refuseUnsupported, unsupported } from '../../core/features.ts';
+import { type Feature, refuseUnsupported, unsupported } from '../../core/features.ts';
 import type { GenerationRequest, Limits, Sampling } from '../../core/generation.ts';
 import type { Dialect } from './dialect.ts';
 import { logprobFields } from './logprob-fields.ts';
 import { chatOutputFields, promptOutputFields } from './output-fields.ts';
-import { passedFeatures, passedFields, saysOutput } from './passed-fields.ts';
+import { passedFields, saysOutput } from './passed-fields.ts';
 import { toolFields } from './tool-fields.ts';
 import { wireMessages } from './wire-messages.ts';
 
@@ -17,6 +17,8 @@ export interface BodyOptions {
   readonly dialect: Dialect;
   /** Names of fields that are passed on as they came. */
   readonly passed: ReadonlySet<string>;
+  /** Of the dialect, and through fields that are passed on. */
+  readonly supports: readonly Feature[];
   /** Undefined: all that the context leaves. */
   readonly maxTokens: number | undefined;
   /** Models of the OpenAI service that reason refuse the older name. */
@@ -50,14 +52,11 @@ export function generateCall(request: GenerationRequest, options: BodyOptions): 
   const { dialect } = options;
   const passed = passedFields(request, options.passed);
   const output = saysOutput(passed, dialect.flavor) ? undefined : wanted;
-  refuseUnsupported(
-    { ...others, ...(output !== undefined && { output }) },
-    {
-      backend: 'openai-compatible',
-      supports: [...dialect.supports, ...passedFeatures(options.passed)],
-      passes: options.passed,
-    },
-  );
+  refuseUnsupported(output === wanted ? request : others, {
+    backend: 'openai-compatible',
+    supports: options.supports,
+    passes: options.passed,
+  });
   const shared = {
     ...passed,
     model: options.model,

@@ -18,6 +18,11 @@ const SAMPLING_FIELDS = {
   repetition_penalty: 'repeatPenalty',
 } as const satisfies Partial<Record<keyof SharedBody, keyof Sampling>>;
 
+const SAMPLING_ENTRIES = Object.entries(SAMPLING_FIELDS) as [
+  keyof typeof SAMPLING_FIELDS,
+  (typeof SAMPLING_FIELDS)[keyof typeof SAMPLING_FIELDS],
+][];
+
 type SamplingBody = Pick<SharedBody, keyof typeof SAMPLING_FIELDS | 'logit_bias'> &
   Pick<ConstraintBody, 'bad_words'>;
 
@@ -27,22 +32,18 @@ const SEEDS = 2 ** 31;
 const LEAST_TOP_P = 1e-6;
 
 export function parseSampling(body: SamplingBody): Sampling {
-  const given = {
-    ...body,
-    ...(body.top_p === 0 && { top_p: LEAST_TOP_P }),
-    ...(body.top_k === -1 && { top_k: 0 }),
-    ...(body.seed !== undefined && { seed: foldSeed(body.seed) }),
-  };
-  const fields = Object.entries(SAMPLING_FIELDS)
-    .map(([field, name]) => [name, given[field as keyof typeof SAMPLING_FIELDS]] as const)
-    .filter(([, value]) => value !== undefined);
-  const logitBias = parseLogitBias(body.logit_bias ?? {});
-  const badWords = body.bad_words ?? [];
-  return {
-    ...Object.fromEntries(fields),
-    ...(logitBias.length > 0 && { logitBias }),
-    ...(badWords.length > 0 && { badWords }),
-  };
+  const sampling: { -readonly [Name in keyof Sampling]: Sampling[Name] } = {};
+  for (const [field, name] of SAMPLING_ENTRIES) {
+    const value = body[field];
+    if (value !== undefined) sampling[name] = value;
+  }
+  if (sampling.topP === 0) sampling.topP = LEAST_TOP_P;
+  if (sampling.topK === -1) sampling.topK = 0;
+  if (sampling.seed !== undefined) sampling.seed = foldSeed(sampling.seed);
+  const logitBias = body.logit_bias === undefined ? [] : parseLogitBias(body.logit_bias);
+  if (logitBias.length > 0) sampling.logitBias = logitBias;
+  if (body.bad_words !== undefined && body.bad_words.length > 0) sampling.badWords = body.bad_words;
+  return sampling;
 }
 
 type LimitBody = Pick<SharedBody, 'stop' | 'min_tokens' | 'ignore_eos'> &

@@ -1,15 +1,21 @@
 import { describe, expect, it } from 'vitest';
 import { DIALECTS, type Flavor } from '../../../../src/backends/openai-compatible/dialect.ts';
-import { checkPassFields, passedNames } from '../../../../src/backends/openai-compatible/passed-fields.ts';
+import {
+  checkPassFields,
+  passedFeatures,
+  passedNames,
+} from '../../../../src/backends/openai-compatible/passed-fields.ts';
 import { generateCall } from '../../../../src/backends/openai-compatible/request-body.ts';
 import type { GenerationRequest, Message, ToolUse } from '../../../../src/core/generation.ts';
 import { chatRequest, textRequest } from '../../../support/stand-ins/generate.ts';
 
 function bodyOf(flavor: Flavor, request: GenerationRequest, own: readonly string[] = []) {
+  const passed = passedNames(flavor, own);
   return generateCall(request, {
     model: 'm',
     dialect: DIALECTS[flavor],
-    passed: passedNames(flavor, own),
+    passed,
+    supports: [...DIALECTS[flavor].supports, ...passedFeatures(passed)],
     maxTokens: 8,
     maxTokensName: 'max_tokens',
     contextSize: undefined,
