@@ -70,7 +70,8 @@ export const forbidden = [
     from: { path: '^src/cli/' },
     to: {
       path: '^src/',
-      pathNot: '^src/(cli|config|models|core|telemetry|backends/backend-definition\\.ts|compose\\.ts|schema)',
+      pathNot:
+        '^src/(cli|config|models|core|telemetry|backends/backend-definition\\.ts|compose\\.ts|system-clock\\.ts|schema)',
     },
   },
 ];

@@ -6,12 +6,15 @@ import { saveCharts } from './chart/chart-files.mjs';
 const PAGE = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url));
 const resultFile = (name) => fileURLToPath(new URL(`results/${name}.json`, import.meta.url));
 
-/** Beside the results of other Nodes, instead of an earlier one of this major version. */
 export function save(name, result) {
   mkdirSync(fileURLToPath(new URL('results', import.meta.url)), { recursive: true });
-  const others = saved(name).filter(({ versions }) => majorOf(versions) !== majorOf(result.versions));
-  const results = [...others, result].sort((a, b) => majorOf(a.versions) - majorOf(b.versions));
-  writeFileSync(resultFile(name), `${JSON.stringify(results, null, 2)}\n`);
+  writeFileSync(resultFile(name), `${JSON.stringify(withResult(saved(name), result), null, 2)}\n`);
+}
+
+/** Beside the results of other Nodes, instead of an earlier one of the same major version. */
+export function withResult(results, result) {
+  const others = results.filter(({ versions }) => majorOf(versions) !== majorOf(result.versions));
+  return [...others, result].sort((a, b) => majorOf(a.versions) - majorOf(b.versions));
 }
 
 function saved(name) {

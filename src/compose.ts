@@ -3,7 +3,7 @@ import type { BackendEnvironment, DownloadProgress } from './backends/backend-de
 import type { Config } from './config/config.ts';
 import { isLoopbackHost } from './config/rules.ts';
 import type { ServingError } from './core/errors.ts';
-import type { Log } from './core/log.ts';
+import type { ApplicationLog } from './core/log.ts';
 import type { Telemetry } from './core/telemetry.ts';
 import { BodyBudget } from './http/body-budget.ts';
 import { parseRanges } from './http/client-address.ts';
@@ -20,7 +20,7 @@ import { requestLine } from './telemetry/request-line.ts';
 
 export interface ApplicationOptions {
   readonly config: Config;
-  readonly log: Log;
+  readonly log: ApplicationLog;
   readonly version: string;
   readonly cacheDirectory: string;
   readonly processEnvironment: BackendEnvironment['processEnvironment'];
@@ -88,6 +88,8 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     const lastConnections = setTimeout(() => server.server.closeAllConnections(), LAST_ANSWERS_WITHIN_MS);
     await closed;
     clearTimeout(lastConnections);
+    // Requests are reported at the end of the turn in which they ended: the last ones of this one.
+    await new Promise<void>((resolve) => systemClock.atEndOfTurn(resolve));
   };
   return {
     start: async () => {
@@ -140,7 +142,7 @@ function createTargets({ config, ...options }: ApplicationOptions): Target[] {
 
 function createTelemetry(parts: {
   readonly serving: Serving;
-  readonly log: Log;
+  readonly log: ApplicationLog;
   readonly version: string;
   readonly edge: ReturnType<typeof edgeOptions>;
 }): Telemetry {
@@ -171,7 +173,7 @@ function createTelemetry(parts: {
   return {
     requestEnded: (record) => {
       metrics.requestEnded(record);
-      log.info('request', requestLine(record));
+      log.request(requestLine(record));
     },
     connectionRefused: (bound) => metrics.connectionRefused(bound),
     tokenGap: (model, gapMs) => metrics.tokenGap(model, gapMs),

@@ -61,13 +61,13 @@ export function report({ rounds, settings: { streams } }) {
       );
     const against = (read, digits) =>
       name === 'ours' ? `**${over((ours, { fastify }) => read(ours) - read(fastify), digits)}**` : '';
-    const idle = (side) => side.idle / 2 ** 20;
+    const idle = (side) => side.idle / 1e6;
     const perStream = ({ before, open }) => (open - before) / streams / 1000;
     return [label, over(idle), against(idle), over(perStream, 1), against(perStream, 1)];
   });
   const head = [
     '',
-    'idle, MiB resident',
+    'idle, MB resident',
     `more than ${LABELS.fastify}`,
     `kB a stream, ${streams.toLocaleString('en')} silent ones`,
     `more than ${LABELS.fastify}`,

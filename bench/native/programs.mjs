@@ -25,6 +25,9 @@ export function whatIsMissing() {
 /** Starts the upstream; `run` gives a client a request and resolves with what it measured. */
 export async function startNativePrograms() {
   const folder = mkdtempSync(join(tmpdir(), 'llm-serve-bench-native-'));
+  const removeFolder = () => rmSync(folder, { recursive: true, force: true });
+  // A benchmark that fails leaves nothing behind.
+  process.once('exit', removeFolder);
   for (const name of NAMES) {
     const source = fileURLToPath(new URL(`${name}.c`, import.meta.url));
     execFileSync('cc', ['-O2', '-Wall', '-Wextra', '-o', join(folder, name), source, '-lm']);
@@ -36,7 +39,6 @@ export async function startNativePrograms() {
   ];
   const upstream = spawn(...command('upstream', []), { stdio: ['ignore', 'pipe', 'inherit'] });
   const exited = once(upstream, 'exit');
-  // A benchmark that fails leaves nothing running.
   const end = () => upstream.kill('SIGTERM');
   process.once('exit', end);
   const [port] = await once(upstream.stdout.setEncoding('utf8'), 'data');
@@ -49,7 +51,8 @@ export async function startNativePrograms() {
       process.off('exit', end);
       end();
       await exited;
-      rmSync(folder, { recursive: true, force: true });
+      process.off('exit', removeFolder);
+      removeFolder();
     },
   };
 }

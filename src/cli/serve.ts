@@ -2,6 +2,7 @@
 import { compose } from '../compose.ts';
 import { defaultCacheDirectory, readEnvironment } from '../config/environment.ts';
 import { printableText } from '../core/printable-text.ts';
+import { systemClock } from '../system-clock.ts';
 import { openLog } from '../telemetry/log.ts';
 import { downloadReporter } from './download-progress.ts';
 import type { Flags } from './flags.ts';
@@ -14,7 +15,7 @@ const EXIT_FAILURE = 1;
 export async function serve(flags: Flags): Promise<number> {
   const { config, warnings, notices } = readConfig(flags);
   const isTerminal = process.stdout.isTTY === true;
-  const log = openLog({ ...config.logging, isTerminal });
+  const log = openLog({ ...config.logging, isTerminal, clock: systemClock });
   // First of all: a signal during the start is a polite end as well.
   const endAtOnce = () => void log.close().finally(() => process.exit(EXIT_FAILURE));
   const signalled = untilSignalled(processSignals(endAtOnce), log);

@@ -8,4 +8,10 @@ export interface Log {
   error(message: string, fields?: LogFields): void;
 }
 
-export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };
+/** The log of the whole application. */
+export interface ApplicationLog extends Log {
+  /** The line of one request, at `info`. It may be written a moment later, in a block with others. */
+  request(fields: LogFields): void;
+}
+
+export const silentLog: ApplicationLog = { debug() {}, info() {}, warn() {}, error() {}, request() {} };

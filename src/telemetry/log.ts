@@ -1,75 +1,76 @@
-/** The Log port over pino: JSON lines, or readable on a terminal. Written to standard output without blocking the event loop. */
-import { pino } from 'pino';
-import pretty from 'pino-pretty';
-import type { Log, LogFields } from '../core/log.ts';
-import { printableLine, printableText } from '../core/printable-text.ts';
+/** The Log port over standard output: JSON lines, or readable on a terminal. The event loop never waits for the reader. */
+import { write, writeSync } from 'node:fs';
+import type { Clock } from '../core/clock.ts';
+import type { ApplicationLog, LogFields } from '../core/log.ts';
+import { BlockWriter, type Output } from './block-writer.ts';
+import { jsonLine, LEVELS, readableLine, type Severity } from './log-line.ts';
 
 export interface LogOptions {
-  readonly level: string;
+  readonly level: Severity | 'silent';
   readonly format: 'auto' | 'pretty' | 'json';
   readonly isTerminal: boolean;
+  readonly clock: Clock;
+  readonly output?: Output;
 }
 
-export interface ProcessLog extends Log {
+export interface ProcessLog extends ApplicationLog {
   /** Before the process ends: settles when everything is written, or cannot be; later lines are dropped. */
   close(): Promise<void>;
 }
 
-/** For a reader of standard output that takes nothing. */
-const CLOSE_WITHIN_MS = 500;
+const standardOutput: Output = {
+  write: (bytes, done) => write(1, bytes, done),
+  writeSync: (bytes) => writeSync(1, bytes),
+  waitSync: (forMs) => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, forMs),
+};
 
-export function openLog({ level, format, isTerminal }: LogOptions): ProcessLog {
+/** Once in a process: what is held is also written when the process ends by itself, or by an error that nobody caught. */
+export function openLog({
+  level,
+  format,
+  isTerminal,
+  clock,
+  output = standardOutput,
+}: LogOptions): ProcessLog {
   const readable = format === 'pretty' || (format === 'auto' && isTerminal);
-  const destination = pino.destination({ fd: 1, sync: false });
-  const stream = readable
-    ? pretty({ destination, colorize: isTerminal, translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid,hostname' })
-    : destination;
-  const logger = pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, stream);
-  // Whoever read standard output may have gone: nothing to write to is no reason to fail, or to wait at the end.
-  let broken = false;
-  destination.on('error', () => {
-    broken = true;
+  const lineOf = readable ? readableLine({ colours: isTerminal }) : jsonLine;
+  const writer = new BlockWriter({
+    clock,
+    output,
+    atOnce: isTerminal,
+    dropNotice: (lines) =>
+      lineOf({
+        severity: 'warn',
+        at: clock.wallNow(),
+        message: 'Log lines were dropped: standard output was not read fast enough, or could not be written.',
+        fields: { lines },
+      }),
   });
+  const closeSync = () => writer.closeSync();
+  process.once('exit', closeSync);
+  const at = (severity: Severity, urgent = true) => {
+    if (level === 'silent' || LEVELS[severity] < LEVELS[level]) return () => {};
+    return (message: string, fields: LogFields = {}) =>
+      writer.write(lineOf({ severity, at: clock.wallNow(), message, fields }), urgent);
+  };
+  const writeRequest = at('info', false);
   let closed: Promise<void> | undefined;
-  const close = () =>
-    new Promise<void>((resolve) => {
-      const finish = () => {
-        clearTimeout(limit);
-        // Else the library would try to write synchronously when the process exits, for ever.
-        destination.destroy();
-        resolve();
-      };
-      const limit = setTimeout(finish, CLOSE_WITHIN_MS);
-      if (broken) return finish();
-      destination.once('close', finish);
-      destination.once('error', finish);
-      stream.end();
-    });
-  const write =
-    (severity: 'debug' | 'info' | 'warn' | 'error') =>
-    (message: string, fields: LogFields = {}) => {
-      if (closed) return;
-      if (readable) logger[severity](printableFields(fields), printableLine(message));
-      else logger[severity](fields, message);
-    };
   return {
-    debug: write('debug'),
-    info: write('info'),
-    warn: write('warn'),
-    error: write('error'),
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
+    request: (fields) => writeRequest('request', fields),
     close: () => {
-      closed ??= close();
+      closed ??= closeAlive(writer).then(() => void process.off('exit', closeSync));
       return closed;
     },
   };
 }
 
-/** Their strings, those in lists too. */
-function printableFields(fields: LogFields): LogFields {
-  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, printableValue(value)]));
-}
-
-function printableValue(value: unknown): unknown {
-  if (typeof value === 'string') return printableText(value);
-  return Array.isArray(value) ? value.map(printableValue) : value;
+/** A clock's timers do not keep the process alive; the end of the log has to. */
+async function closeAlive(writer: BlockWriter): Promise<void> {
+  const alive = setInterval(() => {}, 1000);
+  await writer.close();
+  clearInterval(alive);
 }

@@ -158,6 +158,49 @@ describe('a reader of the log that has gone', () => {
   });
 });
 
+describe('log lines that were held back for a block', () => {
+  /** A fault on demand that nobody catches. */
+  const CRASH = 'process.on("SIGUSR2",()=>{throw new Error("planted fault")})';
+
+  test('are written when the process ends by an error that nobody caught', async () => {
+    const server = await startServer({
+      flags: scriptedFlags(),
+      environment: { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(CRASH)}` },
+      endsWith: onTestFinished,
+    });
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, () => generate(server, { prompt: scripted({ text: 'a' }) })),
+    );
+    // By its answer, those before it have been reported.
+    await ask(`${server.url}/health`);
+    server.signal('SIGUSR2');
+    const { exitCode, stdout, stderr } = await server.ended;
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('planted fault');
+    for (const { headers } of answers)
+      expect(stdout).toContain(`"requestId":"${String(headers['x-request-id'])}"`);
+  });
+
+  test('are written by a polite end', async () => {
+    const server = await startServer({ flags: scriptedFlags(), endsWith: onTestFinished });
+    const answers = await Promise.all(Array.from({ length: 8 }, () => generate(server, { prompt: 'hi' })));
+    const { stdout } = await server.stop();
+    for (const { headers } of answers)
+      expect(stdout).toContain(`"requestId":"${String(headers['x-request-id'])}"`);
+    expect(stdout.trimEnd().split('\n').at(-1)).toMatch(/"exitCode":0,"msg":"stopped"}$/);
+  });
+});
+
+test('a reader that takes nothing of a long log keeps the server neither from answering nor from ending', async () => {
+  const flags = [...scriptedFlags(), '--logging.level', 'debug'];
+  const server = await startServer({ flags, endsWith: onTestFinished });
+  server.pauseReading();
+  // More than a pipe and its reader hold.
+  const path = `/${'long/'.repeat(1500)}`;
+  for (let count = 0; count < 100; count += 1) expect((await ask(`${server.url}${path}`)).status).toBe(404);
+  expect((await server.stop()).exitCode).toBe(0);
+});
+
 test('a port that is taken is exit 1 with one line that says what to do', async () => {
   const other = createServer().listen(0, '127.0.0.1');
   onTestFinished(() => void other.close());

@@ -47,6 +47,8 @@ export interface Executable {
   signal(signal: NodeJS.Signals): void;
   /** Closes the reading end of its standard output. */
   stopReading(): void;
+  /** Takes no more of its standard output, which stays open, until it has ended. */
+  pauseReading(): void;
   readonly ended: Promise<Ended>;
   /** Sends the signal and resolves with how the process ended. */
   stop(signal?: NodeJS.Signals): Promise<Ended>;
@@ -81,6 +83,7 @@ export async function startServer(options: ExecutableOptions): Promise<Executabl
     requestLine: (requestId) => run.logged((line) => line.msg === 'request' && line.requestId === requestId),
     signal: (signal) => run.signal(signal),
     stopReading: () => run.stopReading(),
+    pauseReading: () => run.pauseReading(),
     ended: run.ended,
     stop: (signal = 'SIGTERM') => {
       run.signal(signal);
@@ -147,6 +150,11 @@ class Run {
 
   stopReading(): void {
     this.#child.stdout?.destroy();
+  }
+
+  pauseReading(): void {
+    this.#child.stdout?.pause();
+    this.#child.once('exit', () => this.#child.stdout?.resume());
   }
 
   logged(fits: (line: LogLine) => boolean): Promise<LogLine> {

@@ -2,6 +2,7 @@
 import { ConfigError } from '../../config/config-error.ts';
 import { defaultCacheDirectory } from '../../config/environment.ts';
 import { ensureModel } from '../../models/ensure-model.ts';
+import { systemClock } from '../../system-clock.ts';
 import { openLog } from '../../telemetry/log.ts';
 import { downloadReporter } from '../download-progress.ts';
 import type { Flags } from '../flags.ts';
@@ -15,7 +16,11 @@ export async function pullModel(name: string, flags: Flags): Promise<number> {
       `${name} is a path, and a file that is there need not be fetched. Give a catalogue name, hf:owner/repo/file.gguf or an https address.`,
     );
   const { config } = readConfig(flags);
-  const log = openLog({ ...config.logging, isTerminal: process.stdout.isTTY === true });
+  const log = openLog({
+    ...config.logging,
+    isTerminal: process.stdout.isTTY === true,
+    clock: systemClock,
+  });
   const interrupted = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.once(signal, () =>

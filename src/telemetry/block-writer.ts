@@ -1,0 +1,183 @@
+/**
+ * Lines to a file, pipe or terminal, without blocking the event loop. The first line after a quiet while is written at
+ * the end of its turn; those that follow are held back for a block, at most 250 ms, unless they are urgent.
+ * What a reader does not take is held up to a bound; lines beyond it are dropped and counted.
+ */
+import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
+
+/** Where the bytes go. */
+export interface Output {
+  /** Calls back once, with how many bytes were taken. */
+  write(bytes: Buffer, done: (error: NodeJS.ErrnoException | null, written: number) => void): void;
+  /** Blocks; gives how many bytes were taken, or throws. */
+  writeSync(bytes: Buffer): number;
+  /** Blocks for so long. */
+  waitSync(forMs: Milliseconds): void;
+}
+
+export interface BlockWriterOptions {
+  readonly clock: Clock;
+  readonly output: Output;
+  /** Every line is written at the end of its turn, as a person at a terminal wants it. */
+  readonly atOnce: boolean;
+  /** The line that says, once the reader takes lines again, how many were dropped. */
+  readonly dropNotice: (lines: number) => string;
+}
+
+/** Characters. */
+const BLOCK_LENGTH = 32 * 1024;
+/** Characters: some 10,000 request lines. */
+const MAX_HELD_LENGTH = 4 * 1024 * 1024;
+const HOLD_BACK_MS: Milliseconds = 250;
+/** A pipe whose reader is slow. */
+const RETRY_AFTER_MS: Milliseconds = 20;
+/** At the end, for a reader that takes nothing. */
+const END_WITHIN_MS: Milliseconds = 500;
+const BUSY: ReadonlySet<string> = new Set(['EAGAIN', 'EBUSY', 'EINTR']);
+
+export class BlockWriter {
+  readonly #options: BlockWriterOptions;
+  #held = '';
+  #heldLines = 0;
+  /** What is left of the block on its way; its length in characters; its lines, with the dropped ones it speaks of. */
+  #block: { bytes: Buffer; readonly length: number; readonly lines: number } | undefined;
+  /** The block on its way waits for its reader. */
+  #retry: Timer | undefined;
+  /** Set while lines are held back for the next block. */
+  #holdBack: Timer | undefined;
+  #flushDue = false;
+  /** What is held is written as soon as the block on its way is. */
+  #flushNext = false;
+  #dropped = 0;
+  #state: 'open' | 'closing' | 'ended' = 'open';
+  #onEnded = () => {};
+
+  constructor(options: BlockWriterOptions) {
+    this.#options = options;
+  }
+
+  /** `line` ends with its line break. An urgent one is not held back. */
+  write(line: string, urgent: boolean): void {
+    if (this.#state !== 'open') return;
+    if (this.#held.length + (this.#block?.length ?? 0) + line.length > MAX_HELD_LENGTH) {
+      this.#dropped += 1;
+      return;
+    }
+    this.#held += line;
+    this.#heldLines += 1;
+    if (this.#held.length >= BLOCK_LENGTH) this.#flush();
+    else if (urgent || this.#options.atOnce || this.#holdBack === undefined) this.#flushAtEndOfTurn();
+    this.#startHoldBack();
+  }
+
+  /** Writes what there is and takes no more. Settles when all is written, or cannot be. */
+  close(): Promise<void> {
+    if (this.#state !== 'open') return Promise.resolve();
+    this.#state = 'closing';
+    return new Promise((resolve) => {
+      const limit = this.#options.clock.schedule(END_WITHIN_MS, () => this.#end());
+      this.#onEnded = () => {
+        limit.cancel();
+        resolve();
+      };
+      this.#flush();
+    });
+  }
+
+  /** For the very end of the process: writes what there is, blocking, and takes no more. */
+  closeSync(): void {
+    if (this.#state === 'ended') return;
+    // A block that the system is writing it writes to its end; one that waits for its reader is written again here.
+    const waiting = this.#retry === undefined ? undefined : this.#block?.bytes;
+    let bytes = Buffer.concat([waiting ?? Buffer.alloc(0), Buffer.from(this.#held + this.#takeDropNotice())]);
+    this.#end();
+    const { output } = this.#options;
+    for (let waitedMs = 0; bytes.length > 0 && waitedMs < END_WITHIN_MS; ) {
+      try {
+        bytes = bytes.subarray(output.writeSync(bytes));
+      } catch (error) {
+        if (!isBusy(error as NodeJS.ErrnoException)) return;
+        output.waitSync(RETRY_AFTER_MS);
+        waitedMs += RETRY_AFTER_MS;
+      }
+    }
+  }
+
+  #flushAtEndOfTurn(): void {
+    if (this.#flushDue) return;
+    this.#flushDue = true;
+    this.#options.clock.atEndOfTurn(() => {
+      this.#flushDue = false;
+      this.#flush();
+    });
+  }
+
+  #startHoldBack(): void {
+    this.#holdBack ??= this.#options.clock.schedule(HOLD_BACK_MS, () => {
+      this.#holdBack = undefined;
+      if (this.#held === '' || this.#state !== 'open') return;
+      this.#flush();
+      this.#startHoldBack();
+    });
+  }
+
+  #flush(): void {
+    if (this.#state === 'ended') return;
+    if (this.#block !== undefined) {
+      this.#flushNext = true;
+      return;
+    }
+    const lines = this.#heldLines + this.#dropped;
+    const text = this.#held + this.#takeDropNotice();
+    if (text === '') {
+      if (this.#state === 'closing') this.#end();
+      return;
+    }
+    this.#block = { bytes: Buffer.from(text), length: text.length, lines };
+    this.#held = '';
+    this.#heldLines = 0;
+    this.#flushNext = false;
+    this.#writeBlock(this.#block);
+  }
+
+  #writeBlock(block: { bytes: Buffer; readonly lines: number }): void {
+    this.#options.output.write(block.bytes, (error, written) => {
+      if (this.#state === 'ended') return;
+      if (error && isBusy(error)) {
+        this.#retry = this.#options.clock.schedule(RETRY_AFTER_MS, () => {
+          this.#retry = undefined;
+          this.#writeBlock(block);
+        });
+        return;
+      }
+      // Nobody will ever read it.
+      if (error?.code === 'EPIPE') return this.#end();
+      // A full disk may have room again: those that follow are tried.
+      if (error) this.#dropped += block.lines;
+      else block.bytes = block.bytes.subarray(written);
+      if (!error && block.bytes.length > 0) return this.#writeBlock(block);
+      this.#block = undefined;
+      if (error && this.#state === 'closing') return this.#end();
+      if (this.#flushNext || this.#state === 'closing') this.#flush();
+    });
+  }
+
+  #takeDropNotice(): string {
+    const lines = this.#dropped;
+    this.#dropped = 0;
+    return lines === 0 ? '' : this.#options.dropNotice(lines);
+  }
+
+  #end(): void {
+    this.#state = 'ended';
+    this.#retry?.cancel();
+    this.#holdBack?.cancel();
+    this.#held = '';
+    this.#block = undefined;
+    this.#onEnded();
+  }
+}
+
+function isBusy({ code = '' }: NodeJS.ErrnoException): boolean {
+  return BUSY.has(code);
+}
