@@ -48,7 +48,7 @@ export class ProgressWatch {
   /** The backend is being waited for. */
   waiting(): void {
     this.#waitingSince = this.#clock.now();
-    if (this.#limitMs !== undefined) this.#timer ??= this.#clock.schedule(this.#limitMs, () => this.#check());
+    this.#arm();
   }
 
   /** Its reader has to catch up: the backend is not to blame for the silence. */
@@ -66,16 +66,21 @@ export class ProgressWatch {
   /** It has answered, and is waited for again; what follows a token may take `idleTimeoutMs`. */
   progressed(now: Milliseconds, { isToken }: { readonly isToken: boolean }): void {
     if (this.#waitingSince !== undefined) this.#waitingSince = now;
-    const { idleTimeoutMs } = this.#limits;
-    if (!isToken || this.#limitMs === idleTimeoutMs) return;
-    this.#limitMs = idleTimeoutMs;
-    this.#timer?.cancel();
-    this.#timer = this.#clock.schedule(idleTimeoutMs, () => this.#check());
+    if (!isToken) return;
+    this.#limitMs = this.#limits.idleTimeoutMs;
+    this.#arm();
   }
 
   stop(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
+  }
+
+  /** Never later than the shorter limit, so that it need not be moved when that comes into force. */
+  #arm(silentMs = 0): void {
+    if (this.#timer !== undefined || this.#limitMs === undefined) return;
+    const delayMs = Math.min(this.#limitMs - silentMs, this.#limits.idleTimeoutMs);
+    this.#timer = this.#clock.schedule(delayMs, () => this.#check());
   }
 
   #check(): void {
@@ -84,7 +89,7 @@ export class ProgressWatch {
     if (limitMs === undefined) return;
     const silentMs = this.#waitingSince === undefined ? 0 : this.#clock.now() - this.#waitingSince;
     if (silentMs < limitMs) {
-      this.#timer = this.#clock.schedule(limitMs - silentMs, () => this.#check());
+      this.#arm(silentMs);
       return;
     }
     const seconds = Math.round(limitMs / 100) / 10;
