@@ -86,6 +86,7 @@ export function fanOut(
   newRequestId: () => RequestId,
 ): readonly GenerationRequest[] {
   const { seed } = request.sampling;
+  if (n === 1) return [{ ...request, id: newRequestId() }];
   return Array.from({ length: n }, (_, choice) => ({
     ...request,
     id: newRequestId(),

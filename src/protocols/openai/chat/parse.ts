@@ -33,6 +33,8 @@ const REFUSED_FIELDS = {
   web_search_options: 'Search with a tool of your own.',
 } as const satisfies Partial<Record<keyof ChatBody, string>>;
 
+const REFUSED = Object.keys(REFUSED_FIELDS) as (keyof typeof REFUSED_FIELDS)[];
+
 export function parseChat(raw: unknown, context: ParseContext): ParsedGeneration {
   const body = read(raw);
   refuseFields(body);
@@ -71,9 +73,8 @@ export function parseChat(raw: unknown, context: ParseContext): ParsedGeneration
 }
 
 function refuseFields(body: ChatBody): void {
-  for (const [field, advice] of Object.entries(REFUSED_FIELDS)) {
-    if (body[field as keyof typeof REFUSED_FIELDS] !== undefined)
-      throw notTaken(field, 'is not supported', advice);
+  for (const field of REFUSED) {
+    if (body[field] !== undefined) throw notTaken(field, 'is not supported', REFUSED_FIELDS[field]);
   }
   const other = body.modalities?.findIndex((modality) => modality !== 'text') ?? -1;
   if (other !== -1)
