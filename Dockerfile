@@ -3,7 +3,8 @@
 #   docker build --target slim -t llm-serve:slim .   only fronts remote servers (Ollama, vLLM, …)
 #   docker build --target full -t llm-serve:full .   also runs models itself, on the CPU;
 #     --build-arg LLM_ENGINE_BUILDS=cuda             on NVIDIA GPUs too, from a base image with the CUDA runtime
-FROM node:22-slim AS base
+# The newest line with long-term support.
+FROM node:24-slim AS base
 WORKDIR /app
 
 FROM base AS build

@@ -13,6 +13,11 @@ export function summarize(values) {
   return { median: median(values), min: Math.min(...values), max: Math.max(...values) };
 }
 
+/** Of summaries, where less is better. */
+export function worst(summaries) {
+  return summaries.reduce((most, one) => (one.median > most.median ? one : most));
+}
+
 /** `0.91 (0.88–0.93)` */
 export function show({ median: middle, min, max }, digits = 0) {
   const format = (value) => value.toFixed(digits).replace(/\B(?=(\d{3})+(?!\d))(?<!\.\d*)/g, ',');

@@ -124,7 +124,12 @@ async function measure(name, node) {
   process.stdout.write(`${name}: measuring…\n`);
   const result = {
     name,
-    command: ['npm run bench --', name, values.rounds && `--rounds ${values.rounds}`]
+    command: [
+      'npm run bench --',
+      name,
+      values.rounds && `--rounds ${values.rounds}`,
+      node !== process.execPath && '--node …',
+    ]
       .filter(Boolean)
       .join(' '),
     date: new Date().toISOString().slice(0, 10),

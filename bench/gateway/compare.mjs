@@ -6,6 +6,7 @@ import { withPrograms } from '../programs.mjs';
 import { inRounds, overRounds, rotate, selected } from '../rounds.mjs';
 import { FORWARDERS, LABELS, startForwarder, startOurs } from '../servers.mjs';
 import { show, table } from '../statistics.mjs';
+import { atLeast, atMost, target } from '../targets.mjs';
 import { startWorker } from '../worker.mjs';
 import { startNginx } from './nginx.mjs';
 
@@ -25,6 +26,26 @@ const OPENAI = {
   },
 };
 const ROWS = { direct: 'upstream, direct', nginx: 'nginx, one process', ...LABELS };
+const AGAINST = [
+  {
+    what: 'CPU a request, ratio',
+    bound: atMost(1.2),
+    digits: 2,
+    read: (ours, bare) => ours.cpu.total / bare.cpu.total,
+  },
+  {
+    what: 'requests/s at 32 connections, ratio',
+    bound: atLeast(0.85),
+    digits: 2,
+    read: (ours, bare) => ours.loaded.requestsPerSecond / bare.loaded.requestsPerSecond,
+  },
+  {
+    what: 'p50 at 1 connection, ms more',
+    bound: atMost(0.1),
+    digits: 3,
+    read: (ours, bare) => ours.alone.p50Ms - bare.alone.p50Ms,
+  },
+];
 
 export async function run({ rounds, requests, only, node }) {
   const nginx = nginxVersion();
@@ -108,31 +129,19 @@ export function report({ rounds }) {
 /** llm-serve against each forwarder within a round, beside what is wanted of it. */
 function ratios(rounds) {
   const forwarders = FORWARDERS.filter((name) => rounds[0][name]);
-  const row = (label, digits, target, read) => [
-    label,
-    ...forwarders.map((name) =>
-      show(
-        overRounds(rounds, (round) => read(round.ours, round[name])),
-        digits,
-      ),
-    ),
-    target,
-  ];
-  const rows = [
-    row('CPU a request, ratio', 2, 'at most 1.2', (ours, bare) => ours.cpu.total / bare.cpu.total),
-    row(
-      'requests/s, ratio',
-      2,
-      'at least 0.85',
-      (ours, bare) => ours.loaded.requestsPerSecond / bare.loaded.requestsPerSecond,
-    ),
-    row(
-      'p50 at 1 connection, ms more',
-      3,
-      'at most 0.1',
-      (ours, bare) => ours.alone.p50Ms - bare.alone.p50Ms,
-    ),
-  ];
+  const rows = AGAINST.map(({ what, bound, digits, read }) => [
+    what,
+    ...forwarders.map((name) => show(against(rounds, name, read), digits)),
+    bound.text,
+  ]);
   const head = ['llm-serve against', ...forwarders.map((name) => LABELS[name]), 'target (Fastify + undici)'];
   return table(head, rows);
+}
+
+const against = (rounds, name, read) => overRounds(rounds, (round) => read(round.ours, round[name]));
+
+export function targets({ rounds }) {
+  return AGAINST.map(({ what, bound, digits, read }) =>
+    target(`${what}, against ${LABELS.fastify}`, bound, against(rounds, 'fastify', read), digits),
+  );
 }

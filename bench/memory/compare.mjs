@@ -7,11 +7,13 @@ import { withPrograms } from '../programs.mjs';
 import { inRounds, overRounds, rotate } from '../rounds.mjs';
 import { LABELS, startForwarder, startOurs } from '../servers.mjs';
 import { show, table } from '../statistics.mjs';
+import { atMost, target } from '../targets.mjs';
 import { FORWARDED } from '../translation/protocols.mjs';
 import { startWorker } from '../worker.mjs';
 
 export const perNode = true;
 const CONNECTIONS = 32;
+const TARGETS = { idle: atMost(25), stream: atMost(12) };
 const NO_LIMITS = { slots: 4096, idle_timeout_ms: 3_600_000 };
 const bodyOf = (prompt) => JSON.stringify(FORWARDED.body(prompt, 8));
 
@@ -52,18 +54,20 @@ async function measure(name, { streams, settleSeconds, node }) {
   });
 }
 
+const idleMegabytes = ({ idle }) => idle / 1e6;
+const streamKilobytes = (streams) => (side) => (side.open - side.before) / streams / 1000;
+const added = (rounds, read) => overRounds(rounds, ({ ours, fastify }) => read(ours) - read(fastify));
+
 export function report({ rounds, settings: { streams } }) {
   const rows = Object.entries(LABELS).map(([name, label]) => {
-    const over = (read, digits) =>
+    const both = (read, digits) => [
       show(
-        overRounds(rounds, (round) => read(round[name], round)),
+        overRounds(rounds, (round) => read(round[name])),
         digits,
-      );
-    const against = (read, digits) =>
-      name === 'ours' ? `**${over((ours, { fastify }) => read(ours) - read(fastify), digits)}**` : '';
-    const idle = (side) => side.idle / 1e6;
-    const perStream = ({ before, open }) => (open - before) / streams / 1000;
-    return [label, over(idle), against(idle), over(perStream, 1), against(perStream, 1)];
+      ),
+      name === 'ours' ? `**${show(added(rounds, read), digits)}**` : '',
+    ];
+    return [label, ...both(idleMegabytes, 0), ...both(streamKilobytes(streams), 1)];
   });
   const head = [
     '',
@@ -72,5 +76,13 @@ export function report({ rounds, settings: { streams } }) {
     `kB a stream, ${streams.toLocaleString('en')} silent ones`,
     `more than ${LABELS.fastify}`,
   ];
-  return `${table(head, rows)}\n\nTargets: at most 25 MB and 12 kB more.`;
+  return `${table(head, rows)}\n\nTargets: ${TARGETS.idle.text} MB and ${TARGETS.stream.text} kB more.`;
+}
+
+export function targets({ rounds, settings: { streams } }) {
+  const than = `more than ${LABELS.fastify}`;
+  return [
+    target(`idle, MB resident ${than}`, TARGETS.idle, added(rounds, idleMegabytes), 0),
+    target(`an open stream, kB resident ${than}`, TARGETS.stream, added(rounds, streamKilobytes(streams)), 1),
+  ];
 }

@@ -157,10 +157,16 @@ int main(int count, char **arguments) {
     }
     if (!cpu_begin && now >= window_begin) cpu_begin = cpu_ns(server);
     if (!cpu_end && now >= window_end) cpu_end = cpu_ns(server);
-    if (begun < streams && now > started + BEGIN_WITHIN_NS) die("not all streams have begun");
+    if (begun < streams && now > started + BEGIN_WITHIN_NS) {
+      fprintf(stderr, "only %d of %d streams have begun\n", begun, streams);
+      return 1;
+    }
     if (now > window_end && now - window_end > END_WITHIN_NS) break;
   }
-  if (ended_early) die("a stream ended early");
+  if (ended_early) {
+    fprintf(stderr, "a stream ended early\n");
+    return 1;
+  }
   count_missing(streams, period_ns);
   printf("{\"streams\":%d,\"tokens\":%ld,\"lost\":%ld,\"cpuMicroseconds\":%.1f,", streams, tokens, lost,
          (cpu_end - cpu_begin) / 1e3);

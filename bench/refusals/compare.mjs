@@ -6,6 +6,7 @@ import { withPrograms } from '../programs.mjs';
 import { inRounds, overRounds, rotate } from '../rounds.mjs';
 import { startOurs } from '../servers.mjs';
 import { show, table } from '../statistics.mjs';
+import { atMost, target } from '../targets.mjs';
 import { startWorker } from '../worker.mjs';
 
 export const perNode = true;
@@ -23,6 +24,7 @@ const SHORT_QUEUE = ['--scheduler.max-queue', '1', '--scheduler.queue-timeout-ms
   '--rate-limit.requests',
   '1000000',
 );
+const TARGET = atMost(0.5);
 const ONE_SLOT = { slots: 1, idle_timeout_ms: 3_600_000 };
 const LABELS = {
   accepted: 'answered (200)',
@@ -100,5 +102,14 @@ export function report({ rounds }) {
     ];
   });
   const head = ['', 'µs of CPU a request', 'of an answered one', 'user', 'system', 'requests/s', 'p99 ms'];
-  return `${table(head, rows)}\n\nTarget: at most 0.5 of an answered one.`;
+  return `${table(head, rows)}\n\nTarget: ${TARGET.text} of an answered one.`;
+}
+
+export function targets({ rounds }) {
+  return Object.entries(LABELS)
+    .filter(([name]) => name !== 'accepted')
+    .map(([name, label]) => {
+      const ratio = overRounds(rounds, (round) => round[name].cpu.total / round.accepted.cpu.total);
+      return target(`CPU of a request ${label}, of an answered one`, TARGET, ratio, 2);
+    });
 }

@@ -1,4 +1,4 @@
-/** The closed-loop client of the benchmarks, the processor time they read, and which results they keep. */
+/** The closed-loop client of the benchmarks, the processor time they read, and what they make of their results. */
 import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -14,6 +14,7 @@ const bench = (path: string) => import(benchUrl(path).href);
 const { startWorker }: { startWorker: (script: URL) => Promise<Program> } = await bench('worker.mjs');
 const { cpuPerUnit, residentBytes } = await bench('process-usage.mjs');
 const { withResult } = await bench('results.mjs');
+const { atLeast, atMost, target, targetsTable } = await bench('targets.mjs');
 const { rotate, selected } = await bench('rounds.mjs');
 
 const started: (() => Promise<unknown>)[] = [];
@@ -98,4 +99,21 @@ it('lets everything that is compared take its turn at being first', () => {
   const servers = [{ name: 'fastify' }, { name: 'ours' }];
   expect(selected(servers, 'ours')).toEqual([{ name: 'ours' }]);
   expect(selected(servers, undefined)).toEqual(servers);
+});
+
+it('says of each target, for each version of Node, whether the median meets it', () => {
+  const summary = (median: number) => ({ median, min: median - 0.1, max: median + 0.1 });
+  const rows = targetsTable([
+    {
+      node: 20,
+      targets: [target('CPU', atMost(1.2), summary(1.25), 2), target('rate', atLeast(0.85), summary(0.9), 2)],
+    },
+    { node: 26, targets: [target('CPU', atMost(1.2), summary(1.15), 2)] },
+  ]).split('\n');
+  expect(rows).toEqual([
+    '|  | target | Node 20 | Node 26 |',
+    '| --- | ---: | ---: | ---: |',
+    '| CPU | at most 1.2 | 1.25 (1.15–1.35), **missed** | 1.15 (1.05–1.25), met |',
+    '| rate | at least 0.85 | 0.90 (0.80–1.00), met | – |',
+  ]);
 });
