@@ -27,7 +27,8 @@ export function packageVersions(names, node = process.execPath) {
 export function nodeVersion(node) {
   if (node === process.execPath) return process.versions.node;
   const { stdout, error } = spawnSync(node, ['--version'], { encoding: 'utf8' });
-  if (error || !/^v\d/.test(stdout)) throw new Error(`${node} is no Node: ${error?.message ?? stdout}`);
+  if (error || !/^v\d/.test(stdout))
+    throw new Error(`--node ${node} does not run Node: ${error?.message ?? stdout}`);
   return stdout.trim().slice(1);
 }
 

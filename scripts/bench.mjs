@@ -70,7 +70,7 @@ const benchmarks = {
   simulate: await import('../bench/simulate/compare.mjs'),
   overload: await import('../bench/overload/compare.mjs'),
 };
-const { describeMachine } = await import('../bench/machine.mjs');
+const { describeMachine, nodeVersion } = await import('../bench/machine.mjs');
 const { publish, render, save } = await import('../bench/results.mjs');
 
 const { positionals, values } = parseArgs({
@@ -86,6 +86,14 @@ const { positionals, values } = parseArgs({
 if (values.rounds !== undefined && !/^[1-9]\d*$/.test(values.rounds)) {
   process.stderr.write(`--rounds is ${values.rounds}, but must be a whole number of at least 1.\n`);
   process.exit(2);
+}
+for (const node of values.node) {
+  try {
+    nodeVersion(node);
+  } catch (error) {
+    process.stderr.write(`${error.message}\n`);
+    process.exit(2);
+  }
 }
 const unknown = positionals.filter((name) => !(name in benchmarks));
 if (unknown.length > 0) {

@@ -3,9 +3,9 @@
 import { packageVersions } from '../machine.mjs';
 import { startNativePrograms, whatIsMissing } from '../native/programs.mjs';
 import { withPrograms } from '../programs.mjs';
-import { inRounds, overRounds, rotate, selected } from '../rounds.mjs';
+import { inRounds, rotate, selected } from '../rounds.mjs';
 import { FORWARDERS, LABELS, startForwarder, startOurs } from '../servers.mjs';
-import { show, table } from '../statistics.mjs';
+import { show, summarize, table } from '../statistics.mjs';
 import { startWorker } from '../worker.mjs';
 
 export const perNode = true;
@@ -13,7 +13,7 @@ export { whatIsMissing };
 
 const BOUNDS_MS = [5, 10, 50];
 /** Offered, of what the server answers when 32 clients keep it busy. */
-const SHARES = [0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1, 1.05];
+const SHARES = [0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1, 1.05];
 const CONNECTIONS = 32;
 const HARNESS_LATE_MS = 2;
 const CALL = {
@@ -66,43 +66,37 @@ async function offer({ url }, { native, capacity, seconds }) {
   return points;
 }
 
-/** The highest rate that was offered with 99 of 100 answers within `bound`; 0 where there is none. */
+/** The highest rate that was offered with 99 of 100 answers within `bound`; NaN where there is none. */
 function rateWithin({ points }, bound) {
   const within = ({ failed, latencyMs, clientLateMs }) =>
     failed === undefined && clientLateMs.p99 <= HARNESS_LATE_MS && latencyMs.p99 <= bound;
-  return Math.max(0, ...points.filter(within).map(({ rate }) => rate));
+  const rates = points.filter(within).map(({ rate }) => rate);
+  return rates.length > 0 ? Math.max(...rates) : Number.NaN;
 }
 
 export function report({ rounds }) {
   const names = Object.keys(LABELS).filter((name) => rounds[0][name]);
+  /** Of the rounds in which there is such a rate. */
+  const cell = (read, digits) => {
+    const values = rounds.map(read).filter((value) => !Number.isNaN(value));
+    return values.length > 0 ? show(summarize(values), digits) : '–';
+  };
   const rows = names.map((name) => [
     LABELS[name],
-    ...BOUNDS_MS.map((bound) => show(overRounds(rounds, (round) => rateWithin(round[name], bound)))),
-    show(overRounds(rounds, (round) => round[name].capacity)),
+    ...BOUNDS_MS.map((bound) => cell((round) => rateWithin(round[name], bound), 0)),
+    cell((round) => round[name].capacity, 0),
+  ]);
+  const ratios = FORWARDERS.filter((name) => rounds[0].ours && rounds[0][name]).map((name) => [
+    `llm-serve / ${LABELS[name]}`,
+    ...BOUNDS_MS.map((bound) =>
+      cell((round) => rateWithin(round.ours, bound) / rateWithin(round[name], bound), 2),
+    ),
+    cell((round) => round.ours.capacity / round[name].capacity, 2),
   ]);
   const head = [
     'requests/s, one core',
     ...BOUNDS_MS.map((bound) => `p99 ≤ ${bound} ms`),
     `${CONNECTIONS} clients that ask again at once`,
   ];
-  if (!names.includes('ours')) return table(head, rows);
-  const ratios = names
-    .filter((name) => name !== 'ours')
-    .map((name) => [
-      `llm-serve / ${LABELS[name]}`,
-      ...BOUNDS_MS.map((bound) =>
-        show(
-          overRounds(
-            rounds,
-            (round) => rateWithin(round.ours, bound) / (rateWithin(round[name], bound) || Number.NaN),
-          ),
-          2,
-        ),
-      ),
-      show(
-        overRounds(rounds, ({ ours, [name]: bare }) => ours.capacity / bare.capacity),
-        2,
-      ),
-    ]);
-  return table(head, [...rows, ...ratios]);
+  return `${table(head, [...rows, ...ratios])}\n\n– is none at all.`;
 }
