@@ -9,8 +9,8 @@ WORKDIR /app
 
 FROM base AS build
 COPY package.json package-lock.json ./
-# No package's install script is ever run.
-RUN npm ci --omit=optional --ignore-scripts --no-audit --no-fund
+# No package's install script is ever run. With the optional ones: the bundler's program for this platform is one.
+RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
 COPY scripts ./scripts
 COPY src ./src

@@ -1,4 +1,4 @@
-// Compiles src/ to dist/, skipping the work when dist/ is newer than every source.
+// Compiles src/ to dist/ and puts the server into one file (bundle.mjs), skipping the work when dist/ is newer than every source.
 import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,12 +14,13 @@ function newestMtime(path) {
 }
 
 export function build() {
-  const inputs = ['src', 'tsconfig.json', 'tsconfig.build.json', 'package.json'];
+  const inputs = ['src', 'tsconfig.json', 'tsconfig.build.json', 'package.json', 'scripts/bundle.mjs'];
   const newest = Math.max(...inputs.map((name) => newestMtime(join(root, name))));
   if (existsSync(stamp) && statSync(stamp).mtimeMs > newest) return;
   rmSync(join(root, 'dist'), { recursive: true, force: true });
   const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
   execFileSync(process.execPath, [compiler, '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' });
+  execFileSync(process.execPath, [join(root, 'scripts', 'bundle.mjs')], { cwd: root, stdio: 'inherit' });
   chmodSync(join(root, 'dist', 'cli', 'main.js'), 0o755);
   writeFileSync(stamp, '');
 }

@@ -1,0 +1,80 @@
+// Puts the server into one file, dist/cli/main.js, in place of the one that the compiler wrote: loading some 1,300 small
+// files takes longer than everything else that the start does. Not minified, so stack traces stay readable; with
+// `node --enable-source-maps` they name the sources. The rest of dist/ stays as compiled: the engine's process, the
+// grammar thread, and what scripts import.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, relative, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const source = join(root, 'src');
+const output = join(root, 'dist', 'cli');
+const MAIN = join(source, 'cli', 'main.ts');
+/** What finds files of its own by path, or is loaded in the engine's process alone. */
+const LEFT_OUT = [/^node-llama-cpp/, /^fastify$/, /^@fastify\//];
+
+/** A module that finds something beside itself finds it where the compiler put that module. */
+const ownAddresses = {
+  name: 'own-addresses',
+  transform(code, id) {
+    if (id === MAIN || !id.startsWith(source) || !code.includes('import.meta.url')) return undefined;
+    const compiled = join(root, 'dist', relative(source, id)).replace(/\.ts$/, '.js');
+    const address = relative(output, compiled).replaceAll(sep, '/');
+    // Lines stay where they are, which is what a source map is for.
+    const own = `new URL(${JSON.stringify(address)}, import.meta.url).href`;
+    return { code: code.replaceAll('import.meta.url', own), map: null };
+  },
+};
+
+async function bundle() {
+  const { rolldown } = await import('rolldown');
+  const build = await rolldown({
+    input: MAIN,
+    platform: 'node',
+    external: LEFT_OUT,
+    plugins: [ownAddresses],
+  });
+  const { output: files } = await build.write({
+    dir: output,
+    format: 'esm',
+    sourcemap: true,
+    entryFileNames: 'main.js',
+    chunkFileNames: 'main-[name].js',
+    comments: { legal: true },
+  });
+  const modules = files.flatMap((file) => (file.type === 'chunk' ? file.moduleIds : []));
+  writeFileSync(join(output, 'main.js.licences.txt'), licencesOf(modules));
+}
+
+/** The licence of each package that is in the file, as those ask for. */
+function licencesOf(modules) {
+  const folders = new Set(modules.flatMap((id) => packageFolder(id) ?? []));
+  return [...folders]
+    .sort()
+    .map((folder) => {
+      const { name, version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+      const file = ['LICENSE', 'license', 'LICENSE.md', 'LICENCE', 'LICENSE.txt'].find((each) =>
+        existsSync(join(folder, each)),
+      );
+      const text = file === undefined ? '' : readFileSync(join(folder, file), 'utf8');
+      return `${name} ${version}\n\n${text.trim()}\n`;
+    })
+    .join(`\n${'-'.repeat(80)}\n\n`);
+}
+
+function packageFolder(id) {
+  const at = id.lastIndexOf('node_modules');
+  if (at === -1) return undefined;
+  const [first, second] = id.slice(at + 'node_modules/'.length).split(/[\\/]/);
+  return join(id.slice(0, at), 'node_modules', first.startsWith('@') ? join(first, second) : first);
+}
+
+try {
+  await bundle();
+} catch (error) {
+  // It is not installed where optional packages are left out: the compiled files serve as well.
+  if (error.code !== 'ERR_MODULE_NOT_FOUND' && !/native binding/i.test(error.message)) throw error;
+  process.stderr.write(
+    'rolldown is not installed here: the server is built as many files and starts slower.\n',
+  );
+}
