@@ -9,6 +9,8 @@ export const LABELS = {
 };
 export const FORWARDERS = ['fastify', 'node-http'];
 
+/** Streams that are held open are not waited for at the end. */
+const NO_GRACE = ['--server.shutdown-grace-seconds', '0'];
 /** The limiter counts every request, and lets all of them pass. */
 const LIMITER = ['--rate-limit.enabled', 'true', '--rate-limit.requests', '1000000'];
 
@@ -24,7 +26,7 @@ export function startOurs({ upstreamUrl, node, target = {}, flags = LIMITER }) {
     whole_answers: 'streamed',
   };
   const models = JSON.stringify([{ id: 'bench', targets: [{ ...streamed, ...target }] }]);
-  return startExecutable({ node, flags: ['--models', models, ...flags] });
+  return startExecutable({ node, flags: ['--models', models, ...NO_GRACE, ...flags] });
 }
 
 export async function startForwarder(name, { upstreamUrl, node }) {

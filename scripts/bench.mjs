@@ -12,7 +12,7 @@ import { install } from './install.mjs';
 const FULL = {
   gateway: { rounds: 5, requests: 15_000 },
   'whole-answers': { rounds: 5, requests: 1500 },
-  translation: { rounds: 3, requests: 6000, pacedTokens: 38_400, burstTokens: 204_800 },
+  translation: { rounds: 3, requests: 6000, pacedTokens: 25_600, burstTokens: 204_800 },
   streams: { rounds: 2, seconds: 3, counts: '32,128,256,384,512,768,1024' },
   tail: { rounds: 2, seconds: 2, requests: 10_000 },
   refusals: { rounds: 3, requests: 8000 },

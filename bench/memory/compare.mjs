@@ -1,5 +1,6 @@
 // What a server keeps in memory: when it has just started, and for each stream that is open and silent. Every round has servers of
-// its own, that have answered as many requests before as there will be streams.
+// its own. A stream's share is the growth from half as many streams to half as many again: the first ones fill room that the
+// server has from answering requests before.
 import { setTimeout as delay } from 'node:timers/promises';
 import { packageVersions } from '../machine.mjs';
 import { residentBytes } from '../process-usage.mjs';
@@ -48,14 +49,17 @@ async function measure(name, { streams, settleSeconds, node }) {
     const idle = await settled();
     const order = { url, path: FORWARDED.path };
     await load.ask({ ...order, body: bodyOf('ended'), connections: CONNECTIONS, requests: streams });
-    const before = await settled();
-    await holder.ask({ ...order, body: bodyOf('held'), count: streams, text: '"The"' });
-    return { idle, before, open: await settled() };
+    const used = await settled();
+    const holdMore = async (count) => {
+      await holder.ask({ ...order, body: bodyOf('held'), count, text: '"The"' });
+      return settled();
+    };
+    return { idle, used, half: await holdMore(streams / 2), oneAndAHalf: await holdMore(streams) };
   });
 }
 
 const idleMegabytes = ({ idle }) => idle / 1e6;
-const streamKilobytes = (streams) => (side) => (side.open - side.before) / streams / 1000;
+const streamKilobytes = (streams) => (side) => (side.oneAndAHalf - side.half) / streams / 1000;
 const added = (rounds, read) => overRounds(rounds, ({ ours, fastify }) => read(ours) - read(fastify));
 
 export function report({ rounds, settings: { streams } }) {
@@ -73,7 +77,7 @@ export function report({ rounds, settings: { streams } }) {
     '',
     'idle, MB resident',
     `more than ${LABELS.fastify}`,
-    `kB a stream, ${streams.toLocaleString('en')} silent ones`,
+    `kB a stream, about ${streams.toLocaleString('en')} silent ones`,
     `more than ${LABELS.fastify}`,
   ];
   return `${table(head, rows)}\n\nTargets: ${TARGETS.idle.text} MB and ${TARGETS.stream.text} kB more.`;
