@@ -72,7 +72,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
   });
   const edge = edgeOptions(config);
   telemetry.current = createTelemetry({ serving, log, version, edge });
-  const server = await buildServer({
+  const server = buildServer({
     clock: systemClock,
     log,
     telemetry: telemetry.current,
@@ -83,9 +83,8 @@ export async function compose(options: ApplicationOptions): Promise<Application>
   });
   const close = async () => {
     const closed = server.close();
-    server.server.closeIdleConnections();
     await serving.close();
-    const lastConnections = setTimeout(() => server.server.closeAllConnections(), LAST_ANSWERS_WITHIN_MS);
+    const lastConnections = setTimeout(() => server.closeAllConnections(), LAST_ANSWERS_WITHIN_MS);
     await closed;
     clearTimeout(lastConnections);
     // Requests are reported at the end of the turn in which they ended: the last ones of this one.
@@ -103,15 +102,14 @@ export async function compose(options: ApplicationOptions): Promise<Application>
         delayMs: delays ? shutdown_delay_seconds * 1000 : 0,
         graceMs: shutdown_grace_seconds * 1000,
         // Those in use are closed with their answers.
-        onRefusing: () => server.server.closeIdleConnections(),
+        onRefusing: () => server.closeIdleConnections(),
       });
       await close();
     },
     close,
     describe: async () => {
-      await server.ready();
       const metrics = telemetry.current?.metrics();
-      return { openapi: server.swagger(), metrics: metrics?.text ?? '' };
+      return { openapi: server.describe(), metrics: metrics?.text ?? '' };
     },
   };
 }

@@ -10,8 +10,9 @@ import type { Receipt } from '../core/receipt.ts';
 import type { Telemetry } from '../core/telemetry.ts';
 import { defaultErrors } from '../protocols/catalog.ts';
 import type { Protocol, RenderedError } from '../protocols/protocol.ts';
-import { newRequestId } from './plugins/request-context.ts';
-import { formatMs, type OpenRequests } from './request-scope.ts';
+import { formatMs } from './context.ts';
+import type { OpenRequests } from './open-requests.ts';
+import { newId } from './request-id.ts';
 
 const NODE_ERRORS: Readonly<Record<string, ServingError>> = {
   HPE_HEADER_OVERFLOW: new ServingError('headers_too_large', {
@@ -27,14 +28,14 @@ const NOT_HTTP = new ServingError('malformed_http', { message: 'The request is n
 export interface ClientErrorOptions {
   readonly clock: Clock;
   readonly telemetry: Telemetry;
-  readonly openRequests: OpenRequests;
+  readonly openRequests: Pick<OpenRequests, 'on'>;
   /** Which protocol answers at a path. */
   readonly protocolAt: (path: string) => Pick<Protocol, 'errors'>;
 }
 
 export function answerClientError(options: ClientErrorOptions) {
   return (error: NodeJS.ErrnoException, socket: Socket): void => {
-    const open = options.openRequests.get(socket);
+    const open = options.openRequests.on(socket);
     // A connection that broke or never sent a byte gets no answer, nor does one in the middle of an answer.
     const neverSpoke = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket.bytesRead === 0;
     if (error.code === 'ECONNRESET' || !socket.writable || neverSpoke || open?.response.headersSent) {
@@ -42,11 +43,10 @@ export function answerClientError(options: ClientErrorOptions) {
       return;
     }
     const failure = NODE_ERRORS[error.code ?? ''] ?? NOT_HTTP;
-    const receipt = open?.receipt ?? { requestId: newRequestId(), receivedAt: options.clock.now() };
+    const receipt = open?.receipt ?? { requestId: newId('req'), receivedAt: options.clock.now() };
     receipt.errorCode = failure.code;
     // Of a request whose head was read the path is known, and so who speaks there.
-    const path = open?.response.req.url?.split('?', 1)[0];
-    const { errors } = path === undefined ? { errors: defaultErrors } : options.protocolAt(path);
+    const { errors } = open === undefined ? { errors: defaultErrors } : options.protocolAt(open.path);
     const rendered = errors.render(failure, receipt.requestId);
     writeAnswer(socket, { rendered, receipt, now: options.clock.now() });
     closeSoon(socket, options.clock);

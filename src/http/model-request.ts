@@ -2,8 +2,6 @@
  * What every request has in common that asks something of a model: its wishes, its place among those under way, its one
  * cancellation. Invariant: that is aborted when the client leaves, and the request's end is counted exactly once.
  */
-import { randomUUID } from 'node:crypto';
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Cancellation } from '../core/cancellation.ts';
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import { type ErrorCode, ServingError, toServingError } from '../core/errors.ts';
@@ -14,6 +12,8 @@ import type { RouteBase } from '../protocols/route-base.ts';
 import type { GenerationCall } from '../serving/generate.ts';
 import type { Serving } from '../serving/serving.ts';
 import { type AddressRange, isInRanges } from './client-address.ts';
+import type { RequestContext } from './context.ts';
+import { newId } from './request-id.ts';
 import { grantPriority, readWishes, type SchedulingWishes } from './scheduling-wishes.ts';
 
 export interface ModelRequestOptions {
@@ -25,8 +25,7 @@ export interface ModelRequestOptions {
 }
 
 export interface ModelRequest {
-  readonly request: FastifyRequest;
-  readonly reply: FastifyReply;
+  readonly context: RequestContext;
   readonly options: ModelRequestOptions;
   readonly route: Pick<RouteBase, 'fieldNames'>;
   /** What its body wishes. */
@@ -38,28 +37,28 @@ export type ModelTerms = Omit<GenerationCall, 'request' | 'onPlace'>;
 
 /** Runs it to its end, whatever that is. Throws what `run` throws, or `draining`. */
 export async function runModelRequest<Answer>(
-  { request, reply, options, route, wishes: ofBody }: ModelRequest,
+  { context, options, route, wishes: ofBody }: ModelRequest,
   run: (terms: ModelTerms) => Promise<Answer>,
 ): Promise<Answer> {
-  const { receipt, clientAddress, clientId } = request.scope;
-  request.scope.fieldNames = route.fieldNames;
+  const { receipt, clientAddress, clientId } = context;
+  context.fieldNames = route.fieldNames;
   const { serving, clock } = options;
-  const wishes = readWishes(request.headers, ofBody);
+  const wishes = readWishes(context.request.headers, ofBody);
   const mayAskHigh = isInRanges(clientAddress, options.highPriorityClients);
   const { priority, headers } = grantPriority(wishes.priority, { mayAskHigh });
-  reply.headers(headers);
+  for (const [name, value] of Object.entries(headers)) context.setHeader(name.toLowerCase(), value);
   const cancellation = new Cancellation();
   const leave = serving.drain.enter({ receipt, cancellation });
   const onClose = () => {
-    if (!reply.raw.writableEnded) cancellation.cancel(new ServingError('client_gone'));
+    if (!context.response.writableEnded) cancellation.cancel(new ServingError('client_gone'));
   };
-  reply.raw.on('close', onClose);
+  context.onClose(onClose);
   const timeoutMs = Math.min(wishes.timeoutMs ?? Number.POSITIVE_INFINITY, options.requestTimeoutMs);
   const deadlineAt = receipt.receivedAt + timeoutMs;
   try {
     // What was parsed is all that is needed of it; it may wait for long.
-    request.body = undefined;
-    const heldBytes = request.scope.bodyBytes ?? 0;
+    context.body = undefined;
+    const heldBytes = context.bodyBytes ?? 0;
     return await run({ receipt, client: clientId, priority, cancellation, deadlineAt, heldBytes });
   } catch (thrown) {
     const error = inWordsOf(route.fieldNames, toServingError(thrown));
@@ -68,13 +67,13 @@ export async function runModelRequest<Answer>(
     throw error;
   } finally {
     receipt.endedAt ??= clock.now();
-    reply.raw.off('close', onClose);
+    context.offClose(onClose);
     leave();
   }
 }
 
 export function newModelRequestId(prefix: 'gen' | 'emb'): RequestId {
-  return `${prefix}_${randomUUID().replaceAll('-', '').slice(0, 24)}` as RequestId;
+  return newId(prefix) as RequestId;
 }
 
 /** Ends that were somebody's decision, not the backend's failure. */

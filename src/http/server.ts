@@ -1,31 +1,36 @@
 /**
- * The HTTP edge. The order of the calls in `buildServer` is the life of a request: context, cross-origin, door, body's
- * headers, rate limit, not found, body, route; errors thrown anywhere are rendered once, by `errors`.
+ * The HTTP edge. The list in `Edge` is the life of a request: malformed, cross-origin, door, limiter's headers, content type,
+ * limiter, path and method; then its body and its route. An error thrown anywhere is rendered once, by `errors`.
  */
-import fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Clock } from '../core/clock.ts';
+import { ServingError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { Telemetry } from '../core/telemetry.ts';
 import { PROTOCOLS } from '../protocols/catalog.ts';
 import type { SlidingWindow } from '../scheduling/sliding-window.ts';
 import type { Serving } from '../serving/serving.ts';
+import { accessStep } from './access.ts';
+import { type ApiDescription, describeApi } from './api-description.ts';
+import { apiPages } from './api-pages.ts';
+import { checkContentType, hasBody, JsonBody } from './body.ts';
 import type { BodyBudget } from './body-budget.ts';
 import type { AddressRange } from './client-address.ts';
-import { answerClientError, type ClientErrorOptions, takeOverNodeAnswers } from './client-errors.ts';
+import { answerClientError, takeOverNodeAnswers } from './client-errors.ts';
 import { type ConnectionLimit, limitConnections } from './connection-limit.ts';
-import { fromFastify, prepareError } from './error-reply.ts';
-import { addAccess } from './plugins/access.ts';
-import { addApiDocs } from './plugins/api-docs.ts';
-import { addCrossOrigin } from './plugins/cross-origin.ts';
-import { addErrors, addNotFound } from './plugins/errors.ts';
-import { addJsonBody } from './plugins/json-body.ts';
-import { addRateLimit, addRateLimitHeaders } from './plugins/rate-limit.ts';
-import { addRequestContext, type OpenScope, scopeOpener } from './plugins/request-context.ts';
-import { pathOf, stampHeaders } from './request-scope.ts';
+import type { EdgeRoute, RequestContext } from './context.ts';
+import { crossOriginStep } from './cross-origin.ts';
+import { Errors } from './errors.ts';
+import { type ListenAddress, Listener } from './listener.ts';
+import { refuseMalformed } from './malformed.ts';
+import { OpenRequests } from './open-requests.ts';
+import { RateLimit } from './rate-limit.ts';
+import { Router } from './router.ts';
 import type { GenerationOptions } from './routes/generation.ts';
-import { addOperationsRoutes } from './routes/operations.ts';
-import { addProtocolRoutes, protocolAt } from './routes/protocols.ts';
+import { operationsRoutes } from './routes/operations.ts';
+import { protocolAt, protocolRoutes } from './routes/protocols.ts';
 import type { QueryOptions } from './routes/queries.ts';
+import type { Step } from './step.ts';
 
 export interface ServerOptions {
   readonly clock: Clock;
@@ -49,38 +54,41 @@ export interface ServerOptions {
   readonly rateLimit: { readonly window: SlidingWindow; readonly windowSeconds: number } | undefined;
 }
 
-/** Longer than load balancers keep idle connections, so that they close first. */
-const KEEP_ALIVE_MS = 72_000;
-/** How often Node looks for requests that are too slow; its default of 30 s would triple our limit. */
-const CHECK_CONNECTIONS_MS = 1000;
+export interface HttpServer {
+  /** Resolves with the URL. */
+  listen(address: ListenAddress): Promise<string>;
+  /** No new connections; resolves when the last has closed. */
+  close(): Promise<void>;
+  closeIdleConnections(): void;
+  closeAllConnections(): void;
+  describe(): ApiDescription;
+}
 
-export async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
-  const { clock, serving, telemetry } = options;
+export function buildServer(options: ServerOptions): HttpServer {
+  const { clock, log, telemetry, serving } = options;
   const leaving = () => serving.drain.draining;
-  const edge = { ...options, openRequests: new WeakMap(), protocolAt, leaving };
-  const openScope = scopeOpener(edge);
-  const server = newFastify(edge, openScope);
-  addRequestContext(server, { clock, openScope });
-  addErrors(server, { clock, log: options.log, protocolAt });
-  addCrossOrigin(server, options);
-  addAccess(server, options);
-  const rateLimit = options.rateLimit && { clock, paths: LIMITED_PATHS, ...options.rateLimit };
-  if (rateLimit) addRateLimitHeaders(server, rateLimit);
-  addJsonBody(server, { clock, budget: options.bodyBudget, anyTypePaths: ANY_TYPE_PATHS });
-  if (rateLimit) addRateLimit(server, rateLimit);
-  addNotFound(server);
-  await addApiDocs(server, options);
-  addProtocolRoutes(server, {
-    ...options.generation,
-    clock,
-    serving,
-    version: options.version,
-    startedAt: clock.wallNow(),
-    pull: options.pull,
-    bodyLimits: { text: options.bodyLimitBytes, media: options.mediaBodyLimitBytes },
+  const openRequests = new OpenRequests({ ...options, leaving });
+  const edge = new Edge(options, openRequests);
+  const listener = new Listener({
+    onRequest: edge.serve,
+    requestTimeoutMs: options.bodyTimeoutSeconds * 1000,
+    prepare: (server: Server) => {
+      takeOverNodeAnswers(server);
+      server.on('clientError', answerClientError({ clock, telemetry, openRequests, protocolAt }));
+      limitConnections(server, {
+        limit: options.connectionLimit,
+        log,
+        onRefused: (bound) => telemetry.connectionRefused(bound),
+      });
+    },
   });
-  addOperationsRoutes(server, { clock, serving, telemetry, version: options.version });
-  return server;
+  return {
+    listen: (address) => listener.listen(address),
+    close: () => listener.close(),
+    closeIdleConnections: () => listener.closeIdleConnections(),
+    closeAllConnections: () => listener.closeAllConnections(),
+    describe: () => describeApi(options),
+  };
 }
 
 /** What costs the model, or the machine, is limited. */
@@ -90,45 +98,111 @@ const LIMITED_PATHS: ReadonlySet<string> = new Set(
     .map(({ path }) => path),
 );
 
-const ANY_TYPE_PATHS: ReadonlySet<string> = new Set(
-  PROTOCOLS.filter(({ contentTypes }) => contentTypes === 'any').flatMap(({ routes }) =>
-    routes.map(({ path }) => path),
-  ),
-);
+class Edge {
+  readonly #openRequests: OpenRequests;
+  readonly #router: Router<EdgeRoute>;
+  readonly #steps: readonly Step[];
+  readonly #body: JsonBody;
+  readonly #errors: Errors;
 
-function newFastify(options: ServerOptions & ClientErrorOptions, openScope: OpenScope): FastifyInstance {
-  const server = fastify({
-    logger: false,
-    bodyLimit: options.bodyLimitBytes,
-    requestTimeout: options.bodyTimeoutSeconds * 1000,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    forceCloseConnections: 'idle',
-    return503OnClosing: false,
-    http: {
-      headersTimeout: options.bodyTimeoutSeconds * 1000,
-      connectionsCheckingInterval: CHECK_CONNECTIONS_MS,
-      // A missing Host gets our own answer instead of Node's bare one.
-      requireHostHeader: false,
-      noDelay: true,
-    },
-    clientErrorHandler: answerClientError(options),
-    // A path that cannot be decoded: the framework runs no hooks for it.
-    frameworkErrors: (thrown, request, untypedReply) => {
-      const reply = untypedReply as unknown as FastifyReply;
-      openScope(request, reply);
-      const error = fromFastify(thrown);
-      const { errors } = protocolAt(pathOf(request));
-      const { status, body } = errors.render(error, request.scope.receipt.requestId);
-      prepareError(reply, error, status);
-      stampHeaders(reply, options.clock);
-      reply.type('application/json; charset=utf-8').serializer(String).send(JSON.stringify(body));
-    },
-  });
-  takeOverNodeAnswers(server.server);
-  limitConnections(server.server, {
-    limit: options.connectionLimit,
-    log: options.log,
-    onRefused: (bound) => options.telemetry.connectionRefused(bound),
-  });
-  return server;
+  constructor(options: ServerOptions, openRequests: OpenRequests) {
+    const { clock, log } = options;
+    this.#openRequests = openRequests;
+    this.#router = routerOf(options);
+    this.#errors = new Errors({ clock, log, protocolAt });
+    this.#body = new JsonBody({ clock, budget: options.bodyBudget });
+    const limit = options.rateLimit && new RateLimit({ clock, paths: LIMITED_PATHS, ...options.rateLimit });
+    const steps: readonly (Step | undefined)[] = [
+      refuseMalformed,
+      crossOriginStep(options),
+      accessStep(options),
+      limit?.announce,
+      checkContentType,
+      limit?.check,
+      (context) => this.#refuseUnknownPath(context),
+    ];
+    this.#steps = steps.filter((step) => step !== undefined);
+  }
+
+  /** One request. Without anything to wait for it passes to its route in one go. */
+  readonly serve = (request: IncomingMessage, response: ServerResponse): void => {
+    const context = this.#openRequests.open(request, response);
+    const match = this.#router.find(request.method ?? '', request.url ?? '');
+    if (match === 'malformed') return this.#errors.answerUndecodable(context, UNDECODABLE_PATH);
+    context.match = match;
+    try {
+      for (const step of this.#steps) {
+        step(context);
+        if (context.isAnswered) return;
+      }
+    } catch (thrown) {
+      return this.#errors.answer(context, thrown);
+    }
+    this.#readBody(context);
+  };
+
+  #readBody(context: RequestContext): void {
+    const failed = (thrown: unknown) => {
+      // The client may send more of it, which nobody reads as a request.
+      if (context.bodyBytes === undefined && hasBody(context.request))
+        context.setHeader('connection', 'close');
+      this.#errors.answer(context, thrown);
+    };
+    const done = (value: unknown) => {
+      context.body = value;
+      this.#route(context);
+    };
+    try {
+      this.#body.read(context, { done, failed });
+    } catch (thrown) {
+      failed(thrown);
+    }
+  }
+
+  #route(context: RequestContext): void {
+    try {
+      context.match?.route.handle(context)?.catch((thrown: unknown) => this.#errors.answer(context, thrown));
+    } catch (thrown) {
+      this.#errors.answer(context, thrown);
+    }
+  }
+
+  /** A path we know, asked with another method, is a 405 that says which methods it takes; any other is a 404. Its body is not even read. */
+  #refuseUnknownPath({ match, path, request }: RequestContext): void {
+    if (match !== undefined) return;
+    const methods = this.#router.allowedAt(path);
+    if (methods === undefined)
+      throw new ServingError('not_found', {
+        message: `There is nothing at ${path}. GET /docs lists what is here.`,
+      });
+    const allow = methods.join(', ');
+    throw new ServingError('method_not_allowed', {
+      message: `${path} does not take ${request.method}, but ${allow}.`,
+      allow,
+    });
+  }
+}
+
+const UNDECODABLE_PATH = new ServingError('malformed_http', {
+  message: 'The path of the URL is not validly encoded.',
+});
+
+function routerOf(options: ServerOptions): Router<EdgeRoute> {
+  const { clock, serving, telemetry, version } = options;
+  const router = new Router<EdgeRoute>();
+  const routes = [
+    ...protocolRoutes({
+      ...options.generation,
+      clock,
+      serving,
+      version,
+      startedAt: clock.wallNow(),
+      pull: options.pull,
+      bodyLimits: { text: options.bodyLimitBytes, media: options.mediaBodyLimitBytes },
+    }),
+    ...operationsRoutes({ clock, serving, telemetry, version }),
+    ...apiPages(options),
+  ];
+  for (const route of routes) router.add(route);
+  return router;
 }

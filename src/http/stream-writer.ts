@@ -3,12 +3,11 @@
  * `bufferBytes` and then waited for, as long as it takes anything at all within `stalledMs`. Owns the reply's raw stream from
  * the commit on.
  */
-import type { FastifyReply } from 'fastify';
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
-import { stampHeaders } from './request-scope.ts';
+import type { RequestContext } from './context.ts';
 
 export interface StreamWriterOptions {
-  readonly reply: FastifyReply;
+  readonly context: RequestContext;
   readonly clock: Clock;
   readonly contentType: string;
   readonly heartbeat: () => string;
@@ -21,6 +20,8 @@ export interface StreamWriterOptions {
   /** The reader has stopped taking anything, and its connection was cut. */
   readonly onStalled: () => void;
 }
+
+const STREAM_HEADERS = ['cache-control', 'no-cache, no-transform', 'x-accel-buffering', 'no'];
 
 export class StreamWriter {
   readonly #options: StreamWriterOptions;
@@ -68,7 +69,7 @@ export class StreamWriter {
     raw.end(rest);
     // What the reader has not taken yet is held no longer than while the stream ran.
     const watch = this.#watchStall(() => raw.destroy());
-    raw.once('close', () => watch.cancel());
+    this.#options.context.onClose(() => watch.cancel());
   }
 
   /** No heartbeats any more, and nobody who has to wait for the reader. */
@@ -79,7 +80,7 @@ export class StreamWriter {
   }
 
   get #raw() {
-    return this.#options.reply.raw;
+    return this.#options.context.response;
   }
 
   #wakeIn(delayMs: Milliseconds): void {
@@ -110,15 +111,9 @@ export class StreamWriter {
   };
 
   #commit(): void {
-    const { reply, clock, contentType } = this.#options;
+    const { context, contentType } = this.#options;
     this.#committed = true;
-    stampHeaders(reply, clock);
-    reply.header('Content-Type', contentType);
-    reply.header('Cache-Control', 'no-cache, no-transform');
-    reply.header('X-Accel-Buffering', 'no');
-    // Taken over from the framework with every header that hooks have set so far.
-    reply.hijack();
-    reply.raw.writeHead(200, reply.getHeaders() as Record<string, string>);
+    context.begin(200, ['content-type', contentType, ...STREAM_HEADERS]);
   }
 
   #fellBehind(): void {
@@ -130,7 +125,7 @@ export class StreamWriter {
       this.#options.onStalled();
     });
     raw.on('drain', this.#onDrain);
-    raw.on('close', this.#caughtUp);
+    this.#options.context.onClose(this.#caughtUp);
     this.#options.onFull();
   }
 
@@ -144,7 +139,7 @@ export class StreamWriter {
     this.#stall.cancel();
     this.#stall = undefined;
     this.#raw.off('drain', this.#onDrain);
-    this.#raw.off('close', this.#caughtUp);
+    this.#options.context.offClose(this.#caughtUp);
   };
 
   /** Calls back when the reader has taken nothing at all for `stalledMs`; a slow one that still reads is no stall. */

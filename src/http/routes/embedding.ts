@@ -1,23 +1,22 @@
 /** One handler for every route that embeds: parse, embed, answer. Knows no protocol by name. */
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import { timingsOf } from '../../core/receipt.ts';
 import type { EmbeddingRoute } from '../../protocols/embedding-route.ts';
+import type { RequestContext } from '../context.ts';
 import { type ModelRequestOptions, newModelRequestId, runModelRequest } from '../model-request.ts';
 
 const NO_VECTORS = { vectors: [], promptTokens: 0 };
 
 export async function handleEmbedding(exchange: {
   readonly route: EmbeddingRoute;
-  readonly request: FastifyRequest;
-  readonly reply: FastifyReply;
+  readonly context: RequestContext;
   readonly options: ModelRequestOptions;
-}): Promise<unknown> {
-  const { route, request, reply, options } = exchange;
+}): Promise<void> {
+  const { route, context, options } = exchange;
   const { serving, clock } = options;
-  const parsed = route.parse(request.body, {
+  const parsed = route.parse(context.body, {
     requireModel: (model, matching) => serving.requireModel(model, matching),
   });
-  return runModelRequest({ request, reply, options, route, wishes: parsed }, async (terms) => {
+  const answer = await runModelRequest({ context, options, route, wishes: parsed }, async (terms) => {
     const { receipt } = terms;
     if (parsed.dropped !== undefined) receipt.droppedFields = [...parsed.dropped];
     const asksModel = parsed.request.inputs.length > 0;
@@ -30,4 +29,5 @@ export async function handleEmbedding(exchange: {
       timings: () => timingsOf(receipt, clock.now()),
     });
   });
+  context.answerJson(200, answer);
 }

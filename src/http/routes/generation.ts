@@ -1,5 +1,4 @@
 /** One handler for every route that generates: parse, generate, answer whole or as a stream. Knows no protocol by name. */
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Milliseconds } from '../../core/clock.ts';
 import { ServingError, toServingError } from '../../core/errors.ts';
 import type { GenerationEvent } from '../../core/generation.ts';
@@ -14,6 +13,7 @@ import type {
 } from '../../protocols/generation-route.ts';
 import type { FieldNames } from '../../protocols/route-base.ts';
 import { type ChoicesSink, type Pausable, startChoices } from '../../serving/choices.ts';
+import type { RequestContext } from '../context.ts';
 import {
   type ModelRequestOptions,
   type ModelTerms,
@@ -31,21 +31,20 @@ export interface GenerationOptions extends ModelRequestOptions {
 
 interface Exchange {
   readonly route: GenerationRoute;
-  readonly request: FastifyRequest;
-  readonly reply: FastifyReply;
+  readonly context: RequestContext;
   readonly options: GenerationOptions;
 }
 
-export async function handleGeneration(exchange: Exchange): Promise<unknown> {
-  const { route, request, reply, options } = exchange;
+export function handleGeneration(exchange: Exchange): Promise<void> {
+  const { route, context, options } = exchange;
   const { serving, clock } = options;
-  const parsed = route.parse(request.body, {
+  const parsed = route.parse(context.body, {
     newRequestId: () => newModelRequestId('gen'),
     requireModel: (model, matching) => serving.requireModel(model, matching),
     defaultMaxTokens: options.defaultMaxTokens,
   });
   const fieldNames: FieldNames = { ...route.fieldNames, ...parsed.fieldNames };
-  return runModelRequest({ request, reply, options, route: { fieldNames }, wishes: parsed }, (terms) => {
+  return runModelRequest({ context, options, route: { fieldNames }, wishes: parsed }, (terms) => {
     const { receipt } = terms;
     if (parsed.dropped !== undefined) receipt.droppedFields = [...parsed.dropped];
     const answer: AnswerContext = {
@@ -93,7 +92,7 @@ function start(
   );
 }
 
-function deliverWhole(delivery: Delivery): Promise<unknown> {
+function deliverWhole(delivery: Delivery): Promise<void> {
   const { exchange, parsed, answer } = delivery;
   const folds = parsed.requests.map(() => new EventFold());
   const results: GenerationResult[] = [];
@@ -106,7 +105,8 @@ function deliverWhole(delivery: Delivery): Promise<unknown> {
       done: () => {
         answer.receipt.endedAt = exchange.options.clock.now();
         try {
-          resolve(parsed.renderer.whole(results, answer));
+          exchange.context.answerJson(200, parsed.renderer.whole(results, answer));
+          resolve();
         } catch (thrown) {
           reject(thrown);
         }
@@ -116,10 +116,9 @@ function deliverWhole(delivery: Delivery): Promise<unknown> {
   });
 }
 
-function deliverStream(delivery: Delivery): Promise<FastifyReply> {
-  const { reply } = delivery.exchange;
+function deliverStream(delivery: Delivery): Promise<void> {
   return new Promise((resolve, reject) => {
-    new StreamedAnswer(delivery, { resolve: () => resolve(reply), reject }).start();
+    new StreamedAnswer(delivery, { resolve, reject }).start();
   });
 }
 
@@ -133,13 +132,13 @@ class StreamedAnswer implements ChoicesSink {
 
   constructor(delivery: Delivery, settle: { resolve(): void; reject(error: ServingError): void }) {
     const { exchange, parsed, answer, terms } = delivery;
-    const { reply, options } = exchange;
+    const { context, options } = exchange;
     const encoder = parsed.renderer.stream(answer);
     this.#delivery = delivery;
     this.#settle = settle;
     this.#encoder = encoder;
     this.#writer = new StreamWriter({
-      reply,
+      context,
       clock: options.clock,
       contentType: encoder.contentType,
       heartbeat: () => encoder.heartbeat(),
@@ -157,7 +156,7 @@ class StreamedAnswer implements ChoicesSink {
 
   start(): void {
     const encoder = this.#encoder;
-    const { request } = this.#delivery.exchange;
+    const { request } = this.#delivery.exchange.context;
     const wantsPlace = encoder.place !== undefined && request.headers['x-queue-events'] === '1';
     const onPlace = (place: QueuePlace) => this.#writer.write(encoder.place?.(place) ?? '');
     this.#writer.start();

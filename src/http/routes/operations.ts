@@ -1,10 +1,10 @@
 /** Liveness, readiness, metrics and the front page. None of them touches a backend, none is rate-limited. */
-import type { FastifyInstance } from 'fastify';
-import { type Static, Type } from 'typebox';
+import { type Static, type TSchema, Type } from 'typebox';
 import type { Clock } from '../../core/clock.ts';
 import type { Telemetry } from '../../core/telemetry.ts';
 import { ErrorAnswer } from '../../protocols/catalog.ts';
 import type { Serving } from '../../serving/serving.ts';
+import { type EdgeRoute, pageRoute } from '../context.ts';
 import { frontPage } from '../front-page.ts';
 
 export interface OperationsOptions {
@@ -12,6 +12,16 @@ export interface OperationsOptions {
   readonly serving: Serving;
   readonly telemetry: Telemetry;
   readonly version: string;
+}
+
+export interface DescribedOperation {
+  readonly path: string;
+  readonly summary: string;
+  readonly description?: string;
+  /** By status. */
+  readonly answers: Readonly<
+    Record<number, { readonly description: string; readonly contentType: string; readonly schema: TSchema }>
+  >;
 }
 
 const READINESS_RETRY_SECONDS = '1';
@@ -43,56 +53,59 @@ const ReadyAnswer = Type.Object({
   models: Type.Array(ModelStatus),
 });
 
-export function addOperationsRoutes(server: FastifyInstance, options: OperationsOptions): void {
+const json = (schema: TSchema) => ({
+  description: 'Default Response',
+  contentType: 'application/json',
+  schema,
+});
+
+/** As the API description shows them; the front page is not in it. */
+export const DESCRIBED_OPERATIONS: readonly DescribedOperation[] = [
+  {
+    path: '/health',
+    summary: 'Liveness',
+    description: 'The process answers. Touches no backend.',
+    answers: { 200: json(HealthAnswer), 403: json(ErrorAnswer) },
+  },
+  {
+    path: '/ready',
+    summary: 'Readiness',
+    description:
+      'Whether the default model can be served now, and the state of every target, from background probes.',
+    answers: { 200: json(ReadyAnswer), 403: json(ErrorAnswer), 503: json(ReadyAnswer) },
+  },
+  {
+    path: '/metrics',
+    summary: 'Prometheus metrics',
+    answers: {
+      200: { description: 'Metrics', contentType: 'text/plain', schema: Type.String() },
+      401: json(ErrorAnswer),
+      403: json(ErrorAnswer),
+    },
+  },
+];
+
+export function operationsRoutes(options: OperationsOptions): readonly EdgeRoute[] {
   const { clock, serving, telemetry, version } = options;
   const startedAt = clock.now();
-
-  server.get('/health', {
-    schema: {
-      summary: 'Liveness',
-      description: 'The process answers. Touches no backend.',
-      response: { 200: HealthAnswer, 403: ErrorAnswer },
-    },
-    handler: async (): Promise<Static<typeof HealthAnswer>> => {
-      return { status: 'ok', version, uptime_seconds: Math.floor((clock.now() - startedAt) / 1000) };
-    },
-  });
-
-  server.get('/ready', {
-    schema: {
-      summary: 'Readiness',
-      description:
-        'Whether the default model can be served now, and the state of every target, from background probes.',
-      response: { 200: ReadyAnswer, 403: ErrorAnswer, 503: ReadyAnswer },
-    },
-    handler: async (_request, reply) => {
+  return [
+    pageRoute('/health', (context) => {
+      const uptime_seconds = Math.floor((clock.now() - startedAt) / 1000);
+      const health: Static<typeof HealthAnswer> = { status: 'ok', version, uptime_seconds };
+      context.answerJson(200, health);
+    }),
+    pageRoute('/ready', (context) => {
       const readiness = serving.readiness();
       if (readiness.status === 'not_ready') {
-        reply.code(503).header('Retry-After', READINESS_RETRY_SECONDS);
-        reply.header('X-Reject-Reason', readiness.reason ?? 'not_ready');
+        context.setHeader('retry-after', READINESS_RETRY_SECONDS);
+        context.setHeader('x-reject-reason', readiness.reason ?? 'not_ready');
       }
-      return readiness;
-    },
-  });
-
-  server.get('/metrics', {
-    schema: {
-      summary: 'Prometheus metrics',
-      response: {
-        200: { description: 'Metrics', content: { 'text/plain': { schema: Type.String() } } },
-        401: ErrorAnswer,
-        403: ErrorAnswer,
-      },
-    },
-    handler: async (_request, reply) => {
-      const { contentType, text } = await telemetry.metrics();
-      return reply.type(contentType).serializer(String).send(text);
-    },
-  });
-
-  server.get('/', {
-    schema: { hide: true },
-    handler: async (_request, reply) =>
-      reply.type('text/html; charset=utf-8').serializer(String).send(frontPage(version)),
-  });
+      context.answerJson(readiness.status === 'ready' ? 200 : 503, readiness);
+    }),
+    pageRoute('/metrics', (context) => {
+      const { contentType, text } = telemetry.metrics();
+      context.answer(200, text, contentType);
+    }),
+    pageRoute('/', (context) => context.answer(200, frontPage(version), 'text/html; charset=utf-8')),
+  ];
 }

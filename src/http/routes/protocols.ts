@@ -1,8 +1,7 @@
-/** Registers every route of every protocol in the catalogue, each with the handler of its kind. */
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+/** Every route of every protocol in the catalogue, each with the handler of its kind. */
 import { PROTOCOLS } from '../../protocols/catalog.ts';
 import type { Protocol, Route } from '../../protocols/protocol.ts';
-import { describeRoute } from '../plugins/api-docs.ts';
+import type { EdgeRoute, RequestContext } from '../context.ts';
 import { handleEmbedding } from './embedding.ts';
 import { type GenerationOptions, handleGeneration } from './generation.ts';
 import { handleQuery, type QueryOptions } from './queries.ts';
@@ -11,34 +10,39 @@ export interface ProtocolOptions extends GenerationOptions, QueryOptions {
   readonly bodyLimits: Readonly<Record<Protocol['bodyLimit'], number>>;
 }
 
-export function addProtocolRoutes(server: FastifyInstance, options: ProtocolOptions): void {
-  for (const protocol of PROTOCOLS) {
-    for (const route of protocol.routes) {
+/** The setting that bounds a body. */
+const BODY_LIMIT_SETTINGS: Readonly<Record<Protocol['bodyLimit'], string>> = {
+  text: 'server.body_limit_bytes',
+  media: 'server.media_body_limit_bytes',
+};
+
+export function protocolRoutes(options: ProtocolOptions): readonly EdgeRoute[] {
+  return PROTOCOLS.flatMap((protocol) => {
+    const { bodyLimit, contentTypes, requestIdHeader } = protocol;
+    return protocol.routes.map((route): EdgeRoute => {
       const handler = handlerOf(route, options);
-      server.route({
+      return {
         method: route.method,
-        url: route.path,
-        schema: describeRoute(route, protocol),
-        bodyLimit: options.bodyLimits[protocol.bodyLimit],
-        handler: (request, reply) => {
-          request.scope.requestIdHeader = protocol.requestIdHeader;
-          return handler(request, reply);
+        path: route.path,
+        bodyLimit: { bytes: options.bodyLimits[bodyLimit], setting: BODY_LIMIT_SETTINGS[bodyLimit] },
+        takesAnyType: contentTypes === 'any',
+        handle: (context) => {
+          context.requestIdHeader = requestIdHeader;
+          return handler(context);
         },
-      });
-    }
-  }
+      };
+    });
+  });
 }
 
-type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>;
-
-function handlerOf(route: Route, options: ProtocolOptions): Handler {
+function handlerOf(route: Route, options: ProtocolOptions): (context: RequestContext) => Promise<void> {
   switch (route.kind) {
     case 'generation':
-      return (request, reply) => handleGeneration({ route, request, reply, options });
+      return (context) => handleGeneration({ route, context, options });
     case 'embedding':
-      return (request, reply) => handleEmbedding({ route, request, reply, options });
+      return (context) => handleEmbedding({ route, context, options });
     case 'query':
-      return (request, reply) => handleQuery({ route, request, reply, options });
+      return (context) => handleQuery({ route, context, options });
     default:
       throw route satisfies never;
   }

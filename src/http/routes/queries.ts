@@ -1,7 +1,4 @@
 /** One handler for every route that asks about models and takes no slot. Knows no protocol by name. */
-import { once } from 'node:events';
-import { Readable } from 'node:stream';
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Milliseconds } from '../../core/clock.ts';
 import {
   type House,
@@ -12,6 +9,7 @@ import {
   type QueryRoute,
 } from '../../protocols/query-route.ts';
 import { deadlineError } from '../../serving/slot.ts';
+import type { RequestContext } from '../context.ts';
 import { type ModelRequestOptions, runModelRequest } from '../model-request.ts';
 
 export interface QueryOptions extends ModelRequestOptions {
@@ -24,32 +22,34 @@ export interface QueryOptions extends ModelRequestOptions {
 
 interface Exchange {
   readonly route: QueryRoute;
-  readonly request: FastifyRequest;
-  readonly reply: FastifyReply;
+  readonly context: RequestContext;
   readonly options: QueryOptions;
 }
 
 const NO_WISHES = { timeoutMs: undefined, priority: undefined };
 
-export async function handleQuery(exchange: Exchange): Promise<unknown> {
-  const { route, request, reply, options } = exchange;
+export async function handleQuery({ route, context, options }: Exchange): Promise<void> {
   const query: Query = {
-    body: request.body,
-    params: request.params as Query['params'],
-    headers: request.headers,
+    body: context.body,
+    params: context.match?.params ?? {},
+    headers: context.request.headers,
   };
-  if (!route.limited) return route.answer(query, houseFor(options, new AbortController().signal));
-  return runModelRequest({ request, reply, options, route, wishes: NO_WISHES }, async (terms) => {
+  if (!route.limited) {
+    const answer = await route.answer(query, houseFor(options, new AbortController().signal));
+    context.answerJson(200, answer);
+    return;
+  }
+  await runModelRequest({ context, options, route, wishes: NO_WISHES }, async (terms) => {
     const { cancellation, deadlineAt } = terms;
     const { clock } = options;
     const onDeadline = () => cancellation.cancel(deadlineError('Allow more time.'));
     const deadline = clock.schedule(deadlineAt - clock.now(), onDeadline);
     try {
       const answer = await route.answer(query, houseFor(options, cancellation.signal));
-      if (!isPiecewise(answer)) return answer;
       // It takes as long as it takes, and tells how far it is.
-      deadline.cancel();
-      return await sendPieces(reply, answer);
+      if (isPiecewise(answer)) deadline.cancel();
+      if (isPiecewise(answer)) await sendPieces(context, answer);
+      else context.answerJson(200, answer);
     } finally {
       deadline.cancel();
     }
@@ -77,18 +77,25 @@ function houseFor({ serving, clock, version, startedAt, pull }: QueryOptions, si
 }
 
 /** The 200 goes with the first piece: what fails before it has its own status. */
-async function sendPieces(
-  reply: FastifyReply,
-  { contentType, pieces }: PiecewiseAnswer,
-): Promise<FastifyReply> {
-  const closed = once(reply.raw, 'close');
+async function sendPieces(context: RequestContext, { contentType, pieces }: PiecewiseAnswer): Promise<void> {
+  const { response } = context;
+  const closed = new Promise<void>((resolve) => context.onClose(resolve));
   const iterator = pieces[Symbol.asyncIterator]();
-  const first = await iterator.next();
-  const all = (async function* () {
-    if (!first.done) yield first.value;
-    yield* { [Symbol.asyncIterator]: () => iterator };
-  })();
-  reply.type(contentType).serializer(String).send(Readable.from(all));
+  let next = await iterator.next();
+  context.setHeader('content-type', contentType);
+  context.begin(200);
+  try {
+    for (; !next.done && !response.destroyed; next = await iterator.next()) {
+      if (next.value !== '') context.write(next.value);
+      if (!response.writableNeedDrain) continue;
+      await Promise.race([closed, new Promise((resolve) => response.once('drain', resolve))]);
+    }
+  } catch (thrown) {
+    // An answer that was cut off must not count as ended.
+    response.destroy();
+    throw thrown;
+  }
+  if (!next.done) await iterator.return?.();
+  context.end('');
   await closed;
-  return reply;
 }

@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { EXPOSED_HEADERS } from '../../../src/http/cross-origin.ts';
 import { mayCall } from '../../../src/http/origins.ts';
-import { EXPOSED_HEADERS } from '../../../src/http/plugins/cross-origin.ts';
 
 const GOLDEN = fileURLToPath(new URL('../../golden', import.meta.url));
 

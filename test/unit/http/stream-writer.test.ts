@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
-import type { FastifyReply } from 'fastify';
 import { describe, expect, it } from 'vitest';
+import type { RequestContext } from '../../../src/http/context.ts';
 import { StreamWriter } from '../../../src/http/stream-writer.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
@@ -37,17 +37,15 @@ class SlowResponse extends EventEmitter {
 function start() {
   const clock = new FakeClock();
   const raw = new SlowResponse();
-  const receipt = { requestId: 'r', receivedAt: 0 };
-  const reply = {
-    raw,
-    request: { scope: { receipt, leaving: () => false } },
-    header() {},
-    hijack() {},
-    getHeaders: () => ({}),
+  const context = {
+    response: raw,
+    begin() {},
+    onClose: (run: () => void) => raw.on('close', run),
+    offClose: (run: () => void) => raw.off('close', run),
   };
   const told: string[] = [];
   const writer = new StreamWriter({
-    reply: reply as unknown as FastifyReply,
+    context: context as unknown as RequestContext,
     clock,
     contentType: 'text/event-stream',
     heartbeat: () => ':\n',

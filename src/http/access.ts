@@ -1,11 +1,12 @@
 /** The door. With keys: a known one is needed. Without, on loopback: only pages and programs of this machine get in. */
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { Clock, Milliseconds } from '../../core/clock.ts';
-import { ServingError } from '../../core/errors.ts';
-import { SlidingWindow } from '../../scheduling/sliding-window.ts';
-import { hostNameOf, isLoopbackName, mayCall, type OriginPolicy, refusalOf } from '../origins.ts';
-import { pathOf } from '../request-scope.ts';
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Clock, Milliseconds } from '../core/clock.ts';
+import { ServingError } from '../core/errors.ts';
+import { SlidingWindow } from '../scheduling/sliding-window.ts';
+import type { RequestContext } from './context.ts';
+import { hostNameOf, isLoopbackName, mayCall, type OriginPolicy, refusalOf } from './origins.ts';
+import type { Step } from './step.ts';
 
 export interface AccessOptions extends OriginPolicy {
   readonly clock: Clock;
@@ -23,25 +24,19 @@ const OPEN_PREFIX = '/docs';
 /** What nearly every request says; others are taken apart. */
 const USUAL_LOOPBACK_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/;
 
-export function addAccess(server: FastifyInstance, options: AccessOptions): void {
-  if (options.apiKeys.length > 0) {
-    const isKnown = keyCheck(options.apiKeys);
-    const wrongKeys = new SlidingWindow({ ...WRONG_KEYS, maxKeys: options.maxAddresses });
-    server.addHook('onRequest', (request, _reply, done) => {
-      if (isOpen(pathOf(request))) return done();
-      const keys = keysOf(request);
-      // A right key gets in whatever was sent before it, and costs no count.
-      if (keys.some(isKnown)) return done();
-      throw keys.length === 0
-        ? missingKey()
-        : wrongKey(wrongKeys, request.scope.clientId, options.clock.now());
-    });
-  } else if (options.onLoopback) {
-    server.addHook('onRequest', (request, _reply, done) => {
-      checkPlaceOfOrigin(request, options);
-      done();
-    });
-  }
+/** Undefined where anybody gets in. */
+export function accessStep(options: AccessOptions): Step | undefined {
+  if (options.apiKeys.length === 0)
+    return options.onLoopback ? ({ request }) => checkPlaceOfOrigin(request.headers, options) : undefined;
+  const isKnown = keyCheck(options.apiKeys);
+  const wrongKeys = new SlidingWindow({ ...WRONG_KEYS, maxKeys: options.maxAddresses });
+  return ({ request, path, clientId }: RequestContext) => {
+    if (isOpen(path)) return;
+    const keys = keysOf(request.headers);
+    // A right key gets in whatever was sent before it, and costs no count.
+    if (keys.some(isKnown)) return;
+    throw keys.length === 0 ? missingKey() : wrongKey(wrongKeys, clientId, options.clock.now());
+  };
 }
 
 function isOpen(path: string): boolean {
@@ -74,7 +69,7 @@ function wrongKey(wrongKeys: SlidingWindow, client: string, now: Milliseconds): 
 }
 
 /** Clients that have two places for a key may fill one of them with something else. */
-function keysOf({ headers }: FastifyRequest): string[] {
+function keysOf(headers: IncomingHttpHeaders): string[] {
   const bearer = /^Bearer +(\S+) *$/i.exec(headers.authorization ?? '')?.[1];
   return [bearer, headers['x-api-key']].filter((key): key is string => typeof key === 'string' && key !== '');
 }
@@ -83,8 +78,7 @@ function hash(key: string): Buffer {
   return createHash('sha256').update(key).digest();
 }
 
-function checkPlaceOfOrigin({ headers }: FastifyRequest, policy: OriginPolicy): void {
-  const { host, origin } = headers;
+function checkPlaceOfOrigin({ host, origin }: IncomingHttpHeaders, policy: OriginPolicy): void {
   if (
     host !== undefined &&
     !USUAL_LOOPBACK_HOST.test(host) &&

@@ -1,0 +1,143 @@
+/**
+ * Opens the context of each request, knows the one that a connection is serving, and reports its end when its response
+ * closes, on every path. What the peer's address says is worked out once for each connection.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Clock } from '../core/clock.ts';
+import type { Log } from '../core/log.ts';
+import type { Telemetry } from '../core/telemetry.ts';
+import { type AddressRange, clientAddress, isInRanges, limitKey } from './client-address.ts';
+import { type ContextServices, RequestContext, type RequestOrigin } from './context.ts';
+import { requestIdFrom } from './request-id.ts';
+
+export interface OpenRequestsOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly telemetry: Telemetry;
+  readonly trustedProxies: readonly AddressRange[];
+  readonly leaving: () => boolean;
+}
+
+interface Connection {
+  readonly peer: string;
+  readonly isTrusted: boolean;
+  /** Of requests that no proxy has forwarded. */
+  readonly origin: RequestOrigin;
+  /** The one that came last. */
+  serving: RequestContext | undefined;
+}
+
+/** The last byte could not be handed over. */
+const CLIENT_LEFT_STATUS = 499;
+/** As Node itself recognises it. */
+const CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i;
+
+export class OpenRequests {
+  readonly #options: OpenRequestsOptions;
+  readonly #services: ContextServices;
+  readonly #connections = new WeakMap<Socket, Connection>();
+  #ended: (() => void)[] = [];
+  #hasWarned = false;
+
+  constructor(options: OpenRequestsOptions) {
+    this.#options = options;
+    const { clock, leaving } = options;
+    this.#services = { clock, leaving, onClosed: (context) => this.#noteEnd(context) };
+  }
+
+  open(request: IncomingMessage, response: ServerResponse): RequestContext {
+    const connection = this.#connectionOf(request.socket);
+    const { headers, url = '' } = request;
+    const forwardedFor = headers['x-forwarded-for'];
+    const origin = forwardedFor === undefined ? connection.origin : this.#forwarded(connection, forwardedFor);
+    const queryAt = url.indexOf('?');
+    const context = new RequestContext({ request, response }, this.#services, {
+      address: origin.address,
+      clientId: origin.clientId,
+      receipt: {
+        requestId: requestIdFrom(headers['x-request-id']),
+        receivedAt: this.#options.clock.now(),
+      },
+      path: queryAt === -1 ? url : url.slice(0, queryAt),
+      awaitsContinue: headers.expect !== undefined && awaitsContinue(request),
+    });
+    connection.serving = context;
+    return context;
+  }
+
+  /** The request that a connection is serving, if it is serving one. */
+  on(socket: Socket): RequestContext | undefined {
+    return this.#connections.get(socket)?.serving;
+  }
+
+  #connectionOf(socket: Socket): Connection {
+    const known = this.#connections.get(socket);
+    if (known !== undefined) return known;
+    const peer = socket.remoteAddress ?? 'unknown';
+    const { trustedProxies } = this.#options;
+    const address = clientAddress(peer, undefined, trustedProxies);
+    const connection: Connection = {
+      peer,
+      isTrusted: isInRanges(peer, trustedProxies),
+      origin: { address, clientId: limitKey(address) },
+      serving: undefined,
+    };
+    this.#connections.set(socket, connection);
+    return connection;
+  }
+
+  #forwarded({ peer, isTrusted, origin }: Connection, forwardedFor: string | string[]): RequestOrigin {
+    if (!isTrusted) {
+      this.#warnOfProxy(peer);
+      return origin;
+    }
+    const joined = Array.isArray(forwardedFor) ? forwardedFor.join(',') : forwardedFor;
+    const address = clientAddress(peer, joined, this.#options.trustedProxies);
+    return { address, clientId: limitKey(address) };
+  }
+
+  /** Behind a proxy that is not trusted everybody shares one rate limit; say so once, with the line that mends it. */
+  #warnOfProxy(peer: string): void {
+    if (this.#hasWarned) return;
+    this.#hasWarned = true;
+    this.#options.log.warn(
+      `X-Forwarded-For came from ${peer}, which is not a trusted proxy, and is ignored: all its clients share one rate limit. ` +
+        `If it is your proxy, set server.trusted_proxies: ["${peer.replace(/^::ffff:/, '')}"].`,
+    );
+  }
+
+  /** The route learns of the same event: its last notes are on the receipt when this turn ends. */
+  #noteEnd(context: RequestContext): void {
+    const { clock, telemetry } = this.#options;
+    const { request, response } = context;
+    const connection = this.#connections.get(request.socket);
+    if (connection?.serving === context) connection.serving = undefined;
+    const end = context.answeredPastResponse;
+    const status = end?.status ?? (response.writableFinished ? response.statusCode : CLIENT_LEFT_STATUS);
+    const endedAt = end?.at ?? clock.now();
+    this.#ended.push(() =>
+      telemetry.requestEnded({
+        method: request.method ?? '-',
+        path: context.path,
+        route: context.match?.route.path ?? 'unknown',
+        status,
+        clientAddress: context.clientAddress,
+        receipt: context.receipt,
+        endedAt,
+      }),
+    );
+    if (this.#ended.length === 1) clock.atEndOfTurn(this.#report);
+  }
+
+  readonly #report = (): void => {
+    const ended = this.#ended;
+    this.#ended = [];
+    for (const report of ended) report();
+  };
+}
+
+/** HTTP/1.0 has no 100: its clients would take one for the answer. */
+function awaitsContinue({ httpVersion, headers }: IncomingMessage): boolean {
+  return httpVersion === '1.1' && CONTINUE.test(headers.expect ?? '');
+}
