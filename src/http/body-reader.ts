@@ -90,21 +90,25 @@ class Reading {
   readonly #onData = (piece: Buffer): void => {
     const { limit, declaredBytes } = this.#options;
     const before = this.#received?.length ?? 0;
-    if (before + piece.length > limit.bytes) return this.#fail(tooLarge(limit));
-    const exceeded = this.#exceededBy(piece);
-    if (exceeded !== undefined) return this.#fail(boundError(exceeded));
-    if (before === 0 && piece.length === declaredBytes) return this.#finish(piece);
-    this.#received ??= new ReceivedBytes();
-    this.#received.add(piece);
-    this.#hold(piece.length);
-    if (this.#received?.length === declaredBytes) this.#finish(this.#received.take());
+    const excess = before + piece.length > limit.bytes ? tooLarge(limit) : this.#excessOf(piece);
+    if (excess !== undefined) this.#fail(excess);
+    else if (before === 0 && piece.length === declaredBytes) this.#finish(piece);
+    else this.#keep(piece);
   };
 
   /** A body that has fewer bytes than it may have levels exceeds nothing. */
-  #exceededBy(piece: Buffer): BodyBound | undefined {
+  #excessOf(piece: Buffer): ServingError | undefined {
     if (this.#scan === undefined && this.#options.declaredBytes <= BODY_BOUNDS.depth) return undefined;
     this.#scan ??= new JsonScan();
-    return this.#scan.push(piece);
+    const bound = this.#scan.push(piece);
+    return bound === undefined ? undefined : boundError(bound);
+  }
+
+  #keep(piece: Buffer): void {
+    this.#received ??= new ReceivedBytes();
+    this.#received.add(piece);
+    this.#hold(piece.length);
+    if (this.#received?.length === this.#options.declaredBytes) this.#finish(this.#received.take());
   }
 
   /** May refuse this body. */

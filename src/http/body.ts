@@ -35,11 +35,16 @@ export class JsonBody {
   read(context: RequestContext, outcome: BodyOutcome): void {
     const { request, match } = context;
     const { headers, method } = request;
-    if (BODYLESS_METHODS.has(method)) return outcome.done(undefined);
     const isAbsent = !hasBody(request);
-    if (isAbsent && headers['content-type'] === undefined) return outcome.done(undefined);
+    if (BODYLESS_METHODS.has(method) || (isAbsent && headers['content-type'] === undefined)) {
+      outcome.done(undefined);
+      return;
+    }
     refuseEncoding(request);
-    if (isAbsent) return outcome.done(valueOfNothing(method));
+    if (isAbsent) {
+      outcome.done(valueOfNothing(method));
+      return;
+    }
     const declaredBytes = Number(headers['content-length'] ?? Number.NaN);
     const limit = match?.route.bodyLimit ?? NO_BODY;
     // A body that is announced as too large is refused before a byte of it is under way.

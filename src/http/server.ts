@@ -128,17 +128,20 @@ class Edge {
   readonly serve = (request: IncomingMessage, response: ServerResponse): void => {
     const context = this.#openRequests.open(request, response);
     const match = this.#router.find(request.method ?? '', request.url ?? '');
-    if (match === 'malformed') return this.#errors.answerUndecodable(context, UNDECODABLE_PATH);
+    if (match === 'malformed') {
+      this.#errors.answerUndecodable(context, UNDECODABLE_PATH);
+      return;
+    }
     context.match = match;
     try {
       for (const step of this.#steps) {
         step(context);
         if (context.isAnswered) return;
       }
+      this.#readBody(context);
     } catch (thrown) {
-      return this.#errors.answer(context, thrown);
+      this.#errors.answer(context, thrown);
     }
-    this.#readBody(context);
   };
 
   #readBody(context: RequestContext): void {
