@@ -75,6 +75,8 @@ export class RequestContext {
   readonly #headers: string[] = [];
   readonly #services: ContextServices;
   #closeListeners: (() => void)[] | undefined;
+  /** The body that comes in pieces is written in chunks, by us. */
+  #framesChunks = false;
 
   constructor(
     { request, response }: { readonly request: IncomingMessage; readonly response: ServerResponse },
@@ -148,19 +150,48 @@ export class RequestContext {
     this.#stamp();
     if (body !== undefined) headers.push('content-length', String(Buffer.byteLength(body)));
     this.response.writeHead(status, headers);
-    if (body === undefined || this.request.method === 'HEAD') this.response.end();
-    else this.response.end(body);
+    this.#send(this.request.method === 'HEAD' ? undefined : body);
+    this.response.end();
   }
 
   answerJson(status: number, value: unknown): void {
     this.answer(status, JSON.stringify(value));
   }
 
-  /** Makes the head of an answer whose body the caller then writes to `response`; it leaves with the first bytes of that. */
+  /** Makes the head of an answer whose body comes in pieces; it leaves with the first of them. `further`: names and values in turn. */
   begin(status: number, further: readonly string[] = []): void {
+    const { response } = this;
     this.#stamp();
     this.#headers.push(...further);
-    this.response.writeHead(status, this.#headers);
+    response.writeHead(status, this.#headers);
+    // Node would hand each piece to the system in four parts.
+    this.#framesChunks = response.chunkedEncoding;
+    response.chunkedEncoding = false;
+  }
+
+  /** One piece, not empty, in one write: a chunk where the client knows chunks, else as it is. */
+  write(text: string): void {
+    this.#send(this.#framesChunks ? chunkOf(text) : text);
+  }
+
+  /** The last piece, which may be empty, and the end. */
+  end(last: string): void {
+    const chunk = this.#framesChunks && last !== '' ? chunkOf(last) : last;
+    this.#send(this.#framesChunks ? chunk + LAST_CHUNK : chunk);
+    this.response.end();
+  }
+
+  /**
+   * Node gathers what is written in a turn and adds an empty part at the end; held back by hand, head and body are one
+   * piece that is written at once. While an earlier answer of the connection is under way there is no socket to hold back.
+   */
+  #send(body: string | Buffer | undefined): void {
+    const { response } = this;
+    const { socket } = response;
+    if (body === undefined || body.length === 0) return;
+    socket?.cork();
+    response.write(body);
+    socket?.uncork();
   }
 
   /**
@@ -197,6 +228,12 @@ export class RequestContext {
     this.#closeListeners = undefined;
     if (listeners !== undefined) for (const run of listeners) run();
   }
+}
+
+const LAST_CHUNK = '0\r\n\r\n';
+
+function chunkOf(text: string): string {
+  return `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`;
 }
 
 /** With two decimals. */

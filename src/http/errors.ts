@@ -56,7 +56,7 @@ export class Errors {
     context.receipt.errorCode = error.code;
     const length = String(Buffer.byteLength(body));
     context.begin(rendered.status, ['content-type', JSON_TYPE, 'content-length', length]);
-    context.response.end(body);
+    context.end(body);
   }
 
   #log({ receipt }: RequestContext, thrown: unknown): void {
