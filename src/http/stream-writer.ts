@@ -1,7 +1,7 @@
 /**
  * The body of a streamed answer. All that comes in one turn leaves in one write. A reader slower than the model is given
- * `bufferBytes` and then waited for, as long as it takes anything at all within `stalledMs`. Owns the reply's raw stream from
- * the commit on.
+ * `bufferBytes` and then waited for, as long as it takes anything at all within `stalledMs`. Owns the body of the
+ * response from the commit on.
  */
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import type { RequestContext } from './context.ts';
@@ -66,7 +66,7 @@ export class StreamWriter {
     // An answer that was cut off must not count as ended.
     if (raw.destroyed) return;
     if (!this.#committed) this.#commit();
-    raw.end(rest);
+    this.#options.context.end(rest);
     // What the reader has not taken yet is held no longer than while the stream ran.
     const watch = this.#watchStall(() => raw.destroy());
     this.#options.context.onClose(() => watch.cancel());
@@ -105,7 +105,7 @@ export class StreamWriter {
     this.#silentSince = this.#options.clock.now();
     const raw = this.#raw;
     if (raw.destroyed) return;
-    raw.write(text);
+    this.#options.context.write(text);
     // Below Node's own mark nothing tells when the buffer has emptied, so nothing may wait for it.
     if (raw.writableNeedDrain && raw.writableLength > this.#options.bufferBytes) this.#fellBehind();
   };

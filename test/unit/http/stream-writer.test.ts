@@ -40,6 +40,7 @@ function start() {
   const context = {
     response: raw,
     begin() {},
+    write: (text: string) => raw.write(text),
     onClose: (run: () => void) => raw.on('close', run),
     offClose: (run: () => void) => raw.off('close', run),
   };
