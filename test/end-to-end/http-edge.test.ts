@@ -265,3 +265,29 @@ test('the front page, the description and the browsable one are there', async ()
   expect(docs.status).toBe(200);
   expect(docs.headers['x-request-id']).toMatch(/^req_/);
 });
+
+test.each(['/docs', '/docs/'])('%s shows the description with files of this server alone', async (path) => {
+  const page = await ask(`${server.url}${path}`);
+  const files = [...page.text.matchAll(/(?:src|href)="([^"]+)"/g)].map(
+    ([, file = '']) => new URL(file, `${server.url}${path}`).pathname,
+  );
+  expect(files.length).toBeGreaterThan(4);
+  const types: Readonly<Record<string, string>> = {
+    css: 'text/css; charset=utf-8',
+    js: 'application/javascript; charset=utf-8',
+    png: 'image/png',
+  };
+  for (const file of files) {
+    const answer = await ask(`${server.url}${file}`);
+    expect(answer.status, file).toBe(200);
+    expect(answer.headers['content-type'], file).toBe(types[file.replace(/.*\./, '')]);
+  }
+});
+
+test('a file of the viewer that a browser has is not sent again', async () => {
+  const file = `${server.url}/docs/static/swagger-ui.css`;
+  const { headers } = await ask(file);
+  const again = await ask(file, { headers: { 'if-none-match': String(headers.etag) } });
+  expect(again.status).toBe(304);
+  expect(again.text).toBe('');
+});
