@@ -11,7 +11,7 @@ const source = join(root, 'src');
 const output = join(root, 'dist', 'cli');
 const MAIN = join(source, 'cli', 'main.ts');
 /** What finds files of its own by path, or is loaded in the engine's process alone. */
-const LEFT_OUT = [/^node-llama-cpp/, /^fastify$/, /^@fastify\//];
+const LEFT_OUT = [/^node-llama-cpp/];
 
 /** A module that finds something beside itself finds it where the compiler put that module. */
 const ownAddresses = {
