@@ -150,7 +150,13 @@ export class ServedGeneration implements GenerationSink, SlotHolder {
       receipt.askedWhole = true;
       this.#watch?.expectWhole(target.answerTimeoutMs);
     };
-    const options = { ...optionsFor(target, this.#call), onAskedWhole };
+    const { client, delivery = 'stream', promptTokensFirst = false } = this.#call;
+    const options = {
+      delivery,
+      promptTokensFirst,
+      onAskedWhole,
+      ...(target.cacheIsolation === 'client' && { cacheScope: client }),
+    };
     this.#watch?.waiting();
     try {
       this.#generation = target.backend.generate(withoutMootFormat(this.#asked), this, options);
@@ -192,14 +198,6 @@ export class ServedGeneration implements GenerationSink, SlotHolder {
     const usage = { promptTokens, cachedTokens, completionTokens: answerTokens };
     return { type: 'finish', reason: 'length', usage };
   }
-}
-
-function optionsFor(
-  { cacheIsolation }: Target,
-  { client, delivery = 'stream', promptTokensFirst = false }: GenerationCall,
-): GenerateOptions {
-  const options = { delivery, promptTokensFirst };
-  return cacheIsolation === 'client' ? { ...options, cacheScope: client } : options;
 }
 
 function prefixOf({ request, client }: GenerationCall, isolation: CacheIsolation | undefined) {

@@ -47,13 +47,13 @@ export function generateCall(
     options: optionsOf(request, settings, contextSize),
   };
   if (input.kind === 'chat') {
-    const body = { ...shared, messages: chatMessages(input.messages), ...toolsOf(request) };
+    const body = Object.assign(shared, { messages: chatMessages(input.messages) }, toolsOf(request));
     return { path: '/api/chat', body };
   }
   // Token ids were refused before.
   const prompt = input.kind === 'text' ? input.prompt : '';
   refuseRawPrompt(prompt, request.thinking);
-  return { path: '/api/generate', body: { ...shared, prompt, raw: true } };
+  return { path: '/api/generate', body: Object.assign(shared, { prompt, raw: true }) };
 }
 
 /** The server takes a prompt without text for the wish to load the model. */
@@ -105,8 +105,8 @@ function optionsOf(
   { sampling, limits }: GenerationRequest,
   { contextSize: pinned }: ModelSettings,
   contextSize: number | undefined,
-): Record<string, unknown> {
-  const options: Record<string, number | readonly string[] | undefined> = {
+): Readonly<Record<string, unknown>> {
+  return {
     num_ctx: pinned,
     // Where the context is shifted, an answer without this limit would go on and on.
     num_predict: smaller(limits.maxTokens, contextSize),
@@ -120,7 +120,6 @@ function optionsOf(
     repeat_penalty: sampling.repeatPenalty,
     stop: limits.stop.length === 0 ? undefined : limits.stop,
   };
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
 
 function smaller(one: number | undefined, other: number | undefined): number | undefined {

@@ -225,11 +225,13 @@ export class OpenAiCompatibleBackend implements Backend {
 
   #bodyOptions(
     { limits: { maxTokens } }: GenerationRequest,
-    asked: Pick<BodyOptions, 'dialect' | 'whole' | 'promptTokensFirst'>,
+    { dialect, whole, promptTokensFirst }: Pick<BodyOptions, 'dialect' | 'whole' | 'promptTokensFirst'>,
   ): BodyOptions {
-    const { passed, supports } = this.#passing(asked.dialect);
+    const { passed, supports } = this.#passing(dialect);
     return {
-      ...asked,
+      dialect,
+      whole,
+      promptTokensFirst,
       model: this.#target.model,
       passed,
       supports,

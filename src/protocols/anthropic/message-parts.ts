@@ -39,11 +39,10 @@ export function renderUsage({ promptTokens, completionTokens, cachedTokens, reas
 
 /** As a message tells it. */
 export function renderMessageUsage(usage: Usage) {
-  return {
-    ...renderUsage(usage),
+  return Object.assign(renderUsage(usage), {
     cache_creation: null,
     inference_geo: null,
     service_tier: 'standard',
     speed: null,
-  } as const;
+  } as const);
 }

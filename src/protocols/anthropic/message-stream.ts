@@ -26,13 +26,12 @@ export function messageStream(request: GenerationRequest, { hidesThoughts }: Ans
 
   const begin = () => {
     started = true;
-    const message = {
-      ...messageHead(request),
+    const message = Object.assign(messageHead(request), {
       content: [],
       stop_reason: null,
       stop_sequence: null,
       usage: renderMessageUsage(usage),
-    };
+    });
     return eventLines({ type: 'message_start', message }, 'message_start');
   };
 
@@ -62,7 +61,7 @@ export function messageStream(request: GenerationRequest, { hidesThoughts }: Ans
     encode: (event) => {
       if (event.type === 'start') {
         const { promptTokens = 0, cachedTokens = 0 } = event;
-        usage = { ...usage, promptTokens, cachedTokens };
+        usage = { promptTokens, completionTokens: 0, cachedTokens };
         return undefined;
       }
       const opening = started ? '' : begin();

@@ -23,12 +23,9 @@ function renderWhole(
   if (text !== '') content.unshift({ type: 'text', text });
   if (reasoning !== '')
     content.unshift({ type: 'thinking', thinking: hidesThoughts ? '' : reasoning, signature: '' });
-  return {
-    ...messageHead(request),
-    content,
-    ...renderStop(finishReason, matchedStop),
+  return Object.assign(messageHead(request), { content }, renderStop(finishReason, matchedStop), {
     usage: renderMessageUsage(usage),
-  };
+  });
 }
 
 /** Nothing of what the model wrote is lost, and no call is made up: what was cut off is no object of arguments. */

@@ -68,11 +68,8 @@ function encodeEvent(
       return `data: {"tool_call":{"index":${event.index},"arguments":${JSON.stringify(event.delta)}}}\n\n`;
     case 'finish': {
       const { id, model } = request;
-      return eventLines({
-        ...renderEnd({ finishReason: event.reason, usage: event.usage }, answer),
-        id,
-        model,
-      });
+      const end = renderEnd({ finishReason: event.reason, usage: event.usage }, answer);
+      return eventLines(Object.assign(end, { id, model }));
     }
     default:
       throw event satisfies never;

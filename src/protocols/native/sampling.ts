@@ -16,17 +16,21 @@ const SAMPLING_FIELDS = {
   repeat_penalty: 'repeatPenalty',
 } as const satisfies Partial<Record<keyof GenerateBody, keyof Sampling>>;
 
+const SAMPLING_ENTRIES = Object.entries(SAMPLING_FIELDS) as [
+  keyof typeof SAMPLING_FIELDS,
+  (typeof SAMPLING_FIELDS)[keyof typeof SAMPLING_FIELDS],
+][];
+
 export function parseSampling(body: GenerateBody): Sampling {
-  const given = Object.entries(SAMPLING_FIELDS)
-    .map(([field, name]) => [name, body[field as keyof typeof SAMPLING_FIELDS]] as const)
-    .filter(([, value]) => value !== undefined);
-  const logitBias = parseLogitBias(body.logit_bias ?? {});
-  const badWords = body.bad_words ?? [];
-  return {
-    ...Object.fromEntries(given),
-    ...(logitBias.length > 0 && { logitBias }),
-    ...(badWords.length > 0 && { badWords }),
-  };
+  const sampling: { -readonly [Name in keyof Sampling]: Sampling[Name] } = {};
+  for (const [field, name] of SAMPLING_ENTRIES) {
+    const value = body[field];
+    if (value !== undefined) sampling[name] = value;
+  }
+  const logitBias = body.logit_bias === undefined ? [] : parseLogitBias(body.logit_bias);
+  if (logitBias.length > 0) sampling.logitBias = logitBias;
+  if (body.bad_words !== undefined && body.bad_words.length > 0) sampling.badWords = body.bad_words;
+  return sampling;
 }
 
 export function parseLogprobs({ logprobs, top_logprobs }: GenerateBody): LogprobsWish | undefined {

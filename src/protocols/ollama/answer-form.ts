@@ -27,7 +27,7 @@ export const CHAT_FORM: AnswerForm = {
       ...(calls.length > 0 && { tool_calls: calls }),
     },
   }),
-  end: (reason, metrics, logprobs) => ({ ...reason, ...logprobs, ...metrics }),
+  end: (reason, metrics, logprobs) => Object.assign({}, reason, logprobs, metrics),
 };
 
 /** It has no tools, so no calls. `context`, the tokens of the conversation, is not given: no later request could use it here. */
@@ -35,5 +35,5 @@ export const GENERATE_FORM: AnswerForm = {
   opens: '"response":',
   closes: '',
   content: ({ text, thinking = '' }) => ({ response: text, ...(thinking !== '' && { thinking }) }),
-  end: (reason, metrics, logprobs) => ({ ...reason, ...metrics, ...logprobs }),
+  end: (reason, metrics, logprobs) => Object.assign({}, reason, metrics, logprobs),
 };

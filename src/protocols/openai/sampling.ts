@@ -54,8 +54,8 @@ export function parseLimits(
   most: Pick<Limits, 'maxTokens' | 'maxTokensIsDefault'>,
 ): Limits {
   return {
-    ...most,
     stop: typeof stop === 'string' ? [stop] : stop,
+    ...most,
     ...(stop_token_ids.length > 0 && { stopTokens: stop_token_ids }),
     ...(min_tokens > 0 && { minTokens: min_tokens }),
     ...(ignore_eos && { ignoreEos: true }),
@@ -86,7 +86,7 @@ export function fanOut(
   newRequestId: () => RequestId,
 ): readonly GenerationRequest[] {
   const { seed } = request.sampling;
-  if (n === 1) return [{ ...request, id: newRequestId() }];
+  if (n === 1) return [{ id: newRequestId(), ...request }];
   return Array.from({ length: n }, (_, choice) => ({
     ...request,
     id: newRequestId(),

@@ -19,14 +19,14 @@ export function chatRenderer(
 ): AnswerRenderer {
   const wantsLogprobs = requests[0]?.logprobs !== undefined;
   return {
-    whole: (results, answer) => ({
-      ...answerHead(requests, { prefix: 'chatcmpl', object: 'chat.completion' }, answer),
-      choices: results.map((result, index) => renderChoice(result, index, wantsLogprobs)),
-      usage: renderUsage(
-        results.map(({ usage }) => usage),
-        results.length,
-      ),
-    }),
+    whole: (results, answer) =>
+      Object.assign(answerHead(requests, { prefix: 'chatcmpl', object: 'chat.completion' }, answer), {
+        choices: results.map((result, index) => renderChoice(result, index, wantsLogprobs)),
+        usage: renderUsage(
+          results.map(({ usage }) => usage),
+          results.length,
+        ),
+      }),
     stream: (answer) => streamOf(requests, { includeUsage, wantsLogprobs }, answer),
   };
 }

@@ -28,14 +28,14 @@ export function completionRenderer(
   };
   const wantsLogprobs = requests[0]?.logprobs !== undefined;
   return {
-    whole: (results, answer) => ({
-      ...answerHead(requests, FORM, answer),
-      choices: results.map((result, index) => renderChoice(result, index, promptOf(index), wantsLogprobs)),
-      usage: renderUsage(
-        results.map(({ usage }) => usage),
-        options.answersPerPrompt,
-      ),
-    }),
+    whole: (results, answer) =>
+      Object.assign(answerHead(requests, FORM, answer), {
+        choices: results.map((result, index) => renderChoice(result, index, promptOf(index), wantsLogprobs)),
+        usage: renderUsage(
+          results.map(({ usage }) => usage),
+          options.answersPerPrompt,
+        ),
+      }),
     stream: (answer) => streamOf({ requests, options, promptOf, wantsLogprobs, answer }),
   };
 }
