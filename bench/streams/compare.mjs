@@ -26,7 +26,7 @@ const HARNESS_LATE_MS = 2;
 /** Half of the tokens must not be later than this, or so many arrive together that each costs less. */
 const BUNCHED_MS = 0.5;
 const QUIET_MS = 300;
-const WARM_UP = { count: 64, seconds: 2 };
+const WARM_UP = { count: 128, seconds: 3 };
 /** The forwarder that the others are measured against. */
 const LEAST = 'node-http';
 
