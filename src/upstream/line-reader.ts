@@ -23,6 +23,11 @@ export class LineReader {
   }
 
   push(chunk: Buffer): void {
+    const hasWholeLines = this.#pendingBytes === 0 && chunk[chunk.length - 1] === LINE_FEED;
+    if (hasWholeLines && chunk.length <= this.#limitBytes) {
+      this.#wholeLines(chunk.toString());
+      return;
+    }
     let start = 0;
     for (let end = chunk.indexOf(LINE_FEED); end !== -1; end = chunk.indexOf(LINE_FEED, start)) {
       this.#complete(chunk, start, end);
@@ -32,6 +37,16 @@ export class LineReader {
     this.#pieces.push(start === 0 ? chunk : chunk.subarray(start));
     this.#pendingBytes += chunk.length - start;
     this.#checkLength(this.#pendingBytes);
+  }
+
+  /** As nearly all chunks are: decoding one text and cutting it is cheaper than finding and decoding each line. */
+  #wholeLines(text: string): void {
+    let start = 0;
+    for (let end = text.indexOf('\n'); end !== -1; end = text.indexOf('\n', start)) {
+      const hasReturn = end > start && text.charCodeAt(end - 1) === CARRIAGE_RETURN;
+      this.#onLine(text.slice(start, hasReturn ? end - 1 : end));
+      start = end + 1;
+    }
   }
 
   /** The bytes are over: a last line may lack its end. */
