@@ -164,16 +164,30 @@ function expand(body: string): string {
 /** What Node adds to every answer by itself. */
 const NOT_SHOWN = new Set(['connection', 'date', 'keep-alive', 'transfer-encoding']);
 
-export function renderAnswer(answer: RawAnswer, { busy }: Pick<GoldenSetup, 'busy'>): string {
-  const body = maskBody(answer.body);
+export function renderAnswer(
+  answer: RawAnswer,
+  { busy, config }: Pick<GoldenSetup, 'busy' | 'config'>,
+): string {
+  const windowSeconds = Number(config[config.indexOf('--rate-limit.window-seconds') + 1]);
+  const body = wholeWindow(maskBody(answer.body), windowSeconds);
   const headers = answer.headers
     .filter(([name]) => !NOT_SHOWN.has(name.toLowerCase()))
     .map(
       ([name, value]) =>
-        `${name}: ${maskHeader(name.toLowerCase(), value, { bodyIsShown: body === answer.body && body !== '', busy })}`,
+        `${name}: ${maskHeader(name.toLowerCase(), COUNTS_DOWN.has(name.toLowerCase()) ? wholeWindow(value, windowSeconds) : value, { bodyIsShown: body === answer.body && body !== '', busy })}`,
     );
   const head = [answer.statusLine, ...headers].join('\n');
   return body === '' ? head : `${head}\n\n${body}`;
+}
+
+const COUNTS_DOWN = new Set(['ratelimit', 'retry-after']);
+
+/** What has passed of the limiter's window since an earlier request of the transcript, up to half of it, is not shown. */
+function wholeWindow(text: string, windowSeconds: number): string {
+  return text.replace(/(t=|Retry in |^)(\d+)\b/g, (shown, before: string, seconds: string) => {
+    const isLeft = Number(seconds) <= windowSeconds && Number(seconds) > windowSeconds / 2;
+    return isLeft ? `${before}${windowSeconds}` : shown;
+  });
 }
 
 function maskHeader(
