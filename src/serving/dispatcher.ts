@@ -48,7 +48,11 @@ const REJECTION_MESSAGES: Readonly<Record<string, string>> = {
 export class Dispatcher {
   readonly #scheduler: Scheduler;
   readonly #clock: Clock;
-  readonly #waiting = new Map<EntryId, Waiting>();
+  /**
+   * No Map: each time it grows or shrinks, V8 keeps its old table pointing to the new one. Once an old table is in the old
+   * generation, all that waited since is kept until the next full collection (decision 0036).
+   */
+  readonly #waiting: Record<EntryId, Waiting | undefined> = Object.create(null);
   #entries = 0;
   #tickPending = false;
   #timer: { readonly at: Milliseconds; readonly timer: Timer } | undefined;
@@ -75,7 +79,7 @@ export class Dispatcher {
         read: () => this.#scheduler.place(entry.id),
         tell: onPlace,
       });
-    this.#waiting.set(entry.id, { caller, reports });
+    this.#waiting[entry.id] = { caller, reports };
   }
 
   /** Waits no longer, and is told nothing more. */
@@ -148,8 +152,8 @@ export class Dispatcher {
   }
 
   #take(id: EntryId): Waiting | undefined {
-    const waiting = this.#waiting.get(id);
-    this.#waiting.delete(id);
+    const waiting = this.#waiting[id];
+    delete this.#waiting[id];
     return waiting;
   }
 }

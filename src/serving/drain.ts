@@ -6,11 +6,14 @@ import type { Cancellation } from '../core/cancellation.ts';
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import type { Receipt } from '../core/receipt.ts';
+import { LinkedList, type ListNode } from '../scheduling/linked-list.ts';
 
 export interface UnderWay {
   readonly receipt: Receipt;
   readonly cancellation: Cancellation;
 }
+
+interface Member extends UnderWay, ListNode<Member> {}
 
 export interface DrainOptions {
   /** Requests are still served for so long. */
@@ -23,7 +26,8 @@ export interface DrainOptions {
 
 export class Drain {
   readonly #clock: Clock;
-  readonly #underWay = new Set<UnderWay>();
+  /** In the order of their arrival. No Set, for the same reason as in the dispatcher. */
+  readonly #underWay = new LinkedList<Member>();
   #phase: 'serving' | 'leaving' | 'refusing' = 'serving';
   #onIdle: (() => void) | undefined;
 
@@ -38,7 +42,7 @@ export class Drain {
 
   /** Arrival of the oldest generation under way. */
   get oldestReceivedAt(): Milliseconds | undefined {
-    return this.#underWay.values().next().value?.receipt.receivedAt;
+    return this.#underWay.head?.receipt.receivedAt;
   }
 
   /** Counts a generation in; throws `draining` once new ones are refused. The result counts it out. */
@@ -50,10 +54,17 @@ export class Drain {
         retryAfterSeconds: 1,
       });
     }
-    this.#underWay.add(generation);
+    const member: Member = {
+      receipt: generation.receipt,
+      cancellation: generation.cancellation,
+      previous: undefined,
+      next: undefined,
+      list: undefined,
+    };
+    this.#underWay.append(member);
     return () => {
-      this.#underWay.delete(generation);
-      if (this.#underWay.size === 0) this.#onIdle?.();
+      this.#underWay.remove(member);
+      if (this.#underWay.length === 0) this.#onIdle?.();
     };
   }
 
@@ -64,7 +75,7 @@ export class Drain {
     this.#phase = 'refusing';
     onRefusing?.();
     await this.#idleWithin(graceMs);
-    for (const { cancellation } of this.#underWay) {
+    for (const cancellation of this.#cancellations()) {
       cancellation.cancel(
         new ServingError('draining', {
           message: 'The server shut down before the answer was finished.',
@@ -75,8 +86,16 @@ export class Drain {
     await this.#idleWithin(CANCELLED_END_WITHIN_MS);
   }
 
+  /** A copy: those that end meanwhile leave the list. */
+  #cancellations(): Cancellation[] {
+    const cancellations: Cancellation[] = [];
+    for (let member = this.#underWay.head; member; member = member.next)
+      cancellations.push(member.cancellation);
+    return cancellations;
+  }
+
   async #idleWithin(limitMs: Milliseconds): Promise<void> {
-    if (this.#underWay.size === 0) return;
+    if (this.#underWay.length === 0) return;
     await new Promise<void>((resolve) => {
       let limit: Timer | undefined;
       this.#onIdle = () => {
