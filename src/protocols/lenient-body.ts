@@ -29,29 +29,20 @@ function entriesWithout(entries: readonly unknown[], items: SchemaNode): readonl
 }
 
 function fieldsWithout(fields: Loose, properties: Readonly<Record<string, SchemaNode>>): Loose {
-  let changed: [string, unknown][] | undefined;
-  // Without any known field it is JSON of the client's own, where null is a value.
-  let isOpen: boolean | undefined;
+  let copy: Record<string, unknown> | undefined;
   for (const name of Object.keys(fields)) {
     const inner = fields[name];
-    if (inner === null) isOpen ??= Object.keys(properties).length === 0;
-    if (inner === undefined || (inner === null && !isOpen)) {
-      changed ??= [];
-      continue;
-    }
-    if (typeof inner !== 'object' || !Object.hasOwn(properties, name)) continue;
-    const kept = withoutNulls(inner, properties[name] as SchemaNode);
-    if (kept === inner) continue;
-    changed ??= [];
-    changed.push([name, kept]);
+    // Without any known field it is JSON of the client's own, where null is a value.
+    const isAbsent = inner === undefined || (inner === null && Object.keys(properties).length > 0);
+    const kept = Object.hasOwn(properties, name)
+      ? withoutNulls(inner, properties[name] as SchemaNode)
+      : inner;
+    if (!isAbsent && kept === inner) continue;
+    copy ??= { ...fields };
+    if (isAbsent) delete copy[name];
+    else copy[name] = kept;
   }
-  if (changed === undefined) return fields;
-  const replaced = new Map(changed);
-  const kept = Object.entries(fields).flatMap(([name, inner]) => {
-    if (inner === undefined || (inner === null && !isOpen)) return [];
-    return [[name, replaced.has(name) ? replaced.get(name) : inner] as const];
-  });
-  return Object.fromEntries(kept);
+  return copy ?? fields;
 }
 
 function isLeaf({ properties, items, anyOf }: SchemaNode): boolean {

@@ -50,7 +50,7 @@ interface Run {
 }
 
 /** What is passed on to a server of that dialect. */
-interface Passing extends Pick<BodyOptions, 'dialect' | 'passed' | 'supports'> {}
+type Passing = Pick<BodyOptions, 'dialect' | 'passed' | 'supports'>;
 
 /** An answer with status 200, and how it was asked for in the end. */
 interface Opened {

@@ -1,7 +1,7 @@
 /** The sampling fields of a native body become the core's. */
 import type { LogprobsWish, Sampling } from '../../core/generation.ts';
 import { invalid } from '../invalid.ts';
-import { parseLogitBias } from '../logit-bias.ts';
+import { samplingReader } from '../sampling-fields.ts';
 import type { GenerateBody } from './schema.ts';
 
 /** Native field → the sampling field it sets, as it is. */
@@ -16,22 +16,7 @@ const SAMPLING_FIELDS = {
   repeat_penalty: 'repeatPenalty',
 } as const satisfies Partial<Record<keyof GenerateBody, keyof Sampling>>;
 
-const SAMPLING_ENTRIES = Object.entries(SAMPLING_FIELDS) as [
-  keyof typeof SAMPLING_FIELDS,
-  (typeof SAMPLING_FIELDS)[keyof typeof SAMPLING_FIELDS],
-][];
-
-export function parseSampling(body: GenerateBody): Sampling {
-  const sampling: { -readonly [Name in keyof Sampling]: Sampling[Name] } = {};
-  for (const [field, name] of SAMPLING_ENTRIES) {
-    const value = body[field];
-    if (value !== undefined) sampling[name] = value;
-  }
-  const logitBias = body.logit_bias === undefined ? [] : parseLogitBias(body.logit_bias);
-  if (logitBias.length > 0) sampling.logitBias = logitBias;
-  if (body.bad_words !== undefined && body.bad_words.length > 0) sampling.badWords = body.bad_words;
-  return sampling;
-}
+export const parseSampling: (body: GenerateBody) => Sampling = samplingReader(SAMPLING_FIELDS);
 
 export function parseLogprobs({ logprobs, top_logprobs }: GenerateBody): LogprobsWish | undefined {
   if (logprobs) return { top: top_logprobs ?? 0 };

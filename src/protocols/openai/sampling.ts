@@ -1,7 +1,7 @@
 /** The shared fields become the core's sampling and limits, the same for every choice but for its seed. */
 import type { GenerationRequest, Limits, RequestId, Sampling } from '../../core/generation.ts';
 import { invalid } from '../invalid.ts';
-import { parseLogitBias } from '../logit-bias.ts';
+import { samplingReader } from '../sampling-fields.ts';
 import type { ConstraintBody } from './constraint-fields.ts';
 import type { SharedBody } from './generation-fields.ts';
 import { notTaken } from './not-taken.ts';
@@ -18,10 +18,7 @@ const SAMPLING_FIELDS = {
   repetition_penalty: 'repeatPenalty',
 } as const satisfies Partial<Record<keyof SharedBody, keyof Sampling>>;
 
-const SAMPLING_ENTRIES = Object.entries(SAMPLING_FIELDS) as [
-  keyof typeof SAMPLING_FIELDS,
-  (typeof SAMPLING_FIELDS)[keyof typeof SAMPLING_FIELDS],
-][];
+const readSampling = samplingReader(SAMPLING_FIELDS);
 
 type SamplingBody = Pick<SharedBody, keyof typeof SAMPLING_FIELDS | 'logit_bias'> &
   Pick<ConstraintBody, 'bad_words'>;
@@ -32,17 +29,10 @@ const SEEDS = 2 ** 31;
 const LEAST_TOP_P = 1e-6;
 
 export function parseSampling(body: SamplingBody): Sampling {
-  const sampling: { -readonly [Name in keyof Sampling]: Sampling[Name] } = {};
-  for (const [field, name] of SAMPLING_ENTRIES) {
-    const value = body[field];
-    if (value !== undefined) sampling[name] = value;
-  }
+  const sampling = readSampling(body);
   if (sampling.topP === 0) sampling.topP = LEAST_TOP_P;
   if (sampling.topK === -1) sampling.topK = 0;
   if (sampling.seed !== undefined) sampling.seed = foldSeed(sampling.seed);
-  const logitBias = body.logit_bias === undefined ? [] : parseLogitBias(body.logit_bias);
-  if (logitBias.length > 0) sampling.logitBias = logitBias;
-  if (body.bad_words !== undefined && body.bad_words.length > 0) sampling.badWords = body.bad_words;
   return sampling;
 }
 
