@@ -23,9 +23,9 @@ const engineLimits = { testTimeout: long ? 1_200_000 : 600_000, hookTimeout: 600
 
 /** Decoding collapses beside any other load on the cores, so whatever runs the real engine runs alone, after the rest. */
 const withEngine = [
-  `test/unit/backends/llama-cpp/engine-process.${suffix}.ts`,
+  `test/engine/process.${suffix}.ts`,
   `test/contract/llama-cpp.${suffix}.ts`,
-  `test/unit/backends/llama-cpp/real-*.${suffix}.ts`,
+  `test/engine/*.${suffix}.ts`,
   `test/end-to-end/embedded*.${suffix}.ts`,
   `test/clients/embedded.${suffix}.ts`,
   `test/real/**/*.${suffix}.ts`,
@@ -34,7 +34,7 @@ const withEngine = [
 /** These start engines, stop and kill them, and let them say little: two at a time are not in each other's way. */
 const withIdleEngines = [
   `test/end-to-end/embedded-{isolation,files,embeddings}.${suffix}.ts`,
-  `test/unit/backends/llama-cpp/engine-process.${suffix}.ts`,
+  `test/engine/process.${suffix}.ts`,
 ];
 
 /** These count in milliseconds when something happens: beside each other they may, for they wait more than they work. */

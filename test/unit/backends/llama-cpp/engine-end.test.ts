@@ -116,7 +116,7 @@ describe('an engine that is killed', () => {
 
 describe('an engine whose parent is killed', () => {
   async function orphaned(onMessage: string): Promise<number> {
-    const parentPath = fileURLToPath(new URL('./engine-parent.mjs', import.meta.url));
+    const parentPath = fileURLToPath(new URL('../../../support/engine-parent.mjs', import.meta.url));
     const parent: ChildProcess = fork(parentPath, [fakeEngine(onMessage), 'a.gguf', 'pipe'], {
       execArgv: [],
     });

@@ -1,12 +1,12 @@
 /** The embedded engine with tiny models that embed, whose vectors are computed beside it. */
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import type { LlamaCppBackend } from '../../../../src/backends/llama-cpp/backend.ts';
-import type { EmbeddingInput } from '../../../../src/core/backend.ts';
-import { ServingError } from '../../../../src/core/errors.ts';
-import { embeddedEngine, never, read, requestFor } from '../../../support/embedded-engine.ts';
-import { pulled } from '../../../support/pulled-generation.ts';
-import type { TinyModelOptions } from '../../../support/tiny-embedding-model.ts';
-import { tinyModelFile } from '../../../support/tiny-model-file.ts';
+import type { LlamaCppBackend } from '../../src/backends/llama-cpp/backend.ts';
+import type { EmbeddingInput } from '../../src/core/backend.ts';
+import { ServingError } from '../../src/core/errors.ts';
+import { embeddedEngine, never, read, requestFor } from '../support/embedded-engine.ts';
+import { pulled } from '../support/pulled-generation.ts';
+import type { TinyModelOptions } from '../support/tiny-embedding-model.ts';
+import { tinyModelFile } from '../support/tiny-model-file.ts';
 
 type Started = Awaited<ReturnType<typeof start>>;
 

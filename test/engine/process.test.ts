@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { defaultEnginePath } from '../../../../src/backends/llama-cpp/engine-process.ts';
-import { ServingError } from '../../../../src/core/errors.ts';
+import { defaultEnginePath } from '../../src/backends/llama-cpp/engine-process.ts';
+import { ServingError } from '../../src/core/errors.ts';
 import {
   embeddedEngine,
   isAlive,
@@ -15,8 +15,8 @@ import {
   read,
   requestFor,
   type TestEngine,
-} from '../../../support/embedded-engine.ts';
-import { pulled } from '../../../support/pulled-generation.ts';
+} from '../support/embedded-engine.ts';
+import { pulled } from '../support/pulled-generation.ts';
 
 let folder: string;
 
@@ -84,7 +84,7 @@ describe('engine process', () => {
   });
 
   it('ends when its parent is killed', async () => {
-    const parentPath = fileURLToPath(new URL('./engine-parent.mjs', import.meta.url));
+    const parentPath = fileURLToPath(new URL('../support/engine-parent.mjs', import.meta.url));
     const parent: ChildProcess = fork(parentPath, [defaultEnginePath(), await modelPath()], { execArgv: [] });
     const enginePid = await new Promise<number>((resolve) =>
       parent.once('message', (pid) => resolve(Number(pid))),

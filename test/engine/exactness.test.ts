@@ -8,19 +8,19 @@ import { fork } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { Backend } from '../../../../src/core/backend.ts';
-import type { GenerationEvent } from '../../../../src/core/generation.ts';
-import { embeddedEngine, modelPath, never, requestFor } from '../../../support/embedded-engine.ts';
+import type { Backend } from '../../src/core/backend.ts';
+import type { GenerationEvent } from '../../src/core/generation.ts';
+import { embeddedEngine, modelPath, never, requestFor } from '../support/embedded-engine.ts';
 import {
   disagreement,
   type EngineAnswer,
   type PlainAnswer,
   type Scored,
   toleranceOf,
-} from '../../../support/exactness.ts';
-import { pulled } from '../../../support/pulled-generation.ts';
+} from '../support/exactness.ts';
+import { pulled } from '../support/pulled-generation.ts';
 
-const FOLDER = new URL('../../../fixtures/greedy/', import.meta.url);
+const FOLDER = new URL('../fixtures/greedy/', import.meta.url);
 const prompts = read<readonly { name: string; prompt: string }[]>('prompts.json');
 const { answers: recorded } = read<{
   readonly answers: readonly { readonly name: string; readonly promptTokens: readonly number[] }[];
@@ -33,7 +33,7 @@ function read<T>(name: string): T {
 }
 
 async function plainAnswers(flashAttention: boolean): Promise<readonly PlainAnswer[]> {
-  const path = fileURLToPath(new URL('../../../support/plain-evaluation.mjs', import.meta.url));
+  const path = fileURLToPath(new URL('../support/plain-evaluation.mjs', import.meta.url));
   const child = fork(path, [], { execArgv: [], env: { ...process.env, UV_THREADPOOL_SIZE: '1' } });
   const answers = new Promise<readonly PlainAnswer[]>((resolve, reject) => {
     child.once('message', (answer) => resolve(answer as readonly PlainAnswer[]));

@@ -1,17 +1,11 @@
 /**
- * The comparison of real-exactness.test.ts by itself: what a real server answered is evaluated “again” with as much
+ * The comparison of test/engine/exactness.test.ts by itself: what a real server answered is evaluated “again” with as much
  * noise as processors show (0.002 with AVX2, 0.008 to 0.15 with Intel’s AMX), in the plain evaluation and in the engine’s
  * alike; and with the mistakes that an engine could make.
  */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import {
-  disagreement,
-  type EngineAnswer,
-  type PlainAnswer,
-  type Scored,
-  toleranceOf,
-} from '../../../support/exactness.ts';
+import { disagreement, type EngineAnswer, type PlainAnswer, type Scored, toleranceOf } from './exactness.ts';
 
 interface Recorded {
   readonly name: string;
@@ -20,7 +14,7 @@ interface Recorded {
 }
 
 const { answers: recorded } = JSON.parse(
-  readFileSync(new URL('../../../fixtures/greedy/llama-server.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('../fixtures/greedy/llama-server.json', import.meta.url), 'utf8'),
 ) as { readonly answers: readonly Recorded[] };
 const END = 2;
 

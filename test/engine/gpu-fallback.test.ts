@@ -1,10 +1,10 @@
 /** The real engine where CUDA takes all layers and aborts at its first computation, as a build newer than the driver does. */
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
-import { embeddedEngine, never, read, requestFor } from '../../../support/embedded-engine.ts';
-import { pulled } from '../../../support/pulled-generation.ts';
+import { embeddedEngine, never, read, requestFor } from '../support/embedded-engine.ts';
+import { pulled } from '../support/pulled-generation.ts';
 
-const enginePath = fileURLToPath(new URL('../../../support/failing-gpu/engine.mjs', import.meta.url));
+const enginePath = fileURLToPath(new URL('../support/failing-gpu/engine.mjs', import.meta.url));
 
 it('goes on with the CPU under gpu: auto, warns with the reason, and answers', async () => {
   const { backend, lines, pids } = embeddedEngine({ slots: 1, gpu: 'auto' }, enginePath);

@@ -1,13 +1,13 @@
 /** Whatever grammar comes in, another answer beside it goes on. */
 import { beforeAll, describe, expect, it } from 'vitest';
-import { hermes } from '../../../../src/backends/llama-cpp/engine/tools/tool-format.ts';
-import { answerGrammar } from '../../../../src/backends/llama-cpp/grammar/answer-grammar.ts';
-import type { Backend } from '../../../../src/core/backend.ts';
-import { ServingError } from '../../../../src/core/errors.ts';
-import type { OutputFormat } from '../../../../src/core/generation.ts';
-import { embeddedEngine, never, read, requestFor } from '../../../support/embedded-engine.ts';
-import { HOSTILE_GRAMMARS } from '../../../support/hostile-grammars.ts';
-import { pulled } from '../../../support/pulled-generation.ts';
+import { hermes } from '../../src/backends/llama-cpp/engine/tools/tool-format.ts';
+import { answerGrammar } from '../../src/backends/llama-cpp/grammar/answer-grammar.ts';
+import type { Backend } from '../../src/core/backend.ts';
+import { ServingError } from '../../src/core/errors.ts';
+import type { OutputFormat } from '../../src/core/generation.ts';
+import { embeddedEngine, never, read, requestFor } from '../support/embedded-engine.ts';
+import { HOSTILE_GRAMMARS } from '../support/hostile-grammars.ts';
+import { pulled } from '../support/pulled-generation.ts';
 
 const TOKENS = 8;
 /** Of the time that the same two answers take without a grammar; the least of it for a machine that is busy otherwise. */

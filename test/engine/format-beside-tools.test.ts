@@ -1,9 +1,9 @@
 /** The real model may call a tool or answer in a format: which of the two, a bias on its first token decides here. */
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { Backend } from '../../../../src/core/backend.ts';
-import type { GenerationEvent, GenerationRequest } from '../../../../src/core/generation.ts';
-import { embeddedEngine, never, requestFor } from '../../../support/embedded-engine.ts';
-import { pulled } from '../../../support/pulled-generation.ts';
+import type { Backend } from '../../src/core/backend.ts';
+import type { GenerationEvent, GenerationRequest } from '../../src/core/generation.ts';
+import { embeddedEngine, never, requestFor } from '../support/embedded-engine.ts';
+import { pulled } from '../support/pulled-generation.ts';
 
 const CITY = {
   type: 'object',

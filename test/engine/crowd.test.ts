@@ -1,7 +1,7 @@
 /** One answer beside fifteen others: whatever the others are, it is its own. */
 import { beforeAll, describe, expect, it } from 'vitest';
-import { embeddedEngine, never, read, requestFor } from '../../../support/embedded-engine.ts';
-import { pulled } from '../../../support/pulled-generation.ts';
+import { embeddedEngine, never, read, requestFor } from '../support/embedded-engine.ts';
+import { pulled } from '../support/pulled-generation.ts';
 
 const { backend } = embeddedEngine({ slots: 16, context_size: 512 });
 const QUESTIONS = Array.from(

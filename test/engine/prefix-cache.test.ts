@@ -1,8 +1,8 @@
 /** What is evaluated of a prompt that begins as one before it: only what is new, wherever the beginning is held. */
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { Message } from '../../../../src/core/generation.ts';
-import { embeddedEngine, never, read, requestFor } from '../../../support/embedded-engine.ts';
-import { pulled } from '../../../support/pulled-generation.ts';
+import type { Message } from '../../src/core/generation.ts';
+import { embeddedEngine, never, read, requestFor } from '../support/embedded-engine.ts';
+import { pulled } from '../support/pulled-generation.ts';
 
 const { backend } = embeddedEngine({ slots: 2, context_size: 2048 });
 

@@ -1,0 +1,3 @@
+import { describeForms } from '../support/held-forms.ts';
+
+describeForms({ answers: 200 });
