@@ -1,8 +1,8 @@
 /** The coding agents on the scripted backend. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { endingAfterAll, startServer } from '../support/executable.ts';
 import { scriptedFlags } from '../support/scripted-server.ts';
+import { endingAfterAll, startServer } from '../support/server.ts';
 import {
   AGENT_IDS,
   AGENT_TEST_MS,

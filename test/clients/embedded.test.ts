@@ -1,5 +1,5 @@
 /** The clients on the embedded engine with its real model. */
-import { endingAfterAll } from '../support/executable.ts';
+import { endingAfterAll } from '../support/server.ts';
 import { describeClients } from './client-suite.ts';
 import { clients } from './clients.ts';
 import { servedEmbedded } from './served-embedded.ts';

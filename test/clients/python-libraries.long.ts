@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { endingAfterAll, startServer } from '../support/executable.ts';
+import { endingAfterAll, startServer } from '../support/server.ts';
 import { startOpenAiStandIn } from '../support/stand-ins/openai-stand-in.ts';
 
 const SCRIPT = fileURLToPath(new URL('python_libraries.py', import.meta.url));

@@ -1,14 +1,14 @@
 /** What the servers of all backends have in common: their flags, and what tests read off them. */
 import { expect, vi } from 'vitest';
-import { type Executable, type ExecutableOptions, startServer } from '../support/executable.ts';
 import { metric, send } from '../support/http-client.ts';
 import { whenReady } from '../support/readiness.ts';
 import { scripted } from '../support/scripted-server.ts';
+import { type RunningServer, type ServerOptions, startServer } from '../support/server.ts';
 import { ownAddress } from './asked.ts';
 import type { Served } from './client-suite.ts';
 import { type ClientId, MATRIX } from './matrix.ts';
 
-export type EndsWith = ExecutableOptions['endsWith'];
+export type EndsWith = ServerOptions['endsWith'];
 
 export interface ModelEntry {
   readonly id: string;
@@ -43,9 +43,9 @@ const NARROW = [
 /** Two servers over the same backend, both ready. */
 export async function serve(
   { all, limited }: Models,
-  options: Omit<ExecutableOptions, 'flags'>,
+  options: Omit<ServerOptions, 'flags'>,
 ): Promise<Pick<Served, 'url' | 'limitedUrl' | 'slotsUsed' | 'whileBusy' | 'cancelled'>> {
-  const start = async (models: readonly ModelEntry[], flags: readonly string[]): Promise<Executable> => {
+  const start = async (models: readonly ModelEntry[], flags: readonly string[]): Promise<RunningServer> => {
     const server = await startServer({ ...options, flags: ['--models', JSON.stringify(models), ...flags] });
     await whenReady(server);
     return server;
@@ -61,7 +61,7 @@ export async function serve(
 }
 
 async function whileBusy(
-  server: Executable,
+  server: RunningServer,
   model: string,
   run: (model: string) => Promise<void>,
 ): Promise<void> {

@@ -1,5 +1,5 @@
 /** The clients on stand-ins for Ollama and vLLM. */
-import { endingAfterAll } from '../support/executable.ts';
+import { endingAfterAll } from '../support/server.ts';
 import { describeClients } from './client-suite.ts';
 import { clients } from './clients.ts';
 import { servedOllama } from './served-ollama.ts';

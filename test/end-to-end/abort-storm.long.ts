@@ -1,6 +1,6 @@
 /** Thousands of clients that leave in random phases, or come all at once: nothing stays behind. */
 import { expect, onTestFinished, test } from 'vitest';
-import { type Executable, startServer } from '../support/executable.ts';
+import { type Executable, startExecutable } from '../support/executable.ts';
 import { ask, generate, metric, send } from '../support/http-client.ts';
 import { openConnections } from '../support/open-connections.ts';
 import { scripted, scriptedFlags } from '../support/scripted-server.ts';
@@ -48,7 +48,7 @@ async function expectNothingLeft(server: Executable): Promise<void> {
 }
 
 test('10,000 requests aborted in random phases leave no slot taken and nobody in the queue', async () => {
-  const server = await startServer({
+  const server = await startExecutable({
     flags: [...scriptedFlags(), '--logging.level', 'info'],
     endsWith: onTestFinished,
   });
@@ -66,7 +66,7 @@ test('over HTTP they leave no connection to the backend open either', async () =
   });
   onTestFinished(() => standIn.close());
   const target = { backend: 'openai-compatible', url: standIn.url, model: standIn.model, slots: 8 };
-  const server = await startServer({
+  const server = await startExecutable({
     flags: [
       ...['--models', JSON.stringify([{ id: 'm', targets: [target] }])],
       ...['--rate-limit.enabled', 'false', '--logging.level', 'info'],
@@ -84,7 +84,7 @@ test('over HTTP they leave no connection to the backend open either', async () =
 });
 
 test('10,000 connections of one client at once get an answer each, as far as the system lets them in, and another client is served meanwhile', async () => {
-  const server = await startServer({
+  const server = await startExecutable({
     flags: [
       ...scriptedFlags({ target: { slots: 4 } }),
       ...['--server.trusted-proxies', '["127.0.0.1"]', '--logging.level', 'info'],

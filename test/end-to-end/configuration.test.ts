@@ -1,10 +1,11 @@
 /** The command line: what is wrong is exit 2 and says how to mend it; what is merely odd is a warning. */
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { type ExecutableOptions, endingAfterAll, runExecutable, startServer } from '../support/executable.ts';
+import { runExecutable, startExecutable } from '../support/executable.ts';
 import { ask, generate, metric } from '../support/http-client.ts';
 import { scripted, scriptedFlags } from '../support/scripted-server.ts';
+import { endingAfterAll, type ServerOptions, startServer } from '../support/server.ts';
 
-type Sources = Omit<ExecutableOptions, 'endsWith'>;
+type Sources = Omit<ServerOptions, 'endsWith'>;
 
 const run = (args: readonly string[], sources: Sources = {}) =>
   runExecutable(args, { ...sources, endsWith: onTestFinished });
@@ -200,7 +201,7 @@ describe('behind a proxy', () => {
 });
 
 test('no prompt, answer or key is ever logged', async () => {
-  const server = await startServer({
+  const server = await startExecutable({
     flags: [...scriptedFlags(), '--auth.api-keys', '["key-of-a-client"]', '--logging.level', 'debug'],
     endsWith: onTestFinished,
   });

@@ -1,8 +1,8 @@
 /** Every example of /openapi.json is answered as it stands; those that ask for tokens need a model that tells them. */
 import { expect, test } from 'vitest';
 import { describedExamples } from '../support/described-examples.ts';
-import { endingAfterAll, startServer } from '../support/executable.ts';
 import { ask } from '../support/http-client.ts';
+import { endingAfterAll, startServer } from '../support/server.ts';
 
 const endsWith = endingAfterAll();
 const TELLS_TOKENS = ['/tokenize', '/detokenize', '/v1/responses/input_tokens', '/v1/messages/count_tokens'];

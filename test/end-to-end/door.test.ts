@@ -1,9 +1,9 @@
 /** Who gets in, and what counts for the rate limit: a guesser of keys hurts nobody else, and what is refused unread is free. */
 import { connect } from 'node:net';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { type Executable, endingAfterAll, startServer } from '../support/executable.ts';
 import { type Answer, ask, exchangeBytes } from '../support/http-client.ts';
 import { scripted, scriptedFlags } from '../support/scripted-server.ts';
+import { endingAfterAll, type RunningServer, startServer } from '../support/server.ts';
 
 const KEY = 'the-right-key-1';
 const BODY = { prompt: 'hi', max_tokens: 1 };
@@ -84,7 +84,7 @@ describe('wrong keys', () => {
 
 describe('what counts for the limit', () => {
   const endsWith = endingAfterAll();
-  let server: Executable;
+  let server: RunningServer;
   beforeAll(async () => {
     server = await startServer({
       flags: [...scriptedFlags(), ...limited(1000), '--server.body-limit-bytes', '1000'],
@@ -168,9 +168,9 @@ describe('the limiter where nothing is said of it', () => {
   const target = JSON.stringify([{ id: 'demo', targets: [{ backend: 'scripted', model: 'demo' }] }]);
   const start = (flags: readonly string[], environment: Readonly<Record<string, string>> = {}) =>
     startServer({ flags: ['--models', target, ...flags], environment, endsWith: onTestFinished });
-  const limitOf = async ({ url }: Executable, headers = {}) =>
+  const limitOf = async ({ url }: RunningServer, headers = {}) =>
     (await ask(`${url}/generate`, { body: BODY, headers })).headers['x-ratelimit-limit'];
-  const banner = (server: Executable) => server.logged(({ msg }) => msg.startsWith('Rate limit'));
+  const banner = (server: RunningServer) => server.logged(({ msg }) => msg.startsWith('Rate limit'));
 
   test('on loopback without keys is off, and the start says so', async () => {
     const server = await start([]);

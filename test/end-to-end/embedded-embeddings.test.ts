@@ -1,8 +1,8 @@
 /** The whole server over the embedded engine with two tiny models: one that embeds, one that generates. */
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type Executable, endingAfterAll, startServer } from '../support/executable.ts';
 import { ask, generate, metric, send } from '../support/http-client.ts';
 import { whenReady } from '../support/readiness.ts';
+import { endingAfterAll, type RunningServer, startServer } from '../support/server.ts';
 import { type TinyModelFile, tinyModelFile } from '../support/tiny-model-file.ts';
 
 interface EmbedAnswer {
@@ -17,7 +17,7 @@ const WITHIN = { timeout: 60_000, interval: 20 };
 
 describe('a model that embeds', () => {
   const endsWith = endingAfterAll();
-  let server: Executable;
+  let server: RunningServer;
   let tiny: TinyModelFile;
 
   const embed = async (body: Readonly<Record<string, unknown>>) => {

@@ -2,9 +2,9 @@
 import { expect, test } from 'vitest';
 import { describedExamples } from '../support/described-examples.ts';
 import { testCacheDirectory } from '../support/embedded-engine.ts';
-import { endingAfterAll, startServer } from '../support/executable.ts';
 import { ask } from '../support/http-client.ts';
 import { whenReady } from '../support/readiness.ts';
+import { endingAfterAll, startServer } from '../support/server.ts';
 import { tinyModelFile } from '../support/tiny-model-file.ts';
 
 const endsWith = endingAfterAll();

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { runExecutable, startCommand, startServer } from '../support/executable.ts';
+import { runExecutable, startCommand, startExecutable } from '../support/executable.ts';
 import { ggufFile } from '../support/gguf-file.ts';
 import { startModelHub } from '../support/model-hub.ts';
 
@@ -66,7 +66,7 @@ test('a server that starts waits for a pull that is under way, and fetches nothi
   const name = 'hf:owner/repo/tiny.gguf';
   const pull = startCommand(['models', 'pull', name, ...flags], { endsWith: onTestFinished });
   await expect.poll(() => hub.requests.length, { timeout: 60_000 }).toBe(1);
-  const server = await startServer({ flags: ['--model', name, ...flags], endsWith: onTestFinished });
+  const server = await startExecutable({ flags: ['--model', name, ...flags], endsWith: onTestFinished });
   await server.logged(({ msg }) => msg.includes('is being fetched already'));
   release();
   expect((await pull.ended).exitCode).toBe(0);

@@ -1,10 +1,11 @@
 /** Schemas made to cost, asked of the whole server over the real engine: it stays there for others. */
 import { beforeAll, describe, expect, test } from 'vitest';
 import { DEFAULT_MODEL, modelPath, testCacheDirectory } from '../support/embedded-engine.ts';
-import { type Executable, endingAfterAll, startServer } from '../support/executable.ts';
+import { type Executable, startExecutable } from '../support/executable.ts';
 import { ask, generate } from '../support/http-client.ts';
 import { eventLoopMs, processorMs } from '../support/process-cost.ts';
 import { whenReady } from '../support/readiness.ts';
+import { endingAfterAll } from '../support/server.ts';
 
 const names = (count: number, of: (index: number) => string) =>
   Array.from({ length: count }, (_, index) => of(index));
@@ -40,7 +41,7 @@ describe('beside schemas that take long to compile', () => {
   beforeAll(async () => {
     await modelPath();
     const target = { backend: 'llama-cpp', model: DEFAULT_MODEL, context_size: 2048, gpu: 'off' };
-    server = await startServer({
+    server = await startExecutable({
       flags: [
         ...['--models', JSON.stringify([{ id: 'demo', targets: [target] }])],
         ...['--cache.directory', testCacheDirectory(), '--rate-limit.enabled', 'false'],

@@ -1,12 +1,13 @@
 /** The engine's process may be killed, stopped or left by its parent: the API and its other models do not care. */
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { DEFAULT_MODEL, modelPath, testCacheDirectory } from '../support/embedded-engine.ts';
-import { type Executable, endingAfterAll, startServer } from '../support/executable.ts';
+import { type Executable, startExecutable } from '../support/executable.ts';
 import { ask, eventsOf, generate, openAnswer, tokensOf } from '../support/http-client.ts';
 import { atThisPace } from '../support/pace.ts';
 import { childrenOf, processState } from '../support/process-table.ts';
 import { whenReady } from '../support/readiness.ts';
 import { scripted } from '../support/scripted-server.ts';
+import { endingAfterAll } from '../support/server.ts';
 
 const GONE_WITHIN = { timeout: 60_000, interval: 20 };
 /** Longer than any step of this model on a busy machine; with one thread, as several wait for each other there. */
@@ -39,7 +40,7 @@ describe('while the engine of one model is out of order', () => {
   const endsWith = endingAfterAll();
   let server: Executable;
   beforeAll(async () => {
-    server = await startServer({ flags: flags(SMALL), endsWith });
+    server = await startExecutable({ flags: flags(SMALL), endsWith });
     await whenReady(server);
   }, 120_000);
 
@@ -104,7 +105,7 @@ describe('while the engine of one model is out of order', () => {
 
 describe('a server that is killed leaves no engine', () => {
   async function running(...until: readonly ('ready' | 'streaming')[]) {
-    const server = await startServer({ flags: flags(), endsWith: onTestFinished });
+    const server = await startExecutable({ flags: flags(), endsWith: onTestFinished });
     if (until.length > 0) await whenReady(server);
     if (until.includes('streaming')) {
       const stream = await openAnswer(`${server.url}/stream`, { body: LONG });
@@ -146,7 +147,7 @@ describe('a server that is killed leaves no engine', () => {
 });
 
 test('SIGTERM ends a server whose engine is stopped, with 0 and no process left', async () => {
-  const server = await startServer({ flags: flags(), endsWith: onTestFinished });
+  const server = await startExecutable({ flags: flags(), endsWith: onTestFinished });
   await whenReady(server);
   const [pid] = enginePids(server);
   process.kill(Number(pid), 'SIGSTOP');

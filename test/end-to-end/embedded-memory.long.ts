@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, onTestFinished, test } from 'vitest';
 import { testCacheDirectory } from '../support/embedded-engine.ts';
-import { startServer } from '../support/executable.ts';
+import { startExecutable } from '../support/executable.ts';
 import { metric } from '../support/http-client.ts';
 import { whenReady } from '../support/readiness.ts';
 
@@ -37,7 +37,7 @@ const KINDS: readonly object[] = [
 ];
 
 test('memory after 1,000 mixed requests with 30 % aborts is within 5 % of that after the first 100', async () => {
-  const server = await startServer({
+  const server = await startExecutable({
     flags: ['--rate-limit.enabled', 'false', '--cache.directory', testCacheDirectory()],
     environment: {
       LLM_SERVE_MODELS: JSON.stringify([

@@ -6,10 +6,11 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { MODELS } from '../../src/models/catalog.ts';
 import { DEFAULT_MODEL, isAlive, modelPath, testCacheDirectory } from '../support/embedded-engine.ts';
-import { type Executable, endingAfterAll, runExecutable, startServer } from '../support/executable.ts';
+import { type Executable, runExecutable, startExecutable } from '../support/executable.ts';
 import { ask, eventsOf, generate, metric, openAnswer, stream, tokensOf } from '../support/http-client.ts';
 import { atThisPace } from '../support/pace.ts';
 import { whenReady } from '../support/readiness.ts';
+import { endingAfterAll } from '../support/server.ts';
 
 const WITHIN = { timeout: 60_000, interval: 20 };
 const QUESTION = { prompt: 'What is the capital of France?' };
@@ -40,7 +41,7 @@ describe('the default model', () => {
   let server: Executable;
   beforeAll(async () => {
     await modelPath();
-    server = await startServer({ flags: flags(), endsWith });
+    server = await startExecutable({ flags: flags(), endsWith });
     await whenReady(server);
   }, 180_000);
 
@@ -146,7 +147,10 @@ describe('the default model', () => {
 test('SIGTERM in the middle of work finishes it and leaves no engine behind', async () => {
   // Longer than the answer takes where others compute on the same cores.
   const grace = ['--server.shutdown-grace-seconds', '120'];
-  const server = await startServer({ flags: [...flags({ slots: 1 }), ...grace], endsWith: onTestFinished });
+  const server = await startExecutable({
+    flags: [...flags({ slots: 1 }), ...grace],
+    endsWith: onTestFinished,
+  });
   await whenReady(server);
   const pid = await enginePid(server);
   const open = await openAnswer(`${server.url}/stream`, { body: { ...LONG, max_tokens: 40 } });
@@ -158,13 +162,13 @@ test('SIGTERM in the middle of work finishes it and leaves no engine behind', as
 });
 
 test('SIGTERM while the model loads ends at once', async () => {
-  const server = await startServer({ flags: flags(), endsWith: onTestFinished });
+  const server = await startExecutable({ flags: flags(), endsWith: onTestFinished });
   expect((await server.stop()).exitCode).toBe(0);
   expect(processesOf(server.pid)).toEqual([]);
 });
 
 test('a server that is killed takes its engine along', async () => {
-  const server = await startServer({ flags: flags({ slots: 1 }), endsWith: onTestFinished });
+  const server = await startExecutable({ flags: flags({ slots: 1 }), endsWith: onTestFinished });
   await whenReady(server);
   const pid = await enginePid(server);
   await server.stop('SIGKILL');

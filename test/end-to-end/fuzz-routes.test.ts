@@ -6,13 +6,13 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { PROTOCOLS } from '../../src/protocols/catalog.ts';
 import { type ApiDescription, fetchDescription, undescribed } from '../support/api-description.ts';
-import { type Executable, endingAfterAll, startServer } from '../support/executable.ts';
 import { goldenBodies } from '../support/golden-bodies.ts';
 import { ask, metric, type RawAnswer } from '../support/http-client.ts';
 import { type KeepAliveClient, keepAliveClient } from '../support/keep-alive-client.ts';
 import { asJson, NO_OBJECTS, nearMisses } from '../support/near-misses.ts';
 import { runs } from '../support/property-runs.ts';
 import { scriptedFlags } from '../support/scripted-server.ts';
+import { endingAfterAll, type RunningServer, startServer } from '../support/server.ts';
 import { streamEnd } from '../support/stream-ends.ts';
 import { type BodySchema, type KnownFields, valuesOf } from '../support/values-of-schema.ts';
 
@@ -69,7 +69,7 @@ const GOLDEN = goldenBodies();
 const FAILING = { id: 'failing', target: { fail: 'mid-stream', fail_after_tokens: 2 } };
 const SEED = 20_26;
 const ends = endingAfterAll();
-let server: Executable;
+let server: RunningServer;
 let client: KeepAliveClient;
 let description: ApiDescription;
 

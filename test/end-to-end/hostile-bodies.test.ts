@@ -6,10 +6,11 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { PROTOCOLS } from '../../src/protocols/catalog.ts';
-import { type Executable, endingAfterAll, startServer } from '../support/executable.ts';
+import { type Executable, startExecutable } from '../support/executable.ts';
 import { ask, exchangeBytes, generate, metric, type RawAnswer } from '../support/http-client.ts';
 import { processorMs, residentBytes } from '../support/process-cost.ts';
 import { scripted, scriptedFlags } from '../support/scripted-server.ts';
+import { endingAfterAll } from '../support/server.ts';
 
 const MEBIBYTE = 1_048_576;
 /** Time for a loaded machine to bring bodies along. */
@@ -21,7 +22,7 @@ const POST_PATHS = PROTOCOLS.flatMap(({ routes }) =>
 const endsWith = endingAfterAll();
 let started: Promise<Executable> | undefined;
 const theServer = () => {
-  started ??= startServer({ flags: scriptedFlags(), endsWith });
+  started ??= startExecutable({ flags: scriptedFlags(), endsWith });
   return started;
 };
 
@@ -178,7 +179,7 @@ describe('a body in chunks', () => {
 describe('bodies that do not end', () => {
   test('are bounded in sum: the largest are a 503 server_busy, and small ones are served beside them', async () => {
     const room = 40 * MEBIBYTE;
-    const server = await startServer({
+    const server = await startExecutable({
       flags: [...scriptedFlags(), '--server.max-body-bytes-in-flight', String(room), ...PATIENT],
       endsWith: onTestFinished,
     });
@@ -205,7 +206,7 @@ describe('bodies that do not end', () => {
 
 describe('connections beyond server.max_connections', () => {
   test('are closed unread, and let in again when others have closed', async () => {
-    const server = await startServer({
+    const server = await startExecutable({
       flags: [...scriptedFlags(), '--server.max-connections', '3'],
       endsWith: onTestFinished,
     });

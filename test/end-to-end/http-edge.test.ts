@@ -1,12 +1,12 @@
 /** What arrives at the socket and is no proper request, answered like everything else: a code, an id, a time. */
 import { createConnection } from 'node:net';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type Executable, endingAfterAll, startServer } from '../support/executable.ts';
 import { ask, exchangeBytes, generate, metric, type RawAnswer } from '../support/http-client.ts';
 import { scriptedFlags } from '../support/scripted-server.ts';
+import { endingAfterAll, type RunningServer, startServer } from '../support/server.ts';
 
 const endsWith = endingAfterAll();
-let server: Executable;
+let server: RunningServer;
 beforeAll(async () => {
   server = await startServer({
     flags: [...scriptedFlags(), '--server.body-timeout-seconds', '1'],

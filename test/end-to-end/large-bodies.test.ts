@@ -4,9 +4,9 @@ import { beforeAll, expect, test } from 'vitest';
 import { PROTOCOLS } from '../../src/protocols/catalog.ts';
 import type { Protocol } from '../../src/protocols/protocol.ts';
 import { fetchDescription, undescribed } from '../support/api-description.ts';
-import { type Executable, endingAfterAll, startServer } from '../support/executable.ts';
 import { ask, exchangeBytes, type RawAnswer } from '../support/http-client.ts';
 import { scripted, scriptedFlags } from '../support/scripted-server.ts';
+import { endingAfterAll, type RunningServer, startServer } from '../support/server.ts';
 
 const MEBIBYTE = 1_048_576;
 const SETTING: Readonly<Record<Protocol['bodyLimit'], string>> = {
@@ -18,7 +18,7 @@ const ROUTES = PROTOCOLS.flatMap(({ routes, bodyLimit }) =>
 );
 
 const ends = endingAfterAll();
-let server: Executable;
+let server: RunningServer;
 beforeAll(async () => {
   server = await startServer({ flags: scriptedFlags(), endsWith: ends });
 });

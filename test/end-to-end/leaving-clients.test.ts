@@ -1,23 +1,24 @@
 /** A client that leaves, or stops reading, gives its slot back at once and is told apart in log and metrics. */
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { type Executable, endingAfterAll, startServer } from '../support/executable.ts';
+import { startExecutable } from '../support/executable.ts';
 import { generate, metric, openAnswer, send } from '../support/http-client.ts';
 import { atThisPace } from '../support/pace.ts';
+import { residentBytes } from '../support/process-cost.ts';
 import { scripted, scriptedFlags } from '../support/scripted-server.ts';
+import { endingAfterAll, type RunningServer, startServer } from '../support/server.ts';
 
 const WITHIN = { timeout: 60_000, interval: 20 };
 
-const slotsUsed = (server: Executable) => metric(server, 'llm_serve_slots_used');
-const waiting = (server: Executable) => metric(server, 'llm_serve_requests_waiting');
-const cancelled = (server: Executable, phase: string) =>
+const slotsUsed = (server: RunningServer) => metric(server, 'llm_serve_slots_used');
+const waiting = (server: RunningServer) => metric(server, 'llm_serve_requests_waiting');
+const cancelled = (server: RunningServer, phase: string) =>
   metric(server, 'llm_serve_cancelled_total', `phase="${phase}"`);
 
 describe('a client that leaves', () => {
   const endsWith = endingAfterAll();
-  let server: Executable;
+  let server: RunningServer;
   beforeAll(async () => {
     server = await startServer({ flags: scriptedFlags({ target: { slots: 1 } }), endsWith });
   });
@@ -123,7 +124,7 @@ describe('a client that leaves', () => {
 
 describe('a client that stops reading', () => {
   test('is cut off, holds little memory meanwhile, and gives its slot back', async () => {
-    const server = await startServer({
+    const server = await startExecutable({
       flags: [
         ...scriptedFlags({ target: { slots: 1, context_size: 10_000_000 } }),
         ...['--server.stalled-reader-seconds', '1', '--server.stream-buffer-bytes', '65536'],
@@ -144,11 +145,11 @@ describe('a client that stops reading', () => {
     let most = 0;
     const line = server.requestLine('stalled');
     const watch = setInterval(() => {
-      most = Math.max(most, residentBytes(server.pid));
+      most = Math.max(most, residentBytes(server.pid) ?? 0);
     }, 50);
     onTestFinished(() => clearInterval(watch));
     expect(await line).toMatchObject({ status: 499, errorCode: 'client_gone', cancelPhase: 'streaming' });
-    expect(most - before).toBeLessThan(60_000_000);
+    expect(most - (before ?? 0)).toBeLessThan(60_000_000);
     await expect.poll(() => slotsUsed(server), WITHIN).toBe(0);
   });
 
@@ -183,8 +184,3 @@ describe('a client that stops reading', () => {
     expect(tail).toContain('data: [DONE]');
   });
 });
-
-function residentBytes(pid: number): number {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? 0) * 1024;
-}

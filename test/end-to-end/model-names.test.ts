@@ -1,7 +1,7 @@
 /** What clients may call a model: its id, an alias, and what they hear of it. */
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type Executable, endingAfterAll, startServer } from '../support/executable.ts';
 import { ask, generate } from '../support/http-client.ts';
+import { endingAfterAll, type RunningServer, startServer } from '../support/server.ts';
 
 const MODELS = [
   {
@@ -13,7 +13,7 @@ const MODELS = [
 
 describe('a request that names no model', () => {
   const endsWith = endingAfterAll();
-  let server: Executable;
+  let server: RunningServer;
   beforeAll(async () => {
     const models = [
       { id: 'first', targets: [{ backend: 'scripted', model: 'first' }] },
@@ -52,7 +52,7 @@ describe('a request that names no model', () => {
 
 describe('a model with aliases', () => {
   const endsWith = endingAfterAll();
-  let server: Executable;
+  let server: RunningServer;
   beforeAll(async () => {
     server = await startServer({ flags: ['--models', JSON.stringify(MODELS)], endsWith });
   });

@@ -1,8 +1,8 @@
 /** The whole server in front of Ollama as it is since 0.30: one runner for each file of weights, and names that share it. */
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type Executable, endingAfterAll, startServer } from '../support/executable.ts';
 import { ask, generate } from '../support/http-client.ts';
 import { isReady, whenReady } from '../support/readiness.ts';
+import { endingAfterAll, type RunningServer, startServer } from '../support/server.ts';
 import { type OllamaStandIn, startOllamaStandIn } from '../support/stand-ins/ollama-stand-in.ts';
 import { deleteModel } from '../support/stand-ins/running-ollama.ts';
 
@@ -17,7 +17,7 @@ const WITHIN = { timeout: 10_000, interval: 20 };
 describe('three names of the same weights', () => {
   const endsWith = endingAfterAll();
   let standIn: OllamaStandIn;
-  let server: Executable;
+  let server: RunningServer;
 
   beforeAll(async () => {
     const otherNames = ['smollm2-tools', 'spare'];

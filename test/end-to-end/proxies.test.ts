@@ -1,10 +1,10 @@
 /** The reverse proxies of deploy/proxies in front of the real executable: pace of tokens, clients that leave, whose address counts. */
 import { request } from 'node:http';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { type Executable, endingAfterAll, startServer } from '../support/executable.ts';
 import { metric } from '../support/http-client.ts';
 import { missingProxy, PROXY_IDS, startProxy } from '../support/proxy.ts';
 import { scripted, scriptedFlags } from '../support/scripted-server.ts';
+import { endingAfterAll, type RunningServer, startServer } from '../support/server.ts';
 
 const endsWith = endingAfterAll();
 const TOKENS = 12;
@@ -16,7 +16,7 @@ const TRIES = 4;
 
 for (const id of PROXY_IDS)
   describe(`${id} in front`, () => {
-    let running: Promise<{ readonly server: Executable; readonly port: number }> | undefined;
+    let running: Promise<{ readonly server: RunningServer; readonly port: number }> | undefined;
     const start = () => {
       running ??= (async () => {
         const flags = [...scriptedFlags(), '--server.trusted-proxies', '["127.0.0.1/32"]'];

@@ -1,9 +1,9 @@
 /** Clients put a version or a beta behind the path of any route: no answer depends on it. */
 import { beforeAll, expect, test } from 'vitest';
 import { PROTOCOLS } from '../../src/protocols/catalog.ts';
-import { type Executable, endingAfterAll, startServer } from '../support/executable.ts';
 import { ask } from '../support/http-client.ts';
 import { scriptedFlags } from '../support/scripted-server.ts';
+import { endingAfterAll, type RunningServer, startServer } from '../support/server.ts';
 
 const QUERIES = ['?beta=true', '?api-version=2024-10-21&limit=1000', '?', '?%zz&&=&a[]=1'];
 const MESSAGES = { model: 'demo', max_tokens: 2, messages: [{ role: 'user', content: 'hi' }] };
@@ -26,7 +26,7 @@ const SERVED = ['/generate', '/stream', '/v1/chat/completions', '/v1/messages', 
 }));
 
 const endsWith = endingAfterAll();
-let server: Executable;
+let server: RunningServer;
 beforeAll(async () => {
   server = await startServer({ flags: scriptedFlags(), endsWith });
 });

@@ -5,9 +5,9 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
 import { MODELS } from '../../src/models/catalog.ts';
 import { parseReference } from '../../src/models/reference.ts';
-import { type Executable, endingAfterAll, startServer } from '../support/executable.ts';
 import { ask } from '../support/http-client.ts';
 import { scriptedFlags } from '../support/scripted-server.ts';
+import { endingAfterAll, type RunningServer, startServer } from '../support/server.ts';
 
 const README = readFileSync(fileURLToPath(new URL('../../README.md', import.meta.url)), 'utf8');
 const blocks = [...README.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)].map(([, language = '', text = '']) => ({
@@ -39,7 +39,7 @@ const isRefusal = (body: unknown) => JSON.stringify(body)?.includes('"max_tokens
 
 describe('the requests', () => {
   const endsWith = endingAfterAll();
-  let server: Executable;
+  let server: RunningServer;
   beforeAll(async () => {
     server = await startServer({
       flags: scriptedFlags(

@@ -1,7 +1,7 @@
 /** Two instances are replaced one after the other while clients that keep their connections go on asking: none of them notices. */
 import { Agent, request } from 'node:http';
 import { expect, onTestFinished, test } from 'vitest';
-import { type Executable, startServer } from '../support/executable.ts';
+import { type Executable, startExecutable } from '../support/executable.ts';
 import { scripted, scriptedFlags } from '../support/scripted-server.ts';
 import { TcpBalancer } from '../support/tcp-balancer.ts';
 
@@ -13,7 +13,7 @@ test('a rolling restart fails no request on a kept connection', { timeout: 180_0
   const balancer = await TcpBalancer.listen(onTestFinished);
   const flags = [...scriptedFlags(), '--server.shutdown-delay-seconds', String(DELAY_SECONDS)];
   const start = async () => {
-    const server = await startServer({ flags, endsWith: onTestFinished });
+    const server = await startExecutable({ flags, endsWith: onTestFinished });
     balancer.add(server.port);
     await expect.poll(() => balancer.isReady(server.port), { timeout: 30_000 }).toBe(true);
     return server;

@@ -1,15 +1,15 @@
 /** The scheduler seen from outside: who is served when, who is refused, and what answers say of their wait. */
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { type Executable, endingAfterAll, startServer } from '../support/executable.ts';
 import { type Answer, ask, eventsOf, generate, metric, openAnswer, send } from '../support/http-client.ts';
 import { scripted, scriptedFlags } from '../support/scripted-server.ts';
+import { endingAfterAll, type RunningServer, startServer } from '../support/server.ts';
 
 const WITHIN = { timeout: 60_000, interval: 10 };
 /** Clients are told apart by their address; a proxy on this machine says which. */
 const BEHIND_A_PROXY = ['--server.trusted-proxies', '["127.0.0.1"]'];
 
-const waiting = (server: Executable) => metric(server, 'llm_serve_requests_waiting');
-const slotsUsed = (server: Executable) => metric(server, 'llm_serve_slots_used');
+const waiting = (server: RunningServer) => metric(server, 'llm_serve_requests_waiting');
+const slotsUsed = (server: RunningServer) => metric(server, 'llm_serve_slots_used');
 
 /** What the answer says of its time in the queue; NaN where it says nothing. */
 function queueMs({ headers }: Answer): number {
@@ -24,7 +24,7 @@ interface Call {
 
 const brief = { prompt: scripted({ first_token_delay_ms: 20, tokens: 1 }), max_tokens: 1 };
 
-function call(server: Executable, { client, body = {}, headers = {} }: Call): Promise<Answer> {
+function call(server: RunningServer, { client, body = {}, headers = {} }: Call): Promise<Answer> {
   return ask(`${server.url}/generate`, {
     headers: { 'x-forwarded-for': client, ...headers },
     body: { ...brief, ...body },
@@ -32,7 +32,7 @@ function call(server: Executable, { client, body = {}, headers = {} }: Call): Pr
 }
 
 /** Takes a slot until the returned function is called. */
-async function occupySlot(server: Executable): Promise<() => void> {
+async function occupySlot(server: RunningServer): Promise<() => void> {
   const before = await slotsUsed(server);
   const held = send(`${server.url}/generate`, { body: { prompt: scripted({ fail: 'hang' }) } });
   await expect.poll(() => slotsUsed(server), WITHIN).toBe(before + 1);
@@ -41,7 +41,7 @@ async function occupySlot(server: Executable): Promise<() => void> {
 
 describe('on one slot', () => {
   const endsWith = endingAfterAll();
-  let server: Executable;
+  let server: RunningServer;
   beforeAll(async () => {
     const rights = ['--scheduler.high-priority-clients', '["10.0.0.9"]'];
     server = await startServer({

@@ -2,13 +2,13 @@
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { runExecutable, startServer } from '../support/executable.ts';
+import { runExecutable, startExecutable } from '../support/executable.ts';
 import { ask, generate, metric, openAnswer, tokensOf } from '../support/http-client.ts';
 import { scripted, scriptedFlags } from '../support/scripted-server.ts';
 
 describe('SIGTERM', () => {
   test('says so in /ready at once, serves on for shutdown_delay_seconds, finishes streams and exits with 0', async () => {
-    const server = await startServer({
+    const server = await startExecutable({
       flags: [...scriptedFlags(), '--server.shutdown-delay-seconds', '1'],
       endsWith: onTestFinished,
     });
@@ -32,7 +32,7 @@ describe('SIGTERM', () => {
   });
 
   test('without anything under way ends at once', async () => {
-    const server = await startServer({ flags: scriptedFlags(), endsWith: onTestFinished });
+    const server = await startExecutable({ flags: scriptedFlags(), endsWith: onTestFinished });
     await generate(server, { prompt: 'hi' });
     const startedAt = performance.now();
     expect((await server.stop()).exitCode).toBe(0);
@@ -41,7 +41,7 @@ describe('SIGTERM', () => {
   });
 
   test('after the grace period cancels what is left: a stream gets an error event, a whole answer a 503', async () => {
-    const server = await startServer({
+    const server = await startExecutable({
       flags: [...scriptedFlags(), '--server.shutdown-grace-seconds', '0.3'],
       endsWith: onTestFinished,
     });
@@ -58,7 +58,7 @@ describe('SIGTERM', () => {
   });
 
   test('a second signal ends the process at once', async () => {
-    const server = await startServer({ flags: scriptedFlags(), endsWith: onTestFinished });
+    const server = await startExecutable({ flags: scriptedFlags(), endsWith: onTestFinished });
     const hanging = await openAnswer(`${server.url}/stream`, {
       body: { prompt: scripted({ fail: 'hang-mid-stream' }) },
     });
@@ -72,7 +72,7 @@ describe('SIGTERM', () => {
   });
 
   test('every answer after it says that its connection ends, also one that was under way; idle ones are closed after the delay', async () => {
-    const server = await startServer({
+    const server = await startExecutable({
       flags: [...scriptedFlags(), '--server.shutdown-delay-seconds', '2'],
       endsWith: onTestFinished,
     });
@@ -105,7 +105,7 @@ describe('SIGTERM', () => {
   });
 
   test('SIGHUP without a terminal is logged and ignored', async () => {
-    const server = await startServer({ flags: scriptedFlags(), endsWith: onTestFinished });
+    const server = await startExecutable({ flags: scriptedFlags(), endsWith: onTestFinished });
     server.signal('SIGHUP');
     await server.logged(({ msg }) => msg.startsWith('SIGHUP is ignored'));
     expect((await generate(server, { prompt: 'hi' })).status).toBe(200);
@@ -113,7 +113,7 @@ describe('SIGTERM', () => {
   });
 
   test('SIGINT drains like SIGTERM, without the delay', async () => {
-    const server = await startServer({
+    const server = await startExecutable({
       flags: [...scriptedFlags(), '--server.shutdown-delay-seconds', '600'],
       endsWith: onTestFinished,
     });
@@ -126,7 +126,7 @@ describe('SIGTERM', () => {
 
   test('connections that are kept alive do not hold it up', async () => {
     const { Agent, request } = await import('node:http');
-    const server = await startServer({ flags: scriptedFlags(), endsWith: onTestFinished });
+    const server = await startExecutable({ flags: scriptedFlags(), endsWith: onTestFinished });
     const agent = new Agent({ keepAlive: true });
     onTestFinished(() => agent.destroy());
     await new Promise<void>((resolve, reject) => {
@@ -142,7 +142,7 @@ describe('SIGTERM', () => {
 
 describe('a reader of the log that has gone', () => {
   test('does not hold up the end', async () => {
-    const server = await startServer({ flags: scriptedFlags(), endsWith: onTestFinished });
+    const server = await startExecutable({ flags: scriptedFlags(), endsWith: onTestFinished });
     server.stopReading();
     const startedAt = performance.now();
     expect((await server.stop()).exitCode).toBe(0);
@@ -150,7 +150,7 @@ describe('a reader of the log that has gone', () => {
   });
 
   test('does not keep the server from answering', async () => {
-    const server = await startServer({ flags: scriptedFlags(), endsWith: onTestFinished });
+    const server = await startExecutable({ flags: scriptedFlags(), endsWith: onTestFinished });
     server.stopReading();
     for (let count = 0; count < 3; count += 1)
       expect((await generate(server, { prompt: 'hi' })).status).toBe(200);
@@ -163,7 +163,7 @@ describe('log lines that were held back for a block', () => {
   const CRASH = 'process.on("SIGUSR2",()=>{throw new Error("planted fault")})';
 
   test('are written when the process ends by an error that nobody caught', async () => {
-    const server = await startServer({
+    const server = await startExecutable({
       flags: scriptedFlags(),
       environment: { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(CRASH)}` },
       endsWith: onTestFinished,
@@ -182,7 +182,7 @@ describe('log lines that were held back for a block', () => {
   });
 
   test('are written by a polite end', async () => {
-    const server = await startServer({ flags: scriptedFlags(), endsWith: onTestFinished });
+    const server = await startExecutable({ flags: scriptedFlags(), endsWith: onTestFinished });
     const answers = await Promise.all(Array.from({ length: 8 }, () => generate(server, { prompt: 'hi' })));
     const { stdout } = await server.stop();
     for (const { headers } of answers)
@@ -193,7 +193,7 @@ describe('log lines that were held back for a block', () => {
 
 test('a reader that takes nothing of a long log keeps the server neither from answering nor from ending', async () => {
   const flags = [...scriptedFlags(), '--logging.level', 'debug'];
-  const server = await startServer({ flags, endsWith: onTestFinished });
+  const server = await startExecutable({ flags, endsWith: onTestFinished });
   server.pauseReading();
   // More than a pipe and its reader hold.
   const path = `/${'long/'.repeat(1500)}`;

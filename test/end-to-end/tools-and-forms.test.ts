@@ -1,11 +1,11 @@
 /** What the server makes of calls beyond its answer, and of schemas that are made to hurt. */
 import { beforeAll, expect, test } from 'vitest';
-import { type Executable, endingAfterAll, startServer } from '../support/executable.ts';
 import { ask, exchangeBytes, generate, metric, stream } from '../support/http-client.ts';
 import { scripted, scriptedFlags } from '../support/scripted-server.ts';
+import { endingAfterAll, type RunningServer, startServer } from '../support/server.ts';
 
 const endsWith = endingAfterAll();
-let server: Executable;
+let server: RunningServer;
 beforeAll(async () => {
   server = await startServer({
     flags: [...scriptedFlags(), '--server.body-limit-bytes', '500000'],

@@ -5,9 +5,10 @@
 import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type Executable, endingAfterAll, startServer } from '../support/executable.ts';
+import { type Executable, startExecutable } from '../support/executable.ts';
 import { metric } from '../support/http-client.ts';
 import { scripted, scriptedFlags } from '../support/scripted-server.ts';
+import { endingAfterAll } from '../support/server.ts';
 
 const CHUNKS = 50_000;
 const PROMPT = 'word '.repeat(100_000);
@@ -45,7 +46,7 @@ const FORMS: Readonly<Record<string, (text: string, tokens: number) => object>> 
 const ends = endingAfterAll();
 let server: Executable;
 beforeAll(async () => {
-  server = await startServer({
+  server = await startExecutable({
     flags: scriptedFlags({ target: { context_size: 1_000_000, tokens: CHUNKS } }),
     // Garbage is collected soon, so that what is resident is what is kept.
     environment: { NODE_OPTIONS: '--max-old-space-size=128 --max-semi-space-size=1' },

@@ -1,12 +1,11 @@
 /**
- * Plays every golden transcript, of every protocol, against the real executable, and holds each answer against
- * /openapi.json. `UPDATE_GOLDEN=1` writes what is answered.
+ * Plays every golden transcript, of every protocol, against the whole server, and compares each answer with
+ * /openapi.json too. `UPDATE_GOLDEN=1` writes what is answered.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { expect, onTestFinished, test } from 'vitest';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { fetchDescription, undescribed } from '../support/api-description.ts';
-import type { Executable } from '../support/executable.ts';
 import {
   type GoldenExchange,
   type GoldenFile,
@@ -18,7 +17,7 @@ import {
 } from '../support/golden.ts';
 import { exchangeBytes, metric, send } from '../support/http-client.ts';
 import { scripted, scriptedFlags } from '../support/scripted-server.ts';
-import { serverPool } from '../support/server-pool.ts';
+import { type ComposedServer, endingAfterAll, startServer } from '../support/server.ts';
 
 const ROOT = fileURLToPath(new URL('.', import.meta.url));
 const UPDATES = process.env.UPDATE_GOLDEN === '1';
@@ -43,26 +42,30 @@ const transcripts = readdirSync(ROOT, { withFileTypes: true })
       .map((file) => readTranscript(protocol, file)),
   );
 const flagsByServer = new Map(transcripts.map(({ server, flags }) => [server, flags]));
-const servers = serverPool(flagsByServer);
 
-for (const server of flagsByServer.keys()) {
-  for (const { name, path, text, golden } of transcripts.filter((each) => each.server === server)) {
-    test(name, async () => {
-      const answered = await play(golden, await servers.take(server));
-      if (UPDATES) writeFileSync(path, writeGolden(text, answered));
-      else expect(answered).toEqual(golden.exchanges);
+for (const [name, flags] of flagsByServer)
+  describe(name, () => {
+    const endsWith = endingAfterAll();
+    let server: ComposedServer;
+    beforeAll(async () => {
+      server = await startServer({ flags, endsWith });
     });
-  }
-}
+    for (const { name: title, path, text, golden } of transcripts.filter((each) => each.server === name))
+      test(title, async () => {
+        const answered = await play(golden, server);
+        if (UPDATES) writeFileSync(path, writeGolden(text, answered));
+        else expect(answered).toEqual(golden.exchanges);
+      });
+  });
 
 function readTranscript(protocol: string, file: string): Transcript {
   const path = `${ROOT}${protocol}/${file}`;
   const text = readFileSync(path, 'utf8');
   const golden = readGolden(text);
-  const { target, config, busy, signal } = golden.setup;
+  const { target, config, busy, drains } = golden.setup;
   const flags = [...scriptedFlags({ target }), ...config];
   // What one file does to such a server would show in the answers to the next.
-  const isItsOwn = busy > 0 || signal !== undefined || config.includes('--rate-limit.enabled');
+  const isItsOwn = busy > 0 || drains || config.includes('--rate-limit.enabled');
   return {
     name: `${protocol} > ${file}: ${golden.title}`,
     path,
@@ -73,28 +76,25 @@ function readTranscript(protocol: string, file: string): Transcript {
   };
 }
 
-async function play({ setup, exchanges }: GoldenFile, server: Executable): Promise<GoldenExchange[]> {
+async function play({ setup, exchanges }: GoldenFile, server: ComposedServer): Promise<GoldenExchange[]> {
   for (let count = 1; count <= setup.busy; count += 1) {
     const held = send(`${server.url}/generate`, { body: { prompt: scripted({ fail: 'hang' }) } });
     onTestFinished(() => void held.destroy());
     await expect.poll(() => underWay(server), { timeout: UNTIL_AT_MOST_MS, interval: 10 }).toBe(count);
   }
-  if (setup.signal !== undefined) {
-    server.signal(setup.signal);
-    await server.logged(({ msg }) => msg.includes(String(setup.signal)));
-  }
+  if (setup.drains) void server.drain();
   const answered: GoldenExchange[] = [];
   for (const { request } of exchanges)
     answered.push({ request, answer: await answerTo(request, setup, server) });
   return answered;
 }
 
-async function underWay(server: Executable): Promise<number> {
+async function underWay(server: ComposedServer): Promise<number> {
   const running = await metric(server, 'llm_serve_requests_running');
   return running + (await metric(server, 'llm_serve_requests_waiting'));
 }
 
-async function answerTo(request: string, setup: GoldenSetup, server: Executable): Promise<string> {
+async function answerTo(request: string, setup: GoldenSetup, server: ComposedServer): Promise<string> {
   const answeredOnce = async () => {
     const answer = await exchangeBytes(server.port, requestBytes(request, server.port));
     const [method = '', path = ''] = request.split(/\s/, 2);

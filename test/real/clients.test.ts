@@ -7,8 +7,9 @@ import { zodResponseFormat } from 'openai/helpers/zod';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { modelPath } from '../support/embedded-engine.ts';
-import { type Executable, endingAfterAll, startServer } from '../support/executable.ts';
+import { type Executable, startExecutable } from '../support/executable.ts';
 import { whenReady } from '../support/readiness.ts';
+import { endingAfterAll } from '../support/server.ts';
 import { findOllama, type RealOllama, startRealOllama } from './real-ollama.ts';
 
 const MODEL = 'smollm2';
@@ -39,7 +40,7 @@ if (executable === undefined) {
         keep_alive: -1,
       };
       const flags = ['--models', JSON.stringify([{ id: MODEL, targets: [target] }])];
-      server = await startServer({ flags: [...flags, '--rate-limit.enabled', 'false'], endsWith });
+      server = await startExecutable({ flags: [...flags, '--rate-limit.enabled', 'false'], endsWith });
       await whenReady(server);
     });
     afterAll(() => behind?.stop());

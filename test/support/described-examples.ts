@@ -1,6 +1,6 @@
 /** The examples of /openapi.json, as somebody who reads the description would send them. */
-import type { Executable } from './executable.ts';
 import { ask } from './http-client.ts';
+import type { RunningServer } from './server.ts';
 
 export interface DescribedExample {
   readonly path: string;
@@ -26,7 +26,7 @@ interface Described {
 }
 
 /** One for each route that takes a body; throws for one without. */
-export async function describedExamples(server: Executable): Promise<readonly DescribedExample[]> {
+export async function describedExamples(server: RunningServer): Promise<readonly DescribedExample[]> {
   const { paths } = (await ask(`${server.url}/openapi.json`)).json<Described>();
   return Object.entries(paths).flatMap(([path, operations]) =>
     Object.values(operations).flatMap(({ requestBody }) => {

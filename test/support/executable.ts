@@ -1,32 +1,17 @@
 /**
- * The real executable for tests: started on a free port in an empty folder with a clean environment, and surely ended.
- * Owns its process and its folder; whoever starts one says when it ends.
+ * The built executable for tests of what only a process has: started on a free port in an empty folder with a clean
+ * environment, and surely ended. Owns its process and its folder.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll } from 'vitest';
+import { type LogLine, LogLines } from './log-lines.ts';
+import { type RunningServer, type ServerOptions, TEST_ENVIRONMENT } from './server.ts';
 
 const EXECUTABLE = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
-const START_WITHIN_MS = 60_000;
 const KILL_AFTER_MS = 10_000;
-
-export interface ExecutableOptions {
-  readonly flags?: readonly string[];
-  readonly environment?: Readonly<Record<string, string>>;
-  /** Text of an `llm-serve.yaml` in the working directory. */
-  readonly configFile?: string;
-  /** Takes what ends the process: `onTestFinished` inside a test, what `endingAfterAll()` gave outside. */
-  readonly endsWith: (end: () => Promise<void>) => void;
-}
-
-export interface LogLine {
-  readonly level: number;
-  readonly msg: string;
-  readonly [field: string]: unknown;
-}
 
 export interface Ended {
   /** The exit code, or the signal that killed it. */
@@ -35,15 +20,8 @@ export interface Ended {
   readonly stderr: string;
 }
 
-export interface Executable {
-  readonly url: string;
-  readonly port: number;
+export interface Executable extends RunningServer {
   readonly pid: number;
-  logs(): readonly LogLine[];
-  /** The line of one request, once it is written. */
-  requestLine(requestId: string): Promise<LogLine>;
-  /** The first line that fits, written already or yet to come. */
-  logged(fits: (line: LogLine) => boolean): Promise<LogLine>;
   signal(signal: NodeJS.Signals): void;
   /** Closes the reading end of its standard output. */
   stopReading(): void;
@@ -54,20 +32,8 @@ export interface Executable {
   stop(signal?: NodeJS.Signals): Promise<Ended>;
 }
 
-/**
- * Ends what is started in `beforeAll`, or in one test for others too. To be called where tests are collected: an
- * `afterAll` that is registered while they run is never called.
- */
-export function endingAfterAll(): ExecutableOptions['endsWith'] {
-  const ends: (() => Promise<void>)[] = [];
-  afterAll(async () => {
-    await Promise.all(ends.map((end) => end()));
-  });
-  return (end) => ends.push(end);
-}
-
 /** Starts the server and resolves once it listens. */
-export async function startServer(options: ExecutableOptions): Promise<Executable> {
+export async function startExecutable(options: ServerOptions): Promise<Executable> {
   const run = new Run(['--port', '0', ...(options.flags ?? [])], options);
   const outcome = await Promise.race([run.logged((line) => line.msg.includes(' listens on ')), run.ended]);
   if ('exitCode' in outcome)
@@ -78,9 +44,9 @@ export async function startServer(options: ExecutableOptions): Promise<Executabl
     url,
     port,
     pid: run.pid,
-    logs: () => run.lines,
+    logs: () => run.lines.all,
     logged: (fits) => run.logged(fits),
-    requestLine: (requestId) => run.logged((line) => line.msg === 'request' && line.requestId === requestId),
+    requestLine: (requestId) => run.lines.ofRequest(requestId, run.ended),
     signal: (signal) => run.signal(signal),
     stopReading: () => run.stopReading(),
     pauseReading: () => run.pauseReading(),
@@ -95,7 +61,7 @@ export async function startServer(options: ExecutableOptions): Promise<Executabl
 export type Command = Pick<Executable, 'logged' | 'signal' | 'stopReading' | 'ended'>;
 
 /** Starts a command that something is to happen to before it ends. */
-export function startCommand(args: readonly string[], options: ExecutableOptions): Command {
+export function startCommand(args: readonly string[], options: ServerOptions): Command {
   const run = new Run(args, options);
   return {
     logged: (fits) => run.logged(fits),
@@ -106,21 +72,20 @@ export function startCommand(args: readonly string[], options: ExecutableOptions
 }
 
 /** Runs a command that is expected to end by itself. */
-export function runExecutable(args: readonly string[], options: ExecutableOptions): Promise<Ended> {
+export function runExecutable(args: readonly string[], options: ServerOptions): Promise<Ended> {
   return new Run(args, options).ended;
 }
 
 class Run {
-  readonly lines: LogLine[] = [];
+  readonly lines = new LogLines();
   readonly ended: Promise<Ended>;
   readonly #child: ChildProcess;
   readonly #folder = mkdtempSync(join(tmpdir(), 'llm-serve-test-'));
-  readonly #watchers = new Set<() => void>();
   #stdout = '';
   #stderr = '';
   #unread = '';
 
-  constructor(args: readonly string[], { configFile, environment, endsWith }: ExecutableOptions) {
+  constructor(args: readonly string[], { configFile, environment, endsWith }: ServerOptions) {
     if (configFile !== undefined) writeFileSync(join(this.#folder, 'llm-serve.yaml'), configFile);
     this.#child = spawn(process.execPath, [EXECUTABLE, ...args], {
       cwd: this.#folder,
@@ -158,31 +123,14 @@ class Run {
   }
 
   logged(fits: (line: LogLine) => boolean): Promise<LogLine> {
-    return new Promise((resolve, reject) => {
-      const settle = (settled: () => void) => {
-        clearTimeout(limit);
-        this.#watchers.delete(check);
-        settled();
-      };
-      const check = () => {
-        const line = this.lines.find(fits);
-        if (line) settle(() => resolve(line));
-      };
-      const fail = () =>
-        settle(() => reject(new Error(`no such line was logged:\n${this.#stdout}${this.#stderr}`)));
-      const limit = setTimeout(fail, START_WITHIN_MS);
-      this.#watchers.add(check);
-      check();
-      void this.ended.then(fail);
-    });
+    return this.lines.find(fits, this.ended);
   }
 
   #read(text: string): void {
     this.#stdout += text;
     const parts = (this.#unread + text).split('\n');
     this.#unread = parts.pop() ?? '';
-    for (const part of parts) if (part.startsWith('{"')) this.lines.push(JSON.parse(part) as LogLine);
-    for (const check of [...this.#watchers]) check();
+    for (const part of parts) if (part.startsWith('{"')) this.lines.add(JSON.parse(part) as LogLine);
   }
 
   async #end(): Promise<void> {
@@ -193,10 +141,7 @@ class Run {
   }
 }
 
-/**
- * Nothing of the machine's own settings gets in; the libraries' folders are inside the test's. No load balancer has to
- * notice that a server ends.
- */
+/** Nothing of the machine's own settings gets in; the libraries' folders are inside the test's. */
 function cleanEnvironment(folder: string): Record<string, string> {
   const { PATH = '' } = process.env;
   return {
@@ -204,6 +149,6 @@ function cleanEnvironment(folder: string): Record<string, string> {
     HOME: folder,
     XDG_CACHE_HOME: join(folder, 'cache'),
     XDG_CONFIG_HOME: join(folder, 'config'),
-    LLM_SERVE_SERVER__SHUTDOWN_DELAY_SECONDS: '0',
+    ...TEST_ENVIRONMENT,
   };
 }

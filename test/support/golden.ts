@@ -18,8 +18,8 @@ export interface GoldenSetup {
   readonly target: Readonly<Record<string, unknown>>;
   /** Requests that are under way meanwhile and never end. */
   readonly busy: number;
-  /** Sent to the server before the request. */
-  readonly signal: NodeJS.Signals | undefined;
+  /** The server is told to end before the requests, and finishes what is under way. */
+  readonly drains: boolean;
   /** The request is repeated until its answer contains this. */
   readonly until: string | undefined;
 }
@@ -67,14 +67,14 @@ function readSetup(directives: readonly string[]): GoldenSetup {
     directives.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()]),
   );
   for (const name of given.keys()) {
-    if (!['config', 'target', 'busy', 'signal', 'until'].includes(name))
+    if (!['config', 'target', 'busy', 'drains', 'until'].includes(name))
       throw new Error(`the golden directive "${name}" is not known`);
   }
   return {
     config: given.get('config')?.split(' ') ?? [],
     target: JSON.parse(given.get('target') ?? '{}'),
     busy: Number(given.get('busy') ?? 0),
-    signal: given.get('signal') as NodeJS.Signals | undefined,
+    drains: given.get('drains') === 'true',
     until: given.get('until'),
   };
 }

@@ -1,0 +1,133 @@
+/**
+ * The whole server in the test's own process, composed of the same flags, variables and file as the executable and
+ * listening on a free port. It starts in milliseconds; what only a process has (signals, exit codes, memory) is tested
+ * with `executable.ts`.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll } from 'vitest';
+import { compose } from '../../src/compose.ts';
+import { type LoadedConfig, loadConfig } from '../../src/config/load.ts';
+import { SETTINGS, SHORTCUTS } from '../../src/config/settings.ts';
+import type { ApplicationLog, LogFields } from '../../src/core/log.ts';
+import { jsonLine, LEVELS, type Severity } from '../../src/telemetry/log-line.ts';
+import { type LogLine, LogLines } from './log-lines.ts';
+
+export interface ServerOptions {
+  readonly flags?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Text of an `llm-serve.yaml` in the working directory. */
+  readonly configFile?: string;
+  /** Takes what ends the server: `onTestFinished` inside a test, what `endingAfterAll()` returned outside. */
+  readonly endsWith: EndsWith;
+}
+
+export type EndsWith = (end: () => Promise<void>) => void;
+
+/** What a test reads off a server, in this process or in its own. */
+export interface RunningServer {
+  readonly url: string;
+  readonly port: number;
+  logs(): readonly LogLine[];
+  /** The line of one request, once it is written. */
+  requestLine(requestId: string): Promise<LogLine>;
+  /** The first line that fits, written already or yet to come. */
+  logged(fits: (line: LogLine) => boolean): Promise<LogLine>;
+}
+
+export interface ComposedServer extends RunningServer {
+  /** As on SIGTERM: refuses what is new, finishes what is under way, and closes. */
+  drain(): Promise<void>;
+}
+
+/** No load balancer has to notice that a server ends. */
+export const TEST_ENVIRONMENT = { LLM_SERVE_SERVER__SHUTDOWN_DELAY_SECONDS: '0' };
+
+/**
+ * Ends what is started in `beforeAll`, or in one test for others too. Call it where tests are collected: an `afterAll`
+ * that is registered while they run is never called.
+ */
+export function endingAfterAll(): EndsWith {
+  const ends: (() => Promise<void>)[] = [];
+  afterAll(async () => {
+    await Promise.all(ends.map((end) => end()));
+  });
+  return (end) => ends.push(end);
+}
+
+/** Starts the server and resolves once it listens. */
+export async function startServer(options: ServerOptions): Promise<ComposedServer> {
+  const { config, warnings, notices } = readOptions(options);
+  const lines = new LogLines();
+  const log = logInto(lines, config.logging.level);
+  const folder = mkdtempSync(join(tmpdir(), 'llm-serve-test-'));
+  const application = await compose({
+    config,
+    log,
+    version: '0.0.0',
+    cacheDirectory: config.cache.directory ?? join(folder, 'models'),
+    processEnvironment: process.env,
+    onDownloadProgress: () => {},
+    onFatal: ({ message }) => log.error(message),
+  });
+  options.endsWith(async () => {
+    await application.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  for (const warning of warnings) log.warn(warning);
+  const url = await application.start();
+  for (const notice of notices) log.info(notice);
+  return {
+    url,
+    port: Number(new URL(url).port),
+    logs: () => lines.all,
+    logged: (fits) => lines.find(fits),
+    requestLine: (requestId) => lines.ofRequest(requestId),
+    drain: () => application.stop({ delays: true }),
+  };
+}
+
+function readOptions({ flags = [], environment = {}, configFile }: ServerOptions): LoadedConfig {
+  return loadConfig({
+    flags: flagValues(['--port', '0', ...flags]),
+    environment: { ...TEST_ENVIRONMENT, ...environment },
+    ...(configFile !== undefined && { file: { name: 'llm-serve.yaml', text: configFile } }),
+  });
+}
+
+const KEYS = new Map<string, string>([
+  ...SETTINGS.map(({ flag, key }) => [flag, key] as const),
+  ...SHORTCUTS.map((name) => [`--${name}`, name] as const),
+  ['--port', 'server.port'],
+  ['--host', 'server.host'],
+]);
+
+/** Each flag has a value here: `--auth.allow-open true`. */
+function flagValues(flags: readonly string[]): Record<string, string> {
+  const values: Record<string, string> = {};
+  for (let at = 0; at < flags.length; at += 2) {
+    const [flag = '', value] = flags.slice(at, at + 2);
+    const key = KEYS.get(flag);
+    if (key === undefined || value === undefined) throw new Error(`${flag} is no flag with a value`);
+    values[key] = value;
+  }
+  return values;
+}
+
+function logInto(lines: LogLines, level: Severity | 'silent'): ApplicationLog {
+  const at =
+    (severity: Severity) =>
+    (message: string, fields: LogFields = {}) => {
+      if (level === 'silent' || LEVELS[severity] < LEVELS[level]) return;
+      lines.add(JSON.parse(jsonLine({ severity, at: Date.now(), message, fields })) as LogLine);
+    };
+  const info = at('info');
+  return {
+    debug: at('debug'),
+    info,
+    warn: at('warn'),
+    error: at('error'),
+    request: (fields) => info('request', fields),
+  };
+}
