@@ -1,15 +1,15 @@
 # syntax=docker/dockerfile:1
 # Two images from one file:
-#   docker build --target slim -t llm-serve:slim .   only fronts remote servers (Ollama, vLLM, …)
+#   docker build --target slim -t llm-serve:slim .   for remote backends (Ollama, vLLM, …)
 #   docker build --target full -t llm-serve:full .   also runs models itself, on the CPU;
 #     --build-arg LLM_ENGINE_BUILDS=cuda             on NVIDIA GPUs too, from a base image with the CUDA runtime
-# The newest line with long-term support.
+# The newest release line with long-term support.
 FROM node:24-slim AS base
 WORKDIR /app
 
 FROM base AS build
 COPY package.json package-lock.json ./
-# No package's install script is ever run. With the optional ones: the bundler's program for this platform is one.
+# No package's install script is ever run. Optional packages are included: the bundler's binary for this platform is one.
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
 COPY scripts ./scripts
@@ -25,14 +25,14 @@ RUN node scripts/sbom.mjs --omit=optional > sbom.cdx.json
 FROM base AS full-dependencies
 COPY package.json package-lock.json ./
 COPY scripts ./scripts
-# The engine's builds for GPUs to put in (cuda, vulkan, or both): none, as a container has no GPU unless it is given one.
+# The engine's GPU builds to include (cuda, vulkan, or both). None by default: a container has no GPU unless it is given one.
 ARG LLM_ENGINE_BUILDS=cpu
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund && node scripts/engine-builds.mjs
 RUN node scripts/sbom.mjs > sbom.cdx.json
 
 FROM base AS runtime
-# The address is every interface of the container, so the server refuses to start until it is told who may use it:
-# LLM_SERVE_AUTH__API_KEYS='["…"]', or LLM_SERVE_AUTH__ALLOW_OPEN=true where something else guards the port.
+# The server listens on every interface of the container, so it refuses to start until it is configured who may use it:
+# LLM_SERVE_AUTH__API_KEYS='["…"]', or LLM_SERVE_AUTH__ALLOW_OPEN=true if something else protects the port.
 ENV NODE_ENV=production \
   LLM_SERVE_SERVER__HOST=0.0.0.0 \
   LLM_SERVE_SERVER__PORT=8000 \
@@ -41,7 +41,7 @@ RUN mkdir -p /var/cache/llm-serve && chown node:node /var/cache/llm-serve
 COPY package.json LICENSE ./
 COPY scripts/healthcheck.mjs ./scripts/healthcheck.mjs
 COPY --from=build /app/dist ./dist
-# By number, so that Kubernetes can see that it is not root.
+# By number, so that Kubernetes can verify that it is not root.
 USER 1000:1000
 VOLUME /var/cache/llm-serve
 EXPOSE 8000

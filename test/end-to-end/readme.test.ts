@@ -1,4 +1,4 @@
-/** What README.md prints for people to copy works: its requests are answered, its configuration loads, its models exist. */
+/** What README.md and docs/ print for people to copy works: requests are answered, configurations load, models exist. */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -9,11 +9,11 @@ import { ask } from '../support/http-client.ts';
 import { scriptedFlags } from '../support/scripted-server.ts';
 import { endingAfterAll, type RunningServer, startServer } from '../support/server.ts';
 
-const README = readFileSync(fileURLToPath(new URL('../../README.md', import.meta.url)), 'utf8');
-const blocks = [...README.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)].map(([, language = '', text = '']) => ({
-  language,
-  text,
-}));
+const PAGES = ['README.md', 'docs/native-api.md', 'docs/protocols.md', 'docs/backends.md', 'docs/models.md'];
+const read = (page: string) => readFileSync(fileURLToPath(new URL(`../../${page}`, import.meta.url)), 'utf8');
+const blocks = PAGES.flatMap((page) => [...read(page).matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)]).map(
+  ([, language = '', text = '']) => ({ language, text }),
+);
 const ofLanguage = (language: string) =>
   blocks.filter((block) => block.language === language).map(({ text }) => text);
 
@@ -57,8 +57,17 @@ describe('the requests', () => {
 
   test('are found: plain ones, a stream, one with tools, one with their results, an embedding', () => {
     const all = [...curls, ...bodies];
-    for (const path of ['/generate', '/stream', '/embed', '/health', '/ready', '/metrics'])
-      expect(all.map((each) => each.path)).toContain(path);
+    const paths = all.map(({ path }) => path);
+    for (const path of [
+      '/generate',
+      '/stream',
+      '/embed',
+      '/v1/chat/completions',
+      '/health',
+      '/ready',
+      '/metrics',
+    ])
+      expect(paths).toContain(path);
     const texts = all.map(({ body }) => JSON.stringify(body) ?? '');
     expect(texts.filter((text) => text.includes('"tools"')).length).toBeGreaterThanOrEqual(2);
     expect(texts.filter((text) => text.includes('"role":"tool"'))).toHaveLength(1);
