@@ -12,6 +12,7 @@ import {
   type Document,
   dockerfile,
   readCompose,
+  readText,
   shutdownSeconds,
 } from './deployment-files.ts';
 
@@ -143,5 +144,35 @@ describe('compose.vllm.yaml', () => {
     expect(command).not.toContain('--model');
     expect(command).toContain('--enable-auto-tool-choice');
     expect(command[command.indexOf('--tool-call-parser') + 1]).toBe('hermes');
+  });
+});
+
+describe('examples/compose/compose.yaml', () => {
+  const compose = readCompose('examples/compose/compose.yaml');
+  const { api, app } = compose.services;
+
+  it('follows the compose specification', () => {
+    const [valid, errors] = validator.Errors(compose);
+    expect({ valid, errors }).toEqual({ valid: true, errors: [] });
+  });
+
+  it('gives the API a configuration that it accepts, and the application its key', () => {
+    const config = configureImage(api.environment);
+    expect(config.auth.api_keys).toEqual([app.environment.API_KEY]);
+    expect(config.models[0]?.targets[0]?.definition.name).toBe('llama-cpp');
+  });
+
+  it('runs an example that is there, once the model can be served', () => {
+    expect(app.volumes).toEqual(['../node:/app:ro']);
+    const program = app.command[1].replace('/app/', 'examples/node/');
+    expect(readText(program)).toContain('process.env.SERVER_URL');
+    expect(app.depends_on.api.condition).toBe('service_healthy');
+    expect(JSON.stringify(api.healthcheck.test)).toContain('/ready');
+  });
+
+  it('waits longer for the API to stop than it may take', () => {
+    expect(Number.parseInt(api.stop_grace_period, 10)).toBeGreaterThan(
+      shutdownSeconds(configureImage(api.environment)),
+    );
   });
 });
