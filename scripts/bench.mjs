@@ -6,8 +6,7 @@
 // a colon between two. Each version has its own block of tables, which lasts until that major version is measured again.
 import { delimiter } from 'node:path';
 import { parseArgs } from 'node:util';
-import { build } from './build.mjs';
-import { install } from './install.mjs';
+import { prepare } from './build.mjs';
 
 const FULL = {
   gateway: { rounds: 5, requests: 15_000 },
@@ -54,8 +53,7 @@ const QUICK = {
   },
 };
 
-await install();
-build();
+await prepare();
 const benchmarks = {
   gateway: await import('../bench/gateway/compare.mjs'),
   'whole-answers': await import('../bench/whole-answers/compare.mjs'),

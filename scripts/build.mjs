@@ -1,11 +1,82 @@
-// Compiles src/ to dist/ and puts the server into one file (bundle.mjs), skipping the work when dist/ is newer than every source.
-import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+// `npm run build`: compiles src/ to dist/, puts the server into one file (bundle.mjs) and the API page's files beside it.
+// Installs what is missing first; does nothing where dist/ is newer than every source.
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { install } from './install.mjs';
+import { withProgress } from './progress.mjs';
+import { runQuietly } from './quiet.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const stamp = join(root, 'dist', '.built');
+const INPUTS = [
+  ...['src', 'tsconfig.json', 'tsconfig.build.json', 'package.json'],
+  ...['scripts/build.mjs', 'scripts/bundle.mjs'],
+];
+
+/** Swagger UI's files that the page at /docs loads. They are copied so that no user installs the whole package. */
+const VIEWER = 'swagger-ui-dist';
+const VIEWER_FILES = [
+  'swagger-ui.css',
+  'index.css',
+  'swagger-ui-bundle.js',
+  'swagger-ui-bundle.js.LICENSE.txt',
+  'swagger-ui-standalone-preset.js',
+  'swagger-ui-standalone-preset.js.LICENSE.txt',
+  'favicon-16x16.png',
+  'favicon-32x32.png',
+  'LICENSE',
+  'NOTICE',
+];
+
+/** Installs and builds what is missing; ends the process with the reason where that fails. */
+export async function prepare() {
+  try {
+    await install();
+    await build();
+  } catch (thrown) {
+    // The program's own words; a stack trace of ours would only hide them.
+    process.stderr.write(`${thrown.message}\n`);
+    process.exit(1);
+  }
+}
+
+async function build() {
+  const newest = Math.max(...INPUTS.map((name) => newestMtime(join(root, name))));
+  if (existsSync(stamp) && statSync(stamp).mtimeMs > newest) return;
+  process.stderr.write(await withProgress('Building', () => '', compile));
+}
+
+/** Resolves with what the bundler has to say. */
+async function compile() {
+  rmSync(join(root, 'dist'), { recursive: true, force: true });
+  const node = (name, ...args) => runQuietly([process.execPath, ...args], { cwd: root, name });
+  await node('The compiler', join('node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.build.json');
+  const notes = await node('The bundler', join('scripts', 'bundle.mjs'));
+  copyViewer();
+  chmodSync(join(root, 'dist', 'cli', 'main.js'), 0o755);
+  writeFileSync(stamp, '');
+  return notes;
+}
+
+function copyViewer() {
+  const from = join(root, 'node_modules', VIEWER);
+  const to = join(root, 'dist', 'swagger-ui');
+  mkdirSync(to, { recursive: true });
+  for (const file of VIEWER_FILES) copyFileSync(join(from, file), join(to, file));
+  const { name, version, license } = JSON.parse(readFileSync(join(from, 'package.json'), 'utf8'));
+  writeFileSync(join(to, 'package.json'), `${JSON.stringify({ name, version, license })}\n`);
+}
 
 function newestMtime(path) {
   const stat = statSync(path);
@@ -13,16 +84,4 @@ function newestMtime(path) {
   return Math.max(stat.mtimeMs, ...readdirSync(path).map((name) => newestMtime(join(path, name))));
 }
 
-export function build() {
-  const inputs = ['src', 'tsconfig.json', 'tsconfig.build.json', 'package.json', 'scripts/bundle.mjs'];
-  const newest = Math.max(...inputs.map((name) => newestMtime(join(root, name))));
-  if (existsSync(stamp) && statSync(stamp).mtimeMs > newest) return;
-  rmSync(join(root, 'dist'), { recursive: true, force: true });
-  const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-  execFileSync(process.execPath, [compiler, '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' });
-  execFileSync(process.execPath, [join(root, 'scripts', 'bundle.mjs')], { cwd: root, stdio: 'inherit' });
-  chmodSync(join(root, 'dist', 'cli', 'main.js'), 0o755);
-  writeFileSync(stamp, '');
-}
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) build();
+if (process.argv[1] === fileURLToPath(import.meta.url)) await prepare();

@@ -74,7 +74,5 @@ try {
 } catch (error) {
   // It is not installed where optional packages are left out: the compiled files serve as well.
   if (error.code !== 'ERR_MODULE_NOT_FOUND' && !/native binding/i.test(error.message)) throw error;
-  process.stderr.write(
-    'rolldown is not installed here: the server is built as many files and starts slower.\n',
-  );
+  process.stderr.write('rolldown is not installed: the server is built as many files and starts slower.\n');
 }

@@ -3,8 +3,7 @@
 // A Node that cannot be fetched is reported as skipped; with LLM_EXPECT_NODES=1 (CI) that is a failure.
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { build } from './build.mjs';
-import { install } from './install.mjs';
+import { prepare } from './build.mjs';
 import { smoke } from './node-smoke.mjs';
 import { LINES, nodeOf, Unreachable } from './nodes.mjs';
 
@@ -35,8 +34,7 @@ async function main(words) {
     process.stdout.write(`${await nodeOf(words[1] ?? '')}\n`);
     return;
   }
-  await install();
-  build();
+  await prepare();
   for (const line of words.length > 0 ? words : LINES) {
     const checked = await checkLine(line);
     print(checked);

@@ -2,10 +2,9 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from './build.mjs';
-import { install } from './install.mjs';
+import { prepare } from './build.mjs';
 
-await install();
+await prepare();
 const root = fileURLToPath(new URL('..', import.meta.url));
 const bin = (...path) => join(root, 'node_modules', ...path);
 
@@ -16,7 +15,6 @@ const steps = [
   ['docs are fresh', 'scripts/docs.mjs', ['--check']],
 ];
 
-build();
 const failed = steps.filter(([name, script, args]) => {
   const { status } = spawnSync(process.execPath, [script, ...args], { cwd: root, stdio: 'inherit' });
   process.stdout.write(`${status === 0 ? 'ok    ' : 'FAILED'} ${name}\n`);

@@ -2,11 +2,9 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from './build.mjs';
-import { install } from './install.mjs';
+import { prepare } from './build.mjs';
 
-await install();
-build();
+await prepare();
 const root = fileURLToPath(new URL('..', import.meta.url));
 // A restart waits for the server to end, and there is no load balancer that has to notice.
 const env = { LLM_SERVE_SERVER__SHUTDOWN_DELAY_SECONDS: '0', ...process.env };

@@ -2,11 +2,9 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from './build.mjs';
-import { install } from './install.mjs';
+import { prepare } from './build.mjs';
 
-await install();
-build();
+await prepare();
 const root = fileURLToPath(new URL('..', import.meta.url));
 const from = (path) => import(new URL(`../dist/${path}`, import.meta.url).href);
 

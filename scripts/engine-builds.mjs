@@ -100,8 +100,8 @@ export async function installEngineBuilds() {
       );
     } catch (thrown) {
       process.stderr.write(
-        `${build.name} could not be fetched (${thrown.message}). The engine computes without it; ` +
-          'node scripts/engine-builds.mjs tries again.\n',
+        `Could not fetch ${build.name}: ${thrown.message}\n` +
+          'The engine computes without it. Try again: node scripts/engine-builds.mjs\n',
       );
     }
   }

@@ -17,15 +17,13 @@ export async function install() {
     const names = packagesHere(lock, thisMachine());
     const found = () => names.filter((name) => existsSync(join(root, name, 'package.json'))).length;
     const command = npm('install', '--no-save', '--ignore-scripts');
-    await orEnd(() =>
-      withProgress(
-        'Installing dependencies (once)',
-        () => `${found()} of ${names.length} packages`,
-        () => runNpm(command, root),
-      ),
+    await withProgress(
+      'Installing dependencies (once)',
+      () => `${found()} of ${names.length} packages`,
+      () => runNpm(command, root),
     );
   }
-  await orEnd(installEngineBuilds);
+  await installEngineBuilds();
 }
 
 /**
@@ -66,19 +64,8 @@ function readLock(path) {
   return existsSync(absolute) ? JSON.parse(readFileSync(absolute, 'utf8')) : undefined;
 }
 
-/** What npm says is told as it is: a stack trace of ours would only hide it. */
-async function orEnd(run) {
-  try {
-    await run();
-  } catch (thrown) {
-    process.stderr.write(`${thrown.message}\n`);
-    process.exit(1);
-  }
-}
-
 function checkNodeVersion() {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
   if (major > 20 || (major === 20 && minor >= 19)) return;
-  process.stderr.write(`llm-serve needs Node 20.19 or newer; this is ${process.versions.node}.\n`);
-  process.exit(1);
+  throw new Error(`llm-serve needs Node 20.19 or newer; this is ${process.versions.node}.`);
 }

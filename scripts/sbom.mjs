@@ -7,6 +7,8 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { name } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+/** Shipped as files that the build copies into dist/, and so no dependency of what is installed. */
+const COPIED = ['swagger-ui-dist'];
 
 const npm = process.env.npm_execpath;
 const [command, ...prefix] = npm ? [process.execPath, npm] : ['npm'];
@@ -25,4 +27,20 @@ for (const component of [bill.metadata.component, ...bill.components]) {
   // Where a lock file says from which registry a package came.
   component.externalReferences = component.externalReferences?.filter(({ type }) => type !== 'distribution');
 }
+const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
+bill.components.push(...COPIED.map(componentOf));
 process.stdout.write(`${JSON.stringify(bill, null, 2)}\n`);
+
+function componentOf(copied) {
+  const { version, license, integrity } = packages[`node_modules/${copied}`];
+  return {
+    'bom-ref': `${copied}@${version}`,
+    type: 'library',
+    name: copied,
+    version,
+    scope: 'required',
+    purl: `pkg:npm/${copied}@${version}`,
+    hashes: [{ alg: 'SHA-512', content: Buffer.from(integrity.split('-')[1], 'base64').toString('hex') }],
+    licenses: [{ license: { id: license } }],
+  };
+}

@@ -1,8 +1,6 @@
 // `npm start`: installs what is missing, builds what is stale, and serves in this very process (one Ctrl-C, one drain).
-import { build } from './build.mjs';
-import { install } from './install.mjs';
+import { prepare } from './build.mjs';
 
-await install();
-build();
+await prepare();
 const { main } = await import('../dist/cli/main.js');
 process.exitCode = await main(process.argv.slice(2));

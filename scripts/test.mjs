@@ -3,11 +3,9 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from './build.mjs';
-import { install } from './install.mjs';
+import { prepare } from './build.mjs';
 
-await install();
-build();
+await prepare();
 const root = fileURLToPath(new URL('..', import.meta.url));
 const given = process.argv.slice(2);
 const long = given.includes('--long');

@@ -1,15 +1,19 @@
 /**
- * GET /openapi.json, and GET /docs, which shows it in Swagger UI: our page and settings, its files from the package as they are.
+ * GET /openapi.json, and GET /docs, which shows it in Swagger UI: our page and settings, its files as they are.
  * Nothing is made or read before somebody asks.
  */
 import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
 import { ServingError } from '../core/errors.ts';
 import { describeApi } from './api-description.ts';
 import { type EdgeRoute, pageRoute, type RequestContext } from './context.ts';
 
-/** The files of the package that the page needs; no other is served. */
+/** Where the build copies Swagger UI's files to (scripts/build.mjs); tests run from src/. */
+const VIEWER = new URL(
+  import.meta.url.endsWith('.ts') ? '../../dist/swagger-ui/' : '../swagger-ui/',
+  import.meta.url,
+);
+
+/** Those that the page needs; no other is served. */
 const FILE_TYPES: ReadonlyMap<string, string> = new Map([
   ['swagger-ui.css', 'text/css; charset=utf-8'],
   ['index.css', 'text/css; charset=utf-8'],
@@ -44,20 +48,17 @@ async function sendFile(context: RequestContext, name: string): Promise<void> {
   }
   const type = FILE_TYPES.get(name);
   if (type === undefined) throw new ServingError('not_found');
-  const { folder, version } = viewerPackage();
-  const tag = `"${version}"`;
-  // Asked again with every view, and sent again only with another version of the package.
+  const tag = `"${await viewerVersion()}"`;
+  // Asked again with every view, and sent again only with another version of Swagger UI.
   context.setHeader('cache-control', 'no-cache');
   context.setHeader('etag', tag);
   if (context.request.headers['if-none-match'] === tag) context.answer(304);
-  else context.answer(200, await readFile(join(folder, name)), type);
+  else context.answer(200, await readFile(new URL(name, VIEWER)), type);
 }
 
-function viewerPackage(): { readonly folder: string; readonly version: string } {
-  const require = createRequire(import.meta.url);
-  const description = require.resolve('swagger-ui-dist/package.json');
-  const { version } = require(description) as { readonly version: string };
-  return { folder: dirname(description), version };
+async function viewerVersion(): Promise<string> {
+  const text = await readFile(new URL('package.json', VIEWER), 'utf8');
+  return (JSON.parse(text) as { readonly version: string }).version;
 }
 
 function viewerPage(folder: string): string {

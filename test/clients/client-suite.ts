@@ -1,5 +1,5 @@
 /**
- * Runs real clients against the real executable: every feature of the matrix on every backend, but for those cells that the
+ * Runs real clients against the whole server: every feature of the matrix on every backend, but for those cells that the
  * matrix says no to. A cell without a test, or with one beside its "no", is a failure of its own.
  */
 import { beforeAll, describe, expect, test } from 'vitest';

@@ -1,5 +1,5 @@
 /**
- * Every POST route of /openapi.json, over the real executable, with bodies made from its schema: right, nearly right, and none
+ * Every POST route of /openapi.json, over the whole server, with bodies made from its schema: right, nearly right, and none
  * at all. Whatever comes: no 5xx, an answer as described, a stream that says how it ended, and a server that goes on.
  */
 import fc from 'fast-check';

@@ -1,4 +1,4 @@
-/** The reverse proxies of deploy/proxies in front of the real executable: pace of tokens, clients that leave, whose address counts. */
+/** The reverse proxies of deploy/proxies in front of the server: pace of tokens, clients that leave, whose address counts. */
 import { request } from 'node:http';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { metric } from '../support/http-client.ts';
