@@ -4,19 +4,19 @@ import type { Config } from './config/config.ts';
 import { isLoopbackHost } from './config/rules.ts';
 import type { ServingError } from './core/errors.ts';
 import type { ApplicationLog } from './core/log.ts';
-import type { Telemetry } from './core/telemetry.ts';
-import { BodyBudget } from './http/body-budget.ts';
+import type { Telemetry } from './core/request-trace.ts';
+import { BodyBudget } from './http/body-limits.ts';
 import { parseRanges } from './http/client-address.ts';
-import { ConnectionLimit } from './http/connection-limit.ts';
+import { ConnectionLimit } from './http/limits.ts';
 import { buildServer } from './http/server.ts';
 import { remotePull } from './remote-pull.ts';
 import { SlidingWindow } from './scheduling/sliding-window.ts';
 import { Serving } from './serving/serving.ts';
-import { canServe, slotsOf, type Target } from './serving/target.ts';
+import { canServe, slotCountOf, type Target } from './serving/targets.ts';
 import { systemClock } from './system-clock.ts';
-import { EXPOSITION_TYPE } from './telemetry/exposition.ts';
+import { requestLine } from './telemetry/log.ts';
 import { Metrics } from './telemetry/metrics.ts';
-import { requestLine } from './telemetry/request-line.ts';
+import { EXPOSITION_TYPE } from './telemetry/prometheus.ts';
 
 export interface ApplicationOptions {
   readonly config: Config;
@@ -120,15 +120,15 @@ const LAST_ANSWERS_WITHIN_MS = 1000;
 function createTargets({ config, ...options }: ApplicationOptions): Target[] {
   const environment: BackendEnvironment = { clock: systemClock, hubUrl: config.cache.hub_url, ...options };
   return config.models.flatMap((model) =>
-    model.targets.map(({ definition, values, slotsGiven }, index) => ({
+    model.targets.map(({ definition, values, slotsConfigured }, index) => ({
       id: `${definition.name}/${index}`,
       model: model.id,
       backendName: definition.name,
-      modelThere: values.model,
+      upstreamModel: values.model,
       backend: definition.create(values, environment),
       embedded: definition.embedded,
       slots: values.slots,
-      slotsGiven,
+      slotsConfigured,
       cacheIsolation: definition.cacheIsolation?.(values),
       firstTokenTimeoutMs: values.first_token_timeout_ms,
       idleTimeoutMs: values.idle_timeout_ms,
@@ -156,7 +156,7 @@ function createTelemetry(parts: {
             model: target.model,
             target: target.id,
             up: canServe(target.status),
-            slots: slotsOf(target),
+            slots: slotCountOf(target),
             slotsUsed: slots,
             tokensInFlight: tokens,
           };

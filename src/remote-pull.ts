@@ -3,9 +3,8 @@ import type { Config } from './config/config.ts';
 import { ServingError } from './core/errors.ts';
 import type { Log } from './core/log.ts';
 import { findModel } from './models/catalog.ts';
-import { ensureModel } from './models/ensure-model.ts';
 import type { DownloadProgress } from './models/fetch.ts';
-import { pullProgress } from './models/pull-progress.ts';
+import { ensureModel, pullProgress } from './models/fetch.ts';
 
 export function remotePull({
   config,

@@ -3,13 +3,13 @@ import { performance } from 'node:perf_hooks';
 import type { Clock } from './core/clock.ts';
 
 /** setTimeout fires at once beyond this. */
-const LONGEST_TIMER_MS = 2_147_483_647;
+const MAX_TIMER_MS = 2_147_483_647;
 
 export const systemClock: Clock = {
   now: () => performance.now(),
   wallNow: () => Date.now(),
   schedule: (delayMs, run) => {
-    const timer = setTimeout(run, Math.min(Math.max(0, delayMs), LONGEST_TIMER_MS));
+    const timer = setTimeout(run, Math.min(Math.max(0, delayMs), MAX_TIMER_MS));
     timer.unref();
     return { cancel: () => clearTimeout(timer) };
   },

@@ -1,4 +1,4 @@
-// What each slot of the embedded engine keeps of the prompt it served last (src/backends/llama-cpp/engine/sequence-pool.ts):
+// What each slot of the embedded engine keeps of the prompt it served last (src/backends/llama-cpp/engine/sequences.ts):
 // a request takes the idle one that shares the longest beginning with its prompt, among equals the least recently used.
 
 export class SequenceCache {

@@ -1,9 +1,9 @@
 /** Every backend there is: one line each. The only place, beside its own folder, that names one. */
 import type { BackendDefinition } from './backend-definition.ts';
-import { llamaCpp } from './llama-cpp/definition.ts';
-import { ollama } from './ollama/definition.ts';
-import { openAiCompatible } from './openai-compatible/definition.ts';
-import { scripted } from './scripted/definition.ts';
+import { llamaCpp } from './llama-cpp/backend.ts';
+import { ollama } from './ollama/backend.ts';
+import { openAiCompatible } from './openai-compatible/backend.ts';
+import { scripted } from './scripted/backend.ts';
 
 export const BACKENDS: readonly BackendDefinition[] = [llamaCpp, ollama, openAiCompatible, scripted];
 

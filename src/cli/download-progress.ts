@@ -1,7 +1,7 @@
 /** Shows a download: a bar on a terminal, a log line every tenth elsewhere. */
 import type { DownloadProgress } from '../backends/backend-definition.ts';
 import type { Log } from '../core/log.ts';
-import { printableLine } from '../core/printable-text.ts';
+import { printableLine } from '../core/log.ts';
 
 const BAR_WIDTH = 30;
 const CLEAR_TO_END_OF_LINE = '\u001b[K';

@@ -3,15 +3,14 @@
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command, CommanderError, Option } from 'commander';
-import { ConfigError } from '../config/config-error.ts';
+import { ConfigError } from '../config/config.ts';
 import { SETTINGS, SHORTCUTS } from '../config/settings.ts';
-import { printableText } from '../core/printable-text.ts';
-import { checkConfig } from './check-config.ts';
-import type { Flags } from './flags.ts';
-import { addModelCommands } from './models/commands.ts';
-import { serve } from './serve.ts';
-import { refuseWord } from './unexpected-word.ts';
-import { readVersion } from './version.ts';
+import { printableText } from '../core/log.ts';
+import { addModelCommands } from './models.ts';
+import type { Flags } from './read-config.ts';
+import { checkConfig } from './read-config.ts';
+import { readVersion, serve } from './serve.ts';
+import { rejectUnknownCommand } from './unknown-command.ts';
 
 const EXIT_FAILURE = 1;
 const EXIT_USAGE = 2;
@@ -45,7 +44,7 @@ function buildProgram(exit: (code: number) => void): Command {
   const withoutWords = (command: Command) => {
     const [word] = command.args;
     if (word !== undefined)
-      refuseWord(
+      rejectUnknownCommand(
         word,
         program.commands.map((each) => each.name()),
       );

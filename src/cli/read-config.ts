@@ -1,10 +1,14 @@
 /** Gathers the sources of the configuration from the process: the file on disk and the environment. */
+
 import { existsSync, readFileSync } from 'node:fs';
-import { ConfigError } from '../config/config-error.ts';
-import { readEnvironment } from '../config/environment.ts';
+import { stringify } from 'yaml';
+import { type Config, ConfigError } from '../config/config.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
-import { checkAllowedFolders } from './allowed-folders.ts';
-import type { Flags } from './flags.ts';
+import { defaultCacheDirectory, readEnvironment } from '../config/settings.ts';
+import { printableText } from '../core/log.ts';
+import { outsideOf } from '../models/allowed-folders.ts';
+import { parseReference } from '../models/names.ts';
+import type { SchemaNode } from '../schema/schema.ts';
 
 const DEFAULT_FILE = 'llm-serve.yaml';
 
@@ -25,4 +29,62 @@ function readText(name: string): string {
       `--config is ${JSON.stringify(name)}, but that file cannot be read: ${(error as Error).message}`,
     );
   }
+}
+
+/** The flags of one command line. */
+export interface Flags {
+  /** `--config FILE` */
+  readonly config: string | undefined;
+  /** By setting key (`server.port`) or shortcut name (`backend`). */
+  readonly values: Readonly<Record<string, string | boolean | undefined>>;
+}
+
+/** Holds the targets of the embedded engine to `cache.allowed_folders`: here, because links are on the disk. */
+
+function checkAllowedFolders({ cache, models }: Config): void {
+  if (cache.allowed_folders.length === 0) return;
+  const folders = [...cache.allowed_folders, cache.directory ?? defaultCacheDirectory()];
+  for (const [modelIndex, { targets }] of models.entries()) {
+    for (const [index, { definition, values }] of targets.entries()) {
+      const reference = definition.embedded ? parseReference(values.model) : undefined;
+      if (reference?.kind !== 'path') continue;
+      const outside = outsideOf(folders, reference.path);
+      if (outside === undefined) continue;
+      throw new ConfigError(
+        `models[${modelIndex}].targets[${index}].model is ${JSON.stringify(values.model)}, which leads to ${outside}, ` +
+          `but cache.allowed_folders permits model files in ${folders.join(', ')} only.`,
+      );
+    }
+  }
+}
+
+/** `llm-serve check-config`: the configuration as it would be used, secrets hidden. Wrong ones end in a ConfigError. */
+
+const HIDDEN = '(hidden)';
+
+export function checkConfig(flags: Flags): number {
+  const { config, warnings, notices } = readConfig(flags);
+  for (const warning of warnings) process.stderr.write(`warning: ${printableText(warning)}\n`);
+  for (const notice of notices) process.stderr.write(`${printableText(notice)}\n`);
+  process.stdout.write(printableText(stringify(printable(config))));
+  return 0;
+}
+
+function printable({ auth, models, ...rest }: Config): unknown {
+  return {
+    ...rest,
+    auth: { ...auth, api_keys: auth.api_keys.map(() => HIDDEN) },
+    models: models.map(({ id, aliases, targets }) => ({
+      id,
+      ...(aliases.length > 0 && { aliases }),
+      targets: targets.map(({ definition, values }) => {
+        const keys = definition.keys as Readonly<Record<string, SchemaNode>>;
+        const shown = Object.entries(values).map(([name, value]) => [
+          name,
+          keys[name]?.secret ? HIDDEN : value,
+        ]);
+        return { backend: definition.name, ...Object.fromEntries(shown) };
+      }),
+    })),
+  };
 }

@@ -1,9 +1,126 @@
 /** The configuration as the composition root gets it: complete, checked, every target resolved to its backend. */
+
+import { type Static, type TObject, Type } from 'typebox';
+import Value from 'typebox/value';
+import { type BackendDefinition, commonTargetKeys } from '../backends/backend-definition.ts';
+import { BACKENDS, DEFAULT_TARGET, findBackend } from '../backends/catalog.ts';
+import type { ModelId } from '../core/generation.ts';
+import type { SchemaNode } from '../schema/schema.ts';
+import { compileCheck, describeViolation, showWithoutContents, type Violation } from '../schema/violation.ts';
 import type { ConfigValues } from './schema.ts';
-import type { ModelConfig } from './targets.ts';
 
 export type Config = Omit<ConfigValues, 'models' | 'default_model' | 'rate_limit'> & {
   readonly default_model: string;
   readonly rate_limit: ConfigValues['rate_limit'] & { readonly enabled: boolean };
   readonly models: readonly ModelConfig[];
 };
+
+/** Wrong usage or configuration (exit code 2). The message names the key, the value and what was expected. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+/** The models and their targets: each target checked against the keys of the backend it names, defaults filled in. */
+
+interface TargetConfig {
+  readonly definition: BackendDefinition;
+  /** `values.slots` is the configuration's, not the backend's default. */
+  readonly slotsConfigured: boolean;
+  readonly values: Static<TObject<typeof commonTargetKeys>> & { readonly slots: number } & Readonly<
+      Record<string, unknown>
+    >;
+}
+
+interface ModelConfig {
+  readonly id: ModelId;
+  readonly aliases: readonly string[];
+  readonly targets: readonly TargetConfig[];
+}
+
+export interface Shortcuts {
+  readonly backend?: string;
+  readonly url?: string;
+  readonly model?: string;
+}
+
+/** The schema of one backend's targets, without the `backend` key itself. */
+function targetSchema(definition: BackendDefinition): TObject {
+  return Type.Object({ ...commonTargetKeys, ...definition.keys }, { additionalProperties: false });
+}
+
+/** `shortened`: the one target was given by shortcuts, so its keys are named without their place in `models`. */
+export function resolveModels(
+  models: ConfigValues['models'],
+  { shortened }: { readonly shortened: boolean },
+): ModelConfig[] {
+  return models.map((model, modelIndex) => ({
+    id: model.id,
+    aliases: model.aliases,
+    targets: model.targets.map((target, index) =>
+      resolveTarget(target, shortened ? '' : `models[${modelIndex}].targets[${index}].`),
+    ),
+  }));
+}
+
+function resolveTarget(
+  { backend, ...given }: { backend: string } & Record<string, unknown>,
+  at: string,
+): TargetConfig {
+  const found = findBackend(backend);
+  if (!found)
+    throw new ConfigError(
+      `${at}backend is ${JSON.stringify(backend)}, but must be one of ${backendNames()}.`,
+    );
+  const schema = targetSchema(found.definition);
+  const withDefaults = Value.Default(schema, {
+    slots: found.definition.defaultSlots,
+    ...found.preset,
+    ...given,
+  });
+  const checked = compileCheck<TargetConfig['values']>(schema)(withDefaults);
+  if ('violation' in checked) {
+    const { path } = checked.violation;
+    const violation = { ...checked.violation, path: `${at}${path}` };
+    refuseMissingScheme(violation, schema.properties[path] as SchemaNode | undefined);
+    throw new ConfigError(describeViolation(violation, 'The target', showWithoutContents));
+  }
+  try {
+    found.definition.checkTarget?.(checked.value);
+  } catch (error) {
+    throw new ConfigError(`${at === '' ? '' : `${at.slice(0, -1)}: `}${(error as Error).message}`);
+  }
+  const slotsConfigured = given.slots !== undefined || found.preset.slots !== undefined;
+  return { definition: found.definition, slotsConfigured, values: checked.value };
+}
+
+/** The commonest fault of an address has its own words: `localhost:8001`. */
+function refuseMissingScheme({ path, value, secret }: Violation, node: SchemaNode | undefined): void {
+  if (typeof value !== 'string' || secret || node?.pattern === undefined || value.includes('://')) return;
+  const withScheme = `http://${value.replace(/^\/+/, '')}`;
+  if (!new RegExp(node.pattern).test(withScheme)) return;
+  throw new ConfigError(`${path} is ${JSON.stringify(value)}; write it with its scheme: ${withScheme}.`);
+}
+
+/** Of a path or an address that ends in a GGUF file, whatever revision, query or checksum follows. */
+const FILE_STEM = /([^/\\]+)\.gguf(?:[@?#].*)?$/i;
+
+/** One model with one target; its id is the model's name, or the stem of its file. */
+export function shortcutModel({ backend = DEFAULT_TARGET.backend, url, model }: Shortcuts): {
+  models: unknown[];
+  default_model: string;
+} {
+  if (!findBackend(backend))
+    throw new ConfigError(`--backend is ${JSON.stringify(backend)}, but must be one of ${backendNames()}.`);
+  const name = model ?? (backend === DEFAULT_TARGET.backend ? DEFAULT_TARGET.model : undefined);
+  if (name === undefined)
+    throw new ConfigError(`--model is missing. With --backend ${backend} it must be the model’s name there.`);
+  const id = FILE_STEM.exec(name)?.[1] ?? name;
+  const target = { backend, model: name, ...(url === undefined ? {} : { url }) };
+  return { models: [{ id, targets: [target] }], default_model: id };
+}
+
+function backendNames(): string {
+  return BACKENDS.flatMap((definition) => [definition.name, ...Object.keys(definition.aliases ?? {})]).join(
+    ', ',
+  );
+}

@@ -4,12 +4,11 @@
  */
 import Value from 'typebox/value';
 import { parse as parseYaml } from 'yaml';
-import type { SchemaNode } from '../schema/schema-node.ts';
+import type { SchemaNode } from '../schema/schema.ts';
 import { compileCheck, describeViolation, showWithoutContents } from '../schema/violation.ts';
 import type { Config } from './config.ts';
-import { ConfigError } from './config-error.ts';
-import { chooseRateLimit } from './rate-limit.ts';
-import { checkRules } from './rules.ts';
+import { ConfigError, resolveModels, type Shortcuts, shortcutModel } from './config.ts';
+import { checkRules, chooseRateLimit } from './rules.ts';
 import { ConfigSchema, type ConfigValues } from './schema.ts';
 import {
   SETTINGS,
@@ -19,7 +18,6 @@ import {
   shortcutVariable,
   VARIABLE_PREFIX,
 } from './settings.ts';
-import { resolveModels, type Shortcuts, shortcutModel } from './targets.ts';
 
 export interface ConfigSources {
   /** By setting key (`server.port`) or shortcut name (`backend`); values as the command line gave them. */

@@ -1,16 +1,17 @@
 /** What no single setting can say: rules between settings. Each failure tells how to mend it. */
+
 import ipaddr from 'ipaddr.js';
-import type { Config } from './config.ts';
-import { ConfigError } from './config-error.ts';
+import { type Config, ConfigError } from './config.ts';
+import type { ConfigValues } from './schema.ts';
 
 export function checkRules(config: Config): void {
   for (const rule of [
     knownDefaultModel,
     distinctModels,
-    noOpenDoor,
+    requireAuthOffLoopback,
     validAddresses,
     validHubUrl,
-    roomForLargestBody,
+    fitLargestBody,
   ])
     rule(config);
 }
@@ -38,7 +39,7 @@ function distinctModels({ models }: Config): void {
   }
 }
 
-function noOpenDoor({ server, auth }: Config): void {
+function requireAuthOffLoopback({ server, auth }: Config): void {
   if (isLoopbackHost(server.host) || auth.api_keys.length > 0 || auth.allow_open) return;
   throw new ConfigError(
     `server.host is ${JSON.stringify(server.host)}, which others can reach, but auth.api_keys is empty. ` +
@@ -69,7 +70,7 @@ function validHubUrl({ cache: { hub_url } }: Config): void {
   );
 }
 
-function roomForLargestBody({ server }: Config): void {
+function fitLargestBody({ server }: Config): void {
   const { max_body_bytes_in_flight: inFlight } = server;
   for (const key of ['body_limit_bytes', 'media_body_limit_bytes'] as const) {
     if (server[key] <= inFlight) continue;
@@ -83,4 +84,39 @@ export function isLoopbackHost(host: string): boolean {
   const bare = host.replace(/^\[|\]$/g, '');
   if (bare === 'localhost') return true;
   return ipaddr.isValid(bare) && ipaddr.process(bare).range() === 'loopback';
+}
+
+/** Whether the limiter is on where no setting decides, and the line with which the start says so. Pure. */
+
+interface RateLimitChoice {
+  readonly enabled: boolean;
+  /** Which, and why. */
+  readonly notice: string;
+}
+
+/** `isSet`: the file, the environment or a flag sets a key of `rate_limit`. Any of them wants a limiter. */
+export function chooseRateLimit(
+  { rate_limit, auth, server }: Pick<ConfigValues, 'rate_limit' | 'auth' | 'server'>,
+  isSet: boolean,
+): RateLimitChoice {
+  const { enabled, requests, window_seconds } = rate_limit;
+  if (enabled === false) return { enabled, notice: 'Rate limit: off, as rate_limit.enabled is false.' };
+  const reason = isSet ? 'rate_limit is set' : reasonByDefault({ auth, server });
+  return reason === undefined
+    ? {
+        enabled: false,
+        notice:
+          'Rate limit: off, as the server listens on loopback without keys and no rate_limit key is set.',
+      }
+    : {
+        enabled: true,
+        notice: `Rate limit: ${requests} requests in ${window_seconds} seconds from each address, as ${reason}.`,
+      };
+}
+
+function reasonByDefault({ auth, server }: Pick<ConfigValues, 'auth' | 'server'>): string | undefined {
+  if (auth.api_keys.length > 0) return 'auth.api_keys is set';
+  // A proxy on this machine brings clients from elsewhere.
+  if (server.trusted_proxies.length > 0) return 'server.trusted_proxies is set';
+  return isLoopbackHost(server.host) ? undefined : 'others can reach server.host';
 }

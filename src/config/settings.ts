@@ -1,5 +1,8 @@
 /** Every single setting of the schema with its three names: the path in the file, the flag, the environment variable. */
-import type { SchemaNode } from '../schema/schema-node.ts';
+
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import type { SchemaNode } from '../schema/schema.ts';
 import { ConfigSchema } from './schema.ts';
 
 export interface Setting {
@@ -38,4 +41,16 @@ function collect(node: SchemaNode, path: readonly string[]): Setting[] {
       schema: node,
     },
   ];
+}
+
+/** The only place that reads the process environment. */
+
+export function readEnvironment(): Readonly<Record<string, string | undefined>> {
+  return process.env;
+}
+
+/** `llm-serve/models` in the XDG cache folder. */
+export function defaultCacheDirectory(): string {
+  const { XDG_CACHE_HOME } = process.env;
+  return join(XDG_CACHE_HOME || join(homedir(), '.cache'), 'llm-serve', 'models');
 }

@@ -2,16 +2,16 @@
  * The one port behind which every engine and server lives: at most six members,
  * an optional capability is an optional member. test/contract holds all implementations to it.
  */
+
 import type { ServingError } from './errors.ts';
 import type {
   GenerationEvent,
   GenerationInput,
   GenerationRequest,
   ModelId,
-  ThinkingWish,
+  ReasoningEffort,
   ToolUse,
 } from './generation.ts';
-import type { ModelDetails } from './model-details.ts';
 
 export type TargetState = 'loading' | 'ready' | 'unloaded' | 'unreachable' | 'not_found' | 'failed';
 
@@ -53,7 +53,7 @@ export interface GenerateOptions {
   /** The client is told how long its prompt is before the first piece: `start` has it, where the server tells it by then. */
   readonly promptTokensFirst?: boolean;
   /** Called before a whole answer is asked for: nothing comes until all of it is there. */
-  readonly onAskedWhole?: () => void;
+  readonly onUnstreamed?: () => void;
 }
 
 export interface EmbeddingRequest {
@@ -78,7 +78,7 @@ export interface TokenizeRequest {
   /** Only with chat input. */
   readonly tools?: ToolUse;
   /** Only with chat input. Absent: as the template does when nothing is said. */
-  readonly thinking?: ThinkingWish;
+  readonly thinking?: ReasoningEffort;
   /** Whether tokens are added that begin a text, where the model has such; default true. Says nothing for chats: templates decide. */
   readonly addSpecial?: boolean;
 }
@@ -127,4 +127,58 @@ export interface Backend {
   readonly tokenizer?: Tokenizer;
   /** Frees everything; generations under way fail. */
   close(): Promise<void>;
+}
+
+/** Facts of a model's weights, as listings show them; each only where the backend knows it. */
+export interface ModelDetails {
+  /** SHA-256, 64 lower-case hexadecimal digits: of the file, or what its server knows the model by. */
+  readonly digest?: string;
+  /** Of the file. */
+  readonly sizeBytes?: number;
+  /** Of the file: `gguf`. */
+  readonly format?: string;
+  /** The architecture: `llama`. */
+  readonly family?: string;
+  readonly families?: readonly string[];
+  /** `134.52M`. */
+  readonly parameterSize?: string;
+  /** How most of its numbers are stored: `Q4_K_M`. */
+  readonly quantization?: string;
+  /** Tokens that it was trained for. */
+  readonly trainedContextSize?: number;
+  /** Numbers of a vector inside the model. */
+  readonly embeddingLength?: number;
+}
+
+/** Without what is not known. */
+export function knownDetails(
+  found: {
+    readonly [Fact in keyof ModelDetails]: ModelDetails[Fact] | undefined;
+  },
+): ModelDetails {
+  return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined));
+}
+
+/** A model as others may know it: configuration, and what the probes last found. */
+
+export interface ServedModel {
+  readonly id: ModelId;
+  readonly aliases: readonly string[];
+  /** Of its targets the largest; tokens. */
+  readonly contextSize: number | undefined;
+  /** A request for it could be served now. */
+  readonly ready: boolean;
+  /** What any of its targets can do, as far as they tell. */
+  readonly abilities: readonly Ability[];
+  /** Of the first of its targets that tells any. */
+  readonly details: Omit<ModelDetails, 'digest'>;
+  /** No other model's: 64 lower-case hexadecimal digits. */
+  readonly digest: string;
+  readonly targets: readonly {
+    readonly backend: string;
+    /** The model's name there. */
+    readonly model: string;
+    readonly state: TargetState;
+    readonly loaded: boolean;
+  }[];
 }

@@ -2,6 +2,7 @@
  * The one cancellation of a request: the client left, its time ran out, the server shuts down. Much cheaper than an abort
  * signal, of which it makes one where something knows nothing else. The first reason counts.
  */
+
 import type { ServingError } from './errors.ts';
 
 export type OnCancel = (reason: ServingError) => void;
@@ -41,4 +42,43 @@ export class Cancellation {
   off(listener: OnCancel): void {
     this.#listeners?.delete(listener);
   }
+}
+
+/** The one way to wait for something or an abort, whichever comes first. */
+
+export interface Settle<Value> {
+  resolve(value: Value): void;
+  reject(reason: unknown): void;
+}
+
+/**
+ * A promise of what `start` brings about. When `signal` aborts it rejects with the signal's reason at once, and what `start`
+ * returned is called to end the work. Leaves no listener behind.
+ */
+export function abortable<Value>(
+  signal: AbortSignal,
+  start: (settle: Settle<Value>) => (() => void) | undefined,
+): Promise<Value> {
+  return new Promise<Value>((resolve, reject) => {
+    if (signal.aborted) {
+      reject(signal.reason);
+      return;
+    }
+    const onAbort = () => {
+      reject(signal.reason);
+      end?.();
+    };
+    const settled = () => signal.removeEventListener('abort', onAbort);
+    signal.addEventListener('abort', onAbort, { once: true });
+    const end = start({
+      resolve: (value) => {
+        settled();
+        resolve(value);
+      },
+      reject: (reason) => {
+        settled();
+        reject(reason);
+      },
+    });
+  });
 }

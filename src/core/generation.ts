@@ -2,7 +2,6 @@
  * What every protocol is parsed into and what every backend yields.
  * A backend's stream ends with exactly one `finish`, or throws a ServingError; nothing follows either.
  */
-import type { Usage } from './usage.ts';
 
 /** Our own id of a request; never taken from a client. */
 export type RequestId = string & { readonly __brand: 'RequestId' };
@@ -83,7 +82,7 @@ export interface Limits {
   readonly ignoreEos?: true;
 }
 
-export type ThinkingWish = boolean | 'low' | 'medium' | 'high';
+export type ReasoningEffort = boolean | 'low' | 'medium' | 'high';
 
 /** What the text of an answer must be; absent: anything. */
 export type OutputFormat =
@@ -127,7 +126,7 @@ export interface ToolCall {
 }
 
 /** Asks for the log-probability of each token of the answer, and of the `top` likeliest at its place. */
-export interface LogprobsWish {
+export interface LogprobsOptions {
   readonly top: number;
 }
 
@@ -138,11 +137,11 @@ export interface GenerationRequest {
   readonly sampling: Sampling;
   readonly limits: Limits;
   /** Absent: as the model does when nothing is said. */
-  readonly thinking?: ThinkingWish;
+  readonly thinking?: ReasoningEffort;
   readonly output?: OutputFormat;
   /** Only with chat input. */
   readonly tools?: ToolUse;
-  readonly logprobs?: LogprobsWish;
+  readonly logprobs?: LogprobsOptions;
   /** Fields that no protocol here knows, as the client wrote them: for targets that take them by name, ignored by all others. */
   readonly extras?: Readonly<Record<string, unknown>>;
 }
@@ -178,3 +177,70 @@ export type GenerationEvent =
       readonly matchedStop?: string;
       readonly usage: Usage;
     };
+
+/** What one generation consumed, in tokens. */
+export interface Usage {
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+  /** The part of `completionTokens` that was thought, where it is counted apart. */
+  readonly reasoningTokens?: number;
+  /** The part of `promptTokens` that was already in the model's cache. */
+  readonly cachedTokens: number;
+}
+
+/** A whole generation: the same events, folded. */
+
+export interface GenerationResult {
+  readonly text: string;
+  /** Empty when the model did not think. */
+  readonly reasoning: string;
+  readonly toolCalls: readonly ToolCall[];
+  /** Of all tokens of the text; empty where they were not asked for. */
+  readonly logprobs: readonly TokenLogprob[];
+  readonly finishReason: FinishReason;
+  /** The stop string that ended it, where one did and the backend says which. */
+  readonly matchedStop?: string;
+  readonly usage: Usage;
+}
+
+export class ResultBuilder {
+  #text = '';
+  #reasoning = '';
+  readonly #calls: { id: string; name: string; arguments: string }[] = [];
+  readonly #logprobs: TokenLogprob[] = [];
+
+  /** The result comes with `finish`. */
+  add(event: GenerationEvent): GenerationResult | undefined {
+    switch (event.type) {
+      case 'start':
+        return undefined;
+      case 'text':
+        this.#text += event.text;
+        if (event.logprobs) this.#logprobs.push(...event.logprobs);
+        return undefined;
+      case 'reasoning':
+        this.#reasoning += event.text;
+        return undefined;
+      case 'tool-call':
+        this.#calls[event.index] = { id: event.id, name: event.name, arguments: '' };
+        return undefined;
+      case 'tool-arguments': {
+        const call = this.#calls[event.index];
+        if (call) call.arguments += event.delta;
+        return undefined;
+      }
+      case 'finish':
+        return {
+          text: this.#text,
+          reasoning: this.#reasoning,
+          toolCalls: this.#calls,
+          logprobs: this.#logprobs,
+          finishReason: event.reason,
+          ...(event.matchedStop !== undefined && { matchedStop: event.matchedStop }),
+          usage: event.usage,
+        };
+      default:
+        throw event satisfies never;
+    }
+  }
+}

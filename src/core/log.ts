@@ -15,3 +15,27 @@ export interface ApplicationLog extends Log {
 }
 
 export const silentLog: ApplicationLog = { debug() {}, info() {}, warn() {}, error() {}, request() {} };
+
+/**
+ * Text that others have written (names of files, headers of models, what a server said) as it may be printed: a control character in
+ * it would steer the reader's terminal, or forge a line. They are shown as `\u001b`. JSON needs none of this.
+ */
+
+/** Line breaks and tabs too. */
+const CONTROLS = /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu;
+/** A line break is meant, a carriage return is not. */
+const CONTROLS_WITHIN_LINES = /(?![\n\t])[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu;
+
+/** For what must stay one line. */
+export function printableLine(text: string): string {
+  return text.replace(CONTROLS, escaped);
+}
+
+/** For texts of several lines. */
+export function printableText(text: string): string {
+  return text.replace(CONTROLS_WITHIN_LINES, escaped);
+}
+
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}

@@ -4,7 +4,7 @@ import { type ServingError, toServingError } from './errors.ts';
 import type { GenerationEvent } from './generation.ts';
 
 /** Passes on all up to the first end, and nothing after it. */
-export class EndingSink implements GenerationSink {
+export class GuardedSink implements GenerationSink {
   #sink: GenerationSink | undefined;
 
   constructor(sink: GenerationSink) {
@@ -31,14 +31,14 @@ export class EndingSink implements GenerationSink {
 const RELEASED = Promise.resolve();
 
 /** A generation that does not begin. */
-export function refusedGeneration(error: ServingError, sink: GenerationSink): Generation {
-  const ending = new EndingSink(sink);
+export function rejectedGeneration(error: ServingError, sink: GenerationSink): Generation {
+  const ending = new GuardedSink(sink);
   queueMicrotask(() => ending.fail(error));
   return { cancel: (reason) => ending.fail(reason), pause() {}, resume() {}, released: RELEASED };
 }
 
 /** What a generation holds at the moment: a request to a server, say. */
-export interface Held {
+export interface HeldWork {
   abort(reason: ServingError): void;
   pause(): void;
   resume(): void;
@@ -50,15 +50,15 @@ export interface Held {
  */
 export class RunningGeneration implements Generation {
   readonly released: Promise<void>;
-  readonly #sink: EndingSink;
-  #held: Held | undefined;
+  readonly #sink: GuardedSink;
+  #held: HeldWork | undefined;
   #reason: ServingError | undefined;
   #controller: AbortController | undefined;
   #isPaused = false;
   #onResumed: (() => void) | undefined;
 
   constructor(sink: GenerationSink, run: (generation: RunningGeneration) => Promise<void>) {
-    this.#sink = new EndingSink(sink);
+    this.#sink = new GuardedSink(sink);
     this.released = run(this).catch((thrown: unknown) => this.#sink.fail(toServingError(thrown)));
   }
 
@@ -71,7 +71,7 @@ export class RunningGeneration implements Generation {
   }
 
   /** What is aborted, paused and resumed with the generation from now on. Throws the reason of one that has been cancelled. */
-  hold(held: Held): void {
+  hold(held: HeldWork): void {
     if (this.#reason !== undefined) throw this.#reason;
     this.#held = held;
     if (this.#isPaused) held.pause();

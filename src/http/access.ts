@@ -1,14 +1,15 @@
 /** The door. With keys: a known one is needed. Without, on loopback: only pages and programs of this machine get in. */
+
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import ipaddr from 'ipaddr.js';
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import { SlidingWindow } from '../scheduling/sliding-window.ts';
-import type { RequestContext } from './context.ts';
-import { hostNameOf, isLoopbackName, mayCall, type OriginPolicy, refusalOf } from './origins.ts';
-import type { Step } from './step.ts';
+import { DROPPED_HEADER, type RequestContext, type Step } from './context.ts';
+import { LOWERED_HEADER, PRIORITY_HEADER } from './model-request.ts';
 
-export interface AccessOptions extends OriginPolicy {
+interface AccessOptions extends OriginPolicy {
   readonly clock: Clock;
   readonly apiKeys: readonly string[];
   /** Addresses whose wrong keys are counted; more share one count. */
@@ -16,7 +17,7 @@ export interface AccessOptions extends OriginPolicy {
 }
 
 /** So many wrong keys of one address are a 401, more are a 429. */
-export const WRONG_KEYS = { limit: 10, windowMs: 60_000 } as const;
+const WRONG_KEYS = { limit: 10, windowMs: 60_000 } as const;
 
 /** Probes need no key; nor do pages that say nothing of this server but what its source says. */
 const OPEN_PATHS = ['/health', '/ready', '/', '/openapi.json'];
@@ -97,4 +98,112 @@ function isListedHost(host: string, corsOrigins: readonly string[]): boolean {
   return (
     corsOrigins.includes('*') || corsOrigins.some((origin) => origin.replace(/^https?:\/\//, '') === host)
   );
+}
+
+/**
+ * What browsers ask before they let a page call: preflights are answered here, before the door, as they carry no key and
+ * must not count; the answers that such a page gets say that it may read them. The door itself is in access.ts.
+ */
+
+/** Those of our headers that a page may read, beside the few that it always may. */
+export const EXPOSED_HEADERS = [
+  'X-Request-Id',
+  'request-id',
+  'X-Response-Time-Ms',
+  'X-RateLimit-Limit',
+  'X-RateLimit-Remaining',
+  'X-RateLimit-Reset',
+  'RateLimit-Policy',
+  'RateLimit',
+  'Retry-After',
+  'X-Reject-Reason',
+  'x-should-retry',
+  PRIORITY_HEADER,
+  LOWERED_HEADER,
+  DROPPED_HEADER,
+  'Server-Timing',
+  'WWW-Authenticate',
+  'Allow',
+];
+
+const EXPOSED = EXPOSED_HEADERS.join(', ');
+const METHODS = 'GET, HEAD, POST';
+/** For so long a browser need not ask again. */
+const PREFLIGHT_SECONDS = '600';
+
+export function crossOriginStep(policy: OriginPolicy): Step {
+  return (context) => {
+    const { origin } = context.request.headers;
+    if (origin === undefined) return;
+    const allowed = mayCall(origin, policy);
+    context.setHeader('vary', 'Origin');
+    if (allowed)
+      context.setHeader('access-control-allow-origin', policy.corsOrigins.includes('*') ? '*' : origin);
+    if (!isPreflight(context.request)) {
+      if (allowed) context.setHeader('access-control-expose-headers', EXPOSED);
+      return;
+    }
+    if (!allowed) throw new ServingError('forbidden', { message: refusalOf(origin) });
+    answerPreflight(context);
+  };
+}
+
+function isPreflight({ method, headers }: IncomingMessage): boolean {
+  return method === 'OPTIONS' && headers['access-control-request-method'] !== undefined;
+}
+
+/** A page may send any header: unknown ones are not read. */
+function answerPreflight(context: RequestContext): void {
+  const { headers } = context.request;
+  context.setHeader('vary', 'Origin, Access-Control-Request-Headers, Access-Control-Request-Private-Network');
+  context.setHeader('access-control-allow-methods', METHODS);
+  const wanted = headers['access-control-request-headers'];
+  if (wanted !== undefined) context.setHeader('access-control-allow-headers', wanted);
+  // A page from the Internet asks whether it may reach into a private network.
+  if (headers['access-control-request-private-network'] === 'true')
+    context.setHeader('access-control-allow-private-network', 'true');
+  context.setHeader('access-control-max-age', PREFLIGHT_SECONDS);
+  context.answer(204);
+}
+
+/** Which web pages may call the API from a browser, and which names are this machine's own. Pure. */
+
+interface OriginPolicy {
+  /** The server listens on this machine alone. */
+  readonly onLoopback: boolean;
+  /** `server.cors_origins`; `*` is every page. */
+  readonly corsOrigins: readonly string[];
+}
+
+/**
+ * Listed origins may; on loopback so may pages of this machine. `null` may only where it is listed: a file has that
+ * origin, but so has a sandboxed frame in any page.
+ */
+export function mayCall(origin: string, { onLoopback, corsOrigins }: OriginPolicy): boolean {
+  if (corsOrigins.includes('*') || corsOrigins.includes(origin)) return true;
+  return onLoopback && isLoopbackName(hostNameOf(origin));
+}
+
+function refusalOf(origin: string): string {
+  return (
+    `Pages of the origin ${JSON.stringify(origin)} may not use this server. ` +
+    (origin === 'null'
+      ? 'A file or a sandboxed frame has no origin of its own: serve the page from http://localhost, or from one that is listed in server.cors_origins.'
+      : 'Add it to server.cors_origins to let them.')
+  );
+}
+
+/** Undefined for what is no URL. */
+function hostNameOf(url: string): string | undefined {
+  try {
+    return new URL(url).hostname.replace(/^\[|\]$/g, '');
+  } catch {
+    return undefined;
+  }
+}
+
+function isLoopbackName(name: string | undefined): boolean {
+  if (name === undefined) return false;
+  if (name === 'localhost' || name.endsWith('.localhost')) return true;
+  return ipaddr.isValid(name) && ipaddr.process(name).range() === 'loopback';
 }

@@ -2,10 +2,14 @@
  * GET /openapi.json, and GET /docs, which shows it in Swagger UI: our page and settings, its files as they are.
  * Nothing is made or read before somebody asks.
  */
+
 import { readFile } from 'node:fs/promises';
-import { ServingError } from '../core/errors.ts';
-import { describeApi } from './api-description.ts';
+import { ERRORS, type ErrorCode, ServingError } from '../core/errors.ts';
+import { PROTOCOLS } from '../protocols/catalog.ts';
+import type { Protocol, Route } from '../protocols/protocol.ts';
 import { type EdgeRoute, pageRoute, type RequestContext } from './context.ts';
+import { HINT_HEADERS } from './model-request.ts';
+import { DESCRIBED_OPERATIONS, type DescribedOperation } from './routes/operations.ts';
 
 /** Where the build copies Swagger UI's files to (scripts/build.mjs); tests run from src/. */
 const VIEWER = new URL(
@@ -90,3 +94,164 @@ window.ui = SwaggerUIBundle({
   layout: 'StandaloneLayout',
 });
 `;
+
+/** What GET /openapi.json says: an OpenAPI 3.1 document from the same schemas that validate. Pure; the same on every server of a version. */
+
+export type ApiDescription = Readonly<Record<string, unknown>>;
+
+/** What a route that asks a model can answer beside 200, in any protocol; the codes of each stand in the description. */
+const MODEL_ROUTE_ERRORS = [400, 401, 403, 404, 405, 408, 413, 415, 429, 431, 500, 502, 503, 504, 529];
+const QUERY_ROUTE_ERRORS = [400, 401, 403, 404, 405, 413, 415, 429, 500, 502, 503, 504, 529];
+
+/** The rest of a path, slashes included, is an id wherever there is one; templates need a name for it. */
+const WHOLE_REST = /\*$/;
+
+export function describeApi({ version }: { readonly version: string }): ApiDescription {
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'LLM Serving API',
+      version,
+      description:
+        'Every response carries X-Request-Id and X-Response-Time-Ms (to its headers; of a stream: to its commit). ' +
+        'Routes that ask a model carry X-RateLimit-Limit, X-RateLimit-Remaining and X-RateLimit-Reset while the limiter is on, ' +
+        'Server-Timing: queue;dur=… once the time in the queue is known, and X-Request-Priority where a priority was asked for ' +
+        '(with X-Priority-Lowered-From where it was more than the client may have). ' +
+        'X-Dropped-Parameters names what could not be honoured and was dropped: tools of a vendor’s servers, the strict of a tool, and with compatibility: lenient what the backend cannot do.',
+      license: { name: 'Apache-2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0' },
+    },
+    components: {
+      securitySchemes: {
+        bearer: { type: 'http', scheme: 'bearer' },
+        apiKey: { type: 'apiKey', in: 'header', name: 'x-api-key' },
+      },
+      schemas: {},
+    },
+    paths: describePaths(),
+    // Without keys in the configuration none is asked for.
+    security: [{}, { bearer: [] }, { apiKey: [] }],
+  };
+}
+
+function describePaths(): Readonly<Record<string, Readonly<Record<string, unknown>>>> {
+  const paths: Record<string, Record<string, unknown>> = {};
+  const add = (path: string, method: string, operation: unknown) => {
+    const name = path.replace(WHOLE_REST, '{id}');
+    paths[name] = { ...paths[name], [method.toLowerCase()]: operation };
+  };
+  for (const protocol of PROTOCOLS)
+    for (const route of protocol.routes) add(route.path, route.method, describeRoute(route, protocol));
+  for (const operation of DESCRIBED_OPERATIONS) add(operation.path, 'GET', describeOperation(operation));
+  return paths;
+}
+
+function describeRoute(route: Route, { name, errors }: Protocol) {
+  const { summary, description, answers } = route.describes;
+  const asksModel = route.kind !== 'query';
+  const parameters = [
+    ...(asksModel ? headerParameters() : []),
+    ...(WHOLE_REST.test(route.path)
+      ? [{ schema: { type: 'string' }, in: 'path', name: 'id', required: true }]
+      : []),
+  ];
+  const contents = Object.entries(answers).map(([type, schema]) => [type, { schema: described(schema) }]);
+  return {
+    summary,
+    tags: [name],
+    description,
+    ...bodyOf(route.describes),
+    ...(parameters.length > 0 && { parameters }),
+    responses: {
+      ...(contents.length > 0 && {
+        200: { description: 'The answer', content: Object.fromEntries(contents) },
+      }),
+      ...refusalsOf(asksModel ? MODEL_ROUTE_ERRORS : QUERY_ROUTE_ERRORS, errors),
+    },
+  };
+}
+
+function bodyOf({ body, example, oneOf }: Route['describes']) {
+  if (body === undefined) return {};
+  const schema = {
+    ...(described(body) as object),
+    ...(oneOf && { oneOf: oneOf.map((field) => ({ required: [field] })) }),
+  };
+  const { description } = body as { readonly description?: string };
+  return {
+    requestBody: {
+      required: true,
+      content: { 'application/json': { schema, ...(example && { example }) } },
+      ...(description && { description }),
+    },
+  };
+}
+
+function refusalsOf(statuses: readonly number[], errors: Protocol['errors']) {
+  const codes = (Object.keys(ERRORS) as ErrorCode[]).map(
+    (code) => ({ code, status: statusOf(code, errors) }) as const,
+  );
+  const refusals = statuses
+    .map((status) => [status, codes.filter((each) => each.status === status)] as const)
+    .filter(([, ofStatus]) => ofStatus.length > 0)
+    .map(([status, ofStatus]) => [
+      status,
+      {
+        description: ofStatus.map(({ code }) => `${code}: ${ERRORS[code].title}`).join(' '),
+        content: { 'application/json': { schema: described(errors.schema) } },
+      },
+    ]);
+  return Object.fromEntries(refusals) as Readonly<Record<number, unknown>>;
+}
+
+/** As this protocol answers it. */
+function statusOf(code: ErrorCode, errors: Protocol['errors']): number {
+  return errors.render(new ServingError(code), '').status;
+}
+
+function headerParameters() {
+  return Object.entries(HINT_HEADERS.properties).map(([name, schema]) => {
+    const { description, ...rest } = described(schema) as { readonly description?: string };
+    return { schema: rest, in: 'header', name, required: false, ...(description && { description }) };
+  });
+}
+
+function describeOperation({ summary, description, answers }: DescribedOperation) {
+  const responses = Object.entries(answers).map(([status, { description: what, contentType, schema }]) => [
+    status,
+    { description: what, content: { [contentType]: { schema: described(schema) } } },
+  ]);
+  return { summary, ...(description && { description }), responses: Object.fromEntries(responses) };
+}
+
+/**
+ * A schema as programs that read descriptions want it: lists of texts say that they are texts, as generators of clients want a
+ * type; a constant is a list of one, as the viewer knows no constants; properties by pattern are additional ones.
+ */
+function described(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(described);
+  if (typeof schema !== 'object' || schema === null) return schema;
+  const { const: constant, patternProperties, ...rest } = schema as Keywords;
+  const values: unknown = rest.enum;
+  const isTexts = Array.isArray(values) && values.every((value) => typeof value === 'string');
+  return {
+    ...(isTexts && rest.type === undefined && { type: 'string' }),
+    ...describedValues(rest),
+    ...(constant !== undefined && { enum: [constant] }),
+    ...(patternProperties && { additionalProperties: described(Object.values(patternProperties)[0]) }),
+  };
+}
+
+interface Keywords {
+  readonly [keyword: string]: unknown;
+  readonly patternProperties?: object;
+}
+
+function describedValues(keywords: object): object {
+  return Object.fromEntries(
+    // Names of properties are no keywords.
+    Object.entries(keywords).map(([keyword, value]) => [
+      keyword,
+      keyword === 'properties' ? describedValues(value as object) : described(value),
+    ]),
+  );
+}

@@ -1,12 +1,13 @@
 /** Bodies are JSON in UTF-8 and nothing else; what they must hold is for the route's protocol to say. */
+
+import { isAscii, isUtf8, transcode } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../core/clock.ts';
-import { ServingError } from '../core/errors.ts';
-import type { BodyBudget } from './body-budget.ts';
-import { type BodyOutcome, BodyReader, tooLarge, valueOfNothing } from './body-reader.ts';
-import type { RequestContext } from './context.ts';
+import { ServingError, toServingError } from '../core/errors.ts';
+import { BODY_BOUNDS, type BodyBound, type BodyBudget, type HeldBody, JsonScan } from './body-limits.ts';
+import type { EdgeRoute, RequestContext } from './context.ts';
 
-const JSON_TYPE = /^application\/json\s*(;|$)/i;
+const JSON_MEDIA_TYPE = /^application\/json\s*(;|$)/i;
 /** Whatever such a request brings along is not looked at. */
 const BODYLESS_METHODS: ReadonlySet<string | undefined> = new Set(['GET', 'HEAD']);
 
@@ -17,7 +18,7 @@ export function checkContentType({ request, match }: RequestContext): void {
   if (match === undefined || match.route.takesAnyType) return;
   const { headers, method } = request;
   const type = headers['content-type'];
-  if (type !== undefined ? JSON_TYPE.test(type) : !hasBody(request)) return;
+  if (type !== undefined ? JSON_MEDIA_TYPE.test(type) : !hasBody(request)) return;
   if (method !== 'POST' && !hasBody(request)) return;
   throw new ServingError('unsupported_media_type', {
     message: 'The content type is not supported. Send JSON with "content-type: application/json".',
@@ -68,4 +69,294 @@ function refuseEncoding(request: IncomingMessage): void {
   throw new ServingError('unsupported_media_type', {
     message: 'The body is compressed (content-encoding), which is not supported. Send it as it is.',
   });
+}
+
+/**
+ * From the bytes of a request to the value of its body. Bounds are held while bytes arrive: what exceeds one is refused there and
+ * then, and nothing of it is kept. The usual body is one piece that came with its head: it is parsed where it lies.
+ */
+
+/** Exactly one of the two is called, once. */
+interface BodyOutcome {
+  /** Undefined where there was not a byte. */
+  done(value: unknown): void;
+  failed(error: ServingError): void;
+}
+
+interface ReadOptions {
+  readonly limit: EdgeRoute['bodyLimit'];
+  /** Of the header; NaN without one: then the body comes in chunks. */
+  readonly declaredBytes: number;
+}
+
+const BOUND_IN_WORDS: Readonly<Record<BodyBound, (most: string) => string>> = {
+  depth: (most) => `is nested more than ${most} levels deep`,
+  values: (most) => `has more than ${most} values in its lists and objects`,
+  containers: (most) => `has more than ${most} lists and objects`,
+  strings: (most) => `has more than ${most} strings and keys`,
+  differentKeys: (most) => `has more than ${most} different keys in its objects`,
+};
+
+class BodyReader {
+  readonly #budget: BodyBudget;
+  readonly #turns: LoopTurns;
+
+  constructor({ budget, clock }: { readonly budget: BodyBudget; readonly clock: Clock }) {
+    this.#budget = budget;
+    this.#turns = new LoopTurns(clock);
+  }
+
+  read(context: RequestContext, options: ReadOptions, outcome: BodyOutcome): void {
+    new BodyReading({ context, budget: this.#budget, turns: this.#turns, ...options }, outcome).start();
+  }
+}
+
+function tooLarge({ setting }: EdgeRoute['bodyLimit']): ServingError {
+  return new ServingError('body_too_large', {
+    message: `The body is larger than this server takes (${setting}). Send less.`,
+  });
+}
+
+interface ReadingOptions extends ReadOptions {
+  readonly context: RequestContext;
+  readonly budget: BodyBudget;
+  readonly turns: LoopTurns;
+}
+
+/** Some clients name the type of a body that they do not send. */
+function valueOfNothing(method: string | undefined): undefined {
+  if (method === 'POST') parseJson('');
+  return undefined;
+}
+
+/** One body under way. Owns what it has received until the value is made. */
+class BodyReading {
+  readonly #options: ReadingOptions;
+  readonly #outcome: BodyOutcome;
+  #received: ReceivedBytes | undefined;
+  #scan: JsonScan | undefined;
+  #held: HeldBody | undefined;
+  /** Why it is over, where it has failed. */
+  #failure: ServingError | undefined;
+  #isOver = false;
+
+  constructor(options: ReadingOptions, outcome: BodyOutcome) {
+    this.#options = options;
+    this.#outcome = outcome;
+  }
+
+  start(): void {
+    const { context, declaredBytes } = this.#options;
+    context.onClose(this.#onClose);
+    if (Number.isNaN(declaredBytes)) context.request.on('end', this.#onEnd);
+    context.request.on('data', this.#onData);
+  }
+
+  readonly #onData = (piece: Buffer): void => {
+    const { limit, declaredBytes } = this.#options;
+    const before = this.#received?.length ?? 0;
+    const excess = before + piece.length > limit.bytes ? tooLarge(limit) : this.#excessOf(piece);
+    if (excess !== undefined) this.#fail(excess);
+    else if (before === 0 && piece.length === declaredBytes) this.#finish(piece);
+    else this.#keep(piece);
+  };
+
+  /** A body that has fewer bytes than it may have levels exceeds nothing. */
+  #excessOf(piece: Buffer): ServingError | undefined {
+    if (this.#scan === undefined && this.#options.declaredBytes <= BODY_BOUNDS.depth) return undefined;
+    this.#scan ??= new JsonScan();
+    const bound = this.#scan.push(piece);
+    return bound === undefined ? undefined : boundError(bound);
+  }
+
+  #keep(piece: Buffer): void {
+    this.#received ??= new ReceivedBytes();
+    this.#received.add(piece);
+    this.#hold(piece.length);
+    if (this.#received?.length === this.#options.declaredBytes) this.#finish(this.#received.take());
+  }
+
+  /** May refuse this body. */
+  #hold(bytes: number): void {
+    const { budget, context } = this.#options;
+    this.#held ??= budget.open(context.clientId, (error) => this.#fail(error));
+    this.#held.add(bytes);
+  }
+
+  readonly #onEnd = (): void => this.#finish(this.#received?.take() ?? Buffer.alloc(0));
+
+  readonly #onClose = (): void => this.#fail(new ServingError('client_gone'));
+
+  #finish(bytes: Buffer): void {
+    if (this.#isOver) return;
+    const { context } = this.#options;
+    context.bodyBytes = bytes.length;
+    this.#leave();
+    if (isLarge(bytes)) void this.#parseInTurns(bytes);
+    else if (bytes.length === 0) this.#settle(() => valueOfNothing(context.request.method));
+    else this.#settle(() => parseJson(decodeUtf8(bytes)));
+  }
+
+  async #parseInTurns(bytes: Buffer): Promise<void> {
+    const { turns } = this.#options;
+    await turns.next();
+    let text: string | undefined;
+    this.#attempt(() => {
+      text = decodeUtf8(bytes);
+    });
+    await turns.next();
+    let value: unknown;
+    this.#attempt(() => {
+      value = parseJson(text ?? '');
+    });
+    // The route has a turn of its own, too.
+    await turns.next();
+    this.#settle(() => value);
+  }
+
+  /** A step of a body that has failed meanwhile is not done. */
+  #attempt(run: () => void): void {
+    if (this.#failure !== undefined) return;
+    if (this.#options.context.request.socket.destroyed) this.#failure = new ServingError('client_gone');
+    else this.#try(run);
+  }
+
+  #try(run: () => void): void {
+    try {
+      run();
+    } catch (thrown) {
+      this.#failure = toServingError(thrown);
+    }
+  }
+
+  #settle(make: () => unknown): void {
+    let value: unknown;
+    if (this.#failure === undefined) {
+      this.#try(() => {
+        value = make();
+      });
+    }
+    this.#isOver = true;
+    this.#held?.release();
+    if (this.#failure !== undefined) this.#outcome.failed(this.#failure);
+    else this.#outcome.done(value);
+  }
+
+  /** While it is parsed, it fails with its next step. */
+  #fail(error: ServingError): void {
+    if (this.#isOver || this.#failure !== undefined) return;
+    this.#failure = error;
+    if (this.#options.context.bodyBytes !== undefined) return;
+    this.#leave();
+    this.#received = undefined;
+    this.#settle(() => undefined);
+  }
+
+  #leave(): void {
+    const { context } = this.#options;
+    context.offClose(this.#onClose);
+    context.request.off('data', this.#onData).off('end', this.#onEnd);
+  }
+}
+
+function boundError(bound: BodyBound): ServingError {
+  const words = BOUND_IN_WORDS[bound](BODY_BOUNDS[bound].toLocaleString('en'));
+  return new ServingError('invalid_request', { message: `The body ${words}. Send less at a time.` });
+}
+
+/** Makes the value of a body's bytes: of a large body in several turns, none of which takes long. */
+
+const BYTE_ORDER_MARK = 0xfeff;
+/** Smaller bodies are decoded by Node's usual way, which is slower for each byte and quicker to begin. */
+const LARGE_BYTES = 65_536;
+
+export function isLarge(bytes: Buffer): boolean {
+  return bytes.length > LARGE_BYTES;
+}
+
+export function decodeUtf8(bytes: Buffer): string {
+  if (!isUtf8(bytes)) throw new ServingError('invalid_json', { message: 'The body is not valid UTF-8.' });
+  const text = isLarge(bytes) ? decodeLarge(bytes) : bytes.toString('utf8');
+  return text.charCodeAt(0) === BYTE_ORDER_MARK ? text.slice(1) : text;
+}
+
+/** `toString('utf8')` takes up to a fifth of a second for what a body may hold; these take a tenth of that. */
+function decodeLarge(bytes: Buffer): string {
+  return isAscii(bytes) ? bytes.toString('latin1') : transcode(bytes, 'utf8', 'utf16le').toString('utf16le');
+}
+
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const message = /\S/.test(text)
+      ? `The body is not valid JSON: ${(error as Error).message}`
+      : 'The body is empty. Send a JSON object.';
+    throw new ServingError('invalid_json', { message });
+  }
+}
+
+/**
+ * The bytes of a body as they arrive. Pieces are copied together: a body that comes byte by byte would otherwise cost its
+ * server hundreds of bytes for each.
+ */
+
+const MAX_BLOCK_BYTES = 65_536;
+
+export class ReceivedBytes {
+  #blocks: Buffer[] = [];
+  /** Of the last block. */
+  #used = 0;
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  add(piece: Buffer): void {
+    const last = this.#blocks.at(-1);
+    const copied = last === undefined ? 0 : piece.copy(last, this.#used);
+    this.#used += copied;
+    const rest = piece.subarray(copied);
+    if (rest.length > 0) {
+      // As large as what is there already: at most half of the memory is unused.
+      const block = Buffer.allocUnsafeSlow(Math.max(rest.length, Math.min(this.#length, MAX_BLOCK_BYTES)));
+      this.#used = rest.copy(block);
+      this.#blocks.push(block);
+    }
+    this.#length += piece.length;
+  }
+
+  /** All of them; the pieces are let go. */
+  take(): Buffer {
+    const blocks = this.#blocks;
+    this.#blocks = [];
+    const [only] = blocks;
+    if (only !== undefined && blocks.length === 1) return only.subarray(0, this.#length);
+    return Buffer.concat(blocks, this.#length);
+  }
+}
+
+/** Long pieces of work, one to each turn of the event loop: whatever else has arrived is served between two of them. */
+
+export class LoopTurns {
+  readonly #clock: Pick<Clock, 'atEndOfTurn'>;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(clock: Pick<Clock, 'atEndOfTurn'>) {
+    this.#clock = clock;
+  }
+
+  /** Resolves in a turn that no other piece of work has been given. In the order of the calls. */
+  next(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve);
+      if (this.#waiting.length === 1) this.#clock.atEndOfTurn(this.#give);
+    });
+  }
+
+  readonly #give = (): void => {
+    this.#waiting.shift()?.();
+    if (this.#waiting.length > 0) this.#clock.atEndOfTurn(this.#give);
+  };
 }

@@ -2,12 +2,13 @@
  * One request from its head to its last byte: what the steps know of it, and the answer's head. Headers are collected
  * in one flat list and written once. Invariant: it is answered at most once, and `closed` runs exactly once.
  */
+
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import type { ServingError } from '../core/errors.ts';
-import type { Receipt } from '../core/receipt.ts';
-import { fieldIn } from '../protocols/field-names.ts';
-import type { FieldNames } from '../protocols/route-base.ts';
+import type { RequestTrace } from '../core/request-trace.ts';
+import { renameField } from '../protocols/field-errors.ts';
+import type { FieldNames } from '../protocols/protocol.ts';
 import type { Admission } from '../scheduling/sliding-window.ts';
 import type { RouteMatch, RoutePlace } from './router.ts';
 
@@ -34,7 +35,7 @@ export interface ContextServices {
   readonly onClosed: (context: RequestContext) => void;
 }
 
-export interface RequestOrigin {
+export interface ClientIdentity {
   /** Of the client: the peer, or what trusted proxies say. */
   readonly address: string;
   /** Under this name the client is limited and gets its share of the slots. */
@@ -49,7 +50,7 @@ export interface RefusalObserver {
 export class RequestContext {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  readonly receipt: Receipt;
+  readonly trace: RequestTrace;
   readonly clientAddress: string;
   readonly clientId: string;
   /** Without the query, as the client spelled it. */
@@ -81,11 +82,11 @@ export class RequestContext {
   constructor(
     { request, response }: { readonly request: IncomingMessage; readonly response: ServerResponse },
     services: ContextServices,
-    identity: RequestOrigin & Pick<RequestContext, 'receipt' | 'path' | 'awaitsContinue'>,
+    identity: ClientIdentity & Pick<RequestContext, 'trace' | 'path' | 'awaitsContinue'>,
   ) {
     this.request = request;
     this.response = response;
-    this.receipt = identity.receipt;
+    this.trace = identity.trace;
     this.clientAddress = identity.address;
     this.clientId = identity.clientId;
     this.path = identity.path;
@@ -201,7 +202,7 @@ export class RequestContext {
    */
   #stamp(): void {
     const headers = this.#headers;
-    const { requestId, receivedAt, enqueuedAt, dispatchedAt, endedAt, droppedFields } = this.receipt;
+    const { requestId, receivedAt, enqueuedAt, dispatchedAt, endedAt, droppedFields } = this.trace;
     const leftQueueAt = dispatchedAt ?? endedAt;
     if (enqueuedAt !== undefined && leftQueueAt !== undefined)
       headers.push('server-timing', `queue;dur=${formatMs(leftQueueAt - enqueuedAt)}`);
@@ -209,7 +210,7 @@ export class RequestContext {
       const names = this.fieldNames ?? {};
       headers.push(
         DROPPED_HEADER.toLowerCase(),
-        droppedFields.map((field) => fieldIn(names, field)).join(', '),
+        droppedFields.map((field) => renameField(names, field)).join(', '),
       );
     }
     if (this.requestIdHeader !== undefined) headers.push(this.requestIdHeader, requestId);
@@ -247,3 +248,7 @@ export function formatMs(milliseconds: number): string {
 export function pageRoute(path: string, handle: EdgeRoute['handle']): EdgeRoute {
   return { method: 'GET', path, handle, bodyLimit: { bytes: 0, setting: '' }, takesAnyType: false };
 }
+
+/** One step of a request's life. It does nothing, answers, or throws what refuses the request; either ends the request's way. */
+
+export type Step = (context: RequestContext) => void;

@@ -2,14 +2,19 @@
  * Renders whatever was thrown, once: by the protocol whose path it is. Headers are the same in every protocol, status and
  * body are the protocol's own.
  */
-import type { IncomingMessage } from 'node:http';
-import type { Clock } from '../core/clock.ts';
-import { type ErrorCode, type ServingError, toServingError } from '../core/errors.ts';
-import type { Log } from '../core/log.ts';
-import type { Protocol } from '../protocols/protocol.ts';
-import { JSON_TYPE, type RequestContext } from './context.ts';
 
-export interface ErrorOptions {
+import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Clock, Milliseconds } from '../core/clock.ts';
+import { type ErrorCode, ServingError, toServingError } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
+import type { RequestTrace, Telemetry } from '../core/request-trace.ts';
+import { defaultErrors } from '../protocols/catalog.ts';
+import type { Protocol, RenderedError } from '../protocols/protocol.ts';
+import { formatMs, JSON_TYPE, type RequestContext } from './context.ts';
+import { newId, type OpenRequests } from './open-requests.ts';
+
+interface ErrorOptions {
   readonly clock: Clock;
   readonly log: Log;
   /** Which protocol answers at a path. */
@@ -22,7 +27,7 @@ const READ_ON_MS = 2000;
 /** Official clients would send these again by themselves: the one would triple the load, the other a wrong key. */
 const UNWANTED_RETRIES: ReadonlySet<ErrorCode> = new Set(['deadline_exceeded', 'too_many_attempts']);
 
-export class Errors {
+export class ErrorRenderer {
   readonly #options: ErrorOptions;
 
   constructor(options: ErrorOptions) {
@@ -34,15 +39,15 @@ export class Errors {
     const error = toServingError(thrown);
     if (error.code === 'internal') this.#log(context, thrown);
     if (context.isAnswered) {
-      context.receipt.errorCode ??= error.code;
+      context.trace.errorCode ??= error.code;
       return;
     }
     const { errors, requestIdHeader } = this.#options.protocolAt(context.routePath);
     context.requestIdHeader = requestIdHeader;
-    const { status, body } = errors.render(error, context.receipt.requestId);
+    const { status, body } = errors.render(error, context.trace.requestId);
     context.onRefusal?.refused(context, error);
     setErrorHeaders(context, error);
-    context.receipt.errorCode ??= error.code;
+    context.trace.errorCode ??= error.code;
     if (isCutShort(context))
       readOn(context.request, this.#options.clock, () => context.answerJson(status, body));
     else context.answerJson(status, body);
@@ -51,17 +56,17 @@ export class Errors {
   /** Of a path that cannot be decoded: nothing else about the request is looked at. */
   answerUndecodable(context: RequestContext, error: ServingError): void {
     const { errors } = this.#options.protocolAt(context.path);
-    const rendered = errors.render(error, context.receipt.requestId);
+    const rendered = errors.render(error, context.trace.requestId);
     const body = JSON.stringify(rendered.body);
-    context.receipt.errorCode = error.code;
+    context.trace.errorCode = error.code;
     const length = String(Buffer.byteLength(body));
     context.begin(rendered.status, ['content-type', JSON_TYPE, 'content-length', length]);
     context.end(body);
   }
 
-  #log({ receipt }: RequestContext, thrown: unknown): void {
+  #log({ trace }: RequestContext, thrown: unknown): void {
     const stack = thrown instanceof Error ? thrown.stack : String(thrown);
-    this.#options.log.error('unexpected error', { requestId: receipt.requestId, stack });
+    this.#options.log.error('unexpected error', { requestId: trace.requestId, stack });
   }
 }
 
@@ -96,4 +101,93 @@ function readOn(body: IncomingMessage, clock: Clock, then: () => void): void {
   });
   body.once('close', onClose);
   body.resume();
+}
+
+/**
+ * Answers to what never becomes a request: bytes that are not HTTP, headers that are too large or too slow. Node
+ * reports them on the socket, past every hook, so the response is written by hand, with the same headers as any other.
+ */
+
+const NODE_ERRORS: Readonly<Record<string, ServingError>> = {
+  HPE_HEADER_OVERFLOW: new ServingError('headers_too_large', {
+    message: 'The headers are larger than 16 KiB.',
+  }),
+  ERR_HTTP_REQUEST_TIMEOUT: new ServingError('request_timeout', {
+    message: 'The request’s headers and body did not arrive in time (server.body_timeout_seconds).',
+  }),
+};
+const CLOSE_WITHIN_MS = 1000;
+const NOT_HTTP = new ServingError('malformed_http', { message: 'The request is not valid HTTP/1.1.' });
+
+interface ClientErrorOptions {
+  readonly clock: Clock;
+  readonly telemetry: Telemetry;
+  readonly openRequests: Pick<OpenRequests, 'on'>;
+  /** Which protocol answers at a path. */
+  readonly protocolAt: (path: string) => Pick<Protocol, 'errors'>;
+}
+
+export function answerClientError(options: ClientErrorOptions) {
+  return (error: NodeJS.ErrnoException, socket: Socket): void => {
+    const open = options.openRequests.on(socket);
+    // A connection that broke or never sent a byte gets no answer, nor does one in the middle of an answer.
+    const neverSpoke = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket.bytesRead === 0;
+    if (error.code === 'ECONNRESET' || !socket.writable || neverSpoke || open?.response.headersSent) {
+      socket.destroy();
+      return;
+    }
+    const failure = NODE_ERRORS[error.code ?? ''] ?? NOT_HTTP;
+    const trace = open?.trace ?? { requestId: newId('req'), receivedAt: options.clock.now() };
+    trace.errorCode = failure.code;
+    // Of a request whose head was read the path is known, and so who speaks there.
+    const { errors } = open === undefined ? { errors: defaultErrors } : options.protocolAt(open.path);
+    const rendered = errors.render(failure, trace.requestId);
+    writeAnswer(socket, { rendered, trace, now: options.clock.now() });
+    closeSoon(socket, options.clock);
+    if (open) {
+      // Its end is reported when its response closes.
+      open.answeredPastResponse = { status: rendered.status, at: options.clock.now() };
+      return;
+    }
+    options.telemetry.requestEnded({
+      method: '-',
+      path: '-',
+      route: 'unknown',
+      status: rendered.status,
+      clientAddress: socket.remoteAddress ?? 'unknown',
+      trace,
+      endedAt: options.clock.now(),
+    });
+  };
+}
+
+/** Reads on for a moment, so that the answer is not lost to a reset, but does not leave the end to the peer. */
+function closeSoon(socket: Socket, clock: Clock): void {
+  socket.resume();
+  const enforce = clock.schedule(CLOSE_WITHIN_MS, () => socket.destroy());
+  socket.once('close', () => enforce.cancel());
+}
+
+function writeAnswer(
+  socket: Socket,
+  answer: { rendered: RenderedError; trace: RequestTrace; now: Milliseconds },
+): void {
+  const { rendered, trace, now } = answer;
+  const { status } = rendered;
+  const body = JSON.stringify(rendered.body);
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    'Content-Type: application/json; charset=utf-8',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    `X-Request-Id: ${trace.requestId}`,
+    `X-Response-Time-Ms: ${formatMs(now - trace.receivedAt)}`,
+    'Connection: close',
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+}
+
+/** Node would answer these two by itself: `Expect: 100-continue`, and any other expectation. */
+export function takeOverNodeAnswers(server: Server): void {
+  server.on('checkContinue', (request, response) => server.emit('request', request, response));
+  server.on('checkExpectation', (request, response) => server.emit('request', request, response));
 }

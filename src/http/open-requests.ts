@@ -2,16 +2,17 @@
  * Opens the context of each request, knows the one that a connection is serving, and reports its end when its response
  * closes, on every path. What the peer's address says is worked out once for each connection.
  */
+
+import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Clock } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
-import type { Telemetry } from '../core/telemetry.ts';
+import type { Telemetry } from '../core/request-trace.ts';
 import { type AddressRange, clientAddress, isInRanges, limitKey } from './client-address.ts';
-import { type ContextServices, RequestContext, type RequestOrigin } from './context.ts';
-import { requestIdFrom } from './request-id.ts';
+import { type ClientIdentity, type ContextServices, RequestContext } from './context.ts';
 
-export interface OpenRequestsOptions {
+interface OpenRequestsOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly telemetry: Telemetry;
@@ -23,7 +24,7 @@ interface Connection {
   readonly peer: string;
   readonly isTrusted: boolean;
   /** Of requests that no proxy has forwarded. */
-  readonly origin: RequestOrigin;
+  readonly origin: ClientIdentity;
   /** The one that came last. */
   serving: RequestContext | undefined;
 }
@@ -55,7 +56,7 @@ export class OpenRequests {
     const context = new RequestContext({ request, response }, this.#services, {
       address: origin.address,
       clientId: origin.clientId,
-      receipt: {
+      trace: {
         requestId: requestIdFrom(headers['x-request-id']),
         receivedAt: this.#options.clock.now(),
       },
@@ -87,7 +88,7 @@ export class OpenRequests {
     return connection;
   }
 
-  #forwarded({ peer, isTrusted, origin }: Connection, forwardedFor: string | string[]): RequestOrigin {
+  #forwarded({ peer, isTrusted, origin }: Connection, forwardedFor: string | string[]): ClientIdentity {
     if (!isTrusted) {
       this.#warnOfProxy(peer);
       return origin;
@@ -107,7 +108,7 @@ export class OpenRequests {
     );
   }
 
-  /** The route learns of the same event: its last notes are on the receipt when this turn ends. */
+  /** The route learns of the same event: its last notes are on the trace when this turn ends. */
   #noteEnd(context: RequestContext): void {
     const { clock, telemetry } = this.#options;
     const { request, response } = context;
@@ -123,7 +124,7 @@ export class OpenRequests {
         route: context.match?.route.path ?? 'unknown',
         status,
         clientAddress: context.clientAddress,
-        receipt: context.receipt,
+        trace: context.trace,
         endedAt,
       }),
     );
@@ -140,4 +141,30 @@ export class OpenRequests {
 /** HTTP/1.0 has no 100: its clients would take one for the answer. */
 function awaitsContinue({ httpVersion, headers }: IncomingMessage): boolean {
   return httpVersion === '1.1' && CONTINUE.test(headers.expect ?? '');
+}
+
+/** Ids of requests and of what is made for them: unguessable, twelve random bytes in hexadecimal. */
+
+const ID_CHARACTERS = 24;
+const IDS_AT_ONCE = 256;
+/** As a client may name its own request: it is shown in headers and logs. */
+const SANE_ID = /^[\w.:-]{1,128}$/;
+
+/** Asked for by the hundred: one request to the system for each id would cost more than everything else about it. */
+let drawn = '';
+let used = 0;
+
+/** `prefix_` and 24 hexadecimal digits, never the same twice. */
+export function newId(prefix: string): string {
+  if (used === drawn.length) {
+    drawn = randomBytes((IDS_AT_ONCE * ID_CHARACTERS) / 2).toString('hex');
+    used = 0;
+  }
+  used += ID_CHARACTERS;
+  return `${prefix}_${drawn.slice(used - ID_CHARACTERS, used)}`;
+}
+
+/** The client's own, if it is a sane one. */
+function requestIdFrom(header: string | string[] | undefined): string {
+  return typeof header === 'string' && SANE_ID.test(header) ? header : newId('req');
 }

@@ -2,37 +2,32 @@
  * The HTTP edge. The list in `Edge` is the life of a request: malformed, cross-origin, door, limiter's headers, content type,
  * limiter, path and method; then its body and its route. An error thrown anywhere is rendered once, by `errors`.
  */
+
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Clock } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
-import type { Telemetry } from '../core/telemetry.ts';
+import type { Telemetry } from '../core/request-trace.ts';
 import { PROTOCOLS } from '../protocols/catalog.ts';
 import type { SlidingWindow } from '../scheduling/sliding-window.ts';
 import type { Serving } from '../serving/serving.ts';
-import { accessStep } from './access.ts';
-import { type ApiDescription, describeApi } from './api-description.ts';
-import { apiPages } from './api-pages.ts';
+import { accessStep, crossOriginStep } from './access.ts';
+import { type ApiDescription, apiPages, describeApi } from './api-pages.ts';
 import { checkContentType, hasBody, JsonBody } from './body.ts';
-import type { BodyBudget } from './body-budget.ts';
+import type { BodyBudget } from './body-limits.ts';
 import type { AddressRange } from './client-address.ts';
-import { answerClientError, takeOverNodeAnswers } from './client-errors.ts';
-import { type ConnectionLimit, limitConnections } from './connection-limit.ts';
-import type { EdgeRoute, RequestContext } from './context.ts';
-import { crossOriginStep } from './cross-origin.ts';
-import { Errors } from './errors.ts';
+import type { EdgeRoute, RequestContext, Step } from './context.ts';
+import { answerClientError, ErrorRenderer, takeOverNodeAnswers } from './errors.ts';
+import { type ConnectionLimit, limitConnections, RateLimit } from './limits.ts';
 import { type ListenAddress, Listener } from './listener.ts';
-import { refuseMalformed } from './malformed.ts';
 import { OpenRequests } from './open-requests.ts';
-import { RateLimit } from './rate-limit.ts';
 import { Router } from './router.ts';
 import type { GenerationOptions } from './routes/generation.ts';
 import { operationsRoutes } from './routes/operations.ts';
 import { protocolAt, protocolRoutes } from './routes/protocols.ts';
 import type { QueryOptions } from './routes/queries.ts';
-import type { Step } from './step.ts';
 
-export interface ServerOptions {
+interface ServerOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly telemetry: Telemetry;
@@ -54,7 +49,7 @@ export interface ServerOptions {
   readonly rateLimit: { readonly window: SlidingWindow; readonly windowSeconds: number } | undefined;
 }
 
-export interface HttpServer {
+interface HttpServer {
   /** Resolves with the URL. */
   listen(address: ListenAddress): Promise<string>;
   /** No new connections; resolves when the last has closed. */
@@ -103,13 +98,13 @@ class Edge {
   readonly #router: Router<EdgeRoute>;
   readonly #steps: readonly Step[];
   readonly #body: JsonBody;
-  readonly #errors: Errors;
+  readonly #errors: ErrorRenderer;
 
   constructor(options: ServerOptions, openRequests: OpenRequests) {
     const { clock, log } = options;
     this.#openRequests = openRequests;
     this.#router = routerOf(options);
-    this.#errors = new Errors({ clock, log, protocolAt });
+    this.#errors = new ErrorRenderer({ clock, log, protocolAt });
     this.#body = new JsonBody({ clock, budget: options.bodyBudget });
     const limit = options.rateLimit && new RateLimit({ clock, paths: LIMITED_PATHS, ...options.rateLimit });
     const steps: readonly (Step | undefined)[] = [
@@ -208,4 +203,29 @@ function routerOf(options: ServerOptions): Router<EdgeRoute> {
   ];
   for (const route of routes) router.add(route);
   return router;
+}
+
+/**
+ * What Node's parser lets pass and is no proper request. HTTP/1.0 stays: health checks of load balancers still speak it. Two Hosts
+ * would mean one thing to a proxy in front and another here.
+ */
+
+function refuseMalformed(context: RequestContext): void {
+  const message = malformedBy(context.request);
+  if (message === undefined) return;
+  // What follows on the connection is not to be trusted either.
+  context.setHeader('connection', 'close');
+  throw new ServingError('malformed_http', { message });
+}
+
+function malformedBy({ httpVersion, rawHeaders }: IncomingMessage): string | undefined {
+  if (httpVersion !== '1.1' && httpVersion !== '1.0')
+    return `HTTP/${httpVersion} is not supported. Use HTTP/1.1.`;
+  let hosts = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at];
+    if (name?.length === 4 && name.toLowerCase() === 'host') hosts += 1;
+  }
+  if (hosts > 1) return 'The request has more than one Host header.';
+  return hosts === 0 && httpVersion === '1.1' ? 'The request has no Host header.' : undefined;
 }

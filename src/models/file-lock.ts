@@ -15,7 +15,7 @@ export interface LockOwner {
   readonly pidNamespace: string;
 }
 
-export interface WaitOptions {
+export interface LockWaitOptions {
   readonly signal: AbortSignal;
   readonly pollMs?: number | undefined;
   readonly abandonedAfterMs?: number | undefined;
@@ -23,7 +23,7 @@ export interface WaitOptions {
   readonly onHeld: (owner: LockOwner | undefined) => Promise<void>;
 }
 
-interface Seen {
+interface LockState {
   readonly text: string;
   readonly touched: string;
   readonly owner: LockOwner | undefined;
@@ -78,13 +78,13 @@ export class FileLock {
 
   async release(): Promise<void> {
     clearInterval(this.#timer);
-    if ((await look(this.#path))?.text === this.#text) await rm(this.#path, { force: true });
+    if ((await readLock(this.#path))?.text === this.#text) await rm(this.#path, { force: true });
     await this.#file.close();
   }
 
   /** Throws when another has taken over. */
   async confirm(): Promise<void> {
-    if ((await look(this.#path))?.text !== this.#text)
+    if ((await readLock(this.#path))?.text !== this.#text)
       this.#lost.abort(new Error('another process has taken over'));
     this.lost.throwIfAborted();
   }
@@ -101,18 +101,18 @@ export class FileLock {
 }
 
 /** Resolves when the lock is gone, or was removed because its owner is. */
-export async function waitForLock(path: string, options: WaitOptions): Promise<void> {
+export async function waitForLock(path: string, options: LockWaitOptions): Promise<void> {
   const { signal, pollMs = POLL_MS, abandonedAfterMs = ABANDONED_AFTER_MS, onHeld } = options;
   let lastTouch = '';
   let unchangedSince = performance.now();
   for (;;) {
-    const seen = await look(path);
+    const seen = await readLock(path);
     if (seen === undefined) return;
     // Seen to be untouched, not computed from a clock: that of another machine may differ, and this one may have slept.
     if (seen.touched !== lastTouch) unchangedSince = performance.now();
     lastTouch = seen.touched;
     if (performance.now() - unchangedSince >= abandonedAfterMs || (await isDead(seen.owner))) {
-      if ((await look(path))?.touched === seen.touched) await rm(path, { force: true });
+      if ((await readLock(path))?.touched === seen.touched) await rm(path, { force: true });
       return;
     }
     await onHeld(seen.owner);
@@ -122,11 +122,11 @@ export async function waitForLock(path: string, options: WaitOptions): Promise<v
 
 /** Whether somebody who is alive, or may be, holds the lock. */
 export async function isHeld(path: string): Promise<boolean> {
-  const seen = await look(path);
+  const seen = await readLock(path);
   return seen !== undefined && !(await isDead(seen.owner));
 }
 
-async function look(path: string): Promise<Seen | undefined> {
+async function readLock(path: string): Promise<LockState | undefined> {
   const found = await stat(path).catch(() => undefined);
   if (found === undefined) return undefined;
   const text = await readFile(path, 'utf8').catch(() => '');

@@ -1,9 +1,14 @@
 /** Checks a model file as far as that can be told without the engine, so that each fault has a message of its own. */
-import { resolve } from 'node:path';
-import { ServingError } from '../core/errors.ts';
-import { GgufError, type GgufHeader, readGgufHeader } from './gguf-header.ts';
 
-export interface ModelFile {
+import { stat } from 'node:fs/promises';
+import { basename, dirname, resolve } from 'node:path';
+import { knownDetails, type ModelDetails } from '../core/backend.ts';
+import { ServingError } from '../core/errors.ts';
+import { cachePaths, readStamp, stampMatches } from './cache.ts';
+import { type Ability, findModel } from './catalog.ts';
+import { GgufError, type GgufHeader, readGgufHeader } from './gguf.ts';
+
+interface ModelFile {
   readonly path: string;
   readonly header: GgufHeader;
 }
@@ -34,4 +39,124 @@ function whatToDo(what: string): string {
     return 'Fetch it anew, or give another GGUF file, or a name from `llm-serve models list`.';
   if (/version/.test(what)) return 'Convert it with a current llama.cpp, or fetch a newer release of it.';
   return 'Give the path of a GGUF file, or a name from `llm-serve models list`.';
+}
+
+/** Facts of a model's file that cost little: its header, its size, and a checksum that was taken before. Nothing is hashed. */
+
+const BILLION = 1e9;
+const MILLION = 1e6;
+const THOUSAND = 1e3;
+
+/** `model`: any form of its name, of which `path` is the file, checked. Throws as `readModelFile` does. */
+export async function fileDetails(model: string, path: string): Promise<ModelDetails> {
+  const { header } = await readModelFile(path);
+  const { architecture, parameters, fileType, contextLength, embeddingLength } = describeGguf(header);
+  return knownDetails({
+    digest: findModel(model)?.sha256 ?? (await checksumTaken(path)),
+    sizeBytes: header.sizeBytes,
+    format: 'gguf',
+    family: architecture,
+    families: architecture === undefined ? undefined : [architecture],
+    parameterSize: parameterText(parameters),
+    quantization: fileType,
+    trainedContextSize: contextLength,
+    embeddingLength,
+  });
+}
+
+/** When the file was fetched; undefined where it was not, or has changed since. */
+async function checksumTaken(path: string): Promise<string | undefined> {
+  const stamp = await readStamp(cachePaths({ fileName: basename(path) }, dirname(path)).stamp);
+  return stamp !== undefined && stampMatches(stamp, await stat(path)) ? stamp.sha256 : undefined;
+}
+
+/** As Ollama writes it: `3.2B`, `134.52M`. */
+function parameterText(count: number): string | undefined {
+  if (count >= BILLION) return `${trimmed(count / BILLION, 1)}B`;
+  if (count >= MILLION) return `${trimmed(count / MILLION, 2)}M`;
+  if (count >= THOUSAND) return `${trimmed(count / THOUSAND, 0)}K`;
+  return count > 0 ? String(count) : undefined;
+}
+
+function trimmed(value: number, decimals: number): string {
+  return Number.isInteger(value) ? String(value) : value.toFixed(decimals);
+}
+
+/** What the header of a GGUF file tells about its model, in words. */
+
+export interface GgufDescription {
+  readonly architecture: string | undefined;
+  readonly title: string | undefined;
+  readonly parameters: number;
+  /** How most of its numbers are stored: `Q4_K_M`. */
+  readonly fileType: string | undefined;
+  /** Tokens it was trained for. */
+  readonly contextLength: number | undefined;
+  readonly embeddingLength: number | undefined;
+  /** How it makes one vector of a text; undefined for models that only generate. */
+  readonly pooling: string | undefined;
+  readonly hasChatTemplate: boolean;
+  /** The template speaks of tools. */
+  readonly templateKnowsTools: boolean;
+  readonly tokenizer: string | undefined;
+  readonly vocabularySize: number | undefined;
+  readonly license: string | undefined;
+  readonly abilities: readonly Ability[];
+}
+
+/** `general.file_type`, by number. */
+const FILE_TYPES = new Map<number, string>([
+  ...numbered(0, 'F32 F16 Q4_0 Q4_1'),
+  ...numbered(7, 'Q8_0 Q5_0 Q5_1 Q2_K Q3_K_S Q3_K_M Q3_K_L Q4_K_S Q4_K_M Q5_K_S Q5_K_M Q6_K'),
+  ...numbered(19, 'IQ2_XXS IQ2_XS Q2_K_S IQ3_XS IQ3_XXS IQ1_S IQ4_NL IQ3_S IQ3_M IQ2_S IQ2_M IQ4_XS IQ1_M'),
+  ...numbered(32, 'BF16'),
+  ...numbered(36, 'TQ1_0 TQ2_0 MXFP4'),
+]);
+const POOLING = ['none', 'mean', 'cls', 'last', 'rank'];
+const POOLING_NONE = 0;
+const POOLING_RANK = 4;
+
+export function describeGguf({ metadata, tensors }: GgufHeader): GgufDescription {
+  const text = (key: string) => textOf(metadata.get(key));
+  const number = (key: string) => numberOf(metadata.get(key));
+  const architecture = text('general.architecture');
+  const fileType = number('general.file_type');
+  const pooling = number(`${architecture}.pooling_type`);
+  const template = text('tokenizer.chat_template');
+  const hasChatTemplate = metadata.has('tokenizer.chat_template');
+  const templateKnowsTools =
+    /\btools\b/.test(template ?? '') || metadata.has('tokenizer.chat_template.tool_use');
+  const tokens = metadata.get('tokenizer.ggml.tokens');
+  const embeds = pooling !== undefined && pooling !== POOLING_NONE && pooling !== POOLING_RANK;
+  return {
+    architecture,
+    title: text('general.name'),
+    parameters: tensors.parameters,
+    fileType: fileType === undefined ? undefined : (FILE_TYPES.get(fileType) ?? `type ${fileType}`),
+    contextLength: number(`${architecture}.context_length`),
+    embeddingLength: number(`${architecture}.embedding_length`),
+    pooling: pooling === undefined ? undefined : (POOLING[pooling] ?? `type ${pooling}`),
+    hasChatTemplate,
+    templateKnowsTools,
+    tokenizer: text('tokenizer.ggml.model'),
+    vocabularySize: typeof tokens === 'object' && 'elements' in tokens ? tokens.elements : undefined,
+    license: text('general.license'),
+    abilities: [
+      ...(hasChatTemplate ? (['chat'] as const) : []),
+      ...(templateKnowsTools ? (['tools'] as const) : []),
+      ...(embeds ? (['embeddings'] as const) : []),
+    ],
+  };
+}
+
+function numbered(first: number, names: string): [number, string][] {
+  return names.split(' ').map((name, index) => [first + index, name]);
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
+function numberOf(value: unknown): number | undefined {
+  return typeof value === 'number' || typeof value === 'bigint' ? Number(value) : undefined;
 }

@@ -9,6 +9,5 @@ import type { Protocol } from './protocol.ts';
 /** The first is the default: it answers where no other's paths begin. */
 export const PROTOCOLS: readonly Protocol[] = [native, openAi([anthropicModels]), anthropic, ollama];
 
-export { ErrorAnswer } from './native/answer-schema.ts';
 /** The shape of errors where no path was understood. */
-export { nativeErrors as defaultErrors } from './native/render.ts';
+export { ErrorAnswer, nativeErrors as defaultErrors } from './native/render.ts';

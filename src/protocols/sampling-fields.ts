@@ -1,9 +1,39 @@
+/** Fields about tokens of the model's own vocabulary, the same in the native API and on /v1. Counted, as each costs time per token. */
+
+import { Type } from 'typebox';
+import type { Sampling, TokenBias } from '../core/generation.ts';
+import { showValue } from '../schema/violation.ts';
+import { invalid } from './field-errors.ts';
+
+const MAX_STOP_TOKENS = 256;
+const MAX_BAD_WORDS = 256;
+
+/** Blanks in front of a word are ignored, so a word of blanks alone would forbid nothing. */
+const badWord = Type.String({
+  pattern: '\\S',
+  maxLength: 256,
+  title: 'a string of 1 to 256 characters that are not all blanks',
+});
+
+export const tokenFields = {
+  stop_token_ids: Type.Optional(
+    Type.Array(Type.Integer({ minimum: 0 }), {
+      maxItems: MAX_STOP_TOKENS,
+      description: 'Generation ends with any of these tokens, which are no part of the answer.',
+    }),
+  ),
+  bad_words: Type.Optional(
+    Type.Array(badWord, {
+      maxItems: MAX_BAD_WORDS,
+      description: 'Their tokens never follow one another in the answer.',
+    }),
+  ),
+};
+
 /** What bodies with OpenAI's names for sampling have in common: a table of fields, the biases and the bad words. */
-import type { Sampling } from '../core/generation.ts';
-import { parseLogitBias } from './logit-bias.ts';
 
 /** To be completed by the protocol. */
-export type UnfinishedSampling = { -readonly [Name in keyof Sampling]: Sampling[Name] };
+type MutableSampling = { -readonly [Name in keyof Sampling]: Sampling[Name] };
 
 type NumberName = Exclude<keyof Sampling, 'logitBias' | 'badWords'>;
 
@@ -15,8 +45,8 @@ export function samplingReader<Field extends string>(fields: Readonly<Record<Fie
       readonly logit_bias?: Readonly<Record<string, number>>;
       readonly bad_words?: readonly string[];
     },
-  ): UnfinishedSampling => {
-    const sampling: UnfinishedSampling = {};
+  ): MutableSampling => {
+    const sampling: MutableSampling = {};
     const numbers: { readonly [Name in Field]?: number } = body;
     for (const [field, name] of entries) {
       const value = numbers[field];
@@ -27,4 +57,24 @@ export function samplingReader<Field extends string>(fields: Readonly<Record<Fie
     if (body.bad_words !== undefined && body.bad_words.length > 0) sampling.badWords = body.bad_words;
     return sampling;
   };
+}
+
+/** logit_bias becomes the core's, in every protocol that has it: token id → what is added to its logit. */
+
+/** One way to write each token, so that none can be given twice. */
+const TOKEN_ID = /^(0|[1-9][0-9]{0,9})$/;
+
+/** By token, so that equal requests look alike. */
+function parseLogitBias(biases: Readonly<Record<string, number>>): readonly TokenBias[] {
+  return Object.entries(biases)
+    .map(([key, bias]) => ({ token: parseToken(key), bias }))
+    .sort((one, other) => one.token - other.token);
+}
+
+function parseToken(key: string): number {
+  if (TOKEN_ID.test(key)) return Number(key);
+  throw invalid(
+    'logit_bias',
+    `logit_bias has the key ${showValue(key)}, but its keys must be token ids: whole numbers such as "42".`,
+  );
 }

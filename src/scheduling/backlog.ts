@@ -3,30 +3,30 @@
  * eligible (only slots are missing), takes up its client's share of the queue, and has its place among the wake times.
  */
 import type { Milliseconds } from '../core/clock.ts';
-import type { BatchPolicy } from './batch-policy.ts';
 import type { EntryId, SchedulerOptions } from './decision.ts';
 import type { Flow } from './fair-share.ts';
 import { Heap } from './heap.ts';
+import type { WorkAhead } from './latency-estimator.ts';
+import type { BatchPolicy } from './policies.ts';
 import { QueueShares } from './queue-shares.ts';
+import type { QueuedRequest } from './queued-request.ts';
 import { ServiceOrder } from './service-order.ts';
-import type { Ahead } from './wait-predictor.ts';
-import type { Waiting } from './waiting.ts';
 import { WorkSum } from './work.ts';
 
 export class Backlog {
   readonly eligible: ServiceOrder;
-  readonly shares: QueueShares<Waiting>;
+  readonly shares: QueueShares<QueuedRequest>;
   readonly work = new WorkSum();
   readonly #options: SchedulerOptions;
-  readonly #entries = new Map<EntryId, Waiting>();
+  readonly #entries = new Map<EntryId, QueuedRequest>();
   /** In the order of arrival. */
-  readonly #collecting = new Set<Waiting>();
-  readonly #wakes = new Heap<Waiting>();
+  readonly #collecting = new Set<QueuedRequest>();
+  readonly #wakes = new Heap<QueuedRequest>();
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
     this.eligible = new ServiceOrder(options);
-    this.shares = new QueueShares<Waiting>(options);
+    this.shares = new QueueShares<QueuedRequest>(options);
   }
 
   get size(): number {
@@ -37,20 +37,20 @@ export class Backlog {
     return this.#wakes.first?.startBy;
   }
 
-  get(id: EntryId): Waiting | undefined {
+  get(id: EntryId): QueuedRequest | undefined {
     return this.#entries.get(id);
   }
 
-  has({ entry }: Waiting): boolean {
+  has({ entry }: QueuedRequest): boolean {
     return this.#entries.has(entry.id);
   }
 
   /** Any one of them; undefined when nobody waits. */
-  get any(): Waiting | undefined {
+  get any(): QueuedRequest | undefined {
     return this.shares.displaced;
   }
 
-  add(waiting: Waiting): void {
+  add(waiting: QueuedRequest): void {
     this.#entries.set(waiting.entry.id, waiting);
     this.#collecting.add(waiting);
     this.shares.add(waiting);
@@ -58,20 +58,20 @@ export class Backlog {
     this.work.add(waiting);
   }
 
-  remove(waiting: Waiting): void {
+  remove(waiting: QueuedRequest): void {
     if (!this.#collecting.delete(waiting)) this.eligible.remove(waiting);
     this.#forget(waiting);
   }
 
   /** The flow that was charged for it. */
-  grant(waiting: Waiting, now: Milliseconds): Flow<Waiting> | undefined {
+  grant(waiting: QueuedRequest, now: Milliseconds): Flow<QueuedRequest> | undefined {
     this.#forget(waiting);
     return this.eligible.grant(waiting, now);
   }
 
   /** Takes those out of the wake times whose last moment to be started has come. */
-  takeDue(now: Milliseconds): Waiting[] {
-    const due: Waiting[] = [];
+  takeDue(now: Milliseconds): QueuedRequest[] {
+    const due: QueuedRequest[] = [];
     for (let first = this.#wakes.first; first && first.startBy <= now; first = this.#wakes.first) {
       this.#wakes.remove(first.wake);
       due.push(first);
@@ -79,7 +79,7 @@ export class Backlog {
     return due;
   }
 
-  isCollecting(waiting: Waiting): boolean {
+  isCollecting(waiting: QueuedRequest): boolean {
     return this.#collecting.has(waiting);
   }
 
@@ -87,8 +87,8 @@ export class Backlog {
   closeBatches(
     policy: BatchPolicy,
     now: Milliseconds,
-  ): { readonly closed: readonly Waiting[]; readonly wakeAt: Milliseconds | undefined } {
-    const closed: Waiting[] = [];
+  ): { readonly closed: readonly QueuedRequest[]; readonly wakeAt: Milliseconds | undefined } {
+    const closed: QueuedRequest[] = [];
     const oldestFirst = this.#collecting.values();
     for (let oldest = oldestFirst.next().value; oldest; ) {
       const verdict = policy({
@@ -110,7 +110,7 @@ export class Backlog {
   }
 
   /** What goes before an entry, as things stand. */
-  ahead(waiting: Waiting): Ahead {
+  ahead(waiting: QueuedRequest): WorkAhead {
     if (!this.#collecting.has(waiting)) return this.eligible.ahead(waiting);
     const work = this.eligible.work;
     for (const earlier of this.#collecting) {
@@ -120,7 +120,7 @@ export class Backlog {
     return { work, canBeOvertaken: false };
   }
 
-  #forget(waiting: Waiting): void {
+  #forget(waiting: QueuedRequest): void {
     this.#entries.delete(waiting.entry.id);
     this.shares.remove(waiting);
     this.#wakes.remove(waiting.wake);

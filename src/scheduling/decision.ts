@@ -3,8 +3,7 @@ import type { Milliseconds } from '../core/clock.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import type { ModelId } from '../core/generation.ts';
 import type { Priority } from '../core/priority.ts';
-import type { BatchMode } from './batch-policy.ts';
-import type { OrderMode } from './order-policy.ts';
+import type { BatchMode, OrderMode } from './policies.ts';
 import type { PrefixFingerprint } from './prefix-fingerprint.ts';
 
 /** Our own id of a queue entry; never the client's. */

@@ -6,9 +6,8 @@
 import type { Milliseconds } from '../core/clock.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import type { ModelId } from '../core/generation.ts';
-import type { QueuePlace } from '../core/receipt.ts';
+import type { QueuePosition } from '../core/request-trace.ts';
 import { Backlog } from './backlog.ts';
-import { BATCH_POLICIES, type BatchPolicy, closeAll } from './batch-policy.ts';
 import type {
   BatchMember,
   Decision,
@@ -19,16 +18,16 @@ import type {
   Settlement,
   TargetId,
 } from './decision.ts';
-import { Experience } from './experience.ts';
-import { ORDER_POLICIES, type OrderPolicy } from './order-policy.ts';
-import { Overtaking } from './overtaking.ts';
+import type { ServiceLoad, WorkAhead } from './latency-estimator.ts';
+import { LatencyEstimator } from './latency-estimator.ts';
+import { BATCH_POLICIES, type BatchPolicy, closeAll, ORDER_POLICIES, type OrderPolicy } from './policies.ts';
+import { PrefixAffinity } from './prefix-affinity.ts';
+import { QueuedRequest } from './queued-request.ts';
 import { Slots, type Target } from './slots.ts';
-import type { Ahead, Service } from './wait-predictor.ts';
-import { Waiting } from './waiting.ts';
 
 /** Retry-After where no queue can tell: how long a load or a recovery usually takes. */
 const RETRY_WHEN_NOT_SERVING_SECONDS = 5;
-const LONGEST_RETRY_AFTER_SECONDS = 600;
+const MAX_RETRY_AFTER_SECONDS = 600;
 
 export class ModelQueue {
   readonly #model: ModelId;
@@ -38,10 +37,10 @@ export class ModelQueue {
   readonly #nextBatchId: () => string;
   readonly #backlog: Backlog;
   readonly #slots: Slots;
-  readonly #overtaking: Overtaking;
-  readonly #experience = new Experience();
+  readonly #overtaking: PrefixAffinity;
+  readonly #experience = new LatencyEstimator();
   /** Since the last tick. */
-  #arrived: Waiting[] = [];
+  #arrived: QueuedRequest[] = [];
   #arrivals = 0;
   #windowClosesAt: Milliseconds | undefined;
 
@@ -53,7 +52,7 @@ export class ModelQueue {
     this.#nextBatchId = nextBatchId;
     this.#backlog = new Backlog(options);
     this.#slots = new Slots(options);
-    this.#overtaking = new Overtaking(options);
+    this.#overtaking = new PrefixAffinity(options);
   }
 
   get waiting(): number {
@@ -78,7 +77,7 @@ export class ModelQueue {
 
   enqueue(entry: QueueEntry, now: Milliseconds): void {
     const { expected, charged } = this.#experience.answerTokens(entry);
-    const waiting = new Waiting({
+    const waiting = new QueuedRequest({
       entry,
       standing: this.#orderPolicy(entry),
       enqueuedAt: now,
@@ -99,7 +98,7 @@ export class ModelQueue {
   }
 
   /** Where a waiting entry stands; undefined once it has left. */
-  place(id: EntryId): QueuePlace | undefined {
+  position(id: EntryId): QueuePosition | undefined {
     const waiting = this.#backlog.get(id);
     if (!waiting) return undefined;
     const ahead = this.#backlog.ahead(waiting);
@@ -126,7 +125,7 @@ export class ModelQueue {
   tick(now: Milliseconds, decisions: Decision[]): void {
     const due = this.#backlog.takeDue(now);
     for (const waiting of due) if (waiting.entry.expiresAt <= now) this.#rejectLate(waiting, decisions);
-    let newlyEligible: readonly Waiting[] = [];
+    let newlyEligible: readonly QueuedRequest[] = [];
     this.#windowClosesAt = undefined;
     if (this.#serves()) {
       // Whoever must leave now or never takes its batch along.
@@ -177,7 +176,11 @@ export class ModelQueue {
   }
 
   /** The first in order, or one of those behind it that continues what the target has cached. */
-  #choose(first: Waiting, target: Target, { leftTokens, now }: { leftTokens: number; now: Milliseconds }) {
+  #choose(
+    first: QueuedRequest,
+    target: Target,
+    { leftTokens, now }: { leftTokens: number; now: Milliseconds },
+  ) {
     if (!target.idle) return first;
     return this.#overtaking.choose(first, {
       idle: target.idle,
@@ -198,7 +201,7 @@ export class ModelQueue {
   }
 
   /** Those that just joined the queue and have no prospect of being started in time hear it now, not when it has passed. */
-  #refuseHopeless(joined: readonly Waiting[], now: Milliseconds, decisions: Decision[]): void {
+  #refuseHopeless(joined: readonly QueuedRequest[], now: Milliseconds, decisions: Decision[]): void {
     if (!this.#experience.isTrusted) return;
     for (const waiting of joined) {
       if (!this.#backlog.has(waiting)) continue;
@@ -212,12 +215,12 @@ export class ModelQueue {
     }
   }
 
-  #rejectLate(waiting: Waiting, decisions: Decision[]): void {
+  #rejectLate(waiting: QueuedRequest, decisions: Decision[]): void {
     const whyNotServing = this.#slots.hasTarget('loading') ? 'model_loading' : 'no_backend_available';
     this.#reject(waiting, this.#serves() ? 'queue_timeout' : whyNotServing, decisions);
   }
 
-  #reject(waiting: Waiting, code: ErrorCode, decisions: Decision[]): void {
+  #reject(waiting: QueuedRequest, code: ErrorCode, decisions: Decision[]): void {
     const queue = { work: this.#backlog.work, canBeOvertaken: false };
     const retryAfterSeconds = this.#serves()
       ? Math.ceil(this.#waitMs(queue) / 1000)
@@ -228,7 +231,7 @@ export class ModelQueue {
       id: waiting.entry.id,
       code,
       // At least 1: 0 makes official clients retry within milliseconds.
-      retryAfterSeconds: Math.min(LONGEST_RETRY_AFTER_SECONDS, Math.max(1, retryAfterSeconds)),
+      retryAfterSeconds: Math.min(MAX_RETRY_AFTER_SECONDS, Math.max(1, retryAfterSeconds)),
     });
   }
 
@@ -237,12 +240,12 @@ export class ModelQueue {
   }
 
   /** For that to be dispatched before something new is. */
-  #waitMs(ahead: Ahead): Milliseconds {
+  #waitMs(ahead: WorkAhead): Milliseconds {
     return this.#experience.waitMs(ahead, this.#service);
   }
 
   /** While something eligible waits, what runs is what can run: the tokens in flight may allow less than the slots. */
-  get #service(): Service {
+  get #service(): ServiceLoad {
     const { usable, running, work } = this.#slots;
     const slots = this.#backlog.eligible.isEmpty ? usable : Math.min(usable, Math.max(1, running));
     return { running: work, slots };

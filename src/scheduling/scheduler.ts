@@ -5,7 +5,7 @@
  */
 import type { Milliseconds } from '../core/clock.ts';
 import type { ModelId } from '../core/generation.ts';
-import type { QueuePlace } from '../core/receipt.ts';
+import type { QueuePosition } from '../core/request-trace.ts';
 import type {
   Decision,
   EntryId,
@@ -57,8 +57,8 @@ export class Scheduler {
   }
 
   /** Where a waiting entry stands; undefined once it has left the queue. */
-  place(id: EntryId): QueuePlace | undefined {
-    return this.#queueOf.get(id)?.place(id);
+  position(id: EntryId): QueuePosition | undefined {
+    return this.#queueOf.get(id)?.position(id);
   }
 
   tick(now: Milliseconds): readonly Decision[] {

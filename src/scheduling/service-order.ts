@@ -7,14 +7,14 @@
 import type { Milliseconds } from '../core/clock.ts';
 import { PRIORITIES, type Priority } from '../core/priority.ts';
 import { FairShare, type Flow } from './fair-share.ts';
-import type { Ahead } from './wait-predictor.ts';
-import type { Waiting } from './waiting.ts';
+import type { WorkAhead } from './latency-estimator.ts';
+import type { QueuedRequest } from './queued-request.ts';
 import { WorkSum } from './work.ts';
 
 interface PriorityClass {
-  readonly share: FairShare<Waiting>;
+  readonly share: FairShare<QueuedRequest>;
   /** The first grant to a higher class while this one waited, since its own last grant. */
-  passedOverSince: Milliseconds | undefined;
+  starvedSince: Milliseconds | undefined;
 }
 
 export class ServiceOrder {
@@ -25,8 +25,8 @@ export class ServiceOrder {
     this.#agingMs = agingMs;
     for (const priority of PRIORITIES)
       this.#classes.set(priority, {
-        share: new FairShare<Waiting>(),
-        passedOverSince: undefined,
+        share: new FairShare<QueuedRequest>(),
+        starvedSince: undefined,
       });
   }
 
@@ -41,17 +41,17 @@ export class ServiceOrder {
     return true;
   }
 
-  add(waiting: Waiting): void {
+  add(waiting: QueuedRequest): void {
     this.#classOf(waiting).share.add(waiting);
   }
 
-  remove(waiting: Waiting): void {
+  remove(waiting: QueuedRequest): void {
     const of = this.#classOf(waiting);
     of.share.remove(waiting);
-    if (of.share.work.requests === 0) of.passedOverSince = undefined;
+    if (of.share.work.requests === 0) of.starvedSince = undefined;
   }
 
-  next(now: Milliseconds): Waiting | undefined {
+  next(now: Milliseconds): QueuedRequest | undefined {
     let next: PriorityClass | undefined;
     for (const candidate of this.#classes.values()) {
       if (candidate.share.work.requests === 0) continue;
@@ -61,36 +61,36 @@ export class ServiceOrder {
   }
 
   /** Those of its class that follow the first of it, that one included. */
-  upcoming(first: Waiting, count: number): readonly Waiting[] {
+  upcoming(first: QueuedRequest, count: number): readonly QueuedRequest[] {
     return this.#classOf(first).share.upcoming(count);
   }
 
-  grant(waiting: Waiting, now: Milliseconds): Flow<Waiting> | undefined {
+  grant(waiting: QueuedRequest, now: Milliseconds): Flow<QueuedRequest> | undefined {
     const granted = this.#classOf(waiting);
-    granted.passedOverSince = undefined;
+    granted.starvedSince = undefined;
     let isLower = false;
     for (const of of this.#classes.values()) {
-      if (isLower && of.share.work.requests > 0) of.passedOverSince ??= now;
+      if (isLower && of.share.work.requests > 0) of.starvedSince ??= now;
       isLower ||= of === granted;
     }
     return granted.share.grant(waiting);
   }
 
-  settle(granted: Waiting, flow: Flow<Waiting>, usedTokens: number): void {
+  settle(granted: QueuedRequest, flow: Flow<QueuedRequest>, usedTokens: number): void {
     const { chargedTokens } = granted;
     this.#classOf(granted).share.settle(flow, { chargedTokens, usedTokens });
   }
 
   /** What waits and goes before it. While a higher class is being served, its newcomers go before it too, until it has aged. */
-  ahead(waiting: Waiting): Ahead {
-    const { share, passedOverSince } = this.#classOf(waiting);
+  ahead(waiting: QueuedRequest): WorkAhead {
+    const { share, starvedSince } = this.#classOf(waiting);
     const own = share.ahead(waiting);
     const work = new WorkSum();
     for (const [priority, { share: higher }] of this.#classes) {
       if (priority === waiting.standing.priority) break;
       work.add(higher.work);
     }
-    const isPassedOver = passedOverSince !== undefined || work.requests > 0;
+    const isPassedOver = starvedSince !== undefined || work.requests > 0;
     const afterMs = (own.work.requests + 1) * this.#agingMs;
     work.add(own.work);
     return {
@@ -101,11 +101,11 @@ export class ServiceOrder {
   }
 
   #isMoreOverdue(one: PriorityClass, other: PriorityClass, now: Milliseconds): boolean {
-    if (one.passedOverSince === undefined || now - one.passedOverSince < this.#agingMs) return false;
-    return one.passedOverSince < (other.passedOverSince ?? Number.POSITIVE_INFINITY);
+    if (one.starvedSince === undefined || now - one.starvedSince < this.#agingMs) return false;
+    return one.starvedSince < (other.starvedSince ?? Number.POSITIVE_INFINITY);
   }
 
-  #classOf({ standing }: Waiting): PriorityClass {
+  #classOf({ standing }: QueuedRequest): PriorityClass {
     const of = this.#classes.get(standing.priority);
     if (!of) throw new Error(`no class for the priority ${standing.priority}`);
     return of;

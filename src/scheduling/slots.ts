@@ -3,13 +3,13 @@
  * over what runs on it; neither grows beyond its bound, but for a request that runs alone. What a target has cached is
  * forgotten when it goes away.
  */
+
 import type { Milliseconds } from '../core/clock.ts';
 import type { EntryId, Outcome, SchedulerTarget, TargetId } from './decision.ts';
 import type { Flow } from './fair-share.ts';
-import { IdlePrefixes } from './idle-prefixes.ts';
+import { IdlePrefixes } from './prefix-affinity.ts';
 import { NO_PREFIX } from './prefix-fingerprint.ts';
-import { hasRoom, selectTarget } from './target-selection.ts';
-import type { Waiting } from './waiting.ts';
+import type { QueuedRequest } from './queued-request.ts';
 import { WorkSum } from './work.ts';
 
 export interface Target {
@@ -22,13 +22,13 @@ export interface Target {
   idle: IdlePrefixes | undefined;
 }
 
-export interface Running {
+interface Running {
   readonly target: Target;
   /** Where its slot goes back to. */
   readonly idle: IdlePrefixes | undefined;
-  readonly granted: Waiting;
+  readonly granted: QueuedRequest;
   /** Whose account is settled. */
-  readonly flow: Flow<Waiting> | undefined;
+  readonly flow: Flow<QueuedRequest> | undefined;
   readonly dispatchedAt: Milliseconds;
 }
 
@@ -107,4 +107,37 @@ export class Slots {
     this.work.add(granted, -1);
     return running;
   }
+}
+
+/** Which target takes the next request: of those that have room, the least loaded in proportion to its slots; the first listed wins a tie. */
+
+interface SelectableTarget {
+  readonly slots: number;
+  readonly used: number;
+  /** Estimated tokens of what runs there. */
+  readonly tokensInFlight: number;
+  readonly state: SchedulerTarget['state'];
+}
+
+interface Need {
+  readonly tokens: number;
+  readonly maxTokensInFlight: number;
+}
+
+function hasRoom(target: SelectableTarget, { tokens, maxTokensInFlight }: Need): boolean {
+  if (target.state !== 'ready' || target.used >= target.slots) return false;
+  // A request that alone exceeds the budget runs alone.
+  return target.used === 0 || target.tokensInFlight + tokens <= maxTokensInFlight;
+}
+
+function selectTarget<Target extends SelectableTarget>(
+  targets: Iterable<Target>,
+  need: Need,
+): Target | undefined {
+  let best: Target | undefined;
+  for (const target of targets) {
+    if (!hasRoom(target, need)) continue;
+    if (!best || target.used / target.slots < best.used / best.slots) best = target;
+  }
+  return best;
 }

@@ -6,9 +6,8 @@
 import type { GenerationSink } from '../core/backend.ts';
 import type { Cancellation } from '../core/cancellation.ts';
 import { ServingError } from '../core/errors.ts';
-import type { GenerationEvent } from '../core/generation.ts';
-import type { Receipt } from '../core/receipt.ts';
-import type { Usage } from '../core/usage.ts';
+import type { GenerationEvent, Usage } from '../core/generation.ts';
+import type { RequestTrace } from '../core/request-trace.ts';
 
 /** A generation that takes no more for a while. */
 export interface Pausable {
@@ -25,30 +24,30 @@ export interface ChoicesSink {
   fail(error: ServingError): void;
 }
 
-export interface Choices {
+export interface ChoicesOptions {
   readonly choices: number;
-  readonly receipt: Receipt;
+  readonly trace: RequestTrace;
   readonly cancellation: Cancellation;
-  /** Starts one; it writes on the given receipt: the first on the request's own. */
-  start(choice: number, receipt: Receipt, sink: GenerationSink): Pausable;
+  /** Starts one; it writes on the given trace: the first on the request's own. */
+  start(choice: number, trace: RequestTrace, sink: GenerationSink): Pausable;
 }
 
 /** No choices at all are done at once. */
 export function startChoices(
-  { choices, receipt, cancellation, start }: Choices,
+  { choices, trace, cancellation, start }: ChoicesOptions,
   sink: ChoicesSink,
 ): Pausable {
-  if (choices === 1) return start(0, receipt, new OnlyChoice(sink));
+  if (choices === 1) return start(0, trace, new OnlyChoice(sink));
   const failures: ServingError[] = [];
   let left = choices;
   // Shared by all: what any of them does without is known as soon as it is dropped.
-  receipt.droppedFields ??= [];
-  const receipts = Array.from({ length: choices }, (_, choice) => (choice === 0 ? receipt : { ...receipt }));
+  trace.droppedFields ??= [];
+  const traces = Array.from({ length: choices }, (_, choice) => (choice === 0 ? trace : { ...trace }));
   const ended = () => {
     left -= 1;
     if (left > 0) return;
     const [failure] = failures;
-    noteAll(receipt, receipts, { failed: failure !== undefined });
+    noteAll(trace, traces, { failed: failure !== undefined });
     if (failure === undefined) sink.done();
     else sink.fail(failure);
   };
@@ -56,7 +55,7 @@ export function startChoices(
     sink.done();
     return { pause() {}, resume() {} };
   }
-  const started = receipts.map((own, choice) =>
+  const started = traces.map((own, choice) =>
     start(choice, own, {
       event: (event) => {
         sink.event(event, choice);
@@ -99,19 +98,19 @@ class OnlyChoice implements GenerationSink {
   }
 }
 
-/** The request's own receipt has what is true of all: when the first of them began, and what they used together. */
+/** The request's own trace has what is true of all: when the first of them began, and what they used together. */
 function noteAll(
-  receipt: Receipt,
-  receipts: readonly Receipt[],
+  trace: RequestTrace,
+  traces: readonly RequestTrace[],
   { failed }: { readonly failed: boolean },
 ): void {
   for (const mark of ['dispatchedAt', 'firstTokenAt'] as const) {
-    const marks = receipts.flatMap((own) => own[mark] ?? []);
-    if (marks.length > 0) receipt[mark] = Math.min(...marks);
+    const marks = traces.flatMap((own) => own[mark] ?? []);
+    if (marks.length > 0) trace[mark] = Math.min(...marks);
   }
-  const usages = receipts.flatMap(({ usage }) => usage ?? []);
-  if (usages.length > 0) receipt.usage = usages.reduce(sum);
-  if (failed) delete receipt.finishReason;
+  const usages = traces.flatMap(({ usage }) => usage ?? []);
+  if (usages.length > 0) trace.usage = usages.reduce(sum);
+  if (failed) delete trace.finishReason;
 }
 
 function sum(one: Usage, other: Usage): Usage {

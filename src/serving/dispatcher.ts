@@ -2,9 +2,10 @@
  * Performs what the pure scheduler decides: turns its decisions into granted slots or errors, and ticks it when it
  * asks for that. Owns the waiting callers; each is told exactly one of a grant and a rejection, unless it leaves.
  */
+
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
-import type { BatchInfo, QueuePlace } from '../core/receipt.ts';
+import type { BatchInfo, QueuePosition } from '../core/request-trace.ts';
 import type {
   Decision,
   EntryId,
@@ -14,7 +15,6 @@ import type {
   TargetId,
 } from '../scheduling/decision.ts';
 import type { Scheduler } from '../scheduling/scheduler.ts';
-import { PlaceReports } from './place-reports.ts';
 
 export interface Grant {
   readonly target: TargetId;
@@ -24,14 +24,14 @@ export interface Grant {
 }
 
 /** Who waits in the queue. Neither method throws. */
-export interface Caller {
+export interface SlotCaller {
   granted(grant: Grant): void;
   rejected(error: ServingError): void;
 }
 
-interface Waiting {
-  readonly caller: Caller;
-  readonly reports: PlaceReports | undefined;
+interface QueuedCaller {
+  readonly caller: SlotCaller;
+  readonly reports: QueuePositionReporter | undefined;
 }
 
 const REJECTION_MESSAGES: Readonly<Record<string, string>> = {
@@ -52,7 +52,7 @@ export class Dispatcher {
    * No Map: each time it grows or shrinks, V8 keeps its old table pointing to the new one. Once an old table is in the old
    * generation, all that waited since is kept until the next full collection (decision 0036).
    */
-  readonly #waiting: Record<EntryId, Waiting | undefined> = Object.create(null);
+  readonly #waiting: Record<EntryId, QueuedCaller | undefined> = Object.create(null);
   #entries = 0;
   #tickPending = false;
   #timer: { readonly at: Milliseconds; readonly timer: Timer } | undefined;
@@ -68,16 +68,16 @@ export class Dispatcher {
     return `entry_${this.#entries}`;
   }
 
-  /** Waits in the queue for a slot. `onPlace` is told where it stands meanwhile. */
-  enter(entry: QueueEntry, caller: Caller, onPlace?: (place: QueuePlace) => void): void {
+  /** Waits in the queue for a slot. `onQueuePosition` is told where it stands meanwhile. */
+  enter(entry: QueueEntry, caller: SlotCaller, onQueuePosition?: (place: QueuePosition) => void): void {
     this.#scheduler.enqueue(entry, this.#clock.now());
     this.#wake();
     const reports =
-      onPlace &&
-      new PlaceReports({
+      onQueuePosition &&
+      new QueuePositionReporter({
         clock: this.#clock,
-        read: () => this.#scheduler.place(entry.id),
-        tell: onPlace,
+        read: () => this.#scheduler.position(entry.id),
+        tell: onQueuePosition,
       });
     this.#waiting[entry.id] = { caller, reports };
   }
@@ -151,9 +151,52 @@ export class Dispatcher {
     }
   }
 
-  #take(id: EntryId): Waiting | undefined {
+  #take(id: EntryId): QueuedCaller | undefined {
     const waiting = this.#waiting[id];
     delete this.#waiting[id];
     return waiting;
+  }
+}
+
+/** Tells one waiting caller its place in the queue: once it is accepted, then when it changes, at most once a second, and 0 when it leaves for a slot. */
+
+const REPORT_EVERY_MS: Milliseconds = 1000;
+
+interface QueuePositionReporterOptions {
+  readonly clock: Clock;
+  /** Undefined once the entry has left the queue. */
+  readonly read: () => QueuePosition | undefined;
+  readonly tell: (place: QueuePosition) => void;
+}
+
+class QueuePositionReporter {
+  readonly #options: QueuePositionReporterOptions;
+  #told: QueuePosition | undefined;
+  #timer: Timer | undefined;
+  #stopped = false;
+
+  constructor(options: QueuePositionReporterOptions) {
+    this.#options = options;
+    // After the tick of this turn, which decides whether the entry is accepted at all.
+    options.clock.atEndOfTurn(() => this.#report());
+  }
+
+  granted(): void {
+    this.stop();
+    this.#options.tell({ position: 0, etaMs: 0 });
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+  }
+
+  #report(): void {
+    const place = this.#stopped ? undefined : this.#options.read();
+    if (!place) return;
+    if (place.position !== this.#told?.position || place.etaMs !== this.#told.etaMs)
+      this.#options.tell(place);
+    this.#told = place;
+    this.#timer = this.#options.clock.schedule(REPORT_EVERY_MS, () => this.#report());
   }
 }

@@ -5,15 +5,15 @@
 import type { Cancellation } from '../core/cancellation.ts';
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
-import type { Receipt } from '../core/receipt.ts';
+import type { RequestTrace } from '../core/request-trace.ts';
 import { LinkedList, type ListNode } from '../scheduling/linked-list.ts';
 
-export interface UnderWay {
-  readonly receipt: Receipt;
+export interface ActiveRequest {
+  readonly trace: RequestTrace;
   readonly cancellation: Cancellation;
 }
 
-interface Member extends UnderWay, ListNode<Member> {}
+interface Member extends ActiveRequest, ListNode<Member> {}
 
 export interface DrainOptions {
   /** Requests are still served for so long. */
@@ -42,11 +42,11 @@ export class Drain {
 
   /** Arrival of the oldest generation under way. */
   get oldestReceivedAt(): Milliseconds | undefined {
-    return this.#underWay.head?.receipt.receivedAt;
+    return this.#underWay.head?.trace.receivedAt;
   }
 
   /** Counts a generation in; throws `draining` once new ones are refused. The result counts it out. */
-  enter(generation: UnderWay): () => void {
+  enter(generation: ActiveRequest): () => void {
     if (this.#phase === 'refusing') {
       throw new ServingError('draining', {
         message:
@@ -55,7 +55,7 @@ export class Drain {
       });
     }
     const member: Member = {
-      receipt: generation.receipt,
+      trace: generation.trace,
       cancellation: generation.cancellation,
       previous: undefined,
       next: undefined,

@@ -8,9 +8,11 @@ import type { ModelId } from '../core/generation.ts';
 import type { Outcome } from '../scheduling/decision.ts';
 import { embeddingSizeOf, type PromptSize } from './prompt-size.ts';
 import { isBackendFault, Slot, type SlotCall, type SlotHolder, type SlotServices } from './slot.ts';
-import type { Target } from './target.ts';
+import type { Target } from './targets.ts';
 
-export type EmbeddingCall = Omit<SlotCall, 'request' | 'onPlace'> & { readonly request: EmbeddingRequest };
+export type EmbeddingCall = Omit<SlotCall, 'request' | 'onQueuePosition'> & {
+  readonly request: EmbeddingRequest;
+};
 
 interface Settle {
   resolve(embeddings: Embeddings): void;
@@ -73,7 +75,7 @@ class ServedEmbedding implements SlotHolder {
 
   #succeed(embeddings: Embeddings): void {
     if (this.#hasEnded) return;
-    this.#call.receipt.usage = {
+    this.#call.trace.usage = {
       promptTokens: embeddings.promptTokens,
       completionTokens: 0,
       cachedTokens: 0,

@@ -2,20 +2,19 @@
  * The way of one generation from queue to end: wait for a slot, run the backend, pass its events on, give the slot back. It
  * stands between backend and edge: all that happens to an event here happens in the turn in which the backend brought it.
  */
+
 import type { CacheIsolation, GenerateOptions, Generation, GenerationSink } from '../core/backend.ts';
 import type { Milliseconds } from '../core/clock.ts';
 import { ServingError, toServingError } from '../core/errors.ts';
-import { withoutMootFormat } from '../core/features.ts';
+import { type Droppable, withoutField, withoutRedundantFormat } from '../core/features.ts';
 import type { GenerationEvent, GenerationRequest } from '../core/generation.ts';
-import type { Receipt } from '../core/receipt.ts';
+import type { RequestTrace } from '../core/request-trace.ts';
 import type { Outcome, Settlement } from '../scheduling/decision.ts';
 import { fingerprintOf } from '../scheduling/prefix-fingerprint.ts';
-import { dropUnsupported } from './drop-unsupported.ts';
 import { ProgressWatch, silenceLimits } from './progress-watch.ts';
 import { type PromptSize, promptSizeOf } from './prompt-size.ts';
 import { isBackendFault, Slot, type SlotCall, type SlotHolder, type SlotServices } from './slot.ts';
-import type { Target } from './target.ts';
-import { TokenCount } from './token-count.ts';
+import type { Target } from './targets.ts';
 
 export interface GenerationCall extends SlotCall, Pick<GenerateOptions, 'delivery' | 'promptTokensFirst'> {
   readonly request: GenerationRequest;
@@ -99,13 +98,13 @@ export class ServedGeneration implements GenerationSink, SlotHolder {
 
   event(told: GenerationEvent): void {
     if (this.#hasEnded) return;
-    const { receipt, request } = this.#call;
+    const { trace, request } = this.#call;
     const isBeyondLimit = this.#isBeyondLimit(told);
     const event = isBeyondLimit ? this.#endAtLimit() : told;
     const now = this.#services.clock.now();
     this.#hasBegun = true;
     this.#used.note(event);
-    if (event.type !== 'start') receipt.firstTokenAt ??= now;
+    if (event.type !== 'start') trace.firstTokenAt ??= now;
     this.#watch?.progressed(now, { isToken: event.type !== 'start' });
     if (event.type === 'text' || event.type === 'tool-arguments') {
       // Normally a token each: between them lies the inter-token latency.
@@ -116,8 +115,8 @@ export class ServedGeneration implements GenerationSink, SlotHolder {
       this.#sink.event(event);
       return;
     }
-    receipt.finishReason = event.reason;
-    receipt.usage = event.usage;
+    trace.finishReason = event.reason;
+    trace.usage = event.usage;
     this.#sink.event(event);
     if (isBeyondLimit) {
       this.#end('completed', this.#generation?.released);
@@ -145,21 +144,21 @@ export class ServedGeneration implements GenerationSink, SlotHolder {
   }
 
   #ask(target: Target): void {
-    const { receipt } = this.#call;
-    const onAskedWhole = () => {
-      receipt.askedWhole = true;
+    const { trace } = this.#call;
+    const onUnstreamed = () => {
+      trace.unstreamed = true;
       this.#watch?.expectWhole(target.answerTimeoutMs);
     };
     const { client, delivery = 'stream', promptTokensFirst = false } = this.#call;
     const options = {
       delivery,
       promptTokensFirst,
-      onAskedWhole,
+      onUnstreamed,
       ...(target.cacheIsolation === 'client' && { cacheScope: client }),
     };
     this.#watch?.waiting();
     try {
-      this.#generation = target.backend.generate(withoutMootFormat(this.#asked), this, options);
+      this.#generation = target.backend.generate(withoutRedundantFormat(this.#asked), this, options);
     } catch (thrown) {
       // A mistake of ours, which must not reach those that were granted a slot in the same turn.
       this.fail(toServingError(thrown));
@@ -173,16 +172,16 @@ export class ServedGeneration implements GenerationSink, SlotHolder {
   /** What to ask for instead, without what the backend cannot honour. */
   #lesserThan(refusal: ServingError): GenerationRequest | undefined {
     if (this.#hasBegun) return undefined;
-    const { receipt, cancellation } = this.#call;
+    const { trace, cancellation } = this.#call;
     if (cancellation.reason !== undefined) return undefined;
     const droppable = this.#services.lenient ? 'settings' : 'optional';
-    return dropUnsupported({ asked: this.#asked, receipt, droppable }, refusal);
+    return dropUnsupported({ asked: this.#asked, trace, droppable }, refusal);
   }
 
   #end(outcome: Outcome, free?: Promise<void>): void {
     this.#hasEnded = true;
     this.#watch?.stop();
-    this.#slot.release(settlementOf(outcome, this.#used, this.#call.receipt), free);
+    this.#slot.release(settlementOf(outcome, this.#used, this.#call.trace), free);
   }
 
   /** Other software may ignore `maxTokens`: it is stopped there. */
@@ -211,9 +210,9 @@ function prefixOf({ request, client }: GenerationCall, isolation: CacheIsolation
 function settlementOf(
   outcome: Outcome,
   { promptTokens, cachedTokens, answerTokens }: TokenCount,
-  { dispatchedAt, firstTokenAt, askedWhole = false }: Receipt,
+  { dispatchedAt, firstTokenAt, unstreamed = false }: RequestTrace,
 ): Settlement {
-  const isTimed = dispatchedAt !== undefined && firstTokenAt !== undefined && !askedWhole;
+  const isTimed = dispatchedAt !== undefined && firstTokenAt !== undefined && !unstreamed;
   return {
     outcome,
     promptTokens,
@@ -221,4 +220,81 @@ function settlementOf(
     answerTokens,
     firstTokenMs: isTimed ? firstTokenAt - dispatchedAt : undefined,
   };
+}
+
+/**
+ * Where a backend refuses a field that it cannot honour, before its first event, it is asked again without the field, and the
+ * trace says so. What is content, no setting, is refused all the same.
+ */
+
+interface DroppingCall {
+  /** As the backend was asked. */
+  readonly asked: GenerationRequest;
+  readonly trace: RequestTrace;
+  readonly droppable: Droppable;
+}
+
+/** What to ask for instead; undefined: the refusal is the answer. */
+export function dropUnsupported(
+  { asked, trace, droppable }: DroppingCall,
+  { code, param }: ServingError,
+): GenerationRequest | undefined {
+  if (code !== 'unsupported_parameter' || param === undefined) return undefined;
+  const less = withoutField(asked, param, droppable);
+  if (less === undefined) return undefined;
+  trace.droppedFields ??= [];
+  if (!trace.droppedFields.includes(param)) trace.droppedFields.push(param);
+  return less;
+}
+
+/** What one generation has used so far, as its events tell it: for the settlement, however it ends. */
+
+export class TokenCount {
+  #promptTokens = 0;
+  #cachedTokens = 0;
+  #answerTokens = 0;
+
+  get promptTokens(): number {
+    return this.#promptTokens;
+  }
+
+  /** Of the prompt's. */
+  get cachedTokens(): number {
+    return this.#cachedTokens;
+  }
+
+  get answerTokens(): number {
+    return this.#answerTokens;
+  }
+
+  /** The backend has the prompt: from now on it counts, by estimate until the backend tells the number. */
+  begin(estimatedPromptTokens: number): void {
+    this.#promptTokens = estimatedPromptTokens;
+  }
+
+  note(event: GenerationEvent): void {
+    switch (event.type) {
+      case 'start':
+        this.#promptTokens = event.promptTokens || this.#promptTokens;
+        this.#cachedTokens = event.cachedTokens || this.#cachedTokens;
+        return;
+      case 'text':
+        this.#answerTokens += event.logprobs?.length || 1;
+        return;
+      case 'reasoning':
+      case 'tool-call':
+      case 'tool-arguments':
+        // A piece is normally a token; the backend's own count replaces the sum at the end.
+        this.#answerTokens += 1;
+        return;
+      case 'finish':
+        // 0 is what is told by servers that do not count.
+        this.#promptTokens = event.usage.promptTokens || this.#promptTokens;
+        this.#cachedTokens = event.usage.cachedTokens || this.#cachedTokens;
+        this.#answerTokens = event.usage.completionTokens || this.#answerTokens;
+        return;
+      default:
+        throw event satisfies never;
+    }
+  }
 }

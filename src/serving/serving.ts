@@ -2,23 +2,36 @@
  * What the edge may ask of the house: generate, embed, is it ready, which models are there. Owns the targets with their
  * monitors, and keeps the scheduler told of their state.
  */
-import type { CacheIsolation, Embeddings, GenerationSink, TargetStatus, Tokenizer } from '../core/backend.ts';
+import type {
+  CacheIsolation,
+  Embeddings,
+  GenerationSink,
+  ServedModel,
+  TargetStatus,
+  Tokenizer,
+} from '../core/backend.ts';
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import type { ModelId } from '../core/generation.ts';
 import type { Log } from '../core/log.ts';
-import type { ServedModel } from '../core/served-model.ts';
 import type { SchedulerOptions, SchedulerTarget } from '../scheduling/decision.ts';
 import { Scheduler } from '../scheduling/scheduler.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { Drain } from './drain.ts';
 import { type EmbeddingCall, embed } from './embed.ts';
 import { type GenerationCall, type GenerationServices, ServedGeneration } from './generate.ts';
-import { modelDigests } from './model-digests.ts';
-import { type Readiness, readinessOf } from './readiness.ts';
-import { largestContext, servedModel, tokenizerOf } from './served-model.ts';
-import { canServe, slotsOf, type Target } from './target.ts';
 import { TargetMonitor } from './target-monitor.ts';
+import {
+  canServe,
+  largestContext,
+  modelDigests,
+  type Readiness,
+  readinessOf,
+  servedModel,
+  slotCountOf,
+  type Target,
+  tokenizerOf,
+} from './targets.ts';
 
 export interface ServingOptions {
   readonly clock: Clock;
@@ -219,7 +232,7 @@ function schedulerTarget(target: Target): SchedulerTarget {
   return {
     id,
     model,
-    slots: slotsOf(target),
+    slots: slotCountOf(target),
     state: schedulerState(status),
     cachesPrefixes: cacheIsolation !== undefined,
   };
@@ -228,7 +241,7 @@ function schedulerTarget(target: Target): SchedulerTarget {
 /** What a server has no room for waits there, out of our sight; what it could run and does not get is lost. */
 function warnOfSlots(target: Target, log: Log): void {
   const { model, id, status } = target;
-  const slots = slotsOf(target);
+  const slots = slotCountOf(target);
   if (status.slots === undefined || status.slots === slots) return;
   log.warn(
     `slots is ${slots}, but the server runs ${status.slots} requests at the same time: set slots to ${status.slots} or leave it out, or start the server with ${slots}`,

@@ -9,17 +9,17 @@ import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import type { GenerationRequest, ModelId } from '../core/generation.ts';
 import type { Priority } from '../core/priority.ts';
-import type { QueuePlace, Receipt } from '../core/receipt.ts';
+import type { QueuePosition, RequestTrace } from '../core/request-trace.ts';
 import type { EntryId, Settlement } from '../scheduling/decision.ts';
 import type { PrefixFingerprint } from '../scheduling/prefix-fingerprint.ts';
-import type { Caller, Dispatcher, Grant } from './dispatcher.ts';
+import type { Dispatcher, Grant, SlotCaller } from './dispatcher.ts';
 import type { PromptSize } from './prompt-size.ts';
-import type { Target } from './target.ts';
+import type { Target } from './targets.ts';
 
 export interface SlotCall {
   /** What the queue has to know of it, whatever it asks of the model. */
   readonly request: Pick<GenerationRequest, 'model' | 'limits'>;
-  readonly receipt: Receipt;
+  readonly trace: RequestTrace;
   /** Whoever shares the slots with others; opaque. */
   readonly client: string;
   readonly priority: Priority;
@@ -29,7 +29,7 @@ export interface SlotCall {
   /** When the answer must be finished. */
   readonly deadlineAt: Milliseconds;
   /** Told where the request stands while it waits, and 0 when it leaves the queue. */
-  readonly onPlace?: ((place: QueuePlace) => void) | undefined;
+  readonly onQueuePosition?: ((place: QueuePosition) => void) | undefined;
 }
 
 export interface SlotServices {
@@ -43,7 +43,7 @@ export interface SlotServices {
   onBackendFailure(target: Target, error: ServingError): void;
 }
 
-export interface Demand {
+export interface SlotDemand {
   readonly promptSize: PromptSize;
   /** What the prompt begins with, where that matters to the slots. */
   readonly prefix: PrefixFingerprint | undefined;
@@ -59,9 +59,9 @@ export interface SlotHolder {
   readonly deadlineAdvice: string;
 }
 
-const RELEASE_AT_LATEST_MS = 1000;
+const MAX_RELEASE_DELAY_MS = 1000;
 
-export class Slot implements Caller {
+export class Slot implements SlotCaller {
   readonly #call: SlotCall;
   readonly #holder: SlotHolder;
   readonly #services: SlotServices;
@@ -77,23 +77,23 @@ export class Slot implements Caller {
   }
 
   /** To be called once. */
-  waitFor({ promptSize, prefix }: Demand): void {
+  waitFor({ promptSize, prefix }: SlotDemand): void {
     const {
       request,
-      receipt,
+      trace,
       cancellation,
       client,
       priority,
       heldBytes = 0,
       deadlineAt,
-      onPlace,
+      onQueuePosition,
     } = this.#call;
     const { clock, dispatcher, queueTimeoutMs } = this.#services;
     const { maxTokens, maxTokensIsDefault = false } = request.limits;
     const enqueuedAt = clock.now();
-    receipt.model = request.model;
-    receipt.priority = priority;
-    receipt.enqueuedAt = enqueuedAt;
+    trace.model = request.model;
+    trace.priority = priority;
+    trace.enqueuedAt = enqueuedAt;
     if (cancellation.reason !== undefined) {
       this.#holder.rejected(cancellation.reason);
       return;
@@ -112,17 +112,17 @@ export class Slot implements Caller {
       expiresAt: Math.min(enqueuedAt + queueTimeoutMs, deadlineAt),
       deadlineAt,
     };
-    dispatcher.enter(entry, this, onPlace);
+    dispatcher.enter(entry, this, onQueuePosition);
   }
 
   granted(grant: Grant): void {
-    const { request, receipt, cancellation, deadlineAt } = this.#call;
+    const { request, trace, cancellation, deadlineAt } = this.#call;
     const { clock, findTarget } = this.#services;
     const now = clock.now();
     this.#grant = grant;
-    receipt.dispatchedAt = now;
-    receipt.batch = grant.batch;
-    receipt.target = grant.target;
+    trace.dispatchedAt = now;
+    trace.batch = grant.batch;
+    trace.target = grant.target;
     this.#deadline = clock.schedule(deadlineAt - now, () =>
       cancellation.cancel(deadlineError(this.#holder.deadlineAdvice)),
     );
@@ -183,7 +183,7 @@ function releaseWhenFree(held: {
     atLatest.cancel();
     grant.release(settlement);
   };
-  const atLatest = clock.schedule(RELEASE_AT_LATEST_MS, release);
+  const atLatest = clock.schedule(MAX_RELEASE_DELAY_MS, release);
   free.then(release, release);
 }
 

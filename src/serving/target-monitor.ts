@@ -5,14 +5,14 @@
 import type { TargetStatus } from '../core/backend.ts';
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import { ServingError, toServingError } from '../core/errors.ts';
-import { canServe, type Target } from './target.ts';
+import { canServe, type Target } from './targets.ts';
 
 const PROBE_EVERY_MS = 1000;
-const PROBE_AT_MOST_MS = 1000;
+const PROBE_TIMEOUT_MS = 1000;
 /** So many in a row without an answer, and the target counts as what the last one says. */
-const SLOW_PROBES_MEAN_GONE = 3;
-const WARM_UP_BACK_OFF_FIRST_MS = 1000;
-const WARM_UP_BACK_OFF_LONGEST_MS = 300_000;
+const MAX_SLOW_PROBES = 3;
+const FIRST_WARM_UP_BACKOFF_MS = 1000;
+const MAX_WARM_UP_BACKOFF_MS = 300_000;
 /** A model that stayed loaded for so long was not displaced: the next unload is warmed at once again. */
 const STAYED_LOADED_MS = 60_000;
 
@@ -59,7 +59,7 @@ export class TargetMonitor {
     this.#timer?.cancel();
     this.#probing = true;
     const probe = new AbortController();
-    const atMost = clock.schedule(PROBE_AT_MOST_MS, () =>
+    const atMost = clock.schedule(PROBE_TIMEOUT_MS, () =>
       probe.abort(new ServingError('backend_error', { message: 'The probe took too long.' })),
     );
     const unreachable = (thrown: unknown): TargetStatus => ({
@@ -83,7 +83,7 @@ export class TargetMonitor {
   /** A server under load may miss a probe; nothing that waits for it is turned away for that. */
   #isBusyRatherThanGone(): boolean {
     const wasServing = canServe(this.#options.target.status);
-    return wasServing && this.#slowProbes > 0 && this.#slowProbes < SLOW_PROBES_MEAN_GONE;
+    return wasServing && this.#slowProbes > 0 && this.#slowProbes < MAX_SLOW_PROBES;
   }
 
   #observe(status: TargetStatus): void {
@@ -106,8 +106,8 @@ export class TargetMonitor {
     this.#warming = true;
     this.#nextWarmUpAt = clock.now() + this.#backOffMs;
     this.#backOffMs = Math.min(
-      WARM_UP_BACK_OFF_LONGEST_MS,
-      Math.max(WARM_UP_BACK_OFF_FIRST_MS, this.#backOffMs * 2),
+      MAX_WARM_UP_BACKOFF_MS,
+      Math.max(FIRST_WARM_UP_BACKOFF_MS, this.#backOffMs * 2),
     );
     void target.backend
       .warmUp({ signal: this.#stopping.signal })

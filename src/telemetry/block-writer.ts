@@ -32,7 +32,7 @@ const HOLD_BACK_MS: Milliseconds = 250;
 /** A pipe whose reader is slow. */
 const RETRY_AFTER_MS: Milliseconds = 20;
 /** At the end, for a reader that takes nothing. */
-const END_WITHIN_MS: Milliseconds = 500;
+const CLOSE_TIMEOUT_MS: Milliseconds = 500;
 const BUSY: ReadonlySet<string> = new Set(['EAGAIN', 'EBUSY', 'EINTR']);
 
 export class BlockWriter {
@@ -75,7 +75,7 @@ export class BlockWriter {
     if (this.#state !== 'open') return Promise.resolve();
     this.#state = 'closing';
     return new Promise((resolve) => {
-      const limit = this.#options.clock.schedule(END_WITHIN_MS, () => this.#end());
+      const limit = this.#options.clock.schedule(CLOSE_TIMEOUT_MS, () => this.#end());
       this.#onEnded = () => {
         limit.cancel();
         resolve();
@@ -92,7 +92,7 @@ export class BlockWriter {
     let bytes = Buffer.concat([waiting ?? Buffer.alloc(0), Buffer.from(this.#held + this.#takeDropNotice())]);
     this.#end();
     const { output } = this.#options;
-    for (let waitedMs = 0; bytes.length > 0 && waitedMs < END_WITHIN_MS; ) {
+    for (let waitedMs = 0; bytes.length > 0 && waitedMs < CLOSE_TIMEOUT_MS; ) {
       try {
         bytes = bytes.subarray(output.writeSync(bytes));
       } catch (error) {

@@ -1,11 +1,16 @@
 /** The metrics of docs/reference/metrics.md, under the nouns that dashboards of the field know. Buckets follow the OpenTelemetry GenAI conventions. */
 import type { Milliseconds } from '../core/clock.ts';
 import { ERRORS } from '../core/errors.ts';
-import { timingsOf } from '../core/receipt.ts';
-import type { RequestRecord } from '../core/telemetry.ts';
-import { Counter, type CounterOptions } from './counter.ts';
-import { exposition, type MetricFamily, type Sample } from './exposition.ts';
-import { ModelHistogram } from './model-histogram.ts';
+import type { RequestRecord } from '../core/request-trace.ts';
+import { timingsOf } from '../core/request-trace.ts';
+import {
+  Counter,
+  type CounterOptions,
+  exposition,
+  type MetricFamily,
+  ModelHistogram,
+  type Sample,
+} from './prometheus.ts';
 
 /** What the gauges read when they are scraped. */
 export interface GaugeSource {
@@ -99,23 +104,23 @@ export class Metrics {
     this.#addGauges(source);
   }
 
-  requestEnded({ route, status, receipt, endedAt }: RequestRecord): void {
+  requestEnded({ route, status, trace, endedAt }: RequestRecord): void {
     this.#requests.add(1, route, String(status));
-    const { errorCode } = receipt;
+    const { errorCode } = trace;
     // By the error, not by the status: a stream that has committed is refused inside a 200.
     if (errorCode && REJECTIONS.has(ERRORS[errorCode].status)) this.#rejected.add(1, errorCode);
-    if (receipt.cancelPhase) this.#cancelled.add(1, receipt.cancelPhase);
-    const { model } = receipt;
+    if (trace.cancelPhase) this.#cancelled.add(1, trace.cancelPhase);
+    const { model } = trace;
     if (model === undefined) return;
-    const timings = timingsOf(receipt, endedAt);
-    if (receipt.dispatchedAt !== undefined) this.#queueTime.observe(model, timings.queueMs / 1000);
-    if (receipt.batch) this.#batchSize.observe(model, receipt.batch.size);
-    if (receipt.firstTokenAt !== undefined && !receipt.askedWhole)
+    const timings = timingsOf(trace, endedAt);
+    if (trace.dispatchedAt !== undefined) this.#queueTime.observe(model, timings.queueMs / 1000);
+    if (trace.batch) this.#batchSize.observe(model, trace.batch.size);
+    if (trace.firstTokenAt !== undefined && !trace.unstreamed)
       this.#timeToFirstToken.observe(model, timings.ttftMs / 1000);
-    if (!receipt.usage) return;
+    if (!trace.usage) return;
     this.#latency.observe(model, timings.totalMs / 1000);
-    this.#promptTokens.add(receipt.usage.promptTokens, model);
-    this.#generationTokens.add(receipt.usage.completionTokens, model);
+    this.#promptTokens.add(trace.usage.promptTokens, model);
+    this.#generationTokens.add(trace.usage.completionTokens, model);
   }
 
   connectionRefused(bound: string): void {

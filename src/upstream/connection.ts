@@ -7,7 +7,7 @@ import type { Socket } from 'node:net';
 import { type buildConnector, Client } from 'undici';
 
 /** A request that is on its way. */
-export interface Sending {
+export interface InFlight {
   /** The connection has carried a request before. */
   readonly reused: boolean;
   /** Nothing has come back. */
@@ -19,10 +19,10 @@ export interface ConnectionOptions extends Omit<Client.Options, 'connect'> {
 }
 
 export class Connection extends Client {
-  readonly #wire: Wire;
+  readonly #wire: SocketWatch;
 
   constructor(origin: string, { connect, ...options }: ConnectionOptions) {
-    const wire = new Wire();
+    const wire = new SocketWatch();
     super(origin, { ...options, connect: wire.watching(connect) });
     this.#wire = wire;
   }
@@ -33,13 +33,13 @@ export class Connection extends Client {
   }
 
   /** To be called as a request is sent on it. */
-  begin(): Sending | undefined {
+  begin(): InFlight | undefined {
     return this.#wire.begin();
   }
 }
 
 /** The sockets of a connection, one after the other. */
-class Wire {
+class SocketWatch {
   #socket: Socket | undefined;
   #isUsed = false;
 
@@ -57,7 +57,7 @@ class Wire {
       });
   }
 
-  begin(): Sending | undefined {
+  begin(): InFlight | undefined {
     const socket = this.#socket;
     if (socket === undefined) return undefined;
     const reused = this.#isUsed;

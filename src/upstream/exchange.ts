@@ -1,16 +1,58 @@
+/** What a failed connection means for the caller: nothing was sent, so another try is safe; or the answer is lost. */
+
+import type { Dispatcher } from 'undici';
+import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
+import { ServingError } from '../core/errors.ts';
+import type { HeldWork } from '../core/sink.ts';
+import type { Connection, InFlight } from './connection.ts';
+
+/** `started`: the request was on its way when it failed. The cause is for the log; clients are told no addresses. */
+function networkError(cause: unknown, { started }: { readonly started: boolean }): ServingError {
+  const code = errorCode(cause);
+  if (code === 'UND_ERR_DESTROYED' || code === 'UND_ERR_CLOSED')
+    return new ServingError('draining', { retryAfterSeconds: 1 });
+  if (!started) {
+    const message = `The model’s backend ${connectTrouble(code)}. Try again shortly.`;
+    return new ServingError('no_backend_available', { message, retryAfterSeconds: 1, cause });
+  }
+  return new ServingError('backend_error', { message: `The model’s backend ${answerTrouble(code)}.`, cause });
+}
+
+function connectTrouble(code: string): string {
+  switch (code) {
+    case 'ECONNREFUSED':
+      return 'refused the connection';
+    case 'UND_ERR_CONNECT_TIMEOUT':
+    case 'ETIMEDOUT':
+      return 'did not accept a connection in time';
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return 'has a host name that does not resolve';
+    default:
+      return 'could not be reached';
+  }
+}
+
+function answerTrouble(code: string): string {
+  return code.startsWith('HPE_')
+    ? 'answered something that is not HTTP'
+    : 'closed the connection before its answer was complete';
+}
+
+/** Connecting to a name with several addresses fails with one error for each. */
+function errorCode(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0) return errorCode(error.errors[0]);
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' ? code : '';
+}
+
 /**
  * One request to an upstream and its answer, over undici's dispatch interface (no streams in between). It owns the
  * socket's fate: an abort rejects what is pending at once with its reason and destroys the socket.
  */
-import type { Dispatcher } from 'undici';
-import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
-import { ServingError } from '../core/errors.ts';
-import type { Held } from '../core/sink.ts';
-import type { Connection, Sending } from './connection.ts';
-import { networkError } from './network-error.ts';
 
 /** Takes the body as it comes. What it throws ends the exchange with that error. */
-export type ByteSink = (chunk: Buffer) => void;
+type OnChunk = (chunk: Buffer) => void;
 
 export type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
@@ -24,7 +66,7 @@ const LINGER_MS = 1000;
 /** A server that had closed a connection says so as soon as the request arrives. One that fails later may have begun. */
 const LOST_WITHIN_MS = 1000;
 
-export class Exchange implements Dispatcher.DispatchHandler, Held {
+export class Exchange implements Dispatcher.DispatchHandler, HeldWork {
   readonly #clock: Clock;
   readonly #connection: Connection;
   readonly #opened: Pending<Exchange>;
@@ -32,11 +74,11 @@ export class Exchange implements Dispatcher.DispatchHandler, Held {
   readonly #onFree: () => void;
   #controller: Dispatcher.DispatchController | undefined;
   #buffered: Buffer[] = [];
-  #sink: ByteSink | undefined;
+  #sink: OnChunk | undefined;
   #reading: Pending<void> | undefined;
   #outcome: { readonly error?: unknown } | undefined;
   #linger: Timer | undefined;
-  #sending: Sending | undefined;
+  #sending: InFlight | undefined;
   #sentAt: Milliseconds = 0;
   #isPaused = false;
   /** The server had closed the connection before the request arrived: it may be sent once more. */
@@ -57,7 +99,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Held {
   }
 
   /** Passes the whole body to `sink`; resolves at its end or at `finish()`. To be called once. */
-  read(sink: ByteSink): Promise<void> {
+  read(sink: OnChunk): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#sink = sink;
       this.#reading = { resolve, reject };

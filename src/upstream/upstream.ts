@@ -24,7 +24,7 @@ export interface UpstreamCall {
   readonly body?: unknown;
 }
 
-export interface JsonAnswer {
+export interface JsonResponse {
   readonly status: number;
   readonly headers: ResponseHeaders;
   /** Undefined when the body is not JSON. */
@@ -33,7 +33,7 @@ export interface JsonAnswer {
 
 /** Common servers close idle connections after 5 s. */
 const KEEP_ALIVE_MS = 4000;
-const JSON_LIMIT_BYTES = 16 * 1024 * 1024;
+const MAX_JSON_BYTES = 16 * 1024 * 1024;
 
 /** Accepted for `url` in a target's configuration: no credentials, query or fragment, which would go unused. */
 export const URL_PATTERN = '^https?://[^/@?#\\s]+(/[^?#\\s]*)?$';
@@ -123,7 +123,7 @@ export class Upstream {
   }
 
   /** A whole answer, whatever its status. Throws a ServingError, or the signal's reason. */
-  async json(call: UpstreamCall & { readonly signal: AbortSignal }): Promise<JsonAnswer> {
+  async json(call: UpstreamCall & { readonly signal: AbortSignal }): Promise<JsonResponse> {
     const { signal } = call;
     let current: Exchange | undefined;
     const onAbort = () => current?.abort(signal.reason);
@@ -163,7 +163,7 @@ export async function readJson(exchange: Exchange): Promise<unknown> {
   let sizeBytes = 0;
   await exchange.read((chunk) => {
     sizeBytes += chunk.length;
-    if (sizeBytes > JSON_LIMIT_BYTES) {
+    if (sizeBytes > MAX_JSON_BYTES) {
       throw new ServingError('backend_error', {
         message: 'The model’s backend answered more than is accepted.',
       });

@@ -3,8 +3,13 @@
  * Small models are asked for little: what is held is the form of their answers, never their sense.
  */
 import { expect } from 'vitest';
-import type { GenerationEvent, GenerationRequest, TokenLogprob, ToolUse } from '../../src/core/generation.ts';
-import type { GenerationResult } from '../../src/core/generation-result.ts';
+import type {
+  GenerationEvent,
+  GenerationRequest,
+  GenerationResult,
+  TokenLogprob,
+  ToolUse,
+} from '../../src/core/generation.ts';
 import { foldEvents } from '../support/pulled-generation.ts';
 
 export type BehaviourBeyondText =

@@ -1,4 +1,4 @@
-import { OllamaBackend } from '../../src/backends/ollama/ollama-backend.ts';
+import { OllamaBackend } from '../../src/backends/ollama/backend.ts';
 import { systemClock } from '../../src/system-clock.ts';
 import { startOllamaStandIn } from '../support/stand-ins/ollama-stand-in.ts';
 import { describeBackend, EMBEDDING, skipAll } from './backend-contract.ts';

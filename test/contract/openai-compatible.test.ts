@@ -1,4 +1,4 @@
-import { OpenAiCompatibleBackend } from '../../src/backends/openai-compatible/openai-compatible-backend.ts';
+import { OpenAiCompatibleBackend } from '../../src/backends/openai-compatible/backend.ts';
 import { silentLog } from '../../src/core/log.ts';
 import { systemClock } from '../../src/system-clock.ts';
 import { startOpenAiStandIn } from '../support/stand-ins/openai-stand-in.ts';

@@ -1,5 +1,4 @@
-import { scripted } from '../../src/backends/scripted/definition.ts';
-import { ScriptedBackend } from '../../src/backends/scripted/scripted-backend.ts';
+import { ScriptedBackend, scripted } from '../../src/backends/scripted/backend.ts';
 import { systemClock } from '../../src/system-clock.ts';
 import { defaultsOf } from '../support/stand-ins/default-keys.ts';
 import { describeBackend, skipAll } from './backend-contract.ts';

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
 import { MODELS } from '../../src/models/catalog.ts';
-import { parseReference } from '../../src/models/reference.ts';
+import { parseReference } from '../../src/models/names.ts';
 import { ask } from '../support/http-client.ts';
 import { scriptedFlags } from '../support/scripted-server.ts';
 import { endingAfterAll, type RunningServer, startServer } from '../support/server.ts';

@@ -1,6 +1,6 @@
 /** The embedded engine with the real default model: what it answers, and how it counts, stops and is aborted. */
 import { beforeAll, describe, expect, it } from 'vitest';
-import { PROMPT_TOKENS_ALONE } from '../../src/backends/llama-cpp/engine/prompt-budget.ts';
+import { PROMPT_TOKENS_ALONE } from '../../src/backends/llama-cpp/engine/step-planner.ts';
 import { ServingError } from '../../src/core/errors.ts';
 import type { GenerationEvent, GenerationRequest } from '../../src/core/generation.ts';
 import { type Ask, embeddedEngine, never, read, requestFor } from '../support/embedded-engine.ts';

@@ -3,9 +3,12 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { chatml } from '../../src/backends/llama-cpp/engine/chat-template.ts';
 import type { Model, Token } from '../../src/backends/llama-cpp/engine/library.ts';
-import { createPromptEncoder, type PromptEncoder } from '../../src/backends/llama-cpp/engine/prompt.ts';
-import { promptBytes } from '../../src/backends/llama-cpp/engine/prompt-bytes.ts';
-import { chunkedTokenize } from '../../src/backends/llama-cpp/engine/text-tokens.ts';
+import {
+  createPromptEncoder,
+  type PromptEncoder,
+  promptBytes,
+} from '../../src/backends/llama-cpp/engine/prompt.ts';
+import { chunkedTokenize } from '../../src/backends/llama-cpp/engine/vocabulary.ts';
 import type { Message, Tool } from '../../src/core/generation.ts';
 import { cpuMs } from '../support/cpu-time.ts';
 import { modelPath } from '../support/embedded-engine.ts';

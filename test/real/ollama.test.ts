@@ -1,6 +1,6 @@
 /** The Ollama backend against a real Ollama, wherever an executable is found. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { OllamaBackend } from '../../src/backends/ollama/ollama-backend.ts';
+import { OllamaBackend } from '../../src/backends/ollama/backend.ts';
 import { ServingError } from '../../src/core/errors.ts';
 import type { GenerationRequest, Message, RequestId, ToolUse } from '../../src/core/generation.ts';
 import { systemClock } from '../../src/system-clock.ts';

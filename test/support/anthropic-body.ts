@@ -1,6 +1,6 @@
 /** Bodies of /v1/messages, for unit tests of its protocol. */
 import type { Message } from '../../src/core/generation.ts';
-import { messagesRoute } from '../../src/protocols/anthropic/messages.ts';
+import { messagesRoute } from '../../src/protocols/anthropic/protocol.ts';
 import { parseWith, refusalWith } from './protocol-answers.ts';
 
 export const asks = { role: 'user', content: 'hi' };

@@ -14,7 +14,7 @@ import type {
   Sampling,
 } from '../../src/core/generation.ts';
 import { type Log, type LogFields, silentLog } from '../../src/core/log.ts';
-import { ensureModel } from '../../src/models/ensure-model.ts';
+import { ensureModel } from '../../src/models/fetch.ts';
 import { systemClock } from '../../src/system-clock.ts';
 
 export const DEFAULT_MODEL = 'smollm2-135m-instruct';

@@ -11,8 +11,8 @@ import type {
 } from '../../src/core/backend.ts';
 import type { ServingError } from '../../src/core/errors.ts';
 import type { GenerationEvent, GenerationRequest, RequestId } from '../../src/core/generation.ts';
-import { EndingSink } from '../../src/core/sink.ts';
-import type { Target } from '../../src/serving/target.ts';
+import { GuardedSink } from '../../src/core/sink.ts';
+import type { Target } from '../../src/serving/targets.ts';
 
 interface Deferred {
   readonly promise: Promise<void>;
@@ -66,9 +66,9 @@ export class FakeBackend implements Backend {
   generate(
     request: GenerationRequest,
     sink: GenerationSink,
-    { cacheScope, delivery, onAskedWhole }: GenerateOptions,
+    { cacheScope, delivery, onUnstreamed }: GenerateOptions,
   ): Generation {
-    const ending = new EndingSink(sink);
+    const ending = new GuardedSink(sink);
     const cancelled = new AbortController();
     const freed = deferred();
     if (this.freesByItself) freed.resolve();
@@ -78,7 +78,7 @@ export class FakeBackend implements Backend {
       cacheScope,
       delivery,
       isPaused: false,
-      askWhole: () => onAskedWhole?.(),
+      askWhole: () => onUnstreamed?.(),
       send: (event) => ending.event(event),
       fail: (error) => ending.fail(error),
       free: () => freed.resolve(),
@@ -126,7 +126,7 @@ export function fakeTarget(backend: Backend, changes: Partial<Target> = {}): Tar
     id: 'fake/0',
     model: 'm',
     backendName: 'fake',
-    modelThere: 'm',
+    upstreamModel: 'm',
     backend,
     embedded: false,
     slots: 2,

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
-import type { EngineGeneration, EngineSettings } from '../../src/backends/llama-cpp/messages.ts';
+import type { EngineGenerationRequest, EngineSettings } from '../../src/backends/llama-cpp/messages.ts';
 import type { Log, LogFields } from '../../src/core/log.ts';
 
 export const FAKE_SETTINGS: EngineSettings = {
@@ -16,7 +16,7 @@ export const FAKE_SETTINGS: EngineSettings = {
 };
 
 /** Nothing but the likeliest token. */
-export const GREEDY: EngineGeneration['sampling'] = {
+export const GREEDY: EngineGenerationRequest['sampling'] = {
   temperature: 0,
   topK: 0,
   topP: 1,
@@ -26,7 +26,7 @@ export const GREEDY: EngineGeneration['sampling'] = {
   frequencyPenalty: 0,
 };
 
-export const FAKE_GENERATION: Omit<EngineGeneration, 'id'> = {
+export const FAKE_GENERATION: Omit<EngineGenerationRequest, 'id'> = {
   input: { kind: 'text', prompt: 'a' },
   sampling: GREEDY,
   limits: { stop: [] },

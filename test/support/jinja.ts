@@ -1,7 +1,7 @@
 /** Templates as the engine reads them from model files: rendered by llama.cpp itself, without a model. */
 import * as library from 'node-llama-cpp';
 import type { ChatTemplate } from '../../src/backends/llama-cpp/engine/chat-template.ts';
-import { jinjaTemplate } from '../../src/backends/llama-cpp/engine/jinja-template.ts';
+import { jinjaTemplate } from '../../src/backends/llama-cpp/engine/chat-template.ts';
 import type { Library } from '../../src/backends/llama-cpp/engine/library.ts';
 import { bindingsOf } from '../../src/backends/llama-cpp/engine/native.ts';
 

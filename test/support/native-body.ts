@@ -1,6 +1,7 @@
 /** Parses native bodies as the edge would, for a server with one model. */
-import type { ParseContext } from '../../src/protocols/generation-route.ts';
+
 import { parseGenerate } from '../../src/protocols/native/parse.ts';
+import type { ParseContext } from '../../src/protocols/protocol.ts';
 import { parseWith, refusalWith } from './protocol-answers.ts';
 
 const route = { parse: parseGenerate('whole') };

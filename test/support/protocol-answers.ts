@@ -7,7 +7,7 @@ import type {
   GenerationRoute,
   ParseContext,
   ParsedGeneration,
-} from '../../src/protocols/generation-route.ts';
+} from '../../src/protocols/protocol.ts';
 import { foldEvents } from './pulled-generation.ts';
 
 /** Ids are `gen_` and 24 digits that count up, from 1 in each context. */
@@ -55,7 +55,7 @@ export function refusalWith(
 }
 
 export const ANSWER: AnswerContext = {
-  receipt: { requestId: 'req_1', receivedAt: 0 },
+  trace: { requestId: 'req_1', receivedAt: 0 },
   createdAt: 1_700_000_000_000,
   timings: () => ({ queueMs: 0, ttftMs: 1, generateMs: 2, totalMs: 3 }),
 };

@@ -2,7 +2,7 @@
 import type { Backend, GenerateOptions, Generation } from '../../src/core/backend.ts';
 import type { ServingError } from '../../src/core/errors.ts';
 import type { GenerationEvent, GenerationRequest } from '../../src/core/generation.ts';
-import { EventFold, type GenerationResult } from '../../src/core/generation-result.ts';
+import { type GenerationResult, ResultBuilder } from '../../src/core/generation.ts';
 
 type Next = IteratorResult<GenerationEvent, undefined>;
 
@@ -123,7 +123,7 @@ export function pulled(
 
 /** The whole answer. Throws what the events throw. */
 export async function foldEvents(events: AsyncIterable<GenerationEvent>): Promise<GenerationResult> {
-  const fold = new EventFold();
+  const fold = new ResultBuilder();
   for await (const event of events) {
     const result = fold.add(event);
     if (result !== undefined) return result;

@@ -1,8 +1,8 @@
 /** Parses bodies of POST /v1/responses as the edge would, for a server with one model `m`. */
 import type { ServingError } from '../../src/core/errors.ts';
 import type { GenerationEvent, Message } from '../../src/core/generation.ts';
-import type { ParseContext } from '../../src/protocols/generation-route.ts';
 import { respondRoute } from '../../src/protocols/openai/responses/route.ts';
+import type { ParseContext } from '../../src/protocols/protocol.ts';
 import { ANSWER, parseWith, refusalWith, streamOf, wholeOf } from './protocol-answers.ts';
 
 export function parseResponses(fields: object, changes: Partial<ParseContext> = {}) {

@@ -11,7 +11,7 @@ import { compose } from '../../src/compose.ts';
 import { type LoadedConfig, loadConfig } from '../../src/config/load.ts';
 import { SETTINGS, SHORTCUTS } from '../../src/config/settings.ts';
 import type { ApplicationLog, LogFields } from '../../src/core/log.ts';
-import { jsonLine, LEVELS, type Severity } from '../../src/telemetry/log-line.ts';
+import { jsonLine, LEVELS, type Severity } from '../../src/telemetry/log.ts';
 import { type LogLine, LogLines } from './log-lines.ts';
 
 export interface ServerOptions {

@@ -2,7 +2,9 @@
  * The embedded engine behind the port: fetches the model, has the engine supervised in a process of its own, and
  * translates requests and states. Owns the supervisor and whether a warm-up is under way.
  */
+
 import { createRequire } from 'node:module';
+import { Type } from 'typebox';
 import type {
   Backend,
   CallOptions,
@@ -11,29 +13,30 @@ import type {
   GenerateOptions,
   Generation,
   GenerationSink,
+  ModelDetails,
   TargetStatus,
   Tokenizer,
 } from '../../core/backend.ts';
 import { ServingError, toServingError } from '../../core/errors.ts';
 import { outputField, unsupported } from '../../core/features.ts';
 import type { GenerationRequest } from '../../core/generation.ts';
-import type { ModelDetails } from '../../core/model-details.ts';
-import { refusedGeneration } from '../../core/sink.ts';
+import { rejectedGeneration } from '../../core/sink.ts';
 import { findModel, type ModelEntry } from '../../models/catalog.ts';
-import { ensureModel } from '../../models/ensure-model.ts';
-import { fileDetails } from '../../models/file-details.ts';
-import type { BackendEnvironment } from '../backend-definition.ts';
+import { ensureModel } from '../../models/fetch.ts';
+import { fileDetails } from '../../models/model-file.ts';
+import { parseReference } from '../../models/names.ts';
+import { type BackendEnvironment, defineBackend } from '../backend-definition.ts';
 import { EmbeddedGeneration, type RunInEngine } from './embedded-generation.ts';
-import { embeddingCall } from './embedding-call.ts';
-import { engineTokenizer } from './engine-tokenizer.ts';
-import { bindsCalls, constraintOf } from './grammar/answer-grammar.ts';
+import { embeddingCall, engineTokenizer } from './engine-client.ts';
+import { defaultEnginePath } from './engine-process.ts';
+import { constrainsCalls, constraintOf } from './grammar/answer-grammar.ts';
 import { GrammarCompiler } from './grammar-compiler.ts';
-import type { ChatTemplateName, EngineGeneration, GpuSetting } from './messages.ts';
+import type { ChatTemplateName, EngineGenerationRequest, GpuSetting } from './messages.ts';
 import { Supervisor, type SupervisorOptions } from './supervisor.ts';
-import { refuseBeyondEngine } from './supported-features.ts';
+import { refuseUnsupportedByEngine } from './supported-features.ts';
 
 export interface LlamaCppTarget {
-  /** Any form of a model’s name; see models/reference.ts. */
+  /** Any form of a model’s name; see models/names.ts. */
   readonly model: string;
   readonly slots: number;
   readonly context_size: number;
@@ -46,7 +49,7 @@ export interface LlamaCppTarget {
 }
 
 /** llama.cpp’s own defaults: in force where neither the request nor the model’s catalogue entry says otherwise. */
-const DEFAULT_SAMPLING: EngineGeneration['sampling'] = {
+const DEFAULT_SAMPLING: EngineGenerationRequest['sampling'] = {
   temperature: 0.8,
   topK: 40,
   topP: 0.95,
@@ -57,9 +60,9 @@ const DEFAULT_SAMPLING: EngineGeneration['sampling'] = {
 };
 
 /** A generation as the engine gets it, without the number that it has there. */
-type Order = Omit<EngineGeneration, 'id'>;
+type Order = Omit<EngineGenerationRequest, 'id'>;
 
-export type LlamaCppOptions = Pick<SupervisorOptions, 'enginePath'>;
+type LlamaCppOptions = Pick<SupervisorOptions, 'enginePath'>;
 
 export class LlamaCppBackend implements Backend {
   readonly #target: LlamaCppTarget;
@@ -85,18 +88,18 @@ export class LlamaCppBackend implements Backend {
       loadTimeoutMs: target.load_timeout_ms,
       ...options,
     });
-    this.tokenizer = engineTokenizer((question, sink) => this.#supervisor.ask(question, sink));
+    this.tokenizer = engineTokenizer((question, sink) => this.#supervisor.tokenize(question, sink));
   }
 
   generate(request: GenerationRequest, sink: GenerationSink, { cacheScope }: GenerateOptions): Generation {
     try {
-      refuseBeyondEngine(request);
+      refuseUnsupportedByEngine(request);
     } catch (thrown) {
-      return refusedGeneration(toServingError(thrown), sink);
+      return rejectedGeneration(toServingError(thrown), sink);
     }
     const generation = new EmbeddedGeneration<Order>(sink, this.#run);
     const order = this.#orderFor(request, cacheScope);
-    if (isFree(request)) generation.run(order);
+    if (isUnconstrained(request)) generation.run(order);
     else generation.runPrepared((signal) => this.#bound(order, request, signal));
     return generation;
   }
@@ -184,7 +187,7 @@ export class LlamaCppBackend implements Backend {
 
   /** The order with the grammar that binds the answer. */
   async #bound(order: Order, request: GenerationRequest, signal: AbortSignal): Promise<Order> {
-    const callForm = bindsCalls(request) ? await this.#supervisor.callForm(signal) : undefined;
+    const callForm = constrainsCalls(request) ? await this.#supervisor.callForm(signal) : undefined;
     const constraint = constraintOf(request, callForm);
     if (constraint === undefined) return order;
     const grammar = await this.#grammars.compile(constraint, signal);
@@ -237,8 +240,8 @@ export class LlamaCppBackend implements Backend {
 }
 
 /** Nothing binds the answer. */
-function isFree(request: GenerationRequest): boolean {
-  return request.output === undefined && !bindsCalls(request);
+function isUnconstrained(request: GenerationRequest): boolean {
+  return request.output === undefined && !constrainsCalls(request);
 }
 
 /** Known before a model is fetched in vain. The library itself is loaded by the engine’s process only. */
@@ -255,3 +258,70 @@ function requireLibrary(): void {
     });
   }
 }
+
+/** The embedded engine’s keys, defaults and making. */
+
+export const llamaCpp = defineBackend({
+  name: 'llama-cpp',
+  summary:
+    'llama.cpp in a process of its own: a model of the catalogue, hf:owner/repo/file.gguf, an https address, or the path of a GGUF file.',
+  keys: {
+    context_size: Type.Integer({
+      minimum: 16,
+      default: 2048,
+      description: 'Tokens per slot, prompt and answer together.',
+    }),
+    chat_template: Type.Optional(
+      Type.Union([Type.Literal('file'), Type.Literal('catalogue')], {
+        description:
+          'Whose chat template lays out messages. Unset: the catalogue’s where it has one, else the file’s.',
+      }),
+    ),
+    cache_isolation: Type.Union([Type.Literal('shared'), Type.Literal('client')], {
+      default: 'shared',
+      description:
+        'Whose prompts may be continued from what a slot has evaluated before: shared: anybody’s; client: only those of ' +
+        'the same client address, so that how fast an answer begins tells nobody what others asked.',
+    }),
+    threads: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 1024,
+        description:
+          'Threads that compute, at most. Unset: one per core that the process may use, a container’s CPU limit heeded. Never more.',
+      }),
+    ),
+    flash_attention: Type.Boolean({
+      default: true,
+      description:
+        'Computes attention without its large intermediate results, where the hardware can: up to half as long for many answers at once. Off gives the same arithmetic as llama.cpp without it.',
+    }),
+    gpu: Type.Union(
+      [Type.Literal('auto'), Type.Literal('off'), Type.Integer({ minimum: 0, maximum: 100_000 })],
+      {
+        default: 'auto',
+        description:
+          'auto uses a GPU that the prebuilt engine supports, where there is one; a number puts so many layers on it, and is an error where there is none (0: off).',
+      },
+    ),
+    step_timeout_ms: Type.Integer({
+      minimum: 1000,
+      maximum: 3_600_000,
+      default: 60_000,
+      description:
+        'An engine that finishes no step for so long while it has work, or does not answer, is killed and restarted.',
+    }),
+    load_timeout_ms: Type.Integer({
+      minimum: 1000,
+      maximum: 86_400_000,
+      default: 300_000,
+      description: 'The same for an engine that makes no progress while it loads.',
+    }),
+  },
+  defaultSlots: 4,
+  embedded: true,
+  cacheIsolation: ({ cache_isolation }) => cache_isolation,
+  checkTarget: ({ model }) => void parseReference(model),
+  create: (target, environment) =>
+    new LlamaCppBackend(target, environment, { enginePath: defaultEnginePath() }),
+});

@@ -6,15 +6,15 @@
 import type { Generation, GenerationSink } from '../../core/backend.ts';
 import { type ServingError, toServingError } from '../../core/errors.ts';
 import type { GenerationEvent } from '../../core/generation.ts';
-import { EndingSink } from '../../core/sink.ts';
-import type { EngineGenerationSink, GenerationHandle } from './flights.ts';
+import { GuardedSink } from '../../core/sink.ts';
+import type { EngineGenerationSink, GenerationHandle } from './engine-client.ts';
 
 /** Tells the sink nothing before it has returned. */
 export type RunInEngine<Order> = (order: Order, sink: EngineGenerationSink) => GenerationHandle;
 
 export class EmbeddedGeneration<Order> implements Generation, EngineGenerationSink {
   readonly released: Promise<void>;
-  readonly #sink: EndingSink;
+  readonly #sink: GuardedSink;
   readonly #runInEngine: RunInEngine<Order>;
   #release: () => void = () => {};
   /** While it is prepared. */
@@ -24,7 +24,7 @@ export class EmbeddedGeneration<Order> implements Generation, EngineGenerationSi
   #paused = false;
 
   constructor(sink: GenerationSink, runInEngine: RunInEngine<Order>) {
-    this.#sink = new EndingSink(sink);
+    this.#sink = new GuardedSink(sink);
     this.#runInEngine = runInEngine;
     this.released = new Promise((resolve) => {
       this.#release = resolve;

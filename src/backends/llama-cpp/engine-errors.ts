@@ -1,10 +1,10 @@
 /** What callers are told when the engine cannot serve them. Why is in the log: that is the operator's business. */
+
+import type { Milliseconds } from '../../core/clock.ts';
 import { ServingError } from '../../core/errors.ts';
 import type { LogFields } from '../../core/log.ts';
 import type { EngineEnd } from './engine-process.ts';
-import { GPU_NAMES } from './gpu-names.ts';
-import type { EngineSettings, GpuKind } from './messages.ts';
-import { CRASHES_WORTH_WAITING_FOR } from './restart-policy.ts';
+import { type EngineSettings, GPU_NAMES, type GpuKind } from './messages.ts';
 
 /** The engine had the request when it ended. */
 export function lostError(how: 'stopped' | 'hung'): ServingError {
@@ -25,7 +25,7 @@ export function closedError(): ServingError {
 }
 
 /** `gpu`: where it computed, unless on the CPU. */
-export function neverCameUpError(
+export function startFailedError(
   settings: Pick<EngineSettings, 'modelPath' | 'gpu'> | undefined,
   gpu: GpuKind | undefined,
   { how, lastWords }: EngineEnd,
@@ -34,7 +34,7 @@ export function neverCameUpError(
   const device = gpu === undefined ? '' : ` on ${GPU_NAMES[gpu]}`;
   return new ServingError('backend_error', {
     message:
-      `The engine died ${CRASHES_WORTH_WAITING_FOR} times while it loaded ${settings?.modelPath ?? 'the model'}${device} ` +
+      `The engine died ${MAX_CRASHES_WAITED_FOR} times while it loaded ${settings?.modelPath ?? 'the model'}${device} ` +
       `(${how}${last}). ${gpu === undefined ? FILE_ADVICE : gpuAdvice(gpu, settings?.gpu)}`,
   });
 }
@@ -57,6 +57,21 @@ const DRIVER_ADVICE: Readonly<Record<GpuKind, string>> = {
 };
 
 /** Fields of the log entry on a GPU that is not used again. */
-export function gpuLeft(gpu: GpuKind, reason: string): LogFields {
+export function gpuFailureFields(gpu: GpuKind, reason: string): LogFields {
   return { gpu: GPU_NAMES[gpu], reason, advice: DRIVER_ADVICE[gpu] };
+}
+
+/** How long to wait before an engine that died is started again. Pure. */
+
+const FIRST_WAIT_MS = 1000;
+const MAX_WAIT_MS = 30_000;
+/** An engine that ran this long was healthy: its death counts as a first one. */
+export const HEALTHY_AFTER_MS: Milliseconds = 60_000;
+/** Up to here requests may wait for the restart; beyond, they are told that the engine is down. */
+export const MAX_CRASHES_WAITED_FOR = 3;
+
+/** The first restart is at once, then after 1 s, 2 s, 4 s … 30 s. `crashes` counts in a row, from 1. */
+export function restartDelayMs(crashes: number): Milliseconds {
+  if (crashes <= 1) return 0;
+  return Math.min(MAX_WAIT_MS, FIRST_WAIT_MS * 2 ** (crashes - 2));
 }

@@ -5,7 +5,7 @@
 import type { GpuKind } from './messages.ts';
 
 /** Early ends in a row after which even a GPU that worked before is left: its driver may have been replaced. */
-const EARLY_ENDS_OF_PROVEN = 3;
+const MAX_EARLY_ENDS_OF_PROVEN = 3;
 
 export class GpuFallback {
   readonly #excluded: GpuKind[] = [];
@@ -42,7 +42,7 @@ export class GpuFallback {
     const gpu = this.#opened;
     if (gpu === undefined) return undefined;
     this.#earlyEnds += 1;
-    if (this.#proven.has(gpu) && this.#earlyEnds < EARLY_ENDS_OF_PROVEN) return undefined;
+    if (this.#proven.has(gpu) && this.#earlyEnds < MAX_EARLY_ENDS_OF_PROVEN) return undefined;
     this.#earlyEnds = 0;
     this.#excluded.push(gpu);
     return gpu;

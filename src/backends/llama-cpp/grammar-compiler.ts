@@ -3,19 +3,15 @@
  * and recent results. Invariants: the event loop never compiles; one that takes too long is ended and refused, and the
  * next gets a new thread; whoever leaves is settled at once and never compiled for. The slots of the target bound how many wait.
  */
-import { abortable } from '../../core/abortable.ts';
+
+import { Worker } from 'node:worker_threads';
+import { abortable } from '../../core/cancellation.ts';
 import type { Clock, Milliseconds, Timer } from '../../core/clock.ts';
-import { ServingError } from '../../core/errors.ts';
+import { type ErrorCode, ServingError } from '../../core/errors.ts';
 import { outputField } from '../../core/features.ts';
 import { closedError } from './engine-errors.ts';
-import type { AnswerConstraint } from './grammar/answer-grammar.ts';
-import { jsonGrammar } from './grammar/json-grammar.ts';
-import {
-  type Compiled,
-  type GrammarThread,
-  type StartGrammarThread,
-  startGrammarThread,
-} from './grammar-thread.ts';
+import { builtEntry } from './engine-process.ts';
+import { type AnswerConstraint, jsonGrammar } from './grammar/answer-grammar.ts';
 import { RecentResults } from './recent-results.ts';
 
 const GRAMMARS_KEPT = 64;
@@ -23,7 +19,7 @@ const GRAMMARS_KEPT = 64;
 export const COMPILE_LIMIT_MS: Milliseconds = 5000;
 const LOOK_EVERY_MS: Milliseconds = 500;
 
-export interface GrammarCompilerOptions {
+interface GrammarCompilerOptions {
   readonly clock: Clock;
   readonly startThread?: StartGrammarThread;
   /** Processor time of this process so far, all threads together. */
@@ -175,3 +171,65 @@ function processProcessorMs(): Milliseconds {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1000;
 }
+
+/**
+ * A thread that compiles grammars, so that a schema made to cost much keeps nobody else waiting. Owns the thread. It
+ * keeps the process alive only while it compiles.
+ */
+
+export type Compiled =
+  | { readonly grammar: string }
+  /** The fields of a ServingError. */
+  | {
+      readonly refusal: { readonly code: ErrorCode; readonly message: string; readonly param?: string };
+    }
+  /** A fault of the compiler itself. */
+  | { readonly failure: string };
+
+export interface GrammarThreadEvents {
+  /** To each `compile()` once, unless the thread ends first. */
+  compiled(compiled: Compiled): void;
+  /** It ended by itself. */
+  ended(how: 'out-of-memory' | 'failed', cause: unknown): void;
+}
+
+interface GrammarThread {
+  /** One at a time. `constraint`: an AnswerConstraint as JSON. */
+  compile(constraint: string): void;
+  /** Also while it compiles; no event comes after it. */
+  end(): Promise<void>;
+}
+
+type StartGrammarThread = (events: GrammarThreadEvents) => GrammarThread;
+
+/** The largest schemas that are taken need about a tenth of it. */
+const MEMORY = { maxOldGenerationSizeMb: 512, maxYoungGenerationSizeMb: 32 };
+
+const startGrammarThread: StartGrammarThread = (events) => {
+  const worker = new Worker(builtEntry('./grammar-worker.js', import.meta.url), {
+    resourceLimits: MEMORY,
+    env: {},
+    execArgv: [],
+  });
+  worker.unref();
+  let over = false;
+  worker.on('message', (compiled: Compiled) => {
+    worker.unref();
+    if (!over) events.compiled(compiled);
+  });
+  worker.on('error', (error: Error & { readonly code?: unknown }) => {
+    if (over) return;
+    over = true;
+    events.ended(error.code === 'ERR_WORKER_OUT_OF_MEMORY' ? 'out-of-memory' : 'failed', error);
+  });
+  return {
+    compile(constraint) {
+      worker.ref();
+      worker.postMessage(constraint);
+    },
+    async end() {
+      over = true;
+      await worker.terminate();
+    },
+  };
+};

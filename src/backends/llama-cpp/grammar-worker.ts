@@ -2,7 +2,7 @@
 import { parentPort } from 'node:worker_threads';
 import { ServingError } from '../../core/errors.ts';
 import { answerGrammar } from './grammar/answer-grammar.ts';
-import type { Compiled } from './grammar-thread.ts';
+import type { Compiled } from './grammar-compiler.ts';
 
 function compiled(constraint: string): Compiled {
   try {

@@ -3,18 +3,19 @@
  * `id` is the supervisor's own number of an order, never one that came from outside. `finish`, `embedded`, `tokenized`,
  * `detokenized`, `failed` and `freed` end an order: after any of them the engine holds no work of it.
  */
+
 import type { Ability, EmbeddingInput, TokenizeRequest } from '../../core/backend.ts';
 import type { ErrorCode } from '../../core/errors.ts';
 import type {
   GenerationEvent,
   GenerationInput,
   Limits,
-  LogprobsWish,
+  LogprobsOptions,
+  ReasoningEffort,
   Sampling,
-  ThinkingWish,
   ToolUse,
 } from '../../core/generation.ts';
-import type { CallForm } from './grammar/tool-call-grammar.ts';
+import type { ToolCallFormat } from './grammar/answer-grammar.ts';
 
 export interface EngineSettings {
   readonly modelPath: string;
@@ -39,14 +40,14 @@ export type ChatTemplateName = 'file' | 'chatml';
 
 type SamplingExtra = 'seed' | 'logitBias' | 'badWords';
 
-export interface EngineGeneration {
+export interface EngineGenerationRequest {
   readonly id: number;
   readonly input: GenerationInput;
   /** Complete but for what names a token; an absent seed means a random one. */
   readonly sampling: Required<Omit<Sampling, SamplingExtra>> & Pick<Sampling, SamplingExtra>;
   readonly limits: Limits;
   /** Absent: as the template does when nothing is said. */
-  readonly thinking?: ThinkingWish;
+  readonly thinking?: ReasoningEffort;
   /** GBNF that the whole answer follows, from its rule `root`. */
   readonly grammar?: string;
   /**
@@ -55,23 +56,23 @@ export interface EngineGeneration {
    */
   readonly grammarField?: string;
   readonly tools?: ToolUse;
-  readonly logprobs?: LogprobsWish;
+  readonly logprobs?: LogprobsOptions;
   /** Prefixes are reused between generations of one scope only; absent: all that have none share. */
   readonly cacheScope?: string;
 }
 
-export interface EngineEmbedding {
+export interface EngineEmbeddingRequest {
   readonly id: number;
   /** At least one. */
   readonly inputs: readonly EmbeddingInput[];
 }
 
 /** About the model's vocabulary: answered at once, between two steps. */
-export type Question =
+export type TokenizerRequest =
   | ({ readonly type: 'tokenize' } & TokenizeRequest)
   | { readonly type: 'detokenize'; readonly tokens: readonly number[] };
 
-export type EngineQuestion = Question & { readonly id: number };
+export type EngineTokenizerRequest = TokenizerRequest & { readonly id: number };
 
 export type ToEngine =
   /** `excludedGpus`: not tried under `gpu: auto`, because an earlier engine failed on them. */
@@ -80,9 +81,9 @@ export type ToEngine =
       readonly settings: EngineSettings;
       readonly excludedGpus: readonly GpuKind[];
     }
-  | { readonly type: 'generate'; readonly generation: EngineGeneration }
-  | { readonly type: 'embed'; readonly embedding: EngineEmbedding }
-  | EngineQuestion
+  | { readonly type: 'generate'; readonly generation: EngineGenerationRequest }
+  | { readonly type: 'embed'; readonly embedding: EngineEmbeddingRequest }
+  | EngineTokenizerRequest
   | { readonly type: 'abort'; readonly id: number }
   /** No step computes for this generation until `resume`; what a step under way brings forth still comes. */
   | { readonly type: 'pause'; readonly id: number }
@@ -113,7 +114,7 @@ export type EngineReport =
   /** It was aborted. */
   | { readonly type: 'freed' };
 
-export type EngineAnswer = Extract<EngineReport, { type: 'tokenized' | 'detokenized' }>;
+export type TokenizerResult = Extract<EngineReport, { type: 'tokenized' | 'detokenized' }>;
 
 export type EngineLogLevel = 'debug' | 'info' | 'warn' | 'error';
 
@@ -128,7 +129,7 @@ export type FromEngine =
       readonly contextSize: number;
       readonly abilities: readonly Ability[];
       /** In which the model writes calls of tools; absent: it generates no text. */
-      readonly callForm?: CallForm;
+      readonly callForm?: ToolCallFormat;
     }
   /** Before it was ever loaded, the same file and settings will fail again: then a restart is of no use. */
   | {
@@ -142,3 +143,11 @@ export type FromEngine =
   /** The answer to `ping`. `progress` counts finished steps and progress of the load: it grows as long as work goes on. */
   | { readonly type: 'alive'; readonly progress: number }
   | { readonly type: 'log'; readonly level: EngineLogLevel; readonly message: string };
+
+/** The kinds of GPU as a log or an error names them. */
+
+export const GPU_NAMES: Readonly<Record<GpuKind, string>> = {
+  cuda: 'CUDA',
+  vulkan: 'Vulkan',
+  metal: 'Metal',
+};

@@ -2,7 +2,7 @@
  * Results of a costly function, kept for what was asked of it lately: clients send the same schema again and again. Owns
  * at most `most` of them, and none of a question that is very long; the least recently used goes first.
  */
-const LONGEST_KEY = 65_536;
+const MAX_KEY_LENGTH = 65_536;
 
 export class RecentResults<Result> {
   readonly #most: number;
@@ -30,7 +30,7 @@ export class RecentResults<Result> {
 
   set(key: string, result: Result): void {
     this.#results.delete(key);
-    if (key.length <= LONGEST_KEY) this.#results.set(key, result);
+    if (key.length <= MAX_KEY_LENGTH) this.#results.set(key, result);
     if (this.#results.size <= this.#most) return;
     const [oldest] = this.#results.keys();
     if (oldest !== undefined) this.#results.delete(oldest);

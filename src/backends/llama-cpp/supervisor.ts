@@ -3,33 +3,42 @@
  * Owns the process and its watchdog. Invariant: generations that an engine had when it died fail; those that were not
  * handed to it yet wait for the next one, as long as that is worth waiting for.
  */
-import { abortable, type Settle } from '../../core/abortable.ts';
+
 import type { Ability } from '../../core/backend.ts';
+import { abortable, type Settle } from '../../core/cancellation.ts';
 import type { Clock, Milliseconds, Timer } from '../../core/clock.ts';
 import { ServingError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
-import { closedError, downError, gpuLeft, lostError, neverCameUpError } from './engine-errors.ts';
-import { type EngineEnd, EngineProcess } from './engine-process.ts';
 import {
-  type AnswerSink,
   type EmbeddingSink,
   type EngineGenerationSink,
   type EngineSink,
-  Flights,
   type GenerationHandle,
+  PendingRequests,
   type RequestHandle,
-} from './flights.ts';
+  type TokenizerSink,
+} from './engine-client.ts';
+import {
+  closedError,
+  downError,
+  gpuFailureFields,
+  HEALTHY_AFTER_MS,
+  lostError,
+  MAX_CRASHES_WAITED_FOR,
+  restartDelayMs,
+  startFailedError,
+} from './engine-errors.ts';
+import { type EngineEnd, EngineProcess } from './engine-process.ts';
 import { GpuFallback } from './gpu-fallback.ts';
-import type { CallForm } from './grammar/tool-call-grammar.ts';
+import type { ToolCallFormat } from './grammar/answer-grammar.ts';
 import type {
-  EngineEmbedding,
-  EngineGeneration,
+  EngineEmbeddingRequest,
+  EngineGenerationRequest,
   EngineSettings,
   FromEngine,
-  Question,
   ToEngine,
+  TokenizerRequest,
 } from './messages.ts';
-import { CRASHES_WORTH_WAITING_FOR, HEALTHY_AFTER_MS, restartDelayMs } from './restart-policy.ts';
 import { Watchdog } from './watchdog.ts';
 
 export interface SupervisorOptions {
@@ -55,7 +64,7 @@ export type EngineState =
 
 export class Supervisor {
   readonly #options: SupervisorOptions;
-  readonly #flights = new Flights();
+  readonly #flights = new PendingRequests();
   readonly #waitingForReady = new Set<Settle<void>>();
   readonly #fallback = new GpuFallback();
   /** Why the engine that runs now says that its GPU failed. */
@@ -67,7 +76,7 @@ export class Supervisor {
   #restart: Timer | undefined;
   #readyAt: Milliseconds | undefined;
   #everReady = false;
-  #callForm: CallForm | undefined;
+  #callForm: ToolCallFormat | undefined;
   /** Deaths in a row, without a healthy while between them. */
   #crashes = 0;
 
@@ -99,7 +108,7 @@ export class Supervisor {
   }
 
   /** In which the model writes calls of tools, once it has been loaded; undefined: it generates no text. */
-  async callForm(signal: AbortSignal): Promise<CallForm | undefined> {
+  async callForm(signal: AbortSignal): Promise<ToolCallFormat | undefined> {
     if (this.#everReady) return this.#callForm;
     const refusal = this.#refusal();
     if (refusal !== undefined) throw refusal;
@@ -113,21 +122,21 @@ export class Supervisor {
   }
 
   /** Hands a generation to the engine, now or when it is ready. */
-  generate(generation: Omit<EngineGeneration, 'id'>, sink: EngineGenerationSink): GenerationHandle {
-    return this.#hand(sink, () => this.#flights.add(generation, sink));
+  generate(generation: Omit<EngineGenerationRequest, 'id'>, sink: EngineGenerationSink): GenerationHandle {
+    return this.#hand(sink, () => this.#flights.addGeneration(generation, sink));
   }
 
   /** The same for an embedding. */
-  embed(embedding: Omit<EngineEmbedding, 'id'>, sink: EmbeddingSink): RequestHandle {
+  embed(embedding: Omit<EngineEmbeddingRequest, 'id'>, sink: EmbeddingSink): RequestHandle {
     return this.#hand(sink, () => this.#flights.addEmbedding(embedding, sink));
   }
 
   /** The same for a question about the model's vocabulary. */
-  ask(question: Question, sink: AnswerSink): RequestHandle {
+  tokenize(question: TokenizerRequest, sink: TokenizerSink): RequestHandle {
     return this.#hand(
       sink,
-      () => this.#flights.addQuestion(question, sink),
-      this.#flights.refusalOf(question),
+      () => this.#flights.addTokenizerRequest(question, sink),
+      this.#flights.queueError(question),
     );
   }
 
@@ -215,7 +224,7 @@ export class Supervisor {
         break;
       case 'events':
         for (const event of message.events) this.#flights.deliver(event);
-        if (this.#state.phase === 'ready') this.#flights.sendQuestion(this.#send);
+        if (this.#state.phase === 'ready') this.#flights.sendTokenizerRequest(this.#send);
         break;
       case 'alive':
         this.#watchdog.alive(message.progress);
@@ -282,13 +291,13 @@ export class Supervisor {
     const wasHealthy = this.#readyAt !== undefined && clock.now() - this.#readyAt >= HEALTHY_AFTER_MS;
     this.#readyAt = undefined;
     this.#crashes = wasHealthy ? 1 : this.#crashes + 1;
-    if (!this.#everReady && this.#crashes >= CRASHES_WORTH_WAITING_FOR) {
-      this.#giveUp(neverCameUpError(this.#settings, this.#fallback.opened, { how, lastWords }));
+    if (!this.#everReady && this.#crashes >= MAX_CRASHES_WAITED_FOR) {
+      this.#giveUp(startFailedError(this.#settings, this.#fallback.opened, { how, lastWords }));
       return;
     }
     const delayMs = restartDelayMs(this.#crashes);
     log.error('engine died', { how, lastWords, crashesInARow: this.#crashes, restartInMs: delayMs });
-    const waitWorthwhile = this.#crashes <= CRASHES_WORTH_WAITING_FOR;
+    const waitWorthwhile = this.#crashes <= MAX_CRASHES_WAITED_FOR;
     this.#state = { phase: 'restarting', waitWorthwhile, detail: `The engine process died (${how}).` };
     this.#restart = clock.schedule(delayMs, () => this.#launch());
     // Sinks may begin other generations at once, which are the next engine's.
@@ -307,7 +316,10 @@ export class Supervisor {
     if (gpu === undefined) return false;
     const died = lastWords === undefined ? how : `${how}; it last wrote “${lastWords}”`;
     const reason = this.#gpuFailure ?? died;
-    this.#options.log.warn('GPU failed before the first token, trying the next device', gpuLeft(gpu, reason));
+    this.#options.log.warn(
+      'GPU failed before the first token, trying the next device',
+      gpuFailureFields(gpu, reason),
+    );
     this.#crashes = 0;
     if (this.#everReady) {
       const detail = 'The engine process is started again on another device.';

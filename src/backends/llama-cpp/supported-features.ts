@@ -28,12 +28,12 @@ const SUPPORTED: readonly Feature[] = [
   'think',
 ];
 
-export function refuseBeyondEngine(request: GenerationRequest): void {
+export function refuseUnsupportedByEngine(request: GenerationRequest): void {
   refuseUnsupported(request, { backend: 'llama-cpp', supports: SUPPORTED });
 }
 
 /** A prompt alone asks for less than a generation: whatever it is held to, it is the same. */
-export function refusePromptBeyondEngine(asked: Pick<GenerationRequest, 'input' | 'tools'>): void {
+export function refuseUnsupportedPrompt(asked: Pick<GenerationRequest, 'input' | 'tools'>): void {
   const request = { id: '' as RequestId, model: '', sampling: {}, limits: { stop: [] }, ...asked };
   refuseUnsupported(request, { backend: 'llama-cpp', supports: [...SUPPORTED, 'strict-tools'] });
 }

@@ -2,31 +2,31 @@
  * Turns the lines of one streamed answer into events. Owned by one generation. Invariant: after `finish` was pushed
  * nothing else is, and an answer without its last line (`done: true`) is an error. A call of a tool comes whole.
  */
+
 import type { GenerationSink } from '../../core/backend.ts';
 import { ServingError } from '../../core/errors.ts';
-import type { GenerationEvent } from '../../core/generation.ts';
-import { asArray, asCount, asObject, asText, isObject, type Loose } from '../../upstream/lenient.ts';
-import type { AnswerLogprobs } from './answer-logprobs.ts';
-import { type ErrorContext, promptWasCut, streamFailure } from './upstream-error.ts';
+import type { GenerationEvent, LikelyToken, TokenLogprob } from '../../core/generation.ts';
+import { asArray, asCount, asObject, asText, isObject, type UntypedObject } from '../../upstream/untyped.ts';
+import { type ErrorContext, logprobsUnsupported, promptTruncated, streamError } from './errors.ts';
 
-export interface AnswerReaderOptions {
+interface AnswerReaderOptions {
   readonly sink: Pick<GenerationSink, 'event'>;
   readonly context: ErrorContext;
   /** Where they are asked for. */
-  readonly logprobs: AnswerLogprobs | undefined;
+  readonly logprobs: LogprobsBuffer | undefined;
   /** Calls that are new have others. */
   readonly takenCallIds: ReadonlySet<string>;
   readonly onFinish: () => void;
 }
 
-const BROKEN_OFF = 'The model’s backend ended its answer before it was complete.';
+const INCOMPLETE = 'The model’s backend ended its answer before it was complete.';
 /** Nothing was generated; no reason at all is told when the process behind the server went away. */
-const NO_ENDS: readonly string[] = ['load', 'unload'];
+const FAILED_REASONS: readonly string[] = ['load', 'unload'];
 
-export class AnswerReader {
+export class OllamaAnswerReader {
   readonly #sink: Pick<GenerationSink, 'event'>;
   readonly #context: ErrorContext;
-  readonly #logprobs: AnswerLogprobs | undefined;
+  readonly #logprobs: LogprobsBuffer | undefined;
   readonly #onFinish: () => void;
   readonly #callIds: Set<string>;
   #calls = 0;
@@ -45,24 +45,24 @@ export class AnswerReader {
     if (this.#finished || line.trim() === '') return;
     const answer = asObject(parse(line));
     const error = answer.error ?? undefined;
-    if (error !== undefined) throw streamFailure(asText(error) ?? JSON.stringify(error), this.#context);
-    this.#logprobs?.take(answer.logprobs);
+    if (error !== undefined) throw streamError(asText(error) ?? JSON.stringify(error), this.#context);
+    this.#logprobs?.add(answer.logprobs);
     const message = asObject(answer.message);
     const thought = asText(message.thinking) ?? asText(answer.thinking);
     const text = asText(message.content) ?? asText(answer.response);
     const calls = callsOf(message);
-    if (thought !== undefined || text !== undefined || calls.length > 0) this.#logprobs?.refuseSilence();
+    if (thought !== undefined || text !== undefined || calls.length > 0) this.#logprobs?.rejectIfMissing();
     if (thought !== undefined) this.#push({ type: 'reasoning', text: thought });
-    if (text !== undefined) this.#push({ type: 'text', text, ...this.#logprobs?.ofText() });
+    if (text !== undefined) this.#push({ type: 'text', text, ...this.#logprobs?.take() });
     for (const call of calls) this.#call(call);
-    if (thought !== undefined || calls.length > 0) this.#logprobs?.forget();
+    if (thought !== undefined || calls.length > 0) this.#logprobs?.clear();
     if (answer.done === true) this.#finish(answer);
   }
 
   /** The body is over. */
   end(): void {
     if (this.#finished) return;
-    throw new ServingError('backend_error', { message: BROKEN_OFF });
+    throw new ServingError('backend_error', { message: INCOMPLETE });
   }
 
   #call({ id, name, text }: Call): void {
@@ -88,17 +88,17 @@ export class AnswerReader {
     this.#sink.event(event);
   }
 
-  #finish(answer: Loose): void {
+  #finish(answer: UntypedObject): void {
     const told = asText(answer.done_reason);
-    if (told === undefined || NO_ENDS.includes(told)) {
+    if (told === undefined || FAILED_REASONS.includes(told)) {
       const cause = new Error(`Ollama ended with ${told ?? 'no reason'}`);
-      throw new ServingError('backend_error', { message: BROKEN_OFF, cause });
+      throw new ServingError('backend_error', { message: INCOMPLETE, cause });
     }
     // Counts that are zero are left away by the server.
     const promptTokens = asCount(answer.prompt_eval_count) ?? 0;
     const { contextSize } = this.#context;
     if (contextSize !== undefined && promptTokens >= contextSize)
-      throw promptWasCut(promptTokens, contextSize);
+      throw promptTruncated(promptTokens, contextSize);
     this.#finished = true;
     const completionTokens = asCount(answer.eval_count) ?? 0;
     const ended = this.#calls > 0 ? 'tool_calls' : 'stop';
@@ -120,7 +120,7 @@ interface Call {
   readonly text: string;
 }
 
-function callsOf(message: Loose): readonly Call[] {
+function callsOf(message: UntypedObject): readonly Call[] {
   return asArray(message.tool_calls)
     .map(asObject)
     .map(({ id, function: called }) => {
@@ -153,4 +153,64 @@ function parse(text: string): unknown {
       cause,
     });
   }
+}
+
+/**
+ * The log-probabilities of one answer, which may come before the text that they are of. Owned by one generation. Releases
+ * that do not know them are silent about it: then the first piece of the answer has none, and nothing of it is told.
+ */
+
+export class LogprobsBuffer {
+  readonly #onSilence: () => void;
+  #waiting: TokenLogprob[] = [];
+  #came = false;
+
+  constructor(onSilence: () => void) {
+    this.#onSilence = onSilence;
+  }
+
+  add(values: unknown): void {
+    const tokens = validEntries(values);
+    this.#came ||= tokens.length > 0;
+    this.#waiting.push(
+      ...tokens.map((token) => ({
+        ...likelyToken(token),
+        top: validEntries(token.top_logprobs).map(likelyToken),
+      })),
+    );
+  }
+
+  /** Of the text that is told now. */
+  take(): { readonly logprobs?: readonly TokenLogprob[] } {
+    const logprobs = this.#waiting;
+    this.clear();
+    return logprobs.length === 0 ? {} : { logprobs };
+  }
+
+  /** Those that came were of a thought, or of a call. */
+  clear(): void {
+    this.#waiting = [];
+  }
+
+  /** Before the first piece of the answer is told. Throws. */
+  rejectIfMissing(): void {
+    if (this.#came) return;
+    this.#onSilence();
+    throw logprobsUnsupported();
+  }
+}
+
+interface TokenEntry extends UntypedObject {
+  readonly logprob: number;
+}
+
+function validEntries(values: unknown): TokenEntry[] {
+  const isTold = (value: UntypedObject): value is TokenEntry => typeof value.logprob === 'number';
+  return asArray(values).map(asObject).filter(isTold);
+}
+
+/** Ids are not told; nor is the text of a token that has none. */
+function likelyToken({ token, bytes, logprob }: TokenEntry): LikelyToken {
+  const known = Array.isArray(bytes) ? (bytes as number[]) : new TextEncoder().encode(asText(token) ?? '');
+  return { bytes: [...known], logprob };
 }

@@ -8,15 +8,21 @@
 import type { GenerationSink } from '../../core/backend.ts';
 import type { Clock, Timer } from '../../core/clock.ts';
 import { ServingError } from '../../core/errors.ts';
-import type { GenerationEvent, LogprobsWish, TokenLogprob } from '../../core/generation.ts';
-import type { Usage } from '../../core/usage.ts';
-import { asArray, asCount, asObject, asText, type Loose } from '../../upstream/lenient.ts';
-import type { ServerSentEvent } from '../../upstream/sse-reader.ts';
-import { checkReason, reasonOf, usageOf } from './answer-end.ts';
-import { readLogprobs } from './logprob-fields.ts';
-import { RepeatedChunk } from './repeated-chunk.ts';
+import { unsupported } from '../../core/features.ts';
+import type {
+  GenerationEvent,
+  GenerationRequest,
+  LikelyToken,
+  LogprobsOptions,
+  TokenLogprob,
+  Usage,
+} from '../../core/generation.ts';
+import type { ServerSentEvent } from '../../upstream/stream-reader.ts';
+import { asArray, asCount, asObject, asText, type UntypedObject } from '../../upstream/untyped.ts';
+import type { Dialect } from './dialect.ts';
+import { embeddedStatus, streamError } from './errors.ts';
 import { ToolCallReader } from './tool-call-reader.ts';
-import { refusedWithin, streamFailure } from './upstream-error.ts';
+import { finishReasonOf, rejectFailedReason, usageOf } from './whole-answer.ts';
 
 /** What an answer may have, as far as it is known. Tokens. */
 export interface AnswerBounds {
@@ -25,14 +31,14 @@ export interface AnswerBounds {
   readonly contextSize: number | undefined;
 }
 
-export interface AnswerReaderOptions {
+interface AnswerReaderOptions {
   readonly sink: Pick<GenerationSink, 'event'>;
   readonly clock: Clock;
   readonly bounds: AnswerBounds;
   /** What an answer of that status would mean. */
   readonly refusal: (status: number, body: unknown) => ServingError;
   /** Absent: log-probabilities are not read. */
-  readonly logprobs?: LogprobsWish | undefined;
+  readonly logprobs?: LogprobsOptions | undefined;
   /** The answer is complete: its connection may go. */
   readonly onFinish: () => void;
   readonly onUsageMissing: () => void;
@@ -41,7 +47,7 @@ export interface AnswerReaderOptions {
 const USAGE_GRACE_MS = 1000;
 const NO_LOGPROBS: readonly TokenLogprob[] = [];
 
-export class AnswerReader {
+export class OpenAiAnswerReader {
   readonly #options: AnswerReaderOptions;
   readonly #repeated = new RepeatedChunk();
   #calls: ToolCallReader | undefined;
@@ -104,14 +110,14 @@ export class AnswerReader {
   }
 
   /** Log-probabilities differ from chunk to chunk, and so does a thought or a call beside the text. */
-  #noteRepeatable(data: string, { delta, finish_reason }: Loose): void {
+  #noteRepeatable(data: string, { delta, finish_reason }: UntypedObject): void {
     const { content, role: _, ...others } = asObject(delta);
     const isTextAlone = Object.values(others).every((other) => other === null);
     if (typeof content !== 'string' || !isTextAlone || finish_reason || this.#options.logprobs) return;
     this.#repeated.learn(data, content);
   }
 
-  #choice(choice: Loose): void {
+  #choice(choice: UntypedObject): void {
     const delta = asObject(choice.delta);
     const thought = asText(delta.reasoning_content) ?? asText(delta.reasoning);
     if (thought !== undefined) this.#push({ type: 'reasoning', text: thought });
@@ -146,7 +152,7 @@ export class AnswerReader {
   }
 
   #complete(reason: string, stop: unknown): void {
-    checkReason(reason);
+    rejectFailedReason(reason);
     this.#reason = reason;
     this.#matchedStop = asText(stop);
   }
@@ -166,9 +172,9 @@ export class AnswerReader {
   }
 
   /** Before the first piece it may be a refusal of what was asked: some servers find that out after they have sent their 200. */
-  #failure(chunk: Loose): ServingError {
-    const status = this.#pieces === 0 ? refusedWithin(chunk) : undefined;
-    return status === undefined ? streamFailure(chunk) : this.#options.refusal(status, chunk);
+  #failure(chunk: UntypedObject): ServingError {
+    const status = this.#pieces === 0 ? embeddedStatus(chunk) : undefined;
+    return status === undefined ? streamError(chunk) : this.#options.refusal(status, chunk);
   }
 
   #push(event: GenerationEvent): void {
@@ -186,7 +192,7 @@ export class AnswerReader {
     this.#calls?.end({ isCut });
     this.#options.sink.event({
       type: 'finish',
-      reason: isCut ? 'length' : reasonOf(given, this.#calls?.called ?? false),
+      reason: isCut ? 'length' : finishReasonOf(given, this.#calls?.called ?? false),
       ...(this.#matchedStop === undefined ? {} : { matchedStop: this.#matchedStop }),
       usage: this.#usage ?? { promptTokens: 0, completionTokens: this.#pieces, cachedTokens: 0 },
     });
@@ -216,7 +222,7 @@ export class AnswerReader {
   }
 }
 
-function parse(data: string): Loose {
+function parse(data: string): UntypedObject {
   try {
     return asObject(JSON.parse(data));
   } catch (cause) {
@@ -225,4 +231,108 @@ function parse(data: string): Loose {
       cause,
     });
   }
+}
+
+/**
+ * Reads the text of a chunk that differs from an earlier one in nothing but its text, as nearly all chunks of a stream do,
+ * without parsing its JSON: what comes before the text and after it is compared, and the text itself holds nothing that JSON
+ * would write in another way. Such a chunk means what the earlier one meant, with the other text.
+ */
+
+/** No quotation mark, backslash or control character. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: JSON escapes them.
+const PLAIN = /^[^"\\\u0000-\u001f]+$/;
+const NAME = '"content"';
+
+export class RepeatedChunk {
+  #before = '';
+  /** Empty: there is nothing to compare with. */
+  #after = '';
+
+  /** `data` has been parsed: `text` is all that it tells, and is the value of a field named `content`. */
+  learn(data: string, text: string): void {
+    this.#after = '';
+    const name = data.indexOf(NAME);
+    // Another field of that name might be the one that is found.
+    if (name === -1 || name !== data.lastIndexOf(NAME) || !PLAIN.test(text)) return;
+    const from = data.indexOf('"', name + NAME.length) + 1;
+    const to = from + text.length;
+    if (from === 0 || data.slice(from, to) !== text || data[to] !== '"') return;
+    this.#before = data.slice(0, from);
+    this.#after = data.slice(to);
+  }
+
+  /** Undefined: it has to be parsed. */
+  textOf(data: string): string | undefined {
+    const from = this.#before.length;
+    const to = data.length - this.#after.length;
+    if (this.#after === '' || to <= from) return undefined;
+    // Six times as fast as startsWith, which compares one character after the other.
+    if (data.slice(to) !== this.#after || data.slice(0, from) !== this.#before) return undefined;
+    const text = data.slice(from, to);
+    return PLAIN.test(text) ? text : undefined;
+  }
+}
+
+/** Log-probabilities: how they are asked for, and what of an answer is read into the core's. Pure. */
+
+/** For a probability of 0, as JSON has no -Infinity; servers have lower numbers, or none. */
+const MIN_LOGPROB = -9999;
+
+export function logprobFields(
+  { logprobs, tools, input }: Pick<GenerationRequest, 'logprobs' | 'tools' | 'input'>,
+  { logprobs: { withTools, fewest, onPrompts } }: Pick<Dialect, 'logprobs'>,
+): Readonly<Record<string, unknown>> {
+  if (logprobs === undefined) return {};
+  if (tools !== undefined && !withTools)
+    throw unsupported('logprobs', 'this model’s server together with tools', {
+      advice: 'Leave one of the two away.',
+    });
+  const top = Math.max(fewest, logprobs.top);
+  if (input.kind !== 'chat') return { [onPrompts]: top };
+  return { logprobs: true, top_logprobs: top };
+}
+
+/** Of one choice: chats put `content` into it, and raw prompts where they are not told in the older form of four lists. */
+function readLogprobs(value: unknown, top: number): readonly TokenLogprob[] {
+  const logprobs = asObject(value);
+  if (Array.isArray(logprobs.content)) return logprobs.content.map((entry) => tokenLogprob(entry, top));
+  const values = asArray(logprobs.token_logprobs);
+  const alternatives = asArray(logprobs.top_logprobs);
+  return asArray(logprobs.tokens).map((token, place) => ({
+    bytes: bytesOf({ token }),
+    logprob: logprobOf(values[place]),
+    top: topTokens(
+      Object.entries(asObject(alternatives[place])).map(([text, logprob]) =>
+        likelyToken({ token: text, logprob }),
+      ),
+      top,
+    ),
+  }));
+}
+
+function tokenLogprob(value: unknown, top: number): TokenLogprob {
+  const entry = asObject(value);
+  const others = top === 0 ? [] : asArray(entry.top_logprobs).map((other) => likelyToken(asObject(other)));
+  return { ...likelyToken(entry), top: topTokens(others, top) };
+}
+
+function likelyToken(entry: UntypedObject): LikelyToken {
+  const token = asCount(entry.id);
+  const known = { bytes: bytesOf(entry), logprob: logprobOf(entry.logprob) };
+  return token === undefined ? known : { token, ...known };
+}
+
+/** Servers put the token that was said first, and one more than was asked for. */
+function topTokens(tokens: LikelyToken[], top: number): readonly LikelyToken[] {
+  return tokens.sort((one, other) => other.logprob - one.logprob).slice(0, top);
+}
+
+function logprobOf(value: unknown): number {
+  return typeof value === 'number' ? Math.max(value, MIN_LOGPROB) : MIN_LOGPROB;
+}
+
+function bytesOf({ bytes, token }: UntypedObject): readonly number[] {
+  if (Array.isArray(bytes)) return bytes.filter((byte): byte is number => asCount(byte) !== undefined);
+  return typeof token === 'string' ? [...Buffer.from(token)] : [];
 }

@@ -2,15 +2,22 @@
  * A generation request in the words of the OpenAI API and of one dialect. Pure. What a dialect does not know is refused
  * by name rather than left away. Nothing is said of thinking unless the request does. One answer each: `n` is never sent.
  */
+
 import { ServingError } from '../../core/errors.ts';
 import { type Feature, refuseUnsupported, unsupported } from '../../core/features.ts';
-import type { GenerationRequest, Limits, Sampling } from '../../core/generation.ts';
-import type { Dialect } from './dialect.ts';
-import { logprobFields } from './logprob-fields.ts';
-import { chatOutputFields, promptOutputFields } from './output-fields.ts';
-import { passedFields, saysOutput } from './passed-fields.ts';
-import { toolFields } from './tool-fields.ts';
-import { wireMessages } from './wire-messages.ts';
+import type { GenerationRequest, Limits, OutputFormat, Sampling } from '../../core/generation.ts';
+import type { JsonResponse } from '../../upstream/upstream.ts';
+import { logprobFields } from './answer-reader.ts';
+import { isForced, toolFields, wireMessages } from './chat-fields.ts';
+import { type Dialect, passedFields, setsOutputFormat } from './dialect.ts';
+import {
+  contextErrorOf,
+  promptMayFit,
+  rejectsStrictTools,
+  rejectsTemplateSwitch,
+  roomLeft,
+  wantsNewerLimit,
+} from './errors.ts';
 
 export interface BodyOptions {
   readonly model: string;
@@ -36,7 +43,7 @@ export interface BodyOptions {
   readonly promptTokensFirst: boolean;
 }
 
-export interface OpenAiCall {
+interface OpenAiCall {
   readonly path: '/v1/chat/completions' | '/v1/completions';
   readonly body: Readonly<Record<string, unknown>>;
 }
@@ -50,7 +57,7 @@ export function generateCall(request: GenerationRequest, options: BodyOptions): 
   const { input, sampling, limits } = request;
   const { dialect } = options;
   const passed = passedFields(request, options.passed);
-  const output = saysOutput(passed, dialect.flavor) ? undefined : request.output;
+  const output = setsOutputFormat(passed, dialect.flavor) ? undefined : request.output;
   refuseUnsupported(output === undefined ? withoutOutput(request) : request, {
     backend: 'openai-compatible',
     supports: options.supports,
@@ -180,4 +187,96 @@ function thinkingFields({ thinking }: GenerationRequest, options: BodyOptions, k
 
 function asFields(value: unknown): Fields {
   return typeof value === 'object' && value !== null ? (value as Fields) : {};
+}
+
+/** The form of the text in the words of the OpenAI API and of one dialect. Pure. */
+
+type OutputFields = Readonly<Record<string, unknown>>;
+
+/** What the dialect has no field for was refused before. */
+function chatOutputFields(output: OutputFormat | undefined, dialect: Dialect): OutputFields {
+  switch (output?.kind) {
+    case undefined:
+      return {};
+    case 'grammar':
+      return grammarField(output.grammar, dialect);
+    case 'regex':
+      return { structured_outputs: { regex: output.regex } };
+    case 'choice':
+      return { structured_outputs: { choice: output.choices } };
+    case 'json':
+      return { response_format: { type: 'json_object' } };
+    case 'json-schema': {
+      // The OpenAI service promises what the schema says, or refuses it, only when it is told to be strict.
+      const strict = dialect.flavor === 'generic' ? { strict: true } : {};
+      const json_schema = { name: 'answer', schema: output.schema, ...strict };
+      return { response_format: { type: 'json_schema', json_schema } };
+    }
+    default:
+      return output satisfies never;
+  }
+}
+
+/** The OpenAI API has no forms of raw prompts; servers of one's own do. */
+function promptOutputFields(output: OutputFormat | undefined, dialect: Dialect): OutputFields {
+  if (output === undefined) return {};
+  switch (dialect.grammarFields) {
+    case 'none':
+      throw unsupported('format', 'this model’s server together with a raw prompt', {
+        advice: 'Leave one of the two away.',
+      });
+    case 'structured-outputs':
+      return chatOutputFields(output, dialect);
+    case 'plain':
+      if (output.kind === 'json') return { json_schema: { type: 'object' } };
+      if (output.kind === 'json-schema') return { json_schema: output.schema };
+      return chatOutputFields(output, dialect);
+    default:
+      return dialect.grammarFields satisfies never;
+  }
+}
+
+function grammarField(grammar: string, { grammarFields }: Dialect): OutputFields {
+  return grammarFields === 'structured-outputs' ? { structured_outputs: { grammar } } : { grammar };
+}
+
+/**
+ * How a refused call is asked again, where the server refuses something that it can do without: the template's switch, a
+ * max_tokens larger than what is left, its older name, the strictness of a forced call; each at most once. Its words may
+ * repeat what the client wrote, so they count only where they speak of what was sent, by this server and not by the client.
+ * Pure.
+ */
+
+interface RejectedCall {
+  readonly request: GenerationRequest;
+  readonly sent: OpenAiCall['body'];
+  readonly answer: JsonResponse;
+}
+
+/** Undefined where the refusal is the answer. */
+export function optionsForRetry(options: BodyOptions, refused: RejectedCall): BodyOptions | undefined {
+  const { sent, answer } = refused;
+  if (options.templateSwitch && weAddedTemplateSwitch(refused) && rejectsTemplateSwitch(answer))
+    return { ...options, templateSwitch: false };
+  if (options.strictTools && weAddedStrict(refused) && rejectsStrictTools(answer))
+    return { ...options, strictTools: false };
+  if ('messages' in sent && 'max_tokens' in sent && wantsNewerLimit(answer))
+    return { ...options, maxTokensName: 'max_completion_tokens' };
+  const contextError = answer.status === 400 ? contextErrorOf(answer.body) : undefined;
+  const asked = options.maxTokens;
+  if (contextError === undefined || asked === undefined || !promptMayFit(contextError)) return undefined;
+  if (options.dialect.nullMeansRest) return { ...options, maxTokens: undefined };
+  const room = roomLeft(contextError);
+  return room === undefined || room >= asked ? undefined : { ...options, maxTokens: room };
+}
+
+/** The client itself did not ask for it. */
+function weAddedStrict({ request: { tools } }: RejectedCall): boolean {
+  return tools !== undefined && isForced(tools) && !tools.tools.some(({ strict }) => strict);
+}
+
+/** The switch is all that the template was told. */
+function weAddedTemplateSwitch({ request, sent }: RejectedCall): boolean {
+  const own = request.extras?.chat_template_kwargs;
+  return 'chat_template_kwargs' in sent && (own === undefined || own === null);
 }

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { ServingError } from '../../core/errors.ts';
 import type { GenerationEvent } from '../../core/generation.ts';
-import { asArray, asCount, asObject, asText } from '../../upstream/lenient.ts';
+import { asArray, asCount, asObject, asText } from '../../upstream/untyped.ts';
 
 interface Call {
   readonly index: number;
@@ -73,7 +73,7 @@ export class ToolCallReader {
 
   #delta(delta: Delta): void {
     const meant = delta.index === undefined ? this.#unnumbered(delta) : this.#numbered.get(delta.index);
-    const call = meant === undefined || isAnother(meant, delta) ? this.#add(delta) : meant;
+    const call = meant === undefined || isNewCall(meant, delta) ? this.#add(delta) : meant;
     if (call.name !== undefined || delta.name === undefined) {
       this.#arguments(call, delta.text);
       return;
@@ -111,7 +111,7 @@ export class ToolCallReader {
  * Servers that number every call 0 tell them apart by a new id with a name; where they give no ids either, by a name that
  * comes when the arguments are whole.
  */
-function isAnother(call: Call, { id, name, text }: Delta): boolean {
+function isNewCall(call: Call, { id, name, text }: Delta): boolean {
   if (call.name === undefined || name === undefined) return false;
   if (id !== undefined) return id !== call.id;
   return (text !== '' || name !== call.name) && isObject(call.text);

@@ -3,10 +3,12 @@
  * last message) begins with a line `{"script":{…}}` overrides any of them for itself, with the rest of the
  * text as its prompt: so one server plays many cases at once.
  */
+
 import { type Static, Type } from 'typebox';
 import { Check, Errors } from 'typebox/value';
 import { ServingError } from '../../core/errors.ts';
-import type { GenerationInput } from '../../core/generation.ts';
+import { outputField } from '../../core/features.ts';
+import type { GenerationEvent, GenerationInput, OutputFormat, ToolUse } from '../../core/generation.ts';
 
 const text = Type.String({
   minLength: 1,
@@ -91,14 +93,14 @@ export type Script = Static<typeof ScriptSchema> & {
   readonly turn?: number;
 };
 
-export interface Part {
+export interface ScriptedRequest {
   readonly script: Script;
   /** What the request says, without its directive. */
   readonly prompt: string;
 }
 
 /** Finds the directive of a request, if it has one. Throws `invalid_request` when it is not a valid one. */
-export function partFor(input: GenerationInput, defaults: Script): Part {
+export function readScript(input: GenerationInput, defaults: Script): ScriptedRequest {
   const text = textOf(input);
   if (!text.startsWith('{"script"')) return { script: ofTurn(defaults, input), prompt: text };
   const lineEnd = text.indexOf('\n');
@@ -142,4 +144,64 @@ function invalidDirective(what: string): ServingError {
     message: `The prompt begins with a script, but ${what}. Allowed keys: ${Object.keys(scriptKeys).join(', ')}.`,
     param: 'prompt',
   });
+}
+
+/** The calls of a scripted answer: those of its script, where the request lets tools be called. Pure. */
+
+export type ScriptedCall = NonNullable<Script['tool_calls']>[number];
+
+const NONE: readonly ScriptedCall[] = [];
+const CHARACTERS_PER_TOKEN = 4;
+
+/** Throws `invalid_request` when the request insists on a call that is not in the script. */
+export function callsFor(script: Script, tools: ToolUse | undefined): readonly ScriptedCall[] {
+  if (tools === undefined || tools.choice === 'none') return NONE;
+  const { choice } = tools;
+  const scripted = script.tool_calls ?? NONE;
+  const calls = typeof choice === 'object' ? scripted.filter(({ name }) => name === choice.name) : scripted;
+  if (calls.length > 0 || choice === 'auto') return calls;
+  throw new ServingError('invalid_request', {
+    message:
+      'tool_choice asks for a call that is not in the script of the scripted backend. Add it to tool_calls there.',
+    param: 'tool_choice',
+  });
+}
+
+/** Each event stands for one token: the head of a call, then a piece of its arguments. Ids differ from turn to turn. */
+export function* callEvents(
+  calls: readonly ScriptedCall[],
+  turn: number | undefined,
+): Generator<GenerationEvent> {
+  const prefix = turn === undefined ? 'call' : `call_${turn}`;
+  for (const [index, { name, arguments: values }] of calls.entries()) {
+    yield { type: 'tool-call', index, id: `${prefix}_${index}`, name };
+    const characters = [...JSON.stringify(values)];
+    for (let start = 0; start < characters.length; start += CHARACTERS_PER_TOKEN) {
+      const delta = characters.slice(start, start + CHARACTERS_PER_TOKEN).join('');
+      yield { type: 'tool-arguments', index, delta };
+    }
+  }
+}
+
+/** A script's text is what it is: a format is taken only where the text has that form already, and refused elsewhere. Pure. */
+
+export function rejectOtherFormat(text: string | undefined, output: OutputFormat | undefined): void {
+  if (output === undefined || (text !== undefined && hasFormat(text, output))) return;
+  const param = outputField(output);
+  throw new ServingError('invalid_request', {
+    message: `${param} asks for a form that the text of the scripted backend does not have. Change its script.`,
+    param,
+  });
+}
+
+function hasFormat(text: string, output: OutputFormat): boolean {
+  if (output.kind === 'choice') return output.choices.includes(text);
+  try {
+    if (output.kind === 'regex') return new RegExp(`^(?:${output.regex})$`, 'u').test(text);
+    const value: unknown = JSON.parse(text);
+    if (output.kind === 'json-schema') return Check(output.schema as object, value);
+    return typeof value === 'object' && value !== null && !Array.isArray(value);
+  } catch {
+    return false;
+  }
 }

@@ -2,21 +2,21 @@
 import type { Milliseconds } from '../../core/clock.ts';
 import { ServingError, toServingError } from '../../core/errors.ts';
 import type { GenerationEvent } from '../../core/generation.ts';
-import { EventFold, type GenerationResult } from '../../core/generation-result.ts';
-import { type QueuePlace, timingsOf } from '../../core/receipt.ts';
-import { inWordsOf } from '../../protocols/field-names.ts';
+import { type GenerationResult, ResultBuilder } from '../../core/generation.ts';
+import { type QueuePosition, timingsOf } from '../../core/request-trace.ts';
+import { renameErrorField } from '../../protocols/field-errors.ts';
 import type {
   AnswerContext,
+  FieldNames,
   GenerationRoute,
   ParsedGeneration,
   StreamEncoder,
-} from '../../protocols/generation-route.ts';
-import type { FieldNames } from '../../protocols/route-base.ts';
+} from '../../protocols/protocol.ts';
 import { type ChoicesSink, type Pausable, startChoices } from '../../serving/choices.ts';
 import type { RequestContext } from '../context.ts';
 import {
+  type ModelCall,
   type ModelRequestOptions,
-  type ModelTerms,
   newModelRequestId,
   runModelRequest,
 } from '../model-request.ts';
@@ -29,13 +29,13 @@ export interface GenerationOptions extends ModelRequestOptions {
   readonly stalledReaderMs: Milliseconds;
 }
 
-interface Exchange {
+interface GenerationExchange {
   readonly route: GenerationRoute;
   readonly context: RequestContext;
   readonly options: GenerationOptions;
 }
 
-export function handleGeneration(exchange: Exchange): Promise<void> {
+export function handleGeneration(exchange: GenerationExchange): Promise<void> {
   const { route, context, options } = exchange;
   const { serving, clock } = options;
   const parsed = route.parse(context.body, {
@@ -44,13 +44,13 @@ export function handleGeneration(exchange: Exchange): Promise<void> {
     defaultMaxTokens: options.defaultMaxTokens,
   });
   const fieldNames: FieldNames = { ...route.fieldNames, ...parsed.fieldNames };
-  return runModelRequest({ context, options, route: { fieldNames }, wishes: parsed }, (terms) => {
-    const { receipt } = terms;
-    if (parsed.dropped !== undefined) receipt.droppedFields = [...parsed.dropped];
+  return runModelRequest({ context, options, route: { fieldNames }, hints: parsed }, (terms) => {
+    const { trace } = terms;
+    if (parsed.dropped !== undefined) trace.droppedFields = [...parsed.dropped];
     const answer: AnswerContext = {
-      receipt,
+      trace,
       createdAt: clock.wallNow(),
-      timings: () => timingsOf(receipt, clock.now()),
+      timings: () => timingsOf(trace, clock.now()),
     };
     const delivery = { exchange, parsed, terms, answer, fieldNames };
     return parsed.delivery === 'stream' ? deliverStream(delivery) : deliverWhole(delivery);
@@ -58,9 +58,9 @@ export function handleGeneration(exchange: Exchange): Promise<void> {
 }
 
 interface Delivery {
-  readonly exchange: Exchange;
+  readonly exchange: GenerationExchange;
   readonly parsed: ParsedGeneration;
-  readonly terms: ModelTerms;
+  readonly terms: ModelCall;
   readonly answer: AnswerContext;
   readonly fieldNames: FieldNames;
 }
@@ -69,17 +69,17 @@ interface Delivery {
 function start(
   { exchange, parsed, terms }: Delivery,
   sink: ChoicesSink,
-  onPlace?: (place: QueuePlace) => void,
+  onQueuePosition?: (place: QueuePosition) => void,
 ): Pausable {
   const { serving } = exchange.options;
   const { requests, delivery, promptTokensFirst = false } = parsed;
-  const { receipt, cancellation, client, priority, deadlineAt } = terms;
+  const { trace, cancellation, client, priority, deadlineAt } = terms;
   // All of them hold one body.
   const heldBytes = Math.ceil((terms.heldBytes ?? 0) / Math.max(1, requests.length));
   return startChoices(
     {
       choices: requests.length,
-      receipt,
+      trace,
       cancellation,
       start: (choice, own, choiceSink) => {
         const request = requests[choice];
@@ -87,13 +87,13 @@ function start(
         // Every field by its name: what follows a spread costs a microsecond each on Node 20 (decision 0036).
         const call = {
           request,
-          receipt: own,
+          trace: own,
           client,
           priority,
           cancellation,
           deadlineAt,
           heldBytes,
-          onPlace,
+          onQueuePosition,
           delivery,
           promptTokensFirst,
         };
@@ -106,7 +106,7 @@ function start(
 
 function deliverWhole(delivery: Delivery): Promise<void> {
   const { exchange, parsed, answer } = delivery;
-  const folds = parsed.requests.map(() => new EventFold());
+  const folds = parsed.requests.map(() => new ResultBuilder());
   const results: GenerationResult[] = [];
   return new Promise((resolve, reject) => {
     start(delivery, {
@@ -115,7 +115,7 @@ function deliverWhole(delivery: Delivery): Promise<void> {
         if (result !== undefined) results[choice] = result;
       },
       done: () => {
-        answer.receipt.endedAt = exchange.options.clock.now();
+        answer.trace.endedAt = exchange.options.clock.now();
         try {
           exchange.context.answerJson(200, parsed.renderer.whole(results, answer));
           resolve();
@@ -169,15 +169,16 @@ class StreamedAnswer implements ChoicesSink {
   start(): void {
     const encoder = this.#encoder;
     const { request } = this.#delivery.exchange.context;
-    const wantsPlace = encoder.place !== undefined && request.headers['x-queue-events'] === '1';
-    const onPlace = (place: QueuePlace) => this.#writer.write(encoder.place?.(place) ?? '');
+    const wantsPlace = encoder.queuePosition !== undefined && request.headers['x-queue-events'] === '1';
+    const onQueuePosition = (place: QueuePosition) =>
+      this.#writer.write(encoder.queuePosition?.(place) ?? '');
     this.#writer.start();
-    this.#generations = start(this.#delivery, this, wantsPlace ? onPlace : undefined);
+    this.#generations = start(this.#delivery, this, wantsPlace ? onQueuePosition : undefined);
   }
 
   event(event: GenerationEvent, choice: number): void {
     const { answer, exchange, terms } = this.#delivery;
-    if (event.type === 'finish') answer.receipt.endedAt = exchange.options.clock.now();
+    if (event.type === 'finish') answer.trace.endedAt = exchange.options.clock.now();
     try {
       const encoded = this.#encoder.encode(event, choice);
       if (encoded !== undefined) this.#writer.write(encoded);
@@ -195,7 +196,7 @@ class StreamedAnswer implements ChoicesSink {
     const { answer, fieldNames } = this.#delivery;
     this.#writer.stop();
     if (this.#writer.committed)
-      this.#writer.end(this.#encoder.error(inWordsOf(fieldNames, error), answer.receipt.requestId));
+      this.#writer.end(this.#encoder.error(renameErrorField(fieldNames, error), answer.trace.requestId));
     this.#settle.reject(error);
   }
 }

@@ -1,12 +1,14 @@
 /** Every route of every protocol in the catalogue, each with the handler of its kind. */
+
+import { timingsOf } from '../../core/request-trace.ts';
 import { PROTOCOLS } from '../../protocols/catalog.ts';
-import type { Protocol, Route } from '../../protocols/protocol.ts';
+import type { EmbeddingRoute, Protocol, Route } from '../../protocols/protocol.ts';
 import type { EdgeRoute, RequestContext } from '../context.ts';
-import { handleEmbedding } from './embedding.ts';
+import { type ModelRequestOptions, newModelRequestId, runModelRequest } from '../model-request.ts';
 import { type GenerationOptions, handleGeneration } from './generation.ts';
 import { handleQuery, type QueryOptions } from './queries.ts';
 
-export interface ProtocolOptions extends GenerationOptions, QueryOptions {
+interface ProtocolOptions extends GenerationOptions, QueryOptions {
   readonly bodyLimits: Readonly<Record<Protocol['bodyLimit'], number>>;
 }
 
@@ -67,4 +69,34 @@ function first(): Protocol {
   const [protocol] = PROTOCOLS;
   if (protocol === undefined) throw new Error('the catalogue lists no protocol');
   return protocol;
+}
+
+/** One handler for every route that embeds: parse, embed, answer. Knows no protocol by name. */
+
+const NO_VECTORS = { vectors: [], promptTokens: 0 };
+
+async function handleEmbedding(exchange: {
+  readonly route: EmbeddingRoute;
+  readonly context: RequestContext;
+  readonly options: ModelRequestOptions;
+}): Promise<void> {
+  const { route, context, options } = exchange;
+  const { serving, clock } = options;
+  const parsed = route.parse(context.body, {
+    requireModel: (model, matching) => serving.requireModel(model, matching),
+  });
+  const answer = await runModelRequest({ context, options, route, hints: parsed }, async (terms) => {
+    const { trace } = terms;
+    if (parsed.dropped !== undefined) trace.droppedFields = [...parsed.dropped];
+    const asksModel = parsed.request.inputs.length > 0;
+    const embeddings = asksModel ? await serving.embed({ request: parsed.request, ...terms }) : NO_VECTORS;
+    trace.endedAt = clock.now();
+    return parsed.render(embeddings, {
+      id: newModelRequestId('emb'),
+      trace,
+      createdAt: clock.wallNow(),
+      timings: () => timingsOf(trace, clock.now()),
+    });
+  });
+  context.answerJson(200, answer);
 }

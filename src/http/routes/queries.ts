@@ -1,13 +1,13 @@
 /** One handler for every route that asks about models and takes no slot. Knows no protocol by name. */
 import type { Milliseconds } from '../../core/clock.ts';
 import {
-  type House,
-  isPiecewise,
-  type PiecewiseAnswer,
+  isStreamed,
   type PullProgress,
   type Query,
+  type QueryContext,
   type QueryRoute,
-} from '../../protocols/query-route.ts';
+  type StreamedAnswer,
+} from '../../protocols/protocol.ts';
 import { deadlineError } from '../../serving/slot.ts';
 import type { RequestContext } from '../context.ts';
 import { type ModelRequestOptions, runModelRequest } from '../model-request.ts';
@@ -20,35 +20,35 @@ export interface QueryOptions extends ModelRequestOptions {
   readonly pull: (name: string, signal: AbortSignal) => AsyncIterable<PullProgress>;
 }
 
-interface Exchange {
+interface QueryExchange {
   readonly route: QueryRoute;
   readonly context: RequestContext;
   readonly options: QueryOptions;
 }
 
-const NO_WISHES = { timeoutMs: undefined, priority: undefined };
+const NO_HINTS = { timeoutMs: undefined, priority: undefined };
 
-export async function handleQuery({ route, context, options }: Exchange): Promise<void> {
+export async function handleQuery({ route, context, options }: QueryExchange): Promise<void> {
   const query: Query = {
     body: context.body,
     params: context.match?.params ?? {},
     headers: context.request.headers,
   };
   if (!route.limited) {
-    const answer = await route.answer(query, houseFor(options, new AbortController().signal));
+    const answer = await route.answer(query, queryContext(options, new AbortController().signal));
     context.answerJson(200, answer);
     return;
   }
-  await runModelRequest({ context, options, route, wishes: NO_WISHES }, async (terms) => {
+  await runModelRequest({ context, options, route, hints: NO_HINTS }, async (terms) => {
     const { cancellation, deadlineAt } = terms;
     const { clock } = options;
     const onDeadline = () => cancellation.cancel(deadlineError('Allow more time.'));
     const deadline = clock.schedule(deadlineAt - clock.now(), onDeadline);
     try {
-      const answer = await route.answer(query, houseFor(options, cancellation.signal));
+      const answer = await route.answer(query, queryContext(options, cancellation.signal));
       // It takes as long as it takes, and tells how far it is.
-      if (isPiecewise(answer)) deadline.cancel();
-      if (isPiecewise(answer)) await sendPieces(context, answer);
+      if (isStreamed(answer)) deadline.cancel();
+      if (isStreamed(answer)) await sendPieces(context, answer);
       else context.answerJson(200, answer);
     } finally {
       deadline.cancel();
@@ -56,7 +56,10 @@ export async function handleQuery({ route, context, options }: Exchange): Promis
   });
 }
 
-function houseFor({ serving, clock, version, startedAt, pull }: QueryOptions, signal: AbortSignal): House {
+function queryContext(
+  { serving, clock, version, startedAt, pull }: QueryOptions,
+  signal: AbortSignal,
+): QueryContext {
   const models = () => serving.models();
   return {
     version,
@@ -77,7 +80,7 @@ function houseFor({ serving, clock, version, startedAt, pull }: QueryOptions, si
 }
 
 /** The 200 goes with the first piece: what fails before it has its own status. */
-async function sendPieces(context: RequestContext, { contentType, pieces }: PiecewiseAnswer): Promise<void> {
+async function sendPieces(context: RequestContext, { contentType, pieces }: StreamedAnswer): Promise<void> {
   const { response } = context;
   const closed = new Promise<void>((resolve) => context.onClose(resolve));
   const iterator = pieces[Symbol.asyncIterator]();

@@ -3,9 +3,9 @@
  * API: they are known by the version that they name. All models are on one page, whatever page was asked for.
  */
 import { type Static, Type } from 'typebox';
-import type { ServedModel } from '../../core/served-model.ts';
-import { everyName, type ModelForm } from '../model-form.ts';
-import type { House } from '../query-route.ts';
+import type { ServedModel } from '../../core/backend.ts';
+import { everyName, type ModelListFormat } from '../model-list.ts';
+import type { QueryContext } from '../protocol.ts';
 
 const tokens = Type.Union([Type.Integer(), Type.Null()], { description: 'Tokens; null where not known.' });
 
@@ -30,14 +30,14 @@ const ModelPage = Type.Object({
   last_id: Type.Union([Type.String(), Type.Null()]),
 });
 
-export const anthropicModels: ModelForm = {
-  isAskedBy: ({ headers }) => headers['anthropic-version'] !== undefined,
+export const anthropicModels: ModelListFormat = {
+  matches: ({ headers }) => headers['anthropic-version'] !== undefined,
   list: modelPage,
   one: modelInfo,
   schemas: { list: ModelPage, one: ModelInfo },
 };
 
-function modelPage(house: House): Static<typeof ModelPage> {
+function modelPage(house: QueryContext): Static<typeof ModelPage> {
   const data = everyName(house, (name, model) => modelInfo(name, model, house));
   return { data, has_more: false, first_id: data[0]?.id ?? null, last_id: data.at(-1)?.id ?? null };
 }
@@ -45,7 +45,7 @@ function modelPage(house: House): Static<typeof ModelPage> {
 function modelInfo(
   name: string,
   { contextSize }: ServedModel,
-  { startedAt }: House,
+  { startedAt }: QueryContext,
 ): Static<typeof ModelInfo> {
   return {
     type: 'model',

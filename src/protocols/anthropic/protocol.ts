@@ -1,8 +1,77 @@
-/** The Anthropic API: POST /v1/messages and what belongs to it. Null counts as absent, fields that nobody knows are no error. */
-import type { Protocol } from '../protocol.ts';
-import { countTokensRoute } from './count-tokens.ts';
+/** Native fields in the words of this API. Messages are counted differently here, so what is wrong in one is named by its kind. */
+
+import { type Static, Type } from 'typebox';
+import type { FieldNames, GenerationRoute, Protocol, QueryRoute } from '../protocol.ts';
+import { MessageAnswer, MessageEvent } from './answer.ts';
 import { anthropicErrors } from './errors.ts';
-import { messagesRoute } from './messages.ts';
+import { parseCount, parseMessages } from './parse.ts';
+import { CountBody, MessagesBody } from './schema.ts';
+
+export const fieldNames: FieldNames = {
+  stop: 'stop_sequences',
+  think: 'thinking',
+  format: 'output_config.format.schema',
+  parallel_tool_calls: 'tool_choice.disable_parallel_tool_use',
+  prompt: 'messages',
+  continue_final_message: 'messages: an assistant message at the end',
+  tools: (rest) => `tools${rest.replace(/^(\[\d+\])\.parameters/, '$1.input_schema')}`,
+  messages: (rest) => {
+    if (rest.endsWith('.images')) return 'messages: an image';
+    if (rest.endsWith('.tool_calls')) return 'messages: a tool_use';
+    return rest.endsWith('.role') ? 'messages: a tool_result' : 'messages';
+  },
+};
+
+/** POST /v1/messages: an answer to a conversation, whole or as a stream of events. */
+
+export const messagesRoute: GenerationRoute = {
+  kind: 'generation',
+  method: 'POST',
+  path: '/v1/messages',
+  fieldNames,
+  describes: {
+    summary: 'Create a message',
+    description:
+      'As the Anthropic API has it. With "stream": true server-sent events; message_stop means success: a stream that ' +
+      'fails ends with an error event and without it.',
+    body: MessagesBody,
+    example: { max_tokens: 32, messages: [{ role: 'user', content: 'What is the capital of France?' }] },
+    answers: { 'application/json': MessageAnswer, 'text/event-stream': MessageEvent },
+  },
+  parse: parseMessages,
+};
+
+/** POST /v1/messages/count_tokens: how long the prompt of a message would be. */
+
+const Count = Type.Object({ input_tokens: Type.Integer({ minimum: 0 }) });
+
+export const countTokensRoute: QueryRoute = {
+  kind: 'query',
+  method: 'POST',
+  path: '/v1/messages/count_tokens',
+  limited: true,
+  fieldNames,
+  describes: {
+    summary: 'Count the tokens of a message’s prompt',
+    description:
+      'As the model’s own vocabulary and chat template have it; refused where its backend does not tell.',
+    body: CountBody,
+    example: { messages: [{ role: 'user', content: 'What is the capital of France?' }] },
+    answers: { 'application/json': Count },
+  },
+  answer: async ({ body }, house): Promise<Static<typeof Count>> => {
+    const { model, input, tools, thinking } = parseCount(body);
+    const { id } = house.requireModel(model);
+    const tokens = await house.tokenize(id, {
+      input,
+      ...(tools !== undefined && { tools }),
+      ...(thinking !== undefined && { thinking }),
+    });
+    return { input_tokens: tokens.length };
+  },
+};
+
+/** The Anthropic API: POST /v1/messages and what belongs to it. Null counts as absent, fields that nobody knows are no error. */
 
 export const anthropic: Protocol = {
   name: 'anthropic',

@@ -1,7 +1,129 @@
-/** The bodies of /v1/messages and of its count_tokens: validation, types and OpenAPI all come from here. */
+/** Content blocks as requests write them. Which of them goes into which message, and in which order, is for conversation.ts to say. */
+
 import { type Static, Type } from 'typebox';
-import { Message, SystemPrompt } from './content-schema.ts';
-import { Tool, ToolChoice } from './tool-schema.ts';
+
+const openObject = { additionalProperties: true } as const;
+
+export const ImageSource = Type.Object({
+  type: Type.Literal('base64'),
+  media_type: Type.Enum(['image/jpeg', 'image/png', 'image/gif', 'image/webp']),
+  data: Type.String({ minLength: 1 }),
+});
+
+export const TextSource = Type.Object({
+  type: Type.Literal('text'),
+  media_type: Type.Optional(Type.Literal('text/plain')),
+  data: Type.String(),
+});
+
+const citations = Type.Optional(
+  Type.Object(
+    { enabled: Type.Optional(Type.Literal(false, { title: 'false: answers here cite nothing' })) },
+    openObject,
+  ),
+);
+
+/** What each kind of block holds, by its `type`. */
+export const BLOCKS = {
+  text: Type.Object({ type: Type.Literal('text'), text: Type.String() }),
+  image: Type.Object({ type: Type.Literal('image'), source: Type.Object({}, openObject) }),
+  document: Type.Object({
+    type: Type.Literal('document'),
+    source: Type.Object({}, openObject),
+    title: Type.Optional(Type.String()),
+    context: Type.Optional(Type.String()),
+    citations,
+  }),
+  search_result: Type.Object({
+    type: Type.Literal('search_result'),
+    title: Type.String(),
+    source: Type.String(),
+    content: Type.Array(Type.Unknown()),
+    citations,
+  }),
+  thinking: Type.Object({ type: Type.Literal('thinking'), thinking: Type.String() }),
+  redacted_thinking: Type.Object({ type: Type.Literal('redacted_thinking') }),
+  tool_use: Type.Object({
+    type: Type.Literal('tool_use'),
+    id: Type.String({ minLength: 1 }),
+    name: Type.String({ minLength: 1 }),
+    input: Type.Object({}, { ...openObject, title: 'an object (the arguments by name)' }),
+  }),
+  /** In the result of a client's search for tools. */
+  tool_reference: Type.Object({ type: Type.Literal('tool_reference'), tool_name: Type.String() }),
+  /** In a system message: from there on the tool is offered, or no longer. */
+  tool_addition: Type.Object({ type: Type.Literal('tool_addition'), tool: Type.Object({}, openObject) }),
+  tool_removal: Type.Object({ type: Type.Literal('tool_removal'), tool: Type.Object({}, openObject) }),
+  tool_result: Type.Object({
+    type: Type.Literal('tool_result'),
+    tool_use_id: Type.String({ minLength: 1 }),
+    content: Type.Optional(Type.Unknown()),
+    is_error: Type.Optional(Type.Boolean()),
+  }),
+} as const;
+
+export type Blocks = { readonly [Name in keyof typeof BLOCKS]: Static<(typeof BLOCKS)[Name]> };
+export type BlockType = keyof Blocks;
+
+/** For descriptions; blocks are read one by one. */
+const Content = Type.Union([Type.String(), Type.Array(Type.Union(Object.values(BLOCKS)))], {
+  description:
+    'A text, or content blocks. Of images their data (base64), of documents their text: nothing is fetched. ' +
+    'cache_control is accepted and means nothing here.',
+});
+
+export const MessageBody = Type.Object({
+  role: Type.Enum(['user', 'assistant', 'system']),
+  content: Content,
+});
+
+const SystemPrompt = Type.Union([Type.String(), Type.Array(BLOCKS.text)]);
+
+/** Tools as requests write them, and which of them may be called. */
+
+export const Tool = Type.Object({
+  type: Type.Optional(
+    Type.Literal('custom', {
+      title: '"custom", or the type of a tool that is known here: bash, text_editor or memory with a date',
+      description:
+        'bash_…, text_editor_… and memory_… (with their date), which clients run, are offered with their arguments. Tools of the ' +
+        'vendor’s servers (web_search_…, web_fetch_…, code_execution_…, tool_search_tool_…, mcp_toolset, advisor_…) are dropped, ' +
+        'and X-Dropped-Parameters names them.',
+    }),
+  ),
+  name: Type.String({
+    pattern: '^[a-zA-Z0-9_-]{1,128}$',
+    title: 'a name of 1 to 128 letters, digits, underscores or hyphens',
+  }),
+  description: Type.Optional(Type.String()),
+  defer_loading: Type.Optional(
+    Type.Boolean({
+      description: 'true: offered to the model once a tool_reference or a tool_addition has named it.',
+    }),
+  ),
+  input_schema: Type.Object(
+    {},
+    { additionalProperties: true, title: 'an object (the JSON Schema of the arguments)' },
+  ),
+  strict: Type.Optional(
+    Type.Boolean({
+      description:
+        'true: the input follows the schema also where the model decides by itself to call. That of a forced call always does. ' +
+        'A backend that cannot promise it answers without it, and X-Dropped-Parameters names it.',
+    }),
+  ),
+});
+
+export const ToolChoice = Type.Object({
+  type: Type.Enum(['auto', 'any', 'tool', 'none']),
+  name: Type.Optional(Type.String({ description: 'With type tool.' })),
+  disable_parallel_tool_use: Type.Optional(Type.Boolean({ description: 'One call at most.' })),
+});
+
+export type ToolBody = Static<typeof Tool>;
+export type ToolChoiceBody = Static<typeof ToolChoice>;
+
+/** The bodies of /v1/messages and of its count_tokens: validation, types and OpenAPI all come from here. */
 
 export const Thinking = Type.Object({
   type: Type.Enum(['enabled', 'disabled', 'adaptive', 'between_tools']),
@@ -64,7 +186,7 @@ const conversation = {
 } as const;
 
 const described = {
-  messages: Type.Array(Message, {
+  messages: Type.Array(MessageBody, {
     minItems: 1,
     description:
       'Neighbours with the same role are one turn. Where the last is the assistant’s, the answer continues it (prefill): for ' +

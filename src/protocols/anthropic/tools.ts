@@ -2,26 +2,30 @@
  * tools and tool_choice become the core's ToolUse: tools of the vendor's servers are dropped, deferred ones are offered once the
  * conversation has named them.
  */
+
 import { Type } from 'typebox';
 import type { Tool, ToolChoice, ToolUse } from '../../core/generation.ts';
 import { showValue } from '../../schema/violation.ts';
-import { invalid } from '../invalid.ts';
-import { lenientReader } from '../lenient-body.ts';
-import { checkArguments, takeToolName } from '../tool-rules.ts';
-import { clientTool, isSearchTool, isServerTool } from './known-tools.ts';
-import type { ConversationBody } from './schema.ts';
-import { toolChangesOf } from './tool-changes.ts';
-import { type ToolChoiceBody, ToolChoice as ToolChoiceSchema, Tool as ToolSchema } from './tool-schema.ts';
+import { nullableBodyReader } from '../body-reader.ts';
+import { invalid } from '../field-errors.ts';
+import { checkParameters, requireUniqueName } from '../tools.ts';
+import {
+  type ConversationBody,
+  type ToolBody,
+  type ToolChoiceBody,
+  ToolChoice as ToolChoiceSchema,
+  Tool as ToolSchema,
+} from './schema.ts';
 
-const MOST_TOOLS = 128;
+const MAX_TOOLS = 128;
 
-const readList = lenientReader(
-  Type.Object({ tools: Type.Optional(Type.Array(Type.Unknown(), { maxItems: MOST_TOOLS })) }),
+const readList = nullableBodyReader(
+  Type.Object({ tools: Type.Optional(Type.Array(Type.Unknown(), { maxItems: MAX_TOOLS })) }),
 );
 /** Tools of other services lack what ours have: that they are such is said first. */
-const readToolType = lenientReader(Type.Object({ type: ToolSchema.properties.type }));
-const readTool = lenientReader(ToolSchema);
-const readChoice = lenientReader(ToolChoiceSchema);
+const readToolType = nullableBodyReader(Type.Object({ type: ToolSchema.properties.type }));
+const readTool = nullableBodyReader(ToolSchema);
+const readChoice = nullableBodyReader(ToolChoiceSchema);
 
 interface Offer {
   readonly tool: Tool;
@@ -29,7 +33,7 @@ interface Offer {
   readonly deferred: boolean;
 }
 
-export interface ParsedTools {
+interface ParsedTools {
   readonly use: ToolUse | undefined;
   /** What was not taken, as X-Dropped-Parameters names it. */
   readonly dropped: readonly string[];
@@ -97,8 +101,8 @@ function fieldsOf(raw: unknown): Readonly<Record<string, unknown>> {
 function parseTool(raw: unknown, path: string, names: Set<string>): Tool {
   readToolType(raw, path);
   const { name, description, input_schema, strict } = readTool(raw, path);
-  checkArguments(input_schema, `${path}.input_schema`, { type: 'required' });
-  takeToolName(name, path, names);
+  checkParameters(input_schema, `${path}.input_schema`, { type: 'required' });
+  requireUniqueName(name, path, names);
   return {
     name,
     ...(description !== undefined && { description }),
@@ -126,4 +130,147 @@ function parseChoice(choice: ToolChoiceBody | undefined, names: ReadonlySet<stri
     default:
       throw type satisfies never;
   }
+}
+
+/**
+ * Tools that this API names by a type with a date instead of describing them. Those that run on its own servers are dropped;
+ * those that the client runs are offered as functions, with the arguments that the client's side of them takes. Pure.
+ */
+
+const SERVER_TOOL =
+  /^(web_search|web_fetch|code_execution|tool_search_tool(_regex|_bm25)?|mcp_toolset|advisor)(_\d{8})?$/;
+const SEARCH_TOOL = /^tool_search_tool/;
+
+/** `web_search_20250305` and the like: nobody here could run it. */
+function isServerTool(type: unknown): type is string {
+  return typeof type === 'string' && SERVER_TOOL.test(type);
+}
+
+/** It would find the tools whose loading is deferred. */
+function isSearchTool(type: unknown): boolean {
+  return typeof type === 'string' && SEARCH_TOOL.test(type);
+}
+
+const SERVER_BLOCK =
+  /^(server_tool_use|mcp_tool_use|container_upload|(web_search|web_fetch|code_execution|bash_code_execution|text_editor_code_execution|tool_search|mcp|advisor)_tool_result)$/;
+
+/** What a tool of the vendor's servers left in an earlier answer. */
+export function isServerBlock(type: unknown): type is string {
+  return typeof type === 'string' && SERVER_BLOCK.test(type);
+}
+
+const text = { type: 'string' } as const;
+const lines = { type: 'array', items: { type: 'integer' }, minItems: 2, maxItems: 2 } as const;
+
+function commands(names: readonly string[], others: object): ToolBody['input_schema'] {
+  return { type: 'object', properties: { command: { enum: names }, ...others }, required: ['command'] };
+}
+
+/** By what stands before the date. */
+const CLIENT_TOOLS: Readonly<Record<string, Omit<ToolBody, 'name' | 'type'>>> = {
+  bash: {
+    description: 'Runs a command in a shell that stays open between calls, and answers what it printed.',
+    input_schema: {
+      type: 'object',
+      properties: { command: text, restart: { type: 'boolean', description: 'true: a new shell.' } },
+    },
+  },
+  text_editor: {
+    description:
+      'Views, creates and edits text files. `view` takes path and view_range, `create` path and file_text, ' +
+      '`str_replace` path, old_str (found exactly once) and new_str, `insert` path, insert_line and insert_text.',
+    input_schema: commands(['view', 'create', 'str_replace', 'insert'], {
+      path: text,
+      view_range: lines,
+      file_text: text,
+      old_str: text,
+      new_str: text,
+      insert_line: { type: 'integer' },
+      insert_text: text,
+    }),
+  },
+  memory: {
+    description:
+      'Reads and writes notes that are kept between conversations, as files under /memories. `view` takes path and ' +
+      'view_range, `create` path and file_text, `str_replace` path, old_str and new_str, `insert` path, insert_line and ' +
+      'insert_text, `delete` path, `rename` old_path and new_path.',
+    input_schema: commands(['view', 'create', 'str_replace', 'insert', 'delete', 'rename'], {
+      path: text,
+      view_range: lines,
+      file_text: text,
+      old_str: text,
+      new_str: text,
+      insert_line: { type: 'integer' },
+      insert_text: text,
+      old_path: text,
+      new_path: text,
+    }),
+  },
+};
+
+/** Undefined for any other type. */
+function clientTool(type: unknown): Omit<ToolBody, 'name' | 'type'> | undefined {
+  const family = typeof type === 'string' ? /^(.+)_\d{8}$/.exec(type)?.[1] : undefined;
+  return family !== undefined && Object.hasOwn(CLIENT_TOOLS, family) ? CLIENT_TOOLS[family] : undefined;
+}
+
+/**
+ * Which tools come and go in the course of a conversation: a tool_reference in the result of a search makes a deferred tool
+ * available, blocks of a system message add tools and take them away. Pure.
+ */
+interface ToolChanges {
+  /** Defined in the conversation, each with where; the last definition of a name counts. */
+  readonly added: ReadonlyMap<string, { readonly raw: unknown; readonly path: string }>;
+  /** Named by a reference, and not taken away since. */
+  readonly available: ReadonlySet<string>;
+  readonly removed: ReadonlySet<string>;
+}
+
+function toolChangesOf(messages: readonly unknown[]): ToolChanges {
+  const added = new Map<string, { readonly raw: unknown; readonly path: string }>();
+  const available = new Set<string>();
+  const removed = new Set<string>();
+  const offer = (name: unknown) => {
+    if (typeof name !== 'string') return;
+    available.add(name);
+    removed.delete(name);
+  };
+  for (const { block, path } of blocksIn(messages)) {
+    const { type, tool } = block;
+    if (type === 'tool_reference') offer(block.tool_name);
+    const { type: kind, name } = recordOf(tool);
+    if (type === 'tool_addition') {
+      offer(name);
+      if (kind !== 'tool_reference' && typeof name === 'string')
+        added.set(name, { raw: tool, path: `${path}.tool` });
+    }
+    if (type === 'tool_removal' && typeof name === 'string') {
+      available.delete(name);
+      removed.add(name);
+    }
+  }
+  return { added, available, removed };
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** The blocks of all messages, those inside results too. */
+function* blocksIn(
+  messages: readonly unknown[],
+): Generator<{ readonly block: Fields; readonly path: string }> {
+  for (const [index, message] of messages.entries()) {
+    for (const outer of entriesOf(recordOf(message).content, `messages[${index}].content`)) {
+      yield outer;
+      if (outer.block.type === 'tool_result') yield* entriesOf(outer.block.content, `${outer.path}.content`);
+    }
+  }
+}
+
+function entriesOf(content: unknown, path: string) {
+  if (!Array.isArray(content)) return [];
+  return content.map((block: unknown, index) => ({ block: recordOf(block), path: `${path}[${index}]` }));
+}
+
+function recordOf(value: unknown): Fields {
+  return typeof value === 'object' && value !== null ? (value as Fields) : {};
 }

@@ -1,13 +1,13 @@
 /** POST /embed: a vector for each text. Strict: an unknown field, a wrong type or an empty text is a 400 that names it. */
 import { type Static, Type } from 'typebox';
-import { bodyReader } from '../checked-body.ts';
-import type { EmbeddingRoute, ParsedEmbedding } from '../embedding-route.ts';
+import { bodyReader } from '../body-reader.ts';
+import type { EmbeddingRoute, ParsedEmbedding } from '../protocol.ts';
 import { GenerateBody } from './schema.ts';
 
-const MOST_INPUTS = 256;
+const MAX_INPUTS = 256;
 
 const text = Type.String({ minLength: 1 });
-const texts = Type.Array(text, { minItems: 1, maxItems: MOST_INPUTS });
+const texts = Type.Array(text, { minItems: 1, maxItems: MAX_INPUTS });
 const { model, timeout_ms, priority } = GenerateBody.properties;
 
 const EmbedBody = Type.Object(

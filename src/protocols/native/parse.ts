@@ -1,14 +1,31 @@
 /** A native body becomes a GenerationRequest. Strict: an unknown field, a wrong type or a contradiction is a 400 that names it. */
-import type { GenerationInput, GenerationRequest, Message } from '../../core/generation.ts';
-import { bodyReader } from '../checked-body.ts';
-import type { ParseContext, ParsedGeneration } from '../generation-route.ts';
-import { invalid } from '../invalid.ts';
-import { parseConversation } from './conversation.ts';
-import { parseOutput } from './output-format.ts';
+
+import type {
+  GenerationInput,
+  GenerationRequest,
+  LogprobsOptions,
+  Message,
+  OutputFormat,
+  Sampling,
+  Tool,
+  ToolCall,
+  ToolChoice,
+  ToolUse,
+} from '../../core/generation.ts';
+import { showValue } from '../../schema/violation.ts';
+import { bodyReader, refuseDeepNesting } from '../body-reader.ts';
+import { invalid } from '../field-errors.ts';
+import type { ParseContext, ParsedGeneration } from '../protocol.ts';
+import { samplingReader } from '../sampling-fields.ts';
+import { checkParameters, requireUniqueName, ToolCallMatcher } from '../tools.ts';
 import { nativeRenderer } from './render.ts';
-import { parseLogprobs, parseSampling } from './sampling.ts';
-import { GenerateBody } from './schema.ts';
-import { parseTools } from './tools.ts';
+import {
+  GenerateBody,
+  type MessageBody,
+  type ToolCallList,
+  type ToolChoiceBody,
+  type ToolList,
+} from './schema.ts';
 
 const read = bodyReader<GenerateBody>(GenerateBody);
 
@@ -111,4 +128,125 @@ function parseMaxTokens(
 function parseStop({ stop }: GenerateBody): readonly string[] {
   if (stop === undefined) return [];
   return typeof stop === 'string' ? [stop] : stop;
+}
+
+/** The sampling fields of a native body become the core's. */
+
+/** Native field → the sampling field it sets, as it is. */
+const SAMPLING_FIELDS = {
+  temperature: 'temperature',
+  top_p: 'topP',
+  top_k: 'topK',
+  min_p: 'minP',
+  seed: 'seed',
+  presence_penalty: 'presencePenalty',
+  frequency_penalty: 'frequencyPenalty',
+  repeat_penalty: 'repeatPenalty',
+} as const satisfies Partial<Record<keyof GenerateBody, keyof Sampling>>;
+
+const parseSampling: (body: GenerateBody) => Sampling = samplingReader(SAMPLING_FIELDS);
+
+function parseLogprobs({ logprobs, top_logprobs }: GenerateBody): LogprobsOptions | undefined {
+  if (logprobs) return { top: top_logprobs ?? 0 };
+  if (top_logprobs !== undefined)
+    throw invalid('top_logprobs', 'top_logprobs is only allowed with logprobs set to true.');
+  return undefined;
+}
+
+/** format, grammar, regex and choice become the core's OutputFormat. */
+
+/** Each constrains the whole text. */
+const FIELDS = ['format', 'grammar', 'regex', 'choice'] as const satisfies readonly (keyof GenerateBody)[];
+
+function parseOutput(body: GenerateBody): OutputFormat | undefined {
+  const [field, other] = FIELDS.filter((name) => body[name] !== undefined);
+  if (field === undefined) return undefined;
+  if (other !== undefined)
+    throw invalid(other, `${field} and ${other} are both given, but at most one of them is allowed.`);
+  const { format, grammar, regex, choice } = body;
+  if (grammar !== undefined) return { kind: 'grammar', grammar };
+  if (regex !== undefined) return { kind: 'regex', regex };
+  if (choice !== undefined) return { kind: 'choice', choices: choice };
+  if (format === 'json') return { kind: 'json' };
+  refuseDeepNesting(format, 'format');
+  return { kind: 'json-schema', schema: format };
+}
+
+/** The messages of a native body become those of the core. A tool's answer belongs to a call: of the assistant's message that stands before it and its like. */
+
+/** The fields that go with one role only. */
+const FIELDS_OF_ROLES = [
+  { field: 'tool_calls', role: 'assistant' },
+  { field: 'tool_call_id', role: 'tool' },
+] as const;
+
+function parseConversation(messages: readonly MessageBody[]): readonly Message[] {
+  const ledger = new ToolCallMatcher();
+  return messages.map((message, index) => {
+    const path = `messages[${index}]`;
+    for (const { field, role } of FIELDS_OF_ROLES) {
+      if (message[field] !== undefined && message.role !== role)
+        throw invalid(`${path}.${field}`, `${path}.${field} is only allowed with role "${role}".`);
+    }
+    const { role, content } = message;
+    if (role === 'tool') {
+      const toolCallId = ledger.match(message.tool_call_id, {
+        path,
+        idPath: `${path}.tool_call_id`,
+        misplaced: {
+          path: `${path}.role`,
+          message: `${path}.role is "tool", but only an assistant’s message with tool_calls, or another answer to one, may stand before it.`,
+        },
+      });
+      return { role, content, toolCallId };
+    }
+    if (role !== 'assistant' || message.tool_calls === undefined) {
+      ledger.reset();
+      return { role, content };
+    }
+    const callsPath = `${path}.tool_calls`;
+    ledger.begin(message.tool_calls.map(({ id }, call) => ({ id, idPath: `${callsPath}[${call}].id` })));
+    return { role, content, toolCalls: parseCalls(message.tool_calls, callsPath) };
+  });
+}
+
+function parseCalls(calls: ToolCallList, path: string): readonly ToolCall[] {
+  return calls.map(({ id, name, arguments: values }, index) => {
+    refuseDeepNesting(values, `${path}[${index}].arguments`);
+    return { id, name, arguments: JSON.stringify(values) };
+  });
+}
+
+/** tools and tool_choice become the core's ToolUse. */
+
+function parseTools({ tools, tool_choice, raw }: GenerateBody): ToolUse | undefined {
+  if (tools === undefined) {
+    if (tool_choice === undefined) return undefined;
+    throw invalid('tool_choice', 'tool_choice is only allowed with tools.');
+  }
+  if (raw)
+    throw invalid(
+      'tools',
+      'tools are not allowed with raw: a raw prompt has no chat template to put them into.',
+    );
+  const names = new Set<string>();
+  for (const [index, tool] of tools.entries()) {
+    const path = `tools[${index}]`;
+    if (tool.parameters !== undefined) checkParameters(tool.parameters, `${path}.parameters`);
+    requireUniqueName(tool.name, path, names);
+  }
+  return { tools: tools.map(toolOf), choice: parseChoice(tool_choice, names) };
+}
+
+function toolOf({ strict, ...tool }: ToolList[number]): Tool {
+  return strict ? { ...tool, strict } : tool;
+}
+
+function parseChoice(choice: ToolChoiceBody | undefined, names: ReadonlySet<string>): ToolChoice {
+  if (choice === undefined) return 'auto';
+  if (typeof choice === 'string' || names.has(choice.name)) return choice;
+  throw invalid(
+    'tool_choice.name',
+    `tool_choice.name is ${showValue(choice.name)}, but the tools are ${[...names].join(', ')}.`,
+  );
 }

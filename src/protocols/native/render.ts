@@ -1,13 +1,113 @@
+/** What the native API answers: the whole body, the events of a stream, the error object. For OpenAPI; tests hold every answer to it. */
+
+import { Type } from 'typebox';
+import type {
+  GenerationEvent,
+  GenerationRequest,
+  GenerationResult,
+  LikelyToken,
+  TokenLogprob,
+  ToolCall,
+  Usage,
+} from '../../core/generation.ts';
+import type { AnswerContext, AnswerRenderer, ErrorShape } from '../protocol.ts';
+import { finiteLogprob, parseJsonObject, SSE, SSE_HEARTBEAT, sseEvent, tokenText } from '../rendering.ts';
+
+const UsageSchema = Type.Object({
+  prompt_tokens: Type.Integer(),
+  completion_tokens: Type.Integer(),
+  total_tokens: Type.Integer(),
+  cached_tokens: Type.Integer(),
+});
+
+const Timings = Type.Object({
+  queue_ms: Type.Number(),
+  ttft_ms: Type.Number(),
+  generate_ms: Type.Number(),
+  total_ms: Type.Number(),
+});
+
+const Batch = Type.Object({ id: Type.String(), size: Type.Integer({ minimum: 1 }) });
+
+const callHead = { id: Type.String(), name: Type.String() };
+
+const ToolCallSchema = Type.Union([
+  Type.Object({ ...callHead, arguments: Type.Object({}, { additionalProperties: true }) }),
+  Type.Object({
+    ...callHead,
+    arguments_text: Type.String({
+      description:
+        'Instead of arguments, where what the model wrote is no JSON object: it was cut off. Not to be called.',
+    }),
+  }),
+]);
+
+const likelyToken = {
+  token: Type.String({ description: 'U+FFFD for bytes that are no character by themselves.' }),
+  token_id: Type.Optional(Type.Integer({ minimum: 0, description: 'Where the backend tells it.' })),
+  bytes: Type.Array(Type.Integer({ minimum: 0, maximum: 255 })),
+  logprob: Type.Number({
+    maximum: 0,
+    description: 'Natural logarithm; -9999 stands for anything less likely.',
+  }),
+};
+
+const Logprobs = Type.Array(
+  Type.Object({
+    ...likelyToken,
+    top_logprobs: Type.Array(Type.Object(likelyToken), { description: 'Likeliest first.' }),
+  }),
+  { description: 'One for each token of the text, when asked for with logprobs.' },
+);
+
+export const GenerateAnswer = Type.Object({
+  id: Type.String(),
+  model: Type.String(),
+  text: Type.String(),
+  reasoning: Type.Optional(Type.String()),
+  tool_calls: Type.Optional(Type.Array(ToolCallSchema, { minItems: 1 })),
+  logprobs: Type.Optional(Logprobs),
+  finish_reason: Type.Enum(['stop', 'length', 'tool_calls', 'content_filter'], {
+    description:
+      'tool_calls: the model waits for the answers of its tools, as messages with role tool. content_filter: the backend would not go on.',
+  }),
+  usage: UsageSchema,
+  timings: Timings,
+  batch: Batch,
+});
+
+export const ErrorAnswer = Type.Object({
+  error: Type.Object({
+    code: Type.String(),
+    message: Type.String(),
+    param: Type.Union([Type.String(), Type.Null()]),
+    request_id: Type.String(),
+  }),
+});
+
+const callIndex = Type.Integer({ minimum: 0, description: 'Which call of this answer, from 0.' });
+
+/** The `data:` of one event of a stream. */
+export const StreamEvent = Type.Union([
+  Type.Object({ token: Type.String({ minLength: 1 }), logprobs: Type.Optional(Logprobs) }),
+  Type.Object({ reasoning: Type.String({ minLength: 1 }) }),
+  Type.Object({
+    tool_call: Type.Object({ index: callIndex, ...callHead }, { description: 'A call begins.' }),
+  }),
+  Type.Object({
+    tool_call: Type.Object(
+      { index: callIndex, arguments: Type.String({ minLength: 1 }) },
+      { description: 'A piece of its arguments: together they are the text of a JSON object.' },
+    ),
+  }),
+  Type.Object({
+    queue: Type.Object({ position: Type.Integer({ minimum: 0 }), eta_ms: Type.Integer({ minimum: 0 }) }),
+  }),
+  Type.Omit(GenerateAnswer, ['text', 'reasoning', 'tool_calls', 'logprobs']),
+  ErrorAnswer,
+]);
+
 /** Native answers: the whole body, the events of a stream, the error object. */
-import type { GenerationEvent, GenerationRequest } from '../../core/generation.ts';
-import type { GenerationResult } from '../../core/generation-result.ts';
-import type { Usage } from '../../core/usage.ts';
-import type { AnswerContext, AnswerRenderer } from '../generation-route.ts';
-import type { ErrorShape } from '../protocol.ts';
-import { eventLines, SSE, SSE_HEARTBEAT } from '../server-sent-events.ts';
-import { ErrorAnswer } from './answer-schema.ts';
-import { renderLogprobs } from './render-logprobs.ts';
-import { renderToolCall } from './render-tool-calls.ts';
 
 export const nativeErrors: ErrorShape = {
   schema: ErrorAnswer,
@@ -26,9 +126,9 @@ export function nativeRenderer(request: GenerationRequest): AnswerRenderer {
       contentType: SSE,
       encode: (event) => encodeEvent(request, event, answer),
       end: () => 'data: [DONE]\n\n',
-      error: (error, requestId) => eventLines(nativeErrors.render(error, requestId).body),
+      error: (error, requestId) => sseEvent(nativeErrors.render(error, requestId).body),
       heartbeat: () => SSE_HEARTBEAT,
-      place: ({ position, etaMs }) => eventLines({ queue: { position, eta_ms: etaMs } }),
+      queuePosition: ({ position, etaMs }) => sseEvent({ queue: { position, eta_ms: etaMs } }),
     }),
   };
 }
@@ -57,19 +157,19 @@ function encodeEvent(
       return undefined;
     case 'text':
       if (request.logprobs !== undefined)
-        return eventLines({ token: event.text, logprobs: renderLogprobs(event.logprobs ?? []) });
+        return sseEvent({ token: event.text, logprobs: renderLogprobs(event.logprobs ?? []) });
       return `data: {"token":${JSON.stringify(event.text)}}\n\n`;
     case 'reasoning':
       return `data: {"reasoning":${JSON.stringify(event.text)}}\n\n`;
     case 'tool-call':
-      return eventLines({ tool_call: { index: event.index, id: event.id, name: event.name } });
+      return sseEvent({ tool_call: { index: event.index, id: event.id, name: event.name } });
     case 'tool-arguments':
       if (event.delta === '') return undefined;
       return `data: {"tool_call":{"index":${event.index},"arguments":${JSON.stringify(event.delta)}}}\n\n`;
     case 'finish': {
       const { id, model } = request;
       const end = renderEnd({ finishReason: event.reason, usage: event.usage }, answer);
-      return eventLines(Object.assign(end, { id, model }));
+      return sseEvent(Object.assign(end, { id, model }));
     }
     default:
       throw event satisfies never;
@@ -78,14 +178,14 @@ function encodeEvent(
 
 function renderEnd(
   result: Pick<GenerationResult, 'finishReason' | 'usage'>,
-  { receipt, timings }: AnswerContext,
+  { trace, timings }: AnswerContext,
 ) {
   const { queueMs, ttftMs, generateMs, totalMs } = timings();
   return {
     finish_reason: result.finishReason,
     usage: renderUsage(result.usage),
     timings: { queue_ms: queueMs, ttft_ms: ttftMs, generate_ms: generateMs, total_ms: totalMs },
-    batch: receipt.batch,
+    batch: trace.batch,
   };
 }
 
@@ -95,5 +195,28 @@ function renderUsage({ promptTokens, completionTokens, cachedTokens }: Usage) {
     completion_tokens: completionTokens,
     total_tokens: promptTokens + completionTokens,
     cached_tokens: cachedTokens,
+  };
+}
+
+/** Tool calls as native answers show them. `arguments` is always an object: a call that was cut off has `arguments_text` in its place. */
+
+function renderToolCall({ id, name, arguments: text }: ToolCall) {
+  const values = parseJsonObject(text);
+  return values === undefined ? { id, name, arguments_text: text } : { id, name, arguments: values };
+}
+
+/** Log-probabilities as native answers show them. */
+
+function renderLogprobs(logprobs: readonly TokenLogprob[]) {
+  return logprobs.map((token) => ({ ...renderToken(token), top_logprobs: token.top.map(renderToken) }));
+}
+
+function renderToken(likely: LikelyToken) {
+  const { token, bytes } = likely;
+  return {
+    token: tokenText(likely),
+    ...(token !== undefined && { token_id: token }),
+    bytes,
+    logprob: finiteLogprob(likely),
   };
 }

@@ -1,9 +1,98 @@
-/** The body that /generate and /stream take: validation, types and OpenAPI all come from here. */
+/** Tools as native bodies write them: their definitions, which of them may be called, and calls made earlier. */
+
 import { type Static, Type } from 'typebox';
 import { PRIORITIES } from '../../core/priority.ts';
-import { tokenFields } from '../token-fields.ts';
-import { message } from './message-schema.ts';
-import { toolChoice, toolList } from './tool-schema.ts';
+import { tokenFields } from '../sampling-fields.ts';
+
+const closed = { additionalProperties: false } as const;
+const open = { additionalProperties: true } as const;
+
+const toolName = Type.String({
+  pattern: '^[a-zA-Z0-9_.-]{1,64}$',
+  title: 'a name of 1 to 64 letters, digits, underscores, dots or hyphens',
+});
+
+const tool = Type.Object(
+  {
+    name: toolName,
+    description: Type.Optional(Type.String({ description: 'Tells the model what it is for.' })),
+    parameters: Type.Optional(
+      Type.Object(
+        {},
+        {
+          ...open,
+          title: 'an object (the JSON Schema of the arguments)',
+          description: 'The JSON Schema of its arguments, which are an object. Without it, it takes none.',
+        },
+      ),
+    ),
+    strict: Type.Optional(
+      Type.Boolean({
+        description:
+          'true: the arguments follow the schema also where the model decides by itself to call. Those of a forced call always do. ' +
+          'A backend that cannot promise it answers without it, and X-Dropped-Parameters names it.',
+      }),
+    ),
+  },
+  closed,
+);
+
+const toolList = Type.Array(tool, {
+  minItems: 1,
+  maxItems: 128,
+  description:
+    'What the model may ask to be called: the answer then has tool_calls and finish_reason "tool_calls". ' +
+    'Each has a name of its own. Not with raw. Beside format or grammar the answer is a call, or text in that format.',
+});
+
+const toolChoice = Type.Union(
+  [
+    Type.Enum(['auto', 'none', 'required']),
+    Type.Object({ name: Type.String() }, { ...closed, title: '{"name": …} with the name of a tool' }),
+  ],
+  {
+    description:
+      'auto (default): the model decides; none: no call; required: at least one call; {"name": …}: at least one call of that tool. Only with tools.',
+  },
+);
+
+const toolCallList = Type.Array(
+  Type.Object(
+    {
+      id: Type.String({ minLength: 1, description: 'Its own within the message.' }),
+      name: toolName,
+      arguments: Type.Object({}, { ...open, description: 'The arguments, by name.' }),
+    },
+    closed,
+  ),
+  { minItems: 1, maxItems: 128, description: 'With role assistant: the calls that it asked for.' },
+);
+
+export type ToolList = Static<typeof toolList>;
+export type ToolChoiceBody = Static<typeof toolChoice>;
+export type ToolCallList = Static<typeof toolCallList>;
+
+/** A message of a conversation in a native body. What goes with which role, and in which order, is for conversation.ts to say. */
+
+const message = Type.Object(
+  {
+    role: Type.Enum(['system', 'user', 'assistant', 'tool']),
+    content: Type.String(),
+    tool_calls: Type.Optional(toolCallList),
+    tool_call_id: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          'With role tool: the id of the call that the content answers. Default: the first call of the assistant’s message that has no answer yet.',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+export type MessageBody = Static<typeof message>;
+
+/** The body that /generate and /stream take: validation, types and OpenAPI all come from here. */
 
 const stopString = Type.String({ minLength: 1 });
 

@@ -1,15 +1,97 @@
+/** Pictures of a message: base64 without a `data:` in front. What they are is told by their first bytes. */
+
+import { type Static, Type } from 'typebox';
+import type { Image, Message, Tool, ToolCall, ToolUse } from '../../core/generation.ts';
+import { showValue } from '../../schema/violation.ts';
+import { refuseDeepNesting } from '../body-reader.ts';
+import { invalid } from '../field-errors.ts';
+import { checkParameters, requireUniqueName, ToolCallMatcher } from '../tools.ts';
+
+export const imageList = Type.Array(Type.String({ minLength: 1 }), {
+  maxItems: 64,
+  description: 'Pictures (PNG, JPEG, GIF or WebP) in base64. Addresses are refused: nothing is fetched.',
+});
+
+const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
+/** Of base64: the twelve bytes that tell the kind. */
+const SIGNATURE_CHARACTERS = 16;
+
+const KINDS: readonly { readonly mediaType: string; is(bytes: string): boolean }[] = [
+  { mediaType: 'image/png', is: (bytes) => bytes.startsWith('\x89PNG\r\n\x1a\n') },
+  { mediaType: 'image/jpeg', is: (bytes) => bytes.startsWith('\xff\xd8\xff') },
+  { mediaType: 'image/gif', is: (bytes) => bytes.startsWith('GIF87a') || bytes.startsWith('GIF89a') },
+  { mediaType: 'image/webp', is: (bytes) => bytes.startsWith('RIFF') && bytes.startsWith('WEBP', 8) },
+];
+
+/** All stand in front of the text. */
+export function parseImages(images: readonly string[], path: string): readonly Image[] {
+  return images.map((base64, index) => {
+    const place = `${path}[${index}]`;
+    if (!BASE64.test(base64) || base64.length % 4 !== 0)
+      throw invalid(
+        place,
+        `${place} is ${showValue(base64)}, but must be base64 without line breaks and without "data:" in front. Nothing is fetched from addresses.`,
+      );
+    return { mediaType: mediaTypeOf(base64, place), base64, at: 0 };
+  });
+}
+
+function mediaTypeOf(base64: string, place: string): string {
+  const firstBytes = atob(base64.slice(0, SIGNATURE_CHARACTERS));
+  const kind = KINDS.find(({ is }) => is(firstBytes));
+  if (kind !== undefined) return kind.mediaType;
+  throw invalid(
+    place,
+    `${place} is no picture that is known here. It must be a PNG, JPEG, GIF or WebP file.`,
+  );
+}
+
+/** `tools`, in the form that OpenAI gave them, become the core's ToolUse. The model always decides: there is no tool_choice. */
+
+const toolName = Type.String({
+  pattern: '^[a-zA-Z0-9_.-]{1,128}$',
+  title: 'a name of 1 to 128 letters, digits, underscores, dots or hyphens',
+});
+
+export const toolList = Type.Array(
+  Type.Object({
+    type: Type.Optional(Type.Literal('function')),
+    function: Type.Object({
+      name: toolName,
+      description: Type.Optional(Type.String({ description: 'Tells the model what it is for.' })),
+      parameters: Type.Optional(
+        Type.Object(
+          {},
+          { additionalProperties: true, title: 'an object (the JSON Schema of the arguments)' },
+        ),
+      ),
+    }),
+  }),
+  { maxItems: 128, description: 'What the model may ask to be called. Each has a name of its own.' },
+);
+
+type ToolList = Static<typeof toolList>;
+
+export function parseTools(list: ToolList = []): ToolUse | undefined {
+  if (list.length === 0) return undefined;
+  const names = new Set<string>();
+  const tools = list.map(({ function: { name, description, parameters } }, index): Tool => {
+    const path = `tools[${index}].function`;
+    requireUniqueName(name, path, names);
+    if (parameters !== undefined) checkParameters(parameters, `${path}.parameters`);
+    return {
+      name,
+      ...(description !== undefined && { description }),
+      ...(parameters !== undefined && { parameters }),
+    };
+  });
+  return { tools, choice: 'auto' };
+}
+
 /**
  * Messages as Ollama has them become those of the core. Its calls need no ids, and its tools answer by name or in turn: here
  * each call gets an id, and each answer the one it belongs to.
  */
-import { type Static, Type } from 'typebox';
-import type { Message, ToolCall } from '../../core/generation.ts';
-import { showValue } from '../../schema/violation.ts';
-import { CallLedger } from '../call-ledger.ts';
-import { invalid } from '../invalid.ts';
-import { refuseDeepNesting } from '../nesting.ts';
-import { imageList, parseImages } from './images.ts';
-import { toolName } from './tools.ts';
 
 const toolCall = Type.Object({
   id: Type.Optional(Type.String()),
@@ -44,14 +126,14 @@ export const messageList = Type.Array(
 type MessageBody = Static<typeof messageList>[number];
 
 export function parseConversation(messages: readonly MessageBody[]): readonly Message[] {
-  const ledger = new CallLedger();
+  const ledger = new ToolCallMatcher();
   let latest: readonly ToolCall[] = [];
   return messages.map((message, index): Message => {
     const path = `messages[${index}]`;
     refuseMisplaced(message, path);
     const { role, content = '' } = message;
     if (role === 'tool') {
-      const toolCallId = ledger.answered(callAnswered(message, { calls: latest, ledger, path }), {
+      const toolCallId = ledger.match(answeredCallId(message, { calls: latest, ledger, path }), {
         path,
         idPath: `${path}.tool_call_id`,
         misplaced: {
@@ -61,7 +143,7 @@ export function parseConversation(messages: readonly MessageBody[]): readonly Me
       });
       return { role, content, toolCallId };
     }
-    ledger.forget();
+    ledger.reset();
     latest = [];
     switch (role) {
       case 'system':
@@ -73,8 +155,8 @@ export function parseConversation(messages: readonly MessageBody[]): readonly Me
       case 'assistant': {
         latest = parseCalls(message, index);
         if (latest.length > 0)
-          ledger.made(latest.map(({ id }, call) => ({ id, idPath: `${path}.tool_calls[${call}].id` })));
-        const reasoning = given(message.thinking);
+          ledger.begin(latest.map(({ id }, call) => ({ id, idPath: `${path}.tool_calls[${call}].id` })));
+        const reasoning = nonEmpty(message.thinking);
         return {
           role,
           content,
@@ -98,18 +180,18 @@ function refuseMisplaced({ role, images, tool_calls }: MessageBody, path: string
 function parseCalls({ tool_calls = [] }: MessageBody, index: number): readonly ToolCall[] {
   return tool_calls.map(({ id, function: { name, arguments: values = {} } }, call) => {
     refuseDeepNesting(values, `messages[${index}].tool_calls[${call}].function.arguments`);
-    return { id: given(id) ?? `call_${index}_${call}`, name, arguments: JSON.stringify(values) };
+    return { id: nonEmpty(id) ?? `call_${index}_${call}`, name, arguments: JSON.stringify(values) };
   });
 }
 
 /** By id, else by the name of its tool; undefined: the next in turn. */
-function callAnswered(
+function answeredCallId(
   { tool_call_id, tool_name }: MessageBody,
-  before: { readonly calls: readonly ToolCall[]; readonly ledger: CallLedger; readonly path: string },
+  before: { readonly calls: readonly ToolCall[]; readonly ledger: ToolCallMatcher; readonly path: string },
 ): string | undefined {
   const { calls, ledger, path } = before;
-  const id = given(tool_call_id);
-  const name = given(tool_name);
+  const id = nonEmpty(tool_call_id);
+  const name = nonEmpty(tool_name);
   if (id !== undefined || name === undefined || calls.length === 0) return id;
   const named = calls.filter((call) => call.name === name);
   const unanswered = new Set(ledger.unanswered);
@@ -124,6 +206,6 @@ function callAnswered(
 }
 
 /** Its own clients send empty texts for what is absent. */
-function given(text: string | undefined): string | undefined {
+function nonEmpty(text: string | undefined): string | undefined {
   return text === '' ? undefined : text;
 }

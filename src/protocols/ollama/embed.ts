@@ -1,16 +1,16 @@
 /** POST /api/embed, a vector for each text, and its older sister /api/embeddings, for one text. */
 import { Type } from 'typebox';
-import type { EmbeddingRoute } from '../embedding-route.ts';
-import { lenientReader } from '../lenient-body.ts';
+import { nullableBodyReader } from '../body-reader.ts';
+import type { EmbeddingRoute } from '../protocol.ts';
+import { metrics, nanosecondsOf } from './answer.ts';
 import { findNamed } from './model-name.ts';
-import { droppedFields } from './options.ts';
-import { keepAlive } from './options-schema.ts';
-import { metrics, nanosecondsOf } from './timings.ts';
+import { droppedFields } from './parse.ts';
+import { keepAlive } from './schema.ts';
 
-const MOST_INPUTS = 2048;
+const MAX_INPUTS = 2048;
 
 const vector = Type.Array(Type.Number());
-const texts = Type.Array(Type.String({ minLength: 1 }), { maxItems: MOST_INPUTS });
+const texts = Type.Array(Type.String({ minLength: 1 }), { maxItems: MAX_INPUTS });
 
 const shared = {
   model: Type.Optional(Type.String({ description: 'Default: default_model.' })),
@@ -41,9 +41,9 @@ const EmbedListBody = Type.Object({ ...EmbedBody.properties, input: texts });
 
 const EmbeddingsBody = Type.Object({ ...shared, prompt: Type.Optional(Type.String()) });
 
-const read = lenientReader(EmbedBody);
-const readList = lenientReader(EmbedListBody);
-const readOne = lenientReader(EmbeddingsBody);
+const read = nullableBodyReader(EmbedBody);
+const readList = nullableBodyReader(EmbedListBody);
+const readOne = nullableBodyReader(EmbeddingsBody);
 
 export const embedRoute: EmbeddingRoute = {
   kind: 'embedding',

@@ -1,7 +1,7 @@
 /** Names of models as Ollama has them: one without a tag has the tag `latest`, written or not, and case makes no difference. */
 import { ServingError } from '../../core/errors.ts';
-import type { NameMatching } from '../generation-route.ts';
-import { invalid } from '../invalid.ts';
+import { invalid } from '../field-errors.ts';
+import type { NameMatching } from '../protocol.ts';
 
 const LATEST = ':latest';
 

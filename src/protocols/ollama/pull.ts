@@ -1,12 +1,12 @@
 /** POST /api/pull: has a model of the catalogue fetched, where the configuration allows it, and tells how far it is. */
 import { Type } from 'typebox';
 import { toServingError } from '../../core/errors.ts';
-import { lenientReader } from '../lenient-body.ts';
-import type { House, PullProgress, QueryRoute } from '../query-route.ts';
-import { errorLine, OllamaError } from './errors.ts';
-import { NDJSON } from './line-encoder.ts';
+import { nullableBodyReader } from '../body-reader.ts';
+import type { PullProgress, QueryContext, QueryRoute } from '../protocol.ts';
+import { errorLine, OllamaError } from './answer.ts';
 import { findRequired } from './model-name.ts';
-import { nameIn, namingFields } from './show.ts';
+import { nameIn, namingFields } from './models.ts';
+import { NDJSON } from './render.ts';
 
 const PullBody = Type.Object({
   ...namingFields,
@@ -14,7 +14,7 @@ const PullBody = Type.Object({
   insecure: Type.Optional(Type.Boolean({ description: 'Accepted and ignored: what is fetched is checked.' })),
 });
 
-const read = lenientReader(PullBody);
+const read = nullableBodyReader(PullBody);
 
 const status = {
   status: Type.String({ description: '"success" is the last, and the only one that means it.' }),
@@ -60,7 +60,7 @@ export const pullRoute: QueryRoute = {
 
 const NOTHING: AsyncIterable<PullProgress> = { async *[Symbol.asyncIterator]() {} };
 
-function isServed(name: string, house: House): boolean {
+function isServed(name: string, house: QueryContext): boolean {
   try {
     return findRequired(name, house.requireModel).targets.some(({ state }) => state !== 'not_found');
   } catch {

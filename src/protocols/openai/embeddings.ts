@@ -1,23 +1,22 @@
 /** POST /v1/embeddings: a vector for each input, as numbers or in base64. */
+
 import { type Static, Type } from 'typebox';
 import type { EmbeddingInput } from '../../core/backend.ts';
-import { bodyReader } from '../checked-body.ts';
-import type { EmbeddingRoute, ParsedEmbedding } from '../embedding-route.ts';
-import { lenientReader } from '../lenient-body.ts';
-import { base64Floats } from './base64-floats.ts';
-import { ignored, model } from './generation-fields.ts';
+import { bodyReader, nullableBodyReader } from '../body-reader.ts';
+import type { EmbeddingRoute, ParsedEmbedding } from '../protocol.ts';
+import { ignored, model } from './request-fields.ts';
 
-const MOST_INPUTS = 2048;
+const MAX_INPUTS = 2048;
 
 const text = Type.String({ minLength: 1 });
 const tokens = Type.Array(Type.Integer({ minimum: 0 }), { minItems: 1 });
-const severalTexts = Type.Array(text, { minItems: 1, maxItems: MOST_INPUTS });
-const severalTokens = Type.Array(tokens, { minItems: 1, maxItems: MOST_INPUTS });
+const severalTexts = Type.Array(text, { minItems: 1, maxItems: MAX_INPUTS });
+const severalTokens = Type.Array(tokens, { minItems: 1, maxItems: MAX_INPUTS });
 
 const EmbeddingsBody = Type.Object({
   model,
   input: Type.Union([text, severalTexts, tokens, severalTokens], {
-    title: `a text of at least 1 character, a list of token ids, or a list of 1 to ${MOST_INPUTS} of either`,
+    title: `a text of at least 1 character, a list of token ids, or a list of 1 to ${MAX_INPUTS} of either`,
     description:
       'Special tokens written in a text are plain text. Token ids are of the model’s own vocabulary.',
   }),
@@ -48,7 +47,7 @@ const EmbeddingsAnswer = Type.Object({
   usage: Type.Object({ prompt_tokens: Type.Integer(), total_tokens: Type.Integer() }),
 });
 
-const read = lenientReader(EmbeddingsBody);
+const read = nullableBodyReader(EmbeddingsBody);
 
 /** The form of a list, by its first entry: so that what is wrong with one input names that input. */
 const readList = {
@@ -106,4 +105,19 @@ function parseEmbeddings(
 function inputsOf({ input }: EmbeddingsBody): readonly EmbeddingInput[] {
   if (typeof input === 'string') return [input];
   return typeof input[0] === 'number' ? [input as readonly number[]] : (input as readonly EmbeddingInput[]);
+}
+
+/** A vector as clients ask for it by default: its 32-bit floats, little-endian, in base64. */
+
+/** So many may be the arguments of one call. */
+const CHUNK_BYTES = 8192;
+
+export function base64Floats(values: readonly number[]): string {
+  const view = new DataView(new ArrayBuffer(values.length * 4));
+  for (const [index, value] of values.entries()) view.setFloat32(index * 4, value, true);
+  const bytes = new Uint8Array(view.buffer);
+  let text = '';
+  for (let start = 0; start < bytes.length; start += CHUNK_BYTES)
+    text += String.fromCharCode(...bytes.subarray(start, start + CHUNK_BYTES));
+  return btoa(text);
 }

@@ -1,6 +1,7 @@
 /** Errors as the OpenAI API says them: always these four keys. */
+
 import { Type } from 'typebox';
-import type { ErrorCode, ServingError } from '../../core/errors.ts';
+import { type ErrorCode, ServingError } from '../../core/errors.ts';
 import type { ErrorShape } from '../protocol.ts';
 
 /** Codes that have another name there; clients look for these. */
@@ -60,4 +61,11 @@ function typeOf(status: number): string {
   if (status === 401) return 'authentication_error';
   if (status === 403) return 'permission_error';
   return status === 429 ? 'rate_limit_error' : 'invalid_request_error';
+}
+
+/** The refusal of what OpenAI takes and this server, whatever the backend, does not: the field, and what to do instead. */
+
+/** `what` follows the field: "is not supported". */
+export function unsupported(param: string, what: string, advice: string): ServingError {
+  return new ServingError('unsupported_parameter', { message: `${param} ${what}. ${advice}`, param });
 }

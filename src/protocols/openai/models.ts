@@ -3,9 +3,9 @@
  * clients of one that has the same paths.
  */
 import { type Static, Type } from 'typebox';
-import type { ServedModel } from '../../core/served-model.ts';
-import { everyName, type ModelForm } from '../model-form.ts';
-import type { House, QueryRoute } from '../query-route.ts';
+import type { ServedModel } from '../../core/backend.ts';
+import { everyName, type ModelListFormat } from '../model-list.ts';
+import type { QueryContext, QueryRoute } from '../protocol.ts';
 
 const Model = Type.Object({
   id: Type.String(),
@@ -17,8 +17,8 @@ const Model = Type.Object({
 
 const ModelList = Type.Object({ object: Type.Literal('list'), data: Type.Array(Model) });
 
-const openAiForm: ModelForm = {
-  isAskedBy: () => true,
+const openAiFormat: ModelListFormat = {
+  matches: () => true,
   list: (house): Static<typeof ModelList> => ({
     object: 'list',
     data: everyName(house, (name, model) => describeModel(name, model, house)),
@@ -27,11 +27,11 @@ const openAiForm: ModelForm = {
   schemas: { list: ModelList, one: Model },
 };
 
-export function modelRoutes(others: readonly ModelForm[]): readonly QueryRoute[] {
-  const forms = [...others, openAiForm];
-  const formFor: (query: Parameters<QueryRoute['answer']>[0]) => ModelForm = (query) =>
-    forms.find((form) => form.isAskedBy(query)) ?? openAiForm;
-  const answerIn = (which: keyof ModelForm['schemas']) => ({
+export function modelRoutes(others: readonly ModelListFormat[]): readonly QueryRoute[] {
+  const forms = [...others, openAiFormat];
+  const formFor: (query: Parameters<QueryRoute['answer']>[0]) => ModelListFormat = (query) =>
+    forms.find((form) => form.matches(query)) ?? openAiFormat;
+  const answerIn = (which: keyof ModelListFormat['schemas']) => ({
     'application/json': Type.Union(forms.map(({ schemas }) => schemas[which])),
   });
   const shared = { kind: 'query', method: 'GET', limited: false } as const;
@@ -64,7 +64,7 @@ export function modelRoutes(others: readonly ModelForm[]): readonly QueryRoute[]
   ];
 }
 
-function describeModel(name: string, model: ServedModel, { startedAt }: House): Static<typeof Model> {
+function describeModel(name: string, model: ServedModel, { startedAt }: QueryContext): Static<typeof Model> {
   return {
     id: name,
     object: 'model',

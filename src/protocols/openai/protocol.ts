@@ -1,5 +1,5 @@
 /** The OpenAI API. Null counts as absent, fields that nobody knows are no error. */
-import type { ModelForm } from '../model-form.ts';
+import type { ModelListFormat } from '../model-list.ts';
 import type { Protocol } from '../protocol.ts';
 import { chatRoute } from './chat/route.ts';
 import { completionRoute } from './completions/route.ts';
@@ -10,7 +10,7 @@ import { responsesRoutes } from './responses/route.ts';
 import { detokenizeRoute, tokenizeRoute } from './tokenize.ts';
 
 /** `otherModelForms`: of protocols whose clients look for models at the same paths. */
-export const openAi = (otherModelForms: readonly ModelForm[]): Protocol => ({
+export const openAi = (otherModelForms: readonly ModelListFormat[]): Protocol => ({
   name: 'openai',
   routes: [
     chatRoute,

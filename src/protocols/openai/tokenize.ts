@@ -2,19 +2,19 @@
 import { type Static, Type } from 'typebox';
 import type { TokenizeRequest } from '../../core/backend.ts';
 import type { ModelId } from '../../core/generation.ts';
-import { invalid } from '../invalid.ts';
-import { lenientReader } from '../lenient-body.ts';
-import type { House, QueryRoute } from '../query-route.ts';
+import { nullableBodyReader } from '../body-reader.ts';
+import { invalid } from '../field-errors.ts';
+import type { QueryContext, QueryRoute } from '../protocol.ts';
 import { parseConversation } from './chat/conversation.ts';
-import { fieldOfMessage } from './chat/field-names.ts';
+import { fieldOfMessage } from './chat/route.ts';
 import { ChatBody } from './chat/schema.ts';
 import { parseTools } from './chat/tools.ts';
-import { model } from './generation-fields.ts';
-import { notTaken } from './not-taken.ts';
+import { unsupported } from './errors.ts';
+import { model } from './request-fields.ts';
 
 /** Each is asked for by itself. */
-const MOST_TOKEN_TEXTS = 4096;
-const AT_A_TIME = 32;
+const MAX_TOKEN_STRINGS = 4096;
+const MAX_CONCURRENT_LOOKUPS = 32;
 
 const token = Type.Integer({ minimum: 0 });
 const { messages, tools } = ChatBody.properties;
@@ -40,7 +40,7 @@ const TokenizeBody = Type.Object({
     ),
   ),
   return_token_strs: Type.Optional(
-    Type.Boolean({ description: `The text of each token too, of at most ${MOST_TOKEN_TEXTS}.` }),
+    Type.Boolean({ description: `The text of each token too, of at most ${MAX_TOKEN_STRINGS}.` }),
   ),
 });
 
@@ -58,8 +58,8 @@ const DetokenizeAnswer = Type.Object({ prompt: Type.String() });
 
 type TokenizeBody = Static<typeof TokenizeBody>;
 
-const readTokenize = lenientReader(TokenizeBody);
-const readDetokenize = lenientReader(DetokenizeBody);
+const readTokenize = nullableBodyReader(TokenizeBody);
+const readDetokenize = nullableBodyReader(DetokenizeBody);
 
 export const tokenizeRoute: QueryRoute = {
   kind: 'query',
@@ -112,7 +112,7 @@ export const detokenizeRoute: QueryRoute = {
 function parseTokenize(body: TokenizeBody): TokenizeRequest {
   const { prompt, messages: chat, add_special_tokens: addSpecial, add_generation_prompt } = body;
   if (add_generation_prompt === false)
-    throw notTaken('add_generation_prompt', 'is false, which is not supported', 'Leave it away.');
+    throw unsupported('add_generation_prompt', 'is false, which is not supported', 'Leave it away.');
   if (prompt !== undefined && chat !== undefined)
     throw invalid('messages', 'messages and prompt are both given, but exactly one of them is allowed.');
   if (chat !== undefined) {
@@ -129,15 +129,15 @@ function parseTokenize(body: TokenizeBody): TokenizeRequest {
   return { input: { kind: 'text', prompt }, ...(addSpecial !== undefined && { addSpecial }) };
 }
 
-async function tokenTexts(id: ModelId, tokens: readonly number[], house: House): Promise<string[]> {
-  if (tokens.length > MOST_TOKEN_TEXTS)
+async function tokenTexts(id: ModelId, tokens: readonly number[], house: QueryContext): Promise<string[]> {
+  if (tokens.length > MAX_TOKEN_STRINGS)
     throw invalid(
       'return_token_strs',
-      `return_token_strs is true, but the text has ${tokens.length} tokens: the texts of at most ${MOST_TOKEN_TEXTS} can be asked for.`,
+      `return_token_strs is true, but the text has ${tokens.length} tokens: the texts of at most ${MAX_TOKEN_STRINGS} can be asked for.`,
     );
   const texts: string[] = [];
-  for (let start = 0; start < tokens.length; start += AT_A_TIME) {
-    const some = tokens.slice(start, start + AT_A_TIME);
+  for (let start = 0; start < tokens.length; start += MAX_CONCURRENT_LOOKUPS) {
+    const some = tokens.slice(start, start + MAX_CONCURRENT_LOOKUPS);
     texts.push(...(await Promise.all(some.map((one) => house.detokenize(id, [one])))));
   }
   return texts;

@@ -1,6 +1,6 @@
 /** An Ollama stand-in with a backend for its model, both ended with the test that started them. */
 import { onTestFinished } from 'vitest';
-import { OllamaBackend, type OllamaTarget } from '../../../src/backends/ollama/ollama-backend.ts';
+import { OllamaBackend, type OllamaTarget } from '../../../src/backends/ollama/backend.ts';
 import { systemClock } from '../../../src/system-clock.ts';
 import { type OllamaStandIn, type OllamaStandInOptions, startOllamaStandIn } from './ollama-stand-in.ts';
 import type { SeenRequest, StandIn } from './stand-in-server.ts';

@@ -1,5 +1,5 @@
 /** Sees what reaches a scripted backend: pass it when making one. */
-import type { ScriptedObserver } from '../../../src/backends/scripted/scripted-backend.ts';
+import type { ScriptedObserver } from '../../../src/backends/scripted/backend.ts';
 import type { GenerationRequest } from '../../../src/core/generation.ts';
 
 export class ScriptedRecorder implements ScriptedObserver {

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
-import { promptTokensOf } from '../../../src/backends/scripted/words.ts';
+import { promptTokensOf } from '../../../src/backends/scripted/model.ts';
 import { promptSizeOf } from '../../../src/serving/prompt-size.ts';
 
 interface Answer {

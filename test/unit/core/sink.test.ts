@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { ServingError } from '../../../src/core/errors.ts';
-import { RunningGeneration, refusedGeneration } from '../../../src/core/sink.ts';
+import { RunningGeneration, rejectedGeneration } from '../../../src/core/sink.ts';
 import { FINISH } from '../../support/fake-backend.ts';
 
 const TEXT = { type: 'text', text: 'hi' } as const;
@@ -127,7 +127,7 @@ it('aborts the signal that something asked for', async () => {
 it('a generation that does not begin says so after it has been returned', async () => {
   const told: string[] = [];
   const sink = { event() {}, fail: ({ code }: ServingError) => void told.push(code) };
-  const generation = refusedGeneration(new ServingError('queue_full'), sink);
+  const generation = rejectedGeneration(new ServingError('queue_full'), sink);
   expect(told).toEqual([]);
   await generation.released;
   generation.cancel(GONE);

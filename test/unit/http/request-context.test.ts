@@ -22,8 +22,8 @@ async function exchange(request: string, handle: (context: RequestContext) => vo
       leaving: () => false,
       onClosed: (context: RequestContext) => closed.push(context),
     };
-    const receipt = { requestId: 'r', receivedAt: 0 };
-    const identity = { address: '', clientId: '', path: '/', awaitsContinue: false, receipt };
+    const trace = { requestId: 'r', receivedAt: 0 };
+    const identity = { address: '', clientId: '', path: '/', awaitsContinue: false, trace };
     handle(new RequestContext({ request: incoming, response }, services, identity));
   });
   server.listen(0, '127.0.0.1');

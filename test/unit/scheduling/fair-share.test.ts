@@ -1,15 +1,15 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { FairShare } from '../../../src/scheduling/fair-share.ts';
-import { Waiting } from '../../../src/scheduling/waiting.ts';
+import { QueuedRequest } from '../../../src/scheduling/queued-request.ts';
 import { runs } from '../../support/property-runs.ts';
 import { entry } from '../../support/scheduling.ts';
 
 let arrivals = 0;
 
-function waiting(client: string, tokens = 10): Waiting {
+function waiting(client: string, tokens = 10): QueuedRequest {
   arrivals += 1;
-  return new Waiting({
+  return new QueuedRequest({
     entry: entry(`e${arrivals}`, { client, promptTokens: 0 }),
     standing: { priority: 'normal', flow: client, dueAt: 0 },
     enqueuedAt: 0,
@@ -21,8 +21,8 @@ function waiting(client: string, tokens = 10): Waiting {
 }
 
 /** A class that is never empty. */
-function backlogged(): FairShare<Waiting> {
-  const share = new FairShare<Waiting>();
+function backlogged(): FairShare<QueuedRequest> {
+  const share = new FairShare<QueuedRequest>();
   for (let index = 0; index < 50; index += 1) share.add(waiting('flood'));
   return share;
 }
@@ -72,7 +72,7 @@ it('looks ahead in the very order in which it would grant', () => {
   });
   fc.assert(
     fc.property(fc.array(joins, { maxLength: 40 }), fc.nat({ max: 20 }), (given, grantedBefore) => {
-      const share = new FairShare<Waiting>();
+      const share = new FairShare<QueuedRequest>();
       for (const { client, tokens } of given) share.add(waiting(client, tokens));
       const grantNext = () => {
         const { next } = share;

@@ -204,9 +204,9 @@ describe('the place in the queue', () => {
     enqueue(scheduler, ['b1', 'b2'], { client: 'b' });
     enqueue(scheduler, ['high'], { client: 'c', priority: 'high' });
     scheduler.tick(0);
-    const positions = ['high', 'a1', 'b1', 'a2'].map((id) => scheduler.place(id)?.position);
+    const positions = ['high', 'a1', 'b1', 'a2'].map((id) => scheduler.position(id)?.position);
     expect(positions).toEqual([1, 2, 3, 4]);
-    expect(scheduler.place('running')).toBeUndefined();
+    expect(scheduler.position('running')).toBeUndefined();
   });
 
   it('of a client alone is exact all the way', () => {
@@ -214,13 +214,13 @@ describe('the place in the queue', () => {
     const ids = Array.from({ length: 20 }, (_, index) => `r${index}`);
     enqueue(scheduler, ids);
     scheduler.tick(0);
-    expect(ids.map((id) => scheduler.place(id)?.position)).toEqual(ids.map((_, index) => index + 1));
+    expect(ids.map((id) => scheduler.position(id)?.position)).toEqual(ids.map((_, index) => index + 1));
   });
 
   it('is told while a batch is still collecting', () => {
     const scheduler = started({ mode: 'window', windowMs: 50 }, 1);
     enqueue(scheduler, ['a', 'b', 'c']);
     scheduler.tick(0);
-    expect(['a', 'b', 'c'].map((id) => scheduler.place(id)?.position)).toEqual([1, 2, 3]);
+    expect(['a', 'b', 'c'].map((id) => scheduler.position(id)?.position)).toEqual([1, 2, 3]);
   });
 });

@@ -2,9 +2,8 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { SchedulerOptions } from '../../../src/scheduling/decision.ts';
 import { FairShare } from '../../../src/scheduling/fair-share.ts';
-import { IdlePrefixes } from '../../../src/scheduling/idle-prefixes.ts';
-import { Overtaking } from '../../../src/scheduling/overtaking.ts';
-import { Waiting } from '../../../src/scheduling/waiting.ts';
+import { IdlePrefixes, PrefixAffinity } from '../../../src/scheduling/prefix-affinity.ts';
+import { QueuedRequest } from '../../../src/scheduling/queued-request.ts';
 import { runs } from '../../support/property-runs.ts';
 import { anyStep, type Step, type Waits, World } from '../../support/scheduler-world.ts';
 import { entry, prefixOf } from '../../support/scheduling.ts';
@@ -104,9 +103,9 @@ it('nobody is overtaken by other clients more often than that, nor by one too fa
   let overtakes = 0;
   fc.assert(
     fc.property(fc.array(fc.array(joining, { maxLength: 5 }), { maxLength: 40 }), (turns) => {
-      const share = new FairShare<Waiting>();
-      const overtaking = new Overtaking({ maxOvertakes });
-      const overtaken = new Map<Waiting, number>();
+      const share = new FairShare<QueuedRequest>();
+      const overtaking = new PrefixAffinity({ maxOvertakes });
+      const overtaken = new Map<QueuedRequest, number>();
       const idle = new IdlePrefixes();
       idle.fit(1);
       let arrivals = 0;
@@ -139,8 +138,8 @@ it('nobody is overtaken by other clients more often than that, nor by one too fa
 function waiting(
   arrival: number,
   { client, tokens, prefix }: { client: string; tokens: number; prefix: ReturnType<typeof prefixOf> },
-): Waiting {
-  return new Waiting({
+): QueuedRequest {
+  return new QueuedRequest({
     entry: entry(`e${arrival}`, { client, promptTokens: 0, prefix }),
     standing: { priority: 'normal', flow: client, dueAt: 0 },
     enqueuedAt: 0,

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { QueueEntry } from '../../../src/scheduling/decision.ts';
-import { ORDER_POLICIES, type OrderMode } from '../../../src/scheduling/order-policy.ts';
+import { ORDER_POLICIES, type OrderMode } from '../../../src/scheduling/policies.ts';
 import { runs } from '../../support/property-runs.ts';
 import { advanceStep, anyStep, enqueueStep, releaseStep, World } from '../../support/scheduler-world.ts';
 

@@ -3,7 +3,7 @@ import type { GenerationSink } from '../../../src/core/backend.ts';
 import { Cancellation } from '../../../src/core/cancellation.ts';
 import { ServingError } from '../../../src/core/errors.ts';
 import type { GenerationEvent } from '../../../src/core/generation.ts';
-import type { Receipt } from '../../../src/core/receipt.ts';
+import type { RequestTrace } from '../../../src/core/request-trace.ts';
 import { type Pausable, startChoices } from '../../../src/serving/choices.ts';
 import { FINISH } from '../../support/fake-backend.ts';
 
@@ -11,13 +11,13 @@ const text = (said: string): GenerationEvent => ({ type: 'text', text: said });
 
 /** Each generation gives its events, or ends with its error; what is given to none waits for the cancellation. */
 function run(answers: readonly (readonly GenerationEvent[] | ServingError | 'waits')[]) {
-  const receipt: Receipt = { requestId: 'r', receivedAt: 0 };
+  const trace: RequestTrace = { requestId: 'r', receivedAt: 0 };
   const cancellation = new Cancellation();
-  const receipts: Receipt[] = [];
+  const traces: RequestTrace[] = [];
   const taken: string[] = [];
   const states: string[] = [];
-  const start = (choice: number, own: Receipt, sink: GenerationSink) => {
-    receipts[choice] = own;
+  const start = (choice: number, own: RequestTrace, sink: GenerationSink) => {
+    traces[choice] = own;
     const answer = answers[choice];
     if (answer === 'waits') cancellation.onCancel((reason) => sink.fail(reason));
     void Promise.resolve().then(async () => {
@@ -34,7 +34,7 @@ function run(answers: readonly (readonly GenerationEvent[] | ServingError | 'wai
   let started: Pausable | undefined;
   const ended = new Promise<void>((resolve, reject) => {
     started = startChoices(
-      { start, choices: answers.length, receipt, cancellation },
+      { start, choices: answers.length, trace, cancellation },
       {
         event: (event, choice) => void taken.push(`${choice}:${event.type}`),
         done: resolve,
@@ -42,26 +42,26 @@ function run(answers: readonly (readonly GenerationEvent[] | ServingError | 'wai
       },
     );
   });
-  return { ended, receipt, receipts, taken, cancellation, started, states };
+  return { ended, trace, traces, taken, cancellation, started, states };
 }
 
-it('one generation writes on the request’s own receipt', async () => {
-  const { ended, receipt, receipts, taken } = run([[text('a'), FINISH]]);
+it('one generation writes on the request’s own trace', async () => {
+  const { ended, trace, traces, taken } = run([[text('a'), FINISH]]);
   await ended;
   expect(taken).toEqual(['0:text', '0:finish']);
-  expect(receipts[0]).toBe(receipt);
+  expect(traces[0]).toBe(trace);
 });
 
-it('several run at the same time, each with a receipt of its own; together they used what each did', async () => {
-  const { ended, receipt, receipts, taken } = run([
+it('several run at the same time, each with a trace of its own; together they used what each did', async () => {
+  const { ended, trace, traces, taken } = run([
     [text('a'), FINISH],
     [text('b'), text('c'), FINISH],
   ]);
   await ended;
   expect(taken.slice(0, 2)).toEqual(['0:text', '1:text']);
   expect(taken).toHaveLength(5);
-  expect(receipts[1]).not.toBe(receipt);
-  expect(receipt.usage).toEqual({ promptTokens: 6, completionTokens: 5, cachedTokens: 2 });
+  expect(traces[1]).not.toBe(trace);
+  expect(trace.usage).toEqual({ promptTokens: 6, completionTokens: 5, cachedTokens: 2 });
 });
 
 it('where one fails the others are cancelled, and its error is told when all have ended', async () => {
@@ -73,16 +73,16 @@ it('where one fails the others are cancelled, and its error is told when all hav
 });
 
 it('what any of them drops is known to the request at once', async () => {
-  const { ended, receipt, receipts } = run([[FINISH], [FINISH]]);
-  receipts[1]?.droppedFields?.push('seed');
-  expect(receipt.droppedFields).toEqual(['seed']);
+  const { ended, trace, traces } = run([[FINISH], [FINISH]]);
+  traces[1]?.droppedFields?.push('seed');
+  expect(trace.droppedFields).toEqual(['seed']);
   await ended;
 });
 
 it('none at all ends at once', async () => {
-  const { ended, receipt } = run([]);
+  const { ended, trace } = run([]);
   await ended;
-  expect(receipt.usage).toBeUndefined();
+  expect(trace.usage).toBeUndefined();
 });
 
 it('all of them are paused and resumed together', async () => {

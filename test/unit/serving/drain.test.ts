@@ -4,7 +4,7 @@ import { Drain } from '../../../src/serving/drain.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
 const generation = () => ({
-  receipt: { requestId: 'r', receivedAt: 0 },
+  trace: { requestId: 'r', receivedAt: 0 },
   cancellation: new Cancellation(),
 });
 

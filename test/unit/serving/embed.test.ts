@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Cancellation } from '../../../src/core/cancellation.ts';
 import { ServingError } from '../../../src/core/errors.ts';
 import { silentLog } from '../../../src/core/log.ts';
-import type { Receipt } from '../../../src/core/receipt.ts';
+import type { RequestTrace } from '../../../src/core/request-trace.ts';
 import { Serving } from '../../../src/serving/serving.ts';
 import { FakeBackend, fakeTarget } from '../../support/fake-backend.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
@@ -26,19 +26,19 @@ function start({ slots = 1, backend = new FakeBackend() } = {}) {
     onFatal: () => {},
   });
   const ask = (inputs: readonly string[], { deadlineMs = 60_000 } = {}) => {
-    const receipt: Receipt = { requestId: 'r', receivedAt: clock.now() };
+    const trace: RequestTrace = { requestId: 'r', receivedAt: clock.now() };
     const cancellation = new Cancellation();
     const outcome = serving
       .embed({
         request: { model: 'm', inputs },
-        receipt,
+        trace,
         client: 'client',
         priority: 'normal',
         cancellation,
         deadlineAt: clock.now() + deadlineMs,
       })
       .catch((error: ServingError) => error);
-    return { receipt, cancellation, outcome };
+    return { trace, cancellation, outcome };
   };
   return {
     clock,
@@ -60,14 +60,14 @@ describe('an embedding', () => {
     expect(await call.outcome).toEqual(EMBEDDINGS);
     expect(slotsUsed()).toBe(0);
     expect(clock.pendingTimers).toBe(0);
-    expect(call.receipt).toMatchObject({
+    expect(call.trace).toMatchObject({
       model: 'm',
       target: 'fake/0',
       batch: { size: 1 },
       usage: { promptTokens: 5, completionTokens: 0, cachedTokens: 0 },
     });
-    expect(call.receipt).not.toHaveProperty('finishReason');
-    expect(call.receipt).not.toHaveProperty('firstTokenAt');
+    expect(call.trace).not.toHaveProperty('finishReason');
+    expect(call.trace).not.toHaveProperty('firstTokenAt');
   });
 
   it('waits in the queue for its turn, charged for its texts alone', async () => {

@@ -3,7 +3,7 @@ import { Cancellation } from '../../../src/core/cancellation.ts';
 import type { GenerationInput, GenerationRequest } from '../../../src/core/generation.ts';
 import { silentLog } from '../../../src/core/log.ts';
 import { Serving } from '../../../src/serving/serving.ts';
-import type { Target } from '../../../src/serving/target.ts';
+import type { Target } from '../../../src/serving/targets.ts';
 import { FakeBackend, FINISH, fakeTarget, textRequest } from '../../support/fake-backend.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { SCHEDULER } from '../../support/scheduling.ts';
@@ -37,7 +37,7 @@ function start(...isolations: readonly Target['cacheIsolation'][]) {
     const cancellation = new Cancellation();
     const call = { request, client, priority: 'normal', cancellation, deadlineAt: 60_000 } as const;
     serving.generate(
-      { ...call, receipt: { requestId: id, receivedAt: 0 } },
+      { ...call, trace: { requestId: id, receivedAt: 0 } },
       { event: () => {}, fail: () => {} },
     );
   };

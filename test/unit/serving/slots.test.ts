@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { Cancellation } from '../../../src/core/cancellation.ts';
 import type { Log } from '../../../src/core/log.ts';
 import { Serving } from '../../../src/serving/serving.ts';
-import { slotsOf, type Target } from '../../../src/serving/target.ts';
+import { slotCountOf, type Target } from '../../../src/serving/targets.ts';
 import { FakeBackend, fakeTarget, textRequest } from '../../support/fake-backend.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { SCHEDULER } from '../../support/scheduling.ts';
@@ -35,8 +35,8 @@ async function start(overrides: Partial<Target>) {
   for (const id of ['a', 'b', 'c', 'd']) {
     const cancellation = new Cancellation();
     const deadlineAt = clock.now() + 60_000;
-    const receipt = { requestId: id, receivedAt: clock.now() };
-    const call = { request: textRequest(id), receipt, client: 'c', priority: 'normal' as const };
+    const trace = { requestId: id, receivedAt: clock.now() };
+    const call = { request: textRequest(id), trace, client: 'c', priority: 'normal' as const };
     serving.generate({ ...call, cancellation, deadlineAt }, { event: () => {}, fail: () => {} });
   }
   await clock.settle();
@@ -46,17 +46,17 @@ async function start(overrides: Partial<Target>) {
 
 it('a target whose slots are not configured has as many as its server tells', async () => {
   const { target, running, warned } = await start({});
-  expect(slotsOf(target)).toBe(3);
+  expect(slotCountOf(target)).toBe(3);
   expect(running).toBe(3);
   expect(warned).toEqual([]);
 });
 
 it('configured slots stay, with a warning once where the server runs another number', async () => {
-  const { target, running, warned } = await start({ slots: 2, slotsGiven: true });
-  expect(slotsOf(target)).toBe(2);
+  const { target, running, warned } = await start({ slots: 2, slotsConfigured: true });
+  expect(slotCountOf(target)).toBe(2);
   expect(running).toBe(2);
   expect(warned).toEqual([
     'slots is 2, but the server runs 3 requests at the same time: set slots to 3 or leave it out, or start the server with 2',
   ]);
-  expect((await start({ slots: 3, slotsGiven: true })).warned).toEqual([]);
+  expect((await start({ slots: 3, slotsConfigured: true })).warned).toEqual([]);
 });

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { TargetStatus } from '../../../src/core/backend.ts';
 import { ServingError } from '../../../src/core/errors.ts';
-import type { Target } from '../../../src/serving/target.ts';
 import { TargetMonitor } from '../../../src/serving/target-monitor.ts';
+import type { Target } from '../../../src/serving/targets.ts';
 import { FakeBackend, fakeTarget } from '../../support/fake-backend.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 

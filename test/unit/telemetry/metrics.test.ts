@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { Receipt } from '../../../src/core/receipt.ts';
-import { exposition } from '../../../src/telemetry/exposition.ts';
+import type { RequestTrace } from '../../../src/core/request-trace.ts';
 import { type GaugeSource, Metrics } from '../../../src/telemetry/metrics.ts';
+import { exposition } from '../../../src/telemetry/prometheus.ts';
 
 const source: GaugeSource = {
   loads: () => [{ model: 'm', waiting: 3, waitingBytes: 1200, running: 2 }],
@@ -16,7 +16,7 @@ function textAfter(feed: (metrics: Metrics) => void): string {
   return metrics.text();
 }
 
-const finished: Receipt = {
+const finished: RequestTrace = {
   requestId: 'r',
   receivedAt: 0,
   model: 'm',
@@ -31,7 +31,7 @@ const record = { method: 'POST', path: '/generate', route: '/generate', clientAd
 
 describe('the metrics', () => {
   it('tell a finished generation in the field’s own units', () => {
-    const text = textAfter((metrics) => metrics.requestEnded({ ...record, status: 200, receipt: finished }));
+    const text = textAfter((metrics) => metrics.requestEnded({ ...record, status: 200, trace: finished }));
     for (const line of [
       'llm_serve_requests_total{route="/generate",status="200"} 1',
       'llm_serve_time_to_first_token_seconds_bucket{le="0.06",model="m"} 0',
@@ -49,8 +49,8 @@ describe('the metrics', () => {
   });
 
   it('count a refusal by its code, also inside a stream that has committed', () => {
-    const receipt: Receipt = { requestId: 'r', receivedAt: 0, model: 'm', errorCode: 'queue_timeout' };
-    const text = textAfter((metrics) => metrics.requestEnded({ ...record, status: 200, receipt }));
+    const trace: RequestTrace = { requestId: 'r', receivedAt: 0, model: 'm', errorCode: 'queue_timeout' };
+    const text = textAfter((metrics) => metrics.requestEnded({ ...record, status: 200, trace }));
     expect(text).toContain('llm_serve_rejected_total{code="queue_timeout"} 1\n');
   });
 
@@ -101,7 +101,7 @@ describe('the metrics', () => {
   it('count each route with each status by itself', () => {
     const text = textAfter((metrics) => {
       for (const status of [200, 200, 429])
-        metrics.requestEnded({ ...record, status, receipt: { requestId: 'r', receivedAt: 0 } });
+        metrics.requestEnded({ ...record, status, trace: { requestId: 'r', receivedAt: 0 } });
     });
     expect(text).toContain('llm_serve_requests_total{route="/generate",status="200"} 2\n');
     expect(text).toContain('llm_serve_requests_total{route="/generate",status="429"} 1\n');

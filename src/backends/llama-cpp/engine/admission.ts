@@ -3,31 +3,31 @@
  * is asked. Keeps nothing.
  */
 import { ServingError } from '../../../core/errors.ts';
-import type { EngineGeneration } from '../messages.ts';
+import type { EngineGenerationRequest } from '../messages.ts';
+import { type FailedEvent, failedEvent, messageOf } from './engine-worker.ts';
 import type { GrammarWatch } from './grammar-watch.ts';
-import { requireKnownTokens } from './known-tokens.ts';
 import type { Token } from './library.ts';
 import type { GrammarState } from './native.ts';
 import type { EncodedPrompt, PromptEncoder } from './prompt.ts';
-import { type Refusal, reasonOf, refusalOf } from './refusal.ts';
+import { requireKnownTokens } from './vocabulary.ts';
 
 /** What holds one answer to its grammar. */
-export interface HeldTo {
+export interface ActiveGrammar {
   readonly state: GrammarState;
   readonly watch: GrammarWatch;
 }
 
-export interface AdmittedOrder {
-  readonly order: EngineGeneration;
+export interface AdmittedRequest {
+  readonly order: EngineGenerationRequest;
   readonly prompt: EncodedPrompt;
   /** Begins it anew for each that asks. */
-  readonly grammar: (() => HeldTo) | undefined;
+  readonly grammar: (() => ActiveGrammar) | undefined;
   /** Token sequences that never come in the answer. */
   readonly banned: readonly (readonly Token[])[];
 }
 
 /** The order as the batcher takes it, or the event that ends it. */
-export type Admit = (order: EngineGeneration) => AdmittedOrder | Refusal;
+export type Admit = (order: EngineGenerationRequest) => AdmittedRequest | FailedEvent;
 
 export interface AdmissionOptions {
   readonly prompts: PromptEncoder;
@@ -35,7 +35,7 @@ export interface AdmissionOptions {
   readonly vocabularySize: number;
   readonly tokensOfBadWords: (words: readonly string[]) => readonly (readonly Token[])[];
   /** Throws where the text is not GBNF. */
-  readonly readGrammar: (text: string) => () => HeldTo;
+  readonly readGrammar: (text: string) => () => ActiveGrammar;
 }
 
 const CANNOT_THINK = 'think is set, but this model cannot think. Leave it away.';
@@ -52,7 +52,7 @@ export function createAdmission(options: AdmissionOptions): Admit {
       refuseUnknownTokens(order, options.vocabularySize);
       prompt = options.prompts.encode(order);
     } catch (thrown) {
-      return refusalOf(thrown, 'read the prompt');
+      return failedEvent(thrown, 'read the prompt');
     }
     const refusal = refusePrompt(order, prompt, options);
     if (refusal !== undefined) return refusal;
@@ -71,12 +71,15 @@ export function createAdmission(options: AdmissionOptions): Admit {
   };
 }
 
-function whyNotThinking(input: EngineGeneration['input']): string {
+function whyNotThinking(input: EngineGenerationRequest['input']): string {
   if (input.kind !== 'chat') return RAW_CANNOT_THINK;
   return input.continuesLast ? BEGUN_CANNOT_THINK : CANNOT_THINK;
 }
 
-function refuseUnknownTokens({ input, sampling, limits }: EngineGeneration, vocabularySize: number): void {
+function refuseUnknownTokens(
+  { input, sampling, limits }: EngineGenerationRequest,
+  vocabularySize: number,
+): void {
   const biased = sampling.logitBias?.map(({ token }) => token) ?? [];
   requireKnownTokens(biased, vocabularySize, 'logit_bias');
   requireKnownTokens(limits.stopTokens ?? [], vocabularySize, 'stop_token_ids');
@@ -84,10 +87,10 @@ function refuseUnknownTokens({ input, sampling, limits }: EngineGeneration, voca
 }
 
 function refusePrompt(
-  { input, thinking }: EngineGeneration,
+  { input, thinking }: EngineGenerationRequest,
   { tokens, thought }: EncodedPrompt,
   { contextSize }: AdmissionOptions,
-): Refusal | undefined {
+): FailedEvent | undefined {
   const param = input.kind === 'chat' ? 'messages' : 'prompt';
   if (thinking !== undefined && thinking !== false && thought === 'none') {
     const message = whyNotThinking(input);
@@ -104,8 +107,8 @@ function refusePrompt(
   return { type: 'failed', code: 'context_length_exceeded', param, message };
 }
 
-function refuseGrammar(thrown: unknown): Refusal {
-  if (thrown instanceof ServingError) return refusalOf(thrown, 'read the grammar');
-  const message = `The grammar cannot be used: ${reasonOf(thrown)}`;
+function refuseGrammar(thrown: unknown): FailedEvent {
+  if (thrown instanceof ServingError) return failedEvent(thrown, 'read the grammar');
+  const message = `The grammar cannot be used: ${messageOf(thrown)}`;
   return { type: 'failed', code: 'invalid_request', param: 'grammar', message };
 }

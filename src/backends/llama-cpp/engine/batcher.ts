@@ -6,19 +6,18 @@
  */
 import type { Milliseconds } from '../../../core/clock.ts';
 import { ServingError } from '../../../core/errors.ts';
-import type { EngineEvent, EngineGeneration } from '../messages.ts';
-import type { Admit, AdmittedOrder } from './admission.ts';
-import { decode } from './decode-step.ts';
+import type { EngineEvent, EngineGenerationRequest } from '../messages.ts';
+import type { Admit, AdmittedRequest } from './admission.ts';
+import type { PausableWorker } from './engine-worker.ts';
+import { type FailedEvent, failedEvent, messageOf } from './engine-worker.ts';
 import { Generation } from './generation.ts';
 import type { Model, Token } from './library.ts';
-import type { LogprobReader } from './logprob-reader.ts';
 import type { NativeContext } from './native.ts';
-import type { PausableTaker } from './orders.ts';
-import { type Refusal, reasonOf, refusalOf } from './refusal.ts';
-import type { Sequence } from './sequence.ts';
-import { SequencePool } from './sequence-pool.ts';
-import { type Part, StepPlanner } from './step-planner.ts';
-import type { ThreadGovernor } from './thread-governor.ts';
+import type { LogprobReader } from './sampler.ts';
+import type { Sequence } from './sequences.ts';
+import { decode, SequencePool } from './sequences.ts';
+import { type StepPart, StepPlanner } from './step-planner.ts';
+import type { ThreadGovernor } from './threads.ts';
 
 export interface BatcherOptions {
   readonly model: Model;
@@ -34,11 +33,11 @@ export interface BatcherOptions {
   readonly onStep: () => void;
 }
 
-export class Batcher implements PausableTaker<EngineGeneration> {
+export class Batcher implements PausableWorker<EngineGenerationRequest> {
   readonly #options: BatcherOptions;
   readonly #pool: SequencePool;
   readonly #planner: StepPlanner;
-  #waiting: AdmittedOrder[] = [];
+  #waiting: AdmittedRequest[] = [];
   #running: Generation[] = [];
   /** Neither waiting nor running: a beginning is being copied for it. */
   #placing: number | undefined;
@@ -54,7 +53,7 @@ export class Batcher implements PausableTaker<EngineGeneration> {
     this.#pool = new SequencePool(options.sequences, options.contextSize);
   }
 
-  add(order: EngineGeneration): void {
+  add(order: EngineGenerationRequest): void {
     const admitted = this.#options.admit(order);
     if ('type' in admitted) {
       this.#options.emit([{ id: order.id, event: admitted }]);
@@ -140,7 +139,7 @@ export class Batcher implements PausableTaker<EngineGeneration> {
   }
 
   /** Gives it a sequence that holds as much of its prompt as there is; the last token is always evaluated, for its logits. */
-  async #place({ order, prompt, grammar, banned }: AdmittedOrder): Promise<EngineEvent> {
+  async #place({ order, prompt, grammar, banned }: AdmittedRequest): Promise<EngineEvent> {
     const { model, contextSize } = this.#options;
     const place = this.#pool.take(prompt.tokens, order.cacheScope);
     if (place === undefined) throw new Error('No sequence is idle.');
@@ -166,7 +165,7 @@ export class Batcher implements PausableTaker<EngineGeneration> {
    * then, the kernel puts two of them on one core.
    */
   async #stepTogether(
-    parts: readonly Part[],
+    parts: readonly StepPart[],
     before: readonly EngineEvent[],
   ): Promise<readonly EngineEvent[]> {
     const { context, threads } = this.#options;
@@ -212,7 +211,7 @@ export class Batcher implements PausableTaker<EngineGeneration> {
     generation: Generation,
     logitIndex: number | undefined,
     stepMs: Milliseconds,
-  ): Promise<Token | Refusal | undefined> {
+  ): Promise<Token | FailedEvent | undefined> {
     if (logitIndex === undefined) return undefined;
     const { sampler } = generation.sequence;
     try {
@@ -246,11 +245,11 @@ export class Batcher implements PausableTaker<EngineGeneration> {
   }
 
   /** What the sequence holds after a failure is not known: it forgets everything. */
-  #fail(generation: Generation, thrown: unknown): Refusal {
+  #fail(generation: Generation, thrown: unknown): FailedEvent {
     generation.leave();
     generation.sequence.clear();
     const param = generation.order.grammarField ?? 'tools';
-    if (thrown instanceof ServingError) return { param, ...refusalOf(thrown, 'go on') };
+    if (thrown instanceof ServingError) return { param, ...failedEvent(thrown, 'go on') };
     return engineFailure(thrown);
   }
 
@@ -267,7 +266,7 @@ function freed(id: number): EngineEvent {
   return { id, event: { type: 'freed' } };
 }
 
-function engineFailure(thrown: unknown): Refusal {
-  const message = `The engine could not go on: ${reasonOf(thrown)}`;
+function engineFailure(thrown: unknown): FailedEvent {
+  const message = `The engine could not go on: ${messageOf(thrown)}`;
   return { type: 'failed', code: 'backend_error', message };
 }

@@ -2,13 +2,12 @@
  * Where the model computes: on the CPU or on a GPU, and with how many of its layers. Decides what to ask the library
  * for, and says in one line what came of it and why. Keeps no state.
  */
-import { GPU_NAMES } from '../gpu-names.ts';
-import type { EngineSettings, GpuKind, GpuSetting } from '../messages.ts';
-import type { Library, Llama, LlamaOptions, Model, ModelOptions } from './library.ts';
-import type { LoadFailure } from './load-failure.ts';
-import type { ThreadChoice } from './thread-choice.ts';
 
-export interface DeviceOptions {
+import { type EngineSettings, GPU_NAMES, type GpuKind, type GpuSetting } from '../messages.ts';
+import type { Library, Llama, LlamaOptions, Model, ModelOptions } from './library.ts';
+import type { ThreadChoice } from './threads.ts';
+
+interface DeviceOptions {
   readonly gpu: GpuSetting;
   /** GPUs that failed before; under `auto` they are not opened again. */
   readonly excludedGpus: readonly GpuKind[];
@@ -18,7 +17,7 @@ export interface DeviceOptions {
   readonly onOpened: (device: GpuKind | 'cpu') => void;
 }
 
-export interface Device {
+interface Device {
   readonly llama: Llama;
   readonly gpu: GpuSetting;
   /** The GPU's names, or those of several. */
@@ -104,7 +103,7 @@ export async function onDevice<T>({ llama, gpuNames }: Device, run: () => Promis
   }
 }
 
-export type WeightsSettings = Pick<EngineSettings, 'modelPath' | 'contextSize' | 'sequences'>;
+type WeightsSettings = Pick<EngineSettings, 'modelPath' | 'contextSize' | 'sequences'>;
 
 /** With `auto` as many layers as fit beside the context; where nothing fits, none. */
 export async function loadWeights(
@@ -168,4 +167,32 @@ function isOff(gpu: GpuSetting): boolean {
 /** The library's errors are told by their name: it is not imported here. */
 function isCalled(thrown: unknown, name: string): boolean {
   return thrown instanceof Error && thrown.constructor.name === name;
+}
+
+/** Why a model could not be loaded: the library's error says only that it could not, its log says why. */
+export class LoadFailure {
+  #complaint: string | undefined;
+
+  /** Takes every line of the library's log; the first complaint is the cause. */
+  readLogLine(line: string): void {
+    this.#complaint ??= /error loading model: (?:error loading model \w+: )?(.+)/.exec(line)?.[1]?.trim();
+  }
+
+  /** A buffer for the weights could not be had. */
+  get lacksMemory(): boolean {
+    return /^unable to allocate/.test(this.#complaint ?? '');
+  }
+
+  /** In words that a user can act on. */
+  explain(modelPath: string, thrown: unknown): Error {
+    const reason = this.#complaint ?? (thrown instanceof Error ? thrown.message : String(thrown));
+    const architecture = /^unknown model architecture: '(.*)'$/.exec(reason)?.[1];
+    const message =
+      architecture === undefined
+        ? `The model file ${modelPath} could not be loaded (${reason}). It must be a complete GGUF file that this ` +
+          'engine knows: delete it to have it fetched anew, or give another file with --model PATH.'
+        : `The model file ${modelPath} is of the architecture ${JSON.stringify(architecture)}, which this engine does ` +
+          'not support. Give a model of another kind with --model, or update node-llama-cpp: a later one may know it.';
+    return new Error(message, { cause: thrown });
+  }
 }

@@ -5,33 +5,32 @@
  * Counted as completion tokens: every token the model gave, its end-of-generation token included (it is no text).
  */
 import type { GenerationEvent, TokenLogprob } from '../../../core/generation.ts';
-import type { EngineGeneration } from '../messages.ts';
-import type { HeldTo } from './admission.ts';
+import type { EngineGenerationRequest } from '../messages.ts';
+import type { ActiveGrammar } from './admission.ts';
 import { AnswerText, type Said } from './answer-text.ts';
-import type { Chunk } from './decode-step.ts';
 import type { GrammarWatch } from './grammar-watch.ts';
 import type { Model, Token } from './library.ts';
 import type { GrammarState } from './native.ts';
 import type { EncodedPrompt } from './prompt.ts';
-import type { Sequence } from './sequence.ts';
+import type { Chunk, Sequence } from './sequences.ts';
 
 export interface GenerationOptions {
-  readonly order: EngineGeneration;
+  readonly order: EngineGenerationRequest;
   readonly prompt: EncodedPrompt;
   readonly sequence: Sequence;
   readonly model: Model;
-  readonly grammar: (() => HeldTo) | undefined;
+  readonly grammar: (() => ActiveGrammar) | undefined;
   /** Tokens per sequence, prompt and answer together. */
   readonly contextSize: number;
 }
 
 export class Generation {
   readonly id: number;
-  readonly order: EngineGeneration;
+  readonly order: EngineGenerationRequest;
   readonly sequence: Sequence;
   readonly #prompt: readonly Token[];
   readonly #model: Model;
-  #grammar: (() => HeldTo) | undefined;
+  #grammar: (() => ActiveGrammar) | undefined;
   #watch: GrammarWatch | undefined;
   readonly #maxTokens: number;
   readonly #text: AnswerText;

@@ -6,11 +6,10 @@
 import type { Milliseconds } from '../../../core/clock.ts';
 import { ServingError } from '../../../core/errors.ts';
 import type { FlatGrammar } from '../grammar/gbnf/flat-grammar.ts';
-import { type LookAhead, mostWaysAhead } from '../grammar/gbnf/look-ahead.ts';
-import { StackMachine, type StackSet } from '../grammar/gbnf/stack-machine.ts';
+import { type LookAhead, maxPathsAhead, StackMachine, type StackSet } from '../grammar/gbnf/stack-machine.ts';
 import { GRAMMAR_LIMITS } from '../grammar/limits.ts';
 import type { Token } from './library.ts';
-import type { TokenBytes } from './token-bytes.ts';
+import type { TokenBytes } from './vocabulary.ts';
 
 /** Looked at before each choice from a place that is new. */
 const AHEAD: LookAhead = { characters: 16, texts: 3, choices: 4 };
@@ -72,7 +71,7 @@ export class GrammarWatch {
     const known = this.#places.get(place);
     if (known !== undefined) return known;
     this.#machine.allow(STEPS_AHEAD);
-    const ways = mostWaysAhead(this.#machine, stacks, AHEAD);
+    const ways = maxPathsAhead(this.#machine, stacks, AHEAD);
     if (this.#places.size >= PLACES_REMEMBERED) this.#places.clear();
     this.#places.set(place, ways);
     return ways;

@@ -2,55 +2,58 @@
  * Loads library, model and context, and gives a batcher over them; or an embedder, for a model whose file says that it
  * embeds. Throws an Error whose message a user can act on.
  */
+
 import type { Ability } from '../../../core/backend.ts';
+import type { ToolCallFormat } from '../grammar/answer-grammar.ts';
 import type { FlatGrammar } from '../grammar/gbnf/flat-grammar.ts';
 import { parseGbnf } from '../grammar/gbnf/parser.ts';
-import type { CallForm } from '../grammar/tool-call-grammar.ts';
 import type {
-  EngineEmbedding,
+  EngineEmbeddingRequest,
   EngineEvent,
-  EngineGeneration,
+  EngineGenerationRequest,
   EngineLogLevel,
   EngineSettings,
   GpuKind,
 } from '../messages.ts';
 import { RecentResults } from '../recent-results.ts';
-import { createAdmission, type HeldTo } from './admission.ts';
-import { badWordTokens } from './bad-words.ts';
+import { type ActiveGrammar, createAdmission } from './admission.ts';
 import { Batcher } from './batcher.ts';
-import { type ChatTemplate, chatml } from './chat-template.ts';
-import { describeDevice, loadWeights, onDevice, openDevice } from './compute-device.ts';
-import { encodeForEmbedding } from './embedding-input.ts';
-import type { EmbeddingModel } from './embedding-library.ts';
-import { decodeFirstToken } from './first-decode.ts';
+import { type ChatTemplate, chatml, jinjaTemplate } from './chat-template.ts';
+import { describeDevice, LoadFailure, loadWeights, onDevice, openDevice } from './compute-device.ts';
+import {
+  type EmbeddingModel,
+  encodeForEmbedding,
+  loadEmbedder,
+  type Pooling,
+  poolingOf,
+} from './embedder.ts';
+import { type EngineWorker, type PausableWorker, rejectingWorker } from './engine-worker.ts';
 import { GrammarWatch } from './grammar-watch.ts';
-import { jinjaTemplate } from './jinja-template.ts';
 import { importLibrary, type Library, LibraryMissingError, type Model, type Token } from './library.ts';
-import { loadEmbedder } from './load-embedder.ts';
-import { LoadFailure } from './load-failure.ts';
-import { LogprobReader } from './logprob-reader.ts';
 import {
   bindingsOf,
   type NativeBindings,
+  type NativeContext,
   type NativeGrammar,
   type NativeModel,
+  type NativeSampler,
   nativeContextOf,
   nativeModelOf,
 } from './native.ts';
-import { type OrderTaker, type PausableTaker, refuseOrders } from './orders.ts';
-import { type Pooling, poolingOf } from './pooling.ts';
-import { coresOfThisProcess } from './process-cores.ts';
-import { createPromptEncoder } from './prompt.ts';
-import { PROMPT_TOKENS_ALONE } from './prompt-budget.ts';
-import { promptBytes } from './prompt-bytes.ts';
-import { Sampler } from './sampler.ts';
-import { Sequence } from './sequence.ts';
-import { chooseThreads } from './thread-choice.ts';
-import { ThreadGovernor } from './thread-governor.ts';
-import { type TokenBytes, tokenBytes } from './token-bytes.ts';
-import { type AskVocabulary, createVocabulary } from './vocabulary.ts';
+import { createPromptEncoder, promptBytes } from './prompt.ts';
+import { LogprobReader, Sampler } from './sampler.ts';
+import { Sequence } from './sequences.ts';
+import { PROMPT_TOKENS_ALONE } from './step-planner.ts';
+import { chooseThreads, coresOfThisProcess, ThreadGovernor } from './threads.ts';
+import {
+  badWordTokens,
+  createTokenizerHandler,
+  type TokenBytes,
+  type TokenizerHandler,
+  tokenBytes,
+} from './vocabulary.ts';
 
-export interface EngineOutput {
+interface EngineOutput {
   log(level: EngineLogLevel, message: string): void;
   emit(events: readonly EngineEvent[]): void;
   device(device: GpuKind | 'cpu'): void;
@@ -59,13 +62,13 @@ export interface EngineOutput {
 }
 
 export interface LoadedEngine {
-  readonly batcher: PausableTaker<EngineGeneration>;
-  readonly embedder: OrderTaker<EngineEmbedding>;
-  readonly ask: AskVocabulary;
+  readonly batcher: PausableWorker<EngineGenerationRequest>;
+  readonly embedder: EngineWorker<EngineEmbeddingRequest>;
+  readonly tokenize: TokenizerHandler;
   readonly contextSize: number;
   readonly abilities: readonly Ability[];
   /** In which the model writes calls of tools; absent: it generates no text. */
-  readonly callForm?: CallForm;
+  readonly callForm?: ToolCallFormat;
 }
 
 /** Settles when a first token has been computed. */
@@ -80,7 +83,7 @@ export async function loadEngine(
   if (warning !== undefined) output.log('warn', warning);
   const failure = new LoadFailure();
   const logger = (level: string, message: string) => {
-    failure.hear(message);
+    failure.readLogLine(message);
     output.log(logLevel(level), message.trimEnd());
   };
   const onOpened: EngineOutput['device'] = (opened) => output.device(opened);
@@ -101,9 +104,12 @@ export async function loadEngine(
     const embedding = { modelPath, pooling, contextSize, threads, vocabularySize, emit, onStep };
     const embeds = model as unknown as EmbeddingModel;
     return {
-      batcher: refuseOrders(emit, embedsOnly(pooling)),
+      batcher: rejectingWorker(emit, embedsOnly(pooling)),
       embedder: await onDevice(device, () => loadEmbedder(embeds, embedding)),
-      ask: createVocabulary({ ...asking, encode: (request) => encodeForEmbedding(embeds, request) }),
+      tokenize: createTokenizerHandler({
+        ...asking,
+        encode: (request) => encodeForEmbedding(embeds, request),
+      }),
       contextSize,
       abilities: ['embed'],
     };
@@ -157,8 +163,8 @@ export async function loadEngine(
   });
   return {
     batcher,
-    embedder: refuseOrders(emit, GENERATES_ONLY),
-    ask: createVocabulary({ ...asking, encode: (request) => prompts.encode(request).tokens }),
+    embedder: rejectingWorker(emit, GENERATES_ONLY),
+    tokenize: createTokenizerHandler({ ...asking, encode: (request) => prompts.encode(request).tokens }),
     contextSize,
     // Where a template knows of no tools, they are spelled out.
     abilities: ['generate', 'tools', ...(template.thinks ? (['think'] as const) : [])],
@@ -186,7 +192,7 @@ function grammarReader(
   bindings: NativeBindings,
   model: NativeModel,
   bytesOf: TokenBytes,
-): (text: string) => () => HeldTo {
+): (text: string) => () => ActiveGrammar {
   const grammars = new RecentResults<ReadGrammar>(GRAMMARS_KEPT);
   const read = (text: string): ReadGrammar => ({
     native: new bindings.AddonGrammar(text, { addonExports: bindings, rootRuleName: 'root' }),
@@ -259,4 +265,41 @@ function logLevel(level: string): EngineLogLevel {
   if (level === 'fatal' || level === 'error') return 'error';
   if (level === 'warn' || level === 'info') return level;
   return 'debug';
+}
+
+/**
+ * Decodes and chooses a first token before the engine says that it is ready. A device can take every layer and still fail
+ * at its first computation, usually by ending the process: a GPU build that is newer than the driver does. Leaves the
+ * context as empty as it was.
+ */
+
+const SEQUENCE = 0;
+
+interface FirstDecode {
+  readonly sampler: NativeSampler;
+  /** Any token of the vocabulary. */
+  readonly token: Token;
+  /** Lengths of the steps; steps of one token and of many use different kernels. */
+  readonly steps: readonly number[];
+}
+
+async function decodeFirstToken(
+  context: NativeContext,
+  { sampler, token, steps }: FirstDecode,
+): Promise<void> {
+  let position = 0;
+  sampler.applyConfig({ temperature: 0 });
+  try {
+    for (const length of steps) {
+      context.initBatch(length);
+      const tokens = new Uint32Array(length).fill(token);
+      const [logits] = context.addToBatch(SEQUENCE, position, tokens, Uint32Array.of(length - 1));
+      await context.decodeBatch();
+      const chosen = logits === undefined ? -1 : await context.sampleToken(logits, sampler);
+      if (chosen < 0) throw new Error('No first token could be chosen.');
+      position += length;
+    }
+  } finally {
+    context.disposeSequence(SEQUENCE);
+  }
 }

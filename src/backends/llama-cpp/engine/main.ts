@@ -49,7 +49,7 @@ function listen(): void {
         return engine?.embedder.add(message.embedding);
       case 'tokenize':
       case 'detokenize':
-        return engine?.ask(message);
+        return engine?.tokenize(message);
       case 'abort':
         engine?.batcher.abort(message.id);
         return engine?.embedder.abort(message.id);

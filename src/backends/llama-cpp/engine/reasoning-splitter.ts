@@ -3,8 +3,8 @@
  * Pure. Invariants: where it cuts depends on the text alone, never on the pieces it came in; only what can still
  * become a tag, or is a blank before or after one, waits.
  */
-export const THOUGHT_BEGINS = '<think>';
-export const THOUGHT_ENDS = '</think>';
+export const THINK_OPEN = '<think>';
+export const THINK_CLOSE = '</think>';
 
 export interface SplitText {
   /** Comes before `text`; both can be empty. */
@@ -60,11 +60,11 @@ export class ReasoningSplitter {
   /** What follows the opening tag, or all of a text that has none. */
   #enter(text: string): string {
     const first = text.trimStart();
-    if (first.startsWith(THOUGHT_BEGINS)) {
+    if (first.startsWith(THINK_OPEN)) {
       this.#phase = 'thought-begins';
-      return first.slice(THOUGHT_BEGINS.length);
+      return first.slice(THINK_OPEN.length);
     }
-    if (THOUGHT_BEGINS.startsWith(first)) {
+    if (THINK_OPEN.startsWith(first)) {
       this.#held = text;
       return '';
     }
@@ -80,13 +80,13 @@ export class ReasoningSplitter {
 
   /** The thought in `text`, and what comes after its end. */
   #think(text: string): [thought: string, rest: string] {
-    const end = text.indexOf(THOUGHT_ENDS);
+    const end = text.indexOf(THINK_CLOSE);
     if (end !== -1) {
       this.#phase = 'answer-begins';
-      return [text.slice(0, end), text.slice(end + THOUGHT_ENDS.length)];
+      return [text.slice(0, end), text.slice(end + THINK_CLOSE.length)];
     }
-    let held = Math.min(THOUGHT_ENDS.length - 1, text.length);
-    while (!text.endsWith(THOUGHT_ENDS.slice(0, held))) held -= 1;
+    let held = Math.min(THINK_CLOSE.length - 1, text.length);
+    while (!text.endsWith(THINK_CLOSE.slice(0, held))) held -= 1;
     this.#held = text.slice(text.length - held);
     return [text.slice(0, text.length - held), ''];
   }

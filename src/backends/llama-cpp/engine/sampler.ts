@@ -3,18 +3,20 @@
  * the same seed. Owns the native sampler, which is kept because each has room for the whole vocabulary, and how many
  * tokens it has chosen. Invariant: what changes on the way (a grammar, that the model may end) loses nothing of the rest.
  */
+
 import { randomInt } from 'node:crypto';
-import type { TokenBias } from '../../../core/generation.ts';
-import type { EngineGeneration } from '../messages.ts';
+import type { LikelyToken, TokenBias, TokenLogprob } from '../../../core/generation.ts';
+import type { EngineGenerationRequest } from '../messages.ts';
 import type { Token } from './library.ts';
 import type { GrammarState, NativeContext, NativeSampler, SamplerConfig } from './native.ts';
+import type { TokenBytes } from './vocabulary.ts';
 
 /** As in llama.cpp: penalties look at the last 64 tokens; here only at those of the answer. */
 const PENALIZED_TOKENS = 64;
-const COLDEST = 0.001;
-const LARGEST_SEED = 2 ** 31 - 1;
+const MIN_TEMPERATURE = 0.001;
+const MAX_SEED = 2 ** 31 - 1;
 /** Far below any logit, and yet not infinite: where a grammar leaves nothing but the end, that is still chosen. */
-const NOT_YET = -10_000;
+const RULED_OUT_BIAS = -10_000;
 const NONE: readonly never[] = [];
 
 export class Sampler {
@@ -46,10 +48,10 @@ export class Sampler {
   }
 
   begin(
-    { sampling, limits }: Pick<EngineGeneration, 'sampling' | 'limits'>,
+    { sampling, limits }: Pick<EngineGenerationRequest, 'sampling' | 'limits'>,
     banned: readonly (readonly Token[])[] = NONE,
   ): void {
-    const seed = sampling.seed ?? randomInt(LARGEST_SEED);
+    const seed = sampling.seed ?? randomInt(MAX_SEED);
     // The native one keeps what a setting has gathered until the setting changes: it is changed to another seed, and
     // to no penalties and no grammar, so that nothing is left of the generation before.
     this.#native.applyConfig({ temperature: 0, seed: seed === this.#seed ? seed + 1 : this.#seed });
@@ -129,12 +131,12 @@ export class Sampler {
   }
 }
 
-function configFor(sampling: EngineGeneration['sampling'], seed: number): SamplerConfig {
+function configFor(sampling: EngineGenerationRequest['sampling'], seed: number): SamplerConfig {
   const { temperature, topP, topK, minP, repeatPenalty, presencePenalty, frequencyPenalty } = sampling;
   const penalizes = repeatPenalty !== 1 || presencePenalty !== 0 || frequencyPenalty !== 0;
   return {
     // So little would be infinite in the logits.
-    temperature: temperature < COLDEST ? 0 : temperature,
+    temperature: temperature < MIN_TEMPERATURE ? 0 : temperature,
     topP,
     minP,
     seed,
@@ -162,5 +164,78 @@ function ruling(biases: readonly TokenBias[], ruledOut: readonly Token[]): reado
   if (ruledOut.length === 0) return biases;
   const out = new Set(ruledOut);
   const others = biases.filter(({ token }) => !out.has(token));
-  return [...others, ...Array.from(out, (token) => ({ token, bias: NOT_YET }))];
+  return [...others, ...Array.from(out, (token) => ({ token, bias: RULED_OUT_BIAS }))];
+}
+
+/**
+ * Reads log-probabilities at the place of a token: the model's own distribution over the whole vocabulary, as
+ * llama.cpp's server gives it, whatever the sampling settings are. Owns two native samplers that choose nothing.
+ */
+
+const NOTHING_FILTERED = { topP: 1, minP: 0, seed: 0 } as const;
+
+export class LogprobReader {
+  readonly #context: NativeContext;
+  readonly #bytesOf: TokenBytes;
+  /** Sees the whole vocabulary: sums it up. */
+  readonly #weigher: NativeSampler;
+  /** Keeps the likeliest alone: sorting all of them takes milliseconds. */
+  readonly #ranker: NativeSampler;
+
+  constructor(options: {
+    readonly context: NativeContext;
+    readonly bytesOf: TokenBytes;
+    readonly createSampler: () => NativeSampler;
+  }) {
+    this.#context = options.context;
+    this.#bytesOf = options.bytesOf;
+    this.#weigher = options.createSampler();
+    this.#weigher.applyConfig({ temperature: 0 });
+    this.#ranker = options.createSampler();
+  }
+
+  /** `top`: how many of the likeliest are told; 0 for none. */
+  async read(logitIndex: number, token: Token, top: number): Promise<TokenLogprob> {
+    const [likeliest, , , logits = [], weight = 1] = await this.#context.sampleToken(
+      logitIndex,
+      this.#weigher,
+      false,
+      false,
+      [[token], false, false, true, 0],
+      true,
+    );
+    const logitOf = new Map(pairs(logits));
+    // The weight is the sum over all tokens, relative to the likeliest one.
+    const norm = (logitOf.get(likeliest) ?? 0) + Math.log(weight);
+    const describe = (of: Token, logit: number): LikelyToken => ({
+      token: of,
+      bytes: this.#bytesOf(of),
+      logprob: Math.min(0, logit - norm),
+    });
+    const ranked = top === 0 ? [] : await this.#rank(logitIndex, top);
+    const own = logitOf.get(token) ?? Number.NEGATIVE_INFINITY;
+    return { ...describe(token, own), top: ranked.map(([of, logit]) => describe(of, logit)) };
+  }
+
+  async #rank(logitIndex: number, top: number): Promise<readonly (readonly [Token, number])[]> {
+    this.#ranker.applyConfig({ ...NOTHING_FILTERED, temperature: 1, topK: top });
+    const [, , , logits = []] = await this.#context.sampleToken(
+      logitIndex,
+      this.#ranker,
+      false,
+      false,
+      true,
+      false,
+    );
+    return pairs(logits).sort(([, a], [, b]) => b - a);
+  }
+}
+
+/** The library gives token and value in turn. */
+function pairs(flat: readonly number[]): (readonly [Token, number])[] {
+  const found: (readonly [Token, number])[] = [];
+  for (let index = 0; index + 1 < flat.length; index += 2) {
+    found.push([flat[index] as number, flat[index + 1] as number]);
+  }
+  return found;
 }

@@ -3,7 +3,7 @@
  * refuse some of it. Pure.
  */
 import type { Message, Tool } from '../../../core/generation.ts';
-import { toolDefinition } from './tools/tool-instructions.ts';
+import { toolDefinition } from './tools/tool-format.ts';
 
 export interface TemplateMessage {
   readonly role: Message['role'];
@@ -65,7 +65,7 @@ type Rewriting = (messages: readonly TemplateMessage[]) => readonly TemplateMess
  * What some templates insist on. Each is tried on top of those before it, and only when the template has refused
  * the conversation without it; what comes out means the same, but for thoughts, which go last.
  */
-export const CONCESSIONS: readonly Rewriting[] = [
+export const FALLBACKS: readonly Rewriting[] = [
   (messages) => messages,
   nineCharacterIds,
   oneCallAtATime,
@@ -157,11 +157,11 @@ function parse(text: string): unknown {
   }
 }
 
-const LARGEST_NUMBER = 2 ** 63 - 1024;
+const MAX_NUMBER = 2 ** 63 - 1024;
 
 /** The renderer knows 64-bit integers and no larger number: one that is (the bound of some schema) becomes the largest. */
 function asRenderable(value: unknown): unknown {
-  if (typeof value === 'number') return Math.max(-LARGEST_NUMBER, Math.min(LARGEST_NUMBER, value));
+  if (typeof value === 'number') return Math.max(-MAX_NUMBER, Math.min(MAX_NUMBER, value));
   if (Array.isArray(value)) return value.map(asRenderable);
   if (value === null || typeof value !== 'object') return value;
   return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, asRenderable(member)]));

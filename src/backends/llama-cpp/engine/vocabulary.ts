@@ -1,14 +1,16 @@
 /** Answers questions about the model’s vocabulary: each at once, from between two steps. Pure, but for the model. */
+
 import type { TokenizeRequest } from '../../../core/backend.ts';
-import type { EngineEvent, EngineQuestion, EngineReport } from '../messages.ts';
-import { requireKnownTokens } from './known-tokens.ts';
+import { ServingError } from '../../../core/errors.ts';
+import type { EngineEvent, EngineReport, EngineTokenizerRequest } from '../messages.ts';
+import { failedEvent } from './engine-worker.ts';
 import type { Model, Token } from './library.ts';
-import { refusalOf } from './refusal.ts';
+import { nativeModelOf } from './native.ts';
 
 /** The answer, or why there is none, is emitted before it returns. */
-export type AskVocabulary = (question: EngineQuestion) => void;
+export type TokenizerHandler = (question: EngineTokenizerRequest) => void;
 
-export interface VocabularyOptions {
+interface TokenizerHandlerOptions {
   readonly model: Pick<Model, 'detokenize'>;
   readonly vocabularySize: number;
   /** The tokens of a prompt; throws where it cannot be read. */
@@ -18,16 +20,16 @@ export interface VocabularyOptions {
   readonly onStep: () => void;
 }
 
-export function createVocabulary(options: VocabularyOptions): AskVocabulary {
+export function createTokenizerHandler(options: TokenizerHandlerOptions): TokenizerHandler {
   return (question) => {
-    options.emit([{ id: question.id, event: answerTo(question, options) }]);
+    options.emit([{ id: question.id, event: resultOf(question, options) }]);
     options.onStep();
   };
 }
 
-function answerTo(
-  question: EngineQuestion,
-  { model, vocabularySize, encode }: VocabularyOptions,
+function resultOf(
+  question: EngineTokenizerRequest,
+  { model, vocabularySize, encode }: TokenizerHandlerOptions,
 ): EngineReport {
   try {
     switch (question.type) {
@@ -40,6 +42,220 @@ function answerTo(
         return question satisfies never;
     }
   } catch (thrown) {
-    return refusalOf(thrown, 'read it');
+    return failedEvent(thrown, 'read it');
   }
+}
+
+/** Token ids that come from outside: native code takes none that the vocabulary does not have. Pure. */
+
+/** Throws `invalid_request` for the first that is none of the model’s; `param` is the field that names it. */
+export function requireKnownTokens(tokens: readonly Token[], vocabularySize: number, param: string): void {
+  const unknown = tokens.find((token) => !Number.isInteger(token) || token < 0 || token >= vocabularySize);
+  if (unknown === undefined) return;
+  const message =
+    `${param} names token ${unknown}, but this model’s tokens are 0 to ${vocabularySize - 1}. ` +
+    'Token ids are those of the model’s own vocabulary.';
+  throw new ServingError('invalid_request', { message, param });
+}
+
+/**
+ * The tokens of words that an answer must not have, as vLLM takes them: each word as it stands at the beginning of a text, and
+ * where it makes another first token and as many in all, with a blank in front. Pure, but for the model.
+ */
+
+export function badWordTokens(words: readonly string[], model: Pick<Model, 'tokenize'>): readonly Token[][] {
+  return words.flatMap((word) => {
+    const bare = word.trimStart();
+    const first = model.tokenize(bare, false);
+    const within = model.tokenize(` ${bare}`, false);
+    const isOther = within[0] !== first[0] && within.length === first.length;
+    return [first, ...(isOther ? [within] : [])].filter((tokens) => tokens.length > 0);
+  });
+}
+
+/**
+ * Tokenizes long texts in chunks. llama.cpp copies the whole text for each special token that it finds in it, so a text
+ * full of them would hold the engine up for minutes. Invariant: the tokens are those of the whole text at once.
+ */
+
+/** UTF-16 units; a piece without special tokens is never cut, however long. */
+const CHUNK = 1024;
+
+export type Tokenize = (text: string, specialTokens: boolean) => Token[];
+
+type ReadModel = Pick<Model, 'tokenize' | 'detokenize' | 'getTokenAttributes' | 'iterateAllTokens'>;
+
+/** Where a token is found whatever stands around it, what is before and after it is tokenized by itself. */
+export function chunkedTokenize(model: ReadModel): Tokenize {
+  const borders = borderPatterns(model);
+  return (text, specialTokens) => {
+    const border = borders[specialTokens ? 'special' : 'plain'];
+    if (border === undefined || text.length <= CHUNK) return model.tokenize(text, specialTokens);
+    const tokens: Token[] = [];
+    let chunk = '';
+    const flush = () => {
+      if (chunk !== '') for (const token of model.tokenize(chunk, specialTokens)) tokens.push(token);
+      chunk = '';
+    };
+    // With a capturing group, split() gives what is between the borders and the borders in turn.
+    for (const piece of text.split(border)) {
+      if (chunk.length + piece.length > CHUNK) flush();
+      chunk += piece;
+    }
+    flush();
+    return tokens;
+  };
+}
+
+interface Found {
+  readonly text: string;
+  /** Only where special tokens are wanted. */
+  readonly special: boolean;
+  readonly lstrip: boolean;
+  readonly rstrip: boolean;
+}
+
+interface BorderPatterns {
+  readonly special: RegExp | undefined;
+  readonly plain: RegExp | undefined;
+}
+
+/** Of the tokens that llama.cpp looks for before all else, those that share no text with another one. */
+function borderPatterns(model: ReadModel): BorderPatterns {
+  const found = new Map<string, Found>();
+  for (const token of model.iterateAllTokens()) {
+    const { control, unknown, userDefined, lstrip, rstrip } = model.getTokenAttributes(token);
+    if (!control && !unknown && !userDefined) continue;
+    const text = model.detokenize([token], true);
+    if (text !== '') found.set(text, { text, special: control || unknown, lstrip, rstrip });
+  }
+  const texts = [...found.keys()];
+  const joined = texts.join('\0');
+  const beginnings = new Set(texts.flatMap((text) => cuts(text).map((at) => text.slice(0, at))));
+  const ends = new Set(texts.flatMap((text) => cuts(text).map((at) => text.slice(at))));
+  // Those that take the white space before them with them would need it in their chunk.
+  const borders = [...found.values()].filter(
+    ({ text, lstrip }) =>
+      !lstrip &&
+      joined.indexOf(text) === joined.lastIndexOf(text) &&
+      !cuts(text).some((at) => beginnings.has(text.slice(at)) || ends.has(text.slice(0, at))),
+  );
+  return { special: patternOf(borders), plain: patternOf(borders.filter(({ special }) => !special)) };
+}
+
+/** Where a text can be cut in two. */
+function cuts(text: string): number[] {
+  return Array.from({ length: text.length - 1 }, (_, index) => index + 1);
+}
+
+function patternOf(borders: readonly Found[]): RegExp | undefined {
+  if (borders.length === 0) return undefined;
+  const alternatives = borders.map(({ text, rstrip }) => {
+    const literal = text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
+    return rstrip ? `${literal}[ \\t\\n\\v\\f\\r]*` : literal;
+  });
+  return new RegExp(`(${alternatives.join('|')})`, 'g');
+}
+
+/**
+ * Turns tokens into text as they come. A token may end within a character: then that character waits for the rest.
+ * Invariant: no U+FFFD and no half character ever leaves; bytes that are not UTF-8 are dropped.
+ */
+
+const REPLACEMENT = '\uFFFD';
+/** An incomplete character is at most three bytes long, each token at least one. */
+const MAX_INCOMPLETE_TOKENS = 4;
+/** Some tokenizers write a token differently at the start of a text: they are shown what came before. */
+const TOKENS_BEFORE = 3;
+
+export class TokenDecoder {
+  readonly #model: Pick<Model, 'detokenize'>;
+  /** Tokens whose text is settled. */
+  #before: Token[];
+  /** Tokens of which the last character is not complete. */
+  #open: Token[] = [];
+  /** Characters of the open tokens' text that have left already. */
+  #emitted = 0;
+
+  constructor(model: Pick<Model, 'detokenize'>, precedingTokens: readonly Token[]) {
+    this.#model = model;
+    this.#before = precedingTokens.slice(-TOKENS_BEFORE);
+  }
+
+  push(token: Token): string {
+    this.#open.push(token);
+    const text = this.#detokenize();
+    // Of an incomplete character the text shows exactly one replacement character, at its very end.
+    const end = text.endsWith(REPLACEMENT) ? text.length - 1 : text.length;
+    const piece = text.slice(this.#emitted, end);
+    if (end === text.length) this.#settle(this.#open.length);
+    else this.#emitted = end;
+    if (this.#open.length > MAX_INCOMPLETE_TOKENS) {
+      this.#settle(this.#open.length - MAX_INCOMPLETE_TOKENS);
+      this.#emitted = this.#detokenize().length - 1;
+    }
+    return piece.includes(REPLACEMENT) ? piece.replaceAll(REPLACEMENT, '') : piece;
+  }
+
+  #detokenize(): string {
+    return this.#model.detokenize(this.#open, false, this.#before);
+  }
+
+  #settle(count: number): void {
+    this.#before = [...this.#before, ...this.#open.slice(0, count)].slice(-TOKENS_BEFORE);
+    this.#open = this.#open.slice(count);
+    this.#emitted = 0;
+  }
+}
+
+/**
+ * The bytes that a token stands for. A vocabulary writes them as text in a way of its own: byte-pair vocabularies have a
+ * printable character for each byte, SentencePiece ones a mark for the space and `<0xNN>` for a byte that is no text.
+ */
+
+export type TokenBytes = (token: Token) => readonly number[];
+
+const SPACE_MARK = '\u2581';
+const BYTE_TOKEN = /^<0x([0-9A-F]{2})>$/i;
+
+export function tokenBytes(model: Model): TokenBytes {
+  const native = nativeModelOf(model);
+  const read = READERS[model.vocabularyType];
+  return (token) => {
+    const isText = read !== undefined && !model.getTokenAttributes(token).control;
+    return isText ? read(native.getTokenString(token)) : utf8(model.detokenize([token], true));
+  };
+}
+
+function readSentencePiece(text: string): readonly number[] {
+  const byte = BYTE_TOKEN.exec(text)?.[1];
+  return byte === undefined ? utf8(text.replaceAll(SPACE_MARK, ' ')) : [Number.parseInt(byte, 16)];
+}
+
+function readBytePairs(text: string): readonly number[] {
+  // Some added tokens are plain text with characters that stand for no byte.
+  return [...text].flatMap((character) => BYTE_OF_CHARACTER.get(character) ?? utf8(character));
+}
+
+const READERS: Readonly<Partial<Record<Model['vocabularyType'], (text: string) => readonly number[]>>> = {
+  bpe: readBytePairs,
+  spm: readSentencePiece,
+};
+
+/** As GPT-2 has it: printable bytes stand for themselves, the others for the characters from U+0100 on, in their order. */
+const BYTE_OF_CHARACTER: ReadonlyMap<string, number> = byteCharacters();
+
+function byteCharacters(): Map<string, number> {
+  const isPrintable = (byte: number) =>
+    (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
+  const characters = new Map<string, number>();
+  let next = 0x100;
+  for (let byte = 0; byte < 0x100; byte += 1) {
+    characters.set(String.fromCharCode(isPrintable(byte) ? byte : next++), byte);
+  }
+  return characters;
+}
+
+function utf8(text: string): readonly number[] {
+  return [...new TextEncoder().encode(text)];
 }

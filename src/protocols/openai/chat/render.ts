@@ -1,26 +1,138 @@
-/** Chat completions: the whole body, and the chunks of a stream. The same id and time everywhere. */
-import type { GenerationEvent, GenerationRequest, TokenLogprob, ToolCall } from '../../../core/generation.ts';
-import type { GenerationResult } from '../../../core/generation-result.ts';
-import type { Usage } from '../../../core/usage.ts';
-import type { AnswerContext, AnswerRenderer, StreamEncoder } from '../../generation-route.ts';
-import { eventLines, SSE, SSE_HEARTBEAT } from '../../server-sent-events.ts';
-import { answerHead, chunkFrame } from '../answer-head.ts';
-import { openAiError } from '../errors.ts';
-import { renderUsage } from '../usage.ts';
-import { renderLogprobs } from './logprobs.ts';
+/** What /v1/chat/completions answers: the whole body, the chunks of a stream. */
 
-interface ChatAnswer {
+import { type TSchema, Type } from 'typebox';
+import type {
+  GenerationEvent,
+  GenerationRequest,
+  GenerationResult,
+  TokenLogprob,
+  ToolCall,
+  Usage,
+} from '../../../core/generation.ts';
+import type { AnswerContext, AnswerRenderer, StreamEncoder } from '../../protocol.ts';
+import { renderToken, SSE, SSE_HEARTBEAT, sseEvent } from '../../rendering.ts';
+import {
+  chunkEncoder,
+  completionHead,
+  finishReason,
+  headFields,
+  renderUsage,
+  UsageSchema,
+} from '../completion-object.ts';
+import { OpenAiError, openAiError } from '../errors.ts';
+
+const nullable = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()]);
+
+const likelyToken = {
+  token: Type.String({ description: 'U+FFFD for bytes that are no character by themselves.' }),
+  logprob: Type.Number({ maximum: 0, description: '-9999 stands for anything less likely.' }),
+  bytes: Type.Array(Type.Integer({ minimum: 0, maximum: 255 })),
+};
+
+const ChatLogprobs = Type.Object({
+  content: Type.Array(
+    Type.Object({
+      ...likelyToken,
+      top_logprobs: Type.Array(Type.Object(likelyToken), { description: 'Likeliest first.' }),
+    }),
+  ),
+  refusal: Type.Null(),
+});
+
+const callHead = { id: Type.String(), type: Type.Literal('function') };
+
+export const ChatCompletion = Type.Object({
+  ...headFields,
+  object: Type.Literal('chat.completion'),
+  choices: Type.Array(
+    Type.Object({
+      index: Type.Integer({ minimum: 0 }),
+      message: Type.Object({
+        role: Type.Literal('assistant'),
+        content: nullable(Type.String({ description: 'null where there are only calls.' })),
+        refusal: Type.Null(),
+        reasoning_content: Type.Optional(Type.String({ description: 'What the model thought before it.' })),
+        tool_calls: Type.Optional(
+          Type.Array(
+            Type.Object({
+              ...callHead,
+              function: Type.Object({
+                name: Type.String(),
+                arguments: Type.String({
+                  description: 'As the model wrote it: the text of a JSON object, unless it was cut off.',
+                }),
+              }),
+            }),
+            { minItems: 1 },
+          ),
+        ),
+      }),
+      logprobs: nullable(ChatLogprobs),
+      finish_reason: finishReason,
+    }),
+    { minItems: 1 },
+  ),
+  usage: UsageSchema,
+});
+
+const callIndex = Type.Integer({ minimum: 0, description: 'Which call of this answer, from 0.' });
+
+const Delta = Type.Object({
+  role: Type.Optional(Type.Literal('assistant')),
+  content: Type.Optional(Type.String()),
+  refusal: Type.Optional(Type.Null()),
+  reasoning_content: Type.Optional(Type.String({ minLength: 1 })),
+  tool_calls: Type.Optional(
+    Type.Array(
+      Type.Union([
+        Type.Object({
+          index: callIndex,
+          ...callHead,
+          function: Type.Object({ name: Type.String(), arguments: Type.Literal('') }),
+        }),
+        Type.Object({
+          index: callIndex,
+          function: Type.Object({ arguments: Type.String({ minLength: 1 }) }),
+        }),
+      ]),
+      { minItems: 1, maxItems: 1 },
+    ),
+  ),
+});
+
+/** The `data:` of one event. */
+export const ChatChunk = Type.Union([
+  Type.Object({
+    ...headFields,
+    object: Type.Literal('chat.completion.chunk'),
+    choices: Type.Array(
+      Type.Object({
+        index: Type.Integer({ minimum: 0 }),
+        delta: Delta,
+        logprobs: nullable(ChatLogprobs),
+        finish_reason: nullable(finishReason),
+      }),
+      { maxItems: 1, description: 'Empty in the chunk that tells the usage.' },
+    ),
+    usage: Type.Optional(nullable(UsageSchema)),
+  }),
+  OpenAiError,
+]);
+
+/** Chat completions: the whole body, and the chunks of a stream. The same id and time everywhere. */
+
+interface ChatRenderOptions {
   readonly includeUsage: boolean;
 }
 
 export function chatRenderer(
   requests: readonly GenerationRequest[],
-  { includeUsage }: ChatAnswer,
+  { includeUsage }: ChatRenderOptions,
 ): AnswerRenderer {
   const wantsLogprobs = requests[0]?.logprobs !== undefined;
   return {
     whole: (results, answer) =>
-      Object.assign(answerHead(requests, { prefix: 'chatcmpl', object: 'chat.completion' }, answer), {
+      Object.assign(completionHead(requests, { prefix: 'chatcmpl', object: 'chat.completion' }, answer), {
         choices: results.map((result, index) => renderChoice(result, index, wantsLogprobs)),
         usage: renderUsage(
           results.map(({ usage }) => usage),
@@ -53,15 +165,15 @@ function renderCall({ id, name, arguments: text }: ToolCall) {
 
 /** Of a choice: its first chunk, with the first event it has. */
 const ROLE_DELTA = '{"role":"assistant","content":"","refusal":null}';
-const GOES_ON = ',"logprobs":null,"finish_reason":null}';
+const NOT_FINISHED = ',"logprobs":null,"finish_reason":null}';
 
 function streamOf(
   requests: readonly GenerationRequest[],
-  { includeUsage, wantsLogprobs }: ChatAnswer & { readonly wantsLogprobs: boolean },
+  { includeUsage, wantsLogprobs }: ChatRenderOptions & { readonly wantsLogprobs: boolean },
   answer: AnswerContext,
 ): StreamEncoder {
-  const head = answerHead(requests, { prefix: 'chatcmpl', object: 'chat.completion.chunk' }, answer);
-  const frame = chunkFrame(head, { includeUsage, answersPerPrompt: requests.length });
+  const head = completionHead(requests, { prefix: 'chatcmpl', object: 'chat.completion.chunk' }, answer);
+  const frame = chunkEncoder(head, { includeUsage, answersPerPrompt: requests.length });
   const begun = new Set<number>();
   const usages: Usage[] = [];
   return {
@@ -73,10 +185,10 @@ function streamOf(
       const chunk = frame.chunk(`{"index":${choice},"delta":${rest}`);
       if (begun.has(choice)) return chunk;
       begun.add(choice);
-      return frame.chunk(`{"index":${choice},"delta":${ROLE_DELTA}${GOES_ON}`) + chunk;
+      return frame.chunk(`{"index":${choice},"delta":${ROLE_DELTA}${NOT_FINISHED}`) + chunk;
     },
     end: () => frame.end(usages),
-    error: (error) => eventLines(openAiError(error)),
+    error: (error) => sseEvent(openAiError(error)),
     heartbeat: () => SSE_HEARTBEAT,
   };
 }
@@ -88,19 +200,19 @@ function restOfChoice(event: GenerationEvent, wantsLogprobs: boolean): string | 
       return undefined;
     case 'text': {
       const delta = `{"content":${JSON.stringify(event.text)}}`;
-      return wantsLogprobs ? delta + withLogprobs(event.logprobs ?? []) : delta + GOES_ON;
+      return wantsLogprobs ? delta + withLogprobs(event.logprobs ?? []) : delta + NOT_FINISHED;
     }
     case 'reasoning':
-      return `{"reasoning_content":${JSON.stringify(event.text)}}${GOES_ON}`;
+      return `{"reasoning_content":${JSON.stringify(event.text)}}${NOT_FINISHED}`;
     case 'tool-call': {
       const called = `{"name":${JSON.stringify(event.name)},"arguments":""}`;
       const call = `{"index":${event.index},"id":${JSON.stringify(event.id)},"type":"function","function":${called}}`;
-      return `{"tool_calls":[${call}]}${GOES_ON}`;
+      return `{"tool_calls":[${call}]}${NOT_FINISHED}`;
     }
     case 'tool-arguments': {
       if (event.delta === '') return undefined;
       const called = `{"arguments":${JSON.stringify(event.delta)}}`;
-      return `{"tool_calls":[{"index":${event.index},"function":${called}}]}${GOES_ON}`;
+      return `{"tool_calls":[{"index":${event.index},"function":${called}}]}${NOT_FINISHED}`;
     }
     case 'finish':
       return `{},"logprobs":null,"finish_reason":"${event.reason}"}`;
@@ -111,4 +223,14 @@ function restOfChoice(event: GenerationEvent, wantsLogprobs: boolean): string | 
 
 function withLogprobs(logprobs: readonly TokenLogprob[]): string {
   return `,"logprobs":${JSON.stringify(renderLogprobs(logprobs))},"finish_reason":null}`;
+}
+
+/** Log-probabilities as chat completions show them. */
+
+function renderLogprobs(logprobs: readonly TokenLogprob[]) {
+  const content = logprobs.map((token) => ({
+    ...renderToken(token),
+    top_logprobs: token.top.map(renderToken),
+  }));
+  return { content, refusal: null };
 }

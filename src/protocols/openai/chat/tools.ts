@@ -1,10 +1,10 @@
 /** tools, tool_choice and parallel_tool_calls become the core's ToolUse. */
 import type { Tool, ToolChoice, ToolUse } from '../../../core/generation.ts';
 import { showValue } from '../../../schema/violation.ts';
-import { invalid } from '../../invalid.ts';
-import { checkArguments, takeToolName } from '../../tool-rules.ts';
-import { notTaken } from '../not-taken.ts';
-import type { ToolChoiceBody, ToolList } from './tool-schema.ts';
+import { invalid } from '../../field-errors.ts';
+import { checkParameters, requireUniqueName } from '../../tools.ts';
+import { unsupported } from '../errors.ts';
+import type { ToolChoiceBody, ToolList } from './schema.ts';
 
 export interface ToolFields {
   readonly tools?: ToolList;
@@ -26,7 +26,7 @@ export function parseTools({
   const byName = new Map<string, Tool>();
   for (const [index, entry] of tools.entries()) {
     const tool = parseTool(entry, `tools[${index}]`);
-    takeToolName(tool.name, `tools[${index}].function`, names);
+    requireUniqueName(tool.name, `tools[${index}].function`, names);
     byName.set(tool.name, tool);
   }
   return {
@@ -37,7 +37,7 @@ export function parseTools({
 
 function parseTool({ type, function: defined }: ToolList[number], path: string): Tool {
   if (type === 'custom')
-    throw notTaken(
+    throw unsupported(
       `${path}.type`,
       'is "custom", which is not supported',
       'Describe it as a function instead.',
@@ -45,7 +45,7 @@ function parseTool({ type, function: defined }: ToolList[number], path: string):
   if (defined === undefined)
     throw invalid(`${path}.function`, `${path}.function is missing. It must be an object with a name.`);
   const { name, description, parameters, strict } = defined;
-  if (parameters !== undefined) checkArguments(parameters, `${path}.function.parameters`);
+  if (parameters !== undefined) checkParameters(parameters, `${path}.function.parameters`);
   return {
     name,
     ...(description !== undefined && { description }),

@@ -3,32 +3,35 @@
  * turn, so one message. As OpenAI insists: an output belongs to a call of the turn before it, and every call has its output
  * before the conversation goes on. What tools of the vendor's servers left is dropped.
  */
+
 import type { Image, Message, ToolCall } from '../../../core/generation.ts';
-import { CallLedger, listed } from '../../call-ledger.ts';
-import { invalid } from '../../invalid.ts';
-import { lenientReader } from '../../lenient-body.ts';
-import { parseCallArguments } from '../call-arguments.ts';
-import { parseContent } from './content.ts';
-import { isHostedItem, isShellOutput, toolOfCall } from './hosted-tools.ts';
+import { showValue } from '../../../schema/violation.ts';
+import { nullableBodyReader } from '../../body-reader.ts';
+import { invalid } from '../../field-errors.ts';
+import { listIds, ToolCallMatcher } from '../../tools.ts';
+import { parseCallArguments, parseDataImage } from '../content.ts';
+import { itemReference, unknownItem, unsupported } from './refusals.ts';
 import {
   CallOutputItem,
   CustomToolCallItem,
   FunctionCallItem,
+  ImagePart,
   MessageItem,
   ReasoningItem,
+  RefusalPart,
   ShellCallItem,
   ShellOutputItem,
-} from './item-schema.ts';
-import { modelNameOf, type OfferedTools } from './offered-tools.ts';
-import { itemReference, unknownItem } from './refusals.ts';
+  TextPart,
+} from './schema.ts';
+import { isHostedItem, isShellOutput, modelNameOf, type OfferedTools, shellToolOf } from './tools.ts';
 
-const readMessage = lenientReader(MessageItem);
-const readCall = lenientReader(FunctionCallItem);
-const readCustomCall = lenientReader(CustomToolCallItem);
-const readOutput = lenientReader(CallOutputItem);
-const readShellCall = lenientReader(ShellCallItem);
-const readShellOutput = lenientReader(ShellOutputItem);
-const readReasoning = lenientReader(ReasoningItem);
+const readMessage = nullableBodyReader(MessageItem);
+const readCall = nullableBodyReader(FunctionCallItem);
+const readCustomCall = nullableBodyReader(CustomToolCallItem);
+const readOutput = nullableBodyReader(CallOutputItem);
+const readShellCall = nullableBodyReader(ShellCallItem);
+const readShellOutput = nullableBodyReader(ShellOutputItem);
+const readReasoning = nullableBodyReader(ReasoningItem);
 
 /** What the assistant has said, thought and called since the last item of someone else. */
 interface Turn {
@@ -37,9 +40,9 @@ interface Turn {
   readonly calls: (ToolCall & { readonly idPath: string })[];
 }
 
-interface Reading {
+interface ConversationState {
   readonly messages: Message[];
-  readonly ledger: CallLedger;
+  readonly ledger: ToolCallMatcher;
   readonly tools: OfferedTools;
   turn: Turn;
   /** Of outputs of tools: a message of a tool is a text, so they are shown with what the user says next. */
@@ -47,7 +50,13 @@ interface Reading {
 }
 
 export function parseItems(items: readonly object[], tools: OfferedTools): readonly Message[] {
-  const reading: Reading = { messages: [], ledger: new CallLedger(), tools, turn: newTurn(), images: [] };
+  const reading: ConversationState = {
+    messages: [],
+    ledger: new ToolCallMatcher(),
+    tools,
+    turn: newTurn(),
+    images: [],
+  };
   for (const [index, item] of items.entries()) addItem(reading, item, `input[${index}]`);
   endTurn(reading);
   refuseUnanswered(reading.ledger);
@@ -56,7 +65,7 @@ export function parseItems(items: readonly object[], tools: OfferedTools): reado
   throw invalid('input', 'input has no message. Send at least one.');
 }
 
-function addItem(reading: Reading, item: object, path: string): void {
+function addItem(reading: ConversationState, item: object, path: string): void {
   const type = typeOf(item, path);
   switch (type) {
     case 'message':
@@ -86,11 +95,11 @@ function addItem(reading: Reading, item: object, path: string): void {
 }
 
 function addItemOfOtherTool(
-  reading: Reading,
+  reading: ConversationState,
   item: object,
   { type, path }: { readonly type: unknown; readonly path: string },
 ): void {
-  const tool = toolOfCall(type);
+  const tool = shellToolOf(type);
   if (tool !== undefined) {
     const { call_id, id = '', action, operation } = readShellCall(item, path);
     const call = { id: call_id ?? id, name: tool, arguments: JSON.stringify(action ?? operation ?? {}) };
@@ -122,7 +131,7 @@ function typeOf(item: object, path: string): unknown {
   throw invalid(`${path}.type`, `${path}.type is missing. A message needs a role, any other item a type.`);
 }
 
-function addMessage(reading: Reading, { role, content }: MessageItem, path: string): void {
+function addMessage(reading: ConversationState, { role, content }: MessageItem, path: string): void {
   const { turn } = reading;
   const images = role === 'user' ? 'allowed' : 'refused';
   const parsed = parseContent(content, { path: `${path}.content`, images });
@@ -134,7 +143,7 @@ function addMessage(reading: Reading, { role, content }: MessageItem, path: stri
   }
   endTurn(reading);
   refuseUnanswered(reading.ledger);
-  reading.ledger.forget();
+  reading.ledger.reset();
   if (role === 'user') {
     const images = [...reading.images, ...parsed.images];
     reading.images = [];
@@ -145,21 +154,21 @@ function addMessage(reading: Reading, { role, content }: MessageItem, path: stri
   reading.messages.push({ role: 'system', content: parsed.text });
 }
 
-function showImages(reading: Reading): void {
+function showImages(reading: ConversationState): void {
   if (reading.images.length === 0) return;
   reading.messages.push({ role: 'user', content: '', images: reading.images });
   reading.images = [];
 }
 
 function addOutput(
-  reading: Reading,
+  reading: ConversationState,
   { call_id, output }: Pick<CallOutputItem, 'call_id' | 'output'>,
   path: string,
 ): void {
   endTurn(reading);
   const { text, images } = parseContent(output, { path: `${path}.output`, images: 'allowed' });
   reading.images = [...reading.images, ...images.map((image) => ({ ...image, at: 0 }))];
-  const toolCallId = reading.ledger.answered(call_id, {
+  const toolCallId = reading.ledger.match(call_id, {
     path,
     idPath: `${path}.call_id`,
     misplaced: {
@@ -170,7 +179,7 @@ function addOutput(
   reading.messages.push({ role: 'tool', content: text, toolCallId });
 }
 
-function addReasoning(reading: Reading, { content = [], summary = [] }: ReasoningItem): void {
+function addReasoning(reading: ConversationState, { content = [], summary = [] }: ReasoningItem): void {
   const thoughts = content.length > 0 ? content : summary;
   const text = thoughts.map((thought) => thought.text).join('\n');
   if (text === '') return;
@@ -179,7 +188,7 @@ function addReasoning(reading: Reading, { content = [], summary = [] }: Reasonin
   reading.turn.reasoning = reasoning === '' ? text : `${reasoning}\n${text}`;
 }
 
-function addCall({ turn }: Reading, call: ToolCall, path: string): void {
+function addCall({ turn }: ConversationState, call: ToolCall, path: string): void {
   turn.calls.push({ ...call, idPath: `${path}.call_id` });
 }
 
@@ -194,14 +203,14 @@ function customCall(item: CustomToolCallItem, tools: OfferedTools): ToolCall {
 }
 
 /** Thoughts that nothing was said or called after are dropped. */
-function endTurn(reading: Reading): void {
+function endTurn(reading: ConversationState): void {
   const { messages, ledger, turn } = reading;
   const { text, reasoning, calls } = turn;
   reading.turn = newTurn();
   if (text === undefined && calls.length === 0) return;
   refuseUnanswered(ledger);
   showImages(reading);
-  ledger.made(calls);
+  ledger.begin(calls);
   messages.push({
     role: 'assistant',
     content: text ?? '',
@@ -210,9 +219,9 @@ function endTurn(reading: Reading): void {
   });
 }
 
-function refuseUnanswered({ unanswered }: CallLedger): void {
+function refuseUnanswered({ unanswered }: ToolCallMatcher): void {
   if (unanswered.length === 0) return;
-  const ids = listed(unanswered);
+  const ids = listIds(unanswered);
   throw invalid(
     'input',
     `input has calls without an output before the conversation goes on: ${ids}. Each needs a function_call_output with its call_id.`,
@@ -221,4 +230,80 @@ function refuseUnanswered({ unanswered }: CallLedger): void {
 
 function newTurn(): Turn {
   return { text: undefined, reasoning: '', calls: [] };
+}
+
+/** The content of a message or of a tool's output, a text or a list of parts, becomes one text and its images. */
+
+interface Content {
+  readonly text: string;
+  readonly images: readonly Image[];
+}
+
+interface ContentPlace {
+  readonly path: string;
+  readonly images: 'allowed' | 'refused';
+}
+
+const readText = nullableBodyReader(TextPart);
+const readRefusal = nullableBodyReader(RefusalPart);
+const readImage = nullableBodyReader(ImagePart);
+
+/** Texts that follow each other have a line each, as servers with plain-text templates join them. */
+function parseContent(content: string | readonly object[], { path, images: allowed }: ContentPlace): Content {
+  if (typeof content === 'string') return { text: content, images: [] };
+  const images: Image[] = [];
+  let text = '';
+  let followsText = false;
+  for (const [index, part] of content.entries()) {
+    const partPath = `${path}[${index}]`;
+    const found = parsePart(part, partPath);
+    const isText = typeof found === 'string';
+    if (isText) text += (followsText ? '\n' : '') + found;
+    else if (allowed === 'allowed') images.push({ ...found, at: text.length });
+    else
+      throw invalid(
+        partPath,
+        `${partPath} is an image, but only a user’s message and a tool’s output may have images.`,
+      );
+    followsText = isText;
+  }
+  return { text, images };
+}
+
+function parsePart(part: object, path: string): string | Omit<Image, 'at'> {
+  const { type } = part as { readonly type?: unknown };
+  switch (type) {
+    case 'input_text':
+    case 'output_text':
+      return readText(part, path).text;
+    case 'refusal':
+      return readRefusal(part, path).refusal;
+    case 'input_image':
+      return parseImage(readImage(part, path), path);
+    case 'input_file':
+      throw unsupported(
+        `${path}.type`,
+        `${path}.type is "input_file", but files are not read here. Send their text as input_text.`,
+      );
+    default:
+      throw invalid(
+        `${path}.type`,
+        `${path}.type is ${showValue(type)}, but must be one of "input_text", "output_text", "refusal", "input_image".`,
+      );
+  }
+}
+
+/** An image part: its picture comes along as a data: URL. */
+
+interface ImageFields {
+  readonly image_url?: string;
+  readonly file_id?: string;
+}
+
+function parseImage({ image_url: url, file_id }: ImageFields, path: string): Omit<Image, 'at'> {
+  if (file_id === undefined) return parseDataImage(url, `${path}.image_url`);
+  throw unsupported(
+    `${path}.file_id`,
+    `${path}.file_id is not supported: no files are kept here. Send the image in image_url, as data:image/png;base64,…`,
+  );
 }

@@ -6,7 +6,7 @@ const OPENING = /^\s*\{\s*"input"\s*:\s*"/;
 /** A beginning of the opening. */
 const MAY_OPEN = /^\s*(\{\s*("(i(n(p(u(t("(\s*(:\s*)?)?)?)?)?)?)?)?)?)?$/;
 
-export class CustomInput {
+export class CustomInputReader {
   #text = '';
   #raw = '';
   #state: 'opening' | 'reading' | 'closed' | 'other' = 'opening';
@@ -53,7 +53,7 @@ export class CustomInput {
 }
 
 export function customInputOf(text: string): string {
-  const input = new CustomInput();
+  const input = new CustomInputReader();
   return input.add(text) + input.end();
 }
 

@@ -60,29 +60,32 @@ export function refuseFields(body: unknown): void {
   for (const [field, value] of Object.entries(body)) {
     const refused = Object.hasOwn(REFUSED_FIELDS, field) ? REFUSED_FIELDS[field] : undefined;
     if (refused === undefined || value === null) continue;
-    if (refused.refuses?.(value) ?? true) throw notHere(field, `${field} ${refused.because}`);
+    if (refused.refuses?.(value) ?? true) throw unsupported(field, `${field} ${refused.because}`);
   }
 }
 
 export function unknownTool(type: unknown, path: string): ServingError {
-  return notHere(
+  return unsupported(
     path,
     `${path} is ${showValue(type)}, but must be "function", "custom" or "namespace": other forms of tools are not known here. Offer a function, and run it yourself.`,
   );
 }
 
 export function itemReference(path: string): ServingError {
-  return notHere(path, `${path} refers to an item by its id, but none is kept here. Send the item itself.`);
+  return unsupported(
+    path,
+    `${path} refers to an item by its id, but none is kept here. Send the item itself.`,
+  );
 }
 
 export function unknownItem(type: unknown, path: string): ServingError {
-  return notHere(
+  return unsupported(
     path,
     `${path} is ${showValue(type)}, but must be one of "message", "function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output", "reasoning": other items are not known here. Remove the item.`,
   );
 }
 
 /** `unsupported_parameter`: the body is good, elsewhere. */
-export function notHere(param: string, message: string): ServingError {
+export function unsupported(param: string, message: string): ServingError {
   return new ServingError('unsupported_parameter', { param, message });
 }

@@ -1,4 +1,5 @@
 /** The embedded engine's backend over an engine process that does what a test says. */
+
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { LlamaCppBackend } from '../../../../src/backends/llama-cpp/backend.ts';
 import { EngineProcess } from '../../../../src/backends/llama-cpp/engine-process.ts';

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { AnswerLogprobs } from '../../../../src/backends/ollama/answer-logprobs.ts';
-import { AnswerReader } from '../../../../src/backends/ollama/answer-reader.ts';
+import { LogprobsBuffer, OllamaAnswerReader } from '../../../../src/backends/ollama/answer-reader.ts';
 import type { GenerationEvent } from '../../../../src/core/generation.ts';
 import { systemClock } from '../../../../src/system-clock.ts';
 import { chatRequest, generateAll, neverAborted } from '../../../support/stand-ins/generate.ts';
@@ -11,10 +10,10 @@ const DONE = { done: true, done_reason: 'stop', prompt_eval_count: 3, eval_count
 
 function read(lines: readonly string[], { logprobs = false } = {}): GenerationEvent[] {
   const events: GenerationEvent[] = [];
-  const reader = new AnswerReader({
+  const reader = new OllamaAnswerReader({
     sink: { event: (event) => void events.push(event) },
     context: { model: 'smollm2', contextSize: undefined, clock: systemClock },
-    logprobs: logprobs ? new AnswerLogprobs(() => {}) : undefined,
+    logprobs: logprobs ? new LogprobsBuffer(() => {}) : undefined,
     takenCallIds: new Set(),
     onFinish: () => {},
   });

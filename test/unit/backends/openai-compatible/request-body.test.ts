@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { DIALECTS, type Flavor } from '../../../../src/backends/openai-compatible/dialect.ts';
 import {
   checkPassFields,
+  DIALECTS,
+  type Flavor,
   passedFeatures,
   passedNames,
-} from '../../../../src/backends/openai-compatible/passed-fields.ts';
+} from '../../../../src/backends/openai-compatible/dialect.ts';
 import { generateCall } from '../../../../src/backends/openai-compatible/request-body.ts';
 import type { GenerationRequest, Message, ToolUse } from '../../../../src/core/generation.ts';
 import { chatRequest, textRequest } from '../../../support/stand-ins/generate.ts';

@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { ServingError } from '../../../../src/core/errors.ts';
 import type { FinishReason, GenerationEvent } from '../../../../src/core/generation.ts';
-import { chatRoute } from '../../../../src/protocols/ollama/chat.ts';
-import { generateRoute } from '../../../../src/protocols/ollama/generate.ts';
-import { metricsOf } from '../../../../src/protocols/ollama/timings.ts';
+import { metricsOf } from '../../../../src/protocols/ollama/answer.ts';
+import { chatRoute, generateRoute } from '../../../../src/protocols/ollama/parse.ts';
 import { ANSWER, parseWith, streamOf, wholeOf } from '../../../support/protocol-answers.ts';
 
 const usage = { promptTokens: 4, completionTokens: 2, cachedTokens: 0 };
@@ -174,8 +173,8 @@ describe('a whole answer', () => {
 
 describe('durations', () => {
   const timings = () => ({ queueMs: 100, ttftMs: 130.5, generateMs: 60, totalMs: 160.5 });
-  const answer = (askedWhole: boolean) => ({
-    receipt: { requestId: 'r', receivedAt: 0, askedWhole },
+  const answer = (unstreamed: boolean) => ({
+    trace: { requestId: 'r', receivedAt: 0, unstreamed },
     createdAt: 0,
     timings,
   });

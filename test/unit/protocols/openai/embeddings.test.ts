@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ServingError } from '../../../../src/core/errors.ts';
 import type { RequestId } from '../../../../src/core/generation.ts';
-import { base64Floats } from '../../../../src/protocols/openai/base64-floats.ts';
-import { embeddingsRoute } from '../../../../src/protocols/openai/embeddings.ts';
+import { base64Floats, embeddingsRoute } from '../../../../src/protocols/openai/embeddings.ts';
 import { ANSWER, parseContext } from '../../../support/protocol-answers.ts';
 
 const parse = (fields: object) => embeddingsRoute.parse({ model: 'm', ...fields }, parseContext());

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { TokenizeRequest } from '../../../../src/core/backend.ts';
 import { detokenizeRoute, tokenizeRoute } from '../../../../src/protocols/openai/tokenize.ts';
-import type { House } from '../../../../src/protocols/query-route.ts';
+import type { QueryContext } from '../../../../src/protocols/protocol.ts';
 
 /** A model whose tokens are the characters of a text, as long as the text is. */
-function house(asked: TokenizeRequest[] = [], contextSize: number | undefined = 100): House {
+function house(asked: TokenizeRequest[] = [], contextSize: number | undefined = 100): QueryContext {
   const refuse = () => {
     throw new Error('is not asked for');
   };
@@ -90,7 +90,7 @@ describe('tokens of a text', () => {
   });
 
   it('are told without a context where nobody knows it', async () => {
-    const unknown: House = {
+    const unknown: QueryContext = {
       ...house(),
       requireModel: (id) => ({ ...house().requireModel(id), contextSize: undefined }),
     };

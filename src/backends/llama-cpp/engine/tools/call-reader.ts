@@ -2,9 +2,8 @@
  * Reads one call of a tool as it comes, character by character, in either of the two ways it may be written.
  * Pure. Holds the name and, until they are taken, the arguments.
  */
-import { ArgumentsText, escapeControl, StringUnescaper } from './arguments-text.ts';
-import { JsonScanner } from './json-scanner.ts';
-import { isBlank } from './text-edges.ts';
+
+import { isBlank, JsonScanner } from './json-scanner.ts';
 import type { ToolFormat } from './tool-format.ts';
 
 export interface CallReader {
@@ -140,9 +139,70 @@ export class NamedCall implements CallReader {
       const head = this.#head.slice(0, -this.#form.argumentsBegin.length);
       this.#name = (head.split(this.#form.idBegins)[0] ?? '').trim();
     }
-    return this.#head.length <= LONGEST_HEAD;
+    return this.#head.length <= MAX_HEAD;
   }
 }
 
 /** Of name, id and marks together. */
-const LONGEST_HEAD = 256;
+const MAX_HEAD = 256;
+
+/**
+ * Collects the arguments of a call as they come, until somebody takes what there is.
+ * Invariants: what was taken is the beginning of one JSON object, and once complete all of one; control characters
+ * within its strings are escaped; no half of a surrogate pair is ever taken.
+ */
+
+class ArgumentsText {
+  readonly #scanner = new JsonScanner();
+  #untaken = '';
+
+  /** It is an object, as far as it has come. */
+  get begun(): boolean {
+    return this.#scanner.depth > 0 || this.complete;
+  }
+
+  get complete(): boolean {
+    return this.#scanner.complete;
+  }
+
+  /** `false`: arguments cannot go on like this. Blanks around them are no part of them. */
+  accept(character: string): boolean {
+    if (!this.begun && character !== '{') return isBlank(character);
+    if (this.complete) return isBlank(character);
+    if (!this.#scanner.accept(character)) return false;
+    this.#untaken += this.#scanner.inString ? escapeControl(character) : character;
+    return true;
+  }
+
+  /** There were none. */
+  acceptNone(): void {
+    for (const character of '{}') this.accept(character);
+  }
+
+  take(): string {
+    const end = /[\uD800-\uDBFF]$/.test(this.#untaken) ? -1 : this.#untaken.length;
+    const taken = this.#untaken.slice(0, end);
+    this.#untaken = this.#untaken.slice(taken.length);
+    return taken;
+  }
+}
+
+/** Takes the escapes out of a JSON string, character by character. The string must be one. */
+class StringUnescaper {
+  #escape = '';
+
+  /** What the character completes; can be empty. */
+  push(character: string): string {
+    if (this.#escape === '' && character !== '\\') return character;
+    this.#escape += character;
+    const length = this.#escape.startsWith('\\u') ? 6 : 2;
+    if (this.#escape.length < length) return '';
+    const text = JSON.parse(`"${this.#escape}"`) as string;
+    this.#escape = '';
+    return text;
+  }
+}
+
+function escapeControl(character: string): string {
+  return character < ' ' ? JSON.stringify(character).slice(1, -1) : character;
+}

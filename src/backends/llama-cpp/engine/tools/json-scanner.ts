@@ -3,10 +3,9 @@
  * object or list. Pure; holds one character per open bracket, and no text.
  * One thing it forgives: control characters within strings, which models write and which can be escaped later.
  */
-import { isBlank } from './text-edges.ts';
 
-const DEEPEST = 128;
-const LONGEST_NUMBER = 64;
+const MAX_DEPTH = 128;
+const MAX_NUMBER_LENGTH = 64;
 
 type State =
   | 'container'
@@ -125,7 +124,7 @@ export class JsonScanner {
   }
 
   #enter(bracket: string): boolean {
-    if ((bracket !== '{' && bracket !== '[') || this.depth === DEEPEST) return false;
+    if ((bracket !== '{' && bracket !== '[') || this.depth === MAX_DEPTH) return false;
     this.#open += bracket;
     this.#state = bracket === '{' ? 'key-or-end' : 'item-or-end';
     return true;
@@ -186,7 +185,7 @@ export class JsonScanner {
 
   #number(character: string): boolean {
     const next = NUMBER[this.#state as NumberState][character];
-    if (next === undefined || this.#length === LONGEST_NUMBER) return false;
+    if (next === undefined || this.#length === MAX_NUMBER_LENGTH) return false;
     this.#length += 1;
     this.#state = next;
     return true;
@@ -195,4 +194,27 @@ export class JsonScanner {
 
 function each(characters: string, state: NumberState): Readonly<Record<string, NumberState>> {
   return Object.fromEntries([...characters].map((character) => [character, state]));
+}
+
+/** Small questions about where texts begin and end. Blank is what JSON takes for blank. */
+export function isBlank(character: string): boolean {
+  return character === ' ' || character === '\n' || character === '\r' || character === '\t';
+}
+
+export function withoutBlanks(text: string): string {
+  return text.replace(/^[ \n\r\t]+/, '');
+}
+
+/** Where the blanks begin that end at `end`. */
+export function blanksFrom(text: string, end: number): number {
+  let at = end;
+  while (at > 0 && isBlank(text.charAt(at - 1))) at -= 1;
+  return at;
+}
+
+/** How long the longest end of the text is that is the beginning of `word`, but not all of it. */
+export function longestBeginning(text: string, word: string): number {
+  let length = Math.min(word.length - 1, text.length);
+  while (!text.endsWith(word.slice(0, length))) length -= 1;
+  return length;
 }

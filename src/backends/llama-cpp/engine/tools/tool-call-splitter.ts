@@ -4,15 +4,15 @@
  * call waits, and never more than HELD_AT_MOST characters; what turns out to be no call comes out as the text it is.
  * Blanks before, between and after calls are dropped.
  */
-import { type AnswerPart, AnswerParts } from './answer-parts.ts';
+
 import { type CallReader, JsonCall, NamedCall } from './call-reader.ts';
-import { blanksFrom, isBlank, longestBeginning, withoutBlanks } from './text-edges.ts';
+import { blanksFrom, isBlank, longestBeginning, withoutBlanks } from './json-scanner.ts';
 import type { ToolFormat } from './tool-format.ts';
 
 /** Of a call whose name or arguments have not come yet. */
-const HELD_AT_MOST = 65_536;
+const MAX_HELD = 65_536;
 /** Longer runs of blanks before a call are text. */
-const BLANKS_AT_MOST = 256;
+const MAX_BLANKS = 256;
 
 type Phase =
   /** Nothing but blanks so far, in a form whose calls need nothing before them. */
@@ -88,8 +88,8 @@ export class ToolCallSplitter {
     const blanks = all.length - withoutBlanks(all).length;
     this.#held = all.slice(0, blanks);
     const first = all.slice(blanks);
-    if (first === '' && blanks <= BLANKS_AT_MOST) return '';
-    this.#phase = first.startsWith('{') && blanks <= BLANKS_AT_MOST ? 'opened' : 'text';
+    if (first === '' && blanks <= MAX_BLANKS) return '';
+    this.#phase = first.startsWith('{') && blanks <= MAX_BLANKS ? 'opened' : 'text';
     return first === '' ? this.#text('') : first;
   }
 
@@ -98,7 +98,7 @@ export class ToolCallSplitter {
     const all = this.#held + text;
     const found = all.indexOf(begins);
     const end = found === -1 ? all.length - longestBeginning(all, begins) : found;
-    const kept = Math.max(end - BLANKS_AT_MOST, blanksFrom(all, end));
+    const kept = Math.max(end - MAX_BLANKS, blanksFrom(all, end));
     this.#tell(all.slice(0, kept));
     if (found === -1) {
       this.#held = all.slice(kept);
@@ -114,7 +114,7 @@ export class ToolCallSplitter {
   #eachCharacter(text: string, judge: (character: string) => Verdict): string {
     for (let at = 0; at < text.length; at++) {
       const character = text.charAt(at);
-      const verdict = this.#held.length === HELD_AT_MOST ? 'no' : judge(character);
+      const verdict = this.#held.length === MAX_HELD ? 'no' : judge(character);
       switch (verdict) {
         case 'taken':
           this.#held += character;
@@ -159,7 +159,7 @@ export class ToolCallSplitter {
     for (let at = 0; at < text.length; at++) {
       const character = text.charAt(at);
       const holds = !this.#told || call.given.complete;
-      if ((holds && this.#held.length === HELD_AT_MOST) || !call.accept(character)) {
+      if ((holds && this.#held.length === MAX_HELD) || !call.accept(character)) {
         this.#leaveCall();
         return text.slice(at);
       }
@@ -233,5 +233,47 @@ export class ToolCallSplitter {
 
   #tellArguments(): void {
     if (this.#told) this.#parts.arguments(this.#call?.given.take() ?? '');
+  }
+}
+
+/** Collects what an answer consists of, in order, until somebody takes it. Neighbours of one kind are joined. */
+export type AnswerPart =
+  | { readonly type: 'text'; readonly text: string }
+  /** Its arguments follow. */
+  | { readonly type: 'call'; readonly index: number; readonly name: string }
+  | { readonly type: 'arguments'; readonly index: number; readonly delta: string }
+  /** The arguments have come to their end. */
+  | { readonly type: 'complete'; readonly index: number };
+
+export class AnswerParts {
+  #parts: AnswerPart[] = [];
+  #calls = 0;
+
+  text(text: string): void {
+    if (text === '') return;
+    const last = this.#parts.at(-1);
+    if (last?.type !== 'text') this.#parts.push({ type: 'text', text });
+    else this.#parts[this.#parts.length - 1] = { type: 'text', text: last.text + text };
+  }
+
+  call(name: string): void {
+    this.#parts.push({ type: 'call', index: this.#calls, name });
+    this.#calls += 1;
+  }
+
+  /** Of the last call. */
+  arguments(delta: string): void {
+    if (delta !== '') this.#parts.push({ type: 'arguments', index: this.#calls - 1, delta });
+  }
+
+  /** The last call is. */
+  complete(): void {
+    this.#parts.push({ type: 'complete', index: this.#calls - 1 });
+  }
+
+  take(): readonly AnswerPart[] {
+    const parts = this.#parts;
+    this.#parts = [];
+    return parts;
   }
 }

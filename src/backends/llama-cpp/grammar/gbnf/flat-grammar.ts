@@ -2,6 +2,7 @@
  * A grammar as llama.cpp's engine holds it: groups and repetitions are rules of their own, alternatives are plain
  * sequences of characters and references. Every check, and every bound on what the engine will do, reads this form.
  */
+
 import type { CharacterSet } from './character-set.ts';
 
 export type FlatSymbol =
@@ -28,11 +29,91 @@ export interface FlatGrammar {
 }
 
 /** What is wrong with a grammar, and where. */
-export class GrammarProblem extends Error {
+export class GrammarError extends Error {
   readonly line: number;
 
   constructor(line: number, reason: string) {
     super(reason);
     this.line = line;
   }
+}
+
+/** Short texts by which symbols and sequences can be told to be equal. Owns the numbers given to character sets. */
+
+export class SymbolKeys {
+  readonly #bySet = new WeakMap<CharacterSet, number>();
+  readonly #byContent = new Map<string, number>();
+
+  /** `self`: a rule whose references to itself look alike in every rule. */
+  of(symbols: Alternative, { self }: { readonly self?: number } = {}): string {
+    return symbols
+      .map((symbol) => (symbol.kind === 'rule' && symbol.index === self ? '*' : this.ofSymbol(symbol)))
+      .join(' ');
+  }
+
+  ofSymbol(symbol: FlatSymbol): string {
+    return symbol.kind === 'rule' ? `r${symbol.index}` : `c${this.#numberOf(symbol.set)}`;
+  }
+
+  #numberOf(set: CharacterSet): number {
+    const known = this.#bySet.get(set);
+    if (known !== undefined) return known;
+    const content = set.map(({ from, to }) => `${from}-${to}`).join();
+    const number = this.#byContent.get(content) ?? this.#byContent.size;
+    this.#byContent.set(content, number);
+    this.#bySet.set(set, number);
+    return number;
+  }
+}
+
+/**
+ * Which rules can be empty, and which can come to an end: the rules with an alternative of nothing but symbols that
+ * already have the property, found from the leaves upwards in time linear in the size of the grammar.
+ */
+
+interface OpenAlternative {
+  readonly rule: number;
+  /** References whose rules are not known to have the property yet. */
+  open: number;
+}
+
+/** Rules that match the empty text. */
+export function nullableRules(rules: readonly FlatRule[]): ReadonlySet<number> {
+  return closure(rules, false);
+}
+
+/** Rules that match at least one text of finite length. */
+export function productiveRules(rules: readonly FlatRule[]): ReadonlySet<number> {
+  return closure(rules, true);
+}
+
+function closure(rules: readonly FlatRule[], charactersHaveIt: boolean): ReadonlySet<number> {
+  const found = new Set<number>();
+  const fresh: number[] = [];
+  const mentions = new Map<number, OpenAlternative[]>();
+  const add = (rule: number) => {
+    if (found.has(rule)) return;
+    found.add(rule);
+    fresh.push(rule);
+  };
+  for (const [rule, { alternatives }] of rules.entries()) {
+    for (const symbols of alternatives) {
+      const references = symbols.flatMap((symbol) => (symbol.kind === 'rule' ? [symbol.index] : []));
+      if (!charactersHaveIt && references.length < symbols.length) continue;
+      const alternative = { rule, open: references.length };
+      if (alternative.open === 0) add(rule);
+      for (const reference of references) {
+        const list = mentions.get(reference);
+        if (list) list.push(alternative);
+        else mentions.set(reference, [alternative]);
+      }
+    }
+  }
+  for (let rule = fresh.pop(); rule !== undefined; rule = fresh.pop()) {
+    for (const alternative of mentions.get(rule) ?? []) {
+      alternative.open -= 1;
+      if (alternative.open === 0) add(alternative.rule);
+    }
+  }
+  return found;
 }

@@ -10,9 +10,9 @@ import {
   type FlatGrammar,
   type FlatRule,
   type FlatSymbol,
-  GrammarProblem,
+  GrammarError,
 } from './flat-grammar.ts';
-import { GbnfReader } from './reader.ts';
+import { GbnfLexer } from './lexer.ts';
 
 interface RuleInProgress {
   readonly name: string;
@@ -38,14 +38,14 @@ export function parseGbnf(text: string): FlatGrammar {
 }
 
 class GbnfParser {
-  readonly #reader: GbnfReader;
+  readonly #reader: GbnfLexer;
   readonly #rules: RuleInProgress[] = [];
   readonly #indexes = new Map<string, number>();
   #elements = 0;
   #nesting = 0;
 
   constructor(text: string) {
-    this.#reader = new GbnfReader(text);
+    this.#reader = new GbnfLexer(text);
   }
 
   parse(): FlatGrammar {
@@ -54,11 +54,11 @@ class GbnfParser {
     while (!reader.atEnd) this.#rule();
     const rules = this.#rules.map(({ name, line, alternatives }): FlatRule => {
       if (alternatives === undefined)
-        throw new GrammarProblem(line, `the rule "${name}" is used but not defined`);
+        throw new GrammarError(line, `the rule "${name}" is used but not defined`);
       return { name, line, alternatives };
     });
     const root = this.#indexes.get('root');
-    if (root === undefined) throw new GrammarProblem(1, 'there is no rule named "root"');
+    if (root === undefined) throw new GrammarError(1, 'there is no rule named "root"');
     return { rules, root };
   }
 
@@ -68,7 +68,7 @@ class GbnfParser {
     const name = reader.name('the name of a rule (letters, digits and dashes)');
     const rule = this.#rules[this.#indexOf(name, line)] as RuleInProgress;
     if (rule.alternatives !== undefined)
-      throw new GrammarProblem(line, `the rule "${name}" is defined a second time`);
+      throw new GrammarError(line, `the rule "${name}" is defined a second time`);
     reader.skipSpace({ newlines: false });
     if (!reader.take('::=')) throw reader.expected(`"::=" after the name "${name}"`);
     reader.skipSpace({ newlines: true });
@@ -94,7 +94,7 @@ class GbnfParser {
       const repetition = this.#repetition(nested);
       if (repetition !== undefined) {
         if (last === undefined || last.symbols.length === 0)
-          throw new GrammarProblem(line, 'a repetition needs something before it to repeat');
+          throw new GrammarError(line, 'a repetition needs something before it to repeat');
         last = this.#repeat(last, { ...repetition, ruleName, line });
       } else {
         const item = this.#item(ruleName);
@@ -116,10 +116,7 @@ class GbnfParser {
     if (character === '.') return this.#terminals([reader.anyCharacter()]);
     if (character === '(') return this.#group(ruleName);
     if (character === '<' || character === '!')
-      throw new GrammarProblem(
-        line,
-        'tokens (<name>, <[id]>) are not supported; write their text as a string',
-      );
+      throw new GrammarError(line, 'tokens (<name>, <[id]>) are not supported; write their text as a string');
     if (!reader.atName) return undefined;
     const name = reader.name('a name');
     return this.#counted({ symbols: [{ kind: 'rule', index: this.#indexOf(name, line) }], weight: 1 });
@@ -131,7 +128,7 @@ class GbnfParser {
     reader.take('(');
     this.#nesting += 1;
     if (this.#nesting > GRAMMAR_LIMITS.nesting)
-      throw new GrammarProblem(
+      throw new GrammarError(
         line,
         `groups are nested more than ${GRAMMAR_LIMITS.nesting} deep; make rules of them`,
       );
@@ -164,7 +161,7 @@ class GbnfParser {
     const times = Math.max(most ?? least, 1);
     const weight = item.weight * times;
     if (weight > GRAMMAR_LIMITS.repetitions)
-      throw new GrammarProblem(
+      throw new GrammarError(
         line,
         `a repetition is too large: the rules it repeats times the repetitions make ${weight}, at most ${GRAMMAR_LIMITS.repetitions} are allowed`,
       );
@@ -198,7 +195,7 @@ class GbnfParser {
   #count(elements: number, line: number): void {
     this.#elements += elements;
     if (this.#elements > GRAMMAR_LIMITS.elements)
-      throw new GrammarProblem(
+      throw new GrammarError(
         line,
         `written out, the grammar has more than ${GRAMMAR_LIMITS.elements} elements; use fewer or smaller repetitions`,
       );
@@ -214,7 +211,7 @@ class GbnfParser {
 
   #add(name: string, line: number): number {
     if (this.#rules.length >= GRAMMAR_LIMITS.rules)
-      throw new GrammarProblem(line, `written out, the grammar has more than ${GRAMMAR_LIMITS.rules} rules`);
+      throw new GrammarError(line, `written out, the grammar has more than ${GRAMMAR_LIMITS.rules} rules`);
     return this.#rules.push({ name, line, alternatives: undefined }) - 1;
   }
 }

@@ -2,23 +2,26 @@
  * The same texts by a grammar that gives the engine less to follow: equal rules are one, and choices are told apart by
  * their next character wherever that takes few rules.
  */
-import { ChoiceMerger, type MergeLimits } from './choice-merger.ts';
-import { mergeEqualRules } from './equal-rules.ts';
-import { FirstSets } from './first-sets.ts';
-import type { Alternative, FlatGrammar, FlatRule } from './flat-grammar.ts';
-import { mergeOptionalRows } from './optional-rows.ts';
-import { emptyRules } from './rule-closure.ts';
-import { SymbolKeys } from './symbol-keys.ts';
+
+import { ChoiceMerger, FirstSets, type MergeLimits } from './choice-merger.ts';
+import {
+  type Alternative,
+  type FlatGrammar,
+  type FlatRule,
+  type FlatSymbol,
+  nullableRules,
+  SymbolKeys,
+} from './flat-grammar.ts';
 
 const LIMITS: MergeLimits = { rulesOfChoice: 300, ways: 2_000, rules: 300, symbols: 40_000 };
 /** Of a grammar that is simplified at all, once repetitions have been written out. */
-const RULES_AT_MOST = 5_000;
+const MAX_RULES = 5_000;
 /** What has been told apart shows where more can be. */
 const PASSES = 3;
 
 /** The grammar itself where there is nothing to rewrite. It must not be left-recursive. */
 export function simplify(grammar: FlatGrammar): FlatGrammar {
-  if (grammar.rules.length > RULES_AT_MOST) return grammar;
+  if (grammar.rules.length > MAX_RULES) return grammar;
   let simple = grammar;
   for (let pass = 0; pass < PASSES; pass++) {
     const { grammar: next, exhausted } = simplifiedOnce(simple);
@@ -40,7 +43,7 @@ function simplifiedOnce(grammar: FlatGrammar): Pass {
   if (!isAmbiguous(grammar, keys)) return { grammar, exhausted: false };
   const merged = mergeOptionalRows(mergeEqualRules(grammar, keys));
   const rules: FlatRule[] = [...merged.rules];
-  const first = new FirstSets(rules, emptyRules(rules));
+  const first = new FirstSets(rules, nullableRules(rules));
   const merger = new ChoiceMerger(rules, { first, keys, limits: LIMITS });
   const rewritten = new Map<number, readonly Alternative[]>();
   const reached = new Set([merged.root]);
@@ -64,7 +67,7 @@ function simplifiedOnce(grammar: FlatGrammar): Pass {
 }
 
 function isAmbiguous({ rules, root }: FlatGrammar, keys: SymbolKeys): boolean {
-  const first = new FirstSets(rules, emptyRules(rules));
+  const first = new FirstSets(rules, nullableRules(rules));
   const merger = new ChoiceMerger([...rules], { first, keys, limits: LIMITS });
   const reached = new Set([root]);
   for (const index of reached) {
@@ -98,4 +101,127 @@ function reachedOnly({ rules, root }: FlatGrammar): FlatGrammar {
       return { ...rule, alternatives };
     }),
   };
+}
+
+/**
+ * Finds rules that say the same: those with the same alternatives, and those that only stand for another. Every
+ * reference then names one of them, so that what is equal can be seen to be equal.
+ */
+
+/** Rules that are equal because those are equal that they refer to, so many times over. */
+const ROUNDS = 6;
+
+/** The grammar with one rule for all that are equal; the others stay, but nothing refers to them. */
+function mergeEqualRules(grammar: FlatGrammar, keys: SymbolKeys): FlatGrammar {
+  let { rules, root } = grammar;
+  for (let round = 0; round < ROUNDS; round++) {
+    const replacements = replacementsOf(rules, keys);
+    const isUsed = (symbol: FlatSymbol) => symbol.kind === 'rule' && replacements.has(symbol.index);
+    if (!rules.some(({ alternatives }) => alternatives.some((symbols) => symbols.some(isUsed)))) break;
+    const renamed = (symbols: Alternative): Alternative =>
+      symbols.some(isUsed) ? symbols.flatMap((symbol) => replaced(symbol, replacements)) : symbols;
+    rules = rules.map((rule) => ({ ...rule, alternatives: distinct(rule.alternatives.map(renamed), keys) }));
+    const kept = replacements.get(root)?.[0];
+    if (kept?.kind === 'rule') root = kept.index;
+  }
+  return rules === grammar.rules ? grammar : { rules, root };
+}
+
+/** What stands in the place of a reference to a rule: another rule, a character, or nothing. */
+type Replacements = ReadonlyMap<number, Alternative>;
+
+function replacementsOf(rules: readonly FlatRule[], keys: SymbolKeys): Replacements {
+  const found = new Map<number, Alternative>();
+  const byBody = new Map<string, number>();
+  for (const [index, { alternatives }] of rules.entries()) {
+    const [only] = alternatives;
+    if (alternatives.length === 1 && only !== undefined && only.length <= 1) {
+      found.set(index, only);
+      continue;
+    }
+    const body = alternatives
+      .map((symbols) => keys.of(symbols, { self: index }))
+      .sort()
+      .join('|');
+    const first = byBody.get(body);
+    if (first === undefined) byBody.set(body, index);
+    else found.set(index, [{ kind: 'rule', index: first }]);
+  }
+  return found;
+}
+
+function replaced(symbol: FlatSymbol, replacements: Replacements): Alternative {
+  let now: Alternative = [symbol];
+  for (;;) {
+    const [only] = now;
+    const next = only?.kind === 'rule' ? replacements.get(only.index) : undefined;
+    if (next === undefined) return now;
+    now = next;
+  }
+}
+
+function distinct(alternatives: readonly Alternative[], keys: SymbolKeys): readonly Alternative[] {
+  if (alternatives.length < 2) return alternatives;
+  return [...new Map(alternatives.map((symbols) => [keys.of(symbols), symbols])).values()];
+}
+
+/**
+ * `x? x? x?` as `x{0,3}`, and `x* x* x*` as `x*`: which of the three a text leaves out makes no difference, but the engine
+ * would follow every way to choose them. Equal rules are one already.
+ */
+
+/** The grammar with a rule for each number of optional parts in a row; itself where there are none. */
+function mergeOptionalRows(grammar: FlatGrammar): FlatGrammar {
+  const rules: FlatRule[] = [...grammar.rules];
+  /** For an optional rule: the rules for one of it, two, three, … */
+  const rows = new Map<number, number[]>();
+  const rowOf = (optional: number, count: number): FlatSymbol => {
+    const rule = rules[optional] as FlatRule;
+    const part = optionalPart(rule) ?? [];
+    const last = part.at(-1);
+    // It is any number already.
+    if (last?.kind === 'rule' && last.index === optional) return last;
+    const row = rows.get(optional) ?? [optional];
+    rows.set(optional, row);
+    for (let shorter = row.length; shorter < count; shorter++) {
+      const rest: FlatSymbol = { kind: 'rule', index: row[shorter - 1] as number };
+      row.push(rules.push({ ...rule, alternatives: [[...part, rest], []] }) - 1);
+    }
+    return { kind: 'rule', index: row[count - 1] as number };
+  };
+  const merged = (symbols: Alternative): Alternative => {
+    const now: FlatSymbol[] = [];
+    for (let at = 0; at < symbols.length; ) {
+      const symbol = symbols[at] as FlatSymbol;
+      const count = optionalsInRow(symbols, at, grammar.rules);
+      now.push(count > 1 && symbol.kind === 'rule' ? rowOf(symbol.index, count) : symbol);
+      at += Math.max(count, 1);
+    }
+    return now.length === symbols.length ? symbols : now;
+  };
+  let found = false;
+  for (const [index, rule] of grammar.rules.entries()) {
+    const alternatives = rule.alternatives.map(merged);
+    if (alternatives.every((symbols, at) => symbols === rule.alternatives[at])) continue;
+    rules[index] = { ...rule, alternatives };
+    found = true;
+  }
+  return found ? { ...grammar, rules } : grammar;
+}
+
+/** How often the symbol at a place follows itself, if it is optional; otherwise 0. */
+function optionalsInRow(symbols: Alternative, at: number, rules: readonly FlatRule[]): number {
+  const first = symbols[at];
+  if (first?.kind !== 'rule' || optionalPart(rules[first.index] as FlatRule) === undefined) return 0;
+  let count = 1;
+  for (; ; count++) {
+    const next = symbols[at + count];
+    if (next?.kind !== 'rule' || next.index !== first.index) return count;
+  }
+}
+
+/** Of a rule that allows one thing or nothing. */
+function optionalPart({ alternatives }: FlatRule): Alternative | undefined {
+  if (alternatives.length !== 2 || !alternatives.some((symbols) => symbols.length === 0)) return undefined;
+  return alternatives.find((symbols) => symbols.length > 0);
 }

@@ -1,10 +1,9 @@
 /** Arrays: the first items each by its own schema, the rest by one, as many as are allowed. */
-import { literal, repeated, sequence } from '../gbnf/text.ts';
+import { literal, repeated, sequence } from '../gbnf/grammar-builder.ts';
 import { SCHEMA_LIMITS } from '../limits.ts';
-import { type ReadSchema, smallest } from './facts.ts';
-import type { PartOf } from './part-of.ts';
-import { Contradiction, SchemaProblem } from './problem.ts';
-import { child, type Place } from './reader.ts';
+import type { WriteContext } from './conjunction.ts';
+import { type LocatedSchema, smallest } from './conjunction.ts';
+import { Contradiction, child, SchemaError, type SchemaLocation } from './reader.ts';
 
 interface ArrayShape {
   /** Rules of the first items. */
@@ -15,7 +14,7 @@ interface ArrayShape {
   readonly most: number | undefined;
 }
 
-export function arrayPart(part: PartOf): string {
+export function writeArray(part: WriteContext): string {
   const { book } = part.compiler;
   const shape = arrayShape(part);
   const { first, rest, least, most } = shape;
@@ -46,7 +45,7 @@ export function arrayPart(part: PartOf): string {
   return sequence(open, least === 0 ? `(${inside})?` : inside, close);
 }
 
-function arrayShape({ schemas, at, compiler }: PartOf): ArrayShape {
+function arrayShape({ schemas, at, compiler }: WriteContext): ArrayShape {
   const nodes = schemas.map(({ node }) => node);
   const least = Math.max(0, ...nodes.flatMap(({ minItems }) => minItems ?? []));
   let most = smallest(nodes.flatMap(({ maxItems }) => maxItems ?? []));
@@ -55,10 +54,10 @@ function arrayShape({ schemas, at, compiler }: PartOf): ArrayShape {
     ['maxItems', most ?? 0],
   ] as const)
     if (value > SCHEMA_LIMITS.repetitions)
-      throw new SchemaProblem(at, keyword, `is ${value}. At most ${SCHEMA_LIMITS.repetitions} is allowed.`);
+      throw new SchemaError(at, keyword, `is ${value}. At most ${SCHEMA_LIMITS.repetitions} is allowed.`);
   const prefix = Math.max(0, ...nodes.map(({ prefixItems }) => prefixItems?.length ?? 0));
   if (prefix > SCHEMA_LIMITS.prefixItems)
-    throw new SchemaProblem(
+    throw new SchemaError(
       at,
       'prefixItems',
       `has ${prefix} schemas. At most ${SCHEMA_LIMITS.prefixItems} are allowed.`,
@@ -81,7 +80,7 @@ function arrayShape({ schemas, at, compiler }: PartOf): ArrayShape {
 }
 
 /** Undefined where there can be no such item. */
-function itemRule(index: number, { schemas, compiler }: PartOf): string | undefined {
+function itemRule(index: number, { schemas, compiler }: WriteContext): string | undefined {
   const places = itemPlaces(schemas, index);
   if (places === undefined) return undefined;
   try {
@@ -92,8 +91,8 @@ function itemRule(index: number, { schemas, compiler }: PartOf): string | undefi
   }
 }
 
-function itemPlaces(schemas: readonly ReadSchema[], index: number): readonly Place[] | undefined {
-  const places: Place[] = [];
+function itemPlaces(schemas: readonly LocatedSchema[], index: number): readonly SchemaLocation[] | undefined {
+  const places: SchemaLocation[] = [];
   for (const { place, node } of schemas) {
     const prefix = node.prefixItems?.length ?? 0;
     if (index < prefix) places.push(child(place, 'prefixItems', index));

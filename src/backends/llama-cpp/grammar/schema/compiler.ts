@@ -4,43 +4,59 @@
  * lists share one rule, which is also how recursion ends.
  */
 
-import type { RuleBook } from '../gbnf/rule-book.ts';
-import { choice } from '../gbnf/text.ts';
-import { anyOfTexts } from '../gbnf/text-trie.ts';
+import { anyOfTexts, choice, type GrammarBuilder } from '../gbnf/grammar-builder.ts';
 import { SCHEMA_LIMITS } from '../limits.ts';
-import { arrayPart } from './arrays.ts';
-import { type Demand, type Demands, demandFor, flatten, type OpenChoice } from './demands.ts';
-import { checkExclusive } from './exclusion.ts';
-import { type Facts, factsOf, type ReadSchema } from './facts.ts';
-import type { Kind } from './keywords.ts';
-import { numberPart } from './numbers.ts';
-import { objectPart } from './objects.ts';
-import type { Compiler, PartOf } from './part-of.ts';
-import { Contradiction, type Pointer, SchemaProblem } from './problem.ts';
-import { child, type Place, placeKey, SchemaReader } from './reader.ts';
-import { stringPart } from './strings.ts';
+import { writeArray } from './arrays.ts';
+import {
+  type Bound,
+  type Conjunct,
+  type Conjunction,
+  canonicalJson,
+  conjunctFor,
+  flatten,
+  jsonTypeOf,
+  type LocatedSchema,
+  type MergedSchema,
+  mergeSchemas,
+  type OpenChoice,
+  type RuleCompiler,
+  type WriteContext,
+} from './conjunction.ts';
+import type { JsonType } from './keywords.ts';
+import { writeNumber } from './numbers.ts';
+import { writeObject } from './objects.ts';
+import {
+  Contradiction,
+  child,
+  locationKey,
+  type Pointer,
+  SchemaError,
+  type SchemaLocation,
+  SchemaReader,
+} from './reader.ts';
+import { writeString } from './strings.ts';
 
-type WritePart = (facts: Facts, part: PartOf) => string;
+type WritePart = (facts: MergedSchema, part: WriteContext) => string;
 
-const PARTS: Readonly<Record<Kind, WritePart>> = {
-  object: (_, part) => objectPart(part),
-  array: (_, part) => arrayPart(part),
-  string: (facts, { at, compiler }) => stringPart(facts, { at, book: compiler.book }),
-  number: (facts, { at, compiler }) => numberPart(facts, { at, book: compiler.book }),
+const PARTS: Readonly<Record<JsonType, WritePart>> = {
+  object: (_, part) => writeObject(part),
+  array: (_, part) => writeArray(part),
+  string: (facts, { at, compiler }) => writeString(facts, { at, book: compiler.book }),
+  number: (facts, { at, compiler }) => writeNumber(facts, { at, book: compiler.book }),
   boolean: (_, { compiler }) => compiler.book.json('boolean'),
   null: (_, { compiler }) => compiler.book.json('null'),
 };
 
-export class SchemaCompiler implements Compiler {
-  readonly book: RuleBook;
+export class SchemaCompiler implements RuleCompiler {
+  readonly book: GrammarBuilder;
   readonly #reader: SchemaReader;
-  readonly #root: Place;
+  readonly #root: SchemaLocation;
   readonly #rules = new Map<string, string | Contradiction>();
   readonly #comparisons = { left: SCHEMA_LIMITS.comparisons };
   #depth = 0;
   #merged = 0;
 
-  constructor(document: unknown, book: RuleBook) {
+  constructor(document: unknown, book: GrammarBuilder) {
     this.book = book;
     this.#reader = new SchemaReader(document);
     this.#root = { pointer: [], schema: document };
@@ -52,19 +68,19 @@ export class SchemaCompiler implements Compiler {
   }
 
   /** Kinds of value that the whole document allows, at the most. */
-  kinds(): ReadonlySet<Kind> {
-    const { schemas } = flatten([demandFor(this.#root)], this.#reader);
-    return factsOf(schemas, []).kinds;
+  kinds(): ReadonlySet<JsonType> {
+    const { schemas } = flatten([conjunctFor(this.#root)], this.#reader);
+    return mergeSchemas(schemas, []).types;
   }
 
-  ruleFor(places: readonly Place[], hint: string): string {
+  ruleFor(places: readonly SchemaLocation[], hint: string): string {
     return this.#ruleFor(
-      places.map((place) => demandFor(place)),
+      places.map((place) => conjunctFor(place)),
       hint,
     );
   }
 
-  #ruleFor(demands: readonly Demand[], hint: string): string {
+  #ruleFor(demands: readonly Conjunct[], hint: string): string {
     const at = demands[0]?.place.pointer ?? [];
     const flat = flatten(demands, this.#reader);
     if (flat.schemas.length === 0 && flat.choices.length === 0) return this.book.json('value');
@@ -72,20 +88,20 @@ export class SchemaCompiler implements Compiler {
     if (known instanceof Contradiction) throw known;
     if (known !== undefined) return known;
     if (this.#rules.size >= SCHEMA_LIMITS.rules)
-      throw new SchemaProblem(
+      throw new SchemaError(
         at,
         undefined,
         `makes more than ${SCHEMA_LIMITS.rules} rules; use fewer different parts.`,
       );
     if (this.#depth >= SCHEMA_LIMITS.referenceDepth)
-      throw new SchemaProblem(
+      throw new SchemaError(
         at,
         undefined,
         `is nested more than ${SCHEMA_LIMITS.referenceDepth} deep, references included.`,
       );
     this.#merged += flat.schemas.length + flat.choices.length;
     if (this.#merged > SCHEMA_LIMITS.mergedInAll)
-      throw new SchemaProblem(
+      throw new SchemaError(
         at,
         undefined,
         'multiplies: its parts are put together in too many ways; use fewer choices side by side.',
@@ -105,42 +121,42 @@ export class SchemaCompiler implements Compiler {
     return name;
   }
 
-  #body(flat: Demands, { at, hint }: { readonly at: Pointer; readonly hint: string }): string {
+  #body(flat: Conjunction, { at, hint }: { readonly at: Pointer; readonly hint: string }): string {
     const [first] = flat.choices;
     if (first !== undefined) return this.#branches(first, { flat, hint });
-    const facts = factsOf(flat.schemas, at);
+    const facts = mergeSchemas(flat.schemas, at);
     if (facts.values !== undefined)
       return anyOfTexts(
         facts.values.map((value) => JSON.stringify(value)),
         this.book,
       );
-    if (facts.kinds.size === 0) throw new Contradiction(at, 'type', 'leaves no type that all parts allow.');
+    if (facts.types.size === 0) throw new Contradiction(at, 'type', 'leaves no type that all parts allow.');
     return this.#kinds(facts, { schemas: flat.schemas, at, compiler: this });
   }
 
   /** Kinds that no value can meet drop out, unless none is left. */
-  #kinds(facts: Facts, part: PartOf): string {
-    return choice(possible(Array.from(facts.kinds), (kind) => PARTS[kind](facts, part)));
+  #kinds(facts: MergedSchema, part: WriteContext): string {
+    return choice(possible(Array.from(facts.types), (kind) => PARTS[kind](facts, part)));
   }
 
   #branches(
     { demand, keyword, branches }: OpenChoice,
-    { flat, hint }: { readonly flat: Demands; readonly hint: string },
+    { flat, hint }: { readonly flat: Conjunction; readonly hint: string },
   ): string {
     const { place } = demand;
     if (branches.length > SCHEMA_LIMITS.branches)
-      throw new SchemaProblem(
+      throw new SchemaError(
         place.pointer,
         keyword,
         `has ${branches.length} branches. At most ${SCHEMA_LIMITS.branches} are allowed.`,
       );
-    const key = placeKey(place);
-    const rest = flat.demands.map((other) =>
-      placeKey(other.place) === key ? { ...other, decided: [...other.decided, keyword] } : other,
+    const key = locationKey(place);
+    const rest = flat.conjuncts.map((other) =>
+      locationKey(other.place) === key ? { ...other, decided: [...other.decided, keyword] } : other,
     );
-    const withBranch = (index: number): readonly Demand[] => [
+    const withBranch = (index: number): readonly Conjunct[] => [
       ...rest,
-      demandFor(child(place, keyword, index), [...demand.via, key]),
+      conjunctFor(child(place, keyword, index), [...demand.via, key]),
     ];
     if (keyword === 'oneOf')
       checkExclusive(place, {
@@ -170,9 +186,117 @@ function possible<Item>(items: readonly Item[], write: (item: Item) => string): 
 }
 
 /** A keyword that came in by `$ref` or `allOf` is at fault where it is written. */
-function located(thrown: unknown, { at, schemas }: { at: Pointer; schemas: readonly ReadSchema[] }): unknown {
-  if (!(thrown instanceof SchemaProblem) || thrown.pointer !== at) return thrown;
+function located(
+  thrown: unknown,
+  { at, schemas }: { at: Pointer; schemas: readonly LocatedSchema[] },
+): unknown {
+  if (!(thrown instanceof SchemaError) || thrown.pointer !== at) return thrown;
   const { keyword } = thrown;
   const written = schemas.find(({ node }) => keyword !== undefined && keyword in node);
   return written === undefined ? thrown : thrown.movedTo(written.place.pointer);
+}
+
+/**
+ * `oneOf` says that exactly one branch holds, which a grammar cannot count. It is the same as `anyOf` where no value
+ * meets two branches; this sees it by types, listed values, ranges, and required properties of objects.
+ */
+
+/** Objects within objects that are looked into. */
+const DEPTH = 3;
+
+/** How many pairs may still be compared; shared by all that a schema asks for. */
+interface Comparisons {
+  left: number;
+}
+
+interface Exclusion {
+  readonly branches: readonly (readonly Conjunct[])[];
+  readonly reader: SchemaReader;
+  readonly comparisons: Comparisons;
+}
+
+interface Comparing {
+  readonly place: SchemaLocation;
+  readonly reader: SchemaReader;
+  readonly comparisons: Comparisons;
+  readonly depth: number;
+}
+
+interface Branch {
+  readonly facts: MergedSchema;
+  readonly schemas: readonly LocatedSchema[];
+}
+
+function checkExclusive(place: SchemaLocation, { branches, reader, comparisons }: Exclusion): void {
+  const read = branches.map((demands) => readBranch(demands, reader));
+  for (const [first, one] of read.entries()) {
+    for (const [offset, other] of read.slice(first + 1).entries()) {
+      if (excludes(one, other, { place, reader, comparisons, depth: DEPTH })) continue;
+      throw new SchemaError(
+        place.pointer,
+        'oneOf',
+        `is only supported where no value can meet two branches, and branches ${first} and ${first + 1 + offset} do not visibly exclude one another. Use anyOf, or give both a required property whose values differ.`,
+      );
+    }
+  }
+}
+
+/** Undefined: no value meets it. Choices that are still open are left out, which can only allow more. */
+function readBranch(demands: readonly Conjunct[], reader: SchemaReader): Branch | undefined {
+  try {
+    const { schemas } = flatten(demands, reader);
+    return { facts: mergeSchemas(schemas, demands.at(-1)?.place.pointer ?? []), schemas };
+  } catch (thrown) {
+    if (thrown instanceof Contradiction) return undefined;
+    throw thrown;
+  }
+}
+
+function excludes(one: Branch | undefined, other: Branch | undefined, how: Comparing): boolean {
+  how.comparisons.left -= 1;
+  if (how.comparisons.left < 0)
+    throw new SchemaError(how.place.pointer, 'oneOf', 'needs too many comparisons of branches. Use anyOf.');
+  if (one === undefined || other === undefined) return true;
+  const values = one.facts.values?.map(canonicalJson);
+  if (values && other.facts.values)
+    return !other.facts.values.some((value) => values.includes(canonicalJson(value)));
+  const shared = [...kinds(one.facts)].filter((kind) => kinds(other.facts).has(kind));
+  return shared.every((kind) => {
+    if (kind === 'number') return above(one.facts, other.facts) || above(other.facts, one.facts);
+    return kind === 'object' && how.depth > 0 && propertyExcludes(one, other, how);
+  });
+}
+
+function kinds({ types: allowed, values }: MergedSchema): ReadonlySet<string> {
+  return values === undefined ? allowed : new Set(values.map(jsonTypeOf));
+}
+
+function above({ lower }: MergedSchema, { upper }: MergedSchema): boolean {
+  return lower !== undefined && upper !== undefined && isAbove(lower, upper);
+}
+
+function isAbove(lower: Bound, upper: Bound): boolean {
+  return lower.value > upper.value || (lower.value === upper.value && (lower.exclusive || upper.exclusive));
+}
+
+/** A property that both must have, with values that exclude one another. */
+function propertyExcludes(one: Branch, other: Branch, how: Comparing): boolean {
+  const required = new Set(other.schemas.flatMap(({ node }) => node.required ?? []));
+  const both = one.schemas.flatMap(({ node }) => node.required ?? []).filter((name) => required.has(name));
+  return both.some((name) =>
+    excludes(readProperty(one, name, how.reader), readProperty(other, name, how.reader), {
+      ...how,
+      depth: how.depth - 1,
+    }),
+  );
+}
+
+function readProperty({ schemas }: Branch, name: string, reader: SchemaReader): Branch | undefined {
+  const places = schemas.flatMap(({ place, node }) =>
+    Object.hasOwn(node.properties ?? {}, name) ? [child(place, 'properties', name)] : [],
+  );
+  return readBranch(
+    places.map((place) => conjunctFor(place)),
+    reader,
+  );
 }

@@ -2,7 +2,7 @@
  * Every keyword of JSON Schema that is known here: what it may hold, what becomes of it. docs/structured-output.md is
  * made from this table. A keyword that is not in it is refused.
  */
-export type Shape =
+export type KeywordShape =
   | 'anything'
   | 'text'
   | 'number'
@@ -14,20 +14,20 @@ export type Shape =
   | 'schemas'
   | 'named schemas';
 
-export type Kind = 'object' | 'array' | 'string' | 'number' | 'boolean' | 'null';
+export type JsonType = 'object' | 'array' | 'string' | 'number' | 'boolean' | 'null';
 
 export interface KeywordRule {
   readonly use: 'met' | 'ignored' | 'refused';
-  readonly shape: Shape;
+  readonly shape: KeywordShape;
   /** The kind of value it speaks of; absent: any. */
-  readonly of?: Kind;
+  readonly of?: JsonType;
   /** The one value with which a refused keyword says nothing. */
   readonly unless?: unknown;
   /** What is supported, or why it is refused; a sentence without its subject. */
   readonly note: string;
 }
 
-const met = (shape: Shape, note: string, of?: Kind): KeywordRule => ({
+const met = (shape: KeywordShape, note: string, of?: JsonType): KeywordRule => ({
   use: 'met',
   shape,
   note,

@@ -1,36 +1,35 @@
 /** Numbers, whole or not, within the bounds that can be kept exactly. */
 
-import type { RuleBook } from '../gbnf/rule-book.ts';
-import type { Bound, Facts } from './facts.ts';
-import { decimalNumbers, wholeNumbers } from './number-ranges.ts';
-import { Contradiction, type Pointer, SchemaProblem } from './problem.ts';
+import { choice, type GrammarBuilder, literal, sequence } from '../gbnf/grammar-builder.ts';
+import type { Bound, MergedSchema } from './conjunction.ts';
+import { Contradiction, type Pointer, SchemaError } from './reader.ts';
 
-const LARGEST_WHOLE = Number.MAX_SAFE_INTEGER;
-const LARGEST_BOUND = 1_000_000_000;
+const MAX_INTEGER = Number.MAX_SAFE_INTEGER;
+const MAX_BOUND = 1_000_000_000;
 
-export function numberPart(
-  facts: Facts,
-  { at, book }: { readonly at: Pointer; readonly book: RuleBook },
+export function writeNumber(
+  facts: MergedSchema,
+  { at, book }: { readonly at: Pointer; readonly book: GrammarBuilder },
 ): string {
-  const { lower, upper, whole } = facts;
-  if (whole) return wholePart(facts, { at, book });
+  const { lower, upper, integer } = facts;
+  if (integer) return writeInteger(facts, { at, book });
   if (lower === undefined && upper === undefined) return book.json('number');
   checkBound(lower, { at, closed: 'minimum', open: 'exclusiveMinimum' });
   checkBound(upper, { at, closed: 'maximum', open: 'exclusiveMaximum' });
-  const part = decimalNumbers({ lower, upper });
+  const part = decimalsIn({ lower, upper });
   if (part === undefined) throw impossible(at, lower);
   return part;
 }
 
-function wholePart(
-  { lower, upper }: Facts,
-  { at, book }: { readonly at: Pointer; readonly book: RuleBook },
+function writeInteger(
+  { lower, upper }: MergedSchema,
+  { at, book }: { readonly at: Pointer; readonly book: GrammarBuilder },
 ): string {
-  const least = Math.max(-LARGEST_WHOLE, lower === undefined ? -LARGEST_WHOLE : firstWhole(lower));
-  const most = Math.min(LARGEST_WHOLE, upper === undefined ? LARGEST_WHOLE : lastWhole(upper));
+  const least = Math.max(-MAX_INTEGER, lower === undefined ? -MAX_INTEGER : firstWhole(lower));
+  const most = Math.min(MAX_INTEGER, upper === undefined ? MAX_INTEGER : lastWhole(upper));
   if (least > most) throw impossible(at, lower);
-  if (least === -LARGEST_WHOLE && most === LARGEST_WHOLE) return book.json('integer');
-  return wholeNumbers({ least, most });
+  if (least === -MAX_INTEGER && most === MAX_INTEGER) return book.json('integer');
+  return integersIn({ least, most });
 }
 
 function firstWhole({ value, exclusive }: Bound): number {
@@ -46,11 +45,11 @@ function checkBound(
   { at, closed, open }: { readonly at: Pointer; readonly closed: string; readonly open: string },
 ): void {
   if (bound === undefined) return;
-  if (Number.isInteger(bound.value) && Math.abs(bound.value) <= LARGEST_BOUND) return;
-  throw new SchemaProblem(
+  if (Number.isInteger(bound.value) && Math.abs(bound.value) <= MAX_BOUND) return;
+  throw new SchemaError(
     at,
     bound.exclusive ? open : closed,
-    `is ${bound.value}. For numbers that need not be whole it must be a whole number from -${LARGEST_BOUND} to ${LARGEST_BOUND}.`,
+    `is ${bound.value}. For numbers that need not be whole it must be a whole number from -${MAX_BOUND} to ${MAX_BOUND}.`,
   );
 }
 
@@ -60,4 +59,113 @@ function impossible(at: Pointer, lower: Bound | undefined): Contradiction {
     lower?.exclusive ? 'exclusiveMinimum' : 'minimum',
     'leaves no number below the upper bound.',
   );
+}
+
+/**
+ * Numbers between bounds, digit by digit. Whole numbers stay within what every reader keeps exact (±(2^53 − 1)); others
+ * have at most six decimals and no exponent, so that no reader rounds one across its bound.
+ */
+
+interface IntegerRange {
+  readonly least: number;
+  readonly most: number;
+}
+
+interface DecimalRange {
+  readonly lower: { readonly value: number; readonly exclusive: boolean } | undefined;
+  readonly upper: { readonly value: number; readonly exclusive: boolean } | undefined;
+}
+
+const MAX_UNBOUNDED = 999_999_999_999_999;
+const DECIMALS = 6;
+const FRACTION = `("." [0-9]{1,${DECIMALS}})?`;
+const ZERO_FRACTION = `("." "0"{1,${DECIMALS}})?`;
+/** At least one digit that is not 0. */
+const SOME_FRACTION = sequence(
+  literal('.'),
+  choice(
+    Array.from({ length: DECIMALS }, (_, zeros) =>
+      sequence(zeros === 0 ? '' : literal('0'.repeat(zeros)), `[1-9] [0-9]{0,${DECIMALS - 1 - zeros}}`),
+    ),
+  ),
+);
+
+/** `least` ≤ `most`, both safe integers. */
+function integersIn({ least, most }: IntegerRange): string {
+  const ways: string[] = [];
+  if (least < 0) ways.push(sequence(literal('-'), natural({ least: Math.max(1, -most), most: -least })));
+  if (most >= 0) ways.push(natural({ least: Math.max(0, least), most }));
+  return choice(ways);
+}
+
+/** Bounds are whole; undefined where no number meets them. */
+function decimalsIn({ lower, upper }: DecimalRange): string | undefined {
+  const ways: string[] = [];
+  if (lower === undefined || lower.value < 0) {
+    const magnitudes = decimals({
+      lower: upper !== undefined && upper.value < 0 ? mirrored(upper) : { value: 0, exclusive: false },
+      upper: lower && mirrored(lower),
+    });
+    if (magnitudes !== undefined) ways.push(sequence(literal('-'), magnitudes));
+  }
+  if (upper === undefined || upper.value >= 0) {
+    const from = lower !== undefined && lower.value >= 0 ? lower : { value: 0, exclusive: false };
+    const positives = decimals({ lower: from, upper });
+    if (positives !== undefined) ways.push(positives);
+  }
+  return ways.length === 0 ? undefined : choice(ways);
+}
+
+function mirrored({ value, exclusive }: { value: number; exclusive: boolean }) {
+  return { value: -value, exclusive };
+}
+
+/** From a bound of at least 0 on. */
+function decimals({ lower, upper }: DecimalRange): string | undefined {
+  const from = lower?.value ?? 0;
+  const to = upper?.value ?? MAX_UNBOUNDED;
+  if (from > to) return undefined;
+  if (from === to)
+    return lower?.exclusive || upper?.exclusive ? undefined : sequence(literal(String(from)), ZERO_FRACTION);
+  const ways: string[] = [];
+  if (lower?.exclusive) ways.push(sequence(literal(String(from)), SOME_FRACTION));
+  const least = lower?.exclusive ? from + 1 : from;
+  if (least <= to - 1) ways.push(sequence(natural({ least, most: to - 1 }), FRACTION));
+  if (!upper?.exclusive) ways.push(sequence(literal(String(to)), ZERO_FRACTION));
+  return ways.length === 0 ? undefined : choice(ways);
+}
+
+/** 0 ≤ least ≤ most, without leading zeros. */
+function natural({ least, most }: IntegerRange): string {
+  const shortest = String(least).length;
+  const longest = String(most).length;
+  const ways: string[] = [];
+  for (let length = shortest; length <= longest; length++) {
+    const first = length === shortest ? String(least) : `1${'0'.repeat(length - 1)}`;
+    const last = length === longest ? String(most) : '9'.repeat(length);
+    ways.push(digits(first, last));
+  }
+  return choice(ways);
+}
+
+/** The digit strings from `first` to `last`, which have the same length. */
+function digits(first: string, last: string): string {
+  if (first === '') return '';
+  const [low, high] = [first[0] as string, last[0] as string];
+  const [lowRest, highRest] = [first.slice(1), last.slice(1)];
+  const zeros = '0'.repeat(lowRest.length);
+  const nines = '9'.repeat(lowRest.length);
+  const any = lowRest === '' ? '' : `[0-9]{${lowRest.length}}`;
+  if (low === high)
+    return sequence(literal(low), lowRest === zeros && highRest === nines ? any : digits(lowRest, highRest));
+  const ways: string[] = [];
+  const wholeFrom = lowRest === zeros ? Number(low) : Number(low) + 1;
+  const wholeTo = highRest === nines ? Number(high) : Number(high) - 1;
+  if (wholeFrom > Number(low)) ways.push(sequence(literal(low), digits(lowRest, nines)));
+  if (wholeFrom <= wholeTo)
+    ways.push(
+      sequence(wholeFrom === wholeTo ? literal(String(wholeFrom)) : `[${wholeFrom}-${wholeTo}]`, any),
+    );
+  if (wholeTo < Number(high)) ways.push(sequence(literal(high), digits(zeros, highRest)));
+  return choice(ways);
 }

@@ -2,8 +2,9 @@
  * Reads one schema of a document: checks its keywords and the shape of each, and resolves references. Checked schemas
  * are kept, so that one that many places refer to is checked once.
  */
-import { KEYWORDS, type KeywordRule, type Shape } from './keywords.ts';
-import { type Pointer, pointerText, SchemaProblem } from './problem.ts';
+
+import { ServingError } from '../../../../core/errors.ts';
+import { KEYWORDS, type KeywordRule, type KeywordShape } from './keywords.ts';
 
 /** The keywords of a schema that are met; their shapes have been checked. */
 export interface SchemaNode {
@@ -34,12 +35,12 @@ export interface SchemaNode {
 }
 
 /** A schema and where it stands. The pointer alone tells two of a document apart. */
-export interface Place {
+export interface SchemaLocation {
   readonly pointer: Pointer;
   readonly schema: unknown;
 }
 
-export const TYPES = ['object', 'array', 'string', 'number', 'integer', 'boolean', 'null'] as const;
+const TYPES = ['object', 'array', 'string', 'number', 'integer', 'boolean', 'null'] as const;
 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -49,34 +50,35 @@ const isListOf = (value: unknown, is: (item: unknown) => boolean): boolean =>
 const isText = (value: unknown) => typeof value === 'string';
 const isType = (value: unknown) => TYPES.some((type) => type === value);
 
-const SHAPES: Readonly<Record<Shape, { readonly is: (value: unknown) => boolean; readonly words: string }>> =
-  {
-    anything: { is: () => true, words: 'anything' },
-    text: { is: isText, words: 'a string' },
-    number: { is: (value) => Number.isFinite(value), words: 'a number' },
-    count: {
-      is: (value) => Number.isInteger(value) && Number(value) >= 0,
-      words: 'a whole number of at least 0',
-    },
-    texts: { is: (value) => isListOf(value, isText), words: 'a list of strings' },
-    values: {
-      is: (value) => Array.isArray(value) && value.length > 0,
-      words: 'a list of at least one value',
-    },
-    types: {
-      is: (value) => isType(value) || (isListOf(value, isType) && (value as unknown[]).length > 0),
-      words: `one of ${TYPES.join(', ')}, or a list of them`,
-    },
-    schema: { is: isSchema, words: 'a schema: an object, true or false' },
-    schemas: {
-      is: (value) => isListOf(value, isSchema) && (value as unknown[]).length > 0,
-      words: 'a list of at least one schema',
-    },
-    'named schemas': {
-      is: (value) => isObject(value) && Object.values(value).every(isSchema),
-      words: 'an object whose values are schemas',
-    },
-  };
+const SHAPES: Readonly<
+  Record<KeywordShape, { readonly is: (value: unknown) => boolean; readonly words: string }>
+> = {
+  anything: { is: () => true, words: 'anything' },
+  text: { is: isText, words: 'a string' },
+  number: { is: (value) => Number.isFinite(value), words: 'a number' },
+  count: {
+    is: (value) => Number.isInteger(value) && Number(value) >= 0,
+    words: 'a whole number of at least 0',
+  },
+  texts: { is: (value) => isListOf(value, isText), words: 'a list of strings' },
+  values: {
+    is: (value) => Array.isArray(value) && value.length > 0,
+    words: 'a list of at least one value',
+  },
+  types: {
+    is: (value) => isType(value) || (isListOf(value, isType) && (value as unknown[]).length > 0),
+    words: `one of ${TYPES.join(', ')}, or a list of them`,
+  },
+  schema: { is: isSchema, words: 'a schema: an object, true or false' },
+  schemas: {
+    is: (value) => isListOf(value, isSchema) && (value as unknown[]).length > 0,
+    words: 'a list of at least one schema',
+  },
+  'named schemas': {
+    is: (value) => isObject(value) && Object.values(value).every(isSchema),
+    words: 'an object whose values are schemas',
+  },
+};
 
 export class SchemaReader {
   readonly #document: unknown;
@@ -87,9 +89,9 @@ export class SchemaReader {
   }
 
   /** `true` and `{}` alike allow anything; false allows nothing. */
-  read({ pointer, schema }: Place): SchemaNode | false {
+  read({ pointer, schema }: SchemaLocation): SchemaNode | false {
     if (typeof schema === 'boolean') return schema ? {} : false;
-    if (!isObject(schema)) throw new SchemaProblem(pointer, undefined, 'must be an object, true or false.');
+    if (!isObject(schema)) throw new SchemaError(pointer, undefined, 'must be an object, true or false.');
     const known = this.#checked.get(schema);
     if (known !== undefined) return known;
     const node: Record<string, unknown> = {};
@@ -101,8 +103,8 @@ export class SchemaReader {
     return node;
   }
 
-  resolve(from: Pointer, reference: string): Place {
-    const problem = (reason: string) => new SchemaProblem(from, '$ref', reason);
+  resolve(from: Pointer, reference: string): SchemaLocation {
+    const problem = (reason: string) => new SchemaError(from, '$ref', reason);
     if (reference !== '#' && !reference.startsWith('#/'))
       throw problem('must be # or a pointer into the same schema, such as #/$defs/name.');
     const pointer = reference.split('/').slice(1).map(unescapeSegment);
@@ -117,14 +119,17 @@ export class SchemaReader {
   }
 }
 
-export function child({ pointer, schema }: Place, ...segments: readonly (string | number)[]): Place {
+export function child(
+  { pointer, schema }: SchemaLocation,
+  ...segments: readonly (string | number)[]
+): SchemaLocation {
   let at = schema;
   for (const segment of segments) at = (at as Record<string | number, unknown>)[segment];
   return { pointer: [...pointer, ...segments.map(String)], schema: at };
 }
 
 /** Tells places apart. */
-export function placeKey({ pointer }: Place): string {
+export function locationKey({ pointer }: SchemaLocation): string {
   return pointerText(pointer);
 }
 
@@ -132,21 +137,21 @@ function checkedRule(pointer: Pointer, keyword: string, value: unknown): Keyword
   const rule = KEYWORDS.get(keyword);
   const name = keyword.length > 60 ? `${keyword.slice(0, 60)}…` : keyword;
   if (rule === undefined)
-    throw new SchemaProblem(
+    throw new SchemaError(
       pointer,
       name,
       `is not supported. Supported are ${supportedKeywords().join(', ')}; annotations such as title and description are ignored.`,
     );
   if (rule.use === 'refused' && (rule.unless === undefined || value !== rule.unless))
-    throw new SchemaProblem(pointer, name, `is not supported: ${rule.note}.`);
+    throw new SchemaError(pointer, name, `is not supported: ${rule.note}.`);
   if (keyword === 'items' && Array.isArray(value))
-    throw new SchemaProblem(
+    throw new SchemaError(
       pointer,
       name,
       'is a list. Use prefixItems for the first items and items for the rest.',
     );
   if (!SHAPES[rule.shape].is(value))
-    throw new SchemaProblem(pointer, name, `must be ${SHAPES[rule.shape].words}.`);
+    throw new SchemaError(pointer, name, `must be ${SHAPES[rule.shape].words}.`);
   return rule;
 }
 
@@ -162,4 +167,52 @@ function unescapeSegment(segment: string): string {
     // A lone percent sign stands for itself.
   }
   return decoded.replaceAll('~1', '/').replaceAll('~0', '~');
+}
+
+/**
+ * What is wrong with a schema, and where in it. A contradiction is a schema that no value meets: as one branch of
+ * several it simply drops out.
+ */
+
+/** From the root of the schema: `['properties', 'age']`. */
+export type Pointer = readonly string[];
+
+export class SchemaError extends Error {
+  readonly pointer: Pointer;
+  /** The keyword at fault, if it is one. */
+  readonly keyword: string | undefined;
+
+  constructor(pointer: Pointer, keyword: string | undefined, reason: string) {
+    super(reason);
+    this.pointer = pointer;
+    this.keyword = keyword;
+  }
+
+  movedTo(pointer: Pointer): SchemaError {
+    return new SchemaError(pointer, this.keyword, this.message);
+  }
+}
+
+export class Contradiction extends SchemaError {
+  override movedTo(pointer: Pointer): Contradiction {
+    return new Contradiction(pointer, this.keyword, this.message);
+  }
+}
+
+/** As JSON Pointer: `#/properties/age`. */
+function pointerText(pointer: Pointer): string {
+  return ['#', ...pointer.map((part) => part.replaceAll('~', '~0').replaceAll('/', '~1'))].join('/');
+}
+
+/** `param` is the field that the schema came in: the error's is `format.properties.age.multipleOf`. */
+export function requestErrorOf({ pointer, keyword, message }: SchemaError, param: string): ServingError {
+  const subject = keyword === undefined ? 'This schema' : keyword;
+  return new ServingError('invalid_request', {
+    message: `${subject} at ${shortened(pointerText(pointer))} of ${param} ${message}`,
+    param: shortened([param, ...pointer, ...(keyword === undefined ? [] : [keyword])].join('.')),
+  });
+}
+
+function shortened(text: string): string {
+  return text.length > 200 ? `${text.slice(0, 200)}…` : text;
 }

@@ -2,6 +2,7 @@
  * Reads the regular subset of ECMAScript's regular expressions (with the u flag) that a grammar can express: what is
  * outside it is refused by name.
  */
+
 import {
   type CharacterRange,
   type CharacterSet,
@@ -11,9 +12,10 @@ import {
   singleCharacter,
   union,
 } from '../gbnf/character-set.ts';
+import { alternatives, type GrammarBuilder, repeated, sequence } from '../gbnf/grammar-builder.ts';
 import { SCHEMA_LIMITS } from '../limits.ts';
 
-export type Expression =
+type Expression =
   | { readonly kind: 'character'; readonly set: CharacterSet }
   | { readonly kind: 'sequence'; readonly parts: readonly Expression[] }
   | { readonly kind: 'choice'; readonly ways: readonly Expression[] }
@@ -25,7 +27,7 @@ export type Expression =
     };
 
 /** Why a pattern cannot be used; a sentence without its subject. */
-export class PatternProblem extends Error {}
+export class PatternError extends Error {}
 
 const DIGITS = characterSet([{ from: 0x30, to: 0x39 }]);
 const WORD = union(
@@ -56,7 +58,7 @@ const QUANTIFIERS: Readonly<Record<string, readonly [number, number | undefined]
 };
 
 /** The expression between `^` and `$`. */
-export function readPattern(pattern: string): Expression {
+export function parsePattern(pattern: string): Expression {
   return checked(pattern).read();
 }
 
@@ -64,7 +66,7 @@ export function readPattern(pattern: string): Expression {
  * The expression of whole texts: `^` at the beginning and `$` at the end of an alternative say what is so anyway. Also as
  * Python writes it: named groups, and escapes of any punctuation.
  */
-export function readWholeText(pattern: string): Expression {
+export function parseWholeText(pattern: string): Expression {
   let inClass = false;
   const written = pattern.replace(PYTHON_WAYS, (way) => {
     if (way === '[' || way === ']') inClass = way === '[';
@@ -82,13 +84,13 @@ const NEEDS_ESCAPE = /[a-zA-Z0-9^$\\.*+?()[\]{}|/]$/;
 
 function checked(pattern: string): PatternReader {
   if (pattern.length > SCHEMA_LIMITS.patternCharacters)
-    throw new PatternProblem(
+    throw new PatternError(
       `has ${pattern.length} characters. At most ${SCHEMA_LIMITS.patternCharacters} are allowed.`,
     );
   try {
     new RegExp(pattern, 'u');
   } catch {
-    throw new PatternProblem('is not a valid regular expression (ECMAScript, with the u flag).');
+    throw new PatternError('is not a valid regular expression (ECMAScript, with the u flag).');
   }
   return new PatternReader(pattern);
 }
@@ -104,11 +106,11 @@ class PatternReader {
 
   read(): Expression {
     if (!this.#take('^'))
-      throw new PatternProblem('must begin with ^ and end with $: the whole text is described.');
+      throw new PatternError('must begin with ^ and end with $: the whole text is described.');
     const ways = this.#ways();
-    if (ways.length > 1) throw new PatternProblem('has alternatives outside a group; write ^(a|b)$.');
+    if (ways.length > 1) throw new PatternError('has alternatives outside a group; write ^(a|b)$.');
     if (!this.#take('$') || this.#peek() !== '')
-      throw new PatternProblem('must begin with ^ and end with $, and have neither in between.');
+      throw new PatternError('must begin with ^ and end with $, and have neither in between.');
     return ways[0] as Expression;
   }
 
@@ -119,7 +121,7 @@ class PatternReader {
       ways.push(this.#sequence());
       this.#take('$');
     } while (this.#take('|'));
-    if (this.#peek() !== '') throw new PatternProblem('may have $ only at the end of an alternative.');
+    if (this.#peek() !== '') throw new PatternError('may have $ only at the end of an alternative.');
     return { kind: 'choice', ways };
   }
 
@@ -141,21 +143,21 @@ class PatternReader {
     if (character === '[') return { kind: 'character', set: this.#class() };
     if (character === '.') return { kind: 'character', set: ANY };
     if (character === '\\') return { kind: 'character', set: this.#escape() };
-    if (character === '^') throw new PatternProblem('may have ^ only at its beginning.');
+    if (character === '^') throw new PatternError('may have ^ only at its beginning.');
     return { kind: 'character', set: this.#single(character.codePointAt(0) as number) };
   }
 
   #group(): Expression {
     this.#nesting += 1;
     if (this.#nesting > SCHEMA_LIMITS.patternNesting)
-      throw new PatternProblem(`has groups nested more than ${SCHEMA_LIMITS.patternNesting} deep.`);
+      throw new PatternError(`has groups nested more than ${SCHEMA_LIMITS.patternNesting} deep.`);
     if (this.#take('?') && !this.#take(':')) {
       const named = this.#peek() === '<' && !['=', '!'].includes(this.#peek(1));
-      if (!named) throw new PatternProblem('uses look-around or flags, which are not supported.');
+      if (!named) throw new PatternError('uses look-around or flags, which are not supported.');
       while (this.#next() !== '>');
     }
     const ways = this.#ways();
-    if (!this.#take(')')) throw new PatternProblem('may have $ only at its end.');
+    if (!this.#take(')')) throw new PatternError('may have $ only at its end.');
     this.#nesting -= 1;
     return { kind: 'choice', ways };
   }
@@ -168,7 +170,7 @@ class PatternReader {
     this.#take('?');
     const [least, most] = bounds;
     if (Math.max(least, most ?? 0) > SCHEMA_LIMITS.repetitions)
-      throw new PatternProblem(`repeats more than ${SCHEMA_LIMITS.repetitions} times.`);
+      throw new PatternError(`repeats more than ${SCHEMA_LIMITS.repetitions} times.`);
     return { kind: 'repetition', of, least, most };
   }
 
@@ -196,7 +198,7 @@ class PatternReader {
       sets.push(characterSet([range]));
     }
     const set = negated ? complement(union(...sets)) : union(...sets);
-    if (set.length === 0) throw new PatternProblem('has a character class without characters.');
+    if (set.length === 0) throw new PatternError('has a character class without characters.');
     return set;
   }
 
@@ -226,8 +228,7 @@ class PatternReader {
     if (character === 'c') return (this.#next().codePointAt(0) as number) % 32;
     if (character === 'x') return Number.parseInt(this.#next() + this.#next(), 16);
     if (character === 'u') return this.#unicode();
-    if (/[a-zA-Z0-9]/.test(character))
-      throw new PatternProblem(`uses \\${character}, which is not supported.`);
+    if (/[a-zA-Z0-9]/.test(character)) throw new PatternError(`uses \\${character}, which is not supported.`);
     return character.codePointAt(0) as number;
   }
 
@@ -249,7 +250,7 @@ class PatternReader {
 
   #single(codePoint: number): CharacterSet {
     const set = singleCharacter(codePoint);
-    if (set.length === 0) throw new PatternProblem('names a lone surrogate, which is no character.');
+    if (set.length === 0) throw new PatternError('names a lone surrogate, which is no character.');
     return set;
   }
 
@@ -265,8 +266,42 @@ class PatternReader {
 
   #next(): string {
     const character = this.#peek();
-    if (character === '') throw new PatternProblem('ends too early.');
+    if (character === '') throw new PatternError('ends too early.');
     this.#position += 1;
     return character;
   }
+}
+
+/** A regular expression as rules. How one character of a set is written is for the place to say: as itself, or as JSON spells it. */
+
+interface ExpressionWriter {
+  readonly book: GrammarBuilder;
+  /** One character of the set. */
+  one(set: CharacterSet): string;
+  /** What `one` writes is a single character class, which may be repeated as it is. */
+  isOne(set: CharacterSet): boolean;
+}
+
+export function writeExpression(expression: Expression, writer: ExpressionWriter): string {
+  const { book } = writer;
+  switch (expression.kind) {
+    case 'character':
+      return writer.one(expression.set);
+    case 'sequence':
+      return sequence(...expression.parts.map((part) => writeExpression(part, writer)));
+    case 'choice':
+      return expression.ways.length === 1
+        ? writeExpression(expression.ways[0] as Expression, writer)
+        : book.add('way', alternatives(expression.ways.map((way) => writeExpression(way, writer))));
+    case 'repetition':
+      return repeated(repeatable(expression.of, writer), expression.least, expression.most);
+    default:
+      throw expression satisfies never;
+  }
+}
+
+/** A character class, or a rule of its own. */
+function repeatable(expression: Expression, writer: ExpressionWriter): string {
+  if (expression.kind === 'character' && writer.isOne(expression.set)) return writer.one(expression.set);
+  return writer.book.add('part', writeExpression(expression, writer));
 }

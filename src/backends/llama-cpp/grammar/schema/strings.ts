@@ -1,13 +1,52 @@
-/** Strings: plain, bounded in length, by a pattern or by a format. The quotes are part of what is written. */
+/**
+ * Characters of a string as JSON spells them: most as themselves, quotes, backslashes and control characters as the
+ * escapes that JSON.stringify writes.
+ */
 
-import type { RuleBook } from '../gbnf/rule-book.ts';
-import { literal, repeated, sequence } from '../gbnf/text.ts';
+import {
+  type CharacterSet,
+  charactersOf,
+  complement,
+  difference,
+  intersection,
+  union,
+} from '../gbnf/character-set.ts';
+import {
+  characterClass,
+  choice,
+  type GrammarBuilder,
+  literal,
+  repeated,
+  sequence,
+} from '../gbnf/grammar-builder.ts';
 import { SCHEMA_LIMITS } from '../limits.ts';
-import { expressionRules } from './expression-rules.ts';
-import type { Facts } from './facts.ts';
-import { Contradiction, type Pointer, SchemaProblem } from './problem.ts';
-import { PatternProblem, readPattern } from './regular-expression.ts';
-import { isPlain, spelt } from './string-characters.ts';
+import type { MergedSchema } from './conjunction.ts';
+import { Contradiction, type Pointer, SchemaError } from './reader.ts';
+import { PatternError, parsePattern, writeExpression } from './regular-expression.ts';
+
+const MUST_BE_ESCAPED: CharacterSet = union(charactersOf('"\\'), [{ from: 0, to: 0x1f }]);
+
+/** Stand for themselves within a JSON string. */
+export const PLAIN_CHARACTERS: CharacterSet = complement(MUST_BE_ESCAPED);
+
+/** One character of the set, as it is spelt within a JSON string; the set must not be empty. */
+function jsonCharacter(set: CharacterSet): string {
+  const plain = difference(set, MUST_BE_ESCAPED);
+  const escaped = intersection(set, MUST_BE_ESCAPED).flatMap(({ from, to }) =>
+    Array.from({ length: to - from + 1 }, (_, index) => String.fromCodePoint(from + index)),
+  );
+  return choice([
+    ...(plain.length === 0 ? [] : [characterClass(plain)]),
+    ...escaped.map((character) => literal(JSON.stringify(character).slice(1, -1))),
+  ]);
+}
+
+/** A set whose characters all stand for themselves can be repeated as it is. */
+function needsNoEscape(set: CharacterSet): boolean {
+  return intersection(set, MUST_BE_ESCAPED).length === 0;
+}
+
+/** Strings: plain, bounded in length, by a pattern or by a format. The quotes are part of what is written. */
 
 const QUOTE = literal('"');
 const MONTH_AND_DAY =
@@ -19,7 +58,7 @@ const TIME = `${HOUR_AND_MINUTE}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+\\-]${HOUR_AND_M
 const OCTET = '(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])';
 
 /** Formats that a pattern describes exactly. Times are without leap seconds. */
-export const FORMATS: Readonly<Record<string, string>> = {
+const FORMATS: Readonly<Record<string, string>> = {
   date: `^${DATE}$`,
   time: `^${TIME}$`,
   'date-time': `^${DATE}T${TIME}$`,
@@ -27,9 +66,9 @@ export const FORMATS: Readonly<Record<string, string>> = {
   ipv4: `^(${OCTET}\\.){3}${OCTET}$`,
 };
 
-export function stringPart(
-  facts: Facts,
-  { at, book }: { readonly at: Pointer; readonly book: RuleBook },
+export function writeString(
+  facts: MergedSchema,
+  { at, book }: { readonly at: Pointer; readonly book: GrammarBuilder },
 ): string {
   const { minLength, maxLength, patterns, formats } = facts;
   const [described, other] = [
@@ -40,7 +79,7 @@ export function stringPart(
   if (described !== undefined) {
     const [keyword, text] = described as [string, string];
     if (other !== undefined || hasLength)
-      throw new SchemaProblem(
+      throw new SchemaError(
         at,
         keyword,
         `is not supported beside ${other?.[0] ?? 'minLength or maxLength'}; write both as one pattern.`,
@@ -55,14 +94,17 @@ export function stringPart(
     ['maxLength', maxLength ?? 0],
   ] as const)
     if (value > SCHEMA_LIMITS.repetitions)
-      throw new SchemaProblem(at, keyword, `is ${value}. At most ${SCHEMA_LIMITS.repetitions} is allowed.`);
+      throw new SchemaError(at, keyword, `is ${value}. At most ${SCHEMA_LIMITS.repetitions} is allowed.`);
   // A rule of its own: equal lengths then share the engine's rules for the repetition.
   return book.add('text', sequence(QUOTE, repeated(book.json('char'), minLength, maxLength), QUOTE));
 }
 
-function formatPart(format: string, options: { readonly at: Pointer; readonly book: RuleBook }): string {
+function formatPart(
+  format: string,
+  options: { readonly at: Pointer; readonly book: GrammarBuilder },
+): string {
   if (!Object.hasOwn(FORMATS, format))
-    throw new SchemaProblem(
+    throw new SchemaError(
       options.at,
       'format',
       `is not one of ${Object.keys(FORMATS).join(', ')}. Others cannot be met exactly: describe the text with pattern.`,
@@ -72,13 +114,13 @@ function formatPart(format: string, options: { readonly at: Pointer; readonly bo
 
 function patternPart(
   pattern: string,
-  { at, book }: { readonly at: Pointer; readonly book: RuleBook },
+  { at, book }: { readonly at: Pointer; readonly book: GrammarBuilder },
 ): string {
   try {
-    const rules = expressionRules(readPattern(pattern), { book, one: spelt, isOne: isPlain });
+    const rules = writeExpression(parsePattern(pattern), { book, one: jsonCharacter, isOne: needsNoEscape });
     return sequence(QUOTE, rules, QUOTE);
   } catch (thrown) {
-    if (!(thrown instanceof PatternProblem)) throw thrown;
-    throw new SchemaProblem(at, 'pattern', thrown.message);
+    if (!(thrown instanceof PatternError)) throw thrown;
+    throw new SchemaError(at, 'pattern', thrown.message);
   }
 }

@@ -2,12 +2,12 @@
 import { describe, expect, it } from 'vitest';
 import { Batcher } from '../../../../../src/backends/llama-cpp/engine/batcher.ts';
 import type { Model } from '../../../../../src/backends/llama-cpp/engine/library.ts';
-import type { LogprobReader } from '../../../../../src/backends/llama-cpp/engine/logprob-reader.ts';
+import type { LogprobReader } from '../../../../../src/backends/llama-cpp/engine/sampler.ts';
 import { Sampler } from '../../../../../src/backends/llama-cpp/engine/sampler.ts';
-import { Sequence } from '../../../../../src/backends/llama-cpp/engine/sequence.ts';
-import { ThreadGovernor } from '../../../../../src/backends/llama-cpp/engine/thread-governor.ts';
+import { Sequence } from '../../../../../src/backends/llama-cpp/engine/sequences.ts';
+import { ThreadGovernor } from '../../../../../src/backends/llama-cpp/engine/threads.ts';
 import { hermes } from '../../../../../src/backends/llama-cpp/engine/tools/tool-format.ts';
-import type { EngineEvent, EngineGeneration } from '../../../../../src/backends/llama-cpp/messages.ts';
+import type { EngineEvent, EngineGenerationRequest } from '../../../../../src/backends/llama-cpp/messages.ts';
 import { type FakeContext, fakeContext } from '../../../../support/fake-context.ts';
 import { GREEDY } from '../../../../support/fake-engine.ts';
 
@@ -67,7 +67,11 @@ function world(options: {
   };
 }
 
-function order(id: number, prompt: string, more: Partial<EngineGeneration> = {}): EngineGeneration {
+function order(
+  id: number,
+  prompt: string,
+  more: Partial<EngineGenerationRequest> = {},
+): EngineGenerationRequest {
   return {
     id,
     input: { kind: 'text', prompt },

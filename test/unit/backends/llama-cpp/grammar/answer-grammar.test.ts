@@ -1,4 +1,5 @@
 /** What an answer is held to: its format, its calls, or either; checked against what a grammar for all of it allows. */
+
 import { describe, expect, it } from 'vitest';
 import {
   hermes,
@@ -7,7 +8,7 @@ import {
   type ToolFormat,
 } from '../../../../../src/backends/llama-cpp/engine/tools/tool-format.ts';
 import { answerGrammar, constraintOf } from '../../../../../src/backends/llama-cpp/grammar/answer-grammar.ts';
-import { readGrammar } from '../../../../../src/backends/llama-cpp/grammar/check-grammar.ts';
+import { parseChecked } from '../../../../../src/backends/llama-cpp/grammar/check-grammar.ts';
 import type {
   GenerationInput,
   GenerationRequest,
@@ -79,7 +80,7 @@ describe('an answer', () => {
     ['llama3', llama3],
     ['mistral', mistralNamed],
   ] as const)('is one or the other in the words of %s', (_, toolFormat) => {
-    const walker = new GrammarWalker(readGrammar(boundBy({ toolFormat })).grammar);
+    const walker = new GrammarWalker(parseChecked(boundBy({ toolFormat })).grammar);
     let seed = 1;
     const random = (limit: number) => {
       seed = (seed * 48271) % 2147483647;
@@ -122,6 +123,6 @@ describe('an answer', () => {
   it('may have 128 tools with a format, and is then told apart letter by letter', () => {
     const tools = Array.from({ length: 128 }, (_, index) => ({ name: `tool_${index}`, parameters: SCHEMA }));
     const gbnf = boundBy({ tools });
-    expect(readGrammar(gbnf).grammar.rules.length).toBeGreaterThan(0);
+    expect(parseChecked(gbnf).grammar.rules.length).toBeGreaterThan(0);
   });
 });

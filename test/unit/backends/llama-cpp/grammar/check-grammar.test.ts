@@ -1,8 +1,9 @@
 /** A client's own grammar: what passes, the engine reads; what the engine cannot read, or would die of, is refused. */
+
 import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { checkGrammar, readGrammar } from '../../../../../src/backends/llama-cpp/grammar/check-grammar.ts';
+import { checkGrammar, parseChecked } from '../../../../../src/backends/llama-cpp/grammar/check-grammar.ts';
 import { GRAMMAR_LIMITS } from '../../../../../src/backends/llama-cpp/grammar/limits.ts';
 import { grammars } from '../../../../support/grammar-arbitrary.ts';
 import { engineOrSkip, grammarEngine } from '../../../../support/grammar-engine.ts';
@@ -153,7 +154,7 @@ describe('a client’s own grammar', () => {
     const reader = engineOrSkip(engine, context);
     await fc.assert(
       fc.asyncProperty(grammars(), fc.infiniteStream(fc.nat()), async (gbnf, numbers) => {
-        const read = attempt(() => readGrammar(gbnf));
+        const read = attempt(() => parseChecked(gbnf));
         fc.pre(read !== undefined);
         const walker = new GrammarWalker((read as NonNullable<typeof read>).grammar);
         const text = walker.text((limit) => (numbers.next().value as number) % limit);

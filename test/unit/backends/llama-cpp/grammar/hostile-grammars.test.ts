@@ -1,7 +1,7 @@
 /** Grammars made to hurt: each is refused soon and with its reason, or becomes one that costs the engine little. */
 import { describe, expect, it } from 'vitest';
+import { schemaGrammar } from '../../../../../src/backends/llama-cpp/grammar/answer-grammar.ts';
 import { checkGrammar } from '../../../../../src/backends/llama-cpp/grammar/check-grammar.ts';
-import { schemaGrammar } from '../../../../../src/backends/llama-cpp/grammar/schema-grammar.ts';
 import { cpuMs } from '../../../../support/cpu-time.ts';
 import { engineOrSkip, grammarEngine } from '../../../../support/grammar-engine.ts';
 import { HOSTILE_GRAMMARS } from '../../../../support/hostile-grammars.ts';

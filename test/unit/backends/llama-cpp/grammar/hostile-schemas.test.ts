@@ -1,6 +1,6 @@
 /** Schemas made to hurt: each is refused soon and clearly, or works soon, in the engine too. */
 import { describe, expect, it } from 'vitest';
-import { schemaGrammar } from '../../../../../src/backends/llama-cpp/grammar/schema-grammar.ts';
+import { schemaGrammar } from '../../../../../src/backends/llama-cpp/grammar/answer-grammar.ts';
 import { cpuMs } from '../../../../support/cpu-time.ts';
 import { engineOrSkip, grammarEngine } from '../../../../support/grammar-engine.ts';
 

@@ -5,8 +5,8 @@
 import fc from 'fast-check';
 import { Compile } from 'typebox/schema';
 import { describe, expect, it } from 'vitest';
-import { readGrammar } from '../../../../../src/backends/llama-cpp/grammar/check-grammar.ts';
-import { schemaGrammar } from '../../../../../src/backends/llama-cpp/grammar/schema-grammar.ts';
+import { schemaGrammar } from '../../../../../src/backends/llama-cpp/grammar/answer-grammar.ts';
+import { parseChecked } from '../../../../../src/backends/llama-cpp/grammar/check-grammar.ts';
 import { engineOrSkip, grammarEngine } from '../../../../support/grammar-engine.ts';
 import { GrammarWalker } from '../../../../support/grammar-walker.ts';
 import { runs } from '../../../../support/property-runs.ts';
@@ -35,7 +35,7 @@ describe('a random schema', () => {
     await fc.assert(
       fc.asyncProperty(schemas, numbers, async ({ schema }, stream) => {
         const gbnf = usable(schema);
-        const walker = new GrammarWalker(readGrammar(gbnf).grammar);
+        const walker = new GrammarWalker(parseChecked(gbnf).grammar);
         const validator = Compile(schema as object);
         for (let count = 0; count < TEXTS; count++) {
           const text = walker.text((limit) => (stream.next().value as number) % limit);

@@ -1,7 +1,8 @@
 /** Each keyword of JSON Schema that is supported: texts that the engine then allows, and texts that it does not. */
+
 import { describe, expect, it } from 'vitest';
+import { schemaGrammar } from '../../../../../src/backends/llama-cpp/grammar/answer-grammar.ts';
 import { KEYWORDS } from '../../../../../src/backends/llama-cpp/grammar/schema/keywords.ts';
-import { schemaGrammar } from '../../../../../src/backends/llama-cpp/grammar/schema-grammar.ts';
 import { engineOrSkip, grammarEngine } from '../../../../support/grammar-engine.ts';
 import { COMBINED } from './schema-combinations.ts';
 import { ARRAYS, OBJECTS } from './schema-containers.ts';

@@ -1,6 +1,6 @@
 /** What a schema is refused for: the field at fault, and a message that names keyword, place and what to do. */
 import { describe, expect, it } from 'vitest';
-import { schemaGrammar } from '../../../../../src/backends/llama-cpp/grammar/schema-grammar.ts';
+import { schemaGrammar } from '../../../../../src/backends/llama-cpp/grammar/answer-grammar.ts';
 import { ServingError } from '../../../../../src/core/errors.ts';
 
 const CASES: readonly (readonly [what: string, schema: unknown, param: string, message: RegExp])[] = [

@@ -1,7 +1,6 @@
 /** Regular expressions of whole texts, and choices among texts: what their grammars allow, and what is refused. */
 import { describe, expect, it } from 'vitest';
-import { choiceGrammar } from '../../../../../src/backends/llama-cpp/grammar/choice-grammar.ts';
-import { regexGrammar } from '../../../../../src/backends/llama-cpp/grammar/regex-grammar.ts';
+import { choiceGrammar, regexGrammar } from '../../../../../src/backends/llama-cpp/grammar/answer-grammar.ts';
 import { engineOrSkip, grammarEngine } from '../../../../support/grammar-engine.ts';
 
 const engine = await grammarEngine();

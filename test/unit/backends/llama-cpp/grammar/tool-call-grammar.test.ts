@@ -1,11 +1,12 @@
 /** Calls of tools: their frame, their names, their arguments, one or several. */
+
 import { describe, expect, it } from 'vitest';
 import { hermes } from '../../../../../src/backends/llama-cpp/engine/tools/tool-format.ts';
 import {
   type ToolCallGrammarOptions,
-  type ToolShape,
+  type ToolSignature,
   toolCallGrammar,
-} from '../../../../../src/backends/llama-cpp/grammar/tool-call-grammar.ts';
+} from '../../../../../src/backends/llama-cpp/grammar/answer-grammar.ts';
 import { engineOrSkip, grammarEngine } from '../../../../support/grammar-engine.ts';
 
 const engine = await grammarEngine();
@@ -19,7 +20,7 @@ const WEATHER = {
     $defs: { unit: { enum: ['C', 'F'] } },
   },
 };
-const placed = (tools: readonly ToolShape[]) =>
+const placed = (tools: readonly ToolSignature[]) =>
   tools.map((tool, index) => ({ tool, param: `tools[${index}].parameters` }));
 const FORM = hermes.written;
 const OPTIONS: ToolCallGrammarOptions = {

@@ -1,21 +1,22 @@
 /** A simplified grammar allows the same texts, and leaves the engine one way to follow where it can. */
+
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { checkLeftRecursion } from '../../../../../../src/backends/llama-cpp/grammar/check-grammar.ts';
 import { includes } from '../../../../../../src/backends/llama-cpp/grammar/gbnf/character-set.ts';
-import type { FlatGrammar } from '../../../../../../src/backends/llama-cpp/grammar/gbnf/flat-grammar.ts';
-import { checkLeftRecursion } from '../../../../../../src/backends/llama-cpp/grammar/gbnf/left-recursion.ts';
-import { parseGbnf } from '../../../../../../src/backends/llama-cpp/grammar/gbnf/parser.ts';
 import {
-  emptyRules,
-  endingRules,
-} from '../../../../../../src/backends/llama-cpp/grammar/gbnf/rule-closure.ts';
+  type FlatGrammar,
+  nullableRules,
+  productiveRules,
+} from '../../../../../../src/backends/llama-cpp/grammar/gbnf/flat-grammar.ts';
+import { writeGbnf } from '../../../../../../src/backends/llama-cpp/grammar/gbnf/grammar-builder.ts';
+import { parseGbnf } from '../../../../../../src/backends/llama-cpp/grammar/gbnf/parser.ts';
 import { simplify } from '../../../../../../src/backends/llama-cpp/grammar/gbnf/simplify.ts';
 import {
-  countWays,
+  countPaths,
+  onePathEach,
   StackMachine,
-  waysOf,
 } from '../../../../../../src/backends/llama-cpp/grammar/gbnf/stack-machine.ts';
-import { writeGbnf } from '../../../../../../src/backends/llama-cpp/grammar/gbnf/write.ts';
 import { cpuMs } from '../../../../../support/cpu-time.ts';
 import { grammars } from '../../../../../support/grammar-arbitrary.ts';
 import { GrammarWalker } from '../../../../../support/grammar-walker.ts';
@@ -37,14 +38,14 @@ function accepts(grammar: FlatGrammar, text: string): boolean | undefined {
 /** The most ways in which the engine would read a character of the text, within one token. */
 function mostWays(grammar: FlatGrammar, text: string): number {
   const machine = new StackMachine(grammar, BOUNDS);
-  let ways = waysOf(machine.start(grammar.root));
+  let ways = onePathEach(machine.start(grammar.root));
   const counts = Array.from(text, (character) => {
     const codePoint = character.codePointAt(0) as number;
     const reading = Array.from(ways).filter(([stack]) =>
       machine.nextCharacters([stack]).some((set) => includes(set, codePoint)),
     );
     ways = machine.follow(ways, codePoint);
-    return countWays(new Map(reading));
+    return countPaths(new Map(reading));
   });
   return Math.max(...counts);
 }
@@ -53,8 +54,8 @@ function mostWays(grammar: FlatGrammar, text: string): number {
 function readable(gbnf: string): FlatGrammar | undefined {
   try {
     const grammar = parseGbnf(gbnf);
-    if (endingRules(grammar.rules).size < grammar.rules.length) return undefined;
-    checkLeftRecursion(grammar, emptyRules(grammar.rules));
+    if (productiveRules(grammar.rules).size < grammar.rules.length) return undefined;
+    checkLeftRecursion(grammar, nullableRules(grammar.rules));
     return grammar;
   } catch {
     return undefined;

@@ -1,0 +1,252 @@
+/** The Ollama backend's keys and defaults. */
+
+import { Type } from 'typebox';
+import type {
+  Backend,
+  CallOptions,
+  EmbeddingRequest,
+  Embeddings,
+  Generation,
+  GenerationSink,
+  TargetState,
+  TargetStatus,
+} from '../../core/backend.ts';
+import type { ServingError } from '../../core/errors.ts';
+import { type Feature, refuseUnsupported } from '../../core/features.ts';
+import type { GenerationRequest } from '../../core/generation.ts';
+import { RunningGeneration } from '../../core/sink.ts';
+import { LineReader } from '../../upstream/stream-reader.ts';
+import {
+  type JsonResponse,
+  readJson,
+  Upstream,
+  type UpstreamCall,
+  URL_PATTERN,
+  URL_RULE,
+} from '../../upstream/upstream.ts';
+import { type BackendEnvironment, defineBackend } from '../backend-definition.ts';
+import { LogprobsBuffer, OllamaAnswerReader } from './answer-reader.ts';
+import {
+  CapabilityCache,
+  dependsOnCapabilities,
+  rejectUnsupported,
+  supportsThinking,
+} from './capabilities.ts';
+import { type ErrorContext, isEmbeddingModel, logprobsUnsupported, responseError } from './errors.ts';
+import { ModelPresence, ModelProbe, supportsShift } from './probe.ts';
+import {
+  callIdsOf,
+  embedCall,
+  generateCall,
+  loadCall,
+  loadEmbedderCall,
+  type ModelSettings,
+  readEmbeddings,
+} from './requests.ts';
+
+export const ollama = defineBackend({
+  name: 'ollama',
+  summary: 'A model that an Ollama server serves, over its native API.',
+  keys: {
+    url: Type.String({
+      pattern: URL_PATTERN,
+      title: URL_RULE,
+      default: 'http://127.0.0.1:11434',
+      description: 'Where the server is.',
+    }),
+    context_size: Type.Optional(
+      Type.Integer({
+        minimum: 16,
+        description:
+          'Tokens per slot, sent as num_ctx. Unset: the server decides. Others who use the same model on that server with another context have it loaded anew.',
+      }),
+    ),
+    keep_alive: Type.Union(
+      [Type.Integer(), Type.String({ pattern: '^-?([0-9]+(\\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$' })],
+      {
+        default: -1,
+        description:
+          'How long the model stays loaded when idle: seconds, or a duration such as 10m; negative: for good.',
+      },
+    ),
+  },
+  defaultSlots: 4,
+  embedded: false,
+  create: (target, environment) => {
+    const { model, slots } = target;
+    // The server does not tell how many it runs at once; what it has no room for waits there, out of our sight.
+    environment.log.info(
+      `slots should equal OLLAMA_NUM_PARALLEL of the Ollama server: set it to ${slots} there (its default is 1), or change slots`,
+      { model, slots },
+    );
+    return new OllamaBackend(target, environment);
+  },
+});
+
+/** Whether the user lets the model leave memory when idle. */
+function mayUnload(keepAlive: number | string): boolean {
+  return typeof keepAlive === 'number' ? keepAlive >= 0 : !keepAlive.startsWith('-');
+}
+
+/**
+ * A model behind Ollama's native API. Cancelling is closing the socket. Old releases ignore `truncate: false` and cut a
+ * long prompt: then the answer's own count shows it at the end, and the stream ends with an error instead of a finish.
+ */
+
+export interface OllamaTarget {
+  readonly model: string;
+  readonly url: string;
+  readonly context_size?: number;
+  readonly keep_alive: number | string;
+  readonly connect_timeout_ms: number;
+}
+
+/** After these another model, or another release of the server, may answer to the same name. */
+const GONE: ReadonlySet<TargetState> = new Set(['not_found', 'unreachable', 'unloaded']);
+
+const SUPPORTED: readonly Feature[] = [
+  'json',
+  'json-schema',
+  'top-k',
+  'min-p',
+  'repeat-penalty',
+  // Whether the model itself can is asked there.
+  'tools',
+  'tool-messages',
+  'images',
+  'think',
+  // Not of old releases: their answers show it.
+  'logprobs',
+];
+
+const INSTALLED: ReadonlySet<TargetState> = new Set(['ready', 'unloaded']);
+
+export class OllamaBackend implements Backend {
+  readonly #upstream: Upstream;
+  readonly #settings: ModelSettings;
+  readonly #clock: BackendEnvironment['clock'];
+  readonly #presence = new ModelPresence();
+  readonly #modelProbe: ModelProbe;
+  readonly #abilities = new CapabilityCache((signal) => this.#show(signal));
+  /** What the last probe found. */
+  #found: { readonly state: TargetState; readonly digest: string | undefined } | undefined;
+  #contextSize: number | undefined;
+  #loads = 0;
+
+  constructor(target: OllamaTarget, { clock }: Pick<BackendEnvironment, 'clock'>) {
+    this.#clock = clock;
+    this.#contextSize = target.context_size;
+    this.#settings = { model: target.model, keepAlive: target.keep_alive, contextSize: target.context_size };
+    this.#upstream = new Upstream({ url: target.url, connectTimeoutMs: target.connect_timeout_ms, clock });
+    this.#modelProbe = new ModelProbe({
+      upstream: this.#upstream,
+      clock,
+      model: target.model,
+      contextSize: target.context_size,
+      mayUnload: mayUnload(target.keep_alive),
+      presence: this.#presence,
+      isLoading: () => this.#loads > 0,
+    });
+  }
+
+  generate(request: GenerationRequest, sink: GenerationSink): Generation {
+    return new RunningGeneration(sink, (generation) => this.#run(request, generation));
+  }
+
+  async embed(request: EmbeddingRequest, { signal }: CallOptions): Promise<Embeddings> {
+    const { path, body } = embedCall(request, this.#settings);
+    const answer = await this.#upstream.json({ method: 'POST', path, body, signal });
+    if (answer.status !== 200) throw this.#refused(answer);
+    this.#presence.noteAnswered(this.#clock.now());
+    return readEmbeddings(answer.body, request);
+  }
+
+  async probe({ signal }: CallOptions): Promise<TargetStatus> {
+    const status = await this.#modelProbe.status(signal);
+    this.#contextSize = status.contextSize ?? this.#contextSize;
+    this.#noticeAnother({ state: status.state, digest: this.#modelProbe.digest });
+    if (INSTALLED.has(status.state)) await this.#abilities.learnOnce(signal);
+    const { abilities } = this.#abilities;
+    const { details } = this.#modelProbe;
+    return { ...status, ...(abilities && { abilities }), ...(details && { details }) };
+  }
+
+  async warmUp({ signal }: CallOptions): Promise<void> {
+    this.#loads += 1;
+    try {
+      const load = (call: Pick<UpstreamCall, 'path' | 'body'>) =>
+        this.#upstream.json({ method: 'POST', ...call, signal });
+      const generating = await load(loadCall(this.#settings));
+      const embedsOnly = isEmbeddingModel(generating);
+      const answer = embedsOnly ? await load(loadEmbedderCall(this.#settings)) : generating;
+      if (answer.status !== 200) throw this.#refused(answer);
+      this.#presence.noteAnswered(this.#clock.now());
+      await this.#abilities.learn(signal);
+    } finally {
+      this.#loads -= 1;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#upstream.close();
+  }
+
+  async #run(request: GenerationRequest, generation: RunningGeneration): Promise<void> {
+    // What the model itself cannot do goes first: without tools, say, a format may be asked for.
+    const { known } = this.#abilities;
+    if (known !== undefined) rejectUnsupported(request, known);
+    refuseUnsupported(request, { backend: 'ollama', supports: SUPPORTED });
+    if (request.logprobs && this.#abilities.ignoresLogprobs) throw logprobsUnsupported();
+    const capabilities = dependsOnCapabilities(request)
+      ? await this.#abilities.learn(generation.signal)
+      : undefined;
+    rejectUnsupported(request, capabilities);
+    const think = supportsThinking(capabilities) ? request.thinking : undefined;
+    const { path, body } = generateCall(request, this.#settings, {
+      think,
+      takesShift: supportsShift(this.#modelProbe.version),
+      contextSize: this.#contextSize,
+    });
+    const exchange = await this.#upstream.open({ method: 'POST', path, body }, (held) =>
+      generation.hold(held),
+    );
+    const { status, headers } = exchange;
+    if (status !== 200) throw this.#refused({ status, headers, body: await readJson(exchange) });
+    this.#presence.noteAnswered(this.#clock.now());
+    const answer = new OllamaAnswerReader({
+      sink: generation,
+      context: this.#errorContext(),
+      logprobs: request.logprobs && new LogprobsBuffer(() => this.#abilities.noteIgnoredLogprobs()),
+      takenCallIds: request.input.kind === 'chat' ? callIdsOf(request.input.messages) : new Set(),
+      onFinish: () => exchange.finish(),
+    });
+    const lines = new LineReader((line) => answer.line(line));
+    await exchange.read((chunk) => lines.push(chunk));
+    lines.end();
+    answer.end();
+  }
+
+  #refused(answer: JsonResponse): ServingError {
+    const error = responseError(answer, this.#errorContext());
+    if (error.code === 'model_not_found') this.#presence.noteMissing(this.#clock.now());
+    return error;
+  }
+
+  #noticeAnother(found: { readonly state: TargetState; readonly digest: string | undefined }): void {
+    const before = this.#found;
+    this.#found = found;
+    const isGone = GONE.has(found.state) && found.state !== before?.state;
+    if (isGone || (before && found.digest !== before.digest)) this.#abilities.forget();
+  }
+
+  async #show(signal: AbortSignal): Promise<unknown> {
+    const body = { model: this.#settings.model };
+    const answer = await this.#upstream.json({ method: 'POST', path: '/api/show', body, signal });
+    if (answer.status !== 200) throw this.#refused(answer);
+    return answer.body;
+  }
+
+  #errorContext(): ErrorContext {
+    return { model: this.#settings.model, contextSize: this.#contextSize, clock: this.#clock };
+  }
+}

@@ -1,0 +1,273 @@
+/**
+ * Finds out whether the server answers, has the model, and holds it in memory: `/api/tags` and `/api/ps`, neither of
+ * which loads anything, and which release it is. Owns the time of the last answer, and what that told of the model.
+ */
+
+import { knownDetails, type ModelDetails, type TargetStatus } from '../../core/backend.ts';
+import type { Clock, Milliseconds } from '../../core/clock.ts';
+import { type ServingError, toServingError } from '../../core/errors.ts';
+import { asArray, asCount, asObject, asText, type UntypedObject } from '../../upstream/untyped.ts';
+import type { JsonResponse, Upstream } from '../../upstream/upstream.ts';
+
+interface ProbeOptions {
+  readonly upstream: Upstream;
+  readonly clock: Clock;
+  readonly model: string;
+  readonly contextSize: number | undefined;
+  readonly mayUnload: boolean;
+  readonly presence: ModelPresence;
+  /** A warm-up of ours is under way. */
+  readonly isLoading: () => boolean;
+}
+
+type ProbeResponse = { readonly answer: JsonResponse } | { readonly error: ServingError };
+
+/** A server that answered so recently and is silent now is taken to be busy with loading. */
+const RECENT_ANSWER_MS = 5000;
+
+export class ModelProbe {
+  readonly #options: ProbeOptions;
+  #answeredAt: Milliseconds | undefined;
+  #digest: string | undefined;
+  #details: ModelDetails | undefined;
+  #release: ServerVersion;
+  /** Of the runner that held the model last. */
+  #runnerContextSize: number | undefined;
+
+  constructor(options: ProbeOptions) {
+    this.#options = options;
+  }
+
+  /** Another one under the same name is another model. */
+  get digest(): string | undefined {
+    return this.#digest;
+  }
+
+  /** As the last list had them. */
+  get details(): ModelDetails | undefined {
+    return this.#details;
+  }
+
+  /** Undefined before the server has told it. */
+  get version(): ServerVersion {
+    return this.#release;
+  }
+
+  async status(signal: AbortSignal): Promise<TargetStatus> {
+    const { model, clock, presence } = this.#options;
+    const askedAt = clock.now();
+    const [tags, running, version] = await Promise.all([
+      this.#get('/api/tags', signal),
+      this.#get('/api/ps', signal),
+      this.#get('/api/version', signal),
+    ]);
+    if ('error' in tags) return this.#silent(tags.error, signal);
+    if ('answer' in version) this.#release = parseVersion(asText(asObject(version.answer.body).version));
+    if (tags.answer.status !== 200) return refused('/api/tags', tags.answer);
+    const installed = entriesOf(tags.answer).find((entry) => sameModel(nameOf(entry), model));
+    const digest = asText(installed?.digest);
+    if (this.#digest !== undefined && digest !== this.#digest) presence.forget();
+    this.#digest = digest;
+    this.#details = installed && detailsOf(installed);
+    if (installed === undefined || presence.isMissing(clock.now())) {
+      const detail = `The server does not have the model ${model}: ollama pull ${model}`;
+      return { state: 'not_found', loaded: false, detail };
+    }
+    if ('error' in running) return this.#silent(running.error, signal);
+    if (running.answer.status !== 200) return refused('/api/ps', running.answer);
+    return this.#loadedOrNot(
+      presence.findRunner({ model, installed, running: entriesOf(running.answer), askedAt }),
+    );
+  }
+
+  #loadedOrNot(runner: UntypedObject | undefined): TargetStatus {
+    const { contextSize, mayUnload, isLoading } = this.#options;
+    if (runner !== undefined)
+      this.#runnerContextSize = asCount(runner.context_length) ?? this.#runnerContextSize;
+    const size = contextSize ?? (runner && this.#runnerContextSize);
+    const known = size === undefined || size === 0 ? {} : { contextSize: size };
+    if (runner !== undefined) return { state: 'ready', loaded: true, mayUnload, ...known };
+    if (isLoading()) return { state: 'loading', loaded: false, ...known };
+    return {
+      state: 'unloaded',
+      loaded: false,
+      mayUnload,
+      ...known,
+      detail: 'The server does not hold the model in memory.',
+    };
+  }
+
+  #silent(error: ServingError, signal: AbortSignal): TargetStatus {
+    const sinceAnswerMs =
+      this.#answeredAt === undefined
+        ? Number.POSITIVE_INFINITY
+        : this.#options.clock.now() - this.#answeredAt;
+    if (signal.aborted && sinceAnswerMs < RECENT_ANSWER_MS) {
+      return {
+        state: 'loading',
+        loaded: false,
+        detail: 'The server is busy, as it is while it loads a model.',
+      };
+    }
+    this.#options.presence.forget();
+    return {
+      state: 'unreachable',
+      loaded: false,
+      detail: signal.aborted ? 'The server does not answer.' : error.message,
+    };
+  }
+
+  async #get(path: string, signal: AbortSignal): Promise<ProbeResponse> {
+    try {
+      const answer = await this.#options.upstream.json({ method: 'GET', path, signal });
+      this.#answeredAt = this.#options.clock.now();
+      return { answer };
+    } catch (thrown) {
+      return { error: toServingError(thrown) };
+    }
+  }
+}
+
+function entriesOf({ body }: JsonResponse): readonly UntypedObject[] {
+  return asArray(asObject(body).models).map(asObject);
+}
+
+function refused(path: string, { status }: JsonResponse): TargetStatus {
+  return { state: 'failed', loaded: false, detail: `The server answers ${path} with ${status}.` };
+}
+
+/**
+ * Whether the server has the model and holds it in memory: from what it lists, and from what requests met, which counts
+ * more. A runner belongs to a file of weights and is listed under the name that started it, so a second name of the same
+ * weights (`FROM llama3.2` in a Modelfile) is answered at once and never listed. Owns what requests met last.
+ */
+
+/** After that a model that is listed is tried again, although a request was told that it is missing. */
+const MISSING_HOLDS_MS = 30_000;
+
+const WEIGHTS_FACTS = ['family', 'parameter_size', 'quantization_level'] as const;
+
+interface RunningList {
+  readonly model: string;
+  /** Of the model, in the list of those that are installed. */
+  readonly installed: UntypedObject;
+  readonly running: readonly UntypedObject[];
+  /** When the list was asked for: an answer that came later knows better. */
+  readonly askedAt: Milliseconds;
+}
+
+export class ModelPresence {
+  #answeredAt: Milliseconds | undefined;
+  #missingAt: Milliseconds | undefined;
+  #wasListed = false;
+  /** Names that were listed when the model had answered under none of its own: one of them is the runner that answered. */
+  #otherNames: ReadonlySet<string> | undefined;
+
+  /** A request was answered, or the model was loaded for one. */
+  noteAnswered(now: Milliseconds): void {
+    this.#answeredAt = now;
+    this.#otherNames = undefined;
+    this.#missingAt = undefined;
+  }
+
+  /** A request was told that there is no such model. */
+  noteMissing(now: Milliseconds): void {
+    this.forget();
+    this.#missingAt = now;
+  }
+
+  /** Another model, or another server, may have the name. */
+  forget(): void {
+    this.#answeredAt = undefined;
+    this.#missingAt = undefined;
+    this.#wasListed = false;
+    this.#otherNames = undefined;
+  }
+
+  isMissing(now: Milliseconds): boolean {
+    return this.#missingAt !== undefined && now - this.#missingAt < MISSING_HOLDS_MS;
+  }
+
+  /** The entry of the runner that holds the model; one without facts where an answer proves it alone; undefined: none does. */
+  findRunner(list: RunningList): UntypedObject | undefined {
+    const own = list.running.find((entry) => sameModel(nameOf(entry), list.model));
+    const wasListed = this.#wasListed;
+    this.#wasListed = own !== undefined;
+    if (own !== undefined || this.#answeredAt === undefined) return own;
+    if (this.#answeredAt >= list.askedAt) return {};
+    // It was listed under its own name and is not any more: what is listed now took its place.
+    if (wasListed) this.#answeredAt = undefined;
+    if (this.#answeredAt === undefined) return undefined;
+    this.#otherNames ??= new Set(
+      list.running.filter((entry) => mayShareWeights(entry, list.installed)).map(nameOf),
+    );
+    return list.running.find((entry) => this.#otherNames?.has(nameOf(entry)));
+  }
+}
+
+function nameOf(entry: UntypedObject): string {
+  return asText(entry.model) ?? asText(entry.name) ?? '';
+}
+
+/** Names of the same weights agree in what the lists tell of them; facts that are not told contradict nothing. */
+function mayShareWeights(entry: UntypedObject, other: UntypedObject): boolean {
+  const [one, two] = [asObject(entry.details), asObject(other.details)];
+  return WEIGHTS_FACTS.every((fact) => !asText(one[fact]) || !asText(two[fact]) || one[fact] === two[fact]);
+}
+
+/** Facts of a model, from its entry in `/api/tags`. Pure. */
+
+function detailsOf(installed: UntypedObject): ModelDetails {
+  const details = asObject(installed.details);
+  const families = asArray(details.families).flatMap((family) => asText(family) ?? []);
+  return knownDetails({
+    digest: asDigest(installed.digest),
+    sizeBytes: asCount(installed.size),
+    format: asText(details.format),
+    family: asText(details.family),
+    families: families.length === 0 ? undefined : families,
+    parameterSize: asText(details.parameter_size),
+    quantization: asText(details.quantization_level),
+    trainedContextSize: asCount(details.context_length),
+    embeddingLength: asCount(details.embedding_length),
+  });
+}
+
+function asDigest(value: unknown): string | undefined {
+  return /^(?:sha256:)?([0-9a-f]{64})$/.exec(asText(value) ?? '')?.[1];
+}
+
+/** Names of models as Ollama compares them: case, the default registry and the default tag make no difference. */
+function sameModel(one: string, other: string): boolean {
+  return normalize(one) === normalize(other);
+}
+
+function normalize(name: string): string {
+  const lower = name
+    .toLowerCase()
+    .replace(/^registry\.ollama\.ai\//, '')
+    .replace(/^library\//, '');
+  const last = lower.slice(lower.lastIndexOf('/') + 1);
+  return last.includes(':') ? lower : `${lower}:latest`;
+}
+
+/** Which release of Ollama a server is, by `/api/version`, and what depends on it. Pure. */
+
+/** Undefined: the server did not say, or said 0.0.0, as it does when it was built from source without a version. */
+type ServerVersion = { readonly major: number; readonly minor: number } | undefined;
+
+function parseVersion(version: string | undefined): ServerVersion {
+  const [, major, minor] = /^v?(\d+)\.(\d+)/.exec(version ?? '') ?? [];
+  if (major === undefined || minor === undefined) return undefined;
+  if (/^v?0\.0\.0\b/.test(version ?? '')) return undefined;
+  return { major: Number(major), minor: Number(minor) };
+}
+
+/**
+ * Whether a request may say `shift`. Since 0.30 a runner is started with it or without: a request that says otherwise than
+ * the one before, anybody's, has the model loaded anew. Where the release is unknown the field is left out, which never
+ * causes a load: only the end of an answer that outgrows the context differs.
+ */
+export function supportsShift(release: ServerVersion): boolean {
+  return release !== undefined && release.major === 0 && release.minor < 30;
+}

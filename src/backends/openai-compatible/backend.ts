@@ -1,0 +1,364 @@
+/** The OpenAI-compatible backend's keys, defaults and short names. */
+
+import { Type } from 'typebox';
+import type {
+  Backend,
+  CallOptions,
+  EmbeddingRequest,
+  Embeddings,
+  GenerateOptions,
+  Generation,
+  GenerationSink,
+  TargetStatus,
+  Tokenizer,
+} from '../../core/backend.ts';
+import { ServingError } from '../../core/errors.ts';
+import type { GenerationRequest } from '../../core/generation.ts';
+import { RunningGeneration } from '../../core/sink.ts';
+import type { Exchange } from '../../upstream/exchange.ts';
+import { SseReader } from '../../upstream/stream-reader.ts';
+import { type JsonResponse, readJson, Upstream, URL_PATTERN, URL_RULE } from '../../upstream/upstream.ts';
+import { type BackendEnvironment, defineBackend } from '../backend-definition.ts';
+import { OpenAiAnswerReader } from './answer-reader.ts';
+import {
+  checkPassFields,
+  DIALECTS,
+  type Dialect,
+  detectDialect,
+  type Flavor,
+  PASSED_FIELDS,
+  passedFeatures,
+  passedNames,
+} from './dialect.ts';
+import { embeddedStatus, modelNotFound, responseError } from './errors.ts';
+import { type BodyOptions, generateCall, optionsForRetry } from './request-body.ts';
+import {
+  PropsCache,
+  probeServer,
+  rejectUnsupportedByTemplate,
+  unreachableStatus,
+  withProps,
+} from './server-probe.ts';
+import { serverTokenizer } from './tokenizer.ts';
+import {
+  canBeWhole,
+  dimensionsUnsupported,
+  EMBEDDINGS_PATH,
+  embedBody,
+  embeddingsUnsupported,
+  readEmbeddings,
+  readWholeAnswer,
+} from './whole-answer.ts';
+
+function listed(flavor: Flavor): string {
+  return PASSED_FIELDS[flavor].join(', ');
+}
+
+export const openAiCompatible = defineBackend({
+  name: 'openai-compatible',
+  aliases: { vllm: { flavor: 'vllm' }, 'llama-server': { flavor: 'llama-server' } },
+  summary: 'A model that a server with the OpenAI API serves: vLLM, llama-server and others.',
+  keys: {
+    url: Type.String({
+      pattern: URL_PATTERN,
+      title: URL_RULE,
+      description: 'Where the server is; may end in /v1 or not. Health is asked at its root.',
+    }),
+    api_key: Type.Optional(
+      Type.String({ minLength: 1, secret: true, description: 'Sent as a Bearer token.' }),
+    ),
+    flavor: Type.Union(
+      [Type.Literal('auto'), Type.Literal('vllm'), Type.Literal('llama-server'), Type.Literal('generic')],
+      {
+        default: 'auto',
+        description:
+          'Which server it is: decides how health is asked and which fields beyond the OpenAI API are sent.',
+      },
+    ),
+    context_size: Type.Optional(
+      Type.Integer({ minimum: 16, description: 'Tokens per slot. Unset: what the server tells.' }),
+    ),
+    whole_answers: Type.Union([Type.Literal('auto'), Type.Literal('streamed')], {
+      default: 'auto',
+      description:
+        'auto: an answer that the client does not stream is requested in one piece, which costs the server less; with tools or log-probabilities it is a stream. streamed: always a stream; for proxies on the way that close silent connections.',
+    }),
+    pass_fields: Type.Optional(
+      Type.Array(Type.String({ minLength: 1 }), {
+        description: `Fields of clients that are passed on to the server as they came, beside ${listed('vllm')} (vllm), and ${listed('llama-server')} (llama-server). All others that no protocol knows are ignored.`,
+      }),
+    ),
+  },
+  defaultSlots: 64,
+  embedded: false,
+  checkTarget: (target) => checkPassFields(target.pass_fields ?? []),
+  create: (target, environment) => new OpenAiCompatibleBackend(target, environment),
+});
+
+/**
+ * A model behind a server that speaks the OpenAI API. Cancelling is closing the socket. It owns what it learned of the
+ * server: its dialect, the context's size, and whether its template takes the switch for thinking.
+ */
+
+export interface OpenAiCompatibleTarget {
+  readonly model: string;
+  readonly url: string;
+  readonly api_key?: string;
+  readonly flavor: 'auto' | Flavor;
+  readonly context_size?: number;
+  readonly pass_fields?: readonly string[];
+  readonly whole_answers?: 'auto' | 'streamed';
+  readonly connect_timeout_ms: number;
+}
+
+interface GenerationRun {
+  readonly request: GenerationRequest;
+  readonly generation: RunningGeneration;
+  readonly options: GenerateOptions;
+}
+
+/** What is passed on to a server of that dialect. */
+type PassThrough = Pick<BodyOptions, 'dialect' | 'passed' | 'supports'>;
+
+/** An answer with status 200, and how it was asked for in the end. */
+interface OpenedAnswer {
+  readonly exchange: Exchange;
+  readonly asked: BodyOptions;
+}
+
+export class OpenAiCompatibleBackend implements Backend {
+  /** Refuses where the server has no such routes: which it is may be known only when it is asked. */
+  readonly tokenizer: Tokenizer;
+  readonly #target: OpenAiCompatibleTarget;
+  readonly #upstream: Upstream;
+  readonly #environment: Pick<BackendEnvironment, 'clock' | 'log'>;
+  #dialect: Dialect | undefined;
+  #contextSize: number | undefined;
+  #vocabularySize: number | undefined;
+  #passes: PassThrough | undefined;
+  #templateSwitch = true;
+  #maxTokensName: BodyOptions['maxTokensName'] = 'max_tokens';
+  readonly #props = new PropsCache();
+  #wholeIsWorse = false;
+  #saidUsageMissing = false;
+  /** Until the server takes the key again. */
+  #saidKeyRefused = false;
+
+  constructor(target: OpenAiCompatibleTarget, environment: Pick<BackendEnvironment, 'clock' | 'log'>) {
+    this.#target = target;
+    this.#environment = environment;
+    this.#contextSize = target.context_size;
+    this.#dialect = target.flavor === 'auto' ? undefined : DIALECTS[target.flavor];
+    this.#upstream = new Upstream({
+      // Health is asked at the server's root, so the API's own prefix is part of each path.
+      url: target.url.replace(/\/v1\/?$/, ''),
+      connectTimeoutMs: target.connect_timeout_ms,
+      headers: target.api_key === undefined ? {} : { authorization: `Bearer ${target.api_key}` },
+      clock: environment.clock,
+    });
+    this.tokenizer = serverTokenizer({
+      upstream: this.#upstream,
+      model: target.model,
+      speaks: (signal) => this.#speaks(signal),
+      refusal: (answer) => this.#refusal(answer),
+    });
+  }
+
+  generate(request: GenerationRequest, sink: GenerationSink, options: GenerateOptions): Generation {
+    const { whole_answers } = this.#target;
+    const asksWhole = options.delivery === 'whole' && whole_answers !== 'streamed' && canBeWhole(request);
+    return new RunningGeneration(sink, (generation) => {
+      const run = { request, generation, options };
+      return asksWhole && !this.#wholeIsWorse ? this.#runWhole(run) : this.#runStream(run);
+    });
+  }
+
+  async embed(request: EmbeddingRequest, { signal }: CallOptions): Promise<Embeddings> {
+    const body = embedBody(request, this.#target.model);
+    const answer = await this.#upstream.json({ method: 'POST', path: EMBEDDINGS_PATH, body, signal });
+    if (answer.status !== 200)
+      throw embeddingsUnsupported(answer) ?? dimensionsUnsupported(answer) ?? this.#refusal(answer);
+    this.#saidKeyRefused = false;
+    return readEmbeddings(answer.body, request);
+  }
+
+  async probe({ signal }: CallOptions): Promise<TargetStatus> {
+    try {
+      const dialect = await this.#speaks(signal);
+      const { model, context_size: contextSize } = this.#target;
+      const probe = { upstream: this.#upstream, model, dialect, contextSize };
+      const { status, vocabularySize, identity } = await probeServer(probe, signal);
+      this.#contextSize = status.contextSize ?? this.#contextSize;
+      this.#vocabularySize = vocabularySize;
+      if (dialect.propsPath === undefined || identity === undefined) return status;
+      const about = { upstream: this.#upstream, path: dialect.propsPath, identity };
+      return withProps(status, await this.#props.learn(about, signal));
+    } catch (thrown) {
+      // What comes back under this address may be another server.
+      if (this.#target.flavor === 'auto') this.#dialect = undefined;
+      this.#templateSwitch = true;
+      this.#maxTokensName = 'max_tokens';
+      this.#wholeIsWorse = false;
+      this.#props.forget();
+      return unreachableStatus(thrown, signal);
+    }
+  }
+
+  /** These servers load their model before they answer: there is nothing to do but to look. */
+  async warmUp({ signal }: CallOptions): Promise<void> {
+    const { state, detail } = await this.probe({ signal });
+    if (signal.aborted) throw signal.reason;
+    if (state === 'ready') return;
+    if (state === 'not_found') throw modelNotFound(this.#target.model);
+    const code = state === 'loading' ? 'model_loading' : 'no_backend_available';
+    throw new ServingError(code, { retryAfterSeconds: 1, cause: new Error(detail) });
+  }
+
+  async close(): Promise<void> {
+    await this.#upstream.close();
+  }
+
+  async #runWhole(run: GenerationRun): Promise<void> {
+    const { request, generation, options } = run;
+    options.onUnstreamed?.();
+    const opened = await this.#open(run, { whole: true });
+    const { headers } = opened.exchange;
+    if (String(headers['content-type']).startsWith('text/event-stream')) {
+      this.#warnOfWhole();
+      return this.#readStream(run, opened);
+    }
+    const body = await readJson(opened.exchange);
+    const status = embeddedStatus(body);
+    if (status !== undefined) throw this.#refusal({ status, headers, body }, request);
+    const { events, isWorse } = readWholeAnswer(body, request.limits.maxTokens);
+    if (isWorse) this.#warnOfWhole();
+    for (const event of events) generation.event(event);
+  }
+
+  async #runStream(run: GenerationRun): Promise<void> {
+    await this.#readStream(run, await this.#open(run, { whole: false }));
+  }
+
+  async #readStream(
+    { request, generation }: GenerationRun,
+    { exchange, asked }: OpenedAnswer,
+  ): Promise<void> {
+    const answer = new OpenAiAnswerReader({
+      sink: generation,
+      clock: this.#environment.clock,
+      bounds: { maxTokens: asked.maxTokens, contextSize: this.#contextSize },
+      refusal: (status, body) => this.#refusal({ status, headers: exchange.headers, body }, request),
+      logprobs: request.logprobs,
+      onFinish: () => exchange.finish(),
+      onUsageMissing: () => this.#warnOfUsage(),
+    });
+    try {
+      const events = new SseReader((event) => answer.event(event));
+      await exchange.read((chunk) => events.push(chunk));
+      events.end();
+      answer.end();
+    } finally {
+      answer.dispose();
+    }
+  }
+
+  /** Asks again, without, where the server refuses something that it can do without. Any other refusal is the answer. */
+  async #open(
+    { request, generation, options: { promptTokensFirst = false } }: GenerationRun,
+    { whole }: { readonly whole: boolean },
+  ): Promise<OpenedAnswer> {
+    const dialect = this.#dialect ?? (await this.#speaks(generation.signal));
+    let options = this.#bodyOptions(request, { dialect, whole, promptTokensFirst });
+    let before = options;
+    rejectUnsupportedByTemplate(request, this.#props.current);
+    for (;;) {
+      const { path, body } = generateCall(request, options);
+      const call = { method: 'POST', path, body } as const;
+      const exchange = await this.#upstream.open(call, (held) => generation.hold(held));
+      const { status, headers } = exchange;
+      if (status === 200) {
+        this.#saidKeyRefused = false;
+        this.#learn(before, options);
+        return { exchange, asked: options };
+      }
+      const answer = { status, headers, body: await readJson(exchange) };
+      const adapted = optionsForRetry(options, { request, sent: body, answer });
+      if (adapted === undefined) throw this.#refusal(answer, request);
+      before = options;
+      options = adapted;
+    }
+  }
+
+  /** Only what has helped: a server's words may repeat what one client wrote, and all others would have to live with it. */
+  #learn(before: BodyOptions, helped: BodyOptions): void {
+    if (before.templateSwitch && !helped.templateSwitch) this.#templateSwitch = false;
+    if (before.maxTokensName !== helped.maxTokensName) this.#maxTokensName = helped.maxTokensName;
+  }
+
+  #bodyOptions(
+    { limits: { maxTokens } }: GenerationRequest,
+    { dialect, whole, promptTokensFirst }: Pick<BodyOptions, 'dialect' | 'whole' | 'promptTokensFirst'>,
+  ): BodyOptions {
+    const { passed, supports } = this.#passing(dialect);
+    return {
+      dialect,
+      whole,
+      promptTokensFirst,
+      model: this.#target.model,
+      passed,
+      supports,
+      maxTokens,
+      maxTokensName: this.#maxTokensName,
+      contextSize: this.#contextSize,
+      vocabularySize: this.#vocabularySize,
+      templateSwitch: this.#templateSwitch,
+      strictTools: true,
+    };
+  }
+
+  #passing(dialect: Dialect): PassThrough {
+    if (this.#passes?.dialect === dialect) return this.#passes;
+    const passed = passedNames(dialect.flavor, this.#target.pass_fields ?? []);
+    this.#passes = { dialect, passed, supports: [...dialect.supports, ...passedFeatures(passed)] };
+    return this.#passes;
+  }
+
+  #refusal(answer: JsonResponse, request?: GenerationRequest): ServingError {
+    const { clock, log } = this.#environment;
+    const isKeyRefused = answer.status === 401 || answer.status === 403;
+    if (isKeyRefused && !this.#saidKeyRefused) {
+      this.#saidKeyRefused = true;
+      log.error('the server does not accept the api_key of this target', {
+        url: this.#target.url,
+        status: answer.status,
+      });
+    }
+    return responseError(answer, { model: this.#target.model, wallNowMs: clock.wallNow(), request });
+  }
+
+  async #speaks(signal: AbortSignal): Promise<Dialect> {
+    if (this.#dialect !== undefined) return this.#dialect;
+    const detected = await detectDialect(this.#upstream, signal);
+    this.#dialect = detected;
+    return detected ?? DIALECTS.generic;
+  }
+
+  #warnOfWhole(): void {
+    this.#wholeIsWorse = true;
+    this.#environment.log.warn(
+      'whole answers of this server lack usage, exceed max_tokens or arrive as streams: it is asked for streams from now on',
+      { url: this.#target.url },
+    );
+  }
+
+  #warnOfUsage(): void {
+    if (this.#saidUsageMissing) return;
+    this.#saidUsageMissing = true;
+    this.#environment.log.warn(
+      'the server reports no usage: pieces of text are counted as tokens, prompts as 0',
+      {
+        url: this.#target.url,
+      },
+    );
+  }
+}

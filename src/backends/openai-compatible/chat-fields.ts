@@ -1,0 +1,111 @@
+/** The messages of a chat in the words of the OpenAI API. Pure. Images stand where they stood in the text. */
+
+import type { Image, Message, Tool, ToolCall, ToolUse } from '../../core/generation.ts';
+import type { Dialect } from './dialect.ts';
+
+type WireMessage = Readonly<Record<string, unknown>>;
+type ContentPart = Readonly<Record<string, unknown>>;
+
+export function wireMessages(
+  messages: readonly Message[],
+  { thoughtNames }: Pick<Dialect, 'thoughtNames'>,
+): readonly WireMessage[] {
+  return messages.map((message) => {
+    switch (message.role) {
+      case 'system':
+        return { role: 'system', content: message.content };
+      case 'user':
+        return { role: 'user', content: userContent(message.content, message.images) };
+      case 'assistant':
+        return assistantMessage(message, thoughtNames);
+      case 'tool':
+        return {
+          role: 'tool',
+          content: message.content,
+          ...(message.toolCallId !== undefined && { tool_call_id: message.toolCallId }),
+        };
+      default:
+        return message satisfies never;
+    }
+  });
+}
+
+function assistantMessage(
+  { content, reasoning, toolCalls }: Extract<Message, { role: 'assistant' }>,
+  thoughtNames: Dialect['thoughtNames'],
+): WireMessage {
+  const thoughts = reasoning === undefined ? [] : thoughtNames.map((name) => [name, reasoning]);
+  return {
+    role: 'assistant',
+    // Templates tell "said nothing" from "said an empty text" where there are calls.
+    content: content === '' && toolCalls !== undefined ? null : content,
+    ...Object.fromEntries(thoughts),
+    ...(toolCalls !== undefined && { tool_calls: toolCalls.map(wireCall) }),
+  };
+}
+
+function wireCall({ id, name, arguments: text }: ToolCall): WireMessage {
+  return { id, type: 'function', function: { name, arguments: text } };
+}
+
+function userContent(content: string, images: readonly Image[] | undefined): string | ContentPart[] {
+  if (images === undefined || images.length === 0) return content;
+  const parts: ContentPart[] = [];
+  let from = 0;
+  const textUntil = (to: number) => {
+    if (to > from) parts.push({ type: 'text', text: content.slice(from, to) });
+    from = Math.max(from, to);
+  };
+  for (const { mediaType, base64, at } of [...images].sort((one, other) => one.at - other.at)) {
+    textUntil(at);
+    parts.push({ type: 'image_url', image_url: { url: `data:${mediaType};base64,${base64}` } });
+  }
+  textUntil(content.length);
+  return parts;
+}
+
+/** Tools, and which of them may be called, in the words of the OpenAI API and of one dialect. Pure. */
+
+/** Some servers insist on a schema. */
+const NO_PARAMETERS = { type: 'object', properties: {} };
+
+/**
+ * vLLM holds a forced call to its schema only where the tool is strict, and the OpenAI service promises nothing otherwise: a
+ * forced call always says so. `strict` false: only what the client itself says of it.
+ */
+export function toolFields(
+  use: ToolUse | undefined,
+  { namesTools }: Pick<Dialect, 'namesTools'>,
+  { strict: forcedAreStrict = true }: { readonly strict?: boolean } = {},
+): Readonly<Record<string, unknown>> {
+  if (use === undefined) return {};
+  const { choice, single } = use;
+  const strict = forcedAreStrict && isForced(use);
+  const wireTool = (tool: Tool) => wiredTool(strict ? { ...tool, strict } : tool);
+  // Unsaid, servers allow as many as the model's template can tell apart.
+  const parallel = single ? { parallel_tool_calls: false } : {};
+  if (typeof choice !== 'object') {
+    return { tools: use.tools.map(wireTool), tool_choice: choice, ...parallel };
+  }
+  if (!namesTools) {
+    const named = use.tools.filter(({ name }) => name === choice.name);
+    return { tools: named.map(wireTool), tool_choice: 'required', ...parallel };
+  }
+  const tool_choice = { type: 'function', function: { name: choice.name } };
+  return { tools: use.tools.map(wireTool), tool_choice, ...parallel };
+}
+
+/** The model has to call a tool. */
+export function isForced({ choice }: ToolUse): boolean {
+  return choice === 'required' || typeof choice === 'object';
+}
+
+function wiredTool({
+  name,
+  description,
+  parameters = NO_PARAMETERS,
+  strict,
+}: Tool): Readonly<Record<string, unknown>> {
+  const described = description === undefined ? { name } : { name, description };
+  return { type: 'function', function: { ...described, parameters, ...(strict && { strict }) } };
+}

@@ -1,0 +1,310 @@
+/** What the refusals of OpenAI-compatible servers mean for our client, by status and words. */
+
+import { ServingError } from '../../core/errors.ts';
+import { FEATURES, type Feature, unsupported } from '../../core/features.ts';
+import type { GenerationRequest } from '../../core/generation.ts';
+import {
+  asCount,
+  asObject,
+  asText,
+  excerpt,
+  retryAfterSeconds,
+  type UntypedObject,
+} from '../../upstream/untyped.ts';
+import type { JsonResponse } from '../../upstream/upstream.ts';
+
+/** Fields of these servers, and what ours are called. */
+const FIELD_NAMES: Readonly<Record<string, string>> = {
+  messages: 'messages',
+  prompt: 'prompt',
+  temperature: 'temperature',
+  top_p: 'top_p',
+  top_k: 'top_k',
+  min_p: 'min_p',
+  seed: 'seed',
+  stop: 'stop',
+  max_tokens: 'max_tokens',
+  max_completion_tokens: 'max_tokens',
+  n_predict: 'max_tokens',
+  min_tokens: 'min_tokens',
+  ignore_eos: 'ignore_eos',
+  presence_penalty: 'presence_penalty',
+  frequency_penalty: 'frequency_penalty',
+  repetition_penalty: 'repeat_penalty',
+  repeat_penalty: 'repeat_penalty',
+  logit_bias: 'logit_bias',
+  logprobs: 'logprobs',
+  top_logprobs: 'logprobs',
+  n_probs: 'logprobs',
+  tools: 'tools',
+  functions: 'tools',
+  tool_choice: 'tool_choice',
+  parallel_tool_calls: 'parallel_tool_calls',
+  response_format: 'format',
+  json_schema: 'format',
+  structured_outputs: 'format',
+  grammar: 'grammar',
+  reasoning_effort: 'think',
+  dimensions: 'dimensions',
+  input: 'input',
+};
+
+/** Where a server names no field: how its words speak of one that was asked. */
+const FEATURE_PATTERNS: readonly (readonly [Feature, RegExp])[] = [
+  ['grammar', /grammar|samplers/i],
+  ['json-schema', /schema|grammar|structured.?output|guided/i],
+  ['tools', /schema|grammar|structured.?output|guided/i],
+  ['logit-bias', /logit_bias/i],
+  ['logprobs', /logprobs/i],
+];
+
+/** OpenAI's own codes for a field that a model does not take. */
+const UNSUPPORTED_CODES = ['unsupported_parameter', 'unsupported_value'];
+
+interface ErrorContext {
+  readonly model: string;
+  readonly wallNowMs: number;
+  /** Absent for what is no generation. */
+  readonly request?: GenerationRequest | undefined;
+}
+
+/** An answer whose status is not 200. */
+export function responseError(answer: JsonResponse, about: ErrorContext): ServingError {
+  const { status, body } = answer;
+  const error = errorObject(body);
+  const words = asText(error.message) ?? asText(error.detail);
+  const shown = words && excerpt(words);
+  const cause = new Error(`The server answered ${status}: ${shown ?? 'no reason given'}`);
+  const contextError = status < 500 ? contextErrorOf(body) : undefined;
+  if (contextError !== undefined) return contextExceeded(contextError, cause);
+  const missing = about.request && missingAbility(words ?? '', about.request);
+  if (missing !== undefined) return missing;
+  switch (status) {
+    case 400:
+    case 413:
+    case 422: {
+      const param = fieldOf(error, about.request);
+      const isNotTaken = param !== undefined && UNSUPPORTED_CODES.includes(asText(error.code) ?? '');
+      const message = `The model’s backend refused the request: ${shown ?? 'it gave no reason'}`;
+      return new ServingError(isNotTaken ? 'unsupported_parameter' : 'invalid_request', {
+        message,
+        ...(param === undefined ? {} : { param }),
+        cause,
+      });
+    }
+    case 404:
+      return error.message === undefined ? routeNotFound(cause) : modelNotFound(about.model, cause);
+    case 429:
+    case 503:
+      return busy({ words, cause, seconds: retryAfterSeconds(answer.headers, about.wallNowMs) });
+    case 401:
+    case 403: {
+      const message =
+        'The model’s backend does not accept this server’s key. Its operator has to set the target’s api_key.';
+      return new ServingError('backend_error', { message, cause });
+    }
+    default:
+      return new ServingError('backend_error', { message: `The model’s backend answered ${status}.`, cause });
+  }
+}
+
+/**
+ * The status of an error within an answer of status 200, or a chunk of one, where the server refuses what was asked: vLLM
+ * finds bad schemas after its 200.
+ */
+export function embeddedStatus(body: unknown): number | undefined {
+  const code = asCount(errorObject(body).code);
+  return code !== undefined && code >= 400 && code < 500 ? code : undefined;
+}
+
+/** An error that came as a chunk after the 200 was sent. */
+export function streamError(body: unknown): ServingError {
+  const cause = new Error(
+    `The server failed mid-stream: ${excerpt(asText(errorObject(body).message) ?? 'no reason given')}`,
+  );
+  const contextError = contextErrorOf(body);
+  if (contextError !== undefined) return contextExceeded(contextError, cause);
+  return new ServingError('backend_error', {
+    message: 'The model’s backend failed during the answer.',
+    cause,
+  });
+}
+
+/** A model that reasons, at the OpenAI service: it wants the limit under its newer name. */
+export function wantsNewerLimit({ status, body }: JsonResponse): boolean {
+  return status === 400 && /max_completion_tokens/.test(asText(errorObject(body).message) ?? '');
+}
+
+/** The OpenAI service takes only a part of JSON Schema as strict; others do not know the field. */
+export function rejectsStrictTools({ status, body }: JsonResponse): boolean {
+  const { code, message, detail } = errorObject(body);
+  if (status !== 400 && status !== 422) return false;
+  return code === 'invalid_function_parameters' || /\bstrict\b/i.test(JSON.stringify([message, detail]));
+}
+
+/** The template of the model takes no arguments, so it cannot be told about thinking. */
+export function rejectsTemplateSwitch({ status, body }: JsonResponse): boolean {
+  return status === 400 && /chat_template.* not supported/i.test(asText(errorObject(body).message) ?? '');
+}
+
+export function modelNotFound(model: string, cause?: unknown): ServingError {
+  const message = `The backend does not serve the model ${JSON.stringify(model)}. Its /v1/models lists those it does.`;
+  return new ServingError('model_not_found', { message, cause });
+}
+
+function fieldOf(error: UntypedObject, request: GenerationRequest | undefined): string | undefined {
+  const root = /^[^.[]*/.exec(asText(error.param) ?? '')?.[0] ?? '';
+  if (Object.hasOwn(FIELD_NAMES, root)) return FIELD_NAMES[root];
+  const words = asText(error.message);
+  if (request === undefined || words === undefined) return undefined;
+  for (const [feature, pattern] of FEATURE_PATTERNS) {
+    const field = FEATURES[feature].askedBy(request);
+    if (field !== undefined && pattern.test(words)) return field;
+  }
+  return undefined;
+}
+
+function busy(refused: { words: string | undefined; cause: Error; seconds: number }): ServingError {
+  const loading = /\bloading\b/i.test(refused.words ?? '');
+  const message = loading
+    ? 'The model is still loading.'
+    : 'The model’s backend is overloaded. Try again shortly.';
+  return new ServingError(loading ? 'model_loading' : 'no_backend_available', {
+    message,
+    retryAfterSeconds: refused.seconds,
+    cause: refused.cause,
+  });
+}
+
+function routeNotFound(cause: Error): ServingError {
+  return new ServingError('backend_error', {
+    message: 'The model’s backend lacks the route that this request needs.',
+    cause,
+  });
+}
+
+/** Recognizes the ways in which servers say that prompt and answer do not fit into the context, with their numbers. */
+
+interface ContextError {
+  readonly contextSize?: number;
+  readonly promptTokens?: number;
+  /** `promptTokens` is what the server counted before it gave up counting. */
+  readonly atLeast: boolean;
+}
+
+const CONTEXT_SIZES = [
+  /max_model_len\s*=\s*(\d+)/,
+  /context (?:length|size|window) (?:is|of)(?: only)? (\d+)/i,
+];
+const EXACT_PROMPTS = [
+  /\((\d+) (?:tokens )?in (?:the|your) (?:messages|prompt|input)/i,
+  /(?:request|prompt|messages|input) (?:has|have|contains?|resulted in) (\d+)(?: input| prompt)? tokens/i,
+];
+const LOWER_BOUNDS = [/passed (\d+) input tokens/i, /contains at least (\d+)(?: input| prompt)? tokens/i];
+
+/** `body`: an error answer, or the chunk of a stream that carries one. */
+export function contextErrorOf(body: unknown): ContextError | undefined {
+  const error = errorObject(body);
+  const message = asText(error.message) ?? '';
+  if (error.type === 'exceed_context_size_error') {
+    return known({
+      contextSize: asCount(error.n_ctx),
+      promptTokens: asCount(error.n_prompt_tokens),
+      atLeast: false,
+    });
+  }
+  const contextSize = firstNumber(message, CONTEXT_SIZES);
+  if (contextSize === undefined && error.code !== 'context_length_exceeded') return undefined;
+  const exact = firstNumber(message, EXACT_PROMPTS);
+  const promptTokens = exact ?? firstNumber(message, LOWER_BOUNDS);
+  return known({ contextSize, promptTokens, atLeast: exact === undefined });
+}
+
+/** The server names no number that shows that the prompt alone is too long. */
+export function promptMayFit({ contextSize, promptTokens }: ContextError): boolean {
+  return contextSize === undefined || promptTokens === undefined || promptTokens < contextSize;
+}
+
+/** What the context leaves after the prompt, where the server told both exactly. */
+export function roomLeft({ contextSize, promptTokens, atLeast }: ContextError): number | undefined {
+  if (atLeast || contextSize === undefined || promptTokens === undefined) return undefined;
+  return promptTokens < contextSize ? contextSize - promptTokens : undefined;
+}
+
+function contextExceeded({ contextSize, promptTokens, atLeast }: ContextError, cause: unknown): ServingError {
+  const prompt =
+    promptTokens === undefined ? 'is too long' : `has ${atLeast ? 'at least ' : ''}${promptTokens} tokens`;
+  const size = contextSize === undefined ? 'is smaller' : `holds ${contextSize}`;
+  const message = `The prompt ${prompt}, but the model’s context ${size}. Shorten the prompt.`;
+  return new ServingError('context_length_exceeded', { message, cause });
+}
+
+/** Servers put their error into `error`, as an object or a text, or answer it bare. */
+export function errorObject(body: unknown): UntypedObject {
+  const { error } = asObject(body);
+  if (typeof error === 'string') return { message: error };
+  return error === undefined || error === null ? asObject(body) : asObject(error);
+}
+
+function firstNumber(message: string, patterns: readonly RegExp[]): number | undefined {
+  for (const pattern of patterns) {
+    const digits = pattern.exec(message)?.[1];
+    if (digits !== undefined) return Number(digits);
+  }
+  return undefined;
+}
+
+function known(found: {
+  contextSize: number | undefined;
+  promptTokens: number | undefined;
+  atLeast: boolean;
+}): ContextError {
+  const { contextSize, promptTokens, atLeast } = found;
+  return {
+    ...(contextSize === undefined ? {} : { contextSize }),
+    ...(promptTokens === undefined ? {} : { promptTokens }),
+    atLeast,
+  };
+}
+
+/** The words in which servers say that a model, or the way they were started, cannot do what a field asks. One entry each. Pure. */
+
+interface MissingAbility {
+  readonly words: RegExp;
+  readonly feature: Feature;
+  readonly who: string;
+  readonly advice: string;
+}
+
+const MISSING_ABILITIES: readonly MissingAbility[] = [
+  {
+    words: /tool choice requires|--enable-auto-tool-choice|--tool-call-parser/i,
+    feature: 'tools',
+    who: 'this model’s server as it was started',
+    advice:
+      'Its operator has to start it with --enable-auto-tool-choice and --tool-call-parser. Leave it away, or use another model.',
+  },
+  {
+    words: /requires --jinja/i,
+    feature: 'tools',
+    who: 'this model’s server as it was started',
+    advice: 'Its operator has to start it with --jinja. Leave it away, or use another model.',
+  },
+  {
+    words:
+      /image input is not supported|is not a multimodal model|at most 0 image|does not support image|image_url.*(?:not supported|unsupported)/i,
+    feature: 'images',
+    who: 'this model',
+    advice: 'Send text alone, or use another model.',
+  },
+];
+
+/** The status is not asked: one of these servers says it with a 500. */
+function missingAbility(words: string, request: GenerationRequest): ServingError | undefined {
+  for (const missing of MISSING_ABILITIES) {
+    const field = FEATURES[missing.feature].askedBy(request);
+    if (field !== undefined && missing.words.test(words))
+      return unsupported(field, missing.who, { advice: missing.advice });
+  }
+  return undefined;
+}

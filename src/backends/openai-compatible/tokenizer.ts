@@ -1,0 +1,122 @@
+/**
+ * The model's own vocabulary, asked of the server. llama-server has no route that counts a chat: its template is applied
+ * first, and what comes out is read as it reads prompts of its own.
+ */
+
+import type { TokenizeRequest, Tokenizer } from '../../core/backend.ts';
+import { ServingError } from '../../core/errors.ts';
+import { unsupported } from '../../core/features.ts';
+import { asArray, asCount, asObject } from '../../upstream/untyped.ts';
+import type { JsonResponse, Upstream } from '../../upstream/upstream.ts';
+import { toolFields, wireMessages } from './chat-fields.ts';
+import type { Dialect } from './dialect.ts';
+import { errorObject, rejectsTemplateSwitch } from './errors.ts';
+import { CONTINUES_LAST } from './request-body.ts';
+
+type Fields = Readonly<Record<string, unknown>>;
+
+export interface TokenizerOptions {
+  readonly upstream: Upstream;
+  readonly model: string;
+  speaks(signal: AbortSignal): Promise<Dialect>;
+  /** What an answer that is no 200 means. */
+  refusal(answer: JsonResponse): ServingError;
+}
+
+export function serverTokenizer({ upstream, model, speaks, refusal }: TokenizerOptions): Tokenizer {
+  const ask = async (path: string, body: Fields, signal: AbortSignal) => {
+    let answer = await upstream.json({ method: 'POST', path, body, signal });
+    const { chat_template_kwargs: ofTemplate, ...others } = body;
+    // A template without a switch writes the same prompt either way.
+    if (ofTemplate !== undefined && rejectsTemplateSwitch(answer))
+      answer = await upstream.json({ method: 'POST', path, body: others, signal });
+    if (answer.status === 200) return asObject(answer.body);
+    // Behind a proxy that lets /v1 through alone, its own routes are missing.
+    const lacksRoute = answer.status === 404 && errorObject(answer.body).message === undefined;
+    throw lacksRoute ? tokenizerUnsupported(model) : refusal(answer);
+  };
+  const dialectOf = async (signal: AbortSignal) => {
+    const dialect = await speaks(signal);
+    if (dialect.tokenizes) return dialect;
+    throw tokenizerUnsupported(model);
+  };
+  const promptOf = async (request: TokenizeRequest, dialect: Dialect, signal: AbortSignal) => {
+    const { input } = request;
+    if (input.kind === 'text') return input.prompt;
+    const continues = input.kind === 'chat' && input.continuesLast ? CONTINUES_LAST : {};
+    const asked = { ...chatFields(request, dialect), ...continues };
+    const { prompt } = await ask('/apply-template', asked, signal);
+    return typeof prompt === 'string' ? prompt : fail();
+  };
+
+  return {
+    async encode(request, { signal }) {
+      const dialect = await dialectOf(signal);
+      const { input, addSpecial = true } = request;
+      if (input.kind === 'tokens') return input.tokens;
+      if (dialect.flavor === 'vllm') {
+        const asked =
+          input.kind === 'text'
+            ? { prompt: input.prompt, add_special_tokens: addSpecial }
+            : {
+                ...chatFields(request, dialect),
+                ...(input.continuesLast ? CONTINUES_LAST : { add_generation_prompt: true }),
+              };
+        return tokensOf(await ask('/tokenize', { model, ...asked }, signal));
+      }
+      refuseImages(request);
+      const content = await promptOf(request, dialect, signal);
+      // A template's text is read as a prompt is: what begins a text comes before it, where the model has such.
+      const add_special = input.kind === 'chat' || addSpecial;
+      return tokensOf(await ask('/tokenize', { content, add_special, parse_special: true }, signal));
+    },
+    async decode(tokens, { signal }) {
+      const { flavor } = await dialectOf(signal);
+      const answer = await ask('/detokenize', flavor === 'vllm' ? { model, tokens } : { tokens }, signal);
+      const text = flavor === 'vllm' ? answer.prompt : answer.content;
+      return typeof text === 'string' ? text : fail();
+    },
+  };
+}
+
+/** vllm's route has no choice among tools: its templates are given all of them. */
+function chatFields({ input, tools, thinking }: TokenizeRequest, dialect: Dialect): Fields {
+  if (input.kind !== 'chat') return {};
+  const messages = { messages: wireMessages(input.messages, dialect), ...thinkingFields(thinking, dialect) };
+  const told = toolFields(tools, dialect);
+  if (dialect.flavor !== 'vllm') return { ...messages, ...told };
+  return tools === undefined ? messages : { ...messages, tools: told.tools };
+}
+
+/** What the template of a generation would be told. */
+function thinkingFields(thinking: TokenizeRequest['thinking'], { templateSwitch }: Dialect): Fields {
+  if (thinking === undefined || !templateSwitch) return {};
+  const level = typeof thinking === 'string' ? { reasoning_effort: thinking } : {};
+  return { chat_template_kwargs: { enable_thinking: thinking !== false, ...level } };
+}
+
+/** Where an image stands in a template's text, nobody can say how many tokens it becomes. */
+function refuseImages({ input }: TokenizeRequest): void {
+  const messages = input.kind === 'chat' ? input.messages : [];
+  const index = messages.findIndex(({ role, ...message }) => role === 'user' && 'images' in message);
+  if (index === -1) return;
+  throw unsupported(`messages[${index}].images`, 'the counting of this model’s server', {
+    advice: 'Count text alone.',
+  });
+}
+
+function tokensOf({ tokens }: { readonly tokens?: unknown }): readonly number[] {
+  const read = asArray(tokens).map(asCount);
+  return Array.isArray(tokens) && read.every((token) => token !== undefined) ? read : fail();
+}
+
+function tokenizerUnsupported(model: string): ServingError {
+  return new ServingError('unsupported_parameter', {
+    message: `model is ${JSON.stringify(model)}, whose server does not tell its tokens. Ask for another model.`,
+    param: 'model',
+  });
+}
+
+function fail(): never {
+  throw new ServingError('backend_error', { message: 'The model’s backend did not tell its tokens.' });
+}

@@ -1,0 +1,68 @@
+/** What to say to a word on the command line that is no command. Pure. */
+
+import { ConfigError } from '../config/config.ts';
+import { MODELS } from '../models/catalog.ts';
+
+/** Words that other programs have for what is called something else here. */
+const COMMAND_SYNONYMS: Readonly<Record<string, string>> = {
+  start: 'serve',
+  run: 'serve',
+  config: 'check-config',
+  check: 'check-config',
+  list: 'models list',
+  ls: 'models list',
+  ps: 'models list',
+  show: 'models show',
+  pull: 'models pull',
+  download: 'models pull',
+  rm: 'models remove',
+  remove: 'models remove',
+};
+const LOOKS_LIKE_MODEL = /^(hf:|https?:\/\/)|\.gguf$/i;
+const MAX_EDIT_DISTANCE = 2;
+
+/** `commands`: the names of those there are, all of them below the command `group` where there is one. */
+export function rejectUnknownCommand(word: string, commands: readonly string[], group?: string): never {
+  const within = (name: string) => (group === undefined ? name : `${group} ${name}`);
+  const suggestion = suggestionFor(word, commands, within);
+  throw new ConfigError(
+    `There is no command ${JSON.stringify(within(word))}. ${suggestion === undefined ? '' : `Did you mean llm-serve ${suggestion}? `}` +
+      `Commands: ${commands.map(within).join(', ')}. llm-serve ${within('--help')} describes them.`,
+  );
+}
+
+function suggestionFor(
+  word: string,
+  commands: readonly string[],
+  within: (name: string) => string,
+): string | undefined {
+  if (LOOKS_LIKE_MODEL.test(word) || MODELS.some(({ name }) => name === word)) return `--model ${word}`;
+  const known = word.toLowerCase();
+  if (Object.hasOwn(COMMAND_SYNONYMS, known)) return COMMAND_SYNONYMS[known];
+  const [nearest] = commands
+    .map((name) => ({ name, errors: editDistance(known, name) }))
+    .filter(({ errors }) => errors <= MAX_EDIT_DISTANCE)
+    .sort((one, other) => one.errors - other.errors);
+  return nearest && within(nearest.name);
+}
+
+/** Letters to insert, remove, replace, or swap with their neighbour, to make one word of the other. */
+function editDistance(one: string, other: string): number {
+  const rows: number[][] = [Array.from({ length: other.length + 1 }, (_, column) => column)];
+  const at = (row: number, column: number) => rows[row]?.[column] ?? Number.POSITIVE_INFINITY;
+  for (let row = 1; row <= one.length; row += 1) {
+    const current = [row];
+    rows.push(current);
+    for (let column = 1; column <= other.length; column += 1) {
+      const same = one[row - 1] === other[column - 1] ? 0 : 1;
+      const isSwap = one[row - 1] === other[column - 2] && one[row - 2] === other[column - 1];
+      current[column] = Math.min(
+        at(row - 1, column) + 1,
+        at(row, column - 1) + 1,
+        at(row - 1, column - 1) + same,
+        isSwap ? at(row - 2, column - 2) + 1 : Number.POSITIVE_INFINITY,
+      );
+    }
+  }
+  return at(one.length, other.length);
+}

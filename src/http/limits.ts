@@ -1,0 +1,175 @@
+/**
+ * Behind the door: the sliding window per client address, on the routes that ask a model only. A request is counted
+ * before its body is read, so that no number of them at once exceeds the limit, and given back if it turns out not to
+ * count. Every answer from behind the door says what is left.
+ */
+
+import type { Server } from 'node:http';
+import type { Socket } from 'node:net';
+import ipaddr from 'ipaddr.js';
+import type { Clock } from '../core/clock.ts';
+import { ServingError } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
+import type { SlidingWindow, WindowState } from '../scheduling/sliding-window.ts';
+import { type AddressRange, isInRanges, limitKey } from './client-address.ts';
+import type { RefusalObserver, RequestContext } from './context.ts';
+
+interface RateLimitOptions {
+  readonly clock: Clock;
+  readonly window: SlidingWindow;
+  readonly windowSeconds: number;
+  /** Of the routes that are limited. */
+  readonly paths: ReadonlySet<string>;
+}
+
+/** Refusals that cost neither the model nor a body that could be read. */
+const UNCOUNTED_STATUSES: ReadonlySet<number> = new Set([401, 403, 413, 415, 429]);
+
+function counts({ code, spec }: ServingError): boolean {
+  return code !== 'invalid_json' && !UNCOUNTED_STATUSES.has(spec.status);
+}
+
+export class RateLimit implements RefusalObserver {
+  readonly #options: RateLimitOptions;
+  /** What every answer says in the same words. */
+  #constant = { limit: Number.NaN, text: '', policy: '' };
+
+  constructor(options: RateLimitOptions) {
+    this.#options = options;
+  }
+
+  /** Right behind the door, before anything there that refuses: the answer will say what is left. */
+  readonly announce = (context: RequestContext): void => {
+    if (this.#options.paths.has(context.routePath)) context.onRefusal = this;
+  };
+
+  /** Behind what the headers of a request alone decide. */
+  readonly check = (context: RequestContext): void => {
+    if (context.onRefusal === undefined) return;
+    const { window, clock, windowSeconds } = this.#options;
+    const verdict = window.check(context.clientId, clock.now());
+    context.admission = verdict.admission;
+    this.#setHeaders(context, verdict);
+    if (verdict.admission !== undefined) return;
+    context.onRefusal = undefined;
+    const retryAfterSeconds = Math.max(1, Math.ceil(verdict.retryInMs / 1000));
+    throw new ServingError('rate_limited', {
+      message: `This address may send ${verdict.limit} requests in ${windowSeconds} seconds. Retry in ${retryAfterSeconds} s.`,
+      retryAfterSeconds,
+    });
+  };
+
+  refused(context: RequestContext, error: ServingError): void {
+    const { window, clock } = this.#options;
+    const { admission } = context;
+    context.onRefusal = undefined;
+    if (admission !== undefined && counts(error)) return;
+    const now = clock.now();
+    if (admission !== undefined) window.giveBack(admission, now);
+    this.#setHeaders(context, window.peek(context.clientId, now));
+  }
+
+  #setHeaders(context: RequestContext, { limit, remaining, retryInMs }: WindowState): void {
+    const resetAt = Math.ceil((this.#options.clock.wallNow() + retryInMs) / 1000);
+    const constant = this.#constantOf(limit);
+    context.setHeader('x-ratelimit-limit', constant.text);
+    context.setHeader('x-ratelimit-remaining', String(remaining));
+    context.setHeader('x-ratelimit-reset', String(resetAt));
+    context.setHeader('ratelimit-policy', constant.policy);
+    context.setHeader('ratelimit', `"default";r=${remaining};t=${Math.ceil(retryInMs / 1000)}`);
+  }
+
+  #constantOf(limit: number) {
+    if (this.#constant.limit !== limit) {
+      const policy = `"default";q=${limit};w=${Math.ceil(this.#options.windowSeconds)}`;
+      this.#constant = { limit, text: String(limit), policy };
+    }
+    return this.#constant;
+  }
+}
+
+/**
+ * Bounds the connections that are open, in all and for each address. One above a bound is closed at once, unread: to answer it
+ * would cost what the bound is there to save. Invariant: a connection is counted until it is closed, exactly once.
+ */
+
+type ConnectionBound = 'max_connections' | 'max_connections_per_address';
+
+interface ConnectionLimitOptions {
+  readonly maxConnections: number;
+  /** Trusted proxies carry the connections of many clients; this machine's own programs are not limited either. */
+  readonly maxPerAddress: number;
+  readonly trustedProxies: readonly AddressRange[];
+}
+
+export class ConnectionLimit {
+  readonly #options: ConnectionLimitOptions;
+  readonly #perAddress = new Map<string, number>();
+  #open = 0;
+
+  constructor(options: ConnectionLimitOptions) {
+    this.#options = options;
+  }
+
+  get open(): number {
+    return this.#open;
+  }
+
+  /** Counts the connection in; or answers with the bound that it would exceed. */
+  admit(address: string): { readonly close: () => void } | { readonly exceeds: ConnectionBound } {
+    const { maxConnections, maxPerAddress } = this.#options;
+    const key = this.#isExempt(address) ? undefined : limitKey(address);
+    const ofAddress = key === undefined ? 0 : (this.#perAddress.get(key) ?? 0);
+    if (this.#open >= maxConnections) return { exceeds: 'max_connections' };
+    if (ofAddress >= maxPerAddress) return { exceeds: 'max_connections_per_address' };
+    this.#open += 1;
+    if (key !== undefined) this.#perAddress.set(key, ofAddress + 1);
+    let isOpen = true;
+    return {
+      close: () => {
+        if (!isOpen) return;
+        isOpen = false;
+        this.#open -= 1;
+        if (key !== undefined) this.#leave(key);
+      },
+    };
+  }
+
+  #leave(key: string): void {
+    const left = (this.#perAddress.get(key) ?? 0) - 1;
+    if (left > 0) this.#perAddress.set(key, left);
+    else this.#perAddress.delete(key);
+  }
+
+  #isExempt(address: string): boolean {
+    const isLoopback = ipaddr.isValid(address) && ipaddr.process(address).range() === 'loopback';
+    return isLoopback || isInRanges(address, this.#options.trustedProxies);
+  }
+}
+
+export function limitConnections(
+  server: Server,
+  options: {
+    readonly limit: ConnectionLimit;
+    readonly log: Log;
+    readonly onRefused: (bound: ConnectionBound) => void;
+  },
+): void {
+  const warned = new Set<ConnectionBound>();
+  server.on('connection', (socket: Socket) => {
+    const address = socket.remoteAddress ?? 'unknown';
+    const admission = options.limit.admit(address);
+    if ('close' in admission) {
+      socket.once('close', admission.close);
+      return;
+    }
+    const { exceeds } = admission;
+    socket.destroy();
+    options.onRefused(exceeds);
+    if (warned.has(exceeds)) return;
+    warned.add(exceeds);
+    options.log.warn(
+      `A connection from ${address} was closed: server.${exceeds} is reached. Further ones are only counted (llm_serve_connections_refused_total).`,
+    );
+  });
+}

@@ -1,0 +1,56 @@
+/** One entry while it waits, with its places in the structures that know it, so that leaving all of them is cheap. */
+
+import type { Milliseconds } from '../core/clock.ts';
+import type { QueueEntry } from './decision.ts';
+import type { Flow, FlowMember } from './fair-share.ts';
+import { type HeapNode, heapNode } from './heap.ts';
+import type { ListNode } from './linked-list.ts';
+import type { Rank } from './policies.ts';
+import { NO_PREFIX, type PrefixFingerprint } from './prefix-fingerprint.ts';
+import type { ClientShare, ShareMember } from './queue-shares.ts';
+
+export class QueuedRequest implements FlowMember<QueuedRequest>, ShareMember<QueuedRequest> {
+  readonly entry: QueueEntry;
+  readonly standing: Rank;
+  readonly enqueuedAt: Milliseconds;
+  /** Grows with each arrival. */
+  readonly arrival: number;
+  readonly requests = 1;
+  readonly promptTokens: number;
+  readonly answerTokens: number;
+  readonly chargedTokens: number;
+  readonly prefix: PrefixFingerprint;
+  /** How often a later one went first. */
+  overtaken = 0;
+  /** The last moment at which its answer can still be started. */
+  readonly startBy: Milliseconds;
+  /** Its place among all, by `startBy`. */
+  readonly wake: HeapNode<QueuedRequest> = heapNode(this);
+  /** Its place in its flow; set once it may leave. */
+  readonly turn: HeapNode<QueuedRequest> = heapNode(this);
+  flow: Flow<QueuedRequest> | undefined;
+  /** How long it was predicted to wait, uncorrected; of a few only, to be held against what comes of it. */
+  prediction: { readonly madeAt: Milliseconds; readonly waitMs: Milliseconds } | undefined;
+  /** Whose share of the queue it takes up, and its place among that client's. */
+  share: ClientShare<QueuedRequest> | undefined;
+  previous: QueuedRequest | undefined;
+  next: QueuedRequest | undefined;
+  list: ListNode<QueuedRequest>['list'];
+
+  constructor(
+    given: Pick<
+      QueuedRequest,
+      'entry' | 'standing' | 'enqueuedAt' | 'arrival' | 'answerTokens' | 'chargedTokens' | 'startBy'
+    >,
+  ) {
+    this.entry = given.entry;
+    this.standing = given.standing;
+    this.enqueuedAt = given.enqueuedAt;
+    this.arrival = given.arrival;
+    this.promptTokens = given.entry.promptTokens;
+    this.answerTokens = given.answerTokens;
+    this.chargedTokens = given.chargedTokens;
+    this.prefix = given.entry.prefix ?? NO_PREFIX;
+    this.startBy = given.startBy;
+  }
+}

@@ -1,0 +1,151 @@
+/** Prometheus text exposition, version 0.0.4: what every scraper reads. */
+
+export interface Sample {
+  /** Behind the family's name: `_bucket`, `_sum`, `_count` of a histogram. */
+  readonly suffix?: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+/** One metric with all of its label sets. */
+export interface MetricFamily {
+  readonly name: string;
+  readonly help: string;
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  /** Put together only when it is scraped. */
+  samples(): readonly Sample[];
+}
+
+export const EXPOSITION_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+
+export function exposition(families: readonly MetricFamily[]): string {
+  return `${families.map(familyText).join('\n\n')}\n`;
+}
+
+function familyText(family: MetricFamily): string {
+  const { name, help, type } = family;
+  const lines = [`# HELP ${name} ${escapeHelp(help)}`, `# TYPE ${name} ${type}`];
+  for (const { suffix = '', labels, value } of family.samples())
+    lines.push(`${name}${suffix}${labelText(labels)} ${value}`);
+  return lines.join('\n');
+}
+
+function labelText(labels: Sample['labels']): string {
+  const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escapeValue(value)}"`);
+  return pairs.length === 0 ? '' : `{${pairs.join(',')}}`;
+}
+
+function escapeHelp(text: string): string {
+  return text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n');
+}
+
+function escapeValue(text: string): string {
+  return escapeHelp(text).replaceAll('"', '\\"');
+}
+
+/**
+ * A Prometheus counter with one or two labels, cheap enough to be counted for every request: a look-up per label and an
+ * addition. A label set begins to exist when it is first counted.
+ */
+
+export interface CounterOptions {
+  readonly name: string;
+  readonly help: string;
+  readonly labels: readonly [string] | readonly [string, string];
+}
+
+export class Counter implements MetricFamily {
+  readonly type = 'counter';
+  readonly name: string;
+  readonly help: string;
+  readonly #labels: CounterOptions['labels'];
+  /** First label's value, then the second's; '' where there is none. */
+  readonly #counts = new Map<string, Map<string, { value: number }>>();
+
+  constructor({ name, help, labels }: CounterOptions) {
+    this.name = name;
+    this.help = help;
+    this.#labels = labels;
+  }
+
+  add(amount: number, first: string, second = ''): void {
+    const count = this.#counts.get(first)?.get(second);
+    if (count) count.value += amount;
+    else this.#begin(amount, first, second);
+  }
+
+  samples(): readonly Sample[] {
+    const [firstLabel, secondLabel] = this.#labels;
+    return [...this.#counts].flatMap(([first, counts]) =>
+      [...counts].map(([second, { value }]) => ({
+        labels: { [firstLabel]: first, ...(secondLabel === undefined ? {} : { [secondLabel]: second }) },
+        value,
+      })),
+    );
+  }
+
+  #begin(value: number, first: string, second: string): void {
+    const counts = this.#counts.get(first);
+    if (counts) counts.set(second, { value });
+    else this.#counts.set(first, new Map([[second, { value }]]));
+  }
+}
+
+/**
+ * A Prometheus histogram with the one label `model`, cheap enough to be fed for every token: an observation is a search
+ * in a short list and two additions, the labels are put together only when it is scraped.
+ */
+
+interface Series {
+  /** Observations per bucket, each on its own; the last is above every boundary. */
+  readonly counts: number[];
+  sum: number;
+}
+
+interface ModelHistogramOptions {
+  readonly name: string;
+  readonly help: string;
+  /** Upper boundaries, ascending. */
+  readonly buckets: readonly number[];
+}
+
+export class ModelHistogram implements MetricFamily {
+  readonly type = 'histogram';
+  readonly name: string;
+  readonly help: string;
+  readonly #buckets: readonly number[];
+  readonly #series = new Map<string, Series>();
+
+  constructor({ name, help, buckets }: ModelHistogramOptions) {
+    this.name = name;
+    this.help = help;
+    this.#buckets = buckets;
+  }
+
+  observe(model: string, value: number): void {
+    let series = this.#series.get(model);
+    if (!series) {
+      series = { counts: new Array(this.#buckets.length + 1).fill(0), sum: 0 };
+      this.#series.set(model, series);
+    }
+    let bucket = 0;
+    while (bucket < this.#buckets.length && value > (this.#buckets[bucket] ?? 0)) bucket += 1;
+    series.counts[bucket] = (series.counts[bucket] ?? 0) + 1;
+    series.sum += value;
+  }
+
+  samples(): readonly Sample[] {
+    const samples: Sample[] = [];
+    for (const [model, { counts, sum }] of this.#series) {
+      let below = 0;
+      for (const [index, count] of counts.entries()) {
+        below += count;
+        const le = String(this.#buckets[index] ?? '+Inf');
+        samples.push({ suffix: '_bucket', labels: { le, model }, value: below });
+      }
+      samples.push({ suffix: '_sum', labels: { model }, value: sum });
+      samples.push({ suffix: '_count', labels: { model }, value: below });
+    }
+    return samples;
+  }
+}

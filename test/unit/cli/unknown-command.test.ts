@@ -1,0 +1,35 @@
+import { expect, it } from 'vitest';
+import { rejectUnknownCommand } from '../../../src/cli/unknown-command.ts';
+
+const COMMANDS = ['serve', 'check-config', 'models'];
+
+it.each([
+  ['serv', 'Did you mean llm-serve serve?'],
+  ['sevre', 'Did you mean llm-serve serve?'],
+  ['Serve', 'Did you mean llm-serve serve?'],
+  ['check-confg', 'Did you mean llm-serve check-config?'],
+  ['model', 'Did you mean llm-serve models?'],
+  ['pull', 'Did you mean llm-serve models pull?'],
+  ['qwen3-0.6b', 'Did you mean llm-serve --model qwen3-0.6b?'],
+  ['./some-model.gguf', 'Did you mean llm-serve --model ./some-model.gguf?'],
+])('%s is refused with what was probably meant', (word, suggestion) => {
+  expect(() => rejectUnknownCommand(word, COMMANDS)).toThrow(
+    `There is no command "${word}". ${suggestion} Commands: `,
+  );
+});
+
+it.each([
+  ['rm', 'Did you mean llm-serve models remove?'],
+  ['lst', 'Did you mean llm-serve models list?'],
+  ['qwen3-0.6b', 'Did you mean llm-serve --model qwen3-0.6b?'],
+])('models %s is refused with what was probably meant', (word, suggestion) => {
+  expect(() => rejectUnknownCommand(word, ['list', 'show', 'pull', 'remove'], 'models')).toThrow(
+    `There is no command "models ${word}". ${suggestion} Commands: models list, models show, models pull, models remove. llm-serve models --help describes them.`,
+  );
+});
+
+it.each(['chat', 'constructor', ''])('%s is refused with the commands there are', (word) => {
+  expect(() => rejectUnknownCommand(word, COMMANDS)).toThrow(
+    `There is no command "${word}". Commands: serve, check-config, models. llm-serve --help describes them.`,
+  );
+});

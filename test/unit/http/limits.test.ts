@@ -1,0 +1,43 @@
+import { describe, expect, it } from 'vitest';
+import { parseRanges } from '../../../src/http/client-address.ts';
+import { ConnectionLimit } from '../../../src/http/limits.ts';
+
+const limitOf = (maxConnections: number, maxPerAddress: number) =>
+  new ConnectionLimit({ maxConnections, maxPerAddress, trustedProxies: parseRanges(['10.0.0.0/8']) });
+
+const admitted = (limit: ConnectionLimit, address: string) => 'close' in limit.admit(address);
+
+describe('connections of one address', () => {
+  it('are refused above the bound, and admitted again when one has closed', () => {
+    const limit = limitOf(100, 2);
+    const first = limit.admit('192.0.2.1');
+    expect(admitted(limit, '192.0.2.1')).toBe(true);
+    expect(limit.admit('192.0.2.1')).toEqual({ exceeds: 'max_connections_per_address' });
+    expect(admitted(limit, '192.0.2.2')).toBe(true);
+    if ('close' in first) {
+      first.close();
+      first.close();
+    }
+    expect(limit.open).toBe(2);
+    expect(admitted(limit, '192.0.2.1')).toBe(true);
+    expect(admitted(limit, '192.0.2.1')).toBe(false);
+  });
+
+  it.each([
+    ['the same in its IPv6 form', '192.0.2.1', '::ffff:192.0.2.1'],
+    ['one of its own /64', '2001:db8::1', '2001:db8::ffff:2'],
+  ])('count with %s', (_, address, same) => {
+    const limit = limitOf(100, 1);
+    expect(admitted(limit, address)).toBe(true);
+    expect(admitted(limit, same)).toBe(false);
+  });
+
+  it.each(['127.0.0.1', '::1', '::ffff:127.0.0.1', '10.1.2.3', '::ffff:10.1.2.3'])(
+    '%s is exempt from that bound, not from the one of all',
+    (address) => {
+      const limit = limitOf(3, 1);
+      for (let count = 0; count < 3; count += 1) expect(admitted(limit, address)).toBe(true);
+      expect(limit.admit(address)).toEqual({ exceeds: 'max_connections' });
+    },
+  );
+});
