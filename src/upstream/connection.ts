@@ -1,16 +1,16 @@
 /**
- * One connection to an upstream server, used for one request at a time, with what undici does not tell of it: whether it has
- * carried a request before, and whether a byte has come since the latest. Servers close idle connections; one that does so
- * as a request arrives has not looked at it.
+ * One connection to an upstream server, for one request at a time, with what undici does not reveal: whether it has carried a
+ * request before, and whether a byte has come since the latest. Servers close idle connections: one that closes it just as a
+ * request arrives has not looked at that request.
  */
 import type { Socket } from 'node:net';
 import { type buildConnector, Client } from 'undici';
 
-/** A request that is on its way. */
+/** A request that has been sent. */
 export interface InFlight {
   /** The connection has carried a request before. */
   readonly reused: boolean;
-  /** Nothing has come back. */
+  /** Not a byte has come back. */
   readonly unanswered: boolean;
 }
 
@@ -19,22 +19,22 @@ export interface ConnectionOptions extends Omit<Client.Options, 'connect'> {
 }
 
 export class Connection extends Client {
-  readonly #wire: SocketWatch;
+  readonly #watch: SocketWatch;
 
   constructor(origin: string, { connect, ...options }: ConnectionOptions) {
-    const wire = new SocketWatch();
-    super(origin, { ...options, connect: wire.watching(connect) });
-    this.#wire = wire;
+    const watch = new SocketWatch();
+    super(origin, { ...options, connect: watch.watching(connect) });
+    this.#watch = watch;
   }
 
-  /** It need not be made again for the next request. */
+  /** The next request needs no new socket. */
   get isOpen(): boolean {
-    return this.#wire.isOpen;
+    return this.#watch.isOpen;
   }
 
-  /** To be called as a request is sent on it. */
+  /** To be called as a request is sent. */
   begin(): InFlight | undefined {
-    return this.#wire.begin();
+    return this.#watch.begin();
   }
 }
 

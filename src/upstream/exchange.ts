@@ -1,58 +1,12 @@
-/** What a failed connection means for the caller: nothing was sent, so another try is safe; or the answer is lost. */
-
+/**
+ * One request to an upstream and its response, over undici's dispatch interface (no streams in between). It owns the
+ * socket's fate: an abort rejects what is pending at once with its reason, and destroys the socket.
+ */
 import type { Dispatcher } from 'undici';
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import type { HeldWork } from '../core/sink.ts';
 import type { Connection, InFlight } from './connection.ts';
-
-/** `started`: the request was on its way when it failed. The cause is for the log; clients are told no addresses. */
-function networkError(cause: unknown, { started }: { readonly started: boolean }): ServingError {
-  const code = errorCode(cause);
-  if (code === 'UND_ERR_DESTROYED' || code === 'UND_ERR_CLOSED')
-    return new ServingError('draining', { retryAfterSeconds: 1 });
-  if (!started) {
-    const message = `The model’s backend ${connectTrouble(code)}. Try again shortly.`;
-    return new ServingError('no_backend_available', { message, retryAfterSeconds: 1, cause });
-  }
-  return new ServingError('backend_error', { message: `The model’s backend ${answerTrouble(code)}.`, cause });
-}
-
-function connectTrouble(code: string): string {
-  switch (code) {
-    case 'ECONNREFUSED':
-      return 'refused the connection';
-    case 'UND_ERR_CONNECT_TIMEOUT':
-    case 'ETIMEDOUT':
-      return 'did not accept a connection in time';
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
-      return 'has a host name that does not resolve';
-    default:
-      return 'could not be reached';
-  }
-}
-
-function answerTrouble(code: string): string {
-  return code.startsWith('HPE_')
-    ? 'answered something that is not HTTP'
-    : 'closed the connection before its answer was complete';
-}
-
-/** Connecting to a name with several addresses fails with one error for each. */
-function errorCode(error: unknown): string {
-  if (error instanceof AggregateError && error.errors.length > 0) return errorCode(error.errors[0]);
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  return typeof code === 'string' ? code : '';
-}
-
-/**
- * One request to an upstream and its answer, over undici's dispatch interface (no streams in between). It owns the
- * socket's fate: an abort rejects what is pending at once with its reason and destroys the socket.
- */
-
-/** Takes the body as it comes. What it throws ends the exchange with that error. */
-type OnChunk = (chunk: Buffer) => void;
 
 export type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
@@ -61,27 +15,27 @@ interface Pending<Value> {
   readonly reject: (reason: unknown) => void;
 }
 
-/** After its reader has all it needs, a connection may finish its answer for so long, to be used again. */
+/** How long a connection may take to finish a response whose reader has all it needs, so that it can be reused. */
 const LINGER_MS = 1000;
-/** A server that had closed a connection says so as soon as the request arrives. One that fails later may have begun. */
+/** A server that had closed the connection resets it as soon as the request arrives. One that fails later may have begun. */
 const LOST_WITHIN_MS = 1000;
 
 export class Exchange implements Dispatcher.DispatchHandler, HeldWork {
   readonly #clock: Clock;
   readonly #connection: Connection;
   readonly #opened: Pending<Exchange>;
-  /** The connection may carry the next one. */
+  /** The connection may carry the next request. */
   readonly #onFree: () => void;
   #controller: Dispatcher.DispatchController | undefined;
   #buffered: Buffer[] = [];
-  #sink: OnChunk | undefined;
+  #onChunk: ((chunk: Buffer) => void) | undefined;
   #reading: Pending<void> | undefined;
   #outcome: { readonly error?: unknown } | undefined;
   #linger: Timer | undefined;
-  #sending: InFlight | undefined;
+  #inFlight: InFlight | undefined;
   #sentAt: Milliseconds = 0;
   #isPaused = false;
-  /** The server had closed the connection before the request arrived: it may be sent once more. */
+  /** The server had closed the connection before the request arrived: the request may be sent once more. */
   wasLost = false;
   status = 0;
   headers: ResponseHeaders = {};
@@ -98,10 +52,10 @@ export class Exchange implements Dispatcher.DispatchHandler, HeldWork {
     this.#onFree = options.onFree;
   }
 
-  /** Passes the whole body to `sink`; resolves at its end or at `finish()`. To be called once. */
-  read(sink: OnChunk): Promise<void> {
+  /** Passes the body to `onChunk`; resolves at its end or at `finish()`. What `onChunk` throws ends it. To be called once. */
+  read(onChunk: (chunk: Buffer) => void): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#sink = sink;
+      this.#onChunk = onChunk;
       this.#reading = { resolve, reject };
       const buffered = this.#buffered;
       this.#buffered = [];
@@ -110,7 +64,7 @@ export class Exchange implements Dispatcher.DispatchHandler, HeldWork {
     });
   }
 
-  /** The reader has what it needs. The rest of the body is read away in the background, or cut off. */
+  /** The reader has what it needs. The rest of the body is drained in the background, or cut off. */
   finish(): void {
     if (this.#outcome === undefined) {
       this.#linger = this.#clock.schedule(LINGER_MS, () => this.#destroy(new ServingError('backend_error')));
@@ -136,7 +90,7 @@ export class Exchange implements Dispatcher.DispatchHandler, HeldWork {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
-    this.#sending = this.#connection.begin();
+    this.#inFlight = this.#connection.begin();
     this.#sentAt = this.#clock.now();
     if (this.#isPaused) controller.pause();
     if (this.#outcome !== undefined) controller.abort(new ServingError('client_gone'));
@@ -155,7 +109,7 @@ export class Exchange implements Dispatcher.DispatchHandler, HeldWork {
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#outcome !== undefined) return;
-    if (this.#sink === undefined) this.#buffered.push(chunk);
+    if (this.#onChunk === undefined) this.#buffered.push(chunk);
     else this.#deliver(chunk);
   }
 
@@ -168,7 +122,7 @@ export class Exchange implements Dispatcher.DispatchHandler, HeldWork {
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     this.#linger?.cancel();
     this.#onFree();
-    const { reused = false, unanswered = false } = this.#sending ?? {};
+    const { reused = false, unanswered = false } = this.#inFlight ?? {};
     this.wasLost = reused && unanswered && this.#clock.now() - this.#sentAt <= LOST_WITHIN_MS;
     this.#settle({ error: networkError(error, { started: this.#controller !== undefined }) });
   }
@@ -176,16 +130,16 @@ export class Exchange implements Dispatcher.DispatchHandler, HeldWork {
   #deliver(chunk: Buffer): void {
     if (this.#reading === undefined) return;
     try {
-      this.#sink?.(chunk);
+      this.#onChunk?.(chunk);
     } catch (thrown) {
-      // Counts even where the body's end is here already.
+      // Counts even if the body has ended already.
       this.#outcome = { error: thrown };
       this.#settle(this.#outcome);
       this.#destroy(new ServingError('backend_error', { cause: thrown }));
     }
   }
 
-  /** The first outcome counts. Chunks that arrived before there was a reader are still its own. */
+  /** The first outcome counts. Chunks that arrived before there was a reader are still delivered to it. */
   #settle(outcome: { readonly error?: unknown }): void {
     this.#outcome ??= outcome;
     const { error } = this.#outcome;
@@ -200,4 +154,50 @@ export class Exchange implements Dispatcher.DispatchHandler, HeldWork {
     this.#linger?.cancel();
     this.#controller?.abort(reason);
   }
+}
+
+/**
+ * What a failed connection means for the client. Before the request was sent (`started` false) another try is safe; after it the
+ * answer is lost. The cause is for the log only: it may hold addresses.
+ */
+function networkError(cause: unknown, { started }: { readonly started: boolean }): ServingError {
+  const code = errorCode(cause);
+  if (code === 'UND_ERR_DESTROYED' || code === 'UND_ERR_CLOSED')
+    return new ServingError('draining', { retryAfterSeconds: 1 });
+  if (!started) {
+    const message = `The model’s backend ${connectFailure(code)}. Try again shortly.`;
+    return new ServingError('no_backend_available', { message, retryAfterSeconds: 1, cause });
+  }
+  return new ServingError('backend_error', {
+    message: `The model’s backend ${responseFailure(code)}.`,
+    cause,
+  });
+}
+
+function connectFailure(code: string): string {
+  switch (code) {
+    case 'ECONNREFUSED':
+      return 'refused the connection';
+    case 'UND_ERR_CONNECT_TIMEOUT':
+    case 'ETIMEDOUT':
+      return 'did not accept a connection in time';
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return 'has a host name that does not resolve';
+    default:
+      return 'could not be reached';
+  }
+}
+
+function responseFailure(code: string): string {
+  return code.startsWith('HPE_')
+    ? 'answered something that is not HTTP'
+    : 'closed the connection before its answer was complete';
+}
+
+/** Connecting to a name with several addresses fails with one error for each. */
+function errorCode(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0) return errorCode(error.errors[0]);
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' ? code : '';
 }

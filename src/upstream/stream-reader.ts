@@ -1,138 +1,87 @@
 /**
- * Cuts bytes into lines at LF, wherever the chunks break; a CR before it is dropped. Only whole lines are decoded,
- * so a character that is split between two chunks is never broken.
+ * Reads streamed response bodies wherever their chunks break: lines (NDJSON) and server-sent events. A character that is
+ * split between two chunks is put together again. What has no end is bounded: a longer line or event is a backend_error.
  */
-
+import { StringDecoder } from 'node:string_decoder';
+import { createParser, type EventSourceMessage, type EventSourceParser } from 'eventsource-parser';
 import { ServingError } from '../core/errors.ts';
 
-type OnLine = (line: string) => void;
+/** Characters of one line, or of the data of one event. */
+const MAX_LENGTH = 8 * 1024 * 1024;
 
-const LINE_FEED = 0x0a;
-const CARRIAGE_RETURN = 0x0d;
-const MAX_LINE_BYTES = 8 * 1024 * 1024;
-
+/** Lines end with LF or CRLF; the last one may lack its end. */
 export class LineReader {
-  readonly #onLine: OnLine;
-  readonly #limitBytes: number;
+  readonly #decoder = new StringDecoder('utf8');
+  readonly #onLine: (line: string) => void;
+  readonly #maxLength: number;
   /** The line that has no end yet. */
-  #pieces: Buffer[] = [];
-  #pendingBytes = 0;
+  #pending = '';
 
-  constructor(onLine: OnLine, limitBytes: number = MAX_LINE_BYTES) {
+  constructor(onLine: (line: string) => void, maxLength = MAX_LENGTH) {
     this.#onLine = onLine;
-    this.#limitBytes = limitBytes;
+    this.#maxLength = maxLength;
   }
 
   push(chunk: Buffer): void {
-    const hasWholeLines = this.#pendingBytes === 0 && chunk[chunk.length - 1] === LINE_FEED;
-    if (hasWholeLines && chunk.length <= this.#limitBytes) {
-      this.#wholeLines(chunk.toString());
-      return;
-    }
-    let start = 0;
-    for (let end = chunk.indexOf(LINE_FEED); end !== -1; end = chunk.indexOf(LINE_FEED, start)) {
-      this.#complete(chunk, start, end);
-      start = end + 1;
-    }
-    if (start === chunk.length) return;
-    this.#pieces.push(start === 0 ? chunk : chunk.subarray(start));
-    this.#pendingBytes += chunk.length - start;
-    this.#checkLength(this.#pendingBytes);
+    this.#read(this.#decoder.write(chunk));
   }
 
-  /** As nearly all chunks are: decoding one text and cutting it is cheaper than finding and decoding each line. */
-  #wholeLines(text: string): void {
+  /** The body is over. */
+  end(): void {
+    this.#read(this.#decoder.end());
+    if (this.#pending !== '') this.#complete('');
+  }
+
+  #read(text: string): void {
     let start = 0;
     for (let end = text.indexOf('\n'); end !== -1; end = text.indexOf('\n', start)) {
-      const hasReturn = end > start && text.charCodeAt(end - 1) === CARRIAGE_RETURN;
-      this.#onLine(text.slice(start, hasReturn ? end - 1 : end));
+      this.#complete(text.slice(start, end));
       start = end + 1;
     }
+    if (start === text.length) return;
+    this.#pending += text.slice(start);
+    if (this.#pending.length > this.#maxLength) throw tooLong('line', this.#maxLength);
   }
 
-  /** The bytes are over: a last line may lack its end. */
-  end(): void {
-    if (this.#pendingBytes > 0) this.#complete(Buffer.alloc(0), 0, 0);
+  #complete(rest: string): void {
+    const line = this.#pending === '' ? rest : this.#pending + rest;
+    this.#pending = '';
+    if (line.length > this.#maxLength) throw tooLong('line', this.#maxLength);
+    this.#onLine(line.endsWith('\r') ? line.slice(0, -1) : line);
   }
+}
 
-  #complete(chunk: Buffer, start: number, end: number): void {
-    if (this.#pendingBytes === 0) {
-      this.#checkLength(end - start);
-      this.#onLine(decode(chunk, start, end));
-      return;
-    }
-    const line = Buffer.concat([...this.#pieces, chunk.subarray(start, end)]);
-    this.#pieces = [];
-    this.#pendingBytes = 0;
-    this.#checkLength(line.length);
-    this.#onLine(decode(line, 0, line.length));
-  }
+/** `event`: its name, absent for most. `data`: its `data:` lines, joined with LF. */
+export type ServerSentEvent = Pick<EventSourceMessage, 'event' | 'data'>;
 
-  #checkLength(sizeBytes: number): void {
-    if (sizeBytes <= this.#limitBytes) return;
-    throw new ServingError('backend_error', {
-      message: `The model’s backend sent a line of more than ${this.#limitBytes} bytes.`,
+/** Beyond the standard: a bare `error:` field is an event of that name, and the last event may lack its blank line. */
+export class EventReader {
+  readonly #decoder = new StringDecoder('utf8');
+  readonly #parser: EventSourceParser;
+
+  constructor(onEvent: (event: ServerSentEvent) => void, maxLength = MAX_LENGTH) {
+    this.#parser = createParser({
+      maxBufferSize: maxLength,
+      onEvent,
+      onError: ({ type, field, value = '' }) => {
+        if (type === 'max-buffer-size-exceeded') throw tooLong('event', maxLength);
+        if (field === 'error') onEvent({ event: 'error', data: value });
+      },
     });
-  }
-}
-
-function decode(bytes: Buffer, start: number, end: number): string {
-  return bytes.toString('utf8', start, end > start && bytes[end - 1] === CARRIAGE_RETURN ? end - 1 : end);
-}
-
-/**
- * Reads server-sent events from bytes: comments are skipped, several `data:` lines are one text. Lenient with what
- * servers really send: a bare `error:` field counts as an event of that name, and the last event may lack its blank line.
- */
-
-export interface ServerSentEvent {
-  /** From `event:`; absent for most. */
-  readonly name?: string;
-  readonly data: string;
-}
-
-type OnEvent = (event: ServerSentEvent) => void;
-
-export class SseReader {
-  readonly #lines: LineReader;
-  readonly #onEvent: OnEvent;
-  #name: string | undefined;
-  #data: string | undefined;
-
-  constructor(onEvent: OnEvent, lineLimitBytes?: number) {
-    this.#onEvent = onEvent;
-    this.#lines = new LineReader((line) => this.#line(line), lineLimitBytes);
   }
 
   push(chunk: Buffer): void {
-    this.#lines.push(chunk);
+    this.#parser.feed(this.#decoder.write(chunk));
   }
 
+  /** The body is over. */
   end(): void {
-    this.#lines.end();
-    this.#dispatch();
+    this.#parser.feed(`${this.#decoder.end()}\n\n`);
   }
+}
 
-  #line(line: string): void {
-    if (line === '') {
-      this.#dispatch();
-      return;
-    }
-    const colon = line.indexOf(':');
-    if (colon === 0) return;
-    const field = colon === -1 ? line : line.slice(0, colon);
-    const from = colon === -1 ? line.length : line[colon + 1] === ' ' ? colon + 2 : colon + 1;
-    const value = line.slice(from);
-    if (field === 'data') this.#data = this.#data === undefined ? value : `${this.#data}\n${value}`;
-    else if (field === 'event') this.#name = value;
-    else if (field === 'error') this.#onEvent({ name: 'error', data: value });
-  }
-
-  #dispatch(): void {
-    const data = this.#data;
-    const name = this.#name;
-    this.#data = undefined;
-    this.#name = undefined;
-    if (data !== undefined) this.#onEvent(name === undefined ? { data } : { name, data });
-  }
+function tooLong(what: 'line' | 'event', maxLength: number): ServingError {
+  return new ServingError('backend_error', {
+    message: `The model’s backend sent ${what === 'line' ? 'a line' : 'an event'} of more than ${maxLength} characters.`,
+  });
 }

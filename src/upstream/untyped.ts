@@ -1,20 +1,7 @@
-/** Embeddings as upstreams answer them: what is missing or no vector is their fault, and never passed on. */
-
+/** Reading what upstreams answer without trusting its shape: what is not as expected counts as absent. */
 import { ServingError } from '../core/errors.ts';
 import type { ResponseHeaders } from './exchange.ts';
 
-/** One vector for each of `count` texts, all of one length. */
-export function readVectors(answered: readonly unknown[], count: number): readonly (readonly number[])[] {
-  const vectors = answered.map((vector) => asArray(vector) as readonly number[]);
-  const size = vectors[0]?.length;
-  const isSound = (vector: readonly number[]) => vector.length === size && vector.every(Number.isFinite);
-  if (vectors.length === count && size !== undefined && size > 0 && vectors.every(isSound)) return vectors;
-  throw new ServingError('backend_error', {
-    message: 'The model’s backend did not answer with one vector for each text.',
-  });
-}
-
-/** Reading what upstreams answer without trusting its shape: what is not as expected is simply absent. */
 export type UntypedObject = Readonly<Record<string, unknown>>;
 
 export function isObject(value: unknown): value is UntypedObject {
@@ -29,7 +16,7 @@ export function asArray(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [];
 }
 
-/** Empty text counts as none. */
+/** An empty text counts as none. */
 export function asText(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
@@ -38,10 +25,20 @@ export function asCount(value: unknown): number | undefined {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
 }
 
-/** Reads an upstream's Retry-After: seconds or a date. Whole seconds, at least 1, at most an hour. */
+/** One vector for each of `count` texts, all of one length. Anything else is the server's fault: a `backend_error`. */
+export function asVectors(values: readonly unknown[], count: number): readonly (readonly number[])[] {
+  const vectors = values.map((vector) => asArray(vector) as readonly number[]);
+  const size = vectors[0]?.length;
+  const isValid = (vector: readonly number[]) => vector.length === size && vector.every(Number.isFinite);
+  if (vectors.length === count && size !== undefined && size > 0 && vectors.every(isValid)) return vectors;
+  throw new ServingError('backend_error', {
+    message: 'The model’s backend did not answer with one vector for each text.',
+  });
+}
 
 const MAX_RETRY_AFTER_SECONDS = 3600;
 
+/** From the header, seconds or a date. Whole seconds, at least 1, at most an hour. */
 export function retryAfterSeconds(headers: ResponseHeaders, wallNowMs: number): number {
   const value = headers['retry-after'];
   if (typeof value !== 'string') return 1;
@@ -49,10 +46,10 @@ export function retryAfterSeconds(headers: ResponseHeaders, wallNowMs: number): 
   return Number.isNaN(seconds) ? 1 : Math.min(MAX_RETRY_AFTER_SECONDS, Math.max(1, Math.ceil(seconds)));
 }
 
-/** What a server says, as far as it is passed on to clients and logs: it may repeat a whole request. */
-
 const MAX_EXCERPT_LENGTH = 500;
 
-export function excerpt(words: string): string {
-  return words.length <= MAX_EXCERPT_LENGTH ? words : `${words.slice(0, MAX_EXCERPT_LENGTH).toWellFormed()}…`;
+/** A server's message as it is passed on to clients and logs: it may repeat a whole request. */
+export function excerpt(message: string): string {
+  if (message.length <= MAX_EXCERPT_LENGTH) return message;
+  return `${message.slice(0, MAX_EXCERPT_LENGTH).toWellFormed()}…`;
 }

@@ -1,21 +1,12 @@
 /**
  * The connections to one upstream server. It owns them: one request per connection at a time, as many connections as
- * requests, the one used last first, idle ones given up before the server does. Time-outs of answers are serving's.
+ * requests, the most recently used first, idle ones closed before the server closes them. Response time-outs are serving's.
  */
 import { buildConnector } from 'undici';
 import type { Clock } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import { Connection, type ConnectionOptions } from './connection.ts';
 import { Exchange, type ResponseHeaders } from './exchange.ts';
-
-export interface UpstreamOptions {
-  /** http or https, with an optional path that is put before every request's. */
-  readonly url: string;
-  readonly connectTimeoutMs: number;
-  /** Sent with every request. */
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly clock: Clock;
-}
 
 export interface UpstreamCall {
   readonly method: 'GET' | 'POST';
@@ -35,14 +26,14 @@ export interface JsonResponse {
 const KEEP_ALIVE_MS = 4000;
 const MAX_JSON_BYTES = 16 * 1024 * 1024;
 
-/** Accepted for `url` in a target's configuration: no credentials, query or fragment, which would go unused. */
+/** What `url` of a target may be: no credentials, query or fragment, which would be ignored. */
 export const URL_PATTERN = '^https?://[^/@?#\\s]+(/[^?#\\s]*)?$';
 export const URL_RULE = 'an address such as http://localhost:8001, without user, query and fragment';
 
 export class Upstream {
   readonly #origin: string;
   readonly #connectionOptions: ConnectionOptions;
-  /** Open, and without a request; the one used last is the last. */
+  /** Open, without a request; the most recently used last. */
   #idle: Connection[] = [];
   readonly #connections = new Set<Connection>();
   #isClosed = false;
@@ -51,7 +42,14 @@ export class Upstream {
   readonly #bodyHeaders: string[];
   readonly #clock: Clock;
 
-  constructor(options: UpstreamOptions) {
+  constructor(options: {
+    /** http or https, with an optional path that is put before every request's. */
+    readonly url: string;
+    readonly connectTimeoutMs: number;
+    /** Sent with every request. */
+    readonly headers?: Readonly<Record<string, string>>;
+    readonly clock: Clock;
+  }) {
     const url = new URL(options.url);
     this.#basePath = url.pathname.replace(/\/+$/, '');
     this.#headers = Object.entries({ accept: '*/*', ...options.headers }).flat();
@@ -69,9 +67,8 @@ export class Upstream {
   }
 
   /**
-   * Resolves when the answer's headers are here, whatever its status. Throws a ServingError, or what the exchange was aborted
-   * with: `hold` is called with it before anything is sent. What was lost on a connection that the server had closed is sent
-   * once more.
+   * Resolves with the response's headers, whatever its status. Throws a ServingError, or the reason with which the exchange was
+   * aborted: `hold` gets it before anything is sent. A request that met a connection closed by the server is sent once more.
    */
   async open(call: UpstreamCall, hold: (exchange: Exchange) => void): Promise<Exchange> {
     const first = this.#send(call, hold);
@@ -122,7 +119,7 @@ export class Upstream {
     else this.#connections.delete(connection);
   }
 
-  /** A whole answer, whatever its status. Throws a ServingError, or the signal's reason. */
+  /** A whole response, whatever its status. Throws a ServingError, or the signal's reason. */
   async json(call: UpstreamCall & { readonly signal: AbortSignal }): Promise<JsonResponse> {
     const { signal } = call;
     let current: Exchange | undefined;
@@ -157,7 +154,7 @@ function withResolvers<Value>() {
   return { promise, resolve, reject };
 }
 
-/** The rest of an answer as JSON; undefined when it is not. */
+/** The body of a response as JSON; undefined when it is not. */
 export async function readJson(exchange: Exchange): Promise<unknown> {
   const chunks: Buffer[] = [];
   let sizeBytes = 0;
@@ -165,7 +162,7 @@ export async function readJson(exchange: Exchange): Promise<unknown> {
     sizeBytes += chunk.length;
     if (sizeBytes > MAX_JSON_BYTES) {
       throw new ServingError('backend_error', {
-        message: 'The model’s backend answered more than is accepted.',
+        message: `The model’s backend answered more than ${MAX_JSON_BYTES} bytes.`,
       });
     }
     chunks.push(chunk);

@@ -11,7 +11,7 @@ import type {
   Tool,
   ToolCall,
 } from '../../core/generation.ts';
-import { asArray, asCount, asObject, isObject, readVectors } from '../../upstream/untyped.ts';
+import { asArray, asCount, asObject, asVectors, isObject } from '../../upstream/untyped.ts';
 
 export interface ModelSettings {
   readonly model: string;
@@ -232,7 +232,7 @@ export function readEmbeddings(
   { inputs, dimensions }: Pick<EmbeddingRequest, 'inputs' | 'dimensions'>,
 ): Embeddings {
   const { embeddings, prompt_eval_count } = asObject(body);
-  const vectors = readVectors(asArray(embeddings), inputs.length);
+  const vectors = asVectors(asArray(embeddings), inputs.length);
   const size = vectors[0]?.length;
   if (dimensions !== undefined && size !== dimensions)
     throw unsupported('dimensions', 'this model on its Ollama server', {

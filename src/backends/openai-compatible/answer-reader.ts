@@ -66,7 +66,7 @@ export class OpenAiAnswerReader {
     this.#options = options;
   }
 
-  event({ name, data }: ServerSentEvent): void {
+  event({ event: name, data }: ServerSentEvent): void {
     if (this.#finished) return;
     if (data === '[DONE]') {
       this.end();

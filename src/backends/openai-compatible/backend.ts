@@ -16,7 +16,7 @@ import { ServingError } from '../../core/errors.ts';
 import type { GenerationRequest } from '../../core/generation.ts';
 import { RunningGeneration } from '../../core/sink.ts';
 import type { Exchange } from '../../upstream/exchange.ts';
-import { SseReader } from '../../upstream/stream-reader.ts';
+import { EventReader } from '../../upstream/stream-reader.ts';
 import { type JsonResponse, readJson, Upstream, URL_PATTERN, URL_RULE } from '../../upstream/upstream.ts';
 import { type BackendEnvironment, defineBackend } from '../backend-definition.ts';
 import { OpenAiAnswerReader } from './answer-reader.ts';
@@ -253,7 +253,7 @@ export class OpenAiCompatibleBackend implements Backend {
       onUsageMissing: () => this.#warnOfUsage(),
     });
     try {
-      const events = new SseReader((event) => answer.event(event));
+      const events = new EventReader((event) => answer.event(event));
       await exchange.read((chunk) => events.push(chunk));
       events.end();
       answer.end();

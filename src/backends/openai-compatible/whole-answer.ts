@@ -7,7 +7,7 @@ import type { EmbeddingRequest, Embeddings } from '../../core/backend.ts';
 import { ServingError } from '../../core/errors.ts';
 import { unsupported } from '../../core/features.ts';
 import type { FinishReason, GenerationEvent, GenerationRequest, Usage } from '../../core/generation.ts';
-import { asArray, asCount, asObject, asText, readVectors } from '../../upstream/untyped.ts';
+import { asArray, asCount, asObject, asText, asVectors } from '../../upstream/untyped.ts';
 import type { JsonResponse } from '../../upstream/upstream.ts';
 import { errorObject, streamError } from './errors.ts';
 
@@ -143,7 +143,7 @@ export function readEmbeddings(
     return { index: asCount(index) ?? place, embedding };
   });
   entries.sort((one, other) => one.index - other.index);
-  const vectors = readVectors(
+  const vectors = asVectors(
     entries.map(({ embedding }) => embedding),
     inputs.length,
   );

@@ -7,7 +7,7 @@ import {
 } from '../../../../src/backends/openai-compatible/answer-reader.ts';
 import { ServingError } from '../../../../src/core/errors.ts';
 import type { GenerationEvent, LogprobsOptions } from '../../../../src/core/generation.ts';
-import { SseReader } from '../../../../src/upstream/stream-reader.ts';
+import { EventReader } from '../../../../src/upstream/stream-reader.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 import { recordedJson, recording } from '../../../support/stand-ins/recording.ts';
 
@@ -35,7 +35,7 @@ describe('answer reader', () => {
         usageMissing = true;
       },
     });
-    const reader = new SseReader((event) => answer.event(event));
+    const reader = new EventReader((event) => answer.event(event));
     reader.push(Buffer.from(body));
     reader.end();
     answer.end();
