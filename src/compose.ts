@@ -150,7 +150,7 @@ function createTelemetry(parts: {
     source: {
       loads: () => serving.loads(),
       targets: () =>
-        serving.targets.map((target) => {
+        serving.targets.all.map((target) => {
           const { slots, tokens } = serving.usedOf(target);
           return {
             model: target.model,

@@ -1,110 +1,63 @@
-/**
- * The way of one embedding request: it waits in the same queue as generations and takes a slot like one, with a prompt
- * and no answer.
- */
+/** One embedding: it waits in the same queue as generations and takes a slot like one, with a prompt and no answer. */
 import type { EmbeddingRequest, Embeddings } from '../core/backend.ts';
 import { ServingError } from '../core/errors.ts';
 import type { ModelId } from '../core/generation.ts';
-import type { Outcome } from '../scheduling/decision.ts';
-import { embeddingSizeOf, type PromptSize } from './prompt-size.ts';
-import { isBackendFault, Slot, type SlotCall, type SlotHolder, type SlotServices } from './slot.ts';
-import type { Target } from './targets.ts';
+import { embeddingSizeOf } from './prompt-size.ts';
+import { type SlotCall, type SlotServices, withSlot } from './slot.ts';
 
 export type EmbeddingCall = Omit<SlotCall, 'request' | 'onQueuePosition'> & {
   readonly request: EmbeddingRequest;
 };
 
-interface Settle {
-  resolve(embeddings: Embeddings): void;
-  reject(error: ServingError): void;
-}
-
-/** So it is charged for what it sends, and teaches nobody how long answers are. */
+/** Charged for its prompt alone, and left out of what is learned about the length of answers. */
 const NO_ANSWER = { maxTokens: 0, stop: [] };
 
 export function embed(call: EmbeddingCall, services: SlotServices): Promise<Embeddings> {
+  const { request, trace, cancellation } = call;
+  const promptSize = embeddingSizeOf(request.inputs);
+  const used = { promptTokens: 0, cachedTokens: 0, answerTokens: 0 };
+  const slotCall = { ...call, request: { model: request.model, limits: NO_ANSWER } };
   return new Promise((resolve, reject) => {
-    new ServedEmbedding(call, services, { resolve, reject }).start();
+    let abandon = (_reason: ServingError): void => {};
+    withSlot(
+      slotCall,
+      {
+        promptSize,
+        prefix: undefined,
+        used,
+        deadlineAdvice: 'Send fewer inputs or allow more time.',
+        start: ({ backend }, slot) => {
+          if (!backend.embed) {
+            slot.fail(cannotEmbed(request.model));
+            return;
+          }
+          used.promptTokens = promptSize.tokens;
+          const running = backend.embed(request, { signal: cancellation.signal });
+          // The caller gets its error at once; the backend may take a moment to be free.
+          abandon = (reason) => slot.fail(reason, running);
+          running.then(
+            (embeddings) => {
+              if (slot.isOver) return;
+              const { promptTokens } = embeddings;
+              trace.usage = { promptTokens, completionTokens: 0, cachedTokens: 0 };
+              // Servers that do not count report 0.
+              used.promptTokens = promptTokens || promptSize.tokens;
+              slot.complete();
+              resolve(embeddings);
+            },
+            (thrown: unknown) => slot.fail(backendError(thrown)),
+          );
+        },
+        cancel: (reason) => abandon(reason),
+        failed: reject,
+      },
+      services,
+    );
   });
 }
 
-class ServedEmbedding implements SlotHolder {
-  readonly deadlineAdvice = 'Send fewer inputs or allow more time.';
-  readonly #call: EmbeddingCall;
-  readonly #services: SlotServices;
-  readonly #settle: Settle;
-  readonly #slot: Slot;
-  readonly #size: PromptSize;
-  #running: Promise<Embeddings> | undefined;
-  #hasEnded = false;
-
-  constructor(call: EmbeddingCall, services: SlotServices, settle: Settle) {
-    const { request } = call;
-    this.#call = call;
-    this.#services = services;
-    this.#settle = settle;
-    this.#size = embeddingSizeOf(request.inputs);
-    this.#slot = new Slot({ ...call, request: { model: request.model, limits: NO_ANSWER } }, this, services);
-  }
-
-  start(): void {
-    this.#slot.waitFor({ promptSize: this.#size, prefix: undefined });
-  }
-
-  granted(target: Target): void {
-    const { request, cancellation } = this.#call;
-    if (!target.backend.embed) {
-      this.#fail(cannotEmbed(request.model), 0);
-      return;
-    }
-    this.#running = target.backend.embed(request, { signal: cancellation.signal });
-    this.#running.then(
-      (embeddings) => this.#succeed(embeddings),
-      (thrown: unknown) => this.#failed(target, thrown),
-    );
-  }
-
-  rejected(error: ServingError): void {
-    this.#settle.reject(error);
-  }
-
-  /** The caller hears of it at once; the backend may take a moment to be free. */
-  cancelled(reason: ServingError): void {
-    this.#fail(reason, this.#size.tokens);
-  }
-
-  #succeed(embeddings: Embeddings): void {
-    if (this.#hasEnded) return;
-    this.#call.trace.usage = {
-      promptTokens: embeddings.promptTokens,
-      completionTokens: 0,
-      cachedTokens: 0,
-    };
-    // 0 is what is told by servers that do not count.
-    this.#end('completed', embeddings.promptTokens || this.#size.tokens);
-    this.#settle.resolve(embeddings);
-  }
-
-  #failed(target: Target, thrown: unknown): void {
-    if (this.#hasEnded) return;
-    const error =
-      thrown instanceof ServingError ? thrown : new ServingError('backend_error', { cause: thrown });
-    if (isBackendFault(error)) this.#services.onBackendFailure(target, error);
-    this.#fail(error, this.#size.tokens);
-  }
-
-  #fail(error: ServingError, promptTokens: number): void {
-    if (this.#hasEnded) return;
-    this.#end(isBackendFault(error) ? 'failed' : 'cancelled', promptTokens);
-    this.#settle.reject(error);
-  }
-
-  #end(outcome: Outcome, promptTokens: number): void {
-    this.#hasEnded = true;
-    const settlement = { outcome, promptTokens, cachedTokens: 0, answerTokens: 0, firstTokenMs: undefined };
-    // Of one that ended by itself nothing is held any more.
-    this.#slot.release(settlement, outcome === 'completed' ? undefined : this.#running);
-  }
+function backendError(thrown: unknown): ServingError {
+  return thrown instanceof ServingError ? thrown : new ServingError('backend_error', { cause: thrown });
 }
 
 function cannotEmbed(model: ModelId): ServingError {

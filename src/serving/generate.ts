@@ -1,19 +1,24 @@
 /**
- * The way of one generation from queue to end: wait for a slot, run the backend, pass its events on, give the slot back. It
- * stands between backend and edge: all that happens to an event here happens in the turn in which the backend brought it.
+ * One generation, from the queue to its end: it waits for a slot, runs at the backend there, and passes the backend's events
+ * on. Every event is handled in the turn of the event loop in which the backend brought it.
  */
-
 import type { CacheIsolation, GenerateOptions, Generation, GenerationSink } from '../core/backend.ts';
 import type { Milliseconds } from '../core/clock.ts';
 import { ServingError, toServingError } from '../core/errors.ts';
 import { type Droppable, withoutField, withoutRedundantFormat } from '../core/features.ts';
 import type { GenerationEvent, GenerationRequest } from '../core/generation.ts';
 import type { RequestTrace } from '../core/request-trace.ts';
-import type { Outcome, Settlement } from '../scheduling/decision.ts';
-import { fingerprintOf } from '../scheduling/prefix-fingerprint.ts';
+import { fingerprintOf, type PrefixFingerprint } from '../scheduling/prefix-fingerprint.ts';
 import { ProgressWatch, silenceLimits } from './progress-watch.ts';
 import { type PromptSize, promptSizeOf } from './prompt-size.ts';
-import { isBackendFault, Slot, type SlotCall, type SlotHolder, type SlotServices } from './slot.ts';
+import {
+  type Slot,
+  type SlotCall,
+  type SlotServices,
+  type SlotWork,
+  type UsedTokens,
+  withSlot,
+} from './slot.ts';
 import type { Target } from './targets.ts';
 
 export interface GenerationCall extends SlotCall, Pick<GenerateOptions, 'delivery' | 'promptTokensFirst'> {
@@ -21,45 +26,45 @@ export interface GenerationCall extends SlotCall, Pick<GenerateOptions, 'deliver
 }
 
 export interface GenerationServices extends SlotServices {
-  /** Undefined where none of the model's targets caches prefixes for the scheduler to see to. */
+  /** Undefined where none of the model's targets caches prefixes. */
   cacheIsolationOf(model: string): CacheIsolation | undefined;
-  /** What a backend cannot honour is dropped rather than refused. */
+  /** Settings that a backend does not support are dropped instead of refused. */
   readonly lenient: boolean;
   /** Between two tokens of one generation. */
   onTokenGap(model: string, gapMs: Milliseconds): void;
 }
 
-/** Cancelled through the cancellation of its call. Its sink is told one end. */
-export class ServedGeneration implements GenerationSink, SlotHolder {
+/** Cancelled through the cancellation of its call. Its sink gets exactly one end. */
+export class ServedGeneration implements GenerationSink, SlotWork {
+  readonly promptSize: PromptSize;
+  readonly prefix: PrefixFingerprint | undefined;
+  readonly used = new TokenCount();
   readonly deadlineAdvice = 'Ask for fewer tokens or allow more time.';
   readonly #call: GenerationCall;
   readonly #sink: GenerationSink;
   readonly #services: GenerationServices;
-  readonly #slot: Slot;
-  readonly #promptSize: PromptSize;
-  readonly #used = new TokenCount();
+  #slot: Slot | undefined;
   #target: Target | undefined;
-  /** As the backend has been asked, without what was dropped. */
-  #asked: GenerationRequest;
+  /** As the backend was asked, without what was dropped. */
+  #request: GenerationRequest;
   #generation: Generation | undefined;
   #watch: ProgressWatch | undefined;
   #lastTokenAt: Milliseconds | undefined;
   #hasBegun = false;
-  #hasEnded = false;
   #isPaused = false;
 
   constructor(call: GenerationCall, sink: GenerationSink, services: GenerationServices) {
     this.#call = call;
     this.#sink = sink;
     this.#services = services;
-    this.#asked = call.request;
-    this.#promptSize = promptSizeOf(call.request);
-    this.#slot = new Slot(call, this, services);
+    this.#request = call.request;
+    this.promptSize = promptSizeOf(call.request);
+    this.prefix = prefixOf(call, services.cacheIsolationOf(call.request.model));
   }
 
-  start(): void {
-    const prefix = prefixOf(this.#call, this.#services.cacheIsolationOf(this.#asked.model));
-    this.#slot.waitFor({ promptSize: this.#promptSize, prefix });
+  /** Begins to wait in the queue. */
+  enqueue(): void {
+    withSlot(this.#call, this, this.#services);
   }
 
   /** The sink cannot take more for now. */
@@ -74,40 +79,42 @@ export class ServedGeneration implements GenerationSink, SlotHolder {
     if (!this.#isPaused) return;
     this.#isPaused = false;
     this.#generation?.resume();
-    if (!this.#hasEnded) this.#watch?.waiting();
+    if (!this.#slot?.isOver) this.#watch?.waiting();
   }
 
-  granted(target: Target): void {
+  start(target: Target, slot: Slot): void {
     const { request, cancellation } = this.#call;
     const { clock } = this.#services;
     const limits = silenceLimits(request, target);
+    this.#slot = slot;
     this.#target = target;
     this.#watch = new ProgressWatch({ clock, limits, onSilence: (error) => cancellation.cancel(error) });
-    this.#used.begin(this.#promptSize.tokens);
+    this.used.begin(this.promptSize.tokens);
     this.#ask(target);
   }
 
-  rejected(error: ServingError): void {
-    this.#hasEnded = true;
-    this.#sink.fail(error);
-  }
-
-  cancelled(reason: ServingError): void {
+  cancel(reason: ServingError): void {
     this.#generation?.cancel(reason);
   }
 
-  event(told: GenerationEvent): void {
-    if (this.#hasEnded) return;
+  failed(error: ServingError): void {
+    this.#watch?.stop();
+    this.#sink.fail(error);
+  }
+
+  event(reported: GenerationEvent): void {
+    const slot = this.#slot;
+    if (slot === undefined || slot.isOver) return;
     const { trace, request } = this.#call;
-    const isBeyondLimit = this.#isBeyondLimit(told);
-    const event = isBeyondLimit ? this.#endAtLimit() : told;
+    const isBeyondLimit = this.#isBeyondLimit(reported);
+    const event = isBeyondLimit ? this.#endAtLimit() : reported;
     const now = this.#services.clock.now();
     this.#hasBegun = true;
-    this.#used.note(event);
+    this.used.note(event);
     if (event.type !== 'start') trace.firstTokenAt ??= now;
     this.#watch?.progressed(now, { isToken: event.type !== 'start' });
     if (event.type === 'text' || event.type === 'tool-arguments') {
-      // Normally a token each: between them lies the inter-token latency.
+      // Usually a token each, so the gap between two is the inter-token latency.
       if (this.#lastTokenAt !== undefined) this.#services.onTokenGap(request.model, now - this.#lastTokenAt);
       this.#lastTokenAt = now;
     }
@@ -118,38 +125,35 @@ export class ServedGeneration implements GenerationSink, SlotHolder {
     trace.finishReason = event.reason;
     trace.usage = event.usage;
     this.#sink.event(event);
+    this.#watch?.stop();
     if (isBeyondLimit) {
-      this.#end('completed', this.#generation?.released);
+      slot.complete(this.#generation?.released);
       this.#generation?.cancel(new ServingError('client_gone'));
     } else {
-      // It ended by itself: nothing is held any more.
-      this.#end('completed');
+      // It ended by itself: the backend holds nothing any more.
+      slot.complete();
     }
   }
 
-  fail(told: ServingError): void {
-    if (this.#hasEnded) return;
+  fail(error: ServingError): void {
+    const slot = this.#slot;
     const target = this.#target;
-    const lesser = this.#lesserThan(told);
-    if (lesser !== undefined && target !== undefined) {
-      this.#asked = lesser;
-      this.#ask(target);
+    if (slot === undefined || target === undefined || slot.isOver) return;
+    const request = this.#requestWithout(error);
+    if (request === undefined) {
+      slot.fail(error, this.#generation?.released);
       return;
     }
-    const error = this.#call.cancellation.reason ?? told;
-    const isFault = isBackendFault(error);
-    this.#end(isFault ? 'failed' : 'cancelled', this.#generation?.released);
-    if (isFault && target !== undefined) this.#services.onBackendFailure(target, error);
-    this.#sink.fail(error);
+    this.#request = request;
+    this.#ask(target);
   }
 
   #ask(target: Target): void {
-    const { trace } = this.#call;
+    const { trace, client, delivery = 'stream', promptTokensFirst = false } = this.#call;
     const onUnstreamed = () => {
       trace.unstreamed = true;
       this.#watch?.expectWhole(target.answerTimeoutMs);
     };
-    const { client, delivery = 'stream', promptTokensFirst = false } = this.#call;
     const options = {
       delivery,
       promptTokensFirst,
@@ -158,9 +162,9 @@ export class ServedGeneration implements GenerationSink, SlotHolder {
     };
     this.#watch?.waiting();
     try {
-      this.#generation = target.backend.generate(withoutRedundantFormat(this.#asked), this, options);
+      this.#generation = target.backend.generate(withoutRedundantFormat(this.#request), this, options);
     } catch (thrown) {
-      // A mistake of ours, which must not reach those that were granted a slot in the same turn.
+      // A backend never throws here; a bug in one must not reach the others that were granted a slot in this turn.
       this.fail(toServingError(thrown));
       return;
     }
@@ -169,37 +173,33 @@ export class ServedGeneration implements GenerationSink, SlotHolder {
     this.#watch?.paused();
   }
 
-  /** What to ask for instead, without what the backend cannot honour. */
-  #lesserThan(refusal: ServingError): GenerationRequest | undefined {
-    if (this.#hasBegun) return undefined;
+  /** The request without the field that the backend refused before its first event; undefined: the refusal is the answer. */
+  #requestWithout(refusal: ServingError): GenerationRequest | undefined {
     const { trace, cancellation } = this.#call;
-    if (cancellation.reason !== undefined) return undefined;
+    if (this.#hasBegun || cancellation.reason !== undefined) return undefined;
     const droppable = this.#services.lenient ? 'settings' : 'optional';
-    return dropUnsupported({ asked: this.#asked, trace, droppable }, refusal);
-  }
-
-  #end(outcome: Outcome, free?: Promise<void>): void {
-    this.#hasEnded = true;
-    this.#watch?.stop();
-    this.#slot.release(settlementOf(outcome, this.#used, this.#call.trace), free);
+    return dropUnsupported(this.#request, refusal, { trace, droppable });
   }
 
   /** Other software may ignore `maxTokens`: it is stopped there. */
   #isBeyondLimit({ type }: GenerationEvent): boolean {
     if (type === 'start' || type === 'finish' || this.#target?.embedded) return false;
     const { maxTokens } = this.#call.request.limits;
-    return maxTokens !== undefined && this.#used.answerTokens >= maxTokens;
+    return maxTokens !== undefined && this.used.answerTokens >= maxTokens;
   }
 
   /** With the usage as far as it is known: the backend's own count would have come at the end. */
   #endAtLimit(): GenerationEvent {
-    const { promptTokens, cachedTokens, answerTokens } = this.#used;
+    const { promptTokens, cachedTokens, answerTokens } = this.used;
     const usage = { promptTokens, cachedTokens, completionTokens: answerTokens };
     return { type: 'finish', reason: 'length', usage };
   }
 }
 
-function prefixOf({ request, client }: GenerationCall, isolation: CacheIsolation | undefined) {
+function prefixOf(
+  { request, client }: GenerationCall,
+  isolation: CacheIsolation | undefined,
+): PrefixFingerprint | undefined {
   if (isolation === undefined) return undefined;
   // Templates write the tools in front of everything.
   const tools = request.tools === undefined ? '' : JSON.stringify(request.tools.tools);
@@ -207,91 +207,54 @@ function prefixOf({ request, client }: GenerationCall, isolation: CacheIsolation
   return fingerprintOf(request.input, scope === '' ? undefined : scope);
 }
 
-function settlementOf(
-  outcome: Outcome,
-  { promptTokens, cachedTokens, answerTokens }: TokenCount,
-  { dispatchedAt, firstTokenAt, unstreamed = false }: RequestTrace,
-): Settlement {
-  const isTimed = dispatchedAt !== undefined && firstTokenAt !== undefined && !unstreamed;
-  return {
-    outcome,
-    promptTokens,
-    cachedTokens,
-    answerTokens,
-    firstTokenMs: isTimed ? firstTokenAt - dispatchedAt : undefined,
-  };
-}
-
 /**
- * Where a backend refuses a field that it cannot honour, before its first event, it is asked again without the field, and the
- * trace says so. What is content, no setting, is refused all the same.
+ * What to ask for instead after a refusal: the request without the field that the backend does not support, which the trace
+ * then names as dropped. Content is never dropped, only settings. Undefined: the refusal is the answer.
  */
-
-interface DroppingCall {
-  /** As the backend was asked. */
-  readonly asked: GenerationRequest;
-  readonly trace: RequestTrace;
-  readonly droppable: Droppable;
-}
-
-/** What to ask for instead; undefined: the refusal is the answer. */
 export function dropUnsupported(
-  { asked, trace, droppable }: DroppingCall,
+  request: GenerationRequest,
   { code, param }: ServingError,
+  { trace, droppable }: { readonly trace: RequestTrace; readonly droppable: Droppable },
 ): GenerationRequest | undefined {
   if (code !== 'unsupported_parameter' || param === undefined) return undefined;
-  const less = withoutField(asked, param, droppable);
-  if (less === undefined) return undefined;
+  const lesser = withoutField(request, param, droppable);
+  if (lesser === undefined) return undefined;
   trace.droppedFields ??= [];
   if (!trace.droppedFields.includes(param)) trace.droppedFields.push(param);
-  return less;
+  return lesser;
 }
 
-/** What one generation has used so far, as its events tell it: for the settlement, however it ends. */
+/** Counts what a generation has used, from its events. */
+export class TokenCount implements UsedTokens {
+  promptTokens = 0;
+  cachedTokens = 0;
+  answerTokens = 0;
 
-export class TokenCount {
-  #promptTokens = 0;
-  #cachedTokens = 0;
-  #answerTokens = 0;
-
-  get promptTokens(): number {
-    return this.#promptTokens;
-  }
-
-  /** Of the prompt's. */
-  get cachedTokens(): number {
-    return this.#cachedTokens;
-  }
-
-  get answerTokens(): number {
-    return this.#answerTokens;
-  }
-
-  /** The backend has the prompt: from now on it counts, by estimate until the backend tells the number. */
+  /** The backend has the prompt: it counts from now on, by estimate until the backend reports the number. */
   begin(estimatedPromptTokens: number): void {
-    this.#promptTokens = estimatedPromptTokens;
+    this.promptTokens = estimatedPromptTokens;
   }
 
   note(event: GenerationEvent): void {
     switch (event.type) {
       case 'start':
-        this.#promptTokens = event.promptTokens || this.#promptTokens;
-        this.#cachedTokens = event.cachedTokens || this.#cachedTokens;
+        this.promptTokens = event.promptTokens || this.promptTokens;
+        this.cachedTokens = event.cachedTokens || this.cachedTokens;
         return;
       case 'text':
-        this.#answerTokens += event.logprobs?.length || 1;
+        this.answerTokens += event.logprobs?.length || 1;
         return;
       case 'reasoning':
       case 'tool-call':
       case 'tool-arguments':
-        // A piece is normally a token; the backend's own count replaces the sum at the end.
-        this.#answerTokens += 1;
+        // A piece is usually a token; the backend's own count replaces the sum at the end.
+        this.answerTokens += 1;
         return;
       case 'finish':
-        // 0 is what is told by servers that do not count.
-        this.#promptTokens = event.usage.promptTokens || this.#promptTokens;
-        this.#cachedTokens = event.usage.cachedTokens || this.#cachedTokens;
-        this.#answerTokens = event.usage.completionTokens || this.#answerTokens;
+        // Servers that do not count report 0.
+        this.promptTokens = event.usage.promptTokens || this.promptTokens;
+        this.cachedTokens = event.usage.cachedTokens || this.cachedTokens;
+        this.answerTokens = event.usage.completionTokens || this.answerTokens;
         return;
       default:
         throw event satisfies never;

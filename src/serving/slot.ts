@@ -1,35 +1,36 @@
 /**
- * The slot of one call, be it a generation or an embedding: the wait for it, the time it may take, its end. Invariants: its
- * holder is told one of a grant and a rejection; a slot that was granted is given back exactly once, and only when the
- * backend is really free of the request (or a second after its end).
+ * The slot of one request, be it a generation or an embedding: acquired from the queue, bounded by the request's deadline,
+ * settled with what was really used, released. Invariants: the work in a slot is started at most once and fails at most
+ * once; a granted slot is settled exactly once, and released when the backend is free of the request, at the latest a second
+ * after its end.
  */
-
 import type { Cancellation } from '../core/cancellation.ts';
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import type { GenerationRequest, ModelId } from '../core/generation.ts';
 import type { Priority } from '../core/priority.ts';
 import type { QueuePosition, RequestTrace } from '../core/request-trace.ts';
-import type { EntryId, Settlement } from '../scheduling/decision.ts';
+import type { EntryId, Outcome, Settlement } from '../scheduling/decision.ts';
 import type { PrefixFingerprint } from '../scheduling/prefix-fingerprint.ts';
 import type { Dispatcher, Grant, SlotCaller } from './dispatcher.ts';
 import type { PromptSize } from './prompt-size.ts';
 import type { Target } from './targets.ts';
 
+/** A request as serving takes it, whatever it asks of the model. */
 export interface SlotCall {
-  /** What the queue has to know of it, whatever it asks of the model. */
+  /** What the queue needs of it. */
   readonly request: Pick<GenerationRequest, 'model' | 'limits'>;
   readonly trace: RequestTrace;
-  /** Whoever shares the slots with others; opaque. */
+  /** The client that shares the slots with others; opaque. */
   readonly client: string;
   readonly priority: Priority;
   readonly cancellation: Cancellation;
-  /** What it takes up in memory while it waits, where that is more than its prompt: its body as it came. */
+  /** Memory that it takes while it waits, where that is more than its prompt: its body as received. */
   readonly heldBytes?: number;
   /** When the answer must be finished. */
   readonly deadlineAt: Milliseconds;
-  /** Told where the request stands while it waits, and 0 when it leaves the queue. */
-  readonly onQueuePosition?: ((place: QueuePosition) => void) | undefined;
+  /** Called with its position while it waits, and with position 0 when it leaves the queue. */
+  readonly onQueuePosition?: ((position: QueuePosition) => void) | undefined;
 }
 
 export interface SlotServices {
@@ -37,47 +38,67 @@ export interface SlotServices {
   readonly dispatcher: Dispatcher;
   readonly queueTimeoutMs: Milliseconds;
   findTarget(model: ModelId, id: string): Target;
-  /** None of the model's targets has it. */
+  /** None of the model's targets has the model. */
   isMissing(model: ModelId): boolean;
-  /** A backend failed a request: look at it now rather than at the next probe. */
+  /** A backend failed a request: probe it now. */
   onBackendFailure(target: Target, error: ServingError): void;
 }
 
-export interface SlotDemand {
-  readonly promptSize: PromptSize;
-  /** What the prompt begins with, where that matters to the slots. */
-  readonly prefix: PrefixFingerprint | undefined;
+/** Tokens that a request has used so far. */
+export interface UsedTokens {
+  readonly promptTokens: number;
+  /** Of the prompt's. */
+  readonly cachedTokens: number;
+  readonly answerTokens: number;
 }
 
-export interface SlotHolder {
-  granted(target: Target): void;
-  /** There will be no slot: the scheduler has refused, or the request was cancelled while it waited. */
-  rejected(error: ServingError): void;
-  /** The request was cancelled while it held the slot. */
-  cancelled(reason: ServingError): void;
-  /** What helps next time, where its time runs out. */
+/** What is done in a slot. None of the methods throws. */
+export interface SlotWork {
+  readonly promptSize: PromptSize;
+  /** How the prompt begins, where the slots cache prefixes. */
+  readonly prefix: PrefixFingerprint | undefined;
+  /** Read when the work ends. */
+  readonly used: UsedTokens;
+  /** Completes the message of the deadline's error. */
   readonly deadlineAdvice: string;
+  /** The slot has been granted. The work ends with `slot.complete` or `slot.fail`. */
+  start(target: Target, slot: Slot): void;
+  /** The request was cancelled after `start`: end with `slot.fail`. */
+  cancel(reason: ServingError): void;
+  /** It has ended without success: rejected by the queue, cancelled, or failed by the backend. */
+  failed(error: ServingError): void;
 }
 
 const MAX_RELEASE_DELAY_MS = 1000;
 
+/** Queues the request; the work starts when a slot is granted. */
+export function withSlot(call: SlotCall, work: SlotWork, services: SlotServices): void {
+  new Slot(call, work, services).acquire();
+}
+
 export class Slot implements SlotCaller {
   readonly #call: SlotCall;
-  readonly #holder: SlotHolder;
+  readonly #work: SlotWork;
   readonly #services: SlotServices;
   readonly #id: EntryId;
   #grant: Grant | undefined;
+  #target: Target | undefined;
   #deadline: Timer | undefined;
+  #isOver = false;
 
-  constructor(call: SlotCall, holder: SlotHolder, services: SlotServices) {
+  constructor(call: SlotCall, work: SlotWork, services: SlotServices) {
     this.#call = call;
-    this.#holder = holder;
+    this.#work = work;
     this.#services = services;
     this.#id = services.dispatcher.newEntryId();
   }
 
-  /** To be called once. */
-  waitFor({ promptSize, prefix }: SlotDemand): void {
+  /** The work has ended. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  acquire(): void {
     const {
       request,
       trace,
@@ -89,13 +110,14 @@ export class Slot implements SlotCaller {
       onQueuePosition,
     } = this.#call;
     const { clock, dispatcher, queueTimeoutMs } = this.#services;
+    const { promptSize, prefix } = this.#work;
     const { maxTokens, maxTokensIsDefault = false } = request.limits;
     const enqueuedAt = clock.now();
     trace.model = request.model;
     trace.priority = priority;
     trace.enqueuedAt = enqueuedAt;
     if (cancellation.reason !== undefined) {
-      this.#holder.rejected(cancellation.reason);
+      this.#reject(cancellation.reason);
       return;
     }
     cancellation.onCancel(this.#onCancel);
@@ -124,51 +146,90 @@ export class Slot implements SlotCaller {
     trace.batch = grant.batch;
     trace.target = grant.target;
     this.#deadline = clock.schedule(deadlineAt - now, () =>
-      cancellation.cancel(deadlineError(this.#holder.deadlineAdvice)),
+      cancellation.cancel(deadlineError(this.#work.deadlineAdvice)),
     );
-    this.#holder.granted(findTarget(request.model, grant.target));
+    const target = findTarget(request.model, grant.target);
+    this.#target = target;
+    this.#work.start(target, this);
   }
 
   rejected(error: ServingError): void {
-    const { request, cancellation } = this.#call;
-    cancellation.off(this.#onCancel);
-    const isMissing = error.code === 'no_backend_available' && this.#services.isMissing(request.model);
-    this.#holder.rejected(isMissing ? missingAtBackends(request.model) : error);
+    const { model } = this.#call.request;
+    const isMissing = error.code === 'no_backend_available' && this.#services.isMissing(model);
+    this.#reject(isMissing ? missingAtBackends(model) : error);
   }
 
-  /** Gives it back, when `free` settles: then the backend holds nothing of the request. Absent: it does not. */
-  release(settlement: Settlement, free?: Promise<unknown>): void {
-    const grant = this.#grant;
-    this.#grant = undefined;
-    this.#call.cancellation.off(this.#onCancel);
-    this.#deadline?.cancel();
-    if (grant === undefined) return;
-    if (free === undefined) grant.release(settlement);
-    else releaseWhenFree({ grant, settlement, free, clock: this.#services.clock });
+  /** The work has succeeded. `free` settles when the backend holds nothing of it; absent: it holds nothing now. */
+  complete(free?: Promise<unknown>): void {
+    if (this.#isOver) return;
+    this.#settle('completed', free);
+  }
+
+  /** The work has failed, or was cancelled. `free` as for `complete`. */
+  fail(failure: ServingError, free?: Promise<unknown>): void {
+    if (this.#isOver) return;
+    const error = this.#call.cancellation.reason ?? failure;
+    const isFault = isBackendFault(error);
+    this.#settle(isFault ? 'failed' : 'cancelled', free);
+    if (isFault && this.#target !== undefined) this.#services.onBackendFailure(this.#target, error);
+    this.#work.failed(error);
   }
 
   readonly #onCancel = (reason: ServingError): void => {
     if (this.#grant !== undefined) {
-      this.#holder.cancelled(reason);
+      this.#work.cancel(reason);
       return;
     }
     this.#services.dispatcher.leave(this.#id);
-    this.#holder.rejected(reason);
+    this.#reject(reason);
   };
+
+  #reject(error: ServingError): void {
+    this.#isOver = true;
+    this.#call.cancellation.off(this.#onCancel);
+    this.#work.failed(error);
+  }
+
+  #settle(outcome: Outcome, free: Promise<unknown> | undefined): void {
+    const grant = this.#grant;
+    this.#isOver = true;
+    this.#grant = undefined;
+    this.#call.cancellation.off(this.#onCancel);
+    this.#deadline?.cancel();
+    if (grant === undefined) return;
+    const settlement = settlementOf(outcome, this.#work.used, this.#call.trace);
+    if (free === undefined) grant.release(settlement);
+    else releaseWhenFree({ grant, settlement, free, clock: this.#services.clock });
+  }
 }
 
-export function isBackendFault({ code }: ServingError): boolean {
+function isBackendFault({ code }: ServingError): boolean {
   return code === 'backend_error' || code === 'no_backend_available' || code === 'model_not_found';
 }
 
-/** `advice`: what helps next time. */
+/** `advice`: what to change. */
 export function deadlineError(advice: string): ServingError {
   return new ServingError('deadline_exceeded', {
     message: `The answer was not finished before the request’s time ran out. ${advice}`,
   });
 }
 
-/** In the background: the caller has its answer or error already and waits for nothing. */
+function settlementOf(
+  outcome: Outcome,
+  { promptTokens, cachedTokens, answerTokens }: UsedTokens,
+  { dispatchedAt, firstTokenAt, unstreamed = false }: RequestTrace,
+): Settlement {
+  const isTimed = dispatchedAt !== undefined && firstTokenAt !== undefined && !unstreamed;
+  return {
+    outcome,
+    promptTokens,
+    cachedTokens,
+    answerTokens,
+    firstTokenMs: isTimed ? firstTokenAt - dispatchedAt : undefined,
+  };
+}
+
+/** In the background: the caller has its answer or error already. */
 function releaseWhenFree(held: {
   readonly grant: Grant;
   readonly settlement: Settlement;
@@ -180,14 +241,14 @@ function releaseWhenFree(held: {
   const release = () => {
     if (released) return;
     released = true;
-    atLatest.cancel();
+    limit.cancel();
     grant.release(settlement);
   };
-  const atLatest = clock.schedule(MAX_RELEASE_DELAY_MS, release);
+  const limit = clock.schedule(MAX_RELEASE_DELAY_MS, release);
   free.then(release, release);
 }
 
-/** Trying again is of no use: somebody has to fetch it, or to name another. */
+/** Not retryable: the model has to be fetched there, or another one named. */
 function missingAtBackends(model: ModelId): ServingError {
   return new ServingError('model_not_found', {
     message: `No backend has the model that ${JSON.stringify(model)} stands for. GET /ready says which were asked; fetch the model there.`,

@@ -1,5 +1,7 @@
-/** One place that serves a model, as the running server sees it. `status` is written by the target monitor alone. */
-
+/**
+ * The targets of every model, and how a request finds them: by the model's name, an alias, or the tag `:latest`. A target is one
+ * place that serves a model; its `status` is written by its monitor alone.
+ */
 import { createHash } from 'node:crypto';
 import type {
   Backend,
@@ -21,102 +23,196 @@ export interface Target {
   /** The model's name at its backend. */
   readonly upstreamModel: string;
   readonly backend: Backend;
-  /** The model lives in a process of ours: it is warmed up at the start whatever the probe says. */
+  /** The model runs in a process of ours: it is warmed up at the start, whatever the probe reports. */
   readonly embedded: boolean;
   /** As configured, or what the backend assumes. */
   readonly slots: number;
-  /** They are configured: what the server tells does not count. */
+  /** `slots` is configured: what the server reports does not count. */
   readonly slotsConfigured?: boolean;
-  /** Whose prompts share what its slots have cached; undefined where it has no cache, or sees to it itself. */
+  /** Whose prompts share what its slots have cached; undefined where it has no cache, or manages it itself. */
   readonly cacheIsolation: CacheIsolation | undefined;
   readonly firstTokenTimeoutMs: Milliseconds;
   readonly idleTimeoutMs: Milliseconds;
-  /** For an answer that is asked for whole; undefined: the request's own limit. */
+  /** For an answer that is not streamed; undefined: the request's own limit. */
   readonly answerTimeoutMs?: Milliseconds | undefined;
   status: TargetStatus;
 }
 
-/** Whether a request may be sent there now; an idle model that was allowed to leave memory comes back by itself. */
+/** Whether a request may be sent there now; an idle model that was allowed to leave memory is loaded again by the request. */
 export function canServe({ state, mayUnload }: TargetStatus): boolean {
   return state === 'ready' || (state === 'unloaded' && mayUnload === true);
 }
 
-/** How many requests run there at the same time: as configured, else as the server tells, else as its backend assumes. */
+/** How many requests run there at the same time: as configured, else as the server reports, else as its backend assumes. */
 export function slotCountOf({ slots, slotsConfigured = false, status }: Target): number {
   return slotsConfigured ? slots : (status.slots ?? slots);
 }
 
-/** What the targets of a model have in common, and who can speak of its vocabulary. Pure. */
-
-export function servedModel(
-  id: ModelId,
-  targets: readonly Target[],
-  { aliases, digest }: { readonly aliases: ReadonlyMap<string, ModelId>; readonly digest: string },
-): ServedModel {
-  return {
-    id,
-    aliases: [...aliases].flatMap(([alias, model]) => (model === id ? [alias] : [])),
-    contextSize: largestContext(targets),
-    ready: targets.some(({ status }) => canServe(status)),
-    details: targets.flatMap(({ status }) => status.details ?? [])[0] ?? {},
-    digest,
-    abilities: [...new Set(targets.flatMap(({ status }) => status.abilities ?? []))],
-    targets: targets.map(({ backendName, upstreamModel, status }) => ({
-      backend: backendName,
-      model: upstreamModel,
-      state: status.state,
-      loaded: status.loaded,
-    })),
-  };
+export interface TargetsOptions {
+  readonly targets: readonly Target[];
+  readonly defaultModel: ModelId;
+  /** Alias → model. */
+  readonly aliases: ReadonlyMap<string, ModelId>;
 }
 
-export function largestContext(targets: readonly Target[]): number | undefined {
+/** Characters of an unknown name that an error shows. */
+const SHOWN_CHARACTERS = 200;
+
+export class Targets {
+  readonly all: readonly Target[];
+  readonly defaultModel: ModelId;
+  readonly #aliases: ReadonlyMap<string, ModelId>;
+  /** In the order of the configuration. */
+  readonly #models = new Map<ModelId, readonly Target[]>();
+  readonly #cacheIsolations = new Map<ModelId, CacheIsolation>();
+
+  constructor({ targets, defaultModel, aliases }: TargetsOptions) {
+    this.all = targets;
+    this.defaultModel = defaultModel;
+    this.#aliases = aliases;
+    for (const target of targets) {
+      this.#models.set(target.model, [...this.of(target.model), target]);
+      const isolation = stricterOf(this.#cacheIsolations.get(target.model), target.cacheIsolation);
+      if (isolation) this.#cacheIsolations.set(target.model, isolation);
+    }
+  }
+
+  get models(): Iterable<ModelId> {
+    return this.#models.keys();
+  }
+
+  of(model: ModelId): readonly Target[] {
+    return this.#models.get(model) ?? [];
+  }
+
+  /** A target that the scheduler has chosen. */
+  find(model: ModelId, id: string): Target {
+    const target = this.of(model).find((candidate) => candidate.id === id);
+    if (!target) throw new Error(`no target ${id} for ${model}`);
+    return target;
+  }
+
+  /**
+   * The model of that name. A name is a model's id or one of its aliases, also with the tag `:latest`: Ollama's listing adds
+   * it, and clients that find models there ask for them by any protocol. `anyCase`: where no name is the same, one that
+   * differs in case counts. Without a name: the default model. Throws `model_not_found`.
+   */
+  requireModel(
+    name: string = this.defaultModel,
+    { anyCase = false }: { readonly anyCase?: boolean } = {},
+  ): { readonly id: ModelId; readonly contextSize: number | undefined } {
+    const spellings = [name, name.replace(/:latest$/, '')];
+    const ids = spellings.map((spelling) => this.#aliases.get(spelling) ?? spelling);
+    const same = ids.find((each) => this.#models.has(each));
+    const id = same ?? (anyCase ? this.#idInAnyCase(name) : undefined) ?? name;
+    const targets = this.#models.get(id);
+    if (!targets) {
+      throw new ServingError('model_not_found', {
+        message: `The model ${JSON.stringify(name.slice(0, SHOWN_CHARACTERS))} is not served here. Known models: ${[...this.#models.keys()].join(', ')}.`,
+        param: 'model',
+      });
+    }
+    return { id, contextSize: largestContext(targets) };
+  }
+
+  #idInAnyCase(name: string): ModelId | undefined {
+    const names = [...[...this.#models.keys()].map((id) => [id, id] as const), ...this.#aliases];
+    return names.find(([known]) => known.toLowerCase() === name.toLowerCase())?.[1];
+  }
+
+  /** All models as listings show them, in the order of the configuration. */
+  list(): ServedModel[] {
+    const digests = modelDigests(this.#models);
+    return [...this.#models].map(([id, targets]) => this.#describe(id, targets, digests.get(id) ?? ''));
+  }
+
+  #describe(id: ModelId, targets: readonly Target[], digest: string): ServedModel {
+    return {
+      id,
+      aliases: [...this.#aliases].flatMap(([alias, model]) => (model === id ? [alias] : [])),
+      contextSize: largestContext(targets),
+      ready: targets.some(({ status }) => canServe(status)),
+      details: targets.flatMap(({ status }) => status.details ?? [])[0] ?? {},
+      digest,
+      abilities: [...new Set(targets.flatMap(({ status }) => status.abilities ?? []))],
+      targets: targets.map(({ backendName, upstreamModel, status }) => ({
+        backend: backendName,
+        model: upstreamModel,
+        state: status.state,
+        loaded: status.loaded,
+      })),
+    };
+  }
+
+  /** The model's vocabulary, from a target that is up. Throws where none has one, or none is up. */
+  tokenizerOf(model: ModelId): Tokenizer {
+    const targets = this.of(model);
+    const capable = targets.filter(({ backend }) => backend.tokenizer !== undefined);
+    if (capable.length === 0)
+      throw new ServingError('unsupported_parameter', {
+        message: `model is ${JSON.stringify(model)}, whose backend does not tell its tokens (${targets.map(({ backendName }) => backendName).join(', ')}). Ask for another model.`,
+        param: 'model',
+      });
+    const up = capable.find(({ status }) => canServe(status));
+    if (up?.backend.tokenizer !== undefined) return up.backend.tokenizer;
+    const isLoading = capable.some(({ status }) => status.state === 'loading' || status.restarting);
+    throw new ServingError(isLoading ? 'model_loading' : 'no_backend_available', { retryAfterSeconds: 1 });
+  }
+
+  /** None of its targets has the model. */
+  isMissing(model: ModelId): boolean {
+    return this.of(model).every(({ status }) => status.state === 'not_found');
+  }
+
+  /** Undefined where none of the model's targets caches prefixes. */
+  cacheIsolationOf(model: ModelId): CacheIsolation | undefined {
+    return this.#cacheIsolations.get(model);
+  }
+
+  /** The answer of GET /ready, from what the monitors know; asks no backend. */
+  readiness({ draining }: { readonly draining: boolean }): Readiness {
+    const models = [...this.#models].map(([id, targets]) => modelReadiness(id, targets));
+    if (draining) return { status: 'not_ready', reason: 'draining', models };
+    const { status, reason } = models.find(({ id }) => id === this.defaultModel) ?? {
+      status: 'not_ready' as const,
+    };
+    return { status, ...(reason === undefined ? {} : { reason }), models };
+  }
+}
+
+/** The strictest of a model's targets decides: where a request will run is not known when its fingerprint is taken. */
+function stricterOf(one?: CacheIsolation, other?: CacheIsolation): CacheIsolation | undefined {
+  return one === 'client' ? one : (other ?? one);
+}
+
+function largestContext(targets: readonly Target[]): number | undefined {
   const sizes = targets.flatMap(({ status }) => status.contextSize ?? []);
   return sizes.length === 0 ? undefined : Math.max(...sizes);
 }
 
-export function tokenizerOf(model: ModelId, targets: readonly Target[]): Tokenizer {
-  const telling = targets.filter(({ backend }) => backend.tokenizer !== undefined);
-  if (telling.length === 0)
-    throw new ServingError('unsupported_parameter', {
-      message: `model is ${JSON.stringify(model)}, whose backend does not tell its tokens (${targets.map(({ backendName }) => backendName).join(', ')}). Ask for another model.`,
-      param: 'model',
-    });
-  const up = telling.find(({ status }) => canServe(status));
-  if (up?.backend.tokenizer !== undefined) return up.backend.tokenizer;
-  const isLoading = telling.some(({ status }) => status.state === 'loading' || status.restarting);
-  throw new ServingError(isLoading ? 'model_loading' : 'no_backend_available', { retryAfterSeconds: 1 });
-}
-
 /**
- * By which digest each model is listed: clients key what they know of a model by it, so no two models share one, also where
- * they are served from one file; aliases are one model. Pure.
+ * The digest of each model in listings, 64 hexadecimal digits. Clients key what they know of a model by it, so no two models
+ * share one, even if they are served from one file: the first gets the file's digest, where it is known, any other one of
+ * its configuration.
  */
-
-/**
- * The first model that is served from a file has the file's own, as far as it is known; any other has one of its
- * configuration. Sixty-four hexadecimal digits.
- */
-export function modelDigests(models: ReadonlyMap<ModelId, readonly Target[]>): ReadonlyMap<ModelId, string> {
+function modelDigests(models: ReadonlyMap<ModelId, readonly Target[]>): ReadonlyMap<ModelId, string> {
   const taken = new Set<string>();
   return new Map(
     [...models].map(([id, targets]) => {
       const known = targets.flatMap(({ status }) => status.details?.digest ?? [])[0];
-      const digest = known === undefined || taken.has(known) ? ofConfiguration(id, targets) : known;
+      const digest = known === undefined || taken.has(known) ? configurationDigest(id, targets) : known;
       taken.add(digest);
       return [id, digest];
     }),
   );
 }
 
-function ofConfiguration(id: ModelId, targets: readonly Target[]): string {
+function configurationDigest(id: ModelId, targets: readonly Target[]): string {
   const places = targets.map(({ backendName, upstreamModel }) => [backendName, upstreamModel]);
   return createHash('sha256')
     .update(JSON.stringify([id, places]))
     .digest('hex');
 }
-
-/** The answer of GET /ready, from what the monitors know; pure, touches no backend. */
 
 type NotReadyReason =
   | 'model_loading'
@@ -142,7 +238,7 @@ export interface Readiness {
   readonly models: readonly ModelReadiness[];
 }
 
-/** Most hopeful first: with several targets the one that will serve soonest says why nothing is served yet. */
+/** Most hopeful first: of several targets, the one that will serve soonest gives the reason. */
 const REASONS: readonly (readonly [TargetState, NotReadyReason])[] = [
   ['loading', 'model_loading'],
   ['unloaded', 'model_loading'],
@@ -150,19 +246,6 @@ const REASONS: readonly (readonly [TargetState, NotReadyReason])[] = [
   ['not_found', 'model_not_found'],
   ['unreachable', 'backend_unreachable'],
 ];
-
-export function readinessOf(server: {
-  readonly models: ReadonlyMap<ModelId, readonly Target[]>;
-  readonly defaultModel: ModelId;
-  readonly draining: boolean;
-}): Readiness {
-  const models = [...server.models].map(([id, targets]) => modelReadiness(id, targets));
-  if (server.draining) return { status: 'not_ready', reason: 'draining', models };
-  const { status, reason } = models.find(({ id }) => id === server.defaultModel) ?? {
-    status: 'not_ready' as const,
-  };
-  return { status, ...(reason === undefined ? {} : { reason }), models };
-}
 
 function modelReadiness(id: ModelId, targets: readonly Target[]): ModelReadiness {
   const shown = targets.map(({ backendName, status }) => ({

@@ -40,7 +40,7 @@ export function handleGeneration(exchange: GenerationExchange): Promise<void> {
   const { serving, clock } = options;
   const parsed = route.parse(context.body, {
     newRequestId: () => newModelRequestId('gen'),
-    requireModel: (model, matching) => serving.requireModel(model, matching),
+    requireModel: (model, matching) => serving.targets.requireModel(model, matching),
     defaultMaxTokens: options.defaultMaxTokens,
   });
   const fieldNames: FieldNames = { ...route.fieldNames, ...parsed.fieldNames };

@@ -95,7 +95,7 @@ export function operationsRoutes(options: OperationsOptions): readonly EdgeRoute
       context.answerJson(200, health);
     }),
     pageRoute('/ready', (context) => {
-      const readiness = serving.readiness();
+      const readiness = serving.targets.readiness({ draining: serving.drain.draining });
       if (readiness.status === 'not_ready') {
         context.setHeader('retry-after', READINESS_RETRY_SECONDS);
         context.setHeader('x-reject-reason', readiness.reason ?? 'not_ready');

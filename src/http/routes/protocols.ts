@@ -83,7 +83,7 @@ async function handleEmbedding(exchange: {
   const { route, context, options } = exchange;
   const { serving, clock } = options;
   const parsed = route.parse(context.body, {
-    requireModel: (model, matching) => serving.requireModel(model, matching),
+    requireModel: (model, matching) => serving.targets.requireModel(model, matching),
   });
   const answer = await runModelRequest({ context, options, route, hints: parsed }, async (terms) => {
     const { trace } = terms;

@@ -59,22 +59,22 @@ export async function handleQuery({ route, context, options }: QueryExchange): P
 function queryContext(
   { serving, clock, version, startedAt, pull }: QueryOptions,
   signal: AbortSignal,
-): QueryContext {
-  const models = () => serving.models();
+): House {
+  const models = () => serving.targets.list();
   return {
     version,
     startedAt,
     now: clock.wallNow(),
-    defaultModel: serving.defaultModel,
+    defaultModel: serving.targets.defaultModel,
     models,
     requireModel: (name, matching) => {
-      const { id } = serving.requireModel(name, matching);
+      const { id } = serving.targets.requireModel(name, matching);
       const found = models().find((model) => model.id === id);
       if (found === undefined) throw new Error(`the model ${id} is known and not listed`);
       return found;
     },
-    tokenize: (model, request) => serving.tokenizerOf(model).encode(request, { signal }),
-    detokenize: (model, tokens) => serving.tokenizerOf(model).decode(tokens, { signal }),
+    tokenize: (model, request) => serving.targets.tokenizerOf(model).encode(request, { signal }),
+    detokenize: (model, tokens) => serving.targets.tokenizerOf(model).decode(tokens, { signal }),
     pull: (name) => pull(name, signal),
   };
 }

@@ -482,7 +482,7 @@ describe('drop unsupported', () => {
         return { trace, asked };
       } catch (thrown) {
         const refusal = toServingError(thrown);
-        const less = dropUnsupported({ asked, trace, droppable }, refusal);
+        const less = dropUnsupported(asked, refusal, { trace, droppable });
         if (less === undefined) return { trace, refusal };
         asked = less;
       }
@@ -520,12 +520,10 @@ describe('drop unsupported', () => {
   });
 
   it('any other failure is passed on, and is no reason to ask again', () => {
-    const call = {
-      asked: chatRequest('hi', { sampling: { topK: 5 } }),
-      trace: { requestId: 'r', receivedAt: 0 },
-      droppable: 'settings' as const,
-    };
-    expect(dropUnsupported(call, new ServingError('backend_error', { param: 'top_k' }))).toBeUndefined();
+    const asked = chatRequest('hi', { sampling: { topK: 5 } });
+    const failure = new ServingError('backend_error', { param: 'top_k' });
+    const trace = { requestId: 'r', receivedAt: 0 };
+    expect(dropUnsupported(asked, failure, { trace, droppable: 'settings' })).toBeUndefined();
   });
 
   it('in strict compatibility only what clients send unasked is dropped, and named', () => {

@@ -1,130 +1,147 @@
 import { describe, expect, it } from 'vitest';
 import type { TargetStatus } from '../../../src/core/backend.ts';
 import { ServingError } from '../../../src/core/errors.ts';
-import { modelDigests, readinessOf, servedModel, tokenizerOf } from '../../../src/serving/targets.ts';
+import { type Target, Targets } from '../../../src/serving/targets.ts';
 import { FakeBackend, fakeTarget } from '../../support/fake-backend.ts';
 
-describe('served model', () => {
-  const READY: TargetStatus = { state: 'ready', loaded: true };
+const READY: TargetStatus = { state: 'ready', loaded: true };
+const ALIASES = new Map([
+  ['gpt-4o', 'm'],
+  ['other', 'n'],
+]);
 
-  function targetWith(status: TargetStatus, { tells = false } = {}) {
-    const tokenizer = { encode: async () => [1], decode: async () => 'a' };
-    const backend = Object.assign(new FakeBackend(), tells ? { tokenizer } : {});
-    return { tokenizer, target: fakeTarget(backend, { status }) };
-  }
+function targetsOf(...targets: readonly Target[]) {
+  return new Targets({ targets, defaultModel: 'm', aliases: ALIASES });
+}
 
-  it('a model has the largest context, and all abilities, of its targets', () => {
+function targetWith(status: TargetStatus, { model = 'm', tokenizes = false } = {}) {
+  const tokenizer = { encode: async () => [1], decode: async () => 'a' };
+  const backend = Object.assign(new FakeBackend(), tokenizes ? { tokenizer } : {});
+  return { tokenizer, target: fakeTarget(backend, { model, status }) };
+}
+
+describe('a model is found', () => {
+  const targets = targetsOf(targetWith({ ...READY, contextSize: 100 }).target);
+
+  it.each(['m', 'gpt-4o', 'm:latest', 'gpt-4o:latest', undefined])('by the name %s', (name) => {
+    expect(targets.requireModel(name)).toEqual({ id: 'm', contextSize: 100 });
+  });
+
+  it('in another case only where the caller allows it', () => {
+    expect(targets.requireModel('GPT-4o', { anyCase: true }).id).toBe('m');
+    expect(() => targets.requireModel('GPT-4o')).toThrow(
+      expect.objectContaining({ code: 'model_not_found', param: 'model' }),
+    );
+  });
+
+  it('by no other name, of which an error shows the beginning', () => {
+    expect(() => targets.requireModel('x'.repeat(1000))).toThrow(
+      `The model "${'x'.repeat(200)}" is not served here. Known models: m.`,
+    );
+  });
+});
+
+describe('a listed model', () => {
+  it('has the largest context, and all abilities, of its targets', () => {
     const targets = [
       targetWith({ ...READY, contextSize: 100, abilities: ['generate'] }).target,
       targetWith({ state: 'failed', loaded: false, contextSize: 200, abilities: ['generate', 'tools'] })
         .target,
       targetWith({ state: 'unreachable', loaded: false }).target,
     ];
-    const aliases = new Map([
-      ['gpt-4o', 'm'],
-      ['other', 'n'],
+    expect(targetsOf(...targets).list()).toMatchObject([
+      {
+        id: 'm',
+        aliases: ['gpt-4o'],
+        contextSize: 200,
+        ready: true,
+        abilities: ['generate', 'tools'],
+        targets: [{ backend: 'fake', model: 'm', state: 'ready', loaded: true }, {}, {}],
+      },
     ]);
-    expect(servedModel('m', targets, { aliases, digest: 'd' })).toMatchObject({
-      id: 'm',
-      aliases: ['gpt-4o'],
-      contextSize: 200,
-      ready: true,
-      abilities: ['generate', 'tools'],
-      targets: [{ backend: 'fake', model: 'm', state: 'ready', loaded: true }, {}, {}],
-    });
-    expect(servedModel('m', targets.slice(1), { aliases, digest: 'd' }).ready).toBe(false);
+    expect(targetsOf(...targets.slice(1)).list()[0]?.ready).toBe(false);
   });
 
-  it('its details are those of the first target that tells any', () => {
+  it('has the details of the first target that reports any', () => {
     const details = { family: 'llama', sizeBytes: 5 };
     const targets = [targetWith(READY), targetWith({ ...READY, details })].map(({ target }) => target);
-    expect(servedModel('m', targets, { aliases: new Map(), digest: 'd' }).details).toEqual(details);
+    expect(targetsOf(...targets).list()[0]?.details).toEqual(details);
+  });
+});
+
+describe('the digests of listed models', () => {
+  const FILE = 'ab'.repeat(32);
+  const known = { ...READY, details: { digest: FILE } };
+  const digestsOf = (...models: readonly (readonly [string, TargetStatus])[]) =>
+    targetsOf(...models.map(([model, status]) => targetWith(status, { model }).target))
+      .list()
+      .map(({ digest }) => digest);
+
+  it('are the file’s where it is known, else of the configuration: the same with every start', () => {
+    expect(digestsOf(['a', known])).toEqual([FILE]);
+    const [one, two] = digestsOf(['a', READY], ['b', READY]);
+    expect(one).toMatch(/^[0-9a-f]{64}$/);
+    expect(one).not.toBe(two);
+    expect(digestsOf(['a', { state: 'unreachable', loaded: false }])).toEqual([one]);
   });
 
-  describe('digests', () => {
-    const FILE = 'ab'.repeat(32);
-    const digestsOf = (...models: readonly (readonly [string, TargetStatus])[]) => [
-      ...modelDigests(new Map(models.map(([id, status]) => [id, [targetWith(status).target]]))).values(),
-    ];
-    const known = { ...READY, details: { digest: FILE } };
-
-    it('are the file’s where it is known, else of the configuration: the same with every start', () => {
-      expect(digestsOf(['a', known])).toEqual([FILE]);
-      const [one, two] = digestsOf(['a', READY], ['b', READY]);
-      expect(one).toMatch(/^[0-9a-f]{64}$/);
-      expect(one).not.toBe(two);
-      expect(digestsOf(['a', { state: 'unreachable', loaded: false }])).toEqual([one]);
-    });
-
-    it('are no two models’, also where both are served from one file', () => {
-      const [one, two] = digestsOf(['a', known], ['b', known]);
-      expect(one).toBe(FILE);
-      expect(two).not.toBe(FILE);
-    });
+  it('differ also where two models are served from one file', () => {
+    const [one, two] = digestsOf(['a', known], ['b', known]);
+    expect(one).toBe(FILE);
+    expect(two).not.toBe(FILE);
   });
+});
 
-  it('its tokens are told by a target that tells them and is up', () => {
-    const down = targetWith({ state: 'failed', loaded: false }, { tells: true });
-    const silent = targetWith(READY);
-    const telling = targetWith(READY, { tells: true });
-    expect(tokenizerOf('m', [down.target, silent.target, telling.target])).toBe(telling.tokenizer);
+describe('a model’s tokenizer', () => {
+  it('is that of a target that has one and is up', () => {
+    const down = targetWith({ state: 'failed', loaded: false }, { tokenizes: true });
+    const without = targetWith(READY);
+    const up = targetWith(READY, { tokenizes: true });
+    expect(targetsOf(down.target, without.target, up.target).tokenizerOf('m')).toBe(up.tokenizer);
   });
 
   it.each([
     ['unsupported_parameter', [targetWith(READY)]],
     [
       'no_backend_available',
-      [targetWith(READY), targetWith({ state: 'failed', loaded: false }, { tells: true })],
+      [targetWith(READY), targetWith({ state: 'failed', loaded: false }, { tokenizes: true })],
     ],
-    ['model_loading', [targetWith({ state: 'loading', loaded: false }, { tells: true })]],
-  ] as const)('where none is, that is said: %s', (code, targets) => {
-    const ask = () =>
-      tokenizerOf(
-        'm',
-        targets.map(({ target }) => target),
-      );
+    ['model_loading', [targetWith({ state: 'loading', loaded: false }, { tokenizes: true })]],
+  ] as const)('is the error %s where no target is up that has one', (code, targets) => {
+    const ask = () => targetsOf(...targets.map(({ target }) => target)).tokenizerOf('m');
     expect(ask).toThrow(ServingError);
     expect(ask).toThrow(expect.objectContaining({ code }));
   });
 });
 
 describe('readiness', () => {
-  function reasonOf(...statuses: TargetStatus[]): string {
-    const targets = statuses.map((status) => fakeTarget(new FakeBackend(), { status }));
-    const readiness = readinessOf({ models: new Map([['m', targets]]), defaultModel: 'm', draining: false });
-    return readiness.reason ?? readiness.status;
-  }
-
   const status = (state: TargetStatus['state'], more: Partial<TargetStatus> = {}): TargetStatus => ({
     state,
     loaded: false,
     ...more,
   });
 
-  describe('readiness', () => {
-    it.each([
-      ['ready', [status('ready', { loaded: true })]],
-      ['ready', [status('unreachable'), status('ready')]],
-      ['ready', [status('unloaded', { mayUnload: true })]],
-      ['model_loading', [status('loading')]],
-      ['model_loading', [status('unloaded')]],
-      ['model_loading', [status('failed'), status('loading')]],
-      ['backend_failed', [status('failed')]],
-      ['model_not_found', [status('not_found')]],
-      ['backend_unreachable', [status('unreachable')]],
-    ] as const)('is %s for %j', (expected, statuses) => {
-      expect(reasonOf(...statuses)).toBe(expected);
-    });
+  it.each([
+    ['ready', [status('ready', { loaded: true })]],
+    ['ready', [status('unreachable'), status('ready')]],
+    ['ready', [status('unloaded', { mayUnload: true })]],
+    ['model_loading', [status('loading')]],
+    ['model_loading', [status('unloaded')]],
+    ['model_loading', [status('failed'), status('loading')]],
+    ['backend_failed', [status('failed')]],
+    ['model_not_found', [status('not_found')]],
+    ['backend_unreachable', [status('unreachable')]],
+  ] as const)('is %s for %j', (expected, statuses) => {
+    const targets = statuses.map((each) => targetWith(each).target);
+    const readiness = targetsOf(...targets).readiness({ draining: false });
+    expect(readiness.reason ?? readiness.status).toBe(expected);
+  });
 
-    it('is draining whatever the targets say', () => {
-      const targets = [fakeTarget(new FakeBackend())];
-      expect(
-        readinessOf({ models: new Map([['m', targets]]), defaultModel: 'm', draining: true }),
-      ).toMatchObject({
-        status: 'not_ready',
-        reason: 'draining',
-        models: [{ id: 'm', status: 'ready' }],
-      });
+  it('is draining whatever the state of the targets', () => {
+    expect(targetsOf(targetWith(READY).target).readiness({ draining: true })).toMatchObject({
+      status: 'not_ready',
+      reason: 'draining',
+      models: [{ id: 'm', status: 'ready' }],
     });
   });
 });
