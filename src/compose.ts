@@ -102,7 +102,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
         delayMs: delays ? shutdown_delay_seconds * 1000 : 0,
         graceMs: shutdown_grace_seconds * 1000,
         // Those in use are closed with their answers.
-        onRefusing: () => server.closeIdleConnections(),
+        onRejecting: () => server.closeIdleConnections(),
       });
       await close();
     },

@@ -1,8 +1,7 @@
 /**
- * The one port behind which every engine and server lives: at most six members,
- * an optional capability is an optional member. test/contract holds all implementations to it.
+ * The port that every engine and every server is used through: at most six members; an optional capability is an optional
+ * member. test/contract holds all implementations to it. And what the port reports of targets and models.
  */
-
 import type { ServingError } from './errors.ts';
 import type {
   GenerationEvent,
@@ -23,7 +22,7 @@ export interface TargetStatus {
   readonly loaded: boolean;
   /** With `failed`: a restart is under way, so requests may wait for it. */
   readonly restarting?: boolean;
-  /** With `unloaded`: the user chose that the model may leave memory when idle, so this is no fault. */
+  /** With `unloaded`: the user allows the model to leave memory when idle, so this is no fault. */
   readonly mayUnload?: boolean;
   /** Requests that its server runs at the same time, where the backend knows it. */
   readonly slots?: number;
@@ -37,34 +36,34 @@ export interface TargetStatus {
   readonly detail?: string;
 }
 
-/** Among whom prompts may be continued from what a slot has cached: all clients, or each client by itself. */
+/** Which clients share cached prompt prefixes: all of them, or each only its own. */
 export type CacheIsolation = 'shared' | 'client';
 
 export interface CallOptions {
-  /** Its `reason` is a ServingError that says why. */
+  /** Its `reason` is a ServingError. */
   readonly signal: AbortSignal;
 }
 
 export interface GenerateOptions {
   /** Prefixes are only reused between generations of one scope; absent: all share. Opaque. */
   readonly cacheScope?: string;
-  /** How the client takes the answer. A backend may ask its server for a whole one then. Absent: piece by piece. */
+  /** How the client takes the answer; absent: `stream`. With `whole`, a backend may ask its server without streaming. */
   readonly delivery?: 'whole' | 'stream';
-  /** The client is told how long its prompt is before the first piece: `start` has it, where the server tells it by then. */
+  /** The client gets the length of its prompt before the first token: `start` has it, where the server reports it by then. */
   readonly promptTokensFirst?: boolean;
-  /** Called before a whole answer is asked for: nothing comes until all of it is there. */
+  /** Called before the server is asked without streaming: no event follows until the whole answer is there. */
   readonly onUnstreamed?: () => void;
 }
 
 export interface EmbeddingRequest {
   readonly model: ModelId;
-  /** At least one; each is embedded by itself. */
+  /** At least one; each is embedded on its own. */
   readonly inputs: readonly EmbeddingInput[];
   /** Length of the vectors; absent: the model's own. */
   readonly dimensions?: number;
 }
 
-/** A text, or what a client has made tokens of: ids of the model's vocabulary. */
+/** A text, or ids of tokens of the model's vocabulary. */
 export type EmbeddingInput = string | readonly number[];
 
 export interface Embeddings {
@@ -77,15 +76,15 @@ export interface TokenizeRequest {
   readonly input: GenerationInput;
   /** Only with chat input. */
   readonly tools?: ToolUse;
-  /** Only with chat input. Absent: as the template does when nothing is said. */
+  /** Only with chat input. Absent: the template's default. */
   readonly thinking?: ReasoningEffort;
-  /** Whether tokens are added that begin a text, where the model has such; default true. Says nothing for chats: templates decide. */
+  /** Whether the model's tokens that begin a text are added, if it has any; default true. Ignored for chats: their template decides. */
   readonly addSpecial?: boolean;
 }
 
 /**
- * Told of one generation, in order and in the turn in which it happened: events up to `finish`, or any number of them and
- * then `fail`. After `finish` or `fail` nothing follows. Neither throws, and neither is called before `generate` has returned.
+ * Receives one generation, in order and in the turn in which it happens: events up to `finish`, or any number of them and then
+ * `fail`. Nothing follows `finish` or `fail`. Neither method throws, and neither is called before `generate` has returned.
  */
 export interface GenerationSink {
   event(event: GenerationEvent): void;
@@ -94,12 +93,12 @@ export interface GenerationSink {
 
 /** One generation under way. Once it has ended, all of its methods do nothing. */
 export interface Generation {
-  /** Ends it at once: the sink has been told `fail(reason)` when this returns. The work behind it ends as soon as it can. */
+  /** Ends it at once: `fail(reason)` has been called when this returns. The work behind it ends as soon as it can. */
   cancel(reason: ServingError): void;
-  /** The sink cannot take more. What is already on its way still comes: a chunk of a socket, or a step of an engine. */
+  /** The sink cannot take more. What is already under way still comes: a chunk of a socket, or a step of an engine. */
   pause(): void;
   resume(): void;
-  /** Settles when the resource behind (slot, socket, sequence) is really free, however the generation ended. Never rejects. */
+  /** Settles when the resource behind it (slot, socket, sequence) is really free, however the generation ended. Never rejects. */
   readonly released: Promise<void>;
 }
 
@@ -110,28 +109,27 @@ export interface Tokenizer {
   decode(tokens: readonly number[], options: CallOptions): Promise<string>;
 }
 
-/** A place that can generate. */
 export interface Backend {
-  /** Never throws: what it refuses is told to the sink. */
+  /** Never throws: a refusal goes to the sink. */
   generate(request: GenerationRequest, sink: GenerationSink, options: GenerateOptions): Generation;
-  /** Cheap; never loads a model. Resolves with a status, also when the backend is down. */
+  /** Cheap; never loads a model. Resolves with a status even when the backend is down. */
   probe(options: CallOptions): Promise<TargetStatus>;
   /** Loads the model (fetching it first where the backend does that). Throws a ServingError. */
   warmUp(options: CallOptions): Promise<void>;
   /**
-   * Absent where nothing behind it ever embeds; a model that cannot is a ServingError('invalid_request'). Settles only
-   * when the resource behind is really free, also when `signal` aborts: then it rejects with `signal.reason`.
+   * Absent where no model behind it embeds; for a model that does not, it rejects with `invalid_request`. Settles only when the
+   * resource behind it is really free, also when `signal` aborts: then it rejects with `signal.reason`.
    */
   embed?(request: EmbeddingRequest, options: CallOptions): Promise<Embeddings>;
-  /** Absent where nothing behind it counts or shows tokens. Takes no slot. */
+  /** Absent where nothing behind it tokenizes. Takes no slot. */
   readonly tokenizer?: Tokenizer;
   /** Frees everything; generations under way fail. */
   close(): Promise<void>;
 }
 
-/** Facts of a model's weights, as listings show them; each only where the backend knows it. */
+/** Facts about a model's weights, as listings show them; each only where the backend knows it. */
 export interface ModelDetails {
-  /** SHA-256, 64 lower-case hexadecimal digits: of the file, or what its server knows the model by. */
+  /** SHA-256, 64 lower-case hexadecimal digits: of the file, or the server's own for the model. */
   readonly digest?: string;
   /** Of the file. */
   readonly sizeBytes?: number;
@@ -150,7 +148,7 @@ export interface ModelDetails {
   readonly embeddingLength?: number;
 }
 
-/** Without what is not known. */
+/** The details without those that are undefined. */
 export function knownDetails(
   found: {
     readonly [Fact in keyof ModelDetails]: ModelDetails[Fact] | undefined;
@@ -159,20 +157,19 @@ export function knownDetails(
   return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined));
 }
 
-/** A model as others may know it: configuration, and what the probes last found. */
-
+/** A model as listings show it: from the configuration, and what the probes last found. */
 export interface ServedModel {
   readonly id: ModelId;
   readonly aliases: readonly string[];
-  /** Of its targets the largest; tokens. */
+  /** The largest of its targets; tokens. */
   readonly contextSize: number | undefined;
   /** A request for it could be served now. */
   readonly ready: boolean;
-  /** What any of its targets can do, as far as they tell. */
+  /** What any of its targets can do, as far as they report it. */
   readonly abilities: readonly Ability[];
-  /** Of the first of its targets that tells any. */
+  /** Of the first target that reports any. */
   readonly details: Omit<ModelDetails, 'digest'>;
-  /** No other model's: 64 lower-case hexadecimal digits. */
+  /** Unique to the model: 64 lower-case hexadecimal digits. */
   readonly digest: string;
   readonly targets: readonly {
     readonly backend: string;

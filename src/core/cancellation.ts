@@ -1,8 +1,7 @@
 /**
- * The one cancellation of a request: the client left, its time ran out, the server shuts down. Much cheaper than an abort
- * signal, of which it makes one where something knows nothing else. The first reason counts.
+ * The cancellation of a request: the client left, its time ran out, the server shuts down. Much cheaper than an abort signal,
+ * which it makes only for code that takes nothing else. The first reason counts. And the one way to wait for an abort.
  */
-
 import type { ServingError } from './errors.ts';
 
 export type OnCancel = (reason: ServingError) => void;
@@ -12,12 +11,12 @@ export class Cancellation {
   #listeners: Set<OnCancel> | undefined;
   #controller: AbortController | undefined;
 
-  /** Undefined: it goes on. */
+  /** Undefined: not cancelled. */
   get reason(): ServingError | undefined {
     return this.#reason;
   }
 
-  /** For what knows only signals. */
+  /** For code that takes only signals. */
   get signal(): AbortSignal {
     this.#controller ??= new AbortController();
     if (this.#reason !== undefined) this.#controller.abort(this.#reason);
@@ -33,7 +32,7 @@ export class Cancellation {
     this.#controller?.abort(reason);
   }
 
-  /** Called at most once, and not for a cancellation that came before: see `reason`. */
+  /** The listener is called at most once, and not if it was cancelled before: see `reason`. */
   onCancel(listener: OnCancel): void {
     this.#listeners ??= new Set();
     this.#listeners.add(listener);
@@ -44,16 +43,14 @@ export class Cancellation {
   }
 }
 
-/** The one way to wait for something or an abort, whichever comes first. */
-
 export interface Settle<Value> {
   resolve(value: Value): void;
   reject(reason: unknown): void;
 }
 
 /**
- * A promise of what `start` brings about. When `signal` aborts it rejects with the signal's reason at once, and what `start`
- * returned is called to end the work. Leaves no listener behind.
+ * Waits for what `start` resolves or rejects with, or for the signal, whichever comes first. When the signal aborts, it rejects
+ * with the signal's reason at once and calls the function that `start` returned, to end the work. Leaves no listener behind.
  */
 export function abortable<Value>(
   signal: AbortSignal,

@@ -1,22 +1,21 @@
 /**
- * What a request may ask that not every backend can do: how to see that it is asked, by which field (in native words), and how
- * to leave it away. A backend refuses what it cannot do before anything is sent; whether it is then left away instead is
- * for serving to say. Pure.
+ * The features that not every backend supports: how to see that a request asks for one, by which field (its native name), and
+ * how to drop it. A backend refuses what it does not support before it sends anything; serving decides whether the field
+ * is then dropped instead. Pure.
  */
-
 import { ServingError } from './errors.ts';
 import type { GenerationRequest, OutputFormat, Sampling } from './generation.ts';
 
 interface FeatureSpec {
   /** The field that asks for it, if the request does. */
   askedBy(request: GenerationRequest): string | undefined;
-  /** Where the field alone is not what cannot be done: beside what it cannot. */
+  /** Completes the error where the field is supported, but not in this combination. */
   readonly when?: string;
-  /** The request without it; absent for what is content and no setting: an answer without it would be to another question. */
+  /** The request without it; absent for content: without it the answer would be to another question. */
   readonly without?: (request: GenerationRequest) => GenerationRequest;
   /**
-   * Clients send it unasked and their answers are sound without it: a backend that cannot honour it answers without it in
-   * strict compatibility too, and the answer names it as dropped.
+   * Clients send it by default and their answers are sound without it: it is dropped in strict compatibility too, and the
+   * response names it as dropped.
    */
   readonly optional?: true;
 }
@@ -32,8 +31,8 @@ export const FEATURES = {
     without: ({ tools: _, ...request }) => request,
   },
   /**
-   * An answer is a call or text in the format: servers that bind the whole answer to one grammar cannot promise both.
-   * Where a call is forced the format has nothing to say: see withoutMootFormat().
+   * The answer is a call, or text in the format: servers that constrain the whole answer by one grammar cannot do both.
+   * Where a call is forced the format is redundant: see withoutRedundantFormat().
    */
   'format-beside-tools': {
     askedBy: ({ output, tools }) =>
@@ -107,7 +106,7 @@ interface UnsupportedDetails {
   readonly when?: string | undefined;
 }
 
-/** `field` in native words: protocols say it in theirs. `who` cannot do it: "the ollama backend", "this model". */
+/** `field` by its native name: the edge translates it. `who` does not support it: "the ollama backend", "this model". */
 export function unsupported(
   field: string,
   who: string,
@@ -120,7 +119,7 @@ export function unsupported(
 
 interface SupportedFeatures {
   readonly backend: string;
-  /** A list that lasts: what is missing in it is found once. */
+  /** The same list with every call: what it lacks is worked out once. */
   readonly supports: readonly Feature[];
   /** Names of fields that are passed on as the client wrote them. */
   readonly passes?: ReadonlySet<string>;
@@ -128,7 +127,7 @@ interface SupportedFeatures {
 
 const PASSES_NONE: ReadonlySet<string> = new Set();
 
-/** Throws for the first feature that is asked for and not among the supported ones. */
+/** Throws for the first feature that the request asks for and the backend does not support. */
 export function refuseUnsupported(
   request: GenerationRequest,
   { backend, supports, passes = PASSES_NONE }: SupportedFeatures,
@@ -145,7 +144,7 @@ function whoIs(backend: string): string {
   return `the ${backend} backend, which serves this model`;
 }
 
-/** By the list that a backend keeps of what it supports: what to look for in each of its requests. */
+/** By a backend's list of what it supports: the features to look for in each of its requests. */
 const MISSING = new WeakMap<readonly Feature[], readonly FeatureSpec[]>();
 
 function missingAmong(supports: readonly Feature[]): readonly FeatureSpec[] {
@@ -159,15 +158,15 @@ function missingAmong(supports: readonly Feature[]): readonly FeatureSpec[] {
   return missing;
 }
 
-/** Where a call is forced the answer has no text, so a format for its text asks for nothing. */
+/** The request without a format for its text where a tool call is forced, since the answer then has no text. */
 export function withoutRedundantFormat(request: GenerationRequest): GenerationRequest {
   const { output, tools } = request;
   const isForced = tools !== undefined && tools.choice !== 'auto' && tools.choice !== 'none';
   return output === undefined || !isForced ? request : withoutOutput(request);
 }
 
-/** What every backend knows but a single model may refuse, as those that reason do. A bound on the answer is never left away. */
-const PLAIN_FIELDS = {
+/** Fields that every backend supports and a single model may still refuse, as reasoning models do. `maxTokens` is never dropped. */
+const COMMON_FIELDS = {
   temperature: sampling('temperature', 'temperature'),
   'top-p': sampling('topP', 'top_p'),
   seed: sampling('seed', 'seed'),
@@ -179,16 +178,16 @@ const PLAIN_FIELDS = {
   },
 } as const satisfies Record<string, FeatureSpec>;
 
-/** What may be dropped of a request that its backend cannot honour: every setting, or optional ones alone. */
+/** What may be dropped of a request where its backend does not support it: every setting, or only the optional ones. */
 export type Droppable = 'settings' | 'optional';
 
-/** The request without what its field (in native words) asks for; undefined where that may not be dropped. */
+/** The request without a field (by its native name); undefined where it may not be dropped. */
 export function withoutField(
   request: GenerationRequest,
   field: string,
   droppable: Droppable = 'settings',
 ): GenerationRequest | undefined {
-  const specs: readonly FeatureSpec[] = [...Object.values(FEATURES), ...Object.values(PLAIN_FIELDS)];
+  const specs: readonly FeatureSpec[] = [...Object.values(FEATURES), ...Object.values(COMMON_FIELDS)];
   const spec = specs.find(({ askedBy }) => askedBy(request) === field);
   if (droppable === 'optional' && !spec?.optional) return undefined;
   if (spec !== undefined) return spec.without?.(request);
@@ -245,12 +244,10 @@ function messageWithImages({ input }: GenerationRequest): string | undefined {
   return index === -1 ? undefined : `messages[${index}].images`;
 }
 
-/**
- * Fields of other servers' APIs that bind an answer. Where nothing here has read such a field and the backend does not pass
- * it on by its name, it is refused by name: an answer without it would be to another question. Pure.
- */
+// Extras that constrain an answer, from the APIs of other servers. Where no protocol has read such a field and the backend does
+// not pass it on, it is refused by its name: without it the answer would be to another question.
 
-/** Each constrains the text of the answer; a request has one of them at most. */
+/** Each constrains the text of the answer; a request has at most one of them. */
 export const OUTPUT_EXTRAS = [
   'structured_outputs',
   'guided_json',
@@ -261,9 +258,9 @@ export const OUTPUT_EXTRAS = [
   'json_schema',
 ] as const;
 
-/** Field → the values that constrain an answer; all others ask for nothing. */
+/** Field → whether its value constrains the answer. */
 const OTHER_EXTRAS: Readonly<Record<string, (value: unknown) => boolean>> = {
-  // Fields of vLLM that nothing here honours.
+  // Fields of vLLM that are not supported here.
   add_generation_prompt: (value) => value === false,
   allowed_token_ids: isGiven,
   guided_whitespace_pattern: isGiven,
@@ -283,8 +280,8 @@ const OTHER_EXTRAS: Readonly<Record<string, (value: unknown) => boolean>> = {
   use_beam_search: (value) => value === true,
 };
 
-/** Of `structured_outputs`: what the request's `output` says, and what only concerns how another server does it. */
-const SAID_BY_OUTPUT: ReadonlySet<string> = new Set([
+/** Parts of `structured_outputs` that the request's `output` covers, or that only concern the implementation of another server. */
+const COVERED_BY_OUTPUT: ReadonlySet<string> = new Set([
   'json',
   'regex',
   'choice',
@@ -293,7 +290,7 @@ const SAID_BY_OUTPUT: ReadonlySet<string> = new Set([
   'disable_fallback',
 ]);
 
-/** The first that binds the answer and is not passed on; with its part, where only that is not honoured. */
+/** The first extra that constrains the answer and is not passed on; with the name of its part, where only that is unsupported. */
 function unsupportedExtra(
   { extras = {}, output }: Pick<GenerationRequest, 'extras' | 'output'>,
   passes: ReadonlySet<string>,
@@ -305,7 +302,7 @@ function unsupportedExtra(
   if (written === undefined) return undefined;
   if (written !== 'structured_outputs') return output === undefined ? written : undefined;
   const part = Object.entries(Object(extras[written])).find(
-    ([name, value]) => isGiven(value) && value !== false && !(output && SAID_BY_OUTPUT.has(name)),
+    ([name, value]) => isGiven(value) && value !== false && !(output && COVERED_BY_OUTPUT.has(name)),
   );
   return part === undefined ? undefined : `${written}.${part[0]}`;
 }
@@ -319,7 +316,7 @@ function withoutExtra(request: GenerationRequest, field: string): GenerationRequ
   return { ...request, extras: { ...extras, [name]: parts } };
 }
 
-/** Also without what the client wrote it as. */
+/** The request without its output format, in whatever field the client wrote it. */
 function withoutOutput({ output: _, extras, ...request }: GenerationRequest): GenerationRequest {
   if (extras === undefined) return request;
   const others = Object.entries(extras).filter(([name]) => !OUTPUT_EXTRAS.some((known) => known === name));

@@ -1,6 +1,6 @@
 /**
- * What every protocol is parsed into and what every backend yields.
- * A backend's stream ends with exactly one `finish`, or throws a ServingError; nothing follows either.
+ * The request that every protocol is parsed into, the events that every backend yields, and the result that they add up to.
+ * The events of a generation end with exactly one `finish`, or it fails with a ServingError.
  */
 
 /** Our own id of a request; never taken from a client. */
@@ -16,21 +16,21 @@ export type Message =
   | {
       readonly role: 'assistant';
       readonly content: string;
-      /** What it thought before it; backends whose templates read that are told. */
+      /** The reasoning before it, for templates that take it. */
       readonly reasoning?: string;
       readonly toolCalls?: readonly ToolCall[];
     }
-  /** What a tool answered to the call with that id. */
+  /** The result of the tool call with that id. */
   | { readonly role: 'tool'; readonly content: string; readonly toolCallId?: string };
 
 export type Role = Message['role'];
 
-/** A picture that the client sent along: never an address, nothing is fetched for a client. */
+/** An image that the client sent: never a URL, since nothing is fetched for a client. */
 export interface Image {
   /** `image/png` and the like. */
   readonly mediaType: string;
   readonly base64: string;
-  /** Its place in the message: so many characters of the content are before it. */
+  /** Its position in the message: the number of characters of the content before it. */
   readonly at: number;
 }
 
@@ -46,7 +46,7 @@ export type GenerationInput =
   /** No chat template: ids of the model's vocabulary, at least one, as they are. */
   | { readonly kind: 'tokens'; readonly tokens: readonly number[] };
 
-/** An absent field leaves the model's own default in force. `topK` 0 = off. */
+/** Absent fields keep the model's own defaults. `topK` 0 is off. */
 export interface Sampling {
   readonly temperature?: number;
   readonly topP?: number;
@@ -56,32 +56,34 @@ export interface Sampling {
   readonly presencePenalty?: number;
   readonly frequencyPenalty?: number;
   readonly repeatPenalty?: number;
-  /** Added to the logits of tokens, by token id of the model; -100 rules one out. */
+  /** Added to the logits of tokens; -100 rules a token out. */
   readonly logitBias?: readonly TokenBias[];
-  /** Texts whose tokens never follow one another in an answer: where all but the last have come, the last is ruled out. */
+  /** Texts that never occur in an answer: after all tokens of one but its last, the last is ruled out. */
   readonly badWords?: readonly string[];
 }
 
 export interface TokenBias {
+  /** Its id in the model's vocabulary. */
   readonly token: number;
   readonly bias: number;
 }
 
 export interface Limits {
-  /** Upper bound of completion tokens, cut by the backend to what the context leaves. Absent: what the context leaves. */
+  /** Upper bound of completion tokens, which the backend lowers to what the context leaves. Absent: what the context leaves. */
   readonly maxTokens?: number;
-  /** `maxTokens` is the server's default, not the client's own bound: it says nothing about how long the answer will be. */
+  /** `maxTokens` is the server's default, not the client's choice, so it does not tell how long the answer will be. */
   readonly maxTokensIsDefault?: boolean;
   /** Generation ends before any of these; none is empty, none is ever part of the text. */
   readonly stop: readonly string[];
   /** Generation ends with any of these tokens of the model's vocabulary, which are no part of the text. */
   readonly stopTokens?: readonly number[];
-  /** The model does not end its turn before it has so many completion tokens. */
+  /** The model does not end its turn before that many completion tokens. */
   readonly minTokens?: number;
   /** The model never ends its turn: the answer ends by a stop string or its length. */
   readonly ignoreEos?: true;
 }
 
+/** Whether the model reasons before it answers, and how much. */
 export type ReasoningEffort = boolean | 'low' | 'medium' | 'high';
 
 /** What the text of an answer must be; absent: anything. */
@@ -103,7 +105,7 @@ export interface Tool {
   readonly description?: string;
   /** The JSON Schema of the arguments, an object; absent: it takes none. */
   readonly parameters?: unknown;
-  /** The arguments follow `parameters` also where the model decides by itself to call; those of a forced call always do. */
+  /** The arguments follow `parameters` also where the model itself decides to call; those of a forced call always do. */
   readonly strict?: true;
 }
 
@@ -125,7 +127,7 @@ export interface ToolCall {
   readonly arguments: string;
 }
 
-/** Asks for the log-probability of each token of the answer, and of the `top` likeliest at its place. */
+/** The log-probability of each token of the answer is returned, and of the `top` likeliest tokens at its position. */
 export interface LogprobsOptions {
   readonly top: number;
 }
@@ -136,24 +138,24 @@ export interface GenerationRequest {
   readonly input: GenerationInput;
   readonly sampling: Sampling;
   readonly limits: Limits;
-  /** Absent: as the model does when nothing is said. */
+  /** Absent: the model's default. */
   readonly thinking?: ReasoningEffort;
   readonly output?: OutputFormat;
   /** Only with chat input. */
   readonly tools?: ToolUse;
   readonly logprobs?: LogprobsOptions;
-  /** Fields that no protocol here knows, as the client wrote them: for targets that take them by name, ignored by all others. */
+  /** Fields that no protocol here knows, as the client wrote them: for backends that pass them on by name; all others ignore them. */
   readonly extras?: Readonly<Record<string, unknown>>;
 }
 
-/** `tool_calls`: the model waits for what its tools answer. `content_filter`: the backend would not go on. */
+/** `tool_calls`: the model waits for the results of its tools. `content_filter`: the backend refused to go on. */
 export type FinishReason = 'stop' | 'length' | 'tool_calls' | 'content_filter';
 
 /** Natural logarithms of probabilities, before any sampling setting but logit bias and penalties has changed them. */
 export interface LikelyToken {
-  /** Its id in the model's vocabulary, where the backend tells it. */
+  /** Its id in the model's vocabulary, where the backend reports it. */
   readonly token?: number;
-  /** Its bytes; a token may be a part of a character. */
+  /** A token may be a part of a character. */
   readonly bytes: readonly number[];
   readonly logprob: number;
 }
@@ -182,34 +184,34 @@ export type GenerationEvent =
 export interface Usage {
   readonly promptTokens: number;
   readonly completionTokens: number;
-  /** The part of `completionTokens` that was thought, where it is counted apart. */
+  /** The part of `completionTokens` that is reasoning, where it is counted separately. */
   readonly reasoningTokens?: number;
   /** The part of `promptTokens` that was already in the model's cache. */
   readonly cachedTokens: number;
 }
 
-/** A whole generation: the same events, folded. */
-
+/** A whole generation. */
 export interface GenerationResult {
   readonly text: string;
-  /** Empty when the model did not think. */
+  /** Empty where the model did not reason. */
   readonly reasoning: string;
   readonly toolCalls: readonly ToolCall[];
   /** Of all tokens of the text; empty where they were not asked for. */
   readonly logprobs: readonly TokenLogprob[];
   readonly finishReason: FinishReason;
-  /** The stop string that ended it, where one did and the backend says which. */
+  /** The stop string that ended it, where one did and the backend reports which. */
   readonly matchedStop?: string;
   readonly usage: Usage;
 }
 
+/** Adds up the events of one generation. */
 export class ResultBuilder {
   #text = '';
   #reasoning = '';
   readonly #calls: { id: string; name: string; arguments: string }[] = [];
   readonly #logprobs: TokenLogprob[] = [];
 
-  /** The result comes with `finish`. */
+  /** Returns the result with `finish`. */
   add(event: GenerationEvent): GenerationResult | undefined {
     switch (event.type) {
       case 'start':

@@ -1,4 +1,4 @@
-/** Where the layers below the edge say what happened; the edge decides on format and level. */
+/** The log that every layer writes to, and foreign text made safe to print. The telemetry layer decides on format and level. */
 export type LogFields = Readonly<Record<string, unknown>>;
 
 export interface Log {
@@ -16,22 +16,20 @@ export interface ApplicationLog extends Log {
 
 export const silentLog: ApplicationLog = { debug() {}, info() {}, warn() {}, error() {}, request() {} };
 
-/**
- * Text that others have written (names of files, headers of models, what a server said) as it may be printed: a control character in
- * it would steer the reader's terminal, or forge a line. They are shown as `\u001b`. JSON needs none of this.
- */
-
-/** Line breaks and tabs too. */
+/** Line breaks and tabs included. */
 const CONTROLS = /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu;
-/** A line break is meant, a carriage return is not. */
+/** Line breaks and tabs are kept, carriage returns are not. */
 const CONTROLS_WITHIN_LINES = /(?![\n\t])[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu;
 
-/** For what must stay one line. */
+/**
+ * Foreign text (file names, model headers, a server's messages) as one line without control characters, which could steer the
+ * reader's terminal or forge a line: they are shown as `\u001b`. Text that is logged as JSON needs none of this.
+ */
 export function printableLine(text: string): string {
   return text.replace(CONTROLS, escaped);
 }
 
-/** For texts of several lines. */
+/** The same for text of several lines. */
 export function printableText(text: string): string {
   return text.replace(CONTROLS_WITHIN_LINES, escaped);
 }

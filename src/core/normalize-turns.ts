@@ -1,8 +1,7 @@
 /**
- * A conversation in the form that every chat template takes: one system message, at the beginning, and no two messages of
- * the user in a row. Coding agents send system messages in the middle, which many templates refuse or drop. Pure.
+ * Conversations as every chat template takes them: one system message, at the beginning, and no two user messages in a row.
+ * Coding agents send system messages in the middle, which many templates reject or drop. Pure.
  */
-
 import type { Message } from './generation.ts';
 
 const BETWEEN = '\n\n';
@@ -10,8 +9,8 @@ const BETWEEN = '\n\n';
 type UserMessage = Extract<Message, { readonly role: 'user' }>;
 
 /**
- * A later system message stays at its place, as a marked text of the user's or at the end of a tool's result: moved to the
- * beginning, it would change the start of every prompt, and nothing of the conversation would be found in a cache.
+ * A later system message stays where it is, as marked text in a user message or at the end of a tool result. Moved to the
+ * beginning, it would change the start of every prompt, and no cached prefix would fit any more.
  */
 export function normalizeTurns(messages: readonly Message[]): readonly Message[] {
   const turns: Message[] = [];

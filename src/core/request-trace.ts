@@ -1,8 +1,7 @@
 /**
- * The clock marks and facts of one request, filled in as it goes; from it come the log line, the metrics and
- * the `timings` of the answer. Owned by the request; every layer may write the marks of its own step, once.
+ * The trace of one request: timestamps and facts, filled in as it goes. The log line, the metrics and the `timings` of the
+ * answer are made from it. Every layer may write the fields of its own step, once.
  */
-
 import type { Milliseconds } from './clock.ts';
 import type { ErrorCode } from './errors.ts';
 import type { FinishReason, ModelId, Usage } from './generation.ts';
@@ -18,7 +17,7 @@ export interface BatchInfo {
 }
 
 export interface RequestTrace {
-  /** As answers and logs show it: the client's own id if it sent a sane one. Never used as a key. */
+  /** As answers and logs show it: the client's own id if it sent a valid one. Never used as a key. */
   readonly requestId: string;
   readonly receivedAt: Milliseconds;
   model?: ModelId;
@@ -27,23 +26,23 @@ export interface RequestTrace {
   enqueuedAt?: Milliseconds;
   dispatchedAt?: Milliseconds;
   firstTokenAt?: Milliseconds;
-  /** The backend was asked for the whole answer: its first token came with its last, and when there was one is not known. */
+  /** The backend was asked without streaming: when the first token was there is not known. */
   unstreamed?: boolean;
   endedAt?: Milliseconds;
   batch?: BatchInfo;
   usage?: Usage;
   finishReason?: FinishReason;
   errorCode?: ErrorCode;
-  /** Fields (in native words) that could not be honoured and were dropped: by the protocol, or as the configuration allows. */
+  /** Fields, by their native names, that were not supported and were dropped: by the protocol, or as the configuration allows. */
   droppedFields?: string[];
   cancelPhase?: CancelPhase;
 }
 
-/** Where a waiting request stands. */
+/** Position of a waiting request in its queue. */
 export interface QueuePosition {
-  /** 1 is next; 0 has left the queue. */
+  /** 1 is next; 0: it has left the queue. */
   readonly position: number;
-  /** From the recent service time: a guess, not a promise. */
+  /** An estimate, from recent service times. */
   readonly etaMs: Milliseconds;
 }
 
@@ -68,24 +67,24 @@ export function timingsOf(trace: RequestTrace, now: Milliseconds): Timings {
   };
 }
 
-/** What the edge reports of each request; the telemetry layer makes log lines and metrics of it. */
-
+/** What the edge reports of each request that has ended. */
 export interface RequestRecord {
   readonly method: string;
   /** Without the query. */
   readonly path: string;
-  /** The path of a route we know, or `unknown`: few values, fit for a label. */
+  /** The path of a known route, or `unknown`: few values, so it can be a label. */
   readonly route: string;
-  /** 499 for a client that left. */
+  /** 499 where the client left. */
   readonly status: number;
   readonly clientAddress: string;
   readonly trace: RequestTrace;
   readonly endedAt: Milliseconds;
 }
 
+/** The telemetry layer, as the edge sees it. */
 export interface Telemetry {
   requestEnded(record: RequestRecord): void;
-  /** A connection was closed unread; `bound` is the setting that it would have exceeded. */
+  /** A connection was closed unread; `bound` is the setting that it exceeded. */
   connectionRefused(bound: string): void;
   tokenGap(model: string, gapMs: Milliseconds): void;
   /** Prometheus text exposition. */

@@ -1,9 +1,9 @@
-/** What backends keep the port's promises with: one end, nothing after it, and nothing before `generate` has returned. */
+/** Helps backends to keep the contract of a GenerationSink: exactly one end, nothing after it, nothing before `generate` has returned. */
 import type { Generation, GenerationSink } from './backend.ts';
 import { type ServingError, toServingError } from './errors.ts';
 import type { GenerationEvent } from './generation.ts';
 
-/** Passes on all up to the first end, and nothing after it. */
+/** Passes everything on up to the first end, and nothing after it. */
 export class GuardedSink implements GenerationSink {
   #sink: GenerationSink | undefined;
 
@@ -30,14 +30,14 @@ export class GuardedSink implements GenerationSink {
 
 const RELEASED = Promise.resolve();
 
-/** A generation that does not begin. */
+/** A generation that fails before it begins. */
 export function rejectedGeneration(error: ServingError, sink: GenerationSink): Generation {
   const ending = new GuardedSink(sink);
   queueMicrotask(() => ending.fail(error));
   return { cancel: (reason) => ending.fail(reason), pause() {}, resume() {}, released: RELEASED };
 }
 
-/** What a generation holds at the moment: a request to a server, say. */
+/** What a generation holds at the moment: a request to a server, for example. */
 export interface HeldWork {
   abort(reason: ServingError): void;
   pause(): void;
@@ -45,8 +45,8 @@ export interface HeldWork {
 }
 
 /**
- * A generation that an async function runs. The function waits where it has to, at least once before its first event, and hands
- * its events over in the turn in which they come; it holds nothing any more when it settles. What it throws ends the generation.
+ * A generation that an async function runs. The function awaits something before its first event, and passes on each event in the
+ * turn in which it comes. When it settles it holds nothing any more; what it throws ends the generation.
  */
 export class RunningGeneration implements Generation {
   readonly released: Promise<void>;
@@ -70,14 +70,14 @@ export class RunningGeneration implements Generation {
     return this.#reason !== undefined;
   }
 
-  /** What is aborted, paused and resumed with the generation from now on. Throws the reason of one that has been cancelled. */
+  /** From now on `held` is aborted, paused and resumed with the generation. Throws the reason of a cancelled one. */
   hold(held: HeldWork): void {
     if (this.#reason !== undefined) throw this.#reason;
     this.#held = held;
     if (this.#isPaused) held.pause();
   }
 
-  /** For what knows only signals: it aborts with the generation. Made when it is first asked for. */
+  /** For code that takes only signals: it aborts with the generation. */
   get signal(): AbortSignal {
     this.#controller ??= new AbortController();
     if (this.#reason !== undefined) this.#controller.abort(this.#reason);

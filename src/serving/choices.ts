@@ -1,22 +1,20 @@
 /**
- * Several generations of one request at the same time. Each waits, runs and ends by itself; but they are one answer, so where
- * one fails the others are cancelled, and what it failed with is told when all have ended.
+ * The choices of one request: several generations at the same time. Each waits, runs and ends on its own, but together they are
+ * one answer: if one fails the others are cancelled, and the request fails with its error when all have ended.
  */
-
 import type { GenerationSink } from '../core/backend.ts';
 import type { Cancellation } from '../core/cancellation.ts';
 import { ServingError } from '../core/errors.ts';
 import type { GenerationEvent, Usage } from '../core/generation.ts';
 import type { RequestTrace } from '../core/request-trace.ts';
 
-/** A generation that takes no more for a while. */
 export interface Pausable {
   pause(): void;
   resume(): void;
 }
 
 export interface ChoicesSink {
-  /** Of each choice in their order, of several in turn. */
+  /** In order within a choice; those of several choices alternate. */
   event(event: GenerationEvent, choice: number): void;
   /** All have finished. */
   done(): void;
@@ -28,11 +26,11 @@ export interface ChoicesOptions {
   readonly choices: number;
   readonly trace: RequestTrace;
   readonly cancellation: Cancellation;
-  /** Starts one; it writes on the given trace: the first on the request's own. */
+  /** Starts one generation with a trace of its own; the first has the request's. */
   start(choice: number, trace: RequestTrace, sink: GenerationSink): Pausable;
 }
 
-/** No choices at all are done at once. */
+/** Without choices, `done` is called at once. */
 export function startChoices(
   { choices, trace, cancellation, start }: ChoicesOptions,
   sink: ChoicesSink,
@@ -40,14 +38,14 @@ export function startChoices(
   if (choices === 1) return start(0, trace, new OnlyChoice(sink));
   const failures: ServingError[] = [];
   let left = choices;
-  // Shared by all: what any of them does without is known as soon as it is dropped.
+  // Shared by all traces: the header that names dropped fields has those of every choice.
   trace.droppedFields ??= [];
   const traces = Array.from({ length: choices }, (_, choice) => (choice === 0 ? trace : { ...trace }));
   const ended = () => {
     left -= 1;
     if (left > 0) return;
     const [failure] = failures;
-    noteAll(trace, traces, { failed: failure !== undefined });
+    sumUp(trace, traces, { failed: failure !== undefined });
     if (failure === undefined) sink.done();
     else sink.fail(failure);
   };
@@ -63,7 +61,7 @@ export function startChoices(
       },
       fail: (error) => {
         failures.push(error);
-        // No fault of the others' backends.
+        // Not a failure of the other choices' backends.
         cancellation.cancel(
           new ServingError('client_gone', { message: 'Another answer to the request failed.' }),
         );
@@ -98,8 +96,8 @@ class OnlyChoice implements GenerationSink {
   }
 }
 
-/** The request's own trace has what is true of all: when the first of them began, and what they used together. */
-function noteAll(
+/** Writes on the request's trace when the first choice began, and what all of them used together. */
+function sumUp(
   trace: RequestTrace,
   traces: readonly RequestTrace[],
   { failed }: { readonly failed: boolean },
@@ -109,11 +107,11 @@ function noteAll(
     if (marks.length > 0) trace[mark] = Math.min(...marks);
   }
   const usages = traces.flatMap(({ usage }) => usage ?? []);
-  if (usages.length > 0) trace.usage = usages.reduce(sum);
+  if (usages.length > 0) trace.usage = usages.reduce(addUsage);
   if (failed) delete trace.finishReason;
 }
 
-function sum(one: Usage, other: Usage): Usage {
+function addUsage(one: Usage, other: Usage): Usage {
   const reasoningTokens = (one.reasoningTokens ?? 0) + (other.reasoningTokens ?? 0);
   return {
     promptTokens: one.promptTokens + other.promptTokens,

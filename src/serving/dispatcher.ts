@@ -1,8 +1,7 @@
 /**
- * Performs what the pure scheduler decides: turns its decisions into granted slots or errors, and ticks it when it
- * asks for that. Owns the waiting callers; each is told exactly one of a grant and a rejection, unless it leaves.
+ * Runs the pure scheduler: ticks it when it asks for that, and turns its decisions into granted slots or errors. Owns the queued
+ * callers; each gets exactly one grant or rejection, unless it leaves.
  */
-
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import type { BatchInfo, QueuePosition } from '../core/request-trace.ts';
@@ -23,7 +22,7 @@ export interface Grant {
   release(settlement: Settlement): void;
 }
 
-/** Who waits in the queue. Neither method throws. */
+/** Waits in the queue for a slot. Neither method throws. */
 export interface SlotCaller {
   granted(grant: Grant): void;
   rejected(error: ServingError): void;
@@ -31,7 +30,7 @@ export interface SlotCaller {
 
 interface QueuedCaller {
   readonly caller: SlotCaller;
-  readonly reports: QueuePositionReporter | undefined;
+  readonly reporter: QueuePositionReporter | undefined;
 }
 
 const REJECTION_MESSAGES: Readonly<Record<string, string>> = {
@@ -50,9 +49,9 @@ export class Dispatcher {
   readonly #clock: Clock;
   /**
    * No Map: each time it grows or shrinks, V8 keeps its old table pointing to the new one. Once an old table is in the old
-   * generation, all that waited since is kept until the next full collection (decision 0036).
+   * generation, everything that was queued since is kept until the next full collection (decision 0036).
    */
-  readonly #waiting: Record<EntryId, QueuedCaller | undefined> = Object.create(null);
+  readonly #queued: Record<EntryId, QueuedCaller | undefined> = Object.create(null);
   #entries = 0;
   #tickPending = false;
   #timer: { readonly at: Milliseconds; readonly timer: Timer } | undefined;
@@ -62,31 +61,26 @@ export class Dispatcher {
     this.#clock = options.clock;
   }
 
-  /** For an entry to be acquired for. */
   newEntryId(): EntryId {
     this.#entries += 1;
     return `entry_${this.#entries}`;
   }
 
-  /** Waits in the queue for a slot. `onQueuePosition` is told where it stands meanwhile. */
-  enter(entry: QueueEntry, caller: SlotCaller, onQueuePosition?: (place: QueuePosition) => void): void {
+  /** Puts the caller into the queue. `onPosition` is called with its position while it waits. */
+  enter(entry: QueueEntry, caller: SlotCaller, onPosition?: (position: QueuePosition) => void): void {
     this.#scheduler.enqueue(entry, this.#clock.now());
     this.#wake();
-    const reports =
-      onQueuePosition &&
-      new QueuePositionReporter({
-        clock: this.#clock,
-        read: () => this.#scheduler.position(entry.id),
-        tell: onQueuePosition,
-      });
-    this.#waiting[entry.id] = { caller, reports };
+    const reporter =
+      onPosition &&
+      new QueuePositionReporter(this.#clock, () => this.#scheduler.position(entry.id), onPosition);
+    this.#queued[entry.id] = { caller, reporter };
   }
 
-  /** Waits no longer, and is told nothing more. */
+  /** Takes a queued caller out; it gets neither a grant nor a rejection. */
   leave(id: EntryId): void {
-    const waiting = this.#take(id);
-    if (waiting === undefined) return;
-    waiting.reports?.stop();
+    const queued = this.#take(id);
+    if (queued === undefined) return;
+    queued.reporter?.stop();
     this.#scheduler.cancel(id, this.#clock.now());
     this.#wake();
   }
@@ -134,7 +128,7 @@ export class Dispatcher {
         ...(message === undefined ? {} : { message }),
       });
       const rejected = this.#take(decision.id);
-      rejected?.reports?.stop();
+      rejected?.reporter?.stop();
       rejected?.caller.rejected(error);
       return;
     }
@@ -146,44 +140,45 @@ export class Dispatcher {
         this.#wake();
       };
       const granted = this.#take(id);
-      granted?.reports?.granted();
+      granted?.reporter?.granted();
       granted?.caller.granted({ target, batch, release });
     }
   }
 
   #take(id: EntryId): QueuedCaller | undefined {
-    const waiting = this.#waiting[id];
-    delete this.#waiting[id];
-    return waiting;
+    const queued = this.#queued[id];
+    delete this.#queued[id];
+    return queued;
   }
 }
 
-/** Tells one waiting caller its place in the queue: once it is accepted, then when it changes, at most once a second, and 0 when it leaves for a slot. */
+const REPORT_INTERVAL_MS: Milliseconds = 1000;
 
-const REPORT_EVERY_MS: Milliseconds = 1000;
-
-interface QueuePositionReporterOptions {
-  readonly clock: Clock;
-  /** Undefined once the entry has left the queue. */
-  readonly read: () => QueuePosition | undefined;
-  readonly tell: (place: QueuePosition) => void;
-}
-
+/** Reports the position of one queued caller: when it is accepted, then on each change, at most once a second, and 0 when it is granted a slot. */
 class QueuePositionReporter {
-  readonly #options: QueuePositionReporterOptions;
-  #told: QueuePosition | undefined;
+  readonly #clock: Clock;
+  /** Undefined once the entry has left the queue. */
+  readonly #read: () => QueuePosition | undefined;
+  readonly #report: (position: QueuePosition) => void;
+  #last: QueuePosition | undefined;
   #timer: Timer | undefined;
   #stopped = false;
 
-  constructor(options: QueuePositionReporterOptions) {
-    this.#options = options;
+  constructor(
+    clock: Clock,
+    read: () => QueuePosition | undefined,
+    report: (position: QueuePosition) => void,
+  ) {
+    this.#clock = clock;
+    this.#read = read;
+    this.#report = report;
     // After the tick of this turn, which decides whether the entry is accepted at all.
-    options.clock.atEndOfTurn(() => this.#report());
+    clock.atEndOfTurn(() => this.#update());
   }
 
   granted(): void {
     this.stop();
-    this.#options.tell({ position: 0, etaMs: 0 });
+    this.#report({ position: 0, etaMs: 0 });
   }
 
   stop(): void {
@@ -191,12 +186,11 @@ class QueuePositionReporter {
     this.#timer?.cancel();
   }
 
-  #report(): void {
-    const place = this.#stopped ? undefined : this.#options.read();
-    if (!place) return;
-    if (place.position !== this.#told?.position || place.etaMs !== this.#told.etaMs)
-      this.#options.tell(place);
-    this.#told = place;
-    this.#timer = this.#options.clock.schedule(REPORT_EVERY_MS, () => this.#report());
+  #update(): void {
+    const now = this.#stopped ? undefined : this.#read();
+    if (!now) return;
+    if (now.position !== this.#last?.position || now.etaMs !== this.#last.etaMs) this.#report(now);
+    this.#last = now;
+    this.#timer = this.#clock.schedule(REPORT_INTERVAL_MS, () => this.#update());
   }
 }

@@ -1,12 +1,15 @@
 /**
- * Shutting down without losing an answer. Steps: /ready says no while requests are still served; new ones are refused;
- * those under way finish; what the grace period leaves is cancelled. Owns the set of generations under way.
+ * Shutting down without losing an answer, in steps: /ready reports not ready while requests are still served; new requests are
+ * rejected; active ones finish; the grace period over, the rest is cancelled. Owns the list of active requests.
  */
 import type { Cancellation } from '../core/cancellation.ts';
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import type { RequestTrace } from '../core/request-trace.ts';
 import { LinkedList, type ListNode } from '../scheduling/linked-list.ts';
+
+/** Time for the error events to reach their clients. */
+const CANCELLED_GRACE_MS = 1000;
 
 export interface ActiveRequest {
   readonly trace: RequestTrace;
@@ -16,38 +19,38 @@ export interface ActiveRequest {
 interface Member extends ActiveRequest, ListNode<Member> {}
 
 export interface DrainOptions {
-  /** Requests are still served for so long. */
+  /** For so long, requests are still served. */
   readonly delayMs: Milliseconds;
-  /** Then those under way may take so long to finish. */
+  /** Then for so long, active requests may finish. */
   readonly graceMs: Milliseconds;
-  /** Called when new requests begin to be refused. */
-  readonly onRefusing?: () => void;
+  /** Called when new requests begin to be rejected. */
+  readonly onRejecting?: () => void;
 }
 
 export class Drain {
   readonly #clock: Clock;
-  /** In the order of their arrival. No Set, for the same reason as in the dispatcher. */
-  readonly #underWay = new LinkedList<Member>();
-  #phase: 'serving' | 'leaving' | 'refusing' = 'serving';
+  /** In the order of arrival. Not a Set, for the same reason as in the dispatcher. */
+  readonly #active = new LinkedList<Member>();
+  #phase: 'serving' | 'leaving' | 'rejecting' = 'serving';
   #onIdle: (() => void) | undefined;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** From the signal on: load balancers shall send nothing more. */
+  /** From the signal on: load balancers should send nothing more. */
   get draining(): boolean {
     return this.#phase !== 'serving';
   }
 
-  /** Arrival of the oldest generation under way. */
+  /** Arrival of the oldest active request. */
   get oldestReceivedAt(): Milliseconds | undefined {
-    return this.#underWay.head?.trace.receivedAt;
+    return this.#active.head?.trace.receivedAt;
   }
 
-  /** Counts a generation in; throws `draining` once new ones are refused. The result counts it out. */
-  enter(generation: ActiveRequest): () => void {
-    if (this.#phase === 'refusing') {
+  /** Adds an active request; throws `draining` once new ones are rejected. The returned function removes it. */
+  enter(request: ActiveRequest): () => void {
+    if (this.#phase === 'rejecting') {
       throw new ServingError('draining', {
         message:
           'The server is shutting down and takes no new requests. Retry: another instance will answer.',
@@ -55,25 +58,25 @@ export class Drain {
       });
     }
     const member: Member = {
-      trace: generation.trace,
-      cancellation: generation.cancellation,
+      trace: request.trace,
+      cancellation: request.cancellation,
       previous: undefined,
       next: undefined,
       list: undefined,
     };
-    this.#underWay.append(member);
+    this.#active.append(member);
     return () => {
-      this.#underWay.remove(member);
-      if (this.#underWay.length === 0) this.#onIdle?.();
+      this.#active.remove(member);
+      if (this.#active.length === 0) this.#onIdle?.();
     };
   }
 
-  /** Resolves when nothing is under way any more, at the latest soon after delay + grace. */
-  async run({ delayMs, graceMs, onRefusing }: DrainOptions): Promise<void> {
+  /** Resolves when no request is active any more, at the latest soon after delay + grace. */
+  async run({ delayMs, graceMs, onRejecting }: DrainOptions): Promise<void> {
     this.#phase = 'leaving';
     if (delayMs > 0) await new Promise<void>((resolve) => this.#clock.schedule(delayMs, resolve));
-    this.#phase = 'refusing';
-    onRefusing?.();
+    this.#phase = 'rejecting';
+    onRejecting?.();
     await this.#idleWithin(graceMs);
     for (const cancellation of this.#cancellations()) {
       cancellation.cancel(
@@ -83,19 +86,19 @@ export class Drain {
         }),
       );
     }
-    await this.#idleWithin(CANCELLED_END_WITHIN_MS);
+    await this.#idleWithin(CANCELLED_GRACE_MS);
   }
 
-  /** A copy: those that end meanwhile leave the list. */
+  /** A copy: requests that end meanwhile leave the list. */
   #cancellations(): Cancellation[] {
     const cancellations: Cancellation[] = [];
-    for (let member = this.#underWay.head; member; member = member.next)
+    for (let member = this.#active.head; member; member = member.next)
       cancellations.push(member.cancellation);
     return cancellations;
   }
 
   async #idleWithin(limitMs: Milliseconds): Promise<void> {
-    if (this.#underWay.length === 0) return;
+    if (this.#active.length === 0) return;
     await new Promise<void>((resolve) => {
       let limit: Timer | undefined;
       this.#onIdle = () => {
@@ -107,6 +110,3 @@ export class Drain {
     this.#onIdle = undefined;
   }
 }
-
-/** For error events to reach their clients. */
-const CANCELLED_END_WITHIN_MS = 1000;

@@ -1,7 +1,7 @@
 /**
- * Bounds how long a backend may be silent: until its first token, then between tokens, or until a whole answer is there. Only
- * the time spent waiting for the backend counts, not the time its reader takes. One timer per request, moved on lazily, not
- * one per token.
+ * Limits how long a backend may be silent: until its first token, then between tokens, or until a whole answer is there. Only the
+ * time spent waiting for the backend counts, not the time that the client takes to read. One timer per request, re-armed
+ * lazily, not one per token.
  */
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
@@ -13,8 +13,8 @@ export interface SilenceLimits {
 }
 
 /**
- * What reads calls out of an answer, or holds it to a format, may hold back all that the model writes meanwhile (vLLM's tool
- * parsers were silent for 41 s before a tool's name): between two tokens there may be as much time as before the first.
+ * A server that parses tool calls or enforces a format may hold back everything that the model writes meanwhile (vLLM's tool
+ * parsers were silent for 41 s before a tool's name), so the gap between two tokens may be as long as the wait for the first.
  */
 export function silenceLimits(
   { tools, output }: Pick<GenerationRequest, 'tools' | 'output'>,
@@ -30,7 +30,7 @@ export class ProgressWatch {
   readonly #limits: SilenceLimits;
   readonly #onSilence: (error: ServingError) => void;
   #waitingSince: Milliseconds | undefined;
-  /** Undefined: as long as the request may take. */
+  /** Undefined: only the request's own time limit counts. */
   #limitMs: Milliseconds | undefined;
   #timer: Timer | undefined;
 
@@ -45,25 +45,25 @@ export class ProgressWatch {
     this.#limitMs = options.limits.firstTokenTimeoutMs;
   }
 
-  /** The backend is being waited for. */
+  /** From now on the backend is being waited for. */
   waiting(): void {
     this.#waitingSince = this.#clock.now();
     this.#arm();
   }
 
-  /** Its reader has to catch up: the backend is not to blame for the silence. */
+  /** The client has to catch up: the backend is not to blame for the silence. */
   paused(): void {
     this.#waitingSince = undefined;
   }
 
-  /** The answer is asked for whole: it may take `limitMs`; undefined: as long as the request may. */
+  /** The answer is not streamed: it may take `limitMs`; undefined: only the request's own time limit counts. */
   expectWhole(limitMs: Milliseconds | undefined): void {
     this.stop();
     this.#limitMs = limitMs;
     if (this.#waitingSince !== undefined) this.waiting();
   }
 
-  /** It has answered, and is waited for again; what follows a token may take `idleTimeoutMs`. */
+  /** The backend has sent something and is waited for again; after a token, for `idleTimeoutMs`. */
   progressed(now: Milliseconds, { isToken }: { readonly isToken: boolean }): void {
     if (this.#waitingSince !== undefined) this.#waitingSince = now;
     if (!isToken) return;
@@ -76,7 +76,7 @@ export class ProgressWatch {
     this.#timer = undefined;
   }
 
-  /** Never later than the shorter limit, so that it need not be moved when that comes into force. */
+  /** Never set for longer than the shorter limit, so it need not be moved when that one applies. */
   #arm(silentMs = 0): void {
     if (this.#timer !== undefined || this.#limitMs === undefined) return;
     const delayMs = Math.min(this.#limitMs - silentMs, this.#limits.idleTimeoutMs);

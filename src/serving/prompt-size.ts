@@ -1,12 +1,12 @@
-/** How large a prompt is before any tokenizer has seen it: an estimate of its tokens, and the bytes that the request takes up while it waits. */
+/** The size of a prompt before it is tokenized: an estimate of its tokens, and the bytes that the request holds while it waits. */
 import type { EmbeddingInput } from '../core/backend.ts';
 import type { GenerationRequest, Image, Message, OutputFormat, ToolUse } from '../core/generation.ts';
 
-/** Of English and of most code; of other scripts within a factor of two. Settled with the real number afterwards. */
+/** Of English and most code; of other scripts within a factor of two. The settlement corrects it with the real number. */
 const BYTES_PER_TOKEN = 4;
 /** What a chat template puts around each message. */
 const TOKENS_PER_MESSAGE = 4;
-/** Models make a few hundred to a few thousand of one. */
+/** Models use a few hundred to a few thousand. */
 const TOKENS_PER_IMAGE = 800;
 /** What an embedding model puts before and after each text. */
 const TOKENS_PER_TEXT = 2;
@@ -43,12 +43,12 @@ export function promptSizeOf({
   return {
     tokens:
       Math.ceil(promptBytes / BYTES_PER_TOKEN) + TOKENS_PER_MESSAGE * messages + TOKENS_PER_IMAGE * images,
-    // A schema or grammar is held, but never part of the prompt.
+    // A schema or grammar is held, but is no part of the prompt.
     bytes: promptBytes + imageBytes + outputBytes(output),
   };
 }
 
-/** Each text is read by itself. */
+/** Every input is a prompt of its own. */
 export function embeddingSizeOf(inputs: readonly EmbeddingInput[]): PromptSize {
   let bytes = 0;
   for (const input of inputs)

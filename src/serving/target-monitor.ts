@@ -1,20 +1,20 @@
 /**
- * Knows the state of one target: probes it about once a second (one probe in flight, 1 s at most), warms its model up,
- * and tells of each change once. Owns `target.status`.
+ * Monitors one target: probes it about once a second (one probe at a time, for at most 1 s), warms its model up, and reports each
+ * change once. Owns `target.status`.
  */
 import type { TargetStatus } from '../core/backend.ts';
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import { ServingError, toServingError } from '../core/errors.ts';
 import { canServe, type Target } from './targets.ts';
 
-const PROBE_EVERY_MS = 1000;
+const PROBE_INTERVAL_MS = 1000;
 const PROBE_TIMEOUT_MS = 1000;
-/** So many in a row without an answer, and the target counts as what the last one says. */
+/** After that many probes in a row without an answer, the target's state is what the last one reports. */
 const MAX_SLOW_PROBES = 3;
 const FIRST_WARM_UP_BACKOFF_MS = 1000;
 const MAX_WARM_UP_BACKOFF_MS = 300_000;
-/** A model that stayed loaded for so long was not displaced: the next unload is warmed at once again. */
-const STAYED_LOADED_MS = 60_000;
+/** A model that stayed loaded for so long was not displaced by another: its next warm-up begins at once again. */
+const STABLE_LOAD_MS = 60_000;
 
 export interface MonitorOptions {
   readonly target: Target;
@@ -31,7 +31,7 @@ export class TargetMonitor {
   #warming = false;
   #warmedBefore = false;
   #nextWarmUpAt: Milliseconds = 0;
-  #backOffMs: Milliseconds = 0;
+  #backoffMs: Milliseconds = 0;
   #loadedSince: Milliseconds | undefined;
   #slowProbes = 0;
 
@@ -44,7 +44,7 @@ export class TargetMonitor {
     this.#probe();
   }
 
-  /** Probes now instead of at the next second; used after a request failed. */
+  /** Probes now: a request has failed. */
   probeSoon(): void {
     if (!this.#probing && !this.#stopping.signal.aborted) this.#probe();
   }
@@ -76,11 +76,11 @@ export class TargetMonitor {
         if (this.#stopping.signal.aborted) return;
         this.#slowProbes = probe.signal.aborted ? this.#slowProbes + 1 : 0;
         if (!this.#isBusyRatherThanGone()) this.#observe(status);
-        this.#timer = clock.schedule(PROBE_EVERY_MS, () => this.#probe());
+        this.#timer = clock.schedule(PROBE_INTERVAL_MS, () => this.#probe());
       });
   }
 
-  /** A server under load may miss a probe; nothing that waits for it is turned away for that. */
+  /** A server under load may miss a probe; the requests that wait for it are not rejected for that. */
   #isBusyRatherThanGone(): boolean {
     const wasServing = canServe(this.#options.target.status);
     return wasServing && this.#slowProbes > 0 && this.#slowProbes < MAX_SLOW_PROBES;
@@ -91,7 +91,7 @@ export class TargetMonitor {
     if (status.loaded) {
       this.#loadedSince ??= now;
       this.#warmedBefore = true;
-      if (now - this.#loadedSince >= STAYED_LOADED_MS) this.#backOffMs = 0;
+      if (now - this.#loadedSince >= STABLE_LOAD_MS) this.#backoffMs = 0;
     } else {
       this.#loadedSince = undefined;
     }
@@ -104,10 +104,10 @@ export class TargetMonitor {
   #warmUp(): void {
     const { target, clock, onWarmUpFailed } = this.#options;
     this.#warming = true;
-    this.#nextWarmUpAt = clock.now() + this.#backOffMs;
-    this.#backOffMs = Math.min(
+    this.#nextWarmUpAt = clock.now() + this.#backoffMs;
+    this.#backoffMs = Math.min(
       MAX_WARM_UP_BACKOFF_MS,
-      Math.max(FIRST_WARM_UP_BACKOFF_MS, this.#backOffMs * 2),
+      Math.max(FIRST_WARM_UP_BACKOFF_MS, this.#backoffMs * 2),
     );
     void target.backend
       .warmUp({ signal: this.#stopping.signal })
@@ -127,7 +127,7 @@ export class TargetMonitor {
     const { target, onChange } = this.#options;
     const before = target.status;
     const details = status.details ?? before.details;
-    // What was known of the model stays known while nobody tells: lists do not change with every restart.
+    // Details stay known while the backend reports none, so that listings do not change with every restart.
     target.status = details === undefined ? status : { ...status, details };
     const same =
       before.state === status.state &&
