@@ -1,6 +1,6 @@
 /**
- * All that waits for one model. Invariant: an entry that waits is either collecting (no batch has been closed over it) or
- * eligible (only slots are missing), takes up its client's share of the queue, and has its place among the wake times.
+ * Everything that waits for one model. Invariant: a waiting entry is either collecting (in no closed batch yet) or eligible (it only
+ * needs a slot), counts for its client's share of the queue, and has its node among the wake times.
  */
 import type { Milliseconds } from '../core/clock.ts';
 import type { EntryId, SchedulerOptions } from './decision.ts';
@@ -45,7 +45,7 @@ export class Backlog {
     return this.#entries.has(entry.id);
   }
 
-  /** Any one of them; undefined when nobody waits. */
+  /** Any one of them; undefined when nothing waits. */
   get any(): QueuedRequest | undefined {
     return this.shares.displaced;
   }
@@ -63,13 +63,13 @@ export class Backlog {
     this.#forget(waiting);
   }
 
-  /** The flow that was charged for it. */
+  /** Takes it out for a slot. Returns the flow that was charged. */
   grant(waiting: QueuedRequest, now: Milliseconds): Flow<QueuedRequest> | undefined {
     this.#forget(waiting);
     return this.eligible.grant(waiting, now);
   }
 
-  /** Takes those out of the wake times whose last moment to be started has come. */
+  /** Takes the requests out of the wake times whose last moment to start has come. */
   takeDue(now: Milliseconds): QueuedRequest[] {
     const due: QueuedRequest[] = [];
     for (let first = this.#wakes.first; first && first.startBy <= now; first = this.#wakes.first) {
@@ -83,7 +83,7 @@ export class Backlog {
     return this.#collecting.has(waiting);
   }
 
-  /** Closes batches as the policy says; tells who became eligible, and when to look again. */
+  /** Closes batches by the policy. Returns the requests that became eligible, and when to look again. */
   closeBatches(
     policy: BatchPolicy,
     now: Milliseconds,
@@ -109,7 +109,7 @@ export class Backlog {
     return { closed, wakeAt: undefined };
   }
 
-  /** What goes before an entry, as things stand. */
+  /** The work that goes before a request at the moment. */
   ahead(waiting: QueuedRequest): WorkAhead {
     if (!this.#collecting.has(waiting)) return this.eligible.ahead(waiting);
     const work = this.eligible.work;

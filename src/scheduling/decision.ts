@@ -1,4 +1,4 @@
-/** What goes into the scheduler and what comes out of it: entries and targets in, decisions out. */
+/** The input and output of the scheduler: entries, targets and settlements in, decisions out. */
 import type { Milliseconds } from '../core/clock.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import type { ModelId } from '../core/generation.ts';
@@ -15,16 +15,16 @@ export interface SchedulerOptions {
   readonly order: OrderMode;
   readonly maxBatchSize: number;
   readonly windowMs: Milliseconds;
-  /** What may wait per model: requests, requests of one client, bytes of prompts. */
+  /** Bounds of what waits per model: requests, requests of one client, bytes of prompts. */
   readonly maxQueue: number;
   readonly maxQueuePerClient: number;
   readonly maxQueueBytes: number;
-  /** Estimated tokens of a batch, and of what runs on one target; a single request is always admitted. */
+  /** Estimated tokens of a batch, and of the requests that run on one target; a single request is always admitted. */
   readonly maxBatchTokens: number;
   readonly maxTokensInFlight: number;
-  /** A class of requests that wait is passed over for so long at most. */
+  /** For so long at most, a waiting class gets no slot because higher ones do. */
   readonly agingMs: Milliseconds;
-  /** So often at most a request is overtaken by one whose prompt continues what a slot has cached. */
+  /** How often at most a request is overtaken by one whose prompt continues what a slot has cached. */
   readonly maxOvertakes: number;
 }
 
@@ -33,27 +33,27 @@ export interface SchedulerTarget {
   readonly model: ModelId;
   readonly slots: number;
   readonly state: 'loading' | 'ready' | 'down' | 'draining';
-  /** Each of its slots keeps what it evaluated last, as long as the target is there. */
+  /** Each of its slots keeps what it evaluated last, as long as the target is up. */
   readonly cachesPrefixes?: boolean;
 }
 
 export interface QueueEntry {
   readonly id: EntryId;
   readonly model: ModelId;
-  /** Whoever shares with the others; opaque, given by the edge, never the client's own word. */
+  /** The client that shares with others; opaque, determined by the edge, never chosen by the client. */
   readonly client: string;
   readonly priority: Priority;
-  /** An estimate; settled with what was really used. */
+  /** An estimate; the settlement corrects it. */
   readonly promptTokens: number;
-  /** What bounds the answer; 0: there is none, as with an embedding. */
+  /** The bound of the answer; 0: there is no answer, as with an embedding. */
   readonly maxTokens: number | undefined;
-  /** The bound is a default, not the client's own: recent answers say better how long this one will be. */
+  /** The bound is a default, not the client's own: recent answers are the better estimate of its length. */
   readonly maxTokensIsDefault: boolean;
-  /** Of its prompt, for targets that cache prefixes. */
+  /** Of the prompt, for targets that cache prefixes. */
   readonly prefix?: PrefixFingerprint | undefined;
-  /** Of what is kept while it waits. */
+  /** Memory that it holds while it waits. */
   readonly sizeBytes: number;
-  /** When waiting ends: the queue time-out or the request's own deadline, whichever is first. */
+  /** When its wait ends: by the queue timeout or the request's own deadline, whichever is first. */
   readonly expiresAt: Milliseconds;
   /** When the answer must be finished. */
   readonly deadlineAt: Milliseconds;
@@ -82,14 +82,14 @@ export type Decision =
 
 export type Outcome = 'completed' | 'failed' | 'cancelled';
 
-/** How a granted slot was used; completed requests teach how long answers are and how long they take. */
+/** How a granted slot was used. Lengths and times are learned from completed requests. */
 export interface Settlement {
   readonly outcome: Outcome;
   /** Really used, as far as it is known. */
   readonly promptTokens: number;
   readonly answerTokens: number;
-  /** The part of the prompt that need not be evaluated again; it is not charged. */
+  /** The part of the prompt that was cached; it is not charged. */
   readonly cachedTokens?: number;
-  /** From the grant to the first token; undefined where none came. */
+  /** From the grant to the first token; undefined where there was none, or its time is not known. */
   readonly firstTokenMs: Milliseconds | undefined;
 }

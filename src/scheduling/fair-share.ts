@@ -13,7 +13,7 @@ import { type ChargedWork, WorkSum } from './work.ts';
 
 /** What can wait in a flow. */
 export interface FlowMember<Self> extends ChargedWork {
-  readonly standing: { readonly flow: string; readonly dueAt: number };
+  readonly rank: { readonly flow: string; readonly dueAt: number };
   /** Grows with each arrival; the tie-break within a flow. */
   readonly arrival: number;
   /** Its place in its flow. */
@@ -98,14 +98,14 @@ export class FairShare<Member extends FlowMember<Member>> {
   }
 
   add(waiting: Member): void {
-    const flow = this.#flow(waiting.standing.flow);
+    const flow = this.#flow(waiting.rank.flow);
     if (flow.waiting.size === 0) {
       this.#resting.remove(flow);
       flow.account = Math.max(flow.account, this.#level);
       this.#backlogged.put(flow.node, flow.account, ++this.#turns);
     }
     waiting.flow = flow;
-    const { dueAt } = waiting.standing;
+    const { dueAt } = waiting.rank;
     if (flow.waiting.size === 0 || dueAt >= flow.latestDueAt) {
       flow.latestDueAt = dueAt;
       flow.last = waiting;

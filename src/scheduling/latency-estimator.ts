@@ -1,20 +1,22 @@
-/** What is known of a model from serving it: how long its answers are, how long they take, how long one waits for them. */
-
+/**
+ * Learns from the requests that a model has served: how long its answers are, how long they take (`ServiceTime`), and from these how
+ * long a request will wait (`WaitPredictor`).
+ */
 import type { Milliseconds } from '../core/clock.ts';
 import type { QueueEntry, Settlement } from './decision.ts';
 import type { QueuedRequest } from './queued-request.ts';
 import type { Work } from './work.ts';
 
-/** Before the model has answered anything: tokens of an answer whose client set no bound. */
+/** Tokens of an answer whose client set no bound, before the model has answered anything. */
 const ASSUMED_ANSWER_TOKENS = 256;
-/** So much is kept for an answer before its deadline: a little more than predicted, and twice the usual error. */
+/** Time kept for an answer before its deadline: a little more than predicted, plus twice the usual error. */
 const SERVICE_ALLOWANCE = 1.1;
 const SPREAD_ALLOWANCE = 2;
 /** How fast the longest answer is forgotten: by half within 140 shorter ones. */
-const LONGEST_FORGOTTEN_PER_ANSWER = 0.005;
-/** No model answers at more length: keeps the sums exact, whatever bounds clients set. */
+const LONGEST_DECAY = 0.005;
+/** Longer than any answer: keeps the sums exact, whatever bounds clients set. */
 const MAX_CHARGE_TOKENS = 10_000_000;
-/** One in so many predictions is held against what comes of it. */
+/** One prediction in so many is compared with the actual wait. */
 const PREDICTION_SAMPLE = 16;
 
 export class LatencyEstimator {
@@ -23,7 +25,7 @@ export class LatencyEstimator {
   readonly #answerTokens = new MovingAverage(ASSUMED_ANSWER_TOKENS);
   #longestAnswerTokens = ASSUMED_ANSWER_TOKENS;
 
-  /** There is enough of it to refuse requests for what it says. */
+  /** Enough has been learned to reject requests by its estimates. */
   get isTrusted(): boolean {
     return this.#serviceTime.isTrusted;
   }
@@ -33,8 +35,8 @@ export class LatencyEstimator {
   }
 
   /**
-   * How long an answer will be: expected, to predict times from, and charged, to share and budget by. A bound that its
-   * client set is charged in full, but no longer an answer expected of it than the longest that was given lately.
+   * How long an answer will be: `expected`, to predict times with, and `charged`, for shares and budgets. A bound that the client
+   * set is charged in full, but the answer is expected to be no longer than the longest of late.
    */
   answerTokens({ maxTokens, maxTokensIsDefault }: QueueEntry): {
     readonly expected: number;
@@ -51,8 +53,8 @@ export class LatencyEstimator {
   }
 
   /**
-   * When waiting becomes pointless: at its end, or when what is left would not do for the answer. Where there is not
-   * even time for what an answer usually takes, a slot that is free now may be tried, but none is waited for.
+   * The last moment to start the answer: the end of its wait, or when too little time would be left. If too little is left already,
+   * a slot that is free now may be tried, but none is waited for.
    */
   startBy(entry: QueueEntry, answerTokens: number, now: Milliseconds): Milliseconds {
     if (!this.isTrusted) return entry.expiresAt;
@@ -63,12 +65,12 @@ export class LatencyEstimator {
     return Math.min(entry.expiresAt, Math.max(now, latest));
   }
 
-  /** How long that may take, on the safe side. */
+  /** How long the work may take, on the safe side. */
   longestMs(work: Work): Milliseconds {
     return SERVICE_ALLOWANCE * this.#serviceTime.of(work) + SPREAD_ALLOWANCE * this.#serviceTime.spreadMs;
   }
 
-  /** It has to wait. */
+  /** The request was not granted at once. */
   queued(
     waiting: QueuedRequest,
     now: Milliseconds,
@@ -88,52 +90,50 @@ export class LatencyEstimator {
   ended(granted: QueuedRequest, settlement: Settlement, durationMs: Milliseconds): void {
     const isComplete = settlement.outcome === 'completed';
     const answers = granted.entry.maxTokens !== 0;
-    // One that was cut off tells something only if it was longer, or took longer, than it should have.
+    // An answer that was cut off counts only if it was longer, or took longer, than expected.
     if (answers && (isComplete || settlement.answerTokens > granted.answerTokens))
       this.#learnLength(settlement.answerTokens);
     const ranLong = settlement.outcome === 'cancelled' && durationMs > this.#serviceTime.of(granted);
     if (!isComplete && !ranLong) return;
-    // What was cut off before its first token took all its time for that; a complete answer without one came whole.
+    // Cut off before its first token: all of its time was spent on that. Complete without one: it was not streamed.
     const firstTokenMs = settlement.firstTokenMs ?? (isComplete && answers ? undefined : durationMs);
     this.#serviceTime.record({ work: granted, durationMs, firstTokenMs });
   }
 
   #learnLength(answerTokens: number): void {
     this.#answerTokens.add(answerTokens);
-    const forgotten = LONGEST_FORGOTTEN_PER_ANSWER * (this.#longestAnswerTokens - answerTokens);
+    const forgotten = LONGEST_DECAY * (this.#longestAnswerTokens - answerTokens);
     this.#longestAnswerTokens = Math.max(answerTokens, this.#longestAnswerTokens - forgotten);
   }
 }
 
-/**
- * How long a request will wait: until a slot is free, and then for the work ahead of it, spread over the slots. (What the
- * other slots still have to do when it starts is as much as they have to do now: of what is running only one request's
- * rest counts.) Whoever can be overtaken by requests that are yet to come waits longer than that; by how much is
- * learned from what came of earlier predictions.
- */
-
-/** Of a request that runs, this part is still to come on average. */
-const STILL_TO_COME = 0.5;
-/** Predictions that were off by more were so for a reason that is over. */
+/** The part of a running request that is still to come, on average. */
+const REMAINING_SHARE = 0.5;
+/** A prediction that was off by more had a reason that is over. */
 const MAX_CORRECTION = 3;
-/** Before so many outcomes predictions stand as they are: the first ones are made while a queue builds up. */
-const CORRECTED_AFTER = 16;
+/** Predictions are corrected after so many outcomes: the first ones are made while a queue builds up. */
+const MIN_OUTCOMES = 16;
 
-/** What goes before a request, as things stand. */
+/** The work that goes before a request at the moment. */
 export interface WorkAhead {
   readonly work: Work;
-  /** Requests that are yet to come may go before it too. */
+  /** Requests that have not arrived yet may go before it too. */
   readonly canBeOvertaken: boolean;
-  /** Of a lower class: when ageing will have made room for it, and what goes before it even then. */
+  /** For a lower class: when ageing will give it a slot, and what goes before it even then. */
   readonly aged?: { readonly afterMs: Milliseconds; readonly work: Work } | undefined;
 }
 
-/** What is served at the same time, and how much of it. */
+/** The work that runs at the moment, and the slots it runs on. */
 export interface ServiceLoad {
   readonly running: Work;
   readonly slots: number;
 }
 
+/**
+ * How long a request will wait: until a slot is free, and then for the work ahead of it, spread over the slots. (When it starts,
+ * the other slots still have as much to do as they have now, so of the running work only the rest of one request counts.) A
+ * request that later arrivals can overtake waits longer; by how much is learned from earlier predictions.
+ */
 export class WaitPredictor {
   readonly #serviceTime: ServiceTime;
   readonly #predictedMs = new MovingAverage(0);
@@ -154,65 +154,63 @@ export class WaitPredictor {
     return this.#untilOneEndsMs(service) + this.#serviceTime.of(ahead) / Math.max(1, service.slots);
   }
 
-  /** What came of an uncorrected prediction for a request that could be overtaken. */
+  /** The outcome of an uncorrected prediction for a request that could be overtaken. */
   learn(outcome: { readonly predictedMs: Milliseconds; readonly waitedMs: Milliseconds }): void {
     this.#predictedMs.add(outcome.predictedMs);
     this.#waitedMs.add(outcome.waitedMs);
   }
 
   #untilOneEndsMs({ running, slots }: ServiceLoad): Milliseconds {
-    return (STILL_TO_COME * this.#serviceTime.of(running)) / Math.max(1, slots) ** 2;
+    return (REMAINING_SHARE * this.#serviceTime.of(running)) / Math.max(1, slots) ** 2;
   }
 
   get #correction(): number {
-    if (this.#predictedMs.count < CORRECTED_AFTER || this.#predictedMs.value <= 0) return 1;
+    if (this.#predictedMs.count < MIN_OUTCOMES || this.#predictedMs.value <= 0) return 1;
     return Math.min(MAX_CORRECTION, Math.max(1, this.#waitedMs.value / this.#predictedMs.value));
   }
 }
 
-/**
- * How long requests take, learned from those that were served lately. A service has two parts, up to the first token and
- * after it; each is a fixed cost and one per token, fitted to the recent ones. What is learned counts estimated tokens,
- * so that estimates that are off by a factor are off here by that factor too, and cancel out.
- */
-
-/** How much the newest observation weighs once there are some: the last 100 or so count. */
-const WEIGHT_OF_NEWEST = 0.02;
-/** Against the slope that mere noise has where the tokens hardly differ; relative to their mean, squared. */
+/** Weight of the newest observation once there are fifty: the last 100 or so count. */
+const NEWEST_WEIGHT = 0.02;
+/** Damps the slope that mere noise has where the tokens hardly differ; relative to their mean, squared. */
 const SLOPE_DAMPING = 0.02;
-/** Before so many nothing is refused for a prediction. */
-const TRUSTED_AFTER = 8;
+/** No request is rejected by a prediction before so many observations. */
+const MIN_OBSERVATIONS = 8;
 const ASSUMED_BEFORE_ANY_MS = 1000;
 
 interface ServiceSample {
   readonly work: Work;
   readonly durationMs: Milliseconds;
-  /** Undefined: the answer came whole, so nobody knows. */
+  /** Undefined: not known, since the answer was not streamed. */
   readonly firstTokenMs: Milliseconds | undefined;
 }
 
+/**
+ * How long requests take, learned from recent ones. The time has two parts, up to the first token and after it; each is a fixed
+ * cost and a cost per token, fitted to recent requests. Tokens are the estimated ones: a factor by which all estimates are off
+ * is learned too, and cancels out.
+ */
 export class ServiceTime {
   readonly #firstToken = new RecentFit();
   readonly #rest = new RecentFit();
 
-  /** Enough was seen to act on it. */
   get isTrusted(): boolean {
-    return this.#rest.count >= TRUSTED_AFTER;
+    return this.#rest.count >= MIN_OBSERVATIONS;
   }
 
   record({ work, durationMs, firstTokenMs }: ServiceSample): void {
     if (firstTokenMs !== undefined) this.#firstToken.add(work.promptTokens, Math.max(0, firstTokenMs));
-    // Of an answer that came whole, what others of its prompt's length took is not its own part.
+    // An answer that was not streamed: subtract what prompts of its length take up to the first token.
     const restMs = durationMs - (firstTokenMs ?? this.#firstToken.sumOf(1, work.promptTokens));
     this.#rest.add(work.answerTokens, Math.max(0, restMs));
   }
 
-  /** How far services are from what is predicted for them: one standard deviation. */
+  /** The error of predictions: one standard deviation. */
   get spreadMs(): Milliseconds {
     return Math.sqrt(this.#firstToken.squaredError + this.#rest.squaredError);
   }
 
-  /** One after the other. */
+  /** For the work done one request after the other. */
   of({ requests, promptTokens, answerTokens }: Work): Milliseconds {
     if (this.#rest.count === 0) return requests * ASSUMED_BEFORE_ANY_MS;
     return this.#firstToken.sumOf(requests, promptTokens) + this.#rest.sumOf(requests, answerTokens);
@@ -220,12 +218,12 @@ export class ServiceTime {
 }
 
 /**
- * A line through recent observations: a fixed part and one per unit, never negative. Where the units hardly differ their
- * slope is not to be known, and nearly all becomes the fixed part.
+ * A line through recent observations: a fixed part and a slope, neither negative. Where the x hardly differ the slope cannot be
+ * known, and nearly everything becomes the fixed part.
  */
 class RecentFit {
   count = 0;
-  /** Of what was observed against what the line said before. */
+  /** Of the observations against the line before them. */
   squaredError = 0;
   #x = 0;
   #y = 0;
@@ -234,7 +232,7 @@ class RecentFit {
 
   add(x: number, y: number): void {
     this.count += 1;
-    const weight = Math.max(WEIGHT_OF_NEWEST, 1 / this.count);
+    const weight = Math.max(NEWEST_WEIGHT, 1 / this.count);
     const error = this.count === 1 ? 0 : y - this.sumOf(1, x);
     this.squaredError += weight * (error ** 2 - this.squaredError);
     this.#x += weight * (x - this.#x);
@@ -254,15 +252,12 @@ class RecentFit {
   }
 }
 
-/** A moving average in which the newest value weighs a fiftieth, once there are fifty. */
-const NEWEST_WEIGHT = 0.02;
-
 class MovingAverage {
   #count = 0;
   #mean: number;
 
-  constructor(assumedBeforeAny: number) {
-    this.#mean = assumedBeforeAny;
+  constructor(initial: number) {
+    this.#mean = initial;
   }
 
   get count(): number {

@@ -18,15 +18,14 @@ import type {
   Settlement,
   TargetId,
 } from './decision.ts';
-import type { ServiceLoad, WorkAhead } from './latency-estimator.ts';
-import { LatencyEstimator } from './latency-estimator.ts';
+import { LatencyEstimator, type ServiceLoad, type WorkAhead } from './latency-estimator.ts';
 import { BATCH_POLICIES, type BatchPolicy, closeAll, ORDER_POLICIES, type OrderPolicy } from './policies.ts';
 import { PrefixAffinity } from './prefix-affinity.ts';
 import { QueuedRequest } from './queued-request.ts';
 import { Slots, type Target } from './slots.ts';
 
-/** Retry-After where no queue can tell: how long a load or a recovery usually takes. */
-const RETRY_WHEN_NOT_SERVING_SECONDS = 5;
+/** Retry-After while no target serves: how long a load or a recovery usually takes. */
+const NOT_SERVING_RETRY_SECONDS = 5;
 const MAX_RETRY_AFTER_SECONDS = 600;
 
 export class ModelQueue {
@@ -37,9 +36,9 @@ export class ModelQueue {
   readonly #nextBatchId: () => string;
   readonly #backlog: Backlog;
   readonly #slots: Slots;
-  readonly #overtaking: PrefixAffinity;
-  readonly #experience = new LatencyEstimator();
-  /** Since the last tick. */
+  readonly #prefixAffinity: PrefixAffinity;
+  readonly #estimator = new LatencyEstimator();
+  /** The requests that arrived since the last tick. */
   #arrived: QueuedRequest[] = [];
   #arrivals = 0;
   #windowClosesAt: Milliseconds | undefined;
@@ -52,7 +51,7 @@ export class ModelQueue {
     this.#nextBatchId = nextBatchId;
     this.#backlog = new Backlog(options);
     this.#slots = new Slots(options);
-    this.#overtaking = new PrefixAffinity(options);
+    this.#prefixAffinity = new PrefixAffinity(options);
   }
 
   get waiting(): number {
@@ -76,15 +75,15 @@ export class ModelQueue {
   }
 
   enqueue(entry: QueueEntry, now: Milliseconds): void {
-    const { expected, charged } = this.#experience.answerTokens(entry);
+    const { expected, charged } = this.#estimator.answerTokens(entry);
     const waiting = new QueuedRequest({
       entry,
-      standing: this.#orderPolicy(entry),
+      rank: this.#orderPolicy(entry),
       enqueuedAt: now,
       arrival: ++this.#arrivals,
       answerTokens: expected,
       chargedTokens: entry.promptTokens + charged,
-      startBy: this.#experience.startBy(entry, expected, now),
+      startBy: this.#estimator.startBy(entry, expected, now),
     });
     this.#backlog.add(waiting);
     this.#arrived.push(waiting);
@@ -97,7 +96,7 @@ export class ModelQueue {
     return waiting !== undefined;
   }
 
-  /** Where a waiting entry stands; undefined once it has left. */
+  /** The position of a waiting entry; undefined once it has left. */
   position(id: EntryId): QueuePosition | undefined {
     const waiting = this.#backlog.get(id);
     if (!waiting) return undefined;
@@ -105,7 +104,7 @@ export class ModelQueue {
     return { position: Math.round(ahead.work.requests) + 1, etaMs: Math.round(this.#waitMs(ahead)) };
   }
 
-  /** Gives the entry's slot back and settles what it was charged; false, and nothing done, for one that holds none. */
+  /** Releases the entry's slot and settles what it was charged; false, with nothing done, for an entry that holds none. */
   release(id: EntryId, settlement: Settlement, now: Milliseconds): boolean {
     const running = this.#slots.release(id, settlement.outcome);
     if (!running) return false;
@@ -113,14 +112,14 @@ export class ModelQueue {
     const { promptTokens, answerTokens, cachedTokens = 0 } = settlement;
     const usedTokens = Math.max(0, promptTokens - cachedTokens) + answerTokens;
     if (flow) this.#backlog.eligible.settle(granted, flow, usedTokens);
-    this.#experience.ended(granted, settlement, now - dispatchedAt);
+    this.#estimator.ended(granted, settlement, now - dispatchedAt);
     return true;
   }
 
   /**
-   * 1. what expired is rejected; 2. without a usable target everybody is rejected, or waits for one that is loading;
-   * 3. batches close; 4. closed members leave while there is room; 5. what then exceeds the bounds is rejected; 6. so are
-   * new ones whose predicted wait is too long, and 7. those that could no longer be finished in time.
+   * 1. expired requests are rejected; 2. without a ready target, all wait for one that is loading, or else are rejected;
+   * 3. batches close; 4. their members leave while there is room; 5. requests beyond the bounds are rejected, 6. then new ones whose
+   * predicted wait is too long, and 7. those that could no longer be finished in time.
    */
   tick(now: Milliseconds, decisions: Decision[]): void {
     const due = this.#backlog.takeDue(now);
@@ -128,7 +127,7 @@ export class ModelQueue {
     let newlyEligible: readonly QueuedRequest[] = [];
     this.#windowClosesAt = undefined;
     if (this.#serves()) {
-      // Whoever must leave now or never takes its batch along.
+      // A request that must leave now or never takes its batch along.
       const mustLeave = due.some((waiting) => this.#backlog.isCollecting(waiting));
       const policy = mustLeave ? closeAll : this.#batchPolicy;
       const { closed, wakeAt } = this.#backlog.closeBatches(policy, now);
@@ -159,12 +158,12 @@ export class ModelQueue {
       while (members.length < this.#options.maxBatchSize) {
         const first = this.#backlog.eligible.next(now);
         if (!first || first.chargedTokens > leftTokens) break;
-        // The first in order waits for its room; a smaller one behind it does not slip past, or it might wait for ever.
+        // The first in order waits until there is room for it: if smaller ones slipped past, it might wait for ever.
         const target = this.#slots.findRoom(first.chargedTokens);
         if (!target) break;
         const next = this.#choose(first, target, { leftTokens, now });
         const flow = this.#backlog.grant(next, now);
-        this.#experience.granted(next, now);
+        this.#estimator.granted(next, now);
         this.#slots.take({ target, idle: target.idle, granted: next, flow, dispatchedAt: now });
         batchTokens += next.chargedTokens;
         leftTokens = this.#options.maxBatchTokens - batchTokens;
@@ -182,12 +181,12 @@ export class ModelQueue {
     { leftTokens, now }: { leftTokens: number; now: Milliseconds },
   ) {
     if (!target.idle) return first;
-    return this.#overtaking.choose(first, {
+    return this.#prefixAffinity.choose(first, {
       idle: target.idle,
       now,
       upcoming: (count) => this.#backlog.eligible.upcoming(first, count),
       fits: ({ chargedTokens: tokens }) => tokens <= leftTokens && this.#slots.hasRoom(target, tokens),
-      longestMs: (candidate) => this.#experience.longestMs(candidate),
+      longestMs: (candidate) => this.#estimator.longestMs(candidate),
     });
   }
 
@@ -200,15 +199,15 @@ export class ModelQueue {
       this.#reject(last, 'queue_full', decisions);
   }
 
-  /** Those that just joined the queue and have no prospect of being started in time hear it now, not when it has passed. */
+  /** Rejects requests that just joined the queue and cannot be expected to start in time, instead of letting them wait in vain. */
   #refuseHopeless(joined: readonly QueuedRequest[], now: Milliseconds, decisions: Decision[]): void {
-    if (!this.#experience.isTrusted) return;
+    if (!this.#estimator.isTrusted) return;
     for (const waiting of joined) {
       if (!this.#backlog.has(waiting)) continue;
       const ahead = () => this.#backlog.ahead(waiting);
-      this.#experience.queued(waiting, now, { ahead, service: this.#service });
+      this.#estimator.queued(waiting, now, { ahead, service: this.#service });
       const leftMs = waiting.startBy - now;
-      // All that waits is more than what is ahead of it: mostly that is enough to know.
+      // All waiting work is more than the work ahead of it: usually this bound is enough.
       const everything = { work: this.#backlog.work, canBeOvertaken: true };
       if (this.#waitMs(everything) > leftMs && this.#waitMs(ahead()) > leftMs)
         this.#reject(waiting, 'queue_timeout', decisions);
@@ -224,7 +223,7 @@ export class ModelQueue {
     const queue = { work: this.#backlog.work, canBeOvertaken: false };
     const retryAfterSeconds = this.#serves()
       ? Math.ceil(this.#waitMs(queue) / 1000)
-      : RETRY_WHEN_NOT_SERVING_SECONDS;
+      : NOT_SERVING_RETRY_SECONDS;
     this.#backlog.remove(waiting);
     decisions.push({
       type: 'reject',
@@ -239,12 +238,12 @@ export class ModelQueue {
     return this.#slots.hasTarget('ready');
   }
 
-  /** For that to be dispatched before something new is. */
+  /** Until the work ahead has been dispatched. */
   #waitMs(ahead: WorkAhead): Milliseconds {
-    return this.#experience.waitMs(ahead, this.#service);
+    return this.#estimator.waitMs(ahead, this.#service);
   }
 
-  /** While something eligible waits, what runs is what can run: the tokens in flight may allow less than the slots. */
+  /** While an eligible request waits, no more can run than does run: the tokens in flight may allow less than the slots. */
   get #service(): ServiceLoad {
     const { usable, running, work } = this.#slots;
     const slots = this.#backlog.eligible.isEmpty ? usable : Math.min(usable, Math.max(1, running));

@@ -1,6 +1,6 @@
 /**
- * When do waiting requests form a batch? A policy is one pure function and one configuration value: add it here.
- * Closing means "may leave now"; whether members leave depends on free slots alone.
+ * The policies of the scheduler that the configuration chooses from. A policy is one pure function and one configuration value: add
+ * it here. A batch policy decides when waiting requests may leave together; an order policy decides who is served before whom.
  */
 
 import type { Milliseconds } from '../core/clock.ts';
@@ -8,7 +8,7 @@ import { DEFAULT_PRIORITY, type Priority } from '../core/priority.ts';
 
 interface CollectingView {
   readonly now: Milliseconds;
-  /** Requests that no batch has been closed over yet; ≥ 1. */
+  /** Requests that are in no closed batch yet; ≥ 1. */
   readonly collecting: number;
   /** Arrival of the oldest of them. */
   readonly oldestAt: Milliseconds;
@@ -16,16 +16,16 @@ interface CollectingView {
   readonly windowMs: Milliseconds;
 }
 
-/** Close that many from the head now, or ask again at `wakeAt`. */
+/** Close a batch of that many, oldest first, or ask again at `wakeAt`. Members of a closed batch leave as slots become free. */
 type BatchVerdict = { readonly close: number } | { readonly wakeAt: Milliseconds };
 
 export type BatchPolicy = (view: CollectingView) => BatchVerdict;
 
-/** For whoever must leave now or never, too. */
+/** Also used, whatever the policy, when a request must leave now or never. */
 export const closeAll: BatchPolicy = ({ collecting }) => ({ close: collecting });
 
 export const BATCH_POLICIES = {
-  /** Whatever waits when a turn ends is eligible: batches form from backpressure, never from a timer. */
+  /** Everything that waits when a turn ends is eligible: batches form from backpressure, never from a timer. */
   eager: closeAll,
   /** A batch closes when it is full, or `windowMs` after its first member arrived. */
   window: ({ now, collecting, oldestAt, maxBatchSize, windowMs }) => {
@@ -45,15 +45,10 @@ export const BATCH_DESCRIPTIONS: Readonly<Record<BatchMode, string>> = {
   window: 'a batch is collected first',
 };
 
-/**
- * Who is served before whom? A policy is one pure function and one configuration value: add it here. It says where a
- * request stands: in which class, in which flow, and when within its flow. Classes are strict (with ageing), flows of
- * one class share in tokens, within a flow the earliest is first, of equals the one that came first.
- */
-
+/** Classes are strict (with ageing); the flows of a class share in tokens; within a flow the earliest due goes first, then the first to arrive. */
 export interface Rank {
   readonly priority: Priority;
-  /** Those of one flow wait for each other; flows share. */
+  /** Requests of one flow wait for each other; flows share. */
   readonly flow: string;
   readonly dueAt: Milliseconds;
 }
@@ -61,14 +56,14 @@ export interface Rank {
 export type OrderPolicy = (entry: {
   readonly client: string;
   readonly priority: Priority;
-  /** When its waiting ends. */
+  /** When its wait ends. */
   readonly expiresAt: Milliseconds;
 }) => Rank;
 
 export const ORDER_POLICIES = {
   /** Classes by priority, a flow for each client, earliest deadline first. */
   fair: ({ client, priority, expiresAt }) => ({ priority, flow: client, dueAt: expiresAt }),
-  /** First come, first served, whoever it is and whatever it asks for. */
+  /** First come, first served, whatever the client and the priority. */
   fifo: () => ({ priority: DEFAULT_PRIORITY, flow: '', dueAt: 0 }),
 } as const satisfies Record<string, OrderPolicy>;
 

@@ -1,15 +1,15 @@
 /**
- * Who takes up how much of a model's queue, in requests and bytes. When it is full, the newest request of whoever takes up
- * most of it has to go, of the lowest class that waits: a flood displaces itself, never those beside or above it.
+ * Each client's share of a model's queue, in requests and bytes. When the queue is full, the lowest waiting class loses a request:
+ * the newest of the client with the largest share. So a flood displaces itself, never requests beside or above it.
  */
 import { PRIORITIES, type Priority } from '../core/priority.ts';
 import { Heap, type HeapNode, heapNode } from './heap.ts';
 import { LinkedList, type ListNode } from './linked-list.ts';
 
-/** What can take up a part of the queue. */
+/** A request that counts for a share. */
 export interface ShareMember<Self extends ListNode<Self>> extends ListNode<Self> {
   readonly entry: { readonly client: string; readonly sizeBytes: number };
-  readonly standing: { readonly priority: Priority };
+  readonly rank: { readonly priority: Priority };
   /** Grows with each arrival. */
   readonly arrival: number;
   share: ClientShare<Self> | undefined;
@@ -21,7 +21,7 @@ export interface QueueBounds {
   readonly maxQueueBytes: number;
 }
 
-/** What waits of one client in one class. */
+/** The waiting requests of one client in one class. */
 export class ClientShare<Member extends ListNode<Member>> {
   readonly client: string;
   readonly priority: Priority;
@@ -36,13 +36,13 @@ export class ClientShare<Member extends ListNode<Member>> {
   }
 }
 
-/** More than any share can be, so that the class counts before the share. */
+/** Larger than any share, so that the class counts before the share. */
 const BETWEEN_CLASSES = 1_000_000;
 
 export class QueueShares<Member extends ShareMember<Member>> {
   readonly #bounds: QueueBounds;
   readonly #shares = new Map<Priority, Map<string, ClientShare<Member>>>();
-  /** The lowest class first, in it the largest share, of equal ones that with the newest request. */
+  /** The lowest class first, in it the largest share, of equal shares the one with the newest request. */
   readonly #largest = new Heap<ClientShare<Member>>();
   #requests = 0;
   #sizeBytes = 0;
@@ -62,7 +62,7 @@ export class QueueShares<Member extends ShareMember<Member>> {
 
   add(waiting: Member): void {
     const { client, sizeBytes } = waiting.entry;
-    const { priority } = waiting.standing;
+    const { priority } = waiting.rank;
     let share = this.#shares.get(priority)?.get(client);
     if (!share) {
       share = new ClientShare<Member>(client, priority);
@@ -88,7 +88,7 @@ export class QueueShares<Member extends ShareMember<Member>> {
     return waiting > this.#bounds.maxQueuePerClient;
   }
 
-  /** Who has to go when it is overfull. */
+  /** The request that is rejected when the queue is overfull. */
   get displaced(): Member | undefined {
     return this.#largest.first?.waiting.tail;
   }

@@ -1,5 +1,4 @@
-/** One entry while it waits, with its places in the structures that know it, so that leaving all of them is cheap. */
-
+/** One entry while it waits, with its nodes in the structures that hold it, so that it leaves all of them cheaply. */
 import type { Milliseconds } from '../core/clock.ts';
 import type { QueueEntry } from './decision.ts';
 import type { Flow, FlowMember } from './fair-share.ts';
@@ -11,7 +10,7 @@ import type { ClientShare, ShareMember } from './queue-shares.ts';
 
 export class QueuedRequest implements FlowMember<QueuedRequest>, ShareMember<QueuedRequest> {
   readonly entry: QueueEntry;
-  readonly standing: Rank;
+  readonly rank: Rank;
   readonly enqueuedAt: Milliseconds;
   /** Grows with each arrival. */
   readonly arrival: number;
@@ -20,18 +19,18 @@ export class QueuedRequest implements FlowMember<QueuedRequest>, ShareMember<Que
   readonly answerTokens: number;
   readonly chargedTokens: number;
   readonly prefix: PrefixFingerprint;
-  /** How often a later one went first. */
+  /** How often a later request went first. */
   overtaken = 0;
   /** The last moment at which its answer can still be started. */
   readonly startBy: Milliseconds;
-  /** Its place among all, by `startBy`. */
+  /** Its node among all that wait, by `startBy`. */
   readonly wake: HeapNode<QueuedRequest> = heapNode(this);
-  /** Its place in its flow; set once it may leave. */
+  /** Its node in its flow; set once it may leave. */
   readonly turn: HeapNode<QueuedRequest> = heapNode(this);
   flow: Flow<QueuedRequest> | undefined;
-  /** How long it was predicted to wait, uncorrected; of a few only, to be held against what comes of it. */
+  /** Its predicted wait, uncorrected; only of a sample, to compare with the actual wait. */
   prediction: { readonly madeAt: Milliseconds; readonly waitMs: Milliseconds } | undefined;
-  /** Whose share of the queue it takes up, and its place among that client's. */
+  /** Its client's share of the queue, and its neighbours there. */
   share: ClientShare<QueuedRequest> | undefined;
   previous: QueuedRequest | undefined;
   next: QueuedRequest | undefined;
@@ -40,11 +39,11 @@ export class QueuedRequest implements FlowMember<QueuedRequest>, ShareMember<Que
   constructor(
     given: Pick<
       QueuedRequest,
-      'entry' | 'standing' | 'enqueuedAt' | 'arrival' | 'answerTokens' | 'chargedTokens' | 'startBy'
+      'entry' | 'rank' | 'enqueuedAt' | 'arrival' | 'answerTokens' | 'chargedTokens' | 'startBy'
     >,
   ) {
     this.entry = given.entry;
-    this.standing = given.standing;
+    this.rank = given.rank;
     this.enqueuedAt = given.enqueuedAt;
     this.arrival = given.arrival;
     this.promptTokens = given.entry.promptTokens;

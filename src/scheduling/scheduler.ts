@@ -1,6 +1,6 @@
 /**
- * Who may run when. A pure state machine: everything but `tick` only records, `tick` alone decides, and the caller
- * performs what it decided. It never reads a clock, sets a timer or logs.
+ * Decides which request runs when. A pure state machine: every method but `tick` only records, `tick` alone decides, and the caller
+ * carries the decisions out. It never reads a clock, sets a timer or logs.
  * Invariant: every enqueued entry gets exactly one decision, unless it is cancelled first.
  */
 import type { Milliseconds } from '../core/clock.ts';
@@ -19,11 +19,11 @@ import { ModelQueue } from './model-queue.ts';
 export class Scheduler {
   readonly #options: SchedulerOptions;
   readonly #queues = new Map<ModelId, ModelQueue>();
-  /** Where each live entry is, so that `release` and `cancel` need its id alone. */
+  /** The queue of each live entry, so that `release` and `cancel` need only its id. */
   readonly #queueOf = new Map<EntryId, ModelQueue>();
   #batches = 0;
   #recordedAt: Milliseconds | undefined;
-  /** In here time never goes back: when the clock does, what it lost is made up for from then on. */
+  /** Time never goes back in here: when the clock does, the difference is added from then on. */
   #latest: Milliseconds = Number.NEGATIVE_INFINITY;
   #lostMs: Milliseconds = 0;
 
@@ -50,13 +50,13 @@ export class Scheduler {
     this.#recordedAt = now;
   }
 
-  /** Takes a waiting entry out; one that was granted a slot must be released instead. */
+  /** Takes a waiting entry out; one that holds a slot must be released instead. */
   cancel(id: EntryId, now: Milliseconds): void {
     if (this.#queueOf.get(id)?.cancel(id)) this.#queueOf.delete(id);
     this.#recordedAt = now;
   }
 
-  /** Where a waiting entry stands; undefined once it has left the queue. */
+  /** The position of a waiting entry; undefined once it has left the queue. */
   position(id: EntryId): QueuePosition | undefined {
     return this.#queueOf.get(id)?.position(id);
   }
@@ -69,7 +69,7 @@ export class Scheduler {
     return decisions;
   }
 
-  /** When to tick next: at or before now means at the end of this turn; undefined means when something is recorded. */
+  /** When to tick next: at or before now means at the end of this turn; undefined means not before something is recorded. */
   nextWakeAt(): Milliseconds | undefined {
     if (this.#recordedAt !== undefined) return this.#recordedAt;
     let earliest: Milliseconds | undefined;
@@ -89,7 +89,7 @@ export class Scheduler {
     return this.#queues.get(model)?.running ?? 0;
   }
 
-  /** Slots that are held at a target, and the estimated tokens of what holds them. */
+  /** Slots that are held at a target, and the estimated tokens of their requests. */
   usedOf(target: Pick<SchedulerTarget, 'id' | 'model'>): { readonly slots: number; readonly tokens: number } {
     return this.#queues.get(target.model)?.usedOf(target.id) ?? { slots: 0, tokens: 0 };
   }

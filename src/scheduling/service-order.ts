@@ -1,8 +1,8 @@
 /**
- * Who is next of all that may leave. Classes are strict: a higher one goes first, unless a lower one has been passed over
- * for `agingMs` since its own last grant; then the next free slot is its. So the k-th request of a class is passed over
- * for k × agingMs at most, and a flood in a lower class costs those above it one grant in that time, no more.
- * Within a class the flows share.
+ * The order in which eligible requests are served. Classes are strict: the highest goes first, unless a lower one has been starved
+ * for `agingMs` since its own last grant; then it gets the next free slot. So the k-th request of a class is starved for at
+ * most k × agingMs, and a flood in a lower class costs the higher ones at most one grant in that time. Within a class the
+ * flows share.
  */
 import type { Milliseconds } from '../core/clock.ts';
 import { PRIORITIES, type Priority } from '../core/priority.ts';
@@ -60,7 +60,7 @@ export class ServiceOrder {
     return next?.share.next;
   }
 
-  /** Those of its class that follow the first of it, that one included. */
+  /** The next few of its class, the first included. */
   upcoming(first: QueuedRequest, count: number): readonly QueuedRequest[] {
     return this.#classOf(first).share.upcoming(count);
   }
@@ -81,22 +81,22 @@ export class ServiceOrder {
     this.#classOf(granted).share.settle(flow, { chargedTokens, usedTokens });
   }
 
-  /** What waits and goes before it. While a higher class is being served, its newcomers go before it too, until it has aged. */
+  /** The waiting work that goes before it. While a higher class is served, its later arrivals go before it too, until it has aged. */
   ahead(waiting: QueuedRequest): WorkAhead {
     const { share, starvedSince } = this.#classOf(waiting);
     const own = share.ahead(waiting);
     const work = new WorkSum();
     for (const [priority, { share: higher }] of this.#classes) {
-      if (priority === waiting.standing.priority) break;
+      if (priority === waiting.rank.priority) break;
       work.add(higher.work);
     }
-    const isPassedOver = starvedSince !== undefined || work.requests > 0;
+    const isStarved = starvedSince !== undefined || work.requests > 0;
     const afterMs = (own.work.requests + 1) * this.#agingMs;
     work.add(own.work);
     return {
       work,
-      canBeOvertaken: own.canBeOvertaken || isPassedOver,
-      aged: isPassedOver ? { afterMs, work: own.work } : undefined,
+      canBeOvertaken: own.canBeOvertaken || isStarved,
+      aged: isStarved ? { afterMs, work: own.work } : undefined,
     };
   }
 
@@ -105,9 +105,9 @@ export class ServiceOrder {
     return one.starvedSince < (other.starvedSince ?? Number.POSITIVE_INFINITY);
   }
 
-  #classOf({ standing }: QueuedRequest): PriorityClass {
-    const of = this.#classes.get(standing.priority);
-    if (!of) throw new Error(`no class for the priority ${standing.priority}`);
+  #classOf({ rank }: QueuedRequest): PriorityClass {
+    const of = this.#classes.get(rank.priority);
+    if (!of) throw new Error(`no class for the priority ${rank.priority}`);
     return of;
   }
 }

@@ -1,9 +1,8 @@
 /**
- * The targets of one model, and who holds a slot where. Invariant: a target's `used` and `tokensInFlight` are the sums
- * over what runs on it; neither grows beyond its bound, but for a request that runs alone. What a target has cached is
- * forgotten when it goes away.
+ * The targets of one model, and the requests that hold their slots. Invariant: a target's `used` and `tokensInFlight` are the sums
+ * over the requests that run on it, and within its bounds, except for a request that runs alone. The record of what a target has
+ * cached is dropped when it goes down.
  */
-
 import type { Milliseconds } from '../core/clock.ts';
 import type { EntryId, Outcome, SchedulerTarget, TargetId } from './decision.ts';
 import type { Flow } from './fair-share.ts';
@@ -17,17 +16,18 @@ export interface Target {
   state: SchedulerTarget['state'];
   slots: number;
   used: number;
+  /** Estimated tokens of the requests that run there. */
   tokensInFlight: number;
-  /** Of a target that caches prefixes; another object after each time it was away. */
+  /** Of a target that caches prefixes; a new one each time it comes back. */
   idle: IdlePrefixes | undefined;
 }
 
 interface Running {
   readonly target: Target;
-  /** Where its slot goes back to. */
+  /** Where its slot is returned to. */
   readonly idle: IdlePrefixes | undefined;
   readonly granted: QueuedRequest;
-  /** Whose account is settled. */
+  /** The flow whose account is settled. */
   readonly flow: Flow<QueuedRequest> | undefined;
   readonly dispatchedAt: Milliseconds;
 }
@@ -75,13 +75,20 @@ export class Slots {
     target.idle?.fit(slots - target.used);
   }
 
-  /** Where a request of that size could run now. */
+  /** Where a request of that size could run now: of the targets with room, the least loaded in proportion to its slots; of equals the first. */
   findRoom(tokens: number): Target | undefined {
-    return selectTarget(this.#targets.values(), { tokens, maxTokensInFlight: this.#maxTokensInFlight });
+    let best: Target | undefined;
+    for (const target of this.#targets.values()) {
+      if (!this.hasRoom(target, tokens)) continue;
+      if (!best || target.used / target.slots < best.used / best.slots) best = target;
+    }
+    return best;
   }
 
-  hasRoom(target: Target, tokens: number): boolean {
-    return hasRoom(target, { tokens, maxTokensInFlight: this.#maxTokensInFlight });
+  hasRoom({ state, used, slots, tokensInFlight }: Target, tokens: number): boolean {
+    if (state !== 'ready' || used >= slots) return false;
+    // A request that alone exceeds the budget runs alone.
+    return used === 0 || tokensInFlight + tokens <= this.#maxTokensInFlight;
   }
 
   take(running: Running): void {
@@ -101,43 +108,10 @@ export class Slots {
     this.#running.delete(id);
     target.used -= 1;
     target.tokensInFlight -= granted.chargedTokens;
-    // After a failure nobody knows what a slot holds, and the engine forgets it.
+    // After a failure the engine clears the slot.
     idle?.giveBack(outcome === 'failed' ? NO_PREFIX : granted.prefix);
     target.idle?.fit(target.slots - target.used);
     this.work.add(granted, -1);
     return running;
   }
-}
-
-/** Which target takes the next request: of those that have room, the least loaded in proportion to its slots; the first listed wins a tie. */
-
-interface SelectableTarget {
-  readonly slots: number;
-  readonly used: number;
-  /** Estimated tokens of what runs there. */
-  readonly tokensInFlight: number;
-  readonly state: SchedulerTarget['state'];
-}
-
-interface Need {
-  readonly tokens: number;
-  readonly maxTokensInFlight: number;
-}
-
-function hasRoom(target: SelectableTarget, { tokens, maxTokensInFlight }: Need): boolean {
-  if (target.state !== 'ready' || target.used >= target.slots) return false;
-  // A request that alone exceeds the budget runs alone.
-  return target.used === 0 || target.tokensInFlight + tokens <= maxTokensInFlight;
-}
-
-function selectTarget<Target extends SelectableTarget>(
-  targets: Iterable<Target>,
-  need: Need,
-): Target | undefined {
-  let best: Target | undefined;
-  for (const target of targets) {
-    if (!hasRoom(target, need)) continue;
-    if (!best || target.used / target.slots < best.used / best.slots) best = target;
-  }
-  return best;
 }

@@ -11,7 +11,7 @@ function waiting(client: string, tokens = 10): QueuedRequest {
   arrivals += 1;
   return new QueuedRequest({
     entry: entry(`e${arrivals}`, { client, promptTokens: 0 }),
-    standing: { priority: 'normal', flow: client, dueAt: 0 },
+    rank: { priority: 'normal', flow: client, dueAt: 0 },
     enqueuedAt: 0,
     arrival: arrivals,
     answerTokens: tokens,

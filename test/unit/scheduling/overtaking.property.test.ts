@@ -141,7 +141,7 @@ function waiting(
 ): QueuedRequest {
   return new QueuedRequest({
     entry: entry(`e${arrival}`, { client, promptTokens: 0, prefix }),
-    standing: { priority: 'normal', flow: client, dueAt: 0 },
+    rank: { priority: 'normal', flow: client, dueAt: 0 },
     enqueuedAt: 0,
     arrival,
     answerTokens: tokens,
