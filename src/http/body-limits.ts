@@ -1,14 +1,13 @@
 /**
- * Measures a JSON text as its bytes arrive, before anything is made of it: what parsing costs depends on its nesting, its keys
- * and its values far more than on its length. One pass, constant work for each byte. Pure; does not check the grammar.
+ * What bodies may cost: the shape of each, measured as its bytes arrive (`JsonScan`), and the bytes of all that are being received
+ * or parsed (`BodyBudget`).
  */
-
 import { ServingError } from '../core/errors.ts';
 
-/** The cost of parsing and checking differs widely between these, so each has its own bound. */
+/** The cost of parsing and checking each of these differs widely, so each has its own bound. */
 export const BODY_BOUNDS = {
   depth: 256,
-  /** Numbers above all: lists of token ids. */
+  /** Mostly numbers: lists of token ids. */
   values: 1_000_000,
   containers: 50_000,
   /** Keys included. */
@@ -33,6 +32,10 @@ const COMPARED_KEY_BYTES = 256;
 /** FNV-1a. Its start is random, so that nobody can choose keys that look the same here. */
 const HASH_PRIME = 0x0100_0193;
 
+/**
+ * Measures a JSON text before it is parsed: the cost of parsing depends on its nesting, keys and values far more than on its length.
+ * One pass, constant work for each byte. Pure; does not check the syntax.
+ */
 export class JsonScan {
   #depth = 0;
   #commas = 0;
@@ -127,17 +130,11 @@ export class JsonScan {
   }
 }
 
-/**
- * Bounds the bytes of all bodies that are being received or parsed. Counts what has arrived, not what was announced: a length in
- * a header costs its sender nothing. When a byte is one too many, the client that holds most loses its largest body, so a
- * flood displaces itself and never a small request beside it. Invariant: what a body holds is given back exactly once.
- */
-
 /** One body. */
 export interface HeldBody {
-  /** So many more bytes have arrived. May refuse this body, or another. */
+  /** That many more bytes have arrived. May refuse this body, or another. */
   add(bytes: number): void;
-  /** The body is gone: parsed, refused or broken off. Further calls do nothing. */
+  /** The body has been parsed, refused or cut off. Further calls do nothing. */
   release(): void;
 }
 
@@ -147,9 +144,14 @@ interface Holding {
   readonly refuse: (error: ServingError) => void;
 }
 
-/** Bodies arrive within seconds or are ended by their time-out. */
+/** Bodies arrive within seconds, or time out. */
 const RETRY_AFTER_SECONDS = 1;
 
+/**
+ * Limits the bytes of all bodies that are being received or parsed. Counts received bytes, not announced ones: a length in a header
+ * costs its sender nothing. When the limit is exceeded, the client that holds most loses its largest body, so a flood displaces
+ * itself and not a small request beside it. Invariant: the bytes of a body are released exactly once.
+ */
 export class BodyBudget {
   readonly #maxBytes: number;
   #bytes = 0;
@@ -163,7 +165,7 @@ export class BodyBudget {
     return this.#bytes;
   }
 
-  /** `refuse` is called at most once, when the body has lost its bytes to others. */
+  /** `refuse` is called at most once, when the body is displaced. */
   open(client: string, refuse: (error: ServingError) => void): HeldBody {
     const holding: Holding = { client, bytes: 0, refuse };
     const ofClient = this.#holdings.get(client) ?? new Set();

@@ -1,5 +1,8 @@
-/** Bodies are JSON in UTF-8 and nothing else; what they must hold is for the route's protocol to say. */
-
+/**
+ * From the bytes of a request to the value of its body, which is JSON in UTF-8. Limits are enforced while bytes arrive: a body that
+ * exceeds one is refused at once, and nothing of it is kept. The usual body is one piece that comes with the head: it is parsed
+ * without a copy. Whether the value is a valid request is checked by the route's protocol.
+ */
 import { isAscii, isUtf8, transcode } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../core/clock.ts';
@@ -8,7 +11,7 @@ import { BODY_BOUNDS, type BodyBound, type BodyBudget, type HeldBody, JsonScan }
 import type { EdgeRoute, RequestContext } from './context.ts';
 
 const JSON_MEDIA_TYPE = /^application\/json\s*(;|$)/i;
-/** Whatever such a request brings along is not looked at. */
+/** The body of such a request is ignored. */
 const BODYLESS_METHODS: ReadonlySet<string | undefined> = new Set(['GET', 'HEAD']);
 
 const NO_BODY = { bytes: 0, setting: '' };
@@ -25,14 +28,24 @@ export function checkContentType({ request, match }: RequestContext): void {
   });
 }
 
-export class JsonBody {
-  readonly #reader: BodyReader;
+/** Exactly one of the two is called, once. */
+interface BodyOutcome {
+  /** Undefined where there is no body. */
+  done(value: unknown): void;
+  failed(error: ServingError): void;
+}
 
-  constructor(options: { readonly clock: Clock; readonly budget: BodyBudget }) {
-    this.#reader = new BodyReader(options);
+/** Reads the bodies of a server's requests. */
+export class JsonBody {
+  readonly #budget: BodyBudget;
+  readonly #turns: LoopTurns;
+
+  constructor({ budget, clock }: { readonly budget: BodyBudget; readonly clock: Clock }) {
+    this.#budget = budget;
+    this.#turns = new LoopTurns(clock);
   }
 
-  /** Calls back with the value, at once where there is no body, or with what refuses it; not where the client has left. */
+  /** Calls back with the value or an error; at once where there is no body. Throws what the headers alone decide. */
   read(context: RequestContext, outcome: BodyOutcome): void {
     const { request, match } = context;
     const { headers, method } = request;
@@ -43,18 +56,19 @@ export class JsonBody {
     }
     refuseEncoding(request);
     if (isAbsent) {
-      outcome.done(valueOfNothing(method));
+      outcome.done(valueOfNoBody(method));
       return;
     }
     const declaredBytes = Number(headers['content-length'] ?? Number.NaN);
     const limit = match?.route.bodyLimit ?? NO_BODY;
-    // A body that is announced as too large is refused before a byte of it is under way.
+    // A body that is announced as too large is refused before any of it is read.
     if (declaredBytes > limit.bytes) throw tooLarge(limit);
     if (context.awaitsContinue) {
       context.response.writeContinue();
       context.awaitsContinue = false;
     }
-    this.#reader.read(context, { limit, declaredBytes }, outcome);
+    const options = { context, budget: this.#budget, turns: this.#turns, limit, declaredBytes };
+    new BodyReading(options, outcome).start();
   }
 }
 
@@ -62,7 +76,7 @@ export function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
-/** A small body could unpack to any size, so none is unpacked. */
+/** Compressed bodies are not accepted: a small one could unpack to any size. */
 function refuseEncoding(request: IncomingMessage): void {
   const encoding = request.headers['content-encoding'];
   if (encoding === undefined || encoding.toLowerCase() === 'identity' || !hasBody(request)) return;
@@ -71,72 +85,34 @@ function refuseEncoding(request: IncomingMessage): void {
   });
 }
 
-/**
- * From the bytes of a request to the value of its body. Bounds are held while bytes arrive: what exceeds one is refused there and
- * then, and nothing of it is kept. The usual body is one piece that came with its head: it is parsed where it lies.
- */
-
-/** Exactly one of the two is called, once. */
-interface BodyOutcome {
-  /** Undefined where there was not a byte. */
-  done(value: unknown): void;
-  failed(error: ServingError): void;
-}
-
-interface ReadOptions {
-  readonly limit: EdgeRoute['bodyLimit'];
-  /** Of the header; NaN without one: then the body comes in chunks. */
-  readonly declaredBytes: number;
-}
-
-const BOUND_IN_WORDS: Readonly<Record<BodyBound, (most: string) => string>> = {
-  depth: (most) => `is nested more than ${most} levels deep`,
-  values: (most) => `has more than ${most} values in its lists and objects`,
-  containers: (most) => `has more than ${most} lists and objects`,
-  strings: (most) => `has more than ${most} strings and keys`,
-  differentKeys: (most) => `has more than ${most} different keys in its objects`,
-};
-
-class BodyReader {
-  readonly #budget: BodyBudget;
-  readonly #turns: LoopTurns;
-
-  constructor({ budget, clock }: { readonly budget: BodyBudget; readonly clock: Clock }) {
-    this.#budget = budget;
-    this.#turns = new LoopTurns(clock);
-  }
-
-  read(context: RequestContext, options: ReadOptions, outcome: BodyOutcome): void {
-    new BodyReading({ context, budget: this.#budget, turns: this.#turns, ...options }, outcome).start();
-  }
-}
-
 function tooLarge({ setting }: EdgeRoute['bodyLimit']): ServingError {
   return new ServingError('body_too_large', {
     message: `The body is larger than this server takes (${setting}). Send less.`,
   });
 }
 
-interface ReadingOptions extends ReadOptions {
+interface ReadingOptions {
   readonly context: RequestContext;
   readonly budget: BodyBudget;
   readonly turns: LoopTurns;
+  readonly limit: EdgeRoute['bodyLimit'];
+  /** By the header; NaN without one: then the body comes in chunks. */
+  readonly declaredBytes: number;
 }
 
-/** Some clients name the type of a body that they do not send. */
-function valueOfNothing(method: string | undefined): undefined {
+/** Some clients send a content type without a body; only a POST needs one. */
+function valueOfNoBody(method: string | undefined): undefined {
   if (method === 'POST') parseJson('');
   return undefined;
 }
 
-/** One body under way. Owns what it has received until the value is made. */
+/** One body that is being received and parsed. Owns its bytes until the value is there. */
 class BodyReading {
   readonly #options: ReadingOptions;
   readonly #outcome: BodyOutcome;
   #received: ReceivedBytes | undefined;
   #scan: JsonScan | undefined;
   #held: HeldBody | undefined;
-  /** Why it is over, where it has failed. */
   #failure: ServingError | undefined;
   #isOver = false;
 
@@ -161,7 +137,7 @@ class BodyReading {
     else this.#keep(piece);
   };
 
-  /** A body that has fewer bytes than it may have levels exceeds nothing. */
+  /** A body with fewer bytes than the levels that it may have exceeds no bound. */
   #excessOf(piece: Buffer): ServingError | undefined {
     if (this.#scan === undefined && this.#options.declaredBytes <= BODY_BOUNDS.depth) return undefined;
     this.#scan ??= new JsonScan();
@@ -176,7 +152,7 @@ class BodyReading {
     if (this.#received?.length === this.#options.declaredBytes) this.#finish(this.#received.take());
   }
 
-  /** May refuse this body. */
+  /** The budget may refuse this body, through `#fail`. */
   #hold(bytes: number): void {
     const { budget, context } = this.#options;
     this.#held ??= budget.open(context.clientId, (error) => this.#fail(error));
@@ -193,7 +169,7 @@ class BodyReading {
     context.bodyBytes = bytes.length;
     this.#leave();
     if (isLarge(bytes)) void this.#parseInTurns(bytes);
-    else if (bytes.length === 0) this.#settle(() => valueOfNothing(context.request.method));
+    else if (bytes.length === 0) this.#settle(() => valueOfNoBody(context.request.method));
     else this.#settle(() => parseJson(decodeUtf8(bytes)));
   }
 
@@ -209,12 +185,12 @@ class BodyReading {
     this.#attempt(() => {
       value = parseJson(text ?? '');
     });
-    // The route has a turn of its own, too.
+    // The route runs in a turn of its own, too.
     await turns.next();
     this.#settle(() => value);
   }
 
-  /** A step of a body that has failed meanwhile is not done. */
+  /** Runs a step, unless the body has failed meanwhile. */
   #attempt(run: () => void): void {
     if (this.#failure !== undefined) return;
     if (this.#options.context.request.socket.destroyed) this.#failure = new ServingError('client_gone');
@@ -242,7 +218,7 @@ class BodyReading {
     else this.#outcome.done(value);
   }
 
-  /** While it is parsed, it fails with its next step. */
+  /** A body that is being parsed fails at its next step. */
   #fail(error: ServingError): void {
     if (this.#isOver || this.#failure !== undefined) return;
     this.#failure = error;
@@ -259,15 +235,21 @@ class BodyReading {
   }
 }
 
+const BOUND_IN_WORDS: Readonly<Record<BodyBound, (most: string) => string>> = {
+  depth: (most) => `is nested more than ${most} levels deep`,
+  values: (most) => `has more than ${most} values in its lists and objects`,
+  containers: (most) => `has more than ${most} lists and objects`,
+  strings: (most) => `has more than ${most} strings and keys`,
+  differentKeys: (most) => `has more than ${most} different keys in its objects`,
+};
+
 function boundError(bound: BodyBound): ServingError {
   const words = BOUND_IN_WORDS[bound](BODY_BOUNDS[bound].toLocaleString('en'));
   return new ServingError('invalid_request', { message: `The body ${words}. Send less at a time.` });
 }
 
-/** Makes the value of a body's bytes: of a large body in several turns, none of which takes long. */
-
 const BYTE_ORDER_MARK = 0xfeff;
-/** Smaller bodies are decoded by Node's usual way, which is slower for each byte and quicker to begin. */
+/** Larger bodies are decoded and parsed in turns of their own, by means that are faster per byte and slower to start. */
 const LARGE_BYTES = 65_536;
 
 export function isLarge(bytes: Buffer): boolean {
@@ -280,7 +262,7 @@ export function decodeUtf8(bytes: Buffer): string {
   return text.charCodeAt(0) === BYTE_ORDER_MARK ? text.slice(1) : text;
 }
 
-/** `toString('utf8')` takes up to a fifth of a second for what a body may hold; these take a tenth of that. */
+/** `toString('utf8')` takes up to 0.2 s for the largest body; these take a tenth of that. */
 function decodeLarge(bytes: Buffer): string {
   return isAscii(bytes) ? bytes.toString('latin1') : transcode(bytes, 'utf8', 'utf16le').toString('utf16le');
 }
@@ -296,16 +278,15 @@ export function parseJson(text: string): unknown {
   }
 }
 
-/**
- * The bytes of a body as they arrive. Pieces are copied together: a body that comes byte by byte would otherwise cost its
- * server hundreds of bytes for each.
- */
-
 const MAX_BLOCK_BYTES = 65_536;
 
+/**
+ * The bytes of a body as they arrive. Pieces are copied together: otherwise a body that comes byte by byte would cost the server
+ * hundreds of bytes for each.
+ */
 export class ReceivedBytes {
   #blocks: Buffer[] = [];
-  /** Of the last block. */
+  /** Bytes used of the last block. */
   #used = 0;
   #length = 0;
 
@@ -319,7 +300,7 @@ export class ReceivedBytes {
     this.#used += copied;
     const rest = piece.subarray(copied);
     if (rest.length > 0) {
-      // As large as what is there already: at most half of the memory is unused.
+      // As large as everything so far, so that at most half of the memory is unused.
       const block = Buffer.allocUnsafeSlow(Math.max(rest.length, Math.min(this.#length, MAX_BLOCK_BYTES)));
       this.#used = rest.copy(block);
       this.#blocks.push(block);
@@ -327,7 +308,7 @@ export class ReceivedBytes {
     this.#length += piece.length;
   }
 
-  /** All of them; the pieces are let go. */
+  /** Returns all bytes and drops the blocks. */
   take(): Buffer {
     const blocks = this.#blocks;
     this.#blocks = [];
@@ -337,8 +318,7 @@ export class ReceivedBytes {
   }
 }
 
-/** Long pieces of work, one to each turn of the event loop: whatever else has arrived is served between two of them. */
-
+/** Gives each long piece of work a turn of the event loop of its own, so that other requests are served between two of them. */
 export class LoopTurns {
   readonly #clock: Pick<Clock, 'atEndOfTurn'>;
   readonly #waiting: (() => void)[] = [];
@@ -347,7 +327,7 @@ export class LoopTurns {
     this.#clock = clock;
   }
 
-  /** Resolves in a turn that no other piece of work has been given. In the order of the calls. */
+  /** Resolves in a turn that no other piece of work has. In the order of the calls. */
   next(): Promise<void> {
     return new Promise((resolve) => {
       this.#waiting.push(resolve);
