@@ -8,7 +8,7 @@ import type { FinishReason, ModelId, Usage } from './generation.ts';
 import type { Priority } from './priority.ts';
 
 /** Where a request was when it was cancelled. */
-type CancelPhase = 'queued' | 'waiting' | 'streaming';
+export type CancelPhase = 'queued' | 'waiting' | 'streaming';
 
 export interface BatchInfo {
   readonly id: string;

@@ -1,5 +1,7 @@
-/** The door. With keys: a known one is needed. Without, on loopback: only pages and programs of this machine get in. */
-
+/**
+ * Who may call: cross-origin requests of web pages, then API keys. With keys in the configuration, a request needs one of them.
+ * Without, on loopback, only programs and pages of this machine are allowed.
+ */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import ipaddr from 'ipaddr.js';
@@ -9,6 +11,13 @@ import { SlidingWindow } from '../scheduling/sliding-window.ts';
 import { DROPPED_HEADER, type RequestContext, type Step } from './context.ts';
 import { LOWERED_HEADER, PRIORITY_HEADER } from './model-request.ts';
 
+interface OriginPolicy {
+  /** The server listens on this machine alone. */
+  readonly onLoopback: boolean;
+  /** `server.cors_origins`; `*` is every page. */
+  readonly corsOrigins: readonly string[];
+}
+
 interface AccessOptions extends OriginPolicy {
   readonly clock: Clock;
   readonly apiKeys: readonly string[];
@@ -16,25 +25,25 @@ interface AccessOptions extends OriginPolicy {
   readonly maxAddresses: number;
 }
 
-/** So many wrong keys of one address are a 401, more are a 429. */
+/** That many wrong keys of one address are a 401, more are a 429. */
 const WRONG_KEYS = { limit: 10, windowMs: 60_000 } as const;
 
-/** Probes need no key; nor do pages that say nothing of this server but what its source says. */
+/** Probes need no key; neither do pages that show nothing but what the source code shows. */
 const OPEN_PATHS = ['/health', '/ready', '/', '/openapi.json'];
 const OPEN_PREFIX = '/docs';
-/** What nearly every request says; others are taken apart. */
+/** The Host of nearly every request; others are parsed. */
 const USUAL_LOOPBACK_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/;
 
-/** Undefined where anybody gets in. */
+/** Undefined where every request is allowed. */
 export function accessStep(options: AccessOptions): Step | undefined {
   if (options.apiKeys.length === 0)
-    return options.onLoopback ? ({ request }) => checkPlaceOfOrigin(request.headers, options) : undefined;
+    return options.onLoopback ? ({ request }) => checkHostAndOrigin(request.headers, options) : undefined;
   const isKnown = keyCheck(options.apiKeys);
   const wrongKeys = new SlidingWindow({ ...WRONG_KEYS, maxKeys: options.maxAddresses });
   return ({ request, path, clientId }: RequestContext) => {
     if (isOpen(path)) return;
     const keys = keysOf(request.headers);
-    // A right key gets in whatever was sent before it, and costs no count.
+    // A valid key is accepted whatever was sent before it, and is not counted.
     if (keys.some(isKnown)) return;
     throw keys.length === 0 ? missingKey() : wrongKey(wrongKeys, clientId, options.clock.now());
   };
@@ -44,7 +53,7 @@ function isOpen(path: string): boolean {
   return OPEN_PATHS.includes(path) || path === OPEN_PREFIX || path.startsWith(`${OPEN_PREFIX}/`);
 }
 
-/** Hashes have equal length and every known one is compared, so the time says nothing about the keys. */
+/** Hashes are of equal length and all known ones are compared, so the time reveals nothing about the keys. */
 function keyCheck(apiKeys: readonly string[]): (key: string) => boolean {
   const knownHashes = apiKeys.map(hash);
   return (key) => {
@@ -69,7 +78,7 @@ function wrongKey(wrongKeys: SlidingWindow, client: string, now: Milliseconds): 
   });
 }
 
-/** Clients that have two places for a key may fill one of them with something else. */
+/** Clients with two settings for a key may send something else in one of them. */
 function keysOf(headers: IncomingHttpHeaders): string[] {
   const bearer = /^Bearer +(\S+) *$/i.exec(headers.authorization ?? '')?.[1];
   return [bearer, headers['x-api-key']].filter((key): key is string => typeof key === 'string' && key !== '');
@@ -79,7 +88,7 @@ function hash(key: string): Buffer {
   return createHash('sha256').update(key).digest();
 }
 
-function checkPlaceOfOrigin({ host, origin }: IncomingHttpHeaders, policy: OriginPolicy): void {
+function checkHostAndOrigin({ host, origin }: IncomingHttpHeaders, policy: OriginPolicy): void {
   if (
     host !== undefined &&
     !USUAL_LOOPBACK_HOST.test(host) &&
@@ -100,12 +109,7 @@ function isListedHost(host: string, corsOrigins: readonly string[]): boolean {
   );
 }
 
-/**
- * What browsers ask before they let a page call: preflights are answered here, before the door, as they carry no key and
- * must not count; the answers that such a page gets say that it may read them. The door itself is in access.ts.
- */
-
-/** Those of our headers that a page may read, beside the few that it always may. */
+/** Our headers that a page may read, in addition to the few that it always may. */
 export const EXPOSED_HEADERS = [
   'X-Request-Id',
   'request-id',
@@ -128,9 +132,13 @@ export const EXPOSED_HEADERS = [
 
 const EXPOSED = EXPOSED_HEADERS.join(', ');
 const METHODS = 'GET, HEAD, POST';
-/** For so long a browser need not ask again. */
+/** How long a browser may cache a preflight. */
 const PREFLIGHT_SECONDS = '600';
 
+/**
+ * Answers preflights before a key is required, as they carry none and must not count for the rate limit. Other responses tell the
+ * browser whether the page may read them.
+ */
 export function crossOriginStep(policy: OriginPolicy): Step {
   return (context) => {
     const { origin } = context.request.headers;
@@ -159,25 +167,16 @@ function answerPreflight(context: RequestContext): void {
   context.setHeader('access-control-allow-methods', METHODS);
   const wanted = headers['access-control-request-headers'];
   if (wanted !== undefined) context.setHeader('access-control-allow-headers', wanted);
-  // A page from the Internet asks whether it may reach into a private network.
+  // A page from the Internet asks whether it may call into a private network.
   if (headers['access-control-request-private-network'] === 'true')
     context.setHeader('access-control-allow-private-network', 'true');
   context.setHeader('access-control-max-age', PREFLIGHT_SECONDS);
   context.answer(204);
 }
 
-/** Which web pages may call the API from a browser, and which names are this machine's own. Pure. */
-
-interface OriginPolicy {
-  /** The server listens on this machine alone. */
-  readonly onLoopback: boolean;
-  /** `server.cors_origins`; `*` is every page. */
-  readonly corsOrigins: readonly string[];
-}
-
 /**
- * Listed origins may; on loopback so may pages of this machine. `null` may only where it is listed: a file has that
- * origin, but so has a sandboxed frame in any page.
+ * Whether pages of that origin may call: listed origins may, and on loopback pages of this machine. `null` only if it is listed: it is
+ * the origin of a file, but also of a sandboxed frame in any page.
  */
 export function mayCall(origin: string, { onLoopback, corsOrigins }: OriginPolicy): boolean {
   if (corsOrigins.includes('*') || corsOrigins.includes(origin)) return true;
@@ -193,7 +192,7 @@ function refusalOf(origin: string): string {
   );
 }
 
-/** Undefined for what is no URL. */
+/** Undefined for text that is no URL. */
 function hostNameOf(url: string): string | undefined {
   try {
     return new URL(url).hostname.replace(/^\[|\]$/g, '');

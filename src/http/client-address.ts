@@ -1,4 +1,4 @@
-/** Who a request comes from: the peer, or what trusted proxies say of it; and the key under which its address is limited. Pure. */
+/** The address of a client: the peer's, or the one that trusted proxies report; and the key by which it is limited. Pure. */
 import { isIPv4 } from 'node:net';
 import ipaddr from 'ipaddr.js';
 
@@ -32,8 +32,8 @@ export function isInRanges(address: string, ranges: readonly AddressRange[]): bo
 }
 
 /**
- * Walks X-Forwarded-For from the right, each entry written by the hop after it, and stops at the first that is not
- * a trusted proxy: everything left of it could be made up by the client.
+ * Walks X-Forwarded-For from the right, as each entry was written by the hop after it, and stops at the first address that is not a
+ * trusted proxy: everything to its left could be forged by the client.
  */
 export function clientAddress(
   peer: string,

@@ -1,8 +1,7 @@
 /**
- * One request from its head to its last byte: what the steps know of it, and the answer's head. Headers are collected
- * in one flat list and written once. Invariant: it is answered at most once, and `closed` runs exactly once.
+ * One request from its head to its last byte: what the steps know about it, and how it is answered. Response headers are collected in
+ * one flat list and written once. Invariant: it is answered at most once, and its close listeners run exactly once.
  */
-
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import type { ServingError } from '../core/errors.ts';
@@ -12,37 +11,40 @@ import type { FieldNames } from '../protocols/protocol.ts';
 import type { Admission } from '../scheduling/sliding-window.ts';
 import type { RouteMatch, RoutePlace } from './router.ts';
 
-/** What could not be honoured and was dropped, in the words of the route. */
+/** Names the fields that were not supported and were dropped, by the names that the route uses. */
 export const DROPPED_HEADER = 'X-Dropped-Parameters';
 export const JSON_TYPE = 'application/json; charset=utf-8';
 
-/** What the edge has to know of a route. */
+/** One step that every request passes. It does nothing, answers, or throws an error; both end the request. */
+export type Step = (context: RequestContext) => void;
+
+/** A route, as the edge sees it. */
 export interface EdgeRoute extends RoutePlace {
-  /** Answers, at once or later. What it throws is rendered as an error. */
+  /** Answers, now or later. What it throws is rendered as an error. */
   readonly handle: (context: RequestContext) => void | Promise<void>;
-  /** `setting`: the one that says so. */
+  /** `setting`: the one that configures it. */
   readonly bodyLimit: { readonly bytes: number; readonly setting: string };
-  /** Bodies are read as JSON whatever their content type says. */
+  /** Bodies are read as JSON whatever their content type. */
   readonly takesAnyType: boolean;
 }
 
-/** The same for all requests of a server. */
+/** Shared by all requests of a server. */
 export interface ContextServices {
   readonly clock: Clock;
-  /** Whether the server is shutting down: then an answer is the last one on its connection. */
-  readonly leaving: () => boolean;
-  /** The response has closed: its last byte is out, or the connection is gone. */
+  /** Whether the server is shutting down: then each response is the last one on its connection. */
+  readonly draining: () => boolean;
+  /** The response has closed: its last byte was sent, or the connection was lost. */
   readonly onClosed: (context: RequestContext) => void;
 }
 
 export interface ClientIdentity {
-  /** Of the client: the peer, or what trusted proxies say. */
+  /** The peer, or the client that trusted proxies report. */
   readonly address: string;
-  /** Under this name the client is limited and gets its share of the slots. */
+  /** The key of the client's rate limit and of its share of the slots. */
   readonly clientId: string;
 }
 
-/** Told of the error that refuses a request, before its headers are sent. */
+/** Called with the error that refuses a request, before the response's headers are sent. */
 export interface RefusalObserver {
   refused(context: RequestContext, error: ServingError): void;
 }
@@ -58,25 +60,25 @@ export class RequestContext {
   /** Undefined where no route has this path and method. */
   match: RouteMatch<EdgeRoute> | undefined;
   body: unknown;
-  /** As it came; undefined while it has not come whole. */
+  /** As received; undefined until it is complete. */
   bodyBytes: number | undefined;
   /** The client sends its body only after a 100 (Expect: 100-continue), which has not been sent yet. */
   awaitsContinue: boolean;
-  /** What its route calls fields, where that is not what they are called natively. */
+  /** The route's own names of fields, where they differ from the native ones. */
   fieldNames: FieldNames | undefined;
-  /** A second name under which its id is told. */
+  /** A second header with the request's id. */
   requestIdHeader: string | undefined;
-  /** Set while the limiter's headers belong to the answer. */
+  /** Set while the response has the rate limiter's headers. */
   onRefusal: RefusalObserver | undefined;
-  /** How the limiter counted it. */
+  /** Its count in the rate limiter. */
   admission: Admission | undefined;
-  /** Set when the answer was written to the socket past the response. */
+  /** Set when the answer was written to the socket directly, past the response. */
   answeredPastResponse: { readonly status: number; readonly at: Milliseconds } | undefined;
-  /** Names and values in turn, as they go to the wire. */
+  /** Names and values, alternating, as they are sent. */
   readonly #headers: string[] = [];
   readonly #services: ContextServices;
   #closeListeners: (() => void)[] | undefined;
-  /** The body that comes in pieces is written in chunks, by us. */
+  /** A body in pieces is framed as chunks here. */
   #framesChunks = false;
 
   constructor(
@@ -101,16 +103,16 @@ export class RequestContext {
     this.answeredPastResponse = undefined;
     this.#services = services;
     this.#closeListeners = undefined;
-    // The only one: whoever else has to know asks for it with `onClose`.
+    // The only listener; other code uses `onClose`.
     response.on('close', () => this.#closed());
   }
 
-  /** The path of the route that answers, however the client spelled it; as spelled where none does. */
+  /** The path of the route that answers; where none does, the path as the client spelled it. */
   get routePath(): string {
     return this.match?.route.path ?? this.path;
   }
 
-  /** The answer, or its head, has been sent, here or past the response. */
+  /** The answer, or its head, has been sent. */
   get isAnswered(): boolean {
     return this.response.headersSent || this.answeredPastResponse !== undefined;
   }
@@ -126,7 +128,7 @@ export class RequestContext {
     if (at >= 0) this.#closeListeners?.splice(at, 1);
   }
 
-  /** Names are in lower case, as on the wire. One that is there already gets the new value at its place. */
+  /** `name` is in lower case, as it is sent. A header that is set already gets the new value. */
   setHeader(name: string, value: string): void {
     const headers = this.#headers;
     for (let at = 0; at < headers.length; at += 2) {
@@ -143,7 +145,7 @@ export class RequestContext {
     return undefined;
   }
 
-  /** Answers whole: head and body leave in one write. Without a body there is no content type either. */
+  /** Answers with head and body in one write. Without a body there is no content type. */
   answer(status: number, body?: string | Buffer, contentType = JSON_TYPE): void {
     if (this.isAnswered) return;
     const headers = this.#headers;
@@ -159,18 +161,18 @@ export class RequestContext {
     this.answer(status, JSON.stringify(value));
   }
 
-  /** Makes the head of an answer whose body comes in pieces; it leaves with the first of them. `further`: names and values in turn. */
+  /** Begins an answer whose body comes in pieces; the head is sent with the first of them. `further`: names and values, alternating. */
   begin(status: number, further: readonly string[] = []): void {
     const { response } = this;
     this.#stamp();
     this.#headers.push(...further);
     response.writeHead(status, this.#headers);
-    // Node would hand each piece to the system in four parts.
+    // Node would write each chunk to the socket in four parts.
     this.#framesChunks = response.chunkedEncoding;
     response.chunkedEncoding = false;
   }
 
-  /** One piece, not empty, in one write: a chunk where the client knows chunks, else as it is. */
+  /** One piece, not empty, in one write: as a chunk, except for HTTP/1.0 clients. */
   write(text: string): void {
     this.#send(this.#framesChunks ? chunkOf(text) : text);
   }
@@ -183,8 +185,8 @@ export class RequestContext {
   }
 
   /**
-   * Node gathers what is written in a turn and adds an empty part at the end; held back by hand, head and body are one
-   * piece that is written at once. While an earlier answer of the connection is under way there is no socket to hold back.
+   * Node corks the socket for a turn and adds an empty part at the end; corked by hand, head and body leave in one write. While an
+   * earlier answer of the connection is being sent there is no socket to cork.
    */
   #send(body: string | Buffer | undefined): void {
     const { response } = this;
@@ -196,9 +198,9 @@ export class RequestContext {
   }
 
   /**
-   * The headers that every response carries, and the time in the queue where it is known by now: after the grant, or when
-   * waiting has ended without one. Time to the headers, in milliseconds with two decimals. A client that keeps its connection
-   * needs `Connection: close` before the server ends: its next request would meet a closed one.
+   * The headers of every response, and the time in the queue if it is known by now: after the grant, or when the wait has ended without
+   * one. Times are up to the headers, in milliseconds with two decimals. While the server drains, `Connection: close` keeps the
+   * client from sending its next request to a closed connection.
    */
   #stamp(): void {
     const headers = this.#headers;
@@ -214,7 +216,7 @@ export class RequestContext {
       );
     }
     if (this.requestIdHeader !== undefined) headers.push(this.requestIdHeader, requestId);
-    if (this.#services.leaving()) this.setHeader('connection', 'close');
+    if (this.#services.draining()) this.setHeader('connection', 'close');
     headers.push(
       'x-request-id',
       requestId,
@@ -237,18 +239,14 @@ function chunkOf(text: string): string {
   return `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`;
 }
 
-/** With two decimals. */
+/** Milliseconds with two decimals. */
 export function formatMs(milliseconds: number): string {
   const hundredths = Math.max(0, Math.round(milliseconds * 100));
   const decimals = hundredths % 100;
   return `${(hundredths - decimals) / 100}.${decimals < 10 ? '0' : ''}${decimals}`;
 }
 
-/** A route that only reads, and takes no body. */
+/** A GET route without a body. */
 export function pageRoute(path: string, handle: EdgeRoute['handle']): EdgeRoute {
   return { method: 'GET', path, handle, bodyLimit: { bytes: 0, setting: '' }, takesAnyType: false };
 }
-
-/** One step of a request's life. It does nothing, answers, or throws what refuses the request; either ends the request's way. */
-
-export type Step = (context: RequestContext) => void;

@@ -1,8 +1,7 @@
 /**
- * Renders whatever was thrown, once: by the protocol whose path it is. Headers are the same in every protocol, status and
- * body are the protocol's own.
+ * Errors as responses, rendered once, by the protocol of the path: status and body are the protocol's own, headers the same in every
+ * protocol. `ErrorRenderer` answers requests; `answerClientError` answers bytes that never became one.
  */
-
 import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Clock, Milliseconds } from '../core/clock.ts';
@@ -21,10 +20,10 @@ interface ErrorOptions {
   readonly protocolAt: (path: string) => Pick<Protocol, 'errors' | 'requestIdHeader'>;
 }
 
-/** Enough for what a fast client has under way; a slow one is not waited for. */
+/** Enough for a fast client to finish sending; a slow one is not waited for. */
 const READ_ON_MS = 2000;
 
-/** Official clients would send these again by themselves: the one would triple the load, the other a wrong key. */
+/** Official clients would retry these: the first would triple the load, the second repeat a wrong key. */
 const UNWANTED_RETRIES: ReadonlySet<ErrorCode> = new Set(['deadline_exceeded', 'too_many_attempts']);
 
 export class ErrorRenderer {
@@ -34,7 +33,7 @@ export class ErrorRenderer {
     this.#options = options;
   }
 
-  /** Answers with the error. What is thrown after the head of a stream is out changes nothing any more. */
+  /** Answers with the error, unless the head of a response is out already. */
   answer(context: RequestContext, thrown: unknown): void {
     const error = toServingError(thrown);
     if (error.code === 'internal') this.#log(context, thrown);
@@ -53,7 +52,7 @@ export class ErrorRenderer {
     else context.answerJson(status, body);
   }
 
-  /** Of a path that cannot be decoded: nothing else about the request is looked at. */
+  /** For a path that cannot be decoded: nothing else of the request is looked at. */
   answerUndecodable(context: RequestContext, error: ServingError): void {
     const { errors } = this.#options.protocolAt(context.path);
     const rendered = errors.render(error, context.trace.requestId);
@@ -81,15 +80,12 @@ function setErrorHeaders(context: RequestContext, error: ServingError): void {
   if (error.allow !== undefined) context.setHeader('allow', error.allow);
 }
 
-/** The reading of its body was given up, and the connection is closed with the answer. */
+/** Its body was not read to the end, and the connection is closed with the answer. */
 function isCutShort(context: RequestContext): boolean {
   return context.getHeader('connection') === 'close' && !context.request.complete && !context.awaitsContinue;
 }
 
-/**
- * Reads on for a moment and throws away: a connection that is closed while its client still sends is reset, and the client
- * never sees why.
- */
+/** Reads and discards for a moment: if the connection were closed while the client still sends, it would be reset, and the client would never see the answer. */
 function readOn(body: IncomingMessage, clock: Clock, then: () => void): void {
   const onClose = () => {
     limit.cancel();
@@ -103,11 +99,6 @@ function readOn(body: IncomingMessage, clock: Clock, then: () => void): void {
   body.resume();
 }
 
-/**
- * Answers to what never becomes a request: bytes that are not HTTP, headers that are too large or too slow. Node
- * reports them on the socket, past every hook, so the response is written by hand, with the same headers as any other.
- */
-
 const NODE_ERRORS: Readonly<Record<string, ServingError>> = {
   HPE_HEADER_OVERFLOW: new ServingError('headers_too_large', {
     message: 'The headers are larger than 16 KiB.',
@@ -116,8 +107,9 @@ const NODE_ERRORS: Readonly<Record<string, ServingError>> = {
     message: 'The request’s headers and body did not arrive in time (server.body_timeout_seconds).',
   }),
 };
-const CLOSE_WITHIN_MS = 1000;
 const NOT_HTTP = new ServingError('malformed_http', { message: 'The request is not valid HTTP/1.1.' });
+/** How long the connection stays open after the answer. */
+const CLOSE_WITHIN_MS = 1000;
 
 interface ClientErrorOptions {
   readonly clock: Clock;
@@ -127,10 +119,14 @@ interface ClientErrorOptions {
   readonly protocolAt: (path: string) => Pick<Protocol, 'errors'>;
 }
 
+/**
+ * Answers bytes that never became a request: not HTTP, headers too large or too slow. Node reports these on the socket, so the response
+ * is written by hand, with the same headers as any other.
+ */
 export function answerClientError(options: ClientErrorOptions) {
   return (error: NodeJS.ErrnoException, socket: Socket): void => {
     const open = options.openRequests.on(socket);
-    // A connection that broke or never sent a byte gets no answer, nor does one in the middle of an answer.
+    // No answer on a connection that broke, that never sent a byte, or that is in the middle of an answer.
     const neverSpoke = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket.bytesRead === 0;
     if (error.code === 'ECONNRESET' || !socket.writable || neverSpoke || open?.response.headersSent) {
       socket.destroy();
@@ -139,7 +135,7 @@ export function answerClientError(options: ClientErrorOptions) {
     const failure = NODE_ERRORS[error.code ?? ''] ?? NOT_HTTP;
     const trace = open?.trace ?? { requestId: newId('req'), receivedAt: options.clock.now() };
     trace.errorCode = failure.code;
-    // Of a request whose head was read the path is known, and so who speaks there.
+    // If the head of the request was read, its path tells the protocol.
     const { errors } = open === undefined ? { errors: defaultErrors } : options.protocolAt(open.path);
     const rendered = errors.render(failure, trace.requestId);
     writeAnswer(socket, { rendered, trace, now: options.clock.now() });
@@ -161,7 +157,7 @@ export function answerClientError(options: ClientErrorOptions) {
   };
 }
 
-/** Reads on for a moment, so that the answer is not lost to a reset, but does not leave the end to the peer. */
+/** Reads on for a moment, so that the answer is not lost to a reset, but does not wait for the peer to close. */
 function closeSoon(socket: Socket, clock: Clock): void {
   socket.resume();
   const enforce = clock.schedule(CLOSE_WITHIN_MS, () => socket.destroy());
@@ -186,7 +182,7 @@ function writeAnswer(
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
 }
 
-/** Node would answer these two by itself: `Expect: 100-continue`, and any other expectation. */
+/** Node would answer these two itself: `Expect: 100-continue`, and any other expectation. */
 export function takeOverNodeAnswers(server: Server): void {
   server.on('checkContinue', (request, response) => server.emit('request', request, response));
   server.on('checkExpectation', (request, response) => server.emit('request', request, response));

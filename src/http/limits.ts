@@ -1,9 +1,4 @@
-/**
- * Behind the door: the sliding window per client address, on the routes that ask a model only. A request is counted
- * before its body is read, so that no number of them at once exceeds the limit, and given back if it turns out not to
- * count. Every answer from behind the door says what is left.
- */
-
+/** Limits per client: the rate of requests to models (`RateLimit`), and open connections (`ConnectionLimit`). */
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import ipaddr from 'ipaddr.js';
@@ -18,32 +13,36 @@ interface RateLimitOptions {
   readonly clock: Clock;
   readonly window: SlidingWindow;
   readonly windowSeconds: number;
-  /** Of the routes that are limited. */
+  /** Paths of the limited routes. */
   readonly paths: ReadonlySet<string>;
 }
 
-/** Refusals that cost neither the model nor a body that could be read. */
+/** Errors before any work was done for the request. */
 const UNCOUNTED_STATUSES: ReadonlySet<number> = new Set([401, 403, 413, 415, 429]);
 
-function counts({ code, spec }: ServingError): boolean {
+function isCounted({ code, spec }: ServingError): boolean {
   return code !== 'invalid_json' && !UNCOUNTED_STATUSES.has(spec.status);
 }
 
+/**
+ * A sliding window per client address, on the routes that ask a model. A request is counted before its body is read, so that no burst
+ * exceeds the limit, and taken back if it turns out not to count. The headers of every answer show what remains.
+ */
 export class RateLimit implements RefusalObserver {
   readonly #options: RateLimitOptions;
-  /** What every answer says in the same words. */
+  /** The headers that are the same in every answer. */
   #constant = { limit: Number.NaN, text: '', policy: '' };
 
   constructor(options: RateLimitOptions) {
     this.#options = options;
   }
 
-  /** Right behind the door, before anything there that refuses: the answer will say what is left. */
+  /** After the key was checked, before any step that refuses: from here on the answer has the limiter's headers. */
   readonly announce = (context: RequestContext): void => {
     if (this.#options.paths.has(context.routePath)) context.onRefusal = this;
   };
 
-  /** Behind what the headers of a request alone decide. */
+  /** After the steps that look only at the headers of a request. */
   readonly check = (context: RequestContext): void => {
     if (context.onRefusal === undefined) return;
     const { window, clock, windowSeconds } = this.#options;
@@ -63,7 +62,7 @@ export class RateLimit implements RefusalObserver {
     const { window, clock } = this.#options;
     const { admission } = context;
     context.onRefusal = undefined;
-    if (admission !== undefined && counts(error)) return;
+    if (admission !== undefined && isCounted(error)) return;
     const now = clock.now();
     if (admission !== undefined) window.giveBack(admission, now);
     this.#setHeaders(context, window.peek(context.clientId, now));
@@ -88,20 +87,19 @@ export class RateLimit implements RefusalObserver {
   }
 }
 
-/**
- * Bounds the connections that are open, in all and for each address. One above a bound is closed at once, unread: to answer it
- * would cost what the bound is there to save. Invariant: a connection is counted until it is closed, exactly once.
- */
-
 type ConnectionBound = 'max_connections' | 'max_connections_per_address';
 
 interface ConnectionLimitOptions {
   readonly maxConnections: number;
-  /** Trusted proxies carry the connections of many clients; this machine's own programs are not limited either. */
+  /** Not for trusted proxies, which carry the connections of many clients, nor for programs of this machine. */
   readonly maxPerAddress: number;
   readonly trustedProxies: readonly AddressRange[];
 }
 
+/**
+ * Limits open connections, in all and per address. A connection above a limit is closed at once, unread: answering it would cost what
+ * the limit is there to save. Invariant: a connection is counted exactly once, until it is closed.
+ */
 export class ConnectionLimit {
   readonly #options: ConnectionLimitOptions;
   readonly #perAddress = new Map<string, number>();
@@ -115,7 +113,7 @@ export class ConnectionLimit {
     return this.#open;
   }
 
-  /** Counts the connection in; or answers with the bound that it would exceed. */
+  /** Counts a connection, or returns the bound that it would exceed. */
   admit(address: string): { readonly close: () => void } | { readonly exceeds: ConnectionBound } {
     const { maxConnections, maxPerAddress } = this.#options;
     const key = this.#isExempt(address) ? undefined : limitKey(address);

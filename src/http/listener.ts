@@ -1,6 +1,6 @@
 /**
- * The sockets: Node's HTTP servers on one address, or on each that `localhost` stands for, with the limits that Node
- * itself holds. Knows nothing of what is served.
+ * The sockets: Node's HTTP servers on one address, or on each address of `localhost`, with the limits that Node itself enforces. Knows
+ * nothing about what is served.
  */
 import { lookup } from 'node:dns/promises';
 import { createServer, type RequestListener, type Server } from 'node:http';
@@ -17,13 +17,13 @@ export interface ListenerOptions {
 
 export interface ListenAddress {
   readonly host: string;
-  /** 0: any that is free. */
+  /** 0: any free port. */
   readonly port: number;
 }
 
 /** Longer than load balancers keep idle connections, so that they close first. */
 const KEEP_ALIVE_MS = 72_000;
-/** How often Node looks for requests that are too slow; its default of 30 s would triple our limit. */
+/** How often Node looks for requests that are too slow; its default of 30 s could triple our timeout. */
 const CHECK_CONNECTIONS_MS = 1000;
 
 export class Listener {
@@ -38,7 +38,7 @@ export class Listener {
   async listen({ host, port }: ListenAddress): Promise<string> {
     const first = await this.#open({ host, port });
     const bound = first.address() as AddressInfo;
-    // The name may stand for an IPv4 and an IPv6 address, and clients try either; one of them may not be there.
+    // The name may have an IPv4 and an IPv6 address, and clients try either; one of them may be missing.
     if (host === 'localhost') {
       const addresses = await lookup(host, { all: true }).catch(() => []);
       const others = addresses.filter(({ address }) => address !== bound.address);
@@ -47,7 +47,7 @@ export class Listener {
     return urlOf(bound);
   }
 
-  /** No new connections; resolves when those in use have closed, too. */
+  /** Takes no new connections; resolves when those in use have closed. */
   async close(): Promise<void> {
     const closed = this.#servers.map(
       (server) => new Promise<void>((resolve) => server.close(() => resolve())),
@@ -90,7 +90,7 @@ export class Listener {
   }
 }
 
-/** Of all interfaces: the one of this machine itself. */
+/** Listening on all interfaces: with an address of this machine. */
 function urlOf({ address, port, family }: AddressInfo): string {
   if (family === 'IPv6' || address.includes(':')) return `http://[${address}]:${port}`;
   return `http://${address === '0.0.0.0' ? firstAddress() : address}:${port}`;

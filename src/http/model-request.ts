@@ -1,8 +1,7 @@
 /**
- * What every request has in common that asks something of a model: its wishes, its place among those under way, its one
- * cancellation. Invariant: that is aborted when the client leaves, and the request's end is counted exactly once.
+ * What all requests to a model have in common: scheduling hints, a place among the active requests, one cancellation. Invariant: it is
+ * cancelled when the client leaves, and its end is noted exactly once.
  */
-
 import type { IncomingHttpHeaders } from 'node:http';
 import { Type } from 'typebox';
 import { Cancellation } from '../core/cancellation.ts';
@@ -10,9 +9,9 @@ import type { Clock, Milliseconds } from '../core/clock.ts';
 import { type ErrorCode, ServingError, toServingError } from '../core/errors.ts';
 import type { RequestId } from '../core/generation.ts';
 import { DEFAULT_PRIORITY, lowerOf, PRIORITIES, type Priority } from '../core/priority.ts';
-import type { RequestTrace } from '../core/request-trace.ts';
-import { renameErrorField } from '../protocols/field-errors.ts';
-import type { RouteBase } from '../protocols/protocol.ts';
+import type { CancelPhase, RequestTrace } from '../core/request-trace.ts';
+import { inWordsOf } from '../protocols/field-names.ts';
+import type { FieldNames } from '../protocols/route-base.ts';
 import type { GenerationCall } from '../serving/generate.ts';
 import type { Serving } from '../serving/serving.ts';
 import { type AddressRange, isInRanges } from './client-address.ts';
@@ -30,25 +29,30 @@ export interface ModelRequestOptions {
 interface ModelRequest {
   readonly context: RequestContext;
   readonly options: ModelRequestOptions;
-  readonly route: Pick<RouteBase, 'fieldNames'>;
-  /** What its body wishes. */
+  readonly fieldNames: FieldNames | undefined;
+  /** From its body. */
   readonly hints: SchedulingHints;
+  /** Called with the error that the request fails with, before its end is noted. */
+  readonly onFailure?: (error: ServingError) => void;
 }
 
-/** On what terms serving takes it. */
+/** The request as serving takes it, but for what it asks of the model. */
 export type ModelCall = Omit<GenerationCall, 'request' | 'onQueuePosition'>;
 
-/** Runs it to its end, whatever that is. Throws what `run` throws, or `draining`. */
+/**
+ * Runs it to its end. Throws `draining`, or what `run` throws: as a ServingError in the route's own field names, which are put in here
+ * and nowhere else.
+ */
 export async function runModelRequest<Answer>(
-  { context, options, route, hints: ofBody }: ModelRequest,
-  run: (terms: ModelCall) => Promise<Answer>,
+  { context, options, fieldNames, hints: bodyHints, onFailure }: ModelRequest,
+  run: (call: ModelCall) => Promise<Answer>,
 ): Promise<Answer> {
   const { trace, clientAddress, clientId } = context;
-  context.fieldNames = route.fieldNames;
+  context.fieldNames = fieldNames;
   const { serving, clock } = options;
-  const wishes = readSchedulingHints(context.request.headers, ofBody);
+  const hints = readSchedulingHints(context.request.headers, bodyHints);
   const mayAskHigh = isInRanges(clientAddress, options.highPriorityClients);
-  const { priority, headers } = grantPriority(wishes.priority, { mayAskHigh });
+  const { priority, headers } = grantPriority(hints.priority, { mayAskHigh });
   for (const [name, value] of Object.entries(headers)) context.setHeader(name.toLowerCase(), value);
   const cancellation = new Cancellation();
   const leave = serving.drain.enter({ trace, cancellation });
@@ -56,17 +60,18 @@ export async function runModelRequest<Answer>(
     if (!context.response.writableEnded) cancellation.cancel(new ServingError('client_gone'));
   };
   context.onClose(onClose);
-  const timeoutMs = Math.min(wishes.timeoutMs ?? Number.POSITIVE_INFINITY, options.requestTimeoutMs);
+  const timeoutMs = Math.min(hints.timeoutMs ?? Number.POSITIVE_INFINITY, options.requestTimeoutMs);
   const deadlineAt = trace.receivedAt + timeoutMs;
   try {
-    // What was parsed is all that is needed of it; it may wait for long.
+    // The request may wait for long; its body has been parsed and is not needed any more.
     context.body = undefined;
     const heldBytes = context.bodyBytes ?? 0;
     return await run({ trace, client: clientId, priority, cancellation, deadlineAt, heldBytes });
   } catch (thrown) {
-    const error = renameErrorField(route.fieldNames, toServingError(thrown));
+    const error = inWordsOf(fieldNames, toServingError(thrown));
     trace.errorCode = error.code;
-    if (CANCELLATIONS.has(error.code)) noteCancelPhase(trace);
+    if (CANCELLATIONS.has(error.code)) trace.cancelPhase = cancelPhaseOf(trace);
+    onFailure?.(error);
     throw error;
   } finally {
     trace.endedAt ??= clock.now();
@@ -79,19 +84,18 @@ export function newModelRequestId(prefix: 'gen' | 'emb'): RequestId {
   return newId(prefix) as RequestId;
 }
 
-/** Ends that were somebody's decision, not the backend's failure. */
+/** Errors that end a request by a decision, not by a failure of its backend. */
 const CANCELLATIONS: ReadonlySet<ErrorCode> = new Set(['client_gone', 'deadline_exceeded', 'draining']);
 
-function noteCancelPhase(trace: RequestTrace): void {
-  if (trace.dispatchedAt === undefined) trace.cancelPhase = 'queued';
-  else trace.cancelPhase = trace.firstTokenAt === undefined ? 'waiting' : 'streaming';
+function cancelPhaseOf({ dispatchedAt, firstTokenAt }: RequestTrace): CancelPhase {
+  if (dispatchedAt === undefined) return 'queued';
+  return firstTokenAt === undefined ? 'waiting' : 'streaming';
 }
 
 /**
- * What a request may wish for its scheduling: a priority and a time limit, in headers, so that clients of any protocol
- * can; a body that has such fields may shorten or lower them further. Pure.
+ * How a request is scheduled: its priority and its time limit. They come in headers, so that clients of any protocol can send them; a body
+ * that has such fields can only lower or shorten them further.
  */
-
 interface SchedulingHints {
   readonly priority: Priority | undefined;
   readonly timeoutMs: Milliseconds | undefined;
@@ -101,7 +105,7 @@ const TIMEOUT_HEADER = 'X-Request-Timeout-Ms';
 export const PRIORITY_HEADER = 'X-Request-Priority';
 export const LOWERED_HEADER = 'X-Priority-Lowered-From';
 
-/** As the API description shows them. */
+/** The headers, for the API description. */
 export const HINT_HEADERS = Type.Object({
   [TIMEOUT_HEADER]: Type.Optional(
     Type.Integer({
@@ -119,7 +123,7 @@ export const HINT_HEADERS = Type.Object({
 
 const WHOLE_NUMBER = /^[0-9]+$/;
 
-/** Of several limits the shortest counts, of several priorities the lowest. Throws `invalid_request` that names the header. */
+/** The shorter time limit and the lower priority of header and body. Throws `invalid_request` with the name of the header. */
 function readSchedulingHints(headers: IncomingHttpHeaders, body: SchedulingHints): SchedulingHints {
   const timeoutMs = timeoutFrom(headers);
   const priority = priorityFrom(headers);
@@ -130,7 +134,7 @@ function readSchedulingHints(headers: IncomingHttpHeaders, body: SchedulingHints
   };
 }
 
-/** What it gets, and the headers that say so: a wish beyond the client's right is lowered, not refused. */
+/** The priority that it gets, with the headers that report it: one above the client's maximum is lowered to it, not refused. */
 function grantPriority(
   asked: Priority | undefined,
   { mayAskHigh }: { readonly mayAskHigh: boolean },

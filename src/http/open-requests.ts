@@ -1,8 +1,7 @@
 /**
- * Opens the context of each request, knows the one that a connection is serving, and reports its end when its response
- * closes, on every path. What the peer's address says is worked out once for each connection.
+ * Creates the context of each request, knows the request that each connection is serving, and reports the end of every request when
+ * its response closes. The client's identity is worked out once per connection.
  */
-
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -17,19 +16,19 @@ interface OpenRequestsOptions {
   readonly log: Log;
   readonly telemetry: Telemetry;
   readonly trustedProxies: readonly AddressRange[];
-  readonly leaving: () => boolean;
+  readonly draining: () => boolean;
 }
 
 interface Connection {
   readonly peer: string;
   readonly isTrusted: boolean;
-  /** Of requests that no proxy has forwarded. */
-  readonly origin: ClientIdentity;
-  /** The one that came last. */
+  /** Of the requests that no proxy has forwarded. */
+  readonly client: ClientIdentity;
+  /** The latest request. */
   serving: RequestContext | undefined;
 }
 
-/** The last byte could not be handed over. */
+/** The last byte could not be delivered. */
 const CLIENT_LEFT_STATUS = 499;
 /** As Node itself recognises it. */
 const CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i;
@@ -43,19 +42,19 @@ export class OpenRequests {
 
   constructor(options: OpenRequestsOptions) {
     this.#options = options;
-    const { clock, leaving } = options;
-    this.#services = { clock, leaving, onClosed: (context) => this.#noteEnd(context) };
+    const { clock, draining } = options;
+    this.#services = { clock, draining, onClosed: (context) => this.#noteEnd(context) };
   }
 
   open(request: IncomingMessage, response: ServerResponse): RequestContext {
     const connection = this.#connectionOf(request.socket);
     const { headers, url = '' } = request;
     const forwardedFor = headers['x-forwarded-for'];
-    const origin = forwardedFor === undefined ? connection.origin : this.#forwarded(connection, forwardedFor);
+    const client = forwardedFor === undefined ? connection.client : this.#forwarded(connection, forwardedFor);
     const queryAt = url.indexOf('?');
     const context = new RequestContext({ request, response }, this.#services, {
-      address: origin.address,
-      clientId: origin.clientId,
+      address: client.address,
+      clientId: client.clientId,
       trace: {
         requestId: requestIdFrom(headers['x-request-id']),
         receivedAt: this.#options.clock.now(),
@@ -81,24 +80,24 @@ export class OpenRequests {
     const connection: Connection = {
       peer,
       isTrusted: isInRanges(peer, trustedProxies),
-      origin: { address, clientId: limitKey(address) },
+      client: { address, clientId: limitKey(address) },
       serving: undefined,
     };
     this.#connections.set(socket, connection);
     return connection;
   }
 
-  #forwarded({ peer, isTrusted, origin }: Connection, forwardedFor: string | string[]): ClientIdentity {
+  #forwarded({ peer, isTrusted, client }: Connection, forwardedFor: string | string[]): ClientIdentity {
     if (!isTrusted) {
       this.#warnOfProxy(peer);
-      return origin;
+      return client;
     }
     const joined = Array.isArray(forwardedFor) ? forwardedFor.join(',') : forwardedFor;
     const address = clientAddress(peer, joined, this.#options.trustedProxies);
     return { address, clientId: limitKey(address) };
   }
 
-  /** Behind a proxy that is not trusted everybody shares one rate limit; say so once, with the line that mends it. */
+  /** All clients of an untrusted proxy share one rate limit: warn once, with the setting that changes it. */
   #warnOfProxy(peer: string): void {
     if (this.#hasWarned) return;
     this.#hasWarned = true;
@@ -108,7 +107,7 @@ export class OpenRequests {
     );
   }
 
-  /** The route learns of the same event: its last notes are on the trace when this turn ends. */
+  /** Reported at the end of the turn: the route, which gets the same event, completes the trace until then. */
   #noteEnd(context: RequestContext): void {
     const { clock, telemetry } = this.#options;
     const { request, response } = context;
@@ -138,23 +137,21 @@ export class OpenRequests {
   };
 }
 
-/** HTTP/1.0 has no 100: its clients would take one for the answer. */
+/** HTTP/1.0 has no 100 Continue: its clients would take it for the answer. */
 function awaitsContinue({ httpVersion, headers }: IncomingMessage): boolean {
   return httpVersion === '1.1' && CONTINUE.test(headers.expect ?? '');
 }
 
-/** Ids of requests and of what is made for them: unguessable, twelve random bytes in hexadecimal. */
-
 const ID_CHARACTERS = 24;
 const IDS_AT_ONCE = 256;
-/** As a client may name its own request: it is shown in headers and logs. */
-const SANE_ID = /^[\w.:-]{1,128}$/;
+/** The ids of clients that are taken over: they are shown in headers and logs. */
+const VALID_ID = /^[\w.:-]{1,128}$/;
 
-/** Asked for by the hundred: one request to the system for each id would cost more than everything else about it. */
+/** Random digits, drawn for many ids at once: one system call per id would cost more than the rest of it. */
 let drawn = '';
 let used = 0;
 
-/** `prefix_` and 24 hexadecimal digits, never the same twice. */
+/** `prefix_` and 24 random hexadecimal digits: unguessable and unique. */
 export function newId(prefix: string): string {
   if (used === drawn.length) {
     drawn = randomBytes((IDS_AT_ONCE * ID_CHARACTERS) / 2).toString('hex');
@@ -164,7 +161,7 @@ export function newId(prefix: string): string {
   return `${prefix}_${drawn.slice(used - ID_CHARACTERS, used)}`;
 }
 
-/** The client's own, if it is a sane one. */
+/** The client's own id, if it is valid. */
 function requestIdFrom(header: string | string[] | undefined): string {
-  return typeof header === 'string' && SANE_ID.test(header) ? header : newId('req');
+  return typeof header === 'string' && VALID_ID.test(header) ? header : newId('req');
 }

@@ -1,11 +1,11 @@
 /**
- * Which route a request is for: a map of exact paths, and the few that end in `*`, which stands for the rest, slashes
- * included. Case and a trailing slash count; a GET route answers HEAD as well. Pure.
+ * Finds the route of a request: by a map of exact paths, and a short list of paths that end in `*`, which matches the rest, slashes
+ * included. Case and a trailing slash matter; a GET route answers HEAD as well. Pure.
  */
 
 export interface RoutePlace {
   readonly method: 'GET' | 'POST' | 'DELETE';
-  /** A last `*` stands for the rest. */
+  /** A `*` at the end matches the rest. */
   readonly path: string;
 }
 
@@ -23,7 +23,7 @@ interface OfMethod<Route> {
 }
 
 const NO_PARAMS = {};
-/** What `decodeURI` leaves as it is, since it would mean something else in a path. */
+/** What `decodeURI` leaves encoded, since it would change the structure of a path. */
 const RESERVED = /%(?:2[3-6BCF]|3[ABDF]|40)/gi;
 const HTTP_URL = /^https?:\/\//i;
 
@@ -50,7 +50,7 @@ export class Router<Route extends RoutePlace> {
     routes.prefixes.sort((one, other) => other.prefix.length - one.prefix.length);
   }
 
-  /** Undefined where no route takes it; `malformed` where the path is not validly encoded. */
+  /** Undefined where there is no route; `malformed` where the path is not validly encoded. */
   find(method: string, url: string): RouteMatch<Route> | 'malformed' | undefined {
     const routes = this.#methods.get(method);
     // Nearly every request.
@@ -67,7 +67,7 @@ export class Router<Route extends RoutePlace> {
     return { route: found.route, params: { '*': rest } };
   }
 
-  /** The methods that a path takes, in order; undefined where it is no route's. */
+  /** The methods of a path, in order; undefined for an unknown path. */
   allowedAt(path: string): readonly string[] | undefined {
     return this.#allowed.get(path);
   }

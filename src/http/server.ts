@@ -1,8 +1,7 @@
 /**
- * The HTTP edge. The list in `Edge` is the life of a request: malformed, cross-origin, door, limiter's headers, content type,
- * limiter, path and method; then its body and its route. An error thrown anywhere is rendered once, by `errors`.
+ * The HTTP edge. The list of steps in `Edge` is the life of a request, in order: malformed, cross-origin, access, rate-limit headers,
+ * content type, rate limit, path and method; then its body and its route. An error thrown anywhere is rendered once, by `errors`.
  */
-
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Clock } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
@@ -61,8 +60,7 @@ interface HttpServer {
 
 export function buildServer(options: ServerOptions): HttpServer {
   const { clock, log, telemetry, serving } = options;
-  const leaving = () => serving.drain.draining;
-  const openRequests = new OpenRequests({ ...options, leaving });
+  const openRequests = new OpenRequests({ ...options, draining: () => serving.drain.draining });
   const edge = new Edge(options, openRequests);
   const listener = new Listener({
     onRequest: edge.serve,
@@ -86,7 +84,7 @@ export function buildServer(options: ServerOptions): HttpServer {
   };
 }
 
-/** What costs the model, or the machine, is limited. */
+/** Routes that cost the model or the machine work are limited. */
 const LIMITED_PATHS: ReadonlySet<string> = new Set(
   PROTOCOLS.flatMap(({ routes }) => routes)
     .filter((route) => route.kind !== 'query' || route.limited)
@@ -119,7 +117,7 @@ class Edge {
     this.#steps = steps.filter((step) => step !== undefined);
   }
 
-  /** One request. Without anything to wait for it passes to its route in one go. */
+  /** Serves one request: in one turn up to its route, if there is nothing to wait for. */
   readonly serve = (request: IncomingMessage, response: ServerResponse): void => {
     const context = this.#openRequests.open(request, response);
     const match = this.#router.find(request.method ?? '', request.url ?? '');
@@ -141,7 +139,7 @@ class Edge {
 
   #readBody(context: RequestContext): void {
     const failed = (thrown: unknown) => {
-      // The client may send more of it, which nobody reads as a request.
+      // The client may still send the rest of it, which must not be read as a request.
       if (context.bodyBytes === undefined && hasBody(context.request))
         context.setHeader('connection', 'close');
       this.#errors.answer(context, thrown);
@@ -165,7 +163,7 @@ class Edge {
     }
   }
 
-  /** A path we know, asked with another method, is a 405 that says which methods it takes; any other is a 404. Its body is not even read. */
+  /** A known path with another method is a 405 that lists its methods; an unknown one is a 404. The body is not read. */
   #refuseUnknownPath({ match, path, request }: RequestContext): void {
     if (match !== undefined) return;
     const methods = this.#router.allowedAt(path);
@@ -206,14 +204,13 @@ function routerOf(options: ServerOptions): Router<EdgeRoute> {
 }
 
 /**
- * What Node's parser lets pass and is no proper request. HTTP/1.0 stays: health checks of load balancers still speak it. Two Hosts
- * would mean one thing to a proxy in front and another here.
+ * Rejects requests that Node's parser accepts and that are not valid. HTTP/1.0 is allowed: load balancers still use it for health checks.
+ * Two Host headers could mean one thing to a proxy in front and another here.
  */
-
 function refuseMalformed(context: RequestContext): void {
   const message = malformedBy(context.request);
   if (message === undefined) return;
-  // What follows on the connection is not to be trusted either.
+  // Whatever follows on the connection cannot be trusted either.
   context.setHeader('connection', 'close');
   throw new ServingError('malformed_http', { message });
 }

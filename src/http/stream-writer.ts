@@ -1,7 +1,6 @@
 /**
- * The body of a streamed answer. All that comes in one turn leaves in one write. A reader slower than the model is given
- * `bufferBytes` and then waited for, as long as it takes anything at all within `stalledMs`. Owns the body of the
- * response from the commit on.
+ * Writes the body of a streamed response. Everything that comes in one turn leaves in one write. A client that reads more slowly than
+ * the model writes gets a buffer of `bufferBytes` and is then waited for, as long as it reads anything at all within `stalledMs`.
  */
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import type { RequestContext } from './context.ts';
@@ -14,10 +13,10 @@ export interface StreamWriterOptions {
   readonly heartbeatMs: Milliseconds;
   readonly bufferBytes: number;
   readonly stalledMs: Milliseconds;
-  /** The reader has fallen behind: nothing more should be written until `onDrained`. */
+  /** The client has fallen behind: nothing more should be written until `onDrained`. */
   readonly onFull: () => void;
   readonly onDrained: () => void;
-  /** The reader has stopped taking anything, and its connection was cut. */
+  /** The client has stopped reading, and its connection was closed. */
   readonly onStalled: () => void;
 }
 
@@ -31,7 +30,7 @@ export class StreamWriter {
   #heartbeat: Timer | undefined;
   #silentSince: Milliseconds;
   #stopped = false;
-  /** While the reader is behind. */
+  /** Set while the client is behind. */
   #stall: Timer | undefined;
 
   constructor(options: StreamWriterOptions) {
@@ -39,18 +38,18 @@ export class StreamWriter {
     this.#silentSince = options.clock.now();
   }
 
-  /** The 200 is sent, or about to be; from here on failures are events. */
+  /** The 200 has been sent, or is about to be; from here on failures are events. */
   get committed(): boolean {
     return this.#committed;
   }
 
-  /** Starts the silence after which the stream commits and heartbeats begin. One timer, moved on lazily, not one per event. */
+  /** Begins the silence after which the stream commits and sends heartbeats. One timer, re-armed lazily, not one per event. */
   start(): void {
     this.#silentSince = this.#options.clock.now();
     this.#wakeIn(this.#options.heartbeatMs);
   }
 
-  /** Leaves at the end of this turn, or when it is as much as is kept for a slow reader. */
+  /** Sent at the end of this turn, or when the buffer for a slow client is full. */
   write(text: string): void {
     if (!this.#committed) this.#commit();
     if (this.#pending === '') process.nextTick(this.#flush);
@@ -63,16 +62,16 @@ export class StreamWriter {
     const raw = this.#raw;
     const rest = this.#pending + last;
     this.#pending = '';
-    // An answer that was cut off must not count as ended.
+    // An answer that was cut off must not look complete.
     if (raw.destroyed) return;
     if (!this.#committed) this.#commit();
     this.#options.context.end(rest);
-    // What the reader has not taken yet is held no longer than while the stream ran.
+    // The rest for a slow client is held no longer than during the stream.
     const watch = this.#watchStall(() => raw.destroy());
     this.#options.context.onClose(() => watch.cancel());
   }
 
-  /** No heartbeats any more, and nobody who has to wait for the reader. */
+  /** No more heartbeats, and no more waiting for the client. */
   stop(): void {
     this.#stopped = true;
     this.#heartbeat?.cancel();
@@ -99,14 +98,14 @@ export class StreamWriter {
 
   readonly #flush = (): void => {
     const text = this.#pending;
-    // It has left with the end.
+    // It was sent with the end.
     if (text === '') return;
     this.#pending = '';
     this.#silentSince = this.#options.clock.now();
     const raw = this.#raw;
     if (raw.destroyed) return;
     this.#options.context.write(text);
-    // Below Node's own mark nothing tells when the buffer has emptied, so nothing may wait for it.
+    // Below Node's own high-water mark there is no drain event to wait for.
     if (raw.writableNeedDrain && raw.writableLength > this.#options.bufferBytes) this.#fellBehind();
   };
 
@@ -142,7 +141,7 @@ export class StreamWriter {
     this.#options.context.offClose(this.#caughtUp);
   };
 
-  /** Calls back when the reader has taken nothing at all for `stalledMs`; a slow one that still reads is no stall. */
+  /** Calls back when the client has read nothing at all for `stalledMs`; a slow one that still reads is not stalled. */
   #watchStall(onStall: () => void): Timer {
     const { clock, stalledMs } = this.#options;
     const taken = () => this.#raw.socket?.bytesWritten ?? 0;

@@ -1,17 +1,15 @@
-/** One handler for every route that generates: parse, generate, answer whole or as a stream. Knows no protocol by name. */
+/** The handler of every route that generates: parse, generate, answer whole or as a stream. Knows no protocol by name. */
 import type { Milliseconds } from '../../core/clock.ts';
 import { ServingError, toServingError } from '../../core/errors.ts';
-import type { GenerationEvent } from '../../core/generation.ts';
-import { type GenerationResult, ResultBuilder } from '../../core/generation.ts';
+import { type GenerationEvent, type GenerationResult, ResultBuilder } from '../../core/generation.ts';
 import { type QueuePosition, timingsOf } from '../../core/request-trace.ts';
-import { renameErrorField } from '../../protocols/field-errors.ts';
 import type {
   AnswerContext,
   FieldNames,
   GenerationRoute,
   ParsedGeneration,
   StreamEncoder,
-} from '../../protocols/protocol.ts';
+} from '../../protocols/generation-route.ts';
 import { type ChoicesSink, type Pausable, startChoices } from '../../serving/choices.ts';
 import type { RequestContext } from '../context.ts';
 import {
@@ -29,53 +27,57 @@ export interface GenerationOptions extends ModelRequestOptions {
   readonly stalledReaderMs: Milliseconds;
 }
 
-interface GenerationExchange {
+export function handleGeneration({
+  route,
+  context,
+  options,
+}: {
   readonly route: GenerationRoute;
   readonly context: RequestContext;
   readonly options: GenerationOptions;
-}
-
-export function handleGeneration(exchange: GenerationExchange): Promise<void> {
-  const { route, context, options } = exchange;
+}): Promise<void> {
   const { serving, clock } = options;
   const parsed = route.parse(context.body, {
     newRequestId: () => newModelRequestId('gen'),
     requireModel: (model, matching) => serving.targets.requireModel(model, matching),
     defaultMaxTokens: options.defaultMaxTokens,
   });
-  const fieldNames: FieldNames = { ...route.fieldNames, ...parsed.fieldNames };
-  return runModelRequest({ context, options, route: { fieldNames }, hints: parsed }, (terms) => {
-    const { trace } = terms;
+  const fieldNames = { ...route.fieldNames, ...parsed.fieldNames };
+  let streamed: StreamedAnswer | undefined;
+  const onFailure = (error: ServingError) => streamed?.endWith(error);
+  return runModelRequest({ context, options, fieldNames, hints: parsed, onFailure }, (call) => {
+    const { trace } = call;
     if (parsed.dropped !== undefined) trace.droppedFields = [...parsed.dropped];
     const answer: AnswerContext = {
       trace,
       createdAt: clock.wallNow(),
       timings: () => timingsOf(trace, clock.now()),
     };
-    const delivery = { exchange, parsed, terms, answer, fieldNames };
-    return parsed.delivery === 'stream' ? deliverStream(delivery) : deliverWhole(delivery);
+    const delivery = { context, options, parsed, call, answer };
+    if (parsed.delivery === 'whole') return deliverWhole(delivery);
+    streamed = new StreamedAnswer(delivery);
+    return streamed.run();
   });
 }
 
 interface Delivery {
-  readonly exchange: GenerationExchange;
+  readonly context: RequestContext;
+  readonly options: GenerationOptions;
   readonly parsed: ParsedGeneration;
-  readonly terms: ModelCall;
+  readonly call: ModelCall;
   readonly answer: AnswerContext;
-  readonly fieldNames: FieldNames;
 }
 
-/** Starts what the request asks for. */
-function start(
-  { exchange, parsed, terms }: Delivery,
+/** Starts a generation for each choice that the request asks for. */
+function startGenerations(
+  { options, parsed, call }: Delivery,
   sink: ChoicesSink,
-  onQueuePosition?: (place: QueuePosition) => void,
+  onQueuePosition?: (position: QueuePosition) => void,
 ): Pausable {
-  const { serving } = exchange.options;
   const { requests, delivery, promptTokensFirst = false } = parsed;
-  const { trace, cancellation, client, priority, deadlineAt } = terms;
+  const { trace, cancellation, client, priority, deadlineAt } = call;
   // All of them hold one body.
-  const heldBytes = Math.ceil((terms.heldBytes ?? 0) / Math.max(1, requests.length));
+  const heldBytes = Math.ceil((call.heldBytes ?? 0) / Math.max(1, requests.length));
   return startChoices(
     {
       choices: requests.length,
@@ -84,8 +86,8 @@ function start(
       start: (choice, own, choiceSink) => {
         const request = requests[choice];
         if (request === undefined) throw new Error(`there is no request ${choice}`);
-        // Every field by its name: what follows a spread costs a microsecond each on Node 20 (decision 0036).
-        const call = {
+        // Every field by its name: each that follows a spread costs a microsecond on Node 20 (decision 0036).
+        const generationCall = {
           request,
           trace: own,
           client,
@@ -97,7 +99,7 @@ function start(
           delivery,
           promptTokensFirst,
         };
-        return serving.generate(call, choiceSink);
+        return options.serving.generate(generationCall, choiceSink);
       },
     },
     sink,
@@ -105,19 +107,19 @@ function start(
 }
 
 function deliverWhole(delivery: Delivery): Promise<void> {
-  const { exchange, parsed, answer } = delivery;
-  const folds = parsed.requests.map(() => new ResultBuilder());
+  const { context, options, parsed, answer } = delivery;
+  const builders = parsed.requests.map(() => new ResultBuilder());
   const results: GenerationResult[] = [];
   return new Promise((resolve, reject) => {
-    start(delivery, {
+    startGenerations(delivery, {
       event: (event, choice) => {
-        const result = folds[choice]?.add(event);
+        const result = builders[choice]?.add(event);
         if (result !== undefined) results[choice] = result;
       },
       done: () => {
-        answer.trace.endedAt = exchange.options.clock.now();
+        answer.trace.endedAt = options.clock.now();
         try {
-          exchange.context.answerJson(200, parsed.renderer.whole(results, answer));
+          context.answerJson(200, parsed.renderer.whole(results, answer));
           resolve();
         } catch (thrown) {
           reject(thrown);
@@ -128,26 +130,19 @@ function deliverWhole(delivery: Delivery): Promise<void> {
   });
 }
 
-function deliverStream(delivery: Delivery): Promise<void> {
-  return new Promise((resolve, reject) => {
-    new StreamedAnswer(delivery, { resolve, reject }).start();
-  });
-}
-
-/** Between the generations of one request and the socket: what they bring forth leaves in the turn in which it came. */
+/** A streamed answer, between the generations and the socket: each event is written in the turn in which it came. */
 class StreamedAnswer implements ChoicesSink {
   readonly #delivery: Delivery;
-  readonly #settle: { resolve(): void; reject(error: ServingError): void };
   readonly #encoder: StreamEncoder;
   readonly #writer: StreamWriter;
   #generations: Pausable | undefined;
+  #resolve = (): void => {};
+  #reject = (_error: ServingError): void => {};
 
-  constructor(delivery: Delivery, settle: { resolve(): void; reject(error: ServingError): void }) {
-    const { exchange, parsed, answer, terms } = delivery;
-    const { context, options } = exchange;
+  constructor(delivery: Delivery) {
+    const { context, options, parsed, answer, call } = delivery;
     const encoder = parsed.renderer.stream(answer);
     this.#delivery = delivery;
-    this.#settle = settle;
     this.#encoder = encoder;
     this.#writer = new StreamWriter({
       context,
@@ -160,43 +155,49 @@ class StreamedAnswer implements ChoicesSink {
       onFull: () => this.#generations?.pause(),
       onDrained: () => this.#generations?.resume(),
       onStalled: () =>
-        terms.cancellation.cancel(
-          new ServingError('client_gone', { message: 'The client stopped reading.' }),
-        ),
+        call.cancellation.cancel(new ServingError('client_gone', { message: 'The client stopped reading.' })),
     });
   }
 
-  start(): void {
+  /** Where it rejects, `endWith` has to follow. */
+  run(): Promise<void> {
     const encoder = this.#encoder;
-    const { request } = this.#delivery.exchange.context;
-    const wantsPlace = encoder.queuePosition !== undefined && request.headers['x-queue-events'] === '1';
-    const onQueuePosition = (place: QueuePosition) =>
-      this.#writer.write(encoder.queuePosition?.(place) ?? '');
+    const { headers } = this.#delivery.context.request;
+    const wantsPosition = encoder.place !== undefined && headers['x-queue-events'] === '1';
+    const onPosition = (position: QueuePosition) => this.#writer.write(encoder.place?.(position) ?? '');
+    const ended = new Promise<void>((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
     this.#writer.start();
-    this.#generations = start(this.#delivery, this, wantsPlace ? onQueuePosition : undefined);
+    this.#generations = startGenerations(this.#delivery, this, wantsPosition ? onPosition : undefined);
+    return ended;
   }
 
   event(event: GenerationEvent, choice: number): void {
-    const { answer, exchange, terms } = this.#delivery;
-    if (event.type === 'finish') answer.trace.endedAt = exchange.options.clock.now();
+    const { answer, options, call } = this.#delivery;
+    if (event.type === 'finish') answer.trace.endedAt = options.clock.now();
     try {
       const encoded = this.#encoder.encode(event, choice);
       if (encoded !== undefined) this.#writer.write(encoded);
     } catch (thrown) {
-      terms.cancellation.cancel(toServingError(thrown));
+      call.cancellation.cancel(toServingError(thrown));
     }
   }
 
   done(): void {
     this.#writer.end(this.#encoder.end());
-    this.#settle.resolve();
+    this.#resolve();
   }
 
   fail(error: ServingError): void {
-    const { answer, fieldNames } = this.#delivery;
     this.#writer.stop();
-    if (this.#writer.committed)
-      this.#writer.end(this.#encoder.error(renameErrorField(fieldNames, error), answer.trace.requestId));
-    this.#settle.reject(error);
+    this.#reject(error);
+  }
+
+  /** Ends the stream with an error event if it has committed; if not, the error gets a response of its own. */
+  endWith(error: ServingError): void {
+    if (!this.#writer.committed) return;
+    this.#writer.end(this.#encoder.error(error, this.#delivery.answer.trace.requestId));
   }
 }

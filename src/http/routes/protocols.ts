@@ -1,5 +1,4 @@
-/** Every route of every protocol in the catalogue, each with the handler of its kind. */
-
+/** Every route of every protocol in the catalogue, with the handler of its kind; the handler of embedding routes is here. */
 import { timingsOf } from '../../core/request-trace.ts';
 import { PROTOCOLS } from '../../protocols/catalog.ts';
 import type { EmbeddingRoute, Protocol, Route } from '../../protocols/protocol.ts';
@@ -50,7 +49,7 @@ function handlerOf(route: Route, options: ProtocolOptions): (context: RequestCon
   }
 }
 
-/** The protocol that speaks at a path: the one whose route it is, else the one with the longest prefix that fits. */
+/** The protocol of a path: the one with a route there, else the one with the longest matching prefix. */
 export function protocolAt(path: string): Protocol {
   return (
     PROTOCOL_OF_ROUTE.get(path) ?? PREFIXES.find(({ prefix }) => path.startsWith(prefix))?.protocol ?? first()
@@ -71,25 +70,28 @@ function first(): Protocol {
   return protocol;
 }
 
-/** One handler for every route that embeds: parse, embed, answer. Knows no protocol by name. */
-
 const NO_VECTORS = { vectors: [], promptTokens: 0 };
 
-async function handleEmbedding(exchange: {
+/** The handler of every route that embeds: parse, embed, answer. Knows no protocol by name. */
+async function handleEmbedding({
+  route,
+  context,
+  options,
+}: {
   readonly route: EmbeddingRoute;
   readonly context: RequestContext;
   readonly options: ModelRequestOptions;
 }): Promise<void> {
-  const { route, context, options } = exchange;
   const { serving, clock } = options;
   const parsed = route.parse(context.body, {
     requireModel: (model, matching) => serving.targets.requireModel(model, matching),
   });
-  const answer = await runModelRequest({ context, options, route, hints: parsed }, async (terms) => {
-    const { trace } = terms;
+  const { fieldNames } = route;
+  const answer = await runModelRequest({ context, options, fieldNames, hints: parsed }, async (call) => {
+    const { trace } = call;
     if (parsed.dropped !== undefined) trace.droppedFields = [...parsed.dropped];
     const asksModel = parsed.request.inputs.length > 0;
-    const embeddings = asksModel ? await serving.embed({ request: parsed.request, ...terms }) : NO_VECTORS;
+    const embeddings = asksModel ? await serving.embed({ request: parsed.request, ...call }) : NO_VECTORS;
     trace.endedAt = clock.now();
     return parsed.render(embeddings, {
       id: newModelRequestId('emb'),

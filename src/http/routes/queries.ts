@@ -1,4 +1,4 @@
-/** One handler for every route that asks about models and takes no slot. Knows no protocol by name. */
+/** The handler of every route that asks about models and takes no slot. Knows no protocol by name. */
 import type { Milliseconds } from '../../core/clock.ts';
 import {
   isStreamed,
@@ -16,19 +16,21 @@ export interface QueryOptions extends ModelRequestOptions {
   readonly version: string;
   /** Since the Unix epoch. */
   readonly startedAt: Milliseconds;
-  /** Fetches a catalogue model's file into the cache. Throws `forbidden` where clients may not have that done. */
+  /** Fetches a catalogue model's file into the cache. Throws `forbidden` where the configuration does not allow it. */
   readonly pull: (name: string, signal: AbortSignal) => AsyncIterable<PullProgress>;
-}
-
-interface QueryExchange {
-  readonly route: QueryRoute;
-  readonly context: RequestContext;
-  readonly options: QueryOptions;
 }
 
 const NO_HINTS = { timeoutMs: undefined, priority: undefined };
 
-export async function handleQuery({ route, context, options }: QueryExchange): Promise<void> {
+export async function handleQuery({
+  route,
+  context,
+  options,
+}: {
+  readonly route: QueryRoute;
+  readonly context: RequestContext;
+  readonly options: QueryOptions;
+}): Promise<void> {
   const query: Query = {
     body: context.body,
     params: context.match?.params ?? {},
@@ -39,17 +41,19 @@ export async function handleQuery({ route, context, options }: QueryExchange): P
     context.answerJson(200, answer);
     return;
   }
-  await runModelRequest({ context, options, route, hints: NO_HINTS }, async (terms) => {
-    const { cancellation, deadlineAt } = terms;
+  const { fieldNames } = route;
+  await runModelRequest({ context, options, fieldNames, hints: NO_HINTS }, async (call) => {
+    const { cancellation, deadlineAt } = call;
     const { clock } = options;
     const onDeadline = () => cancellation.cancel(deadlineError('Allow more time.'));
     const deadline = clock.schedule(deadlineAt - clock.now(), onDeadline);
     try {
       const answer = await route.answer(query, queryContext(options, cancellation.signal));
-      // It takes as long as it takes, and tells how far it is.
-      if (isStreamed(answer)) deadline.cancel();
-      if (isStreamed(answer)) await sendPieces(context, answer);
-      else context.answerJson(200, answer);
+      if (isPiecewise(answer)) {
+        // It reports its progress, and may take as long as it needs.
+        deadline.cancel();
+        await sendPieces(context, answer);
+      } else context.answerJson(200, answer);
     } finally {
       deadline.cancel();
     }
@@ -79,8 +83,8 @@ function queryContext(
   };
 }
 
-/** The 200 goes with the first piece: what fails before it has its own status. */
-async function sendPieces(context: RequestContext, { contentType, pieces }: StreamedAnswer): Promise<void> {
+/** The 200 is sent with the first piece: a failure before it has a status of its own. */
+async function sendPieces(context: RequestContext, { contentType, pieces }: PiecewiseAnswer): Promise<void> {
   const { response } = context;
   const closed = new Promise<void>((resolve) => context.onClose(resolve));
   const iterator = pieces[Symbol.asyncIterator]();
@@ -94,7 +98,7 @@ async function sendPieces(context: RequestContext, { contentType, pieces }: Stre
       await Promise.race([closed, new Promise((resolve) => response.once('drain', resolve))]);
     }
   } catch (thrown) {
-    // An answer that was cut off must not count as ended.
+    // An answer that was cut off must not look complete.
     response.destroy();
     throw thrown;
   }

@@ -19,7 +19,7 @@ async function exchange(request: string, handle: (context: RequestContext) => vo
     recordWrites(incoming.socket, writes);
     const services = {
       clock: new FakeClock(),
-      leaving: () => false,
+      draining: () => false,
       onClosed: (context: RequestContext) => closed.push(context),
     };
     const trace = { requestId: 'r', receivedAt: 0 };
