@@ -10,8 +10,8 @@ import { type ErrorCode, ServingError, toServingError } from '../core/errors.ts'
 import type { RequestId } from '../core/generation.ts';
 import { DEFAULT_PRIORITY, lowerOf, PRIORITIES, type Priority } from '../core/priority.ts';
 import type { CancelPhase, RequestTrace } from '../core/request-trace.ts';
-import { inWordsOf } from '../protocols/field-names.ts';
-import type { FieldNames } from '../protocols/route-base.ts';
+import { renameErrorField } from '../protocols/field-errors.ts';
+import type { FieldNames } from '../protocols/protocol.ts';
 import type { GenerationCall } from '../serving/generate.ts';
 import type { Serving } from '../serving/serving.ts';
 import { type AddressRange, isInRanges } from './client-address.ts';
@@ -68,7 +68,7 @@ export async function runModelRequest<Answer>(
     const heldBytes = context.bodyBytes ?? 0;
     return await run({ trace, client: clientId, priority, cancellation, deadlineAt, heldBytes });
   } catch (thrown) {
-    const error = inWordsOf(fieldNames, toServingError(thrown));
+    const error = renameErrorField(fieldNames, toServingError(thrown));
     trace.errorCode = error.code;
     if (CANCELLATIONS.has(error.code)) trace.cancelPhase = cancelPhaseOf(trace);
     onFailure?.(error);

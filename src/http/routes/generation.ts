@@ -5,11 +5,10 @@ import { type GenerationEvent, type GenerationResult, ResultBuilder } from '../.
 import { type QueuePosition, timingsOf } from '../../core/request-trace.ts';
 import type {
   AnswerContext,
-  FieldNames,
   GenerationRoute,
   ParsedGeneration,
   StreamEncoder,
-} from '../../protocols/generation-route.ts';
+} from '../../protocols/protocol.ts';
 import { type ChoicesSink, type Pausable, startChoices } from '../../serving/choices.ts';
 import type { RequestContext } from '../context.ts';
 import {
@@ -163,8 +162,9 @@ class StreamedAnswer implements ChoicesSink {
   run(): Promise<void> {
     const encoder = this.#encoder;
     const { headers } = this.#delivery.context.request;
-    const wantsPosition = encoder.place !== undefined && headers['x-queue-events'] === '1';
-    const onPosition = (position: QueuePosition) => this.#writer.write(encoder.place?.(position) ?? '');
+    const wantsPosition = encoder.queuePosition !== undefined && headers['x-queue-events'] === '1';
+    const onPosition = (position: QueuePosition) =>
+      this.#writer.write(encoder.queuePosition?.(position) ?? '');
     const ended = new Promise<void>((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;

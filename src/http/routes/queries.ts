@@ -49,7 +49,7 @@ export async function handleQuery({
     const deadline = clock.schedule(deadlineAt - clock.now(), onDeadline);
     try {
       const answer = await route.answer(query, queryContext(options, cancellation.signal));
-      if (isPiecewise(answer)) {
+      if (isStreamed(answer)) {
         // It reports its progress, and may take as long as it needs.
         deadline.cancel();
         await sendPieces(context, answer);
@@ -63,7 +63,7 @@ export async function handleQuery({
 function queryContext(
   { serving, clock, version, startedAt, pull }: QueryOptions,
   signal: AbortSignal,
-): House {
+): QueryContext {
   const models = () => serving.targets.list();
   return {
     version,
@@ -84,7 +84,7 @@ function queryContext(
 }
 
 /** The 200 is sent with the first piece: a failure before it has a status of its own. */
-async function sendPieces(context: RequestContext, { contentType, pieces }: PiecewiseAnswer): Promise<void> {
+async function sendPieces(context: RequestContext, { contentType, pieces }: StreamedAnswer): Promise<void> {
   const { response } = context;
   const closed = new Promise<void>((resolve) => context.onClose(resolve));
   const iterator = pieces[Symbol.asyncIterator]();
