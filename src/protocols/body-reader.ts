@@ -1,82 +1,107 @@
-/** A body, or a part of one, held against its schema: the typed value, or a refusal that names the field, the value and the rule. */
-
+/**
+ * Bodies held against their schema: the typed value, or an error that names the field, the value and the rule. JSON of the
+ * client's own (schemas, arguments) may be nested only so deep, as the code that walks it later may recurse.
+ */
 import type { Static, TSchema } from 'typebox';
 import { ServingError } from '../core/errors.ts';
-import type { SchemaNode } from '../schema/schema.ts';
+import { type SchemaNode, variantChooser, variantsOf } from '../schema/schema.ts';
 import { compileCheck, describeViolation } from '../schema/violation.ts';
 import { invalid } from './field-errors.ts';
 
-/** `place`: where the part stands in its body, for errors; without one it is the body itself. */
-type BodyReader<Body> = (raw: unknown, place?: string) => Body;
+/** `path`: of the part in its body, for errors; without one the value is the body itself. */
+export type BodyReader<Body> = (raw: unknown, path?: string) => Body;
 
-export function bodyReader<Body>(schema: TSchema): BodyReader<Body> {
-  const check = compileCheck<Body>(schema);
-  return (raw, place = '') => {
+/** Strict: null is a value like any other. */
+export function bodyReader<Schema extends TSchema>(schema: Schema): BodyReader<Static<Schema>> {
+  const check = compileCheck<Static<Schema>>(schema);
+  return (raw, root = '') => {
     const checked = check(raw);
     if ('value' in checked) return checked.value;
-    const path = within(place, checked.violation.path);
+    const path = joinPaths(root, checked.violation.path);
     throw new ServingError('invalid_request', {
       message: describeViolation({ ...checked.violation, path }, 'The body'),
-      ...(path === '' ? {} : { param: path }),
+      ...(path !== '' && { param: path }),
     });
   };
 }
 
-function within(place: string, path: string): string {
-  if (place === '' || path === '') return place + path;
-  return `${place}${path.startsWith('[') ? '' : '.'}${path}`;
+function joinPaths(root: string, path: string): string {
+  if (root === '' || path === '') return root + path;
+  return `${root}${path.startsWith('[') ? '' : '.'}${path}`;
 }
 
-/**
- * Bodies as the official servers take them: null counts as absent, and what is not known is no error. Walks no deeper than the
- * schema does, so JSON of the client’s own (schemas, metadata) is never looked into.
- */
-
+/** As the official servers read: null counts as absent, in every object that the schema describes. */
 export function nullableBodyReader<Schema extends TSchema>(schema: Schema): BodyReader<Static<Schema>> {
-  const read = bodyReader<Static<Schema>>(schema);
-  return (raw, place) => read(withoutNulls(raw, schema as SchemaNode), place);
+  const read = bodyReader(schema);
+  const dropNulls = nullDropper(schema as SchemaNode);
+  return dropNulls === undefined ? read : (raw, path) => read(dropNulls(raw), path);
 }
 
-/** The value itself where nothing is left out of it, as of most bodies. */
-function withoutNulls(value: unknown, { properties, items, anyOf }: SchemaNode): unknown {
-  if (typeof value !== 'object' || value === null) return value;
-  if (anyOf !== undefined) return anyOf.reduce<unknown>(withoutNulls, value);
-  if (Array.isArray(value))
-    return items === undefined || isLeaf(items) ? value : entriesWithout(value, items);
-  return properties === undefined ? value : fieldsWithout(value as Loose, properties);
+/** Copies only what has a null in it, so most bodies stay as they are. */
+type NullDropper = (value: unknown) => unknown;
+
+/** Undefined where nothing below the node can be dropped: a leaf, or JSON of the client's own. */
+function nullDropper(node: SchemaNode): NullDropper | undefined {
+  if (node.anyOf !== undefined) return unionDropper(node);
+  if (node.items !== undefined) return listDropper(node.items);
+  const properties = Object.entries(node.properties ?? {});
+  return properties.length === 0 ? undefined : objectDropper(properties);
 }
 
-type Loose = Readonly<Record<string, unknown>>;
-
-function entriesWithout(entries: readonly unknown[], items: SchemaNode): readonly unknown[] {
-  const kept = entries.map((entry) => withoutNulls(entry, items));
-  return kept.every((entry, index) => entry === entries[index]) ? entries : kept;
+function unionDropper(union: SchemaNode): NullDropper | undefined {
+  const droppers = new Map(variantsOf(union).map((variant) => [variant, nullDropper(variant)]));
+  const known = [...droppers.values()].filter((dropper) => dropper !== undefined);
+  if (known.length === 0) return undefined;
+  const choose = variantChooser(union);
+  return (value) => {
+    if (typeof value !== 'object' || value === null) return value;
+    const choice = choose(value);
+    // Several variants may be meant: an optional field of any of them may be null.
+    if (choice === undefined) return known.reduce<unknown>((left, drop) => drop(left), value);
+    const drop = 'variant' in choice ? droppers.get(choice.variant) : undefined;
+    return drop === undefined ? value : drop(value);
+  };
 }
 
-function fieldsWithout(fields: Loose, properties: Readonly<Record<string, SchemaNode>>): Loose {
-  let copy: Record<string, unknown> | undefined;
-  for (const name of Object.keys(fields)) {
-    const inner = fields[name];
-    // Without any known field it is JSON of the client's own, where null is a value.
-    const isAbsent = inner === undefined || (inner === null && Object.keys(properties).length > 0);
-    const kept = Object.hasOwn(properties, name)
-      ? withoutNulls(inner, properties[name] as SchemaNode)
-      : inner;
-    if (!isAbsent && kept === inner) continue;
-    copy ??= { ...fields };
-    if (isAbsent) delete copy[name];
-    else copy[name] = kept;
-  }
-  return copy ?? fields;
+function listDropper(items: SchemaNode): NullDropper | undefined {
+  const drop = nullDropper(items);
+  if (drop === undefined) return undefined;
+  return (value) => {
+    if (!Array.isArray(value)) return value;
+    let copy: unknown[] | undefined;
+    for (let index = 0; index < value.length; index += 1) {
+      const entry = drop(value[index]);
+      if (entry === value[index]) continue;
+      copy ??= [...value];
+      copy[index] = entry;
+    }
+    return copy ?? value;
+  };
 }
 
-function isLeaf({ properties, items, anyOf }: SchemaNode): boolean {
-  return properties === undefined && items === undefined && anyOf === undefined;
+function objectDropper(properties: readonly (readonly [string, SchemaNode])[]): NullDropper {
+  const droppers = new Map(properties.map(([name, node]) => [name, nullDropper(node)]));
+  return (value) => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+    const fields = value as Readonly<Record<string, unknown>>;
+    let copy: Record<string, unknown> | undefined;
+    for (const name of Object.keys(fields)) {
+      const field = fields[name];
+      const isAbsent = field === null || field === undefined;
+      const drop = isAbsent ? undefined : droppers.get(name);
+      const kept = drop === undefined ? field : drop(field);
+      if (!isAbsent && kept === field) continue;
+      copy ??= { ...fields };
+      if (isAbsent) delete copy[name];
+      else copy[name] = kept;
+    }
+    return copy ?? fields;
+  };
 }
 
 /**
- * The fields of a body that its schema does not name, and those that it does but that travel along too; undefined where
- * there are none.
+ * The fields of a body that its schema does not name, and those that it does but that travel along too; undefined where there are
+ * none.
  */
 export function extrasOf(
   body: object,
@@ -90,18 +115,13 @@ export function extrasOf(
   return extras.length === 0 ? undefined : Object.fromEntries(extras);
 }
 
-/**
- * Bounds how deeply the JSON is nested that clients and models bring along (schemas, arguments): whoever walks it
- * later may recurse. Itself it does not.
- */
-
 const MAX_LEVELS = 128;
 
 export function isNestedTooDeeply(value: unknown): boolean {
   let level = [value].filter(isContainer);
   for (let depth = 1; level.length > 0; depth += 1) {
     if (depth > MAX_LEVELS) return true;
-    level = level.flatMap((holder) => Object.values(holder).filter(isContainer));
+    level = level.flatMap((container) => Object.values(container).filter(isContainer));
   }
   return false;
 }

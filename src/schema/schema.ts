@@ -1,9 +1,16 @@
-/** The schema keywords that are read here; everything else of JSON Schema is left to the validator. */
+/**
+ * What this code reads of a JSON Schema, and how the variants of a union are told apart: by the kind of the value, and objects
+ * by the properties that are constants in each of them (`type`, `role`). Pure.
+ */
+
+/** The keywords that are read here; all others are for the validator alone. */
 export interface SchemaNode {
   readonly type?: string;
   readonly properties?: Readonly<Record<string, SchemaNode>>;
+  readonly required?: readonly string[];
+  readonly additionalProperties?: unknown;
   readonly items?: SchemaNode;
-  /** Of an object with any keys: what its values are. */
+  /** Of an object with any keys: the schema of its values. */
   readonly patternProperties?: Readonly<Record<string, SchemaNode>>;
   readonly anyOf?: readonly SchemaNode[];
   readonly enum?: readonly unknown[];
@@ -22,4 +29,89 @@ export interface SchemaNode {
   readonly title?: string;
   /** Never show the value. */
   readonly secret?: boolean;
+}
+
+/** What a union makes of a value, which need not be valid. */
+export type VariantChoice =
+  /** The one variant that was meant. */
+  | { readonly variant: SchemaNode }
+  /** No variant takes this value of a property that tells them apart; `rule` is what they take. */
+  | { readonly property: string; readonly rule: SchemaNode };
+
+/** Reads the union once. The function's answer is undefined where no variant, or more than one, may be meant. */
+export function variantChooser(union: SchemaNode): (value: unknown) => VariantChoice | undefined {
+  const variants = variantsOf(union);
+  const objects = variants.filter((variant) => takesKind(variant, 'object'));
+  const chooseObject = objects.length > 1 ? objectChooser(objects) : undefined;
+  const single = new Map<string, VariantChoice>();
+  for (const kind of ['object', 'array', 'string', 'number', 'boolean', 'null']) {
+    const [variant, other] = variants.filter((each) => takesKind(each, kind));
+    if (variant !== undefined && other === undefined) single.set(kind, { variant });
+  }
+  return (value) => {
+    const kind = kindOf(value);
+    return kind === 'object' && chooseObject !== undefined ? chooseObject(value as object) : single.get(kind);
+  };
+}
+
+/** Looks at one constant property after the other, in the order of the schema, until one variant is left. */
+function objectChooser(variants: readonly SchemaNode[]): (value: object) => VariantChoice | undefined {
+  const names = Object.keys(variants[0]?.properties ?? {});
+  const constants = names.filter((name) =>
+    variants.every((variant) => isConstant(propertyOf(variant, name))),
+  );
+  return (value) => {
+    let left = variants;
+    for (const property of constants) {
+      const given = ownValue(value, property);
+      const fitting = left.filter((variant) => takesConstant(variant, property, given));
+      const [variant, other] = fitting;
+      if (variant === undefined)
+        return { property, rule: { anyOf: left.map((each) => propertyOf(each, property) ?? {}) } };
+      if (other === undefined) return { variant };
+      left = fitting;
+    }
+    return undefined;
+  };
+}
+
+/** A union within a union adds its variants to it. */
+export function variantsOf(node: SchemaNode): readonly SchemaNode[] {
+  return node.anyOf === undefined ? [node] : node.anyOf.flatMap(variantsOf);
+}
+
+function isConstant(node: SchemaNode | undefined): boolean {
+  return (
+    node !== undefined && (node.const !== undefined || node.enum !== undefined || node.pattern !== undefined)
+  );
+}
+
+/** Null counts as absent: a body's schema knows no null but where it says so. */
+function takesConstant(variant: SchemaNode, property: string, given: unknown): boolean {
+  const node = propertyOf(variant, property) ?? {};
+  if (given === undefined || given === null) return variant.required?.includes(property) !== true;
+  if (node.enum !== undefined) return node.enum.includes(given);
+  if (node.const !== undefined) return node.const === given;
+  return typeof given === 'string' && new RegExp(node.pattern ?? '').test(given);
+}
+
+function takesKind({ type, enum: values, const: constant }: SchemaNode, kind: string): boolean {
+  if (values !== undefined) return values.some((value) => kindOf(value) === kind);
+  if (constant !== undefined) return kindOf(constant) === kind;
+  return type === undefined || type === kind || (type === 'integer' && kind === 'number');
+}
+
+function kindOf(value: unknown): string {
+  if (value === null) return 'null';
+  return Array.isArray(value) ? 'array' : typeof value;
+}
+
+/** A field called `constructor` is not one that every object has. */
+export function propertyOf({ properties }: SchemaNode, name: string): SchemaNode | undefined {
+  return properties !== undefined && Object.hasOwn(properties, name) ? properties[name] : undefined;
+}
+
+/** Undefined also for what is no field of its own. */
+export function ownValue(value: object, name: string): unknown {
+  return Object.hasOwn(value, name) ? (value as Readonly<Record<string, unknown>>)[name] : undefined;
 }

@@ -1,72 +1,17 @@
 /**
- * The search for what is wrong with a value visits all of it and keeps notes of each entry: of a list with a million wrong entries
- * that would take a minute and gigabytes. So long lists are cut down to where their first fault is before they are searched.
+ * What is wrong with a value, so that a person can mend it: the field, the value, the rule. Used for requests and for
+ * configuration; the words of the rule are made from the schema itself.
  */
-
 import type { TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
-import type { SchemaNode } from './schema.ts';
-
-interface Shortened {
-  readonly value: unknown;
-  /** Field → how many of its entries are left out before those that remain. */
-  readonly firstEntries: ReadonlyMap<string, number>;
-}
-
-const LONG = 100;
-
-/** For objects whose fields are lists; other values stay as they are, but for a list that should be none. */
-function listShortener({ properties = {} }: SchemaNode): (value: unknown) => Shortened {
-  const entryChecks = new Map<string, (entry: unknown) => boolean>();
-  const checkFor = (field: string, items: SchemaNode) => {
-    const known = entryChecks.get(field);
-    if (known !== undefined) return known;
-    const validator = Compile(items as TSchema);
-    const check = (entry: unknown) => validator.Check(entry);
-    entryChecks.set(field, check);
-    return check;
-  };
-  const firstFault = (field: string, list: readonly unknown[]): number => {
-    const items = Object.hasOwn(properties, field) ? properties[field]?.items : undefined;
-    if (items === undefined) return 0;
-    const check = checkFor(field, items);
-    // Where no entry is wrong, it is their number.
-    return Math.max(
-      0,
-      list.findIndex((entry) => !check(entry)),
-    );
-  };
-  return (value) => {
-    const firstEntries = new Map<string, number>();
-    if (Array.isArray(value)) return { value: value.slice(0, 1), firstEntries };
-    if (typeof value !== 'object' || value === null) return { value, firstEntries };
-    const entries = Object.entries(value).map(([field, inner]) => {
-      if (!Array.isArray(inner) || inner.length <= LONG) return [field, inner];
-      const at = firstFault(field, inner);
-      firstEntries.set(field, at);
-      return [field, inner.slice(at, at + kept(properties, field))];
-    });
-    return { value: Object.fromEntries(entries), firstEntries };
-  };
-}
-
-/** So many that a list with too many still has too many. */
-function kept(properties: Readonly<Record<string, SchemaNode>>, field: string): number {
-  const most = Object.hasOwn(properties, field) ? properties[field]?.maxItems : undefined;
-  return most === undefined ? LONG : most + 1;
-}
-
-/**
- * What is wrong with a value, said so that a person can mend it: the field, the value, the rule.
- * Used for requests and for configuration; the rule's words are made from the schema itself.
- */
+import { ownValue, propertyOf, type SchemaNode, variantChooser } from './schema.ts';
 
 export interface Violation {
   readonly kind: 'unknown' | 'missing' | 'wrong';
   /** `messages[0].role`; empty for the value as a whole. */
   readonly path: string;
   readonly value: unknown;
-  /** The schema says that it must never be shown. */
+  /** The schema forbids to show the value. */
   readonly secret: boolean;
   /** What is allowed there: "an integer from 1 to 65535". */
   readonly rule: string;
@@ -74,64 +19,110 @@ export interface Violation {
 
 type Checked<Value> = { readonly value: Value } | { readonly violation: Violation };
 
-const SHOWN_CHARACTERS = 60;
-
 /** Compiles the schema once; the function answers with the typed value or the first violation. */
 export function compileCheck<Value>(schema: TSchema): (value: unknown) => Checked<Value> {
   const validator = Compile(schema);
-  const shorten = listShortener(schema as SchemaNode);
-  return (whole) => {
-    if (validator.Check(whole)) return { value: whole as Value };
-    const node = schema as SchemaNode;
-    const { value, firstEntries } = shorten(whole);
-    const [first] = validator.Errors(value);
-    if (!first) return { violation: faultOf(whole, node, firstEntries.keys().next().value) };
-    const missing = (first.params as { requiredProperties?: string[] }).requiredProperties?.[0];
-    const segments = first.instancePath.split('/').slice(1).map(unescapePointer);
-    const [field = '', entry] = segments;
-    const skipped = firstEntries.get(field);
-    if (skipped !== undefined && entry !== undefined) segments[1] = String(Number(entry) + skipped);
-    return {
-      violation: violationAt({
-        root: node,
-        value: whole,
-        segments: missing ? [...segments, missing] : segments,
-        missing: missing !== undefined,
-      }),
-    };
+  const parts = new Map<SchemaNode, { Check(value: unknown): boolean }>();
+  /** A part of the schema is compiled when the first wrong value asks for it. */
+  const fits = (node: SchemaNode, value: unknown): boolean => {
+    const part = parts.get(node) ?? Compile(node as TSchema);
+    parts.set(node, part);
+    return part.Check(value);
   };
+  const root = schema as SchemaNode;
+  return (value) =>
+    validator.Check(value)
+      ? { value: value as Value }
+      : { violation: violationIn({ node: root, value, path: '' }, fits) };
 }
 
-/** Of the value as a whole; or of a long list in it, where the fault is in none of the entries that were looked at. */
-function faultOf(value: unknown, root: SchemaNode, field: string | undefined): Violation {
-  const node = field === undefined ? root : (ownProperty(root.properties, field) ?? root);
-  const shown = field === undefined ? value : (value as Readonly<Record<string, unknown>>)[field];
-  return { kind: 'wrong', path: field ?? '', value: shown, secret: false, rule: describeRule(node) };
+/** A value, its schema and its path. */
+interface Place {
+  readonly node: SchemaNode;
+  readonly value: unknown;
+  readonly path: string;
 }
 
-function violationAt(at: {
-  root: SchemaNode;
-  value: unknown;
-  segments: readonly string[];
-  missing: boolean;
-}): Violation {
-  let node = at.root;
-  let value = at.value;
-  let path = '';
-  for (const segment of at.segments) {
-    if (node.anyOf) break;
-    const parent = node;
-    const child = node.items ?? ownProperty(node.properties, segment) ?? valuesOf(node);
-    path += node.items ? `[${segment}]` : `${path === '' ? '' : '.'}${segment}`;
-    value = Object.hasOwn(Object(value), segment) ? (value as Record<string, unknown>)[segment] : undefined;
-    if (!child) {
-      const known = Object.keys(parent.properties ?? {}).join(', ');
-      return { kind: 'unknown', path, value, secret: true, rule: `one of the known names: ${known}` };
-    }
-    node = child;
+type Fits = (node: SchemaNode, value: unknown) => boolean;
+
+/**
+ * The first fault of a value that does not fit its schema. The search goes from each value into its first wrong part, and from a
+ * union into the variant that was meant. It keeps nothing and never goes back, so its cost is bounded by the size of the value.
+ */
+function violationIn(place: Place, fits: Fits): Violation {
+  const { node, value } = place;
+  if (node.anyOf !== undefined) return violationOfUnion(place, fits);
+  if (node.type === 'array' && Array.isArray(value)) return violationInList(place, value, fits);
+  if (node.type === 'object' && typeof value === 'object' && value !== null && !Array.isArray(value))
+    return violationInObject(place, value as Fields, fits);
+  return wrong(place);
+}
+
+function violationOfUnion({ node, value, path }: Place, fits: Fits): Violation {
+  const choice = variantChooser(node)(value);
+  if (choice === undefined) return wrong({ node, value, path });
+  if ('variant' in choice) {
+    const inside = violationIn({ node: choice.variant, value, path }, fits);
+    // Where no part of the value is at fault, the other variants are as good as this one.
+    return inside.path === path ? wrong({ node, value, path }) : inside;
   }
-  const secret = node.secret === true || node.items?.secret === true;
-  return { kind: at.missing ? 'missing' : 'wrong', path, value, secret, rule: describeRule(node) };
+  const { property, rule } = choice;
+  const place = { node: rule, value: ownValue(value as object, property), path: fieldPath(path, property) };
+  return place.value === undefined ? missing(place) : wrong(place);
+}
+
+function violationInList(place: Place, entries: readonly unknown[], fits: Fits): Violation {
+  const { items, maxItems } = place.node;
+  if (items === undefined || (maxItems !== undefined && entries.length > maxItems)) return wrong(place);
+  const index = entries.findIndex((entry) => !fits(items, entry));
+  if (index < 0) return wrong(place);
+  return violationIn({ node: items, value: entries[index], path: `${place.path}[${index}]` }, fits);
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function violationInObject(place: Place, fields: Fields, fits: Fits): Violation {
+  const { node, path } = place;
+  const { properties = {}, required = [], patternProperties = {} } = node;
+  const fieldPlace = (name: string, field: SchemaNode | undefined): Place => ({
+    node: field ?? {},
+    value: ownValue(fields, name),
+    path: fieldPath(path, name),
+  });
+  const absent = required.find((name) => ownValue(fields, name) === undefined);
+  if (absent !== undefined) return missing(fieldPlace(absent, properties[absent]));
+  if (node.additionalProperties === false) {
+    const unknown = Object.keys(fields).find((name) => propertyOf(node, name) === undefined);
+    if (unknown !== undefined) return notKnown(fieldPlace(unknown, undefined), Object.keys(properties));
+  }
+  for (const [name, field] of Object.entries(properties)) {
+    const value = ownValue(fields, name);
+    if (value !== undefined && !fits(field, value)) return violationIn(fieldPlace(name, field), fits);
+  }
+  const [values] = Object.values(patternProperties);
+  if (values === undefined) return wrong(place);
+  const name = Object.keys(fields).find((each) => !fits(values, fields[each]));
+  return name === undefined ? wrong(place) : violationIn(fieldPlace(name, values), fits);
+}
+
+function fieldPath(path: string, name: string): string {
+  return path === '' ? name : `${path}.${name}`;
+}
+
+function wrong({ node, value, path }: Place): Violation {
+  return { kind: 'wrong', path, value, secret: isSecret(node), rule: describeRule(node) };
+}
+
+function missing({ node, path }: Place): Violation {
+  return { kind: 'missing', path, value: undefined, secret: isSecret(node), rule: describeRule(node) };
+}
+
+function notKnown({ value, path }: Place, known: readonly string[]): Violation {
+  return { kind: 'unknown', path, value, secret: true, rule: `one of the known names: ${known.join(', ')}` };
+}
+
+function isSecret({ secret, items }: SchemaNode): boolean {
+  return secret === true || items?.secret === true;
 }
 
 /** "max_tokens is 0, but must be an integer ≥ 1." `whole` names the value as a whole. */
@@ -152,17 +143,19 @@ export function describeViolation(violation: Violation, whole: string, show: Sho
 
 type ShowValue = (value: unknown) => string;
 
-/** The value itself, shortened: whoever sent it may see it. */
+const SHOWN_CHARACTERS = 60;
+
+/** As JSON, shortened: a client may see what it sent. */
 export function showValue(value: unknown): string {
   if (value === undefined) return 'not given';
   const text = jsonStart(value, SHOWN_CHARACTERS);
   return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text;
 }
 
-/** As `JSON.stringify` writes it; of a value that needs more than `room` characters so many at least, and no deeper. */
+/** As `JSON.stringify` writes it. Of a value that needs more than `room` characters at least so many, and no deeper. */
 function jsonStart(value: unknown, room: number): string {
   if (typeof value === 'string') return JSON.stringify(value.slice(0, room + 1));
-  // 1e999 is read as Infinity, which is written as null.
+  // 1e999 is read as Infinity, which JSON.stringify would write as null.
   if (typeof value === 'number') return String(value);
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? String(value);
   const isList = Array.isArray(value);
@@ -171,12 +164,12 @@ function jsonStart(value: unknown, room: number): string {
     if (text.length > room) return text;
     if (text.length > 1) text += ',';
     if (!isList) text += `${jsonStart(key, room - text.length)}:`;
-    text += jsonStart((value as Readonly<Record<string, unknown>>)[key], room - text.length);
+    text += jsonStart((value as Fields)[key], room - text.length);
   }
   return text + (isList ? ']' : '}');
 }
 
-/** Only the kind of what holds other values: in the wrong place it may hold a secret. */
+/** Of a list or an object only what it is: in the wrong place it may hold a secret. */
 export function showWithoutContents(value: unknown): string {
   if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list';
   return typeof value === 'object' && value !== null ? 'an object' : showValue(value);
@@ -184,10 +177,10 @@ export function showWithoutContents(value: unknown): string {
 
 /** The rule of one field in words, from the schema's own keywords. */
 export function describeRule(node: SchemaNode): string {
-  if (node.title) return node.title;
-  if (node.anyOf) return node.anyOf.map(describeRule).join(' or ');
-  if (node.enum) return `one of ${node.enum.map((option) => JSON.stringify(option)).join(', ')}`;
-  if (node.const !== undefined) return JSON.stringify(node.const);
+  if (node.title !== undefined) return node.title;
+  if (node.anyOf !== undefined) return describeVariants(node.anyOf);
+  const constants = constantsOf(node);
+  if (constants !== undefined) return describeConstants(constants);
   switch (node.type) {
     case 'integer':
       return `an integer${describeRange(node)}`;
@@ -197,6 +190,8 @@ export function describeRule(node: SchemaNode): string {
       return node.minLength ? `a string of at least ${plural(node.minLength, 'character')}` : 'a string';
     case 'boolean':
       return 'true or false';
+    case 'null':
+      return 'null';
     case 'array':
       return `a list${describeCount(node)}${node.items ? `, each ${describeRule(node.items)}` : ''}`;
     default:
@@ -204,6 +199,28 @@ export function describeRule(node: SchemaNode): string {
         ? 'an object'
         : `an object of at most ${node.maxProperties} entries`;
   }
+}
+
+/** Each rule once, and all constants as one list. */
+function describeVariants(variants: readonly SchemaNode[]): string {
+  const constants = describeConstants([
+    ...new Set(variants.flatMap((variant) => constantsOf(variant) ?? [])),
+  ]);
+  const rules = variants.map((variant) =>
+    constantsOf(variant) === undefined ? describeRule(variant) : constants,
+  );
+  return [...new Set(rules)].join(' or ');
+}
+
+/** Undefined also where a title describes them. */
+function constantsOf({ title, enum: values, const: constant }: SchemaNode): readonly unknown[] | undefined {
+  if (title !== undefined) return undefined;
+  return values ?? (constant === undefined ? undefined : [constant]);
+}
+
+function describeConstants(constants: readonly unknown[]): string {
+  const texts = constants.map((constant) => JSON.stringify(constant));
+  return texts.length === 1 ? `${texts[0]}` : `one of ${texts.join(', ')}`;
 }
 
 function describeRange({ minimum, maximum, exclusiveMinimum }: SchemaNode): string {
@@ -223,17 +240,4 @@ function describeCount({ minItems, maxItems }: SchemaNode): string {
 function plural(count: number, noun: string): string {
   if (count === 1) return `1 ${noun}`;
   return `${count} ${noun.endsWith('y') ? `${noun.slice(0, -1)}ies` : `${noun}s`}`;
-}
-
-/** A field called `constructor` is not one that every object has. */
-function ownProperty(properties: SchemaNode['properties'], name: string): SchemaNode | undefined {
-  return properties && Object.hasOwn(properties, name) ? properties[name] : undefined;
-}
-
-function valuesOf({ patternProperties = {} }: SchemaNode): SchemaNode | undefined {
-  return Object.values(patternProperties)[0];
-}
-
-function unescapePointer(segment: string): string {
-  return segment.replaceAll('~1', '/').replaceAll('~0', '~');
 }

@@ -1,5 +1,5 @@
 /** POST /embed: a vector for each text. Strict: an unknown field, a wrong type or an empty text is a 400 that names it. */
-import { type Static, Type } from 'typebox';
+import { Type } from 'typebox';
 import { bodyReader } from '../body-reader.ts';
 import type { EmbeddingRoute, ParsedEmbedding } from '../protocol.ts';
 import { GenerateBody } from './schema.ts';
@@ -21,11 +21,6 @@ const EmbedBody = Type.Object(
   },
   { additionalProperties: false },
 );
-/** The same for a list, so that what is wrong with one text names that text. */
-const EmbedListBody = Type.Object({ ...EmbedBody.properties, input: texts }, { additionalProperties: false });
-
-type EmbedBody = Static<typeof EmbedBody>;
-
 const EmbedAnswer = Type.Object({
   id: Type.String(),
   model: Type.String(),
@@ -36,8 +31,7 @@ const EmbedAnswer = Type.Object({
   timings: Type.Object({ queue_ms: Type.Number(), total_ms: Type.Number() }),
 });
 
-const read = bodyReader<EmbedBody>(EmbedBody);
-const readList = bodyReader<EmbedBody>(EmbedListBody);
+const read = bodyReader(EmbedBody);
 
 export const embedRoute: EmbeddingRoute = {
   kind: 'embedding',
@@ -56,8 +50,7 @@ export const embedRoute: EmbeddingRoute = {
 };
 
 function parseEmbed(raw: unknown, { requireModel }: Parameters<EmbeddingRoute['parse']>[1]): ParsedEmbedding {
-  const isList = Array.isArray((raw as { readonly input?: unknown } | null)?.input);
-  const body = (isList ? readList : read)(raw);
+  const body = read(raw);
   const model = requireModel(body.model).id;
   return {
     request: { model, inputs: typeof body.input === 'string' ? [body.input] : body.input },

@@ -27,7 +27,7 @@ import {
   type ToolList,
 } from './schema.ts';
 
-const read = bodyReader<GenerateBody>(GenerateBody);
+const read = bodyReader(GenerateBody);
 
 export function parseGenerate(delivery: ParsedGeneration['delivery']) {
   return (raw: unknown, context: ParseContext): ParsedGeneration => {

@@ -36,13 +36,10 @@ const EmbedBody = Type.Object({
     Type.Integer({ minimum: 0, description: 'Length of the vectors; default and 0: the model’s own.' }),
   ),
 });
-/** The same for a list, so that what is wrong with one text names that text. */
-const EmbedListBody = Type.Object({ ...EmbedBody.properties, input: texts });
 
 const EmbeddingsBody = Type.Object({ ...shared, prompt: Type.Optional(Type.String()) });
 
 const read = nullableBodyReader(EmbedBody);
-const readList = nullableBodyReader(EmbedListBody);
 const readOne = nullableBodyReader(EmbeddingsBody);
 
 export const embedRoute: EmbeddingRoute = {
@@ -64,8 +61,7 @@ export const embedRoute: EmbeddingRoute = {
     },
   },
   parse: (raw, { requireModel }) => {
-    const isList = Array.isArray((raw as { readonly input?: unknown } | null)?.input);
-    const body = (isList ? readList : read)(raw);
+    const body = read(raw);
     const { model: name = '', input = '', dimensions = 0 } = body;
     const { id: model } = findNamed(name, requireModel);
     return {

@@ -51,9 +51,9 @@ const read = nullableBodyReader(EmbeddingsBody);
 
 /** The form of a list, by its first entry: so that what is wrong with one input names that input. */
 const readList = {
-  string: bodyReader<unknown>(Type.Object({ input: severalTexts })),
-  number: bodyReader<unknown>(Type.Object({ input: tokens })),
-  object: bodyReader<unknown>(Type.Object({ input: severalTokens })),
+  string: bodyReader(Type.Object({ input: severalTexts })),
+  number: bodyReader(Type.Object({ input: tokens })),
+  object: bodyReader(Type.Object({ input: severalTokens })),
 } as const;
 
 export const embeddingsRoute: EmbeddingRoute = {

@@ -235,7 +235,7 @@ describe('a wrong configuration is refused with the key, the value and what was 
       {
         text: 'models: [{ id: a, targets: [{ backend: llama-cpp, model: smollm2-135m-instruct, gpu: -1 }] }]',
       },
-      'models[0].targets[0].gpu is -1, but must be "auto" or "off" or an integer from 0 to 100000.',
+      'models[0].targets[0].gpu is -1, but must be one of "auto", "off" or an integer from 0 to 100000.',
     ],
     [
       {

@@ -75,9 +75,9 @@ const read = nullableBodyReader(CompletionBody);
 
 /** The form of a list, by its first entry: so that what is wrong with one prompt names that prompt. */
 const readList = {
-  string: bodyReader<unknown>(Type.Object({ prompt: severalTexts })),
-  number: bodyReader<unknown>(Type.Object({ prompt: tokenIds })),
-  object: bodyReader<unknown>(Type.Object({ prompt: severalTokenIds })),
+  string: bodyReader(Type.Object({ prompt: severalTexts })),
+  number: bodyReader(Type.Object({ prompt: tokenIds })),
+  object: bodyReader(Type.Object({ prompt: severalTokenIds })),
 } as const;
 
 function parseCompletion(raw: unknown, context: ParseContext): ParsedGeneration {

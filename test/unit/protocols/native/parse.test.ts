@@ -158,9 +158,13 @@ describe('native parse', () => {
       [{ prompt: 'a', frequency_penalty: 'x' }, 'frequency_penalty', 'a number'],
       [{ prompt: 'a', repeat_penalty: 0 }, 'repeat_penalty', 'above 0 and at most 2'],
       [{ prompt: 'a', stop: '' }, 'stop', 'stop is ""'],
-      [{ prompt: 'a', stop: ['a', ''] }, 'stop', 'at least 1 character'],
+      [
+        { prompt: 'a', stop: ['a', ''] },
+        'stop[1]',
+        'stop[1] is "", but must be a string of at least 1 character',
+      ],
       [{ prompt: 'a', stop: ['a', 'b', 'c', 'd', 'e'] }, 'stop', 'at most 4 entries'],
-      [{ prompt: 'a', stop: ['', ''] }, 'stop', 'stop is ["",""], but must be'],
+      [{ prompt: 'a', stop: ['', ''] }, 'stop[0]', 'stop[0] is "", but must be'],
       [{ prompt: 'a', bad_words: ['b', ' '] }, 'bad_words[1]', 'not all blanks'],
       [{ prompt: 'a', stop_token_ids: [-1] }, 'stop_token_ids[0]', 'at least 0'],
       [
@@ -307,7 +311,7 @@ describe('native tools', () => {
         'tool_choice',
         'tool_choice is "any", but must be one of "auto", "none", "required" or {"name": …} with the name of a tool.',
       ],
-      [{ tool_choice: { name: 'clock', type: 'function' } }, 'tool_choice', '{"name": …}'],
+      [{ tool_choice: { name: 'clock', type: 'function' } }, 'tool_choice.type', 'is not known'],
       [
         { tool_choice: { name: 'nope' } },
         'tool_choice.name',
