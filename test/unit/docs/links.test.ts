@@ -1,4 +1,4 @@
-/** Pages lead where they say: every relative link has its file and heading, every source file that a page names exists. */
+/** Pages lead where they say: every relative link has its file and heading, every source file and type that a page names exists. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, posix, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -62,11 +62,29 @@ test.each(pages)('%s links to what is there', (page) => {
   expect(brokenLinks(page)).toEqual([]);
 });
 
+/** Names in code beside a link to the source file that holds them: `Name`, [file.ts](…), or [`Name`](…). */
+function missingNames(page: string): string[] {
+  const text = withoutCode(textOf(page));
+  const named = [
+    ...text.matchAll(/`([\w.#]+)`(?:,| in| \(| of)? ?\[[^\]]*\]\(([^()\s]+\.ts)\)/g),
+    ...text.matchAll(/\[`([\w.#]+)`\]\(([^()\s]+\.ts)\)/g),
+  ];
+  return named.flatMap(([, name = '', link = '']) => {
+    const source = textOf(posix.normalize(posix.join(dirname(page), link)));
+    const isThere = name.split('.').every((part) => new RegExp(`(?<![\\w])${part}(?![\\w])`).test(source));
+    return isThere ? [] : [`${name} in ${link}`];
+  });
+}
+
 // Decisions and benchmarks tell of the code of their day, the changelog of earlier code.
 const ofToday = pages.filter((page) => !/^docs\/(decisions|benchmarks)|^CHANGELOG/.test(page));
 
 test.each(ofToday)('%s names source files that are there', (page) => {
   expect(missingFiles(page)).toEqual([]);
+});
+
+test.each(ofToday)('%s names what its source files hold', (page) => {
+  expect(missingNames(page)).toEqual([]);
 });
 
 test('every decision is listed', () => {
