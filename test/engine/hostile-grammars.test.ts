@@ -19,7 +19,7 @@ const numbered = <Entry>(count: number, entry: (index: number) => Entry) =>
   Array.from({ length: count }, (_, index) => entry(index));
 /** Without the prompt that names them, which would take a model's whole context. */
 const CALLS = {
-  form: hermes.written,
+  format: hermes.written,
   single: false,
   tools: numbered(128, (index) => ({
     name: `tool_${index}`,
@@ -45,10 +45,10 @@ const HOSTILE: readonly (readonly [what: string, output: OutputFormat])[] = [
     'forty patterns of properties',
     schema({ patternProperties: Object.fromEntries(numbered(40, (index) => [`^[a-z]{0,${index}}$`, {}])) }),
   ],
-  ['a call of one of 128 tools', { kind: 'grammar', grammar: answerGrammar({ calls: CALLS }) }],
+  ['a call of one of 128 tools', { kind: 'grammar', grammar: answerGrammar({ calls: CALLS }).gbnf }],
   [
     'a call of one of 128 tools or an object',
-    { kind: 'grammar', grammar: answerGrammar({ calls: CALLS, output: schema({ type: 'object' }) }) },
+    { kind: 'grammar', grammar: answerGrammar({ calls: CALLS, output: schema({ type: 'object' }) }).gbnf },
   ],
 ];
 

@@ -1,9 +1,9 @@
 /**
- * Makes grammars of what binds answers, one after the other, on a thread of its own. Owns the thread, those who wait,
- * and recent results. Invariants: the event loop never compiles; one that takes too long is ended and refused, and the
- * next gets a new thread; whoever leaves is settled at once and never compiled for. The slots of the target bound how many wait.
+ * Compiles what constrains answers into grammars, one after the other, on a thread of its own. Owns the thread, the jobs
+ * that wait, and recent results. Invariants: the event loop never compiles; a job that takes too much time or memory is
+ * ended and rejected, and the next gets a new thread; an aborted job is settled at once, and never begun. A job holds a
+ * slot of the target, so no more wait than there are slots.
  */
-
 import { Worker } from 'node:worker_threads';
 import { abortable } from '../../core/cancellation.ts';
 import type { Clock, Milliseconds, Timer } from '../../core/clock.ts';
@@ -11,13 +11,14 @@ import { type ErrorCode, ServingError } from '../../core/errors.ts';
 import { outputField } from '../../core/features.ts';
 import { closedError } from './engine-errors.ts';
 import { builtEntry } from './engine-process.ts';
-import { type AnswerConstraint, jsonGrammar } from './grammar/answer-grammar.ts';
+import { type AnswerConstraint, type CompiledGrammar, compileGrammar } from './grammar/answer-grammar.ts';
 import { RecentResults } from './recent-results.ts';
 
-const GRAMMARS_KEPT = 64;
-/** Of processor time, so that a busy machine refuses nobody. 128 tools of five objects each take a third of it. */
+/** The largest has about 2 MB. */
+const GRAMMARS_KEPT = 32;
+/** Processor time, so that a busy machine rejects nobody. 128 tools of five objects each take a third of it. */
 export const COMPILE_LIMIT_MS: Milliseconds = 5000;
-const LOOK_EVERY_MS: Milliseconds = 500;
+const CHECK_EVERY_MS: Milliseconds = 500;
 
 interface GrammarCompilerOptions {
   readonly clock: Clock;
@@ -26,12 +27,12 @@ interface GrammarCompilerOptions {
   readonly processorMs?: () => Milliseconds;
 }
 
-type Outcome = { readonly grammar: string } | { readonly error: ServingError };
+type Outcome = { readonly grammar: CompiledGrammar } | { readonly error: ServingError };
 
 interface Job {
   /** The constraint as JSON. */
   readonly key: string;
-  /** The field of the request that it comes from, in native words. */
+  /** The field of the request that the constraint comes from, by its native name. */
   readonly field: string;
   settle(outcome: Outcome): void;
 }
@@ -40,37 +41,37 @@ export class GrammarCompiler {
   readonly #clock: Clock;
   readonly #startThread: StartGrammarThread;
   readonly #processorMs: () => Milliseconds;
-  readonly #json = jsonGrammar();
+  readonly #json = compileGrammar({ output: { kind: 'json' } });
   readonly #recent = new RecentResults<Outcome>(GRAMMARS_KEPT);
   readonly #waiting = new Set<Job>();
   #running: Job | undefined;
   #thread: GrammarThread | undefined;
-  #look: Timer | undefined;
+  #check: Timer | undefined;
   #closed = false;
 
   constructor({
     clock,
     startThread = startGrammarThread,
-    processorMs = processProcessorMs,
+    processorMs = processorTimeMs,
   }: GrammarCompilerOptions) {
     this.#clock = clock;
     this.#startThread = startThread;
     this.#processorMs = processorMs;
   }
 
-  /** GBNF. Rejects with `invalid_request` for what cannot be used, naming the place, and with the signal's reason. */
-  async compile(constraint: AnswerConstraint, signal: AbortSignal): Promise<string> {
+  /** Rejects with `invalid_request` for what cannot be used, naming the place, and with the signal's reason. */
+  async compile(constraint: AnswerConstraint, signal: AbortSignal): Promise<CompiledGrammar> {
     signal.throwIfAborted();
     if (this.#closed) throw closedError();
     if (constraint.calls === undefined && constraint.output?.kind === 'json') return this.#json;
     const key = JSON.stringify(constraint);
     const field = constraint.output === undefined ? 'tools' : outputField(constraint.output);
-    const outcome = this.#recent.get(key) ?? (await this.#compiled({ key, field }, signal));
+    const outcome = this.#recent.get(key) ?? (await this.#enqueue(key, field, signal));
     if ('error' in outcome) throw outcome.error;
     return outcome.grammar;
   }
 
-  /** Those who wait are refused. */
+  /** Rejects the jobs that wait. */
   async close(): Promise<void> {
     this.#closed = true;
     const outcome = { error: closedError() };
@@ -79,7 +80,7 @@ export class GrammarCompiler {
     await this.#thread?.end();
   }
 
-  #compiled({ key, field }: Pick<Job, 'key' | 'field'>, signal: AbortSignal): Promise<Outcome> {
+  #enqueue(key: string, field: string, signal: AbortSignal): Promise<Outcome> {
     return abortable(signal, ({ resolve }) => {
       const job: Job = {
         key,
@@ -100,33 +101,33 @@ export class GrammarCompiler {
     if (job === undefined || this.#running !== undefined) return;
     this.#waiting.delete(job);
     this.#running = job;
-    this.#thread ??= this.#started();
+    this.#thread ??= this.#start();
     this.#thread.compile(job.key);
-    this.#watch(this.#processorMs());
+    this.#checkTime(this.#processorMs());
   }
 
-  #started(): GrammarThread {
+  #start(): GrammarThread {
     const thread = this.#startThread({
-      compiled: (compiled) => this.#finished(outcomeOf(compiled)),
+      compiled: (result) => this.#finish(outcomeOf(result)),
       ended: (how, cause) => {
         if (this.#thread === thread) this.#thread = undefined;
         const error =
           how === 'out-of-memory' ? this.#tooCostly('memory') : new ServingError('internal', { cause });
-        this.#finished({ error });
+        this.#finish({ error });
       },
     });
     return thread;
   }
 
-  #watch(begunAt: Milliseconds): void {
-    this.#look = this.#clock.schedule(LOOK_EVERY_MS, () => {
+  #checkTime(begunAt: Milliseconds): void {
+    this.#check = this.#clock.schedule(CHECK_EVERY_MS, () => {
       if (this.#processorMs() - begunAt < COMPILE_LIMIT_MS) {
-        this.#watch(begunAt);
+        this.#checkTime(begunAt);
         return;
       }
       void this.#thread?.end();
       this.#thread = undefined;
-      this.#finished({ error: this.#tooCostly('time') });
+      this.#finish({ error: this.#tooCostly('time') });
     });
   }
 
@@ -142,7 +143,7 @@ export class GrammarCompiler {
     });
   }
 
-  #finished(outcome: Outcome): void {
+  #finish(outcome: Outcome): void {
     if (this.#running === undefined) return;
     const isFault = 'error' in outcome && outcome.error.code === 'internal';
     if (!isFault) this.#recent.set(this.#running.key, outcome);
@@ -150,46 +151,41 @@ export class GrammarCompiler {
     this.#next();
   }
 
-  /** The one that runs, and all that wait for the same. */
+  /** The running job, and all that wait for the same grammar. */
   #settle(outcome: Outcome): void {
     const job = this.#running;
-    this.#look?.cancel();
+    this.#check?.cancel();
     this.#running = undefined;
     job?.settle(outcome);
     for (const other of [...this.#waiting]) if (other.key === job?.key) other.settle(outcome);
   }
 }
 
-function outcomeOf(compiled: Compiled): Outcome {
-  if ('grammar' in compiled) return compiled;
-  if ('failure' in compiled) return { error: new ServingError('internal', { cause: compiled.failure }) };
-  const { code, ...details } = compiled.refusal;
+function outcomeOf(result: ThreadResult): Outcome {
+  if ('grammar' in result) return result;
+  if ('failure' in result) return { error: new ServingError('internal', { cause: result.failure }) };
+  const { code, ...details } = result.rejection;
   return { error: new ServingError(code, details) };
 }
 
-function processProcessorMs(): Milliseconds {
+function processorTimeMs(): Milliseconds {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1000;
 }
 
-/**
- * A thread that compiles grammars, so that a schema made to cost much keeps nobody else waiting. Owns the thread. It
- * keeps the process alive only while it compiles.
- */
-
-export type Compiled =
-  | { readonly grammar: string }
+export type ThreadResult =
+  | { readonly grammar: CompiledGrammar }
   /** The fields of a ServingError. */
   | {
-      readonly refusal: { readonly code: ErrorCode; readonly message: string; readonly param?: string };
+      readonly rejection: { readonly code: ErrorCode; readonly message: string; readonly param?: string };
     }
   /** A fault of the compiler itself. */
   | { readonly failure: string };
 
 export interface GrammarThreadEvents {
-  /** To each `compile()` once, unless the thread ends first. */
-  compiled(compiled: Compiled): void;
-  /** It ended by itself. */
+  /** Once for each `compile()`, unless the thread ends first. */
+  compiled(result: ThreadResult): void;
+  /** The thread ended by itself. */
   ended(how: 'out-of-memory' | 'failed', cause: unknown): void;
 }
 
@@ -202,10 +198,11 @@ interface GrammarThread {
 
 type StartGrammarThread = (events: GrammarThreadEvents) => GrammarThread;
 
-/** The largest schemas that are taken need about a tenth of it. */
+/** The largest schemas that are accepted need about a tenth of it. */
 const MEMORY = { maxOldGenerationSizeMb: 512, maxYoungGenerationSizeMb: 32 };
 
-const startGrammarThread: StartGrammarThread = (events) => {
+/** Keeps the process alive only while it compiles. */
+function startGrammarThread(events: GrammarThreadEvents): GrammarThread {
   const worker = new Worker(builtEntry('./grammar-worker.js', import.meta.url), {
     resourceLimits: MEMORY,
     env: {},
@@ -213,9 +210,9 @@ const startGrammarThread: StartGrammarThread = (events) => {
   });
   worker.unref();
   let over = false;
-  worker.on('message', (compiled: Compiled) => {
+  worker.on('message', (result: ThreadResult) => {
     worker.unref();
-    if (!over) events.compiled(compiled);
+    if (!over) events.compiled(result);
   });
   worker.on('error', (error: Error & { readonly code?: unknown }) => {
     if (over) return;
@@ -232,4 +229,4 @@ const startGrammarThread: StartGrammarThread = (events) => {
       await worker.terminate();
     },
   };
-};
+}

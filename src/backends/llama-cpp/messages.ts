@@ -15,7 +15,7 @@ import type {
   Sampling,
   ToolUse,
 } from '../../core/generation.ts';
-import type { ToolCallFormat } from './grammar/answer-grammar.ts';
+import type { CompiledGrammar, ToolCallFormat } from './grammar/answer-grammar.ts';
 
 export interface EngineSettings {
   readonly modelPath: string;
@@ -48,8 +48,8 @@ export interface EngineGenerationRequest {
   readonly limits: Limits;
   /** Absent: as the template does when nothing is said. */
   readonly thinking?: ReasoningEffort;
-  /** GBNF that the whole answer follows, from its rule `root`. */
-  readonly grammar?: string;
+  /** The whole answer follows it. */
+  readonly grammar?: CompiledGrammar;
   /**
    * The field of the request that the text is held to, in native words. Absent: the text is free, or the answer has to be
    * calls. Beside tools that may be called the answer is either calls or such text, from its beginning.

@@ -3,6 +3,7 @@
  * is asked. Keeps nothing.
  */
 import { ServingError } from '../../../core/errors.ts';
+import type { CompiledGrammar } from '../grammar/answer-grammar.ts';
 import type { EngineGenerationRequest } from '../messages.ts';
 import { type FailedEvent, failedEvent, messageOf } from './engine-worker.ts';
 import type { GrammarWatch } from './grammar-watch.ts';
@@ -34,8 +35,8 @@ export interface AdmissionOptions {
   readonly contextSize: number;
   readonly vocabularySize: number;
   readonly tokensOfBadWords: (words: readonly string[]) => readonly (readonly Token[])[];
-  /** Throws where the text is not GBNF. */
-  readonly readGrammar: (text: string) => () => ActiveGrammar;
+  /** Throws where llama.cpp cannot read it. */
+  readonly readGrammar: (grammar: CompiledGrammar) => () => ActiveGrammar;
 }
 
 const CANNOT_THINK = 'think is set, but this model cannot think. Leave it away.';

@@ -5,8 +5,13 @@
  */
 import type { Milliseconds } from '../../../core/clock.ts';
 import { ServingError } from '../../../core/errors.ts';
-import type { FlatGrammar } from '../grammar/gbnf/flat-grammar.ts';
-import { type LookAhead, maxPathsAhead, StackMachine, type StackSet } from '../grammar/gbnf/stack-machine.ts';
+import {
+  type LookAhead,
+  maxPathsAhead,
+  type PackedGrammar,
+  StackMachine,
+  type StackSet,
+} from '../grammar/gbnf/stack-machine.ts';
 import { GRAMMAR_LIMITS } from '../grammar/limits.ts';
 import type { Token } from './library.ts';
 import type { TokenBytes } from './vocabulary.ts';
@@ -33,7 +38,7 @@ export class GrammarWatch {
   #ways = 1;
   #slowChoices = 0;
 
-  constructor(grammar: FlatGrammar, bytesOf: TokenBytes) {
+  constructor(grammar: PackedGrammar, bytesOf: TokenBytes) {
     this.#machine = new StackMachine(grammar, { steps: STEPS_AHEAD, stacks: GRAMMAR_LIMITS.stacks });
     this.#bytesOf = bytesOf;
     this.#stacks = this.#machine.start(grammar.root);

@@ -4,9 +4,7 @@
  */
 
 import type { Ability } from '../../../core/backend.ts';
-import type { ToolCallFormat } from '../grammar/answer-grammar.ts';
-import type { FlatGrammar } from '../grammar/gbnf/flat-grammar.ts';
-import { parseGbnf } from '../grammar/gbnf/parser.ts';
+import type { CompiledGrammar, ToolCallFormat } from '../grammar/answer-grammar.ts';
 import type {
   EngineEmbeddingRequest,
   EngineEvent,
@@ -182,27 +180,20 @@ function embedsOnly(pooling: Pooling): string {
 
 const GRAMMARS_KEPT = 64;
 
-interface ReadGrammar {
-  readonly native: NativeGrammar;
-  readonly flat: FlatGrammar;
-}
-
 /** The library answers a text that is no grammar with an error. */
 function grammarReader(
   bindings: NativeBindings,
   model: NativeModel,
   bytesOf: TokenBytes,
-): (text: string) => () => ActiveGrammar {
-  const grammars = new RecentResults<ReadGrammar>(GRAMMARS_KEPT);
-  const read = (text: string): ReadGrammar => ({
-    native: new bindings.AddonGrammar(text, { addonExports: bindings, rootRuleName: 'root' }),
-    flat: parseGbnf(text),
-  });
-  return (text) => {
-    const { native, flat } = grammars.of(text, read);
+): (grammar: CompiledGrammar) => () => ActiveGrammar {
+  const grammars = new RecentResults<NativeGrammar>(GRAMMARS_KEPT);
+  const read = (gbnf: string) =>
+    new bindings.AddonGrammar(gbnf, { addonExports: bindings, rootRuleName: 'root' });
+  return ({ gbnf, packed }) => {
+    const native = grammars.of(gbnf, read);
     return () => ({
       state: new bindings.AddonGrammarEvaluationState(model, native),
-      watch: new GrammarWatch(flat, bytesOf),
+      watch: new GrammarWatch(packed, bytesOf),
     });
   };
 }

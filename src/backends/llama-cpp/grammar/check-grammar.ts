@@ -19,36 +19,33 @@ import {
   distinguishingCharacters,
   type LookAhead,
   maxPathsAhead,
+  packGrammar,
   StackMachine,
   type StackSet,
 } from './gbnf/stack-machine.ts';
 import { GRAMMAR_LIMITS } from './limits.ts';
 
-interface CheckGrammarOptions {
-  /** The field that the grammar came in. */
-  readonly param?: string;
+export interface CheckedGrammar {
+  readonly gbnf: string;
+  /** The same grammar, parsed. */
+  readonly flat: FlatGrammar;
 }
 
-/** A client's own GBNF as the engine shall have it; throws `invalid_request` with the line and the reason. */
-export function checkGrammar(gbnf: string, { param = 'grammar' }: CheckGrammarOptions = {}): string {
+/** A client's own GBNF. Throws `invalid_request` with the line and the reason. */
+export function checkGrammar(gbnf: string): CheckedGrammar {
+  const param = 'grammar';
   if (gbnf.trim() === '') throw invalid(param, 'is empty. It must be GBNF with a rule named "root".');
   if (gbnf.length > GRAMMAR_LIMITS.characters)
     throw invalid(param, `has ${gbnf.length} characters. At most ${GRAMMAR_LIMITS.characters} are allowed.`);
   try {
-    return parseChecked(gbnf).gbnf;
+    return parseChecked(gbnf);
   } catch (thrown) {
     if (!(thrown instanceof GrammarError)) throw thrown;
     throw invalid(param, `is not a usable grammar: line ${thrown.line}: ${thrown.message}.`);
   }
 }
 
-interface CheckedGrammar {
-  /** Of the same texts as what was read, with less for the engine to follow. */
-  readonly grammar: FlatGrammar;
-  readonly gbnf: string;
-}
-
-/** The grammar, once every check has passed; throws a GrammarProblem. */
+/** A grammar of the same texts with less for the engine to follow. Throws a GrammarError where a check fails. */
 export function parseChecked(gbnf: string): CheckedGrammar {
   const grammar = parseGbnf(gbnf);
   const { rules } = grammar;
@@ -61,7 +58,7 @@ export function parseChecked(gbnf: string): CheckedGrammar {
     throw new GrammarError((rules[grammar.root] as FlatRule).line, 'it matches nothing but the empty text');
   const simple = simplify(grammar);
   checkStackGrowth(simple);
-  return { grammar: simple, gbnf: simple === grammar ? gbnf : writeGbnf(simple) };
+  return { flat: simple, gbnf: simple === grammar ? gbnf : writeGbnf(simple) };
 }
 
 /** Nothing that the root leads to holds a character. */
@@ -206,7 +203,7 @@ const AHEAD_OF_START: LookAhead = { characters: 32, texts: 8, choices: 8 };
 const AHEAD_OF_PLACE: LookAhead = { characters: 12, texts: 1, choices: 2 };
 
 function checkStackGrowth(grammar: FlatGrammar): void {
-  const machine = new StackMachine(grammar, { steps: STEPS, stacks: GRAMMAR_LIMITS.stacks });
+  const machine = new StackMachine(packGrammar(grammar), { steps: STEPS, stacks: GRAMMAR_LIMITS.stacks });
   const named = new Map(grammar.rules.map(({ name }, index) => [name, index] as const).reverse());
   const setsOfEach = Math.max(Math.floor(SETS_FROM_RULES / named.size), SETS_FROM_RULE);
   const starts = [...named.values()].slice(0, SETS_FROM_RULES / SETS_FROM_RULE);

@@ -1,5 +1,8 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import type { AnswerConstraint } from '../../../../src/backends/llama-cpp/grammar/answer-grammar.ts';
+import type {
+  AnswerConstraint,
+  CompiledGrammar,
+} from '../../../../src/backends/llama-cpp/grammar/answer-grammar.ts';
 import {
   COMPILE_LIMIT_MS,
   GrammarCompiler,
@@ -13,6 +16,11 @@ import { HOSTILE_GRAMMARS } from '../../../support/hostile-grammars.ts';
 
 describe('grammar compiler', () => {
   /** Whoever asks for what, each grammar is compiled once, off the event loop, and for a bounded time. */
+
+  const compiled = (gbnf: string): CompiledGrammar => ({
+    gbnf,
+    packed: { elements: [], alternatives: [], rules: [0], sets: [], root: 0 },
+  });
 
   class FakeThread {
     readonly events: GrammarThreadEvents;
@@ -31,8 +39,8 @@ describe('grammar compiler', () => {
       this.ended = true;
     }
 
-    answer(grammar: string): void {
-      this.events.compiled({ grammar });
+    answer(gbnf: string): void {
+      this.events.compiled({ grammar: compiled(gbnf) });
     }
   }
 
@@ -66,9 +74,9 @@ describe('grammar compiler', () => {
       expect(threads).toHaveLength(1);
       expect(thread().given).toHaveLength(1);
       thread().answer('of a');
-      expect(await first).toBe('of a');
+      expect(await first).toEqual(compiled('of a'));
       thread().answer('of b');
-      expect(await second).toBe('of b');
+      expect(await second).toEqual(compiled('of b'));
       expect(thread().given.map((given) => JSON.parse(given))).toEqual([schema('a'), schema('b')]);
     });
 
@@ -76,25 +84,27 @@ describe('grammar compiler', () => {
       const { compiler, thread, clock } = setUp();
       const both = [compiler.compile(schema('a'), never()), compiler.compile(schema('a'), never())];
       thread().answer('of a');
-      expect(await Promise.all(both)).toEqual(['of a', 'of a']);
-      expect(await compiler.compile(schema('a'), never())).toBe('of a');
+      expect(await Promise.all(both)).toEqual([compiled('of a'), compiled('of a')]);
+      expect(await compiler.compile(schema('a'), never())).toEqual(compiled('of a'));
       expect(thread().given).toHaveLength(1);
       expect(clock.pendingTimers).toBe(0);
     });
 
     it('of JSON mode needs no thread', async () => {
       const { compiler, threads } = setUp();
-      expect(await compiler.compile({ output: { kind: 'json' } }, never())).toContain('root ::=');
+      expect(await compiler.compile({ output: { kind: 'json' } }, never())).toMatchObject({
+        gbnf: expect.stringContaining('root ::='),
+      });
       expect(threads).toEqual([]);
     });
 
     it('that cannot be made is refused as the thread says, again and again', async () => {
       const { compiler, thread } = setUp();
       const refused = compiler.compile(schema('a'), never());
-      const refusal = { code: 'invalid_request', message: 'No.', param: 'format' } as const;
-      thread().events.compiled({ refusal });
-      await expect(refused).rejects.toMatchObject(refusal);
-      await expect(compiler.compile(schema('a'), never())).rejects.toMatchObject(refusal);
+      const rejection = { code: 'invalid_request', message: 'No.', param: 'format' } as const;
+      thread().events.compiled({ rejection });
+      await expect(refused).rejects.toMatchObject(rejection);
+      await expect(compiler.compile(schema('a'), never())).rejects.toMatchObject(rejection);
       expect(thread().given).toHaveLength(1);
     });
   });
@@ -103,7 +113,7 @@ describe('grammar compiler', () => {
     it.each([
       ['format', schema('slow')],
       ['regex', regex('slow')],
-      ['tools', { calls: { tools: [{ name: 'slow' }], single: false, form: {} as never } }],
+      ['tools', { calls: { tools: [{ name: 'slow' }], single: false, format: {} as never } }],
     ] as const)('is refused naming %s, and the next has a new thread', async (param, slow) => {
       const { compiler, threads, thread, clock, cost } = setUp();
       const refused = compiler.compile(slow, never());
@@ -118,7 +128,7 @@ describe('grammar compiler', () => {
       });
       expect(thread(0).ended).toBe(true);
       thread(1).answer('of next');
-      expect(await next).toBe('of next');
+      expect(await next).toEqual(compiled('of next'));
       await expect(compiler.compile(slow, never()), 'known by now').rejects.toMatchObject({ param });
       expect(threads).toHaveLength(2);
       expect(clock.pendingTimers).toBe(0);
@@ -130,7 +140,7 @@ describe('grammar compiler', () => {
       cost.ms = COMPILE_LIMIT_MS - 1;
       await clock.advance(60_000);
       thread().answer('of a');
-      expect(await made).toBe('of a');
+      expect(await made).toEqual(compiled('of a'));
       expect(thread().ended).toBe(false);
     });
 
@@ -145,7 +155,7 @@ describe('grammar compiler', () => {
       cost.ms += COMPILE_LIMIT_MS - 1;
       await clock.advance(500);
       thread().answer('of b');
-      expect(await second).toBe('of b');
+      expect(await second).toEqual(compiled('of b'));
     });
   });
 
@@ -161,7 +171,7 @@ describe('grammar compiler', () => {
         message: expect.stringContaining('more memory'),
       });
       thread(1).answer('of next');
-      expect(await next).toBe('of next');
+      expect(await next).toEqual(compiled('of next'));
     });
 
     it('that failed is an internal error, which is not kept', async () => {
@@ -182,7 +192,7 @@ describe('grammar compiler', () => {
       thread(0).events.ended('failed', new Error('a fault'));
       const second = compiler.compile(schema('b'), never());
       thread(1).answer('of b');
-      expect(await second).toBe('of b');
+      expect(await second).toEqual(compiled('of b'));
     });
   });
 
@@ -210,7 +220,7 @@ describe('grammar compiler', () => {
       leaving.abort(reason);
       await expect(first).rejects.toBe(reason);
       thread().answer('of a');
-      expect(await compiler.compile(schema('a'), never())).toBe('of a');
+      expect(await compiler.compile(schema('a'), never())).toEqual(compiled('of a'));
     });
 
     it('before asking is asked nothing', async () => {
@@ -255,7 +265,9 @@ describe('grammar thread', () => {
   };
 
   it('makes a grammar', async () => {
-    expect(await compiler.compile(ofSchema({ const: 'yes' }), never())).toContain('yes');
+    expect(await compiler.compile(ofSchema({ const: 'yes' }), never())).toMatchObject({
+      gbnf: expect.stringContaining('yes'),
+    });
   });
 
   it('refuses with code, message and place', async () => {

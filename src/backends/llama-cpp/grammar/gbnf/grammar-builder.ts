@@ -154,14 +154,14 @@ interface TrieNode {
 }
 
 /** Exactly these texts. */
-export function anyOfTexts(texts: readonly string[], book: GrammarBuilder): string {
-  return written(trieOf(texts), book);
+export function anyOfTexts(texts: readonly string[], builder: GrammarBuilder): string {
+  return written(trieOf(texts), builder);
 }
 
 /** Any text of these characters, but none of the given ones; those with other characters are no matter. */
 export function noneOfTexts(
   texts: readonly string[],
-  { characters, book }: { readonly characters: CharacterSet; readonly book: GrammarBuilder },
+  { characters, builder }: { readonly characters: CharacterSet; readonly builder: GrammarBuilder },
 ): string {
   const anything = repeated(characterClass(characters), 0, undefined);
   const other = ({ next, ends }: TrieNode): string => {
@@ -171,7 +171,7 @@ export function noneOfTexts(
       sequence(characterClass(differs), anything),
       ...Array.from(next, ([character, branch]) => sequence(literal(character), other(branch))),
     ];
-    return book.add('key-not', alternatives(ways));
+    return builder.add('key-not', alternatives(ways));
   };
   return texts.length === 0 ? anything : other(trieOf(texts));
 }
@@ -191,7 +191,7 @@ function trieOf(texts: readonly string[]): TrieNode {
 }
 
 /** A run without a choice is one literal; a choice becomes a rule, so that nothing is nested. */
-function written(start: TrieNode, book: GrammarBuilder): string {
+function written(start: TrieNode, builder: GrammarBuilder): string {
   let run = '';
   let branch = start;
   while (branch.next.size === 1 && !branch.ends) {
@@ -202,9 +202,9 @@ function written(start: TrieNode, book: GrammarBuilder): string {
   const head = run === '' ? '' : literal(run);
   if (branch.next.size === 0) return head;
   const ways = Array.from(branch.next, ([character, next]) =>
-    sequence(literal(character), written(next, book)),
+    sequence(literal(character), written(next, builder)),
   );
-  return sequence(head, book.add('one-of', alternatives(branch.ends ? [...ways, ''] : ways)));
+  return sequence(head, builder.add('one-of', alternatives(branch.ends ? [...ways, ''] : ways)));
 }
 
 /** Writes a grammar as GBNF again: each rule under a name of its own, whatever it stood for. */

@@ -1,81 +1,105 @@
 /**
- * The engine's way of reading a text by a grammar: a set of stacks, each with the place to go on at on top. Equal
- * stacks are one stack. Owns its stacks and counts its steps; after the last one it says that it is exhausted.
+ * Reads a text by a grammar as the engine does: a set of stacks, each with the next element to match on top. Equal
+ * stacks are one stack. Owns its stacks, and the steps that it may still take.
+ *
+ * `maxPathsAhead` estimates with it what a token may cost: the engine tries every token of its vocabulary character by
+ * character, and within a token it follows stacks that have become equal one by one, so that two paths for each
+ * character are a thousand after ten.
  */
-
 import { GRAMMAR_LIMITS } from '../limits.ts';
 import { type CharacterSet, includes } from './character-set.ts';
 import type { FlatGrammar } from './flat-grammar.ts';
 
+/**
+ * A flat grammar in lists of numbers: quick to send to another process and to use there. An element is a rule's number,
+ * -1 at the end of an alternative, or -2 - n for one character of the set n.
+ */
+export interface PackedGrammar {
+  readonly elements: readonly number[];
+  /** Where the alternatives begin in `elements`, rule after rule. */
+  readonly alternatives: readonly number[];
+  /** Where the alternatives of each rule begin in `alternatives`; at the end, their number. */
+  readonly rules: readonly number[];
+  readonly sets: readonly CharacterSet[];
+  /** Number of the rule `root`. */
+  readonly root: number;
+}
+
+const END = -1;
+const FIRST_SET = -2;
+
+export function packGrammar({ rules, root }: FlatGrammar): PackedGrammar {
+  const elements: number[] = [];
+  const alternatives: number[] = [];
+  const ruleStarts: number[] = [];
+  const sets: CharacterSet[] = [];
+  const numbers = new Map<CharacterSet, number>();
+  const numberOf = (set: CharacterSet): number => {
+    const known = numbers.get(set);
+    if (known !== undefined) return known;
+    const number = sets.push(set) - 1;
+    numbers.set(set, number);
+    return number;
+  };
+  for (const rule of rules) {
+    ruleStarts.push(alternatives.length);
+    for (const symbols of rule.alternatives) {
+      alternatives.push(elements.length);
+      for (const symbol of symbols)
+        elements.push(symbol.kind === 'rule' ? symbol.index : FIRST_SET - numberOf(symbol.set));
+      elements.push(END);
+    }
+  }
+  return { elements, alternatives, rules: [...ruleStarts, alternatives.length], sets, root };
+}
+
 /** Numbers of stacks, sorted. */
 export type StackSet = readonly number[];
 
-/**
- * Stacks, and in how many ways each has come about since the ways were last counted from one. Within a token the
- * engine follows each way on its own; only between tokens are equal stacks one.
- */
+/** Stacks, and how many paths have led to each: within a token the engine follows each path on its own. */
 type PathCounts = ReadonlyMap<number, number>;
-
-export function onePathEach(stacks: StackSet): PathCounts {
-  return new Map(stacks.map((stack) => [stack, 1]));
-}
-
-export function countPaths(ways: PathCounts): number {
-  let sum = 0;
-  for (const count of ways.values()) sum += count;
-  return sum;
-}
-
-type Element =
-  | { readonly kind: 'characters'; readonly set: CharacterSet }
-  | { readonly kind: 'rule'; readonly index: number }
-  | { readonly kind: 'end' };
 
 interface Stack {
   /** Index of the element on top. */
   readonly top: number;
+  /** Number of the stack below it. */
   readonly below: number;
 }
 
 /** The stack on which nothing is left: the text may end. */
 const EMPTY = 0;
-const END: Element = { kind: 'end' };
+const BOTTOM: Stack = { top: -1, below: -1 };
 
 export class StackMachine {
-  readonly #elements: Element[] = [];
-  /** Where the alternatives of each rule begin. */
-  readonly #alternatives: (readonly number[])[];
-  #stacks: Stack[] = [{ top: -1, below: -1 }];
+  readonly #grammar: PackedGrammar;
+  readonly #maxStacks: number;
+  #stacks: Stack[] = [BOTTOM];
   /** By the stack below and the element on top. */
   readonly #numbers = new Map<number, number>();
   /** What each stack becomes with any character it allows. */
   readonly #successors = new Map<number, StackSet>();
-  readonly #limits: { readonly stacks: number };
   #stepsLeft: number;
 
-  constructor({ rules }: FlatGrammar, limits: { readonly steps: number; readonly stacks: number }) {
-    this.#stepsLeft = limits.steps;
-    this.#limits = limits;
-    this.#alternatives = rules.map(({ alternatives }) =>
-      alternatives.map((symbols) => {
-        const start = this.#elements.length;
-        for (const symbol of symbols) this.#elements.push(symbol);
-        this.#elements.push(END);
-        return start;
-      }),
-    );
+  constructor(
+    grammar: PackedGrammar,
+    { steps, stacks }: { readonly steps: number; readonly stacks: number },
+  ) {
+    this.#grammar = grammar;
+    this.#stepsLeft = steps;
+    this.#maxStacks = stacks;
   }
 
+  /** No steps are left: what is computed from now on may be incomplete. */
   get exhausted(): boolean {
     return this.#stepsLeft <= 0;
   }
 
-  /** Stacks that are known by now. */
+  /** Number of stacks that are kept. */
   get size(): number {
     return this.#stacks.length;
   }
 
-  /** So many steps are left from now on. */
+  /** Sets how many steps are left. */
   allow(steps: number): void {
     this.#stepsLeft = steps;
   }
@@ -83,7 +107,7 @@ export class StackMachine {
   /** Forgets all stacks but these; gives their new numbers. */
   keepOnly(stacks: StackSet): StackSet {
     const old = this.#stacks;
-    this.#stacks = [{ top: -1, below: -1 }];
+    this.#stacks = [BOTTOM];
     this.#numbers.clear();
     this.#successors.clear();
     return stacks.map((stack) => {
@@ -94,9 +118,9 @@ export class StackMachine {
     });
   }
 
-  /** The stacks with which a rule is begun. */
+  /** The stacks at the beginning of a rule. */
   start(rule: number): StackSet {
-    return this.#advance((this.#alternatives[rule] ?? []).map((start) => this.#push(start, EMPTY)));
+    return this.#advance(this.#alternativesOf(rule).map((start) => this.#push(start, EMPTY)));
   }
 
   /** Whether the text may end here. */
@@ -105,59 +129,51 @@ export class StackMachine {
   }
 
   nextCharacters(stacks: StackSet): readonly CharacterSet[] {
-    return stacks.flatMap((stack) => {
-      const element = this.#top(stack);
-      return element.kind === 'characters' ? [element.set] : [];
-    });
+    return stacks.map((stack) => this.#setOnTop(stack)).filter((set) => set !== undefined);
   }
 
   read(stacks: StackSet, codePoint: number): StackSet {
     const read: number[] = [];
     for (const stack of stacks) {
-      const element = this.#top(stack);
       this.#stepsLeft -= 1;
-      if (element.kind !== 'characters' || !includes(element.set, codePoint)) continue;
-      const { top, below } = this.#stacks[stack] as Stack;
-      read.push(this.#push(top + 1, below));
+      const set = this.#setOnTop(stack);
+      if (set !== undefined && includes(set, codePoint)) read.push(this.#withoutTop(stack));
     }
     return this.#advance(read);
   }
 
-  /** As the engine reads on within a token. */
-  follow(ways: PathCounts, codePoint: number): PathCounts {
+  /** Reads on within a token. */
+  follow(paths: PathCounts, codePoint: number): PathCounts {
     const followed = new Map<number, number>();
-    for (const [stack, count] of ways)
-      for (const next of this.#after(stack, codePoint)) followed.set(next, (followed.get(next) ?? 0) + count);
+    for (const [stack, count] of paths) {
+      this.#stepsLeft -= 1;
+      const set = this.#setOnTop(stack);
+      if (set === undefined || !includes(set, codePoint)) continue;
+      for (const next of this.#successorsOf(stack)) followed.set(next, (followed.get(next) ?? 0) + count);
+    }
     return followed;
   }
 
-  /** How many ways are added by one more character of each way, whichever it allows. */
-  countBranches(ways: PathCounts): number {
+  /** How many paths one more character adds to each, whichever it is. */
+  countBranches(paths: PathCounts): number {
     let sum = 0;
-    for (const [stack, count] of ways)
-      if (this.#top(stack).kind === 'characters')
+    for (const [stack, count] of paths)
+      if (this.#setOnTop(stack) !== undefined)
         sum += count * Math.max(0, this.#successorsOf(stack).length - 1);
     return sum;
-  }
-
-  #after(stack: number, codePoint: number): StackSet {
-    const element = this.#top(stack);
-    this.#stepsLeft -= 1;
-    if (element.kind !== 'characters' || !includes(element.set, codePoint)) return [];
-    return this.#successorsOf(stack);
   }
 
   #successorsOf(stack: number): StackSet {
     const known = this.#successors.get(stack);
     if (known !== undefined) return known;
-    const { top, below } = this.#stacks[stack] as Stack;
-    const successors = this.#advance([this.#push(top + 1, below)]);
+    const successors = this.#advance([this.#withoutTop(stack)]);
     this.#successors.set(stack, successors);
     return successors;
   }
 
-  /** Puts alternatives in the place of references until every stack has a character on top, or more than allowed have. */
+  /** Replaces references by their alternatives until every stack has a character on top, or there are too many. */
   #advance(begun: readonly number[]): StackSet {
+    const { elements } = this.#grammar;
     const todo = [...begun];
     const seen = new Set<number>();
     const advanced = new Set<number>();
@@ -165,27 +181,39 @@ export class StackMachine {
       if (seen.has(stack)) continue;
       seen.add(stack);
       this.#stepsLeft -= 1;
-      const element = this.#top(stack);
-      if (element.kind !== 'rule') {
+      const rule = stack === EMPTY ? END : (elements[(this.#stacks[stack] as Stack).top] as number);
+      if (rule < 0) {
         advanced.add(stack);
-        if (advanced.size > this.#limits.stacks) break;
+        if (advanced.size > this.#maxStacks) break;
         continue;
       }
-      const { top, below } = this.#stacks[stack] as Stack;
-      const rest = this.#push(top + 1, below);
-      for (const start of this.#alternatives[element.index] ?? []) todo.push(this.#push(start, rest));
+      const rest = this.#withoutTop(stack);
+      for (const start of this.#alternativesOf(rule)) todo.push(this.#push(start, rest));
     }
     return [...advanced].sort((left, right) => left - right);
   }
 
-  #top(stack: number): Element {
-    return this.#elements[(this.#stacks[stack] as Stack).top] ?? END;
+  #alternativesOf(rule: number): readonly number[] {
+    const { alternatives, rules } = this.#grammar;
+    return alternatives.slice(rules[rule], rules[rule + 1]);
+  }
+
+  #setOnTop(stack: number): CharacterSet | undefined {
+    const { elements, sets } = this.#grammar;
+    const element = elements[(this.#stacks[stack] as Stack).top] ?? END;
+    return element <= FIRST_SET ? sets[FIRST_SET - element] : undefined;
+  }
+
+  #withoutTop(stack: number): number {
+    const { top, below } = this.#stacks[stack] as Stack;
+    return this.#push(top + 1, below);
   }
 
   /** The stack with that element on top of `below`; an end is never pushed. */
   #push(top: number, below: number): number {
-    if (this.#elements[top]?.kind === 'end') return below;
-    const key = below * this.#elements.length + top;
+    const { elements } = this.#grammar;
+    if (elements[top] === END) return below;
+    const key = below * elements.length + top;
     const known = this.#numbers.get(key);
     if (known !== undefined) return known;
     const number = this.#stacks.push({ top, below }) - 1;
@@ -194,55 +222,50 @@ export class StackMachine {
   }
 }
 
-/**
- * How much a token could cost: the engine tries every token of its vocabulary character by character, and within a
- * token it follows ways that have come together again one by one, so that two ways for each character are a thousand
- * after ten. Each way is also written out once for each beginning that its tokens share, with all the ways that follow
- * it: few ways at once are slow where each of them leads to many, character after character, as in palindromes. This
- * follows the texts on which the ways become most.
- */
-
 export interface LookAhead {
-  /** So far; tokens of words are shorter. */
+  /** Of a text; tokens of words are shorter. */
   readonly characters: number;
-  /** Texts followed beside each other: those with the most ways. */
+  /** Texts followed side by side: those with the most paths. */
   readonly texts: number;
-  /** Characters tried after each text: those that go on in the most ways. */
+  /** Characters tried after each text: those with the most paths. */
   readonly choices: number;
 }
 
 interface FollowedText {
-  readonly ways: PathCounts;
-  /** Of the ways. */
+  readonly paths: PathCounts;
   readonly count: number;
-  /** Ways added by a further character, after each of the characters of `BRANCHING`, together. */
+  /** Paths added by a further character, after each of the characters of `BRANCHING`, together. */
   readonly branches: number;
 }
 
-/** Characters after which branches are counted: the first is tried once for a token, the ones behind it again and again. */
+/**
+ * Characters after which branches are counted. Each path is written out once for each beginning that its tokens share,
+ * with all the paths that follow it: few paths at once are slow where each leads to many, as in palindromes. The first
+ * character is tried once for a token, those behind it again and again.
+ */
 const BRANCHING = { from: 1, to: 6 } as const;
 
-/** The most ways found, or a number above the limit as soon as these or their branches are too many. */
+/** The most paths found, or a number above the limit as soon as they or their branches are too many. */
 export function maxPathsAhead(
   machine: StackMachine,
   stacks: StackSet,
   { characters, texts, choices }: LookAhead,
 ): number {
   let most = stacks.length;
-  let now: readonly FollowedText[] = [{ ways: onePathEach(stacks), count: most, branches: 0 }];
+  let now: readonly FollowedText[] = [{ paths: onePathEach(stacks), count: most, branches: 0 }];
   for (let read = 0; read < characters && now.length > 0 && !machine.exhausted; read++) {
     const counts = read >= BRANCHING.from && read <= BRANCHING.to;
     const after = new Map<string, FollowedText>();
-    for (const { ways, branches: before } of now) {
-      const branches = counts ? before + machine.countBranches(ways) : before;
+    for (const { paths, branches: before } of now) {
+      const branches = counts ? before + machine.countBranches(paths) : before;
       if (branches > GRAMMAR_LIMITS.branches) return GRAMMAR_LIMITS.stacks + 1;
-      for (const codePoint of distinguishingCharacters(machine.nextCharacters([...ways.keys()]), choices)) {
-        const next = machine.follow(ways, codePoint);
+      for (const codePoint of distinguishingCharacters(machine.nextCharacters([...paths.keys()]), choices)) {
+        const next = machine.follow(paths, codePoint);
         const count = countPaths(next);
         most = Math.max(most, count);
         if (most > GRAMMAR_LIMITS.stacks) return most;
         const key = [...next.keys()].join(' ');
-        if ((after.get(key)?.count ?? 0) < count) after.set(key, { ways: next, count, branches });
+        if ((after.get(key)?.count ?? 0) < count) after.set(key, { paths: next, count, branches });
       }
     }
     now = [...after.values()].sort((one, other) => other.count - one.count).slice(0, texts);
@@ -250,7 +273,17 @@ export function maxPathsAhead(
   return most;
 }
 
-/** One character for each group that no set tells apart; those in most sets first, and only so many. */
+export function onePathEach(stacks: StackSet): PathCounts {
+  return new Map(stacks.map((stack) => [stack, 1]));
+}
+
+export function countPaths(paths: PathCounts): number {
+  let sum = 0;
+  for (const count of paths.values()) sum += count;
+  return sum;
+}
+
+/** One character for each group that no set tells apart; those in most sets first, at most `atMost`. */
 export function distinguishingCharacters(sets: readonly CharacterSet[], atMost: number): readonly number[] {
   const [only] = sets;
   if (sets.length === 1 && only?.[0] !== undefined) return [only[0].from];

@@ -15,21 +15,21 @@ interface ArrayShape {
 }
 
 export function writeArray(part: WriteContext): string {
-  const { book } = part.compiler;
+  const { builder } = part.compiler;
   const shape = arrayShape(part);
   const { first, rest, least, most } = shape;
-  const ws = book.json('ws');
+  const ws = builder.json('ws');
   const comma = sequence(literal(','), ws);
   const [open, close] = [sequence(literal('['), ws), literal(']')];
   if (most === 0) return sequence(open, close);
   const count = first.length;
   let items = '';
   if (rest !== undefined) {
-    const next = count === 0 ? '' : book.add('next', sequence(comma, rest));
+    const next = count === 0 ? '' : builder.add('next', sequence(comma, rest));
     if (count > 0)
       items = repeated(next, Math.max(0, least - count), most === undefined ? undefined : most - count);
     else {
-      const further = book.add('next', sequence(comma, rest));
+      const further = builder.add('next', sequence(comma, rest));
       items = sequence(
         rest,
         repeated(further, Math.max(0, least - 1), most === undefined ? undefined : most - 1),
@@ -39,7 +39,7 @@ export function writeArray(part: WriteContext): string {
   // From the last of the first items backwards: what follows one is optional once there are enough.
   for (let index = count - 1; index >= 0; index--) {
     const begun = sequence(index === 0 ? '' : comma, first[index] as string, items);
-    items = index > 0 && index >= least ? `${book.add('items', begun)}?` : begun;
+    items = index > 0 && index >= least ? `${builder.add('items', begun)}?` : begun;
   }
   const inside = sequence(items, ws);
   return sequence(open, least === 0 ? `(${inside})?` : inside, close);

@@ -41,14 +41,14 @@ type WritePart = (facts: MergedSchema, part: WriteContext) => string;
 const PARTS: Readonly<Record<JsonType, WritePart>> = {
   object: (_, part) => writeObject(part),
   array: (_, part) => writeArray(part),
-  string: (facts, { at, compiler }) => writeString(facts, { at, book: compiler.book }),
-  number: (facts, { at, compiler }) => writeNumber(facts, { at, book: compiler.book }),
-  boolean: (_, { compiler }) => compiler.book.json('boolean'),
-  null: (_, { compiler }) => compiler.book.json('null'),
+  string: (facts, { at, compiler }) => writeString(facts, { at, builder: compiler.builder }),
+  number: (facts, { at, compiler }) => writeNumber(facts, { at, builder: compiler.builder }),
+  boolean: (_, { compiler }) => compiler.builder.json('boolean'),
+  null: (_, { compiler }) => compiler.builder.json('null'),
 };
 
 export class SchemaCompiler implements RuleCompiler {
-  readonly book: GrammarBuilder;
+  readonly builder: GrammarBuilder;
   readonly #reader: SchemaReader;
   readonly #root: SchemaLocation;
   readonly #rules = new Map<string, string | Contradiction>();
@@ -56,8 +56,8 @@ export class SchemaCompiler implements RuleCompiler {
   #depth = 0;
   #merged = 0;
 
-  constructor(document: unknown, book: GrammarBuilder) {
-    this.book = book;
+  constructor(document: unknown, builder: GrammarBuilder) {
+    this.builder = builder;
     this.#reader = new SchemaReader(document);
     this.#root = { pointer: [], schema: document };
   }
@@ -67,8 +67,8 @@ export class SchemaCompiler implements RuleCompiler {
     return this.ruleFor([this.#root], hint);
   }
 
-  /** Kinds of value that the whole document allows, at the most. */
-  kinds(): ReadonlySet<JsonType> {
+  /** The types of value that the whole document may allow. */
+  types(): ReadonlySet<JsonType> {
     const { schemas } = flatten([conjunctFor(this.#root)], this.#reader);
     return mergeSchemas(schemas, []).types;
   }
@@ -83,7 +83,7 @@ export class SchemaCompiler implements RuleCompiler {
   #ruleFor(demands: readonly Conjunct[], hint: string): string {
     const at = demands[0]?.place.pointer ?? [];
     const flat = flatten(demands, this.#reader);
-    if (flat.schemas.length === 0 && flat.choices.length === 0) return this.book.json('value');
+    if (flat.schemas.length === 0 && flat.choices.length === 0) return this.builder.json('value');
     const known = this.#rules.get(flat.key);
     if (known instanceof Contradiction) throw known;
     if (known !== undefined) return known;
@@ -106,11 +106,11 @@ export class SchemaCompiler implements RuleCompiler {
         undefined,
         'multiplies: its parts are put together in too many ways; use fewer choices side by side.',
       );
-    const name = this.book.reserve(hint);
+    const name = this.builder.reserve(hint);
     this.#rules.set(flat.key, name);
     this.#depth += 1;
     try {
-      this.book.define(name, this.#body(flat, { at, hint }));
+      this.builder.define(name, this.#body(flat, { at, hint }));
     } catch (thrown) {
       const problem = located(thrown, { at, schemas: flat.schemas });
       if (problem instanceof Contradiction) this.#rules.set(flat.key, problem);
@@ -128,7 +128,7 @@ export class SchemaCompiler implements RuleCompiler {
     if (facts.values !== undefined)
       return anyOfTexts(
         facts.values.map((value) => JSON.stringify(value)),
-        this.book,
+        this.builder,
       );
     if (facts.types.size === 0) throw new Contradiction(at, 'type', 'leaves no type that all parts allow.');
     return this.#kinds(facts, { schemas: flat.schemas, at, compiler: this });

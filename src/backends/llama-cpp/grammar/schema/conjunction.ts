@@ -314,7 +314,7 @@ function codePointCount(text: string): number {
 
 /** What the parts of a value are compiled with. */
 export interface RuleCompiler {
-  readonly book: GrammarBuilder;
+  readonly builder: GrammarBuilder;
   /** The name of the rule for a value that meets all the schemas. */
   ruleFor(places: readonly SchemaLocation[], hint: string): string;
 }

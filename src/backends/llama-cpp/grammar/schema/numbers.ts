@@ -9,11 +9,11 @@ const MAX_BOUND = 1_000_000_000;
 
 export function writeNumber(
   facts: MergedSchema,
-  { at, book }: { readonly at: Pointer; readonly book: GrammarBuilder },
+  { at, builder }: { readonly at: Pointer; readonly builder: GrammarBuilder },
 ): string {
   const { lower, upper, integer } = facts;
-  if (integer) return writeInteger(facts, { at, book });
-  if (lower === undefined && upper === undefined) return book.json('number');
+  if (integer) return writeInteger(facts, { at, builder });
+  if (lower === undefined && upper === undefined) return builder.json('number');
   checkBound(lower, { at, closed: 'minimum', open: 'exclusiveMinimum' });
   checkBound(upper, { at, closed: 'maximum', open: 'exclusiveMaximum' });
   const part = decimalsIn({ lower, upper });
@@ -23,12 +23,12 @@ export function writeNumber(
 
 function writeInteger(
   { lower, upper }: MergedSchema,
-  { at, book }: { readonly at: Pointer; readonly book: GrammarBuilder },
+  { at, builder }: { readonly at: Pointer; readonly builder: GrammarBuilder },
 ): string {
   const least = Math.max(-MAX_INTEGER, lower === undefined ? -MAX_INTEGER : firstWhole(lower));
   const most = Math.min(MAX_INTEGER, upper === undefined ? MAX_INTEGER : lastWhole(upper));
   if (least > most) throw impossible(at, lower);
-  if (least === -MAX_INTEGER && most === MAX_INTEGER) return book.json('integer');
+  if (least === -MAX_INTEGER && most === MAX_INTEGER) return builder.json('integer');
   return integersIn({ least, most });
 }
 

@@ -25,13 +25,13 @@ import { PLAIN_CHARACTERS } from './strings.ts';
 export function writeObject({ schemas, at, compiler }: WriteContext): string {
   const shape = objectShape(schemas, at);
   const { least, most } = shape;
-  const ws = compiler.book.json('ws');
+  const ws = compiler.builder.json('ws');
   const declared = membersOf(shape, { schemas, at, compiler });
   const further = furtherMember(shape, { schemas, at, compiler });
   const members = { declared, further, least, most };
   checkOptionalRun(declared, at);
   checkCounts(members, at);
-  const filled = new MemberWriter(members, compiler.book).write();
+  const filled = new MemberWriter(members, compiler.builder).write();
   const empty = least === 0 && declared.every(({ required }) => !required);
   const open = sequence(literal('{'), ws);
   if (filled === undefined || most === 0) {
@@ -44,7 +44,7 @@ export function writeObject({ schemas, at, compiler }: WriteContext): string {
 }
 
 function membersOf({ properties }: ObjectShape, { compiler }: WriteContext): readonly Member[] {
-  const ws = compiler.book.json('ws');
+  const ws = compiler.builder.json('ws');
   return properties.flatMap(({ name, required, places }): Member[] => {
     if (places === undefined) return [];
     try {
@@ -60,7 +60,7 @@ function membersOf({ properties }: ObjectShape, { compiler }: WriteContext): rea
 
 function furtherMember({ properties, further }: ObjectShape, { compiler }: WriteContext): string | undefined {
   if (further === undefined) return undefined;
-  const { book } = compiler;
+  const { builder } = compiler;
   try {
     const value = compiler.ruleFor(further, 'further');
     const names = properties
@@ -68,9 +68,9 @@ function furtherMember({ properties, further }: ObjectShape, { compiler }: Write
       .filter((name) => JSON.stringify(name).length === name.length + 2);
     const key =
       names.length === 0
-        ? book.json('string')
-        : sequence(literal('"'), noneOfTexts(names, { characters: PLAIN_CHARACTERS, book }), literal('"'));
-    return sequence(key, literal(':'), book.json('ws'), value);
+        ? builder.json('string')
+        : sequence(literal('"'), noneOfTexts(names, { characters: PLAIN_CHARACTERS, builder }), literal('"'));
+    return sequence(key, literal(':'), builder.json('ws'), value);
   } catch (thrown) {
     if (thrown instanceof Contradiction) return undefined;
     throw thrown;
@@ -232,7 +232,7 @@ interface Position {
 
 class MemberWriter {
   readonly #members: Members;
-  readonly #book: GrammarBuilder;
+  readonly #builder: GrammarBuilder;
   readonly #comma: string;
   /** Parts already written; undefined for a dead end. */
   readonly #parts = new Map<string, string | undefined>();
@@ -241,10 +241,10 @@ class MemberWriter {
   /** The bound that can still be exceeded. */
   readonly #most: number | undefined;
 
-  constructor(members: Members, book: GrammarBuilder) {
+  constructor(members: Members, builder: GrammarBuilder) {
     this.#members = members;
-    this.#book = book;
-    this.#comma = sequence(literal(','), book.json('ws'));
+    this.#builder = builder;
+    this.#comma = sequence(literal(','), builder.json('ws'));
     const { declared, further, least, most } = members;
     this.#most = further === undefined && most !== undefined && most >= declared.length ? undefined : most;
     this.#countUpTo = Math.max(1, least, this.#most ?? 0);
@@ -260,7 +260,7 @@ class MemberWriter {
     const key = `${position.index} ${position.written}`;
     if (this.#parts.has(key)) return this.#parts.get(key);
     const ways = this.#ways(position);
-    const part = ways.length > 1 ? this.#book.add('members', alternatives(ways)) : ways[0];
+    const part = ways.length > 1 ? this.#builder.add('members', alternatives(ways)) : ways[0];
     this.#parts.set(key, part);
     return part;
   }
@@ -283,14 +283,14 @@ class MemberWriter {
     const next = this.#from({ index, written });
     if (next === undefined) return mayEnd ? '' : undefined;
     const more = sequence(this.#comma, next);
-    return mayEnd ? `${this.#book.add('more', more)}?` : more;
+    return mayEnd ? `${this.#builder.add('more', more)}?` : more;
   }
 
   /** Further properties, at least one, after all declared ones. */
   #further(written: number): readonly string[] {
     const { further, least } = this.#members;
     if (further === undefined) return [];
-    const next = this.#book.add('further-next', sequence(this.#comma, further));
+    const next = this.#builder.add('further-next', sequence(this.#comma, further));
     const missing = Math.max(0, least - written - 1);
     return [
       sequence(

@@ -275,7 +275,7 @@ class PatternReader {
 /** A regular expression as rules. How one character of a set is written is for the place to say: as itself, or as JSON spells it. */
 
 interface ExpressionWriter {
-  readonly book: GrammarBuilder;
+  readonly builder: GrammarBuilder;
   /** One character of the set. */
   one(set: CharacterSet): string;
   /** What `one` writes is a single character class, which may be repeated as it is. */
@@ -283,7 +283,7 @@ interface ExpressionWriter {
 }
 
 export function writeExpression(expression: Expression, writer: ExpressionWriter): string {
-  const { book } = writer;
+  const { builder } = writer;
   switch (expression.kind) {
     case 'character':
       return writer.one(expression.set);
@@ -292,7 +292,7 @@ export function writeExpression(expression: Expression, writer: ExpressionWriter
     case 'choice':
       return expression.ways.length === 1
         ? writeExpression(expression.ways[0] as Expression, writer)
-        : book.add('way', alternatives(expression.ways.map((way) => writeExpression(way, writer))));
+        : builder.add('way', alternatives(expression.ways.map((way) => writeExpression(way, writer))));
     case 'repetition':
       return repeated(repeatable(expression.of, writer), expression.least, expression.most);
     default:
@@ -303,5 +303,5 @@ export function writeExpression(expression: Expression, writer: ExpressionWriter
 /** A character class, or a rule of its own. */
 function repeatable(expression: Expression, writer: ExpressionWriter): string {
   if (expression.kind === 'character' && writer.isOne(expression.set)) return writer.one(expression.set);
-  return writer.book.add('part', writeExpression(expression, writer));
+  return writer.builder.add('part', writeExpression(expression, writer));
 }

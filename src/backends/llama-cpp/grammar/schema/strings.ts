@@ -68,7 +68,7 @@ const FORMATS: Readonly<Record<string, string>> = {
 
 export function writeString(
   facts: MergedSchema,
-  { at, book }: { readonly at: Pointer; readonly book: GrammarBuilder },
+  { at, builder }: { readonly at: Pointer; readonly builder: GrammarBuilder },
 ): string {
   const { minLength, maxLength, patterns, formats } = facts;
   const [described, other] = [
@@ -84,9 +84,9 @@ export function writeString(
         keyword,
         `is not supported beside ${other?.[0] ?? 'minLength or maxLength'}; write both as one pattern.`,
       );
-    return keyword === 'format' ? formatPart(text, { at, book }) : patternPart(text, { at, book });
+    return keyword === 'format' ? formatPart(text, { at, builder }) : patternPart(text, { at, builder });
   }
-  if (!hasLength) return book.json('string');
+  if (!hasLength) return builder.json('string');
   if (maxLength !== undefined && minLength > maxLength)
     throw new Contradiction(at, 'minLength', 'is greater than maxLength.');
   for (const [keyword, value] of [
@@ -96,12 +96,12 @@ export function writeString(
     if (value > SCHEMA_LIMITS.repetitions)
       throw new SchemaError(at, keyword, `is ${value}. At most ${SCHEMA_LIMITS.repetitions} is allowed.`);
   // A rule of its own: equal lengths then share the engine's rules for the repetition.
-  return book.add('text', sequence(QUOTE, repeated(book.json('char'), minLength, maxLength), QUOTE));
+  return builder.add('text', sequence(QUOTE, repeated(builder.json('char'), minLength, maxLength), QUOTE));
 }
 
 function formatPart(
   format: string,
-  options: { readonly at: Pointer; readonly book: GrammarBuilder },
+  options: { readonly at: Pointer; readonly builder: GrammarBuilder },
 ): string {
   if (!Object.hasOwn(FORMATS, format))
     throw new SchemaError(
@@ -114,10 +114,14 @@ function formatPart(
 
 function patternPart(
   pattern: string,
-  { at, book }: { readonly at: Pointer; readonly book: GrammarBuilder },
+  { at, builder }: { readonly at: Pointer; readonly builder: GrammarBuilder },
 ): string {
   try {
-    const rules = writeExpression(parsePattern(pattern), { book, one: jsonCharacter, isOne: needsNoEscape });
+    const rules = writeExpression(parsePattern(pattern), {
+      builder,
+      one: jsonCharacter,
+      isOne: needsNoEscape,
+    });
     return sequence(QUOTE, rules, QUOTE);
   } catch (thrown) {
     if (!(thrown instanceof PatternError)) throw thrown;

@@ -11,6 +11,7 @@ import { type LogprobReader, Sampler } from '../../../../../src/backends/llama-c
 import { Sequence } from '../../../../../src/backends/llama-cpp/engine/sequences.ts';
 import { ThreadGovernor } from '../../../../../src/backends/llama-cpp/engine/threads.ts';
 import { parseGbnf } from '../../../../../src/backends/llama-cpp/grammar/gbnf/parser.ts';
+import { packGrammar } from '../../../../../src/backends/llama-cpp/grammar/gbnf/stack-machine.ts';
 import type { EngineEvent, EngineGenerationRequest } from '../../../../../src/backends/llama-cpp/messages.ts';
 import { fakeContext } from '../../../../support/fake-context.ts';
 import { GREEDY } from '../../../../support/fake-engine.ts';
@@ -63,7 +64,10 @@ async function ask({ template, says, order }: Asked) {
         contextSize: 400,
         vocabularySize: 256,
         tokensOfBadWords: () => [],
-        readGrammar: () => () => ({ state: {}, watch: new GrammarWatch(parseGbnf('root ::= .*'), () => []) }),
+        readGrammar: () => () => ({
+          state: {},
+          watch: new GrammarWatch(packGrammar(parseGbnf('root ::= .*')), () => []),
+        }),
       }),
       logprobs: {} as LogprobReader,
       contextSize: 400,

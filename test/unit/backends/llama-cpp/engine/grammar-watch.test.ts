@@ -2,11 +2,12 @@
 import { describe, expect, it } from 'vitest';
 import { GrammarWatch } from '../../../../../src/backends/llama-cpp/engine/grammar-watch.ts';
 import { parseGbnf } from '../../../../../src/backends/llama-cpp/grammar/gbnf/parser.ts';
+import { packGrammar } from '../../../../../src/backends/llama-cpp/grammar/gbnf/stack-machine.ts';
 import { cpuMs } from '../../../../support/cpu-time.ts';
 
 /** Tokens are characters. */
 const bytesOf = (token: number) => [...new TextEncoder().encode(String.fromCodePoint(token))];
-const watching = (gbnf: string) => new GrammarWatch(parseGbnf(gbnf), bytesOf);
+const watching = (gbnf: string) => new GrammarWatch(packGrammar(parseGbnf(gbnf)), bytesOf);
 const QUICK = { choiceMs: 5, stepMs: 14 };
 const SLOW = { choiceMs: 300, stepMs: 14 };
 

@@ -57,7 +57,7 @@ function grammarOf(asked: Asked = {}): string | undefined {
     ...(output && { output }),
   };
   const constraint = constraintOf(request, toolFormat.written);
-  return constraint && answerGrammar(constraint);
+  return constraint && answerGrammar(constraint).gbnf;
 }
 
 const boundBy = (asked?: Asked) => grammarOf(asked) ?? '';
@@ -80,7 +80,7 @@ describe('an answer', () => {
     ['llama3', llama3],
     ['mistral', mistralNamed],
   ] as const)('is one or the other in the words of %s', (_, toolFormat) => {
-    const walker = new GrammarWalker(parseChecked(boundBy({ toolFormat })).grammar);
+    const walker = new GrammarWalker(parseChecked(boundBy({ toolFormat })).flat);
     let seed = 1;
     const random = (limit: number) => {
       seed = (seed * 48271) % 2147483647;
@@ -114,7 +114,7 @@ describe('an answer', () => {
       expect(await reader.accepts(boundBy({ choice }), CALL)).toBe(true);
       expect(await reader.accepts(boundBy({ choice }), CITY)).toBe(false);
     }
-    const text = answerGrammar({ output: FORMAT });
+    const text = answerGrammar({ output: FORMAT }).gbnf;
     expect(grammarOf({ choice: 'none' })).toBe(text);
     expect(grammarOf({ input: { kind: 'text', prompt: 'hi' } })).toBe(text);
     expect(grammarOf({ output: null })).toBeUndefined();
@@ -123,6 +123,6 @@ describe('an answer', () => {
   it('may have 128 tools with a format, and is then told apart letter by letter', () => {
     const tools = Array.from({ length: 128 }, (_, index) => ({ name: `tool_${index}`, parameters: SCHEMA }));
     const gbnf = boundBy({ tools });
-    expect(parseChecked(gbnf).grammar.rules.length).toBeGreaterThan(0);
+    expect(parseChecked(gbnf).flat.rules.length).toBeGreaterThan(0);
   });
 });

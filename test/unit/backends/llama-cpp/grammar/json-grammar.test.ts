@@ -2,14 +2,14 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { jsonGrammar } from '../../../../../src/backends/llama-cpp/grammar/answer-grammar.ts';
+import { answerGrammar } from '../../../../../src/backends/llama-cpp/grammar/answer-grammar.ts';
 import { parseChecked } from '../../../../../src/backends/llama-cpp/grammar/check-grammar.ts';
 import { engineOrSkip, grammarEngine } from '../../../../support/grammar-engine.ts';
 import { GrammarWalker } from '../../../../support/grammar-walker.ts';
 import { runs } from '../../../../support/property-runs.ts';
 
 const engine = await grammarEngine();
-const gbnf = jsonGrammar();
+const { gbnf } = answerGrammar({ output: { kind: 'json' } });
 
 const VALID = [
   '{}',
@@ -72,7 +72,7 @@ describe('JSON mode', () => {
 
   it('allows nothing but objects', async (context) => {
     const reader = engineOrSkip(engine, context);
-    const walker = new GrammarWalker(parseChecked(gbnf).grammar);
+    const walker = new GrammarWalker(parseChecked(gbnf).flat);
     await fc.assert(
       fc.asyncProperty(fc.infiniteStream(fc.nat()), async (numbers) => {
         const text = walker.text((limit) => (numbers.next().value as number) % limit);

@@ -14,7 +14,7 @@ const ALL = [...TYPES, ...VALUES, ...OBJECTS, ...ARRAYS, ...STRINGS, ...NUMBERS,
 
 describe('JSON Schema', () => {
   it.for(ALL)('$what', async ({ schema, valid, invalid }, context) => {
-    const gbnf = schemaGrammar(schema);
+    const { gbnf } = schemaGrammar(schema);
     const reader = engineOrSkip(engine, context);
     for (const json of valid) expect([json, await reader.accepts(gbnf, json)]).toEqual([json, true]);
     for (const json of invalid) expect([json, await reader.accepts(gbnf, json)]).toEqual([json, false]);

@@ -21,7 +21,7 @@ const REGEXES: readonly (readonly [regex: string, valid: readonly string[], inva
 
 describe('a regular expression of the whole text', () => {
   it.for(REGEXES)('allows what it matches: %s', async ([regex, valid, invalid], context) => {
-    const gbnf = regexGrammar(regex);
+    const { gbnf } = regexGrammar(regex);
     const reader = engineOrSkip(engine, context);
     for (const text of valid) expect([text, await reader.accepts(gbnf, text)]).toEqual([text, true]);
     for (const text of invalid) expect([text, await reader.accepts(gbnf, text)]).toEqual([text, false]);
@@ -52,7 +52,7 @@ describe('a regular expression of the whole text', () => {
 describe('a choice among texts', () => {
   it('allows exactly those, whatever characters they have', async (context) => {
     const choices = ['positive', 'pos', 'negative', 'say "no"\\', '日本\n', 'pos'];
-    const gbnf = choiceGrammar(choices);
+    const { gbnf } = choiceGrammar(choices);
     const reader = engineOrSkip(engine, context);
     for (const text of choices) expect([text, await reader.accepts(gbnf, text)]).toEqual([text, true]);
     for (const text of ['', 'posi', 'positives', 'no'])
@@ -61,7 +61,7 @@ describe('a choice among texts', () => {
 
   it('may have a thousand texts that begin alike, and one that is empty', async (context) => {
     const choices = ['', ...Array.from({ length: 999 }, (_, index) => `the ${index}`)];
-    const gbnf = choiceGrammar(choices);
+    const { gbnf } = choiceGrammar(choices);
     const reader = engineOrSkip(engine, context);
     for (const text of ['', 'the 0', 'the 998']) expect(await reader.accepts(gbnf, text)).toBe(true);
     expect(await reader.accepts(gbnf, 'the 999')).toBe(false);

@@ -4,7 +4,6 @@ import { describe, expect, it } from 'vitest';
 import { hermes } from '../../../../../src/backends/llama-cpp/engine/tools/tool-format.ts';
 import {
   type ToolCallGrammarOptions,
-  type ToolSignature,
   toolCallGrammar,
 } from '../../../../../src/backends/llama-cpp/grammar/answer-grammar.ts';
 import { engineOrSkip, grammarEngine } from '../../../../support/grammar-engine.ts';
@@ -20,12 +19,12 @@ const WEATHER = {
     $defs: { unit: { enum: ['C', 'F'] } },
   },
 };
-const placed = (tools: readonly ToolSignature[]) =>
+const placed = (tools: readonly ToolCallGrammarOptions['tools'][number]['tool'][]) =>
   tools.map((tool, index) => ({ tool, param: `tools[${index}].parameters` }));
-const FORM = hermes.written;
+const FORMAT = hermes.written;
 const OPTIONS: ToolCallGrammarOptions = {
   tools: placed([WEATHER, { name: 'now' }, { name: 'get_weather_2', parameters: { type: 'object' } }]),
-  form: FORM,
+  format: FORMAT,
   single: false,
 };
 const call = (text: string) => `<tool_call>\n${text}\n</tool_call>`;
@@ -70,8 +69,8 @@ const CASES: readonly (readonly [
   [
     'another frame',
     {
-      form: {
-        ...FORM,
+      format: {
+        ...FORMAT,
         opens: '[TOOL_CALLS][',
         callBegins: '{"name": "',
         callEnds: '}',
@@ -87,7 +86,7 @@ const CASES: readonly (readonly [
   ],
   [
     'a form of one call only',
-    { form: { ...FORM, several: false } },
+    { format: { ...FORMAT, several: false } },
     [call('{"name": "now", "arguments": {}}')],
     [Array(2).fill(call('{"name": "now", "arguments": {}}')).join('\n')],
   ],
@@ -95,7 +94,7 @@ const CASES: readonly (readonly [
 
 describe('calls of tools', () => {
   it.for(CASES)('%s', async ([_, options, valid, invalid], context) => {
-    const gbnf = toolCallGrammar({ ...OPTIONS, ...options });
+    const { gbnf } = toolCallGrammar({ ...OPTIONS, ...options });
     const reader = engineOrSkip(engine, context);
     for (const text of valid) expect([text, await reader.accepts(gbnf, text)]).toEqual([text, true]);
     for (const text of invalid) expect([text, await reader.accepts(gbnf, text)]).toEqual([text, false]);

@@ -15,6 +15,7 @@ import { simplify } from '../../../../../../src/backends/llama-cpp/grammar/gbnf/
 import {
   countPaths,
   onePathEach,
+  packGrammar,
   StackMachine,
 } from '../../../../../../src/backends/llama-cpp/grammar/gbnf/stack-machine.ts';
 import { cpuMs } from '../../../../../support/cpu-time.ts';
@@ -24,9 +25,9 @@ import { runs } from '../../../../../support/property-runs.ts';
 
 const BOUNDS = { steps: 1_000_000, stacks: 2_000 };
 
-/** Undefined where there are too many ways to tell. */
+/** Undefined where there are too many paths to tell. */
 function accepts(grammar: FlatGrammar, text: string): boolean | undefined {
-  const machine = new StackMachine(grammar, BOUNDS);
+  const machine = new StackMachine(packGrammar(grammar), BOUNDS);
   let stacks = machine.start(grammar.root);
   for (const character of text) {
     stacks = machine.read(stacks, character.codePointAt(0) as number);
@@ -35,16 +36,16 @@ function accepts(grammar: FlatGrammar, text: string): boolean | undefined {
   return machine.mayEnd(stacks);
 }
 
-/** The most ways in which the engine would read a character of the text, within one token. */
-function mostWays(grammar: FlatGrammar, text: string): number {
-  const machine = new StackMachine(grammar, BOUNDS);
-  let ways = onePathEach(machine.start(grammar.root));
+/** The most paths on which the engine would read a character of the text, within one token. */
+function maxPaths(grammar: FlatGrammar, text: string): number {
+  const machine = new StackMachine(packGrammar(grammar), BOUNDS);
+  let paths = onePathEach(machine.start(grammar.root));
   const counts = Array.from(text, (character) => {
     const codePoint = character.codePointAt(0) as number;
-    const reading = Array.from(ways).filter(([stack]) =>
+    const reading = Array.from(paths).filter(([stack]) =>
       machine.nextCharacters([stack]).some((set) => includes(set, codePoint)),
     );
-    ways = machine.follow(ways, codePoint);
+    paths = machine.follow(paths, codePoint);
     return countPaths(new Map(reading));
   });
   return Math.max(...counts);
@@ -93,7 +94,7 @@ describe('a simplified grammar', () => {
   it.each(AMBIGUOUS)('reads %s in one way', (_, gbnf, text) => {
     const simple = simplify(parseGbnf(gbnf));
     expect(accepts(simple, text)).toBe(true);
-    expect(mostWays(simple, text)).toBe(1);
+    expect(maxPaths(simple, text)).toBe(1);
   });
 
   it('is the grammar itself where nothing can be read in two ways', () => {
