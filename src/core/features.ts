@@ -110,7 +110,7 @@ interface UnsupportedDetails {
 export function unsupported(
   field: string,
   who: string,
-  { advice = 'Leave it away, or use another model.', when }: UnsupportedDetails = {},
+  { advice = 'Remove it, or use another model.', when }: UnsupportedDetails = {},
 ): ServingError {
   const what = when === undefined ? field : `${field} ${when}`;
   const message = `${what} is not supported by ${who}. ${advice}`;

@@ -71,9 +71,9 @@ function missingKey(): ServingError {
 function wrongKey(wrongKeys: SlidingWindow, client: string, now: Milliseconds): ServingError {
   const { admission, limit, retryInMs } = wrongKeys.check(client, now);
   if (admission !== undefined)
-    return new ServingError('invalid_api_key', { message: 'The API key is not known to this server.' });
+    return new ServingError('invalid_api_key', { message: 'The API key is not valid.' });
   return new ServingError('too_many_attempts', {
-    message: `The API key is not known to this server, and this address has sent ${limit} wrong ones in ${WRONG_KEYS.windowMs / 1000} seconds. A right key is accepted at any time.`,
+    message: `The API key is not valid, and this address has sent ${limit} invalid keys in ${WRONG_KEYS.windowMs / 1000} seconds. A valid key is accepted at any time.`,
     retryAfterSeconds: Math.ceil(retryInMs / 1000),
   });
 }
@@ -96,7 +96,7 @@ function checkHostAndOrigin({ host, origin }: IncomingHttpHeaders, policy: Origi
     !isListedHost(host, policy.corsOrigins)
   ) {
     throw new ServingError('forbidden', {
-      message: `The Host ${JSON.stringify(host)} is not this machine. Use localhost, or set auth.api_keys to serve other names.`,
+      message: `The Host header ${JSON.stringify(host)} does not name this machine. Use localhost, or set auth.api_keys to serve other names.`,
     });
   }
   if (origin === undefined || mayCall(origin, policy)) return;
@@ -185,10 +185,10 @@ export function mayCall(origin: string, { onLoopback, corsOrigins }: OriginPolic
 
 function refusalOf(origin: string): string {
   return (
-    `Pages of the origin ${JSON.stringify(origin)} may not use this server. ` +
+    `Web pages from the origin ${JSON.stringify(origin)} may not call this server. ` +
     (origin === 'null'
-      ? 'A file or a sandboxed frame has no origin of its own: serve the page from http://localhost, or from one that is listed in server.cors_origins.'
-      : 'Add it to server.cors_origins to let them.')
+      ? 'A file or a sandboxed frame has no origin of its own: serve the page from http://localhost, or from an origin listed in server.cors_origins.'
+      : 'Add it to server.cors_origins to allow them.')
   );
 }
 

@@ -81,13 +81,13 @@ function refuseEncoding(request: IncomingMessage): void {
   const encoding = request.headers['content-encoding'];
   if (encoding === undefined || encoding.toLowerCase() === 'identity' || !hasBody(request)) return;
   throw new ServingError('unsupported_media_type', {
-    message: 'The body is compressed (content-encoding), which is not supported. Send it as it is.',
+    message: 'Compressed bodies (content-encoding) are not supported. Send the body uncompressed.',
   });
 }
 
 function tooLarge({ setting }: EdgeRoute['bodyLimit']): ServingError {
   return new ServingError('body_too_large', {
-    message: `The body is larger than this server takes (${setting}). Send less.`,
+    message: `The body is larger than this server accepts (${setting}). Send less.`,
   });
 }
 

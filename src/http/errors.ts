@@ -104,7 +104,7 @@ const NODE_ERRORS: Readonly<Record<string, ServingError>> = {
     message: 'The headers are larger than 16 KiB.',
   }),
   ERR_HTTP_REQUEST_TIMEOUT: new ServingError('request_timeout', {
-    message: 'The request’s headers and body did not arrive in time (server.body_timeout_seconds).',
+    message: 'The headers and body of the request did not arrive in time (server.body_timeout_seconds).',
   }),
 };
 const NOT_HTTP = new ServingError('malformed_http', { message: 'The request is not valid HTTP/1.1.' });

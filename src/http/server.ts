@@ -169,11 +169,11 @@ class Edge {
     const methods = this.#router.allowedAt(path);
     if (methods === undefined)
       throw new ServingError('not_found', {
-        message: `There is nothing at ${path}. GET /docs lists what is here.`,
+        message: `The path ${path} does not exist. GET /docs lists all paths.`,
       });
     const allow = methods.join(', ');
     throw new ServingError('method_not_allowed', {
-      message: `${path} does not take ${request.method}, but ${allow}.`,
+      message: `${path} does not support ${request.method}. Allowed: ${allow}.`,
       allow,
     });
   }

@@ -63,7 +63,7 @@ export function startChoices(
         failures.push(error);
         // Not a failure of the other choices' backends.
         cancellation.cancel(
-          new ServingError('client_gone', { message: 'Another answer to the request failed.' }),
+          new ServingError('client_gone', { message: 'Another choice of the request failed.' }),
         );
         ended();
       },

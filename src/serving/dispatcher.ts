@@ -37,11 +37,10 @@ const REJECTION_MESSAGES: Readonly<Record<string, string>> = {
   queue_full: 'Too many requests are waiting for this model. Retry after the time in Retry-After.',
   client_queue_full:
     'Too many requests of this client are waiting for this model. Retry after the time in Retry-After.',
-  queue_timeout:
-    'No slot became free in time for this request, or none can be expected to. Retry after the time in Retry-After.',
-  model_loading: 'The model is still being fetched or loaded. GET /ready says when it can be used.',
+  queue_timeout: 'No slot became free in time, or none is expected to. Retry after the time in Retry-After.',
+  model_loading: 'The model is still being downloaded or loaded. GET /ready shows when it is ready.',
   no_backend_available:
-    'No backend for this model can be reached at the moment. GET /ready says which and why.',
+    'No backend for this model is available at the moment. GET /ready shows the state of each.',
 };
 
 export class Dispatcher {

@@ -53,7 +53,7 @@ export class Drain {
     if (this.#phase === 'rejecting') {
       throw new ServingError('draining', {
         message:
-          'The server is shutting down and takes no new requests. Retry: another instance will answer.',
+          'The server is shutting down and accepts no new requests. Retry: another instance will answer.',
         retryAfterSeconds: 1,
       });
     }

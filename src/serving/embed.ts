@@ -62,7 +62,7 @@ function backendError(thrown: unknown): ServingError {
 
 function cannotEmbed(model: ModelId): ServingError {
   return new ServingError('invalid_request', {
-    message: `The model ${JSON.stringify(model)} does not embed. Name one whose backend makes embeddings.`,
+    message: `The model ${JSON.stringify(model)} does not make embeddings. Use an embedding model.`,
     param: 'model',
   });
 }

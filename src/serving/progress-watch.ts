@@ -95,7 +95,7 @@ export class ProgressWatch {
     const seconds = Math.round(limitMs / 100) / 10;
     this.#onSilence(
       new ServingError('backend_error', {
-        message: `The backend sent nothing for ${seconds} seconds and was given up.`,
+        message: `The backend sent nothing for ${seconds} seconds, so the request was aborted.`,
       }),
     );
   }

@@ -210,7 +210,7 @@ function isBackendFault({ code }: ServingError): boolean {
 /** `advice`: what to change. */
 export function deadlineError(advice: string): ServingError {
   return new ServingError('deadline_exceeded', {
-    message: `The answer was not finished before the request’s time ran out. ${advice}`,
+    message: `The answer was not finished within the request’s time limit. ${advice}`,
   });
 }
 
@@ -251,7 +251,7 @@ function releaseWhenFree(held: {
 /** Not retryable: the model has to be fetched there, or another one named. */
 function missingAtBackends(model: ModelId): ServingError {
   return new ServingError('model_not_found', {
-    message: `No backend has the model that ${JSON.stringify(model)} stands for. GET /ready says which were asked; fetch the model there.`,
+    message: `No backend has the model behind ${JSON.stringify(model)}. GET /ready lists the backends; fetch the model there.`,
     param: 'model',
   });
 }

@@ -60,7 +60,7 @@ export class TargetMonitor {
     this.#probing = true;
     const probe = new AbortController();
     const atMost = clock.schedule(PROBE_TIMEOUT_MS, () =>
-      probe.abort(new ServingError('backend_error', { message: 'The probe took too long.' })),
+      probe.abort(new ServingError('backend_error', { message: 'The probe timed out.' })),
     );
     const unreachable = (thrown: unknown): TargetStatus => ({
       state: 'unreachable',

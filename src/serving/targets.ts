@@ -108,7 +108,7 @@ export class Targets {
     const targets = this.#models.get(id);
     if (!targets) {
       throw new ServingError('model_not_found', {
-        message: `The model ${JSON.stringify(name.slice(0, SHOWN_CHARACTERS))} is not served here. Known models: ${[...this.#models.keys()].join(', ')}.`,
+        message: `The model ${JSON.stringify(name.slice(0, SHOWN_CHARACTERS))} does not exist. Available models: ${[...this.#models.keys()].join(', ')}.`,
         param: 'model',
       });
     }
@@ -150,7 +150,7 @@ export class Targets {
     const capable = targets.filter(({ backend }) => backend.tokenizer !== undefined);
     if (capable.length === 0)
       throw new ServingError('unsupported_parameter', {
-        message: `model is ${JSON.stringify(model)}, whose backend does not tell its tokens (${targets.map(({ backendName }) => backendName).join(', ')}). Ask for another model.`,
+        message: `model is ${JSON.stringify(model)}, whose backend does not tokenize (${targets.map(({ backendName }) => backendName).join(', ')}). Use another model.`,
         param: 'model',
       });
     const up = capable.find(({ status }) => canServe(status));

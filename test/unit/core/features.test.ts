@@ -37,7 +37,7 @@ describe('features', () => {
     expect(refusalOf(request)).toMatchObject({
       code: 'unsupported_parameter',
       param,
-      message: `${param} is not supported by the plain backend, which serves this model. Leave it away, or use another model.`,
+      message: `${param} is not supported by the plain backend, which serves this model. Remove it, or use another model.`,
     });
     expect(refusalOf(request, [feature])).toBeUndefined();
   });
@@ -56,7 +56,7 @@ describe('features', () => {
       code: 'unsupported_parameter',
       param: 'format',
       message:
-        'format beside tools that may be called is not supported by the plain backend, which serves this model. Leave it away, or use another model.',
+        'format beside tools that may be called is not supported by the plain backend, which serves this model. Remove it, or use another model.',
     });
     expect(refusalOf(both('none'), ['json', 'tools'])).toBeUndefined();
     expect(refusalOf(both('auto'), ['json', 'tools', 'format-beside-tools'])).toBeUndefined();

@@ -36,7 +36,7 @@ describe('a model is found', () => {
 
   it('by no other name, of which an error shows the beginning', () => {
     expect(() => targets.requireModel('x'.repeat(1000))).toThrow(
-      `The model "${'x'.repeat(200)}" is not served here. Known models: m.`,
+      `The model "${'x'.repeat(200)}" does not exist. Available models: m.`,
     );
   });
 });
