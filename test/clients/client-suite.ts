@@ -42,6 +42,8 @@ export interface ClientSuite {
   readonly backend: BackendId;
   readonly clients: readonly Client[];
   readonly start: () => Promise<Served>;
+  /** Those that are tried; default: all. */
+  readonly features?: readonly FeatureId[];
   readonly timeoutMs?: number;
 }
 
@@ -51,9 +53,15 @@ const ALONE: readonly FeatureId[] = ['abort', 'failure'];
 const ELSEWHERE: readonly FeatureId[] = ['retry'];
 
 /** The clients ask side by side, each one thing after the other; their tests read the outcomes. What wants to be alone comes last. */
-export function describeClients({ backend, clients, start, timeoutMs = 60_000 }: ClientSuite): void {
+export function describeClients({
+  backend,
+  clients,
+  start,
+  features = FEATURES,
+  timeoutMs = 60_000,
+}: ClientSuite): void {
   const cellsOf = (client: Client): readonly FeatureId[] =>
-    FEATURES.filter((feature) => reasonAgainst({ client: client.id, feature, backend }) === undefined);
+    features.filter((feature) => reasonAgainst({ client: client.id, feature, backend }) === undefined);
   describe(`clients on ${MATRIX.backends[backend]}`, () => {
     let served: Served;
     const outcomes = new Map<Client, ReadonlyMap<FeatureId, Promise<void>>>();

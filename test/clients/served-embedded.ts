@@ -1,5 +1,5 @@
 /** The real server over the embedded engine: the default model, and a tiny one that embeds. */
-import { DEFAULT_MODEL, modelPath, testCacheDirectory } from '../support/embedded-engine.ts';
+import { DEFAULT_MODEL, ENGINE_THREADS, modelPath, testCacheDirectory } from '../support/embedded-engine.ts';
 import { tinyModelFile } from '../support/tiny-model-file.ts';
 import type { Served } from './client-suite.ts';
 import { type EndsWith, serve } from './served.ts';
@@ -10,7 +10,7 @@ export async function servedEmbedded(endsWith: EndsWith): Promise<Served> {
   const tinyTalker = await tinyModelFile({ architecture: 'llama', pooling: 'none', trainedContext: 64 });
   const entry = (id: string, model: string, context_size: number, slots = 2) => ({
     id,
-    targets: [{ backend: 'llama-cpp', gpu: 'off', model, slots, context_size }],
+    targets: [{ backend: 'llama-cpp', gpu: 'off', threads: ENGINE_THREADS, model, slots, context_size }],
   });
   const all = [entry('talker', DEFAULT_MODEL, 1024, 6), entry('embedder', tiny.path, 64)];
   // What it says does not matter there.

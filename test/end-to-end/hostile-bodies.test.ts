@@ -61,19 +61,6 @@ describe('a body of', () => {
     if (before !== undefined && after !== undefined) expect(after - before).toBeLessThan(1000);
   });
 
-  test.each(COSTLY.slice(0, 2))(
-    '%s leaves /health as quick as it was',
-    { retry: 4, timeout: 60_000 },
-    async (_, make) => {
-      const server = await theServer();
-      const body = make();
-      const alone = await slowestHealth(server, new Promise((resolve) => setTimeout(resolve, 300)));
-      const beside = await slowestHealth(server, post(server, '/v1/chat/completions', body));
-      // On a quiet machine the first is a few milliseconds; on a loaded one it says how loaded.
-      expect(beside).toBeLessThan(100 + 5 * alone);
-    },
-  );
-
   test('what people send is taken: a long conversation, many token ids, a large picture', async () => {
     const server = await theServer();
     const messages = list(
@@ -235,22 +222,6 @@ function post(server: Executable, path: string, body: string): Promise<RawAnswer
   const bytes = Buffer.from(body);
   const head = `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${bytes.length}\r\nConnection: close\r\n\r\n`;
   return exchangeBytes(server.port, Buffer.concat([Buffer.from(head), bytes]));
-}
-
-/** In milliseconds, of those asked one after another until `end`. */
-async function slowestHealth(server: Executable, end: Promise<unknown>): Promise<number> {
-  let isOver = false;
-  const over = end.finally(() => {
-    isOver = true;
-  });
-  let slowest = 0;
-  do {
-    const startedAt = performance.now();
-    expect((await ask(`${server.url}/health`)).status).toBe(200);
-    slowest = Math.max(slowest, performance.now() - startedAt);
-  } while (!isOver);
-  await over;
-  return slowest;
 }
 
 interface Sender {

@@ -4,7 +4,6 @@ import { createConnection } from 'node:net';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { startExecutable } from '../support/executable.ts';
 import { generate, metric, openAnswer, send } from '../support/http-client.ts';
-import { atThisPace } from '../support/pace.ts';
 import { residentBytes } from '../support/process-cost.ts';
 import { scripted, scriptedFlags } from '../support/scripted-server.ts';
 import { endingAfterAll, type RunningServer, startServer } from '../support/server.ts';
@@ -83,18 +82,15 @@ describe('a client that leaves', () => {
     await expectGone('mid-generate', 'streaming');
   });
 
-  test('/stream: frees its slot within 100 ms', async () => {
+  test('/stream: frees its slot for the next request', async () => {
     const stream = await openAnswer(`${server.url}/stream`, {
       body: { prompt: scripted({ fail: 'hang-mid-stream' }) },
     });
     await stream.until((text) => text.includes('two'));
     const next = generate(server, { prompt: 'next' });
     await expect.poll(() => waiting(server), WITHIN).toBe(1);
-    const limitMs = await atThisPace(server, 100);
-    const leftAt = performance.now();
     stream.leave();
     expect((await next).status).toBe(200);
-    expect(performance.now() - leftAt).toBeLessThan(limitMs);
   });
 
   test('a client that resets its connection is no different', async () => {

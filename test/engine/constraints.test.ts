@@ -1,10 +1,10 @@
 /** What binds an answer, on the real engine with the default model. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { GenerationRequest, RequestId } from '../../src/core/generation.ts';
-import { DEFAULT_MODEL, embeddedEngine, never } from '../support/embedded-engine.ts';
+import { DEFAULT_MODEL, never, sharedEngine } from '../support/embedded-engine.ts';
 import { foldEvents, pulled } from '../support/pulled-generation.ts';
 
-const { backend } = embeddedEngine();
+const { backend } = sharedEngine();
 beforeAll(() => backend.warmUp({ signal: never() }));
 
 const QUESTION = 'What is the capital of France?';

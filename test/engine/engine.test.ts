@@ -3,10 +3,17 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { PROMPT_TOKENS_ALONE } from '../../src/backends/llama-cpp/engine/step-planner.ts';
 import { ServingError } from '../../src/core/errors.ts';
 import type { GenerationEvent, GenerationRequest } from '../../src/core/generation.ts';
-import { type Ask, embeddedEngine, never, read, requestFor } from '../support/embedded-engine.ts';
+import {
+  type Ask,
+  embeddedEngine,
+  never,
+  read,
+  requestFor,
+  sharedEngine,
+} from '../support/embedded-engine.ts';
 import { pulled } from '../support/pulled-generation.ts';
 
-const engine = embeddedEngine();
+const engine = sharedEngine();
 const { backend } = engine;
 /** With half the context, and the template of the file. */
 const small = embeddedEngine({ slots: 1, context_size: 256, chat_template: 'file' }).backend;
@@ -34,9 +41,9 @@ async function failure(request: GenerationRequest): Promise<ServingError> {
 }
 
 beforeAll(async () => {
-  expect((await backend.probe()).state).toBe('unloaded');
+  expect((await small.probe()).state).toBe('unloaded');
   const warming = Promise.all([backend, small].map((each) => each.warmUp({ signal: never() })));
-  expect(await backend.probe()).toMatchObject({ state: 'loading', loaded: false });
+  expect(await small.probe()).toMatchObject({ state: 'loading', loaded: false });
   await warming;
 });
 

@@ -1,8 +1,7 @@
 /** The real model may call a tool or answer in a format: which of the two, a bias on its first token decides here. */
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { Backend } from '../../src/core/backend.ts';
 import type { GenerationEvent, GenerationRequest } from '../../src/core/generation.ts';
-import { embeddedEngine, never, requestFor } from '../support/embedded-engine.ts';
+import { never, requestFor, sharedEngine } from '../support/embedded-engine.ts';
 import { pulled } from '../support/pulled-generation.ts';
 
 const CITY = {
@@ -13,23 +12,19 @@ const CITY = {
 } as const;
 
 describe('a format beside tools', () => {
-  let backend: Backend;
-
-  beforeAll(async () => {
-    ({ backend } = embeddedEngine({ slots: 1 }));
-    await backend.warmUp({ signal: never() });
-  });
+  const { backend } = sharedEngine();
+  beforeAll(() => backend.warmUp({ signal: never() }));
 
   /** The answer whose first token is the one with which this text begins. */
   async function answerBeginning(
     text: string,
     tools: Partial<GenerationRequest['tools']> = {},
   ): Promise<GenerationEvent[]> {
-    const tokens = await backend.tokenizer?.encode(
+    const tokens = await backend.tokenizer.encode(
       { input: { kind: 'text', prompt: text }, addSpecial: false },
       { signal: never() },
     );
-    const first = tokens?.[0] as number;
+    const first = tokens[0] as number;
     const request: GenerationRequest = {
       ...requestFor('Where is the weather best?', {
         sampling: { temperature: 0, logitBias: [{ token: first, bias: 100 }] },

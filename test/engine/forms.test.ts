@@ -1,3 +1,3 @@
 import { describeForms } from '../support/held-forms.ts';
 
-describeForms({ answers: 20 });
+describeForms({ answers: 8 });

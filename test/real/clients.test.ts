@@ -10,7 +10,7 @@ import { modelPath } from '../support/embedded-engine.ts';
 import { type Executable, startExecutable } from '../support/executable.ts';
 import { whenReady } from '../support/readiness.ts';
 import { endingAfterAll } from '../support/server.ts';
-import { findOllama, type RealOllama, startRealOllama } from './real-ollama.ts';
+import { findOllama, NO_OLLAMA, type RealOllama, startRealOllama } from './real-ollama.ts';
 
 const MODEL = 'smollm2';
 const DIMENSIONS = 576;
@@ -24,7 +24,7 @@ const WITHIN = { timeout: 240_000 };
 const executable = findOllama();
 
 if (executable === undefined) {
-  it.skip('clients of a real Ollama (skipped: no ollama executable on PATH, and LLM_TEST_OLLAMA does not name one)', () => {});
+  it('clients of a real Ollama', (context) => context.skip(NO_OLLAMA));
 } else {
   describe('in front of a real Ollama', WITHIN, () => {
     const endsWith = endingAfterAll();

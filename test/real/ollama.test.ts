@@ -7,7 +7,7 @@ import { systemClock } from '../../src/system-clock.ts';
 import { describeBackend, EMBEDDING, skipAll } from '../contract/backend-contract.ts';
 import { modelPath } from '../support/embedded-engine.ts';
 import { foldEvents, pulled } from '../support/pulled-generation.ts';
-import { embedsWithAny, findOllama, type RealOllama, startRealOllama } from './real-ollama.ts';
+import { embedsWithAny, findOllama, NO_OLLAMA, type RealOllama, startRealOllama } from './real-ollama.ts';
 
 const PARALLEL = 4;
 const TOOLS: ToolUse = {
@@ -23,7 +23,7 @@ const TOOLS: ToolUse = {
 const executable = findOllama();
 
 if (executable === undefined) {
-  it.skip('a real Ollama (skipped: no ollama executable on PATH, and LLM_TEST_OLLAMA does not name one)', () => {});
+  it('a real Ollama', (context) => context.skip(NO_OLLAMA));
 } else {
   describeBackend('ollama, a real one', {
     start: async () => {

@@ -40,6 +40,9 @@ const LOG_CHARACTERS = 4000;
 /** In the words of 0.30 and later, 0.7 to 0.29, and before. */
 const RUNNER_STARTS = /msg="starting (llama-server|runner|llama server)"/;
 
+/** Why its tests are skipped where there is none. */
+export const NO_OLLAMA = 'there is no executable ollama on PATH, and LLM_TEST_OLLAMA names none';
+
 /** Undefined when there is none. */
 export function findOllama(): string | undefined {
   const named = process.env.LLM_TEST_OLLAMA;

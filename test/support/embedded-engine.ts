@@ -1,4 +1,4 @@
-/** The real embedded engine for tests: the default model from the cache, and backends that are surely ended. */
+/** The real embedded engine for tests, over the default model from the cache. */
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
@@ -18,6 +18,9 @@ import { ensureModel } from '../../src/models/fetch.ts';
 import { systemClock } from '../../src/system-clock.ts';
 
 export const DEFAULT_MODEL = 'smollm2-135m-instruct';
+
+/** Threads of one step wait for each other, which collapses beside any other load; engines of one thread do not. */
+export const ENGINE_THREADS = 1;
 
 export function testCacheDirectory(): string {
   const base = process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache');
@@ -41,11 +44,28 @@ export interface TestEngine {
   readonly lines: string[];
 }
 
-/** A backend over the real engine, not warmed up yet; closed after the file's tests. */
+let shared: TestEngine | undefined;
+
+/**
+ * One engine for all tests of this worker that only generate: four slots of 512 tokens. Warm it up in `beforeAll`; it
+ * ends with the worker's process.
+ */
+export function sharedEngine(): TestEngine {
+  shared ??= createEngine({}, defaultEnginePath());
+  return shared;
+}
+
+/** An engine of a file's own, for other settings or to kill it; not warmed up yet, closed after the file's tests. */
 export function embeddedEngine(
   overrides: Partial<LlamaCppTarget> = {},
   enginePath: string = defaultEnginePath(),
 ): TestEngine {
+  const engine = createEngine(overrides, enginePath);
+  afterAll(() => engine.backend.close());
+  return engine;
+}
+
+function createEngine(overrides: Partial<LlamaCppTarget>, enginePath: string): TestEngine {
   const pids: number[] = [];
   const lines: string[] = [];
   const take = (message: string, fields?: LogFields) => {
@@ -65,13 +85,13 @@ export function embeddedEngine(
     slots: 4,
     context_size: 512,
     gpu: 'off',
+    threads: ENGINE_THREADS,
     flash_attention: true,
     step_timeout_ms: 60_000,
     load_timeout_ms: 300_000,
     ...overrides,
   };
   const backend = new LlamaCppBackend(target, environment, { enginePath });
-  afterAll(() => backend.close());
   return { backend, pids, lines };
 }
 
