@@ -27,6 +27,8 @@ export interface SchemaNode {
   readonly description?: string;
   /** The rule in words, where the other keywords say too little. */
   readonly title?: string;
+  /** Known, and rejected by name: no rule offers it. */
+  readonly deprecated?: boolean;
   /** Never show the value. */
   readonly secret?: boolean;
 }
@@ -43,6 +45,7 @@ export function variantChooser(union: SchemaNode): (value: unknown) => VariantCh
   const variants = variantsOf(union);
   const objects = variants.filter((variant) => takesKind(variant, 'object'));
   const chooseObject = objects.length > 1 ? objectChooser(objects) : undefined;
+  const lists = variants.filter((variant) => takesKind(variant, 'array'));
   const single = new Map<string, VariantChoice>();
   for (const kind of ['object', 'array', 'string', 'number', 'boolean', 'null']) {
     const [variant, other] = variants.filter((each) => takesKind(each, kind));
@@ -50,8 +53,16 @@ export function variantChooser(union: SchemaNode): (value: unknown) => VariantCh
   }
   return (value) => {
     const kind = kindOf(value);
-    return kind === 'object' && chooseObject !== undefined ? chooseObject(value as object) : single.get(kind);
+    if (kind === 'object' && chooseObject !== undefined) return chooseObject(value as object);
+    if (kind === 'array' && lists.length > 1) return chooseList(lists, value as readonly unknown[]);
+    return single.get(kind);
   };
+}
+
+/** By the kind of the first entry. */
+function chooseList(variants: readonly SchemaNode[], [first]: readonly unknown[]): VariantChoice | undefined {
+  const [variant, other] = variants.filter(({ items = {} }) => takesKind(items, kindOf(first)));
+  return variant === undefined || other !== undefined ? undefined : { variant };
 }
 
 /** Looks at one constant property after the other, in the order of the schema, until one variant is left. */
@@ -66,8 +77,10 @@ function objectChooser(variants: readonly SchemaNode[]): (value: object) => Vari
       const given = ownValue(value, property);
       const fitting = left.filter((variant) => takesConstant(variant, property, given));
       const [variant, other] = fitting;
-      if (variant === undefined)
-        return { property, rule: { anyOf: left.map((each) => propertyOf(each, property) ?? {}) } };
+      if (variant === undefined) {
+        const offered = left.filter(({ deprecated }) => deprecated !== true);
+        return { property, rule: { anyOf: offered.map((each) => propertyOf(each, property) ?? {}) } };
+      }
       if (other === undefined) return { variant };
       left = fitting;
     }

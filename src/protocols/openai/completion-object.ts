@@ -1,5 +1,4 @@
-/** What all answers and all chunks of one request have in common: id, time, model. */
-
+/** What the answers of chats and text completions have in common: id, time and model, the usage, the chunks of a stream. */
 import { Type } from 'typebox';
 import type { GenerationRequest, RequestId, Usage } from '../../core/generation.ts';
 import type { AnswerContext } from '../protocol.ts';
@@ -7,60 +6,36 @@ import type { AnswerContext } from '../protocol.ts';
 export const headFields = {
   id: Type.String(),
   created: Type.Integer({ description: 'Seconds since 1970; the same in all chunks of a stream.' }),
-  model: Type.String({ description: 'The id of the model, also where an alias was asked.' }),
+  model: Type.String({ description: 'The id of the model, also where the request named an alias.' }),
 };
 
 export const finishReason = Type.Enum(['stop', 'length', 'tool_calls', 'content_filter']);
 
-/** `gen_…` as clients of this API know it: `chatcmpl-…`. */
-function completionId(prefix: string, id: RequestId): string {
-  return `${prefix}-${id.slice(id.indexOf('_') + 1)}`;
-}
-
-interface CompletionHead {
+export interface CompletionHead {
   readonly id: string;
   readonly object: string;
   readonly created: number;
   readonly model: string;
 }
 
-/** `answers`: of which requests; the first gives its id. */
+/** `requests`: one for each choice; the first gives the id, `gen_…` as `chatcmpl-…`. */
 export function completionHead(
   [first]: readonly GenerationRequest[],
   { prefix, object }: { readonly prefix: string; readonly object: string },
   { createdAt }: AnswerContext,
 ): CompletionHead {
   if (first === undefined) throw new Error('an answer to no request');
-  const created = Math.floor(createdAt / 1000);
-  return { id: completionId(prefix, first.id), object, created, model: first.model };
-}
-
-/** Writes chunks: all that is the same in each of them is made into text once. */
-interface ChunkEncoder {
-  /** `choice`: the text of a JSON object. */
-  chunk(choice: string): string;
-  /** The end of a stream that succeeded. */
-  end(usages: readonly Usage[]): string;
-}
-
-export function chunkEncoder(
-  head: CompletionHead,
-  { includeUsage, answersPerPrompt }: { readonly includeUsage: boolean; readonly answersPerPrompt: number },
-): ChunkEncoder {
-  const before = `data: ${JSON.stringify(head).slice(0, -1)},"choices":[`;
-  const after = includeUsage ? '],"usage":null}\n\n' : ']}\n\n';
   return {
-    chunk: (choice) => before + choice + after,
-    end: (usages) => {
-      const usage = includeUsage
-        ? `${before}],"usage":${JSON.stringify(renderUsage(usages, answersPerPrompt))}}\n\n`
-        : '';
-      return `${usage}data: [DONE]\n\n`;
-    },
+    id: completionId(prefix, first.id),
+    object,
+    created: Math.floor(createdAt / 1000),
+    model: first.model,
   };
 }
 
-/** Usage as OpenAI tells it: a prompt counts once, however many answers it was given. */
+function completionId(prefix: string, id: RequestId): string {
+  return `${prefix}-${id.slice(id.indexOf('_') + 1)}`;
+}
 
 const none = Type.Literal(0, { description: 'There is none here.' });
 
@@ -75,7 +50,7 @@ export const UsageSchema = Type.Object({
   }),
   completion_tokens_details: Type.Object({
     reasoning_tokens: Type.Integer({
-      description: 'Thoughts; 0 where the backend does not count them apart.',
+      description: 'Tokens of the reasoning; 0 where the backend does not count them apart.',
     }),
     audio_tokens: none,
     accepted_prediction_tokens: none,
@@ -83,16 +58,16 @@ export const UsageSchema = Type.Object({
   }),
 });
 
-/** Of all answers in their order; those to one prompt stand together. */
-export function renderUsage(usages: readonly Usage[], answersPerPrompt: number) {
+/** `usages`: of all choices in their order; those for one prompt stand together. A prompt counts once. */
+export function renderUsage(usages: readonly Usage[], choicesPerPrompt: number) {
   let promptTokens = 0;
   let cachedTokens = 0;
   let completionTokens = 0;
   let reasoningTokens = 0;
-  for (let first = 0; first < usages.length; first += answersPerPrompt) {
-    const ofPrompt = usages.slice(first, first + answersPerPrompt);
+  for (let first = 0; first < usages.length; first += choicesPerPrompt) {
+    const ofPrompt = usages.slice(first, first + choicesPerPrompt);
     promptTokens += Math.max(...ofPrompt.map((usage) => usage.promptTokens));
-    // What the other answers found cached is what the first of them computed.
+    // What the other choices found cached is what the first of them computed.
     cachedTokens += Math.min(...ofPrompt.map((usage) => usage.cachedTokens));
     for (const usage of ofPrompt) {
       completionTokens += usage.completionTokens;
@@ -109,6 +84,31 @@ export function renderUsage(usages: readonly Usage[], answersPerPrompt: number) 
       audio_tokens: 0,
       accepted_prediction_tokens: 0,
       rejected_prediction_tokens: 0,
+    },
+  };
+}
+
+/** Writes chunks: all that is the same in each of them is made into text once. */
+export interface ChunkEncoder {
+  /** `choice`: the text of a JSON object. */
+  chunk(choice: string): string;
+  /** The end of a stream that succeeded. */
+  end(usages: readonly Usage[]): string;
+}
+
+export function chunkEncoder(
+  head: CompletionHead,
+  { includeUsage, choicesPerPrompt }: { readonly includeUsage: boolean; readonly choicesPerPrompt: number },
+): ChunkEncoder {
+  const before = `data: ${JSON.stringify(head).slice(0, -1)},"choices":[`;
+  const after = includeUsage ? '],"usage":null}\n\n' : ']}\n\n';
+  return {
+    chunk: (choice) => before + choice + after,
+    end: (usages) => {
+      const usage = includeUsage
+        ? `${before}],"usage":${JSON.stringify(renderUsage(usages, choicesPerPrompt))}}\n\n`
+        : '';
+      return `${usage}data: [DONE]\n\n`;
     },
   };
 }

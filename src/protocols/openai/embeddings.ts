@@ -1,25 +1,30 @@
 /** POST /v1/embeddings: a vector for each input, as numbers or in base64. */
-
 import { type Static, Type } from 'typebox';
 import type { EmbeddingInput } from '../../core/backend.ts';
-import { bodyReader, nullableBodyReader } from '../body-reader.ts';
-import type { EmbeddingRoute, ParsedEmbedding } from '../protocol.ts';
+import { nullableBodyReader } from '../body-reader.ts';
+import type { EmbeddingRoute } from '../protocol.ts';
 import { ignored, model } from './request-fields.ts';
 
 const MAX_INPUTS = 2048;
 
 const text = Type.String({ minLength: 1 });
-const tokens = Type.Array(Type.Integer({ minimum: 0 }), { minItems: 1 });
-const severalTexts = Type.Array(text, { minItems: 1, maxItems: MAX_INPUTS });
-const severalTokens = Type.Array(tokens, { minItems: 1, maxItems: MAX_INPUTS });
+const tokenIds = Type.Array(Type.Integer({ minimum: 0 }), { minItems: 1 });
 
-const EmbeddingsBody = Type.Object({
+export const EmbeddingsBody = Type.Object({
   model,
-  input: Type.Union([text, severalTexts, tokens, severalTokens], {
-    title: `a text of at least 1 character, a list of token ids, or a list of 1 to ${MAX_INPUTS} of either`,
-    description:
-      'Special tokens written in a text are plain text. Token ids are of the model’s own vocabulary.',
-  }),
+  input: Type.Union(
+    [
+      text,
+      Type.Array(text, { minItems: 1, maxItems: MAX_INPUTS }),
+      tokenIds,
+      Type.Array(tokenIds, { minItems: 1, maxItems: MAX_INPUTS }),
+    ],
+    {
+      title: `a text of at least 1 character, a list of token ids, or a list of 1 to ${MAX_INPUTS} of either`,
+      description:
+        'Special tokens written in a text are plain text. Token ids are of the model’s own vocabulary.',
+    },
+  ),
   encoding_format: Type.Optional(
     Type.Enum(['float', 'base64'], {
       description: 'base64: of 32-bit floats, little-endian. Default: float.',
@@ -47,14 +52,7 @@ const EmbeddingsAnswer = Type.Object({
   usage: Type.Object({ prompt_tokens: Type.Integer(), total_tokens: Type.Integer() }),
 });
 
-const read = nullableBodyReader(EmbeddingsBody);
-
-/** The form of a list, by its first entry: so that what is wrong with one input names that input. */
-const readList = {
-  string: bodyReader(Type.Object({ input: severalTexts })),
-  number: bodyReader(Type.Object({ input: tokens })),
-  object: bodyReader(Type.Object({ input: severalTokens })),
-} as const;
+const readBody = nullableBodyReader(EmbeddingsBody);
 
 export const embeddingsRoute: EmbeddingRoute = {
   kind: 'embedding',
@@ -63,55 +61,40 @@ export const embeddingsRoute: EmbeddingRoute = {
   describes: {
     summary: 'Embed texts',
     description:
-      'As the OpenAI API has it. An input longer than the context is refused, never cut. Fields that are not listed are ignored.',
+      'As the OpenAI API has it. An input longer than the context is rejected, never cut. Fields that are not listed are ignored.',
     body: EmbeddingsBody,
     example: { model: 'embedder', input: 'The cat sits on the mat.' },
     answers: { 'application/json': EmbeddingsAnswer },
   },
-  parse: parseEmbeddings,
+  parse: (raw, { requireModel }) => {
+    const body = readBody(raw);
+    const { dimensions, encoding_format } = body;
+    const model = requireModel(body.model).id;
+    const encode = (vector: readonly number[]) =>
+      encoding_format === 'base64' ? base64Floats(vector) : (vector as number[]);
+    return {
+      request: { model, inputs: inputsOf(body), ...(dimensions !== undefined && { dimensions }) },
+      timeoutMs: undefined,
+      priority: undefined,
+      render: ({ vectors, promptTokens }): Static<typeof EmbeddingsAnswer> => ({
+        object: 'list',
+        data: vectors.map((vector, index) => ({ object: 'embedding', index, embedding: encode(vector) })),
+        model,
+        usage: { prompt_tokens: promptTokens, total_tokens: promptTokens },
+      }),
+    };
+  },
 };
-
-function parseEmbeddings(
-  raw: unknown,
-  { requireModel }: Pick<Parameters<EmbeddingRoute['parse']>[1], 'requireModel'>,
-): ParsedEmbedding {
-  const input: unknown = Object(raw).input;
-  const entry = Array.isArray(input) ? typeof input[0] : undefined;
-  if (entry === 'string' || entry === 'number' || entry === 'object') readList[entry](raw);
-  const body = read(raw);
-  const model = requireModel(body.model).id;
-  const encode = body.encoding_format === 'base64' ? base64Floats : (vector: readonly number[]) => vector;
-  return {
-    request: {
-      model,
-      inputs: inputsOf(body),
-      ...(body.dimensions !== undefined && { dimensions: body.dimensions }),
-    },
-    timeoutMs: undefined,
-    priority: undefined,
-    render: ({ vectors, promptTokens }): Static<typeof EmbeddingsAnswer> => ({
-      object: 'list',
-      data: vectors.map((vector, index) => ({
-        object: 'embedding',
-        index,
-        embedding: encode(vector) as number[] | string,
-      })),
-      model,
-      usage: { prompt_tokens: promptTokens, total_tokens: promptTokens },
-    }),
-  };
-}
 
 function inputsOf({ input }: EmbeddingsBody): readonly EmbeddingInput[] {
   if (typeof input === 'string') return [input];
   return typeof input[0] === 'number' ? [input as readonly number[]] : (input as readonly EmbeddingInput[]);
 }
 
-/** A vector as clients ask for it by default: its 32-bit floats, little-endian, in base64. */
-
-/** So many may be the arguments of one call. */
+/** The most arguments that one call of String.fromCharCode is given. */
 const CHUNK_BYTES = 8192;
 
+/** A vector as clients ask for it by default: its 32-bit floats, little-endian, in base64. */
 export function base64Floats(values: readonly number[]): string {
   const view = new DataView(new ArrayBuffer(values.length * 4));
   for (const [index, value] of values.entries()) view.setFloat32(index * 4, value, true);

@@ -1,21 +1,7 @@
-/** Errors as the OpenAI API says them: always these four keys. */
-
+/** Errors as the OpenAI API has them: always these four keys. */
 import { Type } from 'typebox';
 import { type ErrorCode, ServingError } from '../../core/errors.ts';
 import type { ErrorShape } from '../protocol.ts';
-
-/** Codes that have another name there; clients look for these. */
-const CODES: Partial<Record<ErrorCode, string>> = {
-  rate_limited: 'rate_limit_exceeded',
-  too_many_attempts: 'rate_limit_exceeded',
-  client_queue_full: 'rate_limit_exceeded',
-  internal: 'server_error',
-};
-
-/** What clients look for in a message. */
-const WORDS: Partial<Record<ErrorCode, string>> = {
-  context_length_exceeded: 'This is beyond the model’s maximum context length',
-};
 
 const nullableText = Type.Union([Type.String(), Type.Null()]);
 
@@ -39,21 +25,29 @@ export const openAiErrors: ErrorShape = {
   render: (error) => ({ status: error.spec.status, body: openAiError(error) }),
 };
 
-export function openAiError(error: ServingError) {
-  const { code, param, spec } = error;
+/** Codes that have another name there; clients look for these. */
+const CODES: Partial<Record<ErrorCode, string>> = {
+  rate_limited: 'rate_limit_exceeded',
+  too_many_attempts: 'rate_limit_exceeded',
+  client_queue_full: 'rate_limit_exceeded',
+  internal: 'server_error',
+};
+
+/** What clients look for at the beginning of a message. */
+const MESSAGE_PREFIXES: Partial<Record<ErrorCode, string>> = {
+  context_length_exceeded: 'This is beyond the model’s maximum context length',
+};
+
+export function openAiError({ code, message, param, spec: { status } }: ServingError) {
+  const prefix = MESSAGE_PREFIXES[code];
   return {
     error: {
-      message: messageOf(error),
-      type: typeOf(spec.status),
+      message: prefix === undefined ? message : `${prefix}: ${message}`,
+      type: typeOf(status),
       param: param ?? null,
       code: CODES[code] ?? code,
     },
   };
-}
-
-function messageOf({ code, message }: ServingError): string {
-  const words = WORDS[code];
-  return words === undefined ? message : `${words}: ${message}`;
 }
 
 function typeOf(status: number): string {
@@ -63,9 +57,10 @@ function typeOf(status: number): string {
   return status === 429 ? 'rate_limit_error' : 'invalid_request_error';
 }
 
-/** The refusal of what OpenAI takes and this server, whatever the backend, does not: the field, and what to do instead. */
-
-/** `what` follows the field: "is not supported". */
-export function unsupported(param: string, what: string, advice: string): ServingError {
-  return new ServingError('unsupported_parameter', { message: `${param} ${what}. ${advice}`, param });
+/**
+ * Rejects what the OpenAI API has and this server does not, whatever the backend. `reason` follows the field's name and ends
+ * with what to do instead: "is not supported. Use tools instead."
+ */
+export function unsupported(param: string, reason: string): ServingError {
+  return new ServingError('unsupported_parameter', { message: `${param} ${reason}`, param });
 }

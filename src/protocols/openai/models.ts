@@ -1,6 +1,6 @@
 /**
- * GET /v1/models and /v1/models/{id}: what is served, aliases included, as the OpenAI API lists it; in another protocol's form for
- * clients of one that has the same paths.
+ * GET /v1/models and /v1/models/{id}: the served models, aliases included, as the OpenAI API lists them; in another protocol's
+ * format for clients of one that has the same paths.
  */
 import { type Static, Type } from 'typebox';
 import type { ServedModel } from '../../core/backend.ts';
@@ -12,27 +12,42 @@ const Model = Type.Object({
   object: Type.Literal('model'),
   created: Type.Integer({ description: 'When this server started, in seconds since 1970.' }),
   owned_by: Type.String({ description: 'The backend of its first target.' }),
-  max_model_len: Type.Optional(Type.Integer({ description: 'Tokens of its context, where they are known.' })),
+  max_model_len: Type.Optional(Type.Integer({ description: 'Tokens of its context, where it is known.' })),
 });
 
 const ModelList = Type.Object({ object: Type.Literal('list'), data: Type.Array(Model) });
 
 const openAiFormat: ModelListFormat = {
   matches: () => true,
-  list: (house): Static<typeof ModelList> => ({
+  list: (context): Static<typeof ModelList> => ({
     object: 'list',
-    data: everyName(house, (name, model) => describeModel(name, model, house)),
+    data: everyName(context, (name, model) => describeModel(name, model, context)),
   }),
   one: describeModel,
   schemas: { list: ModelList, one: Model },
 };
 
+function describeModel(
+  name: string,
+  { contextSize, targets }: ServedModel,
+  { startedAt }: QueryContext,
+): Static<typeof Model> {
+  return {
+    id: name,
+    object: 'model',
+    created: Math.floor(startedAt / 1000),
+    owned_by: targets[0]?.backend ?? 'unknown',
+    ...(contextSize !== undefined && { max_model_len: contextSize }),
+  };
+}
+
+/** `others`: the formats of protocols whose clients look for models at the same paths. */
 export function modelRoutes(others: readonly ModelListFormat[]): readonly QueryRoute[] {
-  const forms = [...others, openAiFormat];
-  const formFor: (query: Parameters<QueryRoute['answer']>[0]) => ModelListFormat = (query) =>
-    forms.find((form) => form.matches(query)) ?? openAiFormat;
-  const answerIn = (which: keyof ModelListFormat['schemas']) => ({
-    'application/json': Type.Union(forms.map(({ schemas }) => schemas[which])),
+  const formats = [...others, openAiFormat];
+  const formatFor = (query: Parameters<QueryRoute['answer']>[0]): ModelListFormat =>
+    formats.find((format) => format.matches(query)) ?? openAiFormat;
+  const answers = (which: keyof ModelListFormat['schemas']) => ({
+    'application/json': Type.Union(formats.map(({ schemas }) => schemas[which])),
   });
   const shared = { kind: 'query', method: 'GET', limited: false } as const;
   return [
@@ -43,10 +58,10 @@ export function modelRoutes(others: readonly ModelListFormat[]): readonly QueryR
         summary: 'List models',
         description:
           'Every configured model under its id and its aliases, ready or not: GET /ready tells that. A request with the header ' +
-          'anthropic-version is answered in the form of the Anthropic API.',
-        answers: answerIn('list'),
+          'anthropic-version is answered in the format of the Anthropic API.',
+        answers: answers('list'),
       },
-      answer: (query, house) => formFor(query).list(house),
+      answer: (query, context) => formatFor(query).list(context),
     },
     {
       ...shared,
@@ -54,22 +69,12 @@ export function modelRoutes(others: readonly ModelListFormat[]): readonly QueryR
       describes: {
         summary: 'Describe one model',
         description: 'By its id or an alias; both may contain slashes.',
-        answers: answerIn('one'),
+        answers: answers('one'),
       },
-      answer: (query, house) => {
+      answer: (query, context) => {
         const name = query.params['*'] ?? '';
-        return formFor(query).one(name, house.requireModel(name), house);
+        return formatFor(query).one(name, context.requireModel(name), context);
       },
     },
   ];
-}
-
-function describeModel(name: string, model: ServedModel, { startedAt }: QueryContext): Static<typeof Model> {
-  return {
-    id: name,
-    object: 'model',
-    created: Math.floor(startedAt / 1000),
-    owned_by: model.targets[0]?.backend ?? 'unknown',
-    ...(model.contextSize !== undefined && { max_model_len: model.contextSize }),
-  };
 }

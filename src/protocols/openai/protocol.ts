@@ -1,4 +1,4 @@
-/** The OpenAI API. Null counts as absent, fields that nobody knows are no error. */
+/** The OpenAI API, with vLLM's /tokenize and /detokenize. null counts as absent, and unknown fields are no error. */
 import type { ModelListFormat } from '../model-list.ts';
 import type { Protocol } from '../protocol.ts';
 import { chatRoute } from './chat/route.ts';
@@ -9,15 +9,15 @@ import { modelRoutes } from './models.ts';
 import { responsesRoutes } from './responses/route.ts';
 import { detokenizeRoute, tokenizeRoute } from './tokenize.ts';
 
-/** `otherModelForms`: of protocols whose clients look for models at the same paths. */
-export const openAi = (otherModelForms: readonly ModelListFormat[]): Protocol => ({
+/** `otherFormats`: of protocols whose clients look for models at the same paths. */
+export const openAi = (otherFormats: readonly ModelListFormat[]): Protocol => ({
   name: 'openai',
   routes: [
     chatRoute,
     completionRoute,
     embeddingsRoute,
     ...responsesRoutes,
-    ...modelRoutes(otherModelForms),
+    ...modelRoutes(otherFormats),
     tokenizeRoute,
     detokenizeRoute,
   ],

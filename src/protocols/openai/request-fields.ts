@@ -1,6 +1,8 @@
-/** The fields that chat and text completions share, with those that vLLM and its like have beyond OpenAI's. */
-
-import { type Static, type TSchema, Type } from 'typebox';
+/**
+ * The request fields that chats, text completions and responses share, OpenAI's and those of vLLM: their schemas, and how they
+ * become the core's sampling and limits. What constrains the text of an answer is in structured-output.ts.
+ */
+import { type Static, Type } from 'typebox';
 import type {
   GenerationRequest,
   Limits,
@@ -12,19 +14,17 @@ import { invalid } from '../field-errors.ts';
 import { samplingReader, tokenFields } from '../sampling-fields.ts';
 import { unsupported } from './errors.ts';
 
-/** Each answer is a request of its own. */
+/** Each choice is a request of its own. */
 export const MAX_CHOICES = 128;
 
-const stopString = Type.String({ minLength: 1 });
-
-/** Known, and without a meaning here. */
-export function ignored(why = 'Accepted; it changes nothing here.') {
-  return Type.Optional(Type.Unknown({ description: why }));
+/** Accepted, and without effect. */
+export function ignored(description = 'Accepted and ignored.') {
+  return Type.Optional(Type.Unknown({ description }));
 }
 
-/** Known, and refused by name: an answer without it would be to another question. */
-export function refused<Schema extends TSchema>(schema: Schema) {
-  return Type.Optional(schema);
+/** Known, and rejected by name: an answer without it would be to another question. */
+export function rejected(description: string) {
+  return Type.Optional(Type.Unknown({ description: `Rejected: ${description}`, deprecated: true }));
 }
 
 export const model = Type.Optional(
@@ -36,7 +36,11 @@ export const model = Type.Optional(
 
 export const samplingFields = {
   temperature: Type.Optional(
-    Type.Number({ minimum: 0, maximum: 2, description: 'Default: the model’s own, as of all that follow.' }),
+    Type.Number({
+      minimum: 0,
+      maximum: 2,
+      description: 'Default: the model’s own, as for all sampling fields.',
+    }),
   ),
   top_p: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
   top_k: Type.Optional(Type.Integer({ minimum: -1, description: '-1 and 0 switch it off.' })),
@@ -50,6 +54,9 @@ export const samplingFields = {
   presence_penalty: Type.Optional(Type.Number({ minimum: -2, maximum: 2 })),
   frequency_penalty: Type.Optional(Type.Number({ minimum: -2, maximum: 2 })),
   repetition_penalty: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 2 })),
+};
+
+export const logitBias = {
   logit_bias: Type.Optional(
     Type.Record(Type.String(), Type.Number({ minimum: -100, maximum: 100 }), {
       maxProperties: 1024,
@@ -58,6 +65,8 @@ export const samplingFields = {
     }),
   ),
 };
+
+const stopString = Type.String({ minLength: 1 });
 
 export const limitFields = {
   stop: Type.Optional(
@@ -73,6 +82,14 @@ export const limitFields = {
   ),
 };
 
+/** Fields of vLLM that no answer here has a place for; values that ask for nothing are accepted. */
+const unanswerableFields = {
+  prompt_logprobs: rejected('prompts have no log-probabilities here.'),
+  use_beam_search: Type.Optional(Type.Boolean({ description: 'true is rejected: answers are sampled.' })),
+};
+
+export const vllmFields = { ...tokenFields, ...unanswerableFields };
+
 export const deliveryFields = {
   n: Type.Optional(
     Type.Integer({
@@ -86,7 +103,7 @@ export const deliveryFields = {
     Type.Object(
       {
         include_usage: Type.Optional(
-          Type.Boolean({ description: 'A last chunk without choices tells the usage.' }),
+          Type.Boolean({ description: 'A last chunk without choices has the usage.' }),
         ),
         include_obfuscation: ignored('Accepted; chunks are never padded.'),
         continuous_usage_stats: ignored('Accepted; usage comes once, at the end.'),
@@ -96,91 +113,18 @@ export const deliveryFields = {
   ),
 };
 
-const SharedBody = Type.Object({ ...samplingFields, ...limitFields, ...deliveryFields });
-
-/** A body of either route. */
-type SharedBody = Static<typeof SharedBody>;
-
-/** Fields of vLLM and llama-server that bind what an answer may be; chats, text completions and responses share them. */
-
-const jsonSchema = Type.Object({}, { additionalProperties: true, title: 'an object (a JSON Schema)' });
-/** vLLM takes the text of one too. */
-const schemaOrText = Type.Union([jsonSchema, Type.String({ minLength: 1 })]);
-const regex = Type.String({
-  minLength: 1,
-  description: 'The whole text matches this regular expression.',
+const SharedFields = Type.Object({
+  ...samplingFields,
+  ...logitBias,
+  ...limitFields,
+  ...vllmFields,
+  ...deliveryFields,
 });
-const choices = Type.Array(Type.String(), {
-  minItems: 1,
-  maxItems: 1000,
-  description: 'The text is exactly one of these.',
-});
-const grammar = Type.String({ minLength: 1, description: 'The text follows this grammar (GBNF).' });
 
-export const responseFormat = Type.Object(
-  {
-    type: Type.Enum(['text', 'json_object', 'json_schema']),
-    json_schema: Type.Optional(
-      Type.Object({
-        name: Type.String({ minLength: 1 }),
-        description: ignored(),
-        schema: Type.Optional(jsonSchema),
-        strict: ignored('Accepted; the schema is always kept to.'),
-      }),
-    ),
-    schema: Type.Optional(jsonSchema),
-  },
-  {
-    description:
-      'json_object: a JSON object; json_schema: JSON that the schema allows. schema: as llama-server has it, with either.',
-  },
-);
+type SharedFields = Static<typeof SharedFields>;
 
-const structuredOutputs = Type.Object(
-  {
-    json: Type.Optional(schemaOrText),
-    regex: Type.Optional(regex),
-    choice: Type.Optional(choices),
-    grammar: Type.Optional(grammar),
-    json_object: Type.Optional(Type.Boolean({ description: 'The text is a JSON object.' })),
-  },
-  {
-    additionalProperties: true,
-    description:
-      'As vLLM has it: one of json (a JSON Schema), regex, choice, grammar and json_object. Other parts, such as structural_tag ' +
-      'and whitespace_pattern, go to backends that take them and are refused by all others.',
-  },
-);
-
-/** At most one of these, and of `response_format`, is given. */
-const outputFields = {
-  structured_outputs: Type.Optional(structuredOutputs),
-  guided_json: Type.Optional(schemaOrText),
-  guided_regex: Type.Optional(regex),
-  guided_choice: Type.Optional(choices),
-  guided_grammar: Type.Optional(grammar),
-  grammar: Type.Optional(grammar),
-  json_schema: Type.Optional(jsonSchema),
-};
-
-export const extensionFields = {
-  ...outputFields,
-  ...tokenFields,
-  prompt_logprobs: refused(Type.Unknown({ description: 'Refused: prompts have no log-probabilities here.' })),
-  use_beam_search: refused(Type.Boolean({ description: 'true is refused: answers are sampled.' })),
-};
-
-const ConstraintBody = Type.Object(extensionFields);
-export type ConstraintBody = Static<typeof ConstraintBody>;
-export type ResponseFormat = Static<typeof responseFormat>;
-
-/** How much a model is to think, as OpenAI says it. There is no less than low and no more than high. */
-
-export const EFFORT_NAMES = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'] as const;
-
-type EffortName = (typeof EFFORT_NAMES)[number];
-
-export const EFFORT_LEVELS: Readonly<Record<EffortName, ReasoningEffort>> = {
+/** reasoning_effort → the core's: nothing is less than low, nothing more than high. */
+export const EFFORTS = {
   none: false,
   minimal: 'low',
   low: 'low',
@@ -188,11 +132,11 @@ export const EFFORT_LEVELS: Readonly<Record<EffortName, ReasoningEffort>> = {
   high: 'high',
   xhigh: 'high',
   max: 'high',
-};
+} as const satisfies Readonly<Record<string, ReasoningEffort>>;
 
-/** The shared fields become the core's sampling and limits, the same for every choice but for its seed. */
+export const EFFORT_NAMES = Object.keys(EFFORTS) as (keyof typeof EFFORTS)[];
 
-/** Field → the sampling field it sets, as it is. */
+/** Field → the sampling field that it sets, as it is. */
 const SAMPLING_FIELDS = {
   temperature: 'temperature',
   top_p: 'topP',
@@ -202,19 +146,16 @@ const SAMPLING_FIELDS = {
   presence_penalty: 'presencePenalty',
   frequency_penalty: 'frequencyPenalty',
   repetition_penalty: 'repeatPenalty',
-} as const satisfies Partial<Record<keyof SharedBody, keyof Sampling>>;
+} as const satisfies Partial<Record<keyof SharedFields, keyof Sampling>>;
 
 const readSampling = samplingReader(SAMPLING_FIELDS);
 
-type SamplingBody = Pick<SharedBody, keyof typeof SAMPLING_FIELDS | 'logit_bias'> &
-  Pick<ConstraintBody, 'bad_words'>;
+type SamplingFields = Pick<SharedFields, keyof typeof SAMPLING_FIELDS | 'logit_bias' | 'bad_words'>;
 
-/** The core's seeds have 31 bits. */
-const SEED_RANGE = 2 ** 31;
 /** OpenAI takes a top_p of 0, which leaves the likeliest token alone; samplers want one above it. */
 const MIN_TOP_P = 1e-6;
 
-export function parseSampling(body: SamplingBody): Sampling {
+export function parseSampling(body: SamplingFields): Sampling {
   const sampling = readSampling(body);
   if (sampling.topP === 0) sampling.topP = MIN_TOP_P;
   if (sampling.topK === -1) sampling.topK = 0;
@@ -222,40 +163,65 @@ export function parseSampling(body: SamplingBody): Sampling {
   return sampling;
 }
 
-type LimitBody = Pick<SharedBody, 'stop' | 'min_tokens' | 'ignore_eos'> &
-  Pick<ConstraintBody, 'stop_token_ids'>;
+/** The core's seeds have 31 bits. */
+const SEED_RANGE = 2 ** 31;
+
+/** OpenAI's seeds have 64 bits and a sign; small ones stay as they are. */
+function foldSeed(seed: number): number {
+  return ((seed % SEED_RANGE) + SEED_RANGE) % SEED_RANGE;
+}
+
+type LimitFields = Pick<SharedFields, keyof typeof limitFields | 'stop_token_ids'>;
+
+interface LengthLimit {
+  /** What the client asks for: more than the context holds is lowered to it, and no error. */
+  readonly maxTokens: number | undefined;
+  readonly maxTokensIsDefault?: boolean;
+  readonly contextSize: number | undefined;
+}
 
 export function parseLimits(
-  { stop = [], stop_token_ids = [], min_tokens = 0, ignore_eos = false }: LimitBody,
-  most: Pick<Limits, 'maxTokens' | 'maxTokensIsDefault'>,
+  { stop = [], stop_token_ids = [], min_tokens = 0, ignore_eos = false }: LimitFields,
+  { maxTokens, maxTokensIsDefault, contextSize }: LengthLimit,
 ): Limits {
   return {
     stop: typeof stop === 'string' ? [stop] : stop,
-    ...most,
+    ...(maxTokens !== undefined && { maxTokens: Math.min(maxTokens, contextSize ?? maxTokens) }),
+    ...(maxTokensIsDefault && { maxTokensIsDefault }),
     ...(stop_token_ids.length > 0 && { stopTokens: stop_token_ids }),
     ...(min_tokens > 0 && { minTokens: min_tokens }),
     ...(ignore_eos && { ignoreEos: true }),
   };
 }
 
-/** What vLLM takes and no answer here has a place for; values that ask for nothing are let through. */
-export function rejectUnsupported({ prompt_logprobs, use_beam_search }: ConstraintBody): void {
+export function rejectUnanswerable({
+  prompt_logprobs,
+  use_beam_search,
+}: Pick<SharedFields, keyof typeof unanswerableFields>): void {
   if (prompt_logprobs !== undefined && prompt_logprobs !== false)
     throw unsupported(
       'prompt_logprobs',
-      'is not supported: prompts have no log-probabilities here',
-      'Leave it away.',
+      'is not supported: prompts have no log-probabilities here. Remove it.',
     );
   if (use_beam_search)
-    throw unsupported('use_beam_search', 'is not supported: answers are sampled', 'Leave it away.');
+    throw unsupported('use_beam_search', 'is not supported: answers are sampled. Remove it.');
 }
 
-/** More than the context holds is no error here: it is lowered to that. */
-export function clampToContext(tokens: number, contextSize: number | undefined): number {
-  return contextSize === undefined ? tokens : Math.min(tokens, contextSize);
+/** Throws where the two fields contradict each other. */
+export function parseDelivery({
+  stream = false,
+  stream_options,
+}: Pick<SharedFields, 'stream' | 'stream_options'>): {
+  readonly delivery: 'whole' | 'stream';
+  /** The stream has a chunk with the usage. */
+  readonly includeUsage: boolean;
+} {
+  if (stream_options !== undefined && !stream)
+    throw invalid('stream_options', 'stream_options is only allowed with stream set to true.');
+  return { delivery: stream ? 'stream' : 'whole', includeUsage: stream_options?.include_usage === true };
 }
 
-/** One request for each of the `n` answers. */
+/** One request for each of the `n` choices, the same but for its seed. */
 export function requestPerChoice(
   request: Omit<GenerationRequest, 'id'>,
   n: number,
@@ -268,22 +234,4 @@ export function requestPerChoice(
     id: newRequestId(),
     ...(seed !== undefined && { sampling: { ...request.sampling, seed: foldSeed(seed + choice) } }),
   }));
-}
-
-/** `usage` is told in a stream. Throws where the two fields contradict each other. */
-export function parseDelivery({ stream = false, stream_options }: SharedBody): {
-  readonly delivery: 'whole' | 'stream';
-  readonly includeUsage: boolean;
-} {
-  if (stream_options !== undefined && !stream)
-    throw invalid('stream_options', 'stream_options is only allowed with stream set to true.');
-  return {
-    delivery: stream ? 'stream' : 'whole',
-    includeUsage: stream_options?.include_usage === true,
-  };
-}
-
-/** OpenAI's seeds have 64 bits and a sign; small ones stay as they are. */
-function foldSeed(seed: number): number {
-  return ((seed % SEED_RANGE) + SEED_RANGE) % SEED_RANGE;
 }

@@ -1,23 +1,84 @@
 /**
- * The fields that constrain the text of an answer become the core's OutputFormat: one of them at most. What the core calls
- * by a name of its own keeps the name that the client gave it, in errors and in X-Dropped-Parameters.
+ * Structured output: the fields that constrain the text of an answer, OpenAI's, vLLM's and llama-server's, become the core's
+ * OutputFormat. At most one is given. Where the core has a name of its own for it, errors and X-Dropped-Parameters keep the
+ * client's.
  */
-
+import { type Static, Type } from 'typebox';
 import { outputField } from '../../core/features.ts';
 import type { OutputFormat } from '../../core/generation.ts';
 import { refuseDeepNesting } from '../body-reader.ts';
 import { invalid } from '../field-errors.ts';
 import type { FieldNames } from '../protocol.ts';
-import type { ConstraintBody, ResponseFormat } from './request-fields.ts';
+import { ignored } from './request-fields.ts';
+
+const jsonSchema = Type.Object({}, { additionalProperties: true, title: 'an object (a JSON Schema)' });
+/** vLLM takes the text of one too. */
+const schemaOrText = Type.Union([jsonSchema, Type.String({ minLength: 1 })]);
+const regex = Type.String({
+  minLength: 1,
+  description: 'The whole text matches this regular expression.',
+});
+const choices = Type.Array(Type.String(), {
+  minItems: 1,
+  maxItems: 1000,
+  description: 'The text is exactly one of these.',
+});
+const grammar = Type.String({ minLength: 1, description: 'The text follows this grammar (GBNF).' });
+
+export const responseFormat = Type.Object(
+  {
+    type: Type.Enum(['text', 'json_object', 'json_schema']),
+    json_schema: Type.Optional(
+      Type.Object({
+        name: Type.String({ minLength: 1 }),
+        description: ignored(),
+        schema: Type.Optional(jsonSchema),
+        strict: ignored('Accepted; the schema is always kept to.'),
+      }),
+    ),
+    schema: Type.Optional(jsonSchema),
+  },
+  {
+    description:
+      'json_object: a JSON object; json_schema: JSON that the schema allows. schema: as llama-server has it, with either.',
+  },
+);
+
+const structuredOutputs = Type.Object(
+  {
+    json: Type.Optional(schemaOrText),
+    regex: Type.Optional(regex),
+    choice: Type.Optional(choices),
+    grammar: Type.Optional(grammar),
+    json_object: Type.Optional(Type.Boolean({ description: 'The text is a JSON object.' })),
+  },
+  {
+    additionalProperties: true,
+    description:
+      'As vLLM has it: one of json (a JSON Schema), regex, choice, grammar and json_object. Other parts, such as structural_tag ' +
+      'and whitespace_pattern, go to backends that take them and are rejected by all others.',
+  },
+);
+
+/** At most one of these, and of `response_format` or `text.format`, is given. */
+export const constraintFields = {
+  structured_outputs: Type.Optional(structuredOutputs),
+  guided_json: Type.Optional(schemaOrText),
+  guided_regex: Type.Optional(regex),
+  guided_choice: Type.Optional(choices),
+  guided_grammar: Type.Optional(grammar),
+  grammar: Type.Optional(grammar),
+  json_schema: Type.Optional(jsonSchema),
+};
+
+const ConstraintFields = Type.Object({ ...constraintFields, response_format: Type.Optional(responseFormat) });
+
+type ConstraintFields = Static<typeof ConstraintFields>;
 
 export interface StructuredOutput {
   readonly output?: OutputFormat;
   /** Native field → what this body calls it. */
   readonly fieldNames?: FieldNames;
-}
-
-export interface ConstraintFields extends ConstraintBody {
-  readonly response_format?: ResponseFormat;
 }
 
 /** What one field asks for, and where in the body it stands. */
@@ -27,33 +88,38 @@ interface Constraint {
   readonly output: OutputFormat;
 }
 
-type Field = keyof ConstraintFields & string;
 type Reader = (body: ConstraintFields) => readonly Constraint[];
 
 /** In the order in which contradictions name them. */
-const READERS: Readonly<Partial<Record<Field, Reader>>> = {
-  response_format: ({ response_format: format }) => (format === undefined ? [] : readResponseFormat(format)),
-  structured_outputs: ({ structured_outputs: parts }) =>
-    parts === undefined ? [] : readStructuredOutputs(parts),
-  guided_json: ({ guided_json }) => asked('guided_json', schemaOutput(guided_json, 'guided_json')),
-  guided_regex: ({ guided_regex }) => asked('guided_regex', regexOutput(guided_regex)),
-  guided_choice: ({ guided_choice }) => asked('guided_choice', choiceOutput(guided_choice)),
-  guided_grammar: ({ guided_grammar }) => asked('guided_grammar', grammarOutput(guided_grammar)),
-  grammar: ({ grammar }) => asked('grammar', grammarOutput(grammar)),
-  json_schema: ({ json_schema }) => asked('json_schema', schemaOutput(json_schema, 'json_schema')),
-};
+const READERS: readonly Reader[] = [
+  ({ response_format: format }) => (format === undefined ? [] : responseFormatConstraint(format)),
+  ({ structured_outputs: parts }) => (parts === undefined ? [] : structuredOutputConstraints(parts)),
+  ({ guided_json }) => schemaConstraint('guided_json', guided_json),
+  ({ guided_regex }) => constraint('guided_regex', guided_regex, asRegex),
+  ({ guided_choice }) => constraint('guided_choice', guided_choice, asChoice),
+  ({ guided_grammar }) => constraint('guided_grammar', guided_grammar, asGrammar),
+  ({ grammar }) => constraint('grammar', grammar, asGrammar),
+  ({ json_schema }) => schemaConstraint('json_schema', json_schema),
+];
 
-/** Throws where two are given, or one says nothing. `textFormat`: what /v1/responses has in place of `response_format`. */
+const asRegex = (given: string): OutputFormat => ({ kind: 'regex', regex: given });
+const asChoice = (given: readonly string[]): OutputFormat => ({ kind: 'choice', choices: given });
+const asGrammar = (given: string): OutputFormat => ({ kind: 'grammar', grammar: given });
+const asSchema = (given: object): OutputFormat => ({ kind: 'json-schema', schema: given });
+const asJson = (): OutputFormat => ({ kind: 'json' });
+const asItIs = (given: OutputFormat): OutputFormat => given;
+
+/** Throws where two are given, or one is not valid. `textFormat`: what /v1/responses has in place of `response_format`. */
 export function parseStructuredOutput(body: ConstraintFields, textFormat?: OutputFormat): StructuredOutput {
-  const all = Object.values(READERS).flatMap((read) => read(body));
-  const [first, second] = [...asked('text.format', textFormat), ...all];
+  const all = [...constraint('text.format', textFormat, asItIs), ...READERS.flatMap((read) => read(body))];
+  const [first, second] = all;
   if (first === undefined) return {};
   if (second !== undefined)
     throw invalid(
       second.field,
       `${second.path} and ${first.path} are both given, but at most one of them is allowed: each constrains the whole text.`,
     );
-  // The route itself knows what it calls its own.
+  // The route itself has the names of its own field.
   if (first.output === textFormat) return { output: textFormat };
   return { output: first.output, fieldNames: namesFor(first) };
 }
@@ -64,7 +130,11 @@ function namesFor({ field, path, output }: Constraint): FieldNames {
   return { [outputField(output)]: (rest: string) => (rest === '' ? whole : path + rest) };
 }
 
-function readResponseFormat({ type, json_schema, schema: beside }: ResponseFormat): readonly Constraint[] {
+function responseFormatConstraint({
+  type,
+  json_schema,
+  schema: beside,
+}: Static<typeof responseFormat>): readonly Constraint[] {
   const field = 'response_format';
   const inner = `${field}.json_schema`;
   if (type === 'text') return [];
@@ -79,55 +149,48 @@ function readResponseFormat({ type, json_schema, schema: beside }: ResponseForma
   if (named !== undefined && type !== 'json_schema')
     throw invalid(inner, `${inner} is only allowed with ${field}.type "json_schema".`);
   const schema = named ?? beside;
-  if (schema === undefined) return [{ field, path: field, output: { kind: 'json' } }];
-  const path = named === undefined ? `${field}.schema` : `${inner}.schema`;
-  refuseDeepNesting(schema, path);
-  return [{ field, path, output: { kind: 'json-schema', schema } }];
+  if (schema === undefined) return constraint(field, type, asJson);
+  return schemaConstraint(field, schema, named === undefined ? `${field}.schema` : `${inner}.schema`);
 }
 
-function readStructuredOutputs({
+function structuredOutputConstraints({
   json,
   regex,
   choice,
   grammar,
   json_object,
-}: NonNullable<ConstraintBody['structured_outputs']>): readonly Constraint[] {
+}: Static<typeof structuredOutputs>): readonly Constraint[] {
   const field = 'structured_outputs';
-  const at = (part: string, output: OutputFormat | undefined) =>
-    output === undefined ? [] : [{ field, path: `${field}.${part}`, output }];
   return [
-    ...at('json', schemaOutput(json, `${field}.json`)),
-    ...at('regex', regexOutput(regex)),
-    ...at('choice', choiceOutput(choice)),
-    ...at('grammar', grammarOutput(grammar)),
-    ...at('json_object', json_object ? { kind: 'json' } : undefined),
+    ...schemaConstraint(field, json, `${field}.json`),
+    ...constraint(field, regex, asRegex, `${field}.regex`),
+    ...constraint(field, choice, asChoice, `${field}.choice`),
+    ...constraint(field, grammar, asGrammar, `${field}.grammar`),
+    ...constraint(field, json_object || undefined, asJson, `${field}.json_object`),
   ];
 }
 
-function asked(field: string, output: OutputFormat | undefined): readonly Constraint[] {
-  return output === undefined ? [] : [{ field, path: field, output }];
+function schemaConstraint(
+  field: string,
+  given: object | string | undefined,
+  path = field,
+): readonly Constraint[] {
+  const schema = typeof given === 'string' ? parseSchema(given, path) : given;
+  if (schema !== undefined) refuseDeepNesting(schema, path);
+  return constraint(field, schema, asSchema, path);
 }
 
-function schemaOutput(given: object | string | undefined, path: string): OutputFormat | undefined {
-  if (given === undefined) return undefined;
-  const schema = typeof given === 'string' ? schemaIn(given, path) : given;
-  refuseDeepNesting(schema, path);
-  return { kind: 'json-schema', schema };
+/** None where nothing is given. */
+function constraint<Given>(
+  field: string,
+  given: Given | undefined,
+  outputOf: (given: Given) => OutputFormat,
+  path = field,
+): readonly Constraint[] {
+  return given === undefined ? [] : [{ field, path, output: outputOf(given) }];
 }
 
-function regexOutput(regex: string | undefined): OutputFormat | undefined {
-  return regex === undefined ? undefined : { kind: 'regex', regex };
-}
-
-function choiceOutput(choices: readonly string[] | undefined): OutputFormat | undefined {
-  return choices === undefined ? undefined : { kind: 'choice', choices };
-}
-
-function grammarOutput(grammar: string | undefined): OutputFormat | undefined {
-  return grammar === undefined ? undefined : { kind: 'grammar', grammar };
-}
-
-function schemaIn(text: string, path: string): object {
+function parseSchema(text: string, path: string): object {
   let schema: unknown;
   try {
     schema = JSON.parse(text);

@@ -1,23 +1,21 @@
-/** POST /tokenize and /detokenize, in vLLM's shapes: the model's own vocabulary, without a slot. */
+/** POST /tokenize and /detokenize, as vLLM has them: the model's own vocabulary, without a slot. */
 import { type Static, Type } from 'typebox';
 import type { TokenizeRequest } from '../../core/backend.ts';
 import type { ModelId } from '../../core/generation.ts';
 import { nullableBodyReader } from '../body-reader.ts';
 import { invalid } from '../field-errors.ts';
 import type { QueryContext, QueryRoute } from '../protocol.ts';
-import { parseConversation } from './chat/conversation.ts';
-import { fieldOfMessage } from './chat/route.ts';
-import { ChatBody } from './chat/schema.ts';
+import { messageField, parseConversation } from './chat/conversation.ts';
+import { messages, tools } from './chat/schema.ts';
 import { parseTools } from './chat/tools.ts';
 import { unsupported } from './errors.ts';
 import { model } from './request-fields.ts';
 
-/** Each is asked for by itself. */
+/** Each is a question of its own to the backend. */
 const MAX_TOKEN_STRINGS = 4096;
 const MAX_CONCURRENT_LOOKUPS = 32;
 
 const token = Type.Integer({ minimum: 0 });
-const { messages, tools } = ChatBody.properties;
 
 const TokenizeBody = Type.Object({
   model,
@@ -44,75 +42,52 @@ const TokenizeBody = Type.Object({
   ),
 });
 
+type TokenizeBody = Static<typeof TokenizeBody>;
+
 const TokenizeAnswer = Type.Object({
   count: Type.Integer({ minimum: 0 }),
   max_model_len: Type.Union([Type.Integer(), Type.Null()], {
-    description: 'Tokens of the context; null where they are not known.',
+    description: 'Tokens of the context; null where it is not known.',
   }),
   tokens: Type.Array(token),
   token_strs: Type.Union([Type.Array(Type.String()), Type.Null()]),
 });
 
-const DetokenizeBody = Type.Object({ model, tokens: Type.Array(token) });
-const DetokenizeAnswer = Type.Object({ prompt: Type.String() });
-
-type TokenizeBody = Static<typeof TokenizeBody>;
-
 const readTokenize = nullableBodyReader(TokenizeBody);
-const readDetokenize = nullableBodyReader(DetokenizeBody);
 
 export const tokenizeRoute: QueryRoute = {
   kind: 'query',
   method: 'POST',
   path: '/tokenize',
   limited: true,
-  fieldNames: { messages: fieldOfMessage },
+  fieldNames: { messages: messageField },
   describes: {
     summary: 'Count and show tokens',
     description:
-      'Of a text, or of a chat as its template writes it. As vLLM has it; for backends that tell their tokens.',
+      'Of a text, or of a chat as its template writes it. As vLLM has it; for backends that count tokens.',
     body: TokenizeBody,
     example: { prompt: 'Once upon a time' },
     oneOf: ['prompt', 'messages'],
     answers: { 'application/json': TokenizeAnswer },
   },
-  answer: async ({ body: raw }, house): Promise<Static<typeof TokenizeAnswer>> => {
+  answer: async ({ body: raw }, context): Promise<Static<typeof TokenizeAnswer>> => {
     const body = readTokenize(raw);
     const request = parseTokenize(body);
-    const { id, contextSize } = house.requireModel(body.model);
-    const tokens = await house.tokenize(id, request);
+    const { id, contextSize } = context.requireModel(body.model);
+    const tokens = await context.tokenize(id, request);
     return {
       count: tokens.length,
       max_model_len: contextSize ?? null,
       tokens: [...tokens],
-      token_strs: body.return_token_strs ? await tokenTexts(id, tokens, house) : null,
+      token_strs: body.return_token_strs ? await tokenStrings(id, tokens, context) : null,
     };
-  },
-};
-
-export const detokenizeRoute: QueryRoute = {
-  kind: 'query',
-  method: 'POST',
-  path: '/detokenize',
-  limited: true,
-  describes: {
-    summary: 'Text of tokens',
-    description: 'As vLLM has it; for backends that tell their tokens.',
-    body: DetokenizeBody,
-    example: { tokens: [1, 2, 3] },
-    answers: { 'application/json': DetokenizeAnswer },
-  },
-  answer: async ({ body: raw }, house): Promise<Static<typeof DetokenizeAnswer>> => {
-    const body = readDetokenize(raw);
-    const { id } = house.requireModel(body.model);
-    return { prompt: await house.detokenize(id, body.tokens) };
   },
 };
 
 function parseTokenize(body: TokenizeBody): TokenizeRequest {
   const { prompt, messages: chat, add_special_tokens: addSpecial, add_generation_prompt } = body;
   if (add_generation_prompt === false)
-    throw unsupported('add_generation_prompt', 'is false, which is not supported', 'Leave it away.');
+    throw unsupported('add_generation_prompt', 'is false, which is not supported. Remove it.');
   if (prompt !== undefined && chat !== undefined)
     throw invalid('messages', 'messages and prompt are both given, but exactly one of them is allowed.');
   if (chat !== undefined) {
@@ -129,16 +104,44 @@ function parseTokenize(body: TokenizeBody): TokenizeRequest {
   return { input: { kind: 'text', prompt }, ...(addSpecial !== undefined && { addSpecial }) };
 }
 
-async function tokenTexts(id: ModelId, tokens: readonly number[], house: QueryContext): Promise<string[]> {
+async function tokenStrings(
+  id: ModelId,
+  tokens: readonly number[],
+  context: QueryContext,
+): Promise<string[]> {
   if (tokens.length > MAX_TOKEN_STRINGS)
     throw invalid(
       'return_token_strs',
-      `return_token_strs is true, but the text has ${tokens.length} tokens: the texts of at most ${MAX_TOKEN_STRINGS} can be asked for.`,
+      `return_token_strs is true, but the text has ${tokens.length} tokens: it is only allowed for at most ${MAX_TOKEN_STRINGS}.`,
     );
   const texts: string[] = [];
   for (let start = 0; start < tokens.length; start += MAX_CONCURRENT_LOOKUPS) {
     const some = tokens.slice(start, start + MAX_CONCURRENT_LOOKUPS);
-    texts.push(...(await Promise.all(some.map((one) => house.detokenize(id, [one])))));
+    texts.push(...(await Promise.all(some.map((one) => context.detokenize(id, [one])))));
   }
   return texts;
 }
+
+const DetokenizeBody = Type.Object({ model, tokens: Type.Array(token) });
+const DetokenizeAnswer = Type.Object({ prompt: Type.String() });
+
+const readDetokenize = nullableBodyReader(DetokenizeBody);
+
+export const detokenizeRoute: QueryRoute = {
+  kind: 'query',
+  method: 'POST',
+  path: '/detokenize',
+  limited: true,
+  describes: {
+    summary: 'Text of tokens',
+    description: 'As vLLM has it; for backends that count tokens.',
+    body: DetokenizeBody,
+    example: { tokens: [1, 2, 3] },
+    answers: { 'application/json': DetokenizeAnswer },
+  },
+  answer: async ({ body: raw }, context): Promise<Static<typeof DetokenizeAnswer>> => {
+    const body = readDetokenize(raw);
+    const { id } = context.requireModel(body.model);
+    return { prompt: await context.detokenize(id, body.tokens) };
+  },
+};

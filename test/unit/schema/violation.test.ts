@@ -129,6 +129,29 @@ describe('in a union', () => {
     expect(faultOf(Body, body)).toContain(message);
   });
 
+  it('lists are told apart by their first entry', () => {
+    const Input = Type.Union([
+      Type.String(),
+      Type.Array(Type.String({ minLength: 1 })),
+      Type.Array(Type.Integer({ minimum: 0 })),
+      Type.Array(Type.Array(Type.Integer({ minimum: 0 }))),
+    ]);
+    const Lists = Type.Object({ input: Input });
+    expect(faultOf(Lists, { input: ['a', 1] })).toMatch(/^input\[1\] is 1, but must be a string/);
+    expect(faultOf(Lists, { input: [1, 'a'] })).toBe(
+      'input[1] is "a", but must be an integer of at least 0.',
+    );
+    expect(faultOf(Lists, { input: [[1], [-1]] })).toMatch(/^input\[1\]\[0\] is -1/);
+    expect(faultOf(Lists, { input: [true] })).toMatch(/^input is \[true\], but must be a string or a list/);
+    expect(faultOf(Lists, { input: [...many(500, 'a'), 1] })).toMatch(/^input\[500\] is 1/);
+  });
+
+  it('what is rejected by name is not offered', () => {
+    const Part = Type.Union([Text, Type.Object({ type: Type.Literal('sound') }, { deprecated: true })]);
+    expect(faultOf(Part, { type: 'sound' })).toBe('none');
+    expect(faultOf(Part, { type: 'film' })).toBe('type is "film", but must be "text".');
+  });
+
   it('variants of one type are told apart by the next constant', () => {
     const Item = Type.Union([
       Type.Object({
@@ -166,13 +189,16 @@ describe('in a union', () => {
 
   it('that nothing tells apart the value as a whole is named', () => {
     const Prompt = Type.Object({
-      prompt: Type.Union([Type.Array(Type.String()), Type.Array(Type.Integer())]),
+      prompt: Type.Union([
+        Type.Array(Type.Integer({ minimum: 0 })),
+        Type.Array(Type.Integer({ maximum: 9 })),
+      ]),
       area: Type.Optional(
         Type.Union([Type.Object({ width: Type.Integer() }), Type.Object({ radius: Type.Integer() })]),
       ),
     });
-    expect(faultOf(Prompt, { prompt: [...many(500, 'a'), 1] })).toMatch(
-      /^prompt is \["a",.*but must be a list, each a string or a list, each an integer\.$/,
+    expect(faultOf(Prompt, { prompt: [...many(500, 5), -1, 10] })).toMatch(
+      /^prompt is \[5,.*but must be a list, each an integer of at least 0 or a list, each an integer of at most 9\.$/,
     );
     expect(faultOf(Prompt, { prompt: [], area: {} })).toBe('area is {}, but must be an object.');
   });

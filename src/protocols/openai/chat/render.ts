@@ -1,5 +1,4 @@
-/** What /v1/chat/completions answers: the whole body, the chunks of a stream. */
-
+/** The answers of chat completions: the whole body, and the chunks of a stream, with the same id and time in each. */
 import { type TSchema, Type } from 'typebox';
 import type {
   GenerationEvent,
@@ -51,7 +50,7 @@ export const ChatCompletion = Type.Object({
         role: Type.Literal('assistant'),
         content: nullable(Type.String({ description: 'null where there are only calls.' })),
         refusal: Type.Null(),
-        reasoning_content: Type.Optional(Type.String({ description: 'What the model thought before it.' })),
+        reasoning_content: Type.Optional(Type.String({ description: 'The model’s reasoning before it.' })),
         tool_calls: Type.Optional(
           Type.Array(
             Type.Object({
@@ -112,23 +111,15 @@ export const ChatChunk = Type.Union([
         logprobs: nullable(ChatLogprobs),
         finish_reason: nullable(finishReason),
       }),
-      { maxItems: 1, description: 'Empty in the chunk that tells the usage.' },
+      { maxItems: 1, description: 'Empty in the chunk that has the usage.' },
     ),
     usage: Type.Optional(nullable(UsageSchema)),
   }),
   OpenAiError,
 ]);
 
-/** Chat completions: the whole body, and the chunks of a stream. The same id and time everywhere. */
-
-interface ChatRenderOptions {
-  readonly includeUsage: boolean;
-}
-
-export function chatRenderer(
-  requests: readonly GenerationRequest[],
-  { includeUsage }: ChatRenderOptions,
-): AnswerRenderer {
+/** `includeUsage`: a stream has a chunk with the usage. */
+export function chatRenderer(requests: readonly GenerationRequest[], includeUsage: boolean): AnswerRenderer {
   const wantsLogprobs = requests[0]?.logprobs !== undefined;
   return {
     whole: (results, answer) =>
@@ -139,7 +130,7 @@ export function chatRenderer(
           results.length,
         ),
       }),
-    stream: (answer) => streamOf(requests, { includeUsage, wantsLogprobs }, answer),
+    stream: (answer) => chatStream(requests, { includeUsage, wantsLogprobs }, answer),
   };
 }
 
@@ -163,18 +154,26 @@ function renderCall({ id, name, arguments: text }: ToolCall) {
   return { id, type: 'function', function: { name, arguments: text } };
 }
 
-/** Of a choice: its first chunk, with the first event it has. */
-const ROLE_DELTA = '{"role":"assistant","content":"","refusal":null}';
-const NOT_FINISHED = ',"logprobs":null,"finish_reason":null}';
+function renderLogprobs(logprobs: readonly TokenLogprob[]) {
+  const content = logprobs.map((token) => ({
+    ...renderToken(token),
+    top_logprobs: token.top.map(renderToken),
+  }));
+  return { content, refusal: null };
+}
 
-function streamOf(
+/** The first chunk of each choice, written with the first event that it has. */
+const ROLE_DELTA = '{"role":"assistant","content":"","refusal":null}';
+const UNFINISHED = ',"logprobs":null,"finish_reason":null}';
+
+function chatStream(
   requests: readonly GenerationRequest[],
-  { includeUsage, wantsLogprobs }: ChatRenderOptions & { readonly wantsLogprobs: boolean },
+  { includeUsage, wantsLogprobs }: { readonly includeUsage: boolean; readonly wantsLogprobs: boolean },
   answer: AnswerContext,
 ): StreamEncoder {
   const head = completionHead(requests, { prefix: 'chatcmpl', object: 'chat.completion.chunk' }, answer);
-  const frame = chunkEncoder(head, { includeUsage, answersPerPrompt: requests.length });
-  const begun = new Set<number>();
+  const { chunk, end } = chunkEncoder(head, { includeUsage, choicesPerPrompt: requests.length });
+  const hasBegun: boolean[] = [];
   const usages: Usage[] = [];
   return {
     contentType: SSE,
@@ -182,12 +181,12 @@ function streamOf(
       if (event.type === 'finish') usages[choice] = event.usage;
       const rest = restOfChoice(event, wantsLogprobs);
       if (rest === undefined) return undefined;
-      const chunk = frame.chunk(`{"index":${choice},"delta":${rest}`);
-      if (begun.has(choice)) return chunk;
-      begun.add(choice);
-      return frame.chunk(`{"index":${choice},"delta":${ROLE_DELTA}${NOT_FINISHED}`) + chunk;
+      const written = chunk(`{"index":${choice},"delta":${rest}`);
+      if (hasBegun[choice]) return written;
+      hasBegun[choice] = true;
+      return chunk(`{"index":${choice},"delta":${ROLE_DELTA}${UNFINISHED}`) + written;
     },
-    end: () => frame.end(usages),
+    end: () => end(usages),
     error: (error) => sseEvent(openAiError(error)),
     heartbeat: () => SSE_HEARTBEAT,
   };
@@ -200,37 +199,24 @@ function restOfChoice(event: GenerationEvent, wantsLogprobs: boolean): string | 
       return undefined;
     case 'text': {
       const delta = `{"content":${JSON.stringify(event.text)}}`;
-      return wantsLogprobs ? delta + withLogprobs(event.logprobs ?? []) : delta + NOT_FINISHED;
+      if (!wantsLogprobs) return delta + UNFINISHED;
+      return `${delta},"logprobs":${JSON.stringify(renderLogprobs(event.logprobs ?? []))},"finish_reason":null}`;
     }
     case 'reasoning':
-      return `{"reasoning_content":${JSON.stringify(event.text)}}${NOT_FINISHED}`;
+      return `{"reasoning_content":${JSON.stringify(event.text)}}${UNFINISHED}`;
     case 'tool-call': {
       const called = `{"name":${JSON.stringify(event.name)},"arguments":""}`;
       const call = `{"index":${event.index},"id":${JSON.stringify(event.id)},"type":"function","function":${called}}`;
-      return `{"tool_calls":[${call}]}${NOT_FINISHED}`;
+      return `{"tool_calls":[${call}]}${UNFINISHED}`;
     }
     case 'tool-arguments': {
       if (event.delta === '') return undefined;
       const called = `{"arguments":${JSON.stringify(event.delta)}}`;
-      return `{"tool_calls":[{"index":${event.index},"function":${called}}]}${NOT_FINISHED}`;
+      return `{"tool_calls":[{"index":${event.index},"function":${called}}]}${UNFINISHED}`;
     }
     case 'finish':
       return `{},"logprobs":null,"finish_reason":"${event.reason}"}`;
     default:
       throw event satisfies never;
   }
-}
-
-function withLogprobs(logprobs: readonly TokenLogprob[]): string {
-  return `,"logprobs":${JSON.stringify(renderLogprobs(logprobs))},"finish_reason":null}`;
-}
-
-/** Log-probabilities as chat completions show them. */
-
-function renderLogprobs(logprobs: readonly TokenLogprob[]) {
-  const content = logprobs.map((token) => ({
-    ...renderToken(token),
-    top_logprobs: token.top.map(renderToken),
-  }));
-  return { content, refusal: null };
 }

@@ -1,75 +1,118 @@
-/** A message of a chat. What goes with which role, and in which order, is for conversation.ts to say; of parts, content.ts. */
-
-import { type Static, Type } from 'typebox';
+/** The body of POST /v1/chat/completions: validation, types and OpenAPI all come from here. */
+import { type Static, type TSchema, Type } from 'typebox';
 import {
   deliveryFields,
   EFFORT_NAMES,
-  extensionFields,
   ignored,
   limitFields,
+  logitBias,
   model,
-  refused,
-  responseFormat,
+  rejected,
   samplingFields,
+  vllmFields,
 } from '../request-fields.ts';
+import { constraintFields, responseFormat } from '../structured-output.ts';
 
-const part = Type.Object(
-  { type: Type.String() },
-  {
-    additionalProperties: true,
-    title: 'an object with a type',
-    description:
-      '{"type":"text","text":…} in all messages; {"type":"image_url","image_url":{"url":"data:image/png;base64,…"}} in those ' +
-      'of users: pictures come as data: URLs, nothing is fetched; {"type":"refusal","refusal":…} in the assistant’s.',
-  },
+const textPart = Type.Object({ type: Type.Literal('text'), text: Type.String() });
+
+const refusalPart = Type.Object({ type: Type.Literal('refusal'), refusal: Type.String() });
+
+const dataUrl = Type.String({
+  title: 'a data: URL such as "data:image/png;base64,…": this server fetches nothing for a client',
+});
+
+const imagePart = Type.Object({
+  type: Type.Literal('image_url'),
+  image_url: Type.Union([Type.Object({ url: dataUrl, detail: ignored() }), dataUrl], {
+    description: '{ url }, or the URL itself as some clients write it.',
+  }),
+});
+
+const rejectedPart = Type.Object(
+  { type: Type.Enum(['input_audio', 'file']) },
+  { description: 'Rejected: send the text, or images.', deprecated: true },
 );
 
-const message = Type.Object({
-  role: Type.Enum(['developer', 'system', 'user', 'assistant', 'tool', 'function'], {
-    description: 'developer is system. function is refused: tools have taken its place.',
-  }),
-  content: Type.Optional(Type.Union([Type.String(), Type.Array(part, { minItems: 1 })])),
-  name: ignored('Accepted; chat templates have no place for it.'),
-  refusal: Type.Optional(Type.String({ description: 'With role assistant: said in place of content.' })),
-  reasoning_content: Type.Optional(
-    Type.String({
-      description: 'With role assistant: what it thought, for models whose templates read that.',
+const content = <Parts extends TSchema[]>(...parts: Parts) =>
+  Type.Union([
+    Type.String(),
+    Type.Array(Type.Union([...parts, rejectedPart], { title: 'a content part: an object with a type' }), {
+      minItems: 1,
     }),
+  ]);
+
+const name = ignored('Accepted; chat templates have no place for it.');
+
+const noCalls = Type.Optional(
+  Type.Array(Type.Unknown(), {
+    maxItems: 0,
+    title: 'empty: only messages with role "assistant" have calls',
+  }),
+);
+
+const SystemMessage = Type.Object({
+  role: Type.Enum(['system', 'developer'], { description: 'They mean the same.' }),
+  content: content(textPart),
+  name,
+  tool_calls: noCalls,
+});
+
+const UserMessage = Type.Object({
+  role: Type.Literal('user'),
+  content: content(textPart, imagePart),
+  name,
+  tool_calls: noCalls,
+});
+
+const EarlierCall = Type.Object({
+  id: Type.String({ minLength: 1, description: 'Its own within the message.' }),
+  type: Type.Optional(Type.Literal('function')),
+  function: Type.Object({
+    name: Type.String({ minLength: 1 }),
+    arguments: Type.String({ description: 'The text of a JSON object.' }),
+  }),
+});
+
+const AssistantMessage = Type.Object({
+  role: Type.Literal('assistant'),
+  content: Type.Optional(content(textPart, refusalPart)),
+  name,
+  refusal: Type.Optional(Type.String({ description: 'Stands for content where there is none.' })),
+  reasoning_content: Type.Optional(
+    Type.String({ description: 'Its reasoning, for models whose templates take that.' }),
   ),
   reasoning: Type.Optional(Type.String({ description: 'As reasoning_content.' })),
   tool_calls: Type.Optional(
-    Type.Array(
-      Type.Object({
-        id: Type.String({ minLength: 1, description: 'Its own within the message.' }),
-        type: Type.Optional(Type.Literal('function')),
-        function: Type.Object({
-          name: Type.String({ minLength: 1 }),
-          arguments: Type.String({ description: 'The text of a JSON object.' }),
-        }),
-      }),
-      {
-        maxItems: 128,
-        description: 'With role assistant: the calls that it asked for. The messages after it answer them.',
-      },
-    ),
+    Type.Array(EarlierCall, { maxItems: 128, description: 'The messages after it answer them.' }),
   ),
-  tool_call_id: Type.Optional(
-    Type.String({ description: 'With role tool: the id of the call that the content answers.' }),
-  ),
-  audio: refused(Type.Unknown({ description: 'Refused: audio is not supported.' })),
-  function_call: refused(Type.Unknown({ description: 'Refused: tool_calls has taken its place.' })),
+  audio: rejected('audio is not supported.'),
+  function_call: rejected('tool_calls has taken its place.'),
 });
 
-export type MessageBody = Static<typeof message>;
+const ToolMessage = Type.Object({
+  role: Type.Literal('tool'),
+  content: content(textPart),
+  tool_call_id: Type.String({ title: 'the id of the call that the message answers' }),
+  tool_calls: noCalls,
+});
 
-/** Tools as chats define them, and which of them may be called. */
+const FunctionMessage = Type.Object(
+  { role: Type.Literal('function') },
+  { description: 'Rejected: messages with role tool have taken its place.', deprecated: true },
+);
 
-const functionTool = Type.Object({
-  type: Type.Enum(['function', 'custom'], {
-    description: 'custom is refused: only functions are supported.',
-  }),
-  function: Type.Optional(
-    Type.Object({
+const Message = Type.Union([SystemMessage, UserMessage, AssistantMessage, ToolMessage, FunctionMessage]);
+
+export const messages = Type.Array(Message, {
+  minItems: 1,
+  description:
+    'Every call of an assistant’s message is answered by the messages with role tool right after it.',
+});
+
+const FunctionTool = Type.Object({
+  type: Type.Literal('function'),
+  function: Type.Object(
+    {
       name: Type.String({
         pattern: '^[a-zA-Z0-9_.-]{1,64}$',
         title: 'a name of 1 to 64 letters, digits, underscores, dots or hyphens',
@@ -92,24 +135,38 @@ const functionTool = Type.Object({
             'A backend that cannot promise it answers without it, and X-Dropped-Parameters names it.',
         }),
       ),
-    }),
+    },
+    { title: 'an object with a name' },
   ),
 });
 
-const toolList = Type.Array(functionTool, {
-  maxItems: 128,
-  description:
-    'What the model may ask to be called. Each has a name of its own; an empty list counts as none.',
+const CustomTool = Type.Object(
+  { type: Type.Literal('custom') },
+  { description: 'Rejected: describe it as a function.', deprecated: true },
+);
+
+export const tools = Type.Optional(
+  Type.Array(Type.Union([FunctionTool, CustomTool]), {
+    maxItems: 128,
+    description:
+      'What the model may ask to be called. Each has a name of its own; an empty list counts as none.',
+  }),
+);
+
+const NamedTool = Type.Object({
+  type: Type.Literal('function'),
+  function: Type.Object({ name: Type.String() }),
 });
 
-const named = Type.Object({ type: Type.Literal('function'), function: Type.Object({ name: Type.String() }) });
-
-const allowed = Type.Object({
+const AllowedTools = Type.Object({
   type: Type.Literal('allowed_tools'),
-  allowed_tools: Type.Object({ mode: Type.Enum(['auto', 'required']), tools: Type.Array(named) }),
+  allowed_tools: Type.Object({
+    mode: Type.Enum(['auto', 'required']),
+    tools: Type.Array(NamedTool, { minItems: 1 }),
+  }),
 });
 
-const toolChoice = Type.Union([Type.Enum(['auto', 'none', 'required']), named, allowed], {
+const toolChoice = Type.Union([Type.Enum(['auto', 'none', 'required']), NamedTool, AllowedTools], {
   title:
     'one of "auto", "none", "required" or {"type":"function","function":{"name":…}} or {"type":"allowed_tools","allowed_tools":{"mode":…,"tools":[…]}}',
   description:
@@ -117,18 +174,9 @@ const toolChoice = Type.Union([Type.Enum(['auto', 'none', 'required']), named, a
     'allowed_tools: only these of the tools. Only with tools.',
 });
 
-export type ToolList = Static<typeof toolList>;
-export type ToolChoiceBody = Static<typeof toolChoice>;
-
-/** The body that /v1/chat/completions takes: validation, types and OpenAPI all come from here. */
-
 export const ChatBody = Type.Object({
   model,
-  messages: Type.Array(message, {
-    minItems: 1,
-    description:
-      'Every call of an assistant’s message is answered by the messages with role tool right after it.',
-  }),
+  messages,
   max_completion_tokens: Type.Optional(
     Type.Integer({
       minimum: 1,
@@ -142,6 +190,7 @@ export const ChatBody = Type.Object({
     }),
   ),
   ...samplingFields,
+  ...logitBias,
   ...limitFields,
   ...deliveryFields,
   logprobs: Type.Optional(Type.Boolean()),
@@ -149,7 +198,8 @@ export const ChatBody = Type.Object({
     Type.Integer({ minimum: 0, maximum: 20, description: 'Only with logprobs set to true.' }),
   ),
   response_format: Type.Optional(responseFormat),
-  ...extensionFields,
+  ...constraintFields,
+  ...vllmFields,
   continue_final_message: Type.Optional(
     Type.Boolean({
       description:
@@ -162,7 +212,7 @@ export const ChatBody = Type.Object({
         'false without continue_final_message: no turn is begun for the model; for backends that take it.',
     }),
   ),
-  tools: Type.Optional(toolList),
+  tools,
   tool_choice: Type.Optional(toolChoice),
   parallel_tool_calls: Type.Optional(
     Type.Boolean({
@@ -172,21 +222,21 @@ export const ChatBody = Type.Object({
   reasoning_effort: Type.Optional(
     Type.Enum([...EFFORT_NAMES], {
       description:
-        'For models that can think. none switches it off; minimal is low, xhigh and max are high. Default: the model’s own.',
+        'For models that support reasoning. none switches it off; minimal is low, xhigh and max are high. Default: the model’s own.',
     }),
   ),
   modalities: Type.Optional(
     Type.Array(Type.String(), { description: 'Only ["text"]: audio is not supported.' }),
   ),
-  audio: refused(Type.Unknown({ description: 'Refused: audio is not supported.' })),
-  functions: refused(Type.Unknown({ description: 'Refused: tools has taken its place.' })),
-  function_call: refused(Type.Unknown({ description: 'Refused: tool_choice has taken its place.' })),
-  web_search_options: refused(Type.Unknown({ description: 'Refused: nothing is searched here.' })),
+  audio: rejected('audio is not supported.'),
+  functions: rejected('tools has taken its place.'),
+  function_call: rejected('tool_choice has taken its place.'),
+  web_search_options: rejected('nothing is searched here.'),
   metadata: ignored(),
   moderation: ignored(),
-  prediction: ignored('Accepted; it is about speed alone.'),
-  prompt_cache_key: ignored('Accepted; prefixes are found by themselves.'),
-  prompt_cache_retention: ignored('Accepted; prefixes are found by themselves.'),
+  prediction: ignored('Accepted and ignored: it only concerns speed.'),
+  prompt_cache_key: ignored('Accepted and ignored: cached prefixes are found without it.'),
+  prompt_cache_retention: ignored('Accepted and ignored: cached prefixes are found without it.'),
   safety_identifier: ignored(),
   service_tier: ignored(),
   store: ignored('Accepted; nothing is stored.'),
@@ -195,3 +245,12 @@ export const ChatBody = Type.Object({
 });
 
 export type ChatBody = Static<typeof ChatBody>;
+export type ChatMessage = Static<typeof Message>;
+export type AssistantMessage = Static<typeof AssistantMessage>;
+export type ChatTools = NonNullable<ChatBody['tools']>;
+export type ToolChoiceBody = Static<typeof toolChoice>;
+export type ContentPart =
+  | Static<typeof textPart>
+  | Static<typeof refusalPart>
+  | Static<typeof imagePart>
+  | Static<typeof rejectedPart>;

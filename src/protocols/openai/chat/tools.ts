@@ -4,21 +4,15 @@ import { showValue } from '../../../schema/violation.ts';
 import { invalid } from '../../field-errors.ts';
 import { checkParameters, requireUniqueName } from '../../tools.ts';
 import { unsupported } from '../errors.ts';
-import type { ToolChoiceBody, ToolList } from './schema.ts';
-
-export interface ToolFields {
-  readonly tools?: ToolList;
-  readonly tool_choice?: ToolChoiceBody;
-  readonly parallel_tool_calls?: boolean;
-}
+import type { ChatBody, ChatTools, ToolChoiceBody } from './schema.ts';
 
 export function parseTools({
   tools = [],
   tool_choice,
   parallel_tool_calls,
-}: ToolFields): ToolUse | undefined {
+}: Pick<ChatBody, 'tools' | 'tool_choice' | 'parallel_tool_calls'>): ToolUse | undefined {
   if (tools.length === 0) {
-    // Without tools these two say what is so anyway.
+    // Without tools these two change nothing.
     if (tool_choice === undefined || tool_choice === 'auto' || tool_choice === 'none') return undefined;
     throw invalid('tool_choice', 'tool_choice is only allowed with tools.');
   }
@@ -35,16 +29,13 @@ export function parseTools({
   };
 }
 
-function parseTool({ type, function: defined }: ToolList[number], path: string): Tool {
-  if (type === 'custom')
+function parseTool(tool: ChatTools[number], path: string): Tool {
+  if (tool.type === 'custom')
     throw unsupported(
       `${path}.type`,
-      'is "custom", which is not supported',
-      'Describe it as a function instead.',
+      'is "custom", which is not supported. Describe it as a function instead.',
     );
-  if (defined === undefined)
-    throw invalid(`${path}.function`, `${path}.function is missing. It must be an object with a name.`);
-  const { name, description, parameters, strict } = defined;
+  const { name, description, parameters, strict } = tool.function;
   if (parameters !== undefined) checkParameters(parameters, `${path}.function.parameters`);
   return {
     name,
@@ -54,7 +45,7 @@ function parseTool({ type, function: defined }: ToolList[number], path: string):
   };
 }
 
-/** Of allowed tools the others are left out: a model cannot call what it is not told of. */
+/** With allowed_tools the others are omitted: a model cannot call what it does not see. */
 function choose(
   choice: ToolChoiceBody | undefined,
   byName: ReadonlyMap<string, Tool>,
@@ -66,10 +57,8 @@ function choose(
     return { tools: all, choice: { name } };
   }
   const { mode, tools } = choice.allowed_tools;
-  const path = 'tool_choice.allowed_tools.tools';
-  if (tools.length === 0) throw invalid(path, `${path} is empty. Name at least one tool.`);
   const allowed = tools.map((tool, index) =>
-    find(tool.function.name, byName, `${path}[${index}].function.name`),
+    find(tool.function.name, byName, `tool_choice.allowed_tools.tools[${index}].function.name`),
   );
   return { tools: [...new Set(allowed)], choice: mode };
 }

@@ -1,5 +1,4 @@
-/** What /v1/completions answers: whole bodies and chunks have the same shape. */
-
+/** The answers of text completions: the whole body, and the chunks of a stream, with the same id and time in each. */
 import { type TSchema, Type } from 'typebox';
 import type {
   GenerationEvent,
@@ -9,9 +8,10 @@ import type {
   TokenLogprob,
   Usage,
 } from '../../../core/generation.ts';
-import type { AnswerContext, AnswerRenderer, StreamEncoder } from '../../protocol.ts';
+import type { AnswerRenderer, StreamEncoder } from '../../protocol.ts';
 import { finiteLogprob, SSE, SSE_HEARTBEAT, sseEvent, tokenText } from '../../rendering.ts';
 import {
+  type ChunkEncoder,
   chunkEncoder,
   completionHead,
   finishReason,
@@ -59,15 +59,92 @@ export const CompletionChunk = Type.Union([
     ...bodyFields,
     choices: Type.Array(Type.Object({ ...choiceFields, finish_reason: nullable(finishReason) }), {
       maxItems: 1,
-      description: 'Empty in the chunk that tells the usage.',
+      description: 'Empty in the chunk that has the usage.',
     }),
     usage: Type.Optional(nullable(UsageSchema)),
   }),
   OpenAiError,
 ]);
 
-/** Log-probabilities in the four lists of text completions. Owned by one choice: places in the text go on from chunk to chunk. */
+interface CompletionOptions {
+  /** A stream has a chunk with the usage. */
+  readonly includeUsage: boolean;
+  readonly choicesPerPrompt: number;
+  /** The prompt stands in front of the text. */
+  readonly echo: boolean;
+}
 
+const OBJECT = { prefix: 'cmpl', object: 'text_completion' } as const;
+
+export function completionRenderer(
+  requests: readonly GenerationRequest[],
+  options: CompletionOptions,
+): AnswerRenderer {
+  /** What is echoed in front of each choice's text. */
+  const prompts = requests.map(({ input }) => (options.echo && input.kind === 'text' ? input.prompt : ''));
+  const wantsLogprobs = requests[0]?.logprobs !== undefined;
+  return {
+    whole: (results, answer) =>
+      Object.assign(completionHead(requests, OBJECT, answer), {
+        choices: results.map(({ text, logprobs, finishReason }: GenerationResult, index) => ({
+          index,
+          text: prompts[index] + text,
+          logprobs: wantsLogprobs ? new TokenLists().render(logprobs) : null,
+          finish_reason: finishReason,
+        })),
+        usage: renderUsage(
+          results.map(({ usage }) => usage),
+          options.choicesPerPrompt,
+        ),
+      }),
+    stream: (answer) => {
+      const lists = wantsLogprobs ? requests.map(() => new TokenLists()) : [];
+      return completionStream(
+        chunkEncoder(completionHead(requests, OBJECT, answer), options),
+        prompts,
+        lists,
+      );
+    },
+  };
+}
+
+/** `prompts`: what each choice begins with; `lists`: of each choice, empty where no log-probabilities are shown. */
+function completionStream(
+  { chunk, end }: ChunkEncoder,
+  prompts: readonly string[],
+  lists: readonly TokenLists[],
+): StreamEncoder {
+  const hasBegun: boolean[] = [];
+  const usages: Usage[] = [];
+  const textChunk = (choice: number, text: string, logprobs = 'null', finishReason = 'null') =>
+    chunk(
+      `{"index":${choice},"text":${JSON.stringify(text)},"logprobs":${logprobs},"finish_reason":${finishReason}}`,
+    );
+  const encodeEvent = (event: GenerationEvent, choice: number): string | undefined => {
+    if (event.type === 'text') {
+      const logprobs = lists[choice]?.render(event.logprobs ?? []);
+      return textChunk(choice, event.text, logprobs && JSON.stringify(logprobs));
+    }
+    if (event.type !== 'finish') return undefined;
+    usages[choice] = event.usage;
+    return textChunk(choice, '', 'null', `"${event.reason}"`);
+  };
+  return {
+    contentType: SSE,
+    encode: (event, choice) => {
+      const written = encodeEvent(event, choice);
+      if (written === undefined || hasBegun[choice]) return written;
+      hasBegun[choice] = true;
+      const prompt = prompts[choice] ?? '';
+      return prompt === '' ? written : textChunk(choice, prompt) + written;
+    },
+    end: () => end(usages),
+    error: (error) => sseEvent(openAiError(error)),
+    heartbeat: () => SSE_HEARTBEAT,
+  };
+}
+
+/** Log-probabilities in the four lists of text completions. Owned by one choice: offsets go on from chunk to chunk. */
 class TokenLists {
   /** A character may be spread over tokens: it counts with its last. */
   readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
@@ -78,11 +155,11 @@ class TokenLists {
       tokens: logprobs.map(tokenText),
       token_logprobs: logprobs.map(finiteLogprob),
       top_logprobs: logprobs.map((token) => likeliest([...token.top, token])),
-      text_offset: logprobs.map((token) => this.#place(token)),
+      text_offset: logprobs.map((token) => this.#offsetOf(token)),
     };
   }
 
-  #place({ bytes }: LikelyToken): number {
+  #offsetOf({ bytes }: LikelyToken): number {
     const offset = this.#offset;
     const characters = this.#decoder.decode(Uint8Array.from(bytes), { stream: true });
     // As the API counts: by characters, not by units of UTF-16.
@@ -91,105 +168,9 @@ class TokenLists {
   }
 }
 
-/** The first of those that show the same text is the likeliest. */
+/** Of tokens that show the same text the first, the likeliest, is kept. */
 function likeliest(tokens: readonly LikelyToken[]): Record<string, number> {
   return Object.fromEntries(
     tokens.toReversed().map((token) => [tokenText(token), finiteLogprob(token)] as const),
   );
-}
-
-/** Text completions: the whole body, and the chunks of a stream. The same id and time everywhere. */
-
-interface CompletionRenderOptions {
-  readonly includeUsage: boolean;
-  readonly answersPerPrompt: number;
-  /** The prompt stands in front of the text. */
-  readonly echo: boolean;
-}
-
-const COMPLETION = { prefix: 'cmpl', object: 'text_completion' } as const;
-
-export function completionRenderer(
-  requests: readonly GenerationRequest[],
-  options: CompletionRenderOptions,
-): AnswerRenderer {
-  const promptOf = (choice: number) => {
-    const input = requests[choice]?.input;
-    return options.echo && input?.kind === 'text' ? input.prompt : '';
-  };
-  const wantsLogprobs = requests[0]?.logprobs !== undefined;
-  return {
-    whole: (results, answer) =>
-      Object.assign(completionHead(requests, COMPLETION, answer), {
-        choices: results.map((result, index) => renderChoice(result, index, promptOf(index), wantsLogprobs)),
-        usage: renderUsage(
-          results.map(({ usage }) => usage),
-          options.answersPerPrompt,
-        ),
-      }),
-    stream: (answer) => streamOf({ requests, options, promptOf, wantsLogprobs, answer }),
-  };
-}
-
-function renderChoice(
-  { text, logprobs, finishReason }: GenerationResult,
-  index: number,
-  prompt: string,
-  wantsLogprobs: boolean,
-) {
-  return {
-    index,
-    text: prompt + text,
-    logprobs: wantsLogprobs ? new TokenLists().render(logprobs) : null,
-    finish_reason: finishReason,
-  };
-}
-
-interface Streaming {
-  readonly requests: readonly GenerationRequest[];
-  readonly options: CompletionRenderOptions;
-  readonly promptOf: (choice: number) => string;
-  readonly wantsLogprobs: boolean;
-  readonly answer: AnswerContext;
-}
-
-function streamOf({ requests, options, promptOf, wantsLogprobs, answer }: Streaming): StreamEncoder {
-  const frame = chunkEncoder(completionHead(requests, COMPLETION, answer), options);
-  const lists = wantsLogprobs ? requests.map(() => new TokenLists()) : [];
-  const begun = new Set<number>();
-  const usages: Usage[] = [];
-  /** With the first event of a choice, where the prompt is to be echoed. */
-  const echo = (choice: number) => {
-    if (begun.has(choice)) return '';
-    begun.add(choice);
-    const prompt = promptOf(choice);
-    return prompt === ''
-      ? ''
-      : frame.chunk(`${textOf(choice, prompt)},"logprobs":null,"finish_reason":null}`);
-  };
-  const chunkOf = (event: GenerationEvent, choice: number): string | undefined => {
-    if (event.type === 'text') {
-      const logprobs = lists[choice]?.render(event.logprobs ?? []);
-      const shown = logprobs === undefined ? 'null' : JSON.stringify(logprobs);
-      return frame.chunk(`${textOf(choice, event.text)},"logprobs":${shown},"finish_reason":null}`);
-    }
-    if (event.type !== 'finish') return undefined;
-    usages[choice] = event.usage;
-    return frame.chunk(`${textOf(choice, '')},"logprobs":null,"finish_reason":"${event.reason}"}`);
-  };
-  return {
-    contentType: SSE,
-    encode: (event, choice) => {
-      const chunk = chunkOf(event, choice);
-      return chunk === undefined ? undefined : echo(choice) + chunk;
-    },
-    end: () => frame.end(usages),
-    error: (error) => sseEvent(openAiError(error)),
-    heartbeat: () => SSE_HEARTBEAT,
-  };
-}
-
-/** The choice of one chunk, up to its text. */
-function textOf(choice: number, text: string): string {
-  return `{"index":${choice},"text":${JSON.stringify(text)}`;
 }

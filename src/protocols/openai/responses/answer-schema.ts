@@ -1,20 +1,11 @@
-/** What POST /v1/responses answers: the response object and its items. For OpenAPI; tests hold every answer to it. */
-
-import { type TProperties, Type } from 'typebox';
+/** What POST /v1/responses answers: the response object and its items, and the events of a stream. Tests hold every answer to it. */
+import { type Static, type TProperties, type TSchema, Type } from 'typebox';
 import { OpenAiError } from '../errors.ts';
-import {
-  AllowedTools,
-  ChoiceWord,
-  JsonObjectFormat,
-  JsonSchemaFormat,
-  NamedChoice,
-  TextFormat,
-  ToolEcho,
-} from './schema.ts';
+import { choiceMode, ToolName, textFormat } from './schema.ts';
 
-const nullable = <Schema extends Parameters<typeof Type.Union>[0][number]>(schema: Schema) =>
-  Type.Union([schema, Type.Null()]);
-const ItemStatus = Type.Enum(['in_progress', 'completed', 'incomplete']);
+const nullable = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()]);
+
+const itemStatus = Type.Enum(['in_progress', 'completed', 'incomplete']);
 
 const likelyToken = {
   token: Type.String({ description: 'U+FFFD for bytes that are no character by themselves.' }),
@@ -22,42 +13,42 @@ const likelyToken = {
   logprob: Type.Number({ maximum: 0 }),
 };
 
-export const Logprobs = Type.Array(
+const Logprobs = Type.Array(
   Type.Object({ ...likelyToken, top_logprobs: Type.Array(Type.Object(likelyToken)) }),
-  { description: 'One for each token of the text, when asked for.' },
+  { description: 'One for each token of the text, where the request asks for them.' },
 );
 
-export const OutputText = Type.Object({
+const OutputText = Type.Object({
   type: Type.Literal('output_text'),
   text: Type.String(),
   annotations: Type.Array(Type.Never(), { maxItems: 0, description: 'Always empty.' }),
   logprobs: Logprobs,
 });
 
-export const SummaryText = Type.Object({ type: Type.Literal('summary_text'), text: Type.String() });
+const SummaryText = Type.Object({ type: Type.Literal('summary_text'), text: Type.String() });
 
-export const ReasoningText = Type.Object({ type: Type.Literal('reasoning_text'), text: Type.String() });
+const ReasoningText = Type.Object({ type: Type.Literal('reasoning_text'), text: Type.String() });
 
-export const OutputItem = Type.Union([
+const OutputItem = Type.Union([
   Type.Object({
     id: Type.String(),
     type: Type.Literal('reasoning'),
     summary: Type.Array(SummaryText, {
-      description: 'What was thought, where reasoning.summary asked for it; then content is empty.',
+      description: 'The reasoning, where reasoning.summary asked for it; then content is empty.',
     }),
     content: Type.Array(ReasoningText),
   }),
   Type.Object({
     id: Type.String(),
     type: Type.Literal('message'),
-    status: ItemStatus,
+    status: itemStatus,
     role: Type.Literal('assistant'),
     content: Type.Array(OutputText),
   }),
   Type.Object({
     id: Type.String(),
     type: Type.Literal('function_call'),
-    status: ItemStatus,
+    status: itemStatus,
     call_id: Type.String(),
     name: Type.String(),
     namespace: Type.Optional(Type.String({ description: 'That of the tool, where it has one.' })),
@@ -68,11 +59,49 @@ export const OutputItem = Type.Union([
   Type.Object({
     id: Type.String(),
     type: Type.Literal('custom_tool_call'),
-    status: ItemStatus,
+    status: itemStatus,
     call_id: Type.String(),
     name: Type.String(),
     namespace: Type.Optional(Type.String()),
     input: Type.String({ description: 'Cut off where the status is incomplete.' }),
+  }),
+]);
+
+const FunctionEcho = Type.Object({
+  type: Type.Literal('function'),
+  name: Type.String(),
+  description: nullable(Type.String()),
+  parameters: nullable(Type.Object({}, { additionalProperties: true })),
+  strict: nullable(Type.Boolean()),
+});
+
+const CustomEcho = Type.Object({
+  type: Type.Literal('custom'),
+  name: Type.String(),
+  description: nullable(Type.String()),
+  format: Type.Object({ type: Type.Enum(['text', 'grammar']) }, { additionalProperties: true }),
+});
+
+/** A tool as the answer repeats it. */
+const ToolEcho = Type.Union([
+  FunctionEcho,
+  CustomEcho,
+  Type.Object({
+    type: Type.Literal('namespace'),
+    name: Type.String(),
+    description: nullable(Type.String()),
+    tools: Type.Array(Type.Union([FunctionEcho, CustomEcho])),
+  }),
+]);
+
+/** tool_choice as the answer repeats it. */
+const ToolChoiceEcho = Type.Union([
+  choiceMode,
+  ToolName,
+  Type.Object({
+    type: Type.Literal('allowed_tools'),
+    mode: Type.Enum(['auto', 'required']),
+    tools: Type.Array(ToolName),
   }),
 ]);
 
@@ -82,7 +111,7 @@ const Usage = Type.Object({
   output_tokens: Type.Integer(),
   output_tokens_details: Type.Object({
     reasoning_tokens: Type.Integer({
-      description: 'Thoughts; 0 where the backend does not count them apart.',
+      description: 'Tokens of the reasoning; 0 where the backend does not count them apart.',
     }),
   }),
   total_tokens: Type.Integer(),
@@ -113,13 +142,13 @@ export const ResponseObject = Type.Object({
   reasoning: Type.Object({ effort: nullable(Type.String()), summary: nullable(Type.String()) }),
   safety_identifier: nullable(Type.String()),
   service_tier: Type.Literal('default'),
-  store: Type.Literal(false, { description: 'Whatever was asked: responses are never kept.' }),
-  temperature: Type.Number({ description: 'What was asked, or 1.' }),
-  text: Type.Object({ format: Type.Union([TextFormat, JsonObjectFormat, JsonSchemaFormat]) }),
-  tool_choice: Type.Union([ChoiceWord, NamedChoice, AllowedTools]),
+  store: Type.Literal(false, { description: 'Whatever the request says: responses are never kept.' }),
+  temperature: Type.Number({ description: 'That of the request, or 1.' }),
+  text: Type.Object({ format: textFormat }),
+  tool_choice: ToolChoiceEcho,
   tools: Type.Array(ToolEcho),
   top_logprobs: Type.Integer(),
-  top_p: Type.Number({ description: 'What was asked, or 1.' }),
+  top_p: Type.Number({ description: 'That of the request, or 1.' }),
   presence_penalty: Type.Number(),
   frequency_penalty: Type.Number(),
   truncation: Type.Literal('disabled'),
@@ -127,8 +156,6 @@ export const ResponseObject = Type.Object({
   user: nullable(Type.String()),
   metadata: Type.Record(Type.String(), Type.String()),
 });
-
-/** The events of a streamed response, those with the same fields together. For OpenAPI; tests hold every event to it. */
 
 function event<Fields extends TProperties>(types: readonly string[], fields: Fields) {
   return Type.Object({
@@ -144,8 +171,9 @@ const inPart = { ...inItem, content_index: Type.Literal(0) };
 const delta = { delta: Type.String({ minLength: 1 }) };
 const text = { text: Type.String() };
 const logprobs = { logprobs: Logprobs };
-const nullableText = Type.Union([Type.String(), Type.Null()]);
+const nullableText = nullable(Type.String());
 
+/** Events with the same fields stand together. */
 export const ResponseEvent = Type.Union([
   event(
     [
@@ -190,3 +218,10 @@ export const ResponseEvent = Type.Union([
     error: OpenAiError.properties.error,
   }),
 ]);
+
+export type ResponseBody = Static<typeof ResponseObject>;
+export type OutputItemBody = Static<typeof OutputItem>;
+export type OutputTextBody = Static<typeof OutputText>;
+export type LogprobsBody = Static<typeof Logprobs>;
+export type ToolEcho = Static<typeof ToolEcho>;
+export type ToolChoiceEcho = Static<typeof ToolChoiceEcho>;

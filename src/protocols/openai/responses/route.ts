@@ -1,20 +1,20 @@
-/** text.format becomes the core's OutputFormat. */
-
+/**
+ * POST /v1/responses: the Responses API without its memory, and /v1/responses/input_tokens, which counts its prompt. Nothing is
+ * kept between two requests, so nothing can be asked for later.
+ */
 import { type Static, Type } from 'typebox';
 import { ServingError } from '../../../core/errors.ts';
 import { OUTPUT_EXTRAS } from '../../../core/features.ts';
 import type {
-  GenerationInput,
   GenerationRequest,
+  GenerationResult,
   LogprobsOptions,
   Message,
   OutputFormat,
   RequestId,
 } from '../../../core/generation.ts';
 import { normalizeTurns } from '../../../core/normalize-turns.ts';
-import { showValue } from '../../../schema/violation.ts';
 import { extrasOf, nullableBodyReader, refuseDeepNesting } from '../../body-reader.ts';
-import { invalid } from '../../field-errors.ts';
 import type {
   FieldNames,
   GenerationRoute,
@@ -22,144 +22,19 @@ import type {
   ParsedGeneration,
   QueryRoute,
 } from '../../protocol.ts';
-import { EFFORT_LEVELS, parseLimits, parseSampling, rejectUnsupported } from '../request-fields.ts';
+import { unsupported } from '../errors.ts';
+import { EFFORTS, parseLimits, parseSampling, rejectUnanswerable } from '../request-fields.ts';
 import { parseStructuredOutput } from '../structured-output.ts';
 import { ResponseEvent, ResponseObject } from './answer-schema.ts';
-import { hostedItemsIn, parseItems } from './conversation.ts';
-import { refuseFields } from './refusals.ts';
-import { echoOf, type RenderOptions, type TextFormatBody } from './render.ts';
-import {
-  JsonSchemaFormat,
-  ReasoningSettings,
-  ResponsesBody,
-  ResponsesFields,
-  TextSettings,
-} from './schema.ts';
-import { responsesRenderer } from './stream.ts';
-import { type OfferedTools, parseToolChoice, parseTools, toolDefinitionsIn, toolUseOf } from './tools.ts';
-
-const readSettings = nullableBodyReader(TextSettings);
-const readSchemaFormat = nullableBodyReader(JsonSchemaFormat);
-
-/** Checked, and nothing else than what is known of it: answers repeat it. */
-function parseFormat(text: ResponsesFields['text']): TextFormatBody {
-  const { format } = readSettings(text ?? {}, 'text');
-  if (format === undefined) return { type: 'text' };
-  const { type } = format as { readonly type?: unknown };
-  if (type === 'json_schema') {
-    const { name, description, schema, strict } = readSchemaFormat(format, 'text.format');
-    return {
-      type,
-      name,
-      ...(description !== undefined && { description }),
-      schema,
-      ...(strict !== undefined && { strict }),
-    };
-  }
-  if (type === 'text' || type === 'json_object') return { type };
-  throw invalid(
-    'text.format.type',
-    `text.format.type is ${showValue(type)}, but must be one of "text", "json_object", "json_schema".`,
-  );
-}
-
-function outputFormatOf(format: TextFormatBody): OutputFormat | undefined {
-  switch (format.type) {
-    case 'text':
-      return undefined;
-    case 'json_object':
-      return { kind: 'json' };
-    case 'json_schema':
-      return { kind: 'json-schema', schema: format.schema };
-    default:
-      throw format satisfies never;
-  }
-}
-
-/** Whether a response is to tell log-probabilities. */
-
-const LOGPROBS = 'message.output_text.logprobs';
-
-/** Whoever names a number of likeliest tokens wants to see them. */
-function parseLogprobs({ include = [], top_logprobs = 0 }: ResponsesFields): LogprobsOptions | undefined {
-  return include.includes(LOGPROBS) || top_logprobs > 0 ? { top: top_logprobs } : undefined;
-}
-
-/** A body of POST /v1/responses becomes a GenerationRequest. */
-
-const read = nullableBodyReader(ResponsesFields);
-const readReasoning = nullableBodyReader(ReasoningSettings);
-
-function parseResponses(raw: unknown, context: ParseContext): ParsedGeneration {
-  const { request, body, frame, answered, dropped, fieldNames } = parseRequest(raw, context);
-  return {
-    requests: [request],
-    delivery: body.stream ? 'stream' : 'whole',
-    timeoutMs: undefined,
-    priority: undefined,
-    ...(dropped.length > 0 && { dropped }),
-    renderer: responsesRenderer(request, frame, answered),
-    fieldNames,
-  };
-}
-
-function parseRequest(raw: unknown, context: Pick<ParseContext, 'newRequestId' | 'requireModel'>) {
-  // Anything but an object is refused by the reader, and not walked before.
-  if (isObject(raw)) for (const [field, value] of Object.entries(raw)) refuseDeepNesting(value, field);
-  refuseFields(raw);
-  const body = read(raw, '');
-  rejectUnsupported(body);
-  const offered = parseTools(toolDefinitionsIn(body));
-  const toolChoice = parseToolChoice(body.tool_choice, offered);
-  const format = parseFormat(body.text);
-  const { effort, summary } = readReasoning(body.reasoning ?? {}, 'reasoning');
-  const input = parseInput(body, offered);
-  const tools = toolUseOf(offered, toolChoice, body);
-  const { output, fieldNames } = parseStructuredOutput(body, outputFormatOf(format));
-  const logprobs = parseLogprobs(body);
-  const extras = extrasOf(body, ResponsesFields, OUTPUT_EXTRAS);
-  const { id: model, contextSize } = context.requireModel(body.model);
-  const request: GenerationRequest = {
-    id: context.newRequestId(),
-    model,
-    input,
-    sampling: parseSampling(body),
-    limits: parseLimits(body, limitOf(body, contextSize)),
-    ...(effort !== undefined && { thinking: EFFORT_LEVELS[effort] }),
-    ...(output !== undefined && { output }),
-    ...(tools !== undefined && { tools }),
-    ...(logprobs !== undefined && { logprobs }),
-    ...(extras !== undefined && { extras }),
-  };
-  const reasoning = { effort: effort ?? null, summary: summary === 'none' ? null : (summary ?? null) };
-  const frame = echoOf({ request, body, tools: offered.echo, toolChoice, format, reasoning });
-  const answered: RenderOptions = { tools: offered, summarises: reasoning.summary !== null };
-  const dropped = [...offered.dropped, ...hostedItemsIn(body.input)];
-  return { request, body, frame, answered, dropped, fieldNames };
-}
-
-function parseInput({ input, instructions = '' }: ResponsesFields, tools: OfferedTools): GenerationInput {
-  const messages: readonly Message[] =
-    typeof input === 'string' ? [{ role: 'user', content: input }] : parseItems(input, tools);
-  const system: readonly Message[] = instructions === '' ? [] : [{ role: 'system', content: instructions }];
-  return { kind: 'chat', messages: normalizeTurns([...system, ...messages]) };
-}
-
-function limitOf(
-  { max_output_tokens }: ResponsesFields,
-  contextSize = Number.POSITIVE_INFINITY,
-): Pick<GenerationRequest['limits'], 'maxTokens'> {
-  return max_output_tokens === undefined ? {} : { maxTokens: Math.min(max_output_tokens, contextSize) };
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
+import { type Conversation, itemReference, parseItems } from './conversation.ts';
+import { echoOf, type ResponseContext, renderResponse } from './render.ts';
+import { ResponsesBody, type TextFormat } from './schema.ts';
+import { responseStream } from './stream.ts';
+import { type OfferedTools, parseTools, parseToolUse } from './tools.ts';
 
 /** What native fields are called in the body of a response. */
-
 const fieldNames: FieldNames = {
-  // What is asked before them, and turns that were joined, shift the numbers of messages.
+  // Instructions, and turns that were joined, shift the numbers of messages.
   messages: (rest) => (rest.endsWith('.images') ? 'input.image_url' : 'input'),
   prompt: 'input',
   max_tokens: 'max_output_tokens',
@@ -169,7 +44,39 @@ const fieldNames: FieldNames = {
   logprobs: 'include',
 };
 
-/** POST /v1/responses/input_tokens: how long the prompt of a response would be. */
+export const respondRoute: GenerationRoute = {
+  kind: 'generation',
+  method: 'POST',
+  path: '/v1/responses',
+  fieldNames,
+  describes: {
+    summary: 'Respond',
+    description:
+      'Text, function and custom tools, whole or as events. Nothing is kept: each request brings the whole conversation, ' +
+      'and what needs a memory (previous_response_id, conversation, background, prompt, item references) is rejected. ' +
+      'The vendor’s own tools, and what they left in the input, are dropped and named in X-Dropped-Parameters. ' +
+      'Fields that are null count as absent; fields that are not named here go to backends that ' +
+      'take them by name, and are ignored elsewhere. A stream that fails ends with response.failed and an error event.',
+    body: ResponsesBody,
+    example: { input: 'What is the capital of France?', max_output_tokens: 32 },
+    answers: { 'application/json': ResponseObject, 'text/event-stream': ResponseEvent },
+  },
+  parse: (raw, context) => {
+    const { request, body, response, dropped, fieldNames } = parseResponse(raw, context);
+    return {
+      requests: [request],
+      delivery: body.stream ? 'stream' : 'whole',
+      timeoutMs: undefined,
+      priority: undefined,
+      ...(dropped.length > 0 && { dropped }),
+      renderer: {
+        whole: ([result], answer) => renderResponse(response, result as GenerationResult, answer),
+        stream: (answer) => responseStream(response, answer),
+      },
+      fieldNames,
+    };
+  },
+};
 
 const InputTokens = Type.Object({
   object: Type.Literal('response.input_tokens'),
@@ -185,44 +92,22 @@ export const inputTokensRoute: QueryRoute = {
   describes: {
     summary: 'Count the tokens of a response’s prompt',
     description:
-      'Takes what POST /v1/responses takes, and refuses the same. As the model’s own vocabulary and chat template have it; ' +
-      'refused where its backend does not tell.',
+      'Takes what POST /v1/responses takes, and rejects the same. Counted with the model’s own vocabulary and chat template; ' +
+      'rejected where its backend does not count tokens.',
     body: ResponsesBody,
     example: { input: 'What is the capital of France?' },
     answers: { 'application/json': InputTokens },
   },
-  answer: async ({ body }, house): Promise<Static<typeof InputTokens>> => {
-    const { request } = parseRequest(body, {
-      requireModel: (name) => house.requireModel(name),
+  answer: async ({ body }, context): Promise<Static<typeof InputTokens>> => {
+    const { request } = parseResponse(body, {
+      requireModel: (name) => context.requireModel(name),
       // It goes nowhere.
       newRequestId: () => '' as RequestId,
     });
     const { model, input, tools } = request;
-    const tokens = await house.tokenize(model, { input, ...(tools !== undefined && { tools }) });
+    const tokens = await context.tokenize(model, { input, ...(tools !== undefined && { tools }) });
     return { object: 'response.input_tokens', input_tokens: tokens.length };
   },
-};
-
-/** POST /v1/responses: the Responses API without its memory. What is kept nowhere cannot be asked for later. */
-
-export const respondRoute: GenerationRoute = {
-  kind: 'generation',
-  method: 'POST',
-  path: '/v1/responses',
-  describes: {
-    summary: 'Respond',
-    description:
-      'Text, function and custom tools, whole or as events. Nothing is kept: each request brings the whole conversation, ' +
-      'and what needs a memory (previous_response_id, conversation, background, prompt, item references) is refused. ' +
-      'The vendor’s own tools, and what they left in the input, are dropped and named in X-Dropped-Parameters. ' +
-      'Fields that are null count as absent; fields that are not named here go to backends that ' +
-      'take them by name, and are ignored elsewhere. A stream that fails ends with response.failed and an error event.',
-    body: ResponsesBody,
-    example: { input: 'What is the capital of France?', max_output_tokens: 32 },
-    answers: { 'application/json': ResponseObject, 'text/event-stream': ResponseEvent },
-  },
-  fieldNames,
-  parse: parseResponses,
 };
 
 function notKept(method: QueryRoute['method'], summary: string): QueryRoute {
@@ -231,15 +116,10 @@ function notKept(method: QueryRoute['method'], summary: string): QueryRoute {
     method,
     path: '/v1/responses/*',
     limited: false,
-    describes: {
-      summary,
-      description: 'Always answers 404: responses are not kept.',
-      answers: {},
-    },
+    describes: { summary, description: 'Always answers 404: responses are not kept.', answers: {} },
     answer: () => {
       throw new ServingError('not_found', {
-        message:
-          'Responses are not kept here, so there is none to find. Keep what POST /v1/responses answers.',
+        message: 'Responses are not kept here. Keep what POST /v1/responses answers.',
       });
     },
   };
@@ -251,3 +131,158 @@ export const responsesRoutes = [
   notKept('GET', 'Get a response (none is kept)'),
   notKept('DELETE', 'Delete a response (none is kept)'),
 ];
+
+interface ParsedResponse extends Pick<ParsedGeneration, 'fieldNames'> {
+  readonly request: GenerationRequest;
+  readonly body: ResponsesBody;
+  readonly response: ResponseContext;
+  /** As X-Dropped-Parameters names it. */
+  readonly dropped: readonly string[];
+}
+
+const readBody = nullableBodyReader(ResponsesBody);
+
+function parseResponse(
+  raw: unknown,
+  context: Pick<ParseContext, 'newRequestId' | 'requireModel'>,
+): ParsedResponse {
+  rejectFields(raw);
+  const body = readBody(raw);
+  rejectUnanswerable(body);
+  const tools = parseTools(body);
+  const { toolChoice, use } = parseToolUse(body, tools);
+  const { messages, dropped } = parseInput(body, tools);
+  const format = textFormatOf(body);
+  const { output, fieldNames } = parseStructuredOutput(body, outputFormatOf(format));
+  const logprobs = parseLogprobs(body);
+  const extras = extrasOf(body, ResponsesBody, OUTPUT_EXTRAS);
+  const { effort, summary } = body.reasoning ?? {};
+  const { id: model, contextSize } = context.requireModel(body.model);
+  const request: GenerationRequest = {
+    id: context.newRequestId(),
+    model,
+    input: { kind: 'chat', messages },
+    sampling: parseSampling(body),
+    limits: parseLimits(body, { maxTokens: body.max_output_tokens, contextSize }),
+    ...(effort !== undefined && { thinking: EFFORTS[effort] }),
+    ...(output !== undefined && { output }),
+    ...(use !== undefined && { tools: use }),
+    ...(logprobs !== undefined && { logprobs }),
+    ...(extras !== undefined && { extras }),
+  };
+  const reasoning = { effort: effort ?? null, summary: summary === 'none' ? null : (summary ?? null) };
+  const echo = echoOf(request, body, { tools: tools.echo, toolChoice, format, reasoning });
+  return {
+    request,
+    body,
+    response: { request, echo, tools, showsSummary: reasoning.summary !== null },
+    dropped: [...tools.dropped, ...dropped],
+    fieldNames,
+  };
+}
+
+const WHOLE_CONVERSATION =
+  'Send the whole conversation in input, with what earlier responses had in their output.';
+
+interface RejectedField {
+  /** Absent: any value. */
+  readonly rejects?: (value: unknown) => boolean;
+  /** Follows the field's name: why, and what to do instead. */
+  readonly reason: string;
+}
+
+/** Fields that need something kept between two requests, and those of other routes. */
+const REJECTED_FIELDS: Readonly<Record<string, RejectedField>> = {
+  previous_response_id: { reason: `is not supported: no response is kept here. ${WHOLE_CONVERSATION}` },
+  conversation: { reason: `is not supported: no conversation is kept here. ${WHOLE_CONVERSATION}` },
+  prompt: {
+    reason:
+      'is not supported: no prompt templates are kept here. Write the prompt into instructions and input.',
+  },
+  background: {
+    rejects: (value) => value === true,
+    reason:
+      'cannot be true: no response is kept here, so none could be asked for later. Remove it and wait, or set stream to true.',
+  },
+  truncation: {
+    rejects: (value) => value === 'auto',
+    reason:
+      'cannot be "auto": nothing of a conversation is cut here. Remove it, and send what fits into the context.',
+  },
+  context_management: {
+    reason: 'is not supported: nothing is compacted here. Remove it, and send what fits into the context.',
+  },
+  moderation: { reason: 'is not supported: nothing is moderated here. Remove it.' },
+  messages: { reason: 'belongs to /v1/chat/completions. Here it is input.' },
+  max_tokens: { reason: 'belongs to /v1/chat/completions. Here it is max_output_tokens.' },
+  max_completion_tokens: { reason: 'belongs to /v1/chat/completions. Here it is max_output_tokens.' },
+  response_format: { reason: 'belongs to /v1/chat/completions. Here it is text.format.' },
+  reasoning_effort: { reason: 'belongs to /v1/chat/completions. Here it is reasoning.effort.' },
+  logprobs: {
+    rejects: (value) => value !== false,
+    reason:
+      'belongs to /v1/chat/completions. Here it is include, with the value "message.output_text.logprobs".',
+  },
+  logit_bias: { reason: 'is not part of this API. Use /v1/chat/completions.' },
+  n: {
+    rejects: (value) => value !== 1,
+    reason: 'is not part of this API: a request has one response. Use /v1/chat/completions.',
+  },
+  functions: { reason: 'belongs to /v1/chat/completions. Here it is tools.' },
+  function_call: { reason: 'belongs to /v1/chat/completions. Here it is tool_choice.' },
+};
+
+/** Anything but an object is left to the reader. */
+function rejectFields(raw: unknown): void {
+  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) return;
+  for (const [field, value] of Object.entries(raw)) {
+    refuseDeepNesting(value, field);
+    const rejected = Object.hasOwn(REJECTED_FIELDS, field) ? REJECTED_FIELDS[field] : undefined;
+    if (rejected === undefined || value === null) continue;
+    if (rejected.rejects?.(value) ?? true) throw unsupported(field, rejected.reason);
+  }
+  const { input } = raw as { readonly input?: unknown };
+  const index = Array.isArray(input) ? input.findIndex(isUntypedReference) : -1;
+  if (index >= 0) throw itemReference(`input[${index}]`);
+}
+
+/** Only references and messages may come without their type, and a message has a role. */
+function isUntypedReference(item: unknown): boolean {
+  const { type, role, id } = Object(item) as Readonly<Record<string, unknown>>;
+  return (type ?? role ?? undefined) === undefined && typeof id === 'string';
+}
+
+function parseInput({ input, instructions = '' }: ResponsesBody, tools: OfferedTools): Conversation {
+  const { messages, dropped }: Conversation =
+    typeof input === 'string'
+      ? { messages: [{ role: 'user', content: input }], dropped: [] }
+      : parseItems(input, tools);
+  const system: readonly Message[] = instructions === '' ? [] : [{ role: 'system', content: instructions }];
+  return { messages: normalizeTurns([...system, ...messages]), dropped };
+}
+
+/** Without fields that are not known: answers repeat it. */
+function textFormatOf({ text }: ResponsesBody): TextFormat {
+  const format = text?.format;
+  if (format === undefined) return { type: 'text' };
+  if (format.type !== 'json_schema') return { type: format.type };
+  const { type, name, description, schema, strict } = format;
+  return {
+    type,
+    name,
+    ...(description !== undefined && { description }),
+    schema,
+    ...(strict !== undefined && { strict }),
+  };
+}
+
+function outputFormatOf(format: TextFormat): OutputFormat | undefined {
+  if (format.type === 'json_schema') return { kind: 'json-schema', schema: format.schema };
+  return format.type === 'json_object' ? { kind: 'json' } : undefined;
+}
+
+/** A number of likeliest tokens asks for them too. */
+function parseLogprobs({ include = [], top_logprobs = 0 }: ResponsesBody): LogprobsOptions | undefined {
+  const isAsked = include.includes('message.output_text.logprobs') || top_logprobs > 0;
+  return isAsked ? { top: top_logprobs } : undefined;
+}

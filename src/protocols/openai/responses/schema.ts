@@ -1,40 +1,55 @@
-/** The items and content parts that the input of a response may have. Each is checked by itself, so that errors name its place. */
+/** The body of POST /v1/responses: validation, types and OpenAPI all come from here. */
+import { type Static, type TObject, Type } from 'typebox';
+import { EFFORT_NAMES, limitFields, model, samplingFields, vllmFields } from '../request-fields.ts';
+import { constraintFields } from '../structured-output.ts';
 
-import { type Static, type TSchema, Type } from 'typebox';
-import { EFFORT_NAMES, extensionFields, model } from '../request-fields.ts';
+const anyObject = { additionalProperties: true } as const;
+const ignored = { description: 'Accepted and ignored.' } as const;
 
-/** Checked one by one, by their type. */
-const parts = Type.Array(Type.Object({}, { additionalProperties: true }));
+/** Any type but those that these schemas name. `title`: what it is. */
+function otherThan(title: string, ...schemas: readonly TObject[]) {
+  const names = schemas.flatMap(({ properties }) => {
+    const { const: name, enum: names } = properties.type as {
+      readonly const?: string;
+      readonly enum?: readonly string[];
+    };
+    return names ?? name ?? [];
+  });
+  return Type.String({ pattern: `^(?!(?:${names.join('|')})$)`, title });
+}
 
-const contentPart = {
-  text: Type.Object({
-    type: Type.Enum(['input_text', 'output_text']),
-    text: Type.String(),
-  }),
-  refusal: Type.Object({ type: Type.Literal('refusal'), refusal: Type.String() }),
-  image: Type.Object({
+const TextPart = Type.Object({ type: Type.Enum(['input_text', 'output_text']), text: Type.String() });
+
+const RefusalPart = Type.Object({ type: Type.Literal('refusal'), refusal: Type.String() });
+
+const ImagePart = Type.Object(
+  {
     type: Type.Literal('input_image'),
     image_url: Type.Optional(
-      Type.String({ description: 'A data: URL. Addresses are refused: nothing is fetched for a client.' }),
+      Type.String({ description: 'A data: URL. Addresses are rejected: nothing is fetched for a client.' }),
     ),
-    file_id: Type.Optional(Type.String({ description: 'Refused: no files are kept here.' })),
-    detail: Type.Optional(Type.String({ description: 'Ignored.' })),
-  }),
-};
+    file_id: Type.Optional(
+      Type.String({ description: 'Rejected: no files are kept here.', deprecated: true }),
+    ),
+    detail: Type.Optional(Type.String(ignored)),
+  },
+  { description: 'In a message of the user or the output of a tool.' },
+);
 
-export const TextPart = contentPart.text;
-export const RefusalPart = contentPart.refusal;
-export const ImagePart = contentPart.image;
+const FilePart = Type.Object(
+  { type: Type.Literal('input_file') },
+  { description: 'Rejected: send the text of the file as input_text.', deprecated: true },
+);
 
-const documentedContent = Type.Union([
+const content = Type.Union([
   Type.String(),
-  Type.Array(Type.Union([contentPart.text, contentPart.refusal, contentPart.image])),
+  Type.Array(Type.Union([TextPart, RefusalPart, ImagePart, FilePart])),
 ]);
 
-export const MessageItem = Type.Object({
+const MessageItem = Type.Object({
   type: Type.Optional(Type.Literal('message')),
   role: Type.Enum(['user', 'assistant', 'system', 'developer']),
-  content: Type.Union([Type.String(), parts]),
+  content,
 });
 
 const callId = Type.String({ minLength: 1 });
@@ -44,91 +59,71 @@ const calledTool = {
   namespace: Type.Optional(Type.String({ description: 'That of the tool, where it has one.' })),
 };
 
-export const FunctionCallItem = Type.Object({
+const FunctionCallItem = Type.Object({
   type: Type.Literal('function_call'),
   ...calledTool,
   arguments: Type.String({ description: 'The text of a JSON object.' }),
 });
 
-export const CustomToolCallItem = Type.Object({
+const CustomCallItem = Type.Object({
   type: Type.Literal('custom_tool_call'),
   ...calledTool,
   input: Type.String(),
 });
 
-export const CallOutputItem = Type.Object({
+const CallOutputItem = Type.Object({
   type: Type.Enum(['function_call_output', 'custom_tool_call_output']),
   call_id: callId,
-  output: Type.Union([Type.String(), parts], {
+  output: Type.Union(content.anyOf, {
     description: 'A text, or a list of input_text and input_image parts; images are shown after the outputs.',
   }),
 });
 
-export const AdditionalToolsItem = Type.Object(
-  {
-    type: Type.Literal('additional_tools'),
-    tools: Type.Array(Type.Object({}, { additionalProperties: true }), { maxItems: 128 }),
-  },
-  { description: 'Tools as in `tools`.' },
-);
+const reasoningTexts = (...types: readonly string[]) =>
+  Type.Optional(Type.Array(Type.Object({ type: Type.Enum([...types]), text: Type.String() })));
 
-/** What clients ran themselves for tools that are not offered here: local_shell, shell, apply_patch. */
-export const ShellCallItem = Type.Object({
-  type: Type.String(),
-  call_id: Type.Optional(callId),
-  id: Type.Optional(callId),
-  action: Type.Optional(Type.Object({}, { additionalProperties: true })),
-  operation: Type.Optional(Type.Object({}, { additionalProperties: true })),
-});
-
-export const ShellOutputItem = Type.Object({
-  type: Type.String(),
-  call_id: Type.Optional(callId),
-  id: Type.Optional(callId),
-  output: Type.Optional(Type.Union([Type.String(), parts])),
-});
-
-const thought = (...types: readonly string[]) =>
-  Type.Array(Type.Object({ type: Type.Enum([...types]), text: Type.String() }));
-
-export const ReasoningItem = Type.Object(
+const ReasoningItem = Type.Object(
   {
     type: Type.Literal('reasoning'),
-    summary: Type.Optional(thought('summary_text')),
-    content: Type.Optional(thought('reasoning_text', 'text')),
-    encrypted_content: Type.Optional(Type.String({ description: 'Ignored: nobody here can read it.' })),
+    summary: reasoningTexts('summary_text'),
+    content: reasoningTexts('reasoning_text', 'text'),
+    encrypted_content: Type.Optional(Type.String({ description: 'Ignored: it cannot be read here.' })),
   },
   { description: 'Belongs to the assistant’s message or calls that follow.' },
 );
 
-export type MessageItem = Static<typeof MessageItem>;
-export type FunctionCallItem = Static<typeof FunctionCallItem>;
-export type CustomToolCallItem = Static<typeof CustomToolCallItem>;
-export type CallOutputItem = Static<typeof CallOutputItem>;
-export type ShellCallItem = Static<typeof ShellCallItem>;
-export type ShellOutputItem = Static<typeof ShellOutputItem>;
-export type ReasoningItem = Static<typeof ReasoningItem>;
+const shellCallFields = {
+  call_id: Type.Optional(callId),
+  id: Type.Optional(callId),
+};
 
-/** For OpenAPI. */
-const InputItem = Type.Union([
-  Type.Object({ ...MessageItem.properties, content: documentedContent }),
-  FunctionCallItem,
-  CustomToolCallItem,
-  CallOutputItem,
-  ReasoningItem,
-  AdditionalToolsItem,
-]);
+const ShellCallItem = Type.Object(
+  {
+    type: Type.Enum(['local_shell_call', 'shell_call', 'apply_patch_call']),
+    ...shellCallFields,
+    action: Type.Optional(Type.Object({}, anyObject)),
+    operation: Type.Optional(Type.Object({}, anyObject)),
+  },
+  { description: 'What a client ran itself for a tool that is not offered here.' },
+);
 
-/** Tools of a response, which of them may be called, and what form its text has. */
+const ShellOutputItem = Type.Object({
+  type: Type.Enum(['local_shell_call_output', 'shell_call_output', 'apply_patch_call_output']),
+  ...shellCallFields,
+  output: Type.Optional(Type.Union([Type.String(), Type.Array(Type.Object({}, anyObject))])),
+});
 
-const anyObject = { additionalProperties: true } as const;
+const ItemReference = Type.Object(
+  { type: Type.Literal('item_reference') },
+  { description: 'Rejected: no items are kept here.', deprecated: true },
+);
 
 const name = Type.String({
   pattern: '^[a-zA-Z0-9_.-]{1,64}$',
   title: 'a name of 1 to 64 letters, digits, underscores, dots or hyphens',
 });
 
-export const FunctionTool = Type.Object({
+const FunctionTool = Type.Object({
   type: Type.Literal('function'),
   name,
   description: Type.Optional(Type.String()),
@@ -151,7 +146,7 @@ export const FunctionTool = Type.Object({
   ),
 });
 
-export const CustomTool = Type.Object(
+const CustomTool = Type.Object(
   {
     type: Type.Literal('custom'),
     name,
@@ -170,79 +165,95 @@ export const CustomTool = Type.Object(
   },
 );
 
-const anyTools = Type.Array(Type.Object({}, anyObject), { minItems: 1, maxItems: 128 });
-
-/** Its tools are read one by one. */
-export const NamespaceHead = Type.Object({
+const NamespaceTool = Type.Object({
   type: Type.Literal('namespace'),
   name,
   description: Type.Optional(Type.String()),
-  tools: anyTools,
+  tools: Type.Array(
+    Type.Union([
+      FunctionTool,
+      CustomTool,
+      Type.Object(
+        { type: otherThan('another type', FunctionTool, CustomTool) },
+        {
+          ...anyObject,
+          description: 'Rejected: a namespace has functions and custom tools.',
+          deprecated: true,
+        },
+      ),
+    ]),
+    { minItems: 1, maxItems: 128 },
+  ),
 });
 
-const NamespaceTool = Type.Object({
-  ...NamespaceHead.properties,
-  tools: Type.Array(Type.Union([FunctionTool, CustomTool]), { minItems: 1, maxItems: 128 }),
-});
-
-const HostedTool = Type.Object(
-  { type: Type.String() },
+const OtherTool = Type.Object(
+  { type: otherThan('the type of a hosted tool', FunctionTool, CustomTool, NamespaceTool) },
   {
     ...anyObject,
     description:
       'web_search, file_search, code_interpreter, image_generation, computer_use_preview, mcp, local_shell, shell, apply_patch and ' +
-      'tool_search (with or without a date) are dropped, and X-Dropped-Parameters names them.',
+      'tool_search (with or without a date) are dropped, and X-Dropped-Parameters names them. Others are rejected.',
   },
 );
 
-const nullable = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()]);
+const tools = Type.Array(Type.Union([FunctionTool, CustomTool, NamespaceTool, OtherTool]), { maxItems: 128 });
 
-const FunctionEcho = Type.Object({
-  type: Type.Literal('function'),
-  name: Type.String(),
-  description: nullable(Type.String()),
-  parameters: nullable(Type.Object({}, anyObject)),
-  strict: nullable(Type.Boolean()),
-});
+const AdditionalToolsItem = Type.Object(
+  { type: Type.Literal('additional_tools'), tools },
+  { description: 'Tools as in `tools`.' },
+);
 
-const CustomEcho = Type.Object({
-  type: Type.Literal('custom'),
-  name: Type.String(),
-  description: nullable(Type.String()),
-  format: Type.Object({ type: Type.Enum(['text', 'grammar']) }, anyObject),
-});
+const KNOWN_ITEMS = [
+  MessageItem,
+  FunctionCallItem,
+  CustomCallItem,
+  CallOutputItem,
+  ReasoningItem,
+  AdditionalToolsItem,
+  ShellCallItem,
+  ShellOutputItem,
+  ItemReference,
+] as const;
 
-/** A tool as the answer repeats it. */
-export const ToolEcho = Type.Union([
-  FunctionEcho,
-  CustomEcho,
-  Type.Object({
-    type: Type.Literal('namespace'),
-    name: Type.String(),
-    description: nullable(Type.String()),
-    tools: Type.Array(Type.Union([FunctionEcho, CustomEcho])),
-  }),
-]);
+const OtherItem = Type.Object(
+  { type: otherThan('the type of an item of a hosted tool', ...KNOWN_ITEMS) },
+  {
+    ...anyObject,
+    description:
+      'What hosted tools left in the output (web_search_call, mcp_call and the like) is dropped, and X-Dropped-Parameters names it. ' +
+      'Others are rejected.',
+  },
+);
 
-export const NamedChoice = Type.Object({
+const Item = Type.Union([...KNOWN_ITEMS, OtherItem]);
+
+export const choiceMode = Type.Enum(['auto', 'none', 'required']);
+
+export const ToolName = Type.Object({
   type: Type.Enum(['function', 'custom']),
   name: Type.String(),
   namespace: Type.Optional(Type.String({ description: 'Where two namespaces have a tool of that name.' })),
 });
 
-export const AllowedTools = Type.Object({
+const otherToolName = (...known: readonly TObject[]) =>
+  Type.Object(
+    { type: otherThan('another type', ...known) },
+    {
+      ...anyObject,
+      description: 'Rejected: only functions and custom tools can be called.',
+      deprecated: true,
+    },
+  );
+
+const AllowedTools = Type.Object({
   type: Type.Literal('allowed_tools'),
   mode: Type.Enum(['auto', 'required']),
-  tools: Type.Array(NamedChoice, { minItems: 1 }),
+  tools: Type.Array(Type.Union([ToolName, otherToolName(ToolName)]), { minItems: 1 }),
 });
 
-export const ChoiceWord = Type.Enum(['auto', 'none', 'required']);
+const toolChoice = Type.Union([choiceMode, ToolName, AllowedTools, otherToolName(ToolName, AllowedTools)]);
 
-export const TextFormat = Type.Object({ type: Type.Literal('text') });
-
-export const JsonObjectFormat = Type.Object({ type: Type.Literal('json_object') });
-
-export const JsonSchemaFormat = Type.Object({
+const JsonSchemaFormat = Type.Object({
   type: Type.Literal('json_schema'),
   name: Type.String({ minLength: 1 }),
   description: Type.Optional(Type.String()),
@@ -250,46 +261,26 @@ export const JsonSchemaFormat = Type.Object({
   strict: Type.Optional(Type.Boolean({ description: 'Ignored: the text always is what the schema allows.' })),
 });
 
-export type FunctionTool = Static<typeof FunctionTool>;
-export type CustomTool = Static<typeof CustomTool>;
-export type ToolEcho = Static<typeof ToolEcho>;
-export type NamedChoice = Static<typeof NamedChoice>;
-export type AllowedTools = Static<typeof AllowedTools>;
-export type JsonSchemaFormat = Static<typeof JsonSchemaFormat>;
-export type ToolChoiceBody = Static<typeof ChoiceWord> | NamedChoice | AllowedTools;
+export const textFormat = Type.Union([
+  Type.Object({ type: Type.Literal('text') }),
+  Type.Object({ type: Type.Literal('json_object') }),
+  JsonSchemaFormat,
+]);
 
-/** The body of POST /v1/responses. Fields that are null count as absent; those that nobody knows are no error. */
-
-const stopString = Type.String({ minLength: 1 });
-const text = Type.String({ minLength: 1 });
-const anyObjectSchema = Type.Object({}, { additionalProperties: true });
-const ignored = { description: 'Ignored.' } as const;
-
-const sampling = {
-  temperature: Type.Optional(Type.Number({ minimum: 0, maximum: 2 })),
-  top_p: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
-  presence_penalty: Type.Optional(Type.Number({ minimum: -2, maximum: 2 })),
-  frequency_penalty: Type.Optional(Type.Number({ minimum: -2, maximum: 2 })),
-  seed: Type.Optional(Type.Integer({ description: 'Any whole number; folded into 0 to 2147483647.' })),
-  top_k: Type.Optional(Type.Integer({ minimum: -1, description: '0 and -1 switch it off.' })),
-  min_p: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
-  repetition_penalty: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 2 })),
-};
-
-export const ReasoningSettings = Type.Object({
+const reasoning = Type.Object({
   effort: Type.Optional(Type.Enum([...EFFORT_NAMES])),
   summary: Type.Optional(
     Type.String({
       description:
-        'auto, concise, detailed: what the model thinks is told as the summary of the reasoning item, unabridged, with its events. ' +
-        'Without it, or none: as the content of the item.',
+        'auto, concise, detailed: the reasoning comes as the summary of the reasoning item, unabridged, with its events. ' +
+        'Without it, or with none: as the content of the item.',
     }),
   ),
 });
 
 export const ResponsesBody = Type.Object({
   model,
-  input: Type.Union([text, Type.Array(InputItem, { minItems: 1 })], {
+  input: Type.Union([Type.String({ minLength: 1 }), Type.Array(Item, { minItems: 1 })], {
     description:
       'One user message, or the whole conversation: nothing of it is kept here between two requests.',
   }),
@@ -297,7 +288,7 @@ export const ResponsesBody = Type.Object({
   max_output_tokens: Type.Optional(
     Type.Integer({ minimum: 1, description: 'At most what the context leaves, which is the default too.' }),
   ),
-  ...sampling,
+  ...samplingFields,
   top_logprobs: Type.Optional(Type.Integer({ minimum: 0, maximum: 20 })),
   include: Type.Optional(
     Type.Array(Type.String(), {
@@ -305,31 +296,28 @@ export const ResponsesBody = Type.Object({
         'message.output_text.logprobs: the log-probability of each token. Other values are ignored.',
     }),
   ),
-  stop: Type.Optional(Type.Union([stopString, Type.Array(stopString, { maxItems: 4 })])),
-  min_tokens: Type.Optional(Type.Integer({ minimum: 0 })),
-  ignore_eos: Type.Optional(Type.Boolean()),
-  ...extensionFields,
-  tools: Type.Optional(
-    Type.Array(Type.Union([FunctionTool, CustomTool, NamespaceTool, HostedTool]), { maxItems: 128 }),
-  ),
-  tool_choice: Type.Optional(Type.Union([ChoiceWord, NamedChoice, AllowedTools])),
+  ...limitFields,
+  ...constraintFields,
+  ...vllmFields,
+  tools: Type.Optional(tools),
+  tool_choice: Type.Optional(toolChoice),
   parallel_tool_calls: Type.Optional(Type.Boolean({ description: 'false: one call at most.' })),
   text: Type.Optional(
     Type.Object({
-      format: Type.Optional(Type.Union([TextFormat, JsonObjectFormat, JsonSchemaFormat])),
+      format: Type.Optional(textFormat),
       verbosity: Type.Optional(Type.String(ignored)),
     }),
   ),
-  reasoning: Type.Optional(ReasoningSettings),
+  reasoning: Type.Optional(reasoning),
   stream: Type.Optional(Type.Boolean()),
-  stream_options: Type.Optional(Type.Object({}, { additionalProperties: true, ...ignored })),
+  stream_options: Type.Optional(Type.Object({}, { ...anyObject, ...ignored })),
   store: Type.Optional(
     Type.Boolean({ description: 'Accepted; responses are never kept, as the answer says.' }),
   ),
   truncation: Type.Optional(
-    Type.Enum(['disabled', 'auto'], { description: 'auto is refused: nothing is cut.' }),
+    Type.Enum(['disabled', 'auto'], { description: 'auto is rejected: nothing is cut.' }),
   ),
-  background: Type.Optional(Type.Boolean({ description: 'true is refused.' })),
+  background: Type.Optional(Type.Boolean({ description: 'true is rejected.' })),
   metadata: Type.Optional(
     Type.Record(Type.String(), Type.String(), { description: 'Comes back with the answer.' }),
   ),
@@ -339,7 +327,7 @@ export const ResponsesBody = Type.Object({
     Type.String({ description: 'Comes back with the answer; caching needs no key.' }),
   ),
   prompt_cache_retention: Type.Optional(Type.String(ignored)),
-  prompt_cache_options: Type.Optional(Type.Object({}, { additionalProperties: true, ...ignored })),
+  prompt_cache_options: Type.Optional(Type.Object({}, { ...anyObject, ...ignored })),
   service_tier: Type.Optional(Type.String({ description: 'Ignored: there is one, "default".' })),
   max_tool_calls: Type.Optional(
     Type.Integer({
@@ -349,21 +337,17 @@ export const ResponsesBody = Type.Object({
   ),
 });
 
-/** Items, tools and the like are read by their type, one by one: what is wrong with one names that one. */
-export const ResponsesFields = Type.Object({
-  ...ResponsesBody.properties,
-  input: Type.Union([text, Type.Array(anyObjectSchema, { minItems: 1 })]),
-  tools: Type.Optional(Type.Array(anyObjectSchema, { maxItems: 128 })),
-  tool_choice: Type.Optional(Type.Union([ChoiceWord, anyObjectSchema])),
-  text: Type.Optional(anyObjectSchema),
-  reasoning: Type.Optional(anyObjectSchema),
-});
-
-export const TextSettings = Type.Object({
-  format: Type.Optional(anyObjectSchema),
-  verbosity: Type.Optional(Type.String()),
-});
-
-export type ResponsesFields = Static<typeof ResponsesFields>;
-export type TextSettings = Static<typeof TextSettings>;
-export type ReasoningSettings = Static<typeof ReasoningSettings>;
+export type ResponsesBody = Static<typeof ResponsesBody>;
+export type KnownItem = Static<(typeof KNOWN_ITEMS)[number]>;
+export type InputItem = Static<typeof Item>;
+export type MessageItem = Static<typeof MessageItem>;
+export type ContentPart = Exclude<MessageItem['content'], string>[number];
+export type CallOutputItem = Static<typeof CallOutputItem>;
+export type ReasoningItem = Static<typeof ReasoningItem>;
+export type KnownTool = FunctionTool | CustomTool | Static<typeof NamespaceTool>;
+export type ToolBody = Static<typeof tools>[number];
+export type FunctionTool = Static<typeof FunctionTool>;
+export type CustomTool = Static<typeof CustomTool>;
+export type ToolName = Static<typeof ToolName>;
+export type AllowedTools = Static<typeof AllowedTools>;
+export type TextFormat = Static<typeof textFormat>;

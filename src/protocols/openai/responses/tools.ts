@@ -1,68 +1,24 @@
 /**
- * Tools and items of the official API that nothing here could run or read: tools of its vendor's servers, and those that only
- * models trained for them know how to call. Both are dropped, and named. Pure.
+ * The tools of a response as models take them: all are functions with names of their own. Those of a namespace carry its name in
+ * front of theirs, and a custom tool, whose call is a text, takes that text as its one argument. Remembers where each name came
+ * from, so that calls are shown under the client's names.
  */
-
 import type { Tool, ToolChoice, ToolUse } from '../../../core/generation.ts';
 import { showValue } from '../../../schema/violation.ts';
-import { nullableBodyReader } from '../../body-reader.ts';
 import { invalid } from '../../field-errors.ts';
 import { checkParameters } from '../../tools.ts';
-import { unknownTool } from './refusals.ts';
-import {
-  AdditionalToolsItem,
+import { unsupported } from '../errors.ts';
+import type { ToolChoiceEcho, ToolEcho } from './answer-schema.ts';
+import type {
   AllowedTools,
   CustomTool,
   FunctionTool,
-  NamedChoice,
-  NamespaceHead,
-  type ResponsesFields,
-  type ToolChoiceBody,
-  type ToolEcho,
+  KnownItem,
+  KnownTool,
+  ResponsesBody,
+  ToolBody,
+  ToolName,
 } from './schema.ts';
-
-const HOSTED_TOOL =
-  /^(web_search|web_search_preview|file_search|code_interpreter|image_generation|computer|computer_use|computer_use_preview|computer-preview|mcp|local_shell|shell|apply_patch|tool_search|programmatic_tool_calling)(_\d{4}_\d{2}_\d{2}|_\d{8})?$/;
-
-function isHostedTool(type: unknown): type is string {
-  return typeof type === 'string' && HOSTED_TOOL.test(type);
-}
-
-const HOSTED_ITEM =
-  /^(web_search_call|file_search_call|code_interpreter_call|image_generation_call|computer_call|computer_call_output|mcp_list_tools|mcp_call|mcp_approval_request|mcp_approval_response|tool_search_call|tool_search_output)$/;
-
-/** What such a tool left in an earlier response. */
-export function isHostedItem(type: unknown): type is string {
-  return typeof type === 'string' && HOSTED_ITEM.test(type);
-}
-
-const SHELL_CALL = /^(local_shell|shell|apply_patch)_call$/;
-const SHELL_OUTPUT = /^(local_shell|shell|apply_patch)_call_output$/;
-
-/** `local_shell_call` → `local_shell`: a call that the client ran itself, so the model may read of it. */
-export function shellToolOf(type: unknown): string | undefined {
-  return typeof type === 'string' ? SHELL_CALL.exec(type)?.[1] : undefined;
-}
-
-export function isShellOutput(type: unknown): boolean {
-  return typeof type === 'string' && SHELL_OUTPUT.test(type);
-}
-
-/**
- * The tools of a response as models take them: all are functions with names of their own. Those of a namespace carry its name in
- * front of theirs, and a custom tool, whose call is a text, takes that text as its one argument. Remembers where each name came
- * from, so that calls are told as the client knows them.
- */
-
-const readFunction = nullableBodyReader(FunctionTool);
-const readCustom = nullableBodyReader(CustomTool);
-const readNamespace = nullableBodyReader(NamespaceHead);
-const readAdditional = nullableBodyReader(AdditionalToolsItem);
-
-/** Servers take no longer names. */
-const MAX_NAME_LENGTH = 64;
-/** Those of namespaces included. */
-const MAX_TOOLS = 512;
 
 /** A tool as the client knows it. */
 export interface ToolOrigin {
@@ -79,52 +35,25 @@ export interface OfferedTools {
   readonly list: readonly OfferedTool[];
   /** As the answer repeats them. */
   readonly echo: readonly ToolEcho[];
-  /** What was not taken, as X-Dropped-Parameters names it. */
+  /** What was dropped, as X-Dropped-Parameters names it. */
   readonly dropped: readonly string[];
 }
 
-/** A definition, and where it stands in the body. */
-interface ToolDefinition {
-  readonly raw: object;
-  readonly path: string;
-}
+/** Tools of the vendor's servers, and those that only models trained for them can call. They are dropped. */
+const HOSTED_TOOL =
+  /^(web_search|web_search_preview|file_search|code_interpreter|image_generation|computer|computer_use|computer_use_preview|computer-preview|mcp|local_shell|shell|apply_patch|tool_search|programmatic_tool_calling)(_\d{4}_\d{2}_\d{2}|_\d{8})?$/;
 
-/** Those that come with the input too: a later definition takes the place of an earlier one. */
-export function toolDefinitionsIn({
-  tools = [],
-  input,
-}: Pick<ResponsesFields, 'tools' | 'input'>): readonly ToolDefinition[] {
-  const listed = tools.map((raw, index) => ({ raw, path: `tools[${index}]` }));
-  if (typeof input === 'string') return listed;
-  const added = input.flatMap((item, index) => {
-    if ((item as { readonly type?: unknown }).type !== 'additional_tools') return [];
-    const path = `input[${index}]`;
-    return [readAdditional(item, path).tools.map((raw, at) => ({ raw, path: `${path}.tools[${at}]` }))];
-  });
-  return lastOfEach([listed, ...added]);
-}
+/** Longer names are rejected by servers. */
+const MAX_NAME_LENGTH = 64;
+/** Those of namespaces included. */
+const MAX_TOOLS = 512;
 
-/** Within one list a name that comes twice stays, to be refused. */
-function lastOfEach(lists: readonly (readonly ToolDefinition[])[]): readonly ToolDefinition[] {
-  const later = new Set<string>();
-  const kept = lists.toReversed().map((list) => {
-    const news = list.filter(({ raw }) => !later.has(keyOf(raw)));
-    for (const { raw } of list) later.add(keyOf(raw));
-    return news;
-  });
-  return kept.toReversed().flat();
-}
-
-function keyOf(raw: object): string {
-  const { type = 'function', name } = raw as { readonly type?: unknown; readonly name?: unknown };
-  return `${type} ${name}`;
-}
-
-export function parseTools(given: readonly ToolDefinition[] = []): OfferedTools {
+/** `tools`, and those that come with the input. */
+export function parseTools(body: Pick<ResponsesBody, 'tools' | 'input'>): OfferedTools {
   const list: OfferedTool[] = [];
   const dropped = new Set<string>();
+  const keys = new Set<string>();
   const names = new Set<string>();
-  const known = new Set<string>();
   const offer = (found: ParsedTool, path: string, namespace?: string): ParsedTool['echo'] => {
     const origin: ToolOrigin = {
       kind: found.kind,
@@ -132,31 +61,32 @@ export function parseTools(given: readonly ToolDefinition[] = []): OfferedTools 
       ...(namespace !== undefined && { namespace }),
     };
     const key = `${namespace ?? ''} ${origin.name}`;
-    if (known.has(key))
+    if (keys.has(key))
       throw invalid(
         `${path}.name`,
         `${path}.name is ${showValue(origin.name)}, as that of another tool. Each needs its own.`,
       );
     if (list.length === MAX_TOOLS)
       throw invalid('tools', `tools has more than ${MAX_TOOLS} tools in all. Offer fewer.`);
-    known.add(key);
-    const name = nameFor(origin, names);
+    keys.add(key);
+    const name = uniqueName(qualifiedName(origin), names);
     names.add(name);
     list.push({ ...origin, tool: { ...found.tool, name } });
     if (found.dropped !== undefined) dropped.add(found.dropped);
     return found.echo;
   };
-  const echo = given.flatMap(({ raw, path }): ToolEcho[] => {
-    const { type } = raw as { readonly type?: unknown };
-    if (isHostedTool(type)) {
-      dropped.add(`tools.${type}`);
+  const echo = definitionsIn(body).flatMap(({ tool, path }): ToolEcho[] => {
+    if (HOSTED_TOOL.test(tool.type)) {
+      dropped.add(`tools.${tool.type}`);
       return [];
     }
-    if (type !== 'namespace') return [offer(parseTool(raw, path), path)];
-    const { name, description, tools } = readNamespace(raw, path);
+    // The schema allows other types too: they go to parseTool.
+    const known = tool as KnownTool;
+    if (known.type !== 'namespace') return [offer(parseTool(tool, path), path)];
+    const { type, name, description, tools } = known;
     const inner = tools.map((each, at) => {
       const found = parseTool(each, `${path}.tools[${at}]`);
-      // The model has no place for what a namespace says of itself but this.
+      // The model sees the description of a namespace with its first tool: there is no other place for it.
       return offer(at === 0 ? withPreface(found, description) : found, `${path}.tools[${at}]`, name);
     });
     return [{ type, name, description: description ?? null, tools: inner }];
@@ -164,16 +94,33 @@ export function parseTools(given: readonly ToolDefinition[] = []): OfferedTools 
   return { list, echo, dropped: [...dropped] };
 }
 
-/** What the model calls a tool of earlier calls, be it offered now or not. */
-export function modelNameOf({ list }: OfferedTools, { name, namespace }: Omit<ToolOrigin, 'kind'>): string {
-  const offered = list.find((each) => each.name === name && each.namespace === namespace);
-  return offered?.tool.name ?? qualifiedName({ name, namespace });
+interface Definition {
+  readonly tool: ToolBody;
+  readonly path: string;
 }
 
-/** What the client calls a tool that the model has called. */
-export function originOf({ list }: OfferedTools, modelName: string): ToolOrigin {
-  const offered = list.find(({ tool }) => tool.name === modelName);
-  return offered ?? { kind: 'function', name: modelName };
+/** A definition that comes with the input takes the place of an earlier one. */
+function definitionsIn({ tools = [], input }: Pick<ResponsesBody, 'tools' | 'input'>): readonly Definition[] {
+  const listed = tools.map((tool, index) => ({ tool, path: `tools[${index}]` }));
+  if (typeof input === 'string') return listed;
+  const added = input.flatMap((item, index) => {
+    const known = item as KnownItem;
+    if (known.type !== 'additional_tools') return [];
+    return [known.tools.map((tool, at) => ({ tool, path: `input[${index}].tools[${at}]` }))];
+  });
+  return lastOfEach([listed, ...added]);
+}
+
+/** Within one list a name that comes twice stays, to be rejected. */
+function lastOfEach(lists: readonly (readonly Definition[])[]): readonly Definition[] {
+  const keyOf = (tool: ToolBody) => `${tool.type} ${'name' in tool ? tool.name : ''}`;
+  const later = new Set<string>();
+  const kept = lists.toReversed().map((list) => {
+    const latest = list.filter(({ tool }) => !later.has(keyOf(tool)));
+    for (const { tool } of list) later.add(keyOf(tool));
+    return latest;
+  });
+  return kept.toReversed().flat();
 }
 
 interface ParsedTool {
@@ -183,11 +130,22 @@ interface ParsedTool {
   readonly dropped?: string;
 }
 
-function parseTool(raw: object, path: string): ParsedTool {
-  const { type } = raw as { readonly type?: unknown };
-  if (type === 'custom') return customTool(readCustom(raw, path));
-  if (typeof type === 'string' && type !== 'function') throw unknownTool(type, `${path}.type`);
-  const { name, description, parameters, strict } = readFunction(raw, path);
+function parseTool(tool: ToolBody, path: string): ParsedTool {
+  const known = tool as KnownTool;
+  switch (known.type) {
+    case 'function':
+      return functionTool(known, path);
+    case 'custom':
+      return customTool(known);
+    default:
+      throw unsupported(
+        `${path}.type`,
+        `is ${showValue(tool.type)}, but must be "function", "custom" or "namespace". Offer a function, and run it yourself.`,
+      );
+  }
+}
+
+function functionTool({ name, description, parameters, strict }: FunctionTool, path: string): ParsedTool {
   if (parameters !== undefined) checkParameters(parameters, `${path}.parameters`);
   return {
     kind: 'function',
@@ -212,11 +170,11 @@ function customTool({ name, description, format = { type: 'text' } }: CustomTool
     format.type === 'grammar'
       ? `The input follows this ${format.syntax ?? ''} grammar:\n${format.definition ?? ''}`
       : undefined;
-  const said = [description, grammar].filter((part) => part !== undefined && part !== '').join('\n\n');
+  const shown = [description, grammar].filter((part) => part !== undefined && part !== '').join('\n\n');
   return {
     kind: 'custom',
     tool: {
-      ...(said !== '' && { description: said }),
+      ...(shown !== '' && { description: shown }),
       parameters: {
         type: 'object',
         properties: { input: { type: 'string', description: 'The whole input of the tool, as plain text.' } },
@@ -229,16 +187,20 @@ function customTool({ name, description, format = { type: 'text' } }: CustomTool
   };
 }
 
-function withPreface(found: ParsedTool, preface: string | undefined): ParsedTool {
-  if (preface === undefined || preface === '') return found;
+function withPreface(found: ParsedTool, preface = ''): ParsedTool {
+  if (preface === '') return found;
   const { description } = found.tool;
-  const said = description === undefined ? preface : `${preface}\n\n${description}`;
-  return { ...found, tool: { ...found.tool, description: said } };
+  const shown = description === undefined ? preface : `${preface}\n\n${description}`;
+  return { ...found, tool: { ...found.tool, description: shown } };
 }
 
-/** Unique among the names so far, and never longer than servers take. */
-function nameFor(origin: Omit<ToolOrigin, 'kind'>, taken: ReadonlySet<string>): string {
-  const name = qualifiedName(origin);
+function qualifiedName({ name, namespace }: Omit<ToolOrigin, 'kind'>): string {
+  if (namespace === undefined) return name;
+  const between = namespace.endsWith('__') ? '' : '__';
+  return `${namespace}${between}${name}`.slice(0, MAX_NAME_LENGTH);
+}
+
+function uniqueName(name: string, taken: ReadonlySet<string>): string {
   if (!taken.has(name)) return name;
   for (let count = 2; ; count += 1) {
     const suffix = `_${count}`;
@@ -247,117 +209,91 @@ function nameFor(origin: Omit<ToolOrigin, 'kind'>, taken: ReadonlySet<string>): 
   }
 }
 
-function qualifiedName({
-  name,
-  namespace,
-}: {
-  readonly name: string;
-  readonly namespace?: string | undefined;
-}) {
-  if (namespace === undefined) return name;
-  const between = namespace.endsWith('__') ? '' : '__';
-  return `${namespace}${between}${name}`.slice(0, MAX_NAME_LENGTH);
+/** What the model calls a tool of earlier calls, be it offered now or not. */
+export function modelNameOf({ list }: OfferedTools, origin: Pick<ToolOrigin, 'name' | 'namespace'>): string {
+  const offered = list.find(({ name, namespace }) => name === origin.name && namespace === origin.namespace);
+  return offered?.tool.name ?? qualifiedName(origin);
 }
 
-/** tool_choice and parallel_tool_calls, with the tools that are offered, become the core's ToolUse. */
-
-const readNamed = nullableBodyReader(NamedChoice);
-const readAllowed = nullableBodyReader(AllowedTools);
-
-/** Checked, and nothing else than what is known of it: answers repeat it. The tools that it names exist. */
-export function parseToolChoice(given: ResponsesFields['tool_choice'], tools: OfferedTools): ToolChoiceBody {
-  if (given === undefined) return 'auto';
-  if (typeof given === 'string') return given;
-  const { type } = given as { readonly type?: unknown };
-  refuseHosted(given, 'tool_choice');
-  switch (type) {
-    case 'function':
-    case 'custom': {
-      const choice = readNamed(given, 'tool_choice');
-      requireTool(choice, 'tool_choice', tools);
-      return choiceBody(choice);
-    }
-    case 'allowed_tools': {
-      for (const [index, each] of listIn(given).entries()) refuseHosted(each, `tool_choice.tools[${index}]`);
-      const { mode, tools: allowed } = readAllowed(given, 'tool_choice');
-      for (const [index, each] of allowed.entries()) requireTool(each, `tool_choice.tools[${index}]`, tools);
-      return { type, mode, tools: allowed.map(choiceBody) };
-    }
-    default:
-      throw invalid(
-        'tool_choice.type',
-        `tool_choice.type is ${showValue(type)}, but must be "function", "custom" or "allowed_tools".`,
-      );
-  }
+/** What the client calls a tool that the model has called. */
+export function originOf({ list }: OfferedTools, modelName: string): ToolOrigin {
+  const offered = list.find(({ tool }) => tool.name === modelName);
+  return offered ?? { kind: 'function', name: modelName };
 }
 
-/** Undefined where there are no tools; those that may not be called are told to the model all the same. */
-export function toolUseOf(
+export interface ParsedToolUse {
+  /** tool_choice as the answer repeats it. */
+  readonly toolChoice: ToolChoiceEcho;
+  /** Undefined where there are no tools; those that may not be called are shown to the model all the same. */
+  readonly use: ToolUse | undefined;
+}
+
+export function parseToolUse(
+  { tool_choice = 'auto', parallel_tool_calls }: ResponsesBody,
   tools: OfferedTools,
-  given: ToolChoiceBody,
-  { parallel_tool_calls }: ResponsesFields,
-): ToolUse | undefined {
-  const { choice, allowed } = choiceOf(given, tools);
-  if (tools.list.length === 0) {
-    if (choice !== 'required') return undefined;
-    const dropped = tools.dropped.length === 0 ? '' : ` (${tools.dropped.join(', ')} cannot run here)`;
-    throw invalid(
-      'tool_choice',
-      `tool_choice is "required", but there are no tools${dropped}. Give tools too.`,
-    );
+): ParsedToolUse {
+  const { toolChoice, choice, allowed } = parseToolChoice(tool_choice, tools);
+  if (tools.list.length > 0) {
+    const offered = allowed === undefined ? tools.list : tools.list.filter((each) => allowed.has(each));
+    const isSingle = parallel_tool_calls === false && choice !== 'none';
+    return {
+      toolChoice,
+      use: { tools: offered.map(({ tool }) => tool), choice, ...(isSingle && { single: true }) },
+    };
   }
+  if (choice !== 'required') return { toolChoice, use: undefined };
+  const dropped = tools.dropped.length === 0 ? '' : ` (${tools.dropped.join(', ')} cannot run here)`;
+  throw invalid(
+    'tool_choice',
+    `tool_choice is "required", but there are no tools${dropped}. Give tools too.`,
+  );
+}
+
+interface ParsedChoice {
+  readonly toolChoice: ToolChoiceEcho;
+  readonly choice: ToolChoice;
+  /** Absent: all tools. */
+  readonly allowed?: ReadonlySet<OfferedTool>;
+}
+
+function parseToolChoice(
+  given: NonNullable<ResponsesBody['tool_choice']>,
+  tools: OfferedTools,
+): ParsedChoice {
+  if (typeof given === 'string') return { toolChoice: given, choice: given };
+  if (given.type !== 'allowed_tools') {
+    const { name, offered } = findTool(given, 'tool_choice', tools);
+    return { toolChoice: name, choice: { name: offered.tool.name } };
+  }
+  const { type, mode, tools: entries } = given as AllowedTools;
+  const found = entries.map((each, index) => findTool(each, `tool_choice.tools[${index}]`, tools));
   return {
-    tools: tools.list.filter((each) => allowed?.has(each) ?? true).map(({ tool }) => tool),
-    choice,
-    ...(parallel_tool_calls === false && choice !== 'none' && { single: true }),
+    toolChoice: { type, mode, tools: found.map(({ name }) => name) },
+    choice: mode,
+    allowed: new Set(found.map(({ offered }) => offered)),
   };
 }
 
-/** `allowed` absent: all tools. */
-function choiceOf(
-  given: ToolChoiceBody,
-  tools: OfferedTools,
-): { readonly choice: ToolChoice; readonly allowed?: ReadonlySet<OfferedTool> } {
-  if (typeof given === 'string') return { choice: given };
-  if (given.type !== 'allowed_tools') {
-    return { choice: { name: find(given, tools)?.tool.name ?? given.name } };
+/** Without a namespace: the first of that name. */
+function findTool(
+  given: ToolName | { readonly type: string },
+  path: string,
+  { list }: OfferedTools,
+): { readonly name: ToolName; readonly offered: OfferedTool } {
+  if (given.type !== 'function' && given.type !== 'custom') {
+    const why = HOSTED_TOOL.test(given.type)
+      ? 'that tool cannot run here and was dropped. Choose a function or a custom tool'
+      : `must be "function", "custom"${path === 'tool_choice' ? ' or "allowed_tools"' : ''}`;
+    throw invalid(`${path}.type`, `${path}.type is ${showValue(given.type)}, but ${why}.`);
   }
-  const allowed = given.tools.flatMap((each) => find(each, tools) ?? []);
-  return { choice: given.mode, allowed: new Set(allowed) };
-}
-
-function choiceBody({ type, name, namespace }: NamedChoice): NamedChoice {
-  return { type, name, ...(namespace !== undefined && { namespace }) };
-}
-
-/** The first of that name, where no namespace is said. */
-function find({ type, name, namespace }: NamedChoice, { list }: OfferedTools): OfferedTool | undefined {
-  return list.find(
+  const { type, name, namespace } = given as ToolName;
+  const offered = list.find(
     (each) =>
       each.kind === type && each.name === name && (namespace === undefined || each.namespace === namespace),
   );
-}
-
-function refuseHosted(given: object, path: string): void {
-  const { type } = given as { readonly type?: unknown };
-  if (!isHostedTool(type)) return;
-  throw invalid(
-    `${path}.type`,
-    `${path}.type is ${showValue(type)}, but that tool cannot run here and was dropped. Choose a function or a custom tool.`,
-  );
-}
-
-function listIn(given: object): readonly object[] {
-  const { tools } = given as { readonly tools?: unknown };
-  if (!Array.isArray(tools)) return [];
-  return tools.filter((each): each is object => typeof each === 'object' && each !== null);
-}
-
-function requireTool(choice: NamedChoice, path: string, tools: OfferedTools): void {
-  if (find(choice, tools) !== undefined) return;
+  if (offered !== undefined)
+    return { name: { type, name, ...(namespace !== undefined && { namespace }) }, offered };
   const known =
-    tools.list.length === 0
-      ? 'there are no tools'
-      : `the tools are ${tools.list.map(({ name }) => name).join(', ')}`;
-  throw invalid(`${path}.name`, `${path}.name is ${showValue(choice.name)}, but ${known}.`);
+    list.length === 0 ? 'there are no tools' : `the tools are ${list.map((each) => each.name).join(', ')}`;
+  throw invalid(`${path}.name`, `${path}.name is ${showValue(name)}, but ${known}.`);
 }
