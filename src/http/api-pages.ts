@@ -1,8 +1,7 @@
 /**
- * GET /openapi.json, and GET /docs, which shows it in Swagger UI: our page and settings, its files as they are.
- * Nothing is made or read before somebody asks.
+ * The API description: GET /openapi.json, an OpenAPI 3.1 document made from the schemas that requests are checked against, and GET /docs,
+ * which shows it in Swagger UI. Nothing is made or read before the first request for it.
  */
-
 import { readFile } from 'node:fs/promises';
 import { ERRORS, type ErrorCode, ServingError } from '../core/errors.ts';
 import { PROTOCOLS } from '../protocols/catalog.ts';
@@ -17,7 +16,7 @@ const VIEWER = new URL(
   import.meta.url,
 );
 
-/** Those that the page needs; no other is served. */
+/** The files that the page needs; no others are served. */
 const FILE_TYPES: ReadonlyMap<string, string> = new Map([
   ['swagger-ui.css', 'text/css; charset=utf-8'],
   ['index.css', 'text/css; charset=utf-8'],
@@ -53,7 +52,7 @@ async function sendFile(context: RequestContext, name: string): Promise<void> {
   const type = FILE_TYPES.get(name);
   if (type === undefined) throw new ServingError('not_found');
   const tag = `"${await viewerVersion()}"`;
-  // Asked again with every view, and sent again only with another version of Swagger UI.
+  // Revalidated with every view, and sent again only for another version of Swagger UI.
   context.setHeader('cache-control', 'no-cache');
   context.setHeader('etag', tag);
   if (context.request.headers['if-none-match'] === tag) context.answer(304);
@@ -95,15 +94,13 @@ window.ui = SwaggerUIBundle({
 });
 `;
 
-/** What GET /openapi.json says: an OpenAPI 3.1 document from the same schemas that validate. Pure; the same on every server of a version. */
-
 export type ApiDescription = Readonly<Record<string, unknown>>;
 
-/** What a route that asks a model can answer beside 200, in any protocol; the codes of each stand in the description. */
+/** Statuses that a route to a model can answer with, besides 200, in any protocol; the description lists the error codes of each. */
 const MODEL_ROUTE_ERRORS = [400, 401, 403, 404, 405, 408, 413, 415, 429, 431, 500, 502, 503, 504, 529];
 const QUERY_ROUTE_ERRORS = [400, 401, 403, 404, 405, 413, 415, 429, 500, 502, 503, 504, 529];
 
-/** The rest of a path, slashes included, is an id wherever there is one; templates need a name for it. */
+/** The `*` at the end of a path is always an id, and templates need a name for it. */
 const WHOLE_REST = /\*$/;
 
 export function describeApi({ version }: { readonly version: string }): ApiDescription {
@@ -128,7 +125,7 @@ export function describeApi({ version }: { readonly version: string }): ApiDescr
       schemas: {},
     },
     paths: describePaths(),
-    // Without keys in the configuration none is asked for.
+    // Without keys in the configuration none is required.
     security: [{}, { bearer: [] }, { apiKey: [] }],
   };
 }
@@ -224,8 +221,8 @@ function describeOperation({ summary, description, answers }: DescribedOperation
 }
 
 /**
- * A schema as programs that read descriptions want it: lists of texts say that they are texts, as generators of clients want a
- * type; a constant is a list of one, as the viewer knows no constants; properties by pattern are additional ones.
+ * A schema as tools that read API descriptions need it: an enum of strings has a type, for client generators; a constant is an enum of
+ * one value, since the viewer does not support `const`; properties by pattern are additional properties.
  */
 function described(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(described);

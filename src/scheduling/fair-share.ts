@@ -1,22 +1,21 @@
 /**
- * How the flows of one class share, measured in tokens. Each has an account of what it was charged, and the one whose
- * account is lowest is served next; of equals, in turn. That is deficit round-robin with a quantum that tends to nothing,
- * in its "surplus" form: a flow may overdraw by its last request, because what an answer costs is only known at its end;
- * the settlement then corrects the account. So of flows that wait together none is ever granted anything while it
- * is ahead of another, and after it is ahead by that one request.
- * Invariants: a flow that joins starts at what the first in line has really used, never at what that was charged ahead,
- * or a refund would leave the newcomer behind; an account lives as long as the class is backlogged.
+ * Fair sharing, in tokens, between the flows of one class. Each flow has an account of the tokens it was charged; the flow with the
+ * lowest account is served next, equal ones in turn. This is surplus deficit round-robin with a quantum close to zero: a flow may
+ * overdraw its account by its last request, since the cost of an answer is known only at its end; the settlement then corrects the
+ * account. So of flows that wait together, none gets a slot while it is ahead of another, and none gets ahead by more than one request.
+ * Invariants: a flow that joins starts at what the first in line has really used, not at what it was charged in advance, or a refund
+ * would leave the newcomer behind; accounts are kept as long as the class is backlogged.
  */
 import { Heap, type HeapNode, heapNode } from './heap.ts';
 import { LinkedList, type ListNode } from './linked-list.ts';
 import { type ChargedWork, WorkSum } from './work.ts';
 
-/** What can wait in a flow. */
+/** A request that waits in a flow. */
 export interface FlowMember<Self> extends ChargedWork {
   readonly rank: { readonly flow: string; readonly dueAt: number };
   /** Grows with each arrival; the tie-break within a flow. */
   readonly arrival: number;
-  /** Its place in its flow. */
+  /** Its node in its flow. */
   readonly turn: HeapNode<Self>;
   flow: Flow<Self> | undefined;
 }
@@ -25,14 +24,14 @@ export class Flow<Member> implements ListNode<Flow<Member>> {
   readonly id: string;
   /** Tokens charged and not refunded, on the scale of all flows of the class. */
   account: number;
-  /** What was charged for requests that hold a slot. */
+  /** Tokens charged for requests that hold a slot. */
   unsettledTokens = 0;
-  /** No member that waits is due later; `last` is the one behind all others, while it is known. */
+  /** No waiting member is due later; `last` is the member behind all others, while it is known. */
   latestDueAt = 0;
   last: Member | undefined;
   readonly waiting = new Heap<Member>();
   readonly work = new WorkSum();
-  /** Its place among the flows that have something waiting: by account, then by turn. */
+  /** Its node among the backlogged flows: by account, then by turn. */
   readonly node: HeapNode<Flow<Member>> = heapNode(this);
   previous: Flow<Member> | undefined;
   next: Flow<Member> | undefined;
@@ -44,22 +43,22 @@ export class Flow<Member> implements ListNode<Flow<Member>> {
   }
 }
 
-/** A flow while it is looked ahead: how many it would have had by then, and where its account would be. */
+/** A flow in the lookahead: how many of its requests would have been taken, and its account then. */
 interface Line<Member> {
   readonly flow: Flow<Member>;
   readonly account: number;
   readonly taken: number;
 }
 
-/** Flows that are looked at when one comes to rest: more than the one that is added, so the sweep catches up. */
+/** Flows that are swept when one comes to rest: more than the one that is added, so the sweep catches up. */
 const SWEPT_PER_REST = 2;
-/** So many flows, and requests of a flow, are looked at to tell what goes before a request; of more, an even sample. */
+/** At most so many flows, and requests of a flow, are looked at to add up the work ahead; of more, an even sample. */
 const SAMPLE = 128;
 
 export class FairShare<Member extends FlowMember<Member>> {
   readonly #flows = new Map<string, Flow<Member>>();
   readonly #backlogged = new Heap<Flow<Member>>();
-  /** Flows that only have an account left. */
+  /** Flows with an account and nothing waiting. */
   #resting = new LinkedList<Flow<Member>>();
   readonly work = new WorkSum();
   #turns = 0;
@@ -73,11 +72,11 @@ export class FairShare<Member extends FlowMember<Member>> {
     return this.#backlogged.first?.waiting.first;
   }
 
-  /** Those that would be granted one after the other, if nobody else came and nothing were settled meanwhile. */
+  /** The next requests in the order of their grants, if none arrived and none were settled meanwhile. */
   upcoming(count: number): readonly Member[] {
     const first = this.#backlogged.first;
     if (first && this.#backlogged.size === 1) return first.waiting.firstFew(count);
-    // In the order of their accounts, of equals in turn; whoever had one goes behind its equals.
+    // In the order of accounts, equal ones in turn; a flow that was served goes behind its equals.
     const lines: Line<Member>[] = [];
     for (const flow of this.#backlogged.firstFew(count))
       lines.push({ flow, account: flow.account, taken: 0 });
@@ -115,7 +114,7 @@ export class FairShare<Member extends FlowMember<Member>> {
     this.work.add(waiting);
   }
 
-  /** Without a grant: it was cancelled or refused. */
+  /** Takes it out without a grant: it was cancelled or rejected. */
   remove(waiting: Member): void {
     const { flow } = waiting;
     if (!flow) return;
@@ -138,7 +137,7 @@ export class FairShare<Member extends FlowMember<Member>> {
     return flow;
   }
 
-  /** The account then says what was really used. */
+  /** Corrects the account to what was really used. */
   settle(
     flow: Flow<Member>,
     { chargedTokens, usedTokens }: { chargedTokens: number; usedTokens: number },
@@ -149,9 +148,9 @@ export class FairShare<Member extends FlowMember<Member>> {
   }
 
   /**
-   * What goes before it: its own flow's earlier requests, and what the other flows get until its account has come so far.
-   * They grow meanwhile: as much is taken to arrive as leaves, and where more waits more arrives. Who is not
-   * among the first can be overtaken by flows that are not here yet.
+   * The work that goes before it: its own flow's earlier requests, and what the other flows get until its account is the lowest. These
+   * grow meanwhile: as much is assumed to arrive as leaves, and more where more waits. A request that is not among the first can be
+   * overtaken by flows that have not arrived yet.
    */
   ahead(waiting: Member): { readonly work: WorkSum; readonly canBeOvertaken: boolean } {
     const own = waiting.flow;
@@ -177,7 +176,7 @@ export class FairShare<Member extends FlowMember<Member>> {
     return sum;
   }
 
-  /** What the other flows get before one has `reached` that account, when so many tokens arrive in each, and for each request in it. */
+  /** What the other flows get before the own account has `reached` that value, if so many tokens arrive in each, and for each of its requests. */
   #othersBefore(own: Flow<Member>, reached: number, arrivingTokens: number): WorkSum {
     const sum = new WorkSum();
     const flows = this.#backlogged.nodes;
@@ -194,7 +193,7 @@ export class FairShare<Member extends FlowMember<Member>> {
     return sum;
   }
 
-  /** Where a flow that joins starts: what the first in line has really used so far. */
+  /** The account of a flow that joins: what the first in line has really used so far. */
   get #level(): number {
     const first = this.#backlogged.first;
     return first === undefined ? 0 : first.account - first.unsettledTokens;
@@ -212,7 +211,7 @@ export class FairShare<Member extends FlowMember<Member>> {
   #rest(flow: Flow<Member>): void {
     this.#backlogged.remove(flow.node);
     if (this.#backlogged.size === 0) {
-      // Settlements of what still runs go to accounts that nobody looks at any more.
+      // What still runs is settled on accounts that are not used any more.
       this.#flows.clear();
       this.#resting = new LinkedList();
       return;
@@ -221,7 +220,7 @@ export class FairShare<Member extends FlowMember<Member>> {
     for (let swept = 0; swept < SWEPT_PER_REST; swept += 1) this.#sweepOne();
   }
 
-  /** Forgets an account that others have caught up with: who comes back then starts at their level anyway. */
+  /** Drops an account that the others have caught up with: if the flow comes back, it starts at their level anyway. */
   #sweepOne(): void {
     const flow = this.#resting.takeHead();
     if (!flow) return;

@@ -1,11 +1,11 @@
 /**
- * A binary min-heap of nodes that know their place: add, move and remove any of them are O(log n), the first is O(1),
- * and nothing stays behind. Nodes are ordered by `key`, those with equal keys by `order`.
+ * A binary min-heap whose nodes know their index: adding, moving and removing any of them is O(log n), the first is O(1). Nodes are
+ * ordered by `key`, equal ones by `order`.
  */
 export interface HeapNode<Value> {
   key: number;
   order: number;
-  /** Its place; -1 while it is in no heap. */
+  /** -1 while it is in no heap. */
   index: number;
   readonly value: Value;
 }
@@ -25,15 +25,15 @@ export class Heap<Value> {
     return this.#nodes[0]?.value;
   }
 
-  /** In no order but that the first comes first. */
+  /** Unordered, except that the first comes first. */
   get nodes(): readonly HeapNode<Value>[] {
     return this.#nodes;
   }
 
-  /** The first few in their order; costs as much as their number squared at most, however many there are. */
+  /** The first few in order; costs at most the square of `count`, whatever the size of the heap. */
   firstFew(count: number): Value[] {
     const few: Value[] = [];
-    // Of a heap the next is always a child of one that was taken.
+    // The next is always a child of one that was taken.
     const reached = this.#nodes.slice(0, 1);
     while (few.length < count) {
       let index = 0;
@@ -56,7 +56,7 @@ export class Heap<Value> {
     return few;
   }
 
-  /** Puts a node in, or moves it to where its new key belongs. */
+  /** Adds a node, or moves it to where its new key belongs. */
   put(node: HeapNode<Value>, key: number, order: number): void {
     node.key = key;
     node.order = order;
@@ -81,12 +81,12 @@ export class Heap<Value> {
     this.#siftDown(last);
   }
 
-  /** Visits those that come before `limit`, in no order; costs as much as there are of them. */
+  /** Visits the values before `limit`, unordered; costs as much as there are of them. */
   forEachBefore(limit: HeapNode<Value>, visit: (value: Value) => void): void {
     this.#visitBefore(0, limit, visit);
   }
 
-  /** Of all, the part that comes before `limit`; by an even sample of that many. */
+  /** The share of all values that come before `limit`, by an even sample of `sampleSize`. */
   shareBefore(limit: HeapNode<Value>, sampleSize: number): number {
     const stride = Math.max(1, Math.floor(this.#nodes.length / sampleSize));
     let seen = 0;

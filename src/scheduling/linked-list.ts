@@ -1,6 +1,6 @@
 /**
- * A doubly linked list whose nodes are the entries themselves: append, remove anywhere and take the head are O(1),
- * also with 100,000 entries (a Map used as a queue scans the holes its deletions leave at the front).
+ * A doubly linked list whose nodes are the entries themselves: append, remove anywhere and take the head are O(1), also with 100,000
+ * entries (a Map used as a queue scans the holes that its deletions leave at the front).
  */
 export interface ListNode<Node> {
   previous: Node | undefined;

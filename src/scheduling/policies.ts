@@ -2,7 +2,6 @@
  * The policies of the scheduler that the configuration chooses from. A policy is one pure function and one configuration value: add
  * it here. A batch policy decides when waiting requests may leave together; an order policy decides who is served before whom.
  */
-
 import type { Milliseconds } from '../core/clock.ts';
 import { DEFAULT_PRIORITY, type Priority } from '../core/priority.ts';
 

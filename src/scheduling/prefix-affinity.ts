@@ -3,7 +3,6 @@
  * there. Nobody waits for such a one, and each is overtaken `maxOvertakes` times at most, never when its time is short, and
  * only by flows that are ahead of the first in line by no more than that many requests: what they get early they pay later.
  */
-
 import type { Milliseconds } from '../core/clock.ts';
 import { lengthOf, NO_PREFIX, type PrefixFingerprint, sharedCharacters } from './prefix-fingerprint.ts';
 import type { QueuedRequest } from './queued-request.ts';
@@ -81,7 +80,6 @@ export class PrefixAffinity {
  * engine does: the slot that shares the longest beginning with a prompt, among equals the least recently used.
  * Invariant: as many as there are idle slots; one of which nothing is known holds NO_PREFIX.
  */
-
 interface ChosenPrefix {
   readonly held: PrefixFingerprint;
   /** With the prompt it was chosen for. */

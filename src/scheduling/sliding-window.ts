@@ -1,9 +1,9 @@
 /**
- * A true sliding window: never more than `limit` admitted in any `windowMs`, per key. Memory is a ring of timestamps
- * per key, grown as needed up to the limit, and at most `maxKeys` keys. Pure: the time comes in.
- * Invariant: keys stand in the order of their last admission, those given back included, so that an idle key is dropped
- * at the latest when its last admission would have left the window; a key that is not idle is never evicted (that would
- * reset its count), new ones then share one overflow window.
+ * An exact sliding window: per key, never more than `limit` admissions in any `windowMs`. It keeps a ring of timestamps per key, grown as
+ * needed up to the limit, for at most `maxKeys` keys. Pure: the time is an argument.
+ * Invariant: keys are in the order of their last admission, including those taken back, so that an idle key is dropped at the latest when
+ * its last admission would have left the window. A key that is not idle is never evicted, which would reset its count; beyond
+ * `maxKeys`, new keys share one overflow window.
  */
 import type { Milliseconds } from '../core/clock.ts';
 import { LinkedList, type ListNode } from './linked-list.ts';
@@ -14,7 +14,7 @@ export interface SlidingWindowOptions {
   readonly maxKeys: number;
 }
 
-/** What a window allows a key at one moment. */
+/** The state of a key's window at one moment. */
 export interface WindowState {
   readonly limit: number;
   /** How many more would be admitted right now. */
@@ -24,11 +24,11 @@ export interface WindowState {
 }
 
 export interface WindowVerdict extends WindowState {
-  /** The one that was counted; undefined for a request that was refused. */
+  /** The counted admission; undefined for a request that was refused. */
   readonly admission: Admission | undefined;
 }
 
-/** One counted request, to be given back if it turns out not to count. */
+/** One counted request, which can be taken back if it turns out not to count. */
 export interface Admission {
   readonly key: string;
   readonly at: Milliseconds;

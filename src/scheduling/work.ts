@@ -1,13 +1,13 @@
-/** An amount of work: how many requests, and what they bring. Sums of it are kept, so nothing is ever counted through. */
+/** An amount of work: requests and their tokens. Sums are kept up to date, so a queue is never counted through. */
 export interface Work {
   readonly requests: number;
   readonly promptTokens: number;
-  /** As recent answers let expect; what times are predicted from. */
+  /** Expected from recent answers, to predict times. */
   readonly answerTokens: number;
 }
 
 export interface ChargedWork extends Work {
-  /** Prompt and answer, the answer as long as its client allows: what is charged until it is settled. */
+  /** Prompt and answer, the answer as long as its client allows: charged until the settlement. */
   readonly chargedTokens: number;
 }
 
@@ -17,7 +17,7 @@ export class WorkSum implements ChargedWork {
   answerTokens = 0;
   chargedTokens = 0;
 
-  /** `share` of that work: 1 adds it, -1 takes it away again. */
+  /** `share` of the work: 1 adds it, -1 subtracts it. */
   add(work: ChargedWork, share = 1): void {
     this.requests += share * work.requests;
     this.promptTokens += share * work.promptTokens;

@@ -1,5 +1,4 @@
-/** Liveness, readiness, metrics and the front page. None of them touches a backend, none is rate-limited. */
-
+/** Liveness, readiness, metrics and the front page. None of them asks a backend, none is rate-limited. */
 import { type Static, type TSchema, Type } from 'typebox';
 import type { Clock } from '../../core/clock.ts';
 import type { Telemetry } from '../../core/request-trace.ts';
@@ -110,7 +109,7 @@ export function operationsRoutes(options: OperationsOptions): readonly EdgeRoute
   ];
 }
 
-/** GET /: what this is and where to go; static but for the version. */
+/** GET /: what this server is and where to go next. */
 function frontPage(version: string): string {
   return `<!doctype html>
 <html lang="en">

@@ -8,7 +8,7 @@ import {
 import type { GenerationRequest, Message, RequestId, ToolChoice } from '../../../src/core/generation.ts';
 import { chatRequest, textRequest } from '../../support/stand-ins/generate.ts';
 
-describe('features', () => {
+describe('unsupported features', () => {
   function refusalOf(request: GenerationRequest, supports: readonly Feature[] = []): unknown {
     try {
       refuseUnsupported(request, { backend: 'plain', supports });
@@ -105,7 +105,7 @@ describe('features', () => {
   });
 });
 
-describe('binding extras', () => {
+describe('extras that constrain the answer', () => {
   const request = (fields: Partial<GenerationRequest>): GenerationRequest => ({
     id: 'gen_1' as RequestId,
     model: 'm',
@@ -127,7 +127,7 @@ describe('binding extras', () => {
     }
   }
 
-  describe('fields of other servers that bind an answer', () => {
+  describe('fields of other servers', () => {
     it.each([
       [{ add_generation_prompt: false }, 'add_generation_prompt'],
       [{ add_generation_prompt: true }, undefined],

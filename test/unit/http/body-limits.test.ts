@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { ServingError } from '../../../src/core/errors.ts';
 import { BODY_BOUNDS, type BodyBound, BodyBudget, JsonScan } from '../../../src/http/body-limits.ts';
 
-describe('json scan', () => {
+describe('the shape of a body', () => {
   const { depth, values, containers, strings, differentKeys } = BODY_BOUNDS;
 
   function scan(json: string, pieceBytes = Number.POSITIVE_INFINITY): BodyBound | undefined {
@@ -78,7 +78,7 @@ describe('json scan', () => {
   });
 });
 
-describe('body budget', () => {
+describe('the bytes of all bodies', () => {
   function budgetOf(maxBytes: number) {
     const budget = new BodyBudget(maxBytes);
     const refused: string[] = [];

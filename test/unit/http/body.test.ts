@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { ServingError } from '../../../src/core/errors.ts';
 import { decodeUtf8, isLarge, LoopTurns, parseJson, ReceivedBytes } from '../../../src/http/body.ts';
 
-describe('json text', () => {
+describe('the text of a body', () => {
   describe.each([
     ['small', 1],
     ['large', 40_000],
@@ -41,7 +41,7 @@ describe('json text', () => {
   });
 });
 
-describe('received bytes', () => {
+describe('the received bytes of a body', () => {
   const whole = Buffer.from(Array.from({ length: 300_000 }, (_, at) => at % 251));
 
   it.each([1, 7, 1000, 65_536, 65_537, 300_000])(
@@ -69,7 +69,7 @@ describe('received bytes', () => {
   });
 });
 
-describe('loop turns', () => {
+describe('turns of the event loop', () => {
   it('gives each turn of the event loop to one, in their order', async () => {
     const ends: (() => void)[] = [];
     const turns = new LoopTurns({ atEndOfTurn: (run) => ends.push(run) });

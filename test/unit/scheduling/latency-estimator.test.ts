@@ -4,7 +4,7 @@ import { ServiceTime, WaitPredictor } from '../../../src/scheduling/latency-esti
 import { Scheduler } from '../../../src/scheduling/scheduler.ts';
 import { entry, FAR, SCHEDULER } from '../../support/scheduling.ts';
 
-describe('wait predictor', () => {
+describe('predictions', () => {
   function work(promptTokens: number, answerTokens: number, requests = 1) {
     return { requests, promptTokens, answerTokens };
   }
@@ -188,7 +188,7 @@ describe('wait predictor', () => {
   );
 });
 
-describe('service time', () => {
+describe('the learned service time', () => {
   const work = { requests: 1, promptTokens: 100, answerTokens: 20 };
 
   it('learns of an answer that came whole what its prompt does not usually take', () => {

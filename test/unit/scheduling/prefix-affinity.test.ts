@@ -5,7 +5,7 @@ import { NO_PREFIX } from '../../../src/scheduling/prefix-fingerprint.ts';
 import type { Scheduler } from '../../../src/scheduling/scheduler.ts';
 import { entry, prefixOf, settled, started, told } from '../../support/scheduling.ts';
 
-describe('overtaking', () => {
+describe('a request that continues what a slot has cached', () => {
   function enqueue(scheduler: Scheduler, id: string, changes: Partial<QueueEntry> = {}, now = 0): void {
     scheduler.enqueue(entry(id, changes), now);
   }
@@ -189,7 +189,7 @@ describe('overtaking', () => {
   });
 });
 
-describe('idle prefixes', () => {
+describe('the record of what idle slots hold', () => {
   const [A, B, C] = ['a', 'b', 'c'].map((name) => prefixOf(name, 1)) as [
     ReturnType<typeof prefixOf>,
     ReturnType<typeof prefixOf>,

@@ -13,7 +13,7 @@ import { FakeClock } from '../../support/fake-clock.ts';
 import { SCHEDULER } from '../../support/scheduling.ts';
 import { chatRequest } from '../../support/stand-ins/generate.ts';
 
-describe('generate', () => {
+describe('serving a generation', () => {
   const withLimit = (maxTokens: number | undefined) => (maxTokens === undefined ? {} : { maxTokens });
 
   interface AskOptions {
@@ -324,7 +324,7 @@ describe('generate', () => {
     });
   });
 
-  describe('a reader that is slower than the model', () => {
+  describe('a client that reads more slowly than the model writes', () => {
     it('stops the backend until it has caught up', async () => {
       const { clock, ask, runOf } = start();
       const call = ask('a');
@@ -361,7 +361,7 @@ describe('generate', () => {
     });
   });
 
-  describe('a field that the backend cannot honour', () => {
+  describe('a field that the backend does not support', () => {
     it('is dropped before the first event, and the slot is held all the while', async () => {
       const { clock, backend, ask, runOf, slotsUsed } = start();
       const tools = { tools: [{ name: 'clock', strict: true }], choice: 'auto' } as const;
@@ -432,7 +432,7 @@ describe('generate', () => {
     expect(await next.outcome).toBe('finished');
   });
 
-  describe('the place in the queue', () => {
+  describe('the position in the queue', () => {
     it('is told on acceptance, when it changes, at most once a second, and as 0 when the wait is over', async () => {
       const { clock, ask, runOf } = start(1);
       const places: number[] = [];
@@ -467,7 +467,7 @@ describe('generate', () => {
   });
 });
 
-describe('drop unsupported', () => {
+describe('dropping unsupported fields', () => {
   /** What a backend that can do little was asked in the end, after its refusals; or the refusal that stands. */
   function askPlainBackend(
     request: GenerationRequest,
@@ -550,7 +550,7 @@ describe('drop unsupported', () => {
   });
 });
 
-describe('token count', () => {
+describe('counting tokens', () => {
   const TEXT = { type: 'text', text: 'hi' } as const;
 
   function finish(promptTokens: number, completionTokens: number) {

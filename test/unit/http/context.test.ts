@@ -1,4 +1,5 @@
 /** Over Node's own server: what its responses do with what the context writes is the point. */
+
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
