@@ -1,9 +1,9 @@
 /**
- * A model's file in the cache folder, and what lies beside it. A file under its final name is always whole: it is
- * received beside, checked, and moved there in one step. A stamp remembers which size and time of change were
- * checked, so that the next start need not read it all, and the checksum that was seen, so that damage is noticed.
+ * A model's file in the cache folder, and the files beside it. A file under its final name is always complete: it is
+ * received as `.partial`, checked, and renamed. A stamp remembers the size and time of change that were checked, so that
+ * the next start need not read the whole file, and the checksum, so that damage is noticed. A partial file stays when a
+ * download is interrupted, with a note of what it is part of, so that the next attempt can resume it.
  */
-
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import {
@@ -27,12 +27,12 @@ type CacheState = 'present' | 'absent' | 'damaged';
 export interface CachePaths {
   readonly model: string;
   readonly stamp: string;
-  /** What has arrived of it so far, and of what it is a part. */
+  /** The bytes that have arrived so far, and what they are part of. */
   readonly partial: string;
   readonly partialNote: string;
-  /** There while somebody fetches it. */
+  /** Exists while a process downloads the file. */
   readonly lock: string;
-  /** For what a source puts down meanwhile. */
+  /** A folder for the temporary files of a source. */
   readonly scratch: string;
 }
 
@@ -40,9 +40,9 @@ export interface Stamp {
   readonly sha256: string;
   readonly sizeBytes: number;
   readonly changedMs: number;
-  /** Whether the checksum is one that the catalogue, the source or the user had published before. */
+  /** The checksum was published: by the catalogue, the source or the user. */
   readonly published: boolean;
-  /** What it was fetched as. */
+  /** The name that the model was downloaded by. */
   readonly name: string;
 }
 
@@ -58,7 +58,7 @@ export function cachePaths({ fileName }: { readonly fileName: string }, cacheDir
   };
 }
 
-/** Reads the whole file only when its stamp does not vouch for it. */
+/** Reads the whole file only where its stamp does not match. */
 export async function checkCached(
   file: RemoteFile,
   cacheDirectory: string,
@@ -71,8 +71,8 @@ export async function checkCached(
   const stamp = await readStamp(paths.stamp);
   const expected = file.sha256 ?? stamp?.sha256;
   if (stamp !== undefined && stamp.sha256 === expected && stampMatches(stamp, found)) return 'present';
-  if (expected === undefined && !(await isWholeGguf(paths.model))) return 'damaged';
-  const sha256 = await hashFile(paths.model, signal);
+  if (expected === undefined && (await ggufFault(paths.model)) !== undefined) return 'damaged';
+  const sha256 = (await hashFile(paths.model, { signal })).digest('hex');
   if (sha256 !== (expected ?? sha256)) return 'damaged';
   const published = file.sha256 !== undefined || stamp?.published === true;
   await writeStamp(paths.stamp, {
@@ -85,7 +85,7 @@ export async function checkCached(
   return 'present';
 }
 
-/** Moves a received and checked partial to the model's final name. */
+/** Renames a received and checked partial file to the model's final name. */
 export async function commitDownload(
   paths: CachePaths,
   checked: Pick<Stamp, 'sha256' | 'published' | 'name'>,
@@ -95,7 +95,7 @@ export async function commitDownload(
   await writeStamp(paths.stamp, { ...checked, sizeBytes: size, changedMs: mtimeMs });
 }
 
-/** Undefined where there is none that can be read. */
+/** Undefined where there is none, or it cannot be read. */
 export async function readStamp(path: string): Promise<Stamp | undefined> {
   try {
     const stamp = JSON.parse(await readFile(path, 'utf8')) as Partial<Stamp>;
@@ -114,32 +114,32 @@ export function stampMatches(
   return stamp.sizeBytes === found.size && stamp.changedMs === found.mtimeMs;
 }
 
-async function hashFile(path: string, signal: AbortSignal): Promise<string> {
+/** SHA-256 of the file, up to and including the byte `end`. */
+async function hashFile(
+  path: string,
+  { end, signal }: { readonly end?: number; readonly signal: AbortSignal },
+): Promise<Hash> {
   const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { signal, highWaterMark: 1 << 20 }))
-    hash.update(chunk as Buffer);
-  return hash.digest('hex');
+  const bytes = createReadStream(path, { signal, highWaterMark: 1 << 20, ...(end !== undefined && { end }) });
+  for await (const chunk of bytes) hash.update(chunk as Buffer);
+  return hash;
 }
 
-async function isWholeGguf(path: string): Promise<boolean> {
+/** What is wrong with a GGUF file, as the rest of a sentence; undefined for a complete one. */
+async function ggufFault(path: string): Promise<string | undefined> {
   try {
     await readGgufHeader(path);
-    return true;
+    return undefined;
   } catch (error) {
-    if (error instanceof GgufError) return false;
+    if (error instanceof GgufError) return error.message;
     throw error;
   }
 }
 
-/** Without a stamp (a cache that cannot be written to) the file is merely read again next time. */
+/** Without a stamp, in a cache that cannot be written to, the file is only read again next time. */
 async function writeStamp(path: string, stamp: Stamp): Promise<void> {
   await writeFile(path, `${JSON.stringify(stamp)}\n`).catch(() => {});
 }
-
-/**
- * What has arrived of a file so far. It stays when a download is cut off, with a note of what it is a part of, so
- * that the next try can go on; its checksum is always taken over all of it, also over what was there before.
- */
 
 interface PartialNote {
   readonly source: string;
@@ -150,22 +150,22 @@ interface PartialNote {
   readonly sizeBytes?: number | undefined;
 }
 
-/** What is there already, and can be gone on with. */
+/** The part that can be resumed. */
 export interface ResumeState extends ResumePoint {
-  /** Over its bytes: taken before a source is asked, which would not wait for that. */
+  /** Of its bytes. Computed before a source is asked, which would not wait for it. */
   readonly hash: Hash;
 }
 
 export interface ReceivedFile {
   readonly sha256: string;
-  /** Whether that is what was published. */
+  /** It equals a published checksum. */
   readonly published: boolean;
 }
 
-/** A link that somebody put in its place is not followed. */
+/** A symbolic link in the file's place is not followed. */
 const NO_FOLLOW = constants.O_RDWR | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0);
 
-/** What arrived is not, and will not become, the file: there is no point in going on with it. */
+/** The bytes that arrived are not part of the file: they must not be resumed. */
 export class WrongContentError extends Error {}
 
 export async function readPartialNote(paths: CachePaths): Promise<PartialNote | undefined> {
@@ -176,7 +176,7 @@ export async function readPartialNote(paths: CachePaths): Promise<PartialNote | 
   }
 }
 
-/** Where a download from this source can go on; undefined where it has to begin anew. Reads all that is there. */
+/** Where a download from this source can resume; undefined where it has to start over. Reads the whole partial file. */
 export async function findResumeState(
   paths: CachePaths,
   by: { readonly file: RemoteFile; readonly source: string; readonly signal: AbortSignal },
@@ -190,44 +190,40 @@ export async function findResumeState(
   const validator = note.source === source ? note.validator : undefined;
   if (validator === undefined && note.sha256 === undefined) return undefined;
   if (note.source !== source && file.sha256 === undefined) return undefined;
-  // With all of it there, the last byte is fetched again rather than nothing.
+  // Of a complete partial file the last byte is downloaded again: no source answers a request for nothing.
   const fromByte = Math.min(doneBytes, (note.sizeBytes ?? Number.POSITIVE_INFINITY) - 1);
   if (fromByte < 1) return undefined;
-  const hash = createHash('sha256');
-  const bytes = createReadStream(paths.partial, { end: fromByte - 1, highWaterMark: 1 << 20, signal });
-  for await (const chunk of bytes) hash.update(chunk as Buffer);
+  const hash = await hashFile(paths.partial, { end: fromByte - 1, signal });
   return { fromByte, validator, sha256: note.sha256, hash };
 }
 
-/** Receives a delivery to its end and checks that it is the file. Throws WrongContentError where it is not. */
+/** Receives a download to its end and checks it, whole. Throws WrongContentError where it is not the file. */
 export async function receivePartial(
   paths: CachePaths,
-  delivery: Download,
+  download: Download,
   by: {
     readonly file: RemoteFile;
     readonly source: string;
-    readonly beginning: ResumeState | undefined;
+    readonly resume: ResumeState | undefined;
     readonly onBytes: (done: number, total: number) => void;
   },
 ): Promise<ReceivedFile> {
-  const { file, source, beginning, onBytes } = by;
+  const { file, source, resume, onBytes } = by;
   const expected = {
-    sizeBytes: file.sizeBytes ?? delivery.sizeBytes,
-    sha256: file.sha256 ?? delivery.sha256,
+    sizeBytes: file.sizeBytes ?? download.sizeBytes,
+    sha256: file.sha256 ?? download.sha256,
   };
-  rejectMismatch(file, delivery);
-  const { validator, startByte } = delivery;
+  rejectMismatch(file, download);
+  const { validator, startByte } = download;
   const partial = await open(paths.partial, NO_FOLLOW);
   let sha256: string;
   try {
-    // 1. What is there already counts too.
-    const hash = startByte > 0 && beginning ? beginning.hash.copy() : createHash('sha256');
+    const hash = startByte > 0 && resume ? resume.hash.copy() : createHash('sha256');
     await partial.truncate(startByte);
     const note: PartialNote = { source, validator, ...expected };
     await writeFile(paths.partialNote, JSON.stringify(note), { flag: NO_FOLLOW | constants.O_TRUNC });
-    // 2. The rest.
     const total = expected.sizeBytes ?? 0;
-    const sizeBytes = await writeBytes(delivery, {
+    const sizeBytes = await writeBytes(download, {
       partial,
       hash,
       expectedBytes: expected.sizeBytes,
@@ -235,14 +231,17 @@ export async function receivePartial(
     });
     await partial.sync();
     sha256 = hash.digest('hex');
-    // 3. The checks.
     if (sizeBytes !== (expected.sizeBytes ?? sizeBytes))
-      throw new WrongContentError(`it ended after ${sizeBytes} of ${expected.sizeBytes} bytes`);
+      throw new WrongContentError(`the download ended after ${sizeBytes} of ${expected.sizeBytes} bytes`);
   } finally {
     await partial.close();
   }
-  if (expected.sha256 === undefined) await rejectBrokenGguf(paths.partial);
-  else if (sha256 !== expected.sha256) throw new WrongContentError('what it sent has another checksum');
+  if (expected.sha256 === undefined) {
+    const fault = await ggufFault(paths.partial);
+    if (fault !== undefined) throw new WrongContentError(`the downloaded file ${fault}`);
+  } else if (sha256 !== expected.sha256) {
+    throw new WrongContentError('the downloaded file has the wrong checksum');
+  }
   return { sha256, published: expected.sha256 !== undefined };
 }
 
@@ -253,17 +252,17 @@ export async function removePartial(paths: CachePaths): Promise<boolean> {
   return there;
 }
 
-/** Known before a byte is taken. */
+/** Before a byte is read. */
 function rejectMismatch(file: RemoteFile, offered: Download): void {
   if (file.sizeBytes !== undefined && (offered.sizeBytes ?? file.sizeBytes) !== file.sizeBytes)
-    throw new Error(`it offers ${offered.sizeBytes} bytes where ${file.sizeBytes} were expected`);
+    throw new Error(`the source offers ${offered.sizeBytes} bytes, but ${file.sizeBytes} were expected`);
   if (file.sha256 !== undefined && (offered.sha256 ?? file.sha256) !== file.sha256)
-    throw new Error('it offers a file with another checksum');
+    throw new Error('the source offers a file with another checksum');
 }
 
-/** The size of the file at its end. Written at fixed places: a second writer of the same file would do no harm. */
+/** Returns the size of the file. Writes at fixed positions, so that a second writer of the same file would do no harm. */
 async function writeBytes(
-  delivery: Download,
+  download: Download,
   to: {
     readonly partial: FileHandle;
     readonly hash: Hash;
@@ -271,12 +270,12 @@ async function writeBytes(
     readonly onBytes: (doneBytes: number) => void;
   },
 ): Promise<number> {
-  let doneBytes = delivery.startByte;
+  let doneBytes = download.startByte;
   to.onBytes(doneBytes);
-  for await (const chunk of delivery.bytes) {
+  for await (const chunk of download.bytes) {
     const endByte = doneBytes + chunk.byteLength;
     if (endByte > (to.expectedBytes ?? endByte))
-      throw new WrongContentError(`it sent more than the expected ${to.expectedBytes} bytes`);
+      throw new WrongContentError(`the source sent more than the expected ${to.expectedBytes} bytes`);
     to.hash.update(chunk);
     for (let from = 0; from < chunk.byteLength; ) {
       const { bytesWritten } = await to.partial.write(chunk, from, chunk.byteLength - from, doneBytes + from);
@@ -288,19 +287,8 @@ async function writeBytes(
   return doneBytes;
 }
 
-async function rejectBrokenGguf(path: string): Promise<void> {
-  try {
-    await readGgufHeader(path);
-  } catch (error) {
-    if (error instanceof GgufError) throw new WrongContentError(`what it sent ${error.message}`);
-    throw error;
-  }
-}
-
-/** Clears the folder for models of what was never finished: by processes that were killed, or given up for days. */
-
 const DAY_MS = 24 * 3_600_000;
-/** By the ending of a name, which only files of models have: for how long nothing may have changed. A download can be continued for a week. */
+/** How old unfinished files of a model may become, by the ending of their names. A download can be resumed for a week. */
 const ABANDONED_AFTER_MS: readonly (readonly [ending: string, ms: number])[] = [
   ['.gguf.partial', 7 * DAY_MS],
   ['.gguf.partial.json', 7 * DAY_MS],
@@ -308,7 +296,7 @@ const ABANDONED_AFTER_MS: readonly (readonly [ending: string, ms: number])[] = [
   ['.gguf.lock', DAY_MS],
 ];
 
-/** Whatever cannot be cleared stays. */
+/** Removes what killed processes and forgotten downloads have left in the cache folder. What cannot be removed stays. */
 export async function removeAbandoned(cacheDirectory: string): Promise<void> {
   for (const name of await readdir(cacheDirectory).catch(() => [])) {
     const found = ABANDONED_AFTER_MS.find(([ending]) => name.toLowerCase().endsWith(ending));
@@ -319,7 +307,7 @@ export async function removeAbandoned(cacheDirectory: string): Promise<void> {
   }
 }
 
-/** The latest change of the file, or of anything in the folder; now, if it vanishes meanwhile. */
+/** The latest change of the file, or of anything in the folder; now, if it vanishes. */
 async function lastChangeMs(path: string): Promise<number> {
   try {
     const found = await stat(path);

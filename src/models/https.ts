@@ -1,14 +1,13 @@
 /**
- * A model file over HTTPS: redirects followed, the environment's proxy honoured, a silent server given up, and a
- * download continued where the server can do that and the file there is still the same.
+ * A model file over HTTPS: follows redirects, uses the environment's proxy, fails when the server sends nothing, and
+ * resumes a download where the server supports ranges and its file has not changed.
  */
-
 import { type Dispatcher, EnvHttpProxyAgent, request } from 'undici';
 import { type DownloadOptions, IdleTimeout, type Receive, type ResumePoint } from './download.ts';
 
-interface Answer {
+interface FinalResponse {
   readonly response: Dispatcher.ResponseData;
-  /** The hub says it in its own answer, before it redirects to where the bytes are. */
+  /** The hub sends both in its own response, before it redirects to the storage. */
   readonly sha256: string | undefined;
   readonly sizeBytes: number | undefined;
 }
@@ -23,29 +22,29 @@ export async function downloadHttps<Result>(
   options: DownloadOptions,
   receive: Receive<Result>,
 ): Promise<Result> {
-  const attempt = new IdleTimeout(options.signal, options.silenceMs);
-  const dispatcher = new EnvHttpProxyAgent({ connectTimeout: options.silenceMs });
+  const idle = new IdleTimeout(options.signal, options.idleTimeoutMs);
+  const dispatcher = new EnvHttpProxyAgent({ connectTimeout: options.idleTimeoutMs });
   try {
     const { resume } = options;
-    let answer = await followRedirects(url, { dispatcher, attempt, resume });
-    if (resume !== undefined && !continues(answer, resume)) {
-      await answer.response.body.dump();
-      answer = await followRedirects(url, { dispatcher, attempt, resume: undefined });
+    let final = await followRedirects(url, { dispatcher, idle, resume });
+    if (resume !== undefined && !canResume(final, resume)) {
+      await final.response.body.dump();
+      final = await followRedirects(url, { dispatcher, idle, resume: undefined });
     }
-    const { response } = answer;
+    const { response } = final;
     rejectStatus(response);
     return await receive({
       startByte: response.statusCode === 206 ? (resume?.fromByte ?? 0) : 0,
-      sizeBytes: answer.sizeBytes ?? wholeSize(response),
-      sha256: answer.sha256,
+      sizeBytes: final.sizeBytes ?? wholeSize(response),
+      sha256: final.sha256,
       validator: strongValidator(response),
-      bytes: watched(response.body, attempt),
+      bytes: resetting(response.body, idle),
     });
   } catch (error) {
-    attempt.signal.throwIfAborted();
-    throw networkFailure(error);
+    idle.signal.throwIfAborted();
+    throw networkError(error);
   } finally {
-    attempt.end();
+    idle.end();
     await dispatcher.destroy();
   }
 }
@@ -54,20 +53,20 @@ async function followRedirects(
   url: string,
   by: {
     readonly dispatcher: Dispatcher;
-    readonly attempt: IdleTimeout;
+    readonly idle: IdleTimeout;
     readonly resume: ResumePoint | undefined;
   },
-): Promise<Answer> {
+): Promise<FinalResponse> {
   let address = new URL(url);
   let sha256: string | undefined;
   let sizeBytes: number | undefined;
   for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
     const response = await request(address, {
       dispatcher: by.dispatcher,
-      signal: by.attempt.signal,
+      signal: by.idle.signal,
       headers: requestHeaders(by.resume),
     });
-    by.attempt.reset();
+    by.idle.reset();
     sha256 ??= /^(?:W\/)?"?([0-9a-f]{64})"?$/i
       .exec(header(response, 'x-linked-etag') ?? '')?.[1]
       ?.toLowerCase();
@@ -79,10 +78,10 @@ async function followRedirects(
     await response.body.dump();
     const next = new URL(location, address);
     if (address.protocol === 'https:' && next.protocol !== 'https:')
-      throw new Error(`it redirects to ${next.protocol}//${next.host}, which is not encrypted`);
+      throw new Error(`the server redirects to ${next.protocol}//${next.host}, which is not encrypted`);
     address = next;
   }
-  throw new Error(`it redirects more than ${MAX_REDIRECTS} times`);
+  throw new Error(`the server redirects more than ${MAX_REDIRECTS} times`);
 }
 
 function requestHeaders(resume: ResumePoint | undefined): Record<string, string> {
@@ -95,8 +94,8 @@ function requestHeaders(resume: ResumePoint | undefined): Record<string, string>
   };
 }
 
-/** Whether the answer is good with what is there: the rest of the same file, or the whole file after all. */
-function continues({ response, sha256 }: Answer, resume: ResumePoint): boolean {
+/** Whether the response can be used with the partial file: the rest of the same file, or the whole file. */
+function canResume({ response, sha256 }: FinalResponse, resume: ResumePoint): boolean {
   if (response.statusCode === 416) return false;
   if (response.statusCode !== 206) return true;
   if (sha256 !== undefined && resume.sha256 !== undefined && sha256 !== resume.sha256) return false;
@@ -108,20 +107,21 @@ function continues({ response, sha256 }: Answer, resume: ResumePoint): boolean {
 function rejectStatus(response: Dispatcher.ResponseData): void {
   const { statusCode } = response;
   const encoding = header(response, 'content-encoding');
-  if (encoding !== undefined && encoding !== 'identity') throw new Error(`it answered in ${encoding}`);
+  if (encoding !== undefined && encoding !== 'identity')
+    throw new Error(`the server sent the file with content-encoding ${encoding}`);
   if (statusCode === 200 || statusCode === 206) return;
   const meaning: Readonly<Record<number, string>> = {
-    401: ': there is no such file, or it may only be fetched by those who signed in',
-    403: ': it may not be fetched without an agreement or by everybody',
-    404: ': there is no such file',
-    429: ': too many requests, try again later',
+    401: ': the file does not exist, or requires signing in',
+    403: ': access is denied; the model may require accepting its licence',
+    404: ': the file does not exist',
+    429: ': too many requests; try again later',
   };
-  throw new Error(`it answered with status ${statusCode}${meaning[statusCode] ?? ''}`);
+  throw new Error(`the server answered with status ${statusCode}${meaning[statusCode] ?? ''}`);
 }
 
-async function* watched(body: AsyncIterable<Uint8Array>, attempt: IdleTimeout): AsyncGenerator<Uint8Array> {
+async function* resetting(body: AsyncIterable<Uint8Array>, idle: IdleTimeout): AsyncGenerator<Uint8Array> {
   for await (const chunk of body) {
-    attempt.reset();
+    idle.reset();
     yield chunk;
   }
 }
@@ -153,12 +153,12 @@ function header(response: Dispatcher.ResponseData, name: string): string | undef
   return Array.isArray(value) ? value[0] : value;
 }
 
-/** Several addresses of one host fail as several errors in one. */
-function networkFailure(error: unknown): Error {
+/** Where every address of a host fails, the first error is taken. */
+function networkError(error: unknown): Error {
   if (!(error instanceof Error)) return new Error(String(error));
   const first = error instanceof AggregateError ? (error.errors[0] as Error) : error;
   const code = (first as NodeJS.ErrnoException).code ?? '';
   if (UNREACHABLE.test(code))
-    return new Error(`it cannot be reached (${first.message || code})`, { cause: error });
+    return new Error(`the server cannot be reached (${first.message || code})`, { cause: error });
   return first.message === '' ? new Error(code || 'the connection failed', { cause: error }) : first;
 }

@@ -1,5 +1,4 @@
-/** What is in the folder for models: the catalogue's files and all others. By sizes and headers, so that it is quick. */
-
+/** Lists, locates and removes what is in the model folder. Reads sizes and headers only, so that it is quick. */
 import { lstat, readdir, realpath, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { ServingError } from '../core/errors.ts';
@@ -14,16 +13,16 @@ export interface ModelListing {
   readonly name: string;
   readonly inCatalogue: boolean;
   readonly path: string;
-  /** By size and header alone; a start checks the whole file. */
+  /** By size and header alone; a start verifies the whole file. */
   readonly state: 'present' | 'absent' | 'damaged';
   /** Of the whole file. */
   readonly sizeBytes: number | undefined;
-  /** Of a download that was cut off, or is under way. */
+  /** Of an interrupted or running download. */
   readonly partialBytes: number;
   readonly license: string | undefined;
   readonly abilities: readonly Ability[];
   readonly sha256: string | undefined;
-  /** Whether that checksum is one that was published; else it is what the file had when it came. */
+  /** The checksum was published; otherwise it is that of the file as it was downloaded. */
   readonly sha256Published: boolean;
 }
 
@@ -88,33 +87,32 @@ function agrees(stamp: Stamp | undefined, size: number): boolean {
   return stamp === undefined || stamp.sizeBytes === size;
 }
 
-/** Undefined where there is no such file; -1 for what is no file, which no model has. */
+/** Undefined where there is no such file; -1, which no model has, for what is not a file. */
 async function sizeOf(path: string): Promise<number | undefined> {
   const found = await stat(path).catch(() => undefined);
   return found === undefined || found.isFile() ? found?.size : -1;
 }
 
-/** Where the file of a model is, without fetching it. */
-
-/** Throws ServingError('model_not_found') where it was not fetched. */
+/** The path of a model's file. Throws ServingError('model_not_found') where it has not been downloaded. */
 export async function locateModel(reference: ModelReference, cacheDirectory: string): Promise<string> {
   if (reference.kind === 'path') return reference.path;
   const file = remoteFileOf(reference);
   const { model } = cachePaths(file, cacheDirectory);
   if ((await stat(model).catch(() => undefined)) !== undefined) return model;
   throw new ServingError('model_not_found', {
-    message: `The model ${file.name} is not fetched. Fetch it: llm-serve models pull ${file.name}`,
+    message: `The model ${file.name} has not been downloaded. Download it with: llm-serve models pull ${file.name}`,
   });
 }
-
-/** Removes a model's file from the cache folder with all that lies beside it; nothing outside of that folder. */
 
 interface Removal {
   readonly path: string;
   readonly removed: 'file' | 'partial' | 'nothing';
 }
 
-/** Throws ServingError('model_not_found') for an unknown name, ServingError('forbidden') for what is not to be removed. */
+/**
+ * Removes a model's file from the model folder, with the files beside it; never anything outside that folder. Throws
+ * ServingError('model_not_found') for an unknown name, and ServingError('forbidden') for what must not be removed.
+ */
 export async function removeModel(model: string, cacheDirectory: string): Promise<Removal> {
   const reference = parseReference(model);
   const fileName =
@@ -122,12 +120,12 @@ export async function removeModel(model: string, cacheDirectory: string): Promis
       ? await fileNameInCache(reference.path, cacheDirectory)
       : remoteFileOf(reference).fileName;
   const paths = cachePaths({ fileName }, cacheDirectory);
-  await rejectUnderWay(paths);
-  // A link goes, not what it points to.
+  await rejectWhileDownloading(paths);
+  // Removes a symbolic link, not its target.
   const found = await lstat(paths.model).catch(() => undefined);
   if (found?.isDirectory())
     throw new ServingError('forbidden', {
-      message: `${paths.model} is a folder, not a model file: it was left alone.`,
+      message: `${paths.model} is a folder, not a model file; it was not removed.`,
     });
   await rm(paths.model, { force: true });
   await rm(paths.stamp, { force: true });
@@ -136,7 +134,7 @@ export async function removeModel(model: string, cacheDirectory: string): Promis
   return { path: paths.model, removed: found ? 'file' : hadPartial ? 'partial' : 'nothing' };
 }
 
-/** Files lie in the cache folder itself; a path may name one, or a bare name as `models list` shows it. */
+/** A path, or a bare file name as `models list` shows it; the file must be in the model folder itself. */
 async function fileNameInCache(path: string, cacheDirectory: string): Promise<string> {
   const fileName = basename(path);
   const folder = await realpath(dirname(resolve(path))).catch(() => undefined);
@@ -144,13 +142,13 @@ async function fileNameInCache(path: string, cacheDirectory: string): Promise<st
   const bare = path === fileName && (await lstat(join(cache, fileName)).catch(() => undefined));
   if (fileName.toLowerCase().endsWith('.gguf') && (folder === cache || bare)) return fileName;
   throw new ServingError('forbidden', {
-    message: `${resolve(path)} is not a GGUF file in the folder for models, ${cache}: only what is in there can be removed.`,
+    message: `${resolve(path)} is not a GGUF file in the model folder ${cache}. Only files in that folder can be removed.`,
   });
 }
 
-async function rejectUnderWay(paths: CachePaths): Promise<void> {
+async function rejectWhileDownloading(paths: CachePaths): Promise<void> {
   if (!(await isHeld(paths.lock))) return;
   throw new ServingError('forbidden', {
-    message: `${paths.model} is being fetched at the moment. End that first, or wait some seconds if it was killed.`,
+    message: `${paths.model} is being downloaded. Stop the download first; if it was killed, wait a few seconds.`,
   });
 }

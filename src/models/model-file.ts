@@ -1,5 +1,4 @@
-/** Checks a model file as far as that can be told without the engine, so that each fault has a message of its own. */
-
+/** What a GGUF file says about its model; and what is wrong with a file, before the engine has to load it. */
 import { stat } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { knownDetails, type ModelDetails } from '../core/backend.ts';
@@ -13,7 +12,7 @@ interface ModelFile {
   readonly header: GgufHeader;
 }
 
-/** The file under its absolute path. Throws ServingError('model_not_found') naming the file, the fault and the way out. */
+/** The file by its absolute path. Throws ServingError('model_not_found') that names the file, the fault and what to do. */
 export async function readModelFile(path: string): Promise<ModelFile> {
   const absolute = resolve(path);
   try {
@@ -30,29 +29,27 @@ export async function readModelFile(path: string): Promise<ModelFile> {
 function whyNotReadable(error: unknown): string {
   const { code } = error as NodeJS.ErrnoException;
   if (code === 'ENOENT' || code === 'ENOTDIR') return 'does not exist';
-  if (code === 'EACCES' || code === 'EPERM') return 'may not be read by this user';
+  if (code === 'EACCES' || code === 'EPERM') return 'cannot be read: this user has no permission';
   return `cannot be read (${code ?? String(error)})`;
 }
 
 function whatToDo(what: string): string {
-  if (/^is (cut off|damaged|empty)/.test(what))
-    return 'Fetch it anew, or give another GGUF file, or a name from `llm-serve models list`.';
-  if (/version/.test(what)) return 'Convert it with a current llama.cpp, or fetch a newer release of it.';
+  if (/^is (truncated|damaged|empty)/.test(what))
+    return 'Download it again, or give another GGUF file, or a name from `llm-serve models list`.';
+  if (/version/.test(what)) return 'Convert it with a current llama.cpp, or download a newer release.';
   return 'Give the path of a GGUF file, or a name from `llm-serve models list`.';
 }
-
-/** Facts of a model's file that cost little: its header, its size, and a checksum that was taken before. Nothing is hashed. */
 
 const BILLION = 1e9;
 const MILLION = 1e6;
 const THOUSAND = 1e3;
 
-/** `model`: any form of its name, of which `path` is the file, checked. Throws as `readModelFile` does. */
+/** Details of a checked model file, which has any form of the name `model`. Hashes nothing. Throws as `readModelFile` does. */
 export async function fileDetails(model: string, path: string): Promise<ModelDetails> {
   const { header } = await readModelFile(path);
   const { architecture, parameters, fileType, contextLength, embeddingLength } = describeGguf(header);
   return knownDetails({
-    digest: findModel(model)?.sha256 ?? (await checksumTaken(path)),
+    digest: findModel(model)?.sha256 ?? (await recordedChecksum(path)),
     sizeBytes: header.sizeBytes,
     format: 'gguf',
     family: architecture,
@@ -64,8 +61,8 @@ export async function fileDetails(model: string, path: string): Promise<ModelDet
   });
 }
 
-/** When the file was fetched; undefined where it was not, or has changed since. */
-async function checksumTaken(path: string): Promise<string | undefined> {
+/** The checksum at the time of the download; undefined where there was none, or the file has changed since. */
+async function recordedChecksum(path: string): Promise<string | undefined> {
   const stamp = await readStamp(cachePaths({ fileName: basename(path) }, dirname(path)).stamp);
   return stamp !== undefined && stampMatches(stamp, await stat(path)) ? stamp.sha256 : undefined;
 }
@@ -82,21 +79,19 @@ function trimmed(value: number, decimals: number): string {
   return Number.isInteger(value) ? String(value) : value.toFixed(decimals);
 }
 
-/** What the header of a GGUF file tells about its model, in words. */
-
 export interface GgufDescription {
   readonly architecture: string | undefined;
   readonly title: string | undefined;
   readonly parameters: number;
-  /** How most of its numbers are stored: `Q4_K_M`. */
+  /** The quantization of most of its weights: `Q4_K_M`. */
   readonly fileType: string | undefined;
-  /** Tokens it was trained for. */
+  /** In tokens, as it was trained. */
   readonly contextLength: number | undefined;
   readonly embeddingLength: number | undefined;
-  /** How it makes one vector of a text; undefined for models that only generate. */
+  /** How it pools the vectors of a text into one; undefined for models that only generate. */
   readonly pooling: string | undefined;
   readonly hasChatTemplate: boolean;
-  /** The template speaks of tools. */
+  /** The chat template mentions tools. */
   readonly templateKnowsTools: boolean;
   readonly tokenizer: string | undefined;
   readonly vocabularySize: number | undefined;

@@ -1,9 +1,7 @@
 /**
- * What a model may be called: a name of the catalogue, a file of the hub (`hf:owner/repo/file.gguf`, optionally
- * `@revision`), an https address, or a path. Parsed strictly: what is none of these is refused, and no name can
- * point outside of the folder for models.
+ * The names of models: a catalogue name, a file of the hub (`hf:owner/repo/file.gguf`, optionally `@revision`), an https
+ * URL, or a path. Parsed strictly: anything else is rejected, and no name can point outside the model folder.
  */
-
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path/posix';
 import { ServingError } from '../core/errors.ts';
@@ -16,7 +14,7 @@ export type ModelReference =
   | { readonly kind: 'url'; readonly url: ModelUrl }
   | { readonly kind: 'path'; readonly path: string };
 
-/** Throws ServingError('model_not_found'), whose message says what is wrong and which forms there are. */
+/** Throws ServingError('model_not_found'), whose message says what is wrong and what is allowed. */
 export function parseReference(text: string): ModelReference {
   try {
     if (/^hf:/i.test(text)) return { kind: 'hub', file: parseHubFile(text.slice('hf:'.length)) };
@@ -45,12 +43,10 @@ function unknownName(name: string): ServingError {
   });
 }
 
-/** A model file given by its https address, and the name it has in the cache. */
-
 interface ModelUrl {
   /** Without its fragment. */
   readonly address: string;
-  /** Without query and fragment, for messages: a query may hold a key. */
+  /** Without query and fragment, for messages: a query may contain a key. */
   readonly shown: string;
   readonly host: string;
   /** From the fragment `#sha256=…`. */
@@ -63,11 +59,11 @@ const LOOPBACK = ['127.0.0.1', 'localhost', '[::1]'];
 /** Throws an Error whose message continues "The model name … ". */
 function parseModelUrl(text: string): ModelUrl {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined) throw new Error('is not a valid address');
+  if (url === undefined) throw new Error('is not a valid URL');
   if (url.protocol !== 'https:' && !isLoopbackHttp(url))
-    throw new Error(`begins with ${url.protocol}//, but must be an https:// address`);
+    throw new Error(`begins with ${url.protocol}//, but must be an https:// URL`);
   if (url.username !== '' || url.password !== '')
-    throw new Error('holds a user name or password, which would be shown in logs: leave it out');
+    throw new Error('contains a user name or password, which logs would show: remove it');
   if (!url.pathname.toLowerCase().endsWith('.gguf'))
     throw new Error('must end in the name of a GGUF file, such as https://host/file.gguf');
   rejectSplitFile(url.pathname);
@@ -82,12 +78,12 @@ function parseModelUrl(text: string): ModelUrl {
   };
 }
 
-/** Plain http never leaves this machine. */
+/** Plain http is allowed where it stays on this machine. */
 function isLoopbackHttp(url: URL): boolean {
   return url.protocol === 'http:' && LOOPBACK.includes(url.hostname);
 }
 
-/** Readable, and of this address alone. */
+/** Readable, and different for each URL. */
 function urlCacheName({ address, host }: ModelUrl): string {
   const file = basename(new URL(address).pathname).slice(0, -'.gguf'.length);
   const digest = createHash('sha256').update(address).digest('hex').slice(0, 12);
@@ -98,22 +94,21 @@ function plain(text: string, longest: number): string {
   return text.replace(/[^A-Za-z0-9._]+/g, '-').slice(0, longest);
 }
 
-/** A file that can be fetched, whatever it was called by. An entry of the catalogue is one as it is. */
-
+/** A file that can be downloaded. A catalogue entry is one. */
 export interface RemoteFile {
-  /** As it is called in messages. */
+  /** For messages. */
   readonly name: string;
   /** In the cache folder. */
   readonly fileName: string;
-  /** Unknown until its source says so. */
+  /** Absent: unknown until the source reports it. */
   readonly sizeBytes?: number | undefined;
-  /** Lower-case hexadecimal; unknown until its source says so, if it does. */
+  /** Lower-case hexadecimal. Absent: unknown until the source reports it, if it does. */
   readonly sha256?: string | undefined;
   /** Tried in this order. */
   readonly sources: readonly ModelSource[];
 }
 
-/** A path is not fetched. */
+/** A path is never downloaded. */
 type RemoteReference = Exclude<ModelReference, { kind: 'path' }>;
 
 export function remoteFileOf(reference: RemoteReference): RemoteFile {

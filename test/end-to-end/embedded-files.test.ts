@@ -23,12 +23,12 @@ describe('a model file that cannot be used is exit 1 with one line that names th
     [
       'tensors that are cut off',
       ggufFile().subarray(0, -1),
-      /is cut off: it has \d+ bytes where its tensors/,
+      /is truncated: it has \d+ bytes where its tensors/,
     ],
     [
       'a header that lies',
       ggufFile({ claims: { entries: 2n ** 50n } }),
-      /is damaged: it claims 1125899906842624 metadata entries/,
+      /is damaged: it declares 1125899906842624 metadata entries/,
     ],
     [
       'an architecture that the engine does not know',
@@ -67,7 +67,7 @@ test('a server that starts waits for a pull that is under way, and fetches nothi
   const pull = startCommand(['models', 'pull', name, ...flags], { endsWith: onTestFinished });
   await expect.poll(() => hub.requests.length, { timeout: 60_000 }).toBe(1);
   const server = await startExecutable({ flags: ['--model', name, ...flags], endsWith: onTestFinished });
-  await server.logged(({ msg }) => msg.includes('is being fetched already'));
+  await server.logged(({ msg }) => msg.includes('downloading this model'));
   release();
   expect((await pull.ended).exitCode).toBe(0);
   // The file has come; that this engine cannot load it shows that it was given it.

@@ -56,7 +56,7 @@ test('a model is pulled, listed, shown and removed by its name', async () => {
   const pulled = await run('pull', NAME);
   expect(pulled, pulled.stderr).toMatchObject({ exitCode: 0 });
   expect(pulled.stdout.trim().split('\n').at(-1)).toBe(join(cache, FILE));
-  expect(pulled.stdout).toContain('its checksum is right');
+  expect(pulled.stdout).toContain('checksum verified');
   expect(bytes.equals(readFileSync(join(cache, FILE)))).toBe(true);
 
   const listed = await run('list');
@@ -98,9 +98,9 @@ describe('a download', () => {
     const first = start('pull', NAME);
     await expect.poll(() => hub.requests.length, { timeout: 60_000 }).toBe(1);
     const second = start('pull', NAME);
-    await second.logged(({ msg }) => msg.includes('fetched by another: 0.5 of 1.0 MB'));
+    await second.logged(({ msg }) => msg.includes('downloaded by another process: 0.5 of 1.0 MB'));
     const refused = await run('remove', NAME);
-    expect(refused).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('is being fetched') });
+    expect(refused).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('is being downloaded') });
     release();
     const [one, other] = await Promise.all([first.ended, second.ended]);
     expect([one.exitCode, other.exitCode]).toEqual([0, 0]);
@@ -135,7 +135,7 @@ describe('a download', () => {
 
   test('of a file without a published checksum says that it could not be compared', async () => {
     const { run } = await setUp({ linked: false });
-    expect((await run('pull', NAME)).stdout).toContain('nobody has published a checksum');
+    expect((await run('pull', NAME)).stdout).toContain('no checksum has been published');
     expect((await run('list')).stdout).toContain('none published');
     expect((await run('show', NAME)).stdout).toContain('as it was when it came; none was published');
   });
@@ -145,7 +145,7 @@ describe('a download', () => {
     await hub.close();
     const { exitCode, stderr } = await run('pull', NAME);
     expect(exitCode).toBe(1);
-    expect(stderr).toMatch(/could not be fetched: it cannot be reached/);
+    expect(stderr).toMatch(/could not be downloaded: the server cannot be reached/);
     expect(stderr.trim().split('\n')).toHaveLength(1);
   });
 });

@@ -100,7 +100,7 @@ describe('engine process', () => {
       (path: string) => writeFile(path, 'GGUF but not really'.repeat(100)),
       /has GGUF version \d+.*fetch a newer release/,
     ],
-    ['truncated', truncatedModel, /is cut off.*Fetch it anew/],
+    ['truncated', truncatedModel, /is truncated.*Download it again/],
   ] as const)(
     'names a %s model file, says what to do, and does not try it again and again',
     async (name, make, advice) => {

@@ -39,7 +39,7 @@ async function cutOff(behaviour: Partial<HubBehaviour> = {}): Promise<Hubbed> {
     ...options,
     onProgress: ({ doneBytes }: DownloadProgress) => (doneBytes === CUT ? hub.cut() : undefined),
   };
-  await expect(ensureModel(NAME, breaking)).rejects.toThrow(/could not be fetched/);
+  await expect(ensureModel(NAME, breaking)).rejects.toThrow(/could not be downloaded/);
   expect(await readFile(join(options.cacheDirectory, `${FILE}.partial`))).toHaveLength(CUT);
   hub.behaviour.stopAfter = undefined;
   return started;
@@ -70,7 +70,7 @@ describe('a file of the hub', () => {
   it('says so where no checksum was published, and still notices later damage', async () => {
     const { hub, options, fetched } = await hubWith({ linked: false });
     const path = await ensureModel(NAME, options);
-    expect(options.warnings.join()).toMatch(/nobody has published a checksum/);
+    expect(options.warnings.join()).toMatch(/no checksum has been published/);
     const stamp = await readStamp(`${path}.checked.json`);
     expect(stamp).toMatchObject({ published: false });
     const damaged = Buffer.from(modelBytes);
@@ -95,7 +95,7 @@ describe('a file of the hub', () => {
 
   it('that is no whole GGUF file is not kept', async () => {
     const { options, fetched } = await hubWith({ linked: false, bytes: modelBytes.subarray(0, 200_000) });
-    await expect(fetched()).rejects.toThrow(/what it sent is cut off/);
+    await expect(fetched()).rejects.toThrow(/the downloaded file is truncated/);
     expect(await readdir(options.cacheDirectory)).toEqual([]);
   });
 
@@ -103,7 +103,7 @@ describe('a file of the hub', () => {
     const { hub, fetched } = await hubWith();
     await hub.close();
     await expect(fetched()).rejects.toThrow(
-      /^The model hf:owner\/repo\/tiny\.gguf could not be fetched: it cannot be reached \(connect ECONNREFUSED [\d.:]+\)\. Connect to the internet/,
+      /^The model hf:owner\/repo\/tiny\.gguf could not be downloaded: the server cannot be reached \(connect ECONNREFUSED [\d.:]+\)\. Connect to the internet/,
     );
   });
 });
@@ -179,7 +179,7 @@ describe('an address', () => {
     const { hub, options, fetched } = await hubWith();
     const address = `${hub.url}/bytes/x.gguf`;
     const sha256 = createHash('sha256').update(modelBytes).digest('hex');
-    await expect(fetched(`${address}#sha256=${'0'.repeat(64)}`)).rejects.toThrow(/another checksum/);
+    await expect(fetched(`${address}#sha256=${'0'.repeat(64)}`)).rejects.toThrow(/wrong checksum/);
     expect(modelBytes.equals(await fetched(`${address}#sha256=${sha256}`))).toBe(true);
     expect(options.warnings).toEqual([]);
   });
@@ -188,7 +188,7 @@ describe('an address', () => {
     const { hub, fetched } = await hubWith();
     const failure = await fetched(`${hub.url}/no/x.gguf?key=secret`).catch((error: Error) => error);
     expect((failure as Error).message).toMatch(
-      /\/no\/x\.gguf could not be fetched: it answered with status 404: there is no such file/,
+      /\/no\/x\.gguf could not be downloaded: the server answered with status 404: the file does not exist/,
     );
     expect((failure as Error).message).not.toContain('secret');
   });

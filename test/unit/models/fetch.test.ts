@@ -92,11 +92,11 @@ describe('fetch', () => {
       ['an error', (_, response) => void response.writeHead(503).end('busy'), /status 503/],
       ['another length', (_, response) => void response.end('short'), /offers 5 bytes/],
       ['other bytes', (_, response) => void response.end(Buffer.alloc(modelBytes.length)), /checksum/],
-      ['no answer', () => {}, /nothing came for 0.2 s/],
+      ['no answer', () => {}, /no data for 0.2 s/],
       [
         'a stall midway',
         (_, response) => void response.writeHead(200, { 'content-length': modelBytes.length }).write('GGUF'),
-        /nothing came for 0.2 s/,
+        /no data for 0.2 s/,
       ],
       [
         'a cut midway',
@@ -119,7 +119,7 @@ describe('fetch', () => {
     it.each(cases)('is given up for the next one: %s', async (_, listener, reason) => {
       const bad = await startModelServer(listener);
       const good = await startModelServer((__, response) => void response.end(modelBytes));
-      const options = fetchOptions(await makeCacheDirectory(), { silenceMs: 200 });
+      const options = fetchOptions(await makeCacheDirectory(), { idleTimeoutMs: 200 });
       const path = await ensureFile(entryOf([bad.source, good.source]), options);
       expect(modelBytes.equals(await readFile(path))).toBe(true);
       expect(options.warnings[0]).toMatch(reason);
@@ -220,7 +220,7 @@ describe('fetch', () => {
       ['missing.gguf', undefined, 'does not exist'],
       ['empty.gguf', '', 'is empty'],
       ['page.gguf', '<html>', 'is not a GGUF file'],
-      ['cut.gguf', modelBytes.subarray(0, -1), 'is cut off'],
+      ['cut.gguf', modelBytes.subarray(0, -1), 'is truncated'],
       ['', undefined, 'is a folder'],
     ])('is refused with its name and the reason: %s', async (name, content, reason) => {
       const directory = await makeCacheDirectory();

@@ -63,7 +63,9 @@ describe('a GGUF header', () => {
     ] as const;
     const bytes = ggufFile({ tensors });
     expect((await read(bytes)).tensors).toMatchObject({ count: 2, parameters: 22 });
-    await expect(read(bytes.subarray(0, bytes.length - 30))).rejects.toThrow(/is cut off: it has \d+ bytes/);
+    await expect(read(bytes.subarray(0, bytes.length - 30))).rejects.toThrow(
+      /is truncated: it has \d+ bytes/,
+    );
   });
 });
 
@@ -73,15 +75,19 @@ describe('what is no whole GGUF file is refused with the reason', () => {
     ['0 bytes', Buffer.alloc(0), /is empty/],
     ['two bytes', Buffer.from('GG'), /is not a GGUF file/],
     ['another kind of file', Buffer.from('<html>not found</html>'), /is not a GGUF file/],
-    ['the magic alone', Buffer.from('GGUF'), /is cut off/],
-    ['half a header', whole.subarray(0, 40), /is cut off|is damaged/],
+    ['the magic alone', Buffer.from('GGUF'), /is truncated/],
+    ['half a header', whole.subarray(0, 40), /is truncated|is damaged/],
     ['an old version', ggufFile({ version: 1 }), /version 1, and only 2 and 3/],
     ['a version to come', ggufFile({ version: 4 }), /version 4/],
     ['big-endian', ggufFile({ version: 0x03000000 }), /big-endian/],
-    ['more entries than bytes', ggufFile({ claims: { entries: 2n ** 60n } }), /claims \d+ metadata entries/],
-    ['more tensors than bytes', ggufFile({ claims: { tensors: 2n ** 63n } }), /claims \d+ tensors/],
+    [
+      'more entries than bytes',
+      ggufFile({ claims: { entries: 2n ** 60n } }),
+      /declares \d+ metadata entries/,
+    ],
+    ['more tensors than bytes', ggufFile({ claims: { tensors: 2n ** 63n } }), /declares \d+ tensors/],
     ['an unknown type of value', withByte(whole, 52, 99), /unknown type 99/],
-    ['a text without an end', withByte(whole, 60, 255), /claims a text/],
+    ['a text without an end', withByte(whole, 60, 255), /declares a string/],
   ])('%s', async (_, bytes, reason) => {
     const failure = await read(bytes).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(GgufError);

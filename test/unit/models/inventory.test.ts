@@ -91,7 +91,7 @@ describe('removing a model', () => {
       join(directory, 'folder', 'x.gguf'),
       join(directory, 'notes.txt'),
     ]) {
-      await expect(removeModel(path, directory)).rejects.toThrow(/only what is in there can be removed/);
+      await expect(removeModel(path, directory)).rejects.toThrow(/Only files in that folder can be removed/);
     }
     expect(await readFile(own, 'utf8')).toBe('GGUF');
   });
@@ -110,13 +110,13 @@ describe('removing a model', () => {
     expect(await readdir(outside)).toEqual(['own.gguf']);
   });
 
-  it('leaves a folder alone, and what is being fetched', async () => {
+  it('leaves a folder alone, and what is being downloaded', async () => {
     const directory = await makeCacheDirectory();
     const { model, lock } = cachePaths(MODELS[0]!, directory);
     await mkdir(model);
     await expect(removeModel(MODELS[0]!.name, directory)).rejects.toThrow(/is a folder/);
     const held = await FileLock.take(lock);
-    await expect(removeModel(MODELS[0]!.name, directory)).rejects.toThrow(/is being fetched/);
+    await expect(removeModel(MODELS[0]!.name, directory)).rejects.toThrow(/is being downloaded/);
     await held?.release();
   });
 });

