@@ -35,7 +35,6 @@ export function startChoices(
   { choices, trace, cancellation, start }: ChoicesOptions,
   sink: ChoicesSink,
 ): Pausable {
-  if (choices === 1) return start(0, trace, new OnlyChoice(sink));
   const failures: ServingError[] = [];
   let left = choices;
   // Shared by all traces: the header that names dropped fields has those of every choice.
@@ -77,23 +76,6 @@ export function startChoices(
       for (const each of started) each.resume();
     },
   };
-}
-
-class OnlyChoice implements GenerationSink {
-  readonly #sink: ChoicesSink;
-
-  constructor(sink: ChoicesSink) {
-    this.#sink = sink;
-  }
-
-  event(event: GenerationEvent): void {
-    this.#sink.event(event, 0);
-    if (event.type === 'finish') this.#sink.done();
-  }
-
-  fail(error: ServingError): void {
-    this.#sink.fail(error);
-  }
 }
 
 /** Writes on the request's trace when the first choice began, and what all of them used together. */
