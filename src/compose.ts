@@ -1,22 +1,27 @@
 /** The composition root: configuration in, running application out. The only place that wires things together. */
-import type { BackendEnvironment, DownloadProgress } from './backends/backend-definition.ts';
+import type { BackendEnvironment } from './backends/backend-definition.ts';
 import type { Config } from './config/config.ts';
 import { isLoopbackHost } from './config/rules.ts';
-import type { ServingError } from './core/errors.ts';
+import type { ServedModel } from './core/backend.ts';
+import { ServingError } from './core/errors.ts';
 import type { ApplicationLog } from './core/log.ts';
 import type { Telemetry } from './core/request-trace.ts';
 import { BodyBudget } from './http/body-limits.ts';
 import { parseRanges } from './http/client-address.ts';
 import { ConnectionLimit } from './http/limits.ts';
 import { buildServer } from './http/server.ts';
-import { remotePull } from './remote-pull.ts';
+import { findModel } from './models/catalog.ts';
+import { type DownloadProgress, ensureModel, pullProgress } from './models/fetch.ts';
 import { SlidingWindow } from './scheduling/sliding-window.ts';
 import { Serving } from './serving/serving.ts';
 import { canServe, slotCountOf, type Target } from './serving/targets.ts';
 import { systemClock } from './system-clock.ts';
-import { requestLine } from './telemetry/log.ts';
+import { isProbe, REQUEST, requestFields } from './telemetry/log.ts';
 import { Metrics } from './telemetry/metrics.ts';
 import { EXPOSITION_TYPE } from './telemetry/prometheus.ts';
+
+/** For the last answers, which are written but not yet read. */
+const LAST_ANSWERS_WITHIN_MS = 1000;
 
 export interface ApplicationOptions {
   readonly config: Config;
@@ -25,18 +30,20 @@ export interface ApplicationOptions {
   readonly cacheDirectory: string;
   readonly processEnvironment: BackendEnvironment['processEnvironment'];
   readonly onDownloadProgress: (progress: DownloadProgress) => void;
-  /** An embedded model cannot be had. */
+  /** The default model can be used, for the first time. */
+  readonly onReady?: (model: ServedModel) => void;
+  /** An embedded model cannot be downloaded or loaded. */
   readonly onFatal: (error: ServingError) => void;
 }
 
 export interface Application {
-  /** Listens, then fetches and warms up in the background; resolves with the address once it listens. */
+  /** Listens, then downloads and warms up in the background; resolves with the address once it listens. */
   start(): Promise<string>;
-  /** Finishes what is under way within the grace, after the delay where it `delays`, then closes. */
+  /** Finishes the requests under way within the grace period, which `delays` puts off, then closes. */
   stop(ending: { readonly delays: boolean }): Promise<void>;
   /** Ends everything now. */
   close(): Promise<void>;
-  /** What the reference pages are made from; needs no start. */
+  /** What the reference pages are generated from; needs no start. */
   describe(): Promise<{ readonly openapi: unknown; readonly metrics: string }>;
 }
 
@@ -69,7 +76,15 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     queueTimeoutMs: config.scheduler.queue_timeout_ms,
     onTokenGap: (model, gapMs) => telemetry.current?.tokenGap(model, gapMs),
     onFatal: (_, error) => options.onFatal(error),
+    onTargetChange: () => reportReady(),
   });
+  let isReported = false;
+  const reportReady = () => {
+    if (isReported || serving.targets.readiness({ draining: false }).status !== 'ready') return;
+    isReported = true;
+    const model = serving.targets.list().find(({ id }) => id === config.default_model);
+    if (model !== undefined) options.onReady?.(model);
+  };
   const edge = edgeOptions(config);
   telemetry.current = createTelemetry({ serving, log, version, edge });
   const server = buildServer({
@@ -78,7 +93,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     telemetry: telemetry.current,
     serving,
     version,
-    pull: remotePull(options),
+    pull: pullForClients(options),
     ...edge,
   });
   const close = async () => {
@@ -113,9 +128,6 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     },
   };
 }
-
-/** For answers that are written but not yet taken. */
-const LAST_ANSWERS_WITHIN_MS = 1000;
 
 function createTargets({ config, ...options }: ApplicationOptions): Target[] {
   const environment: BackendEnvironment = { clock: systemClock, hubUrl: config.cache.hub_url, ...options };
@@ -171,7 +183,8 @@ function createTelemetry(parts: {
   return {
     requestEnded: (record) => {
       metrics.requestEnded(record);
-      log.request(requestLine(record));
+      if (isProbe(record)) log.debug(REQUEST, requestFields(record));
+      else log.request(requestFields(record));
     },
     connectionRefused: (bound) => metrics.connectionRefused(bound),
     tokenGap: (model, gapMs) => metrics.tokenGap(model, gapMs),
@@ -207,5 +220,23 @@ function edgeOptions({ server, auth, scheduler, generation, rate_limit }: Config
       stalledReaderMs: server.stalled_reader_seconds * 1000,
     },
     rateLimit: rate_limit.enabled ? { window, windowSeconds: window_seconds } : undefined,
+  };
+}
+
+/** Lets clients have catalogue models downloaded, if the configuration allows it. */
+function pullForClients({ config, cacheDirectory, log }: ApplicationOptions) {
+  const { allow_remote_pull, hub_url: hubUrl } = config.cache;
+  return (name: string, signal: AbortSignal): AsyncIterable<DownloadProgress> => {
+    if (!allow_remote_pull)
+      throw new ServingError('forbidden', {
+        message:
+          'This server does not download models for clients. Its operator can allow it with cache.allow_remote_pull: true.',
+      });
+    if (findModel(name) === undefined)
+      throw new ServingError('model_not_found', {
+        message: `model is ${JSON.stringify(name)}, which is not in the catalogue. llm-serve models list shows the catalogue.`,
+        param: 'model',
+      });
+    return pullProgress((options) => ensureModel(name, { cacheDirectory, hubUrl, log, ...options }), signal);
   };
 }

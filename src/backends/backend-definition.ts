@@ -3,6 +3,7 @@ import { type Static, type TObject, type TProperties, Type } from 'typebox';
 import type { Backend, CacheIsolation } from '../core/backend.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
+import type { DownloadProgress } from '../models/fetch.ts';
 
 /** What the composition root hands to every backend. */
 export interface BackendEnvironment {
@@ -15,13 +16,6 @@ export interface BackendEnvironment {
   /** Where `hf:` names are fetched from; default: Hugging Face. */
   readonly hubUrl?: string | undefined;
   readonly onDownloadProgress: (progress: DownloadProgress) => void;
-}
-
-export interface DownloadProgress {
-  readonly label: string;
-  readonly doneBytes: number;
-  /** 0 where nobody knows. */
-  readonly totalBytes: number;
 }
 
 /** Keys that every target has, beside `backend`. Time-outs are enforced in serving/, the connect time-out in upstream/. */

@@ -1,7 +1,6 @@
 /** Shows a download: a bar on a terminal, a log line every tenth elsewhere. */
-import type { DownloadProgress } from '../backends/backend-definition.ts';
-import type { Log } from '../core/log.ts';
-import { printableLine } from '../core/log.ts';
+import { type Log, printableLine } from '../core/log.ts';
+import type { DownloadProgress } from '../models/fetch.ts';
 
 const BAR_WIDTH = 30;
 const CLEAR_TO_END_OF_LINE = '\u001b[K';

@@ -1,12 +1,14 @@
 /** `llm-serve serve`: reads the configuration, runs the application, and ends it on a signal. */
-
 import { readFileSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { compose } from '../compose.ts';
+import type { Config } from '../config/config.ts';
 import { defaultCacheDirectory, readEnvironment } from '../config/settings.ts';
+import type { ServedModel } from '../core/backend.ts';
 import { type Log, printableText } from '../core/log.ts';
 import { systemClock } from '../system-clock.ts';
 import { openLog } from '../telemetry/log.ts';
+import { bannerText } from './banner.ts';
 import { downloadReporter } from './download-progress.ts';
 import { type Flags, readConfig } from './read-config.ts';
 
@@ -16,7 +18,7 @@ export async function serve(flags: Flags): Promise<number> {
   const { config, warnings, notices } = readConfig(flags);
   const isTerminal = process.stdout.isTTY === true;
   const log = openLog({ ...config.logging, isTerminal, clock: systemClock });
-  // First of all: a signal during the start is a polite end as well.
+  // First of all: a signal during the start is a graceful end as well.
   const endAtOnce = () => void log.close().finally(() => process.exit(EXIT_FAILURE));
   const signalled = untilSignalled(processSignals(endAtOnce), log);
   for (const warning of warnings) log.warn(warning);
@@ -28,6 +30,10 @@ export async function serve(flags: Flags): Promise<number> {
       resolve('failed');
     };
   });
+  let onReady: (model: ServedModel) => void = () => {};
+  const ready = new Promise<ServedModel>((resolve) => {
+    onReady = resolve;
+  });
   const application = await compose({
     config,
     log,
@@ -35,17 +41,21 @@ export async function serve(flags: Flags): Promise<number> {
     cacheDirectory: config.cache.directory ?? defaultCacheDirectory(),
     processEnvironment: readEnvironment(),
     onDownloadProgress: downloadReporter({ log, terminal: process.stderr }),
+    onReady,
     onFatal: (error) => fail(error.message),
   });
   try {
     const address = await application.start();
     log.info(`llm-serve ${version} listens on ${address}`, { models: config.models.map(({ id }) => id) });
     for (const notice of notices) log.info(notice);
+    const otherModels = config.models.length - 1;
+    const needsKey = config.auth.api_keys.length > 0;
+    void ready.then((model) => log.print(bannerText({ version, address, model, otherModels, needsKey })));
   } catch (error) {
-    fail(explainListen(error as NodeJS.ErrnoException, config.server));
+    fail(listenFailure(error as NodeJS.ErrnoException, config.server));
   }
   const ending = await Promise.race([failed, signalled]);
-  // After a failure there is nothing to finish, and nobody is to wait for it.
+  // After a failure there is no request to wait for.
   await (ending === 'failed' ? application.close() : application.stop(ending));
   const exitCode = ending === 'failed' ? EXIT_FAILURE : 0;
   log.info('stopped', { exitCode });
@@ -53,22 +63,26 @@ export async function serve(flags: Flags): Promise<number> {
   return exitCode;
 }
 
-function explainListen(error: NodeJS.ErrnoException, { host, port }: { host: string; port: number }): string {
+function listenFailure(error: NodeJS.ErrnoException, { host, port }: Config['server']): string {
   if (error.code === 'EADDRINUSE')
-    return `Port ${port} on ${host} is taken by another program. Stop it or choose another: --port ${port + 1}.`;
+    return `Port ${port} on ${host} is in use by another program. Stop it, or choose another port: --port ${port + 1}.`;
   if (error.code === 'EACCES')
-    return `Port ${port} may not be opened by this user. Choose one above 1023, such as --port 8000.`;
+    return `This user may not open port ${port}. Choose one above 1023, such as --port 8000.`;
   return `Cannot listen on ${host}:${port}: ${error.message}`;
 }
 
-/** Which signals end the server, and how politely. SIGTERM and SIGINT drain it, a second one of them ends it at once. */
+/** The version of this build, from the package.json beside dist/. */
+export function readVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
 
 export interface Shutdown {
-  /** Load balancers are given time to notice (`server.shutdown_delay_seconds`): not where somebody waits for the end. */
+  /** Waits for load balancers to notice (`server.shutdown_delay_seconds`). A person who pressed Ctrl-C does not wait. */
   readonly delays: boolean;
 }
 
-/** What the signals come from and lead to; the process itself, but for tests. */
+/** Where signals come from and what they do: the process itself, except in tests. */
 export interface SignalSource {
   on(signal: NodeJS.Signals, listener: (signal: NodeJS.Signals) => void): unknown;
   /** One of the standard streams is a terminal that is still open. */
@@ -90,7 +104,10 @@ function processSignals(endAtOnce: () => void): SignalSource {
   };
 }
 
-/** Resolves with the first signal that ends the server. */
+/**
+ * Resolves with the first signal that ends the server: SIGTERM, SIGINT, or SIGHUP when its terminal was closed. A second SIGTERM or
+ * SIGINT ends it at once.
+ */
 export function untilSignalled(source: SignalSource, log: Log): Promise<Shutdown> {
   const startedOnTerminal = source.hasTerminal();
   return new Promise((resolve) => {
@@ -98,7 +115,7 @@ export function untilSignalled(source: SignalSource, log: Log): Promise<Shutdown
     const onSignal = (signal: NodeJS.Signals) => {
       signals += 1;
       if (signals > 1) return source.endAtOnce();
-      log.info(`${signal}: finishing what is under way; a second signal ends at once`);
+      log.info(`${signal}: finishing open requests; a second signal ends the server at once`);
       resolve({ delays: signal === 'SIGTERM' });
     };
     source.on('SIGTERM', onSignal);
@@ -106,24 +123,17 @@ export function untilSignalled(source: SignalSource, log: Log): Promise<Shutdown
 
     const endIfTerminalClosed = () => {
       if (!startedOnTerminal || source.hasTerminal()) return false;
-      log.info('The terminal was closed: finishing what is under way');
+      log.info('The terminal was closed: finishing open requests');
       resolve({ delays: false });
       return true;
     };
     source.on('SIGHUP', () => {
       if (endIfTerminalClosed()) return;
-      const ignore = () => log.info('SIGHUP is ignored: it has no meaning in this release');
+      const ignore = () => log.info('SIGHUP is ignored');
       if (!startedOnTerminal) return ignore();
       source.schedule(TERMINAL_GONE_WITHIN_MS, () => {
         if (!endIfTerminalClosed()) ignore();
       });
     });
   });
-}
-
-/** The version of this build, from package.json beside dist/. */
-
-export function readVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }

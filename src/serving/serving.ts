@@ -26,6 +26,7 @@ export interface ServingOptions extends TargetsOptions {
   readonly onTokenGap: (model: ModelId, gapMs: Milliseconds) => void;
   /** An embedded model could not be loaded at the start: missing, corrupt, not to be fetched, or no engine for it. */
   readonly onFatal: (target: Target, error: ServingError) => void;
+  readonly onTargetChange?: () => void;
 }
 
 export interface ModelLoad {
@@ -123,6 +124,7 @@ export class Serving {
           write.call(log, `target is ${changed.status.state}${detail}`, fields);
         if (changed.status.slots !== before.slots) warnOfSlots(changed, log);
         this.#dispatcher.setTarget(schedulerTarget(changed));
+        this.#options.onTargetChange?.();
       },
       onWarmUpFailed: (_, error) => {
         // The process ends, and its last message gives the reason.

@@ -19,7 +19,7 @@ export interface BlockWriterOptions {
   readonly clock: Clock;
   readonly output: Output;
   /** Every line is written at the end of its turn, as a person at a terminal wants it. */
-  readonly atOnce: boolean;
+  readonly immediate: boolean;
   /** The line that says, once the reader takes lines again, how many were dropped. */
   readonly dropNotice: (lines: number) => string;
 }
@@ -66,7 +66,7 @@ export class BlockWriter {
     this.#held += line;
     this.#heldLines += 1;
     if (this.#held.length >= BLOCK_LENGTH) this.#flush();
-    else if (urgent || this.#options.atOnce || this.#holdBack === undefined) this.#flushAtEndOfTurn();
+    else if (urgent || this.#options.immediate || this.#holdBack === undefined) this.#flushAtEndOfTurn();
     this.#startHoldBack();
   }
 

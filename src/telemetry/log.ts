@@ -1,10 +1,17 @@
-/** The Log port over standard output: JSON lines, or readable on a terminal. The event loop never waits for the reader. */
-
+/**
+ * The log on standard output: JSON lines for programs, one readable line each on a terminal. Messages are plain English, the
+ * facts are fields. The event loop never waits for the reader.
+ */
 import { write, writeSync } from 'node:fs';
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import { type ApplicationLog, type LogFields, printableLine, printableText } from '../core/log.ts';
 import { type RequestRecord, timingsOf } from '../core/request-trace.ts';
 import { BlockWriter, type Output } from './block-writer.ts';
+
+export type Severity = 'debug' | 'info' | 'warn' | 'error';
+
+/** As readers of pino's and bunyan's lines know them. */
+export const LEVELS: Readonly<Record<Severity, number>> = { debug: 20, info: 30, warn: 40, error: 50 };
 
 export interface LogOptions {
   readonly level: Severity | 'silent';
@@ -15,6 +22,8 @@ export interface LogOptions {
 }
 
 interface ProcessLog extends ApplicationLog {
+  /** Text for a person, between the lines. Nothing where lines are JSON. */
+  print(text: string): void;
   /** Before the process ends: settles when everything is written, or cannot be; later lines are dropped. */
   close(): Promise<void>;
 }
@@ -25,7 +34,7 @@ const standardOutput: Output = {
   waitSync: (forMs) => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, forMs),
 };
 
-/** Once in a process: what is held is also written when the process ends by itself, or by an error that nobody caught. */
+/** Once in a process: what is held is also written when the process ends by itself, or by an uncaught error. */
 export function openLog({
   level,
   format,
@@ -33,12 +42,12 @@ export function openLog({
   clock,
   output = standardOutput,
 }: LogOptions): ProcessLog {
-  const readable = format === 'pretty' || (format === 'auto' && isTerminal);
-  const lineOf = readable ? readableLine({ colours: isTerminal }) : jsonLine;
+  const isReadable = format === 'pretty' || (format === 'auto' && isTerminal);
+  const lineOf = isReadable ? readableLine({ colours: isTerminal }) : jsonLine;
   const writer = new BlockWriter({
     clock,
     output,
-    atOnce: isTerminal,
+    immediate: isTerminal,
     dropNotice: (lines) =>
       lineOf({
         severity: 'warn',
@@ -61,7 +70,10 @@ export function openLog({
     info: at('info'),
     warn: at('warn'),
     error: at('error'),
-    request: (fields) => writeRequest('request', fields),
+    request: (fields) => writeRequest(REQUEST, fields),
+    print: (text) => {
+      if (isReadable && level !== 'silent') writer.write(printableText(text), true);
+    },
     close: () => {
       closed ??= closeAlive(writer).then(() => void process.off('exit', closeSync));
       return closed;
@@ -76,81 +88,18 @@ async function closeAlive(writer: BlockWriter): Promise<void> {
   clearInterval(alive);
 }
 
-/** One line of the log: JSON for programs, or a readable form for a terminal. */
+/** The message of a request's line. */
+export const REQUEST = 'request';
 
-export type Severity = 'debug' | 'info' | 'warn' | 'error';
+/** Asked every few seconds by load balancers and orchestrators: their requests are logged at `debug`. */
+const PROBES: ReadonlySet<string> = new Set(['/health', '/ready']);
 
-export interface LogEntry {
-  readonly severity: Severity;
-  /** Since the Unix epoch. */
-  readonly at: Milliseconds;
-  readonly message: string;
-  /** What is undefined is left out. */
-  readonly fields: LogFields;
+export function isProbe({ route }: RequestRecord): boolean {
+  return PROBES.has(route);
 }
 
-type LogFormat = (entry: LogEntry) => string;
-
-/** As readers of pino's and bunyan's lines know them. */
-export const LEVELS: Readonly<Record<Severity, number>> = { debug: 20, info: 30, warn: 40, error: 50 };
-
-export const jsonLine: LogFormat = ({ severity, at, message, fields }) => {
-  const members = membersOf(fields);
-  const msg = JSON.stringify(message);
-  return `{"level":${LEVELS[severity]},"time":"${new Date(at).toISOString()}"${members},"msg":${msg}}\n`;
-};
-
-/** `,"name":value` for each field. */
-function membersOf(fields: LogFields): string {
-  const text = jsonOf(fields);
-  return text.length <= 2 ? '' : `,${text.slice(1, -1)}`;
-}
-
-/** Whatever a field holds, its line is written. */
-function jsonOf(fields: LogFields): string {
-  try {
-    return JSON.stringify(fields);
-  } catch (error) {
-    return JSON.stringify({ unwritableFields: Object.keys(fields), because: String(error) });
-  }
-}
-
-const COLOURS: Readonly<Record<Severity, number>> = { debug: 34, info: 32, warn: 33, error: 31 };
-const CYAN = 36;
-const MAGENTA = 35;
-
-/** The local time, the message, and each field on a line of its own. */
-export function readableLine({ colours }: { readonly colours: boolean }): LogFormat {
-  const paint = (text: string, colour: number) => (colours ? `\x1b[${colour}m${text}\x1b[39m` : text);
-  return ({ severity, at, message, fields }) => {
-    const name = paint(severity.toUpperCase(), COLOURS[severity]);
-    const head = `[${localTime(at)}] ${name}: ${paint(printableLine(message), CYAN)}\n`;
-    const lines = Object.entries(fields).flatMap(([field, value]) =>
-      value === undefined
-        ? []
-        : [`    ${paint(field, MAGENTA)}: ${printableText(valueText(field, value))}\n`],
-    );
-    return head + lines.join('');
-  };
-}
-
-function valueText(field: string, value: unknown): string {
-  const text = jsonOf({ [field]: value });
-  return text === '{}' ? '' : text.slice(JSON.stringify(field).length + 2, -1);
-}
-
-function localTime(at: Milliseconds): string {
-  const date = new Date(at);
-  const digits = (value: number, length = 2) => String(value).padStart(length, '0');
-  const clock = [date.getHours(), date.getMinutes(), date.getSeconds()]
-    .map((value) => digits(value))
-    .join(':');
-  return `${clock}.${digits(date.getMilliseconds(), 3)}`;
-}
-
-/** The one log line of a request. No prompt, no answer, no key. */
-
-export function requestLine({
+/** The facts of one request. No prompt, no answer, no key. */
+export function requestFields({
   method,
   path,
   status,
@@ -160,7 +109,6 @@ export function requestLine({
 }: RequestRecord): LogFields {
   const { usage } = trace;
   const timings = timingsOf(trace, endedAt);
-  // What is undefined is left out of the line.
   return {
     requestId: trace.requestId,
     method,
@@ -180,4 +128,92 @@ export function requestLine({
     ttftMs: trace.firstTokenAt === undefined ? undefined : timings.ttftMs,
     cancelPhase: trace.cancelPhase,
   };
+}
+
+export interface LogEntry {
+  readonly severity: Severity;
+  /** Since the Unix epoch. */
+  readonly at: Milliseconds;
+  readonly message: string;
+  /** Undefined ones are omitted. */
+  readonly fields: LogFields;
+}
+
+type LogFormat = (entry: LogEntry) => string;
+
+export const jsonLine: LogFormat = ({ severity, at, message, fields }) => {
+  const text = jsonOf(fields);
+  const members = text.length <= 2 ? '' : `,${text.slice(1, -1)}`;
+  const msg = JSON.stringify(message);
+  return `{"level":${LEVELS[severity]},"time":"${new Date(at).toISOString()}"${members},"msg":${msg}}\n`;
+};
+
+/** Whatever a field holds, its line is written. */
+function jsonOf(fields: LogFields): string {
+  try {
+    return JSON.stringify(fields);
+  } catch (error) {
+    return JSON.stringify({ unwritableFields: Object.keys(fields), because: String(error) });
+  }
+}
+
+const COLOURS: Readonly<Record<Severity, number>> = { debug: 34, info: 32, warn: 33, error: 31 };
+const GREY = 90;
+
+/** The local time, the message, its fields as `name=value`. Text of several lines, as a stack is, follows on lines of its own. */
+export function readableLine({ colours }: { readonly colours: boolean }): LogFormat {
+  const paint = (text: string, colour: number) => (colours ? `\x1b[${colour}m${text}\x1b[39m` : text);
+  return ({ severity, at, message, fields }) => {
+    const name = paint(severity.toUpperCase().padEnd(5), COLOURS[severity]);
+    const head = `${paint(localTime(at), GREY)} ${name} `;
+    if (message === REQUEST) return `${head}${printableLine(requestText(fields))}\n`;
+    const shown: string[] = [];
+    const below: string[] = [];
+    for (const [field, value] of Object.entries(fields)) {
+      if (value === undefined) continue;
+      if (typeof value === 'string' && value.includes('\n')) below.push(value);
+      else shown.push(` ${paint(`${field}=`, GREY)}${printableLine(valueText(value))}`);
+    }
+    const text = below.map((lines) => `${printableText(lines).replace(/^/gm, '    ')}\n`);
+    return `${head}${printableLine(message)}${shown.join('')}\n${text.join('')}`;
+  };
+}
+
+function valueText(value: unknown): string {
+  if (typeof value === 'string' && /^[^\s"=]+$/.test(value)) return value;
+  try {
+    return JSON.stringify(value) ?? String(value);
+  } catch {
+    return String(value);
+  }
+}
+
+/** `POST /generate 200 in 1.24 s: smollm2, 12 + 34 tokens, first token after 85 ms, id 7f3a`. The rest is in the JSON lines. */
+function requestText(fields: LogFields): string {
+  const { method, path, status, latencyMs, promptTokens, completionTokens, ttftMs, queueMs } = fields;
+  const { finishReason, cancelPhase, droppedFields } = fields;
+  const facts = [
+    fields.errorCode,
+    fields.model,
+    promptTokens === undefined ? undefined : `${promptTokens} + ${completionTokens} tokens`,
+    typeof queueMs === 'number' && queueMs >= 1 ? `queued ${durationText(queueMs)}` : undefined,
+    typeof ttftMs === 'number' ? `first token after ${durationText(ttftMs)}` : undefined,
+    finishReason === 'stop' ? undefined : finishReason,
+    cancelPhase === undefined ? undefined : `cancelled while ${cancelPhase}`,
+    Array.isArray(droppedFields) ? `dropped ${droppedFields.join(' ')}` : undefined,
+    `id ${fields.requestId}`,
+  ].filter((fact) => fact !== undefined);
+  return `${method} ${path} ${status} in ${durationText(Number(latencyMs))}: ${facts.join(', ')}`;
+}
+
+function durationText(milliseconds: Milliseconds): string {
+  if (milliseconds >= 1000) return `${(milliseconds / 1000).toFixed(2)} s`;
+  return `${milliseconds < 10 ? Math.round(milliseconds * 10) / 10 : Math.round(milliseconds)} ms`;
+}
+
+function localTime(at: Milliseconds): string {
+  const date = new Date(at);
+  return [date.getHours(), date.getMinutes(), date.getSeconds()]
+    .map((value) => String(value).padStart(2, '0'))
+    .join(':');
 }

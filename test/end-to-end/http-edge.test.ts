@@ -250,6 +250,13 @@ test('what was refused at the socket is logged and counted', async () => {
   ).toBeGreaterThanOrEqual(1);
 });
 
+test('probes of health and readiness are not logged', async () => {
+  for (const path of ['/health', '/ready', '/'])
+    await ask(`${server.url}${path}`, { headers: { 'x-request-id': 'after-probes' } });
+  await server.requestLine('after-probes');
+  expect(server.logs().filter(({ path }) => path === '/health' || path === '/ready')).toEqual([]);
+});
+
 test('the server still serves after all of this', async () => {
   expect((await generate(server, { prompt: 'hi' })).status).toBe(200);
 });

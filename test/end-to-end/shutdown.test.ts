@@ -211,6 +211,6 @@ test('a port that is taken is exit 1 with one line that says what to do', async 
   const { exitCode, stderr } = await runExecutable(flags, { endsWith: onTestFinished });
   expect(exitCode).toBe(1);
   expect(stderr).toBe(
-    `llm-serve: Port ${port} on 127.0.0.1 is taken by another program. Stop it or choose another: --port ${port + 1}.\n`,
+    `llm-serve: Port ${port} on 127.0.0.1 is in use by another program. Stop it, or choose another port: --port ${port + 1}.\n`,
   );
 });

@@ -46,11 +46,11 @@ class FakeReader implements Output {
 
 const errorWith = (code: string) => Object.assign(new Error(code), { code });
 
-function writerTo({ atOnce = false } = {}) {
+function writerTo({ immediate = false } = {}) {
   const clock = new FakeClock();
   const reader = new FakeReader();
   const dropNotice = (lines: number) => `${lines} dropped\n`;
-  return { clock, reader, writer: new BlockWriter({ clock, output: reader, atOnce, dropNotice }) };
+  return { clock, reader, writer: new BlockWriter({ clock, output: reader, immediate, dropNotice }) };
 }
 
 it('the first line after a quiet while is written at the end of its turn, those after it in one block', async () => {
@@ -94,7 +94,7 @@ it('an urgent line that comes while a block is written follows that block', asyn
 });
 
 it('on a terminal no line is held back', async () => {
-  const { clock, reader, writer } = writerTo({ atOnce: true });
+  const { clock, reader, writer } = writerTo({ immediate: true });
   for (const line of ['1\n', '2\n']) {
     writer.write(line, false);
     await clock.settle();

@@ -1,10 +1,14 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
+import type { RequestRecord, RequestTrace } from '../../../src/core/request-trace.ts';
 import {
+  isProbe,
   jsonLine,
   type LogEntry,
   type LogOptions,
   openLog,
+  REQUEST,
   readableLine,
+  requestFields,
 } from '../../../src/telemetry/log.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
@@ -71,6 +75,18 @@ describe('log', () => {
     await piped.log.close();
     expect(piped.messages()).toEqual(['hello']);
   });
+
+  it('text for a person stands between readable lines, and never between JSON', async () => {
+    const terminal = openTestLog({ format: 'pretty' });
+    terminal.log.info('listens');
+    terminal.log.print('\n  ready\n\n');
+    await terminal.log.close();
+    expect(terminal.text()).toMatch(/listens\n\n {2}ready\n\n$/);
+    const piped = openTestLog();
+    piped.log.print('ready\n');
+    await piped.log.close();
+    expect(piped.text()).toBe('');
+  });
 });
 
 describe('log line', () => {
@@ -101,20 +117,87 @@ describe('log line', () => {
     expect(JSON.parse(line)).toMatchObject({ unwritableFields: ['tokens'], msg: 'request' });
   });
 
-  it('on a terminal a line shows the local time and each field on a line of its own', () => {
-    const fields = { path: '/generate', status: 200, model: undefined, models: ['a', 'b'] };
-    expect(readable({ ...entry, fields })).toBe(
-      '[09:05:03.007] INFO: request\n    path: "/generate"\n    status: 200\n    models: ["a","b"]\n',
+  it('on a terminal a line shows the local time, the message and its fields', () => {
+    const fields = { path: '/generate', status: 200, model: undefined, models: ['a', 'b'], why: 'two words' };
+    expect(readable({ ...entry, message: 'listens', fields })).toBe(
+      '09:05:03 INFO  listens path=/generate status=200 models=["a","b"] why="two words"\n',
+    );
+  });
+
+  it('on a terminal a stack follows its line', () => {
+    const fields = { requestId: 'a', stack: 'Error: broken\n    at serve' };
+    expect(readable({ ...entry, severity: 'error', message: 'unexpected error', fields })).toBe(
+      '09:05:03 ERROR unexpected error requestId=a\n    Error: broken\n        at serve\n',
     );
   });
 
   it('on a terminal no text steers it', () => {
     const text = readable({ ...entry, message: 'a\x1b[2Jb\nc', fields: { path: '\x1b[2J\u202e' } });
-    expect(text).toBe('[09:05:03.007] INFO: a\\u001b[2Jb\\u000ac\n    path: "\\u001b[2J\\u202e"\n');
+    expect(text).toBe('09:05:03 INFO  a\\u001b[2Jb\\u000ac path=\\u001b[2J\\u202e\n');
   });
 
   it('colours are for terminals alone', () => {
-    const text = readableLine({ colours: true })({ ...entry, severity: 'warn', fields: { a: 1 } });
-    expect(text).toContain('\x1b[33mWARN\x1b[39m: \x1b[36mrequest\x1b[39m\n    \x1b[35ma\x1b[39m: 1\n');
+    const warning = { ...entry, severity: 'warn', message: 'slow', fields: { a: 1 } } as const;
+    expect(readableLine({ colours: true })(warning)).toBe(
+      '\x1b[90m09:05:03\x1b[39m \x1b[33mWARN \x1b[39m slow \x1b[90ma=\x1b[39m1\n',
+    );
+  });
+});
+
+describe('the line of a request', () => {
+  const trace: RequestTrace = {
+    requestId: 'req-1',
+    receivedAt: 100,
+    enqueuedAt: 100,
+    dispatchedAt: 112,
+    firstTokenAt: 185,
+    endedAt: 1340,
+    model: 'smollm2',
+    usage: { promptTokens: 12, completionTokens: 34, cachedTokens: 0 },
+    finishReason: 'stop',
+  };
+  const record: RequestRecord = {
+    method: 'POST',
+    path: '/generate',
+    route: '/generate',
+    status: 200,
+    clientAddress: '::1',
+    trace,
+    endedAt: 1340,
+  };
+  const shown = (changed: Partial<RequestRecord>) =>
+    readableLine({ colours: false })({
+      severity: 'info',
+      at: 0,
+      message: REQUEST,
+      fields: requestFields({ ...record, ...changed }),
+    }).slice('00:00:00 INFO  '.length, -1);
+
+  it('is a sentence on a terminal', () => {
+    expect(shown({})).toBe(
+      'POST /generate 200 in 1.24 s: smollm2, 12 + 34 tokens, queued 12 ms, first token after 85 ms, id req-1',
+    );
+  });
+
+  it('names the error, what was dropped, and when the client left', () => {
+    expect(
+      shown({
+        status: 499,
+        endedAt: 103.4,
+        trace: {
+          requestId: 'req-2',
+          receivedAt: 100,
+          errorCode: 'client_gone',
+          droppedFields: ['seed', 'top_k'],
+          cancelPhase: 'queued',
+        },
+      }),
+    ).toBe('POST /generate 499 in 3.4 ms: client_gone, cancelled while queued, dropped seed top_k, id req-2');
+  });
+
+  it('a probe is told by its route', () => {
+    expect(isProbe({ ...record, route: '/health' })).toBe(true);
+    expect(isProbe({ ...record, route: '/ready' })).toBe(true);
+    expect(isProbe(record)).toBe(false);
   });
 });

@@ -1,0 +1,36 @@
+/** What a person at a terminal sees when the default model is ready: where it is, and a first request. Pure; fits 80 columns. */
+import type { ServedModel } from '../core/backend.ts';
+
+export interface BannerFacts {
+  readonly version: string;
+  /** Where the server listens. */
+  readonly address: string;
+  readonly model: Pick<ServedModel, 'id' | 'abilities'>;
+  /** Models beside that one. */
+  readonly otherModels: number;
+  readonly needsKey: boolean;
+}
+
+const GENERATE = { path: '/generate', body: '{"prompt":"What is the capital of France?"}' };
+const EMBED = { path: '/embed', body: '{"input":"Hello"}' };
+
+export function bannerText({ version, address, model, otherModels, needsKey }: BannerFacts): string {
+  const onlyEmbeds = model.abilities.includes('embed') && !model.abilities.includes('generate');
+  const { path, body } = onlyEmbeds ? EMBED : GENERATE;
+  const others = otherModels === 0 ? '' : ` and ${otherModels} more (${address}/v1/models)`;
+  return [
+    '',
+    `  llm-serve ${version} is ready`,
+    '',
+    `  Address   ${address}`,
+    `  Model     ${model.id}${others}`,
+    `  API page  ${address}/docs`,
+    '',
+    `  curl ${address}${path} \\`,
+    ...(needsKey ? ["    -H 'authorization: Bearer YOUR_KEY' \\"] : []),
+    "    -H 'content-type: application/json' \\",
+    `    -d '${body}'`,
+    '',
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,39 @@
+import { expect, it } from 'vitest';
+import { bannerText } from '../../../src/cli/banner.ts';
+
+const facts = {
+  version: '0.1.0',
+  address: 'http://127.0.0.1:8000',
+  model: { id: 'smollm2', abilities: ['generate'] as const },
+  otherModels: 0,
+  needsKey: false,
+};
+
+it('shows the address, the model, the page and a first request, within 80 columns', () => {
+  const text = bannerText(facts);
+  expect(text).toBe(`
+  llm-serve 0.1.0 is ready
+
+  Address   http://127.0.0.1:8000
+  Model     smollm2
+  API page  http://127.0.0.1:8000/docs
+
+  curl http://127.0.0.1:8000/generate \\
+    -H 'content-type: application/json' \\
+    -d '{"prompt":"What is the capital of France?"}'
+
+`);
+  expect(Math.max(...text.split('\n').map(({ length }) => length))).toBeLessThanOrEqual(80);
+});
+
+it('names the other models, the key, and a request that the model can answer', () => {
+  const text = bannerText({
+    ...facts,
+    model: { id: 'embedder', abilities: ['embed'] },
+    otherModels: 2,
+    needsKey: true,
+  });
+  expect(text).toContain('Model     embedder and 2 more (http://127.0.0.1:8000/v1/models)');
+  expect(text).toContain("-H 'authorization: Bearer YOUR_KEY'");
+  expect(text).toContain('/embed');
+});
