@@ -105,7 +105,18 @@ function takesConstant(variant: SchemaNode, property: string, given: unknown): b
   if (given === undefined || given === null) return variant.required?.includes(property) !== true;
   if (node.enum !== undefined) return node.enum.includes(given);
   if (node.const !== undefined) return node.const === given;
-  return typeof given === 'string' && new RegExp(node.pattern ?? '').test(given);
+  return typeof given === 'string' && compiled(node.pattern ?? '').test(given);
+}
+
+/** Patterns are those of schemas of this server: few, and tested with each entry of a list. */
+const patterns = new Map<string, RegExp>();
+
+function compiled(pattern: string): RegExp {
+  const known = patterns.get(pattern);
+  if (known !== undefined) return known;
+  const made = new RegExp(pattern);
+  patterns.set(pattern, made);
+  return made;
 }
 
 function takesKind({ type, enum: values, const: constant }: SchemaNode, kind: string): boolean {

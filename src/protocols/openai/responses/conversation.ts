@@ -40,7 +40,7 @@ const HOSTED_ITEM =
 interface Turn {
   text: string | undefined;
   reasoning: string;
-  readonly calls: (ToolCall & { readonly idPath: string })[];
+  readonly calls: { readonly call: ToolCall; readonly path: string }[];
 }
 
 class ConversationBuilder {
@@ -152,7 +152,7 @@ class ConversationBuilder {
   }
 
   #addCall(path: string, call: ToolCall): void {
-    this.#turn.calls.push({ ...call, idPath: `${path}.call_id` });
+    this.#turn.calls.push({ call, path });
   }
 
   #addOutput(id: string, output: CallOutputItem['output'], path: string): void {
@@ -188,12 +188,12 @@ class ConversationBuilder {
     if (text === undefined && calls.length === 0) return;
     this.#rejectUnanswered();
     this.#showImages();
-    this.#calls.begin(calls);
+    this.#calls.begin(calls.map(({ call, path }) => ({ id: call.id, idPath: `${path}.call_id` })));
     this.#messages.push({
       role: 'assistant',
       content: text ?? '',
       ...(reasoning !== '' && { reasoning }),
-      ...(calls.length > 0 && { toolCalls: calls.map(({ idPath: _, ...call }) => call) }),
+      ...(calls.length > 0 && { toolCalls: calls.map(({ call }) => call) }),
     });
   }
 
