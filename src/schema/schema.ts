@@ -65,17 +65,21 @@ function chooseList(variants: readonly SchemaNode[], [first]: readonly unknown[]
   return variant === undefined || other !== undefined ? undefined : { variant };
 }
 
-/** Looks at one constant property after the other, in the order of the schema, until one variant is left. */
+/** Looks at one constant property after the other, in the order of the first variant, until one variant is left. */
 function objectChooser(variants: readonly SchemaNode[]): (value: object) => VariantChoice | undefined {
-  const names = Object.keys(variants[0]?.properties ?? {});
-  const constants = names.filter((name) =>
-    variants.every((variant) => isConstant(propertyOf(variant, name))),
-  );
+  const tags = Object.keys(variants[0]?.properties ?? {}).flatMap((property) => {
+    const tests = new Map<SchemaNode, (given: unknown) => boolean>();
+    for (const variant of variants) {
+      const test = constantTest(variant, property);
+      if (test !== undefined) tests.set(variant, test);
+    }
+    return tests.size === variants.length ? [{ property, tests }] : [];
+  });
   return (value) => {
     let left = variants;
-    for (const property of constants) {
+    for (const { property, tests } of tags) {
       const given = ownValue(value, property);
-      const fitting = left.filter((variant) => takesConstant(variant, property, given));
+      const fitting = left.filter((variant) => tests.get(variant)?.(given));
       const [variant, other] = fitting;
       if (variant === undefined) {
         const offered = left.filter(({ deprecated }) => deprecated !== true);
@@ -88,35 +92,22 @@ function objectChooser(variants: readonly SchemaNode[]): (value: object) => Vari
   };
 }
 
+/** Undefined where the property is no constant: a const, an enum or a string with a pattern. Null counts as absent. */
+function constantTest(variant: SchemaNode, property: string): ((given: unknown) => boolean) | undefined {
+  const node = propertyOf(variant, property);
+  const isOptional = variant.required?.includes(property) !== true;
+  const isAbsent = (given: unknown) => given === undefined || given === null;
+  if (node?.pattern !== undefined) {
+    const pattern = new RegExp(node.pattern);
+    return (given) => (isAbsent(given) ? isOptional : typeof given === 'string' && pattern.test(given));
+  }
+  const values = node?.enum ?? (node?.const === undefined ? undefined : [node.const]);
+  return values && ((given) => (isAbsent(given) ? isOptional : values.includes(given)));
+}
+
 /** A union within a union adds its variants to it. */
 export function variantsOf(node: SchemaNode): readonly SchemaNode[] {
   return node.anyOf === undefined ? [node] : node.anyOf.flatMap(variantsOf);
-}
-
-function isConstant(node: SchemaNode | undefined): boolean {
-  return (
-    node !== undefined && (node.const !== undefined || node.enum !== undefined || node.pattern !== undefined)
-  );
-}
-
-/** Null counts as absent: a body's schema knows no null but where it says so. */
-function takesConstant(variant: SchemaNode, property: string, given: unknown): boolean {
-  const node = propertyOf(variant, property) ?? {};
-  if (given === undefined || given === null) return variant.required?.includes(property) !== true;
-  if (node.enum !== undefined) return node.enum.includes(given);
-  if (node.const !== undefined) return node.const === given;
-  return typeof given === 'string' && compiled(node.pattern ?? '').test(given);
-}
-
-/** Patterns are those of schemas of this server: few, and tested with each entry of a list. */
-const patterns = new Map<string, RegExp>();
-
-function compiled(pattern: string): RegExp {
-  const known = patterns.get(pattern);
-  if (known !== undefined) return known;
-  const made = new RegExp(pattern);
-  patterns.set(pattern, made);
-  return made;
 }
 
 function takesKind({ type, enum: values, const: constant }: SchemaNode, kind: string): boolean {

@@ -62,9 +62,9 @@ function violationOfUnion({ node, value, path }: Place, fits: Fits): Violation {
   const choice = variantChooser(node)(value);
   if (choice === undefined) return wrong({ node, value, path });
   if ('variant' in choice) {
-    const inside = violationIn({ node: choice.variant, value, path }, fits);
-    // Where no part of the value is at fault, the other variants are as good as this one.
-    return inside.path === path ? wrong({ node, value, path }) : inside;
+    // A list or an object was meant as that variant; any other value may have been meant as each of them.
+    if (typeof value !== 'object' || value === null) return wrong({ node, value, path });
+    return violationIn({ node: choice.variant, value, path }, fits);
   }
   const { property, rule } = choice;
   const place = { node: rule, value: ownValue(value as object, property), path: fieldPath(path, property) };
@@ -89,6 +89,11 @@ function violationInObject(place: Place, fields: Fields, fits: Fits): Violation 
     value: ownValue(fields, name),
     path: fieldPath(path, name),
   });
+  // A wrong `type` says more than what is missing for the right one.
+  const tag = Object.keys(properties).find((name) =>
+    isWrongConstant(properties[name], ownValue(fields, name)),
+  );
+  if (tag !== undefined) return wrong(fieldPlace(tag, properties[tag]));
   const absent = required.find((name) => ownValue(fields, name) === undefined);
   if (absent !== undefined) return missing(fieldPlace(absent, properties[absent]));
   if (node.additionalProperties === false) {
@@ -103,6 +108,10 @@ function violationInObject(place: Place, fields: Fields, fits: Fits): Violation 
   if (values === undefined) return wrong(place);
   const name = Object.keys(fields).find((each) => !fits(values, fields[each]));
   return name === undefined ? wrong(place) : violationIn(fieldPlace(name, values), fits);
+}
+
+function isWrongConstant(field: SchemaNode | undefined, value: unknown): boolean {
+  return field?.const !== undefined && value !== undefined && field.const !== value;
 }
 
 function fieldPath(path: string, name: string): string {

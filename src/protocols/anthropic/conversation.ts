@@ -1,146 +1,135 @@
 /**
- * Messages become the core's. Invariant: the results of tools come first in the turn after the calls they answer, and each call
- * has its one.
+ * Messages become the core's. Neighbours with the same role are one turn. Invariant: the results of tools come first in the turn
+ * after their calls, and each call has one result.
  */
-
-import { Type } from 'typebox';
 import type { Message, ToolCall } from '../../core/generation.ts';
 import { normalizeTurns } from '../../core/normalize-turns.ts';
-import { nullableBodyReader, refuseDeepNesting } from '../body-reader.ts';
+import { refuseDeepNesting } from '../body-reader.ts';
 import { invalid } from '../field-errors.ts';
 import { listIds, ToolCallMatcher } from '../tools.ts';
-import { type Placed, readContent, readResult, readSystem, type ShownBlock, TextBuilder } from './content.ts';
-import { MessageBody } from './schema.ts';
+import { asBlocks, BETWEEN_BLOCKS, TextBuilder } from './content.ts';
+import type { MessageBody, ServerBlock, SystemContent, ToolResultBlock } from './schema.ts';
+import { isServerBlock } from './tools.ts';
 
-/** A line about the client, for another service than this: it differs with every request, and would keep the rest from being cached. */
-const NOT_FOR_THE_MODEL = 'x-anthropic-billing-header:';
-
-export function parseConversation(system: unknown, messages: readonly unknown[]): readonly Message[] {
-  const ledger = new ToolCallMatcher();
-  return normalizeTurns([
-    ...parseSystem(system),
-    ...turnsOf(messages).flatMap((turn): readonly Message[] => {
-      switch (turn.role) {
-        case 'user':
-          return userTurn(turn, ledger);
-        case 'assistant':
-          return [assistantTurn(turn, ledger)];
-        case 'system':
-          requireAnswers(turn, ledger);
-          return systemTurn(turn);
-        default:
-          throw turn.role satisfies never;
-      }
-    }),
-  ]);
-}
-
-function parseSystem(raw: unknown): readonly Message[] {
-  if (raw === undefined) return [];
-  return systemTurn({ role: 'system', messages: [{ content: raw, path: 'system' }] });
-}
-
-function systemTurn(turn: Turn): readonly Message[] {
-  const prose = new TextBuilder();
-  for (const { placed, between } of blocksOf(turn, readSystem)) {
-    const { block } = placed;
-    // That tools come and go shows in the tools themselves.
-    if (block.type === 'text' && !block.text.startsWith(NOT_FOR_THE_MODEL)) prose.append(block.text, between);
-  }
-  return prose.isEmpty ? [] : [{ role: 'system', content: prose.text }];
-}
-
-/** Messages become turns: neighbours with the same role are one. */
-
-/** What stands between two blocks of a message, and between two messages of a turn. */
-const BETWEEN_BLOCKS = '\n';
 const BETWEEN_MESSAGES = '\n\n';
 
-const readMessage = nullableBodyReader(
-  Type.Object({ role: MessageBody.properties.role, content: Type.Optional(Type.Unknown()) }),
-);
+/** A line about the client for the vendor's own service. It differs with every request, which would defeat the prompt cache. */
+const BILLING_HEADER = 'x-anthropic-billing-header:';
 
-interface Turn {
-  readonly role: 'user' | 'assistant' | 'system';
-  readonly messages: { readonly content: unknown; readonly path: string }[];
+export function parseConversation(
+  system: SystemContent | undefined,
+  messages: readonly MessageBody[],
+): readonly Message[] {
+  const calls = new ToolCallMatcher();
+  const prompt = system === undefined ? [] : systemTurn(placedBlocks(system, 'system'));
+  return normalizeTurns([...prompt, ...turnsOf(messages).flatMap((turn) => parseTurn(turn, calls))]);
 }
 
-function turnsOf(messages: readonly unknown[]): readonly Turn[] {
+type Role = MessageBody['role'];
+
+interface PlacedBlock<Block> {
+  readonly block: Block;
+  readonly path: string;
+  /** What separates it from the text before it. */
+  readonly between: string;
+}
+
+type BlockOf<Name extends Role> = Exclude<
+  Extract<Extract<MessageBody, { role: Name }>['content'], readonly unknown[]>[number],
+  ServerBlock
+>;
+
+/** Consecutive messages with one role; `path` is that of the first one's content. */
+type Turn = {
+  readonly [Name in Role]: {
+    readonly role: Name;
+    readonly path: string;
+    readonly blocks: PlacedBlock<BlockOf<Name>>[];
+  };
+}[Role];
+
+function turnsOf(messages: readonly MessageBody[]): readonly Turn[] {
   const turns: Turn[] = [];
-  for (const [index, raw] of messages.entries()) {
-    const path = `messages[${index}]`;
-    const { role, content } = readMessage(raw, path);
-    const message = { content, path: `${path}.content` };
+  for (const [index, { role, content }] of messages.entries()) {
+    const path = `messages[${index}].content`;
+    const blocks = placedBlocks<BlockOf<Role>>(content, path);
     const before = turns.at(-1);
-    if (before?.role === role) before.messages.push(message);
-    else turns.push({ role, messages: [message] });
+    // The types do not know that blocks of one role go with turns of that role.
+    if (before?.role === role) for (const block of blocks) (before.blocks as typeof blocks).push(block);
+    else turns.push({ role, path, blocks } as Turn);
   }
   return turns;
 }
 
-/** All blocks of a turn, with what stands between each and what was said before it. */
-function blocksOf<Block>(
-  { messages }: Turn,
-  read: (content: unknown, path: string) => readonly Block[],
-): readonly { readonly placed: Block; readonly between: string }[] {
-  return messages.flatMap(({ content, path }) =>
-    read(content, path).map((placed, index) => ({
-      placed,
-      between: index === 0 ? BETWEEN_MESSAGES : BETWEEN_BLOCKS,
-    })),
-  );
+/** Of one message, without blocks of server tools. */
+function placedBlocks<Block extends { readonly type: string }>(
+  content: string | readonly (Block | ServerBlock)[],
+  path: string,
+): PlacedBlock<Block>[] {
+  const placed: PlacedBlock<Block>[] = [];
+  for (const [index, block] of asBlocks(content).entries()) {
+    if (isServerBlock(block)) continue;
+    placed.push({
+      block: block as Block,
+      path: typeof content === 'string' ? path : `${path}[${index}]`,
+      between: placed.length === 0 ? BETWEEN_MESSAGES : BETWEEN_BLOCKS,
+    });
+  }
+  return placed;
 }
 
-/** What a user says becomes the core's messages: first the results of tools, each a message of its own, then the rest. */
-
-const USER_BLOCKS = ['text', 'image', 'document', 'search_result', 'tool_result'] as const;
-type UserBlock = (typeof USER_BLOCKS)[number];
-
-function userTurn(turn: Turn, ledger: ToolCallMatcher): readonly Message[] {
-  const results: Message[] = [];
-  const prose = new TextBuilder();
-  let saysMore: string | undefined;
-  const where = 'a message with role "user"';
-  for (const { placed, between } of blocksOf(turn, (content, path) =>
-    readContent<UserBlock>(content, path, { types: USER_BLOCKS, where }),
-  )) {
-    if (isResult(placed)) {
-      if (saysMore !== undefined)
-        throw invalid(
-          placed.path,
-          `${placed.path} is a tool_result behind other content (${saysMore}): results come first.`,
-        );
-      results.push(toolResult(placed, { ledger, prose }));
-    } else {
-      saysMore ??= placed.path;
-      prose.appendBlock(placed, between);
-    }
+function parseTurn(turn: Turn, calls: ToolCallMatcher): readonly Message[] {
+  switch (turn.role) {
+    case 'user':
+      return userTurn(turn, calls);
+    case 'assistant':
+      return [assistantTurn(turn.blocks, calls)];
+    case 'system':
+      requireResults(turn, calls);
+      return systemTurn(turn.blocks);
+    default:
+      throw turn satisfies never;
   }
-  requireAnswers(turn, ledger);
-  ledger.reset();
-  if (!prose.isEmpty) {
-    const { text: content, images } = prose;
+}
+
+function systemTurn(blocks: readonly PlacedBlock<BlockOf<'system'>>[]): readonly Message[] {
+  const text = new TextBuilder();
+  for (const { block, between } of blocks) {
+    // That tools come and go shows in the tools themselves.
+    if (block.type === 'text' && !block.text.startsWith(BILLING_HEADER)) text.append(block.text, between);
+  }
+  return text.isEmpty ? [] : [{ role: 'system', content: text.text }];
+}
+
+/** First the results of tools, each a message of its own, then the rest. */
+function userTurn(turn: Extract<Turn, { role: 'user' }>, calls: ToolCallMatcher): readonly Message[] {
+  const results: Message[] = [];
+  const text = new TextBuilder();
+  let other: string | undefined;
+  for (const { block, path, between } of turn.blocks) {
+    if (block.type !== 'tool_result') {
+      other ??= path;
+      text.appendBlock(block, between);
+    } else if (other === undefined) results.push(toolResult(block, path, { calls, text }));
+    else throw invalid(path, `${path} is a tool_result behind other content (${other}): results come first.`);
+  }
+  requireResults(turn, calls);
+  calls.reset();
+  if (!text.isEmpty) {
+    const { text: content, images } = text;
     return [...results, { role: 'user', content, ...(images.length > 0 && { images }) }];
   }
   if (results.length > 0) return results;
-  const path = turn.messages[0]?.path ?? 'messages';
-  throw invalid(path, `${path} is empty, but a message with role "user" must say something.`);
+  throw invalid(turn.path, `${turn.path} is empty, but a message with role "user" must say something.`);
 }
 
-function isResult(placed: Placed<UserBlock>): placed is Placed<'tool_result'> {
-  return placed.block.type === 'tool_result';
-}
-
-function isReference(placed: Placed<ShownBlock | 'tool_reference'>): placed is Placed<'tool_reference'> {
-  return placed.block.type === 'tool_reference';
-}
-
-/** Its pictures go into what the user says next: an answer of a tool is a text. */
+/** Its images go into the user's text behind it: a tool's result is a text. */
 function toolResult(
-  { block, path }: Placed<'tool_result'>,
-  to: { readonly ledger: ToolCallMatcher; readonly prose: TextBuilder },
+  block: ToolResultBlock,
+  path: string,
+  { calls, text }: { readonly calls: ToolCallMatcher; readonly text: TextBuilder },
 ): Message {
-  const toolCallId = to.ledger.match(block.tool_use_id, {
+  const toolCallId = calls.match(block.tool_use_id, {
     path,
     idPath: `${path}.tool_use_id`,
     misplaced: {
@@ -148,71 +137,63 @@ function toolResult(
       message: `${path} is a tool_result, but no assistant’s message with a tool_use stands before its own.`,
     },
   });
-  const told = new TextBuilder();
-  const content = block.content ?? [];
-  for (const given of readResult(content, `${path}.content`)) {
-    if (isReference(given)) told.append(`${given.block.tool_name} can be called now.`, BETWEEN_BLOCKS);
-    else told.appendBlock(given, BETWEEN_BLOCKS);
+  const result = new TextBuilder();
+  for (const part of asBlocks(block.content ?? [])) {
+    if (isServerBlock(part)) continue;
+    if (part.type === 'tool_reference') result.append(`${part.tool_name} can be called now.`, BETWEEN_BLOCKS);
+    else result.appendBlock(part, BETWEEN_BLOCKS);
   }
-  to.prose.appendImages(told.images);
-  return { role: 'tool', content: block.is_error ? asError(told.text) : told.text, toolCallId };
+  text.appendImages(result.images);
+  return { role: 'tool', content: block.is_error ? asError(result.text) : result.text, toolCallId };
 }
 
-/** Templates know no failed call: the text says it, where it does not already. */
+/** Chat templates know no failed call, so the text says it. */
 function asError(text: string): string {
   if (/^\W*(\w+_)?error/i.test(text)) return text;
   return text === '' ? 'Error' : `Error: ${text}`;
 }
 
-function requireAnswers({ messages }: Turn, ledger: ToolCallMatcher): void {
-  const { unanswered } = ledger;
+function requireResults({ path }: Turn, { unanswered }: ToolCallMatcher): void {
   if (unanswered.length === 0) return;
-  const path = messages[0]?.path ?? 'messages';
   throw invalid(
     path,
     `${path} must begin with a tool_result for each tool_use before it; missing: ${listIds(unanswered)}.`,
   );
 }
 
-/** What a model said before becomes one message of the core: its text, its thoughts and its calls. */
-
-const ASSISTANT_BLOCKS = ['text', 'thinking', 'redacted_thinking', 'tool_use'] as const;
-type AssistantBlock = (typeof ASSISTANT_BLOCKS)[number];
-
-function assistantTurn(turn: Turn, ledger: ToolCallMatcher): Message {
-  const said = new TextBuilder();
-  const thought = new TextBuilder();
-  const calls: { readonly call: ToolCall; readonly idPath: string }[] = [];
-  const where = 'a message with role "assistant"';
-  for (const { placed, between } of blocksOf(turn, (content, path) =>
-    readContent<AssistantBlock>(content, path, { types: ASSISTANT_BLOCKS, where }),
-  )) {
-    const { block, path } = placed;
+function assistantTurn(
+  blocks: readonly PlacedBlock<BlockOf<'assistant'>>[],
+  calls: ToolCallMatcher,
+): Message {
+  const text = new TextBuilder();
+  const reasoning = new TextBuilder();
+  const made: { readonly call: ToolCall; readonly idPath: string }[] = [];
+  for (const { block, path, between } of blocks) {
     switch (block.type) {
       case 'text':
-        said.append(block.text, between);
+        text.append(block.text, between);
         break;
       case 'thinking':
-        thought.append(block.thinking, between);
+        reasoning.append(block.thinking, between);
         break;
       case 'redacted_thinking':
-        // Nobody here can read it.
+        // Only the vendor can read it.
         break;
       case 'tool_use': {
         refuseDeepNesting(block.input, `${path}.input`);
-        const { id, name, input } = block;
-        calls.push({ call: { id, name, arguments: JSON.stringify(input) }, idPath: `${path}.id` });
+        const call = { id: block.id, name: block.name, arguments: JSON.stringify(block.input) };
+        made.push({ call, idPath: `${path}.id` });
         break;
       }
       default:
         block satisfies never;
     }
   }
-  ledger.begin(calls.map(({ call: { id }, idPath }) => ({ id, idPath })));
+  calls.begin(made.map(({ call: { id }, idPath }) => ({ id, idPath })));
   return {
     role: 'assistant',
-    content: said.text,
-    ...(!thought.isEmpty && { reasoning: thought.text }),
-    ...(calls.length > 0 && { toolCalls: calls.map(({ call }) => call) }),
+    content: text.text,
+    ...(!reasoning.isEmpty && { reasoning: reasoning.text }),
+    ...(made.length > 0 && { toolCalls: made.map(({ call }) => call) }),
   };
 }

@@ -1,5 +1,4 @@
-/** The bodies of /v1/messages and of its count_tokens become a GenerationRequest, and the part of one that is a prompt. */
-
+/** The body of /v1/messages becomes a GenerationRequest; that of its count_tokens the part of one that is a prompt. */
 import type {
   GenerationInput,
   GenerationRequest,
@@ -13,29 +12,20 @@ import { showValue } from '../../schema/violation.ts';
 import { nullableBodyReader, refuseDeepNesting } from '../body-reader.ts';
 import { invalid } from '../field-errors.ts';
 import type { ParseContext, ParsedGeneration } from '../protocol.ts';
-import { serverBlocksIn } from './content.ts';
 import { parseConversation } from './conversation.ts';
 import { messageRenderer } from './render.ts';
-import {
-  CheckedCount,
-  CheckedMessages,
-  type ConversationBody,
-  JsonFormat,
-  type MessagesBody,
-  OutputConfig,
-  Thinking,
-} from './schema.ts';
+import { CountBody, MessagesBody } from './schema.ts';
 import { parseTools } from './tools.ts';
 
-const readMessages = nullableBodyReader(CheckedMessages);
-const readCount = nullableBodyReader(CheckedCount);
+const readMessages = nullableBodyReader(MessagesBody);
+const readCount = nullableBodyReader(CountBody);
 
 export function parseMessages(raw: unknown, context: ParseContext): ParsedGeneration {
-  const body = readMessages(raw, '');
+  const body = readMessages(raw);
   rejectServiceFields(body);
   const { input, tools, dropped } = parsePrompt(body);
   const output = parseOutput(body);
-  const thinking = parseThinking(body);
+  const { effort, omitted } = parseThinking(body);
   const extras = parseExtras(body);
   const model = context.requireModel(body.model);
   const request: GenerationRequest = {
@@ -47,7 +37,7 @@ export function parseMessages(raw: unknown, context: ParseContext): ParsedGenera
       maxTokens: Math.min(body.max_tokens, model.contextSize ?? body.max_tokens),
       stop: body.stop_sequences ?? [],
     },
-    ...(thinking.wish !== undefined && { thinking: thinking.wish }),
+    ...(effort !== undefined && { thinking: effort }),
     ...(output !== undefined && { output }),
     ...(tools !== undefined && { tools }),
     ...(extras !== undefined && { extras }),
@@ -59,43 +49,39 @@ export function parseMessages(raw: unknown, context: ParseContext): ParsedGenera
     timeoutMs: undefined,
     priority: undefined,
     ...(dropped.length > 0 && { dropped }),
-    renderer: messageRenderer(request, { hidesThinking: thinking.omitted }),
+    renderer: messageRenderer(request, { hidesThinking: omitted }),
   };
 }
 
 interface Prompt {
   readonly input: Extract<GenerationInput, { readonly kind: 'chat' }>;
   readonly tools: ToolUse | undefined;
-  /** What was not taken, as X-Dropped-Parameters names it. */
+  /** As X-Dropped-Parameters names it. */
   readonly dropped: readonly string[];
 }
 
 interface CountedPrompt extends Prompt {
   /** Absent: the default model. */
   readonly model: string | undefined;
-  /** Templates write a prompt by it. */
+  /** Chat templates depend on it. */
   readonly thinking: ReasoningEffort | undefined;
 }
 
-/** All but the settings of the answer; what they would refuse is refused all the same. */
+/** A body that /v1/messages would reject is rejected here too. */
 export function parseCount(raw: unknown): CountedPrompt {
-  const body = readCount(raw, '');
+  const body = readCount(raw);
   rejectServiceFields(body);
   const prompt = parsePrompt(body);
   parseOutput(body);
-  return { ...prompt, model: body.model, thinking: parseThinking(body).wish };
+  return { ...prompt, model: body.model, thinking: parseThinking(body).effort };
 }
 
-function parsePrompt(body: ConversationBody): Prompt {
+function parsePrompt(body: CountBody): Prompt {
   const { use, dropped } = parseTools(body);
-  return {
-    input: inputOf(parseConversation(body.system, body.messages)),
-    tools: use,
-    dropped: [...dropped, ...serverBlocksIn(body.messages)],
-  };
+  return { input: inputOf(parseConversation(body.system, body.messages)), tools: use, dropped };
 }
 
-/** A last message of the assistant is the beginning of the answer (prefill), unless it says nothing. */
+/** A last message of the assistant is the beginning of the answer (prefill), unless it is empty. */
 function inputOf(messages: readonly Message[]): Prompt['input'] {
   const last = messages.at(-1);
   if (last?.role !== 'assistant') return { kind: 'chat', messages };
@@ -117,61 +103,51 @@ function parseSampling({ temperature, top_p, top_k }: MessagesBody): Sampling {
   };
 }
 
-/** output_config and thinking become the core's wishes for the form of an answer and for the thoughts before it. */
-
-const readConfig = nullableBodyReader(OutputConfig);
-const readFormat = nullableBodyReader(JsonFormat);
-const readThinking = nullableBodyReader(Thinking);
-
-/** There is no more than much. */
-const LEVELS = { low: 'low', medium: 'medium', high: 'high', xhigh: 'high', max: 'high' } as const;
-
-/** `output_format` is what output_config.format was called before. */
-function parseOutput({ output_config, output_format }: ConversationBody): OutputFormat | undefined {
-  const format = output_config === undefined ? undefined : readConfig(output_config, 'output_config').format;
+function parseOutput({ output_config, output_format }: CountBody): OutputFormat | undefined {
+  const format = output_config?.format;
   if (format !== undefined && output_format !== undefined)
     throw invalid(
       'output_format',
       'output_format is the old name of output_config.format; only one may be given.',
     );
-  const given = format ?? output_format;
-  if (given === undefined) return undefined;
-  const path = format === undefined ? 'output_format' : 'output_config.format';
-  const { schema } = readFormat(given, path);
-  refuseDeepNesting(schema, `${path}.schema`);
+  const schema = (format ?? output_format)?.schema;
+  if (schema === undefined) return undefined;
+  const field = format === undefined ? 'output_format' : 'output_config.format';
+  refuseDeepNesting(schema, `${field}.schema`);
   return { kind: 'json-schema', schema };
 }
 
+/** There is no effort above high. */
+const EFFORTS = { low: 'low', medium: 'medium', high: 'high', xhigh: 'high', max: 'high' } as const;
+
 interface ThinkingSetting {
-  /** Undefined: as the model does when nothing is said. */
-  readonly wish: ReasoningEffort | undefined;
-  /** The thoughts are not shown. */
+  /** Undefined: the model's own default. */
+  readonly effort: ReasoningEffort | undefined;
+  /** The answer shows no thinking. */
   readonly omitted: boolean;
 }
 
-/** How much the model thinks is said by the effort; a budget no backend takes. */
-function parseThinking({ thinking, output_config }: ConversationBody): ThinkingSetting {
-  if (thinking === undefined) return { wish: false, omitted: false };
-  const { type, display } = readThinking(thinking, 'thinking');
+/** The effort is what backends know; none of them takes a budget. */
+function parseThinking({ thinking, output_config }: CountBody): ThinkingSetting {
+  if (thinking === undefined) return { effort: false, omitted: false };
+  const { type, display } = thinking;
   const omitted = display === 'omitted';
   switch (type) {
     case 'disabled':
-      return { wish: false, omitted };
+      return { effort: false, omitted };
     case 'adaptive':
     case 'between_tools':
-      return { wish: undefined, omitted };
+      return { effort: undefined, omitted };
     case 'enabled': {
-      const { effort } = output_config === undefined ? {} : readConfig(output_config, 'output_config');
-      return { wish: effort === undefined ? true : LEVELS[effort], omitted };
+      const effort = output_config?.effort;
+      return { effort: effort === undefined ? true : EFFORTS[effort], omitted };
     }
     default:
       throw type satisfies never;
   }
 }
 
-/** Fields of a body that say nothing to a model: what this API knows and is meant for its own service, and what nobody here knows. */
-
-/** The answer is the same without them. */
+/** Fields for the vendor's own service: the answer is the same without them. */
 const IGNORED_FIELDS = [
   'anthropic_beta',
   'anthropic_version',
@@ -190,7 +166,7 @@ const IGNORED_FIELDS = [
   'workspace_id',
 ] as const;
 
-/** Field → what it would take. */
+/** Fields that would change the answer → why they are rejected. */
 const REJECTED_FIELDS = {
   container: 'the server runs no containers',
   mcp_servers: 'the server connects to no other servers',
@@ -198,22 +174,22 @@ const REJECTED_FIELDS = {
   compaction: 'the server keeps conversations as they are',
 } as const;
 
-const KNOWN_FIELDS: ReadonlySet<string> = new Set([
-  ...Object.keys(CheckedMessages.properties),
-  ...Object.keys(REJECTED_FIELDS),
-  ...IGNORED_FIELDS,
-]);
-
 function rejectServiceFields(body: Readonly<Record<string, unknown>>): void {
   for (const [field, reason] of Object.entries(REJECTED_FIELDS)) {
     const value = body[field];
-    const asksNothing = value === undefined || (Array.isArray(value) && value.length === 0);
-    if (!asksNothing)
+    const isEmpty = value === undefined || (Array.isArray(value) && value.length === 0);
+    if (!isEmpty)
       throw invalid(field, `${field} is ${showValue(value)}, but cannot be given here: ${reason}.`);
   }
 }
 
-/** For targets that take them by name. */
+const KNOWN_FIELDS: ReadonlySet<string> = new Set([
+  ...Object.keys(MessagesBody.properties),
+  ...Object.keys(REJECTED_FIELDS),
+  ...IGNORED_FIELDS,
+]);
+
+/** Fields that this API does not have, for targets that take them by name. */
 function parseExtras(body: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> | undefined {
   const extras = Object.entries(body).filter(([field]) => !KNOWN_FIELDS.has(field));
   for (const [field, value] of extras) refuseDeepNesting(value, field);

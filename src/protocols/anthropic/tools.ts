@@ -1,175 +1,178 @@
 /**
- * tools and tool_choice become the core's ToolUse: tools of the vendor's servers are dropped, deferred ones are offered once the
- * conversation has named them.
+ * tools and tool_choice become the core's ToolUse. Tools of the vendor's servers are dropped, with the blocks that they left in the
+ * conversation; deferred tools are offered once the conversation has named them.
  */
-
-import { Type } from 'typebox';
 import type { Tool, ToolChoice, ToolUse } from '../../core/generation.ts';
 import { showValue } from '../../schema/violation.ts';
-import { nullableBodyReader } from '../body-reader.ts';
 import { invalid } from '../field-errors.ts';
 import { checkParameters, requireUniqueName } from '../tools.ts';
-import {
-  type ConversationBody,
-  type ToolBody,
-  type ToolChoiceBody,
-  ToolChoice as ToolChoiceSchema,
-  Tool as ToolSchema,
+import type {
+  ClientTool,
+  CountBody,
+  CustomTool,
+  MessageBody,
+  ServerBlock,
+  ServerTool,
+  ToolChoiceBody,
+  ToolResultBlock,
 } from './schema.ts';
-
-const MAX_TOOLS = 128;
-
-const readList = nullableBodyReader(
-  Type.Object({ tools: Type.Optional(Type.Array(Type.Unknown(), { maxItems: MAX_TOOLS })) }),
-);
-/** Tools of other services lack what ours have: that they are such is said first. */
-const readToolType = nullableBodyReader(Type.Object({ type: ToolSchema.properties.type }));
-const readTool = nullableBodyReader(ToolSchema);
-const readChoice = nullableBodyReader(ToolChoiceSchema);
-
-interface Offer {
-  readonly tool: Tool;
-  /** Its schema is not shown to the model until something in the conversation names the tool. */
-  readonly deferred: boolean;
-}
+import { SERVER_BLOCK_TYPES } from './schema.ts';
 
 interface ParsedTools {
   readonly use: ToolUse | undefined;
-  /** What was not taken, as X-Dropped-Parameters names it. */
+  /** As X-Dropped-Parameters names them: each type of tool and of block once. */
   readonly dropped: readonly string[];
 }
 
-export function parseTools({ tools, tool_choice, messages }: ConversationBody): ParsedTools {
-  const list = readList({ tools }, '').tools ?? [];
-  const choice = tool_choice === undefined ? undefined : readChoice(tool_choice, 'tool_choice');
-  const changes = toolChangesOf(messages);
+export function parseTools({ tools = [], tool_choice: choice, messages }: CountBody): ParsedTools {
+  const changes = toolChangesIn(messages);
   const names = new Set<string>();
-  const dropped = new Map<string, string>();
+  const droppedNames = new Set<string>();
+  const dropped = new Set<string>();
   const offers: Offer[] = [];
-  for (const [index, raw] of list.entries()) {
-    const { type, name } = fieldsOf(raw);
-    if (isServerTool(type)) dropped.set(String(name ?? type), `tools.${type}`);
-    else offers.push(parseOffer(raw, `tools[${index}]`, names));
+  for (const [index, tool] of tools.entries()) {
+    if (isServerTool(tool)) {
+      droppedNames.add(tool.name ?? tool.type);
+      dropped.add(`tools.${tool.type}`);
+    } else offers.push(parseOffer(tool, `tools[${index}]`, names));
   }
-  for (const [name, { raw, path }] of changes.added)
-    if (!names.has(name)) offers.push({ ...parseOffer(raw, path, names), deferred: false });
-  const searched = list.some((raw) => isSearchTool(fieldsOf(raw).type));
-  const isOffered = ({ tool: { name }, deferred }: Offer) =>
-    name === choice?.name ||
-    (!changes.removed.has(name) && (!deferred || searched || changes.available.has(name)));
-  const offered = offers.filter(isOffered).map(({ tool }) => tool);
-  return {
-    use: useOf(offered, choice, { names, dropped: new Set(dropped.keys()) }),
-    dropped: [...new Set(dropped.values())],
-  };
-}
-
-function useOf(
-  tools: readonly Tool[],
-  choice: ToolChoiceBody | undefined,
-  known: { readonly names: ReadonlySet<string>; readonly dropped: ReadonlySet<string> },
-): ToolUse | undefined {
-  if (choice?.name !== undefined && known.dropped.has(choice.name))
+  for (const [name, { tool, path }] of changes.added)
+    if (!names.has(name)) offers.push({ ...parseOffer(tool, path, names), deferred: false });
+  for (const name of serverBlocksIn(messages)) dropped.add(name);
+  const forced = choice?.type === 'tool' ? choice.name : undefined;
+  if (forced !== undefined && droppedNames.has(forced))
     throw invalid(
       'tool_choice.name',
-      `tool_choice.name is ${showValue(choice.name)}, but that tool runs on its vendor’s servers and was dropped. Choose a tool that you run yourself.`,
+      `tool_choice.name is ${showValue(forced)}, but that tool runs on its vendor’s servers and was dropped. Choose a tool that you run yourself.`,
     );
-  if (tools.length === 0) {
-    if (choice === undefined || choice.type === 'auto' || choice.type === 'none') return undefined;
-    throw invalid('tool_choice', 'tool_choice asks for a call, but there are no tools.');
-  }
-  return {
-    tools,
-    choice: parseChoice(choice, known.names),
-    ...(choice?.disable_parallel_tool_use && { single: true }),
-  };
+  // The search that would name the deferred tools is dropped, so all of them are offered.
+  const searched = tools.some(({ type = '' }) => type.startsWith('tool_search_tool'));
+  const isOffered = ({ tool: { name }, deferred }: Offer) =>
+    name === forced || (!changes.removed.has(name) && (!deferred || searched || changes.available.has(name)));
+  const offered = offers.filter(isOffered).map(({ tool }) => tool);
+  return { use: toolUse(offered, choice, names), dropped: [...dropped] };
 }
 
-/** A tool that the client runs and that this API names by its type alone has the schema that is known of it. */
-function parseOffer(raw: unknown, path: string, names: Set<string>): Offer {
-  const { type, defer_loading } = fieldsOf(raw);
-  const known = clientTool(type);
-  const described = known === undefined ? raw : { ...(raw as object), type: undefined, ...known };
-  return { tool: parseTool(described, path, names), deferred: defer_loading === true };
+interface Offer {
+  readonly tool: Tool;
+  /** Not shown to the model until the conversation names the tool. */
+  readonly deferred: boolean;
 }
 
-/** Of whatever it is: what is no object is refused by its reader. */
-function fieldsOf(raw: unknown): Readonly<Record<string, unknown>> {
-  return typeof raw === 'object' && raw !== null ? (raw as Readonly<Record<string, unknown>>) : {};
-}
-
-function parseTool(raw: unknown, path: string, names: Set<string>): Tool {
-  readToolType(raw, path);
-  const { name, description, input_schema, strict } = readTool(raw, path);
+/** `path`: of the tool in the body. */
+function parseOffer(tool: CustomTool | ClientTool, path: string, names: Set<string>): Offer {
+  const { name, strict, defer_loading: deferred = false } = tool;
+  const { description, input_schema } = clientTool(tool.type) ?? (tool as CustomTool);
   checkParameters(input_schema, `${path}.input_schema`, { type: 'required' });
   requireUniqueName(name, path, names);
   return {
-    name,
-    ...(description !== undefined && { description }),
-    parameters: input_schema,
-    ...(strict && { strict }),
+    tool: {
+      name,
+      ...(description !== undefined && { description }),
+      parameters: input_schema,
+      ...(strict && { strict }),
+    },
+    deferred,
   };
+}
+
+function toolUse(
+  tools: readonly Tool[],
+  choice: ToolChoiceBody | undefined,
+  names: ReadonlySet<string>,
+): ToolUse | undefined {
+  if (tools.length > 0)
+    return {
+      tools,
+      choice: parseChoice(choice, names),
+      ...(choice?.disable_parallel_tool_use && { single: true }),
+    };
+  if (choice === undefined || choice.type === 'auto' || choice.type === 'none') return undefined;
+  throw invalid('tool_choice', 'tool_choice asks for a call, but there are no tools.');
 }
 
 function parseChoice(choice: ToolChoiceBody | undefined, names: ReadonlySet<string>): ToolChoice {
   if (choice === undefined) return 'auto';
-  const { type, name } = choice;
-  switch (type) {
+  switch (choice.type) {
     case 'auto':
-      return 'auto';
     case 'none':
-      return 'none';
+      return choice.type;
     case 'any':
       return 'required';
     case 'tool':
-      if (name !== undefined && names.has(name)) return { name };
+      if (names.has(choice.name)) return { name: choice.name };
       throw invalid(
         'tool_choice.name',
-        `tool_choice.name is ${showValue(name)}, but the tools are ${[...names].join(', ')}.`,
+        `tool_choice.name is ${showValue(choice.name)}, but the tools are ${[...names].join(', ')}.`,
       );
     default:
-      throw type satisfies never;
+      throw choice satisfies never;
   }
 }
 
-/**
- * Tools that this API names by a type with a date instead of describing them. Those that run on its own servers are dropped;
- * those that the client runs are offered as functions, with the arguments that the client's side of them takes. Pure.
- */
+// What comes and goes in the conversation
 
-const SERVER_TOOL =
-  /^(web_search|web_fetch|code_execution|tool_search_tool(_regex|_bm25)?|mcp_toolset|advisor)(_\d{8})?$/;
-const SEARCH_TOOL = /^tool_search_tool/;
-
-/** `web_search_20250305` and the like: nobody here could run it. */
-function isServerTool(type: unknown): type is string {
-  return typeof type === 'string' && SERVER_TOOL.test(type);
+interface ToolChanges {
+  /** Defined in the conversation, by name; the last definition counts. */
+  readonly added: ReadonlyMap<string, { readonly tool: CustomTool | ClientTool; readonly path: string }>;
+  /** Named by the result of a search or by a system message, and not removed since. */
+  readonly available: ReadonlySet<string>;
+  readonly removed: ReadonlySet<string>;
 }
 
-/** It would find the tools whose loading is deferred. */
-function isSearchTool(type: unknown): boolean {
-  return typeof type === 'string' && SEARCH_TOOL.test(type);
+function toolChangesIn(messages: readonly MessageBody[]): ToolChanges {
+  const added = new Map<string, { readonly tool: CustomTool | ClientTool; readonly path: string }>();
+  const available = new Set<string>();
+  const removed = new Set<string>();
+  const offer = (name: string) => {
+    available.add(name);
+    removed.delete(name);
+  };
+  for (const [index, { content }] of messages.entries()) {
+    if (typeof content === 'string') continue;
+    for (const [position, block] of content.entries()) {
+      if (block.type === 'tool_result') for (const name of referencesIn(block.content)) offer(name);
+      if (block.type === 'tool_removal') {
+        available.delete(block.tool.name);
+        removed.add(block.tool.name);
+      }
+      if (block.type === 'tool_addition') {
+        const { tool } = block;
+        offer(tool.name);
+        if (tool.type !== 'tool_reference')
+          added.set(tool.name, { tool, path: `messages[${index}].content[${position}].tool` });
+      }
+    }
+  }
+  return { added, available, removed };
 }
 
-const SERVER_BLOCK =
-  /^(server_tool_use|mcp_tool_use|container_upload|(web_search|web_fetch|code_execution|bash_code_execution|text_editor_code_execution|tool_search|mcp|advisor)_tool_result)$/;
-
-/** What a tool of the vendor's servers left in an earlier answer. */
-export function isServerBlock(type: unknown): type is string {
-  return typeof type === 'string' && SERVER_BLOCK.test(type);
+function referencesIn(content: ToolResultBlock['content'] = []): readonly string[] {
+  if (typeof content === 'string') return [];
+  return content.flatMap((block) => (block.type === 'tool_reference' ? [block.tool_name] : []));
 }
+
+function serverBlocksIn(messages: readonly MessageBody[]): readonly string[] {
+  return messages.flatMap(({ content }) =>
+    typeof content === 'string' ? [] : content.filter(isServerBlock).map(({ type }) => `messages.${type}`),
+  );
+}
+
+// Tools that this API names by their type
+
+type ToolDefinition = Pick<CustomTool, 'description' | 'input_schema'>;
 
 const text = { type: 'string' } as const;
 const lines = { type: 'array', items: { type: 'integer' }, minItems: 2, maxItems: 2 } as const;
 
-function commands(names: readonly string[], others: object): ToolBody['input_schema'] {
+function commands(names: readonly string[], others: object): CustomTool['input_schema'] {
   return { type: 'object', properties: { command: { enum: names }, ...others }, required: ['command'] };
 }
 
-/** By what stands before the date. */
-const CLIENT_TOOLS: Readonly<Record<string, Omit<ToolBody, 'name' | 'type'>>> = {
+/** The arguments of tools that this API names by a type with a date instead of describing them; by the type without its date. */
+const CLIENT_TOOLS: Readonly<Record<string, ToolDefinition>> = {
   bash: {
-    description: 'Runs a command in a shell that stays open between calls, and answers what it printed.',
+    description: 'Runs a command in a shell that stays open between calls, and returns what it printed.',
     input_schema: {
       type: 'object',
       properties: { command: text, restart: { type: 'boolean', description: 'true: a new shell.' } },
@@ -209,68 +212,16 @@ const CLIENT_TOOLS: Readonly<Record<string, Omit<ToolBody, 'name' | 'type'>>> = 
 };
 
 /** Undefined for any other type. */
-function clientTool(type: unknown): Omit<ToolBody, 'name' | 'type'> | undefined {
-  const family = typeof type === 'string' ? /^(.+)_\d{8}$/.exec(type)?.[1] : undefined;
-  return family !== undefined && Object.hasOwn(CLIENT_TOOLS, family) ? CLIENT_TOOLS[family] : undefined;
+function clientTool(type = ''): ToolDefinition | undefined {
+  const family = type.replace(/_\d{8}$/, '');
+  return Object.hasOwn(CLIENT_TOOLS, family) ? CLIENT_TOOLS[family] : undefined;
 }
 
-/**
- * Which tools come and go in the course of a conversation: a tool_reference in the result of a search makes a deferred tool
- * available, blocks of a system message add tools and take them away. Pure.
- */
-interface ToolChanges {
-  /** Defined in the conversation, each with where; the last definition of a name counts. */
-  readonly added: ReadonlyMap<string, { readonly raw: unknown; readonly path: string }>;
-  /** Named by a reference, and not taken away since. */
-  readonly available: ReadonlySet<string>;
-  readonly removed: ReadonlySet<string>;
+function isServerTool(tool: CustomTool | ClientTool | ServerTool): tool is ServerTool {
+  return tool.type !== undefined && tool.type !== 'custom' && clientTool(tool.type) === undefined;
 }
 
-function toolChangesOf(messages: readonly unknown[]): ToolChanges {
-  const added = new Map<string, { readonly raw: unknown; readonly path: string }>();
-  const available = new Set<string>();
-  const removed = new Set<string>();
-  const offer = (name: unknown) => {
-    if (typeof name !== 'string') return;
-    available.add(name);
-    removed.delete(name);
-  };
-  for (const { block, path } of blocksIn(messages)) {
-    const { type, tool } = block;
-    if (type === 'tool_reference') offer(block.tool_name);
-    const { type: kind, name } = recordOf(tool);
-    if (type === 'tool_addition') {
-      offer(name);
-      if (kind !== 'tool_reference' && typeof name === 'string')
-        added.set(name, { raw: tool, path: `${path}.tool` });
-    }
-    if (type === 'tool_removal' && typeof name === 'string') {
-      available.delete(name);
-      removed.add(name);
-    }
-  }
-  return { added, available, removed };
-}
-
-type Fields = Readonly<Record<string, unknown>>;
-
-/** The blocks of all messages, those inside results too. */
-function* blocksIn(
-  messages: readonly unknown[],
-): Generator<{ readonly block: Fields; readonly path: string }> {
-  for (const [index, message] of messages.entries()) {
-    for (const outer of entriesOf(recordOf(message).content, `messages[${index}].content`)) {
-      yield outer;
-      if (outer.block.type === 'tool_result') yield* entriesOf(outer.block.content, `${outer.path}.content`);
-    }
-  }
-}
-
-function entriesOf(content: unknown, path: string) {
-  if (!Array.isArray(content)) return [];
-  return content.map((block: unknown, index) => ({ block: recordOf(block), path: `${path}[${index}]` }));
-}
-
-function recordOf(value: unknown): Fields {
-  return typeof value === 'object' && value !== null ? (value as Fields) : {};
+/** Left in an earlier answer by a tool of the vendor's servers. */
+export function isServerBlock(block: { readonly type: string }): block is ServerBlock {
+  return SERVER_BLOCK_TYPES.has(block.type);
 }

@@ -152,6 +152,16 @@ describe('in a union', () => {
     expect(faultOf(Part, { type: 'film' })).toBe('type is "film", but must be "text".');
   });
 
+  it('a wrong constant is named before what its object lacks', () => {
+    const Source = Type.Object({
+      data: Type.String(),
+      type: Type.Literal('base64', { title: '"base64" alone' }),
+    });
+    expect(faultOf(Source, { type: 'url' })).toBe('type is "url", but must be "base64" alone.');
+    expect(faultOf(Source, { type: 'base64' })).toBe('data is missing. It must be a string.');
+    expect(faultOf(Source, {})).toBe('data is missing. It must be a string.');
+  });
+
   it('variants of one type are told apart by the next constant', () => {
     const Item = Type.Union([
       Type.Object({

@@ -121,17 +121,21 @@ describe('messages', () => {
     [[{ role: 'user', content: '' }], 'messages[0].content', 'must say something'],
     [[user()], 'messages[0].content', 'must say something'],
     [[user('hi')], 'messages[0].content[0]', 'a content block: an object with a type'],
-    [[user({})], 'messages[0].content[0].type', 'type is not given'],
+    [[user({})], 'messages[0].content[0].type', 'type is missing. It must be one of "text"'],
     [
       [user({ type: 'video' })],
       'messages[0].content[0].type',
-      '"video", but a message with role "user" takes',
+      '"video", but must be one of "text", "image", "document", "search_result", "tool_result" or',
     ],
     [[user(use('t1'))], 'messages[0].content[0].type', '"tool_result"'],
     [[user({ type: 'text' })], 'messages[0].content[0].text', 'text is missing'],
     [[user(text('a'), { type: 'text', text: 5 })], 'messages[0].content[1].text', 'text is 5'],
     [[asks, assistant(image), asks], 'messages[1].content[0].type', '"image"'],
-    [[{ role: 'system', content: [image] }], 'messages[0].content[0].type', 'a system prompt takes "text"'],
+    [
+      [{ role: 'system', content: [image] }],
+      'messages[0].content[0].type',
+      'must be one of "text", "tool_addition"',
+    ],
     [[asks, assistant(use('t1'))], 'messages', 'needs its tool_result'],
     [
       [user({ type: 'image', source: { type: 'url', url: 'https://a/b.png' } })],
@@ -167,7 +171,7 @@ describe('messages', () => {
 
   it.each([
     [5, 'system', 'a string or a list'],
-    [[image], 'system[0].type', 'a system prompt takes "text"'],
+    [[image], 'system[0].type', 'must be one of "text", "tool_addition"'],
     [['a'], 'system[0]', 'a content block'],
   ])('are refused with the system prompt %j', (system, param, words) => {
     const refused = messageRefusal({ system });
@@ -276,7 +280,7 @@ describe('calls of tools', () => {
     [
       [asks, assistant(use('t1')), user(result('t1', [use('t2')]))],
       'messages[2].content[0].content[0].type',
-      'a tool_result takes',
+      'must be one of "text", "image"',
     ],
   ])('are refused where one is wrong (%#)', (messages, param, words) => {
     const refused = messageRefusal({ messages });

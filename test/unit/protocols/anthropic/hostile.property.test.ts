@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { ServingError } from '../../../../src/core/errors.ts';
-import { CheckedMessages } from '../../../../src/protocols/anthropic/schema.ts';
+import { MessagesBody } from '../../../../src/protocols/anthropic/schema.ts';
 import { bodyWith, parseMessage } from '../../../support/anthropic-body.ts';
 import { runs } from '../../../support/property-runs.ts';
 
@@ -34,7 +34,7 @@ const message = fc.record({
   role: fc.constantFrom('user', 'assistant', 'system'),
   content: fc.oneof(fc.jsonValue(), fc.array(fc.oneof(block, fc.jsonValue()), { maxLength: 4 })),
 });
-const field = fc.constantFrom(...Object.keys(CheckedMessages.properties), 'container', '__proto__', 'other');
+const field = fc.constantFrom(...Object.keys(MessagesBody.properties), 'container', '__proto__', 'other');
 
 it('takes any body, or refuses it with a 400', () => {
   const body = fc.oneof(

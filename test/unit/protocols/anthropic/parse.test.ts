@@ -181,7 +181,7 @@ describe('tools', () => {
     [{ tools: Array(129).fill(clock) }, 'tools', 'at most 128 entries'],
     [{ tool_choice: { type: 'any' } }, 'tool_choice', 'there are no tools'],
     [withTools({ tool_choice: { type: 'tool', name: 'x' } }), 'tool_choice.name', 'get_weather, clock'],
-    [withTools({ tool_choice: { type: 'tool' } }), 'tool_choice.name', 'is not given'],
+    [withTools({ tool_choice: { type: 'tool' } }), 'tool_choice.name', 'is missing'],
     [withTools({ tool_choice: 'auto' }), 'tool_choice', 'tool_choice is "auto", but must be an object'],
     [withTools({ tool_choice: { type: 'required' } }), 'tool_choice.type', '"any"'],
   ])('are refused where a field is wrong (%#)', (fields, param, words) => {
@@ -225,7 +225,7 @@ describe('thoughts and form', () => {
     [{ thinking: { type: 'on' } }, 'thinking.type', '"adaptive"'],
     [{ thinking: { type: 'enabled', budget_tokens: 0 } }, 'thinking.budget_tokens', 'at least 1'],
     [{ output_config: { effort: 'huge' } }, 'output_config.effort', '"xhigh"'],
-    [{ output_config: { format: { type: 'json' } } }, 'output_config.format.schema', 'is missing'],
+    [{ output_config: { format: { type: 'json_schema' } } }, 'output_config.format.schema', 'is missing'],
     [{ output_config: { format: { type: 'json', schema } } }, 'output_config.format.type', '"json_schema"'],
     [
       { output_config: { format: { type: 'json_schema', schema: nestedArrays(10_000) } } },
@@ -237,7 +237,14 @@ describe('thoughts and form', () => {
       'output_format.schema',
       'nested too deeply',
     ],
-    [{ output_format: {}, output_config: { format: {} } }, 'output_format', 'only one may be given'],
+    [
+      {
+        output_format: { type: 'json_schema', schema },
+        output_config: { format: { type: 'json_schema', schema } },
+      },
+      'output_format',
+      'only one may be given',
+    ],
   ])('are refused where a field is wrong (%#)', (fields, param, words) => {
     const refused = refusal(fields);
     expect(refused).toMatchObject({ code: 'invalid_request', param });
