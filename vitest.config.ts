@@ -32,6 +32,28 @@ const withEngine = [
   `test/real/*.${suffix}.ts`,
 ];
 
+/** What starts processes, waits by the clock or computes for long, without an engine. */
+const slow = [
+  'test/clients/*.test.ts',
+  `test/end-to-end/{${[
+    ...[
+      'batching',
+      'configuration',
+      'examples',
+      'fuzz-routes',
+      'hostile-bodies',
+      'large-bodies',
+      'leaving-clients',
+    ],
+    ...['models', 'proxies', 'rolling-restart', 'scheduling', 'shutdown', 'terminal', 'upstream-faults'],
+  ].join()}}.test.ts`,
+  'test/unit/bench/*.test.ts',
+  'test/unit/backends/llama-cpp/engine-process.test.ts',
+  'test/unit/backends/llama-cpp/grammar/hostile-schemas.test.ts',
+  'test/unit/deploy/sbom.test.ts',
+  'test/unit/models/wheel.test.ts',
+];
+
 export default defineConfig({
   test: {
     globalSetup: ['test/support/global-setup.ts'],
@@ -42,12 +64,23 @@ export default defineConfig({
         test: {
           name: 'quick',
           include: [`test/**/*.${suffix}.ts`, ...properties],
-          exclude: withEngine,
+          exclude: [...withEngine, ...(long ? [] : slow)],
           sequence: { groupOrder: 0 },
           ...shared,
         },
       },
-      { test: { name: 'engine', include: withEngine, sequence: { groupOrder: 1 }, ...shared } },
+      {
+        test: {
+          name: 'slow',
+          include: long ? [] : slow,
+          exclude: withEngine,
+          sequence: { groupOrder: 1 },
+          ...shared,
+          // They wait as much as they compute.
+          maxWorkers: 3,
+        },
+      },
+      { test: { name: 'engine', include: withEngine, sequence: { groupOrder: 2 }, ...shared } },
     ],
   },
 });

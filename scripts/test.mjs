@@ -1,4 +1,4 @@
-// `npm test`: installs and builds what is missing, then runs every test. `npm test -- quick`: those that need no model.
+// `npm test`: installs and builds what is missing, then runs every test. `npm test -- quick`: those without processes and models.
 // `npm run test:long`: the longer proofs. Other arguments go to vitest: npm test -- scheduler
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';

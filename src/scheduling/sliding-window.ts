@@ -111,7 +111,11 @@ export class SlidingWindow {
     const { limit, windowMs } = this.#options;
     const remaining = limit - (window?.count ?? 0);
     const oldest = window?.admissions[window.first] ?? this.#latest;
-    return { limit, remaining, retryInMs: remaining > 0 ? 0 : Math.max(0, oldest + windowMs - this.#latest) };
+    return {
+      limit,
+      remaining,
+      retryInMs: remaining > 0 ? 0 : Math.max(0, windowMs - (this.#latest - oldest)),
+    };
   }
 
   #open(key: string): KeyWindow {

@@ -63,8 +63,8 @@ describe('the default model', () => {
   });
 
   test('is listed as Ollama would list its file, by the checksum of that', async () => {
-    const { models } = (await ask(`${server.url}/api/tags`)).json<{ models: object[] }>();
-    expect(models).toMatchObject([
+    const { models } = (await ask(`${server.url}/api/tags`)).json<{ models: readonly { name: string }[] }>();
+    expect(models.filter(({ name }) => name === 'smollm2:latest')).toMatchObject([
       {
         name: 'smollm2:latest',
         size: 98_362_432,

@@ -1,5 +1,6 @@
 /** The scheduler seen from outside: who is served when, who is refused, and what answers say of their wait. */
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { startExecutable } from '../support/executable.ts';
 import { type Answer, ask, eventsOf, generate, metric, openAnswer, send } from '../support/http-client.ts';
 import { scripted, scriptedFlags } from '../support/scripted-server.ts';
 import { endingAfterAll, type RunningServer, startServer } from '../support/server.ts';
@@ -176,7 +177,7 @@ test('a backend that never answers holds nobody for longer than the limits say, 
 });
 
 test('a thousand connections of one client fill its queue, and another client is still served next', async () => {
-  const server = await startServer({
+  const server = await startExecutable({
     flags: [
       ...scriptedFlags({ target: { slots: 2 } }),
       ...BEHIND_A_PROXY,

@@ -31,6 +31,13 @@ describe('the sliding window', () => {
     for (const at of [100, 101, 150, 196]) expect(admits(window, 'a', at)).toBe(false);
   });
 
+  it('never asks to wait longer than its window, whatever the fractions of the clock', () => {
+    for (const at of [62_891.53747, 103_077.0401, 524_287.9123, 700_000.1, 999_999.7]) {
+      const window = new SlidingWindow({ limit: 1, windowMs: 60_000, maxKeys: 10 });
+      expect(window.check('a', at).retryInMs).toBe(60_000);
+    }
+  });
+
   it('counts each key by itself', () => {
     const window = new SlidingWindow(LIMIT_3_PER_100MS);
     for (const at of [0, 1, 2, 3]) window.check('a', at);
