@@ -18,6 +18,7 @@ const FULL = {
   memory: { rounds: 3, streams: 2000, settleSeconds: 2 },
   startup: { rounds: 9 },
   engine: { rounds: 5, tokens: 128 },
+  conversations: { rounds: 5, layers: 2 },
   scheduler: { rounds: 5 },
   simulate: { rounds: 5, measuredMinutes: 30 },
   overload: {
@@ -40,6 +41,7 @@ const QUICK = {
   memory: { rounds: 1, streams: 200, settleSeconds: 0.5 },
   startup: { rounds: 1 },
   engine: { rounds: 1, tokens: 16 },
+  conversations: { rounds: 1, layers: 1 },
   scheduler: { rounds: 1 },
   simulate: { rounds: 1, measuredMinutes: 5 },
   overload: {
@@ -64,6 +66,7 @@ const benchmarks = {
   memory: await import('../bench/memory/compare.mjs'),
   startup: await import('../bench/startup/compare.mjs'),
   engine: await import('../bench/engine/compare.mjs'),
+  conversations: await import('../bench/conversations/compare.mjs'),
   scheduler: await import('../bench/scheduler.mjs'),
   simulate: await import('../bench/simulate/compare.mjs'),
   overload: await import('../bench/overload/compare.mjs'),

@@ -1,21 +1,21 @@
 /**
- * Who gets a slot in place of the first in order: one of the next few whose prompt continues what the first would overwrite
- * there. Nobody waits for such a one, and each is overtaken `maxOvertakes` times at most, never when its time is short, and
- * only by flows that are ahead of the first in line by no more than that many requests: what they get early they pay later.
+ * Prefix affinity: a free slot may go to one of the next few requests whose prompt continues what the first in order would overwrite
+ * there. The slot never waits for such a request. A request is overtaken at most `maxOvertakes` times, not when its time is short, and
+ * only by flows that are ahead of it by at most that many requests: what they get early they pay for later (decision 0015).
  */
 import type { Milliseconds } from '../core/clock.ts';
 import { lengthOf, NO_PREFIX, type PrefixFingerprint, sharedCharacters } from './prefix-fingerprint.ts';
 import type { QueuedRequest } from './queued-request.ts';
 
-/** So many of the next in order are looked at. */
+/** Requests that are looked at, the first in order included. */
 const LOOKAHEAD = 8;
-/** What must be gained: some 64 tokens, or about a fifth of a second on two cores. */
+/** The least gain that counts: about 64 tokens, or a fifth of a second on two cores. */
 const MIN_GAIN_CHARACTERS = 256;
 
 interface FreeSlot {
-  /** What its target's idle slots hold. */
+  /** The prefixes in the target's idle slots. */
   readonly idle: IdlePrefixes;
-  /** The first in order and those behind it, so many in all. */
+  /** The first in order and those behind it, `count` in all. */
   readonly upcoming: (count: number) => readonly QueuedRequest[];
   /** There is room for it at this target. */
   readonly fits: (candidate: QueuedRequest) => boolean;
@@ -31,7 +31,7 @@ export class PrefixAffinity {
     this.#maxOvertakes = maxOvertakes;
   }
 
-  /** 1. what would the first overwrite? 2. who of the next continues most of it? 3. all before that one are overtaken. */
+  /** 1. What would the first overwrite? 2. Which of the next continues most of it? 3. All before that one are overtaken. */
   choose(first: QueuedRequest, slot: FreeSlot): QueuedRequest {
     if (first.overtaken >= this.#maxOvertakes) return first;
     const { held, shared } = slot.idle.chosenFor(first.prefix);
@@ -70,19 +70,19 @@ export class PrefixAffinity {
     const aheadTokens = (candidate.flow?.account ?? 0) - (first.flow?.account ?? 0);
     if (aheadTokens > this.#maxOvertakes * candidate.chargedTokens || !fits(candidate)) return false;
     if (longestMs(candidate) >= leastLeftMs) return false;
-    // Otherwise it continues another slot still better, and this one is not its.
+    // Otherwise another slot suits it better.
     return idle.chosenFor(candidate.prefix).held === held;
   }
 }
 
 /**
- * What the idle slots of a target hold of the prompts they served last, as far as it can be told from here. Chooses as the
- * engine does: the slot that shares the longest beginning with a prompt, among equals the least recently used.
- * Invariant: as many as there are idle slots; one of which nothing is known holds NO_PREFIX.
+ * The prompts that a target's idle slots served last, as far as the scheduler knows. Chooses a slot as the engine does: the one that
+ * shares the longest prefix with a prompt, of equals the least recently used.
+ * Invariant: one entry for each idle slot; NO_PREFIX where nothing is known.
  */
 interface ChosenPrefix {
   readonly held: PrefixFingerprint;
-  /** With the prompt it was chosen for. */
+  /** Characters shared with the prompt it was chosen for. */
   readonly shared: number;
 }
 
@@ -90,7 +90,7 @@ export class IdlePrefixes {
   /** Least recently used first. */
   readonly #idle: PrefixFingerprint[] = [];
 
-  /** What a prompt would take the place of. */
+  /** The prefix that a prompt would overwrite. */
   chosenFor(prefix: PrefixFingerprint): ChosenPrefix {
     let held = this.#idle[0] ?? NO_PREFIX;
     let longest = sharedCharacters(prefix, held);
@@ -113,7 +113,7 @@ export class IdlePrefixes {
     this.#idle.push(prefix);
   }
 
-  /** To that many slots: of more the least recently used are forgotten, of new ones nothing is known. */
+  /** Adapts to that many idle slots: drops the least recently used, adds unknown ones. */
   fit(slots: number): void {
     const surplus = this.#idle.length - Math.max(0, slots);
     if (surplus > 0) this.#idle.splice(0, surplus);

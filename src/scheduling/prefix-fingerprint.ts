@@ -1,30 +1,30 @@
 /**
- * What tells cheaply how much of a prompt another one begins with: a hash of all that is before each boundary that a
- * later prompt can share. For messages that is the end of each, for text a block; of many only the first and the last are kept.
- * Two different beginnings with one hash are possible: that costs a wrong preference, never a wrong answer.
+ * Fingerprints that show cheaply how long a prefix two prompts share: a hash of everything before each boundary that a later prompt can
+ * share. Boundaries are the ends of messages, or of blocks of a text; of many messages only the first and the last are kept. A hash
+ * collision costs a wrong preference, never a wrong answer.
  */
 import type { GenerationInput } from '../core/generation.ts';
 
 export interface PrefixFingerprint {
   /** Characters before each boundary, ascending. */
   readonly ends: readonly number[];
-  /** Of all that is before it, one for each. */
+  /** For each boundary, of everything before it. */
   readonly hashes: readonly number[];
 }
 
-/** Shares nothing with any. */
+/** Shares nothing with any prompt. */
 export const NO_PREFIX: PrefixFingerprint = { ends: [], hashes: [] };
 
-/** A conversation is followed up by one that has a few messages more, so the ends of the last ones are enough, and of the first two. */
+/** The next turn of a conversation has a few messages more, so the ends of the last ones are enough, and of the first two. */
 const LAST_MESSAGES = 11;
-/** What a chat template puts around a message, in characters; also makes each boundary lie behind the one before it. */
+/** Characters that a chat template puts around a message; also makes each boundary lie after the one before it. */
 const AROUND_MESSAGE = 16;
 const FIRST_BLOCK = 256;
 /** No UTF-16 unit, so that no text can contain it. */
 const SEPARATOR = 0x10000;
 
 /**
- * `scope`: prompts of different ones share nothing; undefined is one of its own.
+ * `scope`: prompts of different scopes share nothing; undefined is a scope of its own.
  * Takes less than two milliseconds for a text of 1 MB, and microseconds for the usual prompt (bench/scheduler.mjs).
  */
 export function fingerprintOf(input: GenerationInput, scope: string | undefined): PrefixFingerprint {
@@ -47,7 +47,7 @@ export function fingerprintOf(input: GenerationInput, scope: string | undefined)
     });
     return fingerprint;
   }
-  // Each token as one unit: what counts is where two prompts part.
+  // Each token as one unit: only the place where two prompts differ counts.
   const prompt = input.kind === 'text' ? input.prompt : unitsOf(input.tokens);
   while (end < prompt.length) {
     const from = end;
@@ -63,7 +63,7 @@ function unitsOf(tokens: readonly number[]): string {
   return Array.from(tokens, (token) => String.fromCharCode(token & 0xffff)).join('');
 }
 
-/** Of the longest beginning both have, as far as their boundaries tell. */
+/** The length of their longest common prefix, as far as their boundaries show. */
 export function sharedCharacters(one: PrefixFingerprint, other: PrefixFingerprint): number {
   // The first two boundaries are kept of every prompt; where what is before one differs, so does all that follows.
   if (one.hashes[0] !== other.hashes[0]) return 0;
@@ -80,7 +80,7 @@ export function sharedCharacters(one: PrefixFingerprint, other: PrefixFingerprin
   }
 }
 
-/** How long the whole is. */
+/** The length of the whole prompt. */
 export function lengthOf({ ends }: PrefixFingerprint): number {
   return ends[ends.length - 1] ?? 0;
 }
@@ -101,7 +101,7 @@ class RollingHash {
     return (two & 0x1fffff) * 0x100000000 + (one >>> 0);
   }
 
-  /** The whole text, and that it ends there. */
+  /** The whole text, and its end. */
   add(text: string): void {
     this.addRange(text, 0, text.length);
     this.#mix(SEPARATOR);
