@@ -167,17 +167,19 @@ function describeRoute(route: Route, { name, errors }: Protocol) {
   };
 }
 
-function bodyOf({ body, example, oneOf }: Route['describes']) {
+function bodyOf({ body }: Route['describes']) {
   if (body === undefined) return {};
+  const { schema: node, oneOf, examples } = body;
   const schema = {
-    ...(described(body) as object),
+    ...(described(node) as object),
     ...(oneOf && { oneOf: oneOf.map((field) => ({ required: [field] })) }),
   };
-  const { description } = body as { readonly description?: string };
+  const named = Object.entries(examples).map(([name, value]) => [name, { value }]);
+  const { description } = node as { readonly description?: string };
   return {
     requestBody: {
       required: true,
-      content: { 'application/json': { schema, ...(example && { example }) } },
+      content: { 'application/json': { schema, examples: Object.fromEntries(named) } },
       ...(description && { description }),
     },
   };

@@ -1,8 +1,7 @@
 /**
- * A protocol as data: its routes, how it says that something went wrong, and which bodies it takes. Pure; http/ registers
- * whatever the catalogue lists and knows none by name.
+ * A protocol as data: its routes, its error bodies, and which request bodies it takes. Pure; http/ registers whatever the catalogue
+ * lists and knows no protocol by name.
  */
-
 import type { TSchema } from 'typebox';
 import type { EmbeddingRequest, Embeddings, ServedModel, TokenizeRequest } from '../core/backend.ts';
 import type { Milliseconds } from '../core/clock.ts';
@@ -22,14 +21,14 @@ export type Route = GenerationRoute | EmbeddingRoute | QueryRoute;
 export interface Protocol {
   readonly name: string;
   readonly routes: readonly Route[];
-  /** Paths below these that lead nowhere are answered in this protocol's words: `/v1/`. The longest that fits decides. */
+  /** An unknown path below one of these gets this protocol's error body: `/v1/`. The longest that fits decides. */
   readonly pathPrefixes: readonly string[];
-  /** `text`: server.body_limit_bytes; `media`: server.media_body_limit_bytes, for bodies that may bring pictures along. */
+  /** `text`: server.body_limit_bytes; `media`: server.media_body_limit_bytes, for bodies that may contain images. */
   readonly bodyLimit: 'text' | 'media';
-  /** `any`: bodies are read as JSON whatever their content type says. */
+  /** `any`: bodies are read as JSON, whatever their content type. */
   readonly contentTypes: 'json' | 'any';
   readonly errors: ErrorShape;
-  /** A second name for X-Request-Id that its clients read. */
+  /** A second header for the request id, which its clients read. */
   readonly requestIdHeader?: string;
 }
 
@@ -44,38 +43,53 @@ export interface RenderedError {
   readonly body: unknown;
 }
 
-/** What every route says of itself, whatever it does. */
+// What all routes have
 
-export interface RouteBase {
+interface RouteBase {
   readonly method: 'GET' | 'POST' | 'DELETE';
-  /** As the framework writes it: `:name` for a segment, a last `*` for the rest. */
+  /** `:name` stands for a segment, a last `*` for the rest. */
   readonly path: string;
   readonly describes: RouteDescription;
-  /** Native field → what this route calls it, where that differs: errors and X-Dropped-Parameters speak so. */
+  /** Native field → its name in this route's bodies, where that differs: for errors and X-Dropped-Parameters. */
   readonly fieldNames?: FieldNames;
 }
 
-/** A name; or, where the parts of the field have other names too, what is made of the rest of its path: `[0].parameters`. */
+/** A name; or, where parts of the field have other names too, a function of the rest of its path (`[0].parameters`). */
 export type FieldNames = Readonly<Record<string, string | ((rest: string) => string)>>;
 
+/** For OpenAPI. */
 interface RouteDescription {
   readonly summary: string;
   readonly description: string;
-  /** Of the request, where it has one. */
-  readonly body?: TSchema;
-  /** A body that is answered with 200 by the default model as it stands; `embedder` names a model that embeds. */
-  readonly example?: Readonly<Record<string, unknown>>;
-  /** Fields of the body of which exactly one is given. */
-  readonly oneOf?: readonly string[];
+  readonly body?: BodyDescription;
   /** Of the 200 answer: content type → body, or one event of a stream. Empty where there is never one. */
   readonly answers: Readonly<Record<string, TSchema>>;
 }
 
-/** A route that generates: how a body becomes GenerationRequests, and how their events become an answer. Pure. */
+interface BodyDescription {
+  /** The one that `parse` checks with. */
+  readonly schema: TSchema;
+  /** Fields of which exactly one is given. */
+  readonly oneOf?: readonly string[];
+  /**
+   * At least one, by its name. The default model answers each as it stands with 200; where a model that embeds is needed, it is
+   * called `embedder`, and where tokens are counted, the backend must count them.
+   */
+  readonly examples: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+}
+
+// Routes that generate
+
+export interface GenerationRoute extends RouteBase {
+  readonly kind: 'generation';
+  readonly method: 'POST';
+  /** Throws a ServingError that names the field, the value and the rule. */
+  parse(body: unknown, context: ParseContext): ParsedGeneration;
+}
 
 /** What a protocol may know of the server while it parses. */
 export interface ParseContext {
-  /** Another one with every call. */
+  /** A new one with every call. */
   newRequestId(): RequestId;
   /** Finds a model by its id or one of its aliases; without a name, the default model. Throws `model_not_found`. */
   requireModel(name?: string, matching?: NameMatching): FoundModel;
@@ -84,7 +98,7 @@ export interface ParseContext {
 }
 
 export interface NameMatching {
-  /** Also one that differs in case. One that does not comes first. */
+  /** A name that differs in case matches too, after those that do not. */
   readonly anyCase?: boolean;
 }
 
@@ -94,30 +108,30 @@ export interface FoundModel {
 }
 
 export interface ParsedGeneration {
-  /** More than one where the client asks for several answers: each waits, runs and ends by itself. None: no model is asked. */
+  /** Several where the client wants several answers: each waits, runs and ends by itself. None: no model is asked. */
   readonly requests: readonly GenerationRequest[];
   readonly delivery: 'whole' | 'stream';
-  /** What a stream begins with says how long the prompt is. */
+  /** A stream begins with the number of prompt tokens. */
   readonly promptTokensFirst?: boolean;
   /** The client's own limit; it can only shorten the server's. */
   readonly timeoutMs: Milliseconds | undefined;
-  /** What the client wishes; what it gets is for the edge to say. */
+  /** As the client asks for it; http/ decides what it gets. */
   readonly priority: Priority | undefined;
-  /** Fields that no backend here could honour and that were dropped, as X-Dropped-Parameters names them. Absent: none. */
+  /** Fields that were dropped, as X-Dropped-Parameters names them. */
   readonly dropped?: readonly string[];
   readonly renderer: AnswerRenderer;
-  /** What this body calls native fields, where a route has more than one name for one. */
+  /** Of this body, where the route has more than one name for a field. */
   readonly fieldNames?: FieldNames | undefined;
 }
 
 export interface AnswerRenderer {
   /** Of all requests, in their order. */
   whole(results: readonly GenerationResult[], answer: AnswerContext): unknown;
-  /** Called once for each answer; the encoder keeps what it has to remember between two events. */
+  /** One encoder for each answer; it keeps the state between two events. */
   stream(answer: AnswerContext): StreamEncoder;
 }
 
-/** What an answer tells beside the generated text. */
+/** What an answer shows beside what was generated. */
 export interface AnswerContext {
   readonly trace: RequestTrace;
   /** Milliseconds since the Unix epoch. */
@@ -131,25 +145,25 @@ export interface AnswerContext {
  */
 export interface StreamEncoder {
   readonly contentType: string;
-  /** `choice`: which of the requests. Undefined where the protocol has nothing to say for the event. */
+  /** `choice`: which of the requests. Undefined where the protocol sends nothing for the event. */
   encode(event: GenerationEvent, choice: number): string | undefined;
-  /** All have finished: the stream succeeded. */
+  /** The stream succeeded: all requests have finished. */
   end(): string;
-  /** Instead of the rest: the stream failed. */
+  /** The stream failed. */
   error(error: ServingError, requestId: string): string;
   heartbeat(): string;
   /** For clients that ask with X-Queue-Events: 1; absent where the protocol has no such event. */
-  queuePosition?(place: QueuePosition): string;
+  queuePosition?(position: QueuePosition): string;
 }
 
-export interface GenerationRoute extends RouteBase {
-  readonly kind: 'generation';
+// Routes that embed
+
+export interface EmbeddingRoute extends RouteBase {
+  readonly kind: 'embedding';
   readonly method: 'POST';
   /** Throws a ServingError that names the field, the value and the rule. */
-  parse(body: unknown, context: ParseContext): ParsedGeneration;
+  parse(body: unknown, context: Pick<ParseContext, 'requireModel'>): ParsedEmbedding;
 }
-
-/** A route that embeds: how a body becomes an EmbeddingRequest and how vectors become a body. Pure. */
 
 export interface ParsedEmbedding extends Pick<ParsedGeneration, 'timeoutMs' | 'priority' | 'dropped'> {
   /** Without inputs no model is asked: there are no vectors. */
@@ -161,24 +175,25 @@ interface EmbeddingAnswerContext extends AnswerContext {
   readonly id: RequestId;
 }
 
-export interface EmbeddingRoute extends RouteBase {
-  readonly kind: 'embedding';
-  readonly method: 'POST';
-  /** Throws a ServingError that names the field, the value and the rule. */
-  parse(body: unknown, context: Pick<ParseContext, 'requireModel'>): ParsedEmbedding;
+// Routes about models and their vocabulary, which take no slot
+
+export interface QueryRoute extends RouteBase {
+  readonly kind: 'query';
+  /** It costs work, so it counts for the rate limit. */
+  readonly limited: boolean;
+  /** Returns a body, or a StreamedAnswer. Throws a ServingError. */
+  answer(query: Query, context: QueryContext): unknown;
 }
 
-/** A route that asks about models or of their vocabulary, and takes no slot: what it may ask of the server, and what it answers. */
-
-/** How far a model file is that is being fetched. */
+/** Progress of the download of a model file. */
 export interface PullProgress {
   readonly label: string;
   readonly doneBytes: number;
-  /** 0 where nobody knows. */
+  /** 0 where it is not known. */
   readonly totalBytes: number;
 }
 
-/** What a query may ask of the server. */
+/** What a query may know of the server. */
 export interface QueryContext {
   readonly version: string;
   readonly startedAt: Milliseconds;
@@ -187,10 +202,10 @@ export interface QueryContext {
   models(): readonly ServedModel[];
   /** By its id or an alias; without a name, the default model. Throws `model_not_found`. */
   requireModel(name?: string, matching?: NameMatching): ServedModel;
-  /** Throws where no target of the model counts tokens, or none is up. */
+  /** Throws where no target of the model can count tokens, or none is up. */
   tokenize(model: ModelId, request: TokenizeRequest): Promise<readonly number[]>;
   detokenize(model: ModelId, tokens: readonly number[]): Promise<string>;
-  /** Fetches a catalogue model's file. Throws `forbidden` where the configuration does not allow it, `model_not_found` for an unknown name. */
+  /** Downloads a catalogue model's file. Throws `forbidden` where the configuration does not allow it, `model_not_found` for an unknown name. */
   pull(name: string): AsyncIterable<PullProgress>;
 }
 
@@ -202,24 +217,16 @@ export interface Query {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
 }
 
-/** An answer that comes in pieces. What fails after the first is for its pieces to say: the 200 is out by then. */
+/** An error after the first chunk is for the chunks to report: the 200 has been sent by then. */
 export interface StreamedAnswer {
   readonly contentType: string;
-  readonly pieces: AsyncIterable<string>;
-}
-
-export interface QueryRoute extends RouteBase {
-  readonly kind: 'query';
-  /** It costs work: it counts for the rate limit. */
-  readonly limited: boolean;
-  /** A body, or pieces where `isPiecewise` says so. Throws a ServingError. */
-  answer(query: Query, house: QueryContext): unknown;
+  readonly chunks: AsyncIterable<string>;
 }
 
 export function isStreamed(answer: unknown): answer is StreamedAnswer {
   return (
     typeof answer === 'object' &&
     answer !== null &&
-    Symbol.asyncIterator in Object(Reflect.get(answer, 'pieces'))
+    Symbol.asyncIterator in Object(Reflect.get(answer, 'chunks'))
   );
 }

@@ -4,6 +4,7 @@ import type { RunningServer } from './server.ts';
 
 export interface DescribedExample {
   readonly path: string;
+  readonly name: string;
   readonly body: Readonly<Record<string, unknown>>;
 }
 
@@ -16,7 +17,14 @@ interface Described {
           string,
           {
             readonly requestBody?: {
-              readonly content: Readonly<Record<string, { readonly example?: DescribedExample['body'] }>>;
+              readonly content: Readonly<
+                Record<
+                  string,
+                  {
+                    readonly examples: Readonly<Record<string, { readonly value: DescribedExample['body'] }>>;
+                  }
+                >
+              >;
             };
           }
         >
@@ -25,15 +33,16 @@ interface Described {
   >;
 }
 
-/** One for each route that takes a body; throws for one without. */
+/** At least one for each route that takes a body; throws for a route without. */
 export async function describedExamples(server: RunningServer): Promise<readonly DescribedExample[]> {
   const { paths } = (await ask(`${server.url}/openapi.json`)).json<Described>();
   return Object.entries(paths).flatMap(([path, operations]) =>
     Object.values(operations).flatMap(({ requestBody }) => {
       if (requestBody === undefined) return [];
       const [content] = Object.values(requestBody.content);
-      if (content?.example === undefined) throw new Error(`${path} has no example of its body`);
-      return [{ path, body: content.example }];
+      const examples = Object.entries(content?.examples ?? {});
+      if (examples.length === 0) throw new Error(`${path} has no example of its body`);
+      return examples.map(([name, { value }]) => ({ path, name, body: value }));
     }),
   );
 }

@@ -84,10 +84,10 @@ function queryContext(
 }
 
 /** The 200 is sent with the first piece: a failure before it has a status of its own. */
-async function sendPieces(context: RequestContext, { contentType, pieces }: StreamedAnswer): Promise<void> {
+async function sendPieces(context: RequestContext, { contentType, chunks }: StreamedAnswer): Promise<void> {
   const { response } = context;
   const closed = new Promise<void>((resolve) => context.onClose(resolve));
-  const iterator = pieces[Symbol.asyncIterator]();
+  const iterator = chunks[Symbol.asyncIterator]();
   let next = await iterator.next();
   context.setHeader('content-type', contentType);
   context.begin(200);

@@ -1,6 +1,7 @@
 /** Native fields in the words of this API. Messages are counted differently here, so what is wrong in one is named by its kind. */
 
 import { type Static, Type } from 'typebox';
+import { CITY_SCHEMA, QUESTION } from '../examples.ts';
 import type { FieldNames, GenerationRoute, Protocol, QueryRoute } from '../protocol.ts';
 import { MessageAnswer, MessageEvent } from './answer.ts';
 import { anthropicErrors } from './errors.ts';
@@ -34,8 +35,23 @@ export const messagesRoute: GenerationRoute = {
     description:
       'As the Anthropic API has it. With "stream": true server-sent events; message_stop means success: a stream that ' +
       'fails ends with an error event and without it.',
-    body: MessagesBody,
-    example: { max_tokens: 32, messages: [{ role: 'user', content: 'What is the capital of France?' }] },
+    body: {
+      schema: MessagesBody,
+      examples: {
+        'A question': { max_tokens: 32, messages: [{ role: 'user', content: QUESTION }] },
+        'Structured output': {
+          max_tokens: 64,
+          messages: [{ role: 'user', content: QUESTION }],
+          output_config: { format: { type: 'json_schema', schema: CITY_SCHEMA } },
+        },
+        'A tool call': {
+          max_tokens: 64,
+          messages: [{ role: 'user', content: 'How warm is it in Paris?' }],
+          tools: [{ name: 'get_weather', description: 'The weather of a city.', input_schema: CITY_SCHEMA }],
+          tool_choice: { type: 'any' },
+        },
+      },
+    },
     answers: { 'application/json': MessageAnswer, 'text/event-stream': MessageEvent },
   },
   parse: parseMessages,
@@ -55,8 +71,10 @@ export const countTokensRoute: QueryRoute = {
     summary: 'Count the tokens of a message’s prompt',
     description:
       'As the model’s own vocabulary and chat template have it; refused where its backend does not tell.',
-    body: CountBody,
-    example: { messages: [{ role: 'user', content: 'What is the capital of France?' }] },
+    body: {
+      schema: CountBody,
+      examples: { 'A question': { messages: [{ role: 'user', content: QUESTION }] } },
+    },
     answers: { 'application/json': Count },
   },
   answer: async ({ body }, house): Promise<Static<typeof Count>> => {

@@ -1,6 +1,8 @@
 /** POST /embed: a vector for each text. Strict: an unknown field, a wrong type or an empty text is a 400 that names it. */
+
 import { Type } from 'typebox';
 import { bodyReader } from '../body-reader.ts';
+import { TEXTS } from '../examples.ts';
 import type { EmbeddingRoute, ParsedEmbedding } from '../protocol.ts';
 import { GenerateBody } from './schema.ts';
 
@@ -42,8 +44,7 @@ export const embedRoute: EmbeddingRoute = {
     description:
       'Waits in the queue like a generation, and answers with a vector for each text. The embedded engine’s are ' +
       'pooled as the model file says and of length 1. A text longer than the context is refused, never cut.',
-    body: EmbedBody,
-    example: { model: 'embedder', input: ['The cat sits on the mat.', 'Revenue grew.'] },
+    body: { schema: EmbedBody, examples: { 'Two texts': { model: 'embedder', input: TEXTS } } },
     answers: { 'application/json': EmbedAnswer },
   },
   parse: parseEmbed,

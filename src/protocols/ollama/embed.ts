@@ -1,6 +1,8 @@
 /** POST /api/embed, a vector for each text, and its older sister /api/embeddings, for one text. */
+
 import { Type } from 'typebox';
 import { nullableBodyReader } from '../body-reader.ts';
+import { TEXTS } from '../examples.ts';
 import type { EmbeddingRoute } from '../protocol.ts';
 import { metrics, nanosecondsOf } from './answer.ts';
 import { findNamed } from './model-name.ts';
@@ -49,8 +51,7 @@ export const embedRoute: EmbeddingRoute = {
   describes: {
     summary: 'Embed texts, as Ollama does it',
     description: 'A text longer than the context is refused, never cut.',
-    body: EmbedBody,
-    example: { model: 'embedder', input: ['The cat sits on the mat.', 'Revenue grew.'] },
+    body: { schema: EmbedBody, examples: { 'Two texts': { model: 'embedder', input: TEXTS } } },
     answers: {
       'application/json': Type.Object({
         model: Type.String({ description: 'As the request names it, or the default model’s id.' }),
@@ -87,8 +88,7 @@ export const embeddingsRoute: EmbeddingRoute = {
   describes: {
     summary: 'Embed one text, as older clients of Ollama ask for it',
     description: 'POST /api/embed takes several.',
-    body: EmbeddingsBody,
-    example: { model: 'embedder', prompt: 'The cat sits on the mat.' },
+    body: { schema: EmbeddingsBody, examples: { 'A text': { model: 'embedder', prompt: TEXTS[0] } } },
     answers: { 'application/json': Type.Object({ embedding: vector }) },
   },
   parse: (raw, { requireModel }) => {

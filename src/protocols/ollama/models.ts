@@ -196,8 +196,7 @@ export const showRoute: QueryRoute = {
     summary: 'Describe one model, as Ollama does it',
     description:
       'Its abilities, as far as its targets tell them (else "completion"), and the length of its context.',
-    body: ShowBody,
-    example: {},
+    body: { schema: ShowBody, examples: { 'The default model': {} } },
     answers: { 'application/json': ShowAnswer },
   },
   answer: ({ body }, house): Static<typeof ShowAnswer> => {

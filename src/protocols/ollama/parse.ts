@@ -11,6 +11,7 @@ import type {
   Sampling,
 } from '../../core/generation.ts';
 import { nullableBodyReader, refuseDeepNesting } from '../body-reader.ts';
+import { CITY_SCHEMA, QUESTION } from '../examples.ts';
 import { invalid } from '../field-errors.ts';
 import type { FieldNames, FoundModel, GenerationRoute, ParseContext, ParsedGeneration } from '../protocol.ts';
 import { CHAT_ANSWERS, CHAT_FORMAT, GENERATE_ANSWERS, GENERATE_FORMAT, timeOf } from './answer.ts';
@@ -142,11 +143,21 @@ export const chatRoute: GenerationRoute = {
       'In lines of JSON, the last with done: true, unless stream is false. A stream that fails ends with a line {"error": …} ' +
       'and without done: true. A prompt that does not fit is a 400, never cut (truncate), and an answer that outgrows the context ' +
       'ends with done_reason length (shift).',
-    body: ChatBody,
-    example: {
-      messages: [{ role: 'user', content: 'What is the capital of France?' }],
-      stream: false,
-      options: { num_predict: 32 },
+    body: {
+      schema: ChatBody,
+      examples: {
+        'A question': {
+          messages: [{ role: 'user', content: QUESTION }],
+          stream: false,
+          options: { num_predict: 32 },
+        },
+        'Structured output': {
+          messages: [{ role: 'user', content: QUESTION }],
+          stream: false,
+          format: CITY_SCHEMA,
+          options: { num_predict: 64 },
+        },
+      },
     },
     answers: CHAT_ANSWERS,
   },
@@ -234,8 +245,18 @@ export const generateRoute: GenerationRoute = {
       'In lines of JSON, the last with done: true, unless stream is false. A stream that fails ends with a line {"error": …} ' +
       'and without done: true. A prompt that does not fit is a 400, never cut (truncate), and an answer that outgrows the context ' +
       'ends with done_reason length (shift). Answers have no context.',
-    body: GenerateBody,
-    example: { prompt: 'What is the capital of France?', stream: false, options: { num_predict: 32 } },
+    body: {
+      schema: GenerateBody,
+      examples: {
+        'A question': { prompt: QUESTION, stream: false, options: { num_predict: 32 } },
+        'Structured output': {
+          prompt: QUESTION,
+          stream: false,
+          format: CITY_SCHEMA,
+          options: { num_predict: 64 },
+        },
+      },
+    },
     answers: GENERATE_ANSWERS,
   },
   parse: parseGenerate,

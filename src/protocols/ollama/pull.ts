@@ -34,8 +34,7 @@ export const pullRoute: QueryRoute = {
     description:
       'A model that is served already needs no fetching: success at once. Any other is fetched into the cache, if it is in ' +
       'the catalogue and cache.allow_remote_pull is set; it is served when the configuration names it.',
-    body: PullBody,
-    example: { model: 'smollm2', stream: false },
+    body: { schema: PullBody, examples: { 'A served model': { model: 'smollm2', stream: false } } },
     answers: {
       [NDJSON]: Type.Union([
         Type.Object({
@@ -52,7 +51,7 @@ export const pullRoute: QueryRoute = {
   answer: async ({ body }, house) => {
     const asked = read(body);
     const progress = isServed(nameIn(asked), house) ? NOTHING : findRequired(nameIn(asked), house.pull);
-    if (asked.stream !== false) return { contentType: NDJSON, pieces: linesOf(progress) };
+    if (asked.stream !== false) return { contentType: NDJSON, chunks: linesOf(progress) };
     for await (const _ of progress);
     return { status: 'success' };
   },

@@ -1,7 +1,9 @@
 /** POST /v1/embeddings: a vector for each input, as numbers or in base64. */
+
 import { type Static, Type } from 'typebox';
 import type { EmbeddingInput } from '../../core/backend.ts';
 import { nullableBodyReader } from '../body-reader.ts';
+import { TEXTS } from '../examples.ts';
 import type { EmbeddingRoute } from '../protocol.ts';
 import { ignored, model } from './request-fields.ts';
 
@@ -62,8 +64,7 @@ export const embeddingsRoute: EmbeddingRoute = {
     summary: 'Embed texts',
     description:
       'As the OpenAI API has it. An input longer than the context is rejected, never cut. Fields that are not listed are ignored.',
-    body: EmbeddingsBody,
-    example: { model: 'embedder', input: 'The cat sits on the mat.' },
+    body: { schema: EmbeddingsBody, examples: { 'A text': { model: 'embedder', input: TEXTS[0] } } },
     answers: { 'application/json': EmbeddingsAnswer },
   },
   parse: (raw, { requireModel }) => {

@@ -65,9 +65,11 @@ export const tokenizeRoute: QueryRoute = {
     summary: 'Count and show tokens',
     description:
       'Of a text, or of a chat as its template writes it. As vLLM has it; for backends that count tokens.',
-    body: TokenizeBody,
-    example: { prompt: 'Once upon a time' },
-    oneOf: ['prompt', 'messages'],
+    body: {
+      schema: TokenizeBody,
+      oneOf: ['prompt', 'messages'],
+      examples: { 'A text': { prompt: 'Once upon a time' } },
+    },
     answers: { 'application/json': TokenizeAnswer },
   },
   answer: async ({ body: raw }, context): Promise<Static<typeof TokenizeAnswer>> => {
@@ -135,8 +137,7 @@ export const detokenizeRoute: QueryRoute = {
   describes: {
     summary: 'Text of tokens',
     description: 'As vLLM has it; for backends that count tokens.',
-    body: DetokenizeBody,
-    example: { tokens: [1, 2, 3] },
+    body: { schema: DetokenizeBody, examples: { 'Three tokens': { tokens: [1, 2, 3] } } },
     answers: { 'application/json': DetokenizeAnswer },
   },
   answer: async ({ body: raw }, context): Promise<Static<typeof DetokenizeAnswer>> => {

@@ -1,7 +1,9 @@
 /** POST /v1/chat/completions: a body becomes one GenerationRequest for each choice. */
+
 import { OUTPUT_EXTRAS } from '../../../core/features.ts';
 import type { GenerationInput, GenerationRequest, LogprobsOptions } from '../../../core/generation.ts';
 import { extrasOf, nullableBodyReader } from '../../body-reader.ts';
+import { CITY_SCHEMA, QUESTION } from '../../examples.ts';
 import { invalid } from '../../field-errors.ts';
 import type { FieldNames, GenerationRoute, ParseContext, ParsedGeneration } from '../../protocol.ts';
 import { unsupported } from '../errors.ts';
@@ -41,8 +43,32 @@ export const chatRoute: GenerationRoute = {
       'As the OpenAI API has it. null counts as absent; fields that are not listed are passed on to backends that take them, ' +
       'and ignored by all others. With stream, `data: [DONE]` means success: a stream that fails ends with an error event and ' +
       'without it.',
-    body: ChatBody,
-    example: { messages: [{ role: 'user', content: 'What is the capital of France?' }], max_tokens: 32 },
+    body: {
+      schema: ChatBody,
+      examples: {
+        'A question': { messages: [{ role: 'user', content: QUESTION }], max_tokens: 32 },
+        'Structured output': {
+          messages: [{ role: 'user', content: QUESTION }],
+          response_format: { type: 'json_schema', json_schema: { name: 'city', schema: CITY_SCHEMA } },
+          max_tokens: 64,
+        },
+        'A tool call': {
+          messages: [{ role: 'user', content: 'How warm is it in Paris?' }],
+          tools: [
+            {
+              type: 'function',
+              function: {
+                name: 'get_weather',
+                description: 'The weather of a city.',
+                parameters: CITY_SCHEMA,
+              },
+            },
+          ],
+          tool_choice: 'required',
+          max_tokens: 64,
+        },
+      },
+    },
     answers: { 'application/json': ChatCompletion, 'text/event-stream': ChatChunk },
   },
   parse: parseChat,

@@ -86,8 +86,10 @@ export const completionRoute: GenerationRoute = {
       'As the OpenAI API has it, without a chat template. null counts as absent; fields that are not listed are passed on to ' +
       'backends that take them, and ignored by all others. With stream, `data: [DONE]` means success: a stream that fails ends ' +
       'with an error event and without it.',
-    body: CompletionBody,
-    example: { prompt: 'Once upon a time', max_tokens: 16 },
+    body: {
+      schema: CompletionBody,
+      examples: { 'A beginning': { prompt: 'Once upon a time', max_tokens: 16 } },
+    },
     answers: { 'application/json': Completion, 'text/event-stream': CompletionChunk },
   },
   parse: parseCompletion,

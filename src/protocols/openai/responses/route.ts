@@ -2,6 +2,7 @@
  * POST /v1/responses: the Responses API without its memory, and /v1/responses/input_tokens, which counts its prompt. Nothing is
  * kept between two requests, so nothing can be asked for later.
  */
+
 import { type Static, Type } from 'typebox';
 import { ServingError } from '../../../core/errors.ts';
 import { OUTPUT_EXTRAS } from '../../../core/features.ts';
@@ -15,6 +16,7 @@ import type {
 } from '../../../core/generation.ts';
 import { normalizeTurns } from '../../../core/normalize-turns.ts';
 import { extrasOf, nullableBodyReader, refuseDeepNesting } from '../../body-reader.ts';
+import { CITY_SCHEMA, QUESTION } from '../../examples.ts';
 import type {
   FieldNames,
   GenerationRoute,
@@ -57,8 +59,30 @@ export const respondRoute: GenerationRoute = {
       'The vendor’s own tools, and what they left in the input, are dropped and named in X-Dropped-Parameters. ' +
       'Fields that are null count as absent; fields that are not named here go to backends that ' +
       'take them by name, and are ignored elsewhere. A stream that fails ends with response.failed and an error event.',
-    body: ResponsesBody,
-    example: { input: 'What is the capital of France?', max_output_tokens: 32 },
+    body: {
+      schema: ResponsesBody,
+      examples: {
+        'A question': { input: QUESTION, max_output_tokens: 32 },
+        'Structured output': {
+          input: QUESTION,
+          text: { format: { type: 'json_schema', name: 'city', schema: CITY_SCHEMA } },
+          max_output_tokens: 64,
+        },
+        'A tool call': {
+          input: 'How warm is it in Paris?',
+          tools: [
+            {
+              type: 'function',
+              name: 'get_weather',
+              description: 'The weather of a city.',
+              parameters: CITY_SCHEMA,
+            },
+          ],
+          tool_choice: 'required',
+          max_output_tokens: 64,
+        },
+      },
+    },
     answers: { 'application/json': ResponseObject, 'text/event-stream': ResponseEvent },
   },
   parse: (raw, context) => {
@@ -94,8 +118,7 @@ export const inputTokensRoute: QueryRoute = {
     description:
       'Takes what POST /v1/responses takes, and rejects the same. Counted with the model’s own vocabulary and chat template; ' +
       'rejected where its backend does not count tokens.',
-    body: ResponsesBody,
-    example: { input: 'What is the capital of France?' },
+    body: { schema: ResponsesBody, examples: { 'A question': { input: QUESTION } } },
     answers: { 'application/json': InputTokens },
   },
   answer: async ({ body }, context): Promise<Static<typeof InputTokens>> => {

@@ -61,7 +61,7 @@ const ask = async (route: QueryRoute, body?: unknown, house = houseWith([model])
 async function linesOf(answer: unknown): Promise<unknown[]> {
   if (!isStreamed(answer)) throw new Error('comes in one piece');
   const lines: unknown[] = [];
-  for await (const piece of answer.pieces) lines.push(JSON.parse(piece));
+  for await (const piece of answer.chunks) lines.push(JSON.parse(piece));
   return lines;
 }
 
