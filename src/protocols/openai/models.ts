@@ -57,7 +57,7 @@ export function modelRoutes(others: readonly ModelListFormat[]): readonly QueryR
       describes: {
         summary: 'List models',
         description:
-          'Every configured model under its id and its aliases, ready or not: GET /ready tells that. A request with the header ' +
+          'Every configured model under its id and its aliases, ready or not (see GET /ready). A request with the header ' +
           'anthropic-version is answered in the format of the Anthropic API.',
         answers: answers('list'),
       },

@@ -48,7 +48,7 @@ export const samplingFields = {
   seed: Type.Optional(
     Type.Integer({
       description:
-        'Any whole number; folded into 0 to 2147483647. With n, choice i has the seed plus i, so that choices differ.',
+        'Any whole number; folded into 0 to 2147483647. Of several choices, choice i has the seed plus i, so that they differ.',
     }),
   ),
   presence_penalty: Type.Optional(Type.Number({ minimum: -2, maximum: 2 })),

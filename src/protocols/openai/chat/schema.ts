@@ -117,7 +117,7 @@ const FunctionTool = Type.Object({
         pattern: '^[a-zA-Z0-9_.-]{1,64}$',
         title: 'a name of 1 to 64 letters, digits, underscores, dots or hyphens',
       }),
-      description: Type.Optional(Type.String({ description: 'Tells the model what it is for.' })),
+      description: Type.Optional(Type.String({ description: 'Shown to the model.' })),
       parameters: Type.Optional(
         Type.Object(
           {},

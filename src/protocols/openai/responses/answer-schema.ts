@@ -34,7 +34,7 @@ const OutputItem = Type.Union([
     id: Type.String(),
     type: Type.Literal('reasoning'),
     summary: Type.Array(SummaryText, {
-      description: 'The reasoning, where reasoning.summary asked for it; then content is empty.',
+      description: 'The reasoning, where the request has reasoning.summary; then content is empty.',
     }),
     content: Type.Array(ReasoningText),
   }),
@@ -142,7 +142,7 @@ export const ResponseObject = Type.Object({
   reasoning: Type.Object({ effort: nullable(Type.String()), summary: nullable(Type.String()) }),
   safety_identifier: nullable(Type.String()),
   service_tier: Type.Literal('default'),
-  store: Type.Literal(false, { description: 'Whatever the request says: responses are never kept.' }),
+  store: Type.Literal(false, { description: 'Whatever the request has: responses are never kept.' }),
   temperature: Type.Number({ description: 'That of the request, or 1.' }),
   text: Type.Object({ format: textFormat }),
   tool_choice: ToolChoiceEcho,

@@ -1,6 +1,6 @@
 /**
- * The text of a custom tool's call, read out of the arguments that a model writes for it, `{"input":"…"}`, while they come.
- * Owned by one call. Invariant: what `add` and `end` give is, joined, the input; never half a character.
+ * Reads the text of a custom tool's call out of the arguments that a model writes for it, `{"input":"…"}`, while they arrive.
+ * Owned by one call. Invariant: what `add` and `end` return is, joined, the input, and never half a character.
  */
 const OPENING = /^\s*\{\s*"input"\s*:\s*"/;
 /** A beginning of the opening. */
@@ -11,7 +11,7 @@ export class CustomInputReader {
   #raw = '';
   #state: 'opening' | 'reading' | 'closed' | 'other' = 'opening';
 
-  /** All that has been given out. */
+  /** All that has been returned so far. */
   get text(): string {
     return this.#text;
   }
@@ -31,7 +31,7 @@ export class CustomInputReader {
     return this.#state === 'reading' ? this.#read() : '';
   }
 
-  /** Arguments of another shape are told as what there is of them. */
+  /** Arguments of another shape are returned as they are. */
   end(): string {
     if (this.#state === 'reading' || this.#state === 'closed') return '';
     this.#state = 'closed';

@@ -22,7 +22,7 @@ export interface ResponseContext {
   readonly echo: RequestEcho;
   /** Calls are shown under the client's names for them. */
   readonly tools: OfferedTools;
-  /** The reasoning is shown as the summary that was asked for, not as the content of its item. */
+  /** The reasoning is shown as the summary that the request asks for, not as the content of its item. */
   readonly showsSummary: boolean;
 }
 

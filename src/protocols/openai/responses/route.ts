@@ -1,6 +1,6 @@
 /**
  * POST /v1/responses: the Responses API without its memory, and /v1/responses/input_tokens, which counts its prompt. Nothing is
- * kept between two requests, so nothing can be asked for later.
+ * kept between two requests, so nothing can be looked up later.
  */
 
 import { type Static, Type } from 'typebox';
@@ -225,7 +225,7 @@ const REJECTED_FIELDS: Readonly<Record<string, RejectedField>> = {
   background: {
     rejects: (value) => value === true,
     reason:
-      'cannot be true: no response is kept here, so none could be asked for later. Remove it and wait, or set stream to true.',
+      'cannot be true: no response is kept here, so none could be looked up later. Remove it and wait, or set stream to true.',
   },
   truncation: {
     rejects: (value) => value === 'auto',

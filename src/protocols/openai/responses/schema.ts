@@ -161,7 +161,7 @@ const CustomTool = Type.Object(
   },
   {
     description:
-      'Its call is a text. A grammar is shown to the model but not enforced, and X-Dropped-Parameters says so.',
+      'Its call is a text. A grammar is shown to the model but not enforced, and X-Dropped-Parameters names it.',
   },
 );
 
@@ -312,7 +312,7 @@ export const ResponsesBody = Type.Object({
   stream: Type.Optional(Type.Boolean()),
   stream_options: Type.Optional(Type.Object({}, { ...anyObject, ...ignored })),
   store: Type.Optional(
-    Type.Boolean({ description: 'Accepted; responses are never kept, as the answer says.' }),
+    Type.Boolean({ description: 'Accepted; responses are never kept, and the answer has false.' }),
   ),
   truncation: Type.Optional(
     Type.Enum(['disabled', 'auto'], { description: 'auto is rejected: nothing is cut.' }),

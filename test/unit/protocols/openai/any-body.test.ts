@@ -4,7 +4,9 @@ import { ServingError } from '../../../../src/core/errors.ts';
 import { chatRoute } from '../../../../src/protocols/openai/chat/route.ts';
 import { ChatBody } from '../../../../src/protocols/openai/chat/schema.ts';
 import { CompletionBody, completionRoute } from '../../../../src/protocols/openai/completions/route.ts';
-import { embeddingsRoute } from '../../../../src/protocols/openai/embeddings.ts';
+import { EmbeddingsBody, embeddingsRoute } from '../../../../src/protocols/openai/embeddings.ts';
+import { respondRoute } from '../../../../src/protocols/openai/responses/route.ts';
+import { ResponsesBody } from '../../../../src/protocols/openai/responses/schema.ts';
 import { runs } from '../../../support/property-runs.ts';
 import { parseContext } from '../../../support/protocol-answers.ts';
 
@@ -65,9 +67,10 @@ const { value } = fc.letrec((tie) => ({
 it.each([
   ['chat', chatRoute, Object.keys(ChatBody.properties)],
   ['completion', completionRoute, Object.keys(CompletionBody.properties)],
-  ['embeddings', embeddingsRoute, ['input', 'encoding_format', 'dimensions', 'user', 'model']],
+  ['responses', respondRoute, Object.keys(ResponsesBody.properties)],
+  ['embeddings', embeddingsRoute, Object.keys(EmbeddingsBody.properties)],
 ] as const)(
-  'whatever the body of a %s request holds, it is taken or refused with a field',
+  'whatever the body of a %s request holds, it is accepted, or rejected with a field',
   (_, route, fields) => {
     const body = fc.dictionary(fc.constantFrom(...fields), value, { maxKeys: 3 });
     fc.assert(

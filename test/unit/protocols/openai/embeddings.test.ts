@@ -52,7 +52,7 @@ describe('an embeddings body', () => {
     [{ input: 'a', encoding_format: 'int8' }, 'encoding_format'],
     [{ input: 'a', dimensions: '5' }, 'dimensions'],
     [{ input: 'a', model: '' }, 'model'],
-  ])('is refused with the field: %#', (fields, param) => {
+  ])('is rejected with the field: %#', (fields, param) => {
     expect(refusedField(fields)).toBe(param);
   });
 });

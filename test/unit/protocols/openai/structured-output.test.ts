@@ -65,11 +65,11 @@ describe.each(ROUTES)('what binds the text of an answer, in %s', (_, route, body
     [{ stop_token_ids: [-1] }, 'stop_token_ids[0]'],
     [{ bad_words: [''] }, 'bad_words[0]'],
     [{ bad_words: ['a', ' \n'] }, 'bad_words[1]'],
-  ])('is refused where it contradicts itself or says nothing: %j', (fields, param) => {
+  ])('is rejected where it contradicts itself or says nothing: %j', (fields, param) => {
     expect(refusalWith(route, { ...body, ...fields })).toMatchObject({ code: 'invalid_request', param });
   });
 
-  it('is refused by name where no answer has a place for it', () => {
+  it('is rejected by name where no answer has a place for it', () => {
     for (const field of ['prompt_logprobs', 'use_beam_search'])
       expect(refusalWith(route, { ...body, [field]: true })).toMatchObject({
         code: 'unsupported_parameter',
@@ -193,7 +193,7 @@ describe('a prompt of token ids', () => {
     [[[1], []], 'prompt[1]'],
     [[1.5], 'prompt[0]'],
     [[-1], 'prompt[0]'],
-  ])('is refused with what is wrong in it: %j', (prompt, param) => {
+  ])('is rejected with what is wrong in it: %j', (prompt, param) => {
     expect(refusalWith(completionRoute, { prompt })).toMatchObject({ code: 'invalid_request', param });
   });
 

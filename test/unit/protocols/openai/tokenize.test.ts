@@ -81,7 +81,7 @@ describe('tokens of a text', () => {
     ]);
   });
 
-  it('of a chat are those of a prompt that thinks or does not, as its template is told', async () => {
+  it('of a chat follow enable_thinking', async () => {
     const asked: TokenizeRequest[] = [];
     const messages = [{ role: 'user', content: 'a' }];
     for (const chat_template_kwargs of [{ enable_thinking: false }, { other: 1 }, null])
@@ -89,7 +89,7 @@ describe('tokens of a text', () => {
     expect(asked.map(({ thinking }) => thinking)).toEqual([false, undefined, undefined]);
   });
 
-  it('are told without a context where nobody knows it', async () => {
+  it('come without a context length where it is unknown', async () => {
     const unknown: QueryContext = {
       ...house(),
       requireModel: (id) => ({ ...house().requireModel(id), contextSize: undefined }),
@@ -106,7 +106,7 @@ describe('tokens of a text', () => {
     [{ prompt: 'a', messages: [{ role: 'user', content: 'a' }] }, 'messages'],
     [{ messages: [] }, 'messages'],
     [{ messages: [{ role: 'user', content: 'a' }], add_generation_prompt: false }, 'add_generation_prompt'],
-  ])('are refused of %j', async (body, param) => {
+  ])('are rejected of %j', async (body, param) => {
     await expect(tokenizeRoute.answer(query(body), house())).rejects.toMatchObject({ param });
   });
 });
@@ -120,7 +120,7 @@ describe('the text of tokens', () => {
     [{}, 'tokens'],
     [{ tokens: [1.5] }, 'tokens[0]'],
     [{ tokens: [-1] }, 'tokens[0]'],
-  ])('is refused of %j', async (body, param) => {
+  ])('is rejected of %j', async (body, param) => {
     await expect(detokenizeRoute.answer(query(body), house())).rejects.toMatchObject({ param });
   });
 });

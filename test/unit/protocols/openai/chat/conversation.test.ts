@@ -12,7 +12,7 @@ const contentOf = (...content: object[]) => messagesOf({ role: 'user', content }
 const refusal = (...messages: object[]) => refusalWith(chatRoute, { model: 'm', messages });
 
 const text = (of: string) => ({ type: 'text', text: of });
-const picture = (url: unknown) => ({ type: 'image_url', image_url: { url, detail: 'low' } });
+const image = (url: unknown) => ({ type: 'image_url', image_url: { url, detail: 'low' } });
 const PNG = 'data:image/PNG;base64,iVBORw0KGgo=';
 const call = (id: string, text = '{"a":1}') => ({
   id,
@@ -65,8 +65,8 @@ describe('messages', () => {
     expect(messagesOf(message)).toEqual([parsed]);
   });
 
-  it('have pictures at their places', () => {
-    expect(contentOf(text('ab'), picture(PNG), text('cd'), text('ef'), picture(PNG))).toEqual({
+  it('have images at their places', () => {
+    expect(contentOf(text('ab'), image(PNG), text('cd'), text('ef'), image(PNG))).toEqual({
       role: 'user',
       content: 'abcd\nef',
       images: [
@@ -80,9 +80,9 @@ describe('messages', () => {
     });
   });
 
-  it('take large pictures', () => {
+  it('take large images', () => {
     const base64 = 'A'.repeat(8_000_000);
-    expect(contentOf(picture(`data:image/jpeg;base64,${base64}`))).toMatchObject({
+    expect(contentOf(image(`data:image/jpeg;base64,${base64}`))).toMatchObject({
       images: [{ base64, mediaType: 'image/jpeg' }],
     });
   });
@@ -97,21 +97,21 @@ describe('messages', () => {
     'data:image/png;base64,A A',
     5,
     null,
-  ])('are refused with the picture %j', (url) => {
-    expect(refusal({ role: 'user', content: [text('a'), picture(url)] })).toMatchObject({
+  ])('are rejected with the image %j', (url) => {
+    expect(refusal({ role: 'user', content: [text('a'), image(url)] })).toMatchObject({
       code: 'invalid_request',
       param: 'messages[0].content[1].image_url.url',
     });
   });
 
-  it.each(['input_audio', 'file'])('are refused with a part of type %s', (type) => {
+  it.each(['input_audio', 'file'])('are rejected with a part of type %s', (type) => {
     expect(refusal({ role: 'user', content: [{ type }] })).toMatchObject({
       code: 'unsupported_parameter',
       param: 'messages[0].content[0].type',
     });
   });
 
-  it.each(['video_url', 'constructor', 'refusal'])('are refused with a part of unknown type %s', (type) => {
+  it.each(['video_url', 'constructor', 'refusal'])('are rejected with a part of unknown type %s', (type) => {
     expect(refusal({ role: 'user', content: [{ type }] })).toMatchObject({
       code: 'invalid_request',
       param: 'messages[0].content[0].type',
@@ -160,7 +160,7 @@ describe('calls and what tools answered', () => {
     [[{ role: 'user', content: 'a', tool_calls: [call('a')] }], 'messages[0].tool_calls'],
     [[{ role: 'assistant', tool_calls: [call('a', '[1]')] }], 'messages[0].tool_calls[0].function.arguments'],
     [[{ role: 'assistant', tool_calls: [call('a', '{')] }], 'messages[0].tool_calls[0].function.arguments'],
-  ])('are refused where they do not: %#', (messages, param) => {
+  ])('are rejected where they do not: %#', (messages, param) => {
     expect(refusal(...messages)).toMatchObject({ code: 'invalid_request', param });
   });
 });

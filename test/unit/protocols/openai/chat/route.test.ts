@@ -4,7 +4,7 @@ import { chatRoute, fieldNames } from '../../../../../src/protocols/openai/chat/
 import { nestedArrays } from '../../../../support/native-body.ts';
 import { parseWith, refusalWith } from '../../../../support/protocol-answers.ts';
 
-describe('chat parse', () => {
+describe('POST /v1/chat/completions', () => {
   const USER = { role: 'user', content: 'hi' };
   const parse = (fields: object) => parseWith(chatRoute, { model: 'm', messages: [USER], ...fields });
   const refusal = (fields: object) => refusalWith(chatRoute, { model: 'm', messages: [USER], ...fields });
@@ -82,7 +82,7 @@ describe('chat parse', () => {
             'functions',
             'user',
           ],
-          'nobody_knows',
+          'unknown',
         ].map((name) => [name, null]),
       );
       expect(parse(nulls).requests).toEqual(parse({}).requests);
@@ -166,7 +166,7 @@ describe('chat parse', () => {
       expect(request).toMatchObject({ output: { kind: 'json' }, tools: { choice: 'auto' } });
     });
 
-    it('passes on what nobody knows here', () => {
+    it('passes on unknown fields', () => {
       const { request } = parse({
         guided_regex: 'a+',
         chat_template_kwargs: { enable_thinking: false },
@@ -206,11 +206,11 @@ describe('chat parse', () => {
       [{ n: 1e9 }, 'n'],
       [{ model: '' }, 'model'],
       [{ messages: undefined }, 'messages'],
-    ])('is refused with the field: %#', (fields, param) => {
+    ])('is rejected with the field: %#', (fields, param) => {
       expect(refusal(fields)).toMatchObject({ code: 'invalid_request', param });
     });
 
-    it('may be nested as deeply as it likes where nobody looks', () => {
+    it('may be nested to any depth where nothing is read', () => {
       expect(
         parse({ metadata: { a: nestedArrays(5000) }, prediction: nestedArrays(5000) }).request.model,
       ).toBe('m');
@@ -250,7 +250,7 @@ describe('chat parse', () => {
       expect(request.tools).toEqual({ tools: [{ name: 'b' }], choice: 'required' });
     });
 
-    it('are called one at a time where that is said', () => {
+    it('are called one at a time without parallel_tool_calls', () => {
       expect(parse({ tools: [tool('a')], parallel_tool_calls: false }).request.tools).toMatchObject({
         single: true,
       });
@@ -268,7 +268,7 @@ describe('chat parse', () => {
   });
 });
 
-describe('chat field names', () => {
+describe('errors about native fields', () => {
   it.each([
     ['think', 'reasoning_effort'],
     ['temperature', 'temperature'],

@@ -12,7 +12,7 @@ const finish = (promptTokens = 1): GenerationEvent => ({
 });
 
 describe('a text completion', () => {
-  it('is asked for without a chat template, and has 16 tokens where nothing is said', () => {
+  it('has no chat template, and 16 tokens by default', () => {
     expect(parse().requests).toEqual([
       {
         id: 'gen_000000000000000000000001',
@@ -34,11 +34,11 @@ describe('a text completion', () => {
       best_of: 2,
       logprobs: 0,
     });
-    const told = requests.map(({ input, sampling }) => [
+    const given = requests.map(({ input, sampling }) => [
       input.kind === 'text' && input.prompt,
       sampling.seed,
     ]);
-    expect(told).toEqual([
+    expect(given).toEqual([
       ['a', 5],
       ['a', 6],
       ['b', 5],
@@ -57,7 +57,7 @@ describe('a text completion', () => {
     [{ prompt: Array.from({ length: 129 }, () => 'a') }, 'invalid_request', 'n'],
     [{ logprobs: true }, 'invalid_request', 'logprobs'],
     [{ max_tokens: 0 }, 'invalid_request', 'max_tokens'],
-  ])('is refused with %j', (fields, code, param) => {
+  ])('is rejected with %j', (fields, code, param) => {
     expect(refusal(fields)).toMatchObject({ code, param });
   });
 
@@ -71,7 +71,7 @@ describe('a text completion', () => {
     });
   });
 
-  it('is told with its prompt in front, where that is asked for', async () => {
+  it('has its prompt in front with echo', async () => {
     const events: GenerationEvent[] = [{ type: 'text', text: 'b' }, finish()];
     expect(await wholeOf(parse({ echo: true }).renderer, events)).toMatchObject({
       choices: [{ text: 'ab' }],

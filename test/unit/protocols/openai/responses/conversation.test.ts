@@ -9,7 +9,7 @@ const call = (id: string, name = 'clock', values = '{}') => ({
   arguments: values,
 });
 const output = (id: string, text = 'noon') => ({ type: 'function_call_output', call_id: id, output: text });
-const said = (text: string) => ({
+const answer = (text: string) => ({
   type: 'message',
   id: 'msg_1',
   role: 'assistant',
@@ -75,12 +75,12 @@ describe('the messages of an input', () => {
 });
 
 describe('the turn of an assistant', () => {
-  it('is one message: what it thought, said and called', () => {
+  it('is one message: its reasoning, text and calls', () => {
     expect(
       messages([
         user,
         thought('two'),
-        said('let me see'),
+        answer('let me see'),
         call('a'),
         call('b', 'x', ' '),
         output('b'),
@@ -102,8 +102,8 @@ describe('the turn of an assistant', () => {
     ]);
   });
 
-  it('ends where somebody else speaks', () => {
-    expect(messages([user, call('a'), output('a'), call('a'), output('a'), said('done')])).toMatchObject([
+  it('ends with an item of another role', () => {
+    expect(messages([user, call('a'), output('a'), call('a'), output('a'), answer('done')])).toMatchObject([
       { role: 'user' },
       { role: 'assistant', content: '', toolCalls: [{ id: 'a' }] },
       { role: 'tool' },
@@ -113,16 +113,16 @@ describe('the turn of an assistant', () => {
     ]);
   });
 
-  it('goes on with what was said after a call that has no output yet', () => {
-    expect(messages([user, said('one '), call('a'), said('two'), output('a')])).toMatchObject([
+  it('goes on with the text after a call that has no output yet', () => {
+    expect(messages([user, answer('one '), call('a'), answer('two'), output('a')])).toMatchObject([
       { role: 'user' },
       { role: 'assistant', content: 'one two', toolCalls: [{ id: 'a' }] },
       { role: 'tool' },
     ]);
   });
 
-  it('is two where it spoke twice', () => {
-    expect(messages([user, said('one'), said('two'), thought('hm'), said('three')])).toEqual([
+  it('is two where there are two messages', () => {
+    expect(messages([user, answer('one'), answer('two'), thought('hm'), answer('three')])).toEqual([
       { role: 'user', content: 'hi' },
       { role: 'assistant', content: 'one' },
       { role: 'assistant', content: 'two' },
@@ -132,13 +132,13 @@ describe('the turn of an assistant', () => {
 
   it('drops thoughts that are empty, encrypted or lead nowhere', () => {
     const encrypted = { type: 'reasoning', id: 'rs_2', summary: [], encrypted_content: 'x', content: null };
-    expect(messages([user, encrypted, said('one'), user, thought('hm')])).toEqual([
+    expect(messages([user, encrypted, answer('one'), user, thought('hm')])).toEqual([
       { role: 'user', content: 'hi' },
       { role: 'assistant', content: 'one' },
       { role: 'user', content: 'hi' },
     ]);
     const summed = { type: 'reasoning', summary: [{ type: 'summary_text', text: 'in short' }] };
-    expect(messages([user, summed, said('one')])[1]).toMatchObject({ reasoning: 'in short' });
+    expect(messages([user, summed, answer('one')])[1]).toMatchObject({ reasoning: 'in short' });
   });
 });
 
@@ -154,6 +154,9 @@ describe('an input that makes no conversation', () => {
     [[{ role: 'user', content: [{ type: 'text', text: 'a' }] }], 'input[0].content[0].type', '"input_text"'],
     [[{ role: 'user', content: [{ text: 'a' }] }], 'input[0].content[0].type', 'is missing'],
     [[{ role: 'user', content: [{ type: 'input_text' }] }], 'input[0].content[0].text', 'is missing'],
+    [[user, { type: 'function_call', name: 'x', arguments: '{}' }], 'input[1].call_id', 'is missing'],
+    [[user, { type: 'reasoning', summary: [{ type: 'text' }] }], 'input[1].summary[0].text', 'is missing'],
+    [[user, { type: 7 }], 'input[1].type', 'or the type of an item of a hosted tool'],
     [[user, output('a')], 'input[1].call_id', 'no function_call stands before it'],
     [[user, call('a'), output('b')], 'input[2].call_id', 'the calls before it are "a"'],
     [[user, call('a'), output('a'), output('a')], 'input[3].call_id', 'has its answer already'],
@@ -164,7 +167,7 @@ describe('an input that makes no conversation', () => {
     ],
     [[user, call('a')], 'input', 'calls without an output before the conversation goes on: "a"'],
     [[user, call('a'), call('b'), output('b'), user], 'input', 'goes on: "a"'],
-    [[user, call('a'), call('b'), output('b'), said('done')], 'input', 'goes on: "a"'],
+    [[user, call('a'), call('b'), output('b'), answer('done')], 'input', 'goes on: "a"'],
     [[user, call('a'), call('a')], 'input[2].call_id', 'as that of another call'],
     [[user, call('a', 'x', '{"a":')], 'input[1].arguments', 'the text of a JSON object'],
     [[user, call('a', 'x', '[]')], 'input[1].arguments', 'the text of a JSON object'],

@@ -11,7 +11,7 @@ import {
   responsesRefusal as refusal,
 } from '../../../../support/responses-body.ts';
 
-describe('responses parse', () => {
+describe('POST /v1/responses', () => {
   const weather = { type: 'function', name: 'get_weather', parameters: { type: 'object' } };
   const clock = { type: 'function', name: 'clock' };
   const schema = { type: 'object', properties: { a: { type: 'integer' } } };
@@ -43,7 +43,7 @@ describe('responses parse', () => {
       );
     });
 
-    it('has what is said by the developer later as a reminder, and turns of the user as one', () => {
+    it('has what the developer says later as a reminder, and turns of the user as one', () => {
       const asks = { role: 'user', content: 'hi' };
       const developer = { role: 'developer', content: 'Be kind.' };
       expect(messagesOf([asks, developer, asks], { instructions: 'Be short.' })).toEqual([
@@ -138,7 +138,7 @@ describe('responses parse', () => {
       expect(parse({ top_logprobs: 0, include: ['other'] }).request.logprobs).toBeUndefined();
     });
 
-    it('hands on what nobody here knows, and nothing else', () => {
+    it('passes on unknown fields, and nothing else', () => {
       const { request } = parse({ vendor: { a: 1 }, user: 'u', metadata: { a: 'b' }, store: true });
       expect(request.extras).toEqual({ vendor: { a: 1 } });
     });
@@ -292,7 +292,7 @@ describe('responses parse', () => {
   });
 });
 
-describe('responses input tokens', () => {
+describe('POST /v1/responses/input_tokens', () => {
   it('counts the prompt that a response would have, instructions and tools included', async () => {
     const asked: [string, TokenizeRequest][] = [];
     const house = {

@@ -42,9 +42,9 @@ describe('a namespace of tools', () => {
       namespace: 'agents',
       arguments: '{}',
     };
-    const { output, tools: told } = await wholeResponse({ tools }, call('agents__spawn', '{}'));
+    const { output, tools: echoed } = await wholeResponse({ tools }, call('agents__spawn', '{}'));
     expect(output).toEqual([expect.objectContaining(item)]);
-    expect(told).toMatchObject([{ name: 'spawn' }, { name: 'agents', tools: [{ name: 'spawn' }, {}] }, {}]);
+    expect(echoed).toMatchObject([{ name: 'spawn' }, { name: 'agents', tools: [{ name: 'spawn' }, {}] }, {}]);
     const events = streamedEvents(call('agents__spawn', '{}'), { tools });
     expect(events.find(({ type }) => type === 'response.output_item.done')?.item).toMatchObject(item);
     expect(events.find(({ type }) => type.endsWith('arguments.done'))).toMatchObject({ name: 'spawn' });
@@ -69,7 +69,7 @@ describe('a namespace of tools', () => {
     });
   });
 
-  it('may be said where a tool is chosen', () => {
+  it('may be named where a tool is chosen', () => {
     const choose = (more: object) =>
       parse({ tools, tool_choice: named('spawn', more) }).request.tools?.choice;
     expect(choose({})).toEqual({ name: 'spawn' });
@@ -101,7 +101,7 @@ describe('a namespace of tools', () => {
       'tools',
       'more than 512 tools',
     ],
-  ])('is refused where one of its tools is wrong (%#)', (given, param, words) => {
+  ])('is rejected where one of its tools is wrong (%#)', (given, param, words) => {
     const refused = refusal({ tools: given });
     expect(refused).toMatchObject({ param });
     expect(refused.message).toContain(words);
@@ -112,7 +112,7 @@ describe('a custom tool', () => {
   const format = { type: 'grammar', syntax: 'lark', definition: 'start: "x"' };
   const patch = { type: 'custom', name: 'patch', description: 'Edits files.', format };
 
-  it('is a function that takes one text; its grammar is told, not enforced', () => {
+  it('is a function that takes one text; its grammar is shown to the model, not enforced', () => {
     const { request, dropped } = parse({ tools: [patch] });
     expect(request.tools?.tools).toEqual([
       {
@@ -191,7 +191,7 @@ describe('tools that run on their vendor’s servers', () => {
     expect(refused.message).toContain('cannot run here and was dropped');
   });
 
-  it('are told where a call is required and no tool is left', () => {
+  it('are named where a call is required and no tool is left', () => {
     expect(refusal({ tools: [{ type: 'mcp' }], tool_choice: 'required' }).message).toContain(
       'tools.mcp cannot run here',
     );
@@ -321,7 +321,7 @@ describe('what agents send back', () => {
     ]);
   });
 
-  it('has nothing of tools that ran elsewhere, which is said', () => {
+  it('drops what tools left that ran elsewhere, and names it', () => {
     const ran = { type: 'web_search_call', id: 'ws_1', status: 'completed', action: { type: 'search' } };
     const input = [asks, ran, ran, { type: 'mcp_list_tools', id: 'm', tools: [] }, asks];
     expect(messagesOf(input)).toEqual([{ role: 'user', content: 'hi\n\nhi' }]);
