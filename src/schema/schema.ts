@@ -23,6 +23,8 @@ export interface SchemaNode {
   readonly maxItems?: number;
   readonly maxProperties?: number;
   readonly pattern?: string;
+  /** Anything of the type but these. */
+  readonly not?: { readonly enum: readonly unknown[] };
   readonly default?: unknown;
   readonly description?: string;
   /** The rule in words, where the other keywords say too little. */
@@ -92,7 +94,10 @@ function objectChooser(variants: readonly SchemaNode[]): (value: object) => Vari
   };
 }
 
-/** Undefined where the property is no constant: a const, an enum or a string with a pattern. Null counts as absent. */
+/**
+ * Undefined where the property is no constant: a const, an enum, or a string with a pattern or with texts that it must not be.
+ * Null counts as absent.
+ */
 function constantTest(variant: SchemaNode, property: string): ((given: unknown) => boolean) | undefined {
   const node = propertyOf(variant, property);
   const isOptional = variant.required?.includes(property) !== true;
@@ -100,6 +105,10 @@ function constantTest(variant: SchemaNode, property: string): ((given: unknown) 
   if (node?.pattern !== undefined) {
     const pattern = new RegExp(node.pattern);
     return (given) => (isAbsent(given) ? isOptional : typeof given === 'string' && pattern.test(given));
+  }
+  if (node?.not !== undefined) {
+    const others = node.not.enum;
+    return (given) => (isAbsent(given) ? isOptional : typeof given === 'string' && !others.includes(given));
   }
   const values = node?.enum ?? (node?.const === undefined ? undefined : [node.const]);
   return values && ((given) => (isAbsent(given) ? isOptional : values.includes(given)));

@@ -19,6 +19,7 @@ export interface BodySchema {
   readonly oneOf?: readonly { readonly required: readonly string[] }[];
   readonly enum?: readonly unknown[];
   readonly pattern?: string;
+  readonly not?: { readonly enum: readonly unknown[] };
   readonly minLength?: number;
   readonly minimum?: number;
   readonly maximum?: number;
@@ -65,9 +66,10 @@ export function valuesOf(schema: BodySchema, known: KnownFields = {}): fc.Arbitr
   }
 }
 
-function strings({ pattern, minLength = 0 }: BodySchema): fc.Arbitrary<unknown> {
+function strings({ pattern, not, minLength = 0 }: BodySchema): fc.Arbitrary<unknown> {
   if (pattern !== undefined) return fc.stringMatching(new RegExp(pattern));
-  return word.map((text) => text.padEnd(minLength, 'a'));
+  const words = word.map((text) => text.padEnd(minLength, 'a'));
+  return not === undefined ? words : words.filter((text) => !not.enum.includes(text));
 }
 
 /** Small ones first: what is asked for is generated. */

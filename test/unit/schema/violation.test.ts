@@ -146,6 +146,14 @@ describe('in a union', () => {
     expect(faultOf(Lists, { input: [...many(500, 'a'), 1] })).toMatch(/^input\[500\] is 1/);
   });
 
+  it('a variant for all other types takes none of a known type', () => {
+    const Other = Type.Object({ type: Type.String({ not: { enum: ['text'] }, title: 'another type' }) });
+    const Part = Type.Union([Text, Other]);
+    expect(faultOf(Part, { type: 'film' })).toBe('none');
+    expect(faultOf(Part, { type: 'text' })).toBe('text is missing. It must be a string.');
+    expect(faultOf(Part, { type: 5 })).toBe('type is 5, but must be "text" or another type.');
+  });
+
   it('what is rejected by name is not offered', () => {
     const Part = Type.Union([Text, Type.Object({ type: Type.Literal('sound') }, { deprecated: true })]);
     expect(faultOf(Part, { type: 'sound' })).toBe('none');

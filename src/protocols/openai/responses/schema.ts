@@ -9,13 +9,13 @@ const ignored = { description: 'Accepted and ignored.' } as const;
 /** Any type but those that these schemas name. `title`: what it is. */
 function otherThan(title: string, ...schemas: readonly TObject[]) {
   const names = schemas.flatMap(({ properties }) => {
-    const { const: name, enum: names } = properties.type as {
+    const { const: name, enum: several } = properties.type as {
       readonly const?: string;
       readonly enum?: readonly string[];
     };
-    return names ?? name ?? [];
+    return several ?? name ?? [];
   });
-  return Type.String({ pattern: `^(?!(?:${names.join('|')})$)`, title });
+  return Type.String({ not: { enum: names }, title });
 }
 
 const TextPart = Type.Object({ type: Type.Enum(['input_text', 'output_text']), text: Type.String() });
