@@ -1,6 +1,6 @@
 /** Whatever grammar comes in, another answer beside it goes on. */
 import { beforeAll, describe, expect, it } from 'vitest';
-import { hermes } from '../../src/backends/llama-cpp/engine/tools/tool-format.ts';
+import { hermes } from '../../src/backends/llama-cpp/engine/tools/tool-syntax.ts';
 import { answerGrammar } from '../../src/backends/llama-cpp/grammar/answer-grammar.ts';
 import type { Backend } from '../../src/core/backend.ts';
 import { ServingError } from '../../src/core/errors.ts';
@@ -19,7 +19,7 @@ const numbered = <Entry>(count: number, entry: (index: number) => Entry) =>
   Array.from({ length: count }, (_, index) => entry(index));
 /** Without the prompt that names them, which would take a model's whole context. */
 const CALLS = {
-  format: hermes.written,
+  format: hermes.format,
   single: false,
   tools: numbered(128, (index) => ({
     name: `tool_${index}`,

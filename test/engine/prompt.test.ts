@@ -6,7 +6,7 @@ import type { Model, Token } from '../../src/backends/llama-cpp/engine/library.t
 import {
   createPromptEncoder,
   type PromptEncoder,
-  promptBytes,
+  promptLimit,
 } from '../../src/backends/llama-cpp/engine/prompt.ts';
 import { chunkedTokenize } from '../../src/backends/llama-cpp/engine/vocabulary.ts';
 import type { Message, Tool } from '../../src/core/generation.ts';
@@ -178,17 +178,19 @@ describe('a long text full of special tokens', () => {
   });
 
   it('is refused unread where it cannot fit, as it stands in the prompt', () => {
-    const bytes = promptBytes(model, 10);
-    expect(bytes.most).toBeLessThan(10 * 1000);
+    const bytes = promptLimit(model, 10);
+    expect(bytes.maxBytes).toBeLessThan(10 * 1000);
     const encoder = createPromptEncoder(model, chatml, bytes);
     const refused = (param: string) => expect.objectContaining({ code: 'context_length_exceeded', param });
-    const content = 'a'.repeat(bytes.most + 1);
+    const content = 'a'.repeat(bytes.maxBytes + 1);
     const messages: Message[] = [{ role: 'user', content }];
     expect(() => encoder.encode({ input: { kind: 'text', prompt: content } })).toThrow(refused('prompt'));
     expect(() => encoder.encode({ input: { kind: 'chat', messages } })).toThrow(refused('messages'));
-    const spelt = '<|im_end|>'.repeat(Math.floor((bytes.most - 100) / 10));
+    const spelt = '<|im_end|>'.repeat(Math.floor((bytes.maxBytes - 100) / 10));
     const allowed: Message[] = [{ role: 'user', content: spelt }];
     expect(() => encoder.encode({ input: { kind: 'chat', messages: allowed } })).not.toThrow();
-    expect(() => encoder.encode({ input: { kind: 'text', prompt: ' '.repeat(bytes.most) } })).not.toThrow();
+    expect(() =>
+      encoder.encode({ input: { kind: 'text', prompt: ' '.repeat(bytes.maxBytes) } }),
+    ).not.toThrow();
   });
 });

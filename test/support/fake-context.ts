@@ -1,5 +1,5 @@
 /** A context of the engine that reads what it is given and says what a test wants, token by token. */
-import type { NativeContext } from '../../src/backends/llama-cpp/engine/native.ts';
+import type { NativeContext } from '../../src/backends/llama-cpp/engine/library.ts';
 
 export interface FakeContext extends NativeContext {
   /** All tokens that were evaluated, in their order. */

@@ -3,7 +3,7 @@ import * as library from 'node-llama-cpp';
 import type { ChatTemplate } from '../../src/backends/llama-cpp/engine/chat-template.ts';
 import { jinjaTemplate } from '../../src/backends/llama-cpp/engine/chat-template.ts';
 import type { Library } from '../../src/backends/llama-cpp/engine/library.ts';
-import { bindingsOf } from '../../src/backends/llama-cpp/engine/native.ts';
+import { bindingsOf } from '../../src/backends/llama-cpp/engine/library.ts';
 
 const { getLlama }: Library = library;
 

@@ -1,8 +1,7 @@
 /**
- * The embedded engine behind the port: fetches the model, has the engine supervised in a process of its own, and
- * translates requests and states. Owns the supervisor and whether a warm-up is under way.
+ * The embedded engine as a backend: its configuration keys, and the port over a supervised engine process. Fetches the
+ * model, compiles grammars, translates requests and states. Owns the supervisor and the warm-up that is under way.
  */
-
 import { createRequire } from 'node:module';
 import { Type } from 'typebox';
 import type {
@@ -20,246 +19,18 @@ import type {
 import { ServingError, toServingError } from '../../core/errors.ts';
 import { outputField, unsupported } from '../../core/features.ts';
 import type { GenerationRequest } from '../../core/generation.ts';
-import { rejectedGeneration } from '../../core/sink.ts';
+import { RunningGeneration } from '../../core/sink.ts';
 import { findModel, type ModelEntry } from '../../models/catalog.ts';
 import { ensureModel } from '../../models/fetch.ts';
 import { fileDetails } from '../../models/model-file.ts';
 import { parseReference } from '../../models/names.ts';
 import { type BackendEnvironment, defineBackend } from '../backend-definition.ts';
-import { EmbeddedGeneration, type RunInEngine } from './embedded-generation.ts';
-import { embeddingCall, engineTokenizer } from './engine-client.ts';
+import { embedInEngine, engineTokenizer, refuseUnsupportedByEngine, runInEngine } from './engine-client.ts';
 import { defaultEnginePath } from './engine-process.ts';
 import { constrainsCalls, constraintOf } from './grammar/answer-grammar.ts';
 import { GrammarCompiler } from './grammar-compiler.ts';
 import type { ChatTemplateName, EngineGenerationRequest, GpuSetting } from './messages.ts';
 import { Supervisor, type SupervisorOptions } from './supervisor.ts';
-import { refuseUnsupportedByEngine } from './supported-features.ts';
-
-export interface LlamaCppTarget {
-  /** Any form of a model’s name; see models/names.ts. */
-  readonly model: string;
-  readonly slots: number;
-  readonly context_size: number;
-  readonly chat_template?: 'file' | 'catalogue';
-  readonly threads?: number;
-  readonly flash_attention: boolean;
-  readonly gpu: GpuSetting;
-  readonly step_timeout_ms: number;
-  readonly load_timeout_ms: number;
-}
-
-/** llama.cpp’s own defaults: in force where neither the request nor the model’s catalogue entry says otherwise. */
-const DEFAULT_SAMPLING: EngineGenerationRequest['sampling'] = {
-  temperature: 0.8,
-  topK: 40,
-  topP: 0.95,
-  minP: 0.05,
-  repeatPenalty: 1,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-};
-
-/** A generation as the engine gets it, without the number that it has there. */
-type Order = Omit<EngineGenerationRequest, 'id'>;
-
-type LlamaCppOptions = Pick<SupervisorOptions, 'enginePath'>;
-
-export class LlamaCppBackend implements Backend {
-  readonly #target: LlamaCppTarget;
-  readonly #environment: BackendEnvironment;
-  readonly #entry: ModelEntry | undefined;
-  readonly #supervisor: Supervisor;
-  readonly #grammars: GrammarCompiler;
-  readonly tokenizer: Tokenizer;
-  #warming: Promise<void> | undefined;
-  #details: ModelDetails | undefined;
-  #warmUpError: ServingError | undefined;
-
-  constructor(target: LlamaCppTarget, environment: BackendEnvironment, options: LlamaCppOptions) {
-    this.#target = target;
-    this.#environment = environment;
-    this.#entry = findModel(target.model);
-    this.#grammars = new GrammarCompiler({ clock: environment.clock });
-    this.#supervisor = new Supervisor({
-      clock: environment.clock,
-      log: environment.log,
-      environment: environment.processEnvironment,
-      stepTimeoutMs: target.step_timeout_ms,
-      loadTimeoutMs: target.load_timeout_ms,
-      ...options,
-    });
-    this.tokenizer = engineTokenizer((question, sink) => this.#supervisor.tokenize(question, sink));
-  }
-
-  generate(request: GenerationRequest, sink: GenerationSink, { cacheScope }: GenerateOptions): Generation {
-    try {
-      refuseUnsupportedByEngine(request);
-    } catch (thrown) {
-      return rejectedGeneration(toServingError(thrown), sink);
-    }
-    const generation = new EmbeddedGeneration<Order>(sink, this.#run);
-    const order = this.#orderFor(request, cacheScope);
-    if (isUnconstrained(request)) generation.run(order);
-    else generation.runPrepared((signal) => this.#bound(order, request, signal));
-    return generation;
-  }
-
-  embed({ inputs, dimensions }: EmbeddingRequest, { signal }: CallOptions): Promise<Embeddings> {
-    if (dimensions !== undefined) return Promise.reject(unsupported('dimensions', 'the embedded engine'));
-    return embeddingCall((sink) => this.#supervisor.embed({ inputs }, sink), signal);
-  }
-
-  async probe(): Promise<TargetStatus> {
-    const { state } = this.#supervisor;
-    const contextSize = this.#target.context_size;
-    if (this.#warming !== undefined && (state.phase === 'idle' || state.phase === 'failed')) {
-      return { state: 'loading', loaded: false, contextSize, detail: 'The model is being fetched.' };
-    }
-    switch (state.phase) {
-      case 'idle':
-        return this.#notStarted(contextSize);
-      case 'loading':
-        return { state: 'loading', loaded: false, contextSize, detail: 'The model is being loaded.' };
-      case 'ready':
-        return {
-          state: 'ready',
-          loaded: true,
-          contextSize: state.contextSize,
-          abilities: state.abilities,
-          ...(this.#details && { details: this.#details }),
-        };
-      case 'restarting':
-        return {
-          state: 'failed',
-          loaded: false,
-          restarting: state.waitWorthwhile,
-          contextSize,
-          detail: state.detail,
-        };
-      case 'failed':
-        return { state: 'failed', loaded: false, contextSize, detail: state.error.message };
-      case 'closed':
-        return { state: 'failed', loaded: false, contextSize, detail: 'The engine was closed.' };
-      default:
-        return state satisfies never;
-    }
-  }
-
-  /** Callers at the same time share one warm-up; it follows the signal of the first. */
-  warmUp({ signal }: CallOptions): Promise<void> {
-    this.#warming ??= this.#load(signal)
-      .then(
-        () => {
-          this.#warmUpError = undefined;
-        },
-        (thrown: unknown) => {
-          this.#warmUpError = toServingError(thrown);
-          throw thrown;
-        },
-      )
-      .finally(() => {
-        this.#warming = undefined;
-      });
-    return this.#warming;
-  }
-
-  async close(): Promise<void> {
-    await Promise.all([this.#grammars.close(), this.#supervisor.close()]);
-  }
-
-  readonly #run: RunInEngine<Order> = (order, sink) => this.#supervisor.generate(order, sink);
-
-  /** As if nothing bound the answer. */
-  #orderFor(
-    { input, limits, thinking, tools, logprobs, sampling }: GenerationRequest,
-    cacheScope: string | undefined,
-  ): Order {
-    return {
-      input,
-      sampling: { ...DEFAULT_SAMPLING, ...this.#entry?.sampling, ...sampling },
-      limits,
-      ...(thinking !== undefined && { thinking }),
-      ...(tools !== undefined && { tools }),
-      ...(logprobs !== undefined && { logprobs }),
-      ...(cacheScope !== undefined && { cacheScope }),
-    };
-  }
-
-  /** The order with the grammar that binds the answer. */
-  async #bound(order: Order, request: GenerationRequest, signal: AbortSignal): Promise<Order> {
-    const callForm = constrainsCalls(request) ? await this.#supervisor.callForm(signal) : undefined;
-    const constraint = constraintOf(request, callForm);
-    if (constraint === undefined) return order;
-    const grammar = await this.#grammars.compile(constraint, signal);
-    const { output } = constraint;
-    return { ...order, grammar, ...(output !== undefined && { grammarField: outputField(output) }) };
-  }
-
-  async #load(signal: AbortSignal): Promise<void> {
-    const { model, slots, context_size: contextSize, gpu, threads, flash_attention } = this.#target;
-    requireLibrary();
-    const chatTemplate = this.#chatTemplate();
-    const { cacheDirectory, hubUrl, log, onDownloadProgress } = this.#environment;
-    const modelPath = await ensureModel(model, {
-      cacheDirectory,
-      hubUrl,
-      signal,
-      log,
-      onProgress: onDownloadProgress,
-    });
-    this.#details = await fileDetails(model, modelPath);
-    const settings = {
-      modelPath,
-      contextSize,
-      sequences: slots,
-      chatTemplate,
-      gpu,
-      flashAttention: flash_attention,
-    };
-    await this.#supervisor.start(threads === undefined ? settings : { ...settings, threads }, signal);
-  }
-
-  #chatTemplate(): ChatTemplateName {
-    const own = this.#entry?.chatTemplate;
-    const wanted = this.#target.chat_template ?? (own === undefined ? 'file' : 'catalogue');
-    if (wanted === 'file') return 'file';
-    if (own === 'chatml') return own;
-    throw new ServingError('model_not_found', {
-      message:
-        `chat_template: catalogue is set for ${this.#target.model}, but the catalogue has no template of its own for it. ` +
-        'Set chat_template: file, or leave it out.',
-    });
-  }
-
-  #notStarted(contextSize: number): TargetStatus {
-    const error = this.#warmUpError;
-    if (error === undefined) return { state: 'unloaded', loaded: false, contextSize };
-    const state = error.code === 'model_not_found' ? 'not_found' : 'failed';
-    return { state, loaded: false, contextSize, detail: error.message };
-  }
-}
-
-/** Nothing binds the answer. */
-function isUnconstrained(request: GenerationRequest): boolean {
-  return request.output === undefined && !constrainsCalls(request);
-}
-
-/** Known before a model is fetched in vain. The library itself is loaded by the engine’s process only. */
-function requireLibrary(): void {
-  try {
-    createRequire(import.meta.url).resolve('node-llama-cpp');
-  } catch (cause) {
-    if ((cause as { code?: unknown }).code !== 'MODULE_NOT_FOUND') return;
-    throw new ServingError('backend_error', {
-      message:
-        'The embedded engine needs the optional dependency node-llama-cpp: npm install node-llama-cpp, ' +
-        'or use another backend: --backend ollama --url http://127.0.0.1:11434 --model NAME.',
-      cause,
-    });
-  }
-}
-
-/** The embedded engine’s keys, defaults and making. */
 
 export const llamaCpp = defineBackend({
   name: 'llama-cpp',
@@ -325,3 +96,225 @@ export const llamaCpp = defineBackend({
   create: (target, environment) =>
     new LlamaCppBackend(target, environment, { enginePath: defaultEnginePath() }),
 });
+
+export interface LlamaCppTarget {
+  /** A model’s name in any of its forms: models/names.ts lists them. */
+  readonly model: string;
+  readonly slots: number;
+  readonly context_size: number;
+  readonly chat_template?: 'file' | 'catalogue';
+  readonly threads?: number;
+  readonly flash_attention: boolean;
+  readonly gpu: GpuSetting;
+  readonly step_timeout_ms: number;
+  readonly load_timeout_ms: number;
+}
+
+/** llama.cpp’s own defaults. The model’s catalogue entry overrides them, and the request overrides both. */
+const DEFAULT_SAMPLING: EngineGenerationRequest['sampling'] = {
+  temperature: 0.8,
+  topK: 40,
+  topP: 0.95,
+  minP: 0.05,
+  repeatPenalty: 1,
+  presencePenalty: 0,
+  frequencyPenalty: 0,
+};
+
+type EngineRequest = Omit<EngineGenerationRequest, 'id'>;
+
+type LlamaCppOptions = Pick<SupervisorOptions, 'enginePath'>;
+
+export class LlamaCppBackend implements Backend {
+  readonly #target: LlamaCppTarget;
+  readonly #environment: BackendEnvironment;
+  readonly #entry: ModelEntry | undefined;
+  readonly #supervisor: Supervisor;
+  readonly #grammars: GrammarCompiler;
+  readonly tokenizer: Tokenizer;
+  #warming: Promise<void> | undefined;
+  #details: ModelDetails | undefined;
+  #warmUpError: ServingError | undefined;
+
+  constructor(target: LlamaCppTarget, environment: BackendEnvironment, options: LlamaCppOptions) {
+    this.#target = target;
+    this.#environment = environment;
+    this.#entry = findModel(target.model);
+    this.#grammars = new GrammarCompiler({ clock: environment.clock });
+    this.#supervisor = new Supervisor({
+      clock: environment.clock,
+      log: environment.log,
+      environment: environment.processEnvironment,
+      stepTimeoutMs: target.step_timeout_ms,
+      loadTimeoutMs: target.load_timeout_ms,
+      ...options,
+    });
+    this.tokenizer = engineTokenizer((request, sink) => this.#supervisor.tokenize(request, sink));
+  }
+
+  generate(request: GenerationRequest, sink: GenerationSink, { cacheScope }: GenerateOptions): Generation {
+    return new RunningGeneration(sink, async (generation) => {
+      refuseUnsupportedByEngine(request);
+      const unconstrained = this.#engineRequest(request, cacheScope);
+      const engineRequest = isUnconstrained(request)
+        ? unconstrained
+        : await this.#constrain(unconstrained, request, generation.signal);
+      await runInEngine(generation, (engineSink) => this.#supervisor.generate(engineRequest, engineSink));
+    });
+  }
+
+  embed({ inputs, dimensions }: EmbeddingRequest, { signal }: CallOptions): Promise<Embeddings> {
+    if (dimensions !== undefined) return Promise.reject(unsupported('dimensions', 'the embedded engine'));
+    return embedInEngine((sink) => this.#supervisor.embed({ inputs }, sink), signal);
+  }
+
+  async probe(): Promise<TargetStatus> {
+    const { state } = this.#supervisor;
+    const contextSize = this.#target.context_size;
+    if (this.#warming !== undefined && (state.phase === 'idle' || state.phase === 'failed')) {
+      return { state: 'loading', loaded: false, contextSize, detail: 'The model is being downloaded.' };
+    }
+    switch (state.phase) {
+      case 'idle':
+        return this.#notStarted(contextSize);
+      case 'loading':
+        return { state: 'loading', loaded: false, contextSize, detail: 'The model is being loaded.' };
+      case 'ready':
+        return {
+          state: 'ready',
+          loaded: true,
+          contextSize: state.contextSize,
+          abilities: state.abilities,
+          ...(this.#details && { details: this.#details }),
+        };
+      case 'restarting':
+        return {
+          state: 'failed',
+          loaded: false,
+          restarting: state.waitWorthwhile,
+          contextSize,
+          detail: state.detail,
+        };
+      case 'failed':
+        return { state: 'failed', loaded: false, contextSize, detail: state.error.message };
+      case 'closed':
+        return { state: 'failed', loaded: false, contextSize, detail: 'The engine was closed.' };
+      default:
+        return state satisfies never;
+    }
+  }
+
+  /** Callers at the same time share one warm-up; it follows the signal of the first. */
+  warmUp({ signal }: CallOptions): Promise<void> {
+    this.#warming ??= this.#load(signal)
+      .then(
+        () => {
+          this.#warmUpError = undefined;
+        },
+        (thrown: unknown) => {
+          this.#warmUpError = toServingError(thrown);
+          throw thrown;
+        },
+      )
+      .finally(() => {
+        this.#warming = undefined;
+      });
+    return this.#warming;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#grammars.close(), this.#supervisor.close()]);
+  }
+
+  /** Without a grammar. */
+  #engineRequest(
+    { input, limits, thinking, tools, logprobs, sampling }: GenerationRequest,
+    cacheScope: string | undefined,
+  ): EngineRequest {
+    return {
+      input,
+      sampling: { ...DEFAULT_SAMPLING, ...this.#entry?.sampling, ...sampling },
+      limits,
+      ...(thinking !== undefined && { thinking }),
+      ...(tools !== undefined && { tools }),
+      ...(logprobs !== undefined && { logprobs }),
+      ...(cacheScope !== undefined && { cacheScope }),
+    };
+  }
+
+  /** Adds the grammar that constrains the answer. */
+  async #constrain(
+    engineRequest: EngineRequest,
+    request: GenerationRequest,
+    signal: AbortSignal,
+  ): Promise<EngineRequest> {
+    const format = constrainsCalls(request) ? await this.#supervisor.toolCallFormat(signal) : undefined;
+    const constraint = constraintOf(request, format);
+    if (constraint === undefined) return engineRequest;
+    const grammar = await this.#grammars.compile(constraint, signal);
+    const { output } = constraint;
+    return { ...engineRequest, grammar, ...(output !== undefined && { grammarField: outputField(output) }) };
+  }
+
+  async #load(signal: AbortSignal): Promise<void> {
+    const { model, slots, context_size: contextSize, gpu, threads, flash_attention } = this.#target;
+    requireLibrary();
+    const chatTemplate = this.#chatTemplate();
+    const { cacheDirectory, hubUrl, log, onDownloadProgress } = this.#environment;
+    const modelPath = await ensureModel(model, {
+      cacheDirectory,
+      hubUrl,
+      signal,
+      log,
+      onProgress: onDownloadProgress,
+    });
+    this.#details = await fileDetails(model, modelPath);
+    const settings = {
+      modelPath,
+      contextSize,
+      sequences: slots,
+      chatTemplate,
+      gpu,
+      flashAttention: flash_attention,
+    };
+    await this.#supervisor.start(threads === undefined ? settings : { ...settings, threads }, signal);
+  }
+
+  #chatTemplate(): ChatTemplateName {
+    const own = this.#entry?.chatTemplate;
+    const wanted = this.#target.chat_template ?? (own === undefined ? 'file' : 'catalogue');
+    if (wanted === 'file') return 'file';
+    if (own === 'chatml') return own;
+    throw new ServingError('model_not_found', {
+      message:
+        `chat_template: catalogue is set for ${this.#target.model}, but the catalogue has no template of its own for it. ` +
+        'Set chat_template: file, or remove it.',
+    });
+  }
+
+  #notStarted(contextSize: number): TargetStatus {
+    const error = this.#warmUpError;
+    if (error === undefined) return { state: 'unloaded', loaded: false, contextSize };
+    const state = error.code === 'model_not_found' ? 'not_found' : 'failed';
+    return { state, loaded: false, contextSize, detail: error.message };
+  }
+}
+
+function isUnconstrained(request: GenerationRequest): boolean {
+  return request.output === undefined && !constrainsCalls(request);
+}
+
+/** Checked before a model is downloaded in vain. The library itself is loaded by the engine’s process only. */
+function requireLibrary(): void {
+  try {
+    createRequire(import.meta.url).resolve('node-llama-cpp');
+  } catch (cause) {
+    if ((cause as { code?: unknown }).code !== 'MODULE_NOT_FOUND') return;
+    throw new ServingError('backend_error', {
+      message:
+        'The embedded engine needs the optional dependency node-llama-cpp: npm install node-llama-cpp, ' +
+        'or use another backend: --backend ollama --url http://127.0.0.1:11434 --model NAME.',
+      cause,
+    });
+  }
+}

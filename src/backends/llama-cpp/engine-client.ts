@@ -1,12 +1,14 @@
 /**
- * The orders that the engine has, or will have once it is ready: generations, embeddings, questions. Owns their numbers
- * and sinks. Invariant: each ends exactly once, and then it is gone from here.
+ * The engine as the API process calls it: which features it has, the requests that are under way, and a generation, an
+ * embedding and a tokenizer made of such requests. `PendingRequests` owns the requests. Invariant: each of them ends
+ * exactly once, and is forgotten then.
  */
-
 import type { Embeddings, Tokenizer } from '../../core/backend.ts';
 import { abortable } from '../../core/cancellation.ts';
 import { ServingError } from '../../core/errors.ts';
-import type { GenerationEvent } from '../../core/generation.ts';
+import { type Feature, refuseUnsupported } from '../../core/features.ts';
+import type { GenerationEvent, GenerationRequest, RequestId } from '../../core/generation.ts';
+import type { RunningGeneration } from '../../core/sink.ts';
 import type {
   EngineEmbeddingRequest,
   EngineEvent,
@@ -16,11 +18,47 @@ import type {
   TokenizerRequest,
   TokenizerResult,
 } from './messages.ts';
-import { refuseUnsupportedPrompt } from './supported-features.ts';
 
-/** What all orders have in common: they end, well or not. */
+const SUPPORTED: readonly Feature[] = [
+  'json',
+  'json-schema',
+  'grammar',
+  'regex',
+  'choice',
+  'tools',
+  'tool-choice',
+  'single-tool-call',
+  'continuation',
+  'token-prompt',
+  'tool-messages',
+  'format-beside-tools',
+  'logprobs',
+  'logit-bias',
+  'bad-words',
+  'top-k',
+  'min-p',
+  'repeat-penalty',
+  'stop-tokens',
+  'min-tokens',
+  'ignore-eos',
+  // Whether the model itself supports it is known to the engine only.
+  'think',
+];
+/** A prompt is the same whether or not calls have to follow the schema of their tool. */
+const SUPPORTED_IN_PROMPTS: readonly Feature[] = [...SUPPORTED, 'strict-tools'];
+
+/** Throws `unsupported_parameter` before anything is sent. */
+export function refuseUnsupportedByEngine(request: GenerationRequest): void {
+  refuseUnsupported(request, { backend: 'llama-cpp', supports: SUPPORTED });
+}
+
+function refuseUnsupportedPrompt({ input, tools }: Pick<GenerationRequest, 'input' | 'tools'>): void {
+  const request = { id: '' as RequestId, model: '', sampling: {}, limits: { stop: [] }, input, tools };
+  refuseUnsupported(request as GenerationRequest, { backend: 'llama-cpp', supports: SUPPORTED_IN_PROMPTS });
+}
+
+/** How a request ends when it does not succeed. */
 export interface EngineSink {
-  /** It ended with an error. */
   failed(error: ServingError): void;
   /** It was aborted, and the engine holds nothing of it. */
   freed(): void;
@@ -37,31 +75,30 @@ export interface EmbeddingSink extends EngineSink {
 }
 
 export interface TokenizerSink extends EngineSink {
-  answered(answer: TokenizerResult): void;
+  result(result: TokenizerResult): void;
 }
 
-/** An order under way. Once it has ended, all of its methods do nothing. */
+/** A request under way. Once it has ended, all of its methods do nothing. */
 export interface RequestHandle {
-  /** The sink is told `freed`, or the end that came first. */
+  /** The sink gets `freed`, or the end that came first. */
   abort(): void;
-}
-
-export interface GenerationHandle extends RequestHandle {
   pause(): void;
   resume(): void;
 }
 
 interface PendingRequest {
   readonly message: ToEngine;
-  /** Gets what its kind of order brings forth. */
+  /** Has the methods for the events of its kind of request. */
   readonly sink: EngineSink & Partial<EngineGenerationSink & EmbeddingSink & TokenizerSink>;
-  /** The engine that runs now has it. */
+  /** To the engine that runs now. */
   sent: boolean;
   /** No step computes for it. */
   paused: boolean;
+  /** The engine still has to free it. */
+  aborted: boolean;
 }
 
-/** After these the engine holds no work of the order. */
+/** After these the engine holds no work of the request. */
 const FINAL_EVENTS: ReadonlySet<EngineEvent['event']['type']> = new Set([
   'finish',
   'embedded',
@@ -71,16 +108,22 @@ const FINAL_EVENTS: ReadonlySet<EngineEvent['event']['type']> = new Set([
   'freed',
 ]);
 
-type SendToEngine = (message: ToEngine) => void;
-
+/** Requests that the engine has, or gets once it is ready. Owns their ids and sinks. */
 export class PendingRequests {
-  readonly #flights = new Map<number, PendingRequest>();
-  readonly #questions = new TokenizeQueue();
+  readonly #sendToEngine: (message: ToEngine) => void;
+  readonly #requests = new Map<number, PendingRequest>();
+  readonly #tokenizeQueue = new TokenizeQueue();
   #lastId = 0;
 
-  /** The engine has something to do: with those that are paused alone, it rests. */
+  constructor(sendToEngine: (message: ToEngine) => void) {
+    this.#sendToEngine = sendToEngine;
+  }
+
+  /** Whether a step is due: the engine rests while all of its requests are paused. */
   get hasWork(): boolean {
-    for (const { sent, paused } of this.#flights.values()) if (sent && !paused) return true;
+    for (const { sent, paused, aborted } of this.#requests.values()) {
+      if (sent && (aborted || !paused)) return true;
+    }
     return false;
   }
 
@@ -92,60 +135,59 @@ export class PendingRequests {
     return this.#add((id) => ({ type: 'embed', embedding: { ...embedding, id } }), sink);
   }
 
-  /** Why a question cannot be added now. */
-  queueError(question: TokenizerRequest): ServingError | undefined {
-    return this.#questions.refusal(question);
+  /** Why a tokenizer request cannot be added now. */
+  tokenizeQueueError(request: TokenizerRequest): ServingError | undefined {
+    return this.#tokenizeQueue.error(request);
   }
 
-  addTokenizerRequest(question: TokenizerRequest, sink: TokenizerSink): number {
-    const id = this.#add((id) => ({ ...question, id }), sink);
-    this.#questions.add(id, question);
+  addTokenizerRequest(request: TokenizerRequest, sink: TokenizerSink): number {
+    const id = this.#add((id) => ({ ...request, id }), sink);
+    this.#tokenizeQueue.add(id, request);
     return id;
   }
 
-  /** Hands over all that the engine does not have yet, and of the questions the first. */
-  sendNew(send: SendToEngine): void {
-    for (const id of this.#flights.keys()) {
-      if (!this.#questions.has(id)) this.#send(id, send);
+  /** Sends all that a new engine does not have yet; of the tokenizer requests, the first. */
+  sendAll(): void {
+    for (const id of this.#requests.keys()) {
+      if (!this.#tokenizeQueue.has(id)) this.#send(id);
     }
-    this.sendTokenizerRequest(send);
+    this.sendTokenizerRequest();
   }
 
-  /** Hands over one that was added; a question waits for its turn. */
-  sendAdded(id: number, send: SendToEngine): void {
-    if (this.#questions.has(id)) this.sendTokenizerRequest(send);
-    else this.#send(id, send);
+  /** Sends one that was added; a tokenizer request waits for its turn. */
+  send(id: number): void {
+    if (this.#tokenizeQueue.has(id)) this.sendTokenizerRequest();
+    else this.#send(id);
   }
 
-  /** Hands over the first question, where the engine does not have it yet. */
-  sendTokenizerRequest(send: SendToEngine): void {
-    const { first } = this.#questions;
-    if (first !== undefined) this.#send(first, send);
+  /** Sends the first in the queue, where the engine does not have it yet. */
+  sendTokenizerRequest(): void {
+    const { first } = this.#tokenizeQueue;
+    if (first !== undefined) this.#send(first);
   }
 
-  abort(id: number, send: SendToEngine): void {
-    const flight = this.#flights.get(id);
-    if (flight === undefined) return;
-    if (flight.sent) {
-      // From now on the engine has to free it.
-      flight.paused = false;
-      send({ type: 'abort', id });
+  abort(id: number): void {
+    const request = this.#requests.get(id);
+    if (request === undefined) return;
+    if (request.sent) {
+      request.aborted = true;
+      this.#sendToEngine({ type: 'abort', id });
       return;
     }
     this.#delete(id);
-    flight.sink.freed();
+    request.sink.freed();
   }
 
-  pause(id: number, send: SendToEngine): void {
-    this.#setPaused(id, true, send);
+  pause(id: number): void {
+    this.#setPaused(id, true);
   }
 
-  resume(id: number, send: SendToEngine): void {
-    this.#setPaused(id, false, send);
+  resume(id: number): void {
+    this.#setPaused(id, false);
   }
 
   deliver({ id, event }: EngineEvent): void {
-    const sink = this.#flights.get(id)?.sink;
+    const sink = this.#requests.get(id)?.sink;
     if (sink === undefined) return;
     if (FINAL_EVENTS.has(event.type)) this.#delete(id);
     switch (event.type) {
@@ -163,7 +205,7 @@ export class PendingRequests {
         break;
       case 'tokenized':
       case 'detokenized':
-        sink.answered?.(event);
+        sink.result?.(event);
         break;
       default:
         sink.event?.(event);
@@ -178,36 +220,36 @@ export class PendingRequests {
     this.#fail(error, () => true);
   }
 
-  #add(orderOf: (id: number) => ToEngine, sink: PendingRequest['sink']): number {
+  #add(messageOf: (id: number) => ToEngine, sink: PendingRequest['sink']): number {
     this.#lastId += 1;
     const id = this.#lastId;
-    this.#flights.set(id, { message: orderOf(id), sink, sent: false, paused: false });
+    this.#requests.set(id, { message: messageOf(id), sink, sent: false, paused: false, aborted: false });
     return id;
   }
 
-  #send(id: number, send: SendToEngine): void {
-    const flight = this.#flights.get(id);
-    if (flight === undefined || flight.sent) return;
-    flight.sent = true;
-    send(flight.message);
-    if (flight.paused) send({ type: 'pause', id });
+  #send(id: number): void {
+    const request = this.#requests.get(id);
+    if (request === undefined || request.sent) return;
+    request.sent = true;
+    this.#sendToEngine(request.message);
+    if (request.paused) this.#sendToEngine({ type: 'pause', id });
   }
 
-  #setPaused(id: number, paused: boolean, send: SendToEngine): void {
-    const flight = this.#flights.get(id);
-    if (flight === undefined || flight.paused === paused) return;
-    flight.paused = paused;
-    if (flight.sent) send({ type: paused ? 'pause' : 'resume', id });
+  #setPaused(id: number, paused: boolean): void {
+    const request = this.#requests.get(id);
+    if (request === undefined || request.paused === paused || request.aborted) return;
+    request.paused = paused;
+    if (request.sent) this.#sendToEngine({ type: paused ? 'pause' : 'resume', id });
   }
 
   #delete(id: number): void {
-    this.#flights.delete(id);
-    this.#questions.delete(id);
+    this.#requests.delete(id);
+    this.#tokenizeQueue.delete(id);
   }
 
-  /** Sinks may add others meanwhile: those are not failed. */
-  #fail(error: ServingError, which: (flight: PendingRequest) => boolean): void {
-    const failing = [...this.#flights].filter(([, flight]) => which(flight));
+  /** A sink may add another request meanwhile: that one does not fail. */
+  #fail(error: ServingError, which: (request: PendingRequest) => boolean): void {
+    const failing = [...this.#requests].filter(([, request]) => which(request));
     for (const [id] of failing) this.#delete(id);
     for (const [, { sink }] of failing) sink.failed(error);
   }
@@ -217,34 +259,34 @@ function errorOf({ code, message, param }: Extract<EngineReport, { type: 'failed
   return new ServingError(code, { message, ...(param !== undefined && { param }) });
 }
 
-/**
- * Questions to the engine that are not answered yet, in their order. The engine gets one at a time: each keeps it from all
- * else, so what comes meanwhile, pings among it, has its turn before the next. Owns how much waits: it is bounded.
- */
-
 const MAX_WAITING_BYTES = 4 * 1024 * 1024;
 
+/**
+ * Tokenizer requests without an answer, in their order. The engine gets one at a time: while it answers one it does
+ * nothing else, so that other messages, pings among them, are read between two. Owns their sizes, whose sum is bounded.
+ */
 class TokenizeQueue {
   readonly #sizes = new Map<number, number>();
   #bytes = 0;
 
-  /** The one that the engine has, or is to have next. */
+  /** The one that the engine has, or gets next. */
   get first(): number | undefined {
     for (const id of this.#sizes.keys()) return id;
     return undefined;
   }
 
-  /** Where nothing waits, any length is taken. */
-  refusal(question: TokenizerRequest): ServingError | undefined {
-    if (this.#bytes === 0 || this.#bytes + sizeOf(question) <= MAX_WAITING_BYTES) return undefined;
+  /** An empty queue takes a request of any length. */
+  error(request: TokenizerRequest): ServingError | undefined {
+    if (this.#bytes === 0 || this.#bytes + sizeOf(request) <= MAX_WAITING_BYTES) return undefined;
     return new ServingError('queue_full', {
-      message: 'Too much text waits to be tokenized for this model. Send the request again a little later.',
+      message:
+        'Too much text is waiting to be tokenized for this model. Send the request again a little later.',
       retryAfterSeconds: 1,
     });
   }
 
-  add(id: number, question: TokenizerRequest): void {
-    const bytes = sizeOf(question);
+  add(id: number, request: TokenizerRequest): void {
+    const bytes = sizeOf(request);
     this.#sizes.set(id, bytes);
     this.#bytes += bytes;
   }
@@ -253,7 +295,7 @@ class TokenizeQueue {
     return this.#sizes.has(id);
   }
 
-  /** Numbers of other orders are none of its own. */
+  /** Does nothing for the id of another kind of request. */
   delete(id: number): void {
     this.#bytes -= this.#sizes.get(id) ?? 0;
     this.#sizes.delete(id);
@@ -261,21 +303,38 @@ class TokenizeQueue {
 }
 
 /** About as long as the message to the engine. */
-function sizeOf(question: TokenizerRequest): number {
-  if (question.type === 'detokenize') return question.tokens.length * 8;
-  const { input, tools } = question;
+function sizeOf(request: TokenizerRequest): number {
+  if (request.type === 'detokenize') return request.tokens.length * 8;
+  const { input, tools } = request;
   if (input.kind === 'text') return input.prompt.length;
   return input.kind === 'tokens' ? input.tokens.length * 8 : JSON.stringify({ input, tools }).length;
 }
 
-/**
- * One embedding in the engine, as a promise. Owns the vectors that have come so far. Invariant: it settles once, when
- * the engine holds no work of it any more; after an abort with the signal's reason, whatever the engine still sends.
- * That is why it is not `abortable`, which would settle at once.
- */
+/** Settles when the engine is free of the generation; rejects with the error that it failed with. */
+export async function runInEngine(
+  generation: RunningGeneration,
+  start: (sink: EngineGenerationSink) => RequestHandle,
+): Promise<void> {
+  if (generation.isCancelled) return;
+  await new Promise<void>((resolve, reject) => {
+    const handle = start({
+      event(event) {
+        if (event.type === 'finish') resolve();
+        generation.event(event);
+      },
+      failed: reject,
+      freed: resolve,
+    });
+    generation.hold(handle);
+  });
+}
 
-export function embeddingCall(
-  start: (sink: EmbeddingSink) => RequestHandle,
+/**
+ * Settles when the engine is free of the embedding: with the signal's reason after an abort, whatever the engine still
+ * sends. That is why it is not `abortable`, which would settle at once.
+ */
+export function embedInEngine(
+  start: (sink: EmbeddingSink) => Pick<RequestHandle, 'abort'>,
   signal: AbortSignal,
 ): Promise<Embeddings> {
   if (signal.aborted) return Promise.reject(signal.reason);
@@ -286,9 +345,9 @@ export function embeddingCall(
       if (signal.aborted) reject(signal.reason);
       else outcome();
     };
-    const abort = () => running.abort();
+    const abort = () => handle.abort();
     signal.addEventListener('abort', abort);
-    const running = start({
+    const handle = start({
       vector: (values) => vectors.push(values),
       embedded: (promptTokens) => settle(() => resolve({ vectors, promptTokens })),
       failed: (error) => settle(() => reject(error)),
@@ -297,36 +356,26 @@ export function embeddingCall(
   });
 }
 
-/**
- * The vocabulary of the engine's model behind the port. Invariant: a question settles once, at an abort at once: the
- * engine answers it between two steps, and nothing of it is held meanwhile.
- */
+type SendTokenizerRequest = (request: TokenizerRequest, sink: TokenizerSink) => Pick<RequestHandle, 'abort'>;
 
-type SendTokenizerRequest = (question: TokenizerRequest, sink: TokenizerSink) => RequestHandle;
-
-export function engineTokenizer(ask: SendTokenizerRequest): Tokenizer {
+/** The vocabulary of the engine's model. An abort settles a request at once: the engine holds nothing of it. */
+export function engineTokenizer(send: SendTokenizerRequest): Tokenizer {
+  const resultOf = (request: TokenizerRequest, signal: AbortSignal): Promise<TokenizerResult> =>
+    abortable(signal, ({ resolve, reject }) => {
+      const handle = send(request, { result: resolve, failed: reject, freed() {} });
+      return () => handle.abort();
+    });
   return {
     async encode(request, { signal }) {
       refuseUnsupportedPrompt(request);
-      const answer = await resultOf(ask, { type: 'tokenize', ...request }, signal);
-      if (answer.type !== 'tokenized') throw new Error(`the engine answered with ${answer.type}`);
-      return answer.tokens;
+      const result = await resultOf({ type: 'tokenize', ...request }, signal);
+      if (result.type !== 'tokenized') throw new Error(`the engine answered with ${result.type}`);
+      return result.tokens;
     },
     async decode(tokens, { signal }) {
-      const answer = await resultOf(ask, { type: 'detokenize', tokens }, signal);
-      if (answer.type !== 'detokenized') throw new Error(`the engine answered with ${answer.type}`);
-      return answer.text;
+      const result = await resultOf({ type: 'detokenize', tokens }, signal);
+      if (result.type !== 'detokenized') throw new Error(`the engine answered with ${result.type}`);
+      return result.text;
     },
   };
-}
-
-function resultOf(
-  ask: SendTokenizerRequest,
-  question: TokenizerRequest,
-  signal: AbortSignal,
-): Promise<TokenizerResult> {
-  return abortable(signal, ({ resolve, reject }) => {
-    const asked = ask(question, { answered: resolve, failed: reject, freed() {} });
-    return () => asked.abort();
-  });
 }

@@ -1,8 +1,8 @@
 /**
- * One run of the engine's process: starts it, passes messages, writes what it says to the log, and ends it.
- * Owns the child process; `onExit` is called exactly once, whatever ended it, and no message comes after it.
+ * One run of the engine's process: starts it, passes messages, writes its output to the log, and ends it. Owns the child
+ * process and the last lines of its error output. Invariant: `onExit` is called exactly once, whatever ended the
+ * process, and no message comes after it.
  */
-
 import { type ChildProcess, fork } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
@@ -11,7 +11,7 @@ import type { Log } from '../../core/log.ts';
 import type { FromEngine, ToEngine } from './messages.ts';
 
 const KILL_AFTER_MS: Milliseconds = 2000;
-/** A process that a driver or a dead disk holds inside the kernel outlives even SIGKILL: it is not waited for longer. */
+/** A process that a driver or a dead disk holds inside the kernel survives even SIGKILL: nothing waits for it longer. */
 const GIVE_UP_AFTER_MS: Milliseconds = 3000;
 /** Its last lines are read to their end, unless a process that it started holds them open. */
 const LAST_LINES_TIMEOUT_MS: Milliseconds = 500;
@@ -19,14 +19,14 @@ const LAST_LINES_TIMEOUT_MS: Milliseconds = 500;
 export interface EngineEnd {
   /** A clause: "it was ended by SIGSEGV". */
   readonly how: string;
-  /** What it wrote to standard error that tells most. */
+  /** The most telling line of its error output. */
   readonly lastWords: string | undefined;
 }
 
 interface EngineProcessOptions {
   /** The engine's compiled entry. */
   readonly enginePath: string;
-  /** Those of its variables that a native library may need are handed on to the process. */
+  /** The process gets those of its variables that a native library may need. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
   readonly log: Log;
@@ -49,7 +49,7 @@ export class EngineProcess {
       // (with more, the kernel places the threads of a decode step badly and it takes twice as long).
       execArgv: ['--single-threaded-gc'],
       env: { ...inheritedFrom(environment), UV_THREADPOOL_SIZE: '1' },
-      // Nothing is ever written to its standard input: that it closes tells the engine of our end.
+      // Nothing is ever written to its standard input: when it closes, the engine knows that this process has ended.
       stdio: ['pipe', 'pipe', 'pipe', 'ipc'],
     });
     this.#child.stdin?.on('error', () => {});
@@ -57,10 +57,10 @@ export class EngineProcess {
     if (this.#child.stdout) forEachLine(this.#child.stdout, (line) => log.debug('engine output', { line }));
     if (this.#child.stderr) forEachLine(this.#child.stderr, (line) => errors.write(line));
     this.#child.on('message', (message) => {
-      const told = message as FromEngine;
-      // The native library tells its errors to its logger, not to standard error.
-      if (told.type === 'log' && told.level === 'error') errors.remember(told.message);
-      if (this.#killedBecause === undefined) onMessage(told);
+      const received = message as FromEngine;
+      // The native library reports its errors to its logger, not to standard error.
+      if (received.type === 'log' && received.level === 'error') errors.remember(received.message);
+      if (this.#killedBecause === undefined) onMessage(received);
     });
     this.#exited = this.#whenEnded().then((how) => onExit({ how, lastWords: errors.lastWords }));
   }
@@ -74,26 +74,26 @@ export class EngineProcess {
     if (this.#child.connected) this.#child.send(message, () => {});
   }
 
-  /** Ends it at once; what it may still have sent is not heard. `because`: a clause for `onExit`. */
+  /** Ends it at once; messages that are still on their way are dropped. `because`: a clause for `onExit`. */
   kill(because: string): void {
     this.#killedBecause ??= because;
     this.#child.kill('SIGKILL');
   }
 
-  /** Orders the end, and enforces it after two seconds. Settles when the process is gone, or cannot be got rid of. */
+  /** Asks it to end, and kills it after two seconds. Settles when the process is gone, or cannot be ended. */
   async end(): Promise<void> {
     this.send({ type: 'shutdown' });
     const enforce = this.#clock.schedule(KILL_AFTER_MS, () => this.#child.kill('SIGKILL'));
-    let giveUp = () => {};
-    const inVain = new Promise<void>((resolve) => {
+    let stopWaiting = () => {};
+    const givenUp = new Promise<void>((resolve) => {
       const timer = this.#clock.schedule(GIVE_UP_AFTER_MS, () => {
         this.#log.error('engine process cannot be ended', { pid: this.pid });
         resolve();
       });
-      giveUp = () => timer.cancel();
+      stopWaiting = () => timer.cancel();
     });
-    await Promise.race([this.#exited, inVain]);
-    giveUp();
+    await Promise.race([this.#exited, givenUp]);
+    stopWaiting();
     enforce.cancel();
   }
 
@@ -103,10 +103,10 @@ export class EngineProcess {
       child.once('exit', (code, signal) => {
         const how = this.#killedBecause ?? describeEnd(code, signal);
         const settle = () => {
-          waited.cancel();
+          timeout.cancel();
           resolve(how);
         };
-        const waited = this.#clock.schedule(LAST_LINES_TIMEOUT_MS, settle);
+        const timeout = this.#clock.schedule(LAST_LINES_TIMEOUT_MS, settle);
         child.once('close', settle);
       });
       child.once('error', (error) => {
@@ -128,7 +128,7 @@ export function defaultEnginePath(): string {
   return builtEntry('./engine/main.js', import.meta.url);
 }
 
-/** Search paths, temporary folders, locale, and what GPU drivers look at; no keys, none of our own settings. */
+/** Search paths, temporary folders, locale, and variables of GPU drivers; no keys, none of our own settings. */
 const INHERITED =
   /^(PATH|HOME|USER|USERPROFILE|SYSTEMROOT|WINDIR|TMPDIR|TEMP|TMP|LANG|LC_.*|TZ|LD_LIBRARY_PATH|DYLD_.*|XDG_.*|CUDA_.*|NVIDIA_.*|GGML_.*|VK_.*|HIP_.*|ROCR_.*|HSA_.*|OMP_.*)$/i;
 
@@ -136,24 +136,20 @@ function inheritedFrom(environment: EngineProcessOptions['environment']): Record
   return Object.fromEntries(Object.entries(environment).filter(([name]) => INHERITED.test(name)));
 }
 
-/**
- * What an engine writes to its standard error: mostly native code, and mostly before it dies. Owns its last lines, so
- * that the entry on its death can say why.
- */
-
 const LINES_KEPT = 20;
 
-/** What ggml, the C++ runtime, the C library, GPU drivers and Node write when they give up. */
+/** Lines with which ggml, the C++ runtime, the C library, GPU drivers and Node end a process. */
 const FATAL =
   /GGML_(ASSERT|ABORT)|ggml_abort|terminate called|what\(\):|assertion .*failed|fatal|segmentation fault|\baborted\b|stack smashing|double free|corrupt|invalid pointer|panic|out of memory|bad_alloc|(CUDA|HIP|Vulkan|vk::\w+) ?error|^\s*\w*Error\b.*:|^Failed to load/i;
 
 /**
- * Frames and trailers of a stack trace, the marks under a line of code, and where ggml ends the process for an error
- * that it has told in a line before.
+ * Lines that explain nothing: frames and trailers of a stack trace, the marks under a line of code, and the place where
+ * ggml ends the process for an error that it has named in a line before.
  */
 const NOISE =
   /: (CUDA|HIP|ROCm|MUSA) error\s*$|^\s*(at |\^|#?\d+:? |\[0x|[{}[\]();,]+\s*$)|^Node\.js v\d|^\S+(\.so\S*|\.node)\(/;
 
+/** The error output of an engine: native code writes most of it, and most of it just before the process dies. */
 export class ErrorOutput {
   readonly #log: Pick<Log, 'warn' | 'error'>;
   readonly #lines: string[] = [];
@@ -167,16 +163,16 @@ export class ErrorOutput {
     this.#log[isFatal(line) ? 'error' : 'warn']('engine error output', { line });
   }
 
-  /** Takes a line that is in the log already. */
+  /** For a line that is in the log already. */
   remember(line: string): void {
     this.#lines.push(line);
     if (this.#lines.length > LINES_KEPT) this.#lines.shift();
   }
 
-  /** The line that tells most about the end: the last with which something gave up, else the last that says anything. */
+  /** The line that explains the end best: the last fatal one, otherwise the last that is no noise. */
   get lastWords(): string | undefined {
-    const telling = this.#lines.filter((line) => !NOISE.test(line));
-    return (telling.findLast(isFatal) ?? this.#lines.findLast(isFatal) ?? telling.at(-1))?.trim();
+    const meaningful = this.#lines.filter((line) => !NOISE.test(line));
+    return (meaningful.findLast(isFatal) ?? this.#lines.findLast(isFatal) ?? meaningful.at(-1))?.trim();
   }
 }
 
@@ -184,13 +180,9 @@ function isFatal(line: string): boolean {
   return FATAL.test(line);
 }
 
-/**
- * Cuts what a process writes into lines for the log. Keeps the line that has no end yet. Invariant: no more of a line
- * is kept than a log entry can bear, however long it is.
- */
-
 export const MAX_LINE_CHARACTERS = 2000;
 
+/** Cuts output into lines for the log. A longer line is truncated as it comes, so no more of it is ever kept. */
 export function forEachLine(stream: Readable, take: (line: string) => void): void {
   let line = '';
   let cut = false;
@@ -217,9 +209,10 @@ export function forEachLine(stream: Readable, take: (line: string) => void): voi
   stream.on('end', end);
 }
 
-/** Where the entries of processes and threads of their own lie. They run as plain JavaScript. */
-
-/** `entry`: relative to the module, ending in `.js`. From `src/` (tests) the one that was built to `dist/` is used. */
+/**
+ * Path of the entry of a process or a thread, which runs as plain JavaScript. `entry`: relative to the module, ending in
+ * `.js`. For a module in `src/` (tests) it is the file that was built to `dist/`.
+ */
 export function builtEntry(entry: string, moduleUrl: string): string {
   const path = fileURLToPath(new URL(entry, moduleUrl));
   if (!moduleUrl.endsWith('.ts')) return path;

@@ -1,9 +1,8 @@
 /**
- * What supervisor and engine process say to each other. Plain JSON, one discriminated union per direction.
- * `id` is the supervisor's own number of an order, never one that came from outside. `finish`, `embedded`, `tokenized`,
- * `detokenized`, `failed` and `freed` end an order: after any of them the engine holds no work of it.
+ * The messages between the supervisor and the engine's process: plain JSON, one discriminated union for each direction.
+ * `id` is the supervisor's own number of a request, never one from outside. `finish`, `embedded`, `tokenized`,
+ * `detokenized`, `failed` and `freed` end a request: after any of them the engine holds no work of it.
  */
-
 import type { Ability, EmbeddingInput, TokenizeRequest } from '../../core/backend.ts';
 import type { ErrorCode } from '../../core/errors.ts';
 import type {
@@ -35,29 +34,36 @@ export type GpuSetting = 'auto' | 'off' | number;
 /** The kinds of GPU that there are builds of the engine for. */
 export type GpuKind = 'cuda' | 'vulkan' | 'metal';
 
+/** As a log or an error names them. */
+export const GPU_NAMES: Readonly<Record<GpuKind, string>> = {
+  cuda: 'CUDA',
+  vulkan: 'Vulkan',
+  metal: 'Metal',
+};
+
 /** `file`: the template in the GGUF file; the others are built in. */
 export type ChatTemplateName = 'file' | 'chatml';
 
-type SamplingExtra = 'seed' | 'logitBias' | 'badWords';
+type OptionalSampling = 'seed' | 'logitBias' | 'badWords';
 
 export interface EngineGenerationRequest {
   readonly id: number;
   readonly input: GenerationInput;
-  /** Complete but for what names a token; an absent seed means a random one. */
-  readonly sampling: Required<Omit<Sampling, SamplingExtra>> & Pick<Sampling, SamplingExtra>;
+  /** Complete, but for the fields that name tokens. An absent seed is a random one. */
+  readonly sampling: Required<Omit<Sampling, OptionalSampling>> & Pick<Sampling, OptionalSampling>;
   readonly limits: Limits;
-  /** Absent: as the template does when nothing is said. */
+  /** Absent: the template's own default. */
   readonly thinking?: ReasoningEffort;
   /** The whole answer follows it. */
   readonly grammar?: CompiledGrammar;
   /**
-   * The field of the request that the text is held to, in native words. Absent: the text is free, or the answer has to be
-   * calls. Beside tools that may be called the answer is either calls or such text, from its beginning.
+   * The field of the request, by its native name, that constrains the text. Absent: the text is free, or the answer has
+   * to be tool calls. With tools that may be called, the answer is either calls or constrained text, from its beginning.
    */
   readonly grammarField?: string;
   readonly tools?: ToolUse;
   readonly logprobs?: LogprobsOptions;
-  /** Prefixes are reused between generations of one scope only; absent: all that have none share. */
+  /** Cached prefixes are reused only between generations of one scope; those without a scope share theirs. */
   readonly cacheScope?: string;
 }
 
@@ -67,7 +73,7 @@ export interface EngineEmbeddingRequest {
   readonly inputs: readonly EmbeddingInput[];
 }
 
-/** About the model's vocabulary: answered at once, between two steps. */
+/** Concerns the model's vocabulary alone: answered at once, between two steps. */
 export type TokenizerRequest =
   | ({ readonly type: 'tokenize' } & TokenizeRequest)
   | { readonly type: 'detokenize'; readonly tokens: readonly number[] };
@@ -85,20 +91,20 @@ export type ToEngine =
   | { readonly type: 'embed'; readonly embedding: EngineEmbeddingRequest }
   | EngineTokenizerRequest
   | { readonly type: 'abort'; readonly id: number }
-  /** No step computes for this generation until `resume`; what a step under way brings forth still comes. */
+  /** No step computes for this generation until `resume`. Events of a step that has begun still come. */
   | { readonly type: 'pause'; readonly id: number }
   | { readonly type: 'resume'; readonly id: number }
-  /** Wants `alive`. */
+  /** Answered with `alive`. */
   | { readonly type: 'ping' }
   | { readonly type: 'shutdown' };
 
-/** Something that one request brought forth. */
+/** An event with the request that it belongs to, as it travels between the processes. */
 export interface EngineEvent {
   readonly id: number;
   readonly event: GenerationEvent | EngineReport;
 }
 
-/** What a generation does not give: the events of embeddings and questions, and the ends of a request other than `finish`. */
+/** The events beside those of a generation: of embeddings and tokenizer requests, and every end other than `finish`. */
 export type EngineReport =
   /** One for each input of an embedding, in their order. */
   | { readonly type: 'vector'; readonly values: readonly number[] }
@@ -119,35 +125,27 @@ export type TokenizerResult = Extract<EngineReport, { type: 'tokenized' | 'detok
 export type EngineLogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 export type FromEngine =
-  /** The process listens; it now wants `load`. */
+  /** The process is ready for `load`. */
   | { readonly type: 'hello' }
   /** The device that was opened; sent before anything is computed on it. */
   | { readonly type: 'device'; readonly device: GpuKind | 'cpu' }
-  /** The first token was decoded: whatever the device needs for an answer works. */
+  /** A first token was decoded: the device can do whatever an answer needs. */
   | {
       readonly type: 'loaded';
       readonly contextSize: number;
       readonly abilities: readonly Ability[];
-      /** In which the model writes calls of tools; absent: it generates no text. */
-      readonly callForm?: ToolCallFormat;
+      /** How the model writes tool calls; absent: it generates no text. */
+      readonly toolCallFormat?: ToolCallFormat;
     }
-  /** Before it was ever loaded, the same file and settings will fail again: then a restart is of no use. */
+  /** If the model has never been loaded, the same file and settings fail again: a restart is of no use. */
   | {
       readonly type: 'load_failed';
       readonly message: string;
-      /** The GPU failed, not the model file: another device may do. */
+      /** The GPU failed, not the model file: another device may work. */
       readonly gpuFailed: boolean;
     }
-  /** Everything that one step of the engine brought forth. */
+  /** All events of one step of the engine. */
   | { readonly type: 'events'; readonly events: readonly EngineEvent[] }
   /** The answer to `ping`. `progress` counts finished steps and progress of the load: it grows as long as work goes on. */
   | { readonly type: 'alive'; readonly progress: number }
   | { readonly type: 'log'; readonly level: EngineLogLevel; readonly message: string };
-
-/** The kinds of GPU as a log or an error names them. */
-
-export const GPU_NAMES: Readonly<Record<GpuKind, string>> = {
-  cuda: 'CUDA',
-  vulkan: 'Vulkan',
-  metal: 'Metal',
-};

@@ -1,19 +1,18 @@
 /**
- * Results of a costly function, kept for what was asked of it lately: clients send the same schema again and again. Owns
- * at most `most` of them, and none of a question that is very long; the least recently used goes first.
+ * A cache of the results of a costly function, by its text argument: clients send the same schema again and again. Owns
+ * at most `max` results and none of a very long argument; the least recently used goes first.
  */
 const MAX_KEY_LENGTH = 65_536;
 
 export class RecentResults<Result> {
-  readonly #most: number;
+  readonly #max: number;
   /** Least recently used first. */
   readonly #results = new Map<string, Result>();
 
-  constructor(most: number) {
-    this.#most = most;
+  constructor(max: number) {
+    this.#max = max;
   }
 
-  /** Computes it where it is not there. */
   of(key: string, compute: (key: string) => Result): Result {
     const known = this.get(key);
     if (known !== undefined) return known;
@@ -31,7 +30,7 @@ export class RecentResults<Result> {
   set(key: string, result: Result): void {
     this.#results.delete(key);
     if (key.length <= MAX_KEY_LENGTH) this.#results.set(key, result);
-    if (this.#results.size <= this.#most) return;
+    if (this.#results.size <= this.#max) return;
     const [oldest] = this.#results.keys();
     if (oldest !== undefined) this.#results.delete(oldest);
   }

@@ -1,9 +1,8 @@
 /**
- * Keeps one engine process running: starts it, starts it again when it died or hung, and knows at any time how it is.
- * Owns the process and its watchdog. Invariant: generations that an engine had when it died fail; those that were not
- * handed to it yet wait for the next one, as long as that is worth waiting for.
+ * Keeps one engine process running: starts it, restarts it when it dies or hangs, and knows its state at any time. Owns
+ * the process and its watchdog. Invariant: requests that an engine had when it died fail; those that had not been sent
+ * yet wait for the next engine, as long as that is worth waiting for.
  */
-
 import type { Ability } from '../../core/backend.ts';
 import { abortable, type Settle } from '../../core/cancellation.ts';
 import type { Clock, Milliseconds, Timer } from '../../core/clock.ts';
@@ -13,42 +12,43 @@ import {
   type EmbeddingSink,
   type EngineGenerationSink,
   type EngineSink,
-  type GenerationHandle,
   PendingRequests,
   type RequestHandle,
   type TokenizerSink,
 } from './engine-client.ts';
-import {
-  closedError,
-  downError,
-  gpuFailureFields,
-  HEALTHY_AFTER_MS,
-  lostError,
-  MAX_CRASHES_WAITED_FOR,
-  restartDelayMs,
-  startFailedError,
-} from './engine-errors.ts';
 import { type EngineEnd, EngineProcess } from './engine-process.ts';
-import { GpuFallback } from './gpu-fallback.ts';
+import { GpuFallback, gpuFailureFields, startFailedError } from './gpu-fallback.ts';
 import type { ToolCallFormat } from './grammar/answer-grammar.ts';
 import type {
   EngineEmbeddingRequest,
   EngineGenerationRequest,
   EngineSettings,
   FromEngine,
-  ToEngine,
   TokenizerRequest,
 } from './messages.ts';
 import { Watchdog } from './watchdog.ts';
+
+const FIRST_RESTART_DELAY_MS: Milliseconds = 1000;
+const MAX_RESTART_DELAY_MS: Milliseconds = 30_000;
+/** An engine that ran this long was healthy: its death counts as a first one. */
+const HEALTHY_AFTER_MS: Milliseconds = 60_000;
+/** Up to so many crashes in a row, requests wait for the restart; after more they are rejected at once. */
+const MAX_CRASHES_WAITED_FOR = 3;
+
+/** The first restart is at once, then after 1 s, 2 s, 4 s … 30 s. `crashes`: in a row, from 1. */
+export function restartDelayMs(crashes: number): Milliseconds {
+  if (crashes <= 1) return 0;
+  return Math.min(MAX_RESTART_DELAY_MS, FIRST_RESTART_DELAY_MS * 2 ** (crashes - 2));
+}
 
 export interface SupervisorOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly enginePath: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** An engine that has work and finishes no step for so long, or does not answer, is killed and replaced. */
+  /** An engine that has work but finishes no step for so long, or does not answer, is killed and replaced. */
   readonly stepTimeoutMs: Milliseconds;
-  /** The same for one that loads and makes no progress. */
+  /** The same for an engine that makes no progress while it loads. */
   readonly loadTimeoutMs: Milliseconds;
 }
 
@@ -56,35 +56,35 @@ export type EngineState =
   | { readonly phase: 'idle' }
   | { readonly phase: 'loading' }
   | { readonly phase: 'ready'; readonly contextSize: number; readonly abilities: readonly Ability[] }
-  /** It died and is started again, now or after a wait; `waitWorthwhile`: soon enough for requests to wait. */
+  /** It died and is restarted, now or after a delay. `waitWorthwhile`: soon enough for requests to wait. */
   | { readonly phase: 'restarting'; readonly waitWorthwhile: boolean; readonly detail: string }
-  /** It will not be started again by itself. */
+  /** It is not restarted by itself. */
   | { readonly phase: 'failed'; readonly error: ServingError }
   | { readonly phase: 'closed' };
 
 export class Supervisor {
   readonly #options: SupervisorOptions;
-  readonly #flights = new PendingRequests();
+  readonly #requests = new PendingRequests((message) => this.#process?.send(message));
   readonly #waitingForReady = new Set<Settle<void>>();
   readonly #fallback = new GpuFallback();
-  /** Why the engine that runs now says that its GPU failed. */
-  #gpuFailure: string | undefined;
+  readonly #watchdog: Watchdog;
   #state: EngineState = { phase: 'idle' };
   #settings: EngineSettings | undefined;
   #process: EngineProcess | undefined;
-  readonly #watchdog: Watchdog;
+  /** As the engine that runs now reported it. */
+  #gpuFailure: string | undefined;
   #restart: Timer | undefined;
   #readyAt: Milliseconds | undefined;
   #everReady = false;
-  #callForm: ToolCallFormat | undefined;
-  /** Deaths in a row, without a healthy while between them. */
+  #toolCallFormat: ToolCallFormat | undefined;
+  /** In a row, without a healthy time between them. */
   #crashes = 0;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
     this.#watchdog = new Watchdog({
       clock: options.clock,
-      ping: () => this.#send({ type: 'ping' }),
+      ping: () => this.#process?.send({ type: 'ping' }),
       onHung: (how) => this.#hung(how),
     });
   }
@@ -93,7 +93,7 @@ export class Supervisor {
     return this.#state;
   }
 
-  /** Starts the engine, where it is not up or coming already; settles when the model is loaded. */
+  /** Starts the engine unless it runs or is being started; settles when the model is loaded. */
   async start(settings: EngineSettings, signal: AbortSignal): Promise<void> {
     const { phase } = this.#state;
     if (phase === 'idle' || phase === 'failed') {
@@ -102,58 +102,71 @@ export class Supervisor {
       this.#state = { phase: 'loading' };
       this.#launch();
     }
-    const refusal = this.#refusal();
-    if (refusal !== undefined) throw refusal;
+    const rejection = this.#rejection();
+    if (rejection !== undefined) throw rejection;
     if (this.#state.phase !== 'ready') await this.#whenReady(signal);
   }
 
-  /** In which the model writes calls of tools, once it has been loaded; undefined: it generates no text. */
-  async callForm(signal: AbortSignal): Promise<ToolCallFormat | undefined> {
-    if (this.#everReady) return this.#callForm;
-    const refusal = this.#refusal();
-    if (refusal !== undefined) throw refusal;
+  /** How the model writes tool calls; known once it has been loaded. Undefined: it generates no text. */
+  async toolCallFormat(signal: AbortSignal): Promise<ToolCallFormat | undefined> {
+    if (this.#everReady) return this.#toolCallFormat;
+    const rejection = this.#rejection();
+    if (rejection !== undefined) throw rejection;
     try {
       await this.#whenReady(signal);
     } catch (thrown) {
-      // Why a model cannot be loaded is the operator's business, not the clients'.
-      throw signal.aborted ? thrown : (this.#refusal() ?? thrown);
+      // Why a model cannot be loaded is for the operator, not for clients.
+      throw signal.aborted ? thrown : (this.#rejection() ?? thrown);
     }
-    return this.#callForm;
+    return this.#toolCallFormat;
   }
 
-  /** Hands a generation to the engine, now or when it is ready. */
-  generate(generation: Omit<EngineGenerationRequest, 'id'>, sink: EngineGenerationSink): GenerationHandle {
-    return this.#hand(sink, () => this.#flights.addGeneration(generation, sink));
+  /** The request is sent to the engine now, or when it is ready. The sink is not called before this returns. */
+  generate(generation: Omit<EngineGenerationRequest, 'id'>, sink: EngineGenerationSink): RequestHandle {
+    return this.#submit(sink, () => this.#requests.addGeneration(generation, sink));
   }
 
-  /** The same for an embedding. */
   embed(embedding: Omit<EngineEmbeddingRequest, 'id'>, sink: EmbeddingSink): RequestHandle {
-    return this.#hand(sink, () => this.#flights.addEmbedding(embedding, sink));
+    return this.#submit(sink, () => this.#requests.addEmbedding(embedding, sink));
   }
 
-  /** The same for a question about the model's vocabulary. */
-  tokenize(question: TokenizerRequest, sink: TokenizerSink): RequestHandle {
-    return this.#hand(
-      sink,
-      () => this.#flights.addTokenizerRequest(question, sink),
-      this.#flights.queueError(question),
-    );
+  tokenize(request: TokenizerRequest, sink: TokenizerSink): RequestHandle {
+    const queueError = this.#requests.tokenizeQueueError(request);
+    return this.#submit(sink, () => this.#requests.addTokenizerRequest(request, sink), queueError);
   }
 
-  /** The sink is told nothing before it has returned. */
-  #hand(sink: EngineSink, add: () => number, full?: ServingError): GenerationHandle {
-    const refusal = this.#refusal() ?? full;
-    if (refusal !== undefined) {
-      queueMicrotask(() => sink.failed(refusal));
+  /** Ends the engine; requests under way fail. */
+  async close(): Promise<void> {
+    this.#restart?.cancel();
+    this.#watchdog.stop();
+    this.#state = { phase: 'closed' };
+    this.#failAll(closedError());
+    await this.#process?.end();
+  }
+
+  #submit(sink: EngineSink, add: () => number, queueError?: ServingError): RequestHandle {
+    const rejection = this.#rejection() ?? queueError;
+    if (rejection !== undefined) {
+      queueMicrotask(() => sink.failed(rejection));
       return { abort() {}, pause() {}, resume() {} };
     }
     const id = add();
-    if (this.#state.phase === 'ready') this.#flights.sendAdded(id, this.#send);
+    if (this.#state.phase === 'ready') this.#requests.send(id);
     return {
-      abort: () => this.#flights.abort(id, this.#send),
-      pause: () => this.#flights.pause(id, this.#send),
-      resume: () => this.#flights.resume(id, this.#send),
+      abort: () => this.#requests.abort(id),
+      pause: () => this.#requests.pause(id),
+      resume: () => this.#requests.resume(id),
     };
+  }
+
+  /** Why no request is accepted now. */
+  #rejection(): ServingError | undefined {
+    const state = this.#state;
+    if (state.phase === 'closed') return closedError();
+    if (state.phase === 'failed') return downError();
+    if (state.phase === 'idle') return new ServingError('model_loading', { retryAfterSeconds: 1 });
+    if (state.phase === 'restarting' && !state.waitWorthwhile) return downError();
+    return undefined;
   }
 
   /** Settles when the model has been loaded, or cannot be. */
@@ -170,26 +183,6 @@ export class Supervisor {
     for (const settle of waiting) how(settle);
   }
 
-  /** Ends the engine; generations under way fail. */
-  async close(): Promise<void> {
-    this.#restart?.cancel();
-    this.#watchdog.stop();
-    this.#state = { phase: 'closed' };
-    this.#failEverybody(closedError());
-    await this.#process?.end();
-  }
-
-  readonly #send = (message: ToEngine): void => this.#process?.send(message);
-
-  #refusal(): ServingError | undefined {
-    const state = this.#state;
-    if (state.phase === 'closed') return closedError();
-    if (state.phase === 'failed') return downError();
-    if (state.phase === 'idle') return new ServingError('model_loading', { retryAfterSeconds: 1 });
-    if (state.phase === 'restarting' && !state.waitWorthwhile) return downError();
-    return undefined;
-  }
-
   #launch(): void {
     const { enginePath, environment, clock, log, loadTimeoutMs } = this.#options;
     const engine: EngineProcess = new EngineProcess({
@@ -203,13 +196,23 @@ export class Supervisor {
     this.#process = engine;
     this.#fallback.launched();
     this.#gpuFailure = undefined;
-    const idleness = 'its load made no progress';
-    this.#watchdog.watch({ limitMs: loadTimeoutMs, hasWork: () => true, idleness });
+    this.#watchdog.watch({
+      limitMs: loadTimeoutMs,
+      hasWork: () => true,
+      symptom: 'its load made no progress',
+    });
   }
 
   #receive(engine: EngineProcess, message: FromEngine): void {
     if (this.#process !== engine || this.#state.phase === 'closed') return;
     switch (message.type) {
+      case 'events':
+        for (const event of message.events) this.#requests.deliver(event);
+        if (this.#state.phase === 'ready') this.#requests.sendTokenizerRequest();
+        break;
+      case 'alive':
+        this.#watchdog.alive(message.progress);
+        break;
       case 'hello':
         this.#sendLoad(engine);
         break;
@@ -221,13 +224,6 @@ export class Supervisor {
         break;
       case 'load_failed':
         this.#loadFailed(engine, message);
-        break;
-      case 'events':
-        for (const event of message.events) this.#flights.deliver(event);
-        if (this.#state.phase === 'ready') this.#flights.sendTokenizerRequest(this.#send);
-        break;
-      case 'alive':
-        this.#watchdog.alive(message.progress);
         break;
       case 'log':
         this.#options.log[message.level]('engine', { line: message.message });
@@ -243,17 +239,20 @@ export class Supervisor {
   }
 
   #loaded(engine: EngineProcess, message: Extract<FromEngine, { type: 'loaded' }>): void {
-    const { contextSize, abilities, callForm } = message;
+    const { contextSize, abilities, toolCallFormat } = message;
     this.#state = { phase: 'ready', contextSize, abilities };
-    this.#callForm = callForm;
+    this.#toolCallFormat = toolCallFormat;
     this.#everReady = true;
     this.#fallback.ready();
     const { clock, log, stepTimeoutMs } = this.#options;
     this.#readyAt = clock.now();
-    const idleness = 'it finished no step';
-    this.#watchdog.watch({ limitMs: stepTimeoutMs, hasWork: () => this.#flights.hasWork, idleness });
+    this.#watchdog.watch({
+      limitMs: stepTimeoutMs,
+      hasWork: () => this.#requests.hasWork,
+      symptom: 'it finished no step',
+    });
     log.info('engine ready', { pid: engine.pid, contextSize });
-    this.#flights.sendNew(this.#send);
+    this.#requests.sendAll();
     this.#settleWaiting(({ resolve }) => resolve());
   }
 
@@ -265,7 +264,7 @@ export class Supervisor {
     if (gpuFailed && this.#mayLeaveGpu) {
       this.#gpuFailure = message;
     } else if (this.#everReady) {
-      // The same file was loaded before: what is missing now, such as memory, may be there again later.
+      // The same file was loaded before: what is missing now, such as memory, may be available again later.
       this.#options.log.error('engine could not load the model', { message });
     } else {
       this.#giveUp(new ServingError('backend_error', { message }));
@@ -273,39 +272,43 @@ export class Supervisor {
     void engine.end();
   }
 
-  /** The end of the process follows; where even SIGKILL cannot end it, nobody waits for that in vain. */
+  /** The process's exit follows. Where even SIGKILL cannot end it, no request waits for that. */
   #hung(how: string): void {
     this.#options.log.error('engine hangs', { pid: this.#process?.pid, how });
     this.#process?.kill(`${how} and was killed`);
     this.#state = { phase: 'restarting', waitWorthwhile: true, detail: `The engine process hung (${how}).` };
-    this.#flights.failSent(lostError('hung'));
+    this.#requests.failSent(lostError('hung'));
   }
 
-  #exited(engine: EngineProcess, { how, lastWords }: EngineEnd): void {
+  #exited(engine: EngineProcess, end: EngineEnd): void {
     if (this.#process !== engine) return;
     this.#process = undefined;
     this.#watchdog.stop();
     if (this.#state.phase === 'closed' || this.#state.phase === 'failed') return;
+    if (this.#readyAt === undefined && this.#leavesGpu(end)) return;
     const { clock, log } = this.#options;
-    if (this.#readyAt === undefined && this.#leavesGpu({ how, lastWords })) return;
     const wasHealthy = this.#readyAt !== undefined && clock.now() - this.#readyAt >= HEALTHY_AFTER_MS;
     this.#readyAt = undefined;
     this.#crashes = wasHealthy ? 1 : this.#crashes + 1;
     if (!this.#everReady && this.#crashes >= MAX_CRASHES_WAITED_FOR) {
-      this.#giveUp(startFailedError(this.#settings, this.#fallback.opened, { how, lastWords }));
+      const { modelPath = 'the model', gpu } = this.#settings ?? {};
+      this.#giveUp(
+        startFailedError({ modelPath, gpu, crashes: this.#crashes, device: this.#fallback.opened, end }),
+      );
       return;
     }
+    const { how, lastWords } = end;
     const delayMs = restartDelayMs(this.#crashes);
     log.error('engine died', { how, lastWords, crashesInARow: this.#crashes, restartInMs: delayMs });
     const waitWorthwhile = this.#crashes <= MAX_CRASHES_WAITED_FOR;
     this.#state = { phase: 'restarting', waitWorthwhile, detail: `The engine process died (${how}).` };
     this.#restart = clock.schedule(delayMs, () => this.#launch());
-    // Sinks may begin other generations at once, which are the next engine's.
-    this.#flights.failSent(lostError('stopped'));
-    if (!waitWorthwhile) this.#failEverybody(downError());
+    // Sinks may add requests at once: those are for the next engine.
+    this.#requests.failSent(lostError('stopped'));
+    if (!waitWorthwhile) this.#failAll(downError());
   }
 
-  /** A number of layers says that there is a GPU: only `auto` goes on without it. */
+  /** A configured number of layers means that there is a GPU: only `auto` goes on without it. */
   get #mayLeaveGpu(): boolean {
     return this.#settings?.gpu === 'auto';
   }
@@ -315,14 +318,11 @@ export class Supervisor {
     const gpu = this.#mayLeaveGpu ? this.#fallback.endedEarly() : undefined;
     if (gpu === undefined) return false;
     const died = lastWords === undefined ? how : `${how}; it last wrote “${lastWords}”`;
-    const reason = this.#gpuFailure ?? died;
-    this.#options.log.warn(
-      'GPU failed before the first token, trying the next device',
-      gpuFailureFields(gpu, reason),
-    );
+    const fields = gpuFailureFields(gpu, this.#gpuFailure ?? died);
+    this.#options.log.warn('GPU failed before the first token, trying the next device', fields);
     this.#crashes = 0;
     if (this.#everReady) {
-      const detail = 'The engine process is started again on another device.';
+      const detail = 'The engine process is restarting on another device.';
       this.#state = { phase: 'restarting', waitWorthwhile: true, detail };
     } else {
       this.#state = { phase: 'loading' };
@@ -334,12 +334,30 @@ export class Supervisor {
   #giveUp(error: ServingError): void {
     this.#state = { phase: 'failed', error };
     this.#settleWaiting(({ reject }) => reject(error));
-    // What is wrong with the file is the operator's business, not the clients'.
-    this.#flights.failAll(downError());
+    // What is wrong with the file is for the operator, not for clients.
+    this.#requests.failAll(downError());
   }
 
-  #failEverybody(error: ServingError): void {
+  #failAll(error: ServingError): void {
     this.#settleWaiting(({ reject }) => reject(error));
-    this.#flights.failAll(error);
+    this.#requests.failAll(error);
   }
+}
+
+/** For a request that the engine had when it ended. */
+function lostError(how: 'stopped' | 'hung'): ServingError {
+  return new ServingError('backend_error', {
+    message: `The engine ${how} while it worked on this request. It is being restarted: send the request again.`,
+  });
+}
+
+function downError(): ServingError {
+  return new ServingError('backend_error', {
+    message:
+      'The engine is not running: it could not be started, or keeps failing. Try again later; the server’s log says why.',
+  });
+}
+
+export function closedError(): ServingError {
+  return new ServingError('draining', { retryAfterSeconds: 1 });
 }

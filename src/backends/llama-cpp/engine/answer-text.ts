@@ -1,263 +1,210 @@
 /**
- * From the tokens of one answer to what is told of them: decoded, read, and as events. Owns parts of characters that
- * are not complete, and the log-probabilities of tokens whose text has not left yet.
+ * From the tokens of one answer to its events: decodes them, tells reasoning, text and tool calls apart, and ends at a
+ * stop string or after the one call that is allowed. Owns what is held back on the way, and the log-probabilities of
+ * tokens whose text has not left yet. Invariant: where events are cut depends on the text alone.
  */
-
 import { randomUUID } from 'node:crypto';
 import type { FinishReason, GenerationEvent, TokenLogprob } from '../../../core/generation.ts';
 import { StopMatcher } from '../../../core/stop-matcher.ts';
 import type { Model, Token } from './library.ts';
-import type { ReasoningStart } from './prompt.ts';
-import { ReasoningSplitter, THINK_CLOSE, THINK_OPEN } from './reasoning-splitter.ts';
-import { type AnswerPart, AnswerParts, ToolCallSplitter } from './tools/tool-call-splitter.ts';
-import { marksOf, type ToolFormat } from './tools/tool-format.ts';
+import { ReasoningSplitter, type ReasoningStart, THINK_CLOSE, THINK_OPEN } from './reasoning-splitter.ts';
+import { type AnswerPart, ToolCallSplitter } from './tools/tool-call-splitter.ts';
+import { marksOf, type ToolSyntax } from './tools/tool-syntax.ts';
 import { TokenDecoder } from './vocabulary.ts';
 
-interface AnswerTextOptions extends AnswerReaderOptions {
-  readonly model: Model;
+interface AnswerTextOptions {
+  readonly model: Pick<Model, 'detokenize' | 'getTokenAttributes'>;
   readonly prompt: readonly Token[];
-}
-
-export interface Said {
-  readonly events: readonly GenerationEvent[];
-  /** The answer ends with it, whatever the model would go on with. */
-  readonly ended: boolean;
-  /** The stop string that ends it. */
-  readonly matchedStop?: string;
+  readonly reasoning: ReasoningStart;
+  readonly stop: readonly string[];
+  /** Absent: there are no tools to call. */
+  readonly toolSyntax?: ToolSyntax;
+  readonly toolNames: readonly string[];
+  /** The answer ends with its first call. */
+  readonly singleCall: boolean;
+  /** The answer is either calls or text, from its beginning: within its text, nothing is taken for a call. */
+  readonly callsOrText: boolean;
 }
 
 export class AnswerText {
-  readonly #model: Model;
+  readonly #model: AnswerTextOptions['model'];
   readonly #decoder: TokenDecoder;
-  readonly #reader: AnswerReader;
+  /** Absent where the model does not reason: then tags are text like any other. */
+  readonly #reasoning: ReasoningSplitter | undefined;
+  readonly #promptOpensReasoning: boolean;
+  /** Absent where there can be no call: from here on, all is text. */
+  #calls: ToolCallSplitter | undefined;
+  readonly #callMarks: readonly string[];
+  readonly #singleCall: boolean;
+  /** Whether the answer is calls or text is seen from its beginning, which has not come yet. */
+  #undecided: boolean;
+  #inArguments = false;
+  #completeCalls = 0;
+  readonly #stops: StopMatcher;
+  #ended = false;
+  #matchedStop: string | undefined;
   #logprobs: TokenLogprob[] = [];
+  /** Not returned yet. */
+  #events: GenerationEvent[] = [];
 
-  constructor({ model, prompt, ...reading }: AnswerTextOptions) {
+  constructor(options: AnswerTextOptions) {
+    const { model, prompt, reasoning, stop, toolSyntax, toolNames, singleCall, callsOrText } = options;
     this.#model = model;
     this.#decoder = new TokenDecoder(model, prompt);
-    this.#reader = new AnswerReader(reading);
+    this.#reasoning =
+      reasoning === 'none' ? undefined : new ReasoningSplitter({ begun: reasoning === 'begun' });
+    this.#promptOpensReasoning = reasoning === 'begun';
+    this.#calls = toolSyntax && new ToolCallSplitter({ syntax: toolSyntax, names: toolNames });
+    this.#callMarks = toolSyntax ? marksOf(toolSyntax) : [];
+    this.#singleCall = singleCall;
+    this.#undecided = callsOrText;
+    this.#stops = new StopMatcher(stop);
   }
 
-  get inOpenedThought(): boolean {
-    return this.#reader.inOpenedThought;
+  /** Within reasoning that the prompt has opened: no grammar constrains that. */
+  get inPromptedReasoning(): boolean {
+    return this.#promptOpensReasoning && this.#reasoning?.inAnswer === false;
   }
 
-  get inThought(): boolean {
-    return this.#reader.inThought;
+  get inReasoning(): boolean {
+    return this.#reasoning?.inReasoning === true;
+  }
+
+  /** The answer is over, whatever the model would go on with. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** The stop string that ended it. */
+  get matchedStop(): string | undefined {
+    return this.#matchedStop;
   }
 
   /** `last`: the answer ends with this token. */
   push(
     token: Token,
     { logprob, last }: { readonly logprob?: TokenLogprob | undefined; readonly last: boolean },
-  ): Said {
+  ): readonly GenerationEvent[] {
     if (logprob !== undefined) this.#logprobs.push(logprob);
-    return this.#say(this.#reader.read(this.#textOf(token), { last }));
+    return this.#read(this.#textOf(token), last);
   }
 
-  /** What was held back. */
-  end(): Said {
-    return this.#say(this.#reader.read('', { last: true }));
+  /** What was held back, of an answer without another token. */
+  end(): readonly GenerationEvent[] {
+    return this.#read('', true);
   }
 
   /** Of an answer that has ended. */
   finishReason(cause: 'stop' | 'length'): FinishReason {
-    return this.#reader.finishReason(cause);
+    return this.#completeCalls > 0 && !this.#inArguments ? 'tool_calls' : cause;
   }
 
-  #say({ reasoning, parts, ...end }: Reading): Said {
-    const events: GenerationEvent[] = [];
-    if (reasoning !== '') events.push({ type: 'reasoning', text: reasoning });
-    for (const part of parts) this.#tell(part, events);
-    // Those of a thought, of its tags, or of a call are nobody's.
-    if (events.length > 0 || this.#reader.inThought) this.#logprobs = [];
-    return { events, ...end };
+  /** Some models have the marks of reasoning or of calls as special tokens, which are no text otherwise. */
+  #textOf(token: Token): string {
+    const text = this.#decoder.push(token);
+    if (text !== '' || !this.#model.getTokenAttributes(token).control) return text;
+    const special = this.#model.detokenize([token], true);
+    return this.#isMark(special) ? special : text;
   }
 
-  #tell(part: AnswerPart, events: GenerationEvent[]): void {
+  #isMark(specialToken: string): boolean {
+    if (this.#callMarks.includes(specialToken)) return true;
+    const mayReason = this.#reasoning?.inAnswer === false;
+    return mayReason && (specialToken === THINK_OPEN || specialToken === THINK_CLOSE);
+  }
+
+  #read(piece: string, last: boolean): readonly GenerationEvent[] {
+    const split = this.#reasoning?.push(piece);
+    const rest = last ? this.#reasoning?.flush() : undefined;
+    const reasoning = (split?.reasoning ?? '') + (rest?.reasoning ?? '');
+    if (reasoning !== '') this.#events.push({ type: 'reasoning', text: reasoning });
+    this.#readAnswer((split === undefined ? piece : split.text) + (rest?.text ?? ''), last);
+    const events = this.#events;
+    // Log-probabilities of reasoning, of its tags or of a call belong to no text.
+    if (events.length > 0 || this.inReasoning) this.#logprobs = [];
+    this.#events = [];
+    return events;
+  }
+
+  /** Stop strings end the text of the answer; they mean nothing in reasoning or in the arguments of a tool. */
+  #readAnswer(text: string, last: boolean): void {
+    for (const part of this.#split(text, last)) {
+      if (part.type === 'text') {
+        this.#inArguments = false;
+        const stopped = this.#stops.push(part.text);
+        this.#addText(stopped.text);
+        this.#matchedStop = stopped.matched;
+        this.#ended = stopped.matched !== undefined;
+      } else {
+        this.#addCallPart(part);
+        this.#ended = this.#singleCall && this.#completeCalls > 0;
+      }
+      if (this.#ended) return;
+    }
+    if (last) this.#addText(this.#stops.flush());
+  }
+
+  #split(text: string, last: boolean): readonly AnswerPart[] {
+    const parts = this.#undecided ? this.#decide(text) : this.#splitCalls(text);
+    return last ? [...parts, ...(this.#calls?.flush() ?? [])] : parts;
+  }
+
+  #splitCalls(text: string): readonly AnswerPart[] {
+    if (this.#calls !== undefined) return this.#calls.push(text);
+    return text === '' ? [] : [{ type: 'text', text }];
+  }
+
+  /** Character by character, until the first part shows what the answer is. */
+  #decide(text: string): readonly AnswerPart[] {
+    let at = 0;
+    for (const character of text) {
+      at += character.length;
+      const parts = this.#splitCalls(character);
+      const [first] = parts;
+      if (first === undefined) continue;
+      this.#undecided = false;
+      if (first.type !== 'text') return [...parts, ...this.#splitCalls(text.slice(at))];
+      const held = this.#calls?.flush() ?? [];
+      this.#calls = undefined;
+      return [...parts, ...held, ...this.#splitCalls(text.slice(at))];
+    }
+    return [];
+  }
+
+  #addCallPart(part: Exclude<AnswerPart, { type: 'text' }>): void {
     switch (part.type) {
-      case 'text':
-        events.push(this.#text(part.text));
-        break;
       case 'call':
-        events.push({ type: 'tool-call', index: part.index, id: newCallId(), name: part.name });
+        this.#addText(this.#stops.flush());
+        this.#events.push({ type: 'tool-call', index: part.index, id: newCallId(), name: part.name });
+        this.#inArguments = true;
         break;
       case 'arguments':
-        events.push({ type: 'tool-arguments', index: part.index, delta: part.delta });
+        this.#events.push({ type: 'tool-arguments', index: part.index, delta: part.delta });
         break;
       case 'complete':
+        this.#completeCalls += 1;
+        this.#inArguments = false;
         break;
       default:
         part satisfies never;
     }
   }
 
-  #text(text: string): GenerationEvent {
-    if (this.#logprobs.length === 0) return { type: 'text', text };
-    const logprobs = this.#logprobs;
-    this.#logprobs = [];
-    return { type: 'text', text, logprobs };
-  }
-
-  /** Some models have marks as special tokens, which are no text otherwise. */
-  #textOf(token: Token): string {
-    const text = this.#decoder.push(token);
-    if (text !== '' || !this.#model.getTokenAttributes(token).control) return text;
-    const special = this.#model.detokenize([token], true);
-    return this.#reader.isMark(special) ? special : text;
+  /** Neighbouring texts become one event. The first text takes the log-probabilities. */
+  #addText(text: string): void {
+    if (text === '') return;
+    const before = this.#events.at(-1);
+    if (before?.type === 'text') {
+      this.#events[this.#events.length - 1] = { ...before, text: before.text + text };
+    } else if (this.#logprobs.length > 0) {
+      this.#events.push({ type: 'text', text, logprobs: this.#logprobs });
+      this.#logprobs = [];
+    } else {
+      this.#events.push({ type: 'text', text });
+    }
   }
 }
 
 function newCallId(): string {
   return `call_${randomUUID().replaceAll('-', '')}`;
-}
-
-/**
- * Reads an answer as it comes: what the model thinks, what it says, which tools it calls; and ends at stop strings, or with
- * the one call it may have.
- * Pure. Owns what is held back on the way; invariant: where it cuts depends on the text alone.
- */
-
-interface AnswerReaderOptions {
-  readonly thought: ReasoningStart;
-  readonly stop: readonly string[];
-  /** Absent: there are no tools to call. */
-  readonly toolFormat?: ToolFormat;
-  readonly toolNames: readonly string[];
-  /** The answer ends with its first call. */
-  readonly singleCall: boolean;
-  /** The answer is either calls or text, from its beginning: what looks like a call within its text is text. */
-  readonly callsOrText?: boolean;
-}
-
-interface Reading {
-  /** Comes before the parts; can be empty, as they can. */
-  readonly reasoning: string;
-  readonly parts: readonly AnswerPart[];
-  /** The answer ends here, whatever the model would go on with. */
-  readonly ended: boolean;
-  /** The stop string that ended it. */
-  readonly matchedStop?: string;
-}
-
-export class AnswerReader {
-  /** Absent where the model does not think: then tags are text like any other. */
-  readonly #thoughts: ReasoningSplitter | undefined;
-  readonly #thoughtIsOpened: boolean;
-  /** Absent where there can be no call: from here on, all is text. */
-  #calls: ToolCallSplitter | undefined;
-  /** Whether the answer is calls or text will be seen from its beginning. */
-  #undecided: boolean;
-  readonly #callMarks: readonly string[];
-  readonly #stops: StopMatcher;
-  readonly #singleCall: boolean;
-  readonly #parts = new AnswerParts();
-  #completeCalls = 0;
-  /** Within the arguments of a call. */
-  #inCall = false;
-
-  constructor(options: AnswerReaderOptions) {
-    const { thought, stop, toolFormat: format, toolNames: names, singleCall } = options;
-    this.#undecided = options.callsOrText === true;
-    this.#thoughts = thought === 'none' ? undefined : new ReasoningSplitter({ begun: thought === 'begun' });
-    this.#thoughtIsOpened = thought === 'begun';
-    this.#calls = format && new ToolCallSplitter({ format, names });
-    this.#callMarks = format ? marksOf(format) : [];
-    this.#stops = new StopMatcher(stop);
-    this.#singleCall = singleCall;
-  }
-
-  /** Within a thought that the prompt has opened: what holds the answer to a form does not hold that. */
-  get inOpenedThought(): boolean {
-    return this.#thoughtIsOpened && this.#thoughts?.inAnswer === false;
-  }
-
-  get inThought(): boolean {
-    return this.#thoughts?.inThought === true;
-  }
-
-  /** Some models have marks as special tokens, which are no text otherwise: this one has to be read. */
-  isMark(specialToken: string): boolean {
-    if (this.#callMarks.includes(specialToken)) return true;
-    const mayThink = this.#thoughts?.inAnswer === false;
-    return mayThink && (specialToken === THINK_OPEN || specialToken === THINK_CLOSE);
-  }
-
-  /** `last`: the answer ends with this piece, which can be empty. */
-  read(piece: string, { last }: { readonly last: boolean }): Reading {
-    const { reasoning, text } = this.#thoughts?.push(piece) ?? { reasoning: '', text: piece };
-    const rest = last ? this.#thoughts?.flush() : undefined;
-    const end = this.#answer(text + (rest?.text ?? ''), last);
-    const parts = this.#parts.take();
-    return { reasoning: reasoning + (rest?.reasoning ?? ''), parts, ended: end !== undefined, ...end };
-  }
-
-  /** Of an answer that has ended. */
-  finishReason(cause: 'stop' | 'length'): FinishReason {
-    return this.#completeCalls > 0 && !this.#inCall ? 'tool_calls' : cause;
-  }
-
-  /** Stop strings end what the model says, not what it thinks before or gives to a tool. Undefined: it goes on. */
-  #answer(text: string, last: boolean): Pick<Reading, 'matchedStop'> | undefined {
-    for (const part of this.#split(text, last)) {
-      if (part.type === 'text') {
-        this.#inCall = false;
-        const said = this.#stops.push(part.text);
-        this.#parts.text(said.text);
-        if (said.matched !== undefined) return { matchedStop: said.matched };
-      } else {
-        this.#take(part);
-        if (this.#singleCall && this.#completeCalls > 0) return {};
-      }
-    }
-    if (last) this.#parts.text(this.#stops.flush());
-    return undefined;
-  }
-
-  #take(part: Exclude<AnswerPart, { type: 'text' }>): void {
-    switch (part.type) {
-      case 'call':
-        this.#parts.text(this.#stops.flush());
-        this.#parts.call(part.name);
-        this.#inCall = true;
-        break;
-      case 'arguments':
-        this.#parts.arguments(part.delta);
-        break;
-      case 'complete':
-        this.#parts.complete();
-        this.#completeCalls += 1;
-        this.#inCall = false;
-        break;
-      default:
-        part satisfies never;
-    }
-  }
-
-  #split(text: string, last: boolean): readonly AnswerPart[] {
-    const parts = this.#undecided ? this.#decide(text) : this.#parted(text);
-    return last ? [...parts, ...(this.#calls?.flush() ?? [])] : parts;
-  }
-
-  #parted(text: string): readonly AnswerPart[] {
-    if (this.#calls !== undefined) return this.#calls.push(text);
-    return text === '' ? [] : [{ type: 'text', text }];
-  }
-
-  /** Character by character, until the first part shows what it is. */
-  #decide(text: string): readonly AnswerPart[] {
-    let at = 0;
-    for (const character of text) {
-      at += character.length;
-      const parts = this.#parted(character);
-      const [first] = parts;
-      if (first === undefined) continue;
-      this.#undecided = false;
-      if (first.type !== 'text') return [...parts, ...this.#parted(text.slice(at))];
-      const held = this.#calls?.flush() ?? [];
-      this.#calls = undefined;
-      return [...parts, ...held, ...this.#parted(text.slice(at))];
-    }
-    return [];
-  }
 }

@@ -1,21 +1,18 @@
 /**
- * Continuous batching: one loop in which all running generations make one step together, decoded as one batch.
- * Generations join and leave between steps; nobody waits for another's end. A paused one keeps its sequence and takes
- * part in no step. Owns the waiting and the running generations. Each one that was added ends with exactly one of `finish`, `failed` and `freed`, and only after its
- * sequence is idle again.
+ * Continuous batching: one loop, in which all running generations make one step together, decoded as one batch.
+ * Generations join and leave between steps; none waits for the end of another. A paused one keeps its sequence and takes
+ * part in no step. Owns the waiting and the running generations. Invariant: each generation that was added ends with
+ * exactly one of `finish`, `failed` and `freed`, and only after its sequence is idle again.
  */
 import type { Milliseconds } from '../../../core/clock.ts';
 import { ServingError } from '../../../core/errors.ts';
 import type { EngineEvent, EngineGenerationRequest } from '../messages.ts';
 import type { Admit, AdmittedRequest } from './admission.ts';
-import type { PausableWorker } from './engine-worker.ts';
-import { type FailedEvent, failedEvent, messageOf } from './engine-worker.ts';
+import { type FailedEvent, failedEvent, messageOf, type PausableWorker } from './engine-worker.ts';
 import { Generation } from './generation.ts';
-import type { Model, Token } from './library.ts';
-import type { NativeContext } from './native.ts';
+import type { Model, NativeContext, Token } from './library.ts';
 import type { LogprobReader } from './sampler.ts';
-import type { Sequence } from './sequences.ts';
-import { decode, SequencePool } from './sequences.ts';
+import { decode, type Sequence, SequencePool } from './sequences.ts';
 import { type StepPart, StepPlanner } from './step-planner.ts';
 import type { ThreadGovernor } from './threads.ts';
 
@@ -39,10 +36,10 @@ export class Batcher implements PausableWorker<EngineGenerationRequest> {
   readonly #planner: StepPlanner;
   #waiting: AdmittedRequest[] = [];
   #running: Generation[] = [];
-  /** Neither waiting nor running: a beginning is being copied for it. */
+  /** Neither waiting nor running: a prefix is being copied for it. */
   #placing: number | undefined;
   readonly #aborted = new Set<number>();
-  /** Of those that wait, run, or are being placed. */
+  /** Waiting, running or being placed. */
   readonly #paused = new Set<number>();
   #loop: Promise<void> | undefined;
   #stopped = false;
@@ -53,20 +50,19 @@ export class Batcher implements PausableWorker<EngineGenerationRequest> {
     this.#pool = new SequencePool(options.sequences, options.contextSize);
   }
 
-  add(order: EngineGenerationRequest): void {
-    const admitted = this.#options.admit(order);
+  add(request: EngineGenerationRequest): void {
+    const admitted = this.#options.admit(request);
     if ('type' in admitted) {
-      this.#options.emit([{ id: order.id, event: admitted }]);
+      this.#options.emit([{ id: request.id, event: admitted }]);
       return;
     }
     this.#waiting.push(admitted);
     this.#loop ??= this.#run();
   }
 
-  /** Takes effect before the next step; unknown ids have ended already. */
   abort(id: number): void {
     const waiting = this.#waiting.length;
-    this.#waiting = this.#waiting.filter(({ order }) => order.id !== id);
+    this.#waiting = this.#waiting.filter(({ request }) => request.id !== id);
     if (this.#waiting.length < waiting) {
       this.#paused.delete(id);
       this.#options.emit([freed(id)]);
@@ -77,36 +73,35 @@ export class Batcher implements PausableWorker<EngineGenerationRequest> {
   }
 
   pause(id: number): void {
-    if (this.#isPlaced(id) || this.#waiting.some(({ order }) => order.id === id)) this.#paused.add(id);
+    if (this.#isPlaced(id) || this.#waiting.some(({ request }) => request.id === id)) this.#paused.add(id);
   }
 
   resume(id: number): void {
     if (this.#paused.delete(id)) this.#loop ??= this.#run();
   }
 
-  /** Settles when the step under way is over; nothing is decoded afterwards. */
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.#loop;
   }
 
   async #run(): Promise<void> {
-    let told: readonly EngineEvent[] = [];
+    let events: readonly EngineEvent[] = [];
     while (!this.#stopped) {
-      // 1. Those that were aborted leave; those that wait take idle sequences, unless they are aborted meanwhile.
-      told = [...told, ...this.#dropAborted(), ...(await this.#admit()), ...this.#dropAborted()];
+      // 1. Aborted ones leave; waiting ones take idle sequences, unless they are aborted meanwhile.
+      events = [...events, ...this.#dropAborted(), ...(await this.#admit()), ...this.#dropAborted()];
       const stepping = this.#running.filter(({ id }) => !this.#paused.has(id));
       if (stepping.length === 0) {
         if (this.#waiting.length > 0 && this.#pool.hasIdle) continue;
-        // Until another comes, or one that is paused is resumed or aborted.
+        // Until another is added, or a paused one is resumed or aborted.
         break;
       }
-      // 2. All make one step together. Once it is under way, everybody hears of what was before it.
-      told = await this.#stepTogether(this.#planner.plan(stepping), told);
-      // 3. Those that ended free their sequences before anybody hears of it.
+      // 2. All make one step together. The events from before are sent once it is under way.
+      events = await this.#step(this.#planner.plan(stepping), events);
+      // 3. Ended ones free their sequences before their last events are sent.
       for (const generation of this.#running.filter(({ ended }) => ended)) this.#free(generation);
     }
-    this.#tell(told);
+    this.#emit(events);
     this.#loop = undefined;
   }
 
@@ -115,15 +110,15 @@ export class Batcher implements PausableWorker<EngineGenerationRequest> {
     return this.#placing === id || this.#running.some((generation) => generation.id === id);
   }
 
-  #tell(events: readonly EngineEvent[]): void {
+  #emit(events: readonly EngineEvent[]): void {
     if (events.length > 0) this.#options.emit(events);
   }
 
   #dropAborted(): EngineEvent[] {
-    const left = this.#running.filter(({ id }) => this.#aborted.has(id));
-    for (const generation of left) this.#free(generation);
+    const dropped = this.#running.filter(({ id }) => this.#aborted.has(id));
+    for (const generation of dropped) this.#free(generation);
     this.#aborted.clear();
-    return left.map(({ id }) => freed(id));
+    return dropped.map(({ id }) => freed(id));
   }
 
   async #admit(): Promise<EngineEvent[]> {
@@ -131,43 +126,41 @@ export class Batcher implements PausableWorker<EngineGenerationRequest> {
     while (this.#pool.hasIdle) {
       const next = this.#waiting.shift();
       if (next === undefined) break;
-      this.#placing = next.order.id;
+      this.#placing = next.request.id;
       events.push(await this.#place(next));
       this.#placing = undefined;
     }
     return events;
   }
 
-  /** Gives it a sequence that holds as much of its prompt as there is; the last token is always evaluated, for its logits. */
-  async #place({ order, prompt, grammar, banned }: AdmittedRequest): Promise<EngineEvent> {
+  /** Gives it the sequence that holds most of its prompt. The last token is always evaluated, for its logits. */
+  async #place(admitted: AdmittedRequest): Promise<EngineEvent> {
     const { model, contextSize } = this.#options;
-    const place = this.#pool.take(prompt.tokens, order.cacheScope);
-    if (place === undefined) throw new Error('No sequence is idle.');
-    const { sequence, donor } = place;
+    const { request, prompt, banned } = admitted;
+    const placement = this.#pool.take(prompt.tokens, request.cacheScope);
+    if (placement === undefined) throw new Error('No sequence is idle.');
+    const { sequence, donor } = placement;
     try {
       if (donor !== undefined) await sequence.copyFrom(donor);
-      const shared = sequence.sharedWith(prompt.tokens, order.cacheScope);
-      sequence.keep(Math.min(shared, prompt.tokens.length - 1), order.cacheScope);
-      sequence.sampler.begin(order, banned);
+      const shared = sequence.sharedWith(prompt.tokens, request.cacheScope);
+      sequence.keep(Math.min(shared, prompt.tokens.length - 1), request.cacheScope);
+      sequence.sampler.begin(request, banned);
     } catch (thrown) {
       this.#pool.giveBack(sequence);
       sequence.clear();
-      this.#paused.delete(order.id);
-      return { id: order.id, event: engineFailure(thrown) };
+      this.#paused.delete(request.id);
+      return { id: request.id, event: engineFailure(thrown) };
     }
-    const generation = new Generation({ order, prompt, grammar, sequence, model, contextSize });
+    const generation = new Generation({ admitted, sequence, model, contextSize });
     this.#running.push(generation);
-    return { id: order.id, event: generation.start() };
+    return { id: request.id, event: generation.start() };
   }
 
   /**
-   * `before` is told while the step computes: whoever hears it wakes up, and where a step's threads are only being made
-   * then, the kernel puts two of them on one core.
+   * `before` is sent while the step computes: its receiver wakes up, and if the threads of a step were created only then,
+   * the kernel would put two of them on one core.
    */
-  async #stepTogether(
-    parts: readonly StepPart[],
-    before: readonly EngineEvent[],
-  ): Promise<readonly EngineEvent[]> {
+  async #step(parts: readonly StepPart[], before: readonly EngineEvent[]): Promise<readonly EngineEvent[]> {
     const { context, threads } = this.#options;
     context.setThreads(threads.threads);
     const startedAt = performance.now();
@@ -176,37 +169,37 @@ export class Batcher implements PausableWorker<EngineGenerationRequest> {
       context,
       parts.map(({ chunk }) => chunk),
     );
-    this.#tell(before);
+    this.#emit(before);
     try {
       logitIndexes = await decoded;
     } catch (thrown) {
       return parts.map(({ generation }) => ({ id: generation.id, event: this.#fail(generation, thrown) }));
     }
     const endedAt = performance.now();
-    this.#planner.learn(parts, endedAt - startedAt);
-    const tokens = parts.reduce((sum, { chunk }) => sum + chunk.tokens.length, 0);
-    threads.recordStep({ tokens, durationMs: endedAt - startedAt }, endedAt);
-    // All tokens are chosen at once; log-probabilities are read one after the other, as all share their samplers.
     const stepMs = endedAt - startedAt;
+    this.#planner.record(parts, stepMs);
+    const tokens = parts.reduce((sum, { chunk }) => sum + chunk.tokens.length, 0);
+    threads.recordStep({ tokens, durationMs: stepMs }, endedAt);
+    // All tokens are chosen at once. Log-probabilities are read one after the other, since all share their samplers.
     const chosen = await Promise.all(
       parts.map(({ generation }, index) => this.#choose(generation, logitIndexes[index], stepMs)),
     );
-    const told: EngineEvent[] = [];
+    const events: EngineEvent[] = [];
     for (const [index, { generation }] of parts.entries()) {
       const { id } = generation;
       const token = chosen[index];
       if (typeof token === 'number') {
         for (const event of await this.#accept(generation, token, logitIndexes[index]))
-          told.push({ id, event });
+          events.push({ id, event });
       } else if (token !== undefined) {
-        told.push({ id, event: token });
+        events.push({ id, event: token });
       }
     }
     this.#options.onStep();
-    return told;
+    return events;
   }
 
-  /** The token, or what ends the generation; nothing within a prompt. */
+  /** The token, or the event that ends the generation; undefined within a prompt. */
   async #choose(
     generation: Generation,
     logitIndex: number | undefined,
@@ -232,11 +225,11 @@ export class Batcher implements PausableWorker<EngineGenerationRequest> {
     token: Token,
     logitIndex: number | undefined,
   ): Promise<readonly EngineEvent['event'][]> {
-    const wish = generation.order.logprobs;
+    const options = generation.request.logprobs;
     try {
       const logprob =
-        wish && logitIndex !== undefined
-          ? await this.#options.logprobs.read(logitIndex, token, wish.top)
+        options && logitIndex !== undefined
+          ? await this.#options.logprobs.read(logitIndex, token, options.top)
           : undefined;
       return generation.accept(token, logprob);
     } catch (thrown) {
@@ -244,11 +237,11 @@ export class Batcher implements PausableWorker<EngineGenerationRequest> {
     }
   }
 
-  /** What the sequence holds after a failure is not known: it forgets everything. */
+  /** What the sequence holds after a failure is unknown, so it is cleared. */
   #fail(generation: Generation, thrown: unknown): FailedEvent {
-    generation.leave();
+    generation.abandon();
     generation.sequence.clear();
-    const param = generation.order.grammarField ?? 'tools';
+    const param = generation.request.grammarField ?? 'tools';
     if (thrown instanceof ServingError) return { param, ...failedEvent(thrown, 'go on') };
     return engineFailure(thrown);
   }

@@ -1,8 +1,11 @@
-/** Lays a conversation out as the model was trained to read it: one text, ready to be tokenized. */
-
+/**
+ * Renders a conversation as the text that the model was trained to read, ready to be tokenized: by ChatML, or by the
+ * Jinja template of a GGUF file. The latter is rendered by llama.cpp's own engine, so that the text is the same as from
+ * llama.cpp's server; what a template can express is found out by rendering small conversations. Pure, but for it.
+ */
 import type { Message, ReasoningEffort, Tool } from '../../../core/generation.ts';
 import { normalizeTurns } from '../../../core/normalize-turns.ts';
-import type { JinjaRenderer } from './native.ts';
+import type { JinjaRenderer } from './library.ts';
 import {
   contentAsParts,
   FALLBACKS,
@@ -12,36 +15,35 @@ import {
   toTemplateTools,
 } from './template-messages.ts';
 import {
-  formatOfTemplate,
   hermes,
   spellOutCalls,
   spellOutTools,
-  type ToolFormat,
-} from './tools/tool-format.ts';
+  syntaxOfTemplate,
+  type ToolSyntax,
+} from './tools/tool-syntax.ts';
 
 export interface Conversation {
   readonly messages: readonly Message[];
-  /** Empty: the model is told of none. */
+  /** Empty: the model sees none. */
   readonly tools: readonly Tool[];
-  /** Absent: nothing is said of it. */
+  /** Absent: the template's own default. */
   readonly thinking?: ReasoningEffort;
-  /** The text ends with the last message: no answer is begun after it. */
+  /** The text ends with the last message: no turn of the assistant begins after it. */
   readonly continuesLast?: true | undefined;
 }
 
 export interface ChatTemplate {
-  /** Made for a model that can think; others are never asked to. */
-  readonly thinks: boolean;
-  /** The form in which the model is asked to call tools. */
-  readonly toolFormat: ToolFormat;
-  /** Throws where the template refuses the conversation. */
+  readonly supportsReasoning: boolean;
+  /** How the model is asked to call tools. */
+  readonly toolSyntax: ToolSyntax;
+  /** Throws if the template rejects the conversation. */
   render(conversation: Conversation): string;
 }
 
-/** ChatML as it stands, without a system message that nobody asked for. */
+/** Plain ChatML, without a default system message. */
 export const chatml: ChatTemplate = {
-  thinks: false,
-  toolFormat: hermes,
+  supportsReasoning: false,
+  toolSyntax: hermes,
   render({ messages, tools, continuesLast }) {
     const turns = spellOutTools(messages, tools).map(
       ({ role, content }) => `<|im_start|>${role}\n${content}<|im_end|>\n`,
@@ -50,21 +52,16 @@ export const chatml: ChatTemplate = {
   },
 };
 
-/**
- * The Jinja template that a GGUF file carries, rendered by llama.cpp's own engine: what comes out is what
- * llama.cpp's server makes of the same conversation.
- */
-
 interface JinjaTemplateOptions {
   readonly source: string;
   readonly renderer: JinjaRenderer;
-  /** The texts of these tokens; empty where the model has none. */
+  /** The texts of these tokens; empty if the model has none. */
   readonly bosToken: string;
   readonly eosToken: string;
 }
 
-/** The switches that templates have for it, and the tags that they look for in earlier answers. */
-const SPEAKS_OF_THINKING = /thinking|<\/?think>/;
+/** The switches of templates for reasoning, and the tags that they look for in earlier answers. */
+const MENTIONS_REASONING = /thinking|<\/?think>/;
 
 export function jinjaTemplate({ source, renderer, bosToken, eosToken }: JinjaTemplateOptions): ChatTemplate {
   const always = { bos_token: bosToken, eos_token: eosToken };
@@ -82,20 +79,20 @@ export function jinjaTemplate({ source, renderer, bosToken, eosToken }: JinjaTem
     });
   };
   const abilities = abilitiesOf((variables) => render({ thinking: false }, variables));
-  /** Absent: tools are spelled out, in a form that is read here. */
-  const ownFormat = abilities.tools ? formatOfTemplate(source) : undefined;
-  const withCalls = (messages: readonly Message[]): readonly Message[] =>
-    ownFormat === undefined || abilities.calls ? messages : spellOutCalls(messages, ownFormat.written);
+  /** Absent: tools are spelled out in the messages, in a syntax that is read here. */
+  const ownSyntax = abilities.tools ? syntaxOfTemplate(source) : undefined;
+  const withTools = (messages: readonly Message[], tools: readonly Tool[]): readonly Message[] => {
+    if (ownSyntax === undefined) return spellOutTools(messages, tools);
+    return abilities.calls ? messages : spellOutCalls(messages, ownSyntax.format);
+  };
   return {
-    thinks: SPEAKS_OF_THINKING.test(source),
-    toolFormat: ownFormat ?? hermes,
-    render({ messages: given, tools, ...asked }) {
-      const told = ownFormat ? tools : [];
-      const messages = abilities.laterSystem ? given : withOneSystem(given);
-      const said = ownFormat ? withCalls(messages) : spellOutTools(messages, tools);
-      const listed = told.length > 0 && { tools: toTemplateTools(told) };
-      return firstAccepted(shape(said, abilities), (accepted) =>
-        render(asked, { messages: accepted, ...listed }),
+    supportsReasoning: MENTIONS_REASONING.test(source),
+    toolSyntax: ownSyntax ?? hermes,
+    render({ messages: given, tools, ...settings }) {
+      const messages = withTools(abilities.laterSystem ? given : withOneSystem(given), tools);
+      const listed = ownSyntax !== undefined && tools.length > 0 && { tools: toTemplateTools(tools) };
+      return renderAccepted(shape(messages, abilities), (accepted) =>
+        render(settings, { messages: accepted, ...listed }),
       );
     },
   };
@@ -113,34 +110,34 @@ function shape(messages: Conversation['messages'], abilities: TemplateAbilities)
   return abilities.partsOnly ? contentAsParts(addressed) : addressed;
 }
 
-/** The template will not have the conversation: a fault of the request. */
+/** The template rejects the conversation: the request is at fault. */
 export class ConversationRejectedError extends Error {}
 
-/** Throws what the template says against the conversation as it stands when it refuses every way to say it. */
-function firstAccepted(
+/** The first of the fallbacks that the template accepts. If it rejects all, throws its reason against the original. */
+function renderAccepted(
   messages: readonly TemplateMessage[],
   render: (messages: readonly TemplateMessage[]) => string,
 ): string {
-  let refusal: { readonly reason: unknown } | undefined;
-  let said = messages;
-  for (const concede of FALLBACKS) {
-    said = concede(said);
+  let rejection: { readonly reason: unknown } | undefined;
+  let rewritten = messages;
+  for (const rewrite of FALLBACKS) {
+    rewritten = rewrite(rewritten);
     try {
-      return render(said);
+      return render(rewritten);
     } catch (reason) {
-      refusal ??= { reason };
+      rejection ??= { reason };
     }
   }
-  throw toRefusal(refusal?.reason);
+  throw toRejection(rejection?.reason);
 }
 
-/** `raise_exception()` is how templates refuse; anything else is the renderer's own trouble. */
-function toRefusal(reason: unknown): unknown {
-  const said = reason instanceof Error ? /Jinja Exception: (.*)/.exec(reason.message)?.[1] : undefined;
-  return said === undefined ? reason : new ConversationRejectedError(said, { cause: reason });
+/** Templates reject with `raise_exception()`; any other error is the renderer's own. */
+function toRejection(reason: unknown): unknown {
+  const message = reason instanceof Error ? /Jinja Exception: (.*)/.exec(reason.message)?.[1] : undefined;
+  return message === undefined ? reason : new ConversationRejectedError(message, { cause: reason });
 }
 
-/** Templates call the switch by either of the first two names, and the level by the third. */
+/** Templates use either of the first two names for the switch, and the third for the level. */
 function switches(thinking: Conversation['thinking']) {
   if (thinking === undefined) return {};
   const on = thinking !== false;
@@ -153,7 +150,7 @@ function switches(thinking: Conversation['thinking']) {
 
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
-/** As llama.cpp gives them; some templates have a date of years ago otherwise. */
+/** As llama.cpp passes them; without them some templates show a date of years ago. */
 function dates(now = new Date()) {
   const day = String(now.getDate()).padStart(2, '0');
   const month = MONTHS[now.getMonth()];
@@ -163,20 +160,16 @@ function dates(now = new Date()) {
   };
 }
 
-/**
- * Finds out what a template can do by having it render small conversations: what comes out shows what it read.
- * Pure, but for the template.
- */
-
+/** What a template renders, and in which shape. */
 interface TemplateAbilities {
   /** Content must be a list of parts. */
   readonly partsOnly: boolean;
   readonly system: boolean;
-  /** A system message in the middle comes out too. */
+  /** System messages after the first message. */
   readonly laterSystem: boolean;
-  /** Tools come out, and what they answered. */
+  /** Definitions of tools, and their results. */
   readonly tools: boolean;
-  /** Calls in earlier answers come out. */
+  /** Calls in earlier answers. */
   readonly calls: boolean;
   /** The arguments of calls may be values rather than JSON text. */
   readonly objectArguments: boolean;
@@ -184,7 +177,7 @@ interface TemplateAbilities {
 
 interface TemplateVariables {
   readonly messages: readonly TemplateMessage[];
-  /** Absent where there are none: templates ask whether they are defined. */
+  /** Absent if there are none: templates test whether they are defined. */
   readonly tools?: readonly unknown[];
 }
 
@@ -201,7 +194,7 @@ const TOOL = {
 };
 
 function abilitiesOf(render: (variables: TemplateVariables) => string): TemplateAbilities {
-  const comesOut = (
+  const renders = (
     mark: string,
     messages: readonly TemplateMessage[],
     tools?: readonly unknown[],
@@ -212,28 +205,28 @@ function abilitiesOf(render: (variables: TemplateVariables) => string): Template
       return false;
     }
   };
-  const partsOnly = !comesOut('mark-user', [USER]) && comesOut('mark-user', contentAsParts([USER]));
+  const partsOnly = !renders('mark-user', [USER]) && renders('mark-user', contentAsParts([USER]));
   const shaped = partsOnly ? contentAsParts : (messages: readonly TemplateMessage[]) => messages;
-  const called = (mark: string, value: unknown): boolean =>
-    comesOut(mark, shaped(conversation(value)), [TOOL]);
+  const rendersCall = (mark: string, value: unknown): boolean =>
+    renders(mark, shaped(conversationWithCall(value)), [TOOL]);
   const asObject = { key: 'mark-value' };
-  // Printed as it stands, an object comes out with single quotes, which is no JSON.
-  const objectArguments = called('mark-value', asObject) && !called("'mark-value'", asObject);
+  // A template that prints the object itself shows it with single quotes, which is no JSON.
+  const objectArguments = rendersCall('mark-value', asObject) && !rendersCall("'mark-value'", asObject);
   const value = objectArguments ? asObject : JSON.stringify(asObject);
   return {
     partsOnly,
-    system: comesOut('mark-system', shaped([SYSTEM, USER])),
-    laterSystem: comesOut(
+    system: renders('mark-system', shaped([SYSTEM, USER])),
+    laterSystem: renders(
       'mark-later',
       shaped([SYSTEM, USER, ANSWER, { ...SYSTEM, content: 'mark-later' }, USER]),
     ),
-    tools: comesOut('mark-tool', shaped([USER]), [TOOL]) && called('mark-result', value),
-    calls: called('mark-value', value),
+    tools: renders('mark-tool', shaped([USER]), [TOOL]) && rendersCall('mark-result', value),
+    calls: rendersCall('mark-value', value),
     objectArguments,
   };
 }
 
-function conversation(value: unknown): readonly TemplateMessage[] {
+function conversationWithCall(value: unknown): readonly TemplateMessage[] {
   const id = 'call00001';
   const call = { id, type: 'function', function: { name: 'mark-tool', arguments: value } } as const;
   return [

@@ -1,34 +1,33 @@
 /**
- * Where the model computes: on the CPU or on a GPU, and with how many of its layers. Decides what to ask the library
- * for, and says in one line what came of it and why. Keeps no state.
+ * Where the model computes: on the CPU or on a GPU, and with how many of its layers. Opens the device, loads the model
+ * onto it, and describes in one line for the log what is used and why, or in one error why it failed.
  */
-
 import { type EngineSettings, GPU_NAMES, type GpuKind, type GpuSetting } from '../messages.ts';
 import type { Library, Llama, LlamaOptions, Model, ModelOptions } from './library.ts';
 import type { ThreadChoice } from './threads.ts';
 
 interface DeviceOptions {
   readonly gpu: GpuSetting;
-  /** GPUs that failed before; under `auto` they are not opened again. */
+  /** GPUs that failed before: `auto` does not open them again. */
   readonly excludedGpus: readonly GpuKind[];
   readonly threads: number;
   readonly logger: LlamaOptions['logger'];
-  /** Called before anything is computed, so that the parent knows what an engine that dies was using. */
+  /** Called before anything is computed, so that the parent knows which device an engine died on. */
   readonly onOpened: (device: GpuKind | 'cpu') => void;
 }
 
-interface Device {
+export interface Device {
   readonly llama: Llama;
   readonly gpu: GpuSetting;
   /** The GPU's names, or those of several. */
   readonly gpuNames: readonly string[];
-  /** Why there are none; empty where there are some. */
+  /** Why there are none; empty if there are some. */
   readonly noGpuBecause: string;
 }
 
 /**
- * A prebuilt binary or none: nothing is ever compiled or downloaded. With a number of layers an operator says that
- * there is a GPU: where there is none this throws, as answers many times slower would be no service.
+ * Opens a prebuilt binary: nothing is compiled or downloaded. A configured number of layers means that there is a GPU;
+ * without one this throws, since answers would be many times slower than the operator expects.
  */
 export async function openDevice(library: Library, options: DeviceOptions): Promise<Device> {
   const { gpu, excludedGpus, threads, logger, onOpened } = options;
@@ -42,13 +41,13 @@ export async function openDevice(library: Library, options: DeviceOptions): Prom
   });
   onOpened(llama.gpu === false ? 'cpu' : llama.gpu);
   if (isOff(gpu)) return { llama, gpu, gpuNames: [], noGpuBecause: `gpu is ${gpu}` };
-  // The library also opens a build for GPUs where their loader is installed, but no device is there.
+  // The library also opens a GPU build when its loader is installed but no device is present.
   const gpuNames = llama.gpu === false ? [] : await llama.getGpuDeviceNames();
   const noGpuBecause = gpuNames.length > 0 ? '' : await whyNoGpu(library, llama, excludedGpus);
   if (gpuNames.length > 0 || gpu === 'auto') return { llama, gpu, gpuNames, noGpuBecause };
   throw new Error(
     `gpu is ${gpu}, a number of layers for a GPU, but ${noGpuBecause}. ` +
-      'Set gpu: auto to take the CPU where there is no GPU, or gpu: off.',
+      'Set gpu: auto to use the CPU if there is no GPU, or gpu: off.',
   );
 }
 
@@ -68,7 +67,7 @@ async function whyNoGpu(
   const types = await getLlamaGpuTypes('supported');
   const drivers = types.filter((type) => type !== false);
   if (drivers.length === 0) return 'no supported GPU was found';
-  return `the drivers of ${namesOf(drivers)} are there, but no build of the engine for that is installed or runs here (node scripts/engine-builds.mjs fetches it)`;
+  return `the drivers of ${namesOf(drivers)} are installed, but no build of the engine for that is installed or runs here (node scripts/engine-builds.mjs downloads it)`;
 }
 
 function namesOf(gpus: readonly GpuKind[]): string {
@@ -89,10 +88,10 @@ async function openBinary(library: Library, options: LlamaOptions): Promise<Llam
   }
 }
 
-/** The GPU could not do what the CPU perhaps can; the model file is not at fault. */
+/** The GPU failed at something that the CPU may be able to do; the model file is not at fault. */
 export class GpuFailure extends Error {}
 
-/** Runs what computes on the device or takes memory there; on a GPU an error is a GpuFailure. */
+/** For work that computes or takes memory on the device: on a GPU its error becomes a GpuFailure. */
 export async function onDevice<T>({ llama, gpuNames }: Device, run: () => Promise<T>): Promise<T> {
   try {
     return await run();
@@ -105,7 +104,7 @@ export async function onDevice<T>({ llama, gpuNames }: Device, run: () => Promis
 
 type WeightsSettings = Pick<EngineSettings, 'modelPath' | 'contextSize' | 'sequences'>;
 
-/** With `auto` as many layers as fit beside the context; where nothing fits, none. */
+/** With `auto`, as many layers go on the GPU as fit beside the context, perhaps none. */
 export async function loadWeights(
   { llama, gpu, gpuNames }: Device,
   { modelPath, contextSize, sequences }: WeightsSettings,
@@ -128,7 +127,7 @@ export async function loadWeights(
     if (!isCalled(cause, 'InsufficientMemoryError')) throw failure.explain(modelPath, cause);
     throw new Error(
       `The model file ${modelPath} could not be loaded (${(cause as Error).message}). ` +
-        'Lower gpu (the number of its layers), slots or context_size, or take a smaller model.',
+        'Lower gpu (the number of its layers), slots or context_size, or use a smaller model.',
       { cause },
     );
   }
@@ -159,40 +158,40 @@ function whyLayers(
   return all ? 'gpu is auto, all fit' : 'gpu is auto, more do not fit in its free memory';
 }
 
-/** No layer on the GPU is no GPU. */
+/** Zero layers mean no GPU. */
 function isOff(gpu: GpuSetting): boolean {
   return gpu === 'off' || gpu === 0;
 }
 
-/** The library's errors are told by their name: it is not imported here. */
+/** The library's errors are recognised by name: it is not imported here. */
 function isCalled(thrown: unknown, name: string): boolean {
   return thrown instanceof Error && thrown.constructor.name === name;
 }
 
-/** Why a model could not be loaded: the library's error says only that it could not, its log says why. */
+/** Why a model could not be loaded. The library's error does not say why; its log does. */
 export class LoadFailure {
-  #complaint: string | undefined;
+  #logged: string | undefined;
 
-  /** Takes every line of the library's log; the first complaint is the cause. */
+  /** For every line of the library's log; the first error is the cause. */
   readLogLine(line: string): void {
-    this.#complaint ??= /error loading model: (?:error loading model \w+: )?(.+)/.exec(line)?.[1]?.trim();
+    this.#logged ??= /error loading model: (?:error loading model \w+: )?(.+)/.exec(line)?.[1]?.trim();
   }
 
-  /** A buffer for the weights could not be had. */
+  /** A buffer for the weights could not be allocated. */
   get lacksMemory(): boolean {
-    return /^unable to allocate/.test(this.#complaint ?? '');
+    return /^unable to allocate/.test(this.#logged ?? '');
   }
 
   /** In words that a user can act on. */
   explain(modelPath: string, thrown: unknown): Error {
-    const reason = this.#complaint ?? (thrown instanceof Error ? thrown.message : String(thrown));
+    const reason = this.#logged ?? (thrown instanceof Error ? thrown.message : String(thrown));
     const architecture = /^unknown model architecture: '(.*)'$/.exec(reason)?.[1];
     const message =
       architecture === undefined
         ? `The model file ${modelPath} could not be loaded (${reason}). It must be a complete GGUF file that this ` +
-          'engine knows: delete it to have it fetched anew, or give another file with --model PATH.'
+          'engine supports: delete it to have it downloaded again, or give another file with --model PATH.'
         : `The model file ${modelPath} is of the architecture ${JSON.stringify(architecture)}, which this engine does ` +
-          'not support. Give a model of another kind with --model, or update node-llama-cpp: a later one may know it.';
+          'not support. Give a model of another kind with --model, or update node-llama-cpp: a later version may support it.';
     return new Error(message, { cause: thrown });
   }
 }

@@ -1,38 +1,67 @@
 /**
- * Embeds texts, one after the other: in each step one order has one of its texts read or embedded, then the next order
- * has its turn, so that a short one does not wait for a long one's end. Owns the orders under way. All texts of an order
- * are read, and refused where they are too long, before the first is embedded.
+ * Embeddings, for a model whose file says how it pools: which models those are, the tokens of a text, its vector, and
+ * the worker that embeds one request after another. Owns the context and the requests under way.
  */
-
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { EmbeddingInput, TokenizeRequest } from '../../../core/backend.ts';
 import { ServingError } from '../../../core/errors.ts';
 import type { EngineEmbeddingRequest, EngineEvent, EngineReport } from '../messages.ts';
 import { type EngineWorker, failedEvent } from './engine-worker.ts';
-import type { Context, ContextOptions, Model, Token } from './library.ts';
-import { type NativeContext, nativeContextOf } from './native.ts';
+import {
+  type Context,
+  type ContextOptions,
+  type Model,
+  type NativeContext,
+  nativeContextOf,
+  type Token,
+} from './library.ts';
 import { ThreadGovernor } from './threads.ts';
 import { requireKnownTokens } from './vocabulary.ts';
 
+/** By their numbers in llama.cpp; 0 is none. */
+const POOLINGS = [undefined, 'mean', 'cls', 'last', 'rank'] as const;
+
+/** How a text's vector is made of its tokens' vectors. `rank` makes a score of two texts instead. */
+export type Pooling = NonNullable<(typeof POOLINGS)[number]>;
+
+/** The metadata of a GGUF file as the library reads it: `llama.pooling_type` stands under `llama`. */
+interface PoolingMetadata {
+  readonly general?: { readonly architecture?: string };
+  readonly [architecture: string]: unknown;
+}
+
+/** Undefined for a model that generates. */
+export function poolingOf(metadata: PoolingMetadata = {}): Pooling | undefined {
+  const keys = metadata[metadata.general?.architecture ?? ''] as
+    | { readonly pooling_type?: unknown }
+    | undefined;
+  return POOLINGS[Number(keys?.pooling_type ?? 0)];
+}
+
 interface EmbedderOptions {
-  /** The tokens of a text, those that the model adds included. Throws a ServingError for tokens that are none. */
+  /** The tokens of a text, with those that the model adds. Throws a ServingError for unknown tokens. */
   readonly encode: (text: EmbeddingInput) => Token[];
   readonly vectorOf: (tokens: readonly Token[]) => Promise<number[]>;
-  /** Tokens that a text may have. */
+  /** The most tokens of a text. */
   readonly contextSize: number;
   readonly emit: (events: readonly EngineEvent[]) => void;
-  /** A step is over: the engine gets on. */
+  /** A step is over: the engine makes progress. */
   readonly onStep: () => void;
 }
 
 interface EmbeddingWork {
-  readonly order: EngineEmbeddingRequest;
+  readonly request: EngineEmbeddingRequest;
   /** Of the texts read so far. */
   readonly texts: (readonly Token[])[];
   embedded: number;
   aborted: boolean;
 }
 
+/**
+ * In each step one request has one of its texts read or embedded, then it is the turn of the next, so that a short
+ * request does not wait for the end of a long one. All texts of a request are read, and rejected if one is too long,
+ * before the first is embedded.
+ */
 export class Embedder implements EngineWorker<EngineEmbeddingRequest> {
   readonly #options: EmbedderOptions;
   readonly #work: EmbeddingWork[] = [];
@@ -43,16 +72,16 @@ export class Embedder implements EngineWorker<EngineEmbeddingRequest> {
     this.#options = options;
   }
 
-  add(order: EngineEmbeddingRequest): void {
-    this.#work.push({ order, texts: [], embedded: 0, aborted: false });
+  add(request: EngineEmbeddingRequest): void {
+    this.#work.push({ request, texts: [], embedded: 0, aborted: false });
     this.#loop ??= this.#run();
   }
 
   abort(id: number): void {
-    const index = this.#work.findIndex(({ order }) => order.id === id);
+    const index = this.#work.findIndex(({ request }) => request.id === id);
     const [first] = this.#work;
     if (index === 0 && first) {
-      // It may be in the middle of a step.
+      // A step of it may be under way.
       first.aborted = true;
     } else if (index > 0) {
       this.#work.splice(index, 1);
@@ -67,15 +96,15 @@ export class Embedder implements EngineWorker<EngineEmbeddingRequest> {
 
   async #run(): Promise<void> {
     for (let [work] = this.#work; work && !this.#stopped; [work] = this.#work) {
-      // What has come meanwhile, an abort above all, is heard before the next step.
+      // Messages that have come meanwhile, aborts above all, are read before the next step.
       await nextTurn();
-      const stepped = work.aborted ? [] : await this.#step(work);
+      const stepEvents = work.aborted ? [] : await this.#step(work);
       this.#options.onStep();
-      // Nobody is left to hear of what an aborted one brought forth.
-      const events: readonly EngineReport[] = work.aborted ? [{ type: 'freed' }] : stepped;
+      // The events of an aborted request have no reader.
+      const events: readonly EngineReport[] = work.aborted ? [{ type: 'freed' }] : stepEvents;
       this.#work.shift();
-      if (!events.some(ends)) this.#work.push(work);
-      const { id } = work.order;
+      if (!events.some(isFinal)) this.#work.push(work);
+      const { id } = work.request;
       if (events.length > 0) this.#options.emit(events.map((event) => ({ id, event })));
     }
     this.#loop = undefined;
@@ -83,27 +112,27 @@ export class Embedder implements EngineWorker<EngineEmbeddingRequest> {
 
   async #step(work: EmbeddingWork): Promise<readonly EngineReport[]> {
     try {
-      return work.texts.length < work.order.inputs.length ? this.#read(work) : await this.#embed(work);
+      return work.texts.length < work.request.inputs.length ? this.#read(work) : await this.#embed(work);
     } catch (thrown) {
       return [failedEvent(thrown, 'embed')];
     }
   }
 
-  #read({ order, texts }: EmbeddingWork): readonly EngineReport[] {
+  #read({ request, texts }: EmbeddingWork): readonly EngineReport[] {
     const { encode, contextSize } = this.#options;
-    const tokens = encode(order.inputs[texts.length] ?? '');
+    const tokens = encode(request.inputs[texts.length] ?? '');
     texts.push(tokens);
-    const refused = { type: 'failed', param: 'input' } as const;
-    const which = order.inputs.length === 1 ? 'The input' : `Text ${texts.length} of the input`;
+    const failure = { type: 'failed', param: 'input' } as const;
+    const which = request.inputs.length === 1 ? 'The input' : `Text ${texts.length} of the input`;
     if (tokens.length === 0) {
       const message = `${which} has no tokens: write at least one.`;
-      return [{ ...refused, code: 'invalid_request', message }];
+      return [{ ...failure, code: 'invalid_request', message }];
     }
     if (tokens.length <= contextSize) return [];
     const message =
       `${which} has ${tokens.length} tokens, but the model’s context holds ${contextSize}: shorten it, ` +
-      'or have the server’s context_size raised where the model was trained for more.';
-    return [{ ...refused, code: 'context_length_exceeded', message }];
+      'or have the server’s context_size raised if the model was trained for more.';
+    return [{ ...failure, code: 'context_length_exceeded', message }];
   }
 
   async #embed(work: EmbeddingWork): Promise<readonly EngineReport[]> {
@@ -117,16 +146,14 @@ export class Embedder implements EngineWorker<EngineEmbeddingRequest> {
   }
 }
 
-function ends({ type }: EngineReport): boolean {
+function isFinal({ type }: EngineReport): boolean {
   return type !== 'vector';
 }
-
-/** Makes an embedder of a model whose file says how it pools. Throws an Error whose message a user can act on. */
 
 interface EmbedderSettings {
   readonly modelPath: string;
   readonly pooling: Pooling;
-  /** Tokens of a text at most. */
+  /** The most tokens of a text. */
   readonly contextSize: number;
   readonly threads: number;
   readonly vocabularySize: number;
@@ -134,6 +161,7 @@ interface EmbedderSettings {
   readonly onStep: () => void;
 }
 
+/** Throws an Error whose message a user can act on. */
 export async function loadEmbedder(model: EmbeddingModel, settings: EmbedderSettings): Promise<Embedder> {
   const { modelPath, pooling, contextSize, threads, vocabularySize, emit, onStep } = settings;
   if (pooling === 'rank') {
@@ -144,7 +172,7 @@ export async function loadEmbedder(model: EmbeddingModel, settings: EmbedderSett
   }
   const context = await model.createContext({
     contextSize,
-    // One text at a time: pooled vectors can be read of one sequence only.
+    // One text at a time: pooled vectors can be read from one sequence only.
     sequences: 1,
     // A text is pooled as a whole only when all its tokens are in one batch.
     batchSize: contextSize,
@@ -165,54 +193,10 @@ export async function loadEmbedder(model: EmbeddingModel, settings: EmbedderSett
   });
 }
 
-/** The tokens of what is to be embedded: special tokens written in a text are plain text, those the model wants around it are added. Pure. */
-
-type Frame = (tokens: SpecialTokens) => readonly [Token | null, Token | null];
-
-/** What llama.cpp puts before and after a text, by the kind of vocabulary; most follow the file's own flags. */
-const FRAMES: Readonly<Record<string, Frame>> = {
-  wpm: ({ bos, sep }) => [bos, sep],
-  ugm: ({ eos }) => [null, eos],
-  rwkv: () => [null, null],
-};
-
-const byFlags: Frame = ({ bos, eos, shouldPrependBosToken, shouldAppendEosToken }) => [
-  shouldPrependBosToken ? bos : null,
-  shouldAppendEosToken ? eos : null,
-];
-
-type ReadingModel = Pick<EmbeddingModel, 'tokenize' | 'tokens' | 'vocabularyType'>;
-
-/** Throws `invalid_request` for tokens that are none of the model’s. */
-export function encodeInput(model: ReadingModel, vocabularySize: number, input: EmbeddingInput): Token[] {
-  if (typeof input === 'string') return encodeText(model, input);
-  // Whoever made the tokens knows what belongs around them.
-  requireKnownTokens(input, vocabularySize, 'input');
-  return [...input];
-}
-
-/** Tokens as an embedding would have them; throws `invalid_request` for a chat, which no such model has. */
-export function encodeForEmbedding(model: ReadingModel, { input, addSpecial }: TokenizeRequest): Token[] {
-  if (input.kind === 'chat') {
-    const message = 'This model only makes embeddings, so it has no chat template: give a text instead.';
-    throw new ServingError('invalid_request', { message, param: 'messages' });
-  }
-  if (input.kind === 'tokens') return [...input.tokens];
-  return addSpecial === false ? model.tokenize(input.prompt, false) : encodeText(model, input.prompt);
-}
-
-export function encodeText(model: ReadingModel, text: string): Token[] {
-  const [first, last] = (FRAMES[model.vocabularyType] ?? byFlags)(model.tokens);
-  const before = first === null ? [] : [first];
-  const after = last === null ? [] : [last];
-  return [...before, ...model.tokenize(text, false), ...after];
-}
-
 /**
- * The part of node-llama-cpp that embeddings use. Its own embedding context reads long texts in pieces and pools each by
- * itself, and takes no text that fills its context: so the context below it is used. Tests hold this against the package.
+ * The part of node-llama-cpp that embeddings use. Its own embedding context splits long texts, pools each part by itself,
+ * and takes no text that fills its context; so this uses the context below it.
  */
-
 export interface EmbeddingModel extends Omit<Model, 'createContext' | 'tokens'> {
   readonly tokens: SpecialTokens;
   createContext(options: ContextOptions & { readonly _embeddings: true }): Promise<Context>;
@@ -226,37 +210,56 @@ interface SpecialTokens {
   readonly shouldAppendEosToken: boolean;
 }
 
-/** How a model file says that a text's vector is made of its tokens' vectors; with it a model is one that embeds. Pure. */
+type Frame = (tokens: SpecialTokens) => readonly [Token | null, Token | null];
 
-/** By the numbers of llama.cpp; 0 is none. */
-const POOLINGS = [undefined, 'mean', 'cls', 'last', 'rank'] as const;
+/** The tokens that llama.cpp puts before and after a text, by the kind of vocabulary; most follow the file's own flags. */
+const FRAMES: Readonly<Record<string, Frame>> = {
+  wpm: ({ bos, sep }) => [bos, sep],
+  ugm: ({ eos }) => [null, eos],
+  rwkv: () => [null, null],
+};
 
-/** `rank` makes one score of a pair of texts, no vector. */
-export type Pooling = NonNullable<(typeof POOLINGS)[number]>;
+const byFlags: Frame = ({ bos, eos, shouldPrependBosToken, shouldAppendEosToken }) => [
+  shouldPrependBosToken ? bos : null,
+  shouldAppendEosToken ? eos : null,
+];
 
-/** The metadata of a GGUF file as the library reads it: `llama.pooling_type` stands under `llama`. */
-interface PoolingMetadata {
-  readonly general?: { readonly architecture?: string };
-  readonly [architecture: string]: unknown;
+type EncodingModel = Pick<EmbeddingModel, 'tokenize' | 'tokens' | 'vocabularyType'>;
+
+/** Throws `invalid_request` for tokens that the model does not have. */
+export function encodeInput(model: EncodingModel, vocabularySize: number, input: EmbeddingInput): Token[] {
+  if (typeof input === 'string') return encodeText(model, input);
+  // A client that sends tokens adds the special ones itself.
+  requireKnownTokens(input, vocabularySize, 'input');
+  return [...input];
 }
 
-/** Undefined for a model that generates. */
-export function poolingOf(metadata: PoolingMetadata = {}): Pooling | undefined {
-  const keys = metadata[metadata.general?.architecture ?? ''] as
-    | { readonly pooling_type?: unknown }
-    | undefined;
-  return POOLINGS[Number(keys?.pooling_type ?? 0)];
+/** The tokens of an input as for an embedding. Throws `invalid_request` for a chat: these models have no template. */
+export function encodeForEmbedding(model: EncodingModel, { input, addSpecial }: TokenizeRequest): Token[] {
+  if (input.kind === 'chat') {
+    const message = 'This model only makes embeddings, so it has no chat template: give a text instead.';
+    throw new ServingError('invalid_request', { message, param: 'messages' });
+  }
+  if (input.kind === 'tokens') return [...input.tokens];
+  return addSpecial === false ? model.tokenize(input.prompt, false) : encodeText(model, input.prompt);
 }
 
-/**
- * Makes the vector of one text at a time: decodes all its tokens in one batch, has llama.cpp pool them, and gives the
- * vector length 1. Owns the context. Invariant: between two texts it holds nothing of either.
- */
+/** Special tokens written in the text are plain text; those that the model wants around it are added. */
+export function encodeText(model: EncodingModel, text: string): Token[] {
+  const [first, last] = (FRAMES[model.vocabularyType] ?? byFlags)(model.tokens);
+  const before = first === null ? [] : [first];
+  const after = last === null ? [] : [last];
+  return [...before, ...model.tokenize(text, false), ...after];
+}
 
 const SEQUENCE = 0;
-/** Enough to tell any two 32-bit floats apart. */
+/** Enough to distinguish any two 32-bit floats. */
 const SIGNIFICANT_DIGITS = 9;
 
+/**
+ * Decodes all tokens of a text in one batch, has llama.cpp pool them, and gives the vector length 1. Invariant: between
+ * two texts the context holds nothing of either.
+ */
 class TextVectors {
   readonly #context: NativeContext;
   readonly #threads: ThreadGovernor;
@@ -284,7 +287,7 @@ class TextVectors {
   }
 }
 
-/** As llama-server does unless told otherwise; a vector of zeros stays one. */
+/** As llama-server does by default. A vector of zeros stays one. */
 export function normalized(vector: Float64Array): number[] {
   const length = Math.hypot(...vector);
   if (!Number.isFinite(length)) throw new Error('The vector has components that are no numbers.');

@@ -1,32 +1,29 @@
 /**
- * One generation on one sequence: what it wants evaluated next, and what follows from each token that was chosen.
- * Owns how far it is; the batcher evaluates and samples.
+ * One generation on one sequence: what is to be evaluated for it next, and the events that follow from each token that
+ * was chosen. Owns its progress; the batcher evaluates and samples.
  *
- * Counted as completion tokens: every token the model gave, its end-of-generation token included (it is no text).
+ * Completion tokens are all tokens that the model gave, its end-of-generation token included (which is no text).
  */
 import type { GenerationEvent, TokenLogprob } from '../../../core/generation.ts';
 import type { EngineGenerationRequest } from '../messages.ts';
-import type { ActiveGrammar } from './admission.ts';
-import { AnswerText, type Said } from './answer-text.ts';
+import type { ActiveGrammar, AdmittedRequest } from './admission.ts';
+import { AnswerText } from './answer-text.ts';
 import type { GrammarWatch } from './grammar-watch.ts';
-import type { Model, Token } from './library.ts';
-import type { GrammarState } from './native.ts';
-import type { EncodedPrompt } from './prompt.ts';
+import type { GrammarState, Model, Token } from './library.ts';
 import type { Chunk, Sequence } from './sequences.ts';
 
 export interface GenerationOptions {
-  readonly order: EngineGenerationRequest;
-  readonly prompt: EncodedPrompt;
+  readonly admitted: AdmittedRequest;
+  /** Holds the beginning of the prompt, or nothing: what it holds is not evaluated again. */
   readonly sequence: Sequence;
   readonly model: Model;
-  readonly grammar: (() => ActiveGrammar) | undefined;
   /** Tokens per sequence, prompt and answer together. */
   readonly contextSize: number;
 }
 
 export class Generation {
   readonly id: number;
-  readonly order: EngineGenerationRequest;
+  readonly request: EngineGenerationRequest;
   readonly sequence: Sequence;
   readonly #prompt: readonly Token[];
   readonly #model: Model;
@@ -35,34 +32,35 @@ export class Generation {
   readonly #maxTokens: number;
   readonly #text: AnswerText;
   readonly #cachedTokens: number;
-  #fed: number;
+  #evaluatedPromptTokens: number;
   #answerTokens = 0;
-  #thoughtTokens = 0;
+  #reasoningTokens = 0;
   /** Chosen, not evaluated yet. */
   #next: Token | undefined;
   #ended = false;
 
-  /** The sequence holds the beginning of the prompt, or nothing: that need not be evaluated again. */
-  constructor({ order, prompt, sequence, model, grammar, contextSize }: GenerationOptions) {
+  constructor({ admitted, sequence, model, contextSize }: GenerationOptions) {
+    const { request, prompt, grammar } = admitted;
     const { tokens, ...answer } = prompt;
-    this.id = order.id;
-    this.order = order;
+    this.id = request.id;
+    this.request = request;
     this.sequence = sequence;
     this.#prompt = tokens;
     this.#model = model;
     this.#grammar = grammar;
     const left = contextSize - tokens.length;
-    this.#maxTokens = Math.min(order.limits.maxTokens ?? left, left);
-    const toolNames = order.tools?.tools.map(({ name }) => name) ?? [];
-    const reading = {
-      stop: order.limits.stop,
-      toolNames,
-      singleCall: order.tools?.single === true,
-      callsOrText: order.grammarField !== undefined,
-    };
-    this.#text = new AnswerText({ ...answer, ...reading, model, prompt: tokens });
+    this.#maxTokens = Math.min(request.limits.maxTokens ?? left, left);
+    this.#text = new AnswerText({
+      ...answer,
+      model,
+      prompt: tokens,
+      stop: request.limits.stop,
+      toolNames: request.tools?.tools.map(({ name }) => name) ?? [],
+      singleCall: request.tools?.single === true,
+      callsOrText: request.grammarField !== undefined,
+    });
     this.#cachedTokens = sequence.length;
-    this.#fed = sequence.length;
+    this.#evaluatedPromptTokens = sequence.length;
   }
 
   get ended(): boolean {
@@ -71,7 +69,7 @@ export class Generation {
 
   /** Prompt tokens still to be evaluated; 0 while the answer is written. */
   get promptTokensLeft(): number {
-    return this.#prompt.length - this.#fed;
+    return this.#prompt.length - this.#evaluatedPromptTokens;
   }
 
   start(): GenerationEvent {
@@ -82,21 +80,22 @@ export class Generation {
   nextChunk(promptTokens: number): Chunk {
     const { sequence } = this;
     if (this.#next !== undefined) return { sequence, tokens: [this.#next], samples: true };
-    const tokens = this.#prompt.slice(this.#fed, this.#fed + promptTokens);
-    this.#fed += tokens.length;
+    const from = this.#evaluatedPromptTokens;
+    const tokens = this.#prompt.slice(from, from + promptTokens);
+    this.#evaluatedPromptTokens += tokens.length;
     return { sequence, tokens, samples: this.promptTokensLeft === 0 };
   }
 
-  /** What the tokens from here on have to follow, once; a thought comes before it. */
+  /** The grammar that the tokens from here on have to follow; given once. It does not constrain reasoning. */
   takeGrammar(): GrammarState | undefined {
-    if (this.#grammar === undefined || this.#text.inOpenedThought) return undefined;
+    if (this.#grammar === undefined || this.#text.inPromptedReasoning) return undefined;
     const { state, watch } = this.#grammar();
     this.#grammar = undefined;
     this.#watch = watch;
     return state;
   }
 
-  /** Of the grammar that holds the answer now. */
+  /** Of the grammar that constrains the answer now. */
   get watch(): GrammarWatch | undefined {
     return this.#watch;
   }
@@ -107,33 +106,34 @@ export class Generation {
     this.#next = token;
     if (this.#model.isEogToken(token) || this.#isStop(token)) return this.#finish('stop', this.#text.end());
     const last = this.#answerTokens >= this.#maxTokens;
-    const said = this.#text.push(token, { logprob, last });
-    if (this.#text.inThought) this.#thoughtTokens += 1;
-    if (said.ended) return this.#finish('stop', said);
-    return last ? this.#finish('length', said) : said.events;
+    const events = this.#text.push(token, { logprob, last });
+    if (this.#text.inReasoning) this.#reasoningTokens += 1;
+    if (this.#text.ended) return this.#finish('stop', events);
+    return last ? this.#finish('length', events) : events;
   }
 
-  /** It is no part of the text. */
+  /** A stop token is not part of the text. */
   #isStop(token: Token): boolean {
-    const { stopTokens = [], minTokens = 0 } = this.order.limits;
+    const { stopTokens = [], minTokens = 0 } = this.request.limits;
     return this.#answerTokens >= minTokens && stopTokens.includes(token);
   }
 
-  /** Nothing more is wanted of it. */
-  leave(): void {
+  /** Ends it without another event. */
+  abandon(): void {
     this.#ended = true;
   }
 
-  #finish(cause: 'stop' | 'length', { events, matchedStop }: Said): readonly GenerationEvent[] {
+  #finish(cause: 'stop' | 'length', events: readonly GenerationEvent[]): readonly GenerationEvent[] {
     this.#ended = true;
     const usage = {
       promptTokens: this.#prompt.length,
       completionTokens: this.#answerTokens,
-      ...(this.#thoughtTokens > 0 && { reasoningTokens: this.#thoughtTokens }),
+      ...(this.#reasoningTokens > 0 && { reasoningTokens: this.#reasoningTokens }),
       cachedTokens: this.#cachedTokens,
     };
     const reason = this.#text.finishReason(cause);
     const end = { type: 'finish', reason, usage } as const;
+    const { matchedStop } = this.#text;
     return [...events, matchedStop === undefined ? end : { ...end, matchedStop }];
   }
 }

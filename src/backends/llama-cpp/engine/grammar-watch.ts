@@ -1,7 +1,7 @@
 /**
- * Follows an answer through its grammar, as the engine does, and ends it before a choice of a token that would stop
- * everybody, or after choices that took far longer than the step they belong to. A choice under way cannot be
- * interrupted: what can be known beforehand is what protects. Owns how far the answer is in its grammar.
+ * Follows an answer through its grammar, as llama.cpp does, and ends it before a choice of a token that would block all
+ * streams, or after choices that took far longer than the step they belong to. A choice under way cannot be interrupted,
+ * so the protection is to look ahead. Owns the answer's place in its grammar.
  */
 import type { Milliseconds } from '../../../core/clock.ts';
 import { ServingError } from '../../../core/errors.ts';
@@ -16,15 +16,15 @@ import { GRAMMAR_LIMITS } from '../grammar/limits.ts';
 import type { Token } from './library.ts';
 import type { TokenBytes } from './vocabulary.ts';
 
-/** Looked at before each choice from a place that is new. */
+/** How far to look before a choice, at each new place. */
 const AHEAD: LookAhead = { characters: 16, texts: 3, choices: 4 };
 const STEPS_AHEAD = 6_000;
-const PLACES_REMEMBERED = 1_000;
-const STACKS_REMEMBERED = 20_000;
-/** What a grammar with fewer ways than these takes is not its own doing. */
-const INNOCENT_WAYS = 8;
-/** Choices in a row that took longer than they may. */
-const SLOW_CHOICES = 4;
+const MAX_PLACES = 1_000;
+const MAX_STACKS = 20_000;
+/** A grammar with fewer paths is not the reason for a slow choice. */
+const MIN_PATHS_OF_SLOW_CHOICE = 8;
+/** In a row. */
+const MAX_SLOW_CHOICES = 4;
 const SLOW = { ms: 250, ofStep: 4 };
 const FAR_TOO_SLOW = { ms: 1_000, ofStep: 20 };
 
@@ -32,10 +32,10 @@ export class GrammarWatch {
   readonly #machine: StackMachine;
   readonly #bytesOf: TokenBytes;
   readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
-  /** Undefined once the answer is somewhere that is not known here. */
+  /** Undefined once the place of the answer is unknown. */
   #stacks: StackSet | undefined;
   readonly #places = new Map<string, number>();
-  #ways = 1;
+  #paths = 1;
   #slowChoices = 0;
 
   constructor(grammar: PackedGrammar, bytesOf: TokenBytes) {
@@ -44,23 +44,23 @@ export class GrammarWatch {
     this.#stacks = this.#machine.start(grammar.root);
   }
 
-  /** Throws where the next choice could be read in more ways than the engine may follow. */
+  /** Throws if the next choice has more paths through the grammar than the engine may follow. */
   beforeChoice(): void {
     if (this.#stacks === undefined) return;
-    if (this.#machine.size > STACKS_REMEMBERED) {
+    if (this.#machine.size > MAX_STACKS) {
       this.#stacks = this.#machine.keepOnly(this.#stacks);
       this.#places.clear();
     }
-    this.#ways = this.#waysFrom(this.#stacks);
-    if (this.#ways > GRAMMAR_LIMITS.stacks) throw tooManyWays();
+    this.#paths = this.#pathsFrom(this.#stacks);
+    if (this.#paths > GRAMMAR_LIMITS.stacks) throw tooManyPaths();
   }
 
-  /** The token has been chosen, in so long, after a decode step of so long. Throws where that was too long again. */
+  /** The token has been chosen. Throws if choices have taken too long. */
   chosen(token: Token, durations: { readonly choiceMs: Milliseconds; readonly stepMs: Milliseconds }): void {
     this.#follow(this.#decoder.decode(Uint8Array.from(this.#bytesOf(token)), { stream: true }));
-    if (this.#ways < INNOCENT_WAYS) return;
+    if (this.#paths < MIN_PATHS_OF_SLOW_CHOICE) return;
     this.#slowChoices = exceeds(SLOW, durations) ? this.#slowChoices + 1 : 0;
-    if (this.#slowChoices >= SLOW_CHOICES || exceeds(FAR_TOO_SLOW, durations))
+    if (this.#slowChoices >= MAX_SLOW_CHOICES || exceeds(FAR_TOO_SLOW, durations))
       throw tooSlow(durations.choiceMs);
   }
 
@@ -71,15 +71,15 @@ export class GrammarWatch {
     this.#stacks = stacks?.length === 0 ? undefined : stacks;
   }
 
-  #waysFrom(stacks: StackSet): number {
+  #pathsFrom(stacks: StackSet): number {
     const place = stacks.join(' ');
     const known = this.#places.get(place);
     if (known !== undefined) return known;
     this.#machine.allow(STEPS_AHEAD);
-    const ways = maxPathsAhead(this.#machine, stacks, AHEAD);
-    if (this.#places.size >= PLACES_REMEMBERED) this.#places.clear();
-    this.#places.set(place, ways);
-    return ways;
+    const paths = maxPathsAhead(this.#machine, stacks, AHEAD);
+    if (this.#places.size >= MAX_PLACES) this.#places.clear();
+    this.#places.set(place, paths);
+    return paths;
   }
 }
 
@@ -90,14 +90,18 @@ function exceeds(
   return choiceMs > limit.ms && choiceMs > limit.ofStep * stepMs;
 }
 
-function tooManyWays(): ServingError {
+function tooManyPaths(): ServingError {
   return new ServingError('invalid_request', {
-    message: `The grammar of this answer can read the text from here on, or go on with it, in too many ways at once, which would stop the engine. Let alternatives differ in how they begin.`,
+    message:
+      'The grammar of this answer is too ambiguous here: the text can be read, or continued, in too many ways at once, ' +
+      'which would block the engine. Let alternatives begin differently.',
   });
 }
 
 function tooSlow(choiceMs: Milliseconds): ServingError {
   return new ServingError('invalid_request', {
-    message: `The grammar of this answer takes too long: choosing a token took ${Math.round(choiceMs)} ms. Let alternatives differ in how they begin, and put common beginnings in front of them.`,
+    message:
+      `The grammar of this answer is too slow: choosing a token took ${Math.round(choiceMs)} ms. ` +
+      'Let alternatives begin differently, with what they have in common in front of them.',
   });
 }

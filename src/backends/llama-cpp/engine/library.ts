@@ -1,6 +1,8 @@
 /**
- * The part of node-llama-cpp that the engine uses, as types of our own: the package is optional, so neither the
- * build nor any other backend may need it. A test holds these types against the package's.
+ * All that is known of node-llama-cpp. First its public part, as types of our own: the package is optional, so neither
+ * the build nor any other backend may need it. Then its binding of llama.cpp, on which the engine decodes directly: it
+ * arranges its own batches, samples twice from one place, and needs no lock or queue of the library's. The library
+ * promises nothing for these members, so its version is pinned. Tests hold all of these types against the package's own.
  */
 import type { GpuKind } from '../messages.ts';
 
@@ -8,7 +10,7 @@ export type Token = number;
 
 export interface Library {
   getLlama(options: LlamaOptions): Promise<Llama>;
-  /** Those whose drivers are there; `false` is the CPU. */
+  /** Those with drivers on this machine; `false` is the CPU. */
   getLlamaGpuTypes(include: 'supported'): Promise<readonly GpuType[]>;
 }
 
@@ -60,27 +62,26 @@ export interface TokenAttributes {
   readonly control: boolean;
   readonly unknown: boolean;
   readonly userDefined: boolean;
-  /** White space before it, or behind it, belongs to it. */
+  /** White space before it, or after it, belongs to it. */
   readonly lstrip: boolean;
   readonly rstrip: boolean;
 }
 
 export interface ContextOptions {
-  /** Of one sequence; the library allots it once for each. */
+  /** Of one sequence; the library allocates it for each. */
   readonly contextSize: number;
   readonly sequences: number;
   readonly batchSize: number;
   readonly threads: number;
-  /** `auto`: on where the hardware has it. */
+  /** `auto`: on if the hardware supports it. */
   readonly flashAttention: 'auto' | false;
   /** `false`: never a smaller context than asked for. */
   readonly failedCreationRemedy: false;
 }
 
-/** What it is made of is in native.ts. */
 export type Context = object;
 
-/** Thrown where the optional package is not installed. */
+/** The optional package is not installed. */
 export class LibraryMissingError extends Error {}
 
 export async function importLibrary(): Promise<Library> {
@@ -91,4 +92,122 @@ export async function importLibrary(): Promise<Library> {
     if ((cause as { code?: unknown }).code !== 'ERR_MODULE_NOT_FOUND') throw cause;
     throw new LibraryMissingError(`${name} is not installed`, { cause });
   }
+}
+
+export function bindingsOf(llama: Llama): NativeBindings {
+  return memberOf(llama, '_bindings', 'AddonSampler');
+}
+
+export function nativeModelOf(model: Model): NativeModel {
+  return memberOf(model, '_model', 'getTokenString');
+}
+
+export function nativeContextOf(context: Context): NativeContext {
+  return memberOf(context, '_ctx', 'decodeBatch');
+}
+
+function memberOf<T>(holder: object, name: string, has: string): T {
+  const member = (holder as Readonly<Record<string, T | undefined>>)[name];
+  if (typeof (member as Readonly<Record<string, unknown>> | undefined)?.[has] === 'function')
+    return member as T;
+  throw new Error(
+    'This version of node-llama-cpp is not the one that the engine was made for: run npm install.',
+  );
+}
+
+export interface NativeBindings {
+  readonly AddonSampler: new (model: NativeModel) => NativeSampler;
+  readonly AddonGrammar: new (
+    grammar: string,
+    options: { readonly addonExports: object; readonly rootRuleName: string },
+  ) => NativeGrammar;
+  /** llama.cpp’s own Jinja engine; throws if the text is no template, or if the template rejects its variables. */
+  readonly AddonJinjaRenderer: new (
+    template: string,
+  ) => JinjaRenderer;
+  readonly AddonGrammarEvaluationState: new (model: NativeModel, grammar: NativeGrammar) => GrammarState;
+}
+
+export interface JinjaRenderer {
+  render(variables?: Record<string, unknown>): string;
+}
+
+export interface NativeModel {
+  getTokenString(token: Token): string;
+}
+
+export type NativeGrammar = object;
+/** Of one generation; the native sampler advances it. */
+export type GrammarState = object;
+
+export interface NativeSampler {
+  applyConfig(config: SamplerConfig): void;
+}
+
+/** An absent setting is off; without a temperature the likeliest token is chosen. */
+export interface SamplerConfig {
+  readonly temperature?: number;
+  readonly topP?: number;
+  readonly topK?: number;
+  readonly minP?: number;
+  readonly seed?: number;
+  readonly repeatPenalty?: number;
+  readonly repeatPenaltyMaxTokens?: number;
+  readonly repeatPenaltyTokens?: Uint32Array;
+  readonly repeatPenaltyPresencePenalty?: number;
+  readonly repeatPenaltyFrequencyPenalty?: number;
+  readonly tokenBiasKeys?: Uint32Array;
+  readonly tokenBiasValues?: Float32Array;
+  readonly grammarEvaluationState?: GrammarState;
+}
+
+/**
+ * The caller arranges the steps: one batch, its decoding, the choice of tokens, the next batch. A sampler must not be
+ * configured while it chooses a token, which it does on the library’s thread.
+ */
+export interface NativeContext {
+  initBatch(tokens: number): void;
+  /** Returns where the logits of the tokens at `logitIndexes` are once the batch is decoded. */
+  addToBatch(
+    sequence: number,
+    firstPosition: number,
+    tokens: Uint32Array,
+    logitIndexes: Uint32Array,
+  ): Uint32Array;
+  decodeBatch(): Promise<void>;
+  /** -1 if no token can follow. */
+  sampleToken(logitIndex: number, sampler: NativeSampler): Promise<Token>;
+  sampleToken(
+    logitIndex: number,
+    sampler: NativeSampler,
+    probabilities: false,
+    confidence: false,
+    /** Logits of all tokens that the sampler has left; or of these tokens (and the chosen one), with the likeliest. */
+    logits:
+      | true
+      | readonly [
+          tokens: readonly Token[],
+          highest: false,
+          lowest: false,
+          chosen: boolean,
+          likeliest: number,
+        ],
+    totalWeight: boolean,
+  ): Promise<
+    readonly [
+      token: Token,
+      probabilities: undefined,
+      confidence: undefined,
+      logits: readonly number[] | undefined,
+      totalWeight: number | undefined,
+    ]
+  >;
+  disposeSequence(sequence: number): void;
+  /** False if the model’s memory cannot be cut there. */
+  removeTokenCellsFromSequence(sequence: number, from: number, to: number): boolean;
+  getSequenceKvCacheMinPosition(sequence: number): number;
+  copySequenceStateFromOtherSequence(to: number, from: number): Promise<number>;
+  /** Of sequence 0, pooled; of a context that was made for embeddings. */
+  getEmbedding(tokens: number): Float64Array;
+  setThreads(threads: number): void;
 }

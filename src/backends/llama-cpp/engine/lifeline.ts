@@ -1,15 +1,16 @@
 /**
- * Ties this process to its parent's life, also while its own event loop is stuck in native code: a thread of its own
- * waits for the end of standard input, which is a pipe from the parent. The thread sleeps in the kernel until then.
+ * Ends this process with its parent, even while its own event loop is blocked in native code: a thread waits for the end
+ * of standard input, which is a pipe from the parent. The thread sleeps in the kernel until then. Its entry is a file of
+ * its own, lifeline-thread.ts, because a thread has to load one.
  */
 import { fstatSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 
 const STANDARD_INPUT = 0;
-/** It runs a dozen lines. */
+/** For a dozen lines of code. */
 const MEMORY = { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2, stackSizeMb: 1 };
 
-/** Does nothing where standard input is no pipe: then nobody started this process to supervise it. */
+/** Does nothing if standard input is no pipe: then the process was not started by a supervisor. */
 export function tieToParent(warn: (message: string) => void): void {
   const input = fstatSync(STANDARD_INPUT);
   if (!input.isFIFO() && !input.isSocket()) return;

@@ -1,8 +1,7 @@
 /**
- * Loads library, model and context, and gives a batcher over them; or an embedder, for a model whose file says that it
- * embeds. Throws an Error whose message a user can act on.
+ * Loads the library, the model and its context, and returns the workers over them: a batcher for a model that generates,
+ * an embedder for one whose file says how it pools. Throws an Error whose message a user can act on.
  */
-
 import type { Ability } from '../../../core/backend.ts';
 import type { CompiledGrammar, ToolCallFormat } from '../grammar/answer-grammar.ts';
 import type {
@@ -17,7 +16,14 @@ import { RecentResults } from '../recent-results.ts';
 import { type ActiveGrammar, createAdmission } from './admission.ts';
 import { Batcher } from './batcher.ts';
 import { type ChatTemplate, chatml, jinjaTemplate } from './chat-template.ts';
-import { describeDevice, LoadFailure, loadWeights, onDevice, openDevice } from './compute-device.ts';
+import {
+  type Device,
+  describeDevice,
+  LoadFailure,
+  loadWeights,
+  onDevice,
+  openDevice,
+} from './compute-device.ts';
 import {
   type EmbeddingModel,
   encodeForEmbedding,
@@ -27,9 +33,12 @@ import {
 } from './embedder.ts';
 import { type EngineWorker, type PausableWorker, rejectingWorker } from './engine-worker.ts';
 import { GrammarWatch } from './grammar-watch.ts';
-import { importLibrary, type Library, LibraryMissingError, type Model, type Token } from './library.ts';
 import {
   bindingsOf,
+  importLibrary,
+  type Library,
+  LibraryMissingError,
+  type Model,
   type NativeBindings,
   type NativeContext,
   type NativeGrammar,
@@ -37,8 +46,9 @@ import {
   type NativeSampler,
   nativeContextOf,
   nativeModelOf,
-} from './native.ts';
-import { createPromptEncoder, promptBytes } from './prompt.ts';
+  type Token,
+} from './library.ts';
+import { createPromptEncoder, promptLimit } from './prompt.ts';
 import { LogprobReader, Sampler } from './sampler.ts';
 import { Sequence } from './sequences.ts';
 import { PROMPT_TOKENS_ALONE } from './step-planner.ts';
@@ -51,11 +61,11 @@ import {
   tokenBytes,
 } from './vocabulary.ts';
 
-interface EngineOutput {
+export interface EngineOutput {
   log(level: EngineLogLevel, message: string): void;
   emit(events: readonly EngineEvent[]): void;
   device(device: GpuKind | 'cpu'): void;
-  /** A step was finished, or the load went on: what a watchdog wants to know. */
+  /** A step was finished, or the load went on. */
   progress(): void;
 }
 
@@ -65,8 +75,19 @@ export interface LoadedEngine {
   readonly tokenize: TokenizerHandler;
   readonly contextSize: number;
   readonly abilities: readonly Ability[];
-  /** In which the model writes calls of tools; absent: it generates no text. */
-  readonly callForm?: ToolCallFormat;
+  /** How the model writes tool calls; absent: it generates no text. */
+  readonly toolCallFormat?: ToolCallFormat;
+}
+
+/** What is loaded for either kind of model. */
+interface LoadedModel {
+  readonly settings: EngineSettings;
+  readonly output: EngineOutput;
+  readonly device: Device;
+  readonly model: Model;
+  readonly allTokens: readonly Token[];
+  readonly contextSize: number;
+  readonly threads: number;
 }
 
 /** Settles when a first token has been computed. */
@@ -84,60 +105,38 @@ export async function loadEngine(
     failure.readLogLine(message);
     output.log(logLevel(level), message.trimEnd());
   };
-  const onOpened: EngineOutput['device'] = (opened) => output.device(opened);
-  const device = await openDevice(library, { gpu: settings.gpu, excludedGpus, threads, logger, onOpened });
-  const { llama } = device;
+  const device = await openDevice(library, {
+    gpu: settings.gpu,
+    excludedGpus,
+    threads,
+    logger,
+    onOpened: (opened) => output.device(opened),
+  });
   output.progress();
   const model = await loadWeights(device, settings, { failure, onLoadProgress: () => output.progress() });
   output.log('info', describeDevice(device, model, choice));
-  const contextSize = fitContext({ wanted: settings.contextSize, trained: model.trainContextSize, output });
-  const emit: EngineOutput['emit'] = (events) => output.emit(events);
-  const onStep = () => output.progress();
+  const contextSize = fitContext(settings.contextSize, model.trainContextSize, output);
   const allTokens = [...model.iterateAllTokens()];
-  const vocabularySize = allTokens.length;
-  const asking = { model, vocabularySize, emit, onStep };
+  const loaded = { settings, output, device, model, allTokens, contextSize, threads };
   const pooling = poolingOf(model.fileInfo.metadata);
-  if (pooling !== undefined) {
-    const { modelPath } = settings;
-    const embedding = { modelPath, pooling, contextSize, threads, vocabularySize, emit, onStep };
-    const embeds = model as unknown as EmbeddingModel;
-    return {
-      batcher: rejectingWorker(emit, embedsOnly(pooling)),
-      embedder: await onDevice(device, () => loadEmbedder(embeds, embedding)),
-      tokenize: createTokenizerHandler({
-        ...asking,
-        encode: (request) => encodeForEmbedding(embeds, request),
-      }),
-      contextSize,
-      abilities: ['embed'],
-    };
-  }
-  const onGpu = model.gpuLayers > 0;
-  const promptTokensAlone = PROMPT_TOKENS_ALONE[onGpu ? 'gpu' : 'cpu'];
-  const bindings = bindingsOf(llama);
+  return pooling === undefined ? loadGenerator(loaded) : loadEmbeddings(loaded, pooling);
+}
+
+async function loadGenerator(loaded: LoadedModel): Promise<LoadedEngine> {
+  const { settings, output, device, model, allTokens, contextSize, threads } = loaded;
+  const bindings = bindingsOf(device.llama);
   const native = nativeModelOf(model);
   const createSampler = () => new bindings.AddonSampler(native);
-  const context = await onDevice(device, async () => {
-    const created = nativeContextOf(
-      await model.createContext({
-        contextSize,
-        sequences: settings.sequences,
-        batchSize: promptTokensAlone + settings.sequences,
-        threads,
-        flashAttention: settings.flashAttention ? 'auto' : false,
-        failedCreationRemedy: false,
-      }),
-    );
-    const steps = onGpu ? [Math.min(promptTokensAlone, contextSize - 1), 1] : [1];
-    const token = model.tokens.bos ?? (allTokens[0] as Token);
-    await decodeFirstToken(created, { sampler: createSampler(), token, steps });
-    return created;
-  });
+  const promptTokensAlone = PROMPT_TOKENS_ALONE[model.gpuLayers > 0 ? 'gpu' : 'cpu'];
+  const context = await createContext(loaded, promptTokensAlone, createSampler());
   output.progress();
-  const template = selectTemplate({ model, bindings, settings, output });
-  const prompts = createPromptEncoder(model, template, promptBytes(model, contextSize));
+  const template = selectTemplate(model, bindings, loaded);
+  const prompts = createPromptEncoder(model, template, promptLimit(model, contextSize));
   const endTokens = allTokens.filter((token) => model.isEogToken(token));
   const bytesOf = tokenBytes(model);
+  const emit: EngineOutput['emit'] = (events) => output.emit(events);
+  const onStep = () => output.progress();
+  const vocabularySize = allTokens.length;
   const batcher = new Batcher({
     model,
     context,
@@ -162,11 +161,17 @@ export async function loadEngine(
   return {
     batcher,
     embedder: rejectingWorker(emit, GENERATES_ONLY),
-    tokenize: createTokenizerHandler({ ...asking, encode: (request) => prompts.encode(request).tokens }),
+    tokenize: createTokenizerHandler({
+      model,
+      vocabularySize,
+      encode: (request) => prompts.encode(request).tokens,
+      emit,
+      onStep,
+    }),
     contextSize,
-    // Where a template knows of no tools, they are spelled out.
-    abilities: ['generate', 'tools', ...(template.thinks ? (['think'] as const) : [])],
-    callForm: template.toolFormat.written,
+    // Where a template knows no tools, they are spelled out in the messages.
+    abilities: ['generate', 'tools', ...(template.supportsReasoning ? (['think'] as const) : [])],
+    toolCallFormat: template.toolSyntax.format,
   };
 }
 
@@ -174,13 +179,86 @@ const GENERATES_ONLY =
   'This model generates text and makes no embeddings. Name an embedding model: one whose GGUF file says how it pools ' +
   '(pooling_type mean, cls or last), such as all-MiniLM-L6-v2, nomic-embed-text or Qwen3-Embedding.';
 
-function embedsOnly(pooling: Pooling): string {
-  return `This model only makes embeddings (pooling: ${pooling}), it generates no text. Name a model that does.`;
+async function loadEmbeddings(loaded: LoadedModel, pooling: Pooling): Promise<LoadedEngine> {
+  const { settings, output, device, allTokens, contextSize, threads } = loaded;
+  const model = loaded.model as unknown as EmbeddingModel;
+  const emit: EngineOutput['emit'] = (events) => output.emit(events);
+  const onStep = () => output.progress();
+  const vocabularySize = allTokens.length;
+  const { modelPath } = settings;
+  const embedding = { modelPath, pooling, contextSize, threads, vocabularySize, emit, onStep };
+  const embedsOnly = `This model only makes embeddings (pooling: ${pooling}), it generates no text. Name a model that does.`;
+  return {
+    batcher: rejectingWorker(emit, embedsOnly),
+    embedder: await onDevice(device, () => loadEmbedder(model, embedding)),
+    tokenize: createTokenizerHandler({
+      model,
+      vocabularySize,
+      encode: (request) => encodeForEmbedding(model, request),
+      emit,
+      onStep,
+    }),
+    contextSize,
+    abilities: ['embed'],
+  };
+}
+
+function createContext(
+  { settings, device, model, allTokens, contextSize, threads }: LoadedModel,
+  promptTokensAlone: number,
+  sampler: NativeSampler,
+): Promise<NativeContext> {
+  return onDevice(device, async () => {
+    const context = nativeContextOf(
+      await model.createContext({
+        contextSize,
+        sequences: settings.sequences,
+        batchSize: promptTokensAlone + settings.sequences,
+        threads,
+        flashAttention: settings.flashAttention ? 'auto' : false,
+        failedCreationRemedy: false,
+      }),
+    );
+    // On a GPU, steps of one token and of many use different kernels.
+    const steps = model.gpuLayers > 0 ? [Math.min(promptTokensAlone, contextSize - 1), 1] : [1];
+    const token = model.tokens.bos ?? (allTokens[0] as Token);
+    await decodeFirstToken(context, { sampler, token, steps });
+    return context;
+  });
+}
+
+const SEQUENCE = 0;
+
+/**
+ * Decodes and chooses a first token before the engine reports that it is ready. A device can take every layer and still
+ * fail at its first computation, usually by ending the process: when a GPU build is newer than the driver. Leaves the
+ * context empty. `token`: any of the vocabulary; `steps`: their lengths.
+ */
+async function decodeFirstToken(
+  context: NativeContext,
+  first: { readonly sampler: NativeSampler; readonly token: Token; readonly steps: readonly number[] },
+): Promise<void> {
+  const { sampler, token, steps } = first;
+  let position = 0;
+  sampler.applyConfig({ temperature: 0 });
+  try {
+    for (const length of steps) {
+      context.initBatch(length);
+      const tokens = new Uint32Array(length).fill(token);
+      const [logits] = context.addToBatch(SEQUENCE, position, tokens, Uint32Array.of(length - 1));
+      await context.decodeBatch();
+      const chosen = logits === undefined ? -1 : await context.sampleToken(logits, sampler);
+      if (chosen < 0) throw new Error('No first token could be chosen.');
+      position += length;
+    }
+  } finally {
+    context.disposeSequence(SEQUENCE);
+  }
 }
 
 const GRAMMARS_KEPT = 64;
 
-/** The library answers a text that is no grammar with an error. */
+/** The library throws for a text that is no grammar. */
 function grammarReader(
   bindings: NativeBindings,
   model: NativeModel,
@@ -214,24 +292,17 @@ const MISSING_LIBRARY =
   'The embedded engine needs the optional dependency node-llama-cpp: npm install node-llama-cpp, ' +
   'or use another backend: --backend ollama --url http://127.0.0.1:11434 --model NAME.';
 
-function fitContext(sizes: {
-  readonly wanted: number;
-  readonly trained: number;
-  readonly output: EngineOutput;
-}): number {
-  const { wanted, trained, output } = sizes;
+function fitContext(wanted: number, trained: number, output: EngineOutput): number {
   if (wanted <= trained) return wanted;
   output.log('warn', `context_size ${wanted} is more than the model was trained for: ${trained} is used.`);
   return trained;
 }
 
-function selectTemplate(from: {
-  readonly model: Model;
-  readonly bindings: NativeBindings;
-  readonly settings: EngineSettings;
-  readonly output: EngineOutput;
-}): ChatTemplate {
-  const { model, bindings, settings, output } = from;
+function selectTemplate(
+  model: Model,
+  bindings: NativeBindings,
+  { settings, output }: Pick<LoadedModel, 'settings' | 'output'>,
+): ChatTemplate {
   if (settings.chatTemplate === 'chatml') return chatml;
   const source = model.fileInfo.metadata?.tokenizer?.chat_template;
   if (source === undefined) {
@@ -256,41 +327,4 @@ function logLevel(level: string): EngineLogLevel {
   if (level === 'fatal' || level === 'error') return 'error';
   if (level === 'warn' || level === 'info') return level;
   return 'debug';
-}
-
-/**
- * Decodes and chooses a first token before the engine says that it is ready. A device can take every layer and still fail
- * at its first computation, usually by ending the process: a GPU build that is newer than the driver does. Leaves the
- * context as empty as it was.
- */
-
-const SEQUENCE = 0;
-
-interface FirstDecode {
-  readonly sampler: NativeSampler;
-  /** Any token of the vocabulary. */
-  readonly token: Token;
-  /** Lengths of the steps; steps of one token and of many use different kernels. */
-  readonly steps: readonly number[];
-}
-
-async function decodeFirstToken(
-  context: NativeContext,
-  { sampler, token, steps }: FirstDecode,
-): Promise<void> {
-  let position = 0;
-  sampler.applyConfig({ temperature: 0 });
-  try {
-    for (const length of steps) {
-      context.initBatch(length);
-      const tokens = new Uint32Array(length).fill(token);
-      const [logits] = context.addToBatch(SEQUENCE, position, tokens, Uint32Array.of(length - 1));
-      await context.decodeBatch();
-      const chosen = logits === undefined ? -1 : await context.sampleToken(logits, sampler);
-      if (chosen < 0) throw new Error('No first token could be chosen.');
-      position += length;
-    }
-  } finally {
-    context.disposeSequence(SEQUENCE);
-  }
 }

@@ -1,6 +1,7 @@
 /**
- * The engine's own process: says hello, loads what it is told to, then generates, embeds or answers until its parent orders an end or
- * is gone. Signals of the terminal or of a service manager are the parent's business: here they are ignored.
+ * The engine's own process: reports that it is up, loads what it is asked to load, then generates, embeds or tokenizes
+ * until its parent asks it to end or is gone. Signals of a terminal or a service manager are for the parent: they are
+ * ignored here.
  */
 import type { FromEngine, ToEngine } from '../messages.ts';
 import { GpuFailure } from './compute-device.ts';
@@ -26,8 +27,8 @@ function listen(): void {
           progress += 1;
         },
       });
-      const { contextSize, abilities, callForm } = engine;
-      send({ type: 'loaded', contextSize, abilities, ...(callForm && { callForm }) });
+      const { contextSize, abilities, toolCallFormat } = engine;
+      send({ type: 'loaded', contextSize, abilities, ...(toolCallFormat && { toolCallFormat }) });
     } catch (thrown) {
       const message = thrown instanceof Error ? thrown.message : String(thrown);
       send({ type: 'load_failed', message, gpuFailed: thrown instanceof GpuFailure });
@@ -65,7 +66,7 @@ function listen(): void {
         message satisfies never;
     }
   });
-  // The parent is gone: nobody is left to answer to, and a step under way in native code would delay a polite exit.
+  // Without a parent nobody reads the answers, and a step under way in native code would delay a normal exit.
   process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
   tieToParent((message) => send({ type: 'log', level: 'warn', message }));
   process.on('SIGINT', () => {});

@@ -1,10 +1,13 @@
 /**
- * Tells what a model thinks from what it answers: its thought stands between two tags at the very beginning.
- * Pure. Invariants: where it cuts depends on the text alone, never on the pieces it came in; only what can still
- * become a tag, or is a blank before or after one, waits.
+ * Tells the reasoning of a model from its answer: it stands between two tags at the very beginning. Pure. Invariants:
+ * where it cuts depends on the text alone, never on the pieces it came in; only what can still become a tag, or is a
+ * blank before or after one, is held back.
  */
 export const THINK_OPEN = '<think>';
 export const THINK_CLOSE = '</think>';
+
+/** What a model writes first: never reasoning, perhaps some, or the rest of what the prompt has opened. */
+export type ReasoningStart = 'none' | 'possible' | 'begun';
 
 export interface SplitText {
   /** Comes before `text`; both can be empty. */
@@ -12,26 +15,26 @@ export interface SplitText {
   readonly text: string;
 }
 
-type Phase = 'before' | 'thought-begins' | 'thought' | 'answer-begins' | 'answer';
+type Phase = 'before' | 'reasoning-begins' | 'reasoning' | 'answer-begins' | 'answer';
 
 export class ReasoningSplitter {
   #phase: Phase;
-  /** Neither thought nor answer yet. */
+  /** Neither reasoning nor answer yet. */
   #held = '';
 
-  /** `begun`: the prompt itself has opened the thought. */
+  /** `begun`: the prompt itself has opened the reasoning. */
   constructor({ begun }: { readonly begun: boolean }) {
-    this.#phase = begun ? 'thought-begins' : 'before';
+    this.#phase = begun ? 'reasoning-begins' : 'before';
   }
 
-  /** The thought, where there is one, is over. */
+  /** The reasoning, where there is any, is over. */
   get inAnswer(): boolean {
     return this.#isAt('answer');
   }
 
-  /** Between the first character of an opening tag and the first of the answer: all of that is no text. */
-  get inThought(): boolean {
-    return this.#isAt('thought-begins') || this.#isAt('thought') || this.#isAt('answer-begins');
+  /** Between the first character of an opening tag and the first of the answer. */
+  get inReasoning(): boolean {
+    return this.#isAt('reasoning-begins') || this.#isAt('reasoning') || this.#isAt('answer-begins');
   }
 
   push(piece: string): SplitText {
@@ -39,14 +42,14 @@ export class ReasoningSplitter {
     let rest = this.#held + piece;
     this.#held = '';
     if (this.#isAt('before')) rest = this.#enter(rest);
-    if (this.#isAt('thought-begins')) rest = this.#withoutNewlines(rest, 'thought');
+    if (this.#isAt('reasoning-begins')) rest = this.#withoutNewlines(rest, 'reasoning');
     let reasoning = '';
-    if (this.#isAt('thought')) [reasoning, rest] = this.#think(rest);
+    if (this.#isAt('reasoning')) [reasoning, rest] = this.#cutAtEnd(rest);
     if (this.#isAt('answer-begins')) rest = this.#withoutNewlines(rest, 'answer');
     return { reasoning, text: this.#isAt('answer') ? rest : '' };
   }
 
-  /** The text has ended: what was held is no tag. */
+  /** The text has ended: what was held back is no tag. */
   flush(): SplitText {
     const held = this.#held;
     this.#held = '';
@@ -61,7 +64,7 @@ export class ReasoningSplitter {
   #enter(text: string): string {
     const first = text.trimStart();
     if (first.startsWith(THINK_OPEN)) {
-      this.#phase = 'thought-begins';
+      this.#phase = 'reasoning-begins';
       return first.slice(THINK_OPEN.length);
     }
     if (THINK_OPEN.startsWith(first)) {
@@ -72,14 +75,14 @@ export class ReasoningSplitter {
     return text;
   }
 
-  #withoutNewlines(text: string, next: 'thought' | 'answer'): string {
+  #withoutNewlines(text: string, next: 'reasoning' | 'answer'): string {
     const rest = text.replace(/^[\r\n]+/, '');
     if (rest !== '') this.#phase = next;
     return rest;
   }
 
-  /** The thought in `text`, and what comes after its end. */
-  #think(text: string): [thought: string, rest: string] {
+  /** The reasoning in `text`, and what comes after its end. */
+  #cutAtEnd(text: string): [reasoning: string, rest: string] {
     const end = text.indexOf(THINK_CLOSE);
     if (end !== -1) {
       this.#phase = 'answer-begins';

@@ -1,21 +1,20 @@
 /**
- * Chooses tokens for one generation after another on one sequence: each begins with a state of its own, the same for
- * the same seed. Owns the native sampler, which is kept because each has room for the whole vocabulary, and how many
- * tokens it has chosen. Invariant: what changes on the way (a grammar, that the model may end) loses nothing of the rest.
+ * Chooses tokens, and reads log-probabilities. A `Sampler` serves one generation after another on one sequence; each
+ * begins with a state of its own, the same for the same seed. It owns the native sampler, which is reused because it has
+ * room for the whole vocabulary. Invariant: a setting that changes during an answer (its grammar, whether it may end)
+ * leaves the other settings as they are.
  */
-
 import { randomInt } from 'node:crypto';
 import type { LikelyToken, TokenBias, TokenLogprob } from '../../../core/generation.ts';
 import type { EngineGenerationRequest } from '../messages.ts';
-import type { Token } from './library.ts';
-import type { GrammarState, NativeContext, NativeSampler, SamplerConfig } from './native.ts';
+import type { GrammarState, NativeContext, NativeSampler, SamplerConfig, Token } from './library.ts';
 import type { TokenBytes } from './vocabulary.ts';
 
-/** As in llama.cpp: penalties look at the last 64 tokens; here only at those of the answer. */
+/** As in llama.cpp, penalties look at the last 64 tokens; here only at those of the answer. */
 const PENALIZED_TOKENS = 64;
 const MIN_TEMPERATURE = 0.001;
 const MAX_SEED = 2 ** 31 - 1;
-/** Far below any logit, and yet not infinite: where a grammar leaves nothing but the end, that is still chosen. */
+/** Far below any logit, but finite: a token that is the only one that a grammar allows is still chosen. */
 const RULED_OUT_BIAS = -10_000;
 const NONE: readonly never[] = [];
 
@@ -31,14 +30,14 @@ export class Sampler {
   /** Token sequences whose last token may not follow the others. */
   #banned: readonly (readonly Token[])[] = [];
   /** As many of the last tokens as the longest of these needs, oldest first. */
-  #said: Token[] = [];
+  #lastTokens: Token[] = [];
   #tokens = 0;
-  /** In force now. */
+  /** By the native sampler now. */
   #ruledOut: readonly Token[] = NONE;
-  /** What is ruled out may change on the way. */
+  /** Whether what is ruled out can change during the answer. */
   #changes = false;
   #grammar: GrammarState | undefined;
-  /** What penalties look at, oldest first. */
+  /** Oldest first. */
   #penalized: Token[] = [];
 
   /** `endTokens`: all with which the model ends its turn. */
@@ -52,8 +51,8 @@ export class Sampler {
     banned: readonly (readonly Token[])[] = NONE,
   ): void {
     const seed = sampling.seed ?? randomInt(MAX_SEED);
-    // The native one keeps what a setting has gathered until the setting changes: it is changed to another seed, and
-    // to no penalties and no grammar, so that nothing is left of the generation before.
+    // The native sampler keeps the state of a setting until that setting changes: another seed, no penalties and no
+    // grammar leave nothing of the generation before.
     this.#native.applyConfig({ temperature: 0, seed: seed === this.#seed ? seed + 1 : this.#seed });
     this.#config = configFor(sampling, seed);
     this.#biases = sampling.logitBias ?? [];
@@ -61,55 +60,55 @@ export class Sampler {
     this.#stopTokens = limits.stopTokens ?? [];
     this.#tokensBeforeStop = limits.minTokens ?? 0;
     this.#banned = banned;
-    this.#said = [];
+    this.#lastTokens = [];
     this.#tokens = 0;
     this.#changes = this.#tokensBeforeEnd > 0 || banned.length > 0;
-    this.#ruledOut = this.#toRuleOut();
+    this.#ruledOut = this.#tokensToRuleOut();
     this.#grammar = undefined;
     this.#penalized = [];
     this.#seed = seed;
     this.#apply();
   }
 
-  /** From now on only what the grammar allows is chosen; penalties begin anew. */
+  /** From now on only tokens that the grammar allows are chosen; penalties start over. */
   constrain(grammar: GrammarState): void {
     this.#grammar = grammar;
     this.#penalized = [];
     this.#apply();
   }
 
-  /** Lets go of the grammar. */
+  /** Releases the grammar. */
   end(): void {
     this.#grammar = undefined;
     this.#native.applyConfig({ temperature: 0, seed: this.#seed });
   }
 
-  /** Throws where nothing can follow. */
+  /** Throws if no token can follow. */
   async sample(context: NativeContext, logitIndex: number): Promise<Token> {
-    if (this.#changes) this.#ruleOut();
+    if (this.#changes) this.#updateRuledOut();
     const token = await context.sampleToken(logitIndex, this.#native);
     if (token < 0) throw new Error('No token can follow.');
     this.#tokens += 1;
     if (!this.#changes) return token;
     this.#penalized = [...this.#penalized, token].slice(-PENALIZED_TOKENS);
-    const longest = this.#banned.reduce((most, { length }) => Math.max(most, length - 1), 0);
-    this.#said = longest === 0 ? [] : [...this.#said, token].slice(-longest);
+    const longest = this.#banned.reduce((max, { length }) => Math.max(max, length - 1), 0);
+    this.#lastTokens = longest === 0 ? [] : [...this.#lastTokens, token].slice(-longest);
     return token;
   }
 
-  #ruleOut(): void {
-    const now = this.#toRuleOut();
+  #updateRuledOut(): void {
+    const now = this.#tokensToRuleOut();
     const before = this.#ruledOut;
     if (now.length === before.length && now.every((token, index) => token === before[index])) return;
     this.#ruledOut = now;
     this.#apply();
   }
 
-  #toRuleOut(): readonly Token[] {
+  #tokensToRuleOut(): readonly Token[] {
     if (!this.#changes) return NONE;
     const isNext = (tokens: readonly Token[]): boolean => {
       const before = tokens.length - 1;
-      const last = before === 0 ? [] : this.#said.slice(-before);
+      const last = before === 0 ? [] : this.#lastTokens.slice(-before);
       return last.length === before && last.every((token, index) => token === tokens[index]);
     };
     return [
@@ -123,8 +122,8 @@ export class Sampler {
     const config = this.#config;
     this.#native.applyConfig({
       ...config,
-      ...biasing(ruling(this.#biases, this.#ruledOut)),
-      // The native one keeps its own list where it is told the same.
+      ...biasConfig(withRuledOut(this.#biases, this.#ruledOut)),
+      // The native sampler keeps the tokens that it has added to an unchanged list.
       ...(config.repeatPenaltyTokens && { repeatPenaltyTokens: Uint32Array.from(this.#penalized) }),
       ...(this.#grammar && { grammarEvaluationState: this.#grammar }),
     });
@@ -135,12 +134,12 @@ function configFor(sampling: EngineGenerationRequest['sampling'], seed: number):
   const { temperature, topP, topK, minP, repeatPenalty, presencePenalty, frequencyPenalty } = sampling;
   const penalizes = repeatPenalty !== 1 || presencePenalty !== 0 || frequencyPenalty !== 0;
   return {
-    // So little would be infinite in the logits.
+    // A lower temperature would make the logits infinite.
     temperature: temperature < MIN_TEMPERATURE ? 0 : temperature,
     topP,
     minP,
     seed,
-    // 0 would sort the whole vocabulary for nothing.
+    // With 0 the whole vocabulary would be sorted for nothing.
     ...(topK > 0 && { topK }),
     ...(penalizes && {
       repeatPenalty,
@@ -152,7 +151,7 @@ function configFor(sampling: EngineGenerationRequest['sampling'], seed: number):
   };
 }
 
-function biasing(biases: readonly TokenBias[]): SamplerConfig {
+function biasConfig(biases: readonly TokenBias[]): SamplerConfig {
   if (biases.length === 0) return {};
   return {
     tokenBiasKeys: Uint32Array.from(biases, ({ token }) => token),
@@ -160,26 +159,25 @@ function biasing(biases: readonly TokenBias[]): SamplerConfig {
   };
 }
 
-function ruling(biases: readonly TokenBias[], ruledOut: readonly Token[]): readonly TokenBias[] {
+function withRuledOut(biases: readonly TokenBias[], ruledOut: readonly Token[]): readonly TokenBias[] {
   if (ruledOut.length === 0) return biases;
   const out = new Set(ruledOut);
   const others = biases.filter(({ token }) => !out.has(token));
   return [...others, ...Array.from(out, (token) => ({ token, bias: RULED_OUT_BIAS }))];
 }
 
+const NOTHING_FILTERED = { topP: 1, minP: 0, seed: 0 } as const;
+
 /**
  * Reads log-probabilities at the place of a token: the model's own distribution over the whole vocabulary, as
  * llama.cpp's server gives it, whatever the sampling settings are. Owns two native samplers that choose nothing.
  */
-
-const NOTHING_FILTERED = { topP: 1, minP: 0, seed: 0 } as const;
-
 export class LogprobReader {
   readonly #context: NativeContext;
   readonly #bytesOf: TokenBytes;
-  /** Sees the whole vocabulary: sums it up. */
+  /** Sums up the whole vocabulary. */
   readonly #weigher: NativeSampler;
-  /** Keeps the likeliest alone: sorting all of them takes milliseconds. */
+  /** Keeps the likeliest tokens only: sorting all takes milliseconds. */
   readonly #ranker: NativeSampler;
 
   constructor(options: {
@@ -194,7 +192,7 @@ export class LogprobReader {
     this.#ranker = options.createSampler();
   }
 
-  /** `top`: how many of the likeliest are told; 0 for none. */
+  /** `top`: how many of the likeliest are read; 0 for none. */
   async read(logitIndex: number, token: Token, top: number): Promise<TokenLogprob> {
     const [likeliest, , , logits = [], weight = 1] = await this.#context.sampleToken(
       logitIndex,
@@ -231,7 +229,7 @@ export class LogprobReader {
   }
 }
 
-/** The library gives token and value in turn. */
+/** The library returns tokens and values alternately. */
 function pairs(flat: readonly number[]): (readonly [Token, number])[] {
   const found: (readonly [Token, number])[] = [];
   for (let index = 0; index + 1 < flat.length; index += 2) {

@@ -1,104 +1,13 @@
 /**
- * The engine's sequences. A sequence keeps what it evaluated after its request has ended, so that a prompt that
- * begins alike need not be evaluated again. Owns which sequences are idle; each is lent to one generation at a time.
+ * The sequences of the context: what each has evaluated, a decode step over several, and the pool that lends them. A
+ * sequence keeps what it evaluated after its request has ended, so that a prompt with the same prefix need not be
+ * evaluated again. Invariants: a sequence's list of tokens is what the context really holds, or empty; each sequence is
+ * lent to one generation at a time.
  */
-
-import type { Token } from './library.ts';
-import type { NativeContext } from './native.ts';
+import type { NativeContext, Token } from './library.ts';
 import type { Sampler } from './sampler.ts';
 
-/** A beginning that is shorter is evaluated sooner than it is copied: a copy is of all that a sequence has room for. */
-const WORTH_COPYING_TOKENS = 32;
-const WORTH_COPYING_SHARE_OF_CONTEXT = 1 / 64;
-/** Of what a sequence holds, so much must be of use before the rest of it may be given up. */
-const WORTH_TAKING_SHARE = 0.5;
-
-/** Where a generation runs, and the sequence whose beginning is to be copied there first. */
-interface Placement {
-  readonly sequence: Sequence;
-  readonly donor?: Sequence;
-}
-
-interface Match {
-  readonly sequence: Sequence;
-  readonly shared: number;
-}
-
-export class SequencePool {
-  readonly #all: readonly Sequence[];
-  /** Tokens. */
-  readonly #worthCopying: number;
-  /** Least recently used first. */
-  readonly #idle: Sequence[];
-  /** The numbers of the others. */
-  readonly #lent = new Set<number>();
-
-  constructor(sequences: readonly Sequence[], contextSize: number) {
-    this.#worthCopying = Math.max(WORTH_COPYING_TOKENS, contextSize * WORTH_COPYING_SHARE_OF_CONTEXT);
-    this.#all = sequences;
-    this.#idle = [...sequences];
-  }
-
-  get hasIdle(): boolean {
-    return this.#idle.length > 0;
-  }
-
-  /**
-   * The idle sequence that holds the longest beginning of the prompt, where that is most of what it holds. Else one
-   * beside those that run, as llama.cpp computes neighbours together (eight of them in half the time), of these the
-   * least recently used; and the sequence, running or idle, whose beginning is worth a copy.
-   */
-  take(prompt: readonly Token[], scope: CacheScope): Placement | undefined {
-    const own = longest(this.#idle, prompt, scope);
-    if (own === undefined) return undefined;
-    const any = longest(this.#all, prompt, scope) ?? own;
-    const isOwnUse = own.shared > 0 && own.shared >= own.sequence.length * WORTH_TAKING_SHARE;
-    if (isOwnUse && any.shared - own.shared < this.#worthCopying) return this.#lend(own.sequence);
-    const spare = this.#spare(any.shared > 0 ? any.sequence : undefined);
-    const place = isOwnUse || spare === undefined ? own.sequence : spare;
-    const shared = place.sharedWith(prompt, scope);
-    const isWorthIt = any.sequence !== place && any.shared - shared >= this.#worthCopying;
-    return this.#lend(place, isWorthIt ? any.sequence : undefined);
-  }
-
-  giveBack(sequence: Sequence): void {
-    this.#lent.delete(sequence.id);
-    this.#idle.push(sequence);
-  }
-
-  /** To be overwritten: rather not the one that holds what is of use. */
-  #spare(useful: Sequence | undefined): Sequence | undefined {
-    const spare = this.#idle.filter((idle) => idle !== useful);
-    return spare.find(({ id }) => this.#lent.has(id - 1) || this.#lent.has(id + 1)) ?? spare[0] ?? useful;
-  }
-
-  #lend(sequence: Sequence, donor?: Sequence): Placement {
-    this.#idle.splice(this.#idle.indexOf(sequence), 1);
-    this.#lent.add(sequence.id);
-    return donor === undefined ? { sequence } : { sequence, donor };
-  }
-}
-
-/** Among equals the first. */
-function longest(
-  sequences: readonly Sequence[],
-  prompt: readonly Token[],
-  scope: CacheScope,
-): Match | undefined {
-  let best: Match | undefined;
-  for (const sequence of sequences) {
-    const shared = sequence.sharedWith(prompt, scope);
-    if (best === undefined || shared > best.shared) best = { sequence, shared };
-  }
-  return best;
-}
-
-/**
- * One sequence of the context: what it has evaluated, for whom, and its sampler. Owns the list of tokens that its cells
- * hold. Invariant: that list is what the context really has, or empty.
- */
-
-/** Whoever may reuse what was evaluated for another; `undefined` is one scope as well. */
+/** Cached prefixes are reused within a scope only; `undefined` is one scope as well. */
 export type CacheScope = string | undefined;
 
 export class Sequence {
@@ -119,21 +28,21 @@ export class Sequence {
     return this.#tokens.length;
   }
 
-  /** How many of the prompt’s first tokens are evaluated here already. */
+  /** How many of the prompt’s first tokens are already evaluated here. */
   sharedWith(prompt: readonly Token[], scope: CacheScope): number {
     if (scope !== this.#scope) return 0;
-    const most = Math.min(prompt.length, this.#tokens.length);
+    const max = Math.min(prompt.length, this.#tokens.length);
     let shared = 0;
-    while (shared < most && prompt[shared] === this.#tokens[shared]) shared += 1;
+    while (shared < max && prompt[shared] === this.#tokens[shared]) shared += 1;
     return shared;
   }
 
-  /** Forgets all but the first `length` tokens; all of them where the model’s memory cannot be cut. Gives what is left. */
+  /** Drops all but the first `length` tokens; all of them where the model’s memory cannot be cut. Returns what is left. */
   keep(length: number, scope: CacheScope): number {
     this.#scope = scope;
     const held = this.#tokens.length;
     if (length >= held) return held;
-    // Where a sliding window has dropped the first cells, what is left of them does not continue a shorter beginning.
+    // Where a sliding window has dropped the first cells, the remaining ones do not continue a shorter prefix.
     const isWhole = length > 0 && this.#context.getSequenceKvCacheMinPosition(this.id) === 0;
     if (isWhole && this.#context.removeTokenCellsFromSequence(this.id, length, held)) {
       this.#tokens.length = length;
@@ -143,7 +52,7 @@ export class Sequence {
     return 0;
   }
 
-  /** Holds then what `donor` holds. */
+  /** Replaces what it holds by what `donor` holds. */
   async copyFrom(donor: Sequence): Promise<void> {
     this.clear();
     await this.#context.copySequenceStateFromOtherSequence(this.id, donor.id);
@@ -162,19 +71,18 @@ export class Sequence {
   }
 }
 
-/** One decode step of the whole engine: the chunks of all that take part, evaluated as one batch. Keeps no state. */
-
+/** What one sequence contributes to a decode step. */
 export interface Chunk {
   readonly sequence: Sequence;
   /** At least one; they follow what the sequence holds. */
   readonly tokens: readonly Token[];
-  /** A token is to be chosen after the last one. */
+  /** A token is chosen after the last one. */
   readonly samples: boolean;
 }
 
 const NO_LOGITS = new Uint32Array();
 
-/** Where each chunk's logits are, for chunks that sample; `undefined` for the others. */
+/** Evaluates all chunks as one batch. Returns where the logits of each chunk are, or `undefined` where none are wanted. */
 export async function decode(
   context: NativeContext,
   chunks: readonly Chunk[],
@@ -187,4 +95,86 @@ export async function decode(
   await context.decodeBatch();
   for (const { sequence, tokens } of chunks) sequence.extend(tokens);
   return logitIndexes;
+}
+
+/** A shorter prefix is evaluated faster than it is copied: a copy is of a sequence’s whole memory. */
+const MIN_COPIED_TOKENS = 32;
+const MIN_COPIED_SHARE_OF_CONTEXT = 1 / 64;
+/** A sequence is taken over for its prefix only if the prompt reuses at least this share of what it holds. */
+const MIN_REUSED_SHARE = 0.5;
+
+/** Where a generation runs, and the sequence whose prefix is to be copied there first. */
+interface Placement {
+  readonly sequence: Sequence;
+  readonly donor?: Sequence;
+}
+
+export class SequencePool {
+  readonly #all: readonly Sequence[];
+  readonly #minCopiedTokens: number;
+  /** Least recently used first. */
+  readonly #idle: Sequence[];
+  /** The ids of the others. */
+  readonly #lent = new Set<number>();
+
+  constructor(sequences: readonly Sequence[], contextSize: number) {
+    this.#minCopiedTokens = Math.max(MIN_COPIED_TOKENS, contextSize * MIN_COPIED_SHARE_OF_CONTEXT);
+    this.#all = sequences;
+    this.#idle = [...sequences];
+  }
+
+  get hasIdle(): boolean {
+    return this.#idle.length > 0;
+  }
+
+  /**
+   * 1. The idle sequence that holds the longest prefix of the prompt, if the prompt reuses most of what it holds and no
+   *    other sequence has much more to offer.
+   * 2. Otherwise one beside those that run, since llama.cpp computes neighbours together (eight of them in half the
+   *    time); of these the least recently used.
+   * 3. With it, the sequence, running or idle, whose prefix is worth a copy.
+   */
+  take(prompt: readonly Token[], scope: CacheScope): Placement | undefined {
+    const own = longestPrefix(this.#idle, prompt, scope);
+    if (own === undefined) return undefined;
+    const any = longestPrefix(this.#all, prompt, scope) ?? own;
+    const isReused = own.shared > 0 && own.shared >= own.sequence.length * MIN_REUSED_SHARE;
+    if (isReused && any.shared - own.shared < this.#minCopiedTokens) return this.#lend(own.sequence);
+    const spare = this.#spare(any.shared > 0 ? any.sequence : undefined);
+    const target = isReused || spare === undefined ? own.sequence : spare;
+    const shared = target.sharedWith(prompt, scope);
+    const isCopied = any.sequence !== target && any.shared - shared >= this.#minCopiedTokens;
+    return this.#lend(target, isCopied ? any.sequence : undefined);
+  }
+
+  giveBack(sequence: Sequence): void {
+    this.#lent.delete(sequence.id);
+    this.#idle.push(sequence);
+  }
+
+  /** One to be overwritten: another than the useful one, if there is any. */
+  #spare(useful: Sequence | undefined): Sequence | undefined {
+    const spare = this.#idle.filter((idle) => idle !== useful);
+    return spare.find(({ id }) => this.#lent.has(id - 1) || this.#lent.has(id + 1)) ?? spare[0] ?? useful;
+  }
+
+  #lend(sequence: Sequence, donor?: Sequence): Placement {
+    this.#idle.splice(this.#idle.indexOf(sequence), 1);
+    this.#lent.add(sequence.id);
+    return donor === undefined ? { sequence } : { sequence, donor };
+  }
+}
+
+/** Of several equal ones the first. */
+function longestPrefix(
+  sequences: readonly Sequence[],
+  prompt: readonly Token[],
+  scope: CacheScope,
+): { readonly sequence: Sequence; readonly shared: number } | undefined {
+  let best: { sequence: Sequence; shared: number } | undefined;
+  for (const sequence of sequences) {
+    const shared = sequence.sharedWith(prompt, scope);
+    if (best === undefined || shared > best.shared) best = { sequence, shared };
+  }
+  return best;
 }

@@ -1,19 +1,19 @@
 /**
- * Conversations in the shape that the templates of models read, and the ways to say the same to templates that
- * refuse some of it. Pure.
+ * Conversations in the shape that the templates of models read, and rewritten for templates that reject or ignore parts
+ * of it. Pure.
  */
 import type { Message, Tool } from '../../../core/generation.ts';
-import { toolDefinition } from './tools/tool-format.ts';
+import { toolDefinition } from './tools/tool-syntax.ts';
 
 export interface TemplateMessage {
   readonly role: Message['role'];
   readonly content: string | readonly { readonly type: 'text'; readonly text: string }[];
-  /** What an assistant thought, by the two names that templates read. */
+  /** Reasoning of an assistant, by the two names that templates read. */
   readonly reasoning_content?: string;
   readonly thinking?: string;
   readonly tool_calls?: readonly TemplateCall[];
   readonly tool_call_id?: string;
-  /** Of the tool that answers. */
+  /** Of the tool whose result this is. */
   readonly name?: string;
 }
 
@@ -23,7 +23,7 @@ export interface TemplateCall {
   readonly function: { readonly name: string; readonly arguments: unknown };
 }
 
-/** `objects`: arguments as values rather than as their JSON text, as far as it is JSON. */
+/** `objects`: arguments as values instead of JSON text, where the text is valid JSON. */
 export function toTemplateMessages(
   messages: readonly Message[],
   { objects }: { readonly objects: boolean },
@@ -43,15 +43,15 @@ export function toTemplateMessages(
     const { role, content } = message;
     if (message.role !== 'assistant') return { role, content };
     const { reasoning, toolCalls: calls = [] } = message;
-    const thought = reasoning === undefined ? {} : { reasoning_content: reasoning, thinking: reasoning };
-    if (calls.length === 0) return { role, content, ...thought };
+    const reasoned = reasoning === undefined ? {} : { reasoning_content: reasoning, thinking: reasoning };
+    if (calls.length === 0) return { role, content, ...reasoned };
     for (const call of calls) names.set(call.id, call.name);
-    const written = calls.map(({ id, name, arguments: text }) => ({
+    const templateCalls = calls.map(({ id, name, arguments: text }) => ({
       id,
       type: 'function' as const,
       function: { name, arguments: objects ? asRenderable(parse(text)) : text },
     }));
-    return { role, content, ...thought, tool_calls: written };
+    return { role, content, ...reasoned, tool_calls: templateCalls };
   });
 }
 
@@ -59,21 +59,21 @@ export function toTemplateTools(tools: readonly Tool[]): readonly unknown[] {
   return tools.map((tool) => asRenderable(toolDefinition(tool)));
 }
 
-type Rewriting = (messages: readonly TemplateMessage[]) => readonly TemplateMessage[];
+type Rewrite = (messages: readonly TemplateMessage[]) => readonly TemplateMessage[];
 
 /**
- * What some templates insist on. Each is tried on top of those before it, and only when the template has refused
- * the conversation without it; what comes out means the same, but for thoughts, which go last.
+ * Rewrites for the demands of some templates. Each is applied to the result of those before it, and only if the template
+ * has rejected that. The meaning stays the same, until the last one removes reasoning.
  */
-export const FALLBACKS: readonly Rewriting[] = [
+export const FALLBACKS: readonly Rewrite[] = [
   (messages) => messages,
   nineCharacterIds,
   oneCallAtATime,
   joinNeighbours,
-  withoutThoughts,
+  withoutReasoning,
 ];
 
-/** Mistral's templates want ids of nine letters and digits. */
+/** Mistral's templates require ids of nine letters and digits. */
 function nineCharacterIds(messages: readonly TemplateMessage[]): readonly TemplateMessage[] {
   const ids = new Map<string, string>();
   const short = (id: string): string => {
@@ -90,7 +90,7 @@ function nineCharacterIds(messages: readonly TemplateMessage[]): readonly Templa
   }));
 }
 
-/** Llama's templates take one call in a message: each gets a message of its own, followed by its result. */
+/** Llama's templates allow one call in a message: each gets a message of its own, followed by its result. */
 function oneCallAtATime(messages: readonly TemplateMessage[]): readonly TemplateMessage[] {
   const results = messages.filter(({ role }) => role === 'tool');
   const placed = new Set<TemplateMessage>();
@@ -107,7 +107,7 @@ function oneCallAtATime(messages: readonly TemplateMessage[]): readonly Template
   });
 }
 
-/** Some templates refuse two messages of one role in a row. */
+/** Some templates reject two messages of one role in a row. */
 function joinNeighbours(messages: readonly TemplateMessage[]): readonly TemplateMessage[] {
   const joined: TemplateMessage[] = [];
   for (const message of messages) {
@@ -119,24 +119,24 @@ function joinNeighbours(messages: readonly TemplateMessage[]): readonly Template
   return joined;
 }
 
-/** gpt-oss’s template takes no message with calls, content and a thought. */
-function withoutThoughts(messages: readonly TemplateMessage[]): readonly TemplateMessage[] {
+/** gpt-oss’s template rejects a message with calls, content and reasoning. */
+function withoutReasoning(messages: readonly TemplateMessage[]): readonly TemplateMessage[] {
   return messages.map(({ reasoning_content: _, thinking: __, ...message }) => message);
 }
 
-/** For templates that have no system message: what it says goes in front of what the user says next. */
+/** For templates without system messages: the content is put in front of the user’s next message. */
 export function systemToUser(messages: readonly TemplateMessage[]): readonly TemplateMessage[] {
-  const said: TemplateMessage[] = [];
+  const joined: TemplateMessage[] = [];
   for (const message of messages) {
-    const before = said.at(-1);
+    const before = joined.at(-1);
     if (before?.role === 'system' && message.role === 'user')
-      said[said.length - 1] = { ...message, content: join(before, message, '\n') };
-    else said.push(message);
+      joined[joined.length - 1] = { ...message, content: join(before, message, '\n') };
+    else joined.push(message);
   }
-  return said.map((message) => (message.role === 'system' ? { ...message, role: 'user' } : message));
+  return joined.map((message) => (message.role === 'system' ? { ...message, role: 'user' } : message));
 }
 
-/** For templates that read nothing but lists of parts. */
+/** For templates that read lists of parts only. */
 export function contentAsParts(messages: readonly TemplateMessage[]): readonly TemplateMessage[] {
   return messages.map((message) => ({ ...message, content: [{ type: 'text', text: textOf(message) }] }));
 }
@@ -159,7 +159,7 @@ function parse(text: string): unknown {
 
 const MAX_NUMBER = 2 ** 63 - 1024;
 
-/** The renderer knows 64-bit integers and no larger number: one that is (the bound of some schema) becomes the largest. */
+/** The renderer knows no number above 64-bit integers: a larger one (the bound of some schema) becomes the largest. */
 function asRenderable(value: unknown): unknown {
   if (typeof value === 'number') return Math.max(-MAX_NUMBER, Math.min(MAX_NUMBER, value));
   if (Array.isArray(value)) return value.map(asRenderable);

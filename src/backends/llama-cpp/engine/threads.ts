@@ -1,21 +1,18 @@
 /**
- * How many threads the next decode step takes. All cores are fastest while the engine has them to itself; beside other
- * load the threads of a step wait for each other at every layer, and fewer are many times faster. So it measures: one
- * level is kept until its steps get slow, then the level below is tried; later the level above, less and less often.
- * Pure: costs and time come in. Owns what it has measured.
+ * How many threads compute: at most as many as there are usable cores (`chooseThreads`), and step by step as many as are
+ * fastest at the moment (`ThreadGovernor`). Pure, but for `coresOfThisProcess`: costs, times and files come in.
  */
-
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import type { Milliseconds } from '../../../core/clock.ts';
 
 const TRIAL_STEPS = 2;
 const STEPS_BEFORE_A_TRIAL = 4;
-const WEIGHT_OF_NEWEST = 0.3;
-/** Slower than at its best by so much: something else uses the cores. */
+const NEWEST_WEIGHT = 0.3;
+/** Steps that are slower than the best by so much share the cores with other load. */
 const SLOW_FACTOR = 2.5;
-/** A change must be worth it, and a trial that goes badly is cut short. */
-const WORTH_FACTOR = 1.3;
+/** A change must gain this much, and a trial that is worse by the other factor ends at once. */
+const MIN_GAIN_FACTOR = 1.3;
 const HOPELESS_FACTOR = 3;
 const FIRST_PAUSE_MS = 2000;
 const MAX_PAUSE_MS = 30_000;
@@ -26,6 +23,12 @@ interface Trial {
   totalCost: number;
 }
 
+/**
+ * Chooses the threads of the next decode step. All cores are fastest while the engine has them to itself; beside other
+ * load the threads of a step wait for each other at every layer, and fewer are many times faster. So it measures: it
+ * keeps one level until steps get slow, then tries the level below; later the level above, less and less often. Owns
+ * what it has measured.
+ */
 export class ThreadGovernor {
   /** Most first: 8, 4, 2, 1. */
   readonly #levels: readonly number[];
@@ -39,9 +42,9 @@ export class ThreadGovernor {
   #pauseMs: Milliseconds = FIRST_PAUSE_MS;
   #nextTrialAt: Milliseconds = 0;
 
-  constructor(mostThreads: number) {
+  constructor(maxThreads: number) {
     const levels: number[] = [];
-    for (let threads = mostThreads; threads >= 1; threads = Math.floor(threads / 2)) levels.push(threads);
+    for (let threads = maxThreads; threads >= 1; threads = Math.floor(threads / 2)) levels.push(threads);
     this.#levels = levels;
   }
 
@@ -54,14 +57,14 @@ export class ThreadGovernor {
     this.record(this.#costs.relative(step.tokens, step.durationMs), now);
   }
 
-  /** The same. `cost`: its time in relation to its work, in any unit. */
+  /** The same. `cost`: the time of the step relative to its work, in any unit. */
   record(cost: number, now: Milliseconds): void {
     if (this.#trial) {
       this.#recordTrial(this.#trial, cost, now);
       return;
     }
     this.#steps += 1;
-    this.#cost = this.#steps === 1 ? cost : this.#cost + WEIGHT_OF_NEWEST * (cost - this.#cost);
+    this.#cost = this.#steps === 1 ? cost : this.#cost + NEWEST_WEIGHT * (cost - this.#cost);
     if (this.#steps < STEPS_BEFORE_A_TRIAL) return;
     this.#bestCost = Math.min(this.#bestCost, this.#cost);
     const level = this.#levelToTry(now);
@@ -81,7 +84,7 @@ export class ThreadGovernor {
     trial.totalCost += cost;
     const hopeless = cost > HOPELESS_FACTOR * this.#cost;
     if (trial.steps < TRIAL_STEPS && !hopeless) return;
-    const better = trial.totalCost / trial.steps < this.#cost / WORTH_FACTOR;
+    const better = trial.totalCost / trial.steps < this.#cost / MIN_GAIN_FACTOR;
     const down = trial.level > this.#level;
     this.#trial = undefined;
     this.#compared = true;
@@ -104,20 +107,19 @@ export class ThreadGovernor {
   }
 }
 
+/** Up to here each number of tokens is a kind of step of its own; above, each doubling is. */
+const MAX_SINGLE_KIND = 16;
+
 /**
- * How slow a decode step was, beside the fastest of its kind: 1 is as fast as it gets. Steps of few and of many tokens
- * are not comparable, what a token costs in each depends on the machine. Pure. Owns the fastest of each kind.
+ * How slow a decode step was, relative to the fastest of its kind: 1 is the fastest. Steps of few and of many tokens are
+ * not comparable: what a token costs in each depends on the machine. Owns the fastest of each kind.
  */
-
-/** Up to here each number of tokens is a kind of its own, beyond them each doubling. */
-const COUNTED_SINGLY = 16;
-
 export class StepCosts {
   /** Per token, by kind. */
   readonly #fastestMs = new Map<number, Milliseconds>();
 
   relative(tokens: number, durationMs: Milliseconds): number {
-    const kind = tokens <= COUNTED_SINGLY ? tokens : 2 ** Math.ceil(Math.log2(tokens));
+    const kind = tokens <= MAX_SINGLE_KIND ? tokens : 2 ** Math.ceil(Math.log2(tokens));
     const tokenMs = durationMs / tokens;
     const fastestMs = Math.min(this.#fastestMs.get(kind) ?? tokenMs, tokenMs);
     this.#fastestMs.set(kind, fastestMs);
@@ -125,16 +127,15 @@ export class StepCosts {
   }
 }
 
-/** How many threads compute at most, and why, in words for the log. Pure. Invariant: never more than usable cores. */
-
 export interface ThreadChoice {
   readonly threads: number;
   /** Completes "2 threads: …". */
   readonly why: string;
-  /** What was configured could not be had. */
+  /** Set if the configured number is not available. */
   readonly warning?: string;
 }
 
+/** The maximum number of threads, and why, in words for the log. Never more than usable cores. */
 export function chooseThreads(configured: number | undefined, usable: UsableCores): ThreadChoice {
   const limit = describeLimit(usable);
   if (configured === undefined) return { threads: usable.cores, why: `one per core; ${limit}` };
@@ -144,7 +145,7 @@ export function chooseThreads(configured: number | undefined, usable: UsableCore
     why: `fewer than configured; ${limit}`,
     warning:
       `threads is ${configured}, but this process may use ${cores(usable.cores)} (${limit}): ` +
-      `${usable.cores} ${usable.cores === 1 ? 'is' : 'are'} taken. More would wait for each other at every layer.`,
+      `${usable.cores} ${usable.cores === 1 ? 'is' : 'are'} used. More would wait for each other at every layer.`,
   };
 }
 
@@ -158,33 +159,32 @@ function cores(count: number): string {
   return count === 1 ? '1 core' : `${count} cores`;
 }
 
-/**
- * How many cores this process may really use: those its affinity allows, or fewer where a CPU quota of its control
- * group says so (a container's limit). Pure: whoever calls reads the files. Invariant: at least 1, and whole cores,
- * rounded down: the threads of a decode step wait for each other, and one over the quota has all of them, and the API
- * beside them, stopped for the rest of every period.
- */
 interface CoreSources {
   /** Cores that the affinity mask allows. */
   readonly available: number;
-  /** A file's text; undefined where it is not there or may not be read. */
+  /** A file's text; undefined if it does not exist or may not be read. */
   readonly readFile: (path: string) => string | undefined;
 }
 
 interface CpuQuota {
   /** Cores that the quota is worth; rarely a whole number. */
   readonly cores: number;
-  /** The file that says so. */
+  /** The file with the quota. */
   readonly file: string;
 }
 
 interface UsableCores {
   readonly cores: number;
   readonly available: number;
-  /** The tightest quota, where it leaves less than the affinity does. */
+  /** The tightest quota, if it is lower than what the affinity allows. */
   readonly quota?: CpuQuota;
 }
 
+/**
+ * How many cores a process may really use: those its affinity allows, or fewer if its control group has a CPU quota (a
+ * container's limit). At least 1, and whole cores, rounded down: the threads of a decode step wait for each other, and a
+ * thread above the quota gets all of them, and the API beside them, stopped for the rest of every period.
+ */
 export function usableCores(sources: CoreSources): UsableCores {
   const { available } = sources;
   const [tightest] = cpuQuotas(sources.readFile).sort((a, b) => a.cores - b.cores);
@@ -286,13 +286,11 @@ function quotaOf(from: {
   return Number.isFinite(cores) && cores > 0 ? [{ cores, file: from.file }] : [];
 }
 
-/** The usable cores of this very process. */
-
 export function coresOfThisProcess(): UsableCores {
   return usableCores({ available: availableParallelism(), readFile });
 }
 
-/** Elsewhere than on Linux there are no such files, and no such limits. */
+/** On other systems than Linux there are no such files, and no such limits. */
 function readFile(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');

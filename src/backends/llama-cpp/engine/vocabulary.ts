@@ -1,105 +1,39 @@
-/** Answers questions about the model’s vocabulary: each at once, from between two steps. Pure, but for the model. */
-
+/**
+ * Between text and the tokens of the model's vocabulary, in both directions: tokenizing, the text and the bytes of
+ * tokens, and the answers to tokenizer requests. Pure, but for the model.
+ */
 import type { TokenizeRequest } from '../../../core/backend.ts';
 import { ServingError } from '../../../core/errors.ts';
 import type { EngineEvent, EngineReport, EngineTokenizerRequest } from '../messages.ts';
 import { failedEvent } from './engine-worker.ts';
-import type { Model, Token } from './library.ts';
-import { nativeModelOf } from './native.ts';
+import { type Model, nativeModelOf, type Token } from './library.ts';
 
-/** The answer, or why there is none, is emitted before it returns. */
-export type TokenizerHandler = (question: EngineTokenizerRequest) => void;
-
-interface TokenizerHandlerOptions {
-  readonly model: Pick<Model, 'detokenize'>;
-  readonly vocabularySize: number;
-  /** The tokens of a prompt; throws where it cannot be read. */
-  readonly encode: (request: TokenizeRequest) => readonly Token[];
-  readonly emit: (events: readonly EngineEvent[]) => void;
-  /** The engine gets on, also where nothing but questions keeps it busy. */
-  readonly onStep: () => void;
-}
-
-export function createTokenizerHandler(options: TokenizerHandlerOptions): TokenizerHandler {
-  return (question) => {
-    options.emit([{ id: question.id, event: resultOf(question, options) }]);
-    options.onStep();
-  };
-}
-
-function resultOf(
-  question: EngineTokenizerRequest,
-  { model, vocabularySize, encode }: TokenizerHandlerOptions,
-): EngineReport {
-  try {
-    switch (question.type) {
-      case 'tokenize':
-        return { type: 'tokenized', tokens: encode(question) };
-      case 'detokenize':
-        requireKnownTokens(question.tokens, vocabularySize, 'tokens');
-        return { type: 'detokenized', text: model.detokenize(question.tokens, true) };
-      default:
-        return question satisfies never;
-    }
-  } catch (thrown) {
-    return failedEvent(thrown, 'read it');
-  }
-}
-
-/** Token ids that come from outside: native code takes none that the vocabulary does not have. Pure. */
-
-/** Throws `invalid_request` for the first that is none of the model’s; `param` is the field that names it. */
-export function requireKnownTokens(tokens: readonly Token[], vocabularySize: number, param: string): void {
-  const unknown = tokens.find((token) => !Number.isInteger(token) || token < 0 || token >= vocabularySize);
-  if (unknown === undefined) return;
-  const message =
-    `${param} names token ${unknown}, but this model’s tokens are 0 to ${vocabularySize - 1}. ` +
-    'Token ids are those of the model’s own vocabulary.';
-  throw new ServingError('invalid_request', { message, param });
-}
-
-/**
- * The tokens of words that an answer must not have, as vLLM takes them: each word as it stands at the beginning of a text, and
- * where it makes another first token and as many in all, with a blank in front. Pure, but for the model.
- */
-
-export function badWordTokens(words: readonly string[], model: Pick<Model, 'tokenize'>): readonly Token[][] {
-  return words.flatMap((word) => {
-    const bare = word.trimStart();
-    const first = model.tokenize(bare, false);
-    const within = model.tokenize(` ${bare}`, false);
-    const isOther = within[0] !== first[0] && within.length === first.length;
-    return [first, ...(isOther ? [within] : [])].filter((tokens) => tokens.length > 0);
-  });
-}
-
-/**
- * Tokenizes long texts in chunks. llama.cpp copies the whole text for each special token that it finds in it, so a text
- * full of them would hold the engine up for minutes. Invariant: the tokens are those of the whole text at once.
- */
-
-/** UTF-16 units; a piece without special tokens is never cut, however long. */
-const CHUNK = 1024;
+/** UTF-16 units. A piece without special tokens is never cut, however long it is. */
+const CHUNK_LENGTH = 1024;
 
 export type Tokenize = (text: string, specialTokens: boolean) => Token[];
 
-type ReadModel = Pick<Model, 'tokenize' | 'detokenize' | 'getTokenAttributes' | 'iterateAllTokens'>;
+type TokenizingModel = Pick<Model, 'tokenize' | 'detokenize' | 'getTokenAttributes' | 'iterateAllTokens'>;
 
-/** Where a token is found whatever stands around it, what is before and after it is tokenized by itself. */
-export function chunkedTokenize(model: ReadModel): Tokenize {
+/**
+ * Tokenizes long texts in chunks. llama.cpp copies the whole text for each special token that it finds in it, so a text
+ * full of them would block the engine for minutes. Invariant: the tokens are those of the whole text at once. Chunks end
+ * at tokens that are found whatever stands around them, so that the text before and after is tokenized by itself.
+ */
+export function chunkedTokenize(model: TokenizingModel): Tokenize {
   const borders = borderPatterns(model);
   return (text, specialTokens) => {
     const border = borders[specialTokens ? 'special' : 'plain'];
-    if (border === undefined || text.length <= CHUNK) return model.tokenize(text, specialTokens);
+    if (border === undefined || text.length <= CHUNK_LENGTH) return model.tokenize(text, specialTokens);
     const tokens: Token[] = [];
     let chunk = '';
     const flush = () => {
       if (chunk !== '') for (const token of model.tokenize(chunk, specialTokens)) tokens.push(token);
       chunk = '';
     };
-    // With a capturing group, split() gives what is between the borders and the borders in turn.
+    // With a capturing group, split() returns the text between borders and the borders alternately.
     for (const piece of text.split(border)) {
-      if (chunk.length + piece.length > CHUNK) flush();
+      if (chunk.length + piece.length > CHUNK_LENGTH) flush();
       chunk += piece;
     }
     flush();
@@ -107,9 +41,9 @@ export function chunkedTokenize(model: ReadModel): Tokenize {
   };
 }
 
-interface Found {
+interface SpecialToken {
   readonly text: string;
-  /** Only where special tokens are wanted. */
+  /** Found only if special tokens are parsed. */
   readonly special: boolean;
   readonly lstrip: boolean;
   readonly rstrip: boolean;
@@ -120,9 +54,9 @@ interface BorderPatterns {
   readonly plain: RegExp | undefined;
 }
 
-/** Of the tokens that llama.cpp looks for before all else, those that share no text with another one. */
-function borderPatterns(model: ReadModel): BorderPatterns {
-  const found = new Map<string, Found>();
+/** Of the tokens that llama.cpp looks for first, those that share no text with another one. */
+function borderPatterns(model: TokenizingModel): BorderPatterns {
+  const found = new Map<string, SpecialToken>();
   for (const token of model.iterateAllTokens()) {
     const { control, unknown, userDefined, lstrip, rstrip } = model.getTokenAttributes(token);
     if (!control && !unknown && !userDefined) continue;
@@ -133,7 +67,7 @@ function borderPatterns(model: ReadModel): BorderPatterns {
   const joined = texts.join('\0');
   const beginnings = new Set(texts.flatMap((text) => cuts(text).map((at) => text.slice(0, at))));
   const ends = new Set(texts.flatMap((text) => cuts(text).map((at) => text.slice(at))));
-  // Those that take the white space before them with them would need it in their chunk.
+  // A token that includes the white space before it would need that in its chunk.
   const borders = [...found.values()].filter(
     ({ text, lstrip }) =>
       !lstrip &&
@@ -143,12 +77,12 @@ function borderPatterns(model: ReadModel): BorderPatterns {
   return { special: patternOf(borders), plain: patternOf(borders.filter(({ special }) => !special)) };
 }
 
-/** Where a text can be cut in two. */
+/** The places where a text can be cut in two. */
 function cuts(text: string): number[] {
   return Array.from({ length: text.length - 1 }, (_, index) => index + 1);
 }
 
-function patternOf(borders: readonly Found[]): RegExp | undefined {
+function patternOf(borders: readonly SpecialToken[]): RegExp | undefined {
   if (borders.length === 0) return undefined;
   const alternatives = borders.map(({ text, rstrip }) => {
     const literal = text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
@@ -158,23 +92,46 @@ function patternOf(borders: readonly Found[]): RegExp | undefined {
 }
 
 /**
- * Turns tokens into text as they come. A token may end within a character: then that character waits for the rest.
- * Invariant: no U+FFFD and no half character ever leaves; bytes that are not UTF-8 are dropped.
+ * The tokens of words that must not come in an answer, chosen as vLLM does: each word as it is written at the beginning
+ * of a text, and with a blank in front of it, if that gives another first token and as many tokens in all.
  */
+export function badWordTokens(words: readonly string[], model: Pick<Model, 'tokenize'>): readonly Token[][] {
+  return words.flatMap((word) => {
+    const bare = word.trimStart();
+    const first = model.tokenize(bare, false);
+    const within = model.tokenize(` ${bare}`, false);
+    const isOther = within[0] !== first[0] && within.length === first.length;
+    return [first, ...(isOther ? [within] : [])].filter((tokens) => tokens.length > 0);
+  });
+}
+
+/** Throws `invalid_request` for the first id outside of the vocabulary, which native code would not survive. `param`: the field that names it. */
+export function requireKnownTokens(tokens: readonly Token[], vocabularySize: number, param: string): void {
+  const unknown = tokens.find((token) => !Number.isInteger(token) || token < 0 || token >= vocabularySize);
+  if (unknown === undefined) return;
+  const message =
+    `${param} names token ${unknown}, but this model’s tokens are 0 to ${vocabularySize - 1}. ` +
+    'Token ids are those of the model’s own vocabulary.';
+  throw new ServingError('invalid_request', { message, param });
+}
 
 const REPLACEMENT = '\uFFFD';
 /** An incomplete character is at most three bytes long, each token at least one. */
 const MAX_INCOMPLETE_TOKENS = 4;
-/** Some tokenizers write a token differently at the start of a text: they are shown what came before. */
+/** Some tokenizers write a token differently at the start of a text, so they get the tokens before it. */
 const TOKENS_BEFORE = 3;
 
+/**
+ * Turns tokens into text as they come. A token may end within a character, which then waits for the rest. Invariant: no
+ * U+FFFD and no half of a character leaves; bytes that are not UTF-8 are dropped.
+ */
 export class TokenDecoder {
   readonly #model: Pick<Model, 'detokenize'>;
   /** Tokens whose text is settled. */
   #before: Token[];
   /** Tokens of which the last character is not complete. */
   #open: Token[] = [];
-  /** Characters of the open tokens' text that have left already. */
+  /** How much of the open tokens' text has been returned. */
   #emitted = 0;
 
   constructor(model: Pick<Model, 'detokenize'>, precedingTokens: readonly Token[]) {
@@ -208,16 +165,15 @@ export class TokenDecoder {
   }
 }
 
-/**
- * The bytes that a token stands for. A vocabulary writes them as text in a way of its own: byte-pair vocabularies have a
- * printable character for each byte, SentencePiece ones a mark for the space and `<0xNN>` for a byte that is no text.
- */
-
 export type TokenBytes = (token: Token) => readonly number[];
 
 const SPACE_MARK = '\u2581';
 const BYTE_TOKEN = /^<0x([0-9A-F]{2})>$/i;
 
+/**
+ * The bytes of a token. Vocabularies write them as text, each kind in its own way: byte-pair vocabularies have a
+ * printable character for each byte, SentencePiece ones a mark for the space and `<0xNN>` for a byte that is no text.
+ */
 export function tokenBytes(model: Model): TokenBytes {
   const native = nativeModelOf(model);
   const read = READERS[model.vocabularyType];
@@ -233,7 +189,7 @@ function readSentencePiece(text: string): readonly number[] {
 }
 
 function readBytePairs(text: string): readonly number[] {
-  // Some added tokens are plain text with characters that stand for no byte.
+  // Some added tokens are plain text, with characters that stand for no byte.
   return [...text].flatMap((character) => BYTE_OF_CHARACTER.get(character) ?? utf8(character));
 }
 
@@ -242,7 +198,7 @@ const READERS: Readonly<Partial<Record<Model['vocabularyType'], (text: string) =
   spm: readSentencePiece,
 };
 
-/** As GPT-2 has it: printable bytes stand for themselves, the others for the characters from U+0100 on, in their order. */
+/** As in GPT-2: printable bytes stand for themselves, the others for the characters from U+0100 on, in their order. */
 const BYTE_OF_CHARACTER: ReadonlyMap<string, number> = byteCharacters();
 
 function byteCharacters(): Map<string, number> {
@@ -258,4 +214,43 @@ function byteCharacters(): Map<string, number> {
 
 function utf8(text: string): readonly number[] {
   return [...new TextEncoder().encode(text)];
+}
+
+/** The result, or the failure, is emitted before it returns: between two steps. */
+export type TokenizerHandler = (request: EngineTokenizerRequest) => void;
+
+interface TokenizerHandlerOptions {
+  readonly model: Pick<Model, 'detokenize'>;
+  readonly vocabularySize: number;
+  /** The tokens of a prompt; throws if it cannot be read. */
+  readonly encode: (request: TokenizeRequest) => readonly Token[];
+  readonly emit: (events: readonly EngineEvent[]) => void;
+  /** Called for each request: the engine makes progress even while it does nothing else. */
+  readonly onStep: () => void;
+}
+
+export function createTokenizerHandler(options: TokenizerHandlerOptions): TokenizerHandler {
+  return (request) => {
+    options.emit([{ id: request.id, event: resultOf(request, options) }]);
+    options.onStep();
+  };
+}
+
+function resultOf(
+  request: EngineTokenizerRequest,
+  { model, vocabularySize, encode }: TokenizerHandlerOptions,
+): EngineReport {
+  try {
+    switch (request.type) {
+      case 'tokenize':
+        return { type: 'tokenized', tokens: encode(request) };
+      case 'detokenize':
+        requireKnownTokens(request.tokens, vocabularySize, 'tokens');
+        return { type: 'detokenized', text: model.detokenize(request.tokens, true) };
+      default:
+        return request satisfies never;
+    }
+  } catch (thrown) {
+    return failedEvent(thrown, 'read it');
+  }
 }

@@ -2,8 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { restartDelayMs } from '../../../../src/backends/llama-cpp/engine-errors.ts';
-import { Supervisor } from '../../../../src/backends/llama-cpp/supervisor.ts';
+import { restartDelayMs, Supervisor } from '../../../../src/backends/llama-cpp/supervisor.ts';
 import type { Clock } from '../../../../src/core/clock.ts';
 import type { GenerationEvent } from '../../../../src/core/generation.ts';
 import { type LogFields, silentLog } from '../../../../src/core/log.ts';
@@ -70,20 +69,20 @@ describe('supervisor', () => {
   it('tells how the model writes calls once it is loaded, and goes on knowing it while it restarts', async () => {
     const form = { opens: '<tool_call>' };
     const engine = await supervise(`
-    if (message.type === 'load') process.send({ type: 'loaded', contextSize: 64, abilities: [], callForm: ${JSON.stringify(form)} });
+    if (message.type === 'load') process.send({ type: 'loaded', contextSize: 64, abilities: [], toolCallFormat: ${JSON.stringify(form)} });
     if (message.type === 'generate') process.exit(1);`);
-    await expect(engine.callForm(never()), 'before it is started').rejects.toMatchObject({
+    await expect(engine.toolCallFormat(never()), 'before it is started').rejects.toMatchObject({
       code: 'model_loading',
     });
     const started = engine.start(FAKE_SETTINGS, never());
     const leaving = new AbortController();
-    const left = engine.callForm(leaving.signal);
+    const left = engine.toolCallFormat(leaving.signal);
     leaving.abort('gone');
     await expect(left).rejects.toBe('gone');
-    expect(await engine.callForm(never()), 'while it loads').toEqual(form);
+    expect(await engine.toolCallFormat(never()), 'while it loads').toEqual(form);
     await started;
     await outcome(engine);
-    expect(await engine.callForm(never())).toEqual(form);
+    expect(await engine.toolCallFormat(never())).toEqual(form);
   });
 
   it('does not tell clients why it cannot know how a model writes calls', async () => {
@@ -92,7 +91,7 @@ describe('supervisor', () => {
     );
     const started = engine.start(FAKE_SETTINGS, never());
     started.catch(() => {});
-    await expect(engine.callForm(never())).rejects.toThrow('The engine is not running');
+    await expect(engine.toolCallFormat(never())).rejects.toThrow('The engine is not running');
     await expect(started).rejects.toThrow('The file is broken.');
   });
 
@@ -238,7 +237,7 @@ describe('supervisor', () => {
     }
   });
 
-  it('asks the next question once the engine has answered the one before', async () => {
+  it('asks the next question once the engine has result the one before', async () => {
     const engine = await supervise(
       `if (message.type === 'load') { ${LOADED} }
      if (message.type === 'tokenize') {
@@ -250,7 +249,7 @@ describe('supervisor', () => {
     const ask = () =>
       new Promise<unknown>((resolve) => {
         const question = { type: 'tokenize', input: { kind: 'text', prompt: 'a' } } as const;
-        engine.tokenize(question, { answered: resolve, failed: resolve, freed() {} });
+        engine.tokenize(question, { result: resolve, failed: resolve, freed() {} });
       });
     const answers = await Promise.all([ask(), ask(), ask()]);
     for (const answer of answers) expect(answer).toMatchObject({ type: 'tokenized', tokens: [1] });
@@ -260,7 +259,7 @@ describe('supervisor', () => {
     const engine = await supervise(`if (message.type === 'load') { ${LOADED} }`);
     await engine.start(FAKE_SETTINGS, never());
     const refusals: unknown[] = [];
-    const sink = { answered() {}, failed: (error: Error) => void refusals.push(error), freed() {} };
+    const sink = { result() {}, failed: (error: Error) => void refusals.push(error), freed() {} };
     const prompt = 'a'.repeat(3_000_000);
     for (let count = 0; count < 2; count += 1)
       engine.tokenize({ type: 'tokenize', input: { kind: 'text', prompt } }, sink);

@@ -60,7 +60,7 @@ describe('watchdog', () => {
       },
       onHung: (how) => hung.push(how),
     });
-    watchdog.watch({ limitMs: LIMIT_MS, hasWork: () => working, idleness: 'it finished no step' });
+    watchdog.watch({ limitMs: LIMIT_MS, hasWork: () => working, symptom: 'it finished no step' });
   });
 
   it('lets an engine live that answers and finishes steps', async () => {
@@ -127,7 +127,7 @@ describe('watchdog', () => {
   it('takes a pause of its own process, however long, for one missed answer', () => {
     const late = new LateClock();
     const paused = new Watchdog({ clock: late, ping() {}, onHung: (how) => hung.push(how) });
-    paused.watch({ limitMs: LIMIT_MS, hasWork: () => true, idleness: 'it finished no step' });
+    paused.watch({ limitMs: LIMIT_MS, hasWork: () => true, symptom: 'it finished no step' });
     for (let steps = 1; steps <= 100; steps++) {
       // After the pause the timer runs first, and only then is the answer read.
       late.runAfter(3_600_000);
@@ -139,7 +139,7 @@ describe('watchdog', () => {
 
   it('begins anew with other work, and stops when told to', async () => {
     await clock.advance(LIMIT_MS);
-    watchdog.watch({ limitMs: 10 * LIMIT_MS, hasWork: () => true, idleness: 'its load made no progress' });
+    watchdog.watch({ limitMs: 10 * LIMIT_MS, hasWork: () => true, symptom: 'its load made no progress' });
     await clock.advance(10 * LIMIT_MS);
     expect(hung).toEqual([]);
     watchdog.stop();

@@ -1,34 +1,36 @@
 /**
- * Reads one call of a tool as it comes, character by character, in either of the two ways it may be written.
- * Pure. Holds the name and, until they are taken, the arguments.
+ * Reads one tool call as it comes, character by character: as one JSON object, or as a name and its arguments. Pure.
+ * Holds the name and, until they are taken, the arguments.
  */
-
 import { isBlank, JsonScanner } from './json-scanner.ts';
-import type { ToolFormat } from './tool-format.ts';
+import type { ToolSyntax } from './tool-syntax.ts';
 
 export interface CallReader {
-  /** Absent: not known yet. */
+  /** Undefined: not known yet. */
   readonly name: string | undefined;
-  readonly given: ArgumentsText;
+  readonly argumentsText: ArgumentsText;
   readonly complete: boolean;
-  /** Takes the next character; `false`: it cannot stand here, and nothing may follow. */
+  /** `false`: the character cannot stand here, and no other may follow. */
   accept(character: string): boolean;
 }
 
-type Member = 'key' | 'name' | 'object' | 'wrapped' | 'none' | 'other';
+/** `quoted`: arguments within a string. */
+type Member = 'key' | 'name' | 'object' | 'quoted' | 'none' | 'other';
 
+/** Of name, id and marks together. */
+const MAX_HEAD = 256;
 const NAME_KEY = 'name';
 const ARGUMENTS_KEYS: readonly string[] = ['arguments', 'parameters'];
 
-/** `{"name": …, "arguments": {…}}`; the arguments may also be a string that holds the object, or be missing. */
+/** `{"name": …, "arguments": {…}}`. The arguments may also be a string that contains the object, or be absent. */
 export class JsonCall implements CallReader {
-  readonly given = new ArgumentsText();
+  readonly argumentsText = new ArgumentsText();
   readonly #scanner = new JsonScanner();
   #name: string | undefined;
-  /** What the scanner is within, at the level of the call. */
+  /** The member of the call that the scanner is in. */
   #member: Member | undefined;
   #key = '';
-  /** The text of a key or of the name, as it is written. */
+  /** The text of a key or of the name, as it was written. */
   #written = '';
   #unescaper: StringUnescaper | undefined;
 
@@ -47,8 +49,8 @@ export class JsonCall implements CallReader {
       if (beginsValue && !this.#beginValue(character)) return false;
       if (!beginsValue && this.#scanner.inString) this.#begin('key');
     }
-    if (!this.#go(character)) return false;
-    if (this.complete && !this.given.begun) this.given.acceptNone();
+    if (!this.#acceptInMember(character)) return false;
+    if (this.complete && !this.argumentsText.begun) this.argumentsText.acceptNone();
     return true;
   }
 
@@ -66,29 +68,29 @@ export class JsonCall implements CallReader {
       this.#begin('other');
       return true;
     }
-    const member = ({ '{': 'object', '"': 'wrapped', n: 'none' } as const)[character];
-    if (member === undefined || this.given.begun) return false;
+    const member = ({ '{': 'object', '"': 'quoted', n: 'none' } as const)[character];
+    if (member === undefined || this.argumentsText.begun) return false;
     this.#begin(member);
-    this.#unescaper = member === 'wrapped' ? new StringUnescaper() : undefined;
+    this.#unescaper = member === 'quoted' ? new StringUnescaper() : undefined;
     return true;
   }
 
-  /** Takes the character into the member it belongs to, and ends the member with it. */
-  #go(character: string): boolean {
+  /** Adds the character to its member, and ends the member if it is the last. */
+  #acceptInMember(character: string): boolean {
     const ended = this.#scanner.depth <= 1 && !this.#scanner.inScalar;
     switch (this.#member) {
       case 'key':
       case 'name':
         this.#written += escapeControl(character);
-        if (ended) this.#read(this.#member, JSON.parse(this.#written) as string);
+        if (ended) this.#setText(this.#member, JSON.parse(this.#written) as string);
         break;
       case 'object':
-        if (!this.given.accept(character)) return false;
+        if (!this.argumentsText.accept(character)) return false;
         break;
-      case 'wrapped':
-        if (ended) return this.#endWrapped();
+      case 'quoted':
+        if (ended) return this.#endQuoted();
         if (this.#written === '') this.#written = character;
-        else if (!this.#unwrap(character)) return false;
+        else if (!this.#unquote(character)) return false;
         break;
       default:
     }
@@ -96,32 +98,32 @@ export class JsonCall implements CallReader {
     return true;
   }
 
-  #read(member: 'key' | 'name', text: string): void {
+  #setText(member: 'key' | 'name', text: string): void {
     if (member === 'key') this.#key = text;
     else this.#name = text;
   }
 
-  #unwrap(character: string): boolean {
+  #unquote(character: string): boolean {
     const text = this.#unescaper?.push(character) ?? '';
-    return [...text].every((each) => this.given.accept(each));
+    return [...text].every((each) => this.argumentsText.accept(each));
   }
 
-  #endWrapped(): boolean {
+  #endQuoted(): boolean {
     this.#member = undefined;
-    if (!this.given.begun) this.given.acceptNone();
-    return this.given.complete;
+    if (!this.argumentsText.begun) this.argumentsText.acceptNone();
+    return this.argumentsText.complete;
   }
 }
 
-/** A name, a mark, the arguments; between name and mark there may be an id, which is left out. */
+/** A name, a mark, the arguments. Between name and mark there may be an id, which is ignored. */
 export class NamedCall implements CallReader {
-  readonly given = new ArgumentsText();
-  readonly #form: NonNullable<ToolFormat['named']>;
+  readonly argumentsText = new ArgumentsText();
+  readonly #marks: NonNullable<ToolSyntax['named']>;
   #head = '';
   #name: string | undefined;
 
-  constructor(form: NonNullable<ToolFormat['named']>) {
-    this.#form = form;
+  constructor(marks: NonNullable<ToolSyntax['named']>) {
+    this.#marks = marks;
   }
 
   get name(): string | undefined {
@@ -129,34 +131,30 @@ export class NamedCall implements CallReader {
   }
 
   get complete(): boolean {
-    return this.given.complete;
+    return this.argumentsText.complete;
   }
 
   accept(character: string): boolean {
-    if (this.#name !== undefined) return this.given.accept(character);
+    if (this.#name !== undefined) return this.argumentsText.accept(character);
     this.#head += character;
-    if (this.#head.endsWith(this.#form.argumentsBegin)) {
-      const head = this.#head.slice(0, -this.#form.argumentsBegin.length);
-      this.#name = (head.split(this.#form.idBegins)[0] ?? '').trim();
+    if (this.#head.endsWith(this.#marks.argumentsBegin)) {
+      const head = this.#head.slice(0, -this.#marks.argumentsBegin.length);
+      this.#name = (head.split(this.#marks.idBegins)[0] ?? '').trim();
     }
     return this.#head.length <= MAX_HEAD;
   }
 }
 
-/** Of name, id and marks together. */
-const MAX_HEAD = 256;
-
 /**
- * Collects the arguments of a call as they come, until somebody takes what there is.
- * Invariants: what was taken is the beginning of one JSON object, and once complete all of one; control characters
- * within its strings are escaped; no half of a surrogate pair is ever taken.
+ * Collects the arguments of a call until they are taken. Invariants: what was taken is the beginning of one JSON object,
+ * and all of it once it is complete; control characters within its strings are escaped; no half of a surrogate pair is
+ * taken.
  */
-
 class ArgumentsText {
   readonly #scanner = new JsonScanner();
   #untaken = '';
 
-  /** It is an object, as far as it has come. */
+  /** The object has begun. */
   get begun(): boolean {
     return this.#scanner.depth > 0 || this.complete;
   }
@@ -165,7 +163,7 @@ class ArgumentsText {
     return this.#scanner.complete;
   }
 
-  /** `false`: arguments cannot go on like this. Blanks around them are no part of them. */
+  /** `false`: the character cannot stand here. Blanks around the object are not part of it. */
   accept(character: string): boolean {
     if (!this.begun && character !== '{') return isBlank(character);
     if (this.complete) return isBlank(character);
@@ -174,7 +172,7 @@ class ArgumentsText {
     return true;
   }
 
-  /** There were none. */
+  /** For a call without arguments. */
   acceptNone(): void {
     for (const character of '{}') this.accept(character);
   }
@@ -187,11 +185,11 @@ class ArgumentsText {
   }
 }
 
-/** Takes the escapes out of a JSON string, character by character. The string must be one. */
+/** Decodes the escapes of a valid JSON string, character by character. */
 class StringUnescaper {
   #escape = '';
 
-  /** What the character completes; can be empty. */
+  /** The text that the character completes; can be empty. */
   push(character: string): string {
     if (this.#escape === '' && character !== '\\') return character;
     this.#escape += character;

@@ -1,7 +1,7 @@
 /**
- * Checks JSON as it comes, character by character: tells at once where a text stops being the beginning of a JSON
- * object or list. Pure; holds one character per open bracket, and no text.
- * One thing it forgives: control characters within strings, which models write and which can be escaped later.
+ * Checks JSON as it comes, character by character, and stops at the first character that cannot continue an object or a
+ * list. Accepts control characters within strings, which models write and which are escaped later. Pure; holds one
+ * character per open bracket, and no text. Why it is no library: docs/decisions/0043-json-scanner.md.
  */
 
 const MAX_DEPTH = 128;
@@ -25,7 +25,7 @@ type State =
 type NumberState = 'minus' | 'zero' | 'whole' | 'point' | 'fraction' | 'e' | 'sign' | 'exponent';
 
 const DIGITS = '0123456789';
-/** What may follow within a number, and where that leads. */
+/** The next state for each character that may follow within a number. */
 const NUMBER: Readonly<Record<NumberState, Readonly<Partial<Record<string, NumberState>>>>> = {
   minus: { '0': 'zero', ...each('123456789', 'whole') },
   zero: { '.': 'point', ...each('eE', 'e') },
@@ -42,11 +42,12 @@ const WORDS = ['true', 'false', 'null'];
 
 export class JsonScanner {
   #state: State = 'container';
-  /** The brackets that are open. */
+  /** Open brackets. */
   #open = '';
   #inKey = false;
-  /** What is left of a word or of an escape, or how long a number is. */
+  /** The rest of a word. */
   #left = '';
+  /** Of a number so far, or of an escape still to come. */
   #length = 0;
 
   get depth(): number {
@@ -57,7 +58,7 @@ export class JsonScanner {
     return this.#state === 'complete';
   }
 
-  /** What comes next, blanks aside, begins a value or ends a list. */
+  /** The next character, blanks aside, begins a value or ends a list. */
   get atValue(): boolean {
     return this.#state === 'value' || this.#state === 'item-or-end';
   }
@@ -66,7 +67,7 @@ export class JsonScanner {
     return this.#state === 'string' || this.#state === 'escape' || this.#state === 'hex';
   }
 
-  /** Within a key, string, number or word: between brackets, colons, commas and blanks it is not. */
+  /** Within a key, string, number or word. */
   get inScalar(): boolean {
     return this.inString || this.#state === 'word' || this.#inNumber;
   }
@@ -75,7 +76,7 @@ export class JsonScanner {
     return Object.hasOwn(NUMBER, this.#state);
   }
 
-  /** Takes the next character; `false`: it cannot stand here. Then nothing has changed, and nothing may follow. */
+  /** `false`: the character cannot stand here. Then nothing has changed, and no other may follow. */
   accept(character: string): boolean {
     if (NUMBER_MAY_END.includes(this.#state) && NUMBER[this.#state as NumberState][character] === undefined)
       this.#state = 'comma-or-end';
@@ -196,25 +197,7 @@ function each(characters: string, state: NumberState): Readonly<Record<string, N
   return Object.fromEntries([...characters].map((character) => [character, state]));
 }
 
-/** Small questions about where texts begin and end. Blank is what JSON takes for blank. */
+/** White space of JSON. */
 export function isBlank(character: string): boolean {
   return character === ' ' || character === '\n' || character === '\r' || character === '\t';
-}
-
-export function withoutBlanks(text: string): string {
-  return text.replace(/^[ \n\r\t]+/, '');
-}
-
-/** Where the blanks begin that end at `end`. */
-export function blanksFrom(text: string, end: number): number {
-  let at = end;
-  while (at > 0 && isBlank(text.charAt(at - 1))) at -= 1;
-  return at;
-}
-
-/** How long the longest end of the text is that is the beginning of `word`, but not all of it. */
-export function longestBeginning(text: string, word: string): number {
-  let length = Math.min(word.length - 1, text.length);
-  while (!text.endsWith(word.slice(0, length))) length -= 1;
-  return length;
 }

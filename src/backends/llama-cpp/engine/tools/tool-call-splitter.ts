@@ -1,105 +1,119 @@
 /**
- * Tells the calls of tools in an answer from its text, as the answer comes. Pure.
- * Invariants: what comes out depends on the text alone, never on the pieces it came in; only what can still become a
- * call waits, and never more than HELD_AT_MOST characters; what turns out to be no call comes out as the text it is.
- * Blanks before, between and after calls are dropped.
+ * Splits an answer into text and tool calls, as it comes. Pure. Invariants: the parts depend on the text alone, never on
+ * the pieces it came in; only what can still become a call is held back, and never more than MAX_HELD characters; what
+ * turns out to be no call is text. Blanks before, between and after calls are dropped.
  */
-
 import { type CallReader, JsonCall, NamedCall } from './call-reader.ts';
-import { blanksFrom, isBlank, longestBeginning, withoutBlanks } from './json-scanner.ts';
-import type { ToolFormat } from './tool-format.ts';
+import { isBlank } from './json-scanner.ts';
+import type { ToolSyntax } from './tool-syntax.ts';
 
-/** Of a call whose name or arguments have not come yet. */
+/** Characters of a call whose name or arguments have not come yet. */
 const MAX_HELD = 65_536;
 /** Longer runs of blanks before a call are text. */
 const MAX_BLANKS = 256;
 
+/** What is found in an answer, in order. */
+export type AnswerPart =
+  | { readonly type: 'text'; readonly text: string }
+  /** Its arguments follow. */
+  | { readonly type: 'call'; readonly index: number; readonly name: string }
+  | { readonly type: 'arguments'; readonly index: number; readonly delta: string }
+  /** The end of the arguments. */
+  | { readonly type: 'complete'; readonly index: number };
+
 type Phase =
-  /** Nothing but blanks so far, in a form whose calls need nothing before them. */
+  /** Nothing but blanks so far, in a syntax whose calls need no mark before them. */
   | 'start'
   | 'text'
-  /** After what opens calls, before the first. */
+  /** After the mark that opens calls, before the first. */
   | 'opened'
   | 'call'
-  /** After a call: another, or what closes them. */
+  /** After a call: another may follow, or the mark that closes them. */
   | 'between';
 
-/** Of a character: it belongs where it stands, with it a call begins, with it all calls end, or neither. */
-type Verdict = 'taken' | 'call' | 'closed' | 'no';
+/** Of a character between calls: it belongs there, begins a call, ends all calls, or cannot stand there. */
+type Verdict = 'accepted' | 'call' | 'closed' | 'rejected';
 
 export class ToolCallSplitter {
-  readonly #format: ToolFormat;
+  readonly #syntax: ToolSyntax;
   readonly #names: ReadonlySet<string>;
   #phase: Phase;
-  /** Not given out yet; in the end text, or part of a call. */
+  /** Held back: text, or part of a call. */
   #held = '';
-  readonly #parts = new AnswerParts();
+  #parts: AnswerPart[] = [];
+  #calls = 0;
   #call: CallReader | undefined;
-  /** The call being read has been given out: it has its index, its arguments follow. */
-  #told = false;
+  /** The part `call` of the call that is read has been added; its arguments follow. */
+  #announced = false;
   #inList = false;
-  /** What has come of the text that closes calls. */
+  /** The beginning of the mark that closes calls. */
   #closing = '';
   /** Only blanks have come since the last call. */
   #justCalled = false;
 
-  /** `names`: of the tools there are; a call of any other is text. */
-  constructor({ format, names }: { readonly format: ToolFormat; readonly names: Iterable<string> }) {
-    this.#format = format;
+  /** `names`: of the tools; a call of any other name is text. */
+  constructor({ syntax, names }: { readonly syntax: ToolSyntax; readonly names: Iterable<string> }) {
+    this.#syntax = syntax;
     this.#names = new Set(names);
-    this.#phase = format.bare ? 'start' : 'text';
+    this.#phase = syntax.bare ? 'start' : 'text';
   }
 
   push(piece: string): readonly AnswerPart[] {
     let rest = piece;
-    while (rest !== '') rest = this.#take(rest);
-    return this.#parts.take();
+    while (rest !== '') rest = this.#read(rest);
+    return this.#takeParts();
   }
 
   /** The answer has ended. */
   flush(): readonly AnswerPart[] {
-    if (this.#phase === 'call' && this.#told) this.#endCall();
-    else if (this.#phase !== 'between') this.#giveBack();
+    if (this.#phase === 'call' && this.#announced) this.#endCall();
+    else if (this.#phase !== 'between') this.#releaseHeld();
     this.#held = '';
     this.#phase = 'text';
-    return this.#parts.take();
+    return this.#takeParts();
   }
 
-  /** What is left when it has gone as far as its phase goes. */
-  #take(text: string): string {
+  #takeParts(): readonly AnswerPart[] {
+    const parts = this.#parts;
+    this.#parts = [];
+    return parts;
+  }
+
+  /** Reads as far as the phase goes. Returns the rest. */
+  #read(text: string): string {
     switch (this.#phase) {
       case 'start':
-        return this.#start(text);
+        return this.#readStart(text);
       case 'text':
-        return this.#text(text);
+        return this.#readText(text);
       case 'opened':
-        return this.#eachCharacter(text, (character) => this.#opened(character));
+        return this.#readMarks(text, (character) => this.#opened(character));
       case 'call':
-        return this.#inCall(text);
+        return this.#readCall(text);
       case 'between':
-        return this.#eachCharacter(text, (character) => this.#between(character));
+        return this.#readMarks(text, (character) => this.#between(character));
       default:
         return this.#phase satisfies never;
     }
   }
 
-  #start(text: string): string {
+  #readStart(text: string): string {
     const all = this.#held + text;
     const blanks = all.length - withoutBlanks(all).length;
     this.#held = all.slice(0, blanks);
     const first = all.slice(blanks);
     if (first === '' && blanks <= MAX_BLANKS) return '';
     this.#phase = first.startsWith('{') && blanks <= MAX_BLANKS ? 'opened' : 'text';
-    return first === '' ? this.#text('') : first;
+    return first === '' ? this.#readText('') : first;
   }
 
-  #text(text: string): string {
-    const { begins } = this.#format;
+  #readText(text: string): string {
+    const { begins } = this.#syntax;
     const all = this.#held + text;
     const found = all.indexOf(begins);
     const end = found === -1 ? all.length - longestBeginning(all, begins) : found;
     const kept = Math.max(end - MAX_BLANKS, blanksFrom(all, end));
-    this.#tell(all.slice(0, kept));
+    this.#addText(all.slice(0, kept));
     if (found === -1) {
       this.#held = all.slice(kept);
       return '';
@@ -110,13 +124,13 @@ export class ToolCallSplitter {
     return all.slice(found + begins.length);
   }
 
-  /** Goes on as long as characters belong where they stand; the first that does not ends it. */
-  #eachCharacter(text: string, judge: (character: string) => Verdict): string {
+  /** Character by character, up to the first that is not accepted. */
+  #readMarks(text: string, judge: (character: string) => Verdict): string {
     for (let at = 0; at < text.length; at++) {
       const character = text.charAt(at);
-      const verdict = this.#held.length === MAX_HELD ? 'no' : judge(character);
+      const verdict = this.#held.length === MAX_HELD ? 'rejected' : judge(character);
       switch (verdict) {
-        case 'taken':
+        case 'accepted':
           this.#held += character;
           break;
         case 'call':
@@ -125,8 +139,8 @@ export class ToolCallSplitter {
           this.#held = '';
           this.#phase = 'text';
           return text.slice(at + 1);
-        case 'no':
-          this.#giveBack();
+        case 'rejected':
+          this.#releaseHeld();
           return text.slice(at);
         default:
           verdict satisfies never;
@@ -136,67 +150,68 @@ export class ToolCallSplitter {
   }
 
   #opened(character: string): Verdict {
-    if (isBlank(character)) return 'taken';
+    if (isBlank(character)) return 'accepted';
     if (character === '[' && !this.#inList) {
       this.#inList = true;
-      return 'taken';
+      return 'accepted';
     }
     if (character === '{') return this.#begin(new JsonCall());
-    const { named } = this.#format;
-    return named === undefined || this.#inList ? 'no' : this.#begin(new NamedCall(named));
+    const { named } = this.#syntax;
+    return named === undefined || this.#inList ? 'rejected' : this.#begin(new NamedCall(named));
   }
 
   #begin(call: CallReader): 'call' {
     this.#call = call;
-    this.#told = false;
+    this.#announced = false;
     this.#phase = 'call';
     return 'call';
   }
 
-  #inCall(text: string): string {
+  #readCall(text: string): string {
     const call = this.#call;
     if (call === undefined) return text;
     for (let at = 0; at < text.length; at++) {
       const character = text.charAt(at);
-      const holds = !this.#told || call.given.complete;
+      const holds = !this.#announced || call.argumentsText.complete;
       if ((holds && this.#held.length === MAX_HELD) || !call.accept(character)) {
         this.#leaveCall();
         return text.slice(at);
       }
       if (holds) this.#held += character;
-      this.#tellCall(call);
+      this.#announce(call);
       const unknown = call.name !== undefined && !this.#names.has(call.name);
-      if (!this.#told && (unknown || call.complete)) this.#giveBack();
+      if (!this.#announced && (unknown || call.complete)) this.#releaseHeld();
       else if (call.complete) this.#endCall();
       if (this.#phase !== 'call') return text.slice(at + 1);
     }
-    this.#tellArguments();
+    this.#addArguments();
     return '';
   }
 
-  /** Gives the call out as soon as it is one of a tool there is, and its arguments have begun. */
-  #tellCall({ name, given }: CallReader): void {
-    if (this.#told || name === undefined || !given.begun || !this.#names.has(name)) return;
-    this.#parts.call(name);
-    this.#told = true;
+  /** As soon as the tool is known and the arguments have begun. */
+  #announce({ name, argumentsText }: CallReader): void {
+    if (this.#announced || name === undefined || !argumentsText.begun || !this.#names.has(name)) return;
+    this.#parts.push({ type: 'call', index: this.#calls, name });
+    this.#calls += 1;
+    this.#announced = true;
     this.#held = '';
   }
 
-  /** The call cannot go on: it ends with what came of it, or never was one. */
+  /** The call cannot go on: it ends cut off, or was text. */
   #leaveCall(): void {
-    if (!this.#told) this.#giveBack();
-    else if (this.#call?.given.complete) this.#endCall(this.#held);
+    if (!this.#announced) this.#releaseHeld();
+    else if (this.#call?.argumentsText.complete) this.#endCall(this.#held);
     else this.#endCall();
   }
 
   #endCall(held = ''): void {
-    this.#tellArguments();
+    this.#addArguments();
     this.#held = held;
     this.#closing = '';
     this.#justCalled = true;
-    if (this.#call?.given.complete) {
-      this.#parts.complete();
-      const { ends, bare } = this.#format;
+    if (this.#call?.argumentsText.complete) {
+      this.#parts.push({ type: 'complete', index: this.#calls - 1 });
+      const { ends, bare } = this.#syntax;
       this.#phase = ends === '' && !bare && !this.#inList ? 'text' : 'between';
     } else {
       this.#justCalled = false;
@@ -205,75 +220,56 @@ export class ToolCallSplitter {
   }
 
   #between(character: string): Verdict {
-    const { ends } = this.#format;
+    const { ends } = this.#syntax;
     if (ends !== '' && ends.startsWith(this.#closing + character)) {
       this.#closing += character;
-      return this.#closing === ends ? 'closed' : 'taken';
+      return this.#closing === ends ? 'closed' : 'accepted';
     }
-    if (this.#closing !== '') return 'no';
-    if (isBlank(character) || character === ',' || character === ';') return 'taken';
+    if (this.#closing !== '') return 'rejected';
+    if (isBlank(character) || character === ',' || character === ';') return 'accepted';
     if (character === '{') return this.#begin(new JsonCall());
-    if (character !== ']' || !this.#inList) return 'no';
+    if (character !== ']' || !this.#inList) return 'rejected';
     this.#inList = false;
-    return ends === '' ? 'closed' : 'taken';
+    return ends === '' ? 'closed' : 'accepted';
   }
 
-  #giveBack(): void {
+  #releaseHeld(): void {
     const held = this.#held;
     this.#held = '';
     this.#phase = 'text';
-    this.#tell(held);
+    this.#addText(held);
   }
 
-  #tell(text: string): void {
-    const told = this.#justCalled ? withoutBlanks(text) : text;
-    if (told !== '') this.#justCalled = false;
-    this.#parts.text(told);
+  /** Neighbouring texts become one part. */
+  #addText(text: string): void {
+    const added = this.#justCalled ? withoutBlanks(text) : text;
+    if (added === '') return;
+    this.#justCalled = false;
+    const before = this.#parts.at(-1);
+    if (before?.type !== 'text') this.#parts.push({ type: 'text', text: added });
+    else this.#parts[this.#parts.length - 1] = { type: 'text', text: before.text + added };
   }
 
-  #tellArguments(): void {
-    if (this.#told) this.#parts.arguments(this.#call?.given.take() ?? '');
+  #addArguments(): void {
+    const delta = this.#announced ? (this.#call?.argumentsText.take() ?? '') : '';
+    if (delta !== '') this.#parts.push({ type: 'arguments', index: this.#calls - 1, delta });
   }
 }
 
-/** Collects what an answer consists of, in order, until somebody takes it. Neighbours of one kind are joined. */
-export type AnswerPart =
-  | { readonly type: 'text'; readonly text: string }
-  /** Its arguments follow. */
-  | { readonly type: 'call'; readonly index: number; readonly name: string }
-  | { readonly type: 'arguments'; readonly index: number; readonly delta: string }
-  /** The arguments have come to their end. */
-  | { readonly type: 'complete'; readonly index: number };
+function withoutBlanks(text: string): string {
+  return text.replace(/^[ \n\r\t]+/, '');
+}
 
-export class AnswerParts {
-  #parts: AnswerPart[] = [];
-  #calls = 0;
+/** Where the blanks that end at `end` begin. */
+function blanksFrom(text: string, end: number): number {
+  let at = end;
+  while (at > 0 && isBlank(text.charAt(at - 1))) at -= 1;
+  return at;
+}
 
-  text(text: string): void {
-    if (text === '') return;
-    const last = this.#parts.at(-1);
-    if (last?.type !== 'text') this.#parts.push({ type: 'text', text });
-    else this.#parts[this.#parts.length - 1] = { type: 'text', text: last.text + text };
-  }
-
-  call(name: string): void {
-    this.#parts.push({ type: 'call', index: this.#calls, name });
-    this.#calls += 1;
-  }
-
-  /** Of the last call. */
-  arguments(delta: string): void {
-    if (delta !== '') this.#parts.push({ type: 'arguments', index: this.#calls - 1, delta });
-  }
-
-  /** The last call is. */
-  complete(): void {
-    this.#parts.push({ type: 'complete', index: this.#calls - 1 });
-  }
-
-  take(): readonly AnswerPart[] {
-    const parts = this.#parts;
-    this.#parts = [];
-    return parts;
-  }
+/** The length of the longest end of the text that is a beginning of `word`, but not all of it. */
+function longestBeginning(text: string, word: string): number {
+  let length = Math.min(word.length - 1, text.length);
+  while (!text.endsWith(word.slice(0, length))) length -= 1;
+  return length;
 }

@@ -92,24 +92,24 @@ async function ask({ template, says, order }: Asked) {
   };
 }
 
-describe('the wish to think', () => {
+describe('a request to think', () => {
   const refused = { type: 'failed', code: 'unsupported_parameter', param: 'think' };
 
   it.each([
     ['ChatML', chatml],
     ['a file’s template without thinking', ofFile(NEVER)],
-  ])('is refused with %s', async (_name, template) => {
+  ])('is rejected with %s', async (_name, template) => {
     for (const thinking of [true, 'low'] as const) {
       const { end } = await ask({ template, says: 'Hello.', order: { thinking } });
       expect(end).toMatchObject({
         ...refused,
-        message: 'think is set, but this model cannot think. Leave it away.',
+        message: 'think is set, but this model does not support thinking. Remove it.',
       });
     }
     expect(await ask({ template, says: 'Hello.' })).toMatchObject({ text: 'Hello.', reasoning: '' });
   });
 
-  it('is refused with a raw prompt, whatever the model can', async () => {
+  it('is rejected with a raw prompt, whatever the model can', async () => {
     const order = { thinking: true, input: { kind: 'text', prompt: 'Hi' } } as const;
     const { end } = await ask({ template: ofFile(SWITCHABLE), says: 'Hello.', order });
     expect(end).toMatchObject({ ...refused, message: expect.stringContaining('raw prompt') });
@@ -138,10 +138,10 @@ describe('the wish to think', () => {
   });
 });
 
-describe('a thought', () => {
+describe('reasoning', () => {
   const thinking = true;
 
-  it('comes apart from the text', async () => {
+  it('is separate from the text', async () => {
     const said = await ask({
       template: ofFile(SWITCHABLE),
       says: '<think>\nHm.</think>\n\nHello.',
@@ -154,18 +154,18 @@ describe('a thought', () => {
     });
   });
 
-  it('comes apart as well when the template has opened it', async () => {
+  it('is separate as well when the template has opened it', async () => {
     const said = await ask({ template: ofFile(ALWAYS), says: 'Hm.\n</think>\n\nHello.' });
     expect(said).toMatchObject({ reasoning: 'Hm.\n', text: 'Hello.' });
   });
 
-  it('comes apart where its tags are special tokens', async () => {
+  it('is separate where its tags are special tokens', async () => {
     const says = [OPENS, ...tokensOf('Hm.'), CLOSES, ...tokensOf('Hello'), OPENS, ...tokensOf('.')];
     const said = await ask({ template: ofFile(SWITCHABLE), says, order: { thinking } });
     expect(said).toMatchObject({ reasoning: 'Hm.', text: 'Hello.' });
   });
 
-  it('is not ended by stop strings: they end the answer', async () => {
+  it('is not ended by stop strings, which end the answer', async () => {
     const said = await ask({
       template: ofFile(SWITCHABLE),
       says: '<think>One END.</think>Two END.',
@@ -184,7 +184,7 @@ describe('a thought', () => {
     expect(said).toMatchObject({ reasoning: 'ab</t', text: '', end: { reason: 'length' } });
   });
 
-  it('is text like any other from a model that cannot think, and in raw text', async () => {
+  it('is text like any other from a model without reasoning, and in raw text', async () => {
     const says = '<think>Hm.</think>Hello.';
     expect(await ask({ template: chatml, says })).toMatchObject({ text: says, reasoning: '' });
     const order = { input: { kind: 'text', prompt: '<think>' } } as const;

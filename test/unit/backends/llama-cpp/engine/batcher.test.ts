@@ -6,7 +6,7 @@ import type { LogprobReader } from '../../../../../src/backends/llama-cpp/engine
 import { Sampler } from '../../../../../src/backends/llama-cpp/engine/sampler.ts';
 import { Sequence } from '../../../../../src/backends/llama-cpp/engine/sequences.ts';
 import { ThreadGovernor } from '../../../../../src/backends/llama-cpp/engine/threads.ts';
-import { hermes } from '../../../../../src/backends/llama-cpp/engine/tools/tool-format.ts';
+import { hermes } from '../../../../../src/backends/llama-cpp/engine/tools/tool-syntax.ts';
 import type { EngineEvent, EngineGenerationRequest } from '../../../../../src/backends/llama-cpp/messages.ts';
 import { type FakeContext, fakeContext } from '../../../../support/fake-context.ts';
 import { GREEDY } from '../../../../support/fake-engine.ts';
@@ -41,11 +41,11 @@ function world(options: {
       { length: sequences },
       (_, id) => new Sequence(id, context, new Sampler({ applyConfig() {} }, [])),
     ),
-    admit: (order) => {
-      const { prompt } = order.input as { prompt: string };
+    admit: (request) => {
+      const { prompt } = request.input as { prompt: string };
       const tokens = [...prompt].map((letter) => letter.codePointAt(0) ?? 0);
-      const prompted = { tokens, thought: 'none', ...(order.tools && { toolFormat: hermes }) } as const;
-      return { order, prompt: prompted, grammar: undefined, banned: [] };
+      const prompted = { tokens, reasoning: 'none', ...(request.tools && { toolSyntax: hermes }) } as const;
+      return { request, prompt: prompted, grammar: undefined, banned: [] };
     },
     logprobs: (options.logprobs ?? {}) as LogprobReader,
     contextSize: 400,

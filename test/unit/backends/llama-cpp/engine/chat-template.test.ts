@@ -42,7 +42,7 @@ const QWEN = `{% if tools %}{% for t in tools %}{{ t | tojson }}{% endfor %}<too
 
 describe('a template that knows of tools', () => {
   it('lists them, and writes calls and results in its own way', () => {
-    expect(ofFile(QWEN).toolFormat.name).toBe('hermes');
+    expect(ofFile(QWEN).toolSyntax.name).toBe('hermes');
     expect(render(QWEN, CALLED, [ADD])).toBe(
       '{"type": "function", "function": {"name": "add", "description": "Adds.", ' +
         '"parameters": {"type": "object", "properties": {}}}}<tool_call>' +
@@ -65,7 +65,7 @@ describe('a template that knows of tools', () => {
 
   it('gets earlier calls as text of the model where it leaves them out', () => {
     const forgetful = `${turns('')}{{ tools | tojson if tools }}<|tool_call|>`;
-    expect(ofFile(forgetful).toolFormat.name).toBe('granite');
+    expect(ofFile(forgetful).toolSyntax.name).toBe('granite');
     expect(render(forgetful, CALLED)).toContain(
       '[assistant]<|tool_call|>[{"name": "add", "arguments": {"a":[1,"x"]}}][tool]3',
     );
@@ -79,14 +79,14 @@ describe('a template that knows of tools', () => {
   });
 });
 
-describe('a template that knows of no tools, or of a form that is not read here', () => {
+describe('a template that knows no tools, or a syntax that is not read here', () => {
   const spelled = '[system]You can call tools.';
   it.each([
     ['none', `${turns('')}[assistant]`],
-    ['another form', QWEN.replaceAll('<tool_call>', '<tool_call><function=')],
+    ['another syntax', QWEN.replaceAll('<tool_call>', '<tool_call><function=')],
   ])('has them spelled out: %s', (_name, source) => {
     const text = render(source, CALLED_TWICE, [ADD]);
-    expect(ofFile(source).toolFormat.name).toBe('hermes');
+    expect(ofFile(source).toolSyntax.name).toBe('hermes');
     expect(text).toContain(spelled);
     expect(text).toContain('{"type": "function", "function": {"name": "add", "description": "Adds.", ');
     expect(text).toContain(

@@ -124,7 +124,7 @@ describe('compute device', () => {
     it('says so where there are drivers, but no build of the engine for them', async () => {
       const { line } = await start('auto', { drivers: ['cuda', 'vulkan'] });
       expect(line).toContain(
-        'the drivers of CUDA and Vulkan are there, but no build of the engine for that is installed or runs here',
+        'the drivers of CUDA and Vulkan are installed, but no build of the engine for that is installed or runs here',
       );
     });
 
@@ -240,17 +240,17 @@ describe('compute device', () => {
     it('is refused where there is no GPU, with what to do', async () => {
       await expect(start(20)).rejects.toThrow(
         'gpu is 20, a number of layers for a GPU, but no supported GPU was found. ' +
-          'Set gpu: auto to take the CPU where there is no GPU, or gpu: off.',
+          'Set gpu: auto to use the CPU if there is no GPU, or gpu: off.',
       );
       await expect(start(20, { drivers: ['vulkan'] })).rejects.toThrow(
-        /the drivers of Vulkan are there, but no build/,
+        /the drivers of Vulkan are installed, but no build/,
       );
     });
 
     it('that does not fit is refused, with what to do', async () => {
       await expect(start(20, { ...L4, fit: 10 })).rejects.toThrow(
         'The model file a.gguf could not be loaded (Not enough VRAM). ' +
-          'Lower gpu (the number of its layers), slots or context_size, or take a smaller model.',
+          'Lower gpu (the number of its layers), slots or context_size, or use a smaller model.',
       );
     });
   });

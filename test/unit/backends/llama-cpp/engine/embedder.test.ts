@@ -86,7 +86,7 @@ describe('embedder', () => {
         code: 'context_length_exceeded',
         message:
           'Text 2 of the input has 9 tokens, but the model’s context holds 8: shorten it, or have the server’s ' +
-          'context_size raised where the model was trained for more.',
+          'context_size raised if the model was trained for more.',
       });
       expect(started.asked).toEqual([]);
     });

@@ -10,7 +10,7 @@ import {
   nativeContextOf,
   nativeModelOf,
   type SamplerConfig,
-} from '../../../../../src/backends/llama-cpp/engine/native.ts';
+} from '../../../../../src/backends/llama-cpp/engine/library.ts';
 import { startLlama } from '../../../../support/jinja.ts';
 
 it('describes node-llama-cpp as it is', () => {

@@ -67,34 +67,35 @@ describe('prompt encoder', () => {
     expect(encoder.encode(chat('a')).tokens).toEqual([0, 97]);
   });
 
-  it('leaves that token away from raw text on demand, and never from a chat', () => {
+  it('omits that token from raw text on request, and never from a chat', () => {
     const { model } = fakeModel(true);
     const encoder = createPromptEncoder(model, { ...chatml, render: () => '<s>a' });
     expect(encoder.encode({ ...raw('a'), addSpecial: false }).tokens).toEqual([97]);
     expect(encoder.encode({ ...chat('a'), addSpecial: false }).tokens).toEqual([0, 97]);
   });
 
-  it('knows a thought that the template opens from one that somebody writes', () => {
+  it('distinguishes a reasoning tag of the template from one in a message', () => {
     const { model } = fakeModel();
-    const thoughtOf = (content: string, text: string) =>
-      createPromptEncoder(model, { ...chatml, thinks: true, render: () => text }).encode(chat(content))
-        .thought;
-    expect(thoughtOf('Hi', 'user: Hi\nmodel: <think>\n')).toBe('begun');
-    expect(thoughtOf('Hi', 'user: Hi\nmodel:')).toBe('possible');
-    expect(thoughtOf('say <think>', 'user: say <think>')).toBe('possible');
-    expect(thoughtOf('say <think>', 'user: say <think>\nmodel: <think>')).toBe('begun');
+    const reasoningOf = (content: string, text: string) =>
+      createPromptEncoder(model, { ...chatml, supportsReasoning: true, render: () => text }).encode(
+        chat(content),
+      ).reasoning;
+    expect(reasoningOf('Hi', 'user: Hi\nmodel: <think>\n')).toBe('begun');
+    expect(reasoningOf('Hi', 'user: Hi\nmodel:')).toBe('possible');
+    expect(reasoningOf('say <think>', 'user: say <think>')).toBe('possible');
+    expect(reasoningOf('say <think>', 'user: say <think>\nmodel: <think>')).toBe('begun');
   });
 
-  it('tells of tools unless none may be called', () => {
+  it('lists the tools unless none may be called', () => {
     const { model } = fakeModel();
     const encoder = createPromptEncoder(model, chatml);
     const plain = encoder.encode(chat('Hi'));
     const withTools = (choice: ToolChoice) =>
       encoder.encode({ ...chat('Hi'), tools: { tools: [{ name: 'add' }], choice } });
     expect(withTools('none')).toEqual(plain);
-    expect(plain.toolFormat).toBeUndefined();
+    expect(plain.toolSyntax).toBeUndefined();
     const auto = withTools('auto');
-    expect(auto.toolFormat).toBe(chatml.toolFormat);
+    expect(auto.toolSyntax).toBe(chatml.toolSyntax);
     expect(auto.tokens.length).toBeGreaterThan(plain.tokens.length);
     for (const choice of ['required', { name: 'add' }] as const) expect(withTools(choice)).toEqual(auto);
   });
@@ -114,8 +115,8 @@ describe('a prompt whose last message is continued', () => {
   });
   const textOf = (content: string, template: ChatTemplate = chatml) => {
     const { model } = fakeModel();
-    const { tokens, thought } = createPromptEncoder(model, template).encode(begun(content));
-    return { text: model.detokenize(tokens), thought };
+    const { tokens, reasoning } = createPromptEncoder(model, template).encode(begun(content));
+    return { text: model.detokenize(tokens), reasoning };
   };
 
   it('ends with what the message says, blanks included', () => {
@@ -130,15 +131,15 @@ describe('a prompt whose last message is continued', () => {
     expect(tokens.at(-1)).toBe('>'.codePointAt(0));
   });
 
-  it('begins with the answer where the model thinks, unless a thought was begun', () => {
-    const thinking = { ...chatml, thinks: true };
-    expect(textOf('The sky', thinking).thought).toBe('none');
-    expect(textOf('<think>Well', thinking).thought).toBe('begun');
-    expect(textOf('<think>Well</think>The', thinking).thought).toBe('none');
-    expect(textOf('', thinking).thought).toBe('possible');
+  it('begins with the answer of a model that reasons, unless reasoning was begun', () => {
+    const thinking = { ...chatml, supportsReasoning: true };
+    expect(textOf('The sky', thinking).reasoning).toBe('none');
+    expect(textOf('<think>Well', thinking).reasoning).toBe('begun');
+    expect(textOf('<think>Well</think>The', thinking).reasoning).toBe('none');
+    expect(textOf('', thinking).reasoning).toBe('possible');
   });
 
-  it('is refused where the template leaves the message out', () => {
+  it('is rejected where the template omits the message', () => {
     const forgetful = { ...chatml, render: () => 'nothing' };
     expect(() => textOf('The', forgetful)).toThrow(
       expect.objectContaining({ code: 'unsupported_parameter', param: 'continue_final_message' }),
@@ -152,7 +153,7 @@ describe('a prompt of token ids', () => {
     const input = { kind: 'tokens', tokens: [97, 98] } as const;
     expect(createPromptEncoder(model, chatml).encode({ input })).toEqual({
       tokens: [97, 98],
-      thought: 'none',
+      reasoning: 'none',
     });
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { NativeContext } from '../../../../../src/backends/llama-cpp/engine/native.ts';
+import type { NativeContext } from '../../../../../src/backends/llama-cpp/engine/library.ts';
 import { Sampler } from '../../../../../src/backends/llama-cpp/engine/sampler.ts';
 import {
   type CacheScope,

@@ -245,7 +245,7 @@ describe('usable cores', () => {
       expect(threads).toBe(1);
       expect(warning).toBe(
         'threads is 4, but this process may use 1 core (/sys/fs/cgroup/cpu.max allows 1.5 of 8 cores, rounded down to ' +
-          'whole ones): 1 is taken. More would wait for each other at every layer.',
+          'whole ones): 1 is used. More would wait for each other at every layer.',
       );
     });
   });

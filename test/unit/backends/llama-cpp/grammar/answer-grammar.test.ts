@@ -5,8 +5,8 @@ import {
   hermes,
   llama3,
   mistralNamed,
-  type ToolFormat,
-} from '../../../../../src/backends/llama-cpp/engine/tools/tool-format.ts';
+  type ToolSyntax,
+} from '../../../../../src/backends/llama-cpp/engine/tools/tool-syntax.ts';
 import { answerGrammar, constraintOf } from '../../../../../src/backends/llama-cpp/grammar/answer-grammar.ts';
 import { parseChecked } from '../../../../../src/backends/llama-cpp/grammar/check-grammar.ts';
 import type {
@@ -30,7 +30,7 @@ const CHAT: GenerationInput = { kind: 'chat', messages: [{ role: 'user', content
 interface Asked {
   readonly tools?: readonly Tool[];
   readonly choice?: ToolChoice;
-  readonly toolFormat?: ToolFormat;
+  readonly toolSyntax?: ToolSyntax;
   /** `null`: the text has none. */
   readonly output?: OutputFormat | null;
   readonly single?: true;
@@ -42,7 +42,7 @@ function grammarOf(asked: Asked = {}): string | undefined {
   const {
     tools = TOOLS,
     choice = 'auto',
-    toolFormat = hermes,
+    toolSyntax = hermes,
     output = FORMAT,
     single,
     input = CHAT,
@@ -56,7 +56,7 @@ function grammarOf(asked: Asked = {}): string | undefined {
     tools: { tools, choice, ...(single && { single }) },
     ...(output && { output }),
   };
-  const constraint = constraintOf(request, toolFormat.written);
+  const constraint = constraintOf(request, toolSyntax.format);
   return constraint && answerGrammar(constraint).gbnf;
 }
 
@@ -79,14 +79,14 @@ describe('an answer', () => {
     ['hermes', hermes],
     ['llama3', llama3],
     ['mistral', mistralNamed],
-  ] as const)('is one or the other in the words of %s', (_, toolFormat) => {
-    const walker = new GrammarWalker(parseChecked(boundBy({ toolFormat })).flat);
+  ] as const)('is one or the other in the words of %s', (_, toolSyntax) => {
+    const walker = new GrammarWalker(parseChecked(boundBy({ toolSyntax })).flat);
     let seed = 1;
     const random = (limit: number) => {
       seed = (seed * 48271) % 2147483647;
       return seed % limit;
     };
-    const begins = toolFormat.written.opens + toolFormat.written.callBegins;
+    const begins = toolSyntax.format.opens + toolSyntax.format.callBegins;
     for (let count = 0; count < 60; count++) {
       const text = walker.text(random);
       if (!text.startsWith(begins)) expect(Object.keys(JSON.parse(text))).toEqual(['city']);

@@ -1,7 +1,7 @@
 /** Calls of tools: their frame, their names, their arguments, one or several. */
 
 import { describe, expect, it } from 'vitest';
-import { hermes } from '../../../../../src/backends/llama-cpp/engine/tools/tool-format.ts';
+import { hermes } from '../../../../../src/backends/llama-cpp/engine/tools/tool-syntax.ts';
 import {
   type ToolCallGrammarOptions,
   toolCallGrammar,
@@ -21,7 +21,7 @@ const WEATHER = {
 };
 const placed = (tools: readonly ToolCallGrammarOptions['tools'][number]['tool'][]) =>
   tools.map((tool, index) => ({ tool, param: `tools[${index}].parameters` }));
-const FORMAT = hermes.written;
+const FORMAT = hermes.format;
 const OPTIONS: ToolCallGrammarOptions = {
   tools: placed([WEATHER, { name: 'now' }, { name: 'get_weather_2', parameters: { type: 'object' } }]),
   format: FORMAT,

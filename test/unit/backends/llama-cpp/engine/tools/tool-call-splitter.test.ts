@@ -7,11 +7,11 @@ import {
   llama3,
   mistralList,
   mistralNamed,
-  type ToolFormat,
+  type ToolSyntax,
   writeCalls,
-} from '../../../../../../src/backends/llama-cpp/engine/tools/tool-format.ts';
+} from '../../../../../../src/backends/llama-cpp/engine/tools/tool-syntax.ts';
 
-const FORMATS = [hermes, llama3, mistralList, mistralNamed, granite];
+const SYNTAXES = [hermes, llama3, mistralList, mistralNamed, granite];
 const NAMES = ['get_weather', 'add'];
 
 /** As `expect` says it, but as cheap as a comparison: it is asked for each of thousands of pieces. */
@@ -19,8 +19,8 @@ function hold(condition: boolean, what: string): void {
   if (!condition) throw new Error(what);
 }
 
-function run(pieces: readonly string[], format: ToolFormat = hermes) {
-  const splitter = new ToolCallSplitter({ format, names: NAMES });
+function run(pieces: readonly string[], syntax: ToolSyntax = hermes) {
+  const splitter = new ToolCallSplitter({ syntax, names: NAMES });
   const parts = [...pieces.map((piece) => splitter.push(piece)), splitter.flush()];
   const calls: { name: string; arguments: string }[] = [];
   let text = '';
@@ -56,12 +56,12 @@ function run(pieces: readonly string[], format: ToolFormat = hermes) {
 const PARIS = { name: 'get_weather', arguments: '{"city": "Paris"}' };
 const SUM = { name: 'add', arguments: '{"a": 1, "b": [2, {"c": null}]}' };
 
-describe.each(FORMATS.map((format) => [format.name, format] as const))(
-  'calls in the form of %s',
-  (_name, format) => {
+describe.each(SYNTAXES.map((syntax) => [syntax.name, syntax] as const))(
+  'calls in the syntax of %s',
+  (_name, syntax) => {
     it('are read as they are written', () => {
       for (const calls of [[PARIS], [PARIS, SUM], [SUM, SUM, PARIS]])
-        expect(run([writeCalls(calls, format.written)], format)).toMatchObject({
+        expect(run([writeCalls(calls, syntax.format)], syntax)).toMatchObject({
           calls,
           text: '',
           completed: calls.length,
@@ -70,8 +70,8 @@ describe.each(FORMATS.map((format) => [format.name, format] as const))(
     });
 
     it('come with the name first, then with their arguments piece by piece', () => {
-      const written = writeCalls([PARIS], format.written);
-      const parts = run([...written], format).parts.flat();
+      const written = writeCalls([PARIS], syntax.format);
+      const parts = run([...written], syntax).parts.flat();
       expect(parts[0]).toEqual({ type: 'call', index: 0, name: 'get_weather' });
       expect(parts.slice(1)).toEqual([
         ...[...PARIS.arguments].map((delta) => ({ type: 'arguments', index: 0, delta })),
@@ -81,26 +81,26 @@ describe.each(FORMATS.map((format) => [format.name, format] as const))(
 
     it('are text where there is no such tool', () => {
       const calls = [{ name: 'get_whether', arguments: '{"city":"Paris"}' }];
-      const written = writeCalls(calls, format.written);
-      expect(run([written], format)).toMatchObject({ calls: [], text: written, completed: 0 });
+      const written = writeCalls(calls, syntax.format);
+      expect(run([written], syntax)).toMatchObject({ calls: [], text: written, completed: 0 });
     });
 
     it('end with what has come when the answer is cut off', () => {
-      const written = writeCalls([PARIS], format.written);
+      const written = writeCalls([PARIS], syntax.format);
       const cut = written.slice(0, written.indexOf('Paris') + 3);
-      expect(run([cut], format)).toMatchObject({
+      expect(run([cut], syntax)).toMatchObject({
         calls: [{ name: 'get_weather', arguments: '{"city": "Par' }],
         text: '',
         completed: 0,
         cutOff: true,
       });
       const begun = written.slice(0, written.indexOf('weather'));
-      expect(run([begun], format)).toMatchObject({ calls: [], text: begun, cutOff: false });
+      expect(run([begun], syntax)).toMatchObject({ calls: [], text: begun, cutOff: false });
     });
 
     it('are followed by text, without the blanks between', () => {
-      const written = writeCalls([PARIS], format.written);
-      expect(run([`${written}\n\nDone. `], format)).toMatchObject({ calls: [PARIS], text: 'Done. ' });
+      const written = writeCalls([PARIS], syntax.format);
+      expect(run([`${written}\n\nDone. `], syntax)).toMatchObject({ calls: [PARIS], text: 'Done. ' });
     });
   },
 );
@@ -111,7 +111,7 @@ describe('ToolCallSplitter', () => {
 
   it('leaves text without calls as it is', () => {
     const text = '\n <tool_ca <tool_call <|python_tag| [TOOL {"name": "add"} \n\n';
-    for (const format of FORMATS) expect(run([text], format)).toMatchObject({ calls: [], text });
+    for (const syntax of SYNTAXES) expect(run([text], syntax)).toMatchObject({ calls: [], text });
   });
 
   it('keeps the text before calls, without the blanks at its end', () => {
@@ -245,17 +245,17 @@ describe('ToolCallSplitter', () => {
 
   it('stops holding back at some length, whatever is written', () => {
     const long = 'x'.repeat(70_000);
-    for (const [format, text] of [
+    for (const [syntax, text] of [
       [hermes, `<tool_call>{"other": "${long}`],
       [hermes, `<tool_call>${' '.repeat(70_000)}`],
       [hermes, ' '.repeat(70_000)],
       [llama3, ' '.repeat(70_000)],
       [mistralNamed, `[TOOL_CALLS]${long}`],
     ] as const) {
-      const splitter = new ToolCallSplitter({ format, names: NAMES });
+      const splitter = new ToolCallSplitter({ syntax, names: NAMES });
       const told = (text.match(/.{1,700}/gs) ?? []).flatMap((piece) => splitter.push(piece));
       expect(told.length).toBeGreaterThan(0);
-      expect(run([text], format)).toMatchObject({ calls: [], text });
+      expect(run([text], syntax)).toMatchObject({ calls: [], text });
     }
   });
 
@@ -280,17 +280,17 @@ describe('ToolCallSplitter', () => {
         '}}',
         '"name":"add"',
       ],
-      ...FORMATS.map((format) => writeCalls([PARIS, SUM], format.written)),
+      ...SYNTAXES.map((syntax) => writeCalls([PARIS, SUM], syntax.format)),
     );
     const texts = fc.array(unit, { maxLength: 12 }).map((units) => units.join(''));
     const cuts = fc.array(fc.nat({ max: 120 }), { maxLength: 6 });
     fc.assert(
-      fc.property(texts, cuts, fc.constantFrom(...FORMATS), (text, places, format) => {
-        const { parts: _, ...whole } = run([text], format);
+      fc.property(texts, cuts, fc.constantFrom(...SYNTAXES), (text, places, syntax) => {
+        const { parts: _, ...whole } = run([text], syntax);
         const sorted = [0, ...places.filter((at) => at < text.length).sort((a, b) => a - b), text.length];
         const pieces = sorted.slice(1).map((end, at) => text.slice(sorted[at], end));
         for (const cut of [pieces, [...text]]) {
-          const { parts: _, ...said } = run(cut, format);
+          const { parts: _, ...said } = run(cut, syntax);
           expect(said).toEqual(whole);
         }
       }),
@@ -301,11 +301,11 @@ describe('ToolCallSplitter', () => {
   it('gives arguments that are the JSON that was meant, whatever it is', () => {
     const values = fc.dictionary(fc.string({ unit: 'binary' }), fc.jsonValue());
     fc.assert(
-      fc.property(values, fc.constantFrom(...FORMATS), fc.boolean(), (value, format, wrapped) => {
+      fc.property(values, fc.constantFrom(...SYNTAXES), fc.boolean(), (value, syntax, wrapped) => {
         const text = JSON.stringify(value);
-        const asString = wrapped && format.named === undefined;
+        const asString = wrapped && syntax.named === undefined;
         const call = { name: 'add', arguments: asString ? JSON.stringify(text) : text };
-        const { calls, text: other, completed } = run([...writeCalls([call], format.written)], format);
+        const { calls, text: other, completed } = run([...writeCalls([call], syntax.format)], syntax);
         expect([other, completed]).toEqual(['', 1]);
         expect(JSON.parse(calls[0]!.arguments)).toEqual(JSON.parse(text));
       }),

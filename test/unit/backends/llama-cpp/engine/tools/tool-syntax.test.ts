@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
   apriel,
-  formatOfTemplate,
   functools,
   granite,
   hermes,
@@ -10,15 +9,16 @@ import {
   mistralList,
   mistralNamed,
   nemotron,
+  syntaxOfTemplate,
   writeCalls,
-} from '../../../../../../src/backends/llama-cpp/engine/tools/tool-format.ts';
+} from '../../../../../../src/backends/llama-cpp/engine/tools/tool-syntax.ts';
 
 const CALLS = [
   { name: 'add', arguments: '{"a": 1}' },
   { name: 'now', arguments: '{}' },
 ];
 
-describe('the form of calls', () => {
+describe('the syntax of calls', () => {
   it.each([
     ['Answer within <tool_call></tool_call>.', hermes],
     ['{{- "[TOOL_CALLS]" + name + "[ARGS]" + arguments }}', mistralNamed],
@@ -31,8 +31,8 @@ describe('the form of calls', () => {
     ['<tool_call><function=name><parameter=a>1</parameter></function></tool_call>', undefined],
     ['<tool_call>name<arg_key>a</arg_key></tool_call>', undefined],
     ['{{ messages }}', undefined],
-  ])('is chosen from what a template says: %s', (source, format) => {
-    expect(formatOfTemplate(source)).toBe(format);
+  ])('is chosen by the template: %s', (source, format) => {
+    expect(syntaxOfTemplate(source)).toBe(format);
   });
 
   it.each([
@@ -49,7 +49,7 @@ describe('the form of calls', () => {
       '<TOOLCALL>[{"name": "add", "arguments": {"a": 1}}, {"name": "now", "arguments": {}}]</TOOLCALL>',
     ],
   ])('writes calls as the model would', (format, written) => {
-    expect(writeCalls(CALLS, format.written)).toBe(written);
+    expect(writeCalls(CALLS, format.format)).toBe(written);
   });
 
   it('names what has to be read although it may be special tokens', () => {

@@ -1,30 +1,31 @@
 /**
- * The forms in which models write calls of tools. Data only: a form is chosen by what the template of a model says,
- * read by ToolCallSplitter, written into prompts where a template does not, and forced by a grammar.
+ * How models write tool calls: one entry for each syntax. A syntax is chosen by the model's template, read by
+ * ToolCallSplitter, and enforced by grammars. Where a template knows no tools, or a syntax that is not read here, tools,
+ * calls and results are spelled out as plain messages in the syntax that most models have seen. Pure.
  */
-
 import type { Message, Tool, ToolCall } from '../../../../core/generation.ts';
 import type { ToolCallFormat } from '../../grammar/answer-grammar.ts';
 
-export interface ToolFormat {
+export interface ToolSyntax {
   readonly name: string;
   /** Opens one or more calls, wherever it comes in an answer. */
   readonly begins: string;
   /** Closes what `begins` opened; empty: the end of the JSON does. */
   readonly ends: string;
-  /** An answer may as well begin with the JSON itself. */
+  /** An answer may also begin with the JSON itself. */
   readonly bare: boolean;
-  /** Set where a call is a name and its arguments rather than one JSON object: what stands between the two. */
+  /** Set if a call is a name and its arguments instead of one JSON object: the marks between the two. */
   readonly named?: { readonly argumentsBegin: string; readonly idBegins: string };
-  readonly written: ToolCallFormat;
+  /** For grammars, and for calls in prompts. */
+  readonly format: ToolCallFormat;
 }
 
-/** How a template that knows of tools tells which form its model was taught. */
+/** How to recognise a syntax in a template that knows tools. */
 interface Signs {
-  /** All of these stand in the template. */
-  readonly says: readonly string[];
-  /** None of these does: they belong to forms that only begin alike. */
-  readonly not?: readonly string[];
+  /** The template has all of these. */
+  readonly has: readonly string[];
+  /** And none of these: they belong to another syntax with the same beginning. */
+  readonly lacks?: readonly string[];
 }
 
 const object = (argumentsKey: string) => ({
@@ -39,21 +40,21 @@ const listBetween = (begins: string, ends: string): ToolCallFormat => ({
   closes: `]${ends}`,
   several: true,
 });
-const list = (name: string, begins: string, ends = ''): ToolFormat => ({
+const list = (name: string, begins: string, ends = ''): ToolSyntax => ({
   name,
   begins,
   ends,
   bare: false,
-  written: listBetween(begins, ends),
+  format: listBetween(begins, ends),
 });
 
-/** Qwen, Hermes, Granite 4, SmolLM2 and many more; also what models are asked for whose template knows of no tools. */
-export const hermes: ToolFormat = {
+/** Qwen, Hermes, Granite 4, SmolLM2 and many more; also used where a template knows no tools. */
+export const hermes: ToolSyntax = {
   name: 'hermes',
   begins: '<tool_call>',
   ends: '</tool_call>',
   bare: false,
-  written: {
+  format: {
     opens: '',
     callBegins: '<tool_call>\n{"name": "',
     nameEnds: '", "arguments": ',
@@ -65,22 +66,22 @@ export const hermes: ToolFormat = {
 };
 
 /** Llama 3.1 to 3.3. */
-export const llama3: ToolFormat = {
+export const llama3: ToolSyntax = {
   name: 'llama3',
   begins: '<|python_tag|>',
   ends: '',
   bare: true,
-  written: { ...object('parameters'), opens: '', between: '; ', closes: '', several: false },
+  format: { ...object('parameters'), opens: '', between: '; ', closes: '', several: false },
 };
 
 /** Mistral from 2025 on. */
-export const mistralNamed: ToolFormat = {
+export const mistralNamed: ToolSyntax = {
   name: 'mistral-named',
   begins: '[TOOL_CALLS]',
   ends: '',
   bare: false,
   named: { argumentsBegin: '[ARGS]', idBegins: '[CALL_ID]' },
-  written: {
+  format: {
     opens: '',
     callBegins: '[TOOL_CALLS]',
     nameEnds: '[ARGS]',
@@ -97,51 +98,46 @@ export const nemotron = list('nemotron', '<TOOLCALL>', '</TOOLCALL>');
 export const apriel = list('apriel', '<tool_calls>', '</tool_calls>');
 export const functools = list('functools', 'functools');
 
-const FORMATS: readonly (readonly [ToolFormat, Signs])[] = [
-  [mistralNamed, { says: ['[TOOL_CALLS]', '[ARGS]'] }],
-  [mistralList, { says: ['[TOOL_CALLS]'] }],
-  [apriel, { says: ['<tool_calls>['] }],
-  [hermes, { says: ['<tool_call>'], not: ['<function=', '<arg_key>', '<invoke', '<param'] }],
-  [granite, { says: ['<|tool_call|>'] }],
-  [nemotron, { says: ['<TOOLCALL>'] }],
-  [functools, { says: ['functools['] }],
-  [llama3, { says: ['"parameters": dictionary of argument'] }],
+const SYNTAXES: readonly (readonly [ToolSyntax, Signs])[] = [
+  [mistralNamed, { has: ['[TOOL_CALLS]', '[ARGS]'] }],
+  [mistralList, { has: ['[TOOL_CALLS]'] }],
+  [apriel, { has: ['<tool_calls>['] }],
+  [hermes, { has: ['<tool_call>'], lacks: ['<function=', '<arg_key>', '<invoke', '<param'] }],
+  [granite, { has: ['<|tool_call|>'] }],
+  [nemotron, { has: ['<TOOLCALL>'] }],
+  [functools, { has: ['functools['] }],
+  [llama3, { has: ['"parameters": dictionary of argument'] }],
 ];
 
-/** The form that a template asks its model for; undefined: none that is known here. */
-export function formatOfTemplate(source: string): ToolFormat | undefined {
-  return FORMATS.find(
-    ([, { says, not = [] }]) =>
-      says.every((text) => source.includes(text)) && !not.some((text) => source.includes(text)),
+/** The syntax that a template asks its model for; undefined: none that is known here. */
+export function syntaxOfTemplate(source: string): ToolSyntax | undefined {
+  return SYNTAXES.find(
+    ([, { has, lacks = [] }]) =>
+      has.every((text) => source.includes(text)) && !lacks.some((text) => source.includes(text)),
   )?.[0];
 }
 
-/** Texts that a model may have as special tokens, and that have to be read nevertheless. */
-export function marksOf({ begins, ends, named }: ToolFormat): readonly string[] {
+/** Texts that a model may have as special tokens, and that are read nevertheless. */
+export function marksOf({ begins, ends, named }: ToolSyntax): readonly string[] {
   return [begins, ends, named?.argumentsBegin ?? '', named?.idBegins ?? ''].filter((mark) => mark !== '');
 }
 
 /** Calls as the model itself would have written them. */
 export function writeCalls(
   calls: readonly Pick<ToolCall, 'name' | 'arguments'>[],
-  form: ToolCallFormat,
+  format: ToolCallFormat,
 ): string {
   if (calls.length === 0) return '';
   const written = calls.map(
     (call) =>
-      form.callBegins +
+      format.callBegins +
       JSON.stringify(call.name).slice(1, -1) +
-      form.nameEnds +
+      format.nameEnds +
       call.arguments +
-      form.callEnds,
+      format.callEnds,
   );
-  return form.opens + written.join(form.between) + form.closes;
+  return format.opens + written.join(format.between) + format.closes;
 }
-
-/**
- * For models whose template knows of no tools, or asks for a form that is not read here: tools, calls and results
- * as plain messages, in the form most models have seen. Pure.
- */
 
 /** A tool as templates know it: the shape of OpenAI's API. */
 export function toolDefinition({ name, description = '', parameters }: Tool): object {
@@ -149,10 +145,10 @@ export function toolDefinition({ name, description = '', parameters }: Tool): ob
   return { type: 'function', function: { name, description, parameters: parameters ?? noArguments } };
 }
 
-/** The same conversation with system, user and assistant alone, and without calls. */
+/** The same conversation without tool messages and calls. */
 export function spellOutTools(messages: readonly Message[], tools: readonly Tool[]): readonly Message[] {
   const spelled: Message[] = [];
-  for (const [index, message] of spellOutCalls(messages, hermes.written).entries()) {
+  for (const [index, message] of spellOutCalls(messages, hermes.format).entries()) {
     if (message.role !== 'tool') {
       spelled.push(message);
       continue;
@@ -167,19 +163,19 @@ export function spellOutTools(messages: readonly Message[], tools: readonly Tool
   return [{ role: 'system', content }, ...spelled];
 }
 
-/** The calls of earlier answers, as text of the model. */
-export function spellOutCalls(messages: readonly Message[], form: ToolCallFormat): readonly Message[] {
+/** With the calls of earlier answers in their text. */
+export function spellOutCalls(messages: readonly Message[], format: ToolCallFormat): readonly Message[] {
   return messages.map((message) => {
     if (message.role !== 'assistant' || message.toolCalls === undefined) return message;
-    const { toolCalls, ...said } = message;
-    const { content } = said;
-    const calls = writeCalls(toolCalls, form);
-    return { ...said, content: content === '' || calls === '' ? content + calls : `${content}\n${calls}` };
+    const { toolCalls, ...plain } = message;
+    const { content } = plain;
+    const calls = writeCalls(toolCalls, format);
+    return { ...plain, content: content === '' || calls === '' ? content + calls : `${content}\n${calls}` };
   });
 }
 
 function instructions(tools: readonly Tool[]): string {
-  const { callBegins, nameEnds, callEnds } = hermes.written;
+  const { callBegins, nameEnds, callEnds } = hermes.format;
   return [
     'You can call tools. Each is described here by a line of JSON:',
     '<tools>',
