@@ -11,7 +11,7 @@ export const headFields = {
 
 export const finishReason = Type.Enum(['stop', 'length', 'tool_calls', 'content_filter']);
 
-export interface CompletionHead {
+interface CompletionHead {
   readonly id: string;
   readonly object: string;
   readonly created: number;

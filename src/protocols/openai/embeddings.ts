@@ -1,5 +1,4 @@
 /** POST /v1/embeddings: a vector for each input, as numbers or in base64. */
-
 import { type Static, Type } from 'typebox';
 import type { EmbeddingInput } from '../../core/backend.ts';
 import { nullableBodyReader } from '../body-reader.ts';

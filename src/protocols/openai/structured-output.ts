@@ -75,7 +75,7 @@ const ConstraintFields = Type.Object({ ...constraintFields, response_format: Typ
 
 type ConstraintFields = Static<typeof ConstraintFields>;
 
-export interface StructuredOutput {
+interface StructuredOutput {
   readonly output?: OutputFormat;
   /** Native field → what this body calls it. */
   readonly fieldNames?: FieldNames;

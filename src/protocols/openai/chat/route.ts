@@ -1,5 +1,4 @@
 /** POST /v1/chat/completions: a body becomes one GenerationRequest for each choice. */
-
 import { OUTPUT_EXTRAS } from '../../../core/features.ts';
 import type { GenerationInput, GenerationRequest, LogprobsOptions } from '../../../core/generation.ts';
 import { extrasOf, nullableBodyReader } from '../../body-reader.ts';

@@ -27,7 +27,7 @@ export interface ResponseContext {
 }
 
 /** What a response repeats of its request, made once. */
-export type RequestEcho = Omit<
+type RequestEcho = Omit<
   ResponseBody,
   'created_at' | 'completed_at' | 'status' | 'error' | 'incomplete_details' | 'output' | 'usage'
 >;

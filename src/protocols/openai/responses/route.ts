@@ -2,7 +2,6 @@
  * POST /v1/responses: the Responses API without its memory, and /v1/responses/input_tokens, which counts its prompt. Nothing is
  * kept between two requests, so nothing can be looked up later.
  */
-
 import { type Static, Type } from 'typebox';
 import { ServingError } from '../../../core/errors.ts';
 import { OUTPUT_EXTRAS } from '../../../core/features.ts';

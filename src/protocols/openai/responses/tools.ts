@@ -50,48 +50,53 @@ const MAX_TOOLS = 512;
 
 /** `tools`, and those that come with the input. */
 export function parseTools(body: Pick<ResponsesBody, 'tools' | 'input'>): OfferedTools {
-  const list: OfferedTool[] = [];
-  const dropped = new Set<string>();
-  const keys = new Set<string>();
-  const names = new Set<string>();
-  const offer = (found: ParsedTool, path: string, namespace?: string): ParsedTool['echo'] => {
-    const origin: ToolOrigin = {
-      kind: found.kind,
-      name: found.echo.name,
-      ...(namespace !== undefined && { namespace }),
-    };
-    const key = `${namespace ?? ''} ${origin.name}`;
-    if (keys.has(key))
-      throw invalid(
-        `${path}.name`,
-        `${path}.name is ${showValue(origin.name)}, as that of another tool. Each needs its own.`,
-      );
-    if (list.length === MAX_TOOLS)
-      throw invalid('tools', `tools has more than ${MAX_TOOLS} tools in all. Offer fewer.`);
-    keys.add(key);
-    const name = uniqueName(qualifiedName(origin), names);
-    names.add(name);
-    list.push({ ...origin, tool: { ...found.tool, name } });
-    if (found.dropped !== undefined) dropped.add(found.dropped);
-    return found.echo;
-  };
+  const collector = new ToolCollector();
   const echo = definitionsIn(body).flatMap(({ tool, path }): ToolEcho[] => {
     if (HOSTED_TOOL.test(tool.type)) {
-      dropped.add(`tools.${tool.type}`);
+      collector.dropped.add(`tools.${tool.type}`);
       return [];
     }
     // The schema allows other types too: they go to parseTool.
     const known = tool as KnownTool;
-    if (known.type !== 'namespace') return [offer(parseTool(tool, path), path)];
+    if (known.type !== 'namespace') return [collector.add(parseTool(tool, path), path)];
     const { type, name, description, tools } = known;
-    const inner = tools.map((each, at) => {
-      const found = parseTool(each, `${path}.tools[${at}]`);
+    const inner = tools.map((each, index) => {
+      const innerPath = `${path}.tools[${index}]`;
+      const parsed = parseTool(each, innerPath);
       // The model sees the description of a namespace with its first tool: there is no other place for it.
-      return offer(at === 0 ? withPreface(found, description) : found, `${path}.tools[${at}]`, name);
+      return collector.add(index === 0 ? withPreface(parsed, description) : parsed, innerPath, name);
     });
     return [{ type, name, description: description ?? null, tools: inner }];
   });
-  return { list, echo, dropped: [...dropped] };
+  return { list: collector.list, echo, dropped: [...collector.dropped] };
+}
+
+/** Gives each tool a name of its own for the model. Owned by one parse. */
+class ToolCollector {
+  readonly list: OfferedTool[] = [];
+  readonly dropped = new Set<string>();
+  /** Namespace and name of each tool. */
+  readonly #known = new Set<string>();
+  readonly #modelNames = new Set<string>();
+
+  /** The tool as the answer repeats it. */
+  add({ kind, tool, echo, dropped }: ParsedTool, path: string, namespace?: string): ParsedTool['echo'] {
+    const origin: ToolOrigin = { kind, name: echo.name, ...(namespace !== undefined && { namespace }) };
+    const key = `${namespace ?? ''} ${echo.name}`;
+    if (this.#known.has(key))
+      throw invalid(
+        `${path}.name`,
+        `${path}.name is ${showValue(echo.name)}, as that of another tool. Each needs its own.`,
+      );
+    if (this.list.length === MAX_TOOLS)
+      throw invalid('tools', `tools has more than ${MAX_TOOLS} tools in all. Offer fewer.`);
+    this.#known.add(key);
+    const name = uniqueName(qualifiedName(origin), this.#modelNames);
+    this.#modelNames.add(name);
+    this.list.push({ ...origin, tool: { ...tool, name } });
+    if (dropped !== undefined) this.dropped.add(dropped);
+    return echo;
+  }
 }
 
 interface Definition {
@@ -221,7 +226,7 @@ export function originOf({ list }: OfferedTools, modelName: string): ToolOrigin 
   return offered ?? { kind: 'function', name: modelName };
 }
 
-export interface ParsedToolUse {
+interface ParsedToolUse {
   /** tool_choice as the answer repeats it. */
   readonly toolChoice: ToolChoiceEcho;
   /** Undefined where there are no tools; those that may not be called are shown to the model all the same. */
@@ -283,7 +288,7 @@ function findTool(
   if (given.type !== 'function' && given.type !== 'custom') {
     const why = HOSTED_TOOL.test(given.type)
       ? 'that tool cannot run here and was dropped. Choose a function or a custom tool'
-      : `must be "function", "custom"${path === 'tool_choice' ? ' or "allowed_tools"' : ''}`;
+      : `must be ${path === 'tool_choice' ? '"function", "custom" or "allowed_tools"' : '"function" or "custom"'}`;
     throw invalid(`${path}.type`, `${path}.type is ${showValue(given.type)}, but ${why}.`);
   }
   const { type, name, namespace } = given as ToolName;
