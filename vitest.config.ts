@@ -80,7 +80,17 @@ export default defineConfig({
           maxWorkers: 3,
         },
       },
-      { test: { name: 'engine', include: withEngine, sequence: { groupOrder: 2 }, ...shared } },
+      {
+        test: {
+          name: 'engine',
+          include: withEngine,
+          sequence: { groupOrder: 2 },
+          ...shared,
+          // A model is loaded and decodes.
+          testTimeout: long ? 1_200_000 : 600_000,
+          hookTimeout: 600_000,
+        },
+      },
     ],
   },
 });

@@ -27,9 +27,9 @@ const longText = (topic: string) =>
 beforeAll(() => backend.warmUp({ signal: never() }));
 
 describe('a prompt that begins as one before it', () => {
-  it('costs only what is new, in each of ten turns of a conversation', async () => {
+  it('costs only what is new, in each turn of a conversation', async () => {
     const messages: Message[] = [{ role: 'system', content: longText('harbour') }];
-    for (let turn = 0; turn < 10; turn += 1) {
+    for (let turn = 0; turn < 5; turn += 1) {
       messages.push({ role: 'user', content: `And what of day ${turn}? Say it in a few words.` });
       const { text, finish, start } = await ask(messages);
       const { promptTokens, cachedTokens } = finish.usage;

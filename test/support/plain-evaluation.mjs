@@ -3,7 +3,6 @@
  * its own. Answers `{ modelPath, prompts, tokens, flashAttention }` with a list of plain answers (exactness.ts), each
  * token scored twice: decoded one by one, and all of them in one batch.
  */
-import { availableParallelism, loadavg } from 'node:os';
 import { getLlama } from 'node-llama-cpp';
 
 /** Of each place, the likeliest that are told. */
@@ -21,8 +20,8 @@ process.once('message', async ({ modelPath, prompts, tokens, flashAttention }) =
     sequences: 1,
     // As the engine reads a prompt that is alone.
     batchSize: 64,
-    // Threads of a step wait for each other: on a busy machine one is faster than several.
-    threads: loadavg()[0] < availableParallelism() ? availableParallelism() : 1,
+    // Threads of a step wait for each other, which collapses beside any other load.
+    threads: 1,
     flashAttention,
   });
   const sequence = context.getSequence();
