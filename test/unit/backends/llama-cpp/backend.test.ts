@@ -54,7 +54,7 @@ describe('a generation of the embedded engine', () => {
     expect(told).toEqual(['finish']);
   });
 
-  it('tells its sink of a refusal once `generate` has returned', async () => {
+  it('rejects through its sink once `generate` has returned', async () => {
     const { backend } = embeddedEngine();
     const image = { mediaType: 'image/png', base64: '', at: 0 };
     const messages = [{ role: 'user', content: 'Look.', images: [image] }] as const;

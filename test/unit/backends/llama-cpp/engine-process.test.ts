@@ -67,7 +67,7 @@ describe('engine end', () => {
       expect(ends).toHaveLength(1);
     });
 
-    it('is told with the line that says why, which is in the log as an error', async () => {
+    it('is reported with the line that explains it, which is in the log as an error', async () => {
       const { engine, lines, ended, ends } = start(
         `process.stderr.write('loaded backends\\nggml.c:1: GGML_ASSERT(x) failed\\n/libggml.so(+0x1)[0x2]\\n');
        process.stdout.write('to standard output\\n');
@@ -88,14 +88,14 @@ describe('engine end', () => {
       );
     });
 
-    it('is told with an uncaught exception', async () => {
+    it('is reported with an uncaught exception', async () => {
       const { engine, ended, ends } = start(`throw new RangeError('too much');`);
       engine.send({ type: 'ping' });
       await ended();
       expect(ends[0]).toEqual({ how: 'it exited with code 1', lastWords: 'RangeError: too much' });
     });
 
-    it('is told even where a process that it started holds its output open', async () => {
+    it('is reported even if a process that it started holds its output open', async () => {
       const { engine, ended } = start(
         `import('node:child_process').then(({ spawn }) => {
          spawn('sleep', ['5'], { stdio: 'inherit', detached: true }).unref();
@@ -108,7 +108,7 @@ describe('engine end', () => {
   });
 
   describe('an engine that is killed', () => {
-    it('is gone at once, also when it is stopped, and what it had sent is not heard', async () => {
+    it('is gone at once, even if it is stopped, and messages on their way are dropped', async () => {
       const { engine, heard, messages, ended, ends } = start(
         `process.send({ type: 'alive', progress: 1 }); process.kill(process.pid, 'SIGSTOP');`,
       );

@@ -162,7 +162,7 @@ describe('supervisor gpus', () => {
       expect([left(), died().length]).toEqual([[], 1]);
     });
 
-    it('goes on where the engine tells itself that its GPU failed', async () => {
+    it('goes on to the next device when the engine itself reports that its GPU failed', async () => {
       const failed = `process.send({ type: 'load_failed', message: 'CUDA (X) failed: no context', gpuFailed: true });`;
       const { start, left } = supervise(`if (device === 'cuda') { ${failed} return; } ${LOADED}`);
       await start('auto');

@@ -66,7 +66,7 @@ describe('supervisor', () => {
     });
   }
 
-  it('tells how the model writes calls once it is loaded, and goes on knowing it while it restarts', async () => {
+  it('knows the tool call format once the model is loaded, and keeps it during a restart', async () => {
     const form = { opens: '<tool_call>' };
     const engine = await supervise(`
     if (message.type === 'load') process.send({ type: 'loaded', contextSize: 64, abilities: [], toolCallFormat: ${JSON.stringify(form)} });
@@ -85,7 +85,7 @@ describe('supervisor', () => {
     expect(await engine.toolCallFormat(never())).toEqual(form);
   });
 
-  it('does not tell clients why it cannot know how a model writes calls', async () => {
+  it('does not tell clients why the tool call format is not known', async () => {
     const engine = await supervise(
       `if (message.type === 'load') process.send({ type: 'load_failed', message: 'The file is broken.', gpuFailed: false });`,
     );
@@ -131,7 +131,7 @@ describe('supervisor', () => {
     await started;
   });
 
-  it('passes on what the model thinks apart from what it says', async () => {
+  it('passes on reasoning and text as separate events', async () => {
     const told = `[{ id, event: { type: 'reasoning', text: 'Hm.' } }, { id, event: { type: 'text', text: 'Hi.' } }, { id, event: { type: 'finish', reason: 'stop', usage: {} } }]`;
     const engine = await supervise(
       `if (message.type === 'load') { ${LOADED} }
@@ -152,7 +152,7 @@ describe('supervisor', () => {
     ]);
   });
 
-  it('tells no sink anything before it has been handed over', async () => {
+  it('calls no sink before `generate` has returned', async () => {
     const engine = await supervise('');
     const told: string[] = [];
     engine.generate(FAKE_GENERATION, {
@@ -178,11 +178,11 @@ describe('supervisor', () => {
     expect(await next).toBe('finish');
   });
 
-  it('says that the model is not loaded to a request that comes before anything was started', async () => {
+  it('rejects a request with model_loading before anything was started', async () => {
     expect(await outcome(await supervise(''))).toBe('model_loading');
   });
 
-  it('does not try again by itself what the engine says cannot be loaded, but does when asked', async () => {
+  it('does not retry a failed load by itself, but does when it is started again', async () => {
     const engine = await supervise(
       `if (message.type === 'load') process.send({ type: 'load_failed', message: 'No such thing.' });`,
     );
@@ -213,7 +213,7 @@ describe('supervisor', () => {
     ]);
   });
 
-  it('stops waiting for the load when told to', async () => {
+  it('stops waiting for the load at an abort', async () => {
     const engine = await supervise('');
     const abort = new AbortController();
     const started = engine.start(FAKE_SETTINGS, abort.signal);

@@ -137,7 +137,7 @@ describe('watchdog', () => {
     expect(hung).toEqual([]);
   });
 
-  it('begins anew with other work, and stops when told to', async () => {
+  it('starts over with other work, and stops on request', async () => {
     await clock.advance(LIMIT_MS);
     watchdog.watch({ limitMs: 10 * LIMIT_MS, hasWork: () => true, symptom: 'its load made no progress' });
     await clock.advance(10 * LIMIT_MS);

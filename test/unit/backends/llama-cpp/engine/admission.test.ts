@@ -36,10 +36,10 @@ const chat = { kind: 'chat', messages: [{ role: 'user', content: 'Hi <think>' }]
 interface Asked {
   readonly template: ChatTemplate;
   readonly says: string | readonly Token[];
-  readonly order?: Partial<EngineGenerationRequest>;
+  readonly request?: Partial<EngineGenerationRequest>;
 }
 
-async function ask({ template, says, order }: Asked) {
+async function ask({ template, says, request }: Asked) {
   const answer = [...(typeof says === 'string' ? tokensOf(says) : says), 0];
   const model = {
     tokens: { bos: null, shouldPrependBosToken: false },
@@ -79,7 +79,7 @@ async function ask({ template, says, order }: Asked) {
         if (events.some(({ type }) => type === 'finish' || type === 'failed')) resolve();
       },
     });
-    batcher.add({ id: 1, input: chat, sampling: GREEDY, limits: { stop: [] }, thinking: false, ...order });
+    batcher.add({ id: 1, input: chat, sampling: GREEDY, limits: { stop: [] }, thinking: false, ...request });
   });
   const promptTokens = events.flatMap((event) => (event.type === 'start' ? [event.promptTokens] : []))[0];
   const said = (type: 'text' | 'reasoning') =>
@@ -100,7 +100,7 @@ describe('a request to think', () => {
     ['a file’s template without thinking', ofFile(NEVER)],
   ])('is rejected with %s', async (_name, template) => {
     for (const thinking of [true, 'low'] as const) {
-      const { end } = await ask({ template, says: 'Hello.', order: { thinking } });
+      const { end } = await ask({ template, says: 'Hello.', request: { thinking } });
       expect(end).toMatchObject({
         ...refused,
         message: 'think is set, but this model does not support thinking. Remove it.',
@@ -110,8 +110,8 @@ describe('a request to think', () => {
   });
 
   it('is rejected with a raw prompt, whatever the model can', async () => {
-    const order = { thinking: true, input: { kind: 'text', prompt: 'Hi' } } as const;
-    const { end } = await ask({ template: ofFile(SWITCHABLE), says: 'Hello.', order });
+    const request = { thinking: true, input: { kind: 'text', prompt: 'Hi' } } as const;
+    const { end } = await ask({ template: ofFile(SWITCHABLE), says: 'Hello.', request });
     expect(end).toMatchObject({ ...refused, message: expect.stringContaining('raw prompt') });
   });
 
@@ -119,21 +119,21 @@ describe('a request to think', () => {
     const template = ofFile(SWITCHABLE);
     const off = await ask({ template, says: 'Hello.' });
     expect(off.prompt).toBe('<|user|>Hi <think><|end|><|assistant|><think>\n\n</think>\n\n');
-    const on = await ask({ template, says: 'Hello.', order: { thinking: true } });
+    const on = await ask({ template, says: 'Hello.', request: { thinking: true } });
     expect(on.prompt).toBe('<|user|>Hi <think><|end|><|assistant|>');
   });
 
   it('turns a switch that is called thinking', async () => {
     const template = ofFile(SWITCHABLE.replace('enable_thinking', 'thinking'));
     expect((await ask({ template, says: 'Hello.' })).prompt).toContain('</think>');
-    const on = await ask({ template, says: 'Hello.', order: { thinking: 'high' } });
+    const on = await ask({ template, says: 'Hello.', request: { thinking: 'high' } });
     expect(on.prompt).not.toContain('</think>');
   });
 
   it('leaves a turn of the model as it is, and begins another after it', async () => {
     const messages = [...chat.messages, { role: 'assistant', content: 'Yes' }] as const;
-    const order = { input: { kind: 'chat', messages } } as const;
-    const { prompt } = await ask({ template: ofFile(NEVER), says: 'Hello.', order });
+    const request = { input: { kind: 'chat', messages } } as const;
+    const { prompt } = await ask({ template: ofFile(NEVER), says: 'Hello.', request });
     expect(prompt).toBe('<|user|>Hi <think><|end|><|assistant|>Yes<|end|><|assistant|>');
   });
 });
@@ -145,7 +145,7 @@ describe('reasoning', () => {
     const said = await ask({
       template: ofFile(SWITCHABLE),
       says: '<think>\nHm.</think>\n\nHello.',
-      order: { thinking },
+      request: { thinking },
     });
     expect(said).toMatchObject({
       reasoning: 'Hm.',
@@ -161,7 +161,7 @@ describe('reasoning', () => {
 
   it('is separate where its tags are special tokens', async () => {
     const says = [OPENS, ...tokensOf('Hm.'), CLOSES, ...tokensOf('Hello'), OPENS, ...tokensOf('.')];
-    const said = await ask({ template: ofFile(SWITCHABLE), says, order: { thinking } });
+    const said = await ask({ template: ofFile(SWITCHABLE), says, request: { thinking } });
     expect(said).toMatchObject({ reasoning: 'Hm.', text: 'Hello.' });
   });
 
@@ -169,7 +169,7 @@ describe('reasoning', () => {
     const said = await ask({
       template: ofFile(SWITCHABLE),
       says: '<think>One END.</think>Two END.',
-      order: { thinking, limits: { stop: ['END'] } },
+      request: { thinking, limits: { stop: ['END'] } },
     });
     expect(said).toMatchObject({
       reasoning: 'One END.',
@@ -179,15 +179,15 @@ describe('reasoning', () => {
   });
 
   it('may use up all tokens', async () => {
-    const order = { thinking, limits: { stop: [], maxTokens: 12 } };
-    const said = await ask({ template: ofFile(SWITCHABLE), says: '<think>ab</thought>', order });
+    const request = { thinking, limits: { stop: [], maxTokens: 12 } };
+    const said = await ask({ template: ofFile(SWITCHABLE), says: '<think>ab</thought>', request });
     expect(said).toMatchObject({ reasoning: 'ab</t', text: '', end: { reason: 'length' } });
   });
 
   it('is text like any other from a model without reasoning, and in raw text', async () => {
     const says = '<think>Hm.</think>Hello.';
     expect(await ask({ template: chatml, says })).toMatchObject({ text: says, reasoning: '' });
-    const order = { input: { kind: 'text', prompt: '<think>' } } as const;
-    expect(await ask({ template: ofFile(SWITCHABLE), says, order })).toMatchObject({ text: says });
+    const request = { input: { kind: 'text', prompt: '<think>' } } as const;
+    expect(await ask({ template: ofFile(SWITCHABLE), says, request })).toMatchObject({ text: says });
   });
 });

@@ -67,7 +67,7 @@ function world(options: {
   };
 }
 
-function order(
+function request(
   id: number,
   prompt: string,
   more: Partial<EngineGenerationRequest> = {},
@@ -86,7 +86,7 @@ const endsOf = (events: readonly EngineEvent[], id: number) =>
   events.filter((told) => told.id === id && ['finish', 'failed', 'freed'].includes(told.event.type));
 
 describe('the batcher', () => {
-  it('hears of an abort while a beginning is copied for the generation', async () => {
+  it('notices an abort while a prefix is copied for the generation', async () => {
     const copying: (() => void)[] = [];
     const context: FakeContext = {
       ...fakeContext(letters(400)),
@@ -94,9 +94,9 @@ describe('the batcher', () => {
     };
     const { batcher, events, until } = world({ context });
     const prompt = String.fromCodePoint(...letters(100));
-    batcher.add(order(1, prompt));
+    batcher.add(request(1, prompt));
     await until('text');
-    batcher.add(order(2, `${prompt}?`));
+    batcher.add(request(2, `${prompt}?`));
     while (copying.length === 0) await new Promise((resolve) => setImmediate(resolve));
     batcher.abort(2);
     copying[0]?.();
@@ -118,8 +118,8 @@ describe('the batcher', () => {
       },
     };
     const { batcher, until } = world({ context: fakeContext([97, 98, 99, 100, END, END]), logprobs });
-    batcher.add(order(1, 'one', { logprobs: { top: 3 } }));
-    batcher.add(order(2, 'two', { logprobs: { top: 7 } }));
+    batcher.add(request(1, 'one', { logprobs: { top: 3 } }));
+    batcher.add(request(2, 'two', { logprobs: { top: 7 } }));
     await until('finish', 2);
     expect(most).toBe(1);
   });
@@ -137,10 +137,10 @@ describe('the batcher', () => {
     };
     const { batcher, until } = world({ context, sequences: 4 });
     const limits = { stop: [], maxTokens: 3 };
-    for (const id of [1, 2, 3, 4]) batcher.add(order(id, `number ${id}`, { limits }));
+    for (const id of [1, 2, 3, 4]) batcher.add(request(id, `number ${id}`, { limits }));
     await until('finish', 4);
     // Now the oldest is another.
-    for (const id of [5, 6, 7, 8]) batcher.add(order(id, `number ${9 - id}`, { limits }));
+    for (const id of [5, 6, 7, 8]) batcher.add(request(id, `number ${9 - id}`, { limits }));
     await until('finish', 8);
     for (const batch of batches) expect(batch).toEqual([...batch].sort((one, other) => one - other));
   });
@@ -150,7 +150,7 @@ describe('the batcher', () => {
     const says = [...`${call}\n</tool_call>`].map((letter) => letter.codePointAt(0) ?? 0);
     const { batcher, events, until } = world({ context: fakeContext([...says, ...says, END]) });
     const tools = { tools: [{ name: 'add' }], choice: 'auto', single: true } as const;
-    batcher.add(order(1, 'Sum?', { tools }));
+    batcher.add(request(1, 'Sum?', { tools }));
     await until('finish');
     expect(events.filter(({ event }) => event.type === 'tool-call')).toHaveLength(1);
     const usage = { promptTokens: 4, completionTokens: call.length, cachedTokens: 0 };
@@ -167,12 +167,12 @@ describe('the batcher', () => {
       },
     };
     const { batcher, events, until } = world({ context });
-    batcher.add(order(1, 'one'));
-    batcher.add(order(2, 'two'));
+    batcher.add(request(1, 'one'));
+    batcher.add(request(2, 'two'));
     await until('failed', 2);
     expect([endsOf(events, 1).length, endsOf(events, 2).length]).toEqual([1, 1]);
     fails = false;
-    batcher.add(order(3, 'three'));
+    batcher.add(request(3, 'three'));
     await until('finish');
     expect(endsOf(events, 3)).toHaveLength(1);
   });
@@ -213,8 +213,8 @@ describe('a generation that is paused', () => {
   it('takes part in no step, and keeps its sequence; others go on', async () => {
     const { context, batches, step } = stepwise(letters(400));
     const { batcher, events } = world({ context });
-    batcher.add(order(1, 'one'));
-    batcher.add(order(2, 'two'));
+    batcher.add(request(1, 'one'));
+    batcher.add(request(2, 'two'));
     for (let count = 0; count < 3; count++) await step();
     batcher.pause(1);
     // The step that was under way.
@@ -237,10 +237,10 @@ describe('a generation that is paused', () => {
     await stopped;
   });
 
-  it('alone has the engine rest: no step is computed, what was is told, and it goes on where it was', async () => {
+  it('lets the engine rest if it is the only one: no step is computed, earlier events are sent, and it goes on where it was', async () => {
     const { context, batches, step } = stepwise([...letters(3), END]);
     const { batcher, events, until } = world({ context });
-    batcher.add(order(1, 'one'));
+    batcher.add(request(1, 'one'));
     for (let count = 0; count < 2; count++) await step();
     batcher.pause(1);
     await step();
@@ -257,11 +257,11 @@ describe('a generation that is paused', () => {
   it('and then aborted is freed although no step is computed, and its sequence is another’s', async () => {
     const { context, step } = stepwise(letters(400));
     const { batcher, events, until } = world({ context, sequences: 1 });
-    batcher.add(order(1, 'one'));
+    batcher.add(request(1, 'one'));
     await step();
     batcher.pause(1);
     await step();
-    batcher.add(order(2, 'two'));
+    batcher.add(request(2, 'two'));
     expect(await step()).toBe(false);
     batcher.abort(1);
     await until('freed');
@@ -277,8 +277,8 @@ describe('a generation that is paused', () => {
   it('while it waits for a sequence, starts there and takes part in no step', async () => {
     const { context, step } = stepwise([97, END, ...letters(100)]);
     const { batcher, events, until } = world({ context, sequences: 1 });
-    batcher.add(order(1, 'one'));
-    batcher.add(order(2, 'two'));
+    batcher.add(request(1, 'one'));
+    batcher.add(request(2, 'two'));
     batcher.pause(2);
     await step();
     await step();
@@ -297,10 +297,10 @@ describe('a generation that is paused', () => {
     const { batcher, events, until } = world({ context: fakeContext([97, END, 98, END]) });
     batcher.pause(1);
     batcher.resume(1);
-    batcher.add(order(1, 'one'));
+    batcher.add(request(1, 'one'));
     await until('finish');
     batcher.pause(1);
-    batcher.add(order(1, 'again'));
+    batcher.add(request(1, 'again'));
     await until('finish', 2);
     expect(endsOf(events, 1)).toHaveLength(2);
   });
@@ -308,7 +308,7 @@ describe('a generation that is paused', () => {
   it('is no hindrance to the end of the engine', async () => {
     const { context, step } = stepwise(letters(400));
     const { batcher } = world({ context });
-    batcher.add(order(1, 'one'));
+    batcher.add(request(1, 'one'));
     await step();
     batcher.pause(1);
     await step();

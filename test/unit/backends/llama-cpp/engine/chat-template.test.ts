@@ -168,7 +168,7 @@ describe('what an answer before it thought', () => {
   const thought: Message = { role: 'assistant', content: 'Three.', reasoning: 'Hm.' };
   const thoughts = (name: string) => turns(`{% if m.${name} %}<think>{{ m.${name} }}</think>{% endif %}`);
 
-  it.each(['reasoning_content', 'thinking'])('is told to a template that reads %s', (name) => {
+  it.each(['reasoning_content', 'thinking'])('is given to a template that reads %s', (name) => {
     expect(render(thoughts(name), [ask, thought, ask])).toBe(
       '[user]Sum?[assistant]Three.<think>Hm.</think>[user]Sum?',
     );

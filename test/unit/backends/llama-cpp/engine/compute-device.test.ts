@@ -128,7 +128,7 @@ describe('compute device', () => {
       );
     });
 
-    it('tells which device it opened, before anything is loaded', async () => {
+    it('reports which device it opened before anything is loaded', async () => {
       expect((await start('auto', L4)).opened).toEqual(['cuda']);
       expect((await start('auto')).opened).toEqual(['cpu']);
       expect((await start('off', L4)).opened).toEqual(['cpu']);
@@ -203,7 +203,7 @@ describe('compute device', () => {
       await expect(failure).rejects.toThrow('CUDA (NVIDIA L4) failed: device lost');
     });
 
-    it('and fails on the CPU is told as it is', async () => {
+    it('and fails on the CPU keeps its error as it is', async () => {
       await expect(failed('auto', {})).rejects.toThrow(/^device lost$/);
       await expect(failed('auto', {})).rejects.not.toBeInstanceOf(GpuFailure);
     });

@@ -209,7 +209,7 @@ describe('embedding input', () => {
       },
     );
 
-    it('are told without those around them on demand, and for texts alone', () => {
+    it('are returned without special tokens on request, and for texts only', () => {
       const text = { kind: 'text', prompt: 'text' } as const;
       expect(encodeForEmbedding(modelWith('wpm'), { input: text })).toEqual([BOS, ...TEXT, SEP]);
       expect(encodeForEmbedding(modelWith('wpm'), { input: text, addSpecial: false })).toEqual(TEXT);

@@ -28,7 +28,7 @@ it('describes what node-llama-cpp is made of as it is', async () => {
   expect(() => new AddonJinjaRenderer('{{')).toThrow();
 });
 
-it('tells a version that is made otherwise', () => {
+it('reports a version with other members', () => {
   const message =
     'This version of node-llama-cpp is not the one that the engine was made for: run npm install.';
   expect(() => nativeContextOf({})).toThrow(message);

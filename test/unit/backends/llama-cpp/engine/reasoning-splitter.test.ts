@@ -13,29 +13,29 @@ function run(pieces: readonly string[], begun = false) {
 }
 
 describe('ReasoningSplitter', () => {
-  it('tells the thought at the beginning from the answer, without tags and the newlines after them', () => {
+  it('separates the reasoning at the beginning from the answer, without tags and the newlines after them', () => {
     expect(run(['<think>\nHm, well.</think>\n\nHello.\n'])).toMatchObject({
       reasoning: 'Hm, well.',
       text: 'Hello.\n',
     });
   });
 
-  it('begins within the thought when the prompt opened it', () => {
+  it('begins within the reasoning if the prompt opened it', () => {
     expect(run(['\nHm.</think>\n\nHello.'], true)).toMatchObject({ reasoning: 'Hm.', text: 'Hello.' });
   });
 
-  it('gives an answer without a thought as it is', () => {
+  it('returns an answer without reasoning as it is', () => {
     expect(run(['\n\nHello <think>you</think>'])).toMatchObject({
       reasoning: '',
       text: '\n\nHello <think>you</think>',
     });
   });
 
-  it('gives nothing for an empty thought', () => {
+  it('returns nothing for empty reasoning', () => {
     expect(run(['<think>\n\n</think>\n\nHello.'])).toMatchObject({ reasoning: '', text: 'Hello.' });
   });
 
-  it('takes a thought that never ends as thought', () => {
+  it('takes reasoning that never ends as reasoning', () => {
     expect(run(['<think>Hm </thi'])).toMatchObject({ reasoning: 'Hm </thi', text: '' });
   });
 

@@ -84,7 +84,7 @@ describe('the sampler of a sequence', () => {
     });
   });
 
-  it('tells the native one what it penalizes when the model may end', async () => {
+  it('passes the penalized tokens to the native sampler when the model may end', async () => {
     const { configs, sampler } = recording();
     const chosen = [7, 8, 9];
     const context = { sampleToken: async () => chosen.shift() } as never;

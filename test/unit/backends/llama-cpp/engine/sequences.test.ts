@@ -99,7 +99,7 @@ describe('sequence', () => {
   }
 
   describe('a sequence', () => {
-    it('keeps the beginning that it is told to keep', () => {
+    it('keeps a prefix of a given length', () => {
       const cut: (readonly number[])[] = [];
       const sequence = holding([1, 2, 3, 4], {
         removeTokenCellsFromSequence: (...call) => {
