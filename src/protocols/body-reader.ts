@@ -8,33 +8,27 @@ import { type SchemaNode, variantChooser, variantsOf } from '../schema/schema.ts
 import { compileCheck, describeViolation } from '../schema/violation.ts';
 import { invalid } from './field-errors.ts';
 
-/** `path`: of the part in its body, for errors; without one the value is the body itself. */
-export type BodyReader<Body> = (raw: unknown, path?: string) => Body;
+type BodyReader<Body> = (raw: unknown) => Body;
 
 /** Strict: null is a value like any other. */
 export function bodyReader<Schema extends TSchema>(schema: Schema): BodyReader<Static<Schema>> {
   const check = compileCheck<Static<Schema>>(schema);
-  return (raw, root = '') => {
+  return (raw) => {
     const checked = check(raw);
     if ('value' in checked) return checked.value;
-    const path = joinPaths(root, checked.violation.path);
+    const { path } = checked.violation;
     throw new ServingError('invalid_request', {
-      message: describeViolation({ ...checked.violation, path }, 'The body'),
+      message: describeViolation(checked.violation, 'The body'),
       ...(path !== '' && { param: path }),
     });
   };
-}
-
-function joinPaths(root: string, path: string): string {
-  if (root === '' || path === '') return root + path;
-  return `${root}${path.startsWith('[') ? '' : '.'}${path}`;
 }
 
 /** As the official servers read: null counts as absent, in every object that the schema describes. */
 export function nullableBodyReader<Schema extends TSchema>(schema: Schema): BodyReader<Static<Schema>> {
   const read = bodyReader(schema);
   const dropNulls = nullDropper(schema as SchemaNode);
-  return dropNulls === undefined ? read : (raw, path) => read(dropNulls(raw), path);
+  return dropNulls === undefined ? read : (raw) => read(dropNulls(raw));
 }
 
 /** Copies only what has a null in it, so most bodies stay as they are. */

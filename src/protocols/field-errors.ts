@@ -1,13 +1,14 @@
-/** The refusal of a body: the field at fault, what is wrong with it and what is allowed. */
-
+/**
+ * Errors about one field of a body. Parsers and backends name fields natively; http/ renames them, once, into the names of the
+ * route that the client used.
+ */
 import { ServingError } from '../core/errors.ts';
 import type { FieldNames } from './protocol.ts';
 
+/** `message`: what is wrong with the field and what is allowed; it begins with the field. */
 export function invalid(param: string, message: string): ServingError {
   return new ServingError('invalid_request', { message, param });
 }
-
-/** Fields are named natively where they meet a backend; whoever asked in another protocol hears of them in its words. */
 
 /** `format.properties.a` → `response_format.json_schema.schema.properties.a`. */
 export function renameField(names: FieldNames, field: string): string {
@@ -18,11 +19,12 @@ export function renameField(names: FieldNames, field: string): string {
   return typeof name === 'string' ? name + rest : name(rest);
 }
 
-/** The same error about the same field; messages begin with its name where they speak of one. */
+/** The same error with the field's other name, also at the beginning of its message. */
 export function renameErrorField(names: FieldNames | undefined, error: ServingError): ServingError {
   const { param, message } = error;
-  const name = param === undefined || names === undefined ? param : renameField(names, param);
-  if (param === undefined || name === undefined || name === param) return error;
+  if (param === undefined || names === undefined) return error;
+  const name = renameField(names, param);
+  if (name === param) return error;
   return new ServingError(error.code, {
     message: message.startsWith(param) ? name + message.slice(param.length) : message,
     param: name,

@@ -1,22 +1,26 @@
-/** How a protocol lists models on a path that it shares with another one, and by what its clients are known. */
-
+/**
+ * Lists of models. Two protocols may list them on the same path: then each has its format, and the request shows which one its
+ * client knows.
+ */
 import type { TSchema } from 'typebox';
 import type { ServedModel } from '../core/backend.ts';
 import type { Query, QueryContext } from './protocol.ts';
 
 export interface ModelListFormat {
-  /** The request comes from a client of that protocol. */
+  /** The request comes from a client that knows this format. */
   matches(query: Query): boolean;
-  list(house: QueryContext): unknown;
-  /** `name`: what it was asked as. */
-  one(name: string, model: ServedModel, house: QueryContext): unknown;
+  list(context: QueryContext): unknown;
+  /** `name`: the id or alias of the request. */
+  one(name: string, model: ServedModel, context: QueryContext): unknown;
   readonly schemas: { readonly list: TSchema; readonly one: TSchema };
 }
 
-/** Each model under its id and its aliases. */
+/** One entry for each id and each alias. */
 export function everyName<Entry>(
-  house: QueryContext,
+  context: QueryContext,
   describe: (name: string, model: ServedModel) => Entry,
 ): Entry[] {
-  return house.models().flatMap((model) => [model.id, ...model.aliases].map((name) => describe(name, model)));
+  return context
+    .models()
+    .flatMap((model) => [model.id, ...model.aliases].map((name) => describe(name, model)));
 }

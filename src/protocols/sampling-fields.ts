@@ -1,20 +1,21 @@
-/** Fields about tokens of the model's own vocabulary, the same in the native API and on /v1. Counted, as each costs time per token. */
-
+/** Sampling fields that the native API and /v1 share: the schema of those about tokens, and the reader of all of them. */
 import { Type } from 'typebox';
 import type { Sampling, TokenBias } from '../core/generation.ts';
 import { showValue } from '../schema/violation.ts';
 import { invalid } from './field-errors.ts';
 
+// Each of these costs time with every token.
 const MAX_STOP_TOKENS = 256;
 const MAX_BAD_WORDS = 256;
 
-/** Blanks in front of a word are ignored, so a word of blanks alone would forbid nothing. */
+/** Blanks before a word are ignored, so a word of blanks would forbid nothing. */
 const badWord = Type.String({
   pattern: '\\S',
   maxLength: 256,
   title: 'a string of 1 to 256 characters that are not all blanks',
 });
 
+/** They name tokens of the model's own vocabulary. */
 export const tokenFields = {
   stop_token_ids: Type.Optional(
     Type.Array(Type.Integer({ minimum: 0 }), {
@@ -30,14 +31,12 @@ export const tokenFields = {
   ),
 };
 
-/** What bodies with OpenAI's names for sampling have in common: a table of fields, the biases and the bad words. */
-
-/** To be completed by the protocol. */
+/** Protocols add fields of their own. */
 type MutableSampling = { -readonly [Name in keyof Sampling]: Sampling[Name] };
 
 type NumberName = Exclude<keyof Sampling, 'logitBias' | 'badWords'>;
 
-/** `fields`: of a body → the sampling field that each sets, as it is. */
+/** `fields`: field of the body → sampling field with the same value. */
 export function samplingReader<Field extends string>(fields: Readonly<Record<Field, NumberName>>) {
   const entries = Object.entries(fields) as [Field, NumberName][];
   return (
@@ -59,12 +58,10 @@ export function samplingReader<Field extends string>(fields: Readonly<Record<Fie
   };
 }
 
-/** logit_bias becomes the core's, in every protocol that has it: token id → what is added to its logit. */
-
-/** One way to write each token, so that none can be given twice. */
+/** One way to write each token id, so that none can be given twice. */
 const TOKEN_ID = /^(0|[1-9][0-9]{0,9})$/;
 
-/** By token, so that equal requests look alike. */
+/** Sorted by token, so that equal requests look alike. */
 function parseLogitBias(biases: Readonly<Record<string, number>>): readonly TokenBias[] {
   return Object.entries(biases)
     .map(([key, bias]) => ({ token: parseToken(key), bias }))

@@ -1,10 +1,9 @@
-/** What every protocol asks of the tools that a client offers. */
-
+/** Rules about tools in every protocol: of those that a client offers, and of their calls and results in a conversation. */
 import { showValue } from '../schema/violation.ts';
 import { refuseDeepNesting } from './body-reader.ts';
 import { invalid } from './field-errors.ts';
 
-/** Adds the name to those of the request. `path` is that of the object that has it. */
+/** Adds the name of a tool to those of the request. `path`: of the object that has the name. */
 export function requireUniqueName(name: string, path: string, taken: Set<string>): void {
   if (taken.has(name))
     throw invalid(
@@ -14,7 +13,7 @@ export function requireUniqueName(name: string, path: string, taken: Set<string>
   taken.add(name);
 }
 
-/** `type`: whether the schema must name its type. */
+/** `schema`: of the arguments. `type`: whether it must name its type. */
 export function checkParameters(
   schema: object,
   path: string,
@@ -29,30 +28,29 @@ export function checkParameters(
   refuseDeepNesting(schema, path);
 }
 
-/**
- * Which tool calls a conversation has made and which of them are answered. Owned by one parse. Invariant: an answer belongs
- * to a call of the assistant's message before it and its like, and each call has one answer at most.
- */
-
-/** What the fields of an answer are called in its body. */
+/** For errors: where a tool's result stands in its body. */
 interface ToolResultFields {
-  /** Of the whole answer. */
+  /** Of the whole result. */
   readonly path: string;
   readonly idPath: string;
-  /** Said when there is no call before it; begins with a field. */
+  /** The error where no call stands before the result. */
   readonly misplaced: { readonly path: string; readonly message: string };
 }
 
+/**
+ * Matches the results of tools with the calls of a conversation. Owned by one parse. Invariant: a result belongs to a call of the
+ * assistant's message before it (only other results may stand between), and each call has one result at most.
+ */
 export class ToolCallMatcher {
-  /** Id of a call → whether it was answered. */
+  /** Id of a call → whether it has its result. */
   #calls = new Map<string, boolean>();
 
-  /** A message that is neither: calls before it can no longer be answered. */
+  /** At any other message: calls before it can no longer be answered. */
   reset(): void {
     this.#calls = new Map();
   }
 
-  /** The ids of an assistant's message, `idPath` of each for errors. */
+  /** At an assistant's message with these calls. */
   begin(calls: readonly { readonly id: string; readonly idPath: string }[]): void {
     this.reset();
     for (const { id, idPath } of calls) {
@@ -65,7 +63,7 @@ export class ToolCallMatcher {
     }
   }
 
-  /** Without an id: the first call that has no answer yet. */
+  /** At a result: returns the id of its call, by default of the first one without a result. */
   match(given: string | undefined, { path, idPath, misplaced }: ToolResultFields): string {
     if (this.#calls.size === 0) throw invalid(misplaced.path, misplaced.message);
     const id = given ?? this.unanswered[0];
@@ -90,7 +88,7 @@ export class ToolCallMatcher {
 
 const SHOWN_IDS = 8;
 
-/** Ids for a message: the first few, and how many more there are. */
+/** For messages: the first few ids, and how many more there are. */
 export function listIds(ids: readonly string[]): string {
   const shown = ids.slice(0, SHOWN_IDS).map((id) => JSON.stringify(id));
   const more = ids.length - shown.length;
