@@ -1,11 +1,11 @@
-/** Errors as Ollama says them: a text and nothing else; after the first line of a stream, a line of their own. */
-
+/** What Ollama's routes answer: the schemas of their answers for OpenAPI (tests hold every answer to them), errors and metrics. */
 import { type TProperties, type TSchema, Type } from 'typebox';
 import type { Milliseconds } from '../../core/clock.ts';
 import type { ServingError } from '../../core/errors.ts';
 import type { Usage } from '../../core/generation.ts';
 import type { AnswerContext, ErrorShape } from '../protocol.ts';
 
+/** An error is a text and nothing else. */
 export const OllamaError = Type.Object({ error: Type.String() });
 
 export const ollamaErrors: ErrorShape = {
@@ -13,12 +13,10 @@ export const ollamaErrors: ErrorShape = {
   render: (error) => ({ status: error.spec.status, body: { error: error.message } }),
 };
 
-/** Instead of the rest: nothing with `done: true`, and no "success", follows it. */
+/** The last line of a stream that fails: none with `done: true`, and no "success", follows it. */
 export function errorLine({ message }: ServingError): string {
   return `${JSON.stringify({ error: message })}\n`;
 }
-
-/** When an answer was made and how long that took, as Ollama tells it: RFC 3339, and whole nanoseconds. */
 
 const NANOSECONDS = 1_000_000;
 
@@ -32,6 +30,7 @@ export const metrics = {
   eval_duration: nanoseconds('From the first token to the end.'),
 };
 
+/** RFC 3339. */
 export function timeOf(sinceEpoch: Milliseconds): string {
   return new Date(sinceEpoch).toISOString();
 }
@@ -41,12 +40,12 @@ export function nanosecondsOf(milliseconds: Milliseconds): number {
 }
 
 /**
- * `load_duration` is left away: no request loads a model here. The wait in the queue is in `total_duration` alone, so that
+ * `load_duration` is omitted: no request loads a model here. The wait in the queue is in `total_duration` alone, so that
  * tokens per second, which clients compute from the others, are those of the model.
  */
 export function metricsOf({ promptTokens, completionTokens }: Usage, { trace, timings }: AnswerContext) {
   const { queueMs, ttftMs, totalMs } = timings();
-  // Nobody knows when a whole answer had its first token: its time counts as the answer's, which is slower than the truth.
+  // The first token of a whole answer is not known, so the time of its prompt counts as the answer's.
   const firstMs = trace.unstreamed ? queueMs : ttftMs;
   return {
     total_duration: nanosecondsOf(totalMs),
@@ -57,10 +56,9 @@ export function metricsOf({ promptTokens, completionTokens }: Usage, { trace, ti
   };
 }
 
-/** Where /api/chat and /api/generate differ in what they answer: what stands around the text, and the order of keys. */
-
+/** How the answers of /api/chat and /api/generate differ: in what stands around the text, and in the order of keys. */
 export interface AnswerFormat {
-  /** Of a line: what stands between its head and its text, and between that (with its thoughts and calls) and `done`. */
+  /** Of a line: between its head and its text, and between that (with reasoning and calls) and `done`. */
   readonly opens: string;
   readonly closes: string;
   content(parts: AnswerParts): object;
@@ -93,15 +91,13 @@ export const CHAT_FORMAT: AnswerFormat = {
   end: (reason, metrics, logprobs) => Object.assign({}, reason, logprobs, metrics),
 };
 
-/** It has no tools, so no calls. `context`, the tokens of the conversation, is not given: no later request could use it here. */
+/** It has no tools, so no calls. `context`, the tokens of the conversation, is omitted: no later request could use it here. */
 export const GENERATE_FORMAT: AnswerFormat = {
   opens: '"response":',
   closes: '',
   content: ({ text, thinking = '' }) => ({ response: text, ...(thinking !== '' && { thinking }) }),
   end: (reason, metrics, logprobs) => Object.assign({}, reason, metrics, logprobs),
 };
-
-/** What /api/chat and /api/generate answer: the whole body, and the lines of a stream. For OpenAPI; tests hold every answer to it. */
 
 const likelyToken = {
   token: Type.String({ description: 'U+FFFD for bytes that are no character by themselves.' }),
@@ -119,7 +115,7 @@ const Logprobs = Type.Array(
       Type.Array(Type.Object(likelyToken), { description: 'Likeliest first; with top_logprobs.' }),
     ),
   }),
-  { description: 'One for each token of the text, when asked for with logprobs.' },
+  { description: 'One for each token of the text, with logprobs.' },
 );
 
 const ToolCall = Type.Object({
@@ -148,7 +144,7 @@ const message = Type.Object({
 });
 
 const doneReason = Type.Enum(['stop', 'length', 'content_filter'], {
-  description: 'content_filter: the backend would not go on.',
+  description: 'content_filter: the backend stopped the answer.',
 });
 
 function answers(content: TProperties): Readonly<Record<string, TSchema>> {
@@ -167,7 +163,7 @@ function answers(content: TProperties): Readonly<Record<string, TSchema>> {
     done: Type.Literal(true),
     done_reason: Type.Enum(['load', 'unload'], {
       description:
-        'Nothing was asked of the model. unload: keep_alive is 0; the model stays in memory nevertheless, for others.',
+        'There was no prompt. unload: keep_alive is 0; the model stays in memory nevertheless, for other clients.',
     }),
   });
   return {

@@ -1,5 +1,4 @@
-/** Answers of /api/chat and /api/generate, whole or in lines; and the one to a request that asks nothing. */
-
+/** Answers of /api/chat and /api/generate, whole or as lines. */
 import { ServingError } from '../../core/errors.ts';
 import type {
   FinishReason,
@@ -14,7 +13,7 @@ import { parseJsonObject, renderToken } from '../rendering.ts';
 import { type AnswerFormat, errorLine, metricsOf, type RenderedCall, timeOf } from './answer.ts';
 
 export interface AnswerStyle {
-  readonly form: AnswerFormat;
+  readonly format: AnswerFormat;
   /** As the client named it. */
   readonly model: string;
 }
@@ -28,7 +27,7 @@ export function ollamaRenderer(style: AnswerStyle, { logprobs }: GenerationReque
 }
 
 function renderWhole(
-  { form, model }: AnswerStyle,
+  { format, model }: AnswerStyle,
   { text, reasoning, toolCalls, logprobs, finishReason, usage }: GenerationResult,
   { answer, withLogprobs }: { readonly answer: AnswerContext; readonly withLogprobs: boolean },
 ): unknown {
@@ -36,9 +35,9 @@ function renderWhole(
   return {
     model,
     created_at: timeOf(answer.createdAt),
-    ...form.content({ text, thinking: reasoning, calls: renderCalls(indexed, finishReason) }),
+    ...format.content({ text, thinking: reasoning, calls: renderCalls(indexed, finishReason) }),
     done: true,
-    ...form.end(
+    ...format.end(
       { done_reason: doneReasonOf(finishReason) },
       metricsOf(usage, answer),
       withLogprobs ? { logprobs: renderLogprobs(logprobs) } : {},
@@ -46,15 +45,14 @@ function renderWhole(
   };
 }
 
-/**
- * The lines of one streamed answer. Owned by it: keeps the calls that the model is writing until they are whole, and
- * writes them in their order. What does not change from line to line is written once, so that a token costs little.
- */
-
 export const NDJSON = 'application/x-ndjson';
 
 type Finish = Extract<GenerationEvent, { type: 'finish' }>;
 
+/**
+ * The lines of one streamed answer. It keeps the calls that the model is writing until they are whole, and writes them in their
+ * order. The text that all lines share is made once, so that a token costs little.
+ */
 export class LineEncoder implements StreamEncoder {
   readonly contentType = NDJSON;
   readonly #answer: AnswerContext;
@@ -66,17 +64,17 @@ export class LineEncoder implements StreamEncoder {
   readonly #calls = new Map<number, IndexedCall & { arguments: string }>();
 
   constructor(options: {
-    readonly form: AnswerFormat;
+    readonly format: AnswerFormat;
     /** As the client named it. */
     readonly model: string;
     readonly answer: AnswerContext;
     readonly withLogprobs: boolean;
   }) {
-    const { form, model, answer, withLogprobs } = options;
+    const { format, model, answer, withLogprobs } = options;
     const head = JSON.stringify({ model, created_at: timeOf(answer.createdAt) }).slice(0, -1);
     this.#answer = answer;
-    this.#begins = `${head},${form.opens}`;
-    this.#closes = `${form.closes},"done":`;
+    this.#begins = `${head},${format.opens}`;
+    this.#closes = `${format.closes},"done":`;
     this.#ends = `${this.#closes}false}\n`;
     this.#withLogprobs = withLogprobs;
   }
@@ -95,7 +93,7 @@ export class LineEncoder implements StreamEncoder {
         return before === '' ? undefined : before;
       }
       case 'tool-arguments':
-        this.#goOn(event);
+        this.#appendArguments(event);
         return undefined;
       case 'finish':
         return this.#lastLines(event);
@@ -104,7 +102,7 @@ export class LineEncoder implements StreamEncoder {
     }
   }
 
-  /** The line with `done: true` has been written by then. */
+  /** `finish` has written the line with `done: true`. */
   end(): string {
     return '';
   }
@@ -113,7 +111,7 @@ export class LineEncoder implements StreamEncoder {
     return errorLine(error);
   }
 
-  /** A piece without text: clients add it and nothing changes. */
+  /** An empty text: clients append it and nothing changes. */
   heartbeat(): string {
     return `${this.#begins}""${this.#ends}`;
   }
@@ -124,16 +122,16 @@ export class LineEncoder implements StreamEncoder {
     return `${begun}${this.#closes}false,"logprobs":${JSON.stringify(renderLogprobs(logprobs))}}\n`;
   }
 
-  #goOn({ index, delta }: Extract<GenerationEvent, { type: 'tool-arguments' }>): void {
+  #appendArguments({ index, delta }: Extract<GenerationEvent, { type: 'tool-arguments' }>): void {
     const call = this.#calls.get(index);
     if (call !== undefined) call.arguments += delta;
     else if (delta.trim() !== '')
       throw new ServingError('backend_error', {
-        message: 'The model’s backend went on with a call that was over.',
+        message: 'The model’s backend sent arguments of a tool call that had ended.',
       });
   }
 
-  /** Looked for when something else begins, not with every piece. Calls wait for those before them. */
+  /** Called when something else begins, as looking with every piece would cost too much. A call waits for those before it. */
   #wholeCalls(): string {
     let lines = '';
     for (const call of this.#calls.values()) {
@@ -160,28 +158,26 @@ function isWhole(text: string): boolean {
   return text.trimEnd().endsWith('}') && parseJsonObject(text) !== undefined;
 }
 
-/** Calls are no reason of their own there: clients look whether there are any. */
+/** Ollama has no reason for tool calls: clients look for the calls. */
 function doneReasonOf(reason: Finish['reason']): 'stop' | 'length' | 'content_filter' {
   return reason === 'tool_calls' ? 'stop' : reason;
 }
 
-/** Tool calls as Ollama shows them: whole ones alone, their arguments as an object. One that the end of the answer cut off is none. */
-
-/** By its place among the calls of the answer. */
+/** `index`: its position among the calls of the answer. */
 interface IndexedCall extends ToolCall {
   readonly index: number;
 }
 
-/** Throws `backend_error` where a call is over and has no arguments that can be called with: nobody would hear of it. */
+/** Throws `backend_error` for a finished call whose arguments are no object: the client would never see that call. */
 function renderCall({ index, id, name, arguments: text }: IndexedCall): RenderedCall {
   const values = parseJsonObject(text === '' ? '{}' : text);
   if (values !== undefined) return { id, function: { index, name, arguments: values } };
   throw new ServingError('backend_error', {
-    message: `The model called ${JSON.stringify(name)} with arguments that are no JSON object.`,
+    message: `The model called ${JSON.stringify(name)} with arguments that are not a JSON object.`,
   });
 }
 
-/** The calls that an answer ended with; one that its length cut off is none. */
+/** The calls at the end of an answer, without one that was cut off by its length. */
 function renderCalls(calls: readonly IndexedCall[], reason: FinishReason): readonly RenderedCall[] {
   return calls.flatMap((call, position) => {
     const mayBeWhole = call.arguments === '' && position < calls.length - 1;
@@ -189,8 +185,6 @@ function renderCalls(calls: readonly IndexedCall[], reason: FinishReason): reado
     return isCut ? [] : renderCall(call);
   });
 }
-
-/** Log-probabilities as Ollama shows them. */
 
 function renderLogprobs(logprobs: readonly TokenLogprob[]) {
   return logprobs.map((token) => ({

@@ -1,12 +1,11 @@
-/** What the bodies of /api/chat and /api/generate have in common: `options`, and how the answer is to be. */
-
+/** The bodies of /api/chat and /api/generate: they are checked, typed and published by these schemas. */
 import { type Static, Type } from 'typebox';
 
 const MAX_INTEGER = 2_147_483_647;
 
 const stopString = Type.String({ minLength: 1 });
 
-export const options = Type.Object(
+const options = Type.Object(
   {
     temperature: Type.Optional(Type.Number({ minimum: 0 })),
     top_p: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 1 })),
@@ -15,7 +14,7 @@ export const options = Type.Object(
     ),
     min_p: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
     seed: Type.Optional(
-      Type.Integer({ minimum: -1, maximum: MAX_INTEGER, description: '-1: another one each time.' }),
+      Type.Integer({ minimum: -1, maximum: MAX_INTEGER, description: '-1: a new one each time.' }),
     ),
     repeat_penalty: Type.Optional(Type.Number({ exclusiveMinimum: 0 })),
     presence_penalty: Type.Optional(Type.Number({ minimum: -2, maximum: 2 })),
@@ -36,15 +35,15 @@ export const options = Type.Object(
       Type.Integer({
         minimum: 1,
         description:
-          'Changes nothing, and X-Dropped-Parameters says so: the context has the size that the configuration gives it, and a prompt that does not fit is refused.',
+          'Dropped, and X-Dropped-Parameters names it: the configuration decides the size of the context, and a prompt that does not fit is rejected.',
       }),
     ),
   },
   {
     additionalProperties: true,
     description:
-      'Options that concern the runner (num_gpu, num_thread, use_mmap …) are the configuration’s business and ignored. ' +
-      'repeat_last_n, mirostat, tfs_z, typical_p and penalize_newline are refused unless they have their default.',
+      'Options of the runner (num_gpu, num_thread, use_mmap …) are ignored: the configuration decides them. ' +
+      'repeat_last_n, mirostat, tfs_z, typical_p and penalize_newline are rejected unless they have their default.',
   },
 );
 
@@ -53,13 +52,13 @@ export type Options = Static<typeof options>;
 export const keepAlive = Type.Optional(
   Type.Union([Type.Number(), Type.String()], {
     description:
-      'Changes nothing, and X-Dropped-Parameters says so: how long models stay in memory is for the configuration to say, as others use them too. ' +
-      'A request that asks nothing of the model is answered with done_reason "unload" where it is 0.',
+      'Dropped, and X-Dropped-Parameters names it: the configuration decides how long models stay in memory, as other clients use them too. ' +
+      'Without messages or prompt, 0 is answered with done_reason "unload".',
   }),
 );
 
-/** The fields of both routes that generate. */
-export const generationFields = {
+/** Of both bodies. */
+const generationFields = {
   model: Type.Optional(
     Type.String({
       description: 'A configured model or an alias; "name:latest" is "name". Default: default_model.',
@@ -80,7 +79,7 @@ export const generationFields = {
   options: Type.Optional(options),
   think: Type.Optional(
     Type.Union([Type.Boolean(), Type.Enum(['low', 'medium', 'high'])], {
-      description: 'Default: as the model does when nothing is said.',
+      description: 'Default: the model’s own.',
     }),
   ),
   logprobs: Type.Optional(
@@ -90,8 +89,99 @@ export const generationFields = {
     Type.Integer({
       minimum: 0,
       maximum: 20,
-      description: 'With logprobs: so many of the likeliest tokens at each place. Default: 0.',
+      description: 'With logprobs: as many of the likeliest tokens at each position. Default: 0.',
     }),
   ),
   keep_alive: keepAlive,
 };
+
+const imageList = Type.Array(Type.String({ minLength: 1 }), {
+  maxItems: 64,
+  description: 'Images (PNG, JPEG, GIF or WebP) in base64. Addresses are rejected: nothing is fetched.',
+});
+
+const toolName = Type.String({
+  pattern: '^[a-zA-Z0-9_.-]{1,128}$',
+  title: 'a name of 1 to 128 letters, digits, underscores, dots or hyphens',
+});
+
+const toolList = Type.Array(
+  Type.Object({
+    type: Type.Optional(Type.Literal('function')),
+    function: Type.Object({
+      name: toolName,
+      description: Type.Optional(Type.String({ description: 'Tells the model what it is for.' })),
+      parameters: Type.Optional(
+        Type.Object(
+          {},
+          { additionalProperties: true, title: 'an object (the JSON Schema of the arguments)' },
+        ),
+      ),
+    }),
+  }),
+  { maxItems: 128, description: 'What the model may ask to be called. Each has a name of its own.' },
+);
+
+const toolCall = Type.Object({
+  id: Type.Optional(Type.String()),
+  function: Type.Object({
+    name: toolName,
+    arguments: Type.Optional(Type.Object({}, { additionalProperties: true })),
+  }),
+});
+
+const messageList = Type.Array(
+  Type.Object({
+    role: Type.Enum(['system', 'user', 'assistant', 'tool']),
+    content: Type.Optional(Type.String()),
+    thinking: Type.Optional(
+      Type.String({ description: 'With role assistant: its reasoning before the text.' }),
+    ),
+    images: Type.Optional(imageList),
+    tool_calls: Type.Optional(
+      Type.Array(toolCall, { maxItems: 128, description: 'With role assistant: its calls.' }),
+    ),
+    tool_name: Type.Optional(
+      Type.String({
+        description:
+          'With role tool: the tool whose result this is. Without it and tool_call_id: that of the first call without a result.',
+      }),
+    ),
+    tool_call_id: Type.Optional(Type.String()),
+  }),
+  { description: 'A conversation. Without messages the answer only says that the model is available.' },
+);
+
+export const ChatBody = Type.Object({
+  ...generationFields,
+  messages: Type.Optional(messageList),
+  tools: Type.Optional(toolList),
+});
+
+export const GenerateBody = Type.Object({
+  ...generationFields,
+  prompt: Type.Optional(
+    Type.String({
+      description: 'One user message. Without it the answer only says that the model is available.',
+    }),
+  ),
+  system: Type.Optional(Type.String({ description: 'System message in front of the prompt; not with raw.' })),
+  raw: Type.Optional(
+    Type.Boolean({
+      description: 'The prompt goes to the model as it is: no chat template, special tokens are parsed.',
+    }),
+  ),
+  images: Type.Optional(imageList),
+  suffix: Type.Optional(Type.String({ description: 'Rejected unless empty.' })),
+  template: Type.Optional(Type.String({ description: 'Rejected unless empty: the model has its own.' })),
+  context: Type.Optional(
+    Type.Array(Type.Number(), {
+      description: 'Rejected unless empty: answers here have none. Send the conversation to /api/chat.',
+    }),
+  ),
+});
+
+export type ChatBody = Static<typeof ChatBody>;
+export type GenerateBody = Static<typeof GenerateBody>;
+export type MessageBody = Static<typeof messageList>[number];
+export type ToolList = Static<typeof toolList>;

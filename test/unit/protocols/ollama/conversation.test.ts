@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { chatRoute } from '../../../../src/protocols/ollama/parse.ts';
+import { chatRoute } from '../../../../src/protocols/ollama/protocol.ts';
 import { parseWith, refusalWith } from '../../../support/protocol-answers.ts';
 
 const user = { role: 'user', content: 'hi' };

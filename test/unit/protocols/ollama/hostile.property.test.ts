@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ServingError } from '../../../../src/core/errors.ts';
 import { embedRoute } from '../../../../src/protocols/ollama/embed.ts';
-import { chatRoute, generateRoute } from '../../../../src/protocols/ollama/parse.ts';
+import { chatRoute, generateRoute } from '../../../../src/protocols/ollama/protocol.ts';
 import { runs } from '../../../support/property-runs.ts';
 import { parseContext } from '../../../support/protocol-answers.ts';
 

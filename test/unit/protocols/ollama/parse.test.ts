@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ServingError } from '../../../../src/core/errors.ts';
 import { embeddingsRoute, embedRoute } from '../../../../src/protocols/ollama/embed.ts';
-import { chatRoute, generateRoute } from '../../../../src/protocols/ollama/parse.ts';
+import { chatRoute, generateRoute } from '../../../../src/protocols/ollama/protocol.ts';
 import { parseWith, refusalWith, wholeOf } from '../../../support/protocol-answers.ts';
 
 const PNG = 'iVBORw0KGgoAAAANSUhEUg==';

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { ServingError } from '../../../../src/core/errors.ts';
 import type { FinishReason, GenerationEvent } from '../../../../src/core/generation.ts';
 import { metricsOf } from '../../../../src/protocols/ollama/answer.ts';
-import { chatRoute, generateRoute } from '../../../../src/protocols/ollama/parse.ts';
+import { chatRoute, generateRoute } from '../../../../src/protocols/ollama/protocol.ts';
 import { ANSWER, parseWith, streamOf, wholeOf } from '../../../support/protocol-answers.ts';
 
 const usage = { promptTokens: 4, completionTokens: 2, cachedTokens: 0 };
