@@ -1,5 +1,7 @@
-/** What /v1/messages answers: the whole message, and the events of a stream. For OpenAPI; tests hold every answer to it. */
-
+/**
+ * Answers of /v1/messages: the schemas of the whole message and of the events of a stream, for OpenAPI (tests hold every answer to
+ * them), and the parts that both have.
+ */
 import { type Static, Type } from 'typebox';
 import type { FinishReason, GenerationRequest, Usage } from '../../core/generation.ts';
 import { ErrorBody } from './errors.ts';
@@ -12,7 +14,7 @@ const usage = {
   output_tokens_details: Type.Object({
     thinking_tokens: Type.Integer({
       minimum: 0,
-      description: 'Thoughts; 0 where the backend does not count them apart.',
+      description: '0 where the backend does not count them separately.',
     }),
   }),
   server_tool_use: Type.Null(),
@@ -91,11 +93,9 @@ export const MessageEvent = Type.Union([
   ErrorBody,
 ]);
 
-/** What a whole message and a streamed one have in common. */
-
-/** What the request says of how its answer is shown. */
+/** How the request wants its answer shown. */
 export interface AnswerSettings {
-  /** A block of thoughts has nothing in it. */
+  /** Thinking blocks are empty. */
   readonly hidesThinking: boolean;
 }
 
@@ -116,7 +116,7 @@ export function renderStop(reason: FinishReason, matchedStop: string | undefined
   return { stop_reason: STOP_REASONS[reason], stop_sequence: null };
 }
 
-/** As the end of a stream tells it. */
+/** At the end of a stream. */
 export function renderUsage({ promptTokens, completionTokens, cachedTokens, reasoningTokens = 0 }: Usage) {
   return {
     input_tokens: Math.max(0, promptTokens - cachedTokens),
@@ -128,7 +128,7 @@ export function renderUsage({ promptTokens, completionTokens, cachedTokens, reas
   } as const;
 }
 
-/** As a message tells it. */
+/** In a message. */
 export function renderMessageUsage(usage: Usage) {
   return Object.assign(renderUsage(usage), {
     cache_creation: null,

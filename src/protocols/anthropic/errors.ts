@@ -1,11 +1,11 @@
-/** Errors as the Anthropic API says them. They have no key for the field at fault: the message names it. */
+/** Error bodies of the Anthropic API. They have no key for the field at fault, so the message names it. */
 import { Type } from 'typebox';
 import type { ErrorCode, ServingError } from '../../core/errors.ts';
 import type { ErrorShape } from '../protocol.ts';
 
 const OVERLOADED = 529;
 
-/** Status → type, where it is not the one of all refusals. */
+/** Status → type; any other status has REFUSAL. */
 const TYPES: Readonly<Record<number, string>> = {
   401: 'authentication_error',
   403: 'permission_error',
@@ -22,7 +22,7 @@ const REFUSAL = 'invalid_request_error';
 /** What clients look for in a message. */
 const WORDS: Partial<Record<ErrorCode, string>> = { context_length_exceeded: 'prompt is too long' };
 
-/** Field at fault → what clients that can do without it go by: they send the whole conversation instead. */
+/** Field at fault → a code that clients know: they then send the whole conversation instead. */
 const DETAILS: ReadonlyMap<string | undefined, { readonly error_code: string }> = new Map([
   ['thread', { error_code: 'thread_unsupported_request' }],
 ]);

@@ -1,6 +1,6 @@
 /**
- * What GET /v1/models and /v1/models/{id} answer to clients of the Anthropic API, whose path for models is that of the OpenAI
- * API: they are known by the version that they name. All models are on one page, whatever page was asked for.
+ * GET /v1/models and /v1/models/{id} for clients of the Anthropic API, which has the same paths as the OpenAI API: its clients send
+ * an anthropic-version. All models are on one page, whatever page is requested.
  */
 import { type Static, Type } from 'typebox';
 import type { ServedModel } from '../../core/backend.ts';
@@ -37,8 +37,8 @@ export const anthropicModels: ModelListFormat = {
   schemas: { list: ModelPage, one: ModelInfo },
 };
 
-function modelPage(house: QueryContext): Static<typeof ModelPage> {
-  const data = everyName(house, (name, model) => modelInfo(name, model, house));
+function modelPage(context: QueryContext): Static<typeof ModelPage> {
+  const data = everyName(context, (name, model) => modelInfo(name, model, context));
   return { data, has_more: false, first_id: data[0]?.id ?? null, last_id: data.at(-1)?.id ?? null };
 }
 

@@ -1,5 +1,4 @@
-/** Native fields in the words of this API. Messages are counted differently here, so what is wrong in one is named by its kind. */
-
+/** The Anthropic API: its routes. Null counts as absent, unknown fields are ignored. */
 import { type Static, Type } from 'typebox';
 import { CITY_SCHEMA, QUESTION } from '../examples.ts';
 import type { FieldNames, GenerationRoute, Protocol, QueryRoute } from '../protocol.ts';
@@ -8,6 +7,7 @@ import { anthropicErrors } from './errors.ts';
 import { parseCount, parseMessages } from './parse.ts';
 import { CountBody, MessagesBody } from './schema.ts';
 
+/** Native field → its name here. Messages have other indexes here, so a field of one is named by its kind. */
 export const fieldNames: FieldNames = {
   stop: 'stop_sequences',
   think: 'thinking',
@@ -22,8 +22,6 @@ export const fieldNames: FieldNames = {
     return rest.endsWith('.role') ? 'messages: a tool_result' : 'messages';
   },
 };
-
-/** POST /v1/messages: an answer to a conversation, whole or as a stream of events. */
 
 export const messagesRoute: GenerationRoute = {
   kind: 'generation',
@@ -57,8 +55,6 @@ export const messagesRoute: GenerationRoute = {
   parse: parseMessages,
 };
 
-/** POST /v1/messages/count_tokens: how long the prompt of a message would be. */
-
 const Count = Type.Object({ input_tokens: Type.Integer({ minimum: 0 }) });
 
 export const countTokensRoute: QueryRoute = {
@@ -77,10 +73,10 @@ export const countTokensRoute: QueryRoute = {
     },
     answers: { 'application/json': Count },
   },
-  answer: async ({ body }, house): Promise<Static<typeof Count>> => {
+  answer: async ({ body }, context): Promise<Static<typeof Count>> => {
     const { model, input, tools, thinking } = parseCount(body);
-    const { id } = house.requireModel(model);
-    const tokens = await house.tokenize(id, {
+    const { id } = context.requireModel(model);
+    const tokens = await context.tokenize(id, {
       input,
       ...(tools !== undefined && { tools }),
       ...(thinking !== undefined && { thinking }),
@@ -88,8 +84,6 @@ export const countTokensRoute: QueryRoute = {
     return { input_tokens: tokens.length };
   },
 };
-
-/** The Anthropic API: POST /v1/messages and what belongs to it. Null counts as absent, fields that nobody knows are no error. */
 
 export const anthropic: Protocol = {
   name: 'anthropic',

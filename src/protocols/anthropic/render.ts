@@ -1,5 +1,4 @@
-/** A whole message. */
-
+/** A message, whole or as a stream of events. */
 import { ServingError } from '../../core/errors.ts';
 import type {
   GenerationEvent,
@@ -41,23 +40,19 @@ function renderWhole(
   });
 }
 
-/** Nothing of what the model wrote is lost, and no call is made up: what was cut off is no object of arguments. */
+/** Arguments that were cut off are no object: `arguments_text` then has all that the model wrote. */
 function renderCall({ id, name, arguments: text }: ToolCall): ContentBlock {
   const input = text === '' ? {} : (parseJsonObject(text) ?? { arguments_text: text });
   return { type: 'tool_use', id, name, input };
 }
 
-/**
- * A message as a stream of events. Invariant: `message_start` comes first, in front of the first event that says something, and
- * `message_stop` only where the model has finished.
- */
-
 const PING = sseEvent({ type: 'ping' }, 'ping');
 const END = sseEvent({ type: 'message_stop' }, 'message_stop');
 
+/** Invariant: `message_start` comes first, before the first event with content, and `message_stop` only after the model's end. */
 function messageStream(request: GenerationRequest, { hidesThinking }: AnswerSettings): StreamEncoder {
   const blocks = new BlockEncoder();
-  /** As far as the backend tells it before it answers; the truth comes with the end. */
+  /** What the backend knows before it answers; the final figures come at the end. */
   let usage = { promptTokens: 0, completionTokens: 0, cachedTokens: 0 };
   let started = false;
 
@@ -111,21 +106,16 @@ function messageStream(request: GenerationRequest, { hidesThinking }: AnswerSett
   };
 }
 
-/**
- * The content blocks of one streamed message, as events. Owned by one answer. Invariant: one block is open at a time, and none is
- * opened again: a call that begins while another is not whole waits for it with what has come of its arguments.
- */
-
 interface Call {
   readonly id: string;
   readonly name: string;
-  /** All that has come. */
+  /** Its arguments so far. */
   text: string;
 }
 
 type Kind = 'text' | 'thinking';
 
-/** In front of the JSON text of a piece. */
+/** The event's text before the JSON of a piece. */
 const DELTAS = {
   text: '"delta":{"type":"text_delta","text":',
   thinking: '"delta":{"type":"thinking_delta","thinking":',
@@ -137,16 +127,20 @@ const EMPTY = {
   thinking: { type: 'thinking', thinking: '', signature: '' },
 } as const;
 
+/**
+ * The content blocks of one streamed message, as events. Owned by one answer. Invariant: one block is open at a time, and none is
+ * opened again: a call that begins while another is not whole waits for it, with what has come of its arguments.
+ */
 class BlockEncoder {
   /** Of the open block, or of the next. */
   #index = 0;
   #open: Kind | Call | undefined;
-  /** Of the open block: all of a delta's event before its piece. */
+  /** Of the open block: a delta's event up to its piece. */
   #prefix = '';
   #calls = new Map<number, Call>();
   #waiting: Call[] = [];
 
-  /** A piece of text or of thoughts; an empty one opens the block and says nothing. */
+  /** A piece of text or of thinking; an empty one only opens the block. */
   piece(kind: Kind, piece: string): string {
     const opening = this.#open === kind ? '' : this.close() + this.#begin(kind, EMPTY[kind]);
     return piece === '' ? opening : opening + this.#delta(piece);
@@ -157,7 +151,7 @@ class BlockEncoder {
     this.#calls.set(index, call);
     if (typeof this.#open !== 'object') return this.close() + this.#beginCall(call);
     this.#waiting.push(call);
-    return this.#passOn();
+    return this.#sendWaiting();
   }
 
   arguments(index: number, delta: string): string {
@@ -166,24 +160,24 @@ class BlockEncoder {
     const isOpen = call === this.#open;
     if (isOpen || this.#waiting.includes(call)) {
       call.text += delta;
-      return isOpen ? this.#delta(delta) + this.#passOn() : '';
+      return isOpen ? this.#delta(delta) + this.#sendWaiting() : '';
     }
-    // Only the end of an answer tells that a call has no arguments: a block without any says so already.
+    // A call without arguments is known as such only at the end of an answer; its block shows that already.
     if (delta === '{}' && call.text === '') return '';
     throw new ServingError('backend_error', {
       message: 'The model’s backend sent arguments of a tool call that had ended.',
     });
   }
 
-  /** Ends the open block, and says all that waits for it. */
+  /** Ends the open block, and sends all calls that wait for it. */
   close(): string {
     let events = this.#end();
     for (const call of this.#waiting.splice(0)) events += this.#beginCall(call) + this.#end();
     return events;
   }
 
-  /** The calls that wait come as soon as those before them are whole. */
-  #passOn(): string {
+  /** Sends waiting calls as soon as those before them are whole. */
+  #sendWaiting(): string {
     let events = '';
     while (this.#waiting.length > 0 && typeof this.#open === 'object' && isWhole(this.#open)) {
       const next = this.#waiting.shift();
@@ -215,7 +209,7 @@ class BlockEncoder {
   #end(): string {
     if (this.#open === undefined) return '';
     const index = this.#index;
-    // Clients take it from here: thoughts without one are not shown to a model again.
+    // Clients drop thinking without a signature from later requests.
     const signature =
       this.#open === 'thinking'
         ? sseEvent(

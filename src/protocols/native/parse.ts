@@ -1,5 +1,4 @@
 /** A native body becomes a GenerationRequest. Strict: an unknown field, a wrong type or a contradiction is a 400 that names it. */
-
 import type {
   GenerationInput,
   GenerationRequest,
@@ -81,7 +80,7 @@ function parseInput({
     if (raw) throw invalid('raw', 'raw is only allowed with prompt: messages need the chat template.');
     const conversation = parseConversation(messages);
     if (!continues) return { kind: 'chat', messages: conversation };
-    refuseOtherEnd(conversation);
+    requireAssistantEnd(conversation);
     return { kind: 'chat', messages: conversation, continuesLast: true };
   }
   if (continues)
@@ -103,7 +102,7 @@ function parseInput({
   return { kind: 'text', prompt };
 }
 
-function refuseOtherEnd(messages: readonly Message[]): void {
+function requireAssistantEnd(messages: readonly Message[]): void {
   const last = messages.at(-1);
   if (last?.role === 'assistant' && last.toolCalls === undefined) return;
   throw invalid(
@@ -130,9 +129,7 @@ function parseStop({ stop }: GenerateBody): readonly string[] {
   return typeof stop === 'string' ? [stop] : stop;
 }
 
-/** The sampling fields of a native body become the core's. */
-
-/** Native field → the sampling field it sets, as it is. */
+/** Native field → sampling field with the same value. */
 const SAMPLING_FIELDS = {
   temperature: 'temperature',
   top_p: 'topP',
@@ -153,9 +150,7 @@ function parseLogprobs({ logprobs, top_logprobs }: GenerateBody): LogprobsOption
   return undefined;
 }
 
-/** format, grammar, regex and choice become the core's OutputFormat. */
-
-/** Each constrains the whole text. */
+/** Each constrains the whole text, so only one may be given. */
 const FIELDS = ['format', 'grammar', 'regex', 'choice'] as const satisfies readonly (keyof GenerateBody)[];
 
 function parseOutput(body: GenerateBody): OutputFormat | undefined {
@@ -172,16 +167,14 @@ function parseOutput(body: GenerateBody): OutputFormat | undefined {
   return { kind: 'json-schema', schema: format };
 }
 
-/** The messages of a native body become those of the core. A tool's answer belongs to a call: of the assistant's message that stands before it and its like. */
-
-/** The fields that go with one role only. */
+/** Fields that belong to one role. */
 const FIELDS_OF_ROLES = [
   { field: 'tool_calls', role: 'assistant' },
   { field: 'tool_call_id', role: 'tool' },
 ] as const;
 
 function parseConversation(messages: readonly MessageBody[]): readonly Message[] {
-  const ledger = new ToolCallMatcher();
+  const calls = new ToolCallMatcher();
   return messages.map((message, index) => {
     const path = `messages[${index}]`;
     for (const { field, role } of FIELDS_OF_ROLES) {
@@ -190,7 +183,7 @@ function parseConversation(messages: readonly MessageBody[]): readonly Message[]
     }
     const { role, content } = message;
     if (role === 'tool') {
-      const toolCallId = ledger.match(message.tool_call_id, {
+      const toolCallId = calls.match(message.tool_call_id, {
         path,
         idPath: `${path}.tool_call_id`,
         misplaced: {
@@ -201,11 +194,11 @@ function parseConversation(messages: readonly MessageBody[]): readonly Message[]
       return { role, content, toolCallId };
     }
     if (role !== 'assistant' || message.tool_calls === undefined) {
-      ledger.reset();
+      calls.reset();
       return { role, content };
     }
     const callsPath = `${path}.tool_calls`;
-    ledger.begin(message.tool_calls.map(({ id }, call) => ({ id, idPath: `${callsPath}[${call}].id` })));
+    calls.begin(message.tool_calls.map(({ id }, call) => ({ id, idPath: `${callsPath}[${call}].id` })));
     return { role, content, toolCalls: parseCalls(message.tool_calls, callsPath) };
   });
 }
@@ -216,8 +209,6 @@ function parseCalls(calls: ToolCallList, path: string): readonly ToolCall[] {
     return { id, name, arguments: JSON.stringify(values) };
   });
 }
-
-/** tools and tool_choice become the core's ToolUse. */
 
 function parseTools({ tools, tool_choice, raw }: GenerateBody): ToolUse | undefined {
   if (tools === undefined) {

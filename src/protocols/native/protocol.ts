@@ -1,4 +1,4 @@
-/** POST /generate and POST /stream: the same body, answered whole or token by token. */
+/** The native API: its routes. Bodies are strict: an unknown field is a 400. */
 
 import { CITY_SCHEMA, QUESTION } from '../examples.ts';
 import type { GenerationRoute, Protocol } from '../protocol.ts';
@@ -57,8 +57,6 @@ const streamRoute: GenerationRoute = {
   },
   parse: parseGenerate('stream'),
 };
-
-/** The native API: strict bodies, our own names. */
 
 export const native: Protocol = {
   name: 'native',

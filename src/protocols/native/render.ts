@@ -1,5 +1,4 @@
-/** What the native API answers: the whole body, the events of a stream, the error object. For OpenAPI; tests hold every answer to it. */
-
+/** Native answers: the whole body, the events of a stream and the error, each with its schema for OpenAPI. Tests hold every answer to its schema. */
 import { Type } from 'typebox';
 import type {
   GenerationEvent,
@@ -107,8 +106,6 @@ export const StreamEvent = Type.Union([
   ErrorAnswer,
 ]);
 
-/** Native answers: the whole body, the events of a stream, the error object. */
-
 export const nativeErrors: ErrorShape = {
   schema: ErrorAnswer,
   render: (error, requestId) => ({
@@ -198,14 +195,11 @@ function renderUsage({ promptTokens, completionTokens, cachedTokens }: Usage) {
   };
 }
 
-/** Tool calls as native answers show them. `arguments` is always an object: a call that was cut off has `arguments_text` in its place. */
-
+/** `arguments` is always an object: a call that was cut off has `arguments_text` instead. */
 function renderToolCall({ id, name, arguments: text }: ToolCall) {
   const values = parseJsonObject(text);
   return values === undefined ? { id, name, arguments_text: text } : { id, name, arguments: values };
 }
-
-/** Log-probabilities as native answers show them. */
 
 function renderLogprobs(logprobs: readonly TokenLogprob[]) {
   return logprobs.map((token) => ({ ...renderToken(token), top_logprobs: token.top.map(renderToken) }));

@@ -1,5 +1,4 @@
-/** Tools as native bodies write them: their definitions, which of them may be called, and calls made earlier. */
-
+/** The body of /generate and /stream: it is checked, typed and published by this schema. */
 import { type Static, Type } from 'typebox';
 import { PRIORITIES } from '../../core/priority.ts';
 import { tokenFields } from '../sampling-fields.ts';
@@ -15,7 +14,7 @@ const toolName = Type.String({
 const tool = Type.Object(
   {
     name: toolName,
-    description: Type.Optional(Type.String({ description: 'Tells the model what it is for.' })),
+    description: Type.Optional(Type.String({ description: 'For the model.' })),
     parameters: Type.Optional(
       Type.Object(
         {},
@@ -65,15 +64,14 @@ const toolCallList = Type.Array(
     },
     closed,
   ),
-  { minItems: 1, maxItems: 128, description: 'With role assistant: the calls that it asked for.' },
+  { minItems: 1, maxItems: 128, description: 'With role assistant: its calls.' },
 );
 
 export type ToolList = Static<typeof toolList>;
 export type ToolChoiceBody = Static<typeof toolChoice>;
 export type ToolCallList = Static<typeof toolCallList>;
 
-/** A message of a conversation in a native body. What goes with which role, and in which order, is for conversation.ts to say. */
-
+/** Which fields go with which role is checked by the parser. */
 const message = Type.Object(
   {
     role: Type.Enum(['system', 'user', 'assistant', 'tool']),
@@ -91,8 +89,6 @@ const message = Type.Object(
 );
 
 export type MessageBody = Static<typeof message>;
-
-/** The body that /generate and /stream take: validation, types and OpenAPI all come from here. */
 
 const stopString = Type.String({ minLength: 1 });
 
@@ -113,7 +109,7 @@ export const GenerateBody = Type.Object(
       Type.Boolean({
         description:
           'true: the answer continues the last message, the assistant’s, and is what comes after it. Default: false, a turn of ' +
-          'the assistant’s begins, whoever spoke last.',
+          'the assistant’s begins, whatever the last role.',
       }),
     ),
     system: Type.Optional(
@@ -207,7 +203,7 @@ export const GenerateBody = Type.Object(
     priority: Type.Optional(
       Type.Enum([...PRIORITIES], {
         description:
-          'Default: normal. A wish for more than this client may have is lowered, and a header says so.',
+          'Default: normal. A priority above the client’s maximum is lowered to it, and X-Priority-Lowered-From names it.',
       }),
     ),
   },

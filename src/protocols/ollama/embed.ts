@@ -1,4 +1,4 @@
-/** POST /api/embed, a vector for each text, and its older sister /api/embeddings, for one text. */
+/** POST /api/embed, a vector for each text, and the older /api/embeddings, for one text. */
 
 import { Type } from 'typebox';
 import { nullableBodyReader } from '../body-reader.ts';
@@ -17,7 +17,7 @@ const texts = Type.Array(Type.String({ minLength: 1 }), { maxItems: MAX_INPUTS }
 const shared = {
   model: Type.Optional(Type.String({ description: 'Default: default_model.' })),
   options: Type.Optional(
-    Type.Object({}, { additionalProperties: true, description: 'None of them concerns vectors: ignored.' }),
+    Type.Object({}, { additionalProperties: true, description: 'Ignored: none of them concerns vectors.' }),
   ),
   keep_alive: keepAlive,
 };
@@ -31,7 +31,7 @@ const EmbedBody = Type.Object({
   ),
   truncate: Type.Optional(
     Type.Boolean({
-      description: 'Accepted, but nothing is ever cut: a text longer than the context is a 400.',
+      description: 'Ignored: a text longer than the context is a 400, never cut.',
     }),
   ),
   dimensions: Type.Optional(
@@ -50,7 +50,7 @@ export const embedRoute: EmbeddingRoute = {
   path: '/api/embed',
   describes: {
     summary: 'Embed texts, as Ollama does it',
-    description: 'A text longer than the context is refused, never cut.',
+    description: 'A text longer than the context is rejected, never cut.',
     body: { schema: EmbedBody, examples: { 'Two texts': { model: 'embedder', input: TEXTS } } },
     answers: {
       'application/json': Type.Object({
@@ -104,7 +104,7 @@ export const embeddingsRoute: EmbeddingRoute = {
   },
 };
 
-/** An empty text is none: there is nothing to embed. */
+/** An empty text is no input. */
 function listOf(input: string | readonly string[]): readonly string[] {
   if (typeof input !== 'string') return input;
   return input === '' ? [] : [input];

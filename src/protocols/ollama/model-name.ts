@@ -1,4 +1,4 @@
-/** Names of models as Ollama has them: one without a tag has the tag `latest`, written or not, and case makes no difference. */
+/** Model names as in Ollama: a name without a tag has the tag `latest`, and case makes no difference. */
 import { ServingError } from '../../core/errors.ts';
 import { invalid } from '../field-errors.ts';
 import type { NameMatching } from '../protocol.ts';
@@ -10,7 +10,7 @@ export function withTag(name: string): string {
   return hasTag(name) ? name : name + LATEST;
 }
 
-/** Where a request without a name is a wrong one, and not one for a model that is not there. */
+/** For requests that must name a model. */
 export function findRequired<Found>(
   name: string,
   find: (name: string, matching?: NameMatching) => Found,
@@ -20,8 +20,8 @@ export function findRequired<Found>(
 }
 
 /**
- * By the name as it stands, else by its other spelling, else by either in any case; without a name, the default. Throws `model_not_found` in the words that
- * clients look for.
+ * By the name as given, else by its other spelling, else by either in any case; without a name, the default model. Throws
+ * `model_not_found` with the message that clients look for.
  */
 export function findNamed<Found>(
   name: string,

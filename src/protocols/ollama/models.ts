@@ -1,8 +1,7 @@
 /**
- * GET /api/tags and GET /api/ps: which models there are, and which are in memory. What is not known of a model is empty or 0:
- * it may be a file here, or anything behind another server. Only its digest is always told, and is no other model's.
+ * GET /api/tags, GET /api/ps and POST /api/show: all models, those in memory, and one in detail. A model may be a file here or
+ * anything behind another server: facts that are not known are empty or 0. Only the digest is always there, and unique.
  */
-
 import { type Static, Type } from 'typebox';
 import type { Ability, ServedModel } from '../../core/backend.ts';
 import { nullableBodyReader } from '../body-reader.ts';
@@ -11,7 +10,7 @@ import type { QueryContext, QueryRoute } from '../protocol.ts';
 import { timeOf } from './answer.ts';
 import { findNamed, withTag } from './model-name.ts';
 
-/** What stays loaded is said to expire in a year so far off that clients write "forever". */
+/** A model that stays loaded expires in a year so far off that clients write "forever". */
 const FOREVER = '2318-01-01T00:00:00Z';
 
 const Details = Type.Object(
@@ -25,7 +24,7 @@ const Details = Type.Object(
     context_length: Type.Optional(Type.Integer({ description: 'Tokens it was trained for.' })),
     embedding_length: Type.Optional(Type.Integer()),
   },
-  { description: 'As its Ollama server or its file tells them; empty where neither does.' },
+  { description: 'From its Ollama server or its file; empty where neither has them.' },
 );
 
 function detailsOf({ details }: ServedModel): Static<typeof Details> {
@@ -87,13 +86,13 @@ export const tagsRoute: QueryRoute = {
   limited: false,
   describes: {
     summary: 'List models, as Ollama does it',
-    description: 'Every configured model under its id and its aliases, ready or not: GET /ready tells that.',
+    description: 'Every configured model under its id and its aliases, ready or not (see GET /ready).',
     answers: { 'application/json': Tags },
   },
-  answer: (_, house): Static<typeof Tags> => ({
-    models: everyName(house, (name, model) => ({
+  answer: (_, context): Static<typeof Tags> => ({
+    models: everyName(context, (name, model) => ({
       ...namesOf(name),
-      modified_at: startOf(house),
+      modified_at: startOf(context),
       ...factsOf(model),
       details: detailsOf(model),
     })),
@@ -110,8 +109,8 @@ export const runningRoute: QueryRoute = {
     description: 'Those in memory at any of their targets.',
     answers: { 'application/json': Running },
   },
-  answer: (_, house): Static<typeof Running> => ({
-    models: house
+  answer: (_, context): Static<typeof Running> => ({
+    models: context
       .models()
       .filter(isLoaded)
       .map((model) => ({
@@ -141,12 +140,10 @@ function isLoaded({ targets }: ServedModel): boolean {
   return targets.some(({ loaded }) => loaded);
 }
 
-/** POST /api/show: what is known of one model. Editors read its abilities and the length of its context there. */
-
-/** Also of /api/pull: `name` is what older clients say for `model`. */
+/** Also of /api/pull. */
 export const namingFields = {
   model: Type.Optional(Type.String({ description: 'A model or an alias; "name:latest" is "name".' })),
-  name: Type.Optional(Type.String({ description: 'The older word for model.' })),
+  name: Type.Optional(Type.String({ description: 'The older name of model.' })),
 };
 
 const ShowBody = Type.Object(namingFields);
@@ -199,8 +196,8 @@ export const showRoute: QueryRoute = {
     body: { schema: ShowBody, examples: { 'The default model': {} } },
     answers: { 'application/json': ShowAnswer },
   },
-  answer: ({ body }, house): Static<typeof ShowAnswer> => {
-    const model = findNamed(nameIn(read(body)), house.requireModel);
+  answer: ({ body }, context): Static<typeof ShowAnswer> => {
+    const model = findNamed(nameIn(read(body)), context.requireModel);
     return {
       modelfile: '',
       parameters: '',
@@ -208,7 +205,7 @@ export const showRoute: QueryRoute = {
       details: detailsOf(model),
       model_info: modelInfo(model),
       capabilities: capabilitiesOf(model),
-      modified_at: startOf(house),
+      modified_at: startOf(context),
     };
   },
 };

@@ -1,4 +1,4 @@
-/** POST /api/pull: has a model of the catalogue fetched, where the configuration allows it, and tells how far it is. */
+/** POST /api/pull: downloads a model of the catalogue, where the configuration allows it, and reports the progress. */
 import { Type } from 'typebox';
 import { toServingError } from '../../core/errors.ts';
 import { nullableBodyReader } from '../body-reader.ts';
@@ -11,17 +11,17 @@ import { NDJSON } from './render.ts';
 const PullBody = Type.Object({
   ...namingFields,
   stream: Type.Optional(Type.Boolean({ description: 'Default: true, progress in lines of JSON.' })),
-  insecure: Type.Optional(Type.Boolean({ description: 'Accepted and ignored: what is fetched is checked.' })),
+  insecure: Type.Optional(Type.Boolean({ description: 'Ignored: every download is checked.' })),
 });
 
 const read = nullableBodyReader(PullBody);
 
 const status = {
-  status: Type.String({ description: '"success" is the last, and the only one that means it.' }),
+  status: Type.String({ description: '"success" is the last one, and means success.' }),
 };
 const byteCount = Type.Optional(Type.Integer({ minimum: 0, description: 'Bytes.' }));
 
-/** Where nobody knows how large a file is, it is told of so often. */
+/** Of a file whose size is not known. */
 const BYTES_BETWEEN_LINES = 16 * 1024 * 1024;
 
 export const pullRoute: QueryRoute = {
@@ -39,7 +39,7 @@ export const pullRoute: QueryRoute = {
       [NDJSON]: Type.Union([
         Type.Object({
           ...status,
-          digest: Type.Optional(Type.String({ description: 'The file’s name: progress bars hang on it.' })),
+          digest: Type.Optional(Type.String({ description: 'The file’s name: progress bars need one.' })),
           total: byteCount,
           completed: byteCount,
         }),
@@ -48,9 +48,9 @@ export const pullRoute: QueryRoute = {
       'application/json': Type.Object(status),
     },
   },
-  answer: async ({ body }, house) => {
+  answer: async ({ body }, context) => {
     const asked = read(body);
-    const progress = isServed(nameIn(asked), house) ? NOTHING : findRequired(nameIn(asked), house.pull);
+    const progress = isServed(nameIn(asked), context) ? NOTHING : findRequired(nameIn(asked), context.pull);
     if (asked.stream !== false) return { contentType: NDJSON, chunks: linesOf(progress) };
     for await (const _ of progress);
     return { status: 'success' };
@@ -59,9 +59,9 @@ export const pullRoute: QueryRoute = {
 
 const NOTHING: AsyncIterable<PullProgress> = { async *[Symbol.asyncIterator]() {} };
 
-function isServed(name: string, house: QueryContext): boolean {
+function isServed(name: string, context: QueryContext): boolean {
   try {
-    return findRequired(name, house.requireModel).targets.some(({ state }) => state !== 'not_found');
+    return findRequired(name, context.requireModel).targets.some(({ state }) => state !== 'not_found');
   } catch {
     return false;
   }
