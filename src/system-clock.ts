@@ -1,8 +1,8 @@
-/** The Clock port over Node's own timers. Everything else is given a Clock. */
+/** The Clock port over Node's own timers. Everything else gets a Clock passed in. */
 import { performance } from 'node:perf_hooks';
 import type { Clock } from './core/clock.ts';
 
-/** setTimeout fires at once beyond this. */
+/** Beyond this, setTimeout fires at once. */
 const MAX_TIMER_MS = 2_147_483_647;
 
 export const systemClock: Clock = {

@@ -1,19 +1,19 @@
-/** What a backend tells about itself: its configuration keys, its defaults, and how to make one. One line each in catalog.ts. */
+/** A backend's entry in the catalogue: its configuration keys, its defaults, and how to create one. */
 import { type Static, type TObject, type TProperties, Type } from 'typebox';
 import type { Backend, CacheIsolation } from '../core/backend.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
 import type { DownloadProgress } from '../models/fetch.ts';
 
-/** What the composition root hands to every backend. */
+/** What the composition root passes to every backend. */
 export interface BackendEnvironment {
   readonly clock: Clock;
   readonly log: Log;
-  /** Variables of this process, for backends that start one of their own. */
+  /** Environment variables, for backends that start a process of their own. */
   readonly processEnvironment: Readonly<Record<string, string | undefined>>;
-  /** Folder for model files; made when first needed. */
+  /** Folder for model files; created when first needed. */
   readonly cacheDirectory: string;
-  /** Where `hf:` names are fetched from; default: Hugging Face. */
+  /** Where `hf:` models are downloaded from; default: Hugging Face. */
   readonly hubUrl?: string | undefined;
   readonly onDownloadProgress: (progress: DownloadProgress) => void;
 }
@@ -62,11 +62,11 @@ export interface BackendDefinition<Keys extends TProperties = TProperties> {
   /** Keys of its own, beside the common ones. */
   readonly keys: Keys;
   readonly defaultSlots: number;
-  /** Serves the model itself: a model that is missing and cannot be fetched ends the start. */
+  /** Runs the model itself: the start fails if the model cannot be downloaded or loaded. */
   readonly embedded: boolean;
-  /** Each slot keeps what it evaluated last, for these to share; absent where a target sees to its cache itself. */
+  /** Each slot keeps the prompt that it evaluated last: who may share it. Absent: the target manages its own cache. */
   cacheIsolation?(target: CommonTarget & Static<TObject<Keys>>): CacheIsolation;
-  /** What the keys' own schemas cannot say; throws an Error whose message names what is wrong and what is allowed. */
+  /** Rules beyond the keys' schemas. Throws an Error whose message says what is wrong and what is allowed. */
   checkTarget?(target: CommonTarget & Static<TObject<Keys>>): void;
   create(
     target: CommonTarget & Static<TObject<Keys>> & { readonly slots: number },
@@ -74,7 +74,7 @@ export interface BackendDefinition<Keys extends TProperties = TProperties> {
   ): Backend;
 }
 
-/** Keeps the keys' types for `create` while the catalogue holds definitions of any kind. */
+/** Infers the keys' types for `create`; the catalogue holds definitions of any kind. */
 export function defineBackend<Keys extends TProperties>(
   definition: BackendDefinition<Keys>,
 ): BackendDefinition<Keys> {

@@ -1,4 +1,4 @@
-/** Every backend there is: one line each. The only place, beside its own folder, that names one. */
+/** Every backend: one line each. The only place, beside its own folder, that names one. */
 import type { BackendDefinition } from './backend-definition.ts';
 import { llamaCpp } from './llama-cpp/backend.ts';
 import { ollama } from './ollama/backend.ts';
@@ -7,12 +7,12 @@ import { scripted } from './scripted/backend.ts';
 
 export const BACKENDS: readonly BackendDefinition[] = [llamaCpp, ollama, openAiCompatible, scripted];
 
-/** What is served when nothing else is configured. */
+/** Served when nothing else is configured. */
 export const DEFAULT_TARGET = { backend: 'llama-cpp', model: 'smollm2-135m-instruct' } as const;
 
 export interface FoundBackend {
   readonly definition: BackendDefinition;
-  /** Keys that the name, when it is an alias, sets. */
+  /** Keys that an alias sets. */
   readonly preset: Readonly<Record<string, unknown>>;
 }
 

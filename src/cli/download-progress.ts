@@ -4,7 +4,7 @@ import type { DownloadProgress } from '../models/fetch.ts';
 
 const BAR_WIDTH = 30;
 const CLEAR_TO_END_OF_LINE = '\u001b[K';
-/** Between two reports where nobody knows how much there will be. */
+/** Between two reports, if the total is unknown. */
 const UNKNOWN_STEP_BYTES = 10_000_000;
 
 export function downloadReporter(output: {
@@ -23,7 +23,7 @@ export function downloadReporter(output: {
     lastShown = step;
     const amount = `${megabytes(doneBytes)} of ${totalBytes === 0 ? '?' : megabytes(totalBytes)} MB`;
     if (!terminal.isTTY) {
-      log.info(`fetching ${label}: ${amount}`);
+      log.info(`Downloading ${label}: ${amount}`);
       return;
     }
     const end = share === 1 ? '\n' : CLEAR_TO_END_OF_LINE;

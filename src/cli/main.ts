@@ -56,7 +56,7 @@ function buildProgram(exit: (code: number) => void): Command {
       .command('serve', { isDefault: true })
       .description('Serve the configured models (the default command).'),
   )
-    // Any word that is no command comes here.
+    // The default command gets any word that is not a command.
     .allowExcessArguments(true)
     .action(async (_options, command: Command) => exit(await serve(withoutWords(command))));
   withSettings(
@@ -103,7 +103,7 @@ function flagsOf(command: Command): Flags {
 }
 
 function explain(error: unknown): number {
-  // Commander has printed its message, or the help that was asked for.
+  // Commander has printed its message, or the requested help.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
   const message = error instanceof Error ? error.message : String(error);
   process.stderr.write(`llm-serve: ${printableText(message)}\n`);
@@ -111,11 +111,11 @@ function explain(error: unknown): number {
 }
 
 if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  // Whoever reads the output may stop early, as `head` does.
+  // The reader of the output may stop early, as `head` does.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
   });
-  // The terminal may be closed while the server still finishes what is under way.
+  // The terminal may be closed while the server still finishes open requests.
   process.stderr.on('error', () => {});
   process.exitCode = await main(process.argv.slice(2));
 }

@@ -1,5 +1,4 @@
-/** `llm-serve models list|show|pull|remove`: the model files of the embedded engine. */
-
+/** `llm-serve models list|show|pull|remove`: the model files of the embedded engine. Exit codes as in main.ts. */
 import { stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import type { Command } from 'commander';
@@ -66,8 +65,7 @@ export function addModelCommands(program: Command, { withSettings, flagsOf, exit
   );
 }
 
-/** `llm-serve models list`: the catalogue and whatever else is in the folder for models, as a table or as JSON. */
-
+/** The catalogue, and what else is in the folder for models, as a table or as JSON. */
 const STATE_TEXTS = { present: 'fetched', absent: 'not fetched', damaged: 'damaged' } as const;
 
 async function listModels(flags: Flags, asJson: boolean): Promise<number> {
@@ -126,8 +124,7 @@ function listingJson(listing: ModelListing) {
   };
 }
 
-/** `llm-serve models show`: what the header of a model file says, and what is known of the file. */
-
+/** A model file's header, and what is known of the file. */
 async function showModel(name: string, flags: Flags, asJson: boolean): Promise<number> {
   const reference = readName(name);
   const { path, header } = await readModelFile(await locateModel(reference, cacheDirectoryOf(flags)));
@@ -207,8 +204,7 @@ function parametersText(count: number): string {
   return `${(count / 1e6).toFixed(1)} million`;
 }
 
-/** `llm-serve models pull`: fetches a model file, or waits for whoever fetches it already. */
-
+/** Downloads a model file, or waits for another process that does. */
 async function pullModel(name: string, flags: Flags): Promise<number> {
   if (readName(name).kind === 'path')
     throw new ConfigError(
@@ -241,8 +237,7 @@ async function pullModel(name: string, flags: Flags): Promise<number> {
   }
 }
 
-/** `llm-serve models remove`: deletes a file from the folder for models, and nothing outside of it. */
-
+/** Deletes a file from the folder for models, and nothing outside of it. */
 async function removeCachedModel(name: string, flags: Flags): Promise<number> {
   readName(name);
   const { path, removed } = await removeModel(name, cacheDirectoryOf(flags));
@@ -255,14 +250,11 @@ async function removeCachedModel(name: string, flags: Flags): Promise<number> {
   return 0;
 }
 
-/** The folder for models that is in force. */
-
 function cacheDirectoryOf(flags: Flags): string {
   return readConfig(flags).config.cache.directory ?? defaultCacheDirectory();
 }
 
-/** The name that a command was given. A wrong one is wrong usage. */
-
+/** An invalid name is wrong usage. */
 function readName(name: string): ModelReference {
   try {
     return parseReference(name);
@@ -271,14 +263,13 @@ function readName(name: string): ModelReference {
   }
 }
 
-/** Lines, tables and JSON on standard output. Names in them come from files and servers. */
-
+/** Names in the output come from files and servers: control characters are escaped. */
 function printLine(line: string): void {
   process.stdout.write(`${printableLine(line)}\n`);
 }
 
 function printJson(value: unknown): void {
-  // What it leaves as it is may be written as an escape in any of its strings.
+  // JSON permits these characters, and their escapes, in strings only.
   process.stdout.write(`${printableText(JSON.stringify(value, null, 2))}\n`);
 }
 

@@ -1,5 +1,4 @@
-/** Gathers the sources of the configuration from the process: the file on disk and the environment. */
-
+/** Reads the configuration for a command: its flags, the environment and the file. `check-config` prints it. */
 import { existsSync, readFileSync } from 'node:fs';
 import { stringify } from 'yaml';
 import { type Config, ConfigError } from '../config/config.ts';
@@ -39,8 +38,7 @@ export interface Flags {
   readonly values: Readonly<Record<string, string | boolean | undefined>>;
 }
 
-/** Holds the targets of the embedded engine to `cache.allowed_folders`: here, because links are on the disk. */
-
+/** Applies `cache.allowed_folders` to the embedded engine's targets. Not in config/, as it follows links on the disk. */
 function checkAllowedFolders({ cache, models }: Config): void {
   if (cache.allowed_folders.length === 0) return;
   const folders = [...cache.allowed_folders, cache.directory ?? defaultCacheDirectory()];
@@ -58,10 +56,9 @@ function checkAllowedFolders({ cache, models }: Config): void {
   }
 }
 
-/** `llm-serve check-config`: the configuration as it would be used, secrets hidden. Wrong ones end in a ConfigError. */
-
 const HIDDEN = '(hidden)';
 
+/** `llm-serve check-config`: prints the configuration as it would be used, without its secrets. */
 export function checkConfig(flags: Flags): number {
   const { config, warnings, notices } = readConfig(flags);
   for (const warning of warnings) process.stderr.write(`warning: ${printableText(warning)}\n`);

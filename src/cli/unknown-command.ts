@@ -1,9 +1,8 @@
-/** What to say to a word on the command line that is no command. Pure. */
-
+/** The error for an unknown command, with a suggestion. Pure. */
 import { ConfigError } from '../config/config.ts';
 import { MODELS } from '../models/catalog.ts';
 
-/** Words that other programs have for what is called something else here. */
+/** Commands of other programs, and what they are called here. */
 const COMMAND_SYNONYMS: Readonly<Record<string, string>> = {
   start: 'serve',
   run: 'serve',
@@ -21,7 +20,7 @@ const COMMAND_SYNONYMS: Readonly<Record<string, string>> = {
 const LOOKS_LIKE_MODEL = /^(hf:|https?:\/\/)|\.gguf$/i;
 const MAX_EDIT_DISTANCE = 2;
 
-/** `commands`: the names of those there are, all of them below the command `group` where there is one. */
+/** `commands`: the known names, in the command `group` if there is one. */
 export function rejectUnknownCommand(word: string, commands: readonly string[], group?: string): never {
   const within = (name: string) => (group === undefined ? name : `${group} ${name}`);
   const suggestion = suggestionFor(word, commands, within);
@@ -46,7 +45,7 @@ function suggestionFor(
   return nearest && within(nearest.name);
 }
 
-/** Letters to insert, remove, replace, or swap with their neighbour, to make one word of the other. */
+/** Letters to insert, remove, replace, or swap with their neighbour, to turn one word into the other. */
 function editDistance(one: string, other: string): number {
   const rows: number[][] = [Array.from({ length: other.length + 1 }, (_, column) => column)];
   const at = (row: number, column: number) => rows[row]?.[column] ?? Number.POSITIVE_INFINITY;

@@ -1,5 +1,7 @@
-/** The configuration as the composition root gets it: complete, checked, every target resolved to its backend. */
-
+/**
+ * The configuration as the composition root gets it: complete, checked, every target resolved to its backend and checked against
+ * that backend's keys.
+ */
 import { type Static, type TObject, Type } from 'typebox';
 import Value from 'typebox/value';
 import { type BackendDefinition, commonTargetKeys } from '../backends/backend-definition.ts';
@@ -15,16 +17,14 @@ export type Config = Omit<ConfigValues, 'models' | 'default_model' | 'rate_limit
   readonly models: readonly ModelConfig[];
 };
 
-/** Wrong usage or configuration (exit code 2). The message names the key, the value and what was expected. */
+/** Wrong usage or configuration (exit code 2). The message names the key, its value and the rule. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }
 
-/** The models and their targets: each target checked against the keys of the backend it names, defaults filled in. */
-
 interface TargetConfig {
   readonly definition: BackendDefinition;
-  /** `values.slots` is the configuration's, not the backend's default. */
+  /** `values.slots` comes from the configuration, not from the backend's default. */
   readonly slotsConfigured: boolean;
   readonly values: Static<TObject<typeof commonTargetKeys>> & { readonly slots: number } & Readonly<
       Record<string, unknown>
@@ -48,7 +48,7 @@ function targetSchema(definition: BackendDefinition): TObject {
   return Type.Object({ ...commonTargetKeys, ...definition.keys }, { additionalProperties: false });
 }
 
-/** `shortened`: the one target was given by shortcuts, so its keys are named without their place in `models`. */
+/** `shortened`: the only target comes from shortcuts, so errors name its keys without their position in `models`. */
 export function resolveModels(
   models: ConfigValues['models'],
   { shortened }: { readonly shortened: boolean },
@@ -81,7 +81,7 @@ function resolveTarget(
   if ('violation' in checked) {
     const { path } = checked.violation;
     const violation = { ...checked.violation, path: `${at}${path}` };
-    refuseMissingScheme(violation, schema.properties[path] as SchemaNode | undefined);
+    rejectMissingScheme(violation, schema.properties[path] as SchemaNode | undefined);
     throw new ConfigError(describeViolation(violation, 'The target', showWithoutContents));
   }
   try {
@@ -93,15 +93,15 @@ function resolveTarget(
   return { definition: found.definition, slotsConfigured, values: checked.value };
 }
 
-/** The commonest fault of an address has its own words: `localhost:8001`. */
-function refuseMissingScheme({ path, value, secret }: Violation, node: SchemaNode | undefined): void {
+/** The most common mistake in an address: `localhost:8001`. */
+function rejectMissingScheme({ path, value, secret }: Violation, node: SchemaNode | undefined): void {
   if (typeof value !== 'string' || secret || node?.pattern === undefined || value.includes('://')) return;
   const withScheme = `http://${value.replace(/^\/+/, '')}`;
   if (!new RegExp(node.pattern).test(withScheme)) return;
   throw new ConfigError(`${path} is ${JSON.stringify(value)}; write it with its scheme: ${withScheme}.`);
 }
 
-/** Of a path or an address that ends in a GGUF file, whatever revision, query or checksum follows. */
+/** The name of a GGUF file at the end of a path or an address, before any revision, query or checksum. */
 const FILE_STEM = /([^/\\]+)\.gguf(?:[@?#].*)?$/i;
 
 /** One model with one target; its id is the model's name, or the stem of its file. */

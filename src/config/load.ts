@@ -1,6 +1,6 @@
 /**
- * Configuration from its four sources: flag > environment > file > default. Pure: the sources come in as values.
- * Whatever is wrong is one ConfigError that names the key, the value and what was expected.
+ * Loads the configuration from its four sources: flag > environment > file > default. Pure: the sources are values. Anything wrong
+ * is a ConfigError that names the key, its value and the rule.
  */
 import Value from 'typebox/value';
 import { parse as parseYaml } from 'yaml';
@@ -29,7 +29,7 @@ export interface ConfigSources {
 export interface LoadedConfig {
   readonly config: Config;
   readonly warnings: readonly string[];
-  /** What the settings leave to be decided, and how it was. */
+  /** Decisions that the settings leave open. */
   readonly notices: readonly string[];
 }
 
@@ -74,7 +74,7 @@ function readFile(file: { name: string; text: string }, environment: ConfigSourc
   }
   if (content === null || content === undefined) return {};
   if (typeof content !== 'object' || Array.isArray(content)) {
-    throw new ConfigError(`${file.name} must hold keys and values at its top level, such as "server:".`);
+    throw new ConfigError(`${file.name} must contain keys and values at its top level, such as "server:".`);
   }
   return substitute(content, { environment, path: '', file: file.name }) as Tree;
 }
@@ -97,12 +97,12 @@ function substitute(
     const replacement = at.environment[name];
     if (replacement !== undefined) return replacement;
     throw new ConfigError(
-      `${at.path} in ${at.file} reads the environment variable ${name}, which is not set.`,
+      `${at.path} in ${at.file} uses the environment variable ${name}, which is not set.`,
     );
   });
 }
 
-/** Turns the text of a flag or variable into the type its setting has; what does not fit stays text and fails the check. */
+/** Converts the text of a flag or variable to its setting's type. Text that does not fit fails the check. */
 function readText(text: string | boolean, origin: { setting: Setting; source: string }): unknown {
   const { type } = origin.setting.schema as SchemaNode;
   if (typeof text === 'boolean') return text;
@@ -132,7 +132,7 @@ function assign(tree: Tree, setting: Setting, value: unknown): void {
 }
 
 function readShortcuts({ flags, environment }: ConfigSources): Shortcuts | undefined {
-  // A flag wins over the environment, also over a shortcut in it.
+  // A flag takes precedence over the environment, and over a shortcut there.
   const modelsByFlag = flags.models !== undefined || flags.default_model !== undefined;
   const given = (name: Shortcut) =>
     flags[name] ?? (modelsByFlag ? undefined : environment[shortcutVariable(name)]);
@@ -142,7 +142,7 @@ function readShortcuts({ flags, environment }: ConfigSources): Shortcuts | undef
   return pairs.length === 0 ? undefined : (Object.fromEntries(pairs) as Shortcuts);
 }
 
-/** An empty variable counts as not set: that is what `${NAME:-}` in a Compose file leaves. */
+/** An empty variable counts as not set: `${NAME:-}` in a Compose file produces it. */
 function withoutEmpty(environment: ConfigSources['environment']): ConfigSources['environment'] {
   return Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''));
 }

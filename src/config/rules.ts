@@ -1,5 +1,4 @@
-/** What no single setting can say: rules between settings. Each failure tells how to mend it. */
-
+/** Rules between settings, each with an error that says how to fix it, and the rate limiter's default. Pure. */
 import ipaddr from 'ipaddr.js';
 import { type Config, ConfigError } from './config.ts';
 import type { ConfigValues } from './schema.ts';
@@ -33,7 +32,7 @@ function distinctModels({ models }: Config): void {
   for (const { key, name } of names) {
     if (seen.has(name))
       throw new ConfigError(
-        `${key} is ${JSON.stringify(name)}, but that name is taken by an earlier model or alias.`,
+        `${key} is ${JSON.stringify(name)}, but an earlier model or alias has that name.`,
       );
     seen.add(name);
   }
@@ -43,7 +42,7 @@ function requireAuthOffLoopback({ server, auth }: Config): void {
   if (isLoopbackHost(server.host) || auth.api_keys.length > 0 || auth.allow_open) return;
   throw new ConfigError(
     `server.host is ${JSON.stringify(server.host)}, which others can reach, but auth.api_keys is empty. ` +
-      'Set auth.api_keys, or auth.allow_open: true if everybody who reaches this address may use it, or listen on 127.0.0.1.',
+      'Set auth.api_keys, or set auth.allow_open: true if anyone who reaches this address may use it, or listen on 127.0.0.1.',
   );
 }
 
@@ -86,15 +85,13 @@ export function isLoopbackHost(host: string): boolean {
   return ipaddr.isValid(bare) && ipaddr.process(bare).range() === 'loopback';
 }
 
-/** Whether the limiter is on where no setting decides, and the line with which the start says so. Pure. */
-
 interface RateLimitChoice {
   readonly enabled: boolean;
-  /** Which, and why. */
+  /** For the log: on or off, and why. */
   readonly notice: string;
 }
 
-/** `isSet`: the file, the environment or a flag sets a key of `rate_limit`. Any of them wants a limiter. */
+/** `isSet`: the file, the environment or a flag sets a key of `rate_limit`. Any of them turns the limiter on. */
 export function chooseRateLimit(
   { rate_limit, auth, server }: Pick<ConfigValues, 'rate_limit' | 'auth' | 'server'>,
   isSet: boolean,
@@ -116,7 +113,7 @@ export function chooseRateLimit(
 
 function reasonByDefault({ auth, server }: Pick<ConfigValues, 'auth' | 'server'>): string | undefined {
   if (auth.api_keys.length > 0) return 'auth.api_keys is set';
-  // A proxy on this machine brings clients from elsewhere.
+  // A proxy on this machine forwards clients from elsewhere.
   if (server.trusted_proxies.length > 0) return 'server.trusted_proxies is set';
   return isLoopbackHost(server.host) ? undefined : 'others can reach server.host';
 }

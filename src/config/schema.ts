@@ -1,5 +1,7 @@
-/** The scheduler's part of the configuration schema; its policies and what they mean come from their catalogues. */
-
+/**
+ * The one schema of the configuration: types, defaults, validation, flags, environment names, --help and the reference page all come
+ * from it.
+ */
 import { type Static, Type } from 'typebox';
 import { DEFAULT_TARGET } from '../backends/catalog.ts';
 import {
@@ -93,16 +95,12 @@ const scheduler = Type.Object(
   { additionalProperties: false, default: {} },
 );
 
+/** The policies and their descriptions come from the scheduler. */
 function listMeanings(meanings: Readonly<Record<string, string>>): string {
   return Object.entries(meanings)
     .map(([name, meaning]) => `${name}: ${meaning}`)
     .join('; ');
 }
-
-/**
- * The one schema of the configuration: types, defaults, validation, flags, environment names, --help and the
- * reference page all come from it.
- */
 
 const closed = { additionalProperties: false, default: {} };
 
@@ -208,12 +206,12 @@ const model = Type.Object(
     id: Type.String({ minLength: 1, description: 'The name clients use.' }),
     aliases: Type.Array(Type.String({ minLength: 1 }), {
       default: [],
-      description: 'Other names for it, for clients that have one built in; answers say the id.',
+      description: 'Other names for it, for clients with a fixed model name. Responses contain the id.',
     }),
     /** Checked one by one against the keys of the backend that each names. */
     targets: Type.Array(Type.Object({ backend: Type.String({ minLength: 1 }) }), {
       minItems: 1,
-      description: 'Places that serve this model; see Targets.',
+      description: 'Backends that serve this model; see Targets.',
     }),
   },
   { additionalProperties: false },

@@ -1,5 +1,7 @@
-/** Every single setting of the schema with its three names: the path in the file, the flag, the environment variable. */
-
+/**
+ * Every setting of the schema with its three names: the path in the file, the flag, the environment variable. The only place that
+ * reads the process environment.
+ */
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { SchemaNode } from '../schema/schema.ts';
@@ -18,7 +20,7 @@ export interface Setting {
 
 export const VARIABLE_PREFIX = 'LLM_SERVE_';
 
-/** The shortcut for a single model; each replaces `models` by one entry. */
+/** Shortcuts for a single model: they replace `models` by one entry. */
 export const SHORTCUTS = ['backend', 'url', 'model'] as const;
 export type Shortcut = (typeof SHORTCUTS)[number];
 
@@ -42,8 +44,6 @@ function collect(node: SchemaNode, path: readonly string[]): Setting[] {
     },
   ];
 }
-
-/** The only place that reads the process environment. */
 
 export function readEnvironment(): Readonly<Record<string, string | undefined>> {
   return process.env;

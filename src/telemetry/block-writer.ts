@@ -1,26 +1,26 @@
 /**
- * Lines to a file, pipe or terminal, without blocking the event loop. The first line after a quiet while is written at
- * the end of its turn; those that follow are held back for a block, at most 250 ms, unless they are urgent.
- * What a reader does not take is held up to a bound; lines beyond it are dropped and counted.
+ * Writes lines to a file, pipe or terminal without blocking the event loop. The first line after a quiet while is written at the
+ * end of its turn; those that follow are held back for a block, at most 250 ms, unless they are urgent. If the reader is slow, lines
+ * are held up to a bound; those beyond it are dropped and counted.
  */
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 
-/** Where the bytes go. */
+/** The destination. */
 export interface Output {
-  /** Calls back once, with how many bytes were taken. */
+  /** Calls back once, with the number of bytes written. */
   write(bytes: Buffer, done: (error: NodeJS.ErrnoException | null, written: number) => void): void;
-  /** Blocks; gives how many bytes were taken, or throws. */
+  /** Blocks. Returns the number of bytes written, or throws. */
   writeSync(bytes: Buffer): number;
-  /** Blocks for so long. */
+  /** Blocks for this long. */
   waitSync(forMs: Milliseconds): void;
 }
 
 export interface BlockWriterOptions {
   readonly clock: Clock;
   readonly output: Output;
-  /** Every line is written at the end of its turn, as a person at a terminal wants it. */
+  /** Every line is written at the end of its turn, as a person at a terminal expects. */
   readonly immediate: boolean;
-  /** The line that says, once the reader takes lines again, how many were dropped. */
+  /** The line that reports dropped lines, once the reader takes lines again. */
   readonly dropNotice: (lines: number) => string;
 }
 
@@ -29,9 +29,9 @@ const BLOCK_LENGTH = 32 * 1024;
 /** Characters: some 10,000 request lines. */
 const MAX_HELD_LENGTH = 4 * 1024 * 1024;
 const HOLD_BACK_MS: Milliseconds = 250;
-/** A pipe whose reader is slow. */
+/** For a pipe whose reader is slow. */
 const RETRY_AFTER_MS: Milliseconds = 20;
-/** At the end, for a reader that takes nothing. */
+/** At the end, for a reader that reads nothing. */
 const CLOSE_TIMEOUT_MS: Milliseconds = 500;
 const BUSY: ReadonlySet<string> = new Set(['EAGAIN', 'EBUSY', 'EINTR']);
 
@@ -39,14 +39,14 @@ export class BlockWriter {
   readonly #options: BlockWriterOptions;
   #held = '';
   #heldLines = 0;
-  /** What is left of the block on its way; its length in characters; its lines, with the dropped ones it speaks of. */
+  /** The block being written: bytes left, its length in characters, its lines with the dropped ones that it reports. */
   #block: { bytes: Buffer; readonly length: number; readonly lines: number } | undefined;
-  /** The block on its way waits for its reader. */
+  /** The block being written waits for its reader. */
   #retry: Timer | undefined;
   /** Set while lines are held back for the next block. */
   #holdBack: Timer | undefined;
   #flushDue = false;
-  /** What is held is written as soon as the block on its way is. */
+  /** What is held is written right after the block being written. */
   #flushNext = false;
   #dropped = 0;
   #state: 'open' | 'closing' | 'ended' = 'open';
@@ -56,7 +56,7 @@ export class BlockWriter {
     this.#options = options;
   }
 
-  /** `line` ends with its line break. An urgent one is not held back. */
+  /** `line` ends with a line break. An urgent line is not held back. */
   write(line: string, urgent: boolean): void {
     if (this.#state !== 'open') return;
     if (this.#held.length + (this.#block?.length ?? 0) + line.length > MAX_HELD_LENGTH) {
@@ -70,7 +70,7 @@ export class BlockWriter {
     this.#startHoldBack();
   }
 
-  /** Writes what there is and takes no more. Settles when all is written, or cannot be. */
+  /** Writes all that is held; later lines are dropped. Settles when all is written, or cannot be. */
   close(): Promise<void> {
     if (this.#state !== 'open') return Promise.resolve();
     this.#state = 'closing';
@@ -84,10 +84,10 @@ export class BlockWriter {
     });
   }
 
-  /** For the very end of the process: writes what there is, blocking, and takes no more. */
+  /** For the very end of the process: the same, blocking. */
   closeSync(): void {
     if (this.#state === 'ended') return;
-    // A block that the system is writing it writes to its end; one that waits for its reader is written again here.
+    // A block that the system is writing is left to it; one that waits for its reader is written here.
     const waiting = this.#retry === undefined ? undefined : this.#block?.bytes;
     let bytes = Buffer.concat([waiting ?? Buffer.alloc(0), Buffer.from(this.#held + this.#takeDropNotice())]);
     this.#end();
@@ -150,9 +150,9 @@ export class BlockWriter {
         });
         return;
       }
-      // Nobody will ever read it.
+      // The reader is gone for good.
       if (error?.code === 'EPIPE') return this.#end();
-      // A full disk may have room again: those that follow are tried.
+      // A full disk may have room again: later lines are tried.
       if (error) this.#dropped += block.lines;
       else block.bytes = block.bytes.subarray(written);
       if (!error && block.bytes.length > 0) return this.#writeBlock(block);

@@ -1,8 +1,7 @@
-/** The metrics of docs/reference/metrics.md, under the nouns that dashboards of the field know. Buckets follow the OpenTelemetry GenAI conventions. */
+/** The metrics of docs/reference/metrics.md, by the names that dashboards of the field use. Buckets follow the OpenTelemetry GenAI conventions. */
 import type { Milliseconds } from '../core/clock.ts';
 import { ERRORS } from '../core/errors.ts';
-import type { RequestRecord } from '../core/request-trace.ts';
-import { timingsOf } from '../core/request-trace.ts';
+import { type RequestRecord, timingsOf } from '../core/request-trace.ts';
 import {
   Counter,
   type CounterOptions,

@@ -1,5 +1,7 @@
-/** Prometheus text exposition, version 0.0.4: what every scraper reads. */
-
+/**
+ * Metrics in the Prometheus text format, version 0.0.4: counters, histograms, and the page. Cheap to feed: text and labels are put
+ * together only when the page is scraped.
+ */
 export interface Sample {
   /** Behind the family's name: `_bucket`, `_sum`, `_count` of a histogram. */
   readonly suffix?: string;
@@ -43,17 +45,13 @@ function escapeValue(text: string): string {
   return escapeHelp(text).replaceAll('"', '\\"');
 }
 
-/**
- * A Prometheus counter with one or two labels, cheap enough to be counted for every request: a look-up per label and an
- * addition. A label set begins to exist when it is first counted.
- */
-
 export interface CounterOptions {
   readonly name: string;
   readonly help: string;
   readonly labels: readonly [string] | readonly [string, string];
 }
 
+/** With one or two labels: a look-up for each and an addition. A label set exists once it has been counted. */
 export class Counter implements MetricFamily {
   readonly type = 'counter';
   readonly name: string;
@@ -91,11 +89,6 @@ export class Counter implements MetricFamily {
   }
 }
 
-/**
- * A Prometheus histogram with the one label `model`, cheap enough to be fed for every token: an observation is a search
- * in a short list and two additions, the labels are put together only when it is scraped.
- */
-
 interface Series {
   /** Observations per bucket, each on its own; the last is above every boundary. */
   readonly counts: number[];
@@ -109,6 +102,7 @@ interface ModelHistogramOptions {
   readonly buckets: readonly number[];
 }
 
+/** With the label `model`: an observation is a search in a short list and two additions. */
 export class ModelHistogram implements MetricFamily {
   readonly type = 'histogram';
   readonly name: string;

@@ -1,8 +1,7 @@
 /**
- * Turns the lines of one streamed answer into events. Owned by one generation. Invariant: after `finish` was pushed
- * nothing else is, and an answer without its last line (`done: true`) is an error. A call of a tool comes whole.
+ * Turns the lines of one streamed answer into events. Owned by one generation. Nothing follows `finish`; an answer without its
+ * last line (`done: true`) is an error. A tool call comes in one piece.
  */
-
 import type { GenerationSink } from '../../core/backend.ts';
 import { ServingError } from '../../core/errors.ts';
 import type { GenerationEvent, LikelyToken, TokenLogprob } from '../../core/generation.ts';
@@ -12,15 +11,15 @@ import { type ErrorContext, logprobsUnsupported, promptTruncated, streamError } 
 interface AnswerReaderOptions {
   readonly sink: Pick<GenerationSink, 'event'>;
   readonly context: ErrorContext;
-  /** Where they are asked for. */
+  /** If they were requested. */
   readonly logprobs: LogprobsBuffer | undefined;
-  /** Calls that are new have others. */
-  readonly takenCallIds: ReadonlySet<string>;
+  /** Of the conversation so far: new calls get other ids. */
+  readonly usedCallIds: ReadonlySet<string>;
   readonly onFinish: () => void;
 }
 
 const INCOMPLETE = 'The model’s backend ended its answer before it was complete.';
-/** Nothing was generated; no reason at all is told when the process behind the server went away. */
+/** Nothing was generated. Without any reason, the process behind the server died. */
 const FAILED_REASONS: readonly string[] = ['load', 'unload'];
 
 export class OllamaAnswerReader {
@@ -38,7 +37,7 @@ export class OllamaAnswerReader {
     this.#context = options.context;
     this.#logprobs = options.logprobs;
     this.#onFinish = options.onFinish;
-    this.#callIds = new Set(options.takenCallIds);
+    this.#callIds = new Set(options.usedCallIds);
   }
 
   line(line: string): void {
@@ -72,7 +71,7 @@ export class OllamaAnswerReader {
     this.#push({ type: 'tool-arguments', index, delta: text });
   }
 
-  /** Old releases give none. */
+  /** Old releases send none. */
   #newCallId(given: string | undefined): string {
     let id = given;
     for (let number = this.#callIds.size; id === undefined || this.#callIds.has(id); number += 1)
@@ -81,7 +80,7 @@ export class OllamaAnswerReader {
     return id;
   }
 
-  /** Nothing is told before the first piece: what is refused then may be asked again without. */
+  /** Nothing is passed on before the first piece: until then the request may be rejected and tried again without a field. */
   #push(event: GenerationEvent): void {
     if (!this.#started) this.#sink.event({ type: 'start' });
     this.#started = true;
@@ -89,25 +88,25 @@ export class OllamaAnswerReader {
   }
 
   #finish(answer: UntypedObject): void {
-    const told = asText(answer.done_reason);
-    if (told === undefined || FAILED_REASONS.includes(told)) {
-      const cause = new Error(`Ollama ended with ${told ?? 'no reason'}`);
+    const doneReason = asText(answer.done_reason);
+    if (doneReason === undefined || FAILED_REASONS.includes(doneReason)) {
+      const cause = new Error(`Ollama ended with ${doneReason ?? 'no reason'}`);
       throw new ServingError('backend_error', { message: INCOMPLETE, cause });
     }
-    // Counts that are zero are left away by the server.
+    // The server omits counts that are zero.
     const promptTokens = asCount(answer.prompt_eval_count) ?? 0;
     const { contextSize } = this.#context;
     if (contextSize !== undefined && promptTokens >= contextSize)
       throw promptTruncated(promptTokens, contextSize);
     this.#finished = true;
     const completionTokens = asCount(answer.eval_count) ?? 0;
-    const ended = this.#calls > 0 ? 'tool_calls' : 'stop';
-    // What came after the end of the context was written without the beginning of the conversation.
-    const outgrew = contextSize !== undefined && promptTokens + completionTokens > contextSize;
-    const isCut = told === 'length' || (outgrew && ended === 'stop');
+    const reason = this.#calls > 0 ? 'tool_calls' : 'stop';
+    // Beyond the context's end, the server writes without having the beginning of the conversation.
+    const exceedsContext = contextSize !== undefined && promptTokens + completionTokens > contextSize;
+    const isCut = doneReason === 'length' || (exceedsContext && reason === 'stop');
     this.#push({
       type: 'finish',
-      reason: isCut ? 'length' : ended,
+      reason: isCut ? 'length' : reason,
       usage: { promptTokens, completionTokens, cachedTokens: 0 },
     });
     this.#onFinish();
@@ -124,23 +123,23 @@ function callsOf(message: UntypedObject): readonly Call[] {
   return asArray(message.tool_calls)
     .map(asObject)
     .map(({ id, function: called }) => {
-      const { name: told, arguments: values } = asObject(called);
-      const name = asText(told);
+      const { name: given, arguments: values } = asObject(called);
+      const name = asText(given);
       if (name === undefined) {
         throw new ServingError('backend_error', {
-          message: 'The model’s backend sent the call of a tool without its name.',
+          message: 'The model’s backend sent a tool call without a name.',
         });
       }
       return { id: asText(id), name, text: argumentsOf(values, name) };
     });
 }
 
-/** An object; some that stand in for the server give its text. */
+/** An object. Some servers with the same API send its text. */
 function argumentsOf(values: unknown, name: string): string {
   const read = typeof values === 'string' && values.trim() !== '' ? parse(values) : asObject(values);
   if (isObject(read)) return JSON.stringify(read);
   throw new ServingError('backend_error', {
-    message: `The model’s backend called ${JSON.stringify(name)} with arguments that are no object.`,
+    message: `The model’s backend called ${JSON.stringify(name)} with arguments that are not an object.`,
   });
 }
 
@@ -156,22 +155,21 @@ function parse(text: string): unknown {
 }
 
 /**
- * The log-probabilities of one answer, which may come before the text that they are of. Owned by one generation. Releases
- * that do not know them are silent about it: then the first piece of the answer has none, and nothing of it is told.
+ * Log-probabilities may come before their text: they wait for it. Owned by one generation. Old releases ignore the request for
+ * them: then the first piece of the answer has none, and none of the answer is passed on.
  */
-
 export class LogprobsBuffer {
-  readonly #onSilence: () => void;
+  readonly #onMissing: () => void;
   #waiting: TokenLogprob[] = [];
-  #came = false;
+  #arrived = false;
 
-  constructor(onSilence: () => void) {
-    this.#onSilence = onSilence;
+  constructor(onMissing: () => void) {
+    this.#onMissing = onMissing;
   }
 
   add(values: unknown): void {
     const tokens = validEntries(values);
-    this.#came ||= tokens.length > 0;
+    this.#arrived ||= tokens.length > 0;
     this.#waiting.push(
       ...tokens.map((token) => ({
         ...likelyToken(token),
@@ -180,22 +178,22 @@ export class LogprobsBuffer {
     );
   }
 
-  /** Of the text that is told now. */
+  /** Those of the text that is passed on now. */
   take(): { readonly logprobs?: readonly TokenLogprob[] } {
     const logprobs = this.#waiting;
     this.clear();
     return logprobs.length === 0 ? {} : { logprobs };
   }
 
-  /** Those that came were of a thought, or of a call. */
+  /** They belonged to reasoning, or to a call. */
   clear(): void {
     this.#waiting = [];
   }
 
-  /** Before the first piece of the answer is told. Throws. */
+  /** To be called before the first piece is passed on. */
   rejectIfMissing(): void {
-    if (this.#came) return;
-    this.#onSilence();
+    if (this.#arrived) return;
+    this.#onMissing();
     throw logprobsUnsupported();
   }
 }
@@ -205,11 +203,11 @@ interface TokenEntry extends UntypedObject {
 }
 
 function validEntries(values: unknown): TokenEntry[] {
-  const isTold = (value: UntypedObject): value is TokenEntry => typeof value.logprob === 'number';
-  return asArray(values).map(asObject).filter(isTold);
+  const isEntry = (value: UntypedObject): value is TokenEntry => typeof value.logprob === 'number';
+  return asArray(values).map(asObject).filter(isEntry);
 }
 
-/** Ids are not told; nor is the text of a token that has none. */
+/** Ollama sends no token ids, and no text for a token that has none. */
 function likelyToken({ token, bytes, logprob }: TokenEntry): LikelyToken {
   const known = Array.isArray(bytes) ? (bytes as number[]) : new TextEncoder().encode(asText(token) ?? '');
   return { bytes: [...known], logprob };

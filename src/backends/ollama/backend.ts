@@ -1,5 +1,7 @@
-/** The Ollama backend's keys and defaults. */
-
+/**
+ * A model behind Ollama's native API. Cancelling closes the socket. Old releases ignore `truncate: false` and cut a long prompt:
+ * the token count at the end of the answer reveals it, and the stream ends with an error instead of a finish.
+ */
 import { Type } from 'typebox';
 import type {
   Backend,
@@ -74,24 +76,19 @@ export const ollama = defineBackend({
   embedded: false,
   create: (target, environment) => {
     const { model, slots } = target;
-    // The server does not tell how many it runs at once; what it has no room for waits there, out of our sight.
+    // The server does not report how many requests it runs at once. Any others wait there, where we cannot schedule them.
     environment.log.info(
-      `slots should equal OLLAMA_NUM_PARALLEL of the Ollama server: set it to ${slots} there (its default is 1), or change slots`,
+      `Set OLLAMA_NUM_PARALLEL to ${slots} on the Ollama server (its default is 1), or change slots to its value`,
       { model, slots },
     );
     return new OllamaBackend(target, environment);
   },
 });
 
-/** Whether the user lets the model leave memory when idle. */
+/** The configuration lets the model leave memory when idle. */
 function mayUnload(keepAlive: number | string): boolean {
   return typeof keepAlive === 'number' ? keepAlive >= 0 : !keepAlive.startsWith('-');
 }
-
-/**
- * A model behind Ollama's native API. Cancelling is closing the socket. Old releases ignore `truncate: false` and cut a
- * long prompt: then the answer's own count shows it at the end, and the stream ends with an error instead of a finish.
- */
 
 export interface OllamaTarget {
   readonly model: string;
@@ -101,7 +98,7 @@ export interface OllamaTarget {
   readonly connect_timeout_ms: number;
 }
 
-/** After these another model, or another release of the server, may answer to the same name. */
+/** After these, another model or another release of the server may have the same name. */
 const GONE: ReadonlySet<TargetState> = new Set(['not_found', 'unreachable', 'unloaded']);
 
 const SUPPORTED: readonly Feature[] = [
@@ -110,12 +107,12 @@ const SUPPORTED: readonly Feature[] = [
   'top-k',
   'min-p',
   'repeat-penalty',
-  // Whether the model itself can is asked there.
+  // If the model itself supports them (capabilities.ts).
   'tools',
   'tool-messages',
   'images',
   'think',
-  // Not of old releases: their answers show it.
+  // Old releases ignore them, which their answers reveal.
   'logprobs',
 ];
 
@@ -127,8 +124,8 @@ export class OllamaBackend implements Backend {
   readonly #clock: BackendEnvironment['clock'];
   readonly #presence = new ModelPresence();
   readonly #modelProbe: ModelProbe;
-  readonly #abilities = new CapabilityCache((signal) => this.#show(signal));
-  /** What the last probe found. */
+  readonly #capabilities = new CapabilityCache((signal) => this.#show(signal));
+  /** By the last probe. */
   #found: { readonly state: TargetState; readonly digest: string | undefined } | undefined;
   #contextSize: number | undefined;
   #loads = 0;
@@ -156,7 +153,7 @@ export class OllamaBackend implements Backend {
   async embed(request: EmbeddingRequest, { signal }: CallOptions): Promise<Embeddings> {
     const { path, body } = embedCall(request, this.#settings);
     const answer = await this.#upstream.json({ method: 'POST', path, body, signal });
-    if (answer.status !== 200) throw this.#refused(answer);
+    if (answer.status !== 200) throw this.#responseError(answer);
     this.#presence.noteAnswered(this.#clock.now());
     return readEmbeddings(answer.body, request);
   }
@@ -164,9 +161,9 @@ export class OllamaBackend implements Backend {
   async probe({ signal }: CallOptions): Promise<TargetStatus> {
     const status = await this.#modelProbe.status(signal);
     this.#contextSize = status.contextSize ?? this.#contextSize;
-    this.#noticeAnother({ state: status.state, digest: this.#modelProbe.digest });
-    if (INSTALLED.has(status.state)) await this.#abilities.learnOnce(signal);
-    const { abilities } = this.#abilities;
+    this.#forgetIfReplaced({ state: status.state, digest: this.#modelProbe.digest });
+    if (INSTALLED.has(status.state)) await this.#capabilities.learnOnce(signal);
+    const { abilities } = this.#capabilities;
     const { details } = this.#modelProbe;
     return { ...status, ...(abilities && { abilities }), ...(details && { details }) };
   }
@@ -177,11 +174,10 @@ export class OllamaBackend implements Backend {
       const load = (call: Pick<UpstreamCall, 'path' | 'body'>) =>
         this.#upstream.json({ method: 'POST', ...call, signal });
       const generating = await load(loadCall(this.#settings));
-      const embedsOnly = isEmbeddingModel(generating);
-      const answer = embedsOnly ? await load(loadEmbedderCall(this.#settings)) : generating;
-      if (answer.status !== 200) throw this.#refused(answer);
+      const answer = isEmbeddingModel(generating) ? await load(loadEmbedderCall(this.#settings)) : generating;
+      if (answer.status !== 200) throw this.#responseError(answer);
       this.#presence.noteAnswered(this.#clock.now());
-      await this.#abilities.learn(signal);
+      await this.#capabilities.learn(signal);
     } finally {
       this.#loads -= 1;
     }
@@ -192,32 +188,32 @@ export class OllamaBackend implements Backend {
   }
 
   async #run(request: GenerationRequest, generation: RunningGeneration): Promise<void> {
-    // What the model itself cannot do goes first: without tools, say, a format may be asked for.
-    const { known } = this.#abilities;
+    // What the model lacks is reported first: without tools, for example, a format may be used.
+    const { known } = this.#capabilities;
     if (known !== undefined) rejectUnsupported(request, known);
     refuseUnsupported(request, { backend: 'ollama', supports: SUPPORTED });
-    if (request.logprobs && this.#abilities.ignoresLogprobs) throw logprobsUnsupported();
+    if (request.logprobs && this.#capabilities.ignoresLogprobs) throw logprobsUnsupported();
     const capabilities = dependsOnCapabilities(request)
-      ? await this.#abilities.learn(generation.signal)
+      ? await this.#capabilities.learn(generation.signal)
       : undefined;
     rejectUnsupported(request, capabilities);
     const think = supportsThinking(capabilities) ? request.thinking : undefined;
     const { path, body } = generateCall(request, this.#settings, {
       think,
-      takesShift: supportsShift(this.#modelProbe.version),
+      sendsShift: supportsShift(this.#modelProbe.version),
       contextSize: this.#contextSize,
     });
     const exchange = await this.#upstream.open({ method: 'POST', path, body }, (held) =>
       generation.hold(held),
     );
     const { status, headers } = exchange;
-    if (status !== 200) throw this.#refused({ status, headers, body: await readJson(exchange) });
+    if (status !== 200) throw this.#responseError({ status, headers, body: await readJson(exchange) });
     this.#presence.noteAnswered(this.#clock.now());
     const answer = new OllamaAnswerReader({
       sink: generation,
       context: this.#errorContext(),
-      logprobs: request.logprobs && new LogprobsBuffer(() => this.#abilities.noteIgnoredLogprobs()),
-      takenCallIds: request.input.kind === 'chat' ? callIdsOf(request.input.messages) : new Set(),
+      logprobs: request.logprobs && new LogprobsBuffer(() => this.#capabilities.noteIgnoredLogprobs()),
+      usedCallIds: request.input.kind === 'chat' ? callIdsOf(request.input.messages) : new Set(),
       onFinish: () => exchange.finish(),
     });
     const lines = new LineReader((line) => answer.line(line));
@@ -226,23 +222,24 @@ export class OllamaBackend implements Backend {
     answer.end();
   }
 
-  #refused(answer: JsonResponse): ServingError {
+  #responseError(answer: JsonResponse): ServingError {
     const error = responseError(answer, this.#errorContext());
     if (error.code === 'model_not_found') this.#presence.noteMissing(this.#clock.now());
     return error;
   }
 
-  #noticeAnother(found: { readonly state: TargetState; readonly digest: string | undefined }): void {
+  /** What was learned belongs to one model. */
+  #forgetIfReplaced(found: { readonly state: TargetState; readonly digest: string | undefined }): void {
     const before = this.#found;
     this.#found = found;
     const isGone = GONE.has(found.state) && found.state !== before?.state;
-    if (isGone || (before && found.digest !== before.digest)) this.#abilities.forget();
+    if (isGone || (before && found.digest !== before.digest)) this.#capabilities.forget();
   }
 
   async #show(signal: AbortSignal): Promise<unknown> {
     const body = { model: this.#settings.model };
     const answer = await this.#upstream.json({ method: 'POST', path: '/api/show', body, signal });
-    if (answer.status !== 200) throw this.#refused(answer);
+    if (answer.status !== 200) throw this.#responseError(answer);
     return answer.body;
   }
 

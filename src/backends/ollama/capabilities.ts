@@ -1,8 +1,7 @@
 /**
- * What the model behind a name can do, as `/api/show` tells it. Asked once for as long as the same model is there; `forget`
- * is for when another model, or another release of the server, may answer to the name.
+ * What a model can do, as `/api/show` lists it, and whether that is enough for a request: Ollama silently ignores images and tools
+ * that its model cannot take. Asked once for each model; `forget` when another model may have the name.
  */
-
 import type { Ability } from '../../core/backend.ts';
 import { FEATURES } from '../../core/features.ts';
 import type { GenerationRequest } from '../../core/generation.ts';
@@ -10,7 +9,7 @@ import { asArray, asObject } from '../../upstream/untyped.ts';
 import { imagesUnsupported, thinkingUnsupported, toolsUnsupported } from './errors.ts';
 import { callableTools } from './requests.ts';
 
-/** In Ollama's words; `undefined` where its release does not tell. */
+/** By Ollama's names. Undefined for releases that do not list them. */
 type Capabilities = readonly unknown[] | undefined;
 
 const ABILITIES: readonly (readonly [capability: string, ability: Ability])[] = [
@@ -24,9 +23,9 @@ const ABILITIES: readonly (readonly [capability: string, ability: Ability])[] = 
 export class CapabilityCache {
   /** The body of `/api/show`; throws a ServingError. */
   readonly #show: (signal: AbortSignal) => Promise<unknown>;
-  #asked: { readonly capabilities: Capabilities } | undefined;
-  #isLookedFor = false;
-  /** Counts the models that had the name. */
+  #learned: { readonly capabilities: Capabilities } | undefined;
+  #isRequested = false;
+  /** Counts the models that have had the name. */
   #model = 0;
   #ignoresLogprobs = false;
 
@@ -35,27 +34,27 @@ export class CapabilityCache {
   }
 
   async learn(signal: AbortSignal): Promise<Capabilities> {
-    if (this.#asked === undefined) {
+    if (this.#learned === undefined) {
       const model = this.#model;
       const { capabilities } = asObject(await this.#show(signal));
-      const told = Array.isArray(capabilities) ? asArray(capabilities) : undefined;
-      // Another may have the name by now: then this answers the one request that asked, and no other.
-      if (model !== this.#model) return told;
-      this.#asked = { capabilities: told };
+      const listed = Array.isArray(capabilities) ? asArray(capabilities) : undefined;
+      // If another model has the name by now, this is good for the one request that asked.
+      if (model !== this.#model) return listed;
+      this.#learned = { capabilities: listed };
     }
-    return this.#asked.capabilities;
+    return this.#learned.capabilities;
   }
 
-  /** For probes: asks at most once, and a failure says nothing. */
+  /** For probes: asks at most once, and ignores a failure. */
   async learnOnce(signal: AbortSignal): Promise<void> {
-    if (this.#isLookedFor) return;
-    this.#isLookedFor = true;
+    if (this.#isRequested) return;
+    this.#isRequested = true;
     await this.learn(signal).catch(() => {});
   }
 
-  /** Without asking for it. */
+  /** Without asking. */
   get known(): Capabilities {
-    return this.#asked?.capabilities;
+    return this.#learned?.capabilities;
   }
 
   get abilities(): readonly Ability[] | undefined {
@@ -63,7 +62,7 @@ export class CapabilityCache {
     return known && ABILITIES.flatMap(([name, ability]) => (known.includes(name) ? ability : []));
   }
 
-  /** Releases that do not know log-probabilities leave them away silently: an answer has shown it. */
+  /** An answer has shown it: old releases silently omit log-probabilities. */
   get ignoresLogprobs(): boolean {
     return this.#ignoresLogprobs;
   }
@@ -74,20 +73,18 @@ export class CapabilityCache {
 
   forget(): void {
     this.#model += 1;
-    this.#asked = undefined;
-    this.#isLookedFor = false;
+    this.#learned = undefined;
+    this.#isRequested = false;
     this.#ignoresLogprobs = false;
   }
 }
 
-/** Whether the model itself can do what a request asks: a server passes over images and tools that its model cannot take. Pure. */
-
-/** Whether the answer depends on what the model can do. */
+/** Whether the request needs something that only some models can do. */
 export function dependsOnCapabilities(request: GenerationRequest): boolean {
   return request.thinking !== undefined || callsTools(request) || imagesOf(request) !== undefined;
 }
 
-/** Where the release does not tell, only thinking is refused: releases that know it tell. */
+/** If the release lists no capabilities, only thinking is rejected: releases that support it list it. */
 export function rejectUnsupported(request: GenerationRequest, capabilities: Capabilities): void {
   const cannot = (capability: string) => capabilities !== undefined && !capabilities.includes(capability);
   const images = imagesOf(request);
@@ -97,7 +94,7 @@ export function rejectUnsupported(request: GenerationRequest, capabilities: Capa
   if (thinks && !supportsThinking(capabilities)) throw thinkingUnsupported();
 }
 
-/** A model that can think does so unless it is told not to; one that cannot refuses the word. */
+/** Without `think` such a model thinks. The server rejects any value of `think` for another one. */
 export function supportsThinking(capabilities: Capabilities): boolean {
   return capabilities?.includes('thinking') ?? false;
 }
@@ -106,7 +103,7 @@ function callsTools(request: GenerationRequest): boolean {
   return callableTools(request).length > 0;
 }
 
-/** The field of the first ones. */
+/** The field with the first images. */
 function imagesOf(request: GenerationRequest): string | undefined {
   return FEATURES.images.askedBy(request);
 }

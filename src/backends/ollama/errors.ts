@@ -1,5 +1,4 @@
-/** What Ollama's refusals and mid-stream errors mean, by its status and its words. */
-
+/** What Ollama's error responses and mid-stream errors mean for our client, by status and message. */
 import type { Clock } from '../../core/clock.ts';
 import { ServingError } from '../../core/errors.ts';
 import { unsupported } from '../../core/features.ts';
@@ -20,25 +19,25 @@ export interface ErrorContext {
   readonly clock: Clock;
 }
 
-/** An answer whose status is not 200. */
+/** For a response whose status is not 200. */
 export function responseError(answer: JsonResponse, context: ErrorContext): ServingError {
   const { status } = answer;
-  const told = asText(asObject(answer.body).error);
-  const inner = runnerError(told);
-  const words = asText(inner?.message) ?? told;
-  const shown = words && excerpt(words);
+  const given = asText(asObject(answer.body).error);
+  const inner = runnerError(given);
+  const text = asText(inner?.message) ?? given;
+  const shown = text && excerpt(text);
   const cause = new Error(`Ollama answered ${status}: ${shown ?? 'no reason given'}`);
-  if (words !== undefined && isAboutContext(words)) return contextExceeded(context, cause, inner);
-  if (status === 404 && words !== undefined) return modelNotFound(context.model, cause);
-  const lacks = (ability: string) => words?.includes(`does not support ${ability}`) ?? false;
+  if (text !== undefined && isAboutContext(text)) return contextExceeded(context, cause, inner);
+  if (status === 404 && text !== undefined) return modelNotFound(context.model, cause);
+  const lacks = (ability: string) => text?.includes(`does not support ${ability}`) ?? false;
   if (lacks('thinking')) return thinkingUnsupported();
   if (lacks('tools')) return toolsUnsupported();
   if (lacks('embeddings')) return embeddingsUnsupported(cause);
   if (lacks('chat') || lacks('generate')) return generationUnsupported(cause);
   if (status === 400) {
-    const message = `The model’s backend refused the request: ${shown ?? 'it gave no reason'}`;
-    // Old releases read only plain schemas of tools, and say so by the name of their own field.
-    const param = /struct field \S*\btools?\.function/i.test(words ?? '') ? { param: 'tools' } : {};
+    const message = `The model’s backend rejected the request: ${shown ?? 'it gave no reason'}`;
+    // Old releases read only plain tool schemas; their error names a field of their own.
+    const param = /struct field \S*\btools?\.function/i.test(text ?? '') ? { param: 'tools' } : {};
     return new ServingError('invalid_request', { message, ...param, cause });
   }
   if (status === 429 || status === 503) {
@@ -52,18 +51,18 @@ export function responseError(answer: JsonResponse, context: ErrorContext): Serv
 }
 
 /** A line `{"error":"…"}` after the 200 was sent. */
-export function streamError(told: string, context: ErrorContext): ServingError {
-  const inner = runnerError(told);
-  const words = asText(inner?.message) ?? told;
-  const cause = new Error(`Ollama failed mid-stream: ${excerpt(words)}`);
-  if (isAboutContext(words)) return contextExceeded(context, cause, inner);
+export function streamError(given: string, context: ErrorContext): ServingError {
+  const inner = runnerError(given);
+  const text = asText(inner?.message) ?? given;
+  const cause = new Error(`Ollama failed mid-stream: ${excerpt(text)}`);
+  if (isAboutContext(text)) return contextExceeded(context, cause, inner);
   return new ServingError('backend_error', {
     message: 'The model’s backend failed during the answer.',
     cause,
   });
 }
 
-/** Old releases cut a long prompt silently; only the count in the last line tells. */
+/** Old releases silently cut a long prompt; only the count in the last line reveals it. */
 export function promptTruncated(promptTokens: number, contextSize: number): ServingError {
   return new ServingError('context_length_exceeded', {
     message: `The prompt has ${promptTokens} tokens or more, but the model’s context holds ${contextSize}. Shorten the prompt.`,
@@ -71,7 +70,7 @@ export function promptTruncated(promptTokens: number, contextSize: number): Serv
 }
 
 export function modelNotFound(model: string, cause?: unknown): ServingError {
-  const message = `The backend does not have the model ${JSON.stringify(model)}. Fetch it there with: ollama pull ${model}`;
+  const message = `The backend does not have the model ${JSON.stringify(model)}. Download it there: ollama pull ${model}`;
   return new ServingError('model_not_found', { message, cause });
 }
 
@@ -84,39 +83,39 @@ export function toolsUnsupported(): ServingError {
 }
 
 export function imagesUnsupported(field: string): ServingError {
-  return unsupported(field, 'this model', { advice: 'Name a model that can see images.' });
+  return unsupported(field, 'this model', { advice: 'Use a model that can read images.' });
 }
 
 export function logprobsUnsupported(): ServingError {
   return unsupported('logprobs', 'the release of Ollama that serves this model');
 }
 
-/** The model is one that embeds. */
+/** The model only embeds. */
 export function isEmbeddingModel({ status, body }: JsonResponse): boolean {
   return status === 400 && (asText(asObject(body).error)?.includes('does not support generate') ?? false);
 }
 
 function generationUnsupported(cause: Error): ServingError {
-  const message = 'This model only makes embeddings. Name one that generates.';
+  const message = 'This model only computes embeddings. Use a model that generates text.';
   return new ServingError('invalid_request', { message, param: 'model', cause });
 }
 
 function embeddingsUnsupported(cause: Error): ServingError {
-  const message = 'This model makes no embeddings. Name one that does, such as nomic-embed-text.';
+  const message = 'This model does not compute embeddings. Use one that does, such as nomic-embed-text.';
   return new ServingError('invalid_request', { message, param: 'model', cause });
 }
 
-function isAboutContext(words: string): boolean {
+function isAboutContext(text: string): boolean {
   return /(exceeds?|longer than) the (available |maximum )?context (length|size|window)|exceed_context_size|input length exceeds/i.test(
-    words,
+    text,
   );
 }
 
-/** Since 0.30 the server passes on what its runner answered, as a text of JSON. */
-function runnerError(told: string | undefined): UntypedObject | undefined {
-  if (!told?.startsWith('{')) return undefined;
+/** Since 0.30 the server passes on its runner's response, as JSON in a string. */
+function runnerError(given: string | undefined): UntypedObject | undefined {
+  if (!given?.startsWith('{')) return undefined;
   try {
-    const { error } = asObject(JSON.parse(told));
+    const { error } = asObject(JSON.parse(given));
     return isObject(error) ? error : undefined;
   } catch {
     return undefined;

@@ -1,8 +1,7 @@
 /**
- * Finds out whether the server answers, has the model, and holds it in memory: `/api/tags` and `/api/ps`, neither of
- * which loads anything, and which release it is. Owns the time of the last answer, and what that told of the model.
+ * Finds out whether the server responds, has the model, and holds it in memory: by `/api/tags` and `/api/ps`, neither of which
+ * loads anything, and by how requests ended. Owns what was last learned of the server, its release and the model.
  */
-
 import { knownDetails, type ModelDetails, type TargetStatus } from '../../core/backend.ts';
 import type { Clock, Milliseconds } from '../../core/clock.ts';
 import { type ServingError, toServingError } from '../../core/errors.ts';
@@ -16,13 +15,13 @@ interface ProbeOptions {
   readonly contextSize: number | undefined;
   readonly mayUnload: boolean;
   readonly presence: ModelPresence;
-  /** A warm-up of ours is under way. */
+  /** Our own warm-up is under way. */
   readonly isLoading: () => boolean;
 }
 
 type ProbeResponse = { readonly answer: JsonResponse } | { readonly error: ServingError };
 
-/** A server that answered so recently and is silent now is taken to be busy with loading. */
+/** A server that responded so recently and does not now is assumed to be loading a model. */
 const RECENT_ANSWER_MS = 5000;
 
 export class ModelProbe {
@@ -31,24 +30,24 @@ export class ModelProbe {
   #digest: string | undefined;
   #details: ModelDetails | undefined;
   #release: ServerVersion;
-  /** Of the runner that held the model last. */
+  /** Of the last runner that held the model. */
   #runnerContextSize: number | undefined;
 
   constructor(options: ProbeOptions) {
     this.#options = options;
   }
 
-  /** Another one under the same name is another model. */
+  /** Another digest under the same name is another model. */
   get digest(): string | undefined {
     return this.#digest;
   }
 
-  /** As the last list had them. */
+  /** By the last list. */
   get details(): ModelDetails | undefined {
     return this.#details;
   }
 
-  /** Undefined before the server has told it. */
+  /** Undefined until the server has sent it. */
   get version(): ServerVersion {
     return this.#release;
   }
@@ -61,9 +60,9 @@ export class ModelProbe {
       this.#get('/api/ps', signal),
       this.#get('/api/version', signal),
     ]);
-    if ('error' in tags) return this.#silent(tags.error, signal);
+    if ('error' in tags) return this.#noResponse(tags.error, signal);
     if ('answer' in version) this.#release = parseVersion(asText(asObject(version.answer.body).version));
-    if (tags.answer.status !== 200) return refused('/api/tags', tags.answer);
+    if (tags.answer.status !== 200) return failedStatus('/api/tags', tags.answer);
     const installed = entriesOf(tags.answer).find((entry) => sameModel(nameOf(entry), model));
     const digest = asText(installed?.digest);
     if (this.#digest !== undefined && digest !== this.#digest) presence.forget();
@@ -73,8 +72,8 @@ export class ModelProbe {
       const detail = `The server does not have the model ${model}: ollama pull ${model}`;
       return { state: 'not_found', loaded: false, detail };
     }
-    if ('error' in running) return this.#silent(running.error, signal);
-    if (running.answer.status !== 200) return refused('/api/ps', running.answer);
+    if ('error' in running) return this.#noResponse(running.error, signal);
+    if (running.answer.status !== 200) return failedStatus('/api/ps', running.answer);
     return this.#loadedOrNot(
       presence.findRunner({ model, installed, running: entriesOf(running.answer), askedAt }),
     );
@@ -93,11 +92,11 @@ export class ModelProbe {
       loaded: false,
       mayUnload,
       ...known,
-      detail: 'The server does not hold the model in memory.',
+      detail: 'The model is not loaded.',
     };
   }
 
-  #silent(error: ServingError, signal: AbortSignal): TargetStatus {
+  #noResponse(error: ServingError, signal: AbortSignal): TargetStatus {
     const sinceAnswerMs =
       this.#answeredAt === undefined
         ? Number.POSITIVE_INFINITY
@@ -106,14 +105,14 @@ export class ModelProbe {
       return {
         state: 'loading',
         loaded: false,
-        detail: 'The server is busy, as it is while it loads a model.',
+        detail: 'The server does not respond, probably because it is loading a model.',
       };
     }
     this.#options.presence.forget();
     return {
       state: 'unreachable',
       loaded: false,
-      detail: signal.aborted ? 'The server does not answer.' : error.message,
+      detail: signal.aborted ? 'The server does not respond.' : error.message,
     };
   }
 
@@ -132,45 +131,44 @@ function entriesOf({ body }: JsonResponse): readonly UntypedObject[] {
   return asArray(asObject(body).models).map(asObject);
 }
 
-function refused(path: string, { status }: JsonResponse): TargetStatus {
-  return { state: 'failed', loaded: false, detail: `The server answers ${path} with ${status}.` };
+function failedStatus(path: string, { status }: JsonResponse): TargetStatus {
+  return { state: 'failed', loaded: false, detail: `The server responds to ${path} with ${status}.` };
 }
 
-/**
- * Whether the server has the model and holds it in memory: from what it lists, and from what requests met, which counts
- * more. A runner belongs to a file of weights and is listed under the name that started it, so a second name of the same
- * weights (`FROM llama3.2` in a Modelfile) is answered at once and never listed. Owns what requests met last.
- */
-
-/** After that a model that is listed is tried again, although a request was told that it is missing. */
+/** How long a request's `not found` outweighs a list that has the model. */
 const MISSING_HOLDS_MS = 30_000;
 
 const WEIGHTS_FACTS = ['family', 'parameter_size', 'quantization_level'] as const;
 
 interface RunningList {
   readonly model: string;
-  /** Of the model, in the list of those that are installed. */
+  /** The model's entry in the list of installed models. */
   readonly installed: UntypedObject;
   readonly running: readonly UntypedObject[];
-  /** When the list was asked for: an answer that came later knows better. */
+  /** When the list was requested: a response that came later outweighs it. */
   readonly askedAt: Milliseconds;
 }
 
+/**
+ * Whether the server has the model and holds it in memory: by its lists, and by how requests ended, which counts more. A runner
+ * belongs to a file of weights and is listed under the name that started it: a second name of the same weights (`FROM llama3.2` in
+ * a Modelfile) is served at once and never listed. Owns how requests ended last.
+ */
 export class ModelPresence {
   #answeredAt: Milliseconds | undefined;
   #missingAt: Milliseconds | undefined;
   #wasListed = false;
-  /** Names that were listed when the model had answered under none of its own: one of them is the runner that answered. */
+  /** Names that were listed when the model had responded but was not: one of them is its runner. */
   #otherNames: ReadonlySet<string> | undefined;
 
-  /** A request was answered, or the model was loaded for one. */
+  /** A request was served, or the model was loaded. */
   noteAnswered(now: Milliseconds): void {
     this.#answeredAt = now;
     this.#otherNames = undefined;
     this.#missingAt = undefined;
   }
 
-  /** A request was told that there is no such model. */
+  /** A request failed because there is no such model. */
   noteMissing(now: Milliseconds): void {
     this.forget();
     this.#missingAt = now;
@@ -188,14 +186,14 @@ export class ModelPresence {
     return this.#missingAt !== undefined && now - this.#missingAt < MISSING_HOLDS_MS;
   }
 
-  /** The entry of the runner that holds the model; one without facts where an answer proves it alone; undefined: none does. */
+  /** The entry of the runner that holds the model, empty if only a response proves it; undefined: the model is not loaded. */
   findRunner(list: RunningList): UntypedObject | undefined {
     const own = list.running.find((entry) => sameModel(nameOf(entry), list.model));
     const wasListed = this.#wasListed;
     this.#wasListed = own !== undefined;
     if (own !== undefined || this.#answeredAt === undefined) return own;
     if (this.#answeredAt >= list.askedAt) return {};
-    // It was listed under its own name and is not any more: what is listed now took its place.
+    // It is no longer listed under its own name: what is listed now took its place.
     if (wasListed) this.#answeredAt = undefined;
     if (this.#answeredAt === undefined) return undefined;
     this.#otherNames ??= new Set(
@@ -209,14 +207,13 @@ function nameOf(entry: UntypedObject): string {
   return asText(entry.model) ?? asText(entry.name) ?? '';
 }
 
-/** Names of the same weights agree in what the lists tell of them; facts that are not told contradict nothing. */
+/** Names of the same weights agree in the facts that the lists have of both. */
 function mayShareWeights(entry: UntypedObject, other: UntypedObject): boolean {
   const [one, two] = [asObject(entry.details), asObject(other.details)];
   return WEIGHTS_FACTS.every((fact) => !asText(one[fact]) || !asText(two[fact]) || one[fact] === two[fact]);
 }
 
-/** Facts of a model, from its entry in `/api/tags`. Pure. */
-
+/** From the model's entry in `/api/tags`. */
 function detailsOf(installed: UntypedObject): ModelDetails {
   const details = asObject(installed.details);
   const families = asArray(details.families).flatMap((family) => asText(family) ?? []);
@@ -237,7 +234,7 @@ function asDigest(value: unknown): string | undefined {
   return /^(?:sha256:)?([0-9a-f]{64})$/.exec(asText(value) ?? '')?.[1];
 }
 
-/** Names of models as Ollama compares them: case, the default registry and the default tag make no difference. */
+/** As Ollama compares names: case, the default registry and the default tag make no difference. */
 function sameModel(one: string, other: string): boolean {
   return normalize(one) === normalize(other);
 }
@@ -251,9 +248,7 @@ function normalize(name: string): string {
   return last.includes(':') ? lower : `${lower}:latest`;
 }
 
-/** Which release of Ollama a server is, by `/api/version`, and what depends on it. Pure. */
-
-/** Undefined: the server did not say, or said 0.0.0, as it does when it was built from source without a version. */
+/** From `/api/version`. Undefined: not sent, or 0.0.0, as of a server built from source without a version. */
 type ServerVersion = { readonly major: number; readonly minor: number } | undefined;
 
 function parseVersion(version: string | undefined): ServerVersion {
@@ -264,9 +259,9 @@ function parseVersion(version: string | undefined): ServerVersion {
 }
 
 /**
- * Whether a request may say `shift`. Since 0.30 a runner is started with it or without: a request that says otherwise than
- * the one before, anybody's, has the model loaded anew. Where the release is unknown the field is left out, which never
- * causes a load: only the end of an answer that outgrows the context differs.
+ * Whether a request may contain `shift`. Since 0.30 a runner is started with it or without it: a request that differs from the one
+ * before, anybody's, makes the server reload the model. For an unknown release the field is omitted, which never causes a reload:
+ * only the end of an answer that exceeds the context differs.
  */
 export function supportsShift(release: ServerVersion): boolean {
   return release !== undefined && release.major === 0 && release.minor < 30;

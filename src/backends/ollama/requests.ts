@@ -1,5 +1,7 @@
-/** A generation request in the words of Ollama's native API. Pure. */
-
+/**
+ * Calls of Ollama's native API: generations, embeddings, and loading a model. Arguments of tool calls are objects there, a tool's
+ * result names the tool, and images stand beside the text: their position in it is lost. Pure.
+ */
 import type { EmbeddingRequest, Embeddings } from '../../core/backend.ts';
 import { ServingError } from '../../core/errors.ts';
 import { unsupported } from '../../core/features.ts';
@@ -16,7 +18,7 @@ import { asArray, asCount, asObject, asVectors, isObject } from '../../upstream/
 export interface ModelSettings {
   readonly model: string;
   readonly keepAlive: number | string;
-  /** Pinned by the configuration: a request with another value would make the server reload the model. */
+  /** From the configuration: a request with another value would make the server reload the model. */
   readonly contextSize: number | undefined;
 }
 
@@ -25,13 +27,13 @@ interface OllamaCall {
   readonly body: Readonly<Record<string, unknown>>;
 }
 
-/** What is known of the server when a request goes to it. */
+/** What is known of the server when the request is sent. */
 interface ServerFacts {
-  /** Absent for models that cannot think: any value would be refused for them. */
+  /** Absent for models that do not support thinking: the server would reject any value. */
   readonly think: ReasoningEffort | undefined;
-  /** `shift` may be said without the model being loaded anew. */
-  readonly takesShift: boolean;
-  /** Tokens of the slot, where they are known. */
+  /** `shift` does not make this release reload the model. */
+  readonly sendsShift: boolean;
+  /** Tokens of the slot, if known. */
   readonly contextSize: number | undefined;
 }
 
@@ -40,16 +42,16 @@ const NO_PARAMETERS = { type: 'object', properties: {} };
 export function generateCall(
   request: GenerationRequest,
   settings: ModelSettings,
-  { think, takesShift, contextSize }: ServerFacts,
+  { think, sendsShift, contextSize }: ServerFacts,
 ): OllamaCall {
   const { input } = request;
   const shared = {
     model: settings.model,
     stream: true,
     keep_alive: settings.keepAlive,
-    // Releases that know these two answer 400 instead of cutting the prompt, and end an answer where the context ends.
+    // With these two, newer releases answer 400 instead of cutting the prompt, and end an answer where the context ends.
     truncate: false,
-    ...(takesShift && { shift: false }),
+    ...(sendsShift && { shift: false }),
     ...(think === undefined ? {} : { think }),
     ...formatOf(request.output),
     ...(request.logprobs && { logprobs: true, top_logprobs: request.logprobs.top }),
@@ -59,14 +61,14 @@ export function generateCall(
     const body = Object.assign(shared, { messages: chatMessages(input.messages) }, toolsOf(request));
     return { path: '/api/chat', body };
   }
-  // Token ids were refused before.
+  // Token ids were rejected before.
   const prompt = input.kind === 'text' ? input.prompt : '';
-  refuseRawPrompt(prompt, request.thinking);
+  rejectRawPrompt(prompt, request.thinking);
   return { path: '/api/generate', body: Object.assign(shared, { prompt, raw: true }) };
 }
 
-/** The server takes a prompt without text for the wish to load the model. */
-function refuseRawPrompt(prompt: string, thinking: ReasoningEffort | undefined): void {
+/** To the server, an empty prompt means: load the model. */
+function rejectRawPrompt(prompt: string, thinking: ReasoningEffort | undefined): void {
   if (prompt === '') {
     throw new ServingError('invalid_request', {
       message: 'The prompt has no tokens: write at least one.',
@@ -75,11 +77,11 @@ function refuseRawPrompt(prompt: string, thinking: ReasoningEffort | undefined):
   }
   if (thinking === undefined || thinking === false) return;
   throw unsupported('think', 'this model together with a raw prompt, which has no chat template', {
-    advice: 'Leave one of the two away.',
+    advice: 'Remove one of the two.',
   });
 }
 
-/** A model cannot be kept from calling what it is shown. */
+/** A model cannot be kept from calling a tool that it sees. */
 export function callableTools({ tools }: GenerationRequest): readonly Tool[] {
   return tools === undefined || tools.choice === 'none' ? [] : tools.tools;
 }
@@ -89,7 +91,7 @@ function toolsOf(request: GenerationRequest): { tools?: readonly unknown[] } {
   return tools.length === 0 ? {} : { tools: tools.map(toolOf) };
 }
 
-/** Templates walk through the properties of all. */
+/** Chat templates iterate over the properties of every tool. */
 function toolOf({ name, description, parameters = NO_PARAMETERS }: Tool) {
   return {
     type: 'function',
@@ -97,13 +99,13 @@ function toolOf({ name, description, parameters = NO_PARAMETERS }: Tool) {
   };
 }
 
-/** "json" or a JSON Schema, as they come; what else there is was refused before. */
+/** "json" or a JSON Schema. Other formats were rejected before. */
 function formatOf(output: OutputFormat | undefined): { format?: unknown } {
   if (output?.kind === 'json') return { format: 'json' };
   return output?.kind === 'json-schema' ? { format: output.schema } : {};
 }
 
-/** An empty prompt loads the model and answers when it is in memory. */
+/** An empty prompt loads the model; the response comes when it is in memory. */
 export function loadCall(settings: ModelSettings): OllamaCall {
   const { model, keepAlive, contextSize } = settings;
   const options = contextSize === undefined ? {} : { options: { num_ctx: contextSize } };
@@ -117,7 +119,7 @@ function optionsOf(
 ): Readonly<Record<string, unknown>> {
   return {
     num_ctx: pinned,
-    // Where the context is shifted, an answer without this limit would go on and on.
+    // Without this limit, an answer would never end on releases that shift the context.
     num_predict: smaller(limits.maxTokens, contextSize),
     temperature: sampling.temperature,
     top_p: sampling.topP,
@@ -143,7 +145,7 @@ function smaller(one: number | undefined, other: number | undefined): number | u
 type OllamaMessage = Readonly<Record<string, unknown>>;
 
 export function chatMessages(messages: readonly Message[]): readonly OllamaMessage[] {
-  // Ids may come again in a later turn: an answer belongs to the latest call before it.
+  // A later turn may repeat an id: a result belongs to the latest call before it.
   const names = new Map<string, string>();
   return messages.map((message, index) => {
     for (const { id, name } of callsOf(message)) names.set(id, name);
@@ -151,7 +153,7 @@ export function chatMessages(messages: readonly Message[]): readonly OllamaMessa
   });
 }
 
-/** Ids that calls of this conversation have already. */
+/** The ids of the calls in this conversation. */
 export function callIdsOf(messages: readonly Message[]): ReadonlySet<string> {
   return new Set(messages.flatMap((message) => callsOf(message).map(({ id }) => id)));
 }
@@ -201,19 +203,17 @@ function argumentsOf(text: string, path: string): Readonly<Record<string, unknow
     const values: unknown = JSON.parse(text);
     if (isObject(values)) return values;
   } catch {
-    // Said below.
+    // Reported below.
   }
   throw new ServingError('invalid_request', { message: `${path} must be a JSON object.`, param: path });
 }
-
-/** Embeddings in the words of Ollama's native API, which gives vectors of length 1. Pure. */
 
 interface EmbedCall {
   readonly path: '/api/embed';
   readonly body: Readonly<Record<string, unknown>>;
 }
 
-/** Without a text it loads the model and answers when that is in memory. */
+/** Without a text it loads the model; the response comes when it is in memory. */
 export function loadEmbedderCall(settings: ModelSettings): EmbedCall {
   return embedEndpointCall({ input: [] }, settings);
 }
@@ -226,7 +226,7 @@ export function embedCall(
   return embedEndpointCall({ input: inputs, ...(dimensions !== undefined && { dimensions }) }, settings);
 }
 
-/** Old releases do not know `dimensions`, and none makes a vector longer than the model's: both give the model's own. */
+/** Old releases ignore `dimensions`, and none returns more than the model's own: then the vectors have another length. */
 export function readEmbeddings(
   body: unknown,
   { inputs, dimensions }: Pick<EmbeddingRequest, 'inputs' | 'dimensions'>,
@@ -244,7 +244,7 @@ export function readEmbeddings(
 function embedEndpointCall(asked: Readonly<Record<string, unknown>>, settings: ModelSettings): EmbedCall {
   const { model, keepAlive, contextSize } = settings;
   const options = contextSize === undefined ? {} : { options: { num_ctx: contextSize } };
-  // A text that is too long is to be refused, not cut.
+  // A text that is too long is rejected, not cut.
   return {
     path: '/api/embed',
     body: { model, ...asked, keep_alive: keepAlive, truncate: false, ...options },
@@ -254,7 +254,7 @@ function embedEndpointCall(asked: Readonly<Record<string, unknown>>, settings: M
 function tokensUnsupported(): ServingError {
   return new ServingError('unsupported_parameter', {
     message:
-      'input has tokens, but the ollama backend, which serves this model, embeds text only. Send the text.',
+      'input contains token ids, but this model is served by the ollama backend, which embeds text only. Send text.',
     param: 'input',
   });
 }

@@ -1,17 +1,13 @@
 /**
- * Turns the chunks of one streamed answer into events. Owned by one generation. It starts with the first chunk, which may tell
- * the prompt's length. `[DONE]` is no success by itself: the answer is complete with its finish reason, and is given at once
- * when the usage is here too, when the server says it is over, or a second later. A server that reports no usage has its
- * pieces counted, and its prompt as 0.
+ * Turns the chunks of one streamed answer into events. Owned by one generation. It starts with the first chunk, which may contain
+ * the prompt's length. `[DONE]` alone is no success: the answer is complete with its finish reason, and ends when the usage has come
+ * too, at the server's `[DONE]`, or a second later. If a server reports no usage, its pieces are counted, and its prompt as 0.
  */
-
 import type { GenerationSink } from '../../core/backend.ts';
 import type { Clock, Timer } from '../../core/clock.ts';
 import { ServingError } from '../../core/errors.ts';
-import { unsupported } from '../../core/features.ts';
 import type {
   GenerationEvent,
-  GenerationRequest,
   LikelyToken,
   LogprobsOptions,
   TokenLogprob,
@@ -19,12 +15,11 @@ import type {
 } from '../../core/generation.ts';
 import type { ServerSentEvent } from '../../upstream/stream-reader.ts';
 import { asArray, asCount, asObject, asText, type UntypedObject } from '../../upstream/untyped.ts';
-import type { Dialect } from './dialect.ts';
 import { embeddedStatus, streamError } from './errors.ts';
 import { ToolCallReader } from './tool-call-reader.ts';
 import { finishReasonOf, rejectFailedReason, usageOf } from './whole-answer.ts';
 
-/** What an answer may have, as far as it is known. Tokens. */
+/** The limits of an answer, if known. Tokens. */
 export interface AnswerBounds {
   readonly maxTokens: number | undefined;
   /** Prompt and answer together. */
@@ -35,11 +30,11 @@ interface AnswerReaderOptions {
   readonly sink: Pick<GenerationSink, 'event'>;
   readonly clock: Clock;
   readonly bounds: AnswerBounds;
-  /** What an answer of that status would mean. */
-  readonly refusal: (status: number, body: unknown) => ServingError;
-  /** Absent: log-probabilities are not read. */
+  /** What a response with that status would mean. */
+  readonly responseError: (status: number, body: unknown) => ServingError;
+  /** Absent: log-probabilities are ignored. */
   readonly logprobs?: LogprobsOptions | undefined;
-  /** The answer is complete: its connection may go. */
+  /** The answer is complete: its connection is no longer needed. */
   readonly onFinish: () => void;
   readonly onUsageMissing: () => void;
 }
@@ -51,9 +46,9 @@ export class OpenAiAnswerReader {
   readonly #options: AnswerReaderOptions;
   readonly #repeated = new RepeatedChunk();
   #calls: ToolCallReader | undefined;
-  /** Of tokens that made no text yet. */
+  /** Of tokens whose text has not come yet. */
   #logprobs = NO_LOGPROBS;
-  /** As the server gave it. */
+  /** By the server's name. */
   #reason: string | undefined;
   #matchedStop: string | undefined;
   #usage: Usage | undefined;
@@ -82,7 +77,7 @@ export class OpenAiAnswerReader {
     const usage = usageOf(chunk.usage);
     this.#start(usage, chunk.prompt_progress);
     const choice = asArray(chunk.choices)[0];
-    // Where each chunk has one, the details are told only with the one that has no choice.
+    // If each chunk has a usage, only the one without a choice has the details.
     const isLastUsage = usage !== undefined && (choice === undefined || this.#usage === undefined);
     this.#usage = usage ?? this.#usage;
     if (choice !== undefined) this.#choice(asObject(choice));
@@ -92,7 +87,7 @@ export class OpenAiAnswerReader {
     else this.#grace ??= this.#options.clock.schedule(USAGE_GRACE_MS, () => this.#finish());
   }
 
-  /** The server says that it is over, or the body is. */
+  /** `[DONE]`, or the end of the body. */
   end(): void {
     if (this.#finished) return;
     if (this.#reason !== undefined) {
@@ -104,12 +99,12 @@ export class OpenAiAnswerReader {
     });
   }
 
-  /** Nobody reads any more. */
+  /** Nothing is read any more. */
   dispose(): void {
     this.#grace?.cancel();
   }
 
-  /** Log-probabilities differ from chunk to chunk, and so does a thought or a call beside the text. */
+  /** Log-probabilities differ from chunk to chunk, and so do reasoning or calls beside the text. */
   #noteRepeatable(data: string, { delta, finish_reason }: UntypedObject): void {
     const { content, role: _, ...others } = asObject(delta);
     const isTextAlone = Object.values(others).every((other) => other === null);
@@ -119,20 +114,20 @@ export class OpenAiAnswerReader {
 
   #choice(choice: UntypedObject): void {
     const delta = asObject(choice.delta);
-    const thought = asText(delta.reasoning_content) ?? asText(delta.reasoning);
-    if (thought !== undefined) this.#push({ type: 'reasoning', text: thought });
+    const reasoning = asText(delta.reasoning_content) ?? asText(delta.reasoning);
+    if (reasoning !== undefined) this.#push({ type: 'reasoning', text: reasoning });
     const text = asText(delta.content) ?? asText(choice.text) ?? asText(delta.refusal);
-    const wish = this.#options.logprobs;
-    if (wish === undefined) {
+    const { logprobs } = this.#options;
+    if (logprobs === undefined) {
       if (text !== undefined) this.#push({ type: 'text', text });
     } else {
-      const isOther = thought !== undefined || Array.isArray(delta.tool_calls);
+      const isOther = reasoning !== undefined || Array.isArray(delta.tool_calls);
       if (isOther) this.#logprobs = NO_LOGPROBS;
-      // An empty text is part of a character; none at all is what the server keeps to itself.
+      // An empty text is part of a character. Without any text, the server withholds the token.
       const isText = typeof (delta.content ?? choice.text) === 'string' && !isOther;
       this.#textWithLogprobs(
         text,
-        isText || text !== undefined ? readLogprobs(choice.logprobs, wish.top) : [],
+        isText || text !== undefined ? readLogprobs(choice.logprobs, logprobs.top) : [],
       );
     }
     if (Array.isArray(delta.tool_calls)) {
@@ -157,7 +152,7 @@ export class OpenAiAnswerReader {
     this.#matchedStop = asText(stop);
   }
 
-  /** Servers that are asked for it tell the prompt's length with their first chunk: in its usage, or as their progress with it. */
+  /** On request, the first chunk contains the prompt's length: in its usage, or as progress. */
   #start(usage: Usage | undefined, progress: unknown): void {
     if (this.#started) return;
     this.#started = true;
@@ -171,10 +166,10 @@ export class OpenAiAnswerReader {
     });
   }
 
-  /** Before the first piece it may be a refusal of what was asked: some servers find that out after they have sent their 200. */
+  /** Before the first piece it may be a rejection of the request: some servers check parts of it only after they have sent 200. */
   #failure(chunk: UntypedObject): ServingError {
     const status = this.#pieces === 0 ? embeddedStatus(chunk) : undefined;
-    return status === undefined ? streamError(chunk) : this.#options.refusal(status, chunk);
+    return status === undefined ? streamError(chunk) : this.#options.responseError(status, chunk);
   }
 
   #push(event: GenerationEvent): void {
@@ -200,17 +195,17 @@ export class OpenAiAnswerReader {
   }
 
   /**
-   * vLLM ends with `tool_calls` where its bound has cut the last call, too. Where nobody tells how long the answer is, or how
-   * long it may be, arguments that are no JSON show it.
+   * vLLM ends with `tool_calls` even if a limit cut the last call. If the answer's length or limit is unknown, arguments that are
+   * not JSON reveal it.
    */
   #callIsCut(given: string): boolean {
     const calls = this.#calls;
-    // Cut before its name.
+    // Cut before the call's name.
     if (calls === undefined || !calls.called) return given === 'tool_calls' && this.#isAtBound === true;
     return calls.lastIsOpen && (this.#isAtBound ?? !calls.lastIsEmpty);
   }
 
-  /** The answer is as long as it may be. Undefined: not known. */
+  /** The answer is as long as it may be. Undefined: unknown. */
   get #isAtBound(): boolean | undefined {
     const { maxTokens, contextSize } = this.#options.bounds;
     if (this.#usage === undefined || (maxTokens === undefined && contextSize === undefined)) return undefined;
@@ -233,17 +228,15 @@ function parse(data: string): UntypedObject {
   }
 }
 
-/**
- * Reads the text of a chunk that differs from an earlier one in nothing but its text, as nearly all chunks of a stream do,
- * without parsing its JSON: what comes before the text and after it is compared, and the text itself holds nothing that JSON
- * would write in another way. Such a chunk means what the earlier one meant, with the other text.
- */
-
 /** No quotation mark, backslash or control character. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: JSON escapes them.
 const PLAIN = /^[^"\\\u0000-\u001f]+$/;
 const NAME = '"content"';
 
+/**
+ * Reads a chunk without parsing its JSON if it differs from an earlier one only in its text, as nearly all chunks of a stream do:
+ * what surrounds the text is compared, and the text has no character that JSON escapes.
+ */
 export class RepeatedChunk {
   #before = '';
   /** Empty: there is nothing to compare with. */
@@ -274,26 +267,10 @@ export class RepeatedChunk {
   }
 }
 
-/** Log-probabilities: how they are asked for, and what of an answer is read into the core's. Pure. */
-
-/** For a probability of 0, as JSON has no -Infinity; servers have lower numbers, or none. */
+/** For a probability of 0: JSON has no -Infinity. Servers send lower numbers, or none. */
 const MIN_LOGPROB = -9999;
 
-export function logprobFields(
-  { logprobs, tools, input }: Pick<GenerationRequest, 'logprobs' | 'tools' | 'input'>,
-  { logprobs: { withTools, fewest, onPrompts } }: Pick<Dialect, 'logprobs'>,
-): Readonly<Record<string, unknown>> {
-  if (logprobs === undefined) return {};
-  if (tools !== undefined && !withTools)
-    throw unsupported('logprobs', 'this model’s server together with tools', {
-      advice: 'Leave one of the two away.',
-    });
-  const top = Math.max(fewest, logprobs.top);
-  if (input.kind !== 'chat') return { [onPrompts]: top };
-  return { logprobs: true, top_logprobs: top };
-}
-
-/** Of one choice: chats put `content` into it, and raw prompts where they are not told in the older form of four lists. */
+/** Of one choice: a `content` list or, for raw prompts of some servers, the older format of four lists. */
 function readLogprobs(value: unknown, top: number): readonly TokenLogprob[] {
   const logprobs = asObject(value);
   if (Array.isArray(logprobs.content)) return logprobs.content.map((entry) => tokenLogprob(entry, top));
@@ -323,7 +300,7 @@ function likelyToken(entry: UntypedObject): LikelyToken {
   return token === undefined ? known : { token, ...known };
 }
 
-/** Servers put the token that was said first, and one more than was asked for. */
+/** Servers put the chosen token first, and send one more than requested. */
 function topTokens(tokens: LikelyToken[], top: number): readonly LikelyToken[] {
   return tokens.sort((one, other) => other.logprob - one.logprob).slice(0, top);
 }

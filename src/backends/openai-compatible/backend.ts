@@ -1,5 +1,7 @@
-/** The OpenAI-compatible backend's keys, defaults and short names. */
-
+/**
+ * A model behind a server that speaks the OpenAI API. Cancelling closes the socket. It owns what it has learned of the server: its
+ * dialect, the context's size, what its chat template supports, and how it wants to be asked.
+ */
 import { Type } from 'typebox';
 import type {
   Backend,
@@ -24,15 +26,27 @@ import {
   checkPassFields,
   DIALECTS,
   type Dialect,
-  detectDialect,
   type Flavor,
   PASSED_FIELDS,
   passedFeatures,
   passedNames,
 } from './dialect.ts';
-import { embeddedStatus, modelNotFound, responseError } from './errors.ts';
-import { type BodyOptions, generateCall, optionsForRetry } from './request-body.ts';
 import {
+  dimensionsUnsupported,
+  embeddedStatus,
+  embeddingsUnsupported,
+  modelNotFound,
+  responseError,
+} from './errors.ts';
+import {
+  type BodyOptions,
+  EMBEDDINGS_PATH,
+  embedBody,
+  generateCall,
+  optionsForRetry,
+} from './request-body.ts';
+import {
+  detectDialect,
   PropsCache,
   probeServer,
   rejectUnsupportedByTemplate,
@@ -40,15 +54,7 @@ import {
   withProps,
 } from './server-probe.ts';
 import { serverTokenizer } from './tokenizer.ts';
-import {
-  canBeWhole,
-  dimensionsUnsupported,
-  EMBEDDINGS_PATH,
-  embedBody,
-  embeddingsUnsupported,
-  readEmbeddings,
-  readWholeAnswer,
-} from './whole-answer.ts';
+import { canBeWhole, readEmbeddings, readWholeAnswer } from './whole-answer.ts';
 
 function listed(flavor: Flavor): string {
   return PASSED_FIELDS[flavor].join(', ');
@@ -95,11 +101,6 @@ export const openAiCompatible = defineBackend({
   create: (target, environment) => new OpenAiCompatibleBackend(target, environment),
 });
 
-/**
- * A model behind a server that speaks the OpenAI API. Cancelling is closing the socket. It owns what it learned of the
- * server: its dialect, the context's size, and whether its template takes the switch for thinking.
- */
-
 export interface OpenAiCompatibleTarget {
   readonly model: string;
   readonly url: string;
@@ -117,17 +118,17 @@ interface GenerationRun {
   readonly options: GenerateOptions;
 }
 
-/** What is passed on to a server of that dialect. */
+/** What is passed on to a server of this dialect. */
 type PassThrough = Pick<BodyOptions, 'dialect' | 'passed' | 'supports'>;
 
-/** An answer with status 200, and how it was asked for in the end. */
+/** A response with status 200, and the options with which it was requested in the end. */
 interface OpenedAnswer {
   readonly exchange: Exchange;
-  readonly asked: BodyOptions;
+  readonly requested: BodyOptions;
 }
 
 export class OpenAiCompatibleBackend implements Backend {
-  /** Refuses where the server has no such routes: which it is may be known only when it is asked. */
+  /** Rejects if the server has no such routes, which may be known only when it is asked. */
   readonly tokenizer: Tokenizer;
   readonly #target: OpenAiCompatibleTarget;
   readonly #upstream: Upstream;
@@ -139,10 +140,10 @@ export class OpenAiCompatibleBackend implements Backend {
   #templateSwitch = true;
   #maxTokensName: BodyOptions['maxTokensName'] = 'max_tokens';
   readonly #props = new PropsCache();
-  #wholeIsWorse = false;
-  #saidUsageMissing = false;
-  /** Until the server takes the key again. */
-  #saidKeyRefused = false;
+  #streamsOnly = false;
+  #missingUsageLogged = false;
+  /** Until the server accepts the key again. */
+  #keyRejectionLogged = false;
 
   constructor(target: OpenAiCompatibleTarget, environment: Pick<BackendEnvironment, 'clock' | 'log'>) {
     this.#target = target;
@@ -150,7 +151,7 @@ export class OpenAiCompatibleBackend implements Backend {
     this.#contextSize = target.context_size;
     this.#dialect = target.flavor === 'auto' ? undefined : DIALECTS[target.flavor];
     this.#upstream = new Upstream({
-      // Health is asked at the server's root, so the API's own prefix is part of each path.
+      // Health is checked at the server's root, so the API's prefix is part of each path.
       url: target.url.replace(/\/v1\/?$/, ''),
       connectTimeoutMs: target.connect_timeout_ms,
       headers: target.api_key === undefined ? {} : { authorization: `Bearer ${target.api_key}` },
@@ -159,17 +160,17 @@ export class OpenAiCompatibleBackend implements Backend {
     this.tokenizer = serverTokenizer({
       upstream: this.#upstream,
       model: target.model,
-      speaks: (signal) => this.#speaks(signal),
-      refusal: (answer) => this.#refusal(answer),
+      findDialect: (signal) => this.#findDialect(signal),
+      responseError: (answer) => this.#responseError(answer),
     });
   }
 
   generate(request: GenerationRequest, sink: GenerationSink, options: GenerateOptions): Generation {
     const { whole_answers } = this.#target;
-    const asksWhole = options.delivery === 'whole' && whole_answers !== 'streamed' && canBeWhole(request);
+    const isWhole = options.delivery === 'whole' && whole_answers !== 'streamed' && canBeWhole(request);
     return new RunningGeneration(sink, (generation) => {
       const run = { request, generation, options };
-      return asksWhole && !this.#wholeIsWorse ? this.#runWhole(run) : this.#runStream(run);
+      return isWhole && !this.#streamsOnly ? this.#runWhole(run) : this.#runStream(run);
     });
   }
 
@@ -177,14 +178,14 @@ export class OpenAiCompatibleBackend implements Backend {
     const body = embedBody(request, this.#target.model);
     const answer = await this.#upstream.json({ method: 'POST', path: EMBEDDINGS_PATH, body, signal });
     if (answer.status !== 200)
-      throw embeddingsUnsupported(answer) ?? dimensionsUnsupported(answer) ?? this.#refusal(answer);
-    this.#saidKeyRefused = false;
+      throw embeddingsUnsupported(answer) ?? dimensionsUnsupported(answer) ?? this.#responseError(answer);
+    this.#keyRejectionLogged = false;
     return readEmbeddings(answer.body, request);
   }
 
   async probe({ signal }: CallOptions): Promise<TargetStatus> {
     try {
-      const dialect = await this.#speaks(signal);
+      const dialect = await this.#findDialect(signal);
       const { model, context_size: contextSize } = this.#target;
       const probe = { upstream: this.#upstream, model, dialect, contextSize };
       const { status, vocabularySize, identity } = await probeServer(probe, signal);
@@ -194,17 +195,17 @@ export class OpenAiCompatibleBackend implements Backend {
       const about = { upstream: this.#upstream, path: dialect.propsPath, identity };
       return withProps(status, await this.#props.learn(about, signal));
     } catch (thrown) {
-      // What comes back under this address may be another server.
+      // The next server at this address may be another one.
       if (this.#target.flavor === 'auto') this.#dialect = undefined;
       this.#templateSwitch = true;
       this.#maxTokensName = 'max_tokens';
-      this.#wholeIsWorse = false;
+      this.#streamsOnly = false;
       this.#props.forget();
       return unreachableStatus(thrown, signal);
     }
   }
 
-  /** These servers load their model before they answer: there is nothing to do but to look. */
+  /** These servers load their model before they listen: nothing to do but to look. */
   async warmUp({ signal }: CallOptions): Promise<void> {
     const { state, detail } = await this.probe({ signal });
     if (signal.aborted) throw signal.reason;
@@ -224,14 +225,14 @@ export class OpenAiCompatibleBackend implements Backend {
     const opened = await this.#open(run, { whole: true });
     const { headers } = opened.exchange;
     if (String(headers['content-type']).startsWith('text/event-stream')) {
-      this.#warnOfWhole();
+      this.#warnOfUnstreamed();
       return this.#readStream(run, opened);
     }
     const body = await readJson(opened.exchange);
     const status = embeddedStatus(body);
-    if (status !== undefined) throw this.#refusal({ status, headers, body }, request);
-    const { events, isWorse } = readWholeAnswer(body, request.limits.maxTokens);
-    if (isWorse) this.#warnOfWhole();
+    if (status !== undefined) throw this.#responseError({ status, headers, body }, request);
+    const { events, isDegraded } = readWholeAnswer(body, request.limits.maxTokens);
+    if (isDegraded) this.#warnOfUnstreamed();
     for (const event of events) generation.event(event);
   }
 
@@ -241,13 +242,14 @@ export class OpenAiCompatibleBackend implements Backend {
 
   async #readStream(
     { request, generation }: GenerationRun,
-    { exchange, asked }: OpenedAnswer,
+    { exchange, requested }: OpenedAnswer,
   ): Promise<void> {
     const answer = new OpenAiAnswerReader({
       sink: generation,
       clock: this.#environment.clock,
-      bounds: { maxTokens: asked.maxTokens, contextSize: this.#contextSize },
-      refusal: (status, body) => this.#refusal({ status, headers: exchange.headers, body }, request),
+      bounds: { maxTokens: requested.maxTokens, contextSize: this.#contextSize },
+      responseError: (status, body) =>
+        this.#responseError({ status, headers: exchange.headers, body }, request),
       logprobs: request.logprobs,
       onFinish: () => exchange.finish(),
       onUsageMissing: () => this.#warnOfUsage(),
@@ -262,12 +264,12 @@ export class OpenAiCompatibleBackend implements Backend {
     }
   }
 
-  /** Asks again, without, where the server refuses something that it can do without. Any other refusal is the answer. */
+  /** Tries again without what the server rejects but does not need. Any other error response is the result. */
   async #open(
     { request, generation, options: { promptTokensFirst = false } }: GenerationRun,
     { whole }: { readonly whole: boolean },
   ): Promise<OpenedAnswer> {
-    const dialect = this.#dialect ?? (await this.#speaks(generation.signal));
+    const dialect = this.#dialect ?? (await this.#findDialect(generation.signal));
     let options = this.#bodyOptions(request, { dialect, whole, promptTokensFirst });
     let before = options;
     rejectUnsupportedByTemplate(request, this.#props.current);
@@ -277,19 +279,19 @@ export class OpenAiCompatibleBackend implements Backend {
       const exchange = await this.#upstream.open(call, (held) => generation.hold(held));
       const { status, headers } = exchange;
       if (status === 200) {
-        this.#saidKeyRefused = false;
+        this.#keyRejectionLogged = false;
         this.#learn(before, options);
-        return { exchange, asked: options };
+        return { exchange, requested: options };
       }
       const answer = { status, headers, body: await readJson(exchange) };
       const adapted = optionsForRetry(options, { request, sent: body, answer });
-      if (adapted === undefined) throw this.#refusal(answer, request);
+      if (adapted === undefined) throw this.#responseError(answer, request);
       before = options;
       options = adapted;
     }
   }
 
-  /** Only what has helped: a server's words may repeat what one client wrote, and all others would have to live with it. */
+  /** Only what has helped: an error may repeat what one client wrote, and would then affect all others. */
   #learn(before: BodyOptions, helped: BodyOptions): void {
     if (before.templateSwitch && !helped.templateSwitch) this.#templateSwitch = false;
     if (before.maxTokensName !== helped.maxTokensName) this.#maxTokensName = helped.maxTokensName;
@@ -323,12 +325,12 @@ export class OpenAiCompatibleBackend implements Backend {
     return this.#passes;
   }
 
-  #refusal(answer: JsonResponse, request?: GenerationRequest): ServingError {
+  #responseError(answer: JsonResponse, request?: GenerationRequest): ServingError {
     const { clock, log } = this.#environment;
-    const isKeyRefused = answer.status === 401 || answer.status === 403;
-    if (isKeyRefused && !this.#saidKeyRefused) {
-      this.#saidKeyRefused = true;
-      log.error('the server does not accept the api_key of this target', {
+    const isKeyRejected = answer.status === 401 || answer.status === 403;
+    if (isKeyRejected && !this.#keyRejectionLogged) {
+      this.#keyRejectionLogged = true;
+      log.error('The server rejects the api_key of this target', {
         url: this.#target.url,
         status: answer.status,
       });
@@ -336,29 +338,27 @@ export class OpenAiCompatibleBackend implements Backend {
     return responseError(answer, { model: this.#target.model, wallNowMs: clock.wallNow(), request });
   }
 
-  async #speaks(signal: AbortSignal): Promise<Dialect> {
+  async #findDialect(signal: AbortSignal): Promise<Dialect> {
     if (this.#dialect !== undefined) return this.#dialect;
     const detected = await detectDialect(this.#upstream, signal);
     this.#dialect = detected;
     return detected ?? DIALECTS.generic;
   }
 
-  #warnOfWhole(): void {
-    this.#wholeIsWorse = true;
+  #warnOfUnstreamed(): void {
+    this.#streamsOnly = true;
     this.#environment.log.warn(
-      'whole answers of this server lack usage, exceed max_tokens or arrive as streams: it is asked for streams from now on',
+      'Unstreamed answers of this server lack usage, exceed max_tokens or arrive as streams: answers are streamed from now on',
       { url: this.#target.url },
     );
   }
 
   #warnOfUsage(): void {
-    if (this.#saidUsageMissing) return;
-    this.#saidUsageMissing = true;
+    if (this.#missingUsageLogged) return;
+    this.#missingUsageLogged = true;
     this.#environment.log.warn(
-      'the server reports no usage: pieces of text are counted as tokens, prompts as 0',
-      {
-        url: this.#target.url,
-      },
+      'The server reports no usage: each piece of text counts as a token, prompts as 0 tokens',
+      { url: this.#target.url },
     );
   }
 }

@@ -1,5 +1,4 @@
-/** The messages of a chat in the words of the OpenAI API. Pure. Images stand where they stood in the text. */
-
+/** A chat's messages and tools in the OpenAI API and one dialect, for generating and for counting. Images keep their place. Pure. */
 import type { Image, Message, Tool, ToolCall, ToolUse } from '../../core/generation.ts';
 import type { Dialect } from './dialect.ts';
 
@@ -8,7 +7,7 @@ type ContentPart = Readonly<Record<string, unknown>>;
 
 export function wireMessages(
   messages: readonly Message[],
-  { thoughtNames }: Pick<Dialect, 'thoughtNames'>,
+  { reasoningFields }: Pick<Dialect, 'reasoningFields'>,
 ): readonly WireMessage[] {
   return messages.map((message) => {
     switch (message.role) {
@@ -17,7 +16,7 @@ export function wireMessages(
       case 'user':
         return { role: 'user', content: userContent(message.content, message.images) };
       case 'assistant':
-        return assistantMessage(message, thoughtNames);
+        return assistantMessage(message, reasoningFields);
       case 'tool':
         return {
           role: 'tool',
@@ -32,14 +31,14 @@ export function wireMessages(
 
 function assistantMessage(
   { content, reasoning, toolCalls }: Extract<Message, { role: 'assistant' }>,
-  thoughtNames: Dialect['thoughtNames'],
+  reasoningFields: Dialect['reasoningFields'],
 ): WireMessage {
-  const thoughts = reasoning === undefined ? [] : thoughtNames.map((name) => [name, reasoning]);
+  const reasoningMembers = reasoning === undefined ? [] : reasoningFields.map((name) => [name, reasoning]);
   return {
     role: 'assistant',
-    // Templates tell "said nothing" from "said an empty text" where there are calls.
+    // Beside calls, chat templates distinguish null from an empty text.
     content: content === '' && toolCalls !== undefined ? null : content,
-    ...Object.fromEntries(thoughts),
+    ...Object.fromEntries(reasoningMembers),
     ...(toolCalls !== undefined && { tool_calls: toolCalls.map(wireCall) }),
   };
 }
@@ -64,14 +63,12 @@ function userContent(content: string, images: readonly Image[] | undefined): str
   return parts;
 }
 
-/** Tools, and which of them may be called, in the words of the OpenAI API and of one dialect. Pure. */
-
-/** Some servers insist on a schema. */
+/** Some servers require a schema. */
 const NO_PARAMETERS = { type: 'object', properties: {} };
 
 /**
- * vLLM holds a forced call to its schema only where the tool is strict, and the OpenAI service promises nothing otherwise: a
- * forced call always says so. `strict` false: only what the client itself says of it.
+ * vLLM enforces a forced call's schema only if the tool is strict, and the OpenAI service guarantees nothing otherwise: the tools of
+ * a forced call are strict. `strict` false: as the client wrote them.
  */
 export function toolFields(
   use: ToolUse | undefined,
@@ -82,7 +79,7 @@ export function toolFields(
   const { choice, single } = use;
   const strict = forcedAreStrict && isForced(use);
   const wireTool = (tool: Tool) => wiredTool(strict ? { ...tool, strict } : tool);
-  // Unsaid, servers allow as many as the model's template can tell apart.
+  // By default, servers allow as many calls as the model's template can distinguish.
   const parallel = single ? { parallel_tool_calls: false } : {};
   if (typeof choice !== 'object') {
     return { tools: use.tools.map(wireTool), tool_choice: choice, ...parallel };
@@ -95,7 +92,7 @@ export function toolFields(
   return { tools: use.tools.map(wireTool), tool_choice, ...parallel };
 }
 
-/** The model has to call a tool. */
+/** The model must call a tool. */
 export function isForced({ choice }: ToolUse): boolean {
   return choice === 'required' || typeof choice === 'object';
 }

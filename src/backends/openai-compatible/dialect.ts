@@ -1,45 +1,42 @@
 /**
- * How servers that speak the OpenAI API differ: which fields beyond it they know, how health is told, what they do in their own way.
- * A flavour's name is written in this folder only.
+ * How servers that speak the OpenAI API differ: which fields beyond it they know, how they report their health, and which fields of
+ * a request are passed on to them unchanged. Data and pure functions; a flavor's name is written in this folder only.
  */
-
 import { type Feature, OUTPUT_EXTRAS } from '../../core/features.ts';
 import type { GenerationRequest } from '../../core/generation.ts';
-import { asArray, asObject, asText } from '../../upstream/untyped.ts';
-import type { JsonResponse, Upstream } from '../../upstream/upstream.ts';
 
 export type Flavor = 'vllm' | 'llama-server' | 'generic';
 
 export interface Dialect {
   readonly flavor: Flavor;
-  /** The names of sampling fields that the OpenAI API lacks; absent: not known there. */
+  /** Names of sampling fields that the OpenAI API lacks. Absent: unknown to the server. */
   readonly topK?: string;
   readonly minP?: string;
   readonly repeatPenalty?: string;
-  /** What is passed on beyond text. */
+  /** Features of a request, beyond text, that the server supports. */
   readonly supports: readonly Feature[];
   /** Chat templates take `enable_thinking`. */
   readonly templateSwitch: boolean;
-  /** Under which names an assistant's earlier thoughts are told. */
-  readonly thoughtNames: readonly ('reasoning' | 'reasoning_content')[];
-  /** A tool is named in `tool_choice`; else it is the only one that is told, and a call is required. */
+  /** Fields for an assistant's earlier reasoning. */
+  readonly reasoningFields: readonly ('reasoning' | 'reasoning_content')[];
+  /** `tool_choice` may name a tool. Otherwise that tool alone is sent, and a call is required. */
   readonly namesTools: boolean;
-  /** Where the OpenAI API has no field for it (vllm: `structured_outputs`; llama-server: `grammar`, `json_schema`). */
+  /** For formats that the OpenAI API lacks (vllm: `structured_outputs`; llama-server: `grammar`, `json_schema`). */
   readonly grammarFields: 'structured-outputs' | 'plain' | 'none';
-  /** Whether chats with tools may have log-probabilities, and whether they come only with at least one alternative. */
-  readonly logprobs: { readonly withTools: boolean; readonly fewest: 0 | 1; readonly onPrompts: string };
+  /** Whether chats with tools may have log-probabilities, the fewest alternatives, and the field's name for raw prompts. */
+  readonly logprobs: { readonly withTools: boolean; readonly minTop: 0 | 1; readonly promptField: string };
   readonly tokenizes: boolean;
-  /** How a stream can be made to begin with the prompt's length: by the usage in each chunk, or the progress before the first. */
-  readonly earlyPrompt: 'usage' | 'progress' | 'none';
-  /** `/health` tells whether the engine lives (vllm) or still loads (llama-server). */
+  /** How a stream can begin with the prompt's length: in the usage of each chunk, or as progress before the first. */
+  readonly promptTokensFrom: 'usage' | 'progress' | 'none';
+  /** Whether the engine is alive (vllm), or still loading (llama-server). */
   readonly healthPath?: '/health';
-  /** Tells how many run at once, and what the model's template can say. */
+  /** How many requests run at once, and what the model's chat template supports. */
   readonly propsPath?: '/props';
-  /** What `/health` means when it answers 503. */
-  readonly unhealthy: 'failed' | 'loading';
+  /** What a 503 of `/health` means. */
+  readonly unhealthyState: 'failed' | 'loading';
   /** `max_tokens: null` asks for all that the context leaves. */
   readonly nullMeansRest: boolean;
-  /** Answers for any model name when it serves just one. */
+  /** Serves any model name if it has only one model. */
   readonly ignoresModelName: boolean;
 }
 
@@ -75,15 +72,15 @@ export const DIALECTS: Readonly<Record<Flavor, Dialect>> = {
     repeatPenalty: 'repetition_penalty',
     supports: [...LOCAL_FEATURES, 'regex', 'choice', 'min-tokens'],
     templateSwitch: true,
-    // Releases differ in which of the two they read; the other is ignored.
-    thoughtNames: ['reasoning', 'reasoning_content'],
+    // Releases read one or the other, and ignore the rest.
+    reasoningFields: ['reasoning', 'reasoning_content'],
     namesTools: true,
     grammarFields: 'structured-outputs',
-    logprobs: { withTools: true, fewest: 0, onPrompts: 'logprobs' },
+    logprobs: { withTools: true, minTop: 0, promptField: 'logprobs' },
     tokenizes: true,
-    earlyPrompt: 'usage',
+    promptTokensFrom: 'usage',
     healthPath: '/health',
-    unhealthy: 'failed',
+    unhealthyState: 'failed',
     nullMeansRest: true,
     ignoresModelName: false,
   },
@@ -94,65 +91,42 @@ export const DIALECTS: Readonly<Record<Flavor, Dialect>> = {
     repeatPenalty: 'repeat_penalty',
     supports: LOCAL_FEATURES,
     templateSwitch: true,
-    thoughtNames: ['reasoning_content'],
+    reasoningFields: ['reasoning_content'],
     // It reads an object there as "auto".
     namesTools: false,
     grammarFields: 'plain',
-    // It refuses them in a stream with tools, and 0 alternatives mean none at all.
-    logprobs: { withTools: false, fewest: 1, onPrompts: 'n_probs' },
+    // It rejects them in a stream with tools, and takes 0 alternatives as none at all.
+    logprobs: { withTools: false, minTop: 1, promptField: 'n_probs' },
     tokenizes: true,
-    earlyPrompt: 'progress',
+    promptTokensFrom: 'progress',
     healthPath: '/health',
     propsPath: '/props',
-    unhealthy: 'loading',
+    unhealthyState: 'loading',
     nullMeansRest: false,
     ignoresModelName: true,
   },
   generic: {
     flavor: 'generic',
-    // vLLM and llama-server hold the whole answer to the format, so that no tool could be called.
+    // vLLM and llama-server constrain the whole answer to the format, so that no tool could be called.
     supports: [...OPENAI_FEATURES, 'format-beside-tools'],
     templateSwitch: false,
-    thoughtNames: [],
+    reasoningFields: [],
     namesTools: true,
     grammarFields: 'none',
-    logprobs: { withTools: true, fewest: 0, onPrompts: 'logprobs' },
+    logprobs: { withTools: true, minTop: 0, promptField: 'logprobs' },
     tokenizes: false,
-    earlyPrompt: 'none',
-    unhealthy: 'failed',
+    promptTokensFrom: 'none',
+    unhealthyState: 'failed',
     nullMeansRest: false,
     ignoresModelName: false,
   },
 };
 
-/** By what the server says of itself. Undefined while it cannot tell, for example behind a proxy that finds it down. */
-export async function detectDialect(upstream: Upstream, signal: AbortSignal): Promise<Dialect | undefined> {
-  const models = await upstream.json({ method: 'GET', path: '/v1/models', signal });
-  const owners = asArray(asObject(models.body).data).map((entry) => asText(asObject(entry).owned_by));
-  if (models.headers.server === 'llama.cpp' || owners.includes('llamacpp')) return DIALECTS['llama-server'];
-  if (owners.includes('vllm')) return DIALECTS.vllm;
-  if (models.status >= 500) return undefined;
-  const version = await upstream.json({ method: 'GET', path: '/version', signal });
-  if (isVllmVersion(version)) return DIALECTS.vllm;
-  const props = await upstream.json({ method: 'GET', path: '/props', signal });
-  const isLlamaServer = props.status === 200 && 'default_generation_settings' in asObject(props.body);
-  return isLlamaServer ? DIALECTS['llama-server'] : DIALECTS.generic;
-}
-
-/** Other servers have a `/version` too; this one runs on uvicorn. */
-function isVllmVersion({ status, headers, body }: JsonResponse): boolean {
-  return status === 200 && headers.server === 'uvicorn' && asText(asObject(body).version) !== undefined;
-}
-
 /**
- * Fields of clients that no protocol here knows but the server behind a target does: passed on by name, as they came, and only
- * those listed here or in the target's `pass_fields`. None may say again what this server decides. Pure.
- */
-
-/**
- * Left out on purpose: what cuts prompts (truncate_prompt_tokens), what is decided here (priority, n, id_slot), what the
- * answers of this server have no place for (prompt_logprobs, return_token_ids), what runs a client’s code (chat_template),
- * what takes as much memory as it says (mm_processor_kwargs).
+ * Request fields that no protocol here knows but the server does: passed on unchanged, like those in the target's `pass_fields`.
+ * Omitted on purpose: what cuts prompts (truncate_prompt_tokens), what is decided here (priority, n, id_slot), what our answers have
+ * no place for (prompt_logprobs, return_token_ids), what runs a client’s code (chat_template), what allocates as much memory as it
+ * says (mm_processor_kwargs).
  */
 export const PASSED_FIELDS: Readonly<Record<Flavor, readonly string[]>> = {
   vllm: [
@@ -209,7 +183,7 @@ export const PASSED_FIELDS: Readonly<Record<Flavor, readonly string[]>> = {
   generic: [],
 };
 
-/** What a request says in its own right, or what this server decides. */
+/** Fields that the protocols here know, or that this server sets: never passed on. */
 const OWN_FIELDS: ReadonlySet<string> = new Set([
   'model',
   'messages',
@@ -247,16 +221,14 @@ const OWN_FIELDS: ReadonlySet<string> = new Set([
   'reasoning_effort',
 ]);
 
-/** Throws an Error whose message names the first that may not be passed on. */
+/** Throws an Error that names the first field that may not be passed on. */
 export function checkPassFields(fields: readonly string[]): void {
   const bad = fields.find((field) => OWN_FIELDS.has(field));
   if (bad === undefined) return;
-  throw new Error(
-    `pass_fields names ${bad}, which requests say in their own right or this server decides. Leave it away.`,
-  );
+  throw new Error(`pass_fields contains ${bad}, which this server reads or sets itself. Remove it.`);
 }
 
-/** Those of a dialect, and a target's own. */
+/** The dialect's, and the target's own. */
 export function passedNames(flavor: Flavor, own: readonly string[]): ReadonlySet<string> {
   return new Set([...PASSED_FIELDS[flavor], ...own]);
 }
@@ -275,21 +247,20 @@ export function passedFields(
   return Object.fromEntries(passed);
 }
 
-/** Fields that requests say in their own right, under the very names that these servers have for them. */
+/** Features whose field has the same name at these servers. */
 const FEATURES_BY_NAME: Readonly<Record<string, Feature>> = {
   bad_words: 'bad-words',
   continue_final_message: 'continuation',
   stop_token_ids: 'stop-tokens',
 };
 
-/** What a server can do because it takes the field of that name. */
+/** What a server supports because the field is passed on. */
 export function passedFeatures(names: ReadonlySet<string>): readonly Feature[] {
   return Object.entries(FEATURES_BY_NAME).flatMap(([name, feature]) => (names.has(name) ? [feature] : []));
 }
 
 /**
- * The format of the text goes to the server as the client wrote it. Its older names do not say it alone: releases of vLLM from
- * 0.12 on ignore them without a word.
+ * The output format goes to the server as the client wrote it. The older names do not count: vLLM silently ignores them since 0.12.
  */
 export function setsOutputFormat(passed: Readonly<Record<string, unknown>>, flavor: Flavor): boolean {
   const written = OUTPUT_EXTRAS.find((name) => Object.hasOwn(passed, name));

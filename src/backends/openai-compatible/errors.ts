@@ -1,5 +1,7 @@
-/** What the refusals of OpenAI-compatible servers mean for our client, by status and words. */
-
+/**
+ * What the error responses of OpenAI-compatible servers mean for our client, by status and message: everything here that depends on
+ * how a server words an error. Pure.
+ */
 import { ServingError } from '../../core/errors.ts';
 import { FEATURES, type Feature, unsupported } from '../../core/features.ts';
 import type { GenerationRequest } from '../../core/generation.ts';
@@ -13,7 +15,7 @@ import {
 } from '../../upstream/untyped.ts';
 import type { JsonResponse } from '../../upstream/upstream.ts';
 
-/** Fields of these servers, and what ours are called. */
+/** Fields of these servers, and our names for them. */
 const FIELD_NAMES: Readonly<Record<string, string>> = {
   messages: 'messages',
   prompt: 'prompt',
@@ -49,7 +51,7 @@ const FIELD_NAMES: Readonly<Record<string, string>> = {
   input: 'input',
 };
 
-/** Where a server names no field: how its words speak of one that was asked. */
+/** For errors that name no field: how messages refer to a feature. */
 const FEATURE_PATTERNS: readonly (readonly [Feature, RegExp])[] = [
   ['grammar', /grammar|samplers/i],
   ['json-schema', /schema|grammar|structured.?output|guided/i],
@@ -58,35 +60,35 @@ const FEATURE_PATTERNS: readonly (readonly [Feature, RegExp])[] = [
   ['logprobs', /logprobs/i],
 ];
 
-/** OpenAI's own codes for a field that a model does not take. */
+/** OpenAI's codes for a field that a model does not support. */
 const UNSUPPORTED_CODES = ['unsupported_parameter', 'unsupported_value'];
 
 interface ErrorContext {
   readonly model: string;
   readonly wallNowMs: number;
-  /** Absent for what is no generation. */
+  /** Absent unless it is a generation. */
   readonly request?: GenerationRequest | undefined;
 }
 
-/** An answer whose status is not 200. */
+/** For a response whose status is not 200. */
 export function responseError(answer: JsonResponse, about: ErrorContext): ServingError {
   const { status, body } = answer;
   const error = errorObject(body);
-  const words = asText(error.message) ?? asText(error.detail);
-  const shown = words && excerpt(words);
+  const text = asText(error.message) ?? asText(error.detail);
+  const shown = text && excerpt(text);
   const cause = new Error(`The server answered ${status}: ${shown ?? 'no reason given'}`);
   const contextError = status < 500 ? contextErrorOf(body) : undefined;
   if (contextError !== undefined) return contextExceeded(contextError, cause);
-  const missing = about.request && missingAbility(words ?? '', about.request);
+  const missing = about.request && missingAbility(text ?? '', about.request);
   if (missing !== undefined) return missing;
   switch (status) {
     case 400:
     case 413:
     case 422: {
       const param = fieldOf(error, about.request);
-      const isNotTaken = param !== undefined && UNSUPPORTED_CODES.includes(asText(error.code) ?? '');
-      const message = `The model’s backend refused the request: ${shown ?? 'it gave no reason'}`;
-      return new ServingError(isNotTaken ? 'unsupported_parameter' : 'invalid_request', {
+      const isUnsupported = param !== undefined && UNSUPPORTED_CODES.includes(asText(error.code) ?? '');
+      const message = `The model’s backend rejected the request: ${shown ?? 'it gave no reason'}`;
+      return new ServingError(isUnsupported ? 'unsupported_parameter' : 'invalid_request', {
         message,
         ...(param === undefined ? {} : { param }),
         cause,
@@ -96,11 +98,11 @@ export function responseError(answer: JsonResponse, about: ErrorContext): Servin
       return error.message === undefined ? routeNotFound(cause) : modelNotFound(about.model, cause);
     case 429:
     case 503:
-      return busy({ words, cause, seconds: retryAfterSeconds(answer.headers, about.wallNowMs) });
+      return busy({ text, cause, seconds: retryAfterSeconds(answer.headers, about.wallNowMs) });
     case 401:
     case 403: {
       const message =
-        'The model’s backend does not accept this server’s key. Its operator has to set the target’s api_key.';
+        'The model’s backend rejects this server’s key. The operator must set the target’s api_key.';
       return new ServingError('backend_error', { message, cause });
     }
     default:
@@ -109,8 +111,8 @@ export function responseError(answer: JsonResponse, about: ErrorContext): Servin
 }
 
 /**
- * The status of an error within an answer of status 200, or a chunk of one, where the server refuses what was asked: vLLM
- * finds bad schemas after its 200.
+ * The status of an error inside a response with status 200, or a chunk of one, if the server rejects the request: vLLM finds bad
+ * schemas after its 200.
  */
 export function embeddedStatus(body: unknown): number | undefined {
   const code = asCount(errorObject(body).code);
@@ -130,65 +132,64 @@ export function streamError(body: unknown): ServingError {
   });
 }
 
-/** A model that reasons, at the OpenAI service: it wants the limit under its newer name. */
+/** Reasoning models of the OpenAI service accept the limit only under its newer name. */
 export function wantsNewerLimit({ status, body }: JsonResponse): boolean {
   return status === 400 && /max_completion_tokens/.test(asText(errorObject(body).message) ?? '');
 }
 
-/** The OpenAI service takes only a part of JSON Schema as strict; others do not know the field. */
+/** The OpenAI service supports only a part of JSON Schema in strict tools; other servers do not know the field. */
 export function rejectsStrictTools({ status, body }: JsonResponse): boolean {
   const { code, message, detail } = errorObject(body);
   if (status !== 400 && status !== 422) return false;
   return code === 'invalid_function_parameters' || /\bstrict\b/i.test(JSON.stringify([message, detail]));
 }
 
-/** The template of the model takes no arguments, so it cannot be told about thinking. */
+/** The model's chat template takes no arguments, so none that turns thinking on or off. */
 export function rejectsTemplateSwitch({ status, body }: JsonResponse): boolean {
   return status === 400 && /chat_template.* not supported/i.test(asText(errorObject(body).message) ?? '');
 }
 
 export function modelNotFound(model: string, cause?: unknown): ServingError {
-  const message = `The backend does not serve the model ${JSON.stringify(model)}. Its /v1/models lists those it does.`;
+  const message = `The backend does not serve the model ${JSON.stringify(model)}. Its /v1/models lists the models that it serves.`;
   return new ServingError('model_not_found', { message, cause });
 }
 
 function fieldOf(error: UntypedObject, request: GenerationRequest | undefined): string | undefined {
   const root = /^[^.[]*/.exec(asText(error.param) ?? '')?.[0] ?? '';
   if (Object.hasOwn(FIELD_NAMES, root)) return FIELD_NAMES[root];
-  const words = asText(error.message);
-  if (request === undefined || words === undefined) return undefined;
+  const text = asText(error.message);
+  if (request === undefined || text === undefined) return undefined;
   for (const [feature, pattern] of FEATURE_PATTERNS) {
     const field = FEATURES[feature].askedBy(request);
-    if (field !== undefined && pattern.test(words)) return field;
+    if (field !== undefined && pattern.test(text)) return field;
   }
   return undefined;
 }
 
-function busy(refused: { words: string | undefined; cause: Error; seconds: number }): ServingError {
-  const loading = /\bloading\b/i.test(refused.words ?? '');
+function busy(response: { text: string | undefined; cause: Error; seconds: number }): ServingError {
+  const loading = /\bloading\b/i.test(response.text ?? '');
   const message = loading
     ? 'The model is still loading.'
     : 'The model’s backend is overloaded. Try again shortly.';
   return new ServingError(loading ? 'model_loading' : 'no_backend_available', {
     message,
-    retryAfterSeconds: refused.seconds,
-    cause: refused.cause,
+    retryAfterSeconds: response.seconds,
+    cause: response.cause,
   });
 }
 
 function routeNotFound(cause: Error): ServingError {
   return new ServingError('backend_error', {
-    message: 'The model’s backend lacks the route that this request needs.',
+    message: 'The model’s backend does not have the route that this request needs.',
     cause,
   });
 }
 
-/** Recognizes the ways in which servers say that prompt and answer do not fit into the context, with their numbers. */
-
+/** Prompt and answer do not fit into the context. Numbers as far as the message has them. */
 interface ContextError {
   readonly contextSize?: number;
   readonly promptTokens?: number;
-  /** `promptTokens` is what the server counted before it gave up counting. */
+  /** The server stopped counting at `promptTokens`. */
   readonly atLeast: boolean;
 }
 
@@ -202,7 +203,7 @@ const EXACT_PROMPTS = [
 ];
 const LOWER_BOUNDS = [/passed (\d+) input tokens/i, /contains at least (\d+)(?: input| prompt)? tokens/i];
 
-/** `body`: an error answer, or the chunk of a stream that carries one. */
+/** `body`: of an error response, or a chunk with an error. */
 export function contextErrorOf(body: unknown): ContextError | undefined {
   const error = errorObject(body);
   const message = asText(error.message) ?? '';
@@ -220,12 +221,12 @@ export function contextErrorOf(body: unknown): ContextError | undefined {
   return known({ contextSize, promptTokens, atLeast: exact === undefined });
 }
 
-/** The server names no number that shows that the prompt alone is too long. */
+/** No number shows that the prompt alone is too long. */
 export function promptMayFit({ contextSize, promptTokens }: ContextError): boolean {
   return contextSize === undefined || promptTokens === undefined || promptTokens < contextSize;
 }
 
-/** What the context leaves after the prompt, where the server told both exactly. */
+/** What the context leaves after the prompt, if both are known exactly. */
 export function roomLeft({ contextSize, promptTokens, atLeast }: ContextError): number | undefined {
   if (atLeast || contextSize === undefined || promptTokens === undefined) return undefined;
   return promptTokens < contextSize ? contextSize - promptTokens : undefined;
@@ -239,7 +240,7 @@ function contextExceeded({ contextSize, promptTokens, atLeast }: ContextError, c
   return new ServingError('context_length_exceeded', { message, cause });
 }
 
-/** Servers put their error into `error`, as an object or a text, or answer it bare. */
+/** Servers put their error into `error`, as an object or a text, or send it bare. */
 export function errorObject(body: unknown): UntypedObject {
   const { error } = asObject(body);
   if (typeof error === 'string') return { message: error };
@@ -267,10 +268,9 @@ function known(found: {
   };
 }
 
-/** The words in which servers say that a model, or the way they were started, cannot do what a field asks. One entry each. Pure. */
-
+/** A model, or a server as it was started, does not support a feature. */
 interface MissingAbility {
-  readonly words: RegExp;
+  readonly pattern: RegExp;
   readonly feature: Feature;
   readonly who: string;
   readonly advice: string;
@@ -278,33 +278,57 @@ interface MissingAbility {
 
 const MISSING_ABILITIES: readonly MissingAbility[] = [
   {
-    words: /tool choice requires|--enable-auto-tool-choice|--tool-call-parser/i,
+    pattern: /tool choice requires|--enable-auto-tool-choice|--tool-call-parser/i,
     feature: 'tools',
     who: 'this model’s server as it was started',
     advice:
-      'Its operator has to start it with --enable-auto-tool-choice and --tool-call-parser. Leave it away, or use another model.',
+      'Remove it, use another model, or start the server with --enable-auto-tool-choice and --tool-call-parser.',
   },
   {
-    words: /requires --jinja/i,
+    pattern: /requires --jinja/i,
     feature: 'tools',
     who: 'this model’s server as it was started',
-    advice: 'Its operator has to start it with --jinja. Leave it away, or use another model.',
+    advice: 'Remove it, use another model, or start the server with --jinja.',
   },
   {
-    words:
+    pattern:
       /image input is not supported|is not a multimodal model|at most 0 image|does not support image|image_url.*(?:not supported|unsupported)/i,
     feature: 'images',
     who: 'this model',
-    advice: 'Send text alone, or use another model.',
+    advice: 'Send text only, or use another model.',
   },
 ];
 
-/** The status is not asked: one of these servers says it with a 500. */
-function missingAbility(words: string, request: GenerationRequest): ServingError | undefined {
+/** Whatever the status: one server sends a 500 for it. */
+function missingAbility(text: string, request: GenerationRequest): ServingError | undefined {
   for (const missing of MISSING_ABILITIES) {
     const field = FEATURES[missing.feature].askedBy(request);
-    if (field !== undefined && missing.words.test(words))
+    if (field !== undefined && missing.pattern.test(text))
       return unsupported(field, missing.who, { advice: missing.advice });
   }
   return undefined;
+}
+
+/** The model's vectors cannot be shortened. */
+export function dimensionsUnsupported({ status, body }: JsonResponse): ServingError | undefined {
+  const message = asText(errorObject(body).message) ?? '';
+  return status === 400 && /does not support matryoshka/i.test(message) ? fixedDimensions() : undefined;
+}
+
+export function fixedDimensions(): ServingError {
+  return unsupported('dimensions', 'this model, whose vectors have a fixed length', {
+    advice: 'Remove it.',
+  });
+}
+
+/** The server has no such route, or not for this model. */
+export function embeddingsUnsupported({ status, body }: JsonResponse): ServingError | undefined {
+  const { message } = errorObject(body);
+  const lacksRoute = status === 405 || status === 501 || (status === 404 && message === undefined);
+  if (!lacksRoute && !/does not support embeddings/i.test(asText(message) ?? '')) return undefined;
+  return new ServingError('invalid_request', {
+    message: 'This model’s server does not compute embeddings with it. Use an embedding model.',
+    param: 'model',
+    cause: new Error(`The server answered ${status}: ${asText(message) ?? 'no reason given'}`),
+  });
 }

@@ -1,13 +1,12 @@
 /**
- * A generation request in the words of the OpenAI API and of one dialect. Pure. What a dialect does not know is refused
- * by name rather than left away. Nothing is said of thinking unless the request does. One answer each: `n` is never sent.
+ * Request bodies in the OpenAI API and one dialect, and how a rejected one is tried again. Pure. What a dialect does not know is
+ * rejected by name, never dropped. Thinking is mentioned only if the request does. `n` is never sent: one answer each.
  */
-
+import type { EmbeddingRequest } from '../../core/backend.ts';
 import { ServingError } from '../../core/errors.ts';
 import { type Feature, refuseUnsupported, unsupported } from '../../core/features.ts';
 import type { GenerationRequest, Limits, OutputFormat, Sampling } from '../../core/generation.ts';
 import type { JsonResponse } from '../../upstream/upstream.ts';
-import { logprobFields } from './answer-reader.ts';
 import { isForced, toolFields, wireMessages } from './chat-fields.ts';
 import { type Dialect, passedFields, setsOutputFormat } from './dialect.ts';
 import {
@@ -19,27 +18,29 @@ import {
   wantsNewerLimit,
 } from './errors.ts';
 
+export const EMBEDDINGS_PATH = '/v1/embeddings';
+
 export interface BodyOptions {
   readonly model: string;
   readonly dialect: Dialect;
-  /** Names of fields that are passed on as they came. */
+  /** Names of fields that are passed on unchanged. */
   readonly passed: ReadonlySet<string>;
-  /** Of the dialect, and through fields that are passed on. */
+  /** By the dialect, and by fields that are passed on. */
   readonly supports: readonly Feature[];
-  /** Undefined: all that the context leaves. */
+  /** Undefined: as many as the context leaves. */
   readonly maxTokens: number | undefined;
-  /** Models of the OpenAI service that reason refuse the older name. */
+  /** Reasoning models of the OpenAI service reject the older name. */
   readonly maxTokensName: 'max_tokens' | 'max_completion_tokens';
   readonly contextSize: number | undefined;
-  /** How many tokens the model knows, where the server tells it. */
+  /** Tokens in the model's vocabulary, if reported. */
   readonly vocabularySize: number | undefined;
-  /** False once the server said that its template takes no switch. */
+  /** False once the server has reported that its chat template takes no switch. */
   readonly templateSwitch: boolean;
-  /** False once the server said that it does not take a forced call’s schema as a strict one. */
+  /** False once the server has rejected the strict schema of a forced call. */
   readonly strictTools: boolean;
   /** The answer comes in one piece. */
   readonly whole: boolean;
-  /** A stream begins with the prompt's length, where the server can tell it by then. */
+  /** A stream begins with the prompt's length, if the server can report it that early. */
   readonly promptTokensFirst: boolean;
 }
 
@@ -50,7 +51,7 @@ interface OpenAiCall {
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Servers take the one only without the other. */
+/** Servers accept the one only without the other. */
 export const CONTINUES_LAST = { add_generation_prompt: false, continue_final_message: true } as const;
 
 export function generateCall(request: GenerationRequest, options: BodyOptions): OpenAiCall {
@@ -88,7 +89,7 @@ export function generateCall(request: GenerationRequest, options: BodyOptions): 
   }
   if (request.thinking) {
     throw unsupported('think', 'this model together with a raw prompt, which has no chat template', {
-      advice: 'Leave one of the two away.',
+      advice: 'Remove one of the two.',
     });
   }
   const body = Object.assign(shared, completionLimit(options), promptOutputFields(output, dialect), {
@@ -97,25 +98,25 @@ export function generateCall(request: GenerationRequest, options: BodyOptions): 
   return { path: '/v1/completions', body };
 }
 
-/** What the client itself says of it, in a field that is passed on, stays. */
+/** The client's own field, which is passed on, counts. */
 function withoutOutput(request: GenerationRequest): GenerationRequest {
   if (request.output === undefined) return request;
   const { output: _, ...others } = request;
   return others;
 }
 
-/** vLLM tells the prompt's length before the end only in the usage of every chunk; llama-server as its progress with it. */
-function deliveryFields({ whole, promptTokensFirst, dialect: { earlyPrompt } }: BodyOptions): Fields {
+/** Before the end, vLLM reports the prompt's length only in the usage of every chunk, llama-server as progress. */
+function deliveryFields({ whole, promptTokensFirst, dialect: { promptTokensFrom } }: BodyOptions): Fields {
   if (whole) return { stream: false };
-  const inEachChunk = promptTokensFirst && earlyPrompt === 'usage' && { continuous_usage_stats: true };
+  const inEachChunk = promptTokensFirst && promptTokensFrom === 'usage' && { continuous_usage_stats: true };
   return {
     stream: true,
     stream_options: { include_usage: true, ...inEachChunk },
-    ...(promptTokensFirst && earlyPrompt === 'progress' && { return_progress: true }),
+    ...(promptTokensFirst && promptTokensFrom === 'progress' && { return_progress: true }),
   };
 }
 
-/** Unset, `/v1/completions` gives 16 tokens on many servers: all that the context leaves has to be asked for. */
+/** Many servers default to 16 tokens in `/v1/completions`: all that the context leaves must be requested. */
 function completionLimit({ maxTokens, contextSize, dialect }: BodyOptions): Fields {
   if (maxTokens !== undefined) return { max_tokens: maxTokens };
   if (dialect.nullMeansRest) return { max_tokens: null };
@@ -132,7 +133,7 @@ function limitFields({ stop, stopTokens, minTokens, ignoreEos }: Limits): Fields
   };
 }
 
-/** What the dialect has no name for was refused before. */
+/** What the dialect has no name for was rejected before. */
 function samplingFields(sampling: Sampling, dialect: Dialect): Fields {
   const fields: Record<string, number> = {};
   const set = (name: string | undefined, value: number | undefined) => {
@@ -149,20 +150,34 @@ function samplingFields(sampling: Sampling, dialect: Dialect): Fields {
   return sampling.badWords === undefined ? fields : { ...fields, bad_words: sampling.badWords };
 }
 
-/** Some servers leave away, without a word, a token that the model does not have. */
+function logprobFields(
+  { logprobs, tools, input }: Pick<GenerationRequest, 'logprobs' | 'tools' | 'input'>,
+  { logprobs: { withTools, minTop, promptField } }: Pick<Dialect, 'logprobs'>,
+): Readonly<Record<string, unknown>> {
+  if (logprobs === undefined) return {};
+  if (tools !== undefined && !withTools)
+    throw unsupported('logprobs', 'this model’s server together with tools', {
+      advice: 'Remove one of the two.',
+    });
+  const top = Math.max(minTop, logprobs.top);
+  if (input.kind !== 'chat') return { [promptField]: top };
+  return { logprobs: true, top_logprobs: top };
+}
+
+/** Some servers silently drop a token that the model does not have. */
 function biasFields({ logitBias }: Sampling, vocabularySize = Number.POSITIVE_INFINITY): Fields {
   if (logitBias === undefined) return {};
   const unknown = logitBias.find(({ token }) => token >= vocabularySize);
   if (unknown !== undefined) {
     throw new ServingError('invalid_request', {
-      message: `logit_bias names the token ${unknown.token}, but the model has ${vocabularySize}, counted from 0.`,
+      message: `logit_bias contains the token ${unknown.token}, but the model’s tokens are 0 to ${vocabularySize - 1}.`,
       param: 'logit_bias',
     });
   }
   return { logit_bias: Object.fromEntries(logitBias.map(({ token, bias }) => [token, bias])) };
 }
 
-/** `kwargs`: what the client itself says to the template; it wins. */
+/** `kwargs`: the client's own arguments for the template, which win. */
 function thinkingFields({ thinking }: GenerationRequest, options: BodyOptions, kwargs: unknown): Fields {
   if (thinking === undefined) return {};
   const level = typeof thinking === 'string' ? thinking : undefined;
@@ -170,12 +185,12 @@ function thinkingFields({ thinking }: GenerationRequest, options: BodyOptions, k
   if (!templateSwitch) {
     if (level !== undefined) return { reasoning_effort: level };
     if (thinking === false) return {};
-    throw unsupported('think', 'this model’s server without a level', { advice: 'Say low, medium or high.' });
+    throw unsupported('think', 'this model’s server without a level', { advice: 'Use low, medium or high.' });
   }
   if (!options.templateSwitch) {
     if (thinking === false) return {};
-    throw unsupported('think', 'this model, whose template has no switch for it', {
-      advice: 'Leave it away.',
+    throw unsupported('think', 'this model, whose chat template has no switch for it', {
+      advice: 'Remove it.',
     });
   }
   const inTemplate = level !== undefined && flavor !== 'vllm' ? { reasoning_effort: level } : {};
@@ -189,12 +204,8 @@ function asFields(value: unknown): Fields {
   return typeof value === 'object' && value !== null ? (value as Fields) : {};
 }
 
-/** The form of the text in the words of the OpenAI API and of one dialect. Pure. */
-
-type OutputFields = Readonly<Record<string, unknown>>;
-
-/** What the dialect has no field for was refused before. */
-function chatOutputFields(output: OutputFormat | undefined, dialect: Dialect): OutputFields {
+/** What the dialect has no field for was rejected before. */
+function chatOutputFields(output: OutputFormat | undefined, dialect: Dialect): Fields {
   switch (output?.kind) {
     case undefined:
       return {};
@@ -207,7 +218,7 @@ function chatOutputFields(output: OutputFormat | undefined, dialect: Dialect): O
     case 'json':
       return { response_format: { type: 'json_object' } };
     case 'json-schema': {
-      // The OpenAI service promises what the schema says, or refuses it, only when it is told to be strict.
+      // The OpenAI service guarantees the schema, or rejects it, only if it is strict.
       const strict = dialect.flavor === 'generic' ? { strict: true } : {};
       const json_schema = { name: 'answer', schema: output.schema, ...strict };
       return { response_format: { type: 'json_schema', json_schema } };
@@ -217,13 +228,13 @@ function chatOutputFields(output: OutputFormat | undefined, dialect: Dialect): O
   }
 }
 
-/** The OpenAI API has no forms of raw prompts; servers of one's own do. */
-function promptOutputFields(output: OutputFormat | undefined, dialect: Dialect): OutputFields {
+/** The OpenAI API has no structured output for raw prompts; vLLM and llama-server do. */
+function promptOutputFields(output: OutputFormat | undefined, dialect: Dialect): Fields {
   if (output === undefined) return {};
   switch (dialect.grammarFields) {
     case 'none':
       throw unsupported('format', 'this model’s server together with a raw prompt', {
-        advice: 'Leave one of the two away.',
+        advice: 'Remove one of the two.',
       });
     case 'structured-outputs':
       return chatOutputFields(output, dialect);
@@ -236,16 +247,9 @@ function promptOutputFields(output: OutputFormat | undefined, dialect: Dialect):
   }
 }
 
-function grammarField(grammar: string, { grammarFields }: Dialect): OutputFields {
+function grammarField(grammar: string, { grammarFields }: Dialect): Fields {
   return grammarFields === 'structured-outputs' ? { structured_outputs: { grammar } } : { grammar };
 }
-
-/**
- * How a refused call is asked again, where the server refuses something that it can do without: the template's switch, a
- * max_tokens larger than what is left, its older name, the strictness of a forced call; each at most once. Its words may
- * repeat what the client wrote, so they count only where they speak of what was sent, by this server and not by the client.
- * Pure.
- */
 
 interface RejectedCall {
   readonly request: GenerationRequest;
@@ -253,30 +257,46 @@ interface RejectedCall {
   readonly answer: JsonResponse;
 }
 
-/** Undefined where the refusal is the answer. */
-export function optionsForRetry(options: BodyOptions, refused: RejectedCall): BodyOptions | undefined {
-  const { sent, answer } = refused;
-  if (options.templateSwitch && weAddedTemplateSwitch(refused) && rejectsTemplateSwitch(answer))
+/**
+ * Without what the server rejects but does not need: the template's switch, a max_tokens larger than what is left, its older name,
+ * the strictness of a forced call; each at most once. A message may repeat what the client wrote: it counts only if it is about
+ * something that was sent, and added by this server. Undefined: the rejection is final.
+ */
+export function optionsForRetry(options: BodyOptions, rejected: RejectedCall): BodyOptions | undefined {
+  const { sent, answer } = rejected;
+  if (options.templateSwitch && weAddedTemplateSwitch(rejected) && rejectsTemplateSwitch(answer))
     return { ...options, templateSwitch: false };
-  if (options.strictTools && weAddedStrict(refused) && rejectsStrictTools(answer))
+  if (options.strictTools && weAddedStrict(rejected) && rejectsStrictTools(answer))
     return { ...options, strictTools: false };
   if ('messages' in sent && 'max_tokens' in sent && wantsNewerLimit(answer))
     return { ...options, maxTokensName: 'max_completion_tokens' };
   const contextError = answer.status === 400 ? contextErrorOf(answer.body) : undefined;
-  const asked = options.maxTokens;
-  if (contextError === undefined || asked === undefined || !promptMayFit(contextError)) return undefined;
+  const { maxTokens } = options;
+  if (contextError === undefined || maxTokens === undefined || !promptMayFit(contextError)) return undefined;
   if (options.dialect.nullMeansRest) return { ...options, maxTokens: undefined };
   const room = roomLeft(contextError);
-  return room === undefined || room >= asked ? undefined : { ...options, maxTokens: room };
+  return room === undefined || room >= maxTokens ? undefined : { ...options, maxTokens: room };
 }
 
-/** The client itself did not ask for it. */
+/** The client did not set it. */
 function weAddedStrict({ request: { tools } }: RejectedCall): boolean {
   return tools !== undefined && isForced(tools) && !tools.tools.some(({ strict }) => strict);
 }
 
-/** The switch is all that the template was told. */
+/** The switch is the template's only argument. */
 function weAddedTemplateSwitch({ request, sent }: RejectedCall): boolean {
   const own = request.extras?.chat_template_kwargs;
   return 'chat_template_kwargs' in sent && (own === undefined || own === null);
+}
+
+export function embedBody(
+  { inputs, dimensions }: Pick<EmbeddingRequest, 'inputs' | 'dimensions'>,
+  model: string,
+): Readonly<Record<string, unknown>> {
+  return {
+    model,
+    input: inputs,
+    encoding_format: 'float',
+    ...(dimensions !== undefined && { dimensions }),
+  };
 }

@@ -1,26 +1,28 @@
-/** Finds out whether a server is healthy and serves the model, as its dialect tells it. Loads nothing, keeps nothing. */
-
+/**
+ * Finds out which server it is, whether it is healthy and serves the model, how many requests it runs, and what its chat template
+ * supports. Loads nothing.
+ */
 import type { Ability, TargetStatus } from '../../core/backend.ts';
 import { toServingError } from '../../core/errors.ts';
 import { FEATURES, unsupported } from '../../core/features.ts';
 import type { GenerationRequest } from '../../core/generation.ts';
 import { asArray, asCount, asObject, asText, type UntypedObject } from '../../upstream/untyped.ts';
 import type { JsonResponse, Upstream } from '../../upstream/upstream.ts';
-import type { Dialect } from './dialect.ts';
+import { DIALECTS, type Dialect } from './dialect.ts';
 
 interface ProbeOptions {
   readonly upstream: Upstream;
   readonly model: string;
   readonly dialect: Dialect;
-  /** From the configuration; else what the server tells. */
+  /** From the configuration. Absent: as the server reports. */
   readonly contextSize: number | undefined;
 }
 
 interface ProbeResult {
   readonly status: TargetStatus;
-  /** How many tokens the model knows, where the server tells it. */
+  /** Tokens in the model's vocabulary, if reported. */
   readonly vocabularySize?: number;
-  /** Of the model as it is served now; absent where it is not. */
+  /** Of the model as it is served now; absent if it is not. */
   readonly identity?: string;
 }
 
@@ -31,8 +33,8 @@ export async function probeServer(probe: ProbeOptions, signal: AbortSignal): Pro
     dialect.healthPath && upstream.json({ method: 'GET', path: dialect.healthPath, signal }),
   ]);
   if (health !== undefined && health.status !== 200) {
-    const state = health.status === 503 ? dialect.unhealthy : 'failed';
-    const detail = `The server answers /health with ${health.status}.`;
+    const state = health.status === 503 ? dialect.unhealthyState : 'failed';
+    const detail = `The server responds to /health with ${health.status}.`;
     return { status: { state, loaded: false, detail } };
   }
   return listed(probe, models);
@@ -40,17 +42,17 @@ export async function probeServer(probe: ProbeOptions, signal: AbortSignal): Pro
 
 /** The status of a server that could not be asked. */
 export function unreachableStatus(thrown: unknown, signal: AbortSignal): TargetStatus {
-  const detail = signal.aborted ? 'The server does not answer.' : toServingError(thrown).message;
+  const detail = signal.aborted ? 'The server does not respond.' : toServingError(thrown).message;
   return { state: 'unreachable', loaded: false, detail };
 }
 
 function listed({ model, dialect, contextSize }: ProbeOptions, { status, body }: JsonResponse): ProbeResult {
   const configured = contextSize === undefined ? {} : { contextSize };
-  // A server may have no such list and serve all the same.
+  // A server may have no such list.
   if (status === 404) return { status: { state: 'ready', loaded: true, ...configured } };
   if (status !== 200) {
     const hint = status === 401 || status === 403 ? ' Set the target’s api_key.' : '';
-    const detail = `The server answers /v1/models with ${status}.${hint}`;
+    const detail = `The server responds to /v1/models with ${status}.${hint}`;
     return { status: { state: 'failed', loaded: false, detail } };
   }
   const entries = asArray(asObject(body).data).map(asObject);
@@ -58,17 +60,17 @@ function listed({ model, dialect, contextSize }: ProbeOptions, { status, body }:
   const entry = named ?? (dialect.ignoresModelName && entries.length === 1 ? entries[0] : undefined);
   if (entry === undefined) {
     const names = entries.map((other) => asText(other.id)).join(', ');
-    const detail = `The server does not serve the model ${model}, but: ${names}.`;
+    const detail = `The server does not serve the model ${model}. It serves: ${names}.`;
     return { status: { state: 'not_found', loaded: false, detail } };
   }
-  const told = contextSizeOf(entry);
+  const reported = contextSizeOf(entry);
   const abilities = abilitiesOf(dialect, asObject(body));
   const vocabularySize = asCount(asObject(entry.meta).n_vocab);
   return {
     status: {
       state: 'ready',
       loaded: true,
-      ...(told !== undefined && { contextSize: told }),
+      ...(reported !== undefined && { contextSize: reported }),
       ...configured,
       ...(abilities !== undefined && { abilities }),
     },
@@ -77,13 +79,13 @@ function listed({ model, dialect, contextSize }: ProbeOptions, { status, body }:
   };
 }
 
-/** A model whose template has no tools cannot use them. */
-export function withProps(status: TargetStatus, { slots, takesTools }: ServerProps): TargetStatus {
-  const abilities = status.abilities?.filter((ability) => ability !== 'tools' || takesTools !== false);
+/** A model whose chat template has no tools cannot use them. */
+export function withProps(status: TargetStatus, { slots, supportsTools }: ServerProps): TargetStatus {
+  const abilities = status.abilities?.filter((ability) => ability !== 'tools' || supportsTools !== false);
   return { ...status, ...(slots !== undefined && { slots }), ...(abilities && { abilities }) };
 }
 
-/** Servers of one's own take tools for every model, and do not tell which models embed; llama-server tells what sees. */
+/** vLLM and llama-server accept tools for every model, and do not report which models embed; llama-server reports which read images. */
 function abilitiesOf({ flavor }: Dialect, { models }: UntypedObject): readonly Ability[] | undefined {
   if (flavor === 'generic') return undefined;
   const sees = asArray(models).some((one) => asArray(asObject(one).capabilities).includes('multimodal'));
@@ -94,20 +96,15 @@ function contextSizeOf(entry: UntypedObject): number | undefined {
   return asCount(entry.max_model_len) ?? asCount(asObject(entry.meta).n_ctx);
 }
 
-/**
- * What a server tells of itself and its model beside the list of models: how many requests it runs at once, and what the chat
- * template can say. Asked once for each model that is found there. What a template has no words for is dropped by the
- * server without a word, so it is refused here.
- */
-
 interface ServerProps {
   readonly slots?: number;
-  /** False: tools do not reach the model, or its calls are not read. Absent: not known. */
-  readonly takesTools?: boolean;
-  /** False: calls made earlier, and what tools answered, do not reach the model. */
-  readonly takesCalls?: boolean;
+  /** False: tools do not reach the model, or its calls are not read. Absent: unknown. */
+  readonly supportsTools?: boolean;
+  /** False: earlier calls and tool results do not reach the model. */
+  readonly supportsToolCalls?: boolean;
 }
 
+/** Asked once for each model that is found there. */
 export class PropsCache {
   #of: string | undefined;
   current: ServerProps = {};
@@ -124,12 +121,12 @@ export class PropsCache {
     if (identity === this.#of) return this.current;
     const { status, body } = await upstream.json({ method: 'GET', path, signal });
     this.current = status === 200 ? readProps(body) : {};
-    // A server that failed to tell may do so later; one without the route will not.
+    // A server that failed may answer later; one without the route will not.
     this.#of = status < 500 ? identity : undefined;
     return this.current;
   }
 
-  /** What comes back under this address may be another server. */
+  /** The next server at this address may be another one. */
   forget(): void {
     this.#of = undefined;
     this.current = {};
@@ -142,21 +139,40 @@ function readProps(body: unknown): ServerProps {
   const slots = asCount(total_slots);
   return {
     ...(slots !== undefined && slots > 0 && { slots }),
-    ...(typeof tools === 'boolean' && { takesTools: tools && calls !== false }),
-    ...(typeof calls === 'boolean' && { takesCalls: calls }),
+    ...(typeof tools === 'boolean' && { supportsTools: tools && calls !== false }),
+    ...(typeof calls === 'boolean' && { supportsToolCalls: calls }),
   };
 }
 
 const ADVICE = 'Remove it, use another model, or start its server with a chat template that has tools.';
 
-/** Tools that may not be called change nothing where they are not told. */
+/** The server silently drops what its template cannot express. Tools that may not be called make no difference. */
 export function rejectUnsupportedByTemplate(
   request: GenerationRequest,
-  { takesTools, takesCalls }: ServerProps,
+  { supportsTools, supportsToolCalls }: ServerProps,
 ): void {
-  if (takesTools === false && request.tools !== undefined && request.tools.choice !== 'none')
+  if (supportsTools === false && request.tools !== undefined && request.tools.choice !== 'none')
     throw unsupported('tools', 'this model, whose chat template has no tools', { advice: ADVICE });
   const called = FEATURES['tool-messages'].askedBy(request);
-  if (takesCalls === false && called !== undefined)
-    throw unsupported(called, 'this model, whose chat template has no calls of tools', { advice: ADVICE });
+  if (supportsToolCalls === false && called !== undefined)
+    throw unsupported(called, 'this model, whose chat template has no tool calls', { advice: ADVICE });
+}
+
+/** By what the server reports of itself. Undefined if it cannot, for example behind a proxy while it is down. */
+export async function detectDialect(upstream: Upstream, signal: AbortSignal): Promise<Dialect | undefined> {
+  const models = await upstream.json({ method: 'GET', path: '/v1/models', signal });
+  const owners = asArray(asObject(models.body).data).map((entry) => asText(asObject(entry).owned_by));
+  if (models.headers.server === 'llama.cpp' || owners.includes('llamacpp')) return DIALECTS['llama-server'];
+  if (owners.includes('vllm')) return DIALECTS.vllm;
+  if (models.status >= 500) return undefined;
+  const version = await upstream.json({ method: 'GET', path: '/version', signal });
+  if (isVllmVersion(version)) return DIALECTS.vllm;
+  const props = await upstream.json({ method: 'GET', path: '/props', signal });
+  const isLlamaServer = props.status === 200 && 'default_generation_settings' in asObject(props.body);
+  return isLlamaServer ? DIALECTS['llama-server'] : DIALECTS.generic;
+}
+
+/** Other servers have a `/version` too; vLLM runs on uvicorn. */
+function isVllmVersion({ status, headers, body }: JsonResponse): boolean {
+  return status === 200 && headers.server === 'uvicorn' && asText(asObject(body).version) !== undefined;
 }

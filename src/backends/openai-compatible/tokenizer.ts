@@ -1,8 +1,7 @@
 /**
- * The model's own vocabulary, asked of the server. llama-server has no route that counts a chat: its template is applied
- * first, and what comes out is read as it reads prompts of its own.
+ * The model's own tokenizer, by the server's routes. llama-server has none that counts a chat: its template is applied first, and
+ * the resulting prompt is tokenized.
  */
-
 import type { TokenizeRequest, Tokenizer } from '../../core/backend.ts';
 import { ServingError } from '../../core/errors.ts';
 import { unsupported } from '../../core/features.ts';
@@ -18,25 +17,30 @@ type Fields = Readonly<Record<string, unknown>>;
 export interface TokenizerOptions {
   readonly upstream: Upstream;
   readonly model: string;
-  speaks(signal: AbortSignal): Promise<Dialect>;
-  /** What an answer that is no 200 means. */
-  refusal(answer: JsonResponse): ServingError;
+  findDialect(signal: AbortSignal): Promise<Dialect>;
+  /** What a response with another status than 200 means. */
+  responseError(answer: JsonResponse): ServingError;
 }
 
-export function serverTokenizer({ upstream, model, speaks, refusal }: TokenizerOptions): Tokenizer {
+export function serverTokenizer({
+  upstream,
+  model,
+  findDialect,
+  responseError,
+}: TokenizerOptions): Tokenizer {
   const ask = async (path: string, body: Fields, signal: AbortSignal) => {
     let answer = await upstream.json({ method: 'POST', path, body, signal });
     const { chat_template_kwargs: ofTemplate, ...others } = body;
-    // A template without a switch writes the same prompt either way.
+    // A template without a switch produces the same prompt either way.
     if (ofTemplate !== undefined && rejectsTemplateSwitch(answer))
       answer = await upstream.json({ method: 'POST', path, body: others, signal });
     if (answer.status === 200) return asObject(answer.body);
-    // Behind a proxy that lets /v1 through alone, its own routes are missing.
+    // A proxy may let only /v1 through.
     const lacksRoute = answer.status === 404 && errorObject(answer.body).message === undefined;
-    throw lacksRoute ? tokenizerUnsupported(model) : refusal(answer);
+    throw lacksRoute ? tokenizerUnsupported(model) : responseError(answer);
   };
   const dialectOf = async (signal: AbortSignal) => {
-    const dialect = await speaks(signal);
+    const dialect = await findDialect(signal);
     if (dialect.tokenizes) return dialect;
     throw tokenizerUnsupported(model);
   };
@@ -64,9 +68,9 @@ export function serverTokenizer({ upstream, model, speaks, refusal }: TokenizerO
               };
         return tokensOf(await ask('/tokenize', { model, ...asked }, signal));
       }
-      refuseImages(request);
+      rejectImages(request);
       const content = await promptOf(request, dialect, signal);
-      // A template's text is read as a prompt is: what begins a text comes before it, where the model has such.
+      // The template's text is tokenized as a prompt: with the model's start token, if it has one.
       const add_special = input.kind === 'chat' || addSpecial;
       return tokensOf(await ask('/tokenize', { content, add_special, parse_special: true }, signal));
     },
@@ -79,29 +83,29 @@ export function serverTokenizer({ upstream, model, speaks, refusal }: TokenizerO
   };
 }
 
-/** vllm's route has no choice among tools: its templates are given all of them. */
+/** vLLM's route has no tool choice: its templates get all tools. */
 function chatFields({ input, tools, thinking }: TokenizeRequest, dialect: Dialect): Fields {
   if (input.kind !== 'chat') return {};
   const messages = { messages: wireMessages(input.messages, dialect), ...thinkingFields(thinking, dialect) };
-  const told = toolFields(tools, dialect);
-  if (dialect.flavor !== 'vllm') return { ...messages, ...told };
-  return tools === undefined ? messages : { ...messages, tools: told.tools };
+  const fields = toolFields(tools, dialect);
+  if (dialect.flavor !== 'vllm') return { ...messages, ...fields };
+  return tools === undefined ? messages : { ...messages, tools: fields.tools };
 }
 
-/** What the template of a generation would be told. */
+/** As a generation would send them to the template. */
 function thinkingFields(thinking: TokenizeRequest['thinking'], { templateSwitch }: Dialect): Fields {
   if (thinking === undefined || !templateSwitch) return {};
   const level = typeof thinking === 'string' ? { reasoning_effort: thinking } : {};
   return { chat_template_kwargs: { enable_thinking: thinking !== false, ...level } };
 }
 
-/** Where an image stands in a template's text, nobody can say how many tokens it becomes. */
-function refuseImages({ input }: TokenizeRequest): void {
+/** How many tokens an image becomes is not known from the template's text. */
+function rejectImages({ input }: TokenizeRequest): void {
   const messages = input.kind === 'chat' ? input.messages : [];
   const index = messages.findIndex(({ role, ...message }) => role === 'user' && 'images' in message);
   if (index === -1) return;
-  throw unsupported(`messages[${index}].images`, 'the counting of this model’s server', {
-    advice: 'Count text alone.',
+  throw unsupported(`messages[${index}].images`, 'token counting on this model’s server', {
+    advice: 'Count text only.',
   });
 }
 
@@ -112,11 +116,11 @@ function tokensOf({ tokens }: { readonly tokens?: unknown }): readonly number[] 
 
 function tokenizerUnsupported(model: string): ServingError {
   return new ServingError('unsupported_parameter', {
-    message: `model is ${JSON.stringify(model)}, whose server does not tell its tokens. Ask for another model.`,
+    message: `model is ${JSON.stringify(model)}, whose server has no tokenizer route. Use another model.`,
     param: 'model',
   });
 }
 
 function fail(): never {
-  throw new ServingError('backend_error', { message: 'The model’s backend did not tell its tokens.' });
+  throw new ServingError('backend_error', { message: 'The model’s backend did not answer with tokens.' });
 }

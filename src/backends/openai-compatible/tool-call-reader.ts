@@ -1,6 +1,6 @@
 /**
- * Turns the deltas of tool calls into events. Owned by one generation. A call begins when its name is here, its index counts
- * from 0 without gaps, its id is never empty, and its arguments are a text that is never empty.
+ * Turns the deltas of tool calls into events. Owned by one generation. A call begins with its name; its index counts from 0 without
+ * gaps; its id and its arguments are never empty.
  */
 import { randomUUID } from 'node:crypto';
 import { ServingError } from '../../core/errors.ts';
@@ -9,9 +9,9 @@ import { asArray, asCount, asObject, asText } from '../../upstream/untyped.ts';
 
 interface Call {
   readonly index: number;
-  /** As the server gave it. */
+  /** The server's. */
   readonly id: string | undefined;
-  /** Until it is here, the text waits. */
+  /** The text waits for it. */
   name: string | undefined;
   text: string;
 }
@@ -28,7 +28,7 @@ const NO_ARGUMENTS = '{}';
 export class ToolCallReader {
   readonly #push: (event: GenerationEvent) => void;
   readonly #calls: Call[] = [];
-  /** The latest under each of the server's own numbers. */
+  /** The latest call with each of the server's numbers. */
   readonly #numbered = new Map<number, Call>();
 
   constructor(push: (event: GenerationEvent) => void) {
@@ -47,7 +47,7 @@ export class ToolCallReader {
     }
   }
 
-  /** The last call has its name, and no arguments that are JSON, or none yet. */
+  /** The last call has a name, but no arguments, or not all of their JSON. */
   get lastIsOpen(): boolean {
     const last = this.#calls.at(-1);
     return last?.name !== undefined && !isJson(last.text);
@@ -58,14 +58,14 @@ export class ToolCallReader {
   }
 
   /**
-   * The answer is over. What takes no arguments may be called with an empty text, which no earlier moment can tell. Of the
-   * call in which it was cut nothing is made up, and one without a name is none.
+   * The answer is over. A call without arguments gets empty ones, which only now is certain. Nothing is added to the call in which
+   * the answer was cut.
    */
   end({ isCut }: { readonly isCut: boolean }): void {
     const whole = isCut ? this.#calls.slice(0, -1) : this.#calls;
     if (whole.some(({ name }) => name === undefined)) {
       throw new ServingError('backend_error', {
-        message: 'The model’s backend began the call of a tool without its name.',
+        message: 'The model’s backend sent a tool call without a name.',
       });
     }
     for (const call of whole) if (call.text === '') this.#arguments(call, NO_ARGUMENTS);
@@ -87,7 +87,7 @@ export class ToolCallReader {
     this.#arguments(call, delta.text);
   }
 
-  /** By its id, where it has one; else servers that number no call give each as a whole. */
+  /** By its id, if it has one. Servers that neither number calls nor give ids send each call whole. */
   #unnumbered({ id, name }: Delta): Call | undefined {
     const known = this.#calls.findLast((call) => call.id !== undefined && call.id === id && isOf(call, name));
     return known ?? (name === undefined ? this.#calls.at(-1) : undefined);
@@ -108,8 +108,8 @@ export class ToolCallReader {
 }
 
 /**
- * Servers that number every call 0 tell them apart by a new id with a name; where they give no ids either, by a name that
- * comes when the arguments are whole.
+ * If a server numbers every call 0, a new id with a name begins another call; without ids, a name that comes when the arguments are
+ * complete.
  */
 function isNewCall(call: Call, { id, name, text }: Delta): boolean {
   if (call.name === undefined || name === undefined) return false;
@@ -134,7 +134,7 @@ function isJson(text: string): boolean {
   }
 }
 
-/** Some servers give the object itself. */
+/** Some servers send an object. */
 function textOf(value: unknown): string {
   if (typeof value === 'string') return value;
   return typeof value === 'object' && value !== null ? JSON.stringify(value) : '';

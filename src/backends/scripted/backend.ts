@@ -1,5 +1,7 @@
-/** The scripted backend's keys and defaults. */
-
+/**
+ * A backend that plays a script: deterministic words, delays and failures, for tests and benchmarks. A token is a word. The same
+ * prompt and seed give the same words; all waiting goes through the given clock.
+ */
 import { Type } from 'typebox';
 import type {
   Backend,
@@ -14,7 +16,7 @@ import type {
 import { abortable, Cancellation, type OnCancel } from '../../core/cancellation.ts';
 import type { Clock, Timer } from '../../core/clock.ts';
 import { ServingError } from '../../core/errors.ts';
-import { type Feature, refuseUnsupported } from '../../core/features.ts';
+import { type Feature, refuseUnsupported, unsupported } from '../../core/features.ts';
 import type { FinishReason, GenerationRequest } from '../../core/generation.ts';
 import { RunningGeneration } from '../../core/sink.ts';
 import { defineBackend } from '../backend-definition.ts';
@@ -63,23 +65,13 @@ export const scripted = defineBackend({
   create: (target, environment) => new ScriptedBackend(target, environment.clock),
 });
 
-/** What the scripted backend says when it fails: because its script has no thoughts, or because its script says so. */
-
 function thinkingUnsupported(): ServingError {
-  return new ServingError('unsupported_parameter', {
-    message: 'think is set, but this model cannot think. Leave it away.',
-    param: 'think',
-  });
+  return unsupported('think', 'this model');
 }
 
 function scriptedFailure(): ServingError {
   return new ServingError('backend_error', { message: 'The scripted backend failed, as its script says.' });
 }
-
-/**
- * A backend that plays a script: deterministic words, delays and failures, for tests and benchmarks. A token is a
- * word. Given the same prompt and seed it gives the same words; all waiting goes through the clock it is given.
- */
 
 export interface ScriptedTarget extends Script {
   readonly model: string;
@@ -112,7 +104,7 @@ const SUPPORTED: readonly Feature[] = [
   'think',
 ];
 
-/** Zero-delay scripts still let others run now and then. */
+/** Scripts without delays let other work run after so many tokens. */
 const TOKENS_PER_TURN = 64;
 
 export class ScriptedBackend implements Backend {
@@ -185,7 +177,7 @@ export class ScriptedBackend implements Backend {
     const wait: Wait = (delayMs) => this.#waitIn(generation, delayMs);
     await this.#prefill(script, promptTokens, wait);
     generation.event({ type: 'start', promptTokens, cachedTokens: 0 });
-    const completion = await this.#speak({ request, part, calls, room, generation, wait });
+    const completion = await this.#answer({ request, part, calls, room, generation, wait });
     const { reason, matchedStop } = completion;
     const usage = { promptTokens, completionTokens: completion.tokens, cachedTokens: 0 };
     generation.event({
@@ -196,7 +188,7 @@ export class ScriptedBackend implements Backend {
     });
   }
 
-  /** All that comes before an answer, with the failures that come before one. */
+  /** All that comes before the answer, its failures included. */
   async #prefill(script: Script, promptTokens: number, wait: Wait): Promise<void> {
     if (this.#closing.reason !== undefined) throw this.#closing.reason;
     if (script.fail === 'refuse') throw new ServingError('no_backend_available', { retryAfterSeconds: 1 });
@@ -213,46 +205,46 @@ export class ScriptedBackend implements Backend {
     });
   }
 
-  async #speak(talk: AnswerContext): Promise<Completion> {
-    const { request, part, calls, generation } = talk;
+  async #answer(context: AnswerContext): Promise<Completion> {
+    const { request, part, calls, generation } = context;
     const { script } = part;
     const words =
       calls.length > 0 && script.text === undefined ? [] : wordsOf(part, request.sampling.seed ?? 0);
-    const limit = Math.min(request.limits.maxTokens ?? talk.room, talk.room);
-    const speech = new TextEmitter(request, generation);
-    // Nothing said of it, it thinks: as models do that can.
-    const thoughts = request.thinking === false ? 0 : countTokens(script.reasoning ?? '');
-    if (thoughts > 0 && script.reasoning !== undefined)
+    const limit = Math.min(request.limits.maxTokens ?? context.room, context.room);
+    const emitter = new TextEmitter(request, generation);
+    // Thinks by default, as real models do.
+    const reasoningTokens = request.thinking === false ? 0 : countTokens(script.reasoning ?? '');
+    if (reasoningTokens > 0 && script.reasoning !== undefined)
       generation.event({ type: 'reasoning', text: script.reasoning });
 
-    let tokens = thoughts;
+    let tokens = reasoningTokens;
     let spoken = 0;
     for (const word of words) {
       if (tokens >= limit) {
-        speech.end();
+        emitter.end();
         return { tokens, reason: 'length' };
       }
-      await this.#beforeToken(spoken, talk);
+      await this.#beforeToken(spoken, context);
       tokens += 1;
       spoken += 1;
-      const matchedStop = speech.push(word);
+      const matchedStop = emitter.push(word);
       if (matchedStop !== undefined) return { tokens, reason: 'stop', matchedStop };
     }
-    speech.end();
-    return calls.length === 0 ? { tokens, reason: 'stop' } : this.#call(talk, { tokens, spoken, limit });
+    emitter.end();
+    return calls.length === 0 ? { tokens, reason: 'stop' } : this.#call(context, { tokens, spoken, limit });
   }
 
   async #call(
-    talk: AnswerContext,
-    so: { readonly tokens: number; readonly spoken: number; readonly limit: number },
+    context: AnswerContext,
+    progress: { readonly tokens: number; readonly spoken: number; readonly limit: number },
   ): Promise<Completion> {
-    let { tokens, spoken } = so;
-    for (const event of callEvents(talk.calls, talk.part.script.turn)) {
-      if (tokens >= so.limit) return { tokens, reason: 'length' };
-      await this.#beforeToken(spoken, talk);
+    let { tokens, spoken } = progress;
+    for (const event of callEvents(context.calls, context.part.script.turn)) {
+      if (tokens >= progress.limit) return { tokens, reason: 'length' };
+      await this.#beforeToken(spoken, context);
       tokens += 1;
       spoken += 1;
-      talk.generation.event(event);
+      context.generation.event(event);
     }
     return { tokens, reason: 'tool_calls' };
   }
@@ -263,7 +255,7 @@ export class ScriptedBackend implements Backend {
       if (script.token_delay_ms > 0) await wait(script.token_delay_ms);
       else if (spoken % TOKENS_PER_TURN === 0) await this.#nextTurn();
       if (generation.isPaused) await generation.resumed();
-      // Nobody reads any more what it throws.
+      // Its error is not read by anyone.
       if (generation.isCancelled) throw new ServingError('client_gone');
     }
     if (spoken !== script.fail_after_tokens) return;
@@ -290,7 +282,7 @@ export class ScriptedBackend implements Backend {
     });
   }
 
-  /** Rejects when it is aborted, or the backend closed; without a delay it waits for just that. */
+  /** Rejects when it is aborted or the backend is closed. Without a delay it waits for just that. */
   #wait(delayMs: number | undefined, onStart: (abort: OnCancel) => void): Promise<void> {
     if (delayMs === 0) return Promise.resolve();
     const closing = this.#closing;
@@ -312,7 +304,7 @@ export class ScriptedBackend implements Backend {
   }
 }
 
-/** Undefined: until it is aborted. */
+/** Undefined: until aborted. */
 type Wait = (delayMs: number | undefined) => Promise<void>;
 
 interface AnswerContext {

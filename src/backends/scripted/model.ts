@@ -1,5 +1,4 @@
-/** The scripted model's language: a token is a word with the blank before it. Pure and deterministic. */
-
+/** The scripted model: its words, how likely they are, and its embeddings. A token is a word with the blank before it. Deterministic. */
 import type { EmbeddingRequest, GenerationSink } from '../../core/backend.ts';
 import { ServingError } from '../../core/errors.ts';
 import { unsupported } from '../../core/features.ts';
@@ -22,7 +21,7 @@ export function promptTokensOf(input: GenerationInput, prompt: string): number {
   return Math.max(1, tokens);
 }
 
-/** The words of the answer: the script's text, or the prompt's words over and over, beginning where the seed says. */
+/** The words of the answer: the script's text, or the prompt's words repeated, starting at the seed. */
 export function* wordsOf({ script, prompt }: ScriptedRequest, seed: number): Generator<string> {
   if (script.text !== undefined) {
     yield* script.text.match(WORD) ?? [script.text];
@@ -36,10 +35,9 @@ export function* wordsOf({ script, prompt }: ScriptedRequest, seed: number): Gen
 }
 
 /**
- * The text of one scripted answer, on its way out: what may still become a stop string is held back. Owned by one
- * generation. Log-probabilities wait with the text of their tokens and come with the next that is let out.
+ * Passes on the text of one answer. Text that may become a stop string is held back, with its log-probabilities. Owned by one
+ * generation.
  */
-
 export class TextEmitter {
   readonly #sink: Pick<GenerationSink, 'event'>;
   readonly #stops: StopMatcher;
@@ -52,20 +50,20 @@ export class TextEmitter {
     this.#top = logprobs?.top;
   }
 
-  /** The stop string that ends the answer with this word, if one does. */
+  /** Returns the stop string that ends the answer with this word, if one does. */
   push(word: string): string | undefined {
     if (this.#top !== undefined) this.#logprobs.push(logprobOf(word, this.#top));
     const { text, matched } = this.#stops.push(word);
-    this.#letOut(text);
+    this.#emit(text);
     return matched;
   }
 
-  /** Nothing follows that could complete a stop string. */
+  /** The answer is over: no stop string can be completed any more. */
   end(): void {
-    this.#letOut(this.#stops.flush());
+    this.#emit(this.#stops.flush());
   }
 
-  #letOut(text: string): void {
+  #emit(text: string): void {
     if (text === '') return;
     if (this.#top === undefined) {
       this.#sink.event({ type: 'text', text });
@@ -76,16 +74,15 @@ export class TextEmitter {
   }
 }
 
-/** How likely scripted words are: the one that is said has the probability 1/2, the next 1/4, and so on. Pure and deterministic. */
-
 const VOCABULARY_SIZE = 50_000;
 
+/** The chosen word has the probability 1/2, the next 1/4, and so on. */
 function logprobOf(word: string, top: number): TokenLogprob {
   const others = Array.from({ length: Math.max(0, top - 1) }, (_, index) =>
     likelyToken(` other${index + 1}`, index + 1),
   );
-  const said = likelyToken(word, 0);
-  return { ...said, top: top === 0 ? [] : [said, ...others] };
+  const chosen = likelyToken(word, 0);
+  return { ...chosen, top: top === 0 ? [] : [chosen, ...others] };
 }
 
 function likelyToken(word: string, rank: number): LikelyToken {
@@ -100,8 +97,6 @@ function tokenOf(word: string): number {
   return token;
 }
 
-/** The scripted model's embeddings: a text's vector is made of its characters alone. Pure and deterministic. */
-
 const DIMENSIONS = 8;
 const DECIMALS = 6;
 /** Of the FNV-1a hash, 32 bits. */
@@ -114,13 +109,13 @@ interface EmbeddingInputs {
   readonly promptTokens: number;
 }
 
-/** The first text may begin with a script. Throws where one is longer than the context. */
+/** The first text may begin with a script. Throws if one is longer than the context. */
 export function readEmbeddingInputs(
   { inputs, dimensions }: EmbeddingRequest,
   target: Script & { readonly context_size: number },
 ): EmbeddingInputs {
   if (dimensions !== undefined) throw unsupported('dimensions', 'the scripted backend');
-  // Tokens of a made-up vocabulary are words that nobody knows.
+  // A token id counts as a word.
   const [first = '', ...rest] = inputs.map((input) => (typeof input === 'string' ? input : input.join(' ')));
   const { script, prompt } = readScript({ kind: 'text', prompt: first }, target);
   const texts = [prompt, ...rest];
@@ -133,7 +128,7 @@ export function readEmbeddingInputs(
   return { script, texts, promptTokens };
 }
 
-/** Of length 1. */
+/** A text's vector depends on its characters alone. Of length 1. */
 export function vectorOf(text: string): number[] {
   const values = Array.from({ length: DIMENSIONS }, (_, dimension) => hash(`${dimension}:${text}`) - 0.5);
   const length = Math.hypot(...values);
@@ -145,7 +140,7 @@ function hash(text: string): number {
   let bits = FNV_OFFSET;
   for (let index = 0; index < text.length; index += 1)
     bits = Math.imul(bits ^ text.charCodeAt(index), FNV_PRIME);
-  // The last characters have hardly reached the high bits yet.
+  // Mixes the last characters into the high bits.
   bits = Math.imul(bits ^ (bits >>> 15), FNV_PRIME);
   return ((bits ^ (bits >>> 13)) >>> 0) / 2 ** 32;
 }

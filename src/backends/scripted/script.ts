@@ -1,9 +1,8 @@
 /**
- * What a scripted target does with one request. The target's keys are the default; a request whose prompt (or
- * last message) begins with a line `{"script":{…}}` overrides any of them for itself, with the rest of the
- * text as its prompt: so one server plays many cases at once.
+ * What a scripted target does with one request. The target's keys are the default. A request whose prompt (or last message) begins
+ * with a line `{"script":{…}}` overrides any of them for itself, with the rest of the text as its prompt: one server can play many
+ * cases at once.
  */
-
 import { type Static, Type } from 'typebox';
 import { Check, Errors } from 'typebox/value';
 import { ServingError } from '../../core/errors.ts';
@@ -89,17 +88,17 @@ const DirectiveSchema = Type.Object(
 );
 
 export type Script = Static<typeof ScriptSchema> & {
-  /** Which of its turns it is at; absent where it has none. */
+  /** The turn that it plays; absent if it has none. */
   readonly turn?: number;
 };
 
 export interface ScriptedRequest {
   readonly script: Script;
-  /** What the request says, without its directive. */
+  /** The request's prompt, without its directive. */
   readonly prompt: string;
 }
 
-/** Finds the directive of a request, if it has one. Throws `invalid_request` when it is not a valid one. */
+/** Reads the directive of a request, if it has one. Throws `invalid_request` if it is not valid. */
 export function readScript(input: GenerationInput, defaults: Script): ScriptedRequest {
   const text = textOf(input);
   if (!text.startsWith('{"script"')) return { script: ofTurn(defaults, input), prompt: text };
@@ -118,14 +117,14 @@ export function readScript(input: GenerationInput, defaults: Script): ScriptedRe
   };
 }
 
-/** A conversation has as many turns behind it as it has messages of the assistant. */
+/** A conversation has had as many turns as it has messages of the assistant. */
 function ofTurn(script: Script, input: GenerationInput): Script {
   if (script.turns === undefined || input.kind !== 'chat') return script;
-  const spoken = input.messages.filter(({ role }) => role === 'assistant').length;
-  return { ...script, ...script.turns[spoken], turn: spoken };
+  const turn = input.messages.filter(({ role }) => role === 'assistant').length;
+  return { ...script, ...script.turns[turn], turn };
 }
 
-/** Token ids are refused before: its words have none. */
+/** Token ids were rejected before: words have none. */
 function textOf(input: GenerationInput): string {
   if (input.kind === 'chat') return input.messages.at(-1)?.content ?? '';
   return input.kind === 'text' ? input.prompt : '';
@@ -146,14 +145,12 @@ function invalidDirective(what: string): ServingError {
   });
 }
 
-/** The calls of a scripted answer: those of its script, where the request lets tools be called. Pure. */
-
 export type ScriptedCall = NonNullable<Script['tool_calls']>[number];
 
 const NONE: readonly ScriptedCall[] = [];
 const CHARACTERS_PER_TOKEN = 4;
 
-/** Throws `invalid_request` when the request insists on a call that is not in the script. */
+/** The script's calls, if the request allows them. Throws `invalid_request` if it requires one that is not in the script. */
 export function callsFor(script: Script, tools: ToolUse | undefined): readonly ScriptedCall[] {
   if (tools === undefined || tools.choice === 'none') return NONE;
   const { choice } = tools;
@@ -162,12 +159,12 @@ export function callsFor(script: Script, tools: ToolUse | undefined): readonly S
   if (calls.length > 0 || choice === 'auto') return calls;
   throw new ServingError('invalid_request', {
     message:
-      'tool_choice asks for a call that is not in the script of the scripted backend. Add it to tool_calls there.',
+      'tool_choice requires a call that is not in the script of the scripted backend. Add it to tool_calls there.',
     param: 'tool_choice',
   });
 }
 
-/** Each event stands for one token: the head of a call, then a piece of its arguments. Ids differ from turn to turn. */
+/** Each event is one token: the start of a call, then pieces of its arguments. Ids differ from turn to turn. */
 export function* callEvents(
   calls: readonly ScriptedCall[],
   turn: number | undefined,
@@ -183,13 +180,12 @@ export function* callEvents(
   }
 }
 
-/** A script's text is what it is: a format is taken only where the text has that form already, and refused elsewhere. Pure. */
-
+/** A format is accepted only if the script's text already has it. */
 export function rejectOtherFormat(text: string | undefined, output: OutputFormat | undefined): void {
   if (output === undefined || (text !== undefined && hasFormat(text, output))) return;
   const param = outputField(output);
   throw new ServingError('invalid_request', {
-    message: `${param} asks for a form that the text of the scripted backend does not have. Change its script.`,
+    message: `${param} does not match the text of the scripted backend. Change its script.`,
     param,
   });
 }

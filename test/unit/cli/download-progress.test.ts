@@ -24,7 +24,7 @@ it('logs every tenth elsewhere', () => {
   for (let doneBytes = 0; doneBytes <= 100; doneBytes += 1)
     report({ label: 'tiny', doneBytes, totalBytes: 100 });
   expect(logged).toHaveLength(11);
-  expect(logged[3]).toBe('fetching tiny: 0.0 of 0.0 MB');
+  expect(logged[3]).toBe('Downloading tiny: 0.0 of 0.0 MB');
 });
 
 it('counts megabytes where nobody knows how many there will be', () => {

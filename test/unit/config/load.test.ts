@@ -89,7 +89,7 @@ describe('the configuration', () => {
     const text = 'auth: { api_keys: ["${KEY}"] }';
     expect(load({ text, environment: { KEY: 'secret-key' } }).config.auth.api_keys).toEqual(['secret-key']);
     expect(problem({ text })).toBe(
-      'auth.api_keys[0] in llm-serve.yaml reads the environment variable KEY, which is not set.',
+      'auth.api_keys[0] in llm-serve.yaml uses the environment variable KEY, which is not set.',
     );
   });
 
@@ -116,7 +116,7 @@ describe('the configuration', () => {
 
   it('refuses a model name that cannot be, with the reason', () => {
     expect(() => load({ flags: { model: 'hf:owner/../x.gguf' } })).toThrow(
-      /^The model name "hf:owner\/\.\.\/x\.gguf" has ".*" as its repository/,
+      /^The model name "hf:owner\/\.\.\/x\.gguf" .*repository/,
     );
   });
 
@@ -171,7 +171,7 @@ describe('the configuration', () => {
       pass_fields: ['my_field', 'stream'],
     };
     expect(() => load({ flags: { models: JSON.stringify([{ id: 'big', targets: [target] }]) } })).toThrow(
-      /^models\[0\]\.targets\[0\]: pass_fields names stream/,
+      /^models\[0\]\.targets\[0\]: pass_fields contains stream/,
     );
   });
 
@@ -206,7 +206,7 @@ describe('a wrong configuration is refused with the key, the value and what was 
     [{ text: 'server: { port: 70000 }' }, 'server.port is 70000, but must be an integer from 0 to 65535.'],
     [{ text: 'server: { prot: 1 }' }, 'server.prot is not known.'],
     [{ text: 'serverr: {}' }, 'serverr is not known.'],
-    [{ text: '- a' }, 'llm-serve.yaml must hold keys and values'],
+    [{ text: '- a' }, 'llm-serve.yaml must contain keys and values'],
     [{ text: 'server: [' }, 'llm-serve.yaml is not valid YAML'],
     [{ flags: { 'server.port': 'abc' } }, 'server.port is "abc", but must be an integer from 0 to 65535.'],
     [
@@ -241,7 +241,7 @@ describe('a wrong configuration is refused with the key, the value and what was 
       {
         text: 'models: [{ id: a, targets: [{ backend: scripted, model: x }] }, { id: b, aliases: [c, a], targets: [{ backend: scripted, model: x }] }]',
       },
-      'models[1].aliases[1] is "a", but that name is taken by an earlier model or alias.',
+      'models[1].aliases[1] is "a", but an earlier model or alias has that name.',
     ],
     [{ text: 'default_model: b' }, 'default_model is "b", but must be one of the models: smollm2.'],
     [

@@ -14,7 +14,7 @@ function read(lines: readonly string[], { logprobs = false } = {}): GenerationEv
     sink: { event: (event) => void events.push(event) },
     context: { model: 'smollm2', contextSize: undefined, clock: systemClock },
     logprobs: logprobs ? new LogprobsBuffer(() => {}) : undefined,
-    takenCallIds: new Set(),
+    usedCallIds: new Set(),
     onFinish: () => {},
   });
   for (const line of lines) reader.line(line);
@@ -80,7 +80,7 @@ describe('an answer fails', () => {
   it.each([
     ['with a call that has no name', { message: { tool_calls: [{ function: { arguments: {} } }] }, ...DONE }],
     [
-      'with arguments that are no object',
+      'with arguments that are not an object',
       { message: { tool_calls: [{ function: { name: 'a', arguments: '{"x' } }] } },
     ],
     ['with an error that is an object', { error: { code: 500 } }],

@@ -28,7 +28,7 @@ describe('answer reader', () => {
       sink: { event: (event) => void events.push(event) },
       clock: new FakeClock(),
       bounds,
-      refusal: (status) => new ServingError('invalid_request', { message: `refused with ${status}` }),
+      responseError: (status) => new ServingError('invalid_request', { message: `refused with ${status}` }),
       logprobs,
       onFinish: () => {},
       onUsageMissing: () => {

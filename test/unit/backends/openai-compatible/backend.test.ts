@@ -155,11 +155,11 @@ describe('requests', () => {
     expect((await generateAll(other.backend, chatRequest('hello'))).error).toBeUndefined();
   });
 
-  it('takes a refused key for a fault of ours, and says so in the log', async () => {
+  it('reports a rejected key as our own fault, and logs it', async () => {
     const { backend, logged } = await start({ apiKey: 'secret' }, { api_key: 'wrong' });
     expect((await generateAll(backend, chatRequest('hello'))).error).toMatchObject({ code: 'backend_error' });
     await generateAll(backend, chatRequest('hello'));
-    expect(logged).toEqual(['the server does not accept the api_key of this target']);
+    expect(logged).toEqual(['The server rejects the api_key of this target']);
     expect(await backend.probe({ signal: neverAborted() })).toMatchObject({ state: 'failed' });
   });
 
@@ -365,7 +365,7 @@ describe('whole answers', () => {
     expect(textOf(events).length).toBeLessThan(60);
     await askWhole(backend);
     expect(lastBody(standIn)).toMatchObject({ stream: true });
-    expect(logged.filter((line) => line.includes('whole answers'))).toHaveLength(1);
+    expect(logged.filter((line) => line.startsWith('Unstreamed answers'))).toHaveLength(1);
   });
 
   it('are read as they come where the server streams nevertheless, and are asked as streams from then on', async () => {
@@ -375,7 +375,7 @@ describe('whole answers', () => {
     expect(textOf(events)).toBe(textOf((await generateAll(backend, chatRequest('one two three'))).events));
     await askWhole(backend);
     expect(lastBody(standIn)).toMatchObject({ stream: true });
-    expect(logged.filter((line) => line.includes('whole answers'))).toHaveLength(1);
+    expect(logged.filter((line) => line.startsWith('Unstreamed answers'))).toHaveLength(1);
   });
 
   it('that nobody waits for any more are given up: the connection closes', async () => {

@@ -300,6 +300,6 @@ describe('fields that no protocol knows', () => {
 
   it('may not be named by a target where they are ours', () => {
     expect(() => checkPassFields(['priority', 'my_field'])).not.toThrow();
-    expect(() => checkPassFields(['my_field', 'messages'])).toThrow(/pass_fields names messages/);
+    expect(() => checkPassFields(['my_field', 'messages'])).toThrow(/pass_fields contains messages/);
   });
 });

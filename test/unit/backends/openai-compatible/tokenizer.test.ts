@@ -128,8 +128,8 @@ it('counts without the switch where the template takes none', async () => {
   const tokenizer = serverTokenizer({
     upstream: { json } as unknown as Upstream,
     model: 'mistral',
-    speaks: async () => DIALECTS.vllm,
-    refusal: () => new ServingError('backend_error'),
+    findDialect: async () => DIALECTS.vllm,
+    responseError: () => new ServingError('backend_error'),
   });
   expect(await tokenizer.encode({ ...chat, thinking: false }, { signal })).toEqual([1, 2]);
   expect(bodies.map((body) => 'chat_template_kwargs' in body)).toEqual([true, false]);

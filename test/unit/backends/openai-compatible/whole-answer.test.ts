@@ -1,9 +1,11 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { OpenAiCompatibleBackend } from '../../../../src/backends/openai-compatible/backend.ts';
 import {
-  canBeWhole,
   dimensionsUnsupported,
   embeddingsUnsupported,
+} from '../../../../src/backends/openai-compatible/errors.ts';
+import {
+  canBeWhole,
   readEmbeddings,
   readWholeAnswer,
 } from '../../../../src/backends/openai-compatible/whole-answer.ts';
@@ -24,7 +26,7 @@ describe('whole answer', () => {
   describe('a whole answer', () => {
     it('comes as vllm was recorded to give it', () => {
       expect(readWholeAnswer(recordedJson('vllm/chat'), 16)).toEqual({
-        isWorse: false,
+        isDegraded: false,
         events: [
           { type: 'start', promptTokens: 37, cachedTokens: 0 },
           { type: 'text', text: 'The capital of France is Paris.' },
@@ -63,11 +65,11 @@ describe('whole answer', () => {
     });
 
     it('is cut where it exceeds max_tokens, and never in a character', () => {
-      const { events, isWorse } = readWholeAnswer(
+      const { events, isDegraded } = readWholeAnswer(
         chat({ reasoning: 'hm', content: 'abc🦊efgh' }, used(10)),
         6,
       );
-      expect(isWorse).toBe(true);
+      expect(isDegraded).toBe(true);
       expect(events).toMatchObject([
         { type: 'start' },
         { type: 'reasoning', text: 'hm' },
@@ -83,8 +85,8 @@ describe('whole answer', () => {
     });
 
     it('without usage has its tokens guessed, and is worse than a stream', () => {
-      const { events, isWorse } = readWholeAnswer(chat({ content: 'twelve chars' }, undefined));
-      expect(isWorse).toBe(true);
+      const { events, isDegraded } = readWholeAnswer(chat({ content: 'twelve chars' }, undefined));
+      expect(isDegraded).toBe(true);
       expect(events.at(-1)).toMatchObject({ usage: { promptTokens: 0, completionTokens: 3 } });
     });
 

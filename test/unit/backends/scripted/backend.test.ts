@@ -68,13 +68,13 @@ it('obeys the script in a request, for that request only', async () => {
   expect(textOf((await generateAll(backend, chatRequest('a b'))).events)).toBe('a b');
 });
 
-it('refuses the wish to think when its script has no thought', async () => {
+it('rejects thinking if its script has no reasoning', async () => {
   const { backend } = start();
   const { events, error } = await generateAll(backend, chatRequest('a b', { thinking: 'low' }));
   expect(error).toMatchObject({
     code: 'unsupported_parameter',
     param: 'think',
-    message: 'think is set, but this model cannot think. Leave it away.',
+    message: 'think is not supported by this model. Remove it, or use another model.',
   });
   expect(events).toEqual([]);
 });
