@@ -108,6 +108,9 @@ export function completionRenderer(
   };
 }
 
+/** The rest of a choice after its text. */
+const UNFINISHED = ',"logprobs":null,"finish_reason":null}';
+
 /** `prompts`: what each choice begins with; `lists`: of each choice, empty where no log-probabilities are shown. */
 function completionStream(
   { chunk, end }: ChunkEncoder,
@@ -116,18 +119,18 @@ function completionStream(
 ): StreamEncoder {
   const hasBegun: boolean[] = [];
   const usages: Usage[] = [];
-  const textChunk = (choice: number, text: string, logprobs = 'null', finishReason = 'null') =>
-    chunk(
-      `{"index":${choice},"text":${JSON.stringify(text)},"logprobs":${logprobs},"finish_reason":${finishReason}}`,
-    );
+  const textChunk = (choice: number, text: string, rest: string) =>
+    chunk(`{"index":${choice},"text":${JSON.stringify(text)}${rest}`);
   const encodeEvent = (event: GenerationEvent, choice: number): string | undefined => {
     if (event.type === 'text') {
       const logprobs = lists[choice]?.render(event.logprobs ?? []);
-      return textChunk(choice, event.text, logprobs && JSON.stringify(logprobs));
+      if (logprobs === undefined) return textChunk(choice, event.text, UNFINISHED);
+      const rest = `,"logprobs":${JSON.stringify(logprobs)},"finish_reason":null}`;
+      return textChunk(choice, event.text, rest);
     }
     if (event.type !== 'finish') return undefined;
     usages[choice] = event.usage;
-    return textChunk(choice, '', 'null', `"${event.reason}"`);
+    return textChunk(choice, '', `,"logprobs":null,"finish_reason":"${event.reason}"}`);
   };
   return {
     contentType: SSE,
@@ -136,7 +139,7 @@ function completionStream(
       if (written === undefined || hasBegun[choice]) return written;
       hasBegun[choice] = true;
       const prompt = prompts[choice] ?? '';
-      return prompt === '' ? written : textChunk(choice, prompt) + written;
+      return prompt === '' ? written : textChunk(choice, prompt, UNFINISHED) + written;
     },
     end: () => end(usages),
     error: (error) => sseEvent(openAiError(error)),
