@@ -29,7 +29,12 @@ import { embedInEngine, engineTokenizer, refuseUnsupportedByEngine, runInEngine 
 import { defaultEnginePath } from './engine-process.ts';
 import { constrainsCalls, constraintOf } from './grammar/answer-grammar.ts';
 import { GrammarCompiler } from './grammar-compiler.ts';
-import type { ChatTemplateName, EngineGenerationRequest, GpuSetting } from './messages.ts';
+import {
+  type ChatTemplateName,
+  type EngineGenerationRequest,
+  type GpuSetting,
+  LIBRARY_MISSING,
+} from './messages.ts';
 import { Supervisor, type SupervisorOptions } from './supervisor.ts';
 
 export const llamaCpp = defineBackend({
@@ -310,11 +315,6 @@ function requireLibrary(): void {
     createRequire(import.meta.url).resolve('node-llama-cpp');
   } catch (cause) {
     if ((cause as { code?: unknown }).code !== 'MODULE_NOT_FOUND') return;
-    throw new ServingError('backend_error', {
-      message:
-        'The embedded engine needs the optional dependency node-llama-cpp: npm install node-llama-cpp, ' +
-        'or use another backend: --backend ollama --url http://127.0.0.1:11434 --model NAME.',
-      cause,
-    });
+    throw new ServingError('backend_error', { message: LIBRARY_MISSING, cause });
   }
 }

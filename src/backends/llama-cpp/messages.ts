@@ -149,3 +149,8 @@ export type FromEngine =
   /** The answer to `ping`. `progress` counts finished steps and progress of the load: it grows as long as work goes on. */
   | { readonly type: 'alive'; readonly progress: number }
   | { readonly type: 'log'; readonly level: EngineLogLevel; readonly message: string };
+
+/** What either process reports where the optional package is not installed. */
+export const LIBRARY_MISSING =
+  'The embedded engine needs the optional dependency node-llama-cpp: npm install node-llama-cpp, ' +
+  'or use another backend: --backend ollama --url http://127.0.0.1:11434 --model NAME.';

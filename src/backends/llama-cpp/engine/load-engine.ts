@@ -4,13 +4,14 @@
  */
 import type { Ability } from '../../../core/backend.ts';
 import type { CompiledGrammar, ToolCallFormat } from '../grammar/answer-grammar.ts';
-import type {
-  EngineEmbeddingRequest,
-  EngineEvent,
-  EngineGenerationRequest,
-  EngineLogLevel,
-  EngineSettings,
-  GpuKind,
+import {
+  type EngineEmbeddingRequest,
+  type EngineEvent,
+  type EngineGenerationRequest,
+  type EngineLogLevel,
+  type EngineSettings,
+  type GpuKind,
+  LIBRARY_MISSING,
 } from '../messages.ts';
 import { RecentResults } from '../recent-results.ts';
 import { type ActiveGrammar, createAdmission } from './admission.ts';
@@ -282,15 +283,11 @@ async function loadLibrary(): Promise<Library> {
   } catch (cause) {
     const message =
       cause instanceof LibraryMissingError
-        ? MISSING_LIBRARY
+        ? LIBRARY_MISSING
         : `node-llama-cpp could not be loaded: ${String(cause)}`;
     throw new Error(message, { cause });
   }
 }
-
-const MISSING_LIBRARY =
-  'The embedded engine needs the optional dependency node-llama-cpp: npm install node-llama-cpp, ' +
-  'or use another backend: --backend ollama --url http://127.0.0.1:11434 --model NAME.';
 
 function fitContext(wanted: number, trained: number, output: EngineOutput): number {
   if (wanted <= trained) return wanted;
