@@ -191,7 +191,7 @@ describe('tools', () => {
   });
 });
 
-describe('thoughts and form', () => {
+describe('thinking and structured output', () => {
   it.each([
     [{ type: 'enabled', budget_tokens: 1024 }, true],
     [{ type: 'enabled' }, true],

@@ -93,7 +93,7 @@ describe('calls', () => {
   });
 });
 
-describe('pictures', () => {
+describe('images', () => {
   it.each([
     ['image/png', [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 13]],
     ['image/jpeg', [0xff, 0xd8, 0xff, 0xe0]],

@@ -18,7 +18,7 @@ function nested(levels: number): unknown {
   return value;
 }
 
-describe('what is asked', () => {
+describe('a request', () => {
   it('is streamed unless stream is false', () => {
     expect(chat({}).delivery).toBe('stream');
     expect(chat({ stream: null }).delivery).toBe('stream');
@@ -149,7 +149,7 @@ describe('without a prompt', () => {
   });
 });
 
-describe('what changes nothing', () => {
+describe('fields without effect', () => {
   it('is named as dropped', () => {
     const body = { keep_alive: '5m', options: { num_ctx: 8192, num_gpu: 99 } };
     const dropped = ['keep_alive', 'options.num_ctx'];
@@ -255,7 +255,7 @@ describe('options', () => {
   });
 });
 
-describe('the form of the answer', () => {
+describe('structured output and log-probabilities', () => {
   it('is JSON, or JSON of a schema', () => {
     expect(chat({ format: '' }).request.output).toBeUndefined();
     expect(generate({ format: 'json' }).request.output).toEqual({ kind: 'json' });
