@@ -177,7 +177,7 @@ test('a file outside of the cache folder is not removed', async () => {
   writeFileSync(own, bytes);
   const { exitCode, stderr } = await run('remove', own);
   expect(exitCode).toBe(1);
-  expect(stderr).toContain('only what is in there can be removed');
+  expect(stderr).toContain('Only files in that folder can be removed');
   expect(readFileSync(own)).toHaveLength(bytes.length);
 });
 
