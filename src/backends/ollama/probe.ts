@@ -22,11 +22,11 @@ interface ProbeOptions {
 type ProbeResponse = { readonly answer: JsonResponse } | { readonly error: ServingError };
 
 /** A server that responded so recently and does not now is assumed to be loading a model. */
-const RECENT_ANSWER_MS = 5000;
+const RECENT_RESPONSE_MS = 5000;
 
 export class ModelProbe {
   readonly #options: ProbeOptions;
-  #answeredAt: Milliseconds | undefined;
+  #respondedAt: Milliseconds | undefined;
   #digest: string | undefined;
   #details: ModelDetails | undefined;
   #release: ServerVersion;
@@ -97,11 +97,11 @@ export class ModelProbe {
   }
 
   #noResponse(error: ServingError, signal: AbortSignal): TargetStatus {
-    const sinceAnswerMs =
-      this.#answeredAt === undefined
+    const sinceResponseMs =
+      this.#respondedAt === undefined
         ? Number.POSITIVE_INFINITY
-        : this.#options.clock.now() - this.#answeredAt;
-    if (signal.aborted && sinceAnswerMs < RECENT_ANSWER_MS) {
+        : this.#options.clock.now() - this.#respondedAt;
+    if (signal.aborted && sinceResponseMs < RECENT_RESPONSE_MS) {
       return {
         state: 'loading',
         loaded: false,
@@ -119,7 +119,7 @@ export class ModelProbe {
   async #get(path: string, signal: AbortSignal): Promise<ProbeResponse> {
     try {
       const answer = await this.#options.upstream.json({ method: 'GET', path, signal });
-      this.#answeredAt = this.#options.clock.now();
+      this.#respondedAt = this.#options.clock.now();
       return { answer };
     } catch (thrown) {
       return { error: toServingError(thrown) };
@@ -155,7 +155,7 @@ interface RunningList {
  * a Modelfile) is served at once and never listed. Owns how requests ended last.
  */
 export class ModelPresence {
-  #answeredAt: Milliseconds | undefined;
+  #respondedAt: Milliseconds | undefined;
   #missingAt: Milliseconds | undefined;
   #wasListed = false;
   /** Names that were listed when the model had responded but was not: one of them is its runner. */
@@ -163,7 +163,7 @@ export class ModelPresence {
 
   /** A request was served, or the model was loaded. */
   noteAnswered(now: Milliseconds): void {
-    this.#answeredAt = now;
+    this.#respondedAt = now;
     this.#otherNames = undefined;
     this.#missingAt = undefined;
   }
@@ -176,7 +176,7 @@ export class ModelPresence {
 
   /** Another model, or another server, may have the name. */
   forget(): void {
-    this.#answeredAt = undefined;
+    this.#respondedAt = undefined;
     this.#missingAt = undefined;
     this.#wasListed = false;
     this.#otherNames = undefined;
@@ -191,11 +191,11 @@ export class ModelPresence {
     const own = list.running.find((entry) => sameModel(nameOf(entry), list.model));
     const wasListed = this.#wasListed;
     this.#wasListed = own !== undefined;
-    if (own !== undefined || this.#answeredAt === undefined) return own;
-    if (this.#answeredAt >= list.askedAt) return {};
+    if (own !== undefined || this.#respondedAt === undefined) return own;
+    if (this.#respondedAt >= list.askedAt) return {};
     // It is no longer listed under its own name: what is listed now took its place.
-    if (wasListed) this.#answeredAt = undefined;
-    if (this.#answeredAt === undefined) return undefined;
+    if (wasListed) this.#respondedAt = undefined;
+    if (this.#respondedAt === undefined) return undefined;
     this.#otherNames ??= new Set(
       list.running.filter((entry) => mayShareWeights(entry, list.installed)).map(nameOf),
     );
@@ -263,6 +263,6 @@ function parseVersion(version: string | undefined): ServerVersion {
  * before, anybody's, makes the server reload the model. For an unknown release the field is omitted, which never causes a reload:
  * only the end of an answer that exceeds the context differs.
  */
-export function supportsShift(release: ServerVersion): boolean {
-  return release !== undefined && release.major === 0 && release.minor < 30;
+export function supportsShift(version: ServerVersion): boolean {
+  return version !== undefined && version.major === 0 && version.minor < 30;
 }

@@ -137,11 +137,6 @@ function smaller(one: number | undefined, other: number | undefined): number | u
   return one === undefined || other === undefined ? (one ?? other) : Math.min(one, other);
 }
 
-/**
- * The messages of a chat in Ollama's words: arguments of calls are objects there, and what a tool answered names the tool.
- * Where in a message its images are is lost: Ollama has them beside the text. Pure.
- */
-
 type OllamaMessage = Readonly<Record<string, unknown>>;
 
 export function chatMessages(messages: readonly Message[]): readonly OllamaMessage[] {

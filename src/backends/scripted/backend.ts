@@ -80,7 +80,7 @@ export interface ScriptedTarget extends Script {
   readonly state: TargetState;
 }
 
-/** Lets a test see what reached the backend. */
+/** Shows a test what reached the backend. */
 export interface ScriptedObserver {
   started(request: GenerationRequest): void;
   ended(request: GenerationRequest, outcome: 'completed' | 'failed' | 'aborted'): void;
