@@ -26,7 +26,7 @@ export const commonTargetKeys = {
       minimum: 1,
       maximum: 4096,
       description:
-        'Requests that run at the same time on this target. Unset: as many as the server tells (llama-server), else the default.',
+        'Requests that run at the same time on this target. Unset: as many as the server reports (llama-server), otherwise the default.',
     }),
   ),
   connect_timeout_ms: Type.Integer({ minimum: 1, default: 2000, description: 'To open a connection.' }),
@@ -39,13 +39,13 @@ export const commonTargetKeys = {
     minimum: 1,
     default: 30_000,
     description:
-      'Between two tokens. With tools or a format, which may hold text back, first_token_timeout_ms counts where it is longer.',
+      'Between two tokens. With tools or a format, which may hold text back, first_token_timeout_ms applies if it is longer.',
   }),
   answer_timeout_ms: Type.Optional(
     Type.Integer({
       minimum: 1,
       description:
-        'Of an answer that is requested in one piece, instead of the two limits above. Unset: the request’s own limit.',
+        'For an answer that is requested in one piece, instead of the two limits above. Unset: the request’s own limit.',
     }),
   ),
 };

@@ -40,7 +40,7 @@ const scheduler = Type.Object(
       maximum: 1_000_000,
       default: 512,
       description:
-        'Requests that may wait per model; beyond it the newest of whoever takes up most has to go.',
+        'Requests that may wait per model. When the queue is full, the newest request of the client with the most is rejected.',
     }),
     max_queue_per_client: Type.Optional(
       Type.Integer({
@@ -71,7 +71,7 @@ const scheduler = Type.Object(
       minimum: 1,
       maximum: 86_400_000,
       default: 10_000,
-      description: 'When a lower priority was passed over for so long, the next free slot is its.',
+      description: 'A request of a lower priority that has waited this long gets the next free slot.',
     }),
     max_overtakes: Type.Integer({
       minimum: 0,
@@ -129,13 +129,13 @@ const server = Type.Object(
     media_body_limit_bytes: Type.Integer({
       minimum: 1,
       default: 20_971_520,
-      description: 'Largest body of the OpenAI, Anthropic and Ollama routes, which may bring pictures along.',
+      description: 'Largest body of the OpenAI, Anthropic and Ollama routes, which may contain images.',
     }),
     max_body_bytes_in_flight: Type.Integer({
       minimum: 1,
       default: 268_435_456,
       description:
-        'Bytes of all bodies that are being received at the same time; beyond it the largest body of the client that sends most is refused (503 server_busy).',
+        'Bytes of all bodies that are being received at the same time; beyond it, the largest body of the client that sends most is rejected (503 server_busy).',
     }),
     max_connections: Type.Integer({
       minimum: 1,
@@ -159,28 +159,28 @@ const server = Type.Object(
     stream_buffer_bytes: Type.Integer({
       minimum: 1024,
       default: 262_144,
-      description: 'Bytes held for a reader that is slower than the model.',
+      description: 'Bytes buffered for a client that reads more slowly than the model generates.',
     }),
     stalled_reader_seconds: Type.Number({
       exclusiveMinimum: 0,
       default: 30,
-      description: 'A reader that takes nothing for so long, with a full buffer, is cut off.',
+      description: 'A client that reads nothing for this long, with a full buffer, is disconnected.',
     }),
     heartbeat_seconds: Type.Number({
       exclusiveMinimum: 0,
       default: 15,
-      description: 'Between the comments that keep a silent stream alive.',
+      description: 'Between the comments that keep a silent stream open.',
     }),
     shutdown_delay_seconds: Type.Number({
       minimum: 0,
       default: 5,
       description:
-        'After SIGTERM /ready says 503 for so long while requests are still served, each with Connection: close. SIGINT does not wait.',
+        'After SIGTERM, /ready returns 503 for this long while requests are still served, each with Connection: close. SIGINT does not wait.',
     }),
     shutdown_grace_seconds: Type.Number({
       minimum: 0,
       default: 20,
-      description: 'Then requests under way may take so long to finish.',
+      description: 'Then open requests have this long to finish.',
     }),
   },
   closed,
@@ -191,11 +191,11 @@ const auth = Type.Object(
     api_keys: Type.Array(Type.String({ minLength: 8, secret: true }), {
       default: [],
       secret: true,
-      description: 'Accepted as a Bearer token or x-api-key; none leaves the API open.',
+      description: 'Accepted as a Bearer token or x-api-key. Without any, the API is open.',
     }),
     allow_open: Type.Boolean({
       default: false,
-      description: 'Permits listening beyond loopback without keys.',
+      description: 'Allows listening beyond loopback without keys.',
     }),
   },
   closed,
@@ -222,7 +222,7 @@ const rateLimit = Type.Object(
     enabled: Type.Optional(
       Type.Boolean({
         description:
-          'Limit the routes that ask a model, per client address; default: true, but false on loopback without auth.api_keys and server.trusted_proxies where no key of rate_limit is set. A request counts once, however many answers it asks for: those have their shares of the slots.',
+          'Limits the routes that use a model, per client address. Default: true, but false on loopback without auth.api_keys and server.trusted_proxies if no key of rate_limit is set. A request counts once, however many answers it requests: the scheduler limits those.',
       }),
     ),
     requests: Type.Integer({
@@ -252,13 +252,13 @@ const generation = Type.Object(
     max_tokens: Type.Integer({
       minimum: 1,
       default: 256,
-      description: 'Where a native request does not say, lowered to what the context leaves.',
+      description: 'Default of native requests, lowered to what the context leaves.',
     }),
     request_timeout_ms: Type.Integer({
       minimum: 1,
       maximum: 86_400_000,
       default: 300_000,
-      description: 'The longest a request may take; clients can only shorten it.',
+      description: 'The longest that a request may take. Clients can only shorten it.',
     }),
   },
   closed,
@@ -268,11 +268,11 @@ const logging = Type.Object(
   {
     level: Type.Enum(['debug', 'info', 'warn', 'error', 'silent'], {
       default: 'info',
-      description: 'Least severe level that is written.',
+      description: 'The least severe level that is written.',
     }),
     format: Type.Enum(['auto', 'pretty', 'json'], {
       default: 'auto',
-      description: 'auto: readable on a terminal, JSON lines otherwise.',
+      description: 'auto: a readable line each on a terminal, JSON lines otherwise.',
     }),
   },
   closed,
@@ -289,16 +289,16 @@ const cache = Type.Object(
     hub_url: Type.String({
       minLength: 1,
       default: 'https://huggingface.co',
-      description: 'Where names that begin with hf: are fetched from: Hugging Face, or a mirror of it.',
+      description: 'Where models named hf:… are downloaded from: Hugging Face, or a mirror of it.',
     }),
     allow_remote_pull: Type.Boolean({
       default: false,
-      description: 'Clients may have catalogue models fetched into the cache, with POST /api/pull.',
+      description: 'Clients may download catalogue models into the cache, with POST /api/pull.',
     }),
     allowed_folders: Type.Array(Type.String({ minLength: 1 }), {
       default: [],
       description:
-        'Folders that model files given by their path must be in, beside the cache folder; none: anywhere.',
+        'Folders that may contain model files given by path, beside the cache folder. Empty: any folder.',
     }),
   },
   closed,
@@ -324,7 +324,7 @@ export const ConfigSchema = Type.Object(
     compatibility: Type.Enum(['strict', 'lenient'], {
       default: 'strict',
       description:
-        'A field that a model’s backend cannot honour: strict refuses the request (400 unsupported_parameter), lenient leaves the field away and says so in X-Dropped-Parameters (a stream whose heartbeats began in the queue has sent its headers by then: the log says it).',
+        'For a field that a model’s backend does not support: strict rejects the request (400 unsupported_parameter), lenient drops the field and names it in X-Dropped-Parameters (a stream whose heartbeats began in the queue has sent its headers by then: the log names it).',
     }),
     scheduler,
     rate_limit: rateLimit,

@@ -54,13 +54,13 @@ export const ollama = defineBackend({
       pattern: URL_PATTERN,
       title: URL_RULE,
       default: 'http://127.0.0.1:11434',
-      description: 'Where the server is.',
+      description: 'Address of the server.',
     }),
     context_size: Type.Optional(
       Type.Integer({
         minimum: 16,
         description:
-          'Tokens per slot, sent as num_ctx. Unset: the server decides. Others who use the same model on that server with another context have it loaded anew.',
+          'Tokens per slot, sent as num_ctx. Unset: the server decides. Ollama reloads the model when another client asks for another context size.',
       }),
     ),
     keep_alive: Type.Union(
@@ -68,7 +68,7 @@ export const ollama = defineBackend({
       {
         default: -1,
         description:
-          'How long the model stays loaded when idle: seconds, or a duration such as 10m; negative: for good.',
+          'How long the model stays loaded when idle: seconds, or a duration such as 10m; negative: for ever.',
       },
     ),
   },

@@ -68,7 +68,7 @@ export const openAiCompatible = defineBackend({
     url: Type.String({
       pattern: URL_PATTERN,
       title: URL_RULE,
-      description: 'Where the server is; may end in /v1 or not. Health is asked at its root.',
+      description: 'Address of the server, with or without /v1 at the end. Health is checked at its root.',
     }),
     api_key: Type.Optional(
       Type.String({ minLength: 1, secret: true, description: 'Sent as a Bearer token.' }),
@@ -78,20 +78,20 @@ export const openAiCompatible = defineBackend({
       {
         default: 'auto',
         description:
-          'Which server it is: decides how health is asked and which fields beyond the OpenAI API are sent.',
+          'Which server it is: decides how its health is checked and which fields beyond the OpenAI API are sent.',
       },
     ),
     context_size: Type.Optional(
-      Type.Integer({ minimum: 16, description: 'Tokens per slot. Unset: what the server tells.' }),
+      Type.Integer({ minimum: 16, description: 'Tokens per slot. Unset: as the server reports.' }),
     ),
     whole_answers: Type.Union([Type.Literal('auto'), Type.Literal('streamed')], {
       default: 'auto',
       description:
-        'auto: an answer that the client does not stream is requested in one piece, which costs the server less; with tools or log-probabilities it is a stream. streamed: always a stream; for proxies on the way that close silent connections.',
+        'auto: an answer that the client does not stream is requested in one piece, which costs the server less; with tools or log-probabilities it is streamed. streamed: always streamed, for proxies in between that close silent connections.',
     }),
     pass_fields: Type.Optional(
       Type.Array(Type.String({ minLength: 1 }), {
-        description: `Fields of clients that are passed on to the server as they came, beside ${listed('vllm')} (vllm), and ${listed('llama-server')} (llama-server). All others that no protocol knows are ignored.`,
+        description: `Fields of a request that are passed on to the server unchanged, beside ${listed('vllm')} (vllm), and ${listed('llama-server')} (llama-server). Other unknown fields are ignored.`,
       }),
     ),
   },

@@ -35,13 +35,13 @@ import {
 export const scripted = defineBackend({
   name: 'scripted',
   summary:
-    'Plays a script instead of a model: deterministic words, delays and failures, for tests and benchmarks.',
+    'Plays a script instead of running a model: deterministic words, delays and failures, for tests and benchmarks.',
   keys: {
     ...scriptKeys,
     context_size: Type.Integer({
       minimum: 2,
       default: 4096,
-      description: 'Words that prompt and answer may have.',
+      description: 'Maximum words of prompt and answer together.',
     }),
     load_ms: Type.Integer({
       minimum: 0,
@@ -57,7 +57,7 @@ export const scripted = defineBackend({
         Type.Literal('not_found'),
         Type.Literal('failed'),
       ],
-      { default: 'ready', description: 'The state that a probe finds once it is loaded.' },
+      { default: 'ready', description: 'The state that probes report once it is loaded.' },
     ),
   },
   defaultSlots: 4,

@@ -11,17 +11,17 @@ import type { GenerationEvent, GenerationInput, OutputFormat, ToolUse } from '..
 
 const text = Type.String({
   minLength: 1,
-  description: 'The answer. Default: the words of the prompt, again and again.',
+  description: 'The answer. Default: the words of the prompt, repeated.',
 });
 const reasoning = Type.String({
   minLength: 1,
-  description: 'Thought before the answer when the request wishes it.',
+  description: 'Reasoning before the answer, unless the request turns thinking off.',
 });
 const toolCalls = Type.Array(
   Type.Object({ name: Type.String({ minLength: 1 }), arguments: Type.Object({}) }),
   {
     description:
-      'Calls `{ name, arguments }` after the text (only then is there one without `text`), where the request lets tools be called.',
+      'Calls `{ name, arguments }` after the text, if the request allows tool calls. Without `text` there is then none.',
   },
 );
 
