@@ -50,34 +50,34 @@ export const llamaCpp = defineBackend({
     chat_template: Type.Optional(
       Type.Union([Type.Literal('file'), Type.Literal('catalogue')], {
         description:
-          'Whose chat template lays out messages. Unset: the catalogue’s where it has one, else the file’s.',
+          'Which chat template lays out messages. Unset: the catalogue’s if it has one, otherwise the file’s.',
       }),
     ),
     cache_isolation: Type.Union([Type.Literal('shared'), Type.Literal('client')], {
       default: 'shared',
       description:
-        'Whose prompts may be continued from what a slot has evaluated before: shared: anybody’s; client: only those of ' +
-        'the same client address, so that how fast an answer begins tells nobody what others asked.',
+        'Which requests may reuse a prompt prefix that a slot has cached. shared: all; client: only those of the client ' +
+        'address that the prefix came from, so that response times reveal nothing about the prompts of others.',
     }),
     threads: Type.Optional(
       Type.Integer({
         minimum: 1,
         maximum: 1024,
         description:
-          'Threads that compute, at most. Unset: one per core that the process may use, a container’s CPU limit heeded. Never more.',
+          'Maximum number of compute threads. Unset: one per core that the process may use, within a container’s CPU limit, which is also the upper bound.',
       }),
     ),
     flash_attention: Type.Boolean({
       default: true,
       description:
-        'Computes attention without its large intermediate results, where the hardware can: up to half as long for many answers at once. Off gives the same arithmetic as llama.cpp without it.',
+        'Flash attention, where the hardware supports it: many answers at once then take as little as half the time. Off: the same arithmetic as llama.cpp without flash attention.',
     }),
     gpu: Type.Union(
       [Type.Literal('auto'), Type.Literal('off'), Type.Integer({ minimum: 0, maximum: 100_000 })],
       {
         default: 'auto',
         description:
-          'auto uses a GPU that the prebuilt engine supports, where there is one; a number puts so many layers on it, and is an error where there is none (0: off).',
+          'auto: use a GPU that the prebuilt engine supports, if there is one. A number: put that many layers on the GPU; an error if there is none (0: off).',
       },
     ),
     step_timeout_ms: Type.Integer({
@@ -85,13 +85,13 @@ export const llamaCpp = defineBackend({
       maximum: 3_600_000,
       default: 60_000,
       description:
-        'An engine that finishes no step for so long while it has work, or does not answer, is killed and restarted.',
+        'An engine that has work but finishes no step for this long, or does not answer, is killed and restarted.',
     }),
     load_timeout_ms: Type.Integer({
       minimum: 1000,
       maximum: 86_400_000,
       default: 300_000,
-      description: 'The same for an engine that makes no progress while it loads.',
+      description: 'The same limit for an engine that makes no progress while it loads.',
     }),
   },
   defaultSlots: 4,
