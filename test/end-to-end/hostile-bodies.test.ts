@@ -22,7 +22,7 @@ const POST_PATHS = PROTOCOLS.flatMap(({ routes }) =>
 const endsWith = endingAfterAll();
 let started: Promise<Executable> | undefined;
 const theServer = () => {
-  started ??= startExecutable({ flags: scriptedFlags(), endsWith });
+  started ??= startExecutable({ flags: [...scriptedFlags(), ...PATIENT], endsWith });
   return started;
 };
 
