@@ -1,6 +1,6 @@
 /** The load of bench/overload and how its answers are read, against servers that answer at once. */
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
 import { promptTokensOf } from '../../../src/backends/scripted/model.ts';
@@ -90,9 +90,9 @@ it('requests are sent at their times, each from the address of its client', asyn
 it('a closed loop keeps no more than so many of a client under way, and ends', async () => {
   let running = 0;
   let most = 0;
-  const { url } = await answering(() => {
+  const { url } = await answering((_body, _address, response) => {
     most = Math.max(most, ++running);
-    setImmediate(() => running--);
+    response.once('finish', () => running--);
   });
   const load = await startLoad();
   const order = {
@@ -113,11 +113,13 @@ async function startLoad(): Promise<Load> {
   return load;
 }
 
-async function answering(onRequest: (body: string, address: string | undefined) => void) {
+async function answering(
+  onRequest: (body: string, address: string | undefined, response: ServerResponse) => void,
+) {
   const server = createServer(async (request, response) => {
     let body = '';
     for await (const chunk of request) body += chunk;
-    onRequest(body, request.socket.remoteAddress);
+    onRequest(body, request.socket.remoteAddress, response);
     response.end(JSON.stringify({ usage: { prompt_tokens: 1, completion_tokens: 3 } }));
   });
   server.listen({ host: '127.0.0.1', port: 0 });
