@@ -52,7 +52,7 @@ export class TextBuilder {
         this.#appendDocument(block, between);
         return;
       case 'search_result': {
-        const texts = asBlocks(block.content).map(({ text }) => text);
+        const texts = block.content.map(({ text }) => text);
         this.append([block.title, block.source, ...texts].join(BETWEEN_BLOCKS), between);
         return;
       }

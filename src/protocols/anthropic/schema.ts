@@ -51,7 +51,7 @@ const SearchResultBlock = Type.Object({
   type: Type.Literal('search_result'),
   title: Type.String(),
   source: Type.String(),
-  content: contentOf([TextBlock]),
+  content: Type.Array(TextBlock),
   citations,
 });
 
