@@ -69,7 +69,7 @@ function isServed(name: string, context: QueryContext): boolean {
 
 async function* linesOf(progress: AsyncIterable<PullProgress>): AsyncGenerator<string, void> {
   yield line({ status: 'pulling manifest' });
-  let told: string | undefined;
+  let lastMark: string | undefined;
   try {
     for await (const { label, doneBytes, totalBytes } of progress) {
       const step =
@@ -77,8 +77,8 @@ async function* linesOf(progress: AsyncIterable<PullProgress>): AsyncGenerator<s
           ? Math.floor((100 * doneBytes) / totalBytes)
           : Math.floor(doneBytes / BYTES_BETWEEN_LINES);
       const mark = `${label} ${step}`;
-      if (mark === told) continue;
-      told = mark;
+      if (mark === lastMark) continue;
+      lastMark = mark;
       const total = totalBytes > 0 ? { total: totalBytes } : {};
       yield line({ status: `pulling ${label}`, digest: label, ...total, completed: doneBytes });
     }
