@@ -5,17 +5,17 @@ import { type Executable, startExecutable } from '../support/executable.ts';
 import { scripted, scriptedFlags } from '../support/scripted-server.ts';
 import { TcpBalancer } from '../support/tcp-balancer.ts';
 
-const CLIENTS = 32;
-const REQUESTS = 2000;
+const CLIENTS = 16;
+const REQUESTS = 600;
 const DELAY_SECONDS = 2;
 
-test('a rolling restart fails no request on a kept connection', { timeout: 180_000 }, async () => {
+test('a rolling restart fails no request on a kept connection', async () => {
   const balancer = await TcpBalancer.listen(onTestFinished);
   const flags = [...scriptedFlags(), '--server.shutdown-delay-seconds', String(DELAY_SECONDS)];
   const start = async () => {
     const server = await startExecutable({ flags, endsWith: onTestFinished });
     balancer.add(server.port);
-    await expect.poll(() => balancer.isReady(server.port), { timeout: 30_000 }).toBe(true);
+    await expect.poll(() => balancer.isReady(server.port), { timeout: 120_000 }).toBe(true);
     return server;
   };
   let instances = [await start(), await start()];

@@ -23,7 +23,7 @@ test('when its terminal is closed, a server finishes what is under way and stops
   expect(tokensOf(text)).toBe('a b c d e f g h');
   expect(text).toContain('data: [DONE]');
   await expect
-    .poll(() => ask(`${url}/health`).then(String, ({ code }) => code), { timeout: 20_000 })
+    .poll(() => ask(`${url}/health`).then(String, ({ code }) => code), { timeout: 120_000 })
     .toBe('ECONNREFUSED');
 });
 
