@@ -1,8 +1,7 @@
 /**
- * Refuses a grammar that the engine could not read, would never come to an end of, or would die of. What passes here
- * is safe to hand to the engine's process, whoever wrote it.
+ * Rejects a grammar that the engine could not read, would never reach the end of, or would crash on. What passes is safe to
+ * give to the engine's process, whoever wrote it.
  */
-
 import { ServingError } from '../../../core/errors.ts';
 import { overlapping } from './gbnf/character-set.ts';
 import {
@@ -52,7 +51,10 @@ export function parseChecked(gbnf: string): CheckedGrammar {
   const ending = productiveRules(rules);
   for (const [index, { name, line }] of rules.entries())
     if (!ending.has(index))
-      throw new GrammarError(line, `the rule "${name}" can never end: each of its ways needs the rule again`);
+      throw new GrammarError(
+        line,
+        `the rule "${name}" can never end: each of its alternatives needs the rule again`,
+      );
   checkLeftRecursion(grammar, nullableRules(rules));
   if (isAlwaysEmpty(grammar))
     throw new GrammarError((rules[grammar.root] as FlatRule).line, 'it matches nothing but the empty text');
@@ -61,7 +63,7 @@ export function parseChecked(gbnf: string): CheckedGrammar {
   return { flat: simple, gbnf: simple === grammar ? gbnf : writeGbnf(simple) };
 }
 
-/** Nothing that the root leads to holds a character. */
+/** No rule that the root leads to contains a character. */
 function isAlwaysEmpty({ rules, root }: FlatGrammar): boolean {
   const reached = new Set([root]);
   for (const index of reached) {
@@ -77,12 +79,7 @@ function invalid(param: string, what: string): ServingError {
   return new ServingError('invalid_request', { message: `${param} ${what}`, param });
 }
 
-/**
- * Refuses left recursion, plain or behind something that can be empty, which the engine does not always notice and
- * then dies of. Measures the engine's own search for it, which is recursive and enters shared rules again and again.
- */
-
-/** What the engine's search costs from one rule on. */
+/** What the engine's own search for left recursion costs from a rule: it is recursive, and enters shared rules again. */
 interface SearchCost {
   readonly visits: number;
   readonly depth: number;
@@ -96,6 +93,7 @@ interface Step {
   depth: number;
 }
 
+/** The engine misses some left recursion behind what can be empty, and crashes on it. */
 export function checkLeftRecursion({ rules }: FlatGrammar, empty: ReadonlySet<number>): void {
   const costs = new Map<number, SearchCost>();
   let visits = 0;
@@ -111,7 +109,7 @@ export function checkLeftRecursion({ rules }: FlatGrammar, empty: ReadonlySet<nu
   }
 }
 
-/** Depth first, without recursion of our own; what has been left behind is known for good. */
+/** Depth first, without recursion of our own. */
 function search(
   rules: readonly FlatRule[],
   known: {
@@ -154,7 +152,7 @@ function search(
   }
 }
 
-/** The rules that a rule may begin with, once for each place. */
+/** The rules that a rule may begin with, once for each occurrence. */
 function leftmostRules({ alternatives }: FlatRule, empty: ReadonlySet<number>): readonly number[] {
   const leftmost: number[] = [];
   for (const symbols of alternatives) {
@@ -183,25 +181,24 @@ function leftRecursion(rules: readonly FlatRule[], path: readonly number[]): Gra
   );
 }
 
-/**
- * The engine follows every way to read a text at once, one stack for each, and looks at its whole vocabulary for each
- * stack. A grammar that reads the same text in ever more ways stops it for good. This follows the stacks as the engine
- * does, over a bounded number of texts, those first on which they become more, from the root and from every rule; and
- * from each place on it looks ahead as far as a token reaches.
- */
-
 /** Characters tried from one set of stacks. */
 const CHARACTERS_TRIED = 12;
-/** Sets of stacks tried from the root, and from all other rules together, as long as each can have so many. */
+/** Sets of stacks tried from the root; from all other rules together; and from each of them at least. */
 const SETS_FROM_ROOT = 300;
 const SETS_FROM_RULES = 200;
 const SETS_FROM_RULE = 4;
-/** Steps of all searches together: some hundredths of a second. */
+/** Steps of all searches together: a few hundredths of a second. */
 const STEPS = 200_000;
-/** From where a rule begins, and from the places found after it. */
+/** From the beginning of a rule, and from the positions found after it. */
 const AHEAD_OF_START: LookAhead = { characters: 32, texts: 8, choices: 8 };
 const AHEAD_OF_PLACE: LookAhead = { characters: 12, texts: 1, choices: 2 };
 
+/**
+ * The engine follows all paths through a text at once, with a stack for each, and tries its whole vocabulary for each
+ * stack. A grammar that reads a text on ever more paths stops it for good. This follows the stacks as the engine does, over
+ * a bounded number of texts, those with the most stacks first, from the root and from every rule; and from each position it
+ * looks ahead as far as a token reaches.
+ */
 function checkStackGrowth(grammar: FlatGrammar): void {
   const machine = new StackMachine(packGrammar(grammar), { steps: STEPS, stacks: GRAMMAR_LIMITS.stacks });
   const named = new Map(grammar.rules.map(({ name }, index) => [name, index] as const).reverse());
@@ -249,7 +246,7 @@ function staysSmall(machine: StackMachine, { start, sets }: { start: number; set
   return true;
 }
 
-/** Newest and oldest in turn: some texts grow by going on as they began, others only by something new. */
+/** Newest and oldest alternate: some texts grow when they go on as they began, others only with something new. */
 function fullest(waiting: StackSet[][], which: 'newest' | 'oldest'): StackSet | undefined {
   for (let size = waiting.length - 1; size > 0; size--) {
     const stacks = which === 'newest' ? waiting[size]?.pop() : waiting[size]?.shift();

@@ -7,7 +7,7 @@
 export const GRAMMAR_LIMITS = {
   /** Characters of the text. */
   characters: 262_144,
-  /** Rules, with those that the engine makes for groups and repetitions. */
+  /** With those that the engine makes for groups and repetitions. */
   rules: 50_000,
   /** Characters, ranges and references, after repetitions have been written out. */
   elements: 200_000,
@@ -20,11 +20,11 @@ export const GRAMMAR_LIMITS = {
   /** Depth of that search, which is recursive. */
   leftDepth: 5_000,
   /**
-   * Ways to go on that the engine may have to follow at once: each costs it a look at the whole vocabulary. Within a
-   * token it counts ways that have come together again one by one.
+   * Paths that the engine may have to follow at once: for each it tries the whole vocabulary. Within a token, paths that
+   * have become equal count one by one.
    */
   stacks: 256,
-  /** Ways that further characters add to those, after six characters of a token together: 256 after each. */
+  /** Paths that further characters add to those, after six characters of a token together: 256 after each. */
   branches: 1536,
 } as const;
 
@@ -42,7 +42,7 @@ export const SCHEMA_LIMITS = {
   properties: 500,
   /** Characters of a property's name. */
   nameCharacters: 256,
-  /** Properties of one object in a row that may be left out. */
+  /** Optional properties of one object in a row. */
   optionalProperties: 200,
   /** Schemas in prefixItems. */
   prefixItems: 100,

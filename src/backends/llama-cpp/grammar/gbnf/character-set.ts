@@ -1,6 +1,6 @@
 /**
- * Sets of Unicode code points as sorted, separate ranges. Surrogates are never in a set: they are no characters, and
- * no text that a model can write holds one.
+ * Sets of Unicode code points, as sorted and separate ranges. Surrogates are never in a set: they are not characters, and no
+ * text contains one.
  */
 export interface CharacterRange {
   readonly from: number;
@@ -14,7 +14,7 @@ export const LAST_CODE_POINT = 0x10ffff;
 const LAST_BEFORE_SURROGATES = 0xd7ff;
 const FIRST_AFTER_SURROGATES = 0xe000;
 
-/** Sorted, joined, without surrogates. A range that is upside down counts as empty. */
+/** Sorted, merged, without surrogates. A range whose end is before its start is empty. */
 export function characterSet(ranges: readonly CharacterRange[]): CharacterSet {
   const sorted = ranges
     .flatMap(({ from, to }) => [
@@ -78,8 +78,6 @@ function codePointOf(character: string): number {
   return character.codePointAt(0) as number;
 }
 
-/** Which of several character sets have characters in common, and how they divide into parts that have none. */
-
 interface Edge {
   readonly at: number;
   readonly owner: number;
@@ -97,7 +95,7 @@ export function overlap(one: CharacterSet, other: CharacterSet): boolean {
   }
 }
 
-/** Numbers of the sets that share a character with another one. */
+/** Indexes of the sets that share a character with another one. */
 export function overlapping(sets: readonly CharacterSet[]): ReadonlySet<number> {
   const found = new Set<number>();
   sweep(sets, (_, owners) => {
@@ -106,7 +104,7 @@ export function overlapping(sets: readonly CharacterSet[]): ReadonlySet<number> 
   return found;
 }
 
-/** Each part with the numbers of the sets that it is in; parts of the same sets are one. */
+/** The sets, divided into parts that share no character; each with the indexes of the sets that it belongs to. */
 export function partition(
   sets: readonly CharacterSet[],
 ): readonly { readonly set: CharacterSet; readonly owners: readonly number[] }[] {
@@ -123,7 +121,7 @@ export function partition(
   return Array.from(byOwners.values(), ({ ranges, owners }) => ({ set: characterSet(ranges), owners }));
 }
 
-/** From the first character to the last: each stretch that lies in the same sets, where it lies in any. */
+/** Visits, in order, each range of characters that belong to the same sets. */
 function sweep(
   sets: readonly CharacterSet[],
   visit: (range: CharacterRange, owners: readonly number[]) => void,

@@ -1,17 +1,16 @@
 /**
- * Rewrites choices of which more than one way could begin with the same character, so that the engine has one way to
- * follow where the texts do not differ yet: equal ways become one, common beginnings stand in front, and characters that
- * several ways share lead to one rule for what may come after them. The texts that are allowed stay the same. What would
- * take too many rules stays as it was. Owns the rules it has added.
+ * Rewrites choices in which several alternatives may begin with the same character, so that the engine has one path until
+ * the texts differ: equal alternatives are merged, common beginnings are factored out, and a character that several
+ * alternatives share leads to one rule for all that may follow it. The grammar allows the same texts. What would take too
+ * many rules stays as it was. Owns the rules that it has added.
  */
-
 import { type CharacterSet, overlap, overlapping, partition, union } from './character-set.ts';
 import type { Alternative, FlatRule, FlatSymbol, SymbolKeys } from './flat-grammar.ts';
 
 export interface MergeLimits {
   /** Rules added for one choice. */
   readonly rulesOfChoice: number;
-  /** Ways of one choice while it is being rewritten. */
+  /** Alternatives of one choice while it is being rewritten. */
   readonly ways: number;
   /** Rules added for all choices together. */
   readonly rules: number;
@@ -29,15 +28,15 @@ export class ChoiceMerger {
   readonly #first: FirstSets;
   readonly #keys: SymbolKeys;
   readonly #limits: MergeLimits;
-  /** Added rules, by the ways they stand for. */
+  /** Added rules, by their alternatives. */
   readonly #byWays = new Map<string, number>();
   #symbolsLeft: number;
   #rulesLeft: number;
-  /** Of the rule being rewritten: what it adds refers to it by name. */
+  /** Of the rule being rewritten, for the rules that it adds. */
   #origin: Pick<FlatRule, 'name' | 'line'> = { name: 'root', line: 1 };
   #firstAdded = 0;
 
-  /** `rules`: is added to, and otherwise stays as it is, so that equal ways are seen to be equal. */
+  /** `rules`: new rules are appended, and the others stay as they are, so that equal alternatives are recognised. */
   constructor(rules: FlatRule[], helpers: { first: FirstSets; keys: SymbolKeys; limits: MergeLimits }) {
     this.#rules = rules;
     this.#first = helpers.first;
@@ -67,7 +66,7 @@ export class ChoiceMerger {
     }
   }
 
-  /** A text of the rule may begin, or go on, in more than one way. */
+  /** There may be more than one path through the beginning of a text, or from some point of it on. */
   isAmbiguous(rule: number): boolean {
     const { alternatives } = this.#rules[rule] as FlatRule;
     if (alternatives.some((symbols) => this.#forkIn(symbols) !== -1)) return true;
@@ -76,7 +75,7 @@ export class ChoiceMerger {
     );
   }
 
-  /** Where a part that may end could as well go on as what follows it begins; -1: nowhere. */
+  /** The first symbol that may end, or go on with a character with which what follows may begin; -1: none. */
   #forkIn(symbols: Alternative): number {
     return symbols.findIndex((_, index) => this.#forksAt(index, symbols));
   }
@@ -114,10 +113,10 @@ export class ChoiceMerger {
     return [...written, ...this.#byCharacters(byCharacter)];
   }
 
-  /** Ways that begin with a rule and could begin as another way does. */
+  /** Alternatives that begin with a rule, and with a character with which another alternative may begin. */
   #headsToOpen(ways: readonly Alternative[]): ReadonlySet<number> {
     const torn = new Set<number>();
-    // Ways with the same first rule count once: what they have in common will stand in front.
+    // Alternatives with the same first rule count once: that rule will be factored out.
     const heads = new Map<string, number[]>();
     for (const [index, symbols] of ways.entries()) {
       const [head] = symbols;
@@ -133,7 +132,7 @@ export class ChoiceMerger {
     return torn;
   }
 
-  /** Where the first rule may end and could as well go on as the rest begins, its own ways instead. */
+  /** Replaces the first rule by its alternatives where it may end, or go on as the rest begins. */
   #unforked(symbols: Alternative): readonly Alternative[] {
     const done: Alternative[] = [];
     const todo = [symbols];
@@ -145,13 +144,13 @@ export class ChoiceMerger {
     return done;
   }
 
-  /** The ways of the first rule, each followed by the rest. */
+  /** The alternatives of the first rule, each followed by the rest. */
   #opened([head, ...rest]: Alternative): readonly Alternative[] {
     const rule = this.#rules[(head as Extract<Head, { kind: 'rule' }>).index] as FlatRule;
     return rule.alternatives.map((symbols) => [...symbols, ...rest]);
   }
 
-  /** Characters that lead to the same are one set; those that several ways share lead to all that may follow. */
+  /** Merges characters with the same sequel into one set; those that several alternatives share lead to all sequels. */
   #byCharacters(ways: readonly Alternative[]): readonly Alternative[] {
     const heads = ways.map(([head]) => (head as Extract<Head, { kind: 'characters' }>).set);
     const bySequel = new Map<string, { sets: CharacterSet[]; sequel: Alternative }>();
@@ -168,7 +167,7 @@ export class ChoiceMerger {
     ]);
   }
 
-  /** What stands for any of these ways: the only one itself, or a rule. */
+  /** What allows any of these alternatives: the only one itself, or a rule. */
   #continued(ways: readonly Alternative[]): Alternative {
     const different = this.#distinct(ways);
     const [only] = different;
@@ -211,7 +210,7 @@ export class ChoiceMerger {
   }
 }
 
-/** The symbols with which all ways begin. */
+/** The symbols with which all alternatives begin. */
 function commonBeginning(ways: readonly Alternative[], keys: SymbolKeys): Alternative {
   const [first = [], ...others] = ways;
   const differs = first.findIndex((symbol, index) => {
@@ -221,16 +220,15 @@ function commonBeginning(ways: readonly Alternative[], keys: SymbolKeys): Altern
   return differs === -1 ? first : first.slice(0, differs);
 }
 
-/**
- * With which characters a rule or a sequence may begin. Computed when asked for and kept; the rules must not be
- * left-recursive. Rules may be added to the list later, but never changed.
- */
-
-/** Rules that end with rules that end with rules: so many times over. */
+/** Depth up to which rules that end with rules are followed. */
 const ROUNDS = 8;
 
 const NOTHING: CharacterSet = [];
 
+/**
+ * The characters with which a rule or a sequence may begin, computed once each. The rules must not be left-recursive;
+ * rules may be added later, but never changed.
+ */
 export class FirstSets {
   readonly #rules: readonly FlatRule[];
   readonly #empty: Set<number>;
@@ -244,7 +242,7 @@ export class FirstSets {
     this.#empty = new Set(empty);
   }
 
-  /** A rule was added: whether it matches the empty text follows from those before it. */
+  /** To be called when a rule was added. */
   added(rule: number): void {
     const alternatives = this.#rules[rule]?.alternatives ?? [];
     if (alternatives.some((symbols) => this.mayBeEmpty(symbols))) this.#empty.add(rule);
@@ -269,8 +267,8 @@ export class FirstSets {
   }
 
   /**
-   * Characters that a rule may go on with where it could as well have ended. May miss some where rules end with one
-   * another in long circles.
+   * The characters with which a rule may go on at a point where it may also end. May miss some where rules end with one
+   * another in long cycles.
    */
   goingOn(rule: number): CharacterSet {
     this.#goingOn ??= this.#allGoingOn();
@@ -295,7 +293,7 @@ export class FirstSets {
     return found;
   }
 
-  /** From the last symbol backwards, as long as what follows may be empty. */
+  /** From the last symbol backwards, while what follows may be empty. */
   #collectGoingOn(
     symbols: Alternative,
     found: ReadonlyMap<number, CharacterSet>,
@@ -311,7 +309,7 @@ export class FirstSets {
     }
   }
 
-  /** Without recursion of its own: rules may begin with one another thousands deep. */
+  /** Not recursive: rules may begin with one another thousands deep. */
   #ofRule(rule: number): CharacterSet {
     const known = this.#known.get(rule);
     if (known !== undefined) return known;
@@ -333,13 +331,13 @@ export class FirstSets {
     return this.#known.get(rule) ?? NOTHING;
   }
 
-  /** The first symbol, and those behind what may be empty. */
+  /** The symbols that a text may begin with: the first, and those behind what may be empty. */
   #leading(symbols: Alternative): Alternative {
     const end = symbols.findIndex((symbol) => symbol.kind === 'characters' || !this.#empty.has(symbol.index));
     return end === -1 ? symbols : symbols.slice(0, end + 1);
   }
 
-  /** Equal unions are one object, so that what is equal is soon seen to be. */
+  /** Equal unions are one object, so that they compare quickly. */
   #joined(sets: Iterable<CharacterSet>): CharacterSet {
     const different = new Set(sets);
     different.delete(NOTHING);

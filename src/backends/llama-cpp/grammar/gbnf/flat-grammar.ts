@@ -1,6 +1,6 @@
 /**
- * A grammar as llama.cpp's engine holds it: groups and repetitions are rules of their own, alternatives are plain
- * sequences of characters and references. Every check, and every bound on what the engine will do, reads this form.
+ * A grammar as llama.cpp's engine holds it: groups and repetitions are rules of their own, alternatives are plain sequences
+ * of characters and references. Every check, and every bound on what the engine will do, works on this.
  */
 
 import type { CharacterSet } from './character-set.ts';
@@ -14,9 +14,9 @@ export type FlatSymbol =
 export type Alternative = readonly FlatSymbol[];
 
 export interface FlatRule {
-  /** The rule as the author named it; a rule made for a group or a repetition has the name of the one it stands in. */
+  /** As the author named it; a rule made for a group or a repetition has the name of the rule that contains it. */
   readonly name: string;
-  /** Where the name is first written, from 1. */
+  /** Line where the name first occurs, from 1. */
   readonly line: number;
   readonly alternatives: readonly Alternative[];
 }
@@ -38,13 +38,12 @@ export class GrammarError extends Error {
   }
 }
 
-/** Short texts by which symbols and sequences can be told to be equal. Owns the numbers given to character sets. */
-
+/** Keys that are equal for equal symbols and sequences. Owns the numbers given to character sets. */
 export class SymbolKeys {
   readonly #bySet = new WeakMap<CharacterSet, number>();
   readonly #byContent = new Map<string, number>();
 
-  /** `self`: a rule whose references to itself look alike in every rule. */
+  /** `self`: the rule that the sequence belongs to; references to it have the same key in every rule. */
   of(symbols: Alternative, { self }: { readonly self?: number } = {}): string {
     return symbols
       .map((symbol) => (symbol.kind === 'rule' && symbol.index === self ? '*' : this.ofSymbol(symbol)))
@@ -66,14 +65,9 @@ export class SymbolKeys {
   }
 }
 
-/**
- * Which rules can be empty, and which can come to an end: the rules with an alternative of nothing but symbols that
- * already have the property, found from the leaves upwards in time linear in the size of the grammar.
- */
-
 interface OpenAlternative {
   readonly rule: number;
-  /** References whose rules are not known to have the property yet. */
+  /** References to rules that are not known to have the property yet. */
   open: number;
 }
 
@@ -87,6 +81,9 @@ export function productiveRules(rules: readonly FlatRule[]): ReadonlySet<number>
   return closure(rules, true);
 }
 
+/**
+ * The rules with an alternative of nothing but symbols that have the property. Linear in the size of the grammar.
+ */
 function closure(rules: readonly FlatRule[], charactersHaveIt: boolean): ReadonlySet<number> {
   const found = new Set<number>();
   const fresh: number[] = [];

@@ -1,15 +1,15 @@
 /**
- * Collects the rules of a grammar that is being made, each under a name of its own. The rules of plain JSON come in
- * when something asks for them. Owns the names.
+ * Writes GBNF. `GrammarBuilder` collects rules under names of their own; the rules of plain JSON are added when they are
+ * first used. Below are the functions that write the pieces of a rule. A "part" is GBNF that may stand in a sequence; only a
+ * part that is one character class or one name may be repeated, so that the engine counts the repetitions alone.
  */
-
 import { GRAMMAR_LIMITS } from '../limits.ts';
 import { type CharacterSet, charactersOf, difference } from './character-set.ts';
 import { type Alternative, type FlatGrammar, GrammarError } from './flat-grammar.ts';
 
-/** Of all rules, with those that are not needed in the end: no more work than that is done. */
+/** Of all rules, with those that turn out not to be needed: bounds the work. */
 const MAX_CHARACTERS = 2 * GRAMMAR_LIMITS.characters;
-/** Strings and character classes, in which no name is meant. */
+/** Strings and character classes, which contain no names. */
 const QUOTED = /"(?:\\.|[^"\\])*"|\[(?:\\.|[^\]\\])*\]/g;
 const NAME = /[a-zA-Z][a-zA-Z0-9-]*/g;
 
@@ -22,7 +22,7 @@ export class GrammarBuilder {
   #characters = 0;
   readonly #taken = new Set<string>(['root', ...JSON_RULES.keys()]);
 
-  /** A name that no rule has, made from the hint. */
+  /** A name that no rule has, derived from the hint. */
   reserve(hint: string): string {
     const word = hint.replace(/[^a-zA-Z0-9]+/g, '-').replace(/^[-0-9]+|-$/g, '');
     const stem = word.slice(0, 24) || 'rule';
@@ -40,11 +40,11 @@ export class GrammarBuilder {
   define(name: string, body: string): void {
     this.#characters += name.length + body.length;
     if (this.#characters > MAX_CHARACTERS)
-      throw new GrammarError(1, `while it was made it grew to more than ${MAX_CHARACTERS} characters`);
+      throw new GrammarError(1, `it grew to more than ${MAX_CHARACTERS} characters`);
     this.#rules.set(name, body);
   }
 
-  /** Defines a rule, unless one with the same body was added before, and gives its name. */
+  /** Defines a rule, or finds one that was added with the same body. Returns its name. */
   add(hint: string, body: string): string {
     const known = this.#added.get(body);
     if (known !== undefined) return known;
@@ -54,7 +54,7 @@ export class GrammarBuilder {
     return name;
   }
 
-  /** The name of a rule of plain JSON, which is there from now on, with those it needs. */
+  /** Adds a rule of plain JSON, with the rules that it needs. Returns its name. */
   json(name: JsonRule): string {
     if (this.#rules.has(name)) return name;
     const rule = JSON_RULES.get(name);
@@ -64,7 +64,7 @@ export class GrammarBuilder {
     return name;
   }
 
-  /** The grammar whose root is the given part; rules that it does not lead to are left out. */
+  /** The grammar with that part as its root. Rules that it does not lead to are omitted. */
   build(root: string): string {
     const lines = [`root ::= ${root}`];
     const reached = new Set(namesIn(root));
@@ -83,9 +83,9 @@ function namesIn(body: string): readonly string[] {
 }
 
 /**
- * The rules of plain JSON (RFC 8259) that all grammars made here share. Whitespace and digits are bounded, so that a
- * model that has lost its way cannot go on with them for ever. An escape never names a surrogate: what lies beyond
- * U+FFFF is written as itself, which makes every `char` one character of the string.
+ * The rules of plain JSON (RFC 8259) that all grammars made here share. Whitespace and digits are bounded, so that a model
+ * cannot go on with them for ever. An escape never names a surrogate: characters beyond U+FFFF are written as themselves,
+ * so that every `char` is one character of the string.
  */
 type JsonRule =
   | 'ws'
@@ -105,7 +105,7 @@ interface RuleText {
 }
 
 const JSON_RULES: ReadonlyMap<JsonRule | string, RuleText> = new Map<JsonRule, RuleText>([
-  // At most one space, or one new line and its indentation.
+  // At most one space, or a line break with its indentation.
   ['ws', { body: String.raw`| " " | "\n" [ \t]{0,20}`, needs: [] }],
   [
     'char',
@@ -143,11 +143,7 @@ const JSON_RULES: ReadonlyMap<JsonRule | string, RuleText> = new Map<JsonRule, R
   ],
 ]);
 
-/**
- * Texts that share their beginnings, as rules that share them too: the engine then follows one way until the texts
- * differ, instead of one for each text.
- */
-
+/** A trie, so that texts with a common beginning share its rules: the engine then has one path until they differ. */
 interface TrieNode {
   readonly next: Map<string, TrieNode>;
   ends: boolean;
@@ -158,7 +154,7 @@ export function anyOfTexts(texts: readonly string[], builder: GrammarBuilder): s
   return written(trieOf(texts), builder);
 }
 
-/** Any text of these characters, but none of the given ones; those with other characters are no matter. */
+/** Any text of these characters except the given ones; given texts with other characters are ignored. */
 export function noneOfTexts(
   texts: readonly string[],
   { characters, builder }: { readonly characters: CharacterSet; readonly builder: GrammarBuilder },
@@ -190,7 +186,7 @@ function trieOf(texts: readonly string[]): TrieNode {
   return root;
 }
 
-/** A run without a choice is one literal; a choice becomes a rule, so that nothing is nested. */
+/** A run without a choice is one literal; a choice is a rule, so that nothing is nested. */
 function written(start: TrieNode, builder: GrammarBuilder): string {
   let run = '';
   let branch = start;
@@ -207,8 +203,6 @@ function written(start: TrieNode, builder: GrammarBuilder): string {
   return sequence(head, builder.add('one-of', alternatives(branch.ends ? [...ways, ''] : ways)));
 }
 
-/** Writes a grammar as GBNF again: each rule under a name of its own, whatever it stood for. */
-
 export function writeGbnf({ rules, root }: FlatGrammar): string {
   const nameOf = (index: number): string => (index === root ? 'root' : `r${index}`);
   const written = (symbols: Alternative): string =>
@@ -218,17 +212,12 @@ export function writeGbnf({ rules, root }: FlatGrammar): string {
       ),
     );
   const lines = rules.map(({ alternatives: ways }, index) => {
-    // A rule of nothing but the empty text would be read on into the next line.
+    // Behind an empty rule, the engine would read on in the next line.
     const body = alternatives(ways.map(written));
     return `${nameOf(index)} ::= ${body === '' ? '""' : body}`;
   });
   return `${lines.join('\n')}\n`;
 }
-
-/**
- * Writes the pieces of a GBNF text. A "part" is GBNF that may stand in a sequence; only a part that is one character
- * class or one name may be repeated, which keeps the engine's count of repeated rules at the count itself.
- */
 
 const NAMED_ESCAPES: Readonly<Record<string, string>> = {
   '"': '\\"',
@@ -252,7 +241,7 @@ export function characterClass(set: CharacterSet): string {
   return `[${ranges.join('')}]`;
 }
 
-/** Alternatives of a rule. An empty one comes first: after the last bar the engine would read on in the next line. */
+/** Alternatives of a rule. An empty one comes first: behind the last bar, the engine would read on in the next line. */
 export function alternatives(parts: readonly string[]): string {
   const filled = parts.filter((part) => part !== '');
   return (filled.length < parts.length ? ['', ...filled] : filled).join(' | ');
@@ -262,16 +251,16 @@ export function choice(parts: readonly string[]): string {
   return parts.length === 1 ? (parts[0] as string) : `(${alternatives(parts)})`;
 }
 
-/** `most` undefined: without end. */
-export function repeated(part: string, least: number, most: number | undefined): string {
-  if (most === 0) return '';
-  if (least === 1 && most === 1) return part;
-  if (most === undefined) return `${part}${least === 0 ? '*' : least === 1 ? '+' : `{${least},}`}`;
-  if (least === 0 && most === 1) return `${part}?`;
-  return `${part}{${least === most ? least : `${least},${most}`}}`;
+/** `max` undefined: unlimited. */
+export function repeated(part: string, min: number, max: number | undefined): string {
+  if (max === 0) return '';
+  if (min === 1 && max === 1) return part;
+  if (max === undefined) return `${part}${min === 0 ? '*' : min === 1 ? '+' : `{${min},}`}`;
+  if (min === 0 && max === 1) return `${part}?`;
+  return `${part}{${min === max ? min : `${min},${max}`}}`;
 }
 
-/** What goes into a sequence, empty parts left out. */
+/** The parts that are not empty, one after the other. */
 export function sequence(...parts: readonly string[]): string {
   return parts.filter((part) => part !== '').join(' ');
 }

@@ -1,7 +1,4 @@
-/**
- * Reads the words of a GBNF text: names, strings, character classes, counts, spaces and comments. Knows the line it
- * is in.
- */
+/** Reads the tokens of a GBNF text: names, strings, character classes, counts, spaces and comments. Owns position and line. */
 
 import {
   ALL_CHARACTERS,
@@ -30,12 +27,12 @@ const ESCAPES: Readonly<Record<string, string>> = {
   ']': ']',
   '-': '-',
 };
-/** The engine ends texts at this character, so that no model can write it. */
+/** The engine ends texts at this character, so no model can write it. */
 const NUL = singleCharacter(0);
 
 export class GbnfLexer {
   readonly #characters: readonly string[];
-  /** Sets of one character, each made once. */
+  /** Sets of one character, one object for each. */
   readonly #singles = new Map<number, CharacterSet>();
   #position = 0;
   #line = 1;
@@ -57,12 +54,12 @@ export class GbnfLexer {
     return NAME_CHARACTER.test(this.peek());
   }
 
-  /** The character `ahead` of here; empty at the end. */
+  /** The character `ahead` of the position; '' at the end. */
   peek(ahead = 0): string {
     return this.#characters[this.#position + ahead] ?? '';
   }
 
-  /** Steps over the text if it stands here. */
+  /** Skips the text if it comes next. */
   take(text: string): boolean {
     for (let index = 0; index < text.length; index++) if (this.peek(index) !== text[index]) return false;
     for (let index = 0; index < text.length; index++) this.#next();
@@ -140,25 +137,22 @@ export class GbnfLexer {
   }
 
   /** {m}, {m,} or {m,n}. */
-  counts(nested: boolean): { readonly least: number; readonly most: number | undefined } {
+  counts(nested: boolean): { readonly min: number; readonly max: number | undefined } {
     const space = () => this.skipSpace({ newlines: nested });
     this.#next();
     space();
-    const least = this.#integer();
+    const min = this.#integer();
     space();
-    let most: number | undefined = least;
+    let max: number | undefined = min;
     if (this.take(',')) {
       space();
-      most = DIGIT.test(this.peek()) ? this.#integer() : undefined;
+      max = DIGIT.test(this.peek()) ? this.#integer() : undefined;
       space();
     }
     if (!this.take('}')) throw this.expected('"}" after the counts of a repetition');
-    if (most !== undefined && most < least)
-      throw new GrammarError(
-        this.#line,
-        `a repetition of at least ${least} and at most ${most} is impossible`,
-      );
-    return { least, most };
+    if (max !== undefined && max < min)
+      throw new GrammarError(this.#line, `a repetition of at least ${min} and at most ${max} is impossible`);
+    return { min, max };
   }
 
   #integer(): number {

@@ -1,8 +1,7 @@
 /**
- * Reads GBNF and refuses whatever llama.cpp's own parser would refuse, die of, or take to mean something else.
- * Rules are numbered as the engine numbers them: its limit on repetitions counts the numbers given out in a group.
+ * Parses GBNF, and rejects whatever llama.cpp's own parser would reject, crash on, or understand differently. Rules are
+ * numbered as the engine numbers them: its limit on repetitions counts the rules that a group makes.
  */
-
 import { GRAMMAR_LIMITS } from '../limits.ts';
 import type { CharacterSet } from './character-set.ts';
 import {
@@ -20,14 +19,14 @@ interface RuleInProgress {
   alternatives: readonly Alternative[] | undefined;
 }
 
-/** The last item of a sequence: what a repetition after it repeats. */
+/** The last item of a sequence, which a repetition behind it repeats. */
 interface Item {
   readonly symbols: readonly FlatSymbol[];
   /** Rules that the engine counts for it. */
   weight: number;
 }
 
-const REPETITION_SIGNS: Readonly<Record<string, readonly [least: number, most: number | undefined]>> = {
+const REPETITION_SIGNS: Readonly<Record<string, readonly [min: number, max: number | undefined]>> = {
   '*': [0, undefined],
   '+': [1, undefined],
   '?': [0, 1],
@@ -142,23 +141,20 @@ class GbnfParser {
     return this.#counted({ symbols: [{ kind: 'rule', index }], weight: this.#rules.length - before });
   }
 
-  #repetition(nested: boolean): { least: number; most: number | undefined } | undefined {
+  #repetition(nested: boolean): { min: number; max: number | undefined } | undefined {
     const reader = this.#reader;
     const sign = REPETITION_SIGNS[reader.peek()];
     if (sign !== undefined) {
       reader.take(reader.peek());
-      return { least: sign[0], most: sign[1] };
+      return { min: sign[0], max: sign[1] };
     }
     return reader.peek() === '{' ? reader.counts(nested) : undefined;
   }
 
-  /** As the engine does it: copies for what must be there, a rule for each that may be, one that calls itself for any number. */
-  #repeat(
-    item: Item,
-    how: { least: number; most: number | undefined; ruleName: string; line: number },
-  ): Item {
-    const { least, most, ruleName, line } = how;
-    const times = Math.max(most ?? least, 1);
+  /** As the engine does it: copies for the minimum, an optional rule for each further one, a recursive rule for any number. */
+  #repeat(item: Item, how: { min: number; max: number | undefined; ruleName: string; line: number }): Item {
+    const { min, max, ruleName, line } = how;
+    const times = Math.max(max ?? min, 1);
     const weight = item.weight * times;
     if (weight > GRAMMAR_LIMITS.repetitions)
       throw new GrammarError(
@@ -166,15 +162,15 @@ class GbnfParser {
         `a repetition is too large: the rules it repeats times the repetitions make ${weight}, at most ${GRAMMAR_LIMITS.repetitions} are allowed`,
       );
     this.#count(item.symbols.length * Math.max(times, 1), line);
-    const copies = Array.from({ length: least }, () => item.symbols).flat();
-    if (most === undefined) {
+    const copies = Array.from({ length: min }, () => item.symbols).flat();
+    if (max === undefined) {
       const index = this.#add(ruleName, line);
       const again: FlatSymbol = { kind: 'rule', index };
       (this.#rules[index] as RuleInProgress).alternatives = [[...item.symbols, again], []];
       return { symbols: [...copies, again], weight };
     }
     let optional: readonly FlatSymbol[] = [];
-    for (let left = most - least; left > 0; left--) {
+    for (let left = max - min; left > 0; left--) {
       const index = this.#add(ruleName, line);
       (this.#rules[index] as RuleInProgress).alternatives = [[...item.symbols, ...optional], []];
       optional = [{ kind: 'rule', index }];

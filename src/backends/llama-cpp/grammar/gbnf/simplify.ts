@@ -1,6 +1,6 @@
 /**
- * The same texts by a grammar that gives the engine less to follow: equal rules are one, and choices are told apart by
- * their next character wherever that takes few rules.
+ * Rewrites a grammar so that the engine has fewer paths to follow, for the same texts: equal rules become one, rows of
+ * optional parts become one repetition, and alternatives differ in their first character where that takes few rules.
  */
 
 import { ChoiceMerger, FirstSets, type MergeLimits } from './choice-merger.ts';
@@ -14,9 +14,9 @@ import {
 } from './flat-grammar.ts';
 
 const LIMITS: MergeLimits = { rulesOfChoice: 300, ways: 2_000, rules: 300, symbols: 40_000 };
-/** Of a grammar that is simplified at all, once repetitions have been written out. */
+/** A grammar with more, once repetitions are expanded, is not simplified. */
 const MAX_RULES = 5_000;
-/** What has been told apart shows where more can be. */
+/** One pass may show what the next can merge. */
 const PASSES = 3;
 
 /** The grammar itself where there is nothing to rewrite. It must not be left-recursive. */
@@ -34,7 +34,7 @@ export function simplify(grammar: FlatGrammar): FlatGrammar {
 
 interface Pass {
   readonly grammar: FlatGrammar;
-  /** There was too much to rewrite: it was left alone. */
+  /** There was too much to rewrite, so that nothing was. */
   readonly exhausted: boolean;
 }
 
@@ -49,7 +49,7 @@ function simplifiedOnce(grammar: FlatGrammar): Pass {
   const reached = new Set([merged.root]);
   for (const index of reached) {
     const alternatives = merger.merged(index);
-    // Half rewritten, a grammar can be read in as many ways as before, only that they are harder to find.
+    // Half rewritten, a grammar has as many paths as before, which are only harder to find.
     if (merger.exhausted)
       return { grammar: merged === grammar ? grammar : reachedOnly(merged), exhausted: true };
     if (alternatives !== undefined) rewritten.set(index, alternatives);
@@ -61,7 +61,7 @@ function simplifiedOnce(grammar: FlatGrammar): Pass {
     ...rule,
     alternatives: rewritten.get(index) ?? rule.alternatives,
   }));
-  // What was rewritten from different beginnings may have become equal.
+  // Rules that were rewritten may have become equal.
   const simple = mergeEqualRules({ rules: now, root: merged.root }, keys);
   return { grammar: reachedOnly(simple), exhausted: false };
 }
@@ -81,7 +81,7 @@ function referencesOf(alternatives: readonly Alternative[]): readonly number[] {
   return alternatives.flat().flatMap((symbol) => (symbol.kind === 'rule' ? [symbol.index] : []));
 }
 
-/** Only the rules that the root leads to, in their old order. */
+/** Only the rules that the root leads to, in the same order. */
 function reachedOnly({ rules, root }: FlatGrammar): FlatGrammar {
   const reached = new Set([root]);
   for (const index of reached)
@@ -103,15 +103,13 @@ function reachedOnly({ rules, root }: FlatGrammar): FlatGrammar {
   };
 }
 
-/**
- * Finds rules that say the same: those with the same alternatives, and those that only stand for another. Every
- * reference then names one of them, so that what is equal can be seen to be equal.
- */
-
-/** Rules that are equal because those are equal that they refer to, so many times over. */
+/** Rounds of finding equal rules: rules become equal when those that they refer to do. */
 const ROUNDS = 6;
 
-/** The grammar with one rule for all that are equal; the others stay, but nothing refers to them. */
+/**
+ * Merges rules with the same alternatives, and rules that only stand for another. Every reference then names one of them;
+ * the others stay, but nothing refers to them.
+ */
 function mergeEqualRules(grammar: FlatGrammar, keys: SymbolKeys): FlatGrammar {
   let { rules, root } = grammar;
   for (let round = 0; round < ROUNDS; round++) {
@@ -127,7 +125,7 @@ function mergeEqualRules(grammar: FlatGrammar, keys: SymbolKeys): FlatGrammar {
   return rules === grammar.rules ? grammar : { rules, root };
 }
 
-/** What stands in the place of a reference to a rule: another rule, a character, or nothing. */
+/** What replaces a reference to a rule: another rule, a character, or nothing. */
 type Replacements = ReadonlyMap<number, Alternative>;
 
 function replacementsOf(rules: readonly FlatRule[], keys: SymbolKeys): Replacements {
@@ -166,11 +164,9 @@ function distinct(alternatives: readonly Alternative[], keys: SymbolKeys): reado
 }
 
 /**
- * `x? x? x?` as `x{0,3}`, and `x* x* x*` as `x*`: which of the three a text leaves out makes no difference, but the engine
- * would follow every way to choose them. Equal rules are one already.
+ * Writes `x? x? x?` as `x{0,3}`, and `x* x* x*` as `x*`: which of the three a text omits makes no difference, but the
+ * engine would follow every combination. Equal rules must have been merged. Returns the grammar itself where there are none.
  */
-
-/** The grammar with a rule for each number of optional parts in a row; itself where there are none. */
 function mergeOptionalRows(grammar: FlatGrammar): FlatGrammar {
   const rules: FlatRule[] = [...grammar.rules];
   /** For an optional rule: the rules for one of it, two, three, … */
@@ -179,7 +175,7 @@ function mergeOptionalRows(grammar: FlatGrammar): FlatGrammar {
     const rule = rules[optional] as FlatRule;
     const part = optionalPart(rule) ?? [];
     const last = part.at(-1);
-    // It is any number already.
+    // It allows any number already.
     if (last?.kind === 'rule' && last.index === optional) return last;
     const row = rows.get(optional) ?? [optional];
     rows.set(optional, row);
@@ -209,7 +205,7 @@ function mergeOptionalRows(grammar: FlatGrammar): FlatGrammar {
   return found ? { ...grammar, rules } : grammar;
 }
 
-/** How often the symbol at a place follows itself, if it is optional; otherwise 0. */
+/** How many times in a row the symbol at that index stands, if it is optional; otherwise 0. */
 function optionalsInRow(symbols: Alternative, at: number, rules: readonly FlatRule[]): number {
   const first = symbols[at];
   if (first?.kind !== 'rule' || optionalPart(rules[first.index] as FlatRule) === undefined) return 0;
@@ -220,7 +216,7 @@ function optionalsInRow(symbols: Alternative, at: number, rules: readonly FlatRu
   }
 }
 
-/** Of a rule that allows one thing or nothing. */
+/** What an optional rule allows besides nothing; undefined for other rules. */
 function optionalPart({ alternatives }: FlatRule): Alternative | undefined {
   if (alternatives.length !== 2 || !alternatives.some((symbols) => symbols.length === 0)) return undefined;
   return alternatives.find((symbols) => symbols.length > 0);

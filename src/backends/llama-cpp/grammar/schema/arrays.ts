@@ -1,60 +1,54 @@
-/** Arrays: the first items each by its own schema, the rest by one, as many as are allowed. */
+/** Arrays: the first items each by a schema of its own (`prefixItems`), all others by one (`items`). */
 import { literal, repeated, sequence } from '../gbnf/grammar-builder.ts';
 import { SCHEMA_LIMITS } from '../limits.ts';
-import type { WriteContext } from './conjunction.ts';
-import { type LocatedSchema, smallest } from './conjunction.ts';
-import { Contradiction, child, SchemaError, type SchemaLocation } from './reader.ts';
+import { type LocatedSchema, smallest, type WriteContext } from './conjunction.ts';
+import { Contradiction, checkRepetitions, child, SchemaError, type SchemaLocation } from './reader.ts';
 
 interface ArrayShape {
   /** Rules of the first items. */
   readonly first: readonly string[];
-  /** Rule of every later one; undefined where there is none. */
+  /** Rule of every later item; undefined where there is none. */
   readonly rest: string | undefined;
-  readonly least: number;
-  readonly most: number | undefined;
+  readonly min: number;
+  readonly max: number | undefined;
 }
 
 export function writeArray(part: WriteContext): string {
   const { builder } = part.compiler;
   const shape = arrayShape(part);
-  const { first, rest, least, most } = shape;
+  const { first, rest, min, max } = shape;
   const ws = builder.json('ws');
   const comma = sequence(literal(','), ws);
   const [open, close] = [sequence(literal('['), ws), literal(']')];
-  if (most === 0) return sequence(open, close);
+  if (max === 0) return sequence(open, close);
   const count = first.length;
   let items = '';
   if (rest !== undefined) {
     const next = count === 0 ? '' : builder.add('next', sequence(comma, rest));
     if (count > 0)
-      items = repeated(next, Math.max(0, least - count), most === undefined ? undefined : most - count);
+      items = repeated(next, Math.max(0, min - count), max === undefined ? undefined : max - count);
     else {
-      const further = builder.add('next', sequence(comma, rest));
+      const additional = builder.add('next', sequence(comma, rest));
       items = sequence(
         rest,
-        repeated(further, Math.max(0, least - 1), most === undefined ? undefined : most - 1),
+        repeated(additional, Math.max(0, min - 1), max === undefined ? undefined : max - 1),
       );
     }
   }
-  // From the last of the first items backwards: what follows one is optional once there are enough.
+  // From the last of the first items backwards: what follows an item is optional once there are enough.
   for (let index = count - 1; index >= 0; index--) {
     const begun = sequence(index === 0 ? '' : comma, first[index] as string, items);
-    items = index > 0 && index >= least ? `${builder.add('items', begun)}?` : begun;
+    items = index > 0 && index >= min ? `${builder.add('items', begun)}?` : begun;
   }
   const inside = sequence(items, ws);
-  return sequence(open, least === 0 ? `(${inside})?` : inside, close);
+  return sequence(open, min === 0 ? `(${inside})?` : inside, close);
 }
 
 function arrayShape({ schemas, at, compiler }: WriteContext): ArrayShape {
   const nodes = schemas.map(({ node }) => node);
-  const least = Math.max(0, ...nodes.flatMap(({ minItems }) => minItems ?? []));
-  let most = smallest(nodes.flatMap(({ maxItems }) => maxItems ?? []));
-  for (const [keyword, value] of [
-    ['minItems', least],
-    ['maxItems', most ?? 0],
-  ] as const)
-    if (value > SCHEMA_LIMITS.repetitions)
-      throw new SchemaError(at, keyword, `is ${value}. At most ${SCHEMA_LIMITS.repetitions} is allowed.`);
+  const min = Math.max(0, ...nodes.flatMap(({ minItems }) => minItems ?? []));
+  let max = smallest(nodes.flatMap(({ maxItems }) => maxItems ?? []));
+  checkRepetitions(at, { minItems: min, maxItems: max });
   const prefix = Math.max(0, ...nodes.map(({ prefixItems }) => prefixItems?.length ?? 0));
   if (prefix > SCHEMA_LIMITS.prefixItems)
     throw new SchemaError(
@@ -63,41 +57,44 @@ function arrayShape({ schemas, at, compiler }: WriteContext): ArrayShape {
       `has ${prefix} schemas. At most ${SCHEMA_LIMITS.prefixItems} are allowed.`,
     );
   const first: string[] = [];
-  for (let index = 0; index < Math.min(prefix, most ?? prefix); index++) {
+  for (let index = 0; index < Math.min(prefix, max ?? prefix); index++) {
     const rule = itemRule(index, { schemas, at, compiler });
     if (rule === undefined) {
-      most = index;
+      max = index;
       break;
     }
     first.push(rule);
   }
   const rest =
-    (most ?? Number.POSITIVE_INFINITY) > prefix ? itemRule(prefix, { schemas, at, compiler }) : undefined;
-  if (rest === undefined) most = Math.min(most ?? prefix, prefix);
-  if (least > (most ?? least))
-    throw new Contradiction(at, 'minItems', `is ${least}, but there can be only ${most} items.`);
-  return { first, rest, least, most };
+    (max ?? Number.POSITIVE_INFINITY) > prefix ? itemRule(prefix, { schemas, at, compiler }) : undefined;
+  if (rest === undefined) max = Math.min(max ?? prefix, prefix);
+  if (min > (max ?? min))
+    throw new Contradiction(at, 'minItems', `is ${min}, but there can be only ${max} items.`);
+  return { first, rest, min, max };
 }
 
-/** Undefined where there can be no such item. */
+/** Undefined where no value is allowed at that index. */
 function itemRule(index: number, { schemas, compiler }: WriteContext): string | undefined {
-  const places = itemPlaces(schemas, index);
-  if (places === undefined) return undefined;
+  const locations = itemLocations(schemas, index);
+  if (locations === undefined) return undefined;
   try {
-    return compiler.ruleFor(places, 'item');
+    return compiler.ruleFor(locations, 'item');
   } catch (thrown) {
     if (thrown instanceof Contradiction) return undefined;
     throw thrown;
   }
 }
 
-function itemPlaces(schemas: readonly LocatedSchema[], index: number): readonly SchemaLocation[] | undefined {
-  const places: SchemaLocation[] = [];
-  for (const { place, node } of schemas) {
+function itemLocations(
+  schemas: readonly LocatedSchema[],
+  index: number,
+): readonly SchemaLocation[] | undefined {
+  const locations: SchemaLocation[] = [];
+  for (const { location, node } of schemas) {
     const prefix = node.prefixItems?.length ?? 0;
-    if (index < prefix) places.push(child(place, 'prefixItems', index));
-    else if (node.items !== undefined) places.push(child(place, 'items'));
+    if (index < prefix) locations.push(child(location, 'prefixItems', index));
+    else if (node.items !== undefined) locations.push(child(location, 'items'));
     else if (prefix > 0) return undefined;
   }
-  return places;
+  return locations;
 }

@@ -1,14 +1,12 @@
 /**
- * Turns the schemas of one document into rules. What is compiled is always a list of schemas that one value must meet
- * together: `$ref` and `allOf` put schemas into the list, `anyOf` and `oneOf` make one list for each branch. Equal
+ * Compiles the schemas of one document into rules. What is compiled is always a conjunction, a list of schemas that one
+ * value must meet: `$ref` and `allOf` add schemas to the list, `anyOf` and `oneOf` make one list for each branch. Equal
  * lists share one rule, which is also how recursion ends.
  */
-
 import { anyOfTexts, choice, type GrammarBuilder } from '../gbnf/grammar-builder.ts';
 import { SCHEMA_LIMITS } from '../limits.ts';
 import { writeArray } from './arrays.ts';
 import {
-  type Bound,
   type Conjunct,
   type Conjunction,
   canonicalJson,
@@ -36,13 +34,11 @@ import {
 } from './reader.ts';
 import { writeString } from './strings.ts';
 
-type WritePart = (facts: MergedSchema, part: WriteContext) => string;
-
-const PARTS: Readonly<Record<JsonType, WritePart>> = {
-  object: (_, part) => writeObject(part),
-  array: (_, part) => writeArray(part),
-  string: (facts, { at, compiler }) => writeString(facts, { at, builder: compiler.builder }),
-  number: (facts, { at, compiler }) => writeNumber(facts, { at, builder: compiler.builder }),
+const WRITERS: Readonly<Record<JsonType, (merged: MergedSchema, context: WriteContext) => string>> = {
+  object: (_, context) => writeObject(context),
+  array: (_, context) => writeArray(context),
+  string: (merged, { at, compiler }) => writeString(merged, { at, builder: compiler.builder }),
+  number: (merged, { at, compiler }) => writeNumber(merged, { at, builder: compiler.builder }),
   boolean: (_, { compiler }) => compiler.builder.json('boolean'),
   null: (_, { compiler }) => compiler.builder.json('null'),
 };
@@ -52,13 +48,14 @@ export class SchemaCompiler implements RuleCompiler {
   readonly #reader: SchemaReader;
   readonly #root: SchemaLocation;
   readonly #rules = new Map<string, string | Contradiction>();
-  readonly #comparisons = { left: SCHEMA_LIMITS.comparisons };
+  readonly #exclusion: BranchExclusion;
   #depth = 0;
   #merged = 0;
 
   constructor(document: unknown, builder: GrammarBuilder) {
     this.builder = builder;
     this.#reader = new SchemaReader(document);
+    this.#exclusion = new BranchExclusion(this.#reader);
     this.#root = { pointer: [], schema: document };
   }
 
@@ -73,16 +70,16 @@ export class SchemaCompiler implements RuleCompiler {
     return mergeSchemas(schemas, []).types;
   }
 
-  ruleFor(places: readonly SchemaLocation[], hint: string): string {
+  ruleFor(locations: readonly SchemaLocation[], hint: string): string {
     return this.#ruleFor(
-      places.map((place) => conjunctFor(place)),
+      locations.map((location) => conjunctFor(location)),
       hint,
     );
   }
 
-  #ruleFor(demands: readonly Conjunct[], hint: string): string {
-    const at = demands[0]?.place.pointer ?? [];
-    const flat = flatten(demands, this.#reader);
+  #ruleFor(conjuncts: readonly Conjunct[], hint: string): string {
+    const at = conjuncts[0]?.location.pointer ?? [];
+    const flat = flatten(conjuncts, this.#reader);
     if (flat.schemas.length === 0 && flat.choices.length === 0) return this.builder.json('value');
     const known = this.#rules.get(flat.key);
     if (known instanceof Contradiction) throw known;
@@ -112,9 +109,9 @@ export class SchemaCompiler implements RuleCompiler {
     try {
       this.builder.define(name, this.#body(flat, { at, hint }));
     } catch (thrown) {
-      const problem = located(thrown, { at, schemas: flat.schemas });
-      if (problem instanceof Contradiction) this.#rules.set(flat.key, problem);
-      throw problem;
+      const error = located(thrown, { at, schemas: flat.schemas });
+      if (error instanceof Contradiction) this.#rules.set(flat.key, error);
+      throw error;
     } finally {
       this.#depth -= 1;
     }
@@ -124,52 +121,47 @@ export class SchemaCompiler implements RuleCompiler {
   #body(flat: Conjunction, { at, hint }: { readonly at: Pointer; readonly hint: string }): string {
     const [first] = flat.choices;
     if (first !== undefined) return this.#branches(first, { flat, hint });
-    const facts = mergeSchemas(flat.schemas, at);
-    if (facts.values !== undefined)
+    const merged = mergeSchemas(flat.schemas, at);
+    if (merged.values !== undefined)
       return anyOfTexts(
-        facts.values.map((value) => JSON.stringify(value)),
+        merged.values.map((value) => JSON.stringify(value)),
         this.builder,
       );
-    if (facts.types.size === 0) throw new Contradiction(at, 'type', 'leaves no type that all parts allow.');
-    return this.#kinds(facts, { schemas: flat.schemas, at, compiler: this });
-  }
-
-  /** Kinds that no value can meet drop out, unless none is left. */
-  #kinds(facts: MergedSchema, part: WriteContext): string {
-    return choice(possible(Array.from(facts.types), (kind) => PARTS[kind](facts, part)));
+    if (merged.types.size === 0) throw new Contradiction(at, 'type', 'leaves no type that all parts allow.');
+    const context = { schemas: flat.schemas, at, compiler: this };
+    return choice(possible(Array.from(merged.types), (type) => WRITERS[type](merged, context)));
   }
 
   #branches(
-    { demand, keyword, branches }: OpenChoice,
+    { conjunct, keyword, branches }: OpenChoice,
     { flat, hint }: { readonly flat: Conjunction; readonly hint: string },
   ): string {
-    const { place } = demand;
+    const { location } = conjunct;
     if (branches.length > SCHEMA_LIMITS.branches)
       throw new SchemaError(
-        place.pointer,
+        location.pointer,
         keyword,
         `has ${branches.length} branches. At most ${SCHEMA_LIMITS.branches} are allowed.`,
       );
-    const key = locationKey(place);
+    const key = locationKey(location);
     const rest = flat.conjuncts.map((other) =>
-      locationKey(other.place) === key ? { ...other, decided: [...other.decided, keyword] } : other,
+      locationKey(other.location) === key ? { ...other, decided: [...other.decided, keyword] } : other,
     );
     const withBranch = (index: number): readonly Conjunct[] => [
       ...rest,
-      conjunctFor(child(place, keyword, index), [...demand.via, key]),
+      conjunctFor(child(location, keyword, index), [...conjunct.via, key]),
     ];
     if (keyword === 'oneOf')
-      checkExclusive(place, {
-        branches: branches.map((_, index) => withBranch(index)),
-        reader: this.#reader,
-        comparisons: this.#comparisons,
-      });
+      this.#exclusion.check(
+        location.pointer,
+        branches.map((_, index) => withBranch(index)),
+      );
     const names = possible(Array.from(branches.keys()), (index) => this.#ruleFor(withBranch(index), hint));
     return choice([...new Set(names)]);
   }
 }
 
-/** What is left without contradictions; the first of them where nothing is left. */
+/** The items without those that no value can meet. Throws the first contradiction where none is left. */
 function possible<Item>(items: readonly Item[], write: (item: Item) => string): readonly string[] {
   const written: string[] = [];
   let contradiction: Contradiction | undefined;
@@ -185,7 +177,7 @@ function possible<Item>(items: readonly Item[], write: (item: Item) => string): 
   return written;
 }
 
-/** A keyword that came in by `$ref` or `allOf` is at fault where it is written. */
+/** Where a keyword came in by `$ref` or `allOf`, the error names the place where it is written. */
 function located(
   thrown: unknown,
   { at, schemas }: { at: Pointer; schemas: readonly LocatedSchema[] },
@@ -193,110 +185,96 @@ function located(
   if (!(thrown instanceof SchemaError) || thrown.pointer !== at) return thrown;
   const { keyword } = thrown;
   const written = schemas.find(({ node }) => keyword !== undefined && keyword in node);
-  return written === undefined ? thrown : thrown.movedTo(written.place.pointer);
-}
-
-/**
- * `oneOf` says that exactly one branch holds, which a grammar cannot count. It is the same as `anyOf` where no value
- * meets two branches; this sees it by types, listed values, ranges, and required properties of objects.
- */
-
-/** Objects within objects that are looked into. */
-const DEPTH = 3;
-
-/** How many pairs may still be compared; shared by all that a schema asks for. */
-interface Comparisons {
-  left: number;
-}
-
-interface Exclusion {
-  readonly branches: readonly (readonly Conjunct[])[];
-  readonly reader: SchemaReader;
-  readonly comparisons: Comparisons;
-}
-
-interface Comparing {
-  readonly place: SchemaLocation;
-  readonly reader: SchemaReader;
-  readonly comparisons: Comparisons;
-  readonly depth: number;
+  return written === undefined ? thrown : thrown.movedTo(written.location.pointer);
 }
 
 interface Branch {
-  readonly facts: MergedSchema;
+  readonly merged: MergedSchema;
   readonly schemas: readonly LocatedSchema[];
 }
 
-function checkExclusive(place: SchemaLocation, { branches, reader, comparisons }: Exclusion): void {
-  const read = branches.map((demands) => readBranch(demands, reader));
-  for (const [first, one] of read.entries()) {
-    for (const [offset, other] of read.slice(first + 1).entries()) {
-      if (excludes(one, other, { place, reader, comparisons, depth: DEPTH })) continue;
-      throw new SchemaError(
-        place.pointer,
-        'oneOf',
-        `is only supported where no value can meet two branches, and branches ${first} and ${first + 1 + offset} do not visibly exclude one another. Use anyOf, or give both a required property whose values differ.`,
-      );
+/** Objects within objects that are compared. */
+const COMPARED_DEPTH = 3;
+
+/**
+ * `oneOf` allows a value that exactly one branch allows, which a grammar cannot count. It equals `anyOf` where no value
+ * meets two branches; this recognises it by types, listed values, ranges, and required properties of objects. Owns how
+ * many comparisons one document may still cause.
+ */
+class BranchExclusion {
+  readonly #reader: SchemaReader;
+  #comparisonsLeft: number = SCHEMA_LIMITS.comparisons;
+
+  constructor(reader: SchemaReader) {
+    this.#reader = reader;
+  }
+
+  /** Throws where two of the branches do not visibly exclude one another. */
+  check(at: Pointer, branches: readonly (readonly Conjunct[])[]): void {
+    const read = branches.map((conjuncts) => this.#read(conjuncts));
+    for (const [first, one] of read.entries()) {
+      for (let second = first + 1; second < read.length; second++) {
+        const excluded = this.#excludes(one, read[second], COMPARED_DEPTH);
+        if (this.#comparisonsLeft < 0)
+          throw new SchemaError(at, 'oneOf', 'needs too many comparisons of branches. Use anyOf.');
+        if (excluded) continue;
+        throw new SchemaError(
+          at,
+          'oneOf',
+          `is only supported where no value can meet two branches, and branches ${first} and ${second} do not visibly exclude one another. Use anyOf, or give both a required property whose values differ.`,
+        );
+      }
     }
   }
-}
 
-/** Undefined: no value meets it. Choices that are still open are left out, which can only allow more. */
-function readBranch(demands: readonly Conjunct[], reader: SchemaReader): Branch | undefined {
-  try {
-    const { schemas } = flatten(demands, reader);
-    return { facts: mergeSchemas(schemas, demands.at(-1)?.place.pointer ?? []), schemas };
-  } catch (thrown) {
-    if (thrown instanceof Contradiction) return undefined;
-    throw thrown;
+  /** Undefined: no value meets it. Open choices are not looked into, which can only allow more. */
+  #read(conjuncts: readonly Conjunct[]): Branch | undefined {
+    try {
+      const { schemas } = flatten(conjuncts, this.#reader);
+      return { merged: mergeSchemas(schemas, conjuncts.at(-1)?.location.pointer ?? []), schemas };
+    } catch (thrown) {
+      if (thrown instanceof Contradiction) return undefined;
+      throw thrown;
+    }
+  }
+
+  #excludes(one: Branch | undefined, other: Branch | undefined, depth: number): boolean {
+    this.#comparisonsLeft -= 1;
+    if (this.#comparisonsLeft < 0) return false;
+    if (one === undefined || other === undefined) return true;
+    const values = one.merged.values?.map(canonicalJson);
+    if (values && other.merged.values)
+      return !other.merged.values.some((value) => values.includes(canonicalJson(value)));
+    const otherTypes = typesOf(other.merged);
+    const shared = [...typesOf(one.merged)].filter((type) => otherTypes.has(type));
+    return shared.every((type) => {
+      if (type === 'number') return isAbove(one.merged, other.merged) || isAbove(other.merged, one.merged);
+      return type === 'object' && depth > 0 && this.#propertyExcludes(one, other, depth - 1);
+    });
+  }
+
+  /** A property that both require, with values that exclude one another. */
+  #propertyExcludes(one: Branch, other: Branch, depth: number): boolean {
+    const required = new Set(other.schemas.flatMap(({ node }) => node.required ?? []));
+    const both = one.schemas.flatMap(({ node }) => node.required ?? []).filter((name) => required.has(name));
+    return both.some((name) =>
+      this.#excludes(this.#readProperty(one, name), this.#readProperty(other, name), depth),
+    );
+  }
+
+  #readProperty({ schemas }: Branch, name: string): Branch | undefined {
+    const conjuncts = schemas.flatMap(({ location, node }) =>
+      Object.hasOwn(node.properties ?? {}, name) ? [conjunctFor(child(location, 'properties', name))] : [],
+    );
+    return this.#read(conjuncts);
   }
 }
 
-function excludes(one: Branch | undefined, other: Branch | undefined, how: Comparing): boolean {
-  how.comparisons.left -= 1;
-  if (how.comparisons.left < 0)
-    throw new SchemaError(how.place.pointer, 'oneOf', 'needs too many comparisons of branches. Use anyOf.');
-  if (one === undefined || other === undefined) return true;
-  const values = one.facts.values?.map(canonicalJson);
-  if (values && other.facts.values)
-    return !other.facts.values.some((value) => values.includes(canonicalJson(value)));
-  const shared = [...kinds(one.facts)].filter((kind) => kinds(other.facts).has(kind));
-  return shared.every((kind) => {
-    if (kind === 'number') return above(one.facts, other.facts) || above(other.facts, one.facts);
-    return kind === 'object' && how.depth > 0 && propertyExcludes(one, other, how);
-  });
+function typesOf({ types, values }: MergedSchema): ReadonlySet<string> {
+  return values === undefined ? types : new Set(values.map(jsonTypeOf));
 }
 
-function kinds({ types: allowed, values }: MergedSchema): ReadonlySet<string> {
-  return values === undefined ? allowed : new Set(values.map(jsonTypeOf));
-}
-
-function above({ lower }: MergedSchema, { upper }: MergedSchema): boolean {
-  return lower !== undefined && upper !== undefined && isAbove(lower, upper);
-}
-
-function isAbove(lower: Bound, upper: Bound): boolean {
+function isAbove({ lower }: MergedSchema, { upper }: MergedSchema): boolean {
+  if (lower === undefined || upper === undefined) return false;
   return lower.value > upper.value || (lower.value === upper.value && (lower.exclusive || upper.exclusive));
-}
-
-/** A property that both must have, with values that exclude one another. */
-function propertyExcludes(one: Branch, other: Branch, how: Comparing): boolean {
-  const required = new Set(other.schemas.flatMap(({ node }) => node.required ?? []));
-  const both = one.schemas.flatMap(({ node }) => node.required ?? []).filter((name) => required.has(name));
-  return both.some((name) =>
-    excludes(readProperty(one, name, how.reader), readProperty(other, name, how.reader), {
-      ...how,
-      depth: how.depth - 1,
-    }),
-  );
-}
-
-function readProperty({ schemas }: Branch, name: string, reader: SchemaReader): Branch | undefined {
-  const places = schemas.flatMap(({ place, node }) =>
-    Object.hasOwn(node.properties ?? {}, name) ? [child(place, 'properties', name)] : [],
-  );
-  return readBranch(
-    places.map((place) => conjunctFor(place)),
-    reader,
-  );
 }

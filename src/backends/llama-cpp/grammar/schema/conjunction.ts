@@ -1,8 +1,8 @@
 /**
- * A list of schemas that one value must meet together, with `$ref` and `allOf` followed to their ends: what is left
- * are plain keywords and choices that are still open.
+ * Conjunctions: lists of schemas that one value must meet. `flatten` follows `$ref` and `allOf` to their ends, so that
+ * plain keywords and open choices are left. `mergeSchemas` merges the keywords: the narrowest of each bound, the types and
+ * values that all allow. Objects and arrays keep their schemas side by side; their parts are merged where they are written.
  */
-
 import type { GrammarBuilder } from '../gbnf/grammar-builder.ts';
 import { SCHEMA_LIMITS } from '../limits.ts';
 import { type JsonType, KEYWORDS } from './keywords.ts';
@@ -19,26 +19,26 @@ import {
 
 type ChoiceKeyword = 'anyOf' | 'oneOf';
 
-/** A schema, and which of its choices have been made already. */
+/** A schema, and which of its choices are decided. */
 export interface Conjunct {
-  readonly place: SchemaLocation;
+  readonly location: SchemaLocation;
   readonly decided: readonly ChoiceKeyword[];
-  /** Keys of the schemas whose choices led here: leading back to one of them is going round in a circle. */
+  /** Keys of the schemas whose choices led here. Leading back to one of them is a cycle. */
   readonly via: readonly string[];
 }
 
-export function conjunctFor(place: SchemaLocation, via: readonly string[] = []): Conjunct {
-  return { place, decided: [], via };
+export function conjunctFor(location: SchemaLocation, via: readonly string[] = []): Conjunct {
+  return { location, decided: [], via };
 }
 
 export interface OpenChoice {
-  readonly demand: Conjunct;
+  readonly conjunct: Conjunct;
   readonly keyword: ChoiceKeyword;
   readonly branches: readonly unknown[];
 }
 
 export interface Conjunction {
-  /** Tells different lists apart; the same for the same schemas in another order. */
+  /** The same for the same schemas in any order. */
   readonly key: string;
   readonly conjuncts: readonly Conjunct[];
   /** Those with keywords of their own. */
@@ -47,60 +47,56 @@ export interface Conjunction {
 }
 
 const CHOICES: readonly ChoiceKeyword[] = ['anyOf', 'oneOf'];
-/** Keywords that make other schemas part of the list, and those that are only pointed at. */
+/** Keywords that add schemas to the list, and those that only hold schemas to refer to. */
 const STRUCTURE = new Set(['$ref', 'allOf', 'anyOf', 'oneOf', '$defs', 'definitions']);
 
-export function flatten(demands: readonly Conjunct[], reader: SchemaReader): Conjunction {
-  const given = new Map(demands.map((demand) => [locationKey(demand.place), demand]));
+export function flatten(conjuncts: readonly Conjunct[], reader: SchemaReader): Conjunction {
+  const given = new Map(conjuncts.map((conjunct) => [locationKey(conjunct.location), conjunct]));
   const found = new Map<string, Conjunct>();
   const schemas: LocatedSchema[] = [];
   const choices: OpenChoice[] = [];
-  const follow = (place: SchemaLocation, via: readonly string[], path: readonly string[]): void => {
-    const key = locationKey(place);
-    const demand = given.get(key) ?? conjunctFor(place, via);
+  const follow = (location: SchemaLocation, via: readonly string[], path: readonly string[]): void => {
+    const key = locationKey(location);
+    const conjunct = given.get(key) ?? conjunctFor(location, via);
     if (path.includes(key) || via.includes(key))
-      throw new SchemaError(place.pointer, '$ref', 'leads back to itself without ever reaching a value.');
+      throw new SchemaError(location.pointer, '$ref', 'leads back to itself without ever reaching a value.');
     if (path.length >= SCHEMA_LIMITS.depth)
       throw new SchemaError(
-        place.pointer,
+        location.pointer,
         undefined,
         `is reached through more than ${SCHEMA_LIMITS.depth} references and allOfs in a row.`,
       );
     if (found.has(key)) return;
-    const node = reader.read(place);
-    if (node === false) throw new Contradiction(place.pointer, undefined, 'is false: no value is allowed.');
-    found.set(key, demand);
+    const node = reader.read(location);
+    if (node === false)
+      throw new Contradiction(location.pointer, undefined, 'is false: no value is allowed.');
+    found.set(key, conjunct);
     if (found.size > SCHEMA_LIMITS.merged)
       throw new SchemaError(
-        place.pointer,
+        location.pointer,
         undefined,
         `makes one value meet more than ${SCHEMA_LIMITS.merged} schemas.`,
       );
-    if (Object.keys(node).some((keyword) => !STRUCTURE.has(keyword))) schemas.push({ place, node });
+    if (Object.keys(node).some((keyword) => !STRUCTURE.has(keyword))) schemas.push({ location, node });
     for (const keyword of CHOICES) {
       const branches = node[keyword];
-      if (branches !== undefined && !demand.decided.includes(keyword))
-        choices.push({ demand, keyword, branches });
+      if (branches !== undefined && !conjunct.decided.includes(keyword))
+        choices.push({ conjunct, keyword, branches });
     }
     const deeper = [...path, key];
-    if (node.$ref !== undefined) follow(reader.resolve(place.pointer, node.$ref), via, deeper);
-    for (const index of node.allOf?.keys() ?? []) follow(child(place, 'allOf', index), via, deeper);
+    if (node.$ref !== undefined) follow(reader.resolve(location.pointer, node.$ref), via, deeper);
+    for (const index of node.allOf?.keys() ?? []) follow(child(location, 'allOf', index), via, deeper);
   };
-  for (const { place, via } of demands) follow(place, via, []);
+  for (const { location, via } of conjuncts) follow(location, via, []);
   const counted = [
-    ...schemas.map(({ place }) => locationKey(place)),
-    ...choices.map(({ demand, keyword }) => `${locationKey(demand.place)} ${keyword}`),
+    ...schemas.map(({ location }) => locationKey(location)),
+    ...choices.map(({ conjunct, keyword }) => `${locationKey(conjunct.location)} ${keyword}`),
   ];
   return { key: [...new Set(counted)].sort().join('\n'), conjuncts: [...found.values()], schemas, choices };
 }
 
-/**
- * What several schemas demand together, of one value: the narrowest of each bound, the types and values that all of
- * them allow. Objects and arrays keep their schemas side by side; their parts are put together where they are written.
- */
-
 export interface LocatedSchema {
-  readonly place: SchemaLocation;
+  readonly location: SchemaLocation;
   readonly node: SchemaNode;
 }
 
@@ -111,9 +107,9 @@ export interface Bound {
 
 export interface MergedSchema {
   readonly types: ReadonlySet<JsonType>;
-  /** Numbers must be whole. */
+  /** Numbers must be integers. */
   readonly integer: boolean;
-  /** The values that enum and const leave; absent where there is neither. */
+  /** The values that enum and const allow; undefined where there is neither. */
   readonly values: readonly unknown[] | undefined;
   readonly lower: Bound | undefined;
   readonly upper: Bound | undefined;
@@ -124,7 +120,7 @@ export interface MergedSchema {
 }
 
 const JSON_TYPES: readonly JsonType[] = ['object', 'array', 'string', 'number', 'boolean', 'null'];
-/** What cannot be checked on a listed value without more than a grammar's own means. */
+/** Keywords that are not checked on listed values. */
 const NOT_BESIDE_VALUES = [
   'pattern',
   'format',
@@ -141,7 +137,7 @@ const NOT_BESIDE_VALUES = [
 
 export function mergeSchemas(schemas: readonly LocatedSchema[], at: Pointer): MergedSchema {
   const nodes = schemas.map(({ node }) => node);
-  const facts: MergedSchema = {
+  const merged: MergedSchema = {
     types: jsonTypesOf(nodes),
     integer: nodes.some(({ type }) => type !== undefined && !typesOf(type).includes('number')),
     values: valuesOf(schemas),
@@ -152,16 +148,16 @@ export function mergeSchemas(schemas: readonly LocatedSchema[], at: Pointer): Me
     patterns: distinct(nodes.flatMap(({ pattern }) => pattern ?? [])),
     formats: distinct(nodes.flatMap(({ format }) => format ?? [])),
   };
-  if (facts.values === undefined) return facts;
-  refuseBesideValues(schemas);
-  const values = facts.values.filter((value) => meets(value, facts));
+  if (merged.values === undefined) return merged;
+  rejectBesideValues(schemas);
+  const values = merged.values.filter((value) => meets(value, merged));
   if (values.length === 0)
     throw new Contradiction(
       at,
       nodes.some((node) => 'const' in node) ? 'const' : 'enum',
       'has no value that the other keywords allow.',
     );
-  return { ...facts, values };
+  return { ...merged, values };
 }
 
 function typesOf(type: string | readonly string[]): readonly string[] {
@@ -172,7 +168,7 @@ export function smallest(numbers: readonly number[]): number | undefined {
   return numbers.length === 0 ? undefined : Math.min(...numbers);
 }
 
-/** Without a type, the keywords tell which kinds are meant; without those either, any. */
+/** Without `type`, the keywords imply the types; without such keywords, any type. */
 function jsonTypesOf(nodes: readonly SchemaNode[]): ReadonlySet<JsonType> {
   const typed = nodes.filter(({ type }) => type !== undefined);
   if (typed.length === 0) {
@@ -189,9 +185,9 @@ function jsonTypesOf(nodes: readonly SchemaNode[]): ReadonlySet<JsonType> {
 }
 
 function valuesOf(schemas: readonly LocatedSchema[]): readonly unknown[] | undefined {
-  const lists = schemas.flatMap(({ place, node }) => [
-    ...(node.enum === undefined ? [] : [bounded(place, 'enum', node.enum)]),
-    ...('const' in node ? [bounded(place, 'const', [node.const])] : []),
+  const lists = schemas.flatMap(({ location, node }) => [
+    ...(node.enum === undefined ? [] : [bounded(location, 'enum', node.enum)]),
+    ...('const' in node ? [bounded(location, 'const', [node.const])] : []),
   ]);
   const [first, ...others] = lists;
   if (first === undefined) return undefined;
@@ -222,12 +218,12 @@ function bounded(
   return values;
 }
 
-function refuseBesideValues(schemas: readonly LocatedSchema[]): void {
-  for (const { place, node } of schemas) {
+function rejectBesideValues(schemas: readonly LocatedSchema[]): void {
+  for (const { location, node } of schemas) {
     const keyword = NOT_BESIDE_VALUES.find((name) => node[name] !== undefined);
     if (keyword !== undefined)
       throw new SchemaError(
-        place.pointer,
+        location.pointer,
         keyword,
         'is not supported beside enum or const; list only the values that are meant.',
       );
@@ -252,7 +248,7 @@ function meets(
 interface BoundKeywords {
   readonly open: 'exclusiveMinimum' | 'exclusiveMaximum';
   readonly closed: 'minimum' | 'maximum';
-  /** 1 where the largest is the narrowest, −1 where the smallest is. */
+  /** 1 for lower bounds, -1 for upper bounds. */
   readonly sign: 1 | -1;
 }
 
@@ -272,12 +268,10 @@ function distinct(texts: readonly string[]): readonly string[] {
   return [...new Set(texts)];
 }
 
-/** JSON values as texts: in one spelling, and within bounds, whatever a client sent. */
-
-/** Deeper values than this are refused before anything recursive looks at them. */
+/** Deeper values are rejected before anything recursive reads them. */
 const MAX_DEPTH = 32;
 
-/** Whether lists and objects within one another stay within the depth that is handled. */
+/** Whether the value is nested no deeper than MAX_DEPTH. */
 function isShallow(value: unknown): boolean {
   let level: unknown[] = [value];
   for (let depth = 0; level.length > 0; depth++) {
@@ -287,7 +281,7 @@ function isShallow(value: unknown): boolean {
   return true;
 }
 
-/** The same text for equal values, whatever the order of their properties. For comparing only. */
+/** The same text for equal values, whatever the order of their properties. */
 export function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
   if (typeof value !== 'object' || value === null) return JSON.stringify(Object.is(value, -0) ? 0 : value);
@@ -303,22 +297,21 @@ export function jsonTypeOf(value: unknown): 'object' | 'array' | 'string' | 'num
   return typeof value as 'object' | 'string' | 'number' | 'boolean';
 }
 
-/** Characters as JSON Schema counts them. */
+/** The length as JSON Schema counts it. */
 function codePointCount(text: string): number {
   let length = 0;
   for (const _ of text) length += 1;
   return length;
 }
 
-/** What the kinds of value are written with: the schemas that the value must meet, and the compiler for its parts. */
-
-/** What the parts of a value are compiled with. */
+/** Compiles the parts of a value. */
 export interface RuleCompiler {
   readonly builder: GrammarBuilder;
   /** The name of the rule for a value that meets all the schemas. */
-  ruleFor(places: readonly SchemaLocation[], hint: string): string;
+  ruleFor(locations: readonly SchemaLocation[], hint: string): string;
 }
 
+/** What the writer of a type is given: the schemas that the value must meet, and the compiler for its parts. */
 export interface WriteContext {
   readonly schemas: readonly LocatedSchema[];
   readonly at: Pointer;

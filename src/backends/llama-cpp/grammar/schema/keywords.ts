@@ -1,6 +1,6 @@
 /**
- * Every keyword of JSON Schema that is known here: what it may hold, what becomes of it. docs/structured-output.md is
- * made from this table. A keyword that is not in it is refused.
+ * Every keyword of JSON Schema that is known: its shape, and whether it is supported, ignored or rejected. The generated
+ * reference is made from this table. A keyword that is not in it is rejected.
  */
 export type KeywordShape =
   | 'anything'
@@ -19,11 +19,11 @@ export type JsonType = 'object' | 'array' | 'string' | 'number' | 'boolean' | 'n
 export interface KeywordRule {
   readonly use: 'met' | 'ignored' | 'refused';
   readonly shape: KeywordShape;
-  /** The kind of value it speaks of; absent: any. */
+  /** The type of value that it applies to; absent: any. */
   readonly of?: JsonType;
-  /** The one value with which a refused keyword says nothing. */
+  /** The one value with which a rejected keyword has no effect. */
   readonly unless?: unknown;
-  /** What is supported, or why it is refused; a sentence without its subject. */
+  /** What is supported, or why it is rejected: a sentence without its subject. */
   readonly note: string;
 }
 
@@ -33,7 +33,7 @@ const met = (shape: KeywordShape, note: string, of?: JsonType): KeywordRule => (
   note,
   ...(of && { of }),
 });
-const ignored = (note = 'says nothing about what is valid'): KeywordRule => ({
+const ignored = (note = 'has no effect on what is valid'): KeywordRule => ({
   use: 'ignored',
   shape: 'anything',
   note,
@@ -80,7 +80,7 @@ export const KEYWORDS: ReadonlyMap<string, KeywordRule> = new Map<string, Keywor
   ],
   [
     'minProperties',
-    met('count', 'where the declared properties can meet it, or one further property', 'object'),
+    met('count', 'where the declared properties can meet it, or one additional property', 'object'),
   ],
   ['maxProperties', met('count', 'any', 'object')],
 
@@ -125,7 +125,7 @@ export const KEYWORDS: ReadonlyMap<string, KeywordRule> = new Map<string, Keywor
   ['multipleOf', refused('a grammar cannot divide; ask for an integer, or list the values in enum')],
   [
     'uniqueItems',
-    refused('a grammar does not remember the items it has seen; leave it away and check the answer', false),
+    refused('a grammar does not remember the items it has seen; remove it and check the answer', false),
   ],
   ['contains', refused('use items')],
   ['minContains', refused('use items')],
@@ -138,7 +138,7 @@ export const KEYWORDS: ReadonlyMap<string, KeywordRule> = new Map<string, Keywor
   ['dependentRequired', refused('use anyOf')],
   ['dependentSchemas', refused('use anyOf')],
   ['dependencies', refused('use anyOf')],
-  ['not', refused('a grammar says what is allowed, not what is not')],
+  ['not', refused('a grammar describes what is allowed, not what is forbidden')],
   ['if', refused('use anyOf')],
   ['then', refused('use anyOf')],
   ['else', refused('use anyOf')],

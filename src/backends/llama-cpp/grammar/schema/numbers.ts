@@ -1,4 +1,7 @@
-/** Numbers, whole or not, within the bounds that can be kept exactly. */
+/**
+ * Numbers and integers between bounds, digit by digit. Integers stay within what every reader keeps exact, ±(2^53 − 1);
+ * other numbers have at most six decimals and no exponent, so that no reader rounds one across its bound.
+ */
 
 import { choice, type GrammarBuilder, literal, sequence } from '../gbnf/grammar-builder.ts';
 import type { Bound, MergedSchema } from './conjunction.ts';
@@ -8,11 +11,11 @@ const MAX_INTEGER = Number.MAX_SAFE_INTEGER;
 const MAX_BOUND = 1_000_000_000;
 
 export function writeNumber(
-  facts: MergedSchema,
+  merged: MergedSchema,
   { at, builder }: { readonly at: Pointer; readonly builder: GrammarBuilder },
 ): string {
-  const { lower, upper, integer } = facts;
-  if (integer) return writeInteger(facts, { at, builder });
+  const { lower, upper, integer } = merged;
+  if (integer) return writeInteger(merged, { at, builder });
   if (lower === undefined && upper === undefined) return builder.json('number');
   checkBound(lower, { at, closed: 'minimum', open: 'exclusiveMinimum' });
   checkBound(upper, { at, closed: 'maximum', open: 'exclusiveMaximum' });
@@ -25,11 +28,11 @@ function writeInteger(
   { lower, upper }: MergedSchema,
   { at, builder }: { readonly at: Pointer; readonly builder: GrammarBuilder },
 ): string {
-  const least = Math.max(-MAX_INTEGER, lower === undefined ? -MAX_INTEGER : firstWhole(lower));
-  const most = Math.min(MAX_INTEGER, upper === undefined ? MAX_INTEGER : lastWhole(upper));
-  if (least > most) throw impossible(at, lower);
-  if (least === -MAX_INTEGER && most === MAX_INTEGER) return builder.json('integer');
-  return integersIn({ least, most });
+  const min = Math.max(-MAX_INTEGER, lower === undefined ? -MAX_INTEGER : firstWhole(lower));
+  const max = Math.min(MAX_INTEGER, upper === undefined ? MAX_INTEGER : lastWhole(upper));
+  if (min > max) throw impossible(at, lower);
+  if (min === -MAX_INTEGER && max === MAX_INTEGER) return builder.json('integer');
+  return integersIn({ min, max });
 }
 
 function firstWhole({ value, exclusive }: Bound): number {
@@ -49,7 +52,7 @@ function checkBound(
   throw new SchemaError(
     at,
     bound.exclusive ? open : closed,
-    `is ${bound.value}. For numbers that need not be whole it must be a whole number from -${MAX_BOUND} to ${MAX_BOUND}.`,
+    `is ${bound.value}. For a number that is not an integer, the bound must be an integer from -${MAX_BOUND} to ${MAX_BOUND}.`,
   );
 }
 
@@ -61,14 +64,9 @@ function impossible(at: Pointer, lower: Bound | undefined): Contradiction {
   );
 }
 
-/**
- * Numbers between bounds, digit by digit. Whole numbers stay within what every reader keeps exact (±(2^53 − 1)); others
- * have at most six decimals and no exponent, so that no reader rounds one across its bound.
- */
-
 interface IntegerRange {
-  readonly least: number;
-  readonly most: number;
+  readonly min: number;
+  readonly max: number;
 }
 
 interface DecimalRange {
@@ -90,15 +88,15 @@ const SOME_FRACTION = sequence(
   ),
 );
 
-/** `least` ≤ `most`, both safe integers. */
-function integersIn({ least, most }: IntegerRange): string {
+/** `min` ≤ `max`, both safe integers. */
+function integersIn({ min, max }: IntegerRange): string {
   const ways: string[] = [];
-  if (least < 0) ways.push(sequence(literal('-'), natural({ least: Math.max(1, -most), most: -least })));
-  if (most >= 0) ways.push(natural({ least: Math.max(0, least), most }));
+  if (min < 0) ways.push(sequence(literal('-'), natural({ min: Math.max(1, -max), max: -min })));
+  if (max >= 0) ways.push(natural({ min: Math.max(0, min), max }));
   return choice(ways);
 }
 
-/** Bounds are whole; undefined where no number meets them. */
+/** Bounds are integers; undefined where no number meets them. */
 function decimalsIn({ lower, upper }: DecimalRange): string | undefined {
   const ways: string[] = [];
   if (lower === undefined || lower.value < 0) {
@@ -120,7 +118,7 @@ function mirrored({ value, exclusive }: { value: number; exclusive: boolean }) {
   return { value: -value, exclusive };
 }
 
-/** From a bound of at least 0 on. */
+/** The lower bound is at least 0. */
 function decimals({ lower, upper }: DecimalRange): string | undefined {
   const from = lower?.value ?? 0;
   const to = upper?.value ?? MAX_UNBOUNDED;
@@ -129,20 +127,20 @@ function decimals({ lower, upper }: DecimalRange): string | undefined {
     return lower?.exclusive || upper?.exclusive ? undefined : sequence(literal(String(from)), ZERO_FRACTION);
   const ways: string[] = [];
   if (lower?.exclusive) ways.push(sequence(literal(String(from)), SOME_FRACTION));
-  const least = lower?.exclusive ? from + 1 : from;
-  if (least <= to - 1) ways.push(sequence(natural({ least, most: to - 1 }), FRACTION));
+  const min = lower?.exclusive ? from + 1 : from;
+  if (min <= to - 1) ways.push(sequence(natural({ min, max: to - 1 }), FRACTION));
   if (!upper?.exclusive) ways.push(sequence(literal(String(to)), ZERO_FRACTION));
   return ways.length === 0 ? undefined : choice(ways);
 }
 
-/** 0 ≤ least ≤ most, without leading zeros. */
-function natural({ least, most }: IntegerRange): string {
-  const shortest = String(least).length;
-  const longest = String(most).length;
+/** 0 ≤ min ≤ max, without leading zeros. */
+function natural({ min, max }: IntegerRange): string {
+  const shortest = String(min).length;
+  const longest = String(max).length;
   const ways: string[] = [];
   for (let length = shortest; length <= longest; length++) {
-    const first = length === shortest ? String(least) : `1${'0'.repeat(length - 1)}`;
-    const last = length === longest ? String(most) : '9'.repeat(length);
+    const first = length === shortest ? String(min) : `1${'0'.repeat(length - 1)}`;
+    const last = length === longest ? String(max) : '9'.repeat(length);
     ways.push(digits(first, last));
   }
   return choice(ways);

@@ -1,7 +1,4 @@
-/**
- * Objects: the declared properties in their order, those that are not required left out or not, then further ones.
- */
-
+/** Objects: the declared properties in their order, those that are not required optional, then additional ones. */
 import {
   alternatives,
   type GrammarBuilder,
@@ -14,6 +11,7 @@ import { SCHEMA_LIMITS } from '../limits.ts';
 import { type LocatedSchema, smallest, type WriteContext } from './conjunction.ts';
 import {
   Contradiction,
+  checkRepetitions,
   child,
   type Pointer,
   SchemaError,
@@ -24,17 +22,17 @@ import { PLAIN_CHARACTERS } from './strings.ts';
 
 export function writeObject({ schemas, at, compiler }: WriteContext): string {
   const shape = objectShape(schemas, at);
-  const { least, most } = shape;
+  const { min, max } = shape;
   const ws = compiler.builder.json('ws');
   const declared = membersOf(shape, { schemas, at, compiler });
-  const further = furtherMember(shape, { schemas, at, compiler });
-  const members = { declared, further, least, most };
+  const additional = additionalMember(shape, { schemas, at, compiler });
+  const members = { declared, additional, min, max };
   checkOptionalRun(declared, at);
   checkCounts(members, at);
   const filled = new MemberWriter(members, compiler.builder).write();
-  const empty = least === 0 && declared.every(({ required }) => !required);
+  const empty = min === 0 && declared.every(({ required }) => !required);
   const open = sequence(literal('{'), ws);
-  if (filled === undefined || most === 0) {
+  if (filled === undefined || max === 0) {
     if (!empty)
       throw new Contradiction(at, 'maxProperties', 'leaves no object that has all required properties.');
     return sequence(open, literal('}'));
@@ -45,24 +43,27 @@ export function writeObject({ schemas, at, compiler }: WriteContext): string {
 
 function membersOf({ properties }: ObjectShape, { compiler }: WriteContext): readonly Member[] {
   const ws = compiler.builder.json('ws');
-  return properties.flatMap(({ name, required, places }): Member[] => {
-    if (places === undefined) return [];
+  return properties.flatMap(({ name, required, locations }): Member[] => {
+    if (locations === undefined) return [];
     try {
-      const value = compiler.ruleFor(places, name);
+      const value = compiler.ruleFor(locations, name);
       return [{ part: sequence(literal(`${JSON.stringify(name)}:`), ws, value), required }];
     } catch (thrown) {
-      // A property that no value fits can only be left out.
+      // An optional property that no value fits is never written.
       if (thrown instanceof Contradiction && !required) return [];
       throw thrown;
     }
   });
 }
 
-function furtherMember({ properties, further }: ObjectShape, { compiler }: WriteContext): string | undefined {
-  if (further === undefined) return undefined;
+function additionalMember(
+  { properties, additional }: ObjectShape,
+  { compiler }: WriteContext,
+): string | undefined {
+  if (additional === undefined) return undefined;
   const { builder } = compiler;
   try {
-    const value = compiler.ruleFor(further, 'further');
+    const value = compiler.ruleFor(additional, 'additional');
     const names = properties
       .map(({ name }) => name)
       .filter((name) => JSON.stringify(name).length === name.length + 2);
@@ -77,7 +78,7 @@ function furtherMember({ properties, further }: ObjectShape, { compiler }: Write
   }
 }
 
-/** The engine has to follow each property that may come next. */
+/** The engine has to follow every property that may come next. */
 function checkOptionalRun(declared: readonly Member[], at: WriteContext['at']): void {
   let run = 0;
   for (const { required } of declared) {
@@ -86,104 +87,95 @@ function checkOptionalRun(declared: readonly Member[], at: WriteContext['at']): 
       throw new SchemaError(
         at,
         'properties',
-        `has more than ${SCHEMA_LIMITS.optionalProperties} properties in a row that may be left out. Name some of them in required, or put them into objects of their own.`,
+        `has more than ${SCHEMA_LIMITS.optionalProperties} optional properties in a row. Add some of them to required, or move them into objects of their own.`,
       );
   }
 }
 
-function checkCounts({ declared, further, least, most }: Members, at: WriteContext['at']): void {
+function checkCounts({ declared, additional, min, max }: Members, at: WriteContext['at']): void {
   const required = declared.filter((member) => member.required).length;
-  if (most !== undefined && least > most)
+  if (max !== undefined && min > max)
     throw new Contradiction(at, 'minProperties', 'is greater than maxProperties.');
-  if (most !== undefined && required > most)
-    throw new Contradiction(at, 'maxProperties', `is ${most}, but ${required} properties are required.`);
-  if (further === undefined && least > declared.length)
+  if (max !== undefined && required > max)
+    throw new Contradiction(at, 'maxProperties', `is ${max}, but ${required} properties are required.`);
+  if (additional === undefined && min > declared.length)
     throw new Contradiction(
       at,
       'minProperties',
-      `is ${least}, but there can be only ${declared.length} properties.`,
+      `is ${min}, but there can be only ${declared.length} properties.`,
     );
-  // Further properties may repeat a name, so only one of them is sure to count.
-  if (further !== undefined && least > required + 1)
+  // Additional properties may repeat a name, so only one of them is sure to count.
+  if (additional !== undefined && min > required + 1)
     throw new SchemaError(
       at,
       'minProperties',
-      `is ${least}. Where additionalProperties are allowed, it can be one more than the required properties at most.`,
+      `is ${min}. Where additionalProperties are allowed, it can be one more than the required properties at most.`,
     );
-  for (const [keyword, value] of [
-    ['minProperties', least],
-    ['maxProperties', further === undefined ? 0 : (most ?? 0)],
-  ] as const)
-    if (value > SCHEMA_LIMITS.repetitions)
-      throw new SchemaError(at, keyword, `is ${value}. At most ${SCHEMA_LIMITS.repetitions} is allowed.`);
+  checkRepetitions(at, { minProperties: min, ...(additional !== undefined && { maxProperties: max }) });
 }
-
-/**
- * What the schemas of one object say together: its properties in order, which of them must be there, what else may be,
- * and how many.
- */
 
 interface Property {
   readonly name: string;
   readonly required: boolean;
-  /** What its value must meet; undefined where it must not be there. */
-  readonly places: readonly SchemaLocation[] | undefined;
+  /** Schemas that its value must meet; undefined where the property is not allowed. */
+  readonly locations: readonly SchemaLocation[] | undefined;
 }
 
+/** What the schemas of one object say together. */
 interface ObjectShape {
   readonly properties: readonly Property[];
-  /** What the value of any other property must meet; undefined where there must be none. */
-  readonly further: readonly SchemaLocation[] | undefined;
-  readonly least: number;
-  readonly most: number | undefined;
+  /** Schemas that the value of any other property must meet; undefined where no other is allowed. */
+  readonly additional: readonly SchemaLocation[] | undefined;
+  readonly min: number;
+  readonly max: number | undefined;
 }
 
 function objectShape(schemas: readonly LocatedSchema[], at: Pointer): ObjectShape {
   const nodes = schemas.map(({ node }) => node);
-  const further = furtherPlaces(schemas);
+  const additional = additionalLocations(schemas);
   const required = new Set(nodes.flatMap((node) => node.required ?? []));
   const declared = new Set(nodes.flatMap((node) => Object.keys(node.properties ?? {})));
   const names = [...declared, ...[...required].filter((name) => !declared.has(name))];
   checkNames(names, at);
   const properties = names.map((name): Property => {
-    const places = declared.has(name) ? propertyPlaces(schemas, name) : further;
-    if (required.has(name) && places === undefined)
+    const locations = declared.has(name) ? propertyLocations(schemas, name) : additional;
+    if (required.has(name) && locations === undefined)
       throw new Contradiction(
         at,
         'required',
         `names ${JSON.stringify(name)}, which is not allowed: declare it in properties, or allow it by additionalProperties.`,
       );
-    return { name, required: required.has(name), places };
+    return { name, required: required.has(name), locations };
   });
   return {
     properties,
-    further,
-    least: Math.max(0, ...nodes.flatMap(({ minProperties }) => minProperties ?? [])),
-    most: smallest(nodes.flatMap(({ maxProperties }) => maxProperties ?? [])),
+    additional,
+    min: Math.max(0, ...nodes.flatMap(({ minProperties }) => minProperties ?? [])),
+    max: smallest(nodes.flatMap(({ maxProperties }) => maxProperties ?? [])),
   };
 }
 
-/** Explicit words of all schemas count; without any, further properties are allowed only where none are declared. */
-function furtherPlaces(schemas: readonly LocatedSchema[]): readonly SchemaLocation[] | undefined {
+/** Without an additionalProperties in any schema, additional properties are allowed only where none are declared. */
+function additionalLocations(schemas: readonly LocatedSchema[]): readonly SchemaLocation[] | undefined {
   const explicit = schemas.filter(({ node }) => node.additionalProperties !== undefined);
   if (explicit.length === 0)
     return schemas.some(({ node }) => node.properties !== undefined) ? undefined : [];
   if (explicit.some(({ node }) => node.additionalProperties === false)) return undefined;
-  return explicit.map(({ place }) => child(place, 'additionalProperties'));
+  return explicit.map(({ location }) => child(location, 'additionalProperties'));
 }
 
-/** A schema that does not declare the property still speaks of it by its additionalProperties. */
-function propertyPlaces(
+/** The additionalProperties of a schema apply to properties that it does not declare. */
+function propertyLocations(
   schemas: readonly LocatedSchema[],
   name: string,
 ): readonly SchemaLocation[] | undefined {
-  const places: SchemaLocation[] = [];
-  for (const { place, node } of schemas) {
-    if (declares(node, name)) places.push(child(place, 'properties', name));
+  const locations: SchemaLocation[] = [];
+  for (const { location, node } of schemas) {
+    if (declares(node, name)) locations.push(child(location, 'properties', name));
     else if (node.additionalProperties === false) return undefined;
-    else if (node.additionalProperties !== undefined) places.push(child(place, 'additionalProperties'));
+    else if (node.additionalProperties !== undefined) locations.push(child(location, 'additionalProperties'));
   }
-  return places;
+  return locations;
 }
 
 function declares({ properties }: SchemaNode, name: string): boolean {
@@ -210,7 +202,7 @@ function checkNames(names: readonly string[], at: Pointer): void {
  * stands before. Where the number of properties matters, a part is written for each number so far.
  */
 
-/** A property as it is written, `"name": value`. */
+/** A property as GBNF, `"name": value`. */
 interface Member {
   readonly part: string;
   readonly required: boolean;
@@ -218,15 +210,15 @@ interface Member {
 
 interface Members {
   readonly declared: readonly Member[];
-  /** Any further property; undefined where there are none. */
-  readonly further: string | undefined;
-  readonly least: number;
-  readonly most: number | undefined;
+  /** One additional property; undefined where none is allowed. */
+  readonly additional: string | undefined;
+  readonly min: number;
+  readonly max: number | undefined;
 }
 
 interface Position {
   readonly index: number;
-  /** Properties before this one, as far as their number matters. */
+  /** Properties before this one, as far as the number matters. */
   readonly written: number;
 }
 
@@ -234,20 +226,20 @@ class MemberWriter {
   readonly #members: Members;
   readonly #builder: GrammarBuilder;
   readonly #comma: string;
-  /** Parts already written; undefined for a dead end. */
+  /** By position; undefined: no object can go on from there. */
   readonly #parts = new Map<string, string | undefined>();
-  /** Beyond this many it makes no difference how many there are. */
+  /** The number of properties does not matter beyond this one. */
   readonly #countUpTo: number;
   /** The bound that can still be exceeded. */
-  readonly #most: number | undefined;
+  readonly #max: number | undefined;
 
   constructor(members: Members, builder: GrammarBuilder) {
     this.#members = members;
     this.#builder = builder;
     this.#comma = sequence(literal(','), builder.json('ws'));
-    const { declared, further, least, most } = members;
-    this.#most = further === undefined && most !== undefined && most >= declared.length ? undefined : most;
-    this.#countUpTo = Math.max(1, least, this.#most ?? 0);
+    const { declared, additional, min, max } = members;
+    this.#max = additional === undefined && max !== undefined && max >= declared.length ? undefined : max;
+    this.#countUpTo = Math.max(1, min, this.#max ?? 0);
   }
 
   /** All members, at least one; undefined where there can be none. */
@@ -255,7 +247,7 @@ class MemberWriter {
     return this.#from({ index: 0, written: 0 });
   }
 
-  /** The next member, whichever it is, and what follows it. */
+  /** Whichever member is next, and what follows it. */
   #from(position: Position): string | undefined {
     const key = `${position.index} ${position.written}`;
     if (this.#parts.has(key)) return this.#parts.get(key);
@@ -266,9 +258,9 @@ class MemberWriter {
   }
 
   #ways({ index, written }: Position): readonly string[] {
-    if (this.#most !== undefined && written >= this.#most) return [];
+    if (this.#max !== undefined && written >= this.#max) return [];
     const member = this.#members.declared[index];
-    if (member === undefined) return this.#further(written);
+    if (member === undefined) return this.#additional(written);
     const rest = this.#after({ index: index + 1, written: Math.min(written + 1, this.#countUpTo) });
     const skipped = member.required ? undefined : this.#from({ index: index + 1, written });
     return [rest === undefined ? undefined : sequence(member.part, rest), skipped].filter(
@@ -276,26 +268,26 @@ class MemberWriter {
     );
   }
 
-  /** What follows a member. Behind one comma, so that the engine has one way to go on until it has been written. */
+  /** What follows a member: all of it behind one comma, so that the engine has a single path until there. */
   #after({ index, written }: Position): string | undefined {
-    const { declared, least } = this.#members;
-    const mayEnd = written >= least && declared.slice(index).every(({ required }) => !required);
+    const { declared, min } = this.#members;
+    const mayEnd = written >= min && declared.slice(index).every(({ required }) => !required);
     const next = this.#from({ index, written });
     if (next === undefined) return mayEnd ? '' : undefined;
     const more = sequence(this.#comma, next);
     return mayEnd ? `${this.#builder.add('more', more)}?` : more;
   }
 
-  /** Further properties, at least one, after all declared ones. */
-  #further(written: number): readonly string[] {
-    const { further, least } = this.#members;
-    if (further === undefined) return [];
-    const next = this.#builder.add('further-next', sequence(this.#comma, further));
-    const missing = Math.max(0, least - written - 1);
+  /** Additional properties, at least one, after all declared ones. */
+  #additional(written: number): readonly string[] {
+    const { additional, min } = this.#members;
+    if (additional === undefined) return [];
+    const next = this.#builder.add('additional-next', sequence(this.#comma, additional));
+    const missing = Math.max(0, min - written - 1);
     return [
       sequence(
-        further,
-        repeated(next, missing, this.#most === undefined ? undefined : this.#most - written - 1),
+        additional,
+        repeated(next, missing, this.#max === undefined ? undefined : this.#max - written - 1),
       ),
     ];
   }

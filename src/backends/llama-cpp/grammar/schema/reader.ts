@@ -1,12 +1,12 @@
 /**
- * Reads one schema of a document: checks its keywords and the shape of each, and resolves references. Checked schemas
- * are kept, so that one that many places refer to is checked once.
+ * Reads one schema of a document: checks its keywords and the shape of each, and resolves references. A schema that is
+ * referred to often is checked once.
  */
-
 import { ServingError } from '../../../../core/errors.ts';
+import { SCHEMA_LIMITS } from '../limits.ts';
 import { KEYWORDS, type KeywordRule, type KeywordShape } from './keywords.ts';
 
-/** The keywords of a schema that are met; their shapes have been checked. */
+/** The supported keywords of a schema; their shapes have been checked. */
 export interface SchemaNode {
   readonly type?: string | readonly string[];
   readonly enum?: readonly unknown[];
@@ -34,7 +34,7 @@ export interface SchemaNode {
   readonly exclusiveMaximum?: number;
 }
 
-/** A schema and where it stands. The pointer alone tells two of a document apart. */
+/** A schema and its pointer, which is different for each schema of a document. */
 export interface SchemaLocation {
   readonly pointer: Pointer;
   readonly schema: unknown;
@@ -114,7 +114,7 @@ export class SchemaReader {
         throw problem('points at nothing.');
       schema = (schema as Record<string, unknown>)[segment];
     }
-    if (!isSchema(schema)) throw problem('points at something that is no schema.');
+    if (!isSchema(schema)) throw problem('points at something that is not a schema.');
     return { pointer, schema };
   }
 }
@@ -128,7 +128,7 @@ export function child(
   return { pointer: [...pointer, ...segments.map(String)], schema: at };
 }
 
-/** Tells places apart. */
+/** Different for each location. */
 export function locationKey({ pointer }: SchemaLocation): string {
   return pointerText(pointer);
 }
@@ -169,14 +169,10 @@ function unescapeSegment(segment: string): string {
   return decoded.replaceAll('~1', '/').replaceAll('~0', '~');
 }
 
-/**
- * What is wrong with a schema, and where in it. A contradiction is a schema that no value meets: as one branch of
- * several it simply drops out.
- */
-
 /** From the root of the schema: `['properties', 'age']`. */
 export type Pointer = readonly string[];
 
+/** What is wrong with a schema, and where. */
 export class SchemaError extends Error {
   readonly pointer: Pointer;
   /** The keyword at fault, if it is one. */
@@ -193,6 +189,7 @@ export class SchemaError extends Error {
   }
 }
 
+/** No value meets the schema. As one branch of several it is left out. */
 export class Contradiction extends SchemaError {
   override movedTo(pointer: Pointer): Contradiction {
     return new Contradiction(pointer, this.keyword, this.message);
@@ -204,7 +201,7 @@ function pointerText(pointer: Pointer): string {
   return ['#', ...pointer.map((part) => part.replaceAll('~', '~0').replaceAll('/', '~1'))].join('/');
 }
 
-/** `param` is the field that the schema came in: the error's is `format.properties.age.multipleOf`. */
+/** `param`: the field of the request that holds the schema. The error's own is `format.properties.age.multipleOf`. */
 export function requestErrorOf({ pointer, keyword, message }: SchemaError, param: string): ServingError {
   const subject = keyword === undefined ? 'This schema' : keyword;
   return new ServingError('invalid_request', {
@@ -215,4 +212,11 @@ export function requestErrorOf({ pointer, keyword, message }: SchemaError, param
 
 function shortened(text: string): string {
   return text.length > 200 ? `${text.slice(0, 200)}…` : text;
+}
+
+/** Throws for the first of these keywords that repeats something too often. */
+export function checkRepetitions(at: Pointer, counts: Readonly<Record<string, number | undefined>>): void {
+  for (const [keyword, value = 0] of Object.entries(counts))
+    if (value > SCHEMA_LIMITS.repetitions)
+      throw new SchemaError(at, keyword, `is ${value}. At most ${SCHEMA_LIMITS.repetitions} is allowed.`);
 }

@@ -22,8 +22,8 @@ type Expression =
   | {
       readonly kind: 'repetition';
       readonly of: Expression;
-      readonly least: number;
-      readonly most: number | undefined;
+      readonly min: number;
+      readonly max: number | undefined;
     };
 
 /** Why a pattern cannot be used; a sentence without its subject. */
@@ -168,10 +168,10 @@ class PatternReader {
     if (QUANTIFIERS[this.#peek()] !== undefined) this.#next();
     // A lazy quantifier allows the same texts.
     this.#take('?');
-    const [least, most] = bounds;
-    if (Math.max(least, most ?? 0) > SCHEMA_LIMITS.repetitions)
+    const [min, max] = bounds;
+    if (Math.max(min, max ?? 0) > SCHEMA_LIMITS.repetitions)
       throw new PatternError(`repeats more than ${SCHEMA_LIMITS.repetitions} times.`);
-    return { kind: 'repetition', of, least, most };
+    return { kind: 'repetition', of, min, max };
   }
 
   /** {m}, {m,} or {m,n}, left behind. */
@@ -179,8 +179,8 @@ class PatternReader {
     if (this.#peek() !== '{') return undefined;
     let text = '';
     while (!text.endsWith('}')) text += this.#next();
-    const [least = '', most] = text.slice(1, -1).split(',');
-    return [Number(least), most === undefined ? Number(least) : most === '' ? undefined : Number(most)];
+    const [min = '', max] = text.slice(1, -1).split(',');
+    return [Number(min), max === undefined ? Number(min) : max === '' ? undefined : Number(max)];
   }
 
   #class(): CharacterSet {
@@ -272,7 +272,7 @@ class PatternReader {
   }
 }
 
-/** A regular expression as rules. How one character of a set is written is for the place to say: as itself, or as JSON spells it. */
+/** A regular expression as rules. How one character of a set is written is for the location to say: as itself, or as JSON spells it. */
 
 interface ExpressionWriter {
   readonly builder: GrammarBuilder;
@@ -282,6 +282,7 @@ interface ExpressionWriter {
   isOne(set: CharacterSet): boolean;
 }
 
+/** The expression as GBNF. The writer decides how one character is written: as itself, or as JSON escapes it. */
 export function writeExpression(expression: Expression, writer: ExpressionWriter): string {
   const { builder } = writer;
   switch (expression.kind) {
@@ -294,7 +295,7 @@ export function writeExpression(expression: Expression, writer: ExpressionWriter
         ? writeExpression(expression.ways[0] as Expression, writer)
         : builder.add('way', alternatives(expression.ways.map((way) => writeExpression(way, writer))));
     case 'repetition':
-      return repeated(repeatable(expression.of, writer), expression.least, expression.most);
+      return repeated(repeatable(expression.of, writer), expression.min, expression.max);
     default:
       throw expression satisfies never;
   }

@@ -1,8 +1,4 @@
-/**
- * Characters of a string as JSON spells them: most as themselves, quotes, backslashes and control characters as the
- * escapes that JSON.stringify writes.
- */
-
+/** Strings: plain, bounded in length, by a pattern or by a format. The quotes are part of what is written. */
 import {
   type CharacterSet,
   charactersOf,
@@ -19,17 +15,16 @@ import {
   repeated,
   sequence,
 } from '../gbnf/grammar-builder.ts';
-import { SCHEMA_LIMITS } from '../limits.ts';
 import type { MergedSchema } from './conjunction.ts';
-import { Contradiction, type Pointer, SchemaError } from './reader.ts';
+import { Contradiction, checkRepetitions, type Pointer, SchemaError } from './reader.ts';
 import { PatternError, parsePattern, writeExpression } from './regular-expression.ts';
 
 const MUST_BE_ESCAPED: CharacterSet = union(charactersOf('"\\'), [{ from: 0, to: 0x1f }]);
 
-/** Stand for themselves within a JSON string. */
+/** Characters that need no escape in a JSON string. */
 export const PLAIN_CHARACTERS: CharacterSet = complement(MUST_BE_ESCAPED);
 
-/** One character of the set, as it is spelt within a JSON string; the set must not be empty. */
+/** One character of the set as JSON.stringify writes it within a string; the set must not be empty. */
 function jsonCharacter(set: CharacterSet): string {
   const plain = difference(set, MUST_BE_ESCAPED);
   const escaped = intersection(set, MUST_BE_ESCAPED).flatMap(({ from, to }) =>
@@ -41,12 +36,9 @@ function jsonCharacter(set: CharacterSet): string {
   ]);
 }
 
-/** A set whose characters all stand for themselves can be repeated as it is. */
 function needsNoEscape(set: CharacterSet): boolean {
   return intersection(set, MUST_BE_ESCAPED).length === 0;
 }
-
-/** Strings: plain, bounded in length, by a pattern or by a format. The quotes are part of what is written. */
 
 const QUOTE = literal('"');
 const MONTH_AND_DAY =
@@ -57,7 +49,7 @@ const HOUR_AND_MINUTE = '([01][0-9]|2[0-3]):[0-5][0-9]';
 const TIME = `${HOUR_AND_MINUTE}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+\\-]${HOUR_AND_MINUTE})`;
 const OCTET = '(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])';
 
-/** Formats that a pattern describes exactly. Times are without leap seconds. */
+/** Formats that a pattern describes exactly; times without leap seconds. */
 const FORMATS: Readonly<Record<string, string>> = {
   date: `^${DATE}$`,
   time: `^${TIME}$`,
@@ -67,10 +59,10 @@ const FORMATS: Readonly<Record<string, string>> = {
 };
 
 export function writeString(
-  facts: MergedSchema,
+  merged: MergedSchema,
   { at, builder }: { readonly at: Pointer; readonly builder: GrammarBuilder },
 ): string {
-  const { minLength, maxLength, patterns, formats } = facts;
+  const { minLength, maxLength, patterns, formats } = merged;
   const [described, other] = [
     ...formats.map((format) => ['format', format]),
     ...patterns.map((pattern) => ['pattern', pattern]),
@@ -89,13 +81,8 @@ export function writeString(
   if (!hasLength) return builder.json('string');
   if (maxLength !== undefined && minLength > maxLength)
     throw new Contradiction(at, 'minLength', 'is greater than maxLength.');
-  for (const [keyword, value] of [
-    ['minLength', minLength],
-    ['maxLength', maxLength ?? 0],
-  ] as const)
-    if (value > SCHEMA_LIMITS.repetitions)
-      throw new SchemaError(at, keyword, `is ${value}. At most ${SCHEMA_LIMITS.repetitions} is allowed.`);
-  // A rule of its own: equal lengths then share the engine's rules for the repetition.
+  checkRepetitions(at, { minLength, maxLength });
+  // A rule of its own, so that equal lengths share the engine's rules for the repetition.
   return builder.add('text', sequence(QUOTE, repeated(builder.json('char'), minLength, maxLength), QUOTE));
 }
 
@@ -107,7 +94,7 @@ function formatPart(
     throw new SchemaError(
       options.at,
       'format',
-      `is not one of ${Object.keys(FORMATS).join(', ')}. Others cannot be met exactly: describe the text with pattern.`,
+      `is not one of ${Object.keys(FORMATS).join(', ')}. Others cannot be enforced exactly: use pattern.`,
     );
   return patternPart(FORMATS[format] as string, options);
 }

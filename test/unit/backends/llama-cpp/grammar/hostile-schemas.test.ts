@@ -30,7 +30,7 @@ const REFUSED: readonly (readonly [what: string, make: () => unknown, message: R
   [
     'many properties that may be left out',
     () => ({ properties: named(300, () => true) }),
-    /more than 200 properties in a row/,
+    /more than 200 optional properties in a row/,
   ],
   ['a name of a megabyte', () => ({ properties: { ['a'.repeat(1e6)]: true } }), /more than 256 characters/],
   [
