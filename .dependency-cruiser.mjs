@@ -47,6 +47,17 @@ export const forbidden = [
     to: { path: '^src/', pathNot: '^src/(core|backends/llama-cpp/grammar)/' },
   },
   {
+    // Grammars are compiled and parsed on a thread beside the backend: the engine's loop would stop every stream for it.
+    name: 'the-engine-parses-no-grammar',
+    severity: 'error',
+    from: { path: '^src/backends/llama-cpp/engine/' },
+    to: {
+      path: '^src/backends/llama-cpp/grammar/',
+      pathNot: '/grammar/(limits|gbnf/stack-machine)\\.ts$',
+      dependencyTypesNot: ['type-only'],
+    },
+  },
+  {
     name: 'backends-know-no-sibling',
     severity: 'error',
     from: { path: '^src/backends/([^/]+)/' },
