@@ -9,9 +9,7 @@ const EXECUTABLE = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.u
 const hasTerminals =
   process.platform === 'linux' && spawnSync('script', ['--version'], { stdio: 'ignore' }).status === 0;
 
-test('when its terminal is closed, a server finishes what is under way and stops', {
-  timeout: 60_000,
-}, async (context) => {
+test('when its terminal is closed, a server finishes what is under way and stops', async (context) => {
   if (!hasTerminals) context.skip('there is no executable script (util-linux)');
   const { url, closeTerminal } = await startOnTerminal();
   const stream = await openAnswer(`${url}/stream`, {
