@@ -98,7 +98,7 @@ describe('engine process', () => {
     [
       'garbage',
       (path: string) => writeFile(path, 'GGUF but not really'.repeat(100)),
-      /has GGUF version \d+.*fetch a newer release/,
+      /has GGUF version \d+.*download a newer release/,
     ],
     ['truncated', truncatedModel, /is truncated.*Download it again/],
   ] as const)(
