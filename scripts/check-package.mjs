@@ -98,7 +98,7 @@ async function runByNpx(tarball) {
   assert.equal(stdout.trim(), version);
 }
 
-/** As docs/installation.md says: without --omit=optional npm fetches the engine's builds for GPUs too. */
+/** As docs/how-to/install-as-a-package.md says: without --omit=optional npm fetches the engine's builds for GPUs too. */
 async function installedWithEngine(tarball) {
   const build = engineBuild();
   if (build === undefined) return `skipped, ${ENGINE} has no build for ${process.platform} ${process.arch}`;

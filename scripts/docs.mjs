@@ -279,7 +279,7 @@ function jsonSchemaPage() {
     '',
     row('keyword', 'why, or what to use'),
     row('---', '---'),
-    ...rows('refused', (name, { note, unless }) => [
+    ...rows('rejected', (name, { note, unless }) => [
       `\`${name}\``,
       unless === undefined ? note : `${note} (\`${JSON.stringify(unless)}\` is allowed)`,
     ]),

@@ -3,7 +3,7 @@
 //   node scripts/published-manifest.mjs --restore  after it
 // What differs: nothing that only this repository needs, and the engine is an optional peer dependency. As an optional
 // dependency npm would fetch its builds for every GPU (600 MB), as `overrides` count in the root project alone and a
-// global install ignores --omit=optional: docs/decisions/0049-what-is-packed.md
+// global install ignores --omit=optional: docs/decisions/0048-what-is-packed.md
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -23,7 +23,7 @@ import { EXPOSITION_TYPE } from './telemetry/prometheus.ts';
 /** For the last answers, which are written but not yet read. */
 const LAST_ANSWERS_WITHIN_MS = 1000;
 
-export interface ApplicationOptions {
+interface ApplicationOptions {
   readonly config: Config;
   readonly log: ApplicationLog;
   readonly version: string;
@@ -36,7 +36,7 @@ export interface ApplicationOptions {
   readonly onFatal: (error: ServingError) => void;
 }
 
-export interface Application {
+interface Application {
   /** Listens, then downloads and warms up in the background; resolves with the address once it listens. */
   start(): Promise<string>;
   /** Finishes the requests under way within the grace period, which `delays` puts off, then closes. */
@@ -59,7 +59,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     aliases: new Map(
       config.models.flatMap(({ id, aliases }) => aliases.map((alias) => [alias, id] as const)),
     ),
-    lenient: config.compatibility === 'lenient',
+    dropUnsupported: config.compatibility === 'lenient',
     scheduler: {
       mode: config.scheduler.mode,
       order: config.scheduler.order,

@@ -10,7 +10,7 @@ export const BACKENDS: readonly BackendDefinition[] = [llamaCpp, ollama, openAiC
 /** Served when nothing else is configured. */
 export const DEFAULT_TARGET = { backend: 'llama-cpp', model: 'smollm2-135m-instruct' } as const;
 
-export interface FoundBackend {
+interface FoundBackend {
   readonly definition: BackendDefinition;
   /** Keys that an alias sets. */
   readonly preset: Readonly<Record<string, unknown>>;

@@ -1,7 +1,7 @@
 /** What a person at a terminal sees when the default model is ready: where it is, and a first request. Pure; fits 80 columns. */
 import type { ServedModel } from '../core/backend.ts';
 
-export interface BannerFacts {
+interface BannerFacts {
   readonly version: string;
   /** Where the server listens. */
   readonly address: string;

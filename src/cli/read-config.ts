@@ -1,11 +1,12 @@
 /** Reads the configuration for a command: its flags, the environment and the file. `check-config` prints it. */
-import { existsSync, readFileSync } from 'node:fs';
+
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { stringify } from 'yaml';
 import { type Config, ConfigError } from '../config/config.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { defaultCacheDirectory, readEnvironment } from '../config/settings.ts';
 import { printableText } from '../core/log.ts';
-import { outsideOf } from '../models/allowed-folders.ts';
 import { parseReference } from '../models/names.ts';
 import type { SchemaNode } from '../schema/schema.ts';
 
@@ -84,4 +85,26 @@ function printable({ auth, models, ...rest }: Config): unknown {
       }),
     })),
   };
+}
+
+/** Where the path leads through all links, if that is outside of all folders; undefined where it is inside. */
+function outsideOf(folders: readonly string[], path: string): string | undefined {
+  const real = realPath(path);
+  return folders.some((folder) => isInside(realPath(folder), real)) ? undefined : real;
+}
+
+function isInside(folder: string, path: string): boolean {
+  const way = relative(folder, path);
+  return way !== '' && way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way);
+}
+
+/** Links resolved as far as the path exists. */
+function realPath(path: string): string {
+  const absolute = resolve(path);
+  try {
+    return realpathSync(absolute);
+  } catch {
+    const parent = dirname(absolute);
+    return parent === absolute ? absolute : join(realPath(parent), basename(absolute));
+  }
 }

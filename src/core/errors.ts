@@ -2,7 +2,7 @@
  * The one catalogue of errors. A ServingError may be thrown anywhere; it is rendered once, by the protocol
  * that the request came in with. After a stream has committed it becomes an event of that stream.
  */
-export interface ErrorSpec {
+interface ErrorSpec {
   readonly status: number;
   /** The same request may succeed later without being changed. */
   readonly retryable: boolean;
@@ -54,7 +54,7 @@ export const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS;
 
-export interface ServingErrorDetails {
+interface ServingErrorDetails {
   /** What was wrong, what is allowed, what to do. Shown to the client: no internals. */
   readonly message?: string;
   /** The field at fault, as the client wrote it. */

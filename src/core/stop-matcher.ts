@@ -2,7 +2,7 @@
  * Finds stop strings in text that arrives in pieces, and holds text back only as long as it may still become one.
  * Invariant: where it cuts depends on the text alone, never on how the text was split into pieces.
  */
-export interface StopResult {
+interface StopResult {
   /** What may be shown now; can be empty. */
   readonly text: string;
   /** The stop string that ended the text. */

@@ -114,7 +114,7 @@ export function describeApi({ version }: { readonly version: string }): ApiDescr
         'Routes that ask a model carry X-RateLimit-Limit, X-RateLimit-Remaining and X-RateLimit-Reset while the limiter is on, ' +
         'Server-Timing: queue;dur=… once the time in the queue is known, and X-Request-Priority where a priority was asked for ' +
         '(with X-Priority-Lowered-From where it was more than the client may have). ' +
-        'X-Dropped-Parameters names what could not be honoured and was dropped: tools of a vendor’s servers, the strict of a tool, and with compatibility: lenient what the backend cannot do.',
+        'X-Dropped-Parameters names what was dropped: tools of a vendor’s servers, the strict of a tool, and with compatibility: lenient what the backend does not support.',
       license: { name: 'Apache-2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0' },
     },
     components: {

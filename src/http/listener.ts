@@ -7,7 +7,7 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { networkInterfaces } from 'node:os';
 
-export interface ListenerOptions {
+interface ListenerOptions {
   readonly onRequest: RequestListener;
   /** Called with each server before it listens. */
   readonly prepare: (server: Server) => void;

@@ -117,7 +117,9 @@ export const HINT_HEADERS = Type.Object({
     Type.Enum([...PRIORITIES], { description: 'As priority in the body; the lower counts.' }),
   ),
   'X-Queue-Events': Type.Optional(
-    Type.Literal('1', { description: 'A native stream then tells its place in the queue while it waits.' }),
+    Type.Literal('1', {
+      description: 'A native stream then reports its position in the queue while it waits.',
+    }),
   ),
 });
 

@@ -5,7 +5,7 @@
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import type { RequestContext } from './context.ts';
 
-export interface StreamWriterOptions {
+interface StreamWriterOptions {
   readonly context: RequestContext;
   readonly clock: Clock;
   readonly contentType: string;

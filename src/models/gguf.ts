@@ -240,11 +240,6 @@ function dataBytes(elements: number, type: number): number {
   return 0;
 }
 
-/**
- * Reads small values from the beginning of a large file, in order, through a buffer. Owns its position. Never reads beyond
- * the file: throws a `TruncatedError` instead.
- */
-
 const WINDOW_BYTES = 1 << 20;
 
 class TruncatedError extends Error {
@@ -256,6 +251,10 @@ class TruncatedError extends Error {
   }
 }
 
+/**
+ * Reads small values from the beginning of a large file, in order, through a buffer. Owns its position. Never reads beyond
+ * the file: throws a `TruncatedError` instead.
+ */
 class ByteCursor {
   readonly sizeBytes: number;
   readonly #file: FileHandle;

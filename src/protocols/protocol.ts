@@ -2,6 +2,7 @@
  * A protocol as data: its routes, its error bodies, and which request bodies it takes. Pure; http/ registers whatever the catalogue
  * lists and knows no protocol by name.
  */
+
 import type { TSchema } from 'typebox';
 import type { EmbeddingRequest, Embeddings, ServedModel, TokenizeRequest } from '../core/backend.ts';
 import type { Milliseconds } from '../core/clock.ts';
@@ -229,4 +230,24 @@ export function isStreamed(answer: unknown): answer is StreamedAnswer {
     answer !== null &&
     Symbol.asyncIterator in Object(Reflect.get(answer, 'chunks'))
   );
+}
+
+/** Two protocols may list models on the same path: each has its format, and the request shows which one its client knows. */
+export interface ModelListFormat {
+  /** The request comes from a client that knows this format. */
+  matches(query: Query): boolean;
+  list(context: QueryContext): unknown;
+  /** `name`: the id or alias of the request. */
+  one(name: string, model: ServedModel, context: QueryContext): unknown;
+  readonly schemas: { readonly list: TSchema; readonly one: TSchema };
+}
+
+/** One entry for each id and each alias. */
+export function everyName<Entry>(
+  context: QueryContext,
+  describe: (name: string, model: ServedModel) => Entry,
+): Entry[] {
+  return context
+    .models()
+    .flatMap((model) => [model.id, ...model.aliases].map((name) => describe(name, model)));
 }

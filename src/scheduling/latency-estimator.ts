@@ -13,7 +13,7 @@ const ASSUMED_ANSWER_TOKENS = 256;
 const SERVICE_ALLOWANCE = 1.1;
 const SPREAD_ALLOWANCE = 2;
 /** How fast the longest answer is forgotten: by half within 140 shorter ones. */
-const LONGEST_DECAY = 0.005;
+const MAX_DECAY = 0.005;
 /** Longer than any answer: keeps the sums exact, whatever bounds clients set. */
 const MAX_CHARGE_TOKENS = 10_000_000;
 /** One prediction in so many is compared with the actual wait. */
@@ -102,7 +102,7 @@ export class LatencyEstimator {
 
   #learnLength(answerTokens: number): void {
     this.#answerTokens.add(answerTokens);
-    const forgotten = LONGEST_DECAY * (this.#longestAnswerTokens - answerTokens);
+    const forgotten = MAX_DECAY * (this.#longestAnswerTokens - answerTokens);
     this.#longestAnswerTokens = Math.max(answerTokens, this.#longestAnswerTokens - forgotten);
   }
 }

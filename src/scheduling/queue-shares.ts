@@ -15,7 +15,7 @@ export interface ShareMember<Self extends ListNode<Self>> extends ListNode<Self>
   share: ClientShare<Self> | undefined;
 }
 
-export interface QueueBounds {
+interface QueueBounds {
   readonly maxQueue: number;
   readonly maxQueuePerClient: number;
   readonly maxQueueBytes: number;

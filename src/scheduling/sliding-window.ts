@@ -8,7 +8,7 @@
 import type { Milliseconds } from '../core/clock.ts';
 import { LinkedList, type ListNode } from './linked-list.ts';
 
-export interface SlidingWindowOptions {
+interface SlidingWindowOptions {
   readonly limit: number;
   readonly windowMs: Milliseconds;
   readonly maxKeys: number;
@@ -23,7 +23,7 @@ export interface WindowState {
   readonly retryInMs: Milliseconds;
 }
 
-export interface WindowVerdict extends WindowState {
+interface WindowVerdict extends WindowState {
   /** The counted admission; undefined for a request that was refused. */
   readonly admission: Admission | undefined;
 }

@@ -36,7 +36,7 @@ export interface SchemaNode {
 }
 
 /** What a union makes of a value, which need not be valid. */
-export type VariantChoice =
+type VariantChoice =
   /** The one variant that was meant. */
   | { readonly variant: SchemaNode }
   /** No variant takes this value of a property that tells them apart; `rule` is what they take. */

@@ -22,7 +22,7 @@ export interface ChoicesSink {
   fail(error: ServingError): void;
 }
 
-export interface ChoicesOptions {
+interface ChoicesOptions {
   readonly choices: number;
   readonly trace: RequestTrace;
   readonly cancellation: Cancellation;

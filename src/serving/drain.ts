@@ -11,14 +11,14 @@ import { LinkedList, type ListNode } from '../scheduling/linked-list.ts';
 /** Time for the error events to reach their clients. */
 const CANCELLED_GRACE_MS = 1000;
 
-export interface ActiveRequest {
+interface ActiveRequest {
   readonly trace: RequestTrace;
   readonly cancellation: Cancellation;
 }
 
 interface Member extends ActiveRequest, ListNode<Member> {}
 
-export interface DrainOptions {
+interface DrainOptions {
   /** For so long, requests are still served. */
   readonly delayMs: Milliseconds;
   /** Then for so long, active requests may finish. */

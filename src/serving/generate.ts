@@ -29,7 +29,7 @@ export interface GenerationServices extends SlotServices {
   /** Undefined where none of the model's targets caches prefixes. */
   cacheIsolationOf(model: string): CacheIsolation | undefined;
   /** Settings that a backend does not support are dropped instead of refused. */
-  readonly lenient: boolean;
+  readonly dropUnsupported: boolean;
   /** Between two tokens of one generation. */
   onTokenGap(model: string, gapMs: Milliseconds): void;
 }
@@ -177,7 +177,7 @@ export class ServedGeneration implements GenerationSink, SlotWork {
   #requestWithout(refusal: ServingError): GenerationRequest | undefined {
     const { trace, cancellation } = this.#call;
     if (this.#hasBegun || cancellation.reason !== undefined) return undefined;
-    const droppable = this.#services.lenient ? 'settings' : 'optional';
+    const droppable = this.#services.dropUnsupported ? 'settings' : 'optional';
     return dropUnsupported(this.#request, refusal, { trace, droppable });
   }
 

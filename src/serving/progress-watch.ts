@@ -7,7 +7,7 @@ import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import type { GenerationRequest } from '../core/generation.ts';
 
-export interface SilenceLimits {
+interface SilenceLimits {
   readonly firstTokenTimeoutMs: Milliseconds;
   readonly idleTimeoutMs: Milliseconds;
 }

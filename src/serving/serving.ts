@@ -16,11 +16,11 @@ import { type GenerationCall, type GenerationServices, ServedGeneration } from '
 import { TargetMonitor } from './target-monitor.ts';
 import { canServe, slotCountOf, type Target, Targets, type TargetsOptions } from './targets.ts';
 
-export interface ServingOptions extends TargetsOptions {
+interface ServingOptions extends TargetsOptions {
   readonly clock: Clock;
   readonly log: Log;
   /** Settings that a backend does not support are dropped instead of refused. */
-  readonly lenient: boolean;
+  readonly dropUnsupported: boolean;
   readonly scheduler: SchedulerOptions;
   readonly queueTimeoutMs: Milliseconds;
   readonly onTokenGap: (model: ModelId, gapMs: Milliseconds) => void;
@@ -29,7 +29,7 @@ export interface ServingOptions extends TargetsOptions {
   readonly onTargetChange?: () => void;
 }
 
-export interface ModelLoad {
+interface ModelLoad {
   readonly model: ModelId;
   readonly waiting: number;
   readonly waitingBytes: number;
@@ -58,7 +58,7 @@ export class Serving {
       dispatcher: this.#dispatcher,
       queueTimeoutMs: options.queueTimeoutMs,
       onTokenGap: options.onTokenGap,
-      lenient: options.lenient,
+      dropUnsupported: options.dropUnsupported,
       cacheIsolationOf: (model) => targets.cacheIsolationOf(model),
       findTarget: (model, id) => targets.find(model, id),
       isMissing: (model) => targets.isMissing(model),

@@ -16,7 +16,7 @@ const MAX_WARM_UP_BACKOFF_MS = 300_000;
 /** A model that stayed loaded for so long was not displaced by another: its next warm-up begins at once again. */
 const STABLE_LOAD_MS = 60_000;
 
-export interface MonitorOptions {
+interface MonitorOptions {
   readonly target: Target;
   readonly clock: Clock;
   readonly onChange: (target: Target, before: TargetStatus) => void;

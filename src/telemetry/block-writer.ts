@@ -15,7 +15,7 @@ export interface Output {
   waitSync(forMs: Milliseconds): void;
 }
 
-export interface BlockWriterOptions {
+interface BlockWriterOptions {
   readonly clock: Clock;
   readonly output: Output;
   /** Every line is written at the end of its turn, as a person at a terminal expects. */

@@ -8,7 +8,7 @@ import { startOpenAiStandIn } from '../support/stand-ins/openai-stand-in.ts';
 
 const REQUESTS = 10_000;
 const CLIENTS = 64;
-const LONGEST_STAY_MS = 40;
+const MAX_STAY_MS = 40;
 const WITHIN = { timeout: 60_000, interval: 50 };
 
 const STEP = { first_token_delay_ms: 5, token_delay_ms: 3, tokens: 10 };
@@ -23,7 +23,7 @@ async function abortStorm(server: Executable, prompt: string): Promise<number> {
       sent += 1;
       state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
       const leaving = new AbortController();
-      const timer = setTimeout(() => leaving.abort(), state % LONGEST_STAY_MS);
+      const timer = setTimeout(() => leaving.abort(), state % MAX_STAY_MS);
       const answer = await fetch(`${server.url}${state % 2 === 0 ? '/generate' : '/stream'}`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },

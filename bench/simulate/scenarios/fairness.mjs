@@ -10,7 +10,7 @@ import { simulate } from '../simulation.mjs';
 export const FAIRNESS_ENTRANTS = ['ours', 'fifo', 'barrier'];
 const MEAN_ANSWER_TOKENS = [16, 64, 128, 256];
 const SPREAD = 0.5;
-const MOST_ANSWER_TOKENS = 256;
+const MAX_ANSWER_TOKENS = 256;
 const DEADLINE_MS = 300_000;
 const WARM_UP_MS = 2 * 60_000;
 /** A client that was refused does not ask again at once. */
@@ -41,7 +41,7 @@ function measureOne({ create, maxTokens, seed, measuredMinutes }) {
   );
   function source(answerTokens, index) {
     const mix = {
-      lengths: [{ share: 1, answerTokens, atMost: MOST_ANSWER_TOKENS }],
+      lengths: [{ share: 1, answerTokens, atMost: MAX_ANSWER_TOKENS }],
       promptTokens: { min: 16, max: 128 },
     };
     const client = {

@@ -52,7 +52,7 @@ export interface SupervisorOptions {
   readonly loadTimeoutMs: Milliseconds;
 }
 
-export type EngineState =
+type EngineState =
   | { readonly phase: 'idle' }
   | { readonly phase: 'loading' }
   | { readonly phase: 'ready'; readonly contextSize: number; readonly abilities: readonly Ability[] }

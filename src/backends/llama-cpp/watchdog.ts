@@ -9,7 +9,7 @@ import type { Clock, Milliseconds, Timer } from '../../core/clock.ts';
 /** An engine that hangs is noticed within a third more than the limit. */
 const PINGS_PER_LIMIT = 10;
 
-export interface Watch {
+interface Watch {
   /** The longest silence. */
   readonly limitMs: Milliseconds;
   readonly hasWork: () => boolean;
@@ -17,7 +17,7 @@ export interface Watch {
   readonly symptom: string;
 }
 
-export interface WatchdogOptions {
+interface WatchdogOptions {
   readonly clock: Clock;
   readonly ping: () => void;
   /** `how`: a clause. */

@@ -14,7 +14,7 @@ import { CONTINUES_LAST } from './request-body.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
-export interface TokenizerOptions {
+interface TokenizerOptions {
   readonly upstream: Upstream;
   readonly model: string;
   findDialect(signal: AbortSignal): Promise<Dialect>;

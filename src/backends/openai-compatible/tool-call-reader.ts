@@ -114,14 +114,14 @@ export class ToolCallReader {
 function isNewCall(call: Call, { id, name, text }: Delta): boolean {
   if (call.name === undefined || name === undefined) return false;
   if (id !== undefined) return id !== call.id;
-  return (text !== '' || name !== call.name) && isObject(call.text);
+  return (text !== '' || name !== call.name) && isCompleteObject(call.text);
 }
 
 function isOf(call: Call, name: string | undefined): boolean {
   return name === undefined || call.name === undefined || call.name === name;
 }
 
-function isObject(text: string): boolean {
+function isCompleteObject(text: string): boolean {
   return text.trimEnd().endsWith('}') && isJson(text);
 }
 

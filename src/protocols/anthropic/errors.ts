@@ -5,7 +5,7 @@ import type { ErrorShape } from '../protocol.ts';
 
 const OVERLOADED = 529;
 
-/** Status → type; any other status has REFUSAL. */
+/** Status → type; any other status has DEFAULT_TYPE. */
 const TYPES: Readonly<Record<number, string>> = {
   401: 'authentication_error',
   403: 'permission_error',
@@ -17,7 +17,7 @@ const TYPES: Readonly<Record<number, string>> = {
   504: 'timeout_error',
   [OVERLOADED]: 'overloaded_error',
 };
-const REFUSAL = 'invalid_request_error';
+const DEFAULT_TYPE = 'invalid_request_error';
 
 /** What clients look for in a message. */
 const WORDS: Partial<Record<ErrorCode, string>> = { context_length_exceeded: 'prompt is too long' };
@@ -30,7 +30,7 @@ const DETAILS: ReadonlyMap<string | undefined, { readonly error_code: string }> 
 export const ErrorBody = Type.Object({
   type: Type.Literal('error'),
   error: Type.Object({
-    type: Type.Enum([REFUSAL, ...new Set(Object.values(TYPES))]),
+    type: Type.Enum([DEFAULT_TYPE, ...new Set(Object.values(TYPES))]),
     message: Type.String(),
     details: Type.Optional(Type.Object({ error_code: Type.Literal('thread_unsupported_request') })),
   }),
@@ -47,7 +47,7 @@ export const anthropicErrors: ErrorShape = {
       body: {
         type: 'error',
         error: {
-          type: TYPES[status] ?? REFUSAL,
+          type: TYPES[status] ?? DEFAULT_TYPE,
           message: messageOf(error),
           ...(details !== undefined && { details }),
         },

@@ -4,8 +4,8 @@
  */
 import { type Static, Type } from 'typebox';
 import type { ServedModel } from '../../core/backend.ts';
-import { everyName, type ModelListFormat } from '../model-list.ts';
 import type { QueryContext } from '../protocol.ts';
+import { everyName, type ModelListFormat } from '../protocol.ts';
 
 const tokens = Type.Union([Type.Integer(), Type.Null()], { description: 'Tokens; null where not known.' });
 

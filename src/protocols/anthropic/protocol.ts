@@ -66,7 +66,7 @@ export const countTokensRoute: QueryRoute = {
   describes: {
     summary: 'Count the tokens of a message’s prompt',
     description:
-      'As the model’s own vocabulary and chat template have it; refused where its backend does not tell.',
+      'Counted with the model’s own vocabulary and chat template; rejected where its backend does not tokenize.',
     body: {
       schema: CountBody,
       examples: { 'A question': { messages: [{ role: 'user', content: QUESTION }] } },

@@ -43,7 +43,7 @@ export const embedRoute: EmbeddingRoute = {
     summary: 'Embed texts',
     description:
       'Waits in the queue like a generation, and answers with a vector for each text. The embedded engine’s are ' +
-      'pooled as the model file says and of length 1. A text longer than the context is refused, never cut.',
+      'pooled as the model file says and of length 1. A text longer than the context is rejected, never cut.',
     body: { schema: EmbedBody, examples: { 'Two texts': { model: 'embedder', input: TEXTS } } },
     answers: { 'application/json': EmbedAnswer },
   },

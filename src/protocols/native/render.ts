@@ -43,7 +43,7 @@ const ToolCallSchema = Type.Union([
 
 const likelyToken = {
   token: Type.String({ description: 'U+FFFD for bytes that are no character by themselves.' }),
-  token_id: Type.Optional(Type.Integer({ minimum: 0, description: 'Where the backend tells it.' })),
+  token_id: Type.Optional(Type.Integer({ minimum: 0, description: 'If the backend provides it.' })),
   bytes: Type.Array(Type.Integer({ minimum: 0, maximum: 255 })),
   logprob: Type.Number({
     maximum: 0,

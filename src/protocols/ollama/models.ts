@@ -5,8 +5,8 @@
 import { type Static, Type } from 'typebox';
 import type { Ability, ServedModel } from '../../core/backend.ts';
 import { nullableBodyReader } from '../body-reader.ts';
-import { everyName } from '../model-list.ts';
 import type { QueryContext, QueryRoute } from '../protocol.ts';
+import { everyName } from '../protocol.ts';
 import { timeOf } from './answer.ts';
 import { findNamed, withTag } from './model-name.ts';
 

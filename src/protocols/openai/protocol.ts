@@ -1,6 +1,5 @@
 /** The OpenAI API, with vLLM's /tokenize and /detokenize. null counts as absent, and unknown fields are no error. */
-import type { ModelListFormat } from '../model-list.ts';
-import type { Protocol } from '../protocol.ts';
+import type { ModelListFormat, Protocol } from '../protocol.ts';
 import { chatRoute } from './chat/route.ts';
 import { completionRoute } from './completions/route.ts';
 import { embeddingsRoute } from './embeddings.ts';

@@ -8,7 +8,7 @@ interface OfferedTool {
   readonly function: { readonly name: string; readonly parameters?: { readonly properties?: Loose } };
 }
 
-const SHORTEST_CUE = 4;
+const MIN_CUE = 4;
 const SAID = -0.5;
 
 /**
@@ -20,7 +20,7 @@ export function toolCalls(body: Loose, { withIds }: { readonly withIds: boolean 
   if (last?.role !== 'user') return [];
   const words = String(last.content).toLowerCase();
   const isAsked = (name: string) =>
-    name.split('_').some((word) => word.length >= SHORTEST_CUE && words.includes(word));
+    name.split('_').some((word) => word.length >= MIN_CUE && words.includes(word));
   return ((body.tools ?? []) as OfferedTool[])
     .filter((tool) => isAsked(tool.function.name))
     .map((tool, index) => {

@@ -19,7 +19,7 @@ function start({ slots = 1, backend = new FakeBackend() } = {}) {
     targets: [target],
     defaultModel: 'm',
     aliases: new Map(),
-    lenient: false,
+    dropUnsupported: false,
     scheduler: SCHEDULER,
     queueTimeoutMs: 5000,
     onTokenGap: () => {},

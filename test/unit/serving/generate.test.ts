@@ -35,7 +35,7 @@ describe('serving a generation', () => {
       targets: [target],
       defaultModel: 'm',
       aliases: new Map(),
-      lenient: false,
+      dropUnsupported: false,
       scheduler: { ...SCHEDULER, maxBatchSize: 8 },
       queueTimeoutMs: 5000,
       onTokenGap: (_model, gapMs) => void gapsMs.push(gapMs),

@@ -29,7 +29,7 @@ export interface AdmittedRequest {
 /** The request as the batcher takes it, or the event that ends it. */
 export type Admit = (request: EngineGenerationRequest) => AdmittedRequest | FailedEvent;
 
-export interface AdmissionOptions {
+interface AdmissionOptions {
   readonly prompts: PromptEncoder;
   readonly contextSize: number;
   readonly vocabularySize: number;

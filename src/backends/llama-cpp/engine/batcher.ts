@@ -16,7 +16,7 @@ import { decode, type Sequence, SequencePool } from './sequences.ts';
 import { type StepPart, StepPlanner } from './step-planner.ts';
 import type { ThreadGovernor } from './threads.ts';
 
-export interface BatcherOptions {
+interface BatcherOptions {
   readonly model: Model;
   readonly context: NativeContext;
   readonly sequences: readonly Sequence[];

@@ -58,7 +58,7 @@ export interface Model {
   createContext(options: ContextOptions): Promise<Context>;
 }
 
-export interface TokenAttributes {
+interface TokenAttributes {
   readonly control: boolean;
   readonly unknown: boolean;
   readonly userDefined: boolean;

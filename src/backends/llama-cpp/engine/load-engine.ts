@@ -62,7 +62,7 @@ import {
   tokenBytes,
 } from './vocabulary.ts';
 
-export interface EngineOutput {
+interface EngineOutput {
   log(level: EngineLogLevel, message: string): void;
   emit(events: readonly EngineEvent[]): void;
   device(device: GpuKind | 'cpu'): void;

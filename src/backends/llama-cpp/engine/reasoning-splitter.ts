@@ -9,7 +9,7 @@ export const THINK_CLOSE = '</think>';
 /** What a model writes first: never reasoning, perhaps some, or the rest of what the prompt has opened. */
 export type ReasoningStart = 'none' | 'possible' | 'begun';
 
-export interface SplitText {
+interface SplitText {
   /** Comes before `text`; both can be empty. */
   readonly reasoning: string;
   readonly text: string;

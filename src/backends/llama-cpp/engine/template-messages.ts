@@ -17,7 +17,7 @@ export interface TemplateMessage {
   readonly name?: string;
 }
 
-export interface TemplateCall {
+interface TemplateCall {
   readonly id: string;
   readonly type: 'function';
   readonly function: { readonly name: string; readonly arguments: unknown };

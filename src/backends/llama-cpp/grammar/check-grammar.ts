@@ -1,6 +1,6 @@
 /**
  * Rejects a grammar that the engine could not read, would never reach the end of, or would crash on. What passes is safe to
- * give to the engine's process, whoever wrote it.
+ * give to the engine's process.
  */
 import { ServingError } from '../../../core/errors.ts';
 import { overlapping } from './gbnf/character-set.ts';

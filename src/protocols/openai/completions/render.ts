@@ -29,7 +29,7 @@ const TokenLogprobs = Type.Object(
     token_logprobs: Type.Array(Type.Number({ maximum: 0 })),
     top_logprobs: Type.Array(
       Type.Record(Type.String(), Type.Number({ maximum: 0 }), {
-        description: 'The likeliest tokens, and the one that was taken.',
+        description: 'The likeliest tokens, and the chosen one.',
       }),
     ),
     text_offset: Type.Array(

@@ -17,7 +17,7 @@ export type KeywordShape =
 export type JsonType = 'object' | 'array' | 'string' | 'number' | 'boolean' | 'null';
 
 export interface KeywordRule {
-  readonly use: 'met' | 'ignored' | 'refused';
+  readonly use: 'met' | 'ignored' | 'rejected';
   readonly shape: KeywordShape;
   /** The type of value that it applies to; absent: any. */
   readonly of?: JsonType;
@@ -38,8 +38,8 @@ const ignored = (note = 'has no effect on what is valid'): KeywordRule => ({
   shape: 'anything',
   note,
 });
-const refused = (note: string, unless?: false): KeywordRule => ({
-  use: 'refused',
+const rejected = (note: string, unless?: false): KeywordRule => ({
+  use: 'rejected',
   shape: 'anything',
   note,
   ...(unless === false && { unless }),
@@ -57,7 +57,7 @@ export const KEYWORDS: ReadonlyMap<string, KeywordRule> = new Map<string, Keywor
       'where the branches visibly exclude one another: by type, listed values, range, or a required property whose values differ so',
     ),
   ],
-  ['allOf', met('schemas', 'the parts are merged; what cannot be merged exactly is refused')],
+  ['allOf', met('schemas', 'the parts are merged; what cannot be merged exactly is rejected')],
   [
     '$ref',
     met(
@@ -99,7 +99,7 @@ export const KEYWORDS: ReadonlyMap<string, KeywordRule> = new Map<string, Keywor
       'string',
     ),
   ],
-  ['format', met('text', 'date, time, date-time, uuid, ipv4; others are refused', 'string')],
+  ['format', met('text', 'date, time, date-time, uuid, ipv4; others are rejected', 'string')],
 
   [
     'minimum',
@@ -122,33 +122,33 @@ export const KEYWORDS: ReadonlyMap<string, KeywordRule> = new Map<string, Keywor
   ['$comment', ignored()],
   ['discriminator', ignored('a hint of OpenAPI; the branches themselves decide')],
 
-  ['multipleOf', refused('a grammar cannot divide; ask for an integer, or list the values in enum')],
+  ['multipleOf', rejected('a grammar cannot divide; ask for an integer, or list the values in enum')],
   [
     'uniqueItems',
-    refused('a grammar does not remember the items it has seen; remove it and check the answer', false),
+    rejected('a grammar does not remember the items it has seen; remove it and check the answer', false),
   ],
-  ['contains', refused('use items')],
-  ['minContains', refused('use items')],
-  ['maxContains', refused('use items')],
-  ['unevaluatedItems', refused('use items and prefixItems')],
-  ['additionalItems', refused('use prefixItems for the first items and items for the rest')],
-  ['patternProperties', refused('use additionalProperties')],
-  ['propertyNames', refused('use properties')],
-  ['unevaluatedProperties', refused('use additionalProperties')],
-  ['dependentRequired', refused('use anyOf')],
-  ['dependentSchemas', refused('use anyOf')],
-  ['dependencies', refused('use anyOf')],
-  ['not', refused('a grammar describes what is allowed, not what is forbidden')],
-  ['if', refused('use anyOf')],
-  ['then', refused('use anyOf')],
-  ['else', refused('use anyOf')],
-  ['nullable', refused('use a list of types, such as ["string", "null"]', false)],
-  ['contentEncoding', refused('describe the text with pattern')],
-  ['contentMediaType', refused('describe the text with pattern')],
-  ['contentSchema', refused('describe the text with pattern')],
-  ['$anchor', refused('use $defs and a pointer')],
-  ['$dynamicRef', refused('use $ref')],
-  ['$dynamicAnchor', refused('use $ref')],
-  ['$recursiveRef', refused('use $ref')],
-  ['$vocabulary', refused('it belongs to meta-schemas')],
+  ['contains', rejected('use items')],
+  ['minContains', rejected('use items')],
+  ['maxContains', rejected('use items')],
+  ['unevaluatedItems', rejected('use items and prefixItems')],
+  ['additionalItems', rejected('use prefixItems for the first items and items for the rest')],
+  ['patternProperties', rejected('use additionalProperties')],
+  ['propertyNames', rejected('use properties')],
+  ['unevaluatedProperties', rejected('use additionalProperties')],
+  ['dependentRequired', rejected('use anyOf')],
+  ['dependentSchemas', rejected('use anyOf')],
+  ['dependencies', rejected('use anyOf')],
+  ['not', rejected('a grammar describes what is allowed, not what is forbidden')],
+  ['if', rejected('use anyOf')],
+  ['then', rejected('use anyOf')],
+  ['else', rejected('use anyOf')],
+  ['nullable', rejected('use a list of types, such as ["string", "null"]', false)],
+  ['contentEncoding', rejected('describe the text with pattern')],
+  ['contentMediaType', rejected('describe the text with pattern')],
+  ['contentSchema', rejected('describe the text with pattern')],
+  ['$anchor', rejected('use $defs and a pointer')],
+  ['$dynamicRef', rejected('use $ref')],
+  ['$dynamicAnchor', rejected('use $ref')],
+  ['$recursiveRef', rejected('use $ref')],
+  ['$vocabulary', rejected('it belongs to meta-schemas')],
 ]);

@@ -197,11 +197,6 @@ function checkNames(names: readonly string[], at: Pointer): void {
     );
 }
 
-/**
- * Writes the members of an object: from each declared property on, what may follow, with the comma where something
- * stands before. Where the number of properties matters, a part is written for each number so far.
- */
-
 /** A property as GBNF, `"name": value`. */
 interface Member {
   readonly part: string;
@@ -222,6 +217,10 @@ interface Position {
   readonly written: number;
 }
 
+/**
+ * Writes the members of an object: from each declared property on, what may follow, with the comma where something
+ * precedes it. Where the number of properties matters, a part is written for each number so far.
+ */
 class MemberWriter {
   readonly #members: Members;
   readonly #builder: GrammarBuilder;

@@ -142,7 +142,7 @@ function checkedRule(pointer: Pointer, keyword: string, value: unknown): Keyword
       name,
       `is not supported. Supported are ${supportedKeywords().join(', ')}; annotations such as title and description are ignored.`,
     );
-  if (rule.use === 'refused' && (rule.unless === undefined || value !== rule.unless))
+  if (rule.use === 'rejected' && (rule.unless === undefined || value !== rule.unless))
     throw new SchemaError(pointer, name, `is not supported: ${rule.note}.`);
   if (keyword === 'items' && Array.isArray(value))
     throw new SchemaError(

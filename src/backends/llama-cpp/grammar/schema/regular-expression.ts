@@ -272,8 +272,7 @@ class PatternReader {
   }
 }
 
-/** A regular expression as rules. How one character of a set is written is for the location to say: as itself, or as JSON spells it. */
-
+/** How one character of a set is written: as itself, or as JSON spells it. */
 interface ExpressionWriter {
   readonly builder: GrammarBuilder;
   /** One character of the set. */

@@ -1,3 +1,0 @@
-import { describeForms } from '../support/held-forms.ts';
-
-describeForms({ answers: 8 });

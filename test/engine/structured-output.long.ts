@@ -1,0 +1,3 @@
+import { describeForms } from '../support/structured-output-suite.ts';
+
+describeForms({ answers: 200 });
