@@ -1,3 +1,3 @@
-import { describeForms } from '../support/structured-output-suite.ts';
+import { describeStructuredOutput } from '../support/structured-output-suite.ts';
 
-describeForms({ answers: 8 });
+describeStructuredOutput({ answers: 8 });

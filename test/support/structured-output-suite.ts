@@ -1,4 +1,4 @@
-/** Answers of the real model at temperature 1 that are held to a form: every one is valid, but for those cut off. */
+/** Structured output of the real model at temperature 1: every answer is valid, but for those cut off. */
 
 import Schema from 'typebox/schema';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -33,7 +33,7 @@ const PERSON = {
   },
 } as const;
 
-interface Form {
+interface Constraint {
   readonly name: string;
   readonly output: OutputFormat;
   /** Enough for most. */
@@ -41,7 +41,7 @@ interface Form {
   readonly isValid: (text: string) => boolean;
 }
 
-const FORMS: readonly Form[] = [
+const CONSTRAINTS: readonly Constraint[] = [
   {
     name: 'a JSON schema',
     output: { kind: 'json-schema', schema: PERSON },
@@ -57,27 +57,28 @@ const FORMS: readonly Form[] = [
   },
 ];
 
-/** Registers the tests: so many answers in each form. */
-export function describeForms({ answers }: { readonly answers: number }): void {
+/** Registers the tests: so many answers for each constraint. */
+export function describeStructuredOutput({ answers }: { readonly answers: number }): void {
   // All that a short run asks for at once: none waits for another's end.
   const { backend } = embeddedEngine({ slots: Math.min(answers, 20), context_size: 256 });
   beforeAll(() => backend.warmUp({ signal: never() }));
-  describe('an answer that is held to a form', () => {
-    it.each(FORMS)(
+  describe('structured output', () => {
+    it.each(CONSTRAINTS)(
       'is valid every time: $name',
-      async (form) => {
-        const cutOff = await expectAllValid(backend, form, answers);
-        expect(cutOff).toBeLessThan(answers / 2);
+      async (constraint) => {
+        const whole = await expectAllValid(backend, constraint, answers);
+        // Which ones are cut off depends on the processor's arithmetic; with fewer whole ones the test would prove little.
+        expect(whole).toBeGreaterThanOrEqual(answers / 4);
       },
       TIME_FOR_EACH_MS * answers,
     );
   });
 }
 
-/** How many of the answers were cut off by max_tokens: those prove nothing. */
+/** How many answers were whole: those that max_tokens cut off prove nothing. */
 async function expectAllValid(
   backend: Backend,
-  { output, isValid, maxTokens }: Form,
+  { output, isValid, maxTokens }: Constraint,
   count: number,
 ): Promise<number> {
   const answers = await Promise.all(
@@ -100,7 +101,7 @@ async function expectAllValid(
   const whole = answers.filter(({ finish }) => finish.reason === 'stop');
   const invalid = whole.filter(({ text }) => !isValid(text)).map(({ text }) => text);
   expect(invalid).toEqual([]);
-  return count - whole.length;
+  return whole.length;
 }
 
 function isPerson(text: string): boolean {
