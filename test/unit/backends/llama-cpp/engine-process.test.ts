@@ -15,7 +15,7 @@ import { systemClock } from '../../../../src/system-clock.ts';
 import { FAKE_SETTINGS, fakeEngines, recordingLog } from '../../../support/fake-engine.ts';
 import { processState } from '../../../support/process-table.ts';
 
-describe('engine end', () => {
+describe('the end of the engine process', () => {
   /** How an engine's process ends, what is heard of that, and that nothing of it stays behind. */
 
   const fakeEngine = fakeEngines();
@@ -164,7 +164,7 @@ describe('engine end', () => {
   });
 });
 
-describe('error output', () => {
+describe('what the engine process prints', () => {
   /** What an engine writes before it dies: its level in our log, and the line that is put into the entry on its death. */
 
   function output(...lines: readonly string[]) {

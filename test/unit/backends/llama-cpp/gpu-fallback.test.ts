@@ -55,7 +55,7 @@ describe('gpu fallback', () => {
   });
 });
 
-describe('supervisor gpus', () => {
+describe('the supervisor, where a GPU fails', () => {
   /** Engines that end on a GPU before their first token: `gpu: auto` goes on with the next device, a number does not. */
 
   const TOOLCHAIN = 'CUDA error: the provided PTX was compiled with an unsupported toolchain.';

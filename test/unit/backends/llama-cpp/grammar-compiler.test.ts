@@ -243,7 +243,7 @@ describe('grammar compiler', () => {
   });
 });
 
-describe('grammar thread', () => {
+describe('the thread that compiles', () => {
   /** The real thread: what it makes, what it refuses, and that the event loop has other things to do meanwhile. */
 
   const compiler = new GrammarCompiler({ clock: systemClock });

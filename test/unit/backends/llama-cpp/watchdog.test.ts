@@ -149,7 +149,7 @@ describe('watchdog', () => {
   });
 });
 
-describe('supervisor hangs', () => {
+describe('the supervisor, where the engine hangs', () => {
   /** Engines that hang are replaced, others are left alone; and however often that happens, nothing piles up. */
 
   const STEP_MS = 10_000;

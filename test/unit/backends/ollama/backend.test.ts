@@ -12,7 +12,7 @@ import {
 import { runningOllama, seenAt } from '../../../support/stand-ins/running-ollama.ts';
 import type { Fault, StandIn } from '../../../support/stand-ins/stand-in-server.ts';
 
-describe('definition', () => {
+describe('the configuration of a target', () => {
   it('says at the start that the server’s parallelism should equal the slots', async () => {
     const lines: [string, LogFields | undefined][] = [];
     const backend = ollama.create(
@@ -367,7 +367,7 @@ describe('ollama backend', () => {
   });
 });
 
-describe('reloads', () => {
+describe('requests that would make Ollama load a model anew', () => {
   /** Since 0.30 a runner belongs to what it was started with: nothing that we send may have the model loaded anew. */
 
   /** As Ollama's own command line does. */

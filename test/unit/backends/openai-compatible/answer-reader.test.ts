@@ -415,7 +415,7 @@ describe('answer reader', () => {
   });
 });
 
-describe('repeated chunk', () => {
+describe('chunks that repeat', () => {
   const chunkOf = (content: string, space = '') =>
     `{"id":"chatcmpl-1","choices":[{"index":0,"delta":{"content":${space}${JSON.stringify(content)}},"logprobs":null,"finish_reason":null}]}`;
 

@@ -13,7 +13,7 @@ import { chatRequest, generateAll } from '../../../support/stand-ins/generate.ts
 import { type OpenAiStandInOptions, startOpenAiStandIn } from '../../../support/stand-ins/openai-stand-in.ts';
 import { recordedJson } from '../../../support/stand-ins/recording.ts';
 
-describe('upstream error', () => {
+describe('an error of the server', () => {
   const endings: (() => Promise<void>)[] = [];
   afterEach(async () => {
     for (const end of endings.splice(0)) await end();
@@ -112,7 +112,7 @@ describe('upstream error', () => {
   });
 });
 
-describe('context error', () => {
+describe('a prompt that exceeds the context', () => {
   const saying = (message: string) =>
     contextErrorOf({ error: { message, type: 'BadRequestError', code: 400 } });
 

@@ -263,7 +263,7 @@ describe('compute device', () => {
   });
 });
 
-describe('load failure', () => {
+describe('a model that cannot be loaded', () => {
   function explained(lines: readonly string[], thrown: unknown = new Error('Failed to load model')): string {
     const failure = new LoadFailure();
     for (const line of lines) failure.readLogLine(line);
