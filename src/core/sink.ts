@@ -30,13 +30,6 @@ export class GuardedSink implements GenerationSink {
 
 const RELEASED = Promise.resolve();
 
-/** A generation that fails before it begins. */
-export function rejectedGeneration(error: ServingError, sink: GenerationSink): Generation {
-  const ending = new GuardedSink(sink);
-  queueMicrotask(() => ending.fail(error));
-  return { cancel: (reason) => ending.fail(reason), pause() {}, resume() {}, released: RELEASED };
-}
-
 /** What a generation holds at the moment: a request to a server, for example. */
 export interface HeldWork {
   abort(reason: ServingError): void;

@@ -1,6 +1,9 @@
-/** What the answers of several protocols have in common: server-sent events, tokens with their log-probabilities, JSON objects. */
+/** What the answers of several protocols have in common: values that may be null, server-sent events, tokens, JSON objects. */
+import { type TSchema, Type } from 'typebox';
 import type { LikelyToken } from '../core/generation.ts';
 import { isNestedTooDeeply } from './body-reader.ts';
+
+export const nullable = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()]);
 
 export const SSE = 'text/event-stream; charset=utf-8';
 

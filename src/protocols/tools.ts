@@ -1,7 +1,34 @@
 /** Rules about tools in every protocol: of those that a client offers, and of their calls and results in a conversation. */
+import { Type } from 'typebox';
 import { showValue } from '../schema/violation.ts';
 import { refuseDeepNesting } from './body-reader.ts';
 import { invalid } from './field-errors.ts';
+
+export const toolName = Type.String({
+  pattern: '^[a-zA-Z0-9_.-]{1,64}$',
+  title: 'a name of 1 to 64 letters, digits, underscores, dots or hyphens',
+});
+
+/** What a function tool has in the native API and on /v1, beside its name and description. */
+export const functionFields = {
+  parameters: Type.Optional(
+    Type.Object(
+      {},
+      {
+        additionalProperties: true,
+        title: 'an object (the JSON Schema of the arguments)',
+        description: 'The JSON Schema of its arguments, which are an object. Without it, it takes none.',
+      },
+    ),
+  ),
+  strict: Type.Optional(
+    Type.Boolean({
+      description:
+        'true: the arguments follow the schema also where the model decides by itself to call. Those of a forced call always do. ' +
+        'A backend that cannot promise it answers without it, and X-Dropped-Parameters names it.',
+    }),
+  ),
+};
 
 /** Adds the name of a tool to those of the request. `path`: of the object that has the name. */
 export function requireUniqueName(name: string, path: string, taken: Set<string>): void {
@@ -79,6 +106,18 @@ export class ToolCallMatcher {
       throw invalid(idPath, `${idPath} is ${JSON.stringify(id)}, but that call has its answer already.`);
     this.#calls.set(id, true);
     return id;
+  }
+
+  /** At a message with role `tool`, whose call is named by `tool_call_id`. */
+  matchMessage(given: string | undefined, path: string): string {
+    return this.match(given, {
+      path,
+      idPath: `${path}.tool_call_id`,
+      misplaced: {
+        path: `${path}.role`,
+        message: `${path}.role is "tool", but only an assistant’s message with tool_calls, or another answer to one, may stand before it.`,
+      },
+    });
   }
 
   get unanswered(): readonly string[] {

@@ -165,6 +165,17 @@ type ToolDefinition = Pick<CustomTool, 'description' | 'input_schema'>;
 const text = { type: 'string' } as const;
 const lines = { type: 'array', items: { type: 'integer' }, minItems: 2, maxItems: 2 } as const;
 
+/** Of the commands that view and edit a file. */
+const EDITOR_ARGUMENTS = {
+  path: text,
+  view_range: lines,
+  file_text: text,
+  old_str: text,
+  new_str: text,
+  insert_line: { type: 'integer' },
+  insert_text: text,
+};
+
 function commands(names: readonly string[], others: object): CustomTool['input_schema'] {
   return { type: 'object', properties: { command: { enum: names }, ...others }, required: ['command'] };
 }
@@ -182,15 +193,7 @@ const CLIENT_TOOLS: Readonly<Record<string, ToolDefinition>> = {
     description:
       'Views, creates and edits text files. `view` takes path and view_range, `create` path and file_text, ' +
       '`str_replace` path, old_str (found exactly once) and new_str, `insert` path, insert_line and insert_text.',
-    input_schema: commands(['view', 'create', 'str_replace', 'insert'], {
-      path: text,
-      view_range: lines,
-      file_text: text,
-      old_str: text,
-      new_str: text,
-      insert_line: { type: 'integer' },
-      insert_text: text,
-    }),
+    input_schema: commands(['view', 'create', 'str_replace', 'insert'], EDITOR_ARGUMENTS),
   },
   memory: {
     description:
@@ -198,13 +201,7 @@ const CLIENT_TOOLS: Readonly<Record<string, ToolDefinition>> = {
       'view_range, `create` path and file_text, `str_replace` path, old_str and new_str, `insert` path, insert_line and ' +
       'insert_text, `delete` path, `rename` old_path and new_path.',
     input_schema: commands(['view', 'create', 'str_replace', 'insert', 'delete', 'rename'], {
-      path: text,
-      view_range: lines,
-      file_text: text,
-      old_str: text,
-      new_str: text,
-      insert_line: { type: 'integer' },
-      insert_text: text,
+      ...EDITOR_ARGUMENTS,
       old_path: text,
       new_path: text,
     }),

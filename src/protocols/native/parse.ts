@@ -183,14 +183,7 @@ function parseConversation(messages: readonly MessageBody[]): readonly Message[]
     }
     const { role, content } = message;
     if (role === 'tool') {
-      const toolCallId = calls.match(message.tool_call_id, {
-        path,
-        idPath: `${path}.tool_call_id`,
-        misplaced: {
-          path: `${path}.role`,
-          message: `${path}.role is "tool", but only an assistant’s message with tool_calls, or another answer to one, may stand before it.`,
-        },
-      });
+      const toolCallId = calls.matchMessage(message.tool_call_id, path);
       return { role, content, toolCallId };
     }
     if (role !== 'assistant' || message.tool_calls === undefined) {

@@ -2,36 +2,16 @@
 import { type Static, Type } from 'typebox';
 import { PRIORITIES } from '../../core/priority.ts';
 import { tokenFields } from '../sampling-fields.ts';
+import { functionFields, toolName } from '../tools.ts';
 
 const closed = { additionalProperties: false } as const;
 const open = { additionalProperties: true } as const;
-
-const toolName = Type.String({
-  pattern: '^[a-zA-Z0-9_.-]{1,64}$',
-  title: 'a name of 1 to 64 letters, digits, underscores, dots or hyphens',
-});
 
 const tool = Type.Object(
   {
     name: toolName,
     description: Type.Optional(Type.String({ description: 'For the model.' })),
-    parameters: Type.Optional(
-      Type.Object(
-        {},
-        {
-          ...open,
-          title: 'an object (the JSON Schema of the arguments)',
-          description: 'The JSON Schema of its arguments, which are an object. Without it, it takes none.',
-        },
-      ),
-    ),
-    strict: Type.Optional(
-      Type.Boolean({
-        description:
-          'true: the arguments follow the schema also where the model decides by itself to call. Those of a forced call always do. ' +
-          'A backend that cannot promise it answers without it, and X-Dropped-Parameters names it.',
-      }),
-    ),
+    ...functionFields,
   },
   closed,
 );

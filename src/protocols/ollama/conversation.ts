@@ -17,14 +17,10 @@ export function parseConversation(messages: readonly MessageBody[]): readonly Me
     rejectMisplaced(message, path);
     const { role, content = '' } = message;
     if (role === 'tool') {
-      const toolCallId = matcher.match(answeredCallId(message, { calls: latest, matcher, path }), {
+      const toolCallId = matcher.matchMessage(
+        answeredCallId(message, { calls: latest, matcher, path }),
         path,
-        idPath: `${path}.tool_call_id`,
-        misplaced: {
-          path: `${path}.role`,
-          message: `${path}.role is "tool", but only an assistant’s message with tool_calls, or another answer to one, may stand before it.`,
-        },
-      });
+      );
       return { role, content, toolCallId };
     }
     matcher.reset();

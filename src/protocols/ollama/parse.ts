@@ -41,6 +41,14 @@ export function parseChat(raw: unknown, { newRequestId, requireModel }: ParseCon
     ...(tools !== undefined && { tools }),
     ...(logprobs !== undefined && { logprobs }),
   };
+  return parsedGeneration(request, body, style);
+}
+
+function parsedGeneration(
+  request: GenerationRequest,
+  body: ChatBody | GenerateBody,
+  style: AnswerStyle,
+): ParsedGeneration {
   return {
     requests: [request],
     delivery: body.stream === false ? 'whole' : 'stream',
@@ -81,14 +89,7 @@ export function parseGenerate(raw: unknown, { newRequestId, requireModel }: Pars
     ...(output !== undefined && { output }),
     ...(logprobs !== undefined && { logprobs }),
   };
-  return {
-    requests: [request],
-    delivery: body.stream === false ? 'whole' : 'stream',
-    timeoutMs: undefined,
-    priority: undefined,
-    ...droppedFields(body),
-    renderer: ollamaRenderer(style, request),
-  };
+  return parsedGeneration(request, body, style);
 }
 
 function parseInput(prompt: string, { system = '', raw, images = [] }: GenerateBody): GenerationInput {

@@ -2,8 +2,7 @@
 import { Type } from 'typebox';
 import { type ErrorCode, ServingError } from '../../core/errors.ts';
 import type { ErrorShape } from '../protocol.ts';
-
-const nullableText = Type.Union([Type.String(), Type.Null()]);
+import { nullable } from '../rendering.ts';
 
 export const OpenAiError = Type.Object({
   error: Type.Object({
@@ -15,8 +14,8 @@ export const OpenAiError = Type.Object({
       'rate_limit_error',
       'server_error',
     ]),
-    param: nullableText,
-    code: nullableText,
+    param: nullable(Type.String()),
+    code: nullable(Type.String()),
   }),
 });
 

@@ -23,6 +23,19 @@ export type Fault =
   /** It says as much as it would without a limit. */
   | 'ignores-limit';
 
+/** What a generation of any backend becomes: the code of its error, and whether text came before it. */
+export const FAULT_OUTCOMES: readonly (readonly [fault: Fault, code: string, afterText: boolean])[] = [
+  ['refuse', 'no_backend_available', false],
+  ['reset', 'backend_error', false],
+  ['not-http', 'backend_error', false],
+  ['garbage', 'backend_error', false],
+  ['error-500', 'backend_error', false],
+  ['busy', 'no_backend_available', false],
+  ['cut', 'backend_error', true],
+  ['end-early', 'backend_error', true],
+  ['error-mid-stream', 'backend_error', true],
+];
+
 export interface StandInOptions {
   readonly model?: string;
   readonly contextSize?: number;

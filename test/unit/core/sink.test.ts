@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { ServingError } from '../../../src/core/errors.ts';
-import { RunningGeneration, rejectedGeneration } from '../../../src/core/sink.ts';
+import { RunningGeneration } from '../../../src/core/sink.ts';
 import { FINISH } from '../../support/fake-backend.ts';
 
 const TEXT = { type: 'text', text: 'hi' } as const;
@@ -122,14 +122,4 @@ it('aborts the signal that something asked for', async () => {
   go();
   await generation.released;
   expect(signals.map((signal) => signal.reason)).toEqual([GONE, GONE]);
-});
-
-it('a generation that does not begin says so after it has been returned', async () => {
-  const told: string[] = [];
-  const sink = { event() {}, fail: ({ code }: ServingError) => void told.push(code) };
-  const generation = rejectedGeneration(new ServingError('queue_full'), sink);
-  expect(told).toEqual([]);
-  await generation.released;
-  generation.cancel(GONE);
-  expect(told).toEqual(['queue_full']);
 });

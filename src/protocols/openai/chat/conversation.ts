@@ -42,14 +42,7 @@ function parseMessage(message: ChatMessage, path: string, calls: ToolCallMatcher
     case 'assistant':
       return parseAssistant(message, path, calls);
     case 'tool': {
-      const toolCallId = calls.match(message.tool_call_id, {
-        path,
-        idPath: `${path}.tool_call_id`,
-        misplaced: {
-          path: `${path}.role`,
-          message: `${path}.role is "tool", but only an assistant’s message with tool_calls, or another answer to one, may stand before it.`,
-        },
-      });
+      const toolCallId = calls.matchMessage(message.tool_call_id, path);
       return { role: 'tool', content: parseText(message.content, path), toolCallId };
     }
     case 'function':

@@ -1,5 +1,5 @@
 /** The answers of chat completions: the whole body, and the chunks of a stream, with the same id and time in each. */
-import { type TSchema, Type } from 'typebox';
+import { Type } from 'typebox';
 import type {
   GenerationEvent,
   GenerationRequest,
@@ -9,7 +9,7 @@ import type {
   Usage,
 } from '../../../core/generation.ts';
 import type { AnswerContext, AnswerRenderer, StreamEncoder } from '../../protocol.ts';
-import { renderToken, SSE, SSE_HEARTBEAT, sseEvent } from '../../rendering.ts';
+import { nullable, renderToken, SSE, SSE_HEARTBEAT, sseEvent } from '../../rendering.ts';
 import {
   chunkEncoder,
   completionHead,
@@ -19,8 +19,6 @@ import {
   UsageSchema,
 } from '../completion-object.ts';
 import { OpenAiError, openAiError } from '../errors.ts';
-
-const nullable = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()]);
 
 const likelyToken = {
   token: Type.String({ description: 'U+FFFD for bytes that are no character by themselves.' }),

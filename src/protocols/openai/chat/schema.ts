@@ -1,5 +1,6 @@
 /** The body of POST /v1/chat/completions: validation, types and OpenAPI all come from here. */
 import { type Static, type TSchema, Type } from 'typebox';
+import { functionFields, toolName } from '../../tools.ts';
 import {
   deliveryFields,
   EFFORT_NAMES,
@@ -113,28 +114,9 @@ const FunctionTool = Type.Object({
   type: Type.Literal('function'),
   function: Type.Object(
     {
-      name: Type.String({
-        pattern: '^[a-zA-Z0-9_.-]{1,64}$',
-        title: 'a name of 1 to 64 letters, digits, underscores, dots or hyphens',
-      }),
+      name: toolName,
       description: Type.Optional(Type.String({ description: 'Shown to the model.' })),
-      parameters: Type.Optional(
-        Type.Object(
-          {},
-          {
-            additionalProperties: true,
-            title: 'an object (the JSON Schema of the arguments)',
-            description: 'The JSON Schema of its arguments, which are an object. Without it, it takes none.',
-          },
-        ),
-      ),
-      strict: Type.Optional(
-        Type.Boolean({
-          description:
-            'true: the arguments follow the schema also where the model decides by itself to call. Those of a forced call always do. ' +
-            'A backend that cannot promise it answers without it, and X-Dropped-Parameters names it.',
-        }),
-      ),
+      ...functionFields,
     },
     { title: 'an object with a name' },
   ),

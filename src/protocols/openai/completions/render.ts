@@ -1,5 +1,5 @@
 /** The answers of text completions: the whole body, and the chunks of a stream, with the same id and time in each. */
-import { type TSchema, Type } from 'typebox';
+import { Type } from 'typebox';
 import type {
   GenerationEvent,
   GenerationRequest,
@@ -9,7 +9,7 @@ import type {
   Usage,
 } from '../../../core/generation.ts';
 import type { AnswerRenderer, StreamEncoder } from '../../protocol.ts';
-import { finiteLogprob, SSE, SSE_HEARTBEAT, sseEvent, tokenText } from '../../rendering.ts';
+import { finiteLogprob, nullable, SSE, SSE_HEARTBEAT, sseEvent, tokenText } from '../../rendering.ts';
 import {
   type ChunkEncoder,
   chunkEncoder,
@@ -20,8 +20,6 @@ import {
   UsageSchema,
 } from '../completion-object.ts';
 import { OpenAiError, openAiError } from '../errors.ts';
-
-const nullable = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()]);
 
 const TokenLogprobs = Type.Object(
   {

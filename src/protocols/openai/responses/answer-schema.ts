@@ -1,9 +1,8 @@
 /** What POST /v1/responses answers: the response object and its items, and the events of a stream. Tests hold every answer to it. */
-import { type Static, type TProperties, type TSchema, Type } from 'typebox';
+import { type Static, type TProperties, Type } from 'typebox';
+import { nullable } from '../../rendering.ts';
 import { OpenAiError } from '../errors.ts';
 import { choiceMode, ToolName, textFormat } from './schema.ts';
-
-const nullable = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()]);
 
 const itemStatus = Type.Enum(['in_progress', 'completed', 'incomplete']);
 

@@ -1,5 +1,6 @@
 /** The body of POST /v1/responses: validation, types and OpenAPI all come from here. */
 import { type Static, type TObject, Type } from 'typebox';
+import { functionFields, toolName } from '../../tools.ts';
 import { EFFORT_NAMES, limitFields, model, samplingFields, vllmFields } from '../request-fields.ts';
 import { constraintFields } from '../structured-output.ts';
 
@@ -118,38 +119,17 @@ const ItemReference = Type.Object(
   { description: 'Rejected: no items are kept here.', deprecated: true },
 );
 
-const name = Type.String({
-  pattern: '^[a-zA-Z0-9_.-]{1,64}$',
-  title: 'a name of 1 to 64 letters, digits, underscores, dots or hyphens',
-});
-
 const FunctionTool = Type.Object({
   type: Type.Literal('function'),
-  name,
+  name: toolName,
   description: Type.Optional(Type.String()),
-  parameters: Type.Optional(
-    Type.Object(
-      {},
-      {
-        ...anyObject,
-        title: 'an object (the JSON Schema of the arguments)',
-        description: 'The JSON Schema of its arguments, which are an object. Without it, it takes none.',
-      },
-    ),
-  ),
-  strict: Type.Optional(
-    Type.Boolean({
-      description:
-        'true: the arguments follow the schema also where the model decides by itself to call. Those of a forced call always do. ' +
-        'A backend that cannot promise it answers without it, and X-Dropped-Parameters names it.',
-    }),
-  ),
+  ...functionFields,
 });
 
 const CustomTool = Type.Object(
   {
     type: Type.Literal('custom'),
-    name,
+    name: toolName,
     description: Type.Optional(Type.String()),
     format: Type.Optional(
       Type.Object({
@@ -167,7 +147,7 @@ const CustomTool = Type.Object(
 
 const NamespaceTool = Type.Object({
   type: Type.Literal('namespace'),
-  name,
+  name: toolName,
   description: Type.Optional(Type.String()),
   tools: Type.Array(
     Type.Union([

@@ -10,7 +10,7 @@ import {
   textRequest,
 } from '../../../support/stand-ins/generate.ts';
 import { runningOllama, seenAt } from '../../../support/stand-ins/running-ollama.ts';
-import type { Fault, StandIn } from '../../../support/stand-ins/stand-in-server.ts';
+import { FAULT_OUTCOMES, type Fault, type StandIn } from '../../../support/stand-ins/stand-in-server.ts';
 
 describe('the configuration of a target', () => {
   it('says at the start that the server’s parallelism should equal the slots', async () => {
@@ -186,17 +186,7 @@ describe('ollama backend', () => {
   });
 
   describe('faults', () => {
-    it.each<[Fault, string, boolean]>([
-      ['refuse', 'no_backend_available', false],
-      ['reset', 'backend_error', false],
-      ['not-http', 'backend_error', false],
-      ['garbage', 'backend_error', false],
-      ['error-500', 'backend_error', false],
-      ['busy', 'no_backend_available', false],
-      ['cut', 'backend_error', true],
-      ['end-early', 'backend_error', true],
-      ['error-mid-stream', 'backend_error', true],
-    ])('%s becomes %s', async (fault, code, afterText) => {
+    it.each(FAULT_OUTCOMES)('%s becomes %s', async (fault, code, afterText) => {
       const { standIn, backend } = await runningOllama();
       await generateAll(backend, chatRequest('warm'));
       await standIn.setFault(fault);

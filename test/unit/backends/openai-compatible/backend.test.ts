@@ -1,12 +1,11 @@
-import { afterEach, describe, expect, it } from 'vitest';
-import {
+import { describe, expect, it } from 'vitest';
+import type {
   OpenAiCompatibleBackend,
-  type OpenAiCompatibleTarget,
+  OpenAiCompatibleTarget,
 } from '../../../../src/backends/openai-compatible/backend.ts';
 import { ServingError } from '../../../../src/core/errors.ts';
 import type { ToolUse } from '../../../../src/core/generation.ts';
 import type { Log } from '../../../../src/core/log.ts';
-import { systemClock } from '../../../../src/system-clock.ts';
 import {
   chatRequest,
   generateAll,
@@ -14,13 +13,9 @@ import {
   textOf,
   textRequest,
 } from '../../../support/stand-ins/generate.ts';
-import { type OpenAiStandInOptions, startOpenAiStandIn } from '../../../support/stand-ins/openai-stand-in.ts';
-import type { Fault, StandIn } from '../../../support/stand-ins/stand-in-server.ts';
-
-const endings: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const end of endings.splice(0)) await end();
-});
+import type { OpenAiStandInOptions } from '../../../support/stand-ins/openai-stand-in.ts';
+import { runningOpenAi } from '../../../support/stand-ins/running-openai.ts';
+import { FAULT_OUTCOMES, type Fault, type StandIn } from '../../../support/stand-ins/stand-in-server.ts';
 
 interface Started {
   readonly standIn: StandIn;
@@ -32,22 +27,10 @@ async function start(
   options: OpenAiStandInOptions = {},
   overrides: Partial<OpenAiCompatibleTarget> = {},
 ): Promise<Started> {
-  const standIn = await startOpenAiStandIn(options);
   const logged: string[] = [];
   const take = (message: string) => void logged.push(message);
   const log: Log = { debug: take, info: take, warn: take, error: take };
-  const target = {
-    model: 'smollm2',
-    url: standIn.url,
-    flavor: 'auto' as const,
-    connect_timeout_ms: 500,
-    ...overrides,
-  };
-  const backend = new OpenAiCompatibleBackend(target, { clock: systemClock, log });
-  endings.push(
-    () => backend.close(),
-    () => standIn.close(),
-  );
+  const { standIn, backend } = await runningOpenAi(options, { connect_timeout_ms: 500, ...overrides }, log);
   return { standIn, backend, logged };
 }
 
@@ -516,17 +499,7 @@ describe('a template without tools', () => {
 });
 
 describe('faults', () => {
-  it.each<[Fault, string, boolean]>([
-    ['refuse', 'no_backend_available', false],
-    ['reset', 'backend_error', false],
-    ['not-http', 'backend_error', false],
-    ['garbage', 'backend_error', false],
-    ['error-500', 'backend_error', false],
-    ['busy', 'no_backend_available', false],
-    ['cut', 'backend_error', true],
-    ['end-early', 'backend_error', true],
-    ['error-mid-stream', 'backend_error', true],
-  ])('%s becomes %s', async (fault, code, afterText) => {
+  it.each(FAULT_OUTCOMES)('%s becomes %s', async (fault, code, afterText) => {
     const { standIn, backend } = await start();
     await backend.probe({ signal: neverAborted() });
     await standIn.setFault(fault);

@@ -1,5 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest';
-import { OpenAiCompatibleBackend } from '../../../../src/backends/openai-compatible/backend.ts';
+import { describe, expect, it } from 'vitest';
 import {
   contextErrorOf,
   promptMayFit,
@@ -7,29 +6,11 @@ import {
   roomLeft,
 } from '../../../../src/backends/openai-compatible/errors.ts';
 import type { GenerationRequest } from '../../../../src/core/generation.ts';
-import { silentLog } from '../../../../src/core/log.ts';
-import { systemClock } from '../../../../src/system-clock.ts';
 import { chatRequest, generateAll } from '../../../support/stand-ins/generate.ts';
-import { type OpenAiStandInOptions, startOpenAiStandIn } from '../../../support/stand-ins/openai-stand-in.ts';
 import { recordedJson } from '../../../support/stand-ins/recording.ts';
+import { runningOpenAi } from '../../../support/stand-ins/running-openai.ts';
 
 describe('an error of the server', () => {
-  const endings: (() => Promise<void>)[] = [];
-  afterEach(async () => {
-    for (const end of endings.splice(0)) await end();
-  });
-
-  async function start(options: OpenAiStandInOptions) {
-    const standIn = await startOpenAiStandIn(options);
-    const target = { model: 'smollm2', url: standIn.url, flavor: 'auto' as const, connect_timeout_ms: 1000 };
-    const backend = new OpenAiCompatibleBackend(target, { clock: systemClock, log: silentLog });
-    endings.push(
-      () => standIn.close(),
-      () => backend.close(),
-    );
-    return { standIn, backend };
-  }
-
   const refused = (error: object, request: GenerationRequest = chatRequest('hi')) =>
     responseError({ status: 400, headers: {}, body: { error } }, { model: 'm', wallNowMs: 0, request });
 
@@ -42,7 +23,7 @@ describe('an error of the server', () => {
     ] as const)(
       'is refused by its field on %s, with what its operator has to do',
       async (server, message) => {
-        const { backend } = await start({ server, withoutToolParser: true });
+        const { backend } = await runningOpenAi({ server, withoutToolParser: true });
         expect((await generateAll(backend, chatRequest('hi', { tools }))).error).toMatchObject({
           code: 'unsupported_parameter',
           param: 'tools',
@@ -54,7 +35,7 @@ describe('an error of the server', () => {
     it.each(['vllm', 'llama-server', 'generic'] as const)(
       'is refused by its message on a %s that takes no images',
       async (server) => {
-        const { backend } = await start({ server, sees: false });
+        const { backend } = await runningOpenAi({ server, sees: false });
         const images = [{ mediaType: 'image/png', base64: 'AA==', at: 0 }];
         const input = { kind: 'chat', messages: [{ role: 'user', content: 'what?', images }] } as const;
         expect((await generateAll(backend, chatRequest('', { input }))).error).toMatchObject({
@@ -104,7 +85,7 @@ describe('an error of the server', () => {
   });
 
   it('says the limit by its newer name where the model wants it so, and remembers', async () => {
-    const { standIn, backend } = await start({ server: 'generic', wantsNewerLimit: true });
+    const { standIn, backend } = await runningOpenAi({ server: 'generic', wantsNewerLimit: true });
     for (let turn = 0; turn < 2; turn += 1)
       expect((await generateAll(backend, chatRequest('hello'))).error).toBeUndefined();
     expect(standIn.counts().started).toBe(3);

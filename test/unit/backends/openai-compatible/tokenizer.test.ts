@@ -1,28 +1,15 @@
-import { afterEach, expect, it } from 'vitest';
-import { OpenAiCompatibleBackend } from '../../../../src/backends/openai-compatible/backend.ts';
+import { expect, it } from 'vitest';
 import { DIALECTS } from '../../../../src/backends/openai-compatible/dialect.ts';
 import { serverTokenizer } from '../../../../src/backends/openai-compatible/tokenizer.ts';
 import type { TokenizeRequest } from '../../../../src/core/backend.ts';
 import { ServingError } from '../../../../src/core/errors.ts';
-import { silentLog } from '../../../../src/core/log.ts';
-import { systemClock } from '../../../../src/system-clock.ts';
 import type { Upstream } from '../../../../src/upstream/upstream.ts';
 import { neverAborted } from '../../../support/stand-ins/generate.ts';
-import { type PlayedServer, startOpenAiStandIn } from '../../../support/stand-ins/openai-stand-in.ts';
-
-const endings: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const end of endings.splice(0)) await end();
-});
+import type { PlayedServer } from '../../../support/stand-ins/openai-stand-in.ts';
+import { runningOpenAi } from '../../../support/stand-ins/running-openai.ts';
 
 async function start(server: PlayedServer) {
-  const standIn = await startOpenAiStandIn({ server });
-  const target = { model: 'smollm2', url: standIn.url, flavor: server, connect_timeout_ms: 1000 };
-  const backend = new OpenAiCompatibleBackend(target, { clock: systemClock, log: silentLog });
-  endings.push(
-    () => standIn.close(),
-    () => backend.close(),
-  );
+  const { standIn, backend } = await runningOpenAi({ server }, { flavor: server });
   const asked = () => standIn.seen().map(({ path, body }) => ({ path, body }));
   return { tokenizer: backend.tokenizer, asked };
 }
@@ -88,13 +75,7 @@ it('refuses what cannot be counted', async () => {
 });
 
 it('refuses where a proxy hides the routes', async () => {
-  const standIn = await startOpenAiStandIn({ server: 'generic' });
-  const target = { model: 'smollm2', url: standIn.url, flavor: 'vllm' as const, connect_timeout_ms: 1000 };
-  const backend = new OpenAiCompatibleBackend(target, { clock: systemClock, log: silentLog });
-  endings.push(
-    () => standIn.close(),
-    () => backend.close(),
-  );
+  const { backend } = await runningOpenAi({ server: 'generic' }, { flavor: 'vllm' });
   await expect(backend.tokenizer.encode(chat, { signal })).rejects.toMatchObject({
     code: 'unsupported_parameter',
     param: 'model',

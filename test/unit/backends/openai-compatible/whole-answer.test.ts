@@ -1,5 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest';
-import { OpenAiCompatibleBackend } from '../../../../src/backends/openai-compatible/backend.ts';
+import { describe, expect, it } from 'vitest';
 import {
   dimensionsUnsupported,
   embeddingsUnsupported,
@@ -10,11 +9,10 @@ import {
   readWholeAnswer,
 } from '../../../../src/backends/openai-compatible/whole-answer.ts';
 import type { EmbeddingInput } from '../../../../src/core/backend.ts';
-import { silentLog } from '../../../../src/core/log.ts';
-import { systemClock } from '../../../../src/system-clock.ts';
 import { chatRequest, neverAborted } from '../../../support/stand-ins/generate.ts';
-import { type OpenAiStandInOptions, startOpenAiStandIn } from '../../../support/stand-ins/openai-stand-in.ts';
+import type { OpenAiStandInOptions } from '../../../support/stand-ins/openai-stand-in.ts';
 import { recordedJson } from '../../../support/stand-ins/recording.ts';
+import { runningOpenAi } from '../../../support/stand-ins/running-openai.ts';
 
 describe('whole answer', () => {
   const chat = (message: object, usage: object | undefined, finish_reason: unknown = 'stop') => ({
@@ -111,19 +109,8 @@ describe('whole answer', () => {
 });
 
 describe('embedding', () => {
-  const endings: (() => Promise<void>)[] = [];
-  afterEach(async () => {
-    for (const end of endings.splice(0)) await end();
-  });
-
   async function start(options: OpenAiStandInOptions) {
-    const standIn = await startOpenAiStandIn(options);
-    const target = { model: 'smollm2', url: standIn.url, flavor: 'auto' as const, connect_timeout_ms: 1000 };
-    const backend = new OpenAiCompatibleBackend(target, { clock: systemClock, log: silentLog });
-    endings.push(
-      () => standIn.close(),
-      () => backend.close(),
-    );
+    const { standIn, backend } = await runningOpenAi(options);
     const embed = (inputs: readonly EmbeddingInput[], dimensions?: number) =>
       backend.embed(
         { model: 'm', inputs, ...(dimensions !== undefined && { dimensions }) },
