@@ -20,6 +20,30 @@ export interface BackendEnvironment {
 
 /** Keys that every target has, beside `backend`. Time-outs are enforced in serving/, the connect time-out in upstream/. */
 export const commonTargetKeys = {
+  name: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 128,
+      pattern: '^[A-Za-z0-9][A-Za-z0-9._:/-]*$',
+      title: 'letters, digits and . _ : / -, beginning with a letter or digit',
+      description:
+        'Its name in logs, metrics, /ready and headers; unique. Unset: the model’s id, the backend and its position, such as smollm2/ollama/0.',
+    }),
+  ),
+  weight: Type.Optional(
+    Type.Number({
+      exclusiveMinimum: 0,
+      maximum: 1_000_000,
+      default: 1,
+      description: 'Its share of the requests, relative to the model’s other targets.',
+    }),
+  ),
+  role: Type.Optional(
+    Type.Enum(['primary', 'fallback'], {
+      default: 'primary',
+      description: 'fallback: gets requests only while no primary target can serve.',
+    }),
+  ),
   model: Type.String({ minLength: 1, description: 'The model’s name at this backend.' }),
   slots: Type.Optional(
     Type.Integer({

@@ -12,6 +12,7 @@ import {
   ORDER_DESCRIPTIONS,
   type OrderMode,
 } from '../scheduling/policies.ts';
+import { DEFAULT_ROUTING, ROUTING_DESCRIPTIONS, type RoutingMode } from '../scheduling/routing.ts';
 
 const scheduler = Type.Object(
   {
@@ -197,6 +198,12 @@ const auth = Type.Object(
       default: false,
       description: 'Allows listening beyond loopback without keys.',
     }),
+    admin_keys: Type.Array(Type.String({ minLength: 8, secret: true }), {
+      default: [],
+      secret: true,
+      description:
+        'Accepted by the routes under /admin. Without any, they answer only requests from this machine: a loopback address and Host, and no header of a proxy.',
+    }),
   },
   closed,
 );
@@ -208,6 +215,11 @@ const model = Type.Object(
       default: [],
       description: 'Other names for it, for clients with a fixed model name. Responses contain the id.',
     }),
+    fallback_models: Type.Array(Type.String({ minLength: 1 }), {
+      default: [],
+      description:
+        'Models that answer instead, in this order, where no target of this one can. X-Served-Model names the one that did.',
+    }),
     /** Checked one by one against the keys of the backend that each names. */
     targets: Type.Array(Type.Object({ backend: Type.String({ minLength: 1 }) }), {
       minItems: 1,
@@ -215,6 +227,47 @@ const model = Type.Object(
     }),
   },
   { additionalProperties: false },
+);
+
+const retry = Type.Object(
+  {
+    attempts: Type.Integer({
+      minimum: 1,
+      maximum: 10,
+      default: 3,
+      description:
+        'How often one request is tried at most, while its client has received nothing; 1: never again.',
+    }),
+    budget_percent: Type.Number({
+      minimum: 0,
+      maximum: 100,
+      default: 20,
+      description:
+        'Retries at the same target, and those while all targets fail, are at most this part of recent requests. Failover to a healthy target does not count.',
+    }),
+    budget_per_second: Type.Number({
+      minimum: 0,
+      maximum: 100_000,
+      default: 10,
+      description: 'So many of them are allowed in any case.',
+    }),
+  },
+  closed,
+);
+
+const routing = Type.Object(
+  {
+    policy: Type.Enum(Object.keys(ROUTING_DESCRIPTIONS) as RoutingMode[], {
+      default: DEFAULT_ROUTING,
+      description: `Which target of a model gets a request. ${listMeanings(ROUTING_DESCRIPTIONS)}.`,
+    }),
+    prefix_affinity: Type.Boolean({
+      default: true,
+      description:
+        'Prompts that begin alike go to the same target, which has their beginning cached, unless it has too much to do.',
+    }),
+  },
+  closed,
 );
 
 const rateLimit = Type.Object(
@@ -327,6 +380,13 @@ export const ConfigSchema = Type.Object(
         'For a field that a model’s backend does not support: strict rejects the request (400 unsupported_parameter), lenient drops the field and names it in X-Dropped-Parameters (a stream whose heartbeats began in the queue has sent its headers by then: the log names it).',
     }),
     scheduler,
+    retry,
+    resume: Type.Enum(['auto', 'off'], {
+      default: 'auto',
+      description:
+        'auto: a stream whose target fails in the middle goes on elsewhere if that is exact (docs/reliability.md); off: it ends with its error.',
+    }),
+    routing,
     rate_limit: rateLimit,
     generation,
     logging,

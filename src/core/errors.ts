@@ -2,6 +2,8 @@
  * The one catalogue of errors. A ServingError may be thrown anywhere; it is rendered once, by the protocol
  * that the request came in with. After a stream has committed it becomes an event of that stream.
  */
+import type { FailureCause } from './failure.ts';
+
 interface ErrorSpec {
   readonly status: number;
   /** The same request may succeed later without being changed. */
@@ -22,19 +24,32 @@ export const ERRORS = {
     retryable: false,
     title: 'The prompt does not fit into the model’s context.',
   },
+  content_filtered: {
+    status: 400,
+    retryable: false,
+    title: 'The backend’s content filter rejected the request.',
+  },
   malformed_http: { status: 400, retryable: false, title: 'The request is not valid HTTP.' },
   missing_api_key: { status: 401, retryable: false, title: 'An API key is required.' },
   invalid_api_key: { status: 401, retryable: false, title: 'The API key is not valid.' },
   forbidden: { status: 403, retryable: false, title: 'This request is not allowed.' },
   not_found: { status: 404, retryable: false, title: 'This path does not exist.' },
+  target_not_found: { status: 404, retryable: false, title: 'The target does not exist.' },
   model_not_found: { status: 404, retryable: false, title: 'The model does not exist.' },
   method_not_allowed: { status: 405, retryable: false, title: 'This path does not support this method.' },
   request_timeout: { status: 408, retryable: true, title: 'The request did not arrive in time.' },
+  reload_in_progress: { status: 409, retryable: true, title: 'Another reload is under way.' },
   body_too_large: { status: 413, retryable: false, title: 'The body is too large.' },
   unsupported_media_type: { status: 415, retryable: false, title: 'The content type is not supported.' },
+  invalid_configuration: { status: 422, retryable: false, title: 'The configuration is not valid.' },
   rate_limited: { status: 429, retryable: true, title: 'Too many requests from this address.' },
   too_many_attempts: { status: 429, retryable: false, title: 'Too many wrong API keys from this address.' },
   client_queue_full: { status: 429, retryable: true, title: 'This client has too many requests waiting.' },
+  upstream_rate_limited: {
+    status: 429,
+    retryable: true,
+    title: 'The model’s backend limits how often it may be asked.',
+  },
   headers_too_large: { status: 431, retryable: false, title: 'The headers are too large.' },
   client_gone: { status: 499, retryable: false, title: 'The client closed the connection.' },
   internal: { status: 500, retryable: false, title: 'Internal server error.' },
@@ -50,6 +65,7 @@ export const ERRORS = {
   no_backend_available: { status: 503, retryable: true, title: 'No backend for this model is available.' },
   draining: { status: 503, retryable: true, title: 'The server is shutting down.' },
   deadline_exceeded: { status: 504, retryable: false, title: 'The answer was not finished in time.' },
+  loop_detected: { status: 508, retryable: false, title: 'The request has come back to this server.' },
 } as const satisfies Record<string, ErrorSpec>;
 
 export type ErrorCode = keyof typeof ERRORS;
@@ -63,6 +79,8 @@ interface ServingErrorDetails {
   readonly retryAfterSeconds?: number;
   /** Methods that the path takes, for `method_not_allowed`. */
   readonly allow?: string;
+  /** What went wrong at the target; absent where the request itself was rejected. */
+  readonly failure?: FailureCause;
   /** For the log only. */
   readonly cause?: unknown;
 }
@@ -72,6 +90,7 @@ export class ServingError extends Error {
   readonly param: string | undefined;
   readonly retryAfterSeconds: number | undefined;
   readonly allow: string | undefined;
+  readonly failure: FailureCause | undefined;
 
   constructor(code: ErrorCode, details: ServingErrorDetails = {}) {
     super(details.message ?? ERRORS[code].title, details.cause === undefined ? {} : { cause: details.cause });
@@ -80,6 +99,7 @@ export class ServingError extends Error {
     this.param = details.param;
     this.retryAfterSeconds = details.retryAfterSeconds;
     this.allow = details.allow;
+    this.failure = details.failure;
   }
 
   get spec(): ErrorSpec {

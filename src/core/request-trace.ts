@@ -4,6 +4,7 @@
  */
 import type { Milliseconds } from './clock.ts';
 import type { ErrorCode } from './errors.ts';
+import type { FailureCause } from './failure.ts';
 import type { FinishReason, ModelId, Usage } from './generation.ts';
 import type { Priority } from './priority.ts';
 
@@ -16,13 +17,29 @@ export interface BatchInfo {
   readonly size: number;
 }
 
+/** One try at a target. */
+export interface Attempt {
+  readonly target: string;
+  readonly model: ModelId;
+  readonly startedAt: Milliseconds;
+  /** Why it failed and was followed by another; absent while it runs, and where it was the last. */
+  failure?: FailureCause;
+}
+
 export interface RequestTrace {
   /** As answers and logs show it: the client's own id if it sent a valid one. Never used as a key. */
   readonly requestId: string;
   readonly receivedAt: Milliseconds;
   model?: ModelId;
   priority?: Priority;
+  /** The target that is being asked, or was asked last. */
   target?: string;
+  /** In their order; absent before the first. */
+  attempts?: Attempt[];
+  /** The model that answers, where it is not the one that was asked for. */
+  servedModel?: ModelId;
+  /** How often the answer was continued at another target, or by a restarted engine, after a part of it had been sent. */
+  resumptions?: number;
   enqueuedAt?: Milliseconds;
   dispatchedAt?: Milliseconds;
   firstTokenAt?: Milliseconds;

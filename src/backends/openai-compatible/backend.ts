@@ -81,6 +81,11 @@ export const openAiCompatible = defineBackend({
           'Which server it is: decides how its health is checked and which fields beyond the OpenAI API are sent.',
       },
     ),
+    check_listed: Type.Enum(['auto', 'yes', 'no'], {
+      default: 'auto',
+      description:
+        'Whether a model that the server does not list in /v1/models counts as missing. auto: yes for vLLM and llama-server; other servers are asked, and a 404 counts.',
+    }),
     context_size: Type.Optional(
       Type.Integer({ minimum: 16, description: 'Tokens per slot. Unset: as the server reports.' }),
     ),
@@ -109,6 +114,7 @@ export interface OpenAiCompatibleTarget {
   readonly context_size?: number;
   readonly pass_fields?: readonly string[];
   readonly whole_answers?: 'auto' | 'streamed';
+  readonly check_listed?: 'auto' | 'yes' | 'no';
   readonly connect_timeout_ms: number;
 }
 
