@@ -132,9 +132,11 @@ export async function compose(options: ApplicationOptions): Promise<Application>
 function createTargets({ config, ...options }: ApplicationOptions): Target[] {
   const environment: BackendEnvironment = { clock: systemClock, hubUrl: config.cache.hub_url, ...options };
   return config.models.flatMap((model) =>
-    model.targets.map(({ definition, values, slotsConfigured }, index) => ({
-      id: `${definition.name}/${index}`,
+    model.targets.map(({ name, weight, role, definition, values, slotsConfigured }) => ({
+      id: name,
       model: model.id,
+      weight,
+      role,
       backendName: definition.name,
       upstreamModel: values.model,
       backend: definition.create(values, environment),

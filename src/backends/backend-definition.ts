@@ -74,6 +74,8 @@ export const commonTargetKeys = {
   ),
 };
 
+export type TargetRole = 'primary' | 'fallback';
+
 export type CommonTarget = Static<TObject<typeof commonTargetKeys>>;
 
 export interface BackendDefinition<Keys extends TProperties = TProperties> {

@@ -4,7 +4,7 @@
  */
 import { type Static, type TObject, Type } from 'typebox';
 import Value from 'typebox/value';
-import { type BackendDefinition, commonTargetKeys } from '../backends/backend-definition.ts';
+import { type BackendDefinition, commonTargetKeys, type TargetRole } from '../backends/backend-definition.ts';
 import { BACKENDS, DEFAULT_TARGET, findBackend } from '../backends/catalog.ts';
 import type { ModelId } from '../core/generation.ts';
 import type { SchemaNode } from '../schema/schema.ts';
@@ -23,6 +23,10 @@ export class ConfigError extends Error {
 }
 
 interface TargetConfig {
+  /** As configured, or of the model's id, the backend and the position. */
+  readonly name: string;
+  readonly weight: number;
+  readonly role: TargetRole;
   readonly definition: BackendDefinition;
   /** `values.slots` comes from the configuration, not from the backend's default. */
   readonly slotsConfigured: boolean;
@@ -34,6 +38,7 @@ interface TargetConfig {
 interface ModelConfig {
   readonly id: ModelId;
   readonly aliases: readonly string[];
+  readonly fallbackModels: readonly ModelId[];
   readonly targets: readonly TargetConfig[];
 }
 
@@ -56,16 +61,21 @@ export function resolveModels(
   return models.map((model, modelIndex) => ({
     id: model.id,
     aliases: model.aliases,
-    targets: model.targets.map((target, index) =>
-      resolveTarget(target, shortened ? '' : `models[${modelIndex}].targets[${index}].`),
-    ),
+    fallbackModels: model.fallback_models,
+    targets: model.targets.map((target, index) => {
+      const resolved = resolveTarget(target, shortened ? '' : `models[${modelIndex}].targets[${index}].`);
+      return {
+        ...resolved,
+        name: resolved.values.name ?? `${model.id}/${resolved.definition.name}/${index}`,
+      };
+    }),
   }));
 }
 
 function resolveTarget(
   { backend, ...given }: { backend: string } & Record<string, unknown>,
   at: string,
-): TargetConfig {
+): Omit<TargetConfig, 'name'> {
   const found = findBackend(backend);
   if (!found)
     throw new ConfigError(
@@ -90,7 +100,8 @@ function resolveTarget(
     throw new ConfigError(`${at === '' ? '' : `${at.slice(0, -1)}: `}${(error as Error).message}`);
   }
   const slotsConfigured = given.slots !== undefined || found.preset.slots !== undefined;
-  return { definition: found.definition, slotsConfigured, values: checked.value };
+  const { weight = 1, role = 'primary' } = checked.value;
+  return { definition: found.definition, weight, role, slotsConfigured, values: checked.value };
 }
 
 /** The most common mistake in an address: `localhost:8001`. */

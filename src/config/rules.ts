@@ -7,6 +7,7 @@ export function checkRules(config: Config): void {
   for (const rule of [
     knownDefaultModel,
     distinctModels,
+    distinctTargets,
     requireAuthOffLoopback,
     validAddresses,
     validHubUrl,
@@ -35,6 +36,27 @@ function distinctModels({ models }: Config): void {
         `${key} is ${JSON.stringify(name)}, but an earlier model or alias has that name.`,
       );
     seen.add(name);
+  }
+}
+
+/** Only a configured name can equal another: default names differ by their model or position. */
+function distinctTargets({ models }: Config): void {
+  const keys = new Map<string, string>();
+  const named = models.flatMap(({ targets }, index) =>
+    targets.map(({ name, values }, place) => ({
+      name,
+      key: `models[${index}].targets[${place}]`,
+      isConfigured: values.name !== undefined,
+    })),
+  );
+  for (const { name, key } of [
+    ...named.filter((one) => !one.isConfigured),
+    ...named.filter((one) => one.isConfigured),
+  ]) {
+    const earlier = keys.get(name);
+    if (earlier !== undefined)
+      throw new ConfigError(`${key}.name is ${JSON.stringify(name)}, but ${earlier} has that name.`);
+    keys.set(name, key);
   }
 }
 

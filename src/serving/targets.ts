@@ -16,9 +16,13 @@ import { ServingError } from '../core/errors.ts';
 import type { ModelId } from '../core/generation.ts';
 
 export interface Target {
-  /** Unique within its model: `ollama/0`. */
+  /** Its name, unique in the configuration: `smollm2/ollama/0` unless configured. */
   readonly id: string;
   readonly model: ModelId;
+  /** Its share of the requests, relative to the model's other targets. */
+  readonly weight: number;
+  /** `fallback`: gets requests only while no primary target can serve. */
+  readonly role: 'primary' | 'fallback';
   readonly backendName: string;
   /** The model's name at its backend. */
   readonly upstreamModel: string;
@@ -226,6 +230,7 @@ interface ModelReadiness {
   readonly status: 'ready' | 'not_ready';
   readonly reason?: NotReadyReason;
   readonly targets: readonly {
+    readonly name: string;
     readonly backend: string;
     readonly status: TargetState;
     readonly loaded: boolean;
@@ -248,7 +253,8 @@ const REASONS: readonly (readonly [TargetState, NotReadyReason])[] = [
 ];
 
 function modelReadiness(id: ModelId, targets: readonly Target[]): ModelReadiness {
-  const shown = targets.map(({ backendName, status }) => ({
+  const shown = targets.map(({ id: name, backendName, status }) => ({
+    name,
     backend: backendName,
     status: status.state,
     loaded: status.loaded,

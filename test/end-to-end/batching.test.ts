@@ -193,5 +193,5 @@ test('the metrics that dashboards rely on are there', async () => {
     ]),
   );
   expect(text).toContain('llm_serve_requests_total{route="/generate",status="200"} 1');
-  expect(text).toContain('llm_serve_target_up{model="demo",target="scripted/0"} 1');
+  expect(text).toContain('llm_serve_target_up{model="demo",target="demo/scripted/0"} 1');
 });

@@ -86,7 +86,7 @@ describe('a model that embeds', () => {
       path: '/embed',
       status: 200,
       model: 'embedder',
-      target: 'llama-cpp/0',
+      target: 'embedder/llama-cpp/0',
       promptTokens: 20,
     });
     expect(line).not.toHaveProperty('finishReason');

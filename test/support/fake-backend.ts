@@ -124,6 +124,8 @@ export class FakeBackend implements Backend {
 export function fakeTarget(backend: Backend, changes: Partial<Target> = {}): Target {
   return {
     id: 'fake/0',
+    weight: 1,
+    role: 'primary',
     model: 'm',
     backendName: 'fake',
     upstreamModel: 'm',

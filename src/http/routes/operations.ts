@@ -37,6 +37,7 @@ const ModelStatus = Type.Object({
   reason: Type.Optional(Type.String()),
   targets: Type.Array(
     Type.Object({
+      name: Type.String(),
       backend: Type.String(),
       status: Type.Enum(['loading', 'ready', 'unloaded', 'unreachable', 'not_found', 'failed']),
       loaded: Type.Boolean(),

@@ -243,6 +243,34 @@ describe('a wrong configuration is refused with the key, the value and what was 
       },
       'models[1].aliases[1] is "a", but an earlier model or alias has that name.',
     ],
+    [
+      {
+        text: 'models: [{ id: a, targets: [{ backend: scripted, model: x, name: one }] }, { id: b, targets: [{ backend: scripted, model: x, name: one }] }]',
+      },
+      'models[1].targets[0].name is "one", but models[0].targets[0] has that name.',
+    ],
+    [
+      {
+        text: 'models: [{ id: a, targets: [{ backend: scripted, model: x, name: a/scripted/1 }, { backend: scripted, model: x }] }]',
+      },
+      'models[0].targets[0].name is "a/scripted/1", but models[0].targets[1] has that name.',
+    ],
+    [
+      { text: 'models: [{ id: a, targets: [{ backend: scripted, model: x, name: "two words" }] }]' },
+      'models[0].targets[0].name is "two words", but must be letters, digits and . _ : / -, beginning with a letter or digit.',
+    ],
+    [
+      { text: 'models: [{ id: a, targets: [{ backend: scripted, model: x, weight: 0 }] }]' },
+      'models[0].targets[0].weight is 0, but must be a number above 0',
+    ],
+    [
+      { text: 'models: [{ id: a, targets: [{ backend: scripted, model: x, weight: .inf }] }]' },
+      'models[0].targets[0].weight is Infinity, but must be a number above 0',
+    ],
+    [
+      { text: 'models: [{ id: a, targets: [{ backend: scripted, model: x, role: spare }] }]' },
+      'models[0].targets[0].role is "spare", but must be one of "primary", "fallback".',
+    ],
     [{ text: 'default_model: b' }, 'default_model is "b", but must be one of the models: smollm2.'],
     [
       { flags: { 'server.host': '0.0.0.0' } },
