@@ -32,7 +32,8 @@ export interface SchedulerTarget {
   readonly id: TargetId;
   readonly model: ModelId;
   readonly slots: number;
-  readonly state: 'loading' | 'ready' | 'down' | 'draining';
+  /** `probing`: after failures, it gets one request at a time, until its end says whether the target works. */
+  readonly state: 'loading' | 'ready' | 'probing' | 'down' | 'draining';
   /** Each of its slots keeps what it evaluated last, as long as the target is up. */
   readonly cachesPrefixes?: boolean;
 }

@@ -235,7 +235,7 @@ export class ModelQueue {
   }
 
   #serves(): boolean {
-    return this.#slots.hasTarget('ready');
+    return this.#slots.hasTarget('ready') || this.#slots.hasTarget('probing');
   }
 
   /** Until the work ahead has been dispatched. */

@@ -20,6 +20,8 @@ export interface Target {
   tokensInFlight: number;
   /** Of a target that caches prefixes; a new one each time it comes back. */
   idle: IdlePrefixes | undefined;
+  /** The one request that it got while probing. */
+  trial: EntryId | undefined;
 }
 
 interface Running {
@@ -46,10 +48,13 @@ export class Slots {
     return this.#running.size;
   }
 
-  /** Of all targets that are ready. */
+  /** Of all targets that get requests. */
   get usable(): number {
     let slots = 0;
-    for (const target of this.#targets.values()) if (target.state === 'ready') slots += target.slots;
+    for (const { state, slots: all } of this.#targets.values()) {
+      if (state === 'ready') slots += all;
+      else if (state === 'probing') slots += 1;
+    }
     return slots;
   }
 
@@ -65,28 +70,42 @@ export class Slots {
 
   setTarget({ id, slots, state, cachesPrefixes = false }: SchedulerTarget): void {
     const known = this.#targets.get(id);
-    const target = known ?? { id, slots, state, used: 0, tokensInFlight: 0, idle: undefined };
+    const target = known ?? {
+      id,
+      slots,
+      state,
+      used: 0,
+      tokensInFlight: 0,
+      idle: undefined,
+      trial: undefined,
+    };
     if (!known) this.#targets.set(id, target);
     target.slots = slots;
     target.state = state;
+    if (state !== 'probing') target.trial = undefined;
     const isAway = state === 'loading' || state === 'down';
     if (isAway || !cachesPrefixes || !target.idle)
       target.idle = cachesPrefixes ? new IdlePrefixes() : undefined;
     target.idle?.fit(slots - target.used);
   }
 
-  /** Where a request of that size could run now: of the targets with room, the least loaded in proportion to its slots; of equals the first. */
+  /**
+   * Where a request of that size could run now: of the targets with room, the least loaded in proportion to its slots; of equals the
+   * first. A target that waits for its trial comes before all others: without a request it would never come back.
+   */
   findRoom(tokens: number): Target | undefined {
     let best: Target | undefined;
     for (const target of this.#targets.values()) {
       if (!this.hasRoom(target, tokens)) continue;
+      if (target.state === 'probing') return target;
       if (!best || target.used / target.slots < best.used / best.slots) best = target;
     }
     return best;
   }
 
-  hasRoom({ state, used, slots, tokensInFlight }: Target, tokens: number): boolean {
-    if (state !== 'ready' || used >= slots) return false;
+  hasRoom({ state, used, slots, tokensInFlight, trial }: Target, tokens: number): boolean {
+    const isOpen = state === 'ready' || (state === 'probing' && trial === undefined);
+    if (!isOpen || used >= slots) return false;
     // A request that alone exceeds the budget runs alone.
     return used === 0 || tokensInFlight + tokens <= this.#maxTokensInFlight;
   }
@@ -94,6 +113,7 @@ export class Slots {
   take(running: Running): void {
     const { target, granted, idle } = running;
     idle?.take(granted.prefix);
+    if (target.state === 'probing') target.trial = granted.entry.id;
     target.used += 1;
     target.tokensInFlight += granted.chargedTokens;
     this.work.add(granted);
@@ -106,6 +126,7 @@ export class Slots {
     if (!running) return undefined;
     const { target, granted, idle } = running;
     this.#running.delete(id);
+    if (target.trial === id) target.trial = undefined;
     target.used -= 1;
     target.tokensInFlight -= granted.chargedTokens;
     // After a failure the engine clears the slot.

@@ -73,7 +73,15 @@ const targetStep: fc.Arbitrary<Step> = fc.record({
   kind: fc.constant('target' as const),
   index: fc.nat({ max: 1 }),
   slots: fc.integer({ min: 1, max: 4 }),
-  state: fc.constantFrom<SchedulerTarget['state']>('ready', 'ready', 'ready', 'loading', 'down', 'draining'),
+  state: fc.constantFrom<SchedulerTarget['state']>(
+    'ready',
+    'ready',
+    'ready',
+    'loading',
+    'probing',
+    'down',
+    'draining',
+  ),
 });
 
 /** Small steps back too: a clock may jump. */
@@ -110,6 +118,8 @@ export class World {
   readonly running = new Map<string, Runs>();
   readonly answered = new Map<string, string>();
   readonly slots = new Map<string, number>();
+  /** Targets that are probing, with the request that each has got since. */
+  readonly trials = new Map<string, string | undefined>();
   now = 0;
   /** Grants in the order in which they came. */
   readonly grants: Runs[] = [];
@@ -146,6 +156,8 @@ export class World {
       }
       case 'target':
         this.slots.set(`t${step.index}`, step.slots);
+        if (step.state !== 'probing') this.trials.delete(`t${step.index}`);
+        else if (!this.trials.has(`t${step.index}`)) this.trials.set(`t${step.index}`, undefined);
         this.scheduler.setTarget(
           { id: `t${step.index}`, model: 'm', slots: step.slots, state: step.state, cachesPrefixes: true },
           this.now,
@@ -176,6 +188,7 @@ export class World {
     const running = id === undefined ? undefined : this.running.get(id);
     if (id === undefined || !running) return;
     this.running.delete(id);
+    if (this.trials.get(running.target) === id) this.trials.set(running.target, undefined);
     const { client, promptTokens, maxTokens = 0 } = running.entry;
     const answerTokens = Math.round(maxTokens * (use.usedShareOf?.[client] ?? use.usedShare));
     const used = { outcome: use.outcome, promptTokens, answerTokens, firstTokenMs: undefined };
@@ -196,6 +209,10 @@ export class World {
         const waits = this.waiting.get(id);
         expect(waits?.entry.expiresAt, `${id} was expired`).toBeGreaterThan(this.now);
         this.#answer(id, 'granted');
+        if (this.trials.has(target)) {
+          expect(this.trials.get(target), `${target} is probing and has a request`).toBeUndefined();
+          this.trials.set(target, id);
+        }
         if (!waits) continue;
         const granted = { ...waits, target };
         this.onGrant(granted);

@@ -159,6 +159,32 @@ describe('scheduling', () => {
       expect(told(scheduler.tick(0)).sort()).toEqual(['!a:no_backend_available', '!b:no_backend_available']);
     });
 
+    it('goes to a probing target first, one request at a time', () => {
+      const scheduler = started({}, 4);
+      scheduler.setTarget({ id: 'p', model: 'm', slots: 4, state: 'probing' }, 0);
+      for (const id of ['a', 'b', 'c']) scheduler.enqueue(entry(id), 0);
+      scheduler.tick(0);
+      expect(scheduler.usedOf({ id: 'p', model: 'm' }).slots).toBe(1);
+      scheduler.release('a', settled(), 1);
+      scheduler.enqueue(entry('d'), 1);
+      scheduler.tick(1);
+      expect(scheduler.usedOf({ id: 'p', model: 'm' }).slots).toBe(1);
+      scheduler.setTarget({ id: 'p', model: 'm', slots: 4, state: 'ready' }, 2);
+      for (const id of ['e', 'f', 'g']) scheduler.enqueue(entry(id), 2);
+      scheduler.tick(2);
+      expect(scheduler.usedOf({ id: 'p', model: 'm' }).slots).toBeGreaterThan(1);
+    });
+
+    it('waits for a probing target whose trial runs, where there is no other', () => {
+      const scheduler = started({}, 2);
+      scheduler.setTarget({ id: 't', model: 'm', slots: 2, state: 'probing' }, 0);
+      scheduler.enqueue(entry('a'), 0);
+      scheduler.enqueue(entry('b'), 0);
+      expect(told(scheduler.tick(0))).toEqual(['a']);
+      scheduler.release('a', settled(), 1);
+      expect(told(scheduler.tick(1))).toEqual(['b']);
+    });
+
     it('goes to the target that is up while another is down or draining', () => {
       const scheduler = started(EAGER, 1);
       scheduler.setTarget({ id: 't', model: 'm', slots: 1, state: 'draining' }, 0);
