@@ -74,6 +74,11 @@ export async function compose(options: ApplicationOptions): Promise<Application>
       maxOvertakes: config.scheduler.max_overtakes,
     },
     queueTimeoutMs: config.scheduler.queue_timeout_ms,
+    retry: {
+      attempts: config.retry.attempts,
+      budget: { percent: config.retry.budget_percent, perSecond: config.retry.budget_per_second },
+    },
+    fallbackModels: new Map(config.models.map(({ id, fallbackModels }) => [id, fallbackModels])),
     onTokenGap: (model, gapMs) => telemetry.current?.tokenGap(model, gapMs),
     onFatal: (_, error) => options.onFatal(error),
     onTargetChange: () => reportReady(),

@@ -17,13 +17,18 @@ export interface BatchInfo {
   readonly size: number;
 }
 
+/** How a further try came about: at another target, after a pause at one that had failed, at a fallback model, or in the middle of a stream. */
+export type RetryKind = 'elsewhere' | 'here' | 'other_model' | 'resumed';
+
 /** One try at a target. */
 export interface Attempt {
   readonly target: string;
   readonly model: ModelId;
   readonly startedAt: Milliseconds;
-  /** Why it failed and was followed by another; absent while it runs, and where it was the last. */
-  failure?: FailureCause;
+  /** Undefined of the first. */
+  readonly kind: RetryKind | undefined;
+  /** What went wrong at the target; undefined while it runs, and where nothing did. */
+  failure: FailureCause | undefined;
 }
 
 export interface RequestTrace {
@@ -36,6 +41,8 @@ export interface RequestTrace {
   target?: string;
   /** In their order; absent before the first. */
   attempts?: Attempt[];
+  /** It would have been tried again if the retry budget had allowed it. */
+  lackedRetryBudget?: boolean;
   /** The model that answers, where it is not the one that was asked for. */
   servedModel?: ModelId;
   /** How often the answer was continued at another target, or by a restarted engine, after a part of it had been sent. */

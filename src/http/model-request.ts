@@ -12,7 +12,7 @@ import { DEFAULT_PRIORITY, lowerOf, PRIORITIES, type Priority } from '../core/pr
 import type { CancelPhase, RequestTrace } from '../core/request-trace.ts';
 import { renameErrorField } from '../protocols/field-errors.ts';
 import type { FieldNames } from '../protocols/protocol.ts';
-import type { GenerationCall } from '../serving/generate.ts';
+import type { GenerationCall } from '../serving/generation-attempt.ts';
 import type { Serving } from '../serving/serving.ts';
 import { type AddressRange, isInRanges } from './client-address.ts';
 import type { RequestContext } from './context.ts';

@@ -34,6 +34,12 @@ export interface SchedulerTarget {
   readonly slots: number;
   /** `probing`: after failures, it gets one request at a time, until its end says whether the target works. */
   readonly state: 'loading' | 'ready' | 'probing' | 'down' | 'draining';
+  /** `fallback`: gets requests only while no primary target can serve them; absent: `primary`. */
+  readonly role?: 'primary' | 'fallback';
+  /** Tokens per slot; undefined where it is not known. */
+  readonly contextSize?: number | undefined;
+  /** Its recent requests failed: a retry there counts for the budget. */
+  readonly degraded?: boolean;
   /** Each of its slots keeps what it evaluated last, as long as the target is up. */
   readonly cachesPrefixes?: boolean;
 }
@@ -58,6 +64,33 @@ export interface QueueEntry {
   readonly expiresAt: Milliseconds;
   /** When the answer must be finished. */
   readonly deadlineAt: Milliseconds;
+  /** Of a request that has had a slot before. */
+  readonly retry?: RetryPlace | undefined;
+}
+
+/** What a target must be to get a request; absent members: any. */
+export interface TargetNeeds {
+  /** These never get it. */
+  readonly avoid: ReadonlySet<TargetId>;
+  /** Targets whose context is known to be smaller never get it. */
+  readonly minContextSize?: number | undefined;
+}
+
+/**
+ * A request that is tried again. It had its turn: it goes before all that wait, no bound of the queue and no batch applies to it,
+ * and only its deadline ends its wait. It is rejected (`no_backend_available`) when no target is left that may get it.
+ */
+export interface RetryPlace extends TargetNeeds {
+  /** The earliest goes first. */
+  readonly firstQueuedAt: Milliseconds;
+}
+
+/** What the other targets of a model offer a request that is tried again. */
+export interface Alternative {
+  /** One of them has a free slot. */
+  readonly free: boolean;
+  /** One of them has answered its recent requests. */
+  readonly healthy: boolean;
 }
 
 export interface BatchMember {

@@ -1,7 +1,7 @@
 /**
  * The queue and the slots of one model. Pure: time comes in, decisions go out.
- * Invariant: an entry is in exactly one of waiting (backlog), running (slots), gone; it leaves the first by one decision
- * or its cancellation, the second by its release.
+ * Invariant: an entry is in exactly one of waiting (backlog, or retries), running (slots), gone; it leaves the first by one
+ * decision or its cancellation, the second by its release.
  */
 import type { Milliseconds } from '../core/clock.ts';
 import type { ErrorCode } from '../core/errors.ts';
@@ -9,6 +9,7 @@ import type { ModelId } from '../core/generation.ts';
 import type { QueuePosition } from '../core/request-trace.ts';
 import { Backlog } from './backlog.ts';
 import type {
+  Alternative,
   BatchMember,
   Decision,
   EntryId,
@@ -17,11 +18,13 @@ import type {
   SchedulerTarget,
   Settlement,
   TargetId,
+  TargetNeeds,
 } from './decision.ts';
 import { LatencyEstimator, type ServiceLoad, type WorkAhead } from './latency-estimator.ts';
 import { BATCH_POLICIES, type BatchPolicy, closeAll, ORDER_POLICIES, type OrderPolicy } from './policies.ts';
 import { PrefixAffinity } from './prefix-affinity.ts';
 import { QueuedRequest } from './queued-request.ts';
+import { RetryList } from './retry-list.ts';
 import { Slots, type Target } from './slots.ts';
 
 /** Retry-After while no target serves: how long a load or a recovery usually takes. */
@@ -35,6 +38,7 @@ export class ModelQueue {
   readonly #orderPolicy: OrderPolicy;
   readonly #nextBatchId: () => string;
   readonly #backlog: Backlog;
+  readonly #retries = new RetryList();
   readonly #slots: Slots;
   readonly #prefixAffinity: PrefixAffinity;
   readonly #estimator = new LatencyEstimator();
@@ -55,11 +59,11 @@ export class ModelQueue {
   }
 
   get waiting(): number {
-    return this.#backlog.size;
+    return this.#backlog.size + this.#retries.size;
   }
 
   get waitingBytes(): number {
-    return this.#backlog.shares.sizeBytes;
+    return this.#backlog.shares.sizeBytes + this.#retries.sizeBytes;
   }
 
   get running(): number {
@@ -74,6 +78,10 @@ export class ModelQueue {
     this.#slots.setTarget(target);
   }
 
+  alternative(needs: TargetNeeds): Alternative | undefined {
+    return this.#slots.alternative(needs);
+  }
+
   enqueue(entry: QueueEntry, now: Milliseconds): void {
     const { expected, charged } = this.#estimator.answerTokens(entry);
     const waiting = new QueuedRequest({
@@ -83,8 +91,12 @@ export class ModelQueue {
       arrival: ++this.#arrivals,
       answerTokens: expected,
       chargedTokens: entry.promptTokens + charged,
-      startBy: this.#estimator.startBy(entry, expected, now),
+      startBy: entry.retry === undefined ? this.#estimator.startBy(entry, expected, now) : entry.deadlineAt,
     });
+    if (entry.retry !== undefined) {
+      this.#retries.add(waiting);
+      return;
+    }
     this.#backlog.add(waiting);
     this.#arrived.push(waiting);
   }
@@ -93,12 +105,14 @@ export class ModelQueue {
   cancel(id: EntryId): boolean {
     const waiting = this.#backlog.get(id);
     if (waiting) this.#backlog.remove(waiting);
-    return waiting !== undefined;
+    return waiting !== undefined || this.#retries.remove(id);
   }
 
   /** The position of a waiting entry; undefined once it has left. */
   position(id: EntryId): QueuePosition | undefined {
     const waiting = this.#backlog.get(id);
+    const retries = this.#retries.indexOf(id);
+    if (retries !== -1) return { position: retries + 1, etaMs: 0 };
     if (!waiting) return undefined;
     const ahead = this.#backlog.ahead(waiting);
     return { position: Math.round(ahead.work.requests) + 1, etaMs: Math.round(this.#waitMs(ahead)) };
@@ -117,13 +131,15 @@ export class ModelQueue {
   }
 
   /**
-   * 1. expired requests are rejected; 2. without a ready target, all wait for one that is loading, or else are rejected;
-   * 3. batches close; 4. their members leave while there is room; 5. requests beyond the bounds are rejected, 6. then new ones whose
-   * predicted wait is too long, and 7. those that could no longer be finished in time.
+   * 1. expired requests are rejected; 2. requests that are tried again leave while there is room for them; 3. without a target that
+   * serves, all wait for one that is loading, or else are rejected; 4. batches close; 5. their members leave while there is room;
+   * 6. requests beyond the bounds are rejected, 7. then new ones whose predicted wait is too long, and 8. those that could no longer be
+   * finished in time.
    */
   tick(now: Milliseconds, decisions: Decision[]): void {
     const due = this.#backlog.takeDue(now);
     for (const waiting of due) if (waiting.entry.expiresAt <= now) this.#rejectLate(waiting, decisions);
+    this.#dispatchRetries(now, decisions);
     let newlyEligible: readonly QueuedRequest[] = [];
     this.#windowClosesAt = undefined;
     if (this.#serves()) {
@@ -144,9 +160,30 @@ export class ModelQueue {
   }
 
   nextWakeAt(): Milliseconds | undefined {
-    const startBy = this.#backlog.nextStartBy;
-    if (this.#windowClosesAt === undefined) return startBy;
-    return startBy === undefined ? this.#windowClosesAt : Math.min(startBy, this.#windowClosesAt);
+    return earlierOf(
+      earlierOf(this.#backlog.nextStartBy, this.#windowClosesAt),
+      this.#retries.size === 0 ? undefined : this.#retries.nextDeadline,
+    );
+  }
+
+  /** Each alone, where there is room for it: one that waits for another target than the next blocks nobody. */
+  #dispatchRetries(now: Milliseconds, decisions: Decision[]): void {
+    for (const waiting of this.#retries.inOrder()) {
+      const { id, deadlineAt, retry } = waiting.entry;
+      if (deadlineAt <= now) {
+        this.#reject(waiting, 'queue_timeout', decisions);
+        continue;
+      }
+      const target = this.#slots.findRoom(waiting);
+      if (target !== undefined) {
+        this.#retries.remove(id);
+        this.#slots.take({ target, idle: target.idle, granted: waiting, flow: undefined, dispatchedAt: now });
+        const members = [{ id, target: target.id }];
+        decisions.push({ type: 'dispatch', batch: { id: this.#nextBatchId(), model: this.#model, members } });
+      } else if (retry !== undefined && !this.#slots.isWorthWaiting(retry)) {
+        this.#reject(waiting, 'no_backend_available', decisions);
+      }
+    }
   }
 
   #dispatch(now: Milliseconds, decisions: Decision[]): void {
@@ -159,7 +196,7 @@ export class ModelQueue {
         const first = this.#backlog.eligible.next(now);
         if (!first || first.chargedTokens > leftTokens) break;
         // The first in order waits until there is room for it: if smaller ones slipped past, it might wait for ever.
-        const target = this.#slots.findRoom(first.chargedTokens);
+        const target = this.#slots.findRoom(first);
         if (!target) break;
         const next = this.#choose(first, target, { leftTokens, now });
         const flow = this.#backlog.grant(next, now);
@@ -224,7 +261,7 @@ export class ModelQueue {
     const retryAfterSeconds = this.#serves()
       ? Math.ceil(this.#waitMs(queue) / 1000)
       : NOT_SERVING_RETRY_SECONDS;
-    this.#backlog.remove(waiting);
+    if (!this.#retries.remove(waiting.entry.id)) this.#backlog.remove(waiting);
     decisions.push({
       type: 'reject',
       id: waiting.entry.id,
@@ -235,7 +272,7 @@ export class ModelQueue {
   }
 
   #serves(): boolean {
-    return this.#slots.hasTarget('ready') || this.#slots.hasTarget('probing');
+    return this.#slots.serve;
   }
 
   /** Until the work ahead has been dispatched. */
@@ -249,4 +286,9 @@ export class ModelQueue {
     const slots = this.#backlog.eligible.isEmpty ? usable : Math.min(usable, Math.max(1, running));
     return { running: work, slots };
   }
+}
+
+function earlierOf(one: Milliseconds | undefined, other: Milliseconds | undefined): Milliseconds | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return Math.min(one, other);
 }

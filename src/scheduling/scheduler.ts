@@ -7,12 +7,14 @@ import type { Milliseconds } from '../core/clock.ts';
 import type { ModelId } from '../core/generation.ts';
 import type { QueuePosition } from '../core/request-trace.ts';
 import type {
+  Alternative,
   Decision,
   EntryId,
   QueueEntry,
   SchedulerOptions,
   SchedulerTarget,
   Settlement,
+  TargetNeeds,
 } from './decision.ts';
 import { ModelQueue } from './model-queue.ts';
 
@@ -78,6 +80,11 @@ export class Scheduler {
       if (wakeAt !== undefined && (earliest === undefined || wakeAt < earliest)) earliest = wakeAt;
     }
     return earliest === undefined ? undefined : earliest - this.#lostMs;
+  }
+
+  /** What the model's targets that serve now offer a request with such needs; undefined where none may get it. */
+  alternative(model: ModelId, needs: TargetNeeds): Alternative | undefined {
+    return this.#queues.get(model)?.alternative(needs);
   }
 
   waiting(model: ModelId): { readonly requests: number; readonly sizeBytes: number } {

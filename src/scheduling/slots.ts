@@ -4,7 +4,7 @@
  * cached is dropped when it goes down.
  */
 import type { Milliseconds } from '../core/clock.ts';
-import type { EntryId, Outcome, SchedulerTarget, TargetId } from './decision.ts';
+import type { Alternative, EntryId, Outcome, SchedulerTarget, TargetId, TargetNeeds } from './decision.ts';
 import type { Flow } from './fair-share.ts';
 import { IdlePrefixes } from './prefix-affinity.ts';
 import { NO_PREFIX } from './prefix-fingerprint.ts';
@@ -14,6 +14,10 @@ import { WorkSum } from './work.ts';
 export interface Target {
   readonly id: TargetId;
   state: SchedulerTarget['state'];
+  role: 'primary' | 'fallback';
+  /** Tokens per slot, where it is known. */
+  contextSize: number | undefined;
+  degraded: boolean;
   slots: number;
   used: number;
   /** Estimated tokens of the requests that run there. */
@@ -58,6 +62,12 @@ export class Slots {
     return slots;
   }
 
+  /** Requests can be sent to one of them now, or when it has a free slot. */
+  get serve(): boolean {
+    for (const target of this.#targets.values()) if (serves(target)) return true;
+    return false;
+  }
+
   hasTarget(state: SchedulerTarget['state']): boolean {
     for (const target of this.#targets.values()) if (target.state === state) return true;
     return false;
@@ -68,12 +78,24 @@ export class Slots {
     return { slots: used, tokens: tokensInFlight };
   }
 
-  setTarget({ id, slots, state, cachesPrefixes = false }: SchedulerTarget): void {
-    const known = this.#targets.get(id);
-    const target = known ?? {
+  setTarget(given: SchedulerTarget): void {
+    const {
       id,
       slots,
       state,
+      role = 'primary',
+      contextSize,
+      degraded = false,
+      cachesPrefixes = false,
+    } = given;
+    const known = this.#targets.get(id);
+    const target = known ?? {
+      id,
+      state,
+      role,
+      contextSize,
+      degraded,
+      slots,
       used: 0,
       tokensInFlight: 0,
       idle: undefined,
@@ -82,6 +104,9 @@ export class Slots {
     if (!known) this.#targets.set(id, target);
     target.slots = slots;
     target.state = state;
+    target.role = role;
+    target.contextSize = contextSize;
+    target.degraded = degraded;
     if (state !== 'probing') target.trial = undefined;
     const isAway = state === 'loading' || state === 'down';
     if (isAway || !cachesPrefixes || !target.idle)
@@ -90,17 +115,32 @@ export class Slots {
   }
 
   /**
-   * Where a request of that size could run now: of the targets with room, the least loaded in proportion to its slots; of equals the
-   * first. A target that waits for its trial comes before all others: without a request it would never come back.
+   * Where the request could run now: of the targets with room, the least loaded in proportion to its slots; of equals the first.
+   * A fallback target gets it only while no primary one serves it, with room or without. A target that waits for its trial comes before
+   * the others, as without a request it would never come back, but not for a request that has failed before.
    */
-  findRoom(tokens: number): Target | undefined {
+  findRoom({ chargedTokens, entry }: QueuedRequest): Target | undefined {
+    const { retry } = entry;
     let best: Target | undefined;
+    let trial: Target | undefined;
+    let role: Target['role'] = 'fallback';
     for (const target of this.#targets.values()) {
-      if (!this.hasRoom(target, tokens)) continue;
-      if (target.state === 'probing') return target;
+      if (!serves(target) || (retry !== undefined && !meets(target, retry))) continue;
+      if (target.state === 'probing') {
+        const isPreferred = trial === undefined || (trial.role === 'fallback' && target.role === 'primary');
+        if (isPreferred && this.hasRoom(target, chargedTokens)) trial = target;
+        continue;
+      }
+      if (role === 'fallback' && target.role === 'primary') {
+        role = 'primary';
+        best = undefined;
+      }
+      if (target.role !== role || !this.hasRoom(target, chargedTokens)) continue;
       if (!best || target.used / target.slots < best.used / best.slots) best = target;
     }
-    return best;
+    // While a primary target serves, a fallback one has no trial either.
+    if (trial?.role === 'fallback' && role === 'primary') trial = undefined;
+    return retry === undefined ? (trial ?? best) : (best ?? trial);
   }
 
   hasRoom({ state, used, slots, tokensInFlight, trial }: Target, tokens: number): boolean {
@@ -108,6 +148,27 @@ export class Slots {
     if (!isOpen || used >= slots) return false;
     // A request that alone exceeds the budget runs alone.
     return used === 0 || tokensInFlight + tokens <= this.#maxTokensInFlight;
+  }
+
+  /** What the targets that serve now offer such a request; undefined where none may get it. */
+  alternative(needs: TargetNeeds): Alternative | undefined {
+    let found = false;
+    let free = false;
+    let healthy = false;
+    for (const target of this.#targets.values()) {
+      if (!serves(target) || !meets(target, needs)) continue;
+      found = true;
+      free ||= this.hasRoom(target, 0);
+      healthy ||= target.state === 'ready' && !target.degraded;
+    }
+    return found ? { free, healthy } : undefined;
+  }
+
+  /** A target that may get such a request serves now, or will when it has loaded. */
+  isWorthWaiting(needs: TargetNeeds): boolean {
+    for (const target of this.#targets.values())
+      if ((serves(target) || target.state === 'loading') && meets(target, needs)) return true;
+    return false;
   }
 
   take(running: Running): void {
@@ -135,4 +196,12 @@ export class Slots {
     this.work.add(granted, -1);
     return running;
   }
+}
+
+function serves({ state }: Target): boolean {
+  return state === 'ready' || state === 'probing';
+}
+
+function meets({ id, contextSize }: Target, { avoid, minContextSize = 0 }: TargetNeeds): boolean {
+  return !avoid.has(id) && (contextSize === undefined || contextSize >= minContextSize);
 }

@@ -4,14 +4,17 @@
  */
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
+import type { ModelId } from '../core/generation.ts';
 import type { BatchInfo, QueuePosition } from '../core/request-trace.ts';
 import type {
+  Alternative,
   Decision,
   EntryId,
   QueueEntry,
   SchedulerTarget,
   Settlement,
   TargetId,
+  TargetNeeds,
 } from '../scheduling/decision.ts';
 import type { Scheduler } from '../scheduling/scheduler.ts';
 
@@ -82,6 +85,10 @@ export class Dispatcher {
     queued.reporter?.stop();
     this.#scheduler.cancel(id, this.#clock.now());
     this.#wake();
+  }
+
+  alternative(model: ModelId, needs: TargetNeeds): Alternative | undefined {
+    return this.#scheduler.alternative(model, needs);
   }
 
   setTarget(target: SchedulerTarget): void {

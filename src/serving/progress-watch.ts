@@ -33,6 +33,7 @@ export class ProgressWatch {
   /** Undefined: only the request's own time limit counts. */
   #limitMs: Milliseconds | undefined;
   #timer: Timer | undefined;
+  #hasToken = false;
 
   constructor(options: {
     readonly clock: Clock;
@@ -67,6 +68,7 @@ export class ProgressWatch {
   progressed(now: Milliseconds, { isToken }: { readonly isToken: boolean }): void {
     if (this.#waitingSince !== undefined) this.#waitingSince = now;
     if (!isToken) return;
+    this.#hasToken = true;
     this.#limitMs = this.#limits.idleTimeoutMs;
     this.#arm();
   }
@@ -96,6 +98,7 @@ export class ProgressWatch {
     this.#onSilence(
       new ServingError('backend_error', {
         message: `The backend sent nothing for ${seconds} seconds, so the request was aborted.`,
+        failure: this.#hasToken ? 'stalled' : 'first_token_timeout',
       }),
     );
   }

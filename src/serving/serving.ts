@@ -8,11 +8,14 @@ import type { ServingError } from '../core/errors.ts';
 import type { ModelId } from '../core/generation.ts';
 import type { Log } from '../core/log.ts';
 import type { SchedulerOptions, SchedulerTarget } from '../scheduling/decision.ts';
+import { RetryBudget, type RetryBudgetOptions } from '../scheduling/retry-budget.ts';
 import { Scheduler } from '../scheduling/scheduler.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { Drain } from './drain.ts';
 import { type EmbeddingCall, embed } from './embed.ts';
-import { type GenerationCall, type GenerationServices, ServedGeneration } from './generate.ts';
+import { fallbackChain, missingAbility } from './fallback-models.ts';
+import { ServedGeneration } from './generate.ts';
+import type { GenerationCall, GenerationServices } from './generation-attempt.ts';
 import { TargetMonitor } from './target-monitor.ts';
 import { canServe, slotCountOf, type Target, Targets, type TargetsOptions } from './targets.ts';
 
@@ -23,10 +26,21 @@ interface ServingOptions extends TargetsOptions {
   readonly dropUnsupported: boolean;
   readonly scheduler: SchedulerOptions;
   readonly queueTimeoutMs: Milliseconds;
+  readonly retry: RetrySettings;
+  /** Model → those that may answer instead. */
+  readonly fallbackModels: ReadonlyMap<ModelId, readonly ModelId[]>;
+  /** From 0 up to, not including, 1; absent: Math.random. */
+  readonly random?: () => number;
   readonly onTokenGap: (model: ModelId, gapMs: Milliseconds) => void;
   /** An embedded model could not be loaded at the start: missing, corrupt, not to be fetched, or no engine for it. */
   readonly onFatal: (target: Target, error: ServingError) => void;
   readonly onTargetChange?: () => void;
+}
+
+export interface RetrySettings {
+  /** Of one request, the first included. */
+  readonly attempts: number;
+  readonly budget: RetryBudgetOptions;
 }
 
 interface ModelLoad {
@@ -62,7 +76,19 @@ export class Serving {
       cacheIsolationOf: (model) => targets.cacheIsolationOf(model),
       findTarget: (model, id) => targets.find(model, id),
       isMissing: (model) => targets.isMissing(model),
-      onBackendFailure: this.#onBackendFailure,
+      onAttemptEnded: this.#onAttemptEnded,
+      retries: {
+        maxTries: () => options.retry.attempts,
+        budget: new RetryBudget(() => options.retry.budget),
+        random: options.random ?? Math.random,
+        fallbacksOf: (model) => fallbackChain(model, options.fallbackModels),
+        whyUnable: (model, needs) => {
+          const ability = missingAbility(targets.of(model), needs);
+          return ability === undefined ? undefined : `it cannot ${ability}`;
+        },
+        onFallbackSkipped: ({ reason, ...fields }) =>
+          options.log.warn(`a fallback model was skipped: ${reason}`, fields),
+      },
     };
     for (const target of targets.all) {
       this.#dispatcher.setTarget(schedulerTarget(target));
@@ -104,9 +130,16 @@ export class Serving {
     await Promise.allSettled(this.targets.all.map(({ backend }) => backend.close()));
   }
 
-  readonly #onBackendFailure = (target: Target, error: ServingError): void => {
+  readonly #onAttemptEnded = (target: Target, error: ServingError | undefined): void => {
+    if (error?.failure === undefined) return;
     const { model, id } = target;
-    const fields = { model, target: id, code: error.code, cause: messageOf(error.cause) };
+    const fields = {
+      model,
+      target: id,
+      code: error.code,
+      failure: error.failure,
+      cause: messageOf(error.cause),
+    };
     this.#options.log.warn(`request failed at its backend: ${error.message}`, fields);
     this.#monitors.get(target)?.probeSoon();
   };
@@ -139,10 +172,12 @@ export class Serving {
 }
 
 function schedulerTarget(target: Target): SchedulerTarget {
-  const { id, model, status, cacheIsolation } = target;
+  const { id, model, role, status, cacheIsolation } = target;
   return {
     id,
     model,
+    role,
+    contextSize: status.contextSize,
     slots: slotCountOf(target),
     state: schedulerState(status),
     cachesPrefixes: cacheIsolation !== undefined,

@@ -1,19 +1,22 @@
 /**
- * The slot of one request, be it a generation or an embedding: acquired from the queue, bounded by the request's deadline,
+ * The slot of one try of a request, be it a generation or an embedding: acquired from the queue, bounded by the request's deadline,
  * settled with what was really used, released. Invariants: the work in a slot is started at most once and fails at most
  * once; a granted slot is settled exactly once, and released when the backend is free of the request, at the latest a second
  * after its end.
  */
 import type { Cancellation } from '../core/cancellation.ts';
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
-import { ServingError } from '../core/errors.ts';
+import { type ErrorCode, ServingError } from '../core/errors.ts';
+import type { FailureCause } from '../core/failure.ts';
 import type { GenerationRequest, ModelId } from '../core/generation.ts';
 import type { Priority } from '../core/priority.ts';
-import type { QueuePosition, RequestTrace } from '../core/request-trace.ts';
+import type { Attempt, QueuePosition, RequestTrace } from '../core/request-trace.ts';
 import type { EntryId, Outcome, Settlement } from '../scheduling/decision.ts';
 import type { PrefixFingerprint } from '../scheduling/prefix-fingerprint.ts';
+import { deadlineError } from './deadline-error.ts';
 import type { Dispatcher, Grant, SlotCaller } from './dispatcher.ts';
 import type { PromptSize } from './prompt-size.ts';
+import type { NextTry, RetryServices } from './retries.ts';
 import type { Target } from './targets.ts';
 
 /** A request as serving takes it, whatever it asks of the model. */
@@ -33,15 +36,15 @@ export interface SlotCall {
   readonly onQueuePosition?: ((position: QueuePosition) => void) | undefined;
 }
 
-export interface SlotServices {
+export interface SlotServices extends RetryServices {
   readonly clock: Clock;
   readonly dispatcher: Dispatcher;
   readonly queueTimeoutMs: Milliseconds;
   findTarget(model: ModelId, id: string): Target;
   /** None of the model's targets has the model. */
   isMissing(model: ModelId): boolean;
-  /** A backend failed a request: probe it now. */
-  onBackendFailure(target: Target, error: ServingError): void;
+  /** A try has ended there: undefined: it succeeded; an error without `failure` says nothing of the target. */
+  onAttemptEnded(target: Target, error: ServingError | undefined): void;
 }
 
 /** Tokens that a request has used so far. */
@@ -59,6 +62,8 @@ export interface SlotWork {
   readonly prefix: PrefixFingerprint | undefined;
   /** Read when the work ends. */
   readonly used: UsedTokens;
+  /** Read when the work ends. */
+  readonly firstTokenAt: Milliseconds | undefined;
   /** Completes the message of the deadline's error. */
   readonly deadlineAdvice: string;
   /** The slot has been granted. The work ends with `slot.complete` or `slot.fail`. */
@@ -71,9 +76,9 @@ export interface SlotWork {
 
 const MAX_RELEASE_DELAY_MS = 1000;
 
-/** Queues the request; the work starts when a slot is granted. */
-export function withSlot(call: SlotCall, work: SlotWork, services: SlotServices): void {
-  new Slot(call, work, services).acquire();
+/** Queues the request; the work starts when a slot is granted. `next`: it was tried before. */
+export function withSlot(call: SlotCall, work: SlotWork, services: SlotServices, next?: NextTry): void {
+  new Slot(call, work, services).acquire(next);
 }
 
 export class Slot implements SlotCaller {
@@ -84,6 +89,8 @@ export class Slot implements SlotCaller {
   #grant: Grant | undefined;
   #target: Target | undefined;
   #deadline: Timer | undefined;
+  #kind: NextTry['kind'] | undefined;
+  #attempt: Attempt | undefined;
   #isOver = false;
 
   constructor(call: SlotCall, work: SlotWork, services: SlotServices) {
@@ -91,6 +98,11 @@ export class Slot implements SlotCaller {
     this.#work = work;
     this.#services = services;
     this.#id = services.dispatcher.newEntryId();
+    this.#grant = undefined;
+    this.#target = undefined;
+    this.#deadline = undefined;
+    this.#kind = undefined;
+    this.#attempt = undefined;
   }
 
   /** The work has ended. */
@@ -98,7 +110,7 @@ export class Slot implements SlotCaller {
     return this.#isOver;
   }
 
-  acquire(): void {
+  acquire(next: NextTry | undefined): void {
     const {
       request,
       trace,
@@ -113,9 +125,14 @@ export class Slot implements SlotCaller {
     const { promptSize, prefix } = this.#work;
     const { maxTokens, maxTokensIsDefault = false } = request.limits;
     const enqueuedAt = clock.now();
-    trace.model = request.model;
-    trace.priority = priority;
-    trace.enqueuedAt = enqueuedAt;
+    if (next === undefined) {
+      trace.model = request.model;
+      trace.priority = priority;
+      trace.enqueuedAt = enqueuedAt;
+      this.#services.retries.budget.requested(enqueuedAt);
+    } else {
+      this.#kind = next.kind;
+    }
     if (cancellation.reason !== undefined) {
       this.#reject(cancellation.reason);
       return;
@@ -133,6 +150,7 @@ export class Slot implements SlotCaller {
       sizeBytes: Math.max(promptSize.bytes, heldBytes),
       expiresAt: Math.min(enqueuedAt + queueTimeoutMs, deadlineAt),
       deadlineAt,
+      retry: next?.place,
     };
     dispatcher.enter(entry, this, onQueuePosition);
   }
@@ -141,10 +159,21 @@ export class Slot implements SlotCaller {
     const { request, trace, cancellation, deadlineAt } = this.#call;
     const { clock, findTarget } = this.#services;
     const now = clock.now();
+    const attempt: Attempt = {
+      target: grant.target,
+      model: request.model,
+      startedAt: now,
+      kind: this.#kind,
+      failure: undefined,
+    };
     this.#grant = grant;
-    trace.dispatchedAt = now;
-    trace.batch = grant.batch;
+    this.#attempt = attempt;
+    trace.dispatchedAt ??= now;
+    trace.batch ??= grant.batch;
     trace.target = grant.target;
+    if (trace.attempts === undefined) trace.attempts = [attempt];
+    else trace.attempts.push(attempt);
+    if (request.model !== trace.model) trace.servedModel = request.model;
     this.#deadline = clock.schedule(deadlineAt - now, () =>
       cancellation.cancel(deadlineError(this.#work.deadlineAdvice)),
     );
@@ -163,15 +192,16 @@ export class Slot implements SlotCaller {
   complete(free?: Promise<unknown>): void {
     if (this.#isOver) return;
     this.#settle('completed', free);
+    if (this.#target !== undefined) this.#services.onAttemptEnded(this.#target, undefined);
   }
 
   /** The work has failed, or was cancelled. `free` as for `complete`. */
   fail(failure: ServingError, free?: Promise<unknown>): void {
     if (this.#isOver) return;
-    const error = this.#call.cancellation.reason ?? failure;
-    const isFault = isBackendFault(error);
-    this.#settle(isFault ? 'failed' : 'cancelled', free);
-    if (isFault && this.#target !== undefined) this.#services.onBackendFailure(this.#target, error);
+    const error = this.#call.cancellation.reason ?? withCause(failure);
+    if (this.#attempt !== undefined) this.#attempt.failure = error.failure;
+    this.#settle(error.failure === undefined ? 'cancelled' : 'failed', free);
+    if (this.#target !== undefined) this.#services.onAttemptEnded(this.#target, error);
     this.#work.failed(error);
   }
 
@@ -197,35 +227,51 @@ export class Slot implements SlotCaller {
     this.#call.cancellation.off(this.#onCancel);
     this.#deadline?.cancel();
     if (grant === undefined) return;
-    const settlement = settlementOf(outcome, this.#work.used, this.#call.trace);
+    const isTimed = this.#call.trace.unstreamed !== true;
+    const settlement = settlementOf(outcome, this.#work, { attempt: this.#attempt, isTimed });
     if (free === undefined) grant.release(settlement);
     else releaseWhenFree({ grant, settlement, free, clock: this.#services.clock });
   }
 }
 
-function isBackendFault({ code }: ServingError): boolean {
-  return code === 'backend_error' || code === 'no_backend_available' || code === 'model_not_found';
-}
+/** What the codes of backends mean where they name no cause. All other codes reject the request itself. */
+const CAUSES: Partial<Record<ErrorCode, FailureCause>> = {
+  backend_error: 'server_error',
+  no_backend_available: 'overloaded',
+  upstream_rate_limited: 'rate_limited',
+  model_loading: 'loading',
+  model_not_found: 'misconfigured',
+  unsupported_parameter: 'unsupported',
+  context_length_exceeded: 'context_too_small',
+};
 
-/** `advice`: what to change. */
-export function deadlineError(advice: string): ServingError {
-  return new ServingError('deadline_exceeded', {
-    message: `The answer was not finished within the request’s time limit. ${advice}`,
+function withCause(error: ServingError): ServingError {
+  const failure = CAUSES[error.code];
+  if (error.failure !== undefined || failure === undefined) return error;
+  const { code, message, param, retryAfterSeconds, cause } = error;
+  return new ServingError(code, {
+    message,
+    failure,
+    cause,
+    ...(param !== undefined && { param }),
+    ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
   });
 }
 
 function settlementOf(
   outcome: Outcome,
-  { promptTokens, cachedTokens, answerTokens }: UsedTokens,
-  { dispatchedAt, firstTokenAt, unstreamed = false }: RequestTrace,
+  { used: { promptTokens, cachedTokens, answerTokens }, firstTokenAt }: SlotWork,
+  { attempt, isTimed }: { readonly attempt: Attempt | undefined; readonly isTimed: boolean },
 ): Settlement {
-  const isTimed = dispatchedAt !== undefined && firstTokenAt !== undefined && !unstreamed;
   return {
     outcome,
     promptTokens,
     cachedTokens,
     answerTokens,
-    firstTokenMs: isTimed ? firstTokenAt - dispatchedAt : undefined,
+    firstTokenMs:
+      isTimed && attempt !== undefined && firstTokenAt !== undefined
+        ? firstTokenAt - attempt.startedAt
+        : undefined,
   };
 }
 

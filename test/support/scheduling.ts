@@ -2,6 +2,7 @@
 import type { Decision, QueueEntry, SchedulerOptions, Settlement } from '../../src/scheduling/decision.ts';
 import { fingerprintOf, type PrefixFingerprint } from '../../src/scheduling/prefix-fingerprint.ts';
 import { Scheduler } from '../../src/scheduling/scheduler.ts';
+import type { RetrySettings } from '../../src/serving/serving.ts';
 
 /** Bounds that no test meets by chance. */
 export const SCHEDULER: SchedulerOptions = {
@@ -17,6 +18,12 @@ export const SCHEDULER: SchedulerOptions = {
   agingMs: 10_000,
   maxOvertakes: 4,
 };
+
+/** Three tries, and a budget that no test meets by chance. */
+export const RETRY: RetrySettings = { attempts: 3, budget: { percent: 20, perSecond: 1000 } };
+
+/** A failure is final. */
+export const NO_RETRY: RetrySettings = { ...RETRY, attempts: 1 };
 
 export const FAR = 1_000_000_000;
 

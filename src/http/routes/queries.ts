@@ -8,7 +8,7 @@ import {
   type QueryRoute,
   type StreamedAnswer,
 } from '../../protocols/protocol.ts';
-import { deadlineError } from '../../serving/slot.ts';
+import { deadlineError } from '../../serving/deadline-error.ts';
 import type { RequestContext } from '../context.ts';
 import { type ModelRequestOptions, runModelRequest } from '../model-request.ts';
 

@@ -6,7 +6,7 @@ import type { RequestTrace } from '../../../src/core/request-trace.ts';
 import { Serving } from '../../../src/serving/serving.ts';
 import { FakeBackend, fakeTarget } from '../../support/fake-backend.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
-import { SCHEDULER } from '../../support/scheduling.ts';
+import { NO_RETRY, SCHEDULER } from '../../support/scheduling.ts';
 
 const EMBEDDINGS = { vectors: [[1, 0]], promptTokens: 5 };
 
@@ -22,6 +22,8 @@ function start({ slots = 1, backend = new FakeBackend() } = {}) {
     dropUnsupported: false,
     scheduler: SCHEDULER,
     queueTimeoutMs: 5000,
+    retry: NO_RETRY,
+    fallbackModels: new Map(),
     onTokenGap: () => {},
     onFatal: () => {},
   });

@@ -5,12 +5,14 @@ import { type Droppable, type Feature, refuseUnsupported } from '../../../src/co
 import type { GenerationEvent, GenerationRequest } from '../../../src/core/generation.ts';
 import { silentLog } from '../../../src/core/log.ts';
 import type { QueuePosition, RequestTrace } from '../../../src/core/request-trace.ts';
-import { dropUnsupported, type ServedGeneration, TokenCount } from '../../../src/serving/generate.ts';
+import { dropUnsupported } from '../../../src/serving/drop-unsupported.ts';
+import type { ServedGeneration } from '../../../src/serving/generate.ts';
 import { Serving } from '../../../src/serving/serving.ts';
 import type { Target } from '../../../src/serving/targets.ts';
+import { TokenCount } from '../../../src/serving/token-count.ts';
 import { FakeBackend, FINISH, fakeTarget, textRequest } from '../../support/fake-backend.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
-import { SCHEDULER } from '../../support/scheduling.ts';
+import { NO_RETRY, SCHEDULER } from '../../support/scheduling.ts';
 import { chatRequest } from '../../support/stand-ins/generate.ts';
 
 describe('serving a generation', () => {
@@ -38,6 +40,8 @@ describe('serving a generation', () => {
       dropUnsupported: false,
       scheduler: { ...SCHEDULER, maxBatchSize: 8 },
       queueTimeoutMs: 5000,
+      retry: NO_RETRY,
+      fallbackModels: new Map(),
       onTokenGap: (_model, gapMs) => void gapsMs.push(gapMs),
       onFatal: () => {},
     });

@@ -6,7 +6,7 @@ import { Serving } from '../../../src/serving/serving.ts';
 import { slotCountOf, type Target } from '../../../src/serving/targets.ts';
 import { FakeBackend, FINISH, fakeTarget, textRequest } from '../../support/fake-backend.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
-import { SCHEDULER } from '../../support/scheduling.ts';
+import { NO_RETRY, SCHEDULER } from '../../support/scheduling.ts';
 
 describe('the slots of a target', () => {
   async function start(overrides: Partial<Target>) {
@@ -29,6 +29,8 @@ describe('the slots of a target', () => {
       dropUnsupported: false,
       scheduler: { ...SCHEDULER, maxBatchSize: 8 },
       queueTimeoutMs: 5000,
+      retry: NO_RETRY,
+      fallbackModels: new Map(),
       onTokenGap: () => {},
       onFatal: () => {},
     });
@@ -86,6 +88,8 @@ describe('targets that cache prefixes', () => {
       dropUnsupported: false,
       scheduler: SCHEDULER,
       queueTimeoutMs: 50_000,
+      retry: NO_RETRY,
+      fallbackModels: new Map(),
       onTokenGap: () => {},
       onFatal: () => {},
     });

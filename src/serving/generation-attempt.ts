@@ -1,0 +1,222 @@
+/**
+ * One try of a generation: it waits for a slot, runs at the target there, and passes the backend's events on to its owner. Every event
+ * is handled in the turn of the event loop in which the backend brought it. Invariant: it ends exactly once, by `finish` or `failed`.
+ */
+import type { CacheIsolation, GenerateOptions, Generation, GenerationSink } from '../core/backend.ts';
+import type { Milliseconds } from '../core/clock.ts';
+import { ServingError, toServingError } from '../core/errors.ts';
+import { withoutRedundantFormat } from '../core/features.ts';
+import type { GenerationEvent, GenerationRequest } from '../core/generation.ts';
+import type { PrefixFingerprint } from '../scheduling/prefix-fingerprint.ts';
+import { dropUnsupported } from './drop-unsupported.ts';
+import { ProgressWatch, silenceLimits } from './progress-watch.ts';
+import type { PromptSize } from './prompt-size.ts';
+import type { NextTry } from './retries.ts';
+import { type Slot, type SlotCall, type SlotServices, type SlotWork, withSlot } from './slot.ts';
+import type { Target } from './targets.ts';
+import { TokenCount } from './token-count.ts';
+
+export interface GenerationCall extends SlotCall, Pick<GenerateOptions, 'delivery' | 'promptTokensFirst'> {
+  readonly request: GenerationRequest;
+}
+
+export interface GenerationServices extends SlotServices {
+  /** Undefined where none of the model's targets caches prefixes. */
+  cacheIsolationOf(model: string): CacheIsolation | undefined;
+  /** Settings that a backend does not support are dropped instead of refused. */
+  readonly dropUnsupported: boolean;
+  /** Between two tokens of one generation. */
+  onTokenGap(model: string, gapMs: Milliseconds): void;
+}
+
+/** The generation that the attempt is made for. */
+export interface AttemptOwner {
+  readonly promptSize: PromptSize;
+  readonly prefix: PrefixFingerprint | undefined;
+  /** The client cannot take more for now. */
+  readonly isPaused: boolean;
+  /** In order, up to `finish`. */
+  event(event: GenerationEvent): void;
+  /** The attempt has ended without `finish`: `target` failed it; undefined: it got no slot. */
+  attemptFailed(error: ServingError, target: Target | undefined): void;
+  /** Another target could take the request now. */
+  canMoveOn(from: Target): boolean;
+}
+
+export class GenerationAttempt implements GenerationSink, SlotWork {
+  readonly used = new TokenCount();
+  readonly deadlineAdvice = 'Ask for fewer tokens or allow more time.';
+  readonly #call: GenerationCall;
+  readonly #owner: AttemptOwner;
+  readonly #services: GenerationServices;
+  #slot: Slot | undefined;
+  #target: Target | undefined;
+  /** As the backend is asked, without what was dropped. */
+  #request: GenerationRequest;
+  #generation: Generation | undefined;
+  #watch: ProgressWatch | undefined;
+  #firstTokenAt: Milliseconds | undefined;
+  #lastTokenAt: Milliseconds | undefined;
+  #hasBegun = false;
+
+  constructor(call: GenerationCall, owner: AttemptOwner, services: GenerationServices) {
+    this.#call = call;
+    this.#owner = owner;
+    this.#services = services;
+    this.#slot = undefined;
+    this.#target = undefined;
+    this.#request = call.request;
+    this.#generation = undefined;
+    this.#watch = undefined;
+    this.#firstTokenAt = undefined;
+    this.#lastTokenAt = undefined;
+  }
+
+  get promptSize(): PromptSize {
+    return this.#owner.promptSize;
+  }
+
+  get prefix(): PrefixFingerprint | undefined {
+    return this.#owner.prefix;
+  }
+
+  get firstTokenAt(): Milliseconds | undefined {
+    return this.#firstTokenAt;
+  }
+
+  /** Begins to wait in the queue. */
+  enqueue(next?: NextTry): void {
+    withSlot(this.#call, this, this.#services, next);
+  }
+
+  pause(): void {
+    this.#generation?.pause();
+    this.#watch?.paused();
+  }
+
+  resume(): void {
+    this.#generation?.resume();
+    if (!this.#slot?.isOver) this.#watch?.waiting();
+  }
+
+  start(target: Target, slot: Slot): void {
+    const { clock } = this.#services;
+    const limits = silenceLimits(this.#call.request, target);
+    this.#slot = slot;
+    this.#target = target;
+    // Ends this attempt alone: the request may be tried elsewhere.
+    this.#watch = new ProgressWatch({ clock, limits, onSilence: (error) => this.#generation?.cancel(error) });
+    this.used.begin(this.promptSize.tokens);
+    this.#ask(target);
+  }
+
+  cancel(reason: ServingError): void {
+    this.#generation?.cancel(reason);
+  }
+
+  failed(error: ServingError): void {
+    this.#watch?.stop();
+    this.#owner.attemptFailed(error, this.#target);
+  }
+
+  event(reported: GenerationEvent): void {
+    const slot = this.#slot;
+    if (slot === undefined || slot.isOver) return;
+    const { trace, request } = this.#call;
+    const isBeyondLimit = this.#isBeyondLimit(reported);
+    const event = isBeyondLimit ? this.#endAtLimit() : reported;
+    const now = this.#services.clock.now();
+    this.#hasBegun = true;
+    this.used.note(event);
+    if (event.type !== 'start') {
+      this.#firstTokenAt ??= now;
+      trace.firstTokenAt ??= now;
+    }
+    this.#watch?.progressed(now, { isToken: event.type !== 'start' });
+    if (event.type === 'text' || event.type === 'tool-arguments') {
+      // Usually a token each, so the gap between two is the inter-token latency.
+      if (this.#lastTokenAt !== undefined) this.#services.onTokenGap(request.model, now - this.#lastTokenAt);
+      this.#lastTokenAt = now;
+    }
+    if (event.type !== 'finish') {
+      this.#owner.event(event);
+      return;
+    }
+    trace.finishReason = event.reason;
+    trace.usage = event.usage;
+    this.#owner.event(event);
+    this.#watch?.stop();
+    if (isBeyondLimit) {
+      slot.complete(this.#generation?.released);
+      this.#generation?.cancel(new ServingError('client_gone'));
+    } else {
+      // It ended by itself: the backend holds nothing any more.
+      slot.complete();
+    }
+  }
+
+  fail(error: ServingError): void {
+    const slot = this.#slot;
+    const target = this.#target;
+    if (slot === undefined || target === undefined || slot.isOver) return;
+    const request = this.#requestWithout(error, target);
+    if (request === undefined) {
+      slot.fail(error, this.#generation?.released);
+      return;
+    }
+    this.#request = request;
+    this.#ask(target);
+  }
+
+  #ask(target: Target): void {
+    const { trace, client, delivery = 'stream', promptTokensFirst = false } = this.#call;
+    const onUnstreamed = () => {
+      trace.unstreamed = true;
+      this.#watch?.expectWhole(target.answerTimeoutMs);
+    };
+    const options = {
+      delivery,
+      promptTokensFirst,
+      onUnstreamed,
+      ...(target.cacheIsolation === 'client' && { cacheScope: client }),
+    };
+    this.#watch?.waiting();
+    try {
+      this.#generation = target.backend.generate(withoutRedundantFormat(this.#request), this, options);
+    } catch (thrown) {
+      // A backend never throws here; a bug in one must not reach the others that were granted a slot in this turn.
+      this.fail(toServingError(thrown));
+      return;
+    }
+    if (!this.#owner.isPaused) return;
+    this.#generation.pause();
+    this.#watch?.paused();
+  }
+
+  /**
+   * The request without the field that the backend refused before its first event; undefined: the refusal ends the attempt. A setting is
+   * dropped only where no other target is left that may support it.
+   */
+  #requestWithout(refusal: ServingError, target: Target): GenerationRequest | undefined {
+    const { trace, cancellation } = this.#call;
+    if (this.#hasBegun || cancellation.reason !== undefined) return undefined;
+    const optional = dropUnsupported(this.#request, refusal, { trace, droppable: 'optional' });
+    if (optional !== undefined || !this.#services.dropUnsupported) return optional;
+    if (refusal.failure === 'unsupported' && this.#owner.canMoveOn(target)) return undefined;
+    return dropUnsupported(this.#request, refusal, { trace, droppable: 'settings' });
+  }
+
+  /** Other software may ignore `maxTokens`: it is stopped there. */
+  #isBeyondLimit({ type }: GenerationEvent): boolean {
+    if (type === 'start' || type === 'finish' || this.#target?.embedded) return false;
+    const { maxTokens } = this.#call.request.limits;
+    return maxTokens !== undefined && this.used.answerTokens >= maxTokens;
+  }
+
+  /** With the usage as far as it is known: the backend's own count would have come at the end. */
+  #endAtLimit(): GenerationEvent {
+    const { promptTokens, cachedTokens, answerTokens } = this.used;
+    const usage = { promptTokens, cachedTokens, completionTokens: answerTokens };
+    return { type: 'finish', reason: 'length', usage };
+  }
+}

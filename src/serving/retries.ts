@@ -1,0 +1,247 @@
+/**
+ * What is tried after a request has failed at a target, until it succeeds or has to fail: another target, a fallback model, or the same
+ * target after a pause. Made for one request when its first try has failed. Invariant: every failure is followed by exactly one of
+ * `again` and `fail`; while it pauses, the request holds no slot and no place in the queue.
+ */
+import type { Ability } from '../core/backend.ts';
+import type { Cancellation } from '../core/cancellation.ts';
+import type { Clock, Milliseconds } from '../core/clock.ts';
+import type { ErrorCode, ServingError } from '../core/errors.ts';
+import { type FailureCause, meaningOf } from '../core/failure.ts';
+import type { ModelId } from '../core/generation.ts';
+import type { RequestTrace, RetryKind } from '../core/request-trace.ts';
+import type { RetryPlace, TargetId } from '../scheduling/decision.ts';
+import type { RetryBudget } from '../scheduling/retry-budget.ts';
+import { decideRetry, isSilence } from '../scheduling/retry-policy.ts';
+import { deadlineError } from './deadline-error.ts';
+import type { Dispatcher } from './dispatcher.ts';
+import type { Target } from './targets.ts';
+
+/** Where a request is tried next. */
+export interface NextTry {
+  readonly model: ModelId;
+  readonly kind: RetryKind;
+  /** Undefined: it waits in the queue as a new request does, as it had no turn in this one. */
+  readonly place: RetryPlace | undefined;
+}
+
+export interface RetryServices {
+  readonly clock: Clock;
+  readonly dispatcher: Dispatcher;
+  readonly retries: {
+    /** Read with every decision: it may change while the server runs. */
+    readonly maxTries: () => number;
+    readonly budget: RetryBudget;
+    /** From 0 up to, not including, 1. */
+    readonly random: () => number;
+    fallbacksOf(model: ModelId): readonly ModelId[];
+    /** Why the model cannot answer such a request; undefined: it may be asked. */
+    whyUnable(model: ModelId, needs: readonly Ability[]): string | undefined;
+    onFallbackSkipped(skipped: {
+      readonly model: ModelId;
+      readonly fallback: ModelId;
+      readonly requestId: string;
+      readonly reason: string;
+    }): void;
+  };
+}
+
+interface RetriedCall {
+  readonly request: { readonly model: ModelId };
+  readonly trace: RequestTrace;
+  readonly cancellation: Cancellation;
+  readonly deadlineAt: Milliseconds;
+}
+
+interface RetriedRequest {
+  /** Completes the message of the deadline's error. */
+  readonly deadlineAdvice: string;
+  readonly needs: readonly Ability[];
+  again(next: NextTry): void;
+  fail(error: ServingError): void;
+}
+
+/** The model has no target that serves, or none soon enough: another model may answer. */
+const UNSERVED: ReadonlySet<ErrorCode> = new Set([
+  'no_backend_available',
+  'model_not_found',
+  'model_loading',
+]);
+
+export class Retries {
+  readonly #call: RetriedCall;
+  readonly #services: RetryServices;
+  readonly #request: RetriedRequest;
+  /** The model that is being asked. */
+  #model: ModelId;
+  readonly #fallbacks: ModelId[];
+  /** Targets that have failed the request. */
+  readonly #failed = new Set<TargetId>();
+  /** Of those, the ones that never get it again. */
+  readonly #barred = new Set<TargetId>();
+  #minContextSize: number | undefined;
+  #tries = 0;
+  #silences = 0;
+  #last: { readonly error: ServingError; readonly cause: FailureCause } | undefined;
+
+  constructor(call: RetriedCall, services: RetryServices, request: RetriedRequest) {
+    this.#call = call;
+    this.#services = services;
+    this.#request = request;
+    this.#model = call.request.model;
+    this.#fallbacks = [...services.retries.fallbacksOf(call.request.model)];
+    this.#minContextSize = undefined;
+    this.#last = undefined;
+  }
+
+  /** A try has ended without success: `target` failed it; undefined: the queue rejected it. */
+  failed(error: ServingError, target: Target | undefined): void {
+    if (target === undefined) {
+      this.#rejected(error);
+      return;
+    }
+    const cause = error.failure;
+    this.#note(cause, target);
+    if (cause === undefined) this.#request.fail(error);
+    else this.#decide({ error, cause });
+  }
+
+  /** Another target of the model could take the request now, instead of `from`. */
+  canMoveOn(from: Target): boolean {
+    const { dispatcher, retries } = this.#services;
+    if (this.#tries + 1 >= retries.maxTries()) return false;
+    const avoid = new Set([...this.#failed, from.id]);
+    return dispatcher.alternative(this.#model, { avoid, minContextSize: this.#minContextSize }) !== undefined;
+  }
+
+  #note(cause: FailureCause | undefined, target: Target): void {
+    this.#tries += 1;
+    if (cause === undefined) return;
+    this.#failed.add(target.id);
+    if (meaningOf(cause).retry !== 'any') this.#barred.add(target.id);
+    if (isSilence(cause)) this.#silences += 1;
+    if (cause === 'context_too_small')
+      this.#minContextSize = Math.max(this.#minContextSize ?? 0, (target.status.contextSize ?? 0) + 1);
+  }
+
+  /** The queue gave it no slot: where it has failed before, that counts as a failure of the same cause. */
+  #rejected(error: ServingError): void {
+    const last = this.#last;
+    if (!UNSERVED.has(error.code)) {
+      const isLate = this.#services.clock.now() >= this.#call.deadlineAt && last !== undefined;
+      this.#request.fail(isLate ? deadlineError(this.#request.deadlineAdvice) : (last?.error ?? error));
+      return;
+    }
+    if (last !== undefined) {
+      this.#tries += 1;
+      this.#decide(last);
+      return;
+    }
+    const fallback = this.#nextFallback();
+    this.#reportSkipped(fallback);
+    if (fallback === undefined) this.#request.fail(error);
+    else this.#askModel(fallback);
+  }
+
+  #decide(failure: { readonly error: ServingError; readonly cause: FailureCause }): void {
+    const { error, cause } = failure;
+    const { clock, dispatcher, retries } = this.#services;
+    const now = clock.now();
+    this.#last = failure;
+    const needs = { avoid: this.#failed, minContextSize: this.#minContextSize };
+    const fallback = this.#nextFallback();
+    const decision = decideRetry({
+      cause,
+      tries: this.#tries,
+      maxTries: retries.maxTries(),
+      silences: this.#silences,
+      other: dispatcher.alternative(this.#model, needs),
+      hasFallbackModel: fallback !== undefined,
+      timeLeftMs: this.#call.deadlineAt - now,
+      retryAfterMs: error.retryAfterSeconds === undefined ? undefined : error.retryAfterSeconds * 1000,
+      hasBudget: retries.budget.allows(now),
+      random: retries.random(),
+    });
+    switch (decision.type) {
+      case 'elsewhere':
+        if (decision.isCharged) retries.budget.retried(now);
+        this.#again('elsewhere', this.#failed);
+        return;
+      case 'here':
+        retries.budget.retried(now);
+        this.#pause(decision.afterMs);
+        return;
+      case 'other-model':
+        this.#reportSkipped(fallback);
+        if (fallback !== undefined) this.#askModel(fallback);
+        return;
+      case 'fail':
+        this.#reportSkipped(undefined);
+        if (decision.lacksBudget) this.#call.trace.lackedRetryBudget = true;
+        this.#request.fail(error);
+        return;
+      default:
+        throw decision satisfies never;
+    }
+  }
+
+  /** Ends with the request's cancellation too. */
+  #pause(afterMs: Milliseconds): void {
+    const { clock, dispatcher } = this.#services;
+    const { cancellation } = this.#call;
+    const timer = clock.schedule(afterMs, () => {
+      cancellation.off(onCancel);
+      const needs = { avoid: this.#failed, minContextSize: this.#minContextSize };
+      const isElsewhere = dispatcher.alternative(this.#model, needs) !== undefined;
+      if (isElsewhere) this.#again('elsewhere', this.#failed);
+      else this.#again('here', this.#barred);
+    });
+    const onCancel = (reason: ServingError) => {
+      timer.cancel();
+      this.#request.fail(reason);
+    };
+    cancellation.onCancel(onCancel);
+  }
+
+  #again(kind: RetryKind, avoid: ReadonlySet<TargetId>): void {
+    const firstQueuedAt = this.#call.trace.enqueuedAt ?? 0;
+    const place = { avoid: new Set(avoid), minContextSize: this.#minContextSize, firstQueuedAt };
+    this.#request.again({ model: this.#model, kind, place });
+  }
+
+  #askModel(model: ModelId): void {
+    this.#fallbacks.splice(0, this.#fallbacks.indexOf(model) + 1);
+    this.#model = model;
+    if (this.#minContextSize === undefined)
+      this.#request.again({ model, kind: 'other_model', place: undefined });
+    else this.#again('other_model', this.#failed);
+  }
+
+  /** The first of the fallback models that can answer. */
+  #nextFallback(): ModelId | undefined {
+    return this.#fallbacks.find((model) => this.#whyNot(model) === undefined);
+  }
+
+  #whyNot(model: ModelId): string | undefined {
+    const { dispatcher, retries } = this.#services;
+    const unable = retries.whyUnable(model, this.#request.needs);
+    if (unable !== undefined) return unable;
+    const needs = { avoid: this.#failed, minContextSize: this.#minContextSize };
+    if (dispatcher.alternative(model, needs) !== undefined) return undefined;
+    return this.#minContextSize === undefined
+      ? 'none of its targets can serve now'
+      : `none of its targets that can serve now has a context of ${this.#minContextSize} tokens or more`;
+  }
+
+  /** Those before the one that is asked next. */
+  #reportSkipped(next: ModelId | undefined): void {
+    const { trace, request } = this.#call;
+    for (const fallback of this.#fallbacks) {
+      if (fallback === next) return;
+      const reason = this.#whyNot(fallback);
+      if (reason === undefined) continue;
+      const { requestId } = trace;
+      this.#services.retries.onFallbackSkipped({ model: request.model, fallback, requestId, reason });
+    }
+  }
+}
