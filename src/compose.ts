@@ -121,8 +121,6 @@ export async function compose(options: ApplicationOptions): Promise<Application>
       await serving.drain.run({
         delayMs: delays ? shutdown_delay_seconds * 1000 : 0,
         graceMs: shutdown_grace_seconds * 1000,
-        // Those in use are closed with their answers.
-        onRejecting: () => server.closeIdleConnections(),
       });
       await close();
     },

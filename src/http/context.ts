@@ -72,6 +72,8 @@ export class RequestContext {
   onRefusal: RefusalObserver | undefined;
   /** Its count in the rate limiter. */
   admission: Admission | undefined;
+  /** The answer has told the client that its connection ends. */
+  saidClose: boolean;
   /** Set when the answer was written to the socket directly, past the response. */
   answeredPastResponse: { readonly status: number; readonly at: Milliseconds } | undefined;
   /** Names and values, alternating, as they are sent. */
@@ -100,6 +102,7 @@ export class RequestContext {
     this.requestIdHeader = undefined;
     this.onRefusal = undefined;
     this.admission = undefined;
+    this.saidClose = false;
     this.answeredPastResponse = undefined;
     this.#services = services;
     this.#closeListeners = undefined;
@@ -216,7 +219,10 @@ export class RequestContext {
       );
     }
     if (this.requestIdHeader !== undefined) headers.push(this.requestIdHeader, requestId);
-    if (this.#services.draining()) this.setHeader('connection', 'close');
+    if (this.#services.draining()) {
+      this.setHeader('connection', 'close');
+      this.saidClose = true;
+    }
     headers.push(
       'x-request-id',
       requestId,

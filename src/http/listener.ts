@@ -52,12 +52,8 @@ export class Listener {
     const closed = this.#servers.map(
       (server) => new Promise<void>((resolve) => server.close(() => resolve())),
     );
-    this.closeIdleConnections();
-    await Promise.all(closed);
-  }
-
-  closeIdleConnections(): void {
     for (const server of this.#servers) server.closeIdleConnections();
+    await Promise.all(closed);
   }
 
   closeAllConnections(): void {

@@ -55,7 +55,7 @@ export async function runModelRequest<Answer>(
   const { priority, headers } = grantPriority(hints.priority, { mayAskHigh });
   for (const [name, value] of Object.entries(headers)) context.setHeader(name.toLowerCase(), value);
   const cancellation = new Cancellation();
-  const leave = serving.drain.enter({ trace, cancellation });
+  const leave = serving.drain.enter({ trace, cancellation, connection: context.request.socket });
   const onClose = () => {
     if (!context.response.writableEnded) cancellation.cancel(new ServingError('client_gone'));
   };

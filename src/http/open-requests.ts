@@ -8,6 +8,7 @@ import type { Socket } from 'node:net';
 import type { Clock } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
 import type { Telemetry } from '../core/request-trace.ts';
+import type { Drain } from '../serving/drain.ts';
 import { type AddressRange, clientAddress, isInRanges, limitKey } from './client-address.ts';
 import { type ClientIdentity, type ContextServices, RequestContext } from './context.ts';
 
@@ -16,7 +17,7 @@ interface OpenRequestsOptions {
   readonly log: Log;
   readonly telemetry: Telemetry;
   readonly trustedProxies: readonly AddressRange[];
-  readonly draining: () => boolean;
+  readonly drain: Pick<Drain, 'draining' | 'linger'>;
 }
 
 interface Connection {
@@ -42,8 +43,12 @@ export class OpenRequests {
 
   constructor(options: OpenRequestsOptions) {
     this.#options = options;
-    const { clock, draining } = options;
-    this.#services = { clock, draining, onClosed: (context) => this.#noteEnd(context) };
+    const { clock, drain } = options;
+    this.#services = {
+      clock,
+      draining: () => drain.draining,
+      onClosed: (context) => this.#noteEnd(context),
+    };
   }
 
   open(request: IncomingMessage, response: ServerResponse): RequestContext {
@@ -113,6 +118,7 @@ export class OpenRequests {
     const { request, response } = context;
     const connection = this.#connections.get(request.socket);
     if (connection?.serving === context) connection.serving = undefined;
+    if (this.#options.drain.draining && !context.saidClose) this.#linger(request.socket);
     const end = context.answeredPastResponse;
     const status = end?.status ?? (response.writableFinished ? response.statusCode : CLIENT_LEFT_STATUS);
     const endedAt = end?.at ?? clock.now();
@@ -128,6 +134,12 @@ export class OpenRequests {
       }),
     );
     if (this.#ended.length === 1) clock.atEndOfTurn(this.#report);
+  }
+
+  /** Its client takes the connection for kept, and may be about to ask on it; the answer to that says that it ends. */
+  #linger(socket: Socket): void {
+    const end = socket.writable ? this.#options.drain.linger() : undefined;
+    if (end !== undefined) socket.once('close', end);
   }
 
   readonly #report = (): void => {

@@ -53,20 +53,20 @@ interface HttpServer {
   listen(address: ListenAddress): Promise<string>;
   /** No new connections; resolves when the last has closed. */
   close(): Promise<void>;
-  closeIdleConnections(): void;
   closeAllConnections(): void;
   describe(): ApiDescription;
 }
 
 export function buildServer(options: ServerOptions): HttpServer {
   const { clock, log, telemetry, serving } = options;
-  const openRequests = new OpenRequests({ ...options, draining: () => serving.drain.draining });
+  const openRequests = new OpenRequests({ ...options, drain: serving.drain });
   const edge = new Edge(options, openRequests);
   const listener = new Listener({
     onRequest: edge.serve,
     requestTimeoutMs: options.bodyTimeoutSeconds * 1000,
     prepare: (server: Server) => {
       takeOverNodeAnswers(server);
+      server.on('connection', (socket) => serving.drain.connectionOpened(socket));
       server.on('clientError', answerClientError({ clock, telemetry, openRequests, protocolAt }));
       limitConnections(server, {
         limit: options.connectionLimit,
@@ -78,7 +78,6 @@ export function buildServer(options: ServerOptions): HttpServer {
   return {
     listen: (address) => listener.listen(address),
     close: () => listener.close(),
-    closeIdleConnections: () => listener.closeIdleConnections(),
     closeAllConnections: () => listener.closeAllConnections(),
     describe: () => describeApi(options),
   };

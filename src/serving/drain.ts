@@ -1,6 +1,9 @@
 /**
- * Shutting down without losing an answer, in steps: /ready reports not ready while requests are still served; new requests are
- * rejected; active ones finish; the grace period over, the rest is cancelled. Owns the list of active requests.
+ * Shutting down without losing an answer, in steps: /ready reports not ready while requests are still served; requests on new
+ * connections are rejected; active ones finish; the grace period over, the rest is cancelled. Owns the list of active requests.
+ *
+ * A connection must not end before its client was told (`Connection: close`). The head of a long stream may have gone out before
+ * the shutdown began: what its client asks next is served, however late that is, and for a moment it is waited for.
  */
 import type { Cancellation } from '../core/cancellation.ts';
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
@@ -10,28 +13,34 @@ import { LinkedList, type ListNode } from '../scheduling/linked-list.ts';
 
 /** Time for the error events to reach their clients. */
 const CANCELLED_GRACE_MS = 1000;
+/** For a client whose last answer did not say that its connection ends, to ask again. */
+const LINGER_MS = 1000;
 
 interface ActiveRequest {
   readonly trace: RequestTrace;
   readonly cancellation: Cancellation;
+  /** What it came on; compared by identity. */
+  readonly connection: object;
 }
 
-interface Member extends ActiveRequest, ListNode<Member> {}
+interface Member extends Omit<ActiveRequest, 'connection'>, ListNode<Member> {}
 
 interface DrainOptions {
-  /** For so long, requests are still served. */
+  /** For so long, requests are still served. 0: nobody has to notice, and no connection is waited for. */
   readonly delayMs: Milliseconds;
   /** Then for so long, active requests may finish. */
   readonly graceMs: Milliseconds;
-  /** Called when new requests begin to be rejected. */
-  readonly onRejecting?: () => void;
 }
 
 export class Drain {
   readonly #clock: Clock;
   /** In the order of arrival. Not a Set, for the same reason as in the dispatcher. */
   readonly #active = new LinkedList<Member>();
+  /** Opened when new requests were rejected already. */
+  readonly #lateConnections = new WeakSet<object>();
   #phase: 'serving' | 'leaving' | 'rejecting' = 'serving';
+  #servesKept = false;
+  #lingering = 0;
   #onIdle: (() => void) | undefined;
 
   constructor(clock: Clock) {
@@ -48,9 +57,32 @@ export class Drain {
     return this.#active.head?.trace.receivedAt;
   }
 
+  connectionOpened(connection: object): void {
+    if (this.#phase === 'rejecting') this.#lateConnections.add(connection);
+  }
+
+  /**
+   * An answer has ended that did not say that its connection ends: the shutdown waits a moment for the next request there. The
+   * returned function ends that early; undefined where nothing waits.
+   */
+  linger(): (() => void) | undefined {
+    if (!this.#servesKept) return undefined;
+    let isOver = false;
+    const end = () => {
+      if (isOver) return;
+      isOver = true;
+      timer.cancel();
+      this.#lingering -= 1;
+      this.#checkIdle();
+    };
+    this.#lingering += 1;
+    const timer = this.#clock.schedule(LINGER_MS, end);
+    return end;
+  }
+
   /** Adds an active request; throws `draining` once new ones are rejected. The returned function removes it. */
   enter(request: ActiveRequest): () => void {
-    if (this.#phase === 'rejecting') {
+    if (this.#phase === 'rejecting' && !this.#isServed(request.connection)) {
       throw new ServingError('draining', {
         message:
           'The server is shutting down and accepts no new requests. Retry: another instance will answer.',
@@ -67,17 +99,22 @@ export class Drain {
     this.#active.append(member);
     return () => {
       this.#active.remove(member);
-      if (this.#active.length === 0) this.#onIdle?.();
+      this.#checkIdle();
     };
   }
 
+  #isServed(connection: object): boolean {
+    return this.#servesKept && !this.#lateConnections.has(connection);
+  }
+
   /** Resolves when no request is active any more, at the latest soon after delay + grace. */
-  async run({ delayMs, graceMs, onRejecting }: DrainOptions): Promise<void> {
+  async run({ delayMs, graceMs }: DrainOptions): Promise<void> {
     this.#phase = 'leaving';
+    this.#servesKept = delayMs > 0;
     if (delayMs > 0) await new Promise<void>((resolve) => this.#clock.schedule(delayMs, resolve));
     this.#phase = 'rejecting';
-    onRejecting?.();
     await this.#idleWithin(graceMs);
+    this.#servesKept = false;
     for (const cancellation of this.#cancellations()) {
       cancellation.cancel(
         new ServingError('draining', {
@@ -97,8 +134,16 @@ export class Drain {
     return cancellations;
   }
 
+  get #isIdle(): boolean {
+    return this.#active.length === 0 && this.#lingering === 0;
+  }
+
+  #checkIdle(): void {
+    if (this.#isIdle) this.#onIdle?.();
+  }
+
   async #idleWithin(limitMs: Milliseconds): Promise<void> {
-    if (this.#active.length === 0) return;
+    if (this.#isIdle) return;
     await new Promise<void>((resolve) => {
       let limit: Timer | undefined;
       this.#onIdle = () => {

@@ -1,6 +1,6 @@
 /**
- * A reverse proxy from deploy/proxies in front of a server, on a free port: its own configuration with the two ports changed.
- * Owns its process and its folder.
+ * A proxy from deploy/ in front of one server or two, on a free port: its own configuration with the ports changed. Owns its
+ * process and its folder.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,29 +10,42 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
+import type { EndsWith } from './server.ts';
 
-const FOLDER = fileURLToPath(new URL('../../deploy/proxies', import.meta.url));
+const DEPLOY = fileURLToPath(new URL('../../deploy', import.meta.url));
 
 interface ProxyKind {
+  /** In deploy/. */
+  readonly folder: string;
   readonly files: readonly string[];
   readonly args: (folder: string) => readonly string[];
 }
 
+const nginxArgs = (folder: string) => [
+  ...['-p', folder, '-c', join(folder, 'nginx.conf'), '-e', 'stderr'],
+  ...['-g', `daemon off; master_process off; pid ${join(folder, 'nginx.pid')};`],
+];
+
+/** In front of one server, at 8000. */
 const PROXIES = {
-  haproxy: { files: ['haproxy.cfg'], args: (folder) => ['-db', '-f', join(folder, 'haproxy.cfg')] },
-  nginx: {
-    files: ['nginx.conf'],
-    args: (folder) => [
-      ...['-p', folder, '-c', join(folder, 'nginx.conf'), '-e', 'stderr'],
-      ...['-g', `daemon off; master_process off; pid ${join(folder, 'nginx.pid')};`],
-    ],
+  haproxy: {
+    folder: 'proxies',
+    files: ['haproxy.cfg'],
+    args: (folder) => ['-db', '-f', join(folder, 'haproxy.cfg')],
   },
-  caddy: { files: ['Caddyfile'], args: (folder) => ['run', '--config', join(folder, 'Caddyfile')] },
+  nginx: { folder: 'proxies', files: ['nginx.conf'], args: nginxArgs },
+  caddy: {
+    folder: 'proxies',
+    files: ['Caddyfile'],
+    args: (folder) => ['run', '--config', join(folder, 'Caddyfile')],
+  },
   traefik: {
+    folder: 'proxies',
     files: ['traefik.yaml', 'traefik-routes.yaml'],
     args: (folder) => [`--configFile=${join(folder, 'traefik.yaml')}`],
   },
   envoy: {
+    folder: 'proxies',
     files: ['envoy.yaml'],
     args: (folder) => ['-c', join(folder, 'envoy.yaml'), '--use-dynamic-base-id', '--concurrency', '1'],
   },
@@ -41,6 +54,40 @@ const PROXIES = {
 export type ProxyId = keyof typeof PROXIES;
 
 export const PROXY_IDS = Object.keys(PROXIES) as ProxyId[];
+
+/** In front of two instances, at 8001 and 8002. */
+const BALANCERS = {
+  'haproxy-tcp': {
+    program: 'haproxy',
+    folder: 'two-instances',
+    files: ['haproxy-tcp.cfg'],
+    args: (folder) => ['-db', '-f', join(folder, 'haproxy-tcp.cfg')],
+  },
+  'haproxy-http': {
+    program: 'haproxy',
+    folder: 'two-instances',
+    files: ['haproxy-http.cfg'],
+    args: (folder) => ['-db', '-f', join(folder, 'haproxy-http.cfg')],
+  },
+  nginx: { program: 'nginx', folder: 'two-instances', files: ['nginx.conf'], args: nginxArgs },
+} as const satisfies Record<string, ProxyKind & { readonly program: ProxyId }>;
+
+export type BalancerId = keyof typeof BALANCERS;
+
+export const BALANCER_IDS = Object.keys(BALANCERS) as BalancerId[];
+
+export function missingBalancer(id: BalancerId): string | undefined {
+  return missingProxy(BALANCERS[id].program);
+}
+
+/** Resolves with its port when an instance answers through it. */
+export function startBalancer(
+  id: BalancerId,
+  [one, two]: readonly [number, number],
+  endsWith: EndsWith,
+): Promise<number> {
+  return start(BALANCERS[id].program, BALANCERS[id], { 8001: one, 8002: two }, endsWith);
+}
 
 /** `LLM_TEST_NGINX` and the like, or the name on the path. */
 function executableOf(id: ProxyId): string {
@@ -54,25 +101,28 @@ export function missingProxy(id: ProxyId): string | undefined {
 }
 
 /** Resolves with its port when the server answers through it. */
-export async function startProxy(
-  id: ProxyId,
-  serverPort: number,
-  endsWith: (end: () => Promise<void>) => void,
+export function startProxy(id: ProxyId, serverPort: number, endsWith: EndsWith): Promise<number> {
+  return start(id, PROXIES[id], { 8000: serverPort }, endsWith);
+}
+
+/** `ports`: those of the configuration's servers, and those to use instead. */
+async function start(
+  program: ProxyId,
+  { folder: source, files, args }: ProxyKind,
+  ports: Readonly<Record<number, number>>,
+  endsWith: EndsWith,
 ): Promise<number> {
-  const folder = mkdtempSync(join(tmpdir(), `llm-serve-${id}-`));
+  const folder = mkdtempSync(join(tmpdir(), `llm-serve-${program}-`));
   const port = await freePort();
-  const { files, args } = PROXIES[id] as ProxyKind;
   for (const file of files) {
-    const text = readFileSync(join(FOLDER, file), 'utf8');
-    writeFileSync(
-      join(folder, file),
-      text
-        .replaceAll('8080', String(port))
-        .replaceAll('127.0.0.1:8000', `127.0.0.1:${serverPort}`)
-        .replaceAll('port_value: 8000', `port_value: ${serverPort}`),
-    );
+    let text = readFileSync(join(DEPLOY, source, file), 'utf8').replaceAll('8080', String(port));
+    for (const [written, used] of Object.entries(ports))
+      text = text
+        .replaceAll(`127.0.0.1:${written}`, `127.0.0.1:${used}`)
+        .replaceAll(`port_value: ${written}`, `port_value: ${used}`);
+    writeFileSync(join(folder, file), text);
   }
-  const child = spawn(executableOf(id), args(folder), {
+  const child = spawn(executableOf(program), args(folder), {
     cwd: folder,
     env: { PATH: process.env.PATH ?? '', HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -89,12 +139,14 @@ export async function startProxy(
     rmSync(folder, { recursive: true, force: true });
   });
   await expect
-    .poll(() => (child.exitCode === null ? answersAt(port) : `${id} ended: ${printed}`), { timeout: 30_000 })
+    .poll(() => (child.exitCode === null ? answersAt(port) : `${program} ended: ${printed}`), {
+      timeout: 30_000,
+    })
     .toBe(true);
   return port;
 }
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve) => {
     const server = createServer().listen(0, '127.0.0.1', () => {
       const address = server.address();

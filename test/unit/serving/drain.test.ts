@@ -6,6 +6,7 @@ import { FakeClock } from '../../support/fake-clock.ts';
 const generation = () => ({
   trace: { requestId: 'r', receivedAt: 0 },
   cancellation: new Cancellation(),
+  connection: {},
 });
 
 describe('draining', () => {
@@ -48,6 +49,57 @@ describe('draining', () => {
     await clock.advance(1);
     expect(stuck.cancellation.reason).toMatchObject({ code: 'draining' });
     await clock.advance(1000);
+    await ended;
+  });
+
+  it('after the delay serves what comes on connections that were there, and rejects what comes on new ones', async () => {
+    const clock = new FakeClock();
+    const drain = new Drain(clock);
+    const stuck = drain.enter(generation());
+    const kept = generation();
+    drain.connectionOpened(kept.connection);
+    const ended = drain.run({ delayMs: 5000, graceMs: 20_000 });
+    await clock.advance(5000);
+    const late = generation();
+    drain.connectionOpened(late.connection);
+    expect(() => drain.enter(late)).toThrowError(expect.objectContaining({ code: 'draining' }));
+    const leave = drain.enter(kept);
+    stuck();
+    await clock.advance(3000);
+    leave();
+    await ended;
+  });
+
+  it('waits a moment for the next request on a connection whose answer did not say that it ends', async () => {
+    const clock = new FakeClock();
+    const drain = new Drain(clock);
+    const leave = drain.enter(generation());
+    let ended = false;
+    void drain.run({ delayMs: 5000, graceMs: 20_000 }).then(() => {
+      ended = true;
+    });
+    await clock.advance(6000);
+    expect(drain.linger()).toBeDefined();
+    const endEarly = drain.linger();
+    leave();
+    endEarly?.();
+    await clock.advance(999);
+    expect(ended).toBe(false);
+    await clock.advance(1);
+    await clock.settle();
+    expect(ended).toBe(true);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('without a delay waits for no connection, and rejects what comes on any', async () => {
+    const clock = new FakeClock();
+    const drain = new Drain(clock);
+    const leave = drain.enter(generation());
+    const ended = drain.run({ delayMs: 0, graceMs: 2000 });
+    await clock.settle();
+    expect(drain.linger()).toBeUndefined();
+    expect(() => drain.enter(generation())).toThrowError(expect.objectContaining({ code: 'draining' }));
+    leave();
     await ended;
   });
 });
