@@ -10,9 +10,9 @@ import { BodyBudget } from './http/body-limits.ts';
 import { parseRanges } from './http/client-address.ts';
 import { ConnectionLimit } from './http/limits.ts';
 import { buildServer } from './http/server.ts';
+import type { EdgeSettings } from './http/settings.ts';
 import { findModel } from './models/catalog.ts';
 import { type DownloadProgress, ensureModel, pullProgress } from './models/fetch.ts';
-import { SlidingWindow } from './scheduling/sliding-window.ts';
 import { Serving } from './serving/serving.ts';
 import { canServe, slotCountOf, type Target } from './serving/targets.ts';
 import { systemClock } from './system-clock.ts';
@@ -90,8 +90,10 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     const model = serving.targets.list().find(({ id }) => id === config.default_model);
     if (model !== undefined) options.onReady?.(model);
   };
-  const edge = edgeOptions(config);
-  telemetry.current = createTelemetry({ serving, log, version, edge });
+  const edge = edgeSettings(config);
+  const bodyBudget = new BodyBudget(edge);
+  const connectionLimit = new ConnectionLimit(edge);
+  telemetry.current = createTelemetry({ serving, log, version, bodyBudget, connectionLimit });
   const server = buildServer({
     clock: systemClock,
     log,
@@ -99,7 +101,10 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     serving,
     version,
     pull: pullForClients(options),
-    ...edge,
+    settings: edge,
+    bodyTimeoutSeconds: config.server.body_timeout_seconds,
+    bodyBudget,
+    connectionLimit,
   });
   const close = async () => {
     const closed = server.close();
@@ -159,9 +164,10 @@ function createTelemetry(parts: {
   readonly serving: Serving;
   readonly log: ApplicationLog;
   readonly version: string;
-  readonly edge: ReturnType<typeof edgeOptions>;
+  readonly bodyBudget: BodyBudget;
+  readonly connectionLimit: ConnectionLimit;
 }): Telemetry {
-  const { serving, log, version, edge } = parts;
+  const { serving, log, version, bodyBudget, connectionLimit } = parts;
   const metrics = new Metrics({
     version,
     source: {
@@ -182,7 +188,7 @@ function createTelemetry(parts: {
         const receivedAt = serving.drain.oldestReceivedAt;
         return receivedAt === undefined ? 0 : systemClock.now() - receivedAt;
       },
-      edge: () => ({ connections: edge.connectionLimit.open, bodyBytes: edge.bodyBudget.bytes }),
+      edge: () => ({ connections: connectionLimit.open, bodyBytes: bodyBudget.bytes }),
     },
   });
   return {
@@ -197,34 +203,27 @@ function createTelemetry(parts: {
   };
 }
 
-function edgeOptions({ server, auth, scheduler, generation, rate_limit }: Config) {
-  const { requests, window_seconds, max_keys } = rate_limit;
-  const window = new SlidingWindow({ limit: requests, windowMs: window_seconds * 1000, maxKeys: max_keys });
-  const trustedProxies = parseRanges(server.trusted_proxies);
+function edgeSettings({ server, auth, scheduler, generation, rate_limit }: Config): EdgeSettings {
+  const { enabled, requests, window_seconds: windowSeconds } = rate_limit;
   return {
-    trustedProxies,
     onLoopback: isLoopbackHost(server.host),
+    trustedProxies: parseRanges(server.trusted_proxies),
     apiKeys: auth.api_keys,
+    adminKeys: auth.admin_keys,
     corsOrigins: server.cors_origins,
-    maxAddresses: max_keys,
     bodyLimitBytes: server.body_limit_bytes,
     mediaBodyLimitBytes: server.media_body_limit_bytes,
-    bodyTimeoutSeconds: server.body_timeout_seconds,
-    bodyBudget: new BodyBudget(server.max_body_bytes_in_flight),
-    connectionLimit: new ConnectionLimit({
-      maxConnections: server.max_connections,
-      maxPerAddress: server.max_connections_per_address,
-      trustedProxies,
-    }),
-    generation: {
-      defaultMaxTokens: generation.max_tokens,
-      requestTimeoutMs: generation.request_timeout_ms,
-      highPriorityClients: parseRanges(scheduler.high_priority_clients),
-      heartbeatMs: server.heartbeat_seconds * 1000,
-      streamBufferBytes: server.stream_buffer_bytes,
-      stalledReaderMs: server.stalled_reader_seconds * 1000,
-    },
-    rateLimit: rate_limit.enabled ? { window, windowSeconds: window_seconds } : undefined,
+    maxBodyBytesInFlight: server.max_body_bytes_in_flight,
+    maxConnections: server.max_connections,
+    maxConnectionsPerAddress: server.max_connections_per_address,
+    rateLimit: enabled ? { requests, windowSeconds } : undefined,
+    maxAddresses: rate_limit.max_keys,
+    defaultMaxTokens: generation.max_tokens,
+    requestTimeoutMs: generation.request_timeout_ms,
+    highPriorityClients: parseRanges(scheduler.high_priority_clients),
+    heartbeatMs: server.heartbeat_seconds * 1000,
+    streamBufferBytes: server.stream_buffer_bytes,
+    stalledReaderMs: server.stalled_reader_seconds * 1000,
   };
 }
 

@@ -10,19 +10,13 @@ import { ServingError } from '../core/errors.ts';
 import { SlidingWindow } from '../scheduling/sliding-window.ts';
 import { DROPPED_HEADER, type RequestContext, type Step } from './context.ts';
 import { LOWERED_HEADER, PRIORITY_HEADER } from './model-request.ts';
+import { type EdgeSettings, madeOf } from './settings.ts';
 
-interface OriginPolicy {
-  /** The server listens on this machine alone. */
-  readonly onLoopback: boolean;
-  /** `server.cors_origins`; `*` is every page. */
-  readonly corsOrigins: readonly string[];
-}
+type OriginPolicy = Pick<EdgeSettings, 'onLoopback' | 'corsOrigins'>;
 
-interface AccessOptions extends OriginPolicy {
+interface AccessOptions {
   readonly clock: Clock;
-  readonly apiKeys: readonly string[];
-  /** Addresses whose wrong keys are counted; more share one count. */
-  readonly maxAddresses: number;
+  readonly settings: EdgeSettings;
 }
 
 /** That many wrong keys of one address are a 401, more are a 429. */
@@ -34,18 +28,19 @@ const OPEN_PREFIX = '/docs';
 /** The Host of nearly every request; others are parsed. */
 const USUAL_LOOPBACK_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/;
 
-/** Undefined where every request is allowed. */
-export function accessStep(options: AccessOptions): Step | undefined {
-  if (options.apiKeys.length === 0)
-    return options.onLoopback ? ({ request }) => checkHostAndOrigin(request.headers, options) : undefined;
-  const isKnown = keyCheck(options.apiKeys);
-  const wrongKeys = new SlidingWindow({ ...WRONG_KEYS, maxKeys: options.maxAddresses });
+export function accessStep({ clock, settings }: AccessOptions): Step {
+  const knownKeys = madeOf(() => settings.apiKeys, keyCheck);
+  const wrongKeys = new SlidingWindow({ ...WRONG_KEYS, maxKeys: settings.maxAddresses });
   return ({ request, path, clientId }: RequestContext) => {
+    if (settings.apiKeys.length === 0) {
+      if (settings.onLoopback) checkHostAndOrigin(request.headers, settings);
+      return;
+    }
     if (isOpen(path)) return;
     const keys = keysOf(request.headers);
     // A valid key is accepted whatever was sent before it, and is not counted.
-    if (keys.some(isKnown)) return;
-    throw keys.length === 0 ? missingKey() : wrongKey(wrongKeys, clientId, options.clock.now());
+    if (keys.some(knownKeys())) return;
+    throw keys.length === 0 ? missingKey() : wrongKey(wrongKeys, clientId, clock.now());
   };
 }
 

@@ -3,6 +3,7 @@
  * or parsed (`BodyBudget`).
  */
 import { ServingError } from '../core/errors.ts';
+import type { EdgeSettings } from './settings.ts';
 
 /** The cost of parsing and checking each of these differs widely, so each has its own bound. */
 export const BODY_BOUNDS = {
@@ -153,12 +154,12 @@ const RETRY_AFTER_SECONDS = 1;
  * itself and not a small request beside it. Invariant: the bytes of a body are released exactly once.
  */
 export class BodyBudget {
-  readonly #maxBytes: number;
+  readonly #settings: Pick<EdgeSettings, 'maxBodyBytesInFlight'>;
   #bytes = 0;
   readonly #holdings = new Map<string, Set<Holding>>();
 
-  constructor(maxBytes: number) {
-    this.#maxBytes = maxBytes;
+  constructor(settings: Pick<EdgeSettings, 'maxBodyBytesInFlight'>) {
+    this.#settings = settings;
   }
 
   get bytes(): number {
@@ -175,7 +176,7 @@ export class BodyBudget {
         if (!ofClient.has(holding)) return;
         holding.bytes += bytes;
         this.#bytes += bytes;
-        while (this.#bytes > this.#maxBytes) this.#displaceLargest();
+        while (this.#bytes > this.#settings.maxBodyBytesInFlight) this.#displaceLargest();
       },
       release: () => this.#drop(holding),
     };

@@ -5,14 +5,14 @@ import ipaddr from 'ipaddr.js';
 import type { Clock } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
-import type { SlidingWindow, WindowState } from '../scheduling/sliding-window.ts';
-import { type AddressRange, isInRanges, limitKey } from './client-address.ts';
+import { SlidingWindow, type WindowState } from '../scheduling/sliding-window.ts';
+import { isInRanges, limitKey } from './client-address.ts';
 import type { RefusalObserver, RequestContext } from './context.ts';
+import { type EdgeSettings, madeOf } from './settings.ts';
 
 interface RateLimitOptions {
   readonly clock: Clock;
-  readonly window: SlidingWindow;
-  readonly windowSeconds: number;
+  readonly settings: Pick<EdgeSettings, 'rateLimit' | 'maxAddresses'>;
   /** Paths of the limited routes. */
   readonly paths: ReadonlySet<string>;
 }
@@ -30,83 +30,98 @@ function isCounted({ code, spec }: ServingError): boolean {
  */
 export class RateLimit implements RefusalObserver {
   readonly #options: RateLimitOptions;
-  /** The headers that are the same in every answer. */
-  #constant = { limit: Number.NaN, text: '', policy: '' };
+  /** Undefined while the limiter is off. */
+  readonly #limiter: () => Limiter | undefined;
 
   constructor(options: RateLimitOptions) {
+    const { settings } = options;
     this.#options = options;
+    let window: SlidingWindow | undefined;
+    this.#limiter = madeOf(
+      () => settings.rateLimit,
+      (rateLimit) => {
+        if (rateLimit === undefined) return undefined;
+        const bounds = { limit: rateLimit.requests, windowMs: rateLimit.windowSeconds * 1000 };
+        // Other bounds do not forget what was counted.
+        if (window === undefined) window = new SlidingWindow({ ...bounds, maxKeys: settings.maxAddresses });
+        else window.setBounds(bounds);
+        return limiterOf(window, rateLimit);
+      },
+    );
   }
 
   /** After the key was checked, before any step that refuses: from here on the answer has the limiter's headers. */
   readonly announce = (context: RequestContext): void => {
-    if (this.#options.paths.has(context.routePath)) context.onRefusal = this;
+    if (this.#limiter() !== undefined && this.#options.paths.has(context.routePath)) context.onRefusal = this;
   };
 
   /** After the steps that look only at the headers of a request. */
   readonly check = (context: RequestContext): void => {
-    if (context.onRefusal === undefined) return;
-    const { window, clock, windowSeconds } = this.#options;
-    const verdict = window.check(context.clientId, clock.now());
+    const limiter = this.#limiter();
+    if (context.onRefusal === undefined || limiter === undefined) return;
+    const verdict = limiter.window.check(context.clientId, this.#options.clock.now());
     context.admission = verdict.admission;
-    this.#setHeaders(context, verdict);
+    this.#setHeaders(context, limiter, verdict);
     if (verdict.admission !== undefined) return;
     context.onRefusal = undefined;
     const retryAfterSeconds = Math.max(1, Math.ceil(verdict.retryInMs / 1000));
     throw new ServingError('rate_limited', {
-      message: `This address may send ${verdict.limit} requests in ${windowSeconds} seconds. Retry in ${retryAfterSeconds} s.`,
+      message: `This address may send ${verdict.limit} requests in ${limiter.windowSeconds} seconds. Retry in ${retryAfterSeconds} s.`,
       retryAfterSeconds,
     });
   };
 
   refused(context: RequestContext, error: ServingError): void {
-    const { window, clock } = this.#options;
     const { admission } = context;
+    const limiter = this.#limiter();
     context.onRefusal = undefined;
-    if (admission !== undefined && isCounted(error)) return;
-    const now = clock.now();
-    if (admission !== undefined) window.giveBack(admission, now);
-    this.#setHeaders(context, window.peek(context.clientId, now));
+    if (limiter === undefined || (admission !== undefined && isCounted(error))) return;
+    const now = this.#options.clock.now();
+    if (admission !== undefined) limiter.window.giveBack(admission, now);
+    this.#setHeaders(context, limiter, limiter.window.peek(context.clientId, now));
   }
 
-  #setHeaders(context: RequestContext, { limit, remaining, retryInMs }: WindowState): void {
+  #setHeaders(context: RequestContext, limiter: Limiter, { remaining, retryInMs }: WindowState): void {
     const resetAt = Math.ceil((this.#options.clock.wallNow() + retryInMs) / 1000);
-    const constant = this.#constantOf(limit);
-    context.setHeader('x-ratelimit-limit', constant.text);
+    context.setHeader('x-ratelimit-limit', limiter.limitHeader);
     context.setHeader('x-ratelimit-remaining', String(remaining));
     context.setHeader('x-ratelimit-reset', String(resetAt));
-    context.setHeader('ratelimit-policy', constant.policy);
+    context.setHeader('ratelimit-policy', limiter.policyHeader);
     context.setHeader('ratelimit', `"default";r=${remaining};t=${Math.ceil(retryInMs / 1000)}`);
   }
+}
 
-  #constantOf(limit: number) {
-    if (this.#constant.limit !== limit) {
-      const policy = `"default";q=${limit};w=${Math.ceil(this.#options.windowSeconds)}`;
-      this.#constant = { limit, text: String(limit), policy };
-    }
-    return this.#constant;
-  }
+interface Limiter {
+  readonly window: SlidingWindow;
+  readonly windowSeconds: number;
+  /** The same in every answer. */
+  readonly limitHeader: string;
+  readonly policyHeader: string;
+}
+
+function limiterOf(
+  window: SlidingWindow,
+  { requests, windowSeconds }: NonNullable<EdgeSettings['rateLimit']>,
+): Limiter {
+  const policyHeader = `"default";q=${requests};w=${Math.ceil(windowSeconds)}`;
+  return { window, windowSeconds, limitHeader: String(requests), policyHeader };
 }
 
 type ConnectionBound = 'max_connections' | 'max_connections_per_address';
 
-interface ConnectionLimitOptions {
-  readonly maxConnections: number;
-  /** Not for trusted proxies, which carry the connections of many clients, nor for programs of this machine. */
-  readonly maxPerAddress: number;
-  readonly trustedProxies: readonly AddressRange[];
-}
+type ConnectionLimits = Pick<EdgeSettings, 'maxConnections' | 'maxConnectionsPerAddress' | 'trustedProxies'>;
 
 /**
  * Limits open connections, in all and per address. A connection above a limit is closed at once, unread: answering it would cost what
  * the limit is there to save. Invariant: a connection is counted exactly once, until it is closed.
  */
 export class ConnectionLimit {
-  readonly #options: ConnectionLimitOptions;
+  readonly #settings: ConnectionLimits;
   readonly #perAddress = new Map<string, number>();
   #open = 0;
 
-  constructor(options: ConnectionLimitOptions) {
-    this.#options = options;
+  constructor(settings: ConnectionLimits) {
+    this.#settings = settings;
   }
 
   get open(): number {
@@ -115,11 +130,11 @@ export class ConnectionLimit {
 
   /** Counts a connection, or returns the bound that it would exceed. */
   admit(address: string): { readonly close: () => void } | { readonly exceeds: ConnectionBound } {
-    const { maxConnections, maxPerAddress } = this.#options;
+    const { maxConnections, maxConnectionsPerAddress } = this.#settings;
     const key = this.#isExempt(address) ? undefined : limitKey(address);
     const ofAddress = key === undefined ? 0 : (this.#perAddress.get(key) ?? 0);
     if (this.#open >= maxConnections) return { exceeds: 'max_connections' };
-    if (ofAddress >= maxPerAddress) return { exceeds: 'max_connections_per_address' };
+    if (ofAddress >= maxConnectionsPerAddress) return { exceeds: 'max_connections_per_address' };
     this.#open += 1;
     if (key !== undefined) this.#perAddress.set(key, ofAddress + 1);
     let isOpen = true;
@@ -141,7 +156,7 @@ export class ConnectionLimit {
 
   #isExempt(address: string): boolean {
     const isLoopback = ipaddr.isValid(address) && ipaddr.process(address).range() === 'loopback';
-    return isLoopback || isInRanges(address, this.#options.trustedProxies);
+    return isLoopback || isInRanges(address, this.#settings.trustedProxies);
   }
 }
 

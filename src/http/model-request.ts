@@ -14,16 +14,15 @@ import { renameErrorField } from '../protocols/field-errors.ts';
 import type { FieldNames } from '../protocols/protocol.ts';
 import type { GenerationCall } from '../serving/generation-attempt.ts';
 import type { Serving } from '../serving/serving.ts';
-import { type AddressRange, isInRanges } from './client-address.ts';
+import { isInRanges } from './client-address.ts';
 import type { RequestContext } from './context.ts';
 import { newId } from './open-requests.ts';
+import type { EdgeSettings } from './settings.ts';
 
 export interface ModelRequestOptions {
   readonly clock: Clock;
   readonly serving: Serving;
-  readonly requestTimeoutMs: Milliseconds;
-  /** Addresses that may ask for high priority. */
-  readonly highPriorityClients: readonly AddressRange[];
+  readonly settings: EdgeSettings;
 }
 
 interface ModelRequest {
@@ -49,9 +48,9 @@ export async function runModelRequest<Answer>(
 ): Promise<Answer> {
   const { trace, clientAddress, clientId } = context;
   context.fieldNames = fieldNames;
-  const { serving, clock } = options;
+  const { serving, clock, settings } = options;
   const hints = readSchedulingHints(context.request.headers, bodyHints);
-  const mayAskHigh = isInRanges(clientAddress, options.highPriorityClients);
+  const mayAskHigh = isInRanges(clientAddress, settings.highPriorityClients);
   const { priority, headers } = grantPriority(hints.priority, { mayAskHigh });
   for (const [name, value] of Object.entries(headers)) context.setHeader(name.toLowerCase(), value);
   const cancellation = new Cancellation();
@@ -60,7 +59,7 @@ export async function runModelRequest<Answer>(
     if (!context.response.writableEnded) cancellation.cancel(new ServingError('client_gone'));
   };
   context.onClose(onClose);
-  const timeoutMs = Math.min(hints.timeoutMs ?? Number.POSITIVE_INFINITY, options.requestTimeoutMs);
+  const timeoutMs = Math.min(hints.timeoutMs ?? Number.POSITIVE_INFINITY, settings.requestTimeoutMs);
   const deadlineAt = trace.receivedAt + timeoutMs;
   try {
     // The request may wait for long; its body has been parsed and is not needed any more.
@@ -76,7 +75,8 @@ export async function runModelRequest<Answer>(
   } finally {
     trace.endedAt ??= clock.now();
     context.offClose(onClose);
-    leave();
+    // A stream whose head went out before the shutdown began.
+    leave({ untold: context.isAnswered && !context.saidClose });
   }
 }
 

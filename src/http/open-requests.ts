@@ -8,23 +8,25 @@ import type { Socket } from 'node:net';
 import type { Clock } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
 import type { Telemetry } from '../core/request-trace.ts';
-import type { Drain } from '../serving/drain.ts';
 import { type AddressRange, clientAddress, isInRanges, limitKey } from './client-address.ts';
 import { type ClientIdentity, type ContextServices, RequestContext } from './context.ts';
+import type { EdgeSettings } from './settings.ts';
 
 interface OpenRequestsOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly telemetry: Telemetry;
-  readonly trustedProxies: readonly AddressRange[];
-  readonly drain: Pick<Drain, 'draining' | 'linger'>;
+  readonly settings: Pick<EdgeSettings, 'trustedProxies'>;
+  readonly draining: () => boolean;
 }
 
 interface Connection {
   readonly peer: string;
-  readonly isTrusted: boolean;
+  /** By which the next two were worked out. */
+  trustedProxies: readonly AddressRange[];
+  isTrusted: boolean;
   /** Of the requests that no proxy has forwarded. */
-  readonly client: ClientIdentity;
+  client: ClientIdentity;
   /** The latest request. */
   serving: RequestContext | undefined;
 }
@@ -43,12 +45,8 @@ export class OpenRequests {
 
   constructor(options: OpenRequestsOptions) {
     this.#options = options;
-    const { clock, drain } = options;
-    this.#services = {
-      clock,
-      draining: () => drain.draining,
-      onClosed: (context) => this.#noteEnd(context),
-    };
+    const { clock, draining } = options;
+    this.#services = { clock, draining, onClosed: (context) => this.#noteEnd(context) };
   }
 
   open(request: IncomingMessage, response: ServerResponse): RequestContext {
@@ -77,17 +75,18 @@ export class OpenRequests {
   }
 
   #connectionOf(socket: Socket): Connection {
+    const { trustedProxies } = this.#options.settings;
     const known = this.#connections.get(socket);
-    if (known !== undefined) return known;
-    const peer = socket.remoteAddress ?? 'unknown';
-    const { trustedProxies } = this.#options;
+    if (known?.trustedProxies === trustedProxies) return known;
+    const peer = known?.peer ?? socket.remoteAddress ?? 'unknown';
     const address = clientAddress(peer, undefined, trustedProxies);
-    const connection: Connection = {
-      peer,
+    const identity = {
+      trustedProxies,
       isTrusted: isInRanges(peer, trustedProxies),
       client: { address, clientId: limitKey(address) },
-      serving: undefined,
     };
+    if (known !== undefined) return Object.assign(known, identity);
+    const connection: Connection = { peer, ...identity, serving: undefined };
     this.#connections.set(socket, connection);
     return connection;
   }
@@ -98,7 +97,7 @@ export class OpenRequests {
       return client;
     }
     const joined = Array.isArray(forwardedFor) ? forwardedFor.join(',') : forwardedFor;
-    const address = clientAddress(peer, joined, this.#options.trustedProxies);
+    const address = clientAddress(peer, joined, this.#options.settings.trustedProxies);
     return { address, clientId: limitKey(address) };
   }
 
@@ -118,7 +117,6 @@ export class OpenRequests {
     const { request, response } = context;
     const connection = this.#connections.get(request.socket);
     if (connection?.serving === context) connection.serving = undefined;
-    if (this.#options.drain.draining && !context.saidClose) this.#linger(request.socket);
     const end = context.answeredPastResponse;
     const status = end?.status ?? (response.writableFinished ? response.statusCode : CLIENT_LEFT_STATUS);
     const endedAt = end?.at ?? clock.now();
@@ -134,12 +132,6 @@ export class OpenRequests {
       }),
     );
     if (this.#ended.length === 1) clock.atEndOfTurn(this.#report);
-  }
-
-  /** Its client takes the connection for kept, and may be about to ask on it; the answer to that says that it ends. */
-  #linger(socket: Socket): void {
-    const end = socket.writable ? this.#options.drain.linger() : undefined;
-    if (end !== undefined) socket.once('close', end);
   }
 
   readonly #report = (): void => {

@@ -8,23 +8,21 @@ import { ServingError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { Telemetry } from '../core/request-trace.ts';
 import { PROTOCOLS } from '../protocols/catalog.ts';
-import type { SlidingWindow } from '../scheduling/sliding-window.ts';
 import type { Serving } from '../serving/serving.ts';
 import { accessStep, crossOriginStep } from './access.ts';
 import { type ApiDescription, apiPages, describeApi } from './api-pages.ts';
 import { checkContentType, hasBody, JsonBody } from './body.ts';
 import type { BodyBudget } from './body-limits.ts';
-import type { AddressRange } from './client-address.ts';
 import type { EdgeRoute, RequestContext, Step } from './context.ts';
 import { answerClientError, ErrorRenderer, takeOverNodeAnswers } from './errors.ts';
 import { type ConnectionLimit, limitConnections, RateLimit } from './limits.ts';
 import { type ListenAddress, Listener } from './listener.ts';
 import { OpenRequests } from './open-requests.ts';
 import { Router } from './router.ts';
-import type { GenerationOptions } from './routes/generation.ts';
 import { operationsRoutes } from './routes/operations.ts';
 import { protocolAt, protocolRoutes } from './routes/protocols.ts';
 import type { QueryOptions } from './routes/queries.ts';
+import type { EdgeSettings } from './settings.ts';
 
 interface ServerOptions {
   readonly clock: Clock;
@@ -32,20 +30,11 @@ interface ServerOptions {
   readonly telemetry: Telemetry;
   readonly serving: Serving;
   readonly version: string;
-  readonly trustedProxies: readonly AddressRange[];
-  readonly onLoopback: boolean;
-  readonly apiKeys: readonly string[];
-  readonly corsOrigins: readonly string[];
-  readonly maxAddresses: number;
-  readonly bodyLimitBytes: number;
-  readonly mediaBodyLimitBytes: number;
+  readonly settings: EdgeSettings;
   readonly bodyTimeoutSeconds: number;
   readonly bodyBudget: BodyBudget;
   readonly connectionLimit: ConnectionLimit;
-  readonly generation: Omit<GenerationOptions, 'clock' | 'serving'>;
   readonly pull: QueryOptions['pull'];
-  /** Absent: the limiter is off. */
-  readonly rateLimit: { readonly window: SlidingWindow; readonly windowSeconds: number } | undefined;
 }
 
 interface HttpServer {
@@ -59,7 +48,7 @@ interface HttpServer {
 
 export function buildServer(options: ServerOptions): HttpServer {
   const { clock, log, telemetry, serving } = options;
-  const openRequests = new OpenRequests({ ...options, drain: serving.drain });
+  const openRequests = new OpenRequests({ ...options, draining: () => serving.drain.draining });
   const edge = new Edge(options, openRequests);
   const listener = new Listener({
     onRequest: edge.serve,
@@ -98,22 +87,21 @@ class Edge {
   readonly #errors: ErrorRenderer;
 
   constructor(options: ServerOptions, openRequests: OpenRequests) {
-    const { clock, log } = options;
+    const { clock, log, settings } = options;
     this.#openRequests = openRequests;
     this.#router = routerOf(options);
     this.#errors = new ErrorRenderer({ clock, log, protocolAt });
     this.#body = new JsonBody({ clock, budget: options.bodyBudget });
-    const limit = options.rateLimit && new RateLimit({ clock, paths: LIMITED_PATHS, ...options.rateLimit });
-    const steps: readonly (Step | undefined)[] = [
+    const limit = new RateLimit({ clock, settings, paths: LIMITED_PATHS });
+    this.#steps = [
       refuseMalformed,
-      crossOriginStep(options),
-      accessStep(options),
-      limit?.announce,
+      crossOriginStep(settings),
+      accessStep({ clock, settings }),
+      limit.announce,
       checkContentType,
-      limit?.check,
+      limit.check,
       (context) => this.#refuseUnknownPath(context),
     ];
-    this.#steps = steps.filter((step) => step !== undefined);
   }
 
   /** Serves one request: in one turn up to its route, if there is nothing to wait for. */
@@ -183,17 +171,16 @@ const UNDECODABLE_PATH = new ServingError('malformed_http', {
 });
 
 function routerOf(options: ServerOptions): Router<EdgeRoute> {
-  const { clock, serving, telemetry, version } = options;
+  const { clock, serving, telemetry, version, settings } = options;
   const router = new Router<EdgeRoute>();
   const routes = [
     ...protocolRoutes({
-      ...options.generation,
       clock,
       serving,
+      settings,
       version,
       startedAt: clock.wallNow(),
       pull: options.pull,
-      bodyLimits: { text: options.bodyLimitBytes, media: options.mediaBodyLimitBytes },
     }),
     ...operationsRoutes({ clock, serving, telemetry, version }),
     ...apiPages(options),

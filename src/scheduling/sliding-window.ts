@@ -49,7 +49,7 @@ const INITIAL_RING = 4;
 const SWEPT_PER_CHECK = 2;
 
 export class SlidingWindow {
-  readonly #options: SlidingWindowOptions;
+  #options: SlidingWindowOptions;
   readonly #windows = new Map<string, KeyWindow>();
   readonly #byLastAdmission = new LinkedList<KeyWindow>();
   readonly #overflow: KeyWindow = newWindow('');
@@ -57,6 +57,11 @@ export class SlidingWindow {
 
   constructor(options: SlidingWindowOptions) {
     this.#options = options;
+  }
+
+  /** From now on; what was admitted stays counted. */
+  setBounds({ limit, windowMs }: Omit<SlidingWindowOptions, 'maxKeys'>): void {
+    this.#options = { limit, windowMs, maxKeys: this.#options.maxKeys };
   }
 
   get keys(): number {
@@ -110,12 +115,11 @@ export class SlidingWindow {
   #stateOf(window: KeyWindow | undefined): WindowState {
     const { limit, windowMs } = this.#options;
     const remaining = limit - (window?.count ?? 0);
-    const oldest = window?.admissions[window.first] ?? this.#latest;
-    return {
-      limit,
-      remaining,
-      retryInMs: remaining > 0 ? 0 : Math.max(0, windowMs - (this.#latest - oldest)),
-    };
+    if (window === undefined || remaining > 0) return { limit, remaining, retryInMs: 0 };
+    // More than the limit are counted where it has been lowered.
+    const decisive = (window.first - remaining) % window.admissions.length;
+    const admittedAt = window.admissions[decisive] ?? this.#latest;
+    return { limit, remaining: 0, retryInMs: Math.max(0, windowMs - (this.#latest - admittedAt)) };
   }
 
   #open(key: string): KeyWindow {

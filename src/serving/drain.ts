@@ -62,26 +62,10 @@ export class Drain {
   }
 
   /**
-   * An answer has ended that did not say that its connection ends: the shutdown waits a moment for the next request there. The
-   * returned function ends that early; undefined where nothing waits.
+   * Adds an active request; throws `draining` once new ones are rejected. The returned function removes it. `untold`: its client
+   * takes the connection for kept, and may be about to ask on it; the answer to that says that it ends.
    */
-  linger(): (() => void) | undefined {
-    if (!this.#servesKept) return undefined;
-    let isOver = false;
-    const end = () => {
-      if (isOver) return;
-      isOver = true;
-      timer.cancel();
-      this.#lingering -= 1;
-      this.#checkIdle();
-    };
-    this.#lingering += 1;
-    const timer = this.#clock.schedule(LINGER_MS, end);
-    return end;
-  }
-
-  /** Adds an active request; throws `draining` once new ones are rejected. The returned function removes it. */
-  enter(request: ActiveRequest): () => void {
+  enter(request: ActiveRequest): (end: { readonly untold: boolean }) => void {
     if (this.#phase === 'rejecting' && !this.#isServed(request.connection)) {
       throw new ServingError('draining', {
         message:
@@ -97,10 +81,19 @@ export class Drain {
       list: undefined,
     };
     this.#active.append(member);
-    return () => {
+    return ({ untold }) => {
       this.#active.remove(member);
-      this.#checkIdle();
+      if (untold && this.#servesKept) this.#linger();
+      else this.#checkIdle();
     };
+  }
+
+  #linger(): void {
+    this.#lingering += 1;
+    this.#clock.schedule(LINGER_MS, () => {
+      this.#lingering -= 1;
+      this.#checkIdle();
+    });
   }
 
   #isServed(connection: object): boolean {

@@ -1,6 +1,5 @@
 /** The handler of every route that generates: parse, generate, answer whole or as a stream. Knows no protocol by name. */
 import type { GenerationSink } from '../../core/backend.ts';
-import type { Milliseconds } from '../../core/clock.ts';
 import { ServingError, toServingError } from '../../core/errors.ts';
 import { type GenerationEvent, type GenerationResult, ResultBuilder } from '../../core/generation.ts';
 import { type QueuePosition, type RequestTrace, timingsOf } from '../../core/request-trace.ts';
@@ -20,13 +19,6 @@ import {
 } from '../model-request.ts';
 import { StreamWriter } from '../stream-writer.ts';
 
-export interface GenerationOptions extends ModelRequestOptions {
-  readonly defaultMaxTokens: number;
-  readonly heartbeatMs: Milliseconds;
-  readonly streamBufferBytes: number;
-  readonly stalledReaderMs: Milliseconds;
-}
-
 export function handleGeneration({
   route,
   context,
@@ -34,13 +26,13 @@ export function handleGeneration({
 }: {
   readonly route: GenerationRoute;
   readonly context: RequestContext;
-  readonly options: GenerationOptions;
+  readonly options: ModelRequestOptions;
 }): Promise<void> {
   const { serving, clock } = options;
   const parsed = route.parse(context.body, {
     newRequestId: () => newModelRequestId('gen'),
     requireModel: (model, matching) => serving.targets.requireModel(model, matching),
-    defaultMaxTokens: options.defaultMaxTokens,
+    defaultMaxTokens: options.settings.defaultMaxTokens,
   });
   const fieldNames = { ...route.fieldNames, ...parsed.fieldNames };
   let streamed: StreamedAnswer | undefined;
@@ -62,7 +54,7 @@ export function handleGeneration({
 
 interface Delivery {
   readonly context: RequestContext;
-  readonly options: GenerationOptions;
+  readonly options: ModelRequestOptions;
   readonly parsed: ParsedGeneration;
   readonly call: ModelCall;
   readonly answer: AnswerContext;
@@ -161,9 +153,9 @@ class StreamedAnswer implements ChoicesSink {
       clock: options.clock,
       contentType: encoder.contentType,
       heartbeat: () => encoder.heartbeat(),
-      heartbeatMs: options.heartbeatMs,
-      bufferBytes: options.streamBufferBytes,
-      stalledMs: options.stalledReaderMs,
+      heartbeatMs: options.settings.heartbeatMs,
+      bufferBytes: options.settings.streamBufferBytes,
+      stalledMs: options.settings.stalledReaderMs,
       onFull: () => this.#generations?.pause(),
       onDrained: () => this.#generations?.resume(),
       onStalled: () =>

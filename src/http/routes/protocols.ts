@@ -4,20 +4,30 @@ import { PROTOCOLS } from '../../protocols/catalog.ts';
 import type { EmbeddingRoute, Protocol, Route } from '../../protocols/protocol.ts';
 import type { EdgeRoute, RequestContext } from '../context.ts';
 import { type ModelRequestOptions, newModelRequestId, runModelRequest } from '../model-request.ts';
-import { type GenerationOptions, handleGeneration } from './generation.ts';
+import type { EdgeSettings } from '../settings.ts';
+import { handleGeneration } from './generation.ts';
 import { handleQuery, type QueryOptions } from './queries.ts';
 
-interface ProtocolOptions extends GenerationOptions, QueryOptions {
-  readonly bodyLimits: Readonly<Record<Protocol['bodyLimit'], number>>;
+/** What bounds a body, read with each of them. */
+function bodyLimits(settings: EdgeSettings): Readonly<Record<Protocol['bodyLimit'], EdgeRoute['bodyLimit']>> {
+  return {
+    text: {
+      get bytes() {
+        return settings.bodyLimitBytes;
+      },
+      setting: 'server.body_limit_bytes',
+    },
+    media: {
+      get bytes() {
+        return settings.mediaBodyLimitBytes;
+      },
+      setting: 'server.media_body_limit_bytes',
+    },
+  };
 }
 
-/** The setting that bounds a body. */
-const BODY_LIMIT_SETTINGS: Readonly<Record<Protocol['bodyLimit'], string>> = {
-  text: 'server.body_limit_bytes',
-  media: 'server.media_body_limit_bytes',
-};
-
-export function protocolRoutes(options: ProtocolOptions): readonly EdgeRoute[] {
+export function protocolRoutes(options: QueryOptions): readonly EdgeRoute[] {
+  const limits = bodyLimits(options.settings);
   return PROTOCOLS.flatMap((protocol) => {
     const { bodyLimit, contentTypes, requestIdHeader } = protocol;
     return protocol.routes.map((route): EdgeRoute => {
@@ -25,7 +35,7 @@ export function protocolRoutes(options: ProtocolOptions): readonly EdgeRoute[] {
       return {
         method: route.method,
         path: route.path,
-        bodyLimit: { bytes: options.bodyLimits[bodyLimit], setting: BODY_LIMIT_SETTINGS[bodyLimit] },
+        bodyLimit: limits[bodyLimit],
         takesAnyType: contentTypes === 'any',
         handle: (context) => {
           context.requestIdHeader = requestIdHeader;
@@ -36,7 +46,7 @@ export function protocolRoutes(options: ProtocolOptions): readonly EdgeRoute[] {
   });
 }
 
-function handlerOf(route: Route, options: ProtocolOptions): (context: RequestContext) => Promise<void> {
+function handlerOf(route: Route, options: QueryOptions): (context: RequestContext) => Promise<void> {
   switch (route.kind) {
     case 'generation':
       return (context) => handleGeneration({ route, context, options });

@@ -80,7 +80,7 @@ describe('the shape of a body', () => {
 
 describe('the bytes of all bodies', () => {
   function budgetOf(maxBytes: number) {
-    const budget = new BodyBudget(maxBytes);
+    const budget = new BodyBudget({ maxBodyBytesInFlight: maxBytes });
     const refused: string[] = [];
     const errors: ServingError[] = [];
     const open = (client: string, name = client) =>

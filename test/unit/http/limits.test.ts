@@ -3,7 +3,11 @@ import { parseRanges } from '../../../src/http/client-address.ts';
 import { ConnectionLimit } from '../../../src/http/limits.ts';
 
 const limitOf = (maxConnections: number, maxPerAddress: number) =>
-  new ConnectionLimit({ maxConnections, maxPerAddress, trustedProxies: parseRanges(['10.0.0.0/8']) });
+  new ConnectionLimit({
+    maxConnections,
+    maxConnectionsPerAddress: maxPerAddress,
+    trustedProxies: parseRanges(['10.0.0.0/8']),
+  });
 
 const admitted = (limit: ConnectionLimit, address: string) => 'close' in limit.admit(address);
 

@@ -25,6 +25,17 @@ describe('the sliding window', () => {
     });
   });
 
+  it('takes other bounds at once and forgets nothing: a lowered limit waits for as many to leave as are above it', () => {
+    const window = new SlidingWindow({ limit: 4, windowMs: 100, maxKeys: 1000 });
+    for (const at of [0, 10, 20, 30]) window.check('a', at);
+    window.setBounds({ limit: 2, windowMs: 100 });
+    expect(window.check('a', 40)).toEqual({ admission: undefined, limit: 2, remaining: 0, retryInMs: 80 });
+    expect(admits(window, 'a', 119)).toBe(false);
+    expect(admits(window, 'a', 120)).toBe(true);
+    window.setBounds({ limit: 5, windowMs: 50 });
+    expect(window.peek('a', 125)).toEqual({ limit: 5, remaining: 4, retryInMs: 0 });
+  });
+
   it('does not let twice the limit through at a boundary', () => {
     const window = new SlidingWindow(LIMIT_3_PER_100MS);
     for (const at of [97, 98, 99]) expect(admits(window, 'a', at)).toBe(true);

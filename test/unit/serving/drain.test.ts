@@ -16,7 +16,7 @@ describe('draining', () => {
     const ended = drain.run({ delayMs: 5000, graceMs: 1000 });
     expect(drain.draining).toBe(true);
     const leave = drain.enter(generation());
-    leave();
+    leave({ untold: true });
     await clock.advance(5000);
     await ended;
     expect(() => drain.enter(generation())).toThrowError(expect.objectContaining({ code: 'draining' }));
@@ -32,7 +32,7 @@ describe('draining', () => {
     });
     await clock.advance(3000);
     expect(ended).toBe(false);
-    leave();
+    leave({ untold: true });
     await clock.settle();
     expect(ended).toBe(true);
     expect(clock.pendingTimers).toBe(0);
@@ -64,28 +64,28 @@ describe('draining', () => {
     drain.connectionOpened(late.connection);
     expect(() => drain.enter(late)).toThrowError(expect.objectContaining({ code: 'draining' }));
     const leave = drain.enter(kept);
-    stuck();
+    stuck({ untold: false });
     await clock.advance(3000);
-    leave();
+    leave({ untold: false });
     await ended;
   });
 
   it('waits a moment for the next request on a connection whose answer did not say that it ends', async () => {
     const clock = new FakeClock();
     const drain = new Drain(clock);
-    const leave = drain.enter(generation());
+    const stream = generation();
+    const leave = drain.enter(stream);
     let ended = false;
     void drain.run({ delayMs: 5000, graceMs: 20_000 }).then(() => {
       ended = true;
     });
     await clock.advance(6000);
-    expect(drain.linger()).toBeDefined();
-    const endEarly = drain.linger();
-    leave();
-    endEarly?.();
-    await clock.advance(999);
+    leave({ untold: true });
+    await clock.advance(900);
+    const leaveAgain = drain.enter(stream);
+    await clock.advance(3000);
     expect(ended).toBe(false);
-    await clock.advance(1);
+    leaveAgain({ untold: false });
     await clock.settle();
     expect(ended).toBe(true);
     expect(clock.pendingTimers).toBe(0);
@@ -97,9 +97,8 @@ describe('draining', () => {
     const leave = drain.enter(generation());
     const ended = drain.run({ delayMs: 0, graceMs: 2000 });
     await clock.settle();
-    expect(drain.linger()).toBeUndefined();
     expect(() => drain.enter(generation())).toThrowError(expect.objectContaining({ code: 'draining' }));
-    leave();
+    leave({ untold: true });
     await ended;
   });
 });

@@ -1,0 +1,47 @@
+/**
+ * What of the configuration the edge uses. There is one object of it, whose fields a reload replaces within one turn of the event
+ * loop: they are read where they are needed and kept nowhere.
+ */
+import type { Milliseconds } from '../core/clock.ts';
+import type { AddressRange } from './client-address.ts';
+
+export interface EdgeSettings {
+  /** The server listens on this machine alone. */
+  readonly onLoopback: boolean;
+  readonly trustedProxies: readonly AddressRange[];
+  readonly apiKeys: readonly string[];
+  readonly adminKeys: readonly string[];
+  /** `server.cors_origins`; `*` is every page. */
+  readonly corsOrigins: readonly string[];
+  readonly bodyLimitBytes: number;
+  readonly mediaBodyLimitBytes: number;
+  readonly maxBodyBytesInFlight: number;
+  readonly maxConnections: number;
+  /** Not for trusted proxies, which carry the connections of many clients, nor for programs of this machine. */
+  readonly maxConnectionsPerAddress: number;
+  /** Undefined: the limiter is off. */
+  readonly rateLimit: { readonly requests: number; readonly windowSeconds: number } | undefined;
+  /** Addresses that the rate limit and the count of wrong keys remember; more share one count. */
+  readonly maxAddresses: number;
+  readonly defaultMaxTokens: number;
+  readonly requestTimeoutMs: Milliseconds;
+  /** Addresses that may ask for high priority. */
+  readonly highPriorityClients: readonly AddressRange[];
+  readonly heartbeatMs: Milliseconds;
+  readonly streamBufferBytes: number;
+  readonly stalledReaderMs: Milliseconds;
+}
+
+/** What is made of settings, made again once they are others: `sourceOf` gives the field, which a reload replaces. */
+export function madeOf<Source, Made>(sourceOf: () => Source, make: (source: Source) => Made): () => Made {
+  let source = sourceOf();
+  let made = make(source);
+  return () => {
+    const current = sourceOf();
+    if (current !== source) {
+      source = current;
+      made = make(current);
+    }
+    return made;
+  };
+}
