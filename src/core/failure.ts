@@ -26,8 +26,16 @@ export const FAILURES = {
     health: 'fault',
     means: 'The connection was closed before the response began.',
   },
-  server_error: { retry: 'any', health: 'fault', means: 'A status of 500 or above, other than 503.' },
-  overloaded: { retry: 'any', health: 'slow', means: 'Status 503, or 408: the server has no room.' },
+  server_error: {
+    retry: 'any',
+    health: 'fault',
+    means: 'A status of 500 or above that no other cause is for, or the embedded engine’s own failure.',
+  },
+  overloaded: {
+    retry: 'any',
+    health: 'slow',
+    means: 'Status 503, 529, 408, 409 or 425: the server cannot take the request now.',
+  },
   rate_limited: { retry: 'any', health: 'slow', means: 'Status 429.' },
   loading: { retry: 'any', health: 'none', means: 'The server is still loading the model.' },
   garbage: {
@@ -50,19 +58,24 @@ export const FAILURES = {
   misconfigured: {
     retry: 'elsewhere',
     health: 'fault',
-    means: 'The server rejects our key, or lacks the model or the route.',
+    means:
+      'The server rejects our key, lacks the model or the route, or answers a status that such servers do not use.',
   },
   unsupported: {
     retry: 'elsewhere',
     health: 'none',
-    means: 'The target does not support a field of the request.',
+    means: 'The target’s model does not support a field of the request, or the kind of request.',
   },
   context_too_small: {
     retry: 'larger',
     health: 'none',
     means: 'The prompt does not fit into the target’s context.',
   },
-  loop: { retry: 'elsewhere', health: 'fault', means: 'The target is this server itself.' },
+  loop: {
+    retry: 'elsewhere',
+    health: 'fault',
+    means: 'Status 508: the target is this server itself, or asks it.',
+  },
 } as const satisfies Record<string, FailureMeaning>;
 
 /** Absent on an error: the request itself was rejected (400, 422, a content filter), and is not tried again. */

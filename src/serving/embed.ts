@@ -110,12 +110,14 @@ class EmbeddingAttempt implements SlotWork {
 }
 
 function backendError(thrown: unknown): ServingError {
-  return thrown instanceof ServingError ? thrown : new ServingError('backend_error', { cause: thrown });
+  if (thrown instanceof ServingError) return thrown;
+  return new ServingError('backend_error', { failure: 'server_error', cause: thrown });
 }
 
 function cannotEmbed(model: ModelId): ServingError {
   return new ServingError('invalid_request', {
     message: `The model ${JSON.stringify(model)} does not make embeddings. Use an embedding model.`,
     param: 'model',
+    failure: 'unsupported',
   });
 }

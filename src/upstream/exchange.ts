@@ -7,8 +7,8 @@ import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import type { HeldWork } from '../core/sink.ts';
 import type { Connection, InFlight } from './connection.ts';
-
-export type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>;
+import { networkError } from './failures.ts';
+import type { ResponseHeaders } from './untyped.ts';
 
 interface Pending<Value> {
   readonly resolve: (value: Value) => void;
@@ -124,7 +124,8 @@ export class Exchange implements Dispatcher.DispatchHandler, HeldWork {
     this.#onFree();
     const { reused = false, unanswered = false } = this.#inFlight ?? {};
     this.wasLost = reused && unanswered && this.#clock.now() - this.#sentAt <= LOST_WITHIN_MS;
-    this.#settle({ error: networkError(error, { started: this.#controller !== undefined }) });
+    const progress = { isSent: this.#controller !== undefined, isAnswered: this.status !== 0 };
+    this.#settle({ error: networkError(error, progress) });
   }
 
   #deliver(chunk: Buffer): void {
@@ -154,50 +155,4 @@ export class Exchange implements Dispatcher.DispatchHandler, HeldWork {
     this.#linger?.cancel();
     this.#controller?.abort(reason);
   }
-}
-
-/**
- * What a failed connection means for the client. Before the request was sent (`started` false) another try is safe; after it the
- * answer is lost. The cause is for the log only: it may hold addresses.
- */
-function networkError(cause: unknown, { started }: { readonly started: boolean }): ServingError {
-  const code = errorCode(cause);
-  if (code === 'UND_ERR_DESTROYED' || code === 'UND_ERR_CLOSED')
-    return new ServingError('draining', { retryAfterSeconds: 1 });
-  if (!started) {
-    const message = `The model’s backend ${connectFailure(code)}. Try again shortly.`;
-    return new ServingError('no_backend_available', { message, retryAfterSeconds: 1, cause });
-  }
-  return new ServingError('backend_error', {
-    message: `The model’s backend ${responseFailure(code)}.`,
-    cause,
-  });
-}
-
-function connectFailure(code: string): string {
-  switch (code) {
-    case 'ECONNREFUSED':
-      return 'refused the connection';
-    case 'UND_ERR_CONNECT_TIMEOUT':
-    case 'ETIMEDOUT':
-      return 'did not accept a connection in time';
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
-      return 'has a host name that does not resolve';
-    default:
-      return 'could not be reached';
-  }
-}
-
-function responseFailure(code: string): string {
-  return code.startsWith('HPE_')
-    ? 'answered something that is not HTTP'
-    : 'closed the connection before its answer was complete';
-}
-
-/** Connecting to a name with several addresses fails with one error for each. */
-function errorCode(error: unknown): string {
-  if (error instanceof AggregateError && error.errors.length > 0) return errorCode(error.errors[0]);
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  return typeof code === 'string' ? code : '';
 }

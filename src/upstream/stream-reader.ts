@@ -83,5 +83,6 @@ export class EventReader {
 function tooLong(what: 'line' | 'event', maxLength: number): ServingError {
   return new ServingError('backend_error', {
     message: `The model’s backend sent ${what === 'line' ? 'a line' : 'an event'} of more than ${maxLength} characters.`,
+    failure: 'garbage',
   });
 }

@@ -1,7 +1,7 @@
 /** Reading what upstreams answer without trusting its shape: what is not as expected counts as absent. */
 import { ServingError } from '../core/errors.ts';
-import type { ResponseHeaders } from './exchange.ts';
 
+export type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>;
 export type UntypedObject = Readonly<Record<string, unknown>>;
 
 export function isObject(value: unknown): value is UntypedObject {
@@ -33,17 +33,19 @@ export function asVectors(values: readonly unknown[], count: number): readonly (
   if (vectors.length === count && size !== undefined && size > 0 && vectors.every(isValid)) return vectors;
   throw new ServingError('backend_error', {
     message: 'The model’s backend did not answer with one vector for each text.',
+    failure: 'garbage',
   });
 }
 
 const MAX_RETRY_AFTER_SECONDS = 3600;
 
-/** From the header, seconds or a date. Whole seconds, at least 1, at most an hour. */
-export function retryAfterSeconds(headers: ResponseHeaders, wallNowMs: number): number {
+/** From the header, seconds or a date. Whole seconds, at least 1, at most an hour. Undefined: the server does not say. */
+export function retryAfterSeconds(headers: ResponseHeaders, wallNowMs: number): number | undefined {
   const value = headers['retry-after'];
-  if (typeof value !== 'string') return 1;
+  if (typeof value !== 'string') return undefined;
   const seconds = /^\d+$/.test(value.trim()) ? Number(value) : (Date.parse(value) - wallNowMs) / 1000;
-  return Number.isNaN(seconds) ? 1 : Math.min(MAX_RETRY_AFTER_SECONDS, Math.max(1, Math.ceil(seconds)));
+  if (Number.isNaN(seconds)) return undefined;
+  return Math.min(MAX_RETRY_AFTER_SECONDS, Math.max(1, Math.ceil(seconds)));
 }
 
 const MAX_EXCERPT_LENGTH = 500;

@@ -6,7 +6,9 @@ import { buildConnector } from 'undici';
 import type { Clock } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import { Connection, type ConnectionOptions } from './connection.ts';
-import { Exchange, type ResponseHeaders } from './exchange.ts';
+import { Exchange } from './exchange.ts';
+import { closedError } from './failures.ts';
+import type { ResponseHeaders } from './untyped.ts';
 
 export interface UpstreamCall {
   readonly method: 'GET' | 'POST';
@@ -85,7 +87,7 @@ export class Upstream {
     hold: (exchange: Exchange) => void,
   ): { readonly exchange: Exchange; readonly opened: Promise<Exchange> } {
     const { method, path, body } = call;
-    if (this.#isClosed) throw new ServingError('draining', { retryAfterSeconds: 1 });
+    if (this.#isClosed) throw closedError({ isSent: false, isAnswered: false });
     const { promise, resolve, reject } = withResolvers<Exchange>();
     const connection = this.#idle.pop() ?? this.#connect();
     const onFree = () => this.#free(connection);
@@ -163,6 +165,7 @@ export async function readJson(exchange: Exchange): Promise<unknown> {
     if (sizeBytes > MAX_JSON_BYTES) {
       throw new ServingError('backend_error', {
         message: `The model’s backend answered more than ${MAX_JSON_BYTES} bytes.`,
+        failure: 'garbage',
       });
     }
     chunks.push(chunk);

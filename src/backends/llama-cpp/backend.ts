@@ -294,6 +294,7 @@ export class LlamaCppBackend implements Backend {
       message:
         `chat_template: catalogue is set for ${this.#target.model}, but the catalogue has no template of its own for it. ` +
         'Set chat_template: file, or remove it.',
+      failure: 'misconfigured',
     });
   }
 
@@ -315,6 +316,6 @@ function requireLibrary(): void {
     createRequire(import.meta.url).resolve('node-llama-cpp');
   } catch (cause) {
     if ((cause as { code?: unknown }).code !== 'MODULE_NOT_FOUND') return;
-    throw new ServingError('backend_error', { message: LIBRARY_MISSING, cause });
+    throw new ServingError('backend_error', { message: LIBRARY_MISSING, failure: 'misconfigured', cause });
   }
 }

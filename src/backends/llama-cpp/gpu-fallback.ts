@@ -86,5 +86,6 @@ export function startFailedError(failure: {
         'set gpu: auto to go on with the next one, or gpu: off for the CPU.';
   return new ServingError('backend_error', {
     message: `The engine died ${crashes} times while it loaded ${modelPath}${where} (${end.how}${last}). ${advice}`,
+    failure: 'engine_lost',
   });
 }

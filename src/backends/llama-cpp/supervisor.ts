@@ -164,7 +164,7 @@ export class Supervisor {
     const state = this.#state;
     if (state.phase === 'closed') return closedError();
     if (state.phase === 'failed') return downError();
-    if (state.phase === 'idle') return new ServingError('model_loading', { retryAfterSeconds: 1 });
+    if (state.phase === 'idle') return loadingError();
     if (state.phase === 'restarting' && !state.waitWorthwhile) return downError();
     return undefined;
   }
@@ -267,7 +267,7 @@ export class Supervisor {
       // The same file was loaded before: what is missing now, such as memory, may be available again later.
       this.#options.log.error('engine could not load the model', { message });
     } else {
-      this.#giveUp(new ServingError('backend_error', { message }));
+      this.#giveUp(new ServingError('backend_error', { message, failure: 'engine_lost' }));
     }
     void engine.end();
   }
@@ -348,6 +348,7 @@ export class Supervisor {
 function lostError(how: 'stopped' | 'hung'): ServingError {
   return new ServingError('backend_error', {
     message: `The engine ${how} while it worked on this request. It is being restarted: send the request again.`,
+    failure: 'engine_lost',
   });
 }
 
@@ -355,9 +356,14 @@ function downError(): ServingError {
   return new ServingError('backend_error', {
     message:
       'The engine is not running: it could not be started, or keeps failing. Try again later; the server’s log says why.',
+    failure: 'engine_lost',
   });
 }
 
+function loadingError(): ServingError {
+  return new ServingError('model_loading', { retryAfterSeconds: 1, failure: 'loading' });
+}
+
 export function closedError(): ServingError {
-  return new ServingError('draining', { retryAfterSeconds: 1 });
+  return new ServingError('draining', { retryAfterSeconds: 1, failure: 'engine_lost' });
 }

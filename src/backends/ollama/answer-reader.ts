@@ -61,7 +61,11 @@ export class OllamaAnswerReader {
   /** The body is over. */
   end(): void {
     if (this.#finished) return;
-    throw new ServingError('backend_error', { message: INCOMPLETE });
+    // Nothing of it was a line: an empty body.
+    throw new ServingError('backend_error', {
+      message: INCOMPLETE,
+      failure: this.#started ? 'cut' : 'garbage',
+    });
   }
 
   #call({ id, name, text }: Call): void {
@@ -91,7 +95,7 @@ export class OllamaAnswerReader {
     const doneReason = asText(answer.done_reason);
     if (doneReason === undefined || FAILED_REASONS.includes(doneReason)) {
       const cause = new Error(`Ollama ended with ${doneReason ?? 'no reason'}`);
-      throw new ServingError('backend_error', { message: INCOMPLETE, cause });
+      throw new ServingError('backend_error', { message: INCOMPLETE, failure: 'cut', cause });
     }
     // The server omits counts that are zero.
     const promptTokens = asCount(answer.prompt_eval_count) ?? 0;
@@ -128,6 +132,7 @@ function callsOf(message: UntypedObject): readonly Call[] {
       if (name === undefined) {
         throw new ServingError('backend_error', {
           message: 'The model’s backend sent a tool call without a name.',
+          failure: 'garbage',
         });
       }
       return { id: asText(id), name, text: argumentsOf(values, name) };

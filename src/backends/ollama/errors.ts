@@ -2,15 +2,8 @@
 import type { Clock } from '../../core/clock.ts';
 import { ServingError } from '../../core/errors.ts';
 import { unsupported } from '../../core/features.ts';
-import {
-  asCount,
-  asObject,
-  asText,
-  excerpt,
-  isObject,
-  retryAfterSeconds,
-  type UntypedObject,
-} from '../../upstream/untyped.ts';
+import { failureOfStatus, statusError } from '../../upstream/failures.ts';
+import { asCount, asObject, asText, excerpt, isObject, type UntypedObject } from '../../upstream/untyped.ts';
 import type { JsonResponse } from '../../upstream/upstream.ts';
 
 export interface ErrorContext {
@@ -34,20 +27,13 @@ export function responseError(answer: JsonResponse, context: ErrorContext): Serv
   if (lacks('tools')) return toolsUnsupported();
   if (lacks('embeddings')) return embeddingsUnsupported(cause);
   if (lacks('chat') || lacks('generate')) return generationUnsupported(cause);
-  if (status === 400) {
+  if (failureOfStatus(status) === undefined) {
     const message = `The model’s backend rejected the request: ${shown ?? 'it gave no reason'}`;
     // Old releases read only plain tool schemas; their error names a field of their own.
     const param = /struct field \S*\btools?\.function/i.test(text ?? '') ? { param: 'tools' } : {};
     return new ServingError('invalid_request', { message, ...param, cause });
   }
-  if (status === 429 || status === 503) {
-    return new ServingError('no_backend_available', {
-      message: 'The model’s backend is busy. Try again shortly.',
-      retryAfterSeconds: retryAfterSeconds(answer.headers, context.clock.wallNow()),
-      cause,
-    });
-  }
-  return new ServingError('backend_error', { message: `The model’s backend answered ${status}.`, cause });
+  return statusError(answer, { wallNowMs: context.clock.wallNow(), cause });
 }
 
 /** A line `{"error":"…"}` after the 200 was sent. */
@@ -58,6 +44,7 @@ export function streamError(given: string, context: ErrorContext): ServingError 
   if (isAboutContext(text)) return contextExceeded(context, cause, inner);
   return new ServingError('backend_error', {
     message: 'The model’s backend failed during the answer.',
+    failure: 'cut',
     cause,
   });
 }
@@ -66,12 +53,13 @@ export function streamError(given: string, context: ErrorContext): ServingError 
 export function promptTruncated(promptTokens: number, contextSize: number): ServingError {
   return new ServingError('context_length_exceeded', {
     message: `The prompt has ${promptTokens} tokens or more, but the model’s context holds ${contextSize}. Shorten the prompt.`,
+    failure: 'context_too_small',
   });
 }
 
 export function modelNotFound(model: string, cause?: unknown): ServingError {
   const message = `The backend does not have the model ${JSON.stringify(model)}. Download it there: ollama pull ${model}`;
-  return new ServingError('model_not_found', { message, cause });
+  return new ServingError('model_not_found', { message, failure: 'misconfigured', cause });
 }
 
 export function thinkingUnsupported(): ServingError {
@@ -97,12 +85,12 @@ export function isEmbeddingModel({ status, body }: JsonResponse): boolean {
 
 function generationUnsupported(cause: Error): ServingError {
   const message = 'This model only computes embeddings. Use a model that generates text.';
-  return new ServingError('invalid_request', { message, param: 'model', cause });
+  return new ServingError('invalid_request', { message, param: 'model', failure: 'unsupported', cause });
 }
 
 function embeddingsUnsupported(cause: Error): ServingError {
   const message = 'This model does not compute embeddings. Use one that does, such as nomic-embed-text.';
-  return new ServingError('invalid_request', { message, param: 'model', cause });
+  return new ServingError('invalid_request', { message, param: 'model', failure: 'unsupported', cause });
 }
 
 function isAboutContext(text: string): boolean {
@@ -131,9 +119,9 @@ function contextExceeded(
   const promptTokens = asCount(inner?.n_prompt_tokens);
   if (promptTokens !== undefined && contextSize !== undefined) {
     const message = `The prompt has ${promptTokens} tokens, but the model’s context holds ${contextSize}. Shorten the prompt.`;
-    return new ServingError('context_length_exceeded', { message, cause });
+    return new ServingError('context_length_exceeded', { message, failure: 'context_too_small', cause });
   }
   const holds = contextSize === undefined ? '' : ` of ${contextSize} tokens`;
   const message = `The prompt is longer than the model’s context${holds}. Shorten the prompt.`;
-  return new ServingError('context_length_exceeded', { message, cause });
+  return new ServingError('context_length_exceeded', { message, failure: 'context_too_small', cause });
 }

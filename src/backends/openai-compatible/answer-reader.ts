@@ -96,6 +96,8 @@ export class OpenAiAnswerReader {
     }
     throw new ServingError('backend_error', {
       message: 'The model’s backend ended its answer before it was complete.',
+      // Nothing of it was an event: a page, compressed bytes, an empty body.
+      failure: this.#started ? 'cut' : 'garbage',
     });
   }
 
@@ -223,6 +225,7 @@ function parse(data: string): UntypedObject {
   } catch (cause) {
     throw new ServingError('backend_error', {
       message: 'The model’s backend answered something that is not JSON.',
+      failure: 'garbage',
       cause,
     });
   }

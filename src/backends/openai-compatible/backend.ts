@@ -217,8 +217,10 @@ export class OpenAiCompatibleBackend implements Backend {
     if (signal.aborted) throw signal.reason;
     if (state === 'ready') return;
     if (state === 'not_found') throw modelNotFound(this.#target.model);
-    const code = state === 'loading' ? 'model_loading' : 'no_backend_available';
-    throw new ServingError(code, { retryAfterSeconds: 1, cause: new Error(detail) });
+    const cause = new Error(detail);
+    throw state === 'loading'
+      ? new ServingError('model_loading', { retryAfterSeconds: 1, failure: 'loading', cause })
+      : new ServingError('no_backend_available', { retryAfterSeconds: 1, failure: 'unreachable', cause });
   }
 
   async close(): Promise<void> {

@@ -5,15 +5,10 @@
 import { ServingError } from '../../core/errors.ts';
 import { FEATURES, type Feature, unsupported } from '../../core/features.ts';
 import type { GenerationRequest } from '../../core/generation.ts';
-import {
-  asCount,
-  asObject,
-  asText,
-  excerpt,
-  retryAfterSeconds,
-  type UntypedObject,
-} from '../../upstream/untyped.ts';
+import { failureOfStatus, statusError } from '../../upstream/failures.ts';
+import { asCount, asObject, asText, excerpt, type UntypedObject } from '../../upstream/untyped.ts';
 import type { JsonResponse } from '../../upstream/upstream.ts';
+import { contentFiltered } from './content-filter.ts';
 
 /** Fields of these servers, and our names for them. */
 const FIELD_NAMES: Readonly<Record<string, string>> = {
@@ -81,33 +76,20 @@ export function responseError(answer: JsonResponse, about: ErrorContext): Servin
   if (contextError !== undefined) return contextExceeded(contextError, cause);
   const missing = about.request && missingAbility(text ?? '', about.request);
   if (missing !== undefined) return missing;
-  switch (status) {
-    case 400:
-    case 413:
-    case 422: {
-      const param = fieldOf(error, about.request);
-      const isUnsupported = param !== undefined && UNSUPPORTED_CODES.includes(asText(error.code) ?? '');
-      const message = `The model’s backend rejected the request: ${shown ?? 'it gave no reason'}`;
-      return new ServingError(isUnsupported ? 'unsupported_parameter' : 'invalid_request', {
-        message,
-        ...(param === undefined ? {} : { param }),
-        cause,
-      });
-    }
-    case 404:
-      return error.message === undefined ? routeNotFound(cause) : modelNotFound(about.model, cause);
-    case 429:
-    case 503:
-      return busy({ text, cause, seconds: retryAfterSeconds(answer.headers, about.wallNowMs) });
-    case 401:
-    case 403: {
-      const message =
-        'The model’s backend rejects this server’s key. The operator must set the target’s api_key.';
-      return new ServingError('backend_error', { message, cause });
-    }
-    default:
-      return new ServingError('backend_error', { message: `The model’s backend answered ${status}.`, cause });
+  const filtered = contentFiltered(error, { status, cause });
+  if (filtered !== undefined) return filtered;
+  if (failureOfStatus(status) === undefined) {
+    const param = fieldOf(error, about.request);
+    const message = `The model’s backend rejected the request: ${shown ?? 'it gave no reason'}`;
+    if (param === undefined) return new ServingError('invalid_request', { message, cause });
+    return UNSUPPORTED_CODES.includes(asText(error.code) ?? '')
+      ? new ServingError('unsupported_parameter', { message, param, failure: 'unsupported', cause })
+      : new ServingError('invalid_request', { message, param, cause });
   }
+  if (status === 404)
+    return error.message === undefined ? routeNotFound(cause) : modelNotFound(about.model, cause);
+  const failed = statusError(answer, { wallNowMs: about.wallNowMs, cause });
+  return failed.failure === 'overloaded' && /\bloading\b/i.test(text ?? '') ? loading(failed) : failed;
 }
 
 /**
@@ -126,8 +108,11 @@ export function streamError(body: unknown): ServingError {
   );
   const contextError = contextErrorOf(body);
   if (contextError !== undefined) return contextExceeded(contextError, cause);
+  const filtered = contentFiltered(errorObject(body), { cause });
+  if (filtered !== undefined) return filtered;
   return new ServingError('backend_error', {
     message: 'The model’s backend failed during the answer.',
+    failure: 'cut',
     cause,
   });
 }
@@ -151,7 +136,7 @@ export function rejectsTemplateSwitch({ status, body }: JsonResponse): boolean {
 
 export function modelNotFound(model: string, cause?: unknown): ServingError {
   const message = `The backend does not serve the model ${JSON.stringify(model)}. Its /v1/models lists the models that it serves.`;
-  return new ServingError('model_not_found', { message, cause });
+  return new ServingError('model_not_found', { message, failure: 'misconfigured', cause });
 }
 
 function fieldOf(error: UntypedObject, request: GenerationRequest | undefined): string | undefined {
@@ -166,21 +151,15 @@ function fieldOf(error: UntypedObject, request: GenerationRequest | undefined): 
   return undefined;
 }
 
-function busy(response: { text: string | undefined; cause: Error; seconds: number }): ServingError {
-  const loading = /\bloading\b/i.test(response.text ?? '');
-  const message = loading
-    ? 'The model is still loading.'
-    : 'The model’s backend is overloaded. Try again shortly.';
-  return new ServingError(loading ? 'model_loading' : 'no_backend_available', {
-    message,
-    retryAfterSeconds: response.seconds,
-    cause: response.cause,
-  });
+function loading({ retryAfterSeconds = 1, cause }: ServingError): ServingError {
+  const message = 'The model is still loading.';
+  return new ServingError('model_loading', { message, retryAfterSeconds, failure: 'loading', cause });
 }
 
 function routeNotFound(cause: Error): ServingError {
   return new ServingError('backend_error', {
     message: 'The model’s backend does not have the route that this request needs.',
+    failure: 'misconfigured',
     cause,
   });
 }
@@ -237,7 +216,7 @@ function contextExceeded({ contextSize, promptTokens, atLeast }: ContextError, c
     promptTokens === undefined ? 'is too long' : `has ${atLeast ? 'at least ' : ''}${promptTokens} tokens`;
   const size = contextSize === undefined ? 'is smaller' : `holds ${contextSize}`;
   const message = `The prompt ${prompt}, but the model’s context ${size}. Shorten the prompt.`;
-  return new ServingError('context_length_exceeded', { message, cause });
+  return new ServingError('context_length_exceeded', { message, failure: 'context_too_small', cause });
 }
 
 /** Servers put their error into `error`, as an object or a text, or send it bare. */
@@ -329,6 +308,7 @@ export function embeddingsUnsupported({ status, body }: JsonResponse): ServingEr
   return new ServingError('invalid_request', {
     message: 'This model’s server does not compute embeddings with it. Use an embedding model.',
     param: 'model',
+    failure: 'unsupported',
     cause: new Error(`The server answered ${status}: ${asText(message) ?? 'no reason given'}`),
   });
 }

@@ -118,9 +118,11 @@ function tokenizerUnsupported(model: string): ServingError {
   return new ServingError('unsupported_parameter', {
     message: `model is ${JSON.stringify(model)}, whose server has no tokenizer route. Use another model.`,
     param: 'model',
+    failure: 'unsupported',
   });
 }
 
 function fail(): never {
-  throw new ServingError('backend_error', { message: 'The model’s backend did not answer with tokens.' });
+  const message = 'The model’s backend did not answer with tokens.';
+  throw new ServingError('backend_error', { message, failure: 'garbage' });
 }

@@ -66,6 +66,7 @@ export class ToolCallReader {
     if (whole.some(({ name }) => name === undefined)) {
       throw new ServingError('backend_error', {
         message: 'The model’s backend sent a tool call without a name.',
+        failure: 'garbage',
       });
     }
     for (const call of whole) if (call.text === '') this.#arguments(call, NO_ARGUMENTS);

@@ -4,6 +4,7 @@
  */
 import type { EmbeddingRequest, Embeddings } from '../../core/backend.ts';
 import { ServingError } from '../../core/errors.ts';
+import type { FailureCause } from '../../core/failure.ts';
 import type { FinishReason, GenerationEvent, GenerationRequest, Usage } from '../../core/generation.ts';
 import { asArray, asCount, asObject, asText, asVectors } from '../../upstream/untyped.ts';
 import { fixedDimensions, streamError } from './errors.ts';
@@ -28,11 +29,11 @@ const CHARACTERS_PER_TOKEN = 4;
 /** An answer beyond `maxTokens` is cut as if all its tokens were of one length. */
 export function readWholeAnswer(body: unknown, maxTokens = Number.POSITIVE_INFINITY): WholeAnswer {
   const { choices, usage: reported, error } = asObject(body);
-  if (body === undefined) throw brokenAnswer('answered something that is not JSON');
+  if (body === undefined) throw brokenAnswer('garbage', 'answered something that is not JSON');
   if (error !== undefined && error !== null) throw streamError(body);
   const choice = asObject(asArray(choices)[0]);
   const given = asText(choice.finish_reason);
-  if (given === undefined) throw brokenAnswer('ended its answer before it was complete');
+  if (given === undefined) throw brokenAnswer('cut', 'ended its answer before it was complete');
   rejectFailedReason(given);
   const message = asObject(choice.message);
   const thinking = asText(message.reasoning_content) ?? asText(message.reasoning) ?? '';
@@ -79,8 +80,8 @@ function cutTo(text: string, characters: number): string {
   return /\s/.test(text.charAt(kept.length)) ? kept : kept.replace(/\s+\S{0,16}$/, '');
 }
 
-function brokenAnswer(what: string): ServingError {
-  return new ServingError('backend_error', { message: `The model’s backend ${what}.` });
+function brokenAnswer(failure: FailureCause, what: string): ServingError {
+  return new ServingError('backend_error', { message: `The model’s backend ${what}.`, failure });
 }
 
 const FAILED_REASONS = ['abort', 'error'];

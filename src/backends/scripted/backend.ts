@@ -16,6 +16,7 @@ import type {
 import { abortable, Cancellation, type OnCancel } from '../../core/cancellation.ts';
 import type { Clock, Timer } from '../../core/clock.ts';
 import { ServingError } from '../../core/errors.ts';
+import type { FailureCause } from '../../core/failure.ts';
 import { type Feature, refuseUnsupported, unsupported } from '../../core/features.ts';
 import type { FinishReason, GenerationRequest } from '../../core/generation.ts';
 import { RunningGeneration } from '../../core/sink.ts';
@@ -69,8 +70,11 @@ function thinkingUnsupported(): ServingError {
   return unsupported('think', 'this model');
 }
 
-function scriptedFailure(): ServingError {
-  return new ServingError('backend_error', { message: 'The scripted backend failed, as its script says.' });
+function scriptedFailure(failure: FailureCause): ServingError {
+  return new ServingError('backend_error', {
+    message: 'The scripted backend failed, as its script says.',
+    failure,
+  });
 }
 
 export interface ScriptedTarget extends Script {
@@ -191,10 +195,11 @@ export class ScriptedBackend implements Backend {
   /** All that comes before the answer, its failures included. */
   async #prefill(script: Script, promptTokens: number, wait: Wait): Promise<void> {
     if (this.#closing.reason !== undefined) throw this.#closing.reason;
-    if (script.fail === 'refuse') throw new ServingError('no_backend_available', { retryAfterSeconds: 1 });
+    if (script.fail === 'refuse')
+      throw new ServingError('no_backend_available', { retryAfterSeconds: 1, failure: 'unreachable' });
     await wait(script.first_token_delay_ms + promptTokens * script.prefill_token_delay_ms);
     if (script.fail === 'hang') await wait(undefined);
-    if (script.fail === 'error') throw scriptedFailure();
+    if (script.fail === 'error') throw scriptedFailure('server_error');
   }
 
   #roomFor(promptTokens: number): number {
@@ -202,6 +207,7 @@ export class ScriptedBackend implements Backend {
     if (promptTokens < contextSize) return contextSize - promptTokens;
     throw new ServingError('context_length_exceeded', {
       message: `The prompt has ${promptTokens} tokens, but the model’s context holds ${contextSize}. Shorten the prompt.`,
+      failure: 'context_too_small',
     });
   }
 
@@ -259,7 +265,7 @@ export class ScriptedBackend implements Backend {
       if (generation.isCancelled) throw new ServingError('client_gone');
     }
     if (spoken !== script.fail_after_tokens) return;
-    if (script.fail === 'mid-stream') throw scriptedFailure();
+    if (script.fail === 'mid-stream') throw scriptedFailure('cut');
     if (script.fail === 'hang-mid-stream') await wait(undefined);
   }
 

@@ -27,6 +27,7 @@ export const openAiErrors: ErrorShape = {
 /** Codes that have another name there; clients look for these. */
 const CODES: Partial<Record<ErrorCode, string>> = {
   rate_limited: 'rate_limit_exceeded',
+  content_filtered: 'content_filter',
   too_many_attempts: 'rate_limit_exceeded',
   client_queue_full: 'rate_limit_exceeded',
   internal: 'server_error',
