@@ -14,7 +14,7 @@ import type { EdgeSettings } from './http/settings.ts';
 import { findModel } from './models/catalog.ts';
 import { type DownloadProgress, ensureModel, pullProgress } from './models/fetch.ts';
 import { Serving } from './serving/serving.ts';
-import { canServe, slotCountOf, type Target } from './serving/targets.ts';
+import { getsRequests, slotCountOf, type Target } from './serving/targets.ts';
 import { systemClock } from './system-clock.ts';
 import { isProbe, REQUEST, requestFields } from './telemetry/log.ts';
 import { Metrics } from './telemetry/metrics.ts';
@@ -156,6 +156,7 @@ function createTargets({ config, ...options }: ApplicationOptions): Target[] {
       idleTimeoutMs: values.idle_timeout_ms,
       answerTimeoutMs: values.answer_timeout_ms,
       status: { state: 'loading', loaded: false },
+      health: 'starting',
     })),
   );
 }
@@ -178,7 +179,9 @@ function createTelemetry(parts: {
           return {
             model: target.model,
             target: target.id,
-            up: canServe(target.status),
+            up: getsRequests(target),
+            health: target.health,
+            ejections: serving.ejectionsOf(target),
             slots: slotCountOf(target),
             slotsUsed: slots,
             tokensInFlight: tokens,

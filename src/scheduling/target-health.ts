@@ -76,8 +76,6 @@ const MAX_BACKOFF_MS = 60_000;
 const JITTER = 0.2;
 /** Ready for so long, its next ejection is a first one again; without a failure for so long, it is not degraded any more. */
 const HEALTHY_MS = 60_000;
-/** A server may ask for a day: one request an hour finds out whether it still means it. */
-const MAX_RETRY_AFTER_MS = 3_600_000;
 
 export function isInService(state: HealthState): boolean {
   return state === 'ready' || state === 'degraded';
@@ -163,8 +161,8 @@ export class TargetHealth {
     if (kind === 'fault') this.#faultsInARow += 1;
     this.#recent.add(kind, now);
     if (kind === 'slow' && retryAfterMs > 0 && others.inService > 0) {
-      const pauseMs = Math.min(retryAfterMs, MAX_RETRY_AFTER_MS);
-      return this.#eject({ cause, pauseMs, reason: `the server asks for a pause (${cause})` }, now);
+      const reason = `the server asks for a pause (${cause})`;
+      return this.#eject({ cause, reason, pauseMs: retryAfterMs }, now);
     }
     const ejection = this.#ejection(cause, now);
     if (ejection === undefined) {

@@ -5,11 +5,19 @@
 import type { Embeddings, GenerationSink, TargetStatus } from '../core/backend.ts';
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import type { ServingError } from '../core/errors.ts';
+import type { FailureCause } from '../core/failure.ts';
 import type { ModelId } from '../core/generation.ts';
 import type { Log } from '../core/log.ts';
 import type { SchedulerOptions, SchedulerTarget } from '../scheduling/decision.ts';
 import { RetryBudget, type RetryBudgetOptions } from '../scheduling/retry-budget.ts';
 import { Scheduler } from '../scheduling/scheduler.ts';
+import {
+  type HealthChange,
+  type HealthState,
+  isInService,
+  lastResort,
+  type OtherTargets,
+} from '../scheduling/target-health.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { Drain } from './drain.ts';
 import { type EmbeddingCall, embed } from './embed.ts';
@@ -17,7 +25,7 @@ import { fallbackChain, missingAbility } from './fallback-models.ts';
 import { ServedGeneration } from './generate.ts';
 import type { GenerationCall, GenerationServices } from './generation-attempt.ts';
 import { TargetMonitor } from './target-monitor.ts';
-import { canServe, slotCountOf, type Target, Targets, type TargetsOptions } from './targets.ts';
+import { slotCountOf, type Target, Targets, type TargetsOptions } from './targets.ts';
 
 interface ServingOptions extends TargetsOptions {
   readonly clock: Clock;
@@ -91,8 +99,8 @@ export class Serving {
       },
     };
     for (const target of targets.all) {
-      this.#dispatcher.setTarget(schedulerTarget(target));
       this.#monitors.set(target, this.#monitor(target));
+      this.#dispatcher.setTarget(schedulerTarget(target));
     }
   }
 
@@ -124,70 +132,119 @@ export class Serving {
     return this.#scheduler.usedOf(target);
   }
 
+  /** How often it was ejected, by cause. */
+  ejectionsOf(target: Target): ReadonlyMap<FailureCause, number> {
+    return this.#monitors.get(target)?.ejections ?? new Map();
+  }
+
   async close(): Promise<void> {
     for (const monitor of this.#monitors.values()) monitor.stop();
     this.#dispatcher.close();
     await Promise.allSettled(this.targets.all.map(({ backend }) => backend.close()));
   }
 
-  readonly #onAttemptEnded = (target: Target, error: ServingError | undefined): void => {
-    if (error?.failure === undefined) return;
-    const { model, id } = target;
-    const fields = {
-      model,
-      target: id,
-      code: error.code,
-      failure: error.failure,
-      cause: messageOf(error.cause),
-    };
-    this.#options.log.warn(`request failed at its backend: ${error.message}`, fields);
-    this.#monitors.get(target)?.probeSoon();
+  readonly #onAttemptEnded = (
+    target: Target,
+    error: ServingError | undefined,
+    startedAt: Milliseconds,
+  ): void => {
+    const monitor = this.#monitors.get(target);
+    if (error?.failure !== undefined) {
+      const { model, id } = target;
+      const { code, failure } = error;
+      const fields = { model, target: id, code, failure, cause: messageOf(error.cause) };
+      this.#options.log.warn(`request failed at its backend: ${error.message}`, fields);
+      monitor?.probeSoon();
+    }
+    monitor?.attemptEnded(error, startedAt);
   };
 
   #monitor(target: Target): TargetMonitor {
-    const { clock, log, onFatal } = this.#options;
-    const fields = { model: target.model, target: target.id };
+    const { clock, log, onFatal, random = Math.random } = this.#options;
     return new TargetMonitor({
       target,
       clock,
-      onChange: (changed, before) => {
-        const write = canServe(changed.status) || changed.status.state === 'loading' ? log.info : log.warn;
-        const detail = changed.status.detail === undefined ? '' : `: ${changed.status.detail}`;
-        if (before.state !== changed.status.state)
-          write.call(log, `target is ${changed.status.state}${detail}`, fields);
+      random,
+      others: () => this.#othersOf(target),
+      onChange: (changed, before, change) => {
+        logChange({ changed, before, change, log });
         if (changed.status.slots !== before.slots) warnOfSlots(changed, log);
         this.#dispatcher.setTarget(schedulerTarget(changed));
+        if (change !== undefined) this.#keepOneInService(target.model);
         this.#options.onTargetChange?.();
       },
       onWarmUpFailed: (_, error) => {
         // The process ends, and its last message gives the reason.
         if (target.embedded) return onFatal(target, error);
-        log.error(`the model could not be loaded: ${error.message}`, {
-          ...fields,
-          cause: messageOf(error.cause),
-        });
+        const { model, id } = target;
+        const fields = { model, target: id, cause: messageOf(error.cause) };
+        log.error(`the model could not be loaded: ${error.message}`, fields);
       },
     });
+  }
+
+  #othersOf(target: Target): OtherTargets {
+    const targets = this.targets.of(target.model);
+    let inService = 0;
+    for (const other of targets) if (other !== target && isInService(other.health)) inService += 1;
+    return { inService, all: targets.length - 1 };
+  }
+
+  /** An ejected target returns before its time where no other one can serve. */
+  #keepOneInService(model: ModelId): void {
+    const monitors = this.targets.of(model).flatMap((target) => this.#monitors.get(target) ?? []);
+    const last = lastResort(monitors.map(({ health }) => health));
+    if (last !== undefined) monitors.find(({ health }) => health === last)?.returnAsLast();
   }
 }
 
 function schedulerTarget(target: Target): SchedulerTarget {
-  const { id, model, role, status, cacheIsolation } = target;
+  const { id, model, role, status, health, cacheIsolation } = target;
   return {
     id,
     model,
     role,
     contextSize: status.contextSize,
     slots: slotCountOf(target),
-    state: schedulerState(status),
+    state: SCHEDULER_STATES[health],
+    degraded: health === 'degraded',
     cachesPrefixes: cacheIsolation !== undefined,
   };
 }
 
-/** Loading and restarting are worth waiting for in the queue; everything else that cannot serve is not. */
-function schedulerState(status: TargetStatus): SchedulerTarget['state'] {
-  if (canServe(status)) return 'ready';
-  return status.state === 'loading' || status.state === 'unloaded' || status.restarting ? 'loading' : 'down';
+const SCHEDULER_STATES: Readonly<Record<HealthState, SchedulerTarget['state']>> = {
+  starting: 'loading',
+  ready: 'ready',
+  degraded: 'ready',
+  ejected: 'down',
+  probing: 'probing',
+  draining: 'draining',
+  down: 'down',
+};
+
+const WORTH_A_WARNING: ReadonlySet<HealthState> = new Set(['degraded', 'ejected', 'down']);
+
+/** One line a change: of the status, where it changed, otherwise of the health. */
+function logChange({
+  changed: { model, id, status, health },
+  before,
+  change,
+  log,
+}: {
+  readonly changed: Target;
+  readonly before: TargetStatus;
+  readonly change: HealthChange | undefined;
+  readonly log: Log;
+}): void {
+  const write = WORTH_A_WARNING.has(health) ? log.warn : log.info;
+  if (before.state !== status.state) {
+    const detail = status.detail === undefined ? '' : `: ${status.detail}`;
+    write.call(log, `target is ${status.state}${detail}`, { model, target: id, health });
+  } else if (change !== undefined) {
+    const { reason, cause, forMs } = change;
+    const time = forMs === undefined ? '' : ` for ${(forMs / 1000).toFixed(1)} s`;
+    write.call(log, `target is ${health}${time}: ${reason}`, { model, target: id, health, cause });
+  }
 }
 
 /** Requests beyond the server's own slots wait there, unseen by the scheduler; slots that it has and we do not use are wasted. */

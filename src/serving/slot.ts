@@ -43,8 +43,10 @@ export interface SlotServices extends RetryServices {
   findTarget(model: ModelId, id: string): Target;
   /** None of the model's targets has the model. */
   isMissing(model: ModelId): boolean;
-  /** A try has ended there: undefined: it succeeded; an error without `failure` says nothing of the target. */
-  onAttemptEnded(target: Target, error: ServingError | undefined): void;
+  /**
+   * A try that began there at `startedAt` has ended: undefined: it succeeded; an error without `failure` says nothing of the target.
+   */
+  onAttemptEnded(target: Target, error: ServingError | undefined, startedAt: Milliseconds): void;
 }
 
 /** Tokens that a request has used so far. */
@@ -192,7 +194,7 @@ export class Slot implements SlotCaller {
   complete(free?: Promise<unknown>): void {
     if (this.#isOver) return;
     this.#settle('completed', free);
-    if (this.#target !== undefined) this.#services.onAttemptEnded(this.#target, undefined);
+    this.#reportEnd(undefined);
   }
 
   /** The work has failed, or was cancelled. `free` as for `complete`. */
@@ -201,8 +203,13 @@ export class Slot implements SlotCaller {
     const error = this.#call.cancellation.reason ?? withCause(failure);
     if (this.#attempt !== undefined) this.#attempt.failure = error.failure;
     this.#settle(error.failure === undefined ? 'cancelled' : 'failed', free);
-    if (this.#target !== undefined) this.#services.onAttemptEnded(this.#target, error);
+    this.#reportEnd(error);
     this.#work.failed(error);
+  }
+
+  #reportEnd(error: ServingError | undefined): void {
+    if (this.#target === undefined || this.#attempt === undefined) return;
+    this.#services.onAttemptEnded(this.#target, error, this.#attempt.startedAt);
   }
 
   readonly #onCancel = (reason: ServingError): void => {

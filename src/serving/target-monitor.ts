@@ -1,11 +1,13 @@
 /**
- * Monitors one target: probes it about once a second (one probe at a time, for at most 1 s), warms its model up, and reports each
- * change once. Owns `target.status`.
+ * Monitors one target: probes it about once a second (one probe at a time, for at most 1 s), warms its model up, tells its health how
+ * probes and requests ended, and reports each change once. Owns `target.status` and `target.health`.
  */
 import type { TargetStatus } from '../core/backend.ts';
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import { ServingError, toServingError } from '../core/errors.ts';
-import { canServe, type Target } from './targets.ts';
+import type { FailureCause } from '../core/failure.ts';
+import { type HealthChange, type OtherTargets, TargetHealth } from '../scheduling/target-health.ts';
+import { canServe, reachabilityOf, type Target } from './targets.ts';
 
 const PROBE_INTERVAL_MS = 1000;
 const PROBE_TIMEOUT_MS = 1000;
@@ -19,11 +21,17 @@ const STABLE_LOAD_MS = 60_000;
 interface MonitorOptions {
   readonly target: Target;
   readonly clock: Clock;
-  readonly onChange: (target: Target, before: TargetStatus) => void;
+  /** From 0 up to, not including, 1. */
+  readonly random: () => number;
+  /** The model's other targets. */
+  readonly others: () => OtherTargets;
+  /** `before`: its status before; `change`: of its health, if that has changed. */
+  readonly onChange: (target: Target, before: TargetStatus, change: HealthChange | undefined) => void;
   readonly onWarmUpFailed: (target: Target, error: ServingError) => void;
 }
 
 export class TargetMonitor {
+  readonly health: TargetHealth;
   readonly #options: MonitorOptions;
   readonly #stopping = new AbortController();
   #timer: Timer | undefined;
@@ -34,9 +42,16 @@ export class TargetMonitor {
   #backoffMs: Milliseconds = 0;
   #loadedSince: Milliseconds | undefined;
   #slowProbes = 0;
+  readonly #ejections = new Map<FailureCause, number>();
+  /** Of the health's next change by time. */
+  #healthTimer: Timer | undefined;
+  #healthDueAt: Milliseconds | undefined;
 
   constructor(options: MonitorOptions) {
+    const { target, clock, random } = options;
     this.#options = options;
+    this.health = new TargetHealth({ reachability: reachabilityOf(target.status), now: clock.now(), random });
+    target.health = this.health.state;
   }
 
   start(): void {
@@ -49,9 +64,66 @@ export class TargetMonitor {
     if (!this.#probing && !this.#stopping.signal.aborted) this.#probe();
   }
 
+  /** A request that was sent there at `startedAt` has ended. `error` undefined: it succeeded; one without `failure` says nothing. */
+  attemptEnded(error: ServingError | undefined, startedAt: Milliseconds): void {
+    const now = this.#options.clock.now();
+    if (error === undefined) {
+      this.#healthChanged(this.health.succeeded({ startedAt }, now));
+      return;
+    }
+    const { failure: cause, retryAfterSeconds } = error;
+    if (cause === undefined) return;
+    const retryAfterMs = retryAfterSeconds === undefined ? undefined : retryAfterSeconds * 1000;
+    this.#healthChanged(this.health.failed({ cause, startedAt, retryAfterMs }, now, this.#options.others()));
+  }
+
+  /** How often it was ejected, by the cause of the last failure before. */
+  get ejections(): ReadonlyMap<FailureCause, number> {
+    return this.#ejections;
+  }
+
+  /** No other target of the model is in service. */
+  returnAsLast(): void {
+    this.#healthChanged(this.health.returnAsLast(this.#options.clock.now()));
+  }
+
+  drain(): void {
+    this.#healthChanged(this.health.drain(this.#options.clock.now()));
+  }
+
+  enable(): void {
+    this.#healthChanged(this.health.enable(this.#options.clock.now()));
+  }
+
   stop(): void {
     this.#stopping.abort(new ServingError('draining'));
     this.#timer?.cancel();
+    this.#healthTimer?.cancel();
+  }
+
+  #healthChanged(change: HealthChange | undefined): void {
+    this.#awaitHealth();
+    const { target, onChange } = this.#options;
+    if (change === undefined || this.#stopping.signal.aborted) return;
+    target.health = change.to;
+    const { to, cause } = change;
+    if (to === 'ejected' && cause !== undefined)
+      this.#ejections.set(cause, (this.#ejections.get(cause) ?? 0) + 1);
+    onChange(target, target.status, change);
+  }
+
+  #awaitHealth(): void {
+    const { dueAt } = this.health;
+    if (dueAt === this.#healthDueAt || this.#stopping.signal.aborted) return;
+    const { clock, others } = this.#options;
+    this.#healthTimer?.cancel();
+    this.#healthTimer = undefined;
+    this.#healthDueAt = dueAt;
+    if (dueAt === undefined) return;
+    this.#healthTimer = clock.schedule(dueAt - clock.now(), () => {
+      this.#healthDueAt = undefined;
+      this.#healthChanged(this.health.due(clock.now(), others()));
+    });
   }
 
   #probe(): void {
@@ -129,11 +201,19 @@ export class TargetMonitor {
     const details = status.details ?? before.details;
     // Details stay known while the backend reports none, so that listings do not change with every restart.
     target.status = details === undefined ? status : { ...status, details };
+    const change = this.health.probed(
+      reachabilityOf(status),
+      this.#options.clock.now(),
+      this.#options.others(),
+    );
+    target.health = this.health.state;
+    this.#awaitHealth();
     const same =
+      change === undefined &&
       before.state === status.state &&
       before.loaded === status.loaded &&
       before.slots === status.slots &&
       before.contextSize === status.contextSize;
-    if (!same || before.restarting !== status.restarting) onChange(target, before);
+    if (!same || before.restarting !== status.restarting) onChange(target, before, change);
   }
 }

@@ -1,6 +1,6 @@
 /**
  * The targets of every model, and how a request finds them: by the model's name, an alias, or the tag `:latest`. A target is one
- * place that serves a model; its `status` is written by its monitor alone.
+ * place that serves a model; its `status` and `health` are written by its monitor alone.
  */
 import { createHash } from 'node:crypto';
 import type {
@@ -14,6 +14,7 @@ import type {
 import type { Milliseconds } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import type { ModelId } from '../core/generation.ts';
+import { type HealthState, isInService, type Reachability } from '../scheduling/target-health.ts';
 
 export interface Target {
   /** Its name, unique in the configuration: `smollm2/ollama/0` unless configured. */
@@ -40,11 +41,23 @@ export interface Target {
   /** For an answer that is not streamed; undefined: the request's own limit. */
   readonly answerTimeoutMs?: Milliseconds | undefined;
   status: TargetStatus;
+  health: HealthState;
 }
 
 /** Whether a request may be sent there now; an idle model that was allowed to leave memory is loaded again by the request. */
 export function canServe({ state, mayUnload }: TargetStatus): boolean {
   return state === 'ready' || (state === 'unloaded' && mayUnload === true);
+}
+
+/** Loading and restarting are worth waiting for in the queue; everything else that cannot serve is not. */
+export function reachabilityOf(status: TargetStatus): Reachability {
+  if (canServe(status)) return 'up';
+  return status.state === 'loading' || status.state === 'unloaded' || status.restarting ? 'coming' : 'down';
+}
+
+/** Whether the scheduler may send it a request now. */
+export function getsRequests({ status, health }: Pick<Target, 'status' | 'health'>): boolean {
+  return canServe(status) && (isInService(health) || health === 'probing');
 }
 
 /** How many requests run there at the same time: as configured, else as the server reports, else as its backend assumes. */
@@ -135,7 +148,7 @@ export class Targets {
       id,
       aliases: [...this.#aliases].flatMap(([alias, model]) => (model === id ? [alias] : [])),
       contextSize: largestContext(targets),
-      ready: targets.some(({ status }) => canServe(status)),
+      ready: targets.some(getsRequests),
       details: targets.flatMap(({ status }) => status.details ?? [])[0] ?? {},
       digest,
       abilities: [...new Set(targets.flatMap(({ status }) => status.abilities ?? []))],
@@ -157,7 +170,7 @@ export class Targets {
         message: `model is ${JSON.stringify(model)}, whose backend does not tokenize (${targets.map(({ backendName }) => backendName).join(', ')}). Use another model.`,
         param: 'model',
       });
-    const up = capable.find(({ status }) => canServe(status));
+    const up = capable.find(getsRequests) ?? capable.find(({ status }) => canServe(status));
     if (up?.backend.tokenizer !== undefined) return up.backend.tokenizer;
     const isLoading = capable.some(({ status }) => status.state === 'loading' || status.restarting);
     throw new ServingError(isLoading ? 'model_loading' : 'no_backend_available', { retryAfterSeconds: 1 });
@@ -234,6 +247,7 @@ interface ModelReadiness {
     readonly backend: string;
     readonly status: TargetState;
     readonly loaded: boolean;
+    readonly health: HealthState;
   }[];
 }
 
@@ -253,13 +267,15 @@ const REASONS: readonly (readonly [TargetState, NotReadyReason])[] = [
 ];
 
 function modelReadiness(id: ModelId, targets: readonly Target[]): ModelReadiness {
-  const shown = targets.map(({ id: name, backendName, status }) => ({
+  const shown = targets.map(({ id: name, backendName, status, health }) => ({
     name,
     backend: backendName,
     status: status.state,
     loaded: status.loaded,
+    health,
   }));
-  if (targets.some(({ status }) => canServe(status))) return { id, status: 'ready', targets: shown };
+  if (targets.some(getsRequests)) return { id, status: 'ready', targets: shown };
   const why = REASONS.find(([state]) => targets.some(({ status }) => status.state === state));
-  return { id, status: 'not_ready', reason: why?.[1] ?? 'backend_unreachable', targets: shown };
+  // Those that could serve are drained: another one is always in service.
+  return { id, status: 'not_ready', reason: why?.[1] ?? 'draining', targets: shown };
 }

@@ -23,6 +23,9 @@ export interface GaugeSource {
     readonly model: string;
     readonly target: string;
     readonly up: boolean;
+    readonly health: string;
+    /** By cause. */
+    readonly ejections: ReadonlyMap<string, number>;
     readonly slots: number;
     readonly slotsUsed: number;
     readonly tokensInFlight: number;
@@ -176,6 +179,20 @@ export class Metrics {
           .map((state) => ({ labels: { model: state.model, target: state.target }, value: read(state) })),
       );
     perTarget('target_up', '1 when requests can be sent there.', ({ up }) => (up ? 1 : 0));
+    this.#gauge('target_health', 'Always 1; the label health is its state.', () =>
+      source.targets().map(({ model, target, health }) => ({ labels: { model, target, health }, value: 1 })),
+    );
+    this.#register({
+      name: `${PREFIX}target_ejections_total`,
+      help: 'How often it was taken out of service for failed requests, by the cause of the last one.',
+      type: 'counter',
+      samples: () =>
+        source
+          .targets()
+          .flatMap(({ model, target, ejections }) =>
+            [...ejections].map(([cause, value]) => ({ labels: { model, target, cause }, value })),
+          ),
+    });
     perTarget('slots', 'Requests that may run there at once.', ({ slots }) => slots);
     perTarget('slots_used', 'Slots that are held.', ({ slotsUsed }) => slotsUsed);
     perTarget(

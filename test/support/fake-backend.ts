@@ -136,6 +136,7 @@ export function fakeTarget(backend: Backend, changes: Partial<Target> = {}): Tar
     firstTokenTimeoutMs: 1000,
     idleTimeoutMs: 200,
     status: { state: 'ready', loaded: true },
+    health: 'ready',
     ...changes,
   };
 }

@@ -3,6 +3,7 @@ import { type Static, type TSchema, Type } from 'typebox';
 import type { Clock } from '../../core/clock.ts';
 import type { Telemetry } from '../../core/request-trace.ts';
 import { ErrorAnswer } from '../../protocols/catalog.ts';
+import { HEALTH_STATES, type HealthState } from '../../scheduling/target-health.ts';
 import type { Serving } from '../../serving/serving.ts';
 import { type EdgeRoute, pageRoute } from '../context.ts';
 
@@ -41,6 +42,7 @@ const ModelStatus = Type.Object({
       backend: Type.String(),
       status: Type.Enum(['loading', 'ready', 'unloaded', 'unreachable', 'not_found', 'failed']),
       loaded: Type.Boolean(),
+      health: Type.Enum(Object.keys(HEALTH_STATES) as HealthState[]),
     }),
   ),
 });

@@ -199,11 +199,6 @@ describe('the health of a target', () => {
       watched.succeed().fail('server_error', 3);
       expect(watched.last).toMatchObject({ to: 'ejected', forMs: 1000 });
     });
-
-    it('for an hour at most, however long the server asks for', () => {
-      const watched = new Watched().fail('overloaded', 1, { retryAfterMs: 100 * 3_600_000 });
-      expect(watched.last).toMatchObject({ to: 'ejected', forMs: 3_600_000 });
-    });
   });
 
   describe('its back-off', () => {

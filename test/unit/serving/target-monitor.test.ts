@@ -20,6 +20,8 @@ function watch(status: TargetStatus, changes: Partial<Target> = {}) {
   const monitor = new TargetMonitor({
     target,
     clock,
+    random: () => 0.5,
+    others: () => ({ inService: 0, all: 0 }),
     onChange: ({ status: now }) => seen.push(now.state),
     onWarmUpFailed: (_, error) => failures.push(error.code),
   });

@@ -5,7 +5,18 @@ import { exposition } from '../../../src/telemetry/prometheus.ts';
 
 const source: GaugeSource = {
   loads: () => [{ model: 'm', waiting: 3, waitingBytes: 1200, running: 2 }],
-  targets: () => [{ model: 'm', target: 'scripted/0', up: true, slots: 4, slotsUsed: 2, tokensInFlight: 40 }],
+  targets: () => [
+    {
+      model: 'm',
+      target: 'scripted/0',
+      up: true,
+      health: 'degraded',
+      ejections: new Map([['reset', 2]]),
+      slots: 4,
+      slotsUsed: 2,
+      tokensInFlight: 40,
+    },
+  ],
   oldestRequestMs: () => 1500,
   edge: () => ({ connections: 7, bodyBytes: 300 }),
 };
@@ -70,6 +81,8 @@ describe('the metrics', () => {
       'llm_serve_requests_waiting{model="m"} 3',
       'llm_serve_requests_running{model="m"} 2',
       'llm_serve_target_up{model="m",target="scripted/0"} 1',
+      'llm_serve_target_health{model="m",target="scripted/0",health="degraded"} 1',
+      'llm_serve_target_ejections_total{model="m",target="scripted/0",cause="reset"} 2',
       'llm_serve_slots_used{model="m",target="scripted/0"} 2',
       'llm_serve_oldest_request_seconds 1.5',
       'llm_serve_build_info{version="1.2.3"} 1',
