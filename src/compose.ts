@@ -80,6 +80,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     },
     fallbackModels: new Map(config.models.map(({ id, fallbackModels }) => [id, fallbackModels])),
     onTokenGap: (model, gapMs) => telemetry.current?.tokenGap(model, gapMs),
+    onAttempt: (attempt, outcome) => telemetry.current?.attemptEnded(attempt, outcome),
     onFatal: (_, error) => options.onFatal(error),
     onTargetChange: () => reportReady(),
   });
@@ -201,6 +202,7 @@ function createTelemetry(parts: {
       else log.request(requestFields(record));
     },
     connectionRefused: (bound) => metrics.connectionRefused(bound),
+    attemptEnded: (attempt, outcome) => metrics.attemptEnded(attempt, outcome),
     tokenGap: (model, gapMs) => metrics.tokenGap(model, gapMs),
     metrics: () => ({ contentType: EXPOSITION_TYPE, text: metrics.text() }),
   };

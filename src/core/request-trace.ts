@@ -27,9 +27,13 @@ export interface Attempt {
   readonly startedAt: Milliseconds;
   /** Undefined of the first. */
   readonly kind: RetryKind | undefined;
+  /** What the try before failed with; undefined of the first, and where the model before had no target to try. */
+  readonly after: FailureCause | undefined;
   /** What went wrong at the target; undefined while it runs, and where nothing did. */
   failure: FailureCause | undefined;
 }
+
+export type AttemptOutcome = 'completed' | 'cancelled' | 'rejected' | FailureCause;
 
 export interface RequestTrace {
   /** As answers and logs show it: the client's own id if it sent a valid one. Never used as a key. */
@@ -110,6 +114,8 @@ export interface Telemetry {
   requestEnded(record: RequestRecord): void;
   /** A connection was closed unread; `bound` is the setting that it exceeded. */
   connectionRefused(bound: string): void;
+  /** `outcome`: completed, cancelled, rejected (the request itself was at fault), or the cause of the failure. */
+  attemptEnded(attempt: Attempt, outcome: AttemptOutcome): void;
   tokenGap(model: string, gapMs: Milliseconds): void;
   /** Prometheus text exposition. */
   metrics(): { readonly contentType: string; readonly text: string };

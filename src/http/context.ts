@@ -13,6 +13,10 @@ import type { RouteMatch, RoutePlace } from './router.ts';
 
 /** Names the fields that were not supported and were dropped, by the names that the route uses. */
 export const DROPPED_HEADER = 'X-Dropped-Parameters';
+/** How often targets were asked for the answer. */
+export const ATTEMPTS_HEADER = 'X-Attempts';
+/** The model that answers, or was asked last: the one of the request, or a fallback model. */
+export const SERVED_MODEL_HEADER = 'X-Served-Model';
 export const JSON_TYPE = 'application/json; charset=utf-8';
 
 /** One step that every request passes. It does nothing, answers, or throws an error; both end the request. */
@@ -24,6 +28,8 @@ export interface EdgeRoute extends RoutePlace {
   readonly handle: (context: RequestContext) => void | Promise<void>;
   /** `setting`: the one that configures it. */
   readonly bodyLimit: { readonly bytes: number; readonly setting: string };
+  /** It asks a model: its answers tell the attempts. */
+  readonly asksModel: boolean;
   /** Bodies are read as JSON whatever their content type. */
   readonly takesAnyType: boolean;
 }
@@ -218,6 +224,7 @@ export class RequestContext {
         droppedFields.map((field) => renameField(names, field)).join(', '),
       );
     }
+    if (this.match?.route.asksModel === true) this.#stampAttempts();
     if (this.requestIdHeader !== undefined) headers.push(this.requestIdHeader, requestId);
     if (this.#services.draining()) {
       this.setHeader('connection', 'close');
@@ -231,6 +238,21 @@ export class RequestContext {
     );
   }
 
+  #stampAttempts(): void {
+    const { attempts, servedModel, model } = this.trace;
+    if (attempts === undefined || model === undefined) {
+      this.#headers.push(ATTEMPTS_NAME, '0');
+      return;
+    }
+    const served = servedModel ?? model;
+    this.#headers.push(
+      ATTEMPTS_NAME,
+      String(attempts.length),
+      SERVED_MODEL_NAME,
+      PLAIN_NAME.test(served) ? served : encodeURI(served),
+    );
+  }
+
   #closed(): void {
     this.#services.onClosed(this);
     const listeners = this.#closeListeners;
@@ -238,6 +260,11 @@ export class RequestContext {
     if (listeners !== undefined) for (const run of listeners) run();
   }
 }
+
+const ATTEMPTS_NAME = ATTEMPTS_HEADER.toLowerCase();
+const SERVED_MODEL_NAME = SERVED_MODEL_HEADER.toLowerCase();
+/** Headers have ASCII only; other names are percent-encoded. */
+const PLAIN_NAME = /^[\x20-\x7e]*$/;
 
 const LAST_CHUNK = '0\r\n\r\n';
 
@@ -254,5 +281,12 @@ export function formatMs(milliseconds: number): string {
 
 /** A GET route without a body. */
 export function pageRoute(path: string, handle: EdgeRoute['handle']): EdgeRoute {
-  return { method: 'GET', path, handle, bodyLimit: { bytes: 0, setting: '' }, takesAnyType: false };
+  return {
+    method: 'GET',
+    path,
+    handle,
+    bodyLimit: { bytes: 0, setting: '' },
+    asksModel: false,
+    takesAnyType: false,
+  };
 }

@@ -1,9 +1,15 @@
 /** What the answers of several protocols have in common: values that may be null, server-sent events, tokens, JSON objects. */
 import { type TSchema, Type } from 'typebox';
-import type { LikelyToken } from '../core/generation.ts';
+import type { LikelyToken, ModelId } from '../core/generation.ts';
+import type { RequestTrace } from '../core/request-trace.ts';
 import { isNestedTooDeeply } from './body-reader.ts';
 
 export const nullable = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()]);
+
+/** The model that an answer names: the one that was asked for, or the fallback model that answers instead. Known once content comes. */
+export function modelOf(asked: ModelId, { trace }: { readonly trace: RequestTrace }): ModelId {
+  return trace.servedModel ?? asked;
+}
 
 export const SSE = 'text/event-stream; charset=utf-8';
 

@@ -6,7 +6,7 @@ import type { GenerationSink } from '../core/backend.ts';
 import type { Cancellation } from '../core/cancellation.ts';
 import { ServingError } from '../core/errors.ts';
 import type { GenerationEvent, Usage } from '../core/generation.ts';
-import type { RequestTrace } from '../core/request-trace.ts';
+import type { Attempt, RequestTrace } from '../core/request-trace.ts';
 
 export interface Pausable {
   pause(): void;
@@ -90,6 +90,16 @@ function sumUp(
   }
   const usages = traces.flatMap(({ usage }) => usage ?? []);
   if (usages.length > 0) trace.usage = usages.reduce(addUsage);
+  // What the choice with the most tries needed: how often the request was tried, as its client sees it.
+  const attempts = traces.flatMap((own) => (own.attempts === undefined ? [] : [own.attempts]));
+  const most = attempts.reduce<Attempt[] | undefined>(
+    (longest, own) => (longest === undefined || own.length > longest.length ? own : longest),
+    undefined,
+  );
+  if (most !== undefined) trace.attempts = most;
+  const served = traces.find(({ servedModel }) => servedModel !== undefined)?.servedModel;
+  if (served !== undefined) trace.servedModel = served;
+  if (traces.some((own) => own.lackedRetryBudget)) trace.lackedRetryBudget = true;
   if (failed) delete trace.finishReason;
 }
 

@@ -4,10 +4,11 @@
  */
 import type { Embeddings, GenerationSink, TargetStatus } from '../core/backend.ts';
 import type { Clock, Milliseconds } from '../core/clock.ts';
-import type { ServingError } from '../core/errors.ts';
+import type { ErrorCode, ServingError } from '../core/errors.ts';
 import type { FailureCause } from '../core/failure.ts';
 import type { ModelId } from '../core/generation.ts';
 import type { Log } from '../core/log.ts';
+import type { Attempt, AttemptOutcome } from '../core/request-trace.ts';
 import type { SchedulerOptions, SchedulerTarget } from '../scheduling/decision.ts';
 import { RetryBudget, type RetryBudgetOptions } from '../scheduling/retry-budget.ts';
 import { Scheduler } from '../scheduling/scheduler.ts';
@@ -40,6 +41,7 @@ interface ServingOptions extends TargetsOptions {
   /** From 0 up to, not including, 1; absent: Math.random. */
   readonly random?: () => number;
   readonly onTokenGap: (model: ModelId, gapMs: Milliseconds) => void;
+  readonly onAttempt?: (attempt: Attempt, outcome: AttemptOutcome) => void;
   /** An embedded model could not be loaded at the start: missing, corrupt, not to be fetched, or no engine for it. */
   readonly onFatal: (target: Target, error: ServingError) => void;
   readonly onTargetChange?: () => void;
@@ -146,8 +148,9 @@ export class Serving {
   readonly #onAttemptEnded = (
     target: Target,
     error: ServingError | undefined,
-    startedAt: Milliseconds,
+    attempt: Attempt,
   ): void => {
+    this.#options.onAttempt?.(attempt, outcomeOf(error));
     const monitor = this.#monitors.get(target);
     if (error?.failure !== undefined) {
       const { model, id } = target;
@@ -156,7 +159,7 @@ export class Serving {
       this.#options.log.warn(`request failed at its backend: ${error.message}`, fields);
       monitor?.probeSoon();
     }
-    monitor?.attemptEnded(error, startedAt);
+    monitor?.attemptEnded(error, attempt.startedAt);
   };
 
   #monitor(target: Target): TargetMonitor {
@@ -210,6 +213,14 @@ function schedulerTarget(target: Target): SchedulerTarget {
     degraded: health === 'degraded',
     cachesPrefixes: cacheIsolation !== undefined,
   };
+}
+
+/** Not the fault of the request or its target: the client left, or its time ran out. */
+const CANCELLATIONS: ReadonlySet<ErrorCode> = new Set(['client_gone', 'deadline_exceeded', 'draining']);
+
+function outcomeOf(error: ServingError | undefined): AttemptOutcome {
+  if (error === undefined) return 'completed';
+  return error.failure ?? (CANCELLATIONS.has(error.code) ? 'cancelled' : 'rejected');
 }
 
 const SCHEDULER_STATES: Readonly<Record<HealthState, SchedulerTarget['state']>> = {

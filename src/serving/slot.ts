@@ -43,10 +43,8 @@ export interface SlotServices extends RetryServices {
   findTarget(model: ModelId, id: string): Target;
   /** None of the model's targets has the model. */
   isMissing(model: ModelId): boolean;
-  /**
-   * A try that began there at `startedAt` has ended: undefined: it succeeded; an error without `failure` says nothing of the target.
-   */
-  onAttemptEnded(target: Target, error: ServingError | undefined, startedAt: Milliseconds): void;
+  /** A try has ended there: undefined: it succeeded; an error without `failure` says nothing of the target. */
+  onAttemptEnded(target: Target, error: ServingError | undefined, attempt: Attempt): void;
 }
 
 /** Tokens that a request has used so far. */
@@ -166,6 +164,7 @@ export class Slot implements SlotCaller {
       model: request.model,
       startedAt: now,
       kind: this.#kind,
+      after: this.#kind === undefined ? undefined : trace.attempts?.at(-1)?.failure,
       failure: undefined,
     };
     this.#grant = grant;
@@ -194,7 +193,7 @@ export class Slot implements SlotCaller {
   complete(free?: Promise<unknown>): void {
     if (this.#isOver) return;
     this.#settle('completed', free);
-    this.#reportEnd(undefined);
+    this.#report(undefined);
   }
 
   /** The work has failed, or was cancelled. `free` as for `complete`. */
@@ -203,13 +202,14 @@ export class Slot implements SlotCaller {
     const error = this.#call.cancellation.reason ?? withCause(failure);
     if (this.#attempt !== undefined) this.#attempt.failure = error.failure;
     this.#settle(error.failure === undefined ? 'cancelled' : 'failed', free);
-    this.#reportEnd(error);
+    this.#report(error);
     this.#work.failed(error);
   }
 
-  #reportEnd(error: ServingError | undefined): void {
-    if (this.#target === undefined || this.#attempt === undefined) return;
-    this.#services.onAttemptEnded(this.#target, error, this.#attempt.startedAt);
+  #report(error: ServingError | undefined): void {
+    const target = this.#target;
+    const attempt = this.#attempt;
+    if (target !== undefined && attempt !== undefined) this.#services.onAttemptEnded(target, error, attempt);
   }
 
   readonly #onCancel = (reason: ServingError): void => {

@@ -107,8 +107,9 @@ export function requestFields({
   trace,
   endedAt,
 }: RequestRecord): LogFields {
-  const { usage } = trace;
+  const { usage, attempts } = trace;
   const timings = timingsOf(trace, endedAt);
+  const tries = attempts !== undefined && attempts.length > 1 ? attempts : undefined;
   return {
     requestId: trace.requestId,
     method,
@@ -118,7 +119,11 @@ export function requestFields({
     latencyMs: Math.round((endedAt - trace.receivedAt) * 10) / 10,
     model: trace.model,
     priority: trace.priority,
+    servedModel: trace.servedModel,
     target: trace.target,
+    attempts: tries?.length,
+    attemptCauses: tries?.flatMap(({ failure }) => failure ?? []),
+    targets: tries?.map(({ target }) => target),
     promptTokens: usage?.promptTokens,
     completionTokens: usage?.completionTokens,
     finishReason: trace.finishReason,
@@ -191,10 +196,12 @@ function valueText(value: unknown): string {
 /** `POST /generate 200 in 1.24 s: smollm2, 12 + 34 tokens, first token after 85 ms, id 7f3a`. The rest is in the JSON lines. */
 function requestText(fields: LogFields): string {
   const { method, path, status, latencyMs, promptTokens, completionTokens, ttftMs, queueMs } = fields;
-  const { finishReason, cancelPhase, droppedFields } = fields;
+  const { finishReason, cancelPhase, droppedFields, attempts, attemptCauses, servedModel } = fields;
   const facts = [
     fields.errorCode,
     fields.model,
+    servedModel === undefined ? undefined : `answered by ${servedModel}`,
+    Array.isArray(attemptCauses) ? `${attempts} attempts (${attemptCauses.join(', ')})` : undefined,
     promptTokens === undefined ? undefined : `${promptTokens} + ${completionTokens} tokens`,
     typeof queueMs === 'number' && queueMs >= 1 ? `queued ${durationText(queueMs)}` : undefined,
     typeof ttftMs === 'number' ? `first token after ${durationText(ttftMs)}` : undefined,

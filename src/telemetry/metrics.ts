@@ -1,7 +1,7 @@
 /** The metrics of docs/reference/metrics.md, by the names that dashboards of the field use. Buckets follow the OpenTelemetry GenAI conventions. */
 import type { Milliseconds } from '../core/clock.ts';
 import { ERRORS } from '../core/errors.ts';
-import { type RequestRecord, timingsOf } from '../core/request-trace.ts';
+import { type Attempt, type RequestRecord, timingsOf } from '../core/request-trace.ts';
 import {
   Counter,
   type CounterOptions,
@@ -93,6 +93,21 @@ export class Metrics {
   readonly #cancelled = this.#counter('cancelled_total', 'Requests cancelled, by the phase they were in.', [
     'phase',
   ]);
+  readonly #attempts = this.#counter(
+    'attempts_total',
+    'Tries at a target, by how they ended: completed, cancelled, rejected (the request was at fault), or the cause of the failure.',
+    ['model', 'target', 'outcome'],
+  );
+  readonly #retries = this.#counter(
+    'retries_total',
+    'Further tries of a request, by the failure before and by where: elsewhere, here (the same target), other_model, resumed.',
+    ['cause', 'kind'],
+  );
+  readonly #budgetExhausted = this.#counter(
+    'retry_budget_exhausted_total',
+    'Requests that were not tried again because retry.budget_percent and retry.budget_per_second were used up.',
+    ['model'],
+  );
   readonly #connectionsRefused = this.#counter(
     'connections_refused_total',
     'Connections closed unread, by the setting whose bound was reached.',
@@ -114,6 +129,7 @@ export class Metrics {
     if (trace.cancelPhase) this.#cancelled.add(1, trace.cancelPhase);
     const { model } = trace;
     if (model === undefined) return;
+    if (trace.lackedRetryBudget) this.#budgetExhausted.add(1, model);
     const timings = timingsOf(trace, endedAt);
     if (trace.dispatchedAt !== undefined) this.#queueTime.observe(model, timings.queueMs / 1000);
     if (trace.batch) this.#batchSize.observe(model, trace.batch.size);
@@ -123,6 +139,11 @@ export class Metrics {
     this.#latency.observe(model, timings.totalMs / 1000);
     this.#promptTokens.add(trace.usage.promptTokens, model);
     this.#generationTokens.add(trace.usage.completionTokens, model);
+  }
+
+  attemptEnded({ model, target, kind, after }: Attempt, outcome: string): void {
+    this.#attempts.add(1, model, target, outcome);
+    if (kind !== undefined) this.#retries.add(1, after ?? 'no_target', kind);
   }
 
   connectionRefused(bound: string): void {

@@ -48,17 +48,17 @@ function escapeValue(text: string): string {
 export interface CounterOptions {
   readonly name: string;
   readonly help: string;
-  readonly labels: readonly [string] | readonly [string, string];
+  readonly labels: readonly [string] | readonly [string, string] | readonly [string, string, string];
 }
 
-/** With one or two labels: a look-up for each and an addition. A label set exists once it has been counted. */
+/** With up to three labels: a look-up for each and an addition. A label set exists once it has been counted. */
 export class Counter implements MetricFamily {
   readonly type = 'counter';
   readonly name: string;
   readonly help: string;
   readonly #labels: CounterOptions['labels'];
-  /** First label's value, then the second's; '' where there is none. */
-  readonly #counts = new Map<string, Map<string, { value: number }>>();
+  /** First label's value, then the second's, then the third's; '' where there is none. */
+  readonly #counts = new Map<string, Map<string, Map<string, { value: number }>>>();
 
   constructor({ name, help, labels }: CounterOptions) {
     this.name = name;
@@ -66,26 +66,30 @@ export class Counter implements MetricFamily {
     this.#labels = labels;
   }
 
-  add(amount: number, first: string, second = ''): void {
-    const count = this.#counts.get(first)?.get(second);
+  add(amount: number, first: string, second = '', third = ''): void {
+    const count = this.#counts.get(first)?.get(second)?.get(third);
     if (count) count.value += amount;
-    else this.#begin(amount, first, second);
+    else this.#begin(amount, [first, second, third]);
   }
 
   samples(): readonly Sample[] {
-    const [firstLabel, secondLabel] = this.#labels;
-    return [...this.#counts].flatMap(([first, counts]) =>
-      [...counts].map(([second, { value }]) => ({
-        labels: { [firstLabel]: first, ...(secondLabel === undefined ? {} : { [secondLabel]: second }) },
-        value,
-      })),
-    );
+    const samples: Sample[] = [];
+    for (const [first, ofFirst] of this.#counts)
+      for (const [second, ofSecond] of ofFirst)
+        for (const [third, { value }] of ofSecond) {
+          const values = [first, second, third];
+          const labels = Object.fromEntries(this.#labels.map((label, place) => [label, values[place] ?? '']));
+          samples.push({ labels, value });
+        }
+    return samples;
   }
 
-  #begin(value: number, first: string, second: string): void {
-    const counts = this.#counts.get(first);
-    if (counts) counts.set(second, { value });
-    else this.#counts.set(first, new Map([[second, { value }]]));
+  #begin(value: number, [first, second, third]: readonly [string, string, string]): void {
+    const ofFirst = this.#counts.get(first) ?? new Map<string, Map<string, { value: number }>>();
+    const ofSecond = ofFirst.get(second) ?? new Map<string, { value: number }>();
+    this.#counts.set(first, ofFirst);
+    ofFirst.set(second, ofSecond);
+    ofSecond.set(third, { value });
   }
 }
 

@@ -36,6 +36,7 @@ export function protocolRoutes(options: QueryOptions): readonly EdgeRoute[] {
         method: route.method,
         path: route.path,
         bodyLimit: limits[bodyLimit],
+        asksModel: route.kind !== 'query',
         takesAnyType: contentTypes === 'any',
         handle: (context) => {
           context.requestIdHeader = requestIdHeader;

@@ -4,6 +4,8 @@
  */
 import { type Static, Type } from 'typebox';
 import type { FinishReason, GenerationRequest, Usage } from '../../core/generation.ts';
+import type { AnswerContext } from '../protocol.ts';
+import { modelOf } from '../rendering.ts';
 import { ErrorBody } from './errors.ts';
 
 const usage = {
@@ -99,8 +101,13 @@ export interface AnswerSettings {
   readonly hidesThinking: boolean;
 }
 
-export function messageHead({ id, model }: GenerationRequest) {
-  return { id: id.replace(/^gen_/, 'msg_'), type: 'message', role: 'assistant', model } as const;
+export function messageHead({ id, model }: GenerationRequest, answer: AnswerContext) {
+  return {
+    id: id.replace(/^gen_/, 'msg_'),
+    type: 'message',
+    role: 'assistant',
+    model: modelOf(model, answer),
+  } as const;
 }
 
 const STOP_REASONS = {

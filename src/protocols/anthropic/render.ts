@@ -6,7 +6,7 @@ import type {
   GenerationResult,
   ToolCall,
 } from '../../core/generation.ts';
-import type { AnswerRenderer, StreamEncoder } from '../protocol.ts';
+import type { AnswerContext, AnswerRenderer, StreamEncoder } from '../protocol.ts';
 import { parseJsonObject, SSE, sseEvent } from '../rendering.ts';
 import {
   type AnswerSettings,
@@ -21,21 +21,23 @@ import { anthropicErrors } from './errors.ts';
 
 export function messageRenderer(request: GenerationRequest, settings: AnswerSettings): AnswerRenderer {
   return {
-    whole: ([result]) => renderWhole(request, settings, result as GenerationResult),
-    stream: () => messageStream(request, settings),
+    whole: ([result], answer) =>
+      renderWhole(request, settings, { result: result as GenerationResult, answer }),
+    stream: (answer) => messageStream(request, settings, answer),
   };
 }
 
 function renderWhole(
   request: GenerationRequest,
   { hidesThinking }: AnswerSettings,
-  { text, reasoning, toolCalls, finishReason, matchedStop, usage }: GenerationResult,
+  { result, answer }: { readonly result: GenerationResult; readonly answer: AnswerContext },
 ): MessageAnswer {
+  const { text, reasoning, toolCalls, finishReason, matchedStop, usage } = result;
   const content: ContentBlock[] = toolCalls.map(renderCall);
   if (text !== '') content.unshift({ type: 'text', text });
   if (reasoning !== '')
     content.unshift({ type: 'thinking', thinking: hidesThinking ? '' : reasoning, signature: '' });
-  return Object.assign(messageHead(request), { content }, renderStop(finishReason, matchedStop), {
+  return Object.assign(messageHead(request, answer), { content }, renderStop(finishReason, matchedStop), {
     usage: renderMessageUsage(usage),
   });
 }
@@ -50,7 +52,11 @@ const PING = sseEvent({ type: 'ping' }, 'ping');
 const END = sseEvent({ type: 'message_stop' }, 'message_stop');
 
 /** Invariant: `message_start` comes first, before the first event with content, and `message_stop` only after the model's end. */
-function messageStream(request: GenerationRequest, { hidesThinking }: AnswerSettings): StreamEncoder {
+function messageStream(
+  request: GenerationRequest,
+  { hidesThinking }: AnswerSettings,
+  answer: AnswerContext,
+): StreamEncoder {
   const blocks = new BlockEncoder();
   /** What the backend knows before it answers; the final figures come at the end. */
   let usage = { promptTokens: 0, completionTokens: 0, cachedTokens: 0 };
@@ -58,7 +64,7 @@ function messageStream(request: GenerationRequest, { hidesThinking }: AnswerSett
 
   const begin = () => {
     started = true;
-    const message = Object.assign(messageHead(request), {
+    const message = Object.assign(messageHead(request, answer), {
       content: [],
       stop_reason: null,
       stop_sequence: null,

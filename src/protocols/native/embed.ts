@@ -4,6 +4,7 @@ import { Type } from 'typebox';
 import { bodyReader } from '../body-reader.ts';
 import { TEXTS } from '../examples.ts';
 import type { EmbeddingRoute, ParsedEmbedding } from '../protocol.ts';
+import { modelOf } from '../rendering.ts';
 import { GenerateBody } from './schema.ts';
 
 const MAX_INPUTS = 256;
@@ -61,7 +62,7 @@ function parseEmbed(raw: unknown, { requireModel }: Parameters<EmbeddingRoute['p
       const { queueMs, totalMs } = answer.timings();
       return {
         id: answer.id,
-        model,
+        model: modelOf(model, answer),
         embeddings: vectors,
         usage: { prompt_tokens: promptTokens, total_tokens: promptTokens },
         timings: { queue_ms: queueMs, total_ms: totalMs },

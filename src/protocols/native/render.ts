@@ -9,8 +9,17 @@ import type {
   ToolCall,
   Usage,
 } from '../../core/generation.ts';
+import type { RequestTrace } from '../../core/request-trace.ts';
 import type { AnswerContext, AnswerRenderer, ErrorShape } from '../protocol.ts';
-import { finiteLogprob, parseJsonObject, SSE, SSE_HEARTBEAT, sseEvent, tokenText } from '../rendering.ts';
+import {
+  finiteLogprob,
+  modelOf,
+  parseJsonObject,
+  SSE,
+  SSE_HEARTBEAT,
+  sseEvent,
+  tokenText,
+} from '../rendering.ts';
 
 const UsageSchema = Type.Object({
   prompt_tokens: Type.Integer(),
@@ -73,6 +82,14 @@ export const GenerateAnswer = Type.Object({
   usage: UsageSchema,
   timings: Timings,
   batch: Batch,
+  attempts: Type.Optional(
+    Type.Integer({ minimum: 2, description: 'How often it was tried, where the first try failed.' }),
+  ),
+  requested_model: Type.Optional(
+    Type.String({
+      description: 'Where a fallback model answers, which `model` names: the one that was asked for.',
+    }),
+  ),
 });
 
 export const ErrorAnswer = Type.Object({
@@ -131,16 +148,16 @@ export function nativeRenderer(request: GenerationRequest): AnswerRenderer {
 }
 
 function renderWhole(request: GenerationRequest, result: GenerationResult, answer: AnswerContext): unknown {
-  const { id, model, logprobs } = request;
+  const { id, logprobs } = request;
   const { text, reasoning, toolCalls } = result;
   return {
     id,
-    model,
+    model: modelOf(request.model, answer),
     text,
     ...(reasoning === '' ? {} : { reasoning }),
     ...(toolCalls.length === 0 ? {} : { tool_calls: toolCalls.map(renderToolCall) }),
     ...(logprobs === undefined ? {} : { logprobs: renderLogprobs(result.logprobs) }),
-    ...renderEnd(result, answer),
+    ...renderEnd(request, result, answer),
   };
 }
 
@@ -164,9 +181,9 @@ function encodeEvent(
       if (event.delta === '') return undefined;
       return `data: {"tool_call":{"index":${event.index},"arguments":${JSON.stringify(event.delta)}}}\n\n`;
     case 'finish': {
-      const { id, model } = request;
-      const end = renderEnd({ finishReason: event.reason, usage: event.usage }, answer);
-      return sseEvent(Object.assign(end, { id, model }));
+      const { id } = request;
+      const end = renderEnd(request, { finishReason: event.reason, usage: event.usage }, answer);
+      return sseEvent(Object.assign(end, { id, model: modelOf(request.model, answer) }));
     }
     default:
       throw event satisfies never;
@@ -174,6 +191,7 @@ function encodeEvent(
 }
 
 function renderEnd(
+  { model }: GenerationRequest,
   result: Pick<GenerationResult, 'finishReason' | 'usage'>,
   { trace, timings }: AnswerContext,
 ) {
@@ -183,7 +201,14 @@ function renderEnd(
     usage: renderUsage(result.usage),
     timings: { queue_ms: queueMs, ttft_ms: ttftMs, generate_ms: generateMs, total_ms: totalMs },
     batch: trace.batch,
+    ...triesOf(trace, model),
   };
+}
+
+/** Nothing where the first try succeeded. */
+function triesOf({ attempts, servedModel }: RequestTrace, requested_model: string) {
+  if (attempts === undefined || attempts.length < 2) return servedModel && { requested_model };
+  return { attempts: attempts.length, ...(servedModel !== undefined && { requested_model }) };
 }
 
 function renderUsage({ promptTokens, completionTokens, cachedTokens }: Usage) {

@@ -4,6 +4,7 @@ import { Type } from 'typebox';
 import { nullableBodyReader } from '../body-reader.ts';
 import { TEXTS } from '../examples.ts';
 import type { EmbeddingRoute } from '../protocol.ts';
+import { modelOf } from '../rendering.ts';
 import { metrics, nanosecondsOf } from './answer.ts';
 import { findNamed } from './model-name.ts';
 import { droppedFields } from './parse.ts';
@@ -71,7 +72,7 @@ export const embedRoute: EmbeddingRoute = {
       priority: undefined,
       ...droppedFields(body),
       render: ({ vectors, promptTokens }, answer) => ({
-        model: name || model,
+        model: modelOf(name || model, answer),
         embeddings: vectors,
         total_duration: nanosecondsOf(answer.timings().totalMs),
         prompt_eval_count: promptTokens,

@@ -9,7 +9,7 @@ import type {
   ToolCall,
 } from '../../core/generation.ts';
 import type { AnswerContext, AnswerRenderer, StreamEncoder } from '../protocol.ts';
-import { parseJsonObject, renderToken } from '../rendering.ts';
+import { modelOf, parseJsonObject, renderToken } from '../rendering.ts';
 import { type AnswerFormat, errorLine, metricsOf, type RenderedCall, timeOf } from './answer.ts';
 
 export interface AnswerStyle {
@@ -33,7 +33,7 @@ function renderWhole(
 ): unknown {
   const indexed = toolCalls.map((call, index) => ({ ...call, index }));
   return {
-    model,
+    model: modelOf(model, answer),
     created_at: timeOf(answer.createdAt),
     ...format.content({ text, thinking: reasoning, calls: renderCalls(indexed, finishReason) }),
     done: true,
@@ -56,7 +56,9 @@ type Finish = Extract<GenerationEvent, { type: 'finish' }>;
 export class LineEncoder implements StreamEncoder {
   readonly contentType = NDJSON;
   readonly #answer: AnswerContext;
-  readonly #begins: string;
+  /** Made with the first line. */
+  #beginning: string | undefined;
+  readonly #options: { readonly format: AnswerFormat; readonly model: string };
   readonly #closes: string;
   readonly #ends: string;
   readonly #withLogprobs: boolean;
@@ -71,9 +73,9 @@ export class LineEncoder implements StreamEncoder {
     readonly withLogprobs: boolean;
   }) {
     const { format, model, answer, withLogprobs } = options;
-    const head = JSON.stringify({ model, created_at: timeOf(answer.createdAt) }).slice(0, -1);
     this.#answer = answer;
-    this.#begins = `${head},${format.opens}`;
+    this.#options = { format, model };
+    this.#beginning = undefined;
     this.#closes = `${format.closes},"done":`;
     this.#ends = `${this.#closes}false}\n`;
     this.#withLogprobs = withLogprobs;
@@ -100,6 +102,14 @@ export class LineEncoder implements StreamEncoder {
       default:
         throw event satisfies never;
     }
+  }
+
+  get #begins(): string {
+    if (this.#beginning !== undefined) return this.#beginning;
+    const { format, model } = this.#options;
+    const head = { model: modelOf(model, this.#answer), created_at: timeOf(this.#answer.createdAt) };
+    this.#beginning = `${JSON.stringify(head).slice(0, -1)},${format.opens}`;
+    return this.#beginning;
   }
 
   /** `finish` has written the line with `done: true`. */

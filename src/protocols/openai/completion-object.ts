@@ -2,11 +2,14 @@
 import { Type } from 'typebox';
 import type { GenerationRequest, RequestId, Usage } from '../../core/generation.ts';
 import type { AnswerContext } from '../protocol.ts';
+import { modelOf } from '../rendering.ts';
 
 export const headFields = {
   id: Type.String(),
   created: Type.Integer({ description: 'Seconds since 1970; the same in all chunks of a stream.' }),
-  model: Type.String({ description: 'The id of the model, also where the request named an alias.' }),
+  model: Type.String({
+    description: 'The id of the model that answers, also where the request named an alias.',
+  }),
 };
 
 export const finishReason = Type.Enum(['stop', 'length', 'tool_calls', 'content_filter']);
@@ -22,14 +25,14 @@ interface CompletionHead {
 export function completionHead(
   [first]: readonly GenerationRequest[],
   { prefix, object }: { readonly prefix: string; readonly object: string },
-  { createdAt }: AnswerContext,
+  answer: AnswerContext,
 ): CompletionHead {
   if (first === undefined) throw new Error('an answer to no request');
   return {
     id: completionId(prefix, first.id),
     object,
-    created: Math.floor(createdAt / 1000),
-    model: first.model,
+    created: Math.floor(answer.createdAt / 1000),
+    model: modelOf(first.model, answer),
   };
 }
 
@@ -88,7 +91,7 @@ export function renderUsage(usages: readonly Usage[], choicesPerPrompt: number) 
   };
 }
 
-/** Writes chunks: all that is the same in each of them is made into text once. */
+/** Writes chunks: all that is the same in each of them is made into text once, with the first. */
 export interface ChunkEncoder {
   /** `choice`: the text of a JSON object. */
   chunk(choice: string): string;
@@ -97,16 +100,20 @@ export interface ChunkEncoder {
 }
 
 export function chunkEncoder(
-  head: CompletionHead,
+  headOf: () => CompletionHead,
   { includeUsage, choicesPerPrompt }: { readonly includeUsage: boolean; readonly choicesPerPrompt: number },
 ): ChunkEncoder {
-  const before = `data: ${JSON.stringify(head).slice(0, -1)},"choices":[`;
+  let head: string | undefined;
+  const before = () => {
+    head ??= `data: ${JSON.stringify(headOf()).slice(0, -1)},"choices":[`;
+    return head;
+  };
   const after = includeUsage ? '],"usage":null}\n\n' : ']}\n\n';
   return {
-    chunk: (choice) => before + choice + after,
+    chunk: (choice) => before() + choice + after,
     end: (usages) => {
       const usage = includeUsage
-        ? `${before}],"usage":${JSON.stringify(renderUsage(usages, choicesPerPrompt))}}\n\n`
+        ? `${before()}],"usage":${JSON.stringify(renderUsage(usages, choicesPerPrompt))}}\n\n`
         : '';
       return `${usage}data: [DONE]\n\n`;
     },

@@ -4,6 +4,7 @@ import type { EmbeddingInput } from '../../core/backend.ts';
 import { nullableBodyReader } from '../body-reader.ts';
 import { TEXTS } from '../examples.ts';
 import type { EmbeddingRoute } from '../protocol.ts';
+import { modelOf } from '../rendering.ts';
 import { ignored, model } from './request-fields.ts';
 
 const MAX_INPUTS = 2048;
@@ -76,10 +77,10 @@ export const embeddingsRoute: EmbeddingRoute = {
       request: { model, inputs: inputsOf(body), ...(dimensions !== undefined && { dimensions }) },
       timeoutMs: undefined,
       priority: undefined,
-      render: ({ vectors, promptTokens }): Static<typeof EmbeddingsAnswer> => ({
+      render: ({ vectors, promptTokens }, answer): Static<typeof EmbeddingsAnswer> => ({
         object: 'list',
         data: vectors.map((vector, index) => ({ object: 'embedding', index, embedding: encode(vector) })),
-        model,
+        model: modelOf(model, answer),
         usage: { prompt_tokens: promptTokens, total_tokens: promptTokens },
       }),
     };

@@ -169,7 +169,8 @@ function chatStream(
   { includeUsage, wantsLogprobs }: { readonly includeUsage: boolean; readonly wantsLogprobs: boolean },
   answer: AnswerContext,
 ): StreamEncoder {
-  const head = completionHead(requests, { prefix: 'chatcmpl', object: 'chat.completion.chunk' }, answer);
+  const head = () =>
+    completionHead(requests, { prefix: 'chatcmpl', object: 'chat.completion.chunk' }, answer);
   const { chunk, end } = chunkEncoder(head, { includeUsage, choicesPerPrompt: requests.length });
   const hasBegun: boolean[] = [];
   const usages: Usage[] = [];

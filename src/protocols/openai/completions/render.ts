@@ -98,7 +98,7 @@ export function completionRenderer(
     stream: (answer) => {
       const lists = wantsLogprobs ? requests.map(() => new TokenLists()) : [];
       return completionStream(
-        chunkEncoder(completionHead(requests, OBJECT, answer), options),
+        chunkEncoder(() => completionHead(requests, OBJECT, answer), options),
         prompts,
         lists,
       );

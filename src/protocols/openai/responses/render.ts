@@ -10,7 +10,7 @@ import type {
   Usage,
 } from '../../../core/generation.ts';
 import type { AnswerContext } from '../../protocol.ts';
-import { renderToken } from '../../rendering.ts';
+import { modelOf, renderToken } from '../../rendering.ts';
 import type { LogprobsBody, OutputItemBody, OutputTextBody, ResponseBody } from './answer-schema.ts';
 import { customInputOf } from './custom-input.ts';
 import type { ResponsesBody } from './schema.ts';
@@ -92,8 +92,9 @@ export type ResponseState = Pick<ResponseBody, 'status' | 'output'> &
 export function responseBody(
   { id, object, ...repeated }: RequestEcho,
   { status, output, error = null, incomplete_details = null, usage }: ResponseState,
-  { createdAt, timings }: AnswerContext,
+  answer: AnswerContext,
 ): ResponseBody {
+  const { createdAt, timings } = answer;
   return {
     id,
     object,
@@ -103,6 +104,7 @@ export function responseBody(
     error,
     incomplete_details,
     ...repeated,
+    model: modelOf(repeated.model, answer),
     output,
     usage: usage === undefined ? null : renderUsage(usage),
   };
