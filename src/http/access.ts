@@ -8,7 +8,13 @@ import ipaddr from 'ipaddr.js';
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import { SlidingWindow } from '../scheduling/sliding-window.ts';
-import { DROPPED_HEADER, type RequestContext, type Step } from './context.ts';
+import {
+  ATTEMPTS_HEADER,
+  DROPPED_HEADER,
+  type RequestContext,
+  SERVED_MODEL_HEADER,
+  type Step,
+} from './context.ts';
 import { LOWERED_HEADER, PRIORITY_HEADER } from './model-request.ts';
 import { type EdgeSettings, madeOf } from './settings.ts';
 
@@ -120,6 +126,8 @@ export const EXPOSED_HEADERS = [
   PRIORITY_HEADER,
   LOWERED_HEADER,
   DROPPED_HEADER,
+  ATTEMPTS_HEADER,
+  SERVED_MODEL_HEADER,
   'Server-Timing',
   'WWW-Authenticate',
   'Allow',

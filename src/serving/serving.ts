@@ -145,11 +145,7 @@ export class Serving {
     await Promise.allSettled(this.targets.all.map(({ backend }) => backend.close()));
   }
 
-  readonly #onAttemptEnded = (
-    target: Target,
-    error: ServingError | undefined,
-    attempt: Attempt,
-  ): void => {
+  readonly #onAttemptEnded = (target: Target, error: ServingError | undefined, attempt: Attempt): void => {
     this.#options.onAttempt?.(attempt, outcomeOf(error));
     const monitor = this.#monitors.get(target);
     if (error?.failure !== undefined) {
