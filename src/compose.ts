@@ -204,6 +204,7 @@ function createTelemetry(parts: {
     connectionRefused: (bound) => metrics.connectionRefused(bound),
     attemptEnded: (attempt, outcome) => metrics.attemptEnded(attempt, outcome),
     tokenGap: (model, gapMs) => metrics.tokenGap(model, gapMs),
+    malformedEvent: (model, target) => metrics.malformedEvent(model, target),
     metrics: () => ({ contentType: EXPOSITION_TYPE, text: metrics.text() }),
   };
 }

@@ -53,6 +53,8 @@ export interface GenerateOptions {
   readonly promptTokensFirst?: boolean;
   /** Called before the server is asked without streaming: no event follows until the whole answer is there. */
   readonly onUnstreamed?: () => void;
+  /** Called for each event of the server that cannot be read, whether it is skipped or breaks the answer. */
+  readonly onMalformedEvent?: () => void;
 }
 
 export interface EmbeddingRequest {

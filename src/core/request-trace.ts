@@ -117,6 +117,8 @@ export interface Telemetry {
   /** `outcome`: completed, cancelled, rejected (the request itself was at fault), or the cause of the failure. */
   attemptEnded(attempt: Attempt, outcome: AttemptOutcome): void;
   tokenGap(model: string, gapMs: Milliseconds): void;
+  /** A backend's stream had an event that could not be read. */
+  malformedEvent(model: string, target: string): void;
   /** Prometheus text exposition. */
   metrics(): { readonly contentType: string; readonly text: string };
 }

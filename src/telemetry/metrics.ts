@@ -113,6 +113,11 @@ export class Metrics {
     'Connections closed unread, by the setting whose bound was reached.',
     ['bound'],
   );
+  readonly #malformedEvents = this.#counter(
+    'malformed_events_total',
+    'Events of a backend’s stream that could not be read: skipped, or the end of their answer.',
+    ['model', 'target'],
+  );
 
   constructor({ version, source }: { readonly version: string; readonly source: GaugeSource }) {
     this.#gauge('build_info', 'Always 1; the version is its label.', () => [
@@ -152,6 +157,10 @@ export class Metrics {
 
   tokenGap(model: string, gapMs: Milliseconds): void {
     this.#interTokenLatency.observe(model, gapMs / 1000);
+  }
+
+  malformedEvent(model: string, target: string): void {
+    this.#malformedEvents.add(1, model, target);
   }
 
   /** What `GET /metrics` answers. */

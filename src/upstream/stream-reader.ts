@@ -54,18 +54,31 @@ export class LineReader {
 /** `event`: its name, absent for most. `data`: its `data:` lines, joined with LF. */
 export type ServerSentEvent = Pick<EventSourceMessage, 'event' | 'data'>;
 
+/** Fields that the standard does not know are ignored, as it demands; what has not even a field's name is malformed. */
+const FIELD_NAME = /^[\w-]*$/;
+
+interface EventReaderOptions {
+  readonly maxLength?: number;
+  /** A line that is no field. */
+  readonly onMalformed?: (line: string) => void;
+}
+
 /** Beyond the standard: a bare `error:` field is an event of that name, and the last event may lack its blank line. */
 export class EventReader {
   readonly #decoder = new StringDecoder('utf8');
   readonly #parser: EventSourceParser;
 
-  constructor(onEvent: (event: ServerSentEvent) => void, maxLength = MAX_LENGTH) {
+  constructor(
+    onEvent: (event: ServerSentEvent) => void,
+    { maxLength = MAX_LENGTH, onMalformed }: EventReaderOptions = {},
+  ) {
     this.#parser = createParser({
       maxBufferSize: maxLength,
       onEvent,
-      onError: ({ type, field, value = '' }) => {
+      onError: ({ type, field = '', value = '', line = '' }) => {
         if (type === 'max-buffer-size-exceeded') throw tooLong('event', maxLength);
         if (field === 'error') onEvent({ event: 'error', data: value });
+        else if (!FIELD_NAME.test(field)) onMalformed?.(line);
       },
     });
   }

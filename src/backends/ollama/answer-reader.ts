@@ -5,6 +5,7 @@
 import type { GenerationSink } from '../../core/backend.ts';
 import { ServingError } from '../../core/errors.ts';
 import type { GenerationEvent, LikelyToken, TokenLogprob } from '../../core/generation.ts';
+import { MalformedEvents } from '../../upstream/malformed-events.ts';
 import { asArray, asCount, asObject, asText, isObject, type UntypedObject } from '../../upstream/untyped.ts';
 import { type ErrorContext, logprobsUnsupported, promptTruncated, streamError } from './errors.ts';
 
@@ -16,6 +17,7 @@ interface AnswerReaderOptions {
   /** Of the conversation so far: new calls get other ids. */
   readonly usedCallIds: ReadonlySet<string>;
   readonly onFinish: () => void;
+  readonly onMalformedEvent?: (() => void) | undefined;
 }
 
 const INCOMPLETE = 'The model’s backend ended its answer before it was complete.';
@@ -28,6 +30,7 @@ export class OllamaAnswerReader {
   readonly #logprobs: LogprobsBuffer | undefined;
   readonly #onFinish: () => void;
   readonly #callIds: Set<string>;
+  readonly #malformed: MalformedEvents;
   #calls = 0;
   #started = false;
   #finished = false;
@@ -38,11 +41,13 @@ export class OllamaAnswerReader {
     this.#logprobs = options.logprobs;
     this.#onFinish = options.onFinish;
     this.#callIds = new Set(options.usedCallIds);
+    this.#malformed = new MalformedEvents(options.onMalformedEvent);
   }
 
   line(line: string): void {
     if (this.#finished || line.trim() === '') return;
-    const answer = asObject(parse(line));
+    const answer = this.#parse(line);
+    if (answer === undefined) return;
     const error = answer.error ?? undefined;
     if (error !== undefined) throw streamError(asText(error) ?? JSON.stringify(error), this.#context);
     this.#logprobs?.add(answer.logprobs);
@@ -66,6 +71,22 @@ export class OllamaAnswerReader {
       message: INCOMPLETE,
       failure: this.#started ? 'cut' : 'garbage',
     });
+  }
+
+  /** Undefined: it cannot be read, and is skipped. */
+  #parse(line: string): UntypedObject | undefined {
+    let cause: unknown;
+    try {
+      const answer: unknown = JSON.parse(line);
+      if (isObject(answer)) {
+        this.#malformed.readable();
+        return answer;
+      }
+    } catch (thrown) {
+      cause = thrown;
+    }
+    this.#malformed.skip(line, { isComplete: false, cause });
+    return undefined;
   }
 
   #call({ id, name, text }: Call): void {

@@ -8,6 +8,7 @@ import type {
   CallOptions,
   EmbeddingRequest,
   Embeddings,
+  GenerateOptions,
   Generation,
   GenerationSink,
   TargetState,
@@ -146,8 +147,8 @@ export class OllamaBackend implements Backend {
     });
   }
 
-  generate(request: GenerationRequest, sink: GenerationSink): Generation {
-    return new RunningGeneration(sink, (generation) => this.#run(request, generation));
+  generate(request: GenerationRequest, sink: GenerationSink, options: GenerateOptions): Generation {
+    return new RunningGeneration(sink, (generation) => this.#run(request, generation, options));
   }
 
   async embed(request: EmbeddingRequest, { signal }: CallOptions): Promise<Embeddings> {
@@ -187,7 +188,11 @@ export class OllamaBackend implements Backend {
     await this.#upstream.close();
   }
 
-  async #run(request: GenerationRequest, generation: RunningGeneration): Promise<void> {
+  async #run(
+    request: GenerationRequest,
+    generation: RunningGeneration,
+    { onMalformedEvent }: GenerateOptions,
+  ): Promise<void> {
     // What the model lacks is reported first: without tools, for example, a format may be used.
     const { known } = this.#capabilities;
     if (known !== undefined) rejectUnsupported(request, known);
@@ -215,6 +220,7 @@ export class OllamaBackend implements Backend {
       logprobs: request.logprobs && new LogprobsBuffer(() => this.#capabilities.noteIgnoredLogprobs()),
       usedCallIds: request.input.kind === 'chat' ? callIdsOf(request.input.messages) : new Set(),
       onFinish: () => exchange.finish(),
+      onMalformedEvent,
     });
     const lines = new LineReader((line) => answer.line(line));
     await exchange.read((chunk) => lines.push(chunk));

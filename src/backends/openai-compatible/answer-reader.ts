@@ -13,8 +13,9 @@ import type {
   TokenLogprob,
   Usage,
 } from '../../core/generation.ts';
+import { MalformedEvents } from '../../upstream/malformed-events.ts';
 import type { ServerSentEvent } from '../../upstream/stream-reader.ts';
-import { asArray, asCount, asObject, asText, type UntypedObject } from '../../upstream/untyped.ts';
+import { asArray, asCount, asObject, asText, isObject, type UntypedObject } from '../../upstream/untyped.ts';
 import { embeddedStatus, streamError } from './errors.ts';
 import { ToolCallReader } from './tool-call-reader.ts';
 import { finishReasonOf, rejectFailedReason, usageOf } from './whole-answer.ts';
@@ -37,6 +38,7 @@ interface AnswerReaderOptions {
   /** The answer is complete: its connection is no longer needed. */
   readonly onFinish: () => void;
   readonly onUsageMissing: () => void;
+  readonly onMalformedEvent?: (() => void) | undefined;
 }
 
 const USAGE_GRACE_MS = 1000;
@@ -45,6 +47,7 @@ const NO_LOGPROBS: readonly TokenLogprob[] = [];
 export class OpenAiAnswerReader {
   readonly #options: AnswerReaderOptions;
   readonly #repeated = new RepeatedChunk();
+  readonly #malformed: MalformedEvents;
   #calls: ToolCallReader | undefined;
   /** Of tokens whose text has not come yet. */
   #logprobs = NO_LOGPROBS;
@@ -59,6 +62,7 @@ export class OpenAiAnswerReader {
 
   constructor(options: AnswerReaderOptions) {
     this.#options = options;
+    this.#malformed = new MalformedEvents(options.onMalformedEvent);
   }
 
   event({ event: name, data }: ServerSentEvent): void {
@@ -69,10 +73,12 @@ export class OpenAiAnswerReader {
     }
     const repeated = name === undefined ? this.#repeated.textOf(data) : undefined;
     if (repeated !== undefined) {
+      this.#malformed.readable();
       this.#push({ type: 'text', text: repeated });
       return;
     }
-    const chunk = parse(data);
+    const chunk = this.#parse(data);
+    if (chunk === undefined) return;
     if (name === 'error' || (chunk.error !== undefined && chunk.error !== null)) throw this.#failure(chunk);
     const usage = usageOf(chunk.usage);
     this.#start(usage, chunk.prompt_progress);
@@ -85,6 +91,12 @@ export class OpenAiAnswerReader {
     if (this.#reason === undefined) return;
     if (isLastUsage) this.#finish();
     else this.#grace ??= this.#options.clock.schedule(USAGE_GRACE_MS, () => this.#finish());
+  }
+
+  /** A line of the stream that is part of no event. */
+  malformed(line: string): void {
+    if (this.#finished) return;
+    this.#malformed.skip(line, { isComplete: this.#reason !== undefined });
   }
 
   /** `[DONE]`, or the end of the body. */
@@ -104,6 +116,22 @@ export class OpenAiAnswerReader {
   /** Nothing is read any more. */
   dispose(): void {
     this.#grace?.cancel();
+  }
+
+  /** Undefined: it cannot be read, and is skipped. */
+  #parse(data: string): UntypedObject | undefined {
+    let cause: unknown;
+    try {
+      const chunk: unknown = JSON.parse(data);
+      if (isObject(chunk)) {
+        this.#malformed.readable();
+        return chunk;
+      }
+    } catch (thrown) {
+      cause = thrown;
+    }
+    this.#malformed.skip(data, { isComplete: this.#reason !== undefined, cause });
+    return undefined;
   }
 
   /** Log-probabilities differ from chunk to chunk, and so do reasoning or calls beside the text. */
@@ -216,18 +244,6 @@ export class OpenAiAnswerReader {
       completionTokens >= (maxTokens ?? Number.POSITIVE_INFINITY) ||
       promptTokens + completionTokens >= (contextSize ?? Number.POSITIVE_INFINITY)
     );
-  }
-}
-
-function parse(data: string): UntypedObject {
-  try {
-    return asObject(JSON.parse(data));
-  } catch (cause) {
-    throw new ServingError('backend_error', {
-      message: 'The model’s backend answered something that is not JSON.',
-      failure: 'garbage',
-      cause,
-    });
   }
 }
 

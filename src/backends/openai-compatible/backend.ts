@@ -249,7 +249,7 @@ export class OpenAiCompatibleBackend implements Backend {
   }
 
   async #readStream(
-    { request, generation }: GenerationRun,
+    { request, generation, options }: GenerationRun,
     { exchange, requested }: OpenedAnswer,
   ): Promise<void> {
     const answer = new OpenAiAnswerReader({
@@ -261,9 +261,12 @@ export class OpenAiCompatibleBackend implements Backend {
       logprobs: request.logprobs,
       onFinish: () => exchange.finish(),
       onUsageMissing: () => this.#warnOfUsage(),
+      onMalformedEvent: options.onMalformedEvent,
     });
     try {
-      const events = new EventReader((event) => answer.event(event));
+      const events = new EventReader((event) => answer.event(event), {
+        onMalformed: (line) => answer.malformed(line),
+      });
       await exchange.read((chunk) => events.push(chunk));
       events.end();
       answer.end();

@@ -58,7 +58,8 @@ describe('LineReader', () => {
 describe('EventReader', () => {
   function read(chunks: readonly Buffer[], maxLength?: number): ServerSentEvent[] {
     const events: ServerSentEvent[] = [];
-    const reader = new EventReader(({ event, data }) => events.push({ event, data }), maxLength);
+    const options = maxLength === undefined ? {} : { maxLength };
+    const reader = new EventReader(({ event, data }) => events.push({ event, data }), options);
     for (const chunk of chunks) reader.push(chunk);
     reader.end();
     return events;
@@ -85,6 +86,13 @@ describe('EventReader', () => {
     ).toEqual([{ event: 'ping', data: '{}' }, unnamed('next')]);
   });
 
+  it('tells of lines that are no field, and of no others', () => {
+    const malformed: string[] = [];
+    const reader = new EventReader(() => {}, { onMalformed: (line) => malformed.push(line) });
+    reader.push(Buffer.from('x-trace: {"a":1}\nping\n{"choices":[]}\ndata: {}\n\nnot a field: 1\n'));
+    expect(malformed).toEqual(['{"choices":[]}', 'not a field: 1']);
+  });
+
   it.each(['\n', '\r\n', '\r'])('takes %j as a line end', (end) => {
     expect(readText(`data: one${end}${end}data: two${end}${end}`)).toEqual([unnamed('one'), unnamed('two')]);
   });
@@ -108,7 +116,7 @@ describe('EventReader', () => {
     ['an event that never ends', 'data: 1234\n'],
     ['an event of empty lines that never ends', 'data:\n'],
   ])('rejects %s', (_, text) => {
-    const reader = new EventReader(() => {}, 100);
+    const reader = new EventReader(() => {}, { maxLength: 100 });
     expect(() => {
       for (let times = 0; times < 200; times += 1) reader.push(Buffer.from(text));
     }).toThrow(backendError);

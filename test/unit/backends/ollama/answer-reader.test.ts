@@ -33,6 +33,29 @@ function token(text: string) {
   return { token: text, logprob: -1, bytes: [...Buffer.from(text)] };
 }
 
+describe('a line that cannot be read', () => {
+  const piece = (content: string) => JSON.stringify({ message: { content } });
+  const broken = (failure: string) => expect.objectContaining({ code: 'backend_error', failure });
+
+  it('is skipped where it cannot have held text', () => {
+    expect(read([piece('one'), 'ping', piece(' two'), JSON.stringify(DONE)])).toMatchObject([
+      {},
+      { text: 'one' },
+      { text: ' two' },
+      { type: 'finish' },
+    ]);
+  });
+
+  it('breaks the answer otherwise', () => {
+    expect(() => read([piece('one'), '{"message":{"content":" tw', piece(' three')])).toThrow(
+      broken('garbage'),
+    );
+    expect(() => read([piece('one'), 'a', 'b', 'c', JSON.stringify(DONE)])).toThrow(broken('garbage'));
+    expect(() => read([piece('one'), '{"done":tr'])).toThrow(broken('garbage'));
+    expect(() => read([piece('one'), 'ping'])).toThrow(broken('cut'));
+  });
+});
+
 describe('an answer', () => {
   it('with a call is read as it was recorded', () => {
     expect(read(recording('ollama/chat-stream-tool-call').body.split('\n'))).toEqual([

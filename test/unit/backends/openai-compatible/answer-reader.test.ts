@@ -35,7 +35,9 @@ describe('answer reader', () => {
         usageMissing = true;
       },
     });
-    const reader = new EventReader((event) => answer.event(event));
+    const reader = new EventReader((event) => answer.event(event), {
+      onMalformed: (line) => answer.malformed(line),
+    });
     reader.push(Buffer.from(body));
     reader.end();
     answer.end();
@@ -57,6 +59,41 @@ describe('answer reader', () => {
       .map((event) => (event.type === 'tool-arguments' && event.index === index ? event.delta : ''))
       .join('');
   const finishOf = (events: readonly GenerationEvent[]) => events.find(({ type }) => type === 'finish');
+
+  describe('an event that cannot be read', () => {
+    const text = (content: string) => `data: ${JSON.stringify(choice({ delta: { content } }))}\n\n`;
+    const END = sse(finish('stop'), usage);
+    const textOf = (events: readonly GenerationEvent[]) =>
+      events.map((event) => (event.type === 'text' ? event.text : '')).join('');
+
+    it('is skipped where it cannot have held text', () => {
+      const { events } = read(`${text('one')}data: ping\n\n${text(' two')}: ok\n\ndata: []\n\n${END}`);
+      expect(textOf(events)).toBe('one two');
+      expect(finishOf(events)).toMatchObject({ reason: 'stop', usage: { completionTokens: 9 } });
+    });
+
+    it.each([
+      ['half an event', 'data: {"choices":[{"delta":{"content":"tw\n\n'],
+      ['an event without its field', '{"choices":[{"delta":{"content":" two"}}]}\n\n'],
+      ['three in a row', 'data: a\n\ndata: b\n\ndata: c\n\n'],
+    ])('breaks the answer otherwise: %s', (_, broken) => {
+      expect(() => read(`${text('one')}${broken}${text(' three')}${END}`)).toThrow(
+        expect.objectContaining({ code: 'backend_error', failure: 'garbage' }),
+      );
+    });
+
+    it('as the last one leaves a complete answer complete, without its usage', () => {
+      const { events, usageMissing } = read(
+        `${text('one')}data: ${JSON.stringify(finish('stop'))}\n\ndata: {"choices":[],"usa`,
+      );
+      expect(finishOf(events)).toMatchObject({ reason: 'stop', usage: { completionTokens: 1 } });
+      expect(usageMissing).toBe(true);
+    });
+
+    it('as the last one of an answer that is not complete is a cut', () => {
+      expect(() => read(`${text('one')}data: ping\n\n`)).toThrow(expect.objectContaining({ failure: 'cut' }));
+    });
+  });
 
   describe('tool calls', () => {
     it('come as vllm was recorded to send them', () => {
