@@ -79,8 +79,10 @@ export async function compose(options: ApplicationOptions): Promise<Application>
       budget: { percent: config.retry.budget_percent, perSecond: config.retry.budget_per_second },
     },
     fallbackModels: new Map(config.models.map(({ id, fallbackModels }) => [id, fallbackModels])),
+    resume: config.resume,
     onTokenGap: (model, gapMs) => telemetry.current?.tokenGap(model, gapMs),
     onAttempt: (attempt, outcome) => telemetry.current?.attemptEnded(attempt, outcome),
+    onMalformedEvent: (model, target) => telemetry.current?.malformedEvent(model, target),
     onFatal: (_, error) => options.onFatal(error),
     onTargetChange: () => reportReady(),
   });

@@ -51,6 +51,8 @@ export interface RequestTrace {
   servedModel?: ModelId;
   /** How often the answer was continued at another target, or by a restarted engine, after a part of it had been sent. */
   resumptions?: number;
+  /** Why a stream that broke did not go on; absent where nothing was left that could go on with it. */
+  notResumed?: string | undefined;
   enqueuedAt?: Milliseconds;
   dispatchedAt?: Milliseconds;
   firstTokenAt?: Milliseconds;

@@ -1,10 +1,12 @@
 /**
  * One generation, as its client sees it: one answer or one error, whatever was tried to get it. What a try brings is held back until
- * it cannot fail any more without the client noticing: a whole answer until its end, a stream until its first content.
+ * it cannot fail any more without the client noticing: a whole answer until its end, a stream until its first content. From then on
+ * a stream goes on after a failure where that is exact.
  */
 import type { CacheIsolation, GenerationSink } from '../core/backend.ts';
-import type { ServingError } from '../core/errors.ts';
-import type { GenerationEvent } from '../core/generation.ts';
+import type { Milliseconds } from '../core/clock.ts';
+import { ServingError } from '../core/errors.ts';
+import type { GenerationEvent, GenerationRequest } from '../core/generation.ts';
 import { fingerprintOf, type PrefixFingerprint } from '../scheduling/prefix-fingerprint.ts';
 import { abilitiesNeeded } from './fallback-models.ts';
 import {
@@ -14,12 +16,14 @@ import {
   type GenerationServices,
 } from './generation-attempt.ts';
 import { type PromptSize, promptSizeOf } from './prompt-size.ts';
+import { ResumableAnswer } from './resumable-answer.ts';
+import { whyNeverResumed } from './resumption.ts';
 import { type NextTry, Retries } from './retries.ts';
 import type { Target } from './targets.ts';
 
 /** Cancelled through the cancellation of its call. Its sink gets exactly one end. */
 export class ServedGeneration implements AttemptOwner {
-  readonly promptSize: PromptSize;
+  promptSize: PromptSize;
   prefix: PrefixFingerprint | undefined;
   readonly #call: GenerationCall;
   readonly #sink: GenerationSink;
@@ -31,7 +35,15 @@ export class ServedGeneration implements AttemptOwner {
   #held: GenerationEvent[] | undefined;
   /** The client has received a part of the answer. */
   #hasSent = false;
+  /** Absent where what was sent is not kept, so that it cannot go on. */
+  #answer: ResumableAnswer | undefined;
+  /** What broke the stream first. */
+  #brokenBy: ServingError | undefined;
+  /** What the next attempt asks for, where that is not the call's request. */
+  #resumed: GenerationRequest | undefined;
+  #lastTokenAt: Milliseconds | undefined;
   #isPaused = false;
+  #isOver = false;
 
   constructor(call: GenerationCall, sink: GenerationSink, services: GenerationServices) {
     this.#call = call;
@@ -41,6 +53,10 @@ export class ServedGeneration implements AttemptOwner {
     this.prefix = prefixOf(call, services.cacheIsolationOf(call.request.model));
     this.#retries = undefined;
     this.#held = undefined;
+    this.#answer = undefined;
+    this.#brokenBy = undefined;
+    this.#resumed = undefined;
+    this.#lastTokenAt = undefined;
     this.#attempt = new GenerationAttempt(call, this, services);
   }
 
@@ -66,29 +82,39 @@ export class ServedGeneration implements AttemptOwner {
     this.#attempt.resume();
   }
 
-  event(event: GenerationEvent): void {
+  event(event: GenerationEvent, now: Milliseconds): void {
     if (!this.#hasSent) {
       const isWhole = this.#call.delivery === 'whole';
       if (event.type === 'start' || (isWhole && event.type !== 'finish')) {
+        this.#noteGap(event, now);
         this.#held ??= [];
         this.#held.push(event);
         return;
       }
-      this.#hasSent = true;
-      if (this.#held !== undefined) for (const held of this.#held) this.#sink.event(held);
-      this.#held = undefined;
+      this.#begin();
     }
-    this.#sink.event(event);
+    const passed = this.#answer === undefined ? event : this.#answer.pass(event);
+    if (passed === undefined) return;
+    if (passed === 'differs') {
+      this.#differs();
+      return;
+    }
+    this.#noteGap(passed, now);
+    if (passed.type === 'finish') this.#finish(passed);
+    else this.#sink.event(passed);
   }
 
   attemptFailed(error: ServingError, target: Target | undefined): void {
-    if (this.#hasSent || this.#call.cancellation.reason !== undefined) {
-      this.#sink.fail(error);
-      return;
+    if (this.#isOver) return;
+    if (this.#call.cancellation.reason !== undefined) {
+      this.#fail(error);
+    } else if (this.#hasSent) {
+      this.#goOn(error, target);
+    } else {
+      this.#forgetAttempt();
+      this.#retries ??= this.#newRetries();
+      this.#retries.failed(error, target);
     }
-    this.#forgetAttempt();
-    this.#retries ??= this.#newRetries();
-    this.#retries.failed(error, target);
   }
 
   canMoveOn(from: Target): boolean {
@@ -96,14 +122,111 @@ export class ServedGeneration implements AttemptOwner {
     return this.#retries.canMoveOn(from);
   }
 
+  /** From here on the client has a part of the answer. */
+  #begin(): void {
+    const { request, delivery } = this.#call;
+    this.#hasSent = true;
+    const mayGoOn = delivery !== 'whole' && this.#services.resume() === 'auto';
+    if (mayGoOn && whyNeverResumed(request) === undefined) this.#answer = new ResumableAnswer();
+    if (this.#held === undefined) return;
+    for (const event of this.#held) {
+      if (event.type === 'start') this.#answer?.begun(event);
+      this.#sink.event(event);
+    }
+    this.#held = undefined;
+  }
+
+  /** Of what the client receives. */
+  #noteGap({ type }: GenerationEvent, now: Milliseconds): void {
+    if (type !== 'text' && type !== 'tool-arguments') return;
+    // Usually a token each, so the gap between two is the inter-token latency.
+    if (this.#lastTokenAt !== undefined)
+      this.#services.onTokenGap(this.#call.request.model, now - this.#lastTokenAt);
+    this.#lastTokenAt = now;
+  }
+
+  #finish(event: Extract<GenerationEvent, { type: 'finish' }>): void {
+    const { trace } = this.#call;
+    this.#isOver = true;
+    trace.finishReason = event.reason;
+    trace.usage = event.usage;
+    this.#noteResumptions();
+    this.#sink.event(event);
+  }
+
+  #fail(error: ServingError): void {
+    this.#isOver = true;
+    this.#noteResumptions();
+    // What kept it from going on is for the log.
+    const isItsOwn = this.#call.cancellation.reason !== undefined || error.code === 'deadline_exceeded';
+    this.#sink.fail(isItsOwn ? error : (this.#brokenBy ?? error));
+  }
+
+  #noteResumptions(): void {
+    const resumptions = this.#answer?.resumptions ?? 0;
+    if (resumptions > 0) this.#call.trace.resumptions = resumptions;
+  }
+
+  /** The stream broke, or what was to continue it failed. */
+  #goOn(error: ServingError, target: Target | undefined): void {
+    const { request, trace } = this.#call;
+    const answer = this.#answer;
+    const isFirst = this.#brokenBy === undefined;
+    if (isFirst && error.failure === undefined) {
+      this.#fail(error);
+      return;
+    }
+    if (answer === undefined) {
+      if (this.#services.resume() === 'auto') trace.notResumed = whyNeverResumed(request);
+      this.#fail(error);
+      return;
+    }
+    this.#brokenBy ??= error;
+    if (target !== undefined) {
+      const attempt = this.#attempt;
+      const resumption = answer.broken(attempt.request, attempt.used.answerTokens);
+      switch (resumption.mode) {
+        case 'regenerate':
+          this.#resumed = attempt.request;
+          break;
+        case 'continue':
+          this.#resumed = resumption.request;
+          this.promptSize = promptSizeOf(resumption.request);
+          break;
+        case 'complete':
+          this.#finish(answer.complete(attempt.used.promptTokens));
+          return;
+        case 'cannot':
+          trace.notResumed = resumption.reason;
+          this.#fail(error);
+          return;
+        default:
+          throw resumption satisfies never;
+      }
+    }
+    this.#retries ??= this.#newRetries();
+    // A stream has told the client its model.
+    this.#retries.keepModel();
+    this.#retries.failed(error, target);
+  }
+
+  /** The client has something else than what would follow. */
+  #differs(): void {
+    this.#call.trace.notResumed = 'the other answer differs from what was sent';
+    this.#fail(
+      this.#brokenBy ??
+        new ServingError('backend_error', { message: 'The backend did not repeat its answer.' }),
+    );
+    this.#attempt.abandon();
+  }
+
   /** Nothing of it has reached the client, so nothing of it counts. */
   #forgetAttempt(): void {
     const { trace } = this.#call;
     this.#held = undefined;
+    this.#lastTokenAt = undefined;
     delete trace.firstTokenAt;
     delete trace.unstreamed;
-    delete trace.finishReason;
-    delete trace.usage;
   }
 
   #newRetries(): Retries {
@@ -112,12 +235,13 @@ export class ServedGeneration implements AttemptOwner {
       needs: abilitiesNeeded(call.request),
       deadlineAdvice: this.#attempt.deadlineAdvice,
       again: (next) => this.#tryAgain(next),
-      fail: (error) => this.#sink.fail(error),
+      fail: (error) => this.#fail(error),
     });
   }
 
   #tryAgain(next: NextTry): void {
-    const { request } = this.#call;
+    const isResumed = this.#resumed !== undefined;
+    const request = this.#resumed ?? this.#call.request;
     const isSame = next.model === request.model;
     const call = {
       ...this.#call,
@@ -127,7 +251,7 @@ export class ServedGeneration implements AttemptOwner {
     };
     this.prefix = prefixOf(call, this.#services.cacheIsolationOf(next.model));
     this.#attempt = new GenerationAttempt(call, this, this.#services);
-    this.#attempt.enqueue(next);
+    this.#attempt.enqueue(isResumed ? { ...next, kind: 'resumed' } : next);
   }
 }
 

@@ -27,6 +27,10 @@ export interface GenerationServices extends SlotServices {
   readonly dropUnsupported: boolean;
   /** Between two tokens of one generation. */
   onTokenGap(model: string, gapMs: Milliseconds): void;
+  /** `isFirst`: of the attempt. */
+  onMalformedEvent(target: Target, event: { readonly requestId: string; readonly isFirst: boolean }): void;
+  /** Whether broken streams go on. Read with every stream: it may change while the server runs. */
+  readonly resume: () => 'auto' | 'off';
 }
 
 /** The generation that the attempt is made for. */
@@ -36,7 +40,7 @@ export interface AttemptOwner {
   /** The client cannot take more for now. */
   readonly isPaused: boolean;
   /** In order, up to `finish`. */
-  event(event: GenerationEvent): void;
+  event(event: GenerationEvent, now: Milliseconds): void;
   /** The attempt has ended without `finish`: `target` failed it; undefined: it got no slot. */
   attemptFailed(error: ServingError, target: Target | undefined): void;
   /** Another target could take the request now. */
@@ -51,12 +55,10 @@ export class GenerationAttempt implements GenerationSink, SlotWork {
   readonly #services: GenerationServices;
   #slot: Slot | undefined;
   #target: Target | undefined;
-  /** As the backend is asked, without what was dropped. */
   #request: GenerationRequest;
   #generation: Generation | undefined;
   #watch: ProgressWatch | undefined;
   #firstTokenAt: Milliseconds | undefined;
-  #lastTokenAt: Milliseconds | undefined;
   #hasBegun = false;
 
   constructor(call: GenerationCall, owner: AttemptOwner, services: GenerationServices) {
@@ -69,7 +71,6 @@ export class GenerationAttempt implements GenerationSink, SlotWork {
     this.#generation = undefined;
     this.#watch = undefined;
     this.#firstTokenAt = undefined;
-    this.#lastTokenAt = undefined;
   }
 
   get promptSize(): PromptSize {
@@ -78,6 +79,11 @@ export class GenerationAttempt implements GenerationSink, SlotWork {
 
   get prefix(): PrefixFingerprint | undefined {
     return this.#owner.prefix;
+  }
+
+  /** As the backend was asked, without what was dropped. */
+  get request(): GenerationRequest {
+    return this.#request;
   }
 
   get firstTokenAt(): Milliseconds | undefined {
@@ -114,6 +120,11 @@ export class GenerationAttempt implements GenerationSink, SlotWork {
     this.#generation?.cancel(reason);
   }
 
+  /** Its owner needs nothing more of it. */
+  abandon(): void {
+    this.#generation?.cancel(new ServingError('client_gone'));
+  }
+
   failed(error: ServingError): void {
     this.#watch?.stop();
     this.#owner.attemptFailed(error, this.#target);
@@ -122,7 +133,7 @@ export class GenerationAttempt implements GenerationSink, SlotWork {
   event(reported: GenerationEvent): void {
     const slot = this.#slot;
     if (slot === undefined || slot.isOver) return;
-    const { trace, request } = this.#call;
+    const { trace } = this.#call;
     const isBeyondLimit = this.#isBeyondLimit(reported);
     const event = isBeyondLimit ? this.#endAtLimit() : reported;
     const now = this.#services.clock.now();
@@ -133,18 +144,8 @@ export class GenerationAttempt implements GenerationSink, SlotWork {
       trace.firstTokenAt ??= now;
     }
     this.#watch?.progressed(now, { isToken: event.type !== 'start' });
-    if (event.type === 'text' || event.type === 'tool-arguments') {
-      // Usually a token each, so the gap between two is the inter-token latency.
-      if (this.#lastTokenAt !== undefined) this.#services.onTokenGap(request.model, now - this.#lastTokenAt);
-      this.#lastTokenAt = now;
-    }
-    if (event.type !== 'finish') {
-      this.#owner.event(event);
-      return;
-    }
-    trace.finishReason = event.reason;
-    trace.usage = event.usage;
-    this.#owner.event(event);
+    this.#owner.event(event, now);
+    if (event.type !== 'finish') return;
     this.#watch?.stop();
     if (isBeyondLimit) {
       slot.complete(this.#generation?.released);
@@ -174,10 +175,16 @@ export class GenerationAttempt implements GenerationSink, SlotWork {
       trace.unstreamed = true;
       this.#watch?.expectWhole(target.answerTimeoutMs);
     };
+    let isFirst = true;
+    const onMalformedEvent = () => {
+      this.#services.onMalformedEvent(target, { requestId: trace.requestId, isFirst });
+      isFirst = false;
+    };
     const options = {
       delivery,
       promptTokensFirst,
       onUnstreamed,
+      onMalformedEvent,
       ...(target.cacheIsolation === 'client' && { cacheScope: client }),
     };
     this.#watch?.waiting();

@@ -9,13 +9,32 @@ import type { Transcript } from './resume-matcher.ts';
 export type Resumption =
   /** The request as it was; its answer is compared with what was sent. */
   | { readonly mode: 'regenerate' }
-  /** Another request: its answer is what follows. */
-  | { readonly mode: 'continue'; readonly request: GenerationRequest }
+  /**
+   * Another request: its answer is what follows, and begins with `overlap`, which was sent already: blanks at the end of a message, which
+   * many chat templates cut off. `tokens`: of what was sent without the overlap.
+   */
+  | {
+      readonly mode: 'continue';
+      readonly request: GenerationRequest;
+      readonly overlap: string;
+      readonly tokens: number;
+    }
   /** It has all the tokens that it may have. */
   | { readonly mode: 'complete' }
   | { readonly mode: 'cannot'; readonly reason: string };
 
-interface BrokenAnswer {
+/** Why no answer to it can go on; undefined: it may, if what was sent is kept. */
+export function whyNeverResumed(request: GenerationRequest): string | undefined {
+  if (isDeterministic(request)) return undefined;
+  const { tools, output, logprobs, extras, input } = request;
+  if (tools !== undefined) return 'it is sampled, and it has tools';
+  if (output !== undefined || hasOutputExtra(extras))
+    return 'it is sampled, and its format constrains the answer from the beginning';
+  if (logprobs !== undefined) return 'it is sampled, and it has log-probabilities';
+  return input.kind === 'tokens' ? 'it is sampled, and its prompt is token ids' : undefined;
+}
+
+export interface BrokenAnswer {
   /** As the backend was asked. */
   readonly request: GenerationRequest;
   readonly sent: Pick<Transcript, 'isWhole' | 'textAlone'>;
@@ -26,22 +45,26 @@ interface BrokenAnswer {
 export function decideResumption({ request, sent, sentTokens }: BrokenAnswer): Resumption {
   if (!sent.isWhole) return cannot('the answer is too long to be kept');
   if (isDeterministic(request)) return { mode: 'regenerate' };
-  const reason = whyNotContinued(request);
-  if (reason !== undefined) return cannot(`it is sampled, and ${reason}`);
+  const reason = whyNeverResumed(request);
+  if (reason !== undefined) return cannot(reason);
   const text = sent.textAlone;
   if (text === undefined) return cannot('it is sampled, and more than text was sent');
-  const input = continued(request.input, text);
-  if (input === undefined) return cannot('it is sampled, and its prompt is token ids');
+  const { input } = request;
+  if (input.kind === 'tokens') return cannot('it is sampled, and its prompt is token ids');
   const { maxTokens, minTokens } = request.limits;
   if (maxTokens !== undefined && sentTokens >= maxTokens) return { mode: 'complete' };
+  const kept = input.kind === 'text' ? text : text.trimEnd();
+  const overlap = text.slice(kept.length);
+  const tokens = overlap === '' ? sentTokens : Math.max(0, sentTokens - 1);
   // The answer has begun, so what comes before an answer is over.
   const { thinking: _, ...others } = request;
   const limits = {
     ...request.limits,
-    ...(maxTokens !== undefined && { maxTokens: maxTokens - sentTokens }),
-    ...(minTokens !== undefined && { minTokens: Math.max(0, minTokens - sentTokens) }),
+    ...(maxTokens !== undefined && { maxTokens: maxTokens - tokens }),
+    ...(minTokens !== undefined && { minTokens: Math.max(0, minTokens - tokens) }),
   };
-  return { mode: 'continue', request: { ...others, input, limits } };
+  const next = kept === '' ? request : { ...others, input: continued(input, kept), limits };
+  return { mode: 'continue', request: next, overlap, tokens };
 }
 
 /** Generated twice it is the same, as far as its server is deterministic. */
@@ -49,27 +72,13 @@ function isDeterministic({ sampling: { temperature, topK, seed } }: GenerationRe
   return temperature === 0 || topK === 1 || seed !== undefined;
 }
 
-/** What a continuation of the text would not know of. */
-function whyNotContinued({ tools, output, logprobs, extras }: GenerationRequest): string | undefined {
-  if (tools !== undefined) return 'it has tools';
-  if (output !== undefined) return 'its format constrains the answer from the beginning';
-  if (logprobs !== undefined) return 'it has log-probabilities';
-  if (extras !== undefined && OUTPUT_EXTRAS.some((name) => Object.hasOwn(extras, name)))
-    return 'its format constrains the answer from the beginning';
-  return undefined;
+function hasOutputExtra(extras: GenerationRequest['extras']): boolean {
+  return extras !== undefined && OUTPUT_EXTRAS.some((name) => Object.hasOwn(extras, name));
 }
 
-function continued(input: GenerationInput, text: string): GenerationInput | undefined {
-  switch (input.kind) {
-    case 'text':
-      return { kind: 'text', prompt: input.prompt + text };
-    case 'chat':
-      return { kind: 'chat', messages: continuedMessages(input, text), continuesLast: true };
-    case 'tokens':
-      return undefined;
-    default:
-      return input satisfies never;
-  }
+function continued(input: Exclude<GenerationInput, { kind: 'tokens' }>, text: string): GenerationInput {
+  if (input.kind === 'text') return { kind: 'text', prompt: input.prompt + text };
+  return { kind: 'chat', messages: continuedMessages(input, text), continuesLast: true };
 }
 
 function continuedMessages(

@@ -74,7 +74,7 @@ export class Retries {
   readonly #request: RetriedRequest;
   /** The model that is being asked. */
   #model: ModelId;
-  readonly #fallbacks: ModelId[];
+  #fallbacks: ModelId[];
   /** Targets that have failed the request. */
   readonly #failed = new Set<TargetId>();
   /** Of those, the ones that never get it again. */
@@ -104,6 +104,11 @@ export class Retries {
     this.#note(cause, target);
     if (cause === undefined) this.#request.fail(error);
     else this.#decide({ error, cause });
+  }
+
+  /** From now on no other model is asked. */
+  keepModel(): void {
+    this.#fallbacks = [];
   }
 
   /** Another target of the model could take the request now, instead of `from`. */

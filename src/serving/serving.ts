@@ -40,8 +40,11 @@ interface ServingOptions extends TargetsOptions {
   readonly fallbackModels: ReadonlyMap<ModelId, readonly ModelId[]>;
   /** From 0 up to, not including, 1; absent: Math.random. */
   readonly random?: () => number;
+  /** Whether streams that break go on. */
+  readonly resume: 'auto' | 'off';
   readonly onTokenGap: (model: ModelId, gapMs: Milliseconds) => void;
   readonly onAttempt?: (attempt: Attempt, outcome: AttemptOutcome) => void;
+  readonly onMalformedEvent?: (model: ModelId, target: string) => void;
   /** An embedded model could not be loaded at the start: missing, corrupt, not to be fetched, or no engine for it. */
   readonly onFatal: (target: Target, error: ServingError) => void;
   readonly onTargetChange?: () => void;
@@ -81,7 +84,9 @@ export class Serving {
       clock,
       dispatcher: this.#dispatcher,
       queueTimeoutMs: options.queueTimeoutMs,
+      resume: () => options.resume,
       onTokenGap: options.onTokenGap,
+      onMalformedEvent: this.#onMalformedEvent,
       dropUnsupported: options.dropUnsupported,
       cacheIsolationOf: (model) => targets.cacheIsolationOf(model),
       findTarget: (model, id) => targets.find(model, id),
@@ -144,6 +149,13 @@ export class Serving {
     this.#dispatcher.close();
     await Promise.allSettled(this.targets.all.map(({ backend }) => backend.close()));
   }
+
+  readonly #onMalformedEvent: GenerationServices['onMalformedEvent'] = ({ model, id }, event) => {
+    this.#options.onMalformedEvent?.(model, id);
+    if (!event.isFirst) return;
+    const fields = { model, target: id, requestId: event.requestId };
+    this.#options.log.warn('the backend sent an event that cannot be read', fields);
+  };
 
   readonly #onAttemptEnded = (target: Target, error: ServingError | undefined, attempt: Attempt): void => {
     this.#options.onAttempt?.(attempt, outcomeOf(error));

@@ -128,6 +128,8 @@ export function requestFields({
     completionTokens: usage?.completionTokens,
     finishReason: trace.finishReason,
     errorCode: trace.errorCode,
+    resumed: trace.resumptions,
+    notResumed: trace.notResumed,
     droppedFields: trace.droppedFields?.length ? trace.droppedFields : undefined,
     queueMs: trace.enqueuedAt === undefined ? undefined : timings.queueMs,
     ttftMs: trace.firstTokenAt === undefined ? undefined : timings.ttftMs,
@@ -207,6 +209,8 @@ function requestText(fields: LogFields): string {
     typeof ttftMs === 'number' ? `first token after ${durationText(ttftMs)}` : undefined,
     finishReason === 'stop' ? undefined : finishReason,
     cancelPhase === undefined ? undefined : `cancelled while ${cancelPhase}`,
+    fields.resumed === undefined ? undefined : `resumed ${fields.resumed} times`,
+    fields.notResumed === undefined ? undefined : `not resumed: ${fields.notResumed}`,
     Array.isArray(droppedFields) ? `dropped ${droppedFields.join(' ')}` : undefined,
     `id ${fields.requestId}`,
   ].filter((fact) => fact !== undefined);

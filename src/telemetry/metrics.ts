@@ -113,6 +113,11 @@ export class Metrics {
     'Connections closed unread, by the setting whose bound was reached.',
     ['bound'],
   );
+  readonly #resumptions = this.#counter(
+    'resumptions_total',
+    'Streams that broke in the middle, by what came of them: resumed, each time that one went on; not_resumed: it could not go on exactly.',
+    ['model', 'outcome'],
+  );
   readonly #malformedEvents = this.#counter(
     'malformed_events_total',
     'Events of a backend’s stream that could not be read: skipped, or the end of their answer.',
@@ -135,6 +140,8 @@ export class Metrics {
     const { model } = trace;
     if (model === undefined) return;
     if (trace.lackedRetryBudget) this.#budgetExhausted.add(1, model);
+    if (trace.resumptions !== undefined) this.#resumptions.add(trace.resumptions, model, 'resumed');
+    if (trace.notResumed !== undefined) this.#resumptions.add(1, model, 'not_resumed');
     const timings = timingsOf(trace, endedAt);
     if (trace.dispatchedAt !== undefined) this.#queueTime.observe(model, timings.queueMs / 1000);
     if (trace.batch) this.#batchSize.observe(model, trace.batch.size);

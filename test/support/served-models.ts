@@ -20,6 +20,9 @@ export interface Asked {
   error(): ServingError | undefined;
   /** How often its sink got an end. */
   ends(): number;
+  /** Its client reads no more, for now. */
+  pause(): void;
+  resume(): void;
 }
 
 interface AskOptions {
@@ -34,6 +37,7 @@ export class ServedModels {
   readonly serving: Serving;
   readonly targets: readonly Target[];
   readonly warnings: string[] = [];
+  readonly gapsMs: number[] = [];
   /** What the random part of a pause is. */
   random = 0.5;
   readonly #backends = new Map<string, FakeBackend>();
@@ -47,6 +51,7 @@ export class ServedModels {
       readonly fallbackModels?: Readonly<Record<string, readonly string[]>>;
       readonly dropUnsupported?: boolean;
       readonly queueTimeoutMs?: number;
+      readonly resume?: 'auto' | 'off';
     } = {},
   ) {
     this.targets = Object.entries(targets).map(([id, changes]) => {
@@ -64,9 +69,10 @@ export class ServedModels {
       scheduler: { ...SCHEDULER, maxQueue: 1000, maxBatchSize: 8 },
       queueTimeoutMs: options.queueTimeoutMs ?? 60_000,
       retry: { ...RETRY, ...options.retry },
+      resume: options.resume ?? 'auto',
       fallbackModels: new Map(Object.entries(options.fallbackModels ?? {})),
       random: () => this.random,
-      onTokenGap: () => {},
+      onTokenGap: (_, gapMs) => void this.gapsMs.push(gapMs),
       onFatal: () => {},
     });
   }
@@ -106,7 +112,7 @@ export class ServedModels {
       cancellation,
       deadlineAt: this.clock.now() + deadlineMs,
     };
-    this.serving.generate(call, {
+    const generation = this.serving.generate(call, {
       event: (event) => {
         events.push(event);
         if (event.type !== 'finish') return;
@@ -126,6 +132,8 @@ export class ServedModels {
       outcome: () => outcome,
       error: () => failure,
       ends: () => ends,
+      pause: () => generation.pause(),
+      resume: () => generation.resume(),
     };
   }
 

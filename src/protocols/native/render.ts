@@ -81,6 +81,13 @@ export const GenerateAnswer = Type.Object({
   }),
   usage: UsageSchema,
   timings: Timings,
+  resumed: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      description:
+        'In a stream: how often it went on at another backend, or a restarted engine, after a part of it had been sent.',
+    }),
+  ),
   batch: Batch,
   attempts: Type.Optional(
     Type.Integer({ minimum: 2, description: 'How often it was tried, where the first try failed.' }),
@@ -200,6 +207,7 @@ function renderEnd(
     finish_reason: result.finishReason,
     usage: renderUsage(result.usage),
     timings: { queue_ms: queueMs, ttft_ms: ttftMs, generate_ms: generateMs, total_ms: totalMs },
+    ...(trace.resumptions !== undefined && { resumed: trace.resumptions }),
     batch: trace.batch,
     ...triesOf(trace, model),
   };

@@ -23,6 +23,7 @@ function start({ slots = 1, backend = new FakeBackend() } = {}) {
     scheduler: SCHEDULER,
     queueTimeoutMs: 5000,
     retry: NO_RETRY,
+    resume: 'auto',
     fallbackModels: new Map(),
     onTokenGap: () => {},
     onFatal: () => {},

@@ -41,6 +41,7 @@ describe('serving a generation', () => {
       scheduler: { ...SCHEDULER, maxBatchSize: 8 },
       queueTimeoutMs: 5000,
       retry: NO_RETRY,
+      resume: 'auto',
       fallbackModels: new Map(),
       onTokenGap: (_model, gapMs) => void gapsMs.push(gapMs),
       onFatal: () => {},

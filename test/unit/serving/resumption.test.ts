@@ -54,6 +54,38 @@ describe('an answer that was cut', () => {
     });
   });
 
+  it.each([' ', '\n\n', ' \n'])('leaves %j at the end of a message to be generated again', (overlap) => {
+    const { input } = chatRequest('tell');
+    const decided = decide(
+      { input, limits: { stop: [], maxTokens: 10 } },
+      { sent: { textAlone: `once${overlap}` } },
+    );
+    expect(decided).toMatchObject({
+      mode: 'continue',
+      overlap,
+      tokens: 1,
+      request: { input: { messages: [{}, { content: 'once' }] }, limits: { maxTokens: 9 } },
+    });
+  });
+
+  it('of which only blanks were sent begins again', () => {
+    const { input } = chatRequest('tell');
+    expect(decide({ input }, { sentTokens: 1, sent: { textAlone: '\n' } })).toMatchObject({
+      mode: 'continue',
+      overlap: '\n',
+      tokens: 0,
+      request: { input },
+    });
+  });
+
+  it('keeps the blanks at the end of a raw prompt', () => {
+    expect(decide({ input: { kind: 'text', prompt: 'a' } }, { sent: { textAlone: 'b ' } })).toMatchObject({
+      overlap: '',
+      tokens: 2,
+      request: { input: { prompt: 'ab ' } },
+    });
+  });
+
   it('may have only the tokens that are left, and has to have fewer', () => {
     expect(decide({ limits: { stop: ['x'], maxTokens: 10, minTokens: 5 } })).toMatchObject({
       request: { limits: { stop: ['x'], maxTokens: 8, minTokens: 3 } },

@@ -51,7 +51,7 @@ describe('a request that fails before its client has received anything', () => {
   });
 
   it('is final once a stream has content, unless it can be continued', async () => {
-    const models = new ServedModels({ one: {}, other: {} });
+    const models = new ServedModels({ one: {}, other: {} }, { resume: 'off' });
     const asked = models.ask();
     await models.clock.settle();
     models.lastAt('one').send(TEXT);
