@@ -40,6 +40,7 @@ const slow = [
       'batching',
       'configuration',
       'examples',
+      'faults',
       'fuzz-routes',
       'hostile-bodies',
       'large-bodies',

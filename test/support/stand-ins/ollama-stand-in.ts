@@ -66,6 +66,11 @@ export async function startOllamaStandIn(options: OllamaStandInOptions = {}): Pr
   return Object.assign(standIn, { loads: () => play.loads });
 }
 
+/** What the stand-in says, for other servers. */
+export function ollamaPlay(options: OllamaStandInOptions & { readonly model: string }): Play {
+  return new OllamaPlay(options);
+}
+
 class OllamaPlay implements Play {
   readonly serverError = JSON.stringify({ error: 'llama runner process has terminated' });
   readonly #options: OllamaStandInOptions & { readonly model: string };

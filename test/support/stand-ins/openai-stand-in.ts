@@ -72,7 +72,12 @@ const THOUGHT = 'Let me think.';
 
 export function startOpenAiStandIn(options: OpenAiStandInOptions = {}): Promise<StandIn> {
   const model = options.model ?? 'smollm2';
-  return startStandIn(new OpenAiPlay({ ...options, model }), { ...options, model });
+  return startStandIn(openAiPlay({ ...options, model }), { ...options, model });
+}
+
+/** What the stand-in says, for other servers. */
+export function openAiPlay(options: OpenAiStandInOptions & { readonly model: string }): Play {
+  return new OpenAiPlay(options);
 }
 
 class OpenAiPlay implements Play {
