@@ -163,7 +163,7 @@ export class Retries {
       other: dispatcher.alternative(this.#model, needs),
       hasFallbackModel: fallback !== undefined,
       timeLeftMs: this.#call.deadlineAt - now,
-      retryAfterMs: error.retryAfterSeconds === undefined ? undefined : error.retryAfterSeconds * 1000,
+      retryAfterMs: waitAskedFor(error),
       hasBudget: retries.budget.allows(now),
       random: retries.random(),
     });
@@ -249,4 +249,10 @@ export class Retries {
       this.#services.retries.onFallbackSkipped({ model: request.model, fallback, requestId, reason });
     }
   }
+}
+
+/** By the server. Errors of other causes have a Retry-After of our own, for the client. */
+function waitAskedFor({ failure, retryAfterSeconds }: ServingError): Milliseconds | undefined {
+  if (failure !== 'rate_limited' && failure !== 'overloaded') return undefined;
+  return retryAfterSeconds === undefined ? undefined : retryAfterSeconds * 1000;
 }

@@ -2,7 +2,7 @@
  * The use cases that the edge calls: generate, embed, which models there are, readiness, drain. Wires them to the scheduler and
  * the targets; owns the targets' monitors and reports their state to the scheduler.
  */
-import type { Embeddings, GenerationSink, TargetStatus } from '../core/backend.ts';
+import type { Ability, Embeddings, GenerationSink, TargetStatus } from '../core/backend.ts';
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import type { ErrorCode, ServingError } from '../core/errors.ts';
 import type { FailureCause } from '../core/failure.ts';
@@ -99,7 +99,7 @@ export class Serving {
         fallbacksOf: (model) => fallbackChain(model, options.fallbackModels),
         whyUnable: (model, needs) => {
           const ability = missingAbility(targets.of(model), needs);
-          return ability === undefined ? undefined : `it cannot ${ability}`;
+          return ability === undefined ? undefined : `it does not support ${ABILITY_NAMES[ability]}`;
         },
         onFallbackSkipped: ({ reason, ...fields }) =>
           options.log.warn(`a fallback model was skipped: ${reason}`, fields),
@@ -222,6 +222,14 @@ function schedulerTarget(target: Target): SchedulerTarget {
     cachesPrefixes: cacheIsolation !== undefined,
   };
 }
+
+const ABILITY_NAMES: Readonly<Record<Ability, string>> = {
+  generate: 'generation',
+  tools: 'tools',
+  think: 'thinking',
+  see: 'images',
+  embed: 'embeddings',
+};
 
 /** Not the fault of the request or its target: the client left, or its time ran out. */
 const CANCELLATIONS: ReadonlySet<ErrorCode> = new Set(['client_gone', 'deadline_exceeded', 'draining']);

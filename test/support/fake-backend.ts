@@ -36,6 +36,8 @@ export interface FakeRun {
   readonly signal: AbortSignal;
   readonly cacheScope: string | undefined;
   readonly delivery: GenerateOptions['delivery'];
+  /** By `finish`, a failure or a cancellation. */
+  readonly hasEnded: boolean;
   /** Whether its sink takes no more for now. */
   isPaused: boolean;
   /** It asks its server for the whole answer. */
@@ -77,6 +79,9 @@ export class FakeBackend implements Backend {
       signal: cancelled.signal,
       cacheScope,
       delivery,
+      get hasEnded() {
+        return ending.ended;
+      },
       isPaused: false,
       askWhole: () => onUnstreamed?.(),
       send: (event) => ending.event(event),

@@ -4,8 +4,8 @@ import type { ServingError } from '../../src/core/errors.ts';
 import type { GenerationEvent, GenerationRequest } from '../../src/core/generation.ts';
 import { silentLog } from '../../src/core/log.ts';
 import type { RequestTrace } from '../../src/core/request-trace.ts';
-import type { RetrySettings } from '../../src/serving/serving.ts';
-import { Serving } from '../../src/serving/serving.ts';
+import type { ServedGeneration } from '../../src/serving/generate.ts';
+import { type RetrySettings, Serving } from '../../src/serving/serving.ts';
 import type { Target } from '../../src/serving/targets.ts';
 import { FakeBackend, type FakeRun, fakeTarget, textRequest } from './fake-backend.ts';
 import { FakeClock } from './fake-clock.ts';
@@ -14,6 +14,7 @@ import { RETRY, SCHEDULER } from './scheduling.ts';
 export interface Asked {
   readonly trace: RequestTrace;
   readonly cancellation: Cancellation;
+  readonly generation: ServedGeneration;
   readonly events: GenerationEvent[];
   /** `finished`, or the error's code; undefined while it runs. */
   outcome(): string | undefined;
@@ -128,6 +129,7 @@ export class ServedModels {
     return {
       trace,
       cancellation,
+      generation,
       events,
       outcome: () => outcome,
       error: () => failure,
@@ -135,6 +137,11 @@ export class ServedModels {
       pause: () => generation.pause(),
       resume: () => generation.resume(),
     };
+  }
+
+  usedAt(target: string): number {
+    const found = this.targets.find(({ id }) => id === target);
+    return found === undefined ? 0 : this.serving.usedOf(found).slots;
   }
 
   slotsUsed(): number {
