@@ -9,7 +9,7 @@ import { type Asked, ServedModels } from '../../support/served-models.ts';
 
 const MAX_TRIES = 3;
 const FALLBACKS = { m: ['second'], second: ['m'] };
-const TARGETS = ['one', 'two', 'spare', 'other'] as const;
+const TARGETS = ['one', 'two', 'spare', 'other', 'alone'] as const;
 
 type Step =
   | { readonly kind: 'ask'; readonly whole: boolean; readonly model: string; readonly deadlineMs: number }
@@ -24,23 +24,26 @@ type Step =
   | { readonly kind: 'state'; readonly target: (typeof TARGETS)[number]; readonly state: TargetState }
   | { readonly kind: 'advance'; readonly ms: number; readonly random: number };
 
-const causes = fc.constantFrom(undefined, ...(Object.keys(FAILURES) as FailureCause[]));
+const causes = fc.oneof(
+  fc.constantFrom<FailureCause>('reset', 'server_error', 'cut', 'rate_limited'),
+  fc.constantFrom(undefined, ...(Object.keys(FAILURES) as FailureCause[])),
+);
 const pick = fc.nat({ max: 1000 });
 
 const anyStep: fc.Arbitrary<Step> = fc.oneof(
   {
-    weight: 5,
+    weight: 3,
     arbitrary: fc.record({
       kind: fc.constant('ask' as const),
       whole: fc.boolean(),
-      model: fc.constantFrom('m', 'm', 'm', 'second'),
+      model: fc.constantFrom('m', 'm', 'second', 'lonely', 'lonely'),
       deadlineMs: fc.constantFrom(50, 500, 5000, 60_000),
     }),
   },
   {
-    weight: 5,
+    weight: 8,
     arbitrary: fc.record({
-      kind: fc.constantFrom('text' as const, 'start' as const, 'finish' as const),
+      kind: fc.constantFrom('text' as const, 'text' as const, 'start' as const, 'finish' as const),
       pick,
     }),
   },
@@ -74,7 +77,13 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
 
 class FaultyWorld {
   readonly models = new ServedModels(
-    { one: {}, two: {}, spare: { role: 'fallback' }, other: { model: 'second', slots: 1 } },
+    {
+      one: {},
+      two: {},
+      spare: { role: 'fallback' },
+      other: { model: 'second', slots: 1 },
+      alone: { model: 'lonely' },
+    },
     { fallbackModels: FALLBACKS, retry: { attempts: MAX_TRIES }, queueTimeoutMs: 2000 },
   );
   readonly asked: Asked[] = [];
@@ -138,7 +147,7 @@ function errorOf({ cause, retryAfterSeconds }: Extract<Step, { readonly kind: 'f
 
 it('whatever fails: each request ends once, its content comes from one try, tries are bounded, and nothing is left', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(anyStep, { maxLength: 60 }), async (steps) => {
+    fc.asyncProperty(fc.array(anyStep, { minLength: 20, maxLength: 100, size: 'max' }), async (steps) => {
       const world = new FaultyWorld();
       world.models.serving.start();
       for (const step of steps) await world.apply(step);
