@@ -87,8 +87,6 @@ export interface RetryPlace extends TargetNeeds {
 
 /** What the other targets of a model offer a request that is tried again. */
 export interface Alternative {
-  /** One of them has a free slot. */
-  readonly free: boolean;
   /** One of them has answered its recent requests. */
   readonly healthy: boolean;
 }

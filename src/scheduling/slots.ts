@@ -153,15 +153,13 @@ export class Slots {
   /** What the targets that serve now offer such a request; undefined where none may get it. */
   alternative(needs: TargetNeeds): Alternative | undefined {
     let found = false;
-    let free = false;
     let healthy = false;
     for (const target of this.#targets.values()) {
       if (!serves(target) || !meets(target, needs)) continue;
       found = true;
-      free ||= this.hasRoom(target, 0);
       healthy ||= target.state === 'ready' && !target.degraded;
     }
-    return found ? { free, healthy } : undefined;
+    return found ? { healthy } : undefined;
   }
 
   /** A target that may get such a request serves now, or will when it has loaded. */

@@ -151,14 +151,13 @@ describe('what other targets offer', () => {
     expect(scheduler.alternative('unknown', { avoid: new Set() })).toBeUndefined();
   });
 
-  it('is a free slot, and health', () => {
-    const { scheduler, set, tick } = start({ one: {}, other: {} });
+  it('is healthy where one of them is', () => {
+    const { scheduler, set } = start({ one: {}, other: {} });
     const needs = { avoid: new Set(['one']) };
-    expect(scheduler.alternative('m', needs)).toEqual({ free: true, healthy: true });
-    for (const id of ['a', 'b']) scheduler.enqueue(entry(id), 0);
-    tick();
-    expect(scheduler.alternative('m', needs)).toEqual({ free: false, healthy: true });
+    expect(scheduler.alternative('m', needs)).toEqual({ healthy: true });
     set('other', { degraded: true });
-    expect(scheduler.alternative('m', needs)).toEqual({ free: false, healthy: false });
+    expect(scheduler.alternative('m', needs)).toEqual({ healthy: false });
+    set('other', { state: 'probing' });
+    expect(scheduler.alternative('m', needs)).toEqual({ healthy: false });
   });
 });

@@ -3,9 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { FAILURES, type FailureCause } from '../../../src/core/failure.ts';
 import { decideRetry, type FailedTry } from '../../../src/scheduling/retry-policy.ts';
 
-const HEALTHY = { free: true, healthy: true };
-const BUSY = { free: false, healthy: true };
-const FAILING = { free: true, healthy: false };
+const HEALTHY = { healthy: true };
+const FAILING = { healthy: false };
 
 /** The first of three tries has failed, and nothing else is there. */
 function failed(changes: Partial<FailedTry> = {}): FailedTry {
@@ -36,7 +35,6 @@ describe('a try that failed', () => {
 
   it.each(cases)('with %s is followed by one at another target, at once and uncharged', (cause) => {
     expect(decideRetry(failed({ cause, other: HEALTHY }))).toEqual({ type: 'elsewhere', isCharged: false });
-    expect(decideRetry(failed({ cause, other: BUSY }))).toEqual({ type: 'elsewhere', isCharged: false });
   });
 
   it.each(at('any'))('with %s is followed by one at the same target, after a pause', (cause) => {
@@ -119,7 +117,7 @@ it('whatever happens: no more tries than allowed at one model, no pause beyond t
     tries: fc.integer({ min: 1, max: 12 }),
     maxTries: fc.integer({ min: 1, max: 10 }),
     silences: fc.integer({ min: 0, max: 3 }),
-    other: fc.constantFrom(undefined, HEALTHY, BUSY, FAILING),
+    other: fc.constantFrom(undefined, HEALTHY, FAILING),
     hasFallbackModel: fc.boolean(),
     timeLeftMs: fc.integer({ min: -10, max: 5000 }),
     retryAfterMs: fc.option(fc.integer({ min: 1000, max: 10_000 }), { nil: undefined }),

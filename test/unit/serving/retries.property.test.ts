@@ -84,7 +84,8 @@ class FaultyWorld {
       other: { model: 'second', slots: 1 },
       alone: { model: 'lonely' },
     },
-    { fallbackModels: FALLBACKS, retry: { attempts: MAX_TRIES }, queueTimeoutMs: 2000 },
+    // These backends do not repeat themselves: nothing is resumed.
+    { fallbackModels: FALLBACKS, retry: { attempts: MAX_TRIES }, queueTimeoutMs: 2000, resume: 'off' },
   );
   readonly asked: Asked[] = [];
 
