@@ -1,14 +1,16 @@
 /** The composition root: configuration in, running application out. The only place that wires things together. */
 import type { BackendEnvironment } from './backends/backend-definition.ts';
-import type { Config } from './config/config.ts';
-import { isLoopbackHost } from './config/rules.ts';
+import { type Config, ConfigError } from './config/config.ts';
+import type { LoadedConfig } from './config/load.ts';
+import { planReload, type ReloadPlan } from './config/reload-plan.ts';
+import { createTargets, edgeSettings, servingSettings, targetSettings } from './configured.ts';
 import type { ServedModel } from './core/backend.ts';
-import { ServingError } from './core/errors.ts';
+import { ServingError, toServingError } from './core/errors.ts';
 import type { ApplicationLog } from './core/log.ts';
 import type { Telemetry } from './core/request-trace.ts';
 import { BodyBudget } from './http/body-limits.ts';
-import { parseRanges } from './http/client-address.ts';
 import { ConnectionLimit } from './http/limits.ts';
+import type { ReloadOutcome } from './http/routes/admin.ts';
 import { buildServer } from './http/server.ts';
 import type { EdgeSettings } from './http/settings.ts';
 import { findModel } from './models/catalog.ts';
@@ -32,13 +34,17 @@ interface ApplicationOptions {
   readonly onDownloadProgress: (progress: DownloadProgress) => void;
   /** The default model can be used, for the first time. */
   readonly onReady?: (model: ServedModel) => void;
-  /** An embedded model cannot be downloaded or loaded. */
+  /** Reads the configuration again, from where it came. Throws ConfigError. */
+  readonly readConfig: () => Promise<LoadedConfig>;
+  /** An embedded model cannot be downloaded or loaded, at the start. */
   readonly onFatal: (error: ServingError) => void;
 }
 
 interface Application {
   /** Listens, then downloads and warms up in the background; resolves with the address once it listens. */
   start(): Promise<string>;
+  /** Puts the configuration in force as it is by now. `trigger`: who asks, for the log, which also has the outcome. */
+  reload(trigger: string): void;
   /** Finishes the requests under way within the grace period, which `delays` puts off, then closes. */
   stop(ending: { readonly delays: boolean }): Promise<void>;
   /** Ends everything now. */
@@ -49,37 +55,13 @@ interface Application {
 
 export async function compose(options: ApplicationOptions): Promise<Application> {
   const { config, log, version } = options;
-  const targets = createTargets(options);
+  const environment = { ...options, clock: systemClock, hubUrl: config.cache.hub_url };
   const telemetry: { current?: Telemetry } = {};
   const serving = new Serving({
     clock: systemClock,
     log,
-    targets,
-    defaultModel: config.default_model,
-    aliases: new Map(
-      config.models.flatMap(({ id, aliases }) => aliases.map((alias) => [alias, id] as const)),
-    ),
-    dropUnsupported: config.compatibility === 'lenient',
-    scheduler: {
-      mode: config.scheduler.mode,
-      order: config.scheduler.order,
-      maxBatchSize: config.scheduler.max_batch_size,
-      windowMs: config.scheduler.window_ms,
-      maxQueue: config.scheduler.max_queue,
-      maxQueuePerClient: config.scheduler.max_queue_per_client ?? Number.POSITIVE_INFINITY,
-      maxQueueBytes: config.scheduler.max_queue_bytes,
-      maxBatchTokens: config.scheduler.max_batch_tokens ?? Number.POSITIVE_INFINITY,
-      maxTokensInFlight: config.scheduler.max_tokens_in_flight ?? Number.POSITIVE_INFINITY,
-      agingMs: config.scheduler.aging_ms,
-      maxOvertakes: config.scheduler.max_overtakes,
-    },
-    queueTimeoutMs: config.scheduler.queue_timeout_ms,
-    retry: {
-      attempts: config.retry.attempts,
-      budget: { percent: config.retry.budget_percent, perSecond: config.retry.budget_per_second },
-    },
-    fallbackModels: new Map(config.models.map(({ id, fallbackModels }) => [id, fallbackModels])),
-    resume: config.resume,
+    targets: createTargets(config, environment),
+    ...servingSettings(config),
     onTokenGap: (model, gapMs) => telemetry.current?.tokenGap(model, gapMs),
     onAttempt: (attempt, outcome) => telemetry.current?.attemptEnded(attempt, outcome),
     onMalformedEvent: (model, target) => telemetry.current?.malformedEvent(model, target),
@@ -88,22 +70,25 @@ export async function compose(options: ApplicationOptions): Promise<Application>
   });
   let isReported = false;
   const reportReady = () => {
-    if (isReported || serving.targets.readiness({ draining: false }).status !== 'ready') return;
+    const { targets } = serving;
+    if (isReported || targets.readiness({ draining: false }).status !== 'ready') return;
     isReported = true;
-    const model = serving.targets.list().find(({ id }) => id === config.default_model);
+    const model = targets.list().find(({ id }) => id === targets.defaultModel);
     if (model !== undefined) options.onReady?.(model);
   };
   const edge = edgeSettings(config);
   const bodyBudget = new BodyBudget(edge);
   const connectionLimit = new ConnectionLimit(edge);
   telemetry.current = createTelemetry({ serving, log, version, bodyBudget, connectionLimit });
+  const reloader = new Reloader({ ...options, serving, edge, environment });
   const server = buildServer({
     clock: systemClock,
     log,
     telemetry: telemetry.current,
     serving,
     version,
-    pull: pullForClients(options),
+    pull: pullForClients(options, () => reloader.running),
+    reload: () => reloader.reload('POST /admin/reload'),
     settings: edge,
     bodyTimeoutSeconds: config.server.body_timeout_seconds,
     bodyBudget,
@@ -124,8 +109,9 @@ export async function compose(options: ApplicationOptions): Promise<Application>
       serving.start();
       return address;
     },
+    reload: (trigger) => reloader.reloadLater(trigger),
     stop: async ({ delays }) => {
-      const { shutdown_delay_seconds, shutdown_grace_seconds } = config.server;
+      const { shutdown_delay_seconds, shutdown_grace_seconds } = reloader.running.server;
       await serving.drain.run({
         delayMs: delays ? shutdown_delay_seconds * 1000 : 0,
         graceMs: shutdown_grace_seconds * 1000,
@@ -140,28 +126,102 @@ export async function compose(options: ApplicationOptions): Promise<Application>
   };
 }
 
-function createTargets({ config, ...options }: ApplicationOptions): Target[] {
-  const environment: BackendEnvironment = { clock: systemClock, hubUrl: config.cache.hub_url, ...options };
-  return config.models.flatMap((model) =>
-    model.targets.map(({ name, weight, role, definition, values, slotsConfigured }) => ({
-      id: name,
-      model: model.id,
-      weight,
-      role,
-      backendName: definition.name,
-      upstreamModel: values.model,
-      backend: definition.create(values, environment),
-      embedded: definition.embedded,
-      slots: values.slots,
-      slotsConfigured,
-      cacheIsolation: definition.cacheIsolation?.(values),
-      firstTokenTimeoutMs: values.first_token_timeout_ms,
-      idleTimeoutMs: values.idle_timeout_ms,
-      answerTimeoutMs: values.answer_timeout_ms,
-      status: { state: 'loading', loaded: false },
-      health: 'starting',
-    })),
-  );
+interface ReloaderOptions extends ApplicationOptions {
+  readonly serving: Serving;
+  readonly edge: EdgeSettings;
+  readonly environment: BackendEnvironment;
+}
+
+/**
+ * Puts another configuration in force, one reload at a time. The new one is read and checked whole, and its targets are created, before
+ * anything changes; then all of it changes in one turn of the event loop.
+ */
+class Reloader {
+  readonly #options: ReloaderOptions;
+  #running: Config;
+  #isReloading = false;
+  /** Asked for while another reload was under way. */
+  #next: string | undefined;
+
+  constructor(options: ReloaderOptions) {
+    this.#options = options;
+    this.#running = options.config;
+  }
+
+  /** The configuration in force. */
+  get running(): Config {
+    return this.#running;
+  }
+
+  /** `trigger`: for the log. Throws `reload_in_progress`, `draining`, or `invalid_configuration`; then nothing has changed. */
+  async reload(trigger: string): Promise<ReloadOutcome> {
+    const { log, serving, readConfig } = this.#options;
+    if (serving.drain.draining)
+      throw new ServingError('draining', { message: 'The server is shutting down.', retryAfterSeconds: 1 });
+    if (this.#isReloading) throw new ServingError('reload_in_progress');
+    this.#isReloading = true;
+    try {
+      const { config, warnings } = await readConfig();
+      for (const warning of warnings) log.warn(warning);
+      const { changed, needsRestart } = this.#apply(planReload(this.#running, config));
+      const staying = needsRestart.length === 0 ? {} : { needsRestart };
+      log.info(`${trigger}: ${changed.length === 0 ? 'nothing has changed' : 'configuration reloaded'}`, {
+        ...(changed.length > 0 && { changed }),
+        ...staying,
+      });
+      return { changed, unchanged_needs_restart: needsRestart };
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      log.error(`${trigger}: the configuration was not reloaded, nothing has changed: ${error.message}`);
+      throw new ServingError('invalid_configuration', { message: error.message });
+    } finally {
+      this.#isReloading = false;
+      this.#reloadNext();
+    }
+  }
+
+  /** As `reload`, for who waits for no answer: it comes after a reload that is under way, and its failure is in the log. */
+  reloadLater(trigger: string): void {
+    if (this.#isReloading) {
+      this.#next = trigger;
+      return;
+    }
+    this.reload(trigger).catch((error: unknown) => {
+      const { code, message } = toServingError(error);
+      if (code !== 'invalid_configuration') this.#options.log.error(`${trigger}: not reloaded: ${message}`);
+    });
+  }
+
+  #reloadNext(): void {
+    const next = this.#next;
+    this.#next = undefined;
+    if (next !== undefined) this.reloadLater(next);
+  }
+
+  #apply(plan: ReloadPlan): ReloadPlan {
+    const { serving, edge } = this.#options;
+    const { config, kept } = plan;
+    const known = new Map(
+      serving.targets.all.filter(({ id }) => kept.has(id)).map((target) => [target.id, target]),
+    );
+    const targets = this.#createTargets(config, known);
+    for (const target of config.models.flatMap((model) => model.targets)) {
+      const going = known.get(target.name);
+      if (going !== undefined) Object.assign(going, targetSettings(target));
+    }
+    Object.assign(edge, edgeSettings(config));
+    serving.apply({ targets, ...servingSettings(config) });
+    this.#running = config;
+    return plan;
+  }
+
+  #createTargets(config: Config, known: ReadonlyMap<string, Target>): Target[] {
+    try {
+      return createTargets(config, this.#options.environment, known);
+    } catch (error) {
+      throw new ConfigError(`A target cannot be created: ${(error as Error).message}`);
+    }
+  }
 }
 
 function createTelemetry(parts: {
@@ -211,34 +271,10 @@ function createTelemetry(parts: {
   };
 }
 
-function edgeSettings({ server, auth, scheduler, generation, rate_limit }: Config): EdgeSettings {
-  const { enabled, requests, window_seconds: windowSeconds } = rate_limit;
-  return {
-    onLoopback: isLoopbackHost(server.host),
-    trustedProxies: parseRanges(server.trusted_proxies),
-    apiKeys: auth.api_keys,
-    adminKeys: auth.admin_keys,
-    corsOrigins: server.cors_origins,
-    bodyLimitBytes: server.body_limit_bytes,
-    mediaBodyLimitBytes: server.media_body_limit_bytes,
-    maxBodyBytesInFlight: server.max_body_bytes_in_flight,
-    maxConnections: server.max_connections,
-    maxConnectionsPerAddress: server.max_connections_per_address,
-    rateLimit: enabled ? { requests, windowSeconds } : undefined,
-    maxAddresses: rate_limit.max_keys,
-    defaultMaxTokens: generation.max_tokens,
-    requestTimeoutMs: generation.request_timeout_ms,
-    highPriorityClients: parseRanges(scheduler.high_priority_clients),
-    heartbeatMs: server.heartbeat_seconds * 1000,
-    streamBufferBytes: server.stream_buffer_bytes,
-    stalledReaderMs: server.stalled_reader_seconds * 1000,
-  };
-}
-
 /** Lets clients have catalogue models downloaded, if the configuration allows it. */
-function pullForClients({ config, cacheDirectory, log }: ApplicationOptions) {
-  const { allow_remote_pull, hub_url: hubUrl } = config.cache;
+function pullForClients({ cacheDirectory, log }: ApplicationOptions, running: () => Config) {
   return (name: string, signal: AbortSignal): AsyncIterable<DownloadProgress> => {
+    const { allow_remote_pull, hub_url: hubUrl } = running().cache;
     if (!allow_remote_pull)
       throw new ServingError('forbidden', {
         message:

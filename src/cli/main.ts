@@ -9,6 +9,7 @@ import { printableText } from '../core/log.ts';
 import { addModelCommands } from './models.ts';
 import type { Flags } from './read-config.ts';
 import { checkConfig } from './read-config.ts';
+import { reload } from './reload.ts';
 import { readVersion, serve } from './serve.ts';
 import { rejectUnknownCommand } from './unknown-command.ts';
 
@@ -54,14 +55,23 @@ function buildProgram(exit: (code: number) => void): Command {
   withSettings(
     program
       .command('serve', { isDefault: true })
-      .description('Serve the configured models (the default command).'),
+      .description('Serve the configured models (the default command).')
+      .option('--watch', 'reload the configuration file when it changes'),
   )
     // The default command gets any word that is not a command.
     .allowExcessArguments(true)
-    .action(async (_options, command: Command) => exit(await serve(withoutWords(command))));
+    .action(async (_options, command: Command) => {
+      const watches = command.getOptionValue('watch') === true;
+      exit(await serve(withoutWords(command), { watches }));
+    });
   withSettings(
     program.command('check-config').description('Check the configuration and print it, secrets hidden.'),
   ).action(async (_options, command: Command) => exit(checkConfig(flagsOf(command))));
+  withSettings(
+    program
+      .command('reload')
+      .description('Have the running server read its configuration again; prints what has changed.'),
+  ).action(async (_options, command: Command) => exit(await reload(flagsOf(command))));
   addModelCommands(program, { withSettings, flagsOf, exit });
   return program;
 }

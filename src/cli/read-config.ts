@@ -1,6 +1,7 @@
 /** Reads the configuration for a command: its flags, the environment and the file. `check-config` prints it. */
 
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { stringify } from 'yaml';
 import { type Config, ConfigError } from '../config/config.ts';
@@ -13,17 +14,36 @@ import type { SchemaNode } from '../schema/schema.ts';
 const DEFAULT_FILE = 'llm-serve.yaml';
 
 export function readConfig(flags: Flags): LoadedConfig {
-  const environment = readEnvironment();
-  const name = flags.config ?? (existsSync(DEFAULT_FILE) ? DEFAULT_FILE : undefined);
-  const file = name === undefined ? {} : { file: { name, text: readText(name) } };
-  const loaded = loadConfig({ flags: flags.values, environment, ...file });
+  const name = configFileOf(flags);
+  return load(flags, name, name === undefined ? '' : orUnreadable(name, () => readFileSync(name, 'utf8')));
+}
+
+/** The same, while a server runs: a slow disk does not stop it. */
+export async function readConfigAgain(flags: Flags, name: string | undefined): Promise<LoadedConfig> {
+  if (name === undefined) return load(flags, name, '');
+  const text = await readFile(name, 'utf8').catch((error: unknown) =>
+    orUnreadable(name, () => {
+      throw error;
+    }),
+  );
+  return load(flags, name, text);
+}
+
+/** Undefined: there is none. */
+export function configFileOf(flags: Flags): string | undefined {
+  return flags.config ?? (existsSync(DEFAULT_FILE) ? DEFAULT_FILE : undefined);
+}
+
+function load(flags: Flags, name: string | undefined, text: string): LoadedConfig {
+  const file = name === undefined ? {} : { file: { name, text } };
+  const loaded = loadConfig({ flags: flags.values, environment: readEnvironment(), ...file });
   checkAllowedFolders(loaded.config);
   return loaded;
 }
 
-function readText(name: string): string {
+function orUnreadable(name: string, read: () => string): string {
   try {
-    return readFileSync(name, 'utf8');
+    return read();
   } catch (error) {
     throw new ConfigError(
       `--config is ${JSON.stringify(name)}, but that file cannot be read: ${(error as Error).message}`,
@@ -71,7 +91,11 @@ export function checkConfig(flags: Flags): number {
 function printable({ auth, models, ...rest }: Config): unknown {
   return {
     ...rest,
-    auth: { ...auth, api_keys: auth.api_keys.map(() => HIDDEN) },
+    auth: {
+      ...auth,
+      api_keys: auth.api_keys.map(() => HIDDEN),
+      admin_keys: auth.admin_keys.map(() => HIDDEN),
+    },
     models: models.map(({ id, aliases, targets }) => ({
       id,
       ...(aliases.length > 0 && { aliases }),

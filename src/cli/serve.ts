@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { compose } from '../compose.ts';
-import type { Config } from '../config/config.ts';
+import { type Config, ConfigError } from '../config/config.ts';
 import { defaultCacheDirectory, readEnvironment } from '../config/settings.ts';
 import type { ServedModel } from '../core/backend.ts';
 import { type Log, printableText } from '../core/log.ts';
@@ -10,17 +10,24 @@ import { systemClock } from '../system-clock.ts';
 import { openLog } from '../telemetry/log.ts';
 import { bannerText } from './banner.ts';
 import { downloadReporter } from './download-progress.ts';
-import { type Flags, readConfig } from './read-config.ts';
+import { configFileOf, type Flags, readConfig, readConfigAgain } from './read-config.ts';
+import { machineFiles, watchConfigFile } from './watch-file.ts';
 
 const EXIT_FAILURE = 1;
 
-export async function serve(flags: Flags): Promise<number> {
+export async function serve(flags: Flags, { watches }: { readonly watches: boolean }): Promise<number> {
   const { config, warnings, notices } = readConfig(flags);
+  const configFile = configFileOf(flags);
+  if (watches && configFile === undefined)
+    throw new ConfigError(
+      '--watch needs a configuration file: name it with --config, or create llm-serve.yaml here.',
+    );
   const isTerminal = process.stdout.isTTY === true;
   const log = openLog({ ...config.logging, isTerminal, clock: systemClock });
   // First of all: a signal during the start is a graceful end as well.
   const endAtOnce = () => void log.close().finally(() => process.exit(EXIT_FAILURE));
-  const signalled = untilSignalled(processSignals(endAtOnce), log);
+  let reload: (trigger: string) => void = () => log.info('SIGHUP is ignored: the server is starting');
+  const signalled = untilSignalled(processSignals(endAtOnce), log, () => reload('SIGHUP'));
   for (const warning of warnings) log.warn(warning);
   const version = readVersion();
   let fail: (message: string) => void = () => {};
@@ -40,14 +47,21 @@ export async function serve(flags: Flags): Promise<number> {
     version,
     cacheDirectory: config.cache.directory ?? defaultCacheDirectory(),
     processEnvironment: readEnvironment(),
+    readConfig: () => readConfigAgain(flags, configFile),
     onDownloadProgress: downloadReporter({ log, terminal: process.stderr }),
     onReady,
     onFatal: (error) => fail(error.message),
   });
+  let endWatch = () => {};
   try {
     const address = await application.start();
     log.info(`llm-serve ${version} listens on ${address}`, { models: config.models.map(({ id }) => id) });
     for (const notice of notices) log.info(notice);
+    reload = application.reload;
+    if (watches && configFile !== undefined) {
+      endWatch = watchConfigFile(machineFiles, configFile, () => reload(`${configFile} has changed`));
+      log.info(`${configFile} is watched: a change is reloaded`);
+    }
     const otherModels = config.models.length - 1;
     const needsKey = config.auth.api_keys.length > 0;
     void ready.then((model) => log.print(bannerText({ version, address, model, otherModels, needsKey })));
@@ -55,6 +69,7 @@ export async function serve(flags: Flags): Promise<number> {
     fail(listenFailure(error as NodeJS.ErrnoException, config.server));
   }
   const ending = await Promise.race([failed, signalled]);
+  endWatch();
   // After a failure there is no request to wait for.
   await (ending === 'failed' ? application.close() : application.stop(ending));
   const exitCode = ending === 'failed' ? EXIT_FAILURE : 0;
@@ -106,9 +121,9 @@ function processSignals(endAtOnce: () => void): SignalSource {
 
 /**
  * Resolves with the first signal that ends the server: SIGTERM, SIGINT, or SIGHUP when its terminal was closed. A second SIGTERM or
- * SIGINT ends it at once.
+ * SIGINT ends it at once. Any other SIGHUP calls `onReload`.
  */
-export function untilSignalled(source: SignalSource, log: Log): Promise<Shutdown> {
+export function untilSignalled(source: SignalSource, log: Log, onReload: () => void): Promise<Shutdown> {
   const startedOnTerminal = source.hasTerminal();
   return new Promise((resolve) => {
     let signals = 0;
@@ -129,10 +144,9 @@ export function untilSignalled(source: SignalSource, log: Log): Promise<Shutdown
     };
     source.on('SIGHUP', () => {
       if (endIfTerminalClosed()) return;
-      const ignore = () => log.info('SIGHUP is ignored');
-      if (!startedOnTerminal) return ignore();
+      if (!startedOnTerminal) return onReload();
       source.schedule(TERMINAL_GONE_WITHIN_MS, () => {
-        if (!endIfTerminalClosed()) ignore();
+        if (!endIfTerminalClosed()) onReload();
       });
     });
   });

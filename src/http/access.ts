@@ -8,6 +8,7 @@ import ipaddr from 'ipaddr.js';
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import { SlidingWindow } from '../scheduling/sliding-window.ts';
+import { type AddressRange, isInRanges } from './client-address.ts';
 import {
   ATTEMPTS_HEADER,
   DROPPED_HEADER,
@@ -16,6 +17,7 @@ import {
   type Step,
 } from './context.ts';
 import { LOWERED_HEADER, PRIORITY_HEADER } from './model-request.ts';
+import { ADMIN_PREFIX } from './routes/admin.ts';
 import { type EdgeSettings, madeOf } from './settings.ts';
 
 type OriginPolicy = Pick<EdgeSettings, 'onLoopback' | 'corsOrigins'>;
@@ -35,19 +37,66 @@ const OPEN_PREFIX = '/docs';
 const USUAL_LOOPBACK_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/;
 
 export function accessStep({ clock, settings }: AccessOptions): Step {
-  const knownKeys = madeOf(() => settings.apiKeys, keyCheck);
+  const apiKeys = madeOf(() => settings.apiKeys, keyCheck);
+  const adminKeys = madeOf(() => settings.adminKeys, keyCheck);
   const wrongKeys = new SlidingWindow({ ...WRONG_KEYS, maxKeys: settings.maxAddresses });
-  return ({ request, path, clientId }: RequestContext) => {
-    if (settings.apiKeys.length === 0) {
-      if (settings.onLoopback) checkHostAndOrigin(request.headers, settings);
-      return;
-    }
-    if (isOpen(path)) return;
+  const requireKey = (
+    { request, clientId }: RequestContext,
+    known: (key: string) => boolean,
+    kind: string,
+  ) => {
     const keys = keysOf(request.headers);
     // A valid key is accepted whatever was sent before it, and is not counted.
-    if (keys.some(knownKeys())) return;
-    throw keys.length === 0 ? missingKey() : wrongKey(wrongKeys, clientId, clock.now());
+    if (keys.some(known)) return;
+    throw keys.length === 0 ? missingKey(kind) : wrongKey(wrongKeys, clientId, clock.now());
   };
+  return (context: RequestContext) => {
+    // By the route that answers: the path may be spelled in many ways.
+    if (context.routePath.startsWith(ADMIN_PREFIX)) {
+      if (settings.adminKeys.length > 0) requireKey(context, adminKeys(), 'admin key (auth.admin_keys)');
+      else requireThisMachine(context, settings);
+    } else if (settings.apiKeys.length > 0) {
+      if (!isOpen(context.path)) requireKey(context, apiKeys(), 'API key');
+    } else if (settings.onLoopback) checkHostAndOrigin(context.request.headers, settings);
+  };
+}
+
+/** Every proxy that says so sends one of these. */
+const FORWARDING_HEADER =
+  /^(?:forwarded|via|x-real-ip|x-client-ip|cf-connecting-ip|true-client-ip|x-forwarded(?:-.*)?)$/;
+
+/**
+ * Without admin keys, programs of this machine may administer. A proxy on this machine must not lend that to its clients: a connection
+ * from loopback is not enough. What a proxy cannot be told by (it adds no header, speaks HTTP/1.1, and passes a loopback Host on) is
+ * excluded by `server.trusted_proxies`, or by admin keys.
+ */
+function requireThisMachine({ request }: RequestContext, { trustedProxies }: EdgeSettings): void {
+  const why = whyNotThisMachine(request, trustedProxies);
+  if (why === undefined) return;
+  throw new ServingError('forbidden', {
+    message: `${why} Without auth.admin_keys, only programs of the server’s own machine may call /admin. Set auth.admin_keys, and send one as "Authorization: Bearer KEY".`,
+  });
+}
+
+/** Undefined: it may. */
+export function whyNotThisMachine(
+  { socket, headers, httpVersion }: Pick<IncomingMessage, 'socket' | 'headers' | 'httpVersion'>,
+  trustedProxies: readonly AddressRange[],
+): string | undefined {
+  const peer = socket.remoteAddress;
+  if (!isLoopbackName(peer)) return 'The connection comes from another machine.';
+  if (peer !== undefined && isInRanges(peer, trustedProxies))
+    return 'The connection comes from an address of server.trusted_proxies.';
+  if (httpVersion !== '1.1') return 'The request is HTTP/1.0, as proxies send it.';
+  const forwarding = Object.keys(headers).find((name) => FORWARDING_HEADER.test(name));
+  if (forwarding !== undefined) return `The request has the header ${forwarding}, which proxies add.`;
+  const { host = '', origin } = headers;
+  if (!isLoopbackName(hostNameOf(`http://${host}`)))
+    return `The Host header ${JSON.stringify(host)} does not name this machine.`;
+  // A page that came from another server, shown on this machine.
+  if (origin !== undefined && origin !== `http://${host}`)
+    return `The request comes from a web page of ${JSON.stringify(origin)}.`;
+  return undefined;
 }
 
 function isOpen(path: string): boolean {
@@ -63,9 +112,9 @@ function keyCheck(apiKeys: readonly string[]): (key: string) => boolean {
   };
 }
 
-function missingKey(): ServingError {
+function missingKey(kind: string): ServingError {
   return new ServingError('missing_api_key', {
-    message: 'An API key is required. Send it as "Authorization: Bearer KEY" or "x-api-key: KEY".',
+    message: `An ${kind} is required. Send it as "Authorization: Bearer KEY" or "x-api-key: KEY".`,
   });
 }
 

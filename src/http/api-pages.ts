@@ -8,6 +8,7 @@ import { PROTOCOLS } from '../protocols/catalog.ts';
 import type { Protocol, Route } from '../protocols/protocol.ts';
 import { type EdgeRoute, pageRoute, type RequestContext } from './context.ts';
 import { HINT_HEADERS } from './model-request.ts';
+import { DESCRIBED_ADMIN } from './routes/admin.ts';
 import { DESCRIBED_OPERATIONS, type DescribedOperation } from './routes/operations.ts';
 
 /** Where the build copies Swagger UI's files to (scripts/build.mjs); tests run from src/. */
@@ -138,7 +139,8 @@ function describePaths(): Readonly<Record<string, Readonly<Record<string, unknow
   };
   for (const protocol of PROTOCOLS)
     for (const route of protocol.routes) add(route.path, route.method, describeRoute(route, protocol));
-  for (const operation of DESCRIBED_OPERATIONS) add(operation.path, 'GET', describeOperation(operation));
+  for (const operation of [...DESCRIBED_OPERATIONS, ...DESCRIBED_ADMIN])
+    add(operation.path, operation.method ?? 'GET', describeOperation(operation));
   return paths;
 }
 
@@ -214,12 +216,19 @@ function headerParameters() {
   });
 }
 
-function describeOperation({ summary, description, answers }: DescribedOperation) {
+function describeOperation({ summary, description, parameter, answers }: DescribedOperation) {
   const responses = Object.entries(answers).map(([status, { description: what, contentType, schema }]) => [
     status,
     { description: what, content: { [contentType]: { schema: described(schema) } } },
   ]);
-  return { summary, ...(description && { description }), responses: Object.fromEntries(responses) };
+  return {
+    summary,
+    ...(description && { description }),
+    ...(parameter && {
+      parameters: [{ schema: { type: 'string' }, in: 'path', required: true, ...parameter }],
+    }),
+    responses: Object.fromEntries(responses),
+  };
 }
 
 /**

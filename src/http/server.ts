@@ -19,6 +19,7 @@ import { type ConnectionLimit, limitConnections, RateLimit } from './limits.ts';
 import { type ListenAddress, Listener } from './listener.ts';
 import { OpenRequests } from './open-requests.ts';
 import { Router } from './router.ts';
+import { adminRoutes, type ReloadOutcome } from './routes/admin.ts';
 import { operationsRoutes } from './routes/operations.ts';
 import { protocolAt, protocolRoutes } from './routes/protocols.ts';
 import type { QueryOptions } from './routes/queries.ts';
@@ -35,6 +36,7 @@ interface ServerOptions {
   readonly bodyBudget: BodyBudget;
   readonly connectionLimit: ConnectionLimit;
   readonly pull: QueryOptions['pull'];
+  readonly reload: () => Promise<ReloadOutcome>;
 }
 
 interface HttpServer {
@@ -183,6 +185,7 @@ function routerOf(options: ServerOptions): Router<EdgeRoute> {
       pull: options.pull,
     }),
     ...operationsRoutes({ clock, serving, telemetry, version }),
+    ...adminRoutes(options),
     ...apiPages(options),
   ];
   for (const route of routes) router.add(route);

@@ -82,6 +82,15 @@ export class ModelQueue {
     return this.#slots.alternative(needs);
   }
 
+  removeTarget(id: TargetId): { readonly used: number } {
+    return this.#slots.removeTarget(id);
+  }
+
+  /** It has no target, and nothing waits or runs. */
+  get isUnused(): boolean {
+    return this.waiting === 0 && this.#slots.isUnused;
+  }
+
   enqueue(entry: QueueEntry, now: Milliseconds): void {
     const { expected, charged } = this.#estimator.answerTokens(entry);
     const waiting = new QueuedRequest({

@@ -38,6 +38,20 @@ export class Scheduler {
     this.#recordedAt = now;
   }
 
+  /** It gets nothing more; what runs there goes on, and is counted in the answer until it has ended. */
+  removeTarget(
+    { model, id }: Pick<SchedulerTarget, 'id' | 'model'>,
+    now: Milliseconds,
+  ): { readonly used: number } {
+    this.#recordedAt = now;
+    return this.#queue(model).removeTarget(id);
+  }
+
+  /** Drops the queues of models without a target, in which nothing waits or runs. */
+  forgetUnused(): void {
+    for (const [model, queue] of this.#queues) if (queue.isUnused) this.#queues.delete(model);
+  }
+
   enqueue(entry: QueueEntry, now: Milliseconds): void {
     if (this.#queueOf.has(entry.id)) throw new Error(`entry ${entry.id} is already scheduled`);
     const queue = this.#queue(entry.model);

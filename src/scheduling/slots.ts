@@ -114,6 +114,17 @@ export class Slots {
     target.idle?.fit(slots - target.used);
   }
 
+  /** It gets nothing more; what runs there goes on, and is counted in the answer until it has ended. */
+  removeTarget(id: TargetId): { readonly used: number } {
+    const target = this.#targets.get(id);
+    this.#targets.delete(id);
+    return target ?? { used: 0 };
+  }
+
+  get isUnused(): boolean {
+    return this.#targets.size === 0 && this.#running.size === 0;
+  }
+
   /**
    * Where the request could run now: of the targets with room, the least loaded in proportion to its slots; of equals the first.
    * A fallback target gets it only while no primary one serves it, with room or without. A target that waits for its trial comes before

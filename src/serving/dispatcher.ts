@@ -96,6 +96,13 @@ export class Dispatcher {
     this.#wake();
   }
 
+  /** It gets nothing more; what runs there goes on, and is counted in the answer until it has ended. */
+  removeTarget(target: Pick<SchedulerTarget, 'id' | 'model'>): { readonly used: number } {
+    const slots = this.#scheduler.removeTarget(target, this.#clock.now());
+    this.#wake();
+    return slots;
+  }
+
   close(): void {
     this.#timer?.timer.cancel();
     this.#timer = undefined;

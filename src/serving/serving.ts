@@ -25,8 +25,9 @@ import { type EmbeddingCall, embed } from './embed.ts';
 import { fallbackChain, missingAbility } from './fallback-models.ts';
 import { ServedGeneration } from './generate.ts';
 import type { GenerationCall, GenerationServices } from './generation-attempt.ts';
+import { LeavingTargets, type MonitoredTarget } from './leaving-targets.ts';
 import { TargetMonitor } from './target-monitor.ts';
-import { slotCountOf, type Target, Targets, type TargetsOptions } from './targets.ts';
+import { isMissing, slotCountOf, type Target, Targets, type TargetsOptions } from './targets.ts';
 
 interface ServingOptions extends TargetsOptions {
   readonly clock: Clock;
@@ -63,34 +64,63 @@ interface ModelLoad {
   readonly running: number;
 }
 
+/** What a reload replaces. */
+export type ServingChanges = Pick<
+  ServingOptions,
+  | 'targets'
+  | 'defaultModel'
+  | 'aliases'
+  | 'fallbackModels'
+  | 'dropUnsupported'
+  | 'scheduler'
+  | 'queueTimeoutMs'
+  | 'retry'
+  | 'resume'
+>;
+
 export class Serving {
   readonly drain: Drain;
-  readonly targets: Targets;
+  /** Its own copy, also of `scheduler`: a reload replaces the fields, which are read where they are needed. */
   readonly #options: ServingOptions;
   readonly #scheduler: Scheduler;
   readonly #dispatcher: Dispatcher;
   readonly #services: GenerationServices;
   readonly #monitors = new Map<Target, TargetMonitor>();
+  readonly #leaving: LeavingTargets;
+  /** Without them the server would not have started. */
+  readonly #first: ReadonlySet<Target>;
+  #targets: Targets;
 
-  constructor(options: ServingOptions) {
-    const { clock } = options;
-    const targets = new Targets(options);
+  constructor(given: ServingOptions) {
+    const options = { ...given, scheduler: { ...given.scheduler } };
+    const { clock, log } = options;
     this.#options = options;
-    this.targets = targets;
+    this.#targets = new Targets(options);
+    this.#first = new Set(options.targets);
     this.drain = new Drain(clock);
     this.#scheduler = new Scheduler(options.scheduler);
     this.#dispatcher = new Dispatcher({ scheduler: this.#scheduler, clock });
+    this.#leaving = new LeavingTargets({
+      clock,
+      log,
+      dispatcher: this.#dispatcher,
+      scheduler: this.#scheduler,
+    });
     this.#services = {
       clock,
       dispatcher: this.#dispatcher,
-      queueTimeoutMs: options.queueTimeoutMs,
+      get queueTimeoutMs() {
+        return options.queueTimeoutMs;
+      },
       resume: () => options.resume,
       onTokenGap: options.onTokenGap,
       onMalformedEvent: this.#onMalformedEvent,
-      dropUnsupported: options.dropUnsupported,
-      cacheIsolationOf: (model) => targets.cacheIsolationOf(model),
-      findTarget: (model, id) => targets.find(model, id),
-      isMissing: (model) => targets.isMissing(model),
+      get dropUnsupported() {
+        return options.dropUnsupported;
+      },
+      cacheIsolationOf: (model) => this.#targets.cacheIsolationOf(model),
+      findTarget: (model, id) => this.#find(model, id),
+      isMissing: (model) => isMissing(this.#of(model)),
       onAttemptEnded: this.#onAttemptEnded,
       retries: {
         maxTries: () => options.retry.attempts,
@@ -98,21 +128,90 @@ export class Serving {
         random: options.random ?? Math.random,
         fallbacksOf: (model) => fallbackChain(model, options.fallbackModels),
         whyUnable: (model, needs) => {
-          const ability = missingAbility(targets.of(model), needs);
+          const ability = missingAbility(this.#of(model), needs);
           return ability === undefined ? undefined : `it does not support ${ABILITY_NAMES[ability]}`;
         },
         onFallbackSkipped: ({ reason, ...fields }) =>
           options.log.warn(`a fallback model was skipped: ${reason}`, fields),
       },
     };
-    for (const target of targets.all) {
-      this.#monitors.set(target, this.#monitor(target));
-      this.#dispatcher.setTarget(schedulerTarget(target));
-    }
+    for (const target of this.#targets.all) this.#add(target);
+  }
+
+  get targets(): Targets {
+    return this.#targets;
   }
 
   start(): void {
     for (const monitor of this.#monitors.values()) monitor.start();
+  }
+
+  /**
+   * Takes other models, targets and settings, all in this turn. A target that is in both lists goes on; one that is not in the new
+   * list gets nothing new and is closed when its last request has ended; what waits for a removed model is still served.
+   */
+  apply(changes: ServingChanges): void {
+    const before = this.#targets;
+    const after = new Targets(changes);
+    const { scheduler, ...others } = changes;
+    Object.assign(this.#options, others);
+    Object.assign(this.#options.scheduler, scheduler);
+    this.#targets = after;
+    const drained = new Set(before.all.flatMap(({ id, health }) => (health === 'draining' ? id : [])));
+    const going = before.all.filter((target) => !after.all.includes(target));
+    for (const model of after.models) this.#leaving.modelReturned(model);
+    for (const model of before.models) {
+      const ofModel = going.filter((target) => target.model === model).map((target) => this.#take(target));
+      if (after.of(model).length === 0) this.#leaving.addModel(model, ofModel);
+      else for (const each of ofModel) this.#leaving.add(each);
+    }
+    for (const target of after.all) {
+      if (this.#monitors.has(target)) {
+        this.#dispatcher.setTarget(schedulerTarget(target));
+        continue;
+      }
+      const monitor = this.#add(target);
+      if (drained.has(target.id)) monitor.drain();
+      monitor.start();
+    }
+    this.#options.onTargetChange?.();
+  }
+
+  /** Takes a target out of service, or back; undefined where none has that name. */
+  setDrained(id: string, isDrained: boolean): Target | undefined {
+    const target = this.#targets.all.find((each) => each.id === id);
+    const monitor = target && this.#monitors.get(target);
+    if (isDrained) monitor?.drain();
+    else monitor?.enable();
+    return target;
+  }
+
+  #add(target: Target): TargetMonitor {
+    const monitor = this.#monitor(target);
+    this.#monitors.set(target, monitor);
+    this.#dispatcher.setTarget(schedulerTarget(target));
+    return monitor;
+  }
+
+  /** Its end is no change of a target any more. */
+  #take(target: Target): MonitoredTarget {
+    const monitor = this.#monitors.get(target);
+    if (monitor === undefined) throw new Error(`the target ${target.id} has no monitor`);
+    this.#monitors.delete(target);
+    return { target, monitor };
+  }
+
+  /** Also of a removed model, as long as requests wait for it. */
+  #of(model: ModelId): readonly Target[] {
+    const targets = this.#targets.of(model);
+    return targets.length > 0 ? targets : this.#leaving.of(model);
+  }
+
+  /** A target that the scheduler has chosen. */
+  #find(model: ModelId, id: string): Target {
+    const target = this.#of(model).find((candidate) => candidate.id === id);
+    if (!target) throw new Error(`no target ${id} for ${model}`);
+    return target;
   }
 
   /** Begins to wait in the queue. */
@@ -147,7 +246,8 @@ export class Serving {
   async close(): Promise<void> {
     for (const monitor of this.#monitors.values()) monitor.stop();
     this.#dispatcher.close();
-    await Promise.allSettled(this.targets.all.map(({ backend }) => backend.close()));
+    const backends = this.#targets.all.map(({ backend }) => backend.close());
+    await Promise.allSettled([...backends, this.#leaving.close()]);
   }
 
   readonly #onMalformedEvent: GenerationServices['onMalformedEvent'] = ({ model, id }, event) => {
@@ -185,8 +285,8 @@ export class Serving {
         this.#options.onTargetChange?.();
       },
       onWarmUpFailed: (_, error) => {
-        // The process ends, and its last message gives the reason.
-        if (target.embedded) return onFatal(target, error);
+        // The process ends, and its last message gives the reason; a reload ends nothing.
+        if (target.embedded && this.#first.has(target)) return onFatal(target, error);
         const { model, id } = target;
         const fields = { model, target: id, cause: messageOf(error.cause) };
         log.error(`the model could not be loaded: ${error.message}`, fields);
@@ -195,7 +295,7 @@ export class Serving {
   }
 
   #othersOf(target: Target): OtherTargets {
-    const targets = this.targets.of(target.model);
+    const targets = this.#of(target.model);
     let inService = 0;
     for (const other of targets) if (other !== target && isInService(other.health)) inService += 1;
     return { inService, all: targets.length - 1 };

@@ -16,30 +16,34 @@ import { ServingError } from '../core/errors.ts';
 import type { ModelId } from '../core/generation.ts';
 import { type HealthState, isInService, type Reachability } from '../scheduling/target-health.ts';
 
-export interface Target {
-  /** Its name, unique in the configuration: `smollm2/ollama/0` unless configured. */
-  readonly id: string;
-  readonly model: ModelId;
+/** What a reload can change of a target that goes on. */
+export interface TargetSettings {
   /** Its share of the requests, relative to the model's other targets. */
   readonly weight: number;
   /** `fallback`: gets requests only while no primary target can serve. */
   readonly role: 'primary' | 'fallback';
+  /** As configured, or what the backend assumes. */
+  readonly slots: number;
+  /** `slots` is configured: what the server reports does not count. */
+  readonly slotsConfigured?: boolean;
+  readonly firstTokenTimeoutMs: Milliseconds;
+  readonly idleTimeoutMs: Milliseconds;
+  /** For an answer that is not streamed; undefined: the request's own limit. */
+  readonly answerTimeoutMs?: Milliseconds | undefined;
+}
+
+export interface Target extends TargetSettings {
+  /** Its name, unique in the configuration: `smollm2/ollama/0` unless configured. */
+  readonly id: string;
+  readonly model: ModelId;
   readonly backendName: string;
   /** The model's name at its backend. */
   readonly upstreamModel: string;
   readonly backend: Backend;
   /** The model runs in a process of ours: it is warmed up at the start, whatever the probe reports. */
   readonly embedded: boolean;
-  /** As configured, or what the backend assumes. */
-  readonly slots: number;
-  /** `slots` is configured: what the server reports does not count. */
-  readonly slotsConfigured?: boolean;
   /** Whose prompts share what its slots have cached; undefined where it has no cache, or manages it itself. */
   readonly cacheIsolation: CacheIsolation | undefined;
-  readonly firstTokenTimeoutMs: Milliseconds;
-  readonly idleTimeoutMs: Milliseconds;
-  /** For an answer that is not streamed; undefined: the request's own limit. */
-  readonly answerTimeoutMs?: Milliseconds | undefined;
   status: TargetStatus;
   health: HealthState;
 }
@@ -63,6 +67,11 @@ export function getsRequests({ status, health }: Pick<Target, 'status' | 'health
 /** How many requests run there at the same time: as configured, else as the server reports, else as its backend assumes. */
 export function slotCountOf({ slots, slotsConfigured = false, status }: Target): number {
   return slotsConfigured ? slots : (status.slots ?? slots);
+}
+
+/** None of a model's targets has it. */
+export function isMissing(targets: readonly Target[]): boolean {
+  return targets.length > 0 && targets.every(({ status }) => status.state === 'not_found');
 }
 
 export interface TargetsOptions {
@@ -100,13 +109,6 @@ export class Targets {
 
   of(model: ModelId): readonly Target[] {
     return this.#models.get(model) ?? [];
-  }
-
-  /** A target that the scheduler has chosen. */
-  find(model: ModelId, id: string): Target {
-    const target = this.of(model).find((candidate) => candidate.id === id);
-    if (!target) throw new Error(`no target ${id} for ${model}`);
-    return target;
   }
 
   /**
@@ -174,11 +176,6 @@ export class Targets {
     if (up?.backend.tokenizer !== undefined) return up.backend.tokenizer;
     const isLoading = capable.some(({ status }) => status.state === 'loading' || status.restarting);
     throw new ServingError(isLoading ? 'model_loading' : 'no_backend_available', { retryAfterSeconds: 1 });
-  }
-
-  /** None of its targets has the model. */
-  isMissing(model: ModelId): boolean {
-    return this.of(model).every(({ status }) => status.state === 'not_found');
   }
 
   /** Undefined where none of the model's targets caches prefixes. */

@@ -39,6 +39,12 @@ export interface RunningServer {
 export interface ComposedServer extends RunningServer {
   /** As on SIGTERM: refuses what is new, finishes what is under way, and closes. */
   drain(): Promise<void>;
+  /** What it reads when it is reloaded; flags and the text of the file are replaced as a whole. */
+  reconfigure(changes: Partial<Pick<ServerOptions, 'flags' | 'configFile'>>): void;
+  /** As on SIGHUP. */
+  reload(trigger: string): void;
+  /** Reading the configuration again takes until `release`. */
+  holdReading(): { readonly began: Promise<void>; readonly release: () => void };
 }
 
 /** No load balancer has to notice that a server ends. */
@@ -59,6 +65,9 @@ export function endingAfterAll(): EndsWith {
 /** Starts the server and resolves once it listens. */
 export async function startServer(options: ServerOptions): Promise<ComposedServer> {
   const { config, warnings, notices } = readOptions(options);
+  let current: Partial<ServerOptions> = {};
+  let held: Promise<void> | undefined;
+  let onReading = () => {};
   const lines = new LogLines();
   const log = logInto(lines, config.logging.level);
   const folder = mkdtempSync(join(tmpdir(), 'llm-serve-test-'));
@@ -68,6 +77,11 @@ export async function startServer(options: ServerOptions): Promise<ComposedServe
     version: '0.0.0',
     cacheDirectory: config.cache.directory ?? join(folder, 'models'),
     processEnvironment: process.env,
+    readConfig: async () => {
+      onReading();
+      await held;
+      return readOptions({ ...options, ...current });
+    },
     onDownloadProgress: () => {},
     onFatal: ({ message }) => log.error(message),
   });
@@ -85,6 +99,20 @@ export async function startServer(options: ServerOptions): Promise<ComposedServe
     logged: (fits) => lines.find(fits),
     requestLine: (requestId) => lines.ofRequest(requestId),
     drain: () => application.stop({ delays: true }),
+    reconfigure: (changes) => {
+      current = changes;
+    },
+    reload: (trigger) => application.reload(trigger),
+    holdReading: () => {
+      let release = () => {};
+      held = new Promise((resolve) => {
+        release = resolve;
+      });
+      const began = new Promise<void>((resolve) => {
+        onReading = resolve;
+      });
+      return { began, release };
+    },
   };
 }
 

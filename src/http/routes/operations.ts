@@ -16,6 +16,10 @@ interface OperationsOptions {
 
 export interface DescribedOperation {
   readonly path: string;
+  /** Absent: GET. */
+  readonly method?: 'POST';
+  /** In its path. */
+  readonly parameter?: { readonly name: string; readonly description: string };
   readonly summary: string;
   readonly description?: string;
   /** By status. */
@@ -55,7 +59,7 @@ const ReadyAnswer = Type.Object({
   models: Type.Array(ModelStatus),
 });
 
-const json = (schema: TSchema) => ({
+export const json = (schema: TSchema) => ({
   description: 'Default Response',
   contentType: 'application/json',
   schema,

@@ -7,11 +7,15 @@ class FakeSignals implements SignalSource {
   readonly due: (() => void)[] = [];
   terminal: boolean;
   endedAtOnce = 0;
+  reloads = 0;
   ending: Shutdown | undefined;
 
   constructor({ terminal }: { terminal: boolean }) {
     this.terminal = terminal;
-    void untilSignalled(this, silentLog).then((ending) => {
+    const onReload = () => {
+      this.reloads += 1;
+    };
+    void untilSignalled(this, silentLog, onReload).then((ending) => {
       this.ending = ending;
     });
   }
@@ -53,20 +57,22 @@ describe('signals', () => {
     expect(signals.endedAtOnce).toBe(1);
   });
 
-  it('SIGHUP is ignored where no terminal was closed', async () => {
+  it('SIGHUP reloads where no terminal was closed', async () => {
     const signals = new FakeSignals({ terminal: false });
     expect(await signals.send('SIGHUP')).toBeUndefined();
     expect(signals.due).toEqual([]);
+    expect(signals.reloads).toBe(1);
     expect(await signals.send('SIGTERM'), 'and counts as no first signal').toEqual({ delays: true });
     expect(signals.endedAtOnce).toBe(0);
   });
 
-  it('SIGHUP of a terminal that is still open after a moment is ignored', async () => {
+  it('SIGHUP of a terminal that is still open after a moment reloads', async () => {
     const signals = new FakeSignals({ terminal: true });
     await signals.send('SIGHUP');
     for (const run of signals.due) run();
     await Promise.resolve();
     expect(signals.ending).toBeUndefined();
+    expect(signals.reloads).toBe(1);
   });
 
   it('the terminal it runs in being closed ends it like SIGINT, also when the signal comes first', async () => {
@@ -76,6 +82,7 @@ describe('signals', () => {
     for (const run of signals.due) run();
     await Promise.resolve();
     expect(signals.ending).toEqual({ delays: false });
+    expect(signals.reloads).toBe(0);
 
     const gone = new FakeSignals({ terminal: true });
     gone.terminal = false;

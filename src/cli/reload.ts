@@ -1,0 +1,90 @@
+/**
+ * `llm-serve reload`: asks the running server to read its configuration again, and prints what has changed. Finds the server by the
+ * same configuration: its address and an admin key.
+ */
+import { request } from 'node:http';
+import { type Config, ConfigError } from '../config/config.ts';
+import { printableText } from '../core/log.ts';
+import { type Flags, readConfig } from './read-config.ts';
+
+const EXIT_FAILURE = 1;
+const EXIT_USAGE = 2;
+/** Reading a configuration is a matter of milliseconds; a server that takes longer has stopped answering. */
+const ANSWER_WITHIN_MS = 30_000;
+/** Where a server that listens on all addresses is found on its own machine. */
+const LOOPBACK_OF: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
+
+export async function reload(flags: Flags): Promise<number> {
+  const { config } = readConfig(flags);
+  const { host, port } = config.server;
+  if (port === 0)
+    throw new ConfigError(
+      'server.port is 0, so the running server cannot be found. Name its port: --port 8000.',
+    );
+  const address = { host: (LOOPBACK_OF[host] ?? host).replace(/^\[|\]$/g, ''), port };
+  const shown = `${address.host.includes(':') ? `[${address.host}]` : address.host}:${port}`;
+  const answer = await ask(address, config.auth).catch((error: NodeJS.ErrnoException) => {
+    throw new Error(`no server answers at ${shown} (${error.code ?? error.message}). Nothing was reloaded.`);
+  });
+  if (answer.status === 200) {
+    process.stdout.write(printableText(describe(JSON.parse(answer.text) as Outcome, shown)));
+    return 0;
+  }
+  process.stderr.write(`llm-serve: not reloaded, nothing has changed: ${printableText(messageOf(answer))}\n`);
+  return answer.status === 422 ? EXIT_USAGE : EXIT_FAILURE;
+}
+
+interface Outcome {
+  readonly changed: readonly string[];
+  readonly unchanged_needs_restart: readonly string[];
+}
+
+function describe({ changed, unchanged_needs_restart: staying }: Outcome, address: string): string {
+  const lines = [
+    changed.length === 0 ? `${address}: nothing has changed.` : `${address}: reloaded.`,
+    ...changed.map((line) => `  ${line}`),
+    ...(staying.length === 0 ? [] : [`Unchanged until a restart: ${staying.join(', ')}`]),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
+
+function ask(
+  address: { readonly host: string; readonly port: number },
+  { admin_keys: [key] }: Config['auth'],
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const asking = request({
+      ...address,
+      path: '/admin/reload',
+      method: 'POST',
+      headers: { 'content-length': 0, ...(key !== undefined && { authorization: `Bearer ${key}` }) },
+      signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
+    });
+    asking.once('error', reject);
+    asking.once('response', (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (piece: string) => {
+        text += piece;
+      });
+      response.once('error', reject);
+      response.once('end', () => resolve({ status: response.statusCode ?? 0, text }));
+    });
+    asking.end();
+  });
+}
+
+/** The server's own words, or the status of one that is no llm-serve. */
+function messageOf({ status, text }: Answer): string {
+  try {
+    const { error } = JSON.parse(text) as { readonly error?: { readonly message?: unknown } };
+    if (typeof error?.message === 'string') return error.message;
+  } catch {
+    // Some other server.
+  }
+  return `the server answered ${status}`;
+}

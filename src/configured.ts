@@ -1,0 +1,115 @@
+/** What the configuration becomes: the targets with their backends, and the settings of serving and of the edge. A reload makes them again. */
+import type { BackendEnvironment } from './backends/backend-definition.ts';
+import type { Config } from './config/config.ts';
+import { isLoopbackHost } from './config/rules.ts';
+import { parseRanges } from './http/client-address.ts';
+import type { EdgeSettings } from './http/settings.ts';
+import type { ServingChanges } from './serving/serving.ts';
+import type { Target, TargetSettings } from './serving/targets.ts';
+
+type TargetConfig = Config['models'][number]['targets'][number];
+
+/** `known`: the targets that go on, by their names. Throws what a backend throws, after closing those that were created before. */
+export function createTargets(
+  { models }: Config,
+  environment: BackendEnvironment,
+  known: ReadonlyMap<string, Target> = new Map(),
+): Target[] {
+  const created: Target[] = [];
+  try {
+    return models.flatMap(({ id: model, targets }) =>
+      targets.map((config) => {
+        const target = known.get(config.name);
+        if (target !== undefined) return target;
+        const fresh = createTarget(model, config, environment);
+        created.push(fresh);
+        return fresh;
+      }),
+    );
+  } catch (error) {
+    for (const { backend } of created) void backend.close().catch(() => {});
+    throw error;
+  }
+}
+
+function createTarget(model: string, config: TargetConfig, environment: BackendEnvironment): Target {
+  const { name, definition, values } = config;
+  return {
+    id: name,
+    model,
+    backendName: definition.name,
+    upstreamModel: values.model,
+    backend: definition.create(values, environment),
+    embedded: definition.embedded,
+    cacheIsolation: definition.cacheIsolation?.(values),
+    ...targetSettings(config),
+    status: { state: 'loading', loaded: false },
+    health: 'starting',
+  };
+}
+
+/** What a reload can change of a target that goes on. */
+export function targetSettings({ weight, role, slotsConfigured, values }: TargetConfig): TargetSettings {
+  return {
+    weight,
+    role,
+    slots: values.slots,
+    slotsConfigured,
+    firstTokenTimeoutMs: values.first_token_timeout_ms,
+    idleTimeoutMs: values.idle_timeout_ms,
+    answerTimeoutMs: values.answer_timeout_ms,
+  };
+}
+
+export function servingSettings(config: Config): Omit<ServingChanges, 'targets'> {
+  const { models, scheduler, retry } = config;
+  return {
+    defaultModel: config.default_model,
+    aliases: new Map(models.flatMap(({ id, aliases }) => aliases.map((alias) => [alias, id] as const))),
+    fallbackModels: new Map(models.map(({ id, fallbackModels }) => [id, fallbackModels])),
+    dropUnsupported: config.compatibility === 'lenient',
+    scheduler: {
+      mode: scheduler.mode,
+      order: scheduler.order,
+      maxBatchSize: scheduler.max_batch_size,
+      windowMs: scheduler.window_ms,
+      maxQueue: scheduler.max_queue,
+      maxQueuePerClient: scheduler.max_queue_per_client ?? Number.POSITIVE_INFINITY,
+      maxQueueBytes: scheduler.max_queue_bytes,
+      maxBatchTokens: scheduler.max_batch_tokens ?? Number.POSITIVE_INFINITY,
+      maxTokensInFlight: scheduler.max_tokens_in_flight ?? Number.POSITIVE_INFINITY,
+      agingMs: scheduler.aging_ms,
+      maxOvertakes: scheduler.max_overtakes,
+    },
+    queueTimeoutMs: scheduler.queue_timeout_ms,
+    retry: {
+      attempts: retry.attempts,
+      budget: { percent: retry.budget_percent, perSecond: retry.budget_per_second },
+    },
+    resume: config.resume,
+  };
+}
+
+export function edgeSettings({ server, auth, scheduler, generation, rate_limit }: Config): EdgeSettings {
+  const { enabled, requests, window_seconds: windowSeconds } = rate_limit;
+  return {
+    onLoopback: isLoopbackHost(server.host),
+    trustedProxies: parseRanges(server.trusted_proxies),
+    apiKeys: auth.api_keys,
+    adminKeys: auth.admin_keys,
+    corsOrigins: server.cors_origins,
+    bodyLimitBytes: server.body_limit_bytes,
+    mediaBodyLimitBytes: server.media_body_limit_bytes,
+    maxBodyBytesInFlight: server.max_body_bytes_in_flight,
+    maxConnections: server.max_connections,
+    maxConnectionsPerAddress: server.max_connections_per_address,
+    rateLimit: enabled ? { requests, windowSeconds } : undefined,
+    maxAddresses: rate_limit.max_keys,
+    defaultMaxTokens: generation.max_tokens,
+    requestTimeoutMs: generation.request_timeout_ms,
+    highPriorityClients: parseRanges(scheduler.high_priority_clients),
+    heartbeatMs: server.heartbeat_seconds * 1000,
+    streamBufferBytes: server.stream_buffer_bytes,
+    stalledReaderMs: server.stalled_reader_seconds * 1000,
+  };
+}
