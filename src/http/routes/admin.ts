@@ -126,5 +126,6 @@ function adminRoute(path: string, handle: (context: RequestContext) => void | Pr
     // A body is refused, whatever it is.
     bodyLimit: { bytes: 0, setting: 'this route takes no body' },
     takesAnyType: true,
+    asksModel: false,
   };
 }
