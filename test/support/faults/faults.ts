@@ -294,21 +294,25 @@ export const FAULTS = {
     },
   },
   'malformed-event': {
-    title: 'A malformed event between whole ones',
+    title: 'An event that may have held text is malformed',
+    phase: 'during',
+    causes: ['garbage'],
+    code: 'backend_error',
+    inStreamsOnly: true,
+    strike: (response, reply, { wire }) =>
+      withInserted(
+        response,
+        reply,
+        wire === 'ollama' ? '{"model":"smollm2","mess\n' : 'data: {"id":"cmpl-1","choi\n\n',
+      ),
+  },
+  'foreign-event': {
+    title: 'An event that is no JSON and cannot have held text',
     phase: 'harmless',
     causes: [],
+    wire: 'openai-compatible',
     inStreamsOnly: true,
-    strike: async (response, reply, { wire }) => {
-      if (!('frames' in reply)) return response.send(reply);
-      const malformed =
-        wire === 'ollama' ? '{"model":"smollm2","mess\n' : 'data: {"id":"chatcmpl-1","choi\n\n';
-      const frames = [
-        ...reply.frames.slice(0, FRAMES_BEFORE),
-        malformed,
-        ...reply.frames.slice(FRAMES_BEFORE),
-      ];
-      await response.send({ ...reply, frames });
-    },
+    strike: (response, reply) => withInserted(response, reply, 'data: ping\n\n'),
   },
   'no-done': {
     title: 'No [DONE] after the finish reason',
@@ -441,6 +445,13 @@ function during(
       await then(response, reply, about);
     },
   };
+}
+
+/** Everything comes, and a frame between. */
+async function withInserted(response: Response, reply: Played, frame: string): Promise<void> {
+  if (!('frames' in reply)) return response.send(reply);
+  const frames = [...reply.frames.slice(0, FRAMES_BEFORE), frame, ...reply.frames.slice(FRAMES_BEFORE)];
+  await response.send({ ...reply, frames });
 }
 
 function says(wire: Wire, message: string, type: string): string {
