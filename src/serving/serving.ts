@@ -2,7 +2,7 @@
  * The use cases that the edge calls: generate, embed, which models there are, readiness, drain. Wires them to the scheduler and
  * the targets; owns the targets' monitors and reports their state to the scheduler.
  */
-import type { Ability, Embeddings, GenerationSink, TargetStatus } from '../core/backend.ts';
+import type { Ability, Embeddings, GenerationSink } from '../core/backend.ts';
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import type { ErrorCode, ServingError } from '../core/errors.ts';
 import type { FailureCause } from '../core/failure.ts';
@@ -12,13 +12,7 @@ import type { Attempt, AttemptOutcome } from '../core/request-trace.ts';
 import type { SchedulerOptions, SchedulerTarget } from '../scheduling/decision.ts';
 import { RetryBudget, type RetryBudgetOptions } from '../scheduling/retry-budget.ts';
 import { Scheduler } from '../scheduling/scheduler.ts';
-import {
-  type HealthChange,
-  type HealthState,
-  isInService,
-  lastResort,
-  type OtherTargets,
-} from '../scheduling/target-health.ts';
+import { type HealthState, isInService, lastResort, type OtherTargets } from '../scheduling/target-health.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { Drain } from './drain.ts';
 import { type EmbeddingCall, embed } from './embed.ts';
@@ -26,6 +20,7 @@ import { fallbackChain, missingAbility } from './fallback-models.ts';
 import { ServedGeneration } from './generate.ts';
 import type { GenerationCall, GenerationServices } from './generation-attempt.ts';
 import { LeavingTargets, type MonitoredTarget } from './leaving-targets.ts';
+import { logChange, warnOfSlots } from './target-log.ts';
 import { TargetMonitor } from './target-monitor.ts';
 import { isMissing, slotCountOf, type Target, Targets, type TargetsOptions } from './targets.ts';
 
@@ -348,42 +343,6 @@ const SCHEDULER_STATES: Readonly<Record<HealthState, SchedulerTarget['state']>> 
   draining: 'draining',
   down: 'down',
 };
-
-const WORTH_A_WARNING: ReadonlySet<HealthState> = new Set(['degraded', 'ejected', 'down']);
-
-/** One line a change: of the status, where it changed, otherwise of the health. */
-function logChange({
-  changed: { model, id, status, health },
-  before,
-  change,
-  log,
-}: {
-  readonly changed: Target;
-  readonly before: TargetStatus;
-  readonly change: HealthChange | undefined;
-  readonly log: Log;
-}): void {
-  const write = WORTH_A_WARNING.has(health) ? log.warn : log.info;
-  if (before.state !== status.state) {
-    const detail = status.detail === undefined ? '' : `: ${status.detail}`;
-    write.call(log, `target is ${status.state}${detail}`, { model, target: id, health });
-  } else if (change !== undefined) {
-    const { reason, cause, forMs } = change;
-    const time = forMs === undefined ? '' : ` for ${(forMs / 1000).toFixed(1)} s`;
-    write.call(log, `target is ${health}${time}: ${reason}`, { model, target: id, health, cause });
-  }
-}
-
-/** Requests beyond the server's own slots wait there, unseen by the scheduler; slots that it has and we do not use are wasted. */
-function warnOfSlots(target: Target, log: Log): void {
-  const { model, id, status } = target;
-  const slots = slotCountOf(target);
-  if (status.slots === undefined || status.slots === slots) return;
-  log.warn(
-    `slots is ${slots}, but the server runs ${status.slots} requests at the same time: set slots to ${status.slots} or leave it out, or start the server with ${slots}`,
-    { model, target: id },
-  );
-}
 
 function messageOf(cause: unknown): string | undefined {
   if (cause === undefined) return undefined;
