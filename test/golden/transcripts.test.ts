@@ -62,8 +62,9 @@ function readTranscript(protocol: string, file: string): Transcript {
   const path = `${ROOT}${protocol}/${file}`;
   const text = readFileSync(path, 'utf8');
   const golden = readGolden(text);
-  const { target, config, busy, drains } = golden.setup;
-  const flags = [...scriptedFlags({ target }), ...config];
+  const { models, target, config, busy, drains } = golden.setup;
+  const served = models === undefined ? scriptedFlags({ target }) : flagsOf(models);
+  const flags = [...served, ...config];
   // What one file does to such a server would show in the answers to the next.
   const isItsOwn = busy > 0 || drains || config.includes('--rate-limit.enabled');
   return {
@@ -74,6 +75,10 @@ function readTranscript(protocol: string, file: string): Transcript {
     flags,
     server: isItsOwn ? path : flags.join(' '),
   };
+}
+
+function flagsOf(models: string): string[] {
+  return ['--models', models, '--rate-limit.enabled', 'false'];
 }
 
 async function play({ setup, exchanges }: GoldenFile, server: ComposedServer): Promise<GoldenExchange[]> {

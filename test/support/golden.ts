@@ -14,6 +14,8 @@ export interface GoldenFile {
 export interface GoldenSetup {
   /** Flags of a server of this file's own. */
   readonly config: readonly string[];
+  /** The models of its server, as JSON; absent: one scripted target. */
+  readonly models: string | undefined;
   /** Keys of the scripted target. */
   readonly target: Readonly<Record<string, unknown>>;
   /** Requests that are under way meanwhile and never end. */
@@ -67,11 +69,12 @@ function readSetup(directives: readonly string[]): GoldenSetup {
     directives.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()]),
   );
   for (const name of given.keys()) {
-    if (!['config', 'target', 'busy', 'drains', 'until'].includes(name))
+    if (!['config', 'models', 'target', 'busy', 'drains', 'until'].includes(name))
       throw new Error(`the golden directive "${name}" is not known`);
   }
   return {
     config: given.get('config')?.split(' ') ?? [],
+    models: given.get('models'),
     target: JSON.parse(given.get('target') ?? '{}'),
     busy: Number(given.get('busy') ?? 0),
     drains: given.get('drains') === 'true',
