@@ -55,12 +55,12 @@ export class JsonBody {
       return;
     }
     refuseEncoding(request);
+    const limit = match?.route.bodyLimit ?? NO_BODY;
     if (isAbsent) {
-      outcome.done(valueOfNoBody(method));
+      outcome.done(limit.bytes === 0 ? undefined : valueOfNoBody(method));
       return;
     }
     const declaredBytes = Number(headers['content-length'] ?? Number.NaN);
-    const limit = match?.route.bodyLimit ?? NO_BODY;
     // A body that is announced as too large is refused before any of it is read.
     if (declaredBytes > limit.bytes) throw tooLarge(limit);
     if (context.awaitsContinue) {

@@ -196,3 +196,65 @@ describe('the limiter where nothing is said of it', () => {
     );
   });
 });
+
+describe('/admin', () => {
+  const ADMIN = 'the-admin-key-1';
+  const start = (...flags: string[]) =>
+    startServer({ flags: [...scriptedFlags(), ...flags], endsWith: onTestFinished });
+  const apiKeys = ['--auth.api-keys', JSON.stringify([KEY])];
+  const adminKeys = ['--auth.admin-keys', JSON.stringify([ADMIN])];
+  const reload = async (server: RunningServer, headers: Readonly<Record<string, string>> = {}) => {
+    const answer = await ask(`${server.url}/admin/reload`, { method: 'POST', headers });
+    return answer.status === 200 ? 200 : answer.json().error.code;
+  };
+
+  test('with admin keys needs one, as a Bearer token or x-api-key; an API key is none, and an admin key opens nothing else', async () => {
+    const server = await start(...apiKeys, ...adminKeys);
+    expect(await reload(server)).toBe('missing_api_key');
+    expect(await reload(server, { 'x-api-key': KEY })).toBe('invalid_api_key');
+    expect(await reload(server, { 'x-api-key': ADMIN })).toBe(200);
+    expect(await reload(server, { authorization: `Bearer ${ADMIN}`, 'x-forwarded-for': '1.2.3.4' })).toBe(
+      200,
+    );
+    const generation = await ask(`${server.url}/generate`, { body: BODY, headers: { 'x-api-key': ADMIN } });
+    expect(generation.json().error.code).toBe('invalid_api_key');
+  });
+
+  test('without them is open to this machine alone, whatever API key comes along', async () => {
+    const server = await start(...apiKeys);
+    expect(await reload(server)).toBe(200);
+    for (const headers of [{ host: 'api.example.com' }, { 'x-forwarded-for': '127.0.0.1' }, { via: '1.1 a' }])
+      expect(await reload(server, { ...headers, 'x-api-key': KEY })).toBe('forbidden');
+  });
+
+  test('however its path is spelled', async () => {
+    const server = await start(...adminKeys);
+    for (const path of ['/admin/reload', '/%61dmin/reload', '/admin/%72eload?x=1', '/admin/targets/a/drain'])
+      expect((await ask(`${server.url}${path}`, { method: 'POST' })).status, path).toBe(401);
+  });
+
+  test('wrong keys count like those of other routes: ten of an address are 401, then 429', async () => {
+    const server = await start(...apiKeys, ...adminKeys);
+    for (let count = 0; count < 5; count += 1) {
+      expect(await reload(server, { 'x-api-key': `a-wrong-key-${count}` })).toBe('invalid_api_key');
+      const other = await ask(`${server.url}/generate`, { body: BODY, ...withKey(`another-wrong-${count}`) });
+      expect(other.status).toBe(401);
+    }
+    expect(await reload(server, { 'x-api-key': 'one-too-many' })).toBe('too_many_attempts');
+    expect(await reload(server, { 'x-api-key': ADMIN })).toBe(200);
+  });
+
+  test('takes no body, and says which targets there are', async () => {
+    const server = await start();
+    const withBody = await ask(`${server.url}/admin/reload`, { body: { now: true } });
+    expect(withBody.status).toBe(413);
+    const unknown = await ask(`${server.url}/admin/targets/demo/drain`, { method: 'POST' });
+    expect(unknown.json().error).toMatchObject({
+      code: 'target_not_found',
+      message: 'There is no target "demo". Targets: demo/scripted/0.',
+    });
+    const other = await ask(`${server.url}/admin/targets/demo/scripted/0/stop`, { method: 'POST' });
+    expect(other.status).toBe(404);
+    expect((await ask(`${server.url}/admin/reload`)).status).toBe(405);
+  });
+});

@@ -104,14 +104,6 @@ describe('SIGTERM', () => {
     expect((await server.ended).exitCode).toBe(0);
   });
 
-  test('SIGHUP without a terminal is logged and ignored', async () => {
-    const server = await startExecutable({ flags: scriptedFlags(), endsWith: onTestFinished });
-    server.signal('SIGHUP');
-    await server.logged(({ msg }) => msg.startsWith('SIGHUP is ignored'));
-    expect((await generate(server, { prompt: 'hi' })).status).toBe(200);
-    expect((await server.stop()).exitCode).toBe(0);
-  });
-
   test('SIGINT drains like SIGTERM, without the delay', async () => {
     const server = await startExecutable({
       flags: [...scriptedFlags(), '--server.shutdown-delay-seconds', '600'],

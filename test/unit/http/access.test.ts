@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { EXPOSED_HEADERS, mayCall } from '../../../src/http/access.ts';
+import { EXPOSED_HEADERS, mayCall, whyNotThisMachine } from '../../../src/http/access.ts';
+import { parseRanges } from '../../../src/http/client-address.ts';
 
 const GOLDEN = fileURLToPath(new URL('../../golden', import.meta.url));
 
@@ -50,4 +51,59 @@ it('a page may read every header that any recorded answer has', () => {
         if (!known.has(name) && !forOthers.test(name)) unreadable.add(name);
   }
   expect([...unreadable]).toEqual([]);
+});
+
+describe('who is on this machine, for /admin without admin keys', () => {
+  const asked = ({
+    peer = '127.0.0.1',
+    host = 'localhost:8000',
+    version = '1.1',
+    headers = {},
+    trusted = [] as string[],
+  }) =>
+    whyNotThisMachine(
+      {
+        socket: { remoteAddress: peer },
+        headers: { host, ...headers },
+        httpVersion: version,
+      } as unknown as Parameters<typeof whyNotThisMachine>[0],
+      parseRanges(trusted),
+    );
+
+  it.each([
+    [{}],
+    [{ host: '127.0.0.1:8000' }],
+    [{ peer: '::1', host: '[::1]:8000' }],
+    [{ peer: '::ffff:127.0.0.1' }],
+    [{ peer: '127.0.0.2' }],
+    [{ trusted: ['10.0.0.0/8'] }],
+    [{ headers: { origin: 'http://localhost:8000' } }],
+  ])('%j is', (request) => {
+    expect(asked(request)).toBeUndefined();
+  });
+
+  it.each([
+    [{ peer: '10.0.0.5' }, 'another machine'],
+    [{ peer: '::ffff:192.168.1.2' }, 'another machine'],
+    [{ host: 'api.example.com' }, 'Host'],
+    [{ host: 'localhost.example.com' }, 'Host'],
+    [{ host: '' }, 'Host'],
+    [{ host: 'localhost@example.com' }, 'Host'],
+    [{ headers: { forwarded: 'for=1.2.3.4' } }, 'forwarded'],
+    [{ headers: { via: '1.1 proxy' } }, 'via'],
+    [{ headers: { 'x-real-ip': '127.0.0.1' } }, 'x-real-ip'],
+    [{ headers: { 'x-forwarded-for': '127.0.0.1' } }, 'x-forwarded-for'],
+    [{ headers: { 'x-forwarded-host': 'a' } }, 'x-forwarded-host'],
+    [{ headers: { 'x-forwarded-proto': '' } }, 'x-forwarded-proto'],
+    [{ headers: { 'x-forwarded': 'a' } }, 'x-forwarded'],
+    [{ headers: { 'cf-connecting-ip': 'a' } }, 'cf-connecting-ip'],
+    [{ headers: { 'true-client-ip': 'a' } }, 'true-client-ip'],
+    [{ trusted: ['127.0.0.1/32'] }, 'server.trusted_proxies'],
+    [{ version: '1.0' }, 'HTTP/1.0'],
+    [{ headers: { origin: 'https://evil.example' } }, 'web page'],
+    [{ headers: { origin: 'http://localhost:3000' } }, 'web page'],
+    [{ headers: { origin: 'null' } }, 'web page'],
+  ])('%j is not: %s', (request, why) => {
+    expect(asked(request)).toContain(why);
+  });
 });
