@@ -8,6 +8,7 @@ export function checkRules(config: Config): void {
     knownDefaultModel,
     distinctModels,
     distinctTargets,
+    knownFallbackModels,
     requireAuthOffLoopback,
     validAddresses,
     validHubUrl,
@@ -57,6 +58,21 @@ function distinctTargets({ models }: Config): void {
     if (earlier !== undefined)
       throw new ConfigError(`${key}.name is ${JSON.stringify(name)}, but ${earlier} has that name.`);
     keys.set(name, key);
+  }
+}
+
+/** Two models may be each other's fallback: each is asked once. */
+function knownFallbackModels({ models }: Config): void {
+  const ids = models.map(({ id }) => id);
+  for (const [index, { id, fallbackModels }] of models.entries()) {
+    for (const [place, name] of fallbackModels.entries()) {
+      const key = `models[${index}].fallback_models[${place}] is ${JSON.stringify(name)}`;
+      if (name === id) throw new ConfigError(`${key}, but that is the model itself: name another one.`);
+      if (!ids.includes(name))
+        throw new ConfigError(`${key}, but must be the id of one of the models: ${ids.join(', ')}.`);
+      if (fallbackModels.indexOf(name) < place)
+        throw new ConfigError(`${key}, but an earlier entry names that model.`);
+    }
   }
 }
 

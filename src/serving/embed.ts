@@ -33,6 +33,7 @@ export function embed(call: EmbeddingCall, services: SlotServices): Promise<Embe
         }
         retries ??= new Retries(slotCall, services, {
           needs: NEEDS,
+          isTiedToModel: request.inputs.some((input) => typeof input !== 'string'),
           deadlineAdvice: DEADLINE_ADVICE,
           again: attempt,
           fail: reject,

@@ -29,6 +29,11 @@ export function abilitiesNeeded({ input, tools, thinking }: GenerationRequest): 
   return needs;
 }
 
+/** It has ids of tokens, which are others in another model's vocabulary: no other model can answer it. */
+export function hasTokenIds({ input, sampling, limits }: GenerationRequest): boolean {
+  return input.kind === 'tokens' || sampling.logitBias !== undefined || limits.stopTokens !== undefined;
+}
+
 /** The first need that none of the targets meets; undefined: they may be asked. What a target does not report it may be able to do. */
 export function missingAbility(
   targets: readonly Pick<Target, 'status' | 'backend'>[],

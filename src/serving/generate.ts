@@ -8,7 +8,7 @@ import type { Milliseconds } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import type { GenerationEvent, GenerationRequest } from '../core/generation.ts';
 import { fingerprintOf, type PrefixFingerprint } from '../scheduling/prefix-fingerprint.ts';
-import { abilitiesNeeded } from './fallback-models.ts';
+import { abilitiesNeeded, hasTokenIds } from './fallback-models.ts';
 import {
   type AttemptOwner,
   GenerationAttempt,
@@ -233,6 +233,7 @@ export class ServedGeneration implements AttemptOwner {
     const call = this.#call;
     return new Retries(call, this.#services, {
       needs: abilitiesNeeded(call.request),
+      isTiedToModel: hasTokenIds(call.request),
       deadlineAdvice: this.#attempt.deadlineAdvice,
       again: (next) => this.#tryAgain(next),
       fail: (error) => this.#fail(error),

@@ -54,6 +54,8 @@ interface RetriedCall {
 }
 
 interface RetriedRequest {
+  /** Only its own model can answer it. */
+  readonly isTiedToModel: boolean;
   /** Completes the message of the deadline's error. */
   readonly deadlineAdvice: string;
   readonly needs: readonly Ability[];
@@ -228,6 +230,7 @@ export class Retries {
   }
 
   #whyNot(model: ModelId): string | undefined {
+    if (this.#request.isTiedToModel) return 'the request has token ids, which are others in its vocabulary';
     const { dispatcher, retries } = this.#services;
     const unable = retries.whyUnable(model, this.#request.needs);
     if (unable !== undefined) return unable;

@@ -260,6 +260,20 @@ describe('a wrong configuration is refused with the key, the value and what was 
       'models[0].targets[0].name is "two words", but must be letters, digits and . _ : / -, beginning with a letter or digit.',
     ],
     [
+      { text: 'models: [{ id: a, fallback_models: [b], targets: [{ backend: scripted, model: x }] }]' },
+      'models[0].fallback_models[0] is "b", but must be the id of one of the models: a.',
+    ],
+    [
+      { text: 'models: [{ id: a, fallback_models: [a], targets: [{ backend: scripted, model: x }] }]' },
+      'models[0].fallback_models[0] is "a", but that is the model itself',
+    ],
+    [
+      {
+        text: 'models: [{ id: a, targets: [{ backend: scripted, model: x }] }, { id: b, fallback_models: [a, a], targets: [{ backend: scripted, model: x }] }]',
+      },
+      'models[1].fallback_models[1] is "a", but an earlier entry names that model',
+    ],
+    [
       { text: 'models: [{ id: a, targets: [{ backend: scripted, model: x, weight: 0 }] }]' },
       'models[0].targets[0].weight is 0, but must be a number above 0',
     ],

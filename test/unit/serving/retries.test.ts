@@ -397,6 +397,16 @@ describe('a fallback model', () => {
     expect(models.warnings).toContainEqual(expect.stringContaining('it does not support tools'));
   });
 
+  it('is not asked for an answer to token ids, which are others there', async () => {
+    const models = new ServedModels(MODELS, { fallbackModels: FALLBACKS, retry: { attempts: 1 } });
+    const asked = models.ask({ request: { input: { kind: 'tokens', tokens: [1, 2] } } });
+    await models.clock.settle();
+    models.lastAt('one').fail(failure('server_error'));
+    await models.clock.settle();
+    expect(asked.outcome()).toBe('backend_error');
+    expect(models.warnings).toContainEqual(expect.stringContaining('the request has token ids'));
+  });
+
   it('keeps its own queue: what falls over waits behind its clients, and within its bounds', async () => {
     const models = new ServedModels(
       { one: { slots: 1 }, two: { model: 'second', slots: 1 } },
