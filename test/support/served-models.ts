@@ -139,6 +139,22 @@ export class ServedModels {
     };
   }
 
+  embed(inputs: readonly string[], { model = 'm' }: { readonly model?: string } = {}) {
+    const trace: RequestTrace = { requestId: `embedding_${++this.#asked}`, receivedAt: this.clock.now() };
+    const cancellation = new Cancellation();
+    const outcome = this.serving
+      .embed({
+        request: { model, inputs },
+        trace,
+        client: 'client',
+        priority: 'normal',
+        cancellation,
+        deadlineAt: this.clock.now() + 60_000,
+      })
+      .catch((error: ServingError) => error);
+    return { trace, cancellation, outcome };
+  }
+
   usedAt(target: string): number {
     const found = this.targets.find(({ id }) => id === target);
     return found === undefined ? 0 : this.serving.usedOf(found).slots;

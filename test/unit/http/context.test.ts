@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { formatMs, RequestContext } from '../../../src/http/context.ts';
+import { type EdgeRoute, formatMs, pageRoute, RequestContext } from '../../../src/http/context.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
 const closing: (() => void)[] = [];
@@ -174,4 +174,36 @@ it.each([
   [60_000.07, '60000.07'],
 ])('%d ms is written %s', (milliseconds, text) => {
   expect(formatMs(milliseconds)).toBe(text);
+});
+
+describe('the headers of a route that asks a model', () => {
+  const route: EdgeRoute = { ...pageRoute('/', () => {}), asksModel: true };
+  const attempt = { target: 't', startedAt: 0, kind: undefined, after: undefined, failure: undefined };
+
+  const headersOf = async (model: string, attempts: number, servedModel?: string) => {
+    const { text } = await exchange(GET, (context) => {
+      context.match = { route, params: {} };
+      context.trace.model = model;
+      if (attempts > 0)
+        context.trace.attempts = Array.from({ length: attempts }, () => ({ ...attempt, model }));
+      if (servedModel !== undefined) context.trace.servedModel = servedModel;
+      context.answer(200, 'x');
+    });
+    return text;
+  };
+
+  it('tell how often a target was asked, and the model that answers', async () => {
+    expect(await headersOf('m', 1)).toMatch(/x-attempts: 1\r\nx-served-model: m\r\n/);
+    expect(await headersOf('m', 2, 'spare')).toMatch(/x-attempts: 2\r\nx-served-model: spare\r\n/);
+  });
+
+  it('tell that no target was asked', async () => {
+    const text = await headersOf('m', 0);
+    expect(text).toContain('x-attempts: 0\r\n');
+    expect(text).not.toContain('x-served-model');
+  });
+
+  it('hold any name of a model', async () => {
+    expect(await headersOf('模型/ü b', 1)).toContain('x-served-model: %E6%A8%A1%E5%9E%8B/%C3%BC%20b\r\n');
+  });
 });

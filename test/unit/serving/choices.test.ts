@@ -92,3 +92,23 @@ it('all of them are paused and resumed together', async () => {
   expect(states).toEqual(['0:paused', '1:paused', '0:resumed', '1:resumed']);
   await ended;
 });
+
+it('the request’s trace has the tries of the choice that needed most, and the model that answered any of them', async () => {
+  const { ended, trace, traces } = run([[FINISH], [FINISH], [FINISH]]);
+  const attempt = {
+    target: 't',
+    model: 'm',
+    startedAt: 0,
+    kind: undefined,
+    after: undefined,
+    failure: undefined,
+  };
+  traces.forEach((own, choice) => {
+    own.attempts = Array.from({ length: choice === 1 ? 3 : 1 }, () => attempt);
+  });
+  const [, second] = traces;
+  if (second !== undefined) second.servedModel = 'spare';
+  await ended;
+  expect(trace.attempts).toHaveLength(3);
+  expect(trace.servedModel).toBe('spare');
+});

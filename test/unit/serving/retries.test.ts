@@ -429,3 +429,38 @@ describe('a fallback model', () => {
     expect(moved.outcome()).toBe('finished');
   });
 });
+
+describe('an embedding that fails', () => {
+  const VECTORS = { vectors: [[1, 0]], promptTokens: 5 };
+
+  it('is tried again like a generation: elsewhere, at the same target after a pause, at a fallback model', async () => {
+    const models = new ServedModels(
+      { one: {}, other: {}, two: { model: 'second' } },
+      { fallbackModels: { m: ['second'] } },
+    );
+    const asked = models.embed(['hi']);
+    for (const target of ['one', 'other']) {
+      await models.clock.settle();
+      models.backend(target).embeddings.at(-1)?.fail(failure('server_error'));
+    }
+    await models.clock.settle();
+    expect(models.backend('two').embeddings[0]?.request.model).toBe('second');
+    models.backend('two').embeddings[0]?.answer(VECTORS);
+    expect(await asked.outcome).toEqual(VECTORS);
+    expect(asked.trace).toMatchObject({ servedModel: 'second', usage: { promptTokens: 5 } });
+    expect(asked.trace.attempts?.map(({ kind }) => kind)).toEqual([undefined, 'elsewhere', 'other_model']);
+    await models.clock.settle();
+    expect(models.slotsUsed()).toBe(0);
+  });
+
+  it('ends with the last error when every try has failed', async () => {
+    const models = new ServedModels({ one: {} });
+    const asked = models.embed(['hi']);
+    for (let tries = 1; tries <= 3; tries += 1) {
+      await models.clock.advance(500);
+      models.backend('one').embeddings.at(-1)?.fail(failure('reset'));
+    }
+    expect(await asked.outcome).toMatchObject({ code: 'backend_error' });
+    expect(models.backend('one').embeddings).toHaveLength(3);
+  });
+});

@@ -201,3 +201,40 @@ describe('the line of a request', () => {
     expect(isProbe(record)).toBe(false);
   });
 });
+
+describe('the line of a request', () => {
+  const record = (trace: Partial<RequestTrace>): RequestRecord => ({
+    method: 'POST',
+    path: '/generate',
+    route: '/generate',
+    status: 200,
+    clientAddress: '::1',
+    trace: { requestId: 'r', receivedAt: 0, model: 'm', target: 'one', ...trace },
+    endedAt: 10,
+  });
+  const attempt = { model: 'm', startedAt: 0, kind: undefined, after: undefined, failure: undefined };
+
+  it('tells the attempts only where there was more than one', () => {
+    const once = requestFields(record({ attempts: [{ ...attempt, target: 'one' }] }));
+    expect(once).toMatchObject({ attempts: undefined, attemptCauses: undefined, targets: undefined });
+    const twice = requestFields(
+      record({
+        target: 'two',
+        servedModel: 'spare',
+        attempts: [
+          { ...attempt, target: 'one', failure: 'reset' },
+          { ...attempt, target: 'two', model: 'spare', kind: 'other_model', after: 'reset' },
+        ],
+      }),
+    );
+    expect(twice).toMatchObject({
+      attempts: 2,
+      attemptCauses: ['reset'],
+      targets: ['one', 'two'],
+      target: 'two',
+      servedModel: 'spare',
+    });
+    const entry: LogEntry = { severity: 'info', at: 0, message: REQUEST, fields: twice };
+    expect(readableLine({ colours: false })(entry)).toContain('m, answered by spare, 2 attempts (reset)');
+  });
+});

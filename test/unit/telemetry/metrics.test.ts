@@ -120,3 +120,29 @@ describe('the metrics', () => {
     expect(text).toContain('llm_serve_requests_total{route="/generate",status="429"} 1\n');
   });
 });
+
+it('attempts are counted by target and outcome, further ones by the failure before, requests that lacked the budget', () => {
+  const first = {
+    target: 'one',
+    model: 'm',
+    startedAt: 0,
+    kind: undefined,
+    after: undefined,
+    failure: undefined,
+  };
+  const text = textAfter((metrics) => {
+    metrics.attemptEnded({ ...first, failure: 'reset' }, 'reset');
+    metrics.attemptEnded({ ...first, target: 'other', kind: 'elsewhere', after: 'reset' }, 'completed');
+    metrics.attemptEnded({ ...first, model: 'spare', kind: 'other_model' }, 'completed');
+    const trace: RequestTrace = { requestId: 'r', receivedAt: 0, model: 'm', lackedRetryBudget: true };
+    metrics.requestEnded({ ...record, status: 502, trace });
+  });
+  for (const line of [
+    'llm_serve_attempts_total{model="m",target="one",outcome="reset"} 1',
+    'llm_serve_attempts_total{model="m",target="other",outcome="completed"} 1',
+    'llm_serve_retries_total{cause="reset",kind="elsewhere"} 1',
+    'llm_serve_retries_total{cause="no_target",kind="other_model"} 1',
+    'llm_serve_retry_budget_exhausted_total{model="m"} 1',
+  ])
+    expect(text).toContain(`${line}\n`);
+});
