@@ -1,4 +1,5 @@
 /** The composition root: configuration in, running application out. The only place that wires things together. */
+import { randomBytes } from 'node:crypto';
 import type { BackendEnvironment } from './backends/backend-definition.ts';
 import { type Config, ConfigError } from './config/config.ts';
 import type { LoadedConfig } from './config/load.ts';
@@ -55,7 +56,8 @@ interface Application {
 
 export async function compose(options: ApplicationOptions): Promise<Application> {
   const { config, log, version } = options;
-  const environment = { ...options, clock: systemClock, hubUrl: config.cache.hub_url };
+  const instanceId = randomBytes(9).toString('base64url');
+  const environment = { ...options, clock: systemClock, hubUrl: config.cache.hub_url, instanceId };
   const telemetry: { current?: Telemetry } = {};
   const serving = new Serving({
     clock: systemClock,
@@ -87,6 +89,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     telemetry: telemetry.current,
     serving,
     version,
+    instanceId,
     pull: pullForClients(options, () => reloader.running),
     reload: () => reloader.reload('POST /admin/reload'),
     settings: edge,

@@ -9,6 +9,8 @@ import type { DownloadProgress } from '../models/fetch.ts';
 export interface BackendEnvironment {
   readonly clock: Clock;
   readonly log: Log;
+  /** Of this process: requests to remote servers name it, so that a loop is noticed. */
+  readonly instanceId?: string;
   /** Environment variables, for backends that start a process of their own. */
   readonly processEnvironment: Readonly<Record<string, string | undefined>>;
   /** Folder for model files; created when first needed. */

@@ -39,12 +39,17 @@ export interface TargetStatus {
 /** Which clients share cached prompt prefixes: all of them, or each only its own. */
 export type CacheIsolation = 'shared' | 'client';
 
+/** Names the instances of this software that a request came through, so that a loop of servers is noticed. */
+export const HOPS_HEADER = 'x-llm-serve-hops';
+
 export interface CallOptions {
   /** Its `reason` is a ServingError. */
   readonly signal: AbortSignal;
+  /** Value of `HOPS_HEADER` in the request that this serves, to be passed on to a remote server. */
+  readonly hops?: string | undefined;
 }
 
-export interface GenerateOptions {
+export interface GenerateOptions extends Pick<CallOptions, 'hops'> {
   /** Prefixes are only reused between generations of one scope; absent: all share. Opaque. */
   readonly cacheScope?: string;
   /** How the client takes the answer; absent: `stream`. With `whole`, a backend may ask its server without streaming. */

@@ -23,8 +23,12 @@ interface ErrorOptions {
 /** Enough for a fast client to finish sending; a slow one is not waited for. */
 const READ_ON_MS = 2000;
 
-/** Official clients would retry these: the first would triple the load, the second repeat a wrong key. */
-const UNWANTED_RETRIES: ReadonlySet<ErrorCode> = new Set(['deadline_exceeded', 'too_many_attempts']);
+/** Official clients would retry these: the first would triple the load, the second repeat a wrong key, the third go round again. */
+const UNWANTED_RETRIES: ReadonlySet<ErrorCode> = new Set([
+  'deadline_exceeded',
+  'too_many_attempts',
+  'loop_detected',
+]);
 
 export class ErrorRenderer {
   readonly #options: ErrorOptions;

@@ -16,6 +16,7 @@ import type { GenerationCall } from '../serving/generation-attempt.ts';
 import type { Serving } from '../serving/serving.ts';
 import { isInRanges } from './client-address.ts';
 import type { RequestContext } from './context.ts';
+import { hopsOf } from './loop-detection.ts';
 import { newId } from './open-requests.ts';
 import type { EdgeSettings } from './settings.ts';
 
@@ -65,7 +66,8 @@ export async function runModelRequest<Answer>(
     // The request may wait for long; its body has been parsed and is not needed any more.
     context.body = undefined;
     const heldBytes = context.bodyBytes ?? 0;
-    return await run({ trace, client: clientId, priority, cancellation, deadlineAt, heldBytes });
+    const hops = hopsOf(context.request.headers);
+    return await run({ trace, client: clientId, priority, cancellation, deadlineAt, heldBytes, hops });
   } catch (thrown) {
     const error = renameErrorField(fieldNames, toServingError(thrown));
     trace.errorCode = error.code;

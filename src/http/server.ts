@@ -1,5 +1,5 @@
 /**
- * The HTTP edge. The list of steps in `Edge` is the life of a request, in order: malformed, cross-origin, access, rate-limit headers,
+ * The HTTP edge. The list of steps in `Edge` is the life of a request, in order: malformed, cross-origin, loop, access, rate-limit headers,
  * content type, rate limit, path and method; then its body and its route. An error thrown anywhere is rendered once, by `errors`.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
@@ -17,6 +17,7 @@ import type { EdgeRoute, RequestContext, Step } from './context.ts';
 import { answerClientError, ErrorRenderer, takeOverNodeAnswers } from './errors.ts';
 import { type ConnectionLimit, limitConnections, RateLimit } from './limits.ts';
 import { type ListenAddress, Listener } from './listener.ts';
+import { loopStep } from './loop-detection.ts';
 import { OpenRequests } from './open-requests.ts';
 import { Router } from './router.ts';
 import { adminRoutes, type ReloadOutcome } from './routes/admin.ts';
@@ -31,6 +32,8 @@ interface ServerOptions {
   readonly telemetry: Telemetry;
   readonly serving: Serving;
   readonly version: string;
+  /** Of this process, to notice its own requests. */
+  readonly instanceId: string;
   readonly settings: EdgeSettings;
   readonly bodyTimeoutSeconds: number;
   readonly bodyBudget: BodyBudget;
@@ -98,6 +101,7 @@ class Edge {
     this.#steps = [
       refuseMalformed,
       crossOriginStep(settings),
+      loopStep(options.instanceId),
       accessStep({ clock, settings }),
       limit.announce,
       checkContentType,

@@ -170,7 +170,7 @@ export class GenerationAttempt implements GenerationSink, SlotWork {
   }
 
   #ask(target: Target): void {
-    const { trace, client, delivery = 'stream', promptTokensFirst = false } = this.#call;
+    const { trace, client, delivery = 'stream', promptTokensFirst = false, hops } = this.#call;
     const onUnstreamed = () => {
       trace.unstreamed = true;
       this.#watch?.expectWhole(target.answerTimeoutMs);
@@ -185,6 +185,7 @@ export class GenerationAttempt implements GenerationSink, SlotWork {
       promptTokensFirst,
       onUnstreamed,
       onMalformedEvent,
+      hops,
       ...(target.cacheIsolation === 'client' && { cacheScope: client }),
     };
     this.#watch?.waiting();

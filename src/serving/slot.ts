@@ -30,6 +30,8 @@ export interface SlotCall {
   readonly cancellation: Cancellation;
   /** Memory that it takes while it waits, where that is more than its prompt: its body as received. */
   readonly heldBytes?: number;
+  /** The instances of this software that it came through. */
+  readonly hops?: string | undefined;
   /** When the answer must be finished. */
   readonly deadlineAt: Milliseconds;
   /** Called with its position while it waits, and with position 0 when it leaves the queue. */

@@ -19,6 +19,13 @@ const STATUS_FAILURES: Readonly<Record<number, FailureCause>> = {
   529: 'overloaded',
 };
 
+/** Why a probe fails that gets that status, for the log. */
+export function probeFailure(path: string, status: number): string {
+  return STATUS_FAILURES[status] === 'loop'
+    ? 'The target is this server itself, or leads back to it. Change its url.'
+    : `The server responds to ${path} with ${status}.`;
+}
+
 /** The server rejected the request itself: it would do so again. */
 const REJECTIONS: ReadonlySet<number> = new Set([400, 413, 422]);
 

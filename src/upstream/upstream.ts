@@ -3,6 +3,7 @@
  * requests, the most recently used first, idle ones closed before the server closes them. Response time-outs are serving's.
  */
 import { buildConnector } from 'undici';
+import { HOPS_HEADER } from '../core/backend.ts';
 import type { Clock } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import { Connection, type ConnectionOptions } from './connection.ts';
@@ -15,6 +16,8 @@ export interface UpstreamCall {
   readonly path: string;
   /** Sent as JSON. */
   readonly body?: unknown;
+  /** The instances of this software that the request came through; this one is added. */
+  readonly hops?: string | undefined;
 }
 
 export interface JsonResponse {
@@ -42,6 +45,7 @@ export class Upstream {
   readonly #basePath: string;
   readonly #headers: string[];
   readonly #bodyHeaders: string[];
+  readonly #instanceId: string | undefined;
   readonly #clock: Clock;
 
   constructor(options: {
@@ -50,12 +54,18 @@ export class Upstream {
     readonly connectTimeoutMs: number;
     /** Sent with every request. */
     readonly headers?: Readonly<Record<string, string>>;
+    /** Of this process, for `HOPS_HEADER`; absent: it is not sent. */
+    readonly instanceId?: string | undefined;
     readonly clock: Clock;
   }) {
     const url = new URL(options.url);
     this.#basePath = url.pathname.replace(/\/+$/, '');
-    this.#headers = Object.entries({ accept: '*/*', ...options.headers }).flat();
-    this.#bodyHeaders = [...this.#headers, 'content-type', 'application/json'];
+    const { instanceId } = options;
+    this.#instanceId = instanceId;
+    // The hops are last: of a request that came through others, they are replaced.
+    const hops = instanceId === undefined ? {} : { [HOPS_HEADER]: instanceId };
+    this.#headers = Object.entries({ accept: '*/*', ...options.headers, ...hops }).flat();
+    this.#bodyHeaders = ['content-type', 'application/json', ...this.#headers];
     this.#clock = options.clock;
     this.#origin = url.origin;
     this.#connectionOptions = {
@@ -86,7 +96,7 @@ export class Upstream {
     call: UpstreamCall,
     hold: (exchange: Exchange) => void,
   ): { readonly exchange: Exchange; readonly opened: Promise<Exchange> } {
-    const { method, path, body } = call;
+    const { method, path, body, hops } = call;
     if (this.#isClosed) throw closedError({ isSent: false, isAnswered: false });
     const { promise, resolve, reject } = withResolvers<Exchange>();
     const connection = this.#idle.pop() ?? this.#connect();
@@ -95,7 +105,9 @@ export class Upstream {
     try {
       hold(exchange);
       const text = body === undefined ? null : JSON.stringify(body);
-      const headers = body === undefined ? this.#headers : this.#bodyHeaders;
+      const usual = body === undefined ? this.#headers : this.#bodyHeaders;
+      const id = this.#instanceId;
+      const headers = hops === undefined || id === undefined ? usual : usual.with(-1, `${hops}, ${id}`);
       connection.dispatch({ method, path: `${this.#basePath}${path}`, headers, body: text }, exchange);
     } catch (thrown) {
       onFree();

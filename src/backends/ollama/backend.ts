@@ -131,11 +131,16 @@ export class OllamaBackend implements Backend {
   #contextSize: number | undefined;
   #loads = 0;
 
-  constructor(target: OllamaTarget, { clock }: Pick<BackendEnvironment, 'clock'>) {
+  constructor(target: OllamaTarget, { clock, instanceId }: Pick<BackendEnvironment, 'clock' | 'instanceId'>) {
     this.#clock = clock;
     this.#contextSize = target.context_size;
     this.#settings = { model: target.model, keepAlive: target.keep_alive, contextSize: target.context_size };
-    this.#upstream = new Upstream({ url: target.url, connectTimeoutMs: target.connect_timeout_ms, clock });
+    this.#upstream = new Upstream({
+      url: target.url,
+      connectTimeoutMs: target.connect_timeout_ms,
+      instanceId,
+      clock,
+    });
     this.#modelProbe = new ModelProbe({
       upstream: this.#upstream,
       clock,
@@ -151,9 +156,9 @@ export class OllamaBackend implements Backend {
     return new RunningGeneration(sink, (generation) => this.#run(request, generation, options));
   }
 
-  async embed(request: EmbeddingRequest, { signal }: CallOptions): Promise<Embeddings> {
+  async embed(request: EmbeddingRequest, { signal, hops }: CallOptions): Promise<Embeddings> {
     const { path, body } = embedCall(request, this.#settings);
-    const answer = await this.#upstream.json({ method: 'POST', path, body, signal });
+    const answer = await this.#upstream.json({ method: 'POST', path, body, hops, signal });
     if (answer.status !== 200) throw this.#responseError(answer);
     this.#presence.noteAnswered(this.#clock.now());
     return readEmbeddings(answer.body, request);
@@ -191,7 +196,7 @@ export class OllamaBackend implements Backend {
   async #run(
     request: GenerationRequest,
     generation: RunningGeneration,
-    { onMalformedEvent }: GenerateOptions,
+    { onMalformedEvent, hops }: GenerateOptions,
   ): Promise<void> {
     // What the model lacks is reported first: without tools, for example, a format may be used.
     const { known } = this.#capabilities;
@@ -208,7 +213,7 @@ export class OllamaBackend implements Backend {
       sendsShift: supportsShift(this.#modelProbe.version),
       contextSize: this.#contextSize,
     });
-    const exchange = await this.#upstream.open({ method: 'POST', path, body }, (held) =>
+    const exchange = await this.#upstream.open({ method: 'POST', path, body, hops }, (held) =>
       generation.hold(held),
     );
     const { status, headers } = exchange;

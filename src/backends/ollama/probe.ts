@@ -5,6 +5,7 @@
 import { knownDetails, type ModelDetails, type TargetStatus } from '../../core/backend.ts';
 import type { Clock, Milliseconds } from '../../core/clock.ts';
 import { type ServingError, toServingError } from '../../core/errors.ts';
+import { probeFailure } from '../../upstream/failures.ts';
 import { asArray, asCount, asObject, asText, type UntypedObject } from '../../upstream/untyped.ts';
 import type { JsonResponse, Upstream } from '../../upstream/upstream.ts';
 
@@ -132,7 +133,7 @@ function entriesOf({ body }: JsonResponse): readonly UntypedObject[] {
 }
 
 function failedStatus(path: string, { status }: JsonResponse): TargetStatus {
-  return { state: 'failed', loaded: false, detail: `The server responds to ${path} with ${status}.` };
+  return { state: 'failed', loaded: false, detail: probeFailure(path, status) };
 }
 
 /** How long a request's `not found` outweighs a list that has the model. */

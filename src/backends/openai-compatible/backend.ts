@@ -47,6 +47,7 @@ import {
 } from './request-body.ts';
 import {
   detectDialect,
+  MissingModel,
   PropsCache,
   probeServer,
   rejectUnsupportedByTemplate,
@@ -118,6 +119,8 @@ export interface OpenAiCompatibleTarget {
   readonly connect_timeout_ms: number;
 }
 
+type RemoteEnvironment = Pick<BackendEnvironment, 'clock' | 'log' | 'instanceId'>;
+
 interface GenerationRun {
   readonly request: GenerationRequest;
   readonly generation: RunningGeneration;
@@ -138,7 +141,7 @@ export class OpenAiCompatibleBackend implements Backend {
   readonly tokenizer: Tokenizer;
   readonly #target: OpenAiCompatibleTarget;
   readonly #upstream: Upstream;
-  readonly #environment: Pick<BackendEnvironment, 'clock' | 'log'>;
+  readonly #environment: RemoteEnvironment;
   #dialect: Dialect | undefined;
   #contextSize: number | undefined;
   #vocabularySize: number | undefined;
@@ -148,10 +151,11 @@ export class OpenAiCompatibleBackend implements Backend {
   readonly #props = new PropsCache();
   #streamsOnly = false;
   #missingUsageLogged = false;
+  readonly #missing = new MissingModel();
   /** Until the server accepts the key again. */
   #keyRejectionLogged = false;
 
-  constructor(target: OpenAiCompatibleTarget, environment: Pick<BackendEnvironment, 'clock' | 'log'>) {
+  constructor(target: OpenAiCompatibleTarget, environment: RemoteEnvironment) {
     this.#target = target;
     this.#environment = environment;
     this.#contextSize = target.context_size;
@@ -161,6 +165,7 @@ export class OpenAiCompatibleBackend implements Backend {
       url: target.url.replace(/\/v1\/?$/, ''),
       connectTimeoutMs: target.connect_timeout_ms,
       headers: target.api_key === undefined ? {} : { authorization: `Bearer ${target.api_key}` },
+      instanceId: environment.instanceId,
       clock: environment.clock,
     });
     this.tokenizer = serverTokenizer({
@@ -180,20 +185,28 @@ export class OpenAiCompatibleBackend implements Backend {
     });
   }
 
-  async embed(request: EmbeddingRequest, { signal }: CallOptions): Promise<Embeddings> {
+  async embed(request: EmbeddingRequest, { signal, hops }: CallOptions): Promise<Embeddings> {
     const body = embedBody(request, this.#target.model);
-    const answer = await this.#upstream.json({ method: 'POST', path: EMBEDDINGS_PATH, body, signal });
+    const answer = await this.#upstream.json({ method: 'POST', path: EMBEDDINGS_PATH, body, hops, signal });
     if (answer.status !== 200)
       throw embeddingsUnsupported(answer) ?? dimensionsUnsupported(answer) ?? this.#responseError(answer);
     this.#keyRejectionLogged = false;
+    this.#missing.noteServed();
     return readEmbeddings(answer.body, request);
   }
 
   async probe({ signal }: CallOptions): Promise<TargetStatus> {
     try {
       const dialect = await this.#findDialect(signal);
+      const now = this.#environment.clock.now();
       const { model, context_size: contextSize } = this.#target;
-      const probe = { upstream: this.#upstream, model, dialect, contextSize };
+      const probe = {
+        upstream: this.#upstream,
+        model,
+        dialect,
+        contextSize,
+        mustBeListed: this.#missing.isDecidedByList(this.#target.check_listed, dialect, now),
+      };
       const { status, vocabularySize, identity } = await probeServer(probe, signal);
       this.#contextSize = status.contextSize ?? this.#contextSize;
       this.#vocabularySize = vocabularySize;
@@ -277,7 +290,7 @@ export class OpenAiCompatibleBackend implements Backend {
 
   /** Tries again without what the server rejects but does not need. Any other error response is the result. */
   async #open(
-    { request, generation, options: { promptTokensFirst = false } }: GenerationRun,
+    { request, generation, options: { promptTokensFirst = false, hops } }: GenerationRun,
     { whole }: { readonly whole: boolean },
   ): Promise<OpenedAnswer> {
     const dialect = this.#dialect ?? (await this.#findDialect(generation.signal));
@@ -286,11 +299,12 @@ export class OpenAiCompatibleBackend implements Backend {
     rejectUnsupportedByTemplate(request, this.#props.current);
     for (;;) {
       const { path, body } = generateCall(request, options);
-      const call = { method: 'POST', path, body } as const;
+      const call = { method: 'POST', path, body, hops } as const;
       const exchange = await this.#upstream.open(call, (held) => generation.hold(held));
       const { status, headers } = exchange;
       if (status === 200) {
         this.#keyRejectionLogged = false;
+        this.#missing.noteServed();
         this.#learn(before, options);
         return { exchange, requested: options };
       }
@@ -346,7 +360,9 @@ export class OpenAiCompatibleBackend implements Backend {
         status: answer.status,
       });
     }
-    return responseError(answer, { model: this.#target.model, wallNowMs: clock.wallNow(), request });
+    const error = responseError(answer, { model: this.#target.model, wallNowMs: clock.wallNow(), request });
+    if (error.code === 'model_not_found') this.#missing.noteMissing(clock.now());
+    return error;
   }
 
   async #findDialect(signal: AbortSignal): Promise<Dialect> {

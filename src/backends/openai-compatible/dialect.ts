@@ -38,6 +38,8 @@ export interface Dialect {
   readonly nullMeansRest: boolean;
   /** Serves any model name if it has only one model. */
   readonly ignoresModelName: boolean;
+  /** A model that /v1/models does not list is not served. */
+  readonly listsAllModels: boolean;
 }
 
 const OPENAI_FEATURES = [
@@ -83,6 +85,7 @@ export const DIALECTS: Readonly<Record<Flavor, Dialect>> = {
     unhealthyState: 'failed',
     nullMeansRest: true,
     ignoresModelName: false,
+    listsAllModels: true,
   },
   'llama-server': {
     flavor: 'llama-server',
@@ -104,6 +107,7 @@ export const DIALECTS: Readonly<Record<Flavor, Dialect>> = {
     unhealthyState: 'loading',
     nullMeansRest: false,
     ignoresModelName: true,
+    listsAllModels: true,
   },
   generic: {
     flavor: 'generic',
@@ -119,6 +123,7 @@ export const DIALECTS: Readonly<Record<Flavor, Dialect>> = {
     unhealthyState: 'failed',
     nullMeansRest: false,
     ignoresModelName: false,
+    listsAllModels: false,
   },
 };
 

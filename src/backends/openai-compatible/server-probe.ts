@@ -3,9 +3,11 @@
  * supports. Loads nothing.
  */
 import type { Ability, TargetStatus } from '../../core/backend.ts';
+import type { Milliseconds } from '../../core/clock.ts';
 import { toServingError } from '../../core/errors.ts';
 import { FEATURES, unsupported } from '../../core/features.ts';
 import type { GenerationRequest } from '../../core/generation.ts';
+import { probeFailure } from '../../upstream/failures.ts';
 import { asArray, asCount, asObject, asText, type UntypedObject } from '../../upstream/untyped.ts';
 import type { JsonResponse, Upstream } from '../../upstream/upstream.ts';
 import { DIALECTS, type Dialect } from './dialect.ts';
@@ -16,6 +18,8 @@ interface ProbeOptions {
   readonly dialect: Dialect;
   /** From the configuration. Absent: as the server reports. */
   readonly contextSize: number | undefined;
+  /** A model that is not listed is missing; otherwise requests find out. */
+  readonly mustBeListed: boolean;
 }
 
 interface ProbeResult {
@@ -34,7 +38,7 @@ export async function probeServer(probe: ProbeOptions, signal: AbortSignal): Pro
   ]);
   if (health !== undefined && health.status !== 200) {
     const state = health.status === 503 ? dialect.unhealthyState : 'failed';
-    const detail = `The server responds to /health with ${health.status}.`;
+    const detail = probeFailure('/health', health.status);
     return { status: { state, loaded: false, detail } };
   }
   return listed(probe, models);
@@ -46,13 +50,15 @@ export function unreachableStatus(thrown: unknown, signal: AbortSignal): TargetS
   return { state: 'unreachable', loaded: false, detail };
 }
 
-function listed({ model, dialect, contextSize }: ProbeOptions, { status, body }: JsonResponse): ProbeResult {
+function listed(probe: ProbeOptions, { status, body }: JsonResponse): ProbeResult {
+  const { model, dialect, contextSize, mustBeListed } = probe;
   const configured = contextSize === undefined ? {} : { contextSize };
+  const unlisted: TargetStatus = { state: 'ready', loaded: true, ...configured };
   // A server may have no such list.
-  if (status === 404) return { status: { state: 'ready', loaded: true, ...configured } };
+  if (status === 404) return { status: unlisted };
   if (status !== 200) {
     const hint = status === 401 || status === 403 ? ' Set the target’s api_key.' : '';
-    const detail = `The server responds to /v1/models with ${status}.${hint}`;
+    const detail = `${probeFailure('/v1/models', status)}${hint}`;
     return { status: { state: 'failed', loaded: false, detail } };
   }
   const entries = asArray(asObject(body).data).map(asObject);
@@ -60,6 +66,7 @@ function listed({ model, dialect, contextSize }: ProbeOptions, { status, body }:
   const entry = named ?? (dialect.ignoresModelName && entries.length === 1 ? entries[0] : undefined);
   if (entry === undefined) {
     const names = entries.map((other) => asText(other.id)).join(', ');
+    if (!mustBeListed) return { status: unlisted };
     const detail = `The server does not serve the model ${model}. It serves: ${names}.`;
     return { status: { state: 'not_found', loaded: false, detail } };
   }
@@ -175,4 +182,32 @@ export async function detectDialect(upstream: Upstream, signal: AbortSignal): Pr
 /** Other servers have a `/version` too; vLLM runs on uvicorn. */
 function isVllmVersion({ status, headers, body }: JsonResponse): boolean {
   return status === 200 && headers.server === 'uvicorn' && asText(asObject(body).version) !== undefined;
+}
+
+/** How long a request's answer `no such model` makes the list count. */
+const MISSING_HOLDS_MS = 30_000;
+
+/**
+ * Whether the list decides that the model is missing. Servers of unknown kind may serve models that they do not list, such as services
+ * with many: they are asked for it, and once a request has found that it is missing, the list is believed for a while.
+ */
+export class MissingModel {
+  #missingAt: Milliseconds | undefined;
+
+  noteMissing(now: Milliseconds): void {
+    this.#missingAt = now;
+  }
+
+  noteServed(): void {
+    this.#missingAt = undefined;
+  }
+
+  isDecidedByList(
+    setting: 'auto' | 'yes' | 'no' = 'auto',
+    { listsAllModels }: Dialect,
+    now: Milliseconds,
+  ): boolean {
+    if (setting !== 'auto') return setting === 'yes';
+    return listsAllModels || (this.#missingAt !== undefined && now - this.#missingAt < MISSING_HOLDS_MS);
+  }
 }

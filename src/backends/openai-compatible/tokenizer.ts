@@ -2,7 +2,7 @@
  * The model's own tokenizer, by the server's routes. llama-server has none that counts a chat: its template is applied first, and
  * the resulting prompt is tokenized.
  */
-import type { TokenizeRequest, Tokenizer } from '../../core/backend.ts';
+import type { CallOptions, TokenizeRequest, Tokenizer } from '../../core/backend.ts';
 import { ServingError } from '../../core/errors.ts';
 import { unsupported } from '../../core/features.ts';
 import { asArray, asCount, asObject } from '../../upstream/untyped.ts';
@@ -28,12 +28,12 @@ export function serverTokenizer({
   findDialect,
   responseError,
 }: TokenizerOptions): Tokenizer {
-  const ask = async (path: string, body: Fields, signal: AbortSignal) => {
-    let answer = await upstream.json({ method: 'POST', path, body, signal });
+  const ask = async (path: string, body: Fields, { signal, hops }: CallOptions) => {
+    let answer = await upstream.json({ method: 'POST', path, body, hops, signal });
     const { chat_template_kwargs: ofTemplate, ...others } = body;
     // A template without a switch produces the same prompt either way.
     if (ofTemplate !== undefined && rejectsTemplateSwitch(answer))
-      answer = await upstream.json({ method: 'POST', path, body: others, signal });
+      answer = await upstream.json({ method: 'POST', path, body: others, hops, signal });
     if (answer.status === 200) return asObject(answer.body);
     // A proxy may let only /v1 through.
     const lacksRoute = answer.status === 404 && errorObject(answer.body).message === undefined;
@@ -44,18 +44,18 @@ export function serverTokenizer({
     if (dialect.tokenizes) return dialect;
     throw tokenizerUnsupported(model);
   };
-  const promptOf = async (request: TokenizeRequest, dialect: Dialect, signal: AbortSignal) => {
+  const promptOf = async (request: TokenizeRequest, dialect: Dialect, options: CallOptions) => {
     const { input } = request;
     if (input.kind === 'text') return input.prompt;
     const continues = input.kind === 'chat' && input.continuesLast ? CONTINUES_LAST : {};
     const asked = { ...chatFields(request, dialect), ...continues };
-    const { prompt } = await ask('/apply-template', asked, signal);
+    const { prompt } = await ask('/apply-template', asked, options);
     return typeof prompt === 'string' ? prompt : fail();
   };
 
   return {
-    async encode(request, { signal }) {
-      const dialect = await dialectOf(signal);
+    async encode(request, options) {
+      const dialect = await dialectOf(options.signal);
       const { input, addSpecial = true } = request;
       if (input.kind === 'tokens') return input.tokens;
       if (dialect.flavor === 'vllm') {
@@ -66,17 +66,17 @@ export function serverTokenizer({
                 ...chatFields(request, dialect),
                 ...(input.continuesLast ? CONTINUES_LAST : { add_generation_prompt: true }),
               };
-        return tokensOf(await ask('/tokenize', { model, ...asked }, signal));
+        return tokensOf(await ask('/tokenize', { model, ...asked }, options));
       }
       rejectImages(request);
-      const content = await promptOf(request, dialect, signal);
+      const content = await promptOf(request, dialect, options);
       // The template's text is tokenized as a prompt: with the model's start token, if it has one.
       const add_special = input.kind === 'chat' || addSpecial;
-      return tokensOf(await ask('/tokenize', { content, add_special, parse_special: true }, signal));
+      return tokensOf(await ask('/tokenize', { content, add_special, parse_special: true }, options));
     },
-    async decode(tokens, { signal }) {
-      const { flavor } = await dialectOf(signal);
-      const answer = await ask('/detokenize', flavor === 'vllm' ? { model, tokens } : { tokens }, signal);
+    async decode(tokens, options) {
+      const { flavor } = await dialectOf(options.signal);
+      const answer = await ask('/detokenize', flavor === 'vllm' ? { model, tokens } : { tokens }, options);
       const text = flavor === 'vllm' ? answer.prompt : answer.content;
       return typeof text === 'string' ? text : fail();
     },

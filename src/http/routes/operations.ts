@@ -71,14 +71,19 @@ export const DESCRIBED_OPERATIONS: readonly DescribedOperation[] = [
     path: '/health',
     summary: 'Liveness',
     description: 'The process answers. Touches no backend.',
-    answers: { 200: json(HealthAnswer), 403: json(ErrorAnswer) },
+    answers: { 200: json(HealthAnswer), 403: json(ErrorAnswer), 508: json(ErrorAnswer) },
   },
   {
     path: '/ready',
     summary: 'Readiness',
     description:
       'Whether the default model can be served now, and the state of every target, from background probes.',
-    answers: { 200: json(ReadyAnswer), 403: json(ErrorAnswer), 503: json(ReadyAnswer) },
+    answers: {
+      200: json(ReadyAnswer),
+      403: json(ErrorAnswer),
+      503: json(ReadyAnswer),
+      508: json(ErrorAnswer),
+    },
   },
   {
     path: '/metrics',
@@ -87,6 +92,7 @@ export const DESCRIBED_OPERATIONS: readonly DescribedOperation[] = [
       200: { description: 'Metrics', contentType: 'text/plain', schema: Type.String() },
       401: json(ErrorAnswer),
       403: json(ErrorAnswer),
+      508: json(ErrorAnswer),
     },
   },
 ];

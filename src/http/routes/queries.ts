@@ -1,4 +1,5 @@
 /** The handler of every route that asks about models and takes no slot. Knows no protocol by name. */
+import type { CallOptions } from '../../core/backend.ts';
 import type { Milliseconds } from '../../core/clock.ts';
 import {
   isStreamed,
@@ -37,18 +38,18 @@ export async function handleQuery({
     headers: context.request.headers,
   };
   if (!route.limited) {
-    const answer = await route.answer(query, queryContext(options, new AbortController().signal));
+    const answer = await route.answer(query, queryContext(options, { signal: new AbortController().signal }));
     context.answerJson(200, answer);
     return;
   }
   const { fieldNames } = route;
   await runModelRequest({ context, options, fieldNames, hints: NO_HINTS }, async (call) => {
-    const { cancellation, deadlineAt } = call;
+    const { cancellation, deadlineAt, hops } = call;
     const { clock } = options;
     const onDeadline = () => cancellation.cancel(deadlineError('Allow more time.'));
     const deadline = clock.schedule(deadlineAt - clock.now(), onDeadline);
     try {
-      const answer = await route.answer(query, queryContext(options, cancellation.signal));
+      const answer = await route.answer(query, queryContext(options, { signal: cancellation.signal, hops }));
       if (isStreamed(answer)) {
         // It reports its progress, and may take as long as it needs.
         deadline.cancel();
@@ -62,7 +63,7 @@ export async function handleQuery({
 
 function queryContext(
   { serving, clock, version, startedAt, pull }: QueryOptions,
-  signal: AbortSignal,
+  call: CallOptions,
 ): QueryContext {
   const models = () => serving.targets.list();
   return {
@@ -77,9 +78,9 @@ function queryContext(
       if (found === undefined) throw new Error(`the model ${id} is known and not listed`);
       return found;
     },
-    tokenize: (model, request) => serving.targets.tokenizerOf(model).encode(request, { signal }),
-    detokenize: (model, tokens) => serving.targets.tokenizerOf(model).decode(tokens, { signal }),
-    pull: (name) => pull(name, signal),
+    tokenize: (model, request) => serving.targets.tokenizerOf(model).encode(request, call),
+    detokenize: (model, tokens) => serving.targets.tokenizerOf(model).decode(tokens, call),
+    pull: (name) => pull(name, call.signal),
   };
 }
 

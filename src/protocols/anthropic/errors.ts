@@ -15,6 +15,7 @@ const TYPES: Readonly<Record<number, string>> = {
   500: 'api_error',
   502: 'api_error',
   504: 'timeout_error',
+  508: 'api_error',
   [OVERLOADED]: 'overloaded_error',
 };
 const DEFAULT_TYPE = 'invalid_request_error';

@@ -48,6 +48,19 @@ it('puts the address’ own path before each request’s, sends its headers, and
   expect(answer).toMatchObject({ status: 200, body: ['/prefix/v1/models', 'yes'] });
 });
 
+it('names this instance behind those that the request came through', async () => {
+  const { url } = await serve((request, response) =>
+    response.end(JSON.stringify([request.headers['x-llm-serve-hops'], request.headers['content-type']])),
+  );
+  const client = new Upstream({ url, connectTimeoutMs: 300, clock: systemClock, instanceId: 'own' });
+  endings.push(() => client.close());
+  const sent = async (call: object) => (await client.json({ ...get('/'), ...call })).body;
+  expect(await sent({})).toEqual(['own', null]);
+  expect(await sent({ hops: 'one, two' })).toEqual(['one, two, own', null]);
+  expect(await sent({ method: 'POST', body: {}, hops: 'one' })).toEqual(['one, own', 'application/json']);
+  expect(await sent({ method: 'POST', body: {} })).toEqual(['own', 'application/json']);
+});
+
 it('uses connections again', async () => {
   const { url, connections } = await serve((_request, response) => response.end('{}'));
   const client = upstream(url);

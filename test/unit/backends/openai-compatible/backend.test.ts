@@ -520,6 +520,35 @@ describe('faults', () => {
   });
 });
 
+describe('a model that the server does not list', () => {
+  const stateOf = async (
+    server: NonNullable<OpenAiStandInOptions['server']>,
+    check_listed: NonNullable<OpenAiCompatibleTarget['check_listed']>,
+  ) => {
+    const { backend } = await start({ server }, { model: 'other', check_listed });
+    const state = async () => (await backend.probe({ signal: neverAborted() })).state;
+    return { backend, state };
+  };
+
+  it.each([
+    ['vllm', 'auto', 'not_found'],
+    ['generic', 'auto', 'ready'],
+    ['generic', 'yes', 'not_found'],
+    ['generic', 'no', 'ready'],
+    ['vllm', 'no', 'ready'],
+  ] as const)('of %s with check_listed: %s is %s', async (server, checkListed, expected) => {
+    const { state } = await stateOf(server, checkListed);
+    expect(await state()).toBe(expected);
+  });
+
+  it('is missing once a request has found that it is', async () => {
+    const { backend, state } = await stateOf('generic', 'auto');
+    const { error } = await generateAll(backend, chatRequest('hello'));
+    expect(error).toMatchObject({ code: 'model_not_found', failure: 'misconfigured' });
+    expect(await state()).toBe('not_found');
+  });
+});
+
 describe('probe', () => {
   it.each([
     ['vllm', 2048],
