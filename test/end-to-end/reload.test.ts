@@ -2,6 +2,7 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { ask, generate, metric, openAnswer, stream, tokensOf } from '../support/http-client.ts';
 import { whenReady } from '../support/readiness.ts';
+import { storm, stormConfig } from '../support/reload-storm.ts';
 import { scripted } from '../support/scripted-server.ts';
 import { type ComposedServer, startServer } from '../support/server.ts';
 
@@ -227,6 +228,13 @@ describe('a reload', () => {
     expect((await first).status).toBe(200);
     await server.logged(({ msg }) => msg === 'SIGHUP: nothing has changed');
   });
+});
+
+test('streams that are open during many reloads get every word', async () => {
+  const server = await start(stormConfig(0));
+  const { broken } = await storm(server, { streams: 40, reloads: 10, tokens: 20, paceMs: 50 });
+  expect(broken).toEqual([]);
+  await expect.poll(() => metric(server, 'llm_serve_requests_running')).toBe(0);
 });
 
 describe('a drained target', () => {
