@@ -76,7 +76,7 @@ it('mounts the file and the cache where the server looks for them', () => {
   const paths = container.volumeMounts.map(({ mountPath }: Document) => mountPath);
   const { cache, server } = configureImage({ LLM_SERVE_AUTH__API_KEYS: keys }, file);
   expect(paths).toContain(cache.directory);
-  expect(container.args).toEqual(['serve', '--config', `${paths[0]}/llm-serve.yaml`]);
+  expect(container.args).toEqual(['serve', '--config', `${paths[0]}/llm-serve.yaml`, '--watch']);
   expect(container.ports[0].containerPort).toBe(server.port);
 });
 
