@@ -78,6 +78,8 @@ export const commonTargetKeys = {
 
 export type TargetRole = 'primary' | 'fallback';
 
+export type ModelPurpose = 'generate' | 'embed';
+
 export type CommonTarget = Static<TObject<typeof commonTargetKeys>>;
 
 export interface BackendDefinition<Keys extends TProperties = TProperties> {
@@ -94,6 +96,8 @@ export interface BackendDefinition<Keys extends TProperties = TProperties> {
   readonly embedded: boolean;
   /** Each slot keeps the prompt that it evaluated last: who may share it. Absent: the target manages its own cache. */
   cacheIsolation?(target: CommonTarget & Static<TObject<Keys>>): CacheIsolation;
+  /** What the model is for, where the configuration shows it; absent: only its server knows. */
+  purpose?(target: CommonTarget & Static<TObject<Keys>>): ModelPurpose | undefined;
   /** Rules beyond the keys' schemas. Throws an Error whose message says what is wrong and what is allowed. */
   checkTarget?(target: CommonTarget & Static<TObject<Keys>>): void;
   create(

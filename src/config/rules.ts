@@ -1,5 +1,7 @@
 /** Rules between settings, each with an error that says how to fix it, and the rate limiter's default. Pure. */
 import ipaddr from 'ipaddr.js';
+import type { ModelPurpose } from '../backends/backend-definition.ts';
+import type { ModelId } from '../core/generation.ts';
 import { type Config, ConfigError } from './config.ts';
 import type { ConfigValues } from './schema.ts';
 
@@ -9,6 +11,8 @@ export function checkRules(config: Config): void {
     distinctModels,
     distinctTargets,
     knownFallbackModels,
+    noFallbackCycles,
+    ableFallbackModels,
     requireAuthOffLoopback,
     validAddresses,
     validHubUrl,
@@ -25,18 +29,26 @@ function knownDefaultModel({ default_model, models }: Config): void {
   );
 }
 
+/** A name with the tag `:latest` means the model without it, so two models must not differ in that alone. */
 function distinctModels({ models }: Config): void {
-  const seen = new Set<string>();
   const names = models.flatMap(({ id, aliases }, index) => [
-    { key: `models[${index}].id`, name: id },
-    ...aliases.map((name, place) => ({ key: `models[${index}].aliases[${place}]`, name })),
+    { key: `models[${index}].id`, name: id, id },
+    ...aliases.map((name, place) => ({ key: `models[${index}].aliases[${place}]`, name, id })),
   ]);
-  for (const { key, name } of names) {
-    if (seen.has(name))
-      throw new ConfigError(
-        `${key} is ${JSON.stringify(name)}, but an earlier model or alias has that name.`,
-      );
+  const seen = new Set<string>();
+  /** By the name without the tag. */
+  const owners = new Map<string, ModelId>();
+  for (const { key, name, id } of names) {
+    const shown = `${key} is ${JSON.stringify(name)}`;
+    if (seen.has(name)) throw new ConfigError(`${shown}, but an earlier model or alias has that name.`);
     seen.add(name);
+    const bare = name.replace(/:latest$/, '');
+    const owner = owners.get(bare);
+    if (owner !== undefined && owner !== id)
+      throw new ConfigError(
+        `${shown}, which means the same as ${JSON.stringify(bare)}, a name of the model ${JSON.stringify(owner)}: the tag :latest may be left out.`,
+      );
+    owners.set(bare, id);
   }
 }
 
@@ -61,7 +73,6 @@ function distinctTargets({ models }: Config): void {
   }
 }
 
-/** Two models may be each other's fallback: each is asked once. */
 function knownFallbackModels({ models }: Config): void {
   const ids = models.map(({ id }) => id);
   for (const [index, { id, fallbackModels }] of models.entries()) {
@@ -74,6 +85,51 @@ function knownFallbackModels({ models }: Config): void {
         throw new ConfigError(`${key}, but an earlier entry names that model.`);
     }
   }
+}
+
+/** Which of two models answers for the other must be clear: in a cycle it would depend on which one is asked first. */
+function noFallbackCycles({ models }: Config): void {
+  const fallbacks = new Map(models.map(({ id, fallbackModels }) => [id, fallbackModels]));
+  const ends = new Set<ModelId>();
+  /** `path`: the models that led to this one. */
+  const follow = (id: ModelId, path: readonly ModelId[]): void => {
+    if (ends.has(id)) return;
+    for (const [place, next] of (fallbacks.get(id) ?? []).entries()) {
+      const way = [...path, id];
+      if (way.includes(next)) {
+        const index = models.findIndex((model) => model.id === id);
+        const cycle = [...way.slice(way.indexOf(next)), next].join(' → ');
+        throw new ConfigError(
+          `models[${index}].fallback_models[${place}] is ${JSON.stringify(next)}, but that is a cycle: ${cycle}. Remove one of them.`,
+        );
+      }
+      follow(next, way);
+    }
+    ends.add(id);
+  };
+  for (const { id } of models) follow(id, []);
+}
+
+const PURPOSES = { generate: 'generates text', embed: 'makes embeddings' } as const;
+
+/** Where only the server knows what a model can do, the model is skipped when a request needs more. */
+function ableFallbackModels({ models }: Config): void {
+  const purposes = new Map(models.map((model) => [model.id, purposeOf(model)]));
+  for (const [index, { id, fallbackModels }] of models.entries()) {
+    for (const [place, name] of fallbackModels.entries()) {
+      const [own, other] = [purposes.get(id), purposes.get(name)];
+      if (own === undefined || other === undefined || own === other) continue;
+      throw new ConfigError(
+        `models[${index}].fallback_models[${place}] is ${JSON.stringify(name)}, which ${PURPOSES[other]}, but ${JSON.stringify(id)} ${PURPOSES[own]}: it cannot answer instead.`,
+      );
+    }
+  }
+}
+
+/** Undefined: not all of its targets show it. */
+function purposeOf({ targets }: Config['models'][number]): ModelPurpose | undefined {
+  const [first, ...others] = targets.map(({ definition, values }) => definition.purpose?.(values));
+  return others.every((other) => other === first) ? first : undefined;
 }
 
 function requireAuthOffLoopback({ server, auth }: Config): void {

@@ -98,6 +98,11 @@ export const llamaCpp = defineBackend({
   embedded: true,
   cacheIsolation: ({ cache_isolation }) => cache_isolation,
   checkTarget: ({ model }) => void parseReference(model),
+  purpose: ({ model }) => {
+    const known = findModel(model);
+    if (known === undefined) return undefined;
+    return known.abilities.includes('embeddings') ? 'embed' : 'generate';
+  },
   create: (target, environment) =>
     new LlamaCppBackend(target, environment, { enginePath: defaultEnginePath() }),
 });

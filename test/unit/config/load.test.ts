@@ -269,6 +269,28 @@ describe('a wrong configuration is refused with the key, the value and what was 
     ],
     [
       {
+        text: 'models: [{ id: a, fallback_models: [b], targets: [{ backend: scripted, model: x }] }, { id: b, fallback_models: [c], targets: [{ backend: scripted, model: x }] }, { id: c, fallback_models: [b], targets: [{ backend: scripted, model: x }] }]',
+      },
+      'models[2].fallback_models[0] is "b", but that is a cycle: b → c → b. Remove one of them.',
+    ],
+    [
+      {
+        text: 'models: [{ id: chat, fallback_models: [vectors], targets: [{ backend: llama-cpp, model: smollm2-135m-instruct }] }, { id: vectors, targets: [{ backend: llama-cpp, model: nomic-embed-text-v1.5 }] }]',
+      },
+      'models[0].fallback_models[0] is "vectors", which makes embeddings, but "chat" generates text: it cannot answer instead.',
+    ],
+    [
+      {
+        text: 'models: [{ id: a, targets: [{ backend: scripted, model: x }] }, { id: b, aliases: ["a:latest"], targets: [{ backend: scripted, model: x }] }]',
+      },
+      'models[1].aliases[0] is "a:latest", which means the same as "a", a name of the model "a": the tag :latest may be left out.',
+    ],
+    [
+      { text: 'models: [{ id: a, aliases: [a], targets: [{ backend: scripted, model: x }] }]' },
+      'models[0].aliases[0] is "a", but an earlier model or alias has that name.',
+    ],
+    [
+      {
         text: 'models: [{ id: a, targets: [{ backend: scripted, model: x }] }, { id: b, fallback_models: [a, a], targets: [{ backend: scripted, model: x }] }]',
       },
       'models[1].fallback_models[1] is "a", but an earlier entry names that model',
