@@ -202,7 +202,7 @@ describe('the line of a request', () => {
   });
 });
 
-describe('the line of a request', () => {
+describe('the attempts in the line of a request', () => {
   const record = (trace: Partial<RequestTrace>): RequestRecord => ({
     method: 'POST',
     path: '/generate',
