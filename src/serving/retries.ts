@@ -70,6 +70,9 @@ const UNSERVED: ReadonlySet<ErrorCode> = new Set([
   'model_loading',
 ]);
 
+/** In a long pause, whether another target has come up. */
+const LOOK_EVERY_MS = 500;
+
 export class Retries {
   readonly #call: RetriedCall;
   readonly #services: RetryServices;
@@ -105,7 +108,7 @@ export class Retries {
     const cause = error.failure;
     this.#note(cause, target);
     if (cause === undefined) this.#request.fail(error);
-    else this.#decide({ error, cause });
+    else this.#decide({ error, cause }, waitAskedFor(error));
   }
 
   /** From now on no other model is asked. */
@@ -141,7 +144,7 @@ export class Retries {
     }
     if (last !== undefined) {
       this.#tries += 1;
-      this.#decide(last);
+      this.#decide(last, undefined);
       return;
     }
     const fallback = this.#nextFallback();
@@ -150,7 +153,10 @@ export class Retries {
     else this.#askModel(fallback);
   }
 
-  #decide(failure: { readonly error: ServingError; readonly cause: FailureCause }): void {
+  #decide(
+    failure: { readonly error: ServingError; readonly cause: FailureCause },
+    retryAfterMs: Milliseconds | undefined,
+  ): void {
     const { error, cause } = failure;
     const { clock, dispatcher, retries } = this.#services;
     const now = clock.now();
@@ -165,7 +171,7 @@ export class Retries {
       other: dispatcher.alternative(this.#model, needs),
       hasFallbackModel: fallback !== undefined,
       timeLeftMs: this.#call.deadlineAt - now,
-      retryAfterMs: waitAskedFor(error),
+      retryAfterMs,
       hasBudget: retries.budget.allows(now),
       random: retries.random(),
     });
@@ -192,17 +198,23 @@ export class Retries {
     }
   }
 
-  /** Ends with the request's cancellation too. */
+  /** Ends early when another target comes up, and with the request's cancellation. */
   #pause(afterMs: Milliseconds): void {
     const { clock, dispatcher } = this.#services;
     const { cancellation } = this.#call;
-    const timer = clock.schedule(afterMs, () => {
-      cancellation.off(onCancel);
+    const endsAt = clock.now() + afterMs;
+    const look = () => {
       const needs = { avoid: this.#failed, minContextSize: this.#minContextSize };
       const isElsewhere = dispatcher.alternative(this.#model, needs) !== undefined;
+      if (!isElsewhere && clock.now() < endsAt) {
+        timer = clock.schedule(Math.min(LOOK_EVERY_MS, endsAt - clock.now()), look);
+        return;
+      }
+      cancellation.off(onCancel);
       if (isElsewhere) this.#again('elsewhere', this.#failed);
       else this.#again('here', this.#barred);
-    });
+    };
+    let timer = clock.schedule(Math.min(LOOK_EVERY_MS, afterMs), look);
     const onCancel = (reason: ServingError) => {
       timer.cancel();
       this.#request.fail(reason);

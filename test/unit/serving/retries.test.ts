@@ -145,6 +145,24 @@ describe('a try at the same target', () => {
   });
 });
 
+describe('a long pause', () => {
+  it('ends when another target comes up', async () => {
+    const models = new ServedModels({ one: {}, other: { status: { state: 'unreachable', loaded: false } } });
+    models.backend('other').status = { state: 'unreachable', loaded: false };
+    models.serving.start();
+    await models.clock.settle();
+    const asked = models.ask();
+    await models.clock.settle();
+    models.lastAt('one').fail(failure('rate_limited', 30));
+    models.backend('other').status = { state: 'ready', loaded: true };
+    await models.clock.advance(1600);
+    models.lastAt('other').send(FINISH);
+    await models.clock.settle();
+    expect(asked.outcome()).toBe('finished');
+    await models.serving.close();
+  });
+});
+
 describe('a request that is tried again', () => {
   it('goes before all that wait, and is rejected with the time limit of the request only', async () => {
     const models = new ServedModels({ one: { slots: 1 }, other: { slots: 1 } }, { queueTimeoutMs: 500 });
