@@ -12,6 +12,7 @@ const { commonTargetKeys } = await from('backends/backend-definition.js');
 const { BACKENDS } = await from('backends/catalog.js');
 const { compose } = await from('compose.js');
 const { loadConfig } = await from('config/load.js');
+const { NEEDS_RESTART } = await from('config/reload-plan.js');
 const { SETTINGS, SHORTCUTS, shortcutVariable } = await from('config/settings.js');
 const { ERRORS } = await from('core/errors.js');
 const { silentLog } = await from('core/log.js');
@@ -194,6 +195,8 @@ function configurationPage() {
     row('key', 'meaning', 'must be', 'default', 'variable'),
     row('---', '---', '---', '---', '---'),
     ...settings,
+    '',
+    `All of them change [without a restart](../how-to/change-a-running-server.md), except ${[...NEEDS_RESTART].map((key) => `\`${key}\``).join(', ')}.`,
     '',
     `For a single model: ${SHORTCUTS.map((name) => `\`--${name}\` (\`${shortcutVariable(name)}\`)`).join(', ')} replace \`models\` by one entry named after its model. \`--port\` and \`--host\` are short for \`--server.port\` and \`--server.host\`.`,
     '',

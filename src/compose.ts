@@ -158,13 +158,13 @@ class Reloader {
 
   /** `trigger`: for the log. Throws `reload_in_progress`, `draining`, or `invalid_configuration`; then nothing has changed. */
   async reload(trigger: string): Promise<ReloadOutcome> {
-    const { log, serving, readConfig } = this.#options;
-    if (serving.drain.draining)
-      throw new ServingError('draining', { message: 'The server is shutting down.', retryAfterSeconds: 1 });
+    const { log, readConfig } = this.#options;
+    this.#refuseWhileDraining();
     if (this.#isReloading) throw new ServingError('reload_in_progress');
     this.#isReloading = true;
     try {
       const { config, warnings } = await readConfig();
+      this.#refuseWhileDraining();
       for (const warning of warnings) log.warn(warning);
       const { changed, needsRestart } = this.#apply(planReload(this.#running, config));
       const staying = needsRestart.length === 0 ? {} : { needsRestart };
@@ -193,6 +193,11 @@ class Reloader {
       const { code, message } = toServingError(error);
       if (code !== 'invalid_configuration') this.#options.log.error(`${trigger}: not reloaded: ${message}`);
     });
+  }
+
+  #refuseWhileDraining(): void {
+    if (!this.#options.serving.drain.draining) return;
+    throw new ServingError('draining', { message: 'The server is shutting down.', retryAfterSeconds: 1 });
   }
 
   #reloadNext(): void {

@@ -11,6 +11,44 @@ describe('scheduling', () => {
     for (const id of ids) scheduler.enqueue(entry(id, { expiresAt }), now);
   }
 
+  describe('a target that is removed', () => {
+    it('gets nothing more; what runs there is counted until its end, also beside a new one of the same name', () => {
+      const scheduler = new Scheduler(EAGER);
+      const target = { id: 't', model: 'm', slots: 1, state: 'ready' as const };
+      scheduler.setTarget(target, 0);
+      enqueue(scheduler, ['a', 'b']);
+      expect(told(scheduler.tick(0))).toEqual(['a']);
+      const old = scheduler.removeTarget(target, 1);
+      expect(old.used).toBe(1);
+      scheduler.setTarget({ ...target, state: 'loading' }, 1);
+      expect(told(scheduler.tick(1))).toEqual([]);
+      scheduler.setTarget(target, 2);
+      expect(told(scheduler.tick(2))).toEqual(['b']);
+      expect([scheduler.usedOf(target).slots, scheduler.running('m')]).toEqual([1, 2]);
+      scheduler.release('a', settled(), 3);
+      expect([old.used, scheduler.usedOf(target).slots]).toEqual([0, 1]);
+    });
+
+    it('leaves an unused queue behind, which is forgotten once nothing waits or runs', () => {
+      const scheduler = new Scheduler(EAGER);
+      const target = { id: 't', model: 'm', slots: 1, state: 'ready' as const };
+      scheduler.setTarget(target, 0);
+      enqueue(scheduler, ['a', 'b']);
+      scheduler.tick(0);
+      scheduler.removeTarget(target, 1);
+      scheduler.forgetUnused();
+      expect([scheduler.waiting('m').requests, scheduler.running('m')]).toEqual([1, 1]);
+      // No target is left that it could wait for.
+      expect(told(scheduler.tick(1))).toEqual(['!b:no_backend_available']);
+      scheduler.forgetUnused();
+      scheduler.release('a', settled(), 2);
+      expect(scheduler.running('m')).toBe(0);
+      scheduler.forgetUnused();
+      expect(scheduler.nextWakeAt()).toBe(2);
+      expect(told(scheduler.tick(2))).toEqual([]);
+    });
+  });
+
   describe('eager mode', () => {
     it('sends what one turn brought as one batch, as far as slots are free', () => {
       const scheduler = started(EAGER, 3);
