@@ -142,8 +142,10 @@ export class TargetHealth {
     return this.#enter(isSuspect ? 'probing' : 'ready', now, { reason: 'its probe succeeds' });
   }
 
+  /** An ejected target may get requests that nothing else could answer: one of them that succeeds ends the ejection. */
   succeeded({ startedAt }: Attempt, now: Milliseconds): HealthChange | undefined {
-    if (!JUDGED.has(this.#state) || startedAt <= this.#leftAt) return undefined;
+    const counts = JUDGED.has(this.#state) || this.#state === 'ejected';
+    if (!counts || startedAt <= this.#leftAt) return undefined;
     this.#faultsInARow = 0;
     this.#failuresInARow = 0;
     this.#recent.add('succeeded', now);

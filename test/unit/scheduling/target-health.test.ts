@@ -106,7 +106,7 @@ const TABLE: Record<HealthState, readonly HealthState[]> = {
   starting: ['ready', 'starting', 'down', ...Array<HealthState>(6).fill('starting')],
   ready: ['ready', 'starting', 'down', 'ready', 'ready', 'ejected', 'ejected', 'ejected', 'ready'],
   degraded: ['degraded', 'starting', 'down', 'ready', 'ejected', 'ejected', 'ejected', 'ejected', 'degraded'],
-  ejected: ['ejected', 'starting', 'down', ...Array<HealthState>(5).fill('ejected'), 'probing'],
+  ejected: ['ejected', 'starting', 'down', 'ready', ...Array<HealthState>(4).fill('ejected'), 'probing'],
   probing: ['probing', 'starting', 'down', 'ready', 'ejected', 'ejected', 'ejected', 'ejected', 'probing'],
   draining: Array<HealthState>(9).fill('draining'),
   down: ['ready', 'starting', 'down', ...Array<HealthState>(6).fill('down')],
