@@ -19,7 +19,10 @@ class ClosableBackend extends FakeBackend {
 function place(id: string, changes: Partial<Target> = {}) {
   const backend = new ClosableBackend();
   const status = { state: 'ready', loaded: true } as const;
-  return { backend, target: fakeTarget(backend, { id, slots: 1, status, ...changes }) };
+  return {
+    backend,
+    target: fakeTarget(backend, { id, slots: 1, firstTokenTimeoutMs: 60_000, status, ...changes }),
+  };
 }
 
 async function start(...targets: readonly Target[]) {
