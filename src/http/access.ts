@@ -14,6 +14,7 @@ import {
   DROPPED_HEADER,
   type RequestContext,
   SERVED_MODEL_HEADER,
+  SERVED_TARGET_HEADER,
   type Step,
 } from './context.ts';
 import { LOWERED_HEADER, PRIORITY_HEADER } from './model-request.ts';
@@ -177,6 +178,7 @@ export const EXPOSED_HEADERS = [
   DROPPED_HEADER,
   ATTEMPTS_HEADER,
   SERVED_MODEL_HEADER,
+  SERVED_TARGET_HEADER,
   'Server-Timing',
   'WWW-Authenticate',
   'Allow',

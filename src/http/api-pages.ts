@@ -115,7 +115,7 @@ export function describeApi({ version }: { readonly version: string }): ApiDescr
         'Routes that ask a model carry X-RateLimit-Limit, X-RateLimit-Remaining and X-RateLimit-Reset while the limiter is on, ' +
         'Server-Timing: queue;dur=… once the time in the queue is known, and X-Request-Priority where a priority was asked for ' +
         '(with X-Priority-Lowered-From where it was more than the client may have), X-Attempts (how often a backend was asked) ' +
-        'and, after the first attempt, X-Served-Model (the model that answered, or was asked last). ' +
+        'and, after the first attempt, X-Served-Model and X-Served-Target (the model that answered, or was asked last, and its target). ' +
         'X-Dropped-Parameters names what was dropped: tools of a vendor’s servers, the strict of a tool, and with compatibility: lenient what the backend does not support.',
       license: { name: 'Apache-2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0' },
     },

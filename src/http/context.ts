@@ -17,6 +17,8 @@ export const DROPPED_HEADER = 'X-Dropped-Parameters';
 export const ATTEMPTS_HEADER = 'X-Attempts';
 /** The model that answers, or was asked last: the one of the request, or a fallback model. */
 export const SERVED_MODEL_HEADER = 'X-Served-Model';
+/** The name of the target that answers, or was asked last. */
+export const SERVED_TARGET_HEADER = 'X-Served-Target';
 export const JSON_TYPE = 'application/json; charset=utf-8';
 
 /** One step that every request passes. It does nothing, answers, or throws an error; both end the request. */
@@ -239,7 +241,7 @@ export class RequestContext {
   }
 
   #stampAttempts(): void {
-    const { attempts, servedModel, model } = this.trace;
+    const { attempts, servedModel, model, target = '' } = this.trace;
     if (attempts === undefined || model === undefined) {
       this.#headers.push(ATTEMPTS_NAME, '0');
       return;
@@ -249,7 +251,9 @@ export class RequestContext {
       ATTEMPTS_NAME,
       String(attempts.length),
       SERVED_MODEL_NAME,
-      PLAIN_NAME.test(served) ? served : encodeURI(served),
+      headerText(served),
+      SERVED_TARGET_NAME,
+      headerText(target),
     );
   }
 
@@ -263,8 +267,13 @@ export class RequestContext {
 
 const ATTEMPTS_NAME = ATTEMPTS_HEADER.toLowerCase();
 const SERVED_MODEL_NAME = SERVED_MODEL_HEADER.toLowerCase();
-/** Headers have ASCII only; other names are percent-encoded. */
+const SERVED_TARGET_NAME = SERVED_TARGET_HEADER.toLowerCase();
 const PLAIN_NAME = /^[\x20-\x7e]*$/;
+
+/** Headers have ASCII only; other names are percent-encoded. */
+function headerText(name: string): string {
+  return PLAIN_NAME.test(name) ? name : encodeURI(name);
+}
 
 const LAST_CHUNK = '0\r\n\r\n';
 
