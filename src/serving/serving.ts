@@ -169,6 +169,7 @@ export class Serving {
       if (drained.has(target.id)) monitor.drain();
       monitor.start();
     }
+    for (const model of after.models) this.#keepOneInService(model);
     this.#options.onTargetChange?.();
   }
 

@@ -84,6 +84,18 @@ test('two servers that are each other’s target answer 508 instead of asking ea
     expect(answer.status, answer.text).toBe(508);
     expect(answer.json().error.code).toBe('loop_detected');
   }
+  const embedded = await ask(`${one.url}/embed`, { body: { input: 'hello' } });
+  expect(embedded.status, embedded.text).toBe(508);
+});
+
+test('two servers that are each other’s target do not count tokens for ever', async () => {
+  const front = await forwarder();
+  const one = await serverWith(target(front.url, { flavor: 'vllm' }));
+  const other = await serverWith(target(one.url, { flavor: 'vllm' }));
+  front.to(other.port);
+  await Promise.all([whenReady(one), whenReady(other)]);
+  const answer = await ask(`${one.url}/tokenize`, { body: { model: 'm', prompt: 'hello' } });
+  expect(answer.status, answer.text).toBe(508);
 });
 
 test('three servers in a row are no loop', async () => {

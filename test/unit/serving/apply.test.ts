@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Cancellation } from '../../../src/core/cancellation.ts';
+import { ServingError } from '../../../src/core/errors.ts';
 import { silentLog } from '../../../src/core/log.ts';
 import { Serving, type ServingChanges } from '../../../src/serving/serving.ts';
 import type { Target } from '../../../src/serving/targets.ts';
@@ -94,6 +95,23 @@ describe('other targets while requests run and wait', () => {
     await clock.advance(200);
     expect([one.backend.closed, two.backend.closed]).toEqual([1, 0]);
     expect(ended).toContain('a');
+  });
+
+  it('an ejected one returns when the only other one is removed or drained', async () => {
+    for (const leaves of ['removed', 'drained'] as const) {
+      const [ejected, healthy] = [place('ejected'), place('healthy')];
+      const { clock, serving, ask, apply } = await start(ejected.target, healthy.target);
+      for (const id of ['a', 'b', 'c']) {
+        await ask(id);
+        ejected.backend.runs.at(-1)?.fail(new ServingError('backend_error', { failure: 'reset' }));
+        await clock.settle();
+      }
+      expect(ejected.target.health).toBe('ejected');
+      if (leaves === 'removed') await apply({ targets: [ejected.target] });
+      else serving.setDrained('healthy', true);
+      expect(ejected.target.health, leaves).toBe('degraded');
+      await serving.close();
+    }
   });
 
   it('one that is replaced under the same name keeps its request; what waits goes to the new one', async () => {
