@@ -345,6 +345,20 @@ describe('a field that a target does not support', () => {
     expect(asked.outcome()).toBe('unsupported_parameter');
   });
 
+  it('is asked of a fallback model where no target of the model supports it', async () => {
+    const models = new ServedModels(
+      { one: {}, two: { model: 'second' } },
+      { fallbackModels: { m: ['second'] } },
+    );
+    const asked = models.ask({ request });
+    await models.clock.settle();
+    models.lastAt('one').fail(noLogprobs());
+    await models.clock.settle();
+    models.lastAt('two').send(FINISH);
+    await models.clock.settle();
+    expect([asked.outcome(), asked.trace.servedModel]).toEqual(['finished', 'second']);
+  });
+
   it('is dropped only where no other target is left', async () => {
     const models = new ServedModels({ one: {}, other: {} }, { dropUnsupported: true });
     const asked = models.ask({ request });
@@ -396,6 +410,25 @@ describe('a fallback model', () => {
     expect(asked.outcome()).toBe('finished');
     expect(asked.trace).toMatchObject({ model: 'm', servedModel: 'second' });
     expect(asked.trace.attempts).toHaveLength(1);
+  });
+
+  it('is asked for what waits when the last target of its own model goes down', async () => {
+    const models = new ServedModels(
+      { one: { slots: 1, firstTokenTimeoutMs: 60_000 }, two: { model: 'second' } },
+      { fallbackModels: FALLBACKS },
+    );
+    models.serving.start();
+    const running = models.ask();
+    const waiting = models.ask();
+    await models.clock.settle();
+    models.backend('one').status = { state: 'unreachable', loaded: false };
+    await models.clock.advance(1100);
+    expect(models.lastAt('two').request.id).toBe(waiting.trace.requestId);
+    models.lastAt('two').send(FINISH);
+    await models.clock.settle();
+    expect([waiting.outcome(), waiting.trace.servedModel]).toEqual(['finished', 'second']);
+    running.cancellation.cancel(new ServingError('client_gone'));
+    await models.serving.close();
   });
 
   it('that cannot do what is asked is skipped, with the reason in the log', async () => {
