@@ -58,6 +58,11 @@ export interface GenerateOptions extends Pick<CallOptions, 'hops'> {
   readonly promptTokensFirst?: boolean;
   /** Called before the server is asked without streaming: no event follows until the whole answer is there. */
   readonly onUnstreamed?: () => void;
+  /**
+   * The answer begins with these tokens, which an earlier generation of the same request at the same target had in its `tokens`. Their
+   * events come again. Only where that one had any.
+   */
+  readonly begunWith?: readonly number[];
   /** Called for each event of the server that cannot be read, whether it is skipped or breaks the answer. */
   readonly onMalformedEvent?: () => void;
 }
@@ -107,6 +112,8 @@ export interface Generation {
   resume(): void;
   /** Settles when the resource behind it (slot, socket, sequence) is really free, however the generation ended. Never rejects. */
   readonly released: Promise<void>;
+  /** The answer's tokens of which events have come, in their order; absent where the backend cannot begin an answer with them. */
+  readonly tokens?: readonly number[];
 }
 
 /** The model's own vocabulary. Both throw a ServingError, or the signal's reason. */

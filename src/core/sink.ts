@@ -43,6 +43,8 @@ export interface HeldWork {
  */
 export class RunningGeneration implements Generation {
   readonly released: Promise<void>;
+  /** Kept by the backend, where it can begin an answer with them. */
+  tokens?: number[];
   readonly #sink: GuardedSink;
   #held: HeldWork | undefined;
   #reason: ServingError | undefined;

@@ -11,6 +11,7 @@ import { fingerprintOf, type PrefixFingerprint } from '../scheduling/prefix-fing
 import { abilitiesNeeded, hasTokenIds } from './fallback-models.ts';
 import {
   type AttemptOwner,
+  type BegunAnswer,
   GenerationAttempt,
   type GenerationCall,
   type GenerationServices,
@@ -41,6 +42,7 @@ export class ServedGeneration implements AttemptOwner {
   #brokenBy: ServingError | undefined;
   /** What the next attempt asks for, where that is not the call's request. */
   #resumed: GenerationRequest | undefined;
+  #begun: BegunAnswer | undefined;
   #lastTokenAt: Milliseconds | undefined;
   #isPaused = false;
   #isOver = false;
@@ -56,12 +58,17 @@ export class ServedGeneration implements AttemptOwner {
     this.#answer = undefined;
     this.#brokenBy = undefined;
     this.#resumed = undefined;
+    this.#begun = undefined;
     this.#lastTokenAt = undefined;
     this.#attempt = new GenerationAttempt(call, this, services);
   }
 
   get isPaused(): boolean {
     return this.#isPaused;
+  }
+
+  get begun(): BegunAnswer | undefined {
+    return this.#begun;
   }
 
   /** Begins to wait in the queue. */
@@ -127,7 +134,8 @@ export class ServedGeneration implements AttemptOwner {
     const { request, delivery } = this.#call;
     this.#hasSent = true;
     const mayGoOn = delivery !== 'whole' && this.#services.resume() === 'auto';
-    if (mayGoOn && whyNeverResumed(request) === undefined) this.#answer = new ResumableAnswer();
+    const isKept = whyNeverResumed(request) === undefined || this.#attempt.tokens !== undefined;
+    if (mayGoOn && isKept) this.#answer = new ResumableAnswer();
     if (this.#held === undefined) return;
     for (const event of this.#held) {
       if (event.type === 'start') this.#answer?.begun(event);
@@ -184,8 +192,16 @@ export class ServedGeneration implements AttemptOwner {
     this.#brokenBy ??= error;
     if (target !== undefined) {
       const attempt = this.#attempt;
-      const resumption = answer.broken(attempt.request, attempt.used.answerTokens);
+      // Known at this target alone, which is worth waiting for if no other can take the request.
+      const isReplayed = error.failure === 'engine_lost' && !this.canMoveOn(target);
+      const known = isReplayed ? attempt.tokens : undefined;
+      const resumption = answer.broken(attempt.request, attempt.used.answerTokens, known);
+      this.#begun = undefined;
       switch (resumption.mode) {
+        case 'replay':
+          this.#resumed = attempt.request;
+          this.#begun = { target: target.id, tokens: resumption.tokens };
+          break;
         case 'regenerate':
           this.#resumed = attempt.request;
           break;

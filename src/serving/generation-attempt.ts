@@ -33,12 +33,19 @@ export interface GenerationServices extends SlotServices {
   readonly resume: () => 'auto' | 'off';
 }
 
+export interface BegunAnswer {
+  readonly target: string;
+  readonly tokens: readonly number[];
+}
+
 /** The generation that the attempt is made for. */
 export interface AttemptOwner {
   readonly promptSize: PromptSize;
   readonly prefix: PrefixFingerprint | undefined;
   /** The client cannot take more for now. */
   readonly isPaused: boolean;
+  /** The answer begins with these tokens, at that target only. */
+  readonly begun: BegunAnswer | undefined;
   /** In order, up to `finish`. */
   event(event: GenerationEvent, now: Milliseconds): void;
   /** The attempt has ended without `finish`: `target` failed it; undefined: it got no slot. */
@@ -84,6 +91,11 @@ export class GenerationAttempt implements GenerationSink, SlotWork {
   /** As the backend was asked, without what was dropped. */
   get request(): GenerationRequest {
     return this.#request;
+  }
+
+  /** Those of the answer, where they can be given to another attempt at the same target. */
+  get tokens(): readonly number[] | undefined {
+    return this.#generation?.tokens;
   }
 
   get firstTokenAt(): Milliseconds | undefined {
@@ -170,6 +182,11 @@ export class GenerationAttempt implements GenerationSink, SlotWork {
   }
 
   #ask(target: Target): void {
+    const { begun } = this.#owner;
+    if (begun !== undefined && begun.target !== target.id) {
+      this.fail(new ServingError('backend_error', { failure: 'unsupported' }));
+      return;
+    }
     const { trace, client, delivery = 'stream', promptTokensFirst = false, hops } = this.#call;
     const onUnstreamed = () => {
       trace.unstreamed = true;
@@ -187,6 +204,7 @@ export class GenerationAttempt implements GenerationSink, SlotWork {
       onMalformedEvent,
       hops,
       ...(target.cacheIsolation === 'client' && { cacheScope: client }),
+      ...(begun !== undefined && { begunWith: begun.tokens }),
     };
     this.#watch?.waiting();
     try {

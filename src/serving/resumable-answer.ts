@@ -64,15 +64,17 @@ export class ResumableAnswer {
   }
 
   /** An attempt at `request` has failed, after `answerTokens`. Where the answer can go on, it is ready for the next attempt. */
-  broken(request: GenerationRequest, answerTokens: number): Resumption {
+  broken(request: GenerationRequest, answerTokens: number, known: readonly number[] | undefined): Resumption {
     this.#request ??= request;
     this.#sentTokens = Math.max(this.#sentTokens, this.#tokensBefore + answerTokens);
     const resumption = decideResumption({
       request: this.#request,
       sent: this.#transcript,
       sentTokens: this.#sentTokens,
+      // A continuation's tokens are not all.
+      known: this.#tokensBefore === 0 ? known : undefined,
     });
-    if (resumption.mode === 'regenerate') {
+    if (resumption.mode === 'regenerate' || resumption.mode === 'replay') {
       this.#matcher = new ResumeMatcher(this.#transcript);
       this.#isResuming = true;
       this.#isRegenerated = true;

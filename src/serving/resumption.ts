@@ -9,6 +9,8 @@ import type { Transcript } from './resume-matcher.ts';
 export type Resumption =
   /** The request as it was; its answer is compared with what was sent. */
   | { readonly mode: 'regenerate' }
+  /** The same at the same target, where the answer begins with these tokens: their events are compared with what was sent. */
+  | { readonly mode: 'replay'; readonly tokens: readonly number[] }
   /**
    * Another request: its answer is what follows, and begins with `overlap`, which was sent already: blanks at the end of a message, which
    * many chat templates cut off. `tokens`: of what was sent without the overlap.
@@ -40,10 +42,16 @@ export interface BrokenAnswer {
   readonly sent: Pick<Transcript, 'isWhole' | 'textAlone'>;
   /** Tokens of what was sent; an estimate where the backend did not count. */
   readonly sentTokens: number;
+  /** All tokens of what was sent, where they are known and the target that has them will be asked. */
+  readonly known?: readonly number[] | undefined;
 }
 
-export function decideResumption({ request, sent, sentTokens }: BrokenAnswer): Resumption {
+export function decideResumption({ request, sent, sentTokens, known }: BrokenAnswer): Resumption {
   if (!sent.isWhole) return cannot('the answer is too long to be kept');
+  if (known !== undefined && known.length > 0) {
+    const isAtLimit = known.length >= (request.limits.maxTokens ?? Number.POSITIVE_INFINITY);
+    return isAtLimit ? { mode: 'complete' } : { mode: 'replay', tokens: known };
+  }
   if (isDeterministic(request)) return { mode: 'regenerate' };
   const reason = whyNeverResumed(request);
   if (reason !== undefined) return cannot(reason);

@@ -162,13 +162,21 @@ export class LlamaCppBackend implements Backend {
     this.tokenizer = engineTokenizer((request, sink) => this.#supervisor.tokenize(request, sink));
   }
 
-  generate(request: GenerationRequest, sink: GenerationSink, { cacheScope }: GenerateOptions): Generation {
+  generate(
+    request: GenerationRequest,
+    sink: GenerationSink,
+    { cacheScope, begunWith = [] }: GenerateOptions,
+  ): Generation {
     return new RunningGeneration(sink, async (generation) => {
       refuseUnsupportedByEngine(request);
-      const unconstrained = this.#engineRequest(request, cacheScope);
-      const engineRequest = isUnconstrained(request)
-        ? unconstrained
-        : await this.#constrain(unconstrained, request, generation.signal);
+      const plain = this.#engineRequest(request, cacheScope);
+      let engineRequest = isUnconstrained(request)
+        ? plain
+        : await this.#constrain(plain, request, generation.signal);
+      if (canBegin(request)) {
+        generation.tokens = [...begunWith];
+        engineRequest = { ...engineRequest, reportsTokens: true, begunWith };
+      }
       await runInEngine(generation, (engineSink) => this.#supervisor.generate(engineRequest, engineSink));
     });
   }
@@ -309,6 +317,14 @@ export class LlamaCppBackend implements Backend {
     const state = error.code === 'model_not_found' ? 'not_found' : 'failed';
     return { state, loaded: false, contextSize, detail: error.message };
   }
+}
+
+/**
+ * All that its next token depends on can be rebuilt from its tokens: not the state of a grammar, and not how far a seed's random
+ * numbers have got.
+ */
+function canBegin(request: GenerationRequest): boolean {
+  return isUnconstrained(request) && request.logprobs === undefined && request.sampling.seed === undefined;
 }
 
 function isUnconstrained(request: GenerationRequest): boolean {

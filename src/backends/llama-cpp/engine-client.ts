@@ -67,6 +67,8 @@ export interface EngineSink {
 
 export interface EngineGenerationSink extends EngineSink {
   event(event: GenerationEvent): void;
+  /** Before the event that they came with. */
+  tokens?(tokens: readonly number[]): void;
 }
 
 export interface EmbeddingSink extends EngineSink {
@@ -187,9 +189,10 @@ export class PendingRequests {
     this.#setPaused(id, false);
   }
 
-  deliver({ id, event }: EngineEvent): void {
+  deliver({ id, event, tokens }: EngineEvent): void {
     const sink = this.#requests.get(id)?.sink;
     if (sink === undefined) return;
+    if (tokens !== undefined) sink.tokens?.(tokens);
     if (FINAL_EVENTS.has(event.type)) this.#delete(id);
     switch (event.type) {
       case 'failed':
@@ -336,6 +339,7 @@ export async function runInEngine(
         if (event.type === 'finish') resolve();
         generation.event(event);
       },
+      tokens: (tokens) => void generation.tokens?.push(...tokens),
       failed: reject,
       freed: resolve,
     });

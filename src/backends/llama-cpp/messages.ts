@@ -63,6 +63,10 @@ export interface EngineGenerationRequest {
   readonly grammarField?: string;
   readonly tools?: ToolUse;
   readonly logprobs?: LogprobsOptions;
+  /** The answer begins with these tokens, whose events come again. Not with a grammar or log-probabilities. */
+  readonly begunWith?: readonly number[];
+  /** Events come with the tokens that they were made of. */
+  readonly reportsTokens?: true;
   /** Cached prefixes are reused only between generations of one scope; those without a scope share theirs. */
   readonly cacheScope?: string;
 }
@@ -102,6 +106,8 @@ export type ToEngine =
 export interface EngineEvent {
   readonly id: number;
   readonly event: GenerationEvent | EngineReport;
+  /** Of an answer whose request wants them: all that have been chosen since the last event with tokens. */
+  readonly tokens?: readonly number[];
 }
 
 /** The events beside those of a generation: of embeddings and tokenizer requests, and every end other than `finish`. */

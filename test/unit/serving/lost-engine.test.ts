@@ -158,6 +158,22 @@ describe('a request of an embedded engine that dies', () => {
     });
   });
 
+  it('begins with its tokens at the next engine, whatever they are, also where it is sampled', async () => {
+    const withTokens = `say([{ type: 'start', promptTokens: 3 }]);
+      const send = (event, ...tokens) => process.send({ type: 'events', events: [{ id: message.generation.id, event, tokens }] });
+      send({ type: 'reasoning', text: 'hm' }, 7, 8); send({ type: 'text', text: 'one' }, 9);`;
+    const begun = `say([{ type: 'start', promptTokens: 3 }, { type: 'reasoning', text: 'hm' }, { type: 'text', text: 'one' }]);
+      say([{ type: 'text', text: ' after ' + message.generation.begunWith.join() }]);`;
+    const { ask } = await serve({
+      generate: `if (starts === 1) { ${withTokens} ${DIES} } else { ${begun} ${ENDS} }`,
+    });
+    expect(await ask('a', { sampling: {} })).toMatchObject({
+      text: 'one after 7,8,9',
+      error: undefined,
+      trace: { resumptions: 1, usage: { promptTokens: 3, completionTokens: 3 } },
+    });
+  });
+
   it('waits for the engine after it where the next one dies while it loads', async () => {
     const { ask, starts } = await serve({
       load: `if (starts === 2) process.exit(1); else { ${LOADED} }`,

@@ -99,6 +99,21 @@ describe('an answer that was cut', () => {
     expect(decide({ limits: { stop: [], maxTokens: 2 } })).toEqual({ mode: 'complete' });
   });
 
+  it('begins with its tokens where the target that is asked knows them, whatever was sent', () => {
+    const request = { ...textRequest('a'), tools: { tools: [{ name: 'f' }], choice: 'auto' as const } };
+    const sent = { isWhole: true, textAlone: undefined };
+    const of = (known: readonly number[], maxTokens: number) =>
+      decideResumption({
+        request: { ...request, limits: { stop: [], maxTokens } },
+        sent,
+        sentTokens: known.length,
+        known,
+      });
+    expect(of([4, 5], 3)).toEqual({ mode: 'replay', tokens: [4, 5] });
+    expect(of([4, 5, 6], 3)).toEqual({ mode: 'complete' });
+    expect(of([], 3)).toMatchObject({ mode: 'cannot' });
+  });
+
   it('does not think again before it goes on', () => {
     const decided = decide({ thinking: true });
     expect(decided.mode === 'continue' && 'thinking' in decided.request).toBe(false);

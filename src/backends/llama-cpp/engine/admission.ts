@@ -19,12 +19,15 @@ export interface ActiveGrammar {
 
 export interface AdmittedRequest {
   readonly request: EngineGenerationRequest;
+  /** With the tokens that the answer begins with, at the end of its own. */
   readonly prompt: EncodedPrompt;
   /** Starts it from its beginning. */
   readonly grammar: (() => ActiveGrammar) | undefined;
   /** Token sequences that never come in the answer. */
   readonly banned: readonly (readonly Token[])[];
 }
+
+const NONE: readonly never[] = [];
 
 /** The request as the batcher takes it, or the event that ends it. */
 export type Admit = (request: EngineGenerationRequest) => AdmittedRequest | FailedEvent;
@@ -44,6 +47,8 @@ export function createAdmission(options: AdmissionOptions): Admit {
     try {
       requireTokensOfModel(request, options.vocabularySize);
       prompt = options.prompts.encode(request);
+      const { begunWith = NONE } = request;
+      if (begunWith.length > 0) prompt = { ...prompt, tokens: [...prompt.tokens, ...(begunWith as Token[])] };
     } catch (thrown) {
       return failedEvent(thrown, 'read the prompt');
     }
@@ -65,12 +70,13 @@ export function createAdmission(options: AdmissionOptions): Admit {
 }
 
 function requireTokensOfModel(
-  { input, sampling, limits }: EngineGenerationRequest,
+  { input, sampling, limits, begunWith = NONE }: EngineGenerationRequest,
   vocabularySize: number,
 ): void {
   const biased = sampling.logitBias?.map(({ token }) => token) ?? [];
   requireKnownTokens(biased, vocabularySize, 'logit_bias');
   requireKnownTokens(limits.stopTokens ?? [], vocabularySize, 'stop_token_ids');
+  requireKnownTokens(begunWith, vocabularySize, 'prompt');
   if (input.kind === 'tokens') requireKnownTokens(input.tokens, vocabularySize, 'prompt');
 }
 

@@ -127,14 +127,14 @@ export class Batcher implements PausableWorker<EngineGenerationRequest> {
       const next = this.#waiting.shift();
       if (next === undefined) break;
       this.#placing = next.request.id;
-      events.push(await this.#place(next));
+      events.push(...(await this.#place(next)));
       this.#placing = undefined;
     }
     return events;
   }
 
   /** Gives it the sequence that holds most of its prompt. The last token is always evaluated, for its logits. */
-  async #place(admitted: AdmittedRequest): Promise<EngineEvent> {
+  async #place(admitted: AdmittedRequest): Promise<readonly EngineEvent[]> {
     const { model, contextSize } = this.#options;
     const { request, prompt, banned } = admitted;
     const placement = this.#pool.take(prompt.tokens, request.cacheScope);
@@ -149,11 +149,11 @@ export class Batcher implements PausableWorker<EngineGenerationRequest> {
       this.#pool.giveBack(sequence);
       sequence.clear();
       this.#paused.delete(request.id);
-      return { id: request.id, event: engineFailure(thrown) };
+      return [{ id: request.id, event: engineFailure(thrown) }];
     }
     const generation = new Generation({ admitted, sequence, model, contextSize });
     this.#running.push(generation);
-    return { id: request.id, event: generation.start() };
+    return generation.start().map((event) => ({ id: request.id, event }));
   }
 
   /**
@@ -189,8 +189,10 @@ export class Batcher implements PausableWorker<EngineGenerationRequest> {
       const { id } = generation;
       const token = chosen[index];
       if (typeof token === 'number') {
-        for (const event of await this.#accept(generation, token, logitIndexes[index]))
-          events.push({ id, event });
+        for (const event of await this.#accept(generation, token, logitIndexes[index])) {
+          const tokens = generation.takeTokens();
+          events.push(tokens === undefined ? { id, event } : { id, event, tokens });
+        }
       } else if (token !== undefined) {
         events.push({ id, event: token });
       }

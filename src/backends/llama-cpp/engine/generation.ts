@@ -25,7 +25,9 @@ export class Generation {
   readonly id: number;
   readonly request: EngineGenerationRequest;
   readonly sequence: Sequence;
+  /** What is evaluated before a token is chosen: the prompt, and what the answer begins with. */
   readonly #prompt: readonly Token[];
+  readonly #promptLength: number;
   readonly #model: Model;
   #grammar: (() => ActiveGrammar) | undefined;
   #watch: GrammarWatch | undefined;
@@ -34,6 +36,8 @@ export class Generation {
   readonly #cachedTokens: number;
   #evaluatedPromptTokens: number;
   #answerTokens = 0;
+  /** Chosen since the last event; absent where nobody wants them. */
+  #unreported: Token[] | undefined;
   #reasoningTokens = 0;
   /** Chosen, not evaluated yet. */
   #next: Token | undefined;
@@ -46,14 +50,16 @@ export class Generation {
     this.request = request;
     this.sequence = sequence;
     this.#prompt = tokens;
+    this.#promptLength = tokens.length - (request.begunWith?.length ?? 0);
+    this.#unreported = request.reportsTokens ? [] : undefined;
     this.#model = model;
     this.#grammar = grammar;
-    const left = contextSize - tokens.length;
+    const left = contextSize - this.#promptLength;
     this.#maxTokens = Math.min(request.limits.maxTokens ?? left, left);
     this.#text = new AnswerText({
       ...answer,
       model,
-      prompt: tokens,
+      prompt: tokens.slice(0, this.#promptLength),
       stop: request.limits.stop,
       toolNames: request.tools?.tools.map(({ name }) => name) ?? [],
       singleCall: request.tools?.single === true,
@@ -72,8 +78,25 @@ export class Generation {
     return this.#prompt.length - this.#evaluatedPromptTokens;
   }
 
-  start(): GenerationEvent {
-    return { type: 'start', promptTokens: this.#prompt.length, cachedTokens: this.#cachedTokens };
+  /** With the events of the tokens that the answer begins with. */
+  start(): readonly GenerationEvent[] {
+    const events: GenerationEvent[] = [
+      { type: 'start', promptTokens: this.#promptLength, cachedTokens: this.#cachedTokens },
+    ];
+    for (const token of this.#prompt.slice(this.#promptLength)) {
+      this.#answerTokens += 1;
+      events.push(...this.#text.push(token, { last: false }));
+      if (this.#text.inReasoning) this.#reasoningTokens += 1;
+    }
+    return events;
+  }
+
+  /** Those since the last call, which was for the last event. */
+  takeTokens(): readonly Token[] | undefined {
+    const tokens = this.#unreported;
+    if (tokens === undefined || tokens.length === 0) return undefined;
+    this.#unreported = [];
+    return tokens;
   }
 
   /** For the next step: at most `promptTokens` of the prompt, or the last token of the answer. */
@@ -104,6 +127,7 @@ export class Generation {
   accept(token: Token, logprob?: TokenLogprob): readonly GenerationEvent[] {
     this.#answerTokens += 1;
     this.#next = token;
+    this.#unreported?.push(token);
     if (this.#model.isEogToken(token) || this.#isStop(token)) return this.#finish('stop', this.#text.end());
     const last = this.#answerTokens >= this.#maxTokens;
     const events = this.#text.push(token, { logprob, last });
@@ -126,7 +150,7 @@ export class Generation {
   #finish(cause: 'stop' | 'length', events: readonly GenerationEvent[]): readonly GenerationEvent[] {
     this.#ended = true;
     const usage = {
-      promptTokens: this.#prompt.length,
+      promptTokens: this.#promptLength,
       completionTokens: this.#answerTokens,
       ...(this.#reasoningTokens > 0 && { reasoningTokens: this.#reasoningTokens }),
       cachedTokens: this.#cachedTokens,

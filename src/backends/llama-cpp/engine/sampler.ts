@@ -47,7 +47,11 @@ export class Sampler {
   }
 
   begin(
-    { sampling, limits }: Pick<EngineGenerationRequest, 'sampling' | 'limits'>,
+    {
+      sampling,
+      limits,
+      begunWith = NONE,
+    }: Pick<EngineGenerationRequest, 'sampling' | 'limits' | 'begunWith'>,
     banned: readonly (readonly Token[])[] = NONE,
   ): void {
     const seed = sampling.seed ?? randomInt(MAX_SEED);
@@ -60,12 +64,13 @@ export class Sampler {
     this.#stopTokens = limits.stopTokens ?? [];
     this.#tokensBeforeStop = limits.minTokens ?? 0;
     this.#banned = banned;
-    this.#lastTokens = [];
-    this.#tokens = 0;
+    const longest = banned.reduce((max, { length }) => Math.max(max, length - 1), 0);
+    this.#lastTokens = longest === 0 ? [] : (begunWith.slice(-longest) as Token[]);
+    this.#tokens = begunWith.length;
     this.#changes = this.#tokensBeforeEnd > 0 || banned.length > 0;
     this.#ruledOut = this.#tokensToRuleOut();
     this.#grammar = undefined;
-    this.#penalized = [];
+    this.#penalized = begunWith.slice(-PENALIZED_TOKENS) as Token[];
     this.#seed = seed;
     this.#apply();
   }
