@@ -177,12 +177,11 @@ export class TargetHealth {
   }
 
   /** To be called at `dueAt`; earlier calls do nothing. */
-  due(now: Milliseconds, others: OtherTargets): HealthChange | undefined {
+  due(now: Milliseconds): HealthChange | undefined {
     const { dueAt } = this;
     if (dueAt === undefined || now < dueAt) return undefined;
     if (this.#state === 'degraded')
       return this.#enter('ready', now, { reason: 'no request failed for a minute' });
-    if (others.inService === 0) return this.returnAsLast(now);
     return this.#enter('probing', now, { reason: 'its next request decides' });
   }
 

@@ -115,14 +115,14 @@ export class TargetMonitor {
   #awaitHealth(): void {
     const { dueAt } = this.health;
     if (dueAt === this.#healthDueAt || this.#stopping.signal.aborted) return;
-    const { clock, others } = this.#options;
+    const { clock } = this.#options;
     this.#healthTimer?.cancel();
     this.#healthTimer = undefined;
     this.#healthDueAt = dueAt;
     if (dueAt === undefined) return;
     this.#healthTimer = clock.schedule(dueAt - clock.now(), () => {
       this.#healthDueAt = undefined;
-      this.#healthChanged(this.health.due(clock.now(), others()));
+      this.#healthChanged(this.health.due(clock.now()));
     });
   }
 

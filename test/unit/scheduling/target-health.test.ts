@@ -35,7 +35,7 @@ class Watched {
 
   wait(ms: number): this {
     this.now += ms;
-    return this.#note(this.health.due(this.now, this.others));
+    return this.#note(this.health.due(this.now));
   }
 
   probe(reachability: Reachability): this {
@@ -198,6 +198,12 @@ describe('the health of a target', () => {
       expect(watched.wait(SECOND).state).toBe('probing');
       watched.succeed().fail('server_error', 3);
       expect(watched.last).toMatchObject({ to: 'ejected', forMs: 1000 });
+    });
+
+    it('not for as long as the server asks where it is the last in service', () => {
+      const watched = new Watched();
+      watched.others = ALONE;
+      expect(watched.fail('rate_limited', 1, { retryAfterMs: 30 * SECOND }).state).toBe('ready');
     });
   });
 
@@ -412,7 +418,7 @@ describe('any sequence of events at three targets of a model', () => {
     for (const one of steps) {
       if (one.kind === 'wait') {
         now += one.ms;
-        for (const [index, target] of targets.entries()) note(index, target.due(now, others(target)));
+        for (const [index, target] of targets.entries()) note(index, target.due(now));
       } else {
         const target = targets[one.at] as TargetHealth;
         const before = target.state;
@@ -458,7 +464,7 @@ describe('any sequence of events at three targets of a model', () => {
     for (let second = 0; second < 120; second += 1) {
       now += 1000;
       for (const target of targets) {
-        target.due(now, others(target));
+        target.due(now);
         target.succeeded({ startedAt: now }, now);
       }
     }
