@@ -33,3 +33,33 @@ test('of two targets one passes its probes and answers every request with 500: a
   }
   await expect.poll(() => metric(server, 'llm_serve_slots_used'), WITHIN).toBe(0);
 });
+
+test('the only server of a model is gone: its fallback model answers, and the answer and the log name it', async () => {
+  const gone = await startOpenAiStandIn({});
+  const spare = await startOpenAiStandIn({});
+  onTestFinished(() => Promise.all([gone.close(), spare.close()]).then(() => {}));
+  const targetOf = ({ url, model }: typeof gone) => ({ backend: 'openai-compatible', url, model });
+  const models = [
+    { id: 'm', fallback_models: ['spare'], targets: [targetOf(gone)] },
+    { id: 'spare', targets: [targetOf(spare)] },
+  ];
+  const server = await startServer({
+    flags: ['--models', JSON.stringify(models), '--rate-limit.enabled', 'false'],
+    endsWith: onTestFinished,
+  });
+  await whenReady(server);
+  await gone.setFault('refuse');
+  for (let round = 0; round < 5; round += 1) {
+    const [whole, streamed] = await Promise.all([
+      generate(server, { ...PROMPT, model: 'm' }),
+      stream(server, { ...PROMPT, model: 'm' }),
+    ]);
+    for (const answer of [whole, streamed]) {
+      expect(answer.status, answer.text).toBe(200);
+      expect(answer.headers['x-served-model']).toBe('spare');
+    }
+    expect(whole.json()).toMatchObject({ model: 'spare', requested_model: 'm' });
+    const line = await server.requestLine(String(whole.headers['x-request-id']));
+    expect(line).toMatchObject({ model: 'm', servedModel: 'spare' });
+  }
+});
