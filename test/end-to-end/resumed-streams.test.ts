@@ -17,8 +17,12 @@ let targets: readonly object[];
 let server: ComposedServer;
 
 /** None of its targets has failed yet. */
-async function startFresh(flags: readonly string[], endsWithTest: EndsWith = onTestFinished) {
-  const models = JSON.stringify([{ id: 'm', targets }]);
+async function startFresh(
+  flags: readonly string[],
+  endsWithTest: EndsWith = onTestFinished,
+  itsTargets: readonly object[] = targets,
+) {
+  const models = JSON.stringify([{ id: 'm', targets: itsTargets }]);
   const started = await startServer({
     flags: ['--models', models, '--rate-limit.enabled', 'false', ...flags],
     endsWith: endsWithTest,
@@ -190,6 +194,28 @@ describe('the native stream', () => {
       usage: (whole as { usage?: object } | undefined)?.usage ?? {},
     });
     await expect.poll(() => metric(server, 'llm_serve_resumptions_total'), WITHIN).toBeGreaterThanOrEqual(1);
+  });
+
+  test('with events between its own that are no part of the answer is whole; they are counted, and logged once', async () => {
+    const fresh = await startFresh([]);
+    standIns.fates.push({ pings: true });
+    const { text } = await stream(fresh, greedy);
+    expect(saidIn({ text } as Answer)).toBe(TEXT);
+    expect(standIns.asked).toHaveLength(1);
+    expect(await metric(fresh, 'llm_serve_malformed_events_total')).toBe(Math.ceil([...TEXT].length / 3));
+    const lines = fresh.logs().filter(({ msg }) => msg === 'the backend sent an event that cannot be read');
+    expect(lines).toHaveLength(1);
+  });
+
+  test('shows its client heartbeats while it waits to go on', async () => {
+    const fresh = await startFresh(['--server.heartbeat-seconds', '1'], onTestFinished, [
+      { ...(targets[0] as object), idle_timeout_ms: 2500 },
+      ...targets.slice(1),
+    ]);
+    standIns.fates.push({ breaks: 'stall', after: 6 });
+    const { text } = await stream(fresh, greedy);
+    expect(saidIn({ text } as Answer)).toBe(TEXT);
+    expect(text.slice(text.indexOf('"token"'))).toMatch(/^:/m);
   });
 
   test('goes on after its server fell silent', async () => {

@@ -19,6 +19,8 @@ export interface Fate {
   readonly after?: number;
   /** Characters in a piece; default 3. */
   readonly pieceLength?: number;
+  /** After each piece comes an event that is no part of the answer. */
+  readonly pings?: boolean;
   /** Another answer than that of the test. */
   readonly says?: string;
 }
@@ -89,7 +91,10 @@ export class BreakingStandIns {
     const frame = (choice: Choice) => frameOf(isChat ? this.#chat : this.#completion, choice);
     response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' });
     if (isChat) response.write(frame({ delta: { role: 'assistant', content: '' } }));
-    for (const choice of choices.slice(0, after)) response.write(frame(choice));
+    for (const choice of choices.slice(0, after)) {
+      response.write(frame(choice));
+      if (fate.pings) response.write('data: ping\n\n');
+    }
     const rest = [
       ...choices.slice(after),
       { ...(isChat ? { delta: {} } : { text: '' }), finish_reason: 'stop' },
