@@ -18,6 +18,8 @@ export interface FailedTry {
   readonly silences: number;
   /** Of the model's targets that have not failed this request; undefined: there is none. */
   readonly other: Alternative | undefined;
+  /** A target that has failed it may get it again. */
+  readonly mayReturn: boolean;
   /** Another model may answer, and can. */
   readonly hasFallbackModel: boolean;
   readonly timeLeftMs: Milliseconds;
@@ -53,7 +55,7 @@ export function decideRetry(failed: FailedTry): RetryDecision {
   if (failed.hasFallbackModel) return { type: 'other-model' };
   if (!hasTries) return FAIL;
   if (other !== undefined) return LACKS_BUDGET;
-  if (retry !== 'any') return FAIL;
+  if (!failed.mayReturn) return FAIL;
   const afterMs = Math.max(backoffMs(tries, failed.random), failed.retryAfterMs ?? 0);
   if (afterMs >= timeLeftMs) return FAIL;
   return hasBudget ? { type: 'here', afterMs, isCharged: true } : LACKS_BUDGET;

@@ -80,7 +80,7 @@ export class Retries {
   /** The model that is being asked. */
   #model: ModelId;
   #fallbacks: ModelId[];
-  /** Targets that have failed the request. */
+  /** Targets of that model that have failed the request. */
   readonly #failed = new Set<TargetId>();
   /** Of those, the ones that never get it again. */
   readonly #barred = new Set<TargetId>();
@@ -169,6 +169,7 @@ export class Retries {
       maxTries: retries.maxTries(),
       silences: this.#silences,
       other: dispatcher.alternative(this.#model, needs),
+      mayReturn: this.#failed.size > this.#barred.size,
       hasFallbackModel: fallback !== undefined,
       timeLeftMs: this.#call.deadlineAt - now,
       retryAfterMs,
@@ -231,6 +232,8 @@ export class Retries {
   #askModel(model: ModelId): void {
     this.#fallbacks.splice(0, this.#fallbacks.indexOf(model) + 1);
     this.#model = model;
+    this.#failed.clear();
+    this.#barred.clear();
     if (this.#minContextSize === undefined)
       this.#request.again({ model, kind: 'other_model', place: undefined });
     else this.#again('other_model', this.#failed);

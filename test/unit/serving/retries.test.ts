@@ -220,6 +220,21 @@ describe('a request that is tried again', () => {
     expect(models.runsAt('one')).toHaveLength(1);
   });
 
+  it('goes back to the target that may work again, not to the one that was silent', async () => {
+    const models = new ServedModels({ one: {}, other: {} });
+    const asked = models.ask();
+    await models.clock.settle();
+    models.lastAt('one').fail(failure('reset'));
+    await models.clock.advance(1000);
+    expect(models.lastAt('other').signal.aborted).toBe(true);
+    await models.clock.advance(200);
+    expect(models.runsAt('one')).toHaveLength(2);
+    models.lastAt('one').send(FINISH);
+    await models.clock.settle();
+    expect(asked.outcome()).toBe('finished');
+    expect(asked.trace.attempts?.map(({ target }) => target)).toEqual(['one', 'other', 'one']);
+  });
+
   it('keeps the time in the queue of its first try', async () => {
     const models = new ServedModels({ one: {}, other: {} });
     const asked = models.ask();
