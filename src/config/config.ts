@@ -106,7 +106,8 @@ function resolveTarget(
 
 /** The most common mistake in an address: `localhost:8001`. */
 function rejectMissingScheme({ path, value, secret }: Violation, node: SchemaNode | undefined): void {
-  if (typeof value !== 'string' || secret || node?.pattern === undefined || value.includes('://')) return;
+  const isAddress = node?.pattern?.startsWith('^https?:') === true;
+  if (typeof value !== 'string' || secret || !isAddress || value.includes('://')) return;
   const withScheme = `http://${value.replace(/^\/+/, '')}`;
   if (!new RegExp(node.pattern).test(withScheme)) return;
   throw new ConfigError(`${path} is ${JSON.stringify(value)}; write it with its scheme: ${withScheme}.`);

@@ -295,6 +295,13 @@ describe('a wrong configuration is refused with the key, the value and what was 
       },
       'models[1].fallback_models[1] is "a", but an earlier entry names that model',
     ],
+    ...['', '-one', ':'].map(
+      (name) =>
+        [
+          { text: `models: [{ id: a, targets: [{ backend: scripted, model: x, name: "${name}" }] }]` },
+          `models[0].targets[0].name is "${name}", but must be`,
+        ] as const,
+    ),
     [
       { text: 'models: [{ id: a, targets: [{ backend: scripted, model: x, weight: 0 }] }]' },
       'models[0].targets[0].weight is 0, but must be a number above 0',
