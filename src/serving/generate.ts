@@ -200,7 +200,7 @@ export class ServedGeneration implements AttemptOwner {
       switch (resumption.mode) {
         case 'replay':
           this.#resumed = attempt.request;
-          this.#begun = { target: target.id, tokens: resumption.tokens };
+          this.#begun = { target, tokens: resumption.tokens };
           break;
         case 'regenerate':
           this.#resumed = attempt.request;

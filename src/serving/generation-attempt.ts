@@ -34,7 +34,8 @@ export interface GenerationServices extends SlotServices {
 }
 
 export interface BegunAnswer {
-  readonly target: string;
+  /** Not another of the same name: a reload may have given it another model. */
+  readonly target: Target;
   readonly tokens: readonly number[];
 }
 
@@ -183,7 +184,7 @@ export class GenerationAttempt implements GenerationSink, SlotWork {
 
   #ask(target: Target): void {
     const { begun } = this.#owner;
-    if (begun !== undefined && begun.target !== target.id) {
+    if (begun !== undefined && begun.target !== target) {
       this.fail(new ServingError('backend_error', { failure: 'unsupported' }));
       return;
     }

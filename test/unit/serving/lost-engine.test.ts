@@ -85,7 +85,7 @@ async function serve({ load = LOADED, generate }: { load?: string; generate: str
   });
   onTestFinished(() => serving.close());
   serving.start();
-  await vi.waitFor(() => expect(target.status.state).toBe('ready'), { timeout: 30_000, interval: 10 });
+  await vi.waitFor(() => expect(target.status.state).toBe('ready'), { timeout: 55_000, interval: 10 });
   const ask = (prompt: string, request: Partial<GenerationRequest> = {}): Promise<Ended> =>
     new Promise((resolve) => {
       const trace: RequestTrace = { requestId: prompt, receivedAt: clock.now() };
