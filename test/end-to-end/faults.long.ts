@@ -47,10 +47,13 @@ test('every fault, both wires, all protocols and forms', async () => {
     const fault = faultOf(name);
     const row = newRow(name);
     rows.push(row);
-    for (const wire of fault.wire === undefined ? WIRES : [fault.wire]) {
-      await withWorld([wire, wire], (world) => besideHealthy(world, name, row));
-      await withWorld([wire], (world) => alone(world, name, row));
-    }
+    const wires = fault.wire === undefined ? WIRES : [fault.wire];
+    await Promise.all(
+      wires.map((wire) => withWorld([wire, wire], (world) => besideHealthy(world, name, row))),
+    );
+    await Promise.all(wires.map((wire) => withWorld([wire], (world) => alone(world, name, row))));
+    if (fault.phase === 'before' && !fault.isHeavy)
+      for (const wire of wires) await withWorld([wire, wire], (world) => measureAdded(world, name, row));
     process.stdout.write(`${JSON.stringify(summary(row))}\n`);
   }
   keepResults('faults', {
@@ -71,30 +74,26 @@ test('every fault, both wires, all protocols and forms', async () => {
 async function besideHealthy(world: FaultWorld, name: FaultName, row: Row): Promise<void> {
   const fault = faultOf(name);
   const prompt = world.newPrompt();
-  for (const from of [0, 1]) {
-    const asks = fault.isHeavy ? HEAVY_ASKS : allAsks({ from });
-    world.target(0).play(() => undefined);
-    const undisturbed = await Promise.all(asks.map((each) => world.ask(each, prompt)));
-    world.target(0).play(() => name);
-    const outcomes = await Promise.all(asks.map((each) => world.ask(each, prompt)));
-    await world.settled();
-    row.requests += outcomes.length;
-    row.struck += world.target(0).struck;
-    for (const [at, outcome] of outcomes.entries()) {
-      note(row, outcome);
-      const isChanged = outcome.kind === 'answer' && outcome.text !== undisturbed[at]?.text;
-      if (isChanged && !fault.isOther) row.changed += 1;
-    }
-    const since = Date.now();
-    world.target(0).play(() => undefined);
-    if (fault.phase !== 'before' && fault.phase !== 'during') continue;
-    await vi.waitFor(async () => {
-      await world.ask(ONE);
-      expect(world.target(0).generations).toBeGreaterThan(0);
-    }, WITHIN);
-    row.recoveryMs.push(Date.now() - since);
+  const asks = fault.isHeavy ? HEAVY_ASKS : allAsks({ from: FAULT_NAMES.indexOf(name) });
+  const undisturbed = await Promise.all(asks.map((each) => world.ask(each, prompt)));
+  world.target(0).play(() => name);
+  const outcomes = await Promise.all(asks.map((each) => world.ask(each, prompt)));
+  await world.settled();
+  row.requests += outcomes.length;
+  row.struck += world.target(0).struck;
+  for (const [at, outcome] of outcomes.entries()) {
+    note(row, outcome);
+    const isChanged = outcome.kind === 'answer' && outcome.text !== undisturbed[at]?.text;
+    if (isChanged && !fault.isOther) row.changed += 1;
   }
-  if (fault.phase === 'before' && !fault.isHeavy) await measureAdded(world, name, row);
+  if (fault.phase !== 'before' && fault.phase !== 'during') return;
+  const since = Date.now();
+  world.target(0).play(() => undefined);
+  await vi.waitFor(async () => {
+    await world.ask(ONE);
+    expect(world.target(0).generations).toBeGreaterThan(0);
+  }, WITHIN);
+  row.recoveryMs.push(Date.now() - since);
 }
 
 /** One after the other, so that they do not wait for each other. */
