@@ -32,8 +32,11 @@ export interface SchedulerTarget {
   readonly id: TargetId;
   readonly model: ModelId;
   readonly slots: number;
-  /** `probing`: after failures, it gets one request at a time, until its end says whether the target works. */
-  readonly state: 'loading' | 'ready' | 'probing' | 'down' | 'draining';
+  /**
+   * `probing`: after failures, it gets one request at a time, until its end says whether the target works. `ejected`: it gets only
+   * requests that have failed at all others that serve.
+   */
+  readonly state: 'loading' | 'ready' | 'probing' | 'ejected' | 'down' | 'draining';
   /** `fallback`: gets requests only while no primary target can serve them; absent: `primary`. */
   readonly role?: 'primary' | 'fallback';
   /** Tokens per slot; undefined where it is not known. */
@@ -89,6 +92,8 @@ export interface RetryPlace extends TargetNeeds {
 export interface Alternative {
   /** One of them has answered its recent requests. */
   readonly healthy: boolean;
+  /** One of them gets requests anyway; otherwise all are ejected. */
+  readonly inService: boolean;
 }
 
 export interface BatchMember {

@@ -50,7 +50,9 @@ export function decideRetry(failed: FailedTry): RetryDecision {
   const { retry } = meaningOf(cause);
   if (retry === 'never' || (isSilence(cause) && failed.silences > 1)) return FAIL;
   const hasTries = tries < maxTries;
-  const mayGoElsewhere = other !== undefined && (other.healthy || hasBudget);
+  // An ejected target may answer; another model does.
+  const isWorse = other?.inService === false && failed.hasFallbackModel;
+  const mayGoElsewhere = other !== undefined && !isWorse && (other.healthy || hasBudget);
   if (hasTries && mayGoElsewhere) return { type: 'elsewhere', isCharged: !other.healthy };
   if (failed.hasFallbackModel) return { type: 'other-model' };
   if (!hasTries) return FAIL;

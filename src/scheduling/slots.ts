@@ -151,32 +151,46 @@ export class Slots {
     }
     // While a primary target serves, a fallback one has no trial either.
     if (trial?.role === 'fallback' && role === 'primary') trial = undefined;
-    return retry === undefined ? (trial ?? best) : (best ?? trial);
+    if (retry === undefined) return trial ?? best;
+    return best ?? trial ?? this.#lastResort(retry, chargedTokens);
+  }
+
+  /** Where no target that serves is left for the request: an ejected one may work again. */
+  #lastResort(needs: TargetNeeds, tokens: number): Target | undefined {
+    let ejected: Target | undefined;
+    for (const target of this.#targets.values()) {
+      if (!meets(target, needs)) continue;
+      if (serves(target)) return undefined;
+      if (target.state === 'ejected' && this.hasRoom(target, tokens)) ejected ??= target;
+    }
+    return ejected;
   }
 
   hasRoom({ state, used, slots, tokensInFlight, trial }: Target, tokens: number): boolean {
-    const isOpen = state === 'ready' || (state === 'probing' && trial === undefined);
+    const isOpen = state === 'ready' || state === 'ejected' || (state === 'probing' && trial === undefined);
     if (!isOpen || used >= slots) return false;
     // A request that alone exceeds the budget runs alone.
     return used === 0 || tokensInFlight + tokens <= this.#maxTokensInFlight;
   }
 
-  /** What the targets that serve now offer such a request; undefined where none may get it. */
+  /** What the targets that serve now, or are ejected, offer such a request; undefined where none may get it. */
   alternative(needs: TargetNeeds): Alternative | undefined {
     let found = false;
     let healthy = false;
+    let inService = false;
     for (const target of this.#targets.values()) {
-      if (!serves(target) || !meets(target, needs)) continue;
+      if (!(serves(target) || target.state === 'ejected') || !meets(target, needs)) continue;
       found = true;
+      inService ||= serves(target);
       healthy ||= target.state === 'ready' && !target.degraded;
     }
-    return found ? { healthy } : undefined;
+    return found ? { healthy, inService } : undefined;
   }
 
   /** A target that may get such a request serves now, or will when it has loaded. */
   isWorthWaiting(needs: TargetNeeds): boolean {
     for (const target of this.#targets.values())
-      if ((serves(target) || target.state === 'loading') && meets(target, needs)) return true;
+      if ((serves(target) || IS_COMING.has(target.state)) && meets(target, needs)) return true;
     return false;
   }
 
@@ -206,6 +220,9 @@ export class Slots {
     return running;
   }
 }
+
+/** A failed request may run there later, or at once. */
+const IS_COMING: ReadonlySet<Target['state']> = new Set(['loading', 'ejected']);
 
 function serves({ state }: Target): boolean {
   return state === 'ready' || state === 'probing';

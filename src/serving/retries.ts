@@ -121,7 +121,9 @@ export class Retries {
     const { dispatcher, retries } = this.#services;
     if (this.#tries + 1 >= retries.maxTries()) return false;
     const avoid = new Set([...this.#failed, from.id]);
-    return dispatcher.alternative(this.#model, { avoid, minContextSize: this.#minContextSize }) !== undefined;
+    return (
+      dispatcher.alternative(this.#model, { avoid, minContextSize: this.#minContextSize })?.inService === true
+    );
   }
 
   #note(cause: FailureCause | undefined, target: Target): void {
@@ -250,7 +252,7 @@ export class Retries {
     const unable = retries.whyUnable(model, this.#request.needs);
     if (unable !== undefined) return unable;
     const needs = { avoid: this.#failed, minContextSize: this.#minContextSize };
-    if (dispatcher.alternative(model, needs) !== undefined) return undefined;
+    if (dispatcher.alternative(model, needs)?.inService) return undefined;
     return this.#minContextSize === undefined
       ? 'none of its targets can serve now'
       : `none of its targets that can serve now has a context of ${this.#minContextSize} tokens or more`;

@@ -339,7 +339,7 @@ const SCHEDULER_STATES: Readonly<Record<HealthState, SchedulerTarget['state']>> 
   starting: 'loading',
   ready: 'ready',
   degraded: 'ready',
-  ejected: 'down',
+  ejected: 'ejected',
   probing: 'probing',
   draining: 'draining',
   down: 'down',

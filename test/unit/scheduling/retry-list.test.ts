@@ -154,10 +154,10 @@ describe('what other targets offer', () => {
   it('is healthy where one of them is', () => {
     const { scheduler, set } = start({ one: {}, other: {} });
     const needs = { avoid: new Set(['one']) };
-    expect(scheduler.alternative('m', needs)).toEqual({ healthy: true });
+    expect(scheduler.alternative('m', needs)).toEqual({ healthy: true, inService: true });
     set('other', { degraded: true });
-    expect(scheduler.alternative('m', needs)).toEqual({ healthy: false });
+    expect(scheduler.alternative('m', needs)).toEqual({ healthy: false, inService: true });
     set('other', { state: 'probing' });
-    expect(scheduler.alternative('m', needs)).toEqual({ healthy: false });
+    expect(scheduler.alternative('m', needs)).toEqual({ healthy: false, inService: true });
   });
 });

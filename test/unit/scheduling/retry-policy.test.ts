@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { FAILURES, type FailureCause } from '../../../src/core/failure.ts';
 import { decideRetry, type FailedTry } from '../../../src/scheduling/retry-policy.ts';
 
-const HEALTHY = { healthy: true };
-const FAILING = { healthy: false };
+const HEALTHY = { healthy: true, inService: true };
+const FAILING = { healthy: false, inService: true };
 
 /** The first of three tries has failed, and nothing else is there. */
 function failed(changes: Partial<FailedTry> = {}): FailedTry {
@@ -48,6 +48,13 @@ describe('a try that failed', () => {
 
   it.each(cases)('with %s moves on to another model where no other target is left', (cause) => {
     expect(decideRetry(failed({ cause, hasFallbackModel: true })).type).toBe('other-model');
+  });
+
+  it('goes to an ejected target, charged, unless another model can answer', () => {
+    const other = { healthy: false, inService: false };
+    expect(decideRetry(failed({ other }))).toEqual({ type: 'elsewhere', isCharged: true });
+    expect(decideRetry(failed({ other, hasFallbackModel: true })).type).toBe('other-model');
+    expect(decideRetry(failed({ other, hasBudget: false })).type).toBe('fail');
   });
 
   it('is the last one when all have been used up, except for another model', () => {

@@ -20,6 +20,8 @@ async function withOneEjected() {
   }
   const health = () => models.targets.map((target) => target.health);
   expect(health()).toEqual(['ejected', 'ready']);
+  // What begins now began after the ejection.
+  await models.clock.advance(1);
   return { models, health };
 }
 
