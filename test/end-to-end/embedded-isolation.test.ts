@@ -25,7 +25,8 @@ function flags(target: Readonly<Record<string, unknown>> = {}): string[] {
   ];
   return [
     ...['--models', JSON.stringify(models), '--cache.directory', testCacheDirectory()],
-    ...['--rate-limit.enabled', 'false'],
+    // Requests of an engine that dies end with their error, instead of going on at the next one.
+    ...['--rate-limit.enabled', 'false', '--retry.attempts', '1'],
   ];
 }
 

@@ -1,7 +1,7 @@
 /**
  * Keeps one engine process running: starts it, restarts it when it dies or hangs, and knows its state at any time. Owns
- * the process and its watchdog. Invariant: requests that an engine had when it died fail; those that had not been sent
- * yet wait for the next engine, as long as that is worth waiting for.
+ * the process and its watchdog. Invariant: requests that an engine had when it died fail, so that serving tries them again;
+ * those that had not been sent yet wait for the next engine, as long as that is worth waiting for.
  */
 import type { Ability } from '../../core/backend.ts';
 import { abortable, type Settle } from '../../core/cancellation.ts';
