@@ -37,7 +37,7 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
       kind: fc.constant('ask' as const),
       whole: fc.boolean(),
       model: fc.constantFrom('m', 'm', 'second', 'lonely', 'lonely'),
-      deadlineMs: fc.constantFrom(50, 500, 5000, 60_000),
+      deadlineMs: fc.constantFrom(50, 500, 2000, 4000),
     }),
   },
   {
@@ -53,7 +53,7 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
       kind: fc.constant('fail' as const),
       pick,
       cause: causes,
-      retryAfterSeconds: fc.constantFrom(undefined, undefined, 1, 30),
+      retryAfterSeconds: fc.constantFrom(undefined, undefined, 1, 3),
     }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('cancel' as const), pick }) },
@@ -132,7 +132,7 @@ class FaultyWorld {
 
   /** Everything ends: the last answers come, all time limits pass. */
   async end(): Promise<void> {
-    await this.models.clock.advance(120_000);
+    await this.models.clock.advance(8000);
     await this.models.serving.close();
     await this.models.clock.settle();
   }
