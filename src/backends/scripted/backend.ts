@@ -66,6 +66,9 @@ export const scripted = defineBackend({
   create: (target, environment) => new ScriptedBackend(target, environment.clock),
 });
 
+/** Of `rate-limited`. */
+const RETRY_AFTER_SECONDS = 7;
+
 function thinkingUnsupported(): ServingError {
   return unsupported('think', 'this model');
 }
@@ -195,6 +198,11 @@ export class ScriptedBackend implements Backend {
   /** All that comes before the answer, its failures included. */
   async #prefill(script: Script, promptTokens: number, wait: Wait): Promise<void> {
     if (this.#closing.reason !== undefined) throw this.#closing.reason;
+    if (script.fail === 'rate-limited') {
+      const failure = 'rate_limited';
+      throw new ServingError('upstream_rate_limited', { retryAfterSeconds: RETRY_AFTER_SECONDS, failure });
+    }
+    if (script.fail === 'content-filter') throw new ServingError('content_filtered');
     if (script.fail === 'refuse')
       throw new ServingError('no_backend_available', { retryAfterSeconds: 1, failure: 'unreachable' });
     await wait(script.first_token_delay_ms + promptTokens * script.prefill_token_delay_ms);

@@ -67,11 +67,13 @@ export const scriptKeys = {
       Type.Literal('mid-stream'),
       Type.Literal('hang'),
       Type.Literal('hang-mid-stream'),
+      Type.Literal('rate-limited'),
+      Type.Literal('content-filter'),
     ],
     {
       default: 'none',
       description:
-        'refuse: not available; error: fails before the first token; hang: never a first token; mid-stream and hang-mid-stream: after `fail_after_tokens`.',
+        'refuse: not available; error: fails before the first token; hang: never a first token; mid-stream and hang-mid-stream: after `fail_after_tokens`; rate-limited: as a 429 with Retry-After: 7; content-filter: refuses the request.',
     },
   ),
   fail_after_tokens: Type.Integer({
