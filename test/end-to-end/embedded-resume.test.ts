@@ -77,6 +77,20 @@ describe('an engine that is killed', () => {
     await expect.poll(() => metric(server, 'llm_serve_slots_used'), WITHIN).toBe(0);
   });
 
+  test('in the middle of a sampled stream: it goes on, and has its tokens counted once', async () => {
+    const answer = await open({ prompt: PROMPTS[0], temperature: 0.9, max_tokens: 16 });
+    await killAfter(3, [answer]);
+    const before = tokensOf(answer.text());
+    const text = await answer.whole;
+    expect(text).toContain('[DONE]');
+    expect(tokensOf(text).startsWith(before)).toBe(true);
+    expect(eventsOf(text).at(-1)).toMatchObject({
+      resumed: 1,
+      finish_reason: 'length',
+      usage: { completion_tokens: 16 },
+    });
+  });
+
   test('while it works on prompts of which no token has come: each is answered', async () => {
     const prompt = `${'The sea is wide. '.repeat(60)} What is wide?`;
     const answers = Array.from({ length: 3 }, (_, at) =>
