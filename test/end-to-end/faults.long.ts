@@ -6,8 +6,9 @@ import { expect, onTestFinished, test, vi } from 'vitest';
 // @ts-expect-error: plain JavaScript.
 import { randomSource } from '../../bench/simulate/random.mjs';
 import { type Ask, allAsks, FORMS, PROTOCOLS } from '../support/faults/asks.ts';
+import type { Wire } from '../support/faults/fault.ts';
 import { type Asked, type FaultWorld, SILENCE_MS, startFaultWorld } from '../support/faults/fault-world.ts';
-import { FAULT_NAMES, type FaultName, faultOf, type Wire } from '../support/faults/faults.ts';
+import { FAULT_NAMES, type FaultName, faultOf } from '../support/faults/faults.ts';
 import { keepResults } from '../support/faults/results.ts';
 
 const WIRES: readonly Wire[] = ['openai-compatible', 'ollama'];

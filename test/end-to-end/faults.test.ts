@@ -6,8 +6,9 @@
 import { describe, expect, type TestContext, test, vi } from 'vitest';
 import { meaningOf } from '../../src/core/failure.ts';
 import { type Ask, allAsks, FORMS, PROTOCOLS } from '../support/faults/asks.ts';
+import type { Fault, Wire } from '../support/faults/fault.ts';
 import { type Asked, startFaultWorld } from '../support/faults/fault-world.ts';
-import { FAULT_NAMES, type Fault, faultOf, type Wire } from '../support/faults/faults.ts';
+import { FAULT_NAMES, faultOf } from '../support/faults/faults.ts';
 import { ask } from '../support/http-client.ts';
 
 const WIRES: readonly Wire[] = ['openai-compatible', 'ollama'];

@@ -7,7 +7,8 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { ollamaPlay } from '../stand-ins/ollama-stand-in.ts';
 import { openAiPlay } from '../stand-ins/openai-stand-in.ts';
 import type { Play, SeenRequest } from '../stand-ins/stand-in-server.ts';
-import { type FaultName, faultOf, type Wire } from './faults.ts';
+import type { Wire } from './fault.ts';
+import { type FaultName, faultOf } from './faults.ts';
 import { RequestReader } from './request-reader.ts';
 import { Response } from './response.ts';
 

@@ -5,8 +5,8 @@ import type { LogLine } from '../log-lines.ts';
 import { whenReady } from '../readiness.ts';
 import { type ComposedServer, type EndsWith, startServer } from '../server.ts';
 import { askFor, type Outcome, type Ask as ProtocolAsk } from './asks.ts';
+import type { Wire } from './fault.ts';
 import { type FaultServer, startFaultServer } from './fault-server.ts';
-import type { Wire } from './faults.ts';
 
 /** Longer than a busy machine is silent by itself: what hangs costs so long. */
 export const SILENCE_MS = 2000;
