@@ -76,6 +76,7 @@ function queueCost({ depth, clients, mixesDeadlines = false, cachesPrefixes = fa
     maxTokensInFlight: UNBOUNDED,
     agingMs: 10_000,
     maxOvertakes: 4,
+    routing: { policy: 'load', prefixAffinity: true, random: Math.random },
   });
   scheduler.setTarget({ id: 'target', model: 'model', slots: SLOTS, cachesPrefixes, state: 'ready' }, 0);
   const running = [];

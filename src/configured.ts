@@ -39,6 +39,7 @@ function createTarget(model: string, config: TargetConfig, environment: BackendE
     model,
     backendName: definition.name,
     upstreamModel: values.model,
+    server: definition.server?.(values),
     backend: definition.create(values, environment),
     embedded: definition.embedded,
     cacheIsolation: definition.cacheIsolation?.(values),
@@ -62,7 +63,7 @@ export function targetSettings({ weight, role, slotsConfigured, values }: Target
 }
 
 export function servingSettings(config: Config): Omit<ServingChanges, 'targets'> {
-  const { models, scheduler, retry } = config;
+  const { models, scheduler, retry, routing } = config;
   return {
     defaultModel: config.default_model,
     aliases: new Map(models.flatMap(({ id, aliases }) => aliases.map((alias) => [alias, id] as const))),
@@ -80,6 +81,7 @@ export function servingSettings(config: Config): Omit<ServingChanges, 'targets'>
       maxTokensInFlight: scheduler.max_tokens_in_flight ?? Number.POSITIVE_INFINITY,
       agingMs: scheduler.aging_ms,
       maxOvertakes: scheduler.max_overtakes,
+      routing: { policy: routing.policy, prefixAffinity: routing.prefix_affinity, random: Math.random },
     },
     queueTimeoutMs: scheduler.queue_timeout_ms,
     retry: {

@@ -98,6 +98,8 @@ export interface BackendDefinition<Keys extends TProperties = TProperties> {
   cacheIsolation?(target: CommonTarget & Static<TObject<Keys>>): CacheIsolation;
   /** What the model is for, where the configuration shows it; absent: only its server knows. */
   purpose?(target: CommonTarget & Static<TObject<Keys>>): ModelPurpose | undefined;
+  /** The address of its server. Targets of one server share its load, whatever their model. Absent: a target has a load of its own. */
+  server?(target: CommonTarget & Static<TObject<Keys>>): string;
   /** Rules beyond the keys' schemas. Throws an Error whose message says what is wrong and what is allowed. */
   checkTarget?(target: CommonTarget & Static<TObject<Keys>>): void;
   create(

@@ -16,6 +16,16 @@ export type TargetState = 'loading' | 'ready' | 'unloaded' | 'unreachable' | 'no
 
 export type Ability = 'generate' | 'tools' | 'think' | 'see' | 'embed';
 
+/** A server's own report of its load: of all models that it serves, and from all who use it. */
+export interface LoadReport {
+  /** Requests in its batch. */
+  readonly running?: number;
+  /** Requests in its own queue. */
+  readonly waiting?: number;
+  /** Part of the KV cache in use, 0 to 1. */
+  readonly kvCacheUsed?: number;
+}
+
 export interface TargetStatus {
   readonly state: TargetState;
   /** The weights are in memory now. */
@@ -26,6 +36,8 @@ export interface TargetStatus {
   readonly mayUnload?: boolean;
   /** Requests that its server runs at the same time, where the backend knows it. */
   readonly slots?: number;
+  /** As its server reports it, where it does. */
+  readonly load?: LoadReport;
   /** Tokens per slot, where the backend knows it. */
   readonly contextSize?: number;
   /** What the model can do, where the backend knows it. */
@@ -65,6 +77,8 @@ export interface GenerateOptions extends Pick<CallOptions, 'hops'> {
   readonly begunWith?: readonly number[];
   /** Called for each event of the server that cannot be read, whether it is skipped or breaks the answer. */
   readonly onMalformedEvent?: () => void;
+  /** Called with the load that the server reports with a whole answer. */
+  readonly onLoad?: (load: LoadReport) => void;
 }
 
 export interface EmbeddingRequest {

@@ -5,6 +5,7 @@ import type { ModelId } from '../core/generation.ts';
 import type { Priority } from '../core/priority.ts';
 import type { BatchMode, OrderMode } from './policies.ts';
 import type { PrefixFingerprint } from './prefix-fingerprint.ts';
+import type { RoutingOptions } from './target-choice.ts';
 
 /** Our own id of a queue entry; never the client's. */
 export type EntryId = string;
@@ -26,12 +27,19 @@ export interface SchedulerOptions {
   readonly agingMs: Milliseconds;
   /** How often at most a request is overtaken by one whose prompt continues what a slot has cached. */
   readonly maxOvertakes: number;
+  readonly routing: RoutingOptions;
 }
 
 export interface SchedulerTarget {
   readonly id: TargetId;
   readonly model: ModelId;
   readonly slots: number;
+  /** `slots` is the most that it may have: how many it has follows from how its server works. */
+  readonly adaptive?: boolean;
+  /** Relative to the model's other targets; absent: 1. */
+  readonly weight?: number;
+  /** Its address. Targets of one server, whatever their model, share its load; absent: it has one of its own. */
+  readonly server?: string | undefined;
   /**
    * `probing`: after failures, it gets one request at a time, until its end says whether the target works. `ejected`: it gets only
    * requests that have failed at all others that serve.

@@ -3,6 +3,7 @@
  * Invariant: an entry is in exactly one of waiting (backlog, or retries), running (slots), gone; it leaves the first by one
  * decision or its cancellation, the second by its release.
  */
+import type { LoadReport } from '../core/backend.ts';
 import type { Milliseconds } from '../core/clock.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import type { ModelId } from '../core/generation.ts';
@@ -25,7 +26,9 @@ import { BATCH_POLICIES, type BatchPolicy, closeAll, ORDER_POLICIES, type OrderP
 import { PrefixAffinity } from './prefix-affinity.ts';
 import { QueuedRequest } from './queued-request.ts';
 import { RetryList } from './retry-list.ts';
-import { Slots, type Target } from './slots.ts';
+import type { ServerLoad } from './server-load.ts';
+import { Slots } from './slots.ts';
+import type { Target } from './target.ts';
 
 /** Retry-After while no target serves: how long a load or a recovery usually takes. */
 const NOT_SERVING_RETRY_SECONDS = 5;
@@ -47,14 +50,21 @@ export class ModelQueue {
   #arrivals = 0;
   #windowClosesAt: Milliseconds | undefined;
 
-  constructor(model: ModelId, options: SchedulerOptions, nextBatchId: () => string) {
+  constructor(
+    model: ModelId,
+    options: SchedulerOptions,
+    {
+      nextBatchId,
+      serverOf,
+    }: { readonly nextBatchId: () => string; readonly serverOf: (target: SchedulerTarget) => ServerLoad },
+  ) {
     this.#model = model;
     this.#options = options;
     this.#batchPolicy = BATCH_POLICIES[options.mode];
     this.#orderPolicy = ORDER_POLICIES[options.order];
     this.#nextBatchId = nextBatchId;
     this.#backlog = new Backlog(options);
-    this.#slots = new Slots(options);
+    this.#slots = new Slots(options, serverOf);
     this.#prefixAffinity = new PrefixAffinity(options);
   }
 
@@ -74,8 +84,16 @@ export class ModelQueue {
     return this.#slots.usedOf(target);
   }
 
-  setTarget(target: SchedulerTarget): void {
-    this.#slots.setTarget(target);
+  slotsOf(target: TargetId): number | undefined {
+    return this.#slots.slotsOf(target);
+  }
+
+  setTarget(target: SchedulerTarget, now: Milliseconds): void {
+    this.#slots.setTarget(target, now);
+  }
+
+  reportLoad(target: TargetId, load: LoadReport | undefined): void {
+    this.#slots.reportLoad(target, load);
   }
 
   alternative(needs: TargetNeeds): Alternative | undefined {
@@ -129,7 +147,7 @@ export class ModelQueue {
 
   /** Releases the entry's slot and settles what it was charged; false, with nothing done, for an entry that holds none. */
   release(id: EntryId, settlement: Settlement, now: Milliseconds): boolean {
-    const running = this.#slots.release(id, settlement.outcome);
+    const running = this.#slots.release(id, settlement, now);
     if (!running) return false;
     const { granted, flow, dispatchedAt } = running;
     const { promptTokens, answerTokens, cachedTokens = 0 } = settlement;
@@ -186,7 +204,7 @@ export class ModelQueue {
       const target = this.#slots.findRoom(waiting);
       if (target !== undefined) {
         this.#retries.remove(id);
-        this.#slots.take({ target, idle: target.idle, granted: waiting, flow: undefined, dispatchedAt: now });
+        this.#slots.take({ target, granted: waiting, flow: undefined, dispatchedAt: now });
         const members = [{ id, target: target.id }];
         decisions.push({ type: 'dispatch', batch: { id: this.#nextBatchId(), model: this.#model, members } });
       } else if (retry !== undefined && !this.#slots.isWorthWaiting(retry)) {
@@ -210,7 +228,7 @@ export class ModelQueue {
         const next = this.#choose(first, target, { leftTokens, now });
         const flow = this.#backlog.grant(next, now);
         this.#estimator.granted(next, now);
-        this.#slots.take({ target, idle: target.idle, granted: next, flow, dispatchedAt: now });
+        this.#slots.take({ target, granted: next, flow, dispatchedAt: now });
         batchTokens += next.chargedTokens;
         leftTokens = this.#options.maxBatchTokens - batchTokens;
         members.push({ id: next.entry.id, target: target.id });
@@ -226,14 +244,18 @@ export class ModelQueue {
     target: Target,
     { leftTokens, now }: { leftTokens: number; now: Milliseconds },
   ) {
-    if (!target.idle) return first;
-    return this.#prefixAffinity.choose(first, {
-      idle: target.idle,
+    const { idle } = target;
+    if (!idle && this.#slots.homeOf(first) === undefined) return first;
+    const slot = {
       now,
-      upcoming: (count) => this.#backlog.eligible.upcoming(first, count),
-      fits: ({ chargedTokens: tokens }) => tokens <= leftTokens && this.#slots.hasRoom(target, tokens),
-      longestMs: (candidate) => this.#estimator.longestMs(candidate),
-    });
+      upcoming: (count: number) => this.#backlog.eligible.upcoming(first, count),
+      fits: ({ chargedTokens: tokens }: QueuedRequest) =>
+        tokens <= leftTokens && this.#slots.hasRoom(target, tokens),
+      longestMs: (candidate: QueuedRequest) => this.#estimator.longestMs(candidate),
+    };
+    if (idle) return this.#prefixAffinity.choose(first, { ...slot, idle });
+    const isHome = (candidate: QueuedRequest) => this.#slots.isHome(candidate, target);
+    return this.#prefixAffinity.chooseOfHome(first, { ...slot, isHome });
   }
 
   #enforceBounds(decisions: Decision[]): void {

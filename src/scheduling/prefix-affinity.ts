@@ -1,6 +1,7 @@
 /**
  * Prefix affinity: a free slot may go to one of the next few requests whose prompt continues what the first in order would overwrite
- * there. The slot never waits for such a request. A request is overtaken at most `maxOvertakes` times, not when its time is short, and
+ * there; where targets manage their caches themselves, to one whose home the target is, if it is not the home of the first. The slot
+ * never waits for such a request. A request is overtaken at most `maxOvertakes` times, not when its time is short, and
  * only by flows that are ahead of it by at most that many requests: what they get early they pay for later (decision 0015).
  */
 import type { Milliseconds } from '../core/clock.ts';
@@ -13,8 +14,6 @@ const LOOKAHEAD = 8;
 const MIN_GAIN_CHARACTERS = 256;
 
 interface FreeSlot {
-  /** The prefixes in the target's idle slots. */
-  readonly idle: IdlePrefixes;
   /** The first in order and those behind it, `count` in all. */
   readonly upcoming: (count: number) => readonly QueuedRequest[];
   /** There is room for it at this target. */
@@ -22,6 +21,16 @@ interface FreeSlot {
   /** How long it may hold the slot, on the safe side. */
   readonly longestMs: (candidate: QueuedRequest) => Milliseconds;
   readonly now: Milliseconds;
+}
+
+interface CachingSlot extends FreeSlot {
+  /** The prefixes in the target's idle slots. */
+  readonly idle: IdlePrefixes;
+}
+
+interface SlotOfHome extends FreeSlot {
+  /** The target is where such prompts go; undefined: it makes no difference where this one goes. */
+  readonly isHome: (candidate: QueuedRequest) => boolean | undefined;
 }
 
 export class PrefixAffinity {
@@ -32,7 +41,7 @@ export class PrefixAffinity {
   }
 
   /** 1. What would the first overwrite? 2. Which of the next continues most of it? 3. All before that one are overtaken. */
-  choose(first: QueuedRequest, slot: FreeSlot): QueuedRequest {
+  choose(first: QueuedRequest, slot: CachingSlot): QueuedRequest {
     if (first.overtaken >= this.#maxOvertakes) return first;
     const { held, shared } = slot.idle.chosenFor(first.prefix);
     let toBeat = shared + MIN_GAIN_CHARACTERS - 1;
@@ -58,6 +67,23 @@ export class PrefixAffinity {
     return upcoming[chosen] ?? first;
   }
 
+  /** The first of the next whose home the target is. All before that one are overtaken. */
+  chooseOfHome(first: QueuedRequest, slot: SlotOfHome): QueuedRequest {
+    if (first.overtaken >= this.#maxOvertakes || slot.isHome(first) !== false) return first;
+    const upcoming = slot.upcoming(LOOKAHEAD);
+    let leastLeftMs = first.startBy - slot.now;
+    for (let index = 1; index < upcoming.length; index += 1) {
+      const candidate = upcoming[index] ?? first;
+      if (slot.isHome(candidate) === true && this.#isFair(candidate, { first, leastLeftMs }, slot)) {
+        for (let before = 0; before < index; before += 1) (upcoming[before] ?? first).overtaken += 1;
+        return candidate;
+      }
+      if (candidate.overtaken >= this.#maxOvertakes) return first;
+      leastLeftMs = Math.min(leastLeftMs, candidate.startBy - slot.now);
+    }
+    return first;
+  }
+
   #mayOvertake(
     candidate: QueuedRequest,
     {
@@ -65,13 +91,23 @@ export class PrefixAffinity {
       held,
       leastLeftMs,
     }: { first: QueuedRequest; held: PrefixFingerprint; leastLeftMs: Milliseconds },
-    { idle, fits, longestMs }: FreeSlot,
+    slot: CachingSlot,
+  ): boolean {
+    // Otherwise another slot suits it better.
+    return (
+      this.#isFair(candidate, { first, leastLeftMs }, slot) &&
+      slot.idle.chosenFor(candidate.prefix).held === held
+    );
+  }
+
+  #isFair(
+    candidate: QueuedRequest,
+    { first, leastLeftMs }: { first: QueuedRequest; leastLeftMs: Milliseconds },
+    { fits, longestMs }: FreeSlot,
   ): boolean {
     const aheadTokens = (candidate.flow?.account ?? 0) - (first.flow?.account ?? 0);
     if (aheadTokens > this.#maxOvertakes * candidate.chargedTokens || !fits(candidate)) return false;
-    if (longestMs(candidate) >= leastLeftMs) return false;
-    // Otherwise another slot suits it better.
-    return idle.chosenFor(candidate.prefix).held === held;
+    return longestMs(candidate) < leastLeftMs;
   }
 }
 

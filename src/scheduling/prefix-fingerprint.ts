@@ -10,10 +10,12 @@ export interface PrefixFingerprint {
   readonly ends: readonly number[];
   /** For each boundary, of everything before it. */
   readonly hashes: readonly number[];
+  /** Of what all turns of a conversation begin with: everything up to the end of the first user message, or of the first block. */
+  readonly beginning: number | undefined;
 }
 
 /** Shares nothing with any prompt. */
-export const NO_PREFIX: PrefixFingerprint = { ends: [], hashes: [] };
+export const NO_PREFIX: PrefixFingerprint = { ends: [], hashes: [], beginning: undefined };
 
 /** The next turn of a conversation has a few messages more, so the ends of the last ones are enough, and of the first two. */
 const LAST_MESSAGES = 11;
@@ -31,7 +33,11 @@ export function fingerprintOf(input: GenerationInput, scope: string | undefined)
   const hash = new RollingHash();
   hash.add(input.kind);
   if (scope !== undefined) hash.add(scope);
-  const fingerprint = { ends: [] as number[], hashes: [] as number[] };
+  const fingerprint = {
+    ends: [] as number[],
+    hashes: [] as number[],
+    beginning: undefined as number | undefined,
+  };
   let end = 0;
   const endHere = () => {
     fingerprint.ends.push(end);
@@ -43,6 +49,7 @@ export function fingerprintOf(input: GenerationInput, scope: string | undefined)
       hash.add(role);
       hash.add(content);
       end += AROUND_MESSAGE + content.length;
+      if (role === 'user') fingerprint.beginning ??= hash.value;
       if (index < 2 || index > length - LAST_MESSAGES) endHere();
     });
     return fingerprint;
@@ -54,6 +61,7 @@ export function fingerprintOf(input: GenerationInput, scope: string | undefined)
     end = Math.min(prompt.length, from + blockAfter(from));
     hash.addRange(prompt, from, end);
     endHere();
+    fingerprint.beginning ??= hash.value;
   }
   return fingerprint;
 }

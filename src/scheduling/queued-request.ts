@@ -7,6 +7,7 @@ import type { ListNode } from './linked-list.ts';
 import type { Rank } from './policies.ts';
 import { NO_PREFIX, type PrefixFingerprint } from './prefix-fingerprint.ts';
 import type { ClientShare, ShareMember } from './queue-shares.ts';
+import type { Target } from './target.ts';
 
 export class QueuedRequest implements FlowMember<QueuedRequest>, ShareMember<QueuedRequest> {
   readonly entry: QueueEntry;
@@ -21,6 +22,9 @@ export class QueuedRequest implements FlowMember<QueuedRequest>, ShareMember<Que
   readonly prefix: PrefixFingerprint;
   /** How often a later request went first. */
   overtaken = 0;
+  /** The target that its prompt goes to when all have room, and the version of the targets for which that holds. */
+  home: Target | undefined = undefined;
+  homeVersion = -1;
   /** The last moment at which its answer can still be started. */
   readonly startBy: Milliseconds;
   /** Its node among all that wait, by `startBy`. */

@@ -1,25 +1,62 @@
 /**
  * Which of a model's targets gets a request: one pure function for each policy. The lowest score gets it; of equals the first.
  */
+import type { ServerLoad } from './server-load.ts';
 
 /** What a policy sees of a target that has room. */
 export interface RoutableTarget {
   /** Relative to the model's other targets. */
   readonly weight: number;
   readonly slots: number;
-  /** Our own requests that run there. */
+  /** Requests of this model that run there. */
   readonly used: number;
   /** Estimated tokens of those. */
   readonly tokensInFlight: number;
+  /** Requests that it has got so far, as if it had always been there. */
+  readonly turns: number;
+  /** Of its server, which may serve other models too. */
+  readonly server: ServerLoad;
 }
 
-export type RoutingPolicy = (target: RoutableTarget, random: () => number) => number;
+export interface RoutingContext {
+  /** Mean of the model's requests that run; tokens. */
+  readonly tokensPerRequest: number;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+}
+
+export type RoutingPolicy = (target: RoutableTarget, context: RoutingContext) => number;
+
+/** Requests at the target's server, whoever sent them. Ours count half by their number and half by their tokens. */
+export function requestsAt({ server }: RoutableTarget, { tokensPerRequest }: RoutingContext): number {
+  const { requests, tokens, foreign } = server;
+  return foreign + (tokensPerRequest > 0 ? (requests + tokens / tokensPerRequest) / 2 : requests);
+}
+
+/**
+ * The next turn of a target: the middle of its next share. Whoever is behind its share has the lowest: so shares hold over time, and
+ * turns alternate as evenly as they can.
+ */
+export function nextTurn({ turns, weight }: RoutableTarget): number {
+  return (turns + 0.5) / weight;
+}
+
+/**
+ * Part of the slots in use, and of the KV cache where it is reported. A request that waits at the server counts twice: it delays
+ * every one that comes after it.
+ */
+function loadOf(target: RoutableTarget, context: RoutingContext): number {
+  const { slots, weight, server } = target;
+  const busy = requestsAt(target, context) / slots;
+  return (busy + server.waiting / slots + (server.kvCacheUsed ?? busy)) / weight;
+}
 
 export const ROUTING_POLICIES = {
-  load: ({ used, slots, weight }) => used / (slots * weight),
+  load: loadOf,
+  weighted: nextTurn,
   'fewest-tokens': ({ tokensInFlight, weight }) => tokensInFlight / weight,
-  weighted: ({ used, weight }) => used / weight,
-  random: (_, random) => random(),
+  // The first of several random arrivals, each with the weight as its rate: it is this target with a probability in proportion to it.
+  random: ({ weight }, { random }) => -Math.log(1 - random()) / weight,
 } as const satisfies Record<string, RoutingPolicy>;
 
 export type RoutingMode = keyof typeof ROUTING_POLICIES;
@@ -27,8 +64,8 @@ export type RoutingMode = keyof typeof ROUTING_POLICIES;
 export const DEFAULT_ROUTING: RoutingMode = 'load';
 
 export const ROUTING_DESCRIPTIONS: Readonly<Record<RoutingMode, string>> = {
-  load: 'the one with the least to do for its slots',
-  'fewest-tokens': 'the one with the fewest tokens in flight',
-  weighted: 'by weight alone',
-  random: 'any',
+  load: 'the one with the least to do for its slots and weight, by our own requests and what its server reports',
+  weighted: 'each its share by weight, whatever it has to do',
+  'fewest-tokens': 'the one with the fewest tokens in flight for its weight',
+  random: 'any, by weight',
 };

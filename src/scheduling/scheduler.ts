@@ -3,6 +3,7 @@
  * carries the decisions out. It never reads a clock, sets a timer or logs.
  * Invariant: every enqueued entry gets exactly one decision, unless it is cancelled first.
  */
+import type { LoadReport } from '../core/backend.ts';
 import type { Milliseconds } from '../core/clock.ts';
 import type { ModelId } from '../core/generation.ts';
 import type { QueuePosition } from '../core/request-trace.ts';
@@ -17,12 +18,15 @@ import type {
   TargetNeeds,
 } from './decision.ts';
 import { ModelQueue } from './model-queue.ts';
+import { ServerLoad } from './server-load.ts';
 
 export class Scheduler {
   readonly #options: SchedulerOptions;
   readonly #queues = new Map<ModelId, ModelQueue>();
   /** The queue of each live entry, so that `release` and `cancel` need only its id. */
   readonly #queueOf = new Map<EntryId, ModelQueue>();
+  /** By address. */
+  readonly #servers = new Map<string, ServerLoad>();
   #batches = 0;
   #recordedAt: Milliseconds | undefined;
   /** Time never goes back in here: when the clock does, the difference is added from then on. */
@@ -34,7 +38,7 @@ export class Scheduler {
   }
 
   setTarget(target: SchedulerTarget, now: Milliseconds): void {
-    this.#queue(target.model).setTarget(target);
+    this.#queue(target.model).setTarget(target, this.#inner(now));
     this.#recordedAt = now;
   }
 
@@ -50,6 +54,11 @@ export class Scheduler {
   /** Drops the queues of models without a target, in which nothing waits or runs. */
   forgetUnused(): void {
     for (const [model, queue] of this.#queues) if (queue.isUnused) this.#queues.delete(model);
+  }
+
+  /** What the target's server reports of its load; undefined: nothing any more. Needs no tick. */
+  reportLoad({ model, id }: Pick<SchedulerTarget, 'id' | 'model'>, load: LoadReport | undefined): void {
+    this.#queues.get(model)?.reportLoad(id, load);
   }
 
   enqueue(entry: QueueEntry, now: Milliseconds): void {
@@ -115,16 +124,32 @@ export class Scheduler {
     return this.#queues.get(target.model)?.usedOf(target.id) ?? { slots: 0, tokens: 0 };
   }
 
+  /** Slots that a target has; undefined where it is not known. */
+  slotsOf(target: Pick<SchedulerTarget, 'id' | 'model'>): number | undefined {
+    return this.#queues.get(target.model)?.slotsOf(target.id);
+  }
+
   #inner(now: Milliseconds): Milliseconds {
     this.#lostMs += Math.max(0, this.#latest - (now + this.#lostMs));
     this.#latest = now + this.#lostMs;
     return this.#latest;
   }
 
+  #serverOf({ server }: SchedulerTarget): ServerLoad {
+    const known = server === undefined ? undefined : this.#servers.get(server);
+    if (known !== undefined) return known;
+    const load = new ServerLoad();
+    if (server !== undefined) this.#servers.set(server, load);
+    return load;
+  }
+
   #queue(model: ModelId): ModelQueue {
     let queue = this.#queues.get(model);
     if (!queue) {
-      queue = new ModelQueue(model, this.#options, () => `batch_${++this.#batches}`);
+      queue = new ModelQueue(model, this.#options, {
+        nextBatchId: () => `batch_${++this.#batches}`,
+        serverOf: (target) => this.#serverOf(target),
+      });
       this.#queues.set(model, queue);
     }
     return queue;

@@ -3,49 +3,62 @@
  * over the requests that run on it, and within its bounds, except for a request that runs alone. The record of what a target has
  * cached is dropped when it goes down.
  */
+import type { LoadReport } from '../core/backend.ts';
 import type { Milliseconds } from '../core/clock.ts';
-import type { Alternative, EntryId, Outcome, SchedulerTarget, TargetId, TargetNeeds } from './decision.ts';
+import { AdaptiveSlots } from './adaptive-slots.ts';
+import type { Alternative, EntryId, SchedulerTarget, Settlement, TargetId, TargetNeeds } from './decision.ts';
 import type { Flow } from './fair-share.ts';
 import { IdlePrefixes } from './prefix-affinity.ts';
 import { NO_PREFIX } from './prefix-fingerprint.ts';
 import type { QueuedRequest } from './queued-request.ts';
+import { hashOfName } from './rendezvous.ts';
+import { nextTurn } from './routing.ts';
+import { ServerLoad } from './server-load.ts';
+import { hasRoom, meets, serves, type Target } from './target.ts';
+import { type RoutingOptions, TargetChoice } from './target-choice.ts';
 import { WorkSum } from './work.ts';
 
-export interface Target {
-  readonly id: TargetId;
-  state: SchedulerTarget['state'];
-  role: 'primary' | 'fallback';
-  /** Tokens per slot, where it is known. */
-  contextSize: number | undefined;
-  degraded: boolean;
-  slots: number;
-  used: number;
-  /** Estimated tokens of the requests that run there. */
-  tokensInFlight: number;
-  /** Of a target that caches prefixes; a new one each time it comes back. */
-  idle: IdlePrefixes | undefined;
-  /** The one request that it got while probing. */
-  trial: EntryId | undefined;
-}
+/** The part that an adaptive target has of the prompts: its slots change, and with them prompts would change their home. */
+const ADAPTIVE_SHARE = 64;
 
-interface Running {
+interface Grant {
   readonly target: Target;
-  /** Where its slot is returned to. */
-  readonly idle: IdlePrefixes | undefined;
   readonly granted: QueuedRequest;
   /** The flow whose account is settled. */
   readonly flow: Flow<QueuedRequest> | undefined;
   readonly dispatchedAt: Milliseconds;
 }
 
+interface Running extends Grant {
+  /** Where its slot is returned to. */
+  readonly idle: IdlePrefixes | undefined;
+  /** Where its end is measured. */
+  readonly adaptive: AdaptiveSlots | undefined;
+  readonly busyAtStart: number;
+}
+
 export class Slots {
-  readonly #maxTokensInFlight: number;
+  readonly #options: { readonly maxTokensInFlight: number };
+  readonly #choice: TargetChoice;
+  readonly #serverOf: (target: SchedulerTarget) => ServerLoad;
   readonly #targets = new Map<TargetId, Target>();
+  /** The same, to go through for each request. */
+  #list: readonly Target[] = [];
+  /** Grows with each change of a target. */
+  #version = 0;
+  /** The turn of the target that was last chosen. */
+  #turn = 0;
   readonly #running = new Map<EntryId, Running>();
   readonly work = new WorkSum();
 
-  constructor(options: { readonly maxTokensInFlight: number }) {
-    this.#maxTokensInFlight = options.maxTokensInFlight;
+  /** `serverOf`: targets of one server, whatever their model, share its load. */
+  constructor(
+    options: { readonly maxTokensInFlight: number; readonly routing: RoutingOptions },
+    serverOf: (target: SchedulerTarget) => ServerLoad = () => new ServerLoad(),
+  ) {
+    this.#options = options;
+    this.#choice = new TargetChoice(options);
+    this.#serverOf = serverOf;
   }
 
   get running(): number {
@@ -55,7 +68,7 @@ export class Slots {
   /** Of all targets that get requests. */
   get usable(): number {
     let slots = 0;
-    for (const { state, slots: all } of this.#targets.values()) {
+    for (const { state, slots: all } of this.#list) {
       if (state === 'ready') slots += all;
       else if (state === 'probing') slots += 1;
     }
@@ -64,12 +77,11 @@ export class Slots {
 
   /** Requests can be sent to one of them now, or when it has a free slot. */
   get serve(): boolean {
-    for (const target of this.#targets.values()) if (serves(target)) return true;
-    return false;
+    return this.#list.some(serves);
   }
 
   hasTarget(state: SchedulerTarget['state']): boolean {
-    for (const target of this.#targets.values()) if (target.state === state) return true;
+    for (const target of this.#list) if (target.state === state) return true;
     return false;
   }
 
@@ -78,46 +90,44 @@ export class Slots {
     return { slots: used, tokens: tokensInFlight };
   }
 
-  setTarget(given: SchedulerTarget): void {
-    const {
-      id,
-      slots,
-      state,
-      role = 'primary',
-      contextSize,
-      degraded = false,
-      cachesPrefixes = false,
-    } = given;
-    const known = this.#targets.get(id);
-    const target = known ?? {
-      id,
-      state,
-      role,
-      contextSize,
-      degraded,
-      slots,
-      used: 0,
-      tokensInFlight: 0,
-      idle: undefined,
-      trial: undefined,
-    };
-    if (!known) this.#targets.set(id, target);
-    target.slots = slots;
+  /** Undefined for an unknown target. */
+  slotsOf(target: TargetId): number | undefined {
+    return this.#targets.get(target)?.slots;
+  }
+
+  setTarget(given: SchedulerTarget, now: Milliseconds): void {
+    const { id, state, role = 'primary', contextSize, degraded = false, weight = 1 } = given;
+    const { adaptive = false, cachesPrefixes = false } = given;
+    const target = this.#targets.get(id) ?? this.#added(given);
+    const served = serves(target);
+    const isAway = state === 'loading' || state === 'down';
+    if (!adaptive) target.adaptive = undefined;
+    else if (target.adaptive?.max !== given.slots) {
+      target.adaptive = new AdaptiveSlots({ max: given.slots, now });
+      target.adaptive.hold(target.used, now);
+    }
+    target.slots = target.adaptive?.slots ?? given.slots;
     target.state = state;
     target.role = role;
     target.contextSize = contextSize;
     target.degraded = degraded;
+    target.weight = weight;
+    target.share = weight * (adaptive ? ADAPTIVE_SHARE : given.slots);
+    // It does not make up for the turns that it missed.
+    if (!served) this.#catchUp(target, 0);
     if (state !== 'probing') target.trial = undefined;
-    const isAway = state === 'loading' || state === 'down';
     if (isAway || !cachesPrefixes || !target.idle)
       target.idle = cachesPrefixes ? new IdlePrefixes() : undefined;
-    target.idle?.fit(slots - target.used);
+    target.idle?.fit(target.slots - target.used);
+    this.#version += 1;
   }
 
   /** It gets nothing more; what runs there goes on, and is counted in the answer until it has ended. */
   removeTarget(id: TargetId): { readonly used: number } {
     const target = this.#targets.get(id);
     this.#targets.delete(id);
+    this.#list = [...this.#targets.values()];
+    this.#version += 1;
     return target ?? { used: 0 };
   }
 
@@ -125,52 +135,61 @@ export class Slots {
     return this.#targets.size === 0 && this.#running.size === 0;
   }
 
-  /**
-   * Where the request could run now: of the targets with room, the least loaded in proportion to its slots; of equals the first.
-   * A fallback target gets it only while no primary one serves it, with room or without. A target that waits for its trial comes before
-   * the others, as without a request it would never come back, but not for a request that has failed before.
-   */
-  findRoom({ chargedTokens, entry }: QueuedRequest): Target | undefined {
-    const { retry } = entry;
-    let best: Target | undefined;
-    let trial: Target | undefined;
-    let role: Target['role'] = 'fallback';
-    for (const target of this.#targets.values()) {
-      if (!serves(target) || (retry !== undefined && !meets(target, retry))) continue;
-      if (target.state === 'probing') {
-        const isPreferred = trial === undefined || (trial.role === 'fallback' && target.role === 'primary');
-        if (isPreferred && this.hasRoom(target, chargedTokens)) trial = target;
-        continue;
-      }
-      if (role === 'fallback' && target.role === 'primary') {
-        role = 'primary';
-        best = undefined;
-      }
-      if (target.role !== role || !this.hasRoom(target, chargedTokens)) continue;
-      if (!best || target.used / target.slots < best.used / best.slots) best = target;
-    }
-    // While a primary target serves, a fallback one has no trial either.
-    if (trial?.role === 'fallback' && role === 'primary') trial = undefined;
-    if (retry === undefined) return trial ?? best;
-    return best ?? trial ?? this.#lastResort(retry, chargedTokens);
+  #added(given: SchedulerTarget): Target {
+    const target: Target = {
+      id: given.id,
+      hash: hashOfName(given.id),
+      state: 'loading',
+      role: 'primary',
+      contextSize: undefined,
+      degraded: false,
+      weight: 1,
+      share: 1,
+      slots: given.slots,
+      adaptive: undefined,
+      used: 0,
+      tokensInFlight: 0,
+      turns: 0,
+      server: this.#serverOf(given),
+      requests: 0,
+      idle: undefined,
+      trial: undefined,
+    };
+    this.#targets.set(given.id, target);
+    this.#list = [...this.#targets.values()];
+    return target;
   }
 
-  /** Where no target that serves is left for the request: an ejected one may work again. */
-  #lastResort(needs: TargetNeeds, tokens: number): Target | undefined {
-    let ejected: Target | undefined;
-    for (const target of this.#targets.values()) {
-      if (!meets(target, needs)) continue;
-      if (serves(target)) return undefined;
-      if (target.state === 'ejected' && this.hasRoom(target, tokens)) ejected ??= target;
-    }
-    return ejected;
+  /** Undefined: the server has stopped reporting. */
+  reportLoad(id: TargetId, load: LoadReport | undefined): void {
+    const target = this.#targets.get(id);
+    target?.server.report(load);
+    if (load !== undefined) target?.adaptive?.reported(load);
   }
 
-  hasRoom({ state, used, slots, tokensInFlight, trial }: Target, tokens: number): boolean {
-    const isOpen = state === 'ready' || state === 'ejected' || (state === 'probing' && trial === undefined);
-    if (!isOpen || used >= slots) return false;
-    // A request that alone exceeds the budget runs alone.
-    return used === 0 || tokensInFlight + tokens <= this.#maxTokensInFlight;
+  /** Where the request could run now, of the targets with room. */
+  findRoom(request: QueuedRequest): Target | undefined {
+    const { requests, chargedTokens } = this.work;
+    return this.#choice.choose(this.#list, request, requests === 0 ? 0 : chargedTokens / requests);
+  }
+
+  /** Where it would run if all targets had room; undefined where that makes no difference. */
+  homeOf(request: QueuedRequest): Target | undefined {
+    if (request.homeVersion !== this.#version) {
+      request.home = this.#choice.homeOf(this.#list, request);
+      request.homeVersion = this.#version;
+    }
+    return request.home;
+  }
+
+  /** Undefined: it makes no difference where it runs. */
+  isHome(request: QueuedRequest, target: Target): boolean | undefined {
+    const home = this.homeOf(request);
+    return home && home === target;
+  }
+
+  hasRoom(target: Target, tokens: number): boolean {
+    return hasRoom(target, tokens, this.#options.maxTokensInFlight);
   }
 
   /** What the targets that serve now, or are ejected, offer such a request; undefined where none may get it. */
@@ -178,7 +197,7 @@ export class Slots {
     let found = false;
     let healthy = false;
     let inService = false;
-    for (const target of this.#targets.values()) {
+    for (const target of this.#list) {
       if (!(serves(target) || target.state === 'ejected') || !meets(target, needs)) continue;
       found = true;
       inService ||= serves(target);
@@ -189,37 +208,50 @@ export class Slots {
 
   /** A target that may get such a request serves now, or will when it has loaded. */
   isWorthWaiting(needs: TargetNeeds): boolean {
-    for (const target of this.#targets.values())
+    for (const target of this.#list)
       if ((serves(target) || IS_COMING.has(target.state)) && meets(target, needs)) return true;
     return false;
   }
 
-  take(running: Running): void {
-    const { target, granted, idle } = running;
+  take({ target, granted, flow, dispatchedAt }: Grant): void {
+    const { idle, adaptive, server } = target;
+    const { chargedTokens } = granted;
     idle?.take(granted.prefix);
     if (target.state === 'probing') target.trial = granted.entry.id;
+    this.#turn = nextTurn(target);
+    target.turns += 1;
     target.used += 1;
-    target.tokensInFlight += granted.chargedTokens;
+    target.tokensInFlight += chargedTokens;
+    server.take(chargedTokens);
     this.work.add(granted);
-    this.#running.set(granted.entry.id, running);
+    let busyAtStart = 0;
+    if (adaptive !== undefined) {
+      adaptive.hold(target.used, dispatchedAt);
+      busyAtStart = adaptive.busy(dispatchedAt);
+    }
+    this.#running.set(granted.entry.id, { target, granted, flow, dispatchedAt, idle, adaptive, busyAtStart });
   }
 
   /** Undefined where the entry holds no slot, or none any more. */
-  release(id: EntryId, outcome: Outcome): Running | undefined {
+  release(id: EntryId, settlement: Settlement, now: Milliseconds): Running | undefined {
     const running = this.#running.get(id);
     if (!running) return undefined;
     const { target, granted, idle } = running;
+    const wasFull = target.used >= target.slots;
     this.#running.delete(id);
     if (target.trial === id) target.trial = undefined;
     target.used -= 1;
     target.tokensInFlight -= granted.chargedTokens;
+    target.server.giveBack(granted.chargedTokens);
+    if (target.adaptive !== undefined) this.#adapt(target, running, { settlement, now });
+    // What it missed for want of slots it makes up for only as far as its slots go.
+    if (wasFull) this.#catchUp(target, target.slots);
     // After a failure the engine clears the slot.
-    idle?.giveBack(outcome === 'failed' ? NO_PREFIX : granted.prefix);
+    idle?.giveBack(settlement.outcome === 'failed' ? NO_PREFIX : granted.prefix);
     target.idle?.fit(target.slots - target.used);
     this.work.add(granted, -1);
     return running;
   }
-}
 
 /** A failed request may run there later, or at once. */
 const IS_COMING: ReadonlySet<Target['state']> = new Set(['loading', 'ejected']);
@@ -228,6 +260,8 @@ function serves({ state }: Target): boolean {
   return state === 'ready' || state === 'probing';
 }
 
-function meets({ id, contextSize }: Target, { avoid, minContextSize = 0 }: TargetNeeds): boolean {
-  return !avoid.has(id) && (contextSize === undefined || contextSize >= minContextSize);
+  /** At most so many turns behind the target that was last chosen. */
+  #catchUp(target: Target, turns: number): void {
+    target.turns = Math.max(target.turns, Math.floor(this.#turn * target.weight) - turns);
+  }
 }

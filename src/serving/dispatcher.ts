@@ -2,6 +2,7 @@
  * Runs the pure scheduler: ticks it when it asks for that, and turns its decisions into granted slots or errors. Owns the queued
  * callers; each gets exactly one grant or rejection, unless it leaves.
  */
+import type { LoadReport } from '../core/backend.ts';
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import type { ModelId } from '../core/generation.ts';
@@ -101,6 +102,11 @@ export class Dispatcher {
     const slots = this.#scheduler.removeTarget(target, this.#clock.now());
     this.#wake();
     return slots;
+  }
+
+  /** What the target's server reports of its load; undefined: nothing any more. */
+  reportLoad(target: Pick<SchedulerTarget, 'id' | 'model'>, load: LoadReport | undefined): void {
+    this.#scheduler.reportLoad(target, load);
   }
 
   close(): void {

@@ -3,7 +3,7 @@
  * it cannot fail any more without the client noticing: a whole answer until its end, a stream until its first content. From then on
  * a stream goes on after a failure where that is exact.
  */
-import type { CacheIsolation, GenerationSink } from '../core/backend.ts';
+import type { GenerationSink } from '../core/backend.ts';
 import type { Milliseconds } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import type { GenerationEvent, GenerationRequest } from '../core/generation.ts';
@@ -52,7 +52,7 @@ export class ServedGeneration implements AttemptOwner {
     this.#sink = sink;
     this.#services = services;
     this.promptSize = promptSizeOf(call.request);
-    this.prefix = prefixOf(call, services.cacheIsolationOf(call.request.model));
+    this.prefix = prefixOf(call, services);
     this.#retries = undefined;
     this.#held = undefined;
     this.#answer = undefined;
@@ -266,7 +266,7 @@ export class ServedGeneration implements AttemptOwner {
       // The position was reported as 0 when the first attempt left the queue.
       onQueuePosition: undefined,
     };
-    this.prefix = prefixOf(call, this.#services.cacheIsolationOf(next.model));
+    this.prefix = prefixOf(call, this.#services);
     this.#attempt = new GenerationAttempt(call, this, this.#services);
     this.#attempt.enqueue(isResumed ? { ...next, kind: 'resumed' } : next);
   }
@@ -274,9 +274,10 @@ export class ServedGeneration implements AttemptOwner {
 
 function prefixOf(
   { request, client }: GenerationCall,
-  isolation: CacheIsolation | undefined,
+  { cacheIsolationOf, routesByPrefix }: GenerationServices,
 ): PrefixFingerprint | undefined {
-  if (isolation === undefined) return undefined;
+  const isolation = cacheIsolationOf(request.model);
+  if (isolation === undefined && !routesByPrefix(request.model)) return undefined;
   // Templates write the tools in front of everything.
   const tools = request.tools === undefined ? '' : JSON.stringify(request.tools.tools);
   const scope = isolation === 'client' ? `${client} ${tools}` : tools;

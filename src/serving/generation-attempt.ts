@@ -2,7 +2,13 @@
  * One try of a generation: it waits for a slot, runs at the target there, and passes the backend's events on to its owner. Every event
  * is handled in the turn of the event loop in which the backend brought it. Invariant: it ends exactly once, by `finish` or `failed`.
  */
-import type { CacheIsolation, GenerateOptions, Generation, GenerationSink } from '../core/backend.ts';
+import type {
+  CacheIsolation,
+  GenerateOptions,
+  Generation,
+  GenerationSink,
+  LoadReport,
+} from '../core/backend.ts';
 import type { Milliseconds } from '../core/clock.ts';
 import { ServingError, toServingError } from '../core/errors.ts';
 import { withoutRedundantFormat } from '../core/features.ts';
@@ -23,6 +29,8 @@ export interface GenerationCall extends SlotCall, Pick<GenerateOptions, 'deliver
 export interface GenerationServices extends SlotServices {
   /** Undefined where none of the model's targets caches prefixes. */
   cacheIsolationOf(model: string): CacheIsolation | undefined;
+  /** Prompts of this model that begin alike go to the same target. */
+  routesByPrefix(model: string): boolean;
   /** Settings that a backend does not support are dropped instead of refused. */
   readonly dropUnsupported: boolean;
   /** Between two tokens of one generation. */
@@ -204,6 +212,7 @@ export class GenerationAttempt implements GenerationSink, SlotWork {
       onUnstreamed,
       onMalformedEvent,
       hops,
+      onLoad: (load: LoadReport) => this.#services.dispatcher.reportLoad(target, load),
       ...(target.cacheIsolation === 'client' && { cacheScope: client }),
       ...(begun !== undefined && { begunWith: begun.tokens }),
     };

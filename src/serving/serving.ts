@@ -114,6 +114,7 @@ export class Serving {
         return options.dropUnsupported;
       },
       cacheIsolationOf: (model) => this.#targets.cacheIsolationOf(model),
+      routesByPrefix: (model) => options.scheduler.routing.prefixAffinity && this.#of(model).length > 1,
       findTarget: (model, id) => this.#find(model, id),
       isMissing: (model) => isMissing(this.#of(model)),
       onAttemptEnded: this.#onAttemptEnded,
@@ -280,6 +281,7 @@ export class Serving {
         if (change !== undefined) this.#keepOneInService(target.model);
         this.#options.onTargetChange?.();
       },
+      onLoad: (loaded, load) => this.#dispatcher.reportLoad(loaded, load),
       onWarmUpFailed: (_, error) => {
         // The process ends, and its last message gives the reason; a reload ends nothing.
         if (target.embedded && this.#first.has(target)) return onFatal(target, error);
@@ -306,11 +308,13 @@ export class Serving {
 }
 
 function schedulerTarget(target: Target): SchedulerTarget {
-  const { id, model, role, status, health, cacheIsolation } = target;
+  const { id, model, role, weight, server, status, health, cacheIsolation } = target;
   return {
     id,
     model,
     role,
+    weight,
+    server,
     contextSize: status.contextSize,
     slots: slotCountOf(target),
     state: SCHEDULER_STATES[health],

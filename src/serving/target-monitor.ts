@@ -2,7 +2,7 @@
  * Monitors one target: probes it about once a second (one probe at a time, for at most 1 s), warms its model up, tells its health how
  * probes and requests ended, and reports each change once. Owns `target.status` and `target.health`.
  */
-import type { TargetStatus } from '../core/backend.ts';
+import type { LoadReport, TargetStatus } from '../core/backend.ts';
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import { ServingError, toServingError } from '../core/errors.ts';
 import type { FailureCause } from '../core/failure.ts';
@@ -13,6 +13,8 @@ const PROBE_INTERVAL_MS = 1000;
 const PROBE_TIMEOUT_MS = 1000;
 /** After that many probes in a row without an answer, the target's state is what the last one reports. */
 const MAX_SLOW_PROBES = 3;
+/** After that many probes in a row without a report of the load, the last one does not count any more. */
+const MAX_MISSING_REPORTS = 3;
 const FIRST_WARM_UP_BACKOFF_MS = 1000;
 const MAX_WARM_UP_BACKOFF_MS = 300_000;
 /** A model that stayed loaded for so long was not displaced by another: its next warm-up begins at once again. */
@@ -27,6 +29,8 @@ interface MonitorOptions {
   readonly others: () => OtherTargets;
   /** `before`: its status before; `change`: of its health, if that has changed. */
   readonly onChange: (target: Target, before: TargetStatus, change: HealthChange | undefined) => void;
+  /** After a probe: how much its server has to do; undefined: it has stopped reporting it. */
+  readonly onLoad: (target: Target, load: LoadReport | undefined) => void;
   readonly onWarmUpFailed: (target: Target, error: ServingError) => void;
 }
 
@@ -42,6 +46,7 @@ export class TargetMonitor {
   #backoffMs: Milliseconds = 0;
   #loadedSince: Milliseconds | undefined;
   #slowProbes = 0;
+  #missingReports = MAX_MISSING_REPORTS;
   readonly #ejections = new Map<FailureCause, number>();
   /** Of the health's next change by time. */
   #healthTimer: Timer | undefined;
@@ -147,9 +152,16 @@ export class TargetMonitor {
         this.#probing = false;
         if (this.#stopping.signal.aborted) return;
         this.#slowProbes = probe.signal.aborted ? this.#slowProbes + 1 : 0;
+        this.#noteLoad(status.load);
         if (!this.#isBusyRatherThanGone()) this.#observe(status);
         this.#timer = clock.schedule(PROBE_INTERVAL_MS, () => this.#probe());
       });
+  }
+
+  #noteLoad(load: LoadReport | undefined): void {
+    this.#missingReports = load === undefined ? this.#missingReports + 1 : 0;
+    const { target, onLoad } = this.#options;
+    if (load !== undefined || this.#missingReports === MAX_MISSING_REPORTS) onLoad(target, load);
   }
 
   /** A server under load may miss a probe; the requests that wait for it are not rejected for that. */

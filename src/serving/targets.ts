@@ -37,6 +37,8 @@ export interface Target extends TargetSettings {
   readonly id: string;
   readonly model: ModelId;
   readonly backendName: string;
+  /** The address of its server, which may serve other models too; undefined: it is no server. */
+  readonly server?: string | undefined;
   /** The model's name at its backend. */
   readonly upstreamModel: string;
   readonly backend: Backend;

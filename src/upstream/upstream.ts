@@ -18,6 +18,8 @@ export interface UpstreamCall {
   readonly body?: unknown;
   /** The instances of this software that the request came through; this one is added. */
   readonly hops?: string | undefined;
+  /** Names and values in turn, beside those of every request. */
+  readonly headers?: readonly string[];
 }
 
 export interface JsonResponse {
@@ -96,7 +98,7 @@ export class Upstream {
     call: UpstreamCall,
     hold: (exchange: Exchange) => void,
   ): { readonly exchange: Exchange; readonly opened: Promise<Exchange> } {
-    const { method, path, body, hops } = call;
+    const { method, path, body, hops, headers: own } = call;
     if (this.#isClosed) throw closedError({ isSent: false, isAnswered: false });
     const { promise, resolve, reject } = withResolvers<Exchange>();
     const connection = this.#idle.pop() ?? this.#connect();
@@ -107,7 +109,8 @@ export class Upstream {
       const text = body === undefined ? null : JSON.stringify(body);
       const usual = body === undefined ? this.#headers : this.#bodyHeaders;
       const id = this.#instanceId;
-      const headers = hops === undefined || id === undefined ? usual : usual.with(-1, `${hops}, ${id}`);
+      const common = hops === undefined || id === undefined ? usual : usual.with(-1, `${hops}, ${id}`);
+      const headers = own === undefined ? common : [...common, ...own];
       connection.dispatch({ method, path: `${this.#basePath}${path}`, headers, body: text }, exchange);
     } catch (thrown) {
       onFree();
@@ -135,6 +138,26 @@ export class Upstream {
 
   /** A whole response, whatever its status. Throws a ServingError, or the signal's reason. */
   async json(call: UpstreamCall & { readonly signal: AbortSignal }): Promise<JsonResponse> {
+    return this.#whole(call, async (exchange) => {
+      const { status, headers } = exchange;
+      return { status, headers, body: await readJson(exchange) };
+    });
+  }
+
+  /** As `json`. A body of more than `maxBytes` is an error. */
+  async text(
+    call: UpstreamCall & { readonly signal: AbortSignal; readonly maxBytes: number },
+  ): Promise<{ readonly status: number; readonly text: string }> {
+    return this.#whole(call, async (exchange) => {
+      const body = await readBody(exchange, call.maxBytes);
+      return { status: exchange.status, text: body.toString('utf8') };
+    });
+  }
+
+  async #whole<Response>(
+    call: UpstreamCall & { readonly signal: AbortSignal },
+    read: (exchange: Exchange) => Promise<Response>,
+  ): Promise<Response> {
     const { signal } = call;
     let current: Exchange | undefined;
     const onAbort = () => current?.abort(signal.reason);
@@ -144,7 +167,7 @@ export class Upstream {
         signal.throwIfAborted();
         current = held;
       });
-      return { status: exchange.status, headers: exchange.headers, body: await readJson(exchange) };
+      return await read(exchange);
     } finally {
       signal.removeEventListener('abort', onAbort);
     }
@@ -170,21 +193,26 @@ function withResolvers<Value>() {
 
 /** The body of a response as JSON; undefined when it is not. */
 export async function readJson(exchange: Exchange): Promise<unknown> {
+  const body = await readBody(exchange, MAX_JSON_BYTES);
+  try {
+    return JSON.parse(body.toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+async function readBody(exchange: Exchange, maxBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let sizeBytes = 0;
   await exchange.read((chunk) => {
     sizeBytes += chunk.length;
-    if (sizeBytes > MAX_JSON_BYTES) {
+    if (sizeBytes > maxBytes) {
       throw new ServingError('backend_error', {
-        message: `The model’s backend answered more than ${MAX_JSON_BYTES} bytes.`,
+        message: `The model’s backend answered more than ${maxBytes} bytes.`,
         failure: 'garbage',
       });
     }
     chunks.push(chunk);
   });
-  try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
-  } catch {
-    return undefined;
-  }
+  return Buffer.concat(chunks);
 }

@@ -125,10 +125,13 @@ export class World {
   readonly grants: Runs[] = [];
   onGrant: (granted: Runs) => void = () => {};
   onRelease: (released: Runs, used: Settlement) => void = () => {};
+  readonly #cachesPrefixes: boolean;
   #arrivals = 0;
   #latest = 0;
 
-  constructor(options: Partial<SchedulerOptions> = {}, slots = 2) {
+  /** `cachesPrefixes`: the scheduler knows what each slot has cached; otherwise only which target a prompt goes to. */
+  constructor(options: Partial<SchedulerOptions> = {}, slots = 2, cachesPrefixes = true) {
+    this.#cachesPrefixes = cachesPrefixes;
     this.options = { ...SCHEDULER, maxBatchSize: 3, ...options };
     this.scheduler = new Scheduler(this.options);
     for (const index of [0, 1]) this.apply({ kind: 'target', index, slots, state: 'ready' });
@@ -159,7 +162,13 @@ export class World {
         if (step.state !== 'probing') this.trials.delete(`t${step.index}`);
         else if (!this.trials.has(`t${step.index}`)) this.trials.set(`t${step.index}`, undefined);
         this.scheduler.setTarget(
-          { id: `t${step.index}`, model: 'm', slots: step.slots, state: step.state, cachesPrefixes: true },
+          {
+            id: `t${step.index}`,
+            model: 'm',
+            slots: step.slots,
+            state: step.state,
+            cachesPrefixes: this.#cachesPrefixes,
+          },
           this.now,
         );
         break;

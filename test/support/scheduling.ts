@@ -17,6 +17,7 @@ export const SCHEDULER: SchedulerOptions = {
   maxTokensInFlight: Number.POSITIVE_INFINITY,
   agingMs: 10_000,
   maxOvertakes: 4,
+  routing: { policy: 'load', prefixAffinity: false, random: () => 0.5 },
 };
 
 /** Three tries, and a budget that no test meets by chance. */

@@ -21,6 +21,7 @@ const OPTIONS = {
   maxTokensInFlight: Number.POSITIVE_INFINITY,
   agingMs: defaultOf('aging_ms'),
   maxOvertakes: defaultOf('max_overtakes'),
+  routing: { policy: 'load', prefixAffinity: true, random: Math.random },
 };
 
 export function ours(backend, options = {}) {

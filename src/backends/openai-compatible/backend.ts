@@ -38,6 +38,7 @@ import {
   modelNotFound,
   responseError,
 } from './errors.ts';
+import { LoadReader, noteLoad, serverRoot, withLoad } from './load.ts';
 import {
   type BodyOptions,
   EMBEDDINGS_PATH,
@@ -103,6 +104,7 @@ export const openAiCompatible = defineBackend({
   },
   defaultSlots: 64,
   embedded: false,
+  server: ({ url }) => serverRoot(url),
   checkTarget: (target) => checkPassFields(target.pass_fields ?? []),
   create: (target, environment) => new OpenAiCompatibleBackend(target, environment),
 });
@@ -149,6 +151,7 @@ export class OpenAiCompatibleBackend implements Backend {
   #templateSwitch = true;
   #maxTokensName: BodyOptions['maxTokensName'] = 'max_tokens';
   readonly #props = new PropsCache();
+  readonly #load: LoadReader;
   #streamsOnly = false;
   #missingUsageLogged = false;
   readonly #missing = new MissingModel();
@@ -161,13 +164,13 @@ export class OpenAiCompatibleBackend implements Backend {
     this.#contextSize = target.context_size;
     this.#dialect = target.flavor === 'auto' ? undefined : DIALECTS[target.flavor];
     this.#upstream = new Upstream({
-      // Health is checked at the server's root, so the API's prefix is part of each path.
-      url: target.url.replace(/\/v1\/?$/, ''),
+      url: serverRoot(target.url),
       connectTimeoutMs: target.connect_timeout_ms,
       headers: target.api_key === undefined ? {} : { authorization: `Bearer ${target.api_key}` },
       instanceId: environment.instanceId,
       clock: environment.clock,
     });
+    this.#load = new LoadReader({ upstream: this.#upstream, clock: environment.clock });
     this.tokenizer = serverTokenizer({
       upstream: this.#upstream,
       model: target.model,
@@ -207,7 +210,9 @@ export class OpenAiCompatibleBackend implements Backend {
         contextSize,
         mustBeListed: this.#missing.isDecidedByList(this.#target.check_listed, dialect, now),
       };
-      const { status, vocabularySize, identity } = await probeServer(probe, signal);
+      const loading = this.#load.read(dialect, signal);
+      const { status: found, vocabularySize, identity } = await probeServer(probe, signal);
+      const status = withLoad(found, await loading);
       this.#contextSize = status.contextSize ?? this.#contextSize;
       this.#vocabularySize = vocabularySize;
       if (dialect.propsPath === undefined || identity === undefined) return status;
@@ -220,6 +225,7 @@ export class OpenAiCompatibleBackend implements Backend {
       this.#maxTokensName = 'max_tokens';
       this.#streamsOnly = false;
       this.#props.forget();
+      this.#load.forget();
       return unreachableStatus(thrown, signal);
     }
   }
@@ -245,6 +251,7 @@ export class OpenAiCompatibleBackend implements Backend {
     options.onUnstreamed?.();
     const opened = await this.#open(run, { whole: true });
     const { headers } = opened.exchange;
+    noteLoad(headers, options);
     if (String(headers['content-type']).startsWith('text/event-stream')) {
       this.#warnOfUnstreamed();
       return this.#readStream(run, opened);
@@ -299,7 +306,8 @@ export class OpenAiCompatibleBackend implements Backend {
     rejectUnsupportedByTemplate(request, this.#props.current);
     for (;;) {
       const { path, body } = generateCall(request, options);
-      const call = { method: 'POST', path, body, hops } as const;
+      const asking = whole ? this.#load.headersToAsk(dialect) : undefined;
+      const call = { method: 'POST', path, body, hops, ...(asking && { headers: asking }) } as const;
       const exchange = await this.#upstream.open(call, (held) => generation.hold(held));
       const { status, headers } = exchange;
       if (status === 200) {

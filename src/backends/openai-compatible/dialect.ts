@@ -32,6 +32,10 @@ export interface Dialect {
   readonly healthPath?: '/health';
   /** How many requests run at once, and what the model's chat template supports. */
   readonly propsPath?: '/props';
+  /** Routes that report its load; the first that the server has counts. */
+  readonly loadPaths: readonly ('/metrics' | '/slots')[];
+  /** It reports its load in a header of whole answers, if asked. */
+  readonly reportsLoad: boolean;
   /** What a 503 of `/health` means. */
   readonly unhealthyState: 'failed' | 'loading';
   /** `max_tokens: null` asks for all that the context leaves. */
@@ -82,6 +86,8 @@ export const DIALECTS: Readonly<Record<Flavor, Dialect>> = {
     tokenizes: true,
     promptTokensFrom: 'usage',
     healthPath: '/health',
+    loadPaths: ['/metrics'],
+    reportsLoad: true,
     unhealthyState: 'failed',
     nullMeansRest: true,
     ignoresModelName: false,
@@ -104,6 +110,8 @@ export const DIALECTS: Readonly<Record<Flavor, Dialect>> = {
     promptTokensFrom: 'progress',
     healthPath: '/health',
     propsPath: '/props',
+    loadPaths: ['/metrics', '/slots'],
+    reportsLoad: false,
     unhealthyState: 'loading',
     nullMeansRest: false,
     ignoresModelName: true,
@@ -120,6 +128,8 @@ export const DIALECTS: Readonly<Record<Flavor, Dialect>> = {
     logprobs: { withTools: true, minTop: 0, promptField: 'logprobs' },
     tokenizes: false,
     promptTokensFrom: 'none',
+    loadPaths: [],
+    reportsLoad: false,
     unhealthyState: 'failed',
     nullMeansRest: false,
     ignoresModelName: false,

@@ -3,6 +3,7 @@
 import { embeddingsReply } from './openai-embeddings.ts';
 import { biasOf, callsOf, formedAnswer, grammarError, type PlayedCall, promptOf } from './openai-forms.ts';
 import { type Choice, callChoices, textChoices } from './openai-frames.ts';
+import { loadHeader, loadReply, type PlayedLoad } from './openai-load.ts';
 import { badRequest, PlayedRefusals, schemaRefusal, strictRefused, unknownModel } from './openai-refusals.ts';
 import { PlayedVocabulary } from './openai-vocabulary.ts';
 import { wholeReply } from './openai-whole.ts';
@@ -57,6 +58,8 @@ export interface OpenAiStandInOptions extends StandInOptions {
   readonly failingProps?: number;
   /** As recorded from llama-server: the model's template has no tools, and drops them without a word. */
   readonly templateWithoutTools?: boolean;
+  /** Reports it; absent: has no such routes. */
+  readonly load?: PlayedLoad;
   /** Takes images; default true. */
   readonly sees?: boolean;
   /** Has a template that takes one system message, at the beginning, and no two messages of the user in a row. */
@@ -184,12 +187,13 @@ class OpenAiPlay implements Play {
     return { ...answered, tokens: answered.tokens.slice(0, end), generated: end + 1, reason: 'stop' };
   }
 
-  #wholeReply({ path }: SeenRequest, answered: ModelAnswer, calls: readonly PlayedCall[]): Reply {
+  #wholeReply(request: SeenRequest, answered: ModelAnswer, calls: readonly PlayedCall[]): Reply {
     const { model, reasoningField, withoutUsage = false } = this.#options;
     const thought = reasoningField === undefined ? {} : { [reasoningField]: THOUGHT };
-    const chat = path === '/v1/chat/completions';
+    const chat = request.path === '/v1/chat/completions';
     const reply = wholeReply({ server: this.#server, model, chat, answered, calls, thought, withoutUsage });
-    return { ...reply, headers: this.#headers() };
+    const reported = this.#server === 'vllm' ? loadHeader(request, this.#options.load ?? {}) : {};
+    return { ...reply, headers: { ...this.#headers(), ...reported } };
   }
 
   #embeddings(body: Record<string, unknown>): Reply {
@@ -204,6 +208,8 @@ class OpenAiPlay implements Play {
     const { apiKey, health = 200 } = this.#options;
     const told = this.#tokens(path, body);
     if (told !== undefined) return { status: 200, body: JSON.stringify(told) };
+    const reported = this.#options.load && loadReply(path, this.#server, this.#options.load);
+    if (reported !== undefined) return reported;
     if (path === '/health' && this.#server !== 'generic')
       return { status: health, body: health === 200 ? '' : '{"error":{}}' };
     if (path === '/version' && this.#server === 'vllm')

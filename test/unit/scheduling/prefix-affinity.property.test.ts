@@ -6,7 +6,7 @@ import { IdlePrefixes, PrefixAffinity } from '../../../src/scheduling/prefix-aff
 import { QueuedRequest } from '../../../src/scheduling/queued-request.ts';
 import { runs } from '../../support/property-runs.ts';
 import { anyStep, type Step, type Waits, World } from '../../support/scheduler-world.ts';
-import { entry, prefixOf } from '../../support/scheduling.ts';
+import { entry, prefixOf, SCHEDULER } from '../../support/scheduling.ts';
 
 const steps = fc.array(anyStep, { minLength: 20, maxLength: 200 });
 
@@ -46,13 +46,22 @@ const ORDERS: readonly {
   },
 ];
 
-it.each(ORDERS.flatMap((of) => [1, 3].map((maxOvertakes) => ({ ...of, maxOvertakes }))))(
-  'nobody is overtaken more than $maxOvertakes times, and everybody ends; $order',
-  ({ order, isBefore, maxOvertakes }) => {
+/** What a request is overtaken for: what a slot has cached, or the home of a prompt. */
+const CACHES = ['slots', 'targets'] as const;
+
+it.each(
+  ORDERS.flatMap((of) =>
+    [1, 3].flatMap((maxOvertakes) => CACHES.map((cache) => ({ ...of, maxOvertakes, cache }))),
+  ),
+)(
+  'nobody is overtaken more than $maxOvertakes times, and everybody ends; $order, $cache cache',
+  ({ order, isBefore, maxOvertakes, cache }) => {
     let overtaken = 0;
     fc.assert(
       fc.property(steps, (given) => {
-        const world = new World({ order, maxOvertakes, maxQueue: 1000, agingMs: 100_000 }, 1);
+        const bounds = { order, maxOvertakes, maxQueue: 1000, agingMs: 100_000 };
+        const routing = { ...SCHEDULER.routing, prefixAffinity: cache === 'targets' };
+        const world = new World({ ...bounds, routing }, 1, cache === 'slots');
         const count = countOvertakes(world, isBefore);
         run(
           world,

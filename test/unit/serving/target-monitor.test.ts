@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { TargetStatus } from '../../../src/core/backend.ts';
+import type { LoadReport, TargetStatus } from '../../../src/core/backend.ts';
 import { ServingError } from '../../../src/core/errors.ts';
 import { TargetMonitor } from '../../../src/serving/target-monitor.ts';
 import type { Target } from '../../../src/serving/targets.ts';
@@ -17,19 +17,36 @@ function watch(status: TargetStatus, changes: Partial<Target> = {}) {
   const target = fakeTarget(backend, { status: LOADING, ...changes });
   const seen: string[] = [];
   const failures: string[] = [];
+  const loads: (LoadReport | undefined)[] = [];
   const monitor = new TargetMonitor({
     target,
     clock,
     random: () => 0.5,
     others: () => ({ inService: 0, all: 0 }),
     onChange: ({ status: now }) => seen.push(now.state),
+    onLoad: (_, load) => loads.push(load),
     onWarmUpFailed: (_, error) => failures.push(error.code),
   });
   monitor.start();
-  return { clock, backend, target, seen, failures, monitor };
+  return { clock, backend, target, seen, failures, loads, monitor };
 }
 
 describe('the target monitor', () => {
+  it('passes on each report of the load, and once that there are none any more', async () => {
+    const { clock, backend, loads, seen } = watch(READY);
+    backend.status = { ...READY, load: { running: 3, waiting: 1 } };
+    await clock.advance(2000);
+    backend.status = READY;
+    await clock.advance(2000);
+    expect(loads).toEqual([
+      { running: 3, waiting: 1 },
+      { running: 3, waiting: 1 },
+    ]);
+    await clock.advance(3000);
+    expect(loads).toEqual([{ running: 3, waiting: 1 }, { running: 3, waiting: 1 }, undefined]);
+    expect(seen).toEqual(['ready']);
+  });
+
   it('probes about once a second and tells of each change once', async () => {
     const { clock, backend, seen } = watch(READY);
     await clock.advance(3000);

@@ -1,0 +1,49 @@
+/** A target as the scheduler keeps it: what it may get, and what runs there. */
+import type { AdaptiveSlots } from './adaptive-slots.ts';
+import type { EntryId, SchedulerTarget, TargetId, TargetNeeds } from './decision.ts';
+import type { IdlePrefixes } from './prefix-affinity.ts';
+import type { HashedTarget } from './rendezvous.ts';
+import type { RoutableTarget } from './routing.ts';
+import type { ServerLoad } from './server-load.ts';
+
+export interface Target extends RoutableTarget, HashedTarget {
+  readonly id: TargetId;
+  state: SchedulerTarget['state'];
+  role: 'primary' | 'fallback';
+  /** Tokens per slot, where it is known. */
+  contextSize: number | undefined;
+  degraded: boolean;
+  weight: number;
+  share: number;
+  slots: number;
+  /** Decides about `slots`; undefined where they are fixed. */
+  adaptive: AdaptiveSlots | undefined;
+  used: number;
+  tokensInFlight: number;
+  turns: number;
+  server: ServerLoad;
+  /** Requests at its server, when a target was last chosen. */
+  requests: number;
+  /** Of a target that caches prefixes; a new one each time it comes back. */
+  idle: IdlePrefixes | undefined;
+  /** The one request that it got while probing. */
+  trial: EntryId | undefined;
+}
+
+/** Requests can be sent to it now, or when it has a free slot. */
+export function serves({ state }: Target): boolean {
+  return state === 'ready' || state === 'probing';
+}
+
+export function meets({ id, contextSize }: Target, { avoid, minContextSize = 0 }: TargetNeeds): boolean {
+  return !avoid.has(id) && (contextSize === undefined || contextSize >= minContextSize);
+}
+
+/** `maxTokens`: of all that runs there. */
+export function hasRoom(target: Target, tokens: number, maxTokens: number): boolean {
+  const { state, used, slots, tokensInFlight, trial } = target;
+  const isOpen = state === 'ready' || state === 'ejected' || (state === 'probing' && trial === undefined);
+  if (!isOpen || used >= slots) return false;
+  // A request that alone exceeds the budget runs alone.
+  return used === 0 || tokensInFlight + tokens <= maxTokens;
+}
