@@ -17,7 +17,7 @@ import type { EdgeSettings } from './http/settings.ts';
 import { findModel } from './models/catalog.ts';
 import { type DownloadProgress, ensureModel, pullProgress } from './models/fetch.ts';
 import { Serving } from './serving/serving.ts';
-import { getsRequests, slotCountOf, type Target } from './serving/targets.ts';
+import { getsRequests, type Target } from './serving/targets.ts';
 import { systemClock } from './system-clock.ts';
 import { isProbe, REQUEST, requestFields } from './telemetry/log.ts';
 import { Metrics } from './telemetry/metrics.ts';
@@ -253,7 +253,7 @@ function createTelemetry(parts: {
             up: getsRequests(target),
             health: target.health,
             ejections: serving.ejectionsOf(target),
-            slots: slotCountOf(target),
+            slots: serving.slotsOf(target),
             slotsUsed: slots,
             tokensInFlight: tokens,
           };

@@ -40,7 +40,7 @@ function createTarget(model: string, config: TargetConfig, environment: BackendE
     backendName: definition.name,
     upstreamModel: values.model,
     server: definition.server?.(values),
-    backend: definition.create(values, environment),
+    backend: definition.create({ ...values, slots: slotsOf(config) }, environment),
     embedded: definition.embedded,
     cacheIsolation: definition.cacheIsolation?.(values),
     ...targetSettings(config),
@@ -49,12 +49,19 @@ function createTarget(model: string, config: TargetConfig, environment: BackendE
   };
 }
 
+/** `auto` begins without a number of its own. */
+function slotsOf({ definition, values: { slots } }: TargetConfig): number {
+  return slots === 'auto' ? definition.defaultSlots : slots;
+}
+
 /** What a reload can change of a target that goes on. */
-export function targetSettings({ weight, role, slotsConfigured, values }: TargetConfig): TargetSettings {
+export function targetSettings(config: TargetConfig): TargetSettings {
+  const { weight, role, slotsConfigured, values } = config;
   return {
     weight,
     role,
-    slots: values.slots,
+    slots: slotsOf(config),
+    slotsAdaptive: values.slots === 'auto',
     slotsConfigured,
     firstTokenTimeoutMs: values.first_token_timeout_ms,
     idleTimeoutMs: values.idle_timeout_ms,

@@ -48,11 +48,9 @@ export const commonTargetKeys = {
   ),
   model: Type.String({ minLength: 1, description: 'The model’s name at this backend.' }),
   slots: Type.Optional(
-    Type.Integer({
-      minimum: 1,
-      maximum: 4096,
+    Type.Union([Type.Integer({ minimum: 1, maximum: 4096 }), Type.Literal('auto')], {
       description:
-        'Requests that run at the same time on this target. Unset: as many as the server reports (llama-server), otherwise the default.',
+        'Requests that run at the same time on this target. Unset: as many as the server reports (llama-server), otherwise the default. auto: as many as keep the server’s throughput at its peak and its own queue near zero, found out while it works; not for the embedded engine.',
     }),
   ),
   connect_timeout_ms: Type.Integer({ minimum: 1, default: 2000, description: 'To open a connection.' }),

@@ -30,7 +30,7 @@ interface TargetConfig {
   readonly definition: BackendDefinition;
   /** `values.slots` comes from the configuration, not from the backend's default. */
   readonly slotsConfigured: boolean;
-  readonly values: Static<TObject<typeof commonTargetKeys>> & { readonly slots: number } & Readonly<
+  readonly values: Static<TObject<typeof commonTargetKeys>> & { readonly slots: number | 'auto' } & Readonly<
       Record<string, unknown>
     >;
 }
@@ -99,6 +99,10 @@ function resolveTarget(
   } catch (error) {
     throw new ConfigError(`${at === '' ? '' : `${at.slice(0, -1)}: `}${(error as Error).message}`);
   }
+  if (found.definition.embedded && checked.value.slots === 'auto')
+    throw new ConfigError(
+      `${at}slots is "auto", but must be a whole number: the slots of the embedded engine are set when it starts.`,
+    );
   const slotsConfigured = given.slots !== undefined || found.preset.slots !== undefined;
   const { weight = 1, role = 'primary' } = checked.value;
   return { definition: found.definition, weight, role, slotsConfigured, values: checked.value };

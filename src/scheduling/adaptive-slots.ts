@@ -2,48 +2,42 @@
  * Finds out how many requests a server should run at the same time (`slots: auto`): as many as keep its throughput at its peak and its
  * own queue near zero, so that what waits, waits here, where order and fairness are decided (decision 0056). Pure: time comes in.
  *
- * Throughput at a number of requests n is n times the tokens per second of one of them, by the requests that have ended: this needs
- * few of them, however their lengths differ. Numbers are compared on a scale whose steps are a quarter each.
+ * It measures a number of slots, tries a neighbour, and keeps the better one. Throughput is the number of requests times the tokens
+ * per second of one of them, by the requests that began and ended meanwhile: that needs few of them, however their lengths differ.
  */
 import type { LoadReport } from '../core/backend.ts';
 import type { Milliseconds } from '../core/clock.ts';
 
+/** Of the scale of slots, on which it moves. */
 const STEP = 1.25;
+/** Steps of one move as long as they bring much: about a doubling. */
+const LEAP = 3;
 const START = 16;
-/** Requests and time between two decisions, at least. A decision also needs as many requests as there are slots. */
+/** Requests and time that a measurement needs, at least. It also needs as many requests as there are slots. */
 const MIN_ENDED = 16;
 const MIN_PERIOD_MS: Milliseconds = 2000;
 /** Part of the time in which all slots were held: otherwise their number made no difference. */
 const MIN_SATURATION = 0.8;
-/** Less is no difference: throughput is measured with an error of about a hundredth. */
-const NOTICEABLE = 0.015;
-/** By this, doubling the slots must raise throughput while they are doubled. */
-const WORTH_DOUBLING = 1.2;
-const DOUBLE = 3;
+/** What a step up must bring, and one down may cost beside the best that was measured. */
+const MIN_GAIN = 0.02;
+const MAX_LOSS = 0.02;
+/** Then a server works differently than before. */
+const CHANGED = 0.15;
+/** A first token that takes so much longer has waited in the server's queue: the step up must bring more. */
+const LATE_FIRST_TOKEN = 1.5;
+const MIN_GAIN_IF_LATE = 0.06;
 /** Requests in the server's own queue that do not matter: some are always just arriving. */
 const HARMLESS_WAITING = 0.5;
 const HARMLESS_WAITING_PART = 0.03;
+/** Reports that make a queue: one may have seen a burst. */
+const REPORTS_OF_QUEUE = 3;
 /** Part of the slots that is taken away at once. */
 const MAX_CUT = 1 / 3;
 /** Beyond it, the server may soon have to throw out what it has computed. */
 const FULL_KV_CACHE = 0.95;
-/** A first token that takes so much longer than with a step less has waited in the server's queue. */
-const LATE_FIRST_TOKEN = 1.5;
-/** Decisions after which a neighbour is measured again; the second number where nothing has changed for long. */
-const RECHECK_AFTER = { first: 8, last: 32 } as const;
-/** What was measured before counts half at each decision. */
-const MEMORY = 0.5;
-
-interface Measured {
-  /** Tokens, each multiplied by the number of requests that ran beside. */
-  tokens: number;
-  milliseconds: number;
-  ended: number;
-  firstTokenMs: number;
-  firstTokens: number;
-  /** The decision before which it was measured last. */
-  at: number;
-}
+/** Measurements before a neighbour is tried again, from few to many while nothing changes. */
+const MIN_REST = 4;
+const MAX_REST = 32;
 
 interface Ended {
   readonly startedAt: Milliseconds;
@@ -53,25 +47,38 @@ interface Ended {
   readonly firstTokenMs: Milliseconds | undefined;
 }
 
+interface Measured {
+  /** Tokens per millisecond, of all requests together. */
+  readonly throughput: number;
+  readonly firstTokenMs: Milliseconds | undefined;
+}
+
 export class AdaptiveSlots {
   readonly max: number;
   readonly #scale: readonly number[];
-  readonly #measured: Measured[];
   #index: number;
-  #isDoubling = true;
-  /** Throughput before the last doubling. */
-  #before = 0;
-  #decisions = 0;
-  #recheckAfter: number = RECHECK_AFTER.first;
-  /** No more slots before that decision: the server had a queue, or a step up brought nothing. */
-  #holdUntil = 0;
-  // Since the last decision:
+  /** What is kept unless the trial is better. */
+  #base: number;
+  #measured: Measured | undefined;
+  /** The best since the slots were last raised: small losses must not add up. */
+  #best = 0;
+  #trial: 'none' | 'up' | 'down' = 'none';
+  #next: 'up' | 'down' = 'up';
+  #leap = LEAP;
+  /** Measurements until the next trial. */
+  #rest = 0;
+  #nextRest = MIN_REST;
+  // Of the measurement under way:
   #since: Milliseconds;
   #ended = 0;
+  #tokens = 0;
+  #milliseconds: Milliseconds = 0;
+  #firstTokenMs: Milliseconds = 0;
+  #firstTokens = 0;
   #saturatedMs: Milliseconds = 0;
+  #kvCacheUsed = 0;
   #waiting = 0;
   #reports = 0;
-  #kvCacheUsed = 0;
   // Of the slots that are held:
   #used = 0;
   #usedSince: Milliseconds;
@@ -80,15 +87,8 @@ export class AdaptiveSlots {
   constructor({ max, now }: { readonly max: number; readonly now: Milliseconds }) {
     this.max = max;
     this.#scale = scaleUpTo(max);
-    this.#measured = this.#scale.map(() => ({
-      tokens: 0,
-      milliseconds: 0,
-      ended: 0,
-      firstTokenMs: 0,
-      firstTokens: 0,
-      at: Number.NEGATIVE_INFINITY,
-    }));
     this.#index = this.#indexOf(Math.min(START, max));
+    this.#base = this.#index;
     this.#since = now;
     this.#usedSince = now;
   }
@@ -110,129 +110,150 @@ export class AdaptiveSlots {
     this.#usedSince = now;
   }
 
-  reported({ waiting = 0, kvCacheUsed = 0 }: LoadReport): void {
+  reported({ waiting = 0, kvCacheUsed = 0 }: LoadReport, now: Milliseconds): void {
+    // Those of before a cut are still there.
+    if (this.#used > this.slots) return;
+    this.#kvCacheUsed = Math.max(this.#kvCacheUsed, kvCacheUsed);
     this.#waiting += waiting;
     this.#reports += 1;
-    this.#kvCacheUsed = Math.max(this.#kvCacheUsed, kvCacheUsed);
+    if (this.#reports < REPORTS_OF_QUEUE) return;
+    const mean = this.#waiting / this.#reports;
+    if (mean > HARMLESS_WAITING + HARMLESS_WAITING_PART * this.slots) this.#cut(mean, now);
+    this.#waiting = 0;
+    this.#reports = 0;
   }
 
   /** A request has been completed. */
   ended({ startedAt, busyAtStart, tokens, firstTokenMs }: Ended, now: Milliseconds): void {
     const milliseconds = now - startedAt;
-    if (milliseconds <= 0 || tokens <= 0) return;
-    const beside = (this.busy(now) - busyAtStart) / milliseconds;
-    const measured = this.#measured[this.#indexOf(beside)];
-    if (measured !== undefined) {
-      measured.tokens += beside * tokens;
-      measured.milliseconds += milliseconds;
-      measured.ended += 1;
-      measured.at = this.#decisions;
-      if (firstTokenMs !== undefined) {
-        measured.firstTokenMs += firstTokenMs;
-        measured.firstTokens += 1;
-      }
-    }
+    if (startedAt < this.#since || milliseconds <= 0) return;
+    // Requests that ran beside it, itself included, times its tokens.
+    this.#tokens += ((this.busy(now) - busyAtStart) / milliseconds) * tokens;
+    this.#milliseconds += milliseconds;
     this.#ended += 1;
-    if (this.#ended >= Math.max(MIN_ENDED, this.slots) && now - this.#since >= MIN_PERIOD_MS)
-      this.#decide(now);
+    if (firstTokenMs !== undefined) {
+      this.#firstTokenMs += firstTokenMs;
+      this.#firstTokens += 1;
+    }
+    if (this.#ended >= Math.max(MIN_ENDED, this.slots) && now - this.#since >= MIN_PERIOD_MS) this.#decide(now);
   }
 
   #decide(now: Milliseconds): void {
     this.hold(this.#used, now);
-    const saturation = this.#saturatedMs / (now - this.#since);
-    const waiting = this.#reports === 0 ? 0 : this.#waiting / this.#reports;
-    this.#decisions += 1;
-    if (waiting > HARMLESS_WAITING + HARMLESS_WAITING_PART * this.slots) this.#cut(waiting);
-    else if (saturation >= MIN_SATURATION && this.#knows(this.#index)) this.#climb();
-    for (const measured of this.#measured) forget(measured);
-    this.#since = now;
-    this.#ended = 0;
-    this.#saturatedMs = 0;
-    this.#waiting = 0;
-    this.#reports = 0;
-    this.#kvCacheUsed = 0;
+    const measured = {
+      throughput: this.#tokens / this.#milliseconds,
+      firstTokenMs: this.#firstTokens === 0 ? undefined : this.#firstTokenMs / this.#firstTokens,
+    };
+    if (this.#saturatedMs / (now - this.#since) < MIN_SATURATION) this.#return();
+    else if (this.#trial === 'none') this.#measuredBase(measured);
+    else if (this.#trial === 'up') this.#triedUp(measured);
+    else this.#triedDown(measured);
+    this.#begin(now);
   }
 
   /** What waits at the server may as well wait here. */
-  #cut(waiting: number): void {
-    this.#isDoubling = false;
+  #cut(waiting: number, now: Milliseconds): void {
     const less = this.slots - Math.min(waiting, this.slots * MAX_CUT);
-    const index = Math.min(this.#indexOf(less), this.#index - 1);
-    this.#move(Math.max(0, index));
-    this.#hold();
+    this.#index = Math.max(0, Math.min(this.#indexOf(less), this.#index - 1));
+    this.#base = this.#index;
+    this.#measured = undefined;
+    this.#best = 0;
+    this.#trial = 'none';
+    this.#leap = 1;
+    this.#next = 'up';
+    this.#pause();
+    this.#begin(now);
   }
 
-  #climb(): void {
-    const throughput = this.#throughput(this.#index);
-    if (this.#isDoubling) {
-      if (throughput >= this.#before * WORTH_DOUBLING && this.#mayRaise()) {
-        this.#before = throughput;
-        this.#move(this.#index + DOUBLE);
-        return;
-      }
-      this.#isDoubling = false;
+  #measuredBase(measured: Measured): void {
+    const before = this.#measured?.throughput ?? measured.throughput;
+    this.#measured = measured;
+    if (Math.abs(measured.throughput / before - 1) > CHANGED) {
+      this.#best = 0;
+      this.#nextRest = MIN_REST;
+      this.#rest = 0;
     }
-    const [up, down] = [this.#index + 1, this.#index - 1];
-    if (this.#mayRaise() && !this.#knows(up)) this.#move(up);
-    else if (this.#mayRaise() && this.#throughput(up) > throughput * (1 + NOTICEABLE) && !this.#isLate(up))
-      this.#move(up);
-    else if (down >= 0 && !this.#knows(down)) this.#move(down);
-    else if (
-      down >= 0 &&
-      (this.#throughput(down) > throughput * (1 - NOTICEABLE) || this.#isLate(this.#index))
-    ) {
-      this.#move(down);
-      this.#hold();
-    } else this.#rest();
+    this.#best = Math.max(this.#best, measured.throughput);
+    this.#rest -= 1;
+    if (this.#rest <= 0) this.#try(this.#next);
   }
 
-  #rest(): void {
-    if (this.#decisions < this.#holdUntil) return;
-    this.#hold();
+  #triedUp(measured: Measured): void {
+    const { throughput, firstTokenMs } = this.#measured ?? measured;
+    const isLate = (measured.firstTokenMs ?? 0) > LATE_FIRST_TOKEN * (firstTokenMs ?? Number.POSITIVE_INFINITY);
+    const gain = measured.throughput / throughput - 1;
+    if (gain >= (isLate ? MIN_GAIN_IF_LATE : MIN_GAIN) * (this.#index - this.#base)) {
+      this.#base = this.#index;
+      this.#measured = measured;
+      this.#best = measured.throughput;
+      this.#nextRest = MIN_REST;
+      this.#try('up');
+      return;
+    }
+    const wasLeap = this.#leap > 1;
+    this.#leap = 1;
+    this.#return();
+    if (wasLeap) this.#try('up');
+    else this.#failed('down');
   }
 
-  #hold(): void {
-    this.#holdUntil = this.#decisions + this.#recheckAfter;
-    this.#recheckAfter = Math.min(RECHECK_AFTER.last, this.#recheckAfter * 2);
+  #triedDown(measured: Measured): void {
+    const { firstTokenMs } = this.#measured ?? measured;
+    const wasLate = (firstTokenMs ?? 0) > LATE_FIRST_TOKEN * (measured.firstTokenMs ?? Number.POSITIVE_INFINITY);
+    if (measured.throughput >= this.#best * (1 - (wasLate ? MIN_GAIN_IF_LATE : MAX_LOSS))) {
+      this.#base = this.#index;
+      this.#measured = measured;
+      this.#best = Math.max(this.#best, measured.throughput);
+      this.#try('down');
+      return;
+    }
+    this.#return();
+    this.#failed('up');
   }
 
-  #mayRaise(): boolean {
-    const isHeld = this.#decisions < this.#holdUntil;
-    return !isHeld && this.#kvCacheUsed < FULL_KV_CACHE && this.#index + 1 < this.#scale.length;
+  /** `next`: what is tried after a rest. The other direction is tried at once if it has not been since the last success. */
+  #failed(next: 'up' | 'down'): void {
+    const isFirst = next === 'down' && this.#next === 'up';
+    this.#next = next;
+    if (isFirst) this.#rest = 1;
+    else this.#pause();
   }
 
-  #move(index: number): void {
-    this.#index = Math.min(this.#scale.length - 1, index);
+  #pause(): void {
+    this.#rest = this.#nextRest;
+    this.#nextRest = Math.min(MAX_REST, this.#nextRest * 2);
   }
 
-  #knows(index: number): boolean {
-    const measured = this.#measured[index];
-    const slots = this.#scale[index] ?? 0;
-    if (measured === undefined) return false;
-    return this.#decisions - measured.at <= this.#recheckAfter && measured.ended >= Math.min(8, slots / 2);
+  #return(): void {
+    this.#index = this.#base;
+    this.#trial = 'none';
   }
 
-  #throughput(index: number): number {
-    const { tokens = 0, milliseconds = 0 } = this.#measured[index] ?? {};
-    return milliseconds === 0 ? 0 : tokens / milliseconds;
+  #try(direction: 'up' | 'down'): void {
+    const index = direction === 'up' ? Math.min(this.#scale.length - 1, this.#base + this.#leap) : this.#base - 1;
+    const isPossible = direction === 'down' ? index >= 0 : index > this.#base && this.#kvCacheUsed < FULL_KV_CACHE;
+    this.#next = direction;
+    this.#trial = isPossible ? direction : 'none';
+    this.#index = isPossible ? index : this.#base;
+    if (!isPossible) this.#failed(direction === 'up' ? 'down' : 'up');
   }
 
-  #isLate(index: number): boolean {
-    const [late, early] = [this.#measured[index], this.#measured[index - 1]];
-    if (!late?.firstTokens || !early?.firstTokens) return false;
-    const ratio = late.firstTokenMs / late.firstTokens / (early.firstTokenMs / early.firstTokens);
-    const gain = this.#throughput(index) / this.#throughput(index - 1) - 1;
-    return ratio > LATE_FIRST_TOKEN && gain < 4 * NOTICEABLE;
+  #begin(now: Milliseconds): void {
+    this.#since = now;
+    this.#ended = 0;
+    this.#tokens = 0;
+    this.#milliseconds = 0;
+    this.#firstTokenMs = 0;
+    this.#firstTokens = 0;
+    this.#saturatedMs = 0;
+    this.#kvCacheUsed = 0;
   }
 
   /** The nearest step, by proportion. */
   #indexOf(slots: number): number {
+    const scale = this.#scale;
     let index = 0;
-    while (
-      index + 1 < this.#scale.length &&
-      slots * slots > (this.#scale[index] ?? 1) * (this.#scale[index + 1] ?? 1)
-    )
-      index += 1;
+    while (index + 1 < scale.length && slots ** 2 > (scale[index] ?? 1) * (scale[index + 1] ?? 1)) index += 1;
     return index;
   }
 }
@@ -244,12 +265,4 @@ function scaleUpTo(max: number): readonly number[] {
     scale.push(slots);
   }
   return scale;
-}
-
-function forget(measured: Measured): void {
-  measured.tokens *= MEMORY;
-  measured.milliseconds *= MEMORY;
-  measured.ended *= MEMORY;
-  measured.firstTokenMs *= MEMORY;
-  measured.firstTokens *= MEMORY;
 }

@@ -92,8 +92,8 @@ export class ModelQueue {
     this.#slots.setTarget(target, now);
   }
 
-  reportLoad(target: TargetId, load: LoadReport | undefined): void {
-    this.#slots.reportLoad(target, load);
+  reportLoad(target: TargetId, load: LoadReport | undefined, now: Milliseconds): void {
+    this.#slots.reportLoad(target, load, now);
   }
 
   alternative(needs: TargetNeeds): Alternative | undefined {

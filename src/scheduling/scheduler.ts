@@ -56,9 +56,13 @@ export class Scheduler {
     for (const [model, queue] of this.#queues) if (queue.isUnused) this.#queues.delete(model);
   }
 
-  /** What the target's server reports of its load; undefined: nothing any more. Needs no tick. */
-  reportLoad({ model, id }: Pick<SchedulerTarget, 'id' | 'model'>, load: LoadReport | undefined): void {
-    this.#queues.get(model)?.reportLoad(id, load);
+  /** What the target's server reports of its load; undefined: nothing any more. It gives nobody a slot, so it needs no tick. */
+  reportLoad(
+    { model, id }: Pick<SchedulerTarget, 'id' | 'model'>,
+    load: LoadReport | undefined,
+    now: Milliseconds,
+  ): void {
+    this.#queues.get(model)?.reportLoad(id, load, this.#inner(now));
   }
 
   enqueue(entry: QueueEntry, now: Milliseconds): void {

@@ -161,10 +161,12 @@ export class Slots {
   }
 
   /** Undefined: the server has stopped reporting. */
-  reportLoad(id: TargetId, load: LoadReport | undefined): void {
+  reportLoad(id: TargetId, load: LoadReport | undefined, now: Milliseconds): void {
     const target = this.#targets.get(id);
     target?.server.report(load);
-    if (load !== undefined) target?.adaptive?.reported(load);
+    if (target?.adaptive === undefined || load === undefined) return;
+    target.adaptive.reported(load, now);
+    target.slots = target.adaptive.slots;
   }
 
   /** Where the request could run now, of the targets with room. */

@@ -106,7 +106,7 @@ export class Dispatcher {
 
   /** What the target's server reports of its load; undefined: nothing any more. */
   reportLoad(target: Pick<SchedulerTarget, 'id' | 'model'>, load: LoadReport | undefined): void {
-    this.#scheduler.reportLoad(target, load);
+    this.#scheduler.reportLoad(target, load, this.#clock.now());
   }
 
   close(): void {

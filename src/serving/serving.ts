@@ -235,6 +235,11 @@ export class Serving {
     return this.#scheduler.usedOf(target);
   }
 
+  /** As many as it has now. */
+  slotsOf(target: Target): number {
+    return this.#scheduler.slotsOf(target) ?? slotCountOf(target);
+  }
+
   /** How often it was ejected, by cause. */
   ejectionsOf(target: Target): ReadonlyMap<FailureCause, number> {
     return this.#monitors.get(target)?.ejections ?? new Map();
@@ -317,6 +322,7 @@ function schedulerTarget(target: Target): SchedulerTarget {
     server,
     contextSize: status.contextSize,
     slots: slotCountOf(target),
+    adaptive: target.slotsAdaptive ?? false,
     state: SCHEDULER_STATES[health],
     degraded: health === 'degraded',
     cachesPrefixes: cacheIsolation !== undefined,

@@ -26,6 +26,8 @@ export interface TargetSettings {
   readonly slots: number;
   /** `slots` is configured: what the server reports does not count. */
   readonly slotsConfigured?: boolean;
+  /** How many it has follows from how its server works. */
+  readonly slotsAdaptive?: boolean;
   readonly firstTokenTimeoutMs: Milliseconds;
   readonly idleTimeoutMs: Milliseconds;
   /** For an answer that is not streamed; undefined: the request's own limit. */
@@ -66,8 +68,15 @@ export function getsRequests({ status, health }: Pick<Target, 'status' | 'health
   return canServe(status) && (isInService(health) || health === 'probing');
 }
 
-/** How many requests run there at the same time: as configured, else as the server reports, else as its backend assumes. */
-export function slotCountOf({ slots, slotsConfigured = false, status }: Target): number {
+/** Of a server that does not report how many requests it runs. */
+const MAX_ADAPTIVE_SLOTS = 1024;
+
+/**
+ * How many requests run there at the same time: as configured, else as the server reports, else as its backend assumes. With adaptive
+ * slots: at most.
+ */
+export function slotCountOf({ slots, slotsConfigured = false, slotsAdaptive, status }: Target): number {
+  if (slotsAdaptive) return status.slots ?? MAX_ADAPTIVE_SLOTS;
   return slotsConfigured ? slots : (status.slots ?? slots);
 }
 

@@ -39,7 +39,7 @@ export type Step =
 /** Turns of two conversations, and one that has nothing in common with them. */
 const PREFIXES = [
   ...['one', 'other'].flatMap((conversation) => [1, 2, 3].map((turns) => prefixOf(conversation, turns))),
-  prefixOf('third', 1),
+  prefixOf('fourth', 1),
 ];
 
 export const enqueueStep: fc.Arbitrary<Step> = fc.record({

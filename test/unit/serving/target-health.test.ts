@@ -107,7 +107,8 @@ describe('a target whose probe passes while its requests fail', () => {
     const run = models.lastAt('bad');
     await models.clock.advance(1);
     for (let time = 0; time < 3; time += 1) {
-      const [filler, failing] = [models.ask(), models.ask()];
+      const long = { request: { limits: { stop: [], maxTokens: 100_000 } } };
+      const [filler, failing] = [models.ask(long), models.ask()];
       await models.clock.settle();
       expect([filler.trace.target, failing.trace.target]).toEqual(['good', 'bad']);
       models.lastAt('bad').fail(failure('server_error'));
