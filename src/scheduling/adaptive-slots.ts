@@ -135,7 +135,8 @@ export class AdaptiveSlots {
       this.#firstTokenMs += firstTokenMs;
       this.#firstTokens += 1;
     }
-    if (this.#ended >= Math.max(MIN_ENDED, this.slots) && now - this.#since >= MIN_PERIOD_MS) this.#decide(now);
+    if (this.#ended >= Math.max(MIN_ENDED, this.slots) && now - this.#since >= MIN_PERIOD_MS)
+      this.#decide(now);
   }
 
   #decide(now: Milliseconds): void {
@@ -180,7 +181,8 @@ export class AdaptiveSlots {
 
   #triedUp(measured: Measured): void {
     const { throughput, firstTokenMs } = this.#measured ?? measured;
-    const isLate = (measured.firstTokenMs ?? 0) > LATE_FIRST_TOKEN * (firstTokenMs ?? Number.POSITIVE_INFINITY);
+    const isLate =
+      (measured.firstTokenMs ?? 0) > LATE_FIRST_TOKEN * (firstTokenMs ?? Number.POSITIVE_INFINITY);
     const gain = measured.throughput / throughput - 1;
     if (gain >= (isLate ? MIN_GAIN_IF_LATE : MIN_GAIN) * (this.#index - this.#base)) {
       this.#base = this.#index;
@@ -199,7 +201,8 @@ export class AdaptiveSlots {
 
   #triedDown(measured: Measured): void {
     const { firstTokenMs } = this.#measured ?? measured;
-    const wasLate = (firstTokenMs ?? 0) > LATE_FIRST_TOKEN * (measured.firstTokenMs ?? Number.POSITIVE_INFINITY);
+    const wasLate =
+      (firstTokenMs ?? 0) > LATE_FIRST_TOKEN * (measured.firstTokenMs ?? Number.POSITIVE_INFINITY);
     if (measured.throughput >= this.#best * (1 - (wasLate ? MIN_GAIN_IF_LATE : MAX_LOSS))) {
       this.#base = this.#index;
       this.#measured = measured;
@@ -230,8 +233,10 @@ export class AdaptiveSlots {
   }
 
   #try(direction: 'up' | 'down'): void {
-    const index = direction === 'up' ? Math.min(this.#scale.length - 1, this.#base + this.#leap) : this.#base - 1;
-    const isPossible = direction === 'down' ? index >= 0 : index > this.#base && this.#kvCacheUsed < FULL_KV_CACHE;
+    const index =
+      direction === 'up' ? Math.min(this.#scale.length - 1, this.#base + this.#leap) : this.#base - 1;
+    const isPossible =
+      direction === 'down' ? index >= 0 : index > this.#base && this.#kvCacheUsed < FULL_KV_CACHE;
     this.#next = direction;
     this.#trial = isPossible ? direction : 'none';
     this.#index = isPossible ? index : this.#base;
