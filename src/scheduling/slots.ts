@@ -21,6 +21,9 @@ import { WorkSum } from './work.ts';
 /** The part that an adaptive target has of the prompts: its slots change, and with them prompts would change their home. */
 const ADAPTIVE_SHARE = 64;
 
+/** A failed request may run there later, or at once. */
+const IS_COMING: ReadonlySet<Target['state']> = new Set(['loading', 'ejected']);
+
 interface Grant {
   readonly target: Target;
   readonly granted: QueuedRequest;
@@ -255,12 +258,19 @@ export class Slots {
     return running;
   }
 
-/** A failed request may run there later, or at once. */
-const IS_COMING: ReadonlySet<Target['state']> = new Set(['loading', 'ejected']);
-
-function serves({ state }: Target): boolean {
-  return state === 'ready' || state === 'probing';
-}
+  #adapt(
+    target: Target,
+    { adaptive, busyAtStart, dispatchedAt }: Running,
+    { settlement, now }: { readonly settlement: Settlement; readonly now: Milliseconds },
+  ): void {
+    const { outcome, answerTokens, promptTokens, firstTokenMs } = settlement;
+    target.adaptive?.hold(target.used, now);
+    if (target.adaptive !== adaptive || outcome !== 'completed') return;
+    // An embedding has no answer.
+    const tokens = answerTokens || promptTokens;
+    adaptive?.ended({ startedAt: dispatchedAt, busyAtStart, tokens, firstTokenMs }, now);
+    target.slots = adaptive?.slots ?? target.slots;
+  }
 
   /** At most so many turns behind the target that was last chosen. */
   #catchUp(target: Target, turns: number): void {
