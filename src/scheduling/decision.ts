@@ -5,7 +5,7 @@ import type { ModelId } from '../core/generation.ts';
 import type { Priority } from '../core/priority.ts';
 import type { BatchMode, OrderMode } from './policies.ts';
 import type { PrefixFingerprint } from './prefix-fingerprint.ts';
-import type { RoutingOptions } from './target-choice.ts';
+import type { RoutingOptions } from './routing.ts';
 
 /** Our own id of a queue entry; never the client's. */
 export type EntryId = string;

@@ -1,13 +1,12 @@
 /** One entry while it waits, with its nodes in the structures that hold it, so that it leaves all of them cheaply. */
 import type { Milliseconds } from '../core/clock.ts';
-import type { QueueEntry } from './decision.ts';
+import type { QueueEntry, TargetId } from './decision.ts';
 import type { Flow, FlowMember } from './fair-share.ts';
 import { type HeapNode, heapNode } from './heap.ts';
 import type { ListNode } from './linked-list.ts';
 import type { Rank } from './policies.ts';
 import { NO_PREFIX, type PrefixFingerprint } from './prefix-fingerprint.ts';
 import type { ClientShare, ShareMember } from './queue-shares.ts';
-import type { Target } from './target.ts';
 
 export class QueuedRequest implements FlowMember<QueuedRequest>, ShareMember<QueuedRequest> {
   readonly entry: QueueEntry;
@@ -23,7 +22,7 @@ export class QueuedRequest implements FlowMember<QueuedRequest>, ShareMember<Que
   /** How often a later request went first. */
   overtaken = 0;
   /** The target that its prompt goes to when all have room, and the version of the targets for which that holds. */
-  home: Target | undefined = undefined;
+  home: TargetId | undefined = undefined;
   homeVersion = -1;
   /** The last moment at which its answer can still be started. */
   readonly startBy: Milliseconds;

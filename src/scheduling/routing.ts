@@ -61,6 +61,14 @@ export const ROUTING_POLICIES = {
 
 export type RoutingMode = keyof typeof ROUTING_POLICIES;
 
+export interface RoutingOptions {
+  readonly policy: RoutingMode;
+  /** Prompts with the same beginning go to the same target. */
+  readonly prefixAffinity: boolean;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+}
+
 export const DEFAULT_ROUTING: RoutingMode = 'load';
 
 export const ROUTING_DESCRIPTIONS: Readonly<Record<RoutingMode, string>> = {

@@ -12,10 +12,10 @@ import { IdlePrefixes } from './prefix-affinity.ts';
 import { NO_PREFIX } from './prefix-fingerprint.ts';
 import type { QueuedRequest } from './queued-request.ts';
 import { hashOfName } from './rendezvous.ts';
-import { nextTurn } from './routing.ts';
+import { nextTurn, type RoutingOptions } from './routing.ts';
 import { ServerLoad } from './server-load.ts';
 import { hasRoom, meets, serves, type Target } from './target.ts';
-import { type RoutingOptions, TargetChoice } from './target-choice.ts';
+import { TargetChoice } from './target-choice.ts';
 import { WorkSum } from './work.ts';
 
 /** The part that an adaptive target has of the prompts: its slots change, and with them prompts would change their home. */
@@ -179,9 +179,9 @@ export class Slots {
   }
 
   /** Where it would run if all targets had room; undefined where that makes no difference. */
-  homeOf(request: QueuedRequest): Target | undefined {
+  homeOf(request: QueuedRequest): TargetId | undefined {
     if (request.homeVersion !== this.#version) {
-      request.home = this.#choice.homeOf(this.#list, request);
+      request.home = this.#choice.homeOf(this.#list, request)?.id;
       request.homeVersion = this.#version;
     }
     return request.home;
@@ -190,7 +190,7 @@ export class Slots {
   /** Undefined: it makes no difference where it runs. */
   isHome(request: QueuedRequest, target: Target): boolean | undefined {
     const home = this.homeOf(request);
-    return home && home === target;
+    return home === undefined ? undefined : home === target.id;
   }
 
   hasRoom(target: Target, tokens: number): boolean {

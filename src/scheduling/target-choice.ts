@@ -7,19 +7,11 @@ import { isCrowded, suitability } from './rendezvous.ts';
 import {
   ROUTING_POLICIES,
   type RoutingContext,
-  type RoutingMode,
+  type RoutingOptions,
   type RoutingPolicy,
   requestsAt,
 } from './routing.ts';
 import { hasRoom, meets, serves, type Target } from './target.ts';
-
-export interface RoutingOptions {
-  readonly policy: RoutingMode;
-  /** Prompts with the same beginning go to the same target. */
-  readonly prefixAffinity: boolean;
-  /** Uniform in [0, 1). */
-  readonly random: () => number;
-}
 
 /** Read for each request: a reload may change them. */
 interface ChoiceOptions {
