@@ -21,6 +21,8 @@ const MIN_SATURATION = 0.8;
 /** What a step up must bring, and one down may cost beside the best that was measured. */
 const MIN_GAIN = 0.02;
 const MAX_LOSS = 0.02;
+/** Part of the difference to the best that each measurement leaves. */
+const BEST_LASTS = 0.75;
 /** Then a server works differently than before. */
 const CHANGED = 0.15;
 /** A first token that takes so much longer has waited in the server's queue: the step up must bring more. */
@@ -29,6 +31,10 @@ const MIN_GAIN_IF_LATE = 0.06;
 /** Requests in the server's own queue that do not matter: some are always just arriving. */
 const HARMLESS_WAITING = 0.5;
 const HARMLESS_WAITING_PART = 0.03;
+/** Beyond it, requests that wait so long at the server are a queue, though nothing reports it. */
+const MAX_QUEUED_PART = 0.25;
+/** Of the earliest first token that was measured: prompts may have become longer. */
+const LEAST_FADES = 0.02;
 /** Reports that make a queue: one may have seen a burst. */
 const REPORTS_OF_QUEUE = 3;
 /** Part of the slots that is taken away at once. */
@@ -62,8 +68,12 @@ export class AdaptiveSlots {
   #measured: Measured | undefined;
   /** The best since the slots were last raised: small losses must not add up. */
   #best = 0;
+  /** The earliest first token, of the mean of a measurement. */
+  #leastFirstTokenMs: Milliseconds = Number.POSITIVE_INFINITY;
   #trial: 'none' | 'up' | 'down' = 'none';
   #next: 'up' | 'down' = 'up';
+  /** There were more slots just before. */
+  #wasHigher = false;
   #leap = LEAP;
   /** Measurements until the next trial. */
   #rest = 0;
@@ -145,11 +155,29 @@ export class AdaptiveSlots {
       throughput: this.#tokens / this.#milliseconds,
       firstTokenMs: this.#firstTokens === 0 ? undefined : this.#firstTokenMs / this.#firstTokens,
     };
+    const queued = this.#queuedPart(measured.firstTokenMs);
+    const wasHigher = this.#wasHigher;
+    this.#wasHigher = false;
+    // What more slots have left in the server's queue is no fault of fewer.
+    if (queued > MAX_QUEUED_PART && !wasHigher) {
+      if (this.#trial !== 'up') return this.#cut(queued * this.slots, now);
+      this.#return();
+      this.#failed('down');
+      return this.#begin(now);
+    }
     if (this.#saturatedMs / (now - this.#since) < MIN_SATURATION) this.#return();
     else if (this.#trial === 'none') this.#measuredBase(measured);
     else if (this.#trial === 'up') this.#triedUp(measured);
     else this.#triedDown(measured);
     this.#begin(now);
+  }
+
+  /** Part of their time that requests wait at the server, by first tokens later than they once were. */
+  #queuedPart(firstTokenMs: Milliseconds | undefined): number {
+    if (firstTokenMs === undefined) return 0;
+    const least = Math.min(this.#leastFirstTokenMs, firstTokenMs);
+    this.#leastFirstTokenMs = least + (firstTokenMs - least) * LEAST_FADES;
+    return ((firstTokenMs - least) * this.#ended) / this.#milliseconds;
   }
 
   /** What waits at the server may as well wait here. */
@@ -160,6 +188,7 @@ export class AdaptiveSlots {
     this.#measured = undefined;
     this.#best = 0;
     this.#trial = 'none';
+    this.#wasHigher = true;
     this.#leap = 1;
     this.#next = 'up';
     this.#pause();
@@ -174,7 +203,9 @@ export class AdaptiveSlots {
       this.#nextRest = MIN_REST;
       this.#rest = 0;
     }
-    this.#best = Math.max(this.#best, measured.throughput);
+    // The best fades: the server may have become slower since.
+    const lost = Math.max(0, this.#best - measured.throughput);
+    this.#best = measured.throughput + lost * BEST_LASTS;
     this.#rest -= 1;
     if (this.#rest <= 0) this.#try(this.#next);
   }
@@ -228,6 +259,7 @@ export class AdaptiveSlots {
   }
 
   #return(): void {
+    this.#wasHigher = this.#index > this.#base;
     this.#index = this.#base;
     this.#trial = 'none';
   }
