@@ -128,7 +128,10 @@ export class AdaptiveSlots {
     this.#reports += 1;
     if (this.#reports < REPORTS_OF_QUEUE) return;
     const mean = this.#waiting / this.#reports;
-    if (mean > HARMLESS_WAITING + HARMLESS_WAITING_PART * this.slots) this.#cut(mean, now);
+    if (mean > HARMLESS_WAITING + HARMLESS_WAITING_PART * this.slots) {
+      this.#cut(mean);
+      this.#begin(now);
+    }
     this.#waiting = 0;
     this.#reports = 0;
   }
@@ -160,12 +163,11 @@ export class AdaptiveSlots {
     this.#wasHigher = false;
     // What more slots have left in the server's queue is no fault of fewer.
     if (queued > MAX_QUEUED_PART && !wasHigher) {
-      if (this.#trial !== 'up') return this.#cut(queued * this.slots, now);
-      this.#return();
-      this.#failed('down');
-      return this.#begin(now);
-    }
-    if (this.#saturatedMs / (now - this.#since) < MIN_SATURATION) this.#return();
+      if (this.#trial === 'up') {
+        this.#return();
+        this.#failed('down');
+      } else this.#cut(queued * this.slots);
+    } else if (this.#saturatedMs / (now - this.#since) < MIN_SATURATION) this.#return();
     else if (this.#trial === 'none') this.#measuredBase(measured);
     else if (this.#trial === 'up') this.#triedUp(measured);
     else this.#triedDown(measured);
@@ -181,7 +183,7 @@ export class AdaptiveSlots {
   }
 
   /** What waits at the server may as well wait here. */
-  #cut(waiting: number, now: Milliseconds): void {
+  #cut(waiting: number): void {
     const less = this.slots - Math.min(waiting, this.slots * MAX_CUT);
     this.#index = Math.max(0, Math.min(this.#indexOf(less), this.#index - 1));
     this.#base = this.#index;
@@ -192,7 +194,6 @@ export class AdaptiveSlots {
     this.#leap = 1;
     this.#next = 'up';
     this.#pause();
-    this.#begin(now);
   }
 
   #measuredBase(measured: Measured): void {
