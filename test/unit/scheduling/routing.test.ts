@@ -13,7 +13,7 @@ class Routed {
   constructor(
     targets: Readonly<Record<string, Partial<SchedulerTarget>>>,
     policy: RoutingMode = 'load',
-    { prefixAffinity = false, random = () => 0.5 } = {},
+    { prefixAffinity = false, random = () => 0.5 as number } = {},
   ) {
     const routing = { policy, prefixAffinity, random };
     this.scheduler = new Scheduler({ ...SCHEDULER, maxQueue: 10_000, maxBatchSize: 64, routing });
