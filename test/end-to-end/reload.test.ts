@@ -238,7 +238,8 @@ test('streams that are open during many reloads get every word', async () => {
 });
 
 describe('a drained target', () => {
-  const two = configOf([modelOf('m', target('a:1/x'), target('b'))]);
+  // A prompt would have a home among the targets.
+  const two = configOf([modelOf('m', target('a:1/x'), target('b'))], 'routing: { prefix_affinity: false }');
   const path = (server: ComposedServer, action: string) => `${server.url}/admin/targets/a:1/x/${action}`;
 
   test('gets nothing new, finishes what it has, says so in /ready, and comes back', async () => {
