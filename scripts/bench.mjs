@@ -20,6 +20,7 @@ const FULL = {
   engine: { rounds: 5, tokens: 128 },
   conversations: { rounds: 5, layers: 2 },
   scheduler: { rounds: 5 },
+  routing: { rounds: 7, operations: 50_000 },
   simulate: { rounds: 5, measuredMinutes: 30 },
   overload: {
     rounds: 3,
@@ -43,6 +44,7 @@ const QUICK = {
   engine: { rounds: 1, tokens: 16 },
   conversations: { rounds: 1, layers: 1 },
   scheduler: { rounds: 1 },
+  routing: { rounds: 1, operations: 5000 },
   simulate: { rounds: 1, measuredMinutes: 5 },
   overload: {
     rounds: 1,
@@ -68,6 +70,7 @@ const benchmarks = {
   engine: await import('../bench/engine/compare.mjs'),
   conversations: await import('../bench/conversations/compare.mjs'),
   scheduler: await import('../bench/scheduler.mjs'),
+  routing: await import('../bench/routing.mjs'),
   simulate: await import('../bench/simulate/compare.mjs'),
   overload: await import('../bench/overload/compare.mjs'),
 };

@@ -23,11 +23,15 @@ export function hashOfName(name: string): number {
   return mixed(hash);
 }
 
-/** How much the target suits the prompt; the highest is its home. Higher for a larger share, so that each gets its part. */
-export function suitability({ hash, share }: HashedTarget, key: number): number {
-  // In (0, 1), different for each pair of target and prompt.
-  const uniform = ((mixed(hash ^ key) >>> 0) + 0.5) / 0x1_0000_0000;
-  return -share / Math.log(uniform);
+/** A number in (0, 1) for each pair of target and prompt, as if drawn at random. */
+export function draw({ hash }: HashedTarget, key: number): number {
+  return ((mixed(hash ^ key) >>> 0) + 0.5) / 0x1_0000_0000;
+}
+
+/** Whether a target suits the prompt better than another, by their draws and shares: so each gets its share of all prompts. */
+export function suitsBetter(drawn: number, share: number, otherDrawn: number, otherShare: number): boolean {
+  if (share === otherShare) return drawn > otherDrawn;
+  return Math.log(drawn) * otherShare > Math.log(otherDrawn) * share;
 }
 
 /** Whether a target has so much more to do than its part of all requests that prompts go to their next home. */
