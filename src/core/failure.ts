@@ -71,10 +71,12 @@ export const FAILURES = {
     health: 'none',
     means: 'The prompt does not fit into the target’s context.',
   },
+  // A client may forge the header that shows a loop, and a loop that is tried again multiplies. The probe notices a target that is
+  // this server.
   loop: {
-    retry: 'elsewhere',
-    health: 'fault',
-    means: 'Status 508: the target is this server itself, or asks it.',
+    retry: 'never',
+    health: 'none',
+    means: 'Status 508: the request leads back to this server, or has come through too many servers.',
   },
 } as const satisfies Record<string, FailureMeaning>;
 

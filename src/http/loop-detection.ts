@@ -7,6 +7,7 @@ import { HOPS_HEADER } from '../core/backend.ts';
 import { ServingError } from '../core/errors.ts';
 import type { Step } from './context.ts';
 
+/** With this one: the next server is not to find too many, as it does not know who is to blame. */
 const MAX_HOPS = 8;
 /** What else the header may contain did not come from us, and is not passed on. */
 const INSTANCE_ID = /^[A-Za-z0-9_-]{1,64}$/;
@@ -28,9 +29,9 @@ export function loopStep(instanceId: string): Step {
         message:
           'This request came from this server itself: one of its targets leads back to it. The operator must change that target’s url.',
       });
-    if (ids.length > MAX_HOPS)
+    if (ids.length >= MAX_HOPS)
       throw new ServingError('loop_detected', {
-        message: `This request came through ${ids.length} servers like this one; at most ${MAX_HOPS} are allowed. The operator must shorten the chain.`,
+        message: `This request came through ${ids.length} servers like this one; with this one, at most ${MAX_HOPS} are allowed. The operator must shorten the chain.`,
       });
   };
 }

@@ -98,6 +98,36 @@ test('two servers that are each other’s target do not count tokens for ever', 
   expect(answer.status, answer.text).toBe(508);
 });
 
+test('a request with forged hops fails alone: its targets stay in service, and no other one is asked', async () => {
+  const model = await startOllamaStandIn({});
+  onTestFinished(() => model.close());
+  const behind = { backend: 'ollama', url: model.url, model: model.model };
+  const targets = await Promise.all([serverWith(behind), serverWith(behind)]);
+  const front = await serverWith(...targets.map(({ url }) => target(url)));
+  await Promise.all([...targets, front].map((server) => whenReady(server)));
+  const forged = Array.from({ length: 7 }, (_, index) => `forged-${index}`).join(', ');
+  for (const delivery of [
+    '/generate',
+    '/stream',
+    '/generate',
+    '/generate',
+    '/generate',
+    '/generate',
+    '/generate',
+  ]) {
+    const headers = { 'x-llm-serve-hops': forged };
+    const refused = await ask(`${front.url}${delivery}`, { body: { prompt: 'hello' }, headers });
+    expect([refused.status, refused.headers['x-attempts']]).toEqual([508, '1']);
+  }
+  const ready = await ask(`${front.url}/ready`);
+  const targetsInService = [{ health: 'ready' }, { health: 'ready' }];
+  expect(ready.json()).toMatchObject({ models: [{ targets: targetsInService }] });
+  const tooMany = { 'x-llm-serve-hops': `${forged}, forged-7` };
+  const refused = await ask(`${front.url}/generate`, { body: { prompt: 'hello' }, headers: tooMany });
+  expect([refused.status, refused.headers['x-attempts']]).toEqual([508, '0']);
+  expect((await generate(front, { prompt: 'hello' })).status).toBe(200);
+});
+
 test('three servers in a row are no loop', async () => {
   const model = await startOllamaStandIn({});
   onTestFinished(() => model.close());

@@ -123,7 +123,10 @@ export const FAULTS = {
     'retry-after': '1',
   }),
   'status-504': status(504, 'a proxy gave up', 'server_error', 'backend_error'),
-  'status-508': status(508, 'a loop of servers', 'loop', 'loop_detected'),
+  'status-508': {
+    ...status(508, 'a loop of servers', 'loop', 'loop_detected'),
+    phase: 'rejected',
+  },
   'status-529': status(529, 'overloaded', 'overloaded', 'no_backend_available'),
   'not-http': {
     title: 'Bytes that are not HTTP',
