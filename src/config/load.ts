@@ -8,7 +8,7 @@ import type { SchemaNode } from '../schema/schema.ts';
 import { compileCheck, describeViolation, showWithoutContents } from '../schema/violation.ts';
 import type { Config } from './config.ts';
 import { ConfigError, resolveModels, type Shortcuts, shortcutModel } from './config.ts';
-import { checkRules, chooseRateLimit } from './rules.ts';
+import { adminNotices, checkRules, chooseRateLimit } from './rules.ts';
 import { ConfigSchema, type ConfigValues } from './schema.ts';
 import {
   SETTINGS,
@@ -62,7 +62,11 @@ export function loadConfig(given: ConfigSources): LoadedConfig {
     default_model: checked.value.default_model ?? models[0]?.id ?? '',
   };
   checkRules(config);
-  return { config, warnings: unknownVariables(sources.environment), notices: [notice] };
+  return {
+    config,
+    warnings: unknownVariables(sources.environment),
+    notices: [notice, ...adminNotices(config)],
+  };
 }
 
 function readFile(file: { name: string; text: string }, environment: ConfigSources['environment']): Tree {

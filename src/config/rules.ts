@@ -179,6 +179,14 @@ export function isLoopbackHost(host: string): boolean {
   return ipaddr.isValid(bare) && ipaddr.process(bare).range() === 'loopback';
 }
 
+/** For the log: where others use the server, and a proxy on this machine may lend them what programs of this machine may do. */
+export function adminNotices({ auth }: Pick<ConfigValues, 'auth'>): string[] {
+  if (auth.admin_keys.length > 0 || auth.api_keys.length === 0) return [];
+  return [
+    'Administration: programs of this machine may call /admin without a key, as auth.admin_keys is empty. Behind a proxy on this machine, set it.',
+  ];
+}
+
 interface RateLimitChoice {
   readonly enabled: boolean;
   /** For the log: on or off, and why. */

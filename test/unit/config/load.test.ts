@@ -67,6 +67,14 @@ describe('the configuration', () => {
     expect(notices.join()).toMatch(enabled ? /^Rate limit: 60 requests/ : /^Rate limit: off, as /);
   });
 
+  it('tells who shares a server by API keys that /admin needs none on this machine', () => {
+    const noticesOf = (auth: object) => load({ text: JSON.stringify({ auth }) }).notices.join();
+    const api_keys = ['a-client-key'];
+    expect(noticesOf({ api_keys })).toContain('auth.admin_keys is empty');
+    expect(noticesOf({ api_keys, admin_keys: ['an-admin-key'] })).not.toContain('admin');
+    expect(noticesOf({})).not.toContain('admin');
+  });
+
   it('prefers the flag to the environment to the file to the default', () => {
     const text = 'server: { port: 1111, host: localhost, body_limit_bytes: 9 }';
     const environment = { LLM_SERVE_SERVER__PORT: '2222', LLM_SERVE_SERVER__HOST: '::1' };
