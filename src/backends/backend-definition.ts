@@ -69,7 +69,7 @@ export const commonTargetKeys = {
     Type.Integer({
       minimum: 1,
       description:
-        'For an answer that is requested in one piece, instead of the two limits above. Unset: the request’s own limit.',
+        'For an answer that is requested in one piece, instead of the two limits above. Unset: the request’s own limit; and where another target or a fallback model could answer, the answer is streamed from the server, so that the two limits hold.',
     }),
   ),
 };

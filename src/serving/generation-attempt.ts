@@ -29,6 +29,8 @@ export interface GenerationCall extends SlotCall, Pick<GenerateOptions, 'deliver
 export interface GenerationServices extends SlotServices {
   /** Undefined where none of the model's targets caches prefixes. */
   cacheIsolationOf(model: string): CacheIsolation | undefined;
+  /** Another target, or a fallback model, might answer in place of one of the model's targets. */
+  hasAlternatives(model: string): boolean;
   /** Prompts of this model that begin alike go to the same target. */
   routesByPrefix(model: string): boolean;
   /** Settings that a backend does not support are dropped instead of refused. */
@@ -196,7 +198,7 @@ export class GenerationAttempt implements GenerationSink, SlotWork {
       this.fail(new ServingError('backend_error', { failure: 'unsupported' }));
       return;
     }
-    const { trace, client, delivery = 'stream', promptTokensFirst = false, hops } = this.#call;
+    const { trace, client, promptTokensFirst = false, hops } = this.#call;
     const onUnstreamed = () => {
       trace.unstreamed = true;
       this.#watch?.expectWhole(target.answerTimeoutMs);
@@ -207,7 +209,7 @@ export class GenerationAttempt implements GenerationSink, SlotWork {
       isFirst = false;
     };
     const options = {
-      delivery,
+      delivery: this.#deliveryFrom(target),
       promptTokensFirst,
       onUnstreamed,
       onMalformedEvent,
@@ -227,6 +229,17 @@ export class GenerationAttempt implements GenerationSink, SlotWork {
     if (!this.#owner.isPaused) return;
     this.#generation.pause();
     this.#watch?.paused();
+  }
+
+  /**
+   * In one piece only where that piece has a time limit of its own, or nothing else could answer: of a target that is silent until the
+   * whole answer is there, nobody can tell whether it works or hangs (decision 0052).
+   */
+  #deliveryFrom({ answerTimeoutMs }: Target): 'whole' | 'stream' {
+    const { delivery, request } = this.#call;
+    if (delivery !== 'whole') return 'stream';
+    const mustBeSeen = answerTimeoutMs === undefined && this.#services.hasAlternatives(request.model);
+    return mustBeSeen ? 'stream' : 'whole';
   }
 
   /**

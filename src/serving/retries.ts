@@ -72,6 +72,8 @@ const UNSERVED: ReadonlySet<ErrorCode> = new Set([
 
 /** In a long pause, whether another target has come up. */
 const LOOK_EVERY_MS = 500;
+/** Where all targets are gone: for so long it is looked whether one is back. A server that is restarted is, within seconds. */
+const RETURN_WITHIN_MS = 5000;
 
 export class Retries {
   readonly #call: RetriedCall;
@@ -87,6 +89,8 @@ export class Retries {
   #minContextSize: number | undefined;
   #tries = 0;
   #silences = 0;
+  /** When the queue first had no target for it, after it had been tried. */
+  #goneSince: Milliseconds | undefined;
   #last: { readonly error: ServingError; readonly cause: FailureCause } | undefined;
 
   constructor(call: RetriedCall, services: RetryServices, request: RetriedRequest) {
@@ -96,6 +100,7 @@ export class Retries {
     this.#model = call.request.model;
     this.#fallbacks = [...services.retries.fallbacksOf(call.request.model)];
     this.#minContextSize = undefined;
+    this.#goneSince = undefined;
     this.#last = undefined;
   }
 
@@ -145,6 +150,10 @@ export class Retries {
       return;
     }
     if (last !== undefined) {
+      if (this.#mayReturn(last.cause)) {
+        this.#pause(LOOK_EVERY_MS);
+        return;
+      }
       this.#tries += 1;
       this.#decide(last, undefined);
       return;
@@ -153,6 +162,17 @@ export class Retries {
     this.#reportSkipped(fallback);
     if (fallback === undefined) this.#request.fail(error);
     else this.#askModel(fallback);
+  }
+
+  /** No target of any model is left that could take it, but one of its own may only have been restarted. */
+  #mayReturn(cause: FailureCause): boolean {
+    const { clock, dispatcher, retries } = this.#services;
+    const now = clock.now();
+    this.#goneSince ??= now;
+    const isInTime = now < Math.min(this.#goneSince + RETURN_WITHIN_MS, this.#call.deadlineAt);
+    if (!isInTime || meaningOf(cause).retry !== 'any' || this.#tries >= retries.maxTries()) return false;
+    const needs = { avoid: this.#barred, minContextSize: this.#minContextSize };
+    return dispatcher.alternative(this.#model, needs) === undefined && this.#nextFallback() === undefined;
   }
 
   #decide(

@@ -22,7 +22,14 @@ import type { GenerationCall, GenerationServices } from './generation-attempt.ts
 import { LeavingTargets, type MonitoredTarget } from './leaving-targets.ts';
 import { logChange, warnOfSlots } from './target-log.ts';
 import { TargetMonitor } from './target-monitor.ts';
-import { isMissing, slotCountOf, type Target, Targets, type TargetsOptions } from './targets.ts';
+import {
+  isMissing,
+  type Readiness,
+  slotCountOf,
+  type Target,
+  Targets,
+  type TargetsOptions,
+} from './targets.ts';
 
 interface ServingOptions extends TargetsOptions {
   readonly clock: Clock;
@@ -117,6 +124,8 @@ export class Serving {
       routesByPrefix: (model) => options.scheduler.routing.prefixAffinity && this.#of(model).length > 1,
       findTarget: (model, id) => this.#find(model, id),
       isMissing: (model) => isMissing(this.#of(model)),
+      hasAlternatives: (model) =>
+        this.#of(model).length > 1 || (options.fallbackModels.get(model)?.length ?? 0) > 0,
       onAttemptEnded: this.#onAttemptEnded,
       retries: {
         maxTries: () => options.retry.attempts,
@@ -216,6 +225,11 @@ export class Serving {
     const generation = new ServedGeneration(call, sink, this.#services);
     generation.enqueue();
     return generation;
+  }
+
+  readiness(): Readiness {
+    const { retries } = this.#services;
+    return this.#targets.readiness({ draining: this.drain.draining, fallbacksOf: retries.fallbacksOf });
   }
 
   embed(call: EmbeddingCall): Promise<Embeddings> {

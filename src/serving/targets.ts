@@ -194,14 +194,27 @@ export class Targets {
     return this.#cacheIsolations.get(model);
   }
 
-  /** The answer of GET /ready, from what the monitors know; asks no backend. */
-  readiness({ draining }: { readonly draining: boolean }): Readiness {
-    const models = [...this.#models].map(([id, targets]) => modelReadiness(id, targets));
+  /**
+   * The answer of GET /ready, from what the monitors know; asks no backend. A default model that a fallback model answers for can be
+   * served.
+   */
+  readiness({
+    draining,
+    fallbacksOf = () => [],
+  }: {
+    readonly draining: boolean;
+    readonly fallbacksOf?: (model: ModelId) => readonly ModelId[];
+  }): Readiness {
+    const models = [...this.#models].map(([id, targets]) => {
+      const own = modelReadiness(id, targets);
+      if (own.status === 'ready') return own;
+      const fallback = fallbacksOf(id).find((other) => this.of(other).some(getsRequests));
+      return fallback === undefined ? own : { ...own, fallback };
+    });
     if (draining) return { status: 'not_ready', reason: 'draining', models };
-    const { status, reason } = models.find(({ id }) => id === this.defaultModel) ?? {
-      status: 'not_ready' as const,
-    };
-    return { status, ...(reason === undefined ? {} : { reason }), models };
+    const model = models.find(({ id }) => id === this.defaultModel);
+    if (model?.status === 'ready' || model?.fallback !== undefined) return { status: 'ready', models };
+    return { status: 'not_ready', ...(model?.reason !== undefined && { reason: model.reason }), models };
   }
 }
 
@@ -250,6 +263,8 @@ interface ModelReadiness {
   readonly id: ModelId;
   readonly status: 'ready' | 'not_ready';
   readonly reason?: NotReadyReason;
+  /** The model that answers for it meanwhile. */
+  readonly fallback?: ModelId;
   readonly targets: readonly {
     readonly name: string;
     readonly backend: string;

@@ -40,6 +40,7 @@ const ModelStatus = Type.Object({
   id: Type.String(),
   status: Type.Enum(['ready', 'not_ready']),
   reason: Type.Optional(Type.String()),
+  fallback: Type.Optional(Type.String({ description: 'The model that answers for it meanwhile.' })),
   targets: Type.Array(
     Type.Object({
       name: Type.String(),
@@ -77,7 +78,7 @@ export const DESCRIBED_OPERATIONS: readonly DescribedOperation[] = [
     path: '/ready',
     summary: 'Readiness',
     description:
-      'Whether the default model can be served now, and the state of every target, from background probes.',
+      'Whether the default model, or a fallback model in its place, can be served now, and the state of every target, from background probes.',
     answers: {
       200: json(ReadyAnswer),
       403: json(ErrorAnswer),
@@ -107,7 +108,7 @@ export function operationsRoutes(options: OperationsOptions): readonly EdgeRoute
       context.answerJson(200, health);
     }),
     pageRoute('/ready', (context) => {
-      const readiness = serving.targets.readiness({ draining: serving.drain.draining });
+      const readiness = serving.readiness();
       if (readiness.status === 'not_ready') {
         context.setHeader('retry-after', READINESS_RETRY_SECONDS);
         context.setHeader('x-reject-reason', readiness.reason ?? 'not_ready');

@@ -496,6 +496,61 @@ describe('a fallback model', () => {
   });
 });
 
+describe('a request whose only target is gone', () => {
+  async function killedAfterDispatch() {
+    const models = new ServedModels({ one: {} });
+    models.serving.start();
+    const asked = models.ask();
+    await models.clock.settle();
+    models.backend('one').status = { state: 'unreachable', loaded: false };
+    models.lastAt('one').fail(failure('reset'));
+    await models.clock.advance(1500);
+    return { models, asked };
+  }
+
+  it('is tried there again when it is back within seconds', async () => {
+    const { models, asked } = await killedAfterDispatch();
+    expect(asked.outcome()).toBeUndefined();
+    models.backend('one').status = { state: 'ready', loaded: true };
+    await models.clock.advance(1000);
+    for (const event of [START, TEXT, FINISH]) models.lastAt('one').send(event);
+    await models.clock.settle();
+    expect(asked.outcome()).toBe('finished');
+    expect(asked.trace.attempts).toHaveLength(2);
+    await models.serving.close();
+  });
+
+  it('fails with what happened when it does not come back', async () => {
+    const { models, asked } = await killedAfterDispatch();
+    await models.clock.advance(6000);
+    expect(asked.error()).toMatchObject({ code: 'backend_error', message: 'it failed: reset' });
+    expect(asked.ends()).toBe(1);
+    expect(models.waiting() + models.slotsUsed()).toBe(0);
+    await models.serving.close();
+  });
+});
+
+describe('a whole answer is asked for in one piece', () => {
+  it.each([
+    { title: 'where nothing else could answer', targets: { one: {} }, expected: 'whole' },
+    {
+      title: 'where the piece has a time limit',
+      targets: { one: { answerTimeoutMs: 9 }, b: {} },
+      expected: 'whole',
+    },
+    {
+      title: 'but not where a hanging target would be waited for in vain',
+      targets: { one: {}, b: {} },
+      expected: 'stream',
+    },
+  ])('$title', async ({ targets, expected }) => {
+    const models = new ServedModels(targets);
+    models.ask({ delivery: 'whole' });
+    await models.clock.settle();
+    expect(models.lastAt('one').delivery).toBe(expected);
+  });
+});
+
 describe('an embedding that fails', () => {
   const VECTORS = { vectors: [[1, 0]], promptTokens: 5 };
 

@@ -115,6 +115,15 @@ describe('a model’s tokenizer', () => {
 });
 
 describe('readiness', () => {
+  it('of a default model whose fallback model answers is ready, and names that one', () => {
+    const down = targetWith({ state: 'unreachable', loaded: false }).target;
+    const targets = targetsOf(down, targetWith(READY, { model: 'b' }).target);
+    const { status, models } = targets.readiness({ draining: false, fallbacksOf: () => ['a', 'b'] });
+    expect(status).toBe('ready');
+    expect(models[0]).toMatchObject({ id: 'm', status: 'not_ready', fallback: 'b' });
+    expect(targets.readiness({ draining: false }).status).toBe('not_ready');
+  });
+
   const status = (state: TargetStatus['state'], more: Partial<TargetStatus> = {}): TargetStatus => ({
     state,
     loaded: false,
