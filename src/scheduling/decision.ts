@@ -85,6 +85,8 @@ export interface TargetNeeds {
   readonly avoid: ReadonlySet<TargetId>;
   /** Targets whose context is known to be smaller never get it. */
   readonly minContextSize?: number | undefined;
+  /** It may wait for the end of another request's trial. Absent: such a target counts as away, as a trial may take as long as an answer. */
+  readonly awaitsTrial?: boolean;
 }
 
 /**

@@ -14,7 +14,7 @@ import type { QueuedRequest } from './queued-request.ts';
 import { hashOfName } from './rendezvous.ts';
 import { nextTurn, type RoutingOptions } from './routing.ts';
 import { ServerLoad } from './server-load.ts';
-import { hasRoom, meets, serves, type Target } from './target.ts';
+import { hasRoom, isOpenTo, meets, serves, type Target } from './target.ts';
 import { TargetChoice } from './target-choice.ts';
 import { WorkSum } from './work.ts';
 
@@ -197,15 +197,16 @@ export class Slots {
     return hasRoom(target, tokens, this.#options.maxTokensInFlight);
   }
 
-  /** What the targets that serve now, or are ejected, offer such a request; undefined where none may get it. */
+  /** What the targets that serve it now, or are ejected, offer such a request; undefined where none may get it. */
   alternative(needs: TargetNeeds): Alternative | undefined {
     let found = false;
     let healthy = false;
     let inService = false;
     for (const target of this.#list) {
-      if (!(serves(target) || target.state === 'ejected') || !meets(target, needs)) continue;
+      const isOpen = isOpenTo(target, needs);
+      if (!(isOpen || target.state === 'ejected') || !meets(target, needs)) continue;
       found = true;
-      inService ||= serves(target);
+      inService ||= isOpen;
       healthy ||= target.state === 'ready' && !target.degraded;
     }
     return found ? { healthy, inService } : undefined;
@@ -214,7 +215,7 @@ export class Slots {
   /** A target that may get such a request serves now, or will when it has loaded. */
   isWorthWaiting(needs: TargetNeeds): boolean {
     for (const target of this.#list)
-      if ((serves(target) || IS_COMING.has(target.state)) && meets(target, needs)) return true;
+      if ((isOpenTo(target, needs) || IS_COMING.has(target.state)) && meets(target, needs)) return true;
     return false;
   }
 

@@ -39,6 +39,11 @@ export function meets({ id, contextSize }: Target, { avoid, minContextSize = 0 }
   return !avoid.has(id) && (contextSize === undefined || contextSize >= minContextSize);
 }
 
+/** It serves, and is not busy with its trial, unless the request may wait for the end of that. */
+export function isOpenTo(target: Target, { awaitsTrial = false }: TargetNeeds): boolean {
+  return serves(target) && (awaitsTrial || target.trial === undefined);
+}
+
 /** `maxTokens`: of all that runs there. */
 export function hasRoom(target: Target, tokens: number, maxTokens: number): boolean {
   const { state, used, slots, tokensInFlight, trial } = target;

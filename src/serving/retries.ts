@@ -183,15 +183,21 @@ export class Retries {
     const { clock, dispatcher, retries } = this.#services;
     const now = clock.now();
     this.#last = failure;
-    const needs = { avoid: this.#failed, minContextSize: this.#minContextSize };
+    const mayReturn = this.#failed.size > this.#barred.size;
     const fallback = this.#nextFallback();
+    const needs = {
+      avoid: this.#failed,
+      minContextSize: this.#minContextSize,
+      // Better than an error.
+      awaitsTrial: !mayReturn && fallback === undefined,
+    };
     const decision = decideRetry({
       cause,
       tries: this.#tries,
       maxTries: retries.maxTries(),
       silences: this.#silences,
       other: dispatcher.alternative(this.#model, needs),
-      mayReturn: this.#failed.size > this.#barred.size,
+      mayReturn,
       hasFallbackModel: fallback !== undefined,
       timeLeftMs: this.#call.deadlineAt - now,
       retryAfterMs,
@@ -247,7 +253,14 @@ export class Retries {
 
   #again(kind: RetryKind, avoid: ReadonlySet<TargetId>): void {
     const firstQueuedAt = this.#call.trace.enqueuedAt ?? 0;
-    const place = { avoid: new Set(avoid), minContextSize: this.#minContextSize, firstQueuedAt };
+    const isLast = this.#tries + 1 >= this.#services.retries.maxTries();
+    const place = {
+      avoid: new Set(avoid),
+      minContextSize: this.#minContextSize,
+      firstQueuedAt,
+      // If the queue rejected it, it would have to fail.
+      awaitsTrial: isLast || this.#failed.size === this.#barred.size,
+    };
     this.#request.again({ model: this.#model, kind, place });
   }
 

@@ -13,7 +13,9 @@ function start(targets: Readonly<Record<string, Partial<SchedulerTarget>>>) {
   for (const [id, changes] of Object.entries(targets)) set(id, changes);
   const again = (id: string, place: Partial<RetryPlace> & { readonly deadlineAt?: number } = {}) => {
     const { avoid = new Set<string>(), minContextSize, firstQueuedAt = 0, deadlineAt = FAR } = place;
-    scheduler.enqueue(entry(id, { deadlineAt, retry: { avoid, minContextSize, firstQueuedAt } }), 0);
+    const { awaitsTrial = false } = place;
+    const retry = { avoid, minContextSize, firstQueuedAt, awaitsTrial };
+    scheduler.enqueue(entry(id, { deadlineAt, retry }), 0);
   };
   /** `id target`, or `id code`. */
   const tick = (now = 0) =>
@@ -118,6 +120,35 @@ describe('a request that is tried again', () => {
     again('retry');
     scheduler.enqueue(entry('new'), 0);
     expect(tick()).toEqual(['retry one', 'new back']);
+  });
+});
+
+describe('a request that is tried again while another request is the trial of its last target', () => {
+  function duringTrial() {
+    const started = start({ failed: {}, back: { state: 'probing' } });
+    started.scheduler.enqueue(entry('trial'), 0);
+    expect(started.tick()).toEqual(['trial back']);
+    return { ...started, avoid: new Set(['failed']) };
+  }
+
+  it('is rejected, as another’s answer may take as long as its time limit', () => {
+    const { again, tick, scheduler, avoid } = duringTrial();
+    expect(scheduler.alternative('m', { avoid })).toBeUndefined();
+    again('retry', { avoid });
+    expect(tick()).toEqual(['retry no_backend_available']);
+  });
+
+  it('waits for the end of the trial where it would have to fail otherwise', () => {
+    const { again, set, tick, scheduler, avoid } = duringTrial();
+    expect(scheduler.alternative('m', { avoid, awaitsTrial: true })).toEqual({
+      healthy: false,
+      inService: true,
+    });
+    again('retry', { avoid, awaitsTrial: true });
+    expect(tick()).toEqual([]);
+    scheduler.release('trial', COMPLETED, 0);
+    set('back', { state: 'ready' });
+    expect(tick()).toEqual(['retry back']);
   });
 });
 

@@ -51,6 +51,25 @@ describe('an ejected target', () => {
     await models.serving.close();
   });
 
+  it('does not hold up a failed request while it answers another one on trial', async () => {
+    const { models, health } = await withOneEjected();
+    await models.clock.advance(1500);
+    expect(health()).toEqual(['probing', 'ready']);
+    const trial = models.ask();
+    await models.clock.settle();
+    const asked = models.ask();
+    await models.clock.settle();
+    models.lastAt('two').fail(FAULT);
+    await models.clock.advance(200);
+    models.lastAt('two').send(FINISH);
+    await models.clock.settle();
+    expect(asked.outcome()).toBe('finished');
+    expect(asked.trace.attempts?.map(({ target }) => target)).toEqual(['two', 'two']);
+    expect(trial.outcome()).toBeUndefined();
+    models.lastAt('one').send(FINISH);
+    await models.serving.close();
+  });
+
   it('gets no failed request while another target in service is left for it', async () => {
     const models = new ServedModels({ one: {}, two: {}, three: {} });
     models.serving.start();
