@@ -236,7 +236,7 @@ const retry = Type.Object(
       maximum: 10,
       default: 3,
       description:
-        'How often one request is tried at most, while its client has received nothing; 1: never again.',
+        'How often one request is tried at most, by fallback models too, while its client has received nothing. Where a fallback model can answer, the last attempt is kept for it. 1: never again.',
     }),
     budget_percent: Type.Number({
       minimum: 0,

@@ -11,9 +11,12 @@ import type { Alternative } from './decision.ts';
 export interface FailedTry {
   /** Undefined: the request itself was rejected. */
   readonly cause: FailureCause | undefined;
-  /** How often it was tried, this time included. */
+  /** How often a target was asked, this time included. */
   readonly tries: number;
+  /** Of `tries`, those of all models together. */
   readonly maxTries: number;
+  /** How often the queue of the model then had no target for it. So often it is no longer worth asking there, but another model may be. */
+  readonly rejections: number;
   /** How often a target was silent for too long, this time included. */
   readonly silences: number;
   /** Of the model's targets that have not failed this request; undefined: there is none. */
@@ -41,26 +44,32 @@ const FIRST_BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 2000;
 
 /**
- * 1. What the request itself caused, and a second silence, is final; 2. another target gets it at once; 3. then another model; 4. then a
+ * 1. What the request itself caused, and a second silence, is final; 2. another target gets it at once; 3. then another model, which one try is kept for; 4. then a
  * target that failed it already, after a pause, if the time is left and the budget allows it.
  */
 export function decideRetry(failed: FailedTry): RetryDecision {
-  const { cause, tries, maxTries, other, hasBudget, timeLeftMs } = failed;
+  const { cause, maxTries, other, hasBudget, timeLeftMs } = failed;
   if (cause === undefined || timeLeftMs <= 0) return FAIL;
   const { retry } = meaningOf(cause);
   if (retry === 'never' || (isSilence(cause) && failed.silences > 1)) return FAIL;
-  const hasTries = tries < maxTries;
+  const tries = failed.tries + failed.rejections;
+  const hasTries = tries < triesAtModel(maxTries, failed.hasFallbackModel);
   // An ejected target may answer; another model does.
   const isWorse = other?.inService === false && failed.hasFallbackModel;
   const mayGoElsewhere = other !== undefined && !isWorse && (other.healthy || hasBudget);
   if (hasTries && mayGoElsewhere) return { type: 'elsewhere', isCharged: !other.healthy };
-  if (failed.hasFallbackModel) return { type: 'other-model' };
+  if (failed.hasFallbackModel && failed.tries < maxTries) return { type: 'other-model' };
   if (!hasTries) return FAIL;
   if (other !== undefined) return LACKS_BUDGET;
   if (!failed.mayReturn) return FAIL;
   const afterMs = Math.max(backoffMs(tries, failed.random), failed.retryAfterMs ?? 0);
   if (afterMs >= timeLeftMs) return FAIL;
   return hasBudget ? { type: 'here', afterMs, isCharged: true } : LACKS_BUDGET;
+}
+
+/** The last try is kept for the fallback model, unless it is the only one. */
+export function triesAtModel(maxTries: number, hasFallbackModel: boolean): number {
+  return hasFallbackModel && maxTries > 1 ? maxTries - 1 : maxTries;
 }
 
 const FAIL: RetryDecision = { type: 'fail', lacksBudget: false };

@@ -12,7 +12,7 @@ import type { ModelId } from '../core/generation.ts';
 import type { RequestTrace, RetryKind } from '../core/request-trace.ts';
 import type { RetryPlace, TargetId } from '../scheduling/decision.ts';
 import type { RetryBudget } from '../scheduling/retry-budget.ts';
-import { decideRetry, isSilence } from '../scheduling/retry-policy.ts';
+import { decideRetry, isSilence, triesAtModel } from '../scheduling/retry-policy.ts';
 import { deadlineError } from './deadline-error.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { Target } from './targets.ts';
@@ -87,7 +87,10 @@ export class Retries {
   /** Of those, the ones that never get it again. */
   readonly #barred = new Set<TargetId>();
   #minContextSize: number | undefined;
+  /** How often a target was asked. */
   #tries = 0;
+  /** How often the queue of `#model` had no target for the request after it had failed. */
+  #rejections = 0;
   #silences = 0;
   /** When the queue first had no target for it, after it had been tried. */
   #goneSince: Milliseconds | undefined;
@@ -123,8 +126,8 @@ export class Retries {
 
   /** Another target of the model could take the request now, instead of `from`. */
   canMoveOn(from: Target): boolean {
-    const { dispatcher, retries } = this.#services;
-    if (this.#tries + 1 >= retries.maxTries()) return false;
+    const { dispatcher } = this.#services;
+    if (this.#tries + 1 >= this.#triesAtModel(this.#nextFallback())) return false;
     const avoid = new Set([...this.#failed, from.id]);
     return (
       dispatcher.alternative(this.#model, { avoid, minContextSize: this.#minContextSize })?.inService === true
@@ -141,7 +144,7 @@ export class Retries {
       this.#minContextSize = Math.max(this.#minContextSize ?? 0, (target.status.contextSize ?? 0) + 1);
   }
 
-  /** The queue gave it no slot: where it has failed before, that counts as a failure of the same cause. */
+  /** The queue gave it no slot. After a failure, what follows is decided by the cause of that one. */
   #rejected(error: ServingError): void {
     const last = this.#last;
     if (!UNSERVED.has(error.code)) {
@@ -154,7 +157,7 @@ export class Retries {
         this.#pause(LOOK_EVERY_MS);
         return;
       }
-      this.#tries += 1;
+      this.#rejections += 1;
       this.#decide(last, undefined);
       return;
     }
@@ -195,6 +198,7 @@ export class Retries {
       cause,
       tries: this.#tries,
       maxTries: retries.maxTries(),
+      rejections: this.#rejections,
       silences: this.#silences,
       other: dispatcher.alternative(this.#model, needs),
       mayReturn,
@@ -253,13 +257,14 @@ export class Retries {
 
   #again(kind: RetryKind, avoid: ReadonlySet<TargetId>): void {
     const firstQueuedAt = this.#call.trace.enqueuedAt ?? 0;
-    const isLast = this.#tries + 1 >= this.#services.retries.maxTries();
+    const fallback = this.#nextFallback();
+    const isLast = this.#tries + this.#rejections + 1 >= this.#triesAtModel(fallback);
     const place = {
       avoid: new Set(avoid),
       minContextSize: this.#minContextSize,
       firstQueuedAt,
-      // If the queue rejected it, it would have to fail.
-      awaitsTrial: isLast || this.#failed.size === this.#barred.size,
+      // Otherwise it would have to fail if the queue rejected it.
+      awaitsTrial: fallback === undefined && (isLast || this.#failed.size === this.#barred.size),
     };
     this.#request.again({ model: this.#model, kind, place });
   }
@@ -267,11 +272,16 @@ export class Retries {
   #askModel(model: ModelId): void {
     this.#fallbacks.splice(0, this.#fallbacks.indexOf(model) + 1);
     this.#model = model;
+    this.#rejections = 0;
     this.#failed.clear();
     this.#barred.clear();
     if (this.#minContextSize === undefined)
       this.#request.again({ model, kind: 'other_model', place: undefined });
     else this.#again('other_model', this.#failed);
+  }
+
+  #triesAtModel(fallback: ModelId | undefined): number {
+    return triesAtModel(this.#services.retries.maxTries(), fallback !== undefined);
   }
 
   /** The first of the fallback models that can answer. */

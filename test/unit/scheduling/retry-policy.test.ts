@@ -12,6 +12,7 @@ function failed(changes: Partial<FailedTry> = {}): FailedTry {
     cause: 'server_error',
     tries: 1,
     maxTries: 3,
+    rejections: 0,
     silences: 0,
     other: undefined,
     mayReturn: true,
@@ -57,12 +58,24 @@ describe('a try that failed', () => {
     expect(decideRetry(failed({ other, hasBudget: false })).type).toBe('fail');
   });
 
-  it('is the last one when all have been used up, except for another model', () => {
+  it('is the last one when all have been used up, whatever model is left', () => {
     expect(decideRetry(failed({ tries: 3, other: HEALTHY })).type).toBe('fail');
-    expect(decideRetry(failed({ tries: 3, other: HEALTHY, hasFallbackModel: true })).type).toBe(
+    expect(decideRetry(failed({ tries: 3, other: HEALTHY, hasFallbackModel: true })).type).toBe('fail');
+    expect(decideRetry(failed({ maxTries: 1, hasFallbackModel: true })).type).toBe('fail');
+    expect(decideRetry(failed({ maxTries: 1, other: HEALTHY })).type).toBe('fail');
+  });
+
+  it('leaves the last one to another model', () => {
+    expect(decideRetry(failed({ tries: 1, other: HEALTHY, hasFallbackModel: true })).type).toBe('elsewhere');
+    expect(decideRetry(failed({ tries: 2, other: HEALTHY, hasFallbackModel: true })).type).toBe(
       'other-model',
     );
-    expect(decideRetry(failed({ maxTries: 1, other: HEALTHY })).type).toBe('fail');
+  });
+
+  it('that the queue then had no target for is not asked again and again there, but of another model', () => {
+    const rejected = { tries: 1, rejections: 2 };
+    expect(decideRetry(failed(rejected)).type).toBe('fail');
+    expect(decideRetry(failed({ ...rejected, hasFallbackModel: true })).type).toBe('other-model');
   });
 
   it.each(['first_token_timeout', 'stalled'] as const)('by a second %s is final', (cause) => {
@@ -119,11 +132,12 @@ it('retries while all targets fail are charged', () => {
   expect(decideRetry(failed({ other: FAILING }))).toEqual({ type: 'elsewhere', isCharged: true });
 });
 
-it('whatever happens: no more tries than allowed at one model, no pause beyond the time left, no charge without budget', () => {
+it('whatever happens: no more tries than allowed, no pause beyond the time left, no charge without budget', () => {
   const anything = fc.record<FailedTry>({
     cause: fc.constantFrom(undefined, ...cases),
     tries: fc.integer({ min: 1, max: 12 }),
     maxTries: fc.integer({ min: 1, max: 10 }),
+    rejections: fc.integer({ min: 0, max: 3 }),
     silences: fc.integer({ min: 0, max: 3 }),
     other: fc.constantFrom(undefined, HEALTHY, FAILING),
     mayReturn: fc.boolean(),
@@ -139,11 +153,12 @@ it('whatever happens: no more tries than allowed at one model, no pause beyond t
       if (decision.type === 'fail') return;
       expect(situation.cause).toBeDefined();
       expect(situation.timeLeftMs).toBeGreaterThan(0);
+      expect(situation.tries).toBeLessThan(situation.maxTries);
       if (decision.type === 'other-model') {
         expect(situation.hasFallbackModel).toBe(true);
         return;
       }
-      expect(situation.tries).toBeLessThan(situation.maxTries);
+      expect(situation.tries + situation.rejections).toBeLessThan(situation.maxTries);
       if (decision.isCharged) expect(situation.hasBudget).toBe(true);
       if (decision.type === 'here') expect(decision.afterMs).toBeLessThan(situation.timeLeftMs);
       else expect(situation.other).toBeDefined();

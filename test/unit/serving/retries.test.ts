@@ -395,7 +395,7 @@ describe('a fallback model', () => {
   const MODELS = { one: {}, two: { model: 'second' }, three: { model: 'third' } };
 
   it('is asked when each target has failed, then the next in the chain, and no model twice', async () => {
-    const models = new ServedModels(MODELS, { fallbackModels: FALLBACKS, retry: { attempts: 1 } });
+    const models = new ServedModels(MODELS, { fallbackModels: FALLBACKS, retry: { attempts: 3 } });
     const asked = models.ask();
     for (const target of ['one', 'two', 'three']) {
       await models.clock.settle();
@@ -410,6 +410,38 @@ describe('a fallback model', () => {
       ['third', 'other_model'],
     ]);
     expect(asked.ends()).toBe(1);
+  });
+
+  it('is asked within the attempts: the last one is kept for it, and no more follow', async () => {
+    const models = new ServedModels(
+      { ...MODELS, other: {} },
+      { fallbackModels: FALLBACKS, retry: { attempts: 2 } },
+    );
+    const asked = models.ask();
+    for (const target of ['one', 'two']) {
+      await models.clock.settle();
+      models.lastAt(target).fail(failure('server_error'));
+    }
+    await models.clock.advance(5000);
+    expect(asked.outcome()).toBe('backend_error');
+    expect(asked.trace.attempts?.map(({ model }) => model)).toEqual(['m', 'second']);
+    expect(asked.ends()).toBe(1);
+  });
+
+  it('is not asked after the only attempt, but where the queue has no target for it', async () => {
+    const models = new ServedModels(
+      { ...MODELS, two: { model: 'second', status: { state: 'unreachable', loaded: false } } },
+      { fallbackModels: { m: ['third'], second: ['third'] }, retry: { attempts: 1 } },
+    );
+    const failed = models.ask();
+    const rejected = models.ask({ model: 'second' });
+    await models.clock.settle();
+    models.lastAt('one').fail(failure('server_error'));
+    models.lastAt('three').send(FINISH);
+    await models.clock.advance(5000);
+    expect(failed.outcome()).toBe('backend_error');
+    expect([rejected.outcome(), rejected.trace.servedModel]).toEqual(['finished', 'third']);
+    expect(models.runsAt('three')).toHaveLength(1);
   });
 
   it('is asked at once where the model has no usable target, instead of no_backend_available', async () => {
@@ -450,7 +482,7 @@ describe('a fallback model', () => {
     const cannot = { status: { state: 'ready', loaded: true, abilities: ['generate'] } } as const;
     const models = new ServedModels(
       { one: {}, two: { ...cannot, model: 'second' }, three: { model: 'third' } },
-      { fallbackModels: FALLBACKS, retry: { attempts: 1 } },
+      { fallbackModels: FALLBACKS, retry: { attempts: 2 } },
     );
     const asked = models.ask({ request: { tools: { tools: [{ name: 'clock' }], choice: 'auto' } } });
     await models.clock.settle();
@@ -464,9 +496,11 @@ describe('a fallback model', () => {
   });
 
   it('is not asked for an answer to token ids, which are others there', async () => {
-    const models = new ServedModels(MODELS, { fallbackModels: FALLBACKS, retry: { attempts: 1 } });
+    const models = new ServedModels(MODELS, { fallbackModels: FALLBACKS, retry: { attempts: 2 } });
     const asked = models.ask({ request: { input: { kind: 'tokens', tokens: [1, 2] } } });
     await models.clock.settle();
+    models.lastAt('one').fail(failure('server_error'));
+    await models.clock.advance(500);
     models.lastAt('one').fail(failure('server_error'));
     await models.clock.settle();
     expect(asked.outcome()).toBe('backend_error');
@@ -476,7 +510,7 @@ describe('a fallback model', () => {
   it('keeps its own queue: what falls over waits behind its clients, and within its bounds', async () => {
     const models = new ServedModels(
       { one: { slots: 1 }, two: { model: 'second', slots: 1 } },
-      { fallbackModels: FALLBACKS, retry: { attempts: 1 } },
+      { fallbackModels: FALLBACKS, retry: { attempts: 2 } },
     );
     const moved = models.ask();
     models.ask({ model: 'second' });
