@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { FAILURES, type FailureCause } from '../../../src/core/failure.ts';
+import { FAILURES, type FailureCause, meaningOf } from '../../../src/core/failure.ts';
 import { decideRetry, type FailedTry } from '../../../src/scheduling/retry-policy.ts';
 
 const HEALTHY = { healthy: true, inService: true };
@@ -25,13 +25,18 @@ function failed(changes: Partial<FailedTry> = {}): FailedTry {
   };
 }
 
-const cases = Object.keys(FAILURES) as FailureCause[];
+const causes = Object.keys(FAILURES) as FailureCause[];
+const cases = causes.filter((cause) => meaningOf(cause).retry !== 'never');
 
 describe('a try that failed', () => {
   it('by the request’s own fault is final, whatever else could answer', () => {
     expect(decideRetry(failed({ cause: undefined, other: HEALTHY, hasFallbackModel: true })).type).toBe(
       'fail',
     );
+  });
+
+  it('because its targets lead back here is final', () => {
+    expect(decideRetry(failed({ cause: 'loop', other: HEALTHY, hasFallbackModel: true })).type).toBe('fail');
   });
 
   it.each(cases)('with %s is followed by one at another target, at once and uncharged', (cause) => {
@@ -134,7 +139,7 @@ it('retries while all targets fail are charged', () => {
 
 it('whatever happens: no more tries than allowed, no pause beyond the time left, no charge without budget', () => {
   const anything = fc.record<FailedTry>({
-    cause: fc.constantFrom(undefined, ...cases),
+    cause: fc.constantFrom(undefined, ...causes),
     tries: fc.integer({ min: 1, max: 12 }),
     maxTries: fc.integer({ min: 1, max: 10 }),
     rejections: fc.integer({ min: 0, max: 3 }),
