@@ -152,7 +152,10 @@ export class ModelQueue {
     const { granted, flow, dispatchedAt } = running;
     const { promptTokens, answerTokens, cachedTokens = 0 } = settlement;
     const usedTokens = Math.max(0, promptTokens - cachedTokens) + answerTokens;
-    if (flow) this.#backlog.eligible.settle(granted, flow, usedTokens);
+    // What failed keeps its charge: it may be tried again, which is not charged, and get all that it asked for.
+    const owedTokens =
+      settlement.outcome === 'failed' ? Math.max(usedTokens, granted.chargedTokens) : usedTokens;
+    if (flow) this.#backlog.eligible.settle(granted, flow, owedTokens);
     this.#estimator.ended(granted, settlement, now - dispatchedAt);
     return true;
   }

@@ -51,6 +51,38 @@ describe('a request that is tried again', () => {
     expect(scheduler.waiting('m').requests).toBe(0);
   });
 
+  it('is paid for by its first try: failing first brings a client no more answers than others', () => {
+    const scheduler = new Scheduler({ ...SCHEDULER, maxQueue: 100 });
+    scheduler.setTarget({ id: 'one', model: 'm', slots: 1, state: 'ready' }, 0);
+    for (let count = 0; count < 20; count += 1)
+      for (const client of ['failing', 'honest'])
+        scheduler.enqueue(entry(`${client}_${count}`, { client, promptTokens: 2, maxTokens: 8 }), 0);
+    const answers = { failing: 0, honest: 0 };
+    while (answers.failing + answers.honest < 20) {
+      const [decision] = scheduler.tick(0);
+      if (decision?.type !== 'dispatch') throw new Error('nothing was dispatched');
+      const id = decision.batch.members[0]?.id ?? '';
+      if (!id.startsWith('failing') || id.endsWith('again')) {
+        scheduler.release(id, COMPLETED, 0);
+        answers[id.startsWith('failing') ? 'failing' : 'honest'] += 1;
+        continue;
+      }
+      scheduler.release(
+        id,
+        { outcome: 'failed', promptTokens: 2, answerTokens: 0, firstTokenMs: undefined },
+        0,
+      );
+      const retry = {
+        avoid: new Set<string>(),
+        minContextSize: undefined,
+        firstQueuedAt: 0,
+        awaitsTrial: false,
+      };
+      scheduler.enqueue(entry(`${id}_again`, { client: 'failing', promptTokens: 2, maxTokens: 8, retry }), 0);
+    }
+    expect(answers.failing).toBeLessThanOrEqual(answers.honest + 1);
+  });
+
   it('is no part of what the bounds of the queue count', () => {
     const { again, tick, scheduler } = start({ one: { state: 'loading' } });
     for (const id of ['a', 'b', 'c', 'd']) again(id);
