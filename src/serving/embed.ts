@@ -36,7 +36,10 @@ export function embed(call: EmbeddingCall, services: SlotServices): Promise<Embe
           isTiedToModel: request.inputs.some((input) => typeof input !== 'string'),
           deadlineAdvice: DEADLINE_ADVICE,
           again: attempt,
-          fail: reject,
+          fail: (failure) => {
+            if (call.cancellation.reason === undefined) services.onRequestFailed(call.trace);
+            reject(failure);
+          },
         });
         retries.failed(error, target);
       },

@@ -131,8 +131,9 @@ export class ServedGeneration implements AttemptOwner {
 
   /** From here on the client has a part of the answer. */
   #begin(): void {
-    const { request, delivery } = this.#call;
+    const { request, delivery, trace } = this.#call;
     this.#hasSent = true;
+    if (this.#retries !== undefined) this.#services.onAnswered(trace);
     const mayGoOn = delivery !== 'whole' && this.#services.resume() === 'auto';
     const isKept = whyNeverResumed(request) === undefined || this.#attempt.tokens !== undefined;
     if (mayGoOn && isKept) this.#answer = new ResumableAnswer();
@@ -165,6 +166,7 @@ export class ServedGeneration implements AttemptOwner {
   #fail(error: ServingError): void {
     this.#isOver = true;
     this.#noteResumptions();
+    if (this.#call.cancellation.reason === undefined) this.#services.onRequestFailed(this.#call.trace);
     // What kept it from going on is for the log.
     const isItsOwn = this.#call.cancellation.reason !== undefined || error.code === 'deadline_exceeded';
     this.#sink.fail(isItsOwn ? error : (this.#brokenBy ?? error));

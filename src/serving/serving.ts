@@ -12,6 +12,7 @@ import type { Attempt, AttemptOutcome } from '../core/request-trace.ts';
 import type { SchedulerOptions, SchedulerTarget } from '../scheduling/decision.ts';
 import { RetryBudget, type RetryBudgetOptions } from '../scheduling/retry-budget.ts';
 import { Scheduler } from '../scheduling/scheduler.ts';
+import { mayBeOfRequest, SuspectFaults } from '../scheduling/suspect-faults.ts';
 import { type HealthState, isInService, lastResort, type OtherTargets } from '../scheduling/target-health.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { Drain } from './drain.ts';
@@ -59,6 +60,13 @@ export interface RetrySettings {
   readonly budget: RetryBudgetOptions;
 }
 
+/** One try that failed there. */
+interface TargetFault {
+  readonly target: Target;
+  readonly error: ServingError;
+  readonly startedAt: Milliseconds;
+}
+
 interface ModelLoad {
   readonly model: ModelId;
   readonly waiting: number;
@@ -89,6 +97,7 @@ export class Serving {
   readonly #services: GenerationServices;
   readonly #monitors = new Map<Target, TargetMonitor>();
   readonly #leaving: LeavingTargets;
+  readonly #suspects = new SuspectFaults<TargetFault>();
   /** Without them the server would not have started. */
   readonly #first: ReadonlySet<Target>;
   #targets: Targets;
@@ -127,6 +136,11 @@ export class Serving {
       hasAlternatives: (model) =>
         this.#of(model).length > 1 || (options.fallbackModels.get(model)?.length ?? 0) > 0,
       onAttemptEnded: this.#onAttemptEnded,
+      onAnswered: (trace) => this.#count(this.#suspects.answered(trace)),
+      onRequestFailed: (trace) => {
+        const asked = new Set(trace.attempts?.map(({ model, target }) => `${model} ${target}`));
+        this.#count(this.#suspects.failed(trace, asked.size));
+      },
       retries: {
         maxTries: () => options.retry.attempts,
         budget: new RetryBudget(() => options.retry.budget),
@@ -273,7 +287,7 @@ export class Serving {
     this.#options.log.warn('the backend sent an event that cannot be read', fields);
   };
 
-  readonly #onAttemptEnded = (target: Target, error: ServingError | undefined, attempt: Attempt): void => {
+  readonly #onAttemptEnded: GenerationServices['onAttemptEnded'] = (target, error, { attempt, trace }) => {
     this.#options.onAttempt?.(attempt, outcomeOf(error));
     const monitor = this.#monitors.get(target);
     if (error?.failure !== undefined) {
@@ -283,8 +297,23 @@ export class Serving {
       this.#options.log.warn(`request failed at its backend: ${error.message}`, fields);
       monitor?.probeSoon();
     }
+    if (error?.failure !== undefined && this.#isSuspect(target, error.failure)) {
+      this.#suspects.hold(trace, { target, error, startedAt: attempt.startedAt });
+      return;
+    }
+    if (error === undefined && attempt.kind !== undefined) this.#count(this.#suspects.answered(trace));
     monitor?.attemptEnded(error, attempt.startedAt);
   };
+
+  /** The fault may be the request's own doing. One at a target on trial decides at once: it has failed others before. */
+  #isSuspect(target: Target, cause: FailureCause): boolean {
+    return mayBeOfRequest(cause) && target.health !== 'probing' && this.#othersOf(target).all > 0;
+  }
+
+  #count(faults: readonly TargetFault[]): void {
+    for (const { target, error, startedAt } of faults)
+      this.#monitors.get(target)?.attemptEnded(error, startedAt);
+  }
 
   #monitor(target: Target): TargetMonitor {
     const { clock, log, onFatal, random = Math.random } = this.#options;

@@ -46,7 +46,15 @@ export interface SlotServices extends RetryServices {
   /** None of the model's targets has the model. */
   isMissing(model: ModelId): boolean;
   /** A try has ended there: undefined: it succeeded; an error without `failure` says nothing of the target. */
-  onAttemptEnded(target: Target, error: ServingError | undefined, attempt: Attempt): void;
+  onAttemptEnded(
+    target: Target,
+    error: ServingError | undefined,
+    ended: { readonly attempt: Attempt; readonly trace: RequestTrace },
+  ): void;
+  /** The target that is asked has begun to answer, after other tries had failed. */
+  onAnswered(trace: RequestTrace): void;
+  /** The request has failed, and is not tried again. Not called of a cancelled one. */
+  onRequestFailed(trace: RequestTrace): void;
 }
 
 /** Tokens that a request has used so far. */
@@ -211,7 +219,9 @@ export class Slot implements SlotCaller {
   #report(error: ServingError | undefined): void {
     const target = this.#target;
     const attempt = this.#attempt;
-    if (target !== undefined && attempt !== undefined) this.#services.onAttemptEnded(target, error, attempt);
+    const { trace } = this.#call;
+    if (target === undefined || attempt === undefined) return;
+    this.#services.onAttemptEnded(target, error, { attempt, trace });
   }
 
   readonly #onCancel = (reason: ServingError): void => {

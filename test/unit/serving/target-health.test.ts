@@ -135,3 +135,49 @@ describe('a target that is slow', () => {
     expect(health()).toEqual(['degraded', 'down']);
   });
 });
+
+describe('a request that fails wherever it goes', () => {
+  it('ejects no target, however often it comes; one that fails at one target alone does', async () => {
+    const models = new ServedModels({ one: {}, two: {}, three: {} }, { retry: { attempts: 3 } });
+    models.serving.start();
+    await models.clock.settle();
+    const health = () => models.targets.map((target) => target.health);
+    for (let time = 0; time < 10; time += 1) {
+      const asked = models.ask();
+      for (let attempt = 0; attempt < 3; attempt += 1) {
+        await models.clock.settle();
+        models.lastAt(asked.trace.target ?? '').fail(failure('server_error'));
+      }
+      await models.clock.settle();
+      expect(asked.trace.attempts?.length).toBe(3);
+    }
+    expect(health()).toEqual(['ready', 'ready', 'ready']);
+    for (let time = 0; time < 3; time += 1) {
+      const asked = models.ask();
+      await models.clock.settle();
+      expect(asked.trace.target).toBe('one');
+      models.lastAt('one').fail(failure('server_error'));
+      await models.clock.settle();
+      models.lastAt(asked.trace.target ?? '').send({ type: 'text', text: 'a' });
+      await models.clock.settle();
+      expect(health()[0]).toBe(['ready', 'degraded', 'ejected'][time]);
+      models.lastAt(asked.trace.target ?? '').send(FINISH);
+      await models.clock.settle();
+    }
+    expect(health().slice(1)).toEqual(['ready', 'ready']);
+  });
+
+  it('says more of targets that it cannot reach', async () => {
+    const models = new ServedModels({ one: {}, two: {} }, { retry: { attempts: 2 } });
+    models.serving.start();
+    for (let time = 0; time < 3; time += 1) {
+      const asked = models.ask();
+      for (let attempt = 0; attempt < 2; attempt += 1) {
+        await models.clock.settle();
+        models.lastAt(asked.trace.target ?? '').fail(failure('reset'));
+      }
+      await models.clock.settle();
+    }
+    expect(models.targets.map(({ health }) => health)).toContain('ejected');
+  });
+});
