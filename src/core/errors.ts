@@ -70,6 +70,13 @@ export const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS;
 
+/** Errors that end a request by a decision, not by a fault of its own or of its target: the client left, or its time ran out. */
+export const CANCELLATIONS: ReadonlySet<ErrorCode> = new Set([
+  'client_gone',
+  'deadline_exceeded',
+  'draining',
+]);
+
 interface ServingErrorDetails {
   /** What was wrong, what is allowed, what to do. Shown to the client: no internals. */
   readonly message?: string;

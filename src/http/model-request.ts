@@ -6,7 +6,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { Type } from 'typebox';
 import { Cancellation } from '../core/cancellation.ts';
 import type { Clock, Milliseconds } from '../core/clock.ts';
-import { type ErrorCode, ServingError, toServingError } from '../core/errors.ts';
+import { CANCELLATIONS, ServingError, toServingError } from '../core/errors.ts';
 import type { RequestId } from '../core/generation.ts';
 import { DEFAULT_PRIORITY, lowerOf, PRIORITIES, type Priority } from '../core/priority.ts';
 import type { CancelPhase, RequestTrace } from '../core/request-trace.ts';
@@ -85,9 +85,6 @@ export async function runModelRequest<Answer>(
 export function newModelRequestId(prefix: 'gen' | 'emb'): RequestId {
   return newId(prefix) as RequestId;
 }
-
-/** Errors that end a request by a decision, not by a failure of its backend. */
-const CANCELLATIONS: ReadonlySet<ErrorCode> = new Set(['client_gone', 'deadline_exceeded', 'draining']);
 
 function cancelPhaseOf({ dispatchedAt, firstTokenAt }: RequestTrace): CancelPhase {
   if (dispatchedAt === undefined) return 'queued';

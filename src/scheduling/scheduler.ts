@@ -109,7 +109,7 @@ export class Scheduler {
     return earliest === undefined ? undefined : earliest - this.#lostMs;
   }
 
-  /** What the model's targets that serve now offer a request with such needs; undefined where none may get it. */
+  /** What the model's targets, ejected ones too, offer a request with such needs; undefined where none may get it. */
   alternative(model: ModelId, needs: TargetNeeds): Alternative | undefined {
     return this.#queues.get(model)?.alternative(needs);
   }

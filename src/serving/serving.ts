@@ -4,7 +4,7 @@
  */
 import type { Ability, Embeddings, GenerationSink } from '../core/backend.ts';
 import type { Clock, Milliseconds } from '../core/clock.ts';
-import type { ErrorCode, ServingError } from '../core/errors.ts';
+import { CANCELLATIONS, type ServingError } from '../core/errors.ts';
 import type { FailureCause } from '../core/failure.ts';
 import type { ModelId } from '../core/generation.ts';
 import type { Log } from '../core/log.ts';
@@ -111,12 +111,8 @@ export class Serving {
     this.drain = new Drain(clock);
     this.#scheduler = new Scheduler(options.scheduler);
     this.#dispatcher = new Dispatcher({ scheduler: this.#scheduler, clock });
-    this.#leaving = new LeavingTargets({
-      clock,
-      log,
-      dispatcher: this.#dispatcher,
-      scheduler: this.#scheduler,
-    });
+    const [dispatcher, scheduler] = [this.#dispatcher, this.#scheduler];
+    this.#leaving = new LeavingTargets({ clock, log, dispatcher, scheduler });
     this.#services = {
       clock,
       dispatcher: this.#dispatcher,
@@ -138,8 +134,8 @@ export class Serving {
       onAttemptEnded: this.#onAttemptEnded,
       onAnswered: (trace) => this.#count(this.#suspects.answered(trace)),
       onRequestFailed: (trace) => {
-        const asked = new Set(trace.attempts?.map(({ model, target }) => `${model} ${target}`));
-        this.#count(this.#suspects.failed(trace, asked.size));
+        const asked = new Set(trace.attempts?.map(({ target }) => target)).size;
+        this.#count(this.#suspects.failed(trace, asked));
       },
       retries: {
         maxTries: () => options.retry.attempts,
@@ -379,9 +375,6 @@ const ABILITY_NAMES: Readonly<Record<Ability, string>> = {
   see: 'images',
   embed: 'embeddings',
 };
-
-/** Not the fault of the request or its target: the client left, or its time ran out. */
-const CANCELLATIONS: ReadonlySet<ErrorCode> = new Set(['client_gone', 'deadline_exceeded', 'draining']);
 
 function outcomeOf(error: ServingError | undefined): AttemptOutcome {
   if (error === undefined) return 'completed';

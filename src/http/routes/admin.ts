@@ -1,6 +1,6 @@
 /**
  * The routes of operators: put the configuration in force again, take a target out of service and back. Who may call them:
- * `adminAccess` in http/access.ts. They take no body.
+ * `requireThisMachine` and the admin keys in http/access.ts. They take no body.
  */
 import { type Static, Type } from 'typebox';
 import { ServingError } from '../../core/errors.ts';
