@@ -9,6 +9,8 @@ interface ErrorSpec {
   /** The same request may succeed later without being changed. */
   readonly retryable: boolean;
   readonly title: string;
+  /** What went wrong at the target, where a backend names no other cause. Absent: the request itself was rejected. */
+  readonly failure?: FailureCause;
 }
 
 export const ERRORS = {
@@ -18,11 +20,13 @@ export const ERRORS = {
     status: 400,
     retryable: false,
     title: 'The backend of this model does not support a field of the request.',
+    failure: 'unsupported',
   },
   context_length_exceeded: {
     status: 400,
     retryable: false,
     title: 'The prompt does not fit into the model’s context.',
+    failure: 'context_too_small',
   },
   content_filtered: {
     status: 400,
@@ -35,7 +39,12 @@ export const ERRORS = {
   forbidden: { status: 403, retryable: false, title: 'This request is not allowed.' },
   not_found: { status: 404, retryable: false, title: 'This path does not exist.' },
   target_not_found: { status: 404, retryable: false, title: 'The target does not exist.' },
-  model_not_found: { status: 404, retryable: false, title: 'The model does not exist.' },
+  model_not_found: {
+    status: 404,
+    retryable: false,
+    title: 'The model does not exist.',
+    failure: 'misconfigured',
+  },
   method_not_allowed: { status: 405, retryable: false, title: 'This path does not support this method.' },
   request_timeout: { status: 408, retryable: true, title: 'The request did not arrive in time.' },
   reload_in_progress: { status: 409, retryable: true, title: 'Another reload is under way.' },
@@ -49,11 +58,17 @@ export const ERRORS = {
     status: 429,
     retryable: true,
     title: 'The model’s backend limits how often it may be asked.',
+    failure: 'rate_limited',
   },
   headers_too_large: { status: 431, retryable: false, title: 'The headers are too large.' },
   client_gone: { status: 499, retryable: false, title: 'The client closed the connection.' },
   internal: { status: 500, retryable: false, title: 'Internal server error.' },
-  backend_error: { status: 502, retryable: true, title: 'The model’s backend failed.' },
+  backend_error: {
+    status: 502,
+    retryable: true,
+    title: 'The model’s backend failed.',
+    failure: 'server_error',
+  },
   server_busy: {
     status: 503,
     retryable: true,
@@ -61,8 +76,13 @@ export const ERRORS = {
   },
   queue_full: { status: 503, retryable: true, title: 'The queue is full.' },
   queue_timeout: { status: 503, retryable: true, title: 'No slot became free in time.' },
-  model_loading: { status: 503, retryable: true, title: 'The model is still loading.' },
-  no_backend_available: { status: 503, retryable: true, title: 'No backend for this model is available.' },
+  model_loading: { status: 503, retryable: true, title: 'The model is still loading.', failure: 'loading' },
+  no_backend_available: {
+    status: 503,
+    retryable: true,
+    title: 'No backend for this model is available.',
+    failure: 'overloaded',
+  },
   draining: { status: 503, retryable: true, title: 'The server is shutting down.' },
   deadline_exceeded: { status: 504, retryable: false, title: 'The answer was not finished in time.' },
   loop_detected: { status: 508, retryable: false, title: 'The request has come back to this server.' },
@@ -86,7 +106,7 @@ interface ServingErrorDetails {
   readonly retryAfterSeconds?: number;
   /** Methods that the path takes, for `method_not_allowed`. */
   readonly allow?: string;
-  /** What went wrong at the target; absent where the request itself was rejected. */
+  /** What went wrong at the target; absent: as the catalogue has it for the code. */
   readonly failure?: FailureCause;
   /** For the log only. */
   readonly cause?: unknown;
@@ -97,6 +117,7 @@ export class ServingError extends Error {
   readonly param: string | undefined;
   readonly retryAfterSeconds: number | undefined;
   readonly allow: string | undefined;
+  /** What went wrong at the target; undefined: nothing, the request itself was rejected. */
   readonly failure: FailureCause | undefined;
 
   constructor(code: ErrorCode, details: ServingErrorDetails = {}) {
@@ -106,7 +127,7 @@ export class ServingError extends Error {
     this.param = details.param;
     this.retryAfterSeconds = details.retryAfterSeconds;
     this.allow = details.allow;
-    this.failure = details.failure;
+    this.failure = details.failure ?? this.spec.failure;
   }
 
   get spec(): ErrorSpec {

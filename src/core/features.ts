@@ -114,7 +114,7 @@ export function unsupported(
 ): ServingError {
   const what = when === undefined ? field : `${field} ${when}`;
   const message = `${what} is not supported by ${who}. ${advice}`;
-  return new ServingError('unsupported_parameter', { message, param: field, failure: 'unsupported' });
+  return new ServingError('unsupported_parameter', { message, param: field });
 }
 
 interface SupportedFeatures {

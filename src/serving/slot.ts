@@ -6,8 +6,7 @@
  */
 import type { Cancellation } from '../core/cancellation.ts';
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
-import { type ErrorCode, ServingError } from '../core/errors.ts';
-import type { FailureCause } from '../core/failure.ts';
+import { ServingError } from '../core/errors.ts';
 import type { GenerationRequest, ModelId } from '../core/generation.ts';
 import type { Priority } from '../core/priority.ts';
 import type { Attempt, QueuePosition, RequestTrace } from '../core/request-trace.ts';
@@ -209,7 +208,7 @@ export class Slot implements SlotCaller {
   /** The work has failed, or was cancelled. `free` as for `complete`. */
   fail(failure: ServingError, free?: Promise<unknown>): void {
     if (this.#isOver) return;
-    const error = this.#call.cancellation.reason ?? withCause(failure);
+    const error = this.#call.cancellation.reason ?? failure;
     if (this.#attempt !== undefined) this.#attempt.failure = error.failure;
     this.#settle(error.failure === undefined ? 'cancelled' : 'failed', free);
     this.#report(error);
@@ -251,30 +250,6 @@ export class Slot implements SlotCaller {
     if (free === undefined) grant.release(settlement);
     else releaseWhenFree({ grant, settlement, free, clock: this.#services.clock });
   }
-}
-
-/** What the codes of backends mean where they name no cause. All other codes reject the request itself. */
-const CAUSES: Partial<Record<ErrorCode, FailureCause>> = {
-  backend_error: 'server_error',
-  no_backend_available: 'overloaded',
-  upstream_rate_limited: 'rate_limited',
-  model_loading: 'loading',
-  model_not_found: 'misconfigured',
-  unsupported_parameter: 'unsupported',
-  context_length_exceeded: 'context_too_small',
-};
-
-function withCause(error: ServingError): ServingError {
-  const failure = CAUSES[error.code];
-  if (error.failure !== undefined || failure === undefined) return error;
-  const { code, message, param, retryAfterSeconds, cause } = error;
-  return new ServingError(code, {
-    message,
-    failure,
-    cause,
-    ...(param !== undefined && { param }),
-    ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
-  });
 }
 
 function settlementOf(

@@ -307,7 +307,6 @@ export class LlamaCppBackend implements Backend {
       message:
         `chat_template: catalogue is set for ${this.#target.model}, but the catalogue has no template of its own for it. ` +
         'Set chat_template: file, or remove it.',
-      failure: 'misconfigured',
     });
   }
 

@@ -5,8 +5,7 @@
  */
 import type { Embeddings, Tokenizer } from '../../core/backend.ts';
 import { abortable } from '../../core/cancellation.ts';
-import { type ErrorCode, ServingError } from '../../core/errors.ts';
-import type { FailureCause } from '../../core/failure.ts';
+import { ServingError } from '../../core/errors.ts';
 import { type Feature, refuseUnsupported } from '../../core/features.ts';
 import type { GenerationEvent, GenerationRequest, RequestId } from '../../core/generation.ts';
 import type { RunningGeneration } from '../../core/sink.ts';
@@ -260,21 +259,13 @@ export class PendingRequests {
 }
 
 function errorOf({ code, message, param }: Extract<EngineReport, { type: 'failed' }>): ServingError {
-  const failure = FAILURES_OF_CODES[code];
   return new ServingError(code, {
     message,
     ...(param !== undefined && { param }),
-    ...(failure !== undefined && { failure }),
+    // A bug of the engine's, not of this process.
+    ...(code === 'internal' && { failure: 'server_error' }),
   });
 }
-
-/** Codes of the engine that say something of it. With any other it rejects the request. */
-const FAILURES_OF_CODES: Partial<Record<ErrorCode, FailureCause>> = {
-  backend_error: 'server_error',
-  internal: 'server_error',
-  context_length_exceeded: 'context_too_small',
-  unsupported_parameter: 'unsupported',
-};
 
 const MAX_WAITING_BYTES = 4 * 1024 * 1024;
 

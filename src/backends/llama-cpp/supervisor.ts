@@ -361,7 +361,7 @@ function downError(): ServingError {
 }
 
 function loadingError(): ServingError {
-  return new ServingError('model_loading', { retryAfterSeconds: 1, failure: 'loading' });
+  return new ServingError('model_loading', { retryAfterSeconds: 1 });
 }
 
 export function closedError(): ServingError {

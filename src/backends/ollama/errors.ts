@@ -53,13 +53,12 @@ export function streamError(given: string, context: ErrorContext): ServingError 
 export function promptTruncated(promptTokens: number, contextSize: number): ServingError {
   return new ServingError('context_length_exceeded', {
     message: `The prompt has ${promptTokens} tokens or more, but the model’s context holds ${contextSize}. Shorten the prompt.`,
-    failure: 'context_too_small',
   });
 }
 
 export function modelNotFound(model: string, cause?: unknown): ServingError {
   const message = `The backend does not have the model ${JSON.stringify(model)}. Download it there: ollama pull ${model}`;
-  return new ServingError('model_not_found', { message, failure: 'misconfigured', cause });
+  return new ServingError('model_not_found', { message, cause });
 }
 
 export function thinkingUnsupported(): ServingError {
@@ -119,9 +118,9 @@ function contextExceeded(
   const promptTokens = asCount(inner?.n_prompt_tokens);
   if (promptTokens !== undefined && contextSize !== undefined) {
     const message = `The prompt has ${promptTokens} tokens, but the model’s context holds ${contextSize}. Shorten the prompt.`;
-    return new ServingError('context_length_exceeded', { message, failure: 'context_too_small', cause });
+    return new ServingError('context_length_exceeded', { message, cause });
   }
   const holds = contextSize === undefined ? '' : ` of ${contextSize} tokens`;
   const message = `The prompt is longer than the model’s context${holds}. Shorten the prompt.`;
-  return new ServingError('context_length_exceeded', { message, failure: 'context_too_small', cause });
+  return new ServingError('context_length_exceeded', { message, cause });
 }

@@ -251,6 +251,5 @@ function tokensUnsupported(): ServingError {
     message:
       'input contains token ids, but this model is served by the ollama backend, which embeds text only. Send text.',
     param: 'input',
-    failure: 'unsupported',
   });
 }

@@ -238,7 +238,7 @@ export class OpenAiCompatibleBackend implements Backend {
     if (state === 'not_found') throw modelNotFound(this.#target.model);
     const cause = new Error(detail);
     throw state === 'loading'
-      ? new ServingError('model_loading', { retryAfterSeconds: 1, failure: 'loading', cause })
+      ? new ServingError('model_loading', { retryAfterSeconds: 1, cause })
       : new ServingError('no_backend_available', { retryAfterSeconds: 1, failure: 'unreachable', cause });
   }
 

@@ -83,7 +83,7 @@ export function responseError(answer: JsonResponse, about: ErrorContext): Servin
     const message = `The model’s backend rejected the request: ${shown ?? 'it gave no reason'}`;
     if (param === undefined) return new ServingError('invalid_request', { message, cause });
     return UNSUPPORTED_CODES.includes(asText(error.code) ?? '')
-      ? new ServingError('unsupported_parameter', { message, param, failure: 'unsupported', cause })
+      ? new ServingError('unsupported_parameter', { message, param, cause })
       : new ServingError('invalid_request', { message, param, cause });
   }
   if (status === 404)
@@ -136,7 +136,7 @@ export function rejectsTemplateSwitch({ status, body }: JsonResponse): boolean {
 
 export function modelNotFound(model: string, cause?: unknown): ServingError {
   const message = `The backend does not serve the model ${JSON.stringify(model)}. Its /v1/models lists the models that it serves.`;
-  return new ServingError('model_not_found', { message, failure: 'misconfigured', cause });
+  return new ServingError('model_not_found', { message, cause });
 }
 
 function fieldOf(error: UntypedObject, request: GenerationRequest | undefined): string | undefined {
@@ -153,7 +153,7 @@ function fieldOf(error: UntypedObject, request: GenerationRequest | undefined): 
 
 function loading({ retryAfterSeconds = 1, cause }: ServingError): ServingError {
   const message = 'The model is still loading.';
-  return new ServingError('model_loading', { message, retryAfterSeconds, failure: 'loading', cause });
+  return new ServingError('model_loading', { message, retryAfterSeconds, cause });
 }
 
 function routeNotFound(cause: Error): ServingError {
@@ -216,7 +216,7 @@ function contextExceeded({ contextSize, promptTokens, atLeast }: ContextError, c
     promptTokens === undefined ? 'is too long' : `has ${atLeast ? 'at least ' : ''}${promptTokens} tokens`;
   const size = contextSize === undefined ? 'is smaller' : `holds ${contextSize}`;
   const message = `The prompt ${prompt}, but the model’s context ${size}. Shorten the prompt.`;
-  return new ServingError('context_length_exceeded', { message, failure: 'context_too_small', cause });
+  return new ServingError('context_length_exceeded', { message, cause });
 }
 
 /** Servers put their error into `error`, as an object or a text, or send it bare. */

@@ -118,7 +118,6 @@ function tokenizerUnsupported(model: string): ServingError {
   return new ServingError('unsupported_parameter', {
     message: `model is ${JSON.stringify(model)}, whose server has no tokenizer route. Use another model.`,
     param: 'model',
-    failure: 'unsupported',
   });
 }
 

@@ -215,7 +215,6 @@ export class ScriptedBackend implements Backend {
     if (promptTokens < contextSize) return contextSize - promptTokens;
     throw new ServingError('context_length_exceeded', {
       message: `The prompt has ${promptTokens} tokens, but the model’s context holds ${contextSize}. Shorten the prompt.`,
-      failure: 'context_too_small',
     });
   }
 

@@ -149,6 +149,5 @@ function tooLong(of: { index: number; tokens: number; contextSize: number }): Se
   return new ServingError('context_length_exceeded', {
     message: `Text ${of.index + 1} of the input has ${of.tokens} tokens, but the model’s context holds ${of.contextSize}. Shorten it.`,
     param: 'input',
-    failure: 'context_too_small',
   });
 }
