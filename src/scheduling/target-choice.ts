@@ -50,17 +50,7 @@ export class TargetChoice {
     const { beginning } = request.prefix;
     if (!this.#options.routing.prefixAffinity || beginning === undefined) return undefined;
     this.#look(targets, request);
-    let home: Target | undefined;
-    let best = 0;
-    for (let index = 0; index < this.#count; index += 1) {
-      const target = this.#candidates[index];
-      if (target === undefined) break;
-      const drawn = draw(target, beginning);
-      if (home !== undefined && !suitsBetter(drawn, target.share, best, home.share)) continue;
-      best = drawn;
-      home = target;
-    }
-    return this.#count > 1 ? home : undefined;
+    return this.#count > 1 ? this.#mostSuited(beginning) : undefined;
   }
 
   /** Which targets may get it, only fallback ones while no primary one serves; and whether one waits for its trial. */
@@ -97,8 +87,7 @@ export class TargetChoice {
   }
 
   #home({ chargedTokens, prefix: { beginning } }: QueuedRequest): Target | undefined {
-    const { routing, maxTokensInFlight } = this.#options;
-    if (!routing.prefixAffinity || beginning === undefined || this.#count < 2) return undefined;
+    if (!this.#options.routing.prefixAffinity || beginning === undefined || this.#count < 2) return undefined;
     let requests = 0;
     let shares = 0;
     for (let index = 0; index < this.#count; index += 1) {
@@ -108,7 +97,12 @@ export class TargetChoice {
       requests += target.requests;
       shares += target.share;
     }
-    const perShare = requests / shares;
+    return this.#mostSuited(beginning, requests / shares, chargedTokens);
+  }
+
+  /** Of the candidates, or of those with room for so many tokens that have no more than their part of the requests. */
+  #mostSuited(beginning: number, requestsPerShare?: number, tokens = 0): Target | undefined {
+    const { maxTokensInFlight } = this.#options;
     let home: Target | undefined;
     let best = 0;
     for (let index = 0; index < this.#count; index += 1) {
@@ -116,8 +110,10 @@ export class TargetChoice {
       if (target === undefined) break;
       const drawn = draw(target, beginning);
       if (home !== undefined && !suitsBetter(drawn, target.share, best, home.share)) continue;
-      if (isCrowded(target.requests, target.share * perShare)) continue;
-      if (!hasRoom(target, chargedTokens, maxTokensInFlight)) continue;
+      if (requestsPerShare !== undefined) {
+        if (isCrowded(target.requests, target.share * requestsPerShare)) continue;
+        if (!hasRoom(target, tokens, maxTokensInFlight)) continue;
+      }
       best = drawn;
       home = target;
     }

@@ -36,10 +36,6 @@ export class ResumableAnswer {
     return this.#resumptions;
   }
 
-  get sentTokens(): number {
-    return this.#sentTokens;
-  }
-
   /** The client received it before the first content. */
   begun({ promptTokens = 0, cachedTokens = 0 }: Extract<GenerationEvent, { type: 'start' }>): void {
     if (promptTokens > 0) this.#start = { promptTokens, cachedTokens };

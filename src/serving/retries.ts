@@ -10,7 +10,7 @@ import type { ErrorCode, ServingError } from '../core/errors.ts';
 import { type FailureCause, meaningOf } from '../core/failure.ts';
 import type { ModelId } from '../core/generation.ts';
 import type { RequestTrace, RetryKind } from '../core/request-trace.ts';
-import type { RetryPlace, TargetId } from '../scheduling/decision.ts';
+import type { Alternative, RetryPlace, TargetId } from '../scheduling/decision.ts';
 import type { RetryBudget } from '../scheduling/retry-budget.ts';
 import { decideRetry, isSilence, triesAtModel } from '../scheduling/retry-policy.ts';
 import { deadlineError } from './deadline-error.ts';
@@ -126,12 +126,8 @@ export class Retries {
 
   /** Another target of the model could take the request now, instead of `from`. */
   canMoveOn(from: Target): boolean {
-    const { dispatcher } = this.#services;
     if (this.#tries + 1 >= this.#triesAtModel(this.#nextFallback())) return false;
-    const avoid = new Set([...this.#failed, from.id]);
-    return (
-      dispatcher.alternative(this.#model, { avoid, minContextSize: this.#minContextSize })?.inService === true
-    );
+    return this.#alternative({ avoid: new Set([...this.#failed, from.id]) })?.inService === true;
   }
 
   #note(cause: FailureCause | undefined, target: Target): void {
@@ -153,7 +149,7 @@ export class Retries {
       return;
     }
     if (last !== undefined) {
-      if (this.#mayReturn(last.cause)) {
+      if (this.#isWorthWaiting(last.cause)) {
         this.#pause(LOOK_EVERY_MS);
         return;
       }
@@ -168,14 +164,27 @@ export class Retries {
   }
 
   /** No target of any model is left that could take it, but one of its own may only have been restarted. */
-  #mayReturn(cause: FailureCause): boolean {
-    const { clock, dispatcher, retries } = this.#services;
+  #isWorthWaiting(cause: FailureCause): boolean {
+    const { clock, retries } = this.#services;
     const now = clock.now();
     this.#goneSince ??= now;
     const isInTime = now < Math.min(this.#goneSince + RETURN_WITHIN_MS, this.#call.deadlineAt);
     if (!isInTime || meaningOf(cause).retry !== 'any' || this.#tries >= retries.maxTries()) return false;
-    const needs = { avoid: this.#barred, minContextSize: this.#minContextSize };
-    return dispatcher.alternative(this.#model, needs) === undefined && this.#nextFallback() === undefined;
+    return this.#alternative({ avoid: this.#barred }) === undefined && this.#nextFallback() === undefined;
+  }
+
+  /** What another target offers, by default of the model that is being asked, and past those that have failed the request. */
+  #alternative({
+    model = this.#model,
+    avoid = this.#failed,
+    awaitsTrial = false,
+  }: {
+    readonly model?: ModelId;
+    readonly avoid?: ReadonlySet<TargetId>;
+    readonly awaitsTrial?: boolean;
+  } = {}): Alternative | undefined {
+    const needs = { avoid, minContextSize: this.#minContextSize, awaitsTrial };
+    return this.#services.dispatcher.alternative(model, needs);
   }
 
   #decide(
@@ -183,24 +192,19 @@ export class Retries {
     retryAfterMs: Milliseconds | undefined,
   ): void {
     const { error, cause } = failure;
-    const { clock, dispatcher, retries } = this.#services;
+    const { clock, retries } = this.#services;
     const now = clock.now();
     this.#last = failure;
     const mayReturn = this.#failed.size > this.#barred.size;
     const fallback = this.#nextFallback();
-    const needs = {
-      avoid: this.#failed,
-      minContextSize: this.#minContextSize,
-      // Better than an error.
-      awaitsTrial: !mayReturn && fallback === undefined,
-    };
     const decision = decideRetry({
       cause,
       tries: this.#tries,
       maxTries: retries.maxTries(),
       rejections: this.#rejections,
       silences: this.#silences,
-      other: dispatcher.alternative(this.#model, needs),
+      // To wait for a trial is better than an error.
+      other: this.#alternative({ awaitsTrial: !mayReturn && fallback === undefined }),
       mayReturn,
       hasFallbackModel: fallback !== undefined,
       timeLeftMs: this.#call.deadlineAt - now,
@@ -233,12 +237,11 @@ export class Retries {
 
   /** Ends early when another target comes up, and with the request's cancellation. */
   #pause(afterMs: Milliseconds): void {
-    const { clock, dispatcher } = this.#services;
+    const { clock } = this.#services;
     const { cancellation } = this.#call;
     const endsAt = clock.now() + afterMs;
     const look = () => {
-      const needs = { avoid: this.#failed, minContextSize: this.#minContextSize };
-      const isElsewhere = dispatcher.alternative(this.#model, needs) !== undefined;
+      const isElsewhere = this.#alternative() !== undefined;
       if (!isElsewhere && clock.now() < endsAt) {
         timer = clock.schedule(Math.min(LOOK_EVERY_MS, endsAt - clock.now()), look);
         return;
@@ -291,11 +294,9 @@ export class Retries {
 
   #whyNot(model: ModelId): string | undefined {
     if (this.#request.isTiedToModel) return 'the request has token ids, which are others in its vocabulary';
-    const { dispatcher, retries } = this.#services;
-    const unable = retries.whyUnable(model, this.#request.needs);
+    const unable = this.#services.retries.whyUnable(model, this.#request.needs);
     if (unable !== undefined) return unable;
-    const needs = { avoid: this.#failed, minContextSize: this.#minContextSize };
-    if (dispatcher.alternative(model, needs)?.inService) return undefined;
+    if (this.#alternative({ model })?.inService) return undefined;
     return this.#minContextSize === undefined
       ? 'none of its targets can serve now'
       : `none of its targets that can serve now has a context of ${this.#minContextSize} tokens or more`;
