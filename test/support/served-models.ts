@@ -5,11 +5,12 @@ import type { GenerationEvent, GenerationRequest } from '../../src/core/generati
 import { silentLog } from '../../src/core/log.ts';
 import type { RequestTrace } from '../../src/core/request-trace.ts';
 import type { ServedGeneration } from '../../src/serving/generate.ts';
-import { type RetrySettings, Serving } from '../../src/serving/serving.ts';
+import type { RetrySettings, Serving } from '../../src/serving/serving.ts';
 import type { Target } from '../../src/serving/targets.ts';
 import { FakeBackend, type FakeRun, fakeTarget, textRequest } from './fake-backend.ts';
 import { FakeClock } from './fake-clock.ts';
 import { RETRY, SCHEDULER } from './scheduling.ts';
+import { servingWith } from './serving-with.ts';
 
 export interface Asked {
   readonly trace: RequestTrace;
@@ -60,12 +61,10 @@ export class ServedModels {
       this.#backends.set(id, backend);
       return fakeTarget(backend, { id, ...changes });
     });
-    this.serving = new Serving({
+    this.serving = servingWith({
       clock: this.clock,
       log: { ...silentLog, warn: (message) => void this.warnings.push(message) },
       targets: this.targets,
-      defaultModel: 'm',
-      aliases: new Map(),
       dropUnsupported: options.dropUnsupported ?? false,
       scheduler: { ...SCHEDULER, maxQueue: 1000, maxBatchSize: 8 },
       queueTimeoutMs: options.queueTimeoutMs ?? 60_000,
@@ -74,7 +73,6 @@ export class ServedModels {
       fallbackModels: new Map(Object.entries(options.fallbackModels ?? {})),
       random: () => this.random,
       onTokenGap: (_, gapMs) => void this.gapsMs.push(gapMs),
-      onFatal: () => {},
     });
   }
 

@@ -5,9 +5,9 @@ import { ServedModels } from '../../support/served-models.ts';
 
 const FAULT = new ServingError('backend_error', { failure: 'server_error' });
 
-/** `one` is ejected: three requests failed there, which `two` answered. */
-async function withOneEjected() {
-  const models = new ServedModels({ one: {}, two: {} });
+/** `one` is ejected: three requests failed there, which `two` answered. `idle`: further targets. */
+async function withOneEjected(idle: readonly string[] = []) {
+  const models = new ServedModels(Object.fromEntries(['one', 'two', ...idle].map((name) => [name, {}])));
   models.serving.start();
   await models.clock.settle();
   for (let time = 0; time < 3; time += 1) {
@@ -19,7 +19,7 @@ async function withOneEjected() {
     await models.clock.settle();
   }
   const health = () => models.targets.map((target) => target.health);
-  expect(health()).toEqual(['ejected', 'ready']);
+  expect(health()).toEqual(['ejected', 'ready', ...idle.map(() => 'ready')]);
   // What begins now began after the ejection.
   await models.clock.advance(1);
   return { models, health };
@@ -71,17 +71,7 @@ describe('an ejected target', () => {
   });
 
   it('gets no failed request while another target in service is left for it', async () => {
-    const models = new ServedModels({ one: {}, two: {}, three: {} });
-    models.serving.start();
-    await models.clock.settle();
-    for (let time = 0; time < 3; time += 1) {
-      models.ask();
-      await models.clock.settle();
-      models.lastAt('one').fail(FAULT);
-      await models.clock.settle();
-      models.lastAt('two').send(FINISH);
-      await models.clock.settle();
-    }
+    const { models } = await withOneEjected(['three']);
     const before = models.runsAt('one').length;
     const asked = models.ask();
     await models.clock.settle();

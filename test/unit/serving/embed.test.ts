@@ -1,32 +1,19 @@
 import { describe, expect, it } from 'vitest';
 import { Cancellation } from '../../../src/core/cancellation.ts';
 import { ServingError } from '../../../src/core/errors.ts';
-import { silentLog } from '../../../src/core/log.ts';
 import type { RequestTrace } from '../../../src/core/request-trace.ts';
-import { Serving } from '../../../src/serving/serving.ts';
 import { FakeBackend, fakeTarget } from '../../support/fake-backend.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
-import { NO_RETRY, SCHEDULER } from '../../support/scheduling.ts';
+import { servingWith } from '../../support/serving-with.ts';
 
 const EMBEDDINGS = { vectors: [[1, 0]], promptTokens: 5 };
 
 function start({ slots = 1, backend = new FakeBackend() } = {}) {
   const clock = new FakeClock();
   const target = fakeTarget(backend, { slots });
-  const serving = new Serving({
+  const serving = servingWith({
     clock,
-    log: silentLog,
     targets: [target],
-    defaultModel: 'm',
-    aliases: new Map(),
-    dropUnsupported: false,
-    scheduler: SCHEDULER,
-    queueTimeoutMs: 5000,
-    retry: NO_RETRY,
-    resume: 'auto',
-    fallbackModels: new Map(),
-    onTokenGap: () => {},
-    onFatal: () => {},
   });
   const ask = (inputs: readonly string[], { deadlineMs = 60_000 } = {}) => {
     const trace: RequestTrace = { requestId: 'r', receivedAt: clock.now() };

@@ -3,16 +3,15 @@ import { Cancellation } from '../../../src/core/cancellation.ts';
 import { ServingError, toServingError } from '../../../src/core/errors.ts';
 import { type Droppable, type Feature, refuseUnsupported } from '../../../src/core/features.ts';
 import type { GenerationEvent, GenerationRequest } from '../../../src/core/generation.ts';
-import { silentLog } from '../../../src/core/log.ts';
 import type { QueuePosition, RequestTrace } from '../../../src/core/request-trace.ts';
 import { dropUnsupported } from '../../../src/serving/drop-unsupported.ts';
 import type { ServedGeneration } from '../../../src/serving/generate.ts';
-import { Serving } from '../../../src/serving/serving.ts';
 import type { Target } from '../../../src/serving/targets.ts';
 import { TokenCount } from '../../../src/serving/token-count.ts';
 import { FakeBackend, FINISH, fakeTarget, textRequest } from '../../support/fake-backend.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
-import { NO_RETRY, SCHEDULER } from '../../support/scheduling.ts';
+import { SCHEDULER } from '../../support/scheduling.ts';
+import { servingWith } from '../../support/serving-with.ts';
 import { chatRequest } from '../../support/stand-ins/generate.ts';
 
 describe('serving a generation', () => {
@@ -31,20 +30,11 @@ describe('serving a generation', () => {
     const backend = new FakeBackend();
     const gapsMs: number[] = [];
     const target = fakeTarget(backend, { slots, ...overrides });
-    const serving = new Serving({
+    const serving = servingWith({
       clock,
-      log: silentLog,
       targets: [target],
-      defaultModel: 'm',
-      aliases: new Map(),
-      dropUnsupported: false,
       scheduler: { ...SCHEDULER, maxBatchSize: 8 },
-      queueTimeoutMs: 5000,
-      retry: NO_RETRY,
-      resume: 'auto',
-      fallbackModels: new Map(),
       onTokenGap: (_model, gapMs) => void gapsMs.push(gapMs),
-      onFatal: () => {},
     });
     const ask = (id: string, options: AskOptions = {}) => {
       const trace: RequestTrace = { requestId: id, receivedAt: clock.now() };

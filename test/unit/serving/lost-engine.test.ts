@@ -8,11 +8,11 @@ import type { Clock } from '../../../src/core/clock.ts';
 import type { GenerationRequest } from '../../../src/core/generation.ts';
 import { silentLog } from '../../../src/core/log.ts';
 import type { RequestTrace } from '../../../src/core/request-trace.ts';
-import { Serving } from '../../../src/serving/serving.ts';
 import { systemClock } from '../../../src/system-clock.ts';
 import { fakeTarget, textRequest } from '../../support/fake-backend.ts';
 import { fakeEngines, LOADED } from '../../support/fake-engine.ts';
-import { RETRY, SCHEDULER } from '../../support/scheduling.ts';
+import { RETRY } from '../../support/scheduling.ts';
+import { servingWith } from '../../support/serving-with.ts';
 import { tinyModelFile } from '../../support/tiny-model-file.ts';
 
 /** Statements for scripts. `starts`: which engine it is, from 1. */
@@ -68,20 +68,11 @@ async function serve({ load = LOADED, generate }: { load?: string; generate: str
     status: { state: 'unloaded', loaded: false },
     ...limits,
   });
-  const serving = new Serving({
+  const serving = servingWith({
     clock,
-    log: silentLog,
     targets: [target],
-    defaultModel: 'm',
-    aliases: new Map(),
-    dropUnsupported: false,
-    scheduler: SCHEDULER,
     queueTimeoutMs: 3_600_000,
     retry: RETRY,
-    resume: 'auto',
-    fallbackModels: new Map(),
-    onTokenGap: () => {},
-    onFatal: () => {},
   });
   onTestFinished(() => serving.close());
   serving.start();

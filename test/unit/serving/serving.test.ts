@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { Cancellation } from '../../../src/core/cancellation.ts';
 import type { GenerationInput, GenerationRequest } from '../../../src/core/generation.ts';
-import { type Log, silentLog } from '../../../src/core/log.ts';
-import { Serving } from '../../../src/serving/serving.ts';
+import type { Log } from '../../../src/core/log.ts';
 import { slotCountOf, type Target } from '../../../src/serving/targets.ts';
 import { FakeBackend, FINISH, fakeTarget, textRequest } from '../../support/fake-backend.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
-import { NO_RETRY, SCHEDULER } from '../../support/scheduling.ts';
+import { SCHEDULER } from '../../support/scheduling.ts';
+import { servingWith } from '../../support/serving-with.ts';
 
 describe('the slots of a target', () => {
   async function start(overrides: Partial<Target>) {
@@ -20,20 +20,11 @@ describe('the slots of a target', () => {
       status: { state: 'loading', loaded: false },
       ...overrides,
     });
-    const serving = new Serving({
+    const serving = servingWith({
       clock,
       log,
       targets: [target],
-      defaultModel: 'm',
-      aliases: new Map(),
-      dropUnsupported: false,
       scheduler: { ...SCHEDULER, maxBatchSize: 8 },
-      queueTimeoutMs: 5000,
-      retry: NO_RETRY,
-      resume: 'auto',
-      fallbackModels: new Map(),
-      onTokenGap: () => {},
-      onFatal: () => {},
     });
     serving.start();
     await clock.settle();
@@ -80,20 +71,10 @@ describe('targets that cache prefixes', () => {
         status: index === 0 ? { state: 'ready', loaded: true } : { state: 'failed', loaded: false },
       }),
     );
-    const serving = new Serving({
+    const serving = servingWith({
       clock,
-      log: silentLog,
       targets,
-      defaultModel: 'm',
-      aliases: new Map(),
-      dropUnsupported: false,
-      scheduler: SCHEDULER,
       queueTimeoutMs: 50_000,
-      retry: NO_RETRY,
-      resume: 'auto',
-      fallbackModels: new Map(),
-      onTokenGap: () => {},
-      onFatal: () => {},
     });
     const ask = (id: string, client: string, input: GenerationInput) => {
       const request: GenerationRequest = { ...textRequest(id), input };
