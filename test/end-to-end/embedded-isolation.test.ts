@@ -30,6 +30,10 @@ function flags(target: Readonly<Record<string, unknown>> = {}): string[] {
   ];
 }
 
+/** /ready may be answered before the line has come through the pipe. `not`: the engine before it. */
+const engineLogged = (server: Executable, { not }: { readonly not?: number } = {}) =>
+  server.logged(({ msg, pid }) => msg === 'engine ready' && pid !== not);
+
 function enginePids(server: Executable): number[] {
   return server
     .logs()
@@ -45,6 +49,7 @@ describe('while the engine of one model is out of order', () => {
   beforeAll(async () => {
     server = await startExecutable({ flags: flags(SMALL), endsWith });
     await whenReady(server);
+    await engineLogged(server);
   }, 120_000);
 
   test.each([
@@ -82,6 +87,7 @@ describe('while the engine of one model is out of order', () => {
       const next = await generate(server, QUESTION);
       expect(next.status, next.text).toBe(200);
       await whenReady(server);
+      await engineLogged(server, { not: pid });
       expect(enginePids(server).at(-1)).not.toBe(pid);
       expect(processState(pid)).toBe('');
       expect(childrenOf(server.pid)).toHaveLength(1);
@@ -147,6 +153,7 @@ describe('a server that is killed leaves no engine', () => {
 test('SIGTERM ends a server whose engine is stopped, with 0 and no process left', async () => {
   const server = await startExecutable({ flags: flags(), endsWith: onTestFinished });
   await whenReady(server);
+  await engineLogged(server);
   const [pid] = enginePids(server);
   process.kill(Number(pid), 'SIGSTOP');
   expect((await server.stop()).exitCode).toBe(0);
