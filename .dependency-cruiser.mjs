@@ -11,6 +11,9 @@ const MAY_IMPORT = {
   serving: ['core', 'scheduling'],
   http: ['core', 'scheduling', 'serving', 'protocols'],
   config: ['core', 'schema'],
+  chart: [],
+  simulation: ['core', 'scheduling'],
+  bench: ['core', 'chart', 'upstream'],
 };
 
 /** Single files that may be imported beside the layers above, with the reason. */
@@ -37,7 +40,7 @@ export const forbidden = [
   {
     name: 'pure-layers-touch-nothing',
     severity: 'error',
-    from: { path: '^src/(core|scheduling|protocols|schema|backends/llama-cpp/grammar)/' },
+    from: { path: '^src/(core|scheduling|protocols|schema|chart|simulation|backends/llama-cpp/grammar)/' },
     to: { dependencyTypes: ['core'] },
   },
   {
@@ -82,7 +85,7 @@ export const forbidden = [
     to: {
       path: '^src/',
       pathNot:
-        '^src/(cli|config|models|core|telemetry|backends/backend-definition\\.ts|compose\\.ts|system-clock\\.ts|schema)',
+        '^src/(cli|config|models|core|telemetry|bench|chart|simulation|upstream|backends/backend-definition\\.ts|compose\\.ts|system-clock\\.ts|schema)',
     },
   },
 ];

@@ -65,7 +65,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     targets: createTargets(config, environment),
     ...servingSettings(config),
     onTokenGap: (model, gapMs) => telemetry.current?.tokenGap(model, gapMs),
-    onAttempt: (attempt, outcome) => telemetry.current?.attemptEnded(attempt, outcome),
+    onAttempt: (attempt) => telemetry.current?.attemptEnded(attempt),
     onMalformedEvent: (model, target) => telemetry.current?.malformedEvent(model, target),
     onFatal: (_, error) => options.onFatal(error),
     onTargetChange: () => reportReady(),
@@ -272,7 +272,7 @@ function createTelemetry(parts: {
       else log.request(requestFields(record));
     },
     connectionRefused: (bound) => metrics.connectionRefused(bound),
-    attemptEnded: (attempt, outcome) => metrics.attemptEnded(attempt, outcome),
+    attemptEnded: (attempt) => metrics.attemptEnded(attempt),
     tokenGap: (model, gapMs) => metrics.tokenGap(model, gapMs),
     malformedEvent: (model, target) => metrics.malformedEvent(model, target),
     metrics: () => ({ contentType: EXPOSITION_TYPE, text: metrics.text() }),

@@ -13,6 +13,7 @@ import {
   type OrderMode,
 } from '../scheduling/policies.ts';
 import { DEFAULT_ROUTING, ROUTING_DESCRIPTIONS, type RoutingMode } from '../scheduling/routing.ts';
+import { logging, metrics, objectives, tracing } from './observation-schema.ts';
 
 const scheduler = Type.Object(
   {
@@ -317,20 +318,6 @@ const generation = Type.Object(
   closed,
 );
 
-const logging = Type.Object(
-  {
-    level: Type.Enum(['debug', 'info', 'warn', 'error', 'silent'], {
-      default: 'info',
-      description: 'The least severe level that is written.',
-    }),
-    format: Type.Enum(['auto', 'pretty', 'json'], {
-      default: 'auto',
-      description: 'auto: a readable line each on a terminal, JSON lines otherwise.',
-    }),
-  },
-  closed,
-);
-
 const cache = Type.Object(
   {
     directory: Type.Optional(
@@ -390,6 +377,9 @@ export const ConfigSchema = Type.Object(
     rate_limit: rateLimit,
     generation,
     logging,
+    objectives,
+    tracing,
+    metrics,
     cache,
   },
   { additionalProperties: false },

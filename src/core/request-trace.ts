@@ -24,15 +24,27 @@ export type RetryKind = 'elsewhere' | 'here' | 'other_model' | 'resumed';
 export interface Attempt {
   readonly target: string;
   readonly model: ModelId;
+  /** When it began to wait for its slot. */
+  readonly enqueuedAt: Milliseconds;
+  /** When it got its slot. */
   readonly startedAt: Milliseconds;
+  /** That it left the queue with. */
+  readonly batch: BatchInfo;
   /** Undefined of the first. */
   readonly kind: RetryKind | undefined;
   /** What the try before failed with; undefined of the first, and where the model before had no target to try. */
   readonly after: FailureCause | undefined;
   /** What went wrong at the target; undefined while it runs, and where nothing did. */
   failure: FailureCause | undefined;
+  /** Of its own answer; undefined until then, and where the answer came in one piece. */
+  firstTokenAt: Milliseconds | undefined;
+  /** Undefined while it runs. */
+  endedAt: Milliseconds | undefined;
+  /** Undefined while it runs. */
+  outcome: AttemptOutcome | undefined;
 }
 
+/** `rejected`: the request itself was at fault. */
 export type AttemptOutcome = 'completed' | 'cancelled' | 'rejected' | FailureCause;
 
 export interface RequestTrace {
@@ -116,8 +128,8 @@ export interface Telemetry {
   requestEnded(record: RequestRecord): void;
   /** A connection was closed unread; `bound` is the setting that it exceeded. */
   connectionRefused(bound: string): void;
-  /** `outcome`: completed, cancelled, rejected (the request itself was at fault), or the cause of the failure. */
-  attemptEnded(attempt: Attempt, outcome: AttemptOutcome): void;
+  /** Its `outcome` and `endedAt` are set. */
+  attemptEnded(attempt: Attempt): void;
   tokenGap(model: string, gapMs: Milliseconds): void;
   /** A backend's stream had an event that could not be read. */
   malformedEvent(model: string, target: string): void;

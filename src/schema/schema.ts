@@ -7,7 +7,7 @@
 export interface SchemaNode {
   readonly type?: string;
   readonly properties?: Readonly<Record<string, SchemaNode>>;
-  readonly required?: readonly string[];
+  readonly required?: readonly string[] | undefined;
   readonly additionalProperties?: unknown;
   readonly items?: SchemaNode;
   /** Of an object with any keys: the schema of its values. */

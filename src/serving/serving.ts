@@ -4,11 +4,11 @@
  */
 import type { Ability, Embeddings, GenerationSink } from '../core/backend.ts';
 import type { Clock, Milliseconds } from '../core/clock.ts';
-import { CANCELLATIONS, type ServingError } from '../core/errors.ts';
+import type { ServingError } from '../core/errors.ts';
 import type { FailureCause } from '../core/failure.ts';
 import type { ModelId } from '../core/generation.ts';
 import type { Log } from '../core/log.ts';
-import type { Attempt, AttemptOutcome } from '../core/request-trace.ts';
+import type { Attempt } from '../core/request-trace.ts';
 import type { SchedulerOptions, SchedulerTarget } from '../scheduling/decision.ts';
 import { RetryBudget, type RetryBudgetOptions } from '../scheduling/retry-budget.ts';
 import { Scheduler } from '../scheduling/scheduler.ts';
@@ -47,7 +47,7 @@ interface ServingOptions extends TargetsOptions {
   /** Whether streams that break go on. */
   readonly resume: 'auto' | 'off';
   readonly onTokenGap: (model: ModelId, gapMs: Milliseconds) => void;
-  readonly onAttempt?: (attempt: Attempt, outcome: AttemptOutcome) => void;
+  readonly onAttempt?: (attempt: Attempt) => void;
   readonly onMalformedEvent?: (model: ModelId, target: string) => void;
   /** An embedded model could not be loaded at the start: missing, corrupt, not to be fetched, or no engine for it. */
   readonly onFatal: (target: Target, error: ServingError) => void;
@@ -284,7 +284,7 @@ export class Serving {
   };
 
   readonly #onAttemptEnded: GenerationServices['onAttemptEnded'] = (target, error, { attempt, trace }) => {
-    this.#options.onAttempt?.(attempt, outcomeOf(error));
+    this.#options.onAttempt?.(attempt);
     const monitor = this.#monitors.get(target);
     if (error?.failure !== undefined) {
       const { model, id } = target;
@@ -375,11 +375,6 @@ const ABILITY_NAMES: Readonly<Record<Ability, string>> = {
   see: 'images',
   embed: 'embeddings',
 };
-
-function outcomeOf(error: ServingError | undefined): AttemptOutcome {
-  if (error === undefined) return 'completed';
-  return error.failure ?? (CANCELLATIONS.has(error.code) ? 'cancelled' : 'rejected');
-}
 
 const SCHEDULER_STATES: Readonly<Record<HealthState, SchedulerTarget['state']>> = {
   starting: 'loading',

@@ -6,10 +6,10 @@
  */
 import type { Cancellation } from '../core/cancellation.ts';
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
-import { ServingError } from '../core/errors.ts';
+import { CANCELLATIONS, ServingError } from '../core/errors.ts';
 import type { GenerationRequest, ModelId } from '../core/generation.ts';
 import type { Priority } from '../core/priority.ts';
-import type { Attempt, QueuePosition, RequestTrace } from '../core/request-trace.ts';
+import type { Attempt, AttemptOutcome, QueuePosition, RequestTrace } from '../core/request-trace.ts';
 import type { EntryId, Outcome, Settlement } from '../scheduling/decision.ts';
 import type { PrefixFingerprint } from '../scheduling/prefix-fingerprint.ts';
 import { deadlineError } from './deadline-error.ts';
@@ -95,6 +95,7 @@ export class Slot implements SlotCaller {
   readonly #work: SlotWork;
   readonly #services: SlotServices;
   readonly #id: EntryId;
+  #enqueuedAt: Milliseconds = 0;
   #grant: Grant | undefined;
   #target: Target | undefined;
   #deadline: Timer | undefined;
@@ -107,6 +108,7 @@ export class Slot implements SlotCaller {
     this.#work = work;
     this.#services = services;
     this.#id = services.dispatcher.newEntryId();
+    this.#enqueuedAt = 0;
     this.#grant = undefined;
     this.#target = undefined;
     this.#deadline = undefined;
@@ -134,6 +136,7 @@ export class Slot implements SlotCaller {
     const { promptSize, prefix } = this.#work;
     const { maxTokens, maxTokensIsDefault = false } = request.limits;
     const enqueuedAt = clock.now();
+    this.#enqueuedAt = enqueuedAt;
     if (next === undefined) {
       trace.model = request.model;
       trace.priority = priority;
@@ -171,10 +174,15 @@ export class Slot implements SlotCaller {
     const attempt: Attempt = {
       target: grant.target,
       model: request.model,
+      enqueuedAt: this.#enqueuedAt,
       startedAt: now,
+      batch: grant.batch,
       kind: this.#kind,
       after: this.#kind === undefined ? undefined : trace.attempts?.at(-1)?.failure,
       failure: undefined,
+      firstTokenAt: undefined,
+      endedAt: undefined,
+      outcome: undefined,
     };
     this.#grant = grant;
     this.#attempt = attempt;
@@ -209,7 +217,6 @@ export class Slot implements SlotCaller {
   fail(failure: ServingError, free?: Promise<unknown>): void {
     if (this.#isOver) return;
     const error = this.#call.cancellation.reason ?? failure;
-    if (this.#attempt !== undefined) this.#attempt.failure = error.failure;
     this.#settle(error.failure === undefined ? 'cancelled' : 'failed', free);
     this.#report(error);
     this.#work.failed(error);
@@ -220,6 +227,10 @@ export class Slot implements SlotCaller {
     const attempt = this.#attempt;
     const { trace } = this.#call;
     if (target === undefined || attempt === undefined) return;
+    attempt.failure = error?.failure;
+    attempt.outcome = outcomeOf(error);
+    attempt.firstTokenAt = trace.unstreamed === true ? undefined : this.#work.firstTokenAt;
+    attempt.endedAt = this.#services.clock.now();
     this.#services.onAttemptEnded(target, error, { attempt, trace });
   }
 
@@ -250,6 +261,11 @@ export class Slot implements SlotCaller {
     if (free === undefined) grant.release(settlement);
     else releaseWhenFree({ grant, settlement, free, clock: this.#services.clock });
   }
+}
+
+function outcomeOf(error: ServingError | undefined): AttemptOutcome {
+  if (error === undefined) return 'completed';
+  return error.failure ?? (CANCELLATIONS.has(error.code) ? 'cancelled' : 'rejected');
 }
 
 function settlementOf(

@@ -153,7 +153,7 @@ export class Metrics {
     this.#generationTokens.add(trace.usage.completionTokens, model);
   }
 
-  attemptEnded({ model, target, kind, after }: Attempt, outcome: string): void {
+  attemptEnded({ model, target, kind, after, outcome = 'completed' }: Attempt): void {
     this.#attempts.add(1, model, target, outcome);
     if (kind !== undefined) this.#retries.add(1, after ?? 'no_target', kind);
   }

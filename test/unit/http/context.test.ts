@@ -5,6 +5,7 @@ import { createServer } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type EdgeRoute, formatMs, pageRoute, RequestContext } from '../../../src/http/context.ts';
+import { attemptOf } from '../../support/attempt.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
 const closing: (() => void)[] = [];
@@ -178,7 +179,7 @@ it.each([
 
 describe('the headers of a route that asks a model', () => {
   const route: EdgeRoute = { ...pageRoute('/', () => {}), asksModel: true };
-  const attempt = { target: 't', startedAt: 0, kind: undefined, after: undefined, failure: undefined };
+  const attempt = attemptOf();
 
   const headersOf = async (model: string, attempts: number, servedModel?: string) => {
     const { text } = await exchange(GET, (context) => {

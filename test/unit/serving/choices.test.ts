@@ -5,6 +5,7 @@ import { ServingError } from '../../../src/core/errors.ts';
 import type { GenerationEvent } from '../../../src/core/generation.ts';
 import type { RequestTrace } from '../../../src/core/request-trace.ts';
 import { type Pausable, startChoices } from '../../../src/serving/choices.ts';
+import { attemptOf } from '../../support/attempt.ts';
 import { FINISH } from '../../support/fake-backend.ts';
 
 const text = (said: string): GenerationEvent => ({ type: 'text', text: said });
@@ -95,14 +96,7 @@ it('all of them are paused and resumed together', async () => {
 
 it('the request’s trace has the tries of the choice that needed most, and the model that answered any of them', async () => {
   const { ended, trace, traces } = run([[FINISH], [FINISH], [FINISH]]);
-  const attempt = {
-    target: 't',
-    model: 'm',
-    startedAt: 0,
-    kind: undefined,
-    after: undefined,
-    failure: undefined,
-  };
+  const attempt = attemptOf();
   traces.forEach((own, choice) => {
     own.attempts = Array.from({ length: choice === 1 ? 3 : 1 }, () => attempt);
   });

@@ -10,6 +10,7 @@ import {
   readableLine,
   requestFields,
 } from '../../../src/telemetry/log.ts';
+import { attemptOf } from '../../support/attempt.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
 describe('log', () => {
@@ -212,7 +213,7 @@ describe('the attempts in the line of a request', () => {
     trace: { requestId: 'r', receivedAt: 0, model: 'm', target: 'one', ...trace },
     endedAt: 10,
   });
-  const attempt = { model: 'm', startedAt: 0, kind: undefined, after: undefined, failure: undefined };
+  const attempt = attemptOf();
 
   it('tells the attempts only where there was more than one', () => {
     const once = requestFields(record({ attempts: [{ ...attempt, target: 'one' }] }));

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { RequestTrace } from '../../../src/core/request-trace.ts';
 import { type GaugeSource, Metrics } from '../../../src/telemetry/metrics.ts';
 import { exposition } from '../../../src/telemetry/prometheus.ts';
+import { attemptOf } from '../../support/attempt.ts';
 
 const source: GaugeSource = {
   loads: () => [{ model: 'm', waiting: 3, waitingBytes: 1200, running: 2 }],
@@ -122,18 +123,11 @@ describe('the metrics', () => {
 });
 
 it('attempts are counted by target and outcome, further ones by the failure before, requests that lacked the budget', () => {
-  const first = {
-    target: 'one',
-    model: 'm',
-    startedAt: 0,
-    kind: undefined,
-    after: undefined,
-    failure: undefined,
-  };
+  const first = attemptOf({ target: 'one' });
   const text = textAfter((metrics) => {
-    metrics.attemptEnded({ ...first, failure: 'reset' }, 'reset');
-    metrics.attemptEnded({ ...first, target: 'other', kind: 'elsewhere', after: 'reset' }, 'completed');
-    metrics.attemptEnded({ ...first, model: 'spare', kind: 'other_model' }, 'completed');
+    metrics.attemptEnded({ ...first, failure: 'reset', outcome: 'reset' });
+    metrics.attemptEnded({ ...first, target: 'other', kind: 'elsewhere', after: 'reset' });
+    metrics.attemptEnded({ ...first, model: 'spare', kind: 'other_model' });
     const trace: RequestTrace = { requestId: 'r', receivedAt: 0, model: 'm', lackedRetryBudget: true };
     metrics.requestEnded({ ...record, status: 502, trace });
   });

@@ -16,7 +16,7 @@ export interface SchemaNode {
   readonly allOf?: readonly unknown[];
   readonly $ref?: string;
   readonly properties?: Readonly<Record<string, unknown>>;
-  readonly required?: readonly string[];
+  readonly required?: readonly string[] | undefined;
   readonly additionalProperties?: unknown;
   readonly minProperties?: number;
   readonly maxProperties?: number;
