@@ -1,7 +1,7 @@
 // Keeps the raw JSON of the last run of each benchmark, and writes docs/benchmarks.md's tables and charts from it.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { saveCharts } from './chart/chart-files.mjs';
+import { saveCharts } from './chart-files.mjs';
 import { targetsTable } from './targets.mjs';
 
 const PAGE = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url));

@@ -1,10 +1,10 @@
 // What scheduling costs per request, in process, without any input or output: one release, enqueue and tick beside a
 // queue of a given depth and number of clients, one check of the sliding window beside a given number of others, and the
 // fingerprint of a prompt.
-import { lineChart } from './chart/line-chart.mjs';
 import { packageVersions } from './machine.mjs';
 import { show, summarize, table } from './statistics.mjs';
 
+const { lineChart } = await import('../dist/chart/line-chart.js');
 const { fingerprintOf } = await import('../dist/scheduling/prefix-fingerprint.js');
 const { Scheduler } = await import('../dist/scheduling/scheduler.js');
 const { SlidingWindow } = await import('../dist/scheduling/sliding-window.js');

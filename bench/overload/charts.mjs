@@ -1,8 +1,8 @@
 // The simulator's goodput and the measured one over the offered load, in one chart: solid lines are simulated, dashed
 // ones measured. A short run's arrivals ask for more or less than they should: a measured point stands at what they did ask for.
-import { lineChart } from '../chart/line-chart.mjs';
 import { inOrder } from './scenarios/goodput.mjs';
 
+const { lineChart } = await import('../../dist/chart/line-chart.js');
 const TICKS = [0.5, 1, 1.5, 2, 2.5, 3];
 
 export function goodputChart({ scripted, engine, label }) {

@@ -1,11 +1,12 @@
 // The charts of the simulation's figures, each by the name of its file.
-import { barChart } from '../chart/bar-chart.mjs';
-import { lineChart } from '../chart/line-chart.mjs';
 import { summarize } from '../statistics.mjs';
 import { CONTESTANTS } from './contestants/catalog.mjs';
 import { FAIRNESS_ENTRANTS, JAIN_TARGET, VARIANTS } from './scenarios/fairness.mjs';
 import { FLOOD_ENTRANTS, LIGHT_BOUND_MS } from './scenarios/flood.mjs';
 import { LOADS, OVERLOAD_ENTRANTS } from './scenarios/overload.mjs';
+
+const { barChart } = await import('../../dist/chart/bar-chart.js');
+const { lineChart } = await import('../../dist/chart/line-chart.js');
 
 export function simulationCharts(rounds) {
   return {

@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-const FOLDER = new URL('../../docs/charts/', import.meta.url);
+const FOLDER = new URL('../docs/charts/', import.meta.url);
 
 /** `charts`: SVG text by the name of its file. */
 export function saveCharts(charts) {
