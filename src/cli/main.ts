@@ -2,12 +2,11 @@
 /** The executable `llm-serve`: commands and exit codes. 0 success, 1 runtime failure, 2 wrong usage or configuration. */
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { ConfigError } from '../config/config.ts';
-import { SETTINGS, SHORTCUTS } from '../config/settings.ts';
 import { printableText } from '../core/log.ts';
+import { commandFrame } from './command-frame.ts';
 import { addModelCommands } from './models.ts';
-import type { Flags } from './read-config.ts';
 import { checkConfig } from './read-config.ts';
 import { reload } from './reload.ts';
 import { readVersion, serve } from './serve.ts';
@@ -15,10 +14,6 @@ import { rejectUnknownCommand } from './unknown-command.ts';
 
 const EXIT_FAILURE = 1;
 const EXIT_USAGE = 2;
-const SHORT_FORMS: Readonly<Record<string, string>> = {
-  '--server.port': '--port',
-  '--server.host': '--host',
-};
 
 /** Runs the command line; resolves with the exit code, `serve` only once the server has ended. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -41,7 +36,8 @@ function buildProgram(exit: (code: number) => void): Command {
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(printableText(text)) })
     .showSuggestionAfterError();
-  const withSettings = (command: Command) => addSettings(command).allowExcessArguments(false);
+  const frame = commandFrame(exit);
+  const { withSettings, flagsOf } = frame;
   const withoutWords = (command: Command) => {
     const [word] = command.args;
     if (word !== undefined)
@@ -72,44 +68,9 @@ function buildProgram(exit: (code: number) => void): Command {
       .command('reload')
       .description('Have the running server read its configuration again; prints what has changed.'),
   ).action(async (_options, command: Command) => exit(await reload(flagsOf(command))));
-  addModelCommands(program, { withSettings, flagsOf, exit });
+  // Each adds its commands.
+  addModelCommands(program, frame);
   return program;
-}
-
-function addSettings(command: Command): Command {
-  command.option(
-    '--config <file>',
-    'configuration file (default: llm-serve.yaml in this folder, if there is one)',
-  );
-  command.option('--backend <name>', 'shortcut for one model: its backend');
-  command.option('--url <url>', 'shortcut for one model: the backend’s address');
-  command.option(
-    '--model <name>',
-    'shortcut for one model: its name there; for the embedded engine also hf:owner/repo/file.gguf, an https address or a path',
-  );
-  for (const { flag, schema } of SETTINGS) {
-    const value = schema.type === 'boolean' ? '[true|false]' : `<${schema.type ?? 'value'}>`;
-    command.addOption(new Option(`${flag} ${value}`, schema.description));
-    const short = SHORT_FORMS[flag];
-    if (short) command.addOption(new Option(`${short} ${value}`, `short for ${flag}`));
-  }
-  return command;
-}
-
-function flagsOf(command: Command): Flags {
-  const given = new Map<string, string | boolean>();
-  for (const option of command.options) {
-    const value = command.getOptionValue(option.attributeName()) as string | boolean | undefined;
-    if (value !== undefined && option.long) given.set(option.long, value);
-  }
-  const settings = SETTINGS.map(
-    ({ key, flag }) => [key, given.get(flag) ?? given.get(SHORT_FORMS[flag] ?? '')] as const,
-  );
-  const shortcuts = SHORTCUTS.map((name) => [name, given.get(`--${name}`)] as const);
-  return {
-    config: given.get('--config') as string | undefined,
-    values: Object.fromEntries([...settings, ...shortcuts]),
-  };
 }
 
 function explain(error: unknown): number {

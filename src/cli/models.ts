@@ -17,15 +17,10 @@ import { describeGguf, type GgufDescription, readModelFile } from '../models/mod
 import { type ModelReference, parseReference } from '../models/names.ts';
 import { systemClock } from '../system-clock.ts';
 import { openLog } from '../telemetry/log.ts';
+import type { CommandFrame } from './command-frame.ts';
 import { downloadReporter } from './download-progress.ts';
 import { type Flags, readConfig } from './read-config.ts';
 import { rejectUnknownCommand } from './unknown-command.ts';
-
-interface CommandFrame {
-  withSettings(command: Command): Command;
-  flagsOf(command: Command): Flags;
-  exit(code: number): void;
-}
 
 const NAME = 'a catalogue name, hf:owner/repo/file.gguf, or an https address';
 

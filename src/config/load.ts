@@ -11,6 +11,7 @@ import { ConfigError, resolveModels, type Shortcuts, shortcutModel } from './con
 import { adminNotices, checkRules, chooseRateLimit } from './rules.ts';
 import { ConfigSchema, type ConfigValues } from './schema.ts';
 import {
+  remoteVariables,
   SETTINGS,
   type Setting,
   SHORTCUTS,
@@ -153,7 +154,11 @@ function withoutEmpty(environment: ConfigSources['environment']): ConfigSources[
 
 /** Kubernetes injects names such as LLM_SERVE_PORT for a service called llm-serve, so they only warrant a warning. */
 function unknownVariables(environment: ConfigSources['environment']): string[] {
-  const known = new Set([...SETTINGS.map(({ variable }) => variable), ...SHORTCUTS.map(shortcutVariable)]);
+  const known = new Set([
+    ...SETTINGS.map(({ variable }) => variable),
+    ...SHORTCUTS.map(shortcutVariable),
+    ...Object.values(remoteVariables),
+  ]);
   return Object.keys(environment)
     .filter((name) => name.startsWith(VARIABLE_PREFIX) && !known.has(name))
     .map((name) => `The environment variable ${name} is not a setting and is ignored.`);

@@ -49,6 +49,20 @@ export function readEnvironment(): Readonly<Record<string, string | undefined>> 
   return process.env;
 }
 
+/** Where the commands that use a running server find it; no settings of a server. */
+export const remoteVariables = { server: `${VARIABLE_PREFIX}SERVER`, key: `${VARIABLE_PREFIX}KEY` } as const;
+
+export interface RemoteDefaults {
+  readonly server: string | undefined;
+  readonly key: string | undefined;
+}
+
+/** An empty variable counts as not set. */
+export function remoteDefaults(): RemoteDefaults {
+  const { [remoteVariables.server]: server, [remoteVariables.key]: key } = process.env;
+  return { server: server || undefined, key: key || undefined };
+}
+
 /** `llm-serve/models` in the XDG cache folder. */
 export function defaultCacheDirectory(): string {
   const { XDG_CACHE_HOME } = process.env;

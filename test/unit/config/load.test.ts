@@ -183,6 +183,11 @@ describe('the configuration', () => {
     );
   });
 
+  it('does not warn of the variables that the commands of a client read', () => {
+    const { warnings } = load({ environment: { LLM_SERVE_SERVER: 'gpu-1:8000', LLM_SERVE_KEY: 'secret' } });
+    expect(warnings).toEqual([]);
+  });
+
   it('only warns of unknown variables, such as those Kubernetes injects', () => {
     const { config, warnings } = load({ environment: { LLM_SERVE_PORT: 'tcp://10.0.0.1:8000' } });
     expect(config.server.port).toBe(8000);

@@ -1,0 +1,286 @@
+/**
+ * A running server, as the commands that use one see it: its address and key, questions with one answer in JSON, and streams of
+ * server-sent events. What goes wrong is a RemoteError in the server's own words, or one that says what to do.
+ */
+import { Agent, request as send } from 'undici';
+import { ConfigError } from '../config/config.ts';
+import { type RemoteDefaults, remoteVariables } from '../config/settings.ts';
+import { EventReader, type ServerSentEvent } from '../upstream/stream-reader.ts';
+
+export const DEFAULT_SERVER = 'http://127.0.0.1:8000';
+
+/** Every answer of llm-serve has this header, errors included; no other server's has. */
+const MARK = 'x-response-time-ms';
+const JSON_WITHIN_MS = 30_000;
+/** Without a byte. A server that is waiting for its model sends a heartbeat far more often. */
+const SILENT_FOR_MS = 300_000;
+const CONNECT_WITHIN_MS = 10_000;
+
+export interface RemoteServer {
+  /** As people read it: `http://127.0.0.1:8000`, with the path prefix if there is one. */
+  readonly address: string;
+  /** The body of the answer. A status of 400 or above rejects, unless `accepts` names it. */
+  json(path: string, question?: Question & { readonly accepts?: readonly number[] }): Promise<unknown>;
+  /** Resolves with the head of the answer. A failure before the first event rejects; a later one ends the events with the error. */
+  events(path: string, question?: Question): Promise<RemoteEvents>;
+}
+
+export interface Question {
+  /** JSON. Present: a POST. */
+  readonly body?: unknown;
+  readonly signal?: AbortSignal;
+}
+
+export interface RemoteEvents extends AsyncIterable<ServerSentEvent> {
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+}
+
+/** unreachable: nothing answers. foreign: another program does. refused: an error of the server's. broken: the connection was lost. */
+type RemoteFailure = 'unreachable' | 'foreign' | 'refused' | 'broken';
+
+export class RemoteError extends Error {
+  readonly kind: RemoteFailure;
+  readonly status: number | undefined;
+  /** Of the server's error catalogue. */
+  readonly code: string | undefined;
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(
+    kind: RemoteFailure,
+    message: string,
+    facts: Partial<Pick<RemoteError, 'status' | 'code' | 'retryAfterSeconds'>> = {},
+  ) {
+    super(message);
+    this.kind = kind;
+    this.status = facts.status;
+    this.code = facts.code;
+    this.retryAfterSeconds = facts.retryAfterSeconds;
+  }
+}
+
+/** `flags`: --server and --key; they override the environment. */
+export function remoteServer(flags: RemoteDefaults, environment: RemoteDefaults): RemoteServer {
+  const base = readAddress(flags.server ?? environment.server, flags.server === undefined);
+  const key = readKey(flags.key ?? environment.key);
+  return new HttpServer(base, key);
+}
+
+class HttpServer implements RemoteServer {
+  readonly address: string;
+  readonly #key: string | undefined;
+  /** No connection is kept: between two questions of a person the server may have closed it. */
+  readonly #agent = new Agent({
+    pipelining: 0,
+    connect: { timeout: CONNECT_WITHIN_MS },
+    headersTimeout: SILENT_FOR_MS,
+    bodyTimeout: SILENT_FOR_MS,
+  });
+
+  constructor(address: string, key: string | undefined) {
+    this.address = address;
+    this.#key = key;
+  }
+
+  async json(
+    path: string,
+    { accepts = [], signal, ...question }: Question & { readonly accepts?: readonly number[] } = {},
+  ): Promise<unknown> {
+    const limit = AbortSignal.timeout(JSON_WITHIN_MS);
+    try {
+      const answer = await this.#ask(path, 'application/json', {
+        ...question,
+        signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
+      });
+      const text = await answer.body.text().catch((error: unknown) => {
+        throw this.#whileReading(error);
+      });
+      if (answer.statusCode >= 400 && !accepts.includes(answer.statusCode)) throw this.#refusal(answer, text);
+      return JSON.parse(text) as unknown;
+    } catch (error) {
+      if (limit.aborted && signal?.aborted !== true)
+        throw new RemoteError(
+          'broken',
+          `${this.address} did not answer within ${JSON_WITHIN_MS / 1000} seconds.`,
+        );
+      throw error instanceof SyntaxError ? this.#foreign('what it sent is no JSON') : this.#explained(error);
+    }
+  }
+
+  async events(path: string, question: Question = {}): Promise<RemoteEvents> {
+    try {
+      const answer = await this.#ask(path, 'text/event-stream', question);
+      if (answer.statusCode >= 400) throw this.#refusal(answer, await answer.body.text());
+      const events = () => readEvents(answer.body, (error) => this.#whileReading(error));
+      return { headers: answer.headers, [Symbol.asyncIterator]: events };
+    } catch (error) {
+      throw this.#explained(error);
+    }
+  }
+
+  async #ask(path: string, accept: string, { body, signal }: Question) {
+    const answer = await send(`${this.address}${path}`, {
+      dispatcher: this.#agent,
+      method: body === undefined ? 'GET' : 'POST',
+      headers: {
+        accept,
+        'user-agent': 'llm-serve',
+        ...(this.#key !== undefined && { authorization: `Bearer ${this.#key}` }),
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+      },
+      body: body === undefined ? null : JSON.stringify(body),
+      signal,
+    });
+    if (answer.headers[MARK] !== undefined) return answer;
+    await answer.body.dump();
+    const { location } = answer.headers;
+    throw this.#foreign(
+      typeof location === 'string' ? `it redirects to ${location}` : `HTTP ${answer.statusCode}`,
+    );
+  }
+
+  #refusal(answer: Pick<Answer, 'statusCode' | 'headers'>, text: string): RemoteError {
+    const { statusCode: status, headers } = answer;
+    const { message, code } = errorOf(text);
+    const retryAfter = Number(headers['retry-after']);
+    const words = message ?? `${this.address} answered ${status}.`;
+    const hint = status === 401 ? ` Give a key with ${remoteVariables.key} or --key.` : '';
+    return new RemoteError('refused', words + hint, {
+      status,
+      code: code ?? headerText(headers['x-reject-reason']),
+      retryAfterSeconds: retryAfter > 0 ? retryAfter : undefined,
+    });
+  }
+
+  #foreign(how: string): RemoteError {
+    return new RemoteError(
+      'foreign',
+      `What answers at ${this.address} is no llm-serve (${how}). Name the address of one with --server or ${remoteVariables.server}.`,
+    );
+  }
+
+  /** Errors of the connection. Those that are explained, and a cancelled question's, stay as they are. */
+  #explained(error: unknown): unknown {
+    if (!(error instanceof Error) || error instanceof RemoteError || isCancelled(error)) return error;
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (error.name === 'HTTPParserError' || code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'EPROTO')
+      return this.#foreign(`it does not speak ${this.address.startsWith('https') ? 'TLS' : 'HTTP'}`);
+    if (NOTHING_ANSWERS.has(code)) return this.#unreachable(NOTHING_ANSWERS.get(code) ?? code);
+    if (LOST.has(code)) return this.#broken();
+    return new RemoteError('unreachable', `${this.address} cannot be asked: ${error.message}`);
+  }
+
+  /** The head of the answer has come: whatever fails now, the connection is gone. */
+  #whileReading(error: unknown): unknown {
+    return isCancelled(error) ? error : this.#broken();
+  }
+
+  #broken(): RemoteError {
+    return new RemoteError('broken', `The connection to ${this.address} was lost.`);
+  }
+
+  #unreachable(why: string): RemoteError {
+    const isHere = LOOPBACK.test(this.address);
+    const start = 'Start one with "llm-serve serve" ("npm start" in a clone), or name another';
+    return new RemoteError(
+      'unreachable',
+      `No server answers at ${this.address} (${why}). ${isHere ? start : 'Name another'} with --server or ${remoteVariables.server}.`,
+    );
+  }
+}
+
+/** The caller did it. */
+export function isCancelled(error: unknown): boolean {
+  return error instanceof Error && (error.name === 'AbortError' || error.name === 'TimeoutError');
+}
+
+type Answer = Awaited<ReturnType<typeof send>>;
+
+const LOOPBACK = /^https?:\/\/(localhost|127\.|\[::1\])/;
+
+/** Error code → in words. */
+const NOTHING_ANSWERS: ReadonlyMap<string, string> = new Map([
+  ['ECONNREFUSED', 'connection refused'],
+  ['ENOTFOUND', 'there is no host of that name'],
+  ['EAI_AGAIN', 'the name could not be looked up'],
+  ['EHOSTUNREACH', 'no route to that host'],
+  ['ENETUNREACH', 'no route to that network'],
+  ['ETIMEDOUT', 'no connection in time'],
+  ['UND_ERR_CONNECT_TIMEOUT', 'no connection in time'],
+]);
+
+const LOST: ReadonlySet<string> = new Set([
+  'ECONNRESET',
+  'EPIPE',
+  'UND_ERR_SOCKET',
+  'UND_ERR_HEADERS_TIMEOUT',
+  'UND_ERR_BODY_TIMEOUT',
+  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
+]);
+
+/** The events in order. The connection is closed when the reader leaves. */
+async function* readEvents(
+  body: AsyncIterable<Buffer>,
+  explain: (error: unknown) => unknown,
+): AsyncGenerator<ServerSentEvent> {
+  const pending: ServerSentEvent[] = [];
+  const reader = new EventReader((event) => pending.push(event));
+  try {
+    for await (const chunk of body) {
+      reader.push(chunk);
+      yield* pending.splice(0);
+    }
+  } catch (error) {
+    throw explain(error);
+  }
+  reader.end();
+  yield* pending;
+}
+
+/** `http://host:port/prefix` without a slash at its end. `host`, `host:port` and `:port` get the scheme; OpenAI's `/v1` is dropped. */
+export function readAddress(text: string = DEFAULT_SERVER, isVariable = false): string {
+  const name = isVariable ? remoteVariables.server : '--server';
+  const trimmed = text.trim();
+  const withHost = trimmed.startsWith(':') ? `127.0.0.1${trimmed}` : trimmed;
+  const url = parsed(/^[a-z][a-z+.-]*:\/\//i.test(withHost) ? withHost : `http://${withHost}`);
+  const reject = (rule: string): never => {
+    throw new ConfigError(`${name} is ${JSON.stringify(text)}, but must be ${rule}.`);
+  };
+  if (url === undefined || !/^https?:$/.test(url.protocol) || url.hostname === '')
+    return reject('an http or https address, such as localhost:8000');
+  if (url.username !== '' || url.password !== '')
+    throw new ConfigError(`${name} must not hold a user name: give a key with --key.`);
+  if (url.search !== '' || url.hash !== '') return reject('an address without ? and #');
+  if (url.hostname === '0.0.0.0') url.hostname = '127.0.0.1';
+  return url.origin + url.pathname.replace(/\/+$/, '').replace(/\/v1$/, '');
+}
+
+function parsed(text: string): URL | undefined {
+  return URL.canParse(text) ? new URL(text) : undefined;
+}
+
+function readKey(text: string | undefined): string | undefined {
+  const key = text?.trim();
+  if (key === undefined || key === '') return undefined;
+  if (!/^[\x21-\x7e]+$/.test(key))
+    throw new ConfigError('The key (--key) holds a space, a control character or a letter beyond ASCII.');
+  return key;
+}
+
+/** Every protocol's errors have `error.message`. */
+function errorOf(text: string): { readonly message?: string; readonly code?: string } {
+  try {
+    const { error } = JSON.parse(text) as {
+      readonly error?: { readonly message?: unknown; readonly code?: unknown };
+    };
+    return {
+      ...(typeof error?.message === 'string' && { message: error.message }),
+      ...(typeof error?.code === 'string' && { code: error.code }),
+    };
+  } catch {
+    return {};
+  }
+}
+
+function headerText(value: string | string[] | undefined): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
