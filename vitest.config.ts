@@ -50,6 +50,7 @@ const slow = [
     ...[
       'models',
       'proxies',
+      'receipts',
       'reload-triggers',
       'rolling-restart',
       'scheduling',

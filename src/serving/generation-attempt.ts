@@ -163,7 +163,10 @@ export class GenerationAttempt implements GenerationSink, SlotWork {
     this.#hasBegun = true;
     this.used.note(event);
     if (event.type !== 'start') {
-      this.#firstTokenAt ??= now;
+      if (this.#firstTokenAt === undefined) {
+        this.#firstTokenAt = now;
+        slot.noteFirstToken(now);
+      }
       trace.firstTokenAt ??= now;
     }
     this.#watch?.progressed(now, { isToken: event.type !== 'start' });

@@ -206,6 +206,11 @@ export class Slot implements SlotCaller {
     this.#reject(isMissing ? missingAtBackends(model) : error);
   }
 
+  /** The answer has begun, where it does not come in one piece. */
+  noteFirstToken(at: Milliseconds): void {
+    if (this.#attempt !== undefined && this.#call.trace.unstreamed !== true) this.#attempt.firstTokenAt = at;
+  }
+
   /** The work has succeeded. `free` settles when the backend holds nothing of it; absent: it holds nothing now. */
   complete(free?: Promise<unknown>): void {
     if (this.#isOver) return;
@@ -229,7 +234,6 @@ export class Slot implements SlotCaller {
     if (target === undefined || attempt === undefined) return;
     attempt.failure = error?.failure;
     attempt.outcome = outcomeOf(error);
-    attempt.firstTokenAt = trace.unstreamed === true ? undefined : this.#work.firstTokenAt;
     attempt.endedAt = this.#services.clock.now();
     this.#services.onAttemptEnded(target, error, { attempt, trace });
   }
@@ -244,7 +248,10 @@ export class Slot implements SlotCaller {
   };
 
   #reject(error: ServingError): void {
+    const { trace } = this.#call;
+    const waitedMs = this.#services.clock.now() - this.#enqueuedAt;
     this.#isOver = true;
+    trace.unservedWaitMs = (trace.unservedWaitMs ?? 0) + waitedMs;
     this.#call.cancellation.off(this.#onCancel);
     this.#work.failed(error);
   }

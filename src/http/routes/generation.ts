@@ -43,7 +43,7 @@ export function handleGeneration({
     const answer: AnswerContext = {
       trace,
       createdAt: clock.wallNow(),
-      timings: () => timingsOf(trace, clock.now()),
+      timings: () => timingsOf(trace, trace.endedAt ?? clock.now()),
     };
     const delivery = { context, options, parsed, call, answer };
     if (parsed.delivery === 'whole') return deliverWhole(delivery);

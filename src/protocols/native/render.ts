@@ -9,7 +9,7 @@ import type {
   ToolCall,
   Usage,
 } from '../../core/generation.ts';
-import type { RequestTrace } from '../../core/request-trace.ts';
+import { type RequestTrace, wireTimings } from '../../core/request-trace.ts';
 import type { AnswerContext, AnswerRenderer, ErrorShape } from '../protocol.ts';
 import {
   finiteLogprob,
@@ -18,6 +18,7 @@ import {
   SSE,
   SSE_HEARTBEAT,
   sseEvent,
+  TimingsSchema,
   tokenText,
 } from '../rendering.ts';
 
@@ -26,13 +27,6 @@ const UsageSchema = Type.Object({
   completion_tokens: Type.Integer(),
   total_tokens: Type.Integer(),
   cached_tokens: Type.Integer(),
-});
-
-const Timings = Type.Object({
-  queue_ms: Type.Number(),
-  ttft_ms: Type.Number(),
-  generate_ms: Type.Number(),
-  total_ms: Type.Number(),
 });
 
 const Batch = Type.Object({ id: Type.String(), size: Type.Integer({ minimum: 1 }) });
@@ -80,7 +74,7 @@ export const GenerateAnswer = Type.Object({
       'tool_calls: the model waits for the answers of its tools, as messages with role tool. content_filter: the backend would not go on.',
   }),
   usage: UsageSchema,
-  timings: Timings,
+  timings: TimingsSchema,
   resumed: Type.Optional(
     Type.Integer({
       minimum: 1,
@@ -202,11 +196,10 @@ function renderEnd(
   result: Pick<GenerationResult, 'finishReason' | 'usage'>,
   { trace, timings }: AnswerContext,
 ) {
-  const { queueMs, ttftMs, generateMs, totalMs } = timings();
   return {
     finish_reason: result.finishReason,
     usage: renderUsage(result.usage),
-    timings: { queue_ms: queueMs, ttft_ms: ttftMs, generate_ms: generateMs, total_ms: totalMs },
+    timings: wireTimings(timings()),
     ...(trace.resumptions !== undefined && { resumed: trace.resumptions }),
     batch: trace.batch,
     ...triesOf(trace, model),
