@@ -7,6 +7,7 @@ import type { ErrorCode } from './errors.ts';
 import type { FailureCause } from './failure.ts';
 import type { FinishReason, ModelId, Usage } from './generation.ts';
 import type { Priority } from './priority.ts';
+import type { TraceContext } from './trace-context.ts';
 
 /** Where a request was when it was cancelled. */
 export type CancelPhase = 'queued' | 'waiting' | 'streaming';
@@ -42,6 +43,8 @@ export interface Attempt {
   endedAt: Milliseconds | undefined;
   /** Undefined while it runs. */
   outcome: AttemptOutcome | undefined;
+  /** Of its span; undefined where no traces are made. */
+  readonly spanId: string | undefined;
 }
 
 /** `rejected`: the request itself was at fault. */
@@ -51,6 +54,8 @@ export interface RequestTrace {
   /** As answers and logs show it: the client's own id if it sent a valid one. Never used as a key. */
   readonly requestId: string;
   readonly receivedAt: Milliseconds;
+  /** Its part in a W3C trace; absent where no traces are made. */
+  readonly traceContext?: TraceContext | undefined;
   model?: ModelId;
   priority?: Priority;
   /** The target that is being asked, or was asked last. */

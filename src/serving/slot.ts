@@ -4,6 +4,7 @@
  * once; a granted slot is settled exactly once, and released when the backend is free of the request, at the latest a second
  * after its end.
  */
+import type { Along } from '../core/backend.ts';
 import type { Cancellation } from '../core/cancellation.ts';
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import { CANCELLATIONS, ServingError } from '../core/errors.ts';
@@ -29,8 +30,8 @@ export interface SlotCall {
   readonly cancellation: Cancellation;
   /** Memory that it takes while it waits, where that is more than its prompt: its body as received. */
   readonly heldBytes?: number;
-  /** The instances of this software that it came through. */
-  readonly hops?: string | undefined;
+  /** Of the client's request, for remote servers. */
+  readonly along?: Along | undefined;
   /** When the answer must be finished. */
   readonly deadlineAt: Milliseconds;
   /** Called with its position while it waits, and with position 0 when it leaves the queue. */
@@ -121,6 +122,15 @@ export class Slot implements SlotCaller {
     return this.#isOver;
   }
 
+  /** What this try takes along: where the request is traced, in the try's own span. */
+  get along(): Along | undefined {
+    const { along, trace } = this.#call;
+    const spanId = this.#attempt?.spanId;
+    if (along === undefined || trace.traceContext === undefined || spanId === undefined) return along;
+    const { requestId, hops, tracestate } = along;
+    return { requestId, hops, traceparent: trace.traceContext.traceparent(spanId), tracestate };
+  }
+
   acquire(next: NextTry | undefined): void {
     const {
       request,
@@ -183,6 +193,7 @@ export class Slot implements SlotCaller {
       firstTokenAt: undefined,
       endedAt: undefined,
       outcome: undefined,
+      spanId: trace.traceContext?.newSpanId(),
     };
     this.#grant = grant;
     this.#attempt = attempt;
