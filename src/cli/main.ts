@@ -5,10 +5,12 @@ import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
 import { ConfigError } from '../config/config.ts';
 import { printableText } from '../core/log.ts';
+import { addChatCommand } from './chat.ts';
 import { commandFrame } from './command-frame.ts';
 import { addModelCommands } from './models.ts';
 import { checkConfig } from './read-config.ts';
 import { reload } from './reload.ts';
+import { addRunCommand } from './run.ts';
 import { readVersion, serve } from './serve.ts';
 import { rejectUnknownCommand } from './unknown-command.ts';
 
@@ -68,7 +70,8 @@ function buildProgram(exit: (code: number) => void): Command {
       .command('reload')
       .description('Have the running server read its configuration again; prints what has changed.'),
   ).action(async (_options, command: Command) => exit(await reload(flagsOf(command))));
-  // Each adds its commands.
+  addChatCommand(program, frame);
+  addRunCommand(program, frame);
   addModelCommands(program, frame);
   return program;
 }

@@ -38,11 +38,17 @@ function suggestionFor(
   if (LOOKS_LIKE_MODEL.test(word) || MODELS.some(({ name }) => name === word)) return `--model ${word}`;
   const known = word.toLowerCase();
   if (Object.hasOwn(COMMAND_SYNONYMS, known)) return COMMAND_SYNONYMS[known];
-  const [nearest] = commands
-    .map((name) => ({ name, errors: editDistance(known, name) }))
-    .filter(({ errors }) => errors <= MAX_EDIT_DISTANCE)
+  const meant = nearest(known, commands);
+  return meant === undefined ? undefined : within(meant);
+}
+
+/** The name that was probably meant, if one is near enough. */
+export function nearest(word: string, names: readonly string[]): string | undefined {
+  const [first] = names
+    .map((name) => ({ name, errors: editDistance(word, name) }))
+    .filter(({ name, errors }) => errors <= MAX_EDIT_DISTANCE && errors < name.length)
     .sort((one, other) => one.errors - other.errors);
-  return nearest && within(nearest.name);
+  return first?.name;
 }
 
 /** Letters to insert, remove, replace, or swap with their neighbour, to turn one word into the other. */
