@@ -34,7 +34,6 @@ const withEngine = [
 
 /** What starts processes, waits by the clock or computes for long, without an engine. */
 const slow = [
-  'test/browser/*.test.ts',
   'test/clients/*.test.ts',
   `test/end-to-end/{${[
     ...[
@@ -50,7 +49,6 @@ const slow = [
     ...[
       'models',
       'proxies',
-      'receipts',
       'reload-triggers',
       'rolling-restart',
       'scheduling',

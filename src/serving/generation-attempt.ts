@@ -163,10 +163,7 @@ export class GenerationAttempt implements GenerationSink, SlotWork {
     this.#hasBegun = true;
     this.used.note(event);
     if (event.type !== 'start') {
-      if (this.#firstTokenAt === undefined) {
-        this.#firstTokenAt = now;
-        slot.noteFirstToken(now);
-      }
+      this.#firstTokenAt ??= now;
       trace.firstTokenAt ??= now;
     }
     this.#watch?.progressed(now, { isToken: event.type !== 'start' });
@@ -201,7 +198,7 @@ export class GenerationAttempt implements GenerationSink, SlotWork {
       this.fail(new ServingError('backend_error', { failure: 'unsupported' }));
       return;
     }
-    const { trace, client, promptTokensFirst = false } = this.#call;
+    const { trace, client, promptTokensFirst = false, hops } = this.#call;
     const onUnstreamed = () => {
       trace.unstreamed = true;
       this.#watch?.expectWhole(target.answerTimeoutMs);
@@ -216,7 +213,7 @@ export class GenerationAttempt implements GenerationSink, SlotWork {
       promptTokensFirst,
       onUnstreamed,
       onMalformedEvent,
-      along: this.#slot?.along,
+      hops,
       onLoad: (load: LoadReport) => this.#services.dispatcher.reportLoad(target, load),
       ...(target.cacheIsolation === 'client' && { cacheScope: client }),
       ...(begun !== undefined && { begunWith: begun.tokens }),

@@ -289,8 +289,7 @@ export class Serving {
     if (error?.failure !== undefined) {
       const { model, id } = target;
       const { code, failure } = error;
-      const { requestId } = trace;
-      const fields = { model, target: id, code, failure, cause: messageOf(error.cause), requestId };
+      const fields = { model, target: id, code, failure, cause: messageOf(error.cause) };
       this.#options.log.warn(`request failed at its backend: ${error.message}`, fields);
       monitor?.probeSoon();
     }

@@ -14,7 +14,6 @@ export function attemptOf(fields: Partial<Attempt> = {}): Attempt {
     firstTokenAt: undefined,
     endedAt: 0,
     outcome: 'completed',
-    spanId: undefined,
     ...fields,
   };
 }

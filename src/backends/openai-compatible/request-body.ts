@@ -290,7 +290,7 @@ function weAddedTemplateSwitch({ request, sent }: RejectedCall): boolean {
 }
 
 export function embedBody(
-  { inputs, dimensions, user }: Pick<EmbeddingRequest, 'inputs' | 'dimensions' | 'user'>,
+  { inputs, dimensions }: Pick<EmbeddingRequest, 'inputs' | 'dimensions'>,
   model: string,
 ): Readonly<Record<string, unknown>> {
   return {
@@ -298,6 +298,5 @@ export function embedBody(
     input: inputs,
     encoding_format: 'float',
     ...(dimensions !== undefined && { dimensions }),
-    ...(user !== undefined && { user }),
   };
 }

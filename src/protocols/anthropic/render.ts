@@ -6,7 +6,6 @@ import type {
   GenerationResult,
   ToolCall,
 } from '../../core/generation.ts';
-import { wireTimings } from '../../core/request-trace.ts';
 import type { AnswerContext, AnswerRenderer, StreamEncoder } from '../protocol.ts';
 import { parseJsonObject, SSE, sseEvent } from '../rendering.ts';
 import {
@@ -87,8 +86,7 @@ function messageStream(
       case 'finish': {
         const { reason, matchedStop } = event;
         const delta = renderStop(reason, matchedStop);
-        const timings = wireTimings(answer.timings());
-        const last = { type: 'message_delta', delta, usage: renderUsage(event.usage), timings };
+        const last = { type: 'message_delta', delta, usage: renderUsage(event.usage) };
         return blocks.close() + sseEvent(last, 'message_delta');
       }
       default:

@@ -8,8 +8,6 @@ import type { GenerationRoute, ParseContext, ParsedGeneration } from '../../prot
 import { unsupported } from '../errors.ts';
 import {
   deliveryFields,
-  END_USER_FIELDS,
-  GOES_ALONG,
   ignored,
   limitFields,
   logitBias,
@@ -72,7 +70,7 @@ export const CompletionBody = Type.Object({
   suffix: Type.Optional(
     Type.String({ description: 'Rejected: a text is only ever continued.', deprecated: true }),
   ),
-  user: ignored(GOES_ALONG),
+  user: ignored(),
 });
 
 type CompletionBody = Static<typeof CompletionBody>;
@@ -97,8 +95,6 @@ export const completionRoute: GenerationRoute = {
   parse: parseCompletion,
 };
 
-const PASSED_ON = [...OUTPUT_EXTRAS, ...END_USER_FIELDS];
-
 const readBody = nullableBodyReader(CompletionBody);
 
 function parseCompletion(raw: unknown, context: ParseContext): ParsedGeneration {
@@ -114,7 +110,7 @@ function parseCompletion(raw: unknown, context: ParseContext): ParsedGeneration 
       `n is ${n}, for each of ${prompts.length} prompts, but a request may have at most ${MAX_CHOICES} choices.`,
     );
   const { output, fieldNames } = parseStructuredOutput(body);
-  const extras = extrasOf(body, CompletionBody, PASSED_ON);
+  const extras = extrasOf(body, CompletionBody, OUTPUT_EXTRAS);
   const { id: model, contextSize } = context.requireModel(body.model);
   const request: Omit<GenerationRequest, 'id' | 'input'> = {
     model,

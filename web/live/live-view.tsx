@@ -1,5 +1,0 @@
-/** The Live view. */
-
-export function LiveView() {
-  return <p class="notice">The live view is not built yet.</p>;
-}
