@@ -34,6 +34,7 @@ const withEngine = [
 
 /** What starts processes, waits by the clock or computes for long, without an engine. */
 const slow = [
+  'test/browser/*.test.ts',
   'test/clients/*.test.ts',
   `test/end-to-end/{${[
     ...[
@@ -49,6 +50,7 @@ const slow = [
     ...[
       'models',
       'proxies',
+      'receipts',
       'reload-triggers',
       'rolling-restart',
       'scheduling',

@@ -1,4 +1,5 @@
-// `npm run build`: compiles src/ to dist/, puts the server into one file (bundle.mjs) and the API page's files beside it.
+// `npm run build`: compiles src/ to dist/, puts the server into one file (bundle.mjs), and the page (web.mjs) and the API
+// page's files beside it.
 // Installs what is missing first; does nothing where dist/ is newer than every source.
 import {
   chmodSync,
@@ -20,8 +21,8 @@ import { runQuietly } from './quiet.mjs';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const stamp = join(root, 'dist', '.built');
 const INPUTS = [
-  ...['src', 'tsconfig.json', 'tsconfig.build.json', 'package.json'],
-  ...['scripts/build.mjs', 'scripts/bundle.mjs'],
+  ...['src', 'web', 'tsconfig.json', 'tsconfig.build.json', 'package.json'],
+  ...['scripts/build.mjs', 'scripts/bundle.mjs', 'scripts/licences.mjs', 'scripts/web.mjs'],
 ];
 
 /** Swagger UI's files that the page at /docs loads. They are copied so that no user installs the whole package. */
@@ -65,6 +66,7 @@ async function compile() {
   const compiler = join('node_modules', 'typescript', 'bin', 'tsc');
   await node('The compiler', compiler, '-p', 'tsconfig.build.json', '--noCheck');
   const notes = await node('The bundler', join('scripts', 'bundle.mjs'));
+  await node('The build of the page', join('scripts', 'web.mjs'));
   copyViewer();
   chmodSync(join(root, 'dist', 'cli', 'main.js'), 0o755);
   writeFileSync(stamp, '');

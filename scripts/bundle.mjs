@@ -2,9 +2,10 @@
 // files takes longer than everything else that the start does. Not minified, so stack traces stay readable; with
 // `node --enable-source-maps` they name the sources. The rest of dist/ stays as compiled: the engine's process, the
 // grammar thread, and what scripts import.
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { licencesOf } from './licences.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const source = join(root, 'src');
@@ -44,29 +45,6 @@ async function bundle() {
   });
   const modules = files.flatMap((file) => (file.type === 'chunk' ? file.moduleIds : []));
   writeFileSync(join(output, 'main.js.licences.txt'), licencesOf(modules));
-}
-
-/** The licence of each package that is in the file, as those ask for. */
-function licencesOf(modules) {
-  const folders = new Set(modules.flatMap((id) => packageFolder(id) ?? []));
-  return [...folders]
-    .sort()
-    .map((folder) => {
-      const { name, version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
-      const file = ['LICENSE', 'license', 'LICENSE.md', 'LICENCE', 'LICENSE.txt'].find((each) =>
-        existsSync(join(folder, each)),
-      );
-      const text = file === undefined ? '' : readFileSync(join(folder, file), 'utf8');
-      return `${name} ${version}\n\n${text.trim()}\n`;
-    })
-    .join(`\n${'-'.repeat(80)}\n\n`);
-}
-
-function packageFolder(id) {
-  const at = id.lastIndexOf('node_modules');
-  if (at === -1) return undefined;
-  const [first, second] = id.slice(at + 'node_modules/'.length).split(/[\\/]/);
-  return join(id.slice(0, at), 'node_modules', first.startsWith('@') ? join(first, second) : first);
 }
 
 try {

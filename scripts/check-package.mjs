@@ -16,6 +16,7 @@ const ENGINE = 'node-llama-cpp';
 const ENGINE_VERSION = optionalDependencies[ENGINE];
 const NEEDED = [
   ...['README.md', 'LICENSE', 'package.json', 'dist/cli/main.js', 'dist/cli/main.js.licences.txt'],
+  ...['dist/web/index.html', 'dist/web/index.html.br', 'dist/web/licences.txt'],
   ...['dist/swagger-ui/swagger-ui-bundle.js', 'dist/swagger-ui/LICENSE', 'dist/swagger-ui/NOTICE'],
 ];
 const LISTENS_WITHIN_MS = 60_000;

@@ -11,6 +11,8 @@ const bin = (...path) => join(root, 'node_modules', ...path);
 const steps = [
   ['format and lint', bin('@biomejs', 'biome', 'bin', 'biome'), ['check', '.']],
   ['types', bin('typescript', 'bin', 'tsc'), ['-p', 'tsconfig.json']],
+  ['types of the page', bin('typescript', 'bin', 'tsc'), ['-p', 'web/tsconfig.json']],
+  ['types of the page’s tests', bin('typescript', 'bin', 'tsc'), ['-p', 'test/tsconfig.web.json']],
   ['architecture', 'scripts/architecture.mjs', []],
   ['docs are fresh', 'scripts/docs.mjs', ['--check']],
 ];

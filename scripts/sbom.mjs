@@ -7,8 +7,8 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { name } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-/** Shipped as files that the build copies into dist/, and so no dependency of what is installed. */
-const COPIED = ['swagger-ui-dist'];
+/** Shipped in files that the build copies into dist/ or makes there (the page), and so no dependency of what is installed. */
+const COPIED = ['swagger-ui-dist', 'preact', 'marked', 'lowlight', 'highlight.js', 'uplot'];
 
 const npm = process.env.npm_execpath;
 const [command, ...prefix] = npm ? [process.execPath, npm] : ['npm'];

@@ -7,14 +7,14 @@ export const REFUSED_WITHIN_MS = 50;
 export function recordsOf({ jobs, answers }) {
   return answers.map((answer) => {
     const job = jobs[answer.index];
-    const { status, queueMs, sentAtMs, endedAtMs, answerTokens = 0, generateMs = 0 } = answer;
+    const { status, queueMs, sentAtMs, endedAtMs, answerTokens = 0, upstreamMs = 0 } = answer;
     return {
       job,
       outcome: outcomeOf(answer, job),
       startedAtMs: status === 200 || status === 504 ? sentAtMs + queueMs : undefined,
       endedAtMs,
       answerTokens,
-      servedMs: generateMs,
+      servedMs: upstreamMs,
     };
   });
 }

@@ -85,7 +85,7 @@ async function exchange({ agent, url, index, body: sent, now }) {
     status: statusCode,
     code: error?.code,
     queueMs: Number(/queue;dur=([\d.]+)/.exec(headers['server-timing'])?.[1]),
-    generateMs: timings?.generate_ms,
+    upstreamMs: timings?.upstream_ms,
     totalMs: timings?.total_ms,
     promptTokens: usage?.prompt_tokens,
     answerTokens: usage?.completion_tokens,

@@ -4,9 +4,9 @@ import { percentile } from '../statistics.mjs';
 
 /** Least squares through what they took; what a token of the prompt takes is known. */
 export function fitService(answers, { slots, promptTokenMs }) {
-  const points = answers.map(({ generateMs, promptTokens, answerTokens }) => ({
+  const points = answers.map(({ upstreamMs, promptTokens, answerTokens }) => ({
     x: answerTokens - 1,
-    y: generateMs - promptTokens * promptTokenMs,
+    y: upstreamMs - promptTokens * promptTokenMs,
   }));
   const mean = (read) => sum(points, read) / points.length;
   const [meanX, meanY] = [mean(({ x }) => x), mean(({ y }) => y)];
@@ -21,7 +21,7 @@ export function describeAnswers(answers, lengths) {
   const median = (values) => percentile(values, 0.5);
   const byLength = lengths.map(({ answerTokens }) =>
     median(
-      answers.filter((answer) => answer.answerTokens === answerTokens).map((answer) => answer.generateMs),
+      answers.filter((answer) => answer.answerTokens === answerTokens).map((answer) => answer.upstreamMs),
     ),
   );
   const aroundMs = median(answers.map(({ sentAtMs, endedAtMs, totalMs }) => endedAtMs - sentAtMs - totalMs));

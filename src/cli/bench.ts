@@ -14,6 +14,7 @@ import { remoteDefaults, remoteVariables } from '../config/settings.ts';
 import { printableText } from '../core/log.ts';
 import { systemClock } from '../system-clock.ts';
 import type { CommandFrame } from './command-frame.ts';
+import { COMMAND_GROUPS } from './help.ts';
 import { DEFAULT_SERVER, readAddress } from './remote.ts';
 import { readVersion } from './serve.ts';
 
@@ -32,6 +33,7 @@ interface CliFlags extends BenchFlags {
 export function addBenchCommand(program: Command, { exit }: CommandFrame): void {
   const bench = program
     .command('bench')
+    .helpGroup(COMMAND_GROUPS.use)
     .description('Measure a server under load: times to the first token, tokens per second, goodput.')
     .argument('[url]', `its address (default ${DEFAULT_SERVER}, or ${remoteVariables.server})`)
     .optionsGroup('Server:')

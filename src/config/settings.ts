@@ -68,3 +68,15 @@ export function defaultCacheDirectory(): string {
   const { XDG_CACHE_HOME } = process.env;
   return join(XDG_CACHE_HOME || join(homedir(), '.cache'), 'llm-serve', 'models');
 }
+
+/** `llm-serve` in the XDG state folder: what commands remember for the user. */
+export function stateDirectory(): string {
+  const { XDG_STATE_HOME } = process.env;
+  return join(XDG_STATE_HOME || join(homedir(), '.local', 'state'), 'llm-serve');
+}
+
+/** What the user's terminal may be sent. https://no-color.org */
+export function terminalTakesStyles(): boolean {
+  const { NO_COLOR, TERM } = process.env;
+  return !NO_COLOR && TERM !== 'dumb';
+}

@@ -54,14 +54,24 @@ export type CacheIsolation = 'shared' | 'client';
 /** Names the instances of this software that a request came through, so that a loop of servers is noticed. */
 export const HOPS_HEADER = 'x-llm-serve-hops';
 
+/** What goes along to a remote server with a request of a client: it says whose request this is, and where it came through. */
+export interface Along {
+  readonly requestId: string;
+  /** Value of `HOPS_HEADER` in the request. */
+  readonly hops: string | undefined;
+  /** The W3C headers of the trace that the call belongs to. */
+  readonly traceparent: string | undefined;
+  readonly tracestate: string | undefined;
+}
+
 export interface CallOptions {
   /** Its `reason` is a ServingError. */
   readonly signal: AbortSignal;
-  /** Value of `HOPS_HEADER` in the request that this serves, to be passed on to a remote server. */
-  readonly hops?: string | undefined;
+  /** Absent where no client's request causes the call. */
+  readonly along?: Along | undefined;
 }
 
-export interface GenerateOptions extends Pick<CallOptions, 'hops'> {
+export interface GenerateOptions extends Pick<CallOptions, 'along'> {
   /** Prefixes are only reused between generations of one scope; absent: all share. Opaque. */
   readonly cacheScope?: string;
   /** How the client takes the answer; absent: `stream`. With `whole`, a backend may ask its server without streaming. */
@@ -87,6 +97,8 @@ export interface EmbeddingRequest {
   readonly inputs: readonly EmbeddingInput[];
   /** Length of the vectors; absent: the model's own. */
   readonly dimensions?: number;
+  /** The client's name for its end user, for servers that take one. */
+  readonly user?: string;
 }
 
 /** A text, or ids of tokens of the model's vocabulary. */

@@ -7,6 +7,7 @@ import type { ErrorCode } from './errors.ts';
 import type { FailureCause } from './failure.ts';
 import type { FinishReason, ModelId, Usage } from './generation.ts';
 import type { Priority } from './priority.ts';
+import type { TraceContext } from './trace-context.ts';
 
 /** Where a request was when it was cancelled. */
 export type CancelPhase = 'queued' | 'waiting' | 'streaming';
@@ -42,6 +43,8 @@ export interface Attempt {
   endedAt: Milliseconds | undefined;
   /** Undefined while it runs. */
   outcome: AttemptOutcome | undefined;
+  /** Of its span; undefined where no traces are made. */
+  readonly spanId: string | undefined;
 }
 
 /** `rejected`: the request itself was at fault. */
@@ -51,12 +54,18 @@ export interface RequestTrace {
   /** As answers and logs show it: the client's own id if it sent a valid one. Never used as a key. */
   readonly requestId: string;
   readonly receivedAt: Milliseconds;
+  /** Its part in a W3C trace; absent where no traces are made. */
+  readonly traceContext?: TraceContext | undefined;
   model?: ModelId;
   priority?: Priority;
   /** The target that is being asked, or was asked last. */
   target?: string;
   /** In their order; absent before the first. */
   attempts?: Attempt[];
+  /** Time in queues that ended without a slot: in rejection or cancellation. */
+  unservedWaitMs?: Milliseconds;
+  /** Of a request with several choices, once all have ended: the one that ended last. Its times are the request's. */
+  longestChoice?: Pick<RequestTrace, 'attempts' | 'unservedWaitMs'>;
   /** It would have been tried again if the retry budget had allowed it. */
   lackedRetryBudget?: boolean;
   /** The model that answers, where it is not the one that was asked for. */
@@ -88,24 +97,82 @@ export interface QueuePosition {
   readonly etaMs: Milliseconds;
 }
 
-/** Milliseconds with one decimal, as answers show them. */
+/** Milliseconds with two decimals: queue + upstream + gateway = total. */
 export interface Timings {
+  /** Waiting for slots, in all tries. */
   readonly queueMs: number;
-  readonly ttftMs: number;
-  readonly generateMs: number;
+  /** Holding slots: at the targets, in all tries. */
+  readonly upstreamMs: number;
+  /** Of `upstreamMs`: the answering try's, until its first token. Undefined where that is not known: the answer came in one piece. */
+  readonly ttftMs: number | undefined;
+  /** Of `upstreamMs`: the answering try's, from its first token on. */
+  readonly generateMs: number | undefined;
+  /** The rest: reading, parsing, pauses between tries, writing. */
+  readonly gatewayMs: number;
   readonly totalMs: number;
 }
 
-/** Queue: entry to dispatch. TTFT and total: from arrival. Generate: dispatch to end. Marks not set count as now. */
-export function timingsOf(trace: RequestTrace, now: Milliseconds): Timings {
-  const end = trace.endedAt ?? now;
-  const dispatched = trace.dispatchedAt ?? end;
-  const round = (milliseconds: number) => Math.max(0, Math.round(milliseconds * 10) / 10);
+/** From arrival to `end`. The answering try is the last one. Marks not set count as `end`. */
+export function timingsOf(trace: RequestTrace, end: Milliseconds): Timings {
+  const { attempts, unservedWaitMs = 0 } = trace.longestChoice ?? trace;
+  // A try ends when its answer does, not when its slot is free.
+  const answeredAt = Math.min(trace.endedAt ?? end, end);
+  let queueMs = unservedWaitMs;
+  let upstreamMs = 0;
+  let ttftMs: number | undefined;
+  let generateMs: number | undefined;
+  if (attempts !== undefined)
+    for (const { enqueuedAt, startedAt, firstTokenAt, endedAt } of attempts) {
+      const attemptEnd = Math.max(startedAt, Math.min(endedAt ?? answeredAt, answeredAt));
+      queueMs += startedAt - enqueuedAt;
+      upstreamMs += attemptEnd - startedAt;
+      ttftMs = firstTokenAt === undefined ? undefined : firstTokenAt - startedAt;
+      generateMs = firstTokenAt === undefined ? undefined : attemptEnd - firstTokenAt;
+    }
+  const total = hundredths(end - trace.receivedAt);
+  const queue = hundredths(queueMs);
+  const upstream = hundredths(upstreamMs);
   return {
-    queueMs: round(dispatched - (trace.enqueuedAt ?? dispatched)),
-    ttftMs: round((trace.firstTokenAt ?? end) - trace.receivedAt),
-    generateMs: round(end - dispatched),
-    totalMs: round(end - trace.receivedAt),
+    queueMs: queue / 100,
+    upstreamMs: upstream / 100,
+    ttftMs: ttftMs === undefined ? undefined : hundredths(ttftMs) / 100,
+    generateMs: generateMs === undefined ? undefined : hundredths(generateMs) / 100,
+    gatewayMs: Math.max(0, total - queue - upstream) / 100,
+    totalMs: total / 100,
+  };
+}
+
+function hundredths(milliseconds: Milliseconds): number {
+  return Math.max(0, Math.round(milliseconds * 100));
+}
+
+/** As answers and the live feed name them. */
+export interface WireTimings {
+  readonly queue_ms: number;
+  readonly upstream_ms: number;
+  readonly ttft_ms?: number;
+  readonly generate_ms?: number;
+  readonly gateway_ms: number;
+  readonly total_ms: number;
+}
+
+export function wireTimings({
+  queueMs,
+  upstreamMs,
+  ttftMs,
+  generateMs,
+  gatewayMs,
+  totalMs,
+}: Timings): WireTimings {
+  if (ttftMs === undefined || generateMs === undefined)
+    return { queue_ms: queueMs, upstream_ms: upstreamMs, gateway_ms: gatewayMs, total_ms: totalMs };
+  return {
+    queue_ms: queueMs,
+    upstream_ms: upstreamMs,
+    ttft_ms: ttftMs,
+    generate_ms: generateMs,
+    gateway_ms: gatewayMs,
+    total_ms: totalMs,
   };
 }
 

@@ -31,9 +31,9 @@ interface AccessOptions {
 /** That many wrong keys of one address are a 401, more are a 429. */
 const WRONG_KEYS = { limit: 10, windowMs: 60_000 } as const;
 
-/** Probes need no key; neither do pages that show nothing but what the source code shows. */
-const OPEN_PATHS = ['/health', '/ready', '/', '/openapi.json'];
-const OPEN_PREFIX = '/docs';
+/** Probes need no key; neither do pages that show nothing but what the source code shows, with their files. */
+const OPEN_PATHS = ['/health', '/ready', '/', '/docs', '/openapi.json'];
+const OPEN_PREFIXES = ['/docs/', '/assets/'];
 /** The Host of nearly every request; others are parsed. */
 const USUAL_LOOPBACK_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/;
 
@@ -101,7 +101,7 @@ export function whyNotThisMachine(
 }
 
 function isOpen(path: string): boolean {
-  return OPEN_PATHS.includes(path) || path === OPEN_PREFIX || path.startsWith(`${OPEN_PREFIX}/`);
+  return OPEN_PATHS.includes(path) || OPEN_PREFIXES.some((prefix) => path.startsWith(prefix));
 }
 
 /** Hashes are of equal length and all known ones are compared, so the time reveals nothing about the keys. */

@@ -113,7 +113,7 @@ export function describeApi({ version }: { readonly version: string }): ApiDescr
       description:
         'Every response carries X-Request-Id and X-Response-Time-Ms (to its headers; of a stream: to its commit). ' +
         'Routes that ask a model carry X-RateLimit-Limit, X-RateLimit-Remaining and X-RateLimit-Reset while the limiter is on, ' +
-        'Server-Timing: queue;dur=… once the time in the queue is known, and X-Request-Priority where a priority was asked for ' +
+        'Server-Timing (queue, upstream, ttft, generate and gateway; of a stream what is known when it begins), and X-Request-Priority where a priority was asked for ' +
         '(with X-Priority-Lowered-From where it was more than the client may have), X-Attempts (how often a backend was asked) ' +
         'and, after the first attempt, X-Served-Model and X-Served-Target (the model that answered, or was asked last, and its target). ' +
         'X-Dropped-Parameters names what was dropped: tools of a vendor’s servers, the strict of a tool, and with compatibility: lenient what the backend does not support.',

@@ -5,7 +5,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import type { ServingError } from '../core/errors.ts';
-import type { RequestTrace } from '../core/request-trace.ts';
+import { type RequestTrace, timingsOf } from '../core/request-trace.ts';
 import { renameField } from '../protocols/field-errors.ts';
 import type { FieldNames } from '../protocols/protocol.ts';
 import type { Admission } from '../scheduling/sliding-window.ts';
@@ -209,16 +209,15 @@ export class RequestContext {
   }
 
   /**
-   * The headers of every response, and the time in the queue if it is known by now: after the grant, or when the wait has ended without
-   * one. Times are up to the headers, in milliseconds with two decimals. While the server drains, `Connection: close` keeps the
-   * client from sending its next request to a closed connection.
+   * The headers of every response, and what is known by now of where the time went. Times are up to the headers, in milliseconds with
+   * two decimals. While the server drains, `Connection: close` keeps the client from sending its next request to a closed
+   * connection.
    */
   #stamp(): void {
     const headers = this.#headers;
-    const { requestId, receivedAt, enqueuedAt, dispatchedAt, endedAt, droppedFields } = this.trace;
-    const leftQueueAt = dispatchedAt ?? endedAt;
-    if (enqueuedAt !== undefined && leftQueueAt !== undefined)
-      headers.push('server-timing', `queue;dur=${formatMs(leftQueueAt - enqueuedAt)}`);
+    const { requestId, receivedAt, droppedFields } = this.trace;
+    const timing = serverTiming(this.trace);
+    if (timing !== '') headers.push('server-timing', timing);
     if (droppedFields !== undefined && droppedFields.length > 0) {
       const names = this.fieldNames ?? {};
       headers.push(
@@ -263,6 +262,28 @@ export class RequestContext {
     this.#closeListeners = undefined;
     if (listeners !== undefined) for (const run of listeners) run();
   }
+}
+
+/**
+ * Of an answer that is whole: all of it, as in its body. Of a stream that begins: the wait for its slot and the time to its first token,
+ * where they are known. Empty where no model was asked.
+ */
+function serverTiming(trace: RequestTrace): string {
+  const { enqueuedAt, endedAt, attempts } = trace;
+  if (enqueuedAt === undefined) return '';
+  if (endedAt !== undefined) {
+    const { queueMs, upstreamMs, ttftMs, generateMs, gatewayMs } = timingsOf(trace, endedAt);
+    const begun =
+      ttftMs === undefined || generateMs === undefined
+        ? ''
+        : `, ttft;dur=${formatMs(ttftMs)}, generate;dur=${formatMs(generateMs)}`;
+    return `queue;dur=${formatMs(queueMs)}, upstream;dur=${formatMs(upstreamMs)}${begun}, gateway;dur=${formatMs(gatewayMs)}`;
+  }
+  const running = attempts?.at(-1);
+  if (running === undefined || running.endedAt !== undefined) return '';
+  const { queueMs, ttftMs } = timingsOf(trace, running.firstTokenAt ?? running.startedAt);
+  const queue = `queue;dur=${formatMs(queueMs)}`;
+  return ttftMs === undefined ? queue : `${queue}, ttft;dur=${formatMs(ttftMs)}`;
 }
 
 const ATTEMPTS_NAME = ATTEMPTS_HEADER.toLowerCase();

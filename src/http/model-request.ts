@@ -4,12 +4,14 @@
  */
 import type { IncomingHttpHeaders } from 'node:http';
 import { Type } from 'typebox';
+import type { Along } from '../core/backend.ts';
 import { Cancellation } from '../core/cancellation.ts';
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import { CANCELLATIONS, ServingError, toServingError } from '../core/errors.ts';
 import type { RequestId } from '../core/generation.ts';
 import { DEFAULT_PRIORITY, lowerOf, PRIORITIES, type Priority } from '../core/priority.ts';
 import type { CancelPhase, RequestTrace } from '../core/request-trace.ts';
+import { readCallerContext, TRACEPARENT_HEADER, TRACESTATE_HEADER } from '../core/trace-context.ts';
 import { renameErrorField } from '../protocols/field-errors.ts';
 import type { FieldNames } from '../protocols/protocol.ts';
 import type { GenerationCall } from '../serving/generation-attempt.ts';
@@ -66,8 +68,8 @@ export async function runModelRequest<Answer>(
     // The request may wait for long; its body has been parsed and is not needed any more.
     context.body = undefined;
     const heldBytes = context.bodyBytes ?? 0;
-    const hops = hopsOf(context.request.headers);
-    return await run({ trace, client: clientId, priority, cancellation, deadlineAt, heldBytes, hops });
+    const along = alongOf(context);
+    return await run({ trace, client: clientId, priority, cancellation, deadlineAt, heldBytes, along });
   } catch (thrown) {
     const error = renameErrorField(fieldNames, toServingError(thrown));
     trace.errorCode = error.code;
@@ -80,6 +82,18 @@ export async function runModelRequest<Answer>(
     // A stream whose head went out before the shutdown began.
     leave({ untold: context.isAnswered && !context.saidClose });
   }
+}
+
+/** Where no traces are made, the caller's trace goes on as it is. */
+function alongOf({ request: { headers }, trace }: RequestContext): Along {
+  const { requestId, traceContext } = trace;
+  const hops = hopsOf(headers);
+  if (traceContext !== undefined) {
+    const { spanId, tracestate } = traceContext;
+    return { requestId, hops, traceparent: traceContext.traceparent(spanId), tracestate };
+  }
+  const caller = readCallerContext(headers[TRACEPARENT_HEADER], headers[TRACESTATE_HEADER]);
+  return { requestId, hops, traceparent: caller?.traceparent, tracestate: caller?.tracestate };
 }
 
 export function newModelRequestId(prefix: 'gen' | 'emb'): RequestId {

@@ -19,6 +19,7 @@ import { type ConnectionLimit, limitConnections, RateLimit } from './limits.ts';
 import { type ListenAddress, Listener } from './listener.ts';
 import { loopStep } from './loop-detection.ts';
 import { OpenRequests } from './open-requests.ts';
+import { pages } from './pages.ts';
 import { Router } from './router.ts';
 import { adminRoutes, type ReloadOutcome } from './routes/admin.ts';
 import { operationsRoutes } from './routes/operations.ts';
@@ -190,6 +191,7 @@ function routerOf(options: ServerOptions): Router<EdgeRoute> {
     }),
     ...operationsRoutes({ clock, serving, telemetry, version }),
     ...adminRoutes(options),
+    ...pages(options),
     ...apiPages(options),
   ];
   for (const route of routes) router.add(route);

@@ -11,6 +11,27 @@ export function modelOf(asked: ModelId, { trace }: { readonly trace: RequestTrac
   return trace.servedModel ?? asked;
 }
 
+const milliseconds = (description: string) => Type.Number({ minimum: 0, description });
+
+/** Where the time of an answer went. Of several choices: the one that ended last. */
+export const TimingsSchema = Type.Object(
+  {
+    queue_ms: milliseconds('Waiting for a slot, in all tries.'),
+    upstream_ms: milliseconds('At the backends, in all tries.'),
+    ttft_ms: Type.Optional(
+      milliseconds(
+        'Of upstream_ms: from the slot to the first token, of the try that answered. Absent where the answer came in one piece.',
+      ),
+    ),
+    generate_ms: Type.Optional(
+      milliseconds('Of upstream_ms: from the first token to the end, of the try that answered.'),
+    ),
+    gateway_ms: milliseconds('The rest: reading and parsing the request, pauses between tries.'),
+    total_ms: milliseconds('From arrival to the end of the answer.'),
+  },
+  { description: 'Milliseconds: queue_ms + upstream_ms + gateway_ms = total_ms.' },
+);
+
 export const SSE = 'text/event-stream; charset=utf-8';
 
 /** One line without a blank line after it: some clients take a comment that stands alone for an event. */

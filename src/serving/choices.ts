@@ -40,11 +40,11 @@ export function startChoices(
   // Shared by all traces: the header that names dropped fields has those of every choice.
   trace.droppedFields ??= [];
   const traces = Array.from({ length: choices }, (_, choice) => (choice === 0 ? trace : { ...trace }));
-  const ended = () => {
+  const ended = (own: RequestTrace) => {
     left -= 1;
     if (left > 0) return;
     const [failure] = failures;
-    sumUp(trace, traces, { failed: failure !== undefined });
+    sumUp(trace, traces, { last: own, failed: failure !== undefined });
     if (failure === undefined) sink.done();
     else sink.fail(failure);
   };
@@ -56,7 +56,7 @@ export function startChoices(
     start(choice, own, {
       event: (event) => {
         sink.event(event, choice);
-        if (event.type === 'finish') ended();
+        if (event.type === 'finish') ended(own);
       },
       fail: (error) => {
         failures.push(error);
@@ -64,7 +64,7 @@ export function startChoices(
         cancellation.cancel(
           new ServingError('client_gone', { message: 'Another choice of the request failed.' }),
         );
-        ended();
+        ended(own);
       },
     }),
   );
@@ -78,12 +78,17 @@ export function startChoices(
   };
 }
 
-/** Writes on the request's trace when the first choice began, and what all of them used together. */
+/** Writes on the request's trace when the first choice began, what the last to end took, and what all of them used together. */
 function sumUp(
   trace: RequestTrace,
   traces: readonly RequestTrace[],
-  { failed }: { readonly failed: boolean },
+  { last, failed }: { readonly last: RequestTrace; readonly failed: boolean },
 ): void {
+  const { attempts: lastAttempts, unservedWaitMs } = last;
+  trace.longestChoice = {
+    ...(lastAttempts !== undefined && { attempts: lastAttempts }),
+    ...(unservedWaitMs !== undefined && { unservedWaitMs }),
+  };
   for (const mark of ['dispatchedAt', 'firstTokenAt'] as const) {
     const marks = traces.flatMap((own) => own[mark] ?? []);
     if (marks.length > 0) trace[mark] = Math.min(...marks);

@@ -79,7 +79,7 @@ class EmbeddingAttempt implements SlotWork {
   }
 
   start(target: Target, slot: Slot): void {
-    const { request, trace, cancellation, hops } = this.#call;
+    const { request, trace, cancellation } = this.#call;
     const { backend } = target;
     this.#target = target;
     if (!backend.embed) {
@@ -87,7 +87,7 @@ class EmbeddingAttempt implements SlotWork {
       return;
     }
     this.used.promptTokens = this.promptSize.tokens;
-    const running = backend.embed(request, { signal: cancellation.signal, hops });
+    const running = backend.embed(request, { signal: cancellation.signal, along: slot.along });
     // The caller gets its error at once; the backend may take a moment to be free.
     this.#abandon = (reason) => slot.fail(reason, running);
     running.then(

@@ -163,7 +163,10 @@ export class GenerationAttempt implements GenerationSink, SlotWork {
     this.#hasBegun = true;
     this.used.note(event);
     if (event.type !== 'start') {
-      this.#firstTokenAt ??= now;
+      if (this.#firstTokenAt === undefined) {
+        this.#firstTokenAt = now;
+        slot.noteFirstToken(now);
+      }
       trace.firstTokenAt ??= now;
     }
     this.#watch?.progressed(now, { isToken: event.type !== 'start' });
@@ -198,7 +201,7 @@ export class GenerationAttempt implements GenerationSink, SlotWork {
       this.fail(new ServingError('backend_error', { failure: 'unsupported' }));
       return;
     }
-    const { trace, client, promptTokensFirst = false, hops } = this.#call;
+    const { trace, client, promptTokensFirst = false } = this.#call;
     const onUnstreamed = () => {
       trace.unstreamed = true;
       this.#watch?.expectWhole(target.answerTimeoutMs);
@@ -213,7 +216,7 @@ export class GenerationAttempt implements GenerationSink, SlotWork {
       promptTokensFirst,
       onUnstreamed,
       onMalformedEvent,
-      hops,
+      along: this.#slot?.along,
       onLoad: (load: LoadReport) => this.#services.dispatcher.reportLoad(target, load),
       ...(target.cacheIsolation === 'client' && { cacheScope: client }),
       ...(begun !== undefined && { begunWith: begun.tokens }),

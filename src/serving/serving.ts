@@ -289,7 +289,8 @@ export class Serving {
     if (error?.failure !== undefined) {
       const { model, id } = target;
       const { code, failure } = error;
-      const fields = { model, target: id, code, failure, cause: messageOf(error.cause) };
+      const { requestId } = trace;
+      const fields = { model, target: id, code, failure, cause: messageOf(error.cause), requestId };
       this.#options.log.warn(`request failed at its backend: ${error.message}`, fields);
       monitor?.probeSoon();
     }

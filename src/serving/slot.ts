@@ -4,6 +4,7 @@
  * once; a granted slot is settled exactly once, and released when the backend is free of the request, at the latest a second
  * after its end.
  */
+import type { Along } from '../core/backend.ts';
 import type { Cancellation } from '../core/cancellation.ts';
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import { CANCELLATIONS, ServingError } from '../core/errors.ts';
@@ -29,8 +30,8 @@ export interface SlotCall {
   readonly cancellation: Cancellation;
   /** Memory that it takes while it waits, where that is more than its prompt: its body as received. */
   readonly heldBytes?: number;
-  /** The instances of this software that it came through. */
-  readonly hops?: string | undefined;
+  /** Of the client's request, for remote servers. */
+  readonly along?: Along | undefined;
   /** When the answer must be finished. */
   readonly deadlineAt: Milliseconds;
   /** Called with its position while it waits, and with position 0 when it leaves the queue. */
@@ -121,6 +122,15 @@ export class Slot implements SlotCaller {
     return this.#isOver;
   }
 
+  /** What this try takes along: where the request is traced, in the try's own span. */
+  get along(): Along | undefined {
+    const { along, trace } = this.#call;
+    const spanId = this.#attempt?.spanId;
+    if (along === undefined || trace.traceContext === undefined || spanId === undefined) return along;
+    const { requestId, hops, tracestate } = along;
+    return { requestId, hops, traceparent: trace.traceContext.traceparent(spanId), tracestate };
+  }
+
   acquire(next: NextTry | undefined): void {
     const {
       request,
@@ -183,6 +193,7 @@ export class Slot implements SlotCaller {
       firstTokenAt: undefined,
       endedAt: undefined,
       outcome: undefined,
+      spanId: trace.traceContext?.newSpanId(),
     };
     this.#grant = grant;
     this.#attempt = attempt;
@@ -204,6 +215,11 @@ export class Slot implements SlotCaller {
     const { model } = this.#call.request;
     const isMissing = error.code === 'no_backend_available' && this.#services.isMissing(model);
     this.#reject(isMissing ? missingAtBackends(model) : error);
+  }
+
+  /** The answer has begun, where it does not come in one piece. */
+  noteFirstToken(at: Milliseconds): void {
+    if (this.#attempt !== undefined && this.#call.trace.unstreamed !== true) this.#attempt.firstTokenAt = at;
   }
 
   /** The work has succeeded. `free` settles when the backend holds nothing of it; absent: it holds nothing now. */
@@ -229,7 +245,6 @@ export class Slot implements SlotCaller {
     if (target === undefined || attempt === undefined) return;
     attempt.failure = error?.failure;
     attempt.outcome = outcomeOf(error);
-    attempt.firstTokenAt = trace.unstreamed === true ? undefined : this.#work.firstTokenAt;
     attempt.endedAt = this.#services.clock.now();
     this.#services.onAttemptEnded(target, error, { attempt, trace });
   }
@@ -244,7 +259,10 @@ export class Slot implements SlotCaller {
   };
 
   #reject(error: ServingError): void {
+    const { trace } = this.#call;
+    const waitedMs = this.#services.clock.now() - this.#enqueuedAt;
     this.#isOver = true;
+    trace.unservedWaitMs = (trace.unservedWaitMs ?? 0) + waitedMs;
     this.#call.cancellation.off(this.#onCancel);
     this.#work.failed(error);
   }

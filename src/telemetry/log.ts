@@ -109,6 +109,8 @@ export function requestFields({
 }: RequestRecord): LogFields {
   const { usage, attempts } = trace;
   const timings = timingsOf(trace, endedAt);
+  /** A model was asked. */
+  const asked = trace.enqueuedAt === undefined ? undefined : timings;
   const tries = attempts !== undefined && attempts.length > 1 ? attempts : undefined;
   return {
     requestId: trace.requestId,
@@ -116,7 +118,7 @@ export function requestFields({
     path,
     status,
     clientAddress,
-    latencyMs: Math.round((endedAt - trace.receivedAt) * 10) / 10,
+    latencyMs: timings.totalMs,
     model: trace.model,
     priority: trace.priority,
     servedModel: trace.servedModel,
@@ -131,8 +133,11 @@ export function requestFields({
     resumed: trace.resumptions,
     notResumed: trace.notResumed,
     droppedFields: trace.droppedFields?.length ? trace.droppedFields : undefined,
-    queueMs: trace.enqueuedAt === undefined ? undefined : timings.queueMs,
-    ttftMs: trace.firstTokenAt === undefined ? undefined : timings.ttftMs,
+    queueMs: asked?.queueMs,
+    upstreamMs: asked?.upstreamMs,
+    ttftMs: asked?.ttftMs,
+    generateMs: asked?.generateMs,
+    gatewayMs: asked?.gatewayMs,
     cancelPhase: trace.cancelPhase,
   };
 }

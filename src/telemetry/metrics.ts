@@ -142,11 +142,12 @@ export class Metrics {
     if (trace.lackedRetryBudget) this.#budgetExhausted.add(1, model);
     if (trace.resumptions !== undefined) this.#resumptions.add(trace.resumptions, model, 'resumed');
     if (trace.notResumed !== undefined) this.#resumptions.add(1, model, 'not_resumed');
-    const timings = timingsOf(trace, endedAt);
+    const answeredAt = trace.endedAt ?? endedAt;
+    const timings = timingsOf(trace, answeredAt);
     if (trace.dispatchedAt !== undefined) this.#queueTime.observe(model, timings.queueMs / 1000);
     if (trace.batch) this.#batchSize.observe(model, trace.batch.size);
     if (trace.firstTokenAt !== undefined && !trace.unstreamed)
-      this.#timeToFirstToken.observe(model, timings.ttftMs / 1000);
+      this.#timeToFirstToken.observe(model, (trace.firstTokenAt - trace.receivedAt) / 1000);
     if (!trace.usage) return;
     this.#latency.observe(model, timings.totalMs / 1000);
     this.#promptTokens.add(trace.usage.promptTokens, model);

@@ -3,9 +3,10 @@
  * requests, the most recently used first, idle ones closed before the server closes them. Response time-outs are serving's.
  */
 import { buildConnector } from 'undici';
-import { HOPS_HEADER } from '../core/backend.ts';
+import { type Along, HOPS_HEADER } from '../core/backend.ts';
 import type { Clock } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
+import { TRACEPARENT_HEADER, TRACESTATE_HEADER } from '../core/trace-context.ts';
 import { Connection, type ConnectionOptions } from './connection.ts';
 import { Exchange } from './exchange.ts';
 import { closedError } from './failures.ts';
@@ -16,8 +17,8 @@ export interface UpstreamCall {
   readonly path: string;
   /** Sent as JSON. */
   readonly body?: unknown;
-  /** The instances of this software that the request came through; this one is added. */
-  readonly hops?: string | undefined;
+  /** Of the client's request; this instance is added to the hops. */
+  readonly along?: Along | undefined;
   /** Names and values in turn, beside those of every request. */
   readonly headers?: readonly string[];
 }
@@ -98,7 +99,7 @@ export class Upstream {
     call: UpstreamCall,
     hold: (exchange: Exchange) => void,
   ): { readonly exchange: Exchange; readonly opened: Promise<Exchange> } {
-    const { method, path, body, hops, headers: own } = call;
+    const { method, path, body } = call;
     if (this.#isClosed) throw closedError({ isSent: false, isAnswered: false });
     const { promise, resolve, reject } = withResolvers<Exchange>();
     const connection = this.#idle.pop() ?? this.#connect();
@@ -107,16 +108,27 @@ export class Upstream {
     try {
       hold(exchange);
       const text = body === undefined ? null : JSON.stringify(body);
-      const usual = body === undefined ? this.#headers : this.#bodyHeaders;
-      const id = this.#instanceId;
-      const common = hops === undefined || id === undefined ? usual : usual.with(-1, `${hops}, ${id}`);
-      const headers = own === undefined ? common : [...common, ...own];
+      const headers = this.#headersOf(call);
       connection.dispatch({ method, path: `${this.#basePath}${path}`, headers, body: text }, exchange);
     } catch (thrown) {
       onFree();
       throw thrown;
     }
     return { exchange, opened: promise };
+  }
+
+  #headersOf({ body, along, headers: own }: UpstreamCall): string[] {
+    const usual = body === undefined ? this.#headers : this.#bodyHeaders;
+    if (along === undefined) return own === undefined ? usual : [...usual, ...own];
+    const headers = [...usual];
+    const { hops, requestId, traceparent, tracestate } = along;
+    const id = this.#instanceId;
+    if (hops !== undefined && id !== undefined) headers[headers.length - 1] = `${hops}, ${id}`;
+    headers.push('x-request-id', requestId);
+    if (traceparent !== undefined) headers.push(TRACEPARENT_HEADER, traceparent);
+    if (tracestate !== undefined) headers.push(TRACESTATE_HEADER, tracestate);
+    if (own !== undefined) headers.push(...own);
+    return headers;
   }
 
   #connect(): Connection {

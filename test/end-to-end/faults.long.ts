@@ -105,7 +105,7 @@ async function measureAdded(world: FaultWorld, name: FaultName, row: Row): Promi
     const before = world.target(0).struck;
     const { line, kind } = await world.ask({ protocol: 'openai-chat', form: 'stream' });
     if (kind !== 'answer' || world.target(0).struck === before) continue;
-    row.addedMs.push(Number(line.ttftMs) - (isSilence ? SILENCE_MS : 0));
+    row.addedMs.push(Number(line.latencyMs) - Number(line.generateMs) - (isSilence ? SILENCE_MS : 0));
   }
 }
 

@@ -261,9 +261,10 @@ test('the server still serves after all of this', async () => {
   expect((await generate(server, { prompt: 'hi' })).status).toBe(200);
 });
 
-test('the front page, the description and the browsable one are there', async () => {
-  const page = await ask(`${server.url}/`);
-  expect(page.text).toContain('/generate');
+test('the routes as text, the description and the browsable one are there', async () => {
+  const text = await ask(`${server.url}/`);
+  expect(text.headers['content-type']).toBe('text/plain; charset=utf-8');
+  expect(text.text).toContain('/generate');
   const description = await ask(`${server.url}/openapi.json`);
   expect(Object.keys(description.json<{ paths: object }>().paths)).toEqual(
     expect.arrayContaining(['/generate', '/stream', '/health', '/ready', '/metrics']),

@@ -14,7 +14,7 @@ const slotsUsed = (server: RunningServer) => metric(server, 'llm_serve_slots_use
 
 /** What the answer says of its time in the queue; NaN where it says nothing. */
 function queueMs({ headers }: Answer): number {
-  return Number(/^queue;dur=(.*)$/.exec(String(headers['server-timing']))?.[1]);
+  return Number(/^queue;dur=([\d.]+)/.exec(String(headers['server-timing']))?.[1]);
 }
 
 interface Call {

@@ -14,6 +14,7 @@ export function attemptOf(fields: Partial<Attempt> = {}): Attempt {
     firstTokenAt: undefined,
     endedAt: 0,
     outcome: 'completed',
+    spanId: undefined,
     ...fields,
   };
 }

@@ -207,7 +207,7 @@ function maskHeader(
     case 'x-ratelimit-reset':
       return /^\d{10}$/.test(value) ? '<epoch-seconds>' : value;
     case 'server-timing':
-      return value.replace(/^queue;dur=\d+\.\d\d$/, 'queue;dur=<milliseconds>');
+      return value.replace(/;dur=\d+\.\d\d(?=,|$)/g, ';dur=<milliseconds>');
     case 'content-length':
       return bodyIsShown || value === '0' ? value : '<bytes>';
     default:
@@ -236,7 +236,7 @@ function maskBody(body: string): string {
 function maskVariables(body: string): string {
   return (
     maskIds(body)
-      .replace(/"(queue|ttft|generate|total)_ms":\d+(\.\d)?/g, '"$1_ms":<ms>')
+      .replace(/"(queue|upstream|ttft|generate|gateway|total)_ms":\d+(\.\d\d?)?/g, '"$1_ms":<ms>')
       // The engine's own words, which differ between releases.
       .replace(/(The body is not valid JSON: )(?:[^"\\]|\\.)*/, '$1<reason>')
       .replace(/"uptime_seconds":\d+/, '"uptime_seconds":<seconds>')

@@ -57,7 +57,7 @@ export function refusalWith(
 export const ANSWER: AnswerContext = {
   trace: { requestId: 'req_1', receivedAt: 0 },
   createdAt: 1_700_000_000_000,
-  timings: () => ({ queueMs: 0, ttftMs: 1, generateMs: 2, totalMs: 3 }),
+  timings: () => ({ queueMs: 0, upstreamMs: 3, ttftMs: 1, generateMs: 2, gatewayMs: 0, totalMs: 3 }),
 };
 
 async function* inTurn(events: readonly GenerationEvent[]) {

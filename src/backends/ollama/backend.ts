@@ -156,9 +156,9 @@ export class OllamaBackend implements Backend {
     return new RunningGeneration(sink, (generation) => this.#run(request, generation, options));
   }
 
-  async embed(request: EmbeddingRequest, { signal, hops }: CallOptions): Promise<Embeddings> {
+  async embed(request: EmbeddingRequest, { signal, along }: CallOptions): Promise<Embeddings> {
     const { path, body } = embedCall(request, this.#settings);
-    const answer = await this.#upstream.json({ method: 'POST', path, body, hops, signal });
+    const answer = await this.#upstream.json({ method: 'POST', path, body, along, signal });
     if (answer.status !== 200) throw this.#responseError(answer);
     this.#presence.noteAnswered(this.#clock.now());
     return readEmbeddings(answer.body, request);
@@ -196,7 +196,7 @@ export class OllamaBackend implements Backend {
   async #run(
     request: GenerationRequest,
     generation: RunningGeneration,
-    { onMalformedEvent, hops }: GenerateOptions,
+    { onMalformedEvent, along }: GenerateOptions,
   ): Promise<void> {
     // What the model lacks is reported first: without tools, for example, a format may be used.
     const { known } = this.#capabilities;
@@ -213,7 +213,7 @@ export class OllamaBackend implements Backend {
       sendsShift: supportsShift(this.#modelProbe.version),
       contextSize: this.#contextSize,
     });
-    const exchange = await this.#upstream.open({ method: 'POST', path, body, hops }, (held) =>
+    const exchange = await this.#upstream.open({ method: 'POST', path, body, along }, (held) =>
       generation.hold(held),
     );
     const { status, headers } = exchange;

@@ -188,9 +188,9 @@ export class OpenAiCompatibleBackend implements Backend {
     });
   }
 
-  async embed(request: EmbeddingRequest, { signal, hops }: CallOptions): Promise<Embeddings> {
+  async embed(request: EmbeddingRequest, { signal, along }: CallOptions): Promise<Embeddings> {
     const body = embedBody(request, this.#target.model);
-    const answer = await this.#upstream.json({ method: 'POST', path: EMBEDDINGS_PATH, body, hops, signal });
+    const answer = await this.#upstream.json({ method: 'POST', path: EMBEDDINGS_PATH, body, along, signal });
     if (answer.status !== 200)
       throw embeddingsUnsupported(answer) ?? dimensionsUnsupported(answer) ?? this.#responseError(answer);
     this.#keyRejectionLogged = false;
@@ -297,7 +297,7 @@ export class OpenAiCompatibleBackend implements Backend {
 
   /** Tries again without what the server rejects but does not need. Any other error response is the result. */
   async #open(
-    { request, generation, options: { promptTokensFirst = false, hops } }: GenerationRun,
+    { request, generation, options: { promptTokensFirst = false, along } }: GenerationRun,
     { whole }: { readonly whole: boolean },
   ): Promise<OpenedAnswer> {
     const dialect = this.#dialect ?? (await this.#findDialect(generation.signal));
@@ -307,7 +307,7 @@ export class OpenAiCompatibleBackend implements Backend {
     for (;;) {
       const { path, body } = generateCall(request, options);
       const asking = whole ? this.#load.headersToAsk(dialect) : undefined;
-      const call = { method: 'POST', path, body, hops, ...(asking && { headers: asking }) } as const;
+      const call = { method: 'POST', path, body, along, ...(asking && { headers: asking }) } as const;
       const exchange = await this.#upstream.open(call, (held) => generation.hold(held));
       const { status, headers } = exchange;
       if (status === 200) {

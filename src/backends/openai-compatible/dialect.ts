@@ -145,6 +145,7 @@ export const DIALECTS: Readonly<Record<Flavor, Dialect>> = {
  */
 export const PASSED_FIELDS: Readonly<Record<Flavor, readonly string[]>> = {
   vllm: [
+    'user',
     'chat_template_kwargs',
     'add_generation_prompt',
     'continue_final_message',
@@ -169,6 +170,7 @@ export const PASSED_FIELDS: Readonly<Record<Flavor, readonly string[]>> = {
     'cache_salt',
   ],
   'llama-server': [
+    'user',
     'chat_template_kwargs',
     'add_generation_prompt',
     'continue_final_message',
@@ -195,7 +197,7 @@ export const PASSED_FIELDS: Readonly<Record<Flavor, readonly string[]>> = {
     'thinking_budget_tokens',
     'reasoning_format',
   ],
-  generic: [],
+  generic: ['user'],
 };
 
 /** Fields that the protocols here know, or that this server sets: never passed on. */

@@ -290,7 +290,7 @@ function weAddedTemplateSwitch({ request, sent }: RejectedCall): boolean {
 }
 
 export function embedBody(
-  { inputs, dimensions }: Pick<EmbeddingRequest, 'inputs' | 'dimensions'>,
+  { inputs, dimensions, user }: Pick<EmbeddingRequest, 'inputs' | 'dimensions' | 'user'>,
   model: string,
 ): Readonly<Record<string, unknown>> {
   return {
@@ -298,5 +298,6 @@ export function embedBody(
     input: inputs,
     encoding_format: 'float',
     ...(dimensions !== undefined && { dimensions }),
+    ...(user !== undefined && { user }),
   };
 }

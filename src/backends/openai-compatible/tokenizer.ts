@@ -28,12 +28,12 @@ export function serverTokenizer({
   findDialect,
   responseError,
 }: TokenizerOptions): Tokenizer {
-  const ask = async (path: string, body: Fields, { signal, hops }: CallOptions) => {
-    let answer = await upstream.json({ method: 'POST', path, body, hops, signal });
+  const ask = async (path: string, body: Fields, { signal, along }: CallOptions) => {
+    let answer = await upstream.json({ method: 'POST', path, body, along, signal });
     const { chat_template_kwargs: ofTemplate, ...others } = body;
     // A template without a switch produces the same prompt either way.
     if (ofTemplate !== undefined && rejectsTemplateSwitch(answer))
-      answer = await upstream.json({ method: 'POST', path, body: others, hops, signal });
+      answer = await upstream.json({ method: 'POST', path, body: others, along, signal });
     if (answer.status === 200) return asObject(answer.body);
     // A proxy may let only /v1 through.
     const lacksRoute = answer.status === 404 && errorObject(answer.body).message === undefined;

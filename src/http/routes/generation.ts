@@ -43,7 +43,7 @@ export function handleGeneration({
     const answer: AnswerContext = {
       trace,
       createdAt: clock.wallNow(),
-      timings: () => timingsOf(trace, clock.now()),
+      timings: () => timingsOf(trace, trace.endedAt ?? clock.now()),
     };
     const delivery = { context, options, parsed, call, answer };
     if (parsed.delivery === 'whole') return deliverWhole(delivery);
@@ -67,7 +67,7 @@ function startGenerations(
   onQueuePosition?: (position: QueuePosition) => void,
 ): Pausable {
   const { requests, delivery, promptTokensFirst = false } = parsed;
-  const { trace, cancellation, client, priority, deadlineAt, hops } = call;
+  const { trace, cancellation, client, priority, deadlineAt, along } = call;
   const choices = requests.length;
   // All of them hold one body.
   const heldBytes = Math.ceil((call.heldBytes ?? 0) / Math.max(1, choices));
@@ -83,7 +83,7 @@ function startGenerations(
       cancellation,
       deadlineAt,
       heldBytes,
-      hops,
+      along,
       onQueuePosition,
       delivery,
       promptTokensFirst,

@@ -108,7 +108,7 @@ async function handleEmbedding({
       id: newModelRequestId('emb'),
       trace,
       createdAt: clock.wallNow(),
-      timings: () => timingsOf(trace, clock.now()),
+      timings: () => timingsOf(trace, trace.endedAt ?? clock.now()),
     });
   });
   context.answerJson(200, answer);

@@ -44,12 +44,12 @@ export async function handleQuery({
   }
   const { fieldNames } = route;
   await runModelRequest({ context, options, fieldNames, hints: NO_HINTS }, async (call) => {
-    const { cancellation, deadlineAt, hops } = call;
+    const { cancellation, deadlineAt, along } = call;
     const { clock } = options;
     const onDeadline = () => cancellation.cancel(deadlineError('Allow more time.'));
     const deadline = clock.schedule(deadlineAt - clock.now(), onDeadline);
     try {
-      const answer = await route.answer(query, queryContext(options, { signal: cancellation.signal, hops }));
+      const answer = await route.answer(query, queryContext(options, { signal: cancellation.signal, along }));
       if (isStreamed(answer)) {
         // It reports its progress, and may take as long as it needs.
         deadline.cancel();

@@ -5,7 +5,7 @@
 import { type Static, Type } from 'typebox';
 import type { FinishReason, GenerationRequest, Usage } from '../../core/generation.ts';
 import type { AnswerContext } from '../protocol.ts';
-import { modelOf } from '../rendering.ts';
+import { modelOf, TimingsSchema } from '../rendering.ts';
 import { ErrorBody } from './errors.ts';
 
 const usage = {
@@ -89,7 +89,12 @@ export const MessageEvent = Type.Union([
     ]),
   }),
   Type.Object({ type: Type.Literal('content_block_stop'), index }),
-  Type.Object({ type: Type.Literal('message_delta'), delta: Type.Object(stop), usage: DeltaUsage }),
+  Type.Object({
+    type: Type.Literal('message_delta'),
+    delta: Type.Object(stop),
+    usage: DeltaUsage,
+    timings: TimingsSchema,
+  }),
   Type.Object({ type: Type.Literal('message_stop') }),
   Type.Object({ type: Type.Literal('ping') }),
   ErrorBody,

@@ -6,6 +6,7 @@ import type {
   GenerationResult,
   ToolCall,
 } from '../../core/generation.ts';
+import { wireTimings } from '../../core/request-trace.ts';
 import type { AnswerContext, AnswerRenderer, StreamEncoder } from '../protocol.ts';
 import { parseJsonObject, SSE, sseEvent } from '../rendering.ts';
 import {
@@ -86,7 +87,8 @@ function messageStream(
       case 'finish': {
         const { reason, matchedStop } = event;
         const delta = renderStop(reason, matchedStop);
-        const last = { type: 'message_delta', delta, usage: renderUsage(event.usage) };
+        const timings = wireTimings(answer.timings());
+        const last = { type: 'message_delta', delta, usage: renderUsage(event.usage), timings };
         return blocks.close() + sseEvent(last, 'message_delta');
       }
       default:

@@ -1,10 +1,11 @@
 /** POST /embed: a vector for each text. Strict: an unknown field, a wrong type or an empty text is a 400 that names it. */
 
 import { Type } from 'typebox';
+import { wireTimings } from '../../core/request-trace.ts';
 import { bodyReader } from '../body-reader.ts';
 import { TEXTS } from '../examples.ts';
 import type { EmbeddingRoute, ParsedEmbedding } from '../protocol.ts';
-import { modelOf } from '../rendering.ts';
+import { modelOf, TimingsSchema } from '../rendering.ts';
 import { GenerateBody } from './schema.ts';
 
 const MAX_INPUTS = 256;
@@ -31,7 +32,7 @@ const EmbedAnswer = Type.Object({
     description: 'One vector for each input, in their order; all of one length.',
   }),
   usage: Type.Object({ prompt_tokens: Type.Integer(), total_tokens: Type.Integer() }),
-  timings: Type.Object({ queue_ms: Type.Number(), total_ms: Type.Number() }),
+  timings: TimingsSchema,
 });
 
 const read = bodyReader(EmbedBody);
@@ -58,15 +59,12 @@ function parseEmbed(raw: unknown, { requireModel }: Parameters<EmbeddingRoute['p
     request: { model, inputs: typeof body.input === 'string' ? [body.input] : body.input },
     timeoutMs: body.timeout_ms,
     priority: body.priority,
-    render: ({ vectors, promptTokens }, answer) => {
-      const { queueMs, totalMs } = answer.timings();
-      return {
-        id: answer.id,
-        model: modelOf(model, answer),
-        embeddings: vectors,
-        usage: { prompt_tokens: promptTokens, total_tokens: promptTokens },
-        timings: { queue_ms: queueMs, total_ms: totalMs },
-      };
-    },
+    render: ({ vectors, promptTokens }, answer) => ({
+      id: answer.id,
+      model: modelOf(model, answer),
+      embeddings: vectors,
+      usage: { prompt_tokens: promptTokens, total_tokens: promptTokens },
+      timings: wireTimings(answer.timings()),
+    }),
   };
 }

@@ -1,5 +1,5 @@
 /** Native answers: the whole body, the events of a stream and the error, each with its schema for OpenAPI. Tests hold every answer to its schema. */
-import { Type } from 'typebox';
+import { type Static, Type } from 'typebox';
 import type {
   GenerationEvent,
   GenerationRequest,
@@ -9,7 +9,7 @@ import type {
   ToolCall,
   Usage,
 } from '../../core/generation.ts';
-import type { RequestTrace } from '../../core/request-trace.ts';
+import { type RequestTrace, type Timings, wireTimings } from '../../core/request-trace.ts';
 import type { AnswerContext, AnswerRenderer, ErrorShape } from '../protocol.ts';
 import {
   finiteLogprob,
@@ -18,6 +18,7 @@ import {
   SSE,
   SSE_HEARTBEAT,
   sseEvent,
+  TimingsSchema,
   tokenText,
 } from '../rendering.ts';
 
@@ -28,12 +29,21 @@ const UsageSchema = Type.Object({
   cached_tokens: Type.Integer(),
 });
 
-const Timings = Type.Object({
-  queue_ms: Type.Number(),
-  ttft_ms: Type.Number(),
-  generate_ms: Type.Number(),
-  total_ms: Type.Number(),
-});
+/** Both parts are always there: clients of this API have had them since its first version. */
+const GenerationTimings = Type.Object(
+  {
+    ...TimingsSchema.properties,
+    ttft_ms: Type.Number({
+      description:
+        'Of upstream_ms: from the slot to the first token, of the try that answered. Where the backend sent the answer in one piece, all of upstream_ms.',
+    }),
+    generate_ms: Type.Number({
+      description:
+        'Of upstream_ms: from the first token to the end, of the try that answered; 0 where the answer came in one piece.',
+    }),
+  },
+  { description: 'Milliseconds: queue_ms + upstream_ms + gateway_ms = total_ms.' },
+);
 
 const Batch = Type.Object({ id: Type.String(), size: Type.Integer({ minimum: 1 }) });
 
@@ -80,7 +90,7 @@ export const GenerateAnswer = Type.Object({
       'tool_calls: the model waits for the answers of its tools, as messages with role tool. content_filter: the backend would not go on.',
   }),
   usage: UsageSchema,
-  timings: Timings,
+  timings: GenerationTimings,
   resumed: Type.Optional(
     Type.Integer({
       minimum: 1,
@@ -197,16 +207,20 @@ function encodeEvent(
   }
 }
 
+function nativeTimings(timings: Timings): Static<typeof GenerationTimings> {
+  const { ttftMs = timings.upstreamMs, generateMs = 0 } = timings;
+  return { ...wireTimings(timings), ttft_ms: ttftMs, generate_ms: generateMs };
+}
+
 function renderEnd(
   { model }: GenerationRequest,
   result: Pick<GenerationResult, 'finishReason' | 'usage'>,
   { trace, timings }: AnswerContext,
 ) {
-  const { queueMs, ttftMs, generateMs, totalMs } = timings();
   return {
     finish_reason: result.finishReason,
     usage: renderUsage(result.usage),
-    timings: { queue_ms: queueMs, ttft_ms: ttftMs, generate_ms: generateMs, total_ms: totalMs },
+    timings: nativeTimings(timings()),
     ...(trace.resumptions !== undefined && { resumed: trace.resumptions }),
     batch: trace.batch,
     ...triesOf(trace, model),

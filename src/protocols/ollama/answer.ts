@@ -25,9 +25,13 @@ const nanoseconds = (description: string) => Type.Integer({ minimum: 0, descript
 export const metrics = {
   total_duration: nanoseconds('From the arrival of the request to the end of the answer; nanoseconds.'),
   prompt_eval_count: Type.Integer({ minimum: 0, description: 'Tokens of the prompt.' }),
-  prompt_eval_duration: nanoseconds('To the first token, without the wait in the queue.'),
+  prompt_eval_duration: nanoseconds(
+    'From the slot to the first token; 0 where the answer came in one piece.',
+  ),
   eval_count: Type.Integer({ minimum: 0, description: 'Tokens of the answer.' }),
-  eval_duration: nanoseconds('From the first token to the end.'),
+  eval_duration: nanoseconds(
+    'From the first token to the end; where the answer came in one piece, from the slot.',
+  ),
 };
 
 /** RFC 3339. */
@@ -40,19 +44,18 @@ export function nanosecondsOf(milliseconds: Milliseconds): number {
 }
 
 /**
- * `load_duration` is omitted: no request loads a model here. The wait in the queue is in `total_duration` alone, so that
- * tokens per second, which clients compute from the others, are those of the model.
+ * `load_duration` is omitted: no request loads a model here. The wait in the queue, tries that failed and our own work are in
+ * `total_duration` alone, so that tokens per second, which clients compute from the others, are those of the model.
  */
-export function metricsOf({ promptTokens, completionTokens }: Usage, { trace, timings }: AnswerContext) {
-  const { queueMs, ttftMs, totalMs } = timings();
-  // The first token of a whole answer is not known, so the time of its prompt counts as the answer's.
-  const firstMs = trace.unstreamed ? queueMs : ttftMs;
+export function metricsOf({ promptTokens, completionTokens }: Usage, { timings }: AnswerContext) {
+  const { upstreamMs, ttftMs, generateMs, totalMs } = timings();
   return {
     total_duration: nanosecondsOf(totalMs),
     prompt_eval_count: promptTokens,
-    prompt_eval_duration: nanosecondsOf(firstMs - queueMs),
+    // The first token of a whole answer is not known, so the time of its prompt counts as the answer's.
+    prompt_eval_duration: nanosecondsOf(ttftMs ?? 0),
     eval_count: completionTokens,
-    eval_duration: nanosecondsOf(totalMs - firstMs),
+    eval_duration: nanosecondsOf(generateMs ?? upstreamMs),
   };
 }
 

@@ -1,6 +1,7 @@
 /** What the answers of chats and text completions have in common: id, time and model, the usage, the chunks of a stream. */
 import { Type } from 'typebox';
 import type { GenerationRequest, RequestId, Usage } from '../../core/generation.ts';
+import { wireTimings } from '../../core/request-trace.ts';
 import type { AnswerContext } from '../protocol.ts';
 import { modelOf } from '../rendering.ts';
 
@@ -95,27 +96,47 @@ export function renderUsage(usages: readonly Usage[], choicesPerPrompt: number) 
 export interface ChunkEncoder {
   /** `choice`: the text of a JSON object. */
   chunk(choice: string): string;
+  /** The chunk that a choice ends with. Empty where it is the last of the stream: then it is written by `end`, with the timings. */
+  finish(choice: string): string;
   /** The end of a stream that succeeded. */
   end(usages: readonly Usage[]): string;
 }
 
+interface ChunkOptions {
+  readonly includeUsage: boolean;
+  readonly choices: number;
+  readonly choicesPerPrompt: number;
+  readonly timings: AnswerContext['timings'];
+}
+
+const DONE = 'data: [DONE]\n\n';
+
 export function chunkEncoder(
   headOf: () => CompletionHead,
-  { includeUsage, choicesPerPrompt }: { readonly includeUsage: boolean; readonly choicesPerPrompt: number },
+  { includeUsage, choices, choicesPerPrompt, timings }: ChunkOptions,
 ): ChunkEncoder {
   let head: string | undefined;
+  let unfinished = choices;
+  let last = '';
   const before = () => {
     head ??= `data: ${JSON.stringify(headOf()).slice(0, -1)},"choices":[`;
     return head;
   };
   const after = includeUsage ? '],"usage":null}\n\n' : ']}\n\n';
+  const chunk = (choice: string) => before() + choice + after;
   return {
-    chunk: (choice) => before() + choice + after,
+    chunk,
+    finish: (choice) => {
+      unfinished -= 1;
+      if (includeUsage || unfinished > 0) return chunk(choice);
+      last = choice;
+      return '';
+    },
     end: (usages) => {
-      const usage = includeUsage
-        ? `${before()}],"usage":${JSON.stringify(renderUsage(usages, choicesPerPrompt))}}\n\n`
-        : '';
-      return `${usage}data: [DONE]\n\n`;
+      if (!includeUsage && last === '') return DONE;
+      const usage = includeUsage ? `,"usage":${JSON.stringify(renderUsage(usages, choicesPerPrompt))}` : '';
+      const times = JSON.stringify(wireTimings(timings()));
+      return `${before()}${last}]${usage},"timings":${times}}\n\n${DONE}`;
     },
   };
 }

@@ -5,7 +5,7 @@ import { nullableBodyReader } from '../body-reader.ts';
 import { TEXTS } from '../examples.ts';
 import type { EmbeddingRoute } from '../protocol.ts';
 import { modelOf } from '../rendering.ts';
-import { ignored, model } from './request-fields.ts';
+import { GOES_ALONG, ignored, model } from './request-fields.ts';
 
 const MAX_INPUTS = 2048;
 
@@ -35,7 +35,7 @@ export const EmbeddingsBody = Type.Object({
   dimensions: Type.Optional(
     Type.Integer({ minimum: 1, description: 'Length of the vectors, for models that can shorten them.' }),
   ),
-  user: ignored(),
+  user: ignored(GOES_ALONG),
 });
 
 type EmbeddingsBody = Static<typeof EmbeddingsBody>;
@@ -69,12 +69,17 @@ export const embeddingsRoute: EmbeddingRoute = {
   },
   parse: (raw, { requireModel }) => {
     const body = readBody(raw);
-    const { dimensions, encoding_format } = body;
+    const { dimensions, encoding_format, user } = body;
     const model = requireModel(body.model).id;
     const encode = (vector: readonly number[]) =>
       encoding_format === 'base64' ? base64Floats(vector) : (vector as number[]);
     return {
-      request: { model, inputs: inputsOf(body), ...(dimensions !== undefined && { dimensions }) },
+      request: {
+        model,
+        inputs: inputsOf(body),
+        ...(dimensions !== undefined && { dimensions }),
+        ...(typeof user === 'string' && { user }),
+      },
       timeoutMs: undefined,
       priority: undefined,
       render: ({ vectors, promptTokens }, answer): Static<typeof EmbeddingsAnswer> => ({

@@ -22,6 +22,13 @@ export function ignored(description = 'Accepted and ignored.') {
   return Type.Optional(Type.Unknown({ description }));
 }
 
+/** Name the client's end user or its cache: without effect here, and for OpenAI-compatible servers that are to get them. */
+export const END_USER_FIELDS = ['user', 'safety_identifier', 'prompt_cache_key'] as const;
+
+export const GOES_ALONG = 'Goes along to OpenAI-compatible servers; otherwise without effect.';
+export const GOES_ALONG_IF_ASKED =
+  'Goes along to OpenAI-compatible servers whose `pass_fields` name it; otherwise without effect.';
+
 /** Known, and rejected by name: an answer without it would be to another question. */
 export function rejected(description: string) {
   return Type.Optional(Type.Unknown({ description: `Rejected: ${description}`, deprecated: true }));

@@ -53,7 +53,7 @@ it('the fit finds the parameters that answers were made with', () => {
   const answers = [8, 64, 8, 64].map((answerTokens, index) => ({
     answerTokens,
     promptTokens: 4 + index,
-    generateMs: 21 + (4 + index) + 10.5 * (answerTokens - 1),
+    upstreamMs: 21 + (4 + index) + 10.5 * (answerTokens - 1),
   }));
   const fitted = fitService(answers, service);
   expect(fitted.firstTokenMs).toBeCloseTo(21);

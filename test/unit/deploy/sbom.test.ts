@@ -32,6 +32,7 @@ it('the bill of materials lists what is shipped, from the lock file, and names n
   const names = bill.components.map(({ name }) => name);
   expect(names).toContain('node-llama-cpp');
   expect(names, 'its files are copied into dist/').toContain('swagger-ui-dist');
+  expect(names, 'the page in dist/ contains it').toContain('preact');
   expect(names).not.toContain('vitest');
   const addresses = text.match(/https?:\/\/[^"/]+/g) ?? [];
   expect(addresses.filter((address) => address !== 'http://cyclonedx.org')).toEqual([]);

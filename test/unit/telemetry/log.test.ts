@@ -153,6 +153,7 @@ describe('the line of a request', () => {
     dispatchedAt: 112,
     firstTokenAt: 185,
     endedAt: 1340,
+    attempts: [attemptOf({ enqueuedAt: 100, startedAt: 112, firstTokenAt: 185, endedAt: 1340 })],
     model: 'smollm2',
     usage: { promptTokens: 12, completionTokens: 34, cachedTokens: 0 },
     finishReason: 'stop',
@@ -176,7 +177,7 @@ describe('the line of a request', () => {
 
   it('is a sentence on a terminal', () => {
     expect(shown({})).toBe(
-      'POST /generate 200 in 1.24 s: smollm2, 12 + 34 tokens, queued 12 ms, first token after 85 ms, id req-1',
+      'POST /generate 200 in 1.24 s: smollm2, 12 + 34 tokens, queued 12 ms, first token after 73 ms, id req-1',
     );
   });
 

@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
+import type { Along } from '../../../src/core/backend.ts';
 import { ServingError } from '../../../src/core/errors.ts';
 import { systemClock } from '../../../src/system-clock.ts';
 import { Upstream } from '../../../src/upstream/upstream.ts';
@@ -48,6 +49,10 @@ it('puts the address’ own path before each request’s, sends its headers, and
   expect(answer).toMatchObject({ status: 200, body: ['/prefix/v1/models', 'yes'] });
 });
 
+function along(hops: string | undefined): Along {
+  return { requestId: 'req_1', hops, traceparent: undefined, tracestate: undefined };
+}
+
 it('names this instance behind those that the request came through', async () => {
   const { url } = await serve((request, response) =>
     response.end(JSON.stringify([request.headers['x-llm-serve-hops'], request.headers['content-type']])),
@@ -56,9 +61,25 @@ it('names this instance behind those that the request came through', async () =>
   endings.push(() => client.close());
   const sent = async (call: object) => (await client.json({ ...get('/'), ...call })).body;
   expect(await sent({})).toEqual(['own', null]);
-  expect(await sent({ hops: 'one, two' })).toEqual(['one, two, own', null]);
-  expect(await sent({ method: 'POST', body: {}, hops: 'one' })).toEqual(['one, own', 'application/json']);
+  expect(await sent({ along: along('one, two') })).toEqual(['one, two, own', null]);
+  expect(await sent({ method: 'POST', body: {}, along: along('one') })).toEqual([
+    'one, own',
+    'application/json',
+  ]);
   expect(await sent({ method: 'POST', body: {} })).toEqual(['own', 'application/json']);
+});
+
+it('sends the id and the trace of the request that causes the call, and of no other', async () => {
+  const { url } = await serve(({ headers }, response) =>
+    response.end(JSON.stringify([headers['x-request-id'], headers.traceparent, headers.tracestate])),
+  );
+  const client = upstream(url);
+  const sent = async (call: object) => (await client.json({ ...get('/'), ...call })).body;
+  const traced = { ...along(undefined), traceparent: '00-1-2-01', tracestate: 'a=1' };
+  const headers = ['x-own', 'yes'];
+  expect(await sent({ along: traced, headers })).toEqual(['req_1', '00-1-2-01', 'a=1']);
+  expect(await sent({ along: along(undefined) })).toEqual(['req_1', null, null]);
+  expect(await sent({})).toEqual([null, null, null]);
 });
 
 it('uses connections again', async () => {

@@ -9,7 +9,7 @@ import type {
   Usage,
 } from '../../../core/generation.ts';
 import type { AnswerContext, AnswerRenderer, StreamEncoder } from '../../protocol.ts';
-import { nullable, renderToken, SSE, SSE_HEARTBEAT, sseEvent } from '../../rendering.ts';
+import { nullable, renderToken, SSE, SSE_HEARTBEAT, sseEvent, TimingsSchema } from '../../rendering.ts';
 import {
   chunkEncoder,
   completionHead,
@@ -112,6 +112,7 @@ export const ChatChunk = Type.Union([
       { maxItems: 1, description: 'Empty in the chunk that has the usage.' },
     ),
     usage: Type.Optional(nullable(UsageSchema)),
+    timings: Type.Optional(TimingsSchema),
   }),
   OpenAiError,
 ]);
@@ -171,7 +172,12 @@ function chatStream(
 ): StreamEncoder {
   const head = () =>
     completionHead(requests, { prefix: 'chatcmpl', object: 'chat.completion.chunk' }, answer);
-  const { chunk, end } = chunkEncoder(head, { includeUsage, choicesPerPrompt: requests.length });
+  const { chunk, finish, end } = chunkEncoder(head, {
+    includeUsage,
+    choices: requests.length,
+    choicesPerPrompt: requests.length,
+    timings: answer.timings,
+  });
   const hasBegun: boolean[] = [];
   const usages: Usage[] = [];
   return {
@@ -180,8 +186,9 @@ function chatStream(
       if (event.type === 'finish') usages[choice] = event.usage;
       const rest = restOfChoice(event, wantsLogprobs);
       if (rest === undefined) return undefined;
-      const written = chunk(`{"index":${choice},"delta":${rest}`);
-      if (hasBegun[choice]) return written;
+      const write = event.type === 'finish' ? finish : chunk;
+      const written = write(`{"index":${choice},"delta":${rest}`);
+      if (hasBegun[choice]) return written === '' ? undefined : written;
       hasBegun[choice] = true;
       return chunk(`{"index":${choice},"delta":${ROLE_DELTA}${UNFINISHED}`) + written;
     },

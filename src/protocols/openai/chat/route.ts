@@ -8,6 +8,7 @@ import type { FieldNames, GenerationRoute, ParseContext, ParsedGeneration } from
 import { unsupported } from '../errors.ts';
 import {
   EFFORTS,
+  END_USER_FIELDS,
   parseDelivery,
   parseLimits,
   parseSampling,
@@ -76,7 +77,7 @@ export const chatRoute: GenerationRoute = {
 const readBody = nullableBodyReader(ChatBody);
 
 /** Read here, and also passed by the same name to servers that have it. */
-const PASSED_ON = [...OUTPUT_EXTRAS, 'add_generation_prompt'];
+const PASSED_ON = [...OUTPUT_EXTRAS, ...END_USER_FIELDS, 'add_generation_prompt'];
 
 function parseChat(raw: unknown, context: ParseContext): ParsedGeneration {
   const body = readBody(raw);

@@ -4,6 +4,8 @@ import { functionFields, toolName } from '../../tools.ts';
 import {
   deliveryFields,
   EFFORT_NAMES,
+  GOES_ALONG,
+  GOES_ALONG_IF_ASKED,
   ignored,
   limitFields,
   logitBias,
@@ -217,12 +219,12 @@ export const ChatBody = Type.Object({
   metadata: ignored(),
   moderation: ignored(),
   prediction: ignored('Accepted and ignored: it only concerns speed.'),
-  prompt_cache_key: ignored('Accepted and ignored: cached prefixes are found without it.'),
+  prompt_cache_key: ignored(`Cached prefixes are found without it. ${GOES_ALONG_IF_ASKED}`),
   prompt_cache_retention: ignored('Accepted and ignored: cached prefixes are found without it.'),
-  safety_identifier: ignored(),
+  safety_identifier: ignored(GOES_ALONG_IF_ASKED),
   service_tier: ignored(),
   store: ignored('Accepted; nothing is stored.'),
-  user: ignored(),
+  user: ignored(GOES_ALONG),
   verbosity: ignored(),
 });
 

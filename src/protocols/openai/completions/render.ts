@@ -9,7 +9,15 @@ import type {
   Usage,
 } from '../../../core/generation.ts';
 import type { AnswerRenderer, StreamEncoder } from '../../protocol.ts';
-import { finiteLogprob, nullable, SSE, SSE_HEARTBEAT, sseEvent, tokenText } from '../../rendering.ts';
+import {
+  finiteLogprob,
+  nullable,
+  SSE,
+  SSE_HEARTBEAT,
+  sseEvent,
+  TimingsSchema,
+  tokenText,
+} from '../../rendering.ts';
 import {
   type ChunkEncoder,
   chunkEncoder,
@@ -60,6 +68,7 @@ export const CompletionChunk = Type.Union([
       description: 'Empty in the chunk that has the usage.',
     }),
     usage: Type.Optional(nullable(UsageSchema)),
+    timings: Type.Optional(TimingsSchema),
   }),
   OpenAiError,
 ]);
@@ -97,11 +106,13 @@ export function completionRenderer(
       }),
     stream: (answer) => {
       const lists = wantsLogprobs ? requests.map(() => new TokenLists()) : [];
-      return completionStream(
-        chunkEncoder(() => completionHead(requests, OBJECT, answer), options),
-        prompts,
-        lists,
-      );
+      const chunks = chunkEncoder(() => completionHead(requests, OBJECT, answer), {
+        includeUsage: options.includeUsage,
+        choices: requests.length,
+        choicesPerPrompt: options.choicesPerPrompt,
+        timings: answer.timings,
+      });
+      return completionStream(chunks, prompts, lists);
     },
   };
 }
@@ -111,33 +122,34 @@ const UNFINISHED = ',"logprobs":null,"finish_reason":null}';
 
 /** `prompts`: what each choice begins with; `lists`: of each choice, empty where no log-probabilities are shown. */
 function completionStream(
-  { chunk, end }: ChunkEncoder,
+  { chunk, finish, end }: ChunkEncoder,
   prompts: readonly string[],
   lists: readonly TokenLists[],
 ): StreamEncoder {
   const hasBegun: boolean[] = [];
   const usages: Usage[] = [];
-  const textChunk = (choice: number, text: string, rest: string) =>
-    chunk(`{"index":${choice},"text":${JSON.stringify(text)}${rest}`);
+  const choiceOf = (choice: number, text: string, rest: string) =>
+    `{"index":${choice},"text":${JSON.stringify(text)}${rest}`;
   const encodeEvent = (event: GenerationEvent, choice: number): string | undefined => {
     if (event.type === 'text') {
       const logprobs = lists[choice]?.render(event.logprobs ?? []);
-      if (logprobs === undefined) return textChunk(choice, event.text, UNFINISHED);
+      if (logprobs === undefined) return chunk(choiceOf(choice, event.text, UNFINISHED));
       const rest = `,"logprobs":${JSON.stringify(logprobs)},"finish_reason":null}`;
-      return textChunk(choice, event.text, rest);
+      return chunk(choiceOf(choice, event.text, rest));
     }
     if (event.type !== 'finish') return undefined;
     usages[choice] = event.usage;
-    return textChunk(choice, '', `,"logprobs":null,"finish_reason":"${event.reason}"}`);
+    return finish(choiceOf(choice, '', `,"logprobs":null,"finish_reason":"${event.reason}"}`));
   };
   return {
     contentType: SSE,
     encode: (event, choice) => {
       const written = encodeEvent(event, choice);
-      if (written === undefined || hasBegun[choice]) return written;
+      if (written === undefined) return undefined;
+      const prompt = hasBegun[choice] ? '' : (prompts[choice] ?? '');
       hasBegun[choice] = true;
-      const prompt = prompts[choice] ?? '';
-      return prompt === '' ? written : textChunk(choice, prompt, UNFINISHED) + written;
+      const echoed = prompt === '' ? '' : chunk(choiceOf(choice, prompt, UNFINISHED));
+      return echoed + written || undefined;
     },
     end: () => end(usages),
     error: (error) => sseEvent(openAiError(error)),

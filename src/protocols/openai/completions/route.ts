@@ -8,6 +8,8 @@ import type { GenerationRoute, ParseContext, ParsedGeneration } from '../../prot
 import { unsupported } from '../errors.ts';
 import {
   deliveryFields,
+  END_USER_FIELDS,
+  GOES_ALONG,
   ignored,
   limitFields,
   logitBias,
@@ -70,7 +72,7 @@ export const CompletionBody = Type.Object({
   suffix: Type.Optional(
     Type.String({ description: 'Rejected: a text is only ever continued.', deprecated: true }),
   ),
-  user: ignored(),
+  user: ignored(GOES_ALONG),
 });
 
 type CompletionBody = Static<typeof CompletionBody>;
@@ -95,6 +97,8 @@ export const completionRoute: GenerationRoute = {
   parse: parseCompletion,
 };
 
+const PASSED_ON = [...OUTPUT_EXTRAS, ...END_USER_FIELDS];
+
 const readBody = nullableBodyReader(CompletionBody);
 
 function parseCompletion(raw: unknown, context: ParseContext): ParsedGeneration {
@@ -110,7 +114,7 @@ function parseCompletion(raw: unknown, context: ParseContext): ParsedGeneration 
       `n is ${n}, for each of ${prompts.length} prompts, but a request may have at most ${MAX_CHOICES} choices.`,
     );
   const { output, fieldNames } = parseStructuredOutput(body);
-  const extras = extrasOf(body, CompletionBody, OUTPUT_EXTRAS);
+  const extras = extrasOf(body, CompletionBody, PASSED_ON);
   const { id: model, contextSize } = context.requireModel(body.model);
   const request: Omit<GenerationRequest, 'id' | 'input'> = {
     model,

@@ -1,6 +1,6 @@
 /** What POST /v1/responses answers: the response object and its items, and the events of a stream. Tests hold every answer to it. */
 import { type Static, type TProperties, Type } from 'typebox';
-import { nullable } from '../../rendering.ts';
+import { nullable, TimingsSchema } from '../../rendering.ts';
 import { OpenAiError } from '../errors.ts';
 import { choiceMode, ToolName, textFormat } from './schema.ts';
 
@@ -174,16 +174,8 @@ const nullableText = nullable(Type.String());
 
 /** Events with the same fields stand together. */
 export const ResponseEvent = Type.Union([
-  event(
-    [
-      'response.created',
-      'response.in_progress',
-      'response.completed',
-      'response.incomplete',
-      'response.failed',
-    ],
-    { response: ResponseObject },
-  ),
+  event(['response.created', 'response.in_progress', 'response.failed'], { response: ResponseObject }),
+  event(['response.completed', 'response.incomplete'], { response: ResponseObject, timings: TimingsSchema }),
   event(['response.output_item.added', 'response.output_item.done'], {
     output_index: inItem.output_index,
     item: OutputItem,

@@ -24,7 +24,13 @@ import type {
   QueryRoute,
 } from '../../protocol.ts';
 import { unsupported } from '../errors.ts';
-import { EFFORTS, parseLimits, parseSampling, rejectUnanswerable } from '../request-fields.ts';
+import {
+  EFFORTS,
+  END_USER_FIELDS,
+  parseLimits,
+  parseSampling,
+  rejectUnanswerable,
+} from '../request-fields.ts';
 import { parseStructuredOutput } from '../structured-output.ts';
 import { ResponseEvent, ResponseObject } from './answer-schema.ts';
 import { type Conversation, itemReference, parseItems } from './conversation.ts';
@@ -162,6 +168,8 @@ interface ParsedResponse extends Pick<ParsedGeneration, 'fieldNames'> {
   readonly dropped: readonly string[];
 }
 
+const PASSED_ON = [...OUTPUT_EXTRAS, ...END_USER_FIELDS];
+
 const readBody = nullableBodyReader(ResponsesBody);
 
 function parseResponse(
@@ -177,7 +185,7 @@ function parseResponse(
   const format = textFormatOf(body);
   const { output, fieldNames } = parseStructuredOutput(body, outputFormatOf(format));
   const logprobs = parseLogprobs(body);
-  const extras = extrasOf(body, ResponsesBody, OUTPUT_EXTRAS);
+  const extras = extrasOf(body, ResponsesBody, PASSED_ON);
   const { effort, summary } = body.reasoning ?? {};
   const { id: model, contextSize } = context.requireModel(body.model);
   const request: GenerationRequest = {

@@ -1,7 +1,15 @@
 /** The body of POST /v1/responses: validation, types and OpenAPI all come from here. */
 import { type Static, type TObject, Type } from 'typebox';
 import { functionFields, toolName } from '../../tools.ts';
-import { EFFORT_NAMES, limitFields, model, samplingFields, vllmFields } from '../request-fields.ts';
+import {
+  EFFORT_NAMES,
+  GOES_ALONG,
+  GOES_ALONG_IF_ASKED,
+  limitFields,
+  model,
+  samplingFields,
+  vllmFields,
+} from '../request-fields.ts';
 import { constraintFields } from '../structured-output.ts';
 
 const anyObject = { additionalProperties: true } as const;
@@ -301,10 +309,12 @@ export const ResponsesBody = Type.Object({
   metadata: Type.Optional(
     Type.Record(Type.String(), Type.String(), { description: 'Comes back with the answer.' }),
   ),
-  user: Type.Optional(Type.String({ description: 'Comes back with the answer.' })),
-  safety_identifier: Type.Optional(Type.String({ description: 'Comes back with the answer.' })),
+  user: Type.Optional(Type.String({ description: `Comes back with the answer. ${GOES_ALONG}` })),
+  safety_identifier: Type.Optional(
+    Type.String({ description: `Comes back with the answer. ${GOES_ALONG_IF_ASKED}` }),
+  ),
   prompt_cache_key: Type.Optional(
-    Type.String({ description: 'Comes back with the answer; caching needs no key.' }),
+    Type.String({ description: `Comes back with the answer; caching needs no key. ${GOES_ALONG_IF_ASKED}` }),
   ),
   prompt_cache_retention: Type.Optional(Type.String(ignored)),
   prompt_cache_options: Type.Optional(Type.Object({}, { ...anyObject, ...ignored })),

@@ -11,6 +11,7 @@ import type {
   TokenLogprob,
   Usage,
 } from '../../../core/generation.ts';
+import { wireTimings } from '../../../core/request-trace.ts';
 import type { AnswerContext, StreamEncoder } from '../../protocol.ts';
 import { SSE, SSE_HEARTBEAT, sseEvent } from '../../rendering.ts';
 import { openAiError } from '../errors.ts';
@@ -38,8 +39,8 @@ export function responseStream(response: ResponseContext, answer: AnswerContext)
   let finish: { readonly reason: FinishReason; readonly usage: Usage } | undefined;
   let hasBegun = false;
 
-  const responseEvent = (type: string, state: ResponseState) =>
-    events.write(`response.${type}`, { response: responseBody(response.echo, state, answer) });
+  const responseEvent = (type: string, state: ResponseState, more: object = {}) =>
+    events.write(`response.${type}`, { response: responseBody(response.echo, state, answer), ...more });
   /** What every stream begins with, written with the first event: the stream commits with that. */
   const begin = () => {
     if (hasBegun) return '';
@@ -64,7 +65,8 @@ export function responseStream(response: ResponseContext, answer: AnswerContext)
     end: () => {
       if (finish === undefined) throw new Error('a stream without a finish is no success');
       const end = endOf(finish.reason);
-      return responseEvent(end.status, { ...end, output: output.items(end.status), usage: finish.usage });
+      const state = { ...end, output: output.items(end.status), usage: finish.usage };
+      return responseEvent(end.status, state, { timings: wireTimings(answer.timings()) });
     },
     error: (error) => {
       const { message, code, param, type } = openAiError(error).error;

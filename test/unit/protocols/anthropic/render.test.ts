@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { ServingError } from '../../../../src/core/errors.ts';
 import type { GenerationEvent } from '../../../../src/core/generation.ts';
+import { wireTimings } from '../../../../src/core/request-trace.ts';
 import { parseMessage } from '../../../support/anthropic-body.ts';
 import { ANSWER, streamOf, wholeOf } from '../../../support/protocol-answers.ts';
 
 const usage = { promptTokens: 7, completionTokens: 2, cachedTokens: 3, reasoningTokens: 1 };
+const SHOWN_TIMINGS = wireTimings(ANSWER.timings());
 const shownUsage = {
   input_tokens: 4,
   cache_creation_input_tokens: 0,
@@ -101,6 +103,7 @@ describe('a whole message', () => {
       type: 'message_delta',
       delta: { stop_reason, stop_sequence },
       usage: shownUsage,
+      timings: SHOWN_TIMINGS,
     });
   });
 
@@ -154,7 +157,12 @@ describe('a streamed message', () => {
       { type: 'content_block_delta', index: 1, delta: { type: 'text_delta', text: 'a' } },
       { type: 'content_block_delta', index: 1, delta: { type: 'text_delta', text: 'b' } },
       { type: 'content_block_stop', index: 1 },
-      { type: 'message_delta', delta: { stop_reason: 'end_turn', stop_sequence: null }, usage: shownUsage },
+      {
+        type: 'message_delta',
+        delta: { stop_reason: 'end_turn', stop_sequence: null },
+        usage: shownUsage,
+        timings: SHOWN_TIMINGS,
+      },
       { type: 'message_stop' },
     ]);
   });

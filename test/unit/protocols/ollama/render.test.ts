@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ServingError } from '../../../../src/core/errors.ts';
 import type { FinishReason, GenerationEvent } from '../../../../src/core/generation.ts';
+import type { Timings } from '../../../../src/core/request-trace.ts';
 import { metricsOf } from '../../../../src/protocols/ollama/answer.ts';
 import { chatRoute, generateRoute } from '../../../../src/protocols/ollama/protocol.ts';
 import { ANSWER, parseWith, streamOf, wholeOf } from '../../../support/protocol-answers.ts';
@@ -172,24 +173,32 @@ describe('a whole answer', () => {
 });
 
 describe('durations', () => {
-  const timings = () => ({ queueMs: 100, ttftMs: 130.5, generateMs: 60, totalMs: 160.5 });
-  const answer = (unstreamed: boolean) => ({
-    trace: { requestId: 'r', receivedAt: 0, unstreamed },
+  const known = {
+    queueMs: 100,
+    upstreamMs: 60.5,
+    ttftMs: 30.5,
+    generateMs: 30,
+    gatewayMs: 2,
+    totalMs: 162.5,
+  };
+  const whole = { ...known, ttftMs: undefined, generateMs: undefined };
+  const answer = (timings: Timings) => ({
+    trace: { requestId: 'r', receivedAt: 0 },
     createdAt: 0,
-    timings,
+    timings: () => timings,
   });
 
-  it('leave the wait in the queue to the total alone', () => {
-    expect(metricsOf(usage, answer(false))).toMatchObject({
-      total_duration: 160_500_000,
+  it('leave the wait in the queue and our own work to the total alone', () => {
+    expect(metricsOf(usage, answer(known))).toMatchObject({
+      total_duration: 162_500_000,
       prompt_eval_duration: 30_500_000,
       eval_duration: 30_000_000,
     });
   });
 
   it('of an answer that came in one piece are all the answer’s: nobody knows when it began', () => {
-    expect(metricsOf(usage, answer(true))).toMatchObject({
-      total_duration: 160_500_000,
+    expect(metricsOf(usage, answer(whole))).toMatchObject({
+      total_duration: 162_500_000,
       prompt_eval_duration: 0,
       eval_duration: 60_500_000,
     });

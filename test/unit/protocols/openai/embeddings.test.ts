@@ -31,6 +31,7 @@ describe('an embeddings body', () => {
     expect(parse({ input, dimensions: null, user: 'me', unknown: 1 }).request).toEqual({
       model: 'm',
       inputs,
+      user: 'me',
     });
   });
 

@@ -166,7 +166,7 @@ describe('POST /v1/chat/completions', () => {
       expect(request).toMatchObject({ output: { kind: 'json' }, tools: { choice: 'auto' } });
     });
 
-    it('passes on unknown fields', () => {
+    it('passes on unknown fields, and those that name the end user', () => {
       const { request } = parse({
         guided_regex: 'a+',
         chat_template_kwargs: { enable_thinking: false },
@@ -177,6 +177,7 @@ describe('POST /v1/chat/completions', () => {
       expect(request.extras).toEqual({
         guided_regex: 'a+',
         chat_template_kwargs: { enable_thinking: false },
+        user: 'me',
         __proto__hidden: 1,
       });
       const polluting = JSON.parse(

@@ -138,9 +138,9 @@ describe('POST /v1/responses', () => {
       expect(parse({ top_logprobs: 0, include: ['other'] }).request.logprobs).toBeUndefined();
     });
 
-    it('passes on unknown fields, and nothing else', () => {
+    it('passes on unknown fields and the end user, and nothing else', () => {
       const { request } = parse({ vendor: { a: 1 }, user: 'u', metadata: { a: 'b' }, store: true });
-      expect(request.extras).toEqual({ vendor: { a: 1 } });
+      expect(request.extras).toEqual({ vendor: { a: 1 }, user: 'u' });
     });
   });
 

@@ -1,0 +1,171 @@
+/**
+ * One answer of a running server, by POST /v1/chat/completions as a stream: what is asked, the pieces as they come, and the receipt at
+ * the end. That route, as it takes images, and lets an answer be as long as the model's context permits.
+ */
+import { RemoteError, type RemoteEvents, type RemoteServer } from './remote.ts';
+
+export type ContentPart =
+  | { readonly type: 'text'; readonly text: string }
+  | { readonly type: 'image_url'; readonly image_url: { readonly url: string } };
+
+export interface ChatMessage {
+  readonly role: 'system' | 'user' | 'assistant';
+  readonly content: string | readonly ContentPart[];
+}
+
+/** By the names of the route: `temperature`, `max_tokens`, `reasoning_effort`, `response_format` … */
+export type Parameters = Readonly<Record<string, unknown>>;
+
+export interface ChatRequest {
+  /** Undefined: the server's default model. */
+  readonly model: string | undefined;
+  readonly messages: readonly ChatMessage[];
+  readonly parameters: Parameters;
+}
+
+export interface AnswerListener {
+  reasoning(text: string): void;
+  text(text: string): void;
+}
+
+/** What is known at the end of an answer. Absent: the server did not tell. */
+export interface Receipt {
+  readonly model: string | undefined;
+  readonly target: string | undefined;
+  readonly finishReason: string | undefined;
+  readonly usage: Usage | undefined;
+  /** Milliseconds by name, as `timings` of native answers. */
+  readonly timings: Readonly<Record<string, number>> | undefined;
+  /** Fields that the model does not support, and that were dropped. */
+  readonly dropped: string | undefined;
+}
+
+export interface Usage {
+  readonly promptTokens: number;
+  readonly cachedTokens: number;
+  readonly completionTokens: number;
+}
+
+const PATH = '/v1/chat/completions';
+const SUCCESS = '[DONE]';
+
+interface Chunk {
+  readonly model?: string;
+  readonly choices?: readonly {
+    readonly delta?: { readonly content?: string | null; readonly reasoning_content?: string };
+    readonly finish_reason?: string | null;
+  }[];
+  readonly usage?: {
+    readonly prompt_tokens: number;
+    readonly completion_tokens: number;
+    readonly prompt_tokens_details?: { readonly cached_tokens?: number };
+  } | null;
+  readonly timings?: Readonly<Record<string, number>>;
+  readonly error?: { readonly message?: string; readonly code?: string | null };
+}
+
+/** Rejects with a RemoteError, also where the stream ends before the answer does; the listener has then had a part of it. */
+export async function askForAnswer(
+  server: RemoteServer,
+  { model, messages, parameters }: ChatRequest,
+  { listener, signal }: { readonly listener: AnswerListener; readonly signal: AbortSignal },
+): Promise<Receipt> {
+  const body = {
+    ...(model !== undefined && { model }),
+    messages,
+    ...parameters,
+    stream: true,
+    stream_options: { include_usage: true },
+  };
+  const events = await server.events(PATH, { body, signal });
+  const receipt = new ReceiptReader(events.headers);
+  for await (const { data } of events) {
+    if (data === SUCCESS) return receipt.read();
+    const chunk = JSON.parse(data) as Chunk;
+    if (chunk.error !== undefined)
+      throw new RemoteError('refused', chunk.error.message ?? 'The server ended the answer with an error.', {
+        ...(typeof chunk.error.code === 'string' && { code: chunk.error.code }),
+      });
+    receipt.note(chunk);
+    for (const { delta } of chunk.choices ?? []) {
+      if (delta?.reasoning_content) listener.reasoning(delta.reasoning_content);
+      if (delta?.content) listener.text(delta.content);
+    }
+  }
+  throw new RemoteError('broken', `The connection to ${server.address} was lost.`);
+}
+
+class ReceiptReader {
+  readonly #headers: RemoteEvents['headers'];
+  #model: string | undefined;
+  #finishReason: string | undefined;
+  #usage: Usage | undefined;
+  #timings: Receipt['timings'];
+
+  constructor(headers: RemoteEvents['headers']) {
+    this.#headers = headers;
+  }
+
+  note({ model, choices = [], usage, timings }: Chunk): void {
+    this.#model = model ?? this.#model;
+    this.#finishReason = choices[0]?.finish_reason ?? this.#finishReason;
+    this.#timings = timings ?? this.#timings;
+    if (usage)
+      this.#usage = {
+        promptTokens: usage.prompt_tokens,
+        cachedTokens: usage.prompt_tokens_details?.cached_tokens ?? 0,
+        completionTokens: usage.completion_tokens,
+      };
+  }
+
+  read(): Receipt {
+    return {
+      model: this.#model,
+      target: this.#header('x-served-target'),
+      finishReason: this.#finishReason,
+      usage: this.#usage,
+      timings: this.#timings,
+      dropped: this.#header('x-dropped-parameters'),
+    };
+  }
+
+  #header(name: string): string | undefined {
+    const value = this.#headers[name];
+    return typeof value === 'string' && value !== '' ? value : undefined;
+  }
+}
+
+/** In one line: `queue 2 ms, first token 96 ms, 36.7 tokens/s, 16 prompt tokens (4 cached), 8 tokens, target one, 224 ms in all`. */
+export function receiptText({ model, target, usage, timings = {}, finishReason }: Receipt): string {
+  const { queue_ms: queue, ttft_ms: first, generate_ms: generate, total_ms: total } = timings;
+  const speed =
+    usage !== undefined && usage.completionTokens > 1 && generate !== undefined && generate > 0
+      ? ((usage.completionTokens - 1) / generate) * 1000
+      : undefined;
+  return [
+    queue === undefined ? undefined : `queue ${milliseconds(queue)}`,
+    first === undefined ? undefined : `first token ${milliseconds(first)}`,
+    speed === undefined ? undefined : `${speed.toFixed(1)} tokens/s`,
+    usage && `${usage.promptTokens} prompt tokens (${usage.cachedTokens} cached)`,
+    usage && `${usage.completionTokens} tokens`,
+    target === undefined ? undefined : `target ${target}`,
+    model,
+    total === undefined ? undefined : `${milliseconds(total)} in all`,
+    finishReason === undefined || finishReason === 'stop' ? undefined : `ended by ${finishReason}`,
+  ]
+    .filter((part) => part !== undefined)
+    .join(', ');
+}
+
+function milliseconds(duration: number): string {
+  return duration < 10_000 ? `${Math.round(duration)} ms` : `${(duration / 1000).toFixed(1)} s`;
+}
+
+/** Of a refused or failed question, with what may be done about it. */
+export function failureText(error: unknown): string {
+  if (!(error instanceof RemoteError)) return error instanceof Error ? error.message : String(error);
+  const { retryAfterSeconds, message } = error;
+  if (retryAfterSeconds === undefined) return message;
+  const seconds = retryAfterSeconds === 1 ? '1 second' : `${retryAfterSeconds} seconds`;
+  return `${message} Try again in ${seconds}.`;
+}

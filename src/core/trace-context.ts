@@ -1,0 +1,185 @@
+/**
+ * W3C Trace Context: the headers of a caller, read by its rules, and the part of a trace that is this server's. Pure: ids come in as
+ * arguments. Invariant: all span ids of one request differ, and come from its server span's, so that no attempt needs randomness.
+ */
+import type { GenerationInput, GenerationRequest, GenerationResult } from './generation.ts';
+
+export const TRACEPARENT_HEADER = 'traceparent';
+export const TRACESTATE_HEADER = 'tracestate';
+
+/** The trace that a caller is in, as it reports it. */
+export interface CallerContext {
+  /** As received. */
+  readonly traceparent: string;
+  /** 32 lower-case hexadecimal digits. */
+  readonly traceId: string;
+  /** 16 of them. */
+  readonly spanId: string;
+  /** Those that are known: sampled, and that the trace's id is random. */
+  readonly flags: number;
+  /** Undefined where there is none, or a wrong one. */
+  readonly tracestate: string | undefined;
+}
+
+const SAMPLED = 1;
+const RANDOM_ID = 2;
+
+/** Versions to come may append fields. */
+const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
+const ALL_ZERO = /^0+$/;
+
+/** Undefined where the caller is in no trace, or its header is wrong: then it does not count. */
+export function readCallerContext(
+  traceparent: string | readonly string[] | undefined,
+  tracestate: string | readonly string[] | undefined,
+): CallerContext | undefined {
+  if (typeof traceparent !== 'string') return undefined;
+  const [, version, traceId = '', spanId = '', flags = '', rest] = TRACEPARENT.exec(traceparent) ?? [];
+  if (version === undefined || version === 'ff' || (version === '00' && rest !== undefined)) return undefined;
+  if (ALL_ZERO.test(traceId) || ALL_ZERO.test(spanId)) return undefined;
+  return {
+    traceparent,
+    traceId,
+    spanId,
+    flags: Number.parseInt(flags, 16) & (SAMPLED | RANDOM_ID),
+    tracestate: tracestate === undefined ? undefined : readTracestate(String(tracestate)),
+  };
+}
+
+const MAX_MEMBERS = 32;
+const MAX_CHARACTERS = 512;
+const LONG_MEMBER = 128;
+const SIMPLE_KEY = '[a-z0-9][a-z0-9_*/-]{0,255}';
+const TENANT_KEY = '[a-z0-9][a-z0-9_*/-]{0,240}@[a-z][a-z0-9_*/-]{0,13}';
+const MEMBER = new RegExp(
+  `^(?:${SIMPLE_KEY}|${TENANT_KEY})=[\\x20-\\x2b\\x2d-\\x3c\\x3e-\\x7e]{0,255}[\\x21-\\x2b\\x2d-\\x3c\\x3e-\\x7e]$`,
+);
+
+/** Unchanged where it is well formed and not too long; shortened as the specification says; undefined where it is wrong or empty. */
+function readTracestate(text: string): string | undefined {
+  const members = text
+    .split(',')
+    .map((member) => member.replace(/^[ \t]+|[ \t]+$/g, ''))
+    .filter((member) => member !== '');
+  if (members.length === 0 || members.length > MAX_MEMBERS) return undefined;
+  if (!members.every((member) => MEMBER.test(member))) return undefined;
+  if (text.length <= MAX_CHARACTERS) return text;
+  return shortened(members).join(',') || undefined;
+}
+
+/** Long members go first, then those at the end: the oldest. */
+function shortened(members: readonly string[]): string[] {
+  const kept = [...members];
+  const isTooLong = () => kept.join(',').length > MAX_CHARACTERS;
+  for (let at = kept.length - 1; at >= 0 && isTooLong(); at -= 1)
+    if ((kept[at]?.length ?? 0) > LONG_MEMBER) kept.splice(at, 1);
+  while (isTooLong()) kept.pop();
+  return kept;
+}
+
+/** What was asked of the model, for the spans. Kept only of a request that is sampled. */
+export interface AskedOfModel {
+  readonly operation: 'chat' | 'text_completion' | 'embeddings';
+  /** Of the answer, as its client sees it. */
+  readonly responseId: string | undefined;
+  readonly isStreamed: boolean;
+  readonly choices: number;
+  readonly sampling: Partial<GenerationRequest['sampling']>;
+  readonly limits: Pick<GenerationRequest['limits'], 'stop' | 'maxTokens'>;
+  /** Absent: text. */
+  readonly output: 'json' | undefined;
+  /** Only where the configuration asks for contents. */
+  readonly contents: TracedContents | undefined;
+}
+
+/** Prompts and answers of one request. */
+export interface TracedContents {
+  readonly inputs: readonly GenerationInput[];
+  readonly tools: GenerationRequest['tools'];
+  /** By choice; those that have finished. */
+  readonly results: GenerationResult[];
+}
+
+const ID_DIGITS = 8;
+const ID_VALUES = 0x1_0000_0000;
+
+/** The part that this server has in a trace: its span, and the ids of those below it. */
+export class TraceContext {
+  readonly traceId: string;
+  /** The caller's; undefined: the trace begins here. */
+  readonly parentSpanId: string | undefined;
+  /** Of the span of the whole request. */
+  readonly spanId: string;
+  readonly tracestate: string | undefined;
+  readonly #flags: number;
+  #drawn = 0;
+  asked: AskedOfModel | undefined;
+
+  constructor(of: {
+    readonly traceId: string;
+    readonly spanId: string;
+    readonly flags: number;
+    readonly parentSpanId: string | undefined;
+    readonly tracestate: string | undefined;
+  }) {
+    this.traceId = of.traceId;
+    this.parentSpanId = of.parentSpanId;
+    this.spanId = of.spanId;
+    this.tracestate = of.tracestate;
+    this.#flags = of.flags;
+    this.#drawn = 0;
+    this.asked = undefined;
+  }
+
+  /** Its spans are made. */
+  get isSampled(): boolean {
+    return (this.#flags & SAMPLED) !== 0;
+  }
+
+  /** The next id after the server span's. It only has to differ within the trace. */
+  newSpanId(): string {
+    this.#drawn += 1;
+    const low = Number.parseInt(this.spanId.slice(ID_DIGITS), 16);
+    const next = (low + this.#drawn) % ID_VALUES;
+    const id = this.spanId.slice(0, ID_DIGITS) + next.toString(16).padStart(ID_DIGITS, '0');
+    return ALL_ZERO.test(id) ? this.newSpanId() : id;
+  }
+
+  /** The header for a server that is called within this span. */
+  traceparent(spanId: string): string {
+    return `00-${this.traceId}-${spanId}-0${this.#flags}`;
+  }
+}
+
+/** The 52 bits of a trace's id that decide: the last 56, which are random, but for their last digit. */
+const SAMPLED_DIGITS = { from: -14, to: -1 } as const;
+const SAMPLED_VALUES = 2 ** 52;
+
+/** Joins the caller's trace, or begins one. `ratio`: part of those that begin here that are sampled, by id: other instances agree. */
+export function joinTrace(
+  caller: CallerContext | undefined,
+  { ratio, newTraceId, newSpanId }: TraceOptions,
+): TraceContext {
+  if (caller !== undefined) {
+    const { traceId, spanId: parentSpanId, flags, tracestate } = caller;
+    return new TraceContext({ traceId, parentSpanId, flags, tracestate, spanId: newSpanId() });
+  }
+  const traceId = newTraceId();
+  const drawn = Number.parseInt(traceId.slice(SAMPLED_DIGITS.from, SAMPLED_DIGITS.to), 16);
+  const isSampled = drawn >= (1 - ratio) * SAMPLED_VALUES;
+  return new TraceContext({
+    traceId,
+    spanId: newSpanId(),
+    flags: isSampled ? SAMPLED : 0,
+    parentSpanId: undefined,
+    tracestate: undefined,
+  });
+}
+
+export interface TraceOptions {
+  readonly ratio: number;
+  /** 32 random hexadecimal digits, not all zero. */
+  readonly newTraceId: () => string;
+  /** 16 of them. */
+  readonly newSpanId: () => string;
+}

@@ -1,0 +1,133 @@
+/** The page at `/` as it is sent: whole, compressed, cached, with its security headers, and open where the data needs a key. */
+import { request } from 'node:http';
+import { brotliDecompressSync, gunzipSync } from 'node:zlib';
+import { beforeAll, expect, test } from 'vitest';
+import { scriptedFlags } from '../support/scripted-server.ts';
+import { endingAfterAll, type RunningServer, startServer } from '../support/server.ts';
+
+const HTML = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' };
+const endsWith = endingAfterAll();
+let server: RunningServer;
+let closed: RunningServer;
+beforeAll(async () => {
+  server = await startServer({ flags: scriptedFlags(), endsWith });
+  closed = await startServer({
+    flags: scriptedFlags(),
+    environment: { LLM_SERVE_AUTH__API_KEYS: '["a-key"]' },
+    endsWith,
+  });
+});
+
+/** Bytes as they were sent. */
+async function get(
+  path: string,
+  headers: Readonly<Record<string, string>> = {},
+  method = 'GET',
+  of = server,
+) {
+  return new Promise<{ status: number; headers: Record<string, unknown>; bytes: Buffer }>(
+    (resolve, reject) => {
+      const sent = request(`${of.url}${path}`, { method, headers, agent: false }, (response) => {
+        const parts: Buffer[] = [];
+        response.on('data', (part: Buffer) => parts.push(part));
+        response.on('end', () =>
+          resolve({
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            bytes: Buffer.concat(parts),
+          }),
+        );
+      });
+      sent.on('error', reject);
+      sent.end();
+    },
+  );
+}
+
+async function assetsOfPage(): Promise<string[]> {
+  const { bytes } = await get('/', HTML);
+  return [...bytes.toString().matchAll(/(?:src|href)="(assets\/[^"]+)"/g)].map((match) => `/${match[1]}`);
+}
+
+test('a browser gets the page, which loads nothing from elsewhere and nothing inline', async () => {
+  const { status, headers, bytes } = await get('/', HTML);
+  expect(status).toBe(200);
+  expect(headers).toMatchObject({
+    'content-type': 'text/html; charset=utf-8',
+    'cache-control': 'no-cache',
+    'x-content-type-options': 'nosniff',
+    'referrer-policy': 'no-referrer',
+    vary: 'Accept, Accept-Encoding',
+  });
+  const policy = String(headers['content-security-policy']);
+  expect(policy).toContain("default-src 'none'");
+  expect(policy).not.toContain('unsafe');
+  const html = bytes.toString();
+  expect(html).not.toMatch(/https?:|<style|style=|<script(?![^>]*\bsrc=)/);
+  expect(await assetsOfPage()).toEqual([
+    expect.stringMatching(/\.svg$/),
+    expect.stringMatching(/\.css$/),
+    expect.stringMatching(/\.js$/),
+  ]);
+});
+
+test('a terminal gets the routes as text', async () => {
+  const { headers, bytes } = await get('/', { accept: '*/*' });
+  expect(headers).toMatchObject({ 'content-type': 'text/plain; charset=utf-8', vary: 'Accept' });
+  expect(bytes.toString()).toContain('POST /generate');
+});
+
+test('files are sent as the browser takes them, all with the same content', async () => {
+  for (const path of ['/', ...(await assetsOfPage())]) {
+    const plain = await get(path, HTML);
+    const brotli = await get(path, { ...HTML, 'accept-encoding': 'gzip, deflate, br, zstd' });
+    const gzip = await get(path, { ...HTML, 'accept-encoding': 'gzip;q=0.5, br;q=0' });
+    expect(plain.headers['content-encoding']).toBeUndefined();
+    expect(brotli.headers['content-encoding']).toBe('br');
+    expect(gzip.headers['content-encoding']).toBe('gzip');
+    expect(brotliDecompressSync(brotli.bytes).equals(plain.bytes), path).toBe(true);
+    expect(gunzipSync(gzip.bytes).equals(plain.bytes), path).toBe(true);
+    const tags = new Set([plain, brotli, gzip].map(({ headers }) => headers.etag));
+    expect(tags.size, 'each form has its own tag').toBe(3);
+  }
+});
+
+test('hashed files may be kept for ever; the page is asked for again and is a 304 while it is the same', async () => {
+  const [icon = ''] = await assetsOfPage();
+  expect((await get(icon)).headers['cache-control']).toBe('public, max-age=31536000, immutable');
+  const { headers } = await get('/', HTML);
+  const tag = String(headers.etag);
+  for (const known of [tag, `W/${tag}`, `"other", ${tag}`]) {
+    const again = await get('/', { ...HTML, 'if-none-match': known });
+    expect([again.status, again.bytes.length]).toEqual([304, 0]);
+  }
+  expect((await get('/', { ...HTML, 'if-none-match': '"other"' })).status).toBe(200);
+});
+
+test('HEAD has the headers of GET, without the bytes', async () => {
+  for (const path of ['/', ...(await assetsOfPage())]) {
+    const whole = await get(path, HTML);
+    const head = await get(path, HTML, 'HEAD');
+    expect([head.status, head.bytes.length]).toEqual([200, 0]);
+    for (const name of ['content-length', 'content-type', 'etag', 'content-security-policy'])
+      expect(head.headers[name], name).toBe(whole.headers[name]);
+  }
+});
+
+test('nothing but the built files is served', async () => {
+  const paths = [
+    'nothing.js',
+    '',
+    '..%2findex.html',
+    '../licences.txt',
+    '%2e%2e%2flicences.txt',
+    'main.js.br',
+  ];
+  for (const path of paths) expect((await get(`/assets/${path}`)).status, path).toBe(404);
+});
+
+test('with keys, the page and its files are open and the data is not', async () => {
+  for (const path of ['/', ...(await assetsOfPage())])
+    expect((await get(path, HTML, 'GET', closed)).status, path).toBe(200);
+  expect((await get('/v1/models', {}, 'GET', closed)).status).toBe(401);
+});

@@ -1,0 +1,70 @@
+/** Requests to this server, with the tab's key. Where the server wants another key, the person is asked and the request sent again. */
+import { apiKey, askForKey } from '../state/api-key.ts';
+import { ApiFailure, failureOf, unreachable } from './failure.ts';
+
+export interface ApiRequest {
+  readonly method?: 'GET' | 'POST';
+  /** Sent as JSON. */
+  readonly body?: unknown;
+  readonly accept?: string;
+  readonly signal?: AbortSignal;
+  /** A request that nobody waits for shows no dialog: a 401 fails it. */
+  readonly quiet?: boolean;
+}
+
+/** `path` without a slash at its start: the page may lie below a prefix. */
+export function apiUrl(path: string): string {
+  return new URL(path, document.baseURI.replace(/[?#].*$/, '')).href;
+}
+
+/** Resolves with an answer whose status is below 400. Throws an ApiFailure, or the abort of `signal`. */
+export async function callApi(path: string, request: ApiRequest = {}): Promise<Response> {
+  for (;;) {
+    const response = await send(path, request);
+    if (response.ok) return response;
+    const failure = failureOf(response.status, await bodyOf(response), response.headers);
+    if (response.status !== 401 || request.quiet === true) throw failure;
+    const key = await abortable(askForKey(failure.message), request.signal);
+    if (key === undefined) throw failure;
+  }
+}
+
+async function send(path: string, { method = 'GET', body, accept, signal }: ApiRequest): Promise<Response> {
+  const key = apiKey.get();
+  try {
+    return await fetch(apiUrl(path), {
+      method,
+      headers: {
+        accept: accept ?? 'application/json',
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...(key !== undefined && { authorization: `Bearer ${key}` }),
+      },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+      ...(signal && { signal }),
+      cache: 'no-store',
+      credentials: 'omit',
+      referrerPolicy: 'no-referrer',
+    });
+  } catch (thrown) {
+    signal?.throwIfAborted();
+    throw thrown instanceof ApiFailure ? thrown : unreachable();
+  }
+}
+
+async function bodyOf(response: Response): Promise<unknown> {
+  try {
+    return await response.json();
+  } catch {
+    return undefined;
+  }
+}
+
+function abortable<Value>(promise: Promise<Value>, signal: AbortSignal | undefined): Promise<Value> {
+  if (signal === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}

@@ -1,0 +1,35 @@
+/** A component whose code is loaded when it is first shown. Where that fails, it says so and offers to try again. */
+import type { FunctionComponent } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+
+export type ComponentType = FunctionComponent<Record<string, never>>;
+
+export function lazyView(load: () => Promise<ComponentType>): ComponentType {
+  let loaded: ComponentType | undefined;
+  return function LazyView() {
+    const [state, setState] = useState<'loading' | 'failed' | 'ready'>(loaded ? 'ready' : 'loading');
+    useEffect(() => {
+      if (state !== 'loading') return;
+      load().then(
+        (component) => {
+          loaded = component;
+          setState('ready');
+        },
+        () => setState('failed'),
+      );
+    }, [state]);
+    if (loaded !== undefined) {
+      const Loaded = loaded;
+      return <Loaded />;
+    }
+    if (state === 'loading') return <p class="notice">Loading …</p>;
+    return (
+      <p class="notice" role="alert">
+        This view could not be loaded from the server.{' '}
+        <button type="button" class="button" onClick={() => location.reload()}>
+          Load the page again
+        </button>
+      </p>
+    );
+  };
+}
