@@ -88,7 +88,7 @@ function readOrEmpty(path) {
 }
 
 async function describeApplication() {
-  const { config } = loadConfig({ flags: {}, environment: {} });
+  const { config } = loadConfig({ flags: { 'metrics.vllm_names': true }, environment: {} });
   const app = await compose({
     config,
     log: silentLog,
@@ -232,16 +232,36 @@ function errorsPage() {
 
 function metricsPage(text) {
   const helps = [...text.matchAll(/^# HELP (\S+) (.*)\n# TYPE \S+ (\S+)$/gm)];
+  const rows = (fits) =>
+    helps.filter(([, name]) => fits(name)).map(([, name, help, type]) => row(`\`${name}\``, type, help));
+  const head = [row('name', 'type', 'meaning'), row('---', '---', '---')];
+  const isVllm = (name) => name.startsWith('vllm:');
+  const isOurs = (name) => name.startsWith('llm_serve_');
   return [
     '# Metrics',
     '',
     made,
     '',
-    'Prometheus text at `GET /metrics`. `llm_serve_requests_total` has the labels `route` and `status`, `llm_serve_rejected_total` `code`, `llm_serve_cancelled_total` `phase` (queued, waiting, streaming); metrics of a target have `model` and `target`, the others `model`.',
+    'Prometheus text at `GET /metrics`. What to do with them: [operations](../operations.md).',
     '',
-    row('name', 'type', 'meaning'),
-    row('---', '---', '---'),
-    ...helps.map(([, name, help, type]) => row(`\`${name}\``, type, help)),
+    'Labels: histograms have `model` and `target` (the one that answered; sum over it for a model’s), `llm_serve_batch_size` `model`; metrics of a target `model` and `target`. `llm_serve_requests_total` has `route`, `status` and, where a model was asked, `model`; `llm_serve_requests_ended_total` `model` and `reason` (stop, length, tool_calls, content_filter, cancelled, failed); `llm_serve_rejected_total` `code` and `model`, `llm_serve_cancelled_total` `phase` (queued, waiting, streaming) and `model`; `llm_serve_rate_limit_decisions_total` `decision`; others as their row says, or `model`. No label has a client, a key or a request.',
+    '',
+    ...head,
+    ...rows(isOurs),
+    '',
+    '## The process',
+    '',
+    'Under the names that dashboards made for Prometheus’ client libraries know. They are of the server’s own process: the embedded engine is another one. The event loop is watched from the first scrape on; its delays are those since the scrape before, so with two scrapers each sees a part.',
+    '',
+    ...head,
+    ...rows((name) => !isOurs(name) && !isVllm(name)),
+    '',
+    '## Names of vLLM',
+    '',
+    'With `metrics.vllm_names: true` also these, with vLLM’s labels `model_name` and `engine` (always `0`: all targets of a model are one engine). They have the same values as ours; what vLLM measures inside its engine and we cannot see is missing.',
+    '',
+    ...head,
+    ...rows(isVllm),
     '',
   ].join('\n');
 }

@@ -4,7 +4,13 @@ import type { BackendEnvironment } from './backends/backend-definition.ts';
 import { type Config, ConfigError } from './config/config.ts';
 import type { LoadedConfig } from './config/load.ts';
 import { planReload, type ReloadPlan } from './config/reload-plan.ts';
-import { createTargets, edgeSettings, servingSettings, targetSettings } from './configured.ts';
+import {
+  createTargets,
+  edgeSettings,
+  metricsSettings,
+  servingSettings,
+  targetSettings,
+} from './configured.ts';
 import type { ServedModel } from './core/backend.ts';
 import { ServingError, toServingError } from './core/errors.ts';
 import type { ApplicationLog } from './core/log.ts';
@@ -20,7 +26,8 @@ import { Serving } from './serving/serving.ts';
 import { getsRequests, type Target } from './serving/targets.ts';
 import { systemClock } from './system-clock.ts';
 import { isProbe, REQUEST, requestFields } from './telemetry/log.ts';
-import { Metrics } from './telemetry/metrics.ts';
+import { Metrics, type MetricsSettings } from './telemetry/metrics.ts';
+import { ProcessMetrics } from './telemetry/process-metrics.ts';
 import { EXPOSITION_TYPE } from './telemetry/prometheus.ts';
 
 /** For the last answers, which are written but not yet read. */
@@ -64,7 +71,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     log,
     targets: createTargets(config, environment),
     ...servingSettings(config),
-    onTokenGap: (model, gapMs) => telemetry.current?.tokenGap(model, gapMs),
+    onTokenGap: (model, gapMs, target) => telemetry.current?.tokenGap(model, gapMs, target),
     onAttempt: (attempt) => telemetry.current?.attemptEnded(attempt),
     onMalformedEvent: (model, target) => telemetry.current?.malformedEvent(model, target),
     onFatal: (_, error) => options.onFatal(error),
@@ -81,8 +88,18 @@ export async function compose(options: ApplicationOptions): Promise<Application>
   const edge = edgeSettings(config);
   const bodyBudget = new BodyBudget(edge);
   const connectionLimit = new ConnectionLimit(edge);
-  telemetry.current = createTelemetry({ serving, log, version, bodyBudget, connectionLimit });
-  const reloader = new Reloader({ ...options, serving, edge, environment });
+  const observed = metricsSettings(config);
+  const processMetrics = new ProcessMetrics();
+  telemetry.current = createTelemetry({
+    serving,
+    log,
+    version,
+    bodyBudget,
+    connectionLimit,
+    settings: observed,
+    process: processMetrics,
+  });
+  const reloader = new Reloader({ ...options, serving, edge, observed, environment });
   const server = buildServer({
     clock: systemClock,
     log,
@@ -99,6 +116,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
   });
   const close = async () => {
     const closed = server.close();
+    processMetrics.close();
     await serving.close();
     const lastConnections = setTimeout(() => server.closeAllConnections(), LAST_ANSWERS_WITHIN_MS);
     await closed;
@@ -132,6 +150,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
 interface ReloaderOptions extends ApplicationOptions {
   readonly serving: Serving;
   readonly edge: EdgeSettings;
+  readonly observed: MetricsSettings;
   readonly environment: BackendEnvironment;
 }
 
@@ -207,7 +226,7 @@ class Reloader {
   }
 
   #apply(plan: ReloadPlan): ReloadPlan {
-    const { serving, edge } = this.#options;
+    const { serving, edge, observed } = this.#options;
     const { config, kept } = plan;
     const known = new Map(
       serving.targets.all.filter(({ id }) => kept.has(id)).map((target) => [target.id, target]),
@@ -218,6 +237,7 @@ class Reloader {
       if (going !== undefined) Object.assign(going, targetSettings(target));
     }
     Object.assign(edge, edgeSettings(config));
+    Object.assign(observed, metricsSettings(config));
     serving.apply({ targets, ...servingSettings(config) });
     this.#running = config;
     return plan;
@@ -238,10 +258,14 @@ function createTelemetry(parts: {
   readonly version: string;
   readonly bodyBudget: BodyBudget;
   readonly connectionLimit: ConnectionLimit;
+  readonly settings: MetricsSettings;
+  readonly process: ProcessMetrics;
 }): Telemetry {
-  const { serving, log, version, bodyBudget, connectionLimit } = parts;
+  const { serving, log, version, bodyBudget, connectionLimit, settings, process } = parts;
   const metrics = new Metrics({
     version,
+    settings,
+    process,
     source: {
       loads: () => serving.loads(),
       targets: () =>
@@ -256,6 +280,7 @@ function createTelemetry(parts: {
             slots: serving.slotsOf(target),
             slotsUsed: slots,
             tokensInFlight: tokens,
+            kvCacheUsed: target.status.load?.kvCacheUsed,
           };
         }),
       oldestRequestMs: () => {
@@ -273,7 +298,8 @@ function createTelemetry(parts: {
     },
     connectionRefused: (bound) => metrics.connectionRefused(bound),
     attemptEnded: (attempt) => metrics.attemptEnded(attempt),
-    tokenGap: (model, gapMs) => metrics.tokenGap(model, gapMs),
+    rateLimited: (decision) => metrics.rateLimited(decision),
+    tokenGap: (model, gapMs, target) => metrics.tokenGap(model, gapMs, target),
     malformedEvent: (model, target) => metrics.malformedEvent(model, target),
     metrics: () => ({ contentType: EXPOSITION_TYPE, text: metrics.text() }),
   };

@@ -6,6 +6,7 @@ import { parseRanges } from './http/client-address.ts';
 import type { EdgeSettings } from './http/settings.ts';
 import type { ServingChanges } from './serving/serving.ts';
 import type { Target, TargetSettings } from './serving/targets.ts';
+import type { MetricsSettings } from './telemetry/metrics.ts';
 
 type TargetConfig = Config['models'][number]['targets'][number];
 
@@ -120,5 +121,12 @@ export function edgeSettings({ server, auth, scheduler, generation, rate_limit }
     heartbeatMs: server.heartbeat_seconds * 1000,
     streamBufferBytes: server.stream_buffer_bytes,
     stalledReaderMs: server.stalled_reader_seconds * 1000,
+  };
+}
+
+export function metricsSettings({ objectives, metrics }: Config): MetricsSettings {
+  return {
+    objectives: { ttftMs: objectives.ttft_ms, tpotMs: objectives.tpot_ms, e2eMs: objectives.e2e_ms },
+    vllmNames: metrics.vllm_names,
   };
 }

@@ -197,7 +197,8 @@ export interface Telemetry {
   connectionRefused(bound: string): void;
   /** Its `outcome` and `endedAt` are set. */
   attemptEnded(attempt: Attempt): void;
-  tokenGap(model: string, gapMs: Milliseconds): void;
+  rateLimited(decision: 'allowed' | 'limited'): void;
+  tokenGap(model: string, gapMs: Milliseconds, target: string | undefined): void;
   /** A backend's stream had an event that could not be read. */
   malformedEvent(model: string, target: string): void;
   /** Prometheus text exposition. */

@@ -15,6 +15,7 @@ interface RateLimitOptions {
   readonly settings: Pick<EdgeSettings, 'rateLimit' | 'maxAddresses'>;
   /** Paths of the limited routes. */
   readonly paths: ReadonlySet<string>;
+  readonly onDecision: (decision: 'allowed' | 'limited') => void;
 }
 
 /** Errors before any work was done for the request. */
@@ -61,6 +62,7 @@ export class RateLimit implements RefusalObserver {
     if (context.onRefusal === undefined || limiter === undefined) return;
     const verdict = limiter.window.check(context.clientId, this.#options.clock.now());
     context.admission = verdict.admission;
+    this.#options.onDecision(verdict.admission === undefined ? 'limited' : 'allowed');
     this.#setHeaders(context, limiter, verdict);
     if (verdict.admission !== undefined) return;
     context.onRefusal = undefined;

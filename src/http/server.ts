@@ -93,12 +93,17 @@ class Edge {
   readonly #errors: ErrorRenderer;
 
   constructor(options: ServerOptions, openRequests: OpenRequests) {
-    const { clock, log, settings } = options;
+    const { clock, log, settings, telemetry } = options;
     this.#openRequests = openRequests;
     this.#router = routerOf(options);
     this.#errors = new ErrorRenderer({ clock, log, protocolAt });
     this.#body = new JsonBody({ clock, budget: options.bodyBudget });
-    const limit = new RateLimit({ clock, settings, paths: LIMITED_PATHS });
+    const limit = new RateLimit({
+      clock,
+      settings,
+      paths: LIMITED_PATHS,
+      onDecision: (decision) => telemetry.rateLimited(decision),
+    });
     this.#steps = [
       refuseMalformed,
       crossOriginStep(settings),

@@ -149,8 +149,10 @@ export class ServedGeneration implements AttemptOwner {
   #noteGap({ type }: GenerationEvent, now: Milliseconds): void {
     if (type !== 'text' && type !== 'tool-arguments') return;
     // Usually a token each, so the gap between two is the inter-token latency.
-    if (this.#lastTokenAt !== undefined)
-      this.#services.onTokenGap(this.#call.request.model, now - this.#lastTokenAt);
+    if (this.#lastTokenAt !== undefined) {
+      const { request, trace } = this.#call;
+      this.#services.onTokenGap(request.model, now - this.#lastTokenAt, trace.target);
+    }
     this.#lastTokenAt = now;
   }
 

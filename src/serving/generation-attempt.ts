@@ -36,7 +36,7 @@ export interface GenerationServices extends SlotServices {
   /** Settings that a backend does not support are dropped instead of refused. */
   readonly dropUnsupported: boolean;
   /** Between two tokens of one generation. */
-  onTokenGap(model: string, gapMs: Milliseconds): void;
+  onTokenGap(model: string, gapMs: Milliseconds, target: string | undefined): void;
   /** `isFirst`: of the attempt. */
   onMalformedEvent(target: Target, event: { readonly requestId: string; readonly isFirst: boolean }): void;
   /** Whether broken streams go on. Read with every stream: it may change while the server runs. */

@@ -46,7 +46,7 @@ interface ServingOptions extends TargetsOptions {
   readonly random?: () => number;
   /** Whether streams that break go on. */
   readonly resume: 'auto' | 'off';
-  readonly onTokenGap: (model: ModelId, gapMs: Milliseconds) => void;
+  readonly onTokenGap: (model: ModelId, gapMs: Milliseconds, target: string | undefined) => void;
   readonly onAttempt?: (attempt: Attempt) => void;
   readonly onMalformedEvent?: (model: ModelId, target: string) => void;
   /** An embedded model could not be loaded at the start: missing, corrupt, not to be fetched, or no engine for it. */

@@ -1,15 +1,18 @@
 /** The metrics of docs/reference/metrics.md, by the names that dashboards of the field use. Buckets follow the OpenTelemetry GenAI conventions. */
 import type { Milliseconds } from '../core/clock.ts';
 import { ERRORS } from '../core/errors.ts';
-import { type Attempt, type RequestRecord, timingsOf } from '../core/request-trace.ts';
+import { isFinished, meetsObjectives, type Objectives } from '../core/objectives.ts';
+import { type Attempt, type RequestRecord, type RequestTrace, timingsOf } from '../core/request-trace.ts';
+import type { ProcessMetrics } from './process-metrics.ts';
 import {
   Counter,
   type CounterOptions,
   exposition,
+  Histogram,
   type MetricFamily,
-  ModelHistogram,
   type Sample,
 } from './prometheus.ts';
+import { vllmFamilies } from './vllm-names.ts';
 
 /** What the gauges read when they are scraped. */
 export interface GaugeSource {
@@ -29,6 +32,8 @@ export interface GaugeSource {
     readonly slots: number;
     readonly slotsUsed: number;
     readonly tokensInFlight: number;
+    /** 0 to 1; undefined where its server does not report it. */
+    readonly kvCacheUsed: number | undefined;
   }[];
   oldestRequestMs(): Milliseconds;
   edge(): { readonly connections: number; readonly bodyBytes: number };
@@ -41,9 +46,31 @@ const FIRST_TOKEN_SECONDS = [
   0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10,
 ];
 const TOKEN_GAP_SECONDS = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5];
+/** Our own work is far below a millisecond; a pause before another try is not. */
+const GATEWAY_SECONDS = [
+  0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10,
+];
 const BATCH_SIZES = [1, 2, 4, 8, 16, 32, 64, 128];
 const PREFIX = 'llm_serve_';
+/** Made once, not with every request. */
+const STATUS_TEXTS: ReadonlyMap<number, string> = new Map(
+  [200, 400, 429, 499, 502, 503, 504].map((status) => [status, String(status)]),
+);
 const REJECTIONS: ReadonlySet<number> = new Set([429, 503]);
+
+/** What a reload can change. Read with every request and every scrape. */
+export interface MetricsSettings {
+  objectives: Objectives;
+  /** The main series are shown under the names of vLLM too. */
+  vllmNames: boolean;
+}
+
+interface MetricsOptions {
+  readonly version: string;
+  readonly source: GaugeSource;
+  readonly settings: MetricsSettings;
+  readonly process: ProcessMetrics;
+}
 
 export class Metrics {
   /** In the order of the page. */
@@ -61,8 +88,18 @@ export class Metrics {
   );
   readonly #queueTime = this.#histogram(
     'request_queue_time_seconds',
-    'From the queue to a slot.',
+    'From the queue to a slot, of all tries together.',
     DURATION_SECONDS,
+  );
+  readonly #upstreamTime = this.#histogram(
+    'request_upstream_time_seconds',
+    'From a slot to the end of the answer, of all tries together.',
+    DURATION_SECONDS,
+  );
+  readonly #gatewayTime = this.#histogram(
+    'request_gateway_time_seconds',
+    'The rest of the time from arrival to the end of the answer: reading, parsing, pauses between tries.',
+    GATEWAY_SECONDS,
   );
   readonly #latency = this.#histogram(
     'e2e_request_latency_seconds',
@@ -79,6 +116,11 @@ export class Metrics {
     'Prompt tokens of finished requests: generations and embeddings.',
     ['model'],
   );
+  readonly #cachedTokens = this.#counter(
+    'prompt_tokens_cached_total',
+    'Of the prompt tokens, those that the backend had cached.',
+    ['model'],
+  );
   readonly #generationTokens = this.#counter(
     'generation_tokens_total',
     'Completion tokens of finished generations.',
@@ -87,12 +129,31 @@ export class Metrics {
   readonly #requests = this.#counter(
     'requests_total',
     'Requests by route and status; 499: the client left.',
-    ['route', 'status'],
+    ['route', 'status', 'model'],
   );
-  readonly #rejected = this.#counter('rejected_total', 'Requests answered 429 or 503, by code.', ['code']);
+  readonly #ended = this.#counter(
+    'requests_ended_total',
+    'Requests to models, by how they ended: the finish reason, cancelled, or failed.',
+    ['model', 'reason'],
+  );
+  readonly #withinObjectives = this.#counter(
+    'requests_within_objectives_total',
+    'Finished requests that met all objectives that are configured; without any: all that finished.',
+    ['model'],
+  );
+  readonly #rejected = this.#counter('rejected_total', 'Requests answered 429 or 503, by code.', [
+    'code',
+    'model',
+  ]);
   readonly #cancelled = this.#counter('cancelled_total', 'Requests cancelled, by the phase they were in.', [
     'phase',
+    'model',
   ]);
+  readonly #rateLimit = this.#counter(
+    'rate_limit_decisions_total',
+    'What the rate limiter decided: allowed, or limited (answered 429).',
+    ['decision'],
+  );
   readonly #attempts = this.#counter(
     'attempts_total',
     'Tries at a target, by how they ended: completed, cancelled, rejected (the request was at fault), or the cause of the failure.',
@@ -124,34 +185,65 @@ export class Metrics {
     ['model', 'target'],
   );
 
-  constructor({ version, source }: { readonly version: string; readonly source: GaugeSource }) {
+  /** Shown while `vllmNames` is set. */
+  readonly #vllm: readonly MetricFamily[];
+  readonly #settings: MetricsSettings;
+  readonly #process: ProcessMetrics;
+
+  constructor({ version, source, settings, process }: MetricsOptions) {
+    this.#settings = settings;
+    this.#process = process;
     this.#gauge('build_info', 'Always 1; the version is its label.', () => [
       { labels: { version }, value: 1 },
     ]);
     this.#addGauges(source);
+    this.#families.push(...process.families);
+    this.#vllm = vllmFamilies(
+      {
+        timeToFirstToken: this.#timeToFirstToken,
+        interTokenLatency: this.#interTokenLatency,
+        latency: this.#latency,
+        queueTime: this.#queueTime,
+        upstreamTime: this.#upstreamTime,
+        promptTokens: this.#promptTokens,
+        generationTokens: this.#generationTokens,
+        ended: this.#ended,
+      },
+      source,
+    );
   }
 
   requestEnded({ route, status, trace, endedAt }: RequestRecord): void {
-    this.#requests.add(1, route, String(status));
-    const { errorCode } = trace;
+    const { errorCode, model } = trace;
+    this.#requests.add(1, route, STATUS_TEXTS.get(status) ?? String(status), model);
     // By the error, not by the status: a stream that has committed is refused inside a 200.
-    if (errorCode && REJECTIONS.has(ERRORS[errorCode].status)) this.#rejected.add(1, errorCode);
-    if (trace.cancelPhase) this.#cancelled.add(1, trace.cancelPhase);
-    const { model } = trace;
-    if (model === undefined) return;
+    if (errorCode && REJECTIONS.has(ERRORS[errorCode].status)) this.#rejected.add(1, errorCode, model);
+    if (trace.cancelPhase) this.#cancelled.add(1, trace.cancelPhase, model);
+    if (model !== undefined) this.#modelAsked(model, trace, endedAt);
+  }
+
+  #modelAsked(model: string, trace: RequestTrace, endedAt: Milliseconds): void {
+    const { target, usage, cancelPhase, errorCode, finishReason = 'stop' } = trace;
     if (trace.lackedRetryBudget) this.#budgetExhausted.add(1, model);
     if (trace.resumptions !== undefined) this.#resumptions.add(trace.resumptions, model, 'resumed');
     if (trace.notResumed !== undefined) this.#resumptions.add(1, model, 'not_resumed');
-    const answeredAt = trace.endedAt ?? endedAt;
-    const timings = timingsOf(trace, answeredAt);
-    if (trace.dispatchedAt !== undefined) this.#queueTime.observe(model, timings.queueMs / 1000);
-    if (trace.batch) this.#batchSize.observe(model, trace.batch.size);
+    if (cancelPhase !== undefined) this.#ended.add(1, model, 'cancelled');
+    else this.#ended.add(1, model, errorCode === undefined ? finishReason : 'failed');
+    const timings = timingsOf(trace, trace.endedAt ?? endedAt);
+    if (trace.dispatchedAt !== undefined) {
+      this.#queueTime.observe(timings.queueMs / 1000, model, target);
+      this.#upstreamTime.observe(timings.upstreamMs / 1000, model, target);
+      this.#gatewayTime.observe(timings.gatewayMs / 1000, model, target);
+    }
+    if (trace.batch) this.#batchSize.observe(trace.batch.size, model);
     if (trace.firstTokenAt !== undefined && !trace.unstreamed)
-      this.#timeToFirstToken.observe(model, (trace.firstTokenAt - trace.receivedAt) / 1000);
-    if (!trace.usage) return;
-    this.#latency.observe(model, timings.totalMs / 1000);
-    this.#promptTokens.add(trace.usage.promptTokens, model);
-    this.#generationTokens.add(trace.usage.completionTokens, model);
+      this.#timeToFirstToken.observe((trace.firstTokenAt - trace.receivedAt) / 1000, model, target);
+    if (usage === undefined || !isFinished(trace)) return;
+    this.#latency.observe(timings.totalMs / 1000, model, target);
+    this.#promptTokens.add(usage.promptTokens, model);
+    this.#cachedTokens.add(usage.cachedTokens, model);
+    this.#generationTokens.add(usage.completionTokens, model);
+    if (meetsObjectives(trace, endedAt, this.#settings.objectives)) this.#withinObjectives.add(1, model);
   }
 
   attemptEnded({ model, target, kind, after, outcome = 'completed' }: Attempt): void {
@@ -163,8 +255,12 @@ export class Metrics {
     this.#connectionsRefused.add(1, bound);
   }
 
-  tokenGap(model: string, gapMs: Milliseconds): void {
-    this.#interTokenLatency.observe(model, gapMs / 1000);
+  rateLimited(decision: 'allowed' | 'limited'): void {
+    this.#rateLimit.add(1, decision);
+  }
+
+  tokenGap(model: string, gapMs: Milliseconds, target: string | undefined): void {
+    this.#interTokenLatency.observe(gapMs / 1000, model, target);
   }
 
   malformedEvent(model: string, target: string): void {
@@ -173,11 +269,12 @@ export class Metrics {
 
   /** What `GET /metrics` answers. */
   text(): string {
-    return exposition(this.#families);
+    this.#process.read();
+    return exposition(this.#settings.vllmNames ? [...this.#families, ...this.#vllm] : this.#families);
   }
 
-  #histogram(name: string, help: string, buckets: readonly number[]): ModelHistogram {
-    return this.#register(new ModelHistogram({ name: PREFIX + name, help, buckets }));
+  #histogram(name: string, help: string, buckets: readonly number[]): Histogram {
+    return this.#register(new Histogram({ name: PREFIX + name, help, buckets }));
   }
 
   #counter(name: string, help: string, labels: CounterOptions['labels']): Counter {
@@ -237,6 +334,17 @@ export class Metrics {
       'tokens_in_flight',
       'Estimated tokens of what runs there.',
       ({ tokensInFlight }) => tokensInFlight,
+    );
+
+    this.#gauge(
+      'target_kv_cache_usage',
+      'Part of its KV cache in use, 0 to 1, where its server reports it.',
+      () =>
+        source
+          .targets()
+          .flatMap(({ model, target, kvCacheUsed }) =>
+            kvCacheUsed === undefined ? [] : [{ labels: { model, target }, value: kvCacheUsed }],
+          ),
     );
 
     const ofAll = (name: string, help: string, read: () => number) =>

@@ -33,7 +33,10 @@ function familyText(family: MetricFamily): string {
 }
 
 function labelText(labels: Sample['labels']): string {
-  const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escapeValue(value)}"`);
+  // To Prometheus an empty label is none.
+  const pairs = Object.entries(labels)
+    .filter(([, value]) => value !== '')
+    .map(([name, value]) => `${name}="${escapeValue(value)}"`);
   return pairs.length === 0 ? '' : `{${pairs.join(',')}}`;
 }
 
@@ -99,33 +102,30 @@ interface Series {
   sum: number;
 }
 
-interface ModelHistogramOptions {
+interface HistogramOptions {
   readonly name: string;
   readonly help: string;
   /** Upper boundaries, ascending. */
   readonly buckets: readonly number[];
 }
 
-/** With the label `model`: an observation is a search in a short list and two additions. */
-export class ModelHistogram implements MetricFamily {
+/** With the labels `model` and `target`: an observation is two look-ups, a search in a short list and two additions. */
+export class Histogram implements MetricFamily {
   readonly type = 'histogram';
   readonly name: string;
   readonly help: string;
   readonly #buckets: readonly number[];
-  readonly #series = new Map<string, Series>();
+  /** Of each model, by target; '' where there is none. */
+  readonly #series = new Map<string, Map<string, Series>>();
 
-  constructor({ name, help, buckets }: ModelHistogramOptions) {
+  constructor({ name, help, buckets }: HistogramOptions) {
     this.name = name;
     this.help = help;
     this.#buckets = buckets;
   }
 
-  observe(model: string, value: number): void {
-    let series = this.#series.get(model);
-    if (!series) {
-      series = { counts: new Array(this.#buckets.length + 1).fill(0), sum: 0 };
-      this.#series.set(model, series);
-    }
+  observe(value: number, model: string, target = ''): void {
+    const series = this.#series.get(model)?.get(target) ?? this.#begin(model, target);
     let bucket = 0;
     while (bucket < this.#buckets.length && value > (this.#buckets[bucket] ?? 0)) bucket += 1;
     series.counts[bucket] = (series.counts[bucket] ?? 0) + 1;
@@ -134,16 +134,40 @@ export class ModelHistogram implements MetricFamily {
 
   samples(): readonly Sample[] {
     const samples: Sample[] = [];
-    for (const [model, { counts, sum }] of this.#series) {
-      let below = 0;
-      for (const [index, count] of counts.entries()) {
-        below += count;
-        const le = String(this.#buckets[index] ?? '+Inf');
-        samples.push({ suffix: '_bucket', labels: { le, model }, value: below });
-      }
-      samples.push({ suffix: '_sum', labels: { model }, value: sum });
-      samples.push({ suffix: '_count', labels: { model }, value: below });
-    }
+    for (const [model, ofModel] of this.#series)
+      for (const [target, series] of ofModel) samples.push(...this.#samplesOf(series, { model, target }));
     return samples;
+  }
+
+  /** One series for each model, of all its targets together. */
+  samplesByModel(labelsOf: (model: string) => Sample['labels']): readonly Sample[] {
+    return [...this.#series].flatMap(([model, ofModel]) => {
+      const all: Series = { counts: new Array(this.#buckets.length + 1).fill(0), sum: 0 };
+      for (const { counts, sum } of ofModel.values()) {
+        for (const [index, count] of counts.entries()) all.counts[index] = (all.counts[index] ?? 0) + count;
+        all.sum += sum;
+      }
+      return this.#samplesOf(all, labelsOf(model));
+    });
+  }
+
+  #samplesOf({ counts, sum }: Series, labels: Sample['labels']): readonly Sample[] {
+    const samples: Sample[] = [];
+    let below = 0;
+    for (const [index, count] of counts.entries()) {
+      below += count;
+      const le = String(this.#buckets[index] ?? '+Inf');
+      samples.push({ suffix: '_bucket', labels: { le, ...labels }, value: below });
+    }
+    samples.push({ suffix: '_sum', labels, value: sum }, { suffix: '_count', labels, value: below });
+    return samples;
+  }
+
+  #begin(model: string, target: string): Series {
+    const series: Series = { counts: new Array(this.#buckets.length + 1).fill(0), sum: 0 };
+    const ofModel = this.#series.get(model) ?? new Map<string, Series>();
+    this.#series.set(model, ofModel);
+    ofModel.set(target, series);
+    return series;
   }
 }

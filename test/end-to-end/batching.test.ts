@@ -192,6 +192,6 @@ test('the metrics that dashboards rely on are there', async () => {
       'build_info gauge',
     ]),
   );
-  expect(text).toContain('llm_serve_requests_total{route="/generate",status="200"} 1');
+  expect(text).toContain('llm_serve_requests_total{route="/generate",status="200",model="demo"} 1');
   expect(text).toContain('llm_serve_target_up{model="demo",target="demo/scripted/0"} 1');
 });

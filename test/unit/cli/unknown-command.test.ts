@@ -9,8 +9,7 @@ it.each([
   ['Serve', 'Did you mean llm-serve serve?'],
   ['check-confg', 'Did you mean llm-serve check-config?'],
   ['model', 'Did you mean llm-serve models?'],
-  ['download', 'Did you mean llm-serve pull?'],
-  ['ask', 'Did you mean llm-serve run?'],
+  ['pull', 'Did you mean llm-serve models pull?'],
   ['qwen3-0.6b', 'Did you mean llm-serve --model qwen3-0.6b?'],
   ['./some-model.gguf', 'Did you mean llm-serve --model ./some-model.gguf?'],
 ])('%s is refused with what was probably meant', (word, suggestion) => {
@@ -20,7 +19,7 @@ it.each([
 });
 
 it.each([
-  ['remov', 'Did you mean llm-serve models remove?'],
+  ['rm', 'Did you mean llm-serve models remove?'],
   ['lst', 'Did you mean llm-serve models list?'],
   ['qwen3-0.6b', 'Did you mean llm-serve --model qwen3-0.6b?'],
 ])('models %s is refused with what was probably meant', (word, suggestion) => {
@@ -29,7 +28,7 @@ it.each([
   );
 });
 
-it.each(['walk', 'constructor', ''])('%s is refused with the commands there are', (word) => {
+it.each(['chat', 'constructor', ''])('%s is refused with the commands there are', (word) => {
   expect(() => rejectUnknownCommand(word, COMMANDS)).toThrow(
     `There is no command "${word}". Commands: serve, check-config, models. llm-serve --help describes them.`,
   );
