@@ -26,7 +26,7 @@ export function addAnswerOptions(command: Command): Command {
     .option('--temperature <number>', '0 to 2; default: the model’s own')
     .option('--max-tokens <number>', 'tokens of the answer at most')
     .option('--seed <number>', 'the same seed, the same answer, as far as the model’s backend can')
-    .option('--set <name=value>', 'another parameter, such as top_p=0.9; may be repeated', collect, [])
+    .option('--set <name=value>', 'another parameter, such as top_p=0.9; may be repeated', collect)
     .option('--think <effort>', 'none, low, medium or high, for models that think')
     .option('--hide-thinking', 'show that it thinks, not what')
     .option('--stats', 'the receipt of each answer: waiting time, first token, tokens per second');
@@ -40,7 +40,7 @@ export function answerOptionsOf(command: Command): AnswerOptions {
     if (typeof next === 'string') throw new ConfigError(next);
     parameters = next;
   };
-  for (const pair of command.getOptionValue('set') as readonly string[]) {
+  for (const pair of (command.getOptionValue('set') ?? []) as readonly string[]) {
     const [name = '', ...rest] = pair.split('=');
     if (rest.length === 0) throw new ConfigError(`--set is ${JSON.stringify(pair)}, but must be NAME=VALUE.`);
     set(name, rest.join('='));
@@ -57,6 +57,6 @@ export function answerOptionsOf(command: Command): AnswerOptions {
   };
 }
 
-function collect(value: string, before: readonly string[]): readonly string[] {
+function collect(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value];
 }

@@ -9,6 +9,7 @@ import { askForAnswer, failureText, type Receipt, receiptText } from './chat-req
 import { CHAT_COMMANDS, type ChatAction, ChatSession } from './chat-session.ts';
 import { type ChatEntry, PipeEntry, TerminalEntry } from './chat-terminal.ts';
 import type { CommandFrame } from './command-frame.ts';
+import { COMMAND_GROUPS } from './help.ts';
 import { isCancelled, type RemoteServer } from './remote.ts';
 import { isServed, requireServed, servedModels, unknownModelText } from './served-models.ts';
 
@@ -17,8 +18,9 @@ const EXIT_FAILURE = 1;
 export function addChatCommand(program: Command, { withServer, serverOf, exit }: CommandFrame): void {
   const command = program
     .command('chat')
+    .helpGroup(COMMAND_GROUPS.use)
     .argument('[model]', 'a model of the server; default: the server’s default model')
-    .description('Chat with a model: /help lists what you can do.')
+    .description('Chat with a model.')
     .option('--no-history', 'do not keep what is entered for the arrow keys of the next chat');
   withServer(addAnswerOptions(command)).action(async (model: string | undefined) => {
     const keepsHistory = command.getOptionValue('history') !== false;

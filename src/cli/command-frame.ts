@@ -1,26 +1,19 @@
 /** What every command is built with: the flags of the configuration, the flags that name a running server, and the exit code. */
 import { type Command, Option } from 'commander';
 import { remoteDefaults, remoteVariables, SETTINGS, SHORTCUTS } from '../config/settings.ts';
+import { unlist } from './help.ts';
 import type { Flags } from './read-config.ts';
 import { DEFAULT_SERVER, type RemoteServer, remoteServer } from './remote.ts';
 
 export interface CommandFrame {
-  /** The command takes every flag of the configuration. */
-  withSettings(command: Command): Command;
+  /** The command takes every flag of the configuration; its help lists them only if it is told to. */
+  withSettings(command: Command, how?: { readonly listed: boolean }): Command;
   flagsOf(command: Command): Flags;
   /** The command takes --server and --key. */
   withServer(command: Command): Command;
   serverOf(command: Command): RemoteServer;
   exit(code: number): void;
 }
-
-/** Headings of the commands in the help, in this order. */
-export const COMMAND_GROUPS = {
-  use: 'Use a running server:',
-  serve: 'Serve:',
-  models: 'Model files of the embedded engine:',
-  other: 'Other:',
-} as const;
 
 const SHORT_FORMS: Readonly<Record<string, string>> = {
   '--server.port': '--port',
@@ -44,13 +37,14 @@ function serverOf(command: Command): RemoteServer {
   return remoteServer({ server: text('server'), key: text('key') }, remoteDefaults());
 }
 
-function withSettings(command: Command): Command {
+function withSettings(command: Command, { listed } = { listed: false }): Command {
   const group = (section: string) => `${section[0]?.toUpperCase()}${section.slice(1).replaceAll('_', ' ')}:`;
   command.optionsGroup('Configuration:');
   command.option(
     '--config <file>',
     'configuration file (default: llm-serve.yaml in this folder, if there is one)',
   );
+  const own = command.options.length;
   command.optionsGroup('One model:');
   command.option('--backend <name>', 'shortcut for one model: its backend');
   command.option('--url <url>', 'shortcut for one model: the backend’s address');
@@ -65,6 +59,13 @@ function withSettings(command: Command): Command {
     command.addOption(new Option(`${flag} ${value}`, schema.description));
     const short = SHORT_FORMS[flag];
     if (short) command.addOption(new Option(`${short} ${value}`, `short for ${flag}`));
+  }
+  if (!listed) {
+    unlist(command.options.slice(own));
+    command.addHelpText(
+      'after',
+      '\nIt takes the flags of the configuration too: llm-serve serve --help lists them.',
+    );
   }
   return command.allowExcessArguments(false);
 }

@@ -5,14 +5,17 @@ import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
 import { ConfigError } from '../config/config.ts';
 import { printableText } from '../core/log.ts';
+import { addBenchCommand } from './bench.ts';
 import { addChatCommand } from './chat.ts';
 import { commandFrame } from './command-frame.ts';
+import { addCompletionCommand } from './completion.ts';
+import { COMMAND_GROUPS, HELP } from './help.ts';
 import { addModelCommands } from './models.ts';
 import { checkConfig } from './read-config.ts';
 import { reload } from './reload.ts';
 import { addRunCommand } from './run.ts';
 import { readVersion, serve } from './serve.ts';
-import { rejectUnknownCommand } from './unknown-command.ts';
+import { commandWords, rejectWordBehindFlags } from './unknown-command.ts';
 
 const EXIT_FAILURE = 1;
 const EXIT_USAGE = 2;
@@ -24,55 +27,63 @@ export async function main(argv: readonly string[]): Promise<number> {
     const run = (code: number) => {
       exitCode = code;
     };
-    await buildProgram(run).parseAsync([...argv], { from: 'user' });
+    // Whoever lists the processes of this machine sees no key.
+    if (argv.some((word) => /^--key(=|$)/.test(word))) process.title = 'llm-serve';
+    const program = buildProgram(run);
+    await program.parseAsync([...commandWords(program, argv)], { from: 'user' });
     return exitCode;
   } catch (error) {
     return explain(error);
   }
 }
 
-function buildProgram(exit: (code: number) => void): Command {
+export function buildProgram(exit: (code: number) => void): Command {
   const program = new Command('llm-serve')
-    .description('The infrastructure layer in front of a language model.')
-    .version(readVersion())
+    .description('Serves language models behind one API, and uses a server that runs.')
+    .usage('[command] [options]')
+    .version(readVersion(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print help')
+    .helpCommand(false)
+    .configureHelp(HELP)
+    .addHelpText('after', '\nllm-serve help COMMAND describes a command, --version prints the version.')
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(printableText(text)) })
     .showSuggestionAfterError();
   const frame = commandFrame(exit);
   const { withSettings, flagsOf } = frame;
-  const withoutWords = (command: Command) => {
-    const [word] = command.args;
-    if (word !== undefined)
-      rejectUnknownCommand(
-        word,
-        program.commands.map((each) => each.name()),
-      );
-    return flagsOf(command);
-  };
-
   withSettings(
     program
       .command('serve', { isDefault: true })
+      .helpGroup(COMMAND_GROUPS.serve)
       .description('Serve the configured models (the default command).')
       .option('--watch', 'reload the configuration file when it changes'),
+    { listed: true },
   )
     // The default command gets any word that is not a command.
     .allowExcessArguments(true)
     .action(async (_options, command: Command) => {
+      const [word] = command.args;
+      if (word !== undefined) rejectWordBehindFlags(word, program);
       const watches = command.getOptionValue('watch') === true;
-      exit(await serve(withoutWords(command), { watches }));
+      exit(await serve(flagsOf(command), { watches }));
     });
   withSettings(
-    program.command('check-config').description('Check the configuration and print it, secrets hidden.'),
+    program
+      .command('check-config')
+      .helpGroup(COMMAND_GROUPS.serve)
+      .description('Check the configuration and print it, secrets hidden.'),
   ).action(async (_options, command: Command) => exit(checkConfig(flagsOf(command))));
   withSettings(
     program
       .command('reload')
-      .description('Have the running server read its configuration again; prints what has changed.'),
+      .helpGroup(COMMAND_GROUPS.serve)
+      .description('Have the running server read its configuration again.'),
   ).action(async (_options, command: Command) => exit(await reload(flagsOf(command))));
   addChatCommand(program, frame);
   addRunCommand(program, frame);
+  addBenchCommand(program, frame);
   addModelCommands(program, frame);
+  addCompletionCommand(program, frame);
   return program;
 }
 

@@ -19,13 +19,19 @@ import { systemClock } from '../system-clock.ts';
 import { openLog } from '../telemetry/log.ts';
 import type { CommandFrame } from './command-frame.ts';
 import { downloadReporter } from './download-progress.ts';
+import { COMMAND_GROUPS } from './help.ts';
 import { type Flags, readConfig } from './read-config.ts';
 import { rejectUnknownCommand } from './unknown-command.ts';
 
 const NAME = 'a catalogue name, hf:owner/repo/file.gguf, or an https address';
 
-export function addModelCommands(program: Command, { withSettings, flagsOf, exit }: CommandFrame): void {
-  const models = program.command('models').description('Model files of the embedded engine.');
+/** Ollama's names for them, at the top level too: they are not in the help, which has them below `models`. */
+export function addModelCommands(program: Command, frame: CommandFrame): void {
+  const models = program
+    .command('models')
+    .helpGroup(COMMAND_GROUPS.models)
+    .helpCommand(false)
+    .description('list, show, pull, rm (also without “models”).');
   models.on('command:*', ([word = '']: readonly string[]) =>
     rejectUnknownCommand(
       word,
@@ -33,30 +39,40 @@ export function addModelCommands(program: Command, { withSettings, flagsOf, exit
       models.name(),
     ),
   );
-  const withJson = (command: Command) => withSettings(command.option('--json', 'print JSON'));
-  const asJson = (command: Command) => command.getOptionValue('json') === true;
+  for (const [parent, hidden] of [
+    [models, false],
+    [program, true],
+  ] as const)
+    addFileCommands((name) => parent.command(name, { hidden }), frame);
+}
 
-  withJson(models.command('list').description('The catalogue, and what is fetched.')).action(
-    async (_options, command: Command) => exit(await listModels(flagsOf(command), asJson(command))),
+function addFileCommands(
+  command: (name: string) => Command,
+  { withSettings, flagsOf, exit }: CommandFrame,
+): void {
+  const withJson = (each: Command) => withSettings(each.option('--json', 'print JSON'));
+  const asJson = (each: Command) => each.getOptionValue('json') === true;
+
+  withJson(command('list').alias('ls').description('The catalogue, and what is fetched.')).action(
+    async (_options, each: Command) => exit(await listModels(flagsOf(each), asJson(each))),
   );
   withJson(
-    models
-      .command('show')
+    command('show')
       .argument('<name>', `${NAME}, or a path`)
       .description('What is in a model file, as its header says.'),
-  ).action(async (name: string, _options, command: Command) =>
-    exit(await showModel(name, flagsOf(command), asJson(command))),
+  ).action(async (name: string, _options, each: Command) =>
+    exit(await showModel(name, flagsOf(each), asJson(each))),
   );
-  withSettings(models.command('pull').argument('<name>', NAME).description('Fetch a model file.')).action(
-    async (name: string, _options, command: Command) => exit(await pullModel(name, flagsOf(command))),
+  withSettings(command('pull').argument('<name>', NAME).description('Fetch a model file.')).action(
+    async (name: string, _options, each: Command) => exit(await pullModel(name, flagsOf(each))),
   );
   withSettings(
-    models
-      .command('remove')
+    command('remove')
+      .alias('rm')
       .argument('<name>', `${NAME}, or a file in the folder for models`)
       .description('Delete a fetched model file, or what a download that was cut off left.'),
-  ).action(async (name: string, _options, command: Command) =>
-    exit(await removeCachedModel(name, flagsOf(command))),
+  ).action(async (name: string, _options, each: Command) =>
+    exit(await removeCachedModel(name, flagsOf(each))),
   );
 }
 

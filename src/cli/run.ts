@@ -15,6 +15,7 @@ import {
   receiptText,
 } from './chat-request.ts';
 import type { CommandFrame } from './command-frame.ts';
+import { COMMAND_GROUPS } from './help.ts';
 import { isCancelled, type RemoteServer } from './remote.ts';
 import { isServed, servedModels, unknownModelText } from './served-models.ts';
 
@@ -25,19 +26,20 @@ const EXIT_INTERRUPTED = 130;
 export function addRunCommand(program: Command, { withServer, serverOf, exit }: CommandFrame): void {
   const command = program
     .command('run')
+    .helpGroup(COMMAND_GROUPS.use)
     .argument('[model]', 'a model of the server; default: the server’s default model')
     .argument('[prompt...]', 'what to ask; what comes from a pipe follows it')
-    .description('Ask once; the answer goes to standard output.')
+    .description('Ask once, print the answer.')
     .option('-m, --model <name>', 'the model; all words are the prompt then')
     .option('--format <json|file>', 'json, or a file with the JSON Schema that the answer is to follow')
-    .option('--image <file>', 'show the model an image; may be repeated', collect, [])
+    .option('--image <file>', 'show the model an image; may be repeated', collect)
     .addOption(new Option('--json', 'print the whole answer as JSON, with tokens and timings'));
   withServer(addAnswerOptions(command))
     .allowExcessArguments(true)
     .action(async () => exit(await run(serverOf(command), command)));
 }
 
-function collect(value: string, before: readonly string[]): readonly string[] {
+function collect(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value];
 }
 
@@ -51,7 +53,7 @@ async function run(server: RemoteServer, command: Command): Promise<number> {
     throw new ConfigError('There is no prompt: give it as an argument, or by a pipe.');
   }
   const { system } = answerOptions;
-  const images = command.getOptionValue('image') as readonly string[];
+  const images = (command.getOptionValue('image') ?? []) as readonly string[];
   const request = {
     model,
     messages: [

@@ -1,24 +1,67 @@
-/** The error for an unknown command, with a suggestion. Pure. */
+/** What the first words of a command line mean, and the error where they name no command, with a suggestion. Pure. */
+import type { Command } from 'commander';
 import { ConfigError } from '../config/config.ts';
 import { MODELS } from '../models/catalog.ts';
 
 /** Commands of other programs, and what they are called here. */
 const COMMAND_SYNONYMS: Readonly<Record<string, string>> = {
   start: 'serve',
-  run: 'serve',
+  server: 'serve',
+  up: 'serve',
   config: 'check-config',
   check: 'check-config',
-  list: 'models list',
-  ls: 'models list',
-  ps: 'models list',
-  show: 'models show',
-  pull: 'models pull',
-  download: 'models pull',
-  rm: 'models remove',
-  remove: 'models remove',
+  download: 'pull',
+  get: 'pull',
+  delete: 'rm',
+  info: 'show',
+  ask: 'run',
+  prompt: 'run',
+  repl: 'chat',
+  top: 'status',
+  benchmark: 'bench',
+  version: '--version',
 };
 const LOOKS_LIKE_MODEL = /^(hf:|https?:\/\/)|\.gguf$/i;
 const MAX_EDIT_DISTANCE = 2;
+
+/**
+ * The words to be parsed: `help COMMAND` becomes `COMMAND --help`. A first word that is no command is rejected here, before its flags
+ * are: they are those of another command.
+ */
+export function commandWords(program: Command, argv: readonly string[]): readonly string[] {
+  const [first, ...rest] = argv;
+  if (first === undefined || first.startsWith('-')) return argv;
+  if (first !== 'help') {
+    requireCommand(program, first);
+    return argv;
+  }
+  let command = program;
+  for (const word of rest) command = requireCommand(command, word);
+  return [...rest, '--help'];
+}
+
+/** The default command was given a word that is no flag. */
+export function rejectWordBehindFlags(word: string, program: Command): never {
+  if (find(program, word) === undefined) return rejectUnknownCommand(word, namesOf(program));
+  throw new ConfigError(`The command comes first: llm-serve ${word}, then its flags.`);
+}
+
+function requireCommand(parent: Command, word: string): Command {
+  const group = parent.parent === null ? undefined : parent.name();
+  return find(parent, word) ?? rejectUnknownCommand(word, namesOf(parent), group);
+}
+
+function find(parent: Command, word: string): Command | undefined {
+  return parent.commands.find((each) => each.name() === word || each.aliases().includes(word));
+}
+
+/** Those that the help shows. */
+function namesOf(parent: Command): readonly string[] {
+  return parent
+    .createHelp()
+    .visibleCommands(parent)
+    .map((each) => each.name());
+}
 
 /** `commands`: the known names, in the command `group` if there is one. */
 export function rejectUnknownCommand(word: string, commands: readonly string[], group?: string): never {

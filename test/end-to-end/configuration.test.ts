@@ -23,12 +23,20 @@ describe('a broken configuration is exit 2 and names the key, the value and what
     ],
     [
       'a command below another that does not exist',
-      ['models', 'rm', 'x'],
+      ['models', 'remov', 'x'],
       {},
-      ['There is no command "models rm". Did you mean llm-serve models remove?'],
+      ['There is no command "models remov". Did you mean llm-serve models remove?'],
     ],
     ['a flag that would steer the terminal', ['--po\u001b[2Jt'], {}, ['--po\\u001b[2Jt']],
-    ['a word behind flags', ['--port', '0', 'chat'], {}, ['There is no command "chat". Commands: serve,']],
+    ['a word behind flags', ['--port', '0', 'walk'], {}, ['There is no command "walk". Commands: serve,']],
+    ['a command behind flags', ['--port', '0', 'chat'], {}, ['The command comes first: llm-serve chat,']],
+    [
+      'flags of a command that does not exist',
+      ['chta', '--server', 'x'],
+      {},
+      ['Did you mean llm-serve chat?'],
+    ],
+    ['help on a command that does not exist', ['help', 'chta'], {}, ['Did you mean llm-serve chat?']],
     [
       'an address without its scheme',
       ['--backend', 'vllm', '--url', 'localhost:8001', '--model', 'x'],

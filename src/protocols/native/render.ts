@@ -1,5 +1,5 @@
 /** Native answers: the whole body, the events of a stream and the error, each with its schema for OpenAPI. Tests hold every answer to its schema. */
-import { Type } from 'typebox';
+import { type Static, Type } from 'typebox';
 import type {
   GenerationEvent,
   GenerationRequest,
@@ -9,7 +9,7 @@ import type {
   ToolCall,
   Usage,
 } from '../../core/generation.ts';
-import { type RequestTrace, wireTimings } from '../../core/request-trace.ts';
+import { type RequestTrace, type Timings, wireTimings } from '../../core/request-trace.ts';
 import type { AnswerContext, AnswerRenderer, ErrorShape } from '../protocol.ts';
 import {
   finiteLogprob,
@@ -28,6 +28,22 @@ const UsageSchema = Type.Object({
   total_tokens: Type.Integer(),
   cached_tokens: Type.Integer(),
 });
+
+/** Both parts are always there: clients of this API have had them since its first version. */
+const GenerationTimings = Type.Object(
+  {
+    ...TimingsSchema.properties,
+    ttft_ms: Type.Number({
+      description:
+        'Of upstream_ms: from the slot to the first token, of the try that answered. Where the backend sent the answer in one piece, all of upstream_ms.',
+    }),
+    generate_ms: Type.Number({
+      description:
+        'Of upstream_ms: from the first token to the end, of the try that answered; 0 where the answer came in one piece.',
+    }),
+  },
+  { description: 'Milliseconds: queue_ms + upstream_ms + gateway_ms = total_ms.' },
+);
 
 const Batch = Type.Object({ id: Type.String(), size: Type.Integer({ minimum: 1 }) });
 
@@ -74,7 +90,7 @@ export const GenerateAnswer = Type.Object({
       'tool_calls: the model waits for the answers of its tools, as messages with role tool. content_filter: the backend would not go on.',
   }),
   usage: UsageSchema,
-  timings: TimingsSchema,
+  timings: GenerationTimings,
   resumed: Type.Optional(
     Type.Integer({
       minimum: 1,
@@ -191,6 +207,11 @@ function encodeEvent(
   }
 }
 
+function nativeTimings(timings: Timings): Static<typeof GenerationTimings> {
+  const { ttftMs = timings.upstreamMs, generateMs = 0 } = timings;
+  return { ...wireTimings(timings), ttft_ms: ttftMs, generate_ms: generateMs };
+}
+
 function renderEnd(
   { model }: GenerationRequest,
   result: Pick<GenerationResult, 'finishReason' | 'usage'>,
@@ -199,7 +220,7 @@ function renderEnd(
   return {
     finish_reason: result.finishReason,
     usage: renderUsage(result.usage),
-    timings: wireTimings(timings()),
+    timings: nativeTimings(timings()),
     ...(trace.resumptions !== undefined && { resumed: trace.resumptions }),
     batch: trace.batch,
     ...triesOf(trace, model),

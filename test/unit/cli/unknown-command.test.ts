@@ -9,7 +9,8 @@ it.each([
   ['Serve', 'Did you mean llm-serve serve?'],
   ['check-confg', 'Did you mean llm-serve check-config?'],
   ['model', 'Did you mean llm-serve models?'],
-  ['pull', 'Did you mean llm-serve models pull?'],
+  ['download', 'Did you mean llm-serve pull?'],
+  ['ask', 'Did you mean llm-serve run?'],
   ['qwen3-0.6b', 'Did you mean llm-serve --model qwen3-0.6b?'],
   ['./some-model.gguf', 'Did you mean llm-serve --model ./some-model.gguf?'],
 ])('%s is refused with what was probably meant', (word, suggestion) => {
@@ -19,7 +20,7 @@ it.each([
 });
 
 it.each([
-  ['rm', 'Did you mean llm-serve models remove?'],
+  ['remov', 'Did you mean llm-serve models remove?'],
   ['lst', 'Did you mean llm-serve models list?'],
   ['qwen3-0.6b', 'Did you mean llm-serve --model qwen3-0.6b?'],
 ])('models %s is refused with what was probably meant', (word, suggestion) => {
@@ -28,7 +29,7 @@ it.each([
   );
 });
 
-it.each(['chat', 'constructor', ''])('%s is refused with the commands there are', (word) => {
+it.each(['walk', 'constructor', ''])('%s is refused with the commands there are', (word) => {
   expect(() => rejectUnknownCommand(word, COMMANDS)).toThrow(
     `There is no command "${word}". Commands: serve, check-config, models. llm-serve --help describes them.`,
   );

@@ -127,3 +127,14 @@ describe('log-probabilities', () => {
     expect(streamOf(list, answerTo())[0]).toEqual({ token: '🦊' });
   });
 });
+
+it('timings always have both parts: of an answer in one piece the first token came with the last', async () => {
+  const timings = { ...ANSWER.timings(), upstreamMs: 40, ttftMs: undefined, generateMs: undefined };
+  const list: GenerationEvent[] = [
+    { type: 'text', text: 'hi' },
+    { type: 'finish', reason: 'stop', usage },
+  ];
+  const result = await foldEvents(events(...list));
+  const whole = answerTo().whole([result], { ...ANSWER, timings: () => timings });
+  expect(whole).toMatchObject({ timings: { upstream_ms: 40, ttft_ms: 40, generate_ms: 0 } });
+});

@@ -1,0 +1,32 @@
+/** What this process costs while it measures: a client that is too slow measures itself. */
+import type { ClientLoad } from './measures.ts';
+import { quantile } from './statistics.ts';
+
+const EVERY_MS = 20;
+
+export class ClientLoadMeter {
+  readonly #beganAt = performance.now();
+  readonly #cpu = process.cpuUsage();
+  readonly #lateMs: number[] = [];
+  readonly #timer: NodeJS.Timeout;
+
+  /** Measures from now on, and keeps the process alive. */
+  constructor() {
+    let last = performance.now();
+    this.#timer = setInterval(() => {
+      const now = performance.now();
+      this.#lateMs.push(Math.max(0, now - last - EVERY_MS));
+      last = now;
+    }, EVERY_MS);
+  }
+
+  end(): ClientLoad {
+    clearInterval(this.#timer);
+    const { user, system } = process.cpuUsage(this.#cpu);
+    const microseconds = (performance.now() - this.#beganAt) * 1000;
+    return {
+      cpuShare: (user + system) / microseconds,
+      loopLagP99Ms: this.#lateMs.length === 0 ? 0 : quantile(Float64Array.from(this.#lateMs).sort(), 0.99),
+    };
+  }
+}

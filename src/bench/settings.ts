@@ -1,0 +1,175 @@
+/** The options of a run as they are written, checked and turned into settings. */
+import { type LengthSpec, parseLength } from './lengths.ts';
+import { DEFAULT_OBJECTIVES, type Objectives, parseObjectives } from './objectives.ts';
+import type { Step } from './plan.ts';
+import { PROTOCOL_NAMES, type ProtocolName } from './protocols.ts';
+import { UsageError } from './usage-error.ts';
+
+/** As written on the command line; undefined where not given. */
+export interface BenchFlags {
+  readonly protocol?: string | undefined;
+  readonly model?: string | undefined;
+  readonly concurrency?: string | undefined;
+  readonly rate?: string | undefined;
+  readonly burstiness?: string | undefined;
+  readonly requests?: string | undefined;
+  readonly duration?: string | undefined;
+  readonly promptTokens?: string | undefined;
+  readonly outputTokens?: string | undefined;
+  readonly prefixTokens?: string | undefined;
+  readonly prefixShare?: string | undefined;
+  readonly seed?: string | undefined;
+  readonly warmup?: string | undefined;
+  readonly timeout?: string | undefined;
+  readonly slo?: string | undefined;
+  readonly think?: string | undefined;
+  readonly body?: string | undefined;
+  /** `name: value` */
+  readonly header?: readonly string[] | undefined;
+  /** False: answers may end before the length that is asked for. */
+  readonly ignoreEos?: boolean | undefined;
+  readonly insecure?: boolean | undefined;
+}
+
+export interface BenchSettings {
+  readonly protocol: ProtocolName | 'auto';
+  readonly model: string | undefined;
+  readonly steps: readonly Step[];
+  /** Requests of a step. */
+  requestsOf(step: Step): number;
+  readonly durationMs: number;
+  readonly promptTokens: LengthSpec;
+  readonly outputTokens: LengthSpec;
+  readonly prefixTokens: number;
+  readonly prefixShare: number;
+  readonly seed: number;
+  readonly warmup: number;
+  readonly timeoutMs: number;
+  readonly objectives: Objectives;
+  readonly areObjectivesGiven: boolean;
+  readonly extraBody: Readonly<Record<string, unknown>>;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly ignoreEos: boolean;
+  readonly insecure: boolean;
+}
+
+const DEFAULT_SWEEP = '1,2,4,8';
+const MAX_CONCURRENCY = 4096;
+const MAX_RATE = 10_000;
+const MAX_REQUESTS = 1_000_000;
+const MAX_SECONDS = 86_400;
+/** Of a step whose number of requests is not given. */
+const REQUESTS_PER_USER = 5;
+const MIN_REQUESTS = 10;
+const ARRIVAL_SECONDS = 30;
+
+export function readSettings(flags: BenchFlags): BenchSettings {
+  const requests = optional(flags.requests, (text) => wholeNumber(text, '--requests', 1, MAX_REQUESTS));
+  const seconds = optional(flags.duration, (text) =>
+    number(text.replace(/s$/, ''), '--duration', MAX_SECONDS),
+  );
+  return {
+    protocol: readProtocol(flags.protocol ?? 'auto'),
+    model: flags.model,
+    steps: readSteps(flags),
+    requestsOf: (step) => requests ?? (seconds === undefined ? defaultRequests(step) : MAX_REQUESTS),
+    durationMs: seconds === undefined ? Number.POSITIVE_INFINITY : seconds * 1000,
+    promptTokens: parseLength(flags.promptTokens ?? '128', '--prompt-tokens'),
+    outputTokens: parseLength(flags.outputTokens ?? '64', '--output-tokens'),
+    prefixTokens: wholeNumber(flags.prefixTokens ?? '0', '--prefix-tokens', 0, 1_000_000),
+    prefixShare: readShare(flags),
+    seed: wholeNumber(flags.seed ?? '1', '--seed', 0, 2 ** 32 - 1),
+    warmup: wholeNumber(flags.warmup ?? '4', '--warmup', 0, 10_000),
+    timeoutMs: number(flags.timeout?.replace(/s$/, '') ?? '60', '--timeout', MAX_SECONDS) * 1000,
+    objectives: optional(flags.slo, parseObjectives) ?? DEFAULT_OBJECTIVES,
+    areObjectivesGiven: flags.slo !== undefined,
+    extraBody: { ...readBody(flags.body), ...readThink(flags.think) },
+    headers: Object.fromEntries((flags.header ?? []).map(readHeader)),
+    ignoreEos: flags.ignoreEos ?? true,
+    insecure: flags.insecure ?? false,
+  };
+}
+
+function readSteps({ concurrency, rate, burstiness }: BenchFlags): readonly Step[] {
+  if (concurrency !== undefined && rate !== undefined)
+    throw new UsageError(
+      '--concurrency (closed loop) and --rate (open loop) exclude each other. Run bench twice.',
+    );
+  if (rate !== undefined) {
+    const shape = number(burstiness ?? '1', '--burstiness', 1000);
+    return rate
+      .split(',')
+      .map((text) => ({ kind: 'open', rate: number(text.trim(), '--rate', MAX_RATE), burstiness: shape }));
+  }
+  if (burstiness !== undefined) throw new UsageError('--burstiness needs --rate: it shapes arrivals.');
+  return (concurrency ?? DEFAULT_SWEEP).split(',').map((text) => ({
+    kind: 'closed',
+    concurrency: wholeNumber(text.trim(), '--concurrency', 1, MAX_CONCURRENCY),
+  }));
+}
+
+function defaultRequests(step: Step): number {
+  const wanted = step.kind === 'open' ? step.rate * ARRIVAL_SECONDS : step.concurrency * REQUESTS_PER_USER;
+  return Math.max(MIN_REQUESTS, Math.ceil(wanted));
+}
+
+function readProtocol(name: string): ProtocolName | 'auto' {
+  if (name === 'auto') return name;
+  const known = PROTOCOL_NAMES.find((each) => each === name);
+  if (known === undefined)
+    throw new UsageError(`--protocol is "${name}"; it can be auto, ${PROTOCOL_NAMES.join(', ')}.`);
+  return known;
+}
+
+function readShare({ prefixTokens, prefixShare }: BenchFlags): number {
+  if (prefixShare === undefined) return 1;
+  if (prefixTokens === undefined) throw new UsageError('--prefix-share needs --prefix-tokens.');
+  return number(prefixShare, '--prefix-share', 1);
+}
+
+function readBody(text: string | undefined): Readonly<Record<string, unknown>> {
+  if (text === undefined) return {};
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value))
+      return value as Record<string, unknown>;
+  } catch {
+    // Said below.
+  }
+  throw new UsageError(
+    `--body is ${text}; write a JSON object, such as '{"top_p":0.9}'. null removes a field.`,
+  );
+}
+
+function readThink(text: string | undefined): Readonly<Record<string, unknown>> {
+  if (text === undefined) return {};
+  if (text === 'true' || text === 'false') return { think: text === 'true' };
+  if (['low', 'medium', 'high'].includes(text)) return { think: text };
+  throw new UsageError(`--think is "${text}"; it can be true, false, low, medium, high.`);
+}
+
+function readHeader(text: string): readonly [string, string] {
+  const [, name, value] = /^([\w-]+):\s*(.*)$/.exec(text) ?? [];
+  if (name === undefined || value === undefined)
+    throw new UsageError(`--header is "${text}"; write it as name: value.`);
+  return [name.toLowerCase(), value];
+}
+
+function wholeNumber(text: string, option: string, min: number, max: number): number {
+  const value = Number(text);
+  if (text === '' || !Number.isInteger(value) || value < min || value > max)
+    throw new UsageError(`${option} is "${text}"; it must be a whole number from ${min} to ${max}.`);
+  return value;
+}
+
+/** Above 0. */
+function number(text: string, option: string, max: number): number {
+  const value = Number(text);
+  if (text === '' || !(value > 0 && value <= max))
+    throw new UsageError(`${option} is "${text}"; it must be a number above 0, up to ${max}.`);
+  return value;
+}
+
+function optional<Value>(text: string | undefined, read: (text: string) => Value): Value | undefined {
+  return text === undefined ? undefined : read(text);
+}

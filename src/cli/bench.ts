@@ -1,0 +1,190 @@
+/** `llm-serve bench URL`: measures a server under load. Exit codes as in main.ts; 130 after Ctrl-C. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { type Command, InvalidArgumentError } from 'commander';
+import { readDataset } from '../bench/dataset.ts';
+import { LENGTH_FORMS } from '../bench/lengths.ts';
+import { stepText } from '../bench/plan.ts';
+import { runJson } from '../bench/report-json.ts';
+import { headText, textReport } from '../bench/report-text.ts';
+import { type BenchRun, type Progress, runBench } from '../bench/run.ts';
+import { type BenchFlags, readSettings } from '../bench/settings.ts';
+import { UsageError } from '../bench/usage-error.ts';
+import { ConfigError } from '../config/config.ts';
+import { remoteDefaults, remoteVariables } from '../config/settings.ts';
+import { printableText } from '../core/log.ts';
+import { systemClock } from '../system-clock.ts';
+import type { CommandFrame } from './command-frame.ts';
+import { COMMAND_GROUPS } from './help.ts';
+import { DEFAULT_SERVER, readAddress } from './remote.ts';
+import { readVersion } from './serve.ts';
+
+const EXIT_FAILURE = 1;
+const EXIT_INTERRUPTED = 130;
+
+interface CliFlags extends BenchFlags {
+  readonly server?: string;
+  readonly key?: string;
+  readonly dataset?: string;
+  readonly json?: string;
+  readonly raw?: boolean;
+  readonly html?: string;
+}
+
+export function addBenchCommand(program: Command, { exit }: CommandFrame): void {
+  const bench = program
+    .command('bench')
+    .helpGroup(COMMAND_GROUPS.use)
+    .description('Measure a server under load: times to the first token, tokens per second, goodput.')
+    .argument('[url]', `its address (default ${DEFAULT_SERVER}, or ${remoteVariables.server})`)
+    .optionsGroup('Server:')
+    .option('--key <key>', `an API key, where it needs one (better: ${remoteVariables.key})`)
+    .option(
+      '--protocol <name>',
+      'auto (default), openai-chat, openai-completions, anthropic, ollama or native',
+    )
+    .option('--model <name>', 'default: the first that the server lists')
+    .option('--header <name: value>', 'a header of every request; may be repeated', collect)
+    .option('--body <json>', 'fields that every request gets, such as {"top_p":0.9}; null removes one')
+    .option('--think <level>', 'true, false, low, medium or high, as the native and Ollama protocols have it')
+    .option('--insecure', 'take any certificate')
+    .optionsGroup('Load:')
+    .option('--concurrency <users>', 'users that each wait for their answer, or a list (default 1,2,4,8)')
+    .option('--rate <per second>', 'instead: requests that come at random at this rate, or a list')
+    .option('--burstiness <shape>', 'of --rate: 1 (default) is Poisson, less comes in bursts, more evenly')
+    .option(
+      '--requests <count>',
+      'of each load (default: 5 per user, or 30 seconds of arrivals; at least 10)',
+    )
+    .option('--duration <seconds>', 'of each load; requests under way are waited for')
+    .option('--timeout <seconds>', 'a request that takes longer has failed (default 60)')
+    .option(
+      '--warmup <count>',
+      'requests before the measurement, beside the two that show how tokens are counted (default 4)',
+    )
+    .optionsGroup('Requests:')
+    .option('--prompt-tokens <length>', `${LENGTH_FORMS}; default 128`)
+    .option('--output-tokens <length>', 'the same; default 64')
+    .option(
+      '--dataset <file>',
+      'prompts from JSON lines: {prompt, output_tokens}, {messages} or ShareGPT conversations',
+    )
+    .option('--prefix-tokens <count>', 'a prefix that requests share, before their own prompt')
+    .option('--prefix-share <part>', 'the part of the requests that have the prefix (default 1)')
+    .option('--seed <number>', 'of prompts, lengths and arrivals (default 1)')
+    .option('--no-ignore-eos', 'answers may end before their length')
+    .optionsGroup('Report:')
+    .option(
+      '--slo <targets>',
+      'what a good answer meets, in milliseconds: ttft=500,tpot=50 (default), e2e=5000',
+    )
+    .option('--json <file>', 'write the figures as JSON; - for standard output instead of the table')
+    .option('--raw', 'with --json: every request too')
+    .allowExcessArguments(false);
+  bench.action(async (url: string | undefined, flags: CliFlags) => exit(await runCommand(url, flags)));
+}
+
+function collect(value: string, before: readonly string[] = []): readonly string[] {
+  if (!value.includes(':')) throw new InvalidArgumentError('Write it as name: value.');
+  return [...before, value];
+}
+
+async function runCommand(url: string | undefined, flags: CliFlags): Promise<number> {
+  const defaults = remoteDefaults();
+  const address = readAddress(url ?? defaults.server, url === undefined);
+  const settings = asUsage(() => readSettings(flags));
+  const dataset = flags.dataset === undefined ? undefined : asUsage(() => loadDataset(flags.dataset ?? ''));
+  const startedAt = new Date(systemClock.wallNow()).toISOString();
+  const quiet = flags.json === '-';
+  const say = (text: string) => (quiet ? process.stderr : process.stdout).write(printableText(text));
+  const interruption = new AbortController();
+  const interrupt = () => interruption.abort();
+  // The second one ends the process, as ever.
+  process.once('SIGINT', interrupt);
+  const progress = progressOn(process.stderr, say);
+  try {
+    const key = (flags.key ?? defaults.key)?.trim();
+    const run = await runBench({
+      ...{ address, settings, dataset, key: key === '' ? undefined : key, clock: systemClock },
+      signal: interruption.signal,
+      onServer: (server, model) => say(`${headText({ address, server, model, settings })}\n\n`),
+      onProgress: progress.show,
+      onStep: progress.clear,
+    });
+    progress.clear();
+    if (!quiet) say(textReport(run));
+    writeReports(run, flags, startedAt, say);
+    if (run.wasInterrupted) return EXIT_INTERRUPTED;
+    return run.steps.some(({ measures }) => measures.completed > 0) ? 0 : EXIT_FAILURE;
+  } finally {
+    progress.clear();
+    process.removeListener('SIGINT', interrupt);
+  }
+}
+
+function writeReports(
+  run: BenchRun,
+  { json, raw = false }: CliFlags,
+  startedAt: string,
+  say: (text: string) => void,
+): void {
+  const origin = { version: readVersion(), node: process.versions.node, startedAt };
+  if (json === undefined) return;
+  const text = `${JSON.stringify(runJson(run, origin, { raw }), null, 2)}\n`;
+  if (json === '-') process.stdout.write(text);
+  else {
+    writeFileSync(json, text);
+    say(`\nWritten: ${json}\n`);
+  }
+}
+
+function loadDataset(file: string) {
+  try {
+    return readDataset(readFileSync(file, 'utf8'), file);
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    throw new UsageError(`--dataset: ${(error as Error).message}`);
+  }
+}
+
+/** Exit code 2, as for a wrong configuration. */
+function asUsage<Value>(read: () => Value): Value {
+  try {
+    return read();
+  } catch (error) {
+    throw error instanceof UsageError ? new ConfigError(error.message) : error;
+  }
+}
+
+const BAR_WIDTH = 30;
+const CLEAR_LINE = '\r\u001b[K';
+
+/** A bar on a terminal; elsewhere a line when a load begins. */
+function progressOn(terminal: NodeJS.WriteStream, say: (text: string) => void) {
+  let lastLoad: unknown;
+  let isShown = false;
+  const clear = () => {
+    if (isShown) terminal.write(CLEAR_LINE);
+    isShown = false;
+  };
+  const show = (progress: Progress) => {
+    if (!terminal.isTTY) {
+      if (progress.step !== lastLoad) say(`Measuring ${stepText(progress.step)} …\n`);
+      lastLoad = progress.step;
+      return;
+    }
+    terminal.write(`${CLEAR_LINE}${barText(progress)}`);
+    isShown = true;
+  };
+  return { show, clear };
+}
+
+function barText({ step, ended, of, tokens, elapsedMs, durationMs }: Progress): string {
+  const share = Math.min(1, Number.isFinite(of) ? ended / of : elapsedMs / durationMs);
+  const filled = Math.round(share * BAR_WIDTH);
+  const bar = '█'.repeat(filled) + '░'.repeat(BAR_WIDTH - filled);
+  const amount = Number.isFinite(of)
+    ? `${ended} of ${of} requests`
+    : `${ended} requests, ${Math.ceil(Math.max(0, durationMs - elapsedMs) / 1000)} s left`;
+  const rate = elapsedMs === 0 ? 0 : Math.round((tokens * 1000) / elapsedMs);
+  return `${stepText(step).padEnd(9)} ${bar} ${amount}, ${rate} tokens/s`;
+}
