@@ -80,6 +80,8 @@ export class Bars {
   readonly #queue = new Lanes();
   readonly #targets = new Map<string, Lanes>();
   #count = 0;
+  /** What ended later than this is kept as long as there is room, for a picture that stands still. */
+  heldFrom: number | null = null;
 
   get all(): Iterable<Bar> {
     return this.#all.values();
@@ -293,11 +295,12 @@ export class Bars {
 
   #prune(at: number): void {
     let over = this.#all.size - MAX_BARS;
+    const oldest = Math.min(at - KEPT_MS, this.heldFrom ?? at);
     for (const bar of this.#all.values()) {
       if (bar.endedAt === null) continue;
-      if (bar.endedAt >= at - KEPT_MS && over <= 0) {
-        // They became known about in the order in which they ended.
-        if (bar.receivedAt >= at - KEPT_MS) break;
+      if (bar.endedAt >= oldest && over <= 0) {
+        // Those after it became known later.
+        if (bar.receivedAt >= oldest) break;
         continue;
       }
       over -= 1;

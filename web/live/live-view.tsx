@@ -1,5 +1,193 @@
-/** The Live view. */
+/** The Live view: what the server is doing now. */
+import { useEffect, useState } from 'preact/hooks';
+import type { LiveSnapshot } from '../../src/core/live-snapshot.ts';
+import { apiUrl } from '../api/request.ts';
+import { useStore } from '../state/store.ts';
+import { Charts } from './charts.tsx';
+import { type FeedState, feed } from './feed.ts';
+import { LaneCanvas } from './lane-canvas.tsx';
+import { Legend } from './legend.tsx';
+import { Numbers } from './numbers.tsx';
+import { ReceiptPanel } from './receipt.tsx';
+import { EndedTable, QueueTable, TargetsTable } from './tables.tsx';
+import { pause, RANGES, range, selection, togglePause } from './view-state.ts';
+import { summary } from './words.ts';
+
+/** Figures and tables follow more slowly than the lanes: text that changes four times a second cannot be read. */
+const TEXT_MS = 500;
+/** For screen readers. */
+const SUMMARY_MS = 15_000;
 
 export function LiveView() {
-  return <p class="notice">The live view is not built yet.</p>;
+  useEffect(() => feed.use(), []);
+  const paused = useStore(pause);
+  const newest = useThrottled();
+  const snapshot = paused?.snapshot ?? newest;
+  const ended = paused?.ended ?? feed.ended.get();
+  const selected = useStore(selection) !== undefined;
+  return (
+    <div class="live">
+      <h1 class="visually-hidden">Live</h1>
+      <Toolbar paused={paused !== undefined} />
+      {snapshot === undefined ? (
+        <p class="notice">Waiting for the first snapshot …</p>
+      ) : (
+        <>
+          {snapshot.scope === 'own' && (
+            <p class="hint">
+              Your key sees its own requests in the lanes, the queue and the list; the figures are of all
+              clients. An admin key sees everything.
+            </p>
+          )}
+          {isUnused() && <HowToMakeTraffic />}
+          <div class={selected ? 'live-main with-receipt' : 'live-main'}>
+            <section aria-label="Lanes" class="live-picture">
+              <LaneCanvas />
+              <Legend />
+            </section>
+            <ReceiptPanel />
+          </div>
+          <Numbers snapshot={snapshot} />
+          <Charts />
+          <TargetsTable snapshot={snapshot} />
+          <QueueTable snapshot={snapshot} />
+          <EndedTable ended={ended} />
+          <Summary />
+        </>
+      )}
+    </div>
+  );
+}
+
+function isUnused(): boolean {
+  return feed.bars.size === 0 && feed.ended.get().length === 0;
+}
+
+/** The newest snapshot, not more often than people read. */
+function useThrottled(): LiveSnapshot | undefined {
+  const [snapshot, set] = useState(feed.snapshot.get());
+  useEffect(() => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const take = () => {
+      timer = undefined;
+      set(feed.snapshot.get());
+    };
+    take();
+    const stop = feed.snapshot.subscribe(() => {
+      if (timer === undefined) timer = setTimeout(take, TEXT_MS);
+    });
+    return () => {
+      stop();
+      clearTimeout(timer);
+    };
+  }, []);
+  return snapshot;
+}
+
+function Toolbar({ paused }: { readonly paused: boolean }) {
+  const chosen = useStore(range);
+  const hasData = useStore(feed.snapshot, (snapshot) => snapshot !== undefined);
+  return (
+    <div class="live-toolbar">
+      <ConnectionState paused={paused} />
+      <span class="spacer" />
+      <fieldset class="live-ranges">
+        <legend class="visually-hidden">Time range</legend>
+        {RANGES.map(({ ms, label }) => (
+          <button
+            key={ms}
+            type="button"
+            class="button small"
+            aria-pressed={ms === chosen}
+            onClick={() => range.set(ms)}
+          >
+            {label}
+          </button>
+        ))}
+      </fieldset>
+      <button
+        type="button"
+        class="button small"
+        aria-pressed={paused}
+        disabled={!hasData}
+        onClick={togglePause}
+      >
+        {paused ? 'Go on' : 'Pause'}
+      </button>
+    </div>
+  );
+}
+
+function ConnectionState({ paused }: { readonly paused: boolean }) {
+  const state = useStore(feed.state);
+  const version = useStore(feed.snapshot, (snapshot) => snapshot?.version);
+  if (state.kind === 'lost') return <Lost state={state} />;
+  const words = paused ? 'Paused' : WORDS[state.kind];
+  return (
+    <p class={`live-state ${paused ? 'paused' : state.kind}`} role="status">
+      <i aria-hidden="true" /> {words}
+      {version !== undefined && <small> version {version}</small>}
+    </p>
+  );
+}
+
+const WORDS = {
+  connecting: 'Connecting …',
+  live: 'Live',
+  hidden: 'Stopped while the tab is hidden',
+} as const;
+
+function Lost({ state }: { readonly state: Extract<FeedState, { kind: 'lost' }> }) {
+  const { failure, retryAt } = state;
+  return (
+    <p class="live-state lost" role="status">
+      <i aria-hidden="true" />
+      {failure.status === 0 ? 'Connection lost.' : failure.message}
+      {retryAt === undefined ? ' ' : ' Trying again … '}
+      <button type="button" class="button small" onClick={() => feed.retry()}>
+        Try now
+      </button>
+    </p>
+  );
+}
+
+function HowToMakeTraffic() {
+  const address = apiUrl('').replace(/\/$/, '');
+  const command = `llm-serve bench ${address}`;
+  const [copied, setCopied] = useState(false);
+  return (
+    <div class="live-empty">
+      <p>
+        No request yet. Ask something in <a href="#/chat">Chat</a>, or make traffic in a terminal:
+      </p>
+      <p>
+        <code>{command}</code>{' '}
+        <button
+          type="button"
+          class="button small"
+          onClick={() => navigator.clipboard?.writeText(command).then(() => setCopied(true))}
+        >
+          {copied ? 'Copied' : 'Copy'}
+        </button>
+      </p>
+    </div>
+  );
+}
+
+function Summary() {
+  const [text, setText] = useState('');
+  useEffect(() => {
+    const say = () => {
+      const snapshot = feed.snapshot.get();
+      if (snapshot !== undefined && pause.get() === undefined) setText(summary(snapshot));
+    };
+    say();
+    const timer = setInterval(say, SUMMARY_MS);
+    return () => clearInterval(timer);
+  }, []);
+  return (
+    <p class="visually-hidden" role="status" data-summary>
+      {text}
+    </p>
+  );
 }

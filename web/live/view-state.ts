@@ -1,0 +1,59 @@
+/** What the person has chosen in the Live view. */
+import type { LiveReceipt, LiveSnapshot } from '../../src/core/live-snapshot.ts';
+import { createStore } from '../state/store.ts';
+import type { Bar } from './bars.ts';
+import { feed } from './feed.ts';
+
+export const RANGES = [
+  { ms: 15_000, label: '15 s' },
+  { ms: 60_000, label: '1 min' },
+  { ms: 300_000, label: '5 min' },
+] as const;
+
+export const range = createStore<number>(RANGES[0].ms);
+
+/** A picture that stands still. */
+export interface Pause {
+  /** By the server's clock: the right side of the lanes. */
+  readonly edge: number;
+  readonly snapshot: LiveSnapshot;
+  readonly ended: readonly LiveReceipt[];
+}
+
+export const pause = createStore<Pause | undefined>(undefined);
+
+export function togglePause(): void {
+  const snapshot = feed.snapshot.get();
+  if (pause.get() !== undefined) {
+    pause.set(undefined);
+    feed.bars.heldFrom = null;
+  } else if (snapshot !== undefined) {
+    const edge = edgeNow();
+    pause.set({ edge, snapshot, ended: feed.ended.get() });
+    feed.bars.heldFrom = edge - range.get();
+  }
+}
+
+/** Behind the server's clock, so that what is drawn has been reported. */
+const BEHIND_MS = 350;
+
+export function edgeNow(): number {
+  return pause.get()?.edge ?? feed.clock.now(performance.now()) - BEHIND_MS;
+}
+
+/** The request whose receipt is shown: one of its bars, or its receipt alone. */
+export type Selection = { readonly bar: Bar } | { readonly receipt: LiveReceipt };
+
+export const selection = createStore<Selection | undefined>(undefined);
+
+export function selectBar(bar: Bar | undefined): void {
+  const before = selection.get();
+  if (bar === undefined) selection.set(undefined);
+  else if (before === undefined || !('bar' in before) || before.bar !== bar) selection.set({ bar });
+}
+
+/** The bar of its last try, so that it is marked in the lanes too; where there is none any more, the receipt. */
+export function selectReceipt(receipt: LiveReceipt): void {
+  const bar = feed.bars.ofRequest(receipt.request_id).findLast((one) => one.receipt === receipt);
+  selection.set(bar === undefined ? { receipt } : { bar });
+}
