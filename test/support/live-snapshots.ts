@@ -48,7 +48,7 @@ export function targetOf(name: string, changes: Partial<LiveTarget> = {}): LiveT
     backend: 'scripted',
     status: 'ready',
     loaded: true,
-    health: 'healthy',
+    health: 'ready',
     slots: 4,
     slots_used: 0,
     tokens_in_flight: 0,

@@ -91,19 +91,6 @@ export class Bars {
     return this.#all.size;
   }
 
-  get queueLanes(): number {
-    return this.#queue.count;
-  }
-
-  /** Lanes of a target that have had a bar within what is kept. */
-  lanesOf(target: string): number {
-    return this.#targets.get(target)?.count ?? 0;
-  }
-
-  get(key: string): Bar | undefined {
-    return this.#all.get(key);
-  }
-
   ofRequest(requestId: string): readonly Bar[] {
     return this.#byRequest.get(requestId) ?? [];
   }

@@ -5,10 +5,10 @@ import { theme } from '../state/theme.ts';
 import type { Bar } from './bars.ts';
 import { feed } from './feed.ts';
 import { type Head, LanePainter, type Scene } from './lane-painter.ts';
-import { barAt, type Direction, layoutOf, nextBar } from './layout.ts';
+import { barAt, type Direction, lanesIn, layoutOf, nextBar } from './layout.ts';
 import { paletteAt } from './palette.ts';
 import { edgeNow, pause, range, selectBar, selection } from './view-state.ts';
-import { duration, number, plural, spaced, stateInWords } from './words.ts';
+import { duration, number, plural, stateInWords, troubleOf } from './words.ts';
 
 /** 30 a second: enough for the eye, and half the work. */
 const FRAME_MS = 33;
@@ -125,10 +125,12 @@ class Picture {
     const edge = edgeNow();
     if (snapshot === undefined || Number.isNaN(edge) || this.#width === 0) return undefined;
     const chosen = selection.get();
+    const axis = { edge, rangeMs: range.get(), width: this.#width };
+    const lanes = lanesIn(feed.bars.all, axis);
     return {
       bars: feed.bars.all,
-      layout: layoutOf(feed.bars.queueLanes, targetsOf(snapshot), this.#maxRoom),
-      axis: { edge, rangeMs: range.get(), width: this.#width },
+      layout: layoutOf(lanes.get(null) ?? 0, targetsOf(snapshot, lanes), this.#maxRoom),
+      axis,
       heads: headsOf(snapshot),
       gaps: feed.gaps,
       selected: chosen !== undefined && 'bar' in chosen ? chosen.bar : undefined,
@@ -186,9 +188,9 @@ class Picture {
   }
 }
 
-/** Those of the snapshot, then those that are gone but still have bars. */
-function targetsOf({ targets }: LiveSnapshot) {
-  return targets.map(({ name, slots }) => ({ name, lanes: Math.max(slots, feed.bars.lanesOf(name)) }));
+/** A try that is reported late, among others that are drawn already, may need a lane more than there are slots. */
+function targetsOf({ targets }: LiveSnapshot, lanes: ReadonlyMap<string | null, number>) {
+  return targets.map(({ name, slots }) => ({ name, lanes: Math.max(slots, lanes.get(name) ?? 0) }));
 }
 
 function headsOf(snapshot: LiveSnapshot): ReadonlyMap<string, Head> {
@@ -202,14 +204,13 @@ function headsOf(snapshot: LiveSnapshot): ReadonlyMap<string, Head> {
   return new Map<string, Head>([
     ['', queue],
     ...snapshot.targets.map((target): [string, Head] => {
-      const well = target.status === 'ready' && target.health === 'healthy';
-      const state = [target.status, target.health].filter((word) => word !== 'ready' && word !== 'healthy');
+      const trouble = troubleOf(target);
       return [
         target.name,
         {
           title: target.name,
-          note: [`${target.slots_used} of ${plural(target.slots, 'slot')}`, ...state.map(spaced)].join(' · '),
-          alarming: !well,
+          note: [`${target.slots_used} of ${plural(target.slots, 'slot')}`, ...trouble].join(' · '),
+          alarming: trouble.length > 0,
           slots: target.slots,
         },
       ];

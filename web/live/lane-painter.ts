@@ -164,7 +164,7 @@ export class LanePainter {
     }
     if (layout.dense) return true;
     if (over) this.#endMark(bar, right, y, group.thickness);
-    this.#label(bar, Math.max(tokenX, 0), Math.min(right, axis.width), y, group.thickness);
+    this.#label(bar, over, Math.max(tokenX, 0), Math.min(right, axis.width), y, group.thickness);
     return true;
   }
 
@@ -214,7 +214,7 @@ export class LanePainter {
     on.fill();
   }
 
-  #label(bar: Bar, from: number, to: number, y: number, thickness: number): void {
+  #label(bar: Bar, over: boolean, from: number, to: number, y: number, thickness: number): void {
     if (thickness < 13 || bar.tokens === 0) return;
     const on = this.#on;
     on.font = SMALL_FONT;
@@ -222,7 +222,7 @@ export class LanePainter {
     if (to - from < on.measureText(text).width + 14) return;
     on.textAlign = 'left';
     on.textBaseline = 'middle';
-    on.fillStyle = this.palette.ground;
+    on.fillStyle = over ? this.palette.text : this.palette.ground;
     on.fillText(text, from + 6, y + thickness / 2 + 0.5);
   }
 

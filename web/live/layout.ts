@@ -7,7 +7,7 @@ export const AXIS = 20;
 const GROUP_GAP = 8;
 /** All lanes of the queue, however many: so that nothing moves when it fills. */
 const QUEUE_HEIGHT = 72;
-const QUEUE_PITCH = { least: 1, most: 9 } as const;
+const QUEUE_PITCH = { least: 0, most: 9 } as const;
 const TARGET_PITCH = { least: 3, most: 22 } as const;
 
 /** A time and the width that shows it: the right side is `edge`. */
@@ -69,7 +69,25 @@ export function layoutOf(queueLanes: number, targets: readonly TargetLanes[], ro
 
 function thicknessOf(pitch: number): number {
   if (pitch >= 8) return pitch - 3;
-  return pitch >= 3 ? pitch - 1 : pitch;
+  return pitch >= 3 ? pitch - 1 : Math.max(1, pitch);
+}
+
+/** Of the queue under null, and of each target: lanes that the axis shows something in. */
+export function lanesIn(
+  bars: Iterable<Bar>,
+  { edge, rangeMs }: TimeAxis,
+): ReadonlyMap<string | null, number> {
+  const counts = new Map<string | null, number>();
+  const from = edge - rangeMs;
+  const count = (group: string | null, lane: number | null, end: number | null) => {
+    if (lane !== null && (end ?? edge) >= from && lane >= (counts.get(group) ?? 0))
+      counts.set(group, lane + 1);
+  };
+  for (const { target, lane, queueLane, startedAt, endedAt } of bars) {
+    count(null, queueLane, startedAt ?? endedAt);
+    if (target !== null) count(target, lane, endedAt);
+  }
+  return counts;
 }
 
 function clamp(value: number, { least, most }: { readonly least: number; readonly most: number }): number {
@@ -185,4 +203,4 @@ export function ticksOf({ edge, rangeMs, width }: TimeAxis): readonly number[] {
   return ticks;
 }
 
-const STEPS_MS = [1_000, 2_000, 5_000, 10_000, 15_000, 30_000, 60_000];
+const STEPS_MS = [1_000, 2_000, 5_000, 10_000, 15_000, 30_000, 60_000, 120_000];

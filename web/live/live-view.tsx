@@ -90,7 +90,6 @@ function Toolbar({ paused }: { readonly paused: boolean }) {
   return (
     <div class="live-toolbar">
       <ConnectionState paused={paused} />
-      <span class="spacer" />
       <fieldset class="live-ranges">
         <legend class="visually-hidden">Time range</legend>
         {RANGES.map(({ ms, label }) => (

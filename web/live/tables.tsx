@@ -3,10 +3,10 @@ import type { ComponentChildren } from 'preact';
 import type { LiveReceipt, LiveSnapshot, LiveTarget, LiveWaiting } from '../../src/core/live-snapshot.ts';
 import { feed } from './feed.ts';
 import { edgeNow, selectBar, selectReceipt } from './view-state.ts';
-import { duration, number, plural, REASONS, spaced } from './words.ts';
+import { duration, number, plural, REASONS, spaced, troubleOf } from './words.ts';
 
 /** Rows; the rest is counted. */
-const MAX_ROWS = 50;
+const MAX_ROWS = 25;
 
 export function TargetsTable({ snapshot }: { readonly snapshot: LiveSnapshot }) {
   return (
@@ -21,7 +21,7 @@ export function TargetsTable({ snapshot }: { readonly snapshot: LiveSnapshot }) 
           <td>{target.model}</td>
           <td>{target.backend}</td>
           <td>
-            <span class={isWell(target) ? 'state' : 'state alarming'}>{stateOf(target)}</span>
+            <span class={troubleOf(target).length === 0 ? 'state' : 'state alarming'}>{stateOf(target)}</span>
           </td>
           <td class="figure-cell">
             {target.slots_used} of {target.slots}
@@ -38,13 +38,12 @@ export function TargetsTable({ snapshot }: { readonly snapshot: LiveSnapshot }) 
   );
 }
 
-function isWell({ status, health }: LiveTarget): boolean {
-  return status === 'ready' && health === 'healthy';
-}
-
-function stateOf({ status, health, loaded }: LiveTarget): string {
-  const words = [status, ...(health === 'healthy' ? [] : [health])].map(spaced);
-  return [...new Set(words), ...(loaded ? [] : ['model not loaded'])].join(', ');
+function stateOf(target: LiveTarget): string {
+  const trouble = troubleOf(target);
+  return [
+    ...(trouble.length === 0 ? ['ready'] : trouble),
+    ...(target.loaded ? [] : ['model not loaded']),
+  ].join(', ');
 }
 
 export function QueueTable({ snapshot }: { readonly snapshot: LiveSnapshot }) {

@@ -1,5 +1,5 @@
 /** Pure: what the Live view says, in words and figures. */
-import type { LiveSnapshot, WaitingReason } from '../../src/core/live-snapshot.ts';
+import type { LiveSnapshot, LiveTarget, WaitingReason } from '../../src/core/live-snapshot.ts';
 import type { Bar } from './bars.ts';
 
 export const REASONS: Readonly<Record<WaitingReason, string>> = {
@@ -73,18 +73,25 @@ export function plural(count: number, one: string, many = `${one}s`): string {
   return `${number(count)} ${count === 1 ? one : many}`;
 }
 
+/** What is not as it should be; empty where all is well. */
+export function troubleOf({ status, health }: LiveTarget): readonly string[] {
+  return [...new Set([status, health])].filter((word) => word !== 'ready').map(spaced);
+}
+
 /** For those who do not see the lanes. */
 export function summary(snapshot: LiveSnapshot): string {
   const { targets, models, sums } = snapshot;
   const slots = targets.reduce((sum, target) => sum + target.slots, 0);
   const used = targets.reduce((sum, target) => sum + target.slots_used, 0);
   const waiting = models.reduce((sum, model) => sum + model.waiting, 0);
-  const notReady = targets.filter(({ status }) => status !== 'ready');
   return [
     `${used} of ${plural(slots, 'slot')} busy`,
     waiting === 0 ? 'nothing waits' : `${plural(waiting, 'request')} waiting`,
     `${number(sums.finished / Math.max(1, sums.window_seconds))} finished a second`,
     ...(sums.failed > 0 ? [`${sums.failed} failed`] : []),
-    ...notReady.map(({ name, status }) => `${name} is ${spaced(status)}`),
+    ...targets.flatMap((target) => {
+      const trouble = troubleOf(target);
+      return trouble.length === 0 ? [] : [`${target.name} is ${trouble.join(', ')}`];
+    }),
   ].join(', ');
 }
