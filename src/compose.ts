@@ -25,6 +25,7 @@ import { type DownloadProgress, ensureModel, pullProgress } from './models/fetch
 import { Serving } from './serving/serving.ts';
 import { getsRequests, type Target } from './serving/targets.ts';
 import { systemClock } from './system-clock.ts';
+import { SnapshotFeed } from './telemetry/live-feed.ts';
 import { isProbe, REQUEST, requestFields } from './telemetry/log.ts';
 import { Metrics, type MetricsSettings } from './telemetry/metrics.ts';
 import { ProcessMetrics } from './telemetry/process-metrics.ts';
@@ -90,6 +91,12 @@ export async function compose(options: ApplicationOptions): Promise<Application>
   const connectionLimit = new ConnectionLimit(edge);
   const observed = metricsSettings(config);
   const processMetrics = new ProcessMetrics();
+  const live = new SnapshotFeed({
+    clock: systemClock,
+    version,
+    state: (viewer) => serving.live(viewer),
+    settings: observed,
+  });
   telemetry.current = createTelemetry({
     serving,
     log,
@@ -98,6 +105,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     connectionLimit,
     settings: observed,
     process: processMetrics,
+    live,
   });
   const reloader = new Reloader({ ...options, serving, edge, observed, environment });
   const server = buildServer({
@@ -113,8 +121,11 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     bodyTimeoutSeconds: config.server.body_timeout_seconds,
     bodyBudget,
     connectionLimit,
+    live,
   });
   const close = async () => {
+    // They have no end of their own.
+    live.close();
     const closed = server.close();
     processMetrics.close();
     await serving.close();
@@ -260,8 +271,9 @@ function createTelemetry(parts: {
   readonly connectionLimit: ConnectionLimit;
   readonly settings: MetricsSettings;
   readonly process: ProcessMetrics;
+  readonly live: SnapshotFeed;
 }): Telemetry {
-  const { serving, log, version, bodyBudget, connectionLimit, settings, process } = parts;
+  const { serving, log, version, bodyBudget, connectionLimit, settings, process, live } = parts;
   const metrics = new Metrics({
     version,
     settings,
@@ -293,13 +305,17 @@ function createTelemetry(parts: {
   return {
     requestEnded: (record) => {
       metrics.requestEnded(record);
+      live.requestEnded(record);
       if (isProbe(record)) log.debug(REQUEST, requestFields(record));
       else log.request(requestFields(record));
     },
     connectionRefused: (bound) => metrics.connectionRefused(bound),
     attemptEnded: (attempt) => metrics.attemptEnded(attempt),
     rateLimited: (decision) => metrics.rateLimited(decision),
-    tokenGap: (model, gapMs, target) => metrics.tokenGap(model, gapMs, target),
+    tokenGap: (model, gapMs, target) => {
+      metrics.tokenGap(model, gapMs, target);
+      live.tokenGap(gapMs);
+    },
     malformedEvent: (model, target) => metrics.malformedEvent(model, target),
     metrics: () => ({ contentType: EXPOSITION_TYPE, text: metrics.text() }),
   };

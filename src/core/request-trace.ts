@@ -56,6 +56,10 @@ export interface RequestTrace {
   readonly receivedAt: Milliseconds;
   /** Its part in a W3C trace; absent where no traces are made. */
   readonly traceContext?: TraceContext | undefined;
+  /** The key of its rate limit and of its share of the slots. Never shown. */
+  readonly client?: string;
+  /** An opaque name of the API key that it came with; absent where none is asked for. */
+  caller?: string;
   model?: ModelId;
   priority?: Priority;
   /** The target that is being asked, or was asked last. */

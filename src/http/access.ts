@@ -2,11 +2,12 @@
  * Who may call: cross-origin requests of web pages, then API keys. With keys in the configuration, a request needs one of them.
  * Without, on loopback, only programs and pages of this machine are allowed.
  */
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import ipaddr from 'ipaddr.js';
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
+import { ownerOf } from '../core/live-feed.ts';
 import { SlidingWindow } from '../scheduling/sliding-window.ts';
 import { type AddressRange, isInRanges } from './client-address.ts';
 import {
@@ -19,6 +20,7 @@ import {
 } from './context.ts';
 import { LOWERED_HEADER, PRIORITY_HEADER } from './model-request.ts';
 import { ADMIN_PREFIX } from './routes/admin.ts';
+import { LIVE_PATH } from './routes/live.ts';
 import { type EdgeSettings, madeOf } from './settings.ts';
 
 type OriginPolicy = Pick<EdgeSettings, 'onLoopback' | 'corsOrigins'>;
@@ -38,27 +40,37 @@ const OPEN_PREFIXES = ['/docs/', '/assets/'];
 const USUAL_LOOPBACK_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/;
 
 export function accessStep({ clock, settings }: AccessOptions): Step {
-  const apiKeys = madeOf(() => settings.apiKeys, keyCheck);
-  const adminKeys = madeOf(() => settings.adminKeys, keyCheck);
+  const apiKeys = madeOf(() => settings.apiKeys, keyNames);
+  const adminKeys = madeOf(() => settings.adminKeys, keyNames);
   const wrongKeys = new SlidingWindow({ ...WRONG_KEYS, maxKeys: settings.maxAddresses });
-  const requireKey = (
-    { request, clientId }: RequestContext,
-    known: (key: string) => boolean,
-    kind: string,
-  ) => {
-    const keys = keysOf(request.headers);
+  /** Returns the caller's opaque name. */
+  const requireKey = (context: RequestContext, names: KeyNames, kind: string): string => {
+    const keys = keysOf(context.request.headers);
     // A valid key is accepted whatever was sent before it, and is not counted.
-    if (keys.some(known)) return;
-    throw keys.length === 0 ? missingKey(kind) : wrongKey(wrongKeys, clientId, clock.now());
+    const caller = callerOf(context, names);
+    if (caller !== undefined) return caller;
+    throw keys.length === 0 ? missingKey(kind) : wrongKey(wrongKeys, context.clientId, clock.now());
+  };
+  /** Who may administer sees all requests; behind API keys, that is who has an admin key. */
+  const seesAll = (context: RequestContext): boolean => {
+    if (settings.adminKeys.length > 0) return callerOf(context, adminKeys()) !== undefined;
+    if (settings.apiKeys.length > 0) return false;
+    return whyNotThisMachine(context.request, settings.trustedProxies) === undefined;
   };
   return (context: RequestContext) => {
+    const { trace } = context;
     // By the route that answers: the path may be spelled in many ways.
     if (context.routePath.startsWith(ADMIN_PREFIX)) {
       if (settings.adminKeys.length > 0) requireKey(context, adminKeys(), 'admin key (auth.admin_keys)');
       else requireThisMachine(context, settings);
-    } else if (settings.apiKeys.length > 0) {
-      if (!isOpen(context.path)) requireKey(context, apiKeys(), 'API key');
+      return;
+    }
+    const isLive = context.routePath === LIVE_PATH;
+    const isAdmin = isLive && seesAll(context);
+    if (settings.apiKeys.length > 0) {
+      if (!isAdmin && !isOpen(context.path)) trace.caller = requireKey(context, apiKeys(), 'API key');
     } else if (settings.onLoopback) checkHostAndOrigin(context.request.headers, settings);
+    if (isLive && !isAdmin) context.seesOnly = ownerOf(trace);
   };
 }
 
@@ -104,13 +116,26 @@ function isOpen(path: string): boolean {
   return OPEN_PATHS.includes(path) || OPEN_PREFIXES.some((prefix) => path.startsWith(prefix));
 }
 
-/** Hashes are of equal length and all known ones are compared, so the time reveals nothing about the keys. */
-function keyCheck(apiKeys: readonly string[]): (key: string) => boolean {
-  const knownHashes = apiKeys.map(hash);
+/** The opaque name of a known key; undefined for any other. */
+type KeyNames = (key: string) => string | undefined;
+
+/** Hashes are of equal length and all known ones are compared, so the time reveals nothing about the keys. Names are salted. */
+function keyNames(apiKeys: readonly string[]): KeyNames {
+  const known = apiKeys.map((key) => ({ hash: hash(key), name: `key_${hash(SALT + key).toString('hex')}` }));
   return (key) => {
     const given = hash(key);
-    return knownHashes.filter((known) => timingSafeEqual(known, given)).length > 0;
+    return known.filter((each) => timingSafeEqual(each.hash, given))[0]?.name;
   };
+}
+
+const SALT = randomBytes(16).toString('hex');
+
+function callerOf({ request }: RequestContext, names: KeyNames): string | undefined {
+  for (const key of keysOf(request.headers)) {
+    const name = names(key);
+    if (name !== undefined) return name;
+  }
+  return undefined;
 }
 
 function missingKey(kind: string): ServingError {

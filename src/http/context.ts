@@ -80,6 +80,8 @@ export class RequestContext {
   onRefusal: RefusalObserver | undefined;
   /** Its count in the rate limiter. */
   admission: Admission | undefined;
+  /** Of GET /live: the caller whose requests it may see; undefined: all. */
+  seesOnly: string | undefined;
   /** The answer has told the client that its connection ends. */
   saidClose: boolean;
   /** Set when the answer was written to the socket directly, past the response. */
@@ -110,6 +112,7 @@ export class RequestContext {
     this.requestIdHeader = undefined;
     this.onRefusal = undefined;
     this.admission = undefined;
+    this.seesOnly = undefined;
     this.saidClose = false;
     this.answeredPastResponse = undefined;
     this.#services = services;
@@ -183,9 +186,9 @@ export class RequestContext {
     response.chunkedEncoding = false;
   }
 
-  /** One piece, not empty, in one write: as a chunk, except for HTTP/1.0 clients. */
-  write(text: string): void {
-    this.#send(this.#framesChunks ? chunkOf(text) : text);
+  /** One piece, not empty, in one write: as a chunk, except for HTTP/1.0 clients. `onLeft`: the system has taken it, or never will. */
+  write(text: string, onLeft?: () => void): void {
+    this.#send(this.#framesChunks ? chunkOf(text) : text, onLeft);
   }
 
   /** The last piece, which may be empty, and the end. */
@@ -199,12 +202,12 @@ export class RequestContext {
    * Node corks the socket for a turn and adds an empty part at the end; corked by hand, head and body leave in one write. While an
    * earlier answer of the connection is being sent there is no socket to cork.
    */
-  #send(body: string | Buffer | undefined): void {
+  #send(body: string | Buffer | undefined, onLeft?: () => void): void {
     const { response } = this;
     const { socket } = response;
     if (body === undefined || body.length === 0) return;
     socket?.cork();
-    response.write(body);
+    response.write(body, onLeft);
     socket?.uncork();
   }
 

@@ -61,6 +61,7 @@ export class OpenRequests {
       trace: {
         requestId: requestIdFrom(headers['x-request-id']),
         receivedAt: this.#options.clock.now(),
+        client: client.clientId,
       },
       path: queryAt === -1 ? url : url.slice(0, queryAt),
       awaitsContinue: headers.expect !== undefined && awaitsContinue(request),

@@ -5,6 +5,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Clock } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
+import type { LiveFeed } from '../core/live-feed.ts';
 import type { Log } from '../core/log.ts';
 import type { Telemetry } from '../core/request-trace.ts';
 import { PROTOCOLS } from '../protocols/catalog.ts';
@@ -22,6 +23,7 @@ import { OpenRequests } from './open-requests.ts';
 import { pages } from './pages.ts';
 import { Router } from './router.ts';
 import { adminRoutes, type ReloadOutcome } from './routes/admin.ts';
+import { liveRoutes } from './routes/live.ts';
 import { operationsRoutes } from './routes/operations.ts';
 import { protocolAt, protocolRoutes } from './routes/protocols.ts';
 import type { QueryOptions } from './routes/queries.ts';
@@ -41,6 +43,7 @@ interface ServerOptions {
   readonly connectionLimit: ConnectionLimit;
   readonly pull: QueryOptions['pull'];
   readonly reload: () => Promise<ReloadOutcome>;
+  readonly live: LiveFeed;
 }
 
 interface HttpServer {
@@ -197,6 +200,7 @@ function routerOf(options: ServerOptions): Router<EdgeRoute> {
     ...operationsRoutes({ clock, serving, telemetry, version }),
     ...adminRoutes(options),
     ...pages(options),
+    ...liveRoutes(options),
     ...apiPages(options),
   ];
   for (const route of routes) router.add(route);

@@ -109,6 +109,16 @@ export class Backlog {
     return { closed, wakeAt: undefined };
   }
 
+  /** The next few, in the order in which they would be served now: of those that still collect, the first to arrive. */
+  inOrder(count: number, now: Milliseconds): readonly QueuedRequest[] {
+    const order = [...this.eligible.inOrder(count, now)];
+    for (const waiting of this.#collecting) {
+      if (order.length >= count) break;
+      order.push(waiting);
+    }
+    return order;
+  }
+
   /** The work that goes before a request at the moment. */
   ahead(waiting: QueuedRequest): WorkAhead {
     if (!this.#collecting.has(waiting)) return this.eligible.ahead(waiting);

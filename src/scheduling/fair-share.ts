@@ -6,7 +6,7 @@
  * Invariants: a flow that joins starts at what the first in line has really used, not at what it was charged in advance, or a refund
  * would leave the newcomer behind; accounts are kept as long as the class is backlogged.
  */
-import { Heap, type HeapNode, heapNode } from './heap.ts';
+import { Heap, type HeapCursor, type HeapNode, heapNode } from './heap.ts';
 import { LinkedList, type ListNode } from './linked-list.ts';
 import { type ChargedWork, WorkSum } from './work.ts';
 
@@ -48,6 +48,8 @@ interface Line<Member> {
   readonly flow: Flow<Member>;
   readonly account: number;
   readonly taken: number;
+  /** At those that are left; undefined before the first. */
+  readonly left: HeapCursor<Member> | undefined;
 }
 
 /** Flows that are swept when one comes to rest: more than the one that is added, so the sweep catches up. */
@@ -79,19 +81,19 @@ export class FairShare<Member extends FlowMember<Member>> {
     // In the order of accounts, equal ones in turn; a flow that was served goes behind its equals.
     const lines: Line<Member>[] = [];
     for (const flow of this.#backlogged.firstFew(count))
-      lines.push({ flow, account: flow.account, taken: 0 });
+      lines.push({ flow, account: flow.account, taken: 0, left: undefined });
     const upcoming: Member[] = [];
     for (let index = 0; index < lines.length && upcoming.length < count; index += 1) {
-      const { flow, account, taken } = lines[index] as Line<Member>;
+      const { flow, account, taken, left = flow.waiting.cursor() } = lines[index] as Line<Member>;
       const { waiting } = flow;
-      const member = taken === 0 ? waiting.first : waiting.firstFew(taken + 1)[taken];
+      const member = left.next();
       if (!member) continue;
       upcoming.push(member);
       const accountThen = account + member.chargedTokens;
       let place = lines.length;
       while (place > index + 1 && (lines[place - 1]?.account ?? 0) > accountThen) place -= 1;
       const isNeeded = place - index <= count - upcoming.length && waiting.size > taken + 1;
-      if (isNeeded) lines.splice(place, 0, { flow, account: accountThen, taken: taken + 1 });
+      if (isNeeded) lines.splice(place, 0, { flow, account: accountThen, taken: taken + 1, left });
     }
     return upcoming;
   }

@@ -33,27 +33,18 @@ export class Heap<Value> {
   /** The first few in order; costs at most the square of `count`, whatever the size of the heap. */
   firstFew(count: number): Value[] {
     const few: Value[] = [];
-    // The next is always a child of one that was taken.
-    const reached = this.#nodes.slice(0, 1);
+    const cursor = this.cursor();
     while (few.length < count) {
-      let index = 0;
-      let next = reached[0];
-      if (!next) break;
-      for (let other = 1; other < reached.length; other += 1) {
-        const node = reached[other];
-        if (!node || !isBefore(node, next)) continue;
-        next = node;
-        index = other;
-      }
-      few.push(next.value);
-      const left = this.#nodes[2 * next.index + 1];
-      const right = this.#nodes[2 * next.index + 2];
-      const last = reached.pop();
-      if (last && last !== next) reached[index] = last;
-      if (left) reached.push(left);
-      if (right) reached.push(right);
+      const next = cursor.next();
+      if (next === undefined) break;
+      few.push(next);
     }
     return few;
+  }
+
+  /** Goes through the values in order. Valid until the heap changes. */
+  cursor(): HeapCursor<Value> {
+    return new HeapCursor(this.#nodes);
   }
 
   /** Adds a node, or moves it to where its new key belongs. */
@@ -137,6 +128,37 @@ export class Heap<Value> {
       index = childIndex;
     }
     this.#place(node, index);
+  }
+}
+
+export class HeapCursor<Value> {
+  readonly #nodes: readonly HeapNode<Value>[];
+  /** The next is always one of them: the children of those that were taken. */
+  readonly #reached: HeapNode<Value>[];
+
+  constructor(nodes: readonly HeapNode<Value>[]) {
+    this.#nodes = nodes;
+    this.#reached = nodes.slice(0, 1);
+  }
+
+  next(): Value | undefined {
+    const reached = this.#reached;
+    let index = 0;
+    let next = reached[0];
+    if (!next) return undefined;
+    for (let other = 1; other < reached.length; other += 1) {
+      const node = reached[other];
+      if (!node || !isBefore(node, next)) continue;
+      next = node;
+      index = other;
+    }
+    const left = this.#nodes[2 * next.index + 1];
+    const right = this.#nodes[2 * next.index + 2];
+    const last = reached.pop();
+    if (last && last !== next) reached[index] = last;
+    if (left) reached.push(left);
+    if (right) reached.push(right);
+    return next.value;
   }
 }
 

@@ -24,11 +24,13 @@ import type {
 import { LatencyEstimator, type ServiceLoad, type WorkAhead } from './latency-estimator.ts';
 import { BATCH_POLICIES, type BatchPolicy, closeAll, ORDER_POLICIES, type OrderPolicy } from './policies.ts';
 import { PrefixAffinity } from './prefix-affinity.ts';
+import { type WaitingView, waitingReason } from './queue-view.ts';
 import { QueuedRequest } from './queued-request.ts';
 import { RetryList } from './retry-list.ts';
 import type { ServerLoad } from './server-load.ts';
 import { Slots } from './slots.ts';
 import type { Target } from './target.ts';
+import { WorkSum } from './work.ts';
 
 /** Retry-After while no target serves: how long a load or a recovery usually takes. */
 const NOT_SERVING_RETRY_SECONDS = 5;
@@ -143,6 +145,50 @@ export class ModelQueue {
     if (!waiting) return undefined;
     const ahead = this.#backlog.ahead(waiting);
     return { position: Math.round(ahead.work.requests) + 1, etaMs: Math.round(this.#waitMs(ahead)) };
+  }
+
+  /** The first `limit` that wait, in the order in which they would be served now. */
+  view(limit: number, now: Milliseconds): readonly WaitingView[] {
+    const retries = this.#retries.inOrder().slice(0, limit);
+    const queued = this.#backlog.inOrder(limit - retries.length, now);
+    const work = new WorkSum();
+    const views = retries.map((waiting, index) =>
+      this.#viewOf(waiting, { position: index + 1, etaMs: undefined }),
+    );
+    for (const [index, waiting] of queued.entries()) {
+      const etaMs = this.#waitMs({ work, canBeOvertaken: index > 0 && this.#options.order !== 'fifo' });
+      views.push(this.#viewOf(waiting, { position: index + 1 + retries.length, etaMs }));
+      work.add(waiting);
+    }
+    return views;
+  }
+
+  /** One that waits; undefined once it has left. */
+  viewOf(id: EntryId): WaitingView | undefined {
+    const place = this.position(id);
+    const waiting = this.#backlog.get(id) ?? this.#retries.get(id);
+    return place && waiting && this.#viewOf(waiting, place);
+  }
+
+  #viewOf(
+    waiting: QueuedRequest,
+    { position, etaMs }: { readonly position: number; readonly etaMs: Milliseconds | undefined },
+  ): WaitingView {
+    const { id, model, retry, expiresAt, deadlineAt } = waiting.entry;
+    const isKnown = etaMs !== undefined && this.#estimator.isTrusted && this.#serves();
+    return {
+      id,
+      model,
+      position,
+      reason: waitingReason({
+        serves: this.#serves(),
+        isCollecting: this.#backlog.isCollecting(waiting),
+        isNext: position === 1 || retry !== undefined,
+        hasFreeSlot: this.#slots.hasFreeSlot(retry),
+      }),
+      etaMs: isKnown ? Math.round(etaMs) : undefined,
+      expiresAt: retry === undefined ? expiresAt : deadlineAt,
+    };
   }
 
   /** Releases the entry's slot and settles what it was charged; false, with nothing done, for an entry that holds none. */

@@ -37,6 +37,10 @@ export class RetryList {
     this.#sizeBytes += request.entry.sizeBytes;
   }
 
+  get(id: EntryId): QueuedRequest | undefined {
+    return this.#waiting[this.indexOf(id)];
+  }
+
   /** False where it is not among them. */
   remove(id: EntryId): boolean {
     const index = this.indexOf(id);

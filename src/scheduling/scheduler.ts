@@ -18,6 +18,7 @@ import type {
   TargetNeeds,
 } from './decision.ts';
 import { ModelQueue } from './model-queue.ts';
+import type { WaitingView } from './queue-view.ts';
 import { ServerLoad } from './server-load.ts';
 
 export class Scheduler {
@@ -90,6 +91,18 @@ export class Scheduler {
     return this.#queueOf.get(id)?.position(id);
   }
 
+  /** The first `limit` of each model that wait, in the order in which they would be served now. */
+  view(limit: number, now: Milliseconds): readonly WaitingView[] {
+    const innerNow = this.#inner(now);
+    return [...this.#queues.values()].flatMap((queue) => queue.view(limit, innerNow)).map(this.#outer);
+  }
+
+  /** One that waits; undefined once it has left the queue. Its position is an estimate. */
+  viewOf(id: EntryId): WaitingView | undefined {
+    const view = this.#queueOf.get(id)?.viewOf(id);
+    return view && this.#outer(view);
+  }
+
   tick(now: Milliseconds): readonly Decision[] {
     this.#recordedAt = undefined;
     const decisions: Decision[] = [];
@@ -138,6 +151,9 @@ export class Scheduler {
     this.#latest = now + this.#lostMs;
     return this.#latest;
   }
+
+  readonly #outer = (view: WaitingView): WaitingView =>
+    this.#lostMs === 0 ? view : { ...view, expiresAt: view.expiresAt - this.#lostMs };
 
   #serverOf({ server }: SchedulerTarget): ServerLoad {
     const known = server === undefined ? undefined : this.#servers.get(server);

@@ -60,6 +60,17 @@ export class ServiceOrder {
     return next?.share.next;
   }
 
+  /** The next few of all classes, in the order of their grants, if none arrived and no class became overdue meanwhile. */
+  inOrder(count: number, now: Milliseconds): readonly QueuedRequest[] {
+    const first = this.next(now);
+    if (first === undefined) return [];
+    const order = [first];
+    for (const { share } of this.#classes.values())
+      for (const waiting of share.upcoming(count + 1 - order.length))
+        if (waiting !== first) order.push(waiting);
+    return order.slice(0, count);
+  }
+
   /** The next few of its class, the first included. */
   upcoming(first: QueuedRequest, count: number): readonly QueuedRequest[] {
     return this.#classOf(first).share.upcoming(count);

@@ -24,6 +24,8 @@ const ADAPTIVE_SHARE = 64;
 /** A failed request may run there later, or at once. */
 const IS_COMING: ReadonlySet<Target['state']> = new Set(['loading', 'ejected']);
 
+const NO_NEEDS: TargetNeeds = { avoid: new Set() };
+
 interface Grant {
   readonly target: Target;
   readonly granted: QueuedRequest;
@@ -191,6 +193,15 @@ export class Slots {
   isHome(request: QueuedRequest, target: Target): boolean | undefined {
     const home = this.homeOf(request);
     return home === undefined ? undefined : home === target.id;
+  }
+
+  /** A target that serves, and may get such a request, has a slot that nobody holds. */
+  hasFreeSlot(needs: TargetNeeds | undefined): boolean {
+    for (const target of this.#list) {
+      if (!isOpenTo(target, NO_NEEDS) || target.used >= target.slots) continue;
+      if (needs === undefined || meets(target, needs)) return true;
+    }
+    return false;
   }
 
   hasRoom(target: Target, tokens: number): boolean {

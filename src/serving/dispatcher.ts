@@ -6,7 +6,8 @@ import type { LoadReport } from '../core/backend.ts';
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import type { ModelId } from '../core/generation.ts';
-import type { BatchInfo, QueuePosition } from '../core/request-trace.ts';
+import type { Priority } from '../core/priority.ts';
+import type { BatchInfo, QueuePosition, RequestTrace } from '../core/request-trace.ts';
 import type {
   Alternative,
   Decision,
@@ -17,6 +18,7 @@ import type {
   TargetId,
   TargetNeeds,
 } from '../scheduling/decision.ts';
+import type { WaitingView } from '../scheduling/queue-view.ts';
 import type { Scheduler } from '../scheduling/scheduler.ts';
 
 export interface Grant {
@@ -26,10 +28,31 @@ export interface Grant {
   release(settlement: Settlement): void;
 }
 
-/** Waits in the queue for a slot. Neither method throws. */
+/** Waits in the queue for a slot. None of the methods throws. */
 export interface SlotCaller {
+  /** What it is, for whoever looks at the queue. */
+  describe(): DescribedCaller;
   granted(grant: Grant): void;
   rejected(error: ServingError): void;
+}
+
+export interface DescribedCaller {
+  readonly id: EntryId;
+  readonly model: ModelId;
+  readonly trace: RequestTrace;
+  /** Opaque. */
+  readonly client: string;
+  readonly priority: Priority;
+  /** An estimate until the backend has reported it. */
+  readonly promptTokens: number;
+  readonly enqueuedAt: Milliseconds;
+  /** 1: the first. */
+  readonly attempt: number;
+}
+
+export interface WaitingCaller {
+  readonly view: WaitingView;
+  readonly caller: DescribedCaller;
 }
 
 interface QueuedCaller {
@@ -90,6 +113,26 @@ export class Dispatcher {
 
   alternative(model: ModelId, needs: TargetNeeds): Alternative | undefined {
     return this.#scheduler.alternative(model, needs);
+  }
+
+  /** The first `limit` of each model that wait, in the order in which they would be served now. */
+  waiting(limit: number): WaitingCaller[] {
+    return this.#scheduler.view(limit, this.#clock.now()).flatMap((view) => {
+      const queued = this.#queued[view.id];
+      return queued === undefined ? [] : [{ view, caller: queued.caller.describe() }];
+    });
+  }
+
+  /** All that wait and are `wanted`. */
+  waitingOf(wanted: (caller: DescribedCaller) => boolean): WaitingCaller[] {
+    const found: WaitingCaller[] = [];
+    for (const id in this.#queued) {
+      const caller = this.#queued[id]?.caller.describe();
+      if (caller === undefined || !wanted(caller)) continue;
+      const view = this.#scheduler.viewOf(id);
+      if (view !== undefined) found.push({ view, caller });
+    }
+    return found;
   }
 
   setTarget(target: SchedulerTarget): void {

@@ -9,8 +9,10 @@ import type { Clock, Milliseconds } from '../core/clock.ts';
 import type { ErrorCode, ServingError } from '../core/errors.ts';
 import { type FailureCause, meaningOf } from '../core/failure.ts';
 import type { ModelId } from '../core/generation.ts';
+import type { Priority } from '../core/priority.ts';
 import type { RequestTrace, RetryKind } from '../core/request-trace.ts';
 import type { Alternative, RetryPlace, TargetId } from '../scheduling/decision.ts';
+import type { LinkedList, ListNode } from '../scheduling/linked-list.ts';
 import type { RetryBudget } from '../scheduling/retry-budget.ts';
 import { decideRetry, isSilence, triesAtModel } from '../scheduling/retry-policy.ts';
 import { deadlineError } from './deadline-error.ts';
@@ -25,9 +27,19 @@ export interface NextTry {
   readonly place: RetryPlace | undefined;
 }
 
+/** A request between two tries. */
+export interface RetryPause extends ListNode<RetryPause> {
+  readonly call: RetriedCall;
+  readonly model: ModelId;
+  readonly since: Milliseconds;
+  readonly endsAt: Milliseconds;
+}
+
 export interface RetryServices {
   readonly clock: Clock;
   readonly dispatcher: Dispatcher;
+  /** For whoever looks. */
+  readonly pauses: LinkedList<RetryPause>;
   readonly retries: {
     /** Read with every decision: it may change while the server runs. */
     readonly maxTries: () => number;
@@ -49,6 +61,8 @@ export interface RetryServices {
 interface RetriedCall {
   readonly request: { readonly model: ModelId };
   readonly trace: RequestTrace;
+  readonly client: string;
+  readonly priority: Priority;
   readonly cancellation: Cancellation;
   readonly deadlineAt: Milliseconds;
 }
@@ -237,9 +251,20 @@ export class Retries {
 
   /** Ends early when another target comes up, and with the request's cancellation. */
   #pause(afterMs: Milliseconds): void {
-    const { clock } = this.#services;
+    const { clock, pauses } = this.#services;
     const { cancellation } = this.#call;
-    const endsAt = clock.now() + afterMs;
+    const since = clock.now();
+    const endsAt = since + afterMs;
+    const pause: RetryPause = {
+      call: this.#call,
+      model: this.#model,
+      since,
+      endsAt,
+      previous: undefined,
+      next: undefined,
+      list: undefined,
+    };
+    pauses.append(pause);
     const look = () => {
       const isElsewhere = this.#alternative() !== undefined;
       if (!isElsewhere && clock.now() < endsAt) {
@@ -247,12 +272,14 @@ export class Retries {
         return;
       }
       cancellation.off(onCancel);
+      pauses.remove(pause);
       if (isElsewhere) this.#again('elsewhere', this.#failed);
       else this.#again('here', this.#barred);
     };
     let timer = clock.schedule(Math.min(LOOK_EVERY_MS, afterMs), look);
     const onCancel = (reason: ServingError) => {
       timer.cancel();
+      pauses.remove(pause);
       this.#request.fail(reason);
     };
     cancellation.onCancel(onCancel);

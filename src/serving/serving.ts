@@ -7,9 +7,12 @@ import type { Clock, Milliseconds } from '../core/clock.ts';
 import type { ServingError } from '../core/errors.ts';
 import type { FailureCause } from '../core/failure.ts';
 import type { ModelId } from '../core/generation.ts';
+import type { LiveState, LiveViewer } from '../core/live-feed.ts';
+import type { LiveTarget } from '../core/live-snapshot.ts';
 import type { Log } from '../core/log.ts';
 import type { Attempt } from '../core/request-trace.ts';
 import type { SchedulerOptions, SchedulerTarget } from '../scheduling/decision.ts';
+import { LinkedList } from '../scheduling/linked-list.ts';
 import { RetryBudget, type RetryBudgetOptions } from '../scheduling/retry-budget.ts';
 import { Scheduler } from '../scheduling/scheduler.ts';
 import { mayBeOfRequest, SuspectFaults } from '../scheduling/suspect-faults.ts';
@@ -21,6 +24,7 @@ import { fallbackChain, missingAbility } from './fallback-models.ts';
 import { ServedGeneration } from './generate.ts';
 import type { GenerationCall, GenerationServices } from './generation-attempt.ts';
 import { LeavingTargets, type MonitoredTarget } from './leaving-targets.ts';
+import { liveRequests } from './live-requests.ts';
 import { logChange, warnOfSlots } from './target-log.ts';
 import { TargetMonitor } from './target-monitor.ts';
 import {
@@ -116,6 +120,8 @@ export class Serving {
     this.#services = {
       clock,
       dispatcher: this.#dispatcher,
+      running: new LinkedList(),
+      pauses: new LinkedList(),
       get queueTimeoutMs() {
         return options.queueTimeoutMs;
       },
@@ -252,6 +258,36 @@ export class Serving {
       const running = this.#scheduler.running(model);
       return { model, waiting: requests, waitingBytes: sizeBytes, running };
     });
+  }
+
+  /** What it is doing now. */
+  live(viewer: LiveViewer): LiveState {
+    const { clock, dispatcher, running, pauses } = this.#services;
+    return {
+      models: this.loads().map(({ model: id, waiting, running: started }) => ({
+        id,
+        waiting,
+        running: started,
+      })),
+      targets: this.#targets.all.map((target) => this.#liveTarget(target)),
+      ...liveRequests({ clock, dispatcher, running, pauses }, viewer),
+    };
+  }
+
+  #liveTarget(target: Target): LiveTarget {
+    const used = this.#scheduler.usedOf(target);
+    return {
+      name: target.id,
+      model: target.model,
+      backend: target.backendName,
+      status: target.status.state,
+      loaded: target.status.loaded,
+      health: target.health,
+      slots: this.slotsOf(target),
+      slots_used: used.slots,
+      tokens_in_flight: used.tokens,
+      ejections: Object.fromEntries(this.ejectionsOf(target)),
+    };
   }
 
   /** Slots that are held at a target, and the estimated tokens of what holds them. */

@@ -12,9 +12,10 @@ import type { GenerationRequest, ModelId } from '../core/generation.ts';
 import type { Priority } from '../core/priority.ts';
 import type { Attempt, AttemptOutcome, QueuePosition, RequestTrace } from '../core/request-trace.ts';
 import type { EntryId, Outcome, Settlement } from '../scheduling/decision.ts';
+import type { LinkedList, ListNode } from '../scheduling/linked-list.ts';
 import type { PrefixFingerprint } from '../scheduling/prefix-fingerprint.ts';
 import { deadlineError } from './deadline-error.ts';
-import type { Dispatcher, Grant, SlotCaller } from './dispatcher.ts';
+import type { DescribedCaller, Dispatcher, Grant, SlotCaller } from './dispatcher.ts';
 import type { PromptSize } from './prompt-size.ts';
 import type { NextTry, RetryServices } from './retries.ts';
 import type { Target } from './targets.ts';
@@ -42,6 +43,8 @@ export interface SlotServices extends RetryServices {
   readonly clock: Clock;
   readonly dispatcher: Dispatcher;
   readonly queueTimeoutMs: Milliseconds;
+  /** The slots whose work has started and not ended, in that order, for whoever looks. Not a Set, as in the dispatcher. */
+  readonly running: LinkedList<Slot>;
   findTarget(model: ModelId, id: string): Target;
   /** None of the model's targets has the model. */
   isMissing(model: ModelId): boolean;
@@ -84,6 +87,13 @@ export interface SlotWork {
   failed(error: ServingError): void;
 }
 
+export interface SlotProgress {
+  readonly attempt: Attempt;
+  readonly firstTokenAt: Milliseconds | undefined;
+  /** So far. */
+  readonly answerTokens: number;
+}
+
 const MAX_RELEASE_DELAY_MS = 1000;
 
 /** Queues the request; the work starts when a slot is granted. `next`: it was tried before. */
@@ -91,7 +101,10 @@ export function withSlot(call: SlotCall, work: SlotWork, services: SlotServices,
   new Slot(call, work, services).acquire(next);
 }
 
-export class Slot implements SlotCaller {
+export class Slot implements SlotCaller, ListNode<Slot> {
+  previous: Slot | undefined;
+  next: Slot | undefined;
+  list: ListNode<Slot>['list'];
   readonly #call: SlotCall;
   readonly #work: SlotWork;
   readonly #services: SlotServices;
@@ -105,6 +118,9 @@ export class Slot implements SlotCaller {
   #isOver = false;
 
   constructor(call: SlotCall, work: SlotWork, services: SlotServices) {
+    this.previous = undefined;
+    this.next = undefined;
+    this.list = undefined;
     this.#call = call;
     this.#work = work;
     this.#services = services;
@@ -129,6 +145,30 @@ export class Slot implements SlotCaller {
     if (along === undefined || trace.traceContext === undefined || spanId === undefined) return along;
     const { requestId, hops, tracestate } = along;
     return { requestId, hops, traceparent: trace.traceContext.traceparent(spanId), tracestate };
+  }
+
+  describe(): DescribedCaller {
+    const { request, trace, client, priority } = this.#call;
+    const { attempts } = trace;
+    const tries = attempts?.length ?? 0;
+    return {
+      id: this.#id,
+      model: request.model,
+      trace,
+      client,
+      priority,
+      promptTokens: this.#work.used.promptTokens || this.#work.promptSize.tokens,
+      enqueuedAt: this.#enqueuedAt,
+      attempt: this.#attempt === undefined ? tries + 1 : tries,
+    };
+  }
+
+  /** While its work runs. */
+  progress(): SlotProgress | undefined {
+    const attempt = this.#attempt;
+    if (attempt === undefined) return undefined;
+    const { firstTokenAt, used } = this.#work;
+    return { attempt, firstTokenAt, answerTokens: used.answerTokens };
   }
 
   acquire(next: NextTry | undefined): void {
@@ -208,6 +248,7 @@ export class Slot implements SlotCaller {
     );
     const target = findTarget(request.model, grant.target);
     this.#target = target;
+    this.#services.running.append(this);
     this.#work.start(target, this);
   }
 
@@ -271,6 +312,7 @@ export class Slot implements SlotCaller {
     const grant = this.#grant;
     this.#isOver = true;
     this.#grant = undefined;
+    this.#services.running.remove(this);
     this.#call.cancellation.off(this.#onCancel);
     this.#deadline?.cancel();
     if (grant === undefined) return;

@@ -1,0 +1,45 @@
+/** The live feed, between its parts: serving gives the state, telemetry makes snapshots of it, the edge sends them. */
+import type { LiveModel, LiveRunning, LiveSnapshot, LiveTarget, LiveWaiting } from './live-snapshot.ts';
+import type { RequestTrace } from './request-trace.ts';
+
+/** Who looks. */
+export interface LiveViewer {
+  /** The caller whose requests it sees; undefined: all. */
+  readonly owner: string | undefined;
+  /** An opaque name for a client. */
+  readonly clientName: (client: string) => string;
+}
+
+export interface LiveState {
+  readonly models: readonly LiveModel[];
+  readonly targets: readonly LiveTarget[];
+  readonly queue: readonly LiveWaiting[];
+  readonly running: readonly LiveRunning[];
+}
+
+/** Gets snapshots as they come. Neither method throws. */
+export interface LiveReader {
+  /** A snapshot as JSON. One that cannot take it yet keeps this one instead of what it kept before. */
+  snapshot(json: string): void;
+  /** Nothing has changed for a while. */
+  heartbeat(): void;
+  /** The feed has ended. */
+  end(): void;
+}
+
+export interface LiveFeed {
+  /** One, of now. */
+  snapshot(owner: string | undefined): LiveSnapshot;
+  /** The first one comes at once. Returns what ends it. Throws `server_busy` where too many look already. */
+  watch(
+    viewer: { readonly owner: string | undefined; readonly intervalMs: number },
+    reader: LiveReader,
+  ): () => void;
+  /** Ends all readers. */
+  close(): void;
+}
+
+/** To whom a request belongs: to its key, or, where none is asked for, to its client. */
+export function ownerOf({ caller, client = '' }: Pick<RequestTrace, 'caller' | 'client'>): string {
+  return caller ?? client;
+}

@@ -1,0 +1,117 @@
+/** What waits and what runs, for the live feed. Made when somebody looks, from what serving keeps anyway. */
+import type { Clock, Milliseconds } from '../core/clock.ts';
+import { type LiveState, type LiveViewer, ownerOf } from '../core/live-feed.ts';
+import { LIVE_LIMITS, type LiveRunning, type LiveWaiting } from '../core/live-snapshot.ts';
+import type { LinkedList } from '../scheduling/linked-list.ts';
+import type { DescribedCaller, Dispatcher, WaitingCaller } from './dispatcher.ts';
+import type { RetryPause } from './retries.ts';
+import type { Slot } from './slot.ts';
+
+interface LiveParts {
+  readonly clock: Clock;
+  readonly dispatcher: Dispatcher;
+  readonly running: LinkedList<Slot>;
+  readonly pauses: LinkedList<RetryPause>;
+}
+
+export function liveRequests(
+  { clock, dispatcher, running, pauses }: LiveParts,
+  viewer: LiveViewer,
+): Pick<LiveState, 'queue' | 'running'> {
+  const rows = new Rows(viewer, clock);
+  const { owner } = viewer;
+  const waiting =
+    owner === undefined
+      ? dispatcher.waiting(LIVE_LIMITS.queue)
+      : dispatcher.waitingOf((caller) => rows.isSeen(caller));
+  waiting.sort((one, other) => one.view.position - other.view.position);
+  const queue: LiveWaiting[] = [];
+  for (let pause = pauses.head; pause && queue.length < LIVE_LIMITS.queue; pause = pause.next)
+    if (rows.isSeen(pause.call)) queue.push(rows.pausing(pause));
+  for (const each of waiting) {
+    if (queue.length >= LIVE_LIMITS.queue) break;
+    queue.push(rows.waiting(each));
+  }
+  const started: LiveRunning[] = [];
+  for (let slot = running.head; slot && started.length < LIVE_LIMITS.running; slot = slot.next) {
+    const caller = slot.describe();
+    const row = rows.isSeen(caller) ? rows.running(caller, slot) : undefined;
+    if (row !== undefined) started.push(row);
+  }
+  return { queue, running: started };
+}
+
+class Rows {
+  readonly #viewer: LiveViewer;
+  readonly #now: Milliseconds;
+  /** Added to a time of the clock: the time since the Unix epoch. */
+  readonly #offsetMs: Milliseconds;
+
+  constructor(viewer: LiveViewer, clock: Clock) {
+    this.#viewer = viewer;
+    this.#now = clock.now();
+    this.#offsetMs = clock.wallNow() - this.#now;
+  }
+
+  isSeen({ trace }: Pick<DescribedCaller, 'trace'>): boolean {
+    const { owner } = this.#viewer;
+    return owner === undefined || ownerOf(trace) === owner;
+  }
+
+  waiting({ view, caller }: WaitingCaller): LiveWaiting {
+    return {
+      ...this.#request(caller),
+      position: view.position,
+      reason: view.reason,
+      expires_at_ms: this.#at(view.expiresAt),
+      eta_ms: view.etaMs ?? null,
+    };
+  }
+
+  /** It has no place in the queue: it goes before all that wait once its pause is over. */
+  pausing({ call, model, since, endsAt }: RetryPause): LiveWaiting {
+    const { trace, client, priority, deadlineAt } = call;
+    const attempt = (trace.attempts?.length ?? 0) + 1;
+    const id = `${trace.requestId}/${attempt}`;
+    return {
+      ...this.#request({ id, model, trace, client, priority, promptTokens: 0, enqueuedAt: since, attempt }),
+      position: 1,
+      reason: 'retry_pause',
+      expires_at_ms: this.#at(deadlineAt),
+      eta_ms: Math.max(0, Math.round(endsAt - this.#now)),
+    };
+  }
+
+  running(caller: DescribedCaller, slot: Slot): LiveRunning | undefined {
+    const progress = slot.progress();
+    if (progress === undefined) return undefined;
+    const { attempt, firstTokenAt, answerTokens } = progress;
+    return {
+      ...this.#request(caller),
+      target: attempt.target,
+      batch: attempt.batch,
+      started_at_ms: this.#at(attempt.startedAt),
+      first_token_at_ms: firstTokenAt === undefined ? null : this.#at(firstTokenAt),
+      completion_tokens: answerTokens,
+    };
+  }
+
+  #request({ id, model, trace, client, priority, promptTokens, enqueuedAt, attempt }: DescribedCaller) {
+    return {
+      id,
+      request_id: trace.requestId,
+      model,
+      priority,
+      client: this.#viewer.clientName(client),
+      prompt_tokens: promptTokens,
+      received_at_ms: this.#at(trace.receivedAt),
+      enqueued_at_ms: this.#at(enqueuedAt),
+      attempt,
+    };
+  }
+
+  /** Tenths of a millisecond are enough, and short. */
+  #at(time: Milliseconds): Milliseconds {
+    return Math.round((time + this.#offsetMs) * 10) / 10;
+  }
+}
