@@ -3,7 +3,7 @@
  * are those of the wire. Times are milliseconds by the server's clock since the Unix epoch; durations are milliseconds.
  */
 import type { Priority } from './priority.ts';
-import type { AttemptOutcome, RetryKind } from './request-trace.ts';
+import type { AttemptOutcome, RetryKind, WireTimings } from './request-trace.ts';
 
 export interface LiveSnapshot {
   /** Grows by 1 within a stream; a gap: the reader was too slow for those between. */
@@ -74,19 +74,22 @@ export interface LiveTarget {
 }
 
 /** Why a request has no slot yet. */
-export type WaitingReason =
+export const WAITING_REASONS = [
   /** All slots that it may have are taken. */
-  | 'no_free_slot'
+  'no_free_slot',
   /** A slot is free, but the tokens in flight are at their bound. */
-  | 'token_limit'
+  'token_limit',
   /** In window mode: its batch is still collecting. */
-  | 'batch_window'
+  'batch_window',
   /** No target serves now, one is loading. */
-  | 'model_loading'
+  'model_loading',
   /** Between two tries. */
-  | 'retry_pause'
+  'retry_pause',
   /** Others are before it. */
-  | 'turn_of_others';
+  'turn_of_others',
+] as const;
+
+export type WaitingReason = (typeof WAITING_REASONS)[number];
 
 interface LiveRequest {
   /** Of the entry in the queue: unique, also between choices and tries of one request. */
@@ -142,7 +145,7 @@ export interface LiveReceipt {
   readonly cached_tokens: number | null;
   readonly completion_tokens: number | null;
   /** As `timings` of native answers; null of requests that asked no model. */
-  readonly timings: Readonly<Record<string, number>> | null;
+  readonly timings: WireTimings | null;
   readonly attempts: readonly LiveAttempt[];
 }
 

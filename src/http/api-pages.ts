@@ -9,6 +9,7 @@ import type { Protocol, Route } from '../protocols/protocol.ts';
 import { type EdgeRoute, pageRoute, type RequestContext } from './context.ts';
 import { HINT_HEADERS } from './model-request.ts';
 import { DESCRIBED_ADMIN } from './routes/admin.ts';
+import { DESCRIBED_LIVE } from './routes/live-schema.ts';
 import { DESCRIBED_OPERATIONS, type DescribedOperation } from './routes/operations.ts';
 
 /** Where the build copies Swagger UI's files to (scripts/build.mjs); tests run from src/. */
@@ -140,7 +141,7 @@ function describePaths(): Readonly<Record<string, Readonly<Record<string, unknow
   };
   for (const protocol of PROTOCOLS)
     for (const route of protocol.routes) add(route.path, route.method, describeRoute(route, protocol));
-  for (const operation of [...DESCRIBED_OPERATIONS, ...DESCRIBED_ADMIN])
+  for (const operation of [...DESCRIBED_OPERATIONS, ...DESCRIBED_LIVE, ...DESCRIBED_ADMIN])
     add(operation.path, operation.method ?? 'GET', describeOperation(operation));
   return paths;
 }
@@ -217,17 +218,29 @@ function headerParameters() {
   });
 }
 
-function describeOperation({ summary, description, parameter, answers }: DescribedOperation) {
-  const responses = Object.entries(answers).map(([status, { description: what, contentType, schema }]) => [
-    status,
-    { description: what, content: { [contentType]: { schema: described(schema) } } },
-  ]);
+function describeOperation({ summary, description, parameter, query, answers }: DescribedOperation) {
+  const responses = Object.entries(answers).map(
+    ([status, { description: what, contentType, schema, others = {} }]) => [
+      status,
+      {
+        description: what,
+        content: Object.fromEntries(
+          Object.entries({ [contentType]: schema, ...others }).map(([type, each]) => [
+            type,
+            { schema: described(each) },
+          ]),
+        ),
+      },
+    ],
+  );
+  const parameters = [
+    ...(parameter ? [{ schema: { type: 'string' }, in: 'path', required: true, ...parameter }] : []),
+    ...(query ? [{ in: 'query', name: query.name, required: false, schema: described(query.schema) }] : []),
+  ];
   return {
     summary,
     ...(description && { description }),
-    ...(parameter && {
-      parameters: [{ schema: { type: 'string' }, in: 'path', required: true, ...parameter }],
-    }),
+    ...(parameters.length > 0 && { parameters }),
     responses: Object.fromEntries(responses),
   };
 }

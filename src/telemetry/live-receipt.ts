@@ -1,7 +1,7 @@
 /** What the live feed shows of a request that has ended. Nothing of its prompt or its answer, no key, no address. */
 import type { Milliseconds } from '../core/clock.ts';
 import type { LiveAttempt, LiveReceipt } from '../core/live-snapshot.ts';
-import { type Attempt, type RequestRecord, timingsOf } from '../core/request-trace.ts';
+import { type Attempt, type RequestRecord, timingsOf, wireTimings } from '../core/request-trace.ts';
 
 interface ReceiptContext {
   /** Added to a time of the clock: the time since the Unix epoch. */
@@ -51,10 +51,4 @@ function attemptOf(attempt: Attempt, at: (time: Milliseconds) => Milliseconds): 
     ended_at_ms: endedAt === undefined ? null : at(endedAt),
     outcome: outcome ?? null,
   };
-}
-
-/** `queueMs` is `queue_ms` on the wire. */
-export function wireTimings(timings: object): Readonly<Record<string, number>> {
-  const known = Object.entries(timings).filter(([, value]) => typeof value === 'number');
-  return Object.fromEntries(known.map(([name, value]) => [`${name.replace(/Ms$/, '')}_ms`, value as number]));
 }

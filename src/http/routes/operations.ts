@@ -20,11 +20,22 @@ export interface DescribedOperation {
   readonly method?: 'POST';
   /** In its path. */
   readonly parameter?: { readonly name: string; readonly description: string };
+  /** In its query; may be absent. */
+  readonly query?: { readonly name: string; readonly schema: TSchema };
   readonly summary: string;
   readonly description?: string;
   /** By status. */
   readonly answers: Readonly<
-    Record<number, { readonly description: string; readonly contentType: string; readonly schema: TSchema }>
+    Record<
+      number,
+      {
+        readonly description: string;
+        readonly contentType: string;
+        readonly schema: TSchema;
+        /** By content type. */
+        readonly others?: Readonly<Record<string, TSchema>>;
+      }
+    >
   >;
 }
 
