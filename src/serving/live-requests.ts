@@ -1,11 +1,12 @@
 /** What waits and what runs, for the live feed. Made when somebody looks, from what serving keeps anyway. */
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import { type LiveState, type LiveViewer, ownerOf } from '../core/live-feed.ts';
-import { LIVE_LIMITS, type LiveRunning, type LiveWaiting } from '../core/live-snapshot.ts';
+import { LIVE_LIMITS, type LiveRunning, type LiveTarget, type LiveWaiting } from '../core/live-snapshot.ts';
 import type { LinkedList } from '../scheduling/linked-list.ts';
 import type { DescribedCaller, Dispatcher, WaitingCaller } from './dispatcher.ts';
 import type { RetryPause } from './retries.ts';
 import type { Slot } from './slot.ts';
+import type { Target } from './targets.ts';
 
 interface LiveParts {
   readonly clock: Clock;
@@ -114,4 +115,27 @@ class Rows {
   #at(time: Milliseconds): Milliseconds {
     return Math.round((time + this.#offsetMs) * 10) / 10;
   }
+}
+
+export function liveTarget(
+  target: Target,
+  serving: {
+    usedOf(target: Target): { readonly slots: number; readonly tokens: number };
+    slotsOf(target: Target): number;
+    ejectionsOf(target: Target): ReadonlyMap<string, number>;
+  },
+): LiveTarget {
+  const used = serving.usedOf(target);
+  return {
+    name: target.id,
+    model: target.model,
+    backend: target.backendName,
+    status: target.status.state,
+    loaded: target.status.loaded,
+    health: target.health,
+    slots: serving.slotsOf(target),
+    slots_used: used.slots,
+    tokens_in_flight: used.tokens,
+    ejections: Object.fromEntries(serving.ejectionsOf(target)),
+  };
 }

@@ -8,15 +8,14 @@ import type { ServingError } from '../core/errors.ts';
 import type { FailureCause } from '../core/failure.ts';
 import type { ModelId } from '../core/generation.ts';
 import type { LiveState, LiveViewer } from '../core/live-feed.ts';
-import type { LiveTarget } from '../core/live-snapshot.ts';
 import type { Log } from '../core/log.ts';
 import type { Attempt } from '../core/request-trace.ts';
-import type { SchedulerOptions, SchedulerTarget } from '../scheduling/decision.ts';
+import type { SchedulerOptions } from '../scheduling/decision.ts';
 import { LinkedList } from '../scheduling/linked-list.ts';
 import { RetryBudget, type RetryBudgetOptions } from '../scheduling/retry-budget.ts';
 import { Scheduler } from '../scheduling/scheduler.ts';
 import { mayBeOfRequest, SuspectFaults } from '../scheduling/suspect-faults.ts';
-import { type HealthState, isInService, lastResort, type OtherTargets } from '../scheduling/target-health.ts';
+import { isInService, lastResort, type OtherTargets } from '../scheduling/target-health.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { Drain } from './drain.ts';
 import { type EmbeddingCall, embed } from './embed.ts';
@@ -24,7 +23,8 @@ import { fallbackChain, missingAbility } from './fallback-models.ts';
 import { ServedGeneration } from './generate.ts';
 import type { GenerationCall, GenerationServices } from './generation-attempt.ts';
 import { LeavingTargets, type MonitoredTarget } from './leaving-targets.ts';
-import { liveRequests } from './live-requests.ts';
+import { liveRequests, liveTarget } from './live-requests.ts';
+import { schedulerTarget } from './scheduler-target.ts';
 import { logChange, warnOfSlots } from './target-log.ts';
 import { TargetMonitor } from './target-monitor.ts';
 import {
@@ -269,24 +269,8 @@ export class Serving {
         waiting,
         running: started,
       })),
-      targets: this.#targets.all.map((target) => this.#liveTarget(target)),
+      targets: this.#targets.all.map((target) => liveTarget(target, this)),
       ...liveRequests({ clock, dispatcher, running, pauses }, viewer),
-    };
-  }
-
-  #liveTarget(target: Target): LiveTarget {
-    const used = this.#scheduler.usedOf(target);
-    return {
-      name: target.id,
-      model: target.model,
-      backend: target.backendName,
-      status: target.status.state,
-      loaded: target.status.loaded,
-      health: target.health,
-      slots: this.slotsOf(target),
-      slots_used: used.slots,
-      tokens_in_flight: used.tokens,
-      ejections: Object.fromEntries(this.ejectionsOf(target)),
     };
   }
 
@@ -388,39 +372,12 @@ export class Serving {
   }
 }
 
-function schedulerTarget(target: Target): SchedulerTarget {
-  const { id, model, role, weight, server, status, health, cacheIsolation } = target;
-  return {
-    id,
-    model,
-    role,
-    weight,
-    server,
-    contextSize: status.contextSize,
-    slots: slotCountOf(target),
-    adaptive: target.slotsAdaptive ?? false,
-    state: SCHEDULER_STATES[health],
-    degraded: health === 'degraded',
-    cachesPrefixes: cacheIsolation !== undefined,
-  };
-}
-
 const ABILITY_NAMES: Readonly<Record<Ability, string>> = {
   generate: 'generation',
   tools: 'tools',
   think: 'thinking',
   see: 'images',
   embed: 'embeddings',
-};
-
-const SCHEDULER_STATES: Readonly<Record<HealthState, SchedulerTarget['state']>> = {
-  starting: 'loading',
-  ready: 'ready',
-  degraded: 'ready',
-  ejected: 'ejected',
-  probing: 'probing',
-  draining: 'draining',
-  down: 'down',
 };
 
 function messageOf(cause: unknown): string | undefined {
