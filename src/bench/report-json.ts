@@ -48,6 +48,7 @@ export function runJson(run: BenchRun, origin: Origin, { raw }: { readonly raw: 
     protocol: server.protocol,
     model: run.model,
     settings: {
+      dataset: run.datasetName ?? null,
       prompt_tokens: lengthText(settings.promptTokens),
       output_tokens: lengthText(settings.outputTokens),
       prefix_tokens: settings.prefixTokens,

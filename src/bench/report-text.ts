@@ -11,7 +11,9 @@ export function textReport(run: BenchRun): string {
   const parts = [
     stepTable(steps),
     ...(steps.length === 1 ? steps.map(detailTable) : []),
-    [...run.notes, ...steps.flatMap(stepNotes)].map((note) => `- ${note}`).join('\n'),
+    allNotes(run)
+      .map((note) => `- ${note}`)
+      .join('\n'),
     `${run.wasInterrupted ? 'Interrupted; this is what was measured until then.\n' : ''}${verdict(steps, run.settings.objectives)}`,
   ];
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
@@ -23,7 +25,7 @@ export function headText({
   server,
   model,
   settings,
-}: Omit<BenchRun, 'notes' | 'steps' | 'wasInterrupted'>): string {
+}: Pick<BenchRun, 'address' | 'server' | 'model' | 'settings'>): string {
   const found = settings.protocol === 'auto' ? ' (found out by asking)' : '';
   const defaults = settings.areObjectivesGiven ? '' : ' (the default; --slo sets others)';
   return [
@@ -73,42 +75,58 @@ function detailTable(measures: StepMeasures): string {
   return table([['MILLISECONDS', 'mean', 'p50', 'p90', 'p95', 'p99', 'max'], ...rows]);
 }
 
-/** What a reader must know of one step's figures. */
-export function stepNotes(measures: StepMeasures): readonly string[] {
-  const { step, promptTokens, outputTokens, shortAnswers, completed, errors, beganWithReasoning } = measures;
-  const at = stepText(step);
+/** What a reader must know, of the run and of its loads; what is true of all loads alike is said once. */
+export function allNotes(run: Pick<BenchRun, 'notes' | 'steps'>): readonly string[] {
+  const loads = new Map<string, string[]>();
+  for (const { measures } of run.steps) {
+    for (const note of stepNotes(measures)) {
+      const where = loads.get(note) ?? [];
+      where.push(stepText(measures.step));
+      loads.set(note, where);
+    }
+  }
+  const stepTexts = [...loads].map(([note, where]) =>
+    where.length === run.steps.length && where.length > 1
+      ? `All loads: ${note}`
+      : `${where.join(', ')}: ${note}`,
+  );
+  return [...run.notes, ...stepTexts];
+}
+
+function stepNotes(measures: StepMeasures): readonly string[] {
+  const { promptTokens, outputTokens, shortAnswers, completed, errors, beganWithReasoning } = measures;
   const notes: string[] = [];
   const problem = clientProblem(measures);
   if (problem !== undefined)
-    notes.push(`${at}: the client was the bottleneck: ${problem}. Its figures say little of the server.`);
+    notes.push(`the client was the bottleneck: ${problem}. These figures say little of the server.`);
   const failed = Object.entries(errors).map(([code, count]) => `${count} × ${code}`);
-  if (failed.length > 0) notes.push(`${at}: not completed: ${failed.join(', ')}.`);
+  if (failed.length > 0) notes.push(`not completed: ${failed.join(', ')}.`);
   if (completed === 0) return notes;
   if (shortAnswers > 0)
     notes.push(
-      `${at}: ${shortAnswers} of ${completed} answers were shorter than asked: ${figure(outputTokens.mean)} tokens on average instead of ${figure(outputTokens.askedMean)}.`,
+      `${shareText(shortAnswers, completed)} answers were shorter than asked: ${figure(outputTokens.mean)} tokens on average instead of ${figure(outputTokens.askedMean)}.`,
     );
-  const { mean, askedMean } = promptTokens;
+  const { mean = 0, askedMean } = promptTokens;
   if (
     promptTokens.from !== 'planned' &&
     askedMean !== undefined &&
-    Math.abs((mean ?? 0) - askedMean) > 0.05 * askedMean
+    Math.abs(mean - askedMean) > 0.05 * askedMean
   )
-    notes.push(
-      `${at}: the server counted ${figure(mean)} tokens a prompt, ${figure(askedMean)} were asked for.`,
-    );
+    notes.push(`the server counted ${figure(mean)} tokens a prompt; ${figure(askedMean)} were asked for.`);
   if (promptTokens.from === 'planned')
-    notes.push(`${at}: prompt tokens are as planned; the server does not count them.`);
+    notes.push('the server does not count the tokens of prompts: they are those that were planned.');
   if (outputTokens.from !== 'usage')
     notes.push(
-      `${at}: tokens of ${outputTokens.from === 'events' ? 'answers' : 'some answers'} are counted as arrivals of text; the server did not count them.`,
+      `the server did not count the tokens of ${outputTokens.from === 'events' ? 'its' : 'some'} answers: arrivals of text are counted.`,
     );
   if (beganWithReasoning > 0)
     notes.push(
-      `${at}: ${beganWithReasoning} of ${completed} answers began with thoughts, which count as tokens.`,
+      `${shareText(beganWithReasoning, completed)} answers began with thoughts, which count as tokens.`,
     );
   return notes;
 }
+
+const shareText = (count: number, of: number) => (count === of ? 'all' : `${count} of ${of}`);
 
 /** Three digits that matter. */
 export function figure(value: number | undefined): string {

@@ -22,6 +22,8 @@ export interface BenchRun {
   readonly server: ServerFacts;
   readonly model: string;
   readonly settings: BenchSettings;
+  /** Where prompts came from a file. */
+  readonly datasetName: string | undefined;
   /** What a reader of the figures must know. */
   readonly notes: readonly string[];
   readonly steps: readonly MeasuredStep[];
@@ -48,7 +50,7 @@ export interface BenchOptions {
   readonly address: string;
   readonly key: string | undefined;
   readonly settings: BenchSettings;
-  readonly dataset: readonly DatasetEntry[] | undefined;
+  readonly dataset: { readonly name: string; readonly entries: readonly DatasetEntry[] } | undefined;
   readonly clock: Pick<Clock, 'now' | 'schedule'>;
   /** The user has seen enough. */
   readonly signal: AbortSignal;
@@ -94,7 +96,10 @@ export async function runBench(options: BenchOptions): Promise<BenchRun> {
       steps.push(measured);
       options.onStep(measured.measures);
     }
-    return { address, server, model, settings, notes: learnt.notes, steps, wasInterrupted: signal.aborted };
+    return {
+      ...{ address, server, model, settings, datasetName: options.dataset?.name },
+      ...{ notes: learnt.notes, steps, wasInterrupted: signal.aborted },
+    };
   } finally {
     clearInterval(alive);
     http.close();
@@ -196,7 +201,7 @@ async function warmUp(
     notes.push(
       'The server counts no prompt tokens and has no tokenizer to ask: a word is taken for a token, so prompt lengths are approximate.',
     );
-  if (dataset?.some(({ outputTokens }) => outputTokens === undefined))
+  if (dataset?.entries.some(({ outputTokens }) => outputTokens === undefined))
     notes.push('Lengths of recorded answers are estimated as 4 characters a token.');
   if (first?.error === undefined)
     await Promise.all(Array.from({ length: settings.warmup }, () => probe(client, PROBE_WORDS.long)));
@@ -235,7 +240,7 @@ async function measure(
   { client, calibration }: Learnt,
   { settings, dataset, clock, signal, onProgress }: BenchOptions,
 ): Promise<MeasuredStep> {
-  const workload: Workload = { ...settings, dataset };
+  const workload: Workload = { ...settings, dataset: dataset?.entries };
   const records: RequestRecord[] = [];
   const beganAt = clock.now();
   const { durationMs } = settings;

@@ -1,9 +1,12 @@
 /** `llm-serve bench URL`: measures a server under load. Exit codes as in main.ts; 130 after Ctrl-C. */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
+import { compareRuns, readRun } from '../bench/compare.ts';
 import { readDataset } from '../bench/dataset.ts';
 import { LENGTH_FORMS } from '../bench/lengths.ts';
 import { stepText } from '../bench/plan.ts';
+import { htmlReport } from '../bench/report-html.ts';
 import { runJson } from '../bench/report-json.ts';
 import { headText, textReport } from '../bench/report-text.ts';
 import { type BenchRun, type Progress, runBench } from '../bench/run.ts';
@@ -79,7 +82,15 @@ export function addBenchCommand(program: Command, { exit }: CommandFrame): void 
     )
     .option('--json <file>', 'write the figures as JSON; - for standard output instead of the table')
     .option('--raw', 'with --json: every request too')
+    .option('--html <file>', 'write a report with charts, one page that needs nothing else')
     .allowExcessArguments(false);
+  bench
+    .command('compare')
+    .description('Compare two runs that --json has written.')
+    .argument('<a.json>')
+    .argument('<b.json>')
+    .allowExcessArguments(false)
+    .action((first: string, second: string) => exit(compareFiles(first, second)));
   bench.action(async (url: string | undefined, flags: CliFlags) => exit(await runCommand(url, flags)));
 }
 
@@ -92,7 +103,7 @@ async function runCommand(url: string | undefined, flags: CliFlags): Promise<num
   const defaults = remoteDefaults();
   const address = readAddress(url ?? defaults.server, url === undefined);
   const settings = asUsage(() => readSettings(flags));
-  const dataset = flags.dataset === undefined ? undefined : asUsage(() => loadDataset(flags.dataset ?? ''));
+  const dataset = flags.dataset === undefined ? undefined : loadDataset(flags.dataset);
   const startedAt = new Date(systemClock.wallNow()).toISOString();
   const quiet = flags.json === '-';
   const say = (text: string) => (quiet ? process.stderr : process.stdout).write(printableText(text));
@@ -123,26 +134,38 @@ async function runCommand(url: string | undefined, flags: CliFlags): Promise<num
 
 function writeReports(
   run: BenchRun,
-  { json, raw = false }: CliFlags,
+  { json, html, raw = false }: CliFlags,
   startedAt: string,
   say: (text: string) => void,
 ): void {
   const origin = { version: readVersion(), node: process.versions.node, startedAt };
+  const write = (file: string, text: string) => {
+    writeFileSync(file, text);
+    say(`Written: ${file}\n`);
+  };
+  if (html !== undefined) write(html, htmlReport(run, origin));
   if (json === undefined) return;
   const text = `${JSON.stringify(runJson(run, origin, { raw }), null, 2)}\n`;
   if (json === '-') process.stdout.write(text);
-  else {
-    writeFileSync(json, text);
-    say(`\nWritten: ${json}\n`);
-  }
+  else write(json, text);
+}
+
+function compareFiles(first: string, second: string): number {
+  const [one, other] = [first, second].map((file) => asUsage(() => readRun(readText(file), file)));
+  if (one === undefined || other === undefined) return EXIT_FAILURE;
+  process.stdout.write(printableText(compareRuns(one, other)));
+  return 0;
 }
 
 function loadDataset(file: string) {
+  return { name: basename(file), entries: asUsage(() => readDataset(readText(file), file)) };
+}
+
+function readText(file: string): string {
   try {
-    return readDataset(readFileSync(file, 'utf8'), file);
+    return readFileSync(file, 'utf8');
   } catch (error) {
-    if (error instanceof UsageError) throw error;
-    throw new UsageError(`--dataset: ${(error as Error).message}`);
+    throw new UsageError(`${file} cannot be read: ${(error as Error).message}`);
   }
 }
 
