@@ -13,7 +13,7 @@ beforeAll(async () => {
   server = await startServer({ flags: scriptedFlags(), endsWith });
   closed = await startServer({
     flags: scriptedFlags(),
-    environment: { LLM_SERVE_AUTH__API_KEYS: '["a-key"]' },
+    environment: { LLM_SERVE_AUTH__API_KEYS: '["a-key-for-this-test"]' },
     endsWith,
   });
 });
