@@ -1,9 +1,11 @@
 /** Begins the page. */
 import { render } from 'preact';
+// All style sheets are imported here: those of a view that is loaded later would not come with it.
 import './styles/base.css';
 import './styles/shell.css';
 import './live/live.css';
 import 'uplot/dist/uPlot.min.css';
+import './styles/chat.css';
 import { Shell } from './shell.tsx';
 import { applyTheme } from './state/theme.ts';
 

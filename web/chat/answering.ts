@@ -1,0 +1,169 @@
+/**
+ * Asks the model and writes its answer into the conversation, a frame at a time. Stopping ends the request, and with it the work on
+ * the server. A request that found no server is sent again when it is back.
+ */
+
+import { readEvents } from '../api/event-stream.ts';
+import { type ApiFailure, adviceFor, asFailure, connectionLost } from '../api/failure.ts';
+import { callApi } from '../api/request.ts';
+import { saveConversation } from '../state/conversation-database.ts';
+import { type Answer, NO_ANSWER, withEvents } from './answer.ts';
+import { chatBody } from './chat-body.ts';
+import { announcement, answering, conversation, notice } from './chat-state.ts';
+import { type Conversation, type Message, withChange, withMessage } from './conversation.ts';
+import { receiptOfHeaders } from './receipt.ts';
+import { serverIsBack } from './server-watch.ts';
+import { problemsOf } from './settings.ts';
+
+const SAVED_EVERY_MS = 2_000;
+/** Longer answers are not read out whole. */
+const READ_OUT_CHARACTERS = 600;
+
+/** Begins an answer after these messages. */
+export function answerAfter(path: readonly Message[]): void {
+  if (answering.get() !== undefined) return;
+  const current = conversation.get();
+  const [problem] = problemsOf(current.settings);
+  if (problem !== undefined) {
+    notice.set(`${problem} Correct it under Settings.`);
+    return;
+  }
+  const message: Message = {
+    id: crypto.randomUUID(),
+    parent: path.at(-1)?.id,
+    role: 'assistant',
+    text: '',
+    model: current.model,
+  };
+  const abort = new AbortController();
+  conversation.set(withMessage(current, message, Date.now()));
+  answering.set({ conversationId: current.id, messageId: message.id, abort });
+  notice.set(undefined);
+  announcement.set('The model is answering.');
+  void run(new AnswerWriter(conversation.get(), message.id), path, abort.signal);
+}
+
+export function stopAnswer(): void {
+  answering.get()?.abort.abort();
+}
+
+async function run(writer: AnswerWriter, path: readonly Message[], signal: AbortSignal): Promise<void> {
+  let answer = NO_ANSWER;
+  let failure: ApiFailure | undefined;
+  for (;;) {
+    try {
+      answer = await ask(writer, path, signal, (so) => {
+        answer = so;
+      });
+      failure = answer.failure ?? (answer.isComplete ? undefined : connectionLost());
+    } catch (thrown) {
+      failure = signal.aborted ? undefined : asFailure(thrown);
+    }
+    const isUnsent = failure?.code === 'unreachable' && answer === NO_ANSWER;
+    if (!isUnsent || signal.aborted) break;
+    writer.write({ failure: failureFields(failure) });
+    await serverIsBack(signal);
+    if (signal.aborted) break;
+    writer.write({ failure: undefined });
+  }
+  writer.finish({
+    ...(signal.aborted && !answer.isComplete ? { stopped: true } : {}),
+    failure: signal.aborted ? undefined : failureFields(failure),
+  });
+  answering.set(undefined);
+  announcement.set(
+    signal.aborted ? 'Stopped.' : failure ? `${failure.message} ${adviceFor(failure)}` : readOut(answer),
+  );
+  // The person sees that by the answer; the watch tells when the server is back.
+  if (failure?.status === 0 && !signal.aborted) void serverIsBack(new AbortController().signal);
+}
+
+async function ask(
+  writer: AnswerWriter,
+  path: readonly Message[],
+  signal: AbortSignal,
+  onAnswer: (answer: Answer) => void,
+): Promise<Answer> {
+  const { settings, model } = writer.conversation;
+  const response = await callApi('v1/chat/completions', {
+    method: 'POST',
+    body: { ...chatBody(path, settings, model), stream: true, stream_options: { include_usage: true } },
+    accept: 'text/event-stream',
+    signal,
+  });
+  let answer: Answer = { ...NO_ANSWER, receipt: receiptOfHeaders(response.headers) };
+  for await (const events of readEvents(response, signal)) {
+    answer = withEvents(answer, events);
+    onAnswer(answer);
+    writer.answer(answer);
+  }
+  return answer;
+}
+
+function failureFields(failure: ApiFailure | undefined): Message['failure'] {
+  return failure && { code: failure.code, message: failure.message, advice: adviceFor(failure) };
+}
+
+function readOut({ text, toolCalls }: Answer): string {
+  if (toolCalls.length > 0) return `The model calls ${toolCalls.map(({ name }) => name).join(', ')}.`;
+  return text.length <= READ_OUT_CHARACTERS ? `Answer: ${text}` : 'The answer is complete.';
+}
+
+/** Writes one answer into its conversation, which need not be the one that is shown any more. */
+class AnswerWriter {
+  conversation: Conversation;
+  readonly #messageId: string;
+  #pending: Answer | undefined;
+  #frame: number | undefined;
+  #savedAt = 0;
+
+  constructor(current: Conversation, messageId: string) {
+    this.conversation = current;
+    this.#messageId = messageId;
+  }
+
+  /** Shown with the next frame; in a hidden tab there are none, and a timer does as well. */
+  answer(answer: Answer): void {
+    this.#pending = answer;
+    if (this.#frame !== undefined) return;
+    const show = () => {
+      this.#frame = undefined;
+      this.#show();
+    };
+    this.#frame = document.hidden ? window.setTimeout(show, 200) : requestAnimationFrame(show);
+  }
+
+  write(change: { readonly [Key in keyof Message]?: Message[Key] | undefined }): void {
+    const shown = conversation.get();
+    // The person may have changed it meanwhile, as by another branch.
+    const base = shown.id === this.conversation.id ? shown : this.conversation;
+    this.conversation = withChange(base, this.#messageId, change as Partial<Message>);
+    if (shown.id === this.conversation.id) conversation.set(this.conversation);
+  }
+
+  finish(change: { readonly [Key in keyof Message]?: Message[Key] | undefined }): void {
+    this.#show();
+    this.write(change);
+    this.#save();
+  }
+
+  #show(): void {
+    const answer = this.#pending;
+    if (answer === undefined) return;
+    this.#pending = undefined;
+    const { text, reasoning, toolCalls, finishReason, receipt } = answer;
+    this.write({
+      text,
+      receipt,
+      ...(reasoning !== '' && { reasoning }),
+      ...(toolCalls.length > 0 && { toolCalls }),
+      ...(finishReason !== undefined && { finishReason }),
+    });
+    if (Date.now() - this.#savedAt > SAVED_EVERY_MS) this.#save();
+  }
+
+  #save(): void {
+    this.#savedAt = Date.now();
+    saveConversation(this.conversation).catch((thrown: Error) => notice.set(thrown.message));
+  }
+}

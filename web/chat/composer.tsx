@@ -1,0 +1,153 @@
+/** Where the person writes: text, images by paste, drop or pick; Enter sends. The text survives whatever happens to the answer. */
+import type { RefObject } from 'preact';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useStore } from '../state/store.ts';
+import { Icon } from '../ui/icons.tsx';
+import { send } from './actions.ts';
+import { stopAnswer } from './answering.ts';
+import { abilities, answering, conversation, notice } from './chat-state.ts';
+import { MAX_IMAGES, readImage } from './images.ts';
+import { problemsOf } from './settings.ts';
+
+const HIGHEST_PIXELS = 260;
+
+export function Composer({ box }: { readonly box: RefObject<HTMLTextAreaElement> }) {
+  const [text, setText] = useState('');
+  const [images, setImages] = useState<readonly string[]>([]);
+  const [isDropTarget, setIsDropTarget] = useState(false);
+  const file = useRef<HTMLInputElement>(null);
+  const running = useStore(answering);
+  const model = useStore(conversation, (shown) => shown.model);
+  const problem = useStore(conversation, ({ settings }) => problemsOf(settings)[0]);
+  const takesImages = useStore(abilities, (can) => can?.images ?? true);
+  const mayAsk = model !== '' && running === undefined && problem === undefined;
+  const maySend = mayAsk && (text.trim() !== '' || images.length > 0);
+
+  // As high as its text.
+  useLayoutEffect(() => {
+    const area = box.current;
+    if (area === null) return;
+    area.style.height = 'auto';
+    area.style.height = `${Math.min(area.scrollHeight + 2, HIGHEST_PIXELS)}px`;
+  }, [text]);
+
+  const attach = async (files: Iterable<Blob>) => {
+    const pictures = [...files].filter(({ type }) => type.startsWith('image/'));
+    if (pictures.length === 0) return;
+    if (!takesImages) {
+      notice.set(`${model} takes no images.`);
+      return;
+    }
+    try {
+      const read = await Promise.all(pictures.slice(0, MAX_IMAGES).map(readImage));
+      setImages((before) => [...before, ...read].slice(0, MAX_IMAGES));
+    } catch (thrown) {
+      notice.set(thrown instanceof Error ? thrown.message : String(thrown));
+    }
+  };
+  const submit = () => {
+    if (!maySend) return;
+    send(text, images);
+    setText('');
+    setImages([]);
+  };
+
+  return (
+    <form
+      class={isDropTarget ? 'composer drop' : 'composer'}
+      onSubmit={(event) => {
+        event.preventDefault();
+        submit();
+      }}
+      onDragOver={(event) => {
+        event.preventDefault();
+        setIsDropTarget(true);
+      }}
+      onDragLeave={() => setIsDropTarget(false)}
+      onDrop={(event) => {
+        event.preventDefault();
+        setIsDropTarget(false);
+        void attach(event.dataTransfer?.files ?? []);
+      }}
+    >
+      {images.length > 0 && (
+        <div class="thumbs">
+          {images.map((url, at) => (
+            <span class="thumb" key={url.slice(-60) + at}>
+              <img src={url} alt={`To be sent ${at + 1}`} />
+              <button
+                type="button"
+                class="icon-button small"
+                aria-label={`Remove image ${at + 1}`}
+                onClick={() => setImages(images.filter((_, other) => other !== at))}
+              >
+                <Icon name="close" />
+              </button>
+            </span>
+          ))}
+        </div>
+      )}
+      <div class="composer-row">
+        {takesImages && (
+          <button
+            type="button"
+            class="icon-button"
+            aria-label="Attach images"
+            title="Attach images"
+            onClick={() => file.current?.click()}
+          >
+            <Icon name="attach" />
+          </button>
+        )}
+        <input
+          ref={file}
+          type="file"
+          accept="image/*"
+          multiple
+          hidden
+          aria-label="Images"
+          onChange={(event) => {
+            void attach(event.currentTarget.files ?? []);
+            event.currentTarget.value = '';
+          }}
+        />
+        <textarea
+          ref={box}
+          rows={1}
+          aria-label="Message"
+          placeholder={model === '' ? 'Message' : `Message ${model}`}
+          value={text}
+          onInput={(event) => setText(event.currentTarget.value)}
+          onPaste={(event) => void attach(event.clipboardData?.files ?? [])}
+          onKeyDown={(event) => {
+            if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+            event.preventDefault();
+            submit();
+          }}
+        />
+        {running === undefined ? (
+          <button
+            type="submit"
+            class="icon-button send"
+            aria-label="Send"
+            title="Send (Enter)"
+            disabled={!maySend}
+          >
+            <Icon name="send" />
+          </button>
+        ) : (
+          <button
+            type="button"
+            class="icon-button send"
+            aria-label="Stop"
+            title="Stop (Esc)"
+            onClick={stopAnswer}
+          >
+            <Icon name="stop" />
+          </button>
+        )}
+      </div>
+      {problem !== undefined && <p class="problem">{problem} Correct it under Settings.</p>}
+    </form>
+  );
+}
