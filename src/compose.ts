@@ -10,6 +10,7 @@ import {
   metricsSettings,
   servingSettings,
   targetSettings,
+  tracedTargets,
 } from './configured.ts';
 import type { ServedModel } from './core/backend.ts';
 import { ServingError, toServingError } from './core/errors.ts';
@@ -17,6 +18,7 @@ import type { ApplicationLog } from './core/log.ts';
 import type { Telemetry } from './core/request-trace.ts';
 import { BodyBudget } from './http/body-limits.ts';
 import { ConnectionLimit } from './http/limits.ts';
+import { randomDigits } from './http/open-requests.ts';
 import type { ReloadOutcome } from './http/routes/admin.ts';
 import { buildServer } from './http/server.ts';
 import type { EdgeSettings } from './http/settings.ts';
@@ -30,9 +32,13 @@ import { isProbe, REQUEST, requestFields } from './telemetry/log.ts';
 import { Metrics, type MetricsSettings } from './telemetry/metrics.ts';
 import { ProcessMetrics } from './telemetry/process-metrics.ts';
 import { EXPOSITION_TYPE } from './telemetry/prometheus.ts';
+import { openTracing, type Tracing } from './telemetry/tracing.ts';
 
 /** For the last answers, which are written but not yet read. */
 const LAST_ANSWERS_WITHIN_MS = 1000;
+
+/** For an export at the end; a receiver that is gone must not hold up the shutdown. */
+const LAST_SPANS_WITHIN_MS = 3000;
 
 interface ApplicationOptions {
   readonly config: Config;
@@ -97,6 +103,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     state: (viewer) => serving.live(viewer),
     settings: observed,
   });
+  const tracing = await createTracing({ config, serving, log, version, instanceId });
   telemetry.current = createTelemetry({
     serving,
     log,
@@ -106,12 +113,14 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     settings: observed,
     process: processMetrics,
     live,
+    tracing,
   });
   const reloader = new Reloader({ ...options, serving, edge, observed, environment });
   const server = buildServer({
     clock: systemClock,
     log,
     telemetry: telemetry.current,
+    joinTrace: tracing?.joinTrace,
     serving,
     version,
     instanceId,
@@ -134,6 +143,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     clearTimeout(lastConnections);
     // Requests are reported at the end of the turn in which they ended: the last ones of this one.
     await new Promise<void>((resolve) => systemClock.atEndOfTurn(resolve));
+    await tracing?.close(LAST_SPANS_WITHIN_MS);
   };
   return {
     start: async () => {
@@ -263,6 +273,34 @@ class Reloader {
   }
 }
 
+/** Undefined where no endpoint is set: then OpenTelemetry's SDK is not loaded. */
+async function createTracing(parts: {
+  readonly config: Config;
+  readonly serving: Serving;
+  readonly log: ApplicationLog;
+  readonly version: string;
+  readonly instanceId: string;
+}): Promise<Tracing | undefined> {
+  const { config, serving, log, version, instanceId } = parts;
+  const { url, headers, resource, sample_ratio: sampleRatio, content } = config.tracing;
+  if (url === undefined) return undefined;
+  const ofProcess = {
+    'service.name': 'llm-serve',
+    'service.version': version,
+    'service.instance.id': instanceId,
+    ...resource,
+  };
+  const tracing = await openTracing({
+    exporter: { url, headers, resource: ofProcess, version, log },
+    sampleRatio,
+    clock: systemClock,
+    randomDigits,
+    targetOf: tracedTargets(serving),
+  });
+  log.info('Traces are exported', { url, sampleRatio, ...(content && { content: 'prompts and answers' }) });
+  return tracing;
+}
+
 function createTelemetry(parts: {
   readonly serving: Serving;
   readonly log: ApplicationLog;
@@ -272,8 +310,9 @@ function createTelemetry(parts: {
   readonly settings: MetricsSettings;
   readonly process: ProcessMetrics;
   readonly live: SnapshotFeed;
+  readonly tracing: Tracing | undefined;
 }): Telemetry {
-  const { serving, log, version, bodyBudget, connectionLimit, settings, process, live } = parts;
+  const { serving, log, version, bodyBudget, connectionLimit, settings, process, live, tracing } = parts;
   const metrics = new Metrics({
     version,
     settings,
@@ -299,6 +338,7 @@ function createTelemetry(parts: {
         const receivedAt = serving.drain.oldestReceivedAt;
         return receivedAt === undefined ? 0 : systemClock.now() - receivedAt;
       },
+      spans: () => tracing?.counts,
       edge: () => ({ connections: connectionLimit.open, bodyBytes: bodyBudget.bytes }),
     },
   });
@@ -306,6 +346,7 @@ function createTelemetry(parts: {
     requestEnded: (record) => {
       metrics.requestEnded(record);
       live.requestEnded(record);
+      tracing?.requestEnded(record);
       if (isProbe(record)) log.debug(REQUEST, requestFields(record));
       else log.request(requestFields(record));
     },

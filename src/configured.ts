@@ -4,9 +4,10 @@ import type { Config } from './config/config.ts';
 import { isLoopbackHost } from './config/rules.ts';
 import { parseRanges } from './http/client-address.ts';
 import type { EdgeSettings } from './http/settings.ts';
-import type { ServingChanges } from './serving/serving.ts';
+import type { Serving, ServingChanges } from './serving/serving.ts';
 import type { Target, TargetSettings } from './serving/targets.ts';
 import type { MetricsSettings } from './telemetry/metrics.ts';
+import type { SpanSource, TracedTarget } from './telemetry/request-spans.ts';
 
 type TargetConfig = Config['models'][number]['targets'][number];
 
@@ -41,6 +42,7 @@ function createTarget(model: string, config: TargetConfig, environment: BackendE
     backendName: definition.name,
     upstreamModel: values.model,
     server: definition.server?.(values),
+    url: typeof values.url === 'string' ? values.url : undefined,
     backend: definition.create({ ...values, slots: slotsOf(config) }, environment),
     embedded: definition.embedded,
     cacheIsolation: definition.cacheIsolation?.(values),
@@ -48,6 +50,27 @@ function createTarget(model: string, config: TargetConfig, environment: BackendE
     status: { state: 'loading', loaded: false },
     health: 'starting',
   };
+}
+
+/** What the spans of a try say of its target; undefined where a reload has removed it. */
+export function tracedTargets({ targets }: Pick<Serving, 'targets'>): SpanSource['targetOf'] {
+  const known = new WeakMap<Target, TracedTarget>();
+  return (model, id) => {
+    const target = targets.all.find((each) => each.id === id && each.model === model);
+    if (target === undefined) return undefined;
+    const found = known.get(target) ?? tracedTarget(target);
+    known.set(target, found);
+    return found;
+  };
+}
+
+function tracedTarget({ backendName, embedded, upstreamModel, url }: Target): TracedTarget {
+  const parsed = url === undefined ? undefined : new URL(url);
+  const address =
+    parsed === undefined
+      ? undefined
+      : { host: parsed.hostname, port: Number(parsed.port) || (parsed.protocol === 'https:' ? 443 : 80) };
+  return { provider: backendName, embedded, upstreamModel, address };
 }
 
 /** `auto` begins without a number of its own. */
@@ -100,7 +123,8 @@ export function servingSettings(config: Config): Omit<ServingChanges, 'targets'>
   };
 }
 
-export function edgeSettings({ server, auth, scheduler, generation, rate_limit }: Config): EdgeSettings {
+export function edgeSettings(config: Config): EdgeSettings {
+  const { server, auth, scheduler, generation, rate_limit, tracing } = config;
   const { enabled, requests, window_seconds: windowSeconds } = rate_limit;
   return {
     onLoopback: isLoopbackHost(server.host),
@@ -121,6 +145,7 @@ export function edgeSettings({ server, auth, scheduler, generation, rate_limit }
     heartbeatMs: server.heartbeat_seconds * 1000,
     streamBufferBytes: server.stream_buffer_bytes,
     stalledReaderMs: server.stalled_reader_seconds * 1000,
+    traceContents: tracing.content,
   };
 }
 

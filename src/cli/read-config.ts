@@ -88,9 +88,12 @@ export function checkConfig(flags: Flags): number {
   return 0;
 }
 
-function printable({ auth, models, ...rest }: Config): unknown {
+function printable({ auth, models, tracing, ...rest }: Config): unknown {
+  const { headers, ...shownTracing } = tracing;
+  const names = Object.keys(headers).map((name) => [name, HIDDEN]);
   return {
     ...rest,
+    tracing: { ...shownTracing, headers: Object.fromEntries(names) },
     auth: {
       ...auth,
       api_keys: auth.api_keys.map(() => HIDDEN),

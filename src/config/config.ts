@@ -11,7 +11,15 @@ import type { SchemaNode } from '../schema/schema.ts';
 import { compileCheck, describeViolation, showWithoutContents, type Violation } from '../schema/violation.ts';
 import type { ConfigValues } from './schema.ts';
 
-export type Config = Omit<ConfigValues, 'models' | 'default_model' | 'rate_limit'> & {
+export type TracingConfig = ConfigValues['tracing'] & {
+  /** Spans are posted to it; undefined: no traces are made. */
+  readonly url: string | undefined;
+  /** Attributes of this process: `service.name` and what OTEL_RESOURCE_ATTRIBUTES adds. */
+  readonly resource: Readonly<Record<string, string>>;
+};
+
+export type Config = Omit<ConfigValues, 'models' | 'default_model' | 'rate_limit' | 'tracing'> & {
+  readonly tracing: TracingConfig;
   readonly default_model: string;
   readonly rate_limit: ConfigValues['rate_limit'] & { readonly enabled: boolean };
   readonly models: readonly ModelConfig[];

@@ -19,6 +19,7 @@ import {
   shortcutVariable,
   VARIABLE_PREFIX,
 } from './settings.ts';
+import { resolveTracing } from './tracing.ts';
 
 export interface ConfigSources {
   /** By setting key (`server.port`) or shortcut name (`backend`); values as the command line gave them. */
@@ -59,6 +60,7 @@ export function loadConfig(given: ConfigSources): LoadedConfig {
   const config = {
     ...checked.value,
     rate_limit: { ...checked.value.rate_limit, enabled },
+    tracing: resolveTracing(checked.value.tracing, sources.environment),
     models,
     default_model: checked.value.default_model ?? models[0]?.id ?? '',
   };
@@ -115,12 +117,13 @@ function readText(text: string | boolean, origin: { setting: Setting; source: st
     return /^-?\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : text;
   if (type === 'boolean')
     return { true: true, '1': true, false: false, '0': false }[text.trim().toLowerCase()] ?? text;
-  if (type !== 'array') return text;
+  if (type !== 'array' && type !== 'object') return text;
   try {
     return JSON.parse(text);
   } catch {
+    const example = type === 'array' ? '["…"]' : '{"name":"value"}';
     throw new ConfigError(
-      `${origin.source} (${origin.setting.key}) must be JSON, such as '["…"]', but could not be parsed.`,
+      `${origin.source} (${origin.setting.key}) must be JSON, such as '${example}', but could not be parsed.`,
     );
   }
 }

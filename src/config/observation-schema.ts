@@ -38,12 +38,14 @@ export const tracing = Type.Object(
       Type.String({
         minLength: 1,
         description:
-          'Base address of an OTLP receiver (HTTP); spans are posted to its /v1/traces. Unset: OTEL_EXPORTER_OTLP_ENDPOINT; without either, no spans are made.',
+          'Base address of an OTLP receiver (HTTP); spans are posted to its /v1/traces. Unset: OTEL_EXPORTER_OTLP_TRACES_ENDPOINT or OTEL_EXPORTER_OTLP_ENDPOINT; without any, no spans are made.',
       }),
     ),
-    headers: Type.Record(Type.String(), Type.String(), {
+    headers: Type.Record(Type.String(), Type.String({ secret: true }), {
       default: {},
-      description: 'Sent with every export, for receivers that ask for a key.',
+      secret: true,
+      description:
+        'Sent with every export, for receivers that ask for a key; beside those of OTEL_EXPORTER_OTLP_HEADERS.',
     }),
     sample_ratio: Type.Number({
       minimum: 0,
@@ -54,7 +56,7 @@ export const tracing = Type.Object(
     }),
     content: Type.Boolean({
       default: false,
-      description: 'Spans contain prompts and answers.',
+      description: 'Spans contain prompts and answers: whoever reads the traces reads them.',
     }),
   },
   closed,

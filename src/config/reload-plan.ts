@@ -33,6 +33,10 @@ export const NEEDS_RESTART: ReadonlySet<string> = new Set([
   'rate_limit.max_keys',
   'logging.level',
   'logging.format',
+  'tracing.endpoint',
+  'tracing.headers',
+  'tracing.sample_ratio',
+  'tracing.content',
   'cache.directory',
   'cache.hub_url',
 ]);

@@ -2,6 +2,7 @@
  * The trace of one request: timestamps and facts, filled in as it goes. The log line, the metrics and the `timings` of the
  * answer are made from it. Every layer may write the fields of its own step, once.
  */
+import type { AskedOfModel } from './asked-of-model.ts';
 import type { Milliseconds } from './clock.ts';
 import type { ErrorCode } from './errors.ts';
 import type { FailureCause } from './failure.ts';
@@ -60,6 +61,8 @@ export interface RequestTrace {
   readonly client?: string;
   /** An opaque name of the API key that it came with; absent where none is asked for. */
   caller?: string;
+  /** Absent where its spans are not made. */
+  readonly spanNotes?: SpanNotes | undefined;
   model?: ModelId;
   priority?: Priority;
   /** The target that is being asked, or was asked last. */
@@ -91,6 +94,36 @@ export interface RequestTrace {
   /** Fields, by their native names, that were not supported and were dropped: by the protocol, or as the configuration allows. */
   droppedFields?: string[];
   cancelPhase?: CancelPhase;
+}
+
+/** One try at a target, of one choice. */
+export interface NotedTry {
+  readonly attempt: Attempt;
+  /** Of its choice. */
+  readonly trace: Pick<RequestTrace, 'finishReason' | 'usage'>;
+  /** Tokens, as far as they are known; complete when it has ended. */
+  readonly used: {
+    readonly promptTokens: number;
+    readonly cachedTokens: number;
+    readonly answerTokens: number;
+  };
+}
+
+/** A wait in the queue that ended without a slot. */
+export interface UnservedWait {
+  readonly model: ModelId;
+  readonly enqueuedAt: Milliseconds;
+  readonly endedAt: Milliseconds;
+  readonly code: ErrorCode;
+}
+
+/** What the spans of a sampled request are made of at its end, beside its trace. Its choices share it. */
+export interface SpanNotes {
+  /** Undefined until the body has been read, and where no model is asked. */
+  asked: AskedOfModel | undefined;
+  /** In the order in which they got their slots. */
+  readonly tries: NotedTry[];
+  readonly unserved: UnservedWait[];
 }
 
 /** Position of a waiting request in its queue. */

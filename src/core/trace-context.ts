@@ -2,7 +2,6 @@
  * W3C Trace Context: the headers of a caller, read by its rules, and the part of a trace that is this server's. Pure: ids come in as
  * arguments. Invariant: all span ids of one request differ, and come from its server span's, so that no attempt needs randomness.
  */
-import type { GenerationInput, GenerationRequest, GenerationResult } from './generation.ts';
 
 export const TRACEPARENT_HEADER = 'traceparent';
 export const TRACESTATE_HEADER = 'tracestate';
@@ -77,29 +76,6 @@ function shortened(members: readonly string[]): string[] {
   return kept;
 }
 
-/** What was asked of the model, for the spans. Kept only of a request that is sampled. */
-export interface AskedOfModel {
-  readonly operation: 'chat' | 'text_completion' | 'embeddings';
-  /** Of the answer, as its client sees it. */
-  readonly responseId: string | undefined;
-  readonly isStreamed: boolean;
-  readonly choices: number;
-  readonly sampling: Partial<GenerationRequest['sampling']>;
-  readonly limits: Pick<GenerationRequest['limits'], 'stop' | 'maxTokens'>;
-  /** Absent: text. */
-  readonly output: 'json' | undefined;
-  /** Only where the configuration asks for contents. */
-  readonly contents: TracedContents | undefined;
-}
-
-/** Prompts and answers of one request. */
-export interface TracedContents {
-  readonly inputs: readonly GenerationInput[];
-  readonly tools: GenerationRequest['tools'];
-  /** By choice; those that have finished. */
-  readonly results: GenerationResult[];
-}
-
 const ID_DIGITS = 8;
 const ID_VALUES = 0x1_0000_0000;
 
@@ -113,7 +89,6 @@ export class TraceContext {
   readonly tracestate: string | undefined;
   readonly #flags: number;
   #drawn = 0;
-  asked: AskedOfModel | undefined;
 
   constructor(of: {
     readonly traceId: string;
@@ -128,7 +103,6 @@ export class TraceContext {
     this.tracestate = of.tracestate;
     this.#flags = of.flags;
     this.#drawn = 0;
-    this.asked = undefined;
   }
 
   /** Its spans are made. */
@@ -158,18 +132,19 @@ const SAMPLED_VALUES = 2 ** 52;
 /** Joins the caller's trace, or begins one. `ratio`: part of those that begin here that are sampled, by id: other instances agree. */
 export function joinTrace(
   caller: CallerContext | undefined,
-  { ratio, newTraceId, newSpanId }: TraceOptions,
+  { ratio, randomDigits }: TraceOptions,
 ): TraceContext {
+  const spanId = randomDigits(16);
   if (caller !== undefined) {
     const { traceId, spanId: parentSpanId, flags, tracestate } = caller;
-    return new TraceContext({ traceId, parentSpanId, flags, tracestate, spanId: newSpanId() });
+    return new TraceContext({ traceId, parentSpanId, flags, tracestate, spanId });
   }
-  const traceId = newTraceId();
+  const traceId = randomDigits(32);
   const drawn = Number.parseInt(traceId.slice(SAMPLED_DIGITS.from, SAMPLED_DIGITS.to), 16);
   const isSampled = drawn >= (1 - ratio) * SAMPLED_VALUES;
   return new TraceContext({
     traceId,
-    spanId: newSpanId(),
+    spanId,
     flags: isSampled ? SAMPLED : 0,
     parentSpanId: undefined,
     tracestate: undefined,
@@ -178,8 +153,6 @@ export function joinTrace(
 
 export interface TraceOptions {
   readonly ratio: number;
-  /** 32 random hexadecimal digits, not all zero. */
-  readonly newTraceId: () => string;
-  /** 16 of them. */
-  readonly newSpanId: () => string;
+  /** So many random hexadecimal digits: that all of 16 are zero is not to be expected. */
+  readonly randomDigits: (digits: number) => string;
 }

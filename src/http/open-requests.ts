@@ -3,11 +3,18 @@
  * its response closes. The client's identity is worked out once per connection.
  */
 import { randomBytes } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Clock } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
-import type { Telemetry } from '../core/request-trace.ts';
+import type { RequestTrace, Telemetry } from '../core/request-trace.ts';
+import {
+  type CallerContext,
+  readCallerContext,
+  TRACEPARENT_HEADER,
+  TRACESTATE_HEADER,
+  type TraceContext,
+} from '../core/trace-context.ts';
 import { type AddressRange, clientAddress, isInRanges, limitKey } from './client-address.ts';
 import { type ClientIdentity, type ContextServices, RequestContext } from './context.ts';
 import type { EdgeSettings } from './settings.ts';
@@ -18,7 +25,11 @@ interface OpenRequestsOptions {
   readonly telemetry: Telemetry;
   readonly settings: Pick<EdgeSettings, 'trustedProxies'>;
   readonly draining: () => boolean;
+  /** Joins the trace of a caller, or begins one; absent: no traces are made. */
+  readonly joinTrace?: JoinTrace | undefined;
 }
+
+export type JoinTrace = (caller: CallerContext | undefined) => TraceContext;
 
 interface Connection {
   readonly peer: string;
@@ -58,16 +69,24 @@ export class OpenRequests {
     const context = new RequestContext({ request, response }, this.#services, {
       address: client.address,
       clientId: client.clientId,
-      trace: {
-        requestId: requestIdFrom(headers['x-request-id']),
-        receivedAt: this.#options.clock.now(),
-        client: client.clientId,
-      },
+      trace: this.#traceOf(headers, client.clientId),
       path: queryAt === -1 ? url : url.slice(0, queryAt),
       awaitsContinue: headers.expect !== undefined && awaitsContinue(request),
     });
     connection.serving = context;
     return context;
+  }
+
+  #traceOf(headers: IncomingHttpHeaders, client: string): RequestTrace {
+    const { clock, joinTrace } = this.#options;
+    const requestId = requestIdFrom(headers['x-request-id']);
+    const receivedAt = clock.now();
+    if (joinTrace === undefined) return { requestId, receivedAt, client };
+    const traceContext = joinTrace(
+      readCallerContext(headers[TRACEPARENT_HEADER], headers[TRACESTATE_HEADER]),
+    );
+    const spanNotes = traceContext.isSampled ? { asked: undefined, tries: [], unserved: [] } : undefined;
+    return { requestId, receivedAt, client, traceContext, spanNotes };
   }
 
   /** The request that a connection is serving, if it is serving one. */
@@ -147,8 +166,8 @@ function awaitsContinue({ httpVersion, headers }: IncomingMessage): boolean {
   return httpVersion === '1.1' && CONTINUE.test(headers.expect ?? '');
 }
 
-const ID_CHARACTERS = 24;
-const IDS_AT_ONCE = 256;
+const ID_DIGITS = 24;
+const DRAWN_BYTES = 3072;
 /** The ids of clients that are taken over: they are shown in headers and logs. */
 const VALID_ID = /^[\w.:-]{1,128}$/;
 
@@ -156,14 +175,19 @@ const VALID_ID = /^[\w.:-]{1,128}$/;
 let drawn = '';
 let used = 0;
 
-/** `prefix_` and 24 random hexadecimal digits: unguessable and unique. */
-export function newId(prefix: string): string {
-  if (used === drawn.length) {
-    drawn = randomBytes((IDS_AT_ONCE * ID_CHARACTERS) / 2).toString('hex');
+/** So many random hexadecimal digits: unguessable and unique. */
+export function randomDigits(digits: number): string {
+  if (used + digits > drawn.length) {
+    drawn = randomBytes(DRAWN_BYTES).toString('hex');
     used = 0;
   }
-  used += ID_CHARACTERS;
-  return `${prefix}_${drawn.slice(used - ID_CHARACTERS, used)}`;
+  used += digits;
+  return drawn.slice(used - digits, used);
+}
+
+/** `prefix_` and 24 of them. */
+export function newId(prefix: string): string {
+  return `${prefix}_${randomDigits(ID_DIGITS)}`;
 }
 
 /** The client's own id, if it is valid. */

@@ -19,7 +19,7 @@ import { answerClientError, ErrorRenderer, takeOverNodeAnswers } from './errors.
 import { type ConnectionLimit, limitConnections, RateLimit } from './limits.ts';
 import { type ListenAddress, Listener } from './listener.ts';
 import { loopStep } from './loop-detection.ts';
-import { OpenRequests } from './open-requests.ts';
+import { type JoinTrace, OpenRequests } from './open-requests.ts';
 import { pages } from './pages.ts';
 import { Router } from './router.ts';
 import { adminRoutes, type ReloadOutcome } from './routes/admin.ts';
@@ -44,6 +44,8 @@ interface ServerOptions {
   readonly pull: QueryOptions['pull'];
   readonly reload: () => Promise<ReloadOutcome>;
   readonly live: LiveFeed;
+  /** Absent: no traces are made. */
+  readonly joinTrace?: JoinTrace | undefined;
 }
 
 interface HttpServer {

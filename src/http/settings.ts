@@ -30,6 +30,8 @@ export interface EdgeSettings {
   readonly heartbeatMs: Milliseconds;
   readonly streamBufferBytes: number;
   readonly stalledReaderMs: Milliseconds;
+  /** Spans have prompts and answers. */
+  readonly traceContents: boolean;
 }
 
 /** What is made of settings, made again once they are others: `sourceOf` gives the field, which a reload replaces. */

@@ -242,6 +242,7 @@ export class Slot implements SlotCaller, ListNode<Slot> {
     trace.target = grant.target;
     if (trace.attempts === undefined) trace.attempts = [attempt];
     else trace.attempts.push(attempt);
+    trace.spanNotes?.tries.push({ attempt, trace, used: this.#work.used });
     if (request.model !== trace.model) trace.servedModel = request.model;
     this.#deadline = clock.schedule(deadlineAt - now, () =>
       cancellation.cancel(deadlineError(this.#work.deadlineAdvice)),
@@ -301,9 +302,16 @@ export class Slot implements SlotCaller, ListNode<Slot> {
 
   #reject(error: ServingError): void {
     const { trace } = this.#call;
-    const waitedMs = this.#services.clock.now() - this.#enqueuedAt;
+    const now = this.#services.clock.now();
+    const waitedMs = now - this.#enqueuedAt;
     this.#isOver = true;
     trace.unservedWaitMs = (trace.unservedWaitMs ?? 0) + waitedMs;
+    trace.spanNotes?.unserved.push({
+      model: this.#call.request.model,
+      enqueuedAt: this.#enqueuedAt,
+      endedAt: now,
+      code: error.code,
+    });
     this.#call.cancellation.off(this.#onCancel);
     this.#work.failed(error);
   }

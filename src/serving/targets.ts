@@ -41,6 +41,8 @@ export interface Target extends TargetSettings {
   readonly backendName: string;
   /** The address of its server, which may serve other models too; undefined: it is no server. */
   readonly server?: string | undefined;
+  /** Of the server that is asked; undefined: it is no server. */
+  readonly url?: string | undefined;
   /** The model's name at its backend. */
   readonly upstreamModel: string;
   readonly backend: Backend;

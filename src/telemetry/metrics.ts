@@ -12,6 +12,7 @@ import {
   type MetricFamily,
   type Sample,
 } from './prometheus.ts';
+import type { SpanCounts } from './span-exporter.ts';
 import { vllmFamilies } from './vllm-names.ts';
 
 /** What the gauges read when they are scraped. */
@@ -36,6 +37,8 @@ export interface GaugeSource {
     readonly kvCacheUsed: number | undefined;
   }[];
   oldestRequestMs(): Milliseconds;
+  /** Undefined where no traces are made. */
+  spans(): SpanCounts | undefined;
   edge(): { readonly connections: number; readonly bodyBytes: number };
 }
 
@@ -354,6 +357,13 @@ export class Metrics {
       'Age of the oldest generation under way; 0 when there is none.',
       () => source.oldestRequestMs() / 1000,
     );
+    this.#register({
+      name: `${PREFIX}spans_total`,
+      help: 'Spans of traces, by what became of them: exported, failed (the receiver did not take them), dropped (too many were waiting). Only with tracing.endpoint.',
+      type: 'counter',
+      samples: () =>
+        Object.entries(source.spans() ?? {}).map(([outcome, value]) => ({ labels: { outcome }, value })),
+    });
     ofAll('connections', 'Open connections.', () => source.edge().connections);
     ofAll(
       'body_bytes_in_flight',

@@ -10,6 +10,7 @@ import type {
   StreamEncoder,
 } from '../../protocols/protocol.ts';
 import { type ChoicesSink, type Pausable, startChoices } from '../../serving/choices.ts';
+import { noteGeneration } from '../asked-of-model.ts';
 import type { RequestContext } from '../context.ts';
 import {
   type ModelCall,
@@ -40,12 +41,13 @@ export function handleGeneration({
   return runModelRequest({ context, options, fieldNames, hints: parsed, onFailure }, (call) => {
     const { trace } = call;
     if (parsed.dropped !== undefined) trace.droppedFields = [...parsed.dropped];
+    const noting = noteGeneration(trace, parsed, options.settings);
     const answer: AnswerContext = {
       trace,
       createdAt: clock.wallNow(),
       timings: () => timingsOf(trace, trace.endedAt ?? clock.now()),
     };
-    const delivery = { context, options, parsed, call, answer };
+    const delivery = { context, options, parsed, call, answer, noting };
     if (parsed.delivery === 'whole') return deliverWhole(delivery);
     streamed = new StreamedAnswer(delivery);
     return streamed.run();
@@ -58,16 +60,19 @@ interface Delivery {
   readonly parsed: ParsedGeneration;
   readonly call: ModelCall;
   readonly answer: AnswerContext;
+  /** The sink that the answers go to, which may also keep them for the spans. */
+  readonly noting: (sink: ChoicesSink) => ChoicesSink;
 }
 
 /** Starts a generation for each choice that the request asks for. */
 function startGenerations(
-  { options, parsed, call }: Delivery,
-  sink: ChoicesSink,
+  { options, parsed, call, noting }: Delivery,
+  delivered: ChoicesSink,
   onQueuePosition?: (position: QueuePosition) => void,
 ): Pausable {
   const { requests, delivery, promptTokensFirst = false } = parsed;
   const { trace, cancellation, client, priority, deadlineAt, along } = call;
+  const sink = noting(delivered);
   const choices = requests.length;
   // All of them hold one body.
   const heldBytes = Math.ceil((call.heldBytes ?? 0) / Math.max(1, choices));

@@ -2,6 +2,7 @@
 import { timingsOf } from '../../core/request-trace.ts';
 import { PROTOCOLS } from '../../protocols/catalog.ts';
 import type { EmbeddingRoute, Protocol, Route } from '../../protocols/protocol.ts';
+import { noteEmbedding } from '../asked-of-model.ts';
 import type { EdgeRoute, RequestContext } from '../context.ts';
 import { type ModelRequestOptions, newModelRequestId, runModelRequest } from '../model-request.ts';
 import type { EdgeSettings } from '../settings.ts';
@@ -101,6 +102,7 @@ async function handleEmbedding({
   const answer = await runModelRequest({ context, options, fieldNames, hints: parsed }, async (call) => {
     const { trace } = call;
     if (parsed.dropped !== undefined) trace.droppedFields = [...parsed.dropped];
+    noteEmbedding(trace, parsed.request, options.settings);
     const asksModel = parsed.request.inputs.length > 0;
     const embeddings = asksModel ? await serving.embed({ request: parsed.request, ...call }) : NO_VECTORS;
     trace.endedAt = clock.now();

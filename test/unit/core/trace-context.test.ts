@@ -102,11 +102,15 @@ describe('a tracestate', () => {
   });
 });
 
+/** For a trace's id and a span's. */
+function digitsOf(traceId: string, spanId: string): (digits: number) => string {
+  return (digits) => (digits === traceId.length ? traceId : spanId);
+}
+
 describe('the trace of a request', () => {
   const options = (changes: Partial<TraceOptions> = {}): TraceOptions => ({
     ratio: 1,
-    newTraceId: () => 'abcdefabcdefabcdefabcdefabcdef01',
-    newSpanId: () => '00000001fffffffe',
+    randomDigits: digitsOf('abcdefabcdefabcdefabcdefabcdef01', '00000001fffffffe'),
     ...changes,
   });
 
@@ -140,7 +144,10 @@ describe('the trace of a request', () => {
       '0000000100000000',
       '0000000100000001',
     ]);
-    const zero = joinTrace(undefined, options({ newSpanId: () => '00000000ffffffff' }));
+    const zero = joinTrace(
+      undefined,
+      options({ randomDigits: digitsOf('a'.repeat(32), '00000000ffffffff') }),
+    );
     expect(zero.newSpanId()).toBe('0000000000000001');
   });
 
@@ -153,7 +160,10 @@ describe('the trace of a request', () => {
     const sampled = (ratio: number) =>
       ids.filter(
         (id) =>
-          joinTrace(undefined, options({ ratio, newTraceId: () => `${'a'.repeat(18)}${id}0` })).isSampled,
+          joinTrace(
+            undefined,
+            options({ ratio, randomDigits: digitsOf(`${'a'.repeat(18)}${id}0`, '1'.repeat(16)) }),
+          ).isSampled,
       );
     expect(sampled(0)).toHaveLength(0);
     expect(sampled(0.25).length).toBeCloseTo(250, -1);

@@ -24,6 +24,7 @@ const source: GaugeSource = {
       kvCacheUsed: 0.25,
     },
   ],
+  spans: () => undefined,
   oldestRequestMs: () => 1500,
   edge: () => ({ connections: 7, bodyBytes: 300 }),
 };
