@@ -29,7 +29,7 @@ function example() {
     }),
   );
   const layout = layoutOf(
-    bars.queueLanes,
+    1,
     [
       { name: 'one', lanes: 2 },
       { name: 'two', lanes: 2 },
