@@ -37,7 +37,8 @@ export class LiveFeed {
   readonly gaps: Gap[] = [];
   /** Snapshots that did not come because this page, or its connection, was too slow. */
   missed = 0;
-  #sequence = 0;
+  /** Of the snapshot before, in the same stream. */
+  #sequence: number | undefined;
   #users = 0;
   #stop: AbortController | undefined;
 
@@ -101,7 +102,7 @@ export class LiveFeed {
   }
 
   #interrupted(): void {
-    this.#sequence = 0;
+    this.#sequence = undefined;
     this.bars.interrupted();
     this.series.interrupted();
     const last = this.snapshot.get();
@@ -128,7 +129,7 @@ export class LiveFeed {
   }
 
   #apply(snapshot: LiveSnapshot): void {
-    if (this.#sequence > 0) this.missed += Math.max(0, snapshot.sequence - this.#sequence - 1);
+    if (this.#sequence !== undefined) this.missed += Math.max(0, snapshot.sequence - this.#sequence - 1);
     this.#sequence = snapshot.sequence;
     this.clock.heard(snapshot.at_ms, performance.now());
     const gap = this.gaps.at(-1);
