@@ -150,7 +150,7 @@ describe('the connection', () => {
   test('asks for a key; an ordinary one sees its own requests, which the page explains', async (context) => {
     const server = await start('--auth.api-keys', '["a-key-of-a-person","another-key-here"]');
     const page = await openLive(context, server, { expects: [/401/] });
-    await page.getByLabel('Key').fill('a-key-of-a-person');
+    await page.getByRole('textbox', { name: 'Key' }).fill('a-key-of-a-person');
     await page.getByRole('button', { name: 'Use key' }).click();
     await isLive(page);
     await poll(() => page.locator('.live').innerText()).toContain('Your key sees its own requests');

@@ -1,6 +1,6 @@
 /** The Live view in a browser, as tests read it. */
 import type { Page } from 'playwright-core';
-import { expect, type TestContext } from 'vitest';
+import { expect, onTestFinished, type TestContext } from 'vitest';
 import { openPage, type PageOptions } from './browser.ts';
 import { openAnswer } from './http-client.ts';
 import { scripted } from './scripted-server.ts';
@@ -50,6 +50,8 @@ export async function hold(server: { readonly url: string }, id: string) {
     body: { prompt: scripted({ text: 'one two three', fail: 'hang-mid-stream', fail_after_tokens: 2 }) },
     headers: { 'x-request-id': id },
   });
+  // Before its server is ended, which would wait for it.
+  onTestFinished(() => held.leave());
   await held.until((text) => text.includes('two'));
   return held;
 }

@@ -123,7 +123,7 @@ function ConnectionState({ paused }: { readonly paused: boolean }) {
   if (state.kind === 'lost') return <Lost state={state} />;
   const words = paused ? 'Paused' : WORDS[state.kind];
   return (
-    <p class={`live-state ${paused ? 'paused' : state.kind}`} role="status">
+    <p class={`live-state is-${paused ? 'paused' : state.kind}`} role="status">
       <i aria-hidden="true" /> {words}
       {version !== undefined && <small> version {version}</small>}
     </p>
@@ -139,7 +139,7 @@ const WORDS = {
 function Lost({ state }: { readonly state: Extract<FeedState, { kind: 'lost' }> }) {
   const { failure, retryAt } = state;
   return (
-    <p class="live-state lost" role="status">
+    <p class="live-state is-lost" role="status">
       <i aria-hidden="true" />
       {failure.status === 0 ? 'Connection lost.' : failure.message}
       {retryAt === undefined ? ' ' : ' Trying again … '}
