@@ -146,8 +146,8 @@ export function receiptText({ model, target, usage, timings = {}, finishReason }
     queue === undefined ? undefined : `queue ${milliseconds(queue)}`,
     first === undefined ? undefined : `first token ${milliseconds(first)}`,
     speed === undefined ? undefined : `${speed.toFixed(1)} tokens/s`,
-    usage && `${usage.promptTokens} prompt tokens (${usage.cachedTokens} cached)`,
-    usage && `${usage.completionTokens} tokens`,
+    usage && `${counted(usage.promptTokens, 'prompt token')} (${usage.cachedTokens} cached)`,
+    usage && counted(usage.completionTokens, 'token'),
     target === undefined ? undefined : `target ${target}`,
     model,
     total === undefined ? undefined : `${milliseconds(total)} in all`,
@@ -166,6 +166,9 @@ export function failureText(error: unknown): string {
   if (!(error instanceof RemoteError)) return error instanceof Error ? error.message : String(error);
   const { retryAfterSeconds, message } = error;
   if (retryAfterSeconds === undefined) return message;
-  const seconds = retryAfterSeconds === 1 ? '1 second' : `${retryAfterSeconds} seconds`;
-  return `${message} Try again in ${seconds}.`;
+  return `${message} Try again in ${counted(retryAfterSeconds, 'second')}.`;
+}
+
+function counted(count: number, noun: string): string {
+  return count === 1 ? `1 ${noun}` : `${count} ${noun}s`;
 }

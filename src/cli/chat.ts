@@ -93,7 +93,7 @@ class Dialogue {
   async run(): Promise<number> {
     for (;;) {
       const text = await this.#entry.next();
-      if (text === undefined) return this.#hasFailed ? EXIT_FAILURE : 0;
+      if (text === undefined) return 0;
       const action = this.#session.enter(text);
       if (action.kind === 'leave') return 0;
       await this.#perform(action).catch((error: unknown) => this.#complain(failureText(error)));

@@ -29,7 +29,7 @@ export const HELP: HelpConfiguration = {
     const own: Help = Object.create(helper) as Help;
     own.helpWidth = Math.min(MAX_WIDTH, helper.helpWidth ?? MAX_WIDTH);
     // Not listed, but known: a flag that is misspelt still gets its suggestion.
-    own.visibleOptions = (of) => helper.visibleOptions(of).filter((option) => !UNLISTED.has(option));
+    own.visibleOptions = (of) => helper.visibleOptions(of).filter(isListed);
     // The program’s own are in its last line.
     if (command.parent === null) own.visibleOptions = () => [];
     return Help.prototype.formatHelp.call(own, inGroupOrder(command), own);
@@ -45,6 +45,10 @@ export const HELP: HelpConfiguration = {
 };
 
 const UNLISTED = new WeakSet<Option>();
+
+export function isListed(option: Option): boolean {
+  return !UNLISTED.has(option);
+}
 
 /** The options that a command has so far are not shown in its help. */
 export function unlist(options: readonly Option[]): void {

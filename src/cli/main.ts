@@ -12,6 +12,7 @@ import { addCompletionCommand } from './completion.ts';
 import { COMMAND_GROUPS, HELP } from './help.ts';
 import { addModelCommands } from './models.ts';
 import { checkConfig } from './read-config.ts';
+import { type CommandDescription, describeCommands } from './reference.ts';
 import { reload } from './reload.ts';
 import { addRunCommand } from './run.ts';
 import { readVersion, serve } from './serve.ts';
@@ -85,6 +86,11 @@ export function buildProgram(exit: (code: number) => void): Command {
   addModelCommands(program, frame);
   addCompletionCommand(program, frame);
   return program;
+}
+
+/** For the page of the reference. */
+export function commandReference(): readonly CommandDescription[] {
+  return describeCommands(buildProgram(() => {}));
 }
 
 function explain(error: unknown): number {

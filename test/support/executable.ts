@@ -58,12 +58,13 @@ export async function startExecutable(options: ServerOptions): Promise<Executabl
   };
 }
 
-export type Command = Pick<Executable, 'logged' | 'signal' | 'stopReading' | 'ended'>;
+export type Command = Pick<Executable, 'pid' | 'logged' | 'signal' | 'stopReading' | 'ended'>;
 
 /** Starts a command that something is to happen to before it ends. */
-export function startCommand(args: readonly string[], options: ServerOptions): Command {
+export function startCommand(args: readonly string[], options: CommandOptions): Command {
   const run = new Run(args, options);
   return {
+    pid: run.pid,
     logged: (fits) => run.logged(fits),
     signal: (signal) => run.signal(signal),
     stopReading: () => run.stopReading(),
@@ -71,8 +72,13 @@ export function startCommand(args: readonly string[], options: ServerOptions): C
   };
 }
 
+/** What a command reads from its standard input, which ends with it; without it there is none. */
+export interface CommandOptions extends ServerOptions {
+  readonly input?: string;
+}
+
 /** Runs a command that is expected to end by itself. */
-export function runExecutable(args: readonly string[], options: ServerOptions): Promise<Ended> {
+export function runExecutable(args: readonly string[], options: CommandOptions): Promise<Ended> {
   return new Run(args, options).ended;
 }
 
@@ -85,13 +91,14 @@ class Run {
   #stderr = '';
   #unread = '';
 
-  constructor(args: readonly string[], { configFile, environment, endsWith }: ServerOptions) {
+  constructor(args: readonly string[], { configFile, environment, endsWith, input }: CommandOptions) {
     if (configFile !== undefined) writeFileSync(join(this.#folder, 'llm-serve.yaml'), configFile);
     this.#child = spawn(process.execPath, [EXECUTABLE, ...args], {
       cwd: this.#folder,
       env: { ...cleanEnvironment(this.#folder), ...environment },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     });
+    this.#child.stdin?.end(input);
     this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => this.#read(text));
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#stderr += text;

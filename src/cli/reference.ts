@@ -1,0 +1,48 @@
+/** The commands as docs/reference/command-line.md lists them. Pure. */
+import type { Command } from 'commander';
+import { isListed } from './help.ts';
+
+export interface CommandDescription {
+  /** `chat`, `models list` */
+  readonly name: string;
+  readonly aliases: readonly string[];
+  readonly group: string;
+  readonly description: string;
+  /** Of its arguments and options that its help lists: how it is written → what it is. */
+  readonly entries: readonly (readonly [written: string, meaning: string])[];
+  /** It takes the flags of the configuration. */
+  readonly takesSettings: boolean;
+}
+
+export function describeCommands(program: Command): readonly CommandDescription[] {
+  const { visibleCommands } = program.createHelp();
+  const describe = (command: Command, path: readonly string[], group: string): CommandDescription[] => {
+    const name = [...path, command.name()];
+    const below = visibleCommands(command).flatMap((each) => describe(each, name, group));
+    return below.length > 0 ? below : [describeOne(command, name, group)];
+  };
+  return visibleCommands(program).flatMap((command) => describe(command, [], command.helpGroup()));
+}
+
+function describeOne(command: Command, path: readonly string[], group: string): CommandDescription {
+  const words = command.registeredArguments.map((argument) => {
+    const name = argument.variadic ? `${argument.name()}...` : argument.name();
+    return [argument.required ? `<${name}>` : `[${name}]`, argument.description] as const;
+  });
+  const options = command.options
+    .filter((option) => !option.hidden && isListed(option) && !isSetting(option.long))
+    .map((option) => [option.flags, option.description] as const);
+  return {
+    name: path.join(' '),
+    aliases: command.aliases(),
+    group: group.replace(/:$/, ''),
+    description: command.description(),
+    entries: [...words, ...options],
+    takesSettings: command.options.some(({ long }) => isSetting(long)),
+  };
+}
+
+/** `--scheduler.mode`: the reference of the configuration has it. */
+function isSetting(long: string | undefined): boolean {
+  return long?.includes('.') === true;
+}

@@ -1,0 +1,199 @@
+/** `llm-serve chat` at a terminal of its own, and from a pipe, with a real server. */
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { runExecutable } from '../support/executable.ts';
+import {
+  hasTerminals,
+  KEYS,
+  NO_TERMINALS,
+  onTerminal,
+  type PseudoTerminal,
+} from '../support/pseudo-terminal.ts';
+import { scripted, scriptedFlags } from '../support/scripted-server.ts';
+import { endingAfterAll, startServer } from '../support/server.ts';
+
+const endsWith = endingAfterAll();
+const server = startServer({
+  flags: [...scriptedFlags({ id: 'demo' }, { id: 'other' }, { id: 'limited' }), '--retry.attempts', '1'],
+  endsWith,
+});
+const environment = async () => ({ LLM_SERVE_SERVER: (await server).url });
+/** On one line and in ASCII, as it is typed. */
+const script = (values: Readonly<Record<string, unknown>>) =>
+  JSON.stringify({ script: values }).replace(
+    /[^ -~]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+
+/** Types the question, and waits until it has been entered: what is shown then is the answer. */
+async function ask(chat: PseudoTerminal, values: Readonly<Record<string, unknown>>): Promise<void> {
+  chat.type(script(values));
+  chat.type(KEYS.enter);
+  await chat.shows('}}\r');
+}
+
+describe('at a terminal', () => {
+  test('one asks, changes the model, sees the receipt, and leaves with Ctrl-D', async (context) => {
+    if (!hasTerminals) context.skip(NO_TERMINALS);
+    const chat = onTerminal(['chat', 'demo'], { environment: await environment() });
+    await chat.shows('demo at http://127.0.0.1');
+    await ask(chat, { text: 'Paris.' });
+    await chat.shows('Paris.\r\n');
+    chat.type(`/stats${KEYS.enter}`);
+    expect(await chat.shows(' in all')).toMatch(
+      /queue \d+ ms, first token \d+ ms,.* 1 prompt token \(0 cached\), 1 token, target demo\/scripted\/0, demo, \d+ ms in all/,
+    );
+    chat.type(`/model othr${KEYS.enter}`);
+    await chat.shows('Did you mean other?');
+    chat.type(`/model other${KEYS.enter}`);
+    await chat.shows('other answers from now on.');
+    chat.type(`/model${KEYS.enter}`);
+    expect(await chat.shows('* other')).toContain('  demo');
+    chat.type(KEYS.ctrlD);
+    expect(await chat.exitCode).toBe(0);
+  });
+
+  test('Ctrl-C stops the answer on the server and keeps the conversation; twice leaves', async (context) => {
+    if (!hasTerminals) context.skip(NO_TERMINALS);
+    const { url, logged } = await server;
+    const chat = onTerminal(['chat'], { environment: { LLM_SERVE_SERVER: url } });
+    await chat.shows('> ');
+    await ask(chat, { text: 'stop it and wait', token_delay_ms: 60_000 });
+    await chat.shows('stop');
+    chat.type(KEYS.ctrlC);
+    await chat.shows('(stopped)');
+    await logged(({ path, status }) => path === '/v1/chat/completions' && status === 499);
+    chat.type(`/save kept.json${KEYS.enter}`);
+    await chat.shows('Saved in kept.json.');
+    const kept = join(chat.folder, 'kept.json');
+    expect(JSON.parse(readFileSync(kept, 'utf8')).messages).toMatchObject([
+      { role: 'user' },
+      { role: 'assistant', content: 'stop' },
+    ]);
+    expect(statSync(kept).mode & 0o777).toBe(0o600);
+    chat.type(KEYS.ctrlC);
+    await chat.shows('Ctrl-C again');
+    chat.type(KEYS.ctrlC);
+    expect(await chat.exitCode).toBe(0);
+  });
+
+  test('an answer does not steer the terminal', async (context) => {
+    if (!hasTerminals) context.skip(NO_TERMINALS);
+    const chat = onTerminal(['chat'], { environment: { ...(await environment()), NO_COLOR: '1' } });
+    await chat.shows('> ');
+    const evil = '\u001b]0;pwned\u0007\u001b[2J\u009b31m';
+    await ask(chat, { text: `before ${evil} after`, reasoning: evil });
+    const shown = await chat.shows(' after');
+    expect(shown.match(/\\u001b\]0;pwned\\u0007\\u001b\[2J\\u009b31m/g)).toHaveLength(2);
+    expect(shown.replace(/[\r\n]/g, '')).not.toMatch(/\p{Cc}/u);
+  });
+
+  test('an answer that fails can be asked for again, and says why', async (context) => {
+    if (!hasTerminals) context.skip(NO_TERMINALS);
+    const chat = onTerminal(['chat'], { environment: await environment() });
+    await chat.shows('> ');
+    await ask(chat, { text: 'a b c d', fail: 'mid-stream', fail_after_tokens: 2 });
+    await chat.shows('The scripted backend failed, as its script says. /retry asks again.');
+    chat.type(`/retry${KEYS.enter}`);
+    expect(await chat.shows('/retry asks again.')).toContain('a b');
+    chat.type(`/model limited${KEYS.enter}`);
+    await chat.shows('from now on.');
+    await ask(chat, { fail: 'rate-limited' });
+    await chat.shows('Try again in 7 seconds. /retry asks again.');
+  });
+
+  test('pasted lines are one question, and so are those of a fence', async (context) => {
+    if (!hasTerminals) context.skip(NO_TERMINALS);
+    const chat = onTerminal(['chat'], { environment: await environment() });
+    await chat.shows('> ');
+    chat.type(`\u001b[200~one\ntwo\u001b[201~${KEYS.enter}`);
+    await chat.shows('one two one two');
+    chat.type(`"""three${KEYS.enter}four"""${KEYS.enter}`);
+    await chat.shows('three four three four');
+    chat.type(`/save kept.json${KEYS.enter}`);
+    await chat.shows('Saved in');
+    const { messages } = JSON.parse(readFileSync(join(chat.folder, 'kept.json'), 'utf8'));
+    expect(messages).toMatchObject([
+      { content: 'one\ntwo' },
+      { role: 'assistant' },
+      { content: 'three\nfour' },
+      { role: 'assistant' },
+    ]);
+  });
+
+  test('the arrow keys find what was entered in earlier chats, unless that is switched off', async (context) => {
+    if (!hasTerminals) context.skip(NO_TERMINALS);
+    const first = onTerminal(['chat'], { environment: await environment() });
+    await first.shows('> ');
+    first.type(`/system Be brief.${KEYS.enter}`);
+    await first.shows('is set.');
+    first.type(` /system secret${KEYS.enter}`);
+    await first.shows('is set.');
+    first.type(KEYS.ctrlD);
+    await first.exitCode;
+    const path = join(first.folder, '.local', 'state', 'llm-serve', 'chat-history');
+    expect(readFileSync(path, 'utf8')).toBe('/system Be brief.\n');
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+
+    const second = onTerminal(['chat'], { environment: await environment(), folder: first.folder });
+    await second.shows('> ');
+    second.type(`${KEYS.up}${KEYS.enter}`);
+    await second.shows('is set.');
+
+    const third = onTerminal(['chat', '--no-history'], {
+      environment: await environment(),
+      folder: first.folder,
+    });
+    await third.shows('> ');
+    third.type(`/set seed 1${KEYS.enter}`);
+    await third.shows('seed 1');
+    expect(readFileSync(path, 'utf8')).not.toContain('seed');
+  });
+
+  test('run without a prompt is a chat', async (context) => {
+    if (!hasTerminals) context.skip(NO_TERMINALS);
+    const chat = onTerminal(['run', 'demo'], { environment: await environment() });
+    await chat.shows('demo at http://127.0.0.1');
+    chat.type(`/bye${KEYS.enter}`);
+    expect(await chat.exitCode).toBe(0);
+  });
+
+  test('Ctrl-C ends run with 130, and its answer on the server', async (context) => {
+    if (!hasTerminals) context.skip(NO_TERMINALS);
+    const { url, logged, logs } = await server;
+    const before = logs().length;
+    const prompt = script({ text: 'wait for it', token_delay_ms: 60_000 });
+    const run = onTerminal(['run', prompt, '-m', 'demo'], { environment: { LLM_SERVE_SERVER: url } });
+    await run.shows('wait');
+    run.type(KEYS.ctrlC);
+    expect(await run.exitCode).toBe(130);
+    await logged((line) => line.status === 499 && logs().indexOf(line) >= before);
+  });
+});
+
+describe('from a pipe', () => {
+  const piped = async (input: string, args: readonly string[] = []) =>
+    runExecutable(['chat', ...args], { environment: await environment(), input, endsWith: onTestFinished });
+
+  test('each line is a question, and only answers are printed, without colours', async () => {
+    const { exitCode, stdout, stderr } = await piped(
+      `${script({ text: 'one', reasoning: 'hm' })}\n/set seed 1\n"""${scripted({ text: 'two' })}\n"""\n`,
+    );
+    expect({ exitCode, stdout, stderr }).toEqual({ exitCode: 0, stdout: 'one\ntwo\n', stderr: 'seed 1\n' });
+  });
+
+  test('the first failure ends it with 1', async () => {
+    const { exitCode, stdout, stderr } = await piped(`${script({ fail: 'error' })}\nnever asked\n`);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
+    expect(stderr).toBe('llm-serve: The scripted backend failed, as its script says.\n');
+  });
+
+  test('a model that is not served is wrong usage, with what was probably meant', async () => {
+    const { exitCode, stderr } = await piped('hello\n', ['demmo']);
+    expect(exitCode).toBe(2);
+    expect(stderr).toBe(
+      'llm-serve: The server has no model "demmo". Did you mean demo? Its models: demo, other, limited.\n',
+    );
+  });
+});
