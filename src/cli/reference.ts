@@ -15,13 +15,18 @@ export interface CommandDescription {
 }
 
 export function describeCommands(program: Command): readonly CommandDescription[] {
-  const { visibleCommands } = program.createHelp();
+  const helper = program.createHelp();
+  // Commander adds a `help` to commands that have others below them.
+  const below = (command: Command) =>
+    helper.visibleCommands(command).filter((each) => each.name() !== 'help');
   const describe = (command: Command, path: readonly string[], group: string): CommandDescription[] => {
     const name = [...path, command.name()];
-    const below = visibleCommands(command).flatMap((each) => describe(each, name, group));
-    return below.length > 0 ? below : [describeOne(command, name, group)];
+    const inner = below(command).flatMap((each) => describe(each, name, group));
+    // Some do nothing but hold others.
+    const isOne = inner.length === 0 || command.registeredArguments.length > 0;
+    return isOne ? [describeOne(command, name, group), ...inner] : inner;
   };
-  return visibleCommands(program).flatMap((command) => describe(command, [], command.helpGroup()));
+  return below(program).flatMap((command) => describe(command, [], command.helpGroup()));
 }
 
 function describeOne(command: Command, path: readonly string[], group: string): CommandDescription {
