@@ -35,6 +35,8 @@ export class LiveFeed {
   /** The newest first. */
   readonly ended = createStore<readonly LiveReceipt[]>([]);
   readonly gaps: Gap[] = [];
+  /** When the first snapshot was made, by the server's clock. */
+  since: number | undefined;
   /** Snapshots that did not come because this page, or its connection, was too slow. */
   missed = 0;
   /** Of the snapshot before, in the same stream. */
@@ -131,6 +133,7 @@ export class LiveFeed {
   #apply(snapshot: LiveSnapshot): void {
     if (this.#sequence !== undefined) this.missed += Math.max(0, snapshot.sequence - this.#sequence - 1);
     this.#sequence = snapshot.sequence;
+    this.since ??= snapshot.at_ms;
     this.clock.heard(snapshot.at_ms, performance.now());
     const gap = this.gaps.at(-1);
     if (gap?.to === null) gap.to = Math.max(gap.from, snapshot.at_ms);

@@ -5,7 +5,7 @@ import { theme } from '../state/theme.ts';
 import type { Bar } from './bars.ts';
 import { feed } from './feed.ts';
 import { type Head, LanePainter, type Scene } from './lane-painter.ts';
-import { barAt, type Direction, lanesIn, layoutOf, nextBar } from './layout.ts';
+import { barAt, busyAt, type Direction, lanesIn, layoutOf, nextBar } from './layout.ts';
 import { paletteAt } from './palette.ts';
 import { edgeNow, pause, range, selectBar, selection } from './view-state.ts';
 import { duration, number, plural, stateInWords, troubleOf } from './words.ts';
@@ -131,7 +131,7 @@ class Picture {
       bars: feed.bars.all,
       layout: layoutOf(lanes.get(null) ?? 0, targetsOf(snapshot, lanes), this.#maxRoom),
       axis,
-      heads: headsOf(snapshot),
+      heads: headsOf(snapshot, isBack(edge) ? busyAt(feed.bars.all, edge) : undefined),
       gaps: feed.gaps,
       selected: chosen !== undefined && 'bar' in chosen ? chosen.bar : undefined,
       pointed: this.pointed,
@@ -193,8 +193,21 @@ function targetsOf({ targets }: LiveSnapshot, lanes: ReadonlyMap<string | null, 
   return targets.map(({ name, slots }) => ({ name, lanes: Math.max(slots, lanes.get(name) ?? 0) }));
 }
 
-function headsOf(snapshot: LiveSnapshot): ReadonlyMap<string, Head> {
-  const waiting = snapshot.models.reduce((sum, model) => sum + model.waiting, 0);
+/** The person looks at a time before the one of the snapshot. */
+function isBack(edge: number): boolean {
+  const paused = pause.get();
+  return paused !== undefined && edge < paused.stoppedAt;
+}
+
+/** `busy`: what waited and ran then; the snapshot's otherwise. */
+function headsOf(
+  snapshot: LiveSnapshot,
+  busy: ReadonlyMap<string | null, number> | undefined,
+): ReadonlyMap<string, Head> {
+  const waiting =
+    busy === undefined
+      ? snapshot.models.reduce((sum, model) => sum + model.waiting, 0)
+      : (busy.get(null) ?? 0);
   const queue = {
     title: 'Queue',
     note: waiting === 0 ? 'empty' : `${number(waiting)} waiting`,
@@ -204,12 +217,13 @@ function headsOf(snapshot: LiveSnapshot): ReadonlyMap<string, Head> {
   return new Map<string, Head>([
     ['', queue],
     ...snapshot.targets.map((target): [string, Head] => {
-      const trouble = troubleOf(target);
+      const trouble = busy === undefined ? troubleOf(target) : [];
+      const used = busy === undefined ? target.slots_used : (busy.get(target.name) ?? 0);
       return [
         target.name,
         {
           title: target.name,
-          note: [`${target.slots_used} of ${plural(target.slots, 'slot')}`, ...trouble].join(' · '),
+          note: [`${used} of ${plural(target.slots, 'slot')}`, ...trouble].join(' · '),
           alarming: trouble.length > 0,
           slots: target.slots,
         },

@@ -215,7 +215,8 @@ export class LanePainter {
   }
 
   #label(bar: Bar, over: boolean, from: number, to: number, y: number, thickness: number): void {
-    if (thickness < 13 || bar.tokens === 0) return;
+    // Of a time that is past, the tokens until then are not known.
+    if (thickness < 13 || bar.tokens === 0 || (!over && bar.endedAt !== null)) return;
     const on = this.#on;
     on.font = SMALL_FONT;
     const text = `${bar.tokens} tokens`;

@@ -90,6 +90,20 @@ export function lanesIn(
   return counts;
 }
 
+/** How many waited, under null, and how many ran at each target. */
+export function busyAt(bars: Iterable<Bar>, time: number): ReadonlyMap<string | null, number> {
+  const counts = new Map<string | null, number>();
+  const count = (group: string | null, from: number, to: number | null) => {
+    if (from <= time && time < (to ?? Number.POSITIVE_INFINITY))
+      counts.set(group, (counts.get(group) ?? 0) + 1);
+  };
+  for (const { target, queueLane, enqueuedAt, startedAt, endedAt } of bars) {
+    if (queueLane !== null) count(null, enqueuedAt, startedAt ?? endedAt);
+    if (target !== null && startedAt !== null) count(target, startedAt, endedAt);
+  }
+  return counts;
+}
+
 function clamp(value: number, { least, most }: { readonly least: number; readonly most: number }): number {
   return Math.min(most, Math.max(least, value));
 }

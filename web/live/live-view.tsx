@@ -10,8 +10,17 @@ import { Legend } from './legend.tsx';
 import { Numbers } from './numbers.tsx';
 import { ReceiptPanel } from './receipt.tsx';
 import { EndedTable, QueueTable, TargetsTable } from './tables.tsx';
-import { pause, RANGES, range, selection, togglePause } from './view-state.ts';
-import { summary } from './words.ts';
+import {
+  lookBack,
+  mostBack,
+  type Pause,
+  pause,
+  RANGES,
+  range,
+  selection,
+  togglePause,
+} from './view-state.ts';
+import { duration, summary } from './words.ts';
 
 /** Figures and tables follow more slowly than the lanes: text that changes four times a second cannot be read. */
 const TEXT_MS = 500;
@@ -28,7 +37,7 @@ export function LiveView() {
   return (
     <div class="live">
       <h1 class="visually-hidden">Live</h1>
-      <Toolbar paused={paused !== undefined} />
+      <Toolbar paused={paused} />
       {snapshot === undefined ? (
         <p class="notice">Waiting for the first snapshot …</p>
       ) : (
@@ -84,12 +93,13 @@ function useThrottled(): LiveSnapshot | undefined {
   return snapshot;
 }
 
-function Toolbar({ paused }: { readonly paused: boolean }) {
+function Toolbar({ paused }: { readonly paused: Pause | undefined }) {
   const chosen = useStore(range);
   const hasData = useStore(feed.snapshot, (snapshot) => snapshot !== undefined);
   return (
     <div class="live-toolbar">
-      <ConnectionState paused={paused} />
+      <ConnectionState paused={paused !== undefined} />
+      {paused !== undefined && <LookBack paused={paused} />}
       <fieldset class="live-ranges">
         <legend class="visually-hidden">Time range</legend>
         {RANGES.map(({ ms, label }) => (
@@ -107,13 +117,32 @@ function Toolbar({ paused }: { readonly paused: boolean }) {
       <button
         type="button"
         class="button small"
-        aria-pressed={paused}
+        aria-pressed={paused !== undefined}
         disabled={!hasData}
         onClick={togglePause}
       >
-        {paused ? 'Go on' : 'Pause'}
+        {paused === undefined ? 'Pause' : 'Go on'}
       </button>
     </div>
+  );
+}
+
+/** Moves the lanes through what is kept; figures and tables stay those of where it stopped. */
+function LookBack({ paused }: { readonly paused: Pause }) {
+  const back = paused.stoppedAt - paused.edge;
+  const most = mostBack(paused);
+  return (
+    <label class="live-back">
+      Lanes {back === 0 ? 'up to here' : `${duration(back)} earlier`}
+      <input
+        type="range"
+        min={-most}
+        max={0}
+        step={50}
+        value={-back}
+        onInput={(event) => lookBack(-Number(event.currentTarget.value))}
+      />
+    </label>
   );
 }
 

@@ -1,7 +1,7 @@
 /** What the person has chosen in the Live view. */
 import type { LiveReceipt, LiveSnapshot } from '../../src/core/live-snapshot.ts';
 import { createStore } from '../state/store.ts';
-import type { Bar } from './bars.ts';
+import { type Bar, KEPT_MS } from './bars.ts';
 import { feed } from './feed.ts';
 
 export const RANGES = [
@@ -16,6 +16,8 @@ export const range = createStore<number>(RANGES[0].ms);
 export interface Pause {
   /** By the server's clock: the right side of the lanes. */
   readonly edge: number;
+  /** Where it stopped: the latest that the right side may be. */
+  readonly stoppedAt: number;
   readonly snapshot: LiveSnapshot;
   readonly ended: readonly LiveReceipt[];
 }
@@ -29,9 +31,19 @@ export function togglePause(): void {
     feed.bars.heldFrom = null;
   } else if (snapshot !== undefined) {
     const edge = edgeNow();
-    pause.set({ edge, snapshot, ended: feed.ended.get() });
-    feed.bars.heldFrom = edge - range.get();
+    pause.set({ edge, stoppedAt: edge, snapshot, ended: feed.ended.get() });
+    feed.bars.heldFrom = edge - KEPT_MS;
   }
+}
+
+/** Milliseconds before the place where the picture stopped. */
+export function lookBack(ms: number): void {
+  pause.update((paused) => paused && { ...paused, edge: paused.stoppedAt - ms });
+}
+
+/** How far back that can be. */
+export function mostBack({ stoppedAt }: Pause): number {
+  return Math.max(0, Math.min(KEPT_MS, stoppedAt - (feed.since ?? stoppedAt)));
 }
 
 /** Behind the server's clock, so that what is drawn has been reported. */

@@ -1,7 +1,7 @@
 /** Where the Live view draws lanes, and what a pointer or the arrow keys find there. */
 import { describe, expect, it } from 'vitest';
 import { Bars } from '../../../../web/live/bars.ts';
-import { barAt, lanesIn, layoutOf, nextBar, ticksOf, xOf } from '../../../../web/live/layout.ts';
+import { barAt, busyAt, lanesIn, layoutOf, nextBar, ticksOf, xOf } from '../../../../web/live/layout.ts';
 import { attempt, receipt, running, snapshotAt, waiting } from '../../../support/live-snapshots.ts';
 
 const AXIS = { edge: 10_000, rangeMs: 10_000, width: 1_000 };
@@ -90,6 +90,16 @@ it('a group has the lanes that the axis shows, not those of long ago', () => {
   );
   bars.apply(snapshotAt(12_000));
   expect(lanesIn(bars.all, { ...AXIS, edge: 60_000 }).size).toBe(0);
+});
+
+it('what waited and ran at a time before is counted', () => {
+  const { bars } = example();
+  expect([...busyAt(bars.all, 2_000)]).toEqual([['one', 1]]);
+  expect([...busyAt(bars.all, 9_000)]).toEqual([
+    ['one', 2],
+    ['two', 1],
+    [null, 1],
+  ]);
 });
 
 describe('a pointer', () => {
