@@ -114,6 +114,7 @@ export function requestFields({
   const tries = attempts !== undefined && attempts.length > 1 ? attempts : undefined;
   return {
     requestId: trace.requestId,
+    traceId: trace.spanNotes && trace.traceContext?.traceId,
     method,
     path,
     status,

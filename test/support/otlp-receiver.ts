@@ -38,6 +38,7 @@ export async function startOtlpReceiver(endsWith: EndsWith): Promise<OtlpReceive
   const headers: IncomingHttpHeaders[] = [];
   const paths: string[] = [];
   const receiver = { status: 200 };
+  let unreadable: Error | undefined;
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -45,8 +46,14 @@ export async function startOtlpReceiver(endsWith: EndsWith): Promise<OtlpReceive
       const body = Buffer.concat(chunks);
       headers.push(request.headers);
       paths.push(request.url ?? '');
-      if (receiver.status === 200)
-        spans.push(...decodeExport(request.headers['content-encoding'] === 'gzip' ? gunzipSync(body) : body));
+      try {
+        if (receiver.status === 200)
+          spans.push(
+            ...decodeExport(request.headers['content-encoding'] === 'gzip' ? gunzipSync(body) : body),
+          );
+      } catch (thrown) {
+        unreadable = thrown as Error;
+      }
       response.writeHead(receiver.status, { 'content-type': 'application/x-protobuf' });
       response.end();
     });
@@ -64,6 +71,7 @@ export async function startOtlpReceiver(endsWith: EndsWith): Promise<OtlpReceive
     received: async (count: number) => {
       await vi.waitFor(
         () => {
+          if (unreadable !== undefined) throw unreadable;
           if (spans.length < count) throw new Error(`${spans.length} of ${count} spans have come`);
         },
         { timeout: RECEIVED_WITHIN_MS, interval: 20 },
@@ -146,14 +154,23 @@ const SPAN: Schema = {
 const SCOPE_SPANS: Schema = {
   1: {
     name: 'scope',
-    decode: message({ 1: { name: 'name', decode: text }, 2: { name: 'version', decode: text } }),
+    decode: message({
+      1: { name: 'name', decode: text },
+      2: { name: 'version', decode: text },
+      3: attributes,
+      4: { name: 'droppedAttributes', decode: integer },
+    }),
   },
   2: { name: 'spans', decode: message(SPAN), repeated: true },
+  3: { name: 'schemaUrl', decode: text },
 };
 
+const RESOURCE: Schema = { 1: attributes, 2: { name: 'droppedAttributes', decode: integer } };
+
 const RESOURCE_SPANS: Schema = {
-  1: { name: 'resource', decode: message({ 1: attributes }) },
+  1: { name: 'resource', decode: message(RESOURCE) },
   2: { name: 'scopeSpans', decode: message(SCOPE_SPANS), repeated: true },
+  3: { name: 'schemaUrl', decode: text },
 };
 
 const EXPORT: Schema = { 1: { name: 'resourceSpans', decode: message(RESOURCE_SPANS), repeated: true } };
