@@ -3,7 +3,10 @@
 import { createServer } from 'node:net';
 import { serveOrders } from '../worker.mjs';
 
-const TOKENS = ['The', ' capital', ' of', ' France', ' is', ' Paris', '.', ' It'];
+/** How often the eight tokens are in an answer. */
+const TIMES = Number(process.argv[2] ?? 1);
+const WORDS = ['The', ' capital', ' of', ' France', ' is', ' Paris', '.', ' It'];
+const TOKENS = Array.from({ length: TIMES }, () => WORDS).flat();
 const HEADER_END = Buffer.from('\r\n\r\n');
 const MODELS = '{"object":"list","data":[{"id":"bench","object":"model","owned_by":"bench"}]}';
 
@@ -35,7 +38,10 @@ function* events() {
   yield choice({ role: 'assistant', content: '' });
   for (const content of TOKENS) yield choice({ content });
   yield choice({}, 'length');
-  yield chunk({ choices: [], usage: { prompt_tokens: 37, completion_tokens: 8, total_tokens: 45 } });
+  yield chunk({
+    choices: [],
+    usage: { prompt_tokens: 37, completion_tokens: TOKENS.length, total_tokens: 37 + TOKENS.length },
+  });
   yield 'data: [DONE]\n\n';
 }
 
