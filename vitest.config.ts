@@ -40,6 +40,7 @@ const slow = [
     ...[
       'batching',
       'configuration',
+      'dashboards',
       'examples',
       'faults',
       'fuzz-routes',

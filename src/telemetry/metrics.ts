@@ -232,6 +232,9 @@ export class Metrics {
     if (trace.notResumed !== undefined) this.#resumptions.add(1, model, 'not_resumed');
     if (cancelPhase !== undefined) this.#ended.add(1, model, 'cancelled');
     else this.#ended.add(1, model, errorCode === undefined ? finishReason : 'failed');
+    const isWithin = meetsObjectives(trace, endedAt, this.#settings.objectives);
+    // The series of a model begins with its first request, also with one that does not count.
+    this.#withinObjectives.add(isWithin ? 1 : 0, model);
     const timings = timingsOf(trace, trace.endedAt ?? endedAt);
     if (trace.dispatchedAt !== undefined) {
       this.#queueTime.observe(timings.queueMs / 1000, model, target);
@@ -246,7 +249,6 @@ export class Metrics {
     this.#promptTokens.add(usage.promptTokens, model);
     this.#cachedTokens.add(usage.cachedTokens, model);
     this.#generationTokens.add(usage.completionTokens, model);
-    if (meetsObjectives(trace, endedAt, this.#settings.objectives)) this.#withinObjectives.add(1, model);
   }
 
   attemptEnded({ model, target, kind, after, outcome = 'completed' }: Attempt): void {
