@@ -22,6 +22,7 @@ const FULL = {
   conversations: { rounds: 5, layers: 2 },
   scheduler: { rounds: 5 },
   routing: { rounds: 7, operations: 50_000 },
+  receipts: { rounds: 7, operations: 200_000 },
   simulate: { rounds: 5, measuredMinutes: 30 },
   overload: {
     rounds: 3,
@@ -47,6 +48,7 @@ const QUICK = {
   conversations: { rounds: 1, layers: 1 },
   scheduler: { rounds: 1 },
   routing: { rounds: 1, operations: 5000 },
+  receipts: { rounds: 1, operations: 20_000 },
   simulate: { rounds: 1, measuredMinutes: 5 },
   overload: {
     rounds: 1,
@@ -74,6 +76,7 @@ const benchmarks = {
   conversations: await import('../bench/conversations/compare.mjs'),
   scheduler: await import('../bench/scheduler.mjs'),
   routing: await import('../bench/routing.mjs'),
+  receipts: await import('../bench/receipts.mjs'),
   simulate: await import('../bench/simulate/compare.mjs'),
   overload: await import('../bench/overload/compare.mjs'),
 };

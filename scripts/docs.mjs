@@ -286,7 +286,7 @@ function metricsPage(text) {
     '',
     made,
     '',
-    'Prometheus text at `GET /metrics`. What to do with them: [operations](../operations.md).',
+    'Prometheus text at `GET /metrics`. What to do with them: [watch it](../how-to/watch-it.md), [operations](../operations.md).',
     '',
     'Labels: histograms have `model` and `target` (the one that answered; sum over it for a model’s), `llm_serve_batch_size` `model`; metrics of a target `model` and `target`. `llm_serve_requests_total` has `route`, `status` and, where a model was asked, `model`; `llm_serve_requests_ended_total` `model` and `reason` (stop, length, tool_calls, content_filter, cancelled, failed); `llm_serve_rejected_total` `code` and `model`, `llm_serve_cancelled_total` `phase` (queued, waiting, streaming) and `model`; `llm_serve_rate_limit_decisions_total` `decision`; others as their row says, or `model`. No label has a client, a key or a request.',
     '',

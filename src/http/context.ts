@@ -5,7 +5,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import type { ServingError } from '../core/errors.ts';
-import { type RequestTrace, timingsOf } from '../core/request-trace.ts';
+import { formatMs, type RequestTrace, timingsOf } from '../core/request-trace.ts';
 import { renameField } from '../protocols/field-errors.ts';
 import type { FieldNames } from '../protocols/protocol.ts';
 import type { Admission } from '../scheduling/sliding-window.ts';
@@ -271,7 +271,7 @@ export class RequestContext {
  * Of an answer that is whole: all of it, as in its body. Of a stream that begins: the wait for its slot and the time to its first token,
  * where they are known. Empty where no model was asked.
  */
-function serverTiming(trace: RequestTrace): string {
+export function serverTiming(trace: RequestTrace): string {
   const { enqueuedAt, endedAt, attempts } = trace;
   if (enqueuedAt === undefined) return '';
   if (endedAt !== undefined) {
@@ -303,13 +303,6 @@ const LAST_CHUNK = '0\r\n\r\n';
 
 function chunkOf(text: string): string {
   return `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`;
-}
-
-/** Milliseconds with two decimals. */
-export function formatMs(milliseconds: number): string {
-  const hundredths = Math.max(0, Math.round(milliseconds * 100));
-  const decimals = hundredths % 100;
-  return `${(hundredths - decimals) / 100}.${decimals < 10 ? '0' : ''}${decimals}`;
 }
 
 /** A GET route without a body. */

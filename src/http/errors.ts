@@ -7,10 +7,10 @@ import type { Socket } from 'node:net';
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import { type ErrorCode, ServingError, toServingError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
-import type { RequestTrace, Telemetry } from '../core/request-trace.ts';
+import { formatMs, type RequestTrace, type Telemetry } from '../core/request-trace.ts';
 import { defaultErrors } from '../protocols/catalog.ts';
 import type { Protocol, RenderedError } from '../protocols/protocol.ts';
-import { formatMs, JSON_TYPE, type RequestContext } from './context.ts';
+import { JSON_TYPE, type RequestContext } from './context.ts';
 import { newId, type OpenRequests } from './open-requests.ts';
 
 interface ErrorOptions {

@@ -102,7 +102,7 @@ function keepLoading(url: string): () => Promise<void> {
     // Sampled and with log-probabilities: it cannot go on.
     {
       path: '/stream',
-      body: { prompt: scripted({ fail: 'mid-stream' }), model: 'other', temperature: 1, logprobs: 1 },
+      body: { prompt: scripted({ fail: 'mid-stream' }), model: 'other', temperature: 1, logprobs: true },
     },
     { path: '/generate', body: { prompt: 1 } },
   ];

@@ -1,7 +1,7 @@
 /** What the answers of chats and text completions have in common: id, time and model, the usage, the chunks of a stream. */
 import { Type } from 'typebox';
 import type { GenerationRequest, RequestId, Usage } from '../../core/generation.ts';
-import { wireTimings } from '../../core/request-trace.ts';
+import { timingsText } from '../../core/request-trace.ts';
 import type { AnswerContext } from '../protocol.ts';
 import { modelOf } from '../rendering.ts';
 
@@ -135,7 +135,7 @@ export function chunkEncoder(
     end: (usages) => {
       if (!includeUsage && last === '') return DONE;
       const usage = includeUsage ? `,"usage":${JSON.stringify(renderUsage(usages, choicesPerPrompt))}` : '';
-      const times = JSON.stringify(wireTimings(timings()));
+      const times = timingsText(timings());
       return `${before()}${last}]${usage},"timings":${times}}\n\n${DONE}`;
     },
   };

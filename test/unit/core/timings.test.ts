@@ -1,7 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { meetsObjectives } from '../../../src/core/objectives.ts';
-import { type Attempt, type RequestTrace, timingsOf, wireTimings } from '../../../src/core/request-trace.ts';
+import {
+  type Attempt,
+  type RequestTrace,
+  timingsOf,
+  timingsText,
+  wireTimings,
+} from '../../../src/core/request-trace.ts';
 import { attemptOf } from '../../support/attempt.ts';
 import { runs } from '../../support/property-runs.ts';
 
@@ -53,6 +59,8 @@ describe('a receipt', () => {
         expect(totalMs).toBeCloseTo(end - 1000, 1);
         expect((ttftMs ?? 0) + (generateMs ?? 0)).toBeLessThanOrEqual(upstreamMs + 0.03);
         expect(ttftMs === undefined).toBe(generateMs === undefined);
+        const timings = timingsOf(trace, end);
+        expect(JSON.parse(timingsText(timings))).toEqual(wireTimings(timings));
         for (const part of [queueMs, upstreamMs, gatewayMs]) expect(part).toBeGreaterThanOrEqual(0);
       }),
       runs(1000),

@@ -59,7 +59,10 @@ describe.each([...DASHBOARDS])('the dashboard %s', (_, dashboard) => {
 describe('the alerts', () => {
   const runbooks = readText('docs/runbooks.md');
   const anchors = [...runbooks.matchAll(/^## (.+)$/gm)].map(([, title = '']) =>
-    title.toLowerCase().replaceAll(/[^\w -]/g, '').replaceAll(' ', '-'),
+    title
+      .toLowerCase()
+      .replaceAll(/[^\w -]/g, '')
+      .replaceAll(' ', '-'),
   );
 
   it('ask only for metrics that exist', () => {
@@ -118,7 +121,10 @@ describe('compose.observability.yaml', () => {
     const source = parse(readText('deploy/grafana/provisioning/datasources/prometheus.yaml')).datasources[0];
     expect(source.url).toBe('http://prometheus:9090');
     expect(source.jsonData.timeInterval).toBe(local.global.scrape_interval);
-    const provider = readFileSync(join(root, 'deploy/grafana/provisioning/dashboards/llm-serve.yaml'), 'utf8');
+    const provider = readFileSync(
+      join(root, 'deploy/grafana/provisioning/dashboards/llm-serve.yaml'),
+      'utf8',
+    );
     expect(provider).toContain('path: /var/lib/grafana/dashboards');
   });
 });

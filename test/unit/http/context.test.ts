@@ -4,7 +4,8 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type EdgeRoute, formatMs, pageRoute, RequestContext } from '../../../src/http/context.ts';
+import { formatMs } from '../../../src/core/request-trace.ts';
+import { type EdgeRoute, pageRoute, RequestContext } from '../../../src/http/context.ts';
 import { attemptOf } from '../../support/attempt.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
