@@ -97,8 +97,10 @@ class Drafts {
     return this.#context.spanId;
   }
 
-  add({ name, kind = 'internal', spanId, parentSpanId, ...drafted }: Drafted): void {
+  // Every field by its name: those that follow a spread, or are collected, cost a microsecond each on Node 20 (decision 0036).
+  add(drafted: Drafted): void {
     const { traceId, tracestate } = this.#context;
+    const { name, kind = 'internal', spanId, parentSpanId } = drafted;
     const { startedAt, endedAt, attributes, isError = false, contentLength = 0 } = drafted;
     this.spans.push({
       name,
@@ -200,16 +202,19 @@ function addTry(draft: Drafts, traced: TracedTry): void {
     },
   });
   if (spanId === undefined) return;
-  draft.add({ ...attemptSpan(traced), spanId, parentSpanId: draft.serverSpanId, startedAt, endedAt });
+  draft.add(attemptSpan(traced, { spanId, parentSpanId: draft.serverSpanId, startedAt, endedAt }));
   if (firstTokenAt === undefined) return;
-  const below = { parentSpanId: spanId, attributes: {} };
-  draft.add({ name: 'first token', ...below, startedAt, endedAt: firstTokenAt });
-  draft.add({ name: 'stream', ...below, startedAt: firstTokenAt, endedAt });
+  const parentSpanId = spanId;
+  draft.add({ name: 'first token', parentSpanId, startedAt, endedAt: firstTokenAt, attributes: {} });
+  draft.add({ name: 'stream', parentSpanId, startedAt: firstTokenAt, endedAt, attributes: {} });
 }
 
 const NO_ERROR: ReadonlySet<Attempt['outcome']> = new Set(['completed', 'cancelled', undefined]);
 
-function attemptSpan({ noted, notes, isLast, source }: TracedTry) {
+function attemptSpan(
+  { noted, notes, isLast, source }: TracedTry,
+  place: Required<Pick<Drafted, 'spanId' | 'parentSpanId' | 'startedAt' | 'endedAt'>>,
+): Drafted {
   const { attempt } = noted;
   const { model, target, kind, after, outcome, firstTokenAt, startedAt } = attempt;
   const { asked } = notes;
@@ -240,7 +245,11 @@ function attemptSpan({ noted, notes, isLast, source }: TracedTry) {
     attributes: contents === undefined ? attributes : { ...attributes, ...contents.attributes },
     isError,
     contentLength: contents?.length ?? 0,
-  } as const;
+    spanId: place.spanId,
+    parentSpanId: place.parentSpanId,
+    startedAt: place.startedAt,
+    endedAt: place.endedAt,
+  };
 }
 
 function addRequest(attributes: Attributes, asked: AskedOfModel): void {

@@ -203,9 +203,7 @@ class HeldSpan implements ReadableSpan {
     resource: ReadableSpan['resource'],
     scope: ReadableSpan['instrumentationScope'],
   ) {
-    const { traceId, parentSpanId, tracestate } = span;
-    const traceState = tracestate === undefined ? undefined : new FixedTraceState(tracestate);
-    const traced = { traceId, traceFlags: SAMPLED, ...(traceState && { traceState }) };
+    const { spanId, parentSpanId, isParentRemote } = span;
     this.name = span.name;
     this.kind = KINDS[span.kind];
     this.startTime = hrTime(span.startedAt);
@@ -216,14 +214,18 @@ class HeldSpan implements ReadableSpan {
     this.resource = resource;
     this.instrumentationScope = scope;
     this.contentLength = span.contentLength;
-    this.#context = { ...traced, spanId: span.spanId };
-    if (parentSpanId !== undefined)
-      this.parentSpanContext = { ...traced, spanId: parentSpanId, isRemote: span.isParentRemote };
+    this.#context = contextOf(span, spanId, false);
+    if (parentSpanId !== undefined) this.parentSpanContext = contextOf(span, parentSpanId, isParentRemote);
   }
 
   spanContext(): SpanContext {
     return this.#context;
   }
+}
+
+function contextOf({ traceId, tracestate }: SpanData, spanId: string, isRemote: boolean): SpanContext {
+  if (tracestate === undefined) return { traceId, spanId, traceFlags: SAMPLED, isRemote };
+  return { traceId, spanId, traceFlags: SAMPLED, isRemote, traceState: new FixedTraceState(tracestate) };
 }
 
 /** The caller's, as it is: nothing is added to it. */
