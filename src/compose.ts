@@ -8,6 +8,7 @@ import {
   createTargets,
   edgeSettings,
   metricsSettings,
+  recordedSettings,
   servingSettings,
   targetSettings,
   tracedTargets,
@@ -32,6 +33,7 @@ import { isProbe, REQUEST, requestFields } from './telemetry/log.ts';
 import { Metrics, type MetricsSettings } from './telemetry/metrics.ts';
 import { ProcessMetrics } from './telemetry/process-metrics.ts';
 import { EXPOSITION_TYPE } from './telemetry/prometheus.ts';
+import type { Recorder } from './telemetry/recorder.ts';
 import { openTracing, type Tracing } from './telemetry/tracing.ts';
 
 /** For the last answers, which are written but not yet read. */
@@ -53,6 +55,7 @@ interface ApplicationOptions {
   readonly readConfig: () => Promise<LoadedConfig>;
   /** An embedded model cannot be downloaded or loaded, at the start. */
   readonly onFatal: (error: ServingError) => void;
+  readonly recorder?: Recorder | undefined;
 }
 
 interface Application {
@@ -114,8 +117,10 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     process: processMetrics,
     live,
     tracing,
+    recorder: options.recorder,
   });
   const reloader = new Reloader({ ...options, serving, edge, observed, environment });
+  options.recorder?.readSettings(() => recordedSettings(reloader.running, serving));
   const server = buildServer({
     clock: systemClock,
     log,
@@ -311,12 +316,13 @@ function createTelemetry(parts: {
   readonly process: ProcessMetrics;
   readonly live: SnapshotFeed;
   readonly tracing: Tracing | undefined;
+  readonly recorder: Recorder | undefined;
 }): Telemetry {
-  const { serving, log, version, bodyBudget, connectionLimit, settings, process, live, tracing } = parts;
+  const { serving, log, version, bodyBudget, connectionLimit, settings, live, tracing, recorder } = parts;
   const metrics = new Metrics({
     version,
     settings,
-    process,
+    process: parts.process,
     source: {
       loads: () => serving.loads(),
       targets: () =>
@@ -347,6 +353,7 @@ function createTelemetry(parts: {
       metrics.requestEnded(record);
       live.requestEnded(record);
       tracing?.requestEnded(record);
+      recorder?.requestEnded(record);
       if (isProbe(record)) log.debug(REQUEST, requestFields(record));
       else log.request(requestFields(record));
     },

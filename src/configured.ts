@@ -2,10 +2,11 @@
 import type { BackendEnvironment } from './backends/backend-definition.ts';
 import type { Config } from './config/config.ts';
 import { isLoopbackHost } from './config/rules.ts';
+import type { RecordedSettings } from './core/record-file.ts';
 import { parseRanges } from './http/client-address.ts';
 import type { EdgeSettings } from './http/settings.ts';
 import type { Serving, ServingChanges } from './serving/serving.ts';
-import type { Target, TargetSettings } from './serving/targets.ts';
+import type { Target, TargetSettings, Targets } from './serving/targets.ts';
 import type { MetricsSettings } from './telemetry/metrics.ts';
 import type { SpanSource, TracedTarget } from './telemetry/request-spans.ts';
 
@@ -153,5 +154,39 @@ export function metricsSettings({ objectives, metrics }: Config): MetricsSetting
   return {
     objectives: { ttftMs: objectives.ttft_ms, tpotMs: objectives.tpot_ms, e2eMs: objectives.e2e_ms },
     vllmNames: metrics.vllm_names,
+  };
+}
+
+/** What a replay of the record needs; the slots are those of now. */
+export function recordedSettings(
+  { scheduler, routing, objectives }: Config,
+  serving: { readonly targets: Targets; slotsOf(target: Target): number },
+): RecordedSettings {
+  return {
+    mode: scheduler.mode,
+    order: scheduler.order,
+    max_batch_size: scheduler.max_batch_size,
+    window_ms: scheduler.window_ms,
+    max_queue: scheduler.max_queue,
+    max_queue_per_client: scheduler.max_queue_per_client ?? null,
+    max_queue_bytes: scheduler.max_queue_bytes,
+    max_batch_tokens: scheduler.max_batch_tokens ?? null,
+    max_tokens_in_flight: scheduler.max_tokens_in_flight ?? null,
+    aging_ms: scheduler.aging_ms,
+    max_overtakes: scheduler.max_overtakes,
+    routing: routing.policy,
+    queue_timeout_ms: scheduler.queue_timeout_ms,
+    objectives: {
+      ttft_ms: objectives.ttft_ms ?? null,
+      tpot_ms: objectives.tpot_ms ?? null,
+      e2e_ms: objectives.e2e_ms ?? null,
+    },
+    targets: serving.targets.all.map((target) => ({
+      name: target.id,
+      model: target.model,
+      slots: serving.slotsOf(target),
+      weight: target.weight,
+      role: target.role,
+    })),
   };
 }

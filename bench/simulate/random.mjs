@@ -1,27 +1,2 @@
-// A seeded source of random numbers (mulberry32), so that a run can be repeated exactly.
-export function randomSource(seed) {
-  let state = seed >>> 0;
-  const next = () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-  return {
-    /** In [0, 1). */
-    next,
-    /** A whole number from `min` to `max`, both included. */
-    integer: (min, max) => min + Math.floor(next() * (max - min + 1)),
-    /** The time between two arrivals of a Poisson process. */
-    exponential: (mean) => -mean * Math.log(1 - next()),
-    /** One of `choices`, each as often as its `share` says; the shares add up to 1. */
-    choose: (choices) => {
-      let left = next();
-      for (const choice of choices) {
-        left -= choice.share;
-        if (left < 0) return choice;
-      }
-      return choices.at(-1);
-    },
-  };
-}
+// The product's source of random numbers.
+export const { randomSource } = await import('../../dist/simulation/random.js');

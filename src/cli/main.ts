@@ -16,7 +16,9 @@ import { type CommandDescription, describeCommands } from './reference.ts';
 import { reload } from './reload.ts';
 import { addRunCommand } from './run.ts';
 import { readVersion, serve } from './serve.ts';
+import { addStatusCommand } from './status.ts';
 import { commandWords, rejectWordBehindFlags } from './unknown-command.ts';
+import { addWhatIfCommand } from './whatif.ts';
 
 const EXIT_FAILURE = 1;
 const EXIT_USAGE = 2;
@@ -57,7 +59,8 @@ export function buildProgram(exit: (code: number) => void): Command {
       .command('serve', { isDefault: true })
       .helpGroup(COMMAND_GROUPS.serve)
       .description('Serve the configured models (the default command).')
-      .option('--watch', 'reload the configuration file when it changes'),
+      .option('--watch', 'reload the configuration file when it changes')
+      .option('--record <file>', 'record arrivals, lengths and times of requests, without their text'),
     { listed: true },
   )
     // The default command gets any word that is not a command.
@@ -66,7 +69,8 @@ export function buildProgram(exit: (code: number) => void): Command {
       const [word] = command.args;
       if (word !== undefined) rejectWordBehindFlags(word, program);
       const watches = command.getOptionValue('watch') === true;
-      exit(await serve(flagsOf(command), { watches }));
+      const record = command.getOptionValue('record') as string | undefined;
+      exit(await serve(flagsOf(command), { watches, record }));
     });
   withSettings(
     program
@@ -82,7 +86,9 @@ export function buildProgram(exit: (code: number) => void): Command {
   ).action(async (_options, command: Command) => exit(await reload(flagsOf(command))));
   addChatCommand(program, frame);
   addRunCommand(program, frame);
+  addStatusCommand(program, frame);
   addBenchCommand(program, frame);
+  addWhatIfCommand(program, frame);
   addModelCommands(program, frame);
   addCompletionCommand(program, frame);
   return program;

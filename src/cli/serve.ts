@@ -11,17 +11,25 @@ import { openLog } from '../telemetry/log.ts';
 import { bannerText } from './banner.ts';
 import { downloadReporter } from './download-progress.ts';
 import { configFileOf, type Flags, readConfig, readConfigAgain } from './read-config.ts';
+import { openRecordFile, startRecorder } from './record.ts';
 import { machineFiles, watchConfigFile } from './watch-file.ts';
 
 const EXIT_FAILURE = 1;
 
-export async function serve(flags: Flags, { watches }: { readonly watches: boolean }): Promise<number> {
+interface ServeOptions {
+  readonly watches: boolean;
+  /** The file that requests are recorded in. */
+  readonly record: string | undefined;
+}
+
+export async function serve(flags: Flags, { watches, record }: ServeOptions): Promise<number> {
   const { config, warnings, notices } = readConfig(flags);
   const configFile = configFileOf(flags);
   if (watches && configFile === undefined)
     throw new ConfigError(
       '--watch needs a configuration file: name it with --config, or create llm-serve.yaml here.',
     );
+  const recordFile = record === undefined ? undefined : openRecordFile(record);
   const isTerminal = process.stdout.isTTY === true;
   const log = openLog({ ...config.logging, isTerminal, clock: systemClock });
   // First of all: a signal during the start is a graceful end as well.
@@ -30,6 +38,7 @@ export async function serve(flags: Flags, { watches }: { readonly watches: boole
   const signalled = untilSignalled(processSignals(endAtOnce), log, () => reload('SIGHUP'));
   for (const warning of warnings) log.warn(warning);
   const version = readVersion();
+  const recorder = recordFile && startRecorder(recordFile, { log, version });
   let fail: (message: string) => void = () => {};
   const failed = new Promise<'failed'>((resolve) => {
     fail = (message) => {
@@ -51,12 +60,14 @@ export async function serve(flags: Flags, { watches }: { readonly watches: boole
     onDownloadProgress: downloadReporter({ log, terminal: process.stderr }),
     onReady,
     onFatal: (error) => fail(error.message),
+    recorder,
   });
   let endWatch = () => {};
   try {
     const address = await application.start();
     log.info(`llm-serve ${version} listens on ${address}`, { models: config.models.map(({ id }) => id) });
     for (const notice of notices) log.info(notice);
+    if (record !== undefined) log.info(`requests are recorded in ${record}`);
     reload = application.reload;
     if (watches && configFile !== undefined) {
       endWatch = watchConfigFile(machineFiles, configFile, () => reload(`${configFile} has changed`));
@@ -72,6 +83,7 @@ export async function serve(flags: Flags, { watches }: { readonly watches: boole
   endWatch();
   // After a failure there is no request to wait for.
   await (ending === 'failed' ? application.close() : application.stop(ending));
+  await recorder?.close();
   const exitCode = ending === 'failed' ? EXIT_FAILURE : 0;
   log.info('stopped', { exitCode });
   await log.close();

@@ -51,6 +51,15 @@ export interface Attempt {
 /** `rejected`: the request itself was at fault. */
 export type AttemptOutcome = 'completed' | 'cancelled' | 'rejected' | FailureCause;
 
+/** What the queue was given of a request. */
+export interface QueuedFacts {
+  readonly promptTokens: number;
+  readonly maxTokens: number | undefined;
+  readonly maxTokensIsDefault: boolean;
+  readonly sizeBytes: number;
+  readonly deadlineAt: number;
+}
+
 export interface RequestTrace {
   /** As answers and logs show it: the client's own id if it sent a valid one. Never used as a key. */
   readonly requestId: string;
@@ -63,6 +72,8 @@ export interface RequestTrace {
   caller?: string;
   /** Absent where its spans are not made. */
   readonly spanNotes?: SpanNotes | undefined;
+  /** What the queue was given of it, the first time. */
+  queued?: QueuedFacts;
   model?: ModelId;
   priority?: Priority;
   /** The target that is being asked, or was asked last. */

@@ -214,6 +214,7 @@ export class Slot implements SlotCaller, ListNode<Slot> {
       deadlineAt,
       retry: next?.place,
     };
+    if (next === undefined) trace.queued = entry;
     dispatcher.enter(entry, this, onQueuePosition);
   }
 

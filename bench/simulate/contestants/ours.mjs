@@ -1,5 +1,5 @@
 // The real scheduler, with the options that compose.ts makes of the configuration's defaults.
-const { Scheduler } = await import('../../../dist/scheduling/scheduler.js');
+const { ScheduledQueue } = await import('../../../dist/simulation/scheduled-queue.js');
 const { fingerprintOf } = await import('../../../dist/scheduling/prefix-fingerprint.js');
 const { ConfigSchema } = await import('../../../dist/config/schema.js');
 
@@ -24,79 +24,21 @@ const OPTIONS = {
   routing: { policy: 'load', prefixAffinity: true, random: Math.random },
 };
 
-export function ours(backend, options = {}) {
-  return new Ours(backend, { ...OPTIONS, ...options });
-}
-
-class Ours {
-  #scheduler;
-  #queueTimeoutMs = defaultOf('queue_timeout_ms');
-  #jobs = new Map();
-
-  constructor({ slots, cachesPrefixes }, options) {
-    this.#scheduler = new Scheduler(options);
-    this.#scheduler.setTarget({ ...TARGET, slots, cachesPrefixes, state: 'ready' }, 0);
-    this.#scheduler.tick(0);
-  }
-
-  get waiting() {
-    return this.#scheduler.waiting(MODEL).requests;
-  }
-
-  get running() {
-    return this.#scheduler.running(MODEL);
-  }
-
-  arrive(job, now) {
-    this.#jobs.set(job.id, job);
-    this.#scheduler.enqueue(
-      {
-        id: job.id,
-        model: MODEL,
-        client: job.client,
-        priority: job.priority,
-        promptTokens: job.promptTokens,
-        maxTokens: job.maxTokens ?? generation.properties.max_tokens.default,
-        maxTokensIsDefault: job.maxTokens === undefined,
-        prefix:
-          job.messages && fingerprintOf({ kind: 'chat', messages: job.messages.map(messageOf) }, undefined),
-        sizeBytes: job.promptTokens * BYTES_PER_TOKEN,
-        expiresAt: Math.min(now + this.#queueTimeoutMs, job.deadlineMs),
-        deadlineAt: job.deadlineMs,
-      },
-      now,
-    );
-  }
-
-  /** Its client left while it waited. */
-  leave(job, now) {
-    this.#jobs.delete(job.id);
-    this.#scheduler.cancel(job.id, now);
-  }
-
-  ended(job, settlement, now) {
-    this.#scheduler.release(job.id, settlement, now);
-  }
-
-  decide(now) {
-    const started = [];
-    const rejected = [];
-    for (const decision of this.#scheduler.tick(now)) {
-      if (decision.type === 'reject') rejected.push({ job: this.#take(decision.id), code: decision.code });
-      else started.push(...decision.batch.members.map(({ id }) => this.#take(id)));
-    }
-    return { started, rejected };
-  }
-
-  nextWakeAt() {
-    return this.#scheduler.nextWakeAt();
-  }
-
-  #take(id) {
-    const job = this.#jobs.get(id);
-    this.#jobs.delete(id);
-    return job;
-  }
+export function ours({ slots, cachesPrefixes }, options = {}) {
+  return new ScheduledQueue({
+    scheduler: { ...OPTIONS, ...options },
+    targets: [{ ...TARGET, slots, cachesPrefixes, state: 'ready' }],
+    queueTimeoutMs: defaultOf('queue_timeout_ms'),
+    queuedOf: (job) => ({
+      model: MODEL,
+      promptTokens: job.promptTokens,
+      maxTokens: job.maxTokens ?? generation.properties.max_tokens.default,
+      maxTokensIsDefault: job.maxTokens === undefined,
+      prefix:
+        job.messages && fingerprintOf({ kind: 'chat', messages: job.messages.map(messageOf) }, undefined),
+      sizeBytes: job.promptTokens * BYTES_PER_TOKEN,
+    }),
+  });
 }
 
 /** A text of that length that no other message has. */

@@ -1,0 +1,65 @@
+/** The file of `serve --record`: a new one for this user alone, or a record that goes on. */
+import { closeSync, constants, fstatSync, openSync, readSync, write, writeSync } from 'node:fs';
+import { ConfigError } from '../config/config.ts';
+import type { Log } from '../core/log.ts';
+import { RECORD_VERSION } from '../core/record-file.ts';
+import { systemClock } from '../system-clock.ts';
+import type { Output } from '../telemetry/block-writer.ts';
+import { Recorder } from '../telemetry/recorder.ts';
+
+export interface RecordFile {
+  readonly output: Output;
+  /** That are in it already. */
+  readonly bytes: number;
+}
+
+const ONLY_THIS_USER = 0o600;
+const HEAD_BYTES = 256;
+
+/** Throws ConfigError where the file cannot be written, or holds something else. */
+export function openRecordFile(path: string): RecordFile {
+  const descriptor = openFile(path);
+  const status = fstatSync(descriptor);
+  const reject = (why: string): never => {
+    closeSync(descriptor);
+    throw new ConfigError(`--record ${path}: ${why} Name another file.`);
+  };
+  if (!status.isFile()) return reject('this is no file.');
+  if (status.size > 0 && !isRecord(descriptor))
+    return reject('this file exists and is no record of llm-serve; nothing is written into it.');
+  return {
+    output: {
+      write: (bytes, done) => write(descriptor, bytes, done),
+      writeSync: (bytes) => writeSync(descriptor, bytes),
+      waitSync: () => {},
+    },
+    bytes: status.size,
+  };
+}
+
+function openFile(path: string): number {
+  const { O_RDWR, O_APPEND, O_CREAT, O_NONBLOCK } = constants;
+  try {
+    // Without O_NONBLOCK, to open a named pipe would wait for its reader.
+    return openSync(path, O_RDWR | O_APPEND | O_CREAT | O_NONBLOCK, ONLY_THIS_USER);
+  } catch (error) {
+    throw new ConfigError(`--record ${path} cannot be written: ${(error as Error).message}`);
+  }
+}
+
+/** Its first line begins a run. */
+function isRecord(descriptor: number): boolean {
+  const head = Buffer.alloc(HEAD_BYTES);
+  const text = head.toString('utf8', 0, readSync(descriptor, head, 0, HEAD_BYTES, 0));
+  return text.startsWith(`{"llm_serve_record":${RECORD_VERSION},`);
+}
+
+/** What it holds back is also written when the process ends by itself, or by an uncaught error. */
+export function startRecorder(
+  { output, bytes }: RecordFile,
+  { log, version }: { readonly log: Log; readonly version: string },
+): Recorder {
+  const recorder = new Recorder({ clock: systemClock, log, version, output, bytesBefore: bytes });
+  process.once('exit', () => recorder.closeSync());
+  return recorder;
+}

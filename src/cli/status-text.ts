@@ -1,0 +1,131 @@
+/** A live snapshot as lines for a terminal. Pure. */
+import type {
+  LiveRunning,
+  LiveSnapshot,
+  LiveSums,
+  LiveWaiting,
+  WaitingReason,
+} from '../core/live-snapshot.ts';
+
+interface Screen {
+  readonly address: string;
+  /** Columns; longer lines are cut. */
+  readonly width: number;
+  /** Lines; undefined: no bound. */
+  readonly height?: number | undefined;
+}
+
+const REASONS: Readonly<Record<WaitingReason, string>> = {
+  no_free_slot: 'all slots are taken',
+  token_limit: 'tokens in flight are at their bound',
+  batch_window: 'its batch collects',
+  model_loading: 'the model loads',
+  retry_pause: 'tried again soon',
+  turn_of_others: 'others are before it',
+};
+/** Requests that are listed where the screen has no bound. */
+const MAX_LISTED = 20;
+
+export function statusText(snapshot: LiveSnapshot, { address, width, height }: Screen): string {
+  const { models, targets, queue, running, sums, version, scope } = snapshot;
+  const fixed = [
+    `llm-serve ${version} at ${address}${scope === 'own' ? ' (requests of this key only)' : ''}`,
+    '',
+    ...table([
+      ['MODEL', 'RUNNING', 'WAITING'],
+      ...models.map(({ id, running: started, waiting }) => [id, String(started), String(waiting)]),
+    ]),
+    '',
+    ...table([
+      ['TARGET', 'MODEL', 'BACKEND', 'STATE', 'SLOTS'],
+      ...targets.map(({ name, model, backend, status, health, slots, slots_used: used }) => [
+        name,
+        model,
+        backend,
+        stateText(status, health),
+        `${used}/${slots}`,
+      ]),
+    ]),
+    '',
+    ratesText(sums),
+  ];
+  const room = height === undefined ? MAX_LISTED : Math.max(0, height - fixed.length - 4);
+  const lines = [...fixed, ...requestLines(running, queue, { room, at: snapshot.at_ms })];
+  return lines.map((line) => cut(line, width)).join('\n');
+}
+
+/** What its probe says, and its health where that says more. */
+function stateText(status: string, health: string): string {
+  return health === status || health === 'starting' || health === 'down' ? status : `${status}, ${health}`;
+}
+
+function ratesText(sums: LiveSums): string {
+  const { window_seconds: seconds, finished, completion_tokens: tokens, rejected, failed, cancelled } = sums;
+  if (seconds < 1) return 'Rates: --watch shows them.';
+  const per = (count: number) => (count / seconds).toFixed(1);
+  const refused = Object.entries(rejected).map(([code, count]) => `${count} ${code}`);
+  const parts = [
+    `${per(finished)} answers/s`,
+    `${per(tokens)} tokens/s`,
+    ...(sums.ttft_ms === null
+      ? []
+      : [`first token p50 ${ms(sums.ttft_ms.p50)}, p99 ${ms(sums.ttft_ms.p99)}`]),
+    ...(failed > 0 ? [`${failed} failed`] : []),
+    ...(cancelled > 0 ? [`${cancelled} cancelled`] : []),
+    ...refused,
+  ];
+  return `Last ${Math.round(seconds)} s: ${parts.join(', ')}`;
+}
+
+function requestLines(
+  running: readonly LiveRunning[],
+  queue: readonly LiveWaiting[],
+  { room, at }: { readonly room: number; readonly at: number },
+): readonly string[] {
+  const rows = [
+    ...running.map((request) => [
+      request.request_id,
+      request.model,
+      `runs at ${request.target}`,
+      request.first_token_at_ms === null ? 'reads the prompt' : `${request.completion_tokens} tokens`,
+      ms(at - request.received_at_ms),
+    ]),
+    ...queue.map((request) => [
+      request.request_id,
+      request.model,
+      `waits, place ${request.position}`,
+      REASONS[request.reason],
+      ms(at - request.received_at_ms),
+    ]),
+  ];
+  if (rows.length === 0 || room === 0) return [];
+  const shown = rows.slice(0, room);
+  const more = rows.length - shown.length;
+  return [
+    '',
+    ...table([['REQUEST', 'MODEL', 'STATE', '', 'AGE'], ...shown]),
+    ...(more > 0 ? [`and ${more} more`] : []),
+  ];
+}
+
+function table(rows: readonly (readonly string[])[]): string[] {
+  const widths = (rows[0] ?? []).map((_, index) =>
+    Math.max(...rows.map((cells) => cells[index]?.length ?? 0)),
+  );
+  return rows.map((cells) =>
+    cells
+      .map((cell, index) => cell.padEnd(widths[index] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+}
+
+function ms(value: number): string {
+  const shown = Math.max(0, value);
+  if (shown >= 10_000) return `${Math.round(shown / 1000)} s`;
+  return shown >= 1000 ? `${(shown / 1000).toFixed(1)} s` : `${Math.round(shown)} ms`;
+}
+
+function cut(line: string, width: number): string {
+  return line.length <= width ? line : `${line.slice(0, Math.max(0, width - 1))}…`;
+}

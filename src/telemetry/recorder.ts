@@ -1,0 +1,171 @@
+/**
+ * Writes the record of `serve --record`: a line for each request that has ended, behind it and never in its way. What cannot be written
+ * fast enough is dropped and counted in the log. At MAX_BYTES it stops.
+ */
+import type { Clock, Milliseconds } from '../core/clock.ts';
+import type { Log } from '../core/log.ts';
+import {
+  RECORD_VERSION,
+  type RecordedAttempt,
+  type RecordedRequest,
+  type RecordedRun,
+  type RecordedSettings,
+  type RecordedSettingsLine,
+} from '../core/record-file.ts';
+import { type Attempt, type RequestRecord, timingsOf, wireTimings } from '../core/request-trace.ts';
+import { BlockWriter, type Output } from './block-writer.ts';
+import { ClientNames } from './client-names.ts';
+
+interface RecorderOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly version: string;
+  readonly output: Output;
+  /** Of what an earlier run has written into the file. */
+  readonly bytesBefore?: number;
+  readonly maxBytes?: number;
+}
+
+/** Some two million requests. */
+const MAX_BYTES = 1_000_000_000;
+/** How often at most it is looked whether the settings are others: a reload, or slots that a server reports. */
+const SETTINGS_EVERY_MS: Milliseconds = 1000;
+
+export class Recorder {
+  readonly #options: RecorderOptions;
+  readonly #writer: BlockWriter;
+  readonly #names = new ClientNames();
+  readonly #maxBytes: number;
+  #bytes: number;
+  #settings: (() => RecordedSettings) | undefined;
+  #written = '';
+  #lookedAt: Milliseconds = Number.NEGATIVE_INFINITY;
+  #hasBegun = false;
+
+  constructor(options: RecorderOptions) {
+    const { clock, output, log, bytesBefore = 0, maxBytes = MAX_BYTES } = options;
+    this.#options = options;
+    this.#maxBytes = maxBytes;
+    this.#bytes = bytesBefore;
+    this.#settings = undefined;
+    this.#writer = new BlockWriter({
+      clock,
+      output,
+      immediate: false,
+      dropNotice: (lines) => {
+        log.warn('requests are missing in the record: its file could not be written fast enough', { lines });
+        return '';
+      },
+    });
+  }
+
+  /** What is in force, read with the requests. */
+  readSettings(settings: () => RecordedSettings): void {
+    this.#settings = settings;
+  }
+
+  requestEnded(record: RequestRecord): void {
+    if (this.#bytes >= this.#maxBytes || !isRecorded(record)) return;
+    this.#begin();
+    this.#writeSettings(record.endedAt);
+    this.#write(this.#requestOf(record));
+    if (this.#bytes < this.#maxBytes) return;
+    this.#options.log.warn('the record is full: no further requests are written', { bytes: this.#bytes });
+  }
+
+  /** Settles when all is written, or cannot be. */
+  close(): Promise<void> {
+    return this.#writer.close();
+  }
+
+  closeSync(): void {
+    this.#writer.closeSync();
+  }
+
+  #begin(): void {
+    if (this.#hasBegun) return;
+    this.#hasBegun = true;
+    const { version, clock } = this.#options;
+    const run: RecordedRun = {
+      llm_serve_record: RECORD_VERSION,
+      version,
+      started_at_ms: clock.wallNow(),
+    };
+    this.#write(run);
+  }
+
+  #writeSettings(now: Milliseconds): void {
+    if (this.#settings === undefined || now - this.#lookedAt < SETTINGS_EVERY_MS) return;
+    this.#lookedAt = now;
+    const line: RecordedSettingsLine = { settings: this.#settings() };
+    const text = JSON.stringify(line);
+    if (text === this.#written) return;
+    this.#written = text;
+    this.#write(line);
+  }
+
+  #write(line: object): void {
+    const text = `${JSON.stringify(line)}\n`;
+    this.#bytes += Buffer.byteLength(text);
+    this.#writer.write(text, false);
+  }
+
+  #requestOf({ route, status, clientAddress, trace, endedAt }: RequestRecord): RecordedRequest {
+    const { clock } = this.#options;
+    const { receivedAt, usage, queued, model, client = clientAddress } = trace;
+    const since = (time: Milliseconds) => tenths(time - receivedAt);
+    return {
+      at_ms: tenths(receivedAt + clock.wallNow() - clock.now()),
+      route,
+      status,
+      client: this.#names.nameOf(client),
+      model: model ?? null,
+      priority: trace.priority ?? null,
+      queued:
+        queued === undefined || trace.enqueuedAt === undefined
+          ? null
+          : {
+              at: since(trace.enqueuedAt),
+              prompt_tokens: queued.promptTokens,
+              max_tokens: queued.maxTokens ?? null,
+              max_tokens_is_default: queued.maxTokensIsDefault,
+              bytes: queued.sizeBytes,
+              deadline: since(queued.deadlineAt),
+            },
+      prompt_tokens: usage?.promptTokens ?? null,
+      cached_tokens: usage?.cachedTokens ?? null,
+      completion_tokens: usage?.completionTokens ?? null,
+      ended: since(trace.endedAt ?? endedAt),
+      error_code: trace.errorCode ?? null,
+      finish_reason: trace.finishReason ?? null,
+      cancel_phase: trace.cancelPhase ?? null,
+      timings: model === undefined ? null : wireTimings(timingsOf(trace, trace.endedAt ?? endedAt)),
+      attempts: (trace.attempts ?? []).map((attempt) => attemptOf(attempt, since)),
+    };
+  }
+}
+
+/** It asked a model, or the limiter kept it from it. */
+function isRecorded({ trace }: RequestRecord): boolean {
+  return trace.model !== undefined || trace.errorCode === 'rate_limited';
+}
+
+function attemptOf(attempt: Attempt, since: (time: Milliseconds) => Milliseconds): RecordedAttempt {
+  const { target, model, kind, batch, enqueuedAt, startedAt, firstTokenAt, endedAt, outcome } = attempt;
+  return {
+    target,
+    model,
+    kind: kind ?? null,
+    batch_size: batch.size,
+    enqueued: since(enqueuedAt),
+    started: since(startedAt),
+    first_token: firstTokenAt === undefined ? null : since(firstTokenAt),
+    ended: endedAt === undefined ? null : since(endedAt),
+    outcome: outcome ?? null,
+  };
+}
+
+/** Of a millisecond. */
+function tenths(time: Milliseconds): Milliseconds {
+  return Math.round(time * 10) / 10;
+}
