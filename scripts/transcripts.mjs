@@ -68,7 +68,7 @@ const SESSIONS = {
     { type: 'llm-serve run demo "What is the capital of France?" --json', shows: '\n}' },
   ],
   errors: [
-    { type: 'llm-serve run dmo hello', shows: 'several words.' },
+    { type: 'llm-serve run dmo hello', shows: 'demo "dmo hello"' },
     { type: 'llm-serve chat --server :9', shows: 'LLM_SERVE_SERVER.' },
     { type: 'llm-serve chatt', shows: 'describes them.' },
     { type: 'llm-serve run --temprature 1 hello', shows: '(Did you mean --' },

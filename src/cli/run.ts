@@ -80,9 +80,12 @@ async function readWords(
   if (model === undefined) return { model, words: [] };
   if (named === undefined && /\s/.test(model)) return { model: undefined, words: command.args };
   if (await isServed(server, model)) return { model, words: named === undefined ? rest : command.args };
-  throw new ConfigError(
-    `${unknownModelText(model, await servedModels(server))} A prompt for the default model goes in quotes, as one argument of several words.`,
-  );
+  const served = await servedModels(server);
+  const hint =
+    named === undefined && served[0] !== undefined
+      ? ` If it begins the prompt, name the model before it: llm-serve run ${served[0]} ${JSON.stringify(command.args.join(' '))}`
+      : '';
+  throw new ConfigError(`${unknownModelText(model, served)}${hint}`);
 }
 
 /** Nothing where no pipe or file is connected. */

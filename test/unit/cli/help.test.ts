@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { expect, it } from 'vitest';
 import { completionScript } from '../../../src/cli/completion.ts';
 import { COMMAND_GROUPS } from '../../../src/cli/help.ts';
@@ -96,3 +97,19 @@ it.each(['bash', 'zsh', 'fish'] as const)(
       expect(script).toContain(word);
   },
 );
+
+const hasBash = spawnSync('bash', ['--version']).status === 0;
+
+it.skipIf(!hasBash).each([
+  [['llm-serve', 'mo'], 'models'],
+  [['llm-serve', 'models', 'sh'], 'show'],
+  [['llm-serve', 'models', 'list', '--js'], '--json'],
+  [['llm-serve', 'run', 'demo', '--temp'], '--temperature'],
+])('bash completes %j to %s', (words, completed) => {
+  const script = [
+    completionScript('bash', program),
+    `COMP_WORDS=(${words.join(' ')}); COMP_CWORD=${words.length - 1}; _llm_serve; echo "\${COMPREPLY[*]}"`,
+  ].join('\n');
+  const { status, stdout } = spawnSync('bash', ['--norc'], { input: script, encoding: 'utf8' });
+  expect({ status, stdout }).toEqual({ status: 0, stdout: `${completed}\n` });
+});
