@@ -29,13 +29,8 @@ const INPUTS = [
 const VIEWER = 'swagger-ui-dist';
 const VIEWER_FILES = [
   'swagger-ui.css',
-  'index.css',
   'swagger-ui-bundle.js',
   'swagger-ui-bundle.js.LICENSE.txt',
-  'swagger-ui-standalone-preset.js',
-  'swagger-ui-standalone-preset.js.LICENSE.txt',
-  'favicon-16x16.png',
-  'favicon-32x32.png',
   'LICENSE',
   'NOTICE',
 ];

@@ -8,6 +8,7 @@ import { PROTOCOLS } from '../protocols/catalog.ts';
 import type { Protocol, Route } from '../protocols/protocol.ts';
 import { type EdgeRoute, pageRoute, type RequestContext } from './context.ts';
 import { HINT_HEADERS } from './model-request.ts';
+import { setPageHeaders } from './pages.ts';
 import { DESCRIBED_ADMIN } from './routes/admin.ts';
 import { DESCRIBED_LIVE } from './routes/live-schema.ts';
 import { DESCRIBED_OPERATIONS, type DescribedOperation } from './routes/operations.ts';
@@ -18,16 +19,29 @@ const VIEWER = new URL(
   import.meta.url,
 );
 
-/** The files that the page needs; no others are served. */
+const SCRIPT = 'text/javascript; charset=utf-8';
+const STYLE = 'text/css; charset=utf-8';
+
+/** Swagger UI's files that the page needs; no others are served. */
 const FILE_TYPES: ReadonlyMap<string, string> = new Map([
-  ['swagger-ui.css', 'text/css; charset=utf-8'],
-  ['index.css', 'text/css; charset=utf-8'],
-  ['swagger-ui-bundle.js', 'application/javascript; charset=utf-8'],
-  ['swagger-ui-standalone-preset.js', 'application/javascript; charset=utf-8'],
-  ['favicon-16x16.png', 'image/png'],
-  ['favicon-32x32.png', 'image/png'],
+  ['swagger-ui.css', STYLE],
+  ['swagger-ui-bundle.js', SCRIPT],
 ]);
 const SETTINGS_FILE = 'swagger-initializer.js';
+const THEME_FILE = 'theme.js';
+const STYLE_FILE = 'page.css';
+
+/** The viewer sets styles of elements, which a policy of style attributes would forbid; it needs nothing else that is inline. */
+const VIEWER_POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self' 'unsafe-inline'",
+  "img-src 'self' data:",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ');
 
 export function apiPages(options: { readonly version: string }): readonly EdgeRoute[] {
   let made: Buffer | undefined;
@@ -35,8 +49,10 @@ export function apiPages(options: { readonly version: string }): readonly EdgeRo
     made ??= Buffer.from(JSON.stringify(describeApi(options)));
     context.answer(200, made);
   };
-  const page = (staticFolder: string) => (context: RequestContext) =>
+  const page = (staticFolder: string) => (context: RequestContext) => {
+    setPageHeaders(context, VIEWER_POLICY);
     context.answer(200, viewerPage(staticFolder), 'text/html; charset=utf-8');
+  };
   return [
     pageRoute('/openapi.json', description),
     // Relative, so that a proxy may serve all of it below a prefix.
@@ -47,8 +63,9 @@ export function apiPages(options: { readonly version: string }): readonly EdgeRo
 }
 
 async function sendFile(context: RequestContext, name: string): Promise<void> {
-  if (name === SETTINGS_FILE) {
-    context.answer(200, VIEWER_SETTINGS, 'application/javascript; charset=utf-8');
+  const own = OWN_FILES.get(name);
+  if (own !== undefined) {
+    context.answer(200, own.text, own.type);
     return;
   }
   const type = FILE_TYPES.get(name);
@@ -70,31 +87,61 @@ function viewerPage(folder: string): string {
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
-<title>LLM Serving API</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>API – LLM Serving API</title>
 <link rel="stylesheet" href="${folder}/swagger-ui.css">
-<link rel="stylesheet" href="${folder}/index.css">
-<link rel="icon" type="image/png" href="${folder}/favicon-32x32.png" sizes="32x32">
-<link rel="icon" type="image/png" href="${folder}/favicon-16x16.png" sizes="16x16">
+<link rel="stylesheet" href="${folder}/${STYLE_FILE}">
+<link rel="icon" href="data:,">
+<script src="${folder}/${THEME_FILE}"></script>
+<header class="back"><a id="back" href="./">LLM Serving API</a></header>
 <div id="swagger-ui"></div>
 <script src="${folder}/swagger-ui-bundle.js" charset="utf-8"></script>
-<script src="${folder}/swagger-ui-standalone-preset.js" charset="utf-8"></script>
 <script src="${folder}/${SETTINGS_FILE}" charset="utf-8"></script>
 </html>
 `;
 }
 
+/** As the page at `/` was set, which keeps it in this browser; else as the system is. */
+const VIEWER_THEME = `const system = matchMedia('(prefers-color-scheme: dark)');
+function applyTheme() {
+  let chosen = 'system';
+  try { chosen = localStorage.getItem('llm-serve.theme') ?? 'system'; } catch {}
+  document.documentElement.classList.toggle('dark-mode', chosen === 'system' ? system.matches : chosen === 'dark');
+}
+system.addEventListener('change', applyTheme);
+applyTheme();
+`;
+
+const VIEWER_STYLE = `html { overflow-y: scroll; }
+body { margin: 0; background: #fafafa; }
+.dark-mode, .dark-mode body { background: #0e1116; }
+.back { font: 14px/1.5 system-ui, sans-serif; padding: 10px 20px; border-bottom: 1px solid #8884; }
+.back a { color: #1f5fd6; text-decoration: none; }
+.dark-mode .back a { color: #6fa5ff; }
+.back a::before { content: "← "; }
+.swagger-ui .info { margin: 24px 0; }
+`;
+
 const VIEWER_SETTINGS = `const page = window.location.href.split(/[?#]/, 1)[0].replace(/\\/$/, '');
+document.getElementById('back').href = new URL('./', page).href;
 window.ui = SwaggerUIBundle({
   url: new URL('openapi.json', page).href,
   dom_id: '#swagger-ui',
   deepLinking: true,
   tryItOutEnabled: true,
   validatorUrl: null,
-  presets: [SwaggerUIBundle.presets.apis, SwaggerUIStandalonePreset],
-  plugins: [SwaggerUIBundle.plugins.DownloadUrl],
-  layout: 'StandaloneLayout',
+  docExpansion: 'list',
+  defaultModelsExpandDepth: -1,
+  persistAuthorization: false,
 });
 `;
+
+const OWN_FILES: ReadonlyMap<string, { readonly text: string; readonly type: string }> = new Map([
+  [SETTINGS_FILE, { text: VIEWER_SETTINGS, type: SCRIPT }],
+  [THEME_FILE, { text: VIEWER_THEME, type: SCRIPT }],
+  [STYLE_FILE, { text: VIEWER_STYLE, type: STYLE }],
+]);
 
 export type ApiDescription = Readonly<Record<string, unknown>>;
 
@@ -120,6 +167,8 @@ export function describeApi({ version }: { readonly version: string }): ApiDescr
         'X-Dropped-Parameters names what was dropped: tools of a vendor’s servers, the strict of a tool, and with compatibility: lenient what the backend does not support.',
       license: { name: 'Apache-2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0' },
     },
+    // Relative to this document, so that a proxy may serve all of it below a prefix.
+    servers: [{ url: './' }],
     components: {
       securitySchemes: {
         bearer: { type: 'http', scheme: 'bearer' },

@@ -16,6 +16,7 @@ export function Transcript() {
   const [more, setMore] = useState(0);
   const place = useRef<HTMLDivElement>(null);
   const follows = useRef(true);
+  const lastTop = useRef(0);
   const path = pathOf(shown);
   const hidden = Math.max(0, path.length - DRAWN - more);
   const calls = running === undefined ? openCalls(path) : [];
@@ -40,7 +41,10 @@ export function Transcript() {
       aria-label="Messages"
       onScroll={(event) => {
         const { scrollHeight, scrollTop, clientHeight } = event.currentTarget;
-        follows.current = scrollHeight - scrollTop - clientHeight < NEAR_END_PIXELS;
+        // The height changes by itself too: only a person scrolls back.
+        if (scrollHeight - scrollTop - clientHeight < NEAR_END_PIXELS) follows.current = true;
+        else if (scrollTop < lastTop.current) follows.current = false;
+        lastTop.current = scrollTop;
       }}
     >
       <div class="messages">

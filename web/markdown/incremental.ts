@@ -49,7 +49,8 @@ export class IncrementalMarkdown {
 
   push(piece: string): void {
     this.length += piece.length;
-    this.#tail += piece;
+    // As marked reads them.
+    this.#tail += piece.replace(/\r\n?/g, '\n');
     this.#advance(false);
   }
 
@@ -92,28 +93,27 @@ export class IncrementalMarkdown {
 
   /** Closes what is final of the tail. True: there is more to divide. */
   #readBlocks(isEnd: boolean): boolean {
-    const tokens = new Lexer({ gfm: true }).lex(this.#tail);
+    // A line that has only begun may yet be of another kind: it decides nothing.
+    const decided = isEnd ? this.#tail : this.#tail.slice(0, this.#tail.lastIndexOf('\n') + 1);
+    const tokens = lex(decided);
     const last = lastOf(tokens);
-    if (last === -1) {
-      this.open = [];
-      return false;
+    const token = tokens[last];
+    if (token !== undefined) {
+      const final = tokens.slice(0, last);
+      this.#close(final.filter(isShown).map(asBlock));
+      this.#tail = this.#tail.slice(final.reduce((length, { raw }) => length + raw.length, 0));
+      const fence = isEnd ? undefined : openFence(token);
+      if (fence !== undefined) {
+        this.#fence = { ...fence, pieces: [] };
+        this.#tail = this.#tail.slice(fence.head);
+        this.#readFence(this.#fence, false);
+        return false;
+      }
     }
-    const token = tokens[last] as Token;
-    this.#close(tokens.slice(0, last).filter(isShown).map(asBlock));
-    this.#tail = tokens
-      .slice(last)
-      .map(({ raw }) => raw)
-      .join('');
-    const fence = isEnd ? undefined : openFence(token);
-    if (fence !== undefined) {
-      const { code, ...begun } = fence;
-      this.#fence = { ...begun, pieces: [] };
-      this.#tail = code;
-      this.#readFence(this.#fence, false);
-      return false;
-    }
-    if (this.#divide(token)) return true;
-    this.open = [asBlock(token)];
+    const open = lex(this.#tail).filter(isShown);
+    const [first] = open;
+    if (first !== undefined && this.#divide(first)) return true;
+    this.open = open.map(asBlock);
     return false;
   }
 
@@ -132,7 +132,7 @@ export class IncrementalMarkdown {
     }
     if (token.type === 'paragraph') {
       const at = placeToCut(this.#tail, PARAGRAPH_PART);
-      const [part] = new Lexer({ gfm: true }).lex(this.#tail.slice(0, at));
+      const [part] = lex(this.#tail.slice(0, at));
       if (part !== undefined) this.#close([{ kind: 'token', token: part, continues: true }]);
       this.#tail = this.#tail.slice(at);
       return true;
@@ -161,6 +161,11 @@ export function blocksOf(text: string): readonly Block[] {
   return markdown.sections.flat();
 }
 
+/** Blocks, whose texts are together the whole text. */
+function lex(text: string): Token[] {
+  return new Lexer({ gfm: true }).lex(text);
+}
+
 function isShown({ type }: Token): boolean {
   return type !== 'space' && type !== 'def';
 }
@@ -178,16 +183,14 @@ function asBlock(token: Token): Block {
   return { kind: 'code', language: languageOf(lang), pieces, complete: true };
 }
 
-/** Of a fence that has not ended yet: how it began, and the code so far. */
-function openFence({ type, raw }: Token): (Omit<Fence, 'pieces'> & { readonly code: string }) | undefined {
+/** Of a fence that has not ended yet: how it began. `head`: characters before its code. */
+function openFence({ type, raw }: Token): (Omit<Fence, 'pieces'> & { readonly head: number }) | undefined {
   if (type !== 'code') return undefined;
-  const begin = FENCE.exec(raw);
-  const [head, indent = '', mark = '', info = ''] = begin ?? [];
+  const [head, indent = '', mark = '', info = ''] = FENCE.exec(raw) ?? [];
   if (head === undefined) return undefined;
-  const code = raw.slice(head.length);
-  const lastLine = code.slice(code.lastIndexOf('\n', code.length - 2) + 1);
-  if (closesFence(lastLine, mark)) return undefined;
-  return { mark, indent: indent.length, language: languageOf(info), code };
+  const lines = raw.slice(head.length).trimEnd();
+  if (closesFence(lines.slice(lines.lastIndexOf('\n') + 1), mark)) return undefined;
+  return { mark, indent: indent.length, language: languageOf(info), head: head.length };
 }
 
 function closesFence(line: string, mark: string): boolean {

@@ -67,6 +67,8 @@ function shell(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
+/** Fields that Anthropic's newest clients do not name. */
+const ANTHROPIC_EXTRA = ['output_config', 'temperature', 'top_p', 'top_k'];
 /** Fields that the official OpenAI clients do not name. */
 const EXTRA = ['top_k', 'min_p', 'repetition_penalty'];
 
@@ -96,7 +98,7 @@ print(${'tools' in body ? 'message.tool_calls or ' : ''}message.content)
 }
 
 function pythonAnthropic({ server, body, withKey }: Program): string {
-  const { known, extra } = split(body, ['output_config']);
+  const { known, extra } = split(body, ANTHROPIC_EXTRA);
   const hasExtra = Object.keys(extra).length > 0;
   return `${withKey ? 'import os\n' : ''}from anthropic import Anthropic
 
@@ -168,7 +170,7 @@ console.log(${'tools' in body ? 'message?.tool_calls ?? ' : ''}message?.content)
 }
 
 function typeScriptAnthropic({ server, body, withKey }: Program): string {
-  const { known, extra } = split(body, ['output_config']);
+  const { known, extra } = split(body, ANTHROPIC_EXTRA);
   return `import Anthropic from '@anthropic-ai/sdk';
 
 const client = new Anthropic({ baseURL: ${literal(server)}, apiKey: ${withKey ? KEY_NODE : "'none'"} });
@@ -178,11 +180,13 @@ for (const block of answer.content) console.log(block.type === 'text' ? block.te
 }
 
 function typeScriptOllama({ server, body, withKey }: Program): string {
+  // Its type of a schema is narrower than JSON Schema.
+  const { known, extra } = split(body, ['tools']);
   const headers = withKey ? `, headers: { authorization: \`Bearer \${${KEY_NODE}}\` }` : '';
   return `import { Ollama } from 'ollama';
 
 const client = new Ollama({ host: ${literal(server)}${headers} });
-const answer = await client.chat(${literal(body)});
+const answer = await client.chat(${literalWith(known, extra)});
 console.log(${'tools' in body ? 'answer.message.tool_calls ?? ' : ''}answer.message.content);
 `;
 }

@@ -1,0 +1,120 @@
+import { expect, test } from 'vitest';
+import { type Block, blocksOf, IncrementalMarkdown } from '../../../../web/markdown/incremental.ts';
+
+const DOCUMENT = `# Title
+
+A paragraph with **bold** and
+a second line.
+
+- one
+- two
+  - nested
+
+  still two
+1. first
+2. second
+
+| a | b |
+|---|---|
+| 1 | 2 |
+
+\`\`\`js
+const x = 1;
+
+\`\`
+not the end
+\`\`\`\`
+
+> quoted
+> more
+
+    indented code
+
+<div>html</div>
+
+Last words`;
+
+/** What is shown, without how it was divided. */
+function shown(blocks: readonly Block[]): string {
+  return blocks
+    .map((block) => {
+      if (block.kind === 'code') return `code ${block.language}: ${block.pieces.join('')}`;
+      return block.kind === 'plain' ? block.text : `${block.token.type}: ${block.token.raw.trim()}`;
+    })
+    .join('\n');
+}
+
+function inPieces(text: string, size: number): IncrementalMarkdown {
+  const markdown = new IncrementalMarkdown();
+  for (let at = 0; at < text.length; at += size) markdown.push(text.slice(at, at + size));
+  return markdown;
+}
+
+test.each([1, 2, 3, 7, 50, 10_000])('in pieces of %i characters it ends as the whole text does', (size) => {
+  const markdown = inPieces(DOCUMENT, size);
+  markdown.end();
+  expect(markdown.open).toEqual([]);
+  expect(shown(markdown.sections.flat())).toBe(shown(blocksOf(DOCUMENT)));
+  expect(shown(markdown.sections.flat())).toContain('code js: const x = 1;');
+});
+
+test('a closed block stays the same value while more text arrives', () => {
+  const markdown = new IncrementalMarkdown();
+  markdown.push('First.\n\nSecond.\n\nThird');
+  const [first] = markdown.sections.flat();
+  markdown.push(' goes on.\n\n- a list\n\nFourth');
+  expect(markdown.sections.flat()[0]).toBe(first);
+});
+
+test('full sections stay the same array', () => {
+  const markdown = new IncrementalMarkdown();
+  markdown.push('word\n\n'.repeat(200));
+  const [first, second] = markdown.sections;
+  markdown.push('more\n\n'.repeat(200));
+  expect(markdown.sections[0]).toBe(first);
+  expect(markdown.sections[1]).toBe(second);
+});
+
+const LONG: Readonly<Record<string, string>> = {
+  paragraph: 'some words of a paragraph that never ends '.repeat(5_000),
+  word: 'x'.repeat(200_000),
+  list: '- an item of a long list\n'.repeat(8_000),
+  code: `\`\`\`\n${'let line = 1;\n'.repeat(15_000)}`,
+  quote: '> a line of a quote\n'.repeat(10_000),
+  table: `| a | b |\n|---|---|\n${'| 1 | 2 |\n'.repeat(20_000)}`,
+  brackets: '['.repeat(100_000),
+  stars: '*a '.repeat(50_000),
+  emoji: '👋🏽'.repeat(40_000),
+};
+
+test.each(Object.entries(LONG))(
+  'a %s without an end is closed in parts: what is parsed again stays short',
+  (_, text) => {
+    const markdown = inPieces(text, 500);
+    const open = markdown.open.map((block) => (block.kind === 'token' ? block.token.raw.length : 0));
+    expect(Math.max(0, ...open)).toBeLessThan(13_000);
+    markdown.end();
+    const blocks = markdown.sections.flat();
+    const letters = (shownText: string) => shownText.replace(/[^\p{L}\p{N}[👋*]/gu, '').length;
+    // Nothing of it is lost: each block has its own text.
+    const total = blocks
+      .map((block) =>
+        block.kind === 'code'
+          ? block.pieces.join('')
+          : block.kind === 'plain'
+            ? block.text
+            : block.token.type === 'list'
+              ? (block.token as unknown as { items: { raw: string }[] }).items.map(({ raw }) => raw).join('')
+              : block.token.raw,
+      )
+      .reduce((sum, part) => sum + letters(part), 0);
+    expect(total).toBe(letters(text));
+  },
+);
+
+test('a fence that has begun shows its code at once, and its language', () => {
+  const markdown = inPieces('Look:\n\n```python\nprint(1)\nprint(2', 3);
+  expect(markdown.open).toEqual([
+    { kind: 'code', language: 'python', pieces: ['print(1)\n', 'print(2'], complete: false },
+  ]);
+});
