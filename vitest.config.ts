@@ -41,6 +41,7 @@ const slow = [
       'batching',
       'configuration',
       'dashboards',
+      'console-snippets',
       'examples',
       'faults',
       'fuzz-routes',
