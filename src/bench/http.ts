@@ -19,7 +19,7 @@ export interface HttpRequest {
 }
 
 export interface HttpReader {
-  /** The request is handed to its connection now. */
+  /** The request is handed to its connection now; once, also where it has to be sent again. */
   onSend?(): void;
   onHead(status: number, headers: IncomingMessage['headers']): void;
   onData(chunk: Buffer): void;
@@ -47,6 +47,7 @@ export function httpClient(address: string, { insecure }: HttpOptions): HttpClie
   const base = { hostname: url.hostname.replace(/^\[|\]$/g, ''), port: url.port, agent };
   return {
     exchange: async ({ method, path, headers, body }, reader, signal) => {
+      let isSent = false;
       const once = () =>
         new Promise<'done' | 'closed while idle'>((resolve, reject) => {
           if (signal.aborted) return reject(abortedError());
@@ -79,9 +80,10 @@ export function httpClient(address: string, { insecure }: HttpOptions): HttpClie
             response.once('end', () => settle());
             response.once('aborted', () => settle(signal.aborted ? abortedError() : cutError()));
           });
+          if (!isSent) reader.onSend?.();
+          isSent = true;
           sending.end(body);
         });
-      reader.onSend?.();
       while ((await once()) === 'closed while idle');
     },
     close: () => agent.destroy(),

@@ -62,6 +62,8 @@ const MAX_SECONDS = 86_400;
 const REQUESTS_PER_USER = 5;
 const MIN_REQUESTS = 10;
 const ARRIVAL_SECONDS = 30;
+const MIN_WARMUP = 4;
+const MAX_WARMUP = 64;
 
 export function readSettings(flags: BenchFlags): BenchSettings {
   const requests = optional(flags.requests, (text) => wholeNumber(text, '--requests', 1, MAX_REQUESTS));
@@ -79,7 +81,9 @@ export function readSettings(flags: BenchFlags): BenchSettings {
     prefixTokens: wholeNumber(flags.prefixTokens ?? '0', '--prefix-tokens', 0, 1_000_000),
     prefixShare: readShare(flags),
     seed: wholeNumber(flags.seed ?? '1', '--seed', 0, 2 ** 32 - 1),
-    warmup: wholeNumber(flags.warmup ?? '4', '--warmup', 0, 10_000),
+    warmup:
+      optional(flags.warmup, (text) => wholeNumber(text, '--warmup', 0, 10_000)) ??
+      defaultWarmup(readSteps(flags)),
     timeoutMs: number(flags.timeout?.replace(/s$/, '') ?? '60', '--timeout', MAX_SECONDS) * 1000,
     objectives: optional(flags.slo, parseObjectives) ?? DEFAULT_OBJECTIVES,
     areObjectivesGiven: flags.slo !== undefined,
@@ -111,6 +115,12 @@ function readSteps({ concurrency, rate, burstiness }: BenchFlags): readonly Step
 function defaultRequests(step: Step): number {
   const wanted = step.kind === 'open' ? step.rate * ARRIVAL_SECONDS : step.concurrency * REQUESTS_PER_USER;
   return Math.max(MIN_REQUESTS, Math.ceil(wanted));
+}
+
+/** As many at once as the heaviest load has users, so that their connections are open and this program's code is compiled when it counts. */
+function defaultWarmup(steps: readonly Step[]): number {
+  const atOnce = steps.map((step) => (step.kind === 'open' ? Math.ceil(step.rate) : step.concurrency));
+  return Math.min(MAX_WARMUP, Math.max(MIN_WARMUP, ...atOnce));
 }
 
 function readProtocol(name: string): ProtocolName | 'auto' {

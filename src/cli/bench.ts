@@ -62,7 +62,7 @@ export function addBenchCommand(program: Command, { exit }: CommandFrame): void 
     .option('--timeout <seconds>', 'a request that takes longer has failed (default 60)')
     .option(
       '--warmup <count>',
-      'requests before the measurement, beside the two that show how tokens are counted (default 4)',
+      'requests before the measurement, beside the two that show how tokens are counted (default: as many as users, 4 to 64)',
     )
     .optionsGroup('Requests:')
     .option('--prompt-tokens <length>', `${LENGTH_FORMS}; default 128`)
