@@ -6,6 +6,9 @@ import { readTimings } from './server-timings.ts';
 export const PROTOCOL_NAMES = ['openai-chat', 'openai-completions', 'anthropic', 'ollama', 'native'] as const;
 export type ProtocolName = (typeof PROTOCOL_NAMES)[number];
 
+export const THINK_LEVELS = ['true', 'false', 'low', 'medium', 'high'] as const;
+export type ThinkLevel = (typeof THINK_LEVELS)[number];
+
 /** What one request asks for. */
 export interface Ask {
   readonly model: string;
@@ -24,6 +27,8 @@ export interface Protocol {
   readonly canIgnoreEos: boolean;
   /** The counts of tokens come only if asked for. */
   readonly asksForUsage: boolean;
+  /** The fields that make a model think, or not; undefined where the protocol has none for this. */
+  think(level: ThinkLevel): Fields | undefined;
   keyHeaders(key: string): Readonly<Record<string, string>>;
   body(ask: Ask): Readonly<Record<string, unknown>>;
   /** `data`: what one event or line holds, parsed. `now`: when its bytes arrived. */
@@ -34,6 +39,13 @@ export interface Protocol {
 export type Fields = Readonly<Record<string, unknown>>;
 
 const bearer = (key: string) => ({ authorization: `Bearer ${key}` });
+
+const noThinking = () => undefined;
+const isSwitch = (level: ThinkLevel) => level === 'true' || level === 'false';
+/** Ollama's field, which the native protocol has too. */
+const thinkField = (level: ThinkLevel) => ({ think: isSwitch(level) ? level === 'true' : level });
+/** OpenAI has no switch; each server has its own, which --body can give. */
+const openAiThinking = (level: ThinkLevel) => (isSwitch(level) ? undefined : { reasoning_effort: level });
 
 /** Greedy, so that two runs ask for the same work. */
 const TEMPERATURE = 0;
@@ -80,6 +92,7 @@ export const PROTOCOLS: Readonly<Record<ProtocolName, Protocol>> = {
     framing: 'sse',
     canIgnoreEos: true,
     asksForUsage: true,
+    think: openAiThinking,
     keyHeaders: bearer,
     body: (ask) => ({ model: ask.model, messages: ask.messages, ...openAiLimits(ask) }),
     read: (data, answer, now) =>
@@ -98,6 +111,7 @@ export const PROTOCOLS: Readonly<Record<ProtocolName, Protocol>> = {
     framing: 'sse',
     canIgnoreEos: true,
     asksForUsage: true,
+    think: noThinking,
     keyHeaders: bearer,
     body: (ask) => ({ model: ask.model, prompt: textOf(ask.messages), ...openAiLimits(ask) }),
     read: (data, answer, now) =>
@@ -110,6 +124,7 @@ export const PROTOCOLS: Readonly<Record<ProtocolName, Protocol>> = {
     framing: 'sse',
     canIgnoreEos: false,
     asksForUsage: false,
+    think: noThinking,
     keyHeaders: (key) => ({ 'x-api-key': key }),
     body: ({ model, messages, maxTokens }) => ({
       model,
@@ -126,6 +141,7 @@ export const PROTOCOLS: Readonly<Record<ProtocolName, Protocol>> = {
     framing: 'lines',
     canIgnoreEos: false,
     asksForUsage: false,
+    think: thinkField,
     keyHeaders: bearer,
     body: ({ model, messages, maxTokens }) => ({
       model,
@@ -140,6 +156,7 @@ export const PROTOCOLS: Readonly<Record<ProtocolName, Protocol>> = {
     framing: 'sse',
     canIgnoreEos: false,
     asksForUsage: false,
+    think: thinkField,
     keyHeaders: bearer,
     body: ({ model, messages, maxTokens }) => ({
       model,

@@ -1,4 +1,4 @@
-/** A run as JSON: a stable shape, described in docs/reference/bench-json.md. New fields may come; none changes its meaning within a version. */
+/** A run as JSON: a stable shape, described in docs/how-to/bench-a-server.md. New fields may come; none changes its meaning within a version. */
 import { lengthText } from './lengths.ts';
 import type { StepMeasures, TokenCounts } from './measures.ts';
 import type { Step } from './plan.ts';
@@ -56,6 +56,7 @@ export function runJson(run: BenchRun, origin: Origin, { raw }: { readonly raw: 
       seed: settings.seed,
       warmup: settings.warmup,
       timeout_ms: settings.timeoutMs,
+      think: settings.think ?? null,
       extra_body: settings.extraBody,
     },
     objectives_ms: settings.objectives,

@@ -88,6 +88,7 @@ export async function runBench(options: BenchOptions): Promise<BenchRun> {
     if (model === undefined)
       throw new BenchError(`${address} (${server.name}) lists no model. Name one with --model.`);
     options.onServer(server, model);
+    requireThinking(server, settings);
     const learnt = await warmUp(http, server, model, options);
     const steps: MeasuredStep[] = [];
     for (const [index, step] of settings.steps.entries()) {
@@ -116,6 +117,13 @@ async function inspect(http: HttpClient, { address, key, settings }: BenchOption
     if (protocol !== 'auto' && model !== undefined) return { name: 'a server', protocol, models: [] };
     throw new BenchError(`${address} cannot be measured: ${error.message}`);
   }
+}
+
+function requireThinking({ protocol }: ServerFacts, { think }: BenchSettings): void {
+  if (think !== undefined && PROTOCOLS[protocol].think(think) === undefined)
+    throw new BenchError(
+      `The ${protocol} protocol has no field for --think ${think}. Give the server’s own with --body.`,
+    );
 }
 
 function unreachable(address: string, code: string): BenchError {
@@ -151,7 +159,14 @@ async function warmUp(
   const random = new RandomSource(seedFor(settings.seed, 0, 4));
   const protocol = PROTOCOLS[server.protocol];
   const shared: Omit<ClientOptions, 'ignoreEos' | 'wantsUsage'> = {
-    ...{ http, protocol, model, key, headers: settings.headers, extraBody: settings.extraBody },
+    ...{
+      http,
+      protocol,
+      model,
+      key,
+      headers: settings.headers,
+      extraBody: { ...(settings.think && protocol.think(settings.think)), ...settings.extraBody },
+    },
     timeoutMs: settings.timeoutMs,
     now: () => clock.now(),
   };

@@ -2,7 +2,7 @@
 import { type LengthSpec, parseLength } from './lengths.ts';
 import { DEFAULT_OBJECTIVES, type Objectives, parseObjectives } from './objectives.ts';
 import type { Step } from './plan.ts';
-import { PROTOCOL_NAMES, type ProtocolName } from './protocols.ts';
+import { PROTOCOL_NAMES, type ProtocolName, THINK_LEVELS, type ThinkLevel } from './protocols.ts';
 import { UsageError } from './usage-error.ts';
 
 /** As written on the command line; undefined where not given. */
@@ -47,6 +47,7 @@ export interface BenchSettings {
   readonly timeoutMs: number;
   readonly objectives: Objectives;
   readonly areObjectivesGiven: boolean;
+  readonly think: ThinkLevel | undefined;
   readonly extraBody: Readonly<Record<string, unknown>>;
   readonly headers: Readonly<Record<string, string>>;
   readonly ignoreEos: boolean;
@@ -87,7 +88,8 @@ export function readSettings(flags: BenchFlags): BenchSettings {
     timeoutMs: number(flags.timeout?.replace(/s$/, '') ?? '60', '--timeout', MAX_SECONDS) * 1000,
     objectives: optional(flags.slo, parseObjectives) ?? DEFAULT_OBJECTIVES,
     areObjectivesGiven: flags.slo !== undefined,
-    extraBody: { ...readBody(flags.body), ...readThink(flags.think) },
+    think: optional(flags.think, readThink),
+    extraBody: readBody(flags.body),
     headers: Object.fromEntries((flags.header ?? []).map(readHeader)),
     ignoreEos: flags.ignoreEos ?? true,
     insecure: flags.insecure ?? false,
@@ -151,11 +153,11 @@ function readBody(text: string | undefined): Readonly<Record<string, unknown>> {
   );
 }
 
-function readThink(text: string | undefined): Readonly<Record<string, unknown>> {
-  if (text === undefined) return {};
-  if (text === 'true' || text === 'false') return { think: text === 'true' };
-  if (['low', 'medium', 'high'].includes(text)) return { think: text };
-  throw new UsageError(`--think is "${text}"; it can be true, false, low, medium, high.`);
+function readThink(text: string): ThinkLevel {
+  const known = THINK_LEVELS.find((each) => each === text);
+  if (known === undefined)
+    throw new UsageError(`--think is "${text}"; it can be ${THINK_LEVELS.join(', ')}.`);
+  return known;
 }
 
 function readHeader(text: string): readonly [string, string] {

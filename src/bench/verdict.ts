@@ -7,15 +7,18 @@ import type { Step } from './plan.ts';
 export const CARRIED_SHARE = 0.95;
 /** Beyond these the client is too slow for its own measurements. */
 const BUSY_CPU_SHARE = 0.9;
-const LATE_LOOP_MS = 25;
 const LATE_SEND_MS = 25;
+/** Of the median time to the first token. */
+const LATE_LOOP_SHARE = 0.1;
+const LATE_LOOP_MS = 25;
 
 /** Undefined: it kept up. */
-export function clientProblem({ client, clientDelay }: StepMeasures): string | undefined {
+export function clientProblem({ client, clientDelay, ttft }: StepMeasures): string | undefined {
   if (client !== undefined && client.cpuShare > BUSY_CPU_SHARE)
     return `this client used ${Math.round(client.cpuShare * 100)} % of a core`;
-  if (client !== undefined && client.loopLagP99Ms > LATE_LOOP_MS)
-    return `this client was late by ${Math.round(client.loopLagP99Ms)} ms (p99 of its event loop)`;
+  const lateMs = client?.loopLagP99Ms ?? 0;
+  if (lateMs > Math.max(LATE_LOOP_MS, LATE_LOOP_SHARE * (ttft?.p50.value ?? 0)))
+    return `this client was late by ${Math.round(lateMs)} ms (p99 of its event loop)`;
   const delay = clientDelay?.p99.value ?? 0;
   return delay > LATE_SEND_MS
     ? `this client sent requests ${Math.round(delay)} ms after they were due (p99)`

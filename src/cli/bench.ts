@@ -48,7 +48,10 @@ export function addBenchCommand(program: Command, { exit }: CommandFrame): void 
     .option('--model <name>', 'default: the first that the server lists')
     .option('--header <name: value>', 'a header of every request; may be repeated', collect)
     .option('--body <json>', 'fields that every request gets, such as {"top_p":0.9}; null removes one')
-    .option('--think <level>', 'true, false, low, medium or high, as the native and Ollama protocols have it')
+    .option(
+      '--think <level>',
+      'true, false, low, medium or high; of openai-chat the last three, of completions and anthropic none',
+    )
     .option('--insecure', 'take any certificate')
     .optionsGroup('Load:')
     .option('--concurrency <users>', 'users that each wait for their answer, or a list (default 1,2,4,8)')
