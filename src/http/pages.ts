@@ -1,6 +1,6 @@
 /**
  * The page at `/`, for browsers, and its files at `/assets/*`: what scripts/web.mjs has built, compressed as the browser takes it.
- * Terminals that ask for `/` get the routes as text. Files are read at their first request, and kept.
+ * Who asks for text/plain gets the routes as text. Files are read at their first request, and kept.
  */
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
@@ -50,7 +50,7 @@ export function pages({ version }: { readonly version: string }): readonly EdgeR
   return [
     pageRoute('/', async (context) => {
       addVary(context, 'Accept');
-      if (!takesHtml(context)) context.answer(200, routesAsText(version), 'text/plain; charset=utf-8');
+      if (asksForText(context)) context.answer(200, routesAsText(version), 'text/plain; charset=utf-8');
       else if (!(await sendFile(context, files, PAGE)))
         context.answer(200, `${NOT_BUILT}\n\n${routesAsText(version)}`, 'text/plain; charset=utf-8');
     }),
@@ -127,8 +127,9 @@ class BuiltFiles {
   }
 }
 
-function takesHtml({ request }: RequestContext): boolean {
-  return (request.headers.accept ?? '').toLowerCase().includes('text/html');
+function asksForText({ request }: RequestContext): boolean {
+  const accept = (request.headers.accept ?? '').toLowerCase();
+  return accept.includes('text/plain') && !accept.includes('text/html');
 }
 
 /** Whether Accept-Encoding names the encoding with a weight above 0. */

@@ -262,7 +262,7 @@ test('the server still serves after all of this', async () => {
 });
 
 test('the routes as text, the description and the browsable one are there', async () => {
-  const text = await ask(`${server.url}/`);
+  const text = await ask(`${server.url}/`, { headers: { accept: 'text/plain' } });
   expect(text.headers['content-type']).toBe('text/plain; charset=utf-8');
   expect(text.text).toContain('/generate');
   const description = await ask(`${server.url}/openapi.json`);

@@ -71,8 +71,15 @@ test('a browser gets the page, which loads nothing from elsewhere and nothing in
   ]);
 });
 
-test('a terminal gets the routes as text', async () => {
-  const { headers, bytes } = await get('/', { accept: '*/*' });
+test('who takes anything gets the page', async () => {
+  for (const accept of ['*/*', undefined]) {
+    const { headers } = await get('/', accept === undefined ? {} : { accept });
+    expect(headers['content-type']).toBe('text/html; charset=utf-8');
+  }
+});
+
+test('who asks for plain text gets the routes', async () => {
+  const { headers, bytes } = await get('/', { accept: 'text/plain' });
   expect(headers).toMatchObject({ 'content-type': 'text/plain; charset=utf-8', vary: 'Accept' });
   expect(bytes.toString()).toContain('POST /generate');
 });
