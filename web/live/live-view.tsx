@@ -127,10 +127,13 @@ function Toolbar({ paused }: { readonly paused: Pause | undefined }) {
   );
 }
 
+const BACK_STEP_MS = 50;
+
 /** Moves the lanes through what is kept; figures and tables stay those of where it stopped. */
 function LookBack({ paused }: { readonly paused: Pause }) {
   const back = paused.stoppedAt - paused.edge;
-  const most = mostBack(paused);
+  // A slider counts its steps from its least value.
+  const most = Math.floor(mostBack(paused) / BACK_STEP_MS) * BACK_STEP_MS;
   return (
     <label class="live-back">
       Lanes {back === 0 ? 'up to here' : `${duration(back)} earlier`}
@@ -138,7 +141,7 @@ function LookBack({ paused }: { readonly paused: Pause }) {
         type="range"
         min={-most}
         max={0}
-        step={50}
+        step={BACK_STEP_MS}
         value={-back}
         onInput={(event) => lookBack(-Number(event.currentTarget.value))}
       />
