@@ -88,6 +88,8 @@ export async function openPage(test: TestContext, url: string, options: PageOpti
     acceptDownloads: true,
     permissions: ['clipboard-read', 'clipboard-write'],
   });
+  // The test's own limit ends what waits in vain, on a slow machine too.
+  context.setDefaultTimeout(150_000);
   const problems = collects ?? [];
   await watch(context, new URL(url).origin, problems);
   test.onTestFinished(async () => {
