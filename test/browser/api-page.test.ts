@@ -12,16 +12,7 @@ const TARGET = {
   tool_calls: [{ name: 'get_weather', arguments: { city: 'Paris' } }],
 };
 /** One route of each protocol, and one without a body. */
-const SAMPLE = [
-  '/generate',
-  '/stream',
-  '/v1/chat/completions',
-  '/v1/responses',
-  '/v1/messages',
-  '/api/chat',
-  '/health',
-  '/v1/models',
-];
+const SAMPLE = ['/generate', '/v1/chat/completions', '/v1/messages', '/api/chat', '/health'];
 
 async function opened(
   context: Parameters<typeof openPage>[0],

@@ -11,7 +11,10 @@ test('an answer of 100,000 tokens never stops the page for 200 ms', async (conte
   const before = `window.tasks = [];
     new PerformanceObserver((list) => { for (const { duration, startTime } of list.getEntries()) window.tasks.push([Math.round(startTime), Math.round(duration)]); })
       .observe({ type: 'longtask', buffered: true });`;
-  const server = await startServer({ flags: scriptedFlags(), endsWith: onTestFinished });
+  const server = await startServer({
+    flags: scriptedFlags({ target: { context_size: 400_000 } }),
+    endsWith: onTestFinished,
+  });
   const page = await openPage(context, `${server.url}/`, { before });
   const parts = [
     'A paragraph with **some** words in `it`.\n\n',
