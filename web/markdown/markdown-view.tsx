@@ -4,7 +4,7 @@ import { useEffect, useReducer, useRef } from 'preact/hooks';
 import { type Block, IncrementalMarkdown } from './incremental.ts';
 import { renderBlock } from './render.tsx';
 
-const PART = 8_000;
+const PART = 3_000;
 
 /** `text` only ever grows: another text needs another key. */
 export function MarkdownView({ text, complete }: { readonly text: string; readonly complete: boolean }) {
