@@ -21,7 +21,13 @@ const limits = long
   : { testTimeout: 180_000, hookTimeout: 180_000 };
 
 /** Files leave nothing behind for the next one, so those of a worker share its modules, and one engine. */
-const shared = { isolate: false, ...limits, maxWorkers: long ? 1 : 2 };
+const shared = {
+  isolate: false,
+  ...limits,
+  // Vitest's own second is too short for a page on a busy machine.
+  expect: { poll: { timeout: 120_000 } },
+  maxWorkers: long ? 1 : 2,
+};
 
 /** What loads a model into the embedded engine, or asks a real Ollama. */
 const withEngine = [
