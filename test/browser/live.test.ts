@@ -18,8 +18,14 @@ import { scripted, scriptedFlags } from '../support/scripted-server.ts';
 
 const TWO_SLOTS = { target: { slots: 2 } };
 
+/** What waits and runs does so until the test ends it, however slow the machine is. */
+const PATIENCE = ['--scheduler.queue-timeout-ms', '3600000', '--generation.request-timeout-ms', '3600000'];
+
 function start(...flags: readonly string[]) {
-  return startExecutable({ flags: [...scriptedFlags(TWO_SLOTS), ...flags], endsWith: onTestFinished });
+  return startExecutable({
+    flags: [...scriptedFlags(TWO_SLOTS), ...PATIENCE, ...flags],
+    endsWith: onTestFinished,
+  });
 }
 
 const poll = <Value>(read: () => Promise<Value>) => expect.poll(read, { timeout: 60_000 });

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
-const FOLDERS = ['docs', 'examples', 'deploy', 'src', 'test', 'scripts', 'bench'];
+const FOLDERS = ['docs', 'examples', 'deploy', 'src', 'web', 'test', 'scripts', 'bench'];
 
 const filesIn = (folder: string) =>
   readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })
