@@ -57,6 +57,12 @@ export function accessStep({ clock, settings }: AccessOptions): Step {
     if (settings.apiKeys.length > 0) return false;
     return whyNotThisMachine(context.request, settings.trustedProxies) === undefined;
   };
+  /** What `seesAll` is asked must cost a guess as much as elsewhere: a key that is sent and not known is refused, beside a valid one too. */
+  const refuseGuesses = ({ request, clientId }: RequestContext): void => {
+    if (settings.adminKeys.length === 0) return;
+    const isUnknown = (key: string) => adminKeys()(key) === undefined && apiKeys()(key) === undefined;
+    if (keysOf(request.headers).some(isUnknown)) throw wrongKey(wrongKeys, clientId, clock.now());
+  };
   return (context: RequestContext) => {
     const { trace } = context;
     // By the route that answers: the path may be spelled in many ways.
@@ -66,6 +72,7 @@ export function accessStep({ clock, settings }: AccessOptions): Step {
       return;
     }
     const isLive = context.routePath === LIVE_PATH;
+    if (isLive) refuseGuesses(context);
     const isAdmin = isLive && seesAll(context);
     if (settings.apiKeys.length > 0) {
       if (!isAdmin && !isOpen(context.path)) trace.caller = requireKey(context, apiKeys(), 'API key');

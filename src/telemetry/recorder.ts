@@ -91,6 +91,8 @@ export class Recorder {
       version,
       started_at_ms: clock.wallNow(),
     };
+    // The last line of a process that was killed may be half a line.
+    if (this.#bytes > 0) this.#writer.write('\n', false);
     this.#write(run);
   }
 

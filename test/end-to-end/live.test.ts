@@ -147,6 +147,15 @@ describe('behind keys', () => {
     expect((await now(server)).scope).toBe('own');
     expect((await now(server, as('key-of-boss'))).scope).toBe('all');
   });
+
+  test('guesses at an admin key are refused and counted, beside a valid API key too', async () => {
+    const server = await start(...KEYS);
+    const guess = (at: number) => ({ ...as(`guess-${at}`), 'x-api-key': 'key-of-ann' });
+    for (let at = 0; at < 10; at += 1)
+      expect((await ask(`${server.url}/live`, { headers: guess(at) })).status).toBe(401);
+    expect((await ask(`${server.url}/live`, { headers: guess(10) })).status).toBe(429);
+    expect((await now(server, as('key-of-boss'))).scope).toBe('all');
+  });
 });
 
 test('without keys, who comes through a proxy sees only its own requests', async () => {

@@ -1,5 +1,5 @@
 /** A record made by the real executable, replayed: `serve --record`, `whatif`, and `status` beside them. */
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -100,9 +100,11 @@ test('a record goes on in the next run; a file that is none is refused and stays
     const server = await start(record);
     await generate(server, { prompt: 'hi', max_tokens: 2 });
     await server.stop();
+    // As a run leaves it that was killed in the middle of a line.
+    if (count === 0) appendFileSync(record, '{"at_ms":12,"rou');
   }
-  expect(requestsOf(record)).toHaveLength(2);
   expect((await run('whatif', record)).stdout).toContain('The file has 2 runs');
+  expect(readFileSync(record, 'utf8').match(/"llm_serve_record"/g)).toHaveLength(2);
 
   const notes = join(folder(), 'notes.txt');
   writeFileSync(notes, 'my notes\n');

@@ -8,6 +8,7 @@ import {
   restoreConversation,
   saveConversation,
 } from '../state/conversation-database.ts';
+import { newId } from '../state/new-id.ts';
 import { answerAfter, stopAnswer } from './answering.ts';
 import { abilities, answering, conversation, models, notice, summaries } from './chat-state.ts';
 import {
@@ -49,11 +50,7 @@ export function sendToolResults(results: readonly { readonly id: string; readonl
   let current = conversation.get();
   for (const { id, text } of results) {
     const parent = pathOf(current).at(-1)?.id;
-    current = withMessage(
-      current,
-      { id: crypto.randomUUID(), parent, role: 'tool', text, toolCallId: id },
-      Date.now(),
-    );
+    current = withMessage(current, { id: newId(), parent, role: 'tool', text, toolCallId: id }, Date.now());
   }
   change(current);
   answerAfter(pathOf(current));
@@ -61,7 +58,7 @@ export function sendToolResults(results: readonly { readonly id: string; readonl
 
 function addAndAnswer(message: Omit<Message, 'id'>, path: readonly Message[]): void {
   if (answering.get() !== undefined) return;
-  const added = { ...message, id: crypto.randomUUID() };
+  const added = { ...message, id: newId() };
   change(withMessage(conversation.get(), added, Date.now()));
   answerAfter([...path, added]);
 }
@@ -85,7 +82,7 @@ export function startConversation(): void {
   const { model, settings, messages } = conversation.get();
   if (Object.keys(messages).length === 0) return;
   // The next one is likely about the same: system prompt and parameters stay.
-  conversation.set(newConversation(crypto.randomUUID(), Date.now(), model, settings));
+  conversation.set(newConversation(newId(), Date.now(), model, settings));
   notice.set(undefined);
 }
 
@@ -114,7 +111,7 @@ export async function removeConversation(id: string): Promise<void> {
   if (id === conversation.get().id) {
     stopAnswer();
     const { model, settings } = conversation.get();
-    conversation.set(newConversation(crypto.randomUUID(), Date.now(), model, settings));
+    conversation.set(newConversation(newId(), Date.now(), model, settings));
   }
   await refreshList();
 }

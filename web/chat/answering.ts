@@ -7,6 +7,7 @@ import { readEvents } from '../api/event-stream.ts';
 import { type ApiFailure, adviceFor, asFailure, connectionLost } from '../api/failure.ts';
 import { callApi } from '../api/request.ts';
 import { saveConversation } from '../state/conversation-database.ts';
+import { newId } from '../state/new-id.ts';
 import { type Answer, NO_ANSWER, withEvents } from './answer.ts';
 import { chatBody } from './chat-body.ts';
 import { announcement, answering, conversation, notice } from './chat-state.ts';
@@ -29,7 +30,7 @@ export function answerAfter(path: readonly Message[]): void {
     return;
   }
   const message: Message = {
-    id: crypto.randomUUID(),
+    id: newId(),
     parent: path.at(-1)?.id,
     role: 'assistant',
     text: '',

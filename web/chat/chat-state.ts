@@ -1,11 +1,12 @@
 /** What the Chat view shows: one store for the conversation, and small ones beside it that change apart from it. */
 
 import type { Summary } from '../state/conversation-database.ts';
+import { newId } from '../state/new-id.ts';
 import { createStore } from '../state/store.ts';
 import { type Conversation, newConversation } from './conversation.ts';
 import type { Abilities, ModelEntry } from './models.ts';
 
-export const conversation = createStore<Conversation>(newConversation(crypto.randomUUID(), Date.now(), ''));
+export const conversation = createStore<Conversation>(newConversation(newId(), Date.now(), ''));
 
 /** The newest first. */
 export const summaries = createStore<readonly Summary[]>([]);
