@@ -68,8 +68,8 @@ const STEPS = [
     'metrics',
     async ({ url }) => {
       const text = await (await fetch(`${url}/metrics`)).text();
-      assert.match(text, /^llm_serve_requests_total\{route="\/generate",status="200"\} 1$/m);
-      assert.match(text, /^llm_serve_requests_total\{route="\/generate",status="429"\} 1$/m);
+      assert.match(text, /^llm_serve_requests_total\{[^}]*route="\/generate",status="200"[^}]*\} 1$/m);
+      assert.match(text, /^llm_serve_requests_total\{[^}]*route="\/generate",status="429"[^}]*\} 1$/m);
     },
   ],
   ['shutdown', endPolitely],

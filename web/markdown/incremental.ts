@@ -11,7 +11,7 @@ export type Block =
       readonly continues?: boolean;
     }
   | CodeBlock
-  /** Too long and without a place to divide it: shown as it is written. */
+  /** Too long and without a place to divide it, or nested too deep: shown as it is written. */
   | { readonly kind: 'plain'; readonly text: string };
 
 export interface CodeBlock {
@@ -132,8 +132,12 @@ export class IncrementalMarkdown {
     }
     if (token.type === 'paragraph') {
       const at = placeToCut(this.#tail, PARAGRAPH_PART);
-      const [part] = lex(this.#tail.slice(0, at));
-      if (part !== undefined) this.#close([{ kind: 'token', token: part, continues: true }]);
+      const parts = lex(this.#tail.slice(0, at)).filter(isShown).map(asBlock);
+      this.#close(
+        parts.map((block, place) =>
+          block.kind === 'token' && place === parts.length - 1 ? { ...block, continues: true } : block,
+        ),
+      );
       this.#tail = this.#tail.slice(at);
       return true;
     }
@@ -153,6 +157,12 @@ export class IncrementalMarkdown {
   }
 }
 
+/** As it is written; of code without its fences. */
+export function textOf(block: Block): string {
+  if (block.kind === 'token') return block.token.raw;
+  return block.kind === 'code' ? block.pieces.join('') : block.text;
+}
+
 /** All blocks of a whole text. */
 export function blocksOf(text: string): readonly Block[] {
   const markdown = new IncrementalMarkdown();
@@ -161,9 +171,39 @@ export function blocksOf(text: string): readonly Block[] {
   return markdown.sections.flat();
 }
 
-/** Blocks, whose texts are together the whole text. */
+/** A line that begins with more marks of quotes and lists than people nest: reading it costs marked their number cubed. */
+const NESTED_TOO_DEEP = /^[ \t]*(?:>[ \t]*|(?:[-*+]|\d{1,9}[.)])[ \t]+){13}/m;
+
+/** Blocks, whose texts are together the whole text. What nests too deep is not read: up to the next empty line it stays as it is written. */
 function lex(text: string): Token[] {
-  return new Lexer({ gfm: true }).lex(text);
+  const tokens: Token[] = [];
+  let rest = text;
+  for (;;) {
+    const at = rest.search(NESTED_TOO_DEEP);
+    if (at === -1) break;
+    const blankAt = rest.indexOf('\n\n', at);
+    const end = blankAt === -1 ? rest.length : blankAt + 2;
+    if (at > 0) tokens.push(...read(rest.slice(0, at)));
+    tokens.push(asWritten(rest.slice(at, end)));
+    rest = rest.slice(end);
+  }
+  if (rest !== '') tokens.push(...read(rest));
+  return tokens;
+}
+
+function read(text: string): Token[] {
+  try {
+    return new Lexer({ gfm: true }).lex(text);
+  } catch {
+    // It recurses, and the stack has an end.
+    return [asWritten(text)];
+  }
+}
+
+const AS_WRITTEN = 'as-written';
+
+function asWritten(text: string): Tokens.Generic {
+  return { type: AS_WRITTEN, raw: text, text };
 }
 
 function isShown({ type }: Token): boolean {
@@ -176,6 +216,7 @@ function lastOf(tokens: readonly Token[]): number {
 }
 
 function asBlock(token: Token): Block {
+  if (token.type === AS_WRITTEN) return { kind: 'plain', text: token.raw };
   if (token.type !== 'code') return { kind: 'token', token };
   const { text, lang = '' } = token as Tokens.Code;
   const pieces: string[] = [];

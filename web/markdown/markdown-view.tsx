@@ -1,7 +1,7 @@
 /** Markdown that may still grow. Long text is taken in parts, a part a frame, so that no frame takes long. */
 import { Component } from 'preact';
 import { useEffect, useReducer, useRef } from 'preact/hooks';
-import { type Block, IncrementalMarkdown } from './incremental.ts';
+import { type Block, IncrementalMarkdown, textOf } from './incremental.ts';
 import { renderBlock } from './render.tsx';
 
 const PART = 3_000;
@@ -32,13 +32,32 @@ export function MarkdownView({ text, complete }: { readonly text: string; readon
   );
 }
 
-/** Drawn again only for another array. */
-class Section extends Component<{ readonly blocks: readonly Block[] }> {
-  override shouldComponentUpdate({ blocks }: { readonly blocks: readonly Block[] }): boolean {
-    return blocks !== this.props.blocks;
+interface SectionProps {
+  readonly blocks: readonly Block[];
+}
+
+/** Drawn again only for another array. What cannot be drawn as Markdown is shown as it is written, and takes nothing else along. */
+class Section extends Component<SectionProps, { readonly failed: boolean }> {
+  override state = { failed: false };
+
+  static override getDerivedStateFromError() {
+    return { failed: true };
+  }
+
+  override shouldComponentUpdate(
+    { blocks }: SectionProps,
+    { failed }: { readonly failed: boolean },
+  ): boolean {
+    return blocks !== this.props.blocks || failed !== this.state.failed;
   }
 
   override render() {
+    if (this.state.failed)
+      return (
+        <div class="md-section">
+          <pre class="md-plain">{this.props.blocks.map(textOf).join('')}</pre>
+        </div>
+      );
     return <div class="md-section">{this.props.blocks.map(renderBlock)}</div>;
   }
 }

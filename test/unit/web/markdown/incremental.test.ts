@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type Block, blocksOf, IncrementalMarkdown } from '../../../../web/markdown/incremental.ts';
+import { type Block, blocksOf, IncrementalMarkdown, textOf } from '../../../../web/markdown/incremental.ts';
 
 const DOCUMENT = `# Title
 
@@ -117,4 +117,37 @@ test('a fence that has begun shows its code at once, and its language', () => {
   expect(markdown.open).toEqual([
     { kind: 'code', language: 'python', pieces: ['print(1)\n', 'print(2'], complete: false },
   ]);
+});
+
+test.each([
+  ['> '.repeat(600), 1],
+  ['- '.repeat(1_900), 1],
+  [`${'- '.repeat(600)}\n`, 2],
+  ['* - '.repeat(800), 1],
+  ['>'.repeat(1_840), 1],
+  [`${'1. '.repeat(500)}x\n`, 3],
+])('what nests deeper than anybody reads is shown as it is written: %#', (line, times) => {
+  const text = `before\n\n${line.repeat(times)}\n\nafter`;
+  const grown = new IncrementalMarkdown();
+  for (let at = 0; at < text.length; at += 3) grown.push(text.slice(at, at + 3));
+  grown.end();
+  const kinds = grown.sections
+    .flat()
+    .map((block) => (block.kind === 'token' ? block.token.type : block.kind));
+  expect(kinds).toEqual(['paragraph', 'plain', 'paragraph']);
+  expect(grown.sections.flat().map(textOf).join('').replaceAll(/\s/g, '')).toBe(text.replaceAll(/\s/g, ''));
+});
+
+test('a long line after a short paragraph is there from its first character on', () => {
+  const words = Array.from({ length: 1_500 }, (_, at) => `word${at}`);
+  const grown = new IncrementalMarkdown();
+  for (const piece of ['before\n\n', ...words.map((word) => `${word} `)]) grown.push(piece);
+  grown.end();
+  const text = grown.sections.flat().map(textOf).join(' ');
+  expect(text.match(/word\d+/g)).toEqual(words);
+});
+
+test('quotes and lists as people nest them are read', () => {
+  expect(blocksOf('> > > - 1. deep').map((block) => block.kind)).toEqual(['token']);
+  expect(blocksOf('-----------------').map((block) => block.kind)).toEqual(['token']);
 });
