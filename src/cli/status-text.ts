@@ -20,6 +20,7 @@ const REASONS: Readonly<Record<WaitingReason, string>> = {
   token_limit: 'tokens in flight are at their bound',
   batch_window: 'its batch collects',
   model_loading: 'the model loads',
+  no_target_serves: 'no target serves it now',
   retry_pause: 'tried again soon',
   turn_of_others: 'others are before it',
 };

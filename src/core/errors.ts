@@ -135,6 +135,12 @@ export class ServingError extends Error {
   }
 }
 
+/** Load or limits are why, not the request: answered 429 or 503, or inside a stream that had begun. */
+export function isRejection(code: ErrorCode): boolean {
+  const { status } = ERRORS[code];
+  return status === 429 || status === 503;
+}
+
 /** Anything that was thrown, as a ServingError; what is not one becomes `internal` and keeps its cause for the log. */
 export function toServingError(thrown: unknown): ServingError {
   return thrown instanceof ServingError ? thrown : new ServingError('internal', { cause: thrown });

@@ -83,6 +83,8 @@ export const WAITING_REASONS = [
   'batch_window',
   /** No target serves now, one is loading. */
   'model_loading',
+  /** No target serves now, and none is loading: all are down, or out of service for failures. */
+  'no_target_serves',
   /** Between two tries. */
   'retry_pause',
   /** Others are before it. */

@@ -182,6 +182,7 @@ export class ModelQueue {
       position,
       reason: waitingReason({
         serves: this.#serves(),
+        isLoading: this.#slots.hasTarget('loading'),
         isCollecting: this.#backlog.isCollecting(waiting),
         isNext: position === 1 || retry !== undefined,
         hasFreeSlot: this.#slots.hasFreeSlot(retry),

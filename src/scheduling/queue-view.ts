@@ -20,12 +20,14 @@ export interface WaitingView {
 export function waitingReason(waiting: {
   /** A target of the model serves. */
   readonly serves: boolean;
+  /** One of its targets is loading. */
+  readonly isLoading: boolean;
   readonly isCollecting: boolean;
   /** Nothing is before it that needs the same slot. */
   readonly isNext: boolean;
   readonly hasFreeSlot: boolean;
 }): WaitingReason {
-  if (!waiting.serves) return 'model_loading';
+  if (!waiting.serves) return waiting.isLoading ? 'model_loading' : 'no_target_serves';
   if (waiting.isCollecting) return 'batch_window';
   if (!waiting.isNext) return 'turn_of_others';
   return waiting.hasFreeSlot ? 'token_limit' : 'no_free_slot';

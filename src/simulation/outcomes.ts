@@ -1,5 +1,6 @@
 /** What came of the requests, recorded or replayed, and the figures that are compared. Pure. */
 import type { Milliseconds } from '../core/clock.ts';
+import { ERRORS, type ErrorCode, isRejection } from '../core/errors.ts';
 import type { RecordedRequest, RecordedSettings } from '../core/record-file.ts';
 
 /** Times are absolute. */
@@ -52,7 +53,7 @@ export function recordedOutcome(request: RecordedRequest): RequestOutcome {
   const { at_ms: at, ended, status, error_code: code, cancel_phase: phase, attempts, queued } = request;
   const first = attempts[0];
   const last = attempts.at(-1);
-  const isRejected = code !== null && (REJECTED.has(status) || REJECTIONS.has(code));
+  const isRejected = code !== null && (REJECTED.has(status) || isRejectedBy(code));
   const heldMs = attempts.reduce((sum, { started, ended: end }) => sum + (end ?? ended) - started, 0);
   return {
     arrivedAt: at,
@@ -66,17 +67,10 @@ export function recordedOutcome(request: RecordedRequest): RequestOutcome {
   };
 }
 
-/** Also inside a stream that had begun. */
-export const REJECTIONS: ReadonlySet<string> = new Set([
-  'rate_limited',
-  'queue_full',
-  'client_queue_full',
-  'queue_timeout',
-  'model_loading',
-  'no_backend_available',
-  'server_busy',
-  'draining',
-]);
+/** Also inside a stream that had begun, whose status tells nothing. A record of another version may have codes that are not known here. */
+function isRejectedBy(code: string): boolean {
+  return Object.hasOwn(ERRORS, code) && isRejection(code as ErrorCode);
+}
 
 export function figuresOf(
   outcomes: readonly RequestOutcome[],

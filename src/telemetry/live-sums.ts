@@ -1,12 +1,10 @@
 /** The sums of the live feed: what the last minute brought. Listens only while somebody looks. */
 import type { Milliseconds } from '../core/clock.ts';
-import { ERRORS, type ErrorCode } from '../core/errors.ts';
+import { type ErrorCode, isRejection } from '../core/errors.ts';
 import type { LiveSums } from '../core/live-snapshot.ts';
 import { isFinished, meetsObjectives, type Objectives } from '../core/objectives.ts';
 import { type RequestRecord, timingsOf } from '../core/request-trace.ts';
 import { RecentCount, RecentValues, WindowClock } from './recent-values.ts';
-
-const REJECTIONS: ReadonlySet<number> = new Set([429, 503]);
 
 export class LiveSumsWindow {
   readonly #clock: WindowClock;
@@ -42,7 +40,7 @@ export class LiveSumsWindow {
   requestEnded({ trace, endedAt }: RequestRecord): void {
     this.#clock.advance(endedAt);
     const { errorCode } = trace;
-    const isRejected = errorCode !== undefined && REJECTIONS.has(ERRORS[errorCode].status);
+    const isRejected = errorCode !== undefined && isRejection(errorCode);
     if (isRejected) this.#rejectedBy(errorCode).add(1);
     if (trace.cancelPhase !== undefined) this.#cancelled.add(1);
     const { model, usage, firstTokenAt, receivedAt } = trace;

@@ -1,6 +1,6 @@
 /** The metrics of docs/reference/metrics.md, by the names that dashboards of the field use. Buckets follow the OpenTelemetry GenAI conventions. */
 import type { Milliseconds } from '../core/clock.ts';
-import { ERRORS } from '../core/errors.ts';
+import { isRejection } from '../core/errors.ts';
 import { isFinished, meetsObjectives, type Objectives } from '../core/objectives.ts';
 import { type Attempt, type RequestRecord, type RequestTrace, timingsOf } from '../core/request-trace.ts';
 import type { ProcessMetrics } from './process-metrics.ts';
@@ -59,7 +59,6 @@ const PREFIX = 'llm_serve_';
 const STATUS_TEXTS: ReadonlyMap<number, string> = new Map(
   [200, 400, 429, 499, 502, 503, 504].map((status) => [status, String(status)]),
 );
-const REJECTIONS: ReadonlySet<number> = new Set([429, 503]);
 
 /** What a reload can change. Read with every request and every scrape. */
 export interface MetricsSettings {
@@ -136,7 +135,7 @@ export class Metrics {
   );
   readonly #ended = this.#counter(
     'requests_ended_total',
-    'Requests to models, by how they ended: the finish reason, cancelled, or failed.',
+    'Requests to models, by how they ended: the finish reason, cancelled, rejected (429, 503), or failed.',
     ['model', 'reason'],
   );
   readonly #withinObjectives = this.#counter(
@@ -220,7 +219,7 @@ export class Metrics {
     const { errorCode, model } = trace;
     this.#requests.add(1, route, STATUS_TEXTS.get(status) ?? String(status), model);
     // By the error, not by the status: a stream that has committed is refused inside a 200.
-    if (errorCode && REJECTIONS.has(ERRORS[errorCode].status)) this.#rejected.add(1, errorCode, model);
+    if (errorCode && isRejection(errorCode)) this.#rejected.add(1, errorCode, model);
     if (trace.cancelPhase) this.#cancelled.add(1, trace.cancelPhase, model);
     if (model !== undefined) this.#modelAsked(model, trace, endedAt);
   }
@@ -231,7 +230,8 @@ export class Metrics {
     if (trace.resumptions !== undefined) this.#resumptions.add(trace.resumptions, model, 'resumed');
     if (trace.notResumed !== undefined) this.#resumptions.add(1, model, 'not_resumed');
     if (cancelPhase !== undefined) this.#ended.add(1, model, 'cancelled');
-    else this.#ended.add(1, model, errorCode === undefined ? finishReason : 'failed');
+    else if (errorCode === undefined) this.#ended.add(1, model, finishReason);
+    else this.#ended.add(1, model, isRejection(errorCode) ? 'rejected' : 'failed');
     const isWithin = meetsObjectives(trace, endedAt, this.#settings.objectives);
     // The series of a model begins with its first request, also with one that does not count.
     this.#withinObjectives.add(isWithin ? 1 : 0, model);

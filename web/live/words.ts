@@ -7,6 +7,7 @@ export const REASONS: Readonly<Record<WaitingReason, string>> = {
   token_limit: 'A slot is free, but the tokens in flight are at their limit.',
   batch_window: 'Its batch is still collecting.',
   model_loading: 'No target serves its model now; one is loading.',
+  no_target_serves: 'No target serves its model now: all are down or out of service.',
   retry_pause: 'It pauses before it is tried again.',
   turn_of_others: 'Others go first.',
 };
