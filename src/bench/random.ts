@@ -1,18 +1,12 @@
-/** A seeded source of random numbers (mulberry32), so that a run can be repeated exactly. */
+/** The random numbers of a run, from its seed, so that it can be repeated exactly. */
+import { seededRandom } from '../core/seeded-random.ts';
+
 export class RandomSource {
-  #state: number;
+  /** In [0, 1). */
+  readonly next: () => number;
 
   constructor(seed: number) {
-    this.#state = seed >>> 0;
-  }
-
-  /** In [0, 1). */
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    const state = this.#state;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+    this.next = seededRandom(seed);
   }
 
   /** A whole number from `min` to `max`, both included. */

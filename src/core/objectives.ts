@@ -21,19 +21,28 @@ export function isFinished({ usage, errorCode, cancelPhase }: RequestTrace): boo
  * False of a request that did not finish. Where the answer came in one piece, and of embeddings, no first token is known: those that
  * are about it hold. With one output token there is no time after the first.
  */
-export function meetsObjectives(
-  trace: RequestTrace,
-  endedAt: Milliseconds,
-  { ttftMs, tpotMs, e2eMs }: Objectives,
-): boolean {
+export function meetsObjectives(trace: RequestTrace, endedAt: Milliseconds, objectives: Objectives): boolean {
   if (!isFinished(trace)) return false;
   const { receivedAt, usage } = trace;
-  const answeredAt = trace.endedAt ?? endedAt;
-  if (e2eMs !== undefined && answeredAt - receivedAt > e2eMs) return false;
   const firstTokenAt = trace.unstreamed === true ? undefined : trace.firstTokenAt;
-  if (firstTokenAt === undefined) return true;
-  if (ttftMs !== undefined && firstTokenAt - receivedAt > ttftMs) return false;
-  const tokensAfter = (usage?.completionTokens ?? 0) - 1;
+  const e2eMs = (trace.endedAt ?? endedAt) - receivedAt;
+  const ttftMs = firstTokenAt === undefined ? undefined : firstTokenAt - receivedAt;
+  return isWithin({ e2eMs, ttftMs, completionTokens: usage?.completionTokens ?? 0 }, objectives);
+}
+
+/** The same of a finished request, by its times from arrival; `ttftMs` undefined: no first token is known. */
+export function isWithin(
+  times: {
+    readonly e2eMs: Milliseconds;
+    readonly ttftMs: Milliseconds | undefined;
+    readonly completionTokens: number;
+  },
+  { ttftMs, tpotMs, e2eMs }: Objectives,
+): boolean {
+  if (e2eMs !== undefined && times.e2eMs > e2eMs) return false;
+  if (times.ttftMs === undefined) return true;
+  if (ttftMs !== undefined && times.ttftMs > ttftMs) return false;
+  const tokensAfter = times.completionTokens - 1;
   if (tpotMs === undefined || tokensAfter < 1) return true;
-  return (answeredAt - firstTokenAt) / tokensAfter <= tpotMs;
+  return (times.e2eMs - times.ttftMs) / tokensAfter <= tpotMs;
 }

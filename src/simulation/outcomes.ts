@@ -1,6 +1,7 @@
 /** What came of the requests, recorded or replayed, and the figures that are compared. Pure. */
 import type { Milliseconds } from '../core/clock.ts';
 import { ERRORS, type ErrorCode, isRejection } from '../core/errors.ts';
+import { isWithin } from '../core/objectives.ts';
 import type { RecordedRequest, RecordedSettings } from '../core/record-file.ts';
 
 /** Times are absolute. */
@@ -77,7 +78,7 @@ export function figuresOf(
   { objectives, slots }: { readonly objectives: RecordedSettings['objectives']; readonly slots: number },
 ): Figures {
   const finished = outcomes.filter(({ outcome }) => outcome === 'finished');
-  const within = finished.filter((each) => isWithin(each, objectives)).length;
+  const within = finished.filter((each) => meetsRecorded(each, objectives)).length;
   const rejected: Record<string, number> = {};
   for (const { outcome, code = 'rejected' } of outcomes)
     if (outcome === 'rejected') rejected[code] = (rejected[code] ?? 0) + 1;
@@ -106,15 +107,16 @@ export function figuresOf(
   };
 }
 
-function isWithin(
+function meetsRecorded(
   { arrivedAt, endedAt, ttftMs, answerTokens }: RequestOutcome,
-  { ttft_ms: ttft, tpot_ms: tpot, e2e_ms: e2e }: RecordedSettings['objectives'],
+  { ttft_ms, tpot_ms, e2e_ms }: RecordedSettings['objectives'],
 ): boolean {
-  const totalMs = endedAt - arrivedAt;
-  if (e2e !== null && totalMs > e2e) return false;
-  if (ttftMs === undefined) return true;
-  if (ttft !== null && ttftMs > ttft) return false;
-  return tpot === null || answerTokens < 2 || (totalMs - ttftMs) / (answerTokens - 1) <= tpot;
+  const times = { e2eMs: endedAt - arrivedAt, ttftMs, completionTokens: answerTokens };
+  return isWithin(times, {
+    ttftMs: ttft_ms ?? undefined,
+    tpotMs: tpot_ms ?? undefined,
+    e2eMs: e2e_ms ?? undefined,
+  });
 }
 
 /** The nearest rank. */

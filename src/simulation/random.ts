@@ -1,4 +1,6 @@
-/** A seeded source of random numbers (mulberry32), so that a run can be repeated exactly. */
+/** The random numbers of a simulation, from its seed, so that it can be repeated exactly. */
+import { seededRandom } from '../core/seeded-random.ts';
+
 export interface RandomSource {
   /** In [0, 1). */
   next(): number;
@@ -11,13 +13,7 @@ export interface RandomSource {
 }
 
 export function randomSource(seed: number): RandomSource {
-  let state = seed >>> 0;
-  const next = () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
+  const next = seededRandom(seed);
   return {
     next,
     integer: (min, max) => min + Math.floor(next() * (max - min + 1)),
