@@ -2,6 +2,7 @@
 import { Component } from 'preact';
 import { useState } from 'preact/hooks';
 import { MarkdownView } from '../markdown/markdown-view.tsx';
+import { plural } from '../ui/amounts.ts';
 import { CopyButton } from '../ui/copy-button.tsx';
 import { Icon } from '../ui/icons.tsx';
 import { regenerate, resend, showBranch } from './actions.ts';
@@ -220,8 +221,7 @@ function Reasoning({ text, growing }: { readonly text: string; readonly growing:
   return (
     <details class="reasoning" open={open} onToggle={(event) => setOpen(event.currentTarget.open)}>
       <summary>
-        {growing ? 'Thinking …' : 'Thinking'}{' '}
-        <span class="quiet">{text.length.toLocaleString('en')} characters</span>
+        {growing ? 'Thinking …' : 'Thinking'} <span class="quiet">{plural(text.length, 'character')}</span>
       </summary>
       {open && <MarkdownView text={text} complete={!growing} />}
     </details>

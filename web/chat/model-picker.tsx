@@ -1,5 +1,6 @@
 /** Chooses the model, and tells what it can do where the server knows that. */
 import { useStore } from '../state/store.ts';
+import { number } from '../ui/amounts.ts';
 import { chooseModel } from './actions.ts';
 import { abilities, conversation, models } from './chat-state.ts';
 
@@ -9,7 +10,7 @@ export function ModelPicker() {
   const can = useStore(abilities);
   const size = list?.find(({ id }) => id === chosen)?.contextSize;
   const facts = [
-    ...(size === undefined ? [] : [`${size.toLocaleString('en')} tokens of context`]),
+    ...(size === undefined ? [] : [`${number(size)} tokens of context`]),
     ...(can === undefined
       ? []
       : [can.images && 'images', can.tools && 'tools', can.thinking && 'thinking'].filter(

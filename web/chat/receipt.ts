@@ -1,4 +1,5 @@
 /** What an answer cost, from the last chunk and the headers of its response. Pure. */
+import { duration, number, plural, tokenRate, tokensPerSecond } from '../ui/amounts.ts';
 import { isObject } from './settings.ts';
 
 export interface Receipt {
@@ -47,42 +48,45 @@ export function receiptOfChunk(usage: unknown, timings: unknown): Receipt {
   });
 }
 
-/** Of the tokens after the first, in the time after it; undefined where that cannot be said. */
-export function tokensPerSecond({ completionTokens = 0, generateMs = 0 }: Receipt): number | undefined {
-  if (completionTokens < 2 || generateMs <= 0) return undefined;
-  return ((completionTokens - 1) * 1000) / generateMs;
-}
+export const speedOf = ({ completionTokens, generateMs }: Receipt): number | undefined =>
+  tokensPerSecond(completionTokens, generateMs);
 
 /** A label and its value each, the short ones first. */
 export function receiptRows(receipt: Receipt): readonly (readonly [string, string])[] {
-  const { queueMs, firstTokenMs, generateMs, gatewayMs, totalMs, promptTokens, cachedTokens } = receipt;
-  const rate = tokensPerSecond(receipt);
   const rows: readonly (readonly [string, string | undefined])[] = [
-    ['Queue', inMs(queueMs)],
-    ['First token', inMs(firstTokenMs)],
-    ['Speed', rate === undefined ? undefined : `${rate.toFixed(rate < 10 ? 1 : 0)} tokens/s`],
-    ['Tokens', numberText(receipt.completionTokens)],
-    ['Prompt tokens', numberText(promptTokens)],
-    ['Cached', cachedTokens === undefined ? undefined : numberText(cachedTokens)],
-    ['Generating', inMs(generateMs)],
-    ['Gateway', inMs(gatewayMs)],
-    ['Total', inMs(totalMs)],
+    ['Queue', where(receipt.queueMs, duration)],
+    ['First token', where(receipt.firstTokenMs, duration)],
+    ['Speed', where(speedOf(receipt), tokenRate)],
+    ['Tokens', where(receipt.completionTokens, number)],
+    ['Prompt tokens', where(receipt.promptTokens, number)],
+    ['Cached', where(receipt.cachedTokens, number)],
+    ['Generating', where(receipt.generateMs, duration)],
+    ['Gateway', where(receipt.gatewayMs, duration)],
+    ['Total', where(receipt.totalMs, duration)],
     ['Model', receipt.servedModel],
     ['Target', receipt.servedTarget],
-    ['Attempts', numberText(receipt.attempts)],
+    ['Attempts', where(receipt.attempts, number)],
     ['Request', receipt.requestId],
   ];
   return rows.flatMap(([label, value]) => (value === undefined ? [] : [[label, value] as const]));
 }
 
-export function inMs(ms: number | undefined): string | undefined {
-  if (ms === undefined) return undefined;
-  if (ms >= 10_000) return `${(ms / 1000).toFixed(1)} s`;
-  return ms >= 100 ? `${Math.round(ms)} ms` : `${Number(ms.toFixed(1))} ms`;
+/** The main figures in one line. */
+export function receiptSummary(receipt: Receipt): string {
+  const { completionTokens, queueMs, firstTokenMs, cachedTokens = 0 } = receipt;
+  const parts = [
+    where(completionTokens, (count) => plural(count, 'token')),
+    where(speedOf(receipt), tokenRate),
+    where(firstTokenMs, (ms) => `first token ${duration(ms)}`),
+    where(queueMs, (ms) => `queue ${duration(ms)}`),
+    cachedTokens > 0 ? `${number(cachedTokens)} cached` : undefined,
+  ].filter((part) => part !== undefined);
+  return parts.length === 0 ? 'Receipt' : parts.join(' · ');
 }
 
-function numberText(value: number | undefined): string | undefined {
-  return value?.toLocaleString('en');
+/** Undefined stays so. */
+function where(value: number | undefined, write: (value: number) => string): string | undefined {
+  return value === undefined ? undefined : write(value);
 }
 
 function numberOf(value: unknown): number | undefined {

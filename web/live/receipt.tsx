@@ -3,6 +3,7 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import type { LiveReceipt } from '../../src/core/live-snapshot.ts';
 import { useStore } from '../state/store.ts';
+import { tokenRate, tokensPerSecond } from '../ui/amounts.ts';
 import { Icon } from '../ui/icons.tsx';
 import type { Bar } from './bars.ts';
 import { feed } from './feed.ts';
@@ -155,9 +156,8 @@ function Complete({ receipt }: { readonly receipt: LiveReceipt }) {
 }
 
 function pace({ timings, completion_tokens }: LiveReceipt): string {
-  const generate = timings?.['generate_ms'];
-  if (generate === undefined || generate <= 0 || completion_tokens === null) return '';
-  return `, ${number((completion_tokens / generate) * 1_000)} a second`;
+  const rate = tokensPerSecond(completion_tokens, timings?.['generate_ms']);
+  return rate === undefined ? '' : `, ${tokenRate(rate)}`;
 }
 
 function batchInWords({ id, size }: { readonly id: string; readonly size: number }): string {

@@ -1,6 +1,9 @@
-/** Pure: what the Live view says, in words and figures. */
+/** Pure: what the Live view says, in words. */
 import type { LiveSnapshot, LiveTarget, WaitingReason } from '../../src/core/live-snapshot.ts';
+import { number, plural } from '../ui/amounts.ts';
 import type { Bar } from './bars.ts';
+
+export { duration, number, percent, plural } from '../ui/amounts.ts';
 
 export const REASONS: Readonly<Record<WaitingReason, string>> = {
   no_free_slot: 'All slots that it may use are taken.',
@@ -37,41 +40,6 @@ export function stateInWords(bar: Bar, now: number): string {
   }
   if (bar.startedAt === null || bar.startedAt > now) return 'waiting';
   return bar.firstTokenAt === null || bar.firstTokenAt > now ? 'running, no token yet' : 'streaming';
-}
-
-/** `340 ms`, `1.24 s`, `12 s`, `3 min 5 s`. */
-export function duration(ms: number | null | undefined): string {
-  if (ms === null || ms === undefined) return '–';
-  if (ms < 0) return duration(0);
-  if (ms < 10) return `${Number(ms.toFixed(1))} ms`;
-  if (ms < 999.5) return `${Math.round(ms)} ms`;
-  const seconds = ms / 1_000;
-  if (seconds < 9.995) return `${seconds.toFixed(2)} s`;
-  if (seconds < 99.5) return `${seconds.toFixed(seconds < 20 ? 1 : 0)} s`;
-  const whole = Math.round(seconds);
-  return `${Math.floor(whole / 60)} min ${whole % 60} s`;
-}
-
-/** At most four figures, with a space between thousands. */
-export function number(value: number | null | undefined): string {
-  if (value === null || value === undefined) return '–';
-  if (Math.abs(value) >= 100 || Number.isInteger(value))
-    return Math.round(value)
-      .toString()
-      .replaceAll(/\B(?=(\d{3})+$)/g, '\u202f');
-  return value.toFixed(Math.abs(value) >= 10 ? 1 : 2);
-}
-
-export function percent(part: number, whole: number): string {
-  if (whole === 0) return '–';
-  const share = (part / whole) * 100;
-  // 99.96 % is not all.
-  const rounded = share > 99 && part < whole ? Math.floor(share * 10) / 10 : Math.round(share);
-  return `${rounded}\u202f%`;
-}
-
-export function plural(count: number, one: string, many = `${one}s`): string {
-  return `${number(count)} ${count === 1 ? one : many}`;
 }
 
 /** What is not as it should be; empty where all is well. */
