@@ -120,7 +120,9 @@ async function takeChat(browser, url) {
       await route.continue({ postData: JSON.stringify(body) });
     });
     await page.waitForFunction(() => document.querySelector('.model-picker select')?.value);
-    await page.getByLabel('Message', { exact: true }).fill('Why would I put a queue in front of a language model?');
+    await page
+      .getByLabel('Message', { exact: true })
+      .fill('Why would I put a queue in front of a language model?');
     await page.keyboard.press('Enter');
     await page.getByText('tokens/s').first().waitFor();
     await save(page, `chat-${name}`);
