@@ -5,6 +5,7 @@
 import { terminalTakesStyles } from '../config/settings.ts';
 import { printableText } from '../core/log.ts';
 import type { AnswerListener } from './chat-request.ts';
+import { CLEAR_LINE } from './terminal.ts';
 
 export interface Style {
   readonly dim: (text: string) => string;
@@ -23,7 +24,6 @@ export function styleFor({ isTTY }: { readonly isTTY?: boolean }): Style {
   };
 }
 
-const CLEAR_LINE = '\r\u001b[K';
 const NOTE_EVERY_MS = 1000;
 
 interface PrinterOptions {

@@ -104,7 +104,10 @@ function collect(value: string, before: readonly string[] = []): readonly string
 
 async function runCommand(url: string | undefined, flags: CliFlags): Promise<number> {
   const defaults = remoteDefaults();
-  const address = readAddress(url ?? defaults.server, url === undefined);
+  const address = readAddress(
+    url ?? defaults.server,
+    url === undefined ? remoteVariables.server : 'The address',
+  );
   const settings = asUsage(() => readSettings(flags));
   const dataset = flags.dataset === undefined ? undefined : loadDataset(flags.dataset);
   const startedAt = new Date(systemClock.wallNow()).toISOString();

@@ -2,6 +2,7 @@
  * One answer of a running server, by POST /v1/chat/completions as a stream: what is asked, the pieces as they come, and the receipt at
  * the end. That route, as it takes images, and lets an answer be as long as the model's context permits.
  */
+import { durationText } from '../core/duration-text.ts';
 import { RemoteError, type RemoteEvents, type RemoteServer } from './remote.ts';
 
 export type ContentPart =
@@ -143,22 +144,18 @@ export function receiptText({ model, target, usage, timings = {}, finishReason }
       ? ((usage.completionTokens - 1) / generate) * 1000
       : undefined;
   return [
-    queue === undefined ? undefined : `queue ${milliseconds(queue)}`,
-    first === undefined ? undefined : `first token ${milliseconds(first)}`,
+    queue === undefined ? undefined : `queue ${durationText(queue)}`,
+    first === undefined ? undefined : `first token ${durationText(first)}`,
     speed === undefined ? undefined : `${speed.toFixed(1)} tokens/s`,
     usage && `${counted(usage.promptTokens, 'prompt token')} (${usage.cachedTokens} cached)`,
     usage && counted(usage.completionTokens, 'token'),
     target === undefined ? undefined : `target ${target}`,
     model,
-    total === undefined ? undefined : `${milliseconds(total)} in all`,
+    total === undefined ? undefined : `${durationText(total)} in all`,
     finishReason === undefined || finishReason === 'stop' ? undefined : `ended by ${finishReason}`,
   ]
     .filter((part) => part !== undefined)
     .join(', ');
-}
-
-function milliseconds(duration: number): string {
-  return duration < 10_000 ? `${Math.round(duration)} ms` : `${(duration / 1000).toFixed(1)} s`;
 }
 
 /** Of a refused or failed question, with what may be done about it. */

@@ -1,9 +1,9 @@
 /** Shows a download: a bar on a terminal, a log line every tenth elsewhere. */
 import { type Log, printableLine } from '../core/log.ts';
 import type { DownloadProgress } from '../models/fetch.ts';
+import { CLEAR_LINE, fitting } from './terminal.ts';
 
 const BAR_WIDTH = 30;
-const CLEAR_TO_END_OF_LINE = '\u001b[K';
 /** Between two reports, if the total is unknown. */
 const UNKNOWN_STEP_BYTES = 10_000_000;
 
@@ -26,8 +26,10 @@ export function downloadReporter(output: {
       log.info(`Downloading ${label}: ${amount}`);
       return;
     }
-    const end = share === 1 ? '\n' : CLEAR_TO_END_OF_LINE;
-    terminal.write(`\r${printableLine(label)} ${totalBytes === 0 ? '' : bar(share)}(${amount})${end}`);
+    const text = `${printableLine(label)} (${amount})`;
+    const withBar = totalBytes === 0 ? text : `${printableLine(label)} ${bar(share)}(${amount})`;
+    const line = fitting(withBar, terminal) === withBar ? withBar : fitting(text, terminal);
+    terminal.write(`${CLEAR_LINE}${line}${share === 1 ? '\n' : ''}`);
   };
 }
 

@@ -6,6 +6,7 @@ import { Agent, request as send } from 'undici';
 import { ConfigError } from '../config/config.ts';
 import { type RemoteDefaults, remoteVariables } from '../config/settings.ts';
 import { EventReader, type ServerSentEvent } from '../upstream/stream-reader.ts';
+import { noServerText, untrustedText } from './no-server.ts';
 
 export const DEFAULT_SERVER = 'http://127.0.0.1:8000';
 
@@ -60,7 +61,10 @@ export class RemoteError extends Error {
 
 /** `flags`: --server and --key; they override the environment. */
 export function remoteServer(flags: RemoteDefaults, environment: RemoteDefaults): RemoteServer {
-  const base = readAddress(flags.server ?? environment.server, flags.server === undefined);
+  const base =
+    flags.server === undefined
+      ? readAddress(environment.server, remoteVariables.server)
+      : readAddress(flags.server, '--server');
   const key = readKey(flags.key ?? environment.key);
   return new HttpServer(base, key);
 }
@@ -164,9 +168,9 @@ class HttpServer implements RemoteServer {
     const { code = '' } = error as NodeJS.ErrnoException;
     if (error.name === 'HTTPParserError' || code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'EPROTO')
       return this.#foreign(`it does not speak ${this.address.startsWith('https') ? 'TLS' : 'HTTP'}`);
-    if (NOTHING_ANSWERS.has(code)) return this.#unreachable(NOTHING_ANSWERS.get(code) ?? code);
     if (LOST.has(code)) return this.#broken();
-    return new RemoteError('unreachable', `${this.address} cannot be asked: ${error.message}`);
+    const text = noServerText(this.address, code) ?? untrustedText(this.address, code);
+    return new RemoteError('unreachable', text ?? `${this.address} cannot be asked: ${error.message}`);
   }
 
   /** The head of the answer has come: whatever fails now, the connection is gone. */
@@ -177,15 +181,6 @@ class HttpServer implements RemoteServer {
   #broken(): RemoteError {
     return new RemoteError('broken', `The connection to ${this.address} was lost.`);
   }
-
-  #unreachable(why: string): RemoteError {
-    const isHere = LOOPBACK.test(this.address);
-    const start = 'Start one with "llm-serve serve" ("npm start" in a clone), or name another';
-    return new RemoteError(
-      'unreachable',
-      `No server answers at ${this.address} (${why}). ${isHere ? start : 'Name another'} with --server or ${remoteVariables.server}.`,
-    );
-  }
 }
 
 /** The caller did it. */
@@ -194,19 +189,6 @@ export function isCancelled(error: unknown): boolean {
 }
 
 type Answer = Awaited<ReturnType<typeof send>>;
-
-const LOOPBACK = /^https?:\/\/(localhost|127\.|\[::1\])/;
-
-/** Error code → in words. */
-const NOTHING_ANSWERS: ReadonlyMap<string, string> = new Map([
-  ['ECONNREFUSED', 'connection refused'],
-  ['ENOTFOUND', 'there is no host of that name'],
-  ['EAI_AGAIN', 'the name could not be looked up'],
-  ['EHOSTUNREACH', 'no route to that host'],
-  ['ENETUNREACH', 'no route to that network'],
-  ['ETIMEDOUT', 'no connection in time'],
-  ['UND_ERR_CONNECT_TIMEOUT', 'no connection in time'],
-]);
 
 const LOST: ReadonlySet<string> = new Set([
   'ECONNRESET',
@@ -236,9 +218,11 @@ async function* readEvents(
   yield* pending;
 }
 
-/** `http://host:port/prefix` without a slash at its end. `host`, `host:port` and `:port` get the scheme; OpenAI's `/v1` is dropped. */
-export function readAddress(text: string = DEFAULT_SERVER, isVariable = false): string {
-  const name = isVariable ? remoteVariables.server : '--server';
+/**
+ * `http://host:port/prefix` without a slash at its end. `host`, `host:port` and `:port` get the scheme; OpenAI's `/v1` is dropped.
+ * `name` is where the text is from, for messages.
+ */
+export function readAddress(text: string = DEFAULT_SERVER, name = '--server'): string {
   const trimmed = text.trim();
   const withHost = trimmed.startsWith(':') ? `127.0.0.1${trimmed}` : trimmed;
   const url = parsed(/^[a-z][a-z+.-]*:\/\//i.test(withHost) ? withHost : `http://${withHost}`);
@@ -258,7 +242,7 @@ function parsed(text: string): URL | undefined {
   return URL.canParse(text) ? new URL(text) : undefined;
 }
 
-function readKey(text: string | undefined): string | undefined {
+export function readKey(text: string | undefined): string | undefined {
   const key = text?.trim();
   if (key === undefined || key === '') return undefined;
   if (!/^[\x21-\x7e]+$/.test(key))

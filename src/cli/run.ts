@@ -18,10 +18,9 @@ import type { CommandFrame } from './command-frame.ts';
 import { COMMAND_GROUPS } from './help.ts';
 import { isCancelled, type RemoteServer } from './remote.ts';
 import { isServed, servedModels, unknownModelText } from './served-models.ts';
+import { EXIT_INTERRUPTED } from './terminal.ts';
 
 const EXIT_FAILURE = 1;
-/** As of a program that SIGINT ended. */
-const EXIT_INTERRUPTED = 130;
 
 export function addRunCommand(program: Command, { withServer, serverOf, exit }: CommandFrame): void {
   const command = program

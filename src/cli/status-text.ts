@@ -1,4 +1,5 @@
 /** A live snapshot as lines for a terminal. Pure. */
+import { durationText } from '../core/duration-text.ts';
 import type {
   LiveRunning,
   LiveSnapshot,
@@ -6,6 +7,7 @@ import type {
   LiveWaiting,
   WaitingReason,
 } from '../core/live-snapshot.ts';
+import { cutToWidth, table } from '../core/text-columns.ts';
 
 interface Screen {
   readonly address: string;
@@ -52,7 +54,7 @@ export function statusText(snapshot: LiveSnapshot, { address, width, height }: S
   ];
   const room = height === undefined ? MAX_LISTED : Math.max(0, height - fixed.length - 4);
   const lines = [...fixed, ...requestLines(running, queue, { room, at: snapshot.at_ms })];
-  return lines.map((line) => cut(line, width)).join('\n');
+  return lines.map((line) => cutToWidth(line, width)).join('\n');
 }
 
 /** What its probe says, and its health where that says more. */
@@ -70,7 +72,7 @@ function ratesText(sums: LiveSums): string {
     `${per(tokens)} tokens/s`,
     ...(sums.ttft_ms === null
       ? []
-      : [`first token p50 ${ms(sums.ttft_ms.p50)}, p99 ${ms(sums.ttft_ms.p99)}`]),
+      : [`first token p50 ${durationText(sums.ttft_ms.p50)}, p99 ${durationText(sums.ttft_ms.p99)}`]),
     ...(failed > 0 ? [`${failed} failed`] : []),
     ...(cancelled > 0 ? [`${cancelled} cancelled`] : []),
     ...refused,
@@ -89,14 +91,14 @@ function requestLines(
       request.model,
       `runs at ${request.target}`,
       request.first_token_at_ms === null ? 'reads the prompt' : `${request.completion_tokens} tokens`,
-      ms(at - request.received_at_ms),
+      durationText(at - request.received_at_ms),
     ]),
     ...queue.map((request) => [
       request.request_id,
       request.model,
       `waits, place ${request.position}`,
       REASONS[request.reason],
-      ms(at - request.received_at_ms),
+      durationText(at - request.received_at_ms),
     ]),
   ];
   if (rows.length === 0 || room === 0) return [];
@@ -107,26 +109,4 @@ function requestLines(
     ...table([['REQUEST', 'MODEL', 'STATE', '', 'AGE'], ...shown]),
     ...(more > 0 ? [`and ${more} more`] : []),
   ];
-}
-
-function table(rows: readonly (readonly string[])[]): string[] {
-  const widths = (rows[0] ?? []).map((_, index) =>
-    Math.max(...rows.map((cells) => cells[index]?.length ?? 0)),
-  );
-  return rows.map((cells) =>
-    cells
-      .map((cell, index) => cell.padEnd(widths[index] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  );
-}
-
-function ms(value: number): string {
-  const shown = Math.max(0, value);
-  if (shown >= 10_000) return `${Math.round(shown / 1000)} s`;
-  return shown >= 1000 ? `${(shown / 1000).toFixed(1)} s` : `${Math.round(shown)} ms`;
-}
-
-function cut(line: string, width: number): string {
-  return line.length <= width ? line : `${line.slice(0, Math.max(0, width - 1))}…`;
 }

@@ -6,16 +6,17 @@ import type { CommandFrame } from './command-frame.ts';
 import { COMMAND_GROUPS } from './help.ts';
 import { isCancelled, RemoteError, type RemoteServer } from './remote.ts';
 import { statusText } from './status-text.ts';
+import {
+  CLEAR_BELOW,
+  CLEAR_SCREEN,
+  CLEAR_TO_END_OF_LINE,
+  CURSOR_HOME,
+  EXIT_INTERRUPTED,
+} from './terminal.ts';
 
 const LIVE = '/live';
 const WATCH_INTERVAL_MS = 500;
 const RETRY_AFTER_MS = 1000;
-const EXIT_INTERRUPTED = 130;
-/** To the top left, and what is below the cursor away: the lines are written over, nothing flickers. */
-const HOME = '\u001b[H';
-const CLEAR = '\u001b[2J';
-const CLEAR_LINE = '\u001b[K';
-const CLEAR_BELOW = '\u001b[J';
 
 interface StatusFlags {
   readonly watch?: boolean;
@@ -48,7 +49,7 @@ async function watch(server: RemoteServer, { json = false }: StatusFlags): Promi
   const leave = () => leaving.abort();
   process.once('SIGINT', leave);
   const isScreen = process.stdout.isTTY === true && !json;
-  if (isScreen) process.stdout.write(CLEAR);
+  if (isScreen) process.stdout.write(CLEAR_SCREEN);
   let hasBegun = false;
   try {
     for (;;) {
@@ -76,11 +77,14 @@ async function watch(server: RemoteServer, { json = false }: StatusFlags): Promi
   }
 }
 
+/** On a screen the lines are written over: nothing flickers. */
 function draw(text: string, isScreen: boolean): void {
-  const lines = printableText(text);
-  if (!isScreen) process.stdout.write(`${lines}\n`);
-  else
-    process.stdout.write(`${HOME}${lines.split('\n').join(`${CLEAR_LINE}\n`)}${CLEAR_LINE}\n${CLEAR_BELOW}`);
+  const lines = printableText(text).split('\n');
+  process.stdout.write(
+    isScreen
+      ? `${CURSOR_HOME}${lines.map((line) => `${line}${CLEAR_TO_END_OF_LINE}\n`).join('')}${CLEAR_BELOW}`
+      : `${lines.join('\n')}\n`,
+  );
 }
 
 function pause(signal: AbortSignal): Promise<void> {

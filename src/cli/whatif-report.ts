@@ -1,5 +1,7 @@
 /** The table, the sentences and the chart of `llm-serve whatif`. */
 import { barChart } from '../chart/bar-chart.ts';
+import { durationText } from '../core/duration-text.ts';
+import { figuresToTheRight, table } from '../core/text-columns.ts';
 import type { Figures, Percentiles, ReplayError } from '../simulation/outcomes.ts';
 import type { Changes } from '../simulation/replay.ts';
 import type { ServiceModel } from '../simulation/service-model.ts';
@@ -34,16 +36,7 @@ export function whatIfText(result: WhatIfResult): string {
   const columns = [recorded, replayed, ...(changed === undefined ? [] : [changed])];
   const heads = ['', 'recorded', 'replayed', ...(changed === undefined ? [] : ['what if'])];
   const rows = [heads, ...rowsOf(columns).map(([label, read]) => [label, ...columns.map(read)])];
-  const widths = heads.map((_, index) => Math.max(...rows.map((cells) => cells[index]?.length ?? 0)));
-  const table = rows.map((cells) =>
-    cells
-      .map((cell, index) =>
-        index === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart((widths[index] ?? 0) + 2),
-      )
-      .join('')
-      .trimEnd(),
-  );
-  return `${[...table, '', ...sentencesOf(result)].join('\n')}\n`;
+  return `${[...table(rows, figuresToTheRight), '', ...sentencesOf(result)].join('\n')}\n`;
 }
 
 function rowsOf(columns: readonly Figures[]): readonly Row[] {
@@ -104,11 +97,8 @@ function growthOf(service: WhatIfResult['service']): string {
 
 const SECOND = 1000;
 
-function duration(ms: number | undefined): string {
-  if (ms === undefined) return '–';
-  if (ms >= 10 * SECOND) return `${(ms / SECOND).toFixed(1)} s`;
-  if (ms >= SECOND) return `${(ms / SECOND).toFixed(2)} s`;
-  return `${ms.toFixed(ms < 10 ? 1 : 0)} ms`;
+function duration(milliseconds: number | undefined): string {
+  return milliseconds === undefined ? '–' : durationText(milliseconds);
 }
 
 export function whatIfChart({ recorded, replayed, what_if: changed }: WhatIfResult): string {
