@@ -1,6 +1,6 @@
-/** What both views have around them: navigation, theme, key. */
+/** What both views have around them: navigation, theme, keys. */
 import { type ComponentType, lazyView } from './lazy-view.tsx';
-import { apiKey, setKey } from './state/api-key.ts';
+import { adminKey, apiKey, openKeys } from './state/api-key.ts';
 import { useStore } from './state/store.ts';
 import { THEMES, theme } from './state/theme.ts';
 import { type View, view } from './state/view.ts';
@@ -83,16 +83,17 @@ function ThemeButton() {
   );
 }
 
+/** Always there: where a server has admin keys alone, nothing asks for one. */
 function KeyButton() {
-  const key = useStore(apiKey);
-  if (key === undefined) return null;
+  const hasKey = [useStore(apiKey), useStore(adminKey)].some((key) => key !== undefined);
+  const label = hasKey ? 'Keys: set' : 'Keys';
   return (
     <button
       type="button"
-      class="icon-button"
-      title="Forget the API key"
-      aria-label="Forget the API key"
-      onClick={() => setKey(undefined)}
+      class={hasKey ? 'icon-button is-set' : 'icon-button'}
+      title={label}
+      aria-label={label}
+      onClick={() => openKeys()}
     >
       <Icon name="key" />
     </button>

@@ -163,11 +163,11 @@ test('with keys on, the page asks for one, uses it, and keeps it for the tab alo
     endsWith: onTestFinished,
   });
   const page = await openPage(context, `${server.url}/`, { expects: [/Failed to load resource.*401/] });
-  await page.getByLabel('Key', { exact: true }).fill('not-the-key-at-all');
-  await page.getByRole('button', { name: 'Use key' }).click();
+  await page.getByLabel('API key', { exact: true }).fill('not-the-key-at-all');
+  await page.getByRole('button', { name: 'Use keys' }).click();
   await page.getByText('The API key is not valid.').waitFor();
-  await page.getByLabel('Key', { exact: true }).fill(KEY);
-  await page.getByRole('button', { name: 'Use key' }).click();
+  await page.getByLabel('API key', { exact: true }).fill(KEY);
+  await page.getByRole('button', { name: 'Use keys' }).click();
   await say(page, 'one two');
   await answers(page).getByLabel('Regenerate answer').waitFor();
   await page.reload();

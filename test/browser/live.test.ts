@@ -158,8 +158,8 @@ describe('the connection', () => {
   test('asks for a key; an ordinary one sees its own requests, which the page explains', async (context) => {
     const server = await start('--auth.api-keys', '["a-key-of-a-person","another-key-here"]');
     const page = await openLive(context, server, { expects: [/401/] });
-    await page.getByRole('textbox', { name: 'Key' }).fill('a-key-of-a-person');
-    await page.getByRole('button', { name: 'Use key' }).click();
+    await page.getByRole('textbox', { name: 'API key' }).fill('a-key-of-a-person');
+    await page.getByRole('button', { name: 'Use keys' }).click();
     await isLive(page);
     await poll(() => page.locator('.live').innerText()).toContain('Your key sees its own requests');
     for (const key of ['a-key-of-a-person', 'another-key-here'])

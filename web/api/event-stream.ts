@@ -67,7 +67,7 @@ export async function followFeed(
   while (!signal.aborted) {
     let failure: ApiFailure;
     try {
-      const response = await callApi(path, { accept: 'text/event-stream', signal });
+      const response = await callApi(path, { accept: 'text/event-stream', key: 'admin', signal });
       onState(undefined);
       for await (const events of readEvents(response, signal)) {
         pause = RETRY_MS.first;

@@ -1,5 +1,5 @@
-/** Requests to this server, with the tab's key. Where the server wants another key, the person is asked and the request sent again. */
-import { apiKey, askForKey } from '../state/api-key.ts';
+/** Requests to this server, with the tab's keys. Where the server wants another key, the person is asked and the request sent again. */
+import { adminKey, askForKeys, type KeyKind, keyFor } from '../state/api-key.ts';
 import { ApiFailure, failureOf, unreachable } from './failure.ts';
 
 export interface ApiRequest {
@@ -10,6 +10,8 @@ export interface ApiRequest {
   readonly signal?: AbortSignal;
   /** A request that nobody waits for shows no dialog: a 401 fails it. */
   readonly quiet?: boolean;
+  /** Which key is sent: `admin` is the admin key where there is one. Default: `api`. */
+  readonly key?: KeyKind;
 }
 
 /** `path` without a slash at its start: the page may lie below a prefix. */
@@ -19,18 +21,25 @@ export function apiUrl(path: string): string {
 
 /** Resolves with an answer whose status is below 400. Throws an ApiFailure, or the abort of `signal`. */
 export async function callApi(path: string, request: ApiRequest = {}): Promise<Response> {
+  const { key: kind = 'api', quiet = false, signal } = request;
   for (;;) {
-    const response = await send(path, request);
+    const key = keyFor(kind);
+    const response = await send(path, request, key);
     if (response.ok) return response;
     const failure = failureOf(response.status, await bodyOf(response), response.headers);
-    if (response.status !== 401 || request.quiet === true) throw failure;
-    const key = await abortable(askForKey(failure.message), request.signal);
-    if (key === undefined) throw failure;
+    if (response.status !== 401 || quiet) throw failure;
+    // Another key was entered while this request was under way.
+    if (keyFor(kind) !== key) continue;
+    const refused = kind === 'admin' && adminKey.get() !== undefined ? 'admin' : 'api';
+    if (!(await abortable(askForKeys(failure.message, refused), signal))) throw failure;
   }
 }
 
-async function send(path: string, { method = 'GET', body, accept, signal }: ApiRequest): Promise<Response> {
-  const key = apiKey.get();
+async function send(
+  path: string,
+  { method = 'GET', body, accept, signal }: ApiRequest,
+  key: string | undefined,
+): Promise<Response> {
   try {
     return await fetch(apiUrl(path), {
       method,

@@ -1,4 +1,4 @@
-/** A modal dialog: the browser's own, which keeps the focus inside and gives it back. */
+/** A modal dialog: the browser's own, which keeps the focus inside and gives it back. It begins at the element with `data-begins`. */
 import type { ComponentChildren } from 'preact';
 import { useEffect, useId, useRef } from 'preact/hooks';
 import { Icon } from './icons.tsx';
@@ -13,9 +13,14 @@ interface DialogProps {
 export function Dialog({ title, onClose, children, wide = false }: DialogProps) {
   const element = useRef<HTMLDialogElement>(null);
   const heading = useId();
+  // Text that is selected with the mouse may end outside: only a press that began there closes.
+  const pressed = useRef<EventTarget | null>(null);
   useEffect(() => {
     const dialog = element.current;
-    if (dialog !== null && !dialog.open) dialog.showModal();
+    if (dialog !== null && !dialog.open) {
+      dialog.showModal();
+      dialog.querySelector<HTMLElement>('[data-begins]')?.focus();
+    }
     return () => dialog?.close();
   }, []);
   return (
@@ -27,7 +32,12 @@ export function Dialog({ title, onClose, children, wide = false }: DialogProps) 
         event.preventDefault();
         onClose();
       }}
-      onClick={(event) => event.target === element.current && onClose()}
+      onPointerDown={(event) => {
+        pressed.current = event.target;
+      }}
+      onClick={(event) => {
+        if (event.target === element.current && pressed.current === element.current) onClose();
+      }}
       onKeyDown={(event) => event.stopPropagation()}
     >
       <div class="dialog-body">

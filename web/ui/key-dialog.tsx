@@ -1,47 +1,97 @@
-/** Asks for the API key that the server wants. */
+/** Asks for the tab's keys: the one for the models, and the administrator's. */
 import { useState } from 'preact/hooks';
-import { keyQuestion } from '../state/api-key.ts';
+import { adminKey, apiKey, type KeyQuestion, keyQuestion } from '../state/api-key.ts';
 import { useStore } from '../state/store.ts';
 import { Dialog } from './dialog.tsx';
 
 export function KeyDialog() {
   const question = useStore(keyQuestion);
-  const [key, setKey] = useState('');
-  if (question === undefined) return null;
-  const answer = (given: string | undefined) => {
-    setKey('');
-    question.answer(given);
-  };
+  return question === undefined ? null : <KeyForm question={question} />;
+}
+
+function KeyForm({ question: { reason, kind, answer } }: { readonly question: KeyQuestion }) {
+  const [api, setApi] = useState(apiKey.get() ?? '');
+  const [admin, setAdmin] = useState(adminKey.get() ?? '');
+  const hasKeys = apiKey.get() !== undefined || adminKey.get() !== undefined;
   return (
-    <Dialog title="API key" onClose={() => answer(undefined)}>
+    <Dialog title="Keys" onClose={() => answer(undefined)}>
       <form
         class="stack"
         onSubmit={(event) => {
           event.preventDefault();
-          if (key.trim() !== '') answer(key.trim());
+          answer({ apiKey: api.trim() || undefined, adminKey: admin.trim() || undefined });
         }}
       >
-        <p>{question.reason}</p>
-        <label class="field">
-          <span>Key</span>
-          <input
-            type="password"
-            autocomplete="off"
-            spellcheck={false}
-            value={key}
-            onInput={(event) => setKey(event.currentTarget.value)}
-          />
-        </label>
-        <p class="hint">It is kept for this tab, and sent to this server alone.</p>
+        {reason !== undefined && <p role="alert">{reason}</p>}
+        <KeyField
+          label="API key"
+          hint="For the models, where the server has auth.api_keys."
+          value={api}
+          isFirst={kind === 'api'}
+          onInput={setApi}
+        />
+        <KeyField
+          label="Admin key"
+          hint="Optional, of auth.admin_keys: with it Live shows the requests of all clients."
+          value={admin}
+          isFirst={kind === 'admin'}
+          onInput={setAdmin}
+        />
+        <p class="hint">They are kept for this tab, and sent to this server alone.</p>
         <div class="actions">
+          {hasKeys && (
+            <button
+              type="button"
+              class="button"
+              onClick={() => answer({ apiKey: undefined, adminKey: undefined })}
+            >
+              Forget keys
+            </button>
+          )}
           <button type="button" class="button" onClick={() => answer(undefined)}>
             Cancel
           </button>
-          <button type="submit" class="button primary" disabled={key.trim() === ''}>
-            Use key
+          <button
+            type="submit"
+            class="button primary"
+            disabled={!hasKeys && api.trim() === '' && admin.trim() === ''}
+          >
+            Use keys
           </button>
         </div>
       </form>
     </Dialog>
+  );
+}
+
+interface KeyFieldProps {
+  readonly label: string;
+  readonly hint: string;
+  readonly value: string;
+  /** The dialog begins here. */
+  readonly isFirst: boolean;
+  readonly onInput: (value: string) => void;
+}
+
+function KeyField({ label, hint, value, isFirst, onInput }: KeyFieldProps) {
+  const hintId = `hint-${label.replace(' ', '-')}`;
+  return (
+    <div class="field">
+      <label>
+        <span>{label}</span>
+        <input
+          type="password"
+          autocomplete="off"
+          spellcheck={false}
+          aria-describedby={hintId}
+          data-begins={isFirst ? '' : undefined}
+          value={value}
+          onInput={(event) => onInput(event.currentTarget.value)}
+        />
+      </label>
+      <p class="hint" id={hintId}>
+        {hint}
+      </p>
+    </div>
   );
 }
