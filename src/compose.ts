@@ -15,8 +15,10 @@ import {
 } from './configured.ts';
 import type { ServedModel } from './core/backend.ts';
 import { ServingError, toServingError } from './core/errors.ts';
+import type { LiveFeed } from './core/live-feed.ts';
 import type { ApplicationLog } from './core/log.ts';
 import type { Telemetry } from './core/request-trace.ts';
+import { isSameAccess } from './http/access.ts';
 import { BodyBudget } from './http/body-limits.ts';
 import { ConnectionLimit } from './http/limits.ts';
 import { randomDigits } from './http/open-requests.ts';
@@ -119,7 +121,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     tracing,
     recorder: options.recorder,
   });
-  const reloader = new Reloader({ ...options, serving, edge, observed, environment });
+  const reloader = new Reloader({ ...options, serving, edge, observed, live, environment });
   options.recorder?.readSettings(() => recordedSettings(reloader.running, serving));
   const server = buildServer({
     clock: systemClock,
@@ -177,6 +179,7 @@ interface ReloaderOptions extends ApplicationOptions {
   readonly serving: Serving;
   readonly edge: EdgeSettings;
   readonly observed: MetricsSettings;
+  readonly live: LiveFeed;
   readonly environment: BackendEnvironment;
 }
 
@@ -252,7 +255,7 @@ class Reloader {
   }
 
   #apply(plan: ReloadPlan): ReloadPlan {
-    const { serving, edge, observed } = this.#options;
+    const { serving, edge, observed, live } = this.#options;
     const { config, kept } = plan;
     const known = new Map(
       serving.targets.all.filter(({ id }) => kept.has(id)).map((target) => [target.id, target]),
@@ -262,7 +265,11 @@ class Reloader {
       const going = known.get(target.name);
       if (going !== undefined) Object.assign(going, targetSettings(target));
     }
-    Object.assign(edge, edgeSettings(config));
+    const edgeAfter = edgeSettings(config);
+    const isSame = isSameAccess(edge, edgeAfter);
+    Object.assign(edge, edgeAfter);
+    // A stream of GET /live goes on for as long as its reader likes: what it may see is decided again.
+    if (!isSame) live.disconnectAll();
     Object.assign(observed, metricsSettings(config));
     serving.apply({ targets, ...servingSettings(config) });
     this.#running = config;

@@ -30,12 +30,17 @@ export interface LiveReader {
 export interface LiveFeed {
   /** One, of now. */
   snapshot(owner: string | undefined): LiveSnapshot;
-  /** The first one comes at once. Returns what ends it. Throws `server_busy` where too many look already. */
+  /**
+   * The first one comes at once. Returns what ends it. Throws `server_busy` where too many look already, `draining` once it
+   * is closed.
+   */
   watch(
     viewer: { readonly owner: string | undefined; readonly intervalMs: number },
     reader: LiveReader,
   ): () => void;
-  /** Ends all readers. */
+  /** Ends the streams of all readers, who may come back: what they may see is decided when they come. */
+  disconnectAll(): void;
+  /** Ends all readers, and refuses others. */
   close(): void;
 }
 

@@ -261,6 +261,11 @@ export interface RequestRecord {
   readonly endedAt: Milliseconds;
 }
 
+/** It asked a model, or the limiter kept it from asking. Pages, probes and what scanners try do not. */
+export function concernsModel({ model, errorCode }: Pick<RequestTrace, 'model' | 'errorCode'>): boolean {
+  return model !== undefined || errorCode === 'rate_limited';
+}
+
 /** The telemetry layer, as the edge sees it. */
 export interface Telemetry {
   requestEnded(record: RequestRecord): void;

@@ -4,6 +4,7 @@
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { isDeepStrictEqual } from 'node:util';
 import ipaddr from 'ipaddr.js';
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
@@ -72,7 +73,10 @@ export function accessStep({ clock, settings }: AccessOptions): Step {
       return;
     }
     const isLive = context.routePath === LIVE_PATH;
-    if (isLive) refuseGuesses(context);
+    if (isLive) {
+      refuseEmbedding(context.request.headers);
+      refuseGuesses(context);
+    }
     const isAdmin = isLive && seesAll(context);
     if (settings.apiKeys.length > 0) {
       if (!isAdmin && !isOpen(context.path)) trace.caller = requireKey(context, apiKeys(), 'API key');
@@ -117,6 +121,27 @@ export function whyNotThisMachine(
   if (origin !== undefined && origin !== `http://${host}`)
     return `The request comes from a web page of ${JSON.stringify(origin)}.`;
   return undefined;
+}
+
+/**
+ * Pages of other sites may load any address as an image or a frame, and browsers send no Origin then. They would see nothing of the
+ * stream, but keep a place among its readers.
+ */
+function refuseEmbedding({ origin, 'sec-fetch-site': site }: IncomingHttpHeaders): void {
+  if (site !== 'cross-site' || origin !== undefined) return;
+  throw new ServingError('forbidden', {
+    message: `${LIVE_PATH} cannot be opened from a page of another site. Open it in its own tab, or ask with fetch from an origin of server.cors_origins.`,
+  });
+}
+
+/** Whether the same keys and the same programs may call. */
+export function isSameAccess(one: EdgeSettings, other: EdgeSettings): boolean {
+  const accessOf = ({ apiKeys, adminKeys, trustedProxies }: EdgeSettings) => [
+    apiKeys,
+    adminKeys,
+    trustedProxies,
+  ];
+  return isDeepStrictEqual(accessOf(one), accessOf(other));
 }
 
 function isOpen(path: string): boolean {

@@ -14,9 +14,9 @@ import {
 } from '../core/live-feed.ts';
 import { LIVE_LIMITS, type LiveReceipt, type LiveSnapshot, type LiveSums } from '../core/live-snapshot.ts';
 import type { Objectives } from '../core/objectives.ts';
-import type { RequestRecord } from '../core/request-trace.ts';
+import { concernsModel, type RequestRecord } from '../core/request-trace.ts';
 import { ClientNames } from './client-names.ts';
-import { isShown, receiptOf } from './live-receipt.ts';
+import { receiptOf } from './live-receipt.ts';
 import { LiveSumsWindow } from './live-sums.ts';
 
 interface LiveFeedOptions {
@@ -27,27 +27,44 @@ interface LiveFeedOptions {
   readonly settings: { readonly objectives: Objectives };
 }
 
-/** All of them together, and those that see only their own requests: the rest is kept for who sees all. */
+/** All of them together, and those that see only their own requests: the rest is kept for those who see all. */
 const MAX_READERS = 32;
 const MAX_OWN_READERS = 24;
+/** Of one key or client that sees only its own requests: it cannot keep the others out. */
+const MAX_READERS_OF_OWNER = 4;
+/** Other intervals are rounded up to one of these: those who see the same share their snapshots. */
+const PACES: readonly Milliseconds[] = [100, 250, 500, 1000, 2000, 5000];
+const SLOWEST_PACE: Milliseconds = 5000;
 /** While requests run, or the sums change, a snapshot at least so often. */
 const REFRESH_MS: Milliseconds = 1000;
 const HEARTBEAT_MS: Milliseconds = 5000;
 /** A page that comes back after it lost its connection finds its sums again. */
 const LINGER_MS: Milliseconds = 15_000;
-/** A snapshot that takes long to make is made less often: at most one part in so many of the time goes into it. */
+/** Snapshots that take long are made less often: at most one part in so many of the time goes into those of an audience. */
 const COST_SHARE = 100;
+/** And one in so many into those of all audiences. */
+const COST_SHARE_OF_ALL = 20;
+
+/** What a snapshot had, as it was written, but for its head. */
+interface Written {
+  readonly at: Milliseconds;
+  readonly rest: string;
+  /** Without the window's length, which says nothing new. */
+  readonly sums: string;
+}
+
+const NOTHING_WRITTEN: Written = { at: 0, rest: '', sums: '' };
 
 /** The readers that get the same snapshots. */
 interface Audience {
   readonly owner: string | undefined;
-  readonly intervalMs: Milliseconds;
+  readonly paceMs: Milliseconds;
   readonly readers: Set<LiveReader>;
   sequence: number;
   /** Ended since the last snapshot; the newest `LIVE_LIMITS.ended`. */
   ended: RequestRecord[];
   endedOmitted: number;
-  sent: { readonly at: Milliseconds; readonly rest: string; readonly sums: string };
+  sent: Written;
   heartbeatAt: Milliseconds;
   timer: Timer | undefined;
 }
@@ -70,7 +87,7 @@ export class SnapshotFeed implements LiveFeed {
   requestEnded(record: RequestRecord): void {
     if (this.#sums === undefined) return;
     this.#sums.requestEnded(record);
-    if (this.#audiences.size === 0 || !isShown(record)) return;
+    if (this.#audiences.size === 0 || !concernsModel(record.trace)) return;
     const owner = ownerOf(record.trace);
     for (const audience of this.#audiences.values()) {
       if (audience.owner !== undefined && audience.owner !== owner) continue;
@@ -97,17 +114,18 @@ export class SnapshotFeed implements LiveFeed {
   ): () => void {
     this.#refuseTooMany(owner);
     this.#listen();
-    const key = JSON.stringify([owner, intervalMs]);
+    const paceMs = PACES.find((pace) => pace >= intervalMs) ?? SLOWEST_PACE;
+    const key = JSON.stringify([owner, paceMs]);
     const known = this.#audiences.get(key);
-    const audience = known ?? this.#newAudience(owner, intervalMs);
+    const audience = known ?? this.#newAudience(owner, paceMs);
+    const first = this.#write(audience, { ended: [], endedOmitted: 0 });
     if (known === undefined) {
+      audience.sent = first.written;
       this.#audiences.set(key, audience);
-      this.#schedule(audience, intervalMs);
+      this.#schedule(audience, paceMs);
     }
     audience.readers.add(reader);
-    const now = this.#options.clock.now();
-    const { sums, rest } = this.#parts(owner, { now, ended: [], endedOmitted: 0 });
-    reader.snapshot(this.#text(audience, JSON.stringify(sums), JSON.stringify(rest)));
+    reader.snapshot(first.text());
     return () => {
       if (!audience.readers.delete(reader) || audience.readers.size > 0) return;
       audience.timer?.cancel();
@@ -116,26 +134,34 @@ export class SnapshotFeed implements LiveFeed {
     };
   }
 
-  close(): void {
-    this.#isClosed = true;
-    this.#linger?.cancel();
+  disconnectAll(): void {
     const readers = [...this.#audiences.values()].flatMap((audience) => [...audience.readers]);
     for (const reader of readers) reader.end();
   }
 
+  close(): void {
+    this.#isClosed = true;
+    this.#linger?.cancel();
+    this.disconnectAll();
+  }
+
   #refuseTooMany(owner: string | undefined): void {
+    if (this.#isClosed)
+      throw new ServingError('draining', { message: 'The server is shutting down.', retryAfterSeconds: 1 });
     let all = 0;
     let own = 0;
+    let ofOwner = 0;
     for (const audience of this.#audiences.values()) {
-      all += audience.readers.size;
-      if (audience.owner !== undefined) own += audience.readers.size;
+      const { size } = audience.readers;
+      all += size;
+      if (audience.owner === undefined) continue;
+      own += size;
+      if (audience.owner === owner) ofOwner += size;
     }
-    const isFull = all >= MAX_READERS || (owner !== undefined && own >= MAX_OWN_READERS);
-    if (!isFull && !this.#isClosed) return;
-    throw new ServingError('server_busy', {
-      message: 'Too many programs and pages read /live at the moment. Close one, or ask again later.',
-      retryAfterSeconds: HEARTBEAT_MS / 1000,
-    });
+    if (owner !== undefined && ofOwner >= MAX_READERS_OF_OWNER)
+      throw busy(`This client reads /live ${ofOwner} times already, which is the most. Close one.`);
+    if (all >= MAX_READERS || (owner !== undefined && own >= MAX_OWN_READERS))
+      throw busy('Too many programs and pages read /live at the moment. Close one, or ask again later.');
   }
 
   #listen(): void {
@@ -151,16 +177,16 @@ export class SnapshotFeed implements LiveFeed {
     });
   }
 
-  #newAudience(owner: string | undefined, intervalMs: Milliseconds): Audience {
+  #newAudience(owner: string | undefined, paceMs: Milliseconds): Audience {
     const now = this.#options.clock.now();
     return {
       owner,
-      intervalMs,
+      paceMs,
       readers: new Set(),
       sequence: 0,
       ended: [],
       endedOmitted: 0,
-      sent: { at: now, rest: '', sums: '' },
+      sent: NOTHING_WRITTEN,
       heartbeatAt: now,
       timer: undefined,
     };
@@ -172,30 +198,50 @@ export class SnapshotFeed implements LiveFeed {
 
   #tick(audience: Audience): void {
     const { clock } = this.#options;
-    const now = clock.now();
-    const { sums, rest } = this.#parts(audience.owner, { now, ...audience });
-    const texts = {
-      at: now,
-      rest: JSON.stringify(rest),
-      // How long the window is says nothing new.
-      sums: JSON.stringify({ ...sums, window_seconds: 0 }),
-    };
     const { sent } = audience;
-    const isRefreshed = rest.running.length > 0 || texts.sums !== sent.sums;
-    if (texts.rest !== sent.rest || (isRefreshed && now - sent.at >= REFRESH_MS)) {
+    const { now, isBusy, written, text } = this.#write(audience, audience);
+    const isRefreshed = isBusy || written.sums !== sent.sums;
+    if (written.rest !== sent.rest || (isRefreshed && now - sent.at >= REFRESH_MS)) {
       audience.sequence += 1;
       audience.ended = [];
       audience.endedOmitted = 0;
-      audience.sent = texts;
+      audience.sent = written;
       audience.heartbeatAt = now;
-      const text = this.#text(audience, JSON.stringify(sums), texts.rest);
-      for (const reader of audience.readers) reader.snapshot(text);
+      const event = text();
+      for (const reader of audience.readers) reader.snapshot(event);
     } else if (now - audience.heartbeatAt >= HEARTBEAT_MS) {
       audience.heartbeatAt = now;
       for (const reader of audience.readers) reader.heartbeat();
     }
     if (audience.readers.size === 0) return;
-    this.#schedule(audience, Math.max(audience.intervalMs, COST_SHARE * (clock.now() - now)));
+    const share = Math.max(COST_SHARE, COST_SHARE_OF_ALL * this.#audiences.size);
+    this.#schedule(audience, Math.max(audience.paceMs, share * (clock.now() - now)));
+  }
+
+  /** `text` writes the head too, which is another one in each snapshot. */
+  #write(
+    audience: Audience,
+    ended: Pick<Audience, 'ended' | 'endedOmitted'>,
+  ): {
+    readonly now: Milliseconds;
+    readonly isBusy: boolean;
+    readonly written: Written;
+    readonly text: () => string;
+  } {
+    const now = this.#options.clock.now();
+    const { sums, rest } = this.#parts(audience.owner, { now, ...ended });
+    const { window_seconds, ...counts } = sums;
+    const written = { at: now, rest: JSON.stringify(rest), sums: JSON.stringify(counts) };
+    return {
+      now,
+      isBusy: rest.running.length > 0,
+      written,
+      text: () => {
+        const head = JSON.stringify(this.#head(audience.owner, audience.sequence));
+        const all = `"sums":{"window_seconds":${window_seconds},${written.sums.slice(1)}`;
+        return `${head.slice(0, -1)},${all},${written.rest.slice(1)}`;
+      },
+    };
   }
 
   #head(
@@ -234,10 +280,8 @@ export class SnapshotFeed implements LiveFeed {
       },
     };
   }
+}
 
-  /** The parts are objects that are written already. */
-  #text({ owner, sequence }: Audience, sums: string, rest: string): string {
-    const head = JSON.stringify(this.#head(owner, sequence));
-    return `${head.slice(0, -1)},"sums":${sums},${rest.slice(1)}`;
-  }
+function busy(message: string): ServingError {
+  return new ServingError('server_busy', { message, retryAfterSeconds: HEARTBEAT_MS / 1000 });
 }

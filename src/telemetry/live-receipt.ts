@@ -9,11 +9,6 @@ interface ReceiptContext {
   readonly clientName: (client: string) => string;
 }
 
-/** It asked a model, or was refused before it could. */
-export function isShown({ trace }: RequestRecord): boolean {
-  return trace.model !== undefined || trace.errorCode !== undefined;
-}
-
 export function receiptOf(record: RequestRecord, { offsetMs, clientName }: ReceiptContext): LiveReceipt {
   const { route, status, trace, endedAt } = record;
   const { model, usage, client = record.clientAddress } = trace;

@@ -12,7 +12,13 @@ import {
   type RecordedSettings,
   type RecordedSettingsLine,
 } from '../core/record-file.ts';
-import { type Attempt, type RequestRecord, timingsOf, wireTimings } from '../core/request-trace.ts';
+import {
+  type Attempt,
+  concernsModel,
+  type RequestRecord,
+  timingsOf,
+  wireTimings,
+} from '../core/request-trace.ts';
 import { BlockWriter, type Output } from './block-writer.ts';
 import { ClientNames } from './client-names.ts';
 
@@ -65,7 +71,7 @@ export class Recorder {
   }
 
   requestEnded(record: RequestRecord): void {
-    if (this.#bytes >= this.#maxBytes || !isRecorded(record)) return;
+    if (this.#bytes >= this.#maxBytes || !concernsModel(record.trace)) return;
     this.#begin();
     this.#writeSettings(record.endedAt);
     this.#write(this.#requestOf(record));
@@ -145,11 +151,6 @@ export class Recorder {
       attempts: (trace.attempts ?? []).map((attempt) => attemptOf(attempt, since)),
     };
   }
-}
-
-/** It asked a model, or the limiter kept it from it. */
-function isRecorded({ trace }: RequestRecord): boolean {
-  return trace.model !== undefined || trace.errorCode === 'rate_limited';
 }
 
 function attemptOf(attempt: Attempt, since: (time: Milliseconds) => Milliseconds): RecordedAttempt {

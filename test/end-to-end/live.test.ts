@@ -158,6 +158,49 @@ describe('behind keys', () => {
   });
 });
 
+test('who lost the key with a reload loses the stream, and is refused when asking again', async () => {
+  const config = (...keys: readonly string[]) =>
+    [
+      'models: [{ id: demo, targets: [{ backend: scripted, name: a, model: m }] }]',
+      `auth: { admin_keys: [${keys.join(', ')}] }`,
+    ].join('\n');
+  const server = await startServer({
+    configFile: config('key-of-ann', 'key-of-boss'),
+    endsWith: onTestFinished,
+  });
+  const as = (key: string) => ({ authorization: `Bearer ${key}` });
+  const reload = async (configFile: string) => {
+    server.reconfigure({ configFile });
+    const { status } = await ask(`${server.url}/admin/reload`, {
+      method: 'POST',
+      headers: as('key-of-boss'),
+    });
+    expect(status).toBe(200);
+  };
+  const ann = await readLive(server, { headers: as('key-of-ann') });
+  await ann.until(({ scope }) => scope === 'all');
+  await reload(`${config('key-of-ann', 'key-of-boss')}\nscheduler: { max_queue: 7 }`);
+  await ask(`${server.url}/generate`, { body: { prompt: 'hi' } });
+  await ann.until(({ sums }) => sums.finished === 1);
+  await reload(config('key-of-boss'));
+  await ann.answer.whole;
+  const again = await ask(`${server.url}/live`, { headers: as('key-of-ann') });
+  expect([again.status, again.json().error.code]).toEqual([401, 'invalid_api_key']);
+});
+
+test('a page of another site cannot open it as an image or a frame; one of an allowed origin may fetch it', async () => {
+  const server = await start('--server.cors-origins', '["https://app.example"]');
+  const site = { ...JSON_ONLY, 'sec-fetch-site': 'cross-site' };
+  const refused = await ask(`${server.url}/live`, { headers: site });
+  expect([refused.status, refused.json().error.code]).toEqual([403, 'forbidden']);
+  const allowed = { ...site, origin: 'https://app.example' };
+  expect((await ask(`${server.url}/live`, { headers: allowed })).status).toBe(200);
+  for (const own of ['same-origin', 'same-site', 'none'])
+    expect((await ask(`${server.url}/live`, { headers: { ...site, 'sec-fetch-site': own } })).status).toBe(
+      200,
+    );
+});
+
 test('without keys, who comes through a proxy sees only its own requests', async () => {
   const server = await start();
   expect((await now(server, { 'x-forwarded-for': '10.1.1.1' })).scope).toBe('own');

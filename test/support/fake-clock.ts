@@ -33,6 +33,11 @@ export class FakeClock implements Clock {
     return this.#timers.size;
   }
 
+  /** Time that code takes to run, in the middle of a turn. */
+  pass(milliseconds: number): void {
+    this.#now += milliseconds;
+  }
+
   /** Ends the turn: runs what waits for that, then lets promises settle; until nothing is left. */
   async settle(): Promise<void> {
     do {
@@ -55,7 +60,7 @@ export class FakeClock implements Clock {
       next.run();
       await this.settle();
     }
-    this.#now = end;
+    this.#now = Math.max(this.#now, end);
     await this.settle();
   }
 }

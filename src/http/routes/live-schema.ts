@@ -160,7 +160,8 @@ export const DESCRIBED_LIVE: readonly DescribedOperation[] = [
         minimum: 100,
         maximum: 5000,
         default: 250,
-        description: 'The shortest time between two snapshots.',
+        description:
+          'The shortest time between two snapshots, rounded up to 100, 250, 500, 1000, 2000 or 5000.',
       }),
     },
     answers: {

@@ -39,6 +39,7 @@ function open() {
         isWatching = false;
       };
     },
+    disconnectAll: () => {},
     close: () => {},
   };
   const [route] = liveRoutes({ clock, live, settings: { stalledReaderMs: 1000 } });
