@@ -1,11 +1,11 @@
 /** A live snapshot as lines for a terminal. Pure. */
 import { durationText } from '../core/duration-text.ts';
-import type {
-  LiveRunning,
-  LiveSnapshot,
-  LiveSums,
-  LiveWaiting,
-  WaitingReason,
+import {
+  type LiveRunning,
+  type LiveSnapshot,
+  type LiveSums,
+  type LiveWaiting,
+  WAITING_WORDS,
 } from '../core/live-snapshot.ts';
 import { cutToWidth, table } from '../core/text-columns.ts';
 
@@ -17,15 +17,6 @@ interface Screen {
   readonly height?: number | undefined;
 }
 
-const REASONS: Readonly<Record<WaitingReason, string>> = {
-  no_free_slot: 'all slots are taken',
-  token_limit: 'tokens in flight are at their bound',
-  batch_window: 'its batch collects',
-  model_loading: 'the model loads',
-  no_target_serves: 'no target serves it now',
-  retry_pause: 'tried again soon',
-  turn_of_others: 'others are before it',
-};
 /** Requests that are listed where the screen has no bound. */
 const MAX_LISTED = 20;
 
@@ -97,7 +88,7 @@ function requestLines(
       request.request_id,
       request.model,
       `waits, place ${request.position}`,
-      REASONS[request.reason],
+      WAITING_WORDS[request.reason],
       durationText(at - request.received_at_ms),
     ]),
   ];

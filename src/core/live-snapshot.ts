@@ -75,23 +75,28 @@ export interface LiveTarget {
 
 /** Why a request has no slot yet. */
 export const WAITING_REASONS = [
-  /** All slots that it may have are taken. */
   'no_free_slot',
-  /** A slot is free, but the tokens in flight are at their bound. */
   'token_limit',
-  /** In window mode: its batch is still collecting. */
+  /** In window mode. */
   'batch_window',
-  /** No target serves now, one is loading. */
   'model_loading',
-  /** No target serves now, and none is loading: all are down, or out of service for failures. */
   'no_target_serves',
-  /** Between two tries. */
   'retry_pause',
-  /** Others are before it. */
   'turn_of_others',
 ] as const;
 
 export type WaitingReason = (typeof WAITING_REASONS)[number];
+
+/** As the page and `llm-serve status` word it. */
+export const WAITING_WORDS: Readonly<Record<WaitingReason, string>> = {
+  no_free_slot: 'all slots that it may use are taken',
+  token_limit: 'a slot is free, but the tokens in flight are at their limit',
+  batch_window: 'its batch is still collecting',
+  model_loading: 'no target serves its model now, one is loading',
+  no_target_serves: 'no target serves its model now: all are down or out of service',
+  retry_pause: 'it pauses before the next try',
+  turn_of_others: 'others are before it',
+};
 
 interface LiveRequest {
   /** Of the entry in the queue: unique, also between choices and tries of one request. */

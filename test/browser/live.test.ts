@@ -43,8 +43,8 @@ describe('beside load', () => {
       }),
     );
     await poll(() => rows(page, 'queue')).toHaveLength(6);
-    expect((await rows(page, 'queue'))[0]).toContain('All slots that it may use are taken.');
-    expect((await rows(page, 'queue'))[3]).toContain('Others go first.');
+    expect((await rows(page, 'queue'))[0]).toContain('all slots that it may use are taken');
+    expect((await rows(page, 'queue'))[3]).toContain('others are before it');
     await poll(() => rows(page, 'targets')).toEqual([expect.stringContaining('2 of 2')]);
     for (const one of held) one.leave();
     await Promise.all(waiting);

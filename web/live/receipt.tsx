@@ -1,7 +1,7 @@
 /** One request: where its time went, its tries, its batch, its tokens. Shown while it runs, and complete when its receipt is there. */
 import type { ComponentChildren } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import type { LiveReceipt } from '../../src/core/live-snapshot.ts';
+import { type LiveReceipt, WAITING_WORDS } from '../../src/core/live-snapshot.ts';
 import { useStore } from '../state/store.ts';
 import { tokenRate, tokensPerSecond } from '../ui/amounts.ts';
 import { Icon } from '../ui/icons.tsx';
@@ -9,7 +9,7 @@ import type { Bar } from './bars.ts';
 import { feed } from './feed.ts';
 import { type Span, spansOf } from './receipt-spans.ts';
 import { edgeNow, pause, selection } from './view-state.ts';
-import { duration, number, outcomeInWords, plural, REASONS, spaced, stateInWords } from './words.ts';
+import { duration, number, outcomeInWords, plural, spaced, stateInWords } from './words.ts';
 
 export function ReceiptPanel() {
   const chosen = useStore(selection);
@@ -49,7 +49,7 @@ function UnderWay({ bar }: { readonly bar: Bar }) {
     <>
       <dl class="live-facts">
         <Fact name="State">{stateInWords(bar, now)}</Fact>
-        {bar.reason !== null && <Fact name="Why">{REASONS[bar.reason]}</Fact>}
+        {bar.reason !== null && <Fact name="Why">{WAITING_WORDS[bar.reason]}</Fact>}
         {bar.expiresAt !== null && <Fact name="Gives up in">{duration(bar.expiresAt - now)}</Fact>}
         <Fact name="Request">
           <code>{bar.requestId}</code>

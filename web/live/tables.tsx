@@ -1,9 +1,15 @@
 /** The same as the lanes, as tables: targets, the queue in its order, and what has ended. */
 import type { ComponentChildren } from 'preact';
-import type { LiveReceipt, LiveSnapshot, LiveTarget, LiveWaiting } from '../../src/core/live-snapshot.ts';
+import {
+  type LiveReceipt,
+  type LiveSnapshot,
+  type LiveTarget,
+  type LiveWaiting,
+  WAITING_WORDS,
+} from '../../src/core/live-snapshot.ts';
 import { feed } from './feed.ts';
 import { edgeNow, selectBar, selectReceipt } from './view-state.ts';
-import { duration, number, plural, REASONS, spaced, troubleOf } from './words.ts';
+import { duration, number, plural, spaced, troubleOf } from './words.ts';
 
 /** Rows; the rest is counted. */
 const MAX_ROWS = 25;
@@ -86,7 +92,7 @@ export function QueueTable({ snapshot }: { readonly snapshot: LiveSnapshot }) {
           <td>{entry.model}</td>
           <td>{entry.priority}</td>
           <td class="figure-cell">{duration(now - entry.enqueued_at_ms)}</td>
-          <td>{REASONS[entry.reason]}</td>
+          <td>{WAITING_WORDS[entry.reason]}</td>
           <td class="figure-cell">{duration(entry.eta_ms)}</td>
           <td class="figure-cell">{duration(entry.expires_at_ms - now)}</td>
         </tr>

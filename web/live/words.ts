@@ -1,19 +1,9 @@
 /** Pure: what the Live view says, in words. */
-import type { LiveSnapshot, LiveTarget, WaitingReason } from '../../src/core/live-snapshot.ts';
+import type { LiveSnapshot, LiveTarget } from '../../src/core/live-snapshot.ts';
 import { number, plural } from '../ui/amounts.ts';
 import type { Bar } from './bars.ts';
 
 export { duration, number, percent, plural } from '../ui/amounts.ts';
-
-export const REASONS: Readonly<Record<WaitingReason, string>> = {
-  no_free_slot: 'All slots that it may use are taken.',
-  token_limit: 'A slot is free, but the tokens in flight are at their limit.',
-  batch_window: 'Its batch is still collecting.',
-  model_loading: 'No target serves its model now; one is loading.',
-  no_target_serves: 'No target serves its model now: all are down or out of service.',
-  retry_pause: 'It pauses before it is tried again.',
-  turn_of_others: 'Others go first.',
-};
 
 const OUTCOMES: Readonly<Record<string, string>> = {
   completed: 'finished',
