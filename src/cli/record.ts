@@ -1,11 +1,13 @@
-/** The file of `serve --record`: a new one for this user alone, or a record that goes on. */
+/** The file of `serve --record`: a new one for this user alone, or a record that goes on; and its lines, for `whatif`. */
+import { randomBytes } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readSync, write, writeSync } from 'node:fs';
+import { StringDecoder } from 'node:string_decoder';
 import { ConfigError } from '../config/config.ts';
 import type { Log } from '../core/log.ts';
 import { RECORD_VERSION } from '../core/record-file.ts';
 import { systemClock } from '../system-clock.ts';
 import type { Output } from '../telemetry/block-writer.ts';
-import { Recorder } from '../telemetry/recorder.ts';
+import { MAX_RECORD_BYTES, Recorder } from '../telemetry/recorder.ts';
 
 export interface RecordFile {
   readonly output: Output;
@@ -15,6 +17,8 @@ export interface RecordFile {
 
 const ONLY_THIS_USER = 0o600;
 const HEAD_BYTES = 256;
+const RUN_ID_BYTES = 4;
+const READ_BYTES = 1024 * 1024;
 
 /** Throws ConfigError where the file cannot be written, or holds something else. */
 export function openRecordFile(path: string): RecordFile {
@@ -27,6 +31,8 @@ export function openRecordFile(path: string): RecordFile {
   if (!status.isFile()) return reject('this is no file.');
   if (status.size > 0 && !isRecord(descriptor))
     return reject('this file exists and is no record of llm-serve; nothing is written into it.');
+  if (status.size >= MAX_RECORD_BYTES)
+    return reject(`this record is full: it has ${status.size} bytes, the most are ${MAX_RECORD_BYTES}.`);
   return {
     output: {
       write: (bytes, done) => write(descriptor, bytes, done),
@@ -59,7 +65,34 @@ export function startRecorder(
   { output, bytes }: RecordFile,
   { log, version }: { readonly log: Log; readonly version: string },
 ): Recorder {
-  const recorder = new Recorder({ clock: systemClock, log, version, output, bytesBefore: bytes });
+  const recorder = new Recorder({
+    clock: systemClock,
+    log,
+    version,
+    runId: randomBytes(RUN_ID_BYTES).toString('hex'),
+    output,
+    bytesBefore: bytes,
+  });
   process.once('exit', () => recorder.closeSync());
   return recorder;
+}
+
+/** One by one: a whole record may be longer than the longest string. Throws where the file cannot be read. */
+export function* recordLines(path: string): Generator<string> {
+  const descriptor = openSync(path, 'r');
+  try {
+    const block = Buffer.alloc(READ_BYTES);
+    const decoder = new StringDecoder('utf8');
+    let begun = '';
+    for (;;) {
+      const read = readSync(descriptor, block);
+      if (read === 0) break;
+      const lines = (begun + decoder.write(block.subarray(0, read))).split('\n');
+      begun = lines.pop() ?? '';
+      yield* lines;
+    }
+    yield begun + decoder.end();
+  } finally {
+    closeSync(descriptor);
+  }
 }

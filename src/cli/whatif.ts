@@ -1,5 +1,5 @@
 /** `llm-serve whatif FILE`: replays a record with other settings, and shows what would have changed. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { ConfigError } from '../config/config.ts';
 import { printableText } from '../core/log.ts';
@@ -8,6 +8,7 @@ import { RecordError, type Recording, readRecord } from '../simulation/read-reco
 import { CHOICES, type Changes, Replayer } from '../simulation/replay.ts';
 import type { CommandFrame } from './command-frame.ts';
 import { COMMAND_GROUPS } from './help.ts';
+import { recordLines } from './record.ts';
 import { type WhatIfResult, whatIfChart, whatIfText } from './whatif-report.ts';
 
 interface WhatIfFlags extends Changes {
@@ -71,17 +72,12 @@ export function resultOf(recording: Recording, changes: Changes): WhatIfResult {
 }
 
 function read(file: string): Recording {
-  let text: string;
   try {
-    text = readFileSync(file, 'utf8');
+    return readRecord(recordLines(file));
   } catch (error) {
-    throw new ConfigError(`${file} cannot be read: ${(error as Error).message}`);
-  }
-  try {
-    return readRecord(text);
-  } catch (error) {
-    if (error instanceof RecordError) throw new ConfigError(`${file} cannot be replayed: ${error.message}.`);
-    throw error;
+    const { message } = error as Error;
+    if (error instanceof RecordError) throw new ConfigError(`${file} cannot be replayed: ${message}.`);
+    throw new ConfigError(`${file} cannot be read: ${message}`);
   }
 }
 

@@ -1,7 +1,8 @@
 /**
  * The lines of a record (`serve --record`), as they are written and read: JSON, one object a line. A line with `llm_serve_record` begins
- * a run of a server, one with `settings` says what is in force from there on, every other one is a request that has ended. No prompt, no
- * answer, no key, no address, no id of a client's own.
+ * a run of a server, one with `settings` has what is in force from there on, every other one is a request that has ended. Each names its
+ * run: two servers may write one file at the same time, as in a restart that overlaps. No prompt, no answer, no key, no address, no id
+ * of a client's own.
  */
 import type { Priority } from './priority.ts';
 import type { AttemptOutcome, RetryKind, WireTimings } from './request-trace.ts';
@@ -10,6 +11,8 @@ export const RECORD_VERSION = 1;
 
 export interface RecordedRun {
   readonly llm_serve_record: typeof RECORD_VERSION;
+  /** Drawn by the process that writes it. */
+  readonly run: string;
   readonly version: string;
   readonly started_at_ms: number;
 }
@@ -46,11 +49,13 @@ export interface RecordedTarget {
 }
 
 export interface RecordedSettingsLine {
+  readonly run: string;
   readonly settings: RecordedSettings;
 }
 
 /** Times are milliseconds: `at_ms` since the Unix epoch, the others since then. */
 export interface RecordedRequest {
+  readonly run: string;
   readonly at_ms: number;
   readonly route: string;
   readonly status: number;

@@ -1,4 +1,4 @@
-/** Reads the text of a record. A run is what one process wrote; of several in a file, the one with the most requests is replayed. */
+/** Reads the lines of a record. A run is what one process wrote; of several in a file, the one with the most requests is replayed. */
 import {
   RECORD_VERSION,
   type RecordedRequest,
@@ -30,23 +30,26 @@ interface RunLines {
 }
 
 /** Throws RecordError where it is no record, or has nothing to replay. */
-export function readRecord(text: string): Recording {
-  const runs: RunLines[] = [];
+export function readRecord(lines: Iterable<string>): Recording {
+  const runs = new Map<string, RunLines>();
   let unreadable = 0;
-  for (const line of text.split('\n')) {
+  for (const line of lines) {
     if (line === '') continue;
     const read = parsed(line);
-    const current = runs.at(-1);
-    if (isRun(read)) runs.push({ run: read, settings: [], requests: [] });
-    else if (current === undefined) throw new RecordError('it is no record of llm-serve (serve --record)');
-    else if (isSettings(read)) current.settings.push({ settings: read.settings, requests: 0 });
-    else if (isRequest(read)) {
-      current.requests.push(read);
-      const inForce = current.settings.at(-1);
+    if (isRun(read)) {
+      runs.set(read.run, { run: read, settings: [], requests: [] });
+      continue;
+    }
+    if (runs.size === 0) throw new RecordError('it is no record of llm-serve (serve --record)');
+    const run = runs.get(fieldsOf<RecordedRequest>(read).run ?? '');
+    if (run !== undefined && isSettings(read)) run.settings.push({ settings: read.settings, requests: 0 });
+    else if (run !== undefined && isRequest(read)) {
+      run.requests.push(read);
+      const inForce = run.settings.at(-1);
       if (inForce !== undefined) inForce.requests += 1;
     } else unreadable += 1;
   }
-  const [largest] = [...runs].sort((one, other) => other.requests.length - one.requests.length);
+  const [largest] = [...runs.values()].sort((one, other) => other.requests.length - one.requests.length);
   const [most] = [...(largest?.settings ?? [])].sort((one, other) => other.requests - one.requests);
   if (largest === undefined || most === undefined || largest.requests.length === 0)
     throw new RecordError('it has no requests');
@@ -54,7 +57,7 @@ export function readRecord(text: string): Recording {
     run: largest.run,
     settings: most.settings,
     requests: [...largest.requests].sort((one, other) => one.at_ms - other.at_ms),
-    runs: runs.length,
+    runs: runs.size,
     underOtherSettings: largest.requests.length - most.requests,
     unreadable,
   };

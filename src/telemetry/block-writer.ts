@@ -22,6 +22,8 @@ interface BlockWriterOptions {
   readonly immediate: boolean;
   /** The line that reports dropped lines, once the reader takes lines again. */
   readonly dropNotice: (lines: number) => string;
+  /** At the end: so many lines were not written, and are reported by no notice. */
+  readonly onLost?: (lines: number) => void;
 }
 
 /** Characters. */
@@ -88,19 +90,26 @@ export class BlockWriter {
   closeSync(): void {
     if (this.#state === 'ended') return;
     // A block that the system is writing is left to it; one that waits for its reader is written here.
-    const waiting = this.#retry === undefined ? undefined : this.#block?.bytes;
-    let bytes = Buffer.concat([waiting ?? Buffer.alloc(0), Buffer.from(this.#held + this.#takeDropNotice())]);
+    const waiting = this.#retry === undefined ? undefined : this.#block;
+    const lines = this.#heldLines + (waiting?.lines ?? 0);
+    let bytes = Buffer.concat([
+      waiting?.bytes ?? Buffer.alloc(0),
+      Buffer.from(this.#held + this.#takeDropNotice()),
+    ]);
+    this.#heldLines = 0;
+    this.#block = undefined;
     this.#end();
-    const { output } = this.#options;
+    const { output, onLost } = this.#options;
     for (let waitedMs = 0; bytes.length > 0 && waitedMs < CLOSE_TIMEOUT_MS; ) {
       try {
         bytes = bytes.subarray(output.writeSync(bytes));
       } catch (error) {
-        if (!isBusy(error as NodeJS.ErrnoException)) return;
+        if (!isBusy(error as NodeJS.ErrnoException)) break;
         output.waitSync(RETRY_AFTER_MS);
         waitedMs += RETRY_AFTER_MS;
       }
     }
+    if (bytes.length > 0) onLost?.(lines);
   }
 
   #flushAtEndOfTurn(): void {
@@ -172,8 +181,12 @@ export class BlockWriter {
     this.#state = 'ended';
     this.#retry?.cancel();
     this.#holdBack?.cancel();
+    const lost = this.#dropped + this.#heldLines + (this.#block?.lines ?? 0);
+    this.#dropped = 0;
     this.#held = '';
+    this.#heldLines = 0;
     this.#block = undefined;
+    if (lost > 0) this.#options.onLost?.(lost);
     this.#onEnded();
   }
 }

@@ -1,6 +1,6 @@
 /**
  * Writes the record of `serve --record`: a line for each request that has ended, behind it and never in its way. What cannot be written
- * fast enough is dropped and counted in the log. At MAX_BYTES it stops.
+ * fast enough is dropped and counted in the log. At MAX_RECORD_BYTES it stops.
  */
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
@@ -26,14 +26,16 @@ interface RecorderOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly version: string;
+  /** Names the run in each of its lines. */
+  readonly runId: string;
   readonly output: Output;
   /** Of what an earlier run has written into the file. */
   readonly bytesBefore?: number;
   readonly maxBytes?: number;
 }
 
-/** Some two million requests. */
-const MAX_BYTES = 1_000_000_000;
+/** Some 350,000 requests: as many as `whatif` can hold in memory. */
+export const MAX_RECORD_BYTES = 250_000_000;
 /** How often at most it is looked whether the settings are others: a reload, or slots that a server reports. */
 const SETTINGS_EVERY_MS: Milliseconds = 1000;
 
@@ -49,7 +51,7 @@ export class Recorder {
   #hasBegun = false;
 
   constructor(options: RecorderOptions) {
-    const { clock, output, log, bytesBefore = 0, maxBytes = MAX_BYTES } = options;
+    const { clock, output, log, bytesBefore = 0, maxBytes = MAX_RECORD_BYTES } = options;
     this.#options = options;
     this.#maxBytes = maxBytes;
     this.#bytes = bytesBefore;
@@ -62,6 +64,8 @@ export class Recorder {
         log.warn('requests are missing in the record: its file could not be written fast enough', { lines });
         return '';
       },
+      onLost: (lines) =>
+        log.warn('requests are missing in the record: its file took them no more at the end', { lines }),
     });
   }
 
@@ -91,9 +95,10 @@ export class Recorder {
   #begin(): void {
     if (this.#hasBegun) return;
     this.#hasBegun = true;
-    const { version, clock } = this.#options;
+    const { version, runId, clock } = this.#options;
     const run: RecordedRun = {
       llm_serve_record: RECORD_VERSION,
+      run: runId,
       version,
       started_at_ms: clock.wallNow(),
     };
@@ -105,7 +110,7 @@ export class Recorder {
   #writeSettings(now: Milliseconds): void {
     if (this.#settings === undefined || now - this.#lookedAt < SETTINGS_EVERY_MS) return;
     this.#lookedAt = now;
-    const line: RecordedSettingsLine = { settings: this.#settings() };
+    const line: RecordedSettingsLine = { run: this.#options.runId, settings: this.#settings() };
     const text = JSON.stringify(line);
     if (text === this.#written) return;
     this.#written = text;
@@ -119,10 +124,11 @@ export class Recorder {
   }
 
   #requestOf({ route, status, clientAddress, trace, endedAt }: RequestRecord): RecordedRequest {
-    const { clock } = this.#options;
+    const { clock, runId } = this.#options;
     const { receivedAt, usage, queued, model, client = clientAddress } = trace;
     const since = (time: Milliseconds) => tenths(time - receivedAt);
     return {
+      run: runId,
       at_ms: tenths(receivedAt + clock.wallNow() - clock.now()),
       route,
       status,

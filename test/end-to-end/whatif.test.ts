@@ -1,5 +1,13 @@
 /** A record made by the real executable, replayed: `serve --record`, `whatif`, and `status` beside them. */
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -112,6 +120,11 @@ test('a record goes on in the next run; a file that is none is refused and stays
   expect([refused.exitCode, readFileSync(notes, 'utf8')]).toEqual([2, 'my notes\n']);
   expect(refused.stderr).toContain('is no record of llm-serve');
   expect((await run('whatif', notes)).stderr).toContain('cannot be replayed: it is no record of llm-serve');
+
+  truncateSync(record, 250_000_000);
+  const full = await run('serve', '--port', '0', ...scriptedFlags(), '--record', record);
+  expect([full.exitCode, statSync(record).size]).toEqual([2, 250_000_000]);
+  expect(full.stderr).toContain('this record is full: it has 250000000 bytes, the most are 250000000.');
 });
 
 test('status shows models, targets and requests; ps is the same; without a server it says how to start one', async () => {

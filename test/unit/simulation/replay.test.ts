@@ -65,6 +65,7 @@ function request({
   tokens,
 }: Readonly<Record<'at' | 'started' | 'first' | 'ended' | 'tokens', number>>): RecordedRequest {
   return {
+    run: 'a',
     at_ms: EPOCH + at,
     route: '/stream',
     status: 200,
@@ -184,24 +185,24 @@ it('what a target costs for each further request is learnt, and known beyond the
 });
 
 describe('reading a record', () => {
-  const RUN = { llm_serve_record: 1, version: '1', started_at_ms: EPOCH };
-  const text = (...lines: readonly object[]) => lines.map((line) => `${JSON.stringify(line)}\n`).join('');
+  const begins = (run: string) => ({ llm_serve_record: 1, run, version: '1', started_at_ms: EPOCH });
+  const has = (run: string, settings: RecordedSettings = SETTINGS) => ({ run, settings });
+  const lines = (...values: readonly object[]) => values.map((value) => JSON.stringify(value));
   const requests = record({ count: 4, gapMs: 100, slots: 2 });
+  const of = (run: string, ...which: readonly RecordedRequest[]) => which.map((each) => ({ ...each, run }));
 
   it('takes the run with the most requests, and the settings that most of them had', () => {
     const other = { ...SETTINGS, max_queue: 7 };
     const read = readRecord(
-      text(
-        RUN,
-        { settings: SETTINGS },
-        requests[0] ?? {},
-        RUN,
-        { settings: other },
-        ...requests.slice(0, 1),
-        {
-          settings: SETTINGS,
-        },
-        ...requests.slice(1),
+      lines(
+        begins('first'),
+        has('first'),
+        ...of('first', ...requests.slice(0, 1)),
+        begins('second'),
+        has('second', other),
+        ...of('second', ...requests.slice(0, 1)),
+        has('second'),
+        ...of('second', ...requests.slice(1)),
       ),
     );
     expect(read).toMatchObject({
@@ -213,16 +214,45 @@ describe('reading a record', () => {
     expect(read.requests).toHaveLength(4);
   });
 
-  it('leaves out half a line of a process that was killed', () => {
-    const read = readRecord(`${text(RUN, { settings: SETTINGS }, ...requests)}{"at_ms":12,"rou`);
-    expect([read.requests.length, read.unreadable]).toEqual([4, 1]);
+  it('keeps two runs apart whose lines are mixed, as those of a restart that overlaps', () => {
+    const few = { ...SETTINGS, max_queue: 7 };
+    const [one, two, three, four] = requests;
+    if (!one || !two || !three || !four) throw new Error('four requests were recorded');
+    const read = readRecord(
+      lines(
+        begins('old'),
+        has('old'),
+        ...of('old', one, two),
+        begins('new'),
+        has('new', few),
+        ...of('old', three),
+        ...of('new', four),
+      ),
+    );
+    expect(read).toMatchObject({
+      runs: 2,
+      unreadable: 0,
+      underOtherSettings: 0,
+      settings: { max_queue: 512 },
+    });
+    expect(read.requests.map(({ at_ms: at }) => at)).toEqual([one, two, three].map(({ at_ms: at }) => at));
+  });
+
+  it('leaves out half a line of a process that was killed, and what names no run of the file', () => {
+    const read = readRecord([
+      ...lines(begins('a'), has('a'), ...requests),
+      '{"at_ms":12,"rou',
+      '',
+      ...lines(...of('lost', ...requests.slice(0, 2))),
+    ]);
+    expect([read.requests.length, read.unreadable]).toEqual([4, 3]);
   });
 
   it.each([
-    ['{"hello":1}\n', 'it is no record'],
-    ['', 'it has no requests'],
-    [text(RUN, { settings: SETTINGS }), 'it has no requests'],
-    [text({ ...RUN, llm_serve_record: 2 }), 'it is a record of version 2'],
+    [['{"hello":1}'], 'it is no record'],
+    [[], 'it has no requests'],
+    [lines(begins('a'), has('a')), 'it has no requests'],
+    [lines({ ...begins('a'), llm_serve_record: 2 }), 'it is a record of version 2'],
   ])('refuses %j: %s', (given, message) => {
     expect(() => readRecord(given)).toThrow(RecordError);
     expect(() => readRecord(given)).toThrow(message);
