@@ -126,6 +126,8 @@ export interface LiveWaiting extends LiveRequest {
 
 export interface LiveRunning extends LiveRequest {
   readonly target: string;
+  /** The number of its slot there, from 0: the lowest that was free. */
+  readonly slot: number;
   readonly batch: { readonly id: string; readonly size: number };
   readonly started_at_ms: number;
   /** Null before it. */
@@ -158,6 +160,7 @@ export interface LiveReceipt {
 
 export interface LiveAttempt {
   readonly target: string;
+  readonly slot: number;
   readonly model: string;
   readonly kind: RetryKind | null;
   readonly batch: { readonly id: string; readonly size: number };

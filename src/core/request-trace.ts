@@ -25,6 +25,8 @@ export type RetryKind = 'elsewhere' | 'here' | 'other_model' | 'resumed';
 /** One try at a target. */
 export interface Attempt {
   readonly target: string;
+  /** The number of its slot there, from 0: no other had it at the same time. */
+  readonly slot: number;
   readonly model: ModelId;
   /** When it began to wait for its slot. */
   readonly enqueuedAt: Milliseconds;

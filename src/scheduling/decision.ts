@@ -110,6 +110,8 @@ export interface BatchMember {
   readonly id: EntryId;
   /** Where its slot is reserved. */
   readonly target: TargetId;
+  /** The number of that slot, from 0: among those that are taken there, no other has it. */
+  readonly slot: number;
 }
 
 export interface Batch {

@@ -254,8 +254,8 @@ export class ModelQueue {
       const target = this.#slots.findRoom(waiting);
       if (target !== undefined) {
         this.#retries.remove(id);
-        this.#slots.take({ target, granted: waiting, flow: undefined, dispatchedAt: now });
-        const members = [{ id, target: target.id }];
+        const slot = this.#slots.take({ target, granted: waiting, flow: undefined, dispatchedAt: now });
+        const members = [{ id, target: target.id, slot }];
         decisions.push({ type: 'dispatch', batch: { id: this.#nextBatchId(), model: this.#model, members } });
       } else if (retry !== undefined && !this.#slots.isWorthWaiting(retry)) {
         this.#reject(waiting, 'no_backend_available', decisions);
@@ -278,10 +278,10 @@ export class ModelQueue {
         const next = this.#choose(first, target, { leftTokens, now });
         const flow = this.#backlog.grant(next, now);
         this.#estimator.granted(next, now);
-        this.#slots.take({ target, granted: next, flow, dispatchedAt: now });
+        const slot = this.#slots.take({ target, granted: next, flow, dispatchedAt: now });
         batchTokens += next.chargedTokens;
         leftTokens = this.#options.maxBatchTokens - batchTokens;
-        members.push({ id: next.entry.id, target: target.id });
+        members.push({ id: next.entry.id, target: target.id, slot });
       }
       if (members.length === 0) return;
       decisions.push({ type: 'dispatch', batch: { id: this.#nextBatchId(), model: this.#model, members } });

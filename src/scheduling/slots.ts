@@ -14,6 +14,7 @@ import type { QueuedRequest } from './queued-request.ts';
 import { hashOfName } from './rendezvous.ts';
 import { nextTurn, type RoutingOptions } from './routing.ts';
 import { ServerLoad } from './server-load.ts';
+import { SlotNumbers } from './slot-numbers.ts';
 import { hasRoom, isOpenTo, meets, serves, type Target } from './target.ts';
 import { TargetChoice } from './target-choice.ts';
 import { WorkSum } from './work.ts';
@@ -35,6 +36,8 @@ interface Grant {
 }
 
 interface Running extends Grant {
+  /** Its number. */
+  readonly slot: number;
   /** Where its slot is returned to. */
   readonly idle: IdlePrefixes | undefined;
   /** Where its end is measured. */
@@ -153,6 +156,7 @@ export class Slots {
       slots: given.slots,
       adaptive: undefined,
       used: 0,
+      slotNumbers: new SlotNumbers(),
       tokensInFlight: 0,
       turns: 0,
       server: this.#serverOf(given),
@@ -230,7 +234,8 @@ export class Slots {
     return false;
   }
 
-  take({ target, granted, flow, dispatchedAt }: Grant): void {
+  /** Returns the number of the slot: among those that are taken at this target, no other has it. */
+  take({ target, granted, flow, dispatchedAt }: Grant): number {
     const { idle, adaptive, server } = target;
     const { chargedTokens } = granted;
     idle?.take(granted.prefix);
@@ -246,7 +251,18 @@ export class Slots {
       adaptive.hold(target.used, dispatchedAt);
       busyAtStart = adaptive.busy(dispatchedAt);
     }
-    this.#running.set(granted.entry.id, { target, granted, flow, dispatchedAt, idle, adaptive, busyAtStart });
+    const slot = target.slotNumbers.take();
+    this.#running.set(granted.entry.id, {
+      target,
+      granted,
+      flow,
+      dispatchedAt,
+      slot,
+      idle,
+      adaptive,
+      busyAtStart,
+    });
+    return slot;
   }
 
   /** Undefined where the entry holds no slot, or none any more. */
@@ -258,6 +274,7 @@ export class Slots {
     this.#running.delete(id);
     if (target.trial === id) target.trial = undefined;
     target.used -= 1;
+    target.slotNumbers.giveBack(running.slot);
     target.tokensInFlight -= granted.chargedTokens;
     target.server.giveBack(granted.chargedTokens);
     if (target.adaptive !== undefined) this.#adapt(target, running, { settlement, now });

@@ -5,6 +5,7 @@ import type { IdlePrefixes } from './prefix-affinity.ts';
 import type { HashedTarget } from './rendezvous.ts';
 import type { RoutableTarget } from './routing.ts';
 import type { ServerLoad } from './server-load.ts';
+import type { SlotNumbers } from './slot-numbers.ts';
 
 export interface Target extends RoutableTarget, HashedTarget {
   readonly id: TargetId;
@@ -19,6 +20,7 @@ export interface Target extends RoutableTarget, HashedTarget {
   /** Decides about `slots`; undefined where they are fixed. */
   adaptive: AdaptiveSlots | undefined;
   used: number;
+  readonly slotNumbers: SlotNumbers;
   tokensInFlight: number;
   turns: number;
   server: ServerLoad;

@@ -23,6 +23,8 @@ import type { Scheduler } from '../scheduling/scheduler.ts';
 
 export interface Grant {
   readonly target: TargetId;
+  /** Its number, among those of the target. */
+  readonly slot: number;
   readonly batch: BatchInfo;
   /** Gives the slot back; only the first call counts. */
   release(settlement: Settlement): void;
@@ -196,14 +198,14 @@ export class Dispatcher {
     }
     const { members } = decision.batch;
     const batch: BatchInfo = { id: decision.batch.id, size: members.length };
-    for (const { id, target } of members) {
+    for (const { id, target, slot } of members) {
       const release = (settlement: Settlement) => {
         this.#scheduler.release(id, settlement, this.#clock.now());
         this.#wake();
       };
       const granted = this.#take(id);
       granted?.reporter?.granted();
-      granted?.caller.granted({ target, batch, release });
+      granted?.caller.granted({ target, slot, batch, release });
     }
   }
 

@@ -90,6 +90,7 @@ class Rows {
     return {
       ...this.#request(caller),
       target: attempt.target,
+      slot: attempt.slot,
       batch: attempt.batch,
       started_at_ms: this.#at(attempt.startedAt),
       first_token_at_ms: firstTokenAt === undefined ? null : this.#at(firstTokenAt),

@@ -224,6 +224,7 @@ export class Slot implements SlotCaller, ListNode<Slot> {
     const now = clock.now();
     const attempt: Attempt = {
       target: grant.target,
+      slot: grant.slot,
       model: request.model,
       enqueuedAt: this.#enqueuedAt,
       startedAt: now,

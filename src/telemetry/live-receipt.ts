@@ -34,9 +34,10 @@ export function receiptOf(record: RequestRecord, { offsetMs, clientName }: Recei
 }
 
 function attemptOf(attempt: Attempt, at: (time: Milliseconds) => Milliseconds): LiveAttempt {
-  const { target, model, kind, batch, enqueuedAt, startedAt, firstTokenAt, endedAt, outcome } = attempt;
+  const { target, slot, model, kind, batch, enqueuedAt, startedAt, firstTokenAt, endedAt, outcome } = attempt;
   return {
     target,
+    slot,
     model,
     kind: kind ?? null,
     batch,

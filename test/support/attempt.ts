@@ -4,6 +4,7 @@ import type { Attempt } from '../../src/core/request-trace.ts';
 export function attemptOf(fields: Partial<Attempt> = {}): Attempt {
   return {
     target: 't',
+    slot: 0,
     model: 'm',
     enqueuedAt: 0,
     startedAt: 0,

@@ -86,6 +86,7 @@ export function running(id: string, changes: Partial<LiveRunning> = {}): LiveRun
     id,
     request_id: `req_${id}`,
     target: 'one',
+    slot: 0,
     batch: { id: 'batch_1', size: 1 },
     started_at_ms: 0,
     first_token_at_ms: null,
@@ -97,6 +98,7 @@ export function running(id: string, changes: Partial<LiveRunning> = {}): LiveRun
 export function attempt(changes: Partial<LiveAttempt> = {}): LiveAttempt {
   return {
     target: 'one',
+    slot: 0,
     model: 'demo',
     kind: null,
     batch: { id: 'batch_1', size: 1 },

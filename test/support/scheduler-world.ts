@@ -109,6 +109,7 @@ export interface Waits {
 
 export interface Runs extends Waits {
   readonly target: string;
+  readonly slot: number;
 }
 
 export class World {
@@ -214,7 +215,7 @@ export class World {
         continue;
       }
       expect(decision.batch.members.length).toBeLessThanOrEqual(this.options.maxBatchSize);
-      for (const { id, target } of decision.batch.members) {
+      for (const { id, target, slot } of decision.batch.members) {
         const waits = this.waiting.get(id);
         expect(waits?.entry.expiresAt, `${id} was expired`).toBeGreaterThan(this.now);
         this.#answer(id, 'granted');
@@ -223,7 +224,9 @@ export class World {
           this.trials.set(target, id);
         }
         if (!waits) continue;
-        const granted = { ...waits, target };
+        expect(slot, `a slot that ${target} does not have`).toBeLessThan(this.slots.get(target) ?? 0);
+        expect(this.slotsInUse(target), 'two requests in one slot').not.toContain(slot);
+        const granted = { ...waits, target, slot };
         this.onGrant(granted);
         this.running.set(id, granted);
         this.grants.push(granted);
@@ -244,6 +247,10 @@ export class World {
 
   usedOf(target: string): number {
     return [...this.running.values()].filter((held) => held.target === target).length;
+  }
+
+  slotsInUse(target: string): readonly number[] {
+    return [...this.running.values()].filter((held) => held.target === target).map(({ slot }) => slot);
   }
 
   #compareWithModel(usedBefore: ReadonlyMap<string, number>): void {

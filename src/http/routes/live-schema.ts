@@ -15,6 +15,10 @@ const Count = Type.Integer({ minimum: 0 });
 const MaybeCount = nullable(Count);
 const PriorityName = Type.Enum([...PRIORITIES]);
 const Batch = Type.Object({ id: Text, size: Count });
+const SlotNumber = Type.Integer({
+  minimum: 0,
+  description: 'Of the slot at its target: the lowest that was free when it began.',
+});
 const Counts = (description: string) => Type.Record(Type.String(), Count, { description });
 
 const Percentiles = nullable(
@@ -84,6 +88,7 @@ const Waiting = Type.Object({
 const Running = Type.Object({
   ...requestFields,
   target: Text,
+  slot: SlotNumber,
   batch: Batch,
   started_at_ms: EpochMs,
   first_token_at_ms: MaybeEpochMs,
@@ -92,6 +97,7 @@ const Running = Type.Object({
 
 const Attempt = Type.Object({
   target: Text,
+  slot: SlotNumber,
   model: Text,
   kind: MaybeText,
   batch: Batch,

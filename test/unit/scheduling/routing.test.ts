@@ -201,6 +201,8 @@ describe('prefix affinity', () => {
     expect(routed.send(1, { prefix: prefixOf('other', 1) })).toEqual(['queue']);
     routed.scheduler.release(atT1, settled(), 0);
     const [decision] = routed.scheduler.tick(0);
-    expect(decision?.type === 'dispatch' && decision.batch.members).toEqual([{ id: 'e3', target: 't1' }]);
+    expect(decision?.type === 'dispatch' && decision.batch.members).toEqual([
+      { id: 'e3', target: 't1', slot: 0 },
+    ]);
   });
 });
