@@ -59,7 +59,7 @@ const application = await describeApplication();
 
 const pages = {
   'docs/reference/clients.md': clientsPage(),
-  'docs/reference/command-line.md': commandLinePage(commandReference()),
+  'docs/reference/command-line.md': commandLinePage(await commandReference()),
   'docs/reference/configuration.md': configurationPage(),
   'docs/reference/errors.md': errorsPage(),
   'docs/reference/json-schema.md': jsonSchemaPage(),

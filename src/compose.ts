@@ -1,7 +1,8 @@
 /** The composition root: configuration in, running application out. The only place that wires things together. */
 import { randomBytes } from 'node:crypto';
 import type { BackendEnvironment } from './backends/backend-definition.ts';
-import { type Config, ConfigError } from './config/config.ts';
+import type { Config } from './config/config.ts';
+import { ConfigError } from './config/config-error.ts';
 import type { LoadedConfig } from './config/load.ts';
 import { planReload, type ReloadPlan } from './config/reload-plan.ts';
 import {

@@ -1,6 +1,6 @@
 /** The options that `chat` and `run` share: how the answer is to be, and what is shown with it. */
 import type { Command } from 'commander';
-import { ConfigError } from '../config/config.ts';
+import { ConfigError } from '../config/config-error.ts';
 import type { Parameters } from './chat-request.ts';
 import { withParameter } from './chat-session.ts';
 

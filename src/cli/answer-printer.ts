@@ -2,7 +2,7 @@
  * Prints an answer as it comes. On a terminal its control characters are shown, not obeyed, thoughts are dim, and a silent server is
  * waited for visibly. Elsewhere exactly the text of the answer is written.
  */
-import { terminalTakesStyles } from '../config/settings.ts';
+import { terminalTakesStyles } from '../config/environment.ts';
 import { printableText } from '../core/log.ts';
 import type { AnswerListener } from './chat-request.ts';
 import { CLEAR_LINE } from './terminal.ts';

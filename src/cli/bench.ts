@@ -12,14 +12,14 @@ import { headText, textReport } from '../bench/report-text.ts';
 import { type BenchRun, type Progress, runBench } from '../bench/run.ts';
 import { type BenchFlags, readSettings } from '../bench/settings.ts';
 import { UsageError } from '../bench/usage-error.ts';
-import { ConfigError } from '../config/config.ts';
-import { remoteDefaults, remoteVariables } from '../config/settings.ts';
+import { ConfigError } from '../config/config-error.ts';
+import { remoteDefaults, remoteVariables } from '../config/environment.ts';
 import { printableText } from '../core/log.ts';
 import { systemClock } from '../system-clock.ts';
 import type { CommandFrame } from './command-frame.ts';
 import { COMMAND_GROUPS } from './help.ts';
 import { DEFAULT_SERVER, readAddress } from './remote.ts';
-import { readVersion } from './serve.ts';
+import { readVersion } from './version.ts';
 
 const EXIT_FAILURE = 1;
 const EXIT_INTERRUPTED = 130;

@@ -2,7 +2,7 @@
 import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { stateDirectory } from '../config/settings.ts';
+import { stateDirectory } from '../config/environment.ts';
 import { readSavedChat, type SavedChat } from './chat-session.ts';
 
 const OWNER_ONLY = 0o600;

@@ -3,7 +3,7 @@
  * was stopped or failed. Pure: asking, files and the terminal are chat.ts's.
  */
 import type { ChatMessage, ChatRequest, Parameters } from './chat-request.ts';
-import { nearest } from './unknown-command.ts';
+import { nearest } from './nearest-name.ts';
 
 export type ChatAction =
   | { readonly kind: 'ask' }

@@ -1,27 +1,22 @@
-/** What every command is built with: the flags of the configuration, the flags that name a running server, and the exit code. */
-import { type Command, Option } from 'commander';
-import { remoteDefaults, remoteVariables, SETTINGS, SHORTCUTS } from '../config/settings.ts';
-import { unlist } from './help.ts';
-import type { Flags } from './read-config.ts';
+/** What every command is built with: the flags that name a running server, the other commands, and the exit code. */
+import type { Command } from 'commander';
+import { remoteDefaults, remoteVariables } from '../config/environment.ts';
 import { DEFAULT_SERVER, type RemoteServer, remoteServer } from './remote.ts';
 
 export interface CommandFrame {
-  /** The command takes every flag of the configuration; its help lists them only if it is told to. */
-  withSettings(command: Command, how?: { readonly listed: boolean }): Command;
-  flagsOf(command: Command): Flags;
   /** The command takes --server and --key. */
   withServer(command: Command): Command;
   serverOf(command: Command): RemoteServer;
+  /** All commands, for those that must know them. */
+  wholeProgram(): Promise<Command>;
   exit(code: number): void;
 }
 
-const SHORT_FORMS: Readonly<Record<string, string>> = {
-  '--server.port': '--port',
-  '--server.host': '--host',
-};
-
-export function commandFrame(exit: (code: number) => void): CommandFrame {
-  return { withSettings, flagsOf, withServer, serverOf, exit };
+export function commandFrame(
+  exit: (code: number) => void,
+  wholeProgram: () => Promise<Command>,
+): CommandFrame {
+  return { withServer, serverOf, wholeProgram, exit };
 }
 
 function withServer(command: Command): Command {
@@ -35,53 +30,4 @@ function withServer(command: Command): Command {
 function serverOf(command: Command): RemoteServer {
   const text = (name: string) => command.getOptionValue(name) as string | undefined;
   return remoteServer({ server: text('server'), key: text('key') }, remoteDefaults());
-}
-
-function withSettings(command: Command, { listed } = { listed: false }): Command {
-  const group = (section: string) => `${section[0]?.toUpperCase()}${section.slice(1).replaceAll('_', ' ')}:`;
-  command.optionsGroup('Configuration:');
-  command.option(
-    '--config <file>',
-    'configuration file (default: llm-serve.yaml in this folder, if there is one)',
-  );
-  const own = command.options.length;
-  command.optionsGroup('One model:');
-  command.option('--backend <name>', 'shortcut for one model: its backend');
-  command.option('--url <url>', 'shortcut for one model: the backend’s address');
-  command.option(
-    '--model <name>',
-    'shortcut for one model: its name there; for the embedded engine also hf:owner/repo/file.gguf, an https address or a path',
-  );
-  for (const { path, flag, schema } of SETTINGS) {
-    const [section = ''] = path;
-    command.optionsGroup(group(path.length > 1 ? section : 'configuration'));
-    const value = schema.type === 'boolean' ? '[true|false]' : `<${schema.type ?? 'value'}>`;
-    command.addOption(new Option(`${flag} ${value}`, schema.description));
-    const short = SHORT_FORMS[flag];
-    if (short) command.addOption(new Option(`${short} ${value}`, `short for ${flag}`));
-  }
-  if (!listed) {
-    unlist(command.options.slice(own));
-    command.addHelpText(
-      'after',
-      '\nIt takes the flags of the configuration too: llm-serve serve --help lists them.',
-    );
-  }
-  return command.allowExcessArguments(false);
-}
-
-function flagsOf(command: Command): Flags {
-  const given = new Map<string, string | boolean>();
-  for (const option of command.options) {
-    const value = command.getOptionValue(option.attributeName()) as string | boolean | undefined;
-    if (value !== undefined && option.long) given.set(option.long, value);
-  }
-  const settings = SETTINGS.map(
-    ({ key, flag }) => [key, given.get(flag) ?? given.get(SHORT_FORMS[flag] ?? '')] as const,
-  );
-  const shortcuts = SHORTCUTS.map((name) => [name, given.get(`--${name}`)] as const);
-  return {
-    config: given.get('--config') as string | undefined,
-    values: Object.fromEntries([...settings, ...shortcuts]),
-  };
 }

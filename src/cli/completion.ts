@@ -5,7 +5,7 @@ import { COMMAND_GROUPS } from './help.ts';
 
 const SHELLS = ['bash', 'zsh', 'fish'] as const;
 
-export function addCompletionCommand(program: Command, { exit }: CommandFrame): void {
+export function addCompletionCommand(program: Command, { wholeProgram, exit }: CommandFrame): void {
   program
     .command('completion')
     .helpGroup(COMMAND_GROUPS.other)
@@ -22,8 +22,8 @@ export function addCompletionCommand(program: Command, { exit }: CommandFrame): 
         'In the file that your shell reads at its start, it completes always.',
       ].join('\n'),
     )
-    .action((shell: (typeof SHELLS)[number]) => {
-      process.stdout.write(completionScript(shell, program));
+    .action(async (shell: (typeof SHELLS)[number]) => {
+      process.stdout.write(completionScript(shell, await wholeProgram()));
       exit(0);
     });
 }

@@ -3,22 +3,13 @@
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
-import { ConfigError } from '../config/config.ts';
+import { ConfigError } from '../config/config-error.ts';
 import { printableText } from '../core/log.ts';
-import { addBenchCommand } from './bench.ts';
-import { addChatCommand } from './chat.ts';
 import { commandFrame } from './command-frame.ts';
-import { addCompletionCommand } from './completion.ts';
-import { COMMAND_GROUPS, HELP } from './help.ts';
-import { addModelCommands } from './models.ts';
-import { checkConfig } from './read-config.ts';
-import { type CommandDescription, describeCommands } from './reference.ts';
-import { reload } from './reload.ts';
-import { addRunCommand } from './run.ts';
-import { readVersion, serve } from './serve.ts';
-import { addStatusCommand } from './status.ts';
-import { commandWords, rejectWordBehindFlags } from './unknown-command.ts';
-import { addWhatIfCommand } from './whatif.ts';
+import { COMMAND_MODULES, modulesFor } from './commands.ts';
+import { HELP } from './help.ts';
+import type { CommandDescription } from './reference.ts';
+import { readVersion } from './version.ts';
 
 const EXIT_FAILURE = 1;
 const EXIT_USAGE = 2;
@@ -30,17 +21,32 @@ export async function main(argv: readonly string[]): Promise<number> {
     const run = (code: number) => {
       exitCode = code;
     };
-    // Whoever lists the processes of this machine sees no key.
+    // A key is not shown to those who list the processes of this machine.
     if (argv.some((word) => /^--key(=|$)/.test(word))) process.title = 'llm-serve';
-    const program = buildProgram(run);
-    await program.parseAsync([...commandWords(program, argv)], { from: 'user' });
+    const modules = modulesFor(argv);
+    const program = await buildProgram(run, modules);
+    await program.parseAsync([...(await wordsOf(argv, program, modules))], { from: 'user' });
     return exitCode;
   } catch (error) {
     return explain(error);
   }
 }
 
-export function buildProgram(exit: (code: number) => void): Command {
+/** A command line that needs one module begins with a command of it, or with flags. */
+async function wordsOf(
+  argv: readonly string[],
+  program: Command,
+  modules: typeof COMMAND_MODULES,
+): Promise<readonly string[]> {
+  if (modules.length < 2) return argv;
+  const { commandWords } = await import('./unknown-command.ts');
+  return commandWords(program, argv);
+}
+
+export async function buildProgram(
+  exit: (code: number) => void,
+  modules: typeof COMMAND_MODULES = COMMAND_MODULES,
+): Promise<Command> {
   const program = new Command('llm-serve')
     .description('Serves language models behind one API, and uses a server that runs.')
     .usage('[command] [options]')
@@ -52,51 +58,16 @@ export function buildProgram(exit: (code: number) => void): Command {
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(printableText(text)) })
     .showSuggestionAfterError();
-  const frame = commandFrame(exit);
-  const { withSettings, flagsOf } = frame;
-  withSettings(
-    program
-      .command('serve', { isDefault: true })
-      .helpGroup(COMMAND_GROUPS.serve)
-      .description('Serve the configured models (the default command).')
-      .option('--watch', 'reload the configuration file when it changes')
-      .option('--record <file>', 'record arrivals, lengths and times of requests, without their text'),
-    { listed: true },
-  )
-    // The default command gets any word that is not a command.
-    .allowExcessArguments(true)
-    .action(async (_options, command: Command) => {
-      const [word] = command.args;
-      if (word !== undefined) rejectWordBehindFlags(word, program);
-      const watches = command.getOptionValue('watch') === true;
-      const record = command.getOptionValue('record') as string | undefined;
-      exit(await serve(flagsOf(command), { watches, record }));
-    });
-  withSettings(
-    program
-      .command('check-config')
-      .helpGroup(COMMAND_GROUPS.serve)
-      .description('Check the configuration and print it, secrets hidden.'),
-  ).action(async (_options, command: Command) => exit(checkConfig(flagsOf(command))));
-  withSettings(
-    program
-      .command('reload')
-      .helpGroup(COMMAND_GROUPS.serve)
-      .description('Have the running server read its configuration again.'),
-  ).action(async (_options, command: Command) => exit(await reload(flagsOf(command))));
-  addChatCommand(program, frame);
-  addRunCommand(program, frame);
-  addStatusCommand(program, frame);
-  addBenchCommand(program, frame);
-  addWhatIfCommand(program, frame);
-  addModelCommands(program, frame);
-  addCompletionCommand(program, frame);
+  const frame = commandFrame(exit, () => buildProgram(exit));
+  const loaded = await Promise.all(modules.map(({ load }) => load()));
+  for (const add of loaded) add(program, frame);
   return program;
 }
 
 /** For the page of the reference. */
-export function commandReference(): readonly CommandDescription[] {
-  return describeCommands(buildProgram(() => {}));
+export async function commandReference(): Promise<readonly CommandDescription[]> {
+  const { describeCommands } = await import('./reference.ts');
+  return describeCommands(await buildProgram(() => {}));
 }
 
 function explain(error: unknown): number {
@@ -114,5 +85,8 @@ if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.me
   });
   // The terminal may be closed while the server still finishes open requests.
   process.stderr.on('error', () => {});
-  process.exitCode = await main(process.argv.slice(2));
+  // No await: the files of the commands import from this one, and would wait for it while it waits for them.
+  void main(process.argv.slice(2)).then((code) => {
+    process.exitCode = code;
+  });
 }

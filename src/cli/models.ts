@@ -2,9 +2,10 @@
 import { stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import type { Command } from 'commander';
-import { ConfigError } from '../config/config.ts';
-import { defaultCacheDirectory } from '../config/settings.ts';
+import { ConfigError } from '../config/config-error.ts';
+import { defaultCacheDirectory } from '../config/environment.ts';
 import { printableLine, printableText } from '../core/log.ts';
+import { table } from '../core/text-columns.ts';
 import { cachePaths, readStamp, stampMatches } from '../models/cache.ts';
 import { ensureModel } from '../models/fetch.ts';
 import {
@@ -21,6 +22,7 @@ import type { CommandFrame } from './command-frame.ts';
 import { downloadReporter } from './download-progress.ts';
 import { COMMAND_GROUPS } from './help.ts';
 import { type Flags, readConfig } from './read-config.ts';
+import { flagsOf, withSettings } from './settings-flags.ts';
 import { rejectUnknownCommand } from './unknown-command.ts';
 
 const NAME = 'a catalogue name, hf:owner/repo/file.gguf, or an https address';
@@ -46,10 +48,7 @@ export function addModelCommands(program: Command, frame: CommandFrame): void {
     addFileCommands((name) => parent.command(name, { hidden }), frame);
 }
 
-function addFileCommands(
-  command: (name: string) => Command,
-  { withSettings, flagsOf, exit }: CommandFrame,
-): void {
+function addFileCommands(command: (name: string) => Command, { exit }: CommandFrame): void {
   const withJson = (each: Command) => withSettings(each.option('--json', 'print JSON'));
   const asJson = (each: Command) => each.getOptionValue('json') === true;
 
@@ -87,17 +86,18 @@ async function listModels(flags: Flags, asJson: boolean): Promise<number> {
     printJson({ directory: cacheDirectory, used_bytes: usedBytes, models: listings.map(listingJson) });
     return 0;
   }
-  printTable(
-    ['NAME', 'SIZE', 'LICENCE', 'FOR', 'CHECKSUM', 'STATE'],
-    listings.map((listing) => [
+  const rows = listings.map((listing) =>
+    [
       listing.name,
       listing.sizeBytes === undefined ? '?' : sizeText(listing.sizeBytes),
       listing.license ?? '?',
       listing.abilities.join(', ') || '?',
       checksumText(listing),
       stateText(listing),
-    ]),
+    ].map(printableLine),
   );
+  for (const line of table([['NAME', 'SIZE', 'LICENCE', 'FOR', 'CHECKSUM', 'STATE'], ...rows]))
+    process.stdout.write(`${line}\n`);
   printLine(`${sizeText(usedBytes)} in ${cacheDirectory}`);
   return 0;
 }
@@ -282,22 +282,6 @@ function printLine(line: string): void {
 function printJson(value: unknown): void {
   // JSON permits these characters, and their escapes, in strings only.
   process.stdout.write(`${printableText(JSON.stringify(value, null, 2))}\n`);
-}
-
-/** Columns as wide as their longest cell. */
-function printTable(heading: readonly string[], cells: readonly (readonly string[])[]): void {
-  const rows = cells.map((row) => row.map(printableLine));
-  const widths = heading.map((title, column) =>
-    Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)),
-  );
-  for (const row of [heading, ...rows]) {
-    printLine(
-      row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    );
-  }
 }
 
 function sizeText(bytes: number): string {

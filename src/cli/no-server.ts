@@ -1,5 +1,5 @@
 /** The sentence for an address at which no server answers: why, and what to do about it. */
-import { remoteVariables } from '../config/settings.ts';
+import { remoteVariables } from '../config/environment.ts';
 
 /** Undefined: the error code means something else. */
 export function noServerText(address: string, code: string): string | undefined {

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readSync, write, writeSync } from 'node:fs';
 import { StringDecoder } from 'node:string_decoder';
-import { ConfigError } from '../config/config.ts';
+import { ConfigError } from '../config/config-error.ts';
 import type { Log } from '../core/log.ts';
 import { RECORD_VERSION } from '../core/record-file.ts';
 import { systemClock } from '../system-clock.ts';

@@ -3,7 +3,8 @@
  * same configuration: its address and an admin key.
  */
 import { request } from 'node:http';
-import { type Config, ConfigError } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
+import { ConfigError } from '../config/config-error.ts';
 import { printableText } from '../core/log.ts';
 import { type Flags, readConfig } from './read-config.ts';
 

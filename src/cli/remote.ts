@@ -2,11 +2,12 @@
  * A running server, as the commands that use one see it: its address and key, questions with one answer in JSON, and streams of
  * server-sent events. What goes wrong is a RemoteError in the server's own words, or one that says what to do.
  */
-import { Agent, request as send } from 'undici';
-import { ConfigError } from '../config/config.ts';
-import { type RemoteDefaults, remoteVariables } from '../config/settings.ts';
+import type { IncomingMessage } from 'node:http';
+import { ConfigError } from '../config/config-error.ts';
+import { type RemoteDefaults, remoteVariables } from '../config/environment.ts';
 import { EventReader, type ServerSentEvent } from '../upstream/stream-reader.ts';
 import { noServerText, untrustedText } from './no-server.ts';
+import { bodyText, LOST_CODES, sendRequest } from './remote-request.ts';
 
 export const DEFAULT_SERVER = 'http://127.0.0.1:8000';
 
@@ -15,7 +16,6 @@ const MARK = 'x-response-time-ms';
 const JSON_WITHIN_MS = 30_000;
 /** Without a byte. A server that is waiting for its model sends a heartbeat far more often. */
 const SILENT_FOR_MS = 300_000;
-const CONNECT_WITHIN_MS = 10_000;
 
 export interface RemoteServer {
   /** As people read it: `http://127.0.0.1:8000`, with the path prefix if there is one. */
@@ -30,6 +30,8 @@ export interface Question {
   /** JSON. Present: a POST. */
   readonly body?: unknown;
   readonly signal?: AbortSignal;
+  /** Without a byte for so long, the connection is taken for lost. */
+  readonly silentForMs?: number;
 }
 
 export interface RemoteEvents extends AsyncIterable<ServerSentEvent> {
@@ -72,13 +74,6 @@ export function remoteServer(flags: RemoteDefaults, environment: RemoteDefaults)
 class HttpServer implements RemoteServer {
   readonly address: string;
   readonly #key: string | undefined;
-  /** No connection is kept: between two questions of a person the server may have closed it. */
-  readonly #agent = new Agent({
-    pipelining: 0,
-    connect: { timeout: CONNECT_WITHIN_MS },
-    headersTimeout: SILENT_FOR_MS,
-    bodyTimeout: SILENT_FOR_MS,
-  });
 
   constructor(address: string, key: string | undefined) {
     this.address = address;
@@ -95,13 +90,13 @@ class HttpServer implements RemoteServer {
         ...question,
         signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
       });
-      const text = await answer.body.text().catch((error: unknown) => {
-        throw this.#whileReading(error);
-      });
-      if (answer.statusCode >= 400 && !accepts.includes(answer.statusCode)) throw this.#refusal(answer, text);
+      const text = await this.#textOf(answer);
+      const { statusCode: status = 0 } = answer;
+      if (status >= 400 && !accepts.includes(status)) throw this.#refusal(answer, text);
       return JSON.parse(text) as unknown;
     } catch (error) {
-      if (limit.aborted && signal?.aborted !== true)
+      if (signal?.aborted === true) throw signal.reason;
+      if (limit.aborted)
         throw new RemoteError(
           'broken',
           `${this.address} did not answer within ${JSON_WITHIN_MS / 1000} seconds.`,
@@ -111,19 +106,26 @@ class HttpServer implements RemoteServer {
   }
 
   async events(path: string, question: Question = {}): Promise<RemoteEvents> {
+    const { signal } = question;
     try {
       const answer = await this.#ask(path, 'text/event-stream', question);
-      if (answer.statusCode >= 400) throw this.#refusal(answer, await answer.body.text());
-      const events = () => readEvents(answer.body, (error) => this.#whileReading(error));
-      return { headers: answer.headers, [Symbol.asyncIterator]: events };
+      const { statusCode: status = 0, headers } = answer;
+      if (status >= 400) throw this.#refusal(answer, await this.#textOf(answer));
+      // The head of the answer has come: what fails now is the connection.
+      const events = () =>
+        readEvents(answer, () => (signal?.aborted === true ? signal.reason : this.#broken()));
+      return { headers, [Symbol.asyncIterator]: events };
     } catch (error) {
-      throw this.#explained(error);
+      throw signal?.aborted === true ? signal.reason : this.#explained(error);
     }
   }
 
-  async #ask(path: string, accept: string, { body, signal }: Question) {
-    const answer = await send(`${this.address}${path}`, {
-      dispatcher: this.#agent,
+  async #ask(
+    path: string,
+    accept: string,
+    { body, signal, silentForMs = SILENT_FOR_MS }: Question,
+  ): Promise<IncomingMessage> {
+    const answer = await sendRequest(`${this.address}${path}`, {
       method: body === undefined ? 'GET' : 'POST',
       headers: {
         accept,
@@ -131,19 +133,23 @@ class HttpServer implements RemoteServer {
         ...(this.#key !== undefined && { authorization: `Bearer ${this.#key}` }),
         ...(body !== undefined && { 'content-type': 'application/json' }),
       },
-      body: body === undefined ? null : JSON.stringify(body),
+      body: body === undefined ? undefined : JSON.stringify(body),
       signal,
+      silentForMs,
     });
     if (answer.headers[MARK] !== undefined) return answer;
-    await answer.body.dump();
+    answer.destroy();
     const { location } = answer.headers;
-    throw this.#foreign(
-      typeof location === 'string' ? `it redirects to ${location}` : `HTTP ${answer.statusCode}`,
-    );
+    throw this.#foreign(location === undefined ? `HTTP ${answer.statusCode}` : `it redirects to ${location}`);
   }
 
-  #refusal(answer: Pick<Answer, 'statusCode' | 'headers'>, text: string): RemoteError {
-    const { statusCode: status, headers } = answer;
+  #textOf(answer: IncomingMessage): Promise<string> {
+    return bodyText(answer).catch(() => {
+      throw this.#broken();
+    });
+  }
+
+  #refusal({ statusCode: status, headers }: IncomingMessage, text: string): RemoteError {
     const { message, code } = errorOf(text);
     const retryAfter = Number(headers['retry-after']);
     const words = message ?? `${this.address} answered ${status}.`;
@@ -166,16 +172,11 @@ class HttpServer implements RemoteServer {
   #explained(error: unknown): unknown {
     if (!(error instanceof Error) || error instanceof RemoteError || isCancelled(error)) return error;
     const { code = '' } = error as NodeJS.ErrnoException;
-    if (error.name === 'HTTPParserError' || code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'EPROTO')
+    if (code.startsWith('HPE_') || code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'EPROTO')
       return this.#foreign(`it does not speak ${this.address.startsWith('https') ? 'TLS' : 'HTTP'}`);
-    if (LOST.has(code)) return this.#broken();
+    if (LOST_CODES.has(code)) return this.#broken();
     const text = noServerText(this.address, code) ?? untrustedText(this.address, code);
     return new RemoteError('unreachable', text ?? `${this.address} cannot be asked: ${error.message}`);
-  }
-
-  /** The head of the answer has come: whatever fails now, the connection is gone. */
-  #whileReading(error: unknown): unknown {
-    return isCancelled(error) ? error : this.#broken();
   }
 
   #broken(): RemoteError {
@@ -188,21 +189,10 @@ export function isCancelled(error: unknown): boolean {
   return error instanceof Error && (error.name === 'AbortError' || error.name === 'TimeoutError');
 }
 
-type Answer = Awaited<ReturnType<typeof send>>;
-
-const LOST: ReadonlySet<string> = new Set([
-  'ECONNRESET',
-  'EPIPE',
-  'UND_ERR_SOCKET',
-  'UND_ERR_HEADERS_TIMEOUT',
-  'UND_ERR_BODY_TIMEOUT',
-  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
-]);
-
 /** The events in order. The connection is closed when the reader leaves. */
 async function* readEvents(
   body: AsyncIterable<Buffer>,
-  explain: (error: unknown) => unknown,
+  failure: () => unknown,
 ): AsyncGenerator<ServerSentEvent> {
   const pending: ServerSentEvent[] = [];
   const reader = new EventReader((event) => pending.push(event));
@@ -211,8 +201,8 @@ async function* readEvents(
       reader.push(chunk);
       yield* pending.splice(0);
     }
-  } catch (error) {
-    throw explain(error);
+  } catch {
+    throw failure();
   }
   reader.end();
   yield* pending;

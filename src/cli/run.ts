@@ -1,7 +1,7 @@
 /** `llm-serve run MODEL "prompt"`: one answer on standard output, and nothing else there. Without a prompt at a terminal, a chat. */
 import { fstatSync, readFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
-import { ConfigError } from '../config/config.ts';
+import { ConfigError } from '../config/config-error.ts';
 import { printableText } from '../core/log.ts';
 import { addAnswerOptions, answerOptionsOf } from './answer-options.ts';
 import { AnswerPrinter, styleFor } from './answer-printer.ts';

@@ -1,9 +1,9 @@
 /** `llm-serve serve`: reads the configuration, runs the application, and ends it on a signal. */
-import { readFileSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { compose } from '../compose.ts';
-import { type Config, ConfigError } from '../config/config.ts';
-import { defaultCacheDirectory, readEnvironment } from '../config/settings.ts';
+import type { Config } from '../config/config.ts';
+import { ConfigError } from '../config/config-error.ts';
+import { defaultCacheDirectory, readEnvironment } from '../config/environment.ts';
 import type { ServedModel } from '../core/backend.ts';
 import { type Log, printableText } from '../core/log.ts';
 import { systemClock } from '../system-clock.ts';
@@ -12,6 +12,7 @@ import { bannerText } from './banner.ts';
 import { downloadReporter } from './download-progress.ts';
 import { configFileOf, type Flags, readConfig, readConfigAgain } from './read-config.ts';
 import { openRecordFile, startRecorder } from './record.ts';
+import { readVersion } from './version.ts';
 import { machineFiles, watchConfigFile } from './watch-file.ts';
 
 const EXIT_FAILURE = 1;
@@ -96,12 +97,6 @@ function listenFailure(error: NodeJS.ErrnoException, { host, port }: Config['ser
   if (error.code === 'EACCES')
     return `This user may not open port ${port}. Choose one above 1023, such as --port 8000.`;
   return `Cannot listen on ${host}:${port}: ${error.message}`;
-}
-
-/** The version of this build, from the package.json beside dist/. */
-export function readVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }
 
 export interface Shutdown {

@@ -1,7 +1,7 @@
 /** The models of a running server, as commands that chat need them. */
-import { ConfigError } from '../config/config.ts';
+import { ConfigError } from '../config/config-error.ts';
+import { nearest } from './nearest-name.ts';
 import { RemoteError, type RemoteServer } from './remote.ts';
-import { nearest } from './unknown-command.ts';
 
 const MODELS_PATH = '/v1/models';
 const NOT_FOUND = 404;

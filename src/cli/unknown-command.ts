@@ -1,7 +1,8 @@
 /** What the first words of a command line mean, and the error where they name no command, with a suggestion. Pure. */
 import type { Command } from 'commander';
-import { ConfigError } from '../config/config.ts';
+import { ConfigError } from '../config/config-error.ts';
 import { MODELS } from '../models/catalog.ts';
+import { nearest } from './nearest-name.ts';
 
 /** Commands of other programs, and what they are called here. */
 const COMMAND_SYNONYMS: Readonly<Record<string, string>> = {
@@ -22,7 +23,6 @@ const COMMAND_SYNONYMS: Readonly<Record<string, string>> = {
   version: '--version',
 };
 const LOOKS_LIKE_MODEL = /^(hf:|https?:\/\/)|\.gguf$/i;
-const MAX_EDIT_DISTANCE = 2;
 
 /**
  * The words to be parsed: `help COMMAND` becomes `COMMAND --help`. A first word that is no command is rejected here, before its flags
@@ -83,34 +83,4 @@ function suggestionFor(
   if (Object.hasOwn(COMMAND_SYNONYMS, known)) return COMMAND_SYNONYMS[known];
   const meant = nearest(known, commands);
   return meant === undefined ? undefined : within(meant);
-}
-
-/** The name that was probably meant, if one is near enough. */
-export function nearest(word: string, names: readonly string[]): string | undefined {
-  const [first] = names
-    .map((name) => ({ name, errors: editDistance(word, name) }))
-    .filter(({ name, errors }) => errors <= MAX_EDIT_DISTANCE && errors < name.length)
-    .sort((one, other) => one.errors - other.errors);
-  return first?.name;
-}
-
-/** Letters to insert, remove, replace, or swap with their neighbour, to turn one word into the other. */
-function editDistance(one: string, other: string): number {
-  const rows: number[][] = [Array.from({ length: other.length + 1 }, (_, column) => column)];
-  const at = (row: number, column: number) => rows[row]?.[column] ?? Number.POSITIVE_INFINITY;
-  for (let row = 1; row <= one.length; row += 1) {
-    const current = [row];
-    rows.push(current);
-    for (let column = 1; column <= other.length; column += 1) {
-      const same = one[row - 1] === other[column - 1] ? 0 : 1;
-      const isSwap = one[row - 1] === other[column - 2] && one[row - 2] === other[column - 1];
-      current[column] = Math.min(
-        at(row - 1, column) + 1,
-        at(row, column - 1) + 1,
-        at(row - 1, column - 1) + same,
-        isSwap ? at(row - 2, column - 2) + 1 : Number.POSITIVE_INFINITY,
-      );
-    }
-  }
-  return at(one.length, other.length);
 }

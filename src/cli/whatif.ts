@@ -1,7 +1,7 @@
 /** `llm-serve whatif FILE`: replays a record with other settings, and shows what would have changed. */
 import { writeFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { ConfigError } from '../config/config.ts';
+import { ConfigError } from '../config/config-error.ts';
 import { printableText } from '../core/log.ts';
 import { replayError } from '../simulation/outcomes.ts';
 import { RecordError, type Recording, readRecord } from '../simulation/read-record.ts';

@@ -9,6 +9,7 @@ import { BACKENDS, DEFAULT_TARGET, findBackend } from '../backends/catalog.ts';
 import type { ModelId } from '../core/generation.ts';
 import type { SchemaNode } from '../schema/schema.ts';
 import { compileCheck, describeViolation, showWithoutContents, type Violation } from '../schema/violation.ts';
+import { ConfigError } from './config-error.ts';
 import type { ConfigValues } from './schema.ts';
 
 export type TracingConfig = ConfigValues['tracing'] & {
@@ -24,11 +25,6 @@ export type Config = Omit<ConfigValues, 'models' | 'default_model' | 'rate_limit
   readonly rate_limit: ConfigValues['rate_limit'] & { readonly enabled: boolean };
   readonly models: readonly ModelConfig[];
 };
-
-/** Wrong usage or configuration (exit code 2). The message names the key, its value and the rule. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError';
-}
 
 interface TargetConfig {
   /** As configured, or of the model's id, the backend and the position. */

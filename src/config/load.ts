@@ -7,18 +7,12 @@ import { parse as parseYaml } from 'yaml';
 import type { SchemaNode } from '../schema/schema.ts';
 import { compileCheck, describeViolation, showWithoutContents } from '../schema/violation.ts';
 import type { Config } from './config.ts';
-import { ConfigError, resolveModels, type Shortcuts, shortcutModel } from './config.ts';
+import { resolveModels, type Shortcuts, shortcutModel } from './config.ts';
+import { ConfigError } from './config-error.ts';
+import { remoteVariables, VARIABLE_PREFIX } from './environment.ts';
 import { adminNotices, checkRules, chooseRateLimit } from './rules.ts';
 import { ConfigSchema, type ConfigValues } from './schema.ts';
-import {
-  remoteVariables,
-  SETTINGS,
-  type Setting,
-  SHORTCUTS,
-  type Shortcut,
-  shortcutVariable,
-  VARIABLE_PREFIX,
-} from './settings.ts';
+import { SETTINGS, type Setting, SHORTCUTS, type Shortcut, shortcutVariable } from './settings.ts';
 import { resolveTracing } from './tracing.ts';
 
 export interface ConfigSources {

@@ -3,7 +3,8 @@
  * Some settings stay as they are until a restart; the rules between settings are checked with those that will run.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { type Config, ConfigError } from './config.ts';
+import type { Config } from './config.ts';
+import { ConfigError } from './config-error.ts';
 import { checkRules } from './rules.ts';
 import { SETTINGS, type Setting } from './settings.ts';
 

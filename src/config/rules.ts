@@ -2,7 +2,8 @@
 import ipaddr from 'ipaddr.js';
 import type { ModelPurpose } from '../backends/backend-definition.ts';
 import type { ModelId } from '../core/generation.ts';
-import { type Config, ConfigError } from './config.ts';
+import type { Config } from './config.ts';
+import { ConfigError } from './config-error.ts';
 import type { ConfigValues } from './schema.ts';
 
 export function checkRules(config: Config): void {

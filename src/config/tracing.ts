@@ -2,7 +2,8 @@
  * Where traces go and what they say of this process: the settings, and where they are unset the standard variables of OpenTelemetry.
  * Pure.
  */
-import { ConfigError, type TracingConfig } from './config.ts';
+import type { TracingConfig } from './config.ts';
+import { ConfigError } from './config-error.ts';
 import type { ConfigValues } from './schema.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;

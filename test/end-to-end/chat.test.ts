@@ -42,7 +42,7 @@ describe('at a terminal', () => {
     await chat.shows('Paris.\r\n');
     chat.type(`/stats${KEYS.enter}`);
     expect(await chat.shows(' in all')).toMatch(
-      /queue \d+ ms, first token \d+ ms,.* 1 prompt token \(0 cached\), 1 token, target demo\/scripted\/0, demo, \d+ ms in all/,
+      /queue [\d.]+ ms, first token [\d.]+ ms,.* 1 prompt token \(0 cached\), 1 token, target demo\/scripted\/0, demo, [\d.]+ ms in all/,
     );
     chat.type(`/model othr${KEYS.enter}`);
     await chat.shows('Did you mean other?');

@@ -79,7 +79,7 @@ test('--stats prints the receipt on standard error, and a cut-off answer is told
   const { stdout, stderr } = await run(['demo', says('one two three'), '--max-tokens', '2', '--stats']);
   expect(stdout).toBe('one two\n');
   expect(stderr).toMatch(
-    /^llm-serve: The answer was cut off.*\nqueue \d+ ms, .*2 tokens, target demo\/scripted\/0, demo, \d+ ms in all, ended by length\n$/,
+    /^llm-serve: The answer was cut off.*\nqueue [\d.]+ ms, .*2 tokens, target demo\/scripted\/0, demo, [\d.]+ ms in all, ended by length\n$/,
   );
 });
 

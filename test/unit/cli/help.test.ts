@@ -6,7 +6,7 @@ import { buildProgram } from '../../../src/cli/main.ts';
 import { commandWords } from '../../../src/cli/unknown-command.ts';
 import { SETTINGS } from '../../../src/config/settings.ts';
 
-const program = buildProgram(() => {});
+const program = await buildProgram(() => {});
 const width = 80;
 
 function helpOf(...path: readonly string[]): string {
@@ -50,7 +50,7 @@ it('the flags of the configuration are listed below serve, by section, and nowhe
 
 it('a flag that is not listed is still one of the suggestions', async () => {
   let text = '';
-  const known = buildProgram(() => {});
+  const known = await buildProgram(() => {});
   for (const command of [known, ...known.commands])
     command.exitOverride().configureOutput({
       writeErr: (piece) => {

@@ -1,8 +1,8 @@
 import { createServer, type RequestListener } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';
-import { RemoteError, readAddress, remoteServer } from '../../../src/cli/remote.ts';
-import { ConfigError } from '../../../src/config/config.ts';
+import { isCancelled, RemoteError, readAddress, remoteServer } from '../../../src/cli/remote.ts';
+import { ConfigError } from '../../../src/config/config-error.ts';
 
 const NOTHING = { server: undefined, key: undefined };
 const MARK = { 'x-response-time-ms': '1.00' };
@@ -127,6 +127,37 @@ it('events come in order, and a connection that is lost ends them with an error'
     message: `The connection to ${server} was lost.`,
   });
   expect(data).toEqual(['{"a":1}', '{"a":2}']);
+});
+
+it('a connection without a byte for longer than the reader waits is taken for lost', async () => {
+  const server = await serving((_, response) => {
+    response.writeHead(200, MARK);
+    response.write('data: 1\n\n');
+  });
+  const remote = remoteServer({ server, key: undefined }, NOTHING);
+  const events = await remote.events('/live', { silentForMs: 50 });
+  const reading = (async () => {
+    for await (const { data } of events) expect(data).toBe('1');
+  })();
+  await expect(reading).rejects.toMatchObject({ kind: 'broken' });
+});
+
+it('a question that the caller cancels rejects with its reason, before and within the answer', async () => {
+  const server = await serving((request, response) => {
+    if (request.url === '/silent') return;
+    response.writeHead(200, MARK);
+    response.write('data: 1\n\n');
+  });
+  const remote = remoteServer({ server, key: undefined }, NOTHING);
+  const early = new AbortController();
+  const asking = remote.events('/silent', { signal: early.signal });
+  early.abort();
+  expect(isCancelled(await asking.catch((error: unknown) => error))).toBe(true);
+  const late = new AbortController();
+  const reading = (async () => {
+    for await (const _ of await remote.events('/live', { signal: late.signal })) late.abort();
+  })();
+  expect(isCancelled(await reading.catch((error: unknown) => error))).toBe(true);
 });
 
 it('a reader that leaves closes the connection', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ConfigError } from '../../../src/config/config.ts';
+import { ConfigError } from '../../../src/config/config-error.ts';
 import { type ConfigSources, loadConfig } from '../../../src/config/load.ts';
 
 function load(sources: Partial<ConfigSources> & { text?: string } = {}) {
