@@ -4,8 +4,8 @@
 import {
   chmodSync,
   copyFileSync,
+  cpSync,
   existsSync,
-  mkdirSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
 import { install } from './install.mjs';
 import { withProgress } from './progress.mjs';
 import { runQuietly } from './quiet.mjs';
@@ -25,7 +26,10 @@ const INPUTS = [
   ...['scripts/build.mjs', 'scripts/bundle.mjs', 'scripts/licences.mjs', 'scripts/web.mjs'],
 ];
 
-/** Swagger UI's files that the page at /docs loads. They are copied so that no user installs the whole package. */
+/**
+ * Swagger UI's files that the page at /docs (web/docs) loads. They are copied so that no user installs the whole package, and compressed
+ * with gzip alone: brotli would save a sixth of it once, and take longer than the rest of the build.
+ */
 const VIEWER = 'swagger-ui-dist';
 const VIEWER_FILES = [
   'swagger-ui.css',
@@ -34,6 +38,8 @@ const VIEWER_FILES = [
   'LICENSE',
   'NOTICE',
 ];
+/** Of the API page's files; the others are licences. */
+const SERVED = /\.(css|html|js)$/;
 
 /** Installs and builds what is missing; ends the process with the reason where that fails. */
 export async function prepare() {
@@ -71,8 +77,13 @@ async function compile() {
 function copyViewer() {
   const from = join(root, 'node_modules', VIEWER);
   const to = join(root, 'dist', 'swagger-ui');
-  mkdirSync(to, { recursive: true });
+  cpSync(join(root, 'web', 'docs'), to, { recursive: true });
   for (const file of VIEWER_FILES) copyFileSync(join(from, file), join(to, file));
+  const page = readFileSync(join(to, 'index.html'), 'utf8');
+  // Both /docs and /docs/ show it, and its files lie in another place as seen from each.
+  writeFileSync(join(to, 'without-slash.html'), page.replaceAll('"static/', '"docs/static/'));
+  for (const file of readdirSync(to).filter((name) => SERVED.test(name)))
+    writeFileSync(join(to, `${file}.gz`), gzipSync(readFileSync(join(to, file)), { level: 9 }));
   const { name, version, license } = JSON.parse(readFileSync(join(from, 'package.json'), 'utf8'));
   writeFileSync(join(to, 'package.json'), `${JSON.stringify({ name, version, license })}\n`);
 }

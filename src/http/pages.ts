@@ -1,160 +1,81 @@
 /**
- * The page at `/`, for browsers, and its files at `/assets/*`: what scripts/web.mjs has built, compressed as the browser takes it.
- * Who asks for text/plain gets the routes as text. Files are read at their first request, and kept.
+ * The pages: `/` (chat with a model, watch the server) with its files at `/assets/*`, and `/docs` (the API, browsable) with its files
+ * and the description that it shows. Who asks for text/plain at `/` gets the routes as text.
  */
-import { createHash } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
 import { ServingError } from '../core/errors.ts';
-import { type EdgeRoute, pageRoute, type RequestContext } from './context.ts';
+import { describeApi } from './api-description.ts';
+import { type EdgeRoute, JSON_TYPE, pageRoute, type RequestContext } from './context.ts';
+import { addVary, MadeFile, StaticFiles } from './static-files.ts';
 
-/** Where the build puts the page (scripts/web.mjs); tests run from src/. */
-const BUILT = new URL(import.meta.url.endsWith('.ts') ? '../../dist/web/' : '../web/', import.meta.url);
+/** Where the build puts the page (scripts/web.mjs) and the API page (scripts/build.mjs); tests run from src/. */
+const BUILT = new URL(import.meta.url.endsWith('.ts') ? '../../dist/' : '../', import.meta.url);
 const PAGE = 'index.html';
 const ASSETS = 'assets/';
+/** A name of an asset has the hash of its content. */
+const FOR_EVER = 'public, max-age=31536000, immutable';
 
-/** By the end of a file's name; no others are served. */
-const TYPES: ReadonlyMap<string, string> = new Map([
-  ['css', 'text/css; charset=utf-8'],
-  ['html', 'text/html; charset=utf-8'],
-  ['js', 'text/javascript; charset=utf-8'],
-  ['svg', 'image/svg+xml'],
-]);
-
-/** Of the built forms, the preferred first. */
-const ENCODINGS = [
-  { name: 'br', ending: '.br' },
-  { name: 'gzip', ending: '.gz' },
-] as const;
-
-/** Scripts, styles and connections of this server alone; nothing inline. */
-const CONTENT_SECURITY_POLICY = [
+/** Swagger UI sets styles of elements, which a policy of style attributes would forbid; it needs nothing else that is inline. */
+const VIEWER_POLICY = [
   "default-src 'none'",
   "script-src 'self'",
-  "style-src 'self'",
-  "img-src 'self' data: blob:",
+  "style-src 'self' 'unsafe-inline'",
+  "img-src 'self' data:",
   "connect-src 'self'",
-  "font-src 'self'",
   "base-uri 'none'",
   "form-action 'none'",
   "frame-ancestors 'none'",
 ].join('; ');
 
-export function setPageHeaders(context: RequestContext, policy = CONTENT_SECURITY_POLICY): void {
-  context.setHeader('content-security-policy', policy);
-  context.setHeader('x-content-type-options', 'nosniff');
-  context.setHeader('referrer-policy', 'no-referrer');
+export function pages({ version }: { readonly version: string }): readonly EdgeRoute[] {
+  return [...chatPage(version), ...apiPage(version)];
 }
 
-export function pages({ version }: { readonly version: string }): readonly EdgeRoute[] {
-  const files = new BuiltFiles(BUILT);
+function chatPage(version: string): readonly EdgeRoute[] {
+  const files = new StaticFiles(new URL('web/', BUILT));
   return [
     pageRoute('/', async (context) => {
       addVary(context, 'Accept');
-      if (asksForText(context)) context.answer(200, routesAsText(version), 'text/plain; charset=utf-8');
-      else if (!(await sendFile(context, files, PAGE)))
-        context.answer(200, `${NOT_BUILT}\n\n${routesAsText(version)}`, 'text/plain; charset=utf-8');
+      if (asksForText(context)) context.answer(200, routesAsText(version), TEXT);
+      else if (!(await files.send(context, PAGE)))
+        context.answer(200, `${NOT_BUILT}\n\n${routesAsText(version)}`, TEXT);
     }),
     pageRoute('/assets/*', async (context) => {
-      const sent = await sendFile(context, files, ASSETS + (context.match?.params['*'] ?? ''));
-      if (!sent) throw new ServingError('not_found', { message: `The path ${context.path} does not exist.` });
+      const sent = await files.send(context, ASSETS + restOf(context), { cache: FOR_EVER });
+      if (!sent) throw notFound(context);
     }),
   ];
 }
 
-/** False: there is no such file. */
-async function sendFile(context: RequestContext, files: BuiltFiles, name: string): Promise<boolean> {
-  const encoding = ENCODINGS.find((each) => accepts(context, each.name));
-  const file = await files.read(name, encoding?.ending ?? '');
-  if (file === undefined) return false;
-  setPageHeaders(context);
-  addVary(context, 'Accept-Encoding');
-  context.setHeader('etag', file.tag);
-  // A name of an asset has the hash of its content.
-  context.setHeader('cache-control', name === PAGE ? 'no-cache' : 'public, max-age=31536000, immutable');
-  if (hasTag(context.request.headers['if-none-match'], file.tag)) {
-    context.answer(304);
-    return true;
-  }
-  if (encoding !== undefined) context.setHeader('content-encoding', encoding.name);
-  context.answer(200, file.bytes, file.type);
-  return true;
+function apiPage(version: string): readonly EdgeRoute[] {
+  const files = new StaticFiles(new URL('swagger-ui/', BUILT));
+  const description = new MadeFile(JSON_TYPE, () => JSON.stringify(describeApi({ version })));
+  const page = (name: string) => async (context: RequestContext) => {
+    if (!(await files.send(context, name, { policy: VIEWER_POLICY }))) context.answer(200, NOT_BUILT, TEXT);
+  };
+  return [
+    pageRoute('/openapi.json', (context) => description.send(context)),
+    // All addresses in them are relative, so that a proxy may serve all of it below a prefix.
+    pageRoute('/docs', page('without-slash.html')),
+    pageRoute('/docs/', page(PAGE)),
+    pageRoute('/docs/static/*', async (context) => {
+      if (!(await files.send(context, restOf(context)))) throw notFound(context);
+    }),
+  ];
 }
 
-interface BuiltFile {
-  readonly bytes: Buffer;
-  readonly type: string;
-  readonly tag: string;
+const TEXT = 'text/plain; charset=utf-8';
+
+function restOf({ match }: RequestContext): string {
+  return match?.params['*'] ?? '';
 }
 
-/** What the build has written, by name and encoding. Holds at most the built page: less than a megabyte. */
-class BuiltFiles {
-  readonly #folder: URL;
-  #names: Promise<ReadonlySet<string>> | undefined;
-  readonly #read = new Map<string, Promise<BuiltFile>>();
-
-  constructor(folder: URL) {
-    this.#folder = folder;
-    this.#names = undefined;
-  }
-
-  /** Undefined where the build has no such file. `ending`: of the encoded form. */
-  async read(name: string, ending: string): Promise<BuiltFile | undefined> {
-    this.#names ??= this.#list();
-    const type = TYPES.get(name.slice(name.lastIndexOf('.') + 1));
-    if (type === undefined || !(await this.#names).has(name)) return undefined;
-    const path = name + ending;
-    const known = this.#read.get(path) ?? this.#load(path, type);
-    this.#read.set(path, known);
-    // A read that failed is tried again.
-    known.catch(() => this.#read.delete(path));
-    return known;
-  }
-
-  async #load(path: string, type: string): Promise<BuiltFile> {
-    const bytes = await readFile(new URL(path, this.#folder));
-    const hash = createHash('sha256').update(bytes).digest('base64url').slice(0, 16);
-    return { bytes, type, tag: `"${hash}"` };
-  }
-
-  async #list(): Promise<ReadonlySet<string>> {
-    try {
-      const assets = await readdir(new URL(ASSETS, this.#folder));
-      return new Set([PAGE, ...assets.map((name) => ASSETS + name)]);
-    } catch {
-      this.#names = undefined;
-      return new Set();
-    }
-  }
+function notFound({ path }: RequestContext): ServingError {
+  return new ServingError('not_found', { message: `The path ${path} does not exist.` });
 }
 
 function asksForText({ request }: RequestContext): boolean {
   const accept = (request.headers.accept ?? '').toLowerCase();
   return accept.includes('text/plain') && !accept.includes('text/html');
-}
-
-/** Whether Accept-Encoding names the encoding with a weight above 0. */
-function accepts({ request }: RequestContext, encoding: string): boolean {
-  const given = request.headers['accept-encoding'];
-  const text = Array.isArray(given) ? given.join(',') : (given ?? '');
-  return text
-    .toLowerCase()
-    .split(',')
-    .some((part) => {
-      const [name = '', ...parameters] = part.split(';').map((each) => each.trim());
-      const weight = parameters.find((each) => each.startsWith('q='))?.slice(2);
-      return name === encoding && (weight === undefined || Number(weight) > 0);
-    });
-}
-
-/** Proxies that compress weaken a tag: `W/"…"`. */
-function hasTag(header: string | undefined, tag: string): boolean {
-  if (header === undefined) return false;
-  return header.split(',').some((each) => each.trim().replace(/^W\//, '') === tag);
-}
-
-function addVary(context: RequestContext, name: string): void {
-  const given = context.getHeader('vary');
-  context.setHeader('vary', given === undefined ? name : `${given}, ${name}`);
 }
 
 const NOT_BUILT = 'The page is not built: run npm run build.';

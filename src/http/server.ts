@@ -11,7 +11,7 @@ import type { Telemetry } from '../core/request-trace.ts';
 import { PROTOCOLS } from '../protocols/catalog.ts';
 import type { Serving } from '../serving/serving.ts';
 import { accessStep, crossOriginStep } from './access.ts';
-import { type ApiDescription, apiPages, describeApi } from './api-pages.ts';
+import { type ApiDescription, describeApi } from './api-description.ts';
 import { checkContentType, hasBody, JsonBody } from './body.ts';
 import type { BodyBudget } from './body-limits.ts';
 import type { EdgeRoute, RequestContext, Step } from './context.ts';
@@ -203,7 +203,6 @@ function routerOf(options: ServerOptions): Router<EdgeRoute> {
     ...adminRoutes(options),
     ...pages(options),
     ...liveRoutes(options),
-    ...apiPages(options),
   ];
   for (const route of routes) router.add(route);
   return router;

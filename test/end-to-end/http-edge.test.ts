@@ -290,11 +290,3 @@ test.each(['/docs', '/docs/'])('%s shows the description with files of this serv
     expect(answer.headers['content-type'], file).toBe(types[file.replace(/.*\./, '')]);
   }
 });
-
-test('a file of the viewer that a browser has is not sent again', async () => {
-  const file = `${server.url}/docs/static/swagger-ui.css`;
-  const { headers } = await ask(file);
-  const again = await ask(file, { headers: { 'if-none-match': String(headers.etag) } });
-  expect(again.status).toBe(304);
-  expect(again.text).toBe('');
-});

@@ -1,7 +1,7 @@
-/** The page at `/` as it is sent: whole, compressed, cached, with its security headers, and open where the data needs a key. */
+/** The pages at `/` and `/docs` as they are sent: whole, compressed, cached, with their security headers, and open where the data needs a key. */
 import { request } from 'node:http';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
-import { beforeAll, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { scriptedFlags } from '../support/scripted-server.ts';
 import { endingAfterAll, type RunningServer, startServer } from '../support/server.ts';
 
@@ -137,4 +137,59 @@ test('with keys, the page and its files are open and the data is not', async () 
   for (const path of ['/', ...(await assetsOfPage())])
     expect((await get(path, HTML, 'GET', closed)).status, path).toBe(200);
   expect((await get('/v1/models', {}, 'GET', closed)).status).toBe(401);
+});
+
+describe('the API page', () => {
+  const FILES = ['swagger-ui.css', 'swagger-ui-bundle.js', 'theme.js', 'page.css', 'settings.js'];
+  const ALL = ['/docs', '/docs/', '/openapi.json', ...FILES.map((name) => `/docs/static/${name}`)];
+
+  test('loads the files that are served, as seen from /docs and from /docs/', async () => {
+    for (const [path, folder] of [
+      ['/docs', 'docs/static/'],
+      ['/docs/', 'static/'],
+    ] as const) {
+      const { bytes, headers } = await get(path, HTML);
+      const loaded = [...bytes.toString().matchAll(/(?:src|href)="([^"]*static[^"]*)"/g)].map(
+        ([, name]) => name,
+      );
+      expect(loaded.toSorted()).toEqual(FILES.map((name) => folder + name).toSorted());
+      expect(headers['content-security-policy']).toContain(
+        "script-src 'self'; style-src 'self' 'unsafe-inline'",
+      );
+    }
+  });
+
+  test('everything of it is compressed, revalidated, and taken for nothing but what it is', async () => {
+    for (const path of ALL) {
+      const plain = await get(path, HTML);
+      const gzip = await get(path, { ...HTML, 'accept-encoding': 'gzip, deflate, br' });
+      expect([path, plain.status, gzip.headers['content-encoding']]).toEqual([path, 200, 'gzip']);
+      expect(gunzipSync(gzip.bytes).equals(plain.bytes), path).toBe(true);
+      for (const { headers } of [plain, gzip])
+        expect(headers).toMatchObject({
+          'x-content-type-options': 'nosniff',
+          'referrer-policy': 'no-referrer',
+          'cache-control': 'no-cache',
+          vary: 'Accept-Encoding',
+        });
+      expect(gzip.headers.etag).not.toBe(plain.headers.etag);
+      const again = await get(path, { ...HTML, 'if-none-match': `W/${plain.headers.etag}` });
+      expect([again.status, again.bytes.length], path).toEqual([304, 0]);
+      const head = await get(path, HTML, 'HEAD');
+      expect([head.status, head.bytes.length, head.headers.etag]).toEqual([200, 0, plain.headers.etag]);
+    }
+    const { headers } = await get('/openapi.json');
+    expect(headers['content-type']).toBe('application/json; charset=utf-8');
+  });
+
+  test.each(['LICENSE', 'NOTICE', 'package.json', 'index.html.gz', '..%2fweb%2findex.html', ''])(
+    '/docs/static/%s is a 404',
+    async (name) => {
+      expect((await get(`/docs/static/${name}`)).status).toBe(404);
+    },
+  );
+
+  test('with keys, the page and what it shows are open', async () => {
+    for (const path of ALL) expect((await get(path, HTML, 'GET', closed)).status, path).toBe(200);
+  });
 });

@@ -1,147 +1,14 @@
 /**
- * The API description: GET /openapi.json, an OpenAPI 3.1 document made from the schemas that requests are checked against, and GET /docs,
- * which shows it in Swagger UI. Nothing is made or read before the first request for it.
+ * The API description: an OpenAPI 3.1 document made from the schemas that requests are checked against. GET /openapi.json answers with
+ * it, GET /docs shows it (pages.ts).
  */
-import { readFile } from 'node:fs/promises';
 import { ERRORS, type ErrorCode, ServingError } from '../core/errors.ts';
 import { PROTOCOLS } from '../protocols/catalog.ts';
 import type { Protocol, Route } from '../protocols/protocol.ts';
-import { type EdgeRoute, pageRoute, type RequestContext } from './context.ts';
 import { HINT_HEADERS } from './model-request.ts';
-import { setPageHeaders } from './pages.ts';
 import { DESCRIBED_ADMIN } from './routes/admin.ts';
 import { DESCRIBED_LIVE } from './routes/live-schema.ts';
 import { DESCRIBED_OPERATIONS, type DescribedOperation } from './routes/operations.ts';
-
-/** Where the build copies Swagger UI's files to (scripts/build.mjs); tests run from src/. */
-const VIEWER = new URL(
-  import.meta.url.endsWith('.ts') ? '../../dist/swagger-ui/' : '../swagger-ui/',
-  import.meta.url,
-);
-
-const SCRIPT = 'text/javascript; charset=utf-8';
-const STYLE = 'text/css; charset=utf-8';
-
-/** Swagger UI's files that the page needs; no others are served. */
-const FILE_TYPES: ReadonlyMap<string, string> = new Map([
-  ['swagger-ui.css', STYLE],
-  ['swagger-ui-bundle.js', SCRIPT],
-]);
-const SETTINGS_FILE = 'swagger-initializer.js';
-const THEME_FILE = 'theme.js';
-const STYLE_FILE = 'page.css';
-
-/** The viewer sets styles of elements, which a policy of style attributes would forbid; it needs nothing else that is inline. */
-const VIEWER_POLICY = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self' 'unsafe-inline'",
-  "img-src 'self' data:",
-  "connect-src 'self'",
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-].join('; ');
-
-export function apiPages(options: { readonly version: string }): readonly EdgeRoute[] {
-  let made: Buffer | undefined;
-  const description = (context: RequestContext) => {
-    made ??= Buffer.from(JSON.stringify(describeApi(options)));
-    context.answer(200, made);
-  };
-  const page = (staticFolder: string) => (context: RequestContext) => {
-    setPageHeaders(context, VIEWER_POLICY);
-    context.answer(200, viewerPage(staticFolder), 'text/html; charset=utf-8');
-  };
-  return [
-    pageRoute('/openapi.json', description),
-    // Relative, so that a proxy may serve all of it below a prefix.
-    pageRoute('/docs', page('docs/static')),
-    pageRoute('/docs/', page('static')),
-    pageRoute('/docs/static/*', (context) => sendFile(context, context.match?.params['*'] ?? '')),
-  ];
-}
-
-async function sendFile(context: RequestContext, name: string): Promise<void> {
-  const own = OWN_FILES.get(name);
-  if (own !== undefined) {
-    context.answer(200, own.text, own.type);
-    return;
-  }
-  const type = FILE_TYPES.get(name);
-  if (type === undefined) throw new ServingError('not_found');
-  const tag = `"${await viewerVersion()}"`;
-  // Revalidated with every view, and sent again only for another version of Swagger UI.
-  context.setHeader('cache-control', 'no-cache');
-  context.setHeader('etag', tag);
-  if (context.request.headers['if-none-match'] === tag) context.answer(304);
-  else context.answer(200, await readFile(new URL(name, VIEWER)), type);
-}
-
-async function viewerVersion(): Promise<string> {
-  const text = await readFile(new URL('package.json', VIEWER), 'utf8');
-  return (JSON.parse(text) as { readonly version: string }).version;
-}
-
-function viewerPage(folder: string): string {
-  return `<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>API – LLM Serving API</title>
-<link rel="stylesheet" href="${folder}/swagger-ui.css">
-<link rel="stylesheet" href="${folder}/${STYLE_FILE}">
-<link rel="icon" href="data:,">
-<script src="${folder}/${THEME_FILE}"></script>
-<header class="back"><a id="back" href="./">LLM Serving API</a></header>
-<div id="swagger-ui"></div>
-<script src="${folder}/swagger-ui-bundle.js" charset="utf-8"></script>
-<script src="${folder}/${SETTINGS_FILE}" charset="utf-8"></script>
-</html>
-`;
-}
-
-/** As the page at `/` was set, which keeps it in this browser; else as the system is. */
-const VIEWER_THEME = `const system = matchMedia('(prefers-color-scheme: dark)');
-function applyTheme() {
-  let chosen = 'system';
-  try { chosen = localStorage.getItem('llm-serve.theme') ?? 'system'; } catch {}
-  document.documentElement.classList.toggle('dark-mode', chosen === 'system' ? system.matches : chosen === 'dark');
-}
-system.addEventListener('change', applyTheme);
-applyTheme();
-`;
-
-const VIEWER_STYLE = `html { overflow-y: scroll; }
-body { margin: 0; background: #fafafa; }
-.dark-mode, .dark-mode body { background: #0e1116; }
-.back { font: 14px/1.5 system-ui, sans-serif; padding: 10px 20px; border-bottom: 1px solid #8884; }
-.back a { color: #1f5fd6; text-decoration: none; }
-.dark-mode .back a { color: #6fa5ff; }
-.back a::before { content: "← "; }
-.swagger-ui .info { margin: 24px 0; }
-`;
-
-const VIEWER_SETTINGS = `const page = window.location.href.split(/[?#]/, 1)[0].replace(/\\/$/, '');
-document.getElementById('back').href = new URL('./', page).href;
-window.ui = SwaggerUIBundle({
-  url: new URL('openapi.json', page).href,
-  dom_id: '#swagger-ui',
-  deepLinking: true,
-  tryItOutEnabled: true,
-  validatorUrl: null,
-  docExpansion: 'list',
-  defaultModelsExpandDepth: -1,
-  persistAuthorization: false,
-});
-`;
-
-const OWN_FILES: ReadonlyMap<string, { readonly text: string; readonly type: string }> = new Map([
-  [SETTINGS_FILE, { text: VIEWER_SETTINGS, type: SCRIPT }],
-  [THEME_FILE, { text: VIEWER_THEME, type: SCRIPT }],
-  [STYLE_FILE, { text: VIEWER_STYLE, type: STYLE }],
-]);
 
 export type ApiDescription = Readonly<Record<string, unknown>>;
 
