@@ -1,6 +1,6 @@
 /** What this process costs while it measures: a client that is too slow measures itself. */
+import { quantile } from '../core/quantile.ts';
 import type { ClientLoad } from './measures.ts';
-import { quantile } from './statistics.ts';
 
 const EVERY_MS = 20;
 
@@ -10,7 +10,7 @@ export class ClientLoadMeter {
   readonly #lateMs: number[] = [];
   readonly #timer: NodeJS.Timeout;
 
-  /** Measures from now on, and keeps the process alive. */
+  /** Measures from now on, and keeps the process alive until it is stopped. */
   constructor() {
     let last = performance.now();
     this.#timer = setInterval(() => {
@@ -20,8 +20,13 @@ export class ClientLoadMeter {
     }, EVERY_MS);
   }
 
-  end(): ClientLoad {
+  /** Ends the measurement. */
+  stop(): void {
     clearInterval(this.#timer);
+  }
+
+  /** Since the beginning. */
+  load(): ClientLoad {
     const { user, system } = process.cpuUsage(this.#cpu);
     const microseconds = (performance.now() - this.#beganAt) * 1000;
     return {

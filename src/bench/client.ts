@@ -1,5 +1,6 @@
 /** Sends one request and notes what is seen of its answer: one record, whatever happens. */
 import type { IncomingMessage } from 'node:http';
+import { ERRORS, type ErrorCode, isRejection } from '../core/errors.ts';
 import { LineReader } from '../upstream/stream-reader.ts';
 import { Answer } from './answer.ts';
 import type { HttpClient } from './http.ts';
@@ -32,8 +33,10 @@ export interface SendContext {
   onToken?(): void;
 }
 
-/** A server that could not take a request at this moment, as opposed to one that failed at it. */
-const REJECTED: ReadonlySet<number> = new Set([429, 503]);
+/** Errors of other servers that mean the same as 429 and 503, inside a stream that had begun: OpenAI's, Anthropic's. */
+const REJECTIONS: ReadonlySet<string> = new Set([
+  ...['http_429', 'http_503', 'rate_limit_exceeded', 'rate_limit_error', 'overloaded_error'],
+]);
 const MAX_ERROR_BYTES = 16_384;
 
 export class BenchClient {
@@ -95,7 +98,7 @@ export class BenchClient {
       sentAt: sentAt - stepBeganAt,
       firstTokenAt: answer.firstTokenAt === undefined ? undefined : answer.firstTokenAt - stepBeganAt,
       endedAt: endedAt - stepBeganAt,
-      outcome: outcomeOf(error, exchange.status, signal.aborted && !hasTimedOut),
+      outcome: outcomeOf(error, signal.aborted && !hasTimedOut),
       error,
       finishReason: answer.finishReason,
       asked: { promptTokens: request.promptTokens, outputTokens: request.outputTokens },
@@ -209,10 +212,15 @@ function missing({ finishReason, isDone, events }: Answer): string | undefined {
   return events === 0 ? 'empty' : undefined;
 }
 
-function outcomeOf(error: string | undefined, status: number, isCancelled: boolean): Outcome {
+function outcomeOf(error: string | undefined, isCancelled: boolean): Outcome {
   if (error === undefined) return 'completed';
   if (isCancelled) return 'cancelled';
-  return REJECTED.has(status) ? 'rejected' : 'failed';
+  return isRejected(error) ? 'rejected' : 'failed';
+}
+
+/** The server could not take the request at this moment, as opposed to one that failed at it; by the error, since a stream may have begun. */
+function isRejected(error: string): boolean {
+  return REJECTIONS.has(error) || (Object.hasOwn(ERRORS, error) && isRejection(error as ErrorCode));
 }
 
 function codeOf(error: unknown): string {

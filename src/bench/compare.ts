@@ -11,7 +11,7 @@ import {
   type RunJson,
 } from './report-json.ts';
 import { figure, table } from './report-text.ts';
-import { UsageError } from './usage-error.ts';
+import { UsageError } from './read-option.ts';
 
 /** `name` of the file, for messages. */
 export function readRun(text: string, name: string): RunJson {

@@ -3,7 +3,7 @@
  * `{messages, output_tokens?}`, or a conversation `{conversations: [{from, value}, …]}`, of which the first question is asked and the
  * length of its recorded answer is the length that is asked for.
  */
-import { UsageError } from './usage-error.ts';
+import { UsageError } from './read-option.ts';
 
 export interface ChatMessage {
   readonly role: string;

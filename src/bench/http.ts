@@ -68,9 +68,9 @@ export function httpClient(address: string, { insecure }: HttpOptions): HttpClie
           let hasAnswer = false;
           sending.once('error', (error: NodeJS.ErrnoException) => {
             // A kept connection that the server closed in the same moment: the server has seen nothing of this request.
-            if (sending.reusedSocket && !hasAnswer && error.code === 'ECONNRESET')
-              resolve('closed while idle');
-            else settle(error);
+            if (!sending.reusedSocket || hasAnswer || error.code !== 'ECONNRESET') return settle(error);
+            signal.removeEventListener('abort', abort);
+            resolve('closed while idle');
           });
           sending.once('response', (response) => {
             hasAnswer = true;

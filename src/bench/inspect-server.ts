@@ -2,12 +2,26 @@
 import { askText, type HttpClient, type HttpRequest } from './http.ts';
 import type { ProtocolName } from './protocols.ts';
 
+/** What a server is, where that changes how it is asked. */
+export type ServerKind = 'llm-serve' | 'vllm' | 'llama-server' | 'ollama' | 'other';
+
 export interface ServerFacts {
   /** `llm-serve`, `vLLM 0.33.0`, `llama-server`, `Ollama 0.32.15`, or what can be said. */
   readonly name: string;
+  readonly kind: ServerKind;
   readonly protocol: ProtocolName;
   /** Empty where the server lists none. */
   readonly models: readonly string[];
+}
+
+/** How a server is asked, whatever it is asked. */
+export interface ServerAccess {
+  readonly http: HttpClient;
+  readonly key: string | undefined;
+  /** Of every request. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** The user ends the run. */
+  readonly signal: AbortSignal;
 }
 
 export class InspectionError extends Error {}
@@ -23,66 +37,88 @@ const OWN_MARK = 'x-response-time-ms';
 const ANSWER_WITHIN_MS = 10_000;
 
 /** Throws what the connection does where nothing answers, and an InspectionError where no known protocol is spoken. */
-export async function inspectServer(http: HttpClient, key: string | undefined): Promise<ServerFacts> {
-  const models = await probe(http, '/v1/models', key);
+export async function inspectServer(access: ServerAccess): Promise<ServerFacts> {
+  const models = await probe(access, '/v1/models');
   const entries = listOf(models.body?.data);
   if (models.headers[OWN_MARK] !== undefined) {
     requireKey(models);
-    return { name: 'llm-serve', protocol: 'openai-chat', models: namesOf(entries, 'id') };
-  }
-  const ollama = await probe(http, '/api/version', key);
-  if (ollama.status === 200 && typeof ollama.body?.version === 'string') {
-    const tags = await probe(http, '/api/tags', key);
-    const name = `Ollama ${ollama.body.version}`;
-    return { name, protocol: 'ollama', models: namesOf(listOf(tags.body?.models), 'name') };
-  }
-  if (models.status === 200 && entries.length > 0) {
-    const [first] = entries;
-    const isAnthropic = first?.type === 'model' && first.object === undefined;
     return {
-      name: isAnthropic ? 'an Anthropic server' : await nameOf(http, key, models),
-      protocol: isAnthropic ? 'anthropic' : 'openai-chat',
+      ...{ name: 'llm-serve', kind: 'llm-serve', protocol: 'openai-chat' },
       models: namesOf(entries, 'id'),
     };
   }
+  requireNoRedirect(models);
+  const ollama = await probe(access, '/api/version');
+  if (ollama.status === 200 && typeof ollama.body?.version === 'string') {
+    const tags = await probe(access, '/api/tags');
+    const name = `Ollama ${ollama.body.version}`;
+    return { name, kind: 'ollama', protocol: 'ollama', models: namesOf(listOf(tags.body?.models), 'name') };
+  }
+  if (models.status === 200 && entries.length > 0) {
+    const names = namesOf(entries, 'id');
+    const [first] = entries;
+    if (first?.type === 'model' && first.object === undefined) return { ...ANTHROPIC, models: names };
+    return { ...(await openAiServer(access, models)), protocol: 'openai-chat', models: names };
+  }
   requireKey(models);
-  const messages = await probe(http, '/v1/messages', key, '{}');
-  if (messages.body?.type === 'error')
-    return { name: 'an Anthropic server', protocol: 'anthropic', models: [] };
-  const chat = await probe(http, '/v1/chat/completions', key, '{}');
-  if (chat.status === 200 || chat.status === 400 || chat.status === 422)
-    return { name: 'a server of the OpenAI protocol', protocol: 'openai-chat', models: [] };
+  const messages = await probe(access, '/v1/messages', '{}');
+  if (messages.body?.type === 'error') return { ...ANTHROPIC, models: [] };
+  const chat = await probe(access, '/v1/chat/completions', '{}');
+  const isChat = chat.status === 200 || chat.status === 400 || chat.status === 422;
+  if (isChat && chat.body !== undefined) return { ...OTHER, protocol: 'openai-chat', models: [] };
   throw new InspectionError(
-    `it speaks no protocol that is known here: /v1/models answers ${models.status}, /v1/messages ${messages.status}, /v1/chat/completions ${chat.status}. Name one with --protocol.`,
+    `it speaks no protocol that is known here: /v1/models answers ${models.status}, /v1/messages ${messages.status}, /v1/chat/completions ${chat.status}. Name one with --protocol and --model.`,
   );
 }
 
+const OTHER = { name: 'a server of the OpenAI protocol', kind: 'other' } as const;
+const ANTHROPIC = { name: 'an Anthropic server', kind: 'other', protocol: 'anthropic' } as const;
+
 function requireKey({ status }: Probe): void {
   if (status === 401 || status === 403)
-    throw new InspectionError(`it wants an API key (${status}). Give one with --key or LLM_SERVE_KEY.`);
+    throw new InspectionError(
+      `it wants an API key (${status}). Give one with --key or LLM_SERVE_KEY, or what else it wants with --header.`,
+    );
 }
 
-async function nameOf(http: HttpClient, key: string | undefined, models: Probe): Promise<string> {
+function requireNoRedirect({ status, headers: { location } }: Probe): void {
+  if (status >= 300 && status < 400 && typeof location === 'string')
+    throw new InspectionError(`it redirects to ${location}. Give that address.`);
+}
+
+async function openAiServer(
+  access: ServerAccess,
+  models: Probe,
+): Promise<Pick<ServerFacts, 'name' | 'kind'>> {
   const owners = new Set(listOf(models.body?.data).map(({ owned_by: owner }) => owner));
-  if (models.headers.server === 'llama.cpp' || owners.has('llamacpp')) return 'llama-server';
-  if (!owners.has('vllm')) return 'a server of the OpenAI protocol';
-  const { body } = await probe(http, '/version', key);
-  return typeof body?.version === 'string' ? `vLLM ${body.version}` : 'vLLM';
+  if (models.headers.server === 'llama.cpp' || owners.has('llamacpp'))
+    return { name: 'llama-server', kind: 'llama-server' };
+  if (!owners.has('vllm')) return OTHER;
+  const { body } = await probe(access, '/version');
+  return { name: typeof body?.version === 'string' ? `vLLM ${body.version}` : 'vLLM', kind: 'vllm' };
 }
 
-async function probe(http: HttpClient, path: string, key: string | undefined, body?: string): Promise<Probe> {
+/** With a body: a POST. */
+async function probe(
+  { http, key, headers: given, signal }: ServerAccess,
+  path: string,
+  body?: string,
+): Promise<Probe> {
   const request: HttpRequest = {
     method: body === undefined ? 'GET' : 'POST',
     path,
     headers: {
       accept: 'application/json',
+      'user-agent': 'llm-serve-bench',
       ...(body !== undefined && { 'content-type': 'application/json' }),
       ...(key !== undefined && { authorization: `Bearer ${key}`, 'x-api-key': key }),
       ...(path.startsWith('/v1/me') && { 'anthropic-version': '2023-06-01' }),
+      ...given,
     },
     ...(body !== undefined && { body }),
   };
-  const { status, headers, text } = await askText(http, request, AbortSignal.timeout(ANSWER_WITHIN_MS));
+  const within = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_WITHIN_MS)]);
+  const { status, headers, text } = await askText(http, request, within);
   return { status, headers, body: parsed(text) };
 }
 
@@ -109,13 +145,13 @@ function namesOf(entries: readonly Readonly<Record<string, unknown>>[], field: s
  * `content`.
  */
 export async function countTokens(
-  http: HttpClient,
+  access: ServerAccess,
   text: string,
-  { model, key }: { readonly model: string; readonly key: string | undefined },
+  model: string,
 ): Promise<number | undefined> {
   const body = JSON.stringify({ model, prompt: text, content: text });
   try {
-    const { status, body: answer } = await probe(http, '/tokenize', key, body);
+    const { status, body: answer } = await probe(access, '/tokenize', body);
     if (status !== 200 || answer === undefined) return undefined;
     if (typeof answer.count === 'number') return answer.count;
     return Array.isArray(answer.tokens) ? answer.tokens.length : undefined;

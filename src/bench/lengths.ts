@@ -1,6 +1,6 @@
 /** How long prompts and answers are: fixed, uniform in a range, normal, or log-normal. In tokens. */
 import type { RandomSource } from './random.ts';
-import { UsageError } from './usage-error.ts';
+import { UsageError } from './read-option.ts';
 
 export type LengthSpec =
   | { readonly kind: 'fixed'; readonly tokens: number }

@@ -1,6 +1,7 @@
 /** The protocols that a server can be asked in, as data: where, with what body, and how one event of the answer is read. */
 import type { Answer } from './answer.ts';
 import type { ChatMessage } from './dataset.ts';
+import type { ServerKind } from './inspect-server.ts';
 import { readTimings } from './server-timings.ts';
 
 export const PROTOCOL_NAMES = ['openai-chat', 'openai-completions', 'anthropic', 'ollama', 'native'] as const;
@@ -27,8 +28,8 @@ export interface Protocol {
   readonly canIgnoreEos: boolean;
   /** The counts of tokens come only if asked for. */
   readonly asksForUsage: boolean;
-  /** The fields that make a model think, or not; undefined where the protocol has none for this. */
-  think(level: ThinkLevel): Fields | undefined;
+  /** The fields that make a model think, or not; undefined where the protocol has none for this. null removes a field. */
+  think(level: ThinkLevel, server: ServerKind): Fields | undefined;
   keyHeaders(key: string): Readonly<Record<string, string>>;
   body(ask: Ask): Readonly<Record<string, unknown>>;
   /** `data`: what one event or line holds, parsed. `now`: when its bytes arrived. */
@@ -44,8 +45,29 @@ const noThinking = () => undefined;
 const isSwitch = (level: ThinkLevel) => level === 'true' || level === 'false';
 /** Ollama's field, which the native protocol has too. */
 const thinkField = (level: ThinkLevel) => ({ think: isSwitch(level) ? level === 'true' : level });
-/** OpenAI has no switch; each server has its own, which --body can give. */
-const openAiThinking = (level: ThinkLevel) => (isSwitch(level) ? undefined : { reasoning_effort: level });
+
+/** OpenAI's field has levels and none. vLLM and llama-server switch thinking on and off in the chat template. */
+function openAiThinking(level: ThinkLevel, server: ServerKind): Fields {
+  if (server === 'vllm' || server === 'llama-server') {
+    const effort = isSwitch(level) ? {} : { reasoning_effort: level };
+    const template = { enable_thinking: level !== 'false', ...(server === 'llama-server' && effort) };
+    return { chat_template_kwargs: template, ...(server === 'vllm' && effort) };
+  }
+  const effort = { true: 'medium', false: 'none', low: 'low', medium: 'medium', high: 'high' }[level];
+  return { reasoning_effort: effort };
+}
+
+/** The least that Anthropic's own service takes; it wants answers longer than that, and no temperature. */
+const ANTHROPIC_BUDGET = 1024;
+
+function anthropicThinking(level: ThinkLevel): Fields {
+  if (level === 'false') return { thinking: { type: 'disabled' } };
+  return {
+    thinking: { type: 'enabled', budget_tokens: ANTHROPIC_BUDGET },
+    temperature: null,
+    ...(level !== 'true' && { output_config: { effort: level } }),
+  };
+}
 
 /** Greedy, so that two runs ask for the same work. */
 const TEMPERATURE = 0;
@@ -58,7 +80,9 @@ function readError(data: Fields, answer: Answer): boolean {
   const error = data.error;
   if (error === undefined || error === null) return false;
   const { code, type } = fieldsOf(error) ?? {};
-  answer.error = [code, type].filter(isText).map(String)[0] ?? 'error in the stream';
+  // vLLM's code is the status that the answer would have had.
+  const status = typeof code === 'number' ? `http_${code}` : undefined;
+  answer.error = [status, code, type].filter(isText).map(String)[0] ?? 'error in the stream';
   return true;
 }
 
@@ -124,7 +148,7 @@ export const PROTOCOLS: Readonly<Record<ProtocolName, Protocol>> = {
     framing: 'sse',
     canIgnoreEos: false,
     asksForUsage: false,
-    think: noThinking,
+    think: anthropicThinking,
     keyHeaders: (key) => ({ 'x-api-key': key }),
     body: ({ model, messages, maxTokens }) => ({
       model,

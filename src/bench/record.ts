@@ -1,7 +1,7 @@
 /** What was seen of one request. Times are milliseconds since the step's begin, on the clock of this process. */
 export type Outcome = 'completed' | 'rejected' | 'failed' | 'cancelled';
 
-/** What the server itself says about a request's time, in milliseconds. */
+/** The server's own figures of a request's time, in milliseconds. */
 export interface ServerTimings {
   readonly queueMs?: number | undefined;
   readonly upstreamMs?: number | undefined;
@@ -22,7 +22,7 @@ export interface RequestRecord {
   readonly error: string | undefined;
   readonly finishReason: string | undefined;
   readonly asked: { readonly promptTokens: number | undefined; readonly outputTokens: number };
-  /** As the server counted; undefined where it does not say. */
+  /** As the server counted; undefined where it does not count. */
   readonly promptTokens: number | undefined;
   readonly outputTokens: number;
   readonly tokensFrom: 'usage' | 'events';

@@ -3,15 +3,16 @@ import { lineChart } from '../chart/line-chart.ts';
 import { roundMax } from '../chart/scale.ts';
 import { escaped } from '../chart/svg.ts';
 import { AUTO } from '../chart/theme.ts';
+import { quantile } from '../core/quantile.ts';
 import { lengthText } from './lengths.ts';
 import type { StepMeasures } from './measures.ts';
 import { objectivesText } from './objectives.ts';
 import { stepText } from './plan.ts';
 import { latencyOf, type RequestRecord, tpotOf, ttftOf } from './record.ts';
 import type { Origin } from './report-json.ts';
-import { allNotes, figure } from './report-text.ts';
+import { allNotes, END_WORDS, figure } from './report-text.ts';
 import type { BenchRun, MeasuredStep } from './run.ts';
-import { type Distribution, quantile } from './statistics.ts';
+import type { Distribution } from './statistics.ts';
 import { verdict } from './verdict.ts';
 
 export function htmlReport(run: BenchRun, origin: Origin): string {
@@ -37,7 +38,7 @@ export function htmlReport(run: BenchRun, origin: Origin): string {
   const parts = [
     `<h1>${escaped(title)}</h1>`,
     `<p class="verdict">${escaped(verdict(measures, settings.objectives))}</p>`,
-    run.wasInterrupted ? '<p>The run was broken off; this is what was measured until then.</p>' : '',
+    run.end === 'complete' ? '' : `<p>${END_WORDS[run.end]}</p>`,
     `<dl>${facts.map(([name, value]) => `<dt>${escaped(name)}</dt><dd>${escaped(value)}</dd>`).join('')}</dl>`,
     `<h2>Loads</h2>${loadTable(measures)}`,
     ...charts.map((chart) => `<figure>${chart}</figure>`),
@@ -118,7 +119,7 @@ function latencyTable(measures: StepMeasures): string {
     ['End to end', measures.e2e],
     ['Sent after it was due', measures.clientDelay],
     ['In the server’s queue', measures.serverQueue],
-    ['Evaluating the prompt, says the server', measures.serverPrompt],
+    ['Evaluating the prompt, by the server’s clock', measures.serverPrompt],
   ];
   return htmlTable(
     stepText(measures.step),

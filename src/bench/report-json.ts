@@ -60,7 +60,8 @@ export function runJson(run: BenchRun, origin: Origin, { raw }: { readonly raw: 
       extra_body: settings.extraBody,
     },
     objectives_ms: settings.objectives,
-    interrupted: run.wasInterrupted,
+    interrupted: run.end === 'interrupted',
+    server_lost: run.end === 'server lost',
     notes: run.notes,
     verdict: verdict(
       run.steps.map(({ measures }) => measures),

@@ -2,7 +2,7 @@
 import type { StepMeasures } from './measures.ts';
 import { objectivesText } from './objectives.ts';
 import { stepText } from './plan.ts';
-import type { BenchRun } from './run.ts';
+import type { BenchRun, RunEnd } from './run.ts';
 import type { Distribution } from './statistics.ts';
 import { clientProblem, verdict } from './verdict.ts';
 
@@ -14,10 +14,15 @@ export function textReport(run: BenchRun): string {
     allNotes(run)
       .map((note) => `- ${note}`)
       .join('\n'),
-    `${run.wasInterrupted ? 'Interrupted; this is what was measured until then.\n' : ''}${verdict(steps, run.settings.objectives)}`,
+    `${run.end === 'complete' ? '' : `${END_WORDS[run.end]}\n`}${verdict(steps, run.settings.objectives)}`,
   ];
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
 }
+
+export const END_WORDS = {
+  interrupted: 'Interrupted; this is what was measured until then.',
+  'server lost': 'The server went away; this is what was measured until then.',
+} as const satisfies Record<Exclude<RunEnd, 'complete'>, string>;
 
 /** What was sent and what the figures are compared with: printed before the run. */
 export function headText({

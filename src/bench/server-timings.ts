@@ -1,4 +1,4 @@
-/** What servers say of a request's time, from the header Server-Timing and from the `timings` of a body, in one shape. */
+/** A server's own figures of a request's time, from the header Server-Timing and from the `timings` of a body, in one shape. */
 import type { ServerTimings } from './record.ts';
 
 /** Name in the header or body → field. llama-server's prompt_ms is the evaluation of the prompt. */

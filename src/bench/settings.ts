@@ -3,7 +3,7 @@ import { type LengthSpec, parseLength } from './lengths.ts';
 import { DEFAULT_OBJECTIVES, type Objectives, parseObjectives } from './objectives.ts';
 import type { Step } from './plan.ts';
 import { PROTOCOL_NAMES, type ProtocolName, THINK_LEVELS, type ThinkLevel } from './protocols.ts';
-import { UsageError } from './usage-error.ts';
+import { oneOf, optional, positiveNumber, UsageError, wholeNumber } from './read-option.ts';
 
 /** As written on the command line; undefined where not given. */
 export interface BenchFlags {
@@ -69,10 +69,10 @@ const MAX_WARMUP = 64;
 export function readSettings(flags: BenchFlags): BenchSettings {
   const requests = optional(flags.requests, (text) => wholeNumber(text, '--requests', 1, MAX_REQUESTS));
   const seconds = optional(flags.duration, (text) =>
-    number(text.replace(/s$/, ''), '--duration', MAX_SECONDS),
+    positiveNumber(text.replace(/s$/, ''), '--duration', MAX_SECONDS),
   );
   return {
-    protocol: readProtocol(flags.protocol ?? 'auto'),
+    protocol: oneOf(flags.protocol ?? 'auto', '--protocol', ['auto', ...PROTOCOL_NAMES]),
     model: flags.model,
     steps: readSteps(flags),
     requestsOf: (step) => requests ?? (seconds === undefined ? defaultRequests(step) : MAX_REQUESTS),
@@ -85,10 +85,10 @@ export function readSettings(flags: BenchFlags): BenchSettings {
     warmup:
       optional(flags.warmup, (text) => wholeNumber(text, '--warmup', 0, 10_000)) ??
       defaultWarmup(readSteps(flags)),
-    timeoutMs: number(flags.timeout?.replace(/s$/, '') ?? '60', '--timeout', MAX_SECONDS) * 1000,
+    timeoutMs: positiveNumber(flags.timeout?.replace(/s$/, '') ?? '60', '--timeout', MAX_SECONDS) * 1000,
     objectives: optional(flags.slo, parseObjectives) ?? DEFAULT_OBJECTIVES,
     areObjectivesGiven: flags.slo !== undefined,
-    think: optional(flags.think, readThink),
+    think: optional(flags.think, (text) => oneOf(text, '--think', THINK_LEVELS)),
     extraBody: readBody(flags.body),
     headers: Object.fromEntries((flags.header ?? []).map(readHeader)),
     ignoreEos: flags.ignoreEos ?? true,
@@ -102,10 +102,10 @@ function readSteps({ concurrency, rate, burstiness }: BenchFlags): readonly Step
       '--concurrency (closed loop) and --rate (open loop) exclude each other. Run bench twice.',
     );
   if (rate !== undefined) {
-    const shape = number(burstiness ?? '1', '--burstiness', 1000);
+    const shape = positiveNumber(burstiness ?? '1', '--burstiness', 1000);
     return rate
       .split(',')
-      .map((text) => ({ kind: 'open', rate: number(text.trim(), '--rate', MAX_RATE), burstiness: shape }));
+      .map((text) => ({ kind: 'open', rate: positiveNumber(text.trim(), '--rate', MAX_RATE), burstiness: shape }));
   }
   if (burstiness !== undefined) throw new UsageError('--burstiness needs --rate: it shapes arrivals.');
   return (concurrency ?? DEFAULT_SWEEP).split(',').map((text) => ({
@@ -125,18 +125,10 @@ function defaultWarmup(steps: readonly Step[]): number {
   return Math.min(MAX_WARMUP, Math.max(MIN_WARMUP, ...atOnce));
 }
 
-function readProtocol(name: string): ProtocolName | 'auto' {
-  if (name === 'auto') return name;
-  const known = PROTOCOL_NAMES.find((each) => each === name);
-  if (known === undefined)
-    throw new UsageError(`--protocol is "${name}"; it can be auto, ${PROTOCOL_NAMES.join(', ')}.`);
-  return known;
-}
-
 function readShare({ prefixTokens, prefixShare }: BenchFlags): number {
   if (prefixShare === undefined) return 1;
   if (prefixTokens === undefined) throw new UsageError('--prefix-share needs --prefix-tokens.');
-  return number(prefixShare, '--prefix-share', 1);
+  return positiveNumber(prefixShare, '--prefix-share', 1);
 }
 
 function readBody(text: string | undefined): Readonly<Record<string, unknown>> {
@@ -146,18 +138,11 @@ function readBody(text: string | undefined): Readonly<Record<string, unknown>> {
     if (typeof value === 'object' && value !== null && !Array.isArray(value))
       return value as Record<string, unknown>;
   } catch {
-    // Said below.
+    // Refused below, as what is JSON but no object is.
   }
   throw new UsageError(
     `--body is ${text}; write a JSON object, such as '{"top_p":0.9}'. null removes a field.`,
   );
-}
-
-function readThink(text: string): ThinkLevel {
-  const known = THINK_LEVELS.find((each) => each === text);
-  if (known === undefined)
-    throw new UsageError(`--think is "${text}"; it can be ${THINK_LEVELS.join(', ')}.`);
-  return known;
 }
 
 function readHeader(text: string): readonly [string, string] {
@@ -165,23 +150,4 @@ function readHeader(text: string): readonly [string, string] {
   if (name === undefined || value === undefined)
     throw new UsageError(`--header is "${text}"; write it as name: value.`);
   return [name.toLowerCase(), value];
-}
-
-function wholeNumber(text: string, option: string, min: number, max: number): number {
-  const value = Number(text);
-  if (text === '' || !Number.isInteger(value) || value < min || value > max)
-    throw new UsageError(`${option} is "${text}"; it must be a whole number from ${min} to ${max}.`);
-  return value;
-}
-
-/** Above 0. */
-function number(text: string, option: string, max: number): number {
-  const value = Number(text);
-  if (text === '' || !(value > 0 && value <= max))
-    throw new UsageError(`${option} is "${text}"; it must be a number above 0, up to ${max}.`);
-  return value;
-}
-
-function optional<Value>(text: string | undefined, read: (text: string) => Value): Value | undefined {
-  return text === undefined ? undefined : read(text);
 }

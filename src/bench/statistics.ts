@@ -1,4 +1,5 @@
 /** Distributions of measured values, exact: every value is kept and sorted. */
+import { quantile } from '../core/quantile.ts';
 
 /** A percentile with the bounds between which it lies with a confidence of 95 %; null where too few values were measured for one. */
 export interface Percentile {
@@ -41,10 +42,7 @@ export function distributionOf(values: readonly number[] | Float64Array): Distri
   };
 }
 
-/**
- * Between the two closest ranks, as NumPy's default. The bounds are order statistics: whatever the distribution, the number of values
- * below the percentile is binomial (here in its normal approximation).
- */
+/** The bounds are order statistics: whatever the distribution, the number of values below the percentile is binomial (here in its normal approximation). */
 function percentileOf(sorted: Float64Array, share: number): Percentile {
   const count = sorted.length;
   const half = Z_95 * Math.sqrt(count * share * (1 - share));
@@ -55,12 +53,4 @@ function percentileOf(sorted: Float64Array, share: number): Percentile {
     low: low < 1 ? null : (sorted[low - 1] ?? null),
     high: high >= count ? null : (sorted[high] ?? null),
   };
-}
-
-/** Of sorted values. */
-export function quantile(sorted: Float64Array, share: number): number {
-  const rank = share * (sorted.length - 1);
-  const below = sorted[Math.floor(rank)] ?? Number.NaN;
-  const above = sorted[Math.ceil(rank)] ?? below;
-  return below + (above - below) * (rank - Math.floor(rank));
 }

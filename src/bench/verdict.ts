@@ -93,7 +93,7 @@ function limitOf(measures: StepMeasures, all: readonly StepMeasures[]): string {
   return words();
 }
 
-/** The server says how long requests waited, or how long it evaluated their prompts; else nobody outside can tell these apart. */
+/** Told apart by the server's own figures of the queue and the prompt; without them nobody outside can. */
 function firstTokenLimit({ ttft, serverQueue, serverPrompt }: StepMeasures): string {
   const first = ttft?.p50.value ?? 0;
   const of = `of ${ms(first)} to the first token at p50`;
@@ -103,7 +103,7 @@ function firstTokenLimit({ ttft, serverQueue, serverPrompt }: StepMeasures): str
     return `evaluating prompts (${ms(serverPrompt.p50.value)} ${of})`;
   if (serverQueue !== undefined)
     return `the time before the first token after the queue (${ms(serverQueue.p50.value)} in the queue ${of}): evaluating prompts, or a queue further up`;
-  return `the time to the first token (${ms(first)} at p50); the server does not say how much of it was waiting`;
+  return `the time to the first token (${ms(first)} at p50); the server gives no figure of how much of it was waiting`;
 }
 
 /** Neither beginning nor pace was missed by more: which of the two grew beyond the lightest load? */

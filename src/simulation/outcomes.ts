@@ -2,6 +2,7 @@
 import type { Milliseconds } from '../core/clock.ts';
 import { ERRORS, type ErrorCode, isRejection } from '../core/errors.ts';
 import { isWithin } from '../core/objectives.ts';
+import { quantile } from '../core/quantile.ts';
 import type { RecordedRequest, RecordedSettings } from '../core/record-file.ts';
 
 /** Times are absolute. */
@@ -119,12 +120,10 @@ function meetsRecorded(
   });
 }
 
-/** The nearest rank. */
 export function percentilesOf(values: readonly number[]): Percentiles | undefined {
   if (values.length === 0) return undefined;
-  const sorted = [...values].sort((one, other) => one - other);
-  const at = (share: number) => sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0;
-  return { p50: at(0.5), p90: at(0.9), p99: at(0.99) };
+  const sorted = Float64Array.from(values).sort();
+  return { p50: quantile(sorted, 0.5), p90: quantile(sorted, 0.9), p99: quantile(sorted, 0.99) };
 }
 
 /** Differences of times below it are not counted: a person does not notice them, and a short wait is mostly chance. */

@@ -20,9 +20,9 @@ export function fixedRun(slowness = 1, seed = 1): BenchRun {
   const steps = settings.steps.map((step) => fixedStep(step, slowness, random, settings));
   return {
     ...{ address: 'http://127.0.0.1:8000', model: 'small', settings, datasetName: undefined, steps },
-    server: { name: 'llm-serve', protocol: 'openai-chat', models: ['small'] },
+    server: { name: 'llm-serve', kind: 'llm-serve', protocol: 'openai-chat', models: ['small'] },
     notes: ['The server does not take ignore_eos: answers end where the model ends them.'],
-    wasInterrupted: false,
+    end: 'complete',
   };
 }
 

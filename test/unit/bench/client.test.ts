@@ -2,31 +2,15 @@
  * The client of bench over real connections, on a clock that only the server moves: each token is written, and once the client has seen
  * it, time goes on. So every measured time has one exact value, on a machine of any speed.
  */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { getEventListeners } from 'node:events';
+import type { IncomingMessage } from 'node:http';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { BenchClient, type ClientOptions } from '../../../src/bench/client.ts';
 import { httpClient } from '../../../src/bench/http.ts';
 import { PROTOCOL_NAMES, PROTOCOLS, type ProtocolName } from '../../../src/bench/protocols.ts';
 import { latencyOf, type RequestRecord, tpotOf, ttftOf } from '../../../src/bench/record.ts';
+import { type Handler, serve } from '../../support/bench/answering-server.ts';
 import { PIECES } from '../../support/bench/paced-answers.ts';
-
-type Handler = (request: IncomingMessage, response: ServerResponse, body: string) => unknown;
-
-/** The address of a server that ends with the test. */
-async function serve(handler: Handler): Promise<string> {
-  const server = createServer((request, response) => {
-    const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('end', () => void handler(request, response, Buffer.concat(chunks).toString()));
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  onTestFinished(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
 
 interface SendOptions extends Partial<ClientOptions> {
   readonly name?: ProtocolName;
@@ -141,6 +125,20 @@ describe('what goes wrong', () => {
       'deadline_exceeded',
     ],
     [
+      'a queue that the request left in the stream',
+      ((_request, response) =>
+        response.end(`${token('a')}data: {"error":{"code":"queue_timeout"}}\n\n`)) as Handler,
+      'rejected',
+      'queue_timeout',
+    ],
+    [
+      'an overload in the stream, by its status',
+      ((_request, response) =>
+        response.end('data: {"error":{"type":"Overloaded","code":503}}\n\n')) as Handler,
+      'rejected',
+      'http_503',
+    ],
+    [
       'an answer without a token',
       ((_request, response) => response.end('data: [DONE]\n\n')) as Handler,
       'failed',
@@ -187,10 +185,28 @@ it('a kept connection that the server closes before it has seen the request cost
   });
   const http = httpClient(address, { insecure: false });
   onTestFinished(() => http.close());
+  const { signal } = new AbortController();
+  const reader = { onHead: () => {}, onData: () => {} };
+  const ask = () => http.exchange({ method: 'POST', path: '/', body: '{}' }, reader, signal);
+  await ask();
+  await ask();
+  expect(getEventListeners(signal, 'abort')).toEqual([]);
+  requests = 0;
   const outcomes = [await send(address, { http }), await send(address, { http })].map(
     ({ outcome }) => outcome,
   );
   expect({ outcomes, requests }).toEqual({ outcomes: ['completed', 'completed'], requests: 3 });
+});
+
+it('an overload of Anthropic’s, in a stream that had begun, is a rejection', async () => {
+  const { before, token } = PIECES.anthropic;
+  const error = { type: 'error', error: { type: 'overloaded_error', message: 'Overloaded' } };
+  const address = await serve((_request, response) =>
+    response.end(`${before.join('')}${token('a')}event: error\ndata: ${JSON.stringify(error)}\n\n`),
+  );
+  expect(await send(address, { name: 'anthropic' })).toMatchObject({
+    ...{ outcome: 'rejected', error: 'overloaded_error' },
+  });
 });
 
 describe('a request', () => {

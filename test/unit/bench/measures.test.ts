@@ -120,7 +120,7 @@ describe('the sentence at the end', () => {
     [
       'a first token of unknown reason',
       [slowStart()],
-      'the time to the first token (400 ms at p50); the server does not say how much of it was waiting',
+      'the time to the first token (400 ms at p50); the server gives no figure of how much of it was waiting',
     ],
     ['decoding', [slowPace], 'the speed of decoding (111 ms per token at p50)'],
     ['rejections', [record(), rejected], 'rejections (http_429)'],

@@ -48,7 +48,7 @@ describe('the page', () => {
   });
 
   it('of a run that was broken off before anything was measured is a page too', () => {
-    const page = htmlReport({ ...fixedRun(), steps: [], wasInterrupted: true }, FIXED_ORIGIN);
+    const page = htmlReport({ ...fixedRun(), steps: [], end: 'interrupted' }, FIXED_ORIGIN);
     expect(page).toContain('Nothing was measured.');
     expect(page).not.toMatch(/NaN|undefined|Infinity/);
   });

@@ -1,0 +1,216 @@
+/** A whole run against stand-ins: what is found out about a server, what ends a run early, and what is left behind. */
+import { describe, expect, it } from 'vitest';
+import { type BenchOptions, runBench } from '../../../src/bench/run.ts';
+import { type BenchFlags, readSettings } from '../../../src/bench/settings.ts';
+import { systemClock } from '../../../src/system-clock.ts';
+import { type Handler, serve, startAnswering } from '../../support/bench/answering-server.ts';
+import { PIECES } from '../../support/bench/paced-answers.ts';
+
+const SMALL: BenchFlags = { concurrency: '2', requests: '4', warmup: '0', outputTokens: '4' };
+
+function run(address: string, flags: BenchFlags = {}, options: Partial<BenchOptions> = {}) {
+  return runBench({
+    ...{ address, key: undefined, dataset: undefined, clock: systemClock },
+    settings: readSettings({ ...SMALL, ...flags }),
+    signal: new AbortController().signal,
+    ...{ onServer: () => {}, onProgress: () => {}, onStep: () => {} },
+    ...options,
+  });
+}
+
+const json =
+  (body: unknown): Handler =>
+  (_request, response) =>
+    response.end(JSON.stringify(body));
+const html: Handler = (_request, response) => response.end('<!doctype html><title>Shop</title>');
+
+/** By path; 404 for the others. */
+function byPath(handlers: Readonly<Record<string, Handler>>): Handler {
+  return (request, response, body) => {
+    const handler = handlers[request.url ?? ''];
+    if (handler === undefined) return response.writeHead(404).end('{}');
+    return handler(request, response, body);
+  };
+}
+
+const VLLM_MODELS = json({ object: 'list', data: [{ id: 'large', object: 'model', owned_by: 'vllm' }] });
+const { token, end } = PIECES['openai-chat'];
+const ANSWER = `${token('a')}${token('b')}${end({ promptTokens: 20, outputTokens: 2 }).join('')}`;
+const chat: Handler = (_request, response) => response.end(ANSWER);
+const OPENAI = { '/v1/models': VLLM_MODELS, '/v1/chat/completions': chat };
+
+describe('what answers', () => {
+  const OLLAMA = {
+    '/api/version': json({ version: '0.32.15' }),
+    '/api/tags': json({ models: [{ name: 'small:latest', model: 'small:latest' }] }),
+    '/api/chat': ((_request, response) =>
+      response.end(
+        PIECES.ollama.token('a') + PIECES.ollama.end({ promptTokens: 9, outputTokens: 1 }),
+      )) as Handler,
+  };
+  const ANTHROPIC = {
+    '/v1/models': json({ data: [{ type: 'model', id: 'c', display_name: 'C' }], has_more: false }),
+    '/v1/messages': ((_request, response) =>
+      response.end(
+        PIECES.anthropic.before.join('') +
+          PIECES.anthropic.token('a') +
+          PIECES.anthropic.end({ promptTokens: 9, outputTokens: 1 }).join(''),
+      )) as Handler,
+  };
+
+  it.each([
+    ['vLLM', { ...OPENAI, '/version': json({ version: '0.32.0' }) }, 'vLLM 0.32.0', 'openai-chat', 'large'],
+    [
+      'llama-server',
+      { ...OPENAI, '/v1/models': json({ data: [{ id: 'smollm2', object: 'model', owned_by: 'llamacpp' }] }) },
+      ...(['llama-server', 'openai-chat', 'smollm2'] as const),
+    ],
+    ['Ollama', OLLAMA, 'Ollama 0.32.15', 'ollama', 'small:latest'],
+    ['Anthropic', ANTHROPIC, 'an Anthropic server', 'anthropic', 'c'],
+    [
+      'another server of the OpenAI protocol',
+      { ...OPENAI, '/v1/models': json({ data: [{ id: 'm', object: 'model', owned_by: 'me' }] }) },
+      ...(['a server of the OpenAI protocol', 'openai-chat', 'm'] as const),
+    ],
+  ])('%s is known by its answers, and asked in its protocol', async (_, handlers, name, protocol, model) => {
+    const { server, model: asked, steps } = await run(await serve(byPath(handlers)));
+    expect({ name: server.name, protocol: server.protocol, model: asked }).toEqual({ name, protocol, model });
+    expect(steps[0]?.measures).toMatchObject({ completed: 4, failed: 0 });
+  });
+
+  it.each([
+    ['pages of another site', html, 'cannot be measured: it speaks no protocol that is known here'],
+    [
+      'a redirection',
+      ((_request, response) =>
+        response.writeHead(301, { location: 'https://x.example/v1/models' }).end()) as Handler,
+      'cannot be measured: it redirects to https://x.example/v1/models. Give that address.',
+    ],
+    [
+      'a server without a model',
+      byPath({
+        '/v1/models': json({ data: [] }),
+        '/v1/chat/completions': ((_, response) => response.writeHead(400).end('{"error":{}}')) as Handler,
+      }),
+      'lists no model. Name one with --model.',
+    ],
+    [
+      'a server that wants a key',
+      ((_request, response) => response.writeHead(401).end('{}')) as Handler,
+      'it wants an API key (401). Give one with --key',
+    ],
+    [
+      'a refusal of the first request',
+      byPath({
+        ...OPENAI,
+        '/v1/chat/completions': (_request, response) =>
+          response.writeHead(404).end('{"error":"no such model"}'),
+      }),
+      'refused the first request (http_404): {"error":"no such model"}',
+    ],
+  ])('%s is told', async (_, handler, message) => {
+    await expect(run(await serve(handler))).rejects.toThrow(message);
+  });
+});
+
+it('a header is part of every request, also of those by which the server is found out', async () => {
+  const missing: string[] = [];
+  const address = await serve((request, response, body) => {
+    if (request.headers['x-tenant'] === 'a')
+      return byPath({
+        ...OPENAI,
+        '/v1/chat/completions': (_, answer) => answer.end(`${token('a')}data: [DONE]\n\n`),
+      })(request, response, body);
+    missing.push(request.url ?? '');
+    return response.writeHead(401).end('{}');
+  });
+  const { steps } = await run(address, { header: ['x-tenant: a'] });
+  expect(missing).toEqual([]);
+  expect(steps[0]?.measures.completed).toBe(4);
+});
+
+describe('Ctrl-C', () => {
+  /** Breaks the run off when this path is asked for, and never answers it. */
+  async function interruptedAt(
+    path: string,
+    handlers: Readonly<Record<string, Handler>>,
+    flags: BenchFlags = {},
+  ) {
+    const stop = new AbortController();
+    const address = await serve(byPath({ ...handlers, [path]: () => stop.abort() }));
+    return run(address, flags, { signal: stop.signal });
+  }
+  const uncounted: Handler = (_request, response) => response.end(`${token('a')}data: [DONE]\n\n`);
+
+  it.each([
+    ['the server is found out', '/v1/models', {}],
+    ['the first request is under way', '/v1/chat/completions', OPENAI],
+    ['its tokenizer is asked', '/tokenize', { ...OPENAI, '/v1/chat/completions': uncounted }],
+  ])('ends it at once while %s: nothing was measured', async (_, path, handlers) => {
+    await expect(interruptedAt(path, handlers)).rejects.toThrow('Interrupted before anything was measured.');
+  });
+
+  it('ends it while it warms up', async () => {
+    const stop = new AbortController();
+    let asked = 0;
+    const address = await serve(
+      byPath({
+        ...OPENAI,
+        '/v1/chat/completions': (request, response, body) => {
+          asked += 1;
+          return asked > 2 ? stop.abort() : chat(request, response, body);
+        },
+      }),
+    );
+    await expect(run(address, { warmup: '2' }, { signal: stop.signal })).rejects.toThrow(
+      'Interrupted before',
+    );
+  });
+
+  it('leaves what was measured until then', async () => {
+    const stop = new AbortController();
+    let asked = 0;
+    const address = await serve(
+      byPath({
+        ...OPENAI,
+        '/v1/chat/completions': (request, response, body) => {
+          asked += 1;
+          return asked > 4 ? stop.abort() : chat(request, response, body);
+        },
+      }),
+    );
+    const { steps, end: how } = await run(address, { concurrency: '1,2' }, { signal: stop.signal });
+    expect(how).toBe('interrupted');
+    expect(steps.map(({ measures }) => [measures.completed, measures.cancelled])).toEqual([[2, 1]]);
+  });
+});
+
+it('a server that goes away in the middle ends the run, which keeps what was measured', async () => {
+  let asked = 0;
+  const server = await startAnswering(
+    byPath({
+      ...OPENAI,
+      '/v1/chat/completions': (request, response, body) => {
+        asked += 1;
+        return asked > 6 ? server.stop() : chat(request, response, body);
+      },
+    }),
+  );
+  const { steps, end: how } = await run(server.address, {
+    concurrency: '2,4',
+    requests: '1000',
+    duration: '600',
+  });
+  expect(how).toBe('server lost');
+  expect(steps).toHaveLength(1);
+  expect(steps[0]?.measures.completed).toBeGreaterThanOrEqual(3);
+  expect(steps[0]?.measures.failed).toBeLessThan(50);
+});
+
+it('a run that breaks leaves no timer behind', async () => {
+  const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+  const before = timers();
+  const dataset = { name: 'empty.jsonl', entries: [] };
+  await expect(run(await serve(byPath(OPENAI)), {}, { dataset })).rejects.toThrow('the dataset is empty');
+  expect(timers()).toBe(before);
+});
