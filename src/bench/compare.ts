@@ -2,6 +2,8 @@
  * Two runs side by side, from their JSON: the ratio of each figure with its spread, and whether the difference is beyond the noise within
  * the runs. What differs between two runs of the same kind (a busy machine, a warm cache) is not in that noise.
  */
+
+import { UsageError } from './read-option.ts';
 import {
   type DistributionJson,
   FORMAT,
@@ -10,8 +12,7 @@ import {
   type PercentileJson,
   type RunJson,
 } from './report-json.ts';
-import { figure, table } from './report-text.ts';
-import { UsageError } from './read-option.ts';
+import { figure, textTable } from './report-text.ts';
 
 /** `name` of the file, for messages. */
 export function readRun(text: string, name: string): RunJson {
@@ -67,7 +68,27 @@ export function compareRuns(first: RunJson, second: RunJson): string {
   if (pairs.length === 0)
     return `The runs have no load in common: ${loadsText(first)} in A, ${loadsText(second)} in B. Nothing can be compared.\n`;
   const blocks = pairs.map(({ step, other }) => `${loadName(step.load)}\n${stepComparison(step, other)}`);
-  return `${[headText(first, second), ...blocks, CAVEAT].filter((part) => part !== '').join('\n\n')}\n`;
+  const parts = [headText(first, second), ...blocks, warnings(pairs), CAVEAT];
+  return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
+}
+
+/** What makes figures of a load no measure of its server, or no measure of all that was asked. */
+function warnings(pairs: readonly { readonly step: StepJson; readonly other: StepJson }[]): string {
+  const warn = (run: string, { load, client, requests, completed }: StepJson) => {
+    // A file of an earlier version has no problem, and none that is known.
+    const problem = client?.problem ?? undefined;
+    return [
+      ...(problem === undefined
+        ? []
+        : [`- ${run}, ${loadName(load)}: the client was the bottleneck: ${problem}.`]),
+      ...(completed === requests
+        ? []
+        : [
+            `- ${run}, ${loadName(load)}: ${requests - completed} of ${requests} requests did not complete; latencies are those of the others.`,
+          ]),
+    ];
+  };
+  return pairs.flatMap(({ step, other }) => [...warn('A', step), ...warn('B', other)]).join('\n');
 }
 
 const CAVEAT =
@@ -98,7 +119,7 @@ function stepComparison(one: StepJson, other: StepJson): string {
       percentileRow(name, one[field]?.[share], other[field]?.[share]),
     ),
   ];
-  return table([['', 'A', 'B', 'B ÷ A', 'SPREAD', ''], ...rows]);
+  return textTable([['', 'A', 'B', 'B ÷ A', 'SPREAD', ''], ...rows]);
 }
 
 function rateRow(name: string, one: number, other: number): readonly string[] {
@@ -154,6 +175,8 @@ export function ratioOfPercentiles(one: PercentileJson, other: PercentileJson): 
 }
 
 function judgement({ value, low, high }: Ratio): string {
+  // Of times that are 0, as between tokens that arrive in one piece.
+  if (!Number.isFinite(value)) return '';
   if (low === undefined || high === undefined) return 'too few requests to say';
   if (low <= 1 && high >= 1) return 'no difference beyond noise';
   return value > 1 ? 'B is higher' : 'B is lower';

@@ -1,6 +1,7 @@
 /** The targets that an answer must meet to count as good: milliseconds to the first token, per further token, and in all. */
-import { latencyOf, type RequestRecord, tpotOf, ttftOf } from './record.ts';
+
 import { UsageError } from './read-option.ts';
+import { latencyOf, type RequestRecord, tpotOf, ttftOf } from './record.ts';
 
 export const OBJECTIVE_NAMES = ['ttft', 'tpot', 'e2e'] as const;
 export type ObjectiveName = (typeof OBJECTIVE_NAMES)[number];

@@ -5,7 +5,7 @@ import type { Step } from './plan.ts';
 import { latencyOf, type RequestRecord, tpotOf, ttftOf } from './record.ts';
 import type { BenchRun } from './run.ts';
 import type { Distribution, Percentile } from './statistics.ts';
-import { verdict } from './verdict.ts';
+import { clientProblem, verdict } from './verdict.ts';
 
 export const FORMAT = 'llm-serve-bench';
 export const FORMAT_VERSION = 1;
@@ -108,6 +108,7 @@ function stepJson(measures: StepMeasures) {
         : {
             cpu_share: rounded(measures.client.cpuShare),
             loop_lag_p99_ms: rounded(measures.client.loopLagP99Ms),
+            problem: clientProblem(measures) ?? null,
           },
   };
 }

@@ -1,4 +1,5 @@
 /** A run as text for a terminal: one row a step, all percentiles where there is one step, notes, errors and the sentence at the end. */
+import { figuresToTheRight, table } from '../core/text-columns.ts';
 import type { StepMeasures } from './measures.ts';
 import { objectivesText } from './objectives.ts';
 import { stepText } from './plan.ts';
@@ -57,7 +58,7 @@ const COLUMNS: readonly (readonly [string, (measures: StepMeasures) => string])[
 
 export function stepTable(steps: readonly StepMeasures[]): string {
   const rows = steps.map((measures) => COLUMNS.map(([, show]) => show(measures)));
-  return `${table([COLUMNS.map(([name]) => name), ...rows])}\nTTFT, TPOT, ITL and E2E in milliseconds.`;
+  return `${textTable([COLUMNS.map(([name]) => name), ...rows])}\nTTFT, TPOT, ITL and E2E in milliseconds.`;
 }
 
 const METRICS: readonly (readonly [string, (measures: StepMeasures) => Distribution | undefined])[] = [
@@ -77,7 +78,7 @@ function detailTable(measures: StepMeasures): string {
     const values = [each.mean, each.p50.value, each.p90.value, each.p95.value, each.p99.value, each.max];
     return [[name, ...values.map(figure)]];
   });
-  return table([['MILLISECONDS', 'mean', 'p50', 'p90', 'p95', 'p99', 'max'], ...rows]);
+  return textTable([['MILLISECONDS', 'mean', 'p50', 'p90', 'p95', 'p99', 'max'], ...rows]);
 }
 
 /** What a reader must know, of the run and of its loads; what is true of all loads alike is said once. */
@@ -103,7 +104,7 @@ function stepNotes(measures: StepMeasures): readonly string[] {
   const notes: string[] = [];
   const problem = clientProblem(measures);
   if (problem !== undefined)
-    notes.push(`the client was the bottleneck: ${problem}. These figures say little of the server.`);
+    notes.push(`the client was the bottleneck: ${problem}. These figures are no measure of the server.`);
   const failed = Object.entries(errors).map(([code, count]) => `${count} × ${code}`);
   if (failed.length > 0) notes.push(`not completed: ${failed.join(', ')}.`);
   if (completed === 0) return notes;
@@ -141,16 +142,6 @@ export function figure(value: number | undefined): string {
 }
 
 /** The first column to the left, the others to the right. */
-export function table(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows
-    .map((row) =>
-      row
-        .map((cell, column) =>
-          column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
-        )
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
+export function textTable(rows: readonly (readonly string[])[]): string {
+  return table(rows, figuresToTheRight).join('\n');
 }

@@ -103,9 +103,11 @@ function readSteps({ concurrency, rate, burstiness }: BenchFlags): readonly Step
     );
   if (rate !== undefined) {
     const shape = positiveNumber(burstiness ?? '1', '--burstiness', 1000);
-    return rate
-      .split(',')
-      .map((text) => ({ kind: 'open', rate: positiveNumber(text.trim(), '--rate', MAX_RATE), burstiness: shape }));
+    return rate.split(',').map((text) => ({
+      kind: 'open',
+      rate: positiveNumber(text.trim(), '--rate', MAX_RATE),
+      burstiness: shape,
+    }));
   }
   if (burstiness !== undefined) throw new UsageError('--burstiness needs --rate: it shapes arrivals.');
   return (concurrency ?? DEFAULT_SWEEP).split(',').map((text) => ({

@@ -1,4 +1,5 @@
 /** One plain sentence about a run: how much load the server carries within the targets, and what limits it beyond that. */
+import { durationText } from '../core/duration-text.ts';
 import type { StepMeasures } from './measures.ts';
 import { type Objectives, objectivesText } from './objectives.ts';
 import type { Step } from './plan.ts';
@@ -12,51 +13,54 @@ const LATE_SEND_MS = 25;
 const LATE_LOOP_SHARE = 0.1;
 const LATE_LOOP_MS = 25;
 
-/** Undefined: it kept up. */
+/** `it used 97 % of a core`; undefined: it kept up. */
 export function clientProblem({ client, clientDelay, ttft }: StepMeasures): string | undefined {
   if (client !== undefined && client.cpuShare > BUSY_CPU_SHARE)
-    return `this client used ${Math.round(client.cpuShare * 100)} % of a core`;
+    return `it used ${Math.round(client.cpuShare * 100)} % of a core`;
   const lateMs = client?.loopLagP99Ms ?? 0;
   if (lateMs > Math.max(LATE_LOOP_MS, LATE_LOOP_SHARE * (ttft?.p50.value ?? 0)))
-    return `this client was late by ${Math.round(lateMs)} ms (p99 of its event loop)`;
+    return `it was late by ${durationText(lateMs)} (p99 of its event loop)`;
   const delay = clientDelay?.p99.value ?? 0;
   return delay > LATE_SEND_MS
-    ? `this client sent requests ${Math.round(delay)} ms after they were due (p99)`
+    ? `it sent requests ${durationText(delay)} after they were due (p99)`
     : undefined;
 }
 
+/** A load during which the client was too slow is neither carried nor not: its figures are the client's. */
 export function verdict(steps: readonly StepMeasures[], objectives: Objectives): string {
-  const measured = steps.filter(({ requests }) => requests > 0);
-  const within = objectivesText(objectives);
-  if (measured.length === 0) return 'Nothing was measured.';
+  const measured = [...steps]
+    .filter(({ requests }) => requests > 0)
+    .sort((one, other) => loadOf(one.step) - loadOf(other.step));
+  const [first] = measured;
+  if (first === undefined) return 'Nothing was measured.';
   if (measured.every(({ completed }) => completed === 0))
     return `No request completed: ${errorsText(measured)}.`;
-  const carried = measured.filter(({ goodShare }) => goodShare >= CARRIED_SHARE);
-  const best = carried.reduce<StepMeasures | undefined>(
-    (most, each) => (most === undefined || loadOf(each.step) > loadOf(most.step) ? each : most),
-    undefined,
-  );
-  const heavier = measured
-    .filter(({ step }) => best === undefined || loadOf(step) > loadOf(best.step))
-    .sort((one, other) => loadOf(one.step) - loadOf(other.step))[0];
-  if (best === undefined) {
-    const step = heavier ?? measured[0];
-    if (step === undefined) return 'Nothing was measured.';
-    return `Not even ${loadText(step.step)} ${within}: ${shareText(step)}; limited by ${limitOf(step, measured)}.`;
-  }
-  const carriedText = `${loadText(best.step)} ${within} (${shareText(best)})`;
-  if (heavier === undefined)
-    return `${capitalized(carriedText)}; no heavier load was tried.${saturationText(measured)}`;
-  return `${capitalized(carriedText)}; at ${loadText(heavier.step)} ${shareText(heavier)}, limited by ${limitOf(heavier, measured)}.`;
+  const reliable = measured.filter((each) => clientProblem(each) === undefined);
+  const [lightest] = reliable;
+  if (lightest === undefined)
+    return `Nothing can be said of the server: at every load the client was too slow (at ${loadText(first.step)} ${clientProblem(first)}).`;
+  const within = objectivesText(objectives);
+  const carried = reliable.findLast(({ goodShare }) => goodShare >= CARRIED_SHARE);
+  if (carried === undefined)
+    return `Not even ${loadText(lightest.step)} ${within}: ${shareText(lightest)}; limited by ${limitOf(lightest, reliable)}.`;
+  const carriedText = `${capitalized(loadText(carried.step))} ${within} (${shareText(carried)})`;
+  const isHeavier = ({ step }: StepMeasures) => loadOf(step) > loadOf(carried.step);
+  const heavier = reliable.find(isHeavier);
+  if (heavier !== undefined)
+    return `${carriedText}; at ${loadText(heavier.step)} ${shareText(heavier)}, limited by ${limitOf(heavier, reliable)}.`;
+  const unclear = measured.find(isHeavier);
+  if (unclear !== undefined)
+    return `${carriedText}; of ${loadText(unclear.step)} nothing can be said, since the client was too slow: ${clientProblem(unclear)}.`;
+  return `${carriedText}; no heavier load was tried.${saturationText(reliable)}`;
 }
 
 /** More load brought hardly more answers. */
 const GROWTH = 1.1;
 
+/** `steps` from the lightest load to the heaviest. */
 function saturationText(steps: readonly StepMeasures[]): string {
-  const byLoad = [...steps].sort((one, other) => loadOf(one.step) - loadOf(other.step));
-  const last = byLoad.at(-1);
-  const enough = byLoad.find(
+  const last = steps.at(-1);
+  const enough = steps.find(
     ({ completedPerSecond }) => completedPerSecond * GROWTH >= (last?.completedPerSecond ?? 0),
   );
   if (last === undefined || enough === undefined || enough === last || last.step.kind === 'open') return '';
@@ -77,10 +81,8 @@ function errorsText(steps: readonly StepMeasures[]): string {
   return [...names].join(', ');
 }
 
-/** Why requests of this step were not good, by what most of them lack. */
+/** Why requests of this step were not good, by what most of them lack. `all` from the lightest load to the heaviest. */
 function limitOf(measures: StepMeasures, all: readonly StepMeasures[]): string {
-  const problem = clientProblem(measures);
-  if (problem !== undefined) return `the client, not the server: ${problem}`;
   const { misses, rejected, failed } = measures;
   const causes: readonly (readonly [number, () => string])[] = [
     [rejected, () => `rejections (${errorsText([measures])})`],
@@ -107,8 +109,7 @@ function firstTokenLimit({ ttft, serverQueue, serverPrompt }: StepMeasures): str
 }
 
 /** Neither beginning nor pace was missed by more: which of the two grew beyond the lightest load? */
-function latencyLimit(measures: StepMeasures, all: readonly StepMeasures[]): string {
-  const [lightest = measures] = [...all].sort((one, other) => loadOf(one.step) - loadOf(other.step));
+function latencyLimit(measures: StepMeasures, [lightest = measures]: readonly StepMeasures[]): string {
   const decoding = (step: StepMeasures) => (step.e2e?.p50.value ?? 0) - (step.ttft?.p50.value ?? 0);
   const moreFirst = (measures.ttft?.p50.value ?? 0) - (lightest.ttft?.p50.value ?? 0);
   const moreDecoding = decoding(measures) - decoding(lightest);
@@ -117,6 +118,5 @@ function latencyLimit(measures: StepMeasures, all: readonly StepMeasures[]): str
     : `the speed of decoding (${ms(measures.tpot?.p50.value)} per token at p50)`;
 }
 
-const ms = (value: number | undefined) =>
-  value === undefined ? '?' : `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
+const ms = (value: number | undefined) => (value === undefined ? '?' : durationText(value));
 const capitalized = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);

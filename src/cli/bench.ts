@@ -1,28 +1,36 @@
 /** `llm-serve bench URL`: measures a server under load. Exit codes as in main.ts; 130 after Ctrl-C. */
-import { readFileSync, writeFileSync } from 'node:fs';
-import { basename } from 'node:path';
+import { accessSync, constants, readFileSync, writeFileSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { compareRuns, readRun } from '../bench/compare.ts';
 import { readDataset } from '../bench/dataset.ts';
 import { LENGTH_FORMS } from '../bench/lengths.ts';
 import { stepText } from '../bench/plan.ts';
+import { UsageError } from '../bench/read-option.ts';
 import { htmlReport } from '../bench/report-html.ts';
 import { runJson } from '../bench/report-json.ts';
 import { headText, textReport } from '../bench/report-text.ts';
-import { type BenchRun, type Progress, runBench } from '../bench/run.ts';
+import {
+  type BenchOptions,
+  type BenchRun,
+  InterruptedError,
+  type Progress,
+  runBench,
+  UnreachableError,
+} from '../bench/run.ts';
 import { type BenchFlags, readSettings } from '../bench/settings.ts';
-import { UsageError } from '../bench/usage-error.ts';
 import { ConfigError } from '../config/config-error.ts';
 import { remoteDefaults, remoteVariables } from '../config/environment.ts';
 import { printableText } from '../core/log.ts';
 import { systemClock } from '../system-clock.ts';
 import type { CommandFrame } from './command-frame.ts';
 import { COMMAND_GROUPS } from './help.ts';
-import { DEFAULT_SERVER, readAddress } from './remote.ts';
+import { noServerText, untrustedText } from './no-server.ts';
+import { readAddress, readKey } from './remote.ts';
+import { CLEAR_LINE, EXIT_INTERRUPTED, fitting } from './terminal.ts';
 import { readVersion } from './version.ts';
 
 const EXIT_FAILURE = 1;
-const EXIT_INTERRUPTED = 130;
 
 interface CliFlags extends BenchFlags {
   readonly server?: string;
@@ -33,14 +41,13 @@ interface CliFlags extends BenchFlags {
   readonly html?: string;
 }
 
-export function addBenchCommand(program: Command, { exit }: CommandFrame): void {
+export function addBenchCommand(program: Command, { withServer, exit }: CommandFrame): void {
   const bench = program
     .command('bench')
     .helpGroup(COMMAND_GROUPS.use)
     .description('Measure a server under load: times to the first token, tokens per second, goodput.')
-    .argument('[url]', `its address (default ${DEFAULT_SERVER}, or ${remoteVariables.server})`)
-    .optionsGroup('Server:')
-    .option('--key <key>', `an API key, where it needs one (better: ${remoteVariables.key})`)
+    .argument('[url]', 'its address, as --server');
+  withServer(bench)
     .option(
       '--protocol <name>',
       'auto (default), openai-chat, openai-completions, anthropic, ollama or native',
@@ -50,7 +57,7 @@ export function addBenchCommand(program: Command, { exit }: CommandFrame): void 
     .option('--body <json>', 'fields that every request gets, such as {"top_p":0.9}; null removes one')
     .option(
       '--think <level>',
-      'true, false, low, medium or high; of openai-chat the last three, of completions and anthropic none',
+      'whether the model thinks before it answers, and how much: true, false, low, medium or high',
     )
     .option('--insecure', 'take any certificate')
     .optionsGroup('Load:')
@@ -104,37 +111,69 @@ function collect(value: string, before: readonly string[] = []): readonly string
 
 async function runCommand(url: string | undefined, flags: CliFlags): Promise<number> {
   const defaults = remoteDefaults();
-  const address = readAddress(
-    url ?? defaults.server,
-    url === undefined ? remoteVariables.server : 'The address',
-  );
+  const address = readTarget(url, flags.server, defaults.server);
+  const key = readKey(flags.key ?? defaults.key);
   const settings = asUsage(() => readSettings(flags));
   const dataset = flags.dataset === undefined ? undefined : loadDataset(flags.dataset);
+  requireWritable('--html', flags.html);
+  requireWritable('--json', flags.json === '-' ? undefined : flags.json);
   const startedAt = new Date(systemClock.wallNow()).toISOString();
   const quiet = flags.json === '-';
   const say = (text: string) => (quiet ? process.stderr : process.stdout).write(printableText(text));
+  const progress = progressOn(process.stderr, say);
+  const run = await runInterruptibly({
+    ...{ address, settings, dataset, key, clock: systemClock },
+    onServer: (server, model) => say(`${headText({ address, server, model, settings })}\n\n`),
+    onProgress: progress.show,
+    onStep: progress.clear,
+  }).finally(progress.clear);
+  if (run === undefined) {
+    process.stderr.write('llm-serve: Interrupted before anything was measured.\n');
+    return EXIT_INTERRUPTED;
+  }
+  if (!quiet) say(textReport(run));
+  writeReports(run, flags, startedAt, say);
+  if (run.end === 'interrupted') return EXIT_INTERRUPTED;
+  const isMeasured = run.steps.some(({ measures }) => measures.completed > 0);
+  return isMeasured && run.end === 'complete' ? 0 : EXIT_FAILURE;
+}
+
+/** The argument, else the flag, else the environment. */
+function readTarget(url: string | undefined, flag: string | undefined, variable: string | undefined): string {
+  if (url !== undefined && flag !== undefined)
+    throw new ConfigError('Name the server once: as the argument, or with --server.');
+  if (url !== undefined) return readAddress(url, 'The address');
+  return flag === undefined ? readAddress(variable, remoteVariables.server) : readAddress(flag, '--server');
+}
+
+/** Ends with the first Ctrl-C; the second one ends the process, as ever. Undefined: nothing was measured before it. */
+async function runInterruptibly(options: Omit<BenchOptions, 'signal'>): Promise<BenchRun | undefined> {
   const interruption = new AbortController();
   const interrupt = () => interruption.abort();
-  // The second one ends the process, as ever.
   process.once('SIGINT', interrupt);
-  const progress = progressOn(process.stderr, say);
   try {
-    const key = (flags.key ?? defaults.key)?.trim();
-    const run = await runBench({
-      ...{ address, settings, dataset, key: key === '' ? undefined : key, clock: systemClock },
-      signal: interruption.signal,
-      onServer: (server, model) => say(`${headText({ address, server, model, settings })}\n\n`),
-      onProgress: progress.show,
-      onStep: progress.clear,
-    });
-    progress.clear();
-    if (!quiet) say(textReport(run));
-    writeReports(run, flags, startedAt, say);
-    if (run.wasInterrupted) return EXIT_INTERRUPTED;
-    return run.steps.some(({ measures }) => measures.completed > 0) ? 0 : EXIT_FAILURE;
+    return await runBench({ ...options, signal: interruption.signal });
+  } catch (error) {
+    if (error instanceof InterruptedError) return undefined;
+    throw error instanceof UnreachableError ? explained(error, options.address) : error;
   } finally {
-    progress.clear();
     process.removeListener('SIGINT', interrupt);
+  }
+}
+
+function explained({ code, message }: UnreachableError, address: string): Error {
+  const untrusted = untrustedText(address, code);
+  if (untrusted !== undefined) return new Error(`${untrusted} --insecure takes any certificate.`);
+  return new Error(noServerText(address, code) ?? message);
+}
+
+/** Before the run: nobody wants to learn after ten minutes that the folder does not exist. */
+function requireWritable(option: string, file: string | undefined): void {
+  if (file === undefined) return;
+  try {
+    accessSync(dirname(file), constants.W_OK);
+  } catch (error) {
+    throw new ConfigError(`${option}: ${file} cannot be written: ${(error as Error).message}`);
   }
 }
 
@@ -185,7 +224,6 @@ function asUsage<Value>(read: () => Value): Value {
 }
 
 const BAR_WIDTH = 30;
-const CLEAR_LINE = '\r\u001b[K';
 
 /** A bar on a terminal; elsewhere a line when a load begins. */
 function progressOn(terminal: NodeJS.WriteStream, say: (text: string) => void) {
@@ -201,7 +239,7 @@ function progressOn(terminal: NodeJS.WriteStream, say: (text: string) => void) {
       lastLoad = progress.step;
       return;
     }
-    terminal.write(`${CLEAR_LINE}${barText(progress)}`);
+    terminal.write(`${CLEAR_LINE}${fitting(barText(progress), terminal)}`);
     isShown = true;
   };
   return { show, clear };

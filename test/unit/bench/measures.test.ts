@@ -143,12 +143,40 @@ describe('the sentence at the end', () => {
     expect(verdict([measure([rejected], users(1))], OBJECTIVES)).toBe('No request completed: http_429.');
   });
 
-  it('names the client where it was too slow to measure', () => {
-    const client = { cpuShare: 0.97, loopLagP99Ms: 80 };
-    const busy = measureStep(users(8), [slowStart(320)], { objectives: OBJECTIVES, client });
-    expect(verdict([measure([record()], users(4)), busy], OBJECTIVES)).toContain(
-      'limited by the client, not the server: this client used 97 % of a core',
-    );
+  describe('of a load during which the client was too slow', () => {
+    const busy = (step: Step, records: readonly RequestRecord[] = [record()]) =>
+      measureStep(step, records, { objectives: OBJECTIVES, client: { cpuShare: 0.97, loopLagP99Ms: 1 } });
+    const late = measureStep(users(8), [record()], {
+      ...{ objectives: OBJECTIVES, client: { cpuShare: 0.2, loopLagP99Ms: 80 } },
+    });
+
+    it.each([
+      ['although its figures look good', busy(users(8)), 'it used 97 % of a core'],
+      ['although its figures look bad', busy(users(8), [slowStart(320)]), 'it used 97 % of a core'],
+      ['that was late', late, 'it was late by 80 ms (p99 of its event loop)'],
+    ])('says nothing, %s', (_, unclear, problem) => {
+      expect(verdict([measure([record()], users(4)), unclear], OBJECTIVES)).toBe(
+        `4 users at once within 200 ms to the first token and 50 ms per further token (100 % of the requests); of 8 users at once nothing can be said, since the client was too slow: ${problem}.`,
+      );
+    });
+
+    it('goes by the loads around it', () => {
+      const steps = [
+        busy(users(1)),
+        measure([record()], users(2)),
+        busy(users(4)),
+        measure([slowPace], users(8)),
+      ];
+      expect(verdict(steps, OBJECTIVES)).toMatch(
+        /^2 users at once within .* \(100 % of the requests\); at 8 users at once 0 % of the requests, limited by the speed of decoding/,
+      );
+    });
+
+    it('says nothing at all where it was every load', () => {
+      expect(verdict([busy(users(2)), busy(users(1))], OBJECTIVES)).toBe(
+        'Nothing can be said of the server: at every load the client was too slow (at 1 user it used 97 % of a core).',
+      );
+    });
   });
 
   it('says where throughput stopped growing although all targets were met', () => {

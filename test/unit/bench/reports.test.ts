@@ -98,6 +98,36 @@ describe('a comparison', () => {
     expect(compareRuns(run, other)).toContain('no load in common: 2 users, 4 users in A, 2/s, 2/s in B');
   });
 
+  it('warns of a load during which the client was too slow, and of requests that did not complete', () => {
+    const run = jsonOf(fixedRun());
+    const client = { cpu_share: 0.97, loop_lag_p99_ms: 1, problem: 'it used 97 % of a core' };
+    const slow = { ...run, steps: run.steps.map((step) => ({ ...step, client })) };
+    const text = compareRuns(run, slow);
+    expect(text).toContain('- B, 2 users: the client was the bottleneck: it used 97 % of a core.');
+    expect(text).toContain(
+      '- A, 4 users: 4 of 40 requests did not complete; latencies are those of the others.',
+    );
+    expect(text).not.toContain('A, 2 users:');
+  });
+
+  it('of times that are 0 judges nothing', () => {
+    const run = jsonOf(fixedRun());
+    const zero = { value: 0, low: 0, high: 0 };
+    const none = {
+      count: 9,
+      mean: 0,
+      deviation: 0,
+      min: 0,
+      max: 0,
+      p50: zero,
+      p90: zero,
+      p95: zero,
+      p99: zero,
+    };
+    const still = { ...run, steps: run.steps.map((step) => ({ ...step, tpot_ms: none })) };
+    expect(compareRuns(still, still)).toMatch(/^TPOT mean +0\.00 +0\.00 +– .*–$/m);
+  });
+
   it('names what was different about the runs', () => {
     const run = jsonOf(fixedRun());
     expect(compareRuns(run, { ...run, model: 'large' })).toContain('model differs: small | large');
