@@ -1,9 +1,6 @@
 /** What kind of server answers at an address, which models it has, and in which protocol it is best asked. Everything is found out by asking. */
 import { askText, type HttpClient, type HttpRequest } from './http.ts';
-import type { ProtocolName } from './protocols.ts';
-
-/** What a server is, where that changes how it is asked. */
-export type ServerKind = 'llm-serve' | 'vllm' | 'llama-server' | 'ollama' | 'other';
+import type { ProtocolName, ServerKind } from './protocols.ts';
 
 export interface ServerFacts {
   /** `llm-serve`, `vLLM 0.33.0`, `llama-server`, `Ollama 0.32.15`, or what can be said. */

@@ -1,7 +1,6 @@
 /** The protocols that a server can be asked in, as data: where, with what body, and how one event of the answer is read. */
 import type { Answer } from './answer.ts';
 import type { ChatMessage } from './dataset.ts';
-import type { ServerKind } from './inspect-server.ts';
 import { readTimings } from './server-timings.ts';
 
 export const PROTOCOL_NAMES = ['openai-chat', 'openai-completions', 'anthropic', 'ollama', 'native'] as const;
@@ -9,6 +8,9 @@ export type ProtocolName = (typeof PROTOCOL_NAMES)[number];
 
 export const THINK_LEVELS = ['true', 'false', 'low', 'medium', 'high'] as const;
 export type ThinkLevel = (typeof THINK_LEVELS)[number];
+
+/** What a server is, where that changes how it is asked. */
+export type ServerKind = 'llm-serve' | 'vllm' | 'llama-server' | 'ollama' | 'other';
 
 /** What one request asks for. */
 export interface Ask {
