@@ -27,13 +27,15 @@ export class ApiFailure extends Error implements FailureFacts {
   }
 }
 
-/** Reads an error answer in any of the protocols' shapes; what is none of them gets words by its status. */
+/** Reads an error answer in any of the protocols' shapes; what is none of them gets words by its status. A proxy's answer for a server that is not there is `unreachable`. */
 export function failureOf(
   status: number,
   body: unknown,
   headers: { get(name: string): string | null } = NO_HEADERS,
 ): ApiFailure {
   const error = isObject(body) ? body.error : undefined;
+  // Of a proxy whose server is not there: this server's own refusals have an `error`.
+  if (error === undefined && NO_SERVER_BEHIND.has(status)) return unreachable();
   const fields = isObject(error) ? error : {};
   const message = typeof error === 'string' ? error : fields.message;
   const code = fields.code ?? fields.type;
@@ -89,6 +91,8 @@ function inWords(seconds: number): string {
   if (seconds < 90) return `${Math.ceil(seconds)} second${Math.ceil(seconds) === 1 ? '' : 's'}`;
   return `${Math.ceil(seconds / 60)} minutes`;
 }
+
+const NO_SERVER_BEHIND = new Set([502, 503, 504]);
 
 const NO_HEADERS = { get: () => null };
 

@@ -128,7 +128,7 @@ function ParameterField({ parameter, value, onChange }: ParameterFieldProps) {
         />
       ) : (
         <input
-          inputMode="decimal"
+          inputMode={keypadFor(parameter)}
           placeholder={hint}
           value={value}
           aria-invalid={problem !== undefined}
@@ -138,6 +138,12 @@ function ParameterField({ parameter, value, onChange }: ParameterFieldProps) {
       {problem !== undefined && <span class="problem">{problem}</span>}
     </label>
   );
+}
+
+/** The keypads of phones for numbers have no minus. */
+function keypadFor({ kind, min = 0 }: Parameter): 'text' | 'numeric' | 'decimal' {
+  if (kind === 'number' && min < 0) return 'text';
+  return kind === 'integer' ? 'numeric' : 'decimal';
 }
 
 function ToolsTab({ settings, change }: TabProps) {

@@ -30,26 +30,28 @@ export interface Parameter {
   readonly label: string;
   readonly kind: 'number' | 'integer' | 'lines' | 'choice';
   readonly min?: number;
+  /** The least value is above this. */
+  readonly above?: number;
   readonly max?: number;
   readonly choices?: readonly string[];
   readonly hint: string;
 }
 
-/** In the order in which they are shown. The server's own bounds. */
+/** In the order in which they are shown. The bounds are those of POST /v1/chat/completions. */
 export const PARAMETERS: readonly Parameter[] = [
   { name: 'temperature', label: 'Temperature', kind: 'number', min: 0, max: 2, hint: '0 to 2' },
   { name: 'top_p', label: 'Top p', kind: 'number', min: 0, max: 1, hint: '0 to 1' },
-  { name: 'top_k', label: 'Top k', kind: 'integer', min: 0, hint: '0: off' },
+  { name: 'top_k', label: 'Top k', kind: 'integer', min: -1, hint: '0: off' },
   { name: 'min_p', label: 'Min p', kind: 'number', min: 0, max: 1, hint: '0 to 1' },
   { name: 'max_tokens', label: 'Max tokens', kind: 'integer', min: 1, hint: 'of the answer' },
-  { name: 'seed', label: 'Seed', kind: 'integer', min: 0, max: 2_147_483_647, hint: 'whole number' },
+  { name: 'seed', label: 'Seed', kind: 'integer', hint: 'whole number' },
   { name: 'presence_penalty', label: 'Presence penalty', kind: 'number', min: -2, max: 2, hint: '−2 to 2' },
   { name: 'frequency_penalty', label: 'Frequency penalty', kind: 'number', min: -2, max: 2, hint: '−2 to 2' },
   {
     name: 'repetition_penalty',
     label: 'Repetition penalty',
     kind: 'number',
-    min: 0.01,
+    above: 0,
     max: 2,
     hint: '1: off',
   },
@@ -57,7 +59,7 @@ export const PARAMETERS: readonly Parameter[] = [
     name: 'reasoning_effort',
     label: 'Reasoning',
     kind: 'choice',
-    choices: ['none', 'low', 'medium', 'high'],
+    choices: ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'],
     hint: 'where the model thinks',
   },
   { name: 'stop', label: 'Stop strings', kind: 'lines', max: 4, hint: 'one a line, at most 4' },
@@ -71,8 +73,13 @@ export interface ReadParameter {
   readonly problem?: string;
 }
 
+/** Whole numbers beyond are not told apart. */
+const MOST = Number.MAX_SAFE_INTEGER;
+const WHOLE_NUMBER = /^-?\d+$/;
+const DECIMAL_NUMBER = /^-?(?:\d+[.,]?\d*|[.,]\d+)$/;
+
 export function readParameter(
-  { kind, label, min = -Infinity, max = Infinity, choices }: Parameter,
+  { kind, label, min = -MOST, above, max = MOST, choices }: Parameter,
   given = '',
 ): ReadParameter {
   if (kind === 'lines') {
@@ -84,10 +91,13 @@ export function readParameter(
   if (text === '') return {};
   if (kind === 'choice')
     return choices?.includes(text) ? { value: text } : { problem: `${label}: not known.` };
-  const value = Number(text.replace(',', '.'));
-  if (!Number.isFinite(value)) return { problem: `${label} must be a number.` };
-  if (kind === 'integer' && !Number.isSafeInteger(value))
-    return { problem: `${label} must be a whole number.` };
+  const written = text.replace(/^\u2212/, '-');
+  // A comma is a decimal point for some people and parts thousands for others: in a whole number it is neither.
+  if (kind === 'integer' && !WHOLE_NUMBER.test(written))
+    return { problem: `${label} must be a whole number, in digits alone.` };
+  if (kind === 'number' && !DECIMAL_NUMBER.test(written)) return { problem: `${label} must be a number.` };
+  const value = Number(written.replace(',', '.'));
+  if (above !== undefined && value <= above) return { problem: `${label} must be above ${above}.` };
   if (value < min) return { problem: `${label} must be at least ${min}.` };
   if (value > max) return { problem: `${label} must be at most ${max}.` };
   return { value };

@@ -193,12 +193,20 @@ function lex(text: string): Token[] {
 
 function read(text: string): Token[] {
   try {
-    return new Lexer({ gfm: true }).lex(text);
+    const lexer = new Lexer({ gfm: true });
+    lexer.tokens.links = NO_REFERENCES;
+    return lexer.lex(text);
   } catch {
     // It recurses, and the stack has an end.
     return [asWritten(text)];
   }
 }
+
+/**
+ * Models write references first and what they refer to at the end, when the text before is closed: nothing is looked up, and all
+ * definitions are shown. Takes what is set, and has nothing.
+ */
+const NO_REFERENCES: Lexer['tokens']['links'] = new Proxy({}, { set: () => true });
 
 const AS_WRITTEN = 'as-written';
 
@@ -207,7 +215,7 @@ function asWritten(text: string): Tokens.Generic {
 }
 
 function isShown({ type }: Token): boolean {
-  return type !== 'space' && type !== 'def';
+  return type !== 'space';
 }
 
 /** Of what is shown; -1: nothing is. */

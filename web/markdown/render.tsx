@@ -55,8 +55,9 @@ function blockNode(token: Token): ComponentChildren {
           }}
         />
       );
-    case 'space':
     case 'def':
+      return definition(token as Tokens.Def);
+    case 'space':
     case 'checkbox':
       return null;
     default:
@@ -144,25 +145,38 @@ function inlineNode(token: Token): ComponentChildren {
   }
 }
 
+/** `[1]: https://… "Title"`, as it is written, with its address as a link. */
+function definition({ href, raw }: Tokens.Def): VNode {
+  const written = raw.trim();
+  const address = safeLink(decodeEntities(href));
+  const at = written.indexOf(href);
+  if (address === undefined || at === -1) return <p class="md-definition">{written}</p>;
+  return (
+    <p class="md-definition">
+      {written.slice(0, at)}
+      {anchor(address, address, href)}
+      {written.slice(at + href.length)}
+    </p>
+  );
+}
+
 function link({ href, title, raw, tokens }: Tokens.Link): ComponentChildren {
   const address = safeLink(decodeEntities(href));
-  // With its address: nobody is to guess what it was.
-  if (address === undefined) return raw;
-  return (
-    <a href={address} title={title ?? address} target="_blank" rel="noopener noreferrer nofollow">
-      {inline(tokens)}
-    </a>
-  );
+  // Refused: the text alone would hide where the link was to go.
+  return address === undefined ? raw : anchor(address, title ?? address, inline(tokens));
 }
 
 /** Images of other servers would tell those that the text is read: they are links. */
 function image({ href, text, raw }: Tokens.Image): ComponentChildren {
   if (isSafeImage(href)) return <img src={href} alt={text} class="md-image" />;
   const address = safeLink(decodeEntities(href));
-  if (address === undefined) return raw;
+  return address === undefined ? raw : anchor(address, address, text === '' ? address : `Image: ${text}`);
+}
+
+function anchor(address: string, title: string, children: ComponentChildren): VNode {
   return (
-    <a href={address} title={address} target="_blank" rel="noopener noreferrer nofollow">
-      {text === '' ? address : `Image: ${text}`}
+    <a href={address} title={title} target="_blank" rel="noopener noreferrer nofollow">
+      {children}
     </a>
   );
 }

@@ -32,6 +32,12 @@ not the end
 
 <div>html</div>
 
+As [one][1] and [2] say.
+
+[1]: https://a.example "A"
+[2]: https://b.example
+[2]: https://c.example
+
 Last words`;
 
 /** What is shown, without how it was divided. */

@@ -97,3 +97,12 @@ test('emphasis, lists, tables, tasks and entities are what they are in Markdown'
   expect(elements('- [x] done').find(({ tag }) => tag === 'input')?.props.checked).toBe(true);
   expect(text('a &amp; b &lt;i&gt; &#8364; &unknown;')).toBe('a & b <i> € &unknown;');
 });
+
+test('what references refer to is shown, with its address as a link', () => {
+  const markdown = 'As [one][1] says.\n\n[1]: https://a.example/b "A title"\n[2]: javascript:alert(1)\n';
+  expect(text(markdown)).toBe('As [one][1] says.[1]: https://a.example/b "A title"[2]: javascript:alert(1)');
+  const links = elements(markdown).filter(({ tag }) => tag === 'a');
+  expect(links.map(({ props, text: shown }) => [props['href'], shown])).toEqual([
+    ['https://a.example/b', 'https://a.example/b'],
+  ]);
+});
