@@ -53,19 +53,24 @@ async function plantedViolationIsMissed() {
 }
 
 function fileProblems() {
-  return readdirSync('src', { recursive: true })
-    .filter((name) => name.endsWith('.ts'))
-    .flatMap((name) => {
-      const path = join('src', name);
-      const text = readFileSync(path, 'utf8');
-      const lines = text.split('\n').length - 1;
-      return [
-        ...(lines > MAX_FILE_LINES ? [`${path} has ${lines} lines; ${MAX_FILE_LINES} are allowed`] : []),
-        ...(BANNED_NAMES.test(path) ? [`${path}: name a file after what it holds`] : []),
-        ...(/process\.env\b/.test(text) && !path.startsWith(join('src', 'config'))
-          ? [`${path} reads the environment; only config/ may`]
-          : []),
-        ...(/^(#!.*\n)?\/\*\*/.test(text) ? [] : [`${path} does not open by saying what it is for`]),
-      ];
-    });
+  return [...sourceFiles('src', ['.ts']), ...sourceFiles('web', ['.ts', '.tsx', '.css'])].flatMap((path) => {
+    const text = readFileSync(path, 'utf8');
+    const lines = text.split('\n').length - 1;
+    return [
+      ...(lines > MAX_FILE_LINES ? [`${path} has ${lines} lines; ${MAX_FILE_LINES} are allowed`] : []),
+      ...(BANNED_NAMES.test(path) ? [`${path}: name a file after what it holds`] : []),
+      ...(/process\.env\b/.test(text) && path.startsWith('src') && !path.startsWith(join('src', 'config'))
+        ? [`${path} reads the environment; only config/ may`]
+        : []),
+      ...((path.endsWith('.css') ? /^\/\*/ : /^(#!.*\n)?\/\*\*/).test(text)
+        ? []
+        : [`${path} does not open by saying what it is for`]),
+    ];
+  });
+}
+
+function sourceFiles(folder, endings) {
+  return readdirSync(folder, { recursive: true })
+    .filter((name) => endings.some((ending) => name.endsWith(ending)))
+    .map((name) => join(folder, name));
 }

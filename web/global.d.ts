@@ -1,2 +1,2 @@
-// Style sheets are imported for the bundler, which puts them into the page's own.
+/** Style sheets are imported for the bundler, which puts them into the page's own. */
 declare module '*.css';

@@ -6,6 +6,8 @@ import './styles/shell.css';
 import './live/live.css';
 import 'uplot/dist/uPlot.min.css';
 import './styles/chat.css';
+import './styles/transcript.css';
+import './styles/markdown.css';
 import { Shell } from './shell.tsx';
 import { applyTheme } from './state/theme.ts';
 

@@ -49,9 +49,13 @@ test('a person asks, edits, regenerates, goes back to an earlier branch, and fin
   await page.getByLabel('Previous version').click();
   await page.getByText('The first answer.').waitFor();
 
+  // The tab has it open again; another one finds it in the list.
   await page.reload();
-  await page.locator('.conversations .entry').first().click();
   await page.getByText('The first answer.').waitFor();
+  const other = await page.context().newPage();
+  await other.goto(page.url());
+  await other.locator('.conversations .entry').first().click();
+  await other.getByText('The first answer.').waitFor();
 });
 
 test('Esc stops an answer, on the server too, and what has come stays', async (context) => {
@@ -172,7 +176,7 @@ test('with keys on, the page asks for one, uses it, and keeps it for the tab alo
   await answers(page).getByLabel('Regenerate answer').waitFor();
   await page.reload();
   await say(page, 'three');
-  await answers(page).getByLabel('Regenerate answer').waitFor();
+  await expect.poll(() => answers(page).getByLabel('Regenerate answer').count()).toBe(2);
   expect(await page.evaluate(() => JSON.stringify(localStorage))).not.toContain(KEY);
   expect(await page.evaluate(() => JSON.stringify(sessionStorage))).toContain(KEY);
 });

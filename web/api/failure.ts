@@ -80,6 +80,8 @@ export function adviceFor({ code, status, retryAfterSeconds }: FailureFacts): st
 }
 
 const ADVICE: Readonly<Record<string, string>> = {
+  no_answer:
+    'Regenerate to ask again. If it stays, look at the log of the server, or of the proxy before it.',
   context_length_exceeded: 'Start a new conversation, remove earlier messages, or lower max tokens.',
   model_not_found: 'Choose another model.',
   unsupported_parameter: 'Remove it under Settings, or choose another model.',

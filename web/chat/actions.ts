@@ -1,16 +1,9 @@
 /** What a person does in the Chat view. */
-import { asFailure } from '../api/failure.ts';
-import {
-  deleteConversation,
-  listConversations,
-  loadAll,
-  loadConversation,
-  restoreConversation,
-  saveConversation,
-} from '../state/conversation-database.ts';
+import { apiKey } from '../state/api-key.ts';
 import { newId } from '../state/new-id.ts';
-import { answerAfter, stopAnswer } from './answering.ts';
-import { abilities, answering, conversation, models, notice, summaries } from './chat-state.ts';
+import { plural } from '../ui/amounts.ts';
+import { answerAfter, stopAnswer, whyNoAnswer } from './answering.ts';
+import { conversation, draftImages, draftText, models, notice, serverGone, summaries } from './chat-state.ts';
 import {
   type Conversation,
   type Message,
@@ -20,61 +13,80 @@ import {
   showing,
   withMessage,
 } from './conversation.ts';
-import { abilitiesOf, listModels } from './models.ts';
-import { serverIsBack } from './server-watch.ts';
+import { database } from './conversation-database.ts';
+import { chooseModel, fitModel, loadModels } from './model-list.ts';
+import { flushWhenLeft, saver } from './saving.ts';
 import type { Settings } from './settings.ts';
+import { rememberedOpen, rememberImages, rememberOpen, rememberText } from './tab-memory.ts';
 import { exported, imported } from './transfer.ts';
 
-const LAST_MODEL = 'llm-serve.model';
+/** They change with each key. */
+const SETTINGS_WITHIN_MS = 400;
 
-export function send(text: string, images: readonly string[]): void {
+/** Of the actions that ask the model: false where no answer can begin, which the person is told; then nothing has changed. */
+type Taken = boolean;
+
+export function send(text: string, images: readonly string[]): Taken {
   const path = pathOf(conversation.get());
-  addAndAnswer({ parent: path.at(-1)?.id, role: 'user', text, ...(images.length > 0 && { images }) }, path);
+  return ask({ parent: path.at(-1)?.id, role: 'user', text, ...(images.length > 0 && { images }) }, path);
 }
 
 /** As another branch; the old one stays. */
-export function resend(message: Message, text: string): void {
+export function resend(message: Message, text: string): Taken {
   const { images } = message;
-  addAndAnswer(
+  return ask(
     { parent: message.parent, role: 'user', text, ...(images && { images }) },
     pathBefore(conversation.get(), message),
   );
 }
 
-export function regenerate(message: Message): void {
-  answerAfter(pathBefore(conversation.get(), message));
+export function regenerate(message: Message): Taken {
+  return answerAfter(pathBefore(conversation.get(), message));
+}
+
+/** What was asked and has no answer. */
+export function answerLast(): Taken {
+  return answerAfter(pathOf(conversation.get()));
 }
 
 /** The results of an answer's calls, by the id of the call. */
-export function sendToolResults(results: readonly { readonly id: string; readonly text: string }[]): void {
+export function sendToolResults(results: readonly { readonly id: string; readonly text: string }[]): Taken {
+  if (!mayAnswer()) return false;
   let current = conversation.get();
   for (const { id, text } of results) {
     const parent = pathOf(current).at(-1)?.id;
     current = withMessage(current, { id: newId(), parent, role: 'tool', text, toolCallId: id }, Date.now());
   }
-  change(current);
-  answerAfter(pathOf(current));
+  conversation.set(current);
+  return answerAfter(pathOf(current));
 }
 
-function addAndAnswer(message: Omit<Message, 'id'>, path: readonly Message[]): void {
-  if (answering.get() !== undefined) return;
+function ask(message: Omit<Message, 'id'>, path: readonly Message[]): Taken {
+  if (message.text.trim() === '' && (message.images ?? []).length === 0) return false;
+  if (!mayAnswer()) return false;
   const added = { ...message, id: newId() };
-  change(withMessage(conversation.get(), added, Date.now()));
-  answerAfter([...path, added]);
+  conversation.set(withMessage(conversation.get(), added, Date.now()));
+  return answerAfter([...path, added]);
+}
+
+function mayAnswer(): boolean {
+  const why = whyNoAnswer();
+  if (why !== undefined) notice.set(why);
+  return why === undefined;
 }
 
 export function showBranch(id: string): void {
-  change(showing(conversation.get(), id));
+  change(showing(conversation.get(), id), 0);
 }
 
 export function changeSettings(settings: Settings): void {
-  change({ ...conversation.get(), settings });
+  change({ ...conversation.get(), settings }, SETTINGS_WITHIN_MS);
 }
 
-export function chooseModel(model: string): void {
-  change({ ...conversation.get(), model });
-  remember(model);
-  void loadAbilities(model);
+/** From the next answer on. */
+export function pickModel(model: string): void {
+  chooseModel(model);
+  change(conversation.get(), 0);
 }
 
 export function startConversation(): void {
@@ -90,39 +102,41 @@ export function startConversation(): void {
 export async function openConversation(id: string, { again = false } = {}): Promise<void> {
   if (id === conversation.get().id && !again) return;
   stopAnswer();
-  const found = await loadConversation(id);
+  saver.flush();
+  const found = await told(database.load(id));
   if (found === undefined) return;
-  const known = models.get()?.some((each) => each.id === found.model) ?? true;
-  conversation.set(known ? found : { ...found, model: conversation.get().model });
+  conversation.set(found);
   notice.set(undefined);
-  void loadAbilities(conversation.get().model);
+  const list = models.get();
+  if (list !== undefined) await fitModel(list);
 }
 
 export async function renameConversation(id: string, title: string): Promise<void> {
-  const found = id === conversation.get().id ? conversation.get() : await loadConversation(id);
+  const found = id === conversation.get().id ? conversation.get() : await told(database.load(id));
   if (found === undefined) return;
   const renamed = { ...found, title: title.trim().slice(0, 200) };
   if (id === conversation.get().id) conversation.set(renamed);
-  await save(renamed);
+  saver.save(renamed, 0);
 }
 
 export async function removeConversation(id: string): Promise<void> {
-  await deleteConversation(id);
-  if (id === conversation.get().id) {
-    stopAnswer();
-    const { model, settings } = conversation.get();
-    conversation.set(newConversation(newId(), Date.now(), model, settings));
-  }
-  await refreshList();
+  saver.forget(id);
+  await told(database.delete(id));
+  summaries.update((all) => all.filter((each) => each.id !== id));
+  if (id !== conversation.get().id) return;
+  stopAnswer();
+  const { model, settings } = conversation.get();
+  conversation.set(newConversation(newId(), Date.now(), model, settings));
 }
 
-export async function exportConversations(only?: string): Promise<void> {
-  const all = await loadAll();
-  const chosen = only === undefined ? all : all.filter(({ id }) => id === only);
-  const address = URL.createObjectURL(new Blob([exported(chosen)], { type: 'application/json' }));
+export async function exportConversations(): Promise<void> {
+  saver.flush();
+  const all = await told(database.loadAll());
+  if (all === undefined) return;
+  const address = URL.createObjectURL(new Blob([exported(all)], { type: 'application/json' }));
   const link = document.createElement('a');
   link.href = address;
-  link.download = only === undefined ? 'conversations.json' : `conversation-${only.slice(0, 8)}.json`;
+  link.download = 'conversations.json';
   link.click();
   setTimeout(() => URL.revokeObjectURL(address), 10_000);
 }
@@ -131,77 +145,47 @@ export async function exportConversations(only?: string): Promise<void> {
 export async function importConversations(file: Blob): Promise<void> {
   try {
     const all = imported(await file.text());
-    for (const each of all) await restoreConversation(each);
-    await refreshList();
+    for (const each of all) await database.restore(each);
+    summaries.set(await database.list());
     const [first] = all;
     if (first !== undefined) await openConversation(first.id, { again: true });
-    notice.set(`${all.length} conversation${all.length === 1 ? '' : 's'} imported.`);
+    notice.set(`${plural(all.length, 'conversation')} imported.`);
   } catch (thrown) {
     notice.set(`Not imported. ${thrown instanceof Error ? thrown.message : ''}`);
   }
 }
 
-export async function refreshList(): Promise<void> {
-  summaries.set(await listConversations());
-}
-
-/** Waits for a server that is not there. */
-export async function loadModels(): Promise<void> {
-  for (;;) {
-    try {
-      const list = await listModels();
-      models.set(list);
-      const { model } = conversation.get();
-      const wanted = model === '' ? remembered() : model;
-      const chosen = list.find(({ id }) => id === wanted)?.id ?? list[0]?.id ?? '';
-      if (chosen !== model) conversation.update((current) => ({ ...current, model: chosen }));
-      if (chosen !== '') await loadAbilities(chosen);
-      return;
-    } catch (thrown) {
-      const failure = asFailure(thrown);
-      if (failure.status !== 0) {
-        notice.set(failure.message);
-        models.set([]);
-        return;
-      }
-      await serverIsBack(new AbortController().signal);
-    }
+/** Once for a page: what this tab had before it was loaded again, the conversations of this browser, the models of the server. */
+export async function beginChat(): Promise<void> {
+  const open = rememberedOpen();
+  if (open !== undefined) {
+    conversation.update(({ model }) => newConversation(open.id, Date.now(), model, open.settings));
+    await openConversation(open.id, { again: true });
   }
+  conversation.subscribe(() => rememberOpen(conversation.get()));
+  draftText.subscribe(() => rememberText(draftText.get()));
+  draftImages.subscribe(() => rememberImages(draftImages.get()));
+  flushWhenLeft();
+  // A server that comes back, and one that knows the person by another key, may have other models.
+  serverGone.subscribe(() => serverGone.get() || void loadModels());
+  apiKey.subscribe(() => void loadModels());
+  summaries.set((await told(database.list())) ?? []);
+  await loadModels();
 }
 
-async function loadAbilities(model: string): Promise<void> {
-  abilities.set(undefined);
-  const found = await abilitiesOf(model).catch(() => undefined);
-  if (conversation.get().model === model) abilities.set(found);
-}
-
-function change(next: Conversation): void {
+/** Saved within so many milliseconds. */
+function change(next: Conversation, withinMs: number): void {
   conversation.set(next);
   // An empty one is not worth a place in the list.
-  if (Object.keys(next.messages).length > 0) void save(next);
+  if (Object.keys(next.messages).length > 0) saver.save(next, withinMs);
 }
 
-async function save(next: Conversation): Promise<void> {
+/** Undefined where it failed, which the person is told. */
+async function told<Value>(promise: Promise<Value>): Promise<Value | undefined> {
   try {
-    await saveConversation(next);
-    await refreshList();
+    return await promise;
   } catch (thrown) {
     notice.set(thrown instanceof Error ? thrown.message : String(thrown));
-  }
-}
-
-function remember(model: string): void {
-  try {
-    localStorage.setItem(LAST_MODEL, model);
-  } catch {
-    // Storage is off.
-  }
-}
-
-function remembered(): string {
-  try {
-    return localStorage.getItem(LAST_MODEL) ?? '';
-  } catch {
-    return '';
+    return undefined;
   }
 }

@@ -4,44 +4,66 @@
  */
 
 import { readEvents } from '../api/event-stream.ts';
-import { type ApiFailure, adviceFor, asFailure, connectionLost } from '../api/failure.ts';
+import { ApiFailure, adviceFor, asFailure, connectionLost } from '../api/failure.ts';
 import { callApi } from '../api/request.ts';
-import { saveConversation } from '../state/conversation-database.ts';
 import { newId } from '../state/new-id.ts';
+import { useStore } from '../state/store.ts';
 import { type Answer, NO_ANSWER, withEvents } from './answer.ts';
 import { chatBody } from './chat-body.ts';
-import { announcement, answering, conversation, notice } from './chat-state.ts';
+import { abilities, announcement, answering, conversation, notice } from './chat-state.ts';
 import { type Conversation, type Message, withChange, withMessage } from './conversation.ts';
+import { loadModels } from './model-list.ts';
 import { receiptOfHeaders } from './receipt.ts';
+import { saver } from './saving.ts';
 import { serverIsBack } from './server-watch.ts';
 import { problemsOf } from './settings.ts';
 
-const SAVED_EVERY_MS = 2_000;
+const SAVED_WITHIN_MS = 4_000;
 /** Longer answers are not read out whole. */
 const READ_OUT_CHARACTERS = 600;
 
-/** Begins an answer after these messages. */
-export function answerAfter(path: readonly Message[]): void {
-  if (answering.get() !== undefined) return;
-  const current = conversation.get();
-  const [problem] = problemsOf(current.settings);
-  if (problem !== undefined) {
-    notice.set(`${problem} Correct it under Settings.`);
-    return;
+/** Why no answer can begin now, in words; undefined: one can. */
+export function whyNoAnswer(): string | undefined {
+  if (answering.get() !== undefined) return 'An answer is arriving. Stop it, or wait for its end.';
+  const { model, settings } = conversation.get();
+  if (model === '') return 'There is no model to ask yet.';
+  if (abilities.get()?.chat === false)
+    return `${model} makes vectors and does not answer. Choose another model.`;
+  const [problem] = problemsOf(settings);
+  return problem && `${problem} Correct it under Settings.`;
+}
+
+/** The same for a view, which is drawn again when it changes. */
+export function useWhyNoAnswer(): string | undefined {
+  useStore(answering);
+  useStore(abilities);
+  return useStore(conversation, () => whyNoAnswer());
+}
+
+/** Begins an answer after these messages. False: none can begin, which the person is told. */
+export function answerAfter(path: readonly Message[]): boolean {
+  const why = whyNoAnswer();
+  if (why !== undefined) {
+    notice.set(why);
+    return false;
   }
+  const current = conversation.get();
   const message: Message = {
     id: newId(),
     parent: path.at(-1)?.id,
     role: 'assistant',
     text: '',
     model: current.model,
+    unfinished: true,
   };
   const abort = new AbortController();
   conversation.set(withMessage(current, message, Date.now()));
   answering.set({ conversationId: current.id, messageId: message.id, abort });
   notice.set(undefined);
   announcement.set('The model is answering.');
+  saver.save(conversation.get(), 0);
   void run(new AnswerWriter(conversation.get(), message.id), path, abort.signal);
+  return true;
 }
 
 export function stopAnswer(): void {
@@ -51,7 +73,7 @@ export function stopAnswer(): void {
 async function run(writer: AnswerWriter, path: readonly Message[], signal: AbortSignal): Promise<void> {
   let answer = NO_ANSWER;
   let failure: ApiFailure | undefined;
-  for (;;) {
+  for (let atOnce = 0; ; ) {
     try {
       answer = await ask(writer, path, signal, (so) => {
         answer = so;
@@ -63,9 +85,13 @@ async function run(writer: AnswerWriter, path: readonly Message[], signal: Abort
     const isUnsent = failure?.code === 'unreachable' && answer === NO_ANSWER;
     if (!isUnsent || signal.aborted) break;
     writer.write({ failure: failureFields(failure) });
-    await serverIsBack(signal);
+    if (!(await serverIsBack(signal))) atOnce += 1;
     if (signal.aborted) break;
     writer.write({ failure: undefined });
+    if (atOnce > 1) {
+      failure = noAnswerToThis();
+      break;
+    }
   }
   writer.finish({
     ...(signal.aborted && !answer.isComplete ? { stopped: true } : {}),
@@ -75,6 +101,7 @@ async function run(writer: AnswerWriter, path: readonly Message[], signal: Abort
   announcement.set(
     signal.aborted ? 'Stopped.' : failure ? `${failure.message} ${adviceFor(failure)}` : readOut(answer),
   );
+  if (failure?.code === 'model_not_found') void loadModels();
   // The person sees that by the answer; the watch tells when the server is back.
   if (failure?.status === 0 && !signal.aborted) void serverIsBack(new AbortController().signal);
 }
@@ -101,6 +128,15 @@ async function ask(
   return answer;
 }
 
+/** The server is there, and yet the request meets nobody: sending it on and on would not end. */
+function noAnswerToThis(): ApiFailure {
+  return new ApiFailure({
+    status: 0,
+    code: 'no_answer',
+    message: 'The server is there, but the connection ended before it answered.',
+  });
+}
+
 function failureFields(failure: ApiFailure | undefined): Message['failure'] {
   return failure && { code: failure.code, message: failure.message, advice: adviceFor(failure) };
 }
@@ -116,7 +152,6 @@ class AnswerWriter {
   readonly #messageId: string;
   #pending: Answer | undefined;
   #frame: number | undefined;
-  #savedAt = 0;
 
   constructor(current: Conversation, messageId: string) {
     this.conversation = current;
@@ -144,8 +179,8 @@ class AnswerWriter {
 
   finish(change: { readonly [Key in keyof Message]?: Message[Key] | undefined }): void {
     this.#show();
-    this.write(change);
-    this.#save();
+    this.write({ ...change, unfinished: undefined });
+    saver.save(this.conversation, 0);
   }
 
   #show(): void {
@@ -160,11 +195,6 @@ class AnswerWriter {
       ...(toolCalls.length > 0 && { toolCalls }),
       ...(finishReason !== undefined && { finishReason }),
     });
-    if (Date.now() - this.#savedAt > SAVED_EVERY_MS) this.#save();
-  }
-
-  #save(): void {
-    this.#savedAt = Date.now();
-    saveConversation(this.conversation).catch((thrown: Error) => notice.set(thrown.message));
+    saver.save(this.conversation, SAVED_WITHIN_MS);
   }
 }

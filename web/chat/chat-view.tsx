@@ -1,14 +1,18 @@
-/** The Chat view: conversations at the left, the transcript in the middle, settings at the right; on a phone the sides open over it. */
+/** The Chat view: conversations at the left, the transcript in the middle, settings at the right; where there is no room the sides open over it. */
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { useStore } from '../state/store.ts';
-import { Icon } from '../ui/icons.tsx';
-import { loadModels, refreshList, startConversation } from './actions.ts';
+import { openKeys } from '../state/api-key.ts';
+import { createStore, useStore } from '../state/store.ts';
+import { Icon, type IconName } from '../ui/icons.tsx';
+import { Side, useIsWide } from '../ui/side.tsx';
+import { beginChat, startConversation } from './actions.ts';
 import { stopAnswer } from './answering.ts';
-import { announcement, answering, conversation, notice, serverGone } from './chat-state.ts';
+import { announcement, conversation, modelsFailure, notice, serverGone } from './chat-state.ts';
 import { Composer } from './composer.tsx';
 import { titleOf } from './conversation.ts';
+import { loadModels } from './model-list.ts';
 import { ModelPicker } from './model-picker.tsx';
 import { SettingsPanel } from './settings-panel.tsx';
+import { useShortcuts } from './shortcuts.ts';
 import { ShortcutsDialog } from './shortcuts-dialog.tsx';
 import { Sidebar } from './sidebar.tsx';
 import { SnippetDialog } from './snippet-dialog.tsx';
@@ -16,99 +20,141 @@ import { Transcript } from './transcript.tsx';
 
 type Opened = 'snippets' | 'shortcuts' | undefined;
 
-/** Once: the view may be left and shown again. */
-let begun = false;
+/** Windows of at least these widths have room for a side beside the transcript. */
+const ROOM = { list: 980, settings: 1250 } as const;
+
+/** The view may be left and shown again. */
+const begun = createStore(false);
 
 export function ChatView() {
-  const [showsList, setShowsList] = useState(() => isWide(980));
-  const [showsSettings, setShowsSettings] = useState(() => isWide(1250));
+  const list = useSide(ROOM.list);
+  const settings = useSide(ROOM.settings);
   const [opened, setOpened] = useState<Opened>(undefined);
   const box = useRef<HTMLTextAreaElement>(null);
+  // On a phone the focus would open the keyboard over half of the page.
+  const toMessage = () => !list.isDrawer && box.current?.focus();
   useEffect(() => {
-    void refreshList();
-    if (!begun) void loadModels();
-    begun = true;
+    if (!begun.get()) void beginChat();
+    begun.set(true);
+    toMessage();
   }, []);
+  const toggleList = () => {
+    list.toggle();
+    if (settings.isDrawer) settings.close();
+  };
+  const toggleSettings = () => {
+    settings.toggle();
+    if (list.isDrawer) list.close();
+  };
+  const begin = () => {
+    startConversation();
+    toMessage();
+  };
+  const listCovers = list.isShown && list.isDrawer;
+  const settingsCover = settings.isShown && settings.isDrawer;
   useShortcuts({
-    Escape: () => answering.get() !== undefined && stopAnswer(),
-    'ctrl+shift+o': () => {
-      startConversation();
-      box.current?.focus();
+    escape: () => {
+      if (listCovers) list.close();
+      else if (settingsCover) settings.close();
+      else stopAnswer();
     },
-    'ctrl+shift+l': () => setShowsList((shown) => !shown),
-    'ctrl+shift+s': () => setShowsSettings((shown) => !shown),
-    'ctrl+shift+e': () => setOpened('snippets'),
-    '/': () => box.current?.focus(),
-    '?': () => setOpened('shortcuts'),
+    message: () => box.current?.focus(),
+    new: begin,
+    list: toggleList,
+    keys: () => setOpened('shortcuts'),
   });
   return (
-    <div class={`chat${showsList ? ' with-list' : ''}${showsSettings ? ' with-settings' : ''}`}>
-      {showsList && <Sidebar onPicked={() => !isWide(980) && setShowsList(false)} />}
-      <section class="chat-main" aria-label="Conversation">
+    <div class={`chat${list.isShown ? ' with-list' : ''}${settings.isShown ? ' with-settings' : ''}`}>
+      {list.isShown && (
+        <Side
+          name="list"
+          label="Conversations"
+          isDrawer={list.isDrawer}
+          inert={settingsCover}
+          onClose={list.close}
+        >
+          <Sidebar
+            onClose={list.isDrawer ? list.close : undefined}
+            onPicked={() => (list.isDrawer ? list.close() : toMessage())}
+          />
+        </Side>
+      )}
+      <section class="chat-main" aria-label="Conversation" inert={listCovers || settingsCover}>
         <div class="chat-bar">
-          <button
-            type="button"
-            class="icon-button"
-            aria-label="Conversations"
-            title="Conversations"
-            aria-expanded={showsList}
-            onClick={() => setShowsList(!showsList)}
-          >
-            <Icon name="menu" />
-          </button>
-          <button
-            type="button"
-            class="icon-button"
-            aria-label="New conversation"
-            title="New conversation"
-            onClick={() => {
-              startConversation();
-              box.current?.focus();
-            }}
-          >
-            <Icon name="add" />
-          </button>
+          <BarButton icon="menu" label="Conversations" expanded={list.isShown} onClick={toggleList} />
+          <BarButton icon="add" label="New conversation" onClick={begin} />
           <Title />
           <ModelPicker />
-          <button
-            type="button"
-            class="icon-button"
-            aria-label="Copy as code"
-            title="Copy as code"
-            onClick={() => setOpened('snippets')}
-          >
-            <Icon name="code" />
-          </button>
-          <button
-            type="button"
-            class="icon-button hide-narrow"
-            aria-label="Keyboard shortcuts"
-            title="Keyboard shortcuts"
+          <BarButton icon="code" label="Copy as code" onClick={() => setOpened('snippets')} />
+          <BarButton
+            icon="help"
+            label="Keyboard shortcuts"
+            hideNarrow
             onClick={() => setOpened('shortcuts')}
-          >
-            <Icon name="help" />
-          </button>
-          <button
-            type="button"
-            class="icon-button"
-            aria-label="Settings"
-            title="Settings"
-            aria-expanded={showsSettings}
-            onClick={() => setShowsSettings(!showsSettings)}
-          >
-            <Icon name="settings" />
-          </button>
+          />
+          <BarButton icon="settings" label="Settings" expanded={settings.isShown} onClick={toggleSettings} />
         </div>
         <ServerBanner />
         <Transcript />
         <Notice />
         <Composer box={box} />
       </section>
-      {showsSettings && <SettingsPanel onClose={() => setShowsSettings(false)} />}
+      {settings.isShown && (
+        <Side
+          name="settings"
+          label="Settings"
+          isDrawer={settings.isDrawer}
+          inert={listCovers}
+          onClose={settings.close}
+        >
+          <SettingsPanel onClose={settings.close} />
+        </Side>
+      )}
       <Announcer />
       {opened === 'snippets' && <SnippetDialog onClose={() => setOpened(undefined)} />}
       {opened === 'shortcuts' && <ShortcutsDialog onClose={() => setOpened(undefined)} />}
     </div>
+  );
+}
+
+/** Shown where there is room, until the person says otherwise; a drawer is opened by the person alone. */
+function useSide(room: number) {
+  const isDrawer = !useIsWide(room);
+  const [isShown, setIsShown] = useState(!isDrawer);
+  const wasDrawer = useRef(isDrawer);
+  useEffect(() => {
+    if (wasDrawer.current !== isDrawer) setIsShown(!isDrawer);
+    wasDrawer.current = isDrawer;
+  }, [isDrawer]);
+  return {
+    isDrawer,
+    isShown,
+    toggle: () => setIsShown((shown) => !shown),
+    close: () => setIsShown(false),
+  };
+}
+
+interface BarButtonProps {
+  readonly icon: IconName;
+  readonly label: string;
+  /** Of what it opens; undefined: it opens nothing that stays. */
+  readonly expanded?: boolean;
+  readonly hideNarrow?: boolean;
+  readonly onClick: () => void;
+}
+
+function BarButton({ icon, label, expanded, hideNarrow = false, onClick }: BarButtonProps) {
+  return (
+    <button
+      type="button"
+      class={hideNarrow ? 'icon-button hide-narrow' : 'icon-button'}
+      aria-label={label}
+      title={label}
+      aria-expanded={expanded}
+      onClick={onClick}
+    >
+      <Icon name={icon} />
+    </button>
   );
 }
 
@@ -117,12 +163,29 @@ function Title() {
   return <h1 class="chat-title">{title}</h1>;
 }
 
+/** What is wrong with the server itself, where something is. */
 function ServerBanner() {
   const gone = useStore(serverGone);
-  if (gone === undefined) return null;
+  const failure = useStore(modelsFailure);
+  if (gone)
+    return (
+      <p class="banner" role="alert">
+        The server does not answer. The page asks again until it does; your text stays here.
+      </p>
+    );
+  if (failure === undefined) return null;
   return (
     <p class="banner" role="alert">
-      The server does not answer. The page asks again until it does; your text stays here.
+      <span>The models could not be read. {failure.message}</span>
+      {failure.status === 401 ? (
+        <button type="button" class="button small" onClick={() => openKeys()}>
+          Enter a key
+        </button>
+      ) : (
+        <button type="button" class="button small" onClick={() => void loadModels()}>
+          Try again
+        </button>
+      )}
     </p>
   );
 }
@@ -153,33 +216,4 @@ function Announcer() {
       {text}
     </div>
   );
-}
-
-function isWide(pixels: number): boolean {
-  return window.matchMedia(`(min-width: ${pixels}px)`).matches;
-}
-
-function useShortcuts(shortcuts: Readonly<Record<string, () => void>>): void {
-  const current = useRef(shortcuts);
-  current.current = shortcuts;
-  useEffect(() => {
-    const onKey = (event: KeyboardEvent) => {
-      if (event.isComposing || event.defaultPrevented || document.querySelector('dialog[open]') !== null)
-        return;
-      const control = event.ctrlKey || event.metaKey;
-      const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-      const name = `${control ? 'ctrl+' : ''}${control && event.shiftKey ? 'shift+' : ''}${key}`;
-      const run = current.current[name];
-      // A character typed into a field is text.
-      if (run === undefined || (!control && key.length === 1 && isField(event.target))) return;
-      if (key !== 'Escape') event.preventDefault();
-      run();
-    };
-    document.addEventListener('keydown', onKey);
-    return () => document.removeEventListener('keydown', onKey);
-  }, []);
-}
-
-function isField(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && target.matches('input, textarea, select');
 }

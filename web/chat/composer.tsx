@@ -4,24 +4,24 @@ import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { useStore } from '../state/store.ts';
 import { Icon } from '../ui/icons.tsx';
 import { send } from './actions.ts';
-import { stopAnswer } from './answering.ts';
-import { abilities, answering, conversation, notice } from './chat-state.ts';
+import { stopAnswer, useWhyNoAnswer } from './answering.ts';
+import { abilities, answering, conversation, draftImages, draftText, notice } from './chat-state.ts';
 import { MAX_IMAGES, readImage } from './images.ts';
-import { problemsOf } from './settings.ts';
 
 const HIGHEST_PIXELS = 260;
 
 export function Composer({ box }: { readonly box: RefObject<HTMLTextAreaElement> }) {
-  const [text, setText] = useState('');
-  const [images, setImages] = useState<readonly string[]>([]);
+  const text = useStore(draftText);
+  const images = useStore(draftImages);
   const [isDropTarget, setIsDropTarget] = useState(false);
   const file = useRef<HTMLInputElement>(null);
   const running = useStore(answering);
   const model = useStore(conversation, (shown) => shown.model);
-  const problem = useStore(conversation, ({ settings }) => problemsOf(settings)[0]);
+  const why = useWhyNoAnswer();
+  // Of the others the button, the model and the banner tell.
+  const problem = running === undefined && model !== '' ? why : undefined;
   const takesImages = useStore(abilities, (can) => can?.images ?? true);
-  const mayAsk = model !== '' && running === undefined && problem === undefined;
-  const maySend = mayAsk && (text.trim() !== '' || images.length > 0);
+  const maySend = why === undefined && (text.trim() !== '' || images.length > 0);
 
   // As high as its text.
   useLayoutEffect(() => {
@@ -40,16 +40,16 @@ export function Composer({ box }: { readonly box: RefObject<HTMLTextAreaElement>
     }
     try {
       const read = await Promise.all(pictures.slice(0, MAX_IMAGES).map(readImage));
-      setImages((before) => [...before, ...read].slice(0, MAX_IMAGES));
+      draftImages.update((before) => [...before, ...read].slice(0, MAX_IMAGES));
     } catch (thrown) {
       notice.set(thrown instanceof Error ? thrown.message : String(thrown));
     }
   };
   const submit = () => {
     if (!maySend) return;
-    send(text, images);
-    setText('');
-    setImages([]);
+    if (!send(text, images)) return;
+    draftText.set('');
+    draftImages.set([]);
   };
 
   return (
@@ -79,7 +79,7 @@ export function Composer({ box }: { readonly box: RefObject<HTMLTextAreaElement>
                 type="button"
                 class="icon-button small"
                 aria-label={`Remove image ${at + 1}`}
-                onClick={() => setImages(images.filter((_, other) => other !== at))}
+                onClick={() => draftImages.set(images.filter((_, other) => other !== at))}
               >
                 <Icon name="close" />
               </button>
@@ -117,7 +117,7 @@ export function Composer({ box }: { readonly box: RefObject<HTMLTextAreaElement>
           aria-label="Message"
           placeholder={model === '' ? 'Message' : `Message ${model}`}
           value={text}
-          onInput={(event) => setText(event.currentTarget.value)}
+          onInput={(event) => draftText.set(event.currentTarget.value)}
           onPaste={(event) => void attach(event.clipboardData?.files ?? [])}
           onKeyDown={(event) => {
             if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
@@ -147,7 +147,7 @@ export function Composer({ box }: { readonly box: RefObject<HTMLTextAreaElement>
           </button>
         )}
       </div>
-      {problem !== undefined && <p class="problem">{problem} Correct it under Settings.</p>}
+      {problem !== undefined && <p class="problem">{problem}</p>}
     </form>
   );
 }

@@ -36,6 +36,8 @@ export interface Message {
   readonly finishReason?: string;
   /** The person stopped it. */
   readonly stopped?: boolean;
+  /** It is arriving; where no answer is, the page was left before it was complete. */
+  readonly unfinished?: boolean;
   readonly failure?: MessageFailure;
   readonly receipt?: Receipt;
 }
@@ -157,7 +159,9 @@ export function titleOf({ title, branches, messages }: Conversation): string {
 /** The calls of an answer that have no result yet, where it is the last message shown. */
 export function openCalls(path: readonly Message[]): readonly ToolCall[] {
   const last = path.at(-1);
-  return last?.role === 'assistant' && last.failure === undefined ? (last.toolCalls ?? []) : [];
+  return last?.role === 'assistant' && last.failure === undefined && last.unfinished !== true
+    ? (last.toolCalls ?? [])
+    : [];
 }
 
 /** For the search among conversations. */

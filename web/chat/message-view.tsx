@@ -6,6 +6,7 @@ import { plural } from '../ui/amounts.ts';
 import { CopyButton } from '../ui/copy-button.tsx';
 import { Icon } from '../ui/icons.tsx';
 import { regenerate, resend, showBranch } from './actions.ts';
+import { useWhyNoAnswer } from './answering.ts';
 import { type Branches, branchesOf, type Conversation, type Message, type ToolCall } from './conversation.ts';
 import { problemOfAnswer } from './json-check.ts';
 import { ReceiptView } from './receipt-view.tsx';
@@ -92,6 +93,7 @@ function focusOnce(element: HTMLTextAreaElement | null): void {
 
 function OwnBody({ message, busy }: { readonly message: Message; readonly busy: boolean }) {
   const [draft, setDraft] = useState<string | undefined>(undefined);
+  const why = useWhyNoAnswer();
   const { text, images = [], role } = message;
   if (draft !== undefined)
     return (
@@ -99,8 +101,8 @@ function OwnBody({ message, busy }: { readonly message: Message; readonly busy: 
         class="stack"
         onSubmit={(event) => {
           event.preventDefault();
-          setDraft(undefined);
-          resend(message, draft);
+          // Else what was written would be lost.
+          if (resend(message, draft)) setDraft(undefined);
         }}
         onKeyDown={(event) => {
           if (event.key === 'Escape') {
@@ -126,7 +128,7 @@ function OwnBody({ message, busy }: { readonly message: Message; readonly busy: 
           <button
             type="submit"
             class="button primary"
-            disabled={busy || (draft.trim() === '' && images.length === 0)}
+            disabled={why !== undefined || (draft.trim() === '' && images.length === 0)}
           >
             Send again
           </button>
@@ -171,6 +173,7 @@ interface AnswerBodyProps {
 
 function AnswerBody({ message, growing, busy, schema }: AnswerBodyProps) {
   const { text, reasoning = '', toolCalls = [], failure, stopped, finishReason, receipt } = message;
+  const wasLeft = message.unfinished === true && !growing;
   const isEmpty = text === '' && reasoning === '' && toolCalls.length === 0;
   return (
     <>
@@ -192,8 +195,16 @@ function AnswerBody({ message, growing, busy, schema }: AnswerBodyProps) {
         </p>
       )}
       {stopped && <p class="hint">Stopped.</p>}
+      {wasLeft && (
+        <p class="hint">
+          Interrupted: the page was left before the answer was complete. Regenerate to ask again.
+        </p>
+      )}
+      {isEmpty && !growing && !stopped && !wasLeft && failure === undefined && (
+        <p class="hint">The model ended its answer without a word.</p>
+      )}
       {finishReason === 'length' && <p class="hint">The answer ends here: its length limit is reached.</p>}
-      {!growing && !stopped && failure === undefined && toolCalls.length === 0 && text !== '' && (
+      {!growing && !stopped && !wasLeft && failure === undefined && toolCalls.length === 0 && text !== '' && (
         <SchemaCheck text={text} schema={schema} />
       )}
       {!growing && (

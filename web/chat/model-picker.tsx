@@ -1,7 +1,7 @@
 /** Chooses the model, and tells what it can do where the server knows that. */
 import { useStore } from '../state/store.ts';
 import { number } from '../ui/amounts.ts';
-import { chooseModel } from './actions.ts';
+import { pickModel } from './actions.ts';
 import { abilities, conversation, models } from './chat-state.ts';
 
 export function ModelPicker() {
@@ -23,7 +23,7 @@ export function ModelPicker() {
       <select
         value={chosen}
         disabled={list === undefined || list.length === 0}
-        onChange={(event) => chooseModel(event.currentTarget.value)}
+        onChange={(event) => pickModel(event.currentTarget.value)}
       >
         {(list ?? []).map(({ id }) => (
           <option key={id} value={id}>

@@ -12,11 +12,12 @@ export interface Abilities {
   readonly images: boolean;
   readonly tools: boolean;
   readonly thinking: boolean;
+  /** False: it makes vectors alone. */
   readonly chat: boolean;
 }
 
-export async function listModels(): Promise<readonly ModelEntry[]> {
-  const answer: unknown = await (await callApi('v1/models')).json();
+export async function listModels(signal: AbortSignal): Promise<readonly ModelEntry[]> {
+  const answer: unknown = await (await callApi('v1/models', { signal })).json();
   const data = isObject(answer) && Array.isArray(answer.data) ? (answer.data as readonly unknown[]) : [];
   return data.flatMap((each) =>
     isObject(each) && typeof each.id === 'string'

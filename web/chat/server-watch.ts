@@ -1,33 +1,44 @@
 /** Asks a server that has not answered again and again until it does. All who wait share the asking. */
+import { asFailure } from '../api/failure.ts';
 import { callApi } from '../api/request.ts';
 import { announcement, serverGone } from './chat-state.ts';
 
 const FIRST_PAUSE_MS = 400;
 const LONGEST_PAUSE_MS = 4_000;
 
-let watching: Promise<void> | undefined;
+class ServerWatch {
+  #watching: Promise<boolean> | undefined;
 
-/** Resolves when it answers, or when `signal` aborts. */
-export async function serverIsBack(signal: AbortSignal): Promise<void> {
-  watching ??= watch().finally(() => {
-    watching = undefined;
-  });
-  await Promise.race([
-    watching,
-    new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve())),
-  ]);
+  /** Resolves when it answers, with whether it had not for a while; or when `signal` aborts, with false. */
+  async isBack(signal: AbortSignal): Promise<boolean> {
+    this.#watching ??= watch().finally(() => {
+      this.#watching = undefined;
+    });
+    return Promise.race([
+      this.#watching,
+      new Promise<boolean>((resolve) => {
+        if (signal.aborted) resolve(false);
+        signal.addEventListener('abort', () => resolve(false), { once: true });
+      }),
+    ]);
+  }
 }
 
-async function watch(): Promise<void> {
-  if (await answers()) return;
-  serverGone.set({ since: Date.now() });
+const serverWatch = new ServerWatch();
+
+export const serverIsBack = (signal: AbortSignal): Promise<boolean> => serverWatch.isBack(signal);
+
+async function watch(): Promise<boolean> {
+  if (await answers()) return false;
+  serverGone.set(true);
   announcement.set('The server does not answer.');
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 1.5, LONGEST_PAUSE_MS)) {
     await new Promise((resolve) => setTimeout(resolve, pause));
     if (await answers()) break;
   }
-  serverGone.set(undefined);
+  serverGone.set(false);
   announcement.set('The server is back.');
+  return true;
 }
 
 async function answers(): Promise<boolean> {
@@ -35,7 +46,9 @@ async function answers(): Promise<boolean> {
     // Also while it loads a model it is there, and says so to what is asked of it.
     await callApi('health', { quiet: true });
     return true;
-  } catch {
-    return false;
+  } catch (thrown) {
+    // A refusal is an answer, unless it is one of a server that is going.
+    const { status } = asFailure(thrown);
+    return status >= 400 && status < 500;
   }
 }

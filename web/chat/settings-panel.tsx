@@ -45,7 +45,7 @@ export function SettingsPanel({ onClose }: { readonly onClose: () => void }) {
   const settings = useStore(conversation, (shown) => shown.settings);
   const change = (changed: Partial<Settings>) => changeSettings({ ...settings, ...changed });
   return (
-    <aside class="side settings" aria-label="Settings">
+    <>
       <button type="button" class="icon-button close-side" aria-label="Close settings" onClick={onClose}>
         <Icon name="close" />
       </button>
@@ -56,7 +56,7 @@ export function SettingsPanel({ onClose }: { readonly onClose: () => void }) {
           {tab === 'JSON schema' && <SchemaTab settings={settings} change={change} />}
         </div>
       </Tabs>
-    </aside>
+    </>
   );
 }
 

@@ -1,26 +1,22 @@
 /** The keys of the Chat view. */
 import { Dialog } from '../ui/dialog.tsx';
+import { SHORTCUTS } from './shortcuts.ts';
 
-const SHORTCUTS: readonly (readonly [string, string])[] = [
-  ['Enter', 'Send'],
-  ['Shift Enter', 'New line'],
-  ['Esc', 'Stop the answer, or close what is open'],
-  ['/', 'To the message'],
-  ['Ctrl Shift O', 'New conversation'],
-  ['Ctrl Shift L', 'Conversations'],
-  ['Ctrl Shift S', 'Settings'],
-  ['Ctrl Shift E', 'Copy as code'],
-  ['?', 'This list'],
+/** Those of the message field, then those of the view. */
+const LISTED = [
+  { keys: ['Enter'], does: 'Send' },
+  { keys: ['Shift', 'Enter'], does: 'New line' },
+  ...Object.values(SHORTCUTS),
 ];
 
 export function ShortcutsDialog({ onClose }: { readonly onClose: () => void }) {
   return (
     <Dialog title="Keyboard shortcuts" onClose={onClose}>
       <dl class="shortcuts">
-        {SHORTCUTS.map(([keys, does]) => (
-          <div key={keys}>
+        {LISTED.map(({ keys, does }) => (
+          <div key={does}>
             <dt>
-              {keys.split(' ').map((key) => (
+              {keys.map((key) => (
                 <kbd key={key}>{key}</kbd>
               ))}
             </dt>

@@ -1,19 +1,24 @@
 /** The conversations of this browser: search, open, rename, delete, export, import. */
 import { useRef, useState } from 'preact/hooks';
-import type { Summary } from '../state/conversation-database.ts';
 import { useStore } from '../state/store.ts';
 import { Icon } from '../ui/icons.tsx';
 import {
   exportConversations,
   importConversations,
   openConversation,
-  refreshList,
   removeConversation,
   renameConversation,
 } from './actions.ts';
 import { conversation, summaries } from './chat-state.ts';
+import type { Summary } from './conversation-database.ts';
 
-export function Sidebar({ onPicked }: { readonly onPicked: () => void }) {
+interface SidebarProps {
+  readonly onPicked: () => void;
+  /** Undefined: it stays. */
+  readonly onClose: (() => void) | undefined;
+}
+
+export function Sidebar({ onPicked, onClose }: SidebarProps) {
   const all = useStore(summaries);
   const [wanted, setWanted] = useState('');
   const file = useRef<HTMLInputElement>(null);
@@ -22,17 +27,24 @@ export function Sidebar({ onPicked }: { readonly onPicked: () => void }) {
     words.every((word) => `${each.title}\n${each.text}`.toLowerCase().includes(word)),
   );
   return (
-    <aside class="side list" aria-label="Conversations">
-      <label class="search">
-        <Icon name="search" />
-        <span class="visually-hidden">Search conversations</span>
-        <input
-          type="search"
-          placeholder="Search"
-          value={wanted}
-          onInput={(event) => setWanted(event.currentTarget.value)}
-        />
-      </label>
+    <>
+      <div class="side-head">
+        <label class="search">
+          <Icon name="search" />
+          <span class="visually-hidden">Search conversations</span>
+          <input
+            type="search"
+            placeholder="Search"
+            value={wanted}
+            onInput={(event) => setWanted(event.currentTarget.value)}
+          />
+        </label>
+        {onClose !== undefined && (
+          <button type="button" class="icon-button" aria-label="Close conversations" onClick={onClose}>
+            <Icon name="close" />
+          </button>
+        )}
+      </div>
       {found.length === 0 && (
         <p class="hint pad">
           {all.length === 0 ? 'Conversations are kept in this browser.' : 'Nothing found.'}
@@ -68,7 +80,7 @@ export function Sidebar({ onPicked }: { readonly onPicked: () => void }) {
           }}
         />
       </div>
-    </aside>
+    </>
   );
 }
 
@@ -88,7 +100,7 @@ function Entry({
           onSubmit={(event) => {
             event.preventDefault();
             const name = new FormData(event.currentTarget).get('name');
-            void renameConversation(id, typeof name === 'string' ? name : '').then(refreshList);
+            void renameConversation(id, typeof name === 'string' ? name : '');
             setMode('shown');
           }}
         >

@@ -1,7 +1,8 @@
 /** The messages that are shown. While an answer grows and the person has not scrolled away, its end stays in view. */
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { useStore } from '../state/store.ts';
-import { answering, conversation, models } from './chat-state.ts';
+import { answerLast } from './actions.ts';
+import { answering, conversation, models, modelsFailure } from './chat-state.ts';
 import { openCalls, pathOf } from './conversation.ts';
 import { MessageView } from './message-view.tsx';
 import { ToolResults } from './tool-results.tsx';
@@ -62,6 +63,14 @@ export function Transcript() {
             busy={running !== undefined}
           />
         ))}
+        {running === undefined && path.at(-1)?.role !== 'assistant' && (
+          <p class="unanswered hint">
+            This has no answer yet.
+            <button type="button" class="button small" onClick={() => answerLast()}>
+              Get one
+            </button>
+          </p>
+        )}
         {calls.length > 0 && <ToolResults key={path.at(-1)?.id} calls={calls} />}
       </div>
     </section>
@@ -87,15 +96,18 @@ function useFollow(
 
 function Empty() {
   const list = useStore(models);
+  const failure = useStore(modelsFailure);
   const model = useStore(conversation, (shown) => shown.model);
+  const title =
+    list?.length === 0 ? 'The server has no models.' : failure ? 'No model yet' : 'Waiting for the server …';
   return (
     <div class="empty">
       <div>
-        <p class="empty-title">{model === '' ? 'Waiting for the server …' : model}</p>
+        <p class="empty-title">{model !== '' ? model : title}</p>
         <p class="quiet">
           {list?.length === 0
-            ? 'The server has no models. Start it with one: llm-serve --model NAME.'
-            : 'Ask something. What you write stays in this browser and goes to this server alone.'}
+            ? 'Start it with one: llm-serve --model NAME.'
+            : 'Conversations are kept in this browser. What you write goes to this server, which passes it to the backend of the model.'}
         </p>
       </div>
     </div>

@@ -98,6 +98,7 @@ function readMessage(value: unknown, where: string): Message {
       finishReason: text(given.finishReason, `${where}.finishReason`),
     }),
     ...(given.stopped === true && { stopped: true }),
+    ...(given.unfinished === true && { unfinished: true }),
     ...readFailure(given.failure, where),
     ...(isObject(given.receipt) && { receipt: readReceipt(given.receipt) }),
   };
@@ -124,7 +125,7 @@ function readCall(value: unknown, where: string): ToolCall {
   };
 }
 
-function readSettings(value: unknown, where: string): Settings {
+export function readSettings(value: unknown, where: string): Settings {
   const given = isObject(value) ? value : {};
   const parameters = isObject(given.parameters) ? given.parameters : {};
   const known = PARAMETERS.flatMap(({ name }) => {
