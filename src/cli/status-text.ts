@@ -15,15 +15,17 @@ interface Screen {
   readonly width: number;
   /** Lines; undefined: no bound. */
   readonly height?: number | undefined;
+  /** Further states will follow this one. */
+  readonly watches: boolean;
 }
 
 /** Requests that are listed where the screen has no bound. */
 const MAX_LISTED = 20;
 
-export function statusText(snapshot: LiveSnapshot, { address, width, height }: Screen): string {
+export function statusText(snapshot: LiveSnapshot, { address, width, height, watches }: Screen): string {
   const { models, targets, queue, running, sums, version, scope } = snapshot;
   const fixed = [
-    `llm-serve ${version} at ${address}${scope === 'own' ? ' (requests of this key only)' : ''}`,
+    `llm-serve ${version} at ${address}${scope === 'own' ? ' (only your own requests)' : ''}`,
     '',
     ...table([
       ['MODEL', 'RUNNING', 'WAITING'],
@@ -41,7 +43,7 @@ export function statusText(snapshot: LiveSnapshot, { address, width, height }: S
       ]),
     ]),
     '',
-    ratesText(sums),
+    ratesText(sums, watches),
   ];
   const room = height === undefined ? MAX_LISTED : Math.max(0, height - fixed.length - 4);
   const lines = [...fixed, ...requestLines(running, queue, { room, at: snapshot.at_ms })];
@@ -53,9 +55,9 @@ function stateText(status: string, health: string): string {
   return health === status || health === 'starting' || health === 'down' ? status : `${status}, ${health}`;
 }
 
-function ratesText(sums: LiveSums): string {
+function ratesText(sums: LiveSums, watches: boolean): string {
   const { window_seconds: seconds, finished, completion_tokens: tokens, rejected, failed, cancelled } = sums;
-  if (seconds < 1) return 'Rates: --watch shows them.';
+  if (seconds < 1) return watches ? 'Rates follow with the next requests.' : 'Rates: --watch shows them.';
   const per = (count: number) => (count / seconds).toFixed(1);
   const refused = Object.entries(rejected).map(([code, count]) => `${count} ${code}`);
   const parts = [
@@ -78,18 +80,20 @@ function requestLines(
 ): readonly string[] {
   const rows = [
     ...running.map((request) => [
-      request.request_id,
+      durationText(at - request.received_at_ms),
       request.model,
       `runs at ${request.target}`,
-      request.first_token_at_ms === null ? 'reads the prompt' : `${request.completion_tokens} tokens`,
-      durationText(at - request.received_at_ms),
+      request.first_token_at_ms === null
+        ? 'reads the prompt'
+        : `${request.completion_tokens} ${request.completion_tokens === 1 ? 'token' : 'tokens'}`,
+      request.request_id,
     ]),
     ...queue.map((request) => [
-      request.request_id,
+      durationText(at - request.received_at_ms),
       request.model,
       `waits, place ${request.position}`,
       WAITING_WORDS[request.reason],
-      durationText(at - request.received_at_ms),
+      request.request_id,
     ]),
   ];
   if (rows.length === 0 || room === 0) return [];
@@ -97,7 +101,7 @@ function requestLines(
   const more = rows.length - shown.length;
   return [
     '',
-    ...table([['REQUEST', 'MODEL', 'STATE', '', 'AGE'], ...shown]),
+    ...table([['AGE', 'MODEL', 'STATE', 'WHAT', 'REQUEST'], ...shown]),
     ...(more > 0 ? [`and ${more} more`] : []),
   ];
 }

@@ -36,6 +36,9 @@ export function stateDirectory(): string {
 
 /** What the user's terminal may be sent. https://no-color.org */
 export function terminalTakesStyles(): boolean {
-  const { NO_COLOR, TERM } = process.env;
-  return !NO_COLOR && TERM !== 'dumb';
+  return !process.env.NO_COLOR && terminalMovesCursor();
+}
+
+export function terminalMovesCursor(): boolean {
+  return process.env.TERM !== 'dumb';
 }

@@ -140,7 +140,7 @@ test('status shows models, targets and requests; ps is the same; without a serve
   expect(status.stdout).toContain(`at ${server.url}`);
   expect(status.stdout).toMatch(/^demo +1 +0$/m);
   expect(status.stdout).toMatch(/^demo\/scripted\/0 +demo +scripted +ready +1\/1$/m);
-  expect(status.stdout).toMatch(/^my-request +demo +runs at demo\/scripted\/0 +1 tokens/m);
+  expect(status.stdout).toMatch(/^[\d.]+ m?s +demo +runs at demo\/scripted\/0 +1 token +my-request$/m);
   const ps = await run('ps', '--server', server.url, '--json');
   expect(JSON.parse(ps.stdout).running).toMatchObject([{ request_id: 'my-request' }]);
   held.leave();
