@@ -45,6 +45,7 @@ const slow = [
   `test/end-to-end/{${[
     ...[
       'batching',
+      'bench',
       'configuration',
       'dashboards',
       'console-snippets',

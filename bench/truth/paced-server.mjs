@@ -1,5 +1,7 @@
 // A server of OpenAI's chat protocol whose token times are known: it writes each token when a seeded plan says so, and notes when it
-// really did, on its own clock. GET /truth answers with these notes since the last POST /truth. Prints its address when it listens.
+// really did, on its own clock. The plan of an answer is that of its number, so every client gets the same answers. Shorter
+// answers are a client's warm-up: neither numbered nor noted. GET /truth answers with the notes since the last POST /truth.
+// Prints its address when it listens.
 import { createServer } from 'node:http';
 
 const SEED = 7;
@@ -7,8 +9,8 @@ const TOKENS = 40;
 const FIRST_MS = { min: 80, max: 240 };
 const GAP_MS = { min: 10, max: 40 };
 
-let random = seeded(SEED);
 let answers = [];
+let count = 0;
 
 const server = createServer((request, response) => {
   const chunks = [];
@@ -32,13 +34,17 @@ server.listen(Number(process.argv[2] ?? 0), '127.0.0.1', () =>
 function truth(request, response) {
   if (request.method === 'POST') {
     answers = [];
-    random = seeded(SEED);
+    count = 0;
   }
   response.end(JSON.stringify(answers));
 }
 
 function answer({ max_tokens: most, messages }, response, receivedAt) {
   const tokens = Math.min(most ?? TOKENS, TOKENS);
+  const isCounted = tokens === TOKENS;
+  if (isCounted) count += 1;
+  const random = seeded(isCounted ? SEED + count : SEED);
+  const between = ({ min, max }) => min + (max - min) * random();
   const promptTokens = messages
     .map(({ content }) => content)
     .join(' ')
@@ -60,6 +66,7 @@ function answer({ max_tokens: most, messages }, response, receivedAt) {
       total_tokens: promptTokens + tokens,
     };
     response.end(`${chunk({}, 'length')}${event({ ...HEAD, choices: [], usage })}data: [DONE]\n\n`);
+    if (!isCounted) return;
     answers.push({
       ttft: writtenAt[0] - receivedAt,
       gaps: writtenAt.slice(1).map((at, index) => at - writtenAt[index]),
@@ -78,13 +85,10 @@ function event(data) {
   return `data: ${JSON.stringify(data)}\n\n`;
 }
 
-function between({ min, max }) {
-  return min + (max - min) * random();
-}
-
 /** A linear congruential generator: anything that repeats will do. */
 function seeded(seed) {
-  let state = seed;
+  // Neighbouring seeds begin far apart.
+  let state = Math.imul(seed, 2654435761);
   return () => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     return state / 2 ** 32;
