@@ -4,7 +4,8 @@ import { createServer } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { serveOrders } from '../worker.mjs';
 
-const PACE_MS = 5;
+/** An argument sets another one. */
+const PACE_MS = Number(process.argv[2] ?? 5);
 const HEAD = '"object":"chat.completion.chunk","created":1795394878,"model":"bench"';
 const MODELS = '{"object":"list","data":[{"id":"bench","object":"model","owned_by":"bench"}]}';
 const event = (fields) => `data: {"id":"chatcmpl-4LxgtbrCqKcy7SBxIoHSN0e8",${HEAD},${fields}}\n\n`;
