@@ -144,7 +144,8 @@ export class ModelQueue {
     if (retries !== -1) return { position: retries + 1, etaMs: 0 };
     if (!waiting) return undefined;
     const ahead = this.#backlog.ahead(waiting);
-    return { position: Math.round(ahead.work.requests) + 1, etaMs: Math.round(this.#waitMs(ahead)) };
+    const position = this.#retries.size + Math.round(ahead.work.requests) + 1;
+    return { position, etaMs: Math.round(this.#waitMs(ahead)) };
   }
 
   /** The first `limit` that wait, in the order in which they would be served now. */

@@ -12,7 +12,7 @@ import {
   type LiveViewer,
   ownerOf,
 } from '../core/live-feed.ts';
-import { LIVE_LIMITS, type LiveReceipt, type LiveSnapshot, type LiveSums } from '../core/live-snapshot.ts';
+import { LIVE_LIMITS, type LiveSnapshot, type LiveSums } from '../core/live-snapshot.ts';
 import type { Objectives } from '../core/objectives.ts';
 import { concernsModel, type RequestRecord } from '../core/request-trace.ts';
 import { ClientNames } from './client-names.ts';
@@ -45,15 +45,15 @@ const COST_SHARE = 100;
 /** And one in so many into those of all audiences. */
 const COST_SHARE_OF_ALL = 20;
 
-/** What a snapshot had, as it was written, but for its head. */
+/** What a snapshot had, as it was written, but for its head and its receipts. */
 interface Written {
   readonly at: Milliseconds;
-  readonly rest: string;
+  readonly state: string;
   /** Without the window's length, which says nothing new. */
   readonly sums: string;
 }
 
-const NOTHING_WRITTEN: Written = { at: 0, rest: '', sums: '' };
+const NOTHING_WRITTEN: Written = { at: 0, state: '', sums: '' };
 
 /** The readers that get the same snapshots. */
 interface Audience {
@@ -66,6 +66,8 @@ interface Audience {
   endedOmitted: number;
   sent: Written;
   heartbeatAt: Milliseconds;
+  /** What the last one took to be made and written. */
+  costMs: Milliseconds;
   timer: Timer | undefined;
 }
 
@@ -104,8 +106,8 @@ export class SnapshotFeed implements LiveFeed {
 
   snapshot(owner: string | undefined): LiveSnapshot {
     const now = this.#options.clock.now();
-    const { sums, rest } = this.#parts(owner, { now, ended: [], endedOmitted: 0 });
-    return { ...this.#head(owner, 0), sums, ...rest };
+    const { sums, state, receipts } = this.#parts(owner, { now, ended: [], endedOmitted: 0 });
+    return { ...this.#head(owner, 0), sums, ...state, ...receipts };
   }
 
   watch(
@@ -121,6 +123,7 @@ export class SnapshotFeed implements LiveFeed {
     const first = this.#write(audience, { ended: [], endedOmitted: 0 });
     if (known === undefined) {
       audience.sent = first.written;
+      audience.costMs = this.#options.clock.now() - first.now;
       this.#audiences.set(key, audience);
       this.#schedule(audience, paceMs);
     }
@@ -188,6 +191,7 @@ export class SnapshotFeed implements LiveFeed {
       endedOmitted: 0,
       sent: NOTHING_WRITTEN,
       heartbeatAt: now,
+      costMs: 0,
       timer: undefined,
     };
   }
@@ -200,8 +204,9 @@ export class SnapshotFeed implements LiveFeed {
     const { clock } = this.#options;
     const { sent } = audience;
     const { now, isBusy, written, text } = this.#write(audience, audience);
+    const isChanged = written.state !== sent.state || audience.ended.length > 0;
     const isRefreshed = isBusy || written.sums !== sent.sums;
-    if (written.rest !== sent.rest || (isRefreshed && now - sent.at >= REFRESH_MS)) {
+    if (isChanged || (isRefreshed && now - sent.at >= REFRESH_MS)) {
       audience.sequence += 1;
       audience.ended = [];
       audience.endedOmitted = 0;
@@ -215,7 +220,11 @@ export class SnapshotFeed implements LiveFeed {
     }
     if (audience.readers.size === 0) return;
     const share = Math.max(COST_SHARE, COST_SHARE_OF_ALL * this.#audiences.size);
-    this.#schedule(audience, Math.max(audience.paceMs, share * (clock.now() - now)));
+    const costMs = clock.now() - now;
+    // One that took long only because something else ran in between does not count.
+    const delayMs = share * Math.min(costMs, audience.costMs);
+    audience.costMs = costMs;
+    this.#schedule(audience, Math.max(audience.paceMs, delayMs));
   }
 
   /** `text` writes the head too, which is another one in each snapshot. */
@@ -229,17 +238,17 @@ export class SnapshotFeed implements LiveFeed {
     readonly text: () => string;
   } {
     const now = this.#options.clock.now();
-    const { sums, rest } = this.#parts(audience.owner, { now, ...ended });
+    const { sums, state, receipts } = this.#parts(audience.owner, { now, ...ended });
     const { window_seconds, ...counts } = sums;
-    const written = { at: now, rest: JSON.stringify(rest), sums: JSON.stringify(counts) };
+    const written = { at: now, state: JSON.stringify(state), sums: JSON.stringify(counts) };
     return {
       now,
-      isBusy: rest.running.length > 0,
+      isBusy: state.running.length > 0,
       written,
       text: () => {
-        const head = JSON.stringify(this.#head(audience.owner, audience.sequence));
+        const head = JSON.stringify(this.#head(audience.owner, audience.sequence)).slice(0, -1);
         const all = `"sums":{"window_seconds":${window_seconds},${written.sums.slice(1)}`;
-        return `${head.slice(0, -1)},${all},${written.rest.slice(1)}`;
+        return `${head},${all},${written.state.slice(1, -1)},${JSON.stringify(receipts).slice(1)}`;
       },
     };
   }
@@ -266,16 +275,17 @@ export class SnapshotFeed implements LiveFeed {
     },
   ): {
     readonly sums: LiveSums;
-    readonly rest: LiveState & { readonly ended: readonly LiveReceipt[]; readonly ended_omitted: number };
+    readonly state: LiveState;
+    readonly receipts: Pick<LiveSnapshot, 'ended' | 'ended_omitted'>;
   } {
     const { clock, state, settings } = this.#options;
     const clientName = this.#names.nameOf;
-    const receipts = { offsetMs: clock.wallNow() - now, clientName };
+    const context = { offsetMs: clock.wallNow() - now, clientName };
     return {
       sums: (this.#sums ?? new LiveSumsWindow(now, settings)).at(now),
-      rest: {
-        ...state({ owner, clientName }),
-        ended: ended.map((record) => receiptOf(record, receipts)),
+      state: state({ owner, clientName }),
+      receipts: {
+        ended: ended.map((record) => receiptOf(record, context)),
         ended_omitted: endedOmitted,
       },
     };

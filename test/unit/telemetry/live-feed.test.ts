@@ -6,7 +6,7 @@ import type { RequestRecord, RequestTrace } from '../../../src/core/request-trac
 import { SnapshotFeed } from '../../../src/telemetry/live-feed.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
-function start({ takesMs = 0 } = {}) {
+function start({ takesMs = () => 0 }: { takesMs?: (count: number) => number } = {}) {
   const clock = new FakeClock();
   let made = 0;
   const feed = new SnapshotFeed({
@@ -15,7 +15,7 @@ function start({ takesMs = 0 } = {}) {
     settings: { objectives: {} },
     state: () => {
       made += 1;
-      clock.pass(takesMs);
+      clock.pass(takesMs(made));
       return { models: [], targets: [], queue: [], running: [] };
     },
   });
@@ -114,14 +114,14 @@ it('intervals are rounded up to a few, so that all who see the same share a few 
 });
 
 it('snapshots that take long are made less often: 1 % of the time for one audience, 5 % for all', async () => {
-  const alone = start({ takesMs: 10 });
+  const alone = start({ takesMs: () => 10 });
   alone.feed.watch({ owner: undefined, intervalMs: 100 }, reader().sink);
   await alone.clock.advance(1000);
   const before = alone.made();
   await alone.clock.advance(100_000);
   expect((alone.made() - before) * 10).toBeLessThanOrEqual(1000);
 
-  const many = start({ takesMs: 10 });
+  const many = start({ takesMs: () => 10 });
   for (let owner = 0; owner < 24; owner += 1)
     many.feed.watch({ owner: String(owner), intervalMs: 100 }, reader().sink);
   await many.clock.advance(10_000);
@@ -130,6 +130,23 @@ it('snapshots that take long are made less often: 1 % of the time for one audien
   const spentMs = (many.made() - earlier) * 10;
   expect(spentMs).toBeGreaterThan(3000);
   expect(spentMs).toBeLessThanOrEqual(5200);
+});
+
+it('one that took long once, as where something else ran in between, delays nothing', async () => {
+  const { clock, feed, made } = start({ takesMs: (count) => (count % 2 === 0 ? 60 : 1) });
+  feed.watch({ owner: undefined, intervalMs: 250 }, reader().sink);
+  const before = made();
+  await clock.advance(10_000);
+  expect(made() - before).toBeGreaterThan(30);
+});
+
+it('receipts are sent once, with no further snapshot that has none', async () => {
+  const { clock, feed } = start();
+  const { sink, got } = reader();
+  feed.watch({ owner: undefined, intervalMs: 100 }, sink);
+  feed.requestEnded(ended('r', 'a'));
+  await clock.advance(900);
+  expect(got.map((each) => each.ended.length)).toEqual([0, 1]);
 });
 
 describe('places', () => {
