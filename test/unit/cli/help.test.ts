@@ -1,6 +1,4 @@
-import { spawnSync } from 'node:child_process';
 import { expect, it } from 'vitest';
-import { completionScript } from '../../../src/cli/completion.ts';
 import { COMMAND_GROUPS } from '../../../src/cli/help.ts';
 import { buildProgram } from '../../../src/cli/main.ts';
 import { commandWords } from '../../../src/cli/unknown-command.ts';
@@ -87,29 +85,4 @@ it.each([
 it.each(['ls', 'list', 'show', 'pull', 'rm', 'remove'])('%s is a command at the top level too', (name) => {
   expect(commandWords(program, [name])).toEqual([name]);
   expect(helpOf(name)).toContain(helpOf('models', name).split('\n')[2]);
-});
-
-it.each(['bash', 'zsh', 'fish'] as const)(
-  'the completion for %s has commands, flags and aliases',
-  (shell) => {
-    const script = completionScript(shell, program);
-    for (const word of ['chat', 'models', 'rm', 'fish', 'temperature', 'scheduler.mode'])
-      expect(script).toContain(word);
-  },
-);
-
-const hasBash = spawnSync('bash', ['--version']).status === 0;
-
-it.skipIf(!hasBash).each([
-  [['llm-serve', 'mo'], 'models'],
-  [['llm-serve', 'models', 'sh'], 'show'],
-  [['llm-serve', 'models', 'list', '--js'], '--json'],
-  [['llm-serve', 'run', 'demo', '--temp'], '--temperature'],
-])('bash completes %j to %s', (words, completed) => {
-  const script = [
-    completionScript('bash', program),
-    `COMP_WORDS=(${words.join(' ')}); COMP_CWORD=${words.length - 1}; _llm_serve; echo "\${COMPREPLY[*]}"`,
-  ].join('\n');
-  const { status, stdout } = spawnSync('bash', ['--norc'], { input: script, encoding: 'utf8' });
-  expect({ status, stdout }).toEqual({ status: 0, stdout: `${completed}\n` });
 });
