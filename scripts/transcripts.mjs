@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { prepare } from './build.mjs';
+import { put } from './plain-transcripts.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const page = join(root, 'docs', 'command-line.md');
@@ -67,13 +68,11 @@ const SESSIONS = {
     { type: 'cat notes.txt | llm-serve run demo "Sum this up" --stats', shows: 'in all' },
     { type: 'llm-serve run demo "What is the capital of France?" --json', shows: '\n}' },
   ],
-  errors: [
-    { type: 'llm-serve run dmo hello', shows: 'demo "dmo hello"' },
-    { type: 'llm-serve chat --server :9', shows: 'LLM_SERVE_SERVER.' },
-    { type: 'llm-serve chatt', shows: 'describes them.' },
-    { type: 'llm-serve run --temprature 1 hello', shows: '(Did you mean --' },
+  status: [
+    { type: 'llm-serve run thinker "Count them" > answer.txt &', shows: '' },
+    { type: 'sleep 2; llm-serve status', shows: 'REQUEST' },
   ],
-  help: [{ type: 'llm-serve --help', shows: 'prints the version.' }],
+  errors: [{ type: 'llm-serve run dmo hello', shows: 'demo "dmo hello"' }],
 };
 
 await prepare();
@@ -96,7 +95,8 @@ try {
   // Without a session tmux would end.
   tmux('new-session', '-d', '-s', 'open');
   let text = readFileSync(page, 'utf8');
-  for (const [name, steps] of Object.entries(SESSIONS)) text = put(text, name, await play(name, steps));
+  for (const [name, steps] of Object.entries(SESSIONS))
+    text = put(text, name, (await play(name, steps)).replace(/\n\$$/, ''));
   writeFileSync(page, text);
 } finally {
   tmux('kill-server');
@@ -182,16 +182,4 @@ function screen(name) {
 
 function tmux(...args) {
   return spawnSync('tmux', ['-S', join(folder, 'tmux'), '-f', '/dev/null', ...args], { encoding: 'utf8' });
-}
-
-/** Between the marks of the page. */
-function put(text, name, transcript) {
-  const begin = `<!-- transcript ${name} -->`;
-  const end = '<!-- end of transcript -->';
-  const from = text.indexOf(begin);
-  const to = text.indexOf(end, from);
-  if (from === -1 || to === -1)
-    throw new Error(`docs/command-line.md has no place for the transcript ${name}`);
-  const shown = transcript.replace(/\n\$$/, '');
-  return `${text.slice(0, from)}${begin}\n\`\`\`text\n${shown}\n\`\`\`\n${text.slice(to)}`;
 }
