@@ -1,33 +1,18 @@
 /** A person at the Chat view, in a real browser, on a server that plays scripts. */
 import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import type { Page } from 'playwright-core';
-import { expect, onTestFinished, type TestContext, test } from 'vitest';
-import { openPage, type PageOptions } from '../support/browser.ts';
+import { expect, onTestFinished, test } from 'vitest';
+import { openPage } from '../support/browser.ts';
 import { startExecutable } from '../support/executable.ts';
 import { scripted, scriptedFlags } from '../support/scripted-server.ts';
 import { startServer } from '../support/server.ts';
+import { answersOf, openChat, say, seriousProblems } from './chat-page.ts';
 
 const KEY = 'a-key-for-this-test';
 
-async function chat(context: TestContext, options: PageOptions = {}, ...models: { id: string }[]) {
-  const server = await startServer({ flags: scriptedFlags(...models), endsWith: onTestFinished });
-  return { server, page: await openPage(context, `${server.url}/`, options) };
-}
-
-const box = (page: Page) => page.getByLabel('Message', { exact: true });
-const answers = (page: Page) => page.locator('.message.assistant');
-
-async function say(page: Page, text: string): Promise<void> {
-  await page.waitForFunction(() => document.querySelector<HTMLSelectElement>('.model-picker select')?.value);
-  await box(page).fill(text);
-  await box(page).press('Enter');
-}
-
 test('a person asks, edits, regenerates, goes back to an earlier branch, and finds all of it again later', async (context) => {
-  const { page } = await chat(context);
+  const { page } = await openChat(context);
   await say(page, scripted({ text: 'The **first** answer.' }));
-  const answer = answers(page).first();
+  const answer = answersOf(page).first();
   await answer.getByText('The first answer.').waitFor();
   expect(await answer.locator('strong').textContent()).toBe('first');
   await answer.locator('.receipt summary').click();
@@ -44,7 +29,7 @@ test('a person asks, edits, regenerates, goes back to an earlier branch, and fin
   await page.getByLabel('Edit message').click();
   await page.getByLabel('Edit message').fill(scripted({ text: 'Another answer.' }));
   await page.getByLabel('Edit message').press('Enter');
-  await answers(page).getByText('Another answer.').waitFor();
+  await answersOf(page).getByText('Another answer.').waitFor();
   await page.getByText('2 / 2').waitFor();
   await page.getByLabel('Previous version').click();
   await page.getByText('The first answer.').waitFor();
@@ -59,23 +44,23 @@ test('a person asks, edits, regenerates, goes back to an earlier branch, and fin
 });
 
 test('Esc stops an answer, on the server too, and what has come stays', async (context) => {
-  const { page, server } = await chat(context);
+  const { page, server } = await openChat(context);
   await say(page, scripted({ tokens: 10_000, token_delay_ms: 20 }, 'word '.repeat(50)));
-  await answers(page).getByText('word').waitFor();
+  await answersOf(page).getByText('word').waitFor();
   await page.keyboard.press('Escape');
-  await answers(page).getByText('Stopped.').waitFor();
+  await answersOf(page).getByText('Stopped.').waitFor();
   // Its slot is free again.
   const running = async () => (await fetch(`${server.url}/metrics`)).text();
   await expect.poll(running).toMatch(/^llm_serve_slots_used\{[^}]*\} 0$/m);
-  expect(await answers(page).textContent()).toContain('word');
+  expect(await answersOf(page).textContent()).toContain('word');
 });
 
 test('the model that is chosen answers, and is chosen again after a reload', async (context) => {
-  const { page } = await chat(context, {}, { id: 'first' }, { id: 'second' });
+  const { page } = await openChat(context, {}, { id: 'first' }, { id: 'second' });
   await page.getByRole('combobox', { name: 'Model' }).selectOption('second');
   await say(page, 'one two');
-  await answers(page).getByLabel('Regenerate answer').waitFor();
-  expect(await answers(page).locator('.who').textContent()).toBe('second');
+  await answersOf(page).getByLabel('Regenerate answer').waitFor();
+  expect(await answersOf(page).locator('.who').textContent()).toBe('second');
   await page.reload();
   await expect.poll(() => page.getByRole('combobox', { name: 'Model' }).inputValue()).toBe('second');
 });
@@ -83,7 +68,7 @@ test('the model that is chosen answers, and is chosen again after a reload', asy
 const HOSTILE = '<img src=x onerror="window.hit=1"><script>window.hit=1</script>[x](javascript:window.hit=1)';
 
 test('what prompts, answers, model names, tool arguments and imported files contain is never run', async (context) => {
-  const { page } = await chat(context, {}, { id: HOSTILE });
+  const { page } = await openChat(context, {}, { id: HOSTILE });
   await page.getByRole('tab', { name: 'Tools' }).click();
   await page.getByLabel('Tools, as JSON').fill('[{"name":"look"}]');
   const text = `${HOSTILE}\n\n\`\`\`html\n${HOSTILE}\n\`\`\`\n\n![i](https://evil.example/track.png)`;
@@ -96,7 +81,7 @@ test('what prompts, answers, model names, tool arguments and imported files cont
   );
   await page.getByLabel('Result of look').fill(HOSTILE);
   await page.getByRole('button', { name: 'Send result' }).click();
-  await expect.poll(() => answers(page).count()).toBe(2);
+  await expect.poll(() => answersOf(page).count()).toBe(2);
   for (const summary of await page.locator('.reasoning summary').all()) await summary.click();
   await page.getByLabel('Copy as code').click();
   await page.getByRole('tab', { name: 'Python' }).click();
@@ -122,7 +107,7 @@ test('what prompts, answers, model names, tool arguments and imported files cont
 });
 
 test('an imported file that is not right is refused in words, and nothing is taken of it', async (context) => {
-  const { page } = await chat(context);
+  const { page } = await openChat(context);
   await page.getByLabel('File with conversations').setInputFiles({
     name: 'c.json',
     mimeType: 'application/json',
@@ -139,23 +124,23 @@ test('a server that goes in the middle of an answer: the page says so, keeps wha
     expects: [/ERR_CONNECTION|ERR_INCOMPLETE|Failed to load/],
   });
   await say(page, scripted({ tokens: 1000, token_delay_ms: 20 }, 'word '.repeat(50)));
-  await answers(page).getByText('word').waitFor();
+  await answersOf(page).getByText('word').waitFor();
   await first.stop('SIGKILL');
-  await answers(page).getByText('The connection was lost before the answer was complete.').waitFor();
+  await answersOf(page).getByText('The connection was lost before the answer was complete.').waitFor();
   await page.getByRole('alert').getByText('The server does not answer.').waitFor();
-  expect(await answers(page).textContent()).toContain('word');
+  expect(await answersOf(page).textContent()).toContain('word');
   // A question that meets no server waits for it.
   await say(page, scripted({ text: 'Back again.' }));
-  await answers(page).getByText('Is it running?').waitFor();
+  await answersOf(page).getByText('Is it running?').waitFor();
   await startExecutable({ flags: [...flags, '--port', String(first.port)], endsWith: onTestFinished });
-  await answers(page).getByText('Back again.').waitFor();
+  await answersOf(page).getByText('Back again.').waitFor();
   await expect.poll(() => page.getByRole('alert').count()).toBe(0);
 });
 
 test('a refusal tells when to try again; an error in the answer has its words', async (context) => {
-  const { page } = await chat(context, { expects: [/Failed to load resource.*(429|502|503)/] });
+  const { page } = await openChat(context, { expects: [/Failed to load resource.*(429|502|503)/] });
   await say(page, scripted({ fail: 'rate-limited' }));
-  await answers(page).getByText('Try again in 7 seconds.').waitFor();
+  await answersOf(page).getByText('Try again in 7 seconds.').waitFor();
   await say(page, scripted({ fail: 'mid-stream' }, 'one two three four'));
   await expect.poll(() => page.locator('.failure').count()).toBe(2);
 });
@@ -173,16 +158,16 @@ test('with keys on, the page asks for one, uses it, and keeps it for the tab alo
   await page.getByLabel('API key', { exact: true }).fill(KEY);
   await page.getByRole('button', { name: 'Use keys' }).click();
   await say(page, 'one two');
-  await answers(page).getByLabel('Regenerate answer').waitFor();
+  await answersOf(page).getByLabel('Regenerate answer').waitFor();
   await page.reload();
   await say(page, 'three');
-  await expect.poll(() => answers(page).getByLabel('Regenerate answer').count()).toBe(2);
+  await expect.poll(() => answersOf(page).getByLabel('Regenerate answer').count()).toBe(2);
   expect(await page.evaluate(() => JSON.stringify(localStorage))).not.toContain(KEY);
   expect(await page.evaluate(() => JSON.stringify(sessionStorage))).toContain(KEY);
 });
 
 test('JSON schema: the answer is held to it, and the page says whether it follows', async (context) => {
-  const { page } = await chat(context);
+  const { page } = await openChat(context);
   await page.getByRole('tab', { name: 'JSON schema' }).click();
   await page.getByRole('button', { name: 'Insert an example' }).click();
   await page.getByText('Answers are JSON that follows this schema.').waitFor();
@@ -194,7 +179,7 @@ test('JSON schema: the answer is held to it, and the page says whether it follow
 });
 
 test('parameters and the system prompt are sent as they are set, and what is not set is not sent', async (context) => {
-  const { page } = await chat(context);
+  const { page } = await openChat(context);
   await page.getByLabel('System prompt').fill('Be short.');
   await page.getByLabel('Temperature').fill('0.5');
   await page.getByLabel('Stop strings').fill('END');
@@ -216,7 +201,7 @@ test('parameters and the system prompt are sent as they are set, and what is not
 for (const colorScheme of ['light', 'dark'] as const)
   test(`axe finds nothing serious in the ${colorScheme} page, nor on a phone`, async (context) => {
     for (const isPhone of [false, true]) {
-      const { page } = await chat(context, { colorScheme, isPhone });
+      const { page } = await openChat(context, { colorScheme, isPhone });
       await say(
         page,
         scripted({
@@ -224,29 +209,10 @@ for (const colorScheme of ['light', 'dark'] as const)
           reasoning: 'Hm.',
         }),
       );
-      await answers(page).getByLabel('Regenerate answer').waitFor();
-      if (!isPhone) await answers(page).locator('.receipt summary').click();
+      await answersOf(page).getByLabel('Regenerate answer').waitFor();
+      if (!isPhone) await answersOf(page).locator('.receipt summary').click();
       expect(await seriousProblems(page)).toEqual([]);
       await page.getByLabel('Copy as code').click();
       expect(await seriousProblems(page)).toEqual([]);
     }
   });
-
-const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
-
-/** By evaluation: the page's policy allows no script but its own. */
-async function seriousProblems(page: Page): Promise<string[]> {
-  await page.evaluate(await readFile(AXE, 'utf8'));
-  return page.evaluate(async () => {
-    const { axe } = window as unknown as { axe: { run(): Promise<{ violations: Violation[] }> } };
-    interface Violation {
-      readonly id: string;
-      readonly impact: string;
-      readonly nodes: readonly { readonly html: string }[];
-    }
-    const { violations } = await axe.run();
-    return violations
-      .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-      .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
-  });
-}

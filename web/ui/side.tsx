@@ -17,13 +17,15 @@ interface SideProps {
 
 export function Side({ name, label, isDrawer, inert = false, onClose, children }: SideProps) {
   const element = useRef<HTMLElement>(null);
+  // When it is first drawn: what it covers loses the focus as it becomes inert.
+  const before = useRef(document.activeElement).current;
   useEffect(() => {
     if (!isDrawer) return;
-    const before = document.activeElement;
     // Not a field of it: on a phone that would open the keyboard.
     element.current?.focus();
     return () => {
-      if (before instanceof HTMLElement) before.focus();
+      // With the whole change drawn: what the drawer covered is inert until then.
+      if (before instanceof HTMLElement) queueMicrotask(() => before.focus());
     };
   }, [isDrawer]);
   return (
