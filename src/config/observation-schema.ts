@@ -38,7 +38,7 @@ export const tracing = Type.Object(
       Type.String({
         minLength: 1,
         description:
-          'Base address of an OTLP receiver (HTTP); spans are posted to its /v1/traces. Unset: OTEL_EXPORTER_OTLP_TRACES_ENDPOINT or OTEL_EXPORTER_OTLP_ENDPOINT; without any, no spans are made.',
+          'Base address of an OTLP receiver (HTTP), without user, password or query; spans are posted to its /v1/traces. Unset: OTEL_EXPORTER_OTLP_TRACES_ENDPOINT or OTEL_EXPORTER_OTLP_ENDPOINT; without any, no spans are made.',
       }),
     ),
     headers: Type.Record(Type.String(), Type.String({ secret: true }), {
@@ -56,7 +56,7 @@ export const tracing = Type.Object(
     }),
     content: Type.Boolean({
       default: false,
-      description: 'Spans contain prompts and answers: whoever reads the traces reads them.',
+      description: 'Spans contain prompts and answers, for everybody who may read the traces.',
     }),
   },
   closed,

@@ -49,9 +49,17 @@ function tracesUrl(text: string, name: string): string {
 
 function checkedUrl(text: string, name: string): URL {
   const url = URL.canParse(text.trim()) ? new URL(text.trim()) : undefined;
-  if (url?.protocol === 'http:' || url?.protocol === 'https:') return url;
+  if (url?.protocol === 'http:' || url?.protocol === 'https:') return withoutSecrets(url, name);
   throw new ConfigError(
     `${name} is ${JSON.stringify(text)}, but must be an address such as http://localhost:4318 (OTLP over HTTP).`,
+  );
+}
+
+/** The address is logged and shown; headers are not. */
+function withoutSecrets(url: URL, name: string): URL {
+  if (url.username === '' && url.password === '' && url.search === '') return url;
+  throw new ConfigError(
+    `${name} has a user, a password or a query at ${url.origin}. Send the receiver's key in tracing.headers instead.`,
   );
 }
 

@@ -26,13 +26,15 @@ const RANDOM_ID = 2;
 /** Versions to come may append fields. */
 const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
 const ALL_ZERO = /^0+$/;
+/** Characters, with such fields. It goes along to every upstream. */
+const MAX_TRACEPARENT = 256;
 
 /** Undefined where the caller is in no trace, or its header is wrong: then it does not count. */
 export function readCallerContext(
   traceparent: string | readonly string[] | undefined,
   tracestate: string | readonly string[] | undefined,
 ): CallerContext | undefined {
-  if (typeof traceparent !== 'string') return undefined;
+  if (typeof traceparent !== 'string' || traceparent.length > MAX_TRACEPARENT) return undefined;
   const [, version, traceId = '', spanId = '', flags = '', rest] = TRACEPARENT.exec(traceparent) ?? [];
   if (version === undefined || version === 'ff' || (version === '00' && rest !== undefined)) return undefined;
   if (ALL_ZERO.test(traceId) || ALL_ZERO.test(spanId)) return undefined;

@@ -27,14 +27,14 @@ export interface RoutingContext {
 
 export type RoutingPolicy = (target: RoutableTarget, context: RoutingContext) => number;
 
-/** Requests at the target's server, whoever sent them. Ours count half by their number and half by their tokens. */
+/** Requests at the target's server, also those of other clients of it. Ours count half by their number and half by their tokens. */
 export function requestsAt({ server }: RoutableTarget, { tokensPerRequest }: RoutingContext): number {
   const { requests, tokens, foreign } = server;
   return foreign + (tokensPerRequest > 0 ? (requests + tokens / tokensPerRequest) / 2 : requests);
 }
 
 /**
- * The next turn of a target: the middle of its next share. Whoever is behind its share has the lowest: so shares hold over time, and
+ * The next turn of a target: the middle of its next share. A target that is behind its share has the lowest: so shares hold over time, and
  * turns alternate as evenly as they can.
  */
 export function nextTurn({ turns, weight }: RoutableTarget): number {

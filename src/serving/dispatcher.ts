@@ -32,7 +32,7 @@ export interface Grant {
 
 /** Waits in the queue for a slot. None of the methods throws. */
 export interface SlotCaller {
-  /** What it is, for whoever looks at the queue. */
+  /** Of the request, for GET /live. */
   describe(): DescribedCaller;
   granted(grant: Grant): void;
   rejected(error: ServingError): void;

@@ -38,7 +38,7 @@ export interface RetryPause extends ListNode<RetryPause> {
 export interface RetryServices {
   readonly clock: Clock;
   readonly dispatcher: Dispatcher;
-  /** For whoever looks. */
+  /** Those that go on now, for GET /live. */
   readonly pauses: LinkedList<RetryPause>;
   readonly retries: {
     /** Read with every decision: it may change while the server runs. */

@@ -43,7 +43,7 @@ export interface SlotServices extends RetryServices {
   readonly clock: Clock;
   readonly dispatcher: Dispatcher;
   readonly queueTimeoutMs: Milliseconds;
-  /** The slots whose work has started and not ended, in that order, for whoever looks. Not a Set, as in the dispatcher. */
+  /** The slots whose work has started and not ended, in that order, for GET /live. Not a Set, as in the dispatcher. */
   readonly running: LinkedList<Slot>;
   findTarget(model: ModelId, id: string): Target;
   /** None of the model's targets has the model. */

@@ -10,7 +10,6 @@ import type {
   StreamEncoder,
 } from '../../protocols/protocol.ts';
 import { type ChoicesSink, type Pausable, startChoices } from '../../serving/choices.ts';
-import { noteGeneration } from '../asked-of-model.ts';
 import type { RequestContext } from '../context.ts';
 import {
   type ModelCall,
@@ -18,6 +17,7 @@ import {
   newModelRequestId,
   runModelRequest,
 } from '../model-request.ts';
+import { noteGeneration } from '../note-asked.ts';
 import { StreamWriter } from '../stream-writer.ts';
 
 export function handleGeneration({

@@ -2,9 +2,9 @@
 import { timingsOf } from '../../core/request-trace.ts';
 import { PROTOCOLS } from '../../protocols/catalog.ts';
 import type { EmbeddingRoute, Protocol, Route } from '../../protocols/protocol.ts';
-import { noteEmbedding } from '../asked-of-model.ts';
 import type { EdgeRoute, RequestContext } from '../context.ts';
 import { type ModelRequestOptions, newModelRequestId, runModelRequest } from '../model-request.ts';
+import { noteEmbedding } from '../note-asked.ts';
 import type { EdgeSettings } from '../settings.ts';
 import { handleGeneration } from './generation.ts';
 import { handleQuery, type QueryOptions } from './queries.ts';

@@ -58,6 +58,22 @@ describe('the address that spans are posted to', () => {
   });
 });
 
+it.each(['https://me:secret@a/otlp', 'https://secret@a', 'https://a/otlp?api-key=secret'])(
+  'the address %s has a key that the log would show: it is refused, without showing it',
+  (endpoint) => {
+    for (const [name, values, environment] of [
+      ['tracing.endpoint', { endpoint }, {}],
+      ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', {}, { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: endpoint }],
+    ] as const) {
+      const read = () => resolve(values, environment);
+      expect(read).toThrow(
+        `${name} has a user, a password or a query at https://a. Send the receiver's key in`,
+      );
+      expect(read).not.toThrow('secret');
+    }
+  },
+);
+
 it('the headers of the standard variables are sent too; the settings win', () => {
   const { headers } = resolve(
     { headers: { b: 'setting' } },

@@ -11,6 +11,7 @@ describe('a traceparent', () => {
     ['as it should be', VALID],
     ['of a version to come', `cc-${TRACE}-${PARENT}-01`],
     ['of a version to come, with more fields', `cc-${TRACE}-${PARENT}-01-what-the-future-will-be-like`],
+    ['of a version to come, with 256 characters', `cc-${TRACE}-${PARENT}-01-${'x'.repeat(200)}`],
     ['with flags that are not known', `00-${TRACE}-${PARENT}-ff`],
   ])('%s counts', (_, header) => {
     expect(readCallerContext(header, undefined)).toMatchObject({
@@ -40,6 +41,7 @@ describe('a traceparent', () => {
     ['whose flags have one digit', `00-${TRACE}-${PARENT}-1`],
     ['whose flags have three digits', `00-${TRACE}-${PARENT}-001`],
     ['whose flags are no number', `00-${TRACE}-${PARENT}-.0`],
+    ['of a version to come with more than 256 characters', `cc-${TRACE}-${PARENT}-01-${'x'.repeat(201)}`],
     ['with spaces in it', `00-${TRACE} -${PARENT}-01`],
     ['that was sent twice', `${VALID}, ${VALID}`],
   ])('%s does not count', (_, header) => {
