@@ -41,10 +41,11 @@ export function htmlReport(run: BenchRun, origin: Origin): string {
     run.end === 'complete' ? '' : `<p>${END_WORDS[run.end]}</p>`,
     `<dl>${facts.map(([name, value]) => `<dt>${escaped(name)}</dt><dd>${escaped(value)}</dd>`).join('')}</dl>`,
     `<h2>Loads</h2>${loadTable(measures)}`,
+    // Before the charts: a load that says nothing of the server is drawn there too.
+    noteList(run),
     ...charts.map((chart) => `<figure>${chart}</figure>`),
     '<h2>Latencies in milliseconds</h2>',
     ...measures.map(latencyTable),
-    noteList(run),
     DEFINITIONS,
   ];
   return `<!doctype html>
@@ -84,7 +85,7 @@ h1{font-size:1.5rem;overflow-wrap:anywhere}h2{font-size:1.15rem;margin-top:2rem}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1.2rem}dt{color:var(--chart-muted)}dd{margin:0;overflow-wrap:anywhere}
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%;background:var(--chart-background)}
 caption{text-align:left;font-weight:600;padding:.6rem 0}th,td{padding:.35rem .6rem;text-align:right;border-bottom:1px solid var(--chart-grid);white-space:nowrap}
-th:first-child,td:first-child{text-align:left}thead th{color:var(--chart-muted);font-weight:500}
+th:first-child{text-align:left}tbody th{font-weight:400}thead th{color:var(--chart-muted);font-weight:500}
 figure{margin:1rem 0;break-inside:avoid}figure svg{width:100%;height:auto}
 .definitions{color:var(--chart-muted);font-size:.9rem}
 @media print{body{background:#fff}main{max-width:none;padding:0}table{break-inside:avoid}}`;
@@ -105,7 +106,7 @@ function loadTable(measures: readonly StepMeasures[]): string {
     ['Client CPU', ({ client }) => (client === undefined ? '–' : `${Math.round(client.cpuShare * 100)} %`)],
   ];
   return htmlTable(
-    undefined,
+    'Loads',
     columns.map(([name]) => name),
     measures.map((each) => columns.map(([, show]) => show(each))),
   );
@@ -121,27 +122,34 @@ function latencyTable(measures: StepMeasures): string {
     ['In the server’s queue', measures.serverQueue],
     ['Evaluating the prompt, by the server’s clock', measures.serverPrompt],
   ];
+  const load = stepText(measures.step);
   return htmlTable(
-    stepText(measures.step),
-    ['', 'values', 'mean', 'p50', 'p90', 'p95', 'p99', 'max'],
+    `Latencies of ${load}`,
+    ['Latency', 'values', 'mean', 'p50', 'p90', 'p95', 'p99', 'max'],
     rows.flatMap(([name, each]) => {
       if (each === undefined) return [];
       const values = [each.mean, each.p50.value, each.p90.value, each.p95.value, each.p99.value, each.max];
       return [[name, String(each.count), ...values.map(figure)]];
     }),
+    load,
   );
 }
 
 function htmlTable(
-  caption: string | undefined,
+  name: string,
   head: readonly string[],
   rows: readonly (readonly string[])[],
+  caption?: string,
 ): string {
-  const cells = (name: string, row: readonly string[]) =>
-    row.map((cell) => `<${name}>${escaped(cell)}</${name}>`).join('');
-  const name = caption === undefined ? '' : `<caption>${escaped(caption)}</caption>`;
-  const body = rows.map((row) => `<tr>${cells('td', row)}</tr>`).join('');
-  return `<div class="wide"><table>${name}<thead><tr>${cells('th', head)}</tr></thead><tbody>${body}</tbody></table></div>`;
+  const heading = (scope: string) => (cell: string) => `<th scope="${scope}">${escaped(cell)}</th>`;
+  const figures = (cells: readonly string[]) => cells.map((cell) => `<td>${escaped(cell)}</td>`).join('');
+  const above = caption === undefined ? '' : `<caption>${escaped(caption)}</caption>`;
+  const body = rows
+    .map(([first = '', ...others]) => `<tr>${heading('row')(first)}${figures(others)}</tr>`)
+    .join('');
+  // Where it is wider than the page, it is scrolled with the keyboard too.
+  const frame = `class="wide" tabindex="0" role="region" aria-label="${escaped(name)}"`;
+  return `<div ${frame}><table>${above}<thead><tr>${head.map(heading('col')).join('')}</tr></thead><tbody>${body}</tbody></table></div>`;
 }
 
 function noteList(run: BenchRun): string {
