@@ -1,0 +1,137 @@
+/** Puts another configuration in force while the server runs: POST /admin/reload, SIGHUP, a changed file. */
+import type { BackendEnvironment } from './backends/backend-definition.ts';
+import type { Config } from './config/config.ts';
+import { ConfigError } from './config/config-error.ts';
+import type { LoadedConfig } from './config/load.ts';
+import { planReload, type ReloadPlan } from './config/reload-plan.ts';
+import {
+  createTargets,
+  edgeSettings,
+  metricsSettings,
+  servingSettings,
+  targetSettings,
+} from './configured.ts';
+import { ServingError, toServingError } from './core/errors.ts';
+import type { LiveFeed } from './core/live-feed.ts';
+import type { ApplicationLog } from './core/log.ts';
+import { isSameAccess } from './http/access.ts';
+import type { ReloadOutcome } from './http/routes/admin.ts';
+import type { EdgeSettings } from './http/settings.ts';
+import type { Serving } from './serving/serving.ts';
+import type { Target } from './serving/targets.ts';
+import type { MetricsSettings } from './telemetry/metrics.ts';
+
+interface ReloaderOptions {
+  /** In force at the start. */
+  readonly config: Config;
+  readonly log: ApplicationLog;
+  /** Reads the configuration again, from where it came. Throws ConfigError. */
+  readonly readConfig: () => Promise<LoadedConfig>;
+  readonly serving: Serving;
+  readonly edge: EdgeSettings;
+  readonly observed: MetricsSettings;
+  readonly live: LiveFeed;
+  readonly environment: BackendEnvironment;
+}
+
+/**
+ * Puts another configuration in force, one reload at a time. The new one is read and checked whole, and its targets are created, before
+ * anything changes; then all of it changes in one turn of the event loop.
+ */
+export class Reloader {
+  readonly #options: ReloaderOptions;
+  #running: Config;
+  #isReloading = false;
+  /** Asked for while another reload was under way. */
+  #next: string | undefined;
+
+  constructor(options: ReloaderOptions) {
+    this.#options = options;
+    this.#running = options.config;
+  }
+
+  /** The configuration in force. */
+  get running(): Config {
+    return this.#running;
+  }
+
+  /** `trigger`: for the log. Throws `reload_in_progress`, `draining`, or `invalid_configuration`; then nothing has changed. */
+  async reload(trigger: string): Promise<ReloadOutcome> {
+    const { log, readConfig } = this.#options;
+    this.#refuseWhileDraining();
+    if (this.#isReloading) throw new ServingError('reload_in_progress');
+    this.#isReloading = true;
+    try {
+      const { config, warnings } = await readConfig();
+      this.#refuseWhileDraining();
+      for (const warning of warnings) log.warn(warning);
+      const { changed, needsRestart } = this.#apply(planReload(this.#running, config));
+      const staying = needsRestart.length === 0 ? {} : { needsRestart };
+      log.info(`${trigger}: ${changed.length === 0 ? 'nothing has changed' : 'configuration reloaded'}`, {
+        ...(changed.length > 0 && { changed }),
+        ...staying,
+      });
+      return { changed, unchanged_needs_restart: needsRestart };
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      log.error(`${trigger}: the configuration was not reloaded, nothing has changed: ${error.message}`);
+      throw new ServingError('invalid_configuration', { message: error.message });
+    } finally {
+      this.#isReloading = false;
+      this.#reloadNext();
+    }
+  }
+
+  /** As `reload`, for who waits for no answer: it comes after a reload that is under way, and its failure is in the log. */
+  reloadLater(trigger: string): void {
+    if (this.#isReloading) {
+      this.#next = trigger;
+      return;
+    }
+    this.reload(trigger).catch((error: unknown) => {
+      const { code, message } = toServingError(error);
+      if (code !== 'invalid_configuration') this.#options.log.error(`${trigger}: not reloaded: ${message}`);
+    });
+  }
+
+  #refuseWhileDraining(): void {
+    if (!this.#options.serving.drain.draining) return;
+    throw new ServingError('draining', { message: 'The server is shutting down.', retryAfterSeconds: 1 });
+  }
+
+  #reloadNext(): void {
+    const next = this.#next;
+    this.#next = undefined;
+    if (next !== undefined) this.reloadLater(next);
+  }
+
+  #apply(plan: ReloadPlan): ReloadPlan {
+    const { serving, edge, observed, live } = this.#options;
+    const { config, kept } = plan;
+    const known = new Map(
+      serving.targets.all.filter(({ id }) => kept.has(id)).map((target) => [target.id, target]),
+    );
+    const targets = this.#createTargets(config, known);
+    for (const target of config.models.flatMap((model) => model.targets)) {
+      const going = known.get(target.name);
+      if (going !== undefined) Object.assign(going, targetSettings(target));
+    }
+    const edgeAfter = edgeSettings(config);
+    const isSame = isSameAccess(edge, edgeAfter);
+    Object.assign(edge, edgeAfter);
+    // A stream of GET /live goes on for as long as its reader likes: what it may see is decided again.
+    if (!isSame) live.disconnectAll();
+    Object.assign(observed, metricsSettings(config));
+    serving.apply({ targets, ...servingSettings(config) });
+    this.#running = config;
+    return plan;
+  }
+
+  #createTargets(config: Config, known: ReadonlyMap<string, Target>): Target[] {
+    try {
+      return createTargets(config, this.#options.environment, known);
+    } catch (error) {
+      throw new ConfigError(`A target cannot be created: ${(error as Error).message}`);
+    }
+  }
+}
