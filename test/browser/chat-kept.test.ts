@@ -136,6 +136,21 @@ test('on a phone the sides open over the page, and Esc closes them and leaves th
   await answersOf(page).getByText('Stopped.').waitFor();
 });
 
+test('conversations are kept again after the data of the site were cleared', async (context) => {
+  const { page } = await openChat(context);
+  await say(page, scripted({ text: 'Before.' }));
+  await answersOf(page).getByText('Before.').waitFor();
+  const browser = await page.context().newCDPSession(page);
+  const { origin } = new URL(page.url());
+  await browser.send('Storage.clearDataForOrigin', { origin, storageTypes: 'indexeddb' });
+  await say(page, scripted({ text: 'After.' }));
+  await answersOf(page).getByText('After.').waitFor();
+  await page.reload();
+  await answersOf(page).getByText('Before.').waitFor();
+  await answersOf(page).getByText('After.').waitFor();
+  expect(await page.locator('.quiet-banner').count()).toBe(0);
+});
+
 test('axe finds nothing serious in dialogs, failures and tool results', async (context) => {
   const { page } = await openChat(context, { colorScheme: 'dark', expects: [/Failed to load.*429/] });
   await page.getByRole('tab', { name: 'Tools' }).click();

@@ -232,7 +232,7 @@ function Reasoning({ text, growing }: { readonly text: string; readonly growing:
   return (
     <details class="reasoning" open={open} onToggle={(event) => setOpen(event.currentTarget.open)}>
       <summary>
-        {growing ? 'Thinking …' : 'Thinking'} <span class="quiet">{plural(text.length, 'character')}</span>
+        {growing ? 'Thinking …' : 'Thinking'} <span class="quiet">· {plural(text.length, 'character')}</span>
       </summary>
       {open && <MarkdownView text={text} complete={!growing} />}
     </details>

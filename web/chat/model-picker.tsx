@@ -8,6 +8,9 @@ export function ModelPicker() {
   const list = useStore(models);
   const chosen = useStore(conversation, ({ model }) => model);
   const can = useStore(abilities);
+  // Named also while the models cannot be read.
+  const names = (list ?? []).map(({ id }) => id);
+  const options = chosen === '' || names.includes(chosen) ? names : [chosen, ...names];
   const size = list?.find(({ id }) => id === chosen)?.contextSize;
   const facts = [
     ...(size === undefined ? [] : [`${number(size)} tokens of context`]),
@@ -25,7 +28,7 @@ export function ModelPicker() {
         disabled={list === undefined || list.length === 0}
         onChange={(event) => pickModel(event.currentTarget.value)}
       >
-        {(list ?? []).map(({ id }) => (
+        {options.map((id) => (
           <option key={id} value={id}>
             {id}
           </option>

@@ -90,6 +90,8 @@ function useFollow(
       if (follows.current) element.scrollTop = element.scrollHeight;
     });
     observer.observe(content);
+    // A banner above or a longer draft below leaves it less room.
+    observer.observe(element);
     return () => observer.disconnect();
   });
 }
