@@ -48,7 +48,7 @@ const slow = [
       'bench',
       'configuration',
       'dashboards',
-      'console-snippets',
+      'chat-snippets',
       'examples',
       'faults',
       'fuzz-routes',

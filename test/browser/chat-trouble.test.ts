@@ -2,7 +2,7 @@
 import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { openPage } from '../support/browser.ts';
+import { OTHER_MACHINE, openPage } from '../support/browser.ts';
 import { startExecutable } from '../support/executable.ts';
 import { scripted, scriptedFlags } from '../support/scripted-server.ts';
 import { startServer } from '../support/server.ts';
@@ -40,6 +40,24 @@ test('who gives no key is told what is missing, and may give one later', async (
     .getByText('The server wants a key')
     .or(page.getByLabel('API key', { exact: true }))
     .waitFor();
+});
+
+test('from another machine over plain HTTP, where browsers have less, one chats and copies', async (context) => {
+  const server = await startServer({
+    flags: scriptedFlags(),
+    environment: { LLM_SERVE_AUTH__API_KEYS: JSON.stringify([KEY]) },
+    endsWith: onTestFinished,
+  });
+  const page = await openPage(context, `http://${OTHER_MACHINE}:${server.port}/`, {
+    expects: [/Failed to load resource.*401/],
+  });
+  await page.getByLabel('API key', { exact: true }).fill(KEY);
+  await page.getByRole('button', { name: 'Use keys' }).click();
+  expect(await page.evaluate(() => window.isSecureContext)).toBe(false);
+  await say(page, scripted({ text: 'From afar.' }));
+  await answersOf(page).getByText('From afar.').waitFor();
+  await answersOf(page).getByLabel('Copy answer').click();
+  await answersOf(page).getByLabel('Copied').waitFor();
 });
 
 test('models that could not be read are read again when the person asks for it', async (context) => {

@@ -43,6 +43,8 @@ function missingChromium(): string | undefined {
   return error === undefined ? undefined : `Chromium does not run: ${error.message}`;
 }
 
+export const OTHER_MACHINE = 'lan.test';
+
 let missing: { readonly reason: string | undefined } | undefined;
 let browser: Promise<Browser> | undefined;
 
@@ -58,6 +60,8 @@ function theBrowser(executablePath: string): Promise<Browser> {
       '--disable-dev-shm-usage',
       '--force-color-profile=srgb',
       '--font-render-hinting=none',
+      // A name that is not this machine's own: pages from there have no secure context.
+      `--host-resolver-rules=MAP ${OTHER_MACHINE} 127.0.0.1`,
     ],
   });
   return browser;
