@@ -1,6 +1,6 @@
 /**
- * The use cases that the edge calls: generate, embed, which models there are, readiness, drain. Wires them to the scheduler and
- * the targets; owns the targets' monitors and reports their state to the scheduler.
+ * The use cases that the edge calls: generate, embed, which models there are, readiness, drain. Wires them to the scheduler, the
+ * targets and their monitors.
  */
 import type { Ability, Embeddings, GenerationSink } from '../core/backend.ts';
 import type { Clock, Milliseconds } from '../core/clock.ts';
@@ -14,19 +14,16 @@ import type { SchedulerOptions } from '../scheduling/decision.ts';
 import { LinkedList } from '../scheduling/linked-list.ts';
 import { RetryBudget, type RetryBudgetOptions } from '../scheduling/retry-budget.ts';
 import { Scheduler } from '../scheduling/scheduler.ts';
-import { mayBeOfRequest, SuspectFaults } from '../scheduling/suspect-faults.ts';
-import { isInService, lastResort, type OtherTargets } from '../scheduling/target-health.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { Drain } from './drain.ts';
 import { type EmbeddingCall, embed } from './embed.ts';
 import { fallbackChain, missingAbility } from './fallback-models.ts';
 import { ServedGeneration } from './generate.ts';
 import type { GenerationCall, GenerationServices } from './generation-attempt.ts';
-import { LeavingTargets, type MonitoredTarget } from './leaving-targets.ts';
+import { LeavingTargets } from './leaving-targets.ts';
 import { liveRequests, liveTarget } from './live-requests.ts';
 import { schedulerTarget } from './scheduler-target.ts';
-import { logChange, warnOfSlots } from './target-log.ts';
-import { TargetMonitor } from './target-monitor.ts';
+import { TargetMonitors } from './target-monitors.ts';
 import {
   isMissing,
   type Readiness,
@@ -64,13 +61,6 @@ export interface RetrySettings {
   readonly budget: RetryBudgetOptions;
 }
 
-/** One try that failed there. */
-interface TargetFault {
-  readonly target: Target;
-  readonly error: ServingError;
-  readonly startedAt: Milliseconds;
-}
-
 interface ModelLoad {
   readonly model: ModelId;
   readonly waiting: number;
@@ -99,9 +89,8 @@ export class Serving {
   readonly #scheduler: Scheduler;
   readonly #dispatcher: Dispatcher;
   readonly #services: GenerationServices;
-  readonly #monitors = new Map<Target, TargetMonitor>();
+  readonly #monitors: TargetMonitors;
   readonly #leaving: LeavingTargets;
-  readonly #suspects = new SuspectFaults<TargetFault>();
   /** Without them the server would not have started. */
   readonly #first: ReadonlySet<Target>;
   #targets: Targets;
@@ -117,6 +106,16 @@ export class Serving {
     this.#dispatcher = new Dispatcher({ scheduler: this.#scheduler, clock });
     const [dispatcher, scheduler] = [this.#dispatcher, this.#scheduler];
     this.#leaving = new LeavingTargets({ clock, log, dispatcher, scheduler });
+    this.#monitors = new TargetMonitors({
+      clock,
+      log,
+      random: options.random ?? Math.random,
+      dispatcher,
+      targetsOf: (model) => this.#of(model),
+      isNeeded: (target) => target.embedded && this.#first.has(target),
+      onFatal: options.onFatal,
+      onTargetChange: () => options.onTargetChange?.(),
+    });
     this.#services = {
       clock,
       dispatcher: this.#dispatcher,
@@ -137,12 +136,12 @@ export class Serving {
       isMissing: (model) => isMissing(this.#of(model)),
       hasAlternatives: (model) =>
         this.#of(model).length > 1 || (options.fallbackModels.get(model)?.length ?? 0) > 0,
-      onAttemptEnded: this.#onAttemptEnded,
-      onAnswered: (trace) => this.#count(this.#suspects.answered(trace)),
-      onRequestFailed: (trace) => {
-        const asked = new Set(trace.attempts?.map(({ target }) => target)).size;
-        this.#count(this.#suspects.failed(trace, asked));
+      onAttemptEnded: (target, error, ended) => {
+        options.onAttempt?.(ended.attempt);
+        this.#monitors.attemptEnded(target, error, ended);
       },
+      onAnswered: (trace) => this.#monitors.answered(trace),
+      onRequestFailed: (trace) => this.#monitors.failed(trace),
       retries: {
         maxTries: () => options.retry.attempts,
         budget: new RetryBudget(() => options.retry.budget),
@@ -156,7 +155,7 @@ export class Serving {
           options.log.warn(`a fallback model was skipped: ${reason}`, fields),
       },
     };
-    for (const target of this.#targets.all) this.#add(target);
+    for (const target of this.#targets.all) this.#monitors.add(target);
   }
 
   get targets(): Targets {
@@ -164,7 +163,7 @@ export class Serving {
   }
 
   start(): void {
-    for (const monitor of this.#monitors.values()) monitor.start();
+    this.#monitors.start();
   }
 
   /**
@@ -182,7 +181,9 @@ export class Serving {
     const going = before.all.filter((target) => !after.all.includes(target));
     for (const model of after.models) this.#leaving.modelReturned(model);
     for (const model of before.models) {
-      const ofModel = going.filter((target) => target.model === model).map((target) => this.#take(target));
+      const ofModel = going
+        .filter((target) => target.model === model)
+        .map((target) => this.#monitors.take(target));
       if (after.of(model).length === 0) this.#leaving.addModel(model, ofModel);
       else for (const each of ofModel) this.#leaving.add(each);
     }
@@ -191,36 +192,19 @@ export class Serving {
         this.#dispatcher.setTarget(schedulerTarget(target));
         continue;
       }
-      const monitor = this.#add(target);
+      const monitor = this.#monitors.add(target);
       if (drained.has(target.id)) monitor.drain();
       monitor.start();
     }
-    for (const model of after.models) this.#keepOneInService(model);
+    for (const model of after.models) this.#monitors.keepOneInService(model);
     this.#options.onTargetChange?.();
   }
 
   /** Takes a target out of service, or back; undefined where none has that name. */
   setDrained(id: string, isDrained: boolean): Target | undefined {
     const target = this.#targets.all.find((each) => each.id === id);
-    const monitor = target && this.#monitors.get(target);
-    if (isDrained) monitor?.drain();
-    else monitor?.enable();
+    if (target !== undefined) this.#monitors.setDrained(target, isDrained);
     return target;
-  }
-
-  #add(target: Target): TargetMonitor {
-    const monitor = this.#monitor(target);
-    this.#monitors.set(target, monitor);
-    this.#dispatcher.setTarget(schedulerTarget(target));
-    return monitor;
-  }
-
-  /** Its end is no change of a target any more. */
-  #take(target: Target): MonitoredTarget {
-    const monitor = this.#monitors.get(target);
-    if (monitor === undefined) throw new Error(`the target ${target.id} has no monitor`);
-    this.#monitors.delete(target);
-    return { target, monitor };
   }
 
   /** Also of a removed model, as long as requests wait for it. */
@@ -286,11 +270,11 @@ export class Serving {
 
   /** How often it was ejected, by cause. */
   ejectionsOf(target: Target): ReadonlyMap<FailureCause, number> {
-    return this.#monitors.get(target)?.ejections ?? new Map();
+    return this.#monitors.ejectionsOf(target);
   }
 
   async close(): Promise<void> {
-    for (const monitor of this.#monitors.values()) monitor.stop();
+    this.#monitors.stop();
     this.#dispatcher.close();
     const backends = this.#targets.all.map(({ backend }) => backend.close());
     await Promise.allSettled([...backends, this.#leaving.close()]);
@@ -302,74 +286,6 @@ export class Serving {
     const fields = { model, target: id, requestId: event.requestId };
     this.#options.log.warn('the backend sent an event that cannot be read', fields);
   };
-
-  readonly #onAttemptEnded: GenerationServices['onAttemptEnded'] = (target, error, { attempt, trace }) => {
-    this.#options.onAttempt?.(attempt);
-    const monitor = this.#monitors.get(target);
-    if (error?.failure !== undefined) {
-      const { model, id } = target;
-      const { code, failure } = error;
-      const { requestId } = trace;
-      const fields = { model, target: id, code, failure, cause: messageOf(error.cause), requestId };
-      this.#options.log.warn(`request failed at its backend: ${error.message}`, fields);
-      monitor?.probeSoon();
-    }
-    if (error?.failure !== undefined && this.#isSuspect(target, error.failure)) {
-      this.#suspects.hold(trace, { target, error, startedAt: attempt.startedAt });
-      return;
-    }
-    if (error === undefined && attempt.kind !== undefined) this.#count(this.#suspects.answered(trace));
-    monitor?.attemptEnded(error, attempt.startedAt);
-  };
-
-  /** The fault may be the request's own doing. One at a target on trial decides at once: it has failed others before. */
-  #isSuspect(target: Target, cause: FailureCause): boolean {
-    return mayBeOfRequest(cause) && target.health !== 'probing' && this.#othersOf(target).all > 0;
-  }
-
-  #count(faults: readonly TargetFault[]): void {
-    for (const { target, error, startedAt } of faults)
-      this.#monitors.get(target)?.attemptEnded(error, startedAt);
-  }
-
-  #monitor(target: Target): TargetMonitor {
-    const { clock, log, onFatal, random = Math.random } = this.#options;
-    return new TargetMonitor({
-      target,
-      clock,
-      random,
-      others: () => this.#othersOf(target),
-      onChange: (changed, before, change) => {
-        logChange({ changed, before, change, log });
-        if (changed.status.slots !== before.slots) warnOfSlots(changed, log);
-        this.#dispatcher.setTarget(schedulerTarget(changed));
-        if (change !== undefined) this.#keepOneInService(target.model);
-        this.#options.onTargetChange?.();
-      },
-      onLoad: (loaded, load) => this.#dispatcher.reportLoad(loaded, load),
-      onWarmUpFailed: (_, error) => {
-        // The process ends, and its last message gives the reason; a reload ends nothing.
-        if (target.embedded && this.#first.has(target)) return onFatal(target, error);
-        const { model, id } = target;
-        const fields = { model, target: id, cause: messageOf(error.cause) };
-        log.error(`the model could not be loaded: ${error.message}`, fields);
-      },
-    });
-  }
-
-  #othersOf(target: Target): OtherTargets {
-    const targets = this.#of(target.model);
-    let inService = 0;
-    for (const other of targets) if (other !== target && isInService(other.health)) inService += 1;
-    return { inService, all: targets.length - 1 };
-  }
-
-  /** An ejected target returns before its time where no other one can serve. */
-  #keepOneInService(model: ModelId): void {
-    const monitors = this.targets.of(model).flatMap((target) => this.#monitors.get(target) ?? []);
-    const last = lastResort(monitors.map(({ health }) => health));
-    if (last !== undefined) monitors.find(({ health }) => health === last)?.returnAsLast();
-  }
 }
 
 const ABILITY_NAMES: Readonly<Record<Ability, string>> = {
@@ -379,8 +295,3 @@ const ABILITY_NAMES: Readonly<Record<Ability, string>> = {
   see: 'images',
   embed: 'embeddings',
 };
-
-function messageOf(cause: unknown): string | undefined {
-  if (cause === undefined) return undefined;
-  return cause instanceof Error ? cause.message : String(cause);
-}
