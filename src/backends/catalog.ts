@@ -2,7 +2,7 @@
 import type { BackendDefinition } from './backend-definition.ts';
 import { llamaCpp } from './llama-cpp/backend.ts';
 import { ollama } from './ollama/backend.ts';
-import { openAiCompatible } from './openai-compatible/backend.ts';
+import { openAiCompatible } from './openai-compatible/definition.ts';
 import { scripted } from './scripted/backend.ts';
 
 export const BACKENDS: readonly BackendDefinition[] = [llamaCpp, ollama, openAiCompatible, scripted];

@@ -2,7 +2,6 @@
  * A model behind a server that speaks the OpenAI API. Cancelling closes the socket. It owns what it has learned of the server: its
  * dialect, the context's size, what its chat template supports, and how it wants to be asked.
  */
-import { Type } from 'typebox';
 import type {
   Backend,
   CallOptions,
@@ -19,18 +18,10 @@ import type { GenerationRequest } from '../../core/generation.ts';
 import { RunningGeneration } from '../../core/sink.ts';
 import type { Exchange } from '../../upstream/exchange.ts';
 import { EventReader } from '../../upstream/stream-reader.ts';
-import { type JsonResponse, readJson, Upstream, URL_PATTERN, URL_RULE } from '../../upstream/upstream.ts';
-import { type BackendEnvironment, defineBackend } from '../backend-definition.ts';
+import { type JsonResponse, readJson, Upstream } from '../../upstream/upstream.ts';
+import type { BackendEnvironment } from '../backend-definition.ts';
 import { OpenAiAnswerReader } from './answer-reader.ts';
-import {
-  checkPassFields,
-  DIALECTS,
-  type Dialect,
-  type Flavor,
-  PASSED_FIELDS,
-  passedFeatures,
-  passedNames,
-} from './dialect.ts';
+import { DIALECTS, type Dialect, type Flavor, passedFeatures, passedNames } from './dialect.ts';
 import {
   dimensionsUnsupported,
   embeddedStatus,
@@ -57,57 +48,6 @@ import {
 } from './server-probe.ts';
 import { serverTokenizer } from './tokenizer.ts';
 import { canBeWhole, readEmbeddings, readWholeAnswer } from './whole-answer.ts';
-
-function listed(flavor: Flavor): string {
-  return PASSED_FIELDS[flavor].join(', ');
-}
-
-export const openAiCompatible = defineBackend({
-  name: 'openai-compatible',
-  aliases: { vllm: { flavor: 'vllm' }, 'llama-server': { flavor: 'llama-server' } },
-  summary: 'A model that a server with the OpenAI API serves: vLLM, llama-server and others.',
-  keys: {
-    url: Type.String({
-      pattern: URL_PATTERN,
-      title: URL_RULE,
-      description: 'Address of the server, with or without /v1 at the end. Health is checked at its root.',
-    }),
-    api_key: Type.Optional(
-      Type.String({ minLength: 1, secret: true, description: 'Sent as a Bearer token.' }),
-    ),
-    flavor: Type.Union(
-      [Type.Literal('auto'), Type.Literal('vllm'), Type.Literal('llama-server'), Type.Literal('generic')],
-      {
-        default: 'auto',
-        description:
-          'Which server it is: decides how its health is checked and which fields beyond the OpenAI API are sent.',
-      },
-    ),
-    check_listed: Type.Enum(['auto', 'yes', 'no'], {
-      default: 'auto',
-      description:
-        'Whether a model that the server does not list in /v1/models counts as missing. auto: yes for vLLM and llama-server; other servers are asked, and a 404 counts.',
-    }),
-    context_size: Type.Optional(
-      Type.Integer({ minimum: 16, description: 'Tokens per slot. Unset: as the server reports.' }),
-    ),
-    whole_answers: Type.Union([Type.Literal('auto'), Type.Literal('streamed')], {
-      default: 'auto',
-      description:
-        'auto: an answer that the client does not stream is requested in one piece, which costs the server less; with tools or log-probabilities it is streamed. streamed: always streamed, for proxies in between that close silent connections.',
-    }),
-    pass_fields: Type.Optional(
-      Type.Array(Type.String({ minLength: 1 }), {
-        description: `Fields of a request that are passed on to the server unchanged, beside ${listed('vllm')} (vllm), and ${listed('llama-server')} (llama-server). Other unknown fields are ignored.`,
-      }),
-    ),
-  },
-  defaultSlots: 64,
-  embedded: false,
-  server: ({ url }) => serverRoot(url),
-  checkTarget: (target) => checkPassFields(target.pass_fields ?? []),
-  create: (target, environment) => new OpenAiCompatibleBackend(target, environment),
-});
 
 export interface OpenAiCompatibleTarget {
   readonly model: string;
