@@ -10,7 +10,7 @@ import { CHAT_COMMANDS, type ChatAction, ChatSession } from './chat-session.ts';
 import { type ChatEntry, PipeEntry, TerminalEntry } from './chat-terminal.ts';
 import type { CommandFrame } from './command-frame.ts';
 import { COMMAND_GROUPS } from './help.ts';
-import { isCancelled, type RemoteServer } from './remote.ts';
+import { isCancelled, RemoteError, type RemoteServer } from './remote.ts';
 import { isServed, requireServed, servedModels, unknownModelText } from './served-models.ts';
 
 const EXIT_FAILURE = 1;
@@ -146,7 +146,7 @@ class Dialogue {
       if (isCancelled(error)) {
         this.#session.answered(printer.answer);
         this.#say('(stopped)');
-      } else this.#complain(`${failureText(error)}${this.#isTerminal ? ' /retry asks again.' : ''}`);
+      } else this.#complain(failureText(error) + (this.#isTerminal ? nextStep(error) : ''));
     } finally {
       if (this.#isTerminal) process.stdout.write('\n');
       resume();
@@ -187,4 +187,11 @@ class Dialogue {
     if (this.#isTerminal) process.stdout.write(`${printableText(text)}\n`);
     else process.stderr.write(`llm-serve: ${printableText(text)}\n`);
   }
+}
+
+/** What a person can do about a question that failed. A key cannot be changed within a chat. */
+function nextStep(error: unknown): string {
+  const { status, code } = error instanceof RemoteError ? error : {};
+  if (status === 401 || status === 403) return '';
+  return code === 'model_not_found' ? ' /model lists those that there are.' : ' /retry asks again.';
 }

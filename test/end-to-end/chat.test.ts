@@ -2,7 +2,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { runExecutable } from '../support/executable.ts';
+import { runExecutable, startExecutable } from '../support/executable.ts';
 import {
   hasTerminals,
   KEYS,
@@ -101,6 +101,57 @@ describe('at a terminal', () => {
     await chat.shows('from now on.');
     await ask(chat, { fail: 'rate-limited' });
     await chat.shows('Try again in 7 seconds. /retry asks again.');
+  });
+
+  test('it outlives its server: the question waits for one that answers, also with other models', async (context) => {
+    if (!hasTerminals) context.skip(NO_TERMINALS);
+    const ends = { endsWith: onTestFinished };
+    const first = await startExecutable({ flags: scriptedFlags({ id: 'demo' }), ...ends });
+    const chat = onTerminal(['chat', 'demo'], { environment: { LLM_SERVE_SERVER: first.url } });
+    await chat.shows('> ');
+    await ask(chat, { text: 'kept' });
+    await chat.shows('kept\r\n');
+    await ask(chat, { text: 'cut and wait', token_delay_ms: 60_000 });
+    await chat.shows('cut');
+    await first.stop('SIGKILL');
+    await chat.shows(`The connection to ${first.url} was lost. /retry asks again.`);
+    chat.type(`/retry${KEYS.enter}`);
+    await chat.shows(`No server answers at ${first.url} (connection refused).`);
+    await chat.shows('/retry asks again.');
+    await startServer({ flags: ['--port', String(first.port), ...scriptedFlags({ id: 'other' })], ...ends });
+    chat.type(`/retry${KEYS.enter}`);
+    expect(await chat.shows('/model lists those that there are.')).toContain('demo');
+    chat.type(`/model other${KEYS.enter}`);
+    await chat.shows('from now on.');
+    chat.type(`/retry${KEYS.enter}`);
+    await chat.shows('cut');
+    chat.type(KEYS.ctrlC);
+    await chat.shows('(stopped)');
+    chat.type(`/save kept.json${KEYS.enter}`);
+    await chat.shows('Saved in');
+    const { messages } = JSON.parse(readFileSync(join(chat.folder, 'kept.json'), 'utf8'));
+    expect(
+      messages
+        .map(({ content }: { content: string }) => content)
+        .filter((each: string) => !each.startsWith('{')),
+    ).toEqual(['kept', 'cut']);
+  });
+
+  test('a key that is revoked is told, and that asking again would help is not', async (context) => {
+    if (!hasTerminals) context.skip(NO_TERMINALS);
+    const keys = (key: string) =>
+      `auth:\n  api_keys: [${key}]\nmodels:\n  - id: demo\n    targets: [{ backend: scripted, model: demo }]\n`;
+    const guarded = await startServer({ configFile: keys('key-of-mine'), endsWith: onTestFinished });
+    const environment = { LLM_SERVE_SERVER: guarded.url, LLM_SERVE_KEY: 'key-of-mine' };
+    const chat = onTerminal(['chat'], { environment });
+    await chat.shows('> ');
+    guarded.reconfigure({ configFile: keys('key-of-others') });
+    guarded.reload('test');
+    await guarded.logged(({ msg }) => msg.includes('reloaded'));
+    await ask(chat, { text: 'never' });
+    const shown = await chat.shows('> ');
+    expect(shown).toContain('Give a key with LLM_SERVE_KEY or --key.');
+    expect(shown).not.toContain('/retry');
   });
 
   test('pasted lines are one question, and so are those of a fence', async (context) => {
