@@ -58,10 +58,15 @@ export function resultOf(recording: Recording, changes: Changes): WhatIfResult {
   const changed = isChanged ? replayer.replay(changes) : undefined;
   const { recorded } = replayer;
   const services = Object.fromEntries(replayer.services);
-  const seen = Math.max(0, ...Object.values(services).map(({ seenRunning }) => seenRunning));
+  // Recorded times are rounded: where a slot is taken over at once, two requests seem to hold it.
+  const seen = Math.min(
+    recorded.slots,
+    Math.max(0, ...Object.values(services).map(({ seenRunning }) => seenRunning)),
+  );
   return {
     record: { started_at_ms: run.started_at_ms, version: run.version, runs, underOtherSettings, unreadable },
     changes,
+    objectives: settings.objectives,
     recorded,
     replayed: replayed.figures,
     what_if: changed?.figures,

@@ -64,8 +64,11 @@ test('a record tells the times of its server: replayed as it was, and with other
 
   const chart = join(folder(), 'chart.svg');
   const table = await run('whatif', record, '--targets', '2', '--chart', chart);
-  expect(table.stdout).toMatch(/^ +recorded +replayed +what if$/m);
+  expect(table.stdout).toMatch(/^ +recorded +replayed +what if +change$/m);
   expect(table.stdout).toMatch(/^The replay with the recorded settings is /m);
+  expect(table.stdout).toMatch(
+    /^With --targets 2, nine of ten first tokens come within .* instead of .*\.$/m,
+  );
   expect(readFileSync(chart, 'utf8')).toMatch(/^<svg /);
 });
 
