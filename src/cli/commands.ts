@@ -37,7 +37,7 @@ export const COMMAND_MODULES: readonly CommandModule[] = [
 /** The modules that a command line needs: that of its command, or all for help, and where its first word is no command. */
 export function modulesFor(argv: readonly string[]): readonly CommandModule[] {
   const [first, ...rest] = argv;
-  if (rest.length === 0 && (first === '--version' || first === '-V')) return [];
+  if (rest.length === 0 && (first === '--version' || first === '-v')) return [];
   if (first === undefined || first.startsWith('-'))
     return argv.includes('--help') || argv.includes('-h') ? COMMAND_MODULES : [SERVE];
   const found = COMMAND_MODULES.find(({ names }) => names.includes(first));

@@ -7,6 +7,7 @@ import { ConfigError } from '../config/config-error.ts';
 import { printableText } from '../core/log.ts';
 import { commandFrame } from './command-frame.ts';
 import { COMMAND_MODULES, modulesFor } from './commands.ts';
+import { withFlagSynonym } from './flag-synonyms.ts';
 import { HELP } from './help.ts';
 import type { CommandDescription } from './reference.ts';
 import { readVersion } from './version.ts';
@@ -50,13 +51,13 @@ export async function buildProgram(
   const program = new Command('llm-serve')
     .description('Serves language models behind one API, and uses a server that runs.')
     .usage('[command] [options]')
-    .version(readVersion(), '-V, --version', 'print the version')
+    .version(readVersion(), '-v, --version', 'print the version')
     .helpOption('-h, --help', 'print help')
     .helpCommand(false)
     .configureHelp(HELP)
     .addHelpText('after', '\nllm-serve help COMMAND describes a command, --version prints the version.')
     .exitOverride()
-    .configureOutput({ outputError: (text, write) => write(printableText(text)) })
+    .configureOutput({ outputError: (text, write) => write(printableText(withFlagSynonym(text))) })
     .showSuggestionAfterError();
   const frame = commandFrame(exit, () => buildProgram(exit));
   const loaded = await Promise.all(modules.map(({ load }) => load()));

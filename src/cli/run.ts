@@ -66,8 +66,8 @@ async function run(server: RemoteServer, command: Command): Promise<number> {
 }
 
 /**
- * The first word is the model if the server has one of that name. Where it has none, the words are the prompt for the default model,
- * unless the first one looks like a name that was meant.
+ * The first word is the model, unless it has a space in it: a quoted prompt is for the default model. A word that is no model is wrong
+ * usage, so that a misspelt model does not become a part of the prompt.
  */
 async function readWords(
   server: RemoteServer,
@@ -81,11 +81,14 @@ async function readWords(
   if (await isServed(server, model)) return { model, words: named === undefined ? rest : command.args };
   const served = await servedModels(server);
   const hint =
-    named === undefined && served[0] !== undefined
+    named === undefined && served[0] !== undefined && !LOOKS_LIKE_MODEL.test(model)
       ? ` If it begins the prompt, name the model before it: llm-serve run ${served[0]} ${JSON.stringify(command.args.join(' '))}`
       : '';
   throw new ConfigError(`${unknownModelText(model, served)}${hint}`);
 }
+
+const LOOKS_LIKE_MODEL = /[:/]/;
+const NOTE_READING_AFTER_MS = 2000;
 
 /** Nothing where no pipe or file is connected. */
 async function readPipe(): Promise<string> {
@@ -95,8 +98,14 @@ async function readPipe(): Promise<string> {
   } catch {
     return '';
   }
+  // A pipe that stays open, as of a remote shell, would look like a server that does not answer.
+  const noting = setTimeout(
+    () => note('Standard input is read to its end first; "< /dev/null" gives none.'),
+    NOTE_READING_AFTER_MS,
+  );
   let text = '';
   for await (const piece of process.stdin.setEncoding('utf8')) text += String(piece);
+  clearTimeout(noting);
   return text.trimEnd();
 }
 

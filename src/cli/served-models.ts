@@ -27,7 +27,9 @@ export async function isServed(server: RemoteServer, name: string): Promise<bool
 }
 
 export function unknownModelText(name: string, served: readonly string[]): string {
-  const meant = nearest(name.toLowerCase(), served) ?? served.find((each) => each.startsWith(name));
+  const meant =
+    nearest(name.toLowerCase(), served) ??
+    served.find((each) => each.startsWith(name) || name.startsWith(each));
   const hint = meant === undefined ? '' : ` Did you mean ${meant}?`;
   return `The server has no model ${JSON.stringify(name)}.${hint} Its models: ${served.join(', ')}.`;
 }

@@ -20,9 +20,12 @@ const COMMAND_SYNONYMS: Readonly<Record<string, string>> = {
   repl: 'chat',
   top: 'status',
   benchmark: 'bench',
+  generate: 'run',
+  complete: 'run',
   version: '--version',
 };
-const LOOKS_LIKE_MODEL = /^(hf:|https?:\/\/)|\.gguf$/i;
+/** Also names of other programs: `qwen3:4b`, `Qwen/Qwen3-4B`. */
+const LOOKS_LIKE_MODEL = /[:/]|\.gguf$/i;
 
 /**
  * The words to be parsed: `help COMMAND` becomes `COMMAND --help`. A first word that is no command is rejected here, before its flags
@@ -78,7 +81,9 @@ function suggestionFor(
   commands: readonly string[],
   within: (name: string) => string,
 ): string | undefined {
-  if (LOOKS_LIKE_MODEL.test(word) || MODELS.some(({ name }) => name === word)) return `--model ${word}`;
+  if (LOOKS_LIKE_MODEL.test(word)) return `--model ${word}`;
+  const model = MODELS.find(({ name }) => name === word || name.startsWith(`${word}-`));
+  if (model !== undefined) return `--model ${model.name}`;
   const known = word.toLowerCase();
   if (Object.hasOwn(COMMAND_SYNONYMS, known)) return COMMAND_SYNONYMS[known];
   const meant = nearest(known, commands);

@@ -14,7 +14,7 @@ it.each(COMMAND_MODULES.map((module) => [module.names[0], module] as const))(
 
 it.each([
   [['--version'], []],
-  [['-V'], []],
+  [['-v'], []],
   [[], ['serve']],
   [['--port', '1'], ['serve']],
   [['serve', 'chat'], ['serve']],

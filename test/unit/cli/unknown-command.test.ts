@@ -12,6 +12,9 @@ it.each([
   ['download', 'Did you mean llm-serve pull?'],
   ['ask', 'Did you mean llm-serve run?'],
   ['qwen3-0.6b', 'Did you mean llm-serve --model qwen3-0.6b?'],
+  ['qwen3', 'Did you mean llm-serve --model qwen3-0.6b?'],
+  ['qwen3:4b', 'Did you mean llm-serve --model qwen3:4b?'],
+  ['complete', 'Did you mean llm-serve run?'],
   ['./some-model.gguf', 'Did you mean llm-serve --model ./some-model.gguf?'],
 ])('%s is refused with what was probably meant', (word, suggestion) => {
   expect(() => rejectUnknownCommand(word, COMMANDS)).toThrow(
