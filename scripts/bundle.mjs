@@ -1,7 +1,7 @@
-// Puts the server into one file, dist/cli/main.js, in place of the one that the compiler wrote: loading some 1,300 small
-// files takes longer than everything else that the start does. Not minified, so stack traces stay readable; with
-// `node --enable-source-maps` they name the sources. The rest of dist/ stays as compiled: the engine's process, the
-// grammar thread, and what scripts import.
+// Puts the program into few files, in place of the one that the compiler wrote: dist/cli/main.js, and beside it main-*.js, which hold
+// what only some commands need. Loading some 1,300 small files takes longer than everything else that the start does. Not
+// minified, so stack traces stay readable; with `node --enable-source-maps` they name the sources. The rest of dist/ stays as
+// compiled: the engine's process, the grammar thread, and what scripts import.
 import { writeFileSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
