@@ -4,6 +4,7 @@ import { render } from 'preact';
 import './styles/base.css';
 import './styles/shell.css';
 import './live/live.css';
+import './live/receipt.css';
 import 'uplot/dist/uPlot.min.css';
 import './styles/chat.css';
 import './styles/transcript.css';

@@ -1,4 +1,5 @@
 /** What both views have around them: navigation, theme, keys. */
+import { useEffect } from 'preact/hooks';
 import { type ComponentType, lazyView } from './lazy-view.tsx';
 import { adminKey, apiKey, openKeys } from './state/api-key.ts';
 import { useStore } from './state/store.ts';
@@ -19,6 +20,9 @@ const SHOWN: Readonly<Record<View, ComponentType>> = {
 export function Shell() {
   const current = useStore(view);
   const Shown = SHOWN[current];
+  useEffect(() => {
+    document.title = `${LABELS[current]} – LLM Serving API`;
+  }, [current]);
   return (
     <div class="shell">
       <button type="button" class="skip" onClick={() => document.getElementById('main')?.focus()}>

@@ -33,6 +33,7 @@ export interface LiveSums {
   readonly finished: number;
   /** Of the finished: within the configuration's `objectives`. */
   readonly within_objectives: number;
+  readonly objectives: LiveObjectives;
   readonly cancelled: number;
   readonly failed: number;
   /** Error code → requests answered 429 or 503. */
@@ -43,6 +44,13 @@ export interface LiveSums {
   readonly ttft_ms: LivePercentiles | null;
   readonly inter_token_ms: LivePercentiles | null;
   readonly queue_ms: LivePercentiles | null;
+}
+
+/** As in the configuration; null: not asked for. Where all are, everything that finishes is within them. */
+export interface LiveObjectives {
+  readonly ttft_ms: number | null;
+  readonly tpot_ms: number | null;
+  readonly e2e_ms: number | null;
 }
 
 export interface LivePercentiles {

@@ -62,11 +62,13 @@ export class LiveSumsWindow {
 
   at(now: Milliseconds): LiveSums {
     this.#clock.advance(now);
+    const { ttftMs = null, tpotMs = null, e2eMs = null } = this.#settings.objectives;
     const rejected = [...this.#rejected].filter(([, { sum }]) => sum > 0);
     return {
       window_seconds: Math.round(this.#clock.seconds(now) * 10) / 10,
       finished: this.#finished.sum,
       within_objectives: this.#within.sum,
+      objectives: { ttft_ms: ttftMs, tpot_ms: tpotMs, e2e_ms: e2eMs },
       cancelled: this.#cancelled.sum,
       failed: this.#failed.sum,
       rejected: Object.fromEntries(rejected.map(([code, { sum }]) => [code, sum])),

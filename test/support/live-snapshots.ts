@@ -13,6 +13,7 @@ export const NO_SUMS: LiveSums = {
   window_seconds: 60,
   finished: 0,
   within_objectives: 0,
+  objectives: { ttft_ms: null, tpot_ms: null, e2e_ms: null },
   cancelled: 0,
   failed: 0,
   rejected: {},

@@ -4,10 +4,14 @@ import { EventParser, type ServerEvent } from './event-parser.ts';
 import { type ApiFailure, asFailure, connectionLost } from './failure.ts';
 import { callApi } from './request.ts';
 
-/** All events of an answer that arrived together are one batch. Throws `connectionLost` when the connection breaks. */
+/**
+ * All events of an answer that arrived together are one batch. Throws `connectionLost` when the connection breaks, or brings nothing for
+ * `silenceMs`: a connection whose other end has gone without a word looks like one where nothing happens.
+ */
 export async function* readEvents(
   response: Response,
   signal?: AbortSignal,
+  silenceMs?: number,
 ): AsyncGenerator<readonly ServerEvent[], void, void> {
   const reader = response.body?.getReader();
   if (reader === undefined) return;
@@ -21,7 +25,7 @@ export async function* readEvents(
         await anotherTurn();
         turnBegan = performance.now();
       }
-      const { done, value } = await reader.read();
+      const { done, value } = await within(silenceMs, reader.read());
       if (done) return;
       const events = parser.push(decoder.decode(value, { stream: true }));
       if (events.length > 0) yield events;
@@ -33,6 +37,15 @@ export async function* readEvents(
     // Ends the request where the consumer has stopped before its end.
     reader.cancel().catch(() => {});
   }
+}
+
+/** Rejects where it takes longer; undefined: no bound. */
+function within<Value>(ms: number | undefined, promise: Promise<Value>): Promise<Value> {
+  if (ms === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(reject, ms);
+    promise.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
 }
 
 const TURN_MS = 8;
@@ -55,6 +68,8 @@ export interface FeedListener {
   readonly onState: (failure: ApiFailure | undefined, retryInMs?: number) => void;
 }
 
+/** The server sends at least a comment each 5 s. */
+const SILENCE_MS = 15_000;
 const RETRY_MS = { first: 500, factor: 1.7, longest: 8_000 } as const;
 
 /** Follows a feed until `signal` aborts, and connects again when it is lost. */
@@ -67,9 +82,14 @@ export async function followFeed(
   while (!signal.aborted) {
     let failure: ApiFailure;
     try {
-      const response = await callApi(path, { accept: 'text/event-stream', key: 'admin', signal });
+      const response = await callApi(path, {
+        accept: 'text/event-stream',
+        key: 'admin',
+        silenceMs: SILENCE_MS,
+        signal,
+      });
       onState(undefined);
-      for await (const events of readEvents(response, signal)) {
+      for await (const events of readEvents(response, signal, SILENCE_MS)) {
         pause = RETRY_MS.first;
         onEvents(events);
       }

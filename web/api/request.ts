@@ -12,6 +12,8 @@ export interface ApiRequest {
   readonly quiet?: boolean;
   /** Which key is sent: `admin` is the admin key where there is one. Default: `api`. */
   readonly key?: KeyKind;
+  /** A server that sends no headers for so many milliseconds counts as gone. Default: as long as the browser waits. */
+  readonly silenceMs?: number;
 }
 
 /** `path` without a slash at its start: the page may lie below a prefix. */
@@ -37,9 +39,11 @@ export async function callApi(path: string, request: ApiRequest = {}): Promise<R
 
 async function send(
   path: string,
-  { method = 'GET', body, accept, signal }: ApiRequest,
+  { method = 'GET', body, accept, signal, silenceMs }: ApiRequest,
   key: string | undefined,
 ): Promise<Response> {
+  const silence = new AbortController();
+  const timer = silenceMs === undefined ? undefined : setTimeout(() => silence.abort(), silenceMs);
   try {
     return await fetch(apiUrl(path), {
       method,
@@ -49,7 +53,7 @@ async function send(
         ...(key !== undefined && { authorization: `Bearer ${key}` }),
       },
       ...(body !== undefined && { body: JSON.stringify(body) }),
-      ...(signal && { signal }),
+      signal: signal === undefined ? silence.signal : AbortSignal.any([signal, silence.signal]),
       cache: 'no-store',
       credentials: 'omit',
       referrerPolicy: 'no-referrer',
@@ -57,6 +61,8 @@ async function send(
   } catch (thrown) {
     signal?.throwIfAborted();
     throw thrown instanceof ApiFailure ? thrown : unreachable();
+  } finally {
+    clearTimeout(timer);
   }
 }
 

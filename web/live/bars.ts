@@ -1,7 +1,8 @@
 /**
  * Pure: what the lanes show, made of snapshots. A bar is one try of one request: its wait, then its time in a slot. A snapshot says what
  * waits and runs now; the exact end of a bar comes with the receipt of its request, which may be later (a retry goes on elsewhere) or
- * never (the snapshot had no room for it, or was lost). Until then a bar ends where it was last seen. All of it is bounded.
+ * never (the snapshot had no room for it, or was lost). Until then a bar ends where it was last seen. Its lane at a target is its slot
+ * there, which the server numbers; the lines of the queue are worked out here. All of it is bounded.
  */
 import type {
   LiveAttempt,
@@ -60,7 +61,7 @@ export interface Bar {
   seenAt: number;
   /** In the queue; null: it has no line there. */
   queueLane: number | null;
-  /** Of its target. */
+  /** The number of its slot at the target. */
   lane: number | null;
   /** The try before, where that one ended without an answer. */
   previous: Bar | null;
@@ -78,7 +79,6 @@ export class Bars {
   readonly #live = new Map<string, Bar>();
   readonly #byRequest = new Map<string, Bar[]>();
   readonly #queue = new Lanes();
-  readonly #targets = new Map<string, Lanes>();
   #count = 0;
   /** What ended later than this is kept as long as there is room, for a picture that stands still. */
   heldFrom: number | null = null;
@@ -97,7 +97,7 @@ export class Bars {
 
   apply(snapshot: LiveSnapshot): void {
     const at = snapshot.at_ms;
-    // What has ended makes room in its lane for what has begun.
+    // What has ended makes room in the queue for what has come.
     for (const receipt of snapshot.ended) this.#ended(receipt, at);
     const goesOn = new Set([...snapshot.running, ...snapshot.queue].map(({ id }) => id));
     for (const [id, bar] of this.#live) if (!goesOn.has(id)) this.#vanished(id, bar);
@@ -115,6 +115,7 @@ export class Bars {
     const bar = this.#live.get(running.id) ?? this.#begin(running);
     bar.seenAt = at;
     bar.target = running.target;
+    bar.lane = running.slot;
     bar.model = running.model;
     bar.batch = running.batch;
     bar.startedAt = running.started_at_ms;
@@ -123,7 +124,7 @@ export class Bars {
     bar.promptTokens = running.prompt_tokens;
     bar.reason = null;
     bar.expiresAt = null;
-    this.#place(bar);
+    this.#placeInQueue(bar);
   }
 
   #waits(waiting: LiveWaiting, at: number): void {
@@ -131,7 +132,7 @@ export class Bars {
     bar.seenAt = at;
     bar.reason = waiting.reason;
     bar.expiresAt = waiting.expires_at_ms;
-    this.#place(bar);
+    this.#placeInQueue(bar);
   }
 
   #begin(request: LiveRunning | LiveWaiting): Bar {
@@ -211,7 +212,7 @@ export class Bars {
     bar.endedAt = Math.max(bar.seenAt, bar.startedAt ?? bar.enqueuedAt);
     const goesOn = this.ofRequest(bar.requestId).some((other) => other.previous === bar);
     bar.outcome = goesOn ? 'moved_on' : 'unknown';
-    this.#place(bar);
+    this.#placeInQueue(bar);
   }
 
   #ended(receipt: LiveReceipt, at: number): void {
@@ -228,7 +229,7 @@ export class Bars {
       bar.previous = attempt.kind === null ? null : previous;
       previous = bar;
       bar.seenAt = at;
-      this.#place(bar);
+      this.#placeInQueue(bar);
     });
     const waited = [...of].filter(({ startedAt }) => startedAt === null);
     // It never waited where a snapshot could see it.
@@ -241,12 +242,13 @@ export class Bars {
       bar.receipt = receipt;
       bar.previous ??= previous;
       bar.seenAt = at;
-      this.#place(bar, true);
+      this.#placeInQueue(bar, true);
     }
   }
 
   #settle(bar: Bar, receipt: LiveReceipt, attempt: LiveAttempt): void {
     bar.target = attempt.target;
+    bar.lane = attempt.slot;
     bar.model = attempt.model;
     bar.batch = attempt.batch;
     bar.kind = attempt.kind;
@@ -262,22 +264,13 @@ export class Bars {
     bar.receipt = receipt;
   }
 
-  /** A bar has at least a millisecond, so that two of one moment do not share a lane. */
-  #place(bar: Bar, always = false): void {
+  /** A wait has at least a millisecond, so that two of one moment do not share a line. */
+  #placeInQueue(bar: Bar, always = false): void {
     const waitEnd = bar.startedAt ?? bar.endedAt;
     const seen = bar.queueLane !== null || bar.reason !== null || always;
-    if (seen || (waitEnd !== null && waitEnd - bar.enqueuedAt >= SHORT_WAIT_MS)) {
-      const end = waitEnd === null ? null : Math.max(waitEnd, bar.enqueuedAt + 1);
-      bar.queueLane = this.#queue.place(bar.key, { start: bar.enqueuedAt, end });
-    }
-    if (bar.startedAt === null || bar.target === null) return;
-    let lanes = this.#targets.get(bar.target);
-    if (lanes === undefined) {
-      lanes = new Lanes();
-      this.#targets.set(bar.target, lanes);
-    }
-    const end = bar.endedAt === null ? null : Math.max(bar.endedAt, bar.startedAt + 1);
-    bar.lane = lanes.place(bar.key, { start: bar.startedAt, end });
+    if (!seen && (waitEnd === null || waitEnd - bar.enqueuedAt < SHORT_WAIT_MS)) return;
+    const end = waitEnd === null ? null : Math.max(waitEnd, bar.enqueuedAt + 1);
+    bar.queueLane = this.#queue.place(bar.key, { start: bar.enqueuedAt, end });
   }
 
   #prune(at: number): void {
@@ -303,10 +296,6 @@ export class Bars {
     for (const other of siblings) if (other.previous === bar) other.previous = null;
     if (siblings.length === 0) this.#byRequest.delete(bar.requestId);
     else this.#byRequest.set(bar.requestId, siblings);
-    if (bar.target === null) return;
-    const lanes = this.#targets.get(bar.target);
-    lanes?.delete(bar.key);
-    if (lanes?.count === 0) this.#targets.delete(bar.target);
   }
 }
 
@@ -320,13 +309,17 @@ function isRejection(receipt: LiveReceipt): boolean {
   return receipt.model !== null && (receipt.status === 429 || receipt.status === 503);
 }
 
-/** The one that ran there at that time; or one that was last seen in the queue. */
+/** The one that ran in that slot at that time; or one that was last seen in the queue. */
 function findBar(bars: Iterable<Bar>, attempt: LiveAttempt): Bar | undefined {
   let waited: Bar | undefined;
   for (const bar of bars) {
     if (bar.startedAt === null) {
       if (Math.abs(bar.enqueuedAt - attempt.enqueued_at_ms) <= SAME_MS) waited ??= bar;
-    } else if (bar.target === attempt.target && Math.abs(bar.startedAt - attempt.started_at_ms) <= SAME_MS)
+    } else if (
+      bar.target === attempt.target &&
+      bar.lane === attempt.slot &&
+      Math.abs(bar.startedAt - attempt.started_at_ms) <= SAME_MS
+    )
       return bar;
   }
   return waited;

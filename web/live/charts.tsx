@@ -53,15 +53,21 @@ const CHARTS: readonly ChartOptions[] = [
   },
 ];
 
+const CHARTS_WITHOUT_OBJECTIVES = CHARTS.map((chart) => ({
+  ...chart,
+  lines: chart.lines.filter(({ column }) => column !== 'within'),
+}));
+
 const HEIGHT = 110;
 const REDRAW_MS = 950;
 
-export function Charts() {
+export function Charts({ withObjectives }: { readonly withObjectives: boolean }) {
+  const charts = withObjectives ? CHARTS : CHARTS_WITHOUT_OBJECTIVES;
   return (
     <section aria-labelledby="live-charts">
       <h2 id="live-charts">Last minutes</h2>
       <div class="live-charts">
-        {CHARTS.map((chart) => (
+        {charts.map((chart) => (
           <Chart key={chart.title} {...chart} />
         ))}
       </div>

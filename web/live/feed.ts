@@ -6,6 +6,7 @@ import type { LiveReceipt, LiveSnapshot } from '../../src/core/live-snapshot.ts'
 import type { ServerEvent } from '../api/event-parser.ts';
 import { followFeed } from '../api/event-stream.ts';
 import type { ApiFailure } from '../api/failure.ts';
+import { adminKey, apiKey, keyFor } from '../state/api-key.ts';
 import { createStore } from '../state/store.ts';
 import { Bars, KEPT_MS } from './bars.ts';
 import { Series } from './series.ts';
@@ -42,19 +43,24 @@ export class LiveFeed {
   /** Of the snapshot before, in the same stream. */
   #sequence: number | undefined;
   #users = 0;
+  /** That the connection was opened with. */
+  #key: string | undefined;
   #stop: AbortController | undefined;
+  #unsubscribe: (() => void)[] = [];
 
   /** Returns how to stop. */
   use(): () => void {
     this.#users += 1;
     if (this.#users === 1) {
       document.addEventListener('visibilitychange', this.#onVisibility);
+      this.#unsubscribe = [apiKey, adminKey].map((key) => key.subscribe(this.#onKey));
       this.#onVisibility();
     }
     return () => {
       this.#users -= 1;
       if (this.#users > 0) return;
       document.removeEventListener('visibilitychange', this.#onVisibility);
+      for (const stop of this.#unsubscribe) stop();
       this.#close();
     };
   }
@@ -72,8 +78,14 @@ export class LiveFeed {
     } else this.#open();
   };
 
+  /** Another key sees other requests. */
+  readonly #onKey = (): void => {
+    if (this.#stop !== undefined && keyFor('admin') !== this.#key) this.retry();
+  };
+
   #open(): void {
     if (this.#stop !== undefined) return;
+    this.#key = keyFor('admin');
     const stop = new AbortController();
     this.#stop = stop;
     this.state.set({ kind: 'connecting' });

@@ -1,17 +1,27 @@
 /** The moving picture of the lanes: draws while it is visible, and takes pointer and keys. The tables below it say the same in text. */
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import type { LiveSnapshot } from '../../src/core/live-snapshot.ts';
 import { theme } from '../state/theme.ts';
 import type { Bar } from './bars.ts';
 import { feed } from './feed.ts';
 import { type Head, LanePainter, type Scene } from './lane-painter.ts';
-import { barAt, busyAt, type Direction, lanesIn, layoutOf, nextBar } from './layout.ts';
+import {
+  barAt,
+  barsIn,
+  busyAt,
+  type Direction,
+  lanesIn,
+  layoutOf,
+  nextBar,
+  type ShownTarget,
+  targetsShown,
+} from './layout.ts';
 import { paletteAt } from './palette.ts';
 import { edgeNow, pause, range, selectBar, selection } from './view-state.ts';
 import { duration, number, plural, stateInWords, troubleOf } from './words.ts';
 
-/** 30 a second: enough for the eye, and half the work. */
+/** 30 a second: enough for the eye, and half the work. Fewer where a frame would move the picture by less than half a pixel. */
 const FRAME_MS = 33;
+const FRAME_PX = 0.5;
 /** Where motion is not wanted, the picture steps. */
 const STILL_FRAME_MS = 1_000;
 const KEYS: Readonly<Record<string, Direction>> = {
@@ -20,6 +30,9 @@ const KEYS: Readonly<Record<string, Direction>> = {
   ArrowUp: 'up',
   ArrowDown: 'down',
 };
+
+/** Of the element that takes the keys. */
+export const LANES_ID = 'live-lanes';
 
 interface Pointed {
   readonly bar: Bar;
@@ -51,20 +64,21 @@ export function LaneCanvas() {
   };
   const onKeyDown = (event: KeyboardEvent) => {
     const direction = KEYS[event.key];
-    if (event.key === 'Escape') selectBar(undefined);
+    if (event.key === 'Escape') selectBar(undefined, 'keys');
     if (direction === undefined) return;
     event.preventDefault();
     const scene = picture.scene();
     if (scene === undefined) return;
     const next = nextBar(scene.bars, scene.layout, scene.axis, scene.selected, direction);
     if (next === undefined) return;
-    selectBar(next);
+    selectBar(next, 'keys');
     setSaid(describe(next));
   };
   return (
     <div class="live-lanes" ref={place}>
       <div
         class="live-canvas"
+        id={LANES_ID}
         role="application"
         // biome-ignore lint/a11y/noNoninteractiveTabindex: the arrow keys select what it shows
         tabIndex={0}
@@ -72,7 +86,7 @@ export function LaneCanvas() {
         onKeyDown={onKeyDown}
         onPointerMove={onPointerMove}
         onPointerLeave={() => setPointed(undefined)}
-        onClick={(event) => selectBar(at(event).bar)}
+        onClick={(event) => selectBar(at(event).bar, 'pointer')}
       >
         <canvas ref={canvas} />
       </div>
@@ -126,12 +140,15 @@ class Picture {
     if (snapshot === undefined || Number.isNaN(edge) || this.#width === 0) return undefined;
     const chosen = selection.get();
     const axis = { edge, rangeMs: range.get(), width: this.#width };
-    const lanes = lanesIn(feed.bars.all, axis);
+    const bars = barsIn(feed.bars.all, axis);
+    const lanes = lanesIn(bars, axis);
+    const targets = targetsShown(snapshot.targets, lanes);
+    const waiting = snapshot.models.reduce((sum, model) => sum + model.waiting, 0);
     return {
-      bars: feed.bars.all,
-      layout: layoutOf(lanes.get(null) ?? 0, targetsOf(snapshot, lanes), this.#maxRoom),
+      bars,
+      layout: layoutOf(lanes.get(null) ?? 0, targets, this.#maxRoom),
       axis,
-      heads: headsOf(snapshot, isBack(edge) ? busyAt(feed.bars.all, edge) : undefined),
+      heads: headsOf(targets, { waiting, busy: isBack(edge) ? busyAt(bars, edge) : undefined }),
       gaps: feed.gaps,
       selected: chosen !== undefined && 'bar' in chosen ? chosen.bar : undefined,
       pointed: this.pointed,
@@ -157,16 +174,25 @@ class Picture {
     this.#width = place.clientWidth;
     let height = 0;
     let last = Number.NEGATIVE_INFINITY;
+    let drawn: readonly unknown[] = [];
     let frame = requestAnimationFrame(function draw(this: void, now: number) {
       frame = requestAnimationFrame(draw);
-      if (now - last < (still.matches ? STILL_FRAME_MS : FRAME_MS) - 2) return;
+      const usual = Math.max(FRAME_MS, (FRAME_PX * range.get()) / Math.max(1, place.clientWidth));
+      if (now - last < (still.matches ? STILL_FRAME_MS : usual) - 2) return;
       last = now;
       paint();
     });
     const paint = () => {
+      const ratio = Math.min(3, devicePixelRatio);
+      // A picture that stands still is drawn again only when something of it has changed.
+      const shown: readonly unknown[] = [
+        ...[edgeNow(), range.get(), this.#width, ratio, painter.palette],
+        ...[feed.snapshot.get(), selection.get(), this.pointed],
+      ];
+      if (shown.every((value, at) => Object.is(value, drawn[at]))) return;
       const scene = this.scene();
       if (scene === undefined) return;
-      const ratio = Math.min(3, devicePixelRatio);
+      drawn = shown;
       const size = [Math.round(scene.axis.width * ratio), Math.round(scene.layout.height * ratio)] as const;
       if (canvas.width !== size[0] || canvas.height !== size[1]) {
         [canvas.width, canvas.height] = size;
@@ -188,44 +214,35 @@ class Picture {
   }
 }
 
-/** A try that is reported late, among others that are drawn already, may need a lane more than there are slots. */
-function targetsOf({ targets }: LiveSnapshot, lanes: ReadonlyMap<string | null, number>) {
-  return targets.map(({ name, slots }) => ({ name, lanes: Math.max(slots, lanes.get(name) ?? 0) }));
-}
-
 /** The person looks at a time before the one of the snapshot. */
 function isBack(edge: number): boolean {
   const paused = pause.get();
   return paused !== undefined && edge < paused.stoppedAt;
 }
 
-/** `busy`: what waited and ran then; the snapshot's otherwise. */
+/** `waiting`: as the snapshot has it. `busy`: what waited and ran at a time before it. */
 function headsOf(
-  snapshot: LiveSnapshot,
-  busy: ReadonlyMap<string | null, number> | undefined,
+  targets: readonly ShownTarget[],
+  {
+    waiting,
+    busy,
+  }: { readonly waiting: number; readonly busy: ReadonlyMap<string | null, number> | undefined },
 ): ReadonlyMap<string, Head> {
-  const waiting =
-    busy === undefined
-      ? snapshot.models.reduce((sum, model) => sum + model.waiting, 0)
-      : (busy.get(null) ?? 0);
-  const queue = {
-    title: 'Queue',
-    note: waiting === 0 ? 'empty' : `${number(waiting)} waiting`,
-    alarming: false,
-    slots: 0,
-  };
+  const count = busy === undefined ? waiting : (busy.get(null) ?? 0);
+  const note = count === 0 ? 'empty' : `${number(count)} waiting`;
   return new Map<string, Head>([
-    ['', queue],
-    ...snapshot.targets.map((target): [string, Head] => {
-      const trouble = busy === undefined ? troubleOf(target) : [];
-      const used = busy === undefined ? target.slots_used : (busy.get(target.name) ?? 0);
+    ['', { title: 'Queue', note, alarming: false, slots: 0 }],
+    ...targets.map(({ name, now }): [string, Head] => {
+      if (now === undefined) return [name, { title: name, note: 'removed', alarming: false, slots: 0 }];
+      const trouble = busy === undefined ? troubleOf(now) : [];
+      const used = busy === undefined ? now.slots_used : (busy.get(name) ?? 0);
       return [
-        target.name,
+        name,
         {
-          title: target.name,
-          note: [`${used} of ${plural(target.slots, 'slot')}`, ...trouble].join(' · '),
+          title: name,
+          note: [`${used} of ${plural(now.slots, 'slot')}`, ...trouble].join(' · '),
           alarming: trouble.length > 0,
-          slots: target.slots,
+          slots: now.slots,
         },
       ];
     }),

@@ -4,7 +4,8 @@ import { AXIS, type Group, type Layout, stretchIn, type TimeAxis, ticksOf, xOf }
 import type { Palette } from './palette.ts';
 
 export interface Scene {
-  readonly bars: Iterable<Bar>;
+  /** In the time that is shown. */
+  readonly bars: readonly Bar[];
   readonly layout: Layout;
   readonly axis: TimeAxis;
   /** By target, and of the queue under the empty name: what stands above its lanes. */
@@ -20,7 +21,7 @@ export interface Head {
   readonly note: string;
   /** Something is wrong there. */
   readonly alarming: boolean;
-  /** Lanes that are slots now; the others are left from before. */
+  /** Lanes that are slots now; the others were slots before. */
   readonly slots: number;
 }
 
@@ -45,10 +46,11 @@ export class LanePainter {
     for (const group of layout.groups) this.#paintTracks(group, scene);
     const batches = new Map<string, { x: number; top: number; bottom: number; size: number }>();
     const joins: Bar[] = [];
+    const groups = new Map(layout.groups.map((group) => [group.target, group]));
+    const queue = groups.get(null);
     for (const bar of scene.bars) {
-      const [queue, ...targets] = layout.groups;
       if (queue !== undefined) this.#paintWait(bar, queue, axis);
-      const group = targets.find(({ target }) => target === bar.target);
+      const group = bar.target === null ? undefined : groups.get(bar.target);
       if (group === undefined) continue;
       if (!this.#paintRun(bar, group, scene)) continue;
       if (bar.batch !== null && bar.batch.size > 1) noteBatch(batches, bar, group, axis);

@@ -1,7 +1,7 @@
 /**
- * Pure: which lane a bar is drawn in. A lane stands for a slot of a target, or for a line of the queue. A bar keeps its lane, gets the
- * lowest one that is free, and never shares a stretch of time with another bar of its lane; also where the bars of a stretch become
- * known out of order, and where an end that was assumed turns out to have been later.
+ * Pure: which line of the queue a wait is drawn in. It keeps its line, gets the lowest one that is free, and never shares a stretch of
+ * time with another wait in its line; also where the waits of a stretch become known out of order, and where an end that was assumed
+ * turns out to have been later.
  */
 
 /** Milliseconds; `end` is null while it goes on. */
@@ -25,11 +25,6 @@ export class Lanes {
   /** Of each lane, by their start. */
   readonly #lanes: Placed[][] = [];
   readonly #laneOf = new Map<string, number>();
-
-  /** Lanes that hold something, the empty ones below them included. */
-  get count(): number {
-    return this.#lanes.length;
-  }
 
   laneOf(key: string): number | undefined {
     return this.#laneOf.get(key);

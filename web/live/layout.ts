@@ -1,4 +1,5 @@
 /** Pure: where the lanes are drawn, what lies under a point, and which bar the arrow keys lead to. Lengths are CSS pixels. */
+import type { LiveTarget } from '../../src/core/live-snapshot.ts';
 import type { Bar } from './bars.ts';
 
 /** Above each group, for its name. */
@@ -38,8 +39,37 @@ export interface Layout {
 
 export interface TargetLanes {
   readonly name: string;
-  /** Slots, or lanes in use where those are more. */
+  /** Slots that it has, or had in the time that is shown. */
   readonly lanes: number;
+}
+
+/** A target that the server has no more is shown below the others, as long as it has bars. */
+export interface ShownTarget extends TargetLanes {
+  /** Undefined: the server has it no more. */
+  readonly now: LiveTarget | undefined;
+}
+
+/** `lanes`: as `lanesIn` has them. */
+export function targetsShown(
+  targets: readonly LiveTarget[],
+  lanes: ReadonlyMap<string | null, number>,
+): readonly ShownTarget[] {
+  const known = new Set<string | null>(targets.map(({ name }) => name));
+  return [
+    ...targets.map((now) => ({ name: now.name, lanes: Math.max(now.slots, lanes.get(now.name) ?? 0), now })),
+    ...[...lanes].flatMap(([name, count]) =>
+      name === null || known.has(name) ? [] : [{ name, lanes: count, now: undefined }],
+    ),
+  ];
+}
+
+/** Bars that wait or run in a part of the time that the axis shows. */
+export function barsIn(bars: Iterable<Bar>, { edge, rangeMs }: TimeAxis): readonly Bar[] {
+  const from = edge - rangeMs;
+  const shown: Bar[] = [];
+  for (const bar of bars)
+    if (bar.enqueuedAt <= edge && (bar.endedAt === null || bar.endedAt >= from)) shown.push(bar);
+  return shown;
 }
 
 /** `room`: for all targets together; with very many slots they take more. */
@@ -83,9 +113,9 @@ export function lanesIn(
     if (lane !== null && (end ?? edge) >= from && lane >= (counts.get(group) ?? 0))
       counts.set(group, lane + 1);
   };
-  for (const { target, lane, queueLane, startedAt, endedAt } of bars) {
-    count(null, queueLane, startedAt ?? endedAt);
-    if (target !== null) count(target, lane, endedAt);
+  for (const { target, lane, queueLane, enqueuedAt, startedAt, endedAt } of bars) {
+    if (enqueuedAt <= edge) count(null, queueLane, startedAt ?? endedAt);
+    if (target !== null && startedAt !== null && startedAt <= edge) count(target, lane, endedAt);
   }
   return counts;
 }

@@ -2,9 +2,12 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { LiveSnapshot } from '../../src/core/live-snapshot.ts';
 import { apiUrl } from '../api/request.ts';
+import { adminKey, apiKey, openKeys } from '../state/api-key.ts';
 import { useStore } from '../state/store.ts';
+import { CopyButton } from '../ui/copy-button.tsx';
 import { Charts } from './charts.tsx';
 import { type FeedState, feed } from './feed.ts';
+import { Glossary } from './glossary.tsx';
 import { LaneCanvas } from './lane-canvas.tsx';
 import { Legend } from './legend.tsx';
 import { Numbers } from './numbers.tsx';
@@ -20,7 +23,7 @@ import {
   selection,
   togglePause,
 } from './view-state.ts';
-import { duration, summary } from './words.ts';
+import { duration, hasObjectives, summary } from './words.ts';
 
 /** Figures and tables follow more slowly than the lanes: text that changes four times a second cannot be read. */
 const TEXT_MS = 500;
@@ -30,7 +33,7 @@ const SUMMARY_MS = 15_000;
 export function LiveView() {
   useEffect(() => feed.use(), []);
   const paused = useStore(pause);
-  const newest = useThrottled();
+  const newest = useThrottled(paused !== undefined);
   const snapshot = paused?.snapshot ?? newest;
   const ended = paused?.ended ?? feed.ended.get();
   const selected = useStore(selection) !== undefined;
@@ -42,12 +45,7 @@ export function LiveView() {
         <p class="notice">Waiting for the first snapshot …</p>
       ) : (
         <>
-          {snapshot.scope === 'own' && (
-            <p class="hint">
-              Your key sees its own requests in the lanes, the queue and the list; the figures are of all
-              clients. An admin key sees everything.
-            </p>
-          )}
+          {snapshot.scope === 'own' && <OwnRequests />}
           {isUnused() && <HowToMakeTraffic />}
           <div class={selected ? 'live-main with-receipt' : 'live-main'}>
             <section aria-label="Lanes" class="live-picture">
@@ -57,10 +55,11 @@ export function LiveView() {
             <ReceiptPanel />
           </div>
           <Numbers snapshot={snapshot} />
-          <Charts />
+          <Charts withObjectives={hasObjectives(snapshot.sums)} />
           <TargetsTable snapshot={snapshot} />
           <QueueTable snapshot={snapshot} />
           <EndedTable ended={ended} />
+          <Glossary sums={snapshot.sums} />
           <Summary />
         </>
       )}
@@ -72,10 +71,24 @@ function isUnused(): boolean {
   return feed.bars.size === 0 && feed.ended.get().length === 0;
 }
 
-/** The newest snapshot, not more often than people read. */
-function useThrottled(): LiveSnapshot | undefined {
+function OwnRequests() {
+  const hasKey = [useStore(apiKey), useStore(adminKey)].some((key) => key !== undefined);
+  return (
+    <p class="hint">
+      The lanes, the queue and the list show the requests of {hasKey ? 'your key' : 'your address'}; the
+      figures are of all clients. An admin key (<code>auth.admin_keys</code>) shows all requests.{' '}
+      <button type="button" class="button small" onClick={() => openKeys('admin')}>
+        Enter an admin key
+      </button>
+    </p>
+  );
+}
+
+/** The newest snapshot, not more often than people read, and none while the picture stands still. */
+function useThrottled(isPaused: boolean): LiveSnapshot | undefined {
   const [snapshot, set] = useState(feed.snapshot.get());
   useEffect(() => {
+    if (isPaused) return undefined;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const take = () => {
       timer = undefined;
@@ -89,7 +102,7 @@ function useThrottled(): LiveSnapshot | undefined {
       stop();
       clearTimeout(timer);
     };
-  }, []);
+  }, [isPaused]);
   return snapshot;
 }
 
@@ -185,21 +198,13 @@ function Lost({ state }: { readonly state: Extract<FeedState, { kind: 'lost' }> 
 function HowToMakeTraffic() {
   const address = apiUrl('').replace(/\/$/, '');
   const command = `llm-serve bench ${address}`;
-  const [copied, setCopied] = useState(false);
   return (
     <div class="live-empty">
       <p>
         No request yet. Ask something in <a href="#/chat">Chat</a>, or make traffic in a terminal:
       </p>
       <p>
-        <code>{command}</code>{' '}
-        <button
-          type="button"
-          class="button small"
-          onClick={() => navigator.clipboard?.writeText(command).then(() => setCopied(true))}
-        >
-          {copied ? 'Copied' : 'Copy'}
-        </button>
+        <code>{command}</code> <CopyButton text={() => command} label="Copy the command" small />
       </p>
     </div>
   );

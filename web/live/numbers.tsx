@@ -1,7 +1,7 @@
 /** The figures over the server's window: how much, how fast, and what was turned away. */
 import type { ComponentChildren } from 'preact';
 import type { LivePercentiles, LiveSnapshot } from '../../src/core/live-snapshot.ts';
-import { duration, number, percent, spaced } from './words.ts';
+import { duration, hasObjectives, number, objectivesInWords, percent, spaced } from './words.ts';
 
 export function Numbers({ snapshot }: { readonly snapshot: LiveSnapshot }) {
   const { sums, scope } = snapshot;
@@ -14,13 +14,15 @@ export function Numbers({ snapshot }: { readonly snapshot: LiveSnapshot }) {
         {scope === 'own' && <small> of all clients</small>}
       </h2>
       <dl class="live-numbers">
-        <Figure
-          name="goodput"
-          label="Goodput"
-          note={`${number(sums.within_objectives)} within the objectives`}
-        >
-          {percent(sums.within_objectives, sums.finished)}
-        </Figure>
+        {hasObjectives(sums) && (
+          <Figure
+            name="goodput"
+            label="Goodput"
+            note={`${number(sums.within_objectives)} with ${objectivesInWords(sums)}`}
+          >
+            {percent(sums.within_objectives, sums.finished)}
+          </Figure>
+        )}
         <Figure name="finished" label="Finished" note={`${number(sums.finished / seconds)} a second`}>
           {number(sums.finished)}
         </Figure>

@@ -1,39 +1,51 @@
 /** One request: where its time went, its tries, its batch, its tokens. Shown while it runs, and complete when its receipt is there. */
 import type { ComponentChildren } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import { type LiveReceipt, WAITING_WORDS } from '../../src/core/live-snapshot.ts';
 import { useStore } from '../state/store.ts';
 import { tokenRate, tokensPerSecond } from '../ui/amounts.ts';
 import { Icon } from '../ui/icons.tsx';
 import type { Bar } from './bars.ts';
 import { feed } from './feed.ts';
+import { LANES_ID } from './lane-canvas.tsx';
 import { type Span, spansOf } from './receipt-spans.ts';
 import { edgeNow, pause, selection } from './view-state.ts';
 import { duration, number, outcomeInWords, plural, spaced, stateInWords } from './words.ts';
 
 export function ReceiptPanel() {
   const chosen = useStore(selection);
-  useStore(pause);
-  const [, tick] = useState(0);
+  const isPaused = useStore(pause) !== undefined;
+  const panel = useRef<HTMLElement>(null);
+  const heading = useRef<HTMLHeadingElement>(null);
   const bar = chosen !== undefined && 'bar' in chosen ? chosen.bar : undefined;
+  // Until its receipt is there it changes with each snapshot.
+  useStore(feed.snapshot, (snapshot) => bar?.receipt ?? (isPaused ? undefined : snapshot));
   useEffect(() => {
-    if (bar === undefined) return undefined;
-    return feed.snapshot.subscribe(() => bar.endedAt === null || tick(Date.now()));
-  }, [bar]);
-  // A bar that runs changes with each snapshot.
-  useStore(feed.snapshot, (snapshot) => (bar !== undefined && bar.endedAt === null ? snapshot : undefined));
+    if (chosen === undefined || chosen.from === 'keys') return;
+    // A row of a table may be screens below the receipt.
+    if (chosen.from !== 'pointer') heading.current?.focus({ preventScroll: true });
+    panel.current?.scrollIntoView({ block: 'nearest' });
+  }, [chosen]);
   if (chosen === undefined) return null;
   const receipt = 'bar' in chosen ? chosen.bar.receipt : chosen.receipt;
+  const close = () => {
+    selection.set(undefined);
+    const { from } = chosen;
+    const back = from instanceof HTMLElement && from.isConnected ? from : document.getElementById(LANES_ID);
+    back?.focus();
+  };
   return (
-    <aside class="live-receipt" aria-labelledby="live-receipt">
+    <aside
+      class="live-receipt"
+      aria-labelledby="live-receipt"
+      ref={panel}
+      onKeyDown={(event) => event.key === 'Escape' && close()}
+    >
       <header>
-        <h2 id="live-receipt">{receipt === null ? 'Request' : 'Receipt'}</h2>
-        <button
-          type="button"
-          class="icon-button"
-          aria-label="Close the receipt"
-          onClick={() => selection.set(undefined)}
-        >
+        <h2 id="live-receipt" tabIndex={-1} ref={heading}>
+          {receipt === null ? 'Request' : 'Receipt'}
+        </h2>
+        <button type="button" class="icon-button" aria-label="Close the receipt" onClick={close}>
           <Icon name="close" />
         </button>
       </header>
@@ -156,7 +168,7 @@ function Complete({ receipt }: { readonly receipt: LiveReceipt }) {
 }
 
 function pace({ timings, completion_tokens }: LiveReceipt): string {
-  const rate = tokensPerSecond(completion_tokens, timings?.['generate_ms']);
+  const rate = tokensPerSecond(completion_tokens, timings?.generate_ms);
   return rate === undefined ? '' : `, ${tokenRate(rate)}`;
 }
 

@@ -85,7 +85,11 @@ export function QueueTable({ snapshot }: { readonly snapshot: LiveSnapshot }) {
         <tr key={entry.id}>
           <td class="figure-cell">{entry.position}</td>
           <th scope="row">
-            <button type="button" class="link" onClick={() => selectBar(barOf(entry))}>
+            <button
+              type="button"
+              class="link"
+              onClick={(event) => selectBar(barOf(entry), event.currentTarget)}
+            >
               {entry.request_id}
             </button>
           </th>
@@ -117,7 +121,11 @@ export function EndedTable({ ended }: { readonly ended: readonly LiveReceipt[] }
       {shown.map((receipt) => (
         <tr key={`${receipt.request_id} ${receipt.received_at_ms}`}>
           <th scope="row">
-            <button type="button" class="link" onClick={() => selectReceipt(receipt)}>
+            <button
+              type="button"
+              class="link"
+              onClick={(event) => selectReceipt(receipt, event.currentTarget)}
+            >
               {receipt.request_id}
             </button>
           </th>
@@ -129,8 +137,8 @@ export function EndedTable({ ended }: { readonly ended: readonly LiveReceipt[] }
           </td>
           <td>{receipt.served_model ?? receipt.model}</td>
           <td>{receipt.attempts.map(({ target }) => target).join(' → ') || '–'}</td>
-          <td class="figure-cell">{duration(receipt.timings?.['queue_ms'])}</td>
-          <td class="figure-cell">{duration(receipt.timings?.['ttft_ms'])}</td>
+          <td class="figure-cell">{duration(receipt.timings?.queue_ms)}</td>
+          <td class="figure-cell">{duration(receipt.timings?.ttft_ms)}</td>
           <td class="figure-cell">{duration(receipt.ended_at_ms - receipt.received_at_ms)}</td>
           <td class="figure-cell">{number(receipt.completion_tokens)}</td>
         </tr>

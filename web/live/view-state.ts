@@ -53,19 +53,22 @@ export function edgeNow(): number {
   return pause.get()?.edge ?? feed.clock.now(performance.now()) - BEHIND_MS;
 }
 
+/** What chose a request: a row of a table, a pointer in the lanes, or the arrow keys there. */
+export type ChosenFrom = HTMLElement | 'pointer' | 'keys';
+
 /** The request whose receipt is shown: one of its bars, or its receipt alone. */
-export type Selection = { readonly bar: Bar } | { readonly receipt: LiveReceipt };
+export type Selection = ({ readonly bar: Bar } | { readonly receipt: LiveReceipt }) & {
+  readonly from: ChosenFrom;
+};
 
 export const selection = createStore<Selection | undefined>(undefined);
 
-export function selectBar(bar: Bar | undefined): void {
-  const before = selection.get();
-  if (bar === undefined) selection.set(undefined);
-  else if (before === undefined || !('bar' in before) || before.bar !== bar) selection.set({ bar });
+export function selectBar(bar: Bar | undefined, from: ChosenFrom): void {
+  selection.set(bar && { bar, from });
 }
 
 /** The bar of its last try, so that it is marked in the lanes too; where there is none any more, the receipt. */
-export function selectReceipt(receipt: LiveReceipt): void {
+export function selectReceipt(receipt: LiveReceipt, from: ChosenFrom): void {
   const bar = feed.bars.ofRequest(receipt.request_id).findLast((one) => one.receipt === receipt);
-  selection.set(bar === undefined ? { receipt } : { bar });
+  selection.set(bar === undefined ? { receipt, from } : { bar, from });
 }

@@ -1,6 +1,6 @@
 /** Pure: what the Live view says, in words. */
-import type { LiveSnapshot, LiveTarget } from '../../src/core/live-snapshot.ts';
-import { number, plural } from '../ui/amounts.ts';
+import type { LiveSnapshot, LiveSums, LiveTarget } from '../../src/core/live-snapshot.ts';
+import { duration, number, plural } from '../ui/amounts.ts';
 import type { Bar } from './bars.ts';
 
 export { duration, number, percent, plural } from '../ui/amounts.ts';
@@ -30,6 +30,21 @@ export function stateInWords(bar: Bar, now: number): string {
   }
   if (bar.startedAt === null || bar.startedAt > now) return 'waiting';
   return bar.firstTokenAt === null || bar.firstTokenAt > now ? 'running, no token yet' : 'streaming';
+}
+
+/** Without them every request that finishes would count as within. */
+export function hasObjectives({ objectives }: Pick<LiveSums, 'objectives'>): boolean {
+  return Object.values(objectives).some((limit) => limit !== null);
+}
+
+/** `first token ≤ 1.50 s, token after it ≤ 50 ms`. */
+export function objectivesInWords({ objectives }: Pick<LiveSums, 'objectives'>): string {
+  const { ttft_ms, tpot_ms, e2e_ms } = objectives;
+  return [
+    ...(ttft_ms === null ? [] : [`first token ≤ ${duration(ttft_ms)}`]),
+    ...(tpot_ms === null ? [] : [`each token after it ≤ ${duration(tpot_ms)}`]),
+    ...(e2e_ms === null ? [] : [`whole answer ≤ ${duration(e2e_ms)}`]),
+  ].join(', ');
 }
 
 /** What is not as it should be; empty where all is well. */

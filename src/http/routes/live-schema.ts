@@ -8,6 +8,7 @@ import { type DescribedOperation, json } from './operations.ts';
 
 const nullable = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()]);
 const EpochMs = Type.Number({ description: 'Milliseconds since the Unix epoch, by the server’s clock.' });
+const MaybeMs = nullable(Type.Number());
 const MaybeEpochMs = nullable(EpochMs);
 const Text = Type.String();
 const MaybeText = nullable(Text);
@@ -32,6 +33,10 @@ const Sums = Type.Object(
     within_objectives: Type.Integer({
       description: 'Of the finished: within the objectives of the configuration.',
     }),
+    objectives: Type.Object(
+      { ttft_ms: MaybeMs, tpot_ms: MaybeMs, e2e_ms: MaybeMs },
+      { description: 'Of the configuration. null: not asked for.' },
+    ),
     cancelled: Count,
     failed: Count,
     rejected: Counts('By error code: requests answered 429 or 503.'),

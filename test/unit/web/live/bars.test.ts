@@ -113,10 +113,14 @@ describe('a request', () => {
 
   it('with several choices has a bar for each, none joined to another', () => {
     const bars = new Bars();
-    const choices = ['a', 'b', 'c'].map((id) => running(id, { request_id: 'r' }));
+    const choices = ['a', 'b', 'c'].map((id, slot) => running(id, { request_id: 'r', slot }));
     bars.apply(snapshotAt(100, { running: choices }));
     expect(all(bars).map(({ lane }) => lane)).toEqual([0, 1, 2]);
-    const attempts = [attempt(), attempt({ ended_at_ms: 150 }), attempt({ ended_at_ms: 160 })];
+    const attempts = [
+      attempt({ slot: 2, ended_at_ms: 160 }),
+      attempt(),
+      attempt({ slot: 1, ended_at_ms: 150 }),
+    ];
     bars.apply(snapshotAt(350, { ended: [{ ...receipt('a'), request_id: 'r', attempts }] }));
     expect(all(bars).map(({ endedAt }) => endedAt)).toEqual([100, 150, 160]);
     expect(all(bars).every(({ previous }) => previous === null)).toBe(true);
@@ -145,13 +149,16 @@ describe('a request', () => {
   });
 });
 
-it('what begins in the slot of one that has just ended is drawn in its lane', () => {
+it('a bar is drawn in the lane of its slot, also one that is reported late', () => {
   const bars = new Bars();
   bars.apply(snapshotAt(100, { running: [running('a')] }));
   const next = running('b', { enqueued_at_ms: 150, started_at_ms: 151 });
   const done = receipt('a', { attempts: [attempt({ ended_at_ms: 150 })] });
   bars.apply(snapshotAt(350, { running: [next], ended: [done] }));
   expect(all(bars).map(({ lane }) => lane)).toEqual([0, 0]);
+  const late = attempt({ slot: 3, started_at_ms: 20, ended_at_ms: 60 });
+  bars.apply(snapshotAt(600, { running: [next], ended: [receipt('c', { attempts: [late] })] }));
+  expect(all(bars).map(({ lane }) => lane)).toEqual([0, 0, 3]);
 });
 
 describe('where snapshots are lost', () => {
@@ -217,7 +224,7 @@ describe('what is kept', () => {
   });
 });
 
-it('no two bars of a lane overlap, whatever the snapshots show and leave out', () => {
+it('no two waits in a line of the queue overlap, whatever the snapshots show and leave out', () => {
   const one = fc.record({
     start: fc.integer({ min: 0, max: 4_000 }),
     length: fc.integer({ min: 1, max: 2_000 }),
@@ -257,17 +264,12 @@ it('no two bars of a lane overlap, whatever the snapshots show and leave out', (
             }),
           }),
         );
-        const stretches = all(bars).flatMap((bar) => [
-          ...(bar.lane === null
-            ? []
-            : [{ at: `${bar.target} ${bar.lane}`, start: bar.startedAt!, end: bar.endedAt }]),
-          ...(bar.queueLane === null
-            ? []
-            : [{ at: `queue ${bar.queueLane}`, start: bar.enqueuedAt, end: bar.startedAt ?? bar.endedAt }]),
-        ]);
+        const stretches = all(bars).flatMap(({ queueLane, enqueuedAt, startedAt, endedAt }) =>
+          queueLane === null ? [] : [{ queueLane, start: enqueuedAt, end: startedAt ?? endedAt }],
+        );
         for (const [index, first] of stretches.entries())
           for (const second of stretches.slice(index + 1))
-            if (first.at === second.at) expect(overlaps(first, second)).toBe(false);
+            if (first.queueLane === second.queueLane) expect(overlaps(first, second)).toBe(false);
       }
     }),
     { numRuns: 60 },

@@ -1,8 +1,17 @@
 /** Where the Live view draws lanes, and what a pointer or the arrow keys find there. */
 import { describe, expect, it } from 'vitest';
 import { Bars } from '../../../../web/live/bars.ts';
-import { barAt, busyAt, lanesIn, layoutOf, nextBar, ticksOf, xOf } from '../../../../web/live/layout.ts';
-import { attempt, receipt, running, snapshotAt, waiting } from '../../../support/live-snapshots.ts';
+import {
+  barAt,
+  busyAt,
+  lanesIn,
+  layoutOf,
+  nextBar,
+  targetsShown,
+  ticksOf,
+  xOf,
+} from '../../../../web/live/layout.ts';
+import { attempt, receipt, running, snapshotAt, targetOf, waiting } from '../../../support/live-snapshots.ts';
 
 const AXIS = { edge: 10_000, rangeMs: 10_000, width: 1_000 };
 
@@ -22,7 +31,7 @@ function example() {
       ended: [done],
       running: [
         running('first', at(4_000)),
-        running('second', at(6_000)),
+        running('second', { ...at(6_000), slot: 1 }),
         running('other', { ...at(5_000), target: 'two' }),
       ],
       queue: [waiting('waits', { enqueued_at_ms: 8_000, received_at_ms: 8_000 })],
@@ -90,6 +99,20 @@ it('a group has the lanes that the axis shows, not those of long ago', () => {
   );
   bars.apply(snapshotAt(12_000));
   expect(lanesIn(bars.all, { ...AXIS, edge: 60_000 }).size).toBe(0);
+});
+
+it('a target that the server has no more is shown as long as it has bars', () => {
+  const { bars } = example();
+  const shown = (edge: number) =>
+    targetsShown([targetOf('one', { slots: 1 })], lanesIn(bars.all, { ...AXIS, edge })).map(
+      ({ name, lanes, now }) => [name, lanes, now !== undefined],
+    );
+  expect(shown(10_000)).toEqual([
+    ['one', 2, true],
+    ['two', 1, false],
+  ]);
+  bars.apply(snapshotAt(12_000));
+  expect(shown(60_000)).toEqual([['one', 1, true]]);
 });
 
 it('what waited and ran at a time before is counted', () => {
