@@ -76,6 +76,8 @@ export interface PageOptions
   readonly isPhone?: boolean;
   /** A script that runs in the page before its own. */
   readonly before?: string;
+  /** The test moves the page's clock, with `page.clock`; it runs on meanwhile. */
+  readonly hasClock?: boolean;
 }
 
 const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true };
@@ -85,7 +87,7 @@ export async function openPage(test: TestContext, url: string, options: PageOpti
   missing ??= { reason: missingChromium() };
   if (executable === undefined || missing.reason !== undefined) test.skip(missing.reason);
   const started = await theBrowser(executable ?? '');
-  const { expects = [], collects, isPhone = false, before, ...rest } = options;
+  const { expects = [], collects, isPhone = false, hasClock = false, before, ...rest } = options;
   const context = await started.newContext({
     ...(isPhone ? PHONE : { viewport: { width: 1280, height: 800 } }),
     ...rest,
@@ -103,6 +105,7 @@ export async function openPage(test: TestContext, url: string, options: PageOpti
   });
   if (before !== undefined) await context.addInitScript({ content: before });
   const page = await context.newPage();
+  if (hasClock) await page.clock.install();
   await page.goto(url);
   return page;
 }

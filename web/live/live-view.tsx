@@ -90,13 +90,16 @@ function useThrottled(isPaused: boolean): LiveSnapshot | undefined {
   useEffect(() => {
     if (isPaused) return undefined;
     let timer: ReturnType<typeof setTimeout> | undefined;
+    let hasTaken = false;
     const take = () => {
+      const newest = feed.snapshot.get();
       timer = undefined;
-      set(feed.snapshot.get());
+      hasTaken = newest !== undefined;
+      set(newest);
     };
     take();
     const stop = feed.snapshot.subscribe(() => {
-      if (timer === undefined) timer = setTimeout(take, TEXT_MS);
+      if (timer === undefined) timer = setTimeout(take, hasTaken ? TEXT_MS : 0);
     });
     return () => {
       stop();

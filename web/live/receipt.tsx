@@ -23,8 +23,11 @@ export function ReceiptPanel() {
   useEffect(() => {
     if (chosen === undefined || chosen.from === 'keys') return;
     // A row of a table may be screens below the receipt.
-    if (chosen.from !== 'pointer') heading.current?.focus({ preventScroll: true });
-    panel.current?.scrollIntoView({ block: 'nearest' });
+    if (chosen.from === 'pointer') panel.current?.scrollIntoView({ block: 'nearest' });
+    else {
+      heading.current?.focus({ preventScroll: true });
+      heading.current?.scrollIntoView({ block: 'nearest' });
+    }
   }, [chosen]);
   if (chosen === undefined) return null;
   const receipt = 'bar' in chosen ? chosen.bar.receipt : chosen.receipt;
