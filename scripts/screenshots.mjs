@@ -11,10 +11,10 @@ import { animatedWebp } from './animated-webp.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const images = join(root, 'docs', 'images');
-const LOAD_MS = 24_000;
 /** For a step of a page, on a machine that is busy. */
 const PATIENCE_MS = 120_000;
-const ANIMATION = { fromMs: 8_000, frames: 72, stepMs: 100 };
+/** Plays at twice the speed of what it shows. */
+const ANIMATION = { frames: 66, stepMs: 220, shownMs: 110, quality: 0.5, maxBytes: 1_200_000 };
 const SCREENS = {
   dark: { colorScheme: 'dark', viewport: { width: 1280, height: 800 } },
   light: { colorScheme: 'light', viewport: { width: 1280, height: 800 } },
@@ -23,28 +23,45 @@ const SCREENS = {
     ...{ deviceScaleFactor: 2, isMobile: true, hasTouch: true },
   },
 };
-const ANSWER = [
-  'A queue in front of a model does three things:',
-  '',
-  '1. It keeps **every slot busy**, and no more than the slots.',
-  '2. It is *fair*: clients share the slots by tokens.',
-  '3. It says **no early** when an answer would come too late.',
-  '',
-  '```ts',
-  "const answer = await fetch('/generate', {",
-  "  method: 'POST',",
-  "  headers: { 'content-type': 'application/json' },",
-  "  body: JSON.stringify({ prompt: 'Why queue?' }),",
-  '});',
-  '```',
-].join('\n');
+const ANIMATION_SCREEN = { colorScheme: 'dark', viewport: { width: 760, height: 700 } };
 
+const CONVERSATION = [
+  {
+    question: 'Why would I put a queue in front of a language model?',
+    answer: [
+      'Because a model serves only so many requests at once. A queue in front of it',
+      '',
+      '1. keeps **every slot busy**, and never more than the slots,',
+      '2. shares them *fairly*, so that one client cannot take them all,',
+      '3. says **no early** when an answer would come too late.',
+    ].join('\n'),
+  },
+  {
+    question: 'How do I see in my program how long a request waited?',
+    answer: [
+      'Each answer has its `timings`. `queue_ms` is the wait:',
+      '',
+      '```ts',
+      "const answer = await fetch('http://localhost:8000/generate', {",
+      "  method: 'POST',",
+      "  headers: { 'content-type': 'application/json' },",
+      "  body: JSON.stringify({ prompt: 'Why queue?' }),",
+      '});',
+      'const { text, timings } = await answer.json();',
+      'console.log(`waited ${timings.queue_ms} ms`);',
+      '```',
+    ].join('\n'),
+  },
+];
+
+/** The first target fails what does not ask it not to: a request of the story is tried again at the second. */
+const FAILS = { fail: 'mid-stream', fail_after_tokens: 12 };
 const MODELS = [
   {
-    id: 'demo',
+    id: 'small',
     targets: [
-      { backend: 'scripted', model: 'demo', slots: 6 },
-      { backend: 'scripted', model: 'demo', slots: 4 },
+      { backend: 'scripted', model: 'small', name: 'gpu-1', slots: 4, ...FAILS },
+      { backend: 'scripted', model: 'small', name: 'gpu-2', slots: 4 },
     ],
   },
 ];
@@ -106,25 +123,22 @@ async function takeChat(browser, url) {
     context.setDefaultTimeout(PATIENCE_MS);
     const page = await context.newPage();
     await page.goto(`${url}/#/chat`);
-    const script = {
-      text: ANSWER,
-      first_token_delay_ms: 180,
-      token_delay_ms: 12,
-      reasoning: 'The person asks why.',
-    };
     // What is asked is shown; what is sent has the script of the answer before it.
     await context.route('**/v1/chat/completions', async (route) => {
       const body = route.request().postDataJSON();
       const last = body.messages.at(-1);
+      const { answer } = CONVERSATION.find(({ question }) => question === last.content);
+      const script = { text: answer, first_token_delay_ms: 180, token_delay_ms: 12, fail: 'none' };
       last.content = `${JSON.stringify({ script })}\n${last.content}`;
       await route.continue({ postData: JSON.stringify(body) });
     });
     await page.waitForFunction(() => document.querySelector('.model-picker select')?.value);
-    await page
-      .getByLabel('Message', { exact: true })
-      .fill('Why would I put a queue in front of a language model?');
-    await page.keyboard.press('Enter');
-    await page.getByText('tokens/s').first().waitFor();
+    for (const [at, { question }] of CONVERSATION.entries()) {
+      await page.getByLabel('Message', { exact: true }).fill(question);
+      await page.keyboard.press('Enter');
+      await page.getByText('tokens/s').nth(at).waitFor();
+    }
+    await pause(1_000);
     await save(page, `chat-${name}`);
     await context.close();
   }
@@ -132,22 +146,21 @@ async function takeChat(browser, url) {
 
 async function takeLive(browser, url) {
   const pages = [];
-  for (const [name, screen] of Object.entries(SCREENS)) {
+  for (const [name, screen] of Object.entries(SCREENS))
     pages.push([name, await openLive(browser, url, screen)]);
-  }
-  const narrow = await openLive(browser, url, { colorScheme: 'dark', viewport: { width: 880, height: 700 } });
-  const stop = startLoad(url);
-  await pause(LOAD_MS);
-  for (const [, page] of pages) await page.getByRole('button', { name: 'Pause' }).click();
-  await narrow.getByRole('button', { name: 'Pause' }).click();
-  await stop();
+  const moving = await openLive(browser, url, ANIMATION_SCREEN);
+  await tellStory(url, async () => {
+    for (const [, page] of pages) await page.getByRole('button', { name: 'Pause' }).click();
+  });
+  await moving.getByRole('button', { name: 'Pause' }).click();
   for (const [name, page] of pages) {
-    if (name === 'light') await page.locator('[aria-labelledby="live-ended"] tbody button').first().click();
+    if (name === 'light') await page.locator('[aria-labelledby="live-ended"] tbody button').nth(2).click();
     await page.mouse.move(0, 0);
+    await page.evaluate('scrollTo(0, 0)');
     await pause(300);
     await save(page, `live-${name}`);
   }
-  await takeAnimation(narrow);
+  await takeAnimation(moving);
 }
 
 async function openLive(browser, url, screen) {
@@ -164,8 +177,8 @@ async function takeAnimation(page) {
   const picture = page.locator('.live-picture');
   const slider = page.getByRole('slider');
   const frames = [];
-  for (let frame = 0; frame < ANIMATION.frames; frame += 1) {
-    await slider.fill(String(-ANIMATION.fromMs + frame * ANIMATION.stepMs));
+  for (let frame = 1; frame <= ANIMATION.frames; frame += 1) {
+    await slider.fill(String((frame - ANIMATION.frames) * ANIMATION.stepMs));
     await page.evaluate(
       'new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 40))))',
     );
@@ -173,69 +186,79 @@ async function takeAnimation(page) {
     frames.push(await asWebp(page, png));
   }
   const file = join(images, 'live.webp');
-  writeFileSync(file, animatedWebp(frames, ANIMATION.stepMs));
+  writeFileSync(file, animatedWebp(frames, ANIMATION.shownMs));
   said(file);
+  if (statSync(file).size > ANIMATION.maxBytes) throw new Error('the animation has become too large');
 }
 
 /** By the browser's own encoder. */
 async function asWebp(page, png) {
-  const text = await page.evaluate(async (data) => {
-    const image = new Image();
-    image.src = `data:image/png;base64,${data}`;
-    await image.decode();
-    const canvas = document.createElement('canvas');
-    canvas.width = image.naturalWidth;
-    canvas.height = image.naturalHeight;
-    canvas.getContext('2d').drawImage(image, 0, 0);
-    return canvas.toDataURL('image/webp', 0.72);
-  }, png.toString('base64'));
+  const text = await page.evaluate(
+    async ([data, quality]) => {
+      const image = new Image();
+      image.src = `data:image/png;base64,${data}`;
+      await image.decode();
+      const canvas = document.createElement('canvas');
+      canvas.width = image.naturalWidth;
+      canvas.height = image.naturalHeight;
+      canvas.getContext('2d').drawImage(image, 0, 0);
+      return canvas.toDataURL('image/webp', quality);
+    },
+    [png.toString('base64'), ANIMATION.quality],
+  );
   return Buffer.from(text.slice(text.indexOf(',') + 1), 'base64');
 }
 
-/** Bursts and single requests; some fail at a target, some clients leave. Returns how to end it. */
-function startLoad(url) {
-  let seed = 7;
-  const random = () => {
-    seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;
-    return seed / 2_147_483_648;
-  };
-  const open = new Set();
-  const one = async () => {
-    const luck = random();
+/**
+ * What happens in the pictures, in seconds: some requests come and go, two bursts fill the queue, one request fails at a target and goes
+ * on at the other, one client leaves, the queue drains. `atFullest` runs while the queue is long.
+ */
+async function tellStory(url, atFullest) {
+  const ends = [];
+  const one = (tokens, more = {}) => {
     const script = {
-      tokens: 10 + Math.floor(random() * 60),
-      first_token_delay_ms: 150 + Math.floor(random() * 450),
-      token_delay_ms: 35 + Math.floor(random() * 25),
-      ...(luck < 0.03 && { fail: 'error' }),
+      tokens,
+      first_token_delay_ms: 250 + 40 * (tokens % 7),
+      token_delay_ms: 45,
+      ...more.script,
     };
-    const leaving = new AbortController();
-    open.add(leaving);
-    if (luck > 0.94) setTimeout(() => leaving.abort(), 500 + random() * 1_500);
-    try {
-      const answer = await fetch(`${url}/stream`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        signal: leaving.signal,
-        body: JSON.stringify({
-          prompt: `${JSON.stringify({ script })}\n${'one two three '.repeat(20)}`,
-          max_tokens: 200,
-        }),
-      });
-      await answer.text();
-    } catch {
-      // It left, or was rejected: both are part of the picture.
-    }
-    open.delete(leaving);
+    const body = {
+      prompt: `${JSON.stringify({ script: { fail: 'none', ...script } })}\nwords`,
+      max_tokens: 200,
+    };
+    if (more.fails) body.prompt = body.prompt.replace('"fail":"none",', '');
+    const end = fetch(`${url}/stream`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      ...(more.signal && { signal: more.signal }),
+      body: JSON.stringify(body),
+    }).then((answer) => answer.text());
+    // Some leave: that is part of the picture.
+    ends.push(end.catch(() => {}));
   };
-  const timer = setInterval(() => {
-    const luck = random();
-    const count = luck < 0.05 ? 9 : luck < 0.34 ? 1 : 0;
-    for (let each = 0; each < count; each += 1) void one();
-  }, 150);
-  return async () => {
-    clearInterval(timer);
-    for (const leaving of open) leaving.abort();
-  };
+  const leaves = new AbortController();
+  const begun = performance.now();
+  const until = (seconds) => pause(Math.max(0, begun + seconds * 1_000 - performance.now()));
+  for (const [second, tokens] of [
+    [0, 40],
+    [0.7, 25],
+    [1.2, 55],
+    [2.1, 30],
+  ]) {
+    await until(second);
+    one(tokens);
+  }
+  await until(3);
+  for (let at = 0; at < 12; at += 1) one(28 + 7 * (at % 6));
+  await until(4.2);
+  for (let at = 0; at < 4; at += 1) one(40, { fails: true });
+  await until(5);
+  for (let at = 0; at < 10; at += 1) one(24 + 5 * (at % 7), at === 2 ? { signal: leaves.signal } : {});
+  setTimeout(() => leaves.abort(), 4_000);
+  await until(7.5);
+  await atFullest();
+  await Promise.all(ends);
+  await pause(2_500);
 }
 
 async function save(page, name) {

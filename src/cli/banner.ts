@@ -1,5 +1,6 @@
-/** What a person at a terminal sees when the default model is ready: where it is, and a first request. Pure; fits 80 columns. */
+/** What a person at a terminal sees when the default model is ready: where to look, and a first request. Pure; fits 80 columns. */
 import type { ServedModel } from '../core/backend.ts';
+import { DEFAULT_SERVER } from './remote.ts';
 
 interface BannerFacts {
   readonly version: string;
@@ -18,13 +19,16 @@ export function bannerText({ version, address, model, otherModels, needsKey }: B
   const onlyEmbeds = model.abilities.includes('embed') && !model.abilities.includes('generate');
   const { path, body } = onlyEmbeds ? EMBED : GENERATE;
   const others = otherModels === 0 ? '' : ` and ${otherModels} more (${address}/v1/models)`;
+  const server = address === DEFAULT_SERVER ? '' : ` --server ${address}`;
   return [
     '',
     `  llm-serve ${version} is ready`,
     '',
-    `  Address   ${address}`,
+    ...(onlyEmbeds ? [] : [`  Chat      ${address}`]),
+    `  Live      ${address}/#/live`,
+    `  API       ${address}/docs`,
+    ...(onlyEmbeds ? [] : [`  Terminal  npx llm-serve chat${server}`]),
     `  Model     ${model.id}${others}`,
-    `  API page  ${address}/docs`,
     '',
     `  curl ${address}${path} \\`,
     ...(needsKey ? ["    -H 'authorization: Bearer YOUR_KEY' \\"] : []),

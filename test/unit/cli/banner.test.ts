@@ -9,14 +9,16 @@ const facts = {
   needsKey: false,
 };
 
-it('shows the address, the model, the page and a first request, within 80 columns', () => {
+it('shows the page and its views, the terminal, the model and a first request, within 80 columns', () => {
   const text = bannerText(facts);
   expect(text).toBe(`
   llm-serve 0.1.0 is ready
 
-  Address   http://127.0.0.1:8000
+  Chat      http://127.0.0.1:8000
+  Live      http://127.0.0.1:8000/#/live
+  API       http://127.0.0.1:8000/docs
+  Terminal  npx llm-serve chat
   Model     smollm2
-  API page  http://127.0.0.1:8000/docs
 
   curl http://127.0.0.1:8000/generate \\
     -H 'content-type: application/json' \\
@@ -36,4 +38,10 @@ it('names the other models, the key, and a request that the model can answer', (
   expect(text).toContain('Model     embedder and 2 more (http://127.0.0.1:8000/v1/models)');
   expect(text).toContain("-H 'authorization: Bearer YOUR_KEY'");
   expect(text).toContain('/embed');
+  expect(text).not.toMatch(/chat/i);
+});
+
+it('names the server for the terminal where it is not the one that is asked anyway', () => {
+  const text = bannerText({ ...facts, address: 'http://127.0.0.1:9000' });
+  expect(text).toContain('npx llm-serve chat --server http://127.0.0.1:9000');
 });

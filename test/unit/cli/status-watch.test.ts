@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 import { RemoteError, type RemoteServer } from '../../../src/cli/remote.ts';
 import { type WatchOptions, watchStatus } from '../../../src/cli/status-watch.ts';
 import type { LiveSnapshot } from '../../../src/core/live-snapshot.ts';
+import { NO_SUMS } from '../../support/live-snapshots.ts';
 
 /** What the server does each time that it is asked: the states that it sends before the failure, or before it ends the stream. */
 type Answer = { readonly states?: readonly string[]; readonly failure?: RemoteError };
@@ -174,10 +175,6 @@ function stateOf(id: string): LiveSnapshot {
   return {
     ...{ sequence: 1, at_ms: 0, version: '1.2.3', scope: 'all', targets: [], queue: [], running: [] },
     ...{ ended: [], ended_omitted: 0, models: [{ id, waiting: 0, running: 0 }] },
-    sums: {
-      ...{ window_seconds: 0, finished: 0, within_objectives: 0, cancelled: 0, failed: 0, rejected: {} },
-      ...{ prompt_tokens: 0, cached_tokens: 0, completion_tokens: 0 },
-      ...{ ttft_ms: null, inter_token_ms: null, queue_ms: null },
-    },
+    sums: { ...NO_SUMS, window_seconds: 0 },
   } as LiveSnapshot;
 }
