@@ -13,8 +13,8 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const images = join(root, 'docs', 'images');
 /** For a step of a page, on a machine that is busy. */
 const PATIENCE_MS = 120_000;
-/** Plays at twice the speed of what it shows. */
-const ANIMATION = { frames: 66, stepMs: 220, shownMs: 110, quality: 0.5, maxBytes: 1_200_000 };
+/** Plays at about twice the speed of what it shows. */
+const ANIMATION = { frames: 72, shownMs: 110, quality: 0.5, maxBytes: 1_200_000 };
 const SCREENS = {
   dark: { colorScheme: 'dark', viewport: { width: 1280, height: 800 } },
   light: { colorScheme: 'light', viewport: { width: 1280, height: 800 } },
@@ -54,17 +54,28 @@ const CONVERSATION = [
   },
 ];
 
-/** The first target fails what does not ask it not to: a request of the story is tried again at the second. */
+/** The first target fails what does not ask it not to: a request of the story goes on at the second, at that one's pace. */
 const FAILS = { fail: 'mid-stream', fail_after_tokens: 12 };
+const PACE = { tokens: 40, first_token_delay_ms: 300, token_delay_ms: 45 };
 const MODELS = [
   {
     id: 'small',
     targets: [
-      { backend: 'scripted', model: 'small', name: 'gpu-1', slots: 4, ...FAILS },
-      { backend: 'scripted', model: 'small', name: 'gpu-2', slots: 4 },
+      { backend: 'scripted', model: 'small', name: 'gpu-1', slots: 4, ...PACE, ...FAILS },
+      { backend: 'scripted', model: 'small', name: 'gpu-2', slots: 4, ...PACE },
     ],
   },
 ];
+
+/** Seconds, and the tokens of the answer. */
+const EARLY = [
+  [0, 60],
+  [0.7, 40],
+  [1.2, 75],
+  [2.1, 50],
+];
+const WORDS = 'one two three '.repeat(20);
+const LEAVES_AFTER_MS = 1_500;
 
 const ends = [];
 try {
@@ -94,6 +105,8 @@ async function startServer() {
       JSON.stringify(MODELS),
       '--rate-limit.enabled',
       'false',
+      // Batches are seen to form.
+      ...['--scheduler.mode', 'window', '--scheduler.window-ms', '60'],
     ],
     {
       cwd: folder,
@@ -136,7 +149,8 @@ async function takeChat(browser, url) {
     for (const [at, { question }] of CONVERSATION.entries()) {
       await page.getByLabel('Message', { exact: true }).fill(question);
       await page.keyboard.press('Enter');
-      await page.getByText('tokens/s').nth(at).waitFor();
+      const answer = page.locator('.message.assistant').nth(at);
+      await answer.getByLabel('Regenerate answer').waitFor();
     }
     await pause(1_000);
     await save(page, `chat-${name}`);
@@ -149,18 +163,30 @@ async function takeLive(browser, url) {
   for (const [name, screen] of Object.entries(SCREENS))
     pages.push([name, await openLive(browser, url, screen)]);
   const moving = await openLive(browser, url, ANIMATION_SCREEN);
-  await tellStory(url, async () => {
-    for (const [, page] of pages) await page.getByRole('button', { name: 'Pause' }).click();
-  });
-  await moving.getByRole('button', { name: 'Pause' }).click();
+  const story = await tellStory(url);
   for (const [name, page] of pages) {
-    if (name === 'light') await page.locator('[aria-labelledby="live-ended"] tbody button').nth(2).click();
+    const lookAt = await stop(page);
+    await lookAt(story.fullestAt);
+    if (name === 'light')
+      await page
+        .locator('[aria-labelledby="live-ended"] tbody tr', { hasText: '→' })
+        .getByRole('button')
+        .click();
     await page.mouse.move(0, 0);
     await page.evaluate('scrollTo(0, 0)');
     await pause(300);
     await save(page, `live-${name}`);
   }
-  await takeAnimation(moving);
+  await takeAnimation(moving, story);
+}
+
+/** Pauses the page. Returns how to show the lanes up to a time, by this machine's clock. */
+async function stop(page) {
+  await page.getByRole('button', { name: 'Pause' }).click();
+  const stoppedAt = Date.now();
+  const slider = page.getByRole('slider');
+  // In steps of the slider.
+  return (time) => slider.fill(String(Math.min(0, Math.round((time - stoppedAt) / 50) * 50)));
 }
 
 async function openLive(browser, url, screen) {
@@ -173,17 +199,17 @@ async function openLive(browser, url, screen) {
 }
 
 /** The lanes move through what the page has seen. */
-async function takeAnimation(page) {
+async function takeAnimation(page, { begunAt, endedAt }) {
   const picture = page.locator('.live-picture');
-  const slider = page.getByRole('slider');
+  const lookAt = await stop(page);
+  const step = (endedAt - begunAt) / ANIMATION.frames;
   const frames = [];
   for (let frame = 1; frame <= ANIMATION.frames; frame += 1) {
-    await slider.fill(String((frame - ANIMATION.frames) * ANIMATION.stepMs));
+    await lookAt(begunAt + frame * step);
     await page.evaluate(
       'new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 40))))',
     );
-    const png = await picture.screenshot();
-    frames.push(await asWebp(page, png));
+    frames.push(await asWebp(page, await picture.screenshot()));
   }
   const file = join(images, 'live.webp');
   writeFileSync(file, animatedWebp(frames, ANIMATION.shownMs));
@@ -211,54 +237,47 @@ async function asWebp(page, png) {
 
 /**
  * What happens in the pictures, in seconds: some requests come and go, two bursts fill the queue, one request fails at a target and goes
- * on at the other, one client leaves, the queue drains. `atFullest` runs while the queue is long.
+ * on at the other, one client leaves, the queue drains. Returns times of it, by this machine's clock.
  */
-async function tellStory(url, atFullest) {
+async function tellStory(url) {
   const ends = [];
-  const one = (tokens, more = {}) => {
-    const script = {
-      tokens,
-      first_token_delay_ms: 250 + 40 * (tokens % 7),
-      token_delay_ms: 45,
-      ...more.script,
-    };
-    const body = {
-      prompt: `${JSON.stringify({ script: { fail: 'none', ...script } })}\nwords`,
-      max_tokens: 200,
-    };
-    if (more.fails) body.prompt = body.prompt.replace('"fail":"none",', '');
-    const end = fetch(`${url}/stream`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      ...(more.signal && { signal: more.signal }),
-      body: JSON.stringify(body),
-    }).then((answer) => answer.text());
+  const one = (tokens, { fails = false, leaves = false } = {}) => {
+    const script = { tokens, first_token_delay_ms: 250 + 40 * (tokens % 7), token_delay_ms: 45 };
+    const first = JSON.stringify({ script: fails ? script : { ...script, fail: 'none' } });
     // Some leave: that is part of the picture.
-    ends.push(end.catch(() => {}));
+    ends.push(
+      ask(`${url}/stream`, { prompt: `${first}\n${WORDS}`, max_tokens: 300 }, leaves).catch(() => {}),
+    );
   };
-  const leaves = new AbortController();
   const begun = performance.now();
+  const begunAt = Date.now() + 2_000;
   const until = (seconds) => pause(Math.max(0, begun + seconds * 1_000 - performance.now()));
-  for (const [second, tokens] of [
-    [0, 40],
-    [0.7, 25],
-    [1.2, 55],
-    [2.1, 30],
-  ]) {
+  for (const [second, tokens] of EARLY) {
     await until(second);
     one(tokens);
   }
   await until(3);
-  for (let at = 0; at < 12; at += 1) one(28 + 7 * (at % 6));
-  await until(4.2);
-  for (let at = 0; at < 4; at += 1) one(40, { fails: true });
+  for (let at = 0; at < 13; at += 1) one(40 + 9 * (at % 6), { fails: at === 4 || at === 7 });
   await until(5);
-  for (let at = 0; at < 10; at += 1) one(24 + 5 * (at % 7), at === 2 ? { signal: leaves.signal } : {});
-  setTimeout(() => leaves.abort(), 4_000);
-  await until(7.5);
-  await atFullest();
+  for (let at = 0; at < 10; at += 1) one(at === 1 ? 150 : 34 + 8 * (at % 7), { leaves: at === 1 });
+  await until(9.5);
+  const fullestAt = Date.now();
   await Promise.all(ends);
   await pause(2_500);
+  return { begunAt, fullestAt, endedAt: Date.now() - 500 };
+}
+
+async function ask(url, body, leaves) {
+  const leaving = new AbortController();
+  const answer = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+    signal: leaving.signal,
+  });
+  // Once its answer has begun.
+  if (leaves) setTimeout(() => leaving.abort(), LEAVES_AFTER_MS);
+  await answer.text();
 }
 
 async function save(page, name) {

@@ -3,7 +3,18 @@ import axe from 'axe-core';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { startExecutable } from '../support/executable.ts';
 import { ask, generate, metric, send } from '../support/http-client.ts';
-import { CONNECTION_ERRORS, count, hold, isLive, openLive, rows, stateOf } from '../support/live-page.ts';
+import {
+  CONNECTION_ERRORS,
+  count,
+  figure,
+  hold,
+  isLive,
+  medianBucket,
+  milliseconds,
+  openLive,
+  rows,
+  stateOf,
+} from '../support/live-page.ts';
 import { freePort } from '../support/proxy.ts';
 import { scripted, scriptedFlags } from '../support/scripted-server.ts';
 
@@ -52,6 +63,16 @@ describe('beside load', () => {
     ] as const)
       await poll(async () => [name, await count(page, name)]).toEqual([name, of]);
     expect(await count(page, 'finished')).toBe(6);
+    for (const [name, histogram] of [
+      ['ttft', 'llm_serve_time_to_first_token_seconds'],
+      ['queue', 'llm_serve_request_queue_time_seconds'],
+      ['inter_token', 'llm_serve_inter_token_latency_seconds'],
+    ] as const) {
+      const { least, most } = await medianBucket(server, histogram);
+      const shown = milliseconds(await figure(page, name));
+      expect(shown, name).toBeGreaterThanOrEqual(least * 1_000 * 0.95);
+      expect(shown, name).toBeLessThanOrEqual(most * 1_000 * 1.05);
+    }
   });
 
   test('a request in a lane opens its receipt while it runs, by pointer and by keys', async (context) => {

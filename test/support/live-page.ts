@@ -2,7 +2,7 @@
 import type { Page } from 'playwright-core';
 import { expect, onTestFinished, type TestContext } from 'vitest';
 import { openPage, type PageOptions } from './browser.ts';
-import { openAnswer } from './http-client.ts';
+import { ask, openAnswer } from './http-client.ts';
 import { scripted } from './scripted-server.ts';
 
 /** What the console says of a server that is stopped, or that wants a key. */
@@ -54,4 +54,34 @@ export async function hold(server: { readonly url: string }, id: string) {
   onTestFinished(() => held.leave());
   await held.until((text) => text.includes('two'));
   return held;
+}
+
+/** Of a length of time as the page writes it. */
+export function milliseconds(text: string): number {
+  const units: Readonly<Record<string, number>> = { ms: 1, s: 1_000, min: 60_000 };
+  return [...text.matchAll(/([\d.]+)\s(ms|s|min)/g)].reduce(
+    (sum, [, value, unit = '']) => sum + Number(value) * (units[unit] ?? Number.NaN),
+    0,
+  );
+}
+
+/** Seconds between which the median of a histogram of /metrics lies, of all its labels. */
+export async function medianBucket(
+  server: { readonly url: string },
+  name: string,
+): Promise<{ readonly least: number; readonly most: number }> {
+  const { text } = await ask(`${server.url}/metrics`);
+  const counts = new Map<number, number>();
+  for (const line of text.split('\n')) {
+    const [, le, count] = new RegExp(`^${name}_bucket\\{.*le="([^"]+)".*\\} (\\d+)$`).exec(line) ?? [];
+    if (le === undefined) continue;
+    const limit = le === '+Inf' ? Number.POSITIVE_INFINITY : Number(le);
+    counts.set(limit, (counts.get(limit) ?? 0) + Number(count));
+  }
+  const limits = [...counts.keys()].sort((a, b) => a - b);
+  const half = (counts.get(Number.POSITIVE_INFINITY) ?? 0) / 2;
+  // With an even number it may lie between two values.
+  const first = limits.findIndex((limit) => (counts.get(limit) ?? 0) >= half);
+  const last = limits.findIndex((limit) => (counts.get(limit) ?? 0) >= Math.floor(half) + 1);
+  return { least: limits[first - 1] ?? 0, most: limits[last] ?? Number.NaN };
 }
