@@ -171,6 +171,7 @@ async function takeLive(browser, url) {
       await page
         .locator('[aria-labelledby="live-ended"] tbody tr', { hasText: '→' })
         .getByRole('button')
+        .first()
         .click();
     await page.mouse.move(0, 0);
     await page.evaluate('scrollTo(0, 0)');
