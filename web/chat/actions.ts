@@ -1,5 +1,6 @@
 /** What a person does in the Chat view. */
 import { apiKey } from '../state/api-key.ts';
+import { leaving } from '../state/leaving.ts';
 import { newId } from '../state/new-id.ts';
 import { plural } from '../ui/amounts.ts';
 import { answerAfter, stopAnswer, whyNoAnswer } from './answering.ts';
@@ -166,6 +167,7 @@ export async function beginChat(): Promise<void> {
   draftText.subscribe(() => rememberText(draftText.get()));
   draftImages.subscribe(() => rememberImages(draftImages.get()));
   flushWhenLeft();
+  leaving.watch();
   // A server that comes back, and one that knows the person by another key, may have other models.
   serverGone.subscribe(() => serverGone.get() || void loadModels());
   apiKey.subscribe(() => void loadModels());

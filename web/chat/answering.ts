@@ -6,6 +6,7 @@
 import { readEvents } from '../api/event-stream.ts';
 import { ApiFailure, adviceFor, asFailure, connectionLost } from '../api/failure.ts';
 import { callApi } from '../api/request.ts';
+import { leaving } from '../state/leaving.ts';
 import { newId } from '../state/new-id.ts';
 import { useStore } from '../state/store.ts';
 import { type Answer, NO_ANSWER, withEvents } from './answer.ts';
@@ -93,6 +94,8 @@ async function run(writer: AnswerWriter, path: readonly Message[], signal: Abort
       break;
     }
   }
+  // Left for another page it was interrupted, and is saved as that already.
+  if (failure?.status === 0) await leaving.pageStays();
   writer.finish({
     ...(signal.aborted && !answer.isComplete ? { stopped: true } : {}),
     failure: signal.aborted ? undefined : failureFields(failure),
