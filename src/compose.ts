@@ -1,6 +1,7 @@
 /** The composition root: configuration in, running application out. The only place that wires things together. */
 import { randomBytes } from 'node:crypto';
 import type { BackendEnvironment } from './backends/backend-definition.ts';
+import { createTracing } from './compose-tracing.ts';
 import type { Config } from './config/config.ts';
 import type { LoadedConfig } from './config/load.ts';
 import {
@@ -9,7 +10,6 @@ import {
   metricsSettings,
   recordedSettings,
   servingSettings,
-  tracedTargets,
 } from './configured.ts';
 import type { ServedModel } from './core/backend.ts';
 import { ServingError } from './core/errors.ts';
@@ -17,7 +17,6 @@ import type { ApplicationLog } from './core/log.ts';
 import type { Telemetry } from './core/request-trace.ts';
 import { BodyBudget } from './http/body-limits.ts';
 import { ConnectionLimit } from './http/limits.ts';
-import { randomDigits } from './http/open-requests.ts';
 import { buildServer } from './http/server.ts';
 import { findModel } from './models/catalog.ts';
 import { type DownloadProgress, ensureModel, pullProgress } from './models/fetch.ts';
@@ -31,7 +30,7 @@ import { Metrics, type MetricsSettings } from './telemetry/metrics.ts';
 import { ProcessMetrics } from './telemetry/process-metrics.ts';
 import { EXPOSITION_TYPE } from './telemetry/prometheus.ts';
 import type { Recorder } from './telemetry/recorder.ts';
-import { openTracing, type Tracing } from './telemetry/tracing.ts';
+import type { Tracing } from './telemetry/tracing.ts';
 
 /** For the last answers, which are written but not yet read. */
 const LAST_ANSWERS_WITHIN_MS = 1000;
@@ -103,7 +102,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     state: (viewer) => serving.live(viewer),
     settings: observed,
   });
-  const tracing = await createTracing({ config, serving, log, version, instanceId });
+  const tracing = createTracing({ config, serving, log, version, instanceId });
   telemetry.current = createTelemetry({
     serving,
     log,
@@ -168,34 +167,6 @@ export async function compose(options: ApplicationOptions): Promise<Application>
       return { openapi: server.describe(), metrics: metrics?.text ?? '' };
     },
   };
-}
-
-/** Undefined where no endpoint is set: then OpenTelemetry's SDK is not loaded. */
-async function createTracing(parts: {
-  readonly config: Config;
-  readonly serving: Serving;
-  readonly log: ApplicationLog;
-  readonly version: string;
-  readonly instanceId: string;
-}): Promise<Tracing | undefined> {
-  const { config, serving, log, version, instanceId } = parts;
-  const { url, headers, resource, sample_ratio: sampleRatio, content } = config.tracing;
-  if (url === undefined) return undefined;
-  const ofProcess = {
-    'service.name': 'llm-serve',
-    'service.version': version,
-    'service.instance.id': instanceId,
-    ...resource,
-  };
-  const tracing = await openTracing({
-    exporter: { url, headers, resource: ofProcess, version, log },
-    sampleRatio,
-    clock: systemClock,
-    randomDigits,
-    targetOf: tracedTargets(serving),
-  });
-  log.info('Traces are exported', { url, sampleRatio, ...(content && { content: 'prompts and answers' }) });
-  return tracing;
 }
 
 function createTelemetry(parts: {

@@ -5,10 +5,9 @@ import { isLoopbackHost } from './config/rules.ts';
 import type { RecordedSettings } from './core/record-file.ts';
 import { parseRanges } from './http/client-address.ts';
 import type { EdgeSettings } from './http/settings.ts';
-import type { Serving, ServingChanges } from './serving/serving.ts';
+import type { ServingChanges } from './serving/serving.ts';
 import type { Target, TargetSettings, Targets } from './serving/targets.ts';
 import type { MetricsSettings } from './telemetry/metrics.ts';
-import type { SpanSource, TracedTarget } from './telemetry/request-spans.ts';
 
 type TargetConfig = Config['models'][number]['targets'][number];
 
@@ -51,27 +50,6 @@ function createTarget(model: string, config: TargetConfig, environment: BackendE
     status: { state: 'loading', loaded: false },
     health: 'starting',
   };
-}
-
-/** What the spans of a try say of its target; undefined where a reload has removed it. */
-export function tracedTargets({ targets }: Pick<Serving, 'targets'>): SpanSource['targetOf'] {
-  const known = new WeakMap<Target, TracedTarget>();
-  return (model, id) => {
-    const target = targets.all.find((each) => each.id === id && each.model === model);
-    if (target === undefined) return undefined;
-    const found = known.get(target) ?? tracedTarget(target);
-    known.set(target, found);
-    return found;
-  };
-}
-
-function tracedTarget({ backendName, embedded, upstreamModel, url }: Target): TracedTarget {
-  const parsed = url === undefined ? undefined : new URL(url);
-  const address =
-    parsed === undefined
-      ? undefined
-      : { host: parsed.hostname, port: Number(parsed.port) || (parsed.protocol === 'https:' ? 443 : 80) };
-  return { provider: backendName, embedded, upstreamModel, address };
 }
 
 /** `auto` begins without a number of its own. */

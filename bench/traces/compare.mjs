@@ -64,7 +64,7 @@ export async function run({ rounds, requests, node }) {
     for (const { name, length, url } of servers)
       if (name === 'sampled') spans.push({ length, ...(await spansOf(url)) });
     return {
-      versions: packageVersions(['undici', '@opentelemetry/sdk-trace-base'], node),
+      versions: packageVersions(['undici'], node),
       settings: { rounds, requests, connections: CONNECTIONS },
       spans,
       rounds: measured,

@@ -15,6 +15,11 @@ import type { ConfigValues } from './schema.ts';
 export type TracingConfig = ConfigValues['tracing'] & {
   /** Spans are posted to it; undefined: no traces are made. */
   readonly url: string | undefined;
+  readonly compression: 'gzip' | 'none';
+  /** In PEM, with the variables that name them. */
+  readonly tlsFiles: Readonly<
+    Partial<Record<'ca' | 'cert' | 'key', { readonly variable: string; readonly path: string }>>
+  >;
   /** Attributes of this process: `service.name` and what OTEL_RESOURCE_ATTRIBUTES adds. */
   readonly resource: Readonly<Record<string, string>>;
 };

@@ -80,6 +80,7 @@ function shortened(members: readonly string[]): string[] {
 
 const ID_DIGITS = 8;
 const ID_VALUES = 0x1_0000_0000;
+const NO_ID = '0'.repeat(2 * ID_DIGITS);
 
 /** The part that this server has in a trace: its span, and the ids of those below it. */
 export class TraceContext {
@@ -90,7 +91,9 @@ export class TraceContext {
   readonly spanId: string;
   readonly tracestate: string | undefined;
   readonly #flags: number;
-  #drawn = 0;
+  /** The halves of the last id that was drawn. */
+  readonly #high: string;
+  #low: number;
 
   constructor(of: {
     readonly traceId: string;
@@ -104,7 +107,8 @@ export class TraceContext {
     this.spanId = of.spanId;
     this.tracestate = of.tracestate;
     this.#flags = of.flags;
-    this.#drawn = 0;
+    this.#high = of.spanId.slice(0, ID_DIGITS);
+    this.#low = Number.parseInt(of.spanId.slice(ID_DIGITS), 16);
   }
 
   /** Its spans are made. */
@@ -114,11 +118,10 @@ export class TraceContext {
 
   /** The next id after the server span's. It only has to differ within the trace. */
   newSpanId(): string {
-    this.#drawn += 1;
-    const low = Number.parseInt(this.spanId.slice(ID_DIGITS), 16);
-    const next = (low + this.#drawn) % ID_VALUES;
-    const id = this.spanId.slice(0, ID_DIGITS) + next.toString(16).padStart(ID_DIGITS, '0');
-    return ALL_ZERO.test(id) ? this.newSpanId() : id;
+    this.#low = (this.#low + 1) % ID_VALUES;
+    // With one digit more, so that zeros in front stay.
+    const id = this.#high + (ID_VALUES + this.#low).toString(16).slice(1);
+    return id === NO_ID ? this.newSpanId() : id;
   }
 
   /** The header for a server that is called within this span. */

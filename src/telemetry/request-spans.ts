@@ -20,6 +20,19 @@ import { contentAttributes } from './span-contents.ts';
 
 export type SpanAttributes = Readonly<Record<string, string | number | boolean | readonly string[]>>;
 
+/** Of these the number is a double, also where it is whole. */
+export const DOUBLES: ReadonlySet<string> = new Set([
+  'gen_ai.request.temperature',
+  'gen_ai.request.top_p',
+  'gen_ai.request.top_k',
+  'gen_ai.request.frequency_penalty',
+  'gen_ai.request.presence_penalty',
+  'gen_ai.response.time_to_first_chunk',
+  'llm_serve.queue_ms',
+  'llm_serve.upstream_ms',
+  'llm_serve.gateway_ms',
+]);
+
 export interface SpanData {
   readonly name: string;
   readonly kind: 'server' | 'client' | 'internal';

@@ -1,9 +1,13 @@
-/** Traces, where they are on: joins the trace of each request, and hands its spans to the exporter when it has ended. */
+/** Traces, where they are on: puts their parts together, joins the trace of each request, and hands its spans to the exporter when it has ended. */
 import type { Clock, Milliseconds } from '../core/clock.ts';
+import type { Log } from '../core/log.ts';
 import type { RequestRecord } from '../core/request-trace.ts';
 import { type CallerContext, joinTrace, type TraceContext } from '../core/trace-context.ts';
-import { type SpanSource, spansOf } from './request-spans.ts';
-import { type ExporterOptions, openSpanExporter, type SpanCounts } from './span-exporter.ts';
+import { openOtlpConnection, type Receiver } from './otlp-connection.ts';
+import { SpanEncoder } from './otlp-encoding.ts';
+import { OtlpSender } from './otlp-sender.ts';
+import { DOUBLES, type SpanSource, spansOf } from './request-spans.ts';
+import { type SpanCounts, SpanQueue } from './span-exporter.ts';
 
 export interface Tracing {
   joinTrace(caller: CallerContext | undefined): TraceContext;
@@ -14,17 +18,30 @@ export interface Tracing {
 }
 
 interface TracingOptions {
-  readonly exporter: ExporterOptions;
+  readonly receiver: Omit<Receiver, 'version'>;
+  /** Attributes of this process: `service.name` and the like. */
+  readonly resource: Readonly<Record<string, string>>;
+  readonly version: string;
+  readonly log: Log;
   readonly sampleRatio: number;
   readonly clock: Clock;
   readonly randomDigits: (digits: number) => string;
   readonly targetOf: SpanSource['targetOf'];
 }
 
-/** Loads OpenTelemetry's SDK. */
-export async function openTracing(options: TracingOptions): Promise<Tracing> {
-  const { clock, sampleRatio: ratio, randomDigits, targetOf } = options;
-  const spans = await openSpanExporter(options.exporter);
+export function openTracing(options: TracingOptions): Tracing {
+  const { receiver, resource, version, log, clock, sampleRatio: ratio, randomDigits, targetOf } = options;
+  const spans = new SpanQueue({
+    url: receiver.url,
+    encoder: new SpanEncoder({ resource, scope: { name: 'llm-serve', version }, doubles: DOUBLES }),
+    sender: new OtlpSender({
+      connection: openOtlpConnection({ ...receiver, version }),
+      clock,
+      random: Math.random,
+    }),
+    clock,
+    log,
+  });
   return {
     joinTrace: (caller) => joinTrace(caller, { ratio, randomDigits }),
     requestEnded: (record) => {

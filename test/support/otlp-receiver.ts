@@ -244,7 +244,7 @@ interface DecodedExport {
 const KINDS = ['unspecified', 'internal', 'server', 'client', 'producer', 'consumer'];
 const ERROR = 2;
 
-function decodeExport(body: Buffer): ReceivedSpan[] {
+export function decodeExport(body: Buffer): ReceivedSpan[] {
   const { resourceSpans } = decodeMessage(body, EXPORT) as unknown as DecodedExport;
   return resourceSpans.flatMap(({ resource, scopeSpans }) =>
     scopeSpans.flatMap(({ scope, spans }) =>

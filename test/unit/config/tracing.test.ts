@@ -82,6 +82,17 @@ it('the headers of the standard variables are sent too; the settings win', () =>
   expect(headers).toEqual({ a: 'own', b: 'setting', c: 'x y' });
 });
 
+it('a header’s value may end with a line break, as one that was read from a file does', () => {
+  expect(resolve({ headers: { 'api-key': 'value1\n' } }).headers).toEqual({ 'api-key': 'value1' });
+});
+
+it.each([{ 'api key': 'value1' }, { 'api-key': 'value1\nvalue2' }])(
+  'a header that HTTP cannot carry is an error that does not show its value: %j',
+  (headers) => {
+    expect(() => resolve({ headers })).toThrow(/^tracing\.headers .*which HTTP cannot carry((?!value1).)*$/);
+  },
+);
+
 it.each([
   ['OTEL_EXPORTER_OTLP_HEADERS', 'a'],
   ['OTEL_EXPORTER_OTLP_HEADERS', '=1'],
@@ -96,5 +107,36 @@ it('the service’s name and other attributes of the process come from the stand
     'service.name': 'front',
     'deployment.environment.name': 'test',
     a: 'b=c',
+  });
+});
+
+describe('how spans are sent', () => {
+  it('is not compressed, and with the certificates of the system, by default', () => {
+    expect(resolve({})).toMatchObject({ compression: 'none', tlsFiles: {} });
+  });
+
+  it('is what the variables of exporters say, those for traces first', () => {
+    const environment = {
+      OTEL_EXPORTER_OTLP_COMPRESSION: 'none',
+      OTEL_EXPORTER_OTLP_TRACES_COMPRESSION: 'gzip',
+      OTEL_EXPORTER_OTLP_CERTIFICATE: 'ca.pem',
+      OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: 'cert.pem',
+      OTEL_EXPORTER_OTLP_CLIENT_KEY: 'key.pem',
+      OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY: ' traces-key.pem ',
+    };
+    expect(resolve({}, environment)).toMatchObject({
+      compression: 'gzip',
+      tlsFiles: {
+        ca: { variable: 'OTEL_EXPORTER_OTLP_CERTIFICATE', path: 'ca.pem' },
+        cert: { variable: 'OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE', path: 'cert.pem' },
+        key: { variable: 'OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY', path: 'traces-key.pem' },
+      },
+    });
+  });
+
+  it('must be with a compression that there is', () => {
+    expect(() => resolve({}, { OTEL_EXPORTER_OTLP_COMPRESSION: 'br' })).toThrow(
+      'OTEL_EXPORTER_OTLP_COMPRESSION is "br", but must be gzip or none.',
+    );
   });
 });
