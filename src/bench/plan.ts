@@ -18,6 +18,8 @@ export interface Workload {
   readonly prefixShare: number;
   /** Instead of synthetic prompts. */
   readonly dataset: readonly DatasetEntry[] | undefined;
+  /** Answers are as long as the dataset has them, instead of `outputTokens`. */
+  readonly hasDatasetLengths: boolean;
   readonly seed: number;
 }
 
@@ -51,7 +53,7 @@ export function* planRequests(
     const asked =
       workload.dataset === undefined
         ? synthetic(workload, prefix, calibration, random)
-        : sampled(workload.dataset, random);
+        : sampled(workload.dataset, workload, random);
     yield { index, dueAt: step.kind === 'open' ? dueAt : undefined, ...asked };
     if (step.kind === 'open') dueAt += (1000 / step.rate) * gaps.gamma(step.burstiness);
   }
@@ -75,14 +77,20 @@ function synthetic(
   };
 }
 
-function sampled(dataset: readonly DatasetEntry[], random: RandomSource): Asked {
+function sampled(
+  dataset: readonly DatasetEntry[],
+  { outputTokens, hasDatasetLengths }: Workload,
+  random: RandomSource,
+): Asked {
   const entry = dataset[random.integer(0, dataset.length - 1)];
   if (entry === undefined) throw new Error('the dataset is empty');
   const recorded = entry.answer === undefined ? undefined : tokensOfText(entry.answer);
   return {
     messages: entry.messages,
     promptTokens: undefined,
-    outputTokens: entry.outputTokens ?? recorded ?? UNKNOWN_OUTPUT_TOKENS,
+    outputTokens: hasDatasetLengths
+      ? (entry.outputTokens ?? recorded ?? UNKNOWN_OUTPUT_TOKENS)
+      : drawLength(outputTokens, random),
   };
 }
 

@@ -26,7 +26,7 @@ export function htmlReport(run: BenchRun, origin: Origin): string {
     ['Prompts', promptsText(run)],
     [
       'Answers',
-      run.datasetName === undefined ? `${lengthText(settings.outputTokens)} tokens` : 'as the file says',
+      settings.hasDatasetLengths ? 'as long as in the file' : `${lengthText(settings.outputTokens)} tokens`,
     ],
     ['Good', objectivesText(settings.objectives)],
     [

@@ -32,6 +32,9 @@ export interface PercentileJson {
   readonly high: number | null;
 }
 
+/** Lengths that no option gave. */
+const OF_DATASET = 'dataset';
+
 export type StepJson = ReturnType<typeof stepJson>;
 export type RunJson = ReturnType<typeof runJson>;
 
@@ -49,8 +52,8 @@ export function runJson(run: BenchRun, origin: Origin, { raw }: { readonly raw: 
     model: run.model,
     settings: {
       dataset: run.datasetName ?? null,
-      prompt_tokens: lengthText(settings.promptTokens),
-      output_tokens: lengthText(settings.outputTokens),
+      prompt_tokens: run.datasetName === undefined ? lengthText(settings.promptTokens) : OF_DATASET,
+      output_tokens: settings.hasDatasetLengths ? OF_DATASET : lengthText(settings.outputTokens),
       prefix_tokens: settings.prefixTokens,
       prefix_share: settings.prefixShare,
       seed: settings.seed,

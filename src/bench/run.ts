@@ -113,6 +113,7 @@ async function prepare(
       throw new BenchError(`${address} (${server.name}) lists no model. Name one with --model.`);
     options.onServer(server, model);
     const hasEstimatedLengths =
+      settings.hasDatasetLengths &&
       dataset?.entries.some(({ outputTokens }) => outputTokens === undefined) === true;
     const warm = await warmUp({
       ...{ access, server, model, address, settings, clock, hasEstimatedLengths },

@@ -14,6 +14,8 @@ export interface BenchFlags {
   readonly burstiness?: string | undefined;
   readonly requests?: string | undefined;
   readonly duration?: string | undefined;
+  /** A file. */
+  readonly dataset?: string | undefined;
   readonly promptTokens?: string | undefined;
   readonly outputTokens?: string | undefined;
   readonly prefixTokens?: string | undefined;
@@ -40,6 +42,7 @@ export interface BenchSettings {
   readonly durationMs: number;
   readonly promptTokens: LengthSpec;
   readonly outputTokens: LengthSpec;
+  readonly hasDatasetLengths: boolean;
   readonly prefixTokens: number;
   readonly prefixShare: number;
   readonly seed: number;
@@ -67,6 +70,7 @@ const MIN_WARMUP = 4;
 const MAX_WARMUP = 64;
 
 export function readSettings(flags: BenchFlags): BenchSettings {
+  requireSynthetic(flags);
   const requests = optional(flags.requests, (text) => wholeNumber(text, '--requests', 1, MAX_REQUESTS));
   const seconds = optional(flags.duration, (text) =>
     positiveNumber(text.replace(/s$/, ''), '--duration', MAX_SECONDS),
@@ -79,6 +83,7 @@ export function readSettings(flags: BenchFlags): BenchSettings {
     durationMs: seconds === undefined ? Number.POSITIVE_INFINITY : seconds * 1000,
     promptTokens: parseLength(flags.promptTokens ?? '128', '--prompt-tokens'),
     outputTokens: parseLength(flags.outputTokens ?? '64', '--output-tokens'),
+    hasDatasetLengths: flags.dataset !== undefined && flags.outputTokens === undefined,
     prefixTokens: wholeNumber(flags.prefixTokens ?? '0', '--prefix-tokens', 0, 1_000_000),
     prefixShare: readShare(flags),
     seed: wholeNumber(flags.seed ?? '1', '--seed', 0, 2 ** 32 - 1),
@@ -114,6 +119,15 @@ function readSteps({ concurrency, rate, burstiness }: BenchFlags): readonly Step
     kind: 'closed',
     concurrency: wholeNumber(text.trim(), '--concurrency', 1, MAX_CONCURRENCY),
   }));
+}
+
+/** What shapes synthetic prompts says nothing of those of a file. */
+function requireSynthetic({ dataset, promptTokens, prefixTokens }: BenchFlags): void {
+  if (dataset === undefined) return;
+  const given = { '--prompt-tokens': promptTokens, '--prefix-tokens': prefixTokens };
+  for (const [option, value] of Object.entries(given))
+    if (value !== undefined)
+      throw new UsageError(`${option} and --dataset exclude each other: the prompts are those of the file.`);
 }
 
 function defaultRequests(step: Step): number {

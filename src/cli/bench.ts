@@ -35,7 +35,6 @@ const EXIT_FAILURE = 1;
 interface CliFlags extends BenchFlags {
   readonly server?: string;
   readonly key?: string;
-  readonly dataset?: string;
   readonly json?: string;
   readonly raw?: boolean;
   readonly html?: string;
@@ -76,7 +75,7 @@ export function addBenchCommand(program: Command, { withServer, exit }: CommandF
     )
     .optionsGroup('Requests:')
     .option('--prompt-tokens <length>', `${LENGTH_FORMS}; default 128`)
-    .option('--output-tokens <length>', 'the same; default 64')
+    .option('--output-tokens <length>', 'the same; default 64, or as a --dataset has them')
     .option(
       '--dataset <file>',
       'prompts from JSON lines: {prompt, output_tokens}, {messages} or ShareGPT conversations',
@@ -115,6 +114,8 @@ async function runCommand(url: string | undefined, flags: CliFlags): Promise<num
   const key = readKey(flags.key ?? defaults.key);
   const settings = asUsage(() => readSettings(flags));
   const dataset = flags.dataset === undefined ? undefined : loadDataset(flags.dataset);
+  if (flags.raw === true && flags.json === undefined)
+    throw new ConfigError('--raw needs --json: it adds every request to the figures.');
   requireWritable('--html', flags.html);
   requireWritable('--json', flags.json === '-' ? undefined : flags.json);
   const startedAt = new Date(systemClock.wallNow()).toISOString();

@@ -82,7 +82,11 @@ describe('what a run leaves', () => {
     const { exitCode, stdout } = await bench([open.url, ...load, '--json', '-']);
     expect(exitCode).toBe(0);
     const { settings, steps } = JSON.parse(stdout) as RunJson;
-    expect(settings.dataset).toBe('prompts.jsonl');
+    expect(settings).toMatchObject({
+      dataset: 'prompts.jsonl',
+      prompt_tokens: 'dataset',
+      output_tokens: 'dataset',
+    });
     expect(steps).toMatchObject([{ load: { kind: 'open', rate: 100, burstiness: 1 }, completed: 10 }]);
     expect(steps[0]?.output_tokens.asked_mean).toBeGreaterThan(2);
     expect(steps[0]?.client_delay_ms).toMatchObject({ count: 10 });
@@ -297,6 +301,9 @@ test.each([
   [['--slo', 'p99=3'], '--slo is "p99=3"; write targets in milliseconds'],
   [['--html', '/nowhere/at/all.html'], '--html: /nowhere/at/all.html cannot be written'],
   [['--dataset', '/nowhere.jsonl'], '/nowhere.jsonl cannot be read'],
+  [['--raw'], '--raw needs --json'],
+  [['--dataset', 'a.jsonl', '--prompt-tokens', '9'], '--prompt-tokens and --dataset exclude each other'],
+  [['--dataset', 'a.jsonl', '--prefix-tokens', '9'], '--prefix-tokens and --dataset exclude each other'],
   [['--think', 'hard'], '--think is "hard"; it can be true, false, low, medium, high.'],
 ])('%j is a wrong usage: 2, before a request is sent', async (words, message) => {
   const { exitCode, stdout, stderr } = await bench([open.url, ...words]);

@@ -12,6 +12,7 @@ const WORKLOAD: Workload = {
   prefixTokens: 0,
   prefixShare: 1,
   dataset: undefined,
+  hasDatasetLengths: false,
   seed: 1,
 };
 const POISSON: Step = { kind: 'open', rate: 10, burstiness: 1 };
@@ -126,10 +127,12 @@ describe('a dataset', () => {
     ];
     const dataset = readDataset(lines.map((line) => JSON.stringify(line)).join('\n'), 'a.jsonl');
     expect(dataset).toEqual(readDataset(JSON.stringify(lines), 'a.json'));
-    const requests = planned(60, { dataset });
+    const requests = planned(60, { dataset, hasDatasetLengths: true });
     expect(new Set(requests.map(contentOf))).toEqual(new Set(['Hi', 'Ho', 'Why?']));
     const lengths = new Map(requests.map((request) => [contentOf(request), request.outputTokens]));
     expect(Object.fromEntries(lengths)).toEqual({ Hi: 7, Ho: 128, 'Why?': 10 });
+    const given = planned(60, { dataset, hasDatasetLengths: false });
+    expect(new Set(given.map(({ outputTokens }) => outputTokens))).toEqual(new Set([8]));
   });
 
   it('leaves out conversations that do not begin with a question', () => {
