@@ -45,9 +45,9 @@ test('what is not sent yet is there after Live was looked at, and after a reload
   await messageBox(page).fill('half a thought');
   await hand(messageBox(page), 'paste', ['red']);
   await page.getByAltText('To be sent 1').waitFor();
-  await page.getByRole('link', { name: 'Live' }).click();
+  await page.locator('.nav-link', { hasText: 'Live' }).click();
   await page.locator('.live').waitFor();
-  await page.getByRole('link', { name: 'Chat' }).click();
+  await page.locator('.nav-link', { hasText: 'Chat' }).click();
   expect(await messageBox(page).inputValue()).toBe('half a thought');
   expect(await page.getByAltText('To be sent 1').count()).toBe(1);
   await page.reload();
