@@ -43,7 +43,13 @@ export function verdict(steps: readonly StepMeasures[], objectives: Objectives):
   const carried = reliable.findLast(({ goodShare }) => goodShare >= CARRIED_SHARE);
   if (carried === undefined)
     return `Not even ${loadText(lightest.step)} ${within}: ${shareText(lightest)}; limited by ${limitOf(lightest, reliable)}.`;
-  const carriedText = `${capitalized(loadText(carried.step))} ${within} (${shareText(carried)})`;
+  // The first loads are those that suffer from cold caches; a sentence about a heavier one must not hide it.
+  const missed = reliable.find(
+    ({ step, goodShare }) => loadOf(step) < loadOf(carried.step) && goodShare < CARRIED_SHARE,
+  );
+  const although =
+    missed === undefined ? '' : `, although only ${shareText(missed)} at ${loadText(missed.step)}`;
+  const carriedText = `${capitalized(loadText(carried.step))} ${within} (${shareText(carried)}${although})`;
   const isHeavier = ({ step }: StepMeasures) => loadOf(step) > loadOf(carried.step);
   const heavier = reliable.find(isHeavier);
   if (heavier !== undefined)

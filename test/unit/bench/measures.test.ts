@@ -139,6 +139,13 @@ describe('the sentence at the end', () => {
     );
   });
 
+  it('does not hide that a lighter load was not carried', () => {
+    const steps = [measure([record(), slowPace], users(1)), measure([record()], users(2))];
+    expect(verdict(steps, OBJECTIVES)).toBe(
+      '2 users at once within 200 ms to the first token and 50 ms per further token (100 % of the requests, although only 50 % of the requests at 1 user); no heavier load was tried.',
+    );
+  });
+
   it('says that nothing completed, and why', () => {
     expect(verdict([measure([rejected], users(1))], OBJECTIVES)).toBe('No request completed: http_429.');
   });
