@@ -1,6 +1,6 @@
 /** The Live view with 64 busy slots and a long queue in a real browser, bounded by the clock: no task of the page takes long. */
 import { expect, onTestFinished, test } from 'vitest';
-import { openAnswer } from '../support/http-client.ts';
+import { send } from '../support/http-client.ts';
 import { isLive, openLive, rows } from '../support/live-page.ts';
 import { scripted, scriptedFlags } from '../support/scripted-server.ts';
 import { startServer } from '../support/server.ts';
@@ -19,19 +19,17 @@ test('64 busy slots and a queue of 100 never stop the page for 200 ms', async (c
   const server = await startServer({ flags, endsWith: onTestFinished });
   const page = await openLive(context, server, { before: OBSERVER });
   await isLive(page);
-  const held = await Promise.all(
-    Array.from({ length: SLOTS + WAITING }, (_, at) =>
-      openAnswer(`${server.url}/stream`, {
-        body: {
-          prompt: scripted({ tokens: 40 + (at % 17), token_delay_ms: 60 + (at % 5) * 10 }),
-          max_tokens: 1_000,
-        },
-        headers: { 'x-request-id': `busy-${at}` },
-      }),
-    ),
+  const busy = Array.from({ length: SLOTS + WAITING }, (_, at) =>
+    send(`${server.url}/stream`, {
+      body: {
+        prompt: scripted({ tokens: 120 + (at % 17), token_delay_ms: 60 + (at % 5) * 10 }),
+        max_tokens: 1_000,
+      },
+      headers: { 'x-request-id': `busy-${at}` },
+    }),
   );
   onTestFinished(() => {
-    for (const one of held) one.leave();
+    for (const request of busy) request.destroy();
   });
   await expect.poll(() => rows(page, 'queue'), { timeout: 60_000 }).toHaveLength(25);
   const tasks = await page.evaluate<number[]>(
