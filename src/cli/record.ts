@@ -29,8 +29,13 @@ export function openRecordFile(path: string): RecordFile {
     throw new ConfigError(`--record ${path}: ${why} Name another file.`);
   };
   if (!status.isFile()) return reject('this is no file.');
-  if (status.size > 0 && !isRecord(descriptor))
+  const version = status.size > 0 ? versionOf(descriptor) : RECORD_VERSION;
+  if (version === undefined)
     return reject('this file exists and is no record of llm-serve; nothing is written into it.');
+  if (version !== RECORD_VERSION)
+    return reject(
+      `this is a record of version ${version}, but this llm-serve writes version ${RECORD_VERSION}; nothing is written into it.`,
+    );
   if (status.size >= MAX_RECORD_BYTES)
     return reject(`this record is full: it has ${status.size} bytes, the most are ${MAX_RECORD_BYTES}.`);
   return {
@@ -53,11 +58,13 @@ function openFile(path: string): number {
   }
 }
 
-/** Its first line begins a run. */
-function isRecord(descriptor: number): boolean {
+/** Its first line begins a run. Undefined where it is no record. */
+function versionOf(descriptor: number): number | undefined {
   const head = Buffer.alloc(HEAD_BYTES);
   const text = head.toString('utf8', 0, readSync(descriptor, head, 0, HEAD_BYTES, 0));
-  return text.startsWith(`{"llm_serve_record":${RECORD_VERSION},`);
+  // A line break comes first where the first block of the record was lost.
+  const version = /^\n?\{"llm_serve_record":(\d{1,6}),/.exec(text)?.[1];
+  return version === undefined ? undefined : Number(version);
 }
 
 /** What it holds back is also written when the process ends by itself, or by an uncaught error. */

@@ -7,7 +7,7 @@
 import type { Priority } from './priority.ts';
 import type { AttemptOutcome, RetryKind, WireTimings } from './request-trace.ts';
 
-export const RECORD_VERSION = 1;
+export const RECORD_VERSION = 2;
 
 export interface RecordedRun {
   readonly llm_serve_record: typeof RECORD_VERSION;

@@ -23,9 +23,16 @@ export interface Recording {
 
 export class RecordError extends Error {}
 
+interface SettingsLines {
+  readonly settings: RecordedSettings;
+  requests: number;
+}
+
 interface RunLines {
   readonly run: RecordedRun;
-  readonly settings: { readonly settings: RecordedSettings; requests: number }[];
+  /** By their text: the same ones may be in force again. */
+  readonly settings: Map<string, SettingsLines>;
+  inForce: SettingsLines | undefined;
   readonly requests: RecordedRequest[];
 }
 
@@ -37,20 +44,21 @@ export function readRecord(lines: Iterable<string>): Recording {
     if (line === '') continue;
     const read = parsed(line);
     if (isRun(read)) {
-      runs.set(read.run, { run: read, settings: [], requests: [] });
+      // It stands there again after lines that were lost.
+      if (!runs.has(read.run))
+        runs.set(read.run, { run: read, settings: new Map(), inForce: undefined, requests: [] });
       continue;
     }
     if (runs.size === 0) throw new RecordError('it is no record of llm-serve (serve --record)');
     const run = runs.get(fieldsOf<RecordedRequest>(read).run ?? '');
-    if (run !== undefined && isSettings(read)) run.settings.push({ settings: read.settings, requests: 0 });
+    if (run !== undefined && isSettings(read)) run.inForce = settingsIn(run, read.settings);
     else if (run !== undefined && isRequest(read)) {
       run.requests.push(read);
-      const inForce = run.settings.at(-1);
-      if (inForce !== undefined) inForce.requests += 1;
+      if (run.inForce !== undefined) run.inForce.requests += 1;
     } else unreadable += 1;
   }
   const [largest] = [...runs.values()].sort((one, other) => other.requests.length - one.requests.length);
-  const [most] = [...(largest?.settings ?? [])].sort((one, other) => other.requests - one.requests);
+  const [most] = [...(largest?.settings.values() ?? [])].sort((one, other) => other.requests - one.requests);
   if (largest === undefined || most === undefined || largest.requests.length === 0)
     throw new RecordError('it has no requests');
   return {
@@ -61,6 +69,13 @@ export function readRecord(lines: Iterable<string>): Recording {
     underOtherSettings: largest.requests.length - most.requests,
     unreadable,
   };
+}
+
+function settingsIn({ settings: known }: RunLines, settings: RecordedSettings): SettingsLines {
+  const text = JSON.stringify(settings);
+  const lines = known.get(text) ?? { settings, requests: 0 };
+  known.set(text, lines);
+  return lines;
 }
 
 function parsed(line: string): unknown {

@@ -20,8 +20,10 @@ interface BlockWriterOptions {
   readonly output: Output;
   /** Every line is written at the end of its turn, as a person at a terminal expects. */
   readonly immediate: boolean;
-  /** The line that reports dropped lines, once the reader takes lines again. */
+  /** The line that reports dropped lines, once the reader takes lines again; '' where they are reported elsewhere. */
   readonly dropNotice: (lines: number) => string;
+  /** Lines that are written between those that were lost and the next ones, which need them. */
+  readonly afterLoss?: () => string;
   /** At the end: so many lines were not written, and are reported by no notice. */
   readonly onLost?: (lines: number) => void;
 }
@@ -41,7 +43,7 @@ export class BlockWriter {
   readonly #options: BlockWriterOptions;
   #held = '';
   #heldLines = 0;
-  /** The block being written: bytes left, its length in characters, its lines with the dropped ones that it reports. */
+  /** The block being written: bytes left, its length in characters, its lines with the dropped ones that its notice reports. */
   #block: { bytes: Buffer; readonly length: number; readonly lines: number } | undefined;
   /** The block being written waits for its reader. */
   #retry: Timer | undefined;
@@ -51,6 +53,8 @@ export class BlockWriter {
   /** What is held is written right after the block being written. */
   #flushNext = false;
   #dropped = 0;
+  /** What is written next follows lines that were lost. */
+  #followsLoss = false;
   #state: 'open' | 'closing' | 'ended' = 'open';
   #onEnded = () => {};
 
@@ -63,9 +67,10 @@ export class BlockWriter {
     if (this.#state !== 'open') return;
     if (this.#held.length + (this.#block?.length ?? 0) + line.length > MAX_HELD_LENGTH) {
       this.#dropped += 1;
+      this.#followsLoss = true;
       return;
     }
-    this.#held += line;
+    this.#held += this.#takeAfterLoss() + line;
     this.#heldLines += 1;
     if (this.#held.length >= BLOCK_LENGTH) this.#flush();
     else if (urgent || this.#options.immediate || this.#holdBack === undefined) this.#flushAtEndOfTurn();
@@ -136,8 +141,10 @@ export class BlockWriter {
       this.#flushNext = true;
       return;
     }
-    const lines = this.#heldLines + this.#dropped;
-    const text = this.#held + this.#takeDropNotice();
+    const dropped = this.#dropped;
+    const notice = this.#takeDropNotice();
+    const lines = this.#heldLines + (notice === '' ? 0 : dropped);
+    const text = this.#held + notice;
     if (text === '') {
       if (this.#state === 'closing') this.#end();
       return;
@@ -162,13 +169,26 @@ export class BlockWriter {
       // The reader is gone for good.
       if (error?.code === 'EPIPE') return this.#end();
       // A full disk may have room again: later lines are tried.
-      if (error) this.#dropped += block.lines;
+      if (error) this.#lose(block.lines);
       else block.bytes = block.bytes.subarray(written);
       if (!error && block.bytes.length > 0) return this.#writeBlock(block);
       this.#block = undefined;
       if (error && this.#state === 'closing') return this.#end();
       if (this.#flushNext || this.#state === 'closing') this.#flush();
     });
+  }
+
+  /** With a block: what is held followed it. */
+  #lose(lines: number): void {
+    this.#dropped += lines;
+    this.#followsLoss = true;
+    if (this.#held !== '') this.#held = this.#takeAfterLoss() + this.#held;
+  }
+
+  #takeAfterLoss(): string {
+    if (!this.#followsLoss) return '';
+    this.#followsLoss = false;
+    return this.#options.afterLoss?.() ?? '';
   }
 
   #takeDropNotice(): string {

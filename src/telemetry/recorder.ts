@@ -1,8 +1,9 @@
 /**
  * Writes the record of `serve --record`: a line for each request that has ended, behind it and never in its way. What cannot be written
- * fast enough is dropped and counted in the log. At MAX_RECORD_BYTES it stops.
+ * fast enough is dropped and counted in the log; what follows it says again of which run it is and what is in force. At
+ * MAX_RECORD_BYTES it stops.
  */
-import type { Clock, Milliseconds } from '../core/clock.ts';
+import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
 import {
   RECORD_VERSION,
@@ -38,6 +39,8 @@ interface RecorderOptions {
 export const MAX_RECORD_BYTES = 250_000_000;
 /** How often at most it is looked whether the settings are others: a reload, or slots that a server reports. */
 const SETTINGS_EVERY_MS: Milliseconds = 1000;
+/** How often at most the log says that requests are missing. */
+const WARN_EVERY_MS: Milliseconds = 10_000;
 
 export class Recorder {
   readonly #options: RecorderOptions;
@@ -48,7 +51,12 @@ export class Recorder {
   #settings: (() => RecordedSettings) | undefined;
   #written = '';
   #lookedAt: Milliseconds = Number.NEGATIVE_INFINITY;
-  #hasBegun = false;
+  /** Written at the first request. */
+  #run: RecordedRun | undefined;
+  /** Lines that the log has not reported. */
+  #missing = 0;
+  /** Set for a while after the log has reported some. */
+  #warned: Timer | undefined;
 
   constructor(options: RecorderOptions) {
     const { clock, output, log, bytesBefore = 0, maxBytes = MAX_RECORD_BYTES } = options;
@@ -56,14 +64,18 @@ export class Recorder {
     this.#maxBytes = maxBytes;
     this.#bytes = bytesBefore;
     this.#settings = undefined;
+    this.#run = undefined;
+    this.#warned = undefined;
     this.#writer = new BlockWriter({
       clock,
       output,
       immediate: false,
       dropNotice: (lines) => {
-        log.warn('requests are missing in the record: its file could not be written fast enough', { lines });
+        this.#missing += lines;
+        this.#warn();
         return '';
       },
+      afterLoss: () => this.#linesAfterLoss(),
       onLost: (lines) =>
         log.warn('requests are missing in the record: its file took them no more at the end', { lines }),
     });
@@ -84,27 +96,54 @@ export class Recorder {
   }
 
   /** Settles when all is written, or cannot be. */
-  close(): Promise<void> {
-    return this.#writer.close();
+  async close(): Promise<void> {
+    await this.#writer.close();
+    this.#stopWarning();
   }
 
   closeSync(): void {
     this.#writer.closeSync();
+    this.#stopWarning();
   }
 
   #begin(): void {
-    if (this.#hasBegun) return;
-    this.#hasBegun = true;
+    if (this.#run !== undefined) return;
     const { version, runId, clock } = this.#options;
-    const run: RecordedRun = {
-      llm_serve_record: RECORD_VERSION,
-      run: runId,
-      version,
-      started_at_ms: clock.wallNow(),
-    };
+    this.#run = { llm_serve_record: RECORD_VERSION, run: runId, version, started_at_ms: clock.wallNow() };
     // The last line of a process that was killed may be half a line.
     if (this.#bytes > 0) this.#writer.write('\n', false);
-    this.#write(run);
+    this.#write(this.#run);
+  }
+
+  /** Both lines may be among those that were lost, the last of which may be half a line. */
+  #linesAfterLoss(): string {
+    const text = `\n${JSON.stringify(this.#run)}\n${this.#written === '' ? '' : `${this.#written}\n`}`;
+    this.#bytes += Buffer.byteLength(text);
+    return text;
+  }
+
+  /** At once, then from time to time: a full disk may lose every block of a long time. */
+  #warn(): void {
+    if (this.#warned !== undefined || this.#missing === 0) return;
+    this.#reportMissing();
+    this.#warned = this.#options.clock.schedule(WARN_EVERY_MS, () => {
+      this.#warned = undefined;
+      this.#warn();
+    });
+  }
+
+  #stopWarning(): void {
+    this.#warned?.cancel();
+    this.#warned = undefined;
+    if (this.#missing > 0) this.#reportMissing();
+  }
+
+  #reportMissing(): void {
+    this.#options.log.warn(
+      'requests are missing in the record: its file could not be written, or not fast enough',
+      { lines: this.#missing },
+    );
+    this.#missing = 0;
   }
 
   #writeSettings(now: Milliseconds): void {

@@ -124,6 +124,14 @@ test('a record goes on in the next run; a file that is none is refused and stays
   expect(refused.stderr).toContain('is no record of llm-serve');
   expect((await run('whatif', notes)).stderr).toContain('cannot be replayed: it is no record of llm-serve');
 
+  const earlier = join(folder(), 'earlier.jsonl');
+  writeFileSync(earlier, '{"llm_serve_record":1,"version":"1.0.0","started_at_ms":1}\n');
+  const older = await run('serve', '--port', '0', ...scriptedFlags(), '--record', earlier);
+  expect([older.exitCode, older.stderr]).toEqual([
+    2,
+    expect.stringContaining('this is a record of version 1, but this llm-serve writes version 2'),
+  ]);
+
   truncateSync(record, 250_000_000);
   const full = await run('serve', '--port', '0', ...scriptedFlags(), '--record', record);
   expect([full.exitCode, statSync(record).size]).toEqual([2, 250_000_000]);

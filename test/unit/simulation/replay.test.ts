@@ -185,7 +185,7 @@ it('what a target costs for each further request is learnt, and known beyond the
 });
 
 describe('reading a record', () => {
-  const begins = (run: string) => ({ llm_serve_record: 1, run, version: '1', started_at_ms: EPOCH });
+  const begins = (run: string) => ({ llm_serve_record: 2, run, version: '1', started_at_ms: EPOCH });
   const has = (run: string, settings: RecordedSettings = SETTINGS) => ({ run, settings });
   const lines = (...values: readonly object[]) => values.map((value) => JSON.stringify(value));
   const requests = record({ count: 4, gapMs: 100, slots: 2 });
@@ -252,7 +252,10 @@ describe('reading a record', () => {
     [['{"hello":1}'], 'it is no record'],
     [[], 'it has no requests'],
     [lines(begins('a'), has('a')), 'it has no requests'],
-    [lines({ ...begins('a'), llm_serve_record: 2 }), 'it is a record of version 2'],
+    [
+      lines({ llm_serve_record: 1, version: '1', started_at_ms: EPOCH }),
+      'it is a record of version 1; this llm-serve reads version 2',
+    ],
   ])('refuses %j: %s', (given, message) => {
     expect(() => readRecord(given)).toThrow(RecordError);
     expect(() => readRecord(given)).toThrow(message);

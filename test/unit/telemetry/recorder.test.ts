@@ -1,5 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import type { RecordedRequest, RecordedSettings } from '../../../src/core/record-file.ts';
+import {
+  RECORD_VERSION,
+  type RecordedRequest,
+  type RecordedSettings,
+} from '../../../src/core/record-file.ts';
 import type { RequestRecord } from '../../../src/core/request-trace.ts';
 import { readRecord } from '../../../src/simulation/read-record.ts';
 import type { Output } from '../../../src/telemetry/block-writer.ts';
@@ -43,6 +47,7 @@ class FakeFile implements Output {
   }
 }
 
+const NO_SPACE = Object.assign(new Error('no space left'), { code: 'ENOSPC' });
 const SETTINGS = { targets: [] as readonly unknown[] } as unknown as RecordedSettings;
 
 function start({ maxBytes, bytesBefore }: { maxBytes?: number; bytesBefore?: number } = {}) {
@@ -106,7 +111,7 @@ it('a run begins with its version and its settings, which are written again when
   expect(
     file.lines.map(({ route, settings, llm_serve_record }) => [llm_serve_record, settings, route]),
   ).toEqual([
-    [1, undefined, undefined],
+    [RECORD_VERSION, undefined, undefined],
     [undefined, SETTINGS, undefined],
     [undefined, undefined, '/generate'],
     [undefined, undefined, '/generate'],
@@ -166,7 +171,7 @@ describe('the bound', () => {
 });
 
 describe('what cannot be written', () => {
-  const MISSING = 'requests are missing in the record: its file could not be written fast enough';
+  const MISSING = 'requests are missing in the record: its file could not be written, or not fast enough';
   const AT_THE_END = 'requests are missing in the record: its file took them no more at the end';
 
   it('is dropped beyond 4 MB and counted in the log; nothing waits for the disk', async () => {
@@ -195,8 +200,73 @@ describe('what cannot be written', () => {
   it('and where the process ends on a full disk', () => {
     const { file, recorder, warnings } = start();
     recorder.requestEnded(ended(1));
-    file.error = Object.assign(new Error('no space left'), { code: 'ENOSPC' });
+    file.error = NO_SPACE;
     recorder.closeSync();
     expect(warnings).toEqual([{ message: AT_THE_END, fields: { lines: 3 } }]);
+  });
+
+  it('costs the lines of that time, and no others: the record says again what its run and its settings are', async () => {
+    const { clock, file, recorder } = start();
+    file.error = NO_SPACE;
+    recorder.requestEnded(ended(1));
+    await clock.advance(1000);
+    file.error = null;
+    for (let id = 2; id <= 40; id += 1) recorder.requestEnded(ended(id, 1000 + id));
+    await clock.advance(1000);
+    const read = readRecord(file.text.split('\n'));
+    expect(read).toMatchObject({ runs: 1, unreadable: 0, underOtherSettings: 0, settings: SETTINGS });
+    expect(read.requests).toHaveLength(39);
+  });
+
+  it('also for those that came while a block was written that then was lost, in part', async () => {
+    const { clock, file, recorder } = start();
+    recorder.requestEnded(ended(1));
+    await clock.settle();
+    file.isHeld = true;
+    for (let id = 2; id <= 4; id += 1) recorder.requestEnded(ended(id));
+    await clock.advance(250);
+    for (let id = 5; id <= 9; id += 1) recorder.requestEnded(ended(id));
+    file.error = NO_SPACE;
+    file.text += '{"run":"run1","at_ms":12';
+    file.release();
+    file.error = null;
+    await clock.advance(1000);
+    const read = readRecord(file.text.split('\n'));
+    expect(read).toMatchObject({ runs: 1, unreadable: 1, underOtherSettings: 0 });
+    expect(read.requests).toHaveLength(1 + 5);
+  });
+
+  it('settings that changed among the lines beyond 4 MB are those of the lines that follow', async () => {
+    const { clock, file, recorder, reloadTo } = start();
+    recorder.requestEnded(ended(0));
+    await clock.settle();
+    file.isHeld = true;
+    for (let id = 1; id < 20_000; id += 1) recorder.requestEnded(ended(id));
+    // Too long for the place that is left.
+    reloadTo({ mode: 'x'.repeat(2000) });
+    recorder.requestEnded(ended(20_000, 2000));
+    file.release();
+    await clock.advance(1000);
+    const before = readRecord(file.text.split('\n')).requests.length;
+    for (let id = 0; id < 30; id += 1) recorder.requestEnded(ended(id, 2100));
+    await clock.advance(1000);
+    const read = readRecord(file.text.split('\n'));
+    expect(read.requests).toHaveLength(before + 30);
+    expect(read.underOtherSettings).toBe(30);
+  });
+
+  it('is counted once, and warned of at most every ten seconds', async () => {
+    const { clock, file, recorder, warnings } = start();
+    file.error = NO_SPACE;
+    for (let id = 0; id < 50; id += 1) {
+      recorder.requestEnded(ended(id, id * 1000));
+      await clock.advance(1000);
+    }
+    expect(warnings.length).toBeLessThanOrEqual(6);
+    await recorder.close();
+    const lines = warnings.reduce((sum, { fields }) => sum + (fields as { lines: number }).lines, 0);
+    // With the two lines that begin the run.
+    expect(lines).toBe(52);
+    expect(clock.pendingTimers).toBe(0);
   });
 });
