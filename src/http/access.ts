@@ -134,12 +134,13 @@ function refuseEmbedding({ origin, 'sec-fetch-site': site }: IncomingHttpHeaders
   });
 }
 
-/** Whether the same keys and the same programs may call. */
+/** Whether the same keys, programs and pages may call. */
 export function isSameAccess(one: EdgeSettings, other: EdgeSettings): boolean {
-  const accessOf = ({ apiKeys, adminKeys, trustedProxies }: EdgeSettings) => [
+  const accessOf = ({ apiKeys, adminKeys, trustedProxies, corsOrigins }: EdgeSettings) => [
     apiKeys,
     adminKeys,
     trustedProxies,
+    corsOrigins,
   ];
   return isDeepStrictEqual(accessOf(one), accessOf(other));
 }
