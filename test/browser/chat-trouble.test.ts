@@ -131,8 +131,68 @@ test('a proxy that lets nothing but /health through is not asked for ever', asyn
     return route.fulfill({ status: 502, contentType: 'text/html', body: '<h1>502 Bad Gateway</h1>' });
   });
   await say(page, 'hi');
-  await answersOf(page).getByText('the connection ended before it answered').waitFor();
+  await answersOf(page).getByText('a proxy before it answered this request with 502').waitFor();
   expect(asked).toBe(2);
+});
+
+test('a question that a proxy gave up waiting for is not asked twice', async (context) => {
+  const { page } = await openChat(context, { expects: [/Failed to load resource.*504/] });
+  let asked = 0;
+  await page.route('**/v1/chat/completions', (route) => {
+    asked += 1;
+    return route.fulfill({ status: 504, contentType: 'text/html', body: '<h1>504 Gateway Time-out</h1>' });
+  });
+  await say(page, 'hi');
+  await answersOf(page).getByText('waited no longer for its answer (504)').waitFor();
+  await answersOf(page).getByLabel('Regenerate answer').waitFor();
+  expect(asked).toBe(1);
+});
+
+test('a server that freezes and thaws again is found again, and gets the question', async (context) => {
+  const { page } = await openChat(context, { expects: [/Failed to load resource/] });
+  await page.clock.install();
+  await page.waitForFunction(() => document.querySelector<HTMLSelectElement>('.model-picker select')?.value);
+  let frozen = 0;
+  await page.route('**/v1/chat/completions', (route) => (frozen > 0 ? route.continue() : route.abort()));
+  // The first is never answered.
+  await page.route('**/health', (route) => {
+    frozen += 1;
+    return frozen === 1 ? undefined : route.continue();
+  });
+  await say(page, scripted({ text: 'Thawed.' }));
+  await expect.poll(() => frozen).toBe(1);
+  await page.clock.fastForward(5_000);
+  await page.getByRole('alert').getByText('The server does not answer.').waitFor();
+  await page.clock.fastForward(400);
+  await answersOf(page).getByText('Thawed.').waitFor();
+  await expect.poll(() => page.getByRole('alert').count()).toBe(0);
+});
+
+test('an answer that is silent for long goes on while the server is there, and ends when it is not', async (context) => {
+  const { page } = await openChat(context, { expects: [/Failed to load resource/] });
+  await page.clock.install();
+  let isThere = true;
+  let probes = 0;
+  await page.route('**/health', (route) => {
+    probes += 1;
+    return isThere ? route.continue() : route.abort();
+  });
+  // Never answered.
+  await page.route('**/v1/chat/completions', () => undefined);
+  await say(page, 'think');
+  await answersOf(page).locator('.waiting').waitFor();
+  for (const times of [1, 2, 3]) {
+    await page.clock.fastForward(15_000);
+    await expect.poll(() => probes).toBe(times);
+  }
+  expect(await answersOf(page).locator('.failure').count()).toBe(0);
+  isThere = false;
+  for (const times of [4, 5]) {
+    await page.clock.fastForward(15_000);
+    await expect.poll(() => probes).toBeGreaterThanOrEqual(times);
+  }
+  await answersOf(page).getByText('The connection was lost').waitFor();
+  isThere = true;
 });
 
 /** As the usual ones: where no server is, it answers with a page. */

@@ -9,6 +9,8 @@ export interface FailureFacts {
   readonly message: string;
   readonly retryAfterSeconds?: number | undefined;
   readonly requestId?: string | undefined;
+  /** Of a proxy that answered because it did not reach the server, where `status` is 0. */
+  readonly proxyStatus?: number | undefined;
 }
 
 export class ApiFailure extends Error implements FailureFacts {
@@ -16,26 +18,28 @@ export class ApiFailure extends Error implements FailureFacts {
   readonly code: string;
   readonly retryAfterSeconds: number | undefined;
   readonly requestId: string | undefined;
+  readonly proxyStatus: number | undefined;
 
-  constructor({ status, code, message, retryAfterSeconds, requestId }: FailureFacts) {
+  constructor({ status, code, message, retryAfterSeconds, requestId, proxyStatus }: FailureFacts) {
     super(message);
     this.name = 'ApiFailure';
     this.status = status;
     this.code = code;
     this.retryAfterSeconds = retryAfterSeconds;
     this.requestId = requestId;
+    this.proxyStatus = proxyStatus;
   }
 }
 
-/** Reads an error answer in any of the protocols' shapes; what is none of them gets words by its status. A proxy's answer for a server that is not there is `unreachable`. */
+/** Reads an error answer in any of the protocols' shapes; what is none of them gets words by its status. A proxy's 502, for a server that it does not reach, is `unreachable`. */
 export function failureOf(
   status: number,
   body: unknown,
   headers: { get(name: string): string | null } = NO_HEADERS,
 ): ApiFailure {
   const error = isObject(body) ? body.error : undefined;
-  // Of a proxy whose server is not there: this server's own refusals have an `error`.
-  if (error === undefined && NO_SERVER_BEHIND.has(status)) return unreachable();
+  // This server's own refusals have an `error`.
+  if (error === undefined && status === 502) return unreachable(status);
   const fields = isObject(error) ? error : {};
   const message = typeof error === 'string' ? error : fields.message;
   const code = fields.code ?? fields.type;
@@ -43,14 +47,29 @@ export function failureOf(
   return new ApiFailure({
     status,
     code: typeof code === 'string' ? code : `http_${status}`,
-    message: typeof message === 'string' && message !== '' ? message : `The server answered ${status}.`,
+    message: typeof message === 'string' && message !== '' ? message : wordsFor(status),
     retryAfterSeconds: Number.isFinite(seconds) ? seconds : undefined,
     requestId: headers.get('x-request-id') ?? undefined,
   });
 }
 
-export const unreachable = () =>
-  new ApiFailure({ status: 0, code: 'unreachable', message: 'The server does not answer.' });
+function wordsFor(status: number): string {
+  return PROXY_WORDS[status] ?? `The server answered ${status}.`;
+}
+
+/** Of answers without an `error`. After a 504 the request has reached the server, after a 503 it may have. */
+const PROXY_WORDS: Readonly<Record<number, string>> = {
+  503: 'A proxy before the server answered 503.',
+  504: 'A proxy before the server waited no longer for its answer (504).',
+};
+
+/** The server may be gone, for all that this failure tells. */
+export function mayBeGone({ status, code }: FailureFacts): boolean {
+  return status === 0 || code === 'http_503' || code === 'http_504';
+}
+
+export const unreachable = (proxyStatus?: number) =>
+  new ApiFailure({ status: 0, code: 'unreachable', message: 'The server does not answer.', proxyStatus });
 
 export const connectionLost = () =>
   new ApiFailure({
@@ -82,6 +101,8 @@ export function adviceFor({ code, status, retryAfterSeconds }: FailureFacts): st
 const ADVICE: Readonly<Record<string, string>> = {
   no_answer:
     'Regenerate to ask again. If it stays, look at the log of the server, or of the proxy before it.',
+  http_504:
+    'The question was not sent again, as the server has it. Ask for less at once, or let the proxy wait longer.',
   context_length_exceeded: 'Start a new conversation, remove earlier messages, or lower max tokens.',
   model_not_found: 'Choose another model.',
   unsupported_parameter: 'Remove it under Settings, or choose another model.',
@@ -93,8 +114,6 @@ function inWords(seconds: number): string {
   if (seconds < 90) return `${Math.ceil(seconds)} second${Math.ceil(seconds) === 1 ? '' : 's'}`;
   return `${Math.ceil(seconds / 60)} minutes`;
 }
-
-const NO_SERVER_BEHIND = new Set([502, 503, 504]);
 
 const NO_HEADERS = { get: () => null };
 

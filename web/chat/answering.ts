@@ -1,10 +1,10 @@
 /**
  * Asks the model and writes its answer into the conversation, a frame at a time. Stopping ends the request, and with it the work on
- * the server. A request that found no server is sent again when it is back.
+ * the server. A request that found no server is sent again when it is back; one that may have reached it is not.
  */
 
 import { readEvents } from '../api/event-stream.ts';
-import { ApiFailure, adviceFor, asFailure, connectionLost } from '../api/failure.ts';
+import { ApiFailure, adviceFor, asFailure, connectionLost, mayBeGone } from '../api/failure.ts';
 import { callApi } from '../api/request.ts';
 import { leaving } from '../state/leaving.ts';
 import { newId } from '../state/new-id.ts';
@@ -16,10 +16,13 @@ import { type Conversation, type Message, withChange, withMessage } from './conv
 import { loadModels } from './model-list.ts';
 import { receiptOfHeaders } from './receipt.ts';
 import { saver } from './saving.ts';
-import { serverIsBack } from './server-watch.ts';
+import { serverAnswers, serverIsBack } from './server-watch.ts';
 import { problemsOf } from './settings.ts';
+import { SilenceWatch } from './silence.ts';
 
 const SAVED_WITHIN_MS = 4_000;
+/** A model may think for longer: then the server is asked whether it is there. */
+const SILENCE_MS = 15_000;
 /** Longer answers are not read out whole. */
 const READ_OUT_CHARACTERS = 600;
 
@@ -90,7 +93,7 @@ async function run(writer: AnswerWriter, path: readonly Message[], signal: Abort
     if (signal.aborted) break;
     writer.write({ failure: undefined });
     if (atOnce > 1) {
-      failure = noAnswerToThis();
+      failure = noAnswerToThis(failure?.proxyStatus);
       break;
     }
   }
@@ -106,7 +109,7 @@ async function run(writer: AnswerWriter, path: readonly Message[], signal: Abort
   );
   if (failure?.code === 'model_not_found') void loadModels();
   // The person sees that by the answer; the watch tells when the server is back.
-  if (failure?.status === 0 && !signal.aborted) void serverIsBack(new AbortController().signal);
+  if (failure && mayBeGone(failure) && !signal.aborted) void serverIsBack(new AbortController().signal);
 }
 
 async function ask(
@@ -116,27 +119,42 @@ async function ask(
   onAnswer: (answer: Answer) => void,
 ): Promise<Answer> {
   const { settings, model } = writer.conversation;
-  const response = await callApi('v1/chat/completions', {
-    method: 'POST',
-    body: { ...chatBody(path, settings, model), stream: true, stream_options: { include_usage: true } },
-    accept: 'text/event-stream',
-    signal,
+  const gone = new AbortController();
+  const silence = new SilenceWatch({
+    afterMs: SILENCE_MS,
+    isThere: serverAnswers,
+    onGone: () => gone.abort(connectionLost()),
   });
-  let answer: Answer = { ...NO_ANSWER, receipt: receiptOfHeaders(response.headers) };
-  for await (const events of readEvents(response, signal)) {
-    answer = withEvents(answer, events);
-    onAnswer(answer);
-    writer.answer(answer);
+  const end = AbortSignal.any([signal, gone.signal]);
+  try {
+    const response = await callApi('v1/chat/completions', {
+      method: 'POST',
+      body: { ...chatBody(path, settings, model), stream: true, stream_options: { include_usage: true } },
+      accept: 'text/event-stream',
+      signal: end,
+    });
+    let answer: Answer = { ...NO_ANSWER, receipt: receiptOfHeaders(response.headers) };
+    for await (const events of readEvents(response, end)) {
+      silence.heard();
+      answer = withEvents(answer, events);
+      onAnswer(answer);
+      writer.answer(answer);
+    }
+    return answer;
+  } finally {
+    silence.end();
   }
-  return answer;
 }
 
 /** The server is there, and yet the request meets nobody: sending it on and on would not end. */
-function noAnswerToThis(): ApiFailure {
+function noAnswerToThis(proxyStatus: number | undefined): ApiFailure {
   return new ApiFailure({
     status: 0,
     code: 'no_answer',
-    message: 'The server is there, but the connection ended before it answered.',
+    message:
+      proxyStatus === undefined
+        ? 'The server is there, but the connection ended before it answered.'
+        : `The server is there, but a proxy before it answered this request with ${proxyStatus}.`,
   });
 }
 

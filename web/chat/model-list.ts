@@ -1,5 +1,5 @@
 /** Which models there are and which one answers: read when the page begins, and again when the server was gone or has other models. */
-import { type ApiFailure, asFailure } from '../api/failure.ts';
+import { type ApiFailure, asFailure, mayBeGone } from '../api/failure.ts';
 import { createStore } from '../state/store.ts';
 import { abilities, conversation, models, modelsFailure, notice } from './chat-state.ts';
 import { abilitiesOf, listModels, type ModelEntry } from './models.ts';
@@ -33,7 +33,7 @@ async function readList(signal: AbortSignal): Promise<readonly ModelEntry[] | un
       failure = asFailure(thrown);
     }
     if (signal.aborted) return undefined;
-    if (failure.code === 'unreachable') {
+    if (failure.code === 'unreachable' || (failure.status > 0 && mayBeGone(failure))) {
       if (!(await serverIsBack(signal))) atOnce += 1;
       if (signal.aborted) return undefined;
       // Else it is there and does not answer to this: asking on would not end.

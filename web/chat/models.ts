@@ -16,8 +16,11 @@ export interface Abilities {
   readonly chat: boolean;
 }
 
+/** A server that is silent for longer counts as gone. */
+const SILENCE_MS = 15_000;
+
 export async function listModels(signal: AbortSignal): Promise<readonly ModelEntry[]> {
-  const answer: unknown = await (await callApi('v1/models', { signal })).json();
+  const answer: unknown = await (await callApi('v1/models', { signal, silenceMs: SILENCE_MS })).json();
   const data = isObject(answer) && Array.isArray(answer.data) ? (answer.data as readonly unknown[]) : [];
   return data.flatMap((each) =>
     isObject(each) && typeof each.id === 'string'
@@ -33,7 +36,12 @@ export async function listModels(signal: AbortSignal): Promise<readonly ModelEnt
 
 /** Undefined where the server does not tell: then everything is offered, and the server refuses what it cannot do. */
 export async function abilitiesOf(model: string): Promise<Abilities | undefined> {
-  const response = await callApi('api/show', { method: 'POST', body: { model }, quiet: true });
+  const response = await callApi('api/show', {
+    method: 'POST',
+    body: { model },
+    quiet: true,
+    silenceMs: SILENCE_MS,
+  });
   const answer: unknown = await response.json();
   const list: unknown = isObject(answer) ? answer.capabilities : undefined;
   // The one ability that is told of models whose targets tell none.

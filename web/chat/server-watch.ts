@@ -5,6 +5,8 @@ import { announcement, serverGone } from './chat-state.ts';
 
 const FIRST_PAUSE_MS = 400;
 const LONGEST_PAUSE_MS = 4_000;
+/** It answers this at once, also with work to do. */
+const HEALTH_WITHIN_MS = 5_000;
 
 class ServerWatch {
   #watching: Promise<boolean> | undefined;
@@ -29,22 +31,23 @@ const serverWatch = new ServerWatch();
 export const serverIsBack = (signal: AbortSignal): Promise<boolean> => serverWatch.isBack(signal);
 
 async function watch(): Promise<boolean> {
-  if (await answers()) return false;
+  if (await serverAnswers()) return false;
   serverGone.set(true);
   announcement.set('The server does not answer.');
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 1.5, LONGEST_PAUSE_MS)) {
     await new Promise((resolve) => setTimeout(resolve, pause));
-    if (await answers()) break;
+    if (await serverAnswers()) break;
   }
   serverGone.set(false);
   announcement.set('The server is back.');
   return true;
 }
 
-async function answers(): Promise<boolean> {
+/** Asked once. */
+export async function serverAnswers(): Promise<boolean> {
   try {
     // Also while it loads a model it is there, and says so to what is asked of it.
-    await callApi('health', { quiet: true });
+    await callApi('health', { quiet: true, silenceMs: HEALTH_WITHIN_MS });
     return true;
   } catch (thrown) {
     // A refusal is an answer, unless it is one of a server that is going.
