@@ -109,6 +109,69 @@ test('images are pasted and dropped, and sent as they are; a model that takes no
   expect(await page.locator('.composer .thumb').count()).toBe(0);
 });
 
+test('text that is dropped goes to the field as the browser does it; of a file that is no image a word is said', async (context) => {
+  const { page } = await openChat(context);
+  const drop = (kind: 'text' | 'file') =>
+    messageBox(page).evaluate((element, what) => {
+      const data = new DataTransfer();
+      if (what === 'text') data.setData('text/plain', 'dragged');
+      else data.items.add(new File(['%PDF'], 'a.pdf', { type: 'application/pdf' }));
+      return element.dispatchEvent(
+        new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer: data }),
+      );
+    }, kind);
+  expect(await drop('text')).toBe(true);
+  expect(await drop('file')).toBe(false);
+  await page.getByText('Only images can be attached.').waitFor();
+});
+
+test('an empty conversation in a tab that was duplicated is another one: neither question is lost', async (context) => {
+  const { page } = await openChat(context);
+  const copied = page.waitForEvent('popup');
+  await page.evaluate(() => void window.open(location.href));
+  const copy = await copied;
+  await say(page, scripted({ text: 'In the first.' }));
+  await answersOf(page).getByLabel('Regenerate answer').waitFor();
+  await say(copy, scripted({ text: 'In the second.' }));
+  await answersOf(copy).getByLabel('Regenerate answer').waitFor();
+  await copy.reload();
+  await expect.poll(() => copy.locator('.conversations li').count()).toBe(2);
+});
+
+test('an edit that is not sent is there after Live was looked at, and after a reload', async (context) => {
+  const { page } = await openChat(context);
+  await say(page, scripted({ text: 'One.' }));
+  await answersOf(page).getByLabel('Regenerate answer').waitFor();
+  await page.locator('.message.user').hover();
+  await page.getByLabel('Edit message').click();
+  const edit = page.getByRole('textbox', { name: 'Edit message' });
+  await edit.fill('rewritten');
+  await page.getByRole('link', { name: 'Live' }).click();
+  await page.locator('.live').waitFor();
+  await page.getByRole('link', { name: 'Chat' }).click();
+  expect(await edit.inputValue()).toBe('rewritten');
+  await page.reload();
+  expect(await edit.inputValue()).toBe('rewritten');
+});
+
+test('the Escape of an input method leaves an edit open', async (context) => {
+  const { page } = await openChat(context);
+  await say(page, scripted({ text: 'One.' }));
+  await answersOf(page).getByLabel('Regenerate answer').waitFor();
+  await page.locator('.message.user').hover();
+  await page.getByLabel('Edit message').click();
+  const edit = page.getByRole('textbox', { name: 'Edit message' });
+  await edit.fill('rewritten');
+  await edit.evaluate((element) =>
+    element.dispatchEvent(
+      new KeyboardEvent('keydown', { key: 'Escape', isComposing: true, bubbles: true, cancelable: true }),
+    ),
+  );
+  expect(await edit.inputValue()).toBe('rewritten');
+  await edit.press('Escape');
+  await edit.waitFor({ state: 'detached' });
+});
+
 test('on a phone the sides open over the page, and Esc closes them and leaves the answer alone', async (context) => {
   const { page } = await openChat(context, { isPhone: true });
   await say(page, SLOW);

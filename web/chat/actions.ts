@@ -4,7 +4,16 @@ import { leaving } from '../state/leaving.ts';
 import { newId } from '../state/new-id.ts';
 import { plural } from '../ui/amounts.ts';
 import { answerAfter, stopAnswer, whyNoAnswer } from './answering.ts';
-import { conversation, draftImages, draftText, models, notice, serverGone, summaries } from './chat-state.ts';
+import {
+  conversation,
+  draftImages,
+  draftText,
+  models,
+  notice,
+  serverGone,
+  summaries,
+  written,
+} from './chat-state.ts';
 import {
   type Conversation,
   type Message,
@@ -18,7 +27,7 @@ import { database } from './conversation-database.ts';
 import { chooseModel, fitModel, loadModels } from './model-list.ts';
 import { flushWhenLeft, saver } from './saving.ts';
 import type { Settings } from './settings.ts';
-import { rememberedOpen, rememberImages, rememberOpen, rememberText } from './tab-memory.ts';
+import { rememberedOpen, rememberImages, rememberOpen, rememberText, rememberWritten } from './tab-memory.ts';
 import { exported, imported } from './transfer.ts';
 
 /** They change with each key. */
@@ -160,11 +169,13 @@ export async function importConversations(file: Blob): Promise<void> {
 export async function beginChat(): Promise<void> {
   const open = rememberedOpen();
   if (open !== undefined) {
-    conversation.update(({ model }) => newConversation(open.id, Date.now(), model, open.settings));
-    await openConversation(open.id, { again: true });
+    // An empty one is another in each tab, also in a tab that was made a copy of this one: by its own new id.
+    conversation.update(({ id, model }) => newConversation(id, Date.now(), model, open.settings));
+    if (open.settings === undefined) await openConversation(open.id, { again: true });
   }
   conversation.subscribe(() => rememberOpen(conversation.get()));
   draftText.subscribe(() => rememberText(draftText.get()));
+  written.subscribe(() => rememberWritten(written.get()));
   draftImages.subscribe(() => rememberImages(draftImages.get()));
   flushWhenLeft();
   leaving.watch();

@@ -8,7 +8,7 @@ import { createStore } from '../state/store.ts';
 import { type Conversation, newConversation } from './conversation.ts';
 import type { Summary } from './conversation-database.ts';
 import type { Abilities, ModelEntry } from './models.ts';
-import { rememberedImages, rememberedText } from './tab-memory.ts';
+import { rememberedImages, rememberedText, rememberedWritten } from './tab-memory.ts';
 
 export const conversation = createStore<Conversation>(newConversation(newId(), Date.now(), ''));
 
@@ -40,6 +40,14 @@ export const serverGone = createStore(false);
 /** What is written and not sent. */
 export const draftText = createStore(rememberedText());
 export const draftImages = createStore<readonly string[]>(rememberedImages());
+
+/** Open edits by their message's id, and results of tools by `answer's id/call's id`: neither is sent yet. */
+export const written = createStore<Readonly<Record<string, string>>>(rememberedWritten());
+
+/** Undefined: nothing is written there any more. */
+export function write(key: string, text: string | undefined): void {
+  written.update(({ [key]: _, ...others }) => (text === undefined ? others : { ...others, [key]: text }));
+}
 
 /** One line for the person: what could not be done. */
 export const notice = createStore<string | undefined>(undefined);

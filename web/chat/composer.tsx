@@ -32,7 +32,9 @@ export function Composer({ box }: { readonly box: RefObject<HTMLTextAreaElement>
   }, [text]);
 
   const attach = async (files: Iterable<Blob>) => {
-    const pictures = [...files].filter(({ type }) => type.startsWith('image/'));
+    const all = [...files];
+    const pictures = all.filter(({ type }) => type.startsWith('image/'));
+    if (pictures.length < all.length) notice.set('Only images can be attached.');
     if (pictures.length === 0) return;
     if (!takesImages) {
       notice.set(`${model} takes no images.`);
@@ -60,14 +62,18 @@ export function Composer({ box }: { readonly box: RefObject<HTMLTextAreaElement>
         submit();
       }}
       onDragOver={(event) => {
+        if (!event.dataTransfer?.types.includes('Files')) return;
         event.preventDefault();
         setIsDropTarget(true);
       }}
       onDragLeave={() => setIsDropTarget(false)}
       onDrop={(event) => {
-        event.preventDefault();
         setIsDropTarget(false);
-        void attach(event.dataTransfer?.files ?? []);
+        const files = event.dataTransfer?.files ?? [];
+        // Text goes where the browser puts it.
+        if (files.length === 0) return;
+        event.preventDefault();
+        void attach(files);
       }}
     >
       {images.length > 0 && (

@@ -2,11 +2,13 @@
 import { Component } from 'preact';
 import { useState } from 'preact/hooks';
 import { MarkdownView } from '../markdown/markdown-view.tsx';
+import { useStore } from '../state/store.ts';
 import { plural } from '../ui/amounts.ts';
 import { CopyButton } from '../ui/copy-button.tsx';
 import { Icon } from '../ui/icons.tsx';
 import { regenerate, resend, showBranch } from './actions.ts';
 import { useWhyNoAnswer } from './answering.ts';
+import { write, written } from './chat-state.ts';
 import { type Branches, branchesOf, type Conversation, type Message, type ToolCall } from './conversation.ts';
 import { problemOfAnswer } from './json-check.ts';
 import { ReceiptView } from './receipt-view.tsx';
@@ -92,7 +94,8 @@ function focusOnce(element: HTMLTextAreaElement | null): void {
 }
 
 function OwnBody({ message, busy }: { readonly message: Message; readonly busy: boolean }) {
-  const [draft, setDraft] = useState<string | undefined>(undefined);
+  const draft = useStore(written, (all) => all[message.id]);
+  const setDraft = (to: string | undefined) => write(message.id, to);
   const why = useWhyNoAnswer();
   const { text, images = [], role } = message;
   if (draft !== undefined)
@@ -107,7 +110,8 @@ function OwnBody({ message, busy }: { readonly message: Message; readonly busy: 
         onKeyDown={(event) => {
           if (event.key === 'Escape') {
             event.stopPropagation();
-            setDraft(undefined);
+            // Of an input method it ends what is composed.
+            if (!event.isComposing) setDraft(undefined);
           } else if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
             event.preventDefault();
             event.currentTarget.requestSubmit();

@@ -5,6 +5,7 @@ import { readSettings } from './transfer.ts';
 
 const OPEN = 'llm-serve.open';
 const TEXT = 'llm-serve.draft';
+const WRITTEN = 'llm-serve.written';
 const IMAGES = 'llm-serve.draft-images';
 
 export interface OpenConversation {
@@ -31,6 +32,18 @@ export function rememberText(text: string): void {
 
 export function rememberedText(): string {
   return read(TEXT) ?? '';
+}
+
+export function rememberWritten(written: Readonly<Record<string, string>>): void {
+  write(WRITTEN, JSON.stringify(written));
+}
+
+export function rememberedWritten(): Readonly<Record<string, string>> {
+  const stored = parsed(WRITTEN);
+  if (!isObject(stored)) return {};
+  return Object.fromEntries(
+    Object.entries(stored).flatMap(([key, text]) => (typeof text === 'string' ? [[key, text]] : [])),
+  );
 }
 
 /** Where they are too large for the storage, they last as long as the page. */

@@ -19,6 +19,7 @@ export function Transcript() {
   const follows = useRef(true);
   const lastTop = useRef(0);
   const path = pathOf(shown);
+  const last = path.at(-1);
   const hidden = Math.max(0, path.length - DRAWN - more);
   const calls = running === undefined ? openCalls(path) : [];
   // Another conversation begins at its end.
@@ -71,7 +72,9 @@ export function Transcript() {
             </button>
           </p>
         )}
-        {calls.length > 0 && <ToolResults key={path.at(-1)?.id} calls={calls} />}
+        {last !== undefined && calls.length > 0 && (
+          <ToolResults key={last.id} answerId={last.id} calls={calls} />
+        )}
       </div>
     </section>
   );
