@@ -62,7 +62,8 @@ export function accessStep({ clock, settings }: AccessOptions): Step {
   const refuseGuesses = ({ request, clientId }: RequestContext): void => {
     if (settings.adminKeys.length === 0) return;
     const isUnknown = (key: string) => adminKeys()(key) === undefined && apiKeys()(key) === undefined;
-    if (keysOf(request.headers).some(isUnknown)) throw wrongKey(wrongKeys, clientId, clock.now());
+    if (!keysOf(request.headers).some(isUnknown)) return;
+    throw wrongKey(wrongKeys, clientId, clock.now(), 'Here each key that is sent must be a valid one.');
   };
   return (context: RequestContext) => {
     const { trace } = context;
@@ -177,12 +178,18 @@ function missingKey(kind: string): ServingError {
   });
 }
 
-function wrongKey(wrongKeys: SlidingWindow, client: string, now: Milliseconds): ServingError {
+/** `rule`: which keys are accepted. */
+function wrongKey(
+  wrongKeys: SlidingWindow,
+  client: string,
+  now: Milliseconds,
+  rule = 'A valid key is accepted at any time.',
+): ServingError {
   const { admission, limit, retryInMs } = wrongKeys.check(client, now);
   if (admission !== undefined)
     return new ServingError('invalid_api_key', { message: 'The API key is not valid.' });
   return new ServingError('too_many_attempts', {
-    message: `The API key is not valid, and this address has sent ${limit} invalid keys in ${WRONG_KEYS.windowMs / 1000} seconds. A valid key is accepted at any time.`,
+    message: `The API key is not valid, and this address has sent ${limit} invalid keys in ${WRONG_KEYS.windowMs / 1000} seconds. ${rule}`,
     retryAfterSeconds: Math.ceil(retryInMs / 1000),
   });
 }

@@ -17,6 +17,10 @@ export class SlotNumbers {
     }
   }
 
+  get areFree(): boolean {
+    return this.#words.every((word) => word === 0);
+  }
+
   giveBack(number: number): void {
     const at = number >>> 5;
     this.#words[at] = (this.#words[at] ?? 0) & ~(1 << (number & 31));

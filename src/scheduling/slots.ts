@@ -57,6 +57,8 @@ export class Slots {
   /** The turn of the target that was last chosen. */
   #turn = 0;
   readonly #running = new Map<EntryId, Running>();
+  /** Of targets that have been removed, while requests run there: a target that comes in the place of one counts on with them. */
+  readonly #numbersLeft = new Map<TargetId, SlotNumbers>();
   readonly work = new WorkSum();
 
   /** `serverOf`: targets of one server, whatever their model, share its load. */
@@ -134,6 +136,7 @@ export class Slots {
   removeTarget(id: TargetId): { readonly used: number } {
     const target = this.#targets.get(id);
     this.#targets.delete(id);
+    if (target !== undefined && !target.slotNumbers.areFree) this.#numbersLeft.set(id, target.slotNumbers);
     this.#list = [...this.#targets.values()];
     this.#version += 1;
     return target ?? { used: 0 };
@@ -144,6 +147,8 @@ export class Slots {
   }
 
   #added(given: SchedulerTarget): Target {
+    const slotNumbers = this.#numbersLeft.get(given.id) ?? new SlotNumbers();
+    this.#numbersLeft.delete(given.id);
     const target: Target = {
       id: given.id,
       hash: hashOfName(given.id),
@@ -156,7 +161,7 @@ export class Slots {
       slots: given.slots,
       adaptive: undefined,
       used: 0,
-      slotNumbers: new SlotNumbers(),
+      slotNumbers,
       tokensInFlight: 0,
       turns: 0,
       server: this.#serverOf(given),
@@ -275,6 +280,8 @@ export class Slots {
     if (target.trial === id) target.trial = undefined;
     target.used -= 1;
     target.slotNumbers.giveBack(running.slot);
+    if (this.#numbersLeft.size > 0 && this.#numbersLeft.get(target.id)?.areFree)
+      this.#numbersLeft.delete(target.id);
     target.tokensInFlight -= granted.chargedTokens;
     target.server.giveBack(granted.chargedTokens);
     if (target.adaptive !== undefined) this.#adapt(target, running, { settlement, now });

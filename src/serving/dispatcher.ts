@@ -125,10 +125,11 @@ export class Dispatcher {
     });
   }
 
-  /** All that wait and are `wanted`. */
-  waitingOf(wanted: (caller: DescribedCaller) => boolean): WaitingCaller[] {
+  /** At most `limit` of those that wait and are `wanted`, those that came first. */
+  waitingOf(wanted: (caller: DescribedCaller) => boolean, limit: number): WaitingCaller[] {
     const found: WaitingCaller[] = [];
     for (const id in this.#queued) {
+      if (found.length === limit) break;
       const caller = this.#queued[id]?.caller.describe();
       if (caller === undefined || !wanted(caller)) continue;
       const view = this.#scheduler.viewOf(id);

@@ -30,7 +30,7 @@ export function liveRequests(
   const waiting =
     owner === undefined
       ? dispatcher.waiting(LIVE_LIMITS.queue)
-      : dispatcher.waitingOf((caller) => rows.isSeen(caller));
+      : dispatcher.waitingOf((caller) => rows.isSeen(caller), LIVE_LIMITS.queue);
   waiting.sort((one, other) => one.view.position - other.view.position);
   const queue: LiveWaiting[] = [];
   for (let pause = pauses.head; pause && queue.length < LIVE_LIMITS.queue; pause = pause.next)

@@ -44,6 +44,8 @@ const LINGER_MS: Milliseconds = 15_000;
 const COST_SHARE = 100;
 /** And one in so many into those of all audiences. */
 const COST_SHARE_OF_ALL = 20;
+/** One that took long, perhaps only because something else ran in between, is paid over about so many. */
+const COST_MEMORY = 8;
 
 /** What a snapshot had, as it was written, but for its head and its receipts. */
 interface Written {
@@ -66,7 +68,7 @@ interface Audience {
   endedOmitted: number;
   sent: Written;
   heartbeatAt: Milliseconds;
-  /** What the last one took to be made and written. */
+  /** What one takes to be made and written: the mean, in which the newer ones count more. */
   costMs: Milliseconds;
   timer: Timer | undefined;
 }
@@ -221,10 +223,8 @@ export class SnapshotFeed implements LiveFeed {
     if (audience.readers.size === 0) return;
     const share = Math.max(COST_SHARE, COST_SHARE_OF_ALL * this.#audiences.size);
     const costMs = clock.now() - now;
-    // One that took long only because something else ran in between does not count.
-    const delayMs = share * Math.min(costMs, audience.costMs);
-    audience.costMs = costMs;
-    this.#schedule(audience, Math.max(audience.paceMs, delayMs));
+    audience.costMs += (costMs - audience.costMs) / COST_MEMORY;
+    this.#schedule(audience, Math.max(audience.paceMs, share * audience.costMs));
   }
 
   /** `text` writes the head too, which is another one in each snapshot. */
