@@ -255,3 +255,13 @@ async function hand(place: Locator, kind: 'paste' | 'drop', colours: readonly st
     { kind, colours },
   );
 }
+
+test('where the browser keeps nothing the page says so, and does not claim that it does', async (context) => {
+  const before = `indexedDB.open = () => { throw new Error('not allowed'); };`;
+  const { page } = await openChat(context, { before });
+  await page.locator('.empty').getByText('This browser keeps no conversations').waitFor();
+  await say(page, 'one');
+  await answersOf(page).getByLabel('Regenerate answer').waitFor();
+  await page.getByText('Export what you need').waitFor();
+  expect(await page.getByText('Conversations are kept').count()).toBe(0);
+});

@@ -1,4 +1,5 @@
 /** Conversations, in this browser's IndexedDB and nowhere else. Without it (private windows of some browsers) they last as long as the page. */
+import { createStore } from '../state/store.ts';
 import { type Conversation, textOf, titleOf } from './conversation.ts';
 
 /** What the list shows and the search reads. */
@@ -20,6 +21,9 @@ export function summaryOf(conversation: Conversation): Summary {
 }
 
 type StoreName = 'conversations' | 'summaries';
+
+/** Whether conversations outlast the page, as far as is known. */
+export const keepsConversations = createStore(true);
 
 /** Methods reject with words for the person. */
 class ConversationDatabase {
@@ -116,6 +120,7 @@ class ConversationDatabase {
   async #transaction(mode: IDBTransactionMode): Promise<IDBTransaction | undefined> {
     for (let tries = 0; tries < 2; tries += 1) {
       const database = await this.#open().catch(() => undefined);
+      keepsConversations.set(database !== undefined);
       if (database === undefined) return undefined;
       try {
         return database.transaction(['conversations', 'summaries'], mode);

@@ -10,7 +10,8 @@ import {
   renameConversation,
 } from './actions.ts';
 import { conversation, summaries } from './chat-state.ts';
-import type { Summary } from './conversation-database.ts';
+import { keepsConversations, type Summary } from './conversation-database.ts';
+import { WhereKept } from './where-kept.tsx';
 
 interface SidebarProps {
   readonly onPicked: () => void;
@@ -20,6 +21,7 @@ interface SidebarProps {
 
 export function Sidebar({ onPicked, onClose }: SidebarProps) {
   const all = useStore(summaries);
+  const isKept = useStore(keepsConversations);
   const [wanted, setWanted] = useState('');
   const file = useRef<HTMLInputElement>(null);
   const words = wanted.toLowerCase().split(/\s+/).filter(Boolean);
@@ -45,11 +47,12 @@ export function Sidebar({ onPicked, onClose }: SidebarProps) {
           </button>
         )}
       </div>
-      {found.length === 0 && (
+      {(all.length === 0 || !isKept) && (
         <p class="hint pad">
-          {all.length === 0 ? 'Conversations are kept in this browser.' : 'Nothing found.'}
+          <WhereKept />
         </p>
       )}
+      {found.length === 0 && all.length > 0 && <p class="hint pad">Nothing found.</p>}
       <ul class="conversations">
         {found.map((each) => (
           <Entry key={each.id} summary={each} onPicked={onPicked} />

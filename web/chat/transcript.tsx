@@ -6,6 +6,7 @@ import { answering, conversation, models, modelsFailure } from './chat-state.ts'
 import { openCalls, pathOf } from './conversation.ts';
 import { MessageView } from './message-view.tsx';
 import { ToolResults } from './tool-results.tsx';
+import { WhereKept } from './where-kept.tsx';
 
 /** Of long conversations only the newest are drawn at first. */
 const DRAWN = 60;
@@ -110,9 +111,13 @@ function Empty() {
       <div>
         <p class="empty-title">{model !== '' ? model : title}</p>
         <p class="quiet">
-          {list?.length === 0
-            ? 'Start it with one: llm-serve --model NAME.'
-            : 'Conversations are kept in this browser. What you write goes to this server, which passes it to the backend of the model.'}
+          {list?.length === 0 ? (
+            'Start it with one: llm-serve --model NAME.'
+          ) : (
+            <>
+              <WhereKept /> What you write goes to this server, which passes it to the backend of the model.
+            </>
+          )}
         </p>
       </div>
     </div>
