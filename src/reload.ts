@@ -82,7 +82,7 @@ export class Reloader {
     }
   }
 
-  /** As `reload`, for who waits for no answer: it comes after a reload that is under way, and its failure is in the log. */
+  /** As `reload`, for those who wait for no answer: it comes after a reload that is under way, and its failure is in the log. */
   reloadLater(trigger: string): void {
     if (this.#isReloading) {
       this.#next = trigger;

@@ -1,6 +1,7 @@
 // What the server notes for GET /live of each token and each request, in CPU time, in process: where nobody reads it and where somebody
 // does.
 const { LinkedList } = await import('../../dist/scheduling/linked-list.js');
+const { SlotNumbers } = await import('../../dist/scheduling/slot-numbers.js');
 const { SnapshotFeed } = await import('../../dist/telemetry/live-feed.js');
 
 const OPERATIONS = 1_000_000;
@@ -31,16 +32,18 @@ function readFeed() {
   return feed;
 }
 
-/** Of a request: its end, and its places in the list of what runs. */
+/** Of a request: its end, its place in the list of what runs, and the number of its slot. */
 function costsOf(feed) {
   const running = new LinkedList();
   const node = { previous: undefined, next: undefined, list: undefined };
+  const numbers = new SlotNumbers();
   const record = recordOf();
   return {
     token: costOf((index) => feed.tokenGap(15 + (index % 16))),
     request: costOf(() => {
       running.append(node);
       running.remove(node);
+      numbers.giveBack(numbers.take());
       feed.requestEnded(record);
     }),
   };

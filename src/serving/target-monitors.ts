@@ -1,5 +1,5 @@
 /**
- * The monitors of the targets that serving uses: what their probes and the tries of requests tell of them becomes their status and
+ * The monitors of the targets that serving uses: the results of their probes and of the tries of requests become their status and
  * health, and goes to the scheduler and the log. A fault that may be the request's own doing counts once another target has been asked.
  */
 import type { Clock, Milliseconds } from '../core/clock.ts';

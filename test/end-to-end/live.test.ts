@@ -158,7 +158,7 @@ describe('behind keys', () => {
   });
 });
 
-test('who lost the key with a reload loses the stream, and is refused when asking again', async () => {
+test('a reader whose key a reload took away loses the stream, and is refused when asking again', async () => {
   const config = (...keys: readonly string[]) =>
     [
       'models: [{ id: demo, targets: [{ backend: scripted, name: a, model: m }] }]',
