@@ -29,7 +29,6 @@ const NOTHING_ANSWERS: ReadonlyMap<string, string> = new Map([
   ['EHOSTUNREACH', 'no route to that host'],
   ['ENETUNREACH', 'no route to that network'],
   ['ETIMEDOUT', 'no connection in time'],
-  ['UND_ERR_CONNECT_TIMEOUT', 'no connection in time'],
 ]);
 
 const UNKNOWN_AUTHORITY = 'is not trusted: set NODE_EXTRA_CA_CERTS to the file of its authority';

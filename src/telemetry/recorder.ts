@@ -90,7 +90,7 @@ export class Recorder {
     if (this.#bytes >= this.#maxBytes || !concernsModel(record.trace)) return;
     this.#begin();
     this.#writeSettings(record.endedAt);
-    this.#write(this.#requestOf(record));
+    this.#write(JSON.stringify(this.#requestOf(record)));
     if (this.#bytes < this.#maxBytes) return;
     this.#options.log.warn('the record is full: no further requests are written', { bytes: this.#bytes });
   }
@@ -112,7 +112,7 @@ export class Recorder {
     this.#run = { llm_serve_record: RECORD_VERSION, run: runId, version, started_at_ms: clock.wallNow() };
     // The last line of a process that was killed may be half a line.
     if (this.#bytes > 0) this.#writer.write('\n', false);
-    this.#write(this.#run);
+    this.#write(JSON.stringify(this.#run));
   }
 
   /** Both lines may be among those that were lost, the last of which may be half a line. */
@@ -153,11 +153,11 @@ export class Recorder {
     const text = JSON.stringify(line);
     if (text === this.#written) return;
     this.#written = text;
-    this.#write(line);
+    this.#write(text);
   }
 
-  #write(line: object): void {
-    const text = `${JSON.stringify(line)}\n`;
+  #write(line: string): void {
+    const text = `${line}\n`;
     this.#bytes += Buffer.byteLength(text);
     this.#writer.write(text, false);
   }

@@ -2,7 +2,7 @@
 import type { Locator } from 'playwright-core';
 import { expect, test } from 'vitest';
 import { scripted } from '../support/scripted-server.ts';
-import { answersOf, messageBox, modelPicker, openChat, say, seriousProblems } from './chat-page.ts';
+import { answersOf, messageBox, modelPicker, openChat, openEdit, say, seriousProblems } from './chat-page.ts';
 
 const SLOW = scripted({ tokens: 10_000, token_delay_ms: 20 }, 'word '.repeat(50));
 
@@ -61,9 +61,7 @@ test('an edit that cannot be sent now stays: while an answer arrives, when it is
   const { page } = await openChat(context);
   await say(page, scripted({ text: 'One.' }));
   await answersOf(page).getByText('One.').waitFor();
-  await page.locator('.message.user').hover();
-  await page.getByLabel('Edit message').click();
-  const edit = page.getByRole('textbox', { name: 'Edit message' });
+  const edit = await openEdit(page);
   await edit.fill('   ');
   await edit.press('Enter');
   await edit.fill(scripted({ text: 'Edited.' }));
@@ -142,13 +140,11 @@ test('an edit that is not sent is there after Live was looked at, and after a re
   const { page } = await openChat(context);
   await say(page, scripted({ text: 'One.' }));
   await answersOf(page).getByLabel('Regenerate answer').waitFor();
-  await page.locator('.message.user').hover();
-  await page.getByLabel('Edit message').click();
-  const edit = page.getByRole('textbox', { name: 'Edit message' });
+  const edit = await openEdit(page);
   await edit.fill('rewritten');
-  await page.getByRole('link', { name: 'Live' }).click();
+  await page.locator('.nav-link', { hasText: 'Live' }).click();
   await page.locator('.live').waitFor();
-  await page.getByRole('link', { name: 'Chat' }).click();
+  await page.locator('.nav-link', { hasText: 'Chat' }).click();
   expect(await edit.inputValue()).toBe('rewritten');
   await page.reload();
   expect(await edit.inputValue()).toBe('rewritten');
@@ -158,9 +154,7 @@ test('the Escape of an input method leaves an edit open', async (context) => {
   const { page } = await openChat(context);
   await say(page, scripted({ text: 'One.' }));
   await answersOf(page).getByLabel('Regenerate answer').waitFor();
-  await page.locator('.message.user').hover();
-  await page.getByLabel('Edit message').click();
-  const edit = page.getByRole('textbox', { name: 'Edit message' });
+  const edit = await openEdit(page);
   await edit.fill('rewritten');
   await edit.evaluate((element) =>
     element.dispatchEvent(

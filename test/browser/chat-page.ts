@@ -1,7 +1,7 @@
 /** The Chat view in a real browser, on a server that plays scripts: what its tests do again and again. */
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import type { Page } from 'playwright-core';
+import type { Locator, Page } from 'playwright-core';
 import { onTestFinished, type TestContext } from 'vitest';
 import { openPage, type PageOptions } from '../support/browser.ts';
 import { type ScriptedModel, scriptedFlags } from '../support/scripted-server.ts';
@@ -25,6 +25,13 @@ export async function say(page: Page, text: string): Promise<void> {
   await page.waitForFunction(() => document.querySelector<HTMLSelectElement>('.model-picker select')?.value);
   await messageBox(page).fill(text);
   await messageBox(page).press('Enter');
+}
+
+/** Opens the edit of the one message that was asked. */
+export async function openEdit(page: Page): Promise<Locator> {
+  await page.locator('.message.user').hover();
+  await page.getByLabel('Edit message').click();
+  return page.getByRole('textbox', { name: 'Edit message' });
 }
 
 const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');

@@ -39,6 +39,18 @@ const ANSWER = `${token('a')}${token('b')}${end({ promptTokens: 20, outputTokens
 const chat: Handler = (_request, response) => response.end(ANSWER);
 const OPENAI = { '/v1/models': VLLM_MODELS, '/v1/chat/completions': chat };
 
+/** Answers so many chat requests; at the next one, which gets no answer, `then` is called. */
+function answeringFirst(count: number, then: () => unknown): Handler {
+  let asked = 0;
+  return byPath({
+    ...OPENAI,
+    '/v1/chat/completions': (request, response, body) => {
+      asked += 1;
+      return asked > count ? then() : chat(request, response, body);
+    },
+  });
+}
+
 describe('what answers', () => {
   const OLLAMA = {
     '/api/version': json({ version: '0.32.15' }),
@@ -152,16 +164,7 @@ describe('Ctrl-C', () => {
 
   it('ends it while it warms up', async () => {
     const stop = new AbortController();
-    let asked = 0;
-    const address = await serve(
-      byPath({
-        ...OPENAI,
-        '/v1/chat/completions': (request, response, body) => {
-          asked += 1;
-          return asked > 2 ? stop.abort() : chat(request, response, body);
-        },
-      }),
-    );
+    const address = await serve(answeringFirst(2, () => stop.abort()));
     await expect(run(address, { warmup: '2' }, { signal: stop.signal })).rejects.toThrow(
       'Interrupted before',
     );
@@ -169,16 +172,7 @@ describe('Ctrl-C', () => {
 
   it('leaves what was measured until then', async () => {
     const stop = new AbortController();
-    let asked = 0;
-    const address = await serve(
-      byPath({
-        ...OPENAI,
-        '/v1/chat/completions': (request, response, body) => {
-          asked += 1;
-          return asked > 4 ? stop.abort() : chat(request, response, body);
-        },
-      }),
-    );
+    const address = await serve(answeringFirst(4, () => stop.abort()));
     const { steps, end: how } = await run(address, { concurrency: '1,2' }, { signal: stop.signal });
     expect(how).toBe('interrupted');
     expect(steps.map(({ measures }) => [measures.completed, measures.cancelled])).toEqual([[2, 1]]);
@@ -186,16 +180,7 @@ describe('Ctrl-C', () => {
 });
 
 it('a server that goes away in the middle ends the run, which keeps what was measured', async () => {
-  let asked = 0;
-  const server = await startAnswering(
-    byPath({
-      ...OPENAI,
-      '/v1/chat/completions': (request, response, body) => {
-        asked += 1;
-        return asked > 6 ? server.stop() : chat(request, response, body);
-      },
-    }),
-  );
+  const server = await startAnswering(answeringFirst(6, () => server.stop()));
   const { steps, end: how } = await run(server.address, {
     concurrency: '2,4',
     requests: '1000',

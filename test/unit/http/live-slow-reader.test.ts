@@ -4,10 +4,10 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
-import type { LiveFeed, LiveReader } from '../../../src/core/live-feed.ts';
 import { RequestContext } from '../../../src/http/context.ts';
 import { liveRoutes } from '../../../src/http/routes/live.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
+import { heldLiveFeed } from '../../support/held-live-feed.ts';
 
 const STALLED_MS = 30_000;
 /** As of a server with many hundred requests. */
@@ -21,21 +21,7 @@ const snapshot = (sequence: number) => `{"sequence":${sequence},"rest":"${'x'.re
 /** The route behind a real server, a client that has asked and reads nothing, and the feed in the hands of the test. */
 async function start() {
   const clock = new FakeClock();
-  const readers: LiveReader[] = [];
-  let isWatched = true;
-  const live: LiveFeed = {
-    snapshot: () => {
-      throw new Error('not asked for');
-    },
-    watch: (_, reader) => {
-      readers.push(reader);
-      return () => {
-        isWatched = false;
-      };
-    },
-    disconnectAll: () => {},
-    close: () => {},
-  };
+  const { live, readers, isWatched } = heldLiveFeed();
   const [route] = liveRoutes({ clock, live, settings: { stalledReaderMs: STALLED_MS } });
   const accepted: Socket[] = [];
   const server = createServer((request: IncomingMessage, response: ServerResponse) => {
@@ -65,7 +51,7 @@ async function start() {
   const [reader] = readers;
   const [held] = accepted;
   if (reader === undefined || held === undefined) throw new Error('nobody reads');
-  return { clock, client, reader, held, isWatched: () => isWatched };
+  return { clock, client, reader, held, isWatched };
 }
 
 /** The next `count` snapshots, one a turn of the event loop. Returns the most bytes that were held for the client in that time. */

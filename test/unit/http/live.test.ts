@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
-import type { LiveFeed, LiveReader } from '../../../src/core/live-feed.ts';
 import type { RequestContext } from '../../../src/http/context.ts';
 import { liveRoutes } from '../../../src/http/routes/live.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
+import { heldLiveFeed } from '../../support/held-live-feed.ts';
 
 function open() {
   const clock = new FakeClock();
@@ -27,26 +27,12 @@ function open() {
       };
     },
   };
-  const readers: LiveReader[] = [];
-  let isWatching = true;
-  const live: LiveFeed = {
-    snapshot: () => {
-      throw new Error('not asked for');
-    },
-    watch: (_, reader) => {
-      readers.push(reader);
-      return () => {
-        isWatching = false;
-      };
-    },
-    disconnectAll: () => {},
-    close: () => {},
-  };
+  const { live, readers, isWatched } = heldLiveFeed();
   const [route] = liveRoutes({ clock, live, settings: { stalledReaderMs: 1000 } });
   void route?.handle(context as unknown as RequestContext);
   const [reader] = readers;
   if (reader === undefined) throw new Error('nobody reads');
-  return { clock, written, reader, take: () => left(), isWatching: () => isWatching };
+  return { clock, written, reader, take: () => left(), isWatching: isWatched };
 }
 
 it('a reader that does not read has one snapshot on its way, and gets the newest one then', () => {
