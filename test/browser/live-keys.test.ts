@@ -61,9 +61,9 @@ test('an admin key beside an API key shows all, in Chat the API key is sent; for
   await isLive(page);
   await request(server.url, 'of-another', OTHER_KEY);
   await poll(() => rows(page, 'ended')).toEqual([expect.stringContaining('of-another')]);
-  await page.getByRole('link', { name: 'Chat' }).click();
+  await page.locator('.nav-link', { hasText: 'Chat' }).click();
   await poll(() => page.locator('.model-picker').innerText()).toContain('demo');
-  await page.getByRole('link', { name: 'Live' }).click();
+  await page.locator('.nav-link', { hasText: 'Live' }).click();
   await isLive(page);
   await page.getByRole('button', { name: /^Keys/ }).click();
   await page.getByRole('button', { name: 'Forget keys' }).click();
