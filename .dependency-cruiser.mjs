@@ -2,6 +2,10 @@
 const MAY_IMPORT = {
   core: [],
   schema: [],
+  access: ['core'],
+  limits: ['core'],
+  usage: ['core'],
+  stores: ['core', 'access', 'usage', 'limits'],
   scheduling: ['core'],
   protocols: ['core', 'schema'],
   telemetry: ['core'],
@@ -9,7 +13,7 @@ const MAY_IMPORT = {
   models: ['core'],
   backends: ['core', 'upstream'],
   serving: ['core', 'scheduling'],
-  http: ['core', 'scheduling', 'serving', 'protocols'],
+  http: ['core', 'access', 'limits', 'usage', 'scheduling', 'serving', 'protocols'],
   config: ['core', 'schema'],
   chart: [],
   simulation: ['core', 'scheduling'],
@@ -85,7 +89,7 @@ export const forbidden = [
     to: {
       path: '^src/',
       pathNot:
-        '^src/(cli|config|models|core|telemetry|bench|chart|simulation|upstream|backends/backend-definition\\.ts|compose\\.ts|system-clock\\.ts|schema)',
+        '^src/(cli|access|usage|stores|config|models|core|telemetry|bench|chart|simulation|upstream|backends/backend-definition\\.ts|compose\\.ts|system-clock\\.ts|schema)',
     },
   },
 ];

@@ -1,5 +1,6 @@
 /** The composition root: configuration in, running application out. The only place that wires things together. */
 import { randomBytes } from 'node:crypto';
+import { KeyRing } from './access/key-ring.ts';
 import type { BackendEnvironment } from './backends/backend-definition.ts';
 import { createTracing } from './compose-tracing.ts';
 import type { Config } from './config/config.ts';
@@ -23,6 +24,7 @@ import { type DownloadProgress, ensureModel, pullProgress } from './models/fetch
 import { Reloader } from './reload.ts';
 import { Serving } from './serving/serving.ts';
 import { getsRequests } from './serving/targets.ts';
+import { openStore } from './stores/open-store.ts';
 import { systemClock } from './system-clock.ts';
 import { SnapshotFeed } from './telemetry/live-feed.ts';
 import { isProbe, REQUEST, requestFields } from './telemetry/log.ts';
@@ -91,6 +93,9 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     const model = targets.list().find(({ id }) => id === targets.defaultModel);
     if (model !== undefined) options.onReady?.(model);
   };
+  const store = await openStore(config.access.store ?? 'memory:');
+  const keys = new KeyRing();
+  keys.setStored(await store.keys.list());
   const edge = edgeSettings(config);
   const bodyBudget = new BodyBudget(edge);
   const connectionLimit = new ConnectionLimit(edge);
@@ -128,6 +133,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     pull: pullForClients(options, () => reloader.running),
     reload: () => reloader.reload('POST /admin/reload'),
     settings: edge,
+    keys,
     bodyTimeoutSeconds: config.server.body_timeout_seconds,
     bodyBudget,
     connectionLimit,
@@ -145,6 +151,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     // Requests are reported at the end of the turn in which they ended: the last ones of this one.
     await new Promise<void>((resolve) => systemClock.atEndOfTurn(resolve));
     await tracing?.close(LAST_SPANS_WITHIN_MS);
+    await store.close();
   };
   return {
     start: async () => {

@@ -108,8 +108,8 @@ export function edgeSettings(config: Config): EdgeSettings {
   return {
     onLoopback: isLoopbackHost(server.host),
     trustedProxies: parseRanges(server.trusted_proxies),
-    apiKeys: auth.api_keys,
-    adminKeys: auth.admin_keys,
+    apiKeys: auth.api_keys.map((key, index) => ({ name: `api_keys[${index}]`, key })),
+    adminKeys: auth.admin_keys.map((key, index) => ({ name: `admin_keys[${index}]`, key })),
     corsOrigins: server.cors_origins,
     bodyLimitBytes: server.body_limit_bytes,
     mediaBodyLimitBytes: server.media_body_limit_bytes,

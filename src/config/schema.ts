@@ -13,6 +13,7 @@ import {
   type OrderMode,
 } from '../scheduling/policies.ts';
 import { DEFAULT_ROUTING, ROUTING_DESCRIPTIONS, type RoutingMode } from '../scheduling/routing.ts';
+import { access, admin, auth, data, limits, prices, usage } from './access-schema.ts';
 import { logging, metrics, objectives, tracing } from './observation-schema.ts';
 
 const scheduler = Type.Object(
@@ -188,27 +189,6 @@ const server = Type.Object(
   closed,
 );
 
-const auth = Type.Object(
-  {
-    api_keys: Type.Array(Type.String({ minLength: 8, secret: true }), {
-      default: [],
-      secret: true,
-      description: 'Accepted as a Bearer token or x-api-key. Without any, the API is open.',
-    }),
-    allow_open: Type.Boolean({
-      default: false,
-      description: 'Allows listening beyond loopback without keys.',
-    }),
-    admin_keys: Type.Array(Type.String({ minLength: 8, secret: true }), {
-      default: [],
-      secret: true,
-      description:
-        'Accepted by the routes under /admin. Without any, they answer only requests from this machine: a loopback address and Host, and no header of a proxy.',
-    }),
-  },
-  closed,
-);
-
 const model = Type.Object(
   {
     id: Type.String({ minLength: 1, description: 'The name clients use.' }),
@@ -276,14 +256,15 @@ const rateLimit = Type.Object(
     enabled: Type.Optional(
       Type.Boolean({
         description:
-          'Limits the routes that use a model, per client address. Default: true, but false on loopback without auth.api_keys and server.trusted_proxies if no key of rate_limit is set. A request counts once, however many answers it requests: the scheduler limits those.',
+          'Limits the routes that use a model, per API key, and per address where there is none. Default: true, but false on loopback without auth.api_keys and server.trusted_proxies if no key of rate_limit is set. A request counts once, however many answers it requests: the scheduler limits those.',
       }),
     ),
     requests: Type.Integer({
       minimum: 1,
       maximum: 1_000_000,
       default: 60,
-      description: 'Admitted in any window, per address.',
+      description:
+        'Admitted in any window, per key or address. A key that has a limit of its own for requests is not held to this one.',
     }),
     window_seconds: Type.Number({
       exclusiveMinimum: 0,
@@ -295,7 +276,7 @@ const rateLimit = Type.Object(
       minimum: 1,
       maximum: 10_000_000,
       default: 100_000,
-      description: 'Addresses remembered; more share one window.',
+      description: 'Keys and addresses remembered; more share one window.',
     }),
   },
   closed,
@@ -350,6 +331,9 @@ export const ConfigSchema = Type.Object(
   {
     server,
     auth,
+    access,
+    admin,
+    data,
     default_model: Type.Optional(
       Type.String({
         minLength: 1,
@@ -375,6 +359,9 @@ export const ConfigSchema = Type.Object(
     }),
     routing,
     rate_limit: rateLimit,
+    limits,
+    usage,
+    prices,
     generation,
     logging,
     objectives,

@@ -25,7 +25,7 @@ export function shortcutVariable(shortcut: Shortcut): string {
 export const SETTINGS: readonly Setting[] = collect(ConfigSchema as SchemaNode, []);
 
 function collect(node: SchemaNode, path: readonly string[]): Setting[] {
-  if (node.properties) {
+  if (node.properties && node.isOneSetting !== true) {
     return Object.entries(node.properties).flatMap(([name, child]) => collect(child, [...path, name]));
   }
   return [

@@ -46,5 +46,5 @@ export interface LiveFeed {
 
 /** To whom a request belongs: to its key, or, where none is asked for, to its client. */
 export function ownerOf({ caller, client = '' }: Pick<RequestTrace, 'caller' | 'client'>): string {
-  return caller ?? client;
+  return caller?.id ?? client;
 }

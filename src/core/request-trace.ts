@@ -3,6 +3,7 @@
  * answer are made from it. Every layer may write the fields of its own step, once.
  */
 import type { AskedOfModel } from './asked-of-model.ts';
+import type { Caller } from './caller.ts';
 import type { Milliseconds } from './clock.ts';
 import type { ErrorCode } from './errors.ts';
 import type { FailureCause } from './failure.ts';
@@ -68,10 +69,10 @@ export interface RequestTrace {
   readonly receivedAt: Milliseconds;
   /** Its part in a W3C trace; absent where no traces are made. */
   readonly traceContext?: TraceContext | undefined;
-  /** The key of its rate limit and of its share of the slots. Never shown. */
-  readonly client?: string;
-  /** An opaque name of the API key that it came with; absent where none is asked for. */
-  caller?: string;
+  /** What its share of the slots goes by: the id of its caller, or the key of its address. Never shown. */
+  client?: string;
+  /** Whose key it came with; absent where none is asked for. */
+  caller?: Caller;
   /** Absent where its spans are not made. */
   readonly spanNotes?: SpanNotes | undefined;
   /** What the queue was given of it, the first time. */

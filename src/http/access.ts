@@ -2,10 +2,11 @@
  * Who may call: cross-origin requests of web pages, then API keys. With keys in the configuration, a request needs one of them.
  * Without, on loopback, only programs and pages of this machine are allowed.
  */
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { isDeepStrictEqual } from 'node:util';
 import ipaddr from 'ipaddr.js';
+import { type ConfiguredKey, KeyRing } from '../access/key-ring.ts';
+import type { Caller } from '../core/caller.ts';
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import { ownerOf } from '../core/live-feed.ts';
@@ -29,6 +30,8 @@ type OriginPolicy = Pick<EdgeSettings, 'onLoopback' | 'corsOrigins'>;
 interface AccessOptions {
   readonly clock: Clock;
   readonly settings: EdgeSettings;
+  /** Of the store; those of the configuration are put in here. */
+  readonly keys: KeyRing;
 }
 
 /** That many wrong keys of one address are a 401, more are a 429. */
@@ -40,36 +43,58 @@ const OPEN_PREFIXES = ['/docs/', '/assets/'];
 /** The Host of nearly every request; others are parsed. */
 const USUAL_LOOPBACK_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/;
 
-export function accessStep({ clock, settings }: AccessOptions): Step {
-  const apiKeys = madeOf(() => settings.apiKeys, keyNames);
-  const adminKeys = madeOf(() => settings.adminKeys, keyNames);
+export function accessStep({ clock, settings, keys }: AccessOptions): Step {
+  const apiKeys = madeOf(
+    () => settings.apiKeys,
+    (configured) => {
+      keys.setConfigured(configured);
+      return keys;
+    },
+  );
+  const adminKeys = madeOf(() => settings.adminKeys, ringOf);
   const wrongKeys = new SlidingWindow({ ...WRONG_KEYS, maxKeys: settings.maxAddresses });
-  /** Returns the caller's opaque name. */
-  const requireKey = (context: RequestContext, names: KeyNames, kind: string): string => {
-    const keys = keysOf(context.request.headers);
+  const callerBy = (key: string): Caller | undefined => knownBy(apiKeys(), key, clock);
+  const adminBy = (key: string): Caller | undefined => {
+    const caller = knownBy(adminKeys(), key, clock) ?? callerBy(key);
+    return caller?.mayAdmin === true ? caller : undefined;
+  };
+  const hasAdminKeys = (): boolean => settings.adminKeys.length > 0 || apiKeys().hasAdmin;
+  const requireKey = (
+    context: RequestContext,
+    callerOf: (key: string) => Caller | undefined,
+    kind: string,
+  ): Caller => {
+    const sent = keysOf(context.request.headers);
     // A valid key is accepted whatever was sent before it, and is not counted.
-    const caller = callerOf(context, names);
-    if (caller !== undefined) return caller;
-    throw keys.length === 0 ? missingKey(kind) : wrongKey(wrongKeys, context.clientId, clock.now());
+    for (const key of sent) {
+      const caller = callerOf(key);
+      if (caller !== undefined) return caller;
+    }
+    if (sent.length === 0) throw missingKey(kind);
+    const isEnded = sent.some((key) =>
+      ['revoked', 'expired'].includes(apiKeys().find(key, clock.wallNow()).kind),
+    );
+    if (isEnded) throw new ServingError('revoked_api_key');
+    throw wrongKey(wrongKeys, context.addressKey, clock.now());
   };
   /** Who may administer sees all requests; behind API keys, that is who has an admin key. */
   const seesAll = (context: RequestContext): boolean => {
-    if (settings.adminKeys.length > 0) return callerOf(context, adminKeys()) !== undefined;
-    if (settings.apiKeys.length > 0) return false;
+    if (hasAdminKeys()) return keysOf(context.request.headers).some((key) => adminBy(key) !== undefined);
+    if (apiKeys().isShut) return false;
     return whyNotThisMachine(context.request, settings.trustedProxies) === undefined;
   };
   /** What `seesAll` is asked must cost a guess as much as elsewhere: a key that is sent and not known is refused, beside a valid one too. */
-  const refuseGuesses = ({ request, clientId }: RequestContext): void => {
-    if (settings.adminKeys.length === 0) return;
-    const isUnknown = (key: string) => adminKeys()(key) === undefined && apiKeys()(key) === undefined;
+  const refuseGuesses = ({ request, addressKey }: RequestContext): void => {
+    if (!hasAdminKeys()) return;
+    const isUnknown = (key: string) => adminBy(key) === undefined && callerBy(key) === undefined;
     if (!keysOf(request.headers).some(isUnknown)) return;
-    throw wrongKey(wrongKeys, clientId, clock.now(), 'Here each key that is sent must be a valid one.');
+    throw wrongKey(wrongKeys, addressKey, clock.now(), 'Here each key that is sent must be a valid one.');
   };
   return (context: RequestContext) => {
     const { trace } = context;
     // By the route that answers: the path may be spelled in many ways.
     if (context.routePath.startsWith(ADMIN_PREFIX)) {
-      if (settings.adminKeys.length > 0) requireKey(context, adminKeys(), 'admin key (auth.admin_keys)');
+      if (hasAdminKeys()) context.setCaller(requireKey(context, adminBy, 'admin key (auth.admin_keys)'));
       else requireThisMachine(context, settings);
       return;
     }
@@ -79,11 +104,22 @@ export function accessStep({ clock, settings }: AccessOptions): Step {
       refuseGuesses(context);
     }
     const isAdmin = isLive && seesAll(context);
-    if (settings.apiKeys.length > 0) {
-      if (!isAdmin && !isOpen(context.path)) trace.caller = requireKey(context, apiKeys(), 'API key');
+    if (apiKeys().isShut) {
+      if (!isAdmin && !isOpen(context.path)) context.setCaller(requireKey(context, callerBy, 'API key'));
     } else if (settings.onLoopback) checkHostAndOrigin(context.request.headers, settings);
     if (isLive && !isAdmin) context.seesOnly = ownerOf(trace);
   };
+}
+
+function ringOf(configured: readonly ConfiguredKey[]): KeyRing {
+  const ring = new KeyRing();
+  ring.setConfigured(configured, { mayAdmin: true });
+  return ring;
+}
+
+function knownBy(ring: KeyRing, key: string, clock: Clock): Caller | undefined {
+  const verdict = ring.find(key, clock.wallNow());
+  return verdict.kind === 'known' ? verdict.caller : undefined;
 }
 
 /** Every proxy that says so sends one of these. */
@@ -150,28 +186,6 @@ function isOpen(path: string): boolean {
   return OPEN_PATHS.includes(path) || OPEN_PREFIXES.some((prefix) => path.startsWith(prefix));
 }
 
-/** The opaque name of a known key; undefined for any other. */
-type KeyNames = (key: string) => string | undefined;
-
-/** Hashes are of equal length and all known ones are compared, so the time reveals nothing about the keys. Names are salted. */
-function keyNames(apiKeys: readonly string[]): KeyNames {
-  const known = apiKeys.map((key) => ({ hash: hash(key), name: `key_${hash(SALT + key).toString('hex')}` }));
-  return (key) => {
-    const given = hash(key);
-    return known.filter((each) => timingSafeEqual(each.hash, given))[0]?.name;
-  };
-}
-
-const SALT = randomBytes(16).toString('hex');
-
-function callerOf({ request }: RequestContext, names: KeyNames): string | undefined {
-  for (const key of keysOf(request.headers)) {
-    const name = names(key);
-    if (name !== undefined) return name;
-  }
-  return undefined;
-}
-
 function missingKey(kind: string): ServingError {
   return new ServingError('missing_api_key', {
     message: `An ${kind} is required. Send it as "Authorization: Bearer KEY" or "x-api-key: KEY".`,
@@ -197,11 +211,9 @@ function wrongKey(
 /** Clients with two settings for a key may send something else in one of them. */
 function keysOf(headers: IncomingHttpHeaders): string[] {
   const bearer = /^Bearer +(\S+) *$/i.exec(headers.authorization ?? '')?.[1];
-  return [bearer, headers['x-api-key']].filter((key): key is string => typeof key === 'string' && key !== '');
-}
-
-function hash(key: string): Buffer {
-  return createHash('sha256').update(key).digest();
+  return [bearer, headers['x-api-key'], headers['api-key']].filter(
+    (key): key is string => typeof key === 'string' && key !== '',
+  );
 }
 
 function checkHostAndOrigin({ host, origin }: IncomingHttpHeaders, policy: OriginPolicy): void {

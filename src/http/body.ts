@@ -155,7 +155,7 @@ class BodyReading {
   /** The budget may refuse this body, through `#fail`. */
   #hold(bytes: number): void {
     const { budget, context } = this.#options;
-    this.#held ??= budget.open(context.clientId, (error) => this.#fail(error));
+    this.#held ??= budget.open(context.client, (error) => this.#fail(error));
     this.#held.add(bytes);
   }
 

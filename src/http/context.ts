@@ -3,6 +3,7 @@
  * one flat list and written once. Invariant: it is answered at most once, and its close listeners run exactly once.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Caller } from '../core/caller.ts';
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import type { ServingError } from '../core/errors.ts';
 import { formatMs, type RequestTrace, timingsOf } from '../core/request-trace.ts';
@@ -48,8 +49,8 @@ export interface ContextServices {
 export interface ClientIdentity {
   /** The peer, or the client that trusted proxies report. */
   readonly address: string;
-  /** The key of the client's rate limit and of its share of the slots. */
-  readonly clientId: string;
+  /** One for the addresses that count as one client: what it is limited by, and its share of the slots, where it has no key. */
+  readonly addressKey: string;
 }
 
 /** Called with the error that refuses a request, before the response's headers are sent. */
@@ -62,7 +63,7 @@ export class RequestContext {
   readonly response: ServerResponse;
   readonly trace: RequestTrace;
   readonly clientAddress: string;
-  readonly clientId: string;
+  readonly addressKey: string;
   /** Without the query, as the client spelled it. */
   readonly path: string;
   /** Undefined where no route has this path and method. */
@@ -102,7 +103,7 @@ export class RequestContext {
     this.response = response;
     this.trace = identity.trace;
     this.clientAddress = identity.address;
-    this.clientId = identity.clientId;
+    this.addressKey = identity.addressKey;
     this.path = identity.path;
     this.match = undefined;
     this.body = undefined;
@@ -119,6 +120,22 @@ export class RequestContext {
     this.#closeListeners = undefined;
     // The only listener; other code uses `onClose`.
     response.on('close', () => this.#closed());
+  }
+
+  /** Whose key the request came with; undefined: it needs none. */
+  get caller(): Caller | undefined {
+    return this.trace.caller;
+  }
+
+  /** What its share of the slots goes by, and its place among the bodies that are being received. */
+  get client(): string {
+    return this.trace.caller?.id ?? this.addressKey;
+  }
+
+  /** To be called before the request's body is read. */
+  setCaller(caller: Caller): void {
+    this.trace.caller = caller;
+    this.trace.client = caller.id;
   }
 
   /** The path of the route that answers; where none does, the path as the client spelled it. */

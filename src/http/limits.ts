@@ -60,7 +60,7 @@ export class RateLimit implements RefusalObserver {
   readonly check = (context: RequestContext): void => {
     const limiter = this.#limiter();
     if (context.onRefusal === undefined || limiter === undefined) return;
-    const verdict = limiter.window.check(context.clientId, this.#options.clock.now());
+    const verdict = limiter.window.check(context.client, this.#options.clock.now());
     context.admission = verdict.admission;
     this.#options.onDecision(verdict.admission === undefined ? 'limited' : 'allowed');
     this.#setHeaders(context, limiter, verdict);
@@ -80,7 +80,7 @@ export class RateLimit implements RefusalObserver {
     if (limiter === undefined || (admission !== undefined && isCounted(error))) return;
     const now = this.#options.clock.now();
     if (admission !== undefined) limiter.window.giveBack(admission, now);
-    this.#setHeaders(context, limiter, limiter.window.peek(context.clientId, now));
+    this.#setHeaders(context, limiter, limiter.window.peek(context.client, now));
   }
 
   #setHeaders(context: RequestContext, limiter: Limiter, { remaining, retryInMs }: WindowState): void {

@@ -49,7 +49,7 @@ export async function runModelRequest<Answer>(
   { context, options, fieldNames, hints: bodyHints, onFailure }: ModelRequest,
   run: (call: ModelCall) => Promise<Answer>,
 ): Promise<Answer> {
-  const { trace, clientAddress, clientId } = context;
+  const { trace, clientAddress, client } = context;
   context.fieldNames = fieldNames;
   const { serving, clock, settings } = options;
   const hints = readSchedulingHints(context.request.headers, bodyHints);
@@ -69,7 +69,7 @@ export async function runModelRequest<Answer>(
     context.body = undefined;
     const heldBytes = context.bodyBytes ?? 0;
     const along = alongOf(context);
-    return await run({ trace, client: clientId, priority, cancellation, deadlineAt, heldBytes, along });
+    return await run({ trace, client, priority, cancellation, deadlineAt, heldBytes, along });
   } catch (thrown) {
     const error = renameErrorField(fieldNames, toServingError(thrown));
     trace.errorCode = error.code;

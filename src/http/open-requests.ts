@@ -68,8 +68,8 @@ export class OpenRequests {
     const queryAt = url.indexOf('?');
     const context = new RequestContext({ request, response }, this.#services, {
       address: client.address,
-      clientId: client.clientId,
-      trace: this.#traceOf(headers, client.clientId),
+      addressKey: client.addressKey,
+      trace: this.#traceOf(headers, client.addressKey),
       path: queryAt === -1 ? url : url.slice(0, queryAt),
       awaitsContinue: headers.expect !== undefined && awaitsContinue(request),
     });
@@ -103,7 +103,7 @@ export class OpenRequests {
     const identity = {
       trustedProxies,
       isTrusted: isInRanges(peer, trustedProxies),
-      client: { address, clientId: limitKey(address) },
+      client: { address, addressKey: limitKey(address) },
     };
     if (known !== undefined) return Object.assign(known, identity);
     const connection: Connection = { peer, ...identity, serving: undefined };
@@ -118,7 +118,7 @@ export class OpenRequests {
     }
     const joined = Array.isArray(forwardedFor) ? forwardedFor.join(',') : forwardedFor;
     const address = clientAddress(peer, joined, this.#options.settings.trustedProxies);
-    return { address, clientId: limitKey(address) };
+    return { address, addressKey: limitKey(address) };
   }
 
   /** All clients of an untrusted proxy share one rate limit: warn once, with the setting that changes it. */

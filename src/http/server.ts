@@ -3,6 +3,7 @@
  * content type, rate limit, path and method; then its body and its route. An error thrown anywhere is rendered once, by `errors`.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { KeyRing } from '../access/key-ring.ts';
 import type { Clock } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import type { LiveFeed } from '../core/live-feed.ts';
@@ -38,6 +39,8 @@ interface ServerOptions {
   /** Of this process, to notice its own requests. */
   readonly instanceId: string;
   readonly settings: EdgeSettings;
+  /** Those of the store. */
+  readonly keys: KeyRing;
   readonly bodyTimeoutSeconds: number;
   readonly bodyBudget: BodyBudget;
   readonly connectionLimit: ConnectionLimit;
@@ -113,7 +116,7 @@ class Edge {
       refuseMalformed,
       crossOriginStep(settings),
       loopStep(options.instanceId),
-      accessStep({ clock, settings }),
+      accessStep(options),
       limit.announce,
       checkContentType,
       limit.check,

@@ -2,6 +2,7 @@
  * What of the configuration the edge uses. There is one object of it, whose fields a reload replaces within one turn of the event
  * loop: they are read where they are needed and kept nowhere.
  */
+import type { ConfiguredKey } from '../access/key-ring.ts';
 import type { Milliseconds } from '../core/clock.ts';
 import type { AddressRange } from './client-address.ts';
 
@@ -9,8 +10,8 @@ export interface EdgeSettings {
   /** The server listens on this machine alone. */
   readonly onLoopback: boolean;
   readonly trustedProxies: readonly AddressRange[];
-  readonly apiKeys: readonly string[];
-  readonly adminKeys: readonly string[];
+  readonly apiKeys: readonly ConfiguredKey[];
+  readonly adminKeys: readonly ConfiguredKey[];
   /** `server.cors_origins`; `*` is every page. */
   readonly corsOrigins: readonly string[];
   readonly bodyLimitBytes: number;

@@ -33,6 +33,8 @@ export interface SchemaNode {
   readonly deprecated?: boolean;
   /** Never show the value. */
   readonly secret?: boolean;
+  /** Of the configuration: set as a whole, though it has properties. */
+  readonly isOneSetting?: boolean;
 }
 
 /** What a union makes of a value, which need not be valid. */

@@ -26,7 +26,7 @@ async function exchange(request: string, handle: (context: RequestContext) => vo
       onClosed: (context: RequestContext) => closed.push(context),
     };
     const trace = { requestId: 'r', receivedAt: 0 };
-    const identity = { address: '', clientId: '', path: '/', awaitsContinue: false, trace };
+    const identity = { address: '', addressKey: '', path: '/', awaitsContinue: false, trace };
     handle(new RequestContext({ request: incoming, response }, services, identity));
   });
   server.listen(0, '127.0.0.1');

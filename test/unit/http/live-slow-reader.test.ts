@@ -30,7 +30,7 @@ async function start() {
     const trace = { requestId: 'r', receivedAt: 0 };
     const identity = {
       address: '127.0.0.1',
-      clientId: '127.0.0.1',
+      addressKey: '127.0.0.1',
       trace,
       path: '/live',
       awaitsContinue: false,

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { ServingError } from '../../../src/core/errors.ts';
 import type { GenerationEvent } from '../../../src/core/generation.ts';
 import type { LiveState } from '../../../src/core/live-feed.ts';
+import { callerNamed } from '../../support/callers.ts';
 import { FINISH } from '../../support/fake-backend.ts';
 import { ServedModels } from '../../support/served-models.ts';
 
@@ -86,15 +87,15 @@ describe('what is shown of a request', () => {
 it('who sees only its own requests sees them in the places that they have among all', async () => {
   const models = new ServedModels({ one: { slots: 1 } });
   const asked = Array.from({ length: 5 }, () => models.ask());
-  for (const [at, { trace }] of asked.entries()) trace.caller = at % 2 === 0 ? 'even' : 'odd';
+  for (const [at, { trace }] of asked.entries()) trace.caller = callerNamed(at % 2 === 0 ? 'even' : 'odd');
   await models.clock.settle();
-  const odd = live(models, 'odd');
+  const odd = live(models, 'key_odd');
   expect(odd.running).toEqual([]);
   expect(odd.queue.map(({ request_id: id, position, reason }) => [id, position, reason])).toEqual([
     ['request_2', 1, 'no_free_slot'],
     ['request_4', 3, 'turn_of_others'],
   ]);
-  const even = live(models, 'even');
+  const even = live(models, 'key_even');
   expect(even.running.map(({ request_id: id }) => id)).toEqual(['request_1']);
   expect(even.queue.map(({ request_id: id, position }) => [id, position])).toEqual([
     ['request_3', 2],

@@ -4,6 +4,7 @@ import type { LiveReader } from '../../../src/core/live-feed.ts';
 import type { LiveSnapshot } from '../../../src/core/live-snapshot.ts';
 import type { RequestRecord, RequestTrace } from '../../../src/core/request-trace.ts';
 import { SnapshotFeed } from '../../../src/telemetry/live-feed.ts';
+import { callerNamed } from '../../support/callers.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
 function start({ takesMs = () => 0 }: { takesMs?: (count: number) => number } = {}) {
@@ -40,7 +41,7 @@ function reader() {
 
 function ended(requestId: string, caller: string, more?: Partial<RequestTrace>): RequestRecord {
   const fields = more ?? { model: 'm', errorCode: 'queue_full' };
-  const trace = { requestId, receivedAt: 0, caller, ...fields };
+  const trace = { requestId, receivedAt: 0, caller: callerNamed(caller), ...fields };
   return { method: 'POST', path: '/', route: '/', status: 503, clientAddress: '', trace, endedAt: 0 };
 }
 
@@ -60,7 +61,7 @@ it('makes nothing while nobody looks, and one snapshot for all who see the same'
 it('sends what has changed, else a heartbeat, and keeps the newest 200 that have ended', async () => {
   const { clock, feed } = start();
   const { sink, got, heartbeats } = reader();
-  feed.watch({ owner: 'a', intervalMs: 100 }, sink);
+  feed.watch({ owner: 'key_a', intervalMs: 100 }, sink);
   for (let count = 0; count < 1000; count += 1)
     feed.requestEnded(ended(`r${count}`, count < 500 ? 'a' : 'b'));
   await clock.advance(100);
@@ -202,13 +203,13 @@ describe('places', () => {
     const { feed } = start();
     const [one, other] = [reader(), reader()];
     feed.watch({ owner: undefined, intervalMs: 100 }, one.sink);
-    feed.watch({ owner: 'a', intervalMs: 100 }, other.sink);
+    feed.watch({ owner: 'key_a', intervalMs: 100 }, other.sink);
     feed.disconnectAll();
     expect([one.hasEnded(), other.hasEnded()]).toEqual([true, true]);
     const again = reader();
-    feed.watch({ owner: 'a', intervalMs: 100 }, again.sink);
+    feed.watch({ owner: 'key_a', intervalMs: 100 }, again.sink);
     feed.close();
     expect(again.hasEnded()).toBe(true);
-    expect(codeOf(() => feed.watch({ owner: 'a', intervalMs: 100 }, reader().sink))).toBe('draining');
+    expect(codeOf(() => feed.watch({ owner: 'key_a', intervalMs: 100 }, reader().sink))).toBe('draining');
   });
 });

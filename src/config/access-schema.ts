@@ -1,0 +1,186 @@
+/** The part of the configuration's schema that is about who may call, how much, and what it came to. */
+import { Type } from 'typebox';
+import { LIMIT_KINDS, LIMIT_NAMES, type LimitName } from '../core/limit-names.ts';
+
+const closed = { additionalProperties: false, default: {} } as const;
+
+export const auth = Type.Object(
+  {
+    api_keys: Type.Array(Type.String({ minLength: 8, secret: true }), {
+      default: [],
+      secret: true,
+      description: 'Accepted as a Bearer token, x-api-key or api-key, beside the keys of access.store.',
+    }),
+    allow_open: Type.Boolean({
+      default: false,
+      description: 'Allows listening beyond loopback without keys.',
+    }),
+    admin_keys: Type.Array(Type.String({ minLength: 8, secret: true }), {
+      default: [],
+      secret: true,
+      description:
+        'Accepted by the routes under /admin, beside keys of access.store that may administer. Without any, they answer only requests from this machine: a loopback address and Host, and no header of a proxy.',
+    }),
+  },
+  closed,
+);
+
+export const access = Type.Object(
+  {
+    store: Type.Optional(
+      Type.String({
+        pattern: '^(memory:$|sqlite:.+|postgres(ql)?://)',
+        secret: true,
+        description:
+          'Where keys, usage and the audit log are kept: sqlite:PATH, postgres://…, or memory: (nothing is kept). Default: a SQLite file in data.directory.',
+      }),
+    ),
+  },
+  closed,
+);
+
+export const data = Type.Object(
+  {
+    directory: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description: 'Folder for what the server keeps; default: llm-serve in the XDG data folder.',
+      }),
+    ),
+  },
+  closed,
+);
+
+export const usage = Type.Object(
+  {
+    enabled: Type.Boolean({
+      default: true,
+      description: 'Counts requests, tokens and money by key, team, model, target and hour, in access.store.',
+    }),
+    flush_seconds: Type.Number({
+      exclusiveMinimum: 0,
+      maximum: 3600,
+      default: 0.5,
+      description: 'How often it is written; a server that is killed loses no more.',
+    }),
+    max_rows: Type.Integer({
+      minimum: 1,
+      maximum: 10_000_000,
+      default: 50_000,
+      description:
+        'Rows kept while the store can’t be written: one for each hour, key, model and target. More are dropped and counted.',
+    }),
+  },
+  closed,
+);
+
+const pricePerMillion = (description: string) => Type.Optional(Type.Number({ minimum: 0, description }));
+
+export const prices = Type.Object(
+  {
+    currency: Type.String({
+      minLength: 1,
+      maxLength: 8,
+      default: 'USD',
+      description: 'Of all prices and budgets.',
+    }),
+    models: Type.Record(
+      Type.String(),
+      Type.Object(
+        {
+          prompt: pricePerMillion('Per 1,000,000 tokens of prompts that were not cached.'),
+          cached_prompt: pricePerMillion(
+            'Per 1,000,000 tokens of prompts that were cached; default: as prompt.',
+          ),
+          completion: pricePerMillion('Per 1,000,000 tokens of answers.'),
+        },
+        { additionalProperties: false },
+      ),
+      {
+        default: {},
+        description: 'By model id: prompt, cached_prompt and completion, each per 1,000,000 tokens.',
+      },
+    ),
+  },
+  closed,
+);
+
+/** One setting for each limit. */
+const limitSet = Type.Object(
+  Object.fromEntries(
+    LIMIT_NAMES.map((name: LimitName) => {
+      const { counts, description } = LIMIT_KINDS[name];
+      const amount =
+        counts === 'money'
+          ? Type.Number({ minimum: 0, description })
+          : Type.Integer({ minimum: 1, description });
+      return [name, Type.Optional(amount)] as const;
+    }),
+  ) as Record<LimitName, ReturnType<typeof Type.Optional<ReturnType<typeof Type.Number>>>>,
+  { additionalProperties: false },
+);
+
+/** Set as a whole: eleven flags for each of them would hide the others. */
+const ofEach = (what: string) =>
+  Type.Object(limitSet.properties, {
+    ...closed,
+    isOneSetting: true,
+    description: `Limits ${what}: ${LIMIT_NAMES.join(', ')}.`,
+  });
+
+const byName = (what: string) => Type.Record(Type.String(), limitSet, { default: {}, description: what });
+
+export const limits = Type.Object(
+  {
+    store: Type.String({
+      pattern: '^(memory:$|(valkey|redis)s?(\\+sentinel|\\+cluster)?://|unix:)',
+      default: 'memory:',
+      secret: true,
+      description:
+        'Where limits are counted: memory: (each process its own), or a Valkey or Redis that all replicas share: valkey://HOST:PORT, valkeys:// for TLS, unix:PATH, valkey+sentinel://HOST:PORT,HOST:PORT/NAME, valkey+cluster://HOST:PORT,HOST:PORT.',
+    }),
+    timeout_ms: Type.Integer({
+      minimum: 1,
+      maximum: 10_000,
+      default: 50,
+      description: 'For a decision of the shared store; after it, limits.on_failure holds.',
+    }),
+    on_failure: Type.Enum(['local', 'open', 'closed'], {
+      default: 'local',
+      description:
+        'While the shared store can’t decide. local: each replica admits its even share of the limits; open: everything is admitted; closed: nothing that is limited is.',
+    }),
+    all: ofEach('of the server as a whole'),
+    per_key: ofEach('of each key that has none of its own by that name'),
+    per_team: ofEach('of each team, all of its keys together'),
+    per_address: ofEach('of each address, whatever its keys'),
+    per_model: ofEach('of each model, whoever asks it'),
+    keys: byName('By the name of a key of auth.api_keys, in place of limits.per_key.'),
+    teams: byName('By the name of a team, in place of limits.per_team.'),
+    models: byName('By the id of a model, in place of limits.per_model.'),
+  },
+  closed,
+);
+
+export const admin = Type.Object(
+  {
+    port: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 65535,
+        description:
+          'The routes under /admin, and the page’s Admin view, are served there alone; default: beside all others.',
+      }),
+    ),
+    host: Type.String({
+      minLength: 1,
+      default: '127.0.0.1',
+      description: 'Address that admin.port listens on. Others can only reach it with an admin key.',
+    }),
+    metrics: Type.Boolean({
+      default: false,
+      description: 'GET /metrics is served on admin.port instead.',
+    }),
+  },
+  closed,
+);

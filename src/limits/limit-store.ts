@@ -1,0 +1,56 @@
+/**
+ * Where limits are counted: in this process (memory), or in a Valkey that all replicas share. Both keep the same contract
+ * (test/contract/limit-store).
+ */
+import type { Milliseconds } from '../core/clock.ts';
+
+/** One bound that a request is held against. */
+export interface Charge {
+  /** What is counted, the same in all replicas: `key:key_3f…:requests_per_minute`; of a period with its beginning. */
+  readonly counter: string;
+  readonly bound: Bound;
+  /** Counted at once if all charges of a decision are admitted; `settle` replaces it. */
+  readonly amount: number;
+}
+
+export type Bound =
+  /** Never more than `limit` in any span of that length, as far as amounts are known when they are admitted. */
+  | { readonly kind: 'window'; readonly limit: number; readonly windowMs: Milliseconds }
+  /** Never more than `limit` until `endsAt` (since the Unix epoch), then from 0 under another counter. */
+  | { readonly kind: 'period'; readonly limit: number; readonly endsAt: Milliseconds }
+  /** Never more than `limit` at the same time; `settle` takes the amount back. */
+  | { readonly kind: 'now'; readonly limit: number };
+
+/** A counter after the decision. */
+export interface CounterState {
+  readonly limit: number;
+  /** What could still be admitted; never negative. */
+  readonly remaining: number;
+  /** Until the charge's amount, at least 1, would be admitted by this counter; 0: it would be now. Infinity: never. Unknown is 1000. */
+  readonly retryInMs: Milliseconds;
+}
+
+export interface LimitDecision {
+  /** What was counted. Undefined: refused, and nothing was counted. */
+  readonly admission: LimitAdmission | undefined;
+  /** In the order of the charges. */
+  readonly states: readonly CounterState[];
+}
+
+/** The store's own note of what it has counted; opaque. */
+export interface LimitAdmission {
+  readonly charges: readonly Charge[];
+}
+
+export interface LimitStore {
+  /** Admits and counts all charges, or none. A store in memory decides at once. Never rejects: a shared one has a fallback. */
+  decide(charges: readonly Charge[]): LimitDecision | Promise<LimitDecision>;
+  /**
+   * The request has ended: `amounts`, in the order of the admission's charges, replace what was counted (0: as if it had never come). To be
+   * called once for each admission. Does not throw, is not waited for.
+   */
+  settle(admission: LimitAdmission, amounts: readonly number[]): void;
+  /** As `decide` with nothing counted: for headers. */
+  peek(charges: readonly Charge[]): readonly CounterState[] | Promise<readonly CounterState[]>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,132 @@
+/** A store that forgets: for servers that shall leave no file, and for tests. */
+import type { KeyChanges, KeyRecord } from '../access/key-record.ts';
+import type { UsageDimension, UsageQuery, UsageRow, UsageSum } from '../usage/usage-row.ts';
+import {
+  type AuditEntry,
+  type AuditLog,
+  type KeyStore,
+  type Store,
+  StoreError,
+  type UsageStore,
+} from './store.ts';
+
+export class MemoryStore implements Store {
+  readonly keys: KeyStore = new MemoryKeys();
+  readonly usage: UsageStore = new MemoryUsage();
+  readonly audit: AuditLog = new MemoryAudit();
+
+  async close(): Promise<void> {}
+}
+
+class MemoryKeys implements KeyStore {
+  readonly #records = new Map<string, KeyRecord>();
+  #revision = 0;
+
+  async revision(): Promise<number> {
+    return this.#revision;
+  }
+
+  async list(): Promise<readonly KeyRecord[]> {
+    return [...this.#records.values()];
+  }
+
+  async add(record: KeyRecord): Promise<void> {
+    this.#requireUnique(record);
+    this.#records.set(record.id, record);
+    this.#revision += 1;
+  }
+
+  async change(id: string, changes: KeyChanges): Promise<KeyRecord | undefined> {
+    const known = this.#records.get(id);
+    if (known === undefined) return undefined;
+    const changed = { ...known, ...changes };
+    this.#requireUnique(changed);
+    this.#records.set(id, changed);
+    this.#revision += 1;
+    return changed;
+  }
+
+  #requireUnique(record: KeyRecord): void {
+    const hashes = new Set(record.secrets.map(({ hash }) => hash));
+    for (const other of this.#records.values()) {
+      if (other.id === record.id) continue;
+      if (other.secrets.some(({ hash }) => hashes.has(hash)))
+        throw new StoreError('secret_taken', 'This key is in the store already.');
+      if (record.revokedAt === undefined && other.revokedAt === undefined && other.name === record.name)
+        throw new StoreError('name_taken', `There is a key named ${JSON.stringify(record.name)} already.`);
+    }
+  }
+}
+
+class MemoryUsage implements UsageStore {
+  #rows: UsageRow[] = [];
+
+  async add(rows: readonly UsageRow[]): Promise<void> {
+    this.#rows.push(...rows);
+  }
+
+  async report({ by, from, to, caller, team }: UsageQuery): Promise<readonly UsageSum[]> {
+    const sums = new Map<string, UsageSum>();
+    for (const row of this.#rows) {
+      if (row.hour < from || row.hour >= to) continue;
+      if ((caller !== undefined && row.caller !== caller) || (team !== undefined && row.team !== team))
+        continue;
+      const values = by.map((dimension) => VALUE_OF[dimension](row));
+      const key = JSON.stringify(values);
+      sums.set(key, added(sums.get(key) ?? { by: values, ...NOTHING }, row));
+    }
+    return [...sums.keys()].sort().flatMap((key) => sums.get(key) ?? []);
+  }
+}
+
+const VALUE_OF: Readonly<Record<UsageDimension, (row: UsageRow) => string>> = {
+  key: ({ caller }) => caller,
+  team: ({ team }) => team,
+  model: ({ model }) => model,
+  target: ({ target }) => target,
+  day: ({ hour }) => new Date(hour).toISOString().slice(0, 'YYYY-MM-DD'.length),
+  hour: ({ hour }) => new Date(hour).toISOString().slice(0, 'YYYY-MM-DDTHH'.length),
+};
+
+const NOTHING = {
+  requests: 0,
+  errors: 0,
+  rejections: 0,
+  promptTokens: 0,
+  cachedTokens: 0,
+  completionTokens: 0,
+  costNano: 0,
+  slotMs: 0,
+};
+
+function added(sum: UsageSum, row: UsageRow): UsageSum {
+  return {
+    by: sum.by,
+    requests: sum.requests + row.requests,
+    errors: sum.errors + row.errors,
+    rejections: sum.rejections + row.rejections,
+    promptTokens: sum.promptTokens + row.promptTokens,
+    cachedTokens: sum.cachedTokens + row.cachedTokens,
+    completionTokens: sum.completionTokens + row.completionTokens,
+    costNano: sum.costNano + row.costNano,
+    slotMs: sum.slotMs + row.slotMs,
+  };
+}
+
+class MemoryAudit implements AuditLog {
+  readonly #entries: AuditEntry[] = [];
+
+  async add(entry: AuditEntry): Promise<void> {
+    this.#entries.push(entry);
+  }
+
+  async list({
+    limit,
+    before = Number.POSITIVE_INFINITY,
+  }: Parameters<AuditLog['list']>[0]): Promise<readonly AuditEntry[]> {
+    return this.#entries
+      .filter(({ at }) => at < before)
+      .reverse()
+      .slice(0, limit);
+  }
+}
