@@ -5,6 +5,7 @@
 import type { AskedOfModel } from './asked-of-model.ts';
 import type { Caller } from './caller.ts';
 import type { Milliseconds } from './clock.ts';
+import type { Consumption, UsedTokens } from './consumption.ts';
 import type { ErrorCode } from './errors.ts';
 import type { FailureCause } from './failure.ts';
 import type { FinishReason, ModelId, Usage } from './generation.ts';
@@ -102,7 +103,10 @@ export interface RequestTrace {
   unstreamed?: boolean;
   endedAt?: Milliseconds;
   batch?: BatchInfo;
+  /** Of the answer, as its client is told. */
   usage?: Usage;
+  /** By all tries that have ended; its choices share it. Absent: it never waited for a slot. */
+  consumed?: Consumption;
   finishReason?: FinishReason;
   errorCode?: ErrorCode;
   /** Fields, by their native names, that were not supported and were dropped: by the protocol, or as the configuration allows. */
@@ -116,11 +120,7 @@ export interface NotedTry {
   /** Of its choice. */
   readonly trace: Pick<RequestTrace, 'finishReason' | 'usage'>;
   /** Tokens, as far as they are known; complete when it has ended. */
-  readonly used: {
-    readonly promptTokens: number;
-    readonly cachedTokens: number;
-    readonly answerTokens: number;
-  };
+  readonly used: UsedTokens;
 }
 
 /** A wait in the queue that ended without a slot. */

@@ -4,6 +4,7 @@
  */
 import type { GenerationSink } from '../core/backend.ts';
 import type { Cancellation } from '../core/cancellation.ts';
+import { Consumption } from '../core/consumption.ts';
 import { ServingError } from '../core/errors.ts';
 import type { GenerationEvent, Usage } from '../core/generation.ts';
 import type { Attempt, RequestTrace } from '../core/request-trace.ts';
@@ -39,6 +40,7 @@ export function startChoices(
   let left = choices;
   // Shared by all traces: the header that names dropped fields has those of every choice.
   trace.droppedFields ??= [];
+  trace.consumed ??= new Consumption();
   const traces = Array.from({ length: choices }, (_, choice) => (choice === 0 ? trace : { ...trace }));
   const ended = (own: RequestTrace) => {
     left -= 1;

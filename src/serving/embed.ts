@@ -64,6 +64,7 @@ class EmbeddingAttempt implements SlotWork {
   readonly promptSize;
   readonly prefix = undefined;
   readonly used = { promptTokens: 0, cachedTokens: 0, answerTokens: 0 };
+  readonly hasBegun = false;
   readonly firstTokenAt = undefined;
   readonly deadlineAdvice = DEADLINE_ADVICE;
   readonly #call: EmbeddingCall;

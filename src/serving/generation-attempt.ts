@@ -109,6 +109,10 @@ export class GenerationAttempt implements GenerationSink, SlotWork {
     return this.#generation?.tokens;
   }
 
+  get hasBegun(): boolean {
+    return this.#hasBegun;
+  }
+
   get firstTokenAt(): Milliseconds | undefined {
     return this.#firstTokenAt;
   }

@@ -7,6 +7,7 @@
 import type { Along } from '../core/backend.ts';
 import type { Cancellation } from '../core/cancellation.ts';
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
+import { Consumption, type UsedTokens } from '../core/consumption.ts';
 import { CANCELLATIONS, ServingError } from '../core/errors.ts';
 import type { GenerationRequest, ModelId } from '../core/generation.ts';
 import type { Priority } from '../core/priority.ts';
@@ -60,14 +61,6 @@ export interface SlotServices extends RetryServices {
   onRequestFailed(trace: RequestTrace): void;
 }
 
-/** Tokens that a request has used so far. */
-export interface UsedTokens {
-  readonly promptTokens: number;
-  /** Of the prompt's. */
-  readonly cachedTokens: number;
-  readonly answerTokens: number;
-}
-
 /** What is done in a slot. None of the methods throws. */
 export interface SlotWork {
   readonly promptSize: PromptSize;
@@ -75,6 +68,8 @@ export interface SlotWork {
   readonly prefix: PrefixFingerprint | undefined;
   /** Read when the work ends. */
   readonly used: UsedTokens;
+  /** The backend has answered something. Read when the work ends. */
+  readonly hasBegun: boolean;
   /** Read when the work ends. */
   readonly firstTokenAt: Milliseconds | undefined;
   /** Completes the message of the deadline's error. */
@@ -187,6 +182,7 @@ export class Slot implements SlotCaller, ListNode<Slot> {
     const { maxTokens, maxTokensIsDefault = false } = request.limits;
     const enqueuedAt = clock.now();
     this.#enqueuedAt = enqueuedAt;
+    trace.consumed ??= new Consumption();
     if (next === undefined) {
       trace.model = request.model;
       trace.priority = priority;
@@ -269,27 +265,37 @@ export class Slot implements SlotCaller, ListNode<Slot> {
   /** The work has succeeded. `free` settles when the backend holds nothing of it; absent: it holds nothing now. */
   complete(free?: Promise<unknown>): void {
     if (this.#isOver) return;
+    const now = this.#services.clock.now();
+    this.#consumed(now, true);
     this.#settle('completed', free);
-    this.#report(undefined);
+    this.#report(undefined, now);
   }
 
   /** The work has failed, or was cancelled. `free` as for `complete`. */
   fail(failure: ServingError, free?: Promise<unknown>): void {
     if (this.#isOver) return;
-    const error = this.#call.cancellation.reason ?? failure;
+    const { reason } = this.#call.cancellation;
+    const error = reason ?? failure;
+    const now = this.#services.clock.now();
+    this.#consumed(now, reason !== undefined || this.#work.hasBegun);
     this.#settle(error.failure === undefined ? 'cancelled' : 'failed', free);
-    this.#report(error);
+    this.#report(error, now);
     this.#work.failed(error);
   }
 
-  #report(error: ServingError | undefined): void {
+  #consumed(now: Milliseconds, costs: boolean): void {
+    const attempt = this.#attempt;
+    if (attempt !== undefined) this.#call.trace.consumed?.add({ attempt, used: this.#work.used, now, costs });
+  }
+
+  #report(error: ServingError | undefined, now: Milliseconds): void {
     const target = this.#target;
     const attempt = this.#attempt;
     const { trace } = this.#call;
     if (target === undefined || attempt === undefined) return;
     attempt.failure = error?.failure;
     attempt.outcome = outcomeOf(error);
-    attempt.endedAt = this.#services.clock.now();
+    attempt.endedAt = now;
     this.#services.onAttemptEnded(target, error, { attempt, trace });
   }
 

@@ -1,6 +1,6 @@
 /** Counts what one try of a generation has used, from its events. */
+import type { UsedTokens } from '../core/consumption.ts';
 import type { GenerationEvent } from '../core/generation.ts';
-import type { UsedTokens } from './slot.ts';
 
 export class TokenCount implements UsedTokens {
   promptTokens = 0;

@@ -73,6 +73,13 @@ it('where one fails the others are cancelled, and its error is told when all hav
   expect(cancellation.reason).toMatchObject({ code: 'client_gone' });
 });
 
+it('what any of them consumed is added up on the request', async () => {
+  const { ended, trace, traces } = run([[FINISH], [FINISH]]);
+  expect(traces[1]?.consumed).toBe(trace.consumed);
+  expect(trace.consumed).toMatchObject({ promptTokens: 0, tries: [] });
+  await ended;
+});
+
 it('what any of them drops is known to the request at once', async () => {
   const { ended, trace, traces } = run([[FINISH], [FINISH]]);
   traces[1]?.droppedFields?.push('seed');

@@ -56,6 +56,11 @@ describe('an embedding', () => {
       batch: { size: 1 },
       usage: { promptTokens: 5, completionTokens: 0, cachedTokens: 0 },
     });
+    expect(call.trace.consumed).toMatchObject({
+      promptTokens: 5,
+      completionTokens: 0,
+      tries: [{ model: 'm' }],
+    });
     expect(call.trace).not.toHaveProperty('finishReason');
     expect(call.trace).not.toHaveProperty('firstTokenAt');
   });
