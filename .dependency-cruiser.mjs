@@ -2,7 +2,7 @@
 const MAY_IMPORT = {
   core: [],
   schema: [],
-  access: ['core'],
+  access: ['core', 'schema'],
   limits: ['core'],
   usage: ['core'],
   stores: ['core', 'access', 'usage', 'limits'],

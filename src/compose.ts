@@ -1,6 +1,7 @@
 /** The composition root: configuration in, running application out. The only place that wires things together. */
 import { randomBytes } from 'node:crypto';
 import { KeyRing } from './access/key-ring.ts';
+import { KeyWatcher } from './access/key-watcher.ts';
 import type { BackendEnvironment } from './backends/backend-definition.ts';
 import { createTracing } from './compose-tracing.ts';
 import type { Config } from './config/config.ts';
@@ -95,7 +96,6 @@ export async function compose(options: ApplicationOptions): Promise<Application>
   };
   const store = await openStore(config.access.store ?? 'memory:');
   const keys = new KeyRing();
-  keys.setStored(await store.keys.list());
   const edge = edgeSettings(config);
   const bodyBudget = new BodyBudget(edge);
   const connectionLimit = new ConnectionLimit(edge);
@@ -107,6 +107,16 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     state: (viewer) => serving.live(viewer),
     settings: observed,
   });
+  // A stream of GET /live goes on for as long as its reader likes: what it may see is decided again.
+  const onKeyChange = () => live.disconnectAll();
+  const keyWatcher = new KeyWatcher({
+    clock: systemClock,
+    store: store.keys,
+    ring: keys,
+    log,
+    onChange: onKeyChange,
+  });
+  await keyWatcher.start();
   const tracing = createTracing({ config, serving, log, version, instanceId });
   telemetry.current = createTelemetry({
     serving,
@@ -151,6 +161,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     // Requests are reported at the end of the turn in which they ended: the last ones of this one.
     await new Promise<void>((resolve) => systemClock.atEndOfTurn(resolve));
     await tracing?.close(LAST_SPANS_WITHIN_MS);
+    keyWatcher.close();
     await store.close();
   };
   return {

@@ -4,7 +4,7 @@
  */
 import type { Caller } from '../core/caller.ts';
 import { callerOfRecord, type KeyRecord } from './key-record.ts';
-import { areHashesEqual, hashOfKey } from './key-text.ts';
+import { hashOfKey, isHash } from './key-text.ts';
 
 /** A key of `auth.api_keys` or `auth.admin_keys`. */
 export interface ConfiguredKey {
@@ -15,32 +15,48 @@ export interface ConfiguredKey {
 
 export type KeyVerdict =
   | { readonly kind: 'known'; readonly caller: Caller }
-  | { readonly kind: 'revoked' | 'expired' | 'unknown' };
+  /** `replaced`: the key has another secret by now. */
+  | { readonly kind: 'revoked' | 'expired' | 'replaced'; readonly caller: Caller }
+  | { readonly kind: 'unknown' };
 
 interface HeldKey {
-  readonly hash: string;
-  readonly caller: Caller;
-  readonly expiresAt: number;
-  readonly isRevoked: boolean;
+  readonly hash: Buffer;
+  readonly known: KeyVerdict;
+  /** Since the Unix epoch. */
+  readonly endsAt: number;
+  /** From `endsAt` on. */
+  readonly ended: KeyVerdict;
 }
 
 const UNKNOWN: KeyVerdict = { kind: 'unknown' };
+const NEVER = Number.POSITIVE_INFINITY;
 
 export class KeyRing {
-  #configured = new Map<string, HeldKey>();
-  #stored = new Map<string, HeldKey>();
+  #configured: ReadonlyMap<string, HeldKey> = new Map();
+  #stored: ReadonlyMap<string, HeldKey> = new Map();
+  #configuredMayAdmin = false;
+  #storedMayAdmin = false;
   #storeHeldKeys = false;
+  #active = 0;
 
   /** There is a key, or the store has ever held one: nobody calls without. */
   get isShut(): boolean {
     return this.#configured.size > 0 || this.#storeHeldKeys;
   }
 
-  /** A key that may administer is there, and is not revoked. */
+  /** The store has held a key: those that were revoked or have expired count. */
+  get storeHeldKeys(): boolean {
+    return this.#storeHeldKeys;
+  }
+
+  /** A key that may administer is there, or was: one that was revoked or has expired does not open that door to those without. */
   get hasAdmin(): boolean {
-    return [...this.#configured.values(), ...this.#stored.values()].some(
-      ({ caller, isRevoked }) => caller.mayAdmin && !isRevoked,
-    );
+    return this.#configuredMayAdmin || this.#storedMayAdmin;
+  }
+
+  /** Keys of the configuration and of the store that are not revoked. */
+  get active(): number {
+    return this.#configured.size + this.#active;
   }
 
   setConfigured(
@@ -50,38 +66,41 @@ export class KeyRing {
     this.#configured = new Map(
       keys.map(({ name, key }) => {
         const hash = hashOfKey(key);
-        const caller = configuredCaller(name, mayAdmin);
-        return [hash, { hash, caller, expiresAt: Number.POSITIVE_INFINITY, isRevoked: false }] as const;
+        const known = { kind: 'known', caller: configuredCaller(name, mayAdmin) } as const;
+        return [hash, { hash: Buffer.from(hash), known, endsAt: NEVER, ended: known }] as const;
       }),
     );
+    this.#configuredMayAdmin = mayAdmin && keys.length > 0;
   }
 
   /** `records`: revoked ones included. */
   setStored(records: readonly KeyRecord[]): void {
     this.#storeHeldKeys ||= records.length > 0;
-    this.#stored = new Map(
-      records.flatMap((record) => {
-        const caller = callerOfRecord(record);
-        return record.secrets.map(({ hash, expiresAt }) => {
-          const end = Math.min(
-            expiresAt ?? Number.POSITIVE_INFINITY,
-            record.expiresAt ?? Number.POSITIVE_INFINITY,
-          );
-          return [hash, { hash, caller, expiresAt: end, isRevoked: record.revokedAt !== undefined }] as const;
-        });
-      }),
-    );
+    this.#storedMayAdmin = records.some(({ mayAdmin }) => mayAdmin);
+    this.#active = records.filter(({ revokedAt }) => revokedAt === undefined).length;
+    this.#stored = new Map(records.flatMap(heldKeysOf));
   }
 
-  /** `now`: since the Unix epoch. A map's time tells nothing about a key: its hash can't be chosen. */
+  /** `now`: since the Unix epoch. The map's time tells nothing about a key: nobody can choose the hash of what is sent. */
   find(key: string, now: number): KeyVerdict {
     const hash = hashOfKey(key);
     const held = this.#configured.get(hash) ?? this.#stored.get(hash);
-    if (held === undefined || !areHashesEqual(held.hash, hash)) return UNKNOWN;
-    if (held.isRevoked) return { kind: 'revoked' };
-    if (held.expiresAt <= now) return { kind: 'expired' };
-    return { kind: 'known', caller: held.caller };
+    if (held === undefined || !isHash(held.hash, hash)) return UNKNOWN;
+    return held.endsAt > now ? held.known : held.ended;
   }
+}
+
+function heldKeysOf(record: KeyRecord): readonly (readonly [string, HeldKey])[] {
+  const caller = callerOfRecord(record);
+  const known = { kind: 'known', caller } as const;
+  const { revokedAt, expiresAt = NEVER } = record;
+  return record.secrets.map(({ hash, expiresAt: replacedAt = NEVER }) => {
+    const ended = (kind: 'revoked' | 'expired' | 'replaced', endsAt: number) =>
+      [hash, { hash: Buffer.from(hash), known, endsAt, ended: { kind, caller } }] as const;
+    // By the clock of another machine it may have been revoked in the future.
+    if (revokedAt !== undefined) return ended('revoked', Number.NEGATIVE_INFINITY);
+    return expiresAt <= replacedAt ? ended('expired', expiresAt) : ended('replaced', replacedAt);
+  });
 }
 
 function configuredCaller(name: string, mayAdmin: boolean): Caller {

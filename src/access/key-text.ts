@@ -3,11 +3,19 @@ import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 
 export const KEY_PREFIX = 'sk-llm-';
 const SECRET_BYTES = 32;
+const ID_BYTES = 8;
 /** Of the secret, so many characters are kept to recognise a key by. 30 of its 256 bits. */
 const SHOWN_CHARACTERS = 5;
+/** Of a shorter key that was not made here, nothing is shown. */
+const MIN_LENGTH_SHOWN = 24;
 
 export function newKeyText(): string {
   return KEY_PREFIX + randomBytes(SECRET_BYTES).toString('base64url');
+}
+
+/** Of a key in the store: what stays of it when its secret is rotated. */
+export function newKeyId(): string {
+  return `key_${randomBytes(ID_BYTES).toString('hex')}`;
 }
 
 /** SHA-256, in hexadecimal. A key has 256 random bits, so it can't be found by trying: no slow hash is needed. */
@@ -15,11 +23,13 @@ export function hashOfKey(key: string): string {
   return hash('sha256', key);
 }
 
-/** The beginning of a key, as it is shown: `sk-llm-Ab3xQ`. */
+/** The beginning of a key, as it is shown: `sk-llm-Ab3xQ`. Of one that was not made here less: it may be short. */
 export function shownPartOf(key: string): string {
-  return key.slice(0, KEY_PREFIX.length + SHOWN_CHARACTERS);
+  if (key.startsWith(KEY_PREFIX)) return key.slice(0, KEY_PREFIX.length + SHOWN_CHARACTERS);
+  return key.length < MIN_LENGTH_SHOWN ? '' : key.slice(0, SHOWN_CHARACTERS);
 }
 
-export function areHashesEqual(one: string, other: string): boolean {
-  return one.length === other.length && timingSafeEqual(Buffer.from(one), Buffer.from(other));
+/** Takes the same time wherever they differ. */
+export function isHash(known: Buffer, hash: string): boolean {
+  return known.length === hash.length && timingSafeEqual(known, Buffer.from(hash));
 }

@@ -5,7 +5,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { isDeepStrictEqual } from 'node:util';
 import ipaddr from 'ipaddr.js';
-import { type ConfiguredKey, KeyRing } from '../access/key-ring.ts';
+import { type ConfiguredKey, KeyRing, type KeyVerdict } from '../access/key-ring.ts';
 import type { Caller } from '../core/caller.ts';
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
@@ -71,10 +71,10 @@ export function accessStep({ clock, settings, keys }: AccessOptions): Step {
       if (caller !== undefined) return caller;
     }
     if (sent.length === 0) throw missingKey(kind);
-    const isEnded = sent.some((key) =>
-      ['revoked', 'expired'].includes(apiKeys().find(key, clock.wallNow()).kind),
-    );
-    if (isEnded) throw new ServingError('revoked_api_key');
+    for (const key of sent) {
+      const message = ENDED_KEYS[apiKeys().find(key, clock.wallNow()).kind];
+      if (message !== undefined) throw new ServingError('revoked_api_key', { message });
+    }
     throw wrongKey(wrongKeys, context.addressKey, clock.now());
   };
   /** Who may administer sees all requests; behind API keys, that is who has an admin key. */
@@ -110,6 +110,13 @@ export function accessStep({ clock, settings, keys }: AccessOptions): Step {
     if (isLive && !isAdmin) context.seesOnly = ownerOf(trace);
   };
 }
+
+/** Who sends such a key had it once: it is told what became of it. */
+const ENDED_KEYS: Readonly<Partial<Record<KeyVerdict['kind'], string>>> = {
+  revoked: 'This API key was revoked. Ask the operator of this server for another one.',
+  expired: 'This API key has expired. Ask the operator of this server for another one.',
+  replaced: 'This API key was replaced by a newer one (rotated). Use the newer one.',
+};
 
 function ringOf(configured: readonly ConfiguredKey[]): KeyRing {
   const ring = new KeyRing();

@@ -2,26 +2,17 @@
  * The database, as the rest sees it: keys, usage, and the log of what administrators did. SQLite in one file, PostgreSQL for several
  * replicas, or memory, which forgets. All keep the same contract (test/contract/store).
  */
-import type { KeyChanges, KeyRecord } from '../access/key-record.ts';
+import type { KeyStore } from '../access/key-store.ts';
 import type { UsageQuery, UsageRow, UsageSum } from '../usage/usage-row.ts';
+
+export type { KeyStore } from '../access/key-store.ts';
+export { StoreError, type StoreFault } from '../core/store-error.ts';
 
 export interface Store {
   readonly keys: KeyStore;
   readonly usage: UsageStore;
   readonly audit: AuditLog;
   close(): Promise<void>;
-}
-
-/** All reject with a StoreError. */
-export interface KeyStore {
-  /** Another number whenever a key was added or changed, by any process. Cheap: it is asked twice a second. */
-  revision(): Promise<number>;
-  /** Revoked ones included, in the order in which they were added. */
-  list(): Promise<readonly KeyRecord[]>;
-  /** Rejects with `name_taken` or `secret_taken`. */
-  add(record: KeyRecord): Promise<void>;
-  /** Resolves with the changed record; undefined: there is no such key. Rejects with `name_taken` or `secret_taken`. */
-  change(id: string, changes: KeyChanges): Promise<KeyRecord | undefined>;
 }
 
 export interface UsageStore {
@@ -53,27 +44,4 @@ export interface AuditLog {
     readonly limit: number;
     readonly before?: number | undefined;
   }): Promise<readonly AuditEntry[]>;
-}
-
-/**
- * `unavailable`: it can't be reached, is locked, or answered too late. `refused`: it does not let us in, or does not let us write.
- * `full`: no space is left. `corrupt`: it is not, or is no longer, a database of ours. `too_new`: a newer version of llm-serve wrote it.
- */
-export type StoreFault =
-  | 'unavailable'
-  | 'refused'
-  | 'full'
-  | 'corrupt'
-  | 'too_new'
-  | 'name_taken'
-  | 'secret_taken';
-
-export class StoreError extends Error {
-  readonly fault: StoreFault;
-
-  /** `message`: for operators; it names the store without its password. */
-  constructor(fault: StoreFault, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.fault = fault;
-  }
 }

@@ -1,0 +1,184 @@
+/**
+ * What can be done to the keys of the store: by the command line and by the admin API. Faults of the store become errors that can be
+ * answered. Time and random text are arguments.
+ */
+import { ServingError } from '../core/errors.ts';
+import { StoreError, type StoreFault } from '../core/store-error.ts';
+import { type KeySettings, readKeyChanges, readNewKey } from './key-fields.ts';
+import type { KeyChanges, KeyRecord, KeySecret } from './key-record.ts';
+import type { KeyStore } from './key-store.ts';
+import { hashOfKey, newKeyId, newKeyText, shownPartOf } from './key-text.ts';
+
+export interface KeyAdministrationOptions {
+  readonly store: KeyStore;
+  /** Since the Unix epoch. */
+  readonly now: () => number;
+  readonly newKey?: () => string;
+  readonly newId?: () => string;
+}
+
+/** A key whose secret was just made: the only time that it is known. */
+export interface MadeKey {
+  readonly record: KeyRecord;
+  readonly key: string;
+}
+
+/** A key that exists elsewhere: its text, or what `hashOfKey` makes of it. */
+export type ImportedKey = { readonly settings: KeySettings } & (
+  | { readonly key: string }
+  | { readonly hash: string }
+);
+
+/** A secret that was rotated out is remembered so long, for the message to those who still send it. */
+const REMEMBERED_MS = 30 * 24 * 3_600_000;
+/** Of older secrets, so many are kept. */
+const MAX_OLDER_SECRETS = 8;
+
+/** All methods throw `key_not_found`, `name_taken`, `invalid_request`, or `store_unavailable`. */
+export class KeyAdministration {
+  readonly #store: KeyStore;
+  readonly #now: () => number;
+  readonly #newKey: () => string;
+  readonly #newId: () => string;
+
+  constructor({ store, now, newKey = newKeyText, newId = newKeyId }: KeyAdministrationOptions) {
+    this.#store = store;
+    this.#now = now;
+    this.#newKey = newKey;
+    this.#newId = newId;
+  }
+
+  /** Revoked ones included. */
+  list(): Promise<readonly KeyRecord[]> {
+    return answered(this.#store.list());
+  }
+
+  /** By its id or its name. Of a name that was used again, the key that is not revoked, or the newest. */
+  async find(idOrName: string): Promise<KeyRecord> {
+    const records = await this.list();
+    const found =
+      records.find(({ id }) => id === idOrName) ??
+      records.find(({ name, revokedAt }) => name === idOrName && revokedAt === undefined) ??
+      records.findLast(({ name }) => name === idOrName);
+    if (found !== undefined) return found;
+    throw new ServingError('key_not_found', {
+      message: `There is no key ${JSON.stringify(idOrName)}.`,
+    });
+  }
+
+  /** `fields`: as in NewKeyFields. */
+  async create(fields: unknown): Promise<MadeKey> {
+    const settings = readNewKey(fields, this.#now());
+    const key = this.#newKey();
+    const record = this.#recordOf(settings, this.#secretOf(key));
+    await answered(this.#store.add(record));
+    return { record, key };
+  }
+
+  /** `fields`: as in KeyChangeFields. */
+  async change(idOrName: string, fields: unknown): Promise<KeyRecord> {
+    const known = await this.#usable(idOrName, 'changed');
+    return this.#put(known, readKeyChanges(fields, known, this.#now()));
+  }
+
+  /** A key that is revoked stays as it is. */
+  async revoke(idOrName: string): Promise<KeyRecord> {
+    const known = await this.find(idOrName);
+    return known.revokedAt === undefined ? this.#put(known, { revokedAt: this.#now() }) : known;
+  }
+
+  /** Gives it another secret. The one before is accepted for `overlapMs` more. */
+  async rotate(idOrName: string, { overlapMs }: { readonly overlapMs: number }): Promise<MadeKey> {
+    const known = await this.#usable(idOrName, 'rotated');
+    const now = this.#now();
+    const older = known.secrets
+      .map((secret) => ({
+        ...secret,
+        expiresAt: Math.min(secret.expiresAt ?? Number.POSITIVE_INFINITY, now + overlapMs),
+      }))
+      .filter(({ expiresAt }) => expiresAt > now - REMEMBERED_MS)
+      .slice(0, MAX_OLDER_SECRETS);
+    const key = this.#newKey();
+    const record = await this.#put(known, { secrets: [this.#secretOf(key), ...older] });
+    return { record, key };
+  }
+
+  /** One at a time, in order. Undefined: this key is in the store already, which stays as it is. */
+  async import(imported: ImportedKey): Promise<KeyRecord | undefined> {
+    const secret =
+      'key' in imported
+        ? this.#secretOf(imported.key)
+        : { hash: imported.hash, shown: '', createdAt: this.#now(), expiresAt: undefined };
+    const record = this.#recordOf(imported.settings, secret);
+    try {
+      await this.#store.add(record);
+    } catch (error) {
+      if (error instanceof StoreError && error.fault === 'secret_taken') return undefined;
+      throw answerOf(error);
+    }
+    return record;
+  }
+
+  async #usable(idOrName: string, done: string): Promise<KeyRecord> {
+    const known = await this.find(idOrName);
+    if (known.revokedAt === undefined) return known;
+    throw new ServingError('invalid_request', {
+      message: `The key ${JSON.stringify(known.name)} is revoked and can’t be ${done}. Create another one.`,
+    });
+  }
+
+  async #put(known: KeyRecord, changes: KeyChanges): Promise<KeyRecord> {
+    const changed = await answered(this.#store.change(known.id, changes));
+    if (changed !== undefined) return changed;
+    throw new ServingError('key_not_found', { message: `There is no key ${JSON.stringify(known.id)}.` });
+  }
+
+  #recordOf(settings: KeySettings, secret: KeySecret): KeyRecord {
+    const { name, team, labels, models, highestPriority, limits, mayAdmin, expiresAt } = settings;
+    return {
+      id: this.#newId(),
+      name,
+      secrets: [secret],
+      team,
+      labels,
+      models,
+      highestPriority,
+      limits,
+      mayAdmin,
+      createdAt: this.#now(),
+      expiresAt,
+      revokedAt: undefined,
+    };
+  }
+
+  #secretOf(key: string): KeySecret {
+    return {
+      hash: hashOfKey(key),
+      shown: shownPartOf(key),
+      createdAt: this.#now(),
+      expiresAt: undefined,
+    };
+  }
+}
+
+/** Undefined: a fault of the store itself. */
+const CODE_OF_FAULT: Readonly<Partial<Record<StoreFault, 'name_taken' | 'invalid_request'>>> = {
+  name_taken: 'name_taken',
+  secret_taken: 'invalid_request',
+};
+
+async function answered<Value>(work: Promise<Value>): Promise<Value> {
+  try {
+    return await work;
+  } catch (error) {
+    throw answerOf(error);
+  }
+}
+
+/** What a StoreError is answered with; other errors as they are. Its own words go to the log: they may name a path or a host. */
+function answerOf(error: unknown): unknown {
+  if (!(error instanceof StoreError)) return error;
+  const code = CODE_OF_FAULT[error.fault];
+  if (code === undefined) return new ServingError('store_unavailable', { cause: error });
+  return new ServingError(code, { message: error.message, cause: error });
+}

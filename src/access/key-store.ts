@@ -1,0 +1,13 @@
+/** The port of the database for keys. All methods reject with a StoreError. */
+import type { KeyChanges, KeyRecord } from './key-record.ts';
+
+export interface KeyStore {
+  /** Another number whenever a key was added or changed, by any process. Cheap: it is asked twice a second. */
+  revision(): Promise<number>;
+  /** Revoked ones included, in the order in which they were added. */
+  list(): Promise<readonly KeyRecord[]>;
+  /** Rejects with `name_taken` or `secret_taken`. */
+  add(record: KeyRecord): Promise<void>;
+  /** Resolves with the changed record; undefined: there is no such key. Rejects with `name_taken` or `secret_taken`. */
+  change(id: string, changes: KeyChanges): Promise<KeyRecord | undefined>;
+}

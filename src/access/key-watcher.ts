@@ -1,0 +1,88 @@
+/**
+ * Keeps the ring as the store has it: looks twice a second whether a key was added or changed, by any process. While the store fails,
+ * the last known keys stay in force. A request never waits for it.
+ */
+import type { Clock, Timer } from '../core/clock.ts';
+import type { Log } from '../core/log.ts';
+import type { KeyRing } from './key-ring.ts';
+import type { KeyStore } from './key-store.ts';
+
+const POLL_MS = 500;
+
+export interface KeyWatcherOptions {
+  readonly clock: Clock;
+  readonly store: Pick<KeyStore, 'revision' | 'list'>;
+  readonly ring: KeyRing;
+  readonly log: Log;
+  /** After the ring was changed. */
+  readonly onChange?: () => void;
+}
+
+export class KeyWatcher {
+  readonly #options: KeyWatcherOptions;
+  /** Of the keys that the ring has. */
+  #revision: number | undefined;
+  #timer: Timer | undefined;
+  #isUp = true;
+  #isClosed = false;
+
+  constructor(options: KeyWatcherOptions) {
+    this.#options = options;
+  }
+
+  /** Whether the store answered when it was last asked. */
+  get isUp(): boolean {
+    return this.#isUp;
+  }
+
+  /** Reads the keys, then watches. Rejects with a StoreError where the store can't be read at the start. */
+  async start(): Promise<void> {
+    await this.#read();
+    this.#schedule();
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#timer?.cancel();
+  }
+
+  #schedule(): void {
+    if (!this.#isClosed) this.#timer = this.#options.clock.schedule(POLL_MS, () => void this.#poll());
+  }
+
+  /** The next one comes after this one, however long it takes. */
+  async #poll(): Promise<void> {
+    try {
+      await this.#read();
+      this.#setUp(true);
+    } catch (error) {
+      this.#setUp(false, error);
+    } finally {
+      this.#schedule();
+    }
+  }
+
+  /** The revision is read first: a change in between is found by the next poll. */
+  async #read(): Promise<void> {
+    const { store, ring, onChange } = this.#options;
+    const revision = await store.revision();
+    if (revision === this.#revision || this.#isClosed) return;
+    const records = await store.list();
+    if (this.#isClosed) return;
+    ring.setStored(records);
+    const isFirst = this.#revision === undefined;
+    this.#revision = revision;
+    if (!isFirst) onChange?.();
+  }
+
+  #setUp(isUp: boolean, error?: unknown): void {
+    if (isUp === this.#isUp || this.#isClosed) return;
+    this.#isUp = isUp;
+    const { log } = this.#options;
+    if (isUp) log.info('access.store answers again: keys are up to date');
+    else
+      log.warn(
+        `access.store can’t be read: ${error instanceof Error ? error.message : String(error)} The keys that were known stay in force.`,
+      );
+  }
+}

@@ -1,0 +1,24 @@
+/** How the database fails: thrown by what keeps it, and understood by those who only know its ports. */
+
+/**
+ * `unavailable`: it can't be reached, is locked, or answered too late. `refused`: it does not let us in, or does not let us write.
+ * `full`: no space is left. `corrupt`: it is not, or is no longer, a database of ours. `too_new`: a newer version of llm-serve wrote it.
+ */
+export type StoreFault =
+  | 'unavailable'
+  | 'refused'
+  | 'full'
+  | 'corrupt'
+  | 'too_new'
+  | 'name_taken'
+  | 'secret_taken';
+
+export class StoreError extends Error {
+  readonly fault: StoreFault;
+
+  /** `message`: for operators; it names the store without its password. */
+  constructor(fault: StoreFault, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.fault = fault;
+  }
+}

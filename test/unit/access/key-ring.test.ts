@@ -1,0 +1,91 @@
+import { describe, expect, it } from 'vitest';
+import type { KeyRecord } from '../../../src/access/key-record.ts';
+import { KeyRing } from '../../../src/access/key-ring.ts';
+import { hashOfKey } from '../../../src/access/key-text.ts';
+
+const NOW = 1_800_000_000_000;
+
+function record(name: string, more: Partial<KeyRecord> = {}): KeyRecord {
+  return {
+    id: `key_${name}`,
+    name,
+    secrets: [{ hash: hashOfKey(`secret-of-${name}`), shown: '', createdAt: 0, expiresAt: undefined }],
+    team: undefined,
+    labels: {},
+    models: undefined,
+    highestPriority: undefined,
+    limits: {},
+    mayAdmin: false,
+    createdAt: 0,
+    expiresAt: undefined,
+    revokedAt: undefined,
+    ...more,
+  };
+}
+
+function ringOf(...records: readonly KeyRecord[]): KeyRing {
+  const ring = new KeyRing();
+  ring.setStored(records);
+  return ring;
+}
+
+describe('KeyRing', () => {
+  it('knows keys of the store and of the configuration', () => {
+    const ring = ringOf(record('alice', { team: 'red' }));
+    ring.setConfigured([{ name: 'bob', key: 'secret-of-bob' }]);
+
+    expect(ring.find('secret-of-alice', NOW)).toMatchObject({
+      kind: 'known',
+      caller: { id: 'key_alice', name: 'alice', team: 'red', source: 'store' },
+    });
+    expect(ring.find('secret-of-bob', NOW)).toMatchObject({
+      kind: 'known',
+      caller: { id: 'config:bob', name: 'bob', source: 'configuration', mayAdmin: false },
+    });
+    expect(ring.find('secret-of-carol', NOW)).toEqual({ kind: 'unknown' });
+    expect(ring.find('', NOW)).toEqual({ kind: 'unknown' });
+    expect(ring.active).toBe(2);
+  });
+
+  it('gives the same caller each time: nothing is made for a request', () => {
+    const ring = ringOf(record('alice'));
+    expect(ring.find('secret-of-alice', NOW)).toBe(ring.find('secret-of-alice', NOW));
+  });
+
+  it('refuses from the moment of the end on', () => {
+    const ring = ringOf(record('alice', { expiresAt: NOW }));
+    expect(ring.find('secret-of-alice', NOW - 1).kind).toBe('known');
+    expect(ring.find('secret-of-alice', NOW).kind).toBe('expired');
+  });
+
+  it('refuses a revoked key, also where another clock is ahead', () => {
+    const ring = ringOf(record('alice', { revokedAt: NOW + 60_000 }));
+    expect(ring.find('secret-of-alice', NOW).kind).toBe('revoked');
+  });
+
+  it('is shut once the store has held a key, also a revoked one, and stays so', () => {
+    const ring = new KeyRing();
+    expect(ring.isShut).toBe(false);
+    ring.setStored([record('alice', { revokedAt: NOW })]);
+    expect([ring.isShut, ring.active]).toEqual([true, 0]);
+    ring.setStored([]);
+    expect(ring.isShut).toBe(true);
+  });
+
+  it('is shut with a key of the configuration for as long as it is there', () => {
+    const ring = new KeyRing();
+    ring.setConfigured([{ name: 'bob', key: 'secret-of-bob' }]);
+    expect(ring.isShut).toBe(true);
+    ring.setConfigured([]);
+    expect(ring.isShut).toBe(false);
+  });
+
+  it('has an administrator while a key may administer, also one that was revoked', () => {
+    expect(ringOf(record('alice')).hasAdmin).toBe(false);
+    expect(ringOf(record('alice', { mayAdmin: true })).hasAdmin).toBe(true);
+    expect(ringOf(record('alice', { mayAdmin: true, revokedAt: NOW })).hasAdmin).toBe(true);
+    const configured = new KeyRing();
+    configured.setConfigured([{ name: 'root', key: 'secret-of-root' }], { mayAdmin: true });
+    expect(configured.hasAdmin).toBe(true);
+  });
+});

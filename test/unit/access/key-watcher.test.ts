@@ -1,0 +1,152 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { KeyAdministration } from '../../../src/access/key-administration.ts';
+import { KeyRing } from '../../../src/access/key-ring.ts';
+import { KeyWatcher } from '../../../src/access/key-watcher.ts';
+import { type Log, silentLog } from '../../../src/core/log.ts';
+import { MemoryStore } from '../../../src/stores/memory-store.ts';
+import { StoreError } from '../../../src/stores/store.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+
+let clock: FakeClock;
+let store: MemoryStore;
+let keys: KeyAdministration;
+let ring: KeyRing;
+let lines: string[];
+let changes: number;
+let fails: boolean;
+let asked: { revision: number; list: number };
+let watcher: KeyWatcher;
+
+beforeEach(() => {
+  clock = new FakeClock();
+  store = new MemoryStore();
+  keys = new KeyAdministration({ store: store.keys, now: () => clock.wallNow() });
+  ring = new KeyRing();
+  lines = [];
+  changes = 0;
+  fails = false;
+  asked = { revision: 0, list: 0 };
+  const failOr = <Value>(work: () => Promise<Value>): Promise<Value> =>
+    fails ? Promise.reject(new StoreError('unavailable', 'It is locked.')) : work();
+  const log: Log = {
+    ...silentLog,
+    info: (message) => lines.push(`info: ${message}`),
+    warn: (message) => lines.push(`warn: ${message}`),
+  };
+  watcher = new KeyWatcher({
+    clock,
+    ring,
+    log,
+    store: {
+      revision: () => {
+        asked.revision += 1;
+        return failOr(() => store.keys.revision());
+      },
+      list: () => {
+        asked.list += 1;
+        return failOr(() => store.keys.list());
+      },
+    },
+    onChange: () => {
+      changes += 1;
+    },
+  });
+});
+
+const kindOf = (key: string) => ring.find(key, clock.wallNow()).kind;
+
+describe('KeyWatcher', () => {
+  it('has the keys of the store from the start', async () => {
+    const { key } = await keys.create({ name: 'alice' });
+    await watcher.start();
+    expect(kindOf(key)).toBe('known');
+    expect(changes).toBe(0);
+  });
+
+  it('takes new, revoked and rotated keys within half a second', async () => {
+    await watcher.start();
+    expect(ring.isShut).toBe(false);
+    const { key } = await keys.create({ name: 'alice' });
+    await clock.advance(500);
+    expect(kindOf(key)).toBe('known');
+    expect(ring.isShut).toBe(true);
+
+    const { key: second } = await keys.rotate('alice', { overlapMs: 10_000 });
+    await clock.advance(500);
+    expect([kindOf(key), kindOf(second)]).toEqual(['known', 'known']);
+    await clock.advance(10_000);
+    expect([kindOf(key), kindOf(second)]).toEqual(['replaced', 'known']);
+
+    await keys.revoke('alice');
+    await clock.advance(500);
+    expect([kindOf(key), kindOf(second)]).toEqual(['revoked', 'revoked']);
+    expect(ring.isShut).toBe(true);
+    expect(changes).toBe(3);
+  });
+
+  it('asks for the keys only when the revision is another one', async () => {
+    await watcher.start();
+    await clock.advance(5000);
+    expect(asked).toEqual({ revision: 11, list: 1 });
+  });
+
+  it('keeps the last known keys while the store fails, and says so once', async () => {
+    const { key } = await keys.create({ name: 'alice' });
+    await watcher.start();
+    fails = true;
+    await clock.advance(3000);
+    expect(kindOf(key)).toBe('known');
+    expect(watcher.isUp).toBe(false);
+
+    await keys.revoke('alice');
+    fails = false;
+    await clock.advance(500);
+    expect(kindOf(key)).toBe('revoked');
+    expect(watcher.isUp).toBe(true);
+    expect(lines).toEqual([
+      'warn: access.store can’t be read: It is locked. The keys that were known stay in force.',
+      'info: access.store answers again: keys are up to date',
+    ]);
+  });
+
+  it('does not start with a store that can’t be read', async () => {
+    fails = true;
+    await expect(watcher.start()).rejects.toThrow('It is locked.');
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('asks one question at a time', async () => {
+    await watcher.start();
+    let answer: () => void = () => {};
+    const slow = new KeyWatcher({
+      clock,
+      ring,
+      log: silentLog,
+      store: {
+        revision: () =>
+          new Promise<number>((resolve) => {
+            asked.revision += 1;
+            answer = () => resolve(7);
+          }),
+        list: () => store.keys.list(),
+      },
+    });
+    watcher.close();
+    asked.revision = 0;
+    const started = slow.start();
+    answer();
+    await started;
+    await clock.advance(5000);
+    expect(asked.revision).toBe(2);
+    slow.close();
+  });
+
+  it('ends', async () => {
+    await watcher.start();
+    watcher.close();
+    expect(clock.pendingTimers).toBe(0);
+    await keys.create({ name: 'alice' });
+    await clock.advance(1000);
+    expect(ring.isShut).toBe(false);
+  });
+});
