@@ -6,16 +6,31 @@ import type { Milliseconds } from '../core/clock.ts';
 
 /** One bound that a request is held against. */
 export interface Charge {
-  /** What is counted, the same in all replicas: `key:key_3f…:requests_per_minute`; of a period with its beginning. */
+  /**
+   * What is counted, the same in all replicas: `key:key_3f…:requests_per_minute`; of a period with its beginning. The part before the
+   * first colon is its scope. A decision names each counter once.
+   */
   readonly counter: string;
   readonly bound: Bound;
-  /** Counted at once if all charges of a decision are admitted; `settle` replaces it. */
+  /**
+   * Counted at once if all charges of a decision are admitted; `settle` replaces it. 0 counts nothing, and is refused where nothing
+   * remains: what is not known yet is not begun in vain.
+   */
   readonly amount: number;
 }
 
 export type Bound =
-  /** Never more than `limit` in any span of that length, as far as amounts are known when they are admitted. */
-  | { readonly kind: 'window'; readonly limit: number; readonly windowMs: Milliseconds }
+  /**
+   * Never more than `limit` in any span of that length, as far as amounts are known when they are admitted. `joinWithinMs`: amounts that
+   * come within that time may be counted as one, at the time of the last of them: so memory is bounded, and each may stay counted that
+   * much too long. Absent: exact.
+   */
+  | {
+      readonly kind: 'window';
+      readonly limit: number;
+      readonly windowMs: Milliseconds;
+      readonly joinWithinMs?: Milliseconds;
+    }
   /** Never more than `limit` until `endsAt` (since the Unix epoch), then from 0 under another counter. */
   | { readonly kind: 'period'; readonly limit: number; readonly endsAt: Milliseconds }
   /** Never more than `limit` at the same time; `settle` takes the amount back. */
@@ -46,8 +61,9 @@ export interface LimitStore {
   /** Admits and counts all charges, or none. A store in memory decides at once. Never rejects: a shared one has a fallback. */
   decide(charges: readonly Charge[]): LimitDecision | Promise<LimitDecision>;
   /**
-   * The request has ended: `amounts`, in the order of the admission's charges, replace what was counted (0: as if it had never come). To be
-   * called once for each admission. Does not throw, is not waited for.
+   * The request has ended: `amounts`, in the order of the admission's charges, replace what was counted (0: as if it had never come), at
+   * the time at which that was counted; nothing happens where that has left its window. To be called at most once for an admission; need not
+   * be where the amounts are the same, and no charge is for requests at the same time. Does not throw, is not waited for.
    */
   settle(admission: LimitAdmission, amounts: readonly number[]): void;
   /** As `decide` with nothing counted: for headers. */

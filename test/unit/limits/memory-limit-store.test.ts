@@ -1,0 +1,219 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Charge, LimitAdmission } from '../../../src/limits/limit-store.ts';
+import { MemoryLimitStore } from '../../../src/limits/memory-limit-store.ts';
+import { limitStoreContract } from '../../contract/limit-store.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+import { runs } from '../../support/property-runs.ts';
+
+limitStoreContract('memory', async () => {
+  const clock = new FakeClock();
+  const store = new MemoryLimitStore({ clock, maxKeys: () => 1000 });
+  return {
+    store,
+    pass: (milliseconds) => clock.pass(milliseconds),
+    wallNow: () => clock.wallNow(),
+    toleranceMs: 0,
+    close: () => store.close(),
+  };
+});
+
+const WINDOW_MS = 100;
+
+interface Noted {
+  readonly at: number;
+  amount: number;
+}
+
+/** What any sequence of requests, settlements and pauses is: `pass` first. */
+const steps = fc.array(
+  fc.record({
+    pass: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 60 })),
+    counter: fc.integer({ min: 0, max: 2 }),
+    amount: fc.integer({ min: 0, max: 12 }),
+    settle: fc.option(fc.record({ which: fc.nat(), amount: fc.integer({ min: 0, max: 20 }) })),
+  }),
+  { maxLength: 60 },
+);
+
+describe('the counters in memory', () => {
+  it('decide as a list of all that was ever admitted would', () => {
+    fc.assert(
+      fc.property(steps, fc.integer({ min: 1, max: 20 }), (made, limit) => {
+        const clock = new FakeClock();
+        const store = new MemoryLimitStore({ clock, maxKeys: () => 1000 });
+        const model = new Map<number, Noted[]>();
+        const open: { admission: LimitAdmission; noted: Noted }[] = [];
+        for (const { pass, counter, amount, settle } of made) {
+          clock.pass(pass);
+          if (settle !== null && open.length > 0) {
+            const [settled] = open.splice(settle.which % open.length, 1);
+            if (settled !== undefined) {
+              store.settle(settled.admission, [settle.amount]);
+              settled.noted.amount = settle.amount;
+            }
+          }
+          const noted = model.get(counter) ?? [];
+          model.set(counter, noted);
+          const used = noted
+            .filter(({ at }) => at > clock.now() - WINDOW_MS)
+            .reduce((sum, each) => sum + each.amount, 0);
+          const { admission, states } = store.decide([charge(`key:${counter}:tokens`, limit, amount)]);
+          expect(admission !== undefined).toBe(used + Math.max(1, amount) <= limit);
+          const counted = admission === undefined ? 0 : amount;
+          expect(states[0]?.remaining).toBe(Math.max(0, limit - used - counted));
+          if (admission === undefined) continue;
+          const entry = { at: clock.now(), amount };
+          noted.push(entry);
+          open.push({ admission, noted: entry });
+        }
+      }),
+      runs(500),
+    );
+  });
+
+  it('admit exactly when they said they would, and not before', () => {
+    fc.assert(
+      fc.property(steps, fc.integer({ min: 1, max: 20 }), (made, limit) => {
+        const clock = new FakeClock();
+        const store = new MemoryLimitStore({ clock, maxKeys: () => 1000 });
+        for (const { pass, amount } of made) {
+          clock.pass(pass);
+          const asked = charge('key:a:tokens', limit, amount);
+          const { admission, states } = store.decide([asked]);
+          const retryInMs = states[0]?.retryInMs ?? 0;
+          if (admission !== undefined || retryInMs === Number.POSITIVE_INFINITY) continue;
+          expect(retryInMs).toBeGreaterThan(0);
+          if (retryInMs > 1) {
+            clock.pass(retryInMs - 1);
+            expect(store.decide([asked]).admission).toBeUndefined();
+            clock.pass(1);
+          } else clock.pass(retryInMs);
+          expect(store.decide([asked]).admission).toBeDefined();
+        }
+      }),
+      runs(300),
+    );
+  });
+
+  it('never admit more, and refuse for at most the joining time longer, where amounts are joined', () => {
+    const joinWithinMs = 10;
+    fc.assert(
+      fc.property(steps, fc.integer({ min: 1, max: 40 }), (made, limit) => {
+        const clock = new FakeClock();
+        const store = new MemoryLimitStore({ clock, maxKeys: () => 1000 });
+        const noted: Noted[] = [];
+        for (const { pass, amount } of made) {
+          clock.pass(pass);
+          const asked = {
+            ...charge('key:a:tokens', limit, amount),
+            bound: { kind: 'window', limit, windowMs: WINDOW_MS, joinWithinMs } as const,
+          };
+          const { admission } = store.decide([asked]);
+          const sumSince = (since: number) =>
+            noted.filter(({ at }) => at > since).reduce((sum, each) => sum + each.amount, 0);
+          const now = clock.now();
+          const wanted = Math.max(1, amount);
+          if (admission !== undefined) expect(sumSince(now - WINDOW_MS) + wanted).toBeLessThanOrEqual(limit);
+          else expect(sumSince(now - WINDOW_MS - joinWithinMs) + wanted).toBeGreaterThan(limit);
+          if (admission !== undefined) noted.push({ at: now, amount });
+        }
+      }),
+      runs(500),
+    );
+  });
+
+  it('never ask to wait longer than the window, whatever the fractions of the clock', () => {
+    for (const at of [62_891.53747, 103_077.0401, 524_287.9123, 700_000.1, 999_999.7]) {
+      const store = new MemoryLimitStore({
+        clock: { now: () => at, wallNow: () => at },
+        maxKeys: () => 10,
+      });
+      const { states } = store.decide([charge('key:a:requests', 1, 1, 60_000)]);
+      expect(states[0]?.retryInMs).toBe(60_000);
+    }
+  });
+
+  it('are swept when idle, as others come', () => {
+    const { clock, store } = opened(1000);
+    for (let index = 0; index < 500; index += 1) store.decide([charge(`address:old${index}:rate_limit`, 3)]);
+    clock.pass(WINDOW_MS);
+    for (let index = 0; index < 260; index += 1) store.decide([charge(`address:new${index}:rate_limit`, 3)]);
+    expect(store.size).toBe(260);
+  });
+
+  it('are swept when idle though no others come', () => {
+    const { clock, store } = opened(1000);
+    for (let index = 0; index < 100; index += 1) store.decide([charge(`address:old${index}:rate_limit`, 3)]);
+    clock.pass(WINDOW_MS);
+    for (let index = 0; index < 350; index += 1) store.decide([charge('key:a:requests', 1000)]);
+    expect(store.size).toBe(1);
+  });
+
+  it('are at most maxKeys of a scope and kind: beyond, new ones share a count, and none that is in use is forgotten', () => {
+    const { clock, store } = opened(2);
+    const admits = (name: string) =>
+      store.decide([charge(`address:${name}:rate_limit`, 2)]).admission !== undefined;
+    expect([admits('a'), admits('b')]).toEqual([true, true]);
+    expect([admits('c'), admits('d'), admits('e'), admits('c')]).toEqual([true, true, false, false]);
+    expect([admits('a'), admits('a'), admits('b'), admits('b')]).toEqual([true, false, true, false]);
+    // Another scope has room of its own: a flood of addresses does not touch keys.
+    expect(store.decide([charge('key:alice:rate_limit', 2)]).states[0]?.remaining).toBe(1);
+    expect(store.size).toBe(3);
+    clock.pass(WINDOW_MS);
+    expect([admits('c'), admits('c'), admits('c')]).toEqual([true, true, false]);
+  });
+
+  it('make room for a new one as soon as any is idle, though others were used later', () => {
+    const { clock, store } = opened(3);
+    const ask = (name: string) =>
+      store.decide([charge(`address:${name}:rate_limit`, 5)]).states[0]?.remaining;
+    ask('a');
+    ask('b');
+    ask('c');
+    clock.pass(50);
+    ask('a');
+    ask('b');
+    clock.pass(50);
+    // Only c is idle.
+    expect(ask('d')).toBe(4);
+    expect(ask('e')).toBe(4);
+    expect(ask('f')).toBe(3);
+    expect([ask('a'), ask('b'), ask('d')]).toEqual([3, 3, 3]);
+  });
+
+  it('of a period are dropped when it is over', () => {
+    const { clock, store } = opened(1000);
+    const budget = (name: string, endsAt: number): Charge => ({
+      counter: `key:${name}:token_budget_per_day:${endsAt}`,
+      bound: { kind: 'period', limit: 10, endsAt },
+      amount: 1,
+    });
+    const midnight = clock.wallNow() + WINDOW_MS;
+    for (let index = 0; index < 50; index += 1) store.decide([budget(`a${index}`, midnight)]);
+    clock.pass(WINDOW_MS);
+    for (let index = 0; index < 200; index += 1) store.decide([budget('a', midnight + 1000)]);
+    expect(store.size).toBe(1);
+  });
+
+  it('of amounts have at most 1,002 entries, of requests no more than the limit', () => {
+    const { clock, store } = opened(10);
+    const bound = { kind: 'window', limit: 1e9, windowMs: 10_000, joinWithinMs: 10 } as const;
+    let admission: LimitAdmission | undefined;
+    for (let index = 0; index < 50_000; index += 1) {
+      clock.pass(0.7);
+      admission = store.decide([{ counter: 'key:a:tokens_per_minute', bound, amount: 3 }]).admission;
+    }
+    const [counter] = (admission as unknown as { counters: { window: { entries: number } }[] }).counters;
+    expect(counter?.window.entries).toBeLessThanOrEqual(1002);
+  });
+});
+
+function opened(maxKeys: number) {
+  const clock = new FakeClock();
+  return { clock, store: new MemoryLimitStore({ clock, maxKeys: () => maxKeys }) };
+}
+
+function charge(counter: string, limit: number, amount = 1, windowMs = WINDOW_MS): Charge {
+  return { counter, bound: { kind: 'window', limit, windowMs }, amount };
+}
