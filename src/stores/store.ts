@@ -3,22 +3,17 @@
  * replicas, or memory, which forgets. All keep the same contract (test/contract/store).
  */
 import type { KeyStore } from '../access/key-store.ts';
-import type { UsageQuery, UsageRow, UsageSum } from '../usage/usage-row.ts';
+import type { UsageStore } from '../usage/usage-store.ts';
 
 export type { KeyStore } from '../access/key-store.ts';
 export { StoreError, type StoreFault } from '../core/store-error.ts';
+export type { UsageStore } from '../usage/usage-store.ts';
 
 export interface Store {
   readonly keys: KeyStore;
   readonly usage: UsageStore;
   readonly audit: AuditLog;
   close(): Promise<void>;
-}
-
-export interface UsageStore {
-  /** Adds to what is there for the same hour, caller, team, model and target: all rows, or none. */
-  add(rows: readonly UsageRow[]): Promise<void>;
-  report(query: UsageQuery): Promise<readonly UsageSum[]>;
 }
 
 export interface AuditEntry {

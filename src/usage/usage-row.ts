@@ -1,4 +1,4 @@
-/** What was used within one hour, by one caller, of one model at one target. Sums. */
+/** What was used within one hour, by one caller, of one model at one target. Sums. A request counts where it was answered, or tried last. */
 export interface UsageRow {
   /** The beginning of the UTC hour, in milliseconds since the Unix epoch. */
   readonly hour: number;
@@ -6,16 +6,17 @@ export interface UsageRow {
   readonly caller: string;
   /** Empty: none. */
   readonly team: string;
-  /** As it was asked for; empty: refused before it was known. */
+  /** The one that answered, or was asked: of a fallback, not the one that the client named. Empty: refused before it was known. */
   readonly model: string;
   /** Empty: none was asked. */
   readonly target: string;
   /** All of them, those that failed or were refused included. */
   readonly requests: number;
-  /** Failed with 4xx or 5xx, but not refused by a limit. */
+  /** Failed, but not refused by a limit. A client that left is none. */
   readonly errors: number;
-  /** Refused by a limit or a budget. */
+  /** Refused by a limit, a budget, or a full queue. */
   readonly rejections: number;
+  /** Tokens, money and slots: of all tries, each where it was. */
   readonly promptTokens: number;
   /** The part of `promptTokens` that was cached. */
   readonly cachedTokens: number;
