@@ -4,6 +4,7 @@ import { KeyRing } from './access/key-ring.ts';
 import { KeyWatcher } from './access/key-watcher.ts';
 import type { BackendEnvironment } from './backends/backend-definition.ts';
 import { createTracing } from './compose-tracing.ts';
+import { createUsage } from './compose-usage.ts';
 import type { Config } from './config/config.ts';
 import type { LoadedConfig } from './config/load.ts';
 import {
@@ -117,6 +118,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     onChange: onKeyChange,
   });
   await keyWatcher.start();
+  const usage = createUsage({ config, store, log });
   const tracing = createTracing({ config, serving, log, version, instanceId });
   telemetry.current = createTelemetry({
     serving,
@@ -129,8 +131,17 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     live,
     tracing,
     recorder: options.recorder,
+    usage,
   });
-  const reloader = new Reloader({ ...options, serving, edge, observed, live, environment });
+  const reloader = new Reloader({
+    ...options,
+    serving,
+    edge,
+    observed,
+    usage: usage.settings,
+    live,
+    environment,
+  });
   options.recorder?.readSettings(() => recordedSettings(reloader.running, serving));
   const server = buildServer({
     clock: systemClock,
@@ -162,6 +173,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     await new Promise<void>((resolve) => systemClock.atEndOfTurn(resolve));
     await tracing?.close(LAST_SPANS_WITHIN_MS);
     keyWatcher.close();
+    await usage.close();
     await store.close();
   };
   return {
@@ -198,12 +210,15 @@ function createTelemetry(parts: {
   readonly live: SnapshotFeed;
   readonly tracing: Tracing | undefined;
   readonly recorder: Recorder | undefined;
+  readonly usage: ReturnType<typeof createUsage>;
 }): Telemetry {
-  const { serving, log, version, bodyBudget, connectionLimit, settings, live, tracing, recorder } = parts;
+  const { serving, log, version, bodyBudget, connectionLimit, settings, live, tracing, recorder, usage } =
+    parts;
   const metrics = new Metrics({
     version,
     settings,
     process: parts.process,
+    more: usage.families,
     source: {
       loads: () => serving.loads(),
       targets: () =>
@@ -232,6 +247,7 @@ function createTelemetry(parts: {
   return {
     requestEnded: (record) => {
       metrics.requestEnded(record);
+      usage.requestEnded(record);
       live.requestEnded(record);
       tracing?.requestEnded(record);
       recorder?.requestEnded(record);

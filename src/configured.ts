@@ -8,6 +8,8 @@ import type { EdgeSettings } from './http/settings.ts';
 import type { ServingChanges } from './serving/serving.ts';
 import type { Target, TargetSettings, Targets } from './serving/targets.ts';
 import type { MetricsSettings } from './telemetry/metrics.ts';
+import { Prices } from './usage/prices.ts';
+import type { UsageSettings } from './usage/usage-writer.ts';
 
 type TargetConfig = Config['models'][number]['targets'][number];
 
@@ -125,6 +127,16 @@ export function edgeSettings(config: Config): EdgeSettings {
     streamBufferBytes: server.stream_buffer_bytes,
     stalledReaderMs: server.stalled_reader_seconds * 1000,
     traceContents: tracing.content,
+  };
+}
+
+export function usageSettings({ usage, prices }: Config): UsageSettings {
+  return {
+    enabled: usage.enabled,
+    flushMs: usage.flush_seconds * 1000,
+    maxRows: usage.max_rows,
+    prices: new Prices(prices.models),
+    currency: prices.currency,
   };
 }
 

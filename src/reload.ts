@@ -10,6 +10,7 @@ import {
   metricsSettings,
   servingSettings,
   targetSettings,
+  usageSettings,
 } from './configured.ts';
 import { ServingError, toServingError } from './core/errors.ts';
 import type { LiveFeed } from './core/live-feed.ts';
@@ -20,6 +21,7 @@ import type { EdgeSettings } from './http/settings.ts';
 import type { Serving } from './serving/serving.ts';
 import type { Target } from './serving/targets.ts';
 import type { MetricsSettings } from './telemetry/metrics.ts';
+import type { UsageSettings } from './usage/usage-writer.ts';
 
 interface ReloaderOptions {
   /** In force at the start. */
@@ -30,6 +32,7 @@ interface ReloaderOptions {
   readonly serving: Serving;
   readonly edge: EdgeSettings;
   readonly observed: MetricsSettings;
+  readonly usage: UsageSettings;
   readonly live: LiveFeed;
   readonly environment: BackendEnvironment;
 }
@@ -106,7 +109,7 @@ export class Reloader {
   }
 
   #apply(plan: ReloadPlan): ReloadPlan {
-    const { serving, edge, observed, live } = this.#options;
+    const { serving, edge, observed, usage, live } = this.#options;
     const { config, kept } = plan;
     const known = new Map(
       serving.targets.all.filter(({ id }) => kept.has(id)).map((target) => [target.id, target]),
@@ -122,6 +125,7 @@ export class Reloader {
     // A stream of GET /live goes on for as long as its reader likes: what it may see is decided again.
     if (!isSame) live.disconnectAll();
     Object.assign(observed, metricsSettings(config));
+    Object.assign(usage, usageSettings(config));
     serving.apply({ targets, ...servingSettings(config) });
     this.#running = config;
     return plan;

@@ -72,6 +72,8 @@ interface MetricsOptions {
   readonly source: GaugeSource;
   readonly settings: MetricsSettings;
   readonly process: ProcessMetrics;
+  /** Of other parts. */
+  readonly more?: readonly MetricFamily[] | undefined;
 }
 
 export class Metrics {
@@ -192,14 +194,14 @@ export class Metrics {
   readonly #settings: MetricsSettings;
   readonly #process: ProcessMetrics;
 
-  constructor({ version, source, settings, process }: MetricsOptions) {
+  constructor({ version, source, settings, process, more = [] }: MetricsOptions) {
     this.#settings = settings;
     this.#process = process;
     this.#gauge('build_info', 'Always 1; the version is its label.', () => [
       { labels: { version }, value: 1 },
     ]);
     this.#addGauges(source);
-    this.#families.push(...process.families);
+    this.#families.push(...more, ...process.families);
     this.#vllm = vllmFamilies(
       {
         timeToFirstToken: this.#timeToFirstToken,

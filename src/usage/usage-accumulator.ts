@@ -3,9 +3,11 @@
  * an argument. Called once for every request, so it makes nothing but new rows.
  */
 import type { Milliseconds } from '../core/clock.ts';
+import type { ConsumedTry } from '../core/consumption.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import type { RequestTrace } from '../core/request-trace.ts';
 import type { Prices } from './prices.ts';
+import { type TeamSums, TeamUsage } from './team-usage.ts';
 import type { UsageRow } from './usage-row.ts';
 
 /** What counts of a request. */
@@ -36,7 +38,7 @@ const REFUSED_AT_THE_DOOR: ReadonlySet<ErrorCode> = new Set([
   'loop_detected',
 ]);
 
-class Row implements UsageRow {
+class Row implements UsageRow, TeamSums {
   readonly hour: Milliseconds;
   readonly caller: string;
   readonly team: string;
@@ -78,6 +80,8 @@ export class UsageAccumulator {
   #index = new Map<string, ByCaller>();
   #hour: Milliseconds = 0;
   #dropped = 0;
+  /** Since the start. */
+  readonly teams = new TeamUsage();
 
   /** Rows that wait to be taken. */
   get waiting(): number {
@@ -102,23 +106,16 @@ export class UsageAccumulator {
     this.#turnTo(now - (now % HOUR_MS));
     const byModel = this.#ofCaller(caller?.team ?? '', caller?.id ?? '');
     const last = this.#row(byModel, servedModel, target, room, caller);
-    if (last !== undefined) {
-      last.requests += 1;
-      if (errorCode !== undefined && errorCode !== 'client_gone') {
-        if (REJECTIONS.has(errorCode)) last.rejections += 1;
-        else last.errors += 1;
-      }
-    }
+    const team = this.teams.of(caller?.team ?? '');
+    addRequest(team, errorCode);
+    if (last !== undefined) addRequest(last, errorCode);
     if (consumed === undefined) return;
     for (const each of consumed.tries) {
       const isLast = each.target === target && each.model === servedModel;
       const row = isLast ? last : this.#row(byModel, each.model, each.target, room, caller);
-      if (row === undefined) continue;
-      row.promptTokens += each.promptTokens;
-      row.cachedTokens += each.cachedTokens;
-      row.completionTokens += each.completionTokens;
-      row.slotMs += each.slotMs;
-      row.costNano += prices.costNano(each.model, each);
+      const costNano = prices.costNano(each.model, each);
+      addTry(team, each, costNano);
+      if (row !== undefined) addTry(row, each, costNano);
     }
   }
 
@@ -176,4 +173,19 @@ export class UsageAccumulator {
     this.#rows.push(row);
     return row;
   }
+}
+
+function addRequest(sums: TeamSums, errorCode: ErrorCode | undefined): void {
+  sums.requests += 1;
+  if (errorCode === undefined || errorCode === 'client_gone') return;
+  if (REJECTIONS.has(errorCode)) sums.rejections += 1;
+  else sums.errors += 1;
+}
+
+function addTry(sums: TeamSums, consumed: ConsumedTry, costNano: number): void {
+  sums.promptTokens += consumed.promptTokens;
+  sums.cachedTokens += consumed.cachedTokens;
+  sums.completionTokens += consumed.completionTokens;
+  sums.slotMs += consumed.slotMs;
+  sums.costNano += costNano;
 }

@@ -6,6 +6,7 @@
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
 import type { Prices } from './prices.ts';
+import type { TeamUsage } from './team-usage.ts';
 import { type EndedRequest, UsageAccumulator } from './usage-accumulator.ts';
 import type { UsageRow } from './usage-row.ts';
 import type { UsageStore } from './usage-store.ts';
@@ -17,6 +18,8 @@ export interface UsageSettings {
   /** Rows that may wait. */
   maxRows: number;
   prices: Prices;
+  /** Of the prices. */
+  currency: string;
 }
 
 interface UsageWriterOptions {
@@ -58,6 +61,10 @@ export class UsageWriter {
     this.#batch = undefined;
     this.#writing = undefined;
     this.#timer = undefined;
+  }
+
+  teams(): ReturnType<TeamUsage['all']> {
+    return this.#waiting.teams.all();
   }
 
   /** See the accumulator's. */

@@ -147,3 +147,15 @@ describe('usage', () => {
     expect(Object.fromEntries(sums)).toEqual({ key_1: 1, key_2: 2 });
   });
 });
+
+it('of teams is added up since the start, whatever was taken or dropped', () => {
+  const accumulator = new UsageAccumulator();
+  const ended = { caller: ALICE, model: 'm', target: 't', consumed: consumed({ completionTokens: 2 }) };
+  const add = (room: number) => accumulator.add(ended, { now: NOON, room, prices: PRICES });
+  add(1);
+  accumulator.take(1);
+  add(0);
+  expect([...accumulator.teams.all()]).toMatchObject([
+    ['red', { requests: 2, completionTokens: 4, costNano: 8000 }],
+  ]);
+});

@@ -44,7 +44,7 @@ function writer({ maxRows = 1000, flushMs = 500 } = {}) {
       }),
   };
   let batches = 0;
-  const settings = { enabled: true, flushMs, maxRows, prices: new Prices({}) };
+  const settings = { enabled: true, flushMs, maxRows, prices: new Prices({}), currency: 'USD' };
   const usage = new UsageWriter({ clock, log, store, settings, newBatchId: () => `batch_${++batches}` });
   const ended = (...names: string[]) => {
     for (const id of names) usage.ended({ caller: { id } as Caller, model: 'm', target: 't' });
