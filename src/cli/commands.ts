@@ -25,6 +25,7 @@ export const COMMAND_MODULES: readonly CommandModule[] = [
   { names: ['chat'], load: async () => (await import('./chat.ts')).addChatCommand },
   { names: ['run'], load: async () => (await import('./run.ts')).addRunCommand },
   { names: ['status', 'ps'], load: async () => (await import('./status.ts')).addStatusCommand },
+  { names: ['keys'], load: async () => (await import('./keys.ts')).addKeyCommands },
   { names: ['bench'], load: async () => (await import('./bench.ts')).addBenchCommand },
   { names: ['whatif'], load: async () => (await import('./whatif.ts')).addWhatIfCommand },
   {

@@ -5,6 +5,7 @@ import { type Command, Help, type HelpConfiguration, type Option } from 'command
 export const COMMAND_GROUPS = {
   serve: 'Serve:',
   use: 'Use a running server:',
+  access: 'Keys and usage:',
   models: 'Model files of the embedded engine:',
   other: 'More:',
 } as const;

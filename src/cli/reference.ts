@@ -1,5 +1,6 @@
 /** The commands as docs/reference/command-line.md lists them. Pure. */
 import type { Command } from 'commander';
+import { SETTINGS } from '../config/settings.ts';
 import { isListed } from './help.ts';
 
 export interface CommandDescription {
@@ -10,7 +11,7 @@ export interface CommandDescription {
   readonly description: string;
   /** Of its arguments and options that its help lists: how it is written → what it is. */
   readonly entries: readonly (readonly [written: string, meaning: string])[];
-  /** It takes the flags of the configuration. */
+  /** It takes all flags of the configuration, which are not among the entries. */
   readonly takesSettings: boolean;
 }
 
@@ -34,8 +35,10 @@ function describeOne(command: Command, path: readonly string[], group: string): 
     const name = argument.variadic ? `${argument.name()}...` : argument.name();
     return [argument.required ? `<${name}>` : `[${name}]`, argument.description] as const;
   });
+  const flags = new Set(command.options.map(({ long }) => long));
+  const takesSettings = SETTINGS.every(({ flag }) => flags.has(flag));
   const options = command.options
-    .filter((option) => !option.hidden && isListed(option) && !isSetting(option.long))
+    .filter((option) => !option.hidden && isListed(option) && !(takesSettings && isSetting(option.long)))
     .map((option) => [option.flags, option.description] as const);
   return {
     name: path.join(' '),
@@ -43,7 +46,7 @@ function describeOne(command: Command, path: readonly string[], group: string): 
     group: group.replace(/:$/, ''),
     description: command.description(),
     entries: [...words, ...options],
-    takesSettings: command.options.some(({ long }) => isSetting(long)),
+    takesSettings,
   };
 }
 

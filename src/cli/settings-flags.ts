@@ -9,14 +9,26 @@ const SHORT_FORMS: Readonly<Record<string, string>> = {
   '--server.host': '--host',
 };
 
+const CONFIG_FLAG = '--config <file>';
+const CONFIG_MEANING = 'configuration file (default: llm-serve.yaml in this folder, if there is one)';
+
+/** The flags that name where keys, usage and the audit log are kept. */
+export const STORE_SECTIONS = ['access', 'data'];
+
+/** The command takes the flags of these sections of the configuration; its help lists them. */
+export function withSections(command: Command, sections: readonly string[]): Command {
+  command.optionsGroup('Configuration:').option(CONFIG_FLAG, CONFIG_MEANING);
+  for (const { path, flag, schema } of SETTINGS)
+    if (sections.includes(path[0] ?? ''))
+      command.option(`${flag} <${schema.type ?? 'value'}>`, schema.description ?? '');
+  return command.allowExcessArguments(false);
+}
+
 /** The command takes every flag of the configuration; its help lists them only if it is told to. */
 export function withSettings(command: Command, { listed } = { listed: false }): Command {
   const group = (section: string) => `${section[0]?.toUpperCase()}${section.slice(1).replaceAll('_', ' ')}:`;
   command.optionsGroup('Configuration:');
-  command.option(
-    '--config <file>',
-    'configuration file (default: llm-serve.yaml in this folder, if there is one)',
-  );
+  command.option(CONFIG_FLAG, CONFIG_MEANING);
   const own = command.options.length;
   command.optionsGroup('One model:');
   command.option('--backend <name>', 'shortcut for one model: its backend');

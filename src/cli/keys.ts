@@ -1,0 +1,248 @@
+/** `llm-serve keys create|list|show|change|revoke|rotate|import`: the keys of access.store. A running server takes changes within a second. */
+import { text as textOf } from 'node:stream/consumers';
+import type { Command } from 'commander';
+import { KeyAdministration, type MadeKey } from '../access/key-administration.ts';
+import type { KeyRecord } from '../access/key-record.ts';
+import { keyView } from '../access/key-view.ts';
+import { ConfigError } from '../config/config-error.ts';
+import { ServingError } from '../core/errors.ts';
+import { printableText } from '../core/log.ts';
+import { StoreError } from '../core/store-error.ts';
+import type { Store } from '../stores/store.ts';
+import { systemClock } from '../system-clock.ts';
+import type { CommandFrame } from './command-frame.ts';
+import { COMMAND_GROUPS } from './help.ts';
+import { readImportedKeys } from './key-import.ts';
+import { CHANGE_HELP, keyFieldsOf, overlapOf, withKeyOptions } from './key-options.ts';
+import { keyLines, keyTable, timeText } from './key-text.ts';
+import { openConfiguredStore } from './opened-store.ts';
+import { flagsOf, STORE_SECTIONS, withSections } from './settings-flags.ts';
+import { rejectUnknownCommand } from './unknown-command.ts';
+
+const KEY_ARGUMENT = 'its name or its id';
+
+export function addKeyCommands(program: Command, { exit }: CommandFrame): void {
+  const keys = program
+    .command('keys')
+    .helpGroup(COMMAND_GROUPS.access)
+    .helpCommand(false)
+    .description('create, list, show, change, revoke, rotate, import: who may call.');
+  keys.on('command:*', ([word = '']: readonly string[]) =>
+    rejectUnknownCommand(
+      word,
+      keys.commands.map((each) => each.name()),
+      keys.name(),
+    ),
+  );
+  const add = (command: Command, run: (session: KeySession) => Promise<void>) =>
+    withSections(command.optionsGroup('Options:').option('--json', 'print JSON'), STORE_SECTIONS).action(
+      async () => {
+        await withSession(command, run);
+        exit(0);
+      },
+    );
+
+  add(
+    withKeyOptions(
+      keys
+        .command('create')
+        .description('Make a key. It is printed once: only its hash is stored.')
+        .requiredOption('--name <name>', 'how people know it'),
+    ),
+    createKey,
+  );
+  add(keys.command('list').alias('ls').description('All keys, revoked ones too.'), listKeys);
+  add(keys.command('show').argument('<key>', KEY_ARGUMENT).description('What a key may do.'), showKey);
+  add(
+    withKeyOptions(
+      keys
+        .command('change')
+        .argument('<key>', KEY_ARGUMENT)
+        .description('Change what a key may do.')
+        .option('--name <name>', 'another name')
+        .addHelpText('after', CHANGE_HELP),
+    ),
+    changeKey,
+  );
+  add(
+    keys.command('revoke').argument('<key>', KEY_ARGUMENT).description('Refuse a key from now on, for good.'),
+    revokeKey,
+  );
+  add(
+    keys
+      .command('rotate')
+      .argument('<key>', KEY_ARGUMENT)
+      .description('Give a key another secret; its name, limits and usage stay.')
+      .option('--overlap <time>', 'the secret before is accepted for so long, such as 24h (default: 0)'),
+    rotateKey,
+  );
+  add(
+    withKeyOptions(
+      keys
+        .command('import')
+        .description('Take over keys from standard input: one a line, NAME KEY, or JSON.')
+        .addHelpText('after', IMPORT_HELP),
+    ),
+    importKeys,
+  );
+}
+
+const IMPORT_HELP = `
+Each line is KEY, NAME KEY, or JSON such as {"name":"alice","key":"…","team":"red"}. In place of the key
+there may be its SHA-256: sha256:HEX. The options hold for all of them.`;
+
+/** What the commands work on. */
+interface KeySession {
+  readonly keys: KeyAdministration;
+  readonly command: Command;
+  readonly asJson: boolean;
+  readonly now: number;
+  /** Appends to the audit log. */
+  readonly note: (
+    action: string,
+    record: KeyRecord,
+    details?: Readonly<Record<string, unknown>>,
+  ) => Promise<void>;
+}
+
+async function withSession(command: Command, run: (session: KeySession) => Promise<void>): Promise<void> {
+  const store = await openConfiguredStore(flagsOf(command));
+  try {
+    const now = systemClock.wallNow();
+    const keys = new KeyAdministration({ store: store.keys, now: () => systemClock.wallNow() });
+    const asJson = command.getOptionValue('json') === true;
+    await run({ keys, command, asJson, now, note: noteIn(store) });
+  } catch (error) {
+    throw explained(error);
+  } finally {
+    await store.close();
+  }
+}
+
+/** As the other commands put it: wrong usage is a ConfigError, and a store that fails is explained by its own words. */
+function explained(error: unknown): unknown {
+  if (!(error instanceof ServingError)) return error;
+  if (error.code === 'invalid_request') return new ConfigError(error.message);
+  return error.cause instanceof StoreError ? error.cause : error;
+}
+
+function noteIn(store: Store): KeySession['note'] {
+  return async (action, { id, name }, details = {}) => {
+    const at = systemClock.wallNow();
+    await store.audit
+      .add({ at, actor: 'command line', address: '', action, subject: id, details: { name, ...details } })
+      .catch((error: unknown) => {
+        process.stderr.write(
+          `llm-serve: it is not in the audit log: ${printableText((error as Error).message)}\n`,
+        );
+      });
+  };
+}
+
+async function createKey({ keys, command, asJson, now, note }: KeySession): Promise<void> {
+  const isFirst = (await keys.list()).length === 0;
+  const made = await keys.create({ name: command.getOptionValue('name'), ...keyFieldsOf(command) });
+  await note('key.create', made.record);
+  printMade(made, { asJson, now });
+  if (asJson) return;
+  explain(`This is the only time that the key is shown: only its hash is stored.`);
+  explain(`Its id is ${made.record.id}. A running server takes it within a second.`);
+  if (isFirst)
+    explain('It is the first key: from now on, a server with this store answers nobody without a key.');
+}
+
+async function rotateKey({ keys, command, asJson, now, note }: KeySession): Promise<void> {
+  const overlapMs = overlapOf(command.getOptionValue('overlap') as string | undefined);
+  const made = await keys.rotate(command.args[0] ?? '', { overlapMs });
+  await note('key.rotate', made.record, { overlap_seconds: overlapMs / 1000 });
+  printMade(made, { asJson, now });
+  if (asJson) return;
+  explain(`This is the only time that the key is shown: only its hash is stored.`);
+  explain(
+    overlapMs === 0
+      ? 'The one before is refused from now on.'
+      : `The one before is accepted until ${timeText(systemClock.wallNow() + overlapMs)}.`,
+  );
+}
+
+/** The key alone goes to standard output, so that a script can take it; what there is to say goes beside it. */
+function printMade(
+  { record, key }: MadeKey,
+  { asJson, now }: { readonly asJson: boolean; readonly now: number },
+): void {
+  const { id, ...view } = keyView(record, now);
+  if (asJson) printJson({ id, key, ...view });
+  else process.stdout.write(`${key}\n`);
+}
+
+async function listKeys({ keys, asJson, now }: KeySession): Promise<void> {
+  const records = await keys.list();
+  if (asJson) printJson(records.map((record) => keyView(record, now)));
+  else if (records.length === 0) explain('There is no key yet. Make one: llm-serve keys create --name NAME');
+  else printLines(keyTable(records, now));
+}
+
+async function showKey({ keys, command, asJson, now }: KeySession): Promise<void> {
+  const record = await keys.find(command.args[0] ?? '');
+  if (asJson) printJson(keyView(record, now));
+  else printLines(keyLines(record, now));
+}
+
+async function changeKey({ keys, command, asJson, now, note }: KeySession): Promise<void> {
+  const name = command.getOptionValue('name') as string | undefined;
+  const fields = { ...(name !== undefined && { name }), ...keyFieldsOf(command) };
+  if (Object.keys(fields).length === 0)
+    throw new ConfigError(
+      'Nothing is named that is to change. llm-serve keys change --help lists the options.',
+    );
+  const record = await keys.change(command.args[0] ?? '', fields);
+  await note('key.change', record, fields);
+  if (asJson) printJson(keyView(record, now));
+  else printLines(keyLines(record, now));
+}
+
+async function revokeKey({ keys, command, asJson, now, note }: KeySession): Promise<void> {
+  const record = await keys.revoke(command.args[0] ?? '');
+  await note('key.revoke', record);
+  if (asJson) printJson(keyView(record, now));
+  else
+    printLines([
+      `${record.name} (${record.id}) is revoked. A running server refuses it within a second; requests under way go on.`,
+    ]);
+}
+
+async function importKeys({ keys, command, asJson, now, note }: KeySession): Promise<void> {
+  if (process.stdin.isTTY) explain('Keys are read from standard input, up to its end (Ctrl-D).');
+  const known = await keys.list();
+  const taken = new Set(known.filter(({ revokedAt }) => revokedAt === undefined).map(({ name }) => name));
+  const entries = readImportedKeys(await textOf(process.stdin), { fields: keyFieldsOf(command), taken, now });
+  const added: KeyRecord[] = [];
+  let isThere = 0;
+  for (const entry of entries) {
+    const record = await keys.import(entry);
+    if (record === undefined) {
+      isThere += 1;
+      continue;
+    }
+    await note('key.import', record);
+    added.push(record);
+  }
+  if (asJson) printJson(added.map((record) => keyView(record, now)));
+  else {
+    if (added.length > 0) printLines(keyTable(added, now));
+    explain(`${added.length} added; ${isThere} that are in the store already stay as they are.`);
+  }
+}
+
+function explain(sentence: string): void {
+  process.stderr.write(`${printableText(sentence)}\n`);
+}
+
+function printLines(lines: readonly string[]): void {
+  for (const line of lines) process.stdout.write(`${printableText(line)}\n`);
+}
+
+/** On one line, as scripts take it. JSON permits control characters, and their escapes, in strings only. */
+function printJson(value: unknown): void {
+  process.stdout.write(`${printableText(JSON.stringify(value))}\n`);
+}
