@@ -37,7 +37,12 @@ export function spawnExecutable({
   const argv = [...execArgv, MAIN, '--port', String(port), '--logging.format', 'json', ...flags];
   const child = spawn(node, argv, {
     cwd: folder,
-    env: { ...inheritedEnvironment(), LLM_SERVE_SERVER__SHUTDOWN_DELAY_SECONDS: '0', ...environment },
+    env: {
+      ...inheritedEnvironment(),
+      LLM_SERVE_SERVER__SHUTDOWN_DELAY_SECONDS: '0',
+      LLM_SERVE_DATA__DIRECTORY: folder,
+      ...environment,
+    },
     stdio: ['ignore', log, 'inherit'],
   });
   closeSync(log);

@@ -92,12 +92,16 @@ function readOrEmpty(path) {
 }
 
 async function describeApplication() {
-  const { config } = loadConfig({ flags: { 'metrics.vllm_names': true }, environment: {} });
+  const { config } = loadConfig({
+    flags: { 'metrics.vllm_names': true, 'access.store': 'memory:' },
+    environment: {},
+  });
   const app = await compose({
     config,
     log: silentLog,
     version: '0.0.0',
     cacheDirectory: 'unused',
+    dataDirectory: 'unused',
     processEnvironment: {},
     onDownloadProgress() {},
     onFatal() {},

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { KeyRing } from './access/key-ring.ts';
 import { KeyWatcher } from './access/key-watcher.ts';
 import type { BackendEnvironment } from './backends/backend-definition.ts';
+import { openConfiguredStore } from './compose-store.ts';
 import { createTracing } from './compose-tracing.ts';
 import { createUsage } from './compose-usage.ts';
 import type { Config } from './config/config.ts';
@@ -26,7 +27,6 @@ import { type DownloadProgress, ensureModel, pullProgress } from './models/fetch
 import { Reloader } from './reload.ts';
 import { Serving } from './serving/serving.ts';
 import { getsRequests } from './serving/targets.ts';
-import { openStore } from './stores/open-store.ts';
 import { systemClock } from './system-clock.ts';
 import { SnapshotFeed } from './telemetry/live-feed.ts';
 import { isProbe, REQUEST, requestFields } from './telemetry/log.ts';
@@ -47,6 +47,8 @@ interface ApplicationOptions {
   readonly log: ApplicationLog;
   readonly version: string;
   readonly cacheDirectory: string;
+  /** Folder for what the server keeps; created when first needed. */
+  readonly dataDirectory: string;
   readonly processEnvironment: BackendEnvironment['processEnvironment'];
   readonly onDownloadProgress: (progress: DownloadProgress) => void;
   /** The default model can be used, for the first time. */
@@ -95,7 +97,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     const model = targets.list().find(({ id }) => id === targets.defaultModel);
     if (model !== undefined) options.onReady?.(model);
   };
-  const store = await openStore(config.access.store ?? 'memory:');
+  const store = await openConfiguredStore(options);
   const keys = new KeyRing();
   const edge = edgeSettings(config);
   const bodyBudget = new BodyBudget(edge);

@@ -3,7 +3,7 @@ import { isatty } from 'node:tty';
 import { compose } from '../compose.ts';
 import type { Config } from '../config/config.ts';
 import { ConfigError } from '../config/config-error.ts';
-import { defaultCacheDirectory, readEnvironment } from '../config/environment.ts';
+import { defaultCacheDirectory, defaultDataDirectory, readEnvironment } from '../config/environment.ts';
 import type { ServedModel } from '../core/backend.ts';
 import { type Log, printableText } from '../core/log.ts';
 import { systemClock } from '../system-clock.ts';
@@ -56,12 +56,17 @@ export async function serve(flags: Flags, { watches, record }: ServeOptions): Pr
     log,
     version,
     cacheDirectory: config.cache.directory ?? defaultCacheDirectory(),
+    dataDirectory: config.data.directory ?? defaultDataDirectory(),
     processEnvironment: readEnvironment(),
     readConfig: () => readConfigAgain(flags, configFile),
     onDownloadProgress: downloadReporter({ log, terminal: process.stderr }),
     onReady,
     onFatal: (error) => fail(error.message),
     recorder,
+  }).catch(async (error: unknown) => {
+    await recorder?.close();
+    await log.close();
+    throw error;
   });
   let endWatch = () => {};
   try {

@@ -28,6 +28,12 @@ export function defaultCacheDirectory(): string {
   return join(XDG_CACHE_HOME || join(homedir(), '.cache'), 'llm-serve', 'models');
 }
 
+/** `llm-serve` in the XDG data folder: what a server keeps. */
+export function defaultDataDirectory(): string {
+  const { XDG_DATA_HOME } = process.env;
+  return join(XDG_DATA_HOME || join(homedir(), '.local', 'share'), 'llm-serve');
+}
+
 /** `llm-serve` in the XDG state folder: what commands remember for the user. */
 export function stateDirectory(): string {
   const { XDG_STATE_HOME } = process.env;

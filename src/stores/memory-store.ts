@@ -5,8 +5,9 @@ import {
   type AuditEntry,
   type AuditLog,
   type KeyStore,
+  nameTaken,
   type Store,
-  StoreError,
+  secretTaken,
   type UsageStore,
 } from './store.ts';
 
@@ -51,9 +52,9 @@ class MemoryKeys implements KeyStore {
     for (const other of this.#records.values()) {
       if (other.id === record.id) continue;
       if (other.secrets.some(({ hash }) => hashes.has(hash)))
-        throw new StoreError('secret_taken', 'This key is in the store already.');
+        throw secretTaken();
       if (record.revokedAt === undefined && other.revokedAt === undefined && other.name === record.name)
-        throw new StoreError('name_taken', `There is a key named ${JSON.stringify(record.name)} already.`);
+        throw nameTaken(record.name);
     }
   }
 }

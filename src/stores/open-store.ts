@@ -1,9 +1,13 @@
 /** Opens the store that `access.store` names. */
+import { resolve } from 'node:path';
 import { MemoryStore } from './memory-store.ts';
+import { SqliteStore } from './sqlite/sqlite-store.ts';
 import { type Store, StoreError } from './store.ts';
+import { MEMORY_ADDRESS, SQLITE_SCHEME } from './store-address.ts';
 
 /** `address`: `memory:`, `sqlite:PATH`, or `postgres://…`. Rejects with a StoreError. */
 export async function openStore(address: string): Promise<Store> {
-  if (address === 'memory:') return new MemoryStore();
-  throw new StoreError('refused', `access.store is ${JSON.stringify(address)}, which can't be opened.`);
+  if (address === MEMORY_ADDRESS) return new MemoryStore();
+  if (address.startsWith(SQLITE_SCHEME)) return SqliteStore.open(resolve(address.slice(SQLITE_SCHEME.length)));
+  throw new StoreError('refused', 'access.store can’t be opened: it must be sqlite:PATH, postgres://… or memory:.');
 }

@@ -3,6 +3,7 @@
  * replicas, or memory, which forgets. All keep the same contract (test/contract/store).
  */
 import type { KeyStore } from '../access/key-store.ts';
+import { StoreError } from '../core/store-error.ts';
 import type { UsageStore } from '../usage/usage-store.ts';
 
 export type { KeyStore } from '../access/key-store.ts';
@@ -39,4 +40,12 @@ export interface AuditLog {
     readonly limit: number;
     readonly before?: number | undefined;
   }): Promise<readonly AuditEntry[]>;
+}
+
+export function nameTaken(name: string): StoreError {
+  return new StoreError('name_taken', `There is a key named ${JSON.stringify(name)} already.`);
+}
+
+export function secretTaken(): StoreError {
+  return new StoreError('secret_taken', 'This key is in the store already.');
 }

@@ -76,6 +76,7 @@ export async function startServer(options: ServerOptions): Promise<ComposedServe
     log,
     version: '0.0.0',
     cacheDirectory: config.cache.directory ?? join(folder, 'models'),
+    dataDirectory: config.data.directory ?? join(folder, 'data'),
     processEnvironment: process.env,
     readConfig: async () => {
       onReading();
@@ -116,12 +117,16 @@ export async function startServer(options: ServerOptions): Promise<ComposedServe
   };
 }
 
+/** Without a store of their own, servers of tests keep nothing, unless `data.directory` asks for the default one. */
 function readOptions({ flags = [], environment = {}, configFile }: ServerOptions): LoadedConfig {
-  return loadConfig({
+  const loaded = loadConfig({
     flags: flagValues(['--port', '0', ...flags]),
     environment: { ...TEST_ENVIRONMENT, ...environment },
     ...(configFile !== undefined && { file: { name: 'llm-serve.yaml', text: configFile } }),
   });
+  const { access, data } = loaded.config;
+  if (access.store !== undefined || data.directory !== undefined) return loaded;
+  return { ...loaded, config: { ...loaded.config, access: { store: 'memory:' } } };
 }
 
 const KEYS = new Map<string, string>([

@@ -5,7 +5,7 @@
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import type { Readable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
+import { builtEntry } from '../../core/built-entry.ts';
 import type { Clock, Milliseconds } from '../../core/clock.ts';
 import type { Log } from '../../core/log.ts';
 import type { FromEngine, ToEngine } from './messages.ts';
@@ -207,15 +207,4 @@ export function forEachLine(stream: Readable, take: (line: string) => void): voi
     }
   });
   stream.on('end', end);
-}
-
-/**
- * Path of the entry of a process or a thread, which runs as plain JavaScript. `entry`: relative to the module, ending in
- * `.js`. For a module in `src/` (tests) it is the file that was built to `dist/`.
- */
-export function builtEntry(entry: string, moduleUrl: string): string {
-  const path = fileURLToPath(new URL(entry, moduleUrl));
-  if (!moduleUrl.endsWith('.ts')) return path;
-  const at = path.lastIndexOf('/src/');
-  return `${path.slice(0, at)}/dist/${path.slice(at + '/src/'.length)}`;
 }

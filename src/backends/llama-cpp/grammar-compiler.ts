@@ -5,12 +5,11 @@
  * slot of the target, so no more wait than there are slots.
  */
 import { Worker } from 'node:worker_threads';
+import { builtEntry } from '../../core/built-entry.ts';
 import { abortable } from '../../core/cancellation.ts';
 import type { Clock, Milliseconds, Timer } from '../../core/clock.ts';
 import { type ErrorCode, ServingError } from '../../core/errors.ts';
 import { outputField } from '../../core/features.ts';
-
-import { builtEntry } from './engine-process.ts';
 import { type AnswerConstraint, type CompiledGrammar, compileGrammar } from './grammar/answer-grammar.ts';
 import { RecentResults } from './recent-results.ts';
 import { closedError } from './supervisor.ts';

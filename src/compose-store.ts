@@ -1,0 +1,47 @@
+/** Opens the store of a server, as it is configured. */
+import { statSync } from 'node:fs';
+import type { Config } from './config/config.ts';
+import type { Log } from './core/log.ts';
+import { MemoryStore } from './stores/memory-store.ts';
+import { openStore } from './stores/open-store.ts';
+import { type Store, StoreError } from './stores/store.ts';
+import { defaultStoreAddress, SQLITE_SCHEME, shownAddress } from './stores/store-address.ts';
+
+interface StoreOptions {
+  readonly config: Config;
+  readonly log: Log;
+  /** Where the default store is. */
+  readonly dataDirectory: string;
+}
+
+/**
+ * Rejects with a StoreError where it can't be used. Only where nobody configured a store, and none was ever kept, a server that may not
+ * write there runs without: containers with a read-only file system start as they did before there were stores.
+ */
+export async function openConfiguredStore({ config, log, dataDirectory }: StoreOptions): Promise<Store> {
+  const configured = config.access.store;
+  const address = configured ?? defaultStoreAddress(dataDirectory);
+  try {
+    const store = await openStore(address);
+    log.debug(`keys, usage and the audit log are kept in ${shownAddress(address)}`);
+    return store;
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    if (configured !== undefined || isKept(address.slice(SQLITE_SCHEME.length))) throw error;
+    log.warn(
+      `${error.message} Keys, usage and the audit log are kept in memory, and are gone when the server ends. Name a folder that this user may write with data.directory, or say that this is wanted: access.store: "memory:".`,
+    );
+    return new MemoryStore();
+  }
+}
+
+/** There is a file with something in it. */
+function isKept(path: string): boolean {
+  try {
+    return statSync(path).size > 0;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    // Where the folder may not be entered, nobody knows.
+    return code !== 'ENOENT' && code !== 'ENOTDIR';
+  }
+}

@@ -1,0 +1,99 @@
+/** Keys in their tables: a row for each key, and one for each of its secrets. */
+import type { KeyRecord, KeySecret } from '../../access/key-record.ts';
+import type { Limits } from '../../core/limit-names.ts';
+import type { Priority } from '../../core/priority.ts';
+import type { SqlRow, SqlValue } from './sql-database.ts';
+
+export const KEY_COLUMNS = [
+  'id',
+  'name',
+  'team',
+  'labels',
+  'models',
+  'highest_priority',
+  'limits',
+  'may_admin',
+  'created_at',
+  'expires_at',
+  'revoked_at',
+] as const;
+
+/** In the order of KEY_COLUMNS. */
+export function keyValues(record: KeyRecord): readonly SqlValue[] {
+  return [
+    record.id,
+    record.name,
+    record.team ?? null,
+    JSON.stringify(record.labels),
+    record.models === undefined ? null : JSON.stringify(record.models),
+    record.highestPriority ?? null,
+    JSON.stringify(record.limits),
+    record.mayAdmin ? 1 : 0,
+    record.createdAt,
+    record.expiresAt ?? null,
+    record.revokedAt ?? null,
+  ];
+}
+
+export const SECRET_COLUMNS = ['hash', 'key_id', 'position', 'shown', 'created_at', 'expires_at'] as const;
+
+/** In the order of SECRET_COLUMNS. */
+export function secretValues(keyId: string, secret: KeySecret, position: number): readonly SqlValue[] {
+  return [secret.hash, keyId, position, secret.shown, secret.createdAt, secret.expiresAt ?? null];
+}
+
+/** Of a key's rows: one for each of its secrets, in their order, or one without. Those of a key follow one another. */
+export const KEYS_WITH_SECRETS = `SELECT ${KEY_COLUMNS.map((column) => `k.${column}`).join(', ')},
+    s.hash AS secret_hash, s.shown AS secret_shown, s.created_at AS secret_created_at, s.expires_at AS secret_expires_at
+  FROM llm_serve_keys k LEFT JOIN llm_serve_secrets s ON s.key_id = k.id`;
+
+/** The order that `recordsOf` needs. */
+export const IN_ORDER = 'ORDER BY k.number, s.position';
+
+export function recordsOf(rows: readonly SqlRow[]): readonly KeyRecord[] {
+  const records = new Map<string, { readonly row: SqlRow; readonly secrets: KeySecret[] }>();
+  for (const row of rows) {
+    const id = String(row.id);
+    let entry = records.get(id);
+    if (entry === undefined) {
+      entry = { row, secrets: [] };
+      records.set(id, entry);
+    }
+    if (typeof row.secret_hash === 'string') entry.secrets.push(secretOf(row));
+  }
+  return [...records.values()].map(({ row, secrets }) => recordOf(row, secrets));
+}
+
+function recordOf(row: SqlRow, secrets: readonly KeySecret[]): KeyRecord {
+  return {
+    id: String(row.id),
+    name: String(row.name),
+    secrets,
+    team: textOf(row.team),
+    labels: JSON.parse(String(row.labels)) as Readonly<Record<string, string>>,
+    models: typeof row.models === 'string' ? (JSON.parse(row.models) as readonly string[]) : undefined,
+    highestPriority: textOf(row.highest_priority) as Priority | undefined,
+    limits: JSON.parse(String(row.limits)) as Limits,
+    mayAdmin: row.may_admin === 1,
+    createdAt: Number(row.created_at),
+    expiresAt: numberOf(row.expires_at),
+    revokedAt: numberOf(row.revoked_at),
+  };
+}
+
+function secretOf(row: SqlRow): KeySecret {
+  return {
+    hash: String(row.secret_hash),
+    shown: String(row.secret_shown),
+    createdAt: Number(row.secret_created_at),
+    expiresAt: numberOf(row.secret_expires_at),
+  };
+}
+
+function textOf(value: SqlValue | undefined): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
+function numberOf(value: SqlValue | undefined): number | undefined {
+  return typeof value === 'number' ? value : undefined;
+}

@@ -1,0 +1,149 @@
+/**
+ * The tables, as a list of versions: each has the statements that make it of the version before. A version that was released is never
+ * changed. Both dialects have the same tables and columns.
+ */
+import { StoreError } from '../store.ts';
+import type { Dialect, Sql, SqlDatabase } from './sql-database.ts';
+
+interface Version {
+  readonly version: number;
+  readonly statements: (words: DialectWords) => readonly string[];
+}
+
+interface DialectWords {
+  /** A number that the database counts up. */
+  readonly counted: string;
+  /** Statements that make a table one to which rows are only added. */
+  readonly appendOnly: (table: string) => readonly string[];
+}
+
+const WORDS: Readonly<Record<Dialect, DialectWords>> = {
+  sqlite: {
+    counted: 'INTEGER PRIMARY KEY AUTOINCREMENT',
+    appendOnly: (table) =>
+      ['UPDATE', 'DELETE'].map(
+        (action) =>
+          `CREATE TRIGGER ${table}_no_${action.toLowerCase()} BEFORE ${action} ON ${table} BEGIN SELECT RAISE(ABORT, 'entries are never changed'); END`,
+      ),
+  },
+  postgres: {
+    counted: 'BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY',
+    appendOnly: (table) => [
+      `CREATE FUNCTION ${table}_append_only() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'entries are never changed'; END $$`,
+      `CREATE TRIGGER ${table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ${table} FOR EACH STATEMENT EXECUTE FUNCTION ${table}_append_only()`,
+    ],
+  },
+};
+
+/** Times are milliseconds since the Unix epoch; lists and maps are JSON; NULL is `undefined`. */
+const VERSIONS: readonly Version[] = [
+  {
+    version: 1,
+    statements: ({ counted, appendOnly }) => [
+      // Counts changes, so that processes notice those of others.
+      'CREATE TABLE llm_serve_revisions (name TEXT PRIMARY KEY, revision BIGINT NOT NULL)',
+      "INSERT INTO llm_serve_revisions (name, revision) VALUES ('keys', 0)",
+      `CREATE TABLE llm_serve_keys (
+        number ${counted},
+        id TEXT NOT NULL UNIQUE,
+        name TEXT NOT NULL,
+        team TEXT,
+        labels TEXT NOT NULL,
+        models TEXT,
+        highest_priority TEXT,
+        limits TEXT NOT NULL,
+        may_admin INTEGER NOT NULL,
+        created_at BIGINT NOT NULL,
+        expires_at BIGINT,
+        revoked_at BIGINT
+      )`,
+      'CREATE UNIQUE INDEX llm_serve_key_names ON llm_serve_keys (name) WHERE revoked_at IS NULL',
+      // A secret itself is never stored. Position 0 is the newest.
+      `CREATE TABLE llm_serve_secrets (
+        hash TEXT PRIMARY KEY,
+        key_id TEXT NOT NULL REFERENCES llm_serve_keys (id),
+        position INTEGER NOT NULL,
+        shown TEXT NOT NULL,
+        created_at BIGINT NOT NULL,
+        expires_at BIGINT
+      )`,
+      'CREATE INDEX llm_serve_secrets_of_key ON llm_serve_secrets (key_id)',
+      `CREATE TABLE llm_serve_usage (
+        hour BIGINT NOT NULL,
+        caller TEXT NOT NULL,
+        team TEXT NOT NULL,
+        model TEXT NOT NULL,
+        target TEXT NOT NULL,
+        requests BIGINT NOT NULL,
+        errors BIGINT NOT NULL,
+        rejections BIGINT NOT NULL,
+        prompt_tokens BIGINT NOT NULL,
+        cached_tokens BIGINT NOT NULL,
+        completion_tokens BIGINT NOT NULL,
+        cost_nano BIGINT NOT NULL,
+        slot_ms DOUBLE PRECISION NOT NULL,
+        PRIMARY KEY (hour, caller, team, model, target)
+      )`,
+      `CREATE TABLE llm_serve_audit (
+        number ${counted},
+        at BIGINT NOT NULL,
+        actor TEXT NOT NULL,
+        address TEXT NOT NULL,
+        action TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        details TEXT NOT NULL
+      )`,
+      'CREATE INDEX llm_serve_audit_times ON llm_serve_audit (at)',
+      ...appendOnly('llm_serve_audit'),
+    ],
+  },
+];
+
+export const NEWEST_VERSION = Math.max(...VERSIONS.map(({ version }) => version));
+
+/** In each dialect: 1 where the table of versions is there. */
+const HAS_VERSIONS: Readonly<Record<Dialect, string>> = {
+  sqlite: "SELECT count(*) AS found FROM sqlite_schema WHERE type = 'table' AND name = 'llm_serve_versions'",
+  postgres:
+    "SELECT CAST(to_regclass('llm_serve_versions') IS NOT NULL AS INTEGER) AS found",
+};
+
+/** 0: none of our tables is there. */
+export async function versionOf(sql: Sql, dialect: Dialect): Promise<number> {
+  const [table] = await sql.run(HAS_VERSIONS[dialect]);
+  if (Number(table?.found) === 0) return 0;
+  const [row] = await sql.run('SELECT max(version) AS version FROM llm_serve_versions');
+  return Number(row?.version ?? 0);
+}
+
+/** `name`: of the database, in errors. Rejects with `too_new`. */
+export async function migrate(database: SqlDatabase, name: string): Promise<void> {
+  const { dialect } = database;
+  if ((await knownVersion(database, dialect, name)) === NEWEST_VERSION) return;
+  await database.migrate(async (sql) => {
+    // Another process may have migrated meanwhile.
+    const from = await knownVersion(sql, dialect, name);
+    if (from === 0)
+      await sql.run(
+        'CREATE TABLE llm_serve_versions (version INTEGER PRIMARY KEY, applied_at BIGINT NOT NULL)',
+      );
+    for (const { version, statements } of VERSIONS) {
+      if (version <= from) continue;
+      for (const statement of statements(WORDS[dialect])) await sql.run(statement);
+      await sql.run('INSERT INTO llm_serve_versions (version, applied_at) VALUES (?, ?)', [
+        version,
+        Date.now(),
+      ]);
+    }
+  });
+}
+
+async function knownVersion(sql: Sql, dialect: Dialect, name: string): Promise<number> {
+  const version = await versionOf(sql, dialect);
+  if (version > NEWEST_VERSION)
+    throw new StoreError(
+      'too_new',
+      `${name} has version ${version} of its tables, and this llm-serve knows version ${NEWEST_VERSION}: a newer llm-serve wrote it. Use that, or another store.`,
+    );
+  return version;
+}

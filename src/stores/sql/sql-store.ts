@@ -1,0 +1,168 @@
+/** The store in a database that speaks SQL: what SQLite and PostgreSQL have in common, which is all but the connection. */
+import type { KeyChanges, KeyRecord } from '../../access/key-record.ts';
+import type { AuditEntry, AuditLog, KeyStore, Store } from '../store.ts';
+import { nameTaken, secretTaken } from '../store.ts';
+import {
+  IN_ORDER,
+  KEY_COLUMNS,
+  KEYS_WITH_SECRETS,
+  keyValues,
+  recordsOf,
+  SECRET_COLUMNS,
+  secretValues,
+} from './key-rows.ts';
+import { migrate } from './migrations.ts';
+import type { Sql, SqlDatabase, SqlRow, SqlValue } from './sql-database.ts';
+import { SqlUsage } from './sql-usage.ts';
+
+export class SqlStore implements Store {
+  readonly keys: KeyStore;
+  readonly usage: SqlUsage;
+  readonly audit: AuditLog;
+  readonly #database: SqlDatabase;
+
+  constructor(database: SqlDatabase) {
+    this.#database = database;
+    this.keys = new SqlKeys(database);
+    this.usage = new SqlUsage(database);
+    this.audit = new SqlAudit(database);
+  }
+
+  /** Creates the tables, or brings them up to date. `name`: of the database, in errors. Closes it where that fails. */
+  static async prepare(database: SqlDatabase, name: string): Promise<SqlStore> {
+    try {
+      await migrate(database, name);
+    } catch (error) {
+      await database.close();
+      throw error;
+    }
+    return new SqlStore(database);
+  }
+
+  close(): Promise<void> {
+    return this.#database.close();
+  }
+}
+
+const marks = (values: readonly unknown[]) => values.map(() => '?').join(', ');
+
+const NEXT_REVISION = "UPDATE llm_serve_revisions SET revision = revision + 1 WHERE name = 'keys'";
+const INSERT_KEY = `INSERT INTO llm_serve_keys (${KEY_COLUMNS.join(', ')}) VALUES (${marks(KEY_COLUMNS)})`;
+const INSERT_SECRET = `INSERT INTO llm_serve_secrets (${SECRET_COLUMNS.join(', ')}) VALUES (${marks(SECRET_COLUMNS)})`;
+const UPDATE_KEY = `UPDATE llm_serve_keys SET ${KEY_COLUMNS.map((column) => `${column} = ?`).join(', ')} WHERE id = ?`;
+
+class SqlKeys implements KeyStore {
+  readonly #database: SqlDatabase;
+
+  constructor(database: SqlDatabase) {
+    this.#database = database;
+  }
+
+  async revision(): Promise<number> {
+    const [row] = await this.#database.run(
+      "SELECT revision FROM llm_serve_revisions WHERE name = 'keys'",
+    );
+    return Number(row?.revision);
+  }
+
+  async list(): Promise<readonly KeyRecord[]> {
+    const rows = await this.#database.run(`${KEYS_WITH_SECRETS} ${IN_ORDER}`);
+    return recordsOf(rows);
+  }
+
+  async add(record: KeyRecord): Promise<void> {
+    await this.#change(async (sql) => {
+      await requireUnique(sql, record);
+      await sql.run(INSERT_KEY, keyValues(record));
+      await insertSecrets(sql, record);
+    });
+  }
+
+  async change(id: string, changes: KeyChanges): Promise<KeyRecord | undefined> {
+    return this.#change(async (sql) => {
+      const known = await recordById(sql, id);
+      if (known === undefined) return undefined;
+      const changed = { ...known, ...changes };
+      await requireUnique(sql, changed);
+      await sql.run(UPDATE_KEY, [...keyValues(changed), id]);
+      await sql.run('DELETE FROM llm_serve_secrets WHERE key_id = ?', [id]);
+      await insertSecrets(sql, changed);
+      return changed;
+    });
+  }
+
+  /** The revision's row is locked first, so that changes of several processes come one after the other. */
+  #change<Result>(work: (sql: Sql) => Promise<Result>): Promise<Result> {
+    return this.#database.write('full', async (sql) => {
+      await sql.run(NEXT_REVISION);
+      return work(sql);
+    });
+  }
+}
+
+async function recordById(sql: Sql, id: string): Promise<KeyRecord | undefined> {
+  return recordsOf(await sql.run(`${KEYS_WITH_SECRETS} WHERE k.id = ? ${IN_ORDER}`, [id]))[0];
+}
+
+async function insertSecrets(sql: Sql, { id, secrets }: KeyRecord): Promise<void> {
+  for (const [position, secret] of secrets.entries())
+    await sql.run(INSERT_SECRET, secretValues(id, secret, position));
+}
+
+async function requireUnique(sql: Sql, { id, name, secrets, revokedAt }: KeyRecord): Promise<void> {
+  const hashes = secrets.map(({ hash }) => hash);
+  if (hashes.length > 0) {
+    const taken = await sql.run(
+      `SELECT 1 AS taken FROM llm_serve_secrets WHERE hash IN (${marks(hashes)}) AND key_id <> ?`,
+      [...hashes, id],
+    );
+    if (taken.length > 0) throw secretTaken();
+  }
+  if (revokedAt !== undefined) return;
+  const taken = await sql.run(
+    'SELECT 1 AS taken FROM llm_serve_keys WHERE name = ? AND revoked_at IS NULL AND id <> ?',
+    [name, id],
+  );
+  if (taken.length > 0) throw nameTaken(name);
+}
+
+const AUDIT_COLUMNS = ['at', 'actor', 'address', 'action', 'subject', 'details'] as const;
+
+class SqlAudit implements AuditLog {
+  readonly #database: SqlDatabase;
+
+  constructor(database: SqlDatabase) {
+    this.#database = database;
+  }
+
+  async add({ at, actor, address, action, subject, details }: AuditEntry): Promise<void> {
+    const values = [at, actor, address, action, subject, JSON.stringify(details)];
+    await this.#database.write('full', (sql) =>
+      sql.run(
+        `INSERT INTO llm_serve_audit (${AUDIT_COLUMNS.join(', ')}) VALUES (${marks(AUDIT_COLUMNS)})`,
+        values,
+      ),
+    );
+  }
+
+  async list({ limit, before }: Parameters<AuditLog['list']>[0]): Promise<readonly AuditEntry[]> {
+    const older = before === undefined ? '' : 'WHERE at < ?';
+    const parameters: readonly SqlValue[] = before === undefined ? [limit] : [before, limit];
+    const rows = await this.#database.run(
+      `SELECT ${AUDIT_COLUMNS.join(', ')} FROM llm_serve_audit ${older} ORDER BY at DESC, number DESC LIMIT ?`,
+      parameters,
+    );
+    return rows.map(entryOf);
+  }
+}
+
+function entryOf(row: SqlRow): AuditEntry {
+  return {
+    at: Number(row.at),
+    actor: String(row.actor),
+    address: String(row.address),
+    action: String(row.action),
+    subject: String(row.subject),
+    details: JSON.parse(String(row.details)) as AuditEntry['details'],
+  };
+}

@@ -1,0 +1,116 @@
+/**
+ * A SQLite file, as a SqlDatabase. Every call blocks the thread, so it is used on a thread of its own (sqlite-thread.ts), which makes one
+ * call at a time. Readers of other processes are never blocked (WAL); writers wait for one another.
+ */
+import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DatabaseSync, type DatabaseSyncInstance, type StatementSyncInstance } from '@photostructure/sqlite';
+import type { Milliseconds } from '../../core/clock.ts';
+import type { Durability, Sql, SqlDatabase, SqlRow, SqlValue } from '../sql/sql-database.ts';
+import { StoreError } from '../store.ts';
+import { sqliteFault } from './sqlite-faults.ts';
+
+export interface SqliteOptions {
+  readonly path: string;
+  /** How long a call waits for another process that writes. */
+  readonly busyMs: Milliseconds;
+}
+
+/** As PRAGMA synchronous has them. In WAL, NORMAL syncs at checkpoints only. */
+const SYNCHRONOUS: Readonly<Record<Durability, string>> = { full: 'FULL', normal: 'NORMAL' };
+
+export class SqliteDatabase implements SqlDatabase {
+  readonly dialect = 'sqlite';
+  readonly #path: string;
+  readonly #database: DatabaseSyncInstance;
+  readonly #statements = new Map<string, StatementSyncInstance>();
+  #durability: Durability = 'full';
+
+  private constructor(path: string, database: DatabaseSyncInstance) {
+    this.#path = path;
+    this.#database = database;
+  }
+
+  /** Creates the file where there is none, for this user alone. Throws a StoreError. */
+  static open({ path, busyMs }: SqliteOptions): SqliteDatabase {
+    let database: DatabaseSyncInstance | undefined;
+    try {
+      createFile(path);
+      database = new DatabaseSync(path, { timeout: busyMs });
+      requireOurs(database, path);
+      database.exec('PRAGMA journal_mode = WAL');
+      database.exec('PRAGMA synchronous = FULL');
+      // That it can be written, is told at once.
+      database.exec('BEGIN IMMEDIATE');
+      database.exec('ROLLBACK');
+      return new SqliteDatabase(path, database);
+    } catch (error) {
+      if (database?.isOpen === true) database.close();
+      throw sqliteFault(error, path);
+    }
+  }
+
+  async run(text: string, parameters: readonly SqlValue[] = []): Promise<readonly SqlRow[]> {
+    try {
+      return this.#statement(text).all(...parameters) as readonly SqlRow[];
+    } catch (error) {
+      throw sqliteFault(error, this.#path);
+    }
+  }
+
+  async write<Result>(durability: Durability, work: (sql: Sql) => Promise<Result>): Promise<Result> {
+    if (durability !== this.#durability) {
+      await this.run(`PRAGMA synchronous = ${SYNCHRONOUS[durability]}`);
+      this.#durability = durability;
+    }
+    await this.run('BEGIN IMMEDIATE');
+    try {
+      const result = await work(this);
+      await this.run('COMMIT');
+      return result;
+    } catch (error) {
+      // Some faults, a full disk among them, have ended it already.
+      if (this.#database.isTransaction) await this.run('ROLLBACK');
+      throw error;
+    }
+  }
+
+  migrate<Result>(work: (sql: Sql) => Promise<Result>): Promise<Result> {
+    return this.write('full', work);
+  }
+
+  async close(): Promise<void> {
+    this.#statements.clear();
+    if (this.#database.isOpen) this.#database.close();
+  }
+
+  #statement(text: string): StatementSyncInstance {
+    const known = this.#statements.get(text);
+    if (known !== undefined) return known;
+    const statement = this.#database.prepare(text);
+    this.#statements.set(text, statement);
+    return statement;
+  }
+}
+
+function createFile(path: string): void {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    closeSync(openSync(path, 'ax', 0o600));
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    // SQLite has the better words for a file that is there.
+    if (code === 'EEXIST') return;
+    const fault = code === 'ENOSPC' || code === 'EDQUOT' ? 'full' : 'refused';
+    throw new StoreError(fault, `${path} can’t be created: ${message}.`, { cause: error });
+  }
+}
+
+/** A file with tables of another program is left as it is. */
+function requireOurs(database: DatabaseSyncInstance, path: string): void {
+  const names = database.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all() as readonly {
+    readonly name: string;
+  }[];
+  if (names.length > 0 && !names.some(({ name }) => name === 'llm_serve_versions'))
+    throw new StoreError('corrupt', `${path} is a database of another program.`);
+}

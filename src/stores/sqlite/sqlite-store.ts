@@ -1,0 +1,163 @@
+/**
+ * The store in a SQLite file. The file is open on a thread of its own: neither a slow disk nor a lock of another process stops the event
+ * loop. Owns the thread and the calls that wait for it. A thread that ended by itself is started again by the next call.
+ */
+import { Worker } from 'node:worker_threads';
+import type { KeyChanges, KeyRecord } from '../../access/key-record.ts';
+import { builtEntry } from '../../core/built-entry.ts';
+import type { Milliseconds } from '../../core/clock.ts';
+import type { UsageQuery } from '../../usage/usage-row.ts';
+import { textsOf } from '../sql/sql-usage.ts';
+import {
+  type AuditEntry,
+  type AuditLog,
+  type KeyStore,
+  type Store,
+  StoreError,
+  type StoreFault,
+  type UsageStore,
+} from '../store.ts';
+
+/** What the thread is started with. */
+export interface SqliteStart {
+  readonly path: string;
+  readonly busyMs: Milliseconds;
+}
+
+export type SqliteCall =
+  | { readonly name: 'open' | 'keys.revision' | 'keys.list' | 'close' }
+  | { readonly name: 'keys.add'; readonly record: KeyRecord }
+  | { readonly name: 'keys.change'; readonly id: string; readonly changes: KeyChanges }
+  | { readonly name: 'usage.add'; readonly texts: readonly string[] }
+  | { readonly name: 'usage.report'; readonly query: UsageQuery }
+  | { readonly name: 'audit.add'; readonly entry: AuditEntry }
+  | { readonly name: 'audit.list'; readonly options: Parameters<AuditLog['list']>[0] };
+
+export type SqliteAnswer =
+  | { readonly id: number; readonly result: unknown }
+  /** No fault: an error of our own code, with its stack. */
+  | { readonly id: number; readonly fault: StoreFault | undefined; readonly message: string };
+
+interface WaitingCall {
+  resolve(result: unknown): void;
+  reject(error: Error): void;
+}
+
+/** Others write for milliseconds; who holds the file for longer than this keeps it for long. */
+const BUSY_MS: Milliseconds = 3000;
+
+export class SqliteStore implements Store {
+  readonly keys: KeyStore;
+  readonly usage: UsageStore;
+  readonly audit: AuditLog;
+  readonly #start: SqliteStart;
+  readonly #waiting = new Map<number, WaitingCall>();
+  #worker: Worker | undefined;
+  #calls = 0;
+  #closed = false;
+
+  private constructor(start: SqliteStart) {
+    this.#start = start;
+    this.keys = {
+      revision: () => this.#call<number>({ name: 'keys.revision' }),
+      list: () => this.#call<readonly KeyRecord[]>({ name: 'keys.list' }),
+      add: (record) => this.#call<void>({ name: 'keys.add', record }),
+      change: (id, changes) => this.#call<KeyRecord | undefined>({ name: 'keys.change', id, changes }),
+    };
+    this.usage = {
+      add: async (rows) => this.#call<void>({ name: 'usage.add', texts: await textsOf(rows) }),
+      report: (query) => this.#call({ name: 'usage.report', query }),
+    };
+    this.audit = {
+      add: (entry) => this.#call<void>({ name: 'audit.add', entry }),
+      list: (options) => this.#call({ name: 'audit.list', options }),
+    };
+  }
+
+  /** `path`: of the file, which is created where it is missing. Rejects with a StoreError. */
+  static async open(path: string, { busyMs = BUSY_MS }: Partial<SqliteStart> = {}): Promise<SqliteStore> {
+    const store = new SqliteStore({ path, busyMs });
+    try {
+      await store.#opened();
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
+    return store;
+  }
+
+  /** After the calls that were made before. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    const worker = this.#worker;
+    const closed = worker === undefined ? undefined : this.#send(worker, { name: 'close' });
+    this.#closed = true;
+    await closed?.catch(() => {});
+    this.#worker = undefined;
+    await worker?.terminate();
+  }
+
+  async #call<Result>(call: SqliteCall): Promise<Result> {
+    if (this.#closed) throw new StoreError('unavailable', `${this.#start.path} is closed.`);
+    const worker = this.#worker ?? (await this.#opened());
+    return this.#send<Result>(worker, call);
+  }
+
+  /** Starts the thread; calls made meanwhile wait behind its first. */
+  async #opened(): Promise<Worker> {
+    const worker = this.#startThread();
+    this.#worker = worker;
+    try {
+      await this.#send(worker, { name: 'open' });
+    } catch (error) {
+      this.#ended(worker, error);
+      await worker.terminate();
+      throw error;
+    }
+    return worker;
+  }
+
+  #startThread(): Worker {
+    const worker = new Worker(builtEntry('./sqlite-worker.js', import.meta.url), {
+      workerData: this.#start,
+      env: {},
+      execArgv: [],
+    });
+    worker.unref();
+    worker.on('message', (answer: SqliteAnswer) => this.#answered(worker, answer));
+    worker.on('error', (error) => this.#ended(worker, error));
+    worker.on('exit', () => this.#ended(worker, undefined));
+    return worker;
+  }
+
+  /** The thread keeps the process alive only while a call waits. */
+  #send<Result>(worker: Worker, call: SqliteCall): Promise<Result> {
+    this.#calls += 1;
+    const id = this.#calls;
+    return new Promise<Result>((resolve, reject) => {
+      this.#waiting.set(id, { resolve: (result) => resolve(result as Result), reject });
+      worker.ref();
+      worker.postMessage({ id, call });
+    });
+  }
+
+  #answered(worker: Worker, answer: SqliteAnswer): void {
+    const waiting = this.#waiting.get(answer.id);
+    this.#waiting.delete(answer.id);
+    if (this.#waiting.size === 0) worker.unref();
+    if ('result' in answer) waiting?.resolve(answer.result);
+    else if (answer.fault !== undefined) waiting?.reject(new StoreError(answer.fault, answer.message));
+    else waiting?.reject(new Error(answer.message));
+  }
+
+  #ended(worker: Worker, cause: unknown): void {
+    if (this.#worker !== worker) return;
+    this.#worker = undefined;
+    const error =
+      cause instanceof StoreError
+        ? cause
+        : new StoreError('unavailable', `The thread that has ${this.#start.path} open has ended.`, { cause });
+    for (const { reject } of this.#waiting.values()) reject(error);
+    this.#waiting.clear();
+  }
+}
