@@ -51,8 +51,7 @@ class MemoryKeys implements KeyStore {
     const hashes = new Set(record.secrets.map(({ hash }) => hash));
     for (const other of this.#records.values()) {
       if (other.id === record.id) continue;
-      if (other.secrets.some(({ hash }) => hashes.has(hash)))
-        throw secretTaken();
+      if (other.secrets.some(({ hash }) => hashes.has(hash))) throw secretTaken();
       if (record.revokedAt === undefined && other.revokedAt === undefined && other.name === record.name)
         throw nameTaken(record.name);
     }

@@ -8,6 +8,10 @@ import { MEMORY_ADDRESS, SQLITE_SCHEME } from './store-address.ts';
 /** `address`: `memory:`, `sqlite:PATH`, or `postgres://…`. Rejects with a StoreError. */
 export async function openStore(address: string): Promise<Store> {
   if (address === MEMORY_ADDRESS) return new MemoryStore();
-  if (address.startsWith(SQLITE_SCHEME)) return SqliteStore.open(resolve(address.slice(SQLITE_SCHEME.length)));
-  throw new StoreError('refused', 'access.store can’t be opened: it must be sqlite:PATH, postgres://… or memory:.');
+  if (address.startsWith(SQLITE_SCHEME))
+    return SqliteStore.open(resolve(address.slice(SQLITE_SCHEME.length)));
+  throw new StoreError(
+    'refused',
+    'access.store can’t be opened: it must be sqlite:PATH, postgres://… or memory:.',
+  );
 }

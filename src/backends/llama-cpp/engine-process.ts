@@ -5,6 +5,7 @@
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import type { Readable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
 import { builtEntry } from '../../core/built-entry.ts';
 import type { Clock, Milliseconds } from '../../core/clock.ts';
 import type { Log } from '../../core/log.ts';
@@ -125,7 +126,7 @@ function describeEnd(code: number | null, signal: NodeJS.Signals | null): string
 }
 
 export function defaultEnginePath(): string {
-  return builtEntry('./engine/main.js', import.meta.url);
+  return fileURLToPath(builtEntry('./engine/main.js', import.meta.url));
 }
 
 /** Search paths, temporary folders, locale, and variables of GPU drivers; no keys, none of our own settings. */

@@ -59,9 +59,7 @@ class SqlKeys implements KeyStore {
   }
 
   async revision(): Promise<number> {
-    const [row] = await this.#database.run(
-      "SELECT revision FROM llm_serve_revisions WHERE name = 'keys'",
-    );
+    const [row] = await this.#database.run("SELECT revision FROM llm_serve_revisions WHERE name = 'keys'");
     return Number(row?.revision);
   }
 

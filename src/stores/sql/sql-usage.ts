@@ -33,11 +33,17 @@ const typeOf = (column: string) => (column === 'slot_ms' ? 'DOUBLE PRECISION' : 
 /** The rows of a JSON list of lists, as a table `given`. */
 const GIVEN: Readonly<Record<Dialect, string>> = {
   sqlite: givenColumns((index) => `json_extract(value, '$[${index}]')`, 'json_each(?)'),
-  postgres: givenColumns((index) => `(value ->> ${index})`, 'json_array_elements(CAST(? AS JSON)) AS each (value)'),
+  postgres: givenColumns(
+    (index) => `(value ->> ${index})`,
+    'json_array_elements(CAST(? AS JSON)) AS each (value)',
+  ),
 };
 
 function givenColumns(element: (index: number) => string, source: string): string {
-  const types = [...Object.entries(KEY_COLUMNS), ...MEASURE_COLUMNS.map((name) => [name, typeOf(name)] as const)];
+  const types = [
+    ...Object.entries(KEY_COLUMNS),
+    ...MEASURE_COLUMNS.map((name) => [name, typeOf(name)] as const),
+  ];
   const columns = types.map(([name, type], index) => `CAST(${element(index)} AS ${type}) AS ${name}`);
   return `SELECT ${columns.join(', ')} FROM ${source}`;
 }
@@ -101,7 +107,9 @@ export class SqlUsage implements UsageStore {
       ['caller = ?', caller && keyText(caller)],
       ['team = ?', team && keyText(team)],
     ];
-    const asked = conditions.filter((condition): condition is readonly [string, SqlValue] => condition[1] !== undefined);
+    const asked = conditions.filter(
+      (condition): condition is readonly [string, SqlValue] => condition[1] !== undefined,
+    );
     const rows = await this.#database.run(
       `SELECT ${columns.join(', ')} FROM llm_serve_usage WHERE ${asked.map(([text]) => text).join(' AND ')}
        ${groups.length === 0 ? '' : `GROUP BY ${groups.join(', ')}`} HAVING count(*) > 0`,

@@ -48,7 +48,11 @@ async function answer(id: number, call: SqliteCall): Promise<SqliteAnswer> {
     return { id, result: await perform(call) };
   } catch (error) {
     if (error instanceof StoreError) return { id, fault: error.fault, message: error.message };
-    return { id, fault: undefined, message: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+    return {
+      id,
+      fault: undefined,
+      message: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    };
   }
 }
 

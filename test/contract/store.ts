@@ -1,0 +1,305 @@
+/** What every store keeps. Each file beside this one runs it on one of them. */
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Store } from '../../src/stores/store.ts';
+import {
+  AN_HOUR,
+  auditEntry,
+  fullKey,
+  HOUR_MS,
+  plainKey,
+  secret,
+  usageRow,
+} from '../support/stores/records.ts';
+
+export interface StoreUnderTest {
+  /** Opens the same store each time, empty at first. */
+  open(): Promise<Store>;
+  /** Removes it. */
+  remove(): Promise<void>;
+  /** What is kept is there for the next who opens it. */
+  readonly keeps: boolean;
+}
+
+const ALL_TIME = { from: 0, to: Number.MAX_SAFE_INTEGER };
+
+export function storeContract(name: string, create: () => Promise<StoreUnderTest>): void {
+  describe(name, () => {
+    let tested: StoreUnderTest;
+    let store: Store;
+    const opened: Store[] = [];
+    const open = async () => {
+      const another = await tested.open();
+      opened.push(another);
+      return another;
+    };
+    beforeEach(async () => {
+      tested = await create();
+      store = await open();
+    });
+    afterEach(async () => {
+      await Promise.all(opened.splice(0).map((each) => each.close()));
+      await tested.remove();
+    });
+
+    describe('keys', () => {
+      test('come back as they were added, in that order', async () => {
+        const keys = [fullKey('zoe'), plainKey('alice'), fullKey('bob', { revokedAt: 1_700_000_000_001 })];
+        for (const key of keys) await store.keys.add(key);
+        expect(await store.keys.list()).toEqual(keys);
+      });
+
+      test('a change replaces what it names, and resolves with the whole key', async () => {
+        await store.keys.add(fullKey('alice'));
+        const secrets = [secret('newest'), secret('new-of-alice', { expiresAt: 1_700_000_900_000 })];
+        const changed = await store.keys.change('key_alice', {
+          secrets,
+          team: undefined,
+          expiresAt: undefined,
+          models: [],
+        });
+        const expected = fullKey('alice', { secrets, team: undefined, expiresAt: undefined, models: [] });
+        expect(changed).toEqual(expected);
+        expect(await store.keys.list()).toEqual([expected]);
+      });
+
+      test('an unknown key is not changed', async () => {
+        expect(await store.keys.change('key_nobody', { name: 'nobody' })).toBeUndefined();
+        expect(await store.keys.list()).toEqual([]);
+      });
+
+      test('a name is taken until its key is revoked', async () => {
+        await store.keys.add(plainKey('alice'));
+        const second = plainKey('alice', { id: 'key_second', secrets: [secret('second')] });
+        await expect(store.keys.add(second)).rejects.toMatchObject({
+          fault: 'name_taken',
+          message: 'There is a key named "alice" already.',
+        });
+        await store.keys.add(plainKey('bob'));
+        await expect(store.keys.change('key_bob', { name: 'alice' })).rejects.toMatchObject({
+          fault: 'name_taken',
+        });
+        await store.keys.change('key_alice', { revokedAt: 1_700_000_000_001 });
+        await store.keys.add(second);
+        expect((await store.keys.list()).map(({ id }) => id)).toEqual(['key_alice', 'key_bob', 'key_second']);
+      });
+
+      test('a secret opens one key only, of a revoked one too', async () => {
+        await store.keys.add(plainKey('alice', { revokedAt: 1_700_000_000_001 }));
+        const other = plainKey('bob', { secrets: [secret('hash-of-alice')] });
+        await expect(store.keys.add(other)).rejects.toMatchObject({ fault: 'secret_taken' });
+        await store.keys.add(plainKey('bob'));
+        await expect(store.keys.change('key_bob', { secrets: other.secrets })).rejects.toMatchObject({
+          fault: 'secret_taken',
+        });
+      });
+
+      test('a change that is refused has left nothing behind', async () => {
+        const keys = [plainKey('alice'), plainKey('bob')];
+        for (const key of keys) await store.keys.add(key);
+        const changes = { name: 'eve', secrets: [secret('new'), secret('hash-of-bob')] };
+        await expect(store.keys.change('key_alice', changes)).rejects.toMatchObject({
+          fault: 'secret_taken',
+        });
+        expect(await store.keys.list()).toEqual(keys);
+      });
+
+      test('the revision is another after each change, and the same without one', async () => {
+        const seen = [await store.keys.revision()];
+        await store.keys.add(plainKey('alice'));
+        seen.push(await store.keys.revision());
+        await store.keys.change('key_alice', { team: 'red' });
+        seen.push(await store.keys.revision());
+        expect(new Set(seen).size).toBe(3);
+        await store.keys.list();
+        await store.usage.add([usageRow()]);
+        await store.audit.add(auditEntry());
+        expect(await store.keys.revision()).toBe(seen.at(-1));
+      });
+
+      test('many at once are all kept', async () => {
+        const names = Array.from({ length: 40 }, (_, index) => `key-${index}`);
+        await Promise.all(names.map((each) => store.keys.add(plainKey(each))));
+        expect((await store.keys.list()).map((key) => key.name).sort()).toEqual(names.sort());
+      });
+
+      test('of many with one name, one is added', async () => {
+        const attempts = Array.from({ length: 10 }, (_, index) =>
+          store.keys.add(plainKey('alice', { id: `key_${index}`, secrets: [secret(`hash-${index}`)] })),
+        );
+        const outcomes = await Promise.allSettled(attempts);
+        expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+        expect(await store.keys.list()).toHaveLength(1);
+      });
+    });
+
+    describe('usage', () => {
+      test('rows of the same hour, caller, team, model and target add up, also within one call', async () => {
+        await store.usage.add([usageRow(), usageRow({ errors: 1, slotMs: 0.25 })]);
+        await store.usage.add([usageRow({ rejections: 2, requests: 2 })]);
+        expect(await store.usage.report({ by: ['key', 'team', 'model', 'target'], ...ALL_TIME })).toEqual([
+          {
+            by: ['key_alice', 'red', 'small', 'small/ollama/0'],
+            requests: 4,
+            errors: 1,
+            rejections: 2,
+            promptTokens: 30,
+            cachedTokens: 12,
+            completionTokens: 15,
+            costNano: 3000,
+            slotMs: 25.25,
+          },
+        ]);
+      });
+
+      test('a report groups by what it is asked for, in order', async () => {
+        await store.usage.add([
+          usageRow({ caller: 'key_bob', team: 'blue', requests: 2 }),
+          usageRow({ caller: 'key_alice', requests: 3 }),
+          usageRow({ caller: 'key_carol', requests: 5 }),
+          usageRow({ caller: '', team: '', requests: 7 }),
+        ]);
+        const byTeam = await store.usage.report({ by: ['team'], ...ALL_TIME });
+        expect(byTeam.map(({ by, requests }) => [...by, requests])).toEqual([
+          ['', 7],
+          ['blue', 2],
+          ['red', 8],
+        ]);
+        const byBoth = await store.usage.report({ by: ['team', 'key'], ...ALL_TIME });
+        expect(byBoth.map(({ by }) => by)).toEqual([
+          ['', ''],
+          ['blue', 'key_bob'],
+          ['red', 'key_alice'],
+          ['red', 'key_carol'],
+        ]);
+        const one = await store.usage.report({ by: [], ...ALL_TIME });
+        expect(one.map(({ by, requests }) => [by, requests])).toEqual([[[], 17]]);
+      });
+
+      test('days and hours are those of UTC', async () => {
+        await store.usage.add([0, 1, 2].map((hours) => usageRow({ hour: AN_HOUR + hours * HOUR_MS })));
+        const byDay = await store.usage.report({ by: ['day'], ...ALL_TIME });
+        expect(byDay.map(({ by, requests }) => [...by, requests])).toEqual([
+          ['2026-01-31', 2],
+          ['2026-02-01', 1],
+        ]);
+        const byHour = await store.usage.report({ by: ['hour'], ...ALL_TIME });
+        expect(byHour.map(({ by }) => by[0])).toEqual(['2026-01-31T22', '2026-01-31T23', '2026-02-01T00']);
+      });
+
+      test('a report holds the hours from its beginning to before its end, of one caller or team', async () => {
+        await store.usage.add(
+          [0, 1, 2].flatMap((hours) => [
+            usageRow({ hour: AN_HOUR + hours * HOUR_MS }),
+            usageRow({ hour: AN_HOUR + hours * HOUR_MS, caller: 'key_bob', team: 'blue' }),
+          ]),
+        );
+        const span = { from: AN_HOUR + HOUR_MS, to: AN_HOUR + 2 * HOUR_MS };
+        const requests = async (query: object) =>
+          (await store.usage.report({ by: [], ...span, ...query }))[0]?.requests;
+        expect(await requests({})).toBe(2);
+        expect(await requests({ caller: 'key_bob' })).toBe(1);
+        expect(await requests({ team: 'red' })).toBe(1);
+        expect(await requests({ team: 'red', caller: 'key_bob' })).toBeUndefined();
+      });
+
+      test('no rows are a report without rows', async () => {
+        await store.usage.add([]);
+        expect(await store.usage.report({ by: [], ...ALL_TIME })).toEqual([]);
+        expect(await store.usage.report({ by: ['key'], ...ALL_TIME })).toEqual([]);
+      });
+
+      test('texts that clients choose do no harm', async () => {
+        const models = [
+          '\0',
+          'a\ud800b',
+          '\u202e',
+          `'; DROP TABLE llm_serve_usage; --`,
+          '🦙',
+          'x'.repeat(5000),
+        ];
+        await store.usage.add(models.map((model) => usageRow({ model })));
+        const sums = await store.usage.report({ by: ['model'], ...ALL_TIME });
+        expect(sums).toHaveLength(models.length);
+        expect(sums.flatMap(({ by }) => by)).toEqual(
+          expect.arrayContaining(['\u202e', `'; DROP TABLE llm_serve_usage; --`, '🦙']),
+        );
+      });
+
+      test('sums far beyond one year of a large company are exact, and beyond 2^53 nearly so', async () => {
+        const large = 2 ** 52;
+        await store.usage.add([usageRow({ costNano: large, promptTokens: large })]);
+        await store.usage.add([usageRow({ costNano: large, promptTokens: large - 1 })]);
+        const [exact] = await store.usage.report({ by: [], ...ALL_TIME });
+        expect(exact).toMatchObject({ costNano: 2 ** 53, promptTokens: 2 ** 53 - 1 });
+        await store.usage.add([usageRow({ costNano: 2 ** 62 - 2 ** 10 })]);
+        const [rounded] = await store.usage.report({ by: [], ...ALL_TIME });
+        expect((rounded?.costNano ?? 0) / 2 ** 62).toBeCloseTo(1 + 2 ** 53 / 2 ** 62, 6);
+      });
+
+      test('a batch of many rows is added as a whole', async () => {
+        const rows = Array.from({ length: 2345 }, (_, index) => usageRow({ caller: `key_${index}` }));
+        await store.usage.add(rows);
+        await store.usage.add(rows);
+        const [sum] = await store.usage.report({ by: [], ...ALL_TIME });
+        expect(sum).toMatchObject({ requests: 4690, slotMs: 4690 * 12.5 });
+        expect(await store.usage.report({ by: ['key'], ...ALL_TIME })).toHaveLength(2345);
+      });
+    });
+
+    describe('audit log', () => {
+      test('entries come back as they were added, the newest first', async () => {
+        const entries = [
+          auditEntry(),
+          auditEntry({ at: 1_700_000_000_005, action: 'target.drain', details: {} }),
+          auditEntry({ at: 1_700_000_000_005, address: '', subject: 'né "quoted"' }),
+        ];
+        for (const entry of entries) await store.audit.add(entry);
+        expect(await store.audit.list({ limit: 10 })).toEqual(entries.toReversed());
+        expect(await store.audit.list({ limit: 1 })).toEqual(entries.slice(2));
+        expect(await store.audit.list({ limit: 10, before: 1_700_000_000_005 })).toEqual(entries.slice(0, 1));
+      });
+    });
+
+    test('what was kept is there for the next who opens it', async () => {
+      if (!tested.keeps) return;
+      await store.keys.add(fullKey('alice'));
+      await store.usage.add([usageRow()]);
+      await store.audit.add(auditEntry());
+      await store.close();
+      const next = await open();
+      expect(await next.keys.list()).toEqual([fullKey('alice')]);
+      expect(await next.usage.report({ by: ['key'], ...ALL_TIME })).toMatchObject([{ requests: 1 }]);
+      expect(await next.audit.list({ limit: 5 })).toEqual([auditEntry()]);
+    });
+
+    test('two that have it open see each other’s changes, and none is lost', async () => {
+      if (!tested.keeps) return;
+      const other = await open();
+      const before = await store.keys.revision();
+      await other.keys.add(plainKey('alice'));
+      expect(await store.keys.revision()).not.toBe(before);
+      expect(await store.keys.list()).toEqual([plainKey('alice')]);
+      await Promise.all(
+        Array.from({ length: 20 }, (_, index) => (index % 2 === 0 ? store : other).usage.add([usageRow()])),
+      );
+      expect(await other.usage.report({ by: [], ...ALL_TIME })).toMatchObject([{ requests: 20 }]);
+    });
+
+    test('many that open it at once, while it is still empty, share one', async () => {
+      if (!tested.keeps) return;
+      await store.close();
+      await tested.remove();
+      tested = await create();
+      const stores = await Promise.all(Array.from({ length: 4 }, open));
+      await Promise.all(stores.map((each, index) => each.keys.add(plainKey(`key-${index}`))));
+      expect(await stores[0]?.keys.list()).toHaveLength(4);
+    });
+
+    test('after its end it rejects, and ending it again does nothing', async () => {
+      if (!tested.keeps) return;
+      await store.close();
+      await store.close();
+      await expect(store.keys.list()).rejects.toMatchObject({ fault: 'unavailable' });
+    });
+  });
+}
