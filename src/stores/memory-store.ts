@@ -58,16 +58,31 @@ class MemoryKeys implements KeyStore {
   }
 }
 
-class MemoryUsage implements UsageStore {
-  #rows: UsageRow[] = [];
+/** Of a busy month with a hundred keys. The oldest are forgotten first. */
+const MAX_USAGE_ROWS = 100_000;
+/** Batches that may come again. */
+const MAX_BATCHES = 1000;
 
-  async add(rows: readonly UsageRow[]): Promise<void> {
-    this.#rows.push(...rows);
+class MemoryUsage implements UsageStore {
+  /** By what they are added up by; the oldest first. */
+  readonly #rows = new Map<string, UsageRow>();
+  readonly #batches = new Set<string>();
+
+  async add(rows: readonly UsageRow[], batch: string): Promise<void> {
+    if (this.#batches.has(batch)) return;
+    this.#batches.add(batch);
+    for (const row of rows) {
+      const key = JSON.stringify([row.hour, row.caller, row.team, row.model, row.target]);
+      const known = this.#rows.get(key);
+      this.#rows.set(key, known === undefined ? row : { ...row, ...measuresOf(known, row) });
+    }
+    forgetOldest(this.#rows, MAX_USAGE_ROWS);
+    forgetOldest(this.#batches, MAX_BATCHES);
   }
 
   async report({ by, from, to, caller, team }: UsageQuery): Promise<readonly UsageSum[]> {
     const sums = new Map<string, UsageSum>();
-    for (const row of this.#rows) {
+    for (const row of this.#rows.values()) {
       if (row.hour < from || row.hour >= to) continue;
       if ((caller !== undefined && row.caller !== caller) || (team !== undefined && row.team !== team))
         continue;
@@ -100,24 +115,40 @@ const NOTHING = {
 };
 
 function added(sum: UsageSum, row: UsageRow): UsageSum {
+  return { by: sum.by, ...measuresOf(sum, row) };
+}
+
+type Measures = Omit<UsageSum, 'by'>;
+
+function measuresOf(one: Measures, other: Measures): Measures {
   return {
-    by: sum.by,
-    requests: sum.requests + row.requests,
-    errors: sum.errors + row.errors,
-    rejections: sum.rejections + row.rejections,
-    promptTokens: sum.promptTokens + row.promptTokens,
-    cachedTokens: sum.cachedTokens + row.cachedTokens,
-    completionTokens: sum.completionTokens + row.completionTokens,
-    costNano: sum.costNano + row.costNano,
-    slotMs: sum.slotMs + row.slotMs,
+    requests: one.requests + other.requests,
+    errors: one.errors + other.errors,
+    rejections: one.rejections + other.rejections,
+    promptTokens: one.promptTokens + other.promptTokens,
+    cachedTokens: one.cachedTokens + other.cachedTokens,
+    completionTokens: one.completionTokens + other.completionTokens,
+    costNano: one.costNano + other.costNano,
+    slotMs: one.slotMs + other.slotMs,
   };
 }
+
+function forgetOldest(entries: Map<string, unknown> | Set<string>, kept: number): void {
+  for (const key of entries.keys()) {
+    if (entries.size <= kept) return;
+    entries.delete(key);
+  }
+}
+
+/** The oldest are forgotten first. */
+const MAX_AUDIT_ENTRIES = 10_000;
 
 class MemoryAudit implements AuditLog {
   readonly #entries: AuditEntry[] = [];
 
   async add(entry: AuditEntry): Promise<void> {
     this.#entries.push(entry);
+    if (this.#entries.length > MAX_AUDIT_ENTRIES) this.#entries.shift();
   }
 
   async list({

@@ -1,6 +1,7 @@
 /** What every store keeps. Each file beside this one runs it on one of them. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Store } from '../../src/stores/store.ts';
+import type { UsageRow } from '../../src/usage/usage-row.ts';
 import {
   AN_HOUR,
   auditEntry,
@@ -20,6 +21,13 @@ export interface StoreUnderTest {
   readonly keeps: boolean;
 }
 
+let batches = 0;
+
+function newBatch(): string {
+  batches += 1;
+  return `batch-${batches}`;
+}
+
 const ALL_TIME = { from: 0, to: Number.MAX_SAFE_INTEGER };
 
 export function storeContract(name: string, create: () => Promise<StoreUnderTest>): void {
@@ -27,6 +35,7 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
     let tested: StoreUnderTest;
     let store: Store;
     const opened: Store[] = [];
+    const add = (rows: readonly UsageRow[]) => store.usage.add(rows, newBatch());
     const open = async () => {
       const another = await tested.open();
       opened.push(another);
@@ -111,7 +120,7 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
         seen.push(await store.keys.revision());
         expect(new Set(seen).size).toBe(3);
         await store.keys.list();
-        await store.usage.add([usageRow()]);
+        await add([usageRow()]);
         await store.audit.add(auditEntry());
         expect(await store.keys.revision()).toBe(seen.at(-1));
       });
@@ -134,8 +143,8 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
 
     describe('usage', () => {
       test('rows of the same hour, caller, team, model and target add up, also within one call', async () => {
-        await store.usage.add([usageRow(), usageRow({ errors: 1, slotMs: 0.25 })]);
-        await store.usage.add([usageRow({ rejections: 2, requests: 2 })]);
+        await add([usageRow(), usageRow({ errors: 1, slotMs: 0.25 })]);
+        await add([usageRow({ rejections: 2, requests: 2 })]);
         expect(await store.usage.report({ by: ['key', 'team', 'model', 'target'], ...ALL_TIME })).toEqual([
           {
             by: ['key_alice', 'red', 'small', 'small/ollama/0'],
@@ -152,7 +161,7 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
       });
 
       test('a report groups by what it is asked for, in order', async () => {
-        await store.usage.add([
+        await add([
           usageRow({ caller: 'key_bob', team: 'blue', requests: 2 }),
           usageRow({ caller: 'key_alice', requests: 3 }),
           usageRow({ caller: 'key_carol', requests: 5 }),
@@ -176,7 +185,7 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
       });
 
       test('days and hours are those of UTC', async () => {
-        await store.usage.add([0, 1, 2].map((hours) => usageRow({ hour: AN_HOUR + hours * HOUR_MS })));
+        await add([0, 1, 2].map((hours) => usageRow({ hour: AN_HOUR + hours * HOUR_MS })));
         const byDay = await store.usage.report({ by: ['day'], ...ALL_TIME });
         expect(byDay.map(({ by, requests }) => [...by, requests])).toEqual([
           ['2026-01-31', 2],
@@ -187,7 +196,7 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
       });
 
       test('a report holds the hours from its beginning to before its end, of one caller or team', async () => {
-        await store.usage.add(
+        await add(
           [0, 1, 2].flatMap((hours) => [
             usageRow({ hour: AN_HOUR + hours * HOUR_MS }),
             usageRow({ hour: AN_HOUR + hours * HOUR_MS, caller: 'key_bob', team: 'blue' }),
@@ -203,7 +212,7 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
       });
 
       test('no rows are a report without rows', async () => {
-        await store.usage.add([]);
+        await add([]);
         expect(await store.usage.report({ by: [], ...ALL_TIME })).toEqual([]);
         expect(await store.usage.report({ by: ['key'], ...ALL_TIME })).toEqual([]);
       });
@@ -217,7 +226,7 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
           '🦙',
           'x'.repeat(5000),
         ];
-        await store.usage.add(models.map((model) => usageRow({ model })));
+        await add(models.map((model) => usageRow({ model })));
         const sums = await store.usage.report({ by: ['model'], ...ALL_TIME });
         expect(sums).toHaveLength(models.length);
         expect(sums.flatMap(({ by }) => by)).toEqual(
@@ -227,19 +236,27 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
 
       test('sums far beyond one year of a large company are exact, and beyond 2^53 nearly so', async () => {
         const large = 2 ** 52;
-        await store.usage.add([usageRow({ costNano: large, promptTokens: large })]);
-        await store.usage.add([usageRow({ costNano: large, promptTokens: large - 1 })]);
+        await add([usageRow({ costNano: large, promptTokens: large })]);
+        await add([usageRow({ costNano: large, promptTokens: large - 1 })]);
         const [exact] = await store.usage.report({ by: [], ...ALL_TIME });
         expect(exact).toMatchObject({ costNano: 2 ** 53, promptTokens: 2 ** 53 - 1 });
-        await store.usage.add([usageRow({ costNano: 2 ** 62 - 2 ** 10 })]);
+        await add([usageRow({ costNano: 2 ** 62 - 2 ** 10 })]);
         const [rounded] = await store.usage.report({ by: [], ...ALL_TIME });
         expect((rounded?.costNano ?? 0) / 2 ** 62).toBeCloseTo(1 + 2 ** 53 / 2 ** 62, 6);
       });
 
+      test('a batch that is added again, as its answer was lost, counts once', async () => {
+        const rows = [usageRow(), usageRow({ caller: 'key_bob' })];
+        await store.usage.add(rows, 'the-same');
+        await store.usage.add(rows, 'the-same');
+        await store.usage.add(rows, 'another');
+        expect(await store.usage.report({ by: [], ...ALL_TIME })).toMatchObject([{ requests: 4 }]);
+      });
+
       test('a batch of many rows is added as a whole', async () => {
         const rows = Array.from({ length: 2345 }, (_, index) => usageRow({ caller: `key_${index}` }));
-        await store.usage.add(rows);
-        await store.usage.add(rows);
+        await add(rows);
+        await add(rows);
         const [sum] = await store.usage.report({ by: [], ...ALL_TIME });
         expect(sum).toMatchObject({ requests: 4690, slotMs: 4690 * 12.5 });
         expect(await store.usage.report({ by: ['key'], ...ALL_TIME })).toHaveLength(2345);
@@ -263,7 +280,7 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
     test('what was kept is there for the next who opens it', async () => {
       if (!tested.keeps) return;
       await store.keys.add(fullKey('alice'));
-      await store.usage.add([usageRow()]);
+      await add([usageRow()]);
       await store.audit.add(auditEntry());
       await store.close();
       const next = await open();
@@ -280,7 +297,9 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
       expect(await store.keys.revision()).not.toBe(before);
       expect(await store.keys.list()).toEqual([plainKey('alice')]);
       await Promise.all(
-        Array.from({ length: 20 }, (_, index) => (index % 2 === 0 ? store : other).usage.add([usageRow()])),
+        Array.from({ length: 20 }, (_, index) =>
+          (index % 2 === 0 ? store : other).usage.add([usageRow()], newBatch()),
+        ),
       );
       expect(await other.usage.report({ by: [], ...ALL_TIME })).toMatchObject([{ requests: 20 }]);
     });

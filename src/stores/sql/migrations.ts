@@ -84,6 +84,9 @@ const VERSIONS: readonly Version[] = [
         slot_ms DOUBLE PRECISION NOT NULL,
         PRIMARY KEY (hour, caller, team, model, target)
       )`,
+      // What was added lately, so that a batch whose answer was lost is not added again.
+      'CREATE TABLE llm_serve_usage_batches (batch TEXT PRIMARY KEY, added_at BIGINT NOT NULL)',
+      'CREATE INDEX llm_serve_usage_batch_times ON llm_serve_usage_batches (added_at)',
       `CREATE TABLE llm_serve_audit (
         number ${counted},
         at BIGINT NOT NULL,

@@ -4,6 +4,8 @@ import type { UsageStore } from '../store.ts';
 import { type Dialect, type SqlDatabase, type SqlRow, type SqlValue, storableText } from './sql-database.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
+/** A writer that could not write for so long starts a new batch. */
+const BATCHES_KEPT_MS = DAY_MS;
 /** As many take about a millisecond to write as JSON; other work gets its turn in between. */
 const ROWS_A_TEXT = 500;
 
@@ -84,13 +86,20 @@ export class SqlUsage implements UsageStore {
     this.#database = database;
   }
 
-  async add(rows: readonly UsageRow[]): Promise<void> {
-    await this.addTexts(await textsOf(rows));
+  async add(rows: readonly UsageRow[], batch: string): Promise<void> {
+    await this.addTexts(await textsOf(rows), batch);
   }
 
   /** `texts`: of `textsOf`. */
-  async addTexts(texts: readonly string[]): Promise<void> {
+  async addTexts(texts: readonly string[], batch: string): Promise<void> {
+    const now = Date.now();
     await this.#database.write('normal', async (sql) => {
+      await sql.run('DELETE FROM llm_serve_usage_batches WHERE added_at < ?', [now - BATCHES_KEPT_MS]);
+      const isNew = await sql.run(
+        'INSERT INTO llm_serve_usage_batches (batch, added_at) VALUES (?, ?) ON CONFLICT DO NOTHING RETURNING batch',
+        [batch, now],
+      );
+      if (isNew.length === 0) return;
       for (const text of texts) await sql.run(ADD[this.#database.dialect], [text]);
     });
   }

@@ -28,7 +28,7 @@ export type SqliteCall =
   | { readonly name: 'open' | 'keys.revision' | 'keys.list' | 'close' }
   | { readonly name: 'keys.add'; readonly record: KeyRecord }
   | { readonly name: 'keys.change'; readonly id: string; readonly changes: KeyChanges }
-  | { readonly name: 'usage.add'; readonly texts: readonly string[] }
+  | { readonly name: 'usage.add'; readonly texts: readonly string[]; readonly batch: string }
   | { readonly name: 'usage.report'; readonly query: UsageQuery }
   | { readonly name: 'audit.add'; readonly entry: AuditEntry }
   | { readonly name: 'audit.list'; readonly options: Parameters<AuditLog['list']>[0] };
@@ -65,7 +65,7 @@ export class SqliteStore implements Store {
       change: (id, changes) => this.#call<KeyRecord | undefined>({ name: 'keys.change', id, changes }),
     };
     this.usage = {
-      add: async (rows) => this.#call<void>({ name: 'usage.add', texts: await textsOf(rows) }),
+      add: async (rows, batch) => this.#call<void>({ name: 'usage.add', texts: await textsOf(rows), batch }),
       report: (query) => this.#call({ name: 'usage.report', query }),
     };
     this.audit = {

@@ -31,7 +31,7 @@ async function perform(call: SqliteCall): Promise<unknown> {
     case 'keys.change':
       return store().keys.change(call.id, call.changes);
     case 'usage.add':
-      return store().usage.addTexts(call.texts);
+      return store().usage.addTexts(call.texts, call.batch);
     case 'usage.report':
       return store().usage.report(call.query);
     case 'audit.add':
