@@ -50,6 +50,8 @@ export interface LimitDecision {
   readonly admission: LimitAdmission | undefined;
   /** In the order of the charges. */
   readonly states: readonly CounterState[];
+  /** Refused only because a shared store can't be asked, and `limits.on_failure` is `closed`: store_unavailable, not rate_limited. */
+  readonly isUndecided?: boolean;
 }
 
 /** The store's own note of what it has counted; opaque. */

@@ -1,0 +1,130 @@
+/**
+ * The connection to Valkey or Redis: one server, the one that sentinels name, or a cluster. It connects again by itself, for ever.
+ * Nothing waits in it: what can't be sent at once fails at once, and what was sent is never sent again. Owns its sockets.
+ */
+import { Cluster, Redis, type RedisOptions } from 'iovalkey';
+import type { ValkeyAddress } from './address.ts';
+import { failureOf, ValkeyFailure } from './failure.ts';
+import type { Script } from './scripts.ts';
+
+/** What runs scripts; rejects with a ValkeyFailure. */
+export interface ScriptRunner {
+  run(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown>;
+  close(): Promise<void>;
+}
+
+interface ConnectionOptions {
+  readonly address: ValkeyAddress;
+  /** In the server's list of clients. */
+  readonly name: string;
+  readonly connectTimeoutMs: number;
+  /** It was connected, or is again. */
+  readonly onReady: () => void;
+  /** It could not be connected, or is no longer. */
+  readonly onLost: (failure: ValkeyFailure) => void;
+}
+
+const FIRST_RETRY_MS = 50;
+const LAST_RETRY_MS = 1000;
+
+export class ValkeyConnection implements ScriptRunner {
+  readonly #client: Redis | Cluster;
+  #lastError: ValkeyFailure | undefined;
+
+  constructor({ address, name, connectTimeoutMs, onReady, onLost }: ConnectionOptions) {
+    this.#client = clientOf(address, { connectionName: name, connectTimeout: connectTimeoutMs });
+    this.#client.on('error', (error: unknown) => {
+      this.#lastError = failureOf(error);
+    });
+    this.#client.on('ready', () => {
+      this.#lastError = undefined;
+      onReady();
+    });
+    this.#client.on('close', () =>
+      onLost(
+        this.#lastError ??
+          new ValkeyFailure('unreachable', 'The connection was closed.', { mayBeDone: true }),
+      ),
+    );
+    // Rejects with the first error, which is an event as well.
+    this.#client.connect().catch(() => {});
+  }
+
+  async run(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {
+    try {
+      return await this.#client.evalsha(script.sha1, keys.length, ...keys, ...args);
+    } catch (error) {
+      if (!isUnknownScript(error)) throw failureOf(error);
+    }
+    try {
+      return await this.#client.eval(script.lua, keys.length, ...keys, ...args);
+    } catch (error) {
+      throw failureOf(error);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#client.removeAllListeners('close');
+    const ended = new Promise<void>((resolve) => this.#client.once('end', () => resolve()));
+    if (this.#client.status === 'end') return;
+    this.#client.disconnect();
+    await ended;
+  }
+}
+
+function isUnknownScript(error: unknown): boolean {
+  return error instanceof Error && error.message.includes('NOSCRIPT');
+}
+
+function retryDelay(times: number): number {
+  return Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(times - 1, 10));
+}
+
+function clientOf(address: ValkeyAddress, own: RedisOptions): Redis | Cluster {
+  const { username, password, isEncrypted, database } = address;
+  const options: RedisOptions = {
+    ...own,
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password }),
+    db: database,
+    lazyConnect: true,
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    // What is under way when the connection is lost fails then.
+    maxRetriesPerRequest: 0,
+    retryStrategy: retryDelay,
+    // A replica that was the primary: its successor is found by connecting again.
+    reconnectOnError: ({ message }) => message.includes('READONLY'),
+  };
+  const tls = isEncrypted ? { tls: {} } : {};
+  switch (address.kind) {
+    case 'server': {
+      const { endpoint } = address;
+      if ('path' in endpoint) return new Redis({ ...options, path: endpoint.path });
+      return new Redis({ ...options, ...tls, host: endpoint.host, port: endpoint.port, family: 0 as never });
+    }
+    case 'sentinel': {
+      const { sentinelLogin, nodes, name } = address;
+      return new Redis({
+        ...options,
+        ...tls,
+        sentinels: [...nodes],
+        name,
+        enableTLSForSentinelMode: isEncrypted,
+        ...(sentinelLogin.username === undefined ? {} : { sentinelUsername: sentinelLogin.username }),
+        ...(sentinelLogin.password === undefined ? {} : { sentinelPassword: sentinelLogin.password }),
+        sentinelRetryStrategy: retryDelay,
+        failoverDetector: true,
+      });
+    }
+    case 'cluster':
+      return new Cluster([...address.nodes], {
+        lazyConnect: true,
+        enableOfflineQueue: false,
+        clusterRetryStrategy: retryDelay,
+        redisOptions: { ...options, ...tls },
+        retryDelayOnTryAgain: 0,
+        maxRedirections: 3,
+      });
+  }
+}

@@ -1,0 +1,188 @@
+/**
+ * The limits in Valkey or Redis, as the scripts keep them. This class puts charges into arguments and answers into decisions, and
+ * holds the leases of what runs. It knows no time-outs and no fallback (shared-limit-store.ts has them).
+ */
+import type { Milliseconds } from '../../core/clock.ts';
+import type { Charge, CounterState, LimitAdmission } from '../../limits/limit-store.ts';
+import type { ScriptRunner } from './connection.ts';
+import { type Script, SCRIPTS } from './scripts.ts';
+
+/** Places of a process that was killed are free again after that; those in use are renewed in time. */
+export const LEASE_MS: Milliseconds = 30_000;
+
+/** What was settled is not settled twice within that time, for a settlement whose answer was lost may be sent again. */
+export const SETTLED_KEPT_MS: Milliseconds = 60_000;
+
+/** Members of one script: the server does nothing else meanwhile. */
+const RENEWED_AT_ONCE = 200;
+
+/** What was counted in the server, where, and when by its clock. */
+export class ValkeyAdmission implements LimitAdmission {
+  readonly charges: readonly Charge[];
+  /** Of this request alone. */
+  readonly id: string;
+  /** Where each charge is found again. */
+  readonly marks: readonly number[];
+  /** µs since the Unix epoch. */
+  readonly admittedAt: number;
+
+  constructor(charges: readonly Charge[], id: string, marks: readonly number[], admittedAt: number) {
+    this.charges = charges;
+    this.id = id;
+    this.marks = marks;
+    this.admittedAt = admittedAt;
+  }
+}
+
+export interface ValkeyDecision {
+  readonly admission: ValkeyAdmission | undefined;
+  readonly states: readonly CounterState[];
+}
+
+export interface Settlement {
+  readonly admission: ValkeyAdmission;
+  readonly amounts: readonly number[];
+}
+
+interface ValkeyLimitsOptions {
+  readonly runner: ScriptRunner;
+  readonly prefix: string;
+  /** Of this process alone; ids of requests begin with it. */
+  readonly replica: string;
+}
+
+const LEASE_US = String(LEASE_MS * 1000);
+
+export class ValkeyLimits {
+  readonly #runner: ScriptRunner;
+  readonly #prefix: string;
+  readonly #replica: string;
+  readonly #held = new Set<ValkeyAdmission>();
+  #requests = 0;
+
+  constructor({ runner, prefix, replica }: ValkeyLimitsOptions) {
+    this.#runner = runner;
+    this.#prefix = `{${prefix}}:`;
+    this.#replica = replica;
+  }
+
+  /** How many requests hold places. */
+  get held(): number {
+    return this.#held.size;
+  }
+
+  async decide(charges: readonly Charge[]): Promise<ValkeyDecision> {
+    this.#requests += 1;
+    const id = `${this.#replica}:${this.#requests}`;
+    const answer = await this.#ask('decide', id, charges);
+    if (answer[0] !== 1) return { admission: undefined, states: statesOf(charges, answer) };
+    const marks = charges.map((_, index) => answer[index * 3 + 4] ?? 0);
+    const admission = new ValkeyAdmission(charges, id, marks, answer[1] ?? 0);
+    if (charges.some(({ bound }) => bound.kind === 'now')) this.#held.add(admission);
+    return { admission, states: statesOf(charges, answer) };
+  }
+
+  async peek(charges: readonly Charge[]): Promise<readonly CounterState[]> {
+    return statesOf(charges, await this.#ask('peek', '', charges));
+  }
+
+  /** Its places are not renewed any more, whether or not the server is told. */
+  release(admission: ValkeyAdmission): void {
+    this.#held.delete(admission);
+  }
+
+  /** Does nothing if it was done within SETTLED_KEPT_MS already. */
+  async settle({ admission, amounts }: Settlement): Promise<void> {
+    this.#held.delete(admission);
+    const keys = [`${this.#prefix}settled:${admission.id}`];
+    const args = ['0', admission.id];
+    for (const [index, charge] of admission.charges.entries()) {
+      const amount = amounts[index] ?? charge.amount;
+      const { bound } = charge;
+      if (amount === charge.amount) continue;
+      if (bound.kind !== 'now') args[0] = String(SETTLED_KEPT_MS);
+      keys.push(this.#prefix + charge.counter);
+      args.push(
+        bound.kind,
+        String(admission.marks[index] ?? 0),
+        String(charge.amount),
+        String(amount),
+        spanOf(charge),
+      );
+    }
+    if (keys.length > 1) await this.#runner.run(SCRIPTS.settle, keys, args);
+  }
+
+  /** Holds the places of all that runs for LEASE_MS from now; a server that has lost them gets them back. */
+  async renew(): Promise<void> {
+    let keys: string[] = [];
+    let members: string[] = [];
+    const send = async () => {
+      if (keys.length > 0) await this.#runner.run(SCRIPTS.renew, keys, [LEASE_US, ...members]);
+      keys = [];
+      members = [];
+    };
+    // A copy: while it waits, requests begin and end.
+    for (const admission of [...this.#held]) {
+      if (!this.#held.has(admission)) continue;
+      for (const { counter, bound, amount } of admission.charges) {
+        if (bound.kind !== 'now') continue;
+        for (let number = 1; number <= amount; number += 1) {
+          keys.push(this.#prefix + counter);
+          members.push(`${admission.id}:${number}`);
+        }
+      }
+      if (keys.length >= RENEWED_AT_ONCE) await send();
+    }
+    await send();
+  }
+
+  /** Says that this replica is there, and resolves with how many are. */
+  async announce(goneAfterMs: Milliseconds): Promise<number> {
+    const args = [this.#replica, String(goneAfterMs * 1000)];
+    return Number(await this.#runner.run(SCRIPTS.announce, [`${this.#prefix}replicas`], args));
+  }
+
+  async leave(): Promise<void> {
+    await this.#runner.run(SCRIPTS.leave, [`${this.#prefix}replicas`], [this.#replica]);
+  }
+
+  async #ask(mode: 'decide' | 'peek', id: string, charges: readonly Charge[]): Promise<readonly number[]> {
+    const keys: string[] = [];
+    const args = [mode, id, LEASE_US];
+    for (const charge of charges) {
+      keys.push(this.#prefix + charge.counter);
+      args.push(
+        charge.bound.kind,
+        String(charge.amount),
+        String(Math.min(charge.bound.limit, Number.MAX_SAFE_INTEGER)),
+        spanOf(charge),
+      );
+    }
+    return (await this.#runner.run(DECIDE, keys, args)) as readonly number[];
+  }
+}
+
+const DECIDE: Script = SCRIPTS.decide;
+
+function spanOf({ bound }: Charge): string {
+  switch (bound.kind) {
+    case 'window':
+      return String(Math.round(bound.windowMs * 1000));
+    case 'period':
+      return String(Math.round(bound.endsAt * 1000));
+    case 'now':
+      return '0';
+  }
+}
+
+function statesOf(charges: readonly Charge[], answer: readonly number[]): readonly CounterState[] {
+  return charges.map(({ bound }, index) => {
+    const waitUs = answer[index * 3 + 3] ?? 0;
+    return {
+      limit: bound.limit,
+      remaining: answer[index * 3 + 2] ?? 0,
+      retryInMs: waitUs < 0 ? Number.POSITIVE_INFINITY : waitUs / 1000,
+    };
+  });
+}

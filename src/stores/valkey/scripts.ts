@@ -1,0 +1,284 @@
+/**
+ * The Lua scripts that run inside Valkey or Redis (6.2 and later): each is one atomic step. The clock is the server's own, in whole
+ * microseconds. Their effects are replicated, not they themselves, so that they may ask for the time.
+ *
+ * A counter is one key:
+ *
+ * - A window is a hash, a queue of what was admitted: `position -> time:amount` from `head` up to `tail`, and `sum`, `oldest`
+ *   and `latest` of it. Positions begin at the server's time, so that none is used twice, even after all entries have left: by its
+ *   position an entry is found again when its amount is settled. Time never runs backwards within a counter.
+ * - A period is a hash: `sum`, and `born`, by which a counter that the server has lost meanwhile is recognized.
+ * - Places at the same time are a sorted set: a member for each place, `request:number`, with the end of its lease.
+ */
+import { createHash } from 'node:crypto';
+
+export interface Script {
+  readonly lua: string;
+  readonly sha1: string;
+}
+
+/**
+ * An entry each, up to here; beyond, those of one moment, a fraction 1 / MERGED_CELLS of the window, share one, which leaves with the
+ * last of them. So no counter has more than both together, and a place is free again at most that moment later than it could be.
+ */
+export const EXACT_ENTRIES = 5000;
+export const MERGED_CELLS = 5000;
+
+/** A period's counter stays that long after its end, for requests that are settled late. */
+const PERIOD_KEPT_MS = 3_600_000;
+
+const COMMON = `
+local function text(number)
+  return string.format('%.17g', number)
+end
+
+local function split(entry)
+  local colon = string.find(entry, ':', 1, true)
+  return tonumber(string.sub(entry, 1, colon - 1)), tonumber(string.sub(entry, colon + 1))
+end
+`;
+
+/**
+ * KEYS: the counters. ARGV: 'decide' or 'peek'; the request's id; the length of a lease in µs; then of each counter its kind, amount,
+ * limit, and span (of a window its length, of a period its end since the epoch, both in µs).
+ * Returns: 1 if all was admitted and counted, else 0; the time in µs; then of each counter what remains, the µs until its
+ * amount would be admitted (-1: never), and its mark for settling.
+ */
+const DECIDE = `${COMMON}
+local isPeek = ARGV[1] == 'peek'
+local id = ARGV[2]
+local lease = tonumber(ARGV[3])
+local clock = redis.call('TIME')
+local now = clock[1] * 1000000 + clock[2]
+local CHUNK = 200
+
+local window = {}
+
+function window.open(c)
+  local f = redis.call('HMGET', c.key, 'head', 'tail', 'sum', 'oldest', 'latest')
+  if not f[1] then
+    c.head, c.tail, c.sum, c.now = now, now, 0, now
+    return
+  end
+  c.head, c.tail, c.sum, c.oldest, c.latest =
+    tonumber(f[1]), tonumber(f[2]), tonumber(f[3]), tonumber(f[4]), tonumber(f[5])
+  c.now = math.max(now, c.latest)
+  local left = c.now - c.span
+  if c.latest <= left then
+    if not isPeek then redis.call('DEL', c.key) end
+    c.tail = math.max(c.tail, now)
+    c.head, c.sum = c.tail, 0
+    return
+  end
+  if c.oldest > left then return end
+  while c.oldest <= left do
+    local positions = {}
+    for position = c.head, math.min(c.head + CHUNK, c.tail) - 1 do
+      positions[#positions + 1] = text(position)
+    end
+    local gone = {}
+    for i, entry in ipairs(redis.call('HMGET', c.key, unpack(positions))) do
+      local time, amount = split(entry)
+      c.oldest = time
+      if time > left then break end
+      gone[i] = positions[i]
+      c.head = c.head + 1
+      c.sum = c.sum - amount
+    end
+    if not isPeek then redis.call('HDEL', c.key, unpack(gone)) end
+  end
+  if not isPeek then
+    redis.call('HSET', c.key, 'head', text(c.head), 'sum', text(c.sum), 'oldest', text(c.oldest))
+  end
+end
+
+function window.used(c)
+  return c.sum
+end
+
+function window.count(c)
+  local position = c.tail
+  local amount = c.amount
+  local cell = c.span / ${MERGED_CELLS}
+  if c.tail - c.head >= ${EXACT_ENTRIES} and math.floor(c.now / cell) == math.floor(c.latest / cell) then
+    position = c.tail - 1
+    local _, counted = split(redis.call('HGET', c.key, text(position)))
+    amount = counted + amount
+  end
+  if position == c.head then c.oldest = c.now end
+  c.tail = position + 1
+  c.sum = c.sum + c.amount
+  redis.call('HSET', c.key, text(position), text(c.now) .. ':' .. text(amount), 'head', text(c.head),
+    'tail', text(c.tail), 'sum', text(c.sum), 'oldest', text(c.oldest), 'latest', text(c.now))
+  redis.call('PEXPIRE', c.key, math.ceil((c.now - now + c.span) / 1000) + 1000)
+  c.mark = position
+end
+
+function window.wait(c, missing)
+  local position = c.head
+  while position < c.tail do
+    local positions = {}
+    for next = position, math.min(position + CHUNK, c.tail) - 1 do
+      positions[#positions + 1] = text(next)
+    end
+    for _, entry in ipairs(redis.call('HMGET', c.key, unpack(positions))) do
+      local time, amount = split(entry)
+      missing = missing - amount
+      if missing <= 0 then return math.max(1, time + c.span - c.now) end
+    end
+    position = position + #positions
+  end
+  return c.span
+end
+
+local period = {}
+
+function period.open(c)
+  local f = redis.call('HMGET', c.key, 'sum', 'born')
+  c.sum = tonumber(f[1] or '0')
+  c.mark = tonumber(f[2] or text(now))
+end
+
+function period.used(c)
+  return c.sum
+end
+
+function period.count(c)
+  c.sum = c.sum + c.amount
+  redis.call('HSET', c.key, 'sum', text(c.sum), 'born', text(c.mark))
+  redis.call('PEXPIREAT', c.key, math.ceil(c.span / 1000) + ${PERIOD_KEPT_MS})
+end
+
+function period.wait(c)
+  return math.max(1, c.span - now)
+end
+
+local places = {}
+
+function places.open(c)
+  if not isPeek then redis.call('ZREMRANGEBYSCORE', c.key, '-inf', text(now)) end
+  c.sum = redis.call('ZCOUNT', c.key, '(' .. text(now), '+inf')
+end
+
+function places.used(c)
+  return c.sum
+end
+
+function places.count(c)
+  for number = 1, c.amount do
+    redis.call('ZADD', c.key, text(now + lease), id .. ':' .. number)
+  end
+  redis.call('PEXPIRE', c.key, math.ceil(lease / 1000) + 1000)
+  c.sum = c.sum + c.amount
+end
+
+function places.wait()
+  return 1000000
+end
+
+local KINDS = { window = window, period = period, now = places }
+local counters = {}
+local isAdmitted = not isPeek
+for i, key in ipairs(KEYS) do
+  local at = 4 * i
+  local c = { key = key, kind = KINDS[ARGV[at]], amount = tonumber(ARGV[at + 1]), limit = tonumber(ARGV[at + 2]),
+    span = tonumber(ARGV[at + 3]), mark = 0 }
+  counters[i] = c
+  c.kind.open(c)
+  if c.sum + c.amount > c.limit then isAdmitted = false end
+end
+if isAdmitted then
+  for _, c in ipairs(counters) do c.kind.count(c) end
+end
+local answer = { isAdmitted and 1 or 0, now }
+for _, c in ipairs(counters) do
+  local asked = math.max(1, c.amount)
+  local wait = 0
+  if asked > c.limit then
+    wait = -1
+  elseif c.sum + asked > c.limit then
+    wait = c.kind.wait(c, c.sum + asked - c.limit)
+  end
+  answer[#answer + 1] = math.max(0, c.limit - c.sum)
+  answer[#answer + 1] = wait
+  answer[#answer + 1] = c.mark
+end
+return answer
+`;
+
+/**
+ * KEYS: a note that it was done, then the counters. ARGV: for how many ms the note is kept (0: without one, where doing it twice does no
+ * harm); the request's id; then of each counter its kind, its mark, the amount counted, the amount in its place, and its span.
+ */
+const SETTLE = `${COMMON}
+local keptMs = tonumber(ARGV[1])
+if keptMs > 0 and not redis.call('SET', KEYS[1], '1', 'NX', 'PX', keptMs) then return 0 end
+local id = ARGV[2]
+
+local KINDS = {}
+
+function KINDS.window(key, mark, counted, amount)
+  local entry = redis.call('HGET', key, mark)
+  if not entry then return end
+  local time, there = split(entry)
+  redis.call('HSET', key, mark, text(time) .. ':' .. text(there - counted + amount),
+    'sum', text(tonumber(redis.call('HGET', key, 'sum')) - counted + amount))
+end
+
+function KINDS.period(key, mark, counted, amount, span)
+  local f = redis.call('HMGET', key, 'sum', 'born')
+  if f[2] == mark then
+    redis.call('HSET', key, 'sum', text(math.max(0, tonumber(f[1]) - counted + amount)))
+  elseif amount > 0 then
+    redis.call('HSET', key, 'sum', text(tonumber(f[1] or '0') + amount), 'born', f[2] or mark)
+    redis.call('PEXPIREAT', key, math.ceil(span / 1000) + ${PERIOD_KEPT_MS})
+  end
+end
+
+function KINDS.now(key, _, counted, amount)
+  for number = amount + 1, counted do redis.call('ZREM', key, id .. ':' .. number) end
+end
+
+for i = 2, #KEYS do
+  local at = 5 * i - 7
+  KINDS[ARGV[at]](KEYS[i], ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4]))
+end
+return 1
+`;
+
+/** KEYS: the counters of places, one for each member. ARGV: the length of a lease in µs, then the members. */
+const RENEW = `${COMMON}
+local clock = redis.call('TIME')
+local ends = clock[1] * 1000000 + clock[2] + tonumber(ARGV[1])
+for i, key in ipairs(KEYS) do
+  redis.call('ZADD', key, text(ends), ARGV[i + 1])
+  redis.call('PEXPIRE', key, math.ceil(tonumber(ARGV[1]) / 1000) + 1000)
+end
+return #KEYS
+`;
+
+/**
+ * KEYS: the sorted set of replicas, by when they were last heard of. ARGV: this one's name, and after how many µs one counts as gone.
+ * Returns how many there are. It writes, so that it fails wherever a decision would.
+ */
+const ANNOUNCE = `${COMMON}
+local clock = redis.call('TIME')
+local now = clock[1] * 1000000 + clock[2]
+redis.call('ZADD', KEYS[1], text(now), ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', text(now - tonumber(ARGV[2])))
+redis.call('PEXPIRE', KEYS[1], math.ceil(tonumber(ARGV[2]) / 1000))
+return redis.call('ZCARD', KEYS[1])
+`;
+
+/** KEYS: as of ANNOUNCE. ARGV: the name of the replica that ends. */
+const LEAVE = `return redis.call('ZREM', KEYS[1], ARGV[1])`;
+
+const script = (lua: string): Script => ({ lua, sha1: createHash('sha1').update(lua).digest('hex') });
+
+export const SCRIPTS = {
+  decide: script(DECIDE),
+  settle: script(SETTLE),
+  renew: script(RENEW),
+  announce: script(ANNOUNCE),
+  leave: script(LEAVE),
+} as const;

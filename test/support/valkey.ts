@@ -1,0 +1,121 @@
+/**
+ * A real Valkey or Redis for tests, on a socket in a folder of its own (and on a port where one is asked for), without persistence.
+ * Owns its process and its folder, also over restarts.
+ */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { freePort } from './proxy.ts';
+import type { EndsWith } from './server.ts';
+
+/** The first of them that runs here: `LLM_TEST_VALKEY`, else what is on the path. */
+const PROGRAMS = process.env.LLM_TEST_VALKEY
+  ? [process.env.LLM_TEST_VALKEY]
+  : ['valkey-server', 'redis-server'];
+
+const program = PROGRAMS.find(
+  (name) => spawnSync(name, ['--version'], { stdio: 'ignore', timeout: 30_000 }).error === undefined,
+);
+
+/** Why nothing of it can be tried on this machine. */
+export const MISSING_VALKEY =
+  program === undefined ? `there is no executable ${PROGRAMS.join(' or ')}` : undefined;
+
+export interface TestValkey {
+  /** What `limits.store` is to be. */
+  readonly address: string;
+  readonly socket: string;
+  /** 0: none. */
+  readonly port: number;
+  readonly pid: number;
+  /** Ends it as a crash does; resolves when it is gone. */
+  kill(): Promise<void>;
+  /** Starts it again, empty, at the same place. */
+  restart(): Promise<void>;
+  /** Stops the process, or lets it go on: connections stay open, and nothing is answered. */
+  freeze(isFrozen: boolean): void;
+  /** Sends one command and resolves with the raw answer. */
+  command(...words: readonly string[]): Promise<string>;
+}
+
+interface TestValkeyOptions {
+  readonly args?: readonly string[];
+  readonly hasPort?: boolean;
+  readonly endsWith: EndsWith;
+}
+
+export async function startValkey({
+  args = [],
+  hasPort = false,
+  endsWith,
+}: TestValkeyOptions): Promise<TestValkey> {
+  const folder = mkdtempSync(join(tmpdir(), 'llm-serve-valkey-'));
+  const socket = join(folder, 's');
+  const port = hasPort ? await freePort() : 0;
+  let child: ChildProcess;
+  let ended: Promise<void>;
+  const start = async () => {
+    const own = ['--port', String(port), '--bind', '127.0.0.1', '--unixsocket', socket, '--dir', folder];
+    child = spawn(program ?? '', [...own, '--save', '', '--appendonly', 'no', ...args], {
+      cwd: folder,
+      stdio: 'ignore',
+    });
+    ended = new Promise((resolve) => child.once('close', () => resolve()));
+    while (!(await isListening(socket))) {
+      if (child.exitCode !== null) throw new Error(`${program} ended with ${child.exitCode}`);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  };
+  const kill = async () => {
+    child.kill('SIGKILL');
+    await ended;
+  };
+  endsWith(async () => {
+    await kill();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  await start();
+  return {
+    address: `unix:${socket}`,
+    socket,
+    port,
+    get pid() {
+      return child.pid ?? 0;
+    },
+    kill,
+    restart: async () => {
+      await kill();
+      await start();
+    },
+    freeze: (isFrozen) => void child.kill(isFrozen ? 'SIGSTOP' : 'SIGCONT'),
+    command: (...words) => command(socket, words),
+  };
+}
+
+function isListening(socket: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const connection = connect(socket);
+    connection.once('connect', () => resolve(true)).once('error', () => resolve(false));
+    connection.once('connect', () => connection.destroy());
+  });
+}
+
+/** For answers of one line or one short text: it reads until nothing more is under way. */
+function command(socket: string, words: readonly string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const connection = connect(socket);
+    let answer = '';
+    connection.setEncoding('utf8');
+    connection.on('data', (text: string) => {
+      answer += text;
+      if (answer.endsWith('+OK\r\n') && words[0] !== 'QUIT') connection.end();
+    });
+    connection.once('error', reject).once('close', () => resolve(answer.replace(/\+OK\r\n$/, '')));
+    const encoded = (parts: readonly string[]) =>
+      `*${parts.length}\r\n${parts.map((part) => `$${Buffer.byteLength(part)}\r\n${part}\r\n`).join('')}`;
+    // The server closes the connection after it has answered QUIT.
+    connection.write(encoded(words) + encoded(['QUIT']));
+  });
+}

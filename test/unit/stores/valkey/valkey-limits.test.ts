@@ -1,0 +1,62 @@
+/** The scripts, on a real Valkey or Redis. Time is the server's own: windows are long, or a few milliseconds that are waited for. */
+import { randomUUID } from 'node:crypto';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Charge } from '../../../../src/limits/limit-store.ts';
+import { parseValkeyAddress } from '../../../../src/stores/valkey/address.ts';
+import { ValkeyConnection } from '../../../../src/stores/valkey/connection.ts';
+import { ValkeyLimits } from '../../../../src/stores/valkey/limit-store.ts';
+import { endingAfterAll } from '../../../support/server.ts';
+import { MISSING_VALKEY, startValkey, type TestValkey } from '../../../support/valkey.ts';
+
+const endsWith = endingAfterAll();
+let server: TestValkey;
+let limits: ValkeyLimits;
+
+const HOUR_MS = 3_600_000;
+const counter = () => `key:${randomUUID()}:requests`;
+const windowOf = (name: string, limit: number, amount = 1, windowMs = HOUR_MS): Charge => ({
+  counter: name,
+  amount,
+  bound: { kind: 'window', limit, windowMs },
+});
+
+describe('limits in a Valkey', () => {
+  beforeAll(async () => {
+    if (MISSING_VALKEY !== undefined) return;
+    server = await startValkey({ endsWith });
+    await new Promise<void>((resolve) => {
+      const runner = new ValkeyConnection({
+        address: parseValkeyAddress(server.address),
+        name: 'test',
+        connectTimeoutMs: 60_000,
+        onReady: resolve,
+        onLost: () => {},
+      });
+      endsWith(() => runner.close());
+      limits = new ValkeyLimits({ runner, prefix: 'llm-serve', replica: randomUUID() });
+    });
+  });
+  beforeEach((context) => context.skip(MISSING_VALKEY !== undefined, MISSING_VALKEY));
+
+  it('admits up to the limit of a window, and then says when the next one is', async () => {
+    const charge = windowOf(counter(), 3);
+    for (const remaining of [2, 1, 0]) {
+      const { admission, states } = await limits.decide([charge]);
+      expect(admission).toBeDefined();
+      expect(states[0]).toMatchObject({ limit: 3, remaining });
+    }
+    const { admission, states } = await limits.decide([charge]);
+    expect(admission).toBeUndefined();
+    expect(states[0]?.remaining).toBe(0);
+    expect(states[0]?.retryInMs).toBeGreaterThan(HOUR_MS - 60_000);
+    expect(states[0]?.retryInMs).toBeLessThanOrEqual(HOUR_MS);
+  });
+
+  it('counts nothing where one of several is full', async () => {
+    const [wide, narrow] = [counter(), counter()];
+    await limits.decide([windowOf(narrow, 1)]);
+    const { admission } = await limits.decide([windowOf(wide, 10), windowOf(narrow, 1)]);
+    expect(admission).toBeUndefined();
+    expect((await limits.peek([windowOf(wide, 10)]))[0]?.remaining).toBe(10);
+  });
+});
