@@ -68,6 +68,8 @@ const slow = [
       'upstream-faults',
     ],
   ].join()}}.test.ts`,
+  'test/contract/valkey-limit-store.test.ts',
+  'test/unit/stores/valkey/*.test.ts',
   'test/unit/bench/*.test.ts',
   'test/unit/backends/llama-cpp/engine-process.test.ts',
   'test/unit/backends/llama-cpp/grammar/hostile-schemas.test.ts',

@@ -36,7 +36,8 @@ const DEFAULT_PREFIX = 'llm-serve';
 const DEFAULT_PORT = { server: 6379, cluster: 6379, sentinel: 26379 } as const;
 
 /** Scheme, `s` for TLS, kind, login, hosts, path, options. */
-const URL_FORM = /^(?:valkey|redis)(s?)(\+sentinel|\+cluster)?:\/\/(?:(.*)@)?([^/?@]*)(\/[^?]*)?(?:\?(.*))?$/s;
+const URL_FORM =
+  /^(?:valkey|redis)(s?)(\+sentinel|\+cluster)?:\/\/(?:(.*)@)?([^/?@]*)(\/[^?]*)?(?:\?(.*))?$/s;
 const UNIX_FORM = /^unix:(?:\/\/(?=\/))?([^?]+)(?:\?(.*))?$/s;
 const HOST_FORM = /^(\[[\da-f:.%a-z]+\]|[^:[\]\s]+)(?::(\d+))?$/i;
 
@@ -85,7 +86,9 @@ export function parseValkeyAddress(address: string): ValkeyAddress {
     }
     case 'cluster':
       if (segments.length > 0)
-        throw new AddressError('has something behind the hosts: a cluster has one database, without a number.');
+        throw new AddressError(
+          'has something behind the hosts: a cluster has one database, without a number.',
+        );
       return { kind, ...common, nodes, database: 0 };
   }
 }
@@ -160,7 +163,9 @@ function optionsOf(query: string, known: readonly string[]): ReadonlyMap<string,
     const equals = pair.indexOf('=');
     const name = equals < 0 ? pair : pair.slice(0, equals);
     if (equals < 0 || !known.includes(name))
-      throw new AddressError(`has an unknown option behind its question mark; known here: ${known.join(', ')}.`);
+      throw new AddressError(
+        `has an unknown option behind its question mark; known here: ${known.join(', ')}.`,
+      );
     options.set(name, decoded(pair.slice(equals + 1)));
   }
   return options;

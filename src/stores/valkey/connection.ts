@@ -5,7 +5,7 @@
 import { Cluster, Redis, type RedisOptions } from 'iovalkey';
 import type { ValkeyAddress } from './address.ts';
 import { failureOf, ValkeyFailure } from './failure.ts';
-import type { Script } from './scripts.ts';
+import { SCRIPTS, type Script } from './scripts.ts';
 
 /** What runs scripts; rejects with a ValkeyFailure. */
 export interface ScriptRunner {
@@ -38,6 +38,7 @@ export class ValkeyConnection implements ScriptRunner {
     });
     this.#client.on('ready', () => {
       this.#lastError = undefined;
+      this.#load();
       onReady();
     });
     this.#client.on('close', () =>
@@ -48,6 +49,12 @@ export class ValkeyConnection implements ScriptRunner {
     );
     // Rejects with the first error, which is an event as well.
     this.#client.connect().catch(() => {});
+  }
+
+  /** Before whatever is sent next; in a cluster, and after the server has forgotten them, `run` does without. */
+  #load(): void {
+    if (this.#client instanceof Cluster) return;
+    for (const { lua } of Object.values(SCRIPTS)) this.#client.script('LOAD', lua).catch(() => {});
   }
 
   async run(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {

@@ -5,7 +5,7 @@
 import type { Milliseconds } from '../../core/clock.ts';
 import type { Charge, CounterState, LimitAdmission } from '../../limits/limit-store.ts';
 import type { ScriptRunner } from './connection.ts';
-import { type Script, SCRIPTS } from './scripts.ts';
+import { SCRIPTS, type Script } from './scripts.ts';
 
 /** Places of a process that was killed are free again after that; those in use are renewed in time. */
 export const LEASE_MS: Milliseconds = 30_000;
@@ -157,6 +157,7 @@ export class ValkeyLimits {
         String(charge.amount),
         String(Math.min(charge.bound.limit, Number.MAX_SAFE_INTEGER)),
         spanOf(charge),
+        joinOf(charge),
       );
     }
     return (await this.#runner.run(DECIDE, keys, args)) as readonly number[];
@@ -174,6 +175,11 @@ function spanOf({ bound }: Charge): string {
     case 'now':
       return '0';
   }
+}
+
+function joinOf({ bound }: Charge): string {
+  if (bound.kind !== 'window' || bound.joinWithinMs === undefined) return '0';
+  return String(Math.round(bound.joinWithinMs * 1000));
 }
 
 function statesOf(charges: readonly Charge[], answer: readonly number[]): readonly CounterState[] {

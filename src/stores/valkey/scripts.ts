@@ -4,8 +4,8 @@
  *
  * A counter is one key:
  *
- * - A window is a hash, a queue of what was admitted: `position -> time:amount` from `head` up to `tail`, and `sum`, `oldest`
- *   and `latest` of it. Positions begin at the server's time, so that none is used twice, even after all entries have left: by its
+ * - A window is a hash, a queue of what was admitted: `position -> time:amount` from `head` up to `tail`, and of it `sum`, `oldest`,
+ *   `latest`, and `began`, the time of the newest entry's first amount. Positions begin at the server's time, so that none is used twice, even after all entries have left: by its
  *   position an entry is found again when its amount is settled. Time never runs backwards within a counter.
  * - A period is a hash: `sum`, and `born`, by which a counter that the server has lost meanwhile is recognized.
  * - Places at the same time are a sorted set: a member for each place, `request:number`, with the end of its lease.
@@ -18,11 +18,11 @@ export interface Script {
 }
 
 /**
- * An entry each, up to here; beyond, those of one moment, a fraction 1 / MERGED_CELLS of the window, share one, which leaves with the
- * last of them. So no counter has more than both together, and a place is free again at most that moment later than it could be.
+ * Up to here an entry each, where the bound allows no joining. Beyond, amounts that come within a fraction of the window, 1 / JOINED_PARTS,
+ * are one entry, at the time of the last. So no counter has more than both together, and no amount stays longer than that too long.
  */
-export const EXACT_ENTRIES = 5000;
-export const MERGED_CELLS = 5000;
+const EXACT_ENTRIES = 5000;
+const JOINED_PARTS = 5000;
 
 /** A period's counter stays that long after its end, for requests that are settled late. */
 const PERIOD_KEPT_MS = 3_600_000;
@@ -40,7 +40,7 @@ end
 
 /**
  * KEYS: the counters. ARGV: 'decide' or 'peek'; the request's id; the length of a lease in µs; then of each counter its kind, amount,
- * limit, and span (of a window its length, of a period its end since the epoch, both in µs).
+ * limit, span (of a window its length, of a period its end since the epoch), and within what time amounts may be joined, all in µs.
  * Returns: 1 if all was admitted and counted, else 0; the time in µs; then of each counter what remains, the µs until its
  * amount would be admitted (-1: never), and its mark for settling.
  */
@@ -55,13 +55,13 @@ local CHUNK = 200
 local window = {}
 
 function window.open(c)
-  local f = redis.call('HMGET', c.key, 'head', 'tail', 'sum', 'oldest', 'latest')
+  local f = redis.call('HMGET', c.key, 'head', 'tail', 'sum', 'oldest', 'latest', 'began')
   if not f[1] then
     c.head, c.tail, c.sum, c.now = now, now, 0, now
     return
   end
-  c.head, c.tail, c.sum, c.oldest, c.latest =
-    tonumber(f[1]), tonumber(f[2]), tonumber(f[3]), tonumber(f[4]), tonumber(f[5])
+  c.head, c.tail, c.sum = tonumber(f[1]), tonumber(f[2]), tonumber(f[3])
+  c.oldest, c.latest, c.began = tonumber(f[4]), tonumber(f[5]), tonumber(f[6])
   c.now = math.max(now, c.latest)
   local left = c.now - c.span
   if c.latest <= left then
@@ -92,24 +92,23 @@ function window.open(c)
   end
 end
 
-function window.used(c)
-  return c.sum
-end
-
 function window.count(c)
-  local position = c.tail
-  local amount = c.amount
-  local cell = c.span / ${MERGED_CELLS}
-  if c.tail - c.head >= ${EXACT_ENTRIES} and math.floor(c.now / cell) == math.floor(c.latest / cell) then
+  local position, amount = c.tail, c.amount
+  local size = c.tail - c.head
+  local join = size >= ${EXACT_ENTRIES} and math.max(c.join, c.span / ${JOINED_PARTS}) or c.join
+  if size > 0 and join > 0 and c.now - c.began <= join then
     position = c.tail - 1
     local _, counted = split(redis.call('HGET', c.key, text(position)))
     amount = counted + amount
+  else
+    c.began = c.now
   end
   if position == c.head then c.oldest = c.now end
   c.tail = position + 1
   c.sum = c.sum + c.amount
   redis.call('HSET', c.key, text(position), text(c.now) .. ':' .. text(amount), 'head', text(c.head),
-    'tail', text(c.tail), 'sum', text(c.sum), 'oldest', text(c.oldest), 'latest', text(c.now))
+    'tail', text(c.tail), 'sum', text(c.sum), 'oldest', text(c.oldest), 'latest', text(c.now),
+    'began', text(c.began))
   redis.call('PEXPIRE', c.key, math.ceil((c.now - now + c.span) / 1000) + 1000)
   c.mark = position
 end
@@ -139,10 +138,6 @@ function period.open(c)
   c.mark = tonumber(f[2] or text(now))
 end
 
-function period.used(c)
-  return c.sum
-end
-
 function period.count(c)
   c.sum = c.sum + c.amount
   redis.call('HSET', c.key, 'sum', text(c.sum), 'born', text(c.mark))
@@ -158,10 +153,6 @@ local places = {}
 function places.open(c)
   if not isPeek then redis.call('ZREMRANGEBYSCORE', c.key, '-inf', text(now)) end
   c.sum = redis.call('ZCOUNT', c.key, '(' .. text(now), '+inf')
-end
-
-function places.used(c)
-  return c.sum
 end
 
 function places.count(c)
@@ -180,12 +171,12 @@ local KINDS = { window = window, period = period, now = places }
 local counters = {}
 local isAdmitted = not isPeek
 for i, key in ipairs(KEYS) do
-  local at = 4 * i
+  local at = 5 * i - 1
   local c = { key = key, kind = KINDS[ARGV[at]], amount = tonumber(ARGV[at + 1]), limit = tonumber(ARGV[at + 2]),
-    span = tonumber(ARGV[at + 3]), mark = 0 }
+    span = tonumber(ARGV[at + 3]), join = tonumber(ARGV[at + 4]), mark = 0 }
   counters[i] = c
   c.kind.open(c)
-  if c.sum + c.amount > c.limit then isAdmitted = false end
+  if c.sum + math.max(1, c.amount) > c.limit then isAdmitted = false end
 end
 if isAdmitted then
   for _, c in ipairs(counters) do c.kind.count(c) end

@@ -13,7 +13,13 @@ import type {
 } from '../../limits/limit-store.ts';
 import { Circuit } from './circuit.ts';
 import { type FailureReason, failureOf, ValkeyFailure } from './failure.ts';
-import { LEASE_MS, SETTLED_KEPT_MS, type Settlement, ValkeyAdmission, type ValkeyLimits } from './limit-store.ts';
+import {
+  LEASE_MS,
+  SETTLED_KEPT_MS,
+  type Settlement,
+  ValkeyAdmission,
+  type ValkeyLimits,
+} from './limit-store.ts';
 
 export type OnFailure = 'local' | 'open' | 'closed';
 
