@@ -1,31 +1,21 @@
 /**
- * Who may call: cross-origin requests of web pages, then API keys. With keys in the configuration, a request needs one of them.
- * Without, on loopback, only programs and pages of this machine are allowed.
+ * Who may call. With keys in the configuration, or once the store has held one, a request needs a key. Without, on loopback, only
+ * programs and pages of this machine are allowed.
  */
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders } from 'node:http';
 import { isDeepStrictEqual } from 'node:util';
-import ipaddr from 'ipaddr.js';
 import { type ConfiguredKey, KeyRing, type KeyVerdict } from '../access/key-ring.ts';
 import type { Caller } from '../core/caller.ts';
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import { ownerOf } from '../core/live-feed.ts';
 import { SlidingWindow } from '../scheduling/sliding-window.ts';
-import { type AddressRange, isInRanges } from './client-address.ts';
-import {
-  ATTEMPTS_HEADER,
-  DROPPED_HEADER,
-  type RequestContext,
-  SERVED_MODEL_HEADER,
-  SERVED_TARGET_HEADER,
-  type Step,
-} from './context.ts';
-import { LOWERED_HEADER, PRIORITY_HEADER } from './model-request.ts';
+import type { RequestContext, Step } from './context.ts';
+import { checkHostAndOrigin, refuseEmbedding } from './origins.ts';
 import { ADMIN_PREFIX } from './routes/admin.ts';
 import { LIVE_PATH } from './routes/live.ts';
 import { type EdgeSettings, madeOf } from './settings.ts';
-
-type OriginPolicy = Pick<EdgeSettings, 'onLoopback' | 'corsOrigins'>;
+import { requireThisMachine, whyNotThisMachine } from './this-machine.ts';
 
 interface AccessOptions {
   readonly clock: Clock;
@@ -40,8 +30,6 @@ const WRONG_KEYS = { limit: 10, windowMs: 60_000 } as const;
 /** Probes need no key; neither do pages that show nothing but what the source code shows, with their files. */
 const OPEN_PATHS = ['/health', '/ready', '/', '/docs', '/openapi.json'];
 const OPEN_PREFIXES = ['/docs/', '/assets/'];
-/** The Host of nearly every request; others are parsed. */
-const USUAL_LOOPBACK_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/;
 
 export function accessStep({ clock, settings, keys }: AccessOptions): Step {
   const apiKeys = madeOf(
@@ -100,7 +88,7 @@ export function accessStep({ clock, settings, keys }: AccessOptions): Step {
     }
     const isLive = context.routePath === LIVE_PATH;
     if (isLive) {
-      refuseEmbedding(context.request.headers);
+      refuseEmbedding(context.request.headers, LIVE_PATH);
       refuseGuesses(context);
     }
     const isAdmin = isLive && seesAll(context);
@@ -127,55 +115,6 @@ function ringOf(configured: readonly ConfiguredKey[]): KeyRing {
 function knownBy(ring: KeyRing, key: string, clock: Clock): Caller | undefined {
   const verdict = ring.find(key, clock.wallNow());
   return verdict.kind === 'known' ? verdict.caller : undefined;
-}
-
-/** Every proxy that says so sends one of these. */
-const FORWARDING_HEADER =
-  /^(?:forwarded|via|x-real-ip|x-client-ip|cf-connecting-ip|true-client-ip|x-forwarded(?:-.*)?)$/;
-
-/**
- * Without admin keys, programs of this machine may administer. A proxy on this machine must not lend that to its clients: a connection
- * from loopback is not enough. What a proxy cannot be told by (it adds no header, speaks HTTP/1.1, and passes a loopback Host on) is
- * excluded by `server.trusted_proxies`, or by admin keys.
- */
-function requireThisMachine({ request }: RequestContext, { trustedProxies }: EdgeSettings): void {
-  const why = whyNotThisMachine(request, trustedProxies);
-  if (why === undefined) return;
-  throw new ServingError('forbidden', {
-    message: `${why} Without auth.admin_keys, only programs of the server’s own machine may call /admin. Set auth.admin_keys, and send one as "Authorization: Bearer KEY".`,
-  });
-}
-
-/** Undefined: it may. */
-export function whyNotThisMachine(
-  { socket, headers, httpVersion }: Pick<IncomingMessage, 'socket' | 'headers' | 'httpVersion'>,
-  trustedProxies: readonly AddressRange[],
-): string | undefined {
-  const peer = socket.remoteAddress;
-  if (!isLoopbackName(peer)) return 'The connection comes from another machine.';
-  if (peer !== undefined && isInRanges(peer, trustedProxies))
-    return 'The connection comes from an address of server.trusted_proxies.';
-  if (httpVersion !== '1.1') return 'The request is HTTP/1.0, as proxies send it.';
-  const forwarding = Object.keys(headers).find((name) => FORWARDING_HEADER.test(name));
-  if (forwarding !== undefined) return `The request has the header ${forwarding}, which proxies add.`;
-  const { host = '', origin } = headers;
-  if (!isLoopbackName(hostNameOf(`http://${host}`)))
-    return `The Host header ${JSON.stringify(host)} does not name this machine.`;
-  // A page that came from another server, shown on this machine.
-  if (origin !== undefined && origin !== `http://${host}`)
-    return `The request comes from a web page of ${JSON.stringify(origin)}.`;
-  return undefined;
-}
-
-/**
- * Pages of other sites may load any address as an image or a frame, and browsers send no Origin then. They would see nothing of the
- * stream, but keep a place among its readers.
- */
-function refuseEmbedding({ origin, 'sec-fetch-site': site }: IncomingHttpHeaders): void {
-  if (site !== 'cross-site' || origin !== undefined) return;
-  throw new ServingError('forbidden', {
-    message: `${LIVE_PATH} cannot be opened from a page of another site. Open it in its own tab, or ask with fetch from an origin of server.cors_origins.`,
-  });
 }
 
 /** Whether the same keys, programs and pages may call. */
@@ -221,126 +160,4 @@ function keysOf(headers: IncomingHttpHeaders): string[] {
   return [bearer, headers['x-api-key'], headers['api-key']].filter(
     (key): key is string => typeof key === 'string' && key !== '',
   );
-}
-
-function checkHostAndOrigin({ host, origin }: IncomingHttpHeaders, policy: OriginPolicy): void {
-  if (
-    host !== undefined &&
-    !USUAL_LOOPBACK_HOST.test(host) &&
-    !isLoopbackName(hostNameOf(`http://${host}`)) &&
-    !isListedHost(host, policy.corsOrigins)
-  ) {
-    throw new ServingError('forbidden', {
-      message: `The Host header ${JSON.stringify(host)} does not name this machine. Use localhost, or set auth.api_keys to serve other names.`,
-    });
-  }
-  if (origin === undefined || mayCall(origin, policy)) return;
-  throw new ServingError('forbidden', { message: refusalOf(origin) });
-}
-
-function isListedHost(host: string, corsOrigins: readonly string[]): boolean {
-  return (
-    corsOrigins.includes('*') || corsOrigins.some((origin) => origin.replace(/^https?:\/\//, '') === host)
-  );
-}
-
-/** Our headers that a page may read, in addition to the few that it always may. */
-export const EXPOSED_HEADERS = [
-  'X-Request-Id',
-  'request-id',
-  'X-Response-Time-Ms',
-  'X-RateLimit-Limit',
-  'X-RateLimit-Remaining',
-  'X-RateLimit-Reset',
-  'RateLimit-Policy',
-  'RateLimit',
-  'Retry-After',
-  'X-Reject-Reason',
-  'x-should-retry',
-  PRIORITY_HEADER,
-  LOWERED_HEADER,
-  DROPPED_HEADER,
-  ATTEMPTS_HEADER,
-  SERVED_MODEL_HEADER,
-  SERVED_TARGET_HEADER,
-  'Server-Timing',
-  'WWW-Authenticate',
-  'Allow',
-];
-
-const EXPOSED = EXPOSED_HEADERS.join(', ');
-const METHODS = 'GET, HEAD, POST';
-/** How long a browser may cache a preflight. */
-const PREFLIGHT_SECONDS = '600';
-
-/**
- * Answers preflights before a key is required, as they carry none and must not count for the rate limit. Other responses tell the
- * browser whether the page may read them.
- */
-export function crossOriginStep(policy: OriginPolicy): Step {
-  return (context) => {
-    const { origin } = context.request.headers;
-    if (origin === undefined) return;
-    const allowed = mayCall(origin, policy);
-    context.setHeader('vary', 'Origin');
-    if (allowed)
-      context.setHeader('access-control-allow-origin', policy.corsOrigins.includes('*') ? '*' : origin);
-    if (!isPreflight(context.request)) {
-      if (allowed) context.setHeader('access-control-expose-headers', EXPOSED);
-      return;
-    }
-    if (!allowed) throw new ServingError('forbidden', { message: refusalOf(origin) });
-    answerPreflight(context);
-  };
-}
-
-function isPreflight({ method, headers }: IncomingMessage): boolean {
-  return method === 'OPTIONS' && headers['access-control-request-method'] !== undefined;
-}
-
-/** A page may send any header: unknown ones are not read. */
-function answerPreflight(context: RequestContext): void {
-  const { headers } = context.request;
-  context.setHeader('vary', 'Origin, Access-Control-Request-Headers, Access-Control-Request-Private-Network');
-  context.setHeader('access-control-allow-methods', METHODS);
-  const wanted = headers['access-control-request-headers'];
-  if (wanted !== undefined) context.setHeader('access-control-allow-headers', wanted);
-  // A page from the Internet asks whether it may call into a private network.
-  if (headers['access-control-request-private-network'] === 'true')
-    context.setHeader('access-control-allow-private-network', 'true');
-  context.setHeader('access-control-max-age', PREFLIGHT_SECONDS);
-  context.answer(204);
-}
-
-/**
- * Whether pages of that origin may call: listed origins may, and on loopback pages of this machine. `null` only if it is listed: it is
- * the origin of a file, but also of a sandboxed frame in any page.
- */
-export function mayCall(origin: string, { onLoopback, corsOrigins }: OriginPolicy): boolean {
-  if (corsOrigins.includes('*') || corsOrigins.includes(origin)) return true;
-  return onLoopback && isLoopbackName(hostNameOf(origin));
-}
-
-function refusalOf(origin: string): string {
-  return (
-    `Web pages from the origin ${JSON.stringify(origin)} may not call this server. ` +
-    (origin === 'null'
-      ? 'A file or a sandboxed frame has no origin of its own: serve the page from http://localhost, or from an origin listed in server.cors_origins.'
-      : 'Add it to server.cors_origins to allow them.')
-  );
-}
-
-/** Undefined for text that is no URL. */
-function hostNameOf(url: string): string | undefined {
-  try {
-    return new URL(url).hostname.replace(/^\[|\]$/g, '');
-  } catch {
-    return undefined;
-  }
-}
-
-function isLoopbackName(name: string | undefined): boolean {
-  if (name === undefined) return false;
-  if (name === 'localhost' || name.endsWith('.localhost')) return true;
-  return ipaddr.isValid(name) && ipaddr.process(name).range() === 'loopback';
 }

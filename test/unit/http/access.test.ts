@@ -1,8 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { EXPOSED_HEADERS, mayCall, whyNotThisMachine } from '../../../src/http/access.ts';
 import { parseRanges } from '../../../src/http/client-address.ts';
+import { EXPOSED_HEADERS, mayCall } from '../../../src/http/origins.ts';
+import { whyNotThisMachine } from '../../../src/http/this-machine.ts';
 
 const GOLDEN = fileURLToPath(new URL('../../golden', import.meta.url));
 
