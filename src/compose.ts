@@ -20,7 +20,7 @@ import { ServingError } from './core/errors.ts';
 import type { ApplicationLog } from './core/log.ts';
 import type { Telemetry } from './core/request-trace.ts';
 import { BodyBudget } from './http/body-limits.ts';
-import { ConnectionLimit } from './http/limits.ts';
+import { ConnectionLimit } from './http/connection-limit.ts';
 import { buildServer } from './http/server.ts';
 import { findModel } from './models/catalog.ts';
 import { type DownloadProgress, ensureModel, pullProgress } from './models/fetch.ts';

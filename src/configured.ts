@@ -110,6 +110,8 @@ export function edgeSettings(config: Config): EdgeSettings {
   return {
     onLoopback: isLoopbackHost(server.host),
     trustedProxies: parseRanges(server.trusted_proxies),
+    trustedHops: server.trusted_hops,
+    proxyProtocol: server.proxy_protocol,
     apiKeys: auth.api_keys.map((key, index) => ({ name: `api_keys[${index}]`, key })),
     adminKeys: auth.admin_keys.map((key, index) => ({ name: `admin_keys[${index}]`, key })),
     corsOrigins: server.cors_origins,

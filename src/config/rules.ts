@@ -16,6 +16,7 @@ export function checkRules(config: Config): void {
     ableFallbackModels,
     requireAuthOffLoopback,
     validAddresses,
+    knownSendersOfProxyHeaders,
     validHubUrl,
     fitLargestBody,
   ])
@@ -156,6 +157,15 @@ function validAddresses({ server, scheduler }: Config): void {
   }
 }
 
+/** Whoever may send the header chooses the address that counts. */
+function knownSendersOfProxyHeaders({ server }: Config): void {
+  if (server.proxy_protocol === 'off' || server.trusted_proxies.length > 0) return;
+  throw new ConfigError(
+    `server.proxy_protocol is ${JSON.stringify(server.proxy_protocol)}, but server.trusted_proxies is empty. ` +
+      'Set server.trusted_proxies to the addresses that the proxy connects from: from others, the header would let clients choose their address.',
+  );
+}
+
 function validHubUrl({ cache: { hub_url } }: Config): void {
   const url = URL.canParse(hub_url) ? new URL(hub_url) : undefined;
   if (url && /^https?:$/.test(url.protocol) && url.search === '' && url.hash === '') return;
@@ -218,5 +228,6 @@ function reasonByDefault({ auth, server }: Pick<ConfigValues, 'auth' | 'server'>
   if (auth.api_keys.length > 0) return 'auth.api_keys is set';
   // A proxy on this machine forwards clients from elsewhere.
   if (server.trusted_proxies.length > 0) return 'server.trusted_proxies is set';
+  if (server.trusted_hops > 0) return 'server.trusted_hops is set';
   return isLoopbackHost(server.host) ? undefined : 'others can reach server.host';
 }

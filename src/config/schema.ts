@@ -118,7 +118,19 @@ const server = Type.Object(
     }),
     trusted_proxies: Type.Array(Type.String({ minLength: 1 }), {
       default: [],
-      description: 'Addresses or CIDRs of proxies whose X-Forwarded-For counts.',
+      description: 'Addresses or CIDRs of proxies whose X-Forwarded-For, or PROXY header, counts.',
+    }),
+    trusted_hops: Type.Integer({
+      minimum: 0,
+      maximum: 100,
+      default: 0,
+      description:
+        'So many proxies in front append to X-Forwarded-For: the client is that entry from the right. With trusted_proxies, only where one of them connects; without, from every address: then nobody may reach the server past the proxies. 0: proxies are told by trusted_proxies alone.',
+    }),
+    proxy_protocol: Type.Enum(['off', 'optional', 'required'], {
+      default: 'off',
+      description:
+        'Whether connections begin with a header of the PROXY protocol (version 1 or 2), which names the client. Only trusted_proxies may send one. optional: they may; required: every connection must come from one of them and have it.',
     }),
     cors_origins: Type.Array(Type.String({ minLength: 1 }), {
       default: [],

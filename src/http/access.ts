@@ -69,7 +69,7 @@ export function accessStep({ clock, settings, keys }: AccessOptions): Step {
   const seesAll = (context: RequestContext): boolean => {
     if (hasAdminKeys()) return keysOf(context.request.headers).some((key) => adminBy(key) !== undefined);
     if (apiKeys().isShut) return false;
-    return whyNotThisMachine(context.request, settings.trustedProxies) === undefined;
+    return whyNotThisMachine(context.request, settings) === undefined;
   };
   /** What `seesAll` is asked must cost a guess as much as elsewhere: a key that is sent and not known is refused, beside a valid one too. */
   const refuseGuesses = ({ request, addressKey }: RequestContext): void => {
@@ -119,10 +119,11 @@ function knownBy(ring: KeyRing, key: string, clock: Clock): Caller | undefined {
 
 /** Whether the same keys, programs and pages may call. */
 export function isSameAccess(one: EdgeSettings, other: EdgeSettings): boolean {
-  const accessOf = ({ apiKeys, adminKeys, trustedProxies, corsOrigins }: EdgeSettings) => [
+  const accessOf = ({ apiKeys, adminKeys, trustedProxies, trustedHops, corsOrigins }: EdgeSettings) => [
     apiKeys,
     adminKeys,
     trustedProxies,
+    trustedHops,
     corsOrigins,
   ];
   return isDeepStrictEqual(accessOf(one), accessOf(other));

@@ -12,6 +12,7 @@ import { defaultErrors } from '../protocols/catalog.ts';
 import type { Protocol, RenderedError } from '../protocols/protocol.ts';
 import { JSON_TYPE, type RequestContext } from './context.ts';
 import { newId, type OpenRequests } from './open-requests.ts';
+import { peerOf } from './peer.ts';
 
 interface ErrorOptions {
   readonly clock: Clock;
@@ -154,7 +155,7 @@ export function answerClientError(options: ClientErrorOptions) {
       path: '-',
       route: 'unknown',
       status: rendered.status,
-      clientAddress: socket.remoteAddress ?? 'unknown',
+      clientAddress: peerOf(socket).address,
       trace,
       endedAt: options.clock.now(),
     });

@@ -1,12 +1,7 @@
-/** Limits per client: the rate of requests to models (`RateLimit`), and open connections (`ConnectionLimit`). */
-import type { Server } from 'node:http';
-import type { Socket } from 'node:net';
-import ipaddr from 'ipaddr.js';
+/** The rate of requests to models, limited per client. */
 import type { Clock } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
-import type { Log } from '../core/log.ts';
 import { SlidingWindow, type WindowState } from '../scheduling/sliding-window.ts';
-import { isInRanges, limitKey } from './client-address.ts';
 import type { RefusalObserver, RequestContext } from './context.ts';
 import { type EdgeSettings, madeOf } from './settings.ts';
 
@@ -107,84 +102,4 @@ function limiterOf(
 ): Limiter {
   const policyHeader = `"default";q=${requests};w=${Math.ceil(windowSeconds)}`;
   return { window, windowSeconds, limitHeader: String(requests), policyHeader };
-}
-
-type ConnectionBound = 'max_connections' | 'max_connections_per_address';
-
-type ConnectionLimits = Pick<EdgeSettings, 'maxConnections' | 'maxConnectionsPerAddress' | 'trustedProxies'>;
-
-/**
- * Limits open connections, in all and per address. A connection above a limit is closed at once, unread: answering it would cost what
- * the limit is there to save. Invariant: a connection is counted exactly once, until it is closed.
- */
-export class ConnectionLimit {
-  readonly #settings: ConnectionLimits;
-  readonly #perAddress = new Map<string, number>();
-  #open = 0;
-
-  constructor(settings: ConnectionLimits) {
-    this.#settings = settings;
-  }
-
-  get open(): number {
-    return this.#open;
-  }
-
-  /** Counts a connection, or returns the bound that it would exceed. */
-  admit(address: string): { readonly close: () => void } | { readonly exceeds: ConnectionBound } {
-    const { maxConnections, maxConnectionsPerAddress } = this.#settings;
-    const key = this.#isExempt(address) ? undefined : limitKey(address);
-    const ofAddress = key === undefined ? 0 : (this.#perAddress.get(key) ?? 0);
-    if (this.#open >= maxConnections) return { exceeds: 'max_connections' };
-    if (ofAddress >= maxConnectionsPerAddress) return { exceeds: 'max_connections_per_address' };
-    this.#open += 1;
-    if (key !== undefined) this.#perAddress.set(key, ofAddress + 1);
-    let isOpen = true;
-    return {
-      close: () => {
-        if (!isOpen) return;
-        isOpen = false;
-        this.#open -= 1;
-        if (key !== undefined) this.#leave(key);
-      },
-    };
-  }
-
-  #leave(key: string): void {
-    const left = (this.#perAddress.get(key) ?? 0) - 1;
-    if (left > 0) this.#perAddress.set(key, left);
-    else this.#perAddress.delete(key);
-  }
-
-  #isExempt(address: string): boolean {
-    const isLoopback = ipaddr.isValid(address) && ipaddr.process(address).range() === 'loopback';
-    return isLoopback || isInRanges(address, this.#settings.trustedProxies);
-  }
-}
-
-export function limitConnections(
-  server: Server,
-  options: {
-    readonly limit: ConnectionLimit;
-    readonly log: Log;
-    readonly onRefused: (bound: ConnectionBound) => void;
-  },
-): void {
-  const warned = new Set<ConnectionBound>();
-  server.on('connection', (socket: Socket) => {
-    const address = socket.remoteAddress ?? 'unknown';
-    const admission = options.limit.admit(address);
-    if ('close' in admission) {
-      socket.once('close', admission.close);
-      return;
-    }
-    const { exceeds } = admission;
-    socket.destroy();
-    options.onRefused(exceeds);
-    if (warned.has(exceeds)) return;
-    warned.add(exceeds);
-    options.log.warn(
-      `A connection from ${address} was closed: server.${exceeds} is reached. Further ones are only counted (llm_serve_connections_refused_total).`,
-    );
-  });
 }

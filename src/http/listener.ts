@@ -4,8 +4,9 @@
  */
 import { lookup } from 'node:dns/promises';
 import { createServer, type RequestListener, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import type { ProxyHeaders } from './proxy-headers.ts';
 
 interface ListenerOptions {
   readonly onRequest: RequestListener;
@@ -13,6 +14,7 @@ interface ListenerOptions {
   readonly prepare: (server: Server) => void;
   /** For the head and the body of a request to arrive. */
   readonly requestTimeoutMs: number;
+  readonly proxyHeaders: ProxyHeaders;
 }
 
 export interface ListenAddress {
@@ -52,16 +54,18 @@ export class Listener {
     const closed = this.#servers.map(
       (server) => new Promise<void>((resolve) => server.close(() => resolve())),
     );
+    this.#options.proxyHeaders.closeWaiting();
     for (const server of this.#servers) server.closeIdleConnections();
     await Promise.all(closed);
   }
 
   closeAllConnections(): void {
+    this.#options.proxyHeaders.closeWaiting();
     for (const server of this.#servers) server.closeAllConnections();
   }
 
   #open(address: ListenAddress): Promise<Server> {
-    const { onRequest, prepare, requestTimeoutMs } = this.#options;
+    const { onRequest, prepare, requestTimeoutMs, proxyHeaders } = this.#options;
     const server = createServer(
       {
         requestTimeout: requestTimeoutMs,
@@ -74,7 +78,14 @@ export class Listener {
       },
       onRequest,
     );
+    const serveHttp = server.listeners('connection');
+    server.removeAllListeners('connection');
     prepare(server);
+    server.on('connection', (socket: Socket) =>
+      proxyHeaders.read(socket, () => {
+        for (const serve of serveHttp) serve.call(server, socket);
+      }),
+    );
     return new Promise((resolve, reject) => {
       server.once('error', reject);
       server.listen(address, () => {

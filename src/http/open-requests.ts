@@ -15,15 +15,16 @@ import {
   TRACESTATE_HEADER,
   type TraceContext,
 } from '../core/trace-context.ts';
-import { type AddressRange, clientAddress, isInRanges, limitKey } from './client-address.ts';
+import { type AddressRange, clientAddress, isTrustedProxy, limitKey } from './client-address.ts';
 import { type ClientIdentity, type ContextServices, RequestContext } from './context.ts';
+import { type Peer, peerOf } from './peer.ts';
 import type { EdgeSettings } from './settings.ts';
 
 interface OpenRequestsOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly telemetry: Telemetry;
-  readonly settings: Pick<EdgeSettings, 'trustedProxies'>;
+  readonly settings: Pick<EdgeSettings, 'trustedProxies' | 'trustedHops'>;
   readonly draining: () => boolean;
   /** Joins the trace of a caller, or begins one; absent: no traces are made. */
   readonly joinTrace?: JoinTrace | undefined;
@@ -32,9 +33,10 @@ interface OpenRequestsOptions {
 export type JoinTrace = (caller: CallerContext | undefined) => TraceContext;
 
 interface Connection {
-  readonly peer: string;
+  readonly peer: Peer;
   /** By which the next two were worked out. */
   trustedProxies: readonly AddressRange[];
+  trustedHops: number;
   isTrusted: boolean;
   /** Of the requests that no proxy has forwarded. */
   client: ClientIdentity;
@@ -95,14 +97,16 @@ export class OpenRequests {
   }
 
   #connectionOf(socket: Socket): Connection {
-    const { trustedProxies } = this.#options.settings;
+    const { settings } = this.#options;
+    const { trustedProxies, trustedHops } = settings;
     const known = this.#connections.get(socket);
-    if (known?.trustedProxies === trustedProxies) return known;
-    const peer = known?.peer ?? socket.remoteAddress ?? 'unknown';
-    const address = clientAddress(peer, undefined, trustedProxies);
+    if (known?.trustedProxies === trustedProxies && known.trustedHops === trustedHops) return known;
+    const peer = known?.peer ?? peerOf(socket);
+    const address = clientAddress(peer.address, undefined, settings);
     const identity = {
       trustedProxies,
-      isTrusted: isInRanges(peer, trustedProxies),
+      trustedHops,
+      isTrusted: isTrustedProxy(peer.address, settings),
       client: { address, addressKey: limitKey(address) },
     };
     if (known !== undefined) return Object.assign(known, identity);
@@ -117,17 +121,18 @@ export class OpenRequests {
       return client;
     }
     const joined = Array.isArray(forwardedFor) ? forwardedFor.join(',') : forwardedFor;
-    const address = clientAddress(peer, joined, this.#options.settings.trustedProxies);
+    const address = clientAddress(peer.address, joined, this.#options.settings);
     return { address, addressKey: limitKey(address) };
   }
 
   /** All clients of an untrusted proxy share one rate limit: warn once, with the setting that changes it. */
-  #warnOfProxy(peer: string): void {
-    if (this.#hasWarned) return;
+  #warnOfProxy({ address, isForwarded }: Peer): void {
+    // The proxy has told the client's address already, before the first request.
+    if (this.#hasWarned || isForwarded) return;
     this.#hasWarned = true;
     this.#options.log.warn(
-      `X-Forwarded-For came from ${peer}, which is not a trusted proxy, and is ignored: all its clients share one rate limit. ` +
-        `If it is your proxy, set server.trusted_proxies: ["${peer.replace(/^::ffff:/, '')}"].`,
+      `X-Forwarded-For came from ${address}, which is not a trusted proxy, and is ignored: all its clients share one rate limit. ` +
+        `If it is your proxy, set server.trusted_proxies: ["${address.replace(/^::ffff:/, '')}"].`,
     );
   }
 

@@ -15,14 +15,16 @@ import { accessStep } from './access.ts';
 import { type ApiDescription, describeApi } from './api-description.ts';
 import { checkContentType, hasBody, JsonBody } from './body.ts';
 import type { BodyBudget } from './body-limits.ts';
+import { type ConnectionLimit, ConnectionLimiter } from './connection-limit.ts';
 import type { EdgeRoute, RequestContext, Step } from './context.ts';
 import { answerClientError, ErrorRenderer, takeOverNodeAnswers } from './errors.ts';
-import { type ConnectionLimit, limitConnections, RateLimit } from './limits.ts';
+import { RateLimit } from './limits.ts';
 import { type ListenAddress, Listener } from './listener.ts';
 import { loopStep } from './loop-detection.ts';
 import { type JoinTrace, OpenRequests } from './open-requests.ts';
 import { crossOriginStep } from './origins.ts';
 import { pages } from './pages.ts';
+import { ProxyHeaders } from './proxy-headers.ts';
 import { Router } from './router.ts';
 import { adminRoutes, type ReloadOutcome } from './routes/admin.ts';
 import { liveRoutes } from './routes/live.ts';
@@ -62,21 +64,31 @@ interface HttpServer {
 }
 
 export function buildServer(options: ServerOptions): HttpServer {
-  const { clock, log, telemetry, serving } = options;
+  const { clock, log, telemetry, serving, settings } = options;
+  const requestTimeoutMs = options.bodyTimeoutSeconds * 1000;
+  const limiter = new ConnectionLimiter({
+    limit: options.connectionLimit,
+    log,
+    onRefused: (bound) => telemetry.connectionRefused(bound),
+  });
   const openRequests = new OpenRequests({ ...options, draining: () => serving.drain.draining });
   const edge = new Edge(options, openRequests);
   const listener = new Listener({
     onRequest: edge.serve,
-    requestTimeoutMs: options.bodyTimeoutSeconds * 1000,
+    requestTimeoutMs,
+    proxyHeaders: new ProxyHeaders({
+      clock,
+      log,
+      settings,
+      timeoutMs: requestTimeoutMs,
+      mayOpen: (socket, address) => limiter.moveTo(socket, address),
+      onRefused: () => telemetry.connectionRefused('proxy_protocol'),
+    }),
     prepare: (server: Server) => {
       takeOverNodeAnswers(server);
       server.on('connection', (socket) => serving.drain.connectionOpened(socket));
       server.on('clientError', answerClientError({ clock, telemetry, openRequests, protocolAt }));
-      limitConnections(server, {
-        limit: options.connectionLimit,
-        log,
-        onRefused: (bound) => telemetry.connectionRefused(bound),
-      });
+      limiter.watch(server);
     },
   });
   return {

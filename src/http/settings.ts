@@ -10,6 +10,10 @@ export interface EdgeSettings {
   /** The server listens on this machine alone. */
   readonly onLoopback: boolean;
   readonly trustedProxies: readonly AddressRange[];
+  /** Proxies in front that append to X-Forwarded-For; 0: they are told by their addresses alone. */
+  readonly trustedHops: number;
+  /** Whether connections of trusted proxies begin with a PROXY header. */
+  readonly proxyProtocol: 'off' | 'optional' | 'required';
   readonly apiKeys: readonly ConfiguredKey[];
   readonly adminKeys: readonly ConfiguredKey[];
   /** `server.cors_origins`; `*` is every page. */

@@ -2,8 +2,9 @@
 import type { IncomingMessage } from 'node:http';
 import ipaddr from 'ipaddr.js';
 import { ServingError } from '../core/errors.ts';
-import { type AddressRange, isInRanges } from './client-address.ts';
+import { isLoopbackAddress, isTrustedProxy, type ProxyTrust } from './client-address.ts';
 import type { RequestContext } from './context.ts';
+import { peerOf } from './peer.ts';
 import type { EdgeSettings } from './settings.ts';
 
 /** Every proxy that says so sends one of these. */
@@ -15,8 +16,8 @@ const FORWARDING_HEADER =
  * from loopback is not enough. What a proxy cannot be told by (it adds no header, speaks HTTP/1.1, and passes a loopback Host on) is
  * excluded by `server.trusted_proxies`, or by admin keys.
  */
-export function requireThisMachine({ request }: RequestContext, { trustedProxies }: EdgeSettings): void {
-  const why = whyNotThisMachine(request, trustedProxies);
+export function requireThisMachine({ request }: RequestContext, settings: EdgeSettings): void {
+  const why = whyNotThisMachine(request, settings);
   if (why === undefined) return;
   throw new ServingError('forbidden', {
     message: `${why} Without auth.admin_keys, only programs of the server’s own machine may call /admin. Set auth.admin_keys, and send one as "Authorization: Bearer KEY".`,
@@ -26,12 +27,15 @@ export function requireThisMachine({ request }: RequestContext, { trustedProxies
 /** Undefined: it may. */
 export function whyNotThisMachine(
   { socket, headers, httpVersion }: Pick<IncomingMessage, 'socket' | 'headers' | 'httpVersion'>,
-  trustedProxies: readonly AddressRange[],
+  trust: ProxyTrust,
 ): string | undefined {
-  const peer = socket.remoteAddress;
-  if (!isLoopbackName(peer)) return 'The connection comes from another machine.';
-  if (peer !== undefined && isInRanges(peer, trustedProxies))
-    return 'The connection comes from an address of server.trusted_proxies.';
+  const { address, isForwarded } = peerOf(socket);
+  if (isForwarded) return 'The connection comes through a proxy, which named its client (PROXY protocol).';
+  if (!isLoopbackAddress(address)) return 'The connection comes from another machine.';
+  if (isTrustedProxy(address, trust))
+    return trust.trustedProxies.length > 0
+      ? 'The connection comes from an address of server.trusted_proxies.'
+      : 'With server.trusted_hops, every connection comes from a proxy.';
   if (httpVersion !== '1.1') return 'The request is HTTP/1.0, as proxies send it.';
   const forwarding = Object.keys(headers).find((name) => FORWARDING_HEADER.test(name));
   if (forwarding !== undefined) return `The request has the header ${forwarding}, which proxies add.`;

@@ -175,7 +175,7 @@ export class Metrics {
   );
   readonly #connectionsRefused = this.#counter(
     'connections_refused_total',
-    'Connections closed unread, by the setting whose bound was reached.',
+    'Connections closed unread, by the setting whose bound was reached; proxy_protocol: without the header that it requires.',
     ['bound'],
   );
   readonly #resumptions = this.#counter(

@@ -2,7 +2,7 @@
 import { request } from 'node:http';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { metric } from '../support/http-client.ts';
-import { missingProxy, PROXY_IDS, startProxy } from '../support/proxy.ts';
+import { missingProxy, PROXY_IDS, serverFlagsOf, startProxy } from '../support/proxy.ts';
 import { scripted, scriptedFlags } from '../support/scripted-server.ts';
 import { endingAfterAll, type RunningServer, startServer } from '../support/server.ts';
 
@@ -19,7 +19,8 @@ for (const id of PROXY_IDS)
     let running: Promise<{ readonly server: RunningServer; readonly port: number }> | undefined;
     const start = () => {
       running ??= (async () => {
-        const flags = [...scriptedFlags(), '--server.trusted-proxies', '["127.0.0.1/32"]'];
+        const trusted = ['--server.trusted-proxies', '["127.0.0.1/32"]'];
+        const flags = [...scriptedFlags(), ...trusted, ...serverFlagsOf(id)];
         const server = await startServer({ flags, endsWith });
         return { server, port: await startProxy(id, server.port, endsWith) };
       })();
@@ -60,6 +61,16 @@ for (const id of PROXY_IDS)
       );
       const line = await server.logged(({ msg, path }) => msg === 'request' && path === '/generate');
       expect(line).toMatchObject({ status: 200, clientAddress: '127.0.0.2' });
+    });
+
+    test('a client is no program of the server’s machine', { timeout: 60_000 }, async (context) => {
+      if (missing !== undefined) context.skip(missing);
+      const { port } = await start();
+      const asked = ask(port, {}, { path: '/admin/reload' });
+      const status = await new Promise((resolve) =>
+        asked.once('response', (answer) => resolve(answer.resume().statusCode)),
+      );
+      expect(status).toBe(403);
     });
   });
 

@@ -154,8 +154,12 @@ export interface RawAnswer {
 }
 
 /** Sends exact bytes and reads until the server closes the connection. */
-export async function exchangeBytes(port: number, bytes: string | Buffer): Promise<RawAnswer> {
-  const socket = connect(port, '127.0.0.1');
+export async function exchangeBytes(
+  port: number,
+  bytes: string | Buffer,
+  localAddress = '127.0.0.1',
+): Promise<RawAnswer> {
+  const socket = connect({ host: '127.0.0.1', port, localAddress });
   const chunks: Buffer[] = [];
   socket.on('data', (chunk: Buffer) => chunks.push(chunk));
   // The server may answer and close before it has read everything.

@@ -55,6 +55,7 @@ describe('the configuration', () => {
     ['beyond loopback', { server: { host: '0.0.0.0' }, auth: { allow_open: true } }, true],
     ['on loopback with a key of rate_limit', { rate_limit: { max_keys: 5 } }, true],
     ['on loopback behind a proxy', { server: { trusted_proxies: ['127.0.0.1'] } }, true],
+    ['on loopback behind proxies that are counted', { server: { trusted_hops: 1 } }, true],
     ['on loopback with an empty rate_limit', { rate_limit: {} }, false],
     [
       'beyond loopback with enabled: false',
@@ -335,6 +336,10 @@ describe('a wrong configuration is refused with the key, the value and what was 
     [
       { flags: { 'server.trusted_proxies': '["everyone"]' } },
       'server.trusted_proxies[0] is "everyone", but must be an address',
+    ],
+    [
+      { flags: { 'server.proxy_protocol': 'optional' } },
+      'server.proxy_protocol is "optional", but server.trusted_proxies is empty.',
     ],
     [{ flags: { backend: 'ollama' } }, '--model is missing.'],
     [{ flags: { model: 'nope' } }, 'There is no model called "nope" in the catalogue.'],

@@ -61,6 +61,7 @@ describe('who is on this machine, for /admin without admin keys', () => {
     version = '1.1',
     headers = {},
     trusted = [] as string[],
+    hops = 0,
   }) =>
     whyNotThisMachine(
       {
@@ -68,7 +69,7 @@ describe('who is on this machine, for /admin without admin keys', () => {
         headers: { host, ...headers },
         httpVersion: version,
       } as unknown as Parameters<typeof whyNotThisMachine>[0],
-      parseRanges(trusted),
+      { trustedProxies: parseRanges(trusted), trustedHops: hops },
     );
 
   it.each([
@@ -100,6 +101,7 @@ describe('who is on this machine, for /admin without admin keys', () => {
     [{ headers: { 'cf-connecting-ip': 'a' } }, 'cf-connecting-ip'],
     [{ headers: { 'true-client-ip': 'a' } }, 'true-client-ip'],
     [{ trusted: ['127.0.0.1/32'] }, 'server.trusted_proxies'],
+    [{ hops: 1 }, 'server.trusted_hops'],
     [{ version: '1.0' }, 'HTTP/1.0'],
     [{ headers: { origin: 'https://evil.example' } }, 'web page'],
     [{ headers: { origin: 'http://localhost:3000' } }, 'web page'],
