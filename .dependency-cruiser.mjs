@@ -25,7 +25,11 @@ const EXCEPTIONS = {
   // The supervisor resolves its model file.
   backends: ['^src/models/'],
   // Types, defaults and allowed values of the configuration come from the catalogues.
-  config: ['^src/backends/(catalog|backend-definition)\\.ts$', '^src/scheduling/(policies|routing)\\.ts$'],
+  config: [
+    '^src/backends/(catalog|backend-definition)\\.ts$',
+    '^src/scheduling/(policies|routing)\\.ts$',
+    '^src/stores/valkey/address\\.ts$',
+  ],
 };
 
 const layerRules = Object.entries(MAY_IMPORT).map(([layer, allowed]) => ({

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { KeyRing } from './access/key-ring.ts';
 import { KeyWatcher } from './access/key-watcher.ts';
 import type { BackendEnvironment } from './backends/backend-definition.ts';
+import { openLimits } from './compose-limits.ts';
 import { openConfiguredStore } from './compose-store.ts';
 import { createTracing } from './compose-tracing.ts';
 import { createUsage } from './compose-usage.ts';
@@ -121,6 +122,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
   });
   await keyWatcher.start();
   const usage = createUsage({ config, store, log });
+  const limits = await openLimits({ config, log, instanceId, maxKeys: () => edge.maxAddresses });
   const tracing = createTracing({ config, serving, log, version, instanceId });
   telemetry.current = createTelemetry({
     serving,
@@ -134,6 +136,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     tracing,
     recorder: options.recorder,
     usage,
+    limits,
   });
   const reloader = new Reloader({
     ...options,
@@ -141,6 +144,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     edge,
     observed,
     usage: usage.settings,
+    sharedLimits: limits.settings,
     live,
     environment,
   });
@@ -176,6 +180,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     await tracing?.close(LAST_SPANS_WITHIN_MS);
     keyWatcher.close();
     await usage.close();
+    await limits.store.close();
     await store.close();
   };
   return {
@@ -213,6 +218,7 @@ function createTelemetry(parts: {
   readonly tracing: Tracing | undefined;
   readonly recorder: Recorder | undefined;
   readonly usage: ReturnType<typeof createUsage>;
+  readonly limits: Awaited<ReturnType<typeof openLimits>>;
 }): Telemetry {
   const { serving, log, version, bodyBudget, connectionLimit, settings, live, tracing, recorder, usage } =
     parts;
@@ -220,7 +226,7 @@ function createTelemetry(parts: {
     version,
     settings,
     process: parts.process,
-    more: usage.families,
+    more: [...usage.families, ...parts.limits.families],
     source: {
       loads: () => serving.loads(),
       targets: () =>

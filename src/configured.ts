@@ -7,6 +7,7 @@ import { parseRanges } from './http/client-address.ts';
 import type { EdgeSettings } from './http/settings.ts';
 import type { ServingChanges } from './serving/serving.ts';
 import type { Target, TargetSettings, Targets } from './serving/targets.ts';
+import type { SharedLimitSettings } from './stores/valkey/shared-limit-store.ts';
 import type { MetricsSettings } from './telemetry/metrics.ts';
 import { Prices } from './usage/prices.ts';
 import type { UsageSettings } from './usage/usage-writer.ts';
@@ -140,6 +141,10 @@ export function usageSettings({ usage, prices }: Config): UsageSettings {
     prices: new Prices(prices.models),
     currency: prices.currency,
   };
+}
+
+export function sharedLimitSettings({ limits }: Config): SharedLimitSettings {
+  return { timeoutMs: limits.timeout_ms, onFailure: limits.on_failure };
 }
 
 export function metricsSettings({ objectives, metrics }: Config): MetricsSettings {

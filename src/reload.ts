@@ -9,6 +9,7 @@ import {
   edgeSettings,
   metricsSettings,
   servingSettings,
+  sharedLimitSettings,
   targetSettings,
   usageSettings,
 } from './configured.ts';
@@ -20,6 +21,7 @@ import type { ReloadOutcome } from './http/routes/admin.ts';
 import type { EdgeSettings } from './http/settings.ts';
 import type { Serving } from './serving/serving.ts';
 import type { Target } from './serving/targets.ts';
+import type { SharedLimitSettings } from './stores/valkey/shared-limit-store.ts';
 import type { MetricsSettings } from './telemetry/metrics.ts';
 import type { UsageSettings } from './usage/usage-writer.ts';
 
@@ -33,6 +35,7 @@ interface ReloaderOptions {
   readonly edge: EdgeSettings;
   readonly observed: MetricsSettings;
   readonly usage: UsageSettings;
+  readonly sharedLimits: SharedLimitSettings;
   readonly live: LiveFeed;
   readonly environment: BackendEnvironment;
 }
@@ -109,7 +112,7 @@ export class Reloader {
   }
 
   #apply(plan: ReloadPlan): ReloadPlan {
-    const { serving, edge, observed, usage, live } = this.#options;
+    const { serving, edge, observed, usage, sharedLimits, live } = this.#options;
     const { config, kept } = plan;
     const known = new Map(
       serving.targets.all.filter(({ id }) => kept.has(id)).map((target) => [target.id, target]),
@@ -126,6 +129,7 @@ export class Reloader {
     if (!isSame) live.disconnectAll();
     Object.assign(observed, metricsSettings(config));
     Object.assign(usage, usageSettings(config));
+    Object.assign(sharedLimits, sharedLimitSettings(config));
     serving.apply({ targets, ...servingSettings(config) });
     this.#running = config;
     return plan;

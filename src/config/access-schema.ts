@@ -133,11 +133,10 @@ const byName = (what: string) => Type.Record(Type.String(), limitSet, { default:
 export const limits = Type.Object(
   {
     store: Type.String({
-      pattern: '^(memory:$|(valkey|redis)s?(\\+sentinel|\\+cluster)?://|unix:)',
       default: 'memory:',
       secret: true,
       description:
-        'Where limits are counted: memory: (each process its own), or a Valkey or Redis that all replicas share: valkey://HOST:PORT, valkeys:// for TLS, unix:PATH, valkey+sentinel://HOST:PORT,HOST:PORT/NAME, valkey+cluster://HOST:PORT,HOST:PORT.',
+        'Where limits are counted: memory: (each process its own), or a Valkey or Redis that all replicas share: valkey://USER:PASSWORD@HOST:PORT/DATABASE, valkeys:// for TLS, unix:PATH, valkey+sentinel://HOST:PORT,HOST:PORT/NAME, valkey+cluster://HOST:PORT,HOST:PORT; ?prefix=NAME keeps several apart in one server.',
     }),
     timeout_ms: Type.Integer({
       minimum: 1,

@@ -2,6 +2,7 @@
 import ipaddr from 'ipaddr.js';
 import type { ModelPurpose } from '../backends/backend-definition.ts';
 import type { ModelId } from '../core/generation.ts';
+import { AddressError, parseValkeyAddress } from '../stores/valkey/address.ts';
 import type { Config } from './config.ts';
 import { ConfigError } from './config-error.ts';
 import type { ConfigValues } from './schema.ts';
@@ -18,6 +19,7 @@ export function checkRules(config: Config): void {
     validAddresses,
     knownSendersOfProxyHeaders,
     validHubUrl,
+    validLimitStore,
     fitLargestBody,
   ])
     rule(config);
@@ -172,6 +174,17 @@ function validHubUrl({ cache: { hub_url } }: Config): void {
   throw new ConfigError(
     `cache.hub_url is ${JSON.stringify(hub_url)}, but must be an address such as https://huggingface.co.`,
   );
+}
+
+/** Without its value, which may have a password. */
+function validLimitStore({ limits: { store } }: Config): void {
+  if (store === 'memory:') return;
+  try {
+    parseValkeyAddress(store);
+  } catch (error) {
+    if (error instanceof AddressError) throw new ConfigError(`limits.store ${error.message}`);
+    throw error;
+  }
 }
 
 function fitLargestBody({ server }: Config): void {

@@ -27,6 +27,7 @@ describe('with a Valkey or Redis', () => {
         random: () => 0,
         shownAddress: address,
         shared: limitsOf(runner),
+        runner,
         local: new MemoryLimitStore({ clock: systemClock, maxKeys: () => 1000 }),
         settings: { timeoutMs: 60_000, onFailure: 'closed' },
         observer: { decided: () => {}, failed: () => {} },
@@ -38,10 +39,7 @@ describe('with a Valkey or Redis', () => {
         pass: (milliseconds) => runner.pass(milliseconds),
         wallNow: () => runner.wallNow,
         toleranceMs: 0,
-        close: async () => {
-          await store.close();
-          await runner.close();
-        },
+        close: () => store.close(),
       };
     });
 });

@@ -8,13 +8,14 @@ import type { Script } from '../../src/stores/valkey/scripts.ts';
 /** Resolves once it is connected. */
 export async function connectedRunner(address: string): Promise<ScriptRunner> {
   return new Promise((resolve) => {
-    const runner: ScriptRunner = new ValkeyConnection({
+    const runner = new ValkeyConnection({
       address: parseValkeyAddress(address),
       name: 'test',
       connectTimeoutMs: 60_000,
       onReady: () => resolve(runner),
       onLost: () => {},
     });
+    runner.connect();
   });
 }
 

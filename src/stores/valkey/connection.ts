@@ -35,6 +35,8 @@ export class ValkeyConnection implements ScriptRunner {
     this.#client = clientOf(address, { connectionName: name, connectTimeout: connectTimeoutMs });
     this.#client.on('error', (error: unknown) => {
       this.#lastError = failureOf(error);
+      // Sentinels are asked, and nodes of a cluster tried, without a connection that could be closed.
+      if (address.kind !== 'server' && this.#client.status !== 'ready') onLost(this.#lastError);
     });
     this.#client.on('ready', () => {
       this.#lastError = undefined;
@@ -47,6 +49,10 @@ export class ValkeyConnection implements ScriptRunner {
           new ValkeyFailure('unreachable', 'The connection was closed.', { mayBeDone: true }),
       ),
     );
+  }
+
+  /** Once. The outcome is `onReady` or `onLost`, again and again. */
+  connect(): void {
     // Rejects with the first error, which is an event as well.
     this.#client.connect().catch(() => {});
   }

@@ -12,6 +12,7 @@ import type {
   LimitStore,
 } from '../../limits/limit-store.ts';
 import { Circuit } from './circuit.ts';
+import type { ScriptRunner } from './connection.ts';
 import { type FailureReason, failureOf, ValkeyFailure } from './failure.ts';
 import {
   LEASE_MS,
@@ -42,6 +43,8 @@ interface SharedLimitStoreOptions {
   /** Of the server, for the log. */
   readonly shownAddress: string;
   readonly shared: ValkeyLimits;
+  /** What `shared` runs on, to be closed with it. */
+  readonly runner: Pick<ScriptRunner, 'close'>;
   /** What this process counts alone while the server is away. */
   readonly local: LimitStore;
   /** Read for every decision. */
@@ -318,8 +321,10 @@ export class SharedLimitStore implements LimitStore {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#probe?.cancel();
-    const { shared, local } = this.#options;
+    const { shared, local, runner } = this.#options;
+    // Settlements that were just sent are answered before it.
     if (this.#circuit.isUp) await this.#inTime(shared.leave(), () => {}).catch(() => {});
+    await runner.close();
     await local.close();
   }
 }

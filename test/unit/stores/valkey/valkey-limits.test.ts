@@ -2,11 +2,10 @@
 import { randomUUID } from 'node:crypto';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Charge } from '../../../../src/limits/limit-store.ts';
-import { parseValkeyAddress } from '../../../../src/stores/valkey/address.ts';
-import { ValkeyConnection } from '../../../../src/stores/valkey/connection.ts';
-import { ValkeyLimits } from '../../../../src/stores/valkey/limit-store.ts';
+import type { ValkeyLimits } from '../../../../src/stores/valkey/limit-store.ts';
 import { endingAfterAll } from '../../../support/server.ts';
 import { MISSING_VALKEY, startValkey, type TestValkey } from '../../../support/valkey.ts';
+import { connectedRunner, limitsOf } from '../../../support/valkey-limits.ts';
 
 const endsWith = endingAfterAll();
 let server: TestValkey;
@@ -24,17 +23,9 @@ describe('limits in a Valkey', () => {
   beforeAll(async () => {
     if (MISSING_VALKEY !== undefined) return;
     server = await startValkey({ endsWith });
-    await new Promise<void>((resolve) => {
-      const runner = new ValkeyConnection({
-        address: parseValkeyAddress(server.address),
-        name: 'test',
-        connectTimeoutMs: 60_000,
-        onReady: resolve,
-        onLost: () => {},
-      });
-      endsWith(() => runner.close());
-      limits = new ValkeyLimits({ runner, prefix: 'llm-serve', replica: randomUUID() });
-    });
+    const runner = await connectedRunner(server.address);
+    endsWith(() => runner.close());
+    limits = limitsOf(runner);
   });
   beforeEach((context) => context.skip(MISSING_VALKEY !== undefined, MISSING_VALKEY));
 
