@@ -2,7 +2,18 @@
 import type { FunctionComponent } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 
-export type ComponentType = FunctionComponent<Record<string, never>>;
+export type ComponentType = FunctionComponent;
+
+/** The style sheet of a view that has its own: index.html names it, and the browser loads it when it is no longer disabled. */
+export function loadStyles(view: string): Promise<void> {
+  const link = document.querySelector<HTMLLinkElement>(`link[data-view="${view}"]`);
+  if (link === null || !link.disabled) return Promise.resolve();
+  return new Promise((resolve, reject) => {
+    link.onload = () => resolve();
+    link.onerror = () => reject(new Error(`the styles of ${view} could not be loaded`));
+    link.disabled = false;
+  });
+}
 
 export function lazyView(load: () => Promise<ComponentType>): ComponentType {
   let loaded: ComponentType | undefined;

@@ -1,6 +1,6 @@
 /** Begins the page. */
 import { render } from 'preact';
-// All style sheets are imported here: those of a view that is loaded later would not come with it.
+// All style sheets but Admin's, which is loaded with that view (`loadStyles`). The bundler puts what is imported here into one file.
 import './styles/base.css';
 import './styles/shell.css';
 import './live/live.css';

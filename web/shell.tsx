@@ -1,6 +1,6 @@
-/** What both views have around them: navigation, theme, keys. */
+/** What all views have around them: navigation, theme, keys. */
 import { useEffect } from 'preact/hooks';
-import { type ComponentType, lazyView } from './lazy-view.tsx';
+import { type ComponentType, lazyView, loadStyles } from './lazy-view.tsx';
 import { adminKey, apiKey, openKeys } from './state/api-key.ts';
 import { useStore } from './state/store.ts';
 import { THEMES, theme } from './state/theme.ts';
@@ -8,13 +8,17 @@ import { type View, view } from './state/view.ts';
 import { Icon } from './ui/icons.tsx';
 import { KeyDialog } from './ui/key-dialog.tsx';
 
-const LABELS: Readonly<Record<View, string>> = { chat: 'Chat', live: 'Live' };
+const LABELS: Readonly<Record<View, string>> = { chat: 'Chat', live: 'Live', admin: 'Admin' };
 const THEME_LABELS = { system: 'Theme: as the system', light: 'Theme: light', dark: 'Theme: dark' } as const;
 
 /** Each is loaded when it is first shown. */
 const SHOWN: Readonly<Record<View, ComponentType>> = {
   chat: lazyView(async () => (await import('./chat/chat-view.tsx')).ChatView),
   live: lazyView(async () => (await import('./live/live-view.tsx')).LiveView),
+  admin: lazyView(async () => {
+    const [{ AdminView }] = await Promise.all([import('./admin/admin-view.tsx'), loadStyles('admin')]);
+    return AdminView;
+  }),
 };
 
 export function Shell() {

@@ -9,6 +9,8 @@ export interface FailureFacts {
   readonly message: string;
   readonly retryAfterSeconds?: number | undefined;
   readonly requestId?: string | undefined;
+  /** The field at fault. */
+  readonly param?: string | undefined;
   /** Of a proxy that answered because it did not reach the server, where `status` is 0. */
   readonly proxyStatus?: number | undefined;
 }
@@ -18,15 +20,17 @@ export class ApiFailure extends Error implements FailureFacts {
   readonly code: string;
   readonly retryAfterSeconds: number | undefined;
   readonly requestId: string | undefined;
+  readonly param: string | undefined;
   readonly proxyStatus: number | undefined;
 
-  constructor({ status, code, message, retryAfterSeconds, requestId, proxyStatus }: FailureFacts) {
+  constructor({ status, code, message, retryAfterSeconds, requestId, param, proxyStatus }: FailureFacts) {
     super(message);
     this.name = 'ApiFailure';
     this.status = status;
     this.code = code;
     this.retryAfterSeconds = retryAfterSeconds;
     this.requestId = requestId;
+    this.param = param;
     this.proxyStatus = proxyStatus;
   }
 }
@@ -50,6 +54,7 @@ export function failureOf(
     message: typeof message === 'string' && message !== '' ? message : wordsFor(status),
     retryAfterSeconds: Number.isFinite(seconds) ? seconds : undefined,
     requestId: headers.get('x-request-id') ?? undefined,
+    param: typeof fields.param === 'string' ? fields.param : undefined,
   });
 }
 

@@ -3,7 +3,7 @@ import { adminKey, askForKeys, type KeyKind, keyFor } from '../state/api-key.ts'
 import { ApiFailure, failureOf, unreachable } from './failure.ts';
 
 export interface ApiRequest {
-  readonly method?: 'GET' | 'POST';
+  readonly method?: 'GET' | 'POST' | 'PATCH';
   /** Sent as JSON. */
   readonly body?: unknown;
   readonly accept?: string;
@@ -12,6 +12,8 @@ export interface ApiRequest {
   readonly quiet?: boolean;
   /** Which key is sent: `admin` is the admin key where there is one. Default: `api`. */
   readonly key?: KeyKind;
+  /** The key that a 401 is about. Default: the one that was sent. */
+  readonly asks?: KeyKind;
   /** A server that sends no headers for so many milliseconds counts as gone. Default: as long as the browser waits. */
   readonly silenceMs?: number;
 }
@@ -23,7 +25,7 @@ export function apiUrl(path: string): string {
 
 /** Resolves with an answer whose status is below 400. Throws an ApiFailure, or the abort of `signal`. */
 export async function callApi(path: string, request: ApiRequest = {}): Promise<Response> {
-  const { key: kind = 'api', quiet = false, signal } = request;
+  const { key: kind = 'api', quiet = false, asks, signal } = request;
   for (;;) {
     const key = keyFor(kind);
     const response = await send(path, request, key);
@@ -32,7 +34,7 @@ export async function callApi(path: string, request: ApiRequest = {}): Promise<R
     if (response.status !== 401 || quiet) throw failure;
     // Another key was entered while this request was under way.
     if (keyFor(kind) !== key) continue;
-    const refused = kind === 'admin' && adminKey.get() !== undefined ? 'admin' : 'api';
+    const refused = asks ?? (kind === 'admin' && adminKey.get() !== undefined ? 'admin' : 'api');
     if (!(await abortable(askForKeys(failure.message, refused), signal))) throw failure;
   }
 }

@@ -122,7 +122,7 @@ function Complete({ receipt }: { readonly receipt: LiveReceipt }) {
       </dl>
       <TimeBar spans={spansOf(receipt)} />
       {timings !== null && (
-        <table class="live-table">
+        <table class="table">
           <caption>Timings</caption>
           <tbody>
             {Object.entries(timings).map(([name, ms]) => (
@@ -139,7 +139,7 @@ function Complete({ receipt }: { readonly receipt: LiveReceipt }) {
         </table>
       )}
       {attempts.length > 0 && (
-        <table class="live-table">
+        <table class="table">
           <caption>{plural(attempts.length, 'try', 'tries')}</caption>
           <thead>
             <tr>

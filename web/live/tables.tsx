@@ -1,5 +1,4 @@
 /** The same as the lanes, as tables: targets, the queue in its order, and what has ended. */
-import type { ComponentChildren } from 'preact';
 import {
   type LiveReceipt,
   type LiveSnapshot,
@@ -7,6 +6,7 @@ import {
   type LiveWaiting,
   WAITING_WORDS,
 } from '../../src/core/live-snapshot.ts';
+import { Table } from '../ui/table.tsx';
 import { feed } from './feed.ts';
 import { edgeNow, selectBar, selectReceipt } from './view-state.ts';
 import { duration, number, plural, spaced, troubleOf } from './words.ts';
@@ -144,37 +144,5 @@ export function EndedTable({ ended }: { readonly ended: readonly LiveReceipt[] }
         </tr>
       ))}
     </Table>
-  );
-}
-
-interface TableProps {
-  readonly id: string;
-  readonly title: string;
-  readonly columns: readonly string[];
-  readonly note?: string;
-  readonly children: ComponentChildren;
-}
-
-function Table({ id, title, columns, note = '', children }: TableProps) {
-  return (
-    <section aria-labelledby={id}>
-      <h2 id={id}>{title}</h2>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls sideways, which the keyboard must be able to do */}
-      <section class="live-scroll" tabIndex={0} aria-label={`${title}, table`}>
-        <table class="live-table">
-          <thead>
-            <tr>
-              {columns.map((column) => (
-                <th scope="col" key={column}>
-                  {column}
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>{children}</tbody>
-        </table>
-      </section>
-      {note !== '' && <p class="hint">{note}</p>}
-    </section>
   );
 }

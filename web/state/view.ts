@@ -1,7 +1,7 @@
-/** Which view is shown, by the address after `#`: `#/chat` or `#/live`. */
+/** Which view is shown, by the address after `#`: `#/chat`, `#/live`, `#/admin/keys`. */
 import { createStore } from './store.ts';
 
-export const VIEWS = ['chat', 'live'] as const;
+export const VIEWS = ['chat', 'live', 'admin'] as const;
 export type View = (typeof VIEWS)[number];
 
 export const view = createStore<View>(viewAt(location.hash));

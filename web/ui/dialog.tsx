@@ -8,20 +8,26 @@ interface DialogProps {
   readonly onClose: () => void;
   readonly children: ComponentChildren;
   readonly wide?: boolean;
+  /** A press beside it does not close it. */
+  readonly stays?: boolean;
 }
 
-export function Dialog({ title, onClose, children, wide = false }: DialogProps) {
+export function Dialog({ title, onClose, children, wide = false, stays = false }: DialogProps) {
   const element = useRef<HTMLDialogElement>(null);
   const heading = useId();
   // Text that is selected with the mouse may end outside: only a press that began there closes.
   const pressed = useRef<EventTarget | null>(null);
+  const isOver = useRef(false);
   useEffect(() => {
     const dialog = element.current;
     if (dialog !== null && !dialog.open) {
       dialog.showModal();
       dialog.querySelector<HTMLElement>('[data-begins]')?.focus();
     }
-    return () => dialog?.close();
+    return () => {
+      isOver.current = true;
+      dialog?.close();
+    };
   }, []);
   return (
     <dialog
@@ -32,11 +38,21 @@ export function Dialog({ title, onClose, children, wide = false }: DialogProps) 
         event.preventDefault();
         onClose();
       }}
+      // A browser may close it without asking, with a second Escape. Where the view keeps it, it is shown again.
+      onClose={(event) => {
+        const dialog = event.currentTarget;
+        if (isOver.current) return;
+        onClose();
+        setTimeout(() => {
+          if (!isOver.current && !dialog.open) dialog.showModal();
+        });
+      }}
       onPointerDown={(event) => {
         pressed.current = event.target;
       }}
       onClick={(event) => {
-        if (event.target === element.current && pressed.current === element.current) onClose();
+        const isBeside = event.target === element.current && pressed.current === element.current;
+        if (isBeside && !stays) onClose();
       }}
       onKeyDown={(event) => event.stopPropagation()}
     >

@@ -32,7 +32,7 @@ function KeyForm({ question: { reason, kind, answer } }: { readonly question: Ke
         />
         <KeyField
           label="Admin key"
-          hint="Optional, of auth.admin_keys: with it Live shows the requests of all clients."
+          hint="Optional: with it Admin can be used, and Live shows the requests of all clients."
           value={admin}
           isFirst={kind === 'admin'}
           onInput={setAdmin}

@@ -1,0 +1,20 @@
+/** A field that narrows what a section lists. */
+interface FilterProps {
+  readonly label: string;
+  readonly value: string;
+  readonly onInput: (value: string) => void;
+}
+
+export function Filter({ label, value, onInput }: FilterProps) {
+  return (
+    <input
+      type="search"
+      class="admin-filter"
+      placeholder="Filter"
+      aria-label={label}
+      spellcheck={false}
+      value={value}
+      onInput={(event) => onInput(event.currentTarget.value)}
+    />
+  );
+}

@@ -1,0 +1,211 @@
+/** The keys of the store: who has one, what it may do, what it did today. */
+import { useState } from 'preact/hooks';
+import { number, plural } from '../../ui/amounts.ts';
+import { CopyButton } from '../../ui/copy-button.tsx';
+import { TableScroll } from '../../ui/table.tsx';
+import { type KeyView, listKeys, type MadeKey, readUsage, type UsageAnswer } from '../api.ts';
+import { currency, useCurrency } from '../currency.ts';
+import { Filter } from '../filter.tsx';
+import { Loaded, useResource } from '../loaded.tsx';
+import { fits, limitsInWords, moment, stateInWords, stateOf } from '../words.ts';
+import {
+  ChangeKeyDialog,
+  KeyDetailsDialog,
+  NewKeyDialog,
+  RevokeDialog,
+  RotateDialog,
+} from './key-dialogs.tsx';
+import { SecretDialog } from './secret.tsx';
+import { type UsedToday, usedToday } from './used-today.ts';
+
+const POLL_MS = 10_000;
+const MAX_ROWS = 200;
+const COLUMNS = ['Name', 'Key', 'Team', 'Limits', 'Models', 'Expires', 'State', 'Used today (UTC)'];
+const COMMAND = 'llm-serve keys create --name alice --team red';
+
+/** The dialog that is open. A secret is in nothing but this, while it is shown. */
+type Open =
+  | { readonly what: 'new' }
+  | { readonly what: 'details' | 'change' | 'rotate' | 'revoke'; readonly key: KeyView }
+  | { readonly what: 'secret'; readonly made: MadeKey; readonly title: string };
+
+export function KeysSection() {
+  const asked = useResource(listKeys, { pollMs: POLL_MS });
+  const usage = useResource(readToday, { pollMs: POLL_MS });
+  const [filter, setFilter] = useState('');
+  const [withRevoked, setWithRevoked] = useState(false);
+  const [open, setOpen] = useState<Open | undefined>(undefined);
+  return (
+    <section aria-labelledby="admin-keys">
+      <div class="admin-head">
+        <h2 id="admin-keys">Keys</h2>
+        <button type="button" class="button primary" onClick={() => setOpen({ what: 'new' })}>
+          New key
+        </button>
+        <label class="admin-check">
+          <input
+            type="checkbox"
+            checked={withRevoked}
+            onChange={(event) => setWithRevoked(event.currentTarget.checked)}
+          />
+          Show revoked
+        </label>
+        <Filter label="Filter keys" value={filter} onInput={setFilter} />
+      </div>
+      <Loaded asked={asked}>
+        {(keys) =>
+          keys.length === 0 ? (
+            <NoKeys />
+          ) : (
+            <KeysTable
+              keys={keys.filter((key) => withRevoked || key.revoked_at === null)}
+              filter={filter}
+              today={usage.state.value}
+              onOpen={(key) => setOpen({ what: 'details', key })}
+            />
+          )
+        }
+      </Loaded>
+      <OpenDialog open={open} setOpen={setOpen} onChanged={asked.reload} />
+    </section>
+  );
+}
+
+async function readToday(options: Parameters<typeof readUsage>[1]): Promise<UsageAnswer> {
+  const now = new Date();
+  const from = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), now.getUTCDate()));
+  // Who may not read it is told by the list of keys.
+  const answer = await readUsage({ by: ['key', 'hour'], from, to: now }, { ...options, quiet: true });
+  currency.set(answer.currency);
+  return answer;
+}
+
+function NoKeys() {
+  return (
+    <div class="admin-empty">
+      <p>
+        There is no key yet. As soon as there is one, every request needs a key, those from this machine too.
+        Make one here, or in a terminal:
+      </p>
+      <p>
+        <code>{COMMAND}</code> <CopyButton text={() => COMMAND} label="Copy the command" small />
+      </p>
+      <p class="hint">Make one that may administer first, so that you can still open this view.</p>
+    </div>
+  );
+}
+
+interface KeysTableProps {
+  readonly keys: readonly KeyView[];
+  readonly filter: string;
+  readonly today: UsageAnswer | undefined;
+  readonly onOpen: (key: KeyView) => void;
+}
+
+function KeysTable({ keys, filter, today, onOpen }: KeysTableProps) {
+  const used = today === undefined ? undefined : usedToday(today.rows);
+  const shown = keys.filter(({ name, team, id, labels }) =>
+    fits(filter, name, team, id, Object.entries(labels).flat().join(' ')),
+  );
+  if (shown.length === 0)
+    return <p class="notice">{filter === '' ? 'All keys are revoked.' : 'No key fits the filter.'}</p>;
+  return (
+    <>
+      <TableScroll label="Keys" columns={COLUMNS}>
+        {shown.slice(0, MAX_ROWS).map((key) => (
+          <KeyRow
+            key={key.id}
+            shown={key}
+            used={used && (used.get(key.id) ?? used.get(key.name) ?? NOT_USED)}
+            onOpen={() => onOpen(key)}
+          />
+        ))}
+      </TableScroll>
+      <p class="hint" role="status">
+        {plural(shown.length, 'key')}
+        {shown.length > MAX_ROWS && `, of which the first ${MAX_ROWS} are shown: filter to see others`}. Keys
+        of <code>auth.api_keys</code> are in the configuration.
+      </p>
+    </>
+  );
+}
+
+const NOT_USED: UsedToday = { requests: 0, tokens: 0, lastHour: undefined };
+
+interface KeyRowProps {
+  readonly shown: KeyView;
+  /** Undefined: not known. */
+  readonly used: UsedToday | undefined;
+  readonly onOpen: () => void;
+}
+
+function KeyRow({ shown, used, onOpen }: KeyRowProps) {
+  const currency = useCurrency();
+  const now = Date.now();
+  return (
+    <tr>
+      <th scope="row">
+        <button type="button" class="link" onClick={onOpen}>
+          {shown.name}
+        </button>
+        {shown.may_admin && <small class="admin-tag">admin</small>}
+      </th>
+      <td class="mono">{shown.shown === '' ? '–' : `${shown.shown}…`}</td>
+      <td>{shown.team ?? '–'}</td>
+      <td class="wraps">{limitsInWords(shown.limits, currency) || '–'}</td>
+      <td class="wraps">{shown.models?.join(', ') ?? 'all'}</td>
+      <td class="figure-cell">{shown.expires_at === null ? 'never' : moment(shown.expires_at)}</td>
+      <td>
+        <span class={stateOf(shown, now) === 'active' ? 'state' : 'state alarming'}>
+          {stateInWords(shown, now)}
+        </span>
+      </td>
+      <td class="figure-cell">{usedInWords(used)}</td>
+    </tr>
+  );
+}
+
+function usedInWords(used: UsedToday | undefined): string {
+  if (used === undefined) return '–';
+  if (used.requests === 0) return 'no request';
+  const last = used.lastHour === undefined ? '' : `, last after ${used.lastHour}`;
+  return `${plural(used.requests, 'request')}, ${number(used.tokens)} tokens${last}`;
+}
+
+interface OpenDialogProps {
+  readonly open: Open | undefined;
+  readonly setOpen: (open: Open | undefined) => void;
+  readonly onChanged: () => void;
+}
+
+function OpenDialog({ open, setOpen, onChanged }: OpenDialogProps) {
+  if (open === undefined) return null;
+  const onClose = () => setOpen(undefined);
+  if (open.what === 'secret') {
+    const { made, title } = open;
+    const until = made.overlap_until;
+    return (
+      <SecretDialog
+        title={title}
+        secret={made.key}
+        note={until === null ? '' : `The secret before is accepted until ${moment(until)} UTC.`}
+        onDone={onClose}
+      />
+    );
+  }
+  const onMade = (title: string) => (made: MadeKey) => {
+    setOpen({ what: 'secret', made, title });
+    onChanged();
+  };
+  if (open.what === 'new')
+    return <NewKeyDialog key="new" onClose={onClose} onMade={onMade('The key is ready')} />;
+  const { what, key: shown } = open;
+  const common = { shown, onClose, onChanged };
+  if (what === 'change') return <ChangeKeyDialog {...common} />;
+  if (what === 'revoke') return <RevokeDialog {...common} />;
+  if (what === 'rotate')
+    return (
+      <RotateDialog shown={shown} onClose={onClose} onMade={onMade(`The new secret of ${shown.name}`)} />
+    );
+  return <KeyDetailsDialog {...common} onChoose={(next) => setOpen({ what: next, key: shown })} />;
+}
