@@ -11,6 +11,7 @@ import { renameField } from '../protocols/field-errors.ts';
 import type { FieldNames } from '../protocols/protocol.ts';
 import type { Admission } from '../scheduling/sliding-window.ts';
 import type { RouteMatch, RoutePlace } from './router.ts';
+import { EVERY_ANSWER } from './security-headers.ts';
 
 /** Names the fields that were not supported and were dropped, by the names that the route uses. */
 export const DROPPED_HEADER = 'X-Dropped-Parameters';
@@ -256,6 +257,10 @@ export class RequestContext {
       requestId,
       'x-response-time-ms',
       formatMs(this.#services.clock.now() - receivedAt),
+      EVERY_ANSWER[0],
+      EVERY_ANSWER[1],
+      EVERY_ANSWER[2],
+      EVERY_ANSWER[3],
     );
   }
 

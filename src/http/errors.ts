@@ -13,6 +13,7 @@ import type { Protocol, RenderedError } from '../protocols/protocol.ts';
 import { JSON_TYPE, type RequestContext } from './context.ts';
 import { newId, type OpenRequests } from './open-requests.ts';
 import { peerOf } from './peer.ts';
+import { EVERY_ANSWER } from './security-headers.ts';
 
 interface ErrorOptions {
   readonly clock: Clock;
@@ -169,6 +170,9 @@ function closeSoon(socket: Socket, clock: Clock): void {
   socket.once('close', () => enforce.cancel());
 }
 
+const [SNIFFING, NO_SNIFFING, LOADING, NO_LOADING] = EVERY_ANSWER;
+const SECURITY_LINES = [`${SNIFFING}: ${NO_SNIFFING}`, `${LOADING}: ${NO_LOADING}`];
+
 function writeAnswer(
   socket: Socket,
   answer: { rendered: RenderedError; trace: RequestTrace; now: Milliseconds },
@@ -182,6 +186,7 @@ function writeAnswer(
     `Content-Length: ${Buffer.byteLength(body)}`,
     `X-Request-Id: ${trace.requestId}`,
     `X-Response-Time-Ms: ${formatMs(now - trace.receivedAt)}`,
+    ...SECURITY_LINES,
     'Connection: close',
   ];
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);

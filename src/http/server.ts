@@ -26,7 +26,7 @@ import { crossOriginStep } from './origins.ts';
 import { pages } from './pages.ts';
 import { ProxyHeaders } from './proxy-headers.ts';
 import { Router } from './router.ts';
-import { adminRoutes, type ReloadOutcome } from './routes/admin.ts';
+import { ADMIN_PREFIX, adminRoutes, type ReloadOutcome } from './routes/admin.ts';
 import { liveRoutes } from './routes/live.ts';
 import { operationsRoutes } from './routes/operations.ts';
 import { protocolAt, protocolRoutes } from './routes/protocols.ts';
@@ -128,6 +128,7 @@ class Edge {
     this.#steps = [
       refuseMalformed,
       crossOriginStep(settings),
+      forbidStoring,
       loopStep(options.instanceId),
       accessStep(options),
       limit.announce,
@@ -222,6 +223,14 @@ function routerOf(options: ServerOptions): Router<EdgeRoute> {
   ];
   for (const route of routes) router.add(route);
   return router;
+}
+
+const USAGE_PATH = '/v1/usage';
+
+/** Answers for the one who asks, which may have a secret in them, such as a new key, are kept by no browser and no proxy. */
+function forbidStoring(context: RequestContext): void {
+  const path = context.routePath;
+  if (path.startsWith(ADMIN_PREFIX) || path === USAGE_PATH) context.setHeader('cache-control', 'no-store');
 }
 
 /**

@@ -9,6 +9,7 @@ import { sep } from 'node:path';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { RequestContext } from './context.ts';
+import { setPageHeaders } from './security-headers.ts';
 
 /** By the end of a file's name; no others are served. */
 const TYPES: ReadonlyMap<string, string> = new Map([
@@ -142,9 +143,7 @@ function answer(
     policy = CONTENT_SECURITY_POLICY,
   }: SendOptions & { readonly encoding: string | undefined },
 ): void {
-  context.setHeader('content-security-policy', policy);
-  context.setHeader('x-content-type-options', 'nosniff');
-  context.setHeader('referrer-policy', 'no-referrer');
+  setPageHeaders(context, policy);
   context.setHeader('cache-control', cache);
   context.setHeader('etag', tag);
   addVary(context, 'Accept-Encoding');

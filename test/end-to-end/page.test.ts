@@ -57,6 +57,9 @@ test('a browser gets the page, which loads nothing from elsewhere and nothing in
     'cache-control': 'no-cache',
     'x-content-type-options': 'nosniff',
     'referrer-policy': 'no-referrer',
+    'cross-origin-opener-policy': 'same-origin',
+    'cross-origin-resource-policy': 'same-origin',
+    'permissions-policy': expect.stringContaining('camera=()'),
     vary: 'Accept, Accept-Encoding',
   });
   const policy = String(headers['content-security-policy']);

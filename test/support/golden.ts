@@ -164,8 +164,13 @@ function expand(body: string): string {
   );
 }
 
-/** What Node adds to every answer by itself. */
-const NOT_SHOWN = new Set(['connection', 'date', 'keep-alive', 'transfer-encoding']);
+/** What every answer has: shown where one has it not. */
+const EVERYWHERE = ['x-content-type-options: nosniff', 'cross-origin-resource-policy: same-origin'];
+/** These, and what Node adds to every answer by itself. */
+const NOT_SHOWN = new Set([
+  ...['connection', 'date', 'keep-alive', 'transfer-encoding'],
+  ...EVERYWHERE.map((line) => line.slice(0, line.indexOf(':'))),
+]);
 
 export function renderAnswer(
   answer: RawAnswer,
@@ -179,7 +184,9 @@ export function renderAnswer(
       ([name, value]) =>
         `${name}: ${maskHeader(name.toLowerCase(), COUNTS_DOWN.has(name.toLowerCase()) ? wholeWindow(value, windowSeconds) : value, { bodyIsShown: body === answer.body && body !== '', busy })}`,
     );
-  const head = [answer.statusLine, ...headers].join('\n');
+  const present = new Set(answer.headers.map(([name, value]) => `${name}: ${value}`));
+  const missing = EVERYWHERE.filter((line) => !present.has(line)).map((line) => `(missing) ${line}`);
+  const head = [answer.statusLine, ...headers, ...missing].join('\n');
   return body === '' ? head : `${head}\n\n${body}`;
 }
 
