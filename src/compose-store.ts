@@ -5,7 +5,7 @@ import type { Log } from './core/log.ts';
 import { MemoryStore } from './stores/memory-store.ts';
 import { openStore } from './stores/open-store.ts';
 import { type Store, StoreError } from './stores/store.ts';
-import { defaultStoreAddress, SQLITE_SCHEME, shownAddress } from './stores/store-address.ts';
+import { defaultStoreAddress, SQLITE_SCHEME } from './stores/store-address.ts';
 
 interface StoreOptions {
   readonly config: Config;
@@ -22,9 +22,7 @@ export async function openConfiguredStore({ config, log, dataDirectory }: StoreO
   const configured = config.access.store;
   const address = configured ?? defaultStoreAddress(dataDirectory);
   try {
-    const store = await openStore(address);
-    log.debug(`keys, usage and the audit log are kept in ${shownAddress(address)}`);
-    return store;
+    return await openStore(address);
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
     if (configured !== undefined || isKept(address.slice(SQLITE_SCHEME.length))) throw error;

@@ -9,14 +9,3 @@ const DEFAULT_FILE = 'llm-serve.sqlite';
 export function defaultStoreAddress(dataDirectory: string): string {
   return `${SQLITE_SCHEME}${join(dataDirectory, DEFAULT_FILE)}`;
 }
-
-/** For people: without its password. */
-export function shownAddress(address: string): string {
-  if (!/^postgres(ql)?:/.test(address)) return address;
-  try {
-    const url = new URL(address);
-    return `${url.protocol}//${url.username === '' ? '' : `${url.username}@`}${url.host}${url.pathname}`;
-  } catch {
-    return 'the PostgreSQL database';
-  }
-}

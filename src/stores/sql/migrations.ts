@@ -107,7 +107,9 @@ export const NEWEST_VERSION = Math.max(...VERSIONS.map(({ version }) => version)
 /** In each dialect: 1 where the table of versions is there. */
 const HAS_VERSIONS: Readonly<Record<Dialect, string>> = {
   sqlite: "SELECT count(*) AS found FROM sqlite_schema WHERE type = 'table' AND name = 'llm_serve_versions'",
-  postgres: "SELECT CAST(to_regclass('llm_serve_versions') IS NOT NULL AS INTEGER) AS found",
+  // to_regclass may still have an answer of before the lock in its cache.
+  postgres:
+    "SELECT count(*) AS found FROM pg_catalog.pg_class WHERE relname = 'llm_serve_versions' AND pg_catalog.pg_table_is_visible(oid)",
 };
 
 /** 0: none of our tables is there. */

@@ -37,7 +37,7 @@ const GIVEN: Readonly<Record<Dialect, string>> = {
   sqlite: givenColumns((index) => `json_extract(value, '$[${index}]')`, 'json_each(?)'),
   postgres: givenColumns(
     (index) => `(value ->> ${index})`,
-    'json_array_elements(CAST(? AS JSON)) AS each (value)',
+    'json_array_elements(CAST(CAST(? AS TEXT) AS JSON)) AS each (value)',
   ),
 };
 
@@ -111,8 +111,8 @@ export class SqlUsage implements UsageStore {
       ...MEASURE_COLUMNS.map((name) => `CAST(sum(${name}) AS DOUBLE PRECISION) AS ${name}`),
     ];
     const conditions: readonly (readonly [string, SqlValue | undefined])[] = [
-      ['hour >= ?', from],
-      ['hour < ?', to],
+      ['hour >= ?', wholeTime(from)],
+      ['hour < ?', wholeTime(to)],
       ['caller = ?', caller && keyText(caller)],
       ['team = ?', team && keyText(team)],
     ];
@@ -126,6 +126,11 @@ export class SqlUsage implements UsageStore {
     );
     return rows.map((row) => sumOf(row, by)).sort(inOrder);
   }
+}
+
+/** Hours are whole numbers, and so are columns of them. */
+function wholeTime(time: number): number {
+  return Math.ceil(Math.min(Math.max(time, 0), Number.MAX_SAFE_INTEGER));
 }
 
 function sumOf(row: SqlRow, by: readonly UsageDimension[]): UsageSum {

@@ -1,0 +1,71 @@
+/** What went wrong in PostgreSQL, or on the way to it, as the store's errors. */
+import { StoreError, type StoreFault } from '../store.ts';
+
+interface Fault {
+  readonly fault: StoreFault;
+  readonly words: string;
+}
+
+const LETS_US_NOT_IN = 'does not let us in. Check user and password';
+const READ_ONLY =
+  'can’t be written: it is a standby, or read-only. Name the primary; of several hosts, target_session_attrs=read-write finds it';
+const STARTS_OR_STOPS = 'is starting or shutting down';
+const OUT_OF_SPACE = 'can’t be written: no space is left on its disk';
+
+/** SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const FAULTS: Readonly<Record<string, Fault>> = {
+  '25006': { fault: 'refused', words: READ_ONLY },
+  '28000': { fault: 'refused', words: LETS_US_NOT_IN },
+  '28P01': { fault: 'refused', words: LETS_US_NOT_IN },
+  '3D000': { fault: 'refused', words: 'does not exist. Create it: createdb' },
+  '3F000': { fault: 'refused', words: 'has no schema that tables can be created in' },
+  '42501': { fault: 'refused', words: 'does not let this user do that' },
+  '53100': { fault: 'full', words: OUT_OF_SPACE },
+  '53300': { fault: 'unavailable', words: 'has too many connections' },
+  '55P03': { fault: 'unavailable', words: 'is locked by others' },
+  '57014': { fault: 'unavailable', words: 'answered too late' },
+  '57P01': { fault: 'unavailable', words: STARTS_OR_STOPS },
+  '57P02': { fault: 'unavailable', words: STARTS_OR_STOPS },
+  '57P03': { fault: 'unavailable', words: STARTS_OR_STOPS },
+  XX001: { fault: 'corrupt', words: 'is damaged' },
+  XX002: { fault: 'corrupt', words: 'is damaged' },
+};
+
+/** Of the driver and of Node. */
+const CONNECTION_FAULTS: Readonly<Record<string, string>> = {
+  CONNECT_TIMEOUT: 'can’t be reached: it did not answer in time',
+  CONNECTION_CLOSED: 'has closed the connection',
+  CONNECTION_DESTROYED: 'answered too late',
+  CONNECTION_ENDED: 'is closed',
+  ECONNREFUSED: 'can’t be reached: nothing listens there',
+  ECONNRESET: 'has closed the connection',
+  ENOENT: 'can’t be reached: there is no such socket',
+  ENOTFOUND: 'can’t be reached: its host is unknown',
+  EPIPE: 'has closed the connection',
+  ERR_SSL_WRONG_VERSION_NUMBER: 'does not speak TLS; sslmode=disable asks for none',
+};
+
+/** `shown`: the database, without its password. */
+export function postgresFault(error: unknown, shown: string): unknown {
+  if (!(error instanceof Error) || error instanceof StoreError) return error;
+  const code = codeOf(error);
+  const known = FAULTS[code];
+  if (known !== undefined) return new StoreError(known.fault, sentence(shown, known.words), { cause: error });
+  const words = CONNECTION_FAULTS[code] ?? `reports: ${error.message}`;
+  return new StoreError('unavailable', sentence(shown, words), { cause: error });
+}
+
+export function tooLate(shown: string): StoreError {
+  return new StoreError('unavailable', sentence(shown, 'answered too late'));
+}
+
+function sentence(shown: string, words: string): string {
+  return `${shown.charAt(0).toUpperCase()}${shown.slice(1)} ${words}.`;
+}
+
+/** Of several addresses of a host, each may have failed in its own way: the first counts. */
+function codeOf(error: Error): string {
+  const first = error instanceof AggregateError ? (error.errors[0] as Error | undefined) : error;
+  const { code } = (first ?? error) as { readonly code?: unknown };
+  return typeof code === 'string' ? code : '';
+}

@@ -1,0 +1,218 @@
+/**
+ * A real PostgreSQL for tests, on a free port and on a socket, with everything in a temporary folder. Owns its process and its folder. It
+ * refuses to run as root, so root starts it as another user.
+ */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import postgres from 'postgres';
+
+const PROGRAMS = '/usr/lib/postgresql';
+const PASSWORD = 'p@ss:w/rd';
+const STARTED_WITHIN_MS = 60_000;
+
+export interface PostgresServer {
+  readonly version: string;
+  readonly port: number;
+  /** A new, empty place for tables. */
+  createDatabase(): Promise<PostgresTestDatabase>;
+  /** Runs one statement as the superuser. */
+  execute(text: string): Promise<readonly Record<string, unknown>[]>;
+  /** `SIGKILL`: as if the machine had gone. Resolves when it has ended. */
+  stop(signal?: 'SIGINT' | 'SIGKILL'): Promise<void>;
+  /** Starts it again, with what was kept, on the same port. */
+  start(): Promise<void>;
+  /** Ends it and removes what it kept. */
+  remove(): Promise<void>;
+}
+
+export interface PostgresTestDatabase {
+  /** Of its schema. */
+  readonly name: string;
+  readonly address: string;
+  /** The same database through another port, with another password, … */
+  addressWith(changes: {
+    readonly port?: number;
+    readonly user?: string;
+    readonly password?: string;
+    readonly database?: string;
+    readonly query?: string;
+  }): string;
+  readonly socketAddress: string;
+}
+
+/** Where its programs are; undefined: it is not installed. */
+function programsFolder(): string | undefined {
+  const named = process.env.LLM_TEST_POSTGRES;
+  if (named !== undefined) return named;
+  if (!existsSync(PROGRAMS)) return undefined;
+  return readdirSync(PROGRAMS)
+    .sort((one, other) => Number(other) - Number(one))
+    .map((version) => join(PROGRAMS, version, 'bin'))
+    .find((folder) => existsSync(join(folder, 'initdb')));
+}
+
+/** Why no PostgreSQL can be started; undefined: it can. */
+export function missingPostgres(): string | undefined {
+  return programsFolder() === undefined
+    ? 'PostgreSQL is not installed (/usr/lib/postgresql, or the folder that LLM_TEST_POSTGRES names)'
+    : undefined;
+}
+
+export function postgresProgram(name: string): string {
+  return join(programsFolder() ?? '', name);
+}
+
+/** `settings`: as in postgresql.conf. */
+export async function startPostgres(
+  settings: Readonly<Record<string, string>> = {},
+): Promise<PostgresServer> {
+  const folder = mkdtempSync(join(tmpdir(), 'llm-serve-pg-'));
+  const as = anotherUser();
+  if (as !== undefined) chownSync(folder, as.uid, as.gid);
+  const data = join(folder, 'data');
+  const passwordFile = join(folder, 'password');
+  writeFileSync(passwordFile, `${PASSWORD}\n`);
+  // Passwords are asked for on every way in, as in earnest.
+  execFileSync(
+    postgresProgram('initdb'),
+    [
+      '-D',
+      data,
+      '-U',
+      'tester',
+      '--no-sync',
+      '--auth=scram-sha-256',
+      `--pwfile=${passwordFile}`,
+      '--locale=C',
+      '-E',
+      'UTF8',
+    ],
+    {
+      ...as,
+      input: `${PASSWORD}\n`,
+      stdio: ['pipe', 'ignore', 'pipe'],
+      cwd: folder,
+      env: { PATH: process.env.PATH },
+    },
+  );
+  const port = await freePort();
+  const given = Object.entries({
+    listen_addresses: '127.0.0.1',
+    port: String(port),
+    unix_socket_directories: folder,
+    fsync: 'off',
+    full_page_writes: 'off',
+    synchronous_commit: 'off',
+    max_connections: '40',
+    shared_buffers: '16MB',
+    ...settings,
+  }).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+  const connect = () =>
+    postgres({
+      host: '127.0.0.1',
+      port,
+      user: 'tester',
+      password: PASSWORD,
+      database: 'postgres',
+      max: 1,
+      fetch_types: false,
+      onnotice: () => {},
+    });
+  const execute = async (text: string) => {
+    const sql = connect();
+    try {
+      return await sql.unsafe<Record<string, unknown>[]>(text);
+    } finally {
+      await sql.end({ timeout: 1 });
+    }
+  };
+
+  let child: ChildProcess | undefined;
+  let ended: Promise<unknown> = Promise.resolve();
+  const start = async () => {
+    const started = spawn(postgresProgram('postgres'), ['-D', data, ...given], {
+      ...as,
+      cwd: folder,
+      stdio: 'ignore',
+      env: { PATH: process.env.PATH },
+    });
+    child = started;
+    ended = new Promise((resolve) => started.once('close', resolve));
+    await answers(() => execute('SELECT 1'), started);
+  };
+  const stop = async (signal: NodeJS.Signals = 'SIGINT') => {
+    child?.kill(signal);
+    await ended;
+  };
+  let databases = 0;
+  await start();
+  const [row] = await execute('SHOW server_version');
+  return {
+    version: String(row?.server_version),
+    port,
+    execute,
+    start,
+    stop,
+    createDatabase: async () => {
+      databases += 1;
+      const name = `db_${databases}`;
+      // A schema of its own takes milliseconds, where a database takes seconds on a busy disk.
+      await execute(`CREATE SCHEMA ${name}`);
+      const addressWith: PostgresTestDatabase['addressWith'] = (changes) => {
+        const user = changes.user ?? 'tester';
+        const password = encodeURIComponent(changes.password ?? PASSWORD);
+        const query = `?search_path=${name}${changes.query === undefined ? '' : `&${changes.query}`}`;
+        return `postgres://${user}:${password}@127.0.0.1:${changes.port ?? port}/${changes.database ?? 'postgres'}${query}`;
+      };
+      return {
+        name,
+        address: addressWith({}),
+        addressWith,
+        socketAddress: `postgres://tester:${encodeURIComponent(PASSWORD)}@/postgres?host=${folder}&port=${port}&search_path=${name}`,
+      };
+    },
+    remove: async () => {
+      await stop('SIGINT');
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Undefined: this one will do. */
+function anotherUser(): { readonly uid: number; readonly gid: number } | undefined {
+  if (process.getuid?.() !== 0) return undefined;
+  const idOf = (kind: '-u' | '-g', name: string) =>
+    Number(execFileSync('id', [kind, name], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }));
+  for (const name of ['postgres', 'nobody']) {
+    try {
+      return { uid: idOf('-u', name), gid: idOf('-g', name) };
+    } catch {
+      // There is no such user here.
+    }
+  }
+  throw new Error('no user is there to run PostgreSQL as');
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+async function answers(ask: () => Promise<unknown>, child: ChildProcess): Promise<void> {
+  const giveUpAt = Date.now() + STARTED_WITHIN_MS;
+  for (;;) {
+    try {
+      await ask();
+      return;
+    } catch (error) {
+      if (child.exitCode !== null || Date.now() > giveUpAt) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
