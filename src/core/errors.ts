@@ -53,6 +53,7 @@ export const ERRORS = {
   request_timeout: { status: 408, retryable: true, title: 'The request did not arrive in time.' },
   reload_in_progress: { status: 409, retryable: true, title: 'Another reload is under way.' },
   name_taken: { status: 409, retryable: false, title: 'Another API key has that name.' },
+  cancelled_by_admin: { status: 410, retryable: false, title: 'An administrator has cancelled the request.' },
   body_too_large: { status: 413, retryable: false, title: 'The body is too large.' },
   unsupported_media_type: { status: 415, retryable: false, title: 'The content type is not supported.' },
   invalid_configuration: { status: 422, retryable: false, title: 'The configuration is not valid.' },
@@ -101,11 +102,12 @@ export const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS;
 
-/** Errors that end a request by a decision, not by a fault of its own or of its target: the client left, or its time ran out. */
+/** Errors that end a request by a decision, not by a fault of its own or of its target: the client left, its time ran out, somebody ended it. */
 export const CANCELLATIONS: ReadonlySet<ErrorCode> = new Set([
   'client_gone',
   'deadline_exceeded',
   'draining',
+  'cancelled_by_admin',
 ]);
 
 interface ServingErrorDetails {

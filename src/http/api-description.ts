@@ -13,7 +13,7 @@ import { DESCRIBED_OPERATIONS, type DescribedOperation } from './routes/operatio
 export type ApiDescription = Readonly<Record<string, unknown>>;
 
 /** Statuses that a route to a model can answer with, besides 200, in any protocol; the description lists the error codes of each. */
-const MODEL_ROUTE_ERRORS = [400, 401, 403, 404, 405, 408, 413, 415, 429, 431, 500, 502, 503, 504, 508, 529];
+const MODEL_ROUTE_ERRORS = [400, 401, 403, 404, 405, 408, 410, 413, 415, 429, 431, 500, 502, 503, 504, 508, 529];
 const QUERY_ROUTE_ERRORS = [400, 401, 403, 404, 405, 413, 415, 429, 500, 502, 503, 504, 508, 529];
 
 /** The `*` at the end of a path is always an id, and templates need a name for it. */
@@ -94,15 +94,18 @@ function bodyOf({ body }: Route['describes']) {
     ...(described(node) as object),
     ...(oneOf && { oneOf: oneOf.map((field) => ({ required: [field] })) }),
   };
-  const named = Object.entries(examples).map(([name, value]) => [name, { value }]);
   const { description } = node as { readonly description?: string };
   return {
     requestBody: {
       required: true,
-      content: { 'application/json': { schema, examples: Object.fromEntries(named) } },
+      content: { 'application/json': { schema, examples: named(examples) } },
       ...(description && { description }),
     },
   };
+}
+
+function named(examples: Readonly<Record<string, unknown>>) {
+  return Object.fromEntries(Object.entries(examples).map(([name, value]) => [name, { value }]));
 }
 
 function refusalsOf(statuses: readonly number[], errors: Protocol['errors']) {
@@ -134,7 +137,8 @@ function headerParameters() {
   });
 }
 
-function describeOperation({ summary, description, parameter, query, answers }: DescribedOperation) {
+function describeOperation(operation: DescribedOperation) {
+  const { summary, description, parameter, query = [], body, answers } = operation;
   const responses = Object.entries(answers).map(
     ([status, { description: what, contentType, schema, others = {} }]) => [
       status,
@@ -151,11 +155,17 @@ function describeOperation({ summary, description, parameter, query, answers }: 
   );
   const parameters = [
     ...(parameter ? [{ schema: { type: 'string' }, in: 'path', required: true, ...parameter }] : []),
-    ...(query ? [{ in: 'query', name: query.name, required: false, schema: described(query.schema) }] : []),
+    ...query.map(({ name, schema }) => ({ in: 'query', name, required: false, schema: described(schema) })),
   ];
   return {
     summary,
     ...(description && { description }),
+    ...(body && {
+      requestBody: {
+        required: body.isOptional !== true,
+        content: { 'application/json': { schema: described(body.schema), examples: named(body.examples) } },
+      },
+    }),
     ...(parameters.length > 0 && { parameters }),
     responses: Object.fromEntries(responses),
   };

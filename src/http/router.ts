@@ -1,25 +1,33 @@
 /**
- * Finds the route of a request: by a map of exact paths, and a short list of paths that end in `*`, which matches the rest, slashes
+ * Finds the route of a request: by a map of exact paths, and a short list of paths with a `*`, which matches any text there, slashes
  * included. Case and a trailing slash matter; a GET route answers HEAD as well. Pure.
  */
 
 export interface RoutePlace {
-  readonly method: 'GET' | 'POST' | 'DELETE';
-  /** A `*` at the end matches the rest. */
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  /** One `*` in it matches any text: at the end also none, before its end at least one character. */
   readonly path: string;
 }
 
 /** A route, as found for one request. */
 export interface RouteMatch<Route> {
   readonly route: Route;
-  /** `*`: the rest of the path, decoded. */
+  /** `*`: what it matches, decoded. */
   readonly params: Readonly<Record<string, string>>;
 }
 
 interface OfMethod<Route> {
   readonly exact: Map<string, RouteMatch<Route>>;
-  /** The longest prefix first. */
-  readonly prefixes: { readonly prefix: string; readonly route: Route }[];
+  /** The longest first. */
+  readonly patterns: Pattern<Route>[];
+}
+
+/** A path with a `*`. */
+interface Pattern<Route> {
+  readonly prefix: string;
+  /** Behind the `*`. */
+  readonly suffix: string;
+  readonly route: Route;
 }
 
 const NO_PARAMS = {};
@@ -31,23 +39,22 @@ export class Router<Route extends RoutePlace> {
   readonly #methods = new Map<string, OfMethod<Route>>();
   /** By path as it is written in the route. */
   readonly #allowed = new Map<string, string[]>();
+  /** Of any method, the longest first. */
+  readonly #patterns: Pattern<Route>[] = [];
 
   add(route: Route): void {
     const methods = route.method === 'GET' ? ['GET', 'HEAD'] : [route.method];
     for (const method of methods) this.#addTo(method, route);
     const allowed = new Set([...(this.#allowed.get(route.path) ?? []), ...methods]);
     this.#allowed.set(route.path, [...allowed].sort());
+    if (route.path.includes('*')) insert(this.#patterns, route);
   }
 
   #addTo(method: string, route: Route): void {
-    const routes: OfMethod<Route> = this.#methods.get(method) ?? { exact: new Map(), prefixes: [] };
+    const routes: OfMethod<Route> = this.#methods.get(method) ?? { exact: new Map(), patterns: [] };
     this.#methods.set(method, routes);
-    if (!route.path.endsWith('*')) {
-      routes.exact.set(route.path, { route, params: NO_PARAMS });
-      return;
-    }
-    routes.prefixes.push({ prefix: route.path.slice(0, -1), route });
-    routes.prefixes.sort((one, other) => other.prefix.length - one.prefix.length);
+    if (route.path.includes('*')) insert(routes.patterns, route);
+    else routes.exact.set(route.path, { route, params: NO_PARAMS });
   }
 
   /** Undefined where there is no route; `malformed` where the path is not validly encoded. */
@@ -61,16 +68,35 @@ export class Router<Route extends RoutePlace> {
     if (routes === undefined) return undefined;
     const exact = routes.exact.get(path);
     if (exact !== undefined) return exact;
-    const found = routes.prefixes.find(({ prefix }) => path.startsWith(prefix));
+    const found = routes.patterns.find((pattern) => matches(pattern, path));
     if (found === undefined) return undefined;
-    const rest = path.slice(found.prefix.length).replace(RESERVED, decodeURIComponent);
-    return { route: found.route, params: { '*': rest } };
+    const { prefix, suffix, route } = found;
+    const matched = path.slice(prefix.length, path.length - suffix.length);
+    return { route, params: { '*': matched.replace(RESERVED, decodeURIComponent) } };
   }
 
   /** The methods of a path, in order; undefined for an unknown path. */
   allowedAt(path: string): readonly string[] | undefined {
-    return this.#allowed.get(path);
+    return (
+      this.#allowed.get(path) ??
+      this.#allowed.get(this.#patterns.find((pattern) => matches(pattern, path))?.route.path ?? '')
+    );
   }
+}
+
+function insert<Route extends RoutePlace>(patterns: Pattern<Route>[], route: Route): void {
+  const [prefix = '', suffix = ''] = route.path.split('*');
+  patterns.push({ prefix, suffix, route });
+  patterns.sort((one, other) => lengthOf(other) - lengthOf(one));
+}
+
+function lengthOf({ prefix, suffix }: Pattern<unknown>): number {
+  return prefix.length + suffix.length;
+}
+
+function matches({ prefix, suffix }: Pattern<unknown>, path: string): boolean {
+  if (!path.startsWith(prefix)) return false;
+  return suffix === '' || (path.endsWith(suffix) && path.length > prefix.length + suffix.length);
 }
 
 /**

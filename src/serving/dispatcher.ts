@@ -3,6 +3,7 @@
  * callers; each gets exactly one grant or rejection, unless it leaves.
  */
 import type { LoadReport } from '../core/backend.ts';
+import type { Cancellation } from '../core/cancellation.ts';
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import type { ModelId } from '../core/generation.ts';
@@ -42,6 +43,8 @@ export interface DescribedCaller {
   readonly id: EntryId;
   readonly model: ModelId;
   readonly trace: RequestTrace;
+  /** Of the whole request: the same for all of its choices and tries. */
+  readonly cancellation: Cancellation;
   /** Opaque. */
   readonly client: string;
   readonly priority: Priority;

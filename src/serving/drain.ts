@@ -23,7 +23,10 @@ interface ActiveRequest {
   readonly connection: object;
 }
 
-interface Member extends Omit<ActiveRequest, 'connection'>, ListNode<Member> {}
+interface Member extends Omit<ActiveRequest, 'connection'>, ListNode<Member> {
+  /** Made when somebody looks. */
+  id: string | undefined;
+}
 
 interface DrainOptions {
   /** For so long, requests are still served. 0: nobody has to notice, and no connection is waited for. */
@@ -34,6 +37,7 @@ interface DrainOptions {
 
 export class Drain {
   readonly #clock: Clock;
+  readonly #newId: () => string;
   /** In the order of arrival. Not a Set, for the same reason as in the dispatcher. */
   readonly #active = new LinkedList<Member>();
   /** Opened when new requests were rejected already. */
@@ -43,8 +47,10 @@ export class Drain {
   #lingering = 0;
   #onIdle: (() => void) | undefined;
 
-  constructor(clock: Clock) {
+  /** `newId`: names an active request for administrators; never the same again, also after a restart. */
+  constructor(clock: Clock, newId: () => string = counted('act')) {
     this.#clock = clock;
+    this.#newId = newId;
   }
 
   /** From the signal on: load balancers should send nothing more. */
@@ -76,6 +82,7 @@ export class Drain {
     const member: Member = {
       trace: request.trace,
       cancellation: request.cancellation,
+      id: undefined,
       previous: undefined,
       next: undefined,
       list: undefined,
@@ -86,6 +93,27 @@ export class Drain {
       if (untold && this.#servesKept) this.#linger();
       else this.#checkIdle();
     };
+  }
+
+  /** What administrators call each active request by. */
+  ids(): ReadonlyMap<Cancellation, string> {
+    const ids = new Map<Cancellation, string>();
+    for (let member = this.#active.head; member; member = member.next) {
+      member.id ??= this.#newId();
+      ids.set(member.cancellation, member.id);
+    }
+    return ids;
+  }
+
+  /** Cancels one active request; its trace. Undefined: there is none of that id, or it is ending already. */
+  cancel(id: string, reason: ServingError): RequestTrace | undefined {
+    for (let member = this.#active.head; member; member = member.next) {
+      if (member.id !== id || member.cancellation.reason !== undefined) continue;
+      const { trace, cancellation } = member;
+      cancellation.cancel(reason);
+      return trace;
+    }
+    return undefined;
   }
 
   #linger(): void {
@@ -147,4 +175,12 @@ export class Drain {
     });
     this.#onIdle = undefined;
   }
+}
+
+function counted(prefix: string): () => string {
+  let count = 0;
+  return () => {
+    count += 1;
+    return `${prefix}_${count}`;
+  };
 }

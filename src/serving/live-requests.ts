@@ -95,11 +95,11 @@ class Rows {
 
   /** It has no place in the queue: it goes before all that wait once its pause is over. */
   pausing({ call, model, since, endsAt }: RetryPause): LiveWaiting {
-    const { trace, client, priority, deadlineAt } = call;
+    const { trace, cancellation, client, priority, deadlineAt } = call;
     const attempt = (trace.attempts?.length ?? 0) + 1;
     const id = `${trace.requestId}/${attempt}`;
     return this.#waiting(
-      { id, model, trace, client, priority, promptTokens: 0, enqueuedAt: since, attempt },
+      { id, model, trace, cancellation, client, priority, promptTokens: 0, enqueuedAt: since, attempt },
       {
         position: 1,
         reason: 'retry_pause',

@@ -4,16 +4,17 @@
  */
 import type { Ability, Embeddings, GenerationSink } from '../core/backend.ts';
 import type { Clock, Milliseconds } from '../core/clock.ts';
-import type { ServingError } from '../core/errors.ts';
+import { ServingError } from '../core/errors.ts';
 import type { FailureCause } from '../core/failure.ts';
 import type { ModelId } from '../core/generation.ts';
 import type { LiveState, LiveViewer } from '../core/live-feed.ts';
 import type { Log } from '../core/log.ts';
-import type { Attempt } from '../core/request-trace.ts';
+import type { Attempt, RequestTrace } from '../core/request-trace.ts';
 import type { SchedulerOptions } from '../scheduling/decision.ts';
 import { LinkedList } from '../scheduling/linked-list.ts';
 import { RetryBudget, type RetryBudgetOptions } from '../scheduling/retry-budget.ts';
 import { Scheduler } from '../scheduling/scheduler.ts';
+import { type ActiveRequests, activeRequests } from './active-requests.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { Drain } from './drain.ts';
 import { type EmbeddingCall, embed } from './embed.ts';
@@ -53,6 +54,8 @@ interface ServingOptions extends TargetsOptions {
   /** An embedded model could not be loaded at the start: missing, corrupt, not to be fetched, or no engine for it. */
   readonly onFatal: (target: Target, error: ServingError) => void;
   readonly onTargetChange?: () => void;
+  /** Names an active request for administrators; absent: by numbers. */
+  readonly newActiveId?: () => string;
 }
 
 export interface RetrySettings {
@@ -101,7 +104,7 @@ export class Serving {
     this.#options = options;
     this.#targets = new Targets(options);
     this.#first = new Set(options.targets);
-    this.drain = new Drain(clock);
+    this.drain = new Drain(clock, options.newActiveId);
     this.#scheduler = new Scheduler(options.scheduler);
     this.#dispatcher = new Dispatcher({ scheduler: this.#scheduler, clock });
     const [dispatcher, scheduler] = [this.#dispatcher, this.#scheduler];
@@ -256,6 +259,17 @@ export class Serving {
       targets: this.#targets.all.map((target) => liveTarget(target, this)),
       ...liveRequests({ clock, dispatcher, running, pauses }, viewer),
     };
+  }
+
+  /** What waits and what runs, at most `limit` of each, as administrators see it. */
+  active(limit: number): ActiveRequests {
+    const { clock, dispatcher, running, pauses } = this.#services;
+    return activeRequests({ clock, dispatcher, running, pauses, ids: this.drain.ids() }, limit);
+  }
+
+  /** Ends one active request, whose client gets `cancelled_by_admin`; its trace. Undefined: there is none of that id. */
+  cancel(id: string): RequestTrace | undefined {
+    return this.drain.cancel(id, new ServingError('cancelled_by_admin'));
   }
 
   /** Slots that are held at a target, and the estimated tokens of what holds them. */

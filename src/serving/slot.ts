@@ -143,13 +143,14 @@ export class Slot implements SlotCaller, ListNode<Slot> {
   }
 
   describe(): DescribedCaller {
-    const { request, trace, client, priority } = this.#call;
+    const { request, trace, cancellation, client, priority } = this.#call;
     const { attempts } = trace;
     const tries = attempts?.length ?? 0;
     return {
       id: this.#id,
       model: request.model,
       trace,
+      cancellation,
       client,
       priority,
       promptTokens: this.#work.used.promptTokens || this.#work.promptSize.tokens,

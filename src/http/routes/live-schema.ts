@@ -165,16 +165,18 @@ export const DESCRIBED_LIVE: readonly DescribedOperation[] = [
     description:
       'A stream of snapshots (event: snapshot), whenever something has changed; with Accept: application/json the one of now. ' +
       'A key of auth.admin_keys sees all requests, any other key its own. A reader that is slow loses snapshots.',
-    query: {
-      name: 'interval_ms',
-      schema: Type.Integer({
-        minimum: 100,
-        maximum: 5000,
-        default: 250,
-        description:
-          'The shortest time between two snapshots, rounded up to 100, 250, 500, 1000, 2000 or 5000.',
-      }),
-    },
+    query: [
+      {
+        name: 'interval_ms',
+        schema: Type.Integer({
+          minimum: 100,
+          maximum: 5000,
+          default: 250,
+          description:
+            'The shortest time between two snapshots, rounded up to 100, 250, 500, 1000, 2000 or 5000.',
+        }),
+      },
+    ],
     answers: {
       200: {
         description: 'Each event’s data is a snapshot',

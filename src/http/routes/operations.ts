@@ -14,14 +14,27 @@ interface OperationsOptions {
   readonly version: string;
 }
 
+interface QueryParameter {
+  readonly name: string;
+  readonly schema: TSchema;
+}
+
 export interface DescribedOperation {
   readonly path: string;
   /** Absent: GET. */
-  readonly method?: 'POST';
+  readonly method?: 'POST' | 'PATCH';
   /** In its path. */
   readonly parameter?: { readonly name: string; readonly description: string };
-  /** In its query; may be absent. */
-  readonly query?: { readonly name: string; readonly schema: TSchema };
+  /** In its query; each may be absent. */
+  readonly query?: readonly QueryParameter[];
+  /** In JSON. */
+  readonly body?: {
+    readonly schema: TSchema;
+    /** Without one it does as with `{}`. */
+    readonly isOptional?: boolean;
+    /** By their names. */
+    readonly examples: Readonly<Record<string, unknown>>;
+  };
   readonly summary: string;
   readonly description?: string;
   /** By status. */
