@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { KeyRing } from './access/key-ring.ts';
 import { KeyWatcher } from './access/key-watcher.ts';
 import type { BackendEnvironment } from './backends/backend-definition.ts';
+import { createAdministration } from './compose-admin.ts';
 import { openLimits } from './compose-limits.ts';
 import { openConfiguredStore } from './compose-store.ts';
 import { createTracing } from './compose-tracing.ts';
@@ -22,6 +23,7 @@ import type { ApplicationLog } from './core/log.ts';
 import type { Telemetry } from './core/request-trace.ts';
 import { BodyBudget } from './http/body-limits.ts';
 import { ConnectionLimit } from './http/connection-limit.ts';
+import { newId } from './http/open-requests.ts';
 import { buildServer } from './http/server.ts';
 import { findModel } from './models/catalog.ts';
 import { type DownloadProgress, ensureModel, pullProgress } from './models/fetch.ts';
@@ -45,6 +47,8 @@ const LAST_SPANS_WITHIN_MS = 3000;
 
 interface ApplicationOptions {
   readonly config: Config;
+  /** Where its settings come from, for administrators. */
+  readonly sources?: LoadedConfig['sources'];
   readonly log: ApplicationLog;
   readonly version: string;
   readonly cacheDirectory: string;
@@ -89,6 +93,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     onMalformedEvent: (model, target) => telemetry.current?.malformedEvent(model, target),
     onFatal: (_, error) => options.onFatal(error),
     onTargetChange: () => reportReady(),
+    newActiveId: () => newId('act'),
   });
   let isReported = false;
   const reportReady = () => {
@@ -158,7 +163,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     version,
     instanceId,
     pull: pullForClients(options, () => reloader.running),
-    reload: () => reloader.reload('POST /admin/reload'),
+    admin: createAdministration({ serving, store, reloader, log }),
     settings: edge,
     keys,
     bodyTimeoutSeconds: config.server.body_timeout_seconds,

@@ -28,6 +28,8 @@ import type { UsageSettings } from './usage/usage-writer.ts';
 interface ReloaderOptions {
   /** In force at the start. */
   readonly config: Config;
+  /** Where its settings come from; absent: not known. */
+  readonly sources?: LoadedConfig['sources'];
   readonly log: ApplicationLog;
   /** Reads the configuration again, from where it came. Throws ConfigError. */
   readonly readConfig: () => Promise<LoadedConfig>;
@@ -47,6 +49,7 @@ interface ReloaderOptions {
 export class Reloader {
   readonly #options: ReloaderOptions;
   #running: Config;
+  #sources: LoadedConfig['sources'];
   #isReloading = false;
   /** Asked for while another reload was under way. */
   #next: string | undefined;
@@ -54,11 +57,17 @@ export class Reloader {
   constructor(options: ReloaderOptions) {
     this.#options = options;
     this.#running = options.config;
+    this.#sources = options.sources ?? {};
   }
 
   /** The configuration in force. */
   get running(): Config {
     return this.#running;
+  }
+
+  /** Where its settings come from. */
+  get sources(): LoadedConfig['sources'] {
+    return this.#sources;
   }
 
   /** `trigger`: for the log. Throws `reload_in_progress`, `draining`, or `invalid_configuration`; then nothing has changed. */
@@ -68,10 +77,11 @@ export class Reloader {
     if (this.#isReloading) throw new ServingError('reload_in_progress');
     this.#isReloading = true;
     try {
-      const { config, warnings } = await readConfig();
+      const { config, sources, warnings } = await readConfig();
       this.#refuseWhileDraining();
       for (const warning of warnings) log.warn(warning);
       const { changed, needsRestart } = this.#apply(planReload(this.#running, config));
+      this.#sources = sourcesOf(this.#sources, sources, needsRestart);
       const staying = needsRestart.length === 0 ? {} : { needsRestart };
       log.info(`${trigger}: ${changed.length === 0 ? 'nothing has changed' : 'configuration reloaded'}`, {
         ...(changed.length > 0 && { changed }),
@@ -142,4 +152,16 @@ export class Reloader {
       throw new ConfigError(`A target cannot be created: ${(error as Error).message}`);
     }
   }
+}
+
+/** Those of what is in force: a setting that stays until a restart is still the earlier one. */
+function sourcesOf(
+  before: LoadedConfig['sources'],
+  after: LoadedConfig['sources'],
+  staying: readonly string[],
+): LoadedConfig['sources'] {
+  const stays = new Set(staying);
+  const pick = (sources: LoadedConfig['sources'], isStaying: boolean) =>
+    Object.entries(sources).filter(([key]) => stays.has(key) === isStaying);
+  return Object.fromEntries([...pick(after, false), ...pick(before, true)]);
 }

@@ -8,9 +8,9 @@ import type { Config } from '../config/config.ts';
 import { ConfigError } from '../config/config-error.ts';
 import { defaultCacheDirectory, readEnvironment } from '../config/environment.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
+import { shownConfig } from '../config/shown-config.ts';
 import { printableText } from '../core/log.ts';
 import { parseReference } from '../models/names.ts';
-import type { SchemaNode } from '../schema/schema.ts';
 
 const DEFAULT_FILE = 'llm-serve.yaml';
 
@@ -78,41 +78,13 @@ function checkAllowedFolders({ cache, models }: Config): void {
   }
 }
 
-const HIDDEN = '(hidden)';
-
 /** `llm-serve check-config`: prints the configuration as it would be used, without its secrets. */
 export function checkConfig(flags: Flags): number {
   const { config, warnings, notices } = readConfig(flags);
   for (const warning of warnings) process.stderr.write(`warning: ${printableText(warning)}\n`);
   for (const notice of notices) process.stderr.write(`${printableText(notice)}\n`);
-  process.stdout.write(printableText(stringify(printable(config))));
+  process.stdout.write(printableText(stringify(shownConfig(config))));
   return 0;
-}
-
-function printable({ auth, models, tracing, ...rest }: Config): unknown {
-  const { headers, ...shownTracing } = tracing;
-  const names = Object.keys(headers).map((name) => [name, HIDDEN]);
-  return {
-    ...rest,
-    tracing: { ...shownTracing, headers: Object.fromEntries(names) },
-    auth: {
-      ...auth,
-      api_keys: auth.api_keys.map(() => HIDDEN),
-      admin_keys: auth.admin_keys.map(() => HIDDEN),
-    },
-    models: models.map(({ id, aliases, targets }) => ({
-      id,
-      ...(aliases.length > 0 && { aliases }),
-      targets: targets.map(({ definition, values }) => {
-        const keys = definition.keys as Readonly<Record<string, SchemaNode>>;
-        const shown = Object.entries(values).map(([name, value]) => [
-          name,
-          keys[name]?.secret ? HIDDEN : value,
-        ]);
-        return { backend: definition.name, ...Object.fromEntries(shown) };
-      }),
-    })),
-  };
 }
 
 /** Where the path leads through all links, if that is outside of all folders; undefined where it is inside. */

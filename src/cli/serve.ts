@@ -24,7 +24,7 @@ interface ServeOptions {
 }
 
 export async function serve(flags: Flags, { watches, record }: ServeOptions): Promise<number> {
-  const { config, warnings, notices } = readConfig(flags);
+  const { config, sources, warnings, notices } = readConfig(flags);
   const configFile = configFileOf(flags);
   if (watches && configFile === undefined)
     throw new ConfigError(
@@ -53,6 +53,7 @@ export async function serve(flags: Flags, { watches, record }: ServeOptions): Pr
   });
   const application = await compose({
     config,
+    sources,
     log,
     version,
     cacheDirectory: config.cache.directory ?? defaultCacheDirectory(),

@@ -22,8 +22,13 @@ export interface ConfigSources {
   readonly file?: { readonly name: string; readonly text: string };
 }
 
+/** Where the value of a setting comes from. */
+export type SettingSource = 'flag' | 'environment' | 'file' | 'default';
+
 export interface LoadedConfig {
   readonly config: Config;
+  /** By the key of the setting; absent: its default. */
+  readonly sources: Readonly<Record<string, Exclude<SettingSource, 'default'>>>;
   readonly warnings: readonly string[];
   /** Decisions that the settings leave open. */
   readonly notices: readonly string[];
@@ -36,15 +41,26 @@ const check = compileCheck<ConfigValues>(ConfigSchema);
 export function loadConfig(given: ConfigSources): LoadedConfig {
   const sources = { ...given, environment: withoutEmpty(given.environment) };
   const tree = sources.file ? readFile(sources.file, sources.environment) : {};
+  const cameFrom: Record<string, Exclude<SettingSource, 'default'>> = {};
+  for (const { key, path } of SETTINGS) if (hasValueAt(tree, path)) cameFrom[key] = 'file';
   for (const setting of SETTINGS) {
     const fromEnvironment = sources.environment[setting.variable];
-    if (fromEnvironment !== undefined)
+    if (fromEnvironment !== undefined) {
       assign(tree, setting, readText(fromEnvironment, { setting, source: setting.variable }));
+      cameFrom[setting.key] = 'environment';
+    }
     const fromFlag = sources.flags[setting.key];
-    if (fromFlag !== undefined) assign(tree, setting, readText(fromFlag, { setting, source: setting.flag }));
+    if (fromFlag !== undefined) {
+      assign(tree, setting, readText(fromFlag, { setting, source: setting.flag }));
+      cameFrom[setting.key] = 'flag';
+    }
   }
   const shortcuts = readShortcuts(sources);
-  if (shortcuts) Object.assign(tree, shortcutModel(shortcuts));
+  if (shortcuts) {
+    Object.assign(tree, shortcutModel(shortcuts));
+    const isFlag = SHORTCUTS.some((name) => sources.flags[name] !== undefined);
+    cameFrom.models = cameFrom.default_model = isFlag ? 'flag' : 'environment';
+  }
   const limitsRate = Object.keys(Object(tree.rate_limit)).length > 0;
   const checked = check(Value.Default(ConfigSchema, tree));
   if ('violation' in checked)
@@ -61,6 +77,7 @@ export function loadConfig(given: ConfigSources): LoadedConfig {
   checkRules(config);
   return {
     config,
+    sources: cameFrom,
     warnings: unknownVariables(sources.environment),
     notices: [notice, ...adminNotices(config)],
   };
@@ -120,6 +137,15 @@ function readText(text: string | boolean, origin: { setting: Setting; source: st
       `${origin.source} (${origin.setting.key}) must be JSON, such as '${example}', but could not be parsed.`,
     );
   }
+}
+
+function hasValueAt(tree: Tree, path: readonly string[]): boolean {
+  let node: unknown = tree;
+  for (const name of path) {
+    if (typeof node !== 'object' || node === null || !Object.hasOwn(node, name)) return false;
+    node = (node as Tree)[name];
+  }
+  return node !== undefined;
 }
 
 function assign(tree: Tree, setting: Setting, value: unknown): void {

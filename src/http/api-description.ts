@@ -13,7 +13,9 @@ import { DESCRIBED_OPERATIONS, type DescribedOperation } from './routes/operatio
 export type ApiDescription = Readonly<Record<string, unknown>>;
 
 /** Statuses that a route to a model can answer with, besides 200, in any protocol; the description lists the error codes of each. */
-const MODEL_ROUTE_ERRORS = [400, 401, 403, 404, 405, 408, 410, 413, 415, 429, 431, 500, 502, 503, 504, 508, 529];
+const MODEL_ROUTE_ERRORS = [
+  400, 401, 403, 404, 405, 408, 410, 413, 415, 429, 431, 500, 502, 503, 504, 508, 529,
+];
 const QUERY_ROUTE_ERRORS = [400, 401, 403, 404, 405, 413, 415, 429, 500, 502, 503, 504, 508, 529];
 
 /** The `*` at the end of a path is always an id, and templates need a name for it. */

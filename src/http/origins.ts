@@ -77,7 +77,7 @@ export const EXPOSED_HEADERS = [
 ];
 
 const EXPOSED = EXPOSED_HEADERS.join(', ');
-const METHODS = 'GET, HEAD, POST';
+const METHODS = 'GET, HEAD, POST, PATCH';
 /** How long a browser may cache a preflight. */
 const PREFLIGHT_SECONDS = '600';
 

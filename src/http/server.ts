@@ -26,7 +26,7 @@ import { crossOriginStep } from './origins.ts';
 import { pages } from './pages.ts';
 import { ProxyHeaders } from './proxy-headers.ts';
 import { Router } from './router.ts';
-import { ADMIN_PREFIX, adminRoutes, type ReloadOutcome } from './routes/admin.ts';
+import { ADMIN_PREFIX, type AdminOptions, adminRoutes } from './routes/admin.ts';
 import { liveRoutes } from './routes/live.ts';
 import { operationsRoutes } from './routes/operations.ts';
 import { protocolAt, protocolRoutes } from './routes/protocols.ts';
@@ -48,7 +48,7 @@ interface ServerOptions {
   readonly bodyBudget: BodyBudget;
   readonly connectionLimit: ConnectionLimit;
   readonly pull: QueryOptions['pull'];
-  readonly reload: () => Promise<ReloadOutcome>;
+  readonly admin: AdminOptions;
   readonly live: LiveFeed;
   /** Absent: no traces are made. */
   readonly joinTrace?: JoinTrace | undefined;
@@ -217,7 +217,7 @@ function routerOf(options: ServerOptions): Router<EdgeRoute> {
       pull: options.pull,
     }),
     ...operationsRoutes({ clock, serving, telemetry, version }),
-    ...adminRoutes(options),
+    ...adminRoutes(options.admin),
     ...pages(options),
     ...liveRoutes(options),
   ];

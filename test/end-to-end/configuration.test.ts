@@ -156,7 +156,7 @@ describe('check-config', () => {
     });
     expect(exitCode, stderr).toBe(0);
     expect(stdout).toContain('default_model: big');
-    expect(stdout).toContain('(hidden)');
+    expect(stdout).toContain('(secret)');
     expect(stdout).toContain('gpt-4o');
     expect(stdout + stderr).not.toContain('secret-');
     expect(stdout + stderr).not.toContain('upstream-secret');

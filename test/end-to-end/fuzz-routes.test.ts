@@ -82,9 +82,10 @@ beforeAll(async () => {
 afterAll(() => client.close());
 
 test('every POST route that is described and takes a body is tried', () => {
-  const withoutBody = DESCRIBED_ADMIN.map(({ path }) => path);
+  // Those of administrators are tried elsewhere.
+  const administrators = DESCRIBED_ADMIN.filter(({ method }) => method === 'POST').map(({ path }) => path);
   const described = Object.entries(description.paths).filter(([, operations]) => 'post' in operations);
-  expect(described.map(([path]) => path).sort()).toEqual([...ROUTES, ...withoutBody].sort());
+  expect(described.map(([path]) => path).sort()).toEqual([...ROUTES, ...administrators].sort());
 });
 
 describe.each(ROUTES)('%s', (path) => {

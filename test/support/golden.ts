@@ -243,13 +243,14 @@ function maskBody(body: string): string {
 function maskVariables(body: string): string {
   return (
     maskIds(body)
-      .replace(/"(queue|upstream|ttft|generate|gateway|total)_ms":\d+(\.\d\d?)?/g, '"$1_ms":<ms>')
+      .replace(/"(queue|upstream|ttft|generate|gateway|total|waited|running|expires_in|eta)_ms":\d+(\.\d\d?)?/g, '"$1_ms":<ms>')
       // The engine's own words, which differ between releases.
       .replace(/(The body is not valid JSON: )(?:[^"\\]|\\.)*/, '$1<reason>')
       .replace(/"uptime_seconds":\d+/, '"uptime_seconds":<seconds>')
       .replace(/"(created|created_at|completed_at)":\d{10}\b/g, '"$1":<epoch-seconds>')
       .replace(/"(\w+_at)":"\d{4}-\d\d-\d\dT[\d:.]+Z"/g, '"$1":"<time>"')
       .replace(/"(\w+_duration)":\d+/g, '"$1":<nanoseconds>')
+      .replace(/"at":"\d{4}-\d\d-\d\dT[\d:.]+Z"/g, '"at":"<time>"')
       .replace(/"version":"\d+\.\d+\.\d+"/g, '"version":"<version>"')
   );
 }

@@ -64,7 +64,7 @@ export function endingAfterAll(): EndsWith {
 
 /** Starts the server and resolves once it listens. */
 export async function startServer(options: ServerOptions): Promise<ComposedServer> {
-  const { config, warnings, notices } = readOptions(options);
+  const { config, sources, warnings, notices } = readOptions(options);
   let current: Partial<ServerOptions> = {};
   let held: Promise<void> | undefined;
   let onReading = () => {};
@@ -73,6 +73,7 @@ export async function startServer(options: ServerOptions): Promise<ComposedServe
   const folder = mkdtempSync(join(tmpdir(), 'llm-serve-test-'));
   const application = await compose({
     config,
+    sources,
     log,
     version: '0.0.0',
     cacheDirectory: config.cache.directory ?? join(folder, 'models'),

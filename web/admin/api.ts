@@ -192,8 +192,8 @@ export function cancelRequest(id: string): Promise<unknown> {
   return post(`queue/${encodeURIComponent(id)}/cancel`, {});
 }
 
-export function readConfiguration(options: CallOptions): Promise<unknown> {
-  return call('configuration', options);
+export async function readConfiguration(options: CallOptions): Promise<unknown> {
+  return (await call<{ readonly configuration: unknown }>('configuration', options)).configuration;
 }
 
 export function reload(): Promise<ReloadOutcome> {

@@ -92,3 +92,26 @@ describe('a method', () => {
     expect(router.allowedAt('/b')).toBeUndefined();
   });
 });
+
+describe('a path with a parameter before its end', () => {
+  const router = new Router<RoutePlace>();
+  router.add({ method: 'GET', path: '/keys/*' });
+  router.add({ method: 'PATCH', path: '/keys/*' });
+  router.add({ method: 'POST', path: '/keys/*/revoke' });
+  const found = (method: string, url: string) => {
+    const match = router.find(method, url);
+    return match === undefined || match === 'malformed' ? match : [match.route.path, match.params['*']];
+  };
+
+  it('matches any text there, slashes included, but not none', () => {
+    expect(found('POST', '/keys/a/b%2Fc/revoke')).toEqual(['/keys/*/revoke', 'a/b/c']);
+    expect(found('POST', '/keys//revoke')).toBeUndefined();
+    expect(found('POST', '/keys/revoke')).toBeUndefined();
+  });
+
+  it('the methods of a path are those of the longest pattern that fits', () => {
+    expect(router.allowedAt('/keys/a')).toEqual(['GET', 'HEAD', 'PATCH']);
+    expect(router.allowedAt('/keys/a/revoke')).toEqual(['POST']);
+    expect(router.allowedAt('/other/a')).toBeUndefined();
+  });
+});

@@ -1,0 +1,29 @@
+/** What administrators are given of the application: the audit log, the configuration in force; a part of compose.ts. */
+import { AuditTrail } from './access/audit-trail.ts';
+import { NEEDS_RESTART } from './config/reload-plan.ts';
+import { shownConfig } from './config/shown-config.ts';
+import type { ApplicationLog } from './core/log.ts';
+import type { AdminOptions } from './http/routes/admin.ts';
+import type { Reloader } from './reload.ts';
+import type { Serving } from './serving/serving.ts';
+import type { Store } from './stores/store.ts';
+import { systemClock } from './system-clock.ts';
+
+export function createAdministration(parts: {
+  readonly serving: Serving;
+  readonly store: Store;
+  readonly reloader: Reloader;
+  readonly log: ApplicationLog;
+}): AdminOptions {
+  const { serving, store, reloader, log } = parts;
+  return {
+    serving,
+    audit: new AuditTrail({ store: store.audit, log, now: () => systemClock.wallNow() }),
+    reload: () => reloader.reload('POST /admin/reload'),
+    configuration: () => ({
+      configuration: { ...shownConfig(reloader.running) },
+      sources: { ...reloader.sources },
+      needs_restart: [...NEEDS_RESTART],
+    }),
+  };
+}

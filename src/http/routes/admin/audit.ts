@@ -1,0 +1,96 @@
+/** GET /admin/audit: what administrators did. */
+import { type Static, Type } from 'typebox';
+import type { AuditEntry } from '../../../access/audit-log.ts';
+import type { AuditTrail } from '../../../access/audit-trail.ts';
+import { ServingError } from '../../../core/errors.ts';
+import type { EdgeRoute, RequestContext } from '../../context.ts';
+import { type DescribedOperation, json } from '../operations.ts';
+import {
+  ADMIN_PREFIX,
+  adminRoute,
+  NO_STORE,
+  NOT_VALID,
+  numberFrom,
+  queryOf,
+  REFUSALS,
+} from './admin-route.ts';
+
+export interface AuditRouteOptions {
+  readonly audit: AuditTrail;
+}
+
+const ENTRIES = { least: 1, most: 1000, usual: 100 } as const;
+
+const Entry = Type.Object({
+  at: Type.String({ format: 'date-time' }),
+  actor: Type.String({
+    description: 'The name of the admin key; "this machine" without one; "command line" of llm-serve keys.',
+  }),
+  address: Type.String({ description: 'From where; empty for the command line.' }),
+  action: Type.String({ description: 'key.create, target.drain, …' }),
+  subject: Type.String({ description: 'The name or id of what it was done to.' }),
+  details: Type.Object(
+    {},
+    {
+      additionalProperties: true,
+      description: 'What was set. failed: the action failed, with that error code.',
+    },
+  ),
+});
+
+const AuditAnswer = Type.Object({ entries: Type.Array(Entry, { description: 'The newest first.' }) });
+
+const PATH = `${ADMIN_PREFIX}audit`;
+
+export const DESCRIBED_AUDIT: readonly DescribedOperation[] = [
+  {
+    path: PATH,
+    summary: 'What administrators did',
+    query: [
+      {
+        name: 'limit',
+        schema: Type.Integer({ minimum: ENTRIES.least, maximum: ENTRIES.most, default: ENTRIES.usual }),
+      },
+      {
+        name: 'before',
+        schema: Type.String({
+          format: 'date-time',
+          description: 'Only older entries: the at of the last one that is known.',
+        }),
+      },
+    ],
+    answers: { 200: json(AuditAnswer), ...NOT_VALID, ...REFUSALS, ...NO_STORE },
+  },
+];
+
+export function auditRoutes({ audit }: AuditRouteOptions): readonly EdgeRoute[] {
+  return [
+    adminRoute({
+      method: 'GET',
+      path: PATH,
+      handle: async (context) => {
+        const limit = numberFrom(context, 'limit', ENTRIES);
+        const entries = await audit.list({ limit, before: timeFrom(context, 'before') });
+        context.answerJson(200, { entries: entries.map(shownEntry) } satisfies Static<typeof AuditAnswer>);
+      },
+    }),
+  ];
+}
+
+function shownEntry({ at, actor, address, action, subject, details }: AuditEntry): Static<typeof Entry> {
+  return { at: new Date(at).toISOString(), actor, address, action, subject, details };
+}
+
+/** Since the Unix epoch. Throws `invalid_request`. */
+function timeFrom({ request }: RequestContext, name: string): number | undefined {
+  const text = queryOf(request.url).get(name);
+  if (text === null) return undefined;
+  const time = ISO_TIME.test(text) ? Date.parse(text) : Number.NaN;
+  if (!Number.isNaN(time)) return time;
+  throw new ServingError('invalid_request', {
+    message: `${name} is ${JSON.stringify(text.slice(0, 40))}, but must be a time such as 2027-01-31T12:00:00.000Z.`,
+    param: name,
+  });
+}
+
+const ISO_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/;

@@ -1,0 +1,127 @@
+/** /admin/targets: the state of all targets; one is taken out of service, and back. */
+import { type Static, Type } from 'typebox';
+import type { AuditTrail } from '../../../access/audit-trail.ts';
+import { ServingError } from '../../../core/errors.ts';
+import { HEALTH_STATES, type HealthState } from '../../../scheduling/target-health.ts';
+import type { Serving } from '../../../serving/serving.ts';
+import type { Target } from '../../../serving/targets.ts';
+import type { EdgeRoute, RequestContext } from '../../context.ts';
+import { type DescribedOperation, json } from '../operations.ts';
+import {
+  ADMIN_PREFIX,
+  actionOf,
+  adminRoute,
+  NOT_FOUND,
+  parameterOf,
+  REFUSALS,
+  wholeNumber,
+} from './admin-route.ts';
+
+export interface TargetRouteOptions {
+  readonly serving: Serving;
+  readonly audit: AuditTrail;
+}
+
+const TargetAnswer = Type.Object({
+  name: Type.String(),
+  model: Type.String(),
+  backend: Type.String(),
+  status: Type.String({ description: 'What its probe reports, as in GET /ready.' }),
+  health: Type.Enum(Object.keys(HEALTH_STATES) as HealthState[]),
+  running: wholeNumber('Requests that run there; a drain waits for them.'),
+});
+
+const TargetState = Type.Object({
+  ...TargetAnswer.properties,
+  loaded: Type.Boolean(),
+  slots: wholeNumber('As many as it has now.'),
+  used: wholeNumber('Slots that are taken.'),
+  tokens_in_flight: wholeNumber('Estimated tokens of what runs there.'),
+  ejections: Type.Record(Type.String(), Type.Integer(), { description: 'How often, by cause.' }),
+});
+
+const TargetsAnswer = Type.Object({ targets: Type.Array(TargetState) });
+
+const TARGETS = `${ADMIN_PREFIX}targets`;
+const nameParameter = {
+  name: 'name',
+  description: 'As GET /ready shows it; it may contain slashes and colons.',
+};
+const answers = { 200: json(TargetAnswer), ...REFUSALS, ...NOT_FOUND };
+
+export const DESCRIBED_TARGETS: readonly DescribedOperation[] = [
+  {
+    path: TARGETS,
+    summary: 'All targets, with their slots',
+    answers: { 200: json(TargetsAnswer), ...REFUSALS },
+  },
+  {
+    path: `${TARGETS}/{name}/drain`,
+    method: 'POST',
+    summary: 'Take a target out of service',
+    description:
+      'It gets no new requests; those that run there go on. Lasts until it is enabled, also over a reload.',
+    parameter: nameParameter,
+    answers,
+  },
+  {
+    path: `${TARGETS}/{name}/enable`,
+    method: 'POST',
+    summary: 'Take a target back into service',
+    description: 'Ends a drain, and an ejection as well.',
+    parameter: nameParameter,
+    answers,
+  },
+];
+
+export function targetRoutes({ serving, audit }: TargetRouteOptions): readonly EdgeRoute[] {
+  const setDrained = (action: 'drain' | 'enable') => async (context: RequestContext) => {
+    const target = drained(serving, parameterOf(context), action === 'drain');
+    await audit.note(actionOf(context, `target.${action}`, target.id, { model: target.model }));
+    context.answerJson(200, answerOf(target, serving));
+  };
+  return [
+    adminRoute({
+      method: 'GET',
+      path: TARGETS,
+      handle: (context) => {
+        const targets = serving.targets.all.map((target) => stateOf(target, serving));
+        context.answerJson(200, { targets } satisfies Static<typeof TargetsAnswer>);
+      },
+    }),
+    adminRoute({ method: 'POST', path: `${TARGETS}/*/drain`, handle: setDrained('drain') }),
+    adminRoute({ method: 'POST', path: `${TARGETS}/*/enable`, handle: setDrained('enable') }),
+  ];
+}
+
+function drained(serving: Serving, name: string, isDrained: boolean): Target {
+  const target = serving.setDrained(name, isDrained);
+  if (target !== undefined) return target;
+  const names = serving.targets.all.map(({ id }) => id).join(', ');
+  throw new ServingError('target_not_found', {
+    message: `There is no target ${JSON.stringify(name)}. Targets: ${names}.`,
+  });
+}
+
+function answerOf(target: Target, serving: Serving): Static<typeof TargetAnswer> {
+  return {
+    name: target.id,
+    model: target.model,
+    backend: target.backendName,
+    status: target.status.state,
+    health: target.health,
+    running: serving.usedOf(target).slots,
+  };
+}
+
+function stateOf(target: Target, serving: Serving): Static<typeof TargetState> {
+  const { slots: used, tokens } = serving.usedOf(target);
+  return {
+    ...answerOf(target, serving),
+    loaded: target.status.loaded,
+    slots: serving.slotsOf(target),
+    used,
+    tokens_in_flight: tokens,
+    ejections: Object.fromEntries(serving.ejectionsOf(target)),
+  };
+}
