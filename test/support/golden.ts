@@ -243,7 +243,10 @@ function maskBody(body: string): string {
 function maskVariables(body: string): string {
   return (
     maskIds(body)
-      .replace(/"(queue|upstream|ttft|generate|gateway|total|waited|running|expires_in|eta)_ms":\d+(\.\d\d?)?/g, '"$1_ms":<ms>')
+      .replace(
+        /"(queue|upstream|ttft|generate|gateway|total|waited|running|expires_in|eta)_ms":\d+(\.\d\d?)?/g,
+        '"$1_ms":<ms>',
+      )
       // The engine's own words, which differ between releases.
       .replace(/(The body is not valid JSON: )(?:[^"\\]|\\.)*/, '$1<reason>')
       .replace(/"uptime_seconds":\d+/, '"uptime_seconds":<seconds>')
