@@ -71,6 +71,7 @@ const slow = [
     ],
   ].join()}}.test.ts`,
   'test/contract/valkey-limit-store.test.ts',
+  'test/end-to-end/shared-limit*.test.ts',
   'test/unit/stores/valkey/*.test.ts',
   'test/unit/bench/*.test.ts',
   'test/unit/backends/llama-cpp/engine-process.test.ts',
