@@ -38,6 +38,8 @@ export interface TestValkey {
   freeze(isFrozen: boolean): void;
   /** Sends one command and resolves with the raw answer. */
   command(...words: readonly string[]): Promise<string>;
+  /** Several over one connection. */
+  commands(...commands: readonly (readonly string[])[]): Promise<string>;
 }
 
 interface TestValkeyOptions {
@@ -90,7 +92,8 @@ export async function startValkey({
       await start();
     },
     freeze: (isFrozen) => void child.kill(isFrozen ? 'SIGSTOP' : 'SIGCONT'),
-    command: (...words) => command(socket, words),
+    command: (...words) => ask(socket, [words]),
+    commands: (...commands) => ask(socket, commands),
   };
 }
 
@@ -102,20 +105,18 @@ function isListening(socket: string): Promise<boolean> {
   });
 }
 
-/** For answers of one line or one short text: it reads until nothing more is under way. */
-function command(socket: string, words: readonly string[]): Promise<string> {
+/** Sends all commands and resolves with their raw answers, when the server has closed the connection. */
+function ask(socket: string, commands: readonly (readonly string[])[]): Promise<string> {
   return new Promise((resolve, reject) => {
     const connection = connect(socket);
     let answer = '';
-    connection.setEncoding('utf8');
-    connection.on('data', (text: string) => {
+    connection.setEncoding('utf8').on('data', (text: string) => {
       answer += text;
-      if (answer.endsWith('+OK\r\n') && words[0] !== 'QUIT') connection.end();
     });
     connection.once('error', reject).once('close', () => resolve(answer.replace(/\+OK\r\n$/, '')));
-    const encoded = (parts: readonly string[]) =>
-      `*${parts.length}\r\n${parts.map((part) => `$${Buffer.byteLength(part)}\r\n${part}\r\n`).join('')}`;
-    // The server closes the connection after it has answered QUIT.
-    connection.write(encoded(words) + encoded(['QUIT']));
+    const encoded = (words: readonly string[]) =>
+      `*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join('')}`;
+    // After QUIT the server closes.
+    connection.write([...commands, ['QUIT']].map(encoded).join(''));
   });
 }

@@ -24,6 +24,8 @@ interface ConnectionOptions {
   readonly onLost: (failure: ValkeyFailure) => void;
 }
 
+const WITH_SOCKET: ReadonlySet<string> = new Set(['connecting', 'connect', 'ready']);
+
 const FIRST_RETRY_MS = 50;
 const LAST_RETRY_MS = 1000;
 
@@ -78,10 +80,11 @@ export class ValkeyConnection implements ScriptRunner {
 
   async close(): Promise<void> {
     this.#client.removeAllListeners('close');
+    const hasSocket = WITH_SOCKET.has(this.#client.status);
     const ended = new Promise<void>((resolve) => this.#client.once('end', () => resolve()));
-    if (this.#client.status === 'end') return;
     this.#client.disconnect();
-    await ended;
+    // Between two tries to connect there is nothing that could end.
+    if (hasSocket) await ended;
   }
 }
 

@@ -44,6 +44,7 @@ export class ValkeyFailure extends Error {
  * password.
  */
 export function failureOf(error: unknown): ValkeyFailure {
+  if (error instanceof ValkeyFailure) return error;
   const name = error instanceof Error ? error.name : '';
   const message = error instanceof Error ? error.message : String(error);
   const known = BY_TEXT.find(([text]) => message.includes(text) || name === text);
