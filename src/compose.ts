@@ -1,9 +1,9 @@
 /** The composition root: configuration in, running application out. The only place that wires things together. */
 import { randomBytes } from 'node:crypto';
-import { KeyRing } from './access/key-ring.ts';
-import { KeyWatcher } from './access/key-watcher.ts';
+import type { KeyRing } from './access/key-ring.ts';
 import type { BackendEnvironment } from './backends/backend-definition.ts';
 import { createAdministration } from './compose-admin.ts';
+import { createKeys } from './compose-keys.ts';
 import { openLimits } from './compose-limits.ts';
 import { openConfiguredStore } from './compose-store.ts';
 import { createTracing } from './compose-tracing.ts';
@@ -66,6 +66,8 @@ interface ApplicationOptions {
 }
 
 interface Application {
+  /** What the start says depends on whether there are any. */
+  readonly keys: Pick<KeyRing, 'isShut' | 'storeHeldKeys' | 'hasAdmin'>;
   /** Listens, then downloads and warms up in the background; resolves with the address once it listens. */
   start(): Promise<string>;
   /** Puts the configuration in force as it is by now. `trigger`: who asks, for the log, which also has the outcome. */
@@ -83,6 +85,18 @@ export async function compose(options: ApplicationOptions): Promise<Application>
   const instanceId = randomBytes(9).toString('base64url');
   const environment = { ...options, clock: systemClock, hubUrl: config.cache.hub_url, instanceId };
   const telemetry: { current?: Telemetry } = {};
+  const store = await openConfiguredStore(options);
+  const { ring: keys, watcher: keyWatcher } = await createKeys({
+    config,
+    store: store.keys,
+    log,
+    onFirstKey: () => reloader.keysChanged(),
+    // A stream of GET /live goes on for as long as its reader likes: what it may see is decided again.
+    onChange: () => live.disconnectAll(),
+  }).catch(async (error: unknown) => {
+    await store.close();
+    throw error;
+  });
   const serving = new Serving({
     clock: systemClock,
     log,
@@ -103,9 +117,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     const model = targets.list().find(({ id }) => id === targets.defaultModel);
     if (model !== undefined) options.onReady?.(model);
   };
-  const store = await openConfiguredStore(options);
-  const keys = new KeyRing();
-  const edge = edgeSettings(config);
+  const edge = edgeSettings(config, keys);
   const bodyBudget = new BodyBudget(edge);
   const connectionLimit = new ConnectionLimit(edge);
   const observed = metricsSettings(config);
@@ -116,16 +128,6 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     state: (viewer) => serving.live(viewer),
     settings: observed,
   });
-  // A stream of GET /live goes on for as long as its reader likes: what it may see is decided again.
-  const onKeyChange = () => live.disconnectAll();
-  const keyWatcher = new KeyWatcher({
-    clock: systemClock,
-    store: store.keys,
-    ring: keys,
-    log,
-    onChange: onKeyChange,
-  });
-  await keyWatcher.start();
   const usage = createUsage({ config, store, log });
   const limits = await openLimits({ config, log, instanceId, maxKeys: () => edge.maxAddresses });
   const tracing = createTracing({ config, serving, log, version, instanceId });
@@ -147,6 +149,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     ...options,
     serving,
     edge,
+    keys,
     observed,
     usage: usage.settings,
     sharedLimits: limits.settings,
@@ -189,6 +192,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     await store.close();
   };
   return {
+    keys,
     start: async () => {
       const address = await server.listen({ host: config.server.host, port: config.server.port });
       serving.start();

@@ -1,5 +1,6 @@
 /** What the configuration becomes: the targets with their backends, and the settings of serving and of the edge. A reload makes them again. */
 import type { BackendEnvironment } from './backends/backend-definition.ts';
+import { limitsRate, type StoredKeys } from './config/access-rules.ts';
 import type { Config } from './config/config.ts';
 import { isLoopbackHost } from './config/rules.ts';
 import type { RecordedSettings } from './core/record-file.ts';
@@ -105,23 +106,23 @@ export function servingSettings(config: Config): Omit<ServingChanges, 'targets'>
   };
 }
 
-export function edgeSettings(config: Config): EdgeSettings {
+export function edgeSettings(config: Config, stored: Pick<StoredKeys, 'storeHeldKeys'>): EdgeSettings {
   const { server, auth, scheduler, generation, rate_limit, tracing } = config;
-  const { enabled, requests, window_seconds: windowSeconds } = rate_limit;
+  const { requests, window_seconds: windowSeconds } = rate_limit;
   return {
     onLoopback: isLoopbackHost(server.host),
     trustedProxies: parseRanges(server.trusted_proxies),
     trustedHops: server.trusted_hops,
     proxyProtocol: server.proxy_protocol,
-    apiKeys: auth.api_keys.map((key, index) => ({ name: `api_keys[${index}]`, key })),
-    adminKeys: auth.admin_keys.map((key, index) => ({ name: `admin_keys[${index}]`, key })),
+    apiKeys: auth.api_keys,
+    adminKeys: auth.admin_keys,
     corsOrigins: server.cors_origins,
     bodyLimitBytes: server.body_limit_bytes,
     mediaBodyLimitBytes: server.media_body_limit_bytes,
     maxBodyBytesInFlight: server.max_body_bytes_in_flight,
     maxConnections: server.max_connections,
     maxConnectionsPerAddress: server.max_connections_per_address,
-    rateLimit: enabled ? { requests, windowSeconds } : undefined,
+    rateLimit: limitsRate(config, stored) ? { requests, windowSeconds } : undefined,
     maxAddresses: rate_limit.max_keys,
     defaultMaxTokens: generation.max_tokens,
     requestTimeoutMs: generation.request_timeout_ms,

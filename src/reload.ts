@@ -1,5 +1,6 @@
 /** Puts another configuration in force while the server runs: POST /admin/reload, SIGHUP, a changed file. */
 import type { BackendEnvironment } from './backends/backend-definition.ts';
+import type { StoredKeys } from './config/access-rules.ts';
 import type { Config } from './config/config.ts';
 import { ConfigError } from './config/config-error.ts';
 import type { LoadedConfig } from './config/load.ts';
@@ -35,6 +36,7 @@ interface ReloaderOptions {
   readonly readConfig: () => Promise<LoadedConfig>;
   readonly serving: Serving;
   readonly edge: EdgeSettings;
+  readonly keys: StoredKeys;
   readonly observed: MetricsSettings;
   readonly usage: UsageSettings;
   readonly sharedLimits: SharedLimitSettings;
@@ -80,7 +82,7 @@ export class Reloader {
       const { config, sources, warnings } = await readConfig();
       this.#refuseWhileDraining();
       for (const warning of warnings) log.warn(warning);
-      const { changed, needsRestart } = this.#apply(planReload(this.#running, config));
+      const { changed, needsRestart } = this.#apply(planReload(this.#running, config, this.#options.keys));
       this.#sources = sourcesOf(this.#sources, sources, needsRestart);
       const staying = needsRestart.length === 0 ? {} : { needsRestart };
       log.info(`${trigger}: ${changed.length === 0 ? 'nothing has changed' : 'configuration reloaded'}`, {
@@ -110,6 +112,12 @@ export class Reloader {
     });
   }
 
+  /** The store holds its first key: what is decided by whether there are keys is decided again. */
+  keysChanged(): void {
+    const { edge, keys } = this.#options;
+    Object.assign(edge, edgeSettings(this.#running, keys));
+  }
+
   #refuseWhileDraining(): void {
     if (!this.#options.serving.drain.draining) return;
     throw new ServingError('draining', { message: 'The server is shutting down.', retryAfterSeconds: 1 });
@@ -122,7 +130,7 @@ export class Reloader {
   }
 
   #apply(plan: ReloadPlan): ReloadPlan {
-    const { serving, edge, observed, usage, sharedLimits, live } = this.#options;
+    const { serving, edge, keys, observed, usage, sharedLimits, live } = this.#options;
     const { config, kept } = plan;
     const known = new Map(
       serving.targets.all.filter(({ id }) => kept.has(id)).map((target) => [target.id, target]),
@@ -132,7 +140,7 @@ export class Reloader {
       const going = known.get(target.name);
       if (going !== undefined) Object.assign(going, targetSettings(target));
     }
-    const edgeAfter = edgeSettings(config);
+    const edgeAfter = edgeSettings(config, keys);
     const isSame = isSameAccess(edge, edgeAfter);
     Object.assign(edge, edgeAfter);
     // A stream of GET /live goes on for as long as its reader likes: what it may see is decided again.

@@ -9,13 +9,16 @@ interface BannerFacts {
   readonly model: Pick<ServedModel, 'id' | 'abilities'>;
   /** Models beside that one. */
   readonly otherModels: number;
+  /** The door is shut. */
   readonly needsKey: boolean;
+  /** The configuration file that the server was started with, if one was named: commands need it too. */
+  readonly config?: string | undefined;
 }
 
 const GENERATE = { path: '/generate', body: '{"prompt":"What is the capital of France?"}' };
 const EMBED = { path: '/embed', body: '{"input":"Hello"}' };
 
-export function bannerText({ version, address, model, otherModels, needsKey }: BannerFacts): string {
+export function bannerText({ version, address, model, otherModels, needsKey, config }: BannerFacts): string {
   const onlyEmbeds = model.abilities.includes('embed') && !model.abilities.includes('generate');
   const { path, body } = onlyEmbeds ? EMBED : GENERATE;
   const others = otherModels === 0 ? '' : ` and ${otherModels} more (${address}/v1/models)`;
@@ -29,6 +32,12 @@ export function bannerText({ version, address, model, otherModels, needsKey }: B
     `  API       ${address}/docs`,
     ...(onlyEmbeds ? [] : [`  Terminal  npx llm-serve chat${server}`]),
     `  Model     ${model.id}${others}`,
+    ...(needsKey
+      ? [
+          '  Keys      every request needs one. Make one:',
+          `            npx llm-serve keys create --name you${config === undefined ? '' : ` --config ${config}`}`,
+        ]
+      : []),
     '',
     `  curl ${address}${path} \\`,
     ...(needsKey ? ["    -H 'authorization: Bearer YOUR_KEY' \\"] : []),

@@ -1,15 +1,12 @@
-/** Reads the configuration for a command: its flags, the environment and the file. `check-config` prints it. */
+/** Reads the configuration for a command: its flags, the environment and the file; and what of it may be shown. */
 
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
-import { stringify } from 'yaml';
 import type { Config } from '../config/config.ts';
 import { ConfigError } from '../config/config-error.ts';
 import { defaultCacheDirectory, readEnvironment } from '../config/environment.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
-import { shownConfig } from '../config/shown-config.ts';
-import { printableText } from '../core/log.ts';
 import { parseReference } from '../models/names.ts';
 
 const DEFAULT_FILE = 'llm-serve.yaml';
@@ -76,15 +73,6 @@ function checkAllowedFolders({ cache, models }: Config): void {
       );
     }
   }
-}
-
-/** `llm-serve check-config`: prints the configuration as it would be used, without its secrets. */
-export function checkConfig(flags: Flags): number {
-  const { config, warnings, notices } = readConfig(flags);
-  for (const warning of warnings) process.stderr.write(`warning: ${printableText(warning)}\n`);
-  for (const notice of notices) process.stderr.write(`${printableText(notice)}\n`);
-  process.stdout.write(printableText(stringify(shownConfig(config))));
-  return 0;
 }
 
 /** Where the path leads through all links, if that is outside of all folders; undefined where it is inside. */

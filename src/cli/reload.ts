@@ -1,10 +1,11 @@
 /**
  * `llm-serve reload`: asks the running server to read its configuration again, and prints what has changed. Finds the server by the
- * same configuration: its address and an admin key.
+ * same configuration: its address and an admin key, which may also be in LLM_SERVE_KEY.
  */
 import { request } from 'node:http';
 import type { Config } from '../config/config.ts';
 import { ConfigError } from '../config/config-error.ts';
+import { remoteDefaults } from '../config/environment.ts';
 import { printableText } from '../core/log.ts';
 import { type Flags, readConfig } from './read-config.ts';
 
@@ -56,8 +57,10 @@ interface Answer {
 
 function ask(
   address: { readonly host: string; readonly port: number },
-  { admin_keys: [key] }: Config['auth'],
+  { admin_keys: [configured] }: Config['auth'],
 ): Promise<Answer> {
+  // The keys of access.store can't be read from there: only their hashes are stored.
+  const key = configured?.key ?? remoteDefaults().key;
   return new Promise((resolve, reject) => {
     const asking = request({
       ...address,

@@ -2,7 +2,6 @@
 import type { Command } from 'commander';
 import type { CommandFrame } from './command-frame.ts';
 import { COMMAND_GROUPS } from './help.ts';
-import { checkConfig } from './read-config.ts';
 import { reload } from './reload.ts';
 import { flagsOf, withSettings } from './settings-flags.ts';
 import { rejectWordBehindFlags } from './unknown-command.ts';
@@ -33,7 +32,10 @@ export function addServeCommands(program: Command, { wholeProgram, exit }: Comma
       .command('check-config')
       .helpGroup(COMMAND_GROUPS.serve)
       .description('Check the configuration and print it, secrets hidden.'),
-  ).action(async (_options, command: Command) => exit(checkConfig(flagsOf(command))));
+  ).action(async (_options, command: Command) => {
+    const { checkConfig } = await import('./check-config.ts');
+    exit(await checkConfig(flagsOf(command)));
+  });
   withSettings(
     program
       .command('reload')

@@ -1,6 +1,7 @@
 /** `llm-serve serve`: reads the configuration, runs the application, and ends it on a signal. */
 import { isatty } from 'node:tty';
 import { compose } from '../compose.ts';
+import { accessNotices } from '../config/access-rules.ts';
 import type { Config } from '../config/config.ts';
 import { ConfigError } from '../config/config-error.ts';
 import { defaultCacheDirectory, defaultDataDirectory, readEnvironment } from '../config/environment.ts';
@@ -24,7 +25,7 @@ interface ServeOptions {
 }
 
 export async function serve(flags: Flags, { watches, record }: ServeOptions): Promise<number> {
-  const { config, sources, warnings, notices } = readConfig(flags);
+  const { config, sources, warnings } = readConfig(flags);
   const configFile = configFileOf(flags);
   if (watches && configFile === undefined)
     throw new ConfigError(
@@ -73,7 +74,7 @@ export async function serve(flags: Flags, { watches, record }: ServeOptions): Pr
   try {
     const address = await application.start();
     log.info(`llm-serve ${version} listens on ${address}`, { models: config.models.map(({ id }) => id) });
-    for (const notice of notices) log.info(notice);
+    for (const notice of accessNotices(config, application.keys)) log.info(notice);
     if (record !== undefined) log.info(`requests are recorded in ${record}`);
     reload = application.reload;
     if (watches && configFile !== undefined) {
@@ -81,8 +82,10 @@ export async function serve(flags: Flags, { watches, record }: ServeOptions): Pr
       log.info(`${configFile} is watched: a change is reloaded`);
     }
     const otherModels = config.models.length - 1;
-    const needsKey = config.auth.api_keys.length > 0;
-    void ready.then((model) => log.print(bannerText({ version, address, model, otherModels, needsKey })));
+    void ready.then((model) => {
+      const needsKey = application.keys.isShut;
+      log.print(bannerText({ version, address, model, otherModels, needsKey, config: flags.config }));
+    });
   } catch (error) {
     fail(listenFailure(error as NodeJS.ErrnoException, config.server));
   }

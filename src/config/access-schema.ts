@@ -4,22 +4,38 @@ import { LIMIT_KINDS, LIMIT_NAMES, type LimitName } from '../core/limit-names.ts
 
 const closed = { additionalProperties: false, default: {} } as const;
 
+/** One that stands alone is known by its place: `api_keys[0]`. */
+const configuredKey = Type.Union(
+  [
+    Type.String({ minLength: 8, secret: true }),
+    Type.Object(
+      {
+        name: Type.String({ minLength: 1, maxLength: 100 }),
+        key: Type.String({ minLength: 8, secret: true }),
+      },
+      { additionalProperties: false, title: 'an object with name and key' },
+    ),
+  ],
+  { secret: true },
+);
+
 export const auth = Type.Object(
   {
-    api_keys: Type.Array(Type.String({ minLength: 8, secret: true }), {
+    api_keys: Type.Array(configuredKey, {
       default: [],
       secret: true,
-      description: 'Accepted as a Bearer token, x-api-key or api-key, beside the keys of access.store.',
+      description:
+        'Accepted as a Bearer token, x-api-key or api-key, beside the keys of access.store. Each is a string, or has a name and a key: limits.keys and usage go by the name.',
     }),
     allow_open: Type.Boolean({
       default: false,
       description: 'Allows listening beyond loopback without keys.',
     }),
-    admin_keys: Type.Array(Type.String({ minLength: 8, secret: true }), {
+    admin_keys: Type.Array(configuredKey, {
       default: [],
       secret: true,
       description:
-        'Accepted by the routes under /admin, beside keys of access.store that may administer. Without any, they answer only requests from this machine: a loopback address and Host, and no header of a proxy.',
+        'Accepted by the routes under /admin, beside keys of access.store that may administer. Written as api_keys are. Without any, these routes answer only requests from this machine: a loopback address and Host, and no header of a proxy.',
     }),
   },
   closed,

@@ -24,10 +24,24 @@ export type TracingConfig = ConfigValues['tracing'] & {
   readonly resource: Readonly<Record<string, string>>;
 };
 
-export type Config = Omit<ConfigValues, 'models' | 'default_model' | 'rate_limit' | 'tracing'> & {
+/** A key of `auth.api_keys` or `auth.admin_keys`. */
+export interface NamedKey {
+  /** As configured, or its place: `api_keys[0]`. */
+  readonly name: string;
+  readonly key: string;
+}
+
+export type Config = Omit<ConfigValues, 'models' | 'default_model' | 'rate_limit' | 'tracing' | 'auth'> & {
+  readonly auth: Pick<ConfigValues['auth'], 'allow_open'> & {
+    readonly api_keys: readonly NamedKey[];
+    readonly admin_keys: readonly NamedKey[];
+  };
   readonly tracing: TracingConfig;
   readonly default_model: string;
-  readonly rate_limit: ConfigValues['rate_limit'] & { readonly enabled: boolean };
+  /** `with_keys`: once access.store has held a key. */
+  readonly rate_limit: Omit<ConfigValues['rate_limit'], 'enabled'> & {
+    readonly enabled: boolean | 'with_keys';
+  };
   readonly models: readonly ModelConfig[];
 };
 

@@ -6,11 +6,12 @@ import Value from 'typebox/value';
 import { parse as parseYaml } from 'yaml';
 import type { SchemaNode } from '../schema/schema.ts';
 import { compileCheck, describeViolation, showWithoutContents } from '../schema/violation.ts';
+import { chooseRateLimit, namedKeys } from './access-rules.ts';
 import type { Config } from './config.ts';
 import { resolveModels, type Shortcuts, shortcutModel } from './config.ts';
 import { ConfigError } from './config-error.ts';
 import { remoteVariables, VARIABLE_PREFIX } from './environment.ts';
-import { adminNotices, checkRules, chooseRateLimit } from './rules.ts';
+import { checkRules } from './rules.ts';
 import { ConfigSchema, type ConfigValues } from './schema.ts';
 import { SETTINGS, type Setting, SHORTCUTS, type Shortcut, shortcutVariable } from './settings.ts';
 import { resolveTracing } from './tracing.ts';
@@ -30,8 +31,6 @@ export interface LoadedConfig {
   /** By the key of the setting; absent: its default. */
   readonly sources: Readonly<Record<string, Exclude<SettingSource, 'default'>>>;
   readonly warnings: readonly string[];
-  /** Decisions that the settings leave open. */
-  readonly notices: readonly string[];
 }
 
 type Tree = Record<string, unknown>;
@@ -61,15 +60,15 @@ export function loadConfig(given: ConfigSources): LoadedConfig {
     const isFlag = SHORTCUTS.some((name) => sources.flags[name] !== undefined);
     cameFrom.models = cameFrom.default_model = isFlag ? 'flag' : 'environment';
   }
-  const limitsRate = Object.keys(Object(tree.rate_limit)).length > 0;
+  const isRateLimitSet = Object.keys(Object(tree.rate_limit)).length > 0;
   const checked = check(Value.Default(ConfigSchema, tree));
   if ('violation' in checked)
     throw new ConfigError(describeViolation(checked.violation, 'The configuration', showWithoutContents));
   const models = resolveModels(checked.value.models, { shortened: shortcuts !== undefined });
-  const { enabled, notice } = chooseRateLimit(checked.value, limitsRate);
   const config = {
     ...checked.value,
-    rate_limit: { ...checked.value.rate_limit, enabled },
+    auth: namedKeys(checked.value.auth),
+    rate_limit: { ...checked.value.rate_limit, enabled: chooseRateLimit(checked.value, isRateLimitSet) },
     tracing: resolveTracing(checked.value.tracing, sources.environment),
     models,
     default_model: checked.value.default_model ?? models[0]?.id ?? '',
@@ -79,7 +78,6 @@ export function loadConfig(given: ConfigSources): LoadedConfig {
     config,
     sources: cameFrom,
     warnings: unknownVariables(sources.environment),
-    notices: [notice, ...adminNotices(config)],
   };
 }
 

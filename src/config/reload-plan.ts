@@ -3,6 +3,7 @@
  * Some settings stay as they are until a restart; the rules between settings are checked with those that will run.
  */
 import { isDeepStrictEqual } from 'node:util';
+import { requireKeysOffLoopback, type StoredKeys } from './access-rules.ts';
 import type { Config } from './config.ts';
 import { ConfigError } from './config-error.ts';
 import { checkRules } from './rules.ts';
@@ -58,7 +59,11 @@ const SERVING_KEYS: readonly string[] = [
 ];
 
 /** Throws ConfigError where what would run breaks a rule. */
-export function planReload(running: Config, wanted: Config): ReloadPlan {
+export function planReload(
+  running: Config,
+  wanted: Config,
+  stored: Pick<StoredKeys, 'storeHeldKeys'>,
+): ReloadPlan {
   const different = SETTINGS.filter(
     (setting) =>
       setting.key !== 'models' &&
@@ -66,7 +71,7 @@ export function planReload(running: Config, wanted: Config): ReloadPlan {
   );
   const staying = different.filter(({ key }) => NEEDS_RESTART.has(key));
   const config = asItWillRun(running, wanted, staying);
-  if (staying.length > 0) checkWhatStays(config, staying);
+  checkWhatRuns(config, staying, stored);
   const before = targetsOf(running);
   const after = targetsOf(wanted);
   const kept = new Set(
@@ -99,10 +104,16 @@ function asItWillRun(running: Config, wanted: Config, staying: readonly Setting[
   return kept as Config;
 }
 
-function checkWhatStays(config: Config, staying: readonly Setting[]): void {
+function checkWhatRuns(
+  config: Config,
+  staying: readonly Setting[],
+  stored: Pick<StoredKeys, 'storeHeldKeys'>,
+): void {
   try {
     checkRules(config);
+    requireKeysOffLoopback(config, stored);
   } catch (error) {
+    if (staying.length === 0) throw error;
     const keys = staying.map(({ key }) => key).join(', ');
     throw new ConfigError(
       `Until a restart, ${keys} ${staying.length === 1 ? 'stays as it is' : 'stay as they are'}, and then: ${(error as Error).message}`,

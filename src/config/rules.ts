@@ -1,11 +1,10 @@
-/** Rules between settings, each with an error that says how to fix it, and the rate limiter's default. Pure. */
+/** Rules between settings, each with an error that says how to fix it. Pure. */
 import ipaddr from 'ipaddr.js';
 import type { ModelPurpose } from '../backends/backend-definition.ts';
 import type { ModelId } from '../core/generation.ts';
 import { AddressError, parseValkeyAddress } from '../stores/valkey/address.ts';
 import type { Config } from './config.ts';
 import { ConfigError } from './config-error.ts';
-import type { ConfigValues } from './schema.ts';
 
 export function checkRules(config: Config): void {
   for (const rule of [
@@ -15,7 +14,6 @@ export function checkRules(config: Config): void {
     knownFallbackModels,
     noFallbackCycles,
     ableFallbackModels,
-    requireAuthOffLoopback,
     validAddresses,
     knownSendersOfProxyHeaders,
     validHubUrl,
@@ -136,14 +134,6 @@ function purposeOf({ targets }: Config['models'][number]): ModelPurpose | undefi
   return others.every((other) => other === first) ? first : undefined;
 }
 
-function requireAuthOffLoopback({ server, auth }: Config): void {
-  if (isLoopbackHost(server.host) || auth.api_keys.length > 0 || auth.allow_open) return;
-  throw new ConfigError(
-    `server.host is ${JSON.stringify(server.host)}, which others can reach, but auth.api_keys is empty. ` +
-      'Set auth.api_keys, or set auth.allow_open: true if anyone who reaches this address may use it, or listen on 127.0.0.1.',
-  );
-}
-
 function validAddresses({ server, scheduler }: Config): void {
   const lists = {
     'server.trusted_proxies': server.trusted_proxies,
@@ -201,46 +191,4 @@ export function isLoopbackHost(host: string): boolean {
   const bare = host.replace(/^\[|\]$/g, '');
   if (bare === 'localhost') return true;
   return ipaddr.isValid(bare) && ipaddr.process(bare).range() === 'loopback';
-}
-
-/** For the log: where others use the server, and a proxy on this machine may lend them what programs of this machine may do. */
-export function adminNotices({ auth }: Pick<ConfigValues, 'auth'>): string[] {
-  if (auth.admin_keys.length > 0 || auth.api_keys.length === 0) return [];
-  return [
-    'Administration: programs of this machine may call /admin without a key, as auth.admin_keys is empty. Behind a proxy on this machine, set it.',
-  ];
-}
-
-interface RateLimitChoice {
-  readonly enabled: boolean;
-  /** For the log: on or off, and why. */
-  readonly notice: string;
-}
-
-/** `isSet`: the file, the environment or a flag sets a key of `rate_limit`. Any of them turns the limiter on. */
-export function chooseRateLimit(
-  { rate_limit, auth, server }: Pick<ConfigValues, 'rate_limit' | 'auth' | 'server'>,
-  isSet: boolean,
-): RateLimitChoice {
-  const { enabled, requests, window_seconds } = rate_limit;
-  if (enabled === false) return { enabled, notice: 'Rate limit: off, as rate_limit.enabled is false.' };
-  const reason = isSet ? 'rate_limit is set' : reasonByDefault({ auth, server });
-  return reason === undefined
-    ? {
-        enabled: false,
-        notice:
-          'Rate limit: off, as the server listens on loopback without keys and no rate_limit key is set.',
-      }
-    : {
-        enabled: true,
-        notice: `Rate limit: ${requests} requests in ${window_seconds} seconds from each address, as ${reason}.`,
-      };
-}
-
-function reasonByDefault({ auth, server }: Pick<ConfigValues, 'auth' | 'server'>): string | undefined {
-  if (auth.api_keys.length > 0) return 'auth.api_keys is set';
-  // A proxy on this machine forwards clients from elsewhere.
-  if (server.trusted_proxies.length > 0) return 'server.trusted_proxies is set';
-  if (server.trusted_hops > 0) return 'server.trusted_hops is set';
-  return isLoopbackHost(server.host) ? undefined : 'others can reach server.host';
 }

@@ -268,7 +268,7 @@ const rateLimit = Type.Object(
     enabled: Type.Optional(
       Type.Boolean({
         description:
-          'Limits the routes that use a model, per API key, and per address where there is none. Default: true, but false on loopback without auth.api_keys and server.trusted_proxies if no key of rate_limit is set. A request counts once, however many answers it requests: the scheduler limits those.',
+          'Limits the routes that use a model, per API key, and per address where there is none. Default: true, but false on loopback without keys (auth.api_keys, or keys of access.store) and server.trusted_proxies if no key of rate_limit is set. A request counts once, however many answers it requests: the scheduler limits those.',
       }),
     ),
     requests: Type.Integer({

@@ -184,7 +184,7 @@ describe('the limiter where nothing is said of it', () => {
     const server = await start(['--auth.api-keys', JSON.stringify([KEY])]);
     expect(await limitOf(server, { 'x-api-key': KEY })).toBe('60');
     expect((await banner(server)).msg).toBe(
-      'Rate limit: 60 requests in 60 seconds from each address, as auth.api_keys is set.',
+      'Rate limit: 60 requests in 60 seconds for each key, or each address without one, as auth.api_keys is set.',
     );
   });
 
@@ -192,7 +192,7 @@ describe('the limiter where nothing is said of it', () => {
     const server = await start([], { LLM_SERVE_RATE_LIMIT__WINDOW_SECONDS: '30' });
     expect(await limitOf(server)).toBe('60');
     expect((await banner(server)).msg).toBe(
-      'Rate limit: 60 requests in 30 seconds from each address, as rate_limit is set.',
+      'Rate limit: 60 requests in 30 seconds for each key, or each address without one, as rate_limit is set.',
     );
   });
 });

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
 import { compose } from '../../src/compose.ts';
+import { accessNotices } from '../../src/config/access-rules.ts';
 import { type LoadedConfig, loadConfig } from '../../src/config/load.ts';
 import { SETTINGS, SHORTCUTS } from '../../src/config/settings.ts';
 import type { ApplicationLog, LogFields } from '../../src/core/log.ts';
@@ -64,7 +65,7 @@ export function endingAfterAll(): EndsWith {
 
 /** Starts the server and resolves once it listens. */
 export async function startServer(options: ServerOptions): Promise<ComposedServer> {
-  const { config, sources, warnings, notices } = readOptions(options);
+  const { config, sources, warnings } = readOptions(options);
   let current: Partial<ServerOptions> = {};
   let held: Promise<void> | undefined;
   let onReading = () => {};
@@ -93,7 +94,7 @@ export async function startServer(options: ServerOptions): Promise<ComposedServe
   });
   for (const warning of warnings) log.warn(warning);
   const url = await application.start();
-  for (const notice of notices) log.info(notice);
+  for (const notice of accessNotices(config, application.keys)) log.info(notice);
   return {
     url,
     port: Number(new URL(url).port),

@@ -37,8 +37,18 @@ it('names the other models, the key, and a request that the model can answer', (
   });
   expect(text).toContain('Model     embedder and 2 more (http://127.0.0.1:8000/v1/models)');
   expect(text).toContain("-H 'authorization: Bearer YOUR_KEY'");
+  expect(text).toContain(`
+  Keys      every request needs one. Make one:
+            npx llm-serve keys create --name you
+`);
   expect(text).toContain('/embed');
   expect(text).not.toMatch(/chat/i);
+});
+
+it('names the configuration file where keys are made in the store of that', () => {
+  const text = bannerText({ ...facts, needsKey: true, config: 'other.yaml' });
+  expect(text).toContain('npx llm-serve keys create --name you --config other.yaml');
+  expect(bannerText(facts)).not.toContain('Keys');
 });
 
 it('names the server for the terminal where it is not the one that is asked anyway', () => {

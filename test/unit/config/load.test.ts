@@ -40,40 +40,13 @@ describe('the configuration', () => {
       high_priority_clients: [],
       queue_timeout_ms: 60000,
     });
-    expect(config.rate_limit).toMatchObject({ enabled: false, requests: 60, window_seconds: 60 });
+    expect(config.rate_limit).toMatchObject({ enabled: 'with_keys', requests: 60, window_seconds: 60 });
     expect(config.default_model).toBe('smollm2');
     expect(config.models[0]?.targets[0]?.values).toMatchObject({
       model: 'smollm2-135m-instruct',
       slots: 4,
       context_size: 2048,
     });
-  });
-
-  it.each([
-    ['on loopback', {}, false],
-    ['on loopback with keys', { auth: { api_keys: ['a-client-key'] } }, true],
-    ['beyond loopback', { server: { host: '0.0.0.0' }, auth: { allow_open: true } }, true],
-    ['on loopback with a key of rate_limit', { rate_limit: { max_keys: 5 } }, true],
-    ['on loopback behind a proxy', { server: { trusted_proxies: ['127.0.0.1'] } }, true],
-    ['on loopback behind proxies that are counted', { server: { trusted_hops: 1 } }, true],
-    ['on loopback with an empty rate_limit', { rate_limit: {} }, false],
-    [
-      'beyond loopback with enabled: false',
-      { auth: { api_keys: ['a-client-key'] }, rate_limit: { enabled: false } },
-      false,
-    ],
-  ])('limits the rate by default where others share the server: %s', (_, file, enabled) => {
-    const { config, notices } = load({ text: JSON.stringify(file) });
-    expect(config.rate_limit.enabled).toBe(enabled);
-    expect(notices.join()).toMatch(enabled ? /^Rate limit: 60 requests/ : /^Rate limit: off, as /);
-  });
-
-  it('tells who shares a server by API keys that /admin needs none on this machine', () => {
-    const noticesOf = (auth: object) => load({ text: JSON.stringify({ auth }) }).notices.join();
-    const api_keys = ['a-client-key'];
-    expect(noticesOf({ api_keys })).toContain('auth.admin_keys is empty');
-    expect(noticesOf({ api_keys, admin_keys: ['an-admin-key'] })).not.toContain('admin');
-    expect(noticesOf({})).not.toContain('admin');
   });
 
   it('prefers the flag to the environment to the file to the default', () => {
@@ -96,7 +69,9 @@ describe('the configuration', () => {
 
   it('reads ${NAME} in the file from the environment', () => {
     const text = 'auth: { api_keys: ["${KEY}"] }';
-    expect(load({ text, environment: { KEY: 'secret-key' } }).config.auth.api_keys).toEqual(['secret-key']);
+    expect(load({ text, environment: { KEY: 'secret-key' } }).config.auth.api_keys).toEqual([
+      { name: 'api_keys[0]', key: 'secret-key' },
+    ]);
     expect(problem({ text })).toBe(
       'auth.api_keys[0] in llm-serve.yaml uses the environment variable KEY, which is not set.',
     );
@@ -330,10 +305,6 @@ describe('a wrong configuration is refused with the key, the value and what was 
     ],
     [{ text: 'default_model: b' }, 'default_model is "b", but must be one of the models: smollm2.'],
     [
-      { flags: { 'server.host': '0.0.0.0' } },
-      'server.host is "0.0.0.0", which others can reach, but auth.api_keys is empty.',
-    ],
-    [
       { flags: { 'server.trusted_proxies': '["everyone"]' } },
       'server.trusted_proxies[0] is "everyone", but must be an address',
     ],
@@ -345,6 +316,25 @@ describe('a wrong configuration is refused with the key, the value and what was 
     [{ flags: { model: 'nope' } }, 'There is no model called "nope" in the catalogue.'],
     [{ text: 'auth: [my-secret-key]' }, 'auth is a list, but must be an object.'],
     [{ text: 'auth: { api_keys: my-secret-key }' }, 'auth.api_keys is (not shown), but must be a list'],
+    [{ text: 'auth: { api_keys: [{ key: a-secret-key }] }' }, 'auth.api_keys[0].name is missing.'],
+    [
+      { text: 'auth: { api_keys: [{ name: a, key: short }] }' },
+      'auth.api_keys[0].key is (not shown), but must be a string of at least 8 characters.',
+    ],
+    [
+      { text: 'auth: { api_keys: [{ name: a, key: key-one-1 }, { name: a, key: key-two-2 }] }' },
+      'auth.api_keys[1].name is "a", but auth.api_keys[0] has that name.',
+    ],
+    [
+      {
+        text: 'auth: { api_keys: [{ name: a, key: key-one-1 }], admin_keys: [{ name: a, key: key-two-2 }] }',
+      },
+      'auth.admin_keys[0].name is "a", but auth.api_keys[0] has that name.',
+    ],
+    [
+      { text: 'auth: { api_keys: [key-one-1, { name: a, key: key-one-1 }] }' },
+      'auth.api_keys[1] is the same key as auth.api_keys[0].',
+    ],
     [{ text: 'models: { api_key: sk-secret }' }, 'models is an object, but must be a list'],
     [
       { text: 'models: [{ id: a, targets: { api_key: sk-secret } }]' },
@@ -357,13 +347,7 @@ describe('a wrong configuration is refused with the key, the value and what was 
 
   it('without showing a secret', () => {
     expect(problem({ text: 'auth: { api_keys: ["short"] }' })).toBe(
-      'auth.api_keys[0] is (not shown), but must be a string of at least 8 characters.',
+      'auth.api_keys[0] is (not shown), but must be a string of at least 8 characters or an object with name and key.',
     );
   });
-});
-
-it('may listen to the world with keys, or when that is said to be wanted', () => {
-  const flags = { 'server.host': '0.0.0.0' };
-  expect(problem({ flags: { ...flags, 'auth.allow_open': true } })).toBe('no problem');
-  expect(problem({ flags: { ...flags, 'auth.api_keys': '["12345678"]' } })).toBe('no problem');
 });

@@ -6,7 +6,8 @@ import { planReload } from '../../../src/config/reload-plan.ts';
 const load = (text: string) =>
   loadConfig({ flags: {}, environment: {}, file: { name: 'llm-serve.yaml', text } }).config;
 
-const plan = (running: string, wanted: string) => planReload(load(running), load(wanted));
+const plan = (running: string, wanted: string, storeHeldKeys = false) =>
+  planReload(load(running), load(wanted), { storeHeldKeys });
 
 const A = '{ backend: scripted, name: a, model: m }';
 const B = '{ backend: vllm, name: b, model: m, url: "http://b:8000" }';
@@ -86,7 +87,7 @@ describe('what a reload changes', () => {
       'auth: { api_keys: [first-secret, second-secret], admin_keys: [third-secret] }\ngeneration: { max_tokens: 20 }',
     );
     expect(changed).toEqual(['auth.api_keys', 'auth.admin_keys', 'generation.max_tokens: 10 → 20']);
-    expect(config.auth.api_keys).toEqual(['first-secret', 'second-secret']);
+    expect(config.auth.api_keys.map(({ key }) => key)).toEqual(['first-secret', 'second-secret']);
   });
 
   it('leaves what needs a restart as it is, and names it', () => {
@@ -104,7 +105,15 @@ describe('what a reload changes', () => {
     const running = 'server: { host: 0.0.0.0 }\nauth: { api_keys: [first-secret] }';
     expect(() => plan(running, 'server: { host: 127.0.0.1 }')).toThrow(ConfigError);
     expect(() => plan(running, 'server: { host: 127.0.0.1 }')).toThrow(
-      'Until a restart, server.host stays as it is, and then: server.host is "0.0.0.0", which others can reach, but auth.api_keys is empty.',
+      'Until a restart, server.host stays as it is, and then: server.host is "0.0.0.0", which others can reach, but there is no key: auth.api_keys is empty',
+    );
+    expect(plan(running, 'server: { host: 127.0.0.1 }', true).changed).toContain('auth.api_keys');
+  });
+
+  it('does not leave a server open to others', () => {
+    const running = 'server: { host: 0.0.0.0 }\nauth: { api_keys: [first-secret] }';
+    expect(() => plan(running, 'server: { host: 0.0.0.0 }')).toThrow(
+      'server.host is "0.0.0.0", which others can reach, but there is no key',
     );
   });
 });

@@ -29,6 +29,6 @@ describe('docs/how-to/restart-without-a-failed-request.md', () => {
     const text = page.match(/```yaml\n(auth:\n.*?)```/s)?.[1] ?? '';
     const environment = { ADMIN_KEY: 'an-admin-key' };
     const { config } = loadConfig({ flags: {}, environment, file: { name: 'llm-serve.yaml', text } });
-    expect(config.auth.admin_keys).toEqual(['an-admin-key']);
+    expect(config.auth.admin_keys.map(({ key }) => key)).toEqual(['an-admin-key']);
   });
 });

@@ -158,7 +158,7 @@ describe('examples/compose/compose.yaml', () => {
 
   it('gives the API a configuration that it accepts, and the application its key', () => {
     const config = configureImage(api.environment);
-    expect(config.auth.api_keys).toEqual([app.environment.API_KEY]);
+    expect(config.auth.api_keys.map(({ key }) => key)).toEqual([app.environment.API_KEY]);
     expect(config.models[0]?.targets[0]?.definition.name).toBe('llama-cpp');
   });
 

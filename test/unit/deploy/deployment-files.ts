@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
+import { requireKeysOffLoopback } from '../../../src/config/access-rules.ts';
 import type { Config } from '../../../src/config/config.ts';
 import { loadConfig } from '../../../src/config/load.ts';
 
@@ -53,6 +54,7 @@ export function configureImage(
     ...(file && { file }),
   });
   if (loaded.warnings.length > 0) throw new Error(loaded.warnings.join(' '));
+  requireKeysOffLoopback(loaded.config, { storeHeldKeys: false });
   return loaded.config;
 }
 
