@@ -12,9 +12,9 @@ const SECRET_ADDRESSES: ReadonlySet<string> = new Set(['access.store', 'limits.s
 
 const ROOT = ConfigSchema as SchemaNode;
 
-export function shownConfig({ models, ...rest }: Config): Readonly<Record<string, unknown>> {
+export function shownConfig({ models, auth, ...rest }: Config): Readonly<Record<string, unknown>> {
   return {
-    ...(shown(ROOT, rest, '') as object),
+    ...(shown(ROOT, { auth: asWritten(auth), ...rest }, '') as object),
     models: models.map(({ id, aliases, fallbackModels, targets }) => ({
       id,
       ...(aliases.length > 0 && { aliases }),
@@ -27,6 +27,15 @@ export function shownConfig({ models, ...rest }: Config): Readonly<Record<string
       }),
     })),
   };
+}
+
+/** Keys that were written without a name have got one from their place. */
+function asWritten({ allow_open, ...lists }: Config['auth']): object {
+  const entries = Object.entries(lists).map(([list, keys]) => [
+    list,
+    keys.map(({ name, key }, index) => (name === `${list}[${index}]` ? key : { name, key })),
+  ]);
+  return { allow_open, ...Object.fromEntries(entries) };
 }
 
 /** `key`: of the setting, `access.store`. */
