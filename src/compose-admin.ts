@@ -1,5 +1,6 @@
 /** What administrators are given of the application: the audit log, the configuration in force; a part of compose.ts. */
 import { AuditTrail } from './access/audit-trail.ts';
+import { KeyAdministration } from './access/key-administration.ts';
 import { NEEDS_RESTART } from './config/reload-plan.ts';
 import { shownConfig } from './config/shown-config.ts';
 import type { ApplicationLog } from './core/log.ts';
@@ -16,9 +17,14 @@ export function createAdministration(parts: {
   readonly log: ApplicationLog;
 }): AdminOptions {
   const { serving, store, reloader, log } = parts;
+  const now = () => systemClock.wallNow();
   return {
+    clock: systemClock,
     serving,
-    audit: new AuditTrail({ store: store.audit, log, now: () => systemClock.wallNow() }),
+    keys: new KeyAdministration({ store: store.keys, now }),
+    audit: new AuditTrail({ store: store.audit, log, now }),
+    limitStates: () => [],
+    limitStatesOf: () => [],
     reload: () => reloader.reload('POST /admin/reload'),
     configuration: () => ({
       configuration: { ...shownConfig(reloader.running) },

@@ -66,11 +66,11 @@ export class KeyAdministration {
     });
   }
 
-  /** `fields`: as in NewKeyFields. */
-  async create(fields: unknown): Promise<MadeKey> {
+  /** `fields`: as in NewKeyFields. `id`: where it has to be known before. */
+  async create(fields: unknown, id = this.#newId()): Promise<MadeKey> {
     const settings = readNewKey(fields, this.#now());
     const key = this.#newKey();
-    const record = this.#recordOf(settings, this.#secretOf(key));
+    const record = this.#recordOf(settings, this.#secretOf(key), id);
     await answered(this.#store.add(record));
     return { record, key };
   }
@@ -133,10 +133,10 @@ export class KeyAdministration {
     throw new ServingError('key_not_found', { message: `There is no key ${JSON.stringify(known.id)}.` });
   }
 
-  #recordOf(settings: KeySettings, secret: KeySecret): KeyRecord {
+  #recordOf(settings: KeySettings, secret: KeySecret, id = this.#newId()): KeyRecord {
     const { name, team, labels, models, highestPriority, limits, mayAdmin, expiresAt } = settings;
     return {
-      id: this.#newId(),
+      id,
       name,
       secrets: [secret],
       team,

@@ -223,7 +223,10 @@ function maskHeader(
 }
 
 function maskIds(text: string): string {
-  return text.replace(/\b([a-z]+)[-_][0-9a-f]{24}\b/g, '<$1-id>').replace(/\bbatch_\d+\b/g, '<batch-id>');
+  return text
+    .replace(/\b([a-z]+)[-_](?:[0-9a-f]{24}|[0-9a-f]{16})\b/g, '<$1-id>')
+    .replace(/\bsk-llm-[\w-]+/g, '<key>')
+    .replace(/\bbatch_\d+\b/g, '<batch-id>');
 }
 
 /** How many heartbeats fit into a silence depends on the machine: of those in a row the first is shown. */
@@ -251,7 +254,7 @@ function maskVariables(body: string): string {
       .replace(/(The body is not valid JSON: )(?:[^"\\]|\\.)*/, '$1<reason>')
       .replace(/"uptime_seconds":\d+/, '"uptime_seconds":<seconds>')
       .replace(/"(created|created_at|completed_at)":\d{10}\b/g, '"$1":<epoch-seconds>')
-      .replace(/"(\w+_at)":"\d{4}-\d\d-\d\dT[\d:.]+Z"/g, '"$1":"<time>"')
+      .replace(/"(\w+_at|overlap_until)":"\d{4}-\d\d-\d\dT[\d:.]+Z"/g, '"$1":"<time>"')
       .replace(/"(\w+_duration)":\d+/g, '"$1":<nanoseconds>')
       .replace(/"at":"\d{4}-\d\d-\d\dT[\d:.]+Z"/g, '"at":"<time>"')
       .replace(/"version":"\d+\.\d+\.\d+"/g, '"version":"<version>"')

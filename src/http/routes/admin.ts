@@ -9,6 +9,8 @@ import {
   configurationRoutes,
   DESCRIBED_CONFIGURATION,
 } from './admin/configuration.ts';
+import { DESCRIBED_KEYS, type KeyRouteOptions, keyRoutes } from './admin/keys.ts';
+import { DESCRIBED_LIMITS, type LimitRouteOptions, limitRoutes } from './admin/limits.ts';
 import { DESCRIBED_QUEUE, type QueueRouteOptions, queueRoutes } from './admin/queue.ts';
 import { DESCRIBED_RELOAD, type ReloadRouteOptions, reloadRoutes } from './admin/reload.ts';
 import { DESCRIBED_TARGETS, type TargetRouteOptions, targetRoutes } from './admin/targets.ts';
@@ -19,11 +21,15 @@ export type { ReloadOutcome } from './admin/reload.ts';
 
 export type AdminOptions = AuditRouteOptions &
   ConfigurationRouteOptions &
+  KeyRouteOptions &
+  LimitRouteOptions &
   QueueRouteOptions &
   ReloadRouteOptions &
   TargetRouteOptions;
 
 export const DESCRIBED_ADMIN: readonly DescribedOperation[] = [
+  ...DESCRIBED_KEYS,
+  ...DESCRIBED_LIMITS,
   ...DESCRIBED_RELOAD,
   ...DESCRIBED_CONFIGURATION,
   ...DESCRIBED_TARGETS,
@@ -33,6 +39,8 @@ export const DESCRIBED_ADMIN: readonly DescribedOperation[] = [
 
 export function adminRoutes(options: AdminOptions): readonly EdgeRoute[] {
   return [
+    ...keyRoutes(options),
+    ...limitRoutes(options),
     ...reloadRoutes(options),
     ...configurationRoutes(options),
     ...targetRoutes(options),
