@@ -6,6 +6,9 @@ import { MemoryStore } from './stores/memory-store.ts';
 import { openStore } from './stores/open-store.ts';
 import { type Store, StoreError } from './stores/store.ts';
 import { defaultStoreAddress, SQLITE_SCHEME } from './stores/store-address.ts';
+import { StoreHealth, watchedStore } from './stores/watched-store.ts';
+import type { MetricFamily } from './telemetry/prometheus.ts';
+import { storeFamilies } from './telemetry/store-metrics.ts';
 
 interface StoreOptions {
   readonly config: Config;
@@ -14,11 +17,22 @@ interface StoreOptions {
   readonly dataDirectory: string;
 }
 
+interface OpenedStore {
+  readonly store: Store;
+  readonly families: readonly MetricFamily[];
+}
+
+/** Rejects with a StoreError where it can't be used. */
+export async function openConfiguredStore(options: StoreOptions): Promise<OpenedStore> {
+  const health = new StoreHealth();
+  return { store: watchedStore(await openOrForget(options), health), families: storeFamilies(health) };
+}
+
 /**
- * Rejects with a StoreError where it can't be used. Only where nobody configured a store, and none was ever kept, a server that may not
- * write there runs without: containers with a read-only file system start as they did before there were stores.
+ * Only where nobody configured a store, and none was ever kept, a server that may not write there runs without: containers with a
+ * read-only file system start as they did before there were stores.
  */
-export async function openConfiguredStore({ config, log, dataDirectory }: StoreOptions): Promise<Store> {
+async function openOrForget({ config, log, dataDirectory }: StoreOptions): Promise<Store> {
   const configured = config.access.store;
   const address = configured ?? defaultStoreAddress(dataDirectory);
   try {

@@ -35,7 +35,7 @@ import { SnapshotFeed } from './telemetry/live-feed.ts';
 import { isProbe, REQUEST, requestFields } from './telemetry/log.ts';
 import { Metrics, type MetricsSettings } from './telemetry/metrics.ts';
 import { ProcessMetrics } from './telemetry/process-metrics.ts';
-import { EXPOSITION_TYPE } from './telemetry/prometheus.ts';
+import { EXPOSITION_TYPE, type MetricFamily } from './telemetry/prometheus.ts';
 import type { Recorder } from './telemetry/recorder.ts';
 import type { Tracing } from './telemetry/tracing.ts';
 
@@ -85,7 +85,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
   const instanceId = randomBytes(9).toString('base64url');
   const environment = { ...options, clock: systemClock, hubUrl: config.cache.hub_url, instanceId };
   const telemetry: { current?: Telemetry } = {};
-  const store = await openConfiguredStore(options);
+  const { store, families: storeFamilies } = await openConfiguredStore(options);
   const { ring: keys, watcher: keyWatcher } = await createKeys({
     config,
     store: store.keys,
@@ -144,6 +144,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     recorder: options.recorder,
     usage,
     limits,
+    storeFamilies,
   });
   const reloader = new Reloader({
     ...options,
@@ -228,6 +229,7 @@ function createTelemetry(parts: {
   readonly recorder: Recorder | undefined;
   readonly usage: ReturnType<typeof createUsage>;
   readonly limits: Awaited<ReturnType<typeof openLimits>>;
+  readonly storeFamilies: readonly MetricFamily[];
 }): Telemetry {
   const { serving, log, version, bodyBudget, connectionLimit, settings, live, tracing, recorder, usage } =
     parts;
@@ -235,7 +237,7 @@ function createTelemetry(parts: {
     version,
     settings,
     process: parts.process,
-    more: [...usage.families, ...parts.limits.families],
+    more: [...parts.storeFamilies, ...usage.families, ...parts.limits.families],
     source: {
       loads: () => serving.loads(),
       targets: () =>
