@@ -174,6 +174,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     bodyBudget,
     connectionLimit,
     live,
+    usage: usage.reader,
   });
   const close = async () => {
     // They have no end of their own.

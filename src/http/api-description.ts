@@ -9,6 +9,7 @@ import { HINT_HEADERS } from './model-request.ts';
 import { DESCRIBED_ADMIN } from './routes/admin.ts';
 import { DESCRIBED_LIVE } from './routes/live-schema.ts';
 import { DESCRIBED_OPERATIONS, type DescribedOperation } from './routes/operations.ts';
+import { DESCRIBED_USAGE } from './routes/usage.ts';
 
 export type ApiDescription = Readonly<Record<string, unknown>>;
 
@@ -59,7 +60,12 @@ function describePaths(): Readonly<Record<string, Readonly<Record<string, unknow
   };
   for (const protocol of PROTOCOLS)
     for (const route of protocol.routes) add(route.path, route.method, describeRoute(route, protocol));
-  for (const operation of [...DESCRIBED_OPERATIONS, ...DESCRIBED_LIVE, ...DESCRIBED_ADMIN])
+  for (const operation of [
+    ...DESCRIBED_OPERATIONS,
+    ...DESCRIBED_LIVE,
+    ...DESCRIBED_USAGE,
+    ...DESCRIBED_ADMIN,
+  ])
     add(operation.path, operation.method ?? 'GET', describeOperation(operation));
   return paths;
 }

@@ -11,6 +11,7 @@ import type { Log } from '../core/log.ts';
 import type { Telemetry } from '../core/request-trace.ts';
 import { PROTOCOLS } from '../protocols/catalog.ts';
 import type { Serving } from '../serving/serving.ts';
+import type { UsageReader } from '../usage/usage-report.ts';
 import { accessStep } from './access.ts';
 import { type ApiDescription, describeApi } from './api-description.ts';
 import { checkContentType, hasBody, JsonBody } from './body.ts';
@@ -31,6 +32,7 @@ import { liveRoutes } from './routes/live.ts';
 import { operationsRoutes } from './routes/operations.ts';
 import { protocolAt, protocolRoutes } from './routes/protocols.ts';
 import type { QueryOptions } from './routes/queries.ts';
+import { OWN_USAGE_PATH, usageRoutes } from './routes/usage.ts';
 import type { EdgeSettings } from './settings.ts';
 
 interface ServerOptions {
@@ -50,6 +52,7 @@ interface ServerOptions {
   readonly pull: QueryOptions['pull'];
   readonly admin: AdminOptions;
   readonly live: LiveFeed;
+  readonly usage: UsageReader;
   /** Absent: no traces are made. */
   readonly joinTrace?: JoinTrace | undefined;
 }
@@ -220,17 +223,16 @@ function routerOf(options: ServerOptions): Router<EdgeRoute> {
     ...adminRoutes(options.admin),
     ...pages(options),
     ...liveRoutes(options),
+    ...usageRoutes(options),
   ];
   for (const route of routes) router.add(route);
   return router;
 }
 
-const USAGE_PATH = '/v1/usage';
-
 /** Answers for the one who asks, which may have a secret in them, such as a new key, are kept by no browser and no proxy. */
 function forbidStoring(context: RequestContext): void {
   const path = context.routePath;
-  if (path.startsWith(ADMIN_PREFIX) || path === USAGE_PATH) context.setHeader('cache-control', 'no-store');
+  if (path.startsWith(ADMIN_PREFIX) || path === OWN_USAGE_PATH) context.setHeader('cache-control', 'no-store');
 }
 
 /**

@@ -1,5 +1,5 @@
 /**
- * Writes usage behind the requests: what has ended is added up, and given to the store every moment. The store may be slow or gone: no
+ * Writes usage behind the requests: what has ended is added up, and given to the store soon, but with a pause between two writes. The store may be slow or gone: no
  * request waits for it, and what waits is bounded. Invariants: one write at a time; a batch that failed is written again as it was, under
  * the same id, before anything that came later.
  */
@@ -14,6 +14,7 @@ import type { UsageStore } from './usage-store.ts';
 /** Read when they are needed: a reload may change them. */
 export interface UsageSettings {
   enabled: boolean;
+  /** From one write to the next. */
   flushMs: Milliseconds;
   /** Rows that may wait. */
   maxRows: number;
@@ -36,6 +37,8 @@ interface Batch {
   readonly rows: readonly UsageRow[];
 }
 
+/** A request that comes alone is in the store this soon; others that end meanwhile are in the same write. */
+const SOON_MS = 25;
 /** Handing over more at once would hold up requests. */
 const MAX_BATCH_ROWS = 1000;
 const PAUSES_MS: readonly Milliseconds[] = [500, 1000, 2000, 5000, 10_000, 30_000];
@@ -53,6 +56,7 @@ export class UsageWriter {
   #timer: Timer | undefined;
   /** In a row. */
   #failures = 0;
+  #wroteAt: Milliseconds = Number.NEGATIVE_INFINITY;
   #hasDropped = false;
   #isClosed = false;
 
@@ -85,12 +89,12 @@ export class UsageWriter {
   /** A request to a model has ended. */
   ended(request: EndedRequest): void {
     const { clock, settings } = this.#options;
-    const { enabled, flushMs, maxRows, prices } = settings;
+    const { enabled, maxRows, prices } = settings;
     if (!enabled || this.#isClosed) return;
     const room = maxRows - (this.#batch?.rows.length ?? 0);
     this.#waiting.add(request, { now: clock.wallNow(), room, prices });
     if (!this.#hasDropped && this.#waiting.dropped > 0) this.#warnOfDrops();
-    if (this.#timer === undefined && this.#writing === undefined) this.#writeIn(flushMs);
+    if (this.#timer === undefined && this.#writing === undefined) this.#writeSoon();
   }
 
   /** Writes what waits now, for a report that shall have it. Resolves when it is written, cannot be, or the time is over. */
@@ -123,6 +127,12 @@ export class UsageWriter {
     );
   }
 
+  /** Not before the pause between two writes is over. */
+  #writeSoon(): void {
+    const { clock, settings } = this.#options;
+    this.#writeIn(Math.max(SOON_MS, this.#wroteAt + settings.flushMs - clock.now()));
+  }
+
   #writeIn(delayMs: Milliseconds): void {
     this.#timer = this.#options.clock.schedule(delayMs, () => {
       this.#timer = undefined;
@@ -133,7 +143,7 @@ export class UsageWriter {
   /** Joins a write that is under way. Resolves with whether it succeeded. */
   #write(): Promise<boolean> {
     if (this.#writing !== undefined) return this.#writing;
-    const { store, newBatchId } = this.#options;
+    const { clock, store, newBatchId } = this.#options;
     if (this.#batch === undefined) {
       if (this.#waiting.waiting === 0) return Promise.resolve(true);
       this.#batch = { id: newBatchId(), rows: this.#waiting.take(MAX_BATCH_ROWS) };
@@ -141,6 +151,7 @@ export class UsageWriter {
     const { id, rows } = this.#batch;
     this.#timer?.cancel();
     this.#timer = undefined;
+    this.#wroteAt = clock.now();
     this.#writing = store.add(rows, id).then(
       () => this.#written(),
       (error: unknown) => this.#failed(error),
@@ -149,13 +160,13 @@ export class UsageWriter {
   }
 
   #written(): boolean {
-    const { log, settings } = this.#options;
+    const { log } = this.#options;
     this.#writing = undefined;
     this.#batch = undefined;
     if (this.#failures > 0) log.info('Usage is written again.', { rows: this.unwritten });
     this.#failures = 0;
-    if (this.#waiting.waiting > 0)
-      this.#writeIn(this.#waiting.waiting >= MAX_BATCH_ROWS ? 0 : settings.flushMs);
+    if (this.#waiting.waiting >= MAX_BATCH_ROWS) this.#writeIn(0);
+    else if (this.#waiting.waiting > 0) this.#writeSoon();
     return true;
   }
 

@@ -255,6 +255,8 @@ function maskVariables(body: string): string {
       .replace(/"uptime_seconds":\d+/, '"uptime_seconds":<seconds>')
       .replace(/"(created|created_at|completed_at)":\d{10}\b/g, '"$1":<epoch-seconds>')
       .replace(/"(\w+_at|overlap_until)":"\d{4}-\d\d-\d\dT[\d:.]+Z"/g, '"$1":"<time>"')
+      .replace(/"(from|to)":"\d{4}-\d\d-\d\dT[\d:.]+Z"/g, '"$1":"<time>"')
+      .replace(/"slot_seconds":\d+(\.\d+)?/g, '"slot_seconds":<seconds>')
       .replace(/"(\w+_duration)":\d+/g, '"$1":<nanoseconds>')
       .replace(/"at":"\d{4}-\d\d-\d\dT[\d:.]+Z"/g, '"at":"<time>"')
       .replace(/"version":"\d+\.\d+\.\d+"/g, '"version":"<version>"')

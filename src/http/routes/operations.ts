@@ -14,7 +14,7 @@ interface OperationsOptions {
   readonly version: string;
 }
 
-interface QueryParameter {
+export interface QueryParameter {
   readonly name: string;
   readonly schema: TSchema;
 }

@@ -60,12 +60,15 @@ function writer({ maxRows = 1000, flushMs = 500 } = {}) {
 }
 
 describe('usage', () => {
-  it('is written half a second after the first request, once for all that ended meanwhile', async () => {
+  it('is written at once, and then with half a second from one write to the next, for all that ended meanwhile', async () => {
     const { clock, writes, ended, last } = writer();
+    ended('a');
+    await clock.advance(25);
+    await last().succeed();
     ended('a');
     await clock.advance(499);
     ended('b', 'a');
-    expect(writes).toHaveLength(0);
+    expect(writes).toHaveLength(1);
     await clock.advance(1);
     expect(last().rows).toMatchObject([
       { caller: 'a', requests: 2 },
@@ -73,8 +76,11 @@ describe('usage', () => {
     ]);
     await last().succeed();
     await clock.advance(10_000);
-    expect(writes).toHaveLength(1);
+    expect(writes).toHaveLength(2);
     expect(clock.pendingTimers).toBe(0);
+    ended('a');
+    await clock.advance(25);
+    expect(writes).toHaveLength(3);
   });
 
   it('of requests that end during a write comes in the next one: never two at the same time', async () => {

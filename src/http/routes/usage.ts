@@ -1,0 +1,179 @@
+/** Usage: GET /v1/usage has that of the key that asks, GET /admin/usage that of all. Neither takes a slot; both wait for the store. */
+import { type Static, type TSchema, Type } from 'typebox';
+import type { Clock } from '../../core/clock.ts';
+import { ServingError } from '../../core/errors.ts';
+import { ErrorAnswer } from '../../protocols/catalog.ts';
+import {
+  readUsageRequest,
+  type ShownUsage,
+  USAGE_DIMENSIONS,
+  type UsageReader,
+  type UsageReport,
+  type UsageRequest,
+  type UsageWords,
+  usageReport,
+} from '../../usage/usage-report.ts';
+import type { UsageDimension } from '../../usage/usage-row.ts';
+import { type EdgeRoute, pageRoute, type RequestContext } from '../context.ts';
+import { type DescribedOperation, json, type QueryParameter } from './operations.ts';
+import { protocolAt } from './protocols.ts';
+
+interface UsageRouteOptions {
+  readonly clock: Clock;
+  readonly usage: UsageReader;
+}
+
+export const OWN_USAGE_PATH = '/v1/usage';
+const ALL_USAGE_PATH = '/admin/usage';
+const NAMES = { by: 'by', from: 'from', to: 'to' } as const satisfies Record<keyof UsageWords, string>;
+/** All rows of an answer are of one key, and of its team. */
+const OWN_DIMENSIONS: readonly UsageDimension[] = ['model', 'target', 'day', 'hour'];
+
+const nullable = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()]);
+const count = (description: string) => Type.Integer({ minimum: 0, description });
+
+const DIMENSIONS = {
+  key: Type.Optional(nullable(Type.String({ description: 'The key’s name; null: without a key.' }))),
+  key_id: Type.Optional(nullable(Type.String({ description: 'Beside key.' }))),
+  team: Type.Optional(nullable(Type.String())),
+  model: Type.Optional(
+    nullable(Type.String({ description: 'That answered; null: refused before it was known.' })),
+  ),
+  target: Type.Optional(nullable(Type.String({ description: 'Null: none was asked.' }))),
+  day: Type.Optional(nullable(Type.String({ description: 'In UTC: 2026-01-31.' }))),
+  hour: Type.Optional(nullable(Type.String({ description: 'In UTC: 2026-01-31T12:00:00Z.' }))),
+};
+
+const MEASURES = {
+  requests: count('All of them, those that failed or were refused included.'),
+  errors: count('Failed.'),
+  rejections: count('Refused by a limit, a budget, or a full queue.'),
+  prompt_tokens: count('Of all tries, those that failed included.'),
+  cached_tokens: count('Of the prompt tokens, those that were cached.'),
+  completion_tokens: count('Of all tries.'),
+  cost: Type.Number({ minimum: 0, description: 'In the currency; 0 without prices.' }),
+  slot_seconds: Type.Number({ minimum: 0, description: 'How long slots were held.' }),
+};
+
+const reportOf = (dimensions: readonly UsageDimension[]) => {
+  const shown = Object.entries(DIMENSIONS).filter(([name]) =>
+    dimensions.includes((name === 'key_id' ? 'key' : name) as UsageDimension),
+  );
+  return Type.Object({
+    currency: Type.String(),
+    from: Type.String({ format: 'date-time', description: 'The beginning of an hour.' }),
+    to: Type.String({ format: 'date-time', description: 'Before this hour.' }),
+    rows: Type.Array(Type.Object({ ...(Object.fromEntries(shown) as typeof DIMENSIONS), ...MEASURES }), {
+      description: 'What it is by, and what was used. Combinations that nothing used are absent.',
+    }),
+  });
+};
+
+/** Schemas make types that can be written. */
+type WireReport = Static<ReturnType<typeof reportOf>>;
+
+const timeText = (description: string) =>
+  Type.String({
+    description: `${description}: a UTC month, day or time such as 2026-01, 2026-01-31 or 2026-01-31T12:00Z, or a span until now such as 24h or 7d.`,
+  });
+
+const queryOf = (
+  dimensions: readonly UsageDimension[],
+  usual: readonly UsageDimension[],
+): readonly QueryParameter[] => [
+  {
+    name: NAMES.by,
+    schema: Type.String({
+      default: usual.join(','),
+      description: `What rows are by: ${dimensions.join(', ')}; several with commas between them.`,
+    }),
+  },
+  { name: NAMES.from, schema: timeText('From that hour on (default: 30 days)') },
+  { name: NAMES.to, schema: timeText('Before that hour (default: until now)') },
+];
+
+const OWN_USUAL: readonly UsageDimension[] = ['model'];
+const ALL_USUAL: readonly UsageDimension[] = ['key'];
+
+const COUNTED =
+  'Requests to models that have ended, in whole UTC hours. Tokens, money and slots are those of all tries.';
+/** In the words of the protocol that has the path. */
+const refusalsOf = (schema: TSchema) => {
+  const refused = json(schema);
+  return { 400: refused, 401: refused, 403: refused, 429: refused, 503: refused, 508: refused };
+};
+
+export const DESCRIBED_USAGE: readonly DescribedOperation[] = [
+  {
+    path: OWN_USAGE_PATH,
+    summary: 'What your key has used',
+    description: `${COUNTED} Where the server asks for no key, it answers 403.`,
+    query: queryOf(OWN_DIMENSIONS, OWN_USUAL),
+    answers: {
+      200: json(reportOf(OWN_DIMENSIONS)),
+      ...refusalsOf(protocolAt(OWN_USAGE_PATH).errors.schema),
+    },
+  },
+  {
+    path: ALL_USAGE_PATH,
+    summary: 'What all keys have used',
+    description: COUNTED,
+    query: [
+      ...queryOf(USAGE_DIMENSIONS, ALL_USUAL),
+      { name: 'key', schema: Type.String({ description: 'Only of the key with this name or id.' }) },
+      { name: 'team', schema: Type.String({ description: 'Only of this team.' }) },
+    ],
+    answers: {
+      200: json(reportOf(USAGE_DIMENSIONS)),
+      ...refusalsOf(ErrorAnswer),
+    },
+  },
+];
+
+/** The one for administrators has its access by its path. */
+export function usageRoutes({ clock, usage }: UsageRouteOptions): readonly EdgeRoute[] {
+  return [
+    pageRoute(OWN_USAGE_PATH, async (context) => {
+      const { caller } = context.trace;
+      if (caller === undefined)
+        throw new ServingError('forbidden', {
+          message:
+            'Usage is told by key, and this request has none: the server asks for no key. On its own machine, llm-serve usage and GET /admin/usage have that of all requests.',
+        });
+      const request = readUsageRequest(
+        wordsOf(context),
+        { usualBy: OWN_USUAL, dimensions: OWN_DIMENSIONS, names: NAMES },
+        clock.wallNow(),
+      );
+      await answer(context, usage, { ...request, caller: caller.id });
+    }),
+    pageRoute(ALL_USAGE_PATH, async (context) => {
+      const { by, from, to, key, team } = wordsOf(context);
+      const request = readUsageRequest(
+        { by, from, to },
+        { usualBy: ALL_USUAL, dimensions: USAGE_DIMENSIONS, names: NAMES },
+        clock.wallNow(),
+      );
+      await answer(context, usage, { ...request, key, team });
+    }),
+  ];
+}
+
+async function answer(context: RequestContext, usage: UsageReader, request: UsageRequest): Promise<void> {
+  const report: UsageReport = await usageReport(usage, request).catch((error: unknown) => {
+    throw error instanceof ServingError ? error : new ServingError('store_unavailable', { cause: error });
+  });
+  context.answerJson(200, wireReport(report));
+}
+
+function wireReport({ rows, ...report }: UsageReport): WireReport {
+  return { ...report, rows: rows.map((row: ShownUsage) => ({ ...row })) };
+}
+
+/** Empty ones are none. Further ones are ignored: clients send their own. */
+function wordsOf({ request: { url = '' } }: RequestContext) {
+  const queryAt = url.indexOf('?');
+  const query = new URLSearchParams(queryAt === -1 ? '' : url.slice(queryAt));
+  const word = (name: string) => query.get(name) || undefined;
+  return { by: word('by'), from: word('from'), to: word('to'), key: word('key'), team: word('team') };
+}
