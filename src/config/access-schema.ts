@@ -77,7 +77,8 @@ export const usage = Type.Object(
       exclusiveMinimum: 0,
       maximum: 3600,
       default: 0.5,
-      description: 'Time from one write to the next, at least; a server that is killed loses no more than that.',
+      description:
+        'Time from one write to the next, at least; a server that is killed loses no more than that.',
     }),
     max_rows: Type.Integer({
       minimum: 1,
