@@ -232,7 +232,8 @@ function routerOf(options: ServerOptions): Router<EdgeRoute> {
 /** Answers for the one who asks, which may have a secret in them, such as a new key, are kept by no browser and no proxy. */
 function forbidStoring(context: RequestContext): void {
   const path = context.routePath;
-  if (path.startsWith(ADMIN_PREFIX) || path === OWN_USAGE_PATH) context.setHeader('cache-control', 'no-store');
+  if (path.startsWith(ADMIN_PREFIX) || path === OWN_USAGE_PATH)
+    context.setHeader('cache-control', 'no-store');
 }
 
 /**
