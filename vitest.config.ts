@@ -60,6 +60,7 @@ const slow = [
     ],
     ...[
       'models',
+      'planted-secrets',
       'proxies',
       'receipts',
       'reload-triggers',

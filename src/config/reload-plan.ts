@@ -3,6 +3,7 @@
  * Some settings stay as they are until a restart; the rules between settings are checked with those that will run.
  */
 import { isDeepStrictEqual } from 'node:util';
+import { shownAddress } from '../schema/shown-address.ts';
 import { requireKeysOffLoopback, type StoredKeys } from './access-rules.ts';
 import type { Config } from './config.ts';
 import { ConfigError } from './config-error.ts';
@@ -134,6 +135,7 @@ function describe(setting: Setting, running: Config, wanted: Config): string {
 }
 
 function show(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(shownAddress(value));
   return value === undefined ? 'unset' : JSON.stringify(value);
 }
 

@@ -2,6 +2,7 @@
 import ipaddr from 'ipaddr.js';
 import type { ModelPurpose } from '../backends/backend-definition.ts';
 import type { ModelId } from '../core/generation.ts';
+import { shownAddress } from '../schema/shown-address.ts';
 import { AddressError, parseValkeyAddress } from '../stores/valkey/address.ts';
 import type { Config } from './config.ts';
 import { ConfigError } from './config-error.ts';
@@ -162,7 +163,7 @@ function validHubUrl({ cache: { hub_url } }: Config): void {
   const url = URL.canParse(hub_url) ? new URL(hub_url) : undefined;
   if (url && /^https?:$/.test(url.protocol) && url.search === '' && url.hash === '') return;
   throw new ConfigError(
-    `cache.hub_url is ${JSON.stringify(hub_url)}, but must be an address such as https://huggingface.co.`,
+    `cache.hub_url is ${JSON.stringify(shownAddress(hub_url))}, but must be an address such as https://huggingface.co.`,
   );
 }
 

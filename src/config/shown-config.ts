@@ -1,11 +1,9 @@
 /** The configuration as people may see it: `check-config` and GET /admin/configuration. Nothing that the schema calls secret is in it. Pure. */
 import { commonTargetKeys } from '../backends/backend-definition.ts';
 import type { SchemaNode } from '../schema/schema.ts';
+import { SECRET, shownAddress } from '../schema/shown-address.ts';
 import type { Config } from './config.ts';
 import { ConfigSchema } from './schema.ts';
-
-/** In place of a secret. */
-export const SECRET = '(secret)';
 
 /** Secret as a whole in errors and logs, as they may have a password; without it, they may be seen here. */
 const SECRET_ADDRESSES: ReadonlySet<string> = new Set(['access.store', 'limits.store']);
@@ -44,7 +42,7 @@ function shown(node: SchemaNode | undefined, value: unknown, key: string): unkno
   if (node?.secret === true) return hidden(value, key);
   if (Array.isArray(value)) return value.map((each) => shown(node?.items, each, key));
   if (typeof value === 'object') return shownObject(node, value, key);
-  return typeof value === 'string' && value.includes('://') ? withoutUser(value) : value;
+  return typeof value === 'string' ? shownAddress(value) : value;
 }
 
 function shownObject(node: SchemaNode | undefined, value: object, key: string): unknown {
@@ -58,7 +56,7 @@ function shownObject(node: SchemaNode | undefined, value: object, key: string): 
 
 /** Names stay: of headers, and of keys that are written with one. */
 function hidden(value: unknown, key: string): unknown {
-  if (typeof value === 'string' && SECRET_ADDRESSES.has(key)) return withoutUser(value);
+  if (typeof value === 'string' && SECRET_ADDRESSES.has(key)) return shownAddress(value);
   if (Array.isArray(value)) return value.map((each) => hidden(each, key));
   if (typeof value !== 'object' || value === null) return SECRET;
   const entries = Object.entries(value).map(([name, each]) => [
@@ -66,9 +64,4 @@ function hidden(value: unknown, key: string): unknown {
     name === 'name' ? each : hidden(each, key),
   ]);
   return Object.fromEntries(entries);
-}
-
-/** Of an address: user, password and query may be secret. A password may have any character, an @ as well. */
-function withoutUser(text: string): string {
-  return text.replace(/:\/\/.*@/s, `://${SECRET}@`).replace(/\?.*$/s, `?${SECRET}`);
 }

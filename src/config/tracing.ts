@@ -2,7 +2,9 @@
  * Where traces go and what they say of this process: the settings, and where they are unset the standard variables of OpenTelemetry.
  * Pure.
  */
+
 import { validateHeaderName, validateHeaderValue } from 'node:http';
+import { shownAddress } from '../schema/shown-address.ts';
 import type { TracingConfig } from './config.ts';
 import { ConfigError } from './config-error.ts';
 import type { ConfigValues } from './schema.ts';
@@ -96,7 +98,7 @@ function checkedUrl(text: string, name: string): URL {
   const url = URL.canParse(text.trim()) ? new URL(text.trim()) : undefined;
   if (url?.protocol === 'http:' || url?.protocol === 'https:') return withoutSecrets(url, name);
   throw new ConfigError(
-    `${name} is ${JSON.stringify(text)}, but must be an address such as http://localhost:4318 (OTLP over HTTP).`,
+    `${name} is ${JSON.stringify(shownAddress(text))}, but must be an address such as http://localhost:4318 (OTLP over HTTP).`,
   );
 }
 

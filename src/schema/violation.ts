@@ -5,6 +5,7 @@
 import type { TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { ownValue, propertyOf, type SchemaNode, variantChooser } from './schema.ts';
+import { shownAddress } from './shown-address.ts';
 
 export interface Violation {
   readonly kind: 'unknown' | 'missing' | 'wrong';
@@ -154,7 +155,7 @@ type ShowValue = (value: unknown) => string;
 
 const SHOWN_CHARACTERS = 60;
 
-/** As JSON, shortened: a client may see what it sent. */
+/** As JSON, shortened: a client may see what it sent. The configuration’s addresses may have passwords. */
 export function showValue(value: unknown): string {
   if (value === undefined) return 'not given';
   const text = jsonStart(value, SHOWN_CHARACTERS);
@@ -163,7 +164,7 @@ export function showValue(value: unknown): string {
 
 /** As `JSON.stringify` writes it. Of a value that needs more than `room` characters at least so many, and no deeper. */
 function jsonStart(value: unknown, room: number): string {
-  if (typeof value === 'string') return JSON.stringify(value.slice(0, room + 1));
+  if (typeof value === 'string') return JSON.stringify(shownAddress(value).slice(0, room + 1));
   // 1e999 is read as Infinity, which JSON.stringify would write as null.
   if (typeof value === 'number') return String(value);
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? String(value);
