@@ -4,6 +4,7 @@ import type { KeyRing } from './access/key-ring.ts';
 import type { BackendEnvironment } from './backends/backend-definition.ts';
 import { createAdministration } from './compose-admin.ts';
 import { createKeys } from './compose-keys.ts';
+import { createLimitGate } from './compose-limit-gate.ts';
 import { openLimits } from './compose-limits.ts';
 import { openConfiguredStore } from './compose-store.ts';
 import { createTracing } from './compose-tracing.ts';
@@ -158,6 +159,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     environment,
   });
   options.recorder?.readSettings(() => recordedSettings(reloader.running, serving));
+  const limitGate = createLimitGate({ store: limits.store, settings: edge, telemetry: telemetry.current });
   const server = buildServer({
     clock: systemClock,
     log,
@@ -173,6 +175,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     bodyTimeoutSeconds: config.server.body_timeout_seconds,
     bodyBudget,
     connectionLimit,
+    limitGate,
     live,
     usage: usage.reader,
   });
@@ -277,6 +280,7 @@ function createTelemetry(parts: {
     connectionRefused: (bound) => metrics.connectionRefused(bound),
     attemptEnded: (attempt) => metrics.attemptEnded(attempt),
     rateLimited: (decision) => metrics.rateLimited(decision),
+    limitDecided: (scope, decision) => metrics.limitDecided(scope, decision),
     tokenGap: (model, gapMs, target) => {
       metrics.tokenGap(model, gapMs, target);
       live.tokenGap(gapMs);

@@ -6,6 +6,7 @@ import { isLoopbackHost } from './config/rules.ts';
 import type { RecordedSettings } from './core/record-file.ts';
 import { parseRanges } from './http/client-address.ts';
 import type { EdgeSettings } from './http/settings.ts';
+import type { LimitSettings } from './limits/limit-plan.ts';
 import type { ServingChanges } from './serving/serving.ts';
 import type { Target, TargetSettings, Targets } from './serving/targets.ts';
 import type { SharedLimitSettings } from './stores/valkey/shared-limit-store.ts';
@@ -107,8 +108,7 @@ export function servingSettings(config: Config): Omit<ServingChanges, 'targets'>
 }
 
 export function edgeSettings(config: Config, stored: Pick<StoredKeys, 'storeHeldKeys'>): EdgeSettings {
-  const { server, auth, scheduler, generation, rate_limit, tracing } = config;
-  const { requests, window_seconds: windowSeconds } = rate_limit;
+  const { server, auth, scheduler, generation, rate_limit, prices, tracing } = config;
   return {
     onLoopback: isLoopbackHost(server.host),
     trustedProxies: parseRanges(server.trusted_proxies),
@@ -122,7 +122,9 @@ export function edgeSettings(config: Config, stored: Pick<StoredKeys, 'storeHeld
     maxBodyBytesInFlight: server.max_body_bytes_in_flight,
     maxConnections: server.max_connections,
     maxConnectionsPerAddress: server.max_connections_per_address,
-    rateLimit: limitsRate(config, stored) ? { requests, windowSeconds } : undefined,
+    limits: limitSettings(config, stored),
+    prices: prices.models,
+    currency: prices.currency,
     maxAddresses: rate_limit.max_keys,
     defaultMaxTokens: generation.max_tokens,
     requestTimeoutMs: generation.request_timeout_ms,
@@ -146,6 +148,22 @@ export function usageSettings({ usage, prices }: Config): UsageSettings {
 
 export function sharedLimitSettings({ limits }: Config): SharedLimitSettings {
   return { timeoutMs: limits.timeout_ms, onFailure: limits.on_failure };
+}
+
+function limitSettings(config: Config, stored: Pick<StoredKeys, 'storeHeldKeys'>): LimitSettings {
+  const { rate_limit, limits } = config;
+  const { requests, window_seconds: windowSeconds } = rate_limit;
+  return {
+    rateLimit: limitsRate(config, stored) ? { requests, windowSeconds } : undefined,
+    all: limits.all,
+    perKey: limits.per_key,
+    perTeam: limits.per_team,
+    perAddress: limits.per_address,
+    perModel: limits.per_model,
+    keys: limits.keys,
+    teams: limits.teams,
+    models: limits.models,
+  };
 }
 
 export function metricsSettings({ objectives, metrics }: Config): MetricsSettings {

@@ -115,7 +115,7 @@ interface ServingErrorDetails {
   readonly message?: string;
   /** The field at fault, as the client wrote it. */
   readonly param?: string;
-  /** Whole seconds, ≥ 1. */
+  /** Whole seconds, ≥ 1. Infinity: the same request will never be admitted. */
   readonly retryAfterSeconds?: number;
   /** Methods that the path takes, for `method_not_allowed`. */
   readonly allow?: string;

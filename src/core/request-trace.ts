@@ -266,7 +266,7 @@ export interface RequestRecord {
 
 /** It asked a model, or the limiter kept it from asking. Pages, probes and what scanners try do not. */
 export function concernsModel({ model, errorCode }: Pick<RequestTrace, 'model' | 'errorCode'>): boolean {
-  return model !== undefined || errorCode === 'rate_limited';
+  return model !== undefined || errorCode === 'rate_limited' || errorCode === 'budget_exceeded';
 }
 
 /** The telemetry layer, as the edge sees it. */
@@ -276,7 +276,10 @@ export interface Telemetry {
   connectionRefused(bound: string): void;
   /** Its `outcome` and `endedAt` are set. */
   attemptEnded(attempt: Attempt): void;
+  /** Whether its limits let a request in, once for each. */
   rateLimited(decision: 'allowed' | 'limited'): void;
+  /** A decision in which limits of that scope took part; `limited`: in which they refused. */
+  limitDecided(scope: string, decision: 'allowed' | 'limited'): void;
   tokenGap(model: string, gapMs: Milliseconds, target: string | undefined): void;
   /** A backend's stream had an event that could not be read. */
   malformedEvent(model: string, target: string): void;

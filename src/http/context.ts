@@ -7,9 +7,9 @@ import type { Caller } from '../core/caller.ts';
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import type { ServingError } from '../core/errors.ts';
 import { formatMs, type RequestTrace, timingsOf } from '../core/request-trace.ts';
+import type { HeldLimits } from '../limits/limit-plan.ts';
 import { renameField } from '../protocols/field-errors.ts';
 import type { FieldNames } from '../protocols/protocol.ts';
-import type { Admission } from '../scheduling/sliding-window.ts';
 import type { RouteMatch, RoutePlace } from './router.ts';
 import { EVERY_ANSWER } from './security-headers.ts';
 
@@ -23,8 +23,8 @@ export const SERVED_MODEL_HEADER = 'X-Served-Model';
 export const SERVED_TARGET_HEADER = 'X-Served-Target';
 export const JSON_TYPE = 'application/json; charset=utf-8';
 
-/** One step that every request passes. It does nothing, answers, or throws an error; both end the request. */
-export type Step = (context: RequestContext) => void;
+/** One step that every request passes. It does nothing, answers, or throws an error; both end the request. Where it has to wait, it promises to. */
+export type Step = (context: RequestContext) => void | Promise<void>;
 
 /** A route, as the edge sees it. */
 export interface EdgeRoute extends RoutePlace {
@@ -78,10 +78,12 @@ export class RequestContext {
   fieldNames: FieldNames | undefined;
   /** A second header with the request's id. */
   requestIdHeader: string | undefined;
-  /** Set while the response has the rate limiter's headers. */
+  /** Set while the response has the headers of limits. */
   onRefusal: RefusalObserver | undefined;
-  /** Its count in the rate limiter. */
-  admission: Admission | undefined;
+  /** What limits have counted of it. */
+  limits: HeldLimits | undefined;
+  /** Its response has closed. */
+  isClosed: boolean;
   /** Of GET /live: the caller whose requests it may see; undefined: all. */
   seesOnly: string | undefined;
   /** The answer has told the client that its connection ends. */
@@ -113,7 +115,8 @@ export class RequestContext {
     this.fieldNames = undefined;
     this.requestIdHeader = undefined;
     this.onRefusal = undefined;
-    this.admission = undefined;
+    this.limits = undefined;
+    this.isClosed = false;
     this.seesOnly = undefined;
     this.saidClose = false;
     this.answeredPastResponse = undefined;
@@ -282,6 +285,7 @@ export class RequestContext {
   }
 
   #closed(): void {
+    this.isClosed = true;
     this.#services.onClosed(this);
     const listeners = this.#closeListeners;
     this.#closeListeners = undefined;

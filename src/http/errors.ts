@@ -25,11 +25,12 @@ interface ErrorOptions {
 /** Enough for a fast client to finish sending; a slow one is not waited for. */
 const READ_ON_MS = 2000;
 
-/** Official clients would retry these: the first would triple the load, the second repeat a wrong key, the third go round again. */
+/** Official clients would retry these: the first would triple the load, the second repeat a wrong key, the third go round again, and a budget begins anew hours later. */
 const UNWANTED_RETRIES: ReadonlySet<ErrorCode> = new Set([
   'deadline_exceeded',
   'too_many_attempts',
   'loop_detected',
+  'budget_exceeded',
 ]);
 
 export class ErrorRenderer {
@@ -78,10 +79,12 @@ export class ErrorRenderer {
 function setErrorHeaders(context: RequestContext, error: ServingError): void {
   const { status } = error.spec;
   if (status === 429 || status === 503) {
-    context.setHeader('retry-after', String(Math.max(1, error.retryAfterSeconds ?? 1)));
+    const seconds = error.retryAfterSeconds ?? 1;
+    if (Number.isFinite(seconds)) context.setHeader('retry-after', String(Math.max(1, seconds)));
     context.setHeader('x-reject-reason', error.code);
   }
-  if (UNWANTED_RETRIES.has(error.code)) context.setHeader('x-should-retry', 'false');
+  const isFinal = error.retryAfterSeconds === Number.POSITIVE_INFINITY;
+  if (isFinal || UNWANTED_RETRIES.has(error.code)) context.setHeader('x-should-retry', 'false');
   if (status === 401) context.setHeader('www-authenticate', 'Bearer');
   if (error.allow !== undefined) context.setHeader('allow', error.allow);
 }

@@ -18,6 +18,7 @@ import type { GenerationCall } from '../serving/generation-attempt.ts';
 import type { Serving } from '../serving/serving.ts';
 import { isInRanges } from './client-address.ts';
 import type { RequestContext } from './context.ts';
+import type { LimitGate, ReservedWork } from './limit-gate.ts';
 import { hopsOf } from './loop-detection.ts';
 import { newId } from './open-requests.ts';
 import type { EdgeSettings } from './settings.ts';
@@ -26,6 +27,7 @@ export interface ModelRequestOptions {
   readonly clock: Clock;
   readonly serving: Serving;
   readonly settings: EdgeSettings;
+  readonly limitGate: LimitGate;
 }
 
 interface ModelRequest {
@@ -34,6 +36,8 @@ interface ModelRequest {
   readonly fieldNames: FieldNames | undefined;
   /** From its body. */
   readonly hints: SchedulingHints;
+  /** What limits reserve for it; absent: it takes no slot. */
+  readonly work?: ReservedWork | undefined;
   /** Called with the error that the request fails with, before its end is noted. */
   readonly onFailure?: (error: ServingError) => void;
 }
@@ -42,16 +46,16 @@ interface ModelRequest {
 export type ModelCall = Omit<GenerationCall, 'request' | 'onQueuePosition'>;
 
 /**
- * Runs it to its end. Throws `draining`, or what `run` throws: as a ServingError in the route's own field names, which are put in here
+ * Runs it to its end. Throws `draining`, what its limits refuse it with, or what `run` throws: as a ServingError in the route's own field names, which are put in here
  * and nowhere else.
  */
 export async function runModelRequest<Answer>(
-  { context, options, fieldNames, hints: bodyHints, onFailure }: ModelRequest,
+  { context, options, fieldNames, hints: bodyHints, work, onFailure }: ModelRequest,
   run: (call: ModelCall) => Promise<Answer>,
 ): Promise<Answer> {
   const { trace, clientAddress, client } = context;
   context.fieldNames = fieldNames;
-  const { serving, clock, settings } = options;
+  const { serving, clock, settings, limitGate } = options;
   const hints = readSchedulingHints(context.request.headers, bodyHints);
   const mayAskHigh = isInRanges(clientAddress, settings.highPriorityClients);
   const { priority, headers } = grantPriority(hints.priority, { mayAskHigh });
@@ -64,7 +68,10 @@ export async function runModelRequest<Answer>(
   context.onClose(onClose);
   const timeoutMs = Math.min(hints.timeoutMs ?? Number.POSITIVE_INFINITY, settings.requestTimeoutMs);
   const deadlineAt = trace.receivedAt + timeoutMs;
+  let failure: ServingError | undefined;
   try {
+    const reserved = limitGate.reserve(context, work);
+    if (reserved !== undefined) await reserved;
     // The request may wait for long; its body has been parsed and is not needed any more.
     context.body = undefined;
     const heldBytes = context.bodyBytes ?? 0;
@@ -72,12 +79,14 @@ export async function runModelRequest<Answer>(
     return await run({ trace, client, priority, cancellation, deadlineAt, heldBytes, along });
   } catch (thrown) {
     const error = renameErrorField(fieldNames, toServingError(thrown));
+    failure = error;
     trace.errorCode = error.code;
     if (CANCELLATIONS.has(error.code)) trace.cancelPhase = cancelPhaseOf(trace);
     onFailure?.(error);
     throw error;
   } finally {
     trace.endedAt ??= clock.now();
+    limitGate.settle(context, failure);
     context.offClose(onClose);
     // A stream whose head went out before the shutdown began.
     leave({ untold: context.isAnswered && !context.saidClose });

@@ -3,6 +3,7 @@
  */
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { ServingError } from '../core/errors.ts';
+import { PROTOCOLS } from '../protocols/catalog.ts';
 import {
   ATTEMPTS_HEADER,
   DROPPED_HEADER,
@@ -62,6 +63,7 @@ export const EXPOSED_HEADERS = [
   'X-RateLimit-Reset',
   'RateLimit-Policy',
   'RateLimit',
+  ...PROTOCOLS.flatMap(({ limitHeaders }) => limitHeaders?.names ?? []),
   'Retry-After',
   'X-Reject-Reason',
   'x-should-retry',

@@ -9,7 +9,6 @@ import { ServingError } from '../core/errors.ts';
 import type { LiveFeed } from '../core/live-feed.ts';
 import type { Log } from '../core/log.ts';
 import type { Telemetry } from '../core/request-trace.ts';
-import { PROTOCOLS } from '../protocols/catalog.ts';
 import type { Serving } from '../serving/serving.ts';
 import type { UsageReader } from '../usage/usage-report.ts';
 import { accessStep } from './access.ts';
@@ -19,7 +18,7 @@ import type { BodyBudget } from './body-limits.ts';
 import { type ConnectionLimit, ConnectionLimiter } from './connection-limit.ts';
 import type { EdgeRoute, RequestContext, Step } from './context.ts';
 import { answerClientError, ErrorRenderer, takeOverNodeAnswers } from './errors.ts';
-import { RateLimit } from './limits.ts';
+import type { LimitGate } from './limit-gate.ts';
 import { type ListenAddress, Listener } from './listener.ts';
 import { loopStep } from './loop-detection.ts';
 import { type JoinTrace, OpenRequests } from './open-requests.ts';
@@ -49,6 +48,7 @@ interface ServerOptions {
   readonly bodyTimeoutSeconds: number;
   readonly bodyBudget: BodyBudget;
   readonly connectionLimit: ConnectionLimit;
+  readonly limitGate: LimitGate;
   readonly pull: QueryOptions['pull'];
   readonly admin: AdminOptions;
   readonly live: LiveFeed;
@@ -102,13 +102,6 @@ export function buildServer(options: ServerOptions): HttpServer {
   };
 }
 
-/** Routes that cost the model or the machine work are limited. */
-const LIMITED_PATHS: ReadonlySet<string> = new Set(
-  PROTOCOLS.flatMap(({ routes }) => routes)
-    .filter((route) => route.kind !== 'query' || route.limited)
-    .map(({ path }) => path),
-);
-
 class Edge {
   readonly #openRequests: OpenRequests;
   readonly #router: Router<EdgeRoute>;
@@ -117,26 +110,20 @@ class Edge {
   readonly #errors: ErrorRenderer;
 
   constructor(options: ServerOptions, openRequests: OpenRequests) {
-    const { clock, log, settings, telemetry } = options;
+    const { clock, log, settings, limitGate } = options;
     this.#openRequests = openRequests;
     this.#router = routerOf(options);
     this.#errors = new ErrorRenderer({ clock, log, protocolAt });
     this.#body = new JsonBody({ clock, budget: options.bodyBudget });
-    const limit = new RateLimit({
-      clock,
-      settings,
-      paths: LIMITED_PATHS,
-      onDecision: (decision) => telemetry.rateLimited(decision),
-    });
     this.#steps = [
       refuseMalformed,
       crossOriginStep(settings),
       forbidStoring,
       loopStep(options.instanceId),
       accessStep(options),
-      limit.announce,
+      limitGate.announce,
       checkContentType,
-      limit.check,
+      limitGate.check,
       (context) => this.#refuseUnknownPath(context),
     ];
   }
@@ -150,16 +137,29 @@ class Edge {
       return;
     }
     context.match = match;
+    this.#runSteps(context, 0);
+  };
+
+  /** From that step on. One that waits, as for a decision of a shared store, is followed by the rest. */
+  #runSteps(context: RequestContext, first: number): void {
     try {
-      for (const step of this.#steps) {
-        step(context);
+      for (let index = first; index < this.#steps.length; index += 1) {
+        const waited = this.#steps[index]?.(context);
+        if (waited !== undefined) {
+          waited.then(
+            () => this.#runSteps(context, index + 1),
+            (thrown: unknown) => this.#errors.answer(context, thrown),
+          );
+          return;
+        }
         if (context.isAnswered) return;
       }
-      this.#readBody(context);
+      // Its client has left while a step waited.
+      if (!context.isClosed) this.#readBody(context);
     } catch (thrown) {
       this.#errors.answer(context, thrown);
     }
-  };
+  }
 
   #readBody(context: RequestContext): void {
     const failed = (thrown: unknown) => {
@@ -218,6 +218,7 @@ function routerOf(options: ServerOptions): Router<EdgeRoute> {
       version,
       startedAt: clock.wallNow(),
       pull: options.pull,
+      limitGate: options.limitGate,
     }),
     ...operationsRoutes({ clock, serving, telemetry, version }),
     ...adminRoutes(options.admin),

@@ -4,6 +4,8 @@
  */
 import type { ConfiguredKey } from '../access/key-ring.ts';
 import type { Milliseconds } from '../core/clock.ts';
+import type { LimitSettings } from '../limits/limit-plan.ts';
+import type { ModelPrice } from '../usage/prices.ts';
 import type { AddressRange } from './client-address.ts';
 
 export interface EdgeSettings {
@@ -24,9 +26,11 @@ export interface EdgeSettings {
   readonly maxConnections: number;
   /** Not for trusted proxies, which carry the connections of many clients, nor for programs of this machine. */
   readonly maxConnectionsPerAddress: number;
-  /** Undefined: the limiter is off. */
-  readonly rateLimit: { readonly requests: number; readonly windowSeconds: number } | undefined;
-  /** Addresses that the rate limit and the count of wrong keys remember; more share one count. */
+  readonly limits: LimitSettings;
+  /** By model. */
+  readonly prices: Readonly<Record<string, ModelPrice>>;
+  readonly currency: string;
+  /** Addresses that limits and the count of wrong keys remember; more share one count. */
   readonly maxAddresses: number;
   readonly defaultMaxTokens: number;
   readonly requestTimeoutMs: Milliseconds;

@@ -31,6 +31,28 @@ export interface Protocol {
   readonly errors: ErrorShape;
   /** A second header for the request id, which its clients read. */
   readonly requestIdHeader?: string;
+  /** What its clients read of limits. */
+  readonly limitHeaders?: LimitHeaders;
+}
+
+export interface LimitHeaders {
+  /** All that there can be, in lower case. */
+  readonly names: readonly string[];
+  /** `wallNow`: since the Unix epoch. */
+  of(left: AmountsLeft, wallNow: Milliseconds): Readonly<Record<string, string>>;
+}
+
+/** Of the tightest limit of that kind; undefined: there is none. */
+export interface AmountsLeft {
+  readonly requests: RemainingAmount | undefined;
+  readonly tokens: RemainingAmount | undefined;
+}
+
+export interface RemainingAmount {
+  readonly limit: number;
+  readonly remaining: number;
+  /** Until a request like this one would be admitted; 0: it would be now. Undefined: never. */
+  readonly resetInMs: Milliseconds | undefined;
 }
 
 export interface ErrorShape {

@@ -38,7 +38,7 @@ export class LatencyEstimator {
    * How long an answer will be: `expected`, to predict times with, and `charged`, for shares and budgets. A bound that the client
    * set is charged in full, but the answer is expected to be no longer than the longest of late.
    */
-  answerTokens({ maxTokens, maxTokensIsDefault }: QueueEntry): {
+  answerTokens({ maxTokens, maxTokensIsDefault }: Pick<QueueEntry, 'maxTokens' | 'maxTokensIsDefault'>): {
     readonly expected: number;
     readonly charged: number;
   } {

@@ -111,6 +111,10 @@ export class ModelQueue {
     return this.waiting === 0 && this.#slots.isUnused;
   }
 
+  chargedAnswerTokens(bound: Pick<QueueEntry, 'maxTokens' | 'maxTokensIsDefault'>): number {
+    return this.#estimator.answerTokens(bound).charged;
+  }
+
   enqueue(entry: QueueEntry, now: Milliseconds): void {
     const { expected, charged } = this.#estimator.answerTokens(entry);
     const waiting = new QueuedRequest({

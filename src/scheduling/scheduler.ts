@@ -127,6 +127,11 @@ export class Scheduler {
     return this.#queues.get(model)?.alternative(needs);
   }
 
+  /** What an answer with that bound is charged. */
+  chargedAnswerTokens(model: ModelId, bound: Pick<QueueEntry, 'maxTokens' | 'maxTokensIsDefault'>): number {
+    return this.#queue(model).chargedAnswerTokens(bound);
+  }
+
   waiting(model: ModelId): { readonly requests: number; readonly sizeBytes: number } {
     const { waiting = 0, waitingBytes = 0 } = this.#queues.get(model) ?? {};
     return { requests: waiting, sizeBytes: waitingBytes };

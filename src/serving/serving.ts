@@ -6,7 +6,7 @@ import type { Ability, Embeddings, GenerationSink } from '../core/backend.ts';
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import type { FailureCause } from '../core/failure.ts';
-import type { ModelId } from '../core/generation.ts';
+import type { GenerationRequest, ModelId } from '../core/generation.ts';
 import type { LiveState, LiveViewer } from '../core/live-feed.ts';
 import type { Log } from '../core/log.ts';
 import type { Attempt, RequestTrace } from '../core/request-trace.ts';
@@ -233,6 +233,12 @@ export class Serving {
   readiness(): Readiness {
     const { retries } = this.#services;
     return this.#targets.readiness({ draining: this.drain.draining, fallbacksOf: retries.fallbacksOf });
+  }
+
+  /** Tokens that the answer is charged for before it is known: its bound, or without one as long as answers of late. */
+  chargedAnswerTokens({ model, limits }: Pick<GenerationRequest, 'model' | 'limits'>): number {
+    const { maxTokens, maxTokensIsDefault = false } = limits;
+    return this.#scheduler.chargedAnswerTokens(model, { maxTokens, maxTokensIsDefault });
   }
 
   embed(call: EmbeddingCall): Promise<Embeddings> {

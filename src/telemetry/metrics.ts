@@ -155,8 +155,13 @@ export class Metrics {
   ]);
   readonly #rateLimit = this.#counter(
     'rate_limit_decisions_total',
-    'What the rate limiter decided: allowed, or limited (answered 429).',
+    'Requests that limits let in before their body was read (allowed), or answered 429 (limited). llm_serve_limit_decisions_total has all decisions.',
     ['decision'],
+  );
+  readonly #limitDecisions = this.#counter(
+    'limit_decisions_total',
+    'Decisions of limits, by the scopes that took part (allowed) or refused (limited): all, key, team, address, model. A request is decided before its body is read, and where tokens, money or its model are limited once more.',
+    ['scope', 'decision'],
   );
   readonly #attempts = this.#counter(
     'attempts_total',
@@ -264,6 +269,10 @@ export class Metrics {
 
   rateLimited(decision: 'allowed' | 'limited'): void {
     this.#rateLimit.add(1, decision);
+  }
+
+  limitDecided(scope: string, decision: 'allowed' | 'limited'): void {
+    this.#limitDecisions.add(1, scope, decision);
   }
 
   tokenGap(model: string, gapMs: Milliseconds, target: string | undefined): void {

@@ -213,6 +213,12 @@ function maskHeader(
       return /^\d+\.\d\d$/.test(value) ? '<milliseconds>' : value;
     case 'x-ratelimit-reset':
       return /^\d{10}$/.test(value) ? '<epoch-seconds>' : value;
+    case 'x-ratelimit-reset-requests':
+    case 'x-ratelimit-reset-tokens':
+      return /^(\d+h)?(\d+m)?\d+(\.\d+)?s$/.test(value) && value !== '0s' ? '<duration>' : value;
+    case 'anthropic-ratelimit-requests-reset':
+    case 'anthropic-ratelimit-tokens-reset':
+      return /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(value) ? '<time>' : value;
     case 'server-timing':
       return value.replace(/;dur=\d+\.\d\d(?=,|$)/g, ';dur=<milliseconds>');
     case 'content-length':

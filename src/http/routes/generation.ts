@@ -10,7 +10,10 @@ import type {
   StreamEncoder,
 } from '../../protocols/protocol.ts';
 import { type ChoicesSink, type Pausable, startChoices } from '../../serving/choices.ts';
+import { promptSizeOf } from '../../serving/prompt-size.ts';
+import type { Serving } from '../../serving/serving.ts';
 import type { RequestContext } from '../context.ts';
+import type { ReservedWork } from '../limit-gate.ts';
 import {
   type ModelCall,
   type ModelRequestOptions,
@@ -38,7 +41,8 @@ export function handleGeneration({
   const fieldNames = { ...route.fieldNames, ...parsed.fieldNames };
   let streamed: StreamedAnswer | undefined;
   const onFailure = (error: ServingError) => streamed?.endWith(error);
-  return runModelRequest({ context, options, fieldNames, hints: parsed, onFailure }, (call) => {
+  const work = workOf(parsed, serving);
+  return runModelRequest({ context, options, fieldNames, hints: parsed, work, onFailure }, (call) => {
     const { trace } = call;
     if (parsed.dropped !== undefined) trace.droppedFields = [...parsed.dropped];
     const noting = noteGeneration(trace, parsed, options.settings);
@@ -52,6 +56,23 @@ export function handleGeneration({
     streamed = new StreamedAnswer(delivery);
     return streamed.run();
   });
+}
+
+/** Each choice has the prompt once more, and an answer of its own. */
+function workOf({ requests }: ParsedGeneration, serving: Serving): ReservedWork | undefined {
+  const [first] = requests;
+  if (first === undefined) return undefined;
+  return {
+    model: first.model,
+    size: () => {
+      let [promptTokens, answerTokens] = [0, 0];
+      for (const request of requests) {
+        promptTokens += promptSizeOf(request).tokens;
+        answerTokens += serving.chargedAnswerTokens(request);
+      }
+      return { promptTokens, answerTokens };
+    },
+  };
 }
 
 interface Delivery {

@@ -2,6 +2,7 @@
 import { timingsOf } from '../../core/request-trace.ts';
 import { PROTOCOLS } from '../../protocols/catalog.ts';
 import type { EmbeddingRoute, Protocol, Route } from '../../protocols/protocol.ts';
+import { embeddingSizeOf } from '../../serving/prompt-size.ts';
 import type { EdgeRoute, RequestContext } from '../context.ts';
 import { type ModelRequestOptions, newModelRequestId, runModelRequest } from '../model-request.ts';
 import { noteEmbedding } from '../note-asked.ts';
@@ -99,19 +100,25 @@ async function handleEmbedding({
     requireModel: (model, matching) => serving.targets.requireModel(model, matching),
   });
   const { fieldNames } = route;
-  const answer = await runModelRequest({ context, options, fieldNames, hints: parsed }, async (call) => {
-    const { trace } = call;
-    if (parsed.dropped !== undefined) trace.droppedFields = [...parsed.dropped];
-    noteEmbedding(trace, parsed.request, options.settings);
-    const asksModel = parsed.request.inputs.length > 0;
-    const embeddings = asksModel ? await serving.embed({ request: parsed.request, ...call }) : NO_VECTORS;
-    trace.endedAt = clock.now();
-    return parsed.render(embeddings, {
-      id: newModelRequestId('emb'),
-      trace,
-      createdAt: clock.wallNow(),
-      timings: () => timingsOf(trace, trace.endedAt ?? clock.now()),
-    });
-  });
+  const { model, inputs } = parsed.request;
+  const size = () => ({ promptTokens: embeddingSizeOf(inputs).tokens, answerTokens: 0 });
+  const work = inputs.length > 0 ? { model, size } : undefined;
+  const answer = await runModelRequest(
+    { context, options, fieldNames, hints: parsed, work },
+    async (call) => {
+      const { trace } = call;
+      if (parsed.dropped !== undefined) trace.droppedFields = [...parsed.dropped];
+      noteEmbedding(trace, parsed.request, options.settings);
+      const asksModel = parsed.request.inputs.length > 0;
+      const embeddings = asksModel ? await serving.embed({ request: parsed.request, ...call }) : NO_VECTORS;
+      trace.endedAt = clock.now();
+      return parsed.render(embeddings, {
+        id: newModelRequestId('emb'),
+        trace,
+        createdAt: clock.wallNow(),
+        timings: () => timingsOf(trace, trace.endedAt ?? clock.now()),
+      });
+    },
+  );
   context.answerJson(200, answer);
 }

@@ -4,6 +4,7 @@ import { CITY_SCHEMA, QUESTION } from '../examples.ts';
 import type { FieldNames, GenerationRoute, Protocol, QueryRoute } from '../protocol.ts';
 import { MessageAnswer, MessageEvent } from './answer.ts';
 import { anthropicErrors } from './errors.ts';
+import { anthropicLimitHeaders } from './limit-headers.ts';
 import { parseCount, parseMessages } from './parse.ts';
 import { CountBody, MessagesBody } from './schema.ts';
 
@@ -93,4 +94,5 @@ export const anthropic: Protocol = {
   contentTypes: 'json',
   errors: anthropicErrors,
   requestIdHeader: 'request-id',
+  limitHeaders: anthropicLimitHeaders,
 };

@@ -12,6 +12,7 @@ export const OpenAiError = Type.Object({
       'authentication_error',
       'permission_error',
       'rate_limit_error',
+      'insufficient_quota',
       'server_error',
     ]),
     param: nullable(Type.String()),
@@ -33,6 +34,9 @@ const CODES: Partial<Record<ErrorCode, string>> = {
   internal: 'server_error',
 };
 
+/** Codes whose type does not follow from their status: clients do not retry this one. */
+const TYPES: Partial<Record<ErrorCode, string>> = { budget_exceeded: 'insufficient_quota' };
+
 /** What clients look for at the beginning of a message. */
 const MESSAGE_PREFIXES: Partial<Record<ErrorCode, string>> = {
   context_length_exceeded: 'This is beyond the model’s maximum context length',
@@ -43,7 +47,7 @@ export function openAiError({ code, message, param, spec: { status } }: ServingE
   return {
     error: {
       message: prefix === undefined ? message : `${prefix}: ${message}`,
-      type: typeOf(status),
+      type: TYPES[code] ?? typeOf(status),
       param: param ?? null,
       code: CODES[code] ?? code,
     },

@@ -4,6 +4,7 @@ import { chatRoute } from './chat/route.ts';
 import { completionRoute } from './completions/route.ts';
 import { embeddingsRoute } from './embeddings.ts';
 import { openAiErrors } from './errors.ts';
+import { openAiLimitHeaders } from './limit-headers.ts';
 import { modelRoutes } from './models.ts';
 import { responsesRoutes } from './responses/route.ts';
 import { detokenizeRoute, tokenizeRoute } from './tokenize.ts';
@@ -24,4 +25,5 @@ export const openAi = (otherFormats: readonly ModelListFormat[]): Protocol => ({
   bodyLimit: 'media',
   contentTypes: 'json',
   errors: openAiErrors,
+  limitHeaders: openAiLimitHeaders,
 });

@@ -1,0 +1,293 @@
+/**
+ * Holds requests to their limits. `check` counts a request before its body is read, so that no burst exceeds a limit; `reserve` counts the
+ * tokens and the money that it may use, by the scheduler's estimate, once its model is known; `settle` replaces them by what it used.
+ * A request that is refused, or turns out not to count, is taken back. Nothing is awaited where the store decides at once.
+ * Invariant: each admission is settled at most once, and one with requests at the same time exactly once.
+ */
+import type { Caller } from '../core/caller.ts';
+import type { Clock } from '../core/clock.ts';
+import type { ServingError } from '../core/errors.ts';
+import {
+  type CountedCharges,
+  type DecidedCharges,
+  type LimitedAmounts,
+  LimitPlan,
+  type PlannedCharges,
+} from '../limits/limit-plan.ts';
+import { refusalOf } from '../limits/limit-refusal.ts';
+import { chargeOf, type LimitRule, type LimitScope } from '../limits/limit-rule.ts';
+import type { CounterState, LimitDecision, LimitStore } from '../limits/limit-store.ts';
+import type { Protocol } from '../protocols/protocol.ts';
+import { Prices } from '../usage/prices.ts';
+import type { RefusalObserver, RequestContext } from './context.ts';
+import { type LimitState, setLimitHeaders } from './limit-headers.ts';
+import type { EdgeSettings } from './settings.ts';
+
+export type LimitVerdict = 'allowed' | 'limited';
+
+interface LimitGateOptions {
+  readonly clock: Clock;
+  readonly store: LimitStore;
+  readonly settings: Pick<EdgeSettings, 'limits' | 'prices' | 'currency'>;
+  /** Paths of the limited routes. */
+  readonly paths: ReadonlySet<string>;
+  readonly protocolAt: (path: string) => Pick<Protocol, 'limitHeaders'>;
+  /** Once for a request, when it is checked. */
+  readonly onChecked: (verdict: LimitVerdict) => void;
+  /** For each decision: which scopes took part; of one that refused, which refused. */
+  readonly onDecision: (scope: LimitScope, verdict: LimitVerdict) => void;
+}
+
+/** What a request may use of a model. `size` is only asked where something limits it. */
+export interface ReservedWork {
+  readonly model: string;
+  readonly size: () => { readonly promptTokens: number; readonly answerTokens: number };
+}
+
+/** What remains of a limit, for operators and the holders of keys. */
+export interface LimitRow {
+  readonly scope: LimitScope;
+  /** Whose: the name of a key or a team, the id of a model; empty: of all. */
+  readonly of: string;
+  readonly name: LimitRule['name'];
+  /** Requests, tokens, or units of the currency. */
+  readonly limit: number;
+  readonly remaining: number;
+  /** When one more would be admitted; null: it would be now. */
+  readonly resets_at: string | null;
+}
+
+/** Errors before any work was done for the request. */
+const UNCOUNTED_STATUSES: ReadonlySet<number> = new Set([401, 403, 413, 415, 429]);
+const NANO_PER_UNIT = 1_000_000_000;
+
+function isCounted({ code, spec }: ServingError): boolean {
+  return code !== 'invalid_json' && !UNCOUNTED_STATUSES.has(spec.status);
+}
+
+export class LimitGate implements RefusalObserver {
+  readonly #options: LimitGateOptions;
+  #plan: LimitPlan;
+  #prices: Prices;
+  #plannedFor: EdgeSettings['limits'];
+  #pricedFor: EdgeSettings['prices'];
+
+  constructor(options: LimitGateOptions) {
+    const { limits, prices } = options.settings;
+    this.#options = options;
+    this.#plan = new LimitPlan(limits);
+    this.#prices = new Prices(prices);
+    this.#plannedFor = limits;
+    this.#pricedFor = prices;
+  }
+
+  /** After the key was checked, before any step that refuses: from here on the answer has the headers of limits. */
+  readonly announce = (context: RequestContext): void => {
+    if (this.#options.paths.has(context.routePath)) context.onRefusal = this;
+  };
+
+  /** After the steps that look only at the headers of a request. */
+  readonly check = (context: RequestContext): void | Promise<void> => {
+    if (context.onRefusal === undefined) return;
+    const planned = this.#currentPlan().first(context, this.#options.clock.wallNow());
+    if (planned.charges.length === 0) return;
+    const decision = this.#options.store.decide(planned.charges);
+    if (decision instanceof Promise) return decision.then((late) => this.#checked(context, planned, late));
+    this.#checked(context, planned, decision);
+  };
+
+  /**
+   * Throws `rate_limited` or `budget_exceeded`. `work`: absent of a request that takes no slot. `settle` has to follow at the request's end,
+   * also where this throws.
+   */
+  reserve(context: RequestContext, work: ReservedWork | undefined): void | Promise<void> {
+    if (context.onRefusal === undefined) return;
+    const planned = work && this.#planReservation(context, work);
+    if (planned === undefined || planned.charges.length === 0) {
+      this.#setHeaders(context);
+      return;
+    }
+    const decision = this.#options.store.decide(planned.charges);
+    if (decision instanceof Promise) return decision.then((late) => this.#reserved(context, planned, late));
+    this.#reserved(context, planned, decision);
+  }
+
+  /** All tries of the request have ended. `error`: what it failed with. */
+  settle({ limits, trace: { consumed } }: RequestContext, error: ServingError | undefined): void {
+    const second = limits?.second;
+    if (second === undefined) return;
+    const requests = error === undefined || isCounted(error) ? 1 : 0;
+    const tokens = consumed === undefined ? 0 : consumed.promptTokens + consumed.completionTokens;
+    this.#settle(second, (rule) => {
+      if (rule.span.kind === 'now') return 0;
+      if (rule.counts === 'requests') return requests;
+      if (rule.counts === 'tokens') return tokens;
+      return consumed === undefined ? 0 : this.#prices.costNanoOf(consumed.tries);
+    });
+  }
+
+  refused(context: RequestContext, error: ServingError): void {
+    context.onRefusal = undefined;
+    const { limits } = context;
+    if (limits?.first !== undefined && !isCounted(error)) {
+      this.#settle(limits.first, () => 0);
+      limits.first = takenBack(limits.first);
+    }
+    if (limits !== undefined) {
+      this.#setHeaders(context);
+      return;
+    }
+    // Refused before it was counted. A shared store is not asked for headers alone.
+    const planned = this.#currentPlan().first(context, this.#options.clock.wallNow());
+    const states = planned.charges.length === 0 ? [] : this.#options.store.peek(planned.charges);
+    if (!(states instanceof Promise)) this.#show(context, statesOf({ ...planned, states }), false);
+  }
+
+  /** The limits of callers with their teams, of models, and of the server, with what remains. */
+  statesOf({
+    callers = [],
+    models = [],
+  }: {
+    readonly callers?: readonly Caller[];
+    readonly models?: readonly string[];
+  }): readonly LimitRow[] | Promise<readonly LimitRow[]> {
+    const { clock, store } = this.#options;
+    const plan = this.#currentPlan();
+    const teams = new Set(callers.flatMap(({ team }) => team ?? []));
+    const rules = [
+      ...plan.sharedRules(),
+      ...[...teams].flatMap((team) => plan.teamRules(team)),
+      ...callers.flatMap((caller) => plan.keyRules(caller)),
+      ...models.flatMap((model) => plan.modelRules(model)),
+    ];
+    const wallNow = clock.wallNow();
+    const periods = plan.periods(wallNow);
+    const charges = rules.map((rule) => chargeOf(rule, 0, periods));
+    const states = store.peek(charges);
+    const rows = (known: readonly CounterState[]) =>
+      statesOf({ rules, states: known }).map((state) => rowOf(state, wallNow));
+    return states instanceof Promise ? states.then(rows) : rows(states);
+  }
+
+  /** A reload replaces the settings as a whole. */
+  #currentPlan(): LimitPlan {
+    const { limits, prices } = this.#options.settings;
+    if (limits !== this.#plannedFor) {
+      this.#plan = new LimitPlan(limits);
+      this.#plannedFor = limits;
+    }
+    if (prices !== this.#pricedFor) {
+      this.#prices = new Prices(prices);
+      this.#pricedFor = prices;
+    }
+    return this.#plan;
+  }
+
+  #planReservation(context: RequestContext, { model, size }: ReservedWork): PlannedCharges {
+    const amounts = (): LimitedAmounts => {
+      const { promptTokens, answerTokens } = size();
+      const tokens = { promptTokens, cachedTokens: 0, completionTokens: answerTokens };
+      return { tokens: promptTokens + answerTokens, costNano: this.#prices.costNano(model, tokens) };
+    };
+    return this.#currentPlan().second(context, { model, amounts }, this.#options.clock.wallNow());
+  }
+
+  #checked(context: RequestContext, planned: PlannedCharges, decision: LimitDecision): void {
+    this.#options.onChecked(decision.admission === undefined ? 'limited' : 'allowed');
+    const first = this.#counted(context, planned, decision);
+    context.limits = { first, second: undefined, refusal: undefined };
+    if (!planned.rules.some(({ span }) => span.kind === 'now')) return;
+    const onEnd = () => {
+      const held = context.limits?.first;
+      if (held !== undefined)
+        this.#settle(held, ({ span, counts }) => (span.kind === 'now' || counts !== 'requests' ? 0 : 1));
+    };
+    // The client may have left while the store decided.
+    if (context.isClosed) onEnd();
+    else context.onClose(onEnd);
+  }
+
+  #reserved(context: RequestContext, planned: PlannedCharges, decision: LimitDecision): void {
+    const second = this.#counted(context, planned, decision);
+    if (context.limits === undefined) context.limits = { first: undefined, second, refusal: undefined };
+    else context.limits.second = second;
+    this.#setHeaders(context);
+  }
+
+  /** Throws the refusal. */
+  #counted(
+    context: RequestContext,
+    { rules, charges, scopes }: PlannedCharges,
+    { admission, states }: LimitDecision,
+  ): CountedCharges {
+    if (admission !== undefined) {
+      for (const scope of scopes) this.#options.onDecision(scope, 'allowed');
+      return { rules, charges, scopes, states, admission, isSettled: false };
+    }
+    const refusal = { rules, charges, scopes, states };
+    if (context.limits === undefined) context.limits = { first: undefined, second: undefined, refusal };
+    else context.limits.refusal = refusal;
+    for (const scope of scopes)
+      if (rules.some(({ holder }, index) => holder.scope === scope && states[index]?.retryInMs !== 0))
+        this.#options.onDecision(scope, 'limited');
+    throw refusalOf(refusal, this.#options.settings.currency);
+  }
+
+  #settle(counted: CountedCharges, amountOf: (rule: LimitRule) => number): void {
+    if (counted.isSettled) return;
+    counted.isSettled = true;
+    this.#options.store.settle(counted.admission, counted.rules.map(amountOf));
+  }
+
+  #setHeaders(context: RequestContext): void {
+    const { first, second, refusal } = context.limits ?? {};
+    const later = refusal ?? second;
+    const states: LimitState[] = [];
+    // What was only asked for at first, is known better later.
+    if (first !== undefined)
+      for (const each of statesOf(first))
+        if (later === undefined || each.rule.counts === 'requests') states.push(each);
+    if (later !== undefined) states.push(...statesOf(later));
+    this.#show(context, states, refusal !== undefined);
+  }
+
+  #show(context: RequestContext, states: readonly LimitState[], refused: boolean): void {
+    if (states.length === 0) return;
+    const { clock, protocolAt } = this.#options;
+    const { limitHeaders } = protocolAt(context.routePath);
+    setLimitHeaders(context, states, { refused, wallNow: clock.wallNow(), limitHeaders });
+  }
+}
+
+function statesOf({ rules, states }: Pick<DecidedCharges, 'rules' | 'states'>): LimitState[] {
+  const paired: LimitState[] = [];
+  for (let index = 0; index < rules.length; index += 1) {
+    const [rule, state] = [rules[index], states[index]];
+    if (rule !== undefined && state !== undefined) paired.push({ rule, state });
+  }
+  return paired;
+}
+
+/** As it would be if the request had not come. */
+function takenBack(counted: CountedCharges): CountedCharges {
+  const states = counted.states.map((state, index) => {
+    const amount = counted.charges[index]?.amount ?? 0;
+    const remaining = Math.min(state.limit, state.remaining + amount);
+    return { limit: state.limit, remaining, retryInMs: amount > 0 && remaining > 0 ? 0 : state.retryInMs };
+  });
+  return { ...counted, states };
+}
+
+function rowOf({ rule, state }: LimitState, wallNow: number): LimitRow {
+  const unit = rule.counts === 'money' ? NANO_PER_UNIT : 1;
+  const { retryInMs } = state;
+  const isNow = retryInMs === 0 || !Number.isFinite(retryInMs);
+  return {
+    scope: rule.holder.scope,
+    of: rule.holder.name,
+    name: rule.name,
+    limit: state.limit / unit,
+    remaining: state.remaining / unit,
+    resets_at: isNow ? null : new Date(wallNow + retryInMs).toISOString(),
+  };
+}
