@@ -108,6 +108,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     onMalformedEvent: (model, target) => telemetry.current?.malformedEvent(model, target),
     onFatal: (_, error) => options.onFatal(error),
     onTargetChange: () => reportReady(),
+    hasManyKeys: () => keys.active > 1,
     newActiveId: () => newId('act'),
   });
   let isReported = false;

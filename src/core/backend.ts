@@ -48,8 +48,11 @@ export interface TargetStatus {
   readonly detail?: string;
 }
 
-/** Which clients share cached prompt prefixes: all of them, or each only its own. */
-export type CacheIsolation = 'shared' | 'client';
+/**
+ * Which clients share cached prompt prefixes: all of them, or each only its own. `by_keys`: nobody has decided; each only its own, as soon
+ * as there is more than one key.
+ */
+export type CacheIsolation = 'shared' | 'client' | 'by_keys';
 
 /** Names the instances of this software that a request came through, so that a loop of servers is noticed. */
 export const HOPS_HEADER = 'x-llm-serve-hops';

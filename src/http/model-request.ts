@@ -53,12 +53,12 @@ export async function runModelRequest<Answer>(
   { context, options, fieldNames, hints: bodyHints, work, onFailure }: ModelRequest,
   run: (call: ModelCall) => Promise<Answer>,
 ): Promise<Answer> {
-  const { trace, clientAddress, client } = context;
+  const { trace, client } = context;
   context.fieldNames = fieldNames;
   const { serving, clock, settings, limitGate } = options;
   const hints = readSchedulingHints(context.request.headers, bodyHints);
-  const mayAskHigh = isInRanges(clientAddress, settings.highPriorityClients);
-  const { priority, headers } = grantPriority(hints.priority, { mayAskHigh });
+  const highest = highestPriorityOf(context, settings);
+  const { priority, headers } = grantPriority(hints.priority, highest);
   for (const [name, value] of Object.entries(headers)) context.setHeader(name.toLowerCase(), value);
   const cancellation = new Cancellation();
   const leave = serving.drain.enter({ trace, cancellation, connection: context.request.socket });
@@ -158,13 +158,25 @@ function readSchedulingHints(headers: IncomingHttpHeaders, body: SchedulingHints
   };
 }
 
-/** The priority that it gets, with the headers that report it: one above the client's maximum is lowered to it, not refused. */
+/** What the key says counts, whatever the address; without it, addresses of scheduler.high_priority_clients may ask for high. */
+function highestPriorityOf(
+  { caller, clientAddress }: Pick<RequestContext, 'caller' | 'clientAddress'>,
+  { highPriorityClients }: Pick<EdgeSettings, 'highPriorityClients'>,
+): Priority {
+  if (caller?.highestPriority !== undefined) return caller.highestPriority;
+  return isInRanges(clientAddress, highPriorityClients) ? 'high' : DEFAULT_PRIORITY;
+}
+
+/**
+ * The priority that it gets, with the headers that report it: one above the client's maximum is lowered to it, not refused. Where none is
+ * asked for, a key whose highest is low gets that.
+ */
 function grantPriority(
   asked: Priority | undefined,
-  { mayAskHigh }: { readonly mayAskHigh: boolean },
+  highest: Priority,
 ): { readonly priority: Priority; readonly headers: Readonly<Record<string, string>> } {
-  if (asked === undefined) return { priority: DEFAULT_PRIORITY, headers: {} };
-  const priority = mayAskHigh ? asked : lowerOf(asked, DEFAULT_PRIORITY);
+  if (asked === undefined) return { priority: lowerOf(DEFAULT_PRIORITY, highest), headers: {} };
+  const priority = lowerOf(asked, highest);
   const lowered = priority === asked ? {} : { [LOWERED_HEADER]: asked };
   return { priority, headers: { [PRIORITY_HEADER]: priority, ...lowered } };
 }

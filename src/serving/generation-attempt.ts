@@ -29,6 +29,8 @@ export interface GenerationCall extends SlotCall, Pick<GenerateOptions, 'deliver
 export interface GenerationServices extends SlotServices {
   /** Undefined where none of the model's targets caches prefixes. */
   cacheIsolationOf(model: string): CacheIsolation | undefined;
+  /** Each client reuses only its own cached prompts there. */
+  isolatesClients(target: Target): boolean;
   /** Another target, or a fallback model, might answer in place of one of the model's targets. */
   hasAlternatives(model: string): boolean;
   /** Prompts of this model that begin alike go to the same target. */
@@ -222,7 +224,7 @@ export class GenerationAttempt implements GenerationSink, SlotWork {
       onMalformedEvent,
       along: this.#slot?.along,
       onLoad: (load: LoadReport) => this.#services.dispatcher.reportLoad(target, load),
-      ...(target.cacheIsolation === 'client' && { cacheScope: client }),
+      ...(this.#services.isolatesClients(target) && { cacheScope: client }),
       ...(begun !== undefined && { begunWith: begun.tokens }),
     };
     this.#watch?.waiting();

@@ -46,7 +46,8 @@ export interface RetryServices {
     readonly budget: RetryBudget;
     /** From 0 up to, not including, 1. */
     readonly random: () => number;
-    fallbacksOf(model: ModelId): readonly ModelId[];
+    /** `allowed`: the models that the key of the request may use; undefined: all. */
+    fallbacksOf(model: ModelId, allowed?: readonly string[]): readonly ModelId[];
     /** Why the model cannot answer such a request; undefined: it may be asked. */
     whyUnable(model: ModelId, needs: readonly Ability[]): string | undefined;
     onFallbackSkipped(skipped: {
@@ -115,7 +116,7 @@ export class Retries {
     this.#services = services;
     this.#request = request;
     this.#model = call.request.model;
-    this.#fallbacks = [...services.retries.fallbacksOf(call.request.model)];
+    this.#fallbacks = [...services.retries.fallbacksOf(call.request.model, call.trace.caller?.models)];
     this.#minContextSize = undefined;
     this.#goneSince = undefined;
     this.#last = undefined;

@@ -2,7 +2,7 @@
  * The use cases that the edge calls: generate, embed, which models there are, readiness, drain. Wires them to the scheduler, the
  * targets and their monitors.
  */
-import type { Ability, Embeddings, GenerationSink } from '../core/backend.ts';
+import type { Ability, CacheIsolation, Embeddings, GenerationSink } from '../core/backend.ts';
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import type { FailureCause } from '../core/failure.ts';
@@ -54,6 +54,8 @@ interface ServingOptions extends TargetsOptions {
   /** An embedded model could not be loaded at the start: missing, corrupt, not to be fetched, or no engine for it. */
   readonly onFatal: (target: Target, error: ServingError) => void;
   readonly onTargetChange?: () => void;
+  /** There is more than one key: where nobody has decided, each client's cached prompts are its own. Absent: there is none. */
+  readonly hasManyKeys?: () => boolean;
   /** Names an active request for administrators; absent: by numbers. */
   readonly newActiveId?: () => string;
 }
@@ -107,6 +109,10 @@ export class Serving {
     this.drain = new Drain(clock, options.newActiveId);
     this.#scheduler = new Scheduler(options.scheduler);
     this.#dispatcher = new Dispatcher({ scheduler: this.#scheduler, clock });
+    const decided = (isolation: CacheIsolation | undefined) => {
+      if (isolation !== 'by_keys') return isolation;
+      return options.hasManyKeys?.() === true ? 'client' : 'shared';
+    };
     const [dispatcher, scheduler] = [this.#dispatcher, this.#scheduler];
     this.#leaving = new LeavingTargets({ clock, log, dispatcher, scheduler });
     this.#monitors = new TargetMonitors({
@@ -133,7 +139,8 @@ export class Serving {
       get dropUnsupported() {
         return options.dropUnsupported;
       },
-      cacheIsolationOf: (model) => this.#targets.cacheIsolationOf(model),
+      cacheIsolationOf: (model) => decided(this.#targets.cacheIsolationOf(model)),
+      isolatesClients: ({ cacheIsolation }) => decided(cacheIsolation) === 'client',
       routesByPrefix: (model) => options.scheduler.routing.prefixAffinity && this.#of(model).length > 1,
       findTarget: (model, id) => this.#find(model, id),
       isMissing: (model) => isMissing(this.#of(model)),
@@ -149,7 +156,8 @@ export class Serving {
         maxTries: () => options.retry.attempts,
         budget: new RetryBudget(() => options.retry.budget),
         random: options.random ?? Math.random,
-        fallbacksOf: (model) => fallbackChain(model, options.fallbackModels),
+        fallbacksOf: (model, allowed) =>
+          fallbackChain(model, options.fallbackModels).filter((id) => this.#targets.mayUse(id, allowed)),
         whyUnable: (model, needs) => {
           const ability = missingAbility(this.#of(model), needs);
           return ability === undefined ? undefined : `it does not support ${ABILITY_NAMES[ability]}`;

@@ -127,11 +127,13 @@ export class Targets {
   /**
    * The model of that name. A name is a model's id or one of its aliases, also with the tag `:latest`: Ollama's listing adds
    * it, and clients that find models there ask for them by any protocol. `anyCase`: where no name is the same, one that
-   * differs in case counts. Without a name: the default model. Throws `model_not_found`.
+   * differs in case counts. Without a name: the default model. `allowed`: as in `mayUse`. Throws `model_not_found`, or
+   * `model_not_allowed`.
    */
   requireModel(
     name: string = this.defaultModel,
     { anyCase = false }: { readonly anyCase?: boolean } = {},
+    allowed?: readonly string[],
   ): { readonly id: ModelId; readonly contextSize: number | undefined } {
     const spellings = [name, name.replace(/:latest$/, '')];
     const ids = spellings.map((spelling) => this.#aliases.get(spelling) ?? spelling);
@@ -140,11 +142,26 @@ export class Targets {
     const targets = this.#models.get(id);
     if (!targets) {
       throw new ServingError('model_not_found', {
-        message: `The model ${JSON.stringify(name.slice(0, SHOWN_CHARACTERS))} does not exist. Available models: ${[...this.#models.keys()].join(', ')}.`,
+        message: `The model ${JSON.stringify(name.slice(0, SHOWN_CHARACTERS))} does not exist. Available models: ${this.#namesFor(allowed)}.`,
         param: 'model',
       });
     }
+    if (!this.mayUse(id, allowed))
+      throw new ServingError('model_not_allowed', {
+        message: `This API key may not use the model ${JSON.stringify(id)}. It may use: ${this.#namesFor(allowed) || 'none of the models of this server'}.`,
+        param: 'model',
+      });
     return { id, contextSize: largestContext(targets) };
+  }
+
+  /** `allowed`: the models of a key, by their ids or aliases; undefined: it may use all. */
+  mayUse(model: ModelId, allowed: readonly string[] | undefined): boolean {
+    if (allowed === undefined || allowed.includes(model)) return true;
+    return allowed.some((name) => this.#aliases.get(name) === model);
+  }
+
+  #namesFor(allowed: readonly string[] | undefined): string {
+    return [...this.#models.keys()].filter((id) => this.mayUse(id, allowed)).join(', ');
   }
 
   #idInAnyCase(name: string): ModelId | undefined {
@@ -152,10 +169,12 @@ export class Targets {
     return names.find(([known]) => known.toLowerCase() === name.toLowerCase())?.[1];
   }
 
-  /** All models as listings show them, in the order of the configuration. */
-  list(): ServedModel[] {
+  /** The models as listings show them, in the order of the configuration. `allowed`: as in `mayUse`. */
+  list(allowed?: readonly string[]): ServedModel[] {
     const digests = modelDigests(this.#models);
-    return [...this.#models].map(([id, targets]) => this.#describe(id, targets, digests.get(id) ?? ''));
+    return [...this.#models]
+      .filter(([id]) => this.mayUse(id, allowed))
+      .map(([id, targets]) => this.#describe(id, targets, digests.get(id) ?? ''));
   }
 
   #describe(id: ModelId, targets: readonly Target[], digest: string): ServedModel {
@@ -221,8 +240,10 @@ export class Targets {
 }
 
 /** The strictest of a model's targets decides: where a request will run is not known when its fingerprint is taken. */
+const STRICTEST_FIRST: readonly CacheIsolation[] = ['client', 'by_keys', 'shared'];
+
 function stricterOf(one?: CacheIsolation, other?: CacheIsolation): CacheIsolation | undefined {
-  return one === 'client' ? one : (other ?? one);
+  return STRICTEST_FIRST.find((each) => each === one || each === other);
 }
 
 function largestContext(targets: readonly Target[]): number | undefined {

@@ -1,4 +1,6 @@
 /** Serving over backends whose every event a test sends by hand: several targets, several models, and clients that ask them. */
+
+import type { Caller } from '../../src/core/caller.ts';
 import { Cancellation } from '../../src/core/cancellation.ts';
 import type { ServingError } from '../../src/core/errors.ts';
 import type { GenerationEvent, GenerationRequest } from '../../src/core/generation.ts';
@@ -32,6 +34,7 @@ interface AskOptions {
   readonly delivery?: 'whole' | 'stream';
   readonly deadlineMs?: number;
   readonly request?: Partial<GenerationRequest>;
+  readonly caller?: Caller;
 }
 
 export class ServedModels {
@@ -94,9 +97,15 @@ export class ServedModels {
     return run;
   }
 
-  ask({ model = 'm', delivery = 'stream', deadlineMs = 60_000, request = {} }: AskOptions = {}): Asked {
+  ask({
+    model = 'm',
+    delivery = 'stream',
+    deadlineMs = 60_000,
+    request = {},
+    caller,
+  }: AskOptions = {}): Asked {
     const id = `request_${++this.#asked}`;
-    const trace: RequestTrace = { requestId: id, receivedAt: this.clock.now() };
+    const trace: RequestTrace = { requestId: id, receivedAt: this.clock.now(), ...(caller && { caller }) };
     const cancellation = new Cancellation();
     const events: GenerationEvent[] = [];
     let outcome: string | undefined;

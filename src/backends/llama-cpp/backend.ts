@@ -53,12 +53,14 @@ export const llamaCpp = defineBackend({
           'Which chat template lays out messages. Unset: the catalogue’s if it has one, otherwise the file’s.',
       }),
     ),
-    cache_isolation: Type.Union([Type.Literal('shared'), Type.Literal('client')], {
-      default: 'shared',
-      description:
-        'Which requests may reuse a prompt prefix that a slot has cached. shared: all; client: only those of the client ' +
-        'address that the prefix came from, so that response times reveal nothing about the prompts of others.',
-    }),
+    cache_isolation: Type.Optional(
+      Type.Union([Type.Literal('shared'), Type.Literal('client')], {
+        description:
+          'Which requests may reuse a prompt prefix that a slot has cached. shared: all; client: only those of the key, or of the ' +
+          'address without one, that the prefix came from, so that response times reveal nothing about the prompts of others. ' +
+          'Unset: client as soon as there is more than one key, else shared.',
+      }),
+    ),
     threads: Type.Optional(
       Type.Integer({
         minimum: 1,
@@ -96,7 +98,7 @@ export const llamaCpp = defineBackend({
   },
   defaultSlots: 4,
   embedded: true,
-  cacheIsolation: ({ cache_isolation }) => cache_isolation,
+  cacheIsolation: ({ cache_isolation }) => cache_isolation ?? 'by_keys',
   checkTarget: ({ model }) => void parseReference(model),
   purpose: ({ model }) => {
     const known = findModel(model);

@@ -35,7 +35,7 @@ export function handleGeneration({
   const { serving, clock } = options;
   const parsed = route.parse(context.body, {
     newRequestId: () => newModelRequestId('gen'),
-    requireModel: (model, matching) => serving.targets.requireModel(model, matching),
+    requireModel: (model, matching) => serving.targets.requireModel(model, matching, context.caller?.models),
     defaultMaxTokens: options.settings.defaultMaxTokens,
   });
   const fieldNames = { ...route.fieldNames, ...parsed.fieldNames };

@@ -97,7 +97,7 @@ async function handleEmbedding({
 }): Promise<void> {
   const { serving, clock } = options;
   const parsed = route.parse(context.body, {
-    requireModel: (model, matching) => serving.targets.requireModel(model, matching),
+    requireModel: (model, matching) => serving.targets.requireModel(model, matching, context.caller?.models),
   });
   const { fieldNames } = route;
   const { model, inputs } = parsed.request;

@@ -38,7 +38,10 @@ export async function handleQuery({
     headers: context.request.headers,
   };
   if (!route.limited) {
-    const answer = await route.answer(query, queryContext(options, { signal: new AbortController().signal }));
+    const answer = await route.answer(
+      query,
+      queryContext(options, context, { signal: new AbortController().signal }),
+    );
     context.answerJson(200, answer);
     return;
   }
@@ -49,7 +52,10 @@ export async function handleQuery({
     const onDeadline = () => cancellation.cancel(deadlineError('Allow more time.'));
     const deadline = clock.schedule(deadlineAt - clock.now(), onDeadline);
     try {
-      const answer = await route.answer(query, queryContext(options, { signal: cancellation.signal, along }));
+      const answer = await route.answer(
+        query,
+        queryContext(options, context, { signal: cancellation.signal, along }),
+      );
       if (isStreamed(answer)) {
         // It reports its progress, and may take as long as it needs.
         deadline.cancel();
@@ -63,9 +69,10 @@ export async function handleQuery({
 
 function queryContext(
   { serving, clock, version, startedAt, pull }: QueryOptions,
+  { caller }: RequestContext,
   call: CallOptions,
 ): QueryContext {
-  const models = () => serving.targets.list();
+  const models = () => serving.targets.list(caller?.models);
   return {
     version,
     startedAt,
@@ -73,7 +80,7 @@ function queryContext(
     defaultModel: serving.targets.defaultModel,
     models,
     requireModel: (name, matching) => {
-      const { id } = serving.targets.requireModel(name, matching);
+      const { id } = serving.targets.requireModel(name, matching, caller?.models);
       const found = models().find((model) => model.id === id);
       if (found === undefined) throw new Error(`the model ${id} is known and not listed`);
       return found;

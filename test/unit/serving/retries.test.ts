@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { ServingError } from '../../../src/core/errors.ts';
 import type { FailureCause } from '../../../src/core/failure.ts';
 import type { GenerationEvent } from '../../../src/core/generation.ts';
+import { callerNamed } from '../../support/callers.ts';
 import { FINISH } from '../../support/fake-backend.ts';
 import { ServedModels } from '../../support/served-models.ts';
 
@@ -410,6 +411,18 @@ describe('a fallback model', () => {
       ['third', 'other_model'],
     ]);
     expect(asked.ends()).toBe(1);
+  });
+
+  it('is not asked where the key may not use it; the next in the chain is', async () => {
+    const models = new ServedModels(MODELS, { fallbackModels: FALLBACKS, retry: { attempts: 2 } });
+    const asked = models.ask({ caller: callerNamed('alice', { models: ['m', 'third'] }) });
+    for (const target of ['one', 'three']) {
+      await models.clock.settle();
+      models.lastAt(target).fail(failure('server_error'));
+    }
+    await models.clock.settle();
+    expect(asked.outcome()).toBe('backend_error');
+    expect(asked.trace.attempts?.map(({ model }) => model)).toEqual(['m', 'third']);
   });
 
   it('is asked within the attempts: the last one is kept for it, and no more follow', async () => {

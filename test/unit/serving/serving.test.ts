@@ -60,6 +60,8 @@ describe('the slots of a target', () => {
 
 describe('targets that cache prefixes', () => {
   /** The first of these targets has one slot; the others are down. */
+  let hasManyKeys = false;
+
   function start(...isolations: readonly Target['cacheIsolation'][]) {
     const clock = new FakeClock();
     const backend = new FakeBackend();
@@ -75,6 +77,7 @@ describe('targets that cache prefixes', () => {
       clock,
       targets,
       queueTimeoutMs: 50_000,
+      hasManyKeys: () => hasManyKeys,
     });
     const ask = (id: string, client: string, input: GenerationInput) => {
       const request: GenerationRequest = { ...textRequest(id), input };
@@ -122,13 +125,25 @@ describe('targets that cache prefixes', () => {
     expect(await contest(['shared', 'client'], 'third')).toEqual(['asked', 'unrelated']);
   });
 
+  it('clients are kept apart where nobody has decided, as soon as there is more than one key', async () => {
+    hasManyKeys = false;
+    expect(await contest(['by_keys'], 'third')).toEqual(['asked', 'follows']);
+    expect(await contest(['by_keys', 'client'], 'third')).toEqual(['asked', 'unrelated']);
+    hasManyKeys = true;
+    expect(await contest(['by_keys'], 'third')).toEqual(['asked', 'unrelated']);
+    expect(await contest(['by_keys'], 'one')).toEqual(['asked', 'follows']);
+    expect(await contest(['shared'], 'third')).toEqual(['asked', 'follows']);
+  });
+
   it('the order is as ever at a target that sees to its cache itself', async () => {
     expect(await contest([undefined], 'one')).toEqual(['asked', 'unrelated']);
   });
 
   it('a backend is told whose cache it may use where clients are kept apart, and only there', async () => {
+    hasManyKeys = true;
     for (const [isolation, scope] of [
       ['client', 'one'],
+      ['by_keys', 'one'],
       ['shared', undefined],
       [undefined, undefined],
     ] as const) {

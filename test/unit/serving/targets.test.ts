@@ -41,6 +41,46 @@ describe('a model is found', () => {
   });
 });
 
+describe('a key that may use some models', () => {
+  const targets = targetsOf(
+    targetWith(READY).target,
+    targetWith(READY, { model: 'n' }).target,
+    targetWith(READY, { model: 'p' }).target,
+  );
+
+  it.each<[readonly string[], readonly string[]]>([
+    [['n'], ['n']],
+    [
+      ['gpt-4o', 'p'],
+      ['m', 'p'],
+    ],
+    [['gone'], []],
+  ])('named by their ids or aliases: %j may use %j', (allowed, ids) => {
+    expect(targets.list(allowed).map(({ id }) => id)).toEqual(ids);
+  });
+
+  it('asks the others by no name, and learns which it may use', () => {
+    for (const name of ['m', 'gpt-4o', 'm:latest', undefined])
+      expect(() => targets.requireModel(name, {}, ['n', 'p'])).toThrow(
+        expect.objectContaining({
+          code: 'model_not_allowed',
+          param: 'model',
+          message: 'This API key may not use the model "m". It may use: n, p.',
+        }),
+      );
+    expect(() => targets.requireModel('m', {}, ['gone'])).toThrow(
+      'It may use: none of the models of this server.',
+    );
+    expect(targets.requireModel('other', {}, ['n']).id).toBe('n');
+  });
+
+  it('does not learn the names of the others', () => {
+    expect(() => targets.requireModel('x', {}, ['n'])).toThrow(
+      'The model "x" does not exist. Available models: n.',
+    );
+  });
+});
+
 describe('a listed model', () => {
   it('has the largest context, and all abilities, of its targets', () => {
     const targets = [

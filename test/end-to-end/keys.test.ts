@@ -1,0 +1,311 @@
+/** Keys of the store: made at the command line while the server runs, what each may use, and the door that stays shut. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { KeyAdministration } from '../../src/access/key-administration.ts';
+import type { KeyView } from '../../src/access/key-view.ts';
+import { openStore } from '../../src/stores/open-store.ts';
+import { type Ended, runExecutable, startExecutable } from '../support/executable.ts';
+import { type Answer, ask } from '../support/http-client.ts';
+import { scriptedFlags } from '../support/scripted-server.ts';
+import { type ComposedServer, startServer } from '../support/server.ts';
+
+const BODY = { prompt: 'hi', max_tokens: 1 };
+const withKey = (key: string) => ({ headers: { authorization: `Bearer ${key}` } });
+
+type MadeKey = KeyView & { readonly key: string };
+
+function dataFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'llm-serve-keys-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** A folder of data, and the commands on its keys. */
+function commandsIn(folder: string) {
+  const flags = ['--data.directory', folder];
+  const run = (args: readonly string[], input?: string): Promise<Ended> =>
+    runExecutable(['keys', ...args, ...flags], {
+      endsWith: onTestFinished,
+      ...(input !== undefined && { input }),
+    });
+  const json = async <Value>(...args: readonly string[]): Promise<Value> => {
+    const { exitCode, stdout, stderr } = await run([...args, '--json']);
+    expect(exitCode, stderr).toBe(0);
+    return JSON.parse(stdout) as Value;
+  };
+  return { flags, run, json };
+}
+
+/** A running server looks twice a second. */
+async function answered(status: number, question: () => Promise<Answer>): Promise<Answer> {
+  return vi.waitFor(
+    async () => {
+      const answer = await question();
+      expect(answer.status).toBe(status);
+      return answer;
+    },
+    { timeout: 20_000, interval: 50 },
+  );
+}
+
+describe('a server that runs', () => {
+  test('takes keys that are made, rotated and revoked at the command line, and stays shut without one', async () => {
+    const folder = dataFolder();
+    const { flags, json, run } = commandsIn(folder);
+    const server = await startExecutable({ flags: [...scriptedFlags(), ...flags], endsWith: onTestFinished });
+    const generate = (key?: string) =>
+      ask(`${server.url}/generate`, { body: BODY, ...(key !== undefined && withKey(key)) });
+    expect((await generate()).status, 'without any key, this machine may call').toBe(200);
+
+    const alice = await json<MadeKey>(
+      ...['create', '--name', 'alice', '--team', 'red', '--requests-per-minute', '30'],
+      ...['--tokens-per-day', '100000'],
+    );
+    expect(alice).toMatchObject({
+      name: 'alice',
+      team: 'red',
+      limits: { requests_per_minute: 30, tokens_per_day: 100_000 },
+    });
+    expect(alice.key).toMatch(/^sk-llm-[\w-]{43}$/);
+    await answered(401, () => generate());
+    await answered(200, () => generate(alice.key));
+    expect(server.logs().map(({ msg }) => msg)).toContain(
+      'access.store holds its first key: from now on, every request needs a key',
+    );
+
+    const rotated = await json<MadeKey>('rotate', 'alice', '--overlap', '1h');
+    expect(rotated).toMatchObject({ id: alice.id, name: 'alice' });
+    expect(rotated.overlap_until).not.toBeNull();
+    await answered(200, () => generate(rotated.key));
+    expect((await generate(alice.key)).status, 'during the overlap').toBe(200);
+
+    const again = await json<MadeKey>('rotate', alice.id);
+    const replaced = await answered(401, () => generate(rotated.key));
+    expect(replaced.json()).toMatchObject({
+      error: { code: 'revoked_api_key', message: expect.stringContaining('replaced by a newer one') },
+    });
+    expect((await generate(again.key)).status).toBe(200);
+
+    expect((await run(['revoke', 'alice'])).exitCode).toBe(0);
+    const revoked = await answered(401, () => generate(again.key));
+    expect(revoked.json()).toMatchObject({
+      error: { code: 'revoked_api_key', message: expect.stringContaining('was revoked') },
+    });
+    expect((await generate()).json(), 'only a revoked key is left').toMatchObject({
+      error: { code: 'missing_api_key' },
+    });
+    const { stdout, stderr } = await server.stop();
+    for (const { key } of [alice, rotated, again]) {
+      expect(stdout + stderr).not.toContain(key.slice(12));
+      for (const file of ['llm-serve.sqlite', 'llm-serve.sqlite-wal'])
+        expect(bytesOf(join(folder, file))).not.toContain(key.slice(12));
+    }
+
+    const next = await startExecutable({ flags: [...scriptedFlags(), ...flags], endsWith: onTestFinished });
+    expect((await ask(`${next.url}/generate`, { body: BODY })).status, 'after a restart').toBe(401);
+    expect((await ask(`${next.url}/health`)).status).toBe(200);
+    await next.stop();
+  });
+});
+
+function bytesOf(path: string): string {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw error;
+  }
+}
+
+describe('llm-serve keys', () => {
+  test('the key alone goes to standard output, the rest beside it', async () => {
+    const { run } = commandsIn(dataFolder());
+    const { exitCode, stdout, stderr } = await run(['create', '--name', 'alice']);
+    expect(exitCode, stderr).toBe(0);
+    expect(stdout).toMatch(/^sk-llm-[\w-]{43}\n$/);
+    expect(stderr).toContain('This is the only time that the key is shown');
+    expect(stderr).toContain('It is the first key');
+    expect(stderr).not.toContain(stdout.trim());
+  });
+
+  test('lists, shows, changes and imports', async () => {
+    const { run, json } = commandsIn(dataFolder());
+    await json('create', '--name', 'alice', '--team', 'red');
+    const imported = await run(
+      ['import', '--team', 'blue'],
+      '{"name":"bob","key":"an-older-key-1"}\nan-older-key-2\n',
+    );
+    expect(imported.exitCode, imported.stderr).toBe(0);
+    expect(imported.stdout + imported.stderr).not.toContain('an-older-key');
+
+    const changed = await json<KeyView>('change', 'bob', '--requests-per-minute', '5', '--team', 'none');
+    expect(changed).toMatchObject({ team: null, limits: { requests_per_minute: 5 } });
+    expect((await json<KeyView[]>('list')).map(({ name, team }) => [name, team])).toEqual([
+      ['alice', 'red'],
+      ['bob', null],
+      ['imported-1', 'blue'],
+    ]);
+    const shown = await run(['show', 'bob']);
+    expect(shown.stdout).toContain('limits           requests_per_minute 5');
+    expect((await run(['list'])).stdout).toMatch(/^NAME +ID +KEY +TEAM +LIMITS +STATE\nalice /);
+  });
+
+  test.each([
+    ['a name that is taken', ['create', '--name', 'alice'], 1, 'There is a key named "alice" already.'],
+    ['a key that is not there', ['revoke', 'carol'], 1, 'There is no key "carol".'],
+    ['a wrong limit', ['create', '--name', 'b', '--tokens-per-day', '0'], 2, 'limits.tokens_per_day is 0'],
+    ['an unknown command', ['revok', 'alice'], 2, 'Did you mean llm-serve keys revoke?'],
+    [
+      'a store that ends with the command',
+      ['list', '--access.store', 'memory:'],
+      2,
+      'access.store is "memory:"',
+    ],
+  ])('refuses %s', async (_, args, code, words) => {
+    const { run, json } = commandsIn(dataFolder());
+    await json('create', '--name', 'alice');
+    const { exitCode, stderr } = await run(args);
+    expect(stderr).toContain(words);
+    expect(exitCode).toBe(code);
+  });
+});
+
+describe('beyond loopback', () => {
+  const flags = [...scriptedFlags(), '--host', '0.0.0.0'];
+
+  test('keys of the store open the door that would otherwise not be opened at all', async () => {
+    const { flags: folder, json } = commandsIn(dataFolder());
+    const refused = await runExecutable([...flags, ...folder], { endsWith: onTestFinished });
+    expect(refused.exitCode).toBe(2);
+    expect(refused.stderr).toContain('Make one with llm-serve keys create --name NAME');
+
+    await json('create', '--name', 'bob');
+    const server = await startExecutable({ flags: [...flags, ...folder], endsWith: onTestFinished });
+    expect((await ask(`http://127.0.0.1:${server.port}/generate`, { body: BODY })).status).toBe(401);
+    expect(
+      server
+        .logs()
+        .map(({ msg }) => msg)
+        .join('\n'),
+    ).toContain('no key of access.store may administer');
+    await server.stop();
+  });
+});
+
+/** A server of two models, of which the second answers for the first, and the keys that its store has. */
+async function serverWithKeys(
+  keys: readonly Readonly<Record<string, unknown> & { name: string }>[],
+  more: readonly string[] = [],
+): Promise<{ readonly server: ComposedServer; readonly keyOf: (name: string) => string }> {
+  const path = join(dataFolder(), 'keys.sqlite');
+  const store = await openStore(`sqlite:${path}`);
+  const administration = new KeyAdministration({ store: store.keys, now: () => Date.now() });
+  const made = new Map<string, string>();
+  for (const fields of keys) made.set(fields.name, (await administration.create(fields)).key);
+  await store.close();
+  const models = [
+    {
+      id: 'first',
+      aliases: ['gpt-first'],
+      fallback_models: ['second'],
+      targets: [{ backend: 'scripted', model: 'm', fail: 'error' }],
+    },
+    { id: 'second', targets: [{ backend: 'scripted', model: 'm' }] },
+    { id: 'vectors', targets: [{ backend: 'scripted', model: 'm' }] },
+  ];
+  const server = await startServer({
+    flags: ['--models', JSON.stringify(models), '--access.store', `sqlite:${path}`, ...more],
+    endsWith: onTestFinished,
+  });
+  return { server, keyOf: (name) => made.get(name) ?? '' };
+}
+
+describe('a key that may use some models', () => {
+  const keys = [
+    { name: 'narrow', models: ['first'] },
+    { name: 'by-alias', models: ['gpt-first', 'vectors'] },
+    { name: 'all' },
+  ];
+
+  test('sees those alone in every list', async () => {
+    const { server, keyOf } = await serverWithKeys(keys);
+    const listed = async (path: string, key: string, headers = {}) => {
+      const answer = await ask(`${server.url}${path}`, { headers: { 'x-api-key': key, ...headers } });
+      expect(answer.status, path).toBe(200);
+      return answer.text;
+    };
+    const anthropic = { 'anthropic-version': '2023-06-01' };
+    for (const [path, headers] of [
+      ['/v1/models', {}],
+      ['/v1/models', anthropic],
+      ['/api/tags', {}],
+      ['/api/ps', {}],
+    ] as const) {
+      const narrow = await listed(path, keyOf('narrow'), headers);
+      expect(narrow, path).toContain('first');
+      expect(narrow, path).not.toMatch(/second|vectors/);
+      expect(await listed(path, keyOf('by-alias'), headers)).toMatch(/first[\s\S]*vectors/);
+      expect(await listed(path, keyOf('all'), headers)).toContain('second');
+    }
+  });
+
+  test('is refused the others, in the words of each protocol', async () => {
+    const { server, keyOf } = await serverWithKeys(keys);
+    const told = async (path: string, body: object) => {
+      const answer = await ask(`${server.url}${path}`, { body, headers: { 'api-key': keyOf('narrow') } });
+      expect(answer.status, `${path} ${answer.text}`).toBe(403);
+      return answer.json<Record<string, unknown>>();
+    };
+    const messages = [{ role: 'user', content: 'hi' }];
+    const message = 'This API key may not use the model "second". It may use: first.';
+    expect(await told('/generate', { prompt: 'hi', model: 'second' })).toMatchObject({
+      error: { code: 'model_not_allowed', param: 'model', message },
+    });
+    expect(await told('/embed', { input: 'hi', model: 'second' })).toMatchObject({
+      error: { code: 'model_not_allowed' },
+    });
+    expect(await told('/v1/chat/completions', { messages, model: 'second' })).toMatchObject({
+      error: { message, type: 'permission_error', code: 'model_not_allowed', param: 'model' },
+    });
+    expect(await told('/v1/messages', { messages, model: 'second', max_tokens: 1 })).toMatchObject({
+      type: 'error',
+      error: { type: 'permission_error' },
+    });
+    expect(await told('/api/chat', { messages, model: 'second' })).toMatchObject({ error: message });
+    expect(await told('/api/show', { model: 'second' })).toMatchObject({ error: message });
+    expect(await told('/tokenize', { prompt: 'hi', model: 'second' })).toBeDefined();
+  });
+
+  test('is not answered by a fallback model that it may not use', async () => {
+    const { server, keyOf } = await serverWithKeys(keys);
+    const generate = (name: string) =>
+      ask(`${server.url}/generate`, { body: { ...BODY, model: 'first' }, ...withKey(keyOf(name)) });
+    const open = await generate('all');
+    expect([open.status, open.headers['x-served-model']]).toEqual([200, 'second']);
+    const narrow = await generate('narrow');
+    expect([narrow.status, narrow.headers['x-served-model']]).toEqual([502, 'first']);
+  });
+});
+
+test('a key’s highest priority counts, whatever its address', async () => {
+  const { server, keyOf } = await serverWithKeys(
+    [
+      { name: 'low', highest_priority: 'low' },
+      { name: 'high', highest_priority: 'high' },
+      { name: 'unsaid' },
+    ],
+    ['--scheduler.high-priority-clients', '["127.0.0.1"]'],
+  );
+  const granted = async (name: string, asked: string) => {
+    const { headers } = await ask(`${server.url}/generate`, {
+      body: { ...BODY, model: 'second' },
+      headers: { 'x-api-key': keyOf(name), 'x-request-priority': asked },
+    });
+    return [headers['x-request-priority'], headers['x-priority-lowered-from']];
+  };
+  expect(await granted('low', 'high')).toEqual(['low', 'high']);
+  expect(await granted('high', 'high')).toEqual(['high', undefined]);
+  expect(await granted('unsaid', 'high')).toEqual(['high', undefined]);
+});
