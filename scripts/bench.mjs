@@ -24,6 +24,7 @@ const FULL = {
   scheduler: { rounds: 5 },
   routing: { rounds: 7, operations: 50_000 },
   receipts: { rounds: 7, operations: 200_000 },
+  'shared-limits': { rounds: 7, decisions: 5000 },
   simulate: { rounds: 5, measuredMinutes: 30 },
   overload: {
     rounds: 3,
@@ -51,6 +52,7 @@ const QUICK = {
   scheduler: { rounds: 1 },
   routing: { rounds: 1, operations: 5000 },
   receipts: { rounds: 1, operations: 20_000 },
+  'shared-limits': { rounds: 1, decisions: 500 },
   simulate: { rounds: 1, measuredMinutes: 5 },
   overload: {
     rounds: 1,
@@ -80,6 +82,7 @@ const benchmarks = {
   scheduler: await import('../bench/scheduler.mjs'),
   routing: await import('../bench/routing.mjs'),
   receipts: await import('../bench/receipts.mjs'),
+  'shared-limits': await import('../bench/shared-limits.mjs'),
   simulate: await import('../bench/simulate/compare.mjs'),
   overload: await import('../bench/overload/compare.mjs'),
 };

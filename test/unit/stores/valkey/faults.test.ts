@@ -164,6 +164,26 @@ describe('a shared limit store', () => {
     expect(store.isUp).toBe(true);
   });
 
+  it('needs no more than the rights that docs/how-to/share-limits-over-replicas.md names', async () => {
+    const server = await start();
+    const rights = [
+      '~{llm-serve}:*',
+      '+@scripting',
+      '+@write',
+      '+@read',
+      '+time',
+      '+ping',
+      '+info',
+      '+select',
+    ];
+    await server.command('ACL', 'SETUSER', 'limits', 'on', '>secret', ...rights);
+    const { store, failures } = await open(`${server.address}?username=limits&password=secret`);
+    const { admission } = await store.decide([perHour(3), atOnce(1)]);
+    if (admission) store.settle(admission, [0, 0]);
+    await expect.poll(async () => (await store.peek([perHour(3)]))[0]?.remaining).toBe(3);
+    expect(failures.size).toBe(0);
+  });
+
   it('whose password is changed while it runs is not used until it is the old one again', async () => {
     const server = await start();
     const { store, failures, isUp } = await open(server.address);
