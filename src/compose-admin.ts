@@ -1,9 +1,12 @@
 /** What administrators are given of the application: the audit log, the configuration in force; a part of compose.ts. */
 import { AuditTrail } from './access/audit-trail.ts';
 import { KeyAdministration } from './access/key-administration.ts';
+import { callerOfRecord } from './access/key-record.ts';
+import type { KeyRing } from './access/key-ring.ts';
 import { NEEDS_RESTART } from './config/reload-plan.ts';
 import { shownConfig } from './config/shown-config.ts';
 import type { ApplicationLog } from './core/log.ts';
+import type { LimitGate } from './http/limit-gate.ts';
 import type { AdminOptions } from './http/routes/admin.ts';
 import type { Reloader } from './reload.ts';
 import type { Serving } from './serving/serving.ts';
@@ -15,16 +18,19 @@ export function createAdministration(parts: {
   readonly store: Store;
   readonly reloader: Reloader;
   readonly log: ApplicationLog;
+  readonly keys: KeyRing;
+  readonly limitGate: LimitGate;
 }): AdminOptions {
-  const { serving, store, reloader, log } = parts;
+  const { serving, store, reloader, log, keys, limitGate } = parts;
   const now = () => systemClock.wallNow();
   return {
     clock: systemClock,
     serving,
     keys: new KeyAdministration({ store: store.keys, now }),
     audit: new AuditTrail({ store: store.audit, log, now }),
-    limitStates: () => [],
-    limitStatesOf: () => [],
+    limitStates: () =>
+      limitGate.statesOf({ callers: keys.callers(now()), models: [...serving.targets.models] }),
+    limitStatesOf: (record) => limitGate.statesOf({ callers: [callerOfRecord(record)] }),
     reload: () => reloader.reload('POST /admin/reload'),
     configuration: () => ({
       configuration: { ...shownConfig(reloader.running) },

@@ -1,11 +1,15 @@
-/** Creates what holds requests to their limits; a part of compose.ts. */
+/** Creates what holds requests to their limits, and says what was used before the start; a part of compose.ts. */
+import type { Log } from './core/log.ts';
 import type { Telemetry } from './core/request-trace.ts';
 import { LimitGate } from './http/limit-gate.ts';
 import { protocolAt } from './http/routes/protocols.ts';
 import type { EdgeSettings } from './http/settings.ts';
+import { utcPeriodsAt } from './limits/limit-rule.ts';
 import type { LimitStore } from './limits/limit-store.ts';
 import { PROTOCOLS } from './protocols/catalog.ts';
 import { systemClock } from './system-clock.ts';
+import type { UsageDimension } from './usage/usage-row.ts';
+import type { UsageStore } from './usage/usage-store.ts';
 
 /** Routes that cost the model or the machine work are limited. */
 const LIMITED_PATHS: ReadonlySet<string> = new Set(
@@ -32,4 +36,55 @@ export function createLimitGate({
     onChecked: (verdict) => telemetry.rateLimited(verdict),
     onDecision: (scope, verdict) => telemetry.limitDecided(scope, verdict),
   });
+}
+
+/** Whose budgets, and what their usage is added up by. Of addresses none is kept. */
+const BUDGET_HOLDERS: readonly (readonly [scope: string, by: readonly UsageDimension[]])[] = [
+  ['all', []],
+  ['key', ['key']],
+  ['team', ['team']],
+  ['model', ['model']],
+];
+
+/**
+ * Counters of this process begin empty, but a budget is for the whole day or month: they are given what is in the database. A store that is
+ * shared still has them.
+ */
+export async function seedBudgets({
+  store,
+  usage,
+  log,
+}: {
+  readonly store: LimitStore;
+  readonly usage: UsageStore;
+  readonly log: Log;
+}): Promise<void> {
+  const wallNow = systemClock.wallNow();
+  const { day, dayBeganAt, dayEndsAt, month, monthBeganAt, monthEndsAt } = utcPeriodsAt(wallNow);
+  const periods = [
+    { period: 'day', date: day, from: dayBeganAt, endsAt: dayEndsAt },
+    { period: 'month', date: month, from: monthBeganAt, endsAt: monthEndsAt },
+  ];
+  try {
+    for (const { period, date, from, endsAt } of periods)
+      for (const [scope, by] of BUDGET_HOLDERS)
+        for (const sum of await usage.report({ by, from, to: wallNow + 1 })) {
+          const [id] = sum.by;
+          if (id === '') continue;
+          const holder = id === undefined ? scope : `${scope}:${id}`;
+          const bound = { kind: 'period', limit: Number.POSITIVE_INFINITY, endsAt } as const;
+          await store.decide([
+            {
+              counter: `${holder}:token_budget_per_${period}:${date}`,
+              bound,
+              amount: sum.promptTokens + sum.completionTokens,
+            },
+            { counter: `${holder}:budget_per_${period}:${date}`, bound, amount: sum.costNano },
+          ]);
+        }
+  } catch (error) {
+    log.warn('What was used before could not be read: budgets of the day and the month begin at 0.', {
+      error: error instanceof Error ? error.message : String(error),
+    });
+  }
 }

@@ -4,7 +4,7 @@ import type { KeyRing } from './access/key-ring.ts';
 import type { BackendEnvironment } from './backends/backend-definition.ts';
 import { createAdministration } from './compose-admin.ts';
 import { createKeys } from './compose-keys.ts';
-import { createLimitGate } from './compose-limit-gate.ts';
+import { createLimitGate, seedBudgets } from './compose-limit-gate.ts';
 import { openLimits } from './compose-limits.ts';
 import { openConfiguredStore } from './compose-store.ts';
 import { createTracing } from './compose-tracing.ts';
@@ -132,6 +132,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
   });
   const usage = createUsage({ config, store, log });
   const limits = await openLimits({ config, log, instanceId, maxKeys: () => edge.maxAddresses });
+  if (config.limits.store === 'memory:') await seedBudgets({ store: limits.store, usage: store.usage, log });
   const tracing = createTracing({ config, serving, log, version, instanceId });
   telemetry.current = createTelemetry({
     serving,
@@ -170,7 +171,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     version,
     instanceId,
     pull: pullForClients(options, () => reloader.running),
-    admin: createAdministration({ serving, store, reloader, log }),
+    admin: createAdministration({ serving, store, reloader, log, keys, limitGate }),
     settings: edge,
     keys,
     bodyTimeoutSeconds: config.server.body_timeout_seconds,

@@ -59,6 +59,15 @@ export class KeyRing {
     return this.#configured.size + this.#active;
   }
 
+  /** Whose keys are known now, each once. `now`: since the Unix epoch. */
+  callers(now: number): readonly Caller[] {
+    const held = [...this.#configured.values(), ...this.#stored.values()];
+    const active = held.flatMap(({ endsAt, known }) =>
+      endsAt > now && known.kind === 'known' ? [known.caller] : [],
+    );
+    return [...new Map(active.map((caller) => [caller.id, caller])).values()];
+  }
+
   setConfigured(
     keys: readonly ConfiguredKey[],
     { mayAdmin }: Pick<Caller, 'mayAdmin'> = { mayAdmin: false },

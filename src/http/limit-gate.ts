@@ -15,7 +15,7 @@ import {
   type PlannedCharges,
 } from '../limits/limit-plan.ts';
 import { refusalOf } from '../limits/limit-refusal.ts';
-import { chargeOf, type LimitRule, type LimitScope } from '../limits/limit-rule.ts';
+import { chargeOf, type LimitRule, type LimitScope, type UtcPeriods } from '../limits/limit-rule.ts';
 import type { CounterState, LimitDecision, LimitStore } from '../limits/limit-store.ts';
 import type { Protocol } from '../protocols/protocol.ts';
 import { Prices } from '../usage/prices.ts';
@@ -46,14 +46,13 @@ export interface ReservedWork {
 
 /** What remains of a limit, for operators and the holders of keys. */
 export interface LimitRow {
-  readonly scope: LimitScope;
-  /** Whose: the name of a key or a team, the id of a model; empty: of all. */
-  readonly of: string;
+  /** `all`, `key:alice`, `team:red`, `model:ID`. */
+  readonly scope: string;
   readonly name: LimitRule['name'];
   /** Requests, tokens, or units of the currency. */
   readonly limit: number;
   readonly remaining: number;
-  /** When one more would be admitted; null: it would be now. */
+  /** When one more would be admitted, null: it would be now; of a budget, when it begins anew. */
   readonly resets_at: string | null;
 }
 
@@ -150,7 +149,7 @@ export class LimitGate implements RefusalObserver {
   }: {
     readonly callers?: readonly Caller[];
     readonly models?: readonly string[];
-  }): readonly LimitRow[] | Promise<readonly LimitRow[]> {
+  }): LimitRow[] | Promise<LimitRow[]> {
     const { clock, store } = this.#options;
     const plan = this.#currentPlan();
     const teams = new Set(callers.flatMap(({ team }) => team ?? []));
@@ -165,7 +164,7 @@ export class LimitGate implements RefusalObserver {
     const charges = rules.map((rule) => chargeOf(rule, 0, periods));
     const states = store.peek(charges);
     const rows = (known: readonly CounterState[]) =>
-      statesOf({ rules, states: known }).map((state) => rowOf(state, wallNow));
+      statesOf({ rules, states: known }).map((state) => rowOf(state, wallNow, periods));
     return states instanceof Promise ? states.then(rows) : rows(states);
   }
 
@@ -278,16 +277,29 @@ function takenBack(counted: CountedCharges): CountedCharges {
   return { ...counted, states };
 }
 
-function rowOf({ rule, state }: LimitState, wallNow: number): LimitRow {
+function rowOf({ rule, state }: LimitState, wallNow: number, periods: UtcPeriods): LimitRow {
   const unit = rule.counts === 'money' ? NANO_PER_UNIT : 1;
-  const { retryInMs } = state;
-  const isNow = retryInMs === 0 || !Number.isFinite(retryInMs);
+  const { scope, name } = rule.holder;
   return {
-    scope: rule.holder.scope,
-    of: rule.holder.name,
+    scope: name === '' ? scope : `${scope}:${name}`,
     name: rule.name,
     limit: state.limit / unit,
     remaining: state.remaining / unit,
-    resets_at: isNow ? null : new Date(wallNow + retryInMs).toISOString(),
+    resets_at: resetOf(rule, { state, wallNow, periods }),
   };
+}
+
+function resetOf(
+  { span }: LimitRule,
+  {
+    state: { retryInMs },
+    wallNow,
+    periods,
+  }: { readonly state: CounterState; readonly wallNow: number; readonly periods: UtcPeriods },
+): string | null {
+  if (span.kind === 'period') {
+    const endsAt = span.period === 'day' ? periods.dayEndsAt : periods.monthEndsAt;
+    return new Date(endsAt).toISOString();
+  }
+  return retryInMs === 0 || !Number.isFinite(retryInMs) ? null : new Date(wallNow + retryInMs).toISOString();
 }

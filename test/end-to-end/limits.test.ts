@@ -1,0 +1,194 @@
+/** Limits through the whole server: who is held to what, what counts, and what was used by those who left or failed. */
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { type Answer, ask } from '../support/http-client.ts';
+import { scriptedFlags } from '../support/scripted-server.ts';
+import { type ComposedServer, startServer } from '../support/server.ts';
+
+const ADMIN = 'the-admin-key-1';
+const withKey = (key: string) => ({ headers: { authorization: `Bearer ${key}` } });
+
+function start(flags: readonly string[]): Promise<ComposedServer> {
+  return startServer({ flags: [...scriptedFlags(), ...flags], endsWith: onTestFinished });
+}
+
+const flag = (name: string, value: unknown) => [`--${name}`, JSON.stringify(value)];
+
+/** Words of a prompt and of an answer; the model counts them as tokens. */
+const generate = (server: ComposedServer, more: object = {}, options: object = {}): Promise<Answer> =>
+  ask(`${server.url}/generate`, { body: { prompt: 'hi', max_tokens: 1, ...more }, ...options });
+
+/** What a limit has left, by its name in the RateLimit header. */
+function left({ headers }: Pick<Answer, 'headers'>, name: string): number | undefined {
+  const found = new RegExp(`"${name}";r=(\\d+)`).exec(String(headers.ratelimit));
+  return found?.[1] === undefined ? undefined : Number(found[1]);
+}
+
+async function createKey(server: ComposedServer, fields: object): Promise<string> {
+  const answer = await ask(`${server.url}/admin/keys`, { ...withKey(ADMIN), body: fields });
+  expect(answer.status, answer.text).toBe(201);
+  return answer.json<{ key: string }>().key;
+}
+
+/** What the prompt is estimated at, with what a chat template puts around a message; the model counts 1. */
+const ESTIMATED = 5;
+
+/** The server has seen that there are keys. */
+async function untilShut(server: ComposedServer): Promise<void> {
+  await expect.poll(async () => (await generate(server)).status).toBe(401);
+}
+
+const withAdmin = flag('auth.admin-keys', [ADMIN]);
+
+describe('a key', () => {
+  test('is held to its own limit, and others to theirs, whatever their address', async () => {
+    const server = await start([...withAdmin, ...flag('limits.per-key', { requests_per_minute: 2 })]);
+    const alice = await createKey(server, { name: 'alice', limits: { requests_per_minute: 3 } });
+    const bob = await createKey(server, { name: 'bob' });
+    const statuses = async (key: string, count: number) => {
+      const answers: Answer[] = [];
+      for (let index = 0; index < count; index += 1) answers.push(await generate(server, {}, withKey(key)));
+      return answers;
+    };
+    await untilShut(server);
+    expect((await statuses(alice, 4)).map(({ status }) => status)).toEqual([200, 200, 200, 429]);
+    expect((await statuses(bob, 3)).map(({ status }) => status)).toEqual([200, 200, 429]);
+    const refused = await generate(server, {}, withKey(alice));
+    expect(refused.json<{ error: { code: string; message: string } }>().error).toMatchObject({
+      code: 'rate_limited',
+      message: expect.stringMatching(
+        /^The limit requests_per_minute of the key alice is reached: 3 requests in any 60 seconds\. Retry in \d+ s\.$/,
+      ),
+    });
+    const states = await ask(`${server.url}/admin/limits`, withKey(ADMIN));
+    expect(states.json<{ limits: object[] }>().limits).toContainEqual({
+      scope: 'key:alice',
+      name: 'requests_per_minute',
+      limit: 3,
+      remaining: 0,
+      resets_at: expect.any(String),
+    });
+  });
+
+  test('shares what its team may use', async () => {
+    const server = await start([
+      ...withAdmin,
+      ...flag('limits.teams', { red: { token_budget_per_day: 40 } }),
+    ]);
+    const one = await createKey(server, { name: 'one', team: 'red' });
+    const other = await createKey(server, { name: 'other', team: 'red' });
+    await untilShut(server);
+    expect((await generate(server, { max_tokens: 30 }, withKey(one))).status).toBe(200);
+    const refused = await generate(server, { max_tokens: 30 }, withKey(other));
+    expect(refused.status).toBe(429);
+    expect(refused.headers['x-reject-reason']).toBe('budget_exceeded');
+    expect(refused.headers['x-should-retry']).toBe('false');
+    expect(Number(refused.headers['retry-after'])).toBeGreaterThanOrEqual(1);
+    expect(refused.json<{ error: { message: string } }>().error.message).toMatch(
+      /token_budget_per_day of the team red .* It begins anew at \d{4}-\d\d-\d\dT00:00:00Z\.$/,
+    );
+  });
+});
+
+describe('tokens', () => {
+  test('are those that were used, once the answer is there: a bound that was not used up is given back', async () => {
+    const server = await start(flag('limits.all', { tokens_per_hour: 1000 }));
+    const first = await generate(server, { max_tokens: 500 });
+    expect(left(first, 'all.tokens_per_hour')).toBe(500 - ESTIMATED);
+    const { usage } = first.json<{ usage: { total_tokens: number } }>();
+    const second = await generate(server, { max_tokens: 1 });
+    expect(left(second, 'all.tokens_per_hour')).toBe(1000 - usage.total_tokens - ESTIMATED - 1);
+  });
+
+  test('of a request that fails, is refused by the queue or never reached a model are not counted', async () => {
+    const server = await start([
+      ...flag('limits.all', { tokens_per_hour: 1000, requests_per_hour: 100 }),
+      '--scheduler.max-queue',
+      '1',
+    ]);
+    expect((await generate(server, { model: 'none' })).status).toBe(404);
+    expect((await generate(server, { temperature: 9 })).status).toBe(400);
+    const answer = await generate(server);
+    expect(left(answer, 'all.tokens_per_hour')).toBe(1000 - ESTIMATED - 1);
+    expect(left(answer, 'all.requests_per_hour'), 'the requests count').toBe(97);
+  });
+
+  test('are counted for each of several answers', async () => {
+    const server = await start(flag('limits.all', { tokens_per_hour: 1000 }));
+    const answer = await ask(`${server.url}/v1/completions`, {
+      body: { model: 'demo', prompt: 'hi', max_tokens: 10, n: 3 },
+    });
+    expect(answer.status).toBe(200);
+    expect(left(answer, 'all.tokens_per_hour')).toBe(1000 - 3 * 11);
+  });
+
+  test('of an embedding are those of its texts', async () => {
+    const server = await start(flag('limits.all', { tokens_per_hour: 1000 }));
+    const body = { model: 'demo', input: ['one two three', 'four'] };
+    expect((await ask(`${server.url}/v1/embeddings`, { body })).status).toBe(200);
+    expect(left(await generate(server), 'all.tokens_per_hour')).toBe(1000 - 4 - ESTIMATED - 1);
+  });
+});
+
+describe('what counts', () => {
+  test('a refused body, a wrong type and a preflight do not; an unknown model does', async () => {
+    const server = await start(flag('limits.per-address', { requests_per_hour: 10 }));
+    const url = `${server.url}/generate`;
+    for (const type of ['application/json', 'text/plain'])
+      await (await fetch(url, { method: 'POST', body: '{', headers: { 'content-type': type } })).text();
+    await ask(url, {
+      method: 'OPTIONS',
+      headers: { origin: 'http://localhost:3000', 'access-control-request-method': 'POST' },
+    });
+    expect(left(await generate(server), 'address.requests_per_hour')).toBe(9);
+    expect((await generate(server, { model: 'none' })).status).toBe(404);
+    expect(left(await generate(server), 'address.requests_per_hour')).toBe(7);
+  });
+
+  test('requests at the same time: one has ended when its answer was sent', async () => {
+    const server = await start(flag('limits.all', { concurrent_requests: 1 }));
+    for (let count = 0; count < 3; count += 1) expect((await generate(server)).status).toBe(200);
+    const both = await Promise.all([
+      generate(server, { max_tokens: 400 }),
+      generate(server, { max_tokens: 400 }),
+    ]);
+    const statuses = both.map(({ status }) => status);
+    expect(statuses).toContain(200);
+    expect((await generate(server)).status).toBe(200);
+  });
+});
+
+describe('a reload', () => {
+  test('puts other limits in force at once, and forgets nothing that was counted', async () => {
+    const flags = (requests: number) => [
+      ...scriptedFlags(),
+      ...flag('limits.all', { requests_per_hour: requests, tokens_per_hour: 1000 }),
+    ];
+    const server = await startServer({ flags: flags(5), endsWith: onTestFinished });
+    await generate(server);
+    await generate(server);
+    server.reconfigure({ flags: flags(3) });
+    server.reload('a test');
+    await server.logged(({ msg }) => String(msg).includes('configuration reloaded'));
+    expect(left(await generate(server), 'all.requests_per_hour')).toBe(0);
+    expect((await generate(server)).status).toBe(429);
+  });
+});
+
+describe('money', () => {
+  test('is counted by the prices of the models, and a budget is spent by what was used', async () => {
+    const server = await start([
+      ...flag('prices.models', { demo: { prompt: 0, completion: 1_000_000 } }),
+      ...flag('limits.all', { budget_per_day: 12 }),
+    ]);
+    expect((await generate(server, { max_tokens: 10 })).status).toBe(200);
+    const refused = await generate(server, { max_tokens: 3 });
+    expect(refused.json<{ error: { code: string; message: string } }>().error).toMatchObject({
+      code: 'budget_exceeded',
+      message: expect.stringContaining(
+        '12 USD per UTC day. 2 USD remain, and the request may use 3 USD. It begins anew at',
+      ),
+    });
+    expect((await generate(server, { max_tokens: 2 })).status).toBe(200);
+    expect((await generate(server, { max_tokens: 1 })).status).toBe(429);
+  });
+});
