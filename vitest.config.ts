@@ -69,6 +69,7 @@ const slow = [
       'shutdown',
       'terminal',
       'upstream-faults',
+      'usage',
     ],
   ].join()}}.test.ts`,
   'test/contract/valkey-limit-store.test.ts',

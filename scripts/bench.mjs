@@ -25,6 +25,7 @@ const FULL = {
   routing: { rounds: 7, operations: 50_000 },
   receipts: { rounds: 7, operations: 200_000 },
   'shared-limits': { rounds: 7, decisions: 5000 },
+  usage: { rounds: 7, operations: 200_000 },
   simulate: { rounds: 5, measuredMinutes: 30 },
   overload: {
     rounds: 3,
@@ -53,6 +54,7 @@ const QUICK = {
   routing: { rounds: 1, operations: 5000 },
   receipts: { rounds: 1, operations: 20_000 },
   'shared-limits': { rounds: 1, decisions: 500 },
+  usage: { rounds: 1, operations: 20_000 },
   simulate: { rounds: 1, measuredMinutes: 5 },
   overload: {
     rounds: 1,
@@ -83,6 +85,7 @@ const benchmarks = {
   routing: await import('../bench/routing.mjs'),
   receipts: await import('../bench/receipts.mjs'),
   'shared-limits': await import('../bench/shared-limits.mjs'),
+  usage: await import('../bench/usage.mjs'),
   simulate: await import('../bench/simulate/compare.mjs'),
   overload: await import('../bench/overload/compare.mjs'),
 };

@@ -98,7 +98,7 @@ export function isProbe({ route }: RequestRecord): boolean {
   return PROBES.has(route);
 }
 
-/** The facts of one request. No prompt, no answer, no key. */
+/** The facts of one request. No prompt, no answer, and of a key its name alone. */
 export function requestFields({
   method,
   path,
@@ -107,7 +107,7 @@ export function requestFields({
   trace,
   endedAt,
 }: RequestRecord): LogFields {
-  const { usage, attempts } = trace;
+  const { usage, attempts, caller } = trace;
   const timings = timingsOf(trace, endedAt);
   /** A model was asked. */
   const asked = trace.enqueuedAt === undefined ? undefined : timings;
@@ -119,6 +119,8 @@ export function requestFields({
     path,
     status,
     clientAddress,
+    keyName: caller?.name,
+    team: caller?.team,
     latencyMs: timings.totalMs,
     model: trace.model,
     priority: trace.priority,
@@ -218,6 +220,7 @@ function requestText(fields: LogFields): string {
     fields.resumed === undefined ? undefined : `resumed ${fields.resumed} times`,
     fields.notResumed === undefined ? undefined : `not resumed: ${fields.notResumed}`,
     Array.isArray(droppedFields) ? `dropped ${droppedFields.join(' ')}` : undefined,
+    fields.keyName === undefined ? undefined : `key ${fields.keyName}`,
     `id ${fields.requestId}`,
   ].filter((fact) => fact !== undefined);
   return `${method} ${path} ${status} in ${durationText(Number(latencyMs))}: ${facts.join(', ')}`;

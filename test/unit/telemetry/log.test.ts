@@ -1,4 +1,5 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
+import type { Caller } from '../../../src/core/caller.ts';
 import type { RequestRecord, RequestTrace } from '../../../src/core/request-trace.ts';
 import {
   isProbe,
@@ -195,6 +196,14 @@ describe('the line of a request', () => {
         },
       }),
     ).toBe('POST /generate 499 in 3.4 ms: client_gone, cancelled while queued, dropped seed top_k, id req-2');
+  });
+
+  it('has the name of the key and its team', () => {
+    const caller = { id: 'key_1', name: 'alice', team: 'red' } as Caller;
+    const named = { ...record, trace: { ...trace, caller } };
+    expect(requestFields(named)).toMatchObject({ keyName: 'alice', team: 'red' });
+    expect(shown(named)).toMatch(/, key alice, id req-1$/);
+    expect(JSON.parse(JSON.stringify(requestFields(record)))).not.toHaveProperty('keyName');
   });
 
   it('a probe is told by its route', () => {
