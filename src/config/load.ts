@@ -77,8 +77,19 @@ export function loadConfig(given: ConfigSources): LoadedConfig {
   return {
     config,
     sources: cameFrom,
-    warnings: unknownVariables(sources.environment),
+    warnings: [...unknownVariables(sources.environment), ...pricesOfNoModel(config)],
   };
+}
+
+/** No error: commands that only read the store know nothing of models that the server's flags name. */
+function pricesOfNoModel({ prices, models }: Config): string[] {
+  const ids = models.map(({ id }) => id);
+  return Object.keys(prices.models)
+    .filter((name) => !ids.includes(name))
+    .map(
+      (name) =>
+        `prices.models has ${JSON.stringify(name)}, which is the id of no model: it prices nothing. Models: ${ids.join(', ')}.`,
+    );
 }
 
 function readFile(file: { name: string; text: string }, environment: ConfigSources['environment']): Tree {

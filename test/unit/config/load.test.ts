@@ -174,6 +174,14 @@ describe('the configuration', () => {
 describe('precedence of the shortcut', () => {
   const environment = { LLM_SERVE_BACKEND: 'ollama', LLM_SERVE_MODEL: 'from-environment', LLM_SERVE_URL: '' };
 
+  it('warns of a price for a model that is not there', () => {
+    const text =
+      'models: [{ id: a, targets: [{ backend: scripted, model: x }] }]\nprices: { models: { a: { prompt: 1 }, b: { prompt: 2 } } }';
+    expect(load({ text }).warnings).toEqual([
+      'prices.models has "b", which is the id of no model: it prices nothing. Models: a.',
+    ]);
+  });
+
   it('in the environment gives way to models given by flag', () => {
     const models = '[{"id":"from-flag","targets":[{"backend":"ollama","model":"x"}]}]';
     expect(load({ environment, flags: { models } }).config.default_model).toBe('from-flag');
