@@ -26,7 +26,10 @@ export async function run({ rounds, operations }) {
   for (let round = 0; round < rounds; round += 1)
     measured.push(
       Object.fromEntries(
-        Object.entries(CASES).map(([name, { keys, run: once }]) => [name, costOf(once, { keys, operations })]),
+        Object.entries(CASES).map(([name, { keys, run: once }]) => [
+          name,
+          costOf(once, { keys, operations }),
+        ]),
       ),
     );
   return { versions: packageVersions([]), settings: { rounds, operations }, rounds: measured };
