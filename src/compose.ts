@@ -26,12 +26,14 @@ import { BodyBudget } from './http/body-limits.ts';
 import { ConnectionLimit } from './http/connection-limit.ts';
 import { newId } from './http/open-requests.ts';
 import { buildServer } from './http/server.ts';
+import { WrongKeys } from './http/wrong-keys.ts';
 import { findModel } from './models/catalog.ts';
 import { type DownloadProgress, ensureModel, pullProgress } from './models/fetch.ts';
 import { Reloader } from './reload.ts';
 import { Serving } from './serving/serving.ts';
 import { getsRequests } from './serving/targets.ts';
 import { systemClock } from './system-clock.ts';
+import { KeyMetrics } from './telemetry/key-metrics.ts';
 import { SnapshotFeed } from './telemetry/live-feed.ts';
 import { isProbe, REQUEST, requestFields } from './telemetry/log.ts';
 import { Metrics, type MetricsSettings } from './telemetry/metrics.ts';
@@ -131,6 +133,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     settings: observed,
   });
   const usage = createUsage({ config, store, log });
+  const keyMetrics = new KeyMetrics(() => keys.active);
   const limits = await openLimits({ config, log, instanceId, maxKeys: () => edge.maxAddresses });
   if (config.limits.store === 'memory:') await seedBudgets({ store: limits.store, usage: store.usage, log });
   const tracing = createTracing({ config, serving, log, version, instanceId });
@@ -147,6 +150,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     recorder: options.recorder,
     usage,
     limits,
+    keyMetrics,
     storeFamilies,
   });
   const reloader = new Reloader({
@@ -161,6 +165,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     environment,
   });
   options.recorder?.readSettings(() => recordedSettings(reloader.running, serving));
+  const wrongKeys = new WrongKeys({ store: limits.store, onWrongKey: keyMetrics.wrongKey });
   const limitGate = createLimitGate({ store: limits.store, settings: edge, telemetry: telemetry.current });
   const server = buildServer({
     clock: systemClock,
@@ -178,6 +183,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     bodyBudget,
     connectionLimit,
     limitGate,
+    wrongKeys,
     live,
     usage: usage.reader,
   });
@@ -235,6 +241,7 @@ function createTelemetry(parts: {
   readonly recorder: Recorder | undefined;
   readonly usage: ReturnType<typeof createUsage>;
   readonly limits: Awaited<ReturnType<typeof openLimits>>;
+  readonly keyMetrics: KeyMetrics;
   readonly storeFamilies: readonly MetricFamily[];
 }): Telemetry {
   const { serving, log, version, bodyBudget, connectionLimit, settings, live, tracing, recorder, usage } =
@@ -243,7 +250,7 @@ function createTelemetry(parts: {
     version,
     settings,
     process: parts.process,
-    more: [...parts.storeFamilies, ...usage.families, ...parts.limits.families],
+    more: [...parts.storeFamilies, ...usage.families, ...parts.limits.families, ...parts.keyMetrics.families],
     source: {
       loads: () => serving.loads(),
       targets: () =>

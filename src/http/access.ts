@@ -6,32 +6,32 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { isDeepStrictEqual } from 'node:util';
 import { type ConfiguredKey, KeyRing, type KeyVerdict } from '../access/key-ring.ts';
 import type { Caller } from '../core/caller.ts';
-import type { Clock, Milliseconds } from '../core/clock.ts';
+import type { Clock } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import { ownerOf } from '../core/live-feed.ts';
-import { SlidingWindow } from '../scheduling/sliding-window.ts';
 import type { RequestContext, Step } from './context.ts';
 import { checkHostAndOrigin, refuseEmbedding } from './origins.ts';
 import { ADMIN_PREFIX } from './routes/admin.ts';
 import { LIVE_PATH } from './routes/live.ts';
 import { type EdgeSettings, madeOf } from './settings.ts';
 import { requireThisMachine, whyNotThisMachine } from './this-machine.ts';
+import type { WrongKeys } from './wrong-keys.ts';
 
 interface AccessOptions {
   readonly clock: Clock;
   readonly settings: EdgeSettings;
   /** Of the store; those of the configuration are put in here. */
   readonly keys: KeyRing;
+  readonly wrongKeys: WrongKeys;
 }
 
-/** That many wrong keys of one address are a 401, more are a 429. */
-const WRONG_KEYS = { limit: 10, windowMs: 60_000 } as const;
+const ADMIN_KEY = 'admin key (auth.admin_keys)';
 
 /** Probes need no key; neither do pages that show nothing but what the source code shows, with their files. */
 const OPEN_PATHS = ['/health', '/ready', '/', '/docs', '/openapi.json'];
 const OPEN_PREFIXES = ['/docs/', '/assets/'];
 
-export function accessStep({ clock, settings, keys }: AccessOptions): Step {
+export function accessStep({ clock, settings, keys, wrongKeys }: AccessOptions): Step {
   const apiKeys = madeOf(
     () => settings.apiKeys,
     (configured) => {
@@ -40,30 +40,32 @@ export function accessStep({ clock, settings, keys }: AccessOptions): Step {
     },
   );
   const adminKeys = madeOf(() => settings.adminKeys, ringOf);
-  const wrongKeys = new SlidingWindow({ ...WRONG_KEYS, maxKeys: settings.maxAddresses });
   const callerBy = (key: string): Caller | undefined => knownBy(apiKeys(), key, clock);
   const adminBy = (key: string): Caller | undefined => {
     const caller = knownBy(adminKeys(), key, clock) ?? callerBy(key);
     return caller?.mayAdmin === true ? caller : undefined;
   };
   const hasAdminKeys = (): boolean => settings.adminKeys.length > 0 || apiKeys().hasAdmin;
+  /** Notes whose key it is, or refuses the request: only then it may have to wait. */
   const requireKey = (
     context: RequestContext,
     callerOf: (key: string) => Caller | undefined,
     kind: string,
-  ): Caller => {
+  ): void | Promise<void> => {
     const sent = keysOf(context.request.headers);
     // A valid key is accepted whatever was sent before it, and is not counted.
     for (const key of sent) {
       const caller = callerOf(key);
-      if (caller !== undefined) return caller;
+      if (caller !== undefined) return context.setCaller(caller);
     }
     if (sent.length === 0) throw missingKey(kind);
     for (const key of sent) {
       const message = ENDED_KEYS[apiKeys().find(key, clock.wallNow()).kind];
-      if (message !== undefined) throw new ServingError('revoked_api_key', { message });
+      if (message === undefined) continue;
+      wrongKeys.noteEnded();
+      throw new ServingError('revoked_api_key', { message });
     }
-    throw wrongKey(wrongKeys, context.addressKey, clock.now());
+    return thrown(wrongKeys.refusalOf(context.addressKey));
   };
   /** Who may administer sees all requests; behind API keys, that is who has an admin key. */
   const seesAll = (context: RequestContext): boolean => {
@@ -72,28 +74,33 @@ export function accessStep({ clock, settings, keys }: AccessOptions): Step {
     return whyNotThisMachine(context.request, settings) === undefined;
   };
   /** What `seesAll` is asked must cost a guess as much as elsewhere: a key that is sent and not known is refused, beside a valid one too. */
-  const refuseGuesses = ({ request, addressKey }: RequestContext): void => {
-    if (!hasAdminKeys()) return;
+  const refusalOfGuess = ({
+    request,
+    addressKey,
+  }: RequestContext): ServingError | Promise<ServingError> | undefined => {
+    if (!hasAdminKeys()) return undefined;
     const isUnknown = (key: string) => adminBy(key) === undefined && callerBy(key) === undefined;
-    if (!keysOf(request.headers).some(isUnknown)) return;
-    throw wrongKey(wrongKeys, addressKey, clock.now(), 'Here each key that is sent must be a valid one.');
+    if (!keysOf(request.headers).some(isUnknown)) return undefined;
+    return wrongKeys.refusalOf(addressKey, 'Here each key that is sent must be a valid one.');
   };
   return (context: RequestContext) => {
     const { trace } = context;
     // By the route that answers: the path may be spelled in many ways.
     if (context.routePath.startsWith(ADMIN_PREFIX)) {
-      if (hasAdminKeys()) context.setCaller(requireKey(context, adminBy, 'admin key (auth.admin_keys)'));
-      else requireThisMachine(context, settings);
-      return;
+      if (hasAdminKeys()) return requireKey(context, adminBy, ADMIN_KEY);
+      return requireThisMachine(context, settings);
     }
     const isLive = context.routePath === LIVE_PATH;
     if (isLive) {
       refuseEmbedding(context.request.headers, LIVE_PATH);
-      refuseGuesses(context);
+      const refusal = refusalOfGuess(context);
+      if (refusal !== undefined) return thrown(refusal);
     }
     const isAdmin = isLive && seesAll(context);
     if (apiKeys().isShut) {
-      if (!isAdmin && !isOpen(context.path)) context.setCaller(requireKey(context, callerBy, 'API key'));
+      const waited = isAdmin || isOpen(context.path) ? undefined : requireKey(context, callerBy, 'API key');
+      // It is refused.
+      if (waited !== undefined) return waited;
     } else if (settings.onLoopback) checkHostAndOrigin(context.request.headers, settings);
     if (isLive && !isAdmin) context.seesOnly = ownerOf(trace);
   };
@@ -139,19 +146,11 @@ function missingKey(kind: string): ServingError {
   });
 }
 
-/** `rule`: which keys are accepted. */
-function wrongKey(
-  wrongKeys: SlidingWindow,
-  client: string,
-  now: Milliseconds,
-  rule = 'A valid key is accepted at any time.',
-): ServingError {
-  const { admission, limit, retryInMs } = wrongKeys.check(client, now);
-  if (admission !== undefined)
-    return new ServingError('invalid_api_key', { message: 'The API key is not valid.' });
-  return new ServingError('too_many_attempts', {
-    message: `The API key is not valid, and this address has sent ${limit} invalid keys in ${WRONG_KEYS.windowMs / 1000} seconds. ${rule}`,
-    retryAfterSeconds: Math.ceil(retryInMs / 1000),
+/** Throws it, once it is there. */
+function thrown(refusal: ServingError | Promise<ServingError>): Promise<never> {
+  if (refusal instanceof ServingError) throw refusal;
+  return refusal.then((error) => {
+    throw error;
   });
 }
 

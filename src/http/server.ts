@@ -33,6 +33,7 @@ import { protocolAt, protocolRoutes } from './routes/protocols.ts';
 import type { QueryOptions } from './routes/queries.ts';
 import { OWN_USAGE_PATH, usageRoutes } from './routes/usage.ts';
 import type { EdgeSettings } from './settings.ts';
+import type { WrongKeys } from './wrong-keys.ts';
 
 interface ServerOptions {
   readonly clock: Clock;
@@ -45,6 +46,7 @@ interface ServerOptions {
   readonly settings: EdgeSettings;
   /** Those of the store. */
   readonly keys: KeyRing;
+  readonly wrongKeys: WrongKeys;
   readonly bodyTimeoutSeconds: number;
   readonly bodyBudget: BodyBudget;
   readonly connectionLimit: ConnectionLimit;
