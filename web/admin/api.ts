@@ -1,5 +1,6 @@
 /** What the page asks the routes under /admin, and what they answer. Every call carries the admin key where the tab has one. */
 import type { Limits } from '../../src/core/limit-names.ts';
+import type { WaitingReason } from '../../src/core/live-snapshot.ts';
 import type { Priority } from '../../src/core/priority.ts';
 import { type ApiRequest, callApi } from '../api/request.ts';
 
@@ -34,6 +35,7 @@ export interface LimitState {
   readonly name: string;
   readonly limit: number;
   readonly remaining: number;
+  /** When something is admitted again, or the day or month ends; null: something is now. */
   readonly resets_at: string | null;
 }
 
@@ -55,7 +57,10 @@ export interface UsageMeasures {
   readonly slot_seconds: number;
 }
 
-export type UsageRow = UsageMeasures & { readonly [dimension in UsageDimension]?: string };
+/** `key`: its name, beside its id. Null: none. */
+export type UsageRow = UsageMeasures & {
+  readonly [dimension in UsageDimension | 'key_id']?: string | null;
+};
 
 export interface UsageAnswer {
   readonly currency: string;
@@ -73,27 +78,50 @@ export interface TargetView {
   readonly used: number;
 }
 
+/** One choice of a request: its choices share the id, by which all are cancelled. */
 export interface QueueEntry {
   readonly id: string;
   readonly request_id: string;
-  readonly client: string;
+  /** The name of its key, or else the address; null: neither is known. */
+  readonly key: string | null;
+  readonly team: string | null;
+  readonly address: string | null;
   readonly model: string;
   readonly priority: Priority;
+  /** 1: the first. */
+  readonly attempt: number;
   readonly prompt_tokens: number;
   readonly waited_ms: number;
 }
 
 export interface WaitingEntry extends QueueEntry {
   readonly position: number;
+  readonly reason: WaitingReason;
+  readonly expires_in_ms: number;
+  readonly eta_ms: number | null;
 }
 
 export interface RunningEntry extends QueueEntry {
   readonly target: string;
+  readonly slot: number;
+  readonly running_ms: number;
+  readonly completion_tokens: number;
 }
 
 export interface QueueView {
   readonly waiting: readonly WaitingEntry[];
   readonly running: readonly RunningEntry[];
+  /** With those that are not listed. */
+  readonly totals: { readonly waiting: number; readonly running: number };
+}
+
+export interface ConfigurationView {
+  /** As a configuration file would have it, defaults included. */
+  readonly configuration: unknown;
+  /** By a setting's key, where its value comes from; absent: its default. */
+  readonly sources: Readonly<Record<string, string>>;
+  /** Settings that a reload leaves as they are. */
+  readonly needs_restart: readonly string[];
 }
 
 export interface ReloadOutcome {
@@ -126,8 +154,7 @@ async function call<Answer>(path: string, request: ApiRequest = {}): Promise<Ans
   return (await response.json()) as Answer;
 }
 
-const post = <Answer>(path: string, body: unknown, options: Pick<ApiRequest, 'silenceMs'> = {}) =>
-  call<Answer>(path, { method: 'POST', body, ...options });
+const post = <Answer>(path: string, body: unknown) => call<Answer>(path, { method: 'POST', body });
 
 const oneKey = (id: string, rest = '') => `keys/${encodeURIComponent(id)}${rest}`;
 /** Names of targets contain slashes, which stay. */
@@ -150,7 +177,7 @@ export function changeKey(id: string, fields: Readonly<Record<string, unknown>>)
 }
 
 export function revokeKey(id: string): Promise<KeyView> {
-  return post(oneKey(id, '/revoke'), {});
+  return call(oneKey(id, '/revoke'), { method: 'POST' });
 }
 
 export function rotateKey(id: string, overlapSeconds: number): Promise<MadeKey> {
@@ -184,16 +211,16 @@ export function setTarget(name: string, action: 'drain' | 'enable'): Promise<Tar
   return call(`${oneTarget(name)}/${action}`, { method: 'POST' });
 }
 
-export function readQueue(options: CallOptions): Promise<QueueView> {
-  return call('queue', options);
+export function readQueue(limit: number, options: CallOptions): Promise<QueueView> {
+  return call(`queue?limit=${limit}`, options);
 }
 
 export function cancelRequest(id: string): Promise<unknown> {
-  return post(`queue/${encodeURIComponent(id)}/cancel`, {});
+  return call(`queue/${encodeURIComponent(id)}/cancel`, { method: 'POST' });
 }
 
-export async function readConfiguration(options: CallOptions): Promise<unknown> {
-  return (await call<{ readonly configuration: unknown }>('configuration', options)).configuration;
+export function readConfiguration(options: CallOptions): Promise<ConfigurationView> {
+  return call('configuration', options);
 }
 
 export function reload(): Promise<ReloadOutcome> {

@@ -3,7 +3,7 @@ import { useMemo, useState } from 'preact/hooks';
 import { plural } from '../ui/amounts.ts';
 import { TableScroll } from '../ui/table.tsx';
 import { ActionFailure, useAction } from './action.tsx';
-import { type ReloadOutcome, readConfiguration, reload } from './api.ts';
+import { type ConfigurationView, type ReloadOutcome, readConfiguration, reload } from './api.ts';
 import { Filter } from './filter.tsx';
 import { Loaded, useResource } from './loaded.tsx';
 import { settingRows } from './settings-rows.ts';
@@ -19,25 +19,27 @@ export function ConfigurationSection() {
         <Filter label="Filter settings" value={filter} onInput={setFilter} />
       </div>
       <Reload onDone={asked.reload} />
-      <Loaded asked={asked}>{(value) => <Settings value={value} filter={filter} />}</Loaded>
+      <Loaded asked={asked}>{(view) => <Settings view={view} filter={filter} />}</Loaded>
     </section>
   );
 }
 
-function Settings({ value, filter }: { readonly value: unknown; readonly filter: string }) {
-  const rows = useMemo(() => settingRows(value), [value]);
+function Settings({ view, filter }: { readonly view: ConfigurationView; readonly filter: string }) {
+  const rows = useMemo(() => settingRows(view), [view]);
   // A secret's value is not known here, so that no filter can find it out.
-  const shown = rows.filter((row) => fits(filter, row.path, row.isSecret ? 'hidden' : row.value));
+  const shown = rows.filter((row) => fits(filter, row.path, row.isSecret ? 'hidden' : row.value, row.source));
   if (shown.length === 0) return <p class="notice">No setting fits the filter.</p>;
   return (
     <>
-      <TableScroll label="Settings" columns={['Setting', 'Value']}>
-        {shown.map(({ path, value: text, isSecret }) => (
+      <TableScroll label="Settings" columns={['Setting', 'Value', 'From', 'Changes take']}>
+        {shown.map(({ path, value, isSecret, source, needsRestart }) => (
           <tr key={path}>
             <th scope="row" class="mono">
               {path}
             </th>
-            <td class="mono wraps">{isSecret ? <i>hidden</i> : text}</td>
+            <td class="mono wraps">{isSecret ? <i>hidden</i> : value}</td>
+            <td>{source}</td>
+            <td>{needsRestart ? 'a restart' : 'a reload'}</td>
           </tr>
         ))}
       </TableScroll>

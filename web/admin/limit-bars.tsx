@@ -1,6 +1,6 @@
 /** Limits as bars: how much of each window is used now. The words beside a bar say the same. */
 import type { LimitState } from './api.ts';
-import { amount, limitName, moment, shareUsed } from './words.ts';
+import { amount, limitName, shareUsed, soon } from './words.ts';
 
 /** From here on a limit is nearly used up. */
 const NEARLY = 0.9;
@@ -22,7 +22,8 @@ export function LimitBars({ states, currency }: LimitBarsProps) {
 
 function LimitBar({ state, currency }: { readonly state: LimitState; readonly currency: string }) {
   const used = shareUsed(state);
-  const words = used >= 1 ? 'used up' : `${amount(state.remaining)} of ${amount(state.limit)} left`;
+  const isUsedUp = state.remaining <= 0;
+  const words = isUsedUp ? 'used up' : `${amount(state.remaining)} of ${amount(state.limit)} left`;
   return (
     <li>
       <span class="admin-bar-name">{limitName(state.name, currency)}</span>
@@ -32,7 +33,12 @@ function LimitBar({ state, currency }: { readonly state: LimitState; readonly cu
       </svg>
       <span class="admin-bar-words">
         {words}
-        {state.resets_at !== null && <small> until {moment(state.resets_at)} UTC</small>}
+        {state.resets_at !== null && (
+          <small>
+            {isUsedUp ? ', again at ' : ', until '}
+            {soon(state.resets_at, Date.now())} UTC
+          </small>
+        )}
       </span>
     </li>
   );

@@ -12,7 +12,7 @@ import type { KeyView, LimitState } from './api.ts';
 const WINDOW_WORDS: Readonly<Record<number, string>> = {
   60000: 'a minute',
   3600000: 'an hour',
-  86400000: 'in 24 hours',
+  86400000: 'in 24 h',
 };
 
 function spanInWords({ span }: LimitKind): string {
@@ -49,6 +49,12 @@ export function amount(value: number): string {
 /** `2026-01-31 14:05`, UTC as all periods are. */
 export function moment(iso: string): string {
   return iso.slice(0, 16).replace('T', ' ');
+}
+
+/** `14:05` of today, else with its day; UTC. */
+export function soon(iso: string, now: number): string {
+  const today = new Date(now).toISOString().slice(0, 10);
+  return iso.startsWith(today) ? iso.slice(11, 16) : moment(iso);
 }
 
 export type KeyState = 'active' | 'expired' | 'revoked';

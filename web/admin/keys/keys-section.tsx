@@ -116,7 +116,7 @@ function KeysTable({ keys, filter, today, onOpen }: KeysTableProps) {
           <KeyRow
             key={key.id}
             shown={key}
-            used={used && (used.get(key.id) ?? used.get(key.name) ?? NOT_USED)}
+            used={used && (used.get(key.id) ?? NOT_USED)}
             onOpen={() => onOpen(key)}
           />
         ))}

@@ -8,11 +8,11 @@ export interface UsedToday {
   readonly lastHour: string | undefined;
 }
 
-/** By what the rows name a key by. */
+/** By the id of the key. */
 export function usedToday(rows: readonly UsageRow[]): ReadonlyMap<string, UsedToday> {
   const byKey = new Map<string, UsedToday>();
   for (const row of rows) {
-    const key = row.key ?? '';
+    const key = row.key_id ?? '';
     const before = byKey.get(key) ?? { requests: 0, tokens: 0, lastHour: undefined };
     const hour = row.requests > 0 ? timeOf(row.hour) : undefined;
     byKey.set(key, {
@@ -25,7 +25,7 @@ export function usedToday(rows: readonly UsageRow[]): ReadonlyMap<string, UsedTo
 }
 
 /** Of `2026-01-31T14` and longer. */
-function timeOf(hour: string | undefined): string | undefined {
+function timeOf(hour: string | null | undefined): string | undefined {
   const digits = /T(\d\d)/.exec(hour ?? '')?.[1];
   return digits === undefined ? undefined : `${digits}:00`;
 }

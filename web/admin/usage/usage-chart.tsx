@@ -55,8 +55,8 @@ export function UsageChart({ title, columns, format, nameOf }: UsageChartProps) 
         aria-label={`${title}: ${format(whole)} together. The table has the figures.`}
       />
       <ul class="admin-legend">
-        {columns.groups.map(({ name }, at) => (
-          <li key={name} class={`admin-series-${at}`}>
+        {columns.groups.map(({ group, name }, at) => (
+          <li key={group} class={`admin-series-${at}`}>
             {nameOf(name)}
           </li>
         ))}

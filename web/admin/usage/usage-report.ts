@@ -58,16 +58,18 @@ export function questionOf(group: Group, range: Range): UsageQuestion {
 }
 
 export interface Total extends UsageMeasures {
-  /** Empty: no team, no key, no target. */
+  /** What tells groups apart: of a key its id. Empty: no team, no key, no target. */
   readonly group: string;
+  /** As people know it. */
+  readonly name: string;
 }
 
 /** A sum for each group, the one with the most tokens first; days in their order. */
 export function totalsOf(rows: readonly UsageRow[], group: Group): readonly Total[] {
   const totals = new Map<string, Total>();
   for (const row of rows) {
-    const name = groupOf(row, group);
-    totals.set(name, { group: name, ...added(totals.get(name), row) });
+    const id = groupOf(row, group);
+    totals.set(id, { group: id, name: nameOf(row, group), ...added(totals.get(id), row) });
   }
   const list = [...totals.values()];
   return group === 'day'
@@ -84,7 +86,11 @@ export function sumOf(rows: readonly UsageMeasures[]): UsageMeasures {
 export interface Columns {
   /** Seconds since the epoch: the beginning of each hour or day. */
   readonly at: readonly number[];
-  readonly groups: readonly { readonly name: string; readonly values: readonly number[] }[];
+  readonly groups: readonly {
+    readonly group: string;
+    readonly name: string;
+    readonly values: readonly number[];
+  }[];
 }
 
 export const OTHERS = 'others';
@@ -98,22 +104,26 @@ export function columnsOf(
   const step = unit === 'hour' ? HOUR_MS : DAY_MS;
   const begin = Math.floor(range.from.getTime() / step) * step;
   const count = Math.max(1, Math.ceil((range.to.getTime() - begin) / step));
-  const byGroup = new Map<string, number[]>();
+  const byGroup = new Map<
+    string,
+    { readonly group: string; readonly name: string; readonly values: number[] }
+  >();
   for (const row of rows) {
     const at = Math.floor((timeOf(row, unit) - begin) / step);
     if (!(at >= 0 && at < count)) continue;
-    const name = group === 'day' ? '' : groupOf(row, group);
-    const values = byGroup.get(name) ?? new Array<number>(count).fill(0);
-    byGroup.set(name, values);
+    const id = group === 'day' ? '' : groupOf(row, group);
+    const known = byGroup.get(id);
+    const values = known?.values ?? new Array<number>(count).fill(0);
+    if (known === undefined)
+      byGroup.set(id, { group: id, name: group === 'day' ? '' : nameOf(row, group), values });
     values[at] = (values[at] ?? 0) + amountOf(row, measure);
   }
-  const sorted = [...byGroup]
-    .map(([name, values]) => ({ name, values }))
-    .sort((one, other) => total(other.values) - total(one.values));
+  const sorted = [...byGroup.values()].sort((one, other) => total(other.values) - total(one.values));
   const isAll = sorted.length <= most;
   const shown = isAll ? sorted : sorted.slice(0, most - 1);
   const rest = sorted.slice(shown.length);
   const others = {
+    group: OTHERS,
     name: OTHERS,
     values: addUp(
       rest.map(({ values }) => values),
@@ -132,7 +142,11 @@ export function amountOf(row: UsageMeasures, measure: Measure): number {
 
 function groupOf(row: UsageRow, group: Group): string {
   if (group === 'day') return (row.day ?? row.hour ?? '').slice(0, 10);
-  return row[group] ?? '';
+  return (group === 'key' ? row.key_id : row[group]) ?? '';
+}
+
+function nameOf(row: UsageRow, group: Group): string {
+  return group === 'day' ? groupOf(row, group) : (row[group] ?? '');
 }
 
 /** `2026-01-31`, `2026-01-31T14` or longer. */

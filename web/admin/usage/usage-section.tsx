@@ -1,7 +1,7 @@
 /** What was used: by team, key, model, target or day, as a chart, a table and a file. */
 import { useMemo, useState } from 'preact/hooks';
 import { number } from '../../ui/amounts.ts';
-import { listKeys, readUsage, type UsageAnswer, type UsageMeasures } from '../api.ts';
+import { readUsage, type UsageAnswer, type UsageMeasures } from '../api.ts';
 import { currency, useCurrency } from '../currency.ts';
 import { Loaded, useResource } from '../loaded.tsx';
 import { MAX_GROUPS, UsageChart } from './usage-chart.tsx';
@@ -12,7 +12,6 @@ import {
   type Group,
   MEASURES,
   type Measure,
-  OTHERS,
   questionOf,
   RANGES,
   type Range,
@@ -170,7 +169,7 @@ function Report({ group, range, measure }: ReportProps) {
 
 function Figures({ answer, group, range, measure }: ReportProps & { readonly answer: UsageAnswer }) {
   const unit = useCurrency();
-  const nameOf = useNames(group);
+  const nameOf = useMemo(() => (name: string) => name || GROUP_WORDS[group].none, [group]);
   const format = measure === 'cost' ? money : number;
   const columns = useMemo(
     () => columnsOf(answer.rows, { group, range, measure, most: MAX_GROUPS }),
@@ -232,7 +231,7 @@ function UsageTable({ answer, group, nameOf }: UsageTableProps) {
         <tbody>
           {totals.map((total) => (
             <tr key={total.group}>
-              <th scope="row">{nameOf(total.group)}</th>
+              <th scope="row">{nameOf(total.name)}</th>
               <Cells measures={total} />
             </tr>
           ))}
@@ -270,20 +269,6 @@ function Cells({ measures }: { readonly measures: UsageMeasures }) {
   );
 }
 
-/** Keys by their names, where the rows have ids. */
-function useNames(group: Group): (name: string) => string {
-  const keys = useResource(
-    async (options) => (group === 'key' ? await listKeys({ ...options, quiet: true }) : []),
-    { question: group === 'key' ? 'keys' : '' },
-  );
-  const known = keys.state.value;
-  return useMemo(() => {
-    const names = new Map(known?.map(({ id, name }) => [id, name]));
-    return (name: string) =>
-      name === '' ? GROUP_WORDS[group].none : name === OTHERS ? OTHERS : (names.get(name) ?? name);
-  }, [known, group]);
-}
-
 /** Cents, and what is smaller than one with the digits that it has. */
 function money(value: number): string {
   return value.toLocaleString('en', {
@@ -292,8 +277,8 @@ function money(value: number): string {
   });
 }
 
-function save({ rows }: UsageAnswer, group: Group, range: Range): void {
-  const file = new Blob([usageCsv(rows, questionOf(group, range).by)], { type: 'text/csv' });
+function save(answer: UsageAnswer, group: Group, range: Range): void {
+  const file = new Blob([usageCsv(answer, questionOf(group, range).by)], { type: 'text/csv' });
   const link = document.createElement('a');
   link.href = URL.createObjectURL(file);
   link.download = `usage-by-${group}.csv`;

@@ -59,7 +59,7 @@ const ROWS = [
   row({ team: 'red', day: '2026-03-01' }, 10),
   row({ team: 'red', day: '2026-03-03' }, 20, 3),
   row({ team: 'blue', day: '2026-03-03' }, 100),
-  row({ team: '', day: '2026-03-02' }, 6),
+  row({ team: null, day: '2026-03-02' }, 6),
   row({ team: 'before', day: '2026-02-28' }, 6),
 ];
 
@@ -79,6 +79,17 @@ test('sums are of each group, the one with the most tokens first', () => {
   ]);
 });
 
+test('two keys of one name are two groups', () => {
+  const rows = [
+    row({ key: 'alice', key_id: 'key_1', day: '2026-03-01' }, 4),
+    row({ key: 'alice', key_id: 'key_2', day: '2026-03-01' }, 2),
+  ];
+  expect(totalsOf(rows, 'key').map(({ group, name }) => [group, name])).toEqual([
+    ['key_1', 'alice'],
+    ['key_2', 'alice'],
+  ]);
+});
+
 test('columns are of every day of the range, those without usage too, and of nothing outside it', () => {
   const { at, groups } = columnsOf(ROWS, { group: 'team', range: RANGE, measure: 'tokens', most: 5 });
   expect(at.map((time) => new Date(time * 1_000).toISOString().slice(0, 10))).toEqual([
@@ -87,17 +98,17 @@ test('columns are of every day of the range, those without usage too, and of not
     '2026-03-03',
   ]);
   expect(groups).toEqual([
-    { name: 'blue', values: [0, 0, 100] },
-    { name: 'red', values: [10, 0, 20] },
-    { name: '', values: [0, 6, 0] },
+    { group: 'blue', name: 'blue', values: [0, 0, 100] },
+    { group: 'red', name: 'red', values: [10, 0, 20] },
+    { group: '', name: '', values: [0, 6, 0] },
   ]);
 });
 
 test('of many groups the largest are shown and the others are one', () => {
   const { groups } = columnsOf(ROWS, { group: 'team', range: RANGE, measure: 'requests', most: 2 });
   expect(groups).toEqual([
-    { name: 'red', values: [1, 0, 3] },
-    { name: 'others', values: [0, 1, 1] },
+    { group: 'red', name: 'red', values: [1, 0, 3] },
+    { group: 'others', name: 'others', values: [0, 1, 1] },
   ]);
 });
 
@@ -112,38 +123,35 @@ test('columns of a day are its hours', () => {
 });
 
 describe('a CSV file', () => {
-  test('has a row for each row, with its dimensions first', () => {
-    const [head, first] = usageCsv([row({ team: 'red', day: '2026-03-01' }, 10)], ['team', 'day']).split(
-      '\r\n',
-    );
-    expect(head).toBe(
-      'team,day,requests,errors,rejections,prompt_tokens,cached_tokens,completion_tokens,cost,slot_seconds',
-    );
-    expect(first).toBe('red,2026-03-01,1,0,0,5,0,5,0,0');
+  const csv = (rows: readonly UsageRow[], by: Parameters<typeof usageCsv>[1]) =>
+    usageCsv({ currency: 'USD', rows }, by).split('\r\n');
+
+  test('has a row for each row, with its dimensions first, and of a key its name and its id', () => {
+    expect(csv([row({ key: 'alice', key_id: 'key_1', day: '2026-03-01' }, 10)], ['key', 'day'])).toEqual([
+      'key,key_id,day,requests,errors,rejections,prompt_tokens,cached_tokens,completion_tokens,cost,slot_seconds,currency',
+      'alice,key_1,2026-03-01,1,0,0,5,0,5,0,0,USD',
+      '',
+    ]);
   });
 
   test.each([
     ['a,b', '"a,b"'],
     ['say "hi"', '"say ""hi"""'],
     ['=HYPERLINK("x")', '"\'=HYPERLINK(""x"")"'],
-    ['@a', "'@a"],
-    ['-1', "'-1"],
+    ['@a', '"\'@a"'],
+    ['-1', '"\'-1"'],
     ['red', 'red'],
-  ])('writes %j as %j: no name runs as a formula', (name, cell) => {
-    expect(usageCsv([row({ team: name }, 2)], ['team']).split('\r\n')[1]).toMatch(cell);
-    expect(
-      usageCsv([row({ team: name }, 2)], ['team'])
-        .split('\r\n')[1]
-        ?.startsWith(`${cell},`),
-    ).toBe(true);
+    [null, ''],
+  ])('writes %j as %j: no name runs as a formula', (team, cell) => {
+    expect(csv([row({ team }, 2)], ['team'])[1]?.startsWith(`${cell},1,`)).toBe(true);
   });
 });
 
 test('what a key did today is of all its hours, with the last one that had a request', () => {
   const used = usedToday([
-    row({ key: 'key_1', hour: '2026-03-05T14:00:00Z' }, 4, 2),
-    row({ key: 'key_1', hour: '2026-03-05T09:00:00Z' }, 6),
-    row({ key: 'key_2', hour: '2026-03-05T10:00:00Z' }, 0, 0),
+    row({ key: 'alice', key_id: 'key_1', hour: '2026-03-05T14:00:00Z' }, 4, 2),
+    row({ key: 'alice', key_id: 'key_1', hour: '2026-03-05T09:00:00Z' }, 6),
+    row({ key: 'alice', key_id: 'key_2', hour: '2026-03-05T10:00:00Z' }, 0, 0),
   ]);
   expect(used.get('key_1')).toEqual({ requests: 3, tokens: 10, lastHour: '14:00' });
   expect(used.get('key_2')).toEqual({ requests: 0, tokens: 0, lastHour: undefined });

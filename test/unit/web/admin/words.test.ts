@@ -9,6 +9,7 @@ import {
   limitsInWords,
   scopeInWords,
   shareUsed,
+  soon,
   stateInWords,
   tightestFirst,
 } from '../../../../web/admin/words.ts';
@@ -20,7 +21,7 @@ const key = (changed: Partial<KeyView>) =>
 
 test.each([
   [{}, ''],
-  [{ requests_per_minute: 3, tokens_per_day: 100_000 }, '3 requests a minute, 100,000 tokens in 24 hours'],
+  [{ requests_per_minute: 3, tokens_per_day: 100_000 }, '3 requests a minute, 100,000 tokens in 24 h'],
   [{ budget_per_month: 12.5, concurrent_requests: 2 }, '2 requests at once, 12.5 EUR a UTC month'],
 ] as const)('limits %j are “%s”', (limits, words) => expect(limitsInWords(limits, 'EUR')).toBe(words));
 
@@ -54,6 +55,11 @@ test('what is used most comes first; a limit of nothing is used up', () => {
   expect(tightestFirst(states).map(({ name }) => name)).toEqual(['b', 'c', 'd', 'a']);
   expect(shareUsed(state('over', 10, -5))).toBe(1);
   expect(shareUsed(state('raised', 10, 20))).toBe(0);
+});
+
+test('a time of today is told without its day', () => {
+  expect(soon('2026-06-01T14:05:00.000Z', NOW)).toBe('14:05');
+  expect(soon('2026-07-01T00:00:00.000Z', NOW)).toBe('2026-07-01 00:00');
 });
 
 test('scopes are read as words', () => {

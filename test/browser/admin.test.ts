@@ -1,0 +1,304 @@
+/** The Admin view in a real browser, on a real server: its sections by keyboard, what they refuse, and what they forget. */
+import type { Page } from 'playwright-core';
+import { describe, expect, test } from 'vitest';
+import { CONNECTION_ERRORS } from '../support/live-page.ts';
+import {
+  focused,
+  generateWith,
+  makeKey,
+  openAdmin,
+  poll,
+  press,
+  rows,
+  type Section,
+  startAdmin,
+  tabTo,
+  text,
+} from './admin-page.ts';
+import { seriousProblems } from './chat-page.ts';
+
+const SECTIONS: readonly Section[] = [
+  ...(['keys', 'limits', 'usage', 'targets', 'queue'] as const),
+  ...(['configuration', 'audit'] as const),
+];
+const ADMIN_KEY = 'a-key-of-an-admin';
+const ADMINS = ['--auth.admin-keys', JSON.stringify([ADMIN_KEY])];
+
+const secretField = (page: Page) => page.getByLabel('Secret');
+
+describe('by keyboard alone', () => {
+  test('a key is made, used up, seen in limits and usage, and revoked', async (context) => {
+    const server = await startAdmin();
+    const page = await openAdmin(context, server, 'keys');
+    await poll(() => text(page)).toContain('There is no key yet');
+    expect(await text(page)).toContain('llm-serve keys create');
+    await press(page, 'New key');
+    expect(await focused(page)).toBe('Name');
+    await page.keyboard.type('alice');
+    await tabTo(page, 'Team');
+    await page.keyboard.type('red');
+    await press(page, 'Limits of its own');
+    await tabTo(page, 'requests a minute');
+    await page.keyboard.type('3');
+    await page.keyboard.press('Enter');
+
+    await secretField(page).waitFor();
+    const secret = await secretField(page).inputValue();
+    expect(secret).toMatch(/^sk-llm-\S{40,}$/);
+    expect(await page.getByRole('dialog').innerText()).toContain('not shown again');
+    expect(await focused(page)).toBe('Copy');
+    await page.keyboard.press('Enter');
+    await poll(() => page.getByRole('dialog').innerText()).toContain('Copied');
+    expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(secret);
+    await page.keyboard.press('Escape');
+    await poll(() => page.getByRole('dialog').count()).toBe(0);
+    await poll(() => rows(page)).toEqual([expect.stringMatching(/alice.*red.*3 requests a minute.*active/s)]);
+
+    // As soon as the store has a key, nobody asks without one.
+    await poll(() => generateWith(server, secret)).toBe('answered');
+    expect(await generateWith(server, undefined)).toBe('401 missing_api_key');
+    expect(await generateWith(server, secret)).toBe('answered');
+    expect(await generateWith(server, secret)).toBe('answered');
+    expect(await generateWith(server, secret)).toBe('429 rate_limited');
+
+    await press(page, 'Limits');
+    await poll(() => text(page)).toMatch(/key alice\s+requests a minute\s+used up/);
+    await press(page, 'Usage');
+    await poll(() => rows(page)).toEqual([expect.stringMatching(/^red\s+4\s+0\s+1\s/)]);
+    await press(page, 'Keys');
+    await poll(() => rows(page)).toEqual([
+      expect.stringMatching(/4 requests, \d+ tokens, last after \d\d:00/),
+    ]);
+
+    await press(page, 'alice');
+    await poll(() => page.getByRole('dialog').innerText()).toMatch(/requests a minute\s+used up/);
+    await press(page, 'Revoke …');
+    await press(page, 'Revoke');
+    await poll(() => text(page)).toContain('The key alice was revoked.');
+    await poll(() => generateWith(server, secret)).toBe('401 revoked_api_key');
+    expect(await text(page)).toContain('All keys are revoked');
+    await tabTo(page, 'Show revoked');
+    await page.keyboard.press('Space');
+    await poll(() => rows(page)).toEqual([expect.stringMatching(/alice.*revoked 20/s)]);
+
+    await press(page, 'Audit log');
+    await poll(() => rows(page)).toEqual([
+      expect.stringMatching(/this machine\s.*key\.revoke/s),
+      expect.stringMatching(/this machine\s.*key\.create.*requests_per_minute/s),
+    ]);
+    expect(await page.content()).not.toContain(secret);
+  });
+
+  test('a target is taken out of service and back', async (context) => {
+    const server = await startAdmin();
+    const page = await openAdmin(context, server, 'targets');
+    await poll(() => rows(page)).toEqual([expect.stringMatching(/ready\s+ready\s+0 of \d+/)]);
+    await press(page, /^Drain /);
+    await poll(() => rows(page)).toEqual([expect.stringMatching(/draining/)]);
+    expect(await text(page)).toMatch(/gets no new requests; nothing runs there/);
+    await press(page, /^Enable /);
+    await poll(() => rows(page)).toEqual([expect.stringMatching(/ready\s+ready/)]);
+  });
+});
+
+describe('a secret', () => {
+  test('closed without copying asks once more, and is nowhere afterwards', async (context) => {
+    const said: string[] = [];
+    const server = await startAdmin();
+    const page = await openAdmin(context, server, 'keys');
+    page.on('console', (message) => said.push(message.text()));
+    await page.getByRole('button', { name: 'New key' }).click();
+    await page.getByLabel('Name', { exact: true }).fill('bob');
+    await page.getByRole('button', { name: 'Create key' }).click();
+    const secret = await secretField(page).inputValue();
+    // A press beside the dialog does not lose it, nor does one Escape.
+    await page.mouse.click(5, 5);
+    await page.keyboard.press('Escape');
+    await poll(() => page.getByRole('dialog').innerText()).toContain('It was not copied');
+    expect(await secretField(page).inputValue()).toBe(secret);
+    await page.getByRole('button', { name: 'Close without copying' }).click();
+    await poll(() => page.getByRole('dialog').count()).toBe(0);
+    const kept = await page.evaluate(() =>
+      JSON.stringify([
+        document.documentElement.outerHTML,
+        [...document.querySelectorAll('input')].map(({ value }) => value),
+        { ...sessionStorage },
+        { ...localStorage },
+        history.state,
+        location.href,
+        document.cookie,
+      ]),
+    );
+    expect(kept).not.toContain(secret);
+    expect(said.join()).not.toContain(secret);
+    expect(await heapOf(page)).not.toContain(secret);
+  });
+
+  test('of a rotation is another one, and the one before is accepted as long as was chosen', async (context) => {
+    const server = await startAdmin();
+    const { key } = await makeKey(server, { name: 'ci' });
+    const page = await openAdmin(context, server, 'keys');
+    await page.getByRole('button', { name: 'ci' }).click();
+    await page.getByRole('button', { name: 'Rotate …' }).click();
+    await page.getByRole('combobox').selectOption('in an hour');
+    await page.getByRole('button', { name: 'Rotate', exact: true }).click();
+    const secret = await secretField(page).inputValue();
+    expect(secret).not.toBe(key);
+    expect(await page.getByRole('dialog').innerText()).toMatch(/before is accepted until 20/);
+    await poll(() => generateWith(server, secret)).toBe('answered');
+    expect(await generateWith(server, key)).toBe('answered');
+    await page.getByRole('button', { name: 'Copy' }).click();
+    await page.getByRole('button', { name: 'Close', exact: true }).last().click();
+    await poll(() => rows(page)).toEqual([expect.stringContaining('the old secret until')]);
+  });
+});
+
+test('a key is changed: only what is different, and what the server refuses is said beside its field', async (context) => {
+  const server = await startAdmin();
+  await makeKey(server, { name: 'alice', team: 'red', limits: { tokens_per_day: 1000 } });
+  await makeKey(server, { name: 'bob' });
+  const page = await openAdmin(context, server, 'keys', { expects: [/409/] });
+  await page.getByRole('button', { name: 'alice' }).click();
+  await page.getByRole('button', { name: 'Change …' }).click();
+  const name = page.getByLabel('Name', { exact: true });
+  await name.fill('bob');
+  await page.getByRole('button', { name: 'Save' }).click();
+  await poll(() => name.getAttribute('aria-invalid')).toBe('true');
+  await name.fill('alice-2');
+  await page.getByLabel('Team', { exact: true }).fill('');
+  await page.getByLabel('requests a minute').fill('7');
+  await page.getByLabel('demo').check();
+  await page.getByRole('button', { name: 'Save' }).click();
+  await poll(() => rows(page)).toContainEqual(
+    expect.stringMatching(/alice-2.*–.*7 requests a minute, 1,000 tokens in 24 h.*demo/s),
+  );
+});
+
+test('one of those who wait or run is cancelled, and told so', async (context) => {
+  const server = await startAdmin('--scheduler.queue-timeout-ms', '3600000');
+  const { hold } = await import('../support/live-page.ts');
+  const held = await hold(server, 'runs-on');
+  const page = await openAdmin(context, server, 'queue');
+  await poll(() => rows(page)).toEqual([expect.stringContaining('runs-on')]);
+  await page.getByRole('button', { name: 'Cancel the request runs-on' }).click();
+  expect(await focused(page)).toBe('Cancel it');
+  await page.keyboard.press('Escape');
+  expect(await focused(page)).toBe('Cancel the request runs-on');
+  await page.keyboard.press('Enter');
+  await page.keyboard.press('Enter');
+  await held.until((whole) => whole.includes('cancelled_by_admin'));
+  await poll(() => text(page)).toContain('The request runs-on of');
+  await poll(() => text(page)).toContain('Nothing runs.');
+});
+
+test('the configuration is filtered, its secrets are hidden, and a reload says what it changed', async (context) => {
+  const server = await startAdmin('--auth.admin-keys', '["a-key-of-an-admin"]');
+  const page = await openAdmin(context, server, 'configuration', { expects: [/401|422/] });
+  await giveAdminKey(page);
+  await page.getByLabel('Filter settings').fill('admin_keys');
+  await poll(() => rows(page)).toEqual([expect.stringMatching(/auth\.admin_keys\s+hidden\s+flag/)]);
+  expect(await page.content()).not.toContain(ADMIN_KEY);
+  server.reconfigure({ flags: ['--scheduler.max-queue', '17'] });
+  await page.getByLabel('Filter settings').fill('max_queue');
+  await page.getByRole('button', { name: 'Reload' }).click();
+  await poll(() => page.locator('.admin-outcome').innerText()).toMatch(/Changed[\s\S]*max_queue/);
+});
+
+describe('who may see it', () => {
+  test('with admin keys, the page asks for one; cancelled it says what is missing', async (context) => {
+    const server = await startAdmin(...ADMINS);
+    const page = await openAdmin(context, server, 'keys', { expects: [/401/] });
+    await page.getByRole('dialog').waitFor();
+    expect(await focused(page)).toBe('Admin key');
+    await page.keyboard.press('Escape');
+    await poll(() => text(page)).toContain('You may not see this');
+    await page.getByRole('button', { name: 'Enter an admin key' }).click();
+    await giveAdminKey(page);
+    await poll(() => text(page)).toContain('There is no key yet');
+  });
+
+  test('where administration has a port of its own, the page says so', async (context) => {
+    const server = await startAdmin('--admin.port', '0');
+    const page = await openAdmin(context, server, 'keys', { expects: [/404/] });
+    await poll(() => text(page)).toContain('Administration is not served at this address');
+    expect(await text(page)).toContain('admin.port');
+  });
+});
+
+describe('when something is gone', () => {
+  test('a database that can’t be reached is said, and read again when it is back', async (context) => {
+    const server = await startAdmin();
+    await makeKey(server, { name: 'alice' });
+    const page = await openAdmin(context, server, 'targets', { expects: [/503/] });
+    // As the server answers it (test/end-to-end): a store in memory has no faults.
+    const error = { code: 'store_unavailable', message: 'The database of keys can’t be reached.' };
+    await page.route('**/admin/keys', (route) => route.fulfill({ status: 503, json: { error } }));
+    await page.getByRole('link', { name: 'Keys' }).click();
+    await poll(() => page.getByRole('alert').innerText()).toContain('The database can’t be reached.');
+    await page.unroute('**/admin/keys');
+    await poll(() => rows(page)).toEqual([expect.stringContaining('alice')]);
+    expect(await page.getByRole('alert').count()).toBe(0);
+  });
+
+  test('a server that is gone leaves what was read, with words above it', async (context) => {
+    const server = await startAdmin();
+    const page = await openAdmin(context, server, 'targets', { expects: CONNECTION_ERRORS });
+    await poll(() => rows(page)).toHaveLength(1);
+    await server.drain();
+    await poll(() => page.getByRole('alert').allInnerTexts()).toEqual([
+      expect.stringContaining('The server does not answer'),
+    ]);
+    expect(await rows(page)).toHaveLength(1);
+  });
+});
+
+describe.each(['dark', 'light'] as const)('in the %s theme', (colorScheme) => {
+  test.each([false, true])('axe finds nothing serious (on a phone: %s)', async (isPhone, context) => {
+    const server = await startAdmin();
+    const { key } = await makeKey(server, { name: 'alice', team: 'red', limits: { requests_per_minute: 5 } });
+    await makeKey(server, { name: 'boss', may_admin: true, expires_in: 5_000, labels: { a: 'b' } }).catch(
+      () => {},
+    );
+    await poll(() => generateWith(server, key)).toBe('answered');
+    const page = await openAdmin(context, server, 'keys', {
+      colorScheme,
+      isPhone,
+      reducedMotion: 'reduce',
+      expects: [/401/],
+    });
+    expect(key).toBeDefined();
+    for (const section of SECTIONS) {
+      await page.evaluate((name) => {
+        location.hash = `#/admin/${name}`;
+      }, section);
+      await page.locator(`[aria-current="page"][href="#/admin/${section}"]`).waitFor();
+      await poll(() => page.locator('.admin .notice').count()).toBe(0);
+      expect([section, await seriousProblems(page)]).toEqual([section, []]);
+      const width = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
+      expect(width[0], section).toBeLessThanOrEqual(width[1] ?? 0);
+    }
+    await page.getByRole('link', { name: 'Keys' }).click();
+    await page.getByRole('button', { name: 'alice' }).click();
+    await page.locator('.dialog .admin-bars').waitFor();
+    expect(await seriousProblems(page)).toEqual([]);
+    await page.getByRole('button', { name: 'Change …' }).click();
+    expect(await seriousProblems(page)).toEqual([]);
+  });
+});
+
+async function giveAdminKey(page: Page): Promise<void> {
+  await page.getByLabel('Admin key').fill(ADMIN_KEY);
+  await page.getByRole('button', { name: 'Use keys' }).click();
+}
+
+/** Every string that the page still holds, after a collection of its garbage. */
+async function heapOf(page: Page): Promise<string> {
+  const session = await page.context().newCDPSession(page);
+  await session.send('HeapProfiler.enable');
+  await session.send('HeapProfiler.collectGarbage');
+  const pieces: string[] = [];
+  session.on('HeapProfiler.addHeapSnapshotChunk', ({ chunk }) => pieces.push(chunk));
+  await session.send('HeapProfiler.takeHeapSnapshot', {});
+  await session.detach();
+  return pieces.join('');
+}
