@@ -67,6 +67,40 @@ const MODELS = [
   },
 ];
 
+const PRICES = { small: { prompt: 0.4, completion: 1.6 } };
+
+/** Who calls in the pictures of Admin, with how many requests. The last one may administer. */
+const KEYS = [
+  {
+    requests: 9,
+    name: 'search-frontend',
+    team: 'search',
+    limits: { requests_per_minute: 60, tokens_per_day: 4_000 },
+  },
+  {
+    requests: 6,
+    name: 'search-nightly',
+    team: 'search',
+    limits: { concurrent_requests: 2 },
+    highest_priority: 'low',
+  },
+  {
+    requests: 11,
+    name: 'assistant',
+    team: 'support',
+    limits: { requests_per_minute: 12, budget_per_month: 200 },
+  },
+  {
+    requests: 3,
+    name: 'trial',
+    team: 'sales',
+    models: ['small'],
+    limits: { requests_per_day: 20 },
+    expires_in: 2_592_000,
+  },
+  { requests: 0, name: 'ops', may_admin: true },
+];
+
 /** Seconds, and the tokens of the answer. */
 const EARLY = [
   [0, 60],
@@ -86,9 +120,12 @@ try {
     args: ['--disable-gpu', '--force-color-profile=srgb'],
   });
   ends.push(() => browser.close());
+  // `npm run screenshots -- admin`: those of one view. Admin is the last: with its keys the others would need one.
   const shown = process.argv[2];
-  if (shown !== 'live') await takeChat(browser, url);
-  if (shown !== 'chat') await takeLive(browser, url);
+  const takes = (name) => shown === undefined || shown === name;
+  if (takes('chat')) await takeChat(browser, url);
+  if (takes('live')) await takeLive(browser, url);
+  if (takes('admin')) await takeAdmin(browser, url);
 } finally {
   for (const end of ends.reverse()) await end();
 }
@@ -105,6 +142,7 @@ async function startServer() {
       JSON.stringify(MODELS),
       '--rate-limit.enabled',
       'false',
+      ...['--access.store', 'memory:', '--prices.models', JSON.stringify(PRICES)],
       // Batches are seen to form.
       ...['--scheduler.mode', 'window', '--scheduler.window-ms', '60'],
     ],
@@ -179,6 +217,42 @@ async function takeLive(browser, url) {
     await save(page, `live-${name}`);
   }
   await takeAnimation(moving, story);
+}
+
+/** Keys and a little usage, then a section in each picture. */
+async function takeAdmin(browser, url) {
+  let admin;
+  for (const { requests, ...fields } of KEYS) {
+    const made = await postJson(`${url}/admin/keys`, fields, admin);
+    admin = made.may_admin ? made.key : admin;
+    const script = { tokens: 30 + 5 * requests, fail: 'none', token_delay_ms: 2, first_token_delay_ms: 5 };
+    const prompt = `${JSON.stringify({ script })}\n${WORDS}`;
+    for (let at = 0; at < requests; at += 1)
+      await postJson(`${url}/generate`, { prompt, max_tokens: 300 }, made.key);
+  }
+  const sections = { dark: 'keys', light: 'usage', phone: 'limits' };
+  for (const [name, screen] of Object.entries(SCREENS)) {
+    const context = await browser.newContext({ ...screen, viewport: { ...screen.viewport, height: 640 } });
+    context.setDefaultTimeout(PATIENCE_MS);
+    await context.addInitScript((key) => sessionStorage.setItem('llm-serve.admin-key', key), admin);
+    const page = await context.newPage();
+    await page.goto(`${url}/#/admin/${sections[name]}`);
+    await page.locator('.admin :is(.table, .admin-cards)').first().waitFor();
+    // Its charts, and the usage of the keys.
+    await pause(1_500);
+    await save(page, `admin-${name}`);
+    await context.close();
+  }
+}
+
+async function postJson(url, body, key) {
+  const answer = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...(key && { authorization: `Bearer ${key}` }) },
+    body: JSON.stringify(body),
+  });
+  if (!answer.ok) throw new Error(`${url} answered ${answer.status}: ${await answer.text()}`);
+  return answer.json();
 }
 
 /** Pauses the page. Returns how to show the lanes up to a time, by this machine's clock. */

@@ -1,7 +1,8 @@
 /** The Admin view in a real browser, on a real server: its sections by keyboard, what they refuse, and what they forget. */
 import type { Page } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
-import { CONNECTION_ERRORS } from '../support/live-page.ts';
+import { openPage } from '../support/browser.ts';
+import { CONNECTION_ERRORS, hold } from '../support/live-page.ts';
 import {
   focused,
   generateWith,
@@ -176,7 +177,6 @@ test('a key is changed: only what is different, and what the server refuses is s
 
 test('one of those who wait or run is cancelled, and told so', async (context) => {
   const server = await startAdmin('--scheduler.queue-timeout-ms', '3600000');
-  const { hold } = await import('../support/live-page.ts');
   const held = await hold(server, 'runs-on');
   const page = await openAdmin(context, server, 'queue');
   await poll(() => rows(page)).toEqual([expect.stringContaining('runs-on')]);
@@ -202,6 +202,30 @@ test('the configuration is filtered, its secrets are hidden, and a reload says w
   await page.getByLabel('Filter settings').fill('max_queue');
   await page.getByRole('button', { name: 'Reload' }).click();
   await poll(() => page.locator('.admin-outcome').innerText()).toMatch(/Changed[\s\S]*max_queue/);
+});
+
+test('Chat and Live load nothing of Admin; its code and styles come with it, the charts with Usage', async (context) => {
+  const server = await startAdmin();
+  const page = await openPage(context, `${server.url}/#/live`);
+  const loaded = new Set<string>();
+  page.on('request', (request) => loaded.add(new URL(request.url()).pathname.replace(/-\w+(?=\.)/, '')));
+  const go = async (to: string, shows: string) => {
+    await page.evaluate((hash) => {
+      location.hash = hash;
+    }, to);
+    await page.locator(shows).first().waitFor();
+  };
+  await page.reload();
+  await page.locator('.live-toolbar').waitFor();
+  await go('#/chat', '.composer-row');
+  expect([...loaded].filter((path) => /admin|usage/.test(path))).toEqual([]);
+  await go('#/admin/keys', '.admin-empty');
+  expect([...loaded].filter((path) => /assets.*(admin|usage)/.test(path)).sort()).toEqual([
+    '/assets/admin-view.js',
+    '/assets/admin.css',
+  ]);
+  await go('#/admin/usage', '#admin-usage');
+  expect([...loaded]).toContain('/assets/usage-section.js');
 });
 
 describe('who may see it', () => {

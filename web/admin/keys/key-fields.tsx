@@ -1,7 +1,7 @@
 /** The fields of a key: for a new one, and for one that is changed. */
 
 import type { ComponentChildren } from 'preact';
-import { useId } from 'preact/hooks';
+import { useId, useState } from 'preact/hooks';
 import { LIMIT_KINDS, LIMIT_NAMES, type LimitName } from '../../../src/core/limit-names.ts';
 import { PRIORITIES, type Priority } from '../../../src/core/priority.ts';
 import { useCurrency } from '../currency.ts';
@@ -19,7 +19,9 @@ interface KeyFieldsProps {
 }
 
 export function KeyFields({ form, problems, models, expiresAt, onChange }: KeyFieldsProps) {
-  const isLimited = LIMIT_NAMES.some((name) => form.limits[name] !== '');
+  // As it begins: a field that is emptied must not fold up around the person who types.
+  const [isLimited] = useState(LIMIT_NAMES.some((name) => form.limits[name] !== ''));
+  const [isLabelled] = useState(form.labels !== '');
   return (
     <>
       <div class="admin-fields">
@@ -107,7 +109,7 @@ export function KeyFields({ form, problems, models, expiresAt, onChange }: KeyFi
           Empty: as <code>limits.per_key</code> and <code>rate_limit</code> of the configuration have it.
         </p>
       </details>
-      <details class="admin-details" open={form.labels !== '' || problems.labels !== undefined}>
+      <details class="admin-details" open={isLabelled || problems.labels !== undefined}>
         <summary>Labels</summary>
         <Field label="A label a line, as name=value" problem={problems.labels}>
           {(attributes) => (
