@@ -34,7 +34,7 @@ describe('by keyboard alone', () => {
     await poll(() => text(page)).toContain('There is no key yet');
     expect(await text(page)).toContain('llm-serve keys create');
     await press(page, 'New key');
-    expect(await focused(page)).toBe('Name');
+    await poll(() => focused(page)).toBe('Name');
     await page.keyboard.type('alice');
     await tabTo(page, 'Team');
     await page.keyboard.type('red');
@@ -47,7 +47,7 @@ describe('by keyboard alone', () => {
     const secret = await secretField(page).inputValue();
     expect(secret).toMatch(/^sk-llm-\S{40,}$/);
     expect(await page.getByRole('dialog').innerText()).toContain('not shown again');
-    expect(await focused(page)).toBe('Copy');
+    await poll(() => focused(page)).toBe('Copy');
     await page.keyboard.press('Enter');
     await poll(() => page.getByRole('dialog').innerText()).toContain('Copied');
     expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(secret);
@@ -181,9 +181,9 @@ test('one of those who wait or run is cancelled, and told so', async (context) =
   const page = await openAdmin(context, server, 'queue');
   await poll(() => rows(page)).toEqual([expect.stringContaining('runs-on')]);
   await page.getByRole('button', { name: 'Cancel the request runs-on' }).click();
-  expect(await focused(page)).toBe('Cancel it');
+  await poll(() => focused(page)).toBe('Cancel it');
   await page.keyboard.press('Escape');
-  expect(await focused(page)).toBe('Cancel the request runs-on');
+  await poll(() => focused(page)).toBe('Cancel the request runs-on');
   await page.keyboard.press('Enter');
   await page.keyboard.press('Enter');
   await held.until((whole) => whole.includes('cancelled_by_admin'));
@@ -233,7 +233,7 @@ describe('who may see it', () => {
     const server = await startAdmin(...ADMINS);
     const page = await openAdmin(context, server, 'keys', { expects: [/401/] });
     await page.getByRole('dialog').waitFor();
-    expect(await focused(page)).toBe('Admin key');
+    await poll(() => focused(page)).toBe('Admin key');
     await page.keyboard.press('Escape');
     await poll(() => text(page)).toContain('You may not see this');
     await page.getByRole('button', { name: 'Enter an admin key' }).click();

@@ -1,6 +1,6 @@
 /** A modal dialog: the browser's own, which keeps the focus inside and gives it back. It begins at the element with `data-begins`. */
 import type { ComponentChildren } from 'preact';
-import { useEffect, useId, useRef } from 'preact/hooks';
+import { useId, useLayoutEffect, useRef } from 'preact/hooks';
 import { Icon } from './icons.tsx';
 
 interface DialogProps {
@@ -18,7 +18,8 @@ export function Dialog({ title, onClose, children, wide = false, stays = false }
   // Text that is selected with the mouse may end outside: only a press that began there closes.
   const pressed = useRef<EventTarget | null>(null);
   const isOver = useRef(false);
-  useEffect(() => {
+  // With the rendering itself: a key that is pressed at once is the dialog's.
+  useLayoutEffect(() => {
     const dialog = element.current;
     if (dialog !== null && !dialog.open) {
       dialog.showModal();
