@@ -8,7 +8,7 @@ const properties = long
   ? [
       'test/unit/scheduling/*.test.ts',
       'test/unit/backends/llama-cpp/grammar/*.test.ts',
-      'test/end-to-end/fuzz-routes.test.ts',
+      'test/end-to-end/fuzz-{routes,admin}.test.ts',
     ]
   : [];
 
@@ -53,6 +53,8 @@ const slow = [
       'chat-snippets',
       'examples',
       'faults',
+      'floods',
+      'fuzz-admin',
       'fuzz-routes',
       'hostile-bodies',
       'large-bodies',

@@ -2,7 +2,7 @@
  * Secrets are planted wherever one can be set or made, everything is exercised that could give one away, and then every output is
  * searched for every secret, in parts and encodings too. The search itself: test/support/planted-secrets.test.ts.
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -181,7 +181,9 @@ describe('no secret comes out', () => {
     expect(stdout.split('\n').length).toBeGreaterThan(100);
     for (const file of readdirSync(folder, { recursive: true, withFileTypes: true })) {
       const path = join(file.parentPath, file.name);
-      if (file.isFile() && path !== configFile) keep(file.name, readFileSync(path));
+      if (!file.isFile() || path === configFile) continue;
+      expect(statSync(path).mode & 0o077, `who else may use ${file.name}`).toBe(0);
+      keep(file.name, readFileSync(path));
     }
     expect(outputs.map(({ name }) => name)).toContainEqual(expect.stringMatching(/\.(db|sqlite)/));
     expect(problems()).toEqual([]);
