@@ -46,12 +46,13 @@ export interface CounterState {
 }
 
 export interface LimitDecision {
-  /** What was counted. Undefined: refused, and nothing was counted. */
+  /**
+   * What was counted. Undefined: refused, and nothing was counted. Where no state has a wait, a shared store can't be asked, and
+   * `limits.on_failure` is `closed`.
+   */
   readonly admission: LimitAdmission | undefined;
   /** In the order of the charges. */
   readonly states: readonly CounterState[];
-  /** Refused only because a shared store can't be asked, and `limits.on_failure` is `closed`: store_unavailable, not rate_limited. */
-  readonly isUndecided?: boolean;
 }
 
 /** The store's own note of what it has counted; opaque. */

@@ -3,8 +3,8 @@
  * Owns its process and its folder, also over restarts.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { connect } from 'node:net';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from './proxy.ts';
@@ -97,18 +97,49 @@ export async function startValkey({
   };
 }
 
-function isListening(socket: string): Promise<boolean> {
+function connectTo(at: string | number): Socket {
+  return typeof at === 'string' ? connect(at) : connect(at, '127.0.0.1');
+}
+
+function isListening(at: string | number): Promise<boolean> {
   return new Promise((resolve) => {
-    const connection = connect(socket);
+    const connection = connectTo(at);
     connection.once('connect', () => resolve(true)).once('error', () => resolve(false));
     connection.once('connect', () => connection.destroy());
   });
 }
 
+/** A sentinel that watches the server at a port by the name `limits`, and decides alone. Resolves with its own port. */
+export async function startSentinel(watched: number, endsWith: EndsWith): Promise<number> {
+  const folder = mkdtempSync(join(tmpdir(), 'llm-serve-sentinel-'));
+  const port = await freePort();
+  const lines = [
+    `port ${port}`,
+    'bind 127.0.0.1',
+    `dir ${folder}`,
+    `sentinel monitor limits 127.0.0.1 ${watched} 1`,
+    'sentinel down-after-milliseconds limits 500',
+    'sentinel failover-timeout limits 2000',
+  ];
+  writeFileSync(join(folder, 'sentinel.conf'), lines.join('\n'));
+  const child = spawn(program ?? '', [join(folder, 'sentinel.conf'), '--sentinel'], { stdio: 'ignore' });
+  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  endsWith(async () => {
+    child.kill('SIGKILL');
+    await ended;
+    rmSync(folder, { recursive: true, force: true });
+  });
+  while (!(await isListening(port))) {
+    if (child.exitCode !== null) throw new Error(`the sentinel ended with ${child.exitCode}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  return port;
+}
+
 /** Sends all commands and resolves with their raw answers, when the server has closed the connection. */
-function ask(socket: string, commands: readonly (readonly string[])[]): Promise<string> {
+export function ask(at: string | number, commands: readonly (readonly string[])[]): Promise<string> {
   return new Promise((resolve, reject) => {
-    const connection = connect(socket);
+    const connection = connectTo(at);
     let answer = '';
     connection.setEncoding('utf8').on('data', (text: string) => {
       answer += text;

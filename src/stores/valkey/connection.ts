@@ -45,12 +45,10 @@ export class ValkeyConnection implements ScriptRunner {
       this.#load();
       onReady();
     });
-    this.#client.on('close', () =>
-      onLost(
-        this.#lastError ??
-          new ValkeyFailure('unreachable', 'The connection was closed.', { mayBeDone: true }),
-      ),
-    );
+    this.#client.on('close', () => {
+      const closed = new ValkeyFailure('unreachable', 'The connection was closed.', { mayBeDone: true });
+      onLost(this.#lastError ?? closed);
+    });
   }
 
   /** Once. The outcome is `onReady` or `onLost`, again and again. */
@@ -79,7 +77,6 @@ export class ValkeyConnection implements ScriptRunner {
   }
 
   async close(): Promise<void> {
-    this.#client.removeAllListeners('close');
     const hasSocket = WITH_SOCKET.has(this.#client.status);
     const ended = new Promise<void>((resolve) => this.#client.once('end', () => resolve()));
     this.#client.disconnect();

@@ -189,7 +189,7 @@ export class SharedLimitStore implements LimitStore {
       case 'open':
         return { admission: new UncountedAdmission(charges), states: charges.map(unusedState) };
       case 'closed':
-        return { admission: undefined, states: charges.map(closedState), isUndecided: true };
+        return { admission: undefined, states: charges.map(closedState) };
     }
   }
 
@@ -346,6 +346,7 @@ function unusedState({ bound: { limit } }: Charge): CounterState {
   return { limit, remaining: limit, retryInMs: 0 };
 }
 
+/** No wait: it is not this limit that refuses. */
 function closedState({ bound: { limit } }: Charge): CounterState {
-  return { limit, remaining: 0, retryInMs: UNKNOWN_WAIT_MS };
+  return { limit, remaining: 0, retryInMs: 0 };
 }

@@ -1,17 +1,12 @@
 /** What goes wrong with a real Valkey or Redis: what decides meanwhile, what is logged and counted, and that it is used again. */
-import { randomUUID } from 'node:crypto';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import type { Charge, LimitDecision } from '../../../../src/limits/limit-store.ts';
-import { MemoryLimitStore } from '../../../../src/limits/memory-limit-store.ts';
 import { StoreError } from '../../../../src/stores/store.ts';
-import { openSharedLimits } from '../../../../src/stores/valkey/open.ts';
 import type { OnFailure, SharedLimitStore } from '../../../../src/stores/valkey/shared-limit-store.ts';
-import { systemClock } from '../../../../src/system-clock.ts';
+import { type OpenedLimits, openLimits, PATIENT_MS, UNDECIDED } from '../../../support/shared-limits.ts';
 import { MISSING_VALKEY, startValkey, type TestValkey } from '../../../support/valkey.ts';
 
 const HOUR_MS = 3_600_000;
-/** No machine is so slow that this passes by itself. */
-const PATIENT_MS = 60_000;
 const HASTY_MS = 50;
 
 const perHour = (limit: number, amount = 1): Charge => ({
@@ -24,34 +19,6 @@ const atOnce = (limit: number): Charge => ({
   amount: 1,
   bound: { kind: 'now', limit },
 });
-
-interface Opened {
-  readonly store: SharedLimitStore;
-  readonly settings: { timeoutMs: number; onFailure: OnFailure };
-  readonly logged: string[];
-  /** Reasons of failures. */
-  readonly failures: Set<string>;
-  isUp(up: boolean): Promise<void>;
-}
-
-async function open(address: string, onFailure: OnFailure = 'closed'): Promise<Opened> {
-  const logged: string[] = [];
-  const failures = new Set<string>();
-  const settings = { timeoutMs: PATIENT_MS, onFailure };
-  const note = (level: string) => (message: string) => void logged.push(`${level}: ${message}`);
-  const store = await openSharedLimits({
-    address,
-    clock: systemClock,
-    log: { debug: () => {}, info: note('info'), warn: note('warn'), error: note('error') },
-    random: Math.random,
-    replica: randomUUID(),
-    local: new MemoryLimitStore({ clock: systemClock, maxKeys: () => 1000 }),
-    settings,
-    observer: { decided: () => {}, failed: (reason) => void failures.add(reason) },
-  });
-  onTestFinished(() => store.close());
-  return { store, settings, logged, failures, isUp: (up) => expect.poll(() => store.isUp).toBe(up) };
-}
 
 const start = (...args: readonly string[]): Promise<TestValkey> =>
   startValkey({ args, endsWith: onTestFinished });
@@ -66,13 +33,13 @@ describe('a shared limit store', () => {
 
   it('that is killed is not waited for, and is used again when it is back, empty', async () => {
     const server = await start();
-    const { store, logged, failures, isUp } = await open(server.address);
+    const { store, logged, failures, isUp } = await openLimits(server.address);
     expect(await admittedOf(store, perHour(3))).toBe(3);
     await server.kill();
     await isUp(false);
     const decision = store.decide([perHour(3)]);
     expect(decision).not.toBeInstanceOf(Promise);
-    expect(decision).toMatchObject({ admission: undefined, isUndecided: true });
+    expect(decision).toMatchObject(UNDECIDED);
     await server.restart();
     await isUp(true);
     expect(await admittedOf(store, perHour(3))).toBe(3);
@@ -86,16 +53,16 @@ describe('a shared limit store', () => {
 
   it('that is killed while it is asked fails what is under way at once', async () => {
     const server = await start();
-    const { store } = await open(server.address);
+    const { store } = await openLimits(server.address);
     server.freeze(true);
     const decision = store.decide([perHour(3)]);
     await server.kill();
-    expect(await decision).toMatchObject({ isUndecided: true });
+    expect(await decision).toMatchObject(UNDECIDED);
   });
 
   it('gets the places of what still runs back, after it came back empty', async () => {
     const server = await start();
-    const { store, isUp } = await open(server.address);
+    const { store, isUp } = await openLimits(server.address);
     const { admission } = await store.decide([atOnce(2)]);
     await server.kill();
     await isUp(false);
@@ -108,10 +75,10 @@ describe('a shared limit store', () => {
 
   it('that does not answer in time is not asked again until it does; what it admits late is given back', async () => {
     const server = await start();
-    const { store, settings, failures, isUp } = await open(server.address);
+    const { store, settings, failures, isUp } = await openLimits(server.address);
     server.freeze(true);
     settings.timeoutMs = HASTY_MS;
-    expect(await store.decide([perHour(3)])).toMatchObject({ isUndecided: true });
+    expect(await store.decide([perHour(3)])).toMatchObject(UNDECIDED);
     expect(store.decide([perHour(3)])).not.toBeInstanceOf(Promise);
     settings.timeoutMs = PATIENT_MS;
     server.freeze(false);
@@ -122,7 +89,7 @@ describe('a shared limit store', () => {
 
   it('that has forgotten the scripts goes on', async () => {
     const server = await start();
-    const { store, failures } = await open(server.address);
+    const { store, failures } = await openLimits(server.address);
     await store.decide([perHour(3)]);
     await server.command('SCRIPT', 'FLUSH');
     const { admission, states } = await store.decide([perHour(3)]);
@@ -138,12 +105,12 @@ describe('a shared limit store', () => {
     ['became a replica', 'read_only', ['REPLICAOF', '127.0.0.1', '1'], ['REPLICAOF', 'NO', 'ONE']],
   ] as const)('that %s is not used until it can write again', async (_, reason, breaks, mends) => {
     const server = await start('--maxmemory-policy', 'noeviction');
-    const { store, failures, isUp } = await open(server.address);
+    const { store, failures, isUp } = await openLimits(server.address);
     expect(await admittedOf(store, perHour(3))).toBe(3);
     await server.command(...breaks);
-    expect(await store.decide([{ ...perHour(3), counter: 'key:two:requests_per_hour' }])).toMatchObject({
-      isUndecided: true,
-    });
+    expect(await store.decide([{ ...perHour(3), counter: 'key:two:requests_per_hour' }])).toMatchObject(
+      UNDECIDED,
+    );
     expect(store.isUp).toBe(false);
     expect([...failures]).toContain(reason);
     await server.command(...mends);
@@ -153,14 +120,14 @@ describe('a shared limit store', () => {
 
   it('that does not let us in ends the start, with an error without the password', async () => {
     const server = await start('--requirepass', 'correct horse');
-    const refused = await open(`${server.address}?password=battery`).catch((error: unknown) => error);
+    const refused = await openLimits(`${server.address}?password=battery`).catch((error: unknown) => error);
     expect(refused).toBeInstanceOf(StoreError);
     const { message } = refused as StoreError;
     expect(message).toMatch(/^The limit store at unix:.* does not let this server in: .*Correct the user/);
     expect(message).not.toContain('battery');
-    const none = await open(server.address).catch((error: unknown) => error);
+    const none = await openLimits(server.address).catch((error: unknown) => error);
     expect((none as StoreError).message).toContain('does not let this server in');
-    const { store } = await open(`${server.address}?password=correct%20horse`);
+    const { store } = await openLimits(`${server.address}?password=correct%20horse`);
     expect(store.isUp).toBe(true);
   });
 
@@ -177,7 +144,7 @@ describe('a shared limit store', () => {
       '+select',
     ];
     await server.command('ACL', 'SETUSER', 'limits', 'on', '>secret', ...rights);
-    const { store, failures } = await open(`${server.address}?username=limits&password=secret`);
+    const { store, failures } = await openLimits(`${server.address}?username=limits&password=secret`);
     const { admission } = await store.decide([perHour(3), atOnce(1)]);
     if (admission) store.settle(admission, [0, 0]);
     await expect.poll(async () => (await store.peek([perHour(3)]))[0]?.remaining).toBe(3);
@@ -186,7 +153,7 @@ describe('a shared limit store', () => {
 
   it('whose password is changed while it runs is not used until it is the old one again', async () => {
     const server = await start();
-    const { store, failures, isUp } = await open(server.address);
+    const { store, failures, isUp } = await openLimits(server.address);
     await server.command('CONFIG', 'SET', 'requirepass', 'new');
     await server.commands(['AUTH', 'new'], ['CLIENT', 'KILL', 'TYPE', 'normal']);
     await isUp(false);
@@ -199,7 +166,7 @@ describe('a shared limit store', () => {
   it('that is away at the start is used when it comes', async () => {
     const server = await start();
     await server.kill();
-    const { store, logged, isUp } = await open(server.address, 'open');
+    const { store, logged, isUp } = await openLimits(server.address, 'open');
     expect(await store.decide([perHour(3)])).toMatchObject({
       states: [{ limit: 3, remaining: 3, retryInMs: 0 }],
     });
@@ -210,7 +177,7 @@ describe('a shared limit store', () => {
 
   it('is told later what requests used that ended while it was away', async () => {
     const server = await start();
-    const { store, settings, isUp } = await open(server.address);
+    const { store, settings, isUp } = await openLimits(server.address);
     const { admission } = await store.decide([perHour(100, 60)]);
     server.freeze(true);
     settings.timeoutMs = HASTY_MS;
@@ -229,8 +196,8 @@ describe('replicas whose limit store is away', () => {
   /** As many replicas, of which each has seen all others, and whose server has been killed. */
   async function alone(count: number, limit: number, onFailure: OnFailure = 'local') {
     const server = await start();
-    const replicas: Opened[] = [];
-    for (let index = 0; index < count; index += 1) replicas.push(await open(server.address, onFailure));
+    const replicas: OpenedLimits[] = [];
+    for (let index = 0; index < count; index += 1) replicas.push(await openLimits(server.address, onFailure));
     for (const { store } of replicas) await expect.poll(() => store.replicas).toBe(count);
     const before = await admittedOf(replicas[0]?.store as SharedLimitStore, perHour(limit));
     await server.kill();
@@ -263,10 +230,10 @@ describe('replicas whose limit store is away', () => {
 
   it('admit everything, or nothing, where that is configured', async () => {
     const { replicas } = await alone(1, 2, 'open');
-    const { store, settings } = replicas[0] as Opened;
+    const { store, settings } = replicas[0] as OpenedLimits;
     for (let count = 0; count < 10; count += 1)
       expect(((await store.decide([perHour(2)])) as LimitDecision).admission).toBeDefined();
     settings.onFailure = 'closed';
-    expect(await store.decide([perHour(2)])).toMatchObject({ admission: undefined, isUndecided: true });
+    expect(await store.decide([perHour(2)])).toMatchObject(UNDECIDED);
   });
 });

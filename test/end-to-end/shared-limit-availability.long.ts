@@ -1,0 +1,72 @@
+/** Limits that outlive the server that counted them: in a cluster. */
+import { expect, it, onTestFinished } from 'vitest';
+import type { Charge } from '../../src/limits/limit-store.ts';
+import type { SharedLimitStore } from '../../src/stores/valkey/shared-limit-store.ts';
+import { type OpenedLimits, openLimits, UNDECIDED } from '../support/shared-limits.ts';
+import { ask, MISSING_VALKEY, startValkey, type TestValkey } from '../support/valkey.ts';
+
+const LIMIT = 10;
+const charge: Charge = {
+  counter: 'key:one:requests_per_hour',
+  amount: 1,
+  bound: { kind: 'window', limit: LIMIT, windowMs: 3_600_000 },
+};
+
+const start = (...args: readonly string[]): Promise<TestValkey> =>
+  startValkey({ args, hasPort: true, endsWith: onTestFinished });
+
+async function admit(store: SharedLimitStore, count: number): Promise<void> {
+  for (let index = 0; index < count; index += 1)
+    expect((await store.decide([charge])).admission).toBeDefined();
+}
+
+/** With a time-out that a server in use keeps, also on a busy machine. */
+async function goesAway({ store, settings }: OpenedLimits): Promise<void> {
+  settings.timeoutMs = 500;
+  await expect
+    .poll(async () => {
+      await store.peek([charge]);
+      return store.isUp;
+    })
+    .toBe(false);
+}
+
+async function remainingOf(store: SharedLimitStore): Promise<number | undefined> {
+  return (await store.peek([charge]))[0]?.remaining;
+}
+
+it('a cluster of three, of which the node that counts is lost, goes on counting in its replica', async (context) => {
+  context.skip(MISSING_VALKEY !== undefined, MISSING_VALKEY);
+  const options = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '1000'];
+  const nodes = [await start(...options), await start(...options), await start(...options)];
+  const spare = await start(...options);
+  const slots = Array.from({ length: 16_384 }, (_, slot) => String(slot));
+  const share = Math.ceil(slots.length / nodes.length);
+  for (const [index, node] of nodes.entries())
+    await node.command('CLUSTER', 'ADDSLOTS', ...slots.slice(index * share, (index + 1) * share));
+  const [first] = nodes;
+  for (const node of [...nodes.slice(1), spare])
+    await first?.command('CLUSTER', 'MEET', '127.0.0.1', String(node.port));
+  for (const node of [...nodes, spare])
+    await expect
+      .poll(() => node.command('CLUSTER', 'INFO'))
+      .toMatch(/cluster_state:ok[\s\S]*cluster_known_nodes:4/);
+  const slot = Number(/\d+/.exec(await spare.command('CLUSTER', 'KEYSLOT', '{llm-serve}:'))?.[0]);
+  const owner = nodes[Math.floor(slot / share)] as TestValkey;
+  const ownerId = /[0-9a-f]{40}/.exec(await owner.command('CLUSTER', 'MYID'))?.[0] ?? '';
+  await spare.command('CLUSTER', 'REPLICATE', ownerId);
+  await expect.poll(() => spare.command('INFO', 'replication')).toContain('master_link_status:up');
+  const hosts = nodes.map(({ port }) => `127.0.0.1:${port}`).join(',');
+  const opened = await openLimits(`valkey+cluster://${hosts}`);
+  const { store, isUp } = opened;
+  await isUp(true);
+  await admit(store, 4);
+  await expect.poll(() => spare.command('DBSIZE')).toMatch(/:[1-9]/);
+  await owner.kill();
+  await goesAway(opened);
+  expect(await store.decide([charge])).toMatchObject(UNDECIDED);
+  await isUp(true);
+  expect(await remainingOf(store)).toBe(LIMIT - 4);
+  await admit(store, LIMIT - 4);
+  expect((await store.decide([charge])).admission).toBeUndefined();
+});
