@@ -3,7 +3,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import type { Charge } from '../../src/limits/limit-store.ts';
 import type { SharedLimitStore } from '../../src/stores/valkey/shared-limit-store.ts';
 import { type OpenedLimits, openLimits, UNDECIDED } from '../support/shared-limits.ts';
-import { ask, MISSING_VALKEY, startValkey, type TestValkey } from '../support/valkey.ts';
+import { MISSING_VALKEY, startValkey, type TestValkey } from '../support/valkey.ts';
 
 const LIMIT = 10;
 const charge: Charge = {
