@@ -27,6 +27,7 @@ export const COMMAND_MODULES: readonly CommandModule[] = [
   { names: ['status', 'ps'], load: async () => (await import('./status.ts')).addStatusCommand },
   { names: ['keys'], load: async () => (await import('./keys.ts')).addKeyCommands },
   { names: ['usage'], load: async () => (await import('./usage.ts')).addUsageCommand },
+  { names: ['data'], load: async () => (await import('./data.ts')).addDataCommands },
   { names: ['bench'], load: async () => (await import('./bench.ts')).addBenchCommand },
   { names: ['whatif'], load: async () => (await import('./whatif.ts')).addWhatIfCommand },
   {

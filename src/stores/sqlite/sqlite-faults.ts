@@ -17,13 +17,29 @@ const FAULTS: Readonly<Record<number, { readonly fault: StoreFault; readonly wor
 /** Extended: 10 with this is an I/O error because no space is left for the shared memory beside the file. */
 const SHARED_MEMORY_FULL = 10 | (19 << 8);
 
+/** Errors of statements that return rows come without their code, and have SQLite's own text for it. */
+const CODES: Readonly<Record<string, number>> = {
+  'access permission denied': 3,
+  'database is locked': 5,
+  'database table is locked': 6,
+  'attempt to write a readonly database': 8,
+  'disk I/O error': 10,
+  'database disk image is malformed': 11,
+  'database or disk is full': 13,
+  'unable to open database file': 14,
+  'file is not a database': 26,
+};
+
 /** `path`: of the file. What is no error of SQLite stays as it is. */
 export function sqliteFault(error: unknown, path: string): unknown {
   if (!(error instanceof Error) || error instanceof StoreError) return error;
-  const code = (error as { readonly errcode?: unknown }).errcode;
-  if (typeof code !== 'number') return error;
+  const { code: kind, errcode } = error as { readonly code?: unknown; readonly errcode?: unknown };
+  if (kind !== 'ERR_SQLITE_ERROR') return error;
+  const code = typeof errcode === 'number' ? errcode : (CODES[error.message] ?? 0);
   const found = FAULTS[code === SHARED_MEMORY_FULL ? 13 : code & 0xff];
-  if (found === undefined)
-    return new StoreError('unavailable', `${path}: ${error.message}.`, { cause: error });
-  return new StoreError(found.fault, `${path} ${found.words}.`, { cause: error });
+  const [fault, words] =
+    found === undefined
+      ? (['unavailable', `reports: ${error.message}`] as const)
+      : [found.fault, found.words];
+  return new StoreError(fault, `${path} ${words}.`, { cause: error });
 }
