@@ -37,14 +37,17 @@ FROM base AS runtime
 ENV NODE_ENV=production \
   LLM_SERVE_SERVER__HOST=0.0.0.0 \
   LLM_SERVE_SERVER__PORT=8000 \
-  LLM_SERVE_CACHE__DIRECTORY=/var/cache/llm-serve
-RUN mkdir -p /var/cache/llm-serve && chown node:node /var/cache/llm-serve
+  LLM_SERVE_CACHE__DIRECTORY=/var/cache/llm-serve \
+  LLM_SERVE_DATA__DIRECTORY=/var/lib/llm-serve
+RUN mkdir -p /var/cache/llm-serve /var/lib/llm-serve && chown node:node /var/cache/llm-serve /var/lib/llm-serve \
+  && chmod 700 /var/lib/llm-serve
 COPY package.json LICENSE ./
 COPY scripts/healthcheck.mjs ./scripts/healthcheck.mjs
 COPY --from=build /app/dist ./dist
 # By number, so that Kubernetes can verify that it is not root.
 USER 1000:1000
-VOLUME /var/cache/llm-serve
+# Models, and keys and usage: without a volume of its own, each new container begins without keys.
+VOLUME /var/cache/llm-serve /var/lib/llm-serve
 EXPOSE 8000
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=15s --retries=3 CMD ["node", "/app/scripts/healthcheck.mjs"]

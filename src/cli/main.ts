@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
 import { ConfigError } from '../config/config-error.ts';
 import { printableText } from '../core/log.ts';
+import { StoreAddressError } from '../core/store-error.ts';
 import { commandFrame } from './command-frame.ts';
 import { COMMAND_MODULES, modulesFor } from './commands.ts';
 import { withFlagSynonym } from './flag-synonyms.ts';
@@ -76,7 +77,7 @@ function explain(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
   const message = error instanceof Error ? error.message : String(error);
   process.stderr.write(`llm-serve: ${printableText(message)}\n`);
-  return error instanceof ConfigError ? EXIT_USAGE : EXIT_FAILURE;
+  return error instanceof ConfigError || error instanceof StoreAddressError ? EXIT_USAGE : EXIT_FAILURE;
 }
 
 if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {

@@ -22,3 +22,10 @@ export class StoreError extends Error {
     this.fault = fault;
   }
 }
+
+/** The configuration names it wrongly. */
+export class StoreAddressError extends StoreError {
+  constructor(message: string) {
+    super('refused', message);
+  }
+}

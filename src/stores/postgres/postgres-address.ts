@@ -1,7 +1,7 @@
 /** The address of a PostgreSQL database, read as libpq reads it: several hosts, sockets, and TLS by `sslmode`. */
 import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
-import { StoreError } from '../store.ts';
+import { StoreAddressError } from '../../core/store-error.ts';
 
 export interface PostgresAddress {
   readonly hosts: readonly string[];
@@ -28,7 +28,7 @@ const PARAMETERS = ['host', 'port', 'sslmode', 'sslrootcert', 'sslcert', 'sslkey
 const SSL_MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'];
 const SESSION_ATTRIBUTES = ['any', 'read-write', 'read-only', 'primary', 'standby', 'prefer-standby'];
 
-/** Throws a StoreError that never shows the address: its password could be anywhere in it. */
+/** Throws a StoreAddressError that never shows the address: its password could be anywhere in it. */
 export function parsePostgresAddress(address: string): PostgresAddress {
   const parts = PARTS.exec(address);
   if (parts === null)
@@ -61,8 +61,8 @@ export function parsePostgresAddress(address: string): PostgresAddress {
   };
 }
 
-function wrong(rule: string): StoreError {
-  return new StoreError('refused', `access.store is a PostgreSQL address that can’t be used: it ${rule}`);
+function wrong(rule: string): StoreAddressError {
+  return new StoreAddressError(`access.store is a PostgreSQL address that can’t be used: it ${rule}`);
 }
 
 function decoded(text: string): string {

@@ -23,6 +23,12 @@ export interface PostgresTimes {
   readonly callMs: Milliseconds;
 }
 
+/** What its thread is started with. */
+export interface PostgresOptions {
+  readonly address: string;
+  readonly times: Partial<PostgresTimes>;
+}
+
 const TIMES: PostgresTimes = { statementMs: 5000, callMs: 8000 };
 /** Tables with years of usage take a while to change. */
 const MIGRATION_MS: Milliseconds = 10 * 60_000;
@@ -134,7 +140,8 @@ export class PostgresDatabase implements SqlDatabase {
         application_name: 'llm-serve',
         statement_timeout: statementMs,
         lock_timeout: statementMs,
-        idle_in_transaction_session_timeout: statementMs,
+        // Longer than a call, which ends it first.
+        idle_in_transaction_session_timeout: 2 * callMs,
         ...session,
       },
     };

@@ -17,8 +17,9 @@ import { join } from 'node:path';
 import { DatabaseSync, type DatabaseSyncInstance } from '@photostructure/sqlite';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { SqlStore } from '../../../src/stores/sql/sql-store.ts';
+import { openSqlite } from '../../../src/stores/sqlite/open-sqlite.ts';
 import { SqliteDatabase } from '../../../src/stores/sqlite/sqlite-database.ts';
-import { SqliteStore } from '../../../src/stores/sqlite/sqlite-store.ts';
+import type { Store } from '../../../src/stores/store.ts';
 import { auditEntry, plainKey, usageRow } from '../../support/stores/records.ts';
 
 const ALL_TIME = { from: 0, to: Number.MAX_SAFE_INTEGER };
@@ -33,8 +34,8 @@ beforeEach(() => {
   onTestFinished(() => rmSync(created, { recursive: true, force: true }));
 });
 
-async function opened(busyMs = 50): Promise<SqliteStore> {
-  const store = await SqliteStore.open(path, { busyMs });
+async function opened(busyMs = 50): Promise<Store> {
+  const store = await openSqlite(path, { busyMs });
   onTestFinished(() => store.close());
   return store;
 }
@@ -79,7 +80,7 @@ describe('locked by another process', () => {
   test('it can’t be opened', async () => {
     await (await opened()).close();
     otherProgram().exec('BEGIN IMMEDIATE');
-    await expect(SqliteStore.open(path, { busyMs: 50 })).rejects.toMatchObject({ fault: 'unavailable' });
+    await expect(openSqlite(path, { busyMs: 50 })).rejects.toMatchObject({ fault: 'unavailable' });
   });
 });
 
@@ -87,7 +88,7 @@ describe('not a database of ours', () => {
   test('a text is left as it is', async () => {
     const text = 'a list of things to do\n'.repeat(100);
     writeFileSync(path, text);
-    await expect(SqliteStore.open(path)).rejects.toMatchObject({
+    await expect(openSqlite(path)).rejects.toMatchObject({
       fault: 'corrupt',
       message: `${path} is not a SQLite database.`,
     });
@@ -99,7 +100,7 @@ describe('not a database of ours', () => {
     other.exec('CREATE TABLE photos (name TEXT)');
     other.close();
     const before = readFileSync(path);
-    await expect(SqliteStore.open(path)).rejects.toMatchObject({
+    await expect(openSqlite(path)).rejects.toMatchObject({
       fault: 'corrupt',
       message: `${path} is a database of another program.`,
     });
@@ -113,7 +114,7 @@ describe('not a database of ours', () => {
     const other = otherProgram();
     other.exec('INSERT INTO llm_serve_versions (version, applied_at) VALUES (99, 0)');
     other.close();
-    await expect(SqliteStore.open(path)).rejects.toMatchObject({
+    await expect(openSqlite(path)).rejects.toMatchObject({
       fault: 'too_new',
       message: expect.stringMatching(/has version 99 of its tables, and this llm-serve knows version \d+/),
     });

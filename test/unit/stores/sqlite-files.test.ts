@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
 import { backUp, inspect, restore as restoreFile } from '../../../src/stores/sqlite/on-file.ts';
-import { SqliteStore } from '../../../src/stores/sqlite/sqlite-store.ts';
+import { openSqlite } from '../../../src/stores/sqlite/open-sqlite.ts';
+import type { Store } from '../../../src/stores/store.ts';
 import { auditEntry, plainKey, usageRow } from '../../support/stores/records.ts';
 
 const NOW = new Date(Date.UTC(2026, 0, 31, 22, 5, 6, 789));
@@ -21,8 +22,8 @@ beforeEach(() => {
   onTestFinished(() => rmSync(created, { recursive: true, force: true }));
 });
 
-async function opened(at = path): Promise<SqliteStore> {
-  const store = await SqliteStore.open(at);
+async function opened(at = path): Promise<Store> {
+  const store = await openSqlite(at);
   onTestFinished(() => store.close());
   return store;
 }

@@ -1,13 +1,12 @@
 /**
- * The store in a SQLite file. The file is open on a thread of its own: neither a slow disk nor a lock of another process stops the event
- * loop. Owns the thread and the calls that wait for it. A thread that ended by itself is started again by the next call.
+ * A store whose database is open on a thread of its own: neither a slow disk, nor a lock of another process, nor a driver that fails stops
+ * the event loop or the process. Owns the thread and the calls that wait for it. A thread that ended by itself is started again by the
+ * next call.
  */
 import { Worker } from 'node:worker_threads';
-import type { KeyChanges, KeyRecord } from '../../access/key-record.ts';
-import { builtEntry } from '../../core/built-entry.ts';
-import type { Milliseconds } from '../../core/clock.ts';
-import type { UsageQuery } from '../../usage/usage-row.ts';
-import { textsOf } from '../sql/sql-usage.ts';
+import type { KeyChanges, KeyRecord } from '../access/key-record.ts';
+import type { UsageQuery } from '../usage/usage-row.ts';
+import { textsOf } from './sql/sql-usage.ts';
 import {
   type AuditEntry,
   type AuditLog,
@@ -16,15 +15,18 @@ import {
   StoreError,
   type StoreFault,
   type UsageStore,
-} from '../store.ts';
+} from './store.ts';
 
 /** What the thread is started with. */
-export interface SqliteStart {
-  readonly path: string;
-  readonly busyMs: Milliseconds;
+export interface StoreThread {
+  /** The file that the thread runs, which calls `serveStore`. */
+  readonly entry: URL;
+  readonly workerData: unknown;
+  /** The database, in errors: without its password. */
+  readonly shown: string;
 }
 
-export type SqliteCall =
+export type StoreCall =
   | { readonly name: 'open' | 'keys.revision' | 'keys.list' | 'close' }
   | { readonly name: 'keys.add'; readonly record: KeyRecord }
   | { readonly name: 'keys.change'; readonly id: string; readonly changes: KeyChanges }
@@ -33,7 +35,7 @@ export type SqliteCall =
   | { readonly name: 'audit.add'; readonly entry: AuditEntry }
   | { readonly name: 'audit.list'; readonly options: Parameters<AuditLog['list']>[0] };
 
-export type SqliteAnswer =
+export type StoreAnswer =
   | { readonly id: number; readonly result: unknown }
   /** No fault: an error of our own code, with its stack. */
   | { readonly id: number; readonly fault: StoreFault | undefined; readonly message: string };
@@ -43,21 +45,18 @@ interface WaitingCall {
   reject(error: Error): void;
 }
 
-/** Others write for milliseconds; who holds the file for longer than this keeps it for long. */
-const BUSY_MS: Milliseconds = 3000;
-
-export class SqliteStore implements Store {
+export class ThreadedStore implements Store {
   readonly keys: KeyStore;
   readonly usage: UsageStore;
   readonly audit: AuditLog;
-  readonly #start: SqliteStart;
+  readonly #thread: StoreThread;
   readonly #waiting = new Map<number, WaitingCall>();
   #worker: Worker | undefined;
   #calls = 0;
   #closed = false;
 
-  private constructor(start: SqliteStart) {
-    this.#start = start;
+  private constructor(thread: StoreThread) {
+    this.#thread = thread;
     this.keys = {
       revision: () => this.#call<number>({ name: 'keys.revision' }),
       list: () => this.#call<readonly KeyRecord[]>({ name: 'keys.list' }),
@@ -74,9 +73,9 @@ export class SqliteStore implements Store {
     };
   }
 
-  /** `path`: of the file, which is created where it is missing. Rejects with a StoreError. */
-  static async open(path: string, { busyMs = BUSY_MS }: Partial<SqliteStart> = {}): Promise<SqliteStore> {
-    const store = new SqliteStore({ path, busyMs });
+  /** Rejects with a StoreError. */
+  static async open(thread: StoreThread): Promise<ThreadedStore> {
+    const store = new ThreadedStore(thread);
     try {
       await store.#opened();
     } catch (error) {
@@ -97,8 +96,8 @@ export class SqliteStore implements Store {
     await worker?.terminate();
   }
 
-  async #call<Result>(call: SqliteCall): Promise<Result> {
-    if (this.#closed) throw new StoreError('unavailable', `${this.#start.path} is closed.`);
+  async #call<Result>(call: StoreCall): Promise<Result> {
+    if (this.#closed) throw new StoreError('unavailable', `${this.#thread.shown} is closed.`);
     const worker = this.#worker ?? (await this.#opened());
     return this.#send<Result>(worker, call);
   }
@@ -118,20 +117,20 @@ export class SqliteStore implements Store {
   }
 
   #startThread(): Worker {
-    const worker = new Worker(builtEntry('./sqlite-worker.js', import.meta.url), {
-      workerData: this.#start,
+    const worker = new Worker(this.#thread.entry, {
+      workerData: this.#thread.workerData,
       env: {},
       execArgv: [],
     });
     worker.unref();
-    worker.on('message', (answer: SqliteAnswer) => this.#answered(worker, answer));
+    worker.on('message', (answer: StoreAnswer) => this.#answered(worker, answer));
     worker.on('error', (error) => this.#ended(worker, error));
     worker.on('exit', () => this.#ended(worker, undefined));
     return worker;
   }
 
   /** The thread keeps the process alive only while a call waits. */
-  #send<Result>(worker: Worker, call: SqliteCall): Promise<Result> {
+  #send<Result>(worker: Worker, call: StoreCall): Promise<Result> {
     this.#calls += 1;
     const id = this.#calls;
     return new Promise<Result>((resolve, reject) => {
@@ -141,7 +140,7 @@ export class SqliteStore implements Store {
     });
   }
 
-  #answered(worker: Worker, answer: SqliteAnswer): void {
+  #answered(worker: Worker, answer: StoreAnswer): void {
     const waiting = this.#waiting.get(answer.id);
     this.#waiting.delete(answer.id);
     if (this.#waiting.size === 0) worker.unref();
@@ -156,7 +155,9 @@ export class SqliteStore implements Store {
     const error =
       cause instanceof StoreError
         ? cause
-        : new StoreError('unavailable', `The thread that has ${this.#start.path} open has ended.`, { cause });
+        : new StoreError('unavailable', `The thread that has ${this.#thread.shown} open has ended.`, {
+            cause,
+          });
     for (const { reject } of this.#waiting.values()) reject(error);
     this.#waiting.clear();
   }
