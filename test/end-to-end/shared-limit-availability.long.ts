@@ -1,9 +1,15 @@
-/** Limits that outlive the server that counted them: in a cluster. */
+/** Limits that outlive the server that counted them: behind a sentinel, and in a cluster. */
 import { expect, it, onTestFinished } from 'vitest';
 import type { Charge } from '../../src/limits/limit-store.ts';
 import type { SharedLimitStore } from '../../src/stores/valkey/shared-limit-store.ts';
 import { type OpenedLimits, openLimits, UNDECIDED } from '../support/shared-limits.ts';
-import { MISSING_VALKEY, startValkey, type TestValkey } from '../support/valkey.ts';
+import {
+  MISSING_VALKEY,
+  replicasAt,
+  startSentinel,
+  startValkey,
+  type TestValkey,
+} from '../support/valkey.ts';
 
 const LIMIT = 10;
 const charge: Charge = {
@@ -34,6 +40,27 @@ async function goesAway({ store, settings }: OpenedLimits): Promise<void> {
 async function remainingOf(store: SharedLimitStore): Promise<number | undefined> {
   return (await store.peek([charge]))[0]?.remaining;
 }
+
+it('a replica that a sentinel makes the primary goes on counting', async (context) => {
+  context.skip(MISSING_VALKEY !== undefined, MISSING_VALKEY);
+  const primary = await start();
+  const replica = await start('--replicaof', `127.0.0.1 ${primary.port}`);
+  await expect.poll(() => replica.command('INFO', 'replication')).toContain('master_link_status:up');
+  const sentinel = await startSentinel(primary.port, onTestFinished);
+  await expect.poll(() => replicasAt(sentinel)).toContain(String(replica.port));
+  const opened = await openLimits(`valkey+sentinel://127.0.0.1:${sentinel}/limits`);
+  const { store, failures, isUp } = opened;
+  await admit(store, 4);
+  await expect.poll(() => replica.command('DBSIZE')).toMatch(/:[1-9]/);
+  await primary.kill();
+  await goesAway(opened);
+  expect(await store.decide([charge])).toMatchObject(UNDECIDED);
+  await isUp(true);
+  expect(await remainingOf(store)).toBe(LIMIT - 4);
+  await admit(store, LIMIT - 4);
+  expect((await store.decide([charge])).admission).toBeUndefined();
+  expect(failures.size).toBeGreaterThan(0);
+});
 
 it('a cluster of three, of which the node that counts is lost, goes on counting in its replica', async (context) => {
   context.skip(MISSING_VALKEY !== undefined, MISSING_VALKEY);

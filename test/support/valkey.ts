@@ -136,8 +136,21 @@ export async function startSentinel(watched: number, endsWith: EndsWith): Promis
   return port;
 }
 
+/** What a sentinel knows of the replicas of `limits`, as raw text; it knows no QUIT. */
+export function replicasAt(sentinel: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const connection = connectTo(sentinel);
+    connection.setEncoding('utf8').once('data', (text: string) => {
+      connection.destroy();
+      resolve(text);
+    });
+    connection.once('error', reject);
+    connection.write(encoded(['SENTINEL', 'REPLICAS', 'limits']));
+  });
+}
+
 /** Sends all commands and resolves with their raw answers, when the server has closed the connection. */
-export function ask(at: string | number, commands: readonly (readonly string[])[]): Promise<string> {
+function ask(at: string | number, commands: readonly (readonly string[])[]): Promise<string> {
   return new Promise((resolve, reject) => {
     const connection = connectTo(at);
     let answer = '';
@@ -145,9 +158,11 @@ export function ask(at: string | number, commands: readonly (readonly string[])[
       answer += text;
     });
     connection.once('error', reject).once('close', () => resolve(answer.replace(/\+OK\r\n$/, '')));
-    const encoded = (words: readonly string[]) =>
-      `*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join('')}`;
     // After QUIT the server closes.
     connection.write([...commands, ['QUIT']].map(encoded).join(''));
   });
+}
+
+function encoded(words: readonly string[]): string {
+  return `*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join('')}`;
 }
