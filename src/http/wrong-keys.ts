@@ -49,7 +49,9 @@ export class WrongKeys {
   }
 
   #refusal({ admission, states }: LimitDecision, rule: string): ServingError {
-    if (admission !== undefined) {
+    // Without a wait nothing was decided, as the shared store is away: the key is wrong all the same.
+    const isBlocked = admission === undefined && states.some(({ retryInMs }) => retryInMs > 0);
+    if (!isBlocked) {
       this.#options.onWrongKey('invalid');
       return new ServingError('invalid_api_key', { message: 'The API key is not valid.' });
     }

@@ -40,6 +40,15 @@ describe('wrong keys of an address', () => {
     expect(refusal('192.0.2.2').code, 'of another address').toBe('invalid_api_key');
   });
 
+  it('are a 401 while a shared store is away that decides nothing: nobody knows how many there were', () => {
+    const undecided = new WrongKeys({
+      store: { ...store, decide: () => ({ admission: undefined, states: [] }) } as unknown as LimitStore,
+      onWrongKey: (kind) => kinds.push(kind),
+    });
+    expect(undecided.refusalOf('192.0.2.1')).toMatchObject({ code: 'invalid_api_key' });
+    expect(kinds).toEqual(['invalid']);
+  });
+
   it('have to wait the longer, the more there were', () => {
     const waits: number[] = [];
     for (let day = clock.now() + 24 * 60 * MINUTE_MS; clock.now() < day; ) {
