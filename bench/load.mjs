@@ -12,10 +12,13 @@ const KEPT_BYTES = 65_536;
 serveOrders({}, run);
 
 /** `requests`: over all connections together; each must be answered with `status`. */
-async function run({ url, path, body, connections, requests, status = 200 }) {
+async function run({ url, path, body, connections, requests, status = 200, headers = {} }) {
   const { hostname, port, host } = new URL(url);
+  const further = Object.entries(headers)
+    .map(([name, value]) => `${name}: ${value}\r\n`)
+    .join('');
   const sent = Buffer.from(
-    `POST ${path} HTTP/1.1\r\nhost: ${host}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    `POST ${path} HTTP/1.1\r\nhost: ${host}\r\ncontent-type: application/json\r\n${further}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
   const latenciesMs = [];
   let left = requests;
