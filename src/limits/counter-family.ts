@@ -12,15 +12,27 @@ import type { Bound } from './limit-store.ts';
 /** How soon a counter of requests at the same time is looked at: it has no window. */
 const NOW_LISTED_MS = 1000;
 
-export interface Counter {
+export class Counter {
   readonly name: string;
   family: CounterFamily;
   /** Undefined: a plain sum, of a period or of requests at the same time. */
   readonly window: AmountWindow | undefined;
   sum: number;
+  /** Nothing is counted in it any more: another has its name, or will. */
+  isDropped: boolean;
   listedAt: Milliseconds;
   /** In the queue. */
   next: Counter | undefined;
+
+  constructor(name: string, family: CounterFamily, now: Milliseconds) {
+    this.name = name;
+    this.family = family;
+    this.window = family.bound.kind === 'window' ? new AmountWindow() : undefined;
+    this.sum = 0;
+    this.isDropped = false;
+    this.listedAt = now;
+    this.next = undefined;
+  }
 }
 
 /** By the wall clock, which periods end by. */
@@ -31,6 +43,8 @@ interface Moment {
 
 export class CounterFamily {
   readonly bound: Bound;
+  /** The store that has it. */
+  readonly owner: object;
   readonly #maxCounters: () => number;
   readonly #forget: (counter: Counter) => void;
   #head: Counter | undefined;
@@ -39,8 +53,20 @@ export class CounterFamily {
   #overflow: Counter | undefined;
 
   /** `bound`: of one of its counters; they may differ in their limit alone. `forget`: the counter has been dropped. */
-  constructor(bound: Bound, maxCounters: () => number, forget: (counter: Counter) => void) {
+  constructor(
+    bound: Bound,
+    {
+      owner,
+      maxCounters,
+      forget,
+    }: {
+      readonly owner: object;
+      readonly maxCounters: () => number;
+      readonly forget: (counter: Counter) => void;
+    },
+  ) {
     this.bound = bound;
+    this.owner = owner;
     this.#maxCounters = maxCounters;
     this.#forget = forget;
     this.#head = undefined;
@@ -57,7 +83,7 @@ export class CounterFamily {
   shared(moment: Moment): Counter | undefined {
     while (this.#size >= this.#maxCounters()) if (!this.#lookAtFirst(moment)) break;
     if (this.#size < this.#maxCounters()) return undefined;
-    this.#overflow ??= this.#newCounter('', moment);
+    this.#overflow ??= new Counter('', this, moment.now);
     return this.#overflow;
   }
 
@@ -66,7 +92,7 @@ export class CounterFamily {
     // More than one: idle ones become fewer as others come.
     this.sweep(moment);
     this.sweep(moment);
-    const counter = this.#newCounter(name, moment);
+    const counter = new Counter(name, this, moment.now);
     this.#append(counter, moment.now);
     this.#size += 1;
     return counter;
@@ -95,6 +121,7 @@ export class CounterFamily {
     const { family } = counter;
     if (family.#isIdle(counter, moment)) {
       family.#size -= 1;
+      counter.isDropped = true;
       this.#forget(counter);
     } else family.#append(counter, moment.now);
     return true;
@@ -128,10 +155,5 @@ export class CounterFamily {
     if (this.#tail === undefined) this.#head = counter;
     else this.#tail.next = counter;
     this.#tail = counter;
-  }
-
-  #newCounter(name: string, { now }: Moment): Counter {
-    const window = this.bound.kind === 'window' ? new AmountWindow() : undefined;
-    return { name, family: this, window, sum: 0, listedAt: now, next: undefined };
   }
 }

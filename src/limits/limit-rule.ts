@@ -7,7 +7,7 @@ import {
   type LimitName,
   type Limits,
 } from '../core/limit-names.ts';
-import type { Bound, Charge } from './limit-store.ts';
+import type { Bound, Charge, CounterPlace } from './limit-store.ts';
 
 /** Whose limit it is. */
 export type LimitScope = 'all' | 'key' | 'team' | 'address' | 'model';
@@ -29,6 +29,7 @@ export interface LimitRule {
   readonly limit: number;
   /** Of a period, its beginning follows. */
   readonly counter: string;
+  readonly place: CounterPlace;
 }
 
 /** What `rate_limit` is: requests in a window of any length. */
@@ -48,14 +49,16 @@ export function rulesOf(holder: LimitHolder, limits: Limits): readonly LimitRule
     if (limit === undefined) return [];
     const { counts, span } = LIMIT_KINDS[name];
     const counted = counts === 'money' ? Math.round(limit * NANO_PER_UNIT) : limit;
-    return [{ holder, name, counts, span, limit: counted, counter: counterOf(holder, name) }];
+    const place = { found: undefined };
+    return [{ holder, name, counts, span, limit: counted, counter: counterOf(holder, name), place }];
   });
 }
 
 export function rateLimitRule(holder: LimitHolder, { requests, windowSeconds }: RateLimitSetting): LimitRule {
   const span = { kind: 'window', windowMs: windowSeconds * 1000 } as const;
   const counter = counterOf(holder, 'rate_limit');
-  return { holder, name: 'rate_limit', counts: 'requests', span, limit: requests, counter };
+  const place = { found: undefined };
+  return { holder, name: 'rate_limit', counts: 'requests', span, limit: requests, counter, place };
 }
 
 function counterOf({ scope, id }: LimitHolder, name: LimitRule['name']): string {
@@ -89,7 +92,7 @@ export function utcPeriodsAt(wallNow: Milliseconds): UtcPeriods {
 
 /** The charge of that rule, now. */
 export function chargeOf(
-  { counter, span, counts, limit }: LimitRule,
+  { counter, span, counts, limit, place }: LimitRule,
   amount: number,
   now: UtcPeriods,
 ): Charge {
@@ -100,7 +103,7 @@ export function chargeOf(
         counts === 'requests'
           ? { kind: 'window', limit, windowMs }
           : { kind: 'window', limit, windowMs, joinWithinMs: windowMs * JOINED_PART };
-      return { counter, bound, amount };
+      return { counter, bound, amount, place };
     }
     case 'period': {
       const isDay = span.period === 'day';
@@ -112,7 +115,7 @@ export function chargeOf(
       };
     }
     case 'now':
-      return { counter, bound: { kind: 'now', limit }, amount };
+      return { counter, bound: { kind: 'now', limit }, amount, place };
     default:
       throw span satisfies never;
   }

@@ -17,6 +17,13 @@ export interface Charge {
    * remains: what is not known yet is not begun in vain.
    */
   readonly amount: number;
+  /** The same object in all charges of the counter that one holder makes: a store may keep there where it has it. */
+  readonly place?: CounterPlace | undefined;
+}
+
+/** Opaque, and only a hint: what is looked up by name need not be looked up again. */
+export interface CounterPlace {
+  found: object | undefined;
 }
 
 export type Bound =

@@ -182,6 +182,21 @@ describe('the counters in memory', () => {
     expect([ask('a'), ask('b'), ask('d')]).toEqual([3, 3, 3]);
   });
 
+  it('are found at the place that a charge has for them, and by name once that one was dropped', () => {
+    const { clock, store } = opened(1000);
+    const placed = { ...charge('key:a:requests', 2), place: { found: undefined } };
+    store.decide([placed]);
+    expect(store.decide([charge('key:a:requests', 2)]).states[0]?.remaining).toBe(0);
+    expect(store.decide([placed]).admission).toBeUndefined();
+    clock.pass(WINDOW_MS);
+    for (let index = 0; index < 5; index += 1) store.decide([charge('key:b:requests', 100)]);
+    expect(store.size, 'a was dropped').toBe(1);
+    store.decide([charge('key:a:requests', 2)]);
+    expect(store.decide([placed]).states[0]?.remaining).toBe(0);
+    expect(store.decide([placed]).admission).toBeUndefined();
+    expect(opened(1000).store.decide([placed]).states[0]?.remaining, 'another store').toBe(1);
+  });
+
   it('of a period are dropped when it is over', () => {
     const { clock, store } = opened(1000);
     const budget = (name: string, endsAt: number): Charge => ({
