@@ -7,7 +7,7 @@ import { show, summarize, table } from './statistics.mjs';
 const { lineChart } = await import('../dist/chart/line-chart.js');
 const { fingerprintOf } = await import('../dist/scheduling/prefix-fingerprint.js');
 const { Scheduler } = await import('../dist/scheduling/scheduler.js');
-const { SlidingWindow } = await import('../dist/scheduling/sliding-window.js');
+const { MemoryLimitStore } = await import('../dist/limits/memory-limit-store.js');
 
 /** At most so many nanoseconds at these depths. */
 export const TARGET_NANOSECONDS = { 1000: 5000, 100000: 10_000 };
@@ -142,14 +142,20 @@ function fingerprintCost(length, times) {
 
 /** Every client sends just under its limit, so each check expires one admission and counts another. */
 function windowCost(keys) {
-  const window = new SlidingWindow({ limit: LIMIT, windowMs: WINDOW_MS, maxKeys: keys });
+  let now = 0;
+  const clock = { now: () => now, wallNow: () => now };
+  const store = new MemoryLimitStore({ clock, maxKeys: () => keys });
+  const bound = { kind: 'window', limit: LIMIT, windowMs: WINDOW_MS };
   const names = Array.from(
     { length: keys },
     (_, index) => `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}`,
   );
   const stepMs = WINDOW_MS / (keys * (LIMIT - 1));
   const fill = keys * LIMIT;
-  const check = (index) => window.check(names[index % keys], index * stepMs);
+  const check = (index) => {
+    now = index * stepMs;
+    return store.decide([{ counter: `address:${names[index % keys]}:rate_limit`, bound, amount: 1 }]);
+  };
   for (let index = 0; index < fill; index += 1) check(index);
   return nanosecondsEach((index) => {
     if (check(fill + index).admission === undefined) throw new Error('a client below its limit was refused');

@@ -20,7 +20,7 @@ export type KeyVerdict =
   | { readonly kind: 'unknown' };
 
 interface HeldKey {
-  readonly hash: Buffer;
+  readonly hash: string;
   readonly known: KeyVerdict;
   /** Since the Unix epoch. */
   readonly endsAt: number;
@@ -76,7 +76,7 @@ export class KeyRing {
       keys.map(({ name, key }) => {
         const hash = hashOfKey(key);
         const known = { kind: 'known', caller: configuredCaller(name, mayAdmin) } as const;
-        return [hash, { hash: Buffer.from(hash), known, endsAt: NEVER, ended: known }] as const;
+        return [hash, { hash, known, endsAt: NEVER, ended: known }] as const;
       }),
     );
     this.#configuredMayAdmin = mayAdmin && keys.length > 0;
@@ -105,7 +105,7 @@ function heldKeysOf(record: KeyRecord): readonly (readonly [string, HeldKey])[] 
   const { revokedAt, expiresAt = NEVER } = record;
   return record.secrets.map(({ hash, expiresAt: replacedAt = NEVER }) => {
     const ended = (kind: 'revoked' | 'expired' | 'replaced', endsAt: number) =>
-      [hash, { hash: Buffer.from(hash), known, endsAt, ended: { kind, caller } }] as const;
+      [hash, { hash, known, endsAt, ended: { kind, caller } }] as const;
     // By the clock of another machine it may have been revoked in the future.
     if (revokedAt !== undefined) return ended('revoked', Number.NEGATIVE_INFINITY);
     return expiresAt <= replacedAt ? ended('expired', expiresAt) : ended('replaced', replacedAt);

@@ -1,5 +1,5 @@
 /** The text of an API key: 256 random bits behind a prefix that people and secret scanners recognise. Only its hash is ever stored. */
-import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 
 export const KEY_PREFIX = 'sk-llm-';
 const SECRET_BYTES = 32;
@@ -29,7 +29,10 @@ export function shownPartOf(key: string): string {
   return key.length < MIN_LENGTH_SHOWN ? '' : key.slice(0, SHOWN_CHARACTERS);
 }
 
-/** Takes the same time wherever they differ. */
-export function isHash(known: Buffer, hash: string): boolean {
-  return known.length === hash.length && timingSafeEqual(known, Buffer.from(hash));
+/** Takes the same time wherever they differ. On its own, as making buffers for `timingSafeEqual` costs more than the hash. */
+export function isHash(known: string, hash: string): boolean {
+  if (known.length !== hash.length) return false;
+  let difference = 0;
+  for (let at = 0; at < hash.length; at += 1) difference |= known.charCodeAt(at) ^ hash.charCodeAt(at);
+  return difference === 0;
 }

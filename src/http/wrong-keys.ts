@@ -11,10 +11,10 @@ const HOUR_MS = 60 * MINUTE_MS;
 
 /** Within each of them, more than so many are a 429. */
 const WRONG_KEYS = [
-  { name: 'minute', limit: 10, windowMs: MINUTE_MS },
-  { name: 'ten_minutes', limit: 20, windowMs: 10 * MINUTE_MS },
-  { name: 'hour', limit: 50, windowMs: HOUR_MS },
-  { name: 'day', limit: 100, windowMs: 24 * HOUR_MS },
+  { name: 'minute', bound: { kind: 'window', limit: 10, windowMs: MINUTE_MS } },
+  { name: 'ten_minutes', bound: { kind: 'window', limit: 20, windowMs: 10 * MINUTE_MS } },
+  { name: 'hour', bound: { kind: 'window', limit: 50, windowMs: HOUR_MS } },
+  { name: 'day', bound: { kind: 'window', limit: 100, windowMs: 24 * HOUR_MS } },
 ] as const;
 
 /** `ended`: it was revoked, has expired, or was replaced; `blocked`: the address has sent too many. */
@@ -58,7 +58,7 @@ export class WrongKeys {
     this.#options.onWrongKey('blocked');
     const waits = states.map(({ retryInMs }) => retryInMs);
     const longest = Math.max(...waits);
-    const { limit, windowMs } = WRONG_KEYS[waits.indexOf(longest)] ?? WRONG_KEYS[0];
+    const { limit, windowMs } = (WRONG_KEYS[waits.indexOf(longest)] ?? WRONG_KEYS[0]).bound;
     return new ServingError('too_many_attempts', {
       message: `The API key is not valid, and this address has sent ${limit} invalid keys within ${durationText(windowMs)}. ${rule}`,
       retryAfterSeconds: Math.max(1, Math.ceil(longest / 1000)),
@@ -66,10 +66,6 @@ export class WrongKeys {
   }
 }
 
-function chargeOf({ name, limit, windowMs }: (typeof WRONG_KEYS)[number], addressKey: string): Charge {
-  return {
-    counter: `wrong_keys:${addressKey}:${name}`,
-    bound: { kind: 'window', limit, windowMs },
-    amount: 1,
-  };
+function chargeOf({ name, bound }: (typeof WRONG_KEYS)[number], addressKey: string): Charge {
+  return { counter: `wrong_keys:${addressKey}:${name}`, bound, amount: 1 };
 }
