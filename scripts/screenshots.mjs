@@ -245,14 +245,18 @@ async function takeAdmin(browser, url) {
   }
 }
 
+/** A key that was just made is taken within a second. */
 async function postJson(url, body, key) {
-  const answer = await fetch(url, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', ...(key && { authorization: `Bearer ${key}` }) },
-    body: JSON.stringify(body),
-  });
-  if (!answer.ok) throw new Error(`${url} answered ${answer.status}: ${await answer.text()}`);
-  return answer.json();
+  for (const until = performance.now() + PATIENCE_MS; ; await pause(200)) {
+    const answer = await fetch(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...(key && { authorization: `Bearer ${key}` }) },
+      body: JSON.stringify(body),
+    });
+    if (answer.ok) return answer.json();
+    if (answer.status !== 401 || performance.now() > until)
+      throw new Error(`${url} answered ${answer.status}: ${await answer.text()}`);
+  }
 }
 
 /** Pauses the page. Returns how to show the lanes up to a time, by this machine's clock. */
