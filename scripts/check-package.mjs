@@ -184,6 +184,7 @@ async function serving({ executable, folder, flags }, use) {
     child.kill('SIGTERM');
   }
   assert.equal(await ended, 0, output);
+  assert.ok(existsSync(join(folder, '.local', 'share', 'llm-serve', 'llm-serve.sqlite')), output);
 }
 
 async function statusOf(url, body) {

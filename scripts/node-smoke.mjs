@@ -72,6 +72,11 @@ const STEPS = [
       assert.match(text, /^llm_serve_requests_total\{[^}]*route="\/generate",status="429"[^}]*\} 1$/m);
     },
   ],
+  [
+    'store',
+    async ({ folder, output }) =>
+      assert.ok(existsSync(join(folder, '.local', 'share', 'llm-serve', 'llm-serve.sqlite')), output),
+  ],
   ['shutdown', endPolitely],
 ];
 
