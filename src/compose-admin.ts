@@ -1,17 +1,27 @@
-/** What administrators are given of the application: the audit log, the configuration in force; a part of compose.ts. */
+/** What administrators are given of the application: their address, the audit log, the configuration in force; a part of compose.ts. */
 import { AuditTrail } from './access/audit-trail.ts';
 import { KeyAdministration } from './access/key-administration.ts';
 import { callerOfRecord } from './access/key-record.ts';
 import type { KeyRing } from './access/key-ring.ts';
+import type { Config } from './config/config.ts';
 import { NEEDS_RESTART } from './config/reload-plan.ts';
+import { isLoopbackHost } from './config/rules.ts';
 import { shownConfig } from './config/shown-config.ts';
 import type { ApplicationLog } from './core/log.ts';
 import type { LimitGate } from './http/limit-gate.ts';
+import { MAX_LISTED_KEYS } from './http/routes/admin/limits.ts';
 import type { AdminOptions } from './http/routes/admin.ts';
+import type { AdminDoor } from './http/server.ts';
 import type { Reloader } from './reload.ts';
 import type { Serving } from './serving/serving.ts';
 import type { Store } from './stores/store.ts';
 import { systemClock } from './system-clock.ts';
+
+/** Undefined: they come in where everybody does. */
+export function adminDoorOf({ admin: { port, host, metrics } }: Config): AdminDoor | undefined {
+  if (port === undefined) return undefined;
+  return { host, port, onLoopback: isLoopbackHost(host), hasMetrics: metrics };
+}
 
 export function createAdministration(parts: {
   readonly serving: Serving;
@@ -28,8 +38,10 @@ export function createAdministration(parts: {
     serving,
     keys: new KeyAdministration({ store: store.keys, now }),
     audit: new AuditTrail({ store: store.audit, log, now }),
-    limitStates: () =>
-      limitGate.statesOf({ callers: keys.callers(now()), models: [...serving.targets.models] }),
+    limitStates: () => {
+      const callers = keys.callers(now()).slice(0, MAX_LISTED_KEYS);
+      return limitGate.statesOf({ callers, models: [...serving.targets.models] });
+    },
     limitStatesOf: (record) => limitGate.statesOf({ callers: [callerOfRecord(record)] }),
     reload: () => reloader.reload('POST /admin/reload'),
     configuration: () => ({

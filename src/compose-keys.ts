@@ -2,7 +2,7 @@
 import { KeyRing } from './access/key-ring.ts';
 import type { KeyStore } from './access/key-store.ts';
 import { KeyWatcher } from './access/key-watcher.ts';
-import { requireKeysOffLoopback } from './config/access-rules.ts';
+import { requireAdminKeysOffLoopback, requireKeysOffLoopback } from './config/access-rules.ts';
 import type { Config } from './config/config.ts';
 import type { Log } from './core/log.ts';
 import { systemClock } from './system-clock.ts';
@@ -50,6 +50,7 @@ export async function createKeys({
   heldKeys = ring.storeHeldKeys;
   try {
     requireKeysOffLoopback(config, ring);
+    requireAdminKeysOffLoopback(config, ring);
   } catch (error) {
     watcher.close();
     throw error;

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { KeyRing } from './access/key-ring.ts';
 import type { BackendEnvironment } from './backends/backend-definition.ts';
-import { createAdministration } from './compose-admin.ts';
+import { adminDoorOf, createAdministration } from './compose-admin.ts';
 import { createKeys } from './compose-keys.ts';
 import { createLimitGate, seedBudgets } from './compose-limit-gate.ts';
 import { openLimits } from './compose-limits.ts';
@@ -25,7 +25,7 @@ import type { Telemetry } from './core/request-trace.ts';
 import { BodyBudget } from './http/body-limits.ts';
 import { ConnectionLimit } from './http/connection-limit.ts';
 import { newId } from './http/open-requests.ts';
-import { buildServer } from './http/server.ts';
+import { buildServer, type ListensAt } from './http/server.ts';
 import { WrongKeys } from './http/wrong-keys.ts';
 import { findModel } from './models/catalog.ts';
 import { type DownloadProgress, ensureModel, pullProgress } from './models/fetch.ts';
@@ -71,8 +71,8 @@ interface ApplicationOptions {
 interface Application {
   /** What the start says depends on whether there are any. */
   readonly keys: Pick<KeyRing, 'isShut' | 'storeHeldKeys' | 'hasAdmin'>;
-  /** Listens, then downloads and warms up in the background; resolves with the address once it listens. */
-  start(): Promise<string>;
+  /** Listens, then downloads and warms up in the background; resolves with the addresses once it listens. */
+  start(): Promise<ListensAt>;
   /** Puts the configuration in force as it is by now. `trigger`: who asks, for the log, which also has the outcome. */
   reload(trigger: string): void;
   /** Finishes the requests under way within the grace period, which `delays` puts off, then closes. */
@@ -177,6 +177,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     instanceId,
     pull: pullForClients(options, () => reloader.running),
     admin: createAdministration({ serving, store, reloader, log, keys, limitGate }),
+    adminDoor: adminDoorOf(config),
     settings: edge,
     keys,
     bodyTimeoutSeconds: config.server.body_timeout_seconds,
@@ -207,9 +208,9 @@ export async function compose(options: ApplicationOptions): Promise<Application>
   return {
     keys,
     start: async () => {
-      const address = await server.listen({ host: config.server.host, port: config.server.port });
+      const listensAt = await server.listen({ host: config.server.host, port: config.server.port });
       serving.start();
-      return address;
+      return listensAt;
     },
     reload: (trigger) => reloader.reloadLater(trigger),
     stop: async ({ delays }) => {

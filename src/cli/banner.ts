@@ -6,6 +6,8 @@ interface BannerFacts {
   readonly version: string;
   /** Where the server listens. */
   readonly address: string;
+  /** Where administrators come in, if that is another address. */
+  readonly adminUrl?: string | undefined;
   readonly model: Pick<ServedModel, 'id' | 'abilities'>;
   /** Models beside that one. */
   readonly otherModels: number;
@@ -18,7 +20,15 @@ interface BannerFacts {
 const GENERATE = { path: '/generate', body: '{"prompt":"What is the capital of France?"}' };
 const EMBED = { path: '/embed', body: '{"input":"Hello"}' };
 
-export function bannerText({ version, address, model, otherModels, needsKey, config }: BannerFacts): string {
+export function bannerText({
+  version,
+  address,
+  adminUrl,
+  model,
+  otherModels,
+  needsKey,
+  config,
+}: BannerFacts): string {
   const onlyEmbeds = model.abilities.includes('embed') && !model.abilities.includes('generate');
   const { path, body } = onlyEmbeds ? EMBED : GENERATE;
   const others = otherModels === 0 ? '' : ` and ${otherModels} more (${address}/v1/models)`;
@@ -29,6 +39,7 @@ export function bannerText({ version, address, model, otherModels, needsKey, con
     '',
     ...(onlyEmbeds ? [] : [`  Chat      ${address}`]),
     `  Live      ${address}/#/live`,
+    ...(adminUrl === undefined ? [] : [`  Admin     ${adminUrl}/#/admin`]),
     `  API       ${address}/docs`,
     ...(onlyEmbeds ? [] : [`  Terminal  npx llm-serve chat${server}`]),
     `  Model     ${model.id}${others}`,

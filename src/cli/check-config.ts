@@ -5,7 +5,12 @@
 import { existsSync } from 'node:fs';
 import { stringify } from 'yaml';
 import { KeyRing } from '../access/key-ring.ts';
-import { accessNotices, limitsRate, requireKeysOffLoopback } from '../config/access-rules.ts';
+import {
+  accessNotices,
+  limitsRate,
+  requireAdminKeysOffLoopback,
+  requireKeysOffLoopback,
+} from '../config/access-rules.ts';
 import type { Config } from '../config/config.ts';
 import { shownConfig } from '../config/shown-config.ts';
 import { printableText } from '../core/log.ts';
@@ -19,7 +24,10 @@ export async function checkConfig(flags: Flags): Promise<number> {
   const { config, warnings } = readConfig(flags);
   const stored = await storedKeysOf(config);
   for (const warning of [...warnings, ...stored.warnings]) say(`warning: ${warning}`);
-  if (stored.areKnown) requireKeysOffLoopback(config, stored.ring);
+  if (stored.areKnown) {
+    requireKeysOffLoopback(config, stored.ring);
+    requireAdminKeysOffLoopback(config, stored.ring);
+  }
   for (const notice of accessNotices(config, stored.ring)) say(notice);
   const enabled = limitsRate(config, stored.ring);
   const shown = shownConfig({ ...config, rate_limit: { ...config.rate_limit, enabled } });

@@ -28,6 +28,7 @@ export const COMMAND_MODULES: readonly CommandModule[] = [
   { names: ['keys'], load: async () => (await import('./keys.ts')).addKeyCommands },
   { names: ['usage'], load: async () => (await import('./usage.ts')).addUsageCommand },
   { names: ['data'], load: async () => (await import('./data.ts')).addDataCommands },
+  { names: ['audit'], load: async () => (await import('./audit.ts')).addAuditCommand },
   { names: ['bench'], load: async () => (await import('./bench.ts')).addBenchCommand },
   { names: ['whatif'], load: async () => (await import('./whatif.ts')).addWhatIfCommand },
   {

@@ -18,11 +18,7 @@ const LOOPBACK_OF: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', 
 
 export async function reload(flags: Flags): Promise<number> {
   const { config } = readConfig(flags);
-  const { host, port } = config.server;
-  if (port === 0)
-    throw new ConfigError(
-      'server.port is 0, so the running server cannot be found. Name its port: --port 8000.',
-    );
+  const { host, port } = addressOf(config);
   const address = { host: (LOOPBACK_OF[host] ?? host).replace(/^\[|\]$/g, ''), port };
   const shown = `${address.host.includes(':') ? `[${address.host}]` : address.host}:${port}`;
   const answer = await ask(address, config.auth).catch((error: NodeJS.ErrnoException) => {
@@ -34,6 +30,21 @@ export async function reload(flags: Flags): Promise<number> {
   }
   process.stderr.write(`llm-serve: not reloaded, nothing has changed: ${printableText(messageOf(answer))}\n`);
   return answer.status === 422 ? EXIT_USAGE : EXIT_FAILURE;
+}
+
+/** Where the running server takes it. */
+function addressOf({ server, admin }: Config): { readonly host: string; readonly port: number } {
+  const { port } = admin;
+  if (port === 0)
+    throw new ConfigError(
+      'admin.port is 0, so the running server cannot be found. Name its port: --admin.port 9000.',
+    );
+  if (port !== undefined) return { host: admin.host, port };
+  if (server.port === 0)
+    throw new ConfigError(
+      'server.port is 0, so the running server cannot be found. Name its port: --port 8000.',
+    );
+  return server;
 }
 
 interface Outcome {

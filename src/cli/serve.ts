@@ -72,8 +72,9 @@ export async function serve(flags: Flags, { watches, record }: ServeOptions): Pr
   });
   let endWatch = () => {};
   try {
-    const address = await application.start();
+    const { url: address, adminUrl } = await application.start();
     log.info(`llm-serve ${version} listens on ${address}`, { models: config.models.map(({ id }) => id) });
+    if (adminUrl !== undefined) log.info(`administration is served on ${adminUrl} alone`);
     for (const notice of accessNotices(config, application.keys)) log.info(notice);
     if (record !== undefined) log.info(`requests are recorded in ${record}`);
     reload = application.reload;
@@ -84,10 +85,11 @@ export async function serve(flags: Flags, { watches, record }: ServeOptions): Pr
     const otherModels = config.models.length - 1;
     void ready.then((model) => {
       const needsKey = application.keys.isShut;
-      log.print(bannerText({ version, address, model, otherModels, needsKey, config: flags.config }));
+      const facts = { version, address, adminUrl, model, otherModels, needsKey, config: flags.config };
+      log.print(bannerText(facts));
     });
   } catch (error) {
-    fail(listenFailure(error as NodeJS.ErrnoException, config.server));
+    fail(listenFailure(error as ListenError, config));
   }
   const ending = await Promise.race([failed, signalled]);
   endWatch();
@@ -100,11 +102,17 @@ export async function serve(flags: Flags, { watches, record }: ServeOptions): Pr
   return exitCode;
 }
 
-function listenFailure(error: NodeJS.ErrnoException, { host, port }: Config['server']): string {
+/** Node tells which port it was. */
+type ListenError = NodeJS.ErrnoException & { readonly port?: number };
+
+function listenFailure(error: ListenError, { server, admin }: Pick<Config, 'server' | 'admin'>): string {
+  const isAdmin = admin.port !== undefined && admin.port !== 0 && error.port === admin.port;
+  const { host, port = 0 } = isAdmin ? admin : server;
+  const flag = isAdmin ? '--admin.port' : '--port';
   if (error.code === 'EADDRINUSE')
-    return `Port ${port} on ${host} is in use by another program. Stop it, or choose another port: --port ${port + 1}.`;
+    return `Port ${port} on ${host} is in use by another program. Stop it, or choose another port: ${flag} ${port + 1}.`;
   if (error.code === 'EACCES')
-    return `This user may not open port ${port}. Choose one above 1023, such as --port 8000.`;
+    return `This user may not open port ${port}. Choose one above 1023, such as ${flag} ${isAdmin ? 9000 : 8000}.`;
   return `Cannot listen on ${host}:${port}: ${error.message}`;
 }
 

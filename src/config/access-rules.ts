@@ -55,6 +55,19 @@ export function requireKeysOffLoopback(
   );
 }
 
+/** Throws where others can reach the address of administrators, and no key opens it: then it would answer nobody but this machine. */
+export function requireAdminKeysOffLoopback(
+  { admin, auth }: Pick<Config, 'admin' | 'auth'>,
+  { hasAdmin }: Pick<StoredKeys, 'hasAdmin'>,
+): void {
+  if (admin.port === undefined || isLoopbackHost(admin.host) || auth.admin_keys.length > 0 || hasAdmin)
+    return;
+  throw new ConfigError(
+    `admin.host is ${JSON.stringify(admin.host)}, which others can reach, but there is no admin key: auth.admin_keys is empty, and no key of access.store may administer. ` +
+      'Make one with llm-serve keys create --name NAME --may-admin, or set auth.admin_keys, or leave admin.host at 127.0.0.1.',
+  );
+}
+
 /** `isSet`: the file, the environment or a flag sets a key of `rate_limit`. Any of them turns the limiter on. */
 export function chooseRateLimit(
   { rate_limit, auth, server }: Pick<ConfigValues, 'rate_limit' | 'auth' | 'server'>,

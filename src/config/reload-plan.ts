@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { shownAddress } from '../schema/shown-address.ts';
-import { requireKeysOffLoopback, type StoredKeys } from './access-rules.ts';
+import { requireAdminKeysOffLoopback, requireKeysOffLoopback, type StoredKeys } from './access-rules.ts';
 import type { Config } from './config.ts';
 import { ConfigError } from './config-error.ts';
 import { checkRules } from './rules.ts';
@@ -36,6 +36,7 @@ export const NEEDS_RESTART: ReadonlySet<string> = new Set([
   'access.store',
   'admin.port',
   'admin.host',
+  'admin.metrics',
   'data.directory',
   'limits.store',
   'rate_limit.max_keys',
@@ -60,11 +61,7 @@ const SERVING_KEYS: readonly string[] = [
 ];
 
 /** Throws ConfigError where what would run breaks a rule. */
-export function planReload(
-  running: Config,
-  wanted: Config,
-  stored: Pick<StoredKeys, 'storeHeldKeys'>,
-): ReloadPlan {
+export function planReload(running: Config, wanted: Config, stored: StoredKeys): ReloadPlan {
   const different = SETTINGS.filter(
     (setting) =>
       setting.key !== 'models' &&
@@ -105,14 +102,11 @@ function asItWillRun(running: Config, wanted: Config, staying: readonly Setting[
   return kept as Config;
 }
 
-function checkWhatRuns(
-  config: Config,
-  staying: readonly Setting[],
-  stored: Pick<StoredKeys, 'storeHeldKeys'>,
-): void {
+function checkWhatRuns(config: Config, staying: readonly Setting[], stored: StoredKeys): void {
   try {
     checkRules(config);
     requireKeysOffLoopback(config, stored);
+    requireAdminKeysOffLoopback(config, stored);
   } catch (error) {
     if (staying.length === 0) throw error;
     const keys = staying.map(({ key }) => key).join(', ');

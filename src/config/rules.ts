@@ -20,6 +20,7 @@ export function checkRules(config: Config): void {
     validHubUrl,
     validLimitStore,
     fitLargestBody,
+    distinctAdminPort,
   ])
     rule(config);
 }
@@ -186,6 +187,18 @@ function fitLargestBody({ server }: Config): void {
       `server.max_body_bytes_in_flight is ${inFlight}, but must be at least server.${key} (${server[key]}).`,
     );
   }
+}
+
+function distinctAdminPort({ server, admin }: Config): void {
+  if (admin.port === undefined) {
+    if (admin.metrics)
+      throw new ConfigError(
+        'admin.metrics is true, but there is no admin.port where GET /metrics could be served. Set it, such as admin.port: 9000.',
+      );
+    return;
+  }
+  if (admin.port === 0 || admin.port !== server.port) return;
+  throw new ConfigError(`admin.port is ${admin.port}, which is server.port: choose another one.`);
 }
 
 export function isLoopbackHost(host: string): boolean {

@@ -13,6 +13,7 @@ import type { RequestContext, Step } from './context.ts';
 import { checkHostAndOrigin, refuseEmbedding } from './origins.ts';
 import { ADMIN_PREFIX } from './routes/admin.ts';
 import { LIVE_PATH } from './routes/live.ts';
+import { METRICS_PATH } from './routes/operations.ts';
 import { type EdgeSettings, madeOf } from './settings.ts';
 import { requireThisMachine, whyNotThisMachine } from './this-machine.ts';
 import type { WrongKeys } from './wrong-keys.ts';
@@ -23,7 +24,11 @@ interface AccessOptions {
   /** Of the store; those of the configuration are put in here. */
   readonly keys: KeyRing;
   readonly wrongKeys: WrongKeys;
+  readonly administration: Administration;
 }
+
+/** `here`: at this address, beside everything else. `elsewhere`: at another one (`admin.port`). `only`: this is that other one. */
+export type Administration = 'here' | 'elsewhere' | 'only';
 
 const ADMIN_KEY = 'admin key (auth.admin_keys)';
 
@@ -31,7 +36,7 @@ const ADMIN_KEY = 'admin key (auth.admin_keys)';
 const OPEN_PATHS = ['/health', '/ready', '/', '/docs', '/openapi.json'];
 const OPEN_PREFIXES = ['/docs/', '/assets/'];
 
-export function accessStep({ clock, settings, keys, wrongKeys }: AccessOptions): Step {
+export function accessStep({ clock, settings, keys, wrongKeys, administration }: AccessOptions): Step {
   const apiKeys = madeOf(
     () => settings.apiKeys,
     (configured) => {
@@ -83,12 +88,22 @@ export function accessStep({ clock, settings, keys, wrongKeys }: AccessOptions):
     if (!keysOf(request.headers).some(isUnknown)) return undefined;
     return wrongKeys.refusalOf(addressKey, 'Here each key that is sent must be a valid one.');
   };
+  /** By the route that answers: the path may be spelled in many ways. */
+  const isForAdministrators = ({ routePath, path }: RequestContext): boolean => {
+    if (administration === 'only') return !isOpen(path);
+    return administration === 'here' && routePath.startsWith(ADMIN_PREFIX);
+  };
+  const requireAdministrator = (context: RequestContext): void | Promise<void> => {
+    if (!hasAdminKeys()) return requireThisMachine(context, settings);
+    // What Prometheus is given needs to open nothing else.
+    const isMetrics = context.routePath === METRICS_PATH;
+    return requireKey(context, isMetrics ? (key) => callerBy(key) ?? adminBy(key) : adminBy, ADMIN_KEY);
+  };
   return (context: RequestContext) => {
     const { trace } = context;
-    // By the route that answers: the path may be spelled in many ways.
-    if (context.routePath.startsWith(ADMIN_PREFIX)) {
-      if (hasAdminKeys()) return requireKey(context, adminBy, ADMIN_KEY);
-      return requireThisMachine(context, settings);
+    if (isForAdministrators(context)) {
+      refuseEmbedding(context.request.headers, context.path);
+      return requireAdministrator(context);
     }
     const isLive = context.routePath === LIVE_PATH;
     if (isLive) {

@@ -77,11 +77,17 @@ export class Router<Route extends RoutePlace> {
 
   /** The methods of a path, in order; undefined for an unknown path. */
   allowedAt(path: string): readonly string[] | undefined {
-    return (
-      this.#allowed.get(path) ??
-      this.#allowed.get(this.#patterns.find((pattern) => matches(pattern, path))?.route.path ?? '')
-    );
+    const exact = this.#allowed.get(path);
+    if (exact !== undefined) return exact;
+    const pattern = this.#patterns.find((each) => isPathOf(each, path));
+    return pattern && this.#allowed.get(pattern.route.path);
   }
+}
+
+/** As `matches`, but what is below the name at the end of a path is another path. */
+function isPathOf(pattern: Pattern<unknown>, path: string): boolean {
+  if (!matches(pattern, path)) return false;
+  return pattern.suffix !== '' || !path.slice(pattern.prefix.length).includes('/');
 }
 
 function insert<Route extends RoutePlace>(patterns: Pattern<Route>[], route: Route): void {

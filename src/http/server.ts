@@ -11,11 +11,11 @@ import type { Log } from '../core/log.ts';
 import type { Telemetry } from '../core/request-trace.ts';
 import type { Serving } from '../serving/serving.ts';
 import type { UsageReader } from '../usage/usage-report.ts';
-import { accessStep } from './access.ts';
+import { type Administration, accessStep } from './access.ts';
 import { type ApiDescription, describeApi } from './api-description.ts';
 import { checkContentType, hasBody, JsonBody } from './body.ts';
-import type { BodyBudget } from './body-limits.ts';
-import { type ConnectionLimit, ConnectionLimiter } from './connection-limit.ts';
+import { BodyBudget } from './body-limits.ts';
+import { ConnectionLimit, ConnectionLimiter } from './connection-limit.ts';
 import type { EdgeRoute, RequestContext, Step } from './context.ts';
 import { answerClientError, ErrorRenderer, takeOverNodeAnswers } from './errors.ts';
 import type { LimitGate } from './limit-gate.ts';
@@ -28,11 +28,11 @@ import { ProxyHeaders } from './proxy-headers.ts';
 import { Router } from './router.ts';
 import { ADMIN_PREFIX, type AdminOptions, adminRoutes } from './routes/admin.ts';
 import { liveRoutes } from './routes/live.ts';
-import { operationsRoutes } from './routes/operations.ts';
+import { METRICS_PATH, metricsRoutes, operationsRoutes } from './routes/operations.ts';
 import { protocolAt, protocolRoutes } from './routes/protocols.ts';
 import type { QueryOptions } from './routes/queries.ts';
 import { OWN_USAGE_PATH, usageRoutes } from './routes/usage.ts';
-import type { EdgeSettings } from './settings.ts';
+import { type EdgeSettings, settingsAt } from './settings.ts';
 import type { WrongKeys } from './wrong-keys.ts';
 
 interface ServerOptions {
@@ -53,22 +53,78 @@ interface ServerOptions {
   readonly limitGate: LimitGate;
   readonly pull: QueryOptions['pull'];
   readonly admin: AdminOptions;
+  /** Absent: administrators come in where everybody does. */
+  readonly adminDoor?: AdminDoor | undefined;
   readonly live: LiveFeed;
   readonly usage: UsageReader;
   /** Absent: no traces are made. */
   readonly joinTrace?: JoinTrace | undefined;
 }
 
+/** The address that administrators use (`admin.port`). */
+export interface AdminDoor extends ListenAddress {
+  /** Nobody else can reach it. */
+  readonly onLoopback: boolean;
+  /** GET /metrics is served there instead. */
+  readonly hasMetrics: boolean;
+}
+
 interface HttpServer {
-  /** Resolves with the URL. */
-  listen(address: ListenAddress): Promise<string>;
+  /** Resolves with the URL, and that for administrators. */
+  listen(address: ListenAddress): Promise<ListensAt>;
   /** No new connections; resolves when the last has closed. */
   close(): Promise<void>;
   closeAllConnections(): void;
   describe(): ApiDescription;
 }
 
+export interface ListensAt {
+  readonly url: string;
+  /** Undefined: there is no `admin.port`. */
+  readonly adminUrl: string | undefined;
+}
+
 export function buildServer(options: ServerOptions): HttpServer {
+  const { adminDoor } = options;
+  const openRequests = new OpenRequests({ ...options, draining: () => options.serving.drain.draining });
+  const main = listenerOf(options, openRequests, {
+    routes: mainRoutes(options),
+    administration: adminDoor === undefined ? 'here' : 'elsewhere',
+  });
+  const admin = adminDoor && adminListenerOf(options, openRequests, adminDoor);
+  const listeners = admin === undefined ? [main] : [main, admin];
+  return {
+    listen: async (address) => {
+      // First the one that fewer need: where it can't be had, nothing is served.
+      const adminUrl = adminDoor && (await admin?.listen(adminDoor));
+      return { url: await main.listen(address), adminUrl };
+    },
+    close: async () => void (await Promise.all(listeners.map((listener) => listener.close()))),
+    closeAllConnections: () => {
+      for (const listener of listeners) listener.closeAllConnections();
+    },
+    describe: () => describeApi(options),
+  };
+}
+
+/** With bounds of its own: what is too much for the others does not keep administrators out. */
+function adminListenerOf(options: ServerOptions, openRequests: OpenRequests, door: AdminDoor): Listener {
+  const settings = settingsAt(options.settings, door);
+  const own = {
+    ...options,
+    settings,
+    connectionLimit: new ConnectionLimit(settings),
+    bodyBudget: new BodyBudget(settings),
+  };
+  return listenerOf(own, openRequests, { routes: adminDoorRoutes(own, door), administration: 'only' });
+}
+
+interface Served {
+  readonly routes: readonly EdgeRoute[];
+  readonly administration: Administration;
+}
+
+function listenerOf(options: ServerOptions, openRequests: OpenRequests, served: Served): Listener {
   const { clock, log, telemetry, serving, settings } = options;
   const requestTimeoutMs = options.bodyTimeoutSeconds * 1000;
   const limiter = new ConnectionLimiter({
@@ -76,9 +132,8 @@ export function buildServer(options: ServerOptions): HttpServer {
     log,
     onRefused: (bound) => telemetry.connectionRefused(bound),
   });
-  const openRequests = new OpenRequests({ ...options, draining: () => serving.drain.draining });
-  const edge = new Edge(options, openRequests);
-  const listener = new Listener({
+  const edge = new Edge(options, openRequests, served);
+  return new Listener({
     onRequest: edge.serve,
     requestTimeoutMs,
     proxyHeaders: new ProxyHeaders({
@@ -96,12 +151,6 @@ export function buildServer(options: ServerOptions): HttpServer {
       limiter.watch(server);
     },
   });
-  return {
-    listen: (address) => listener.listen(address),
-    close: () => listener.close(),
-    closeAllConnections: () => listener.closeAllConnections(),
-    describe: () => describeApi(options),
-  };
 }
 
 class Edge {
@@ -110,11 +159,14 @@ class Edge {
   readonly #steps: readonly Step[];
   readonly #body: JsonBody;
   readonly #errors: ErrorRenderer;
+  readonly #administration: Administration;
 
-  constructor(options: ServerOptions, openRequests: OpenRequests) {
+  constructor(options: ServerOptions, openRequests: OpenRequests, { routes, administration }: Served) {
     const { clock, log, settings, limitGate } = options;
     this.#openRequests = openRequests;
-    this.#router = routerOf(options);
+    this.#router = new Router<EdgeRoute>();
+    for (const route of routes) this.#router.add(route);
+    this.#administration = administration;
     this.#errors = new ErrorRenderer({ clock, log, protocolAt });
     this.#body = new JsonBody({ clock, budget: options.bodyBudget });
     this.#steps = [
@@ -122,7 +174,7 @@ class Edge {
       crossOriginStep(settings),
       forbidStoring,
       loopStep(options.instanceId),
-      accessStep(options),
+      accessStep({ ...options, administration }),
       limitGate.announce,
       checkContentType,
       limitGate.check,
@@ -163,6 +215,10 @@ class Edge {
     }
   }
 
+  #isElsewhere(path: string): boolean {
+    return this.#administration === 'elsewhere' && (path.startsWith(ADMIN_PREFIX) || path === METRICS_PATH);
+  }
+
   #readBody(context: RequestContext): void {
     const failed = (thrown: unknown) => {
       // The client may still send the rest of it, which must not be read as a request.
@@ -195,7 +251,9 @@ class Edge {
     const methods = this.#router.allowedAt(path);
     if (methods === undefined)
       throw new ServingError('not_found', {
-        message: `The path ${path} does not exist. GET /docs lists all paths.`,
+        message: this.#isElsewhere(path)
+          ? `${path} is not served here, but at the address of admin.port.`
+          : `The path ${path} does not exist. GET /docs lists all paths.`,
       });
     const allow = methods.join(', ');
     throw new ServingError('method_not_allowed', {
@@ -209,10 +267,9 @@ const UNDECODABLE_PATH = new ServingError('malformed_http', {
   message: 'The path of the URL is not validly encoded.',
 });
 
-function routerOf(options: ServerOptions): Router<EdgeRoute> {
-  const { clock, serving, telemetry, version, settings } = options;
-  const router = new Router<EdgeRoute>();
-  const routes = [
+function mainRoutes(options: ServerOptions): readonly EdgeRoute[] {
+  const { clock, serving, telemetry, version, settings, adminDoor } = options;
+  return [
     ...protocolRoutes({
       clock,
       serving,
@@ -222,14 +279,33 @@ function routerOf(options: ServerOptions): Router<EdgeRoute> {
       pull: options.pull,
       limitGate: options.limitGate,
     }),
-    ...operationsRoutes({ clock, serving, telemetry, version }),
-    ...adminRoutes(options.admin),
+    ...operationsRoutes({ clock, serving, version }),
+    ...(adminDoor?.hasMetrics === true ? [] : metricsRoutes({ telemetry })),
     ...pages(options),
     ...liveRoutes(options),
-    ...usageRoutes(options),
+    ...usageRoutes(options).filter((route) => !isForAdministrators(route)),
+    ...(adminDoor === undefined ? routesOfAdministrators(options) : []),
   ];
-  for (const route of routes) router.add(route);
-  return router;
+}
+
+/** All but what asks a model, and what a key has of its own. */
+function adminDoorRoutes(options: ServerOptions, { hasMetrics }: AdminDoor): readonly EdgeRoute[] {
+  const { clock, serving, telemetry, version } = options;
+  return [
+    ...operationsRoutes({ clock, serving, version }),
+    ...(hasMetrics ? metricsRoutes({ telemetry }) : []),
+    ...pages(options),
+    ...liveRoutes(options),
+    ...routesOfAdministrators(options),
+  ];
+}
+
+function routesOfAdministrators(options: ServerOptions): readonly EdgeRoute[] {
+  return [...adminRoutes(options.admin), ...usageRoutes(options).filter(isForAdministrators)];
+}
+
+function isForAdministrators({ path }: EdgeRoute): boolean {
+  return path.startsWith(ADMIN_PREFIX);
 }
 
 /** Answers for the one who asks, which may have a secret in them, such as a new key, are kept by no browser and no proxy. */

@@ -43,6 +43,14 @@ export interface EdgeSettings {
   readonly traceContents: boolean;
 }
 
+/** The same settings, also after a reload, as a listener at another address reads them. */
+export function settingsAt(
+  settings: EdgeSettings,
+  { onLoopback }: Pick<EdgeSettings, 'onLoopback'>,
+): EdgeSettings {
+  return Object.create(settings, { onLoopback: { value: onLoopback, enumerable: true } }) as EdgeSettings;
+}
+
 /** What is made of settings, made again once they are others: `sourceOf` gives the field, which a reload replaces. */
 export function madeOf<Source, Made>(sourceOf: () => Source, make: (source: Source) => Made): () => Made {
   let source = sourceOf();

@@ -253,7 +253,7 @@ function maskVariables(body: string): string {
   return (
     maskIds(body)
       .replace(
-        /"(queue|upstream|ttft|generate|gateway|total|waited|running|expires_in|eta)_ms":\d+(\.\d\d?)?/g,
+        /"(queue|upstream|ttft|generate|gateway|total|waited|running|expires_in)_ms":\d+(\.\d\d?)?/g,
         '"$1_ms":<ms>',
       )
       // The engine's own words, which differ between releases.

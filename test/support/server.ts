@@ -38,6 +38,8 @@ export interface RunningServer {
 }
 
 export interface ComposedServer extends RunningServer {
+  /** Of `admin.port`. */
+  readonly adminUrl: string | undefined;
   /** As on SIGTERM: refuses what is new, finishes what is under way, and closes. */
   drain(): Promise<void>;
   /** What it reads when it is reloaded; flags and the text of the file are replaced as a whole. */
@@ -93,10 +95,11 @@ export async function startServer(options: ServerOptions): Promise<ComposedServe
     rmSync(folder, { recursive: true, force: true });
   });
   for (const warning of warnings) log.warn(warning);
-  const url = await application.start();
+  const { url, adminUrl } = await application.start();
   for (const notice of accessNotices(config, application.keys)) log.info(notice);
   return {
     url,
+    adminUrl,
     port: Number(new URL(url).port),
     logs: () => lines.all,
     logged: (fits) => lines.find(fits),

@@ -10,7 +10,6 @@ import { type EdgeRoute, pageRoute } from '../context.ts';
 interface OperationsOptions {
   readonly clock: Clock;
   readonly serving: Serving;
-  readonly telemetry: Telemetry;
   readonly version: string;
 }
 
@@ -51,6 +50,8 @@ export interface DescribedOperation {
     >
   >;
 }
+
+export const METRICS_PATH = '/metrics';
 
 const READINESS_RETRY_SECONDS = '1';
 
@@ -111,7 +112,7 @@ export const DESCRIBED_OPERATIONS: readonly DescribedOperation[] = [
     },
   },
   {
-    path: '/metrics',
+    path: METRICS_PATH,
     summary: 'Prometheus metrics',
     answers: {
       200: { description: 'Metrics', contentType: 'text/plain', schema: Type.String() },
@@ -123,7 +124,7 @@ export const DESCRIBED_OPERATIONS: readonly DescribedOperation[] = [
 ];
 
 export function operationsRoutes(options: OperationsOptions): readonly EdgeRoute[] {
-  const { clock, serving, telemetry, version } = options;
+  const { clock, serving, version } = options;
   const startedAt = clock.now();
   return [
     pageRoute('/health', (context) => {
@@ -139,7 +140,12 @@ export function operationsRoutes(options: OperationsOptions): readonly EdgeRoute
       }
       context.answerJson(readiness.status === 'ready' ? 200 : 503, readiness);
     }),
-    pageRoute('/metrics', (context) => {
+  ];
+}
+
+export function metricsRoutes({ telemetry }: { readonly telemetry: Telemetry }): readonly EdgeRoute[] {
+  return [
+    pageRoute(METRICS_PATH, (context) => {
       const { contentType, text } = telemetry.metrics();
       context.answer(200, text, contentType);
     }),

@@ -89,3 +89,23 @@ describe('KeyRing', () => {
     expect(configured.hasAdmin).toBe(true);
   });
 });
+
+describe('the callers of a ring', () => {
+  it('are those whose keys are in force, each once, also where a key has two secrets', () => {
+    const ring = new KeyRing();
+    ring.setConfigured([{ name: 'config', key: 'configured-key' }]);
+    const secret = (text: string) => ({
+      hash: hashOfKey(text),
+      shown: '',
+      createdAt: 0,
+      expiresAt: undefined,
+    });
+    ring.setStored([
+      record('rotated', { secrets: [secret('new'), { ...secret('old'), expiresAt: NOW + 1 }] }),
+      record('revoked', { revokedAt: NOW - 1 }),
+      record('expired', { expiresAt: NOW }),
+      record('other'),
+    ]);
+    expect(ring.callers(NOW).map(({ name }) => name)).toEqual(['config', 'rotated', 'other']);
+  });
+});

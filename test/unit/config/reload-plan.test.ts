@@ -7,7 +7,7 @@ const load = (text: string) =>
   loadConfig({ flags: {}, environment: {}, file: { name: 'llm-serve.yaml', text } }).config;
 
 const plan = (running: string, wanted: string, storeHeldKeys = false) =>
-  planReload(load(running), load(wanted), { storeHeldKeys });
+  planReload(load(running), load(wanted), { storeHeldKeys, hasAdmin: false });
 
 const A = '{ backend: scripted, name: a, model: m }';
 const B = '{ backend: vllm, name: b, model: m, url: "http://b:8000" }';

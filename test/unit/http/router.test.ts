@@ -113,5 +113,6 @@ describe('a path with a parameter before its end', () => {
     expect(router.allowedAt('/keys/a')).toEqual(['GET', 'HEAD', 'PATCH']);
     expect(router.allowedAt('/keys/a/revoke')).toEqual(['POST']);
     expect(router.allowedAt('/other/a')).toBeUndefined();
+    expect(router.allowedAt('/keys/a/other'), 'another path, which there is not').toBeUndefined();
   });
 });

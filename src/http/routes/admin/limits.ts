@@ -1,4 +1,4 @@
-/** GET /admin/limits: every limit that something was counted for, with what is left of it. */
+/** GET /admin/limits: the limits of the server, its models, its keys and their teams, with what is left of each. */
 import { type Static, Type } from 'typebox';
 import type { EdgeRoute } from '../../context.ts';
 import { type DescribedOperation, json } from '../operations.ts';
@@ -8,10 +8,13 @@ export interface LimitRouteOptions {
   readonly limitStates: () => LimitStates | Promise<LimitStates>;
 }
 
-export type LimitStates = Static<typeof LimitState>[];
+export type LimitStates = readonly Static<typeof LimitState>[];
+
+/** With those of more, an answer would be as long as nobody reads it. */
+export const MAX_LISTED_KEYS = 1000;
 
 export const LimitState = Type.Object({
-  scope: Type.String({ description: 'Whom it holds for: all, key:alice, team:red, address:…, model:…' }),
+  scope: Type.String({ description: 'Whom it holds for: all, key:alice, team:red, model:small.' }),
   name: Type.String({ description: 'The name of the limit: requests_per_minute, …; or rate_limit.' }),
   limit: Type.Number({ description: 'In requests, tokens, or units of the currency.' }),
   remaining: Type.Number(),
@@ -28,6 +31,7 @@ export const DESCRIBED_LIMITS: readonly DescribedOperation[] = [
   {
     path: PATH,
     summary: 'What is left of each limit',
+    description: `Of the server, its models, and its keys with their teams: at most ${MAX_LISTED_KEYS} keys, those of the configuration first. GET /admin/keys/{id} has those of any one.`,
     answers: { 200: json(LimitsAnswer), ...REFUSALS },
   },
 ];

@@ -1,0 +1,103 @@
+import { describe, expect, it } from 'vitest';
+import type { AuditEntry } from '../../../../src/access/audit-log.ts';
+import { AuditTrail } from '../../../../src/access/audit-trail.ts';
+import { KeyAdministration } from '../../../../src/access/key-administration.ts';
+import { silentLog } from '../../../../src/core/log.ts';
+import { StoreError } from '../../../../src/core/store-error.ts';
+import type { RequestContext } from '../../../../src/http/context.ts';
+import { keyRoutes } from '../../../../src/http/routes/admin/keys.ts';
+import { MemoryStore } from '../../../../src/stores/memory-store.ts';
+import { FakeClock } from '../../../support/fake-clock.ts';
+
+/** The routes over a store whose audit log can be made to fail. */
+function administration() {
+  const store = new MemoryStore();
+  const clock = new FakeClock();
+  const entries: AuditEntry[] = [];
+  const failing = { isOn: false };
+  const audit = new AuditTrail({
+    store: {
+      add: async (entry) => {
+        if (failing.isOn) throw new StoreError('refused', 'read-only');
+        entries.push(entry);
+      },
+      list: async () => entries,
+    },
+    log: silentLog,
+    now: () => clock.wallNow(),
+  });
+  const keys = new KeyAdministration({ store: store.keys, now: () => clock.wallNow() });
+  const routes = keyRoutes({ clock, keys, audit, limitStatesOf: () => [] });
+  const call = async (method: string, path: string, id: string, body?: unknown) => {
+    const route = routes.find((each) => each.method === method && each.path === path);
+    let answer: Record<string, unknown> = {};
+    const context = {
+      match: { route, params: { '*': id } },
+      body,
+      caller: undefined,
+      clientAddress: '127.0.0.1',
+      answerJson: (_: number, value: Record<string, unknown>) => {
+        answer = value;
+      },
+    } as unknown as RequestContext;
+    await route?.handle(context);
+    return answer;
+  };
+  return { call, entries, failing, keys };
+}
+
+describe('a change of keys that can’t be written to the audit log', () => {
+  it('is not made: no key, and none changed, rotated or revoked', async () => {
+    const { call, failing, keys } = administration();
+    await call('POST', '/admin/keys', '', { name: 'alice' });
+    const before = await keys.list();
+    failing.isOn = true;
+    const refused = { code: 'store_unavailable' };
+    await expect(call('POST', '/admin/keys', '', { name: 'bob' })).rejects.toMatchObject(refused);
+    await expect(call('PATCH', '/admin/keys/*', 'alice', { team: 'red' })).rejects.toMatchObject(refused);
+    await expect(call('POST', '/admin/keys/*/rotate', 'alice')).rejects.toMatchObject(refused);
+    await expect(call('POST', '/admin/keys/*/revoke', 'alice')).rejects.toMatchObject(refused);
+    expect(await keys.list()).toEqual(before);
+  });
+});
+
+describe('the audit log', () => {
+  it('has what was set, by whom, and neither the key nor its hash', async () => {
+    const { call, entries } = administration();
+    const made = await call('POST', '/admin/keys', '', { name: 'alice', team: 'red' });
+    await call('PATCH', '/admin/keys/*', 'alice', { name: 'ann', team: null, models: ['m'] });
+    await call('POST', '/admin/keys/*/rotate', 'ann', { overlap_seconds: 60 });
+    expect(entries).toMatchObject([
+      {
+        actor: 'this machine',
+        action: 'key.create',
+        subject: made.id,
+        details: { name: 'alice', team: 'red' },
+      },
+      {
+        action: 'key.change',
+        subject: made.id,
+        details: { name: 'alice', changed: { name: 'ann', team: null, models: ['m'] } },
+      },
+      { action: 'key.rotate', subject: made.id, details: { name: 'ann', overlap_seconds: 60 } },
+    ]);
+    expect(JSON.stringify(entries)).not.toMatch(/sk-llm|[0-9a-f]{64}/);
+  });
+
+  it('has nothing of a body that is refused: a secret may stand in the wrong field', async () => {
+    const { call, entries } = administration();
+    await expect(call('POST', '/admin/keys', '', { name: 'a', key: 'planted' })).rejects.toMatchObject({
+      code: 'invalid_request',
+    });
+    expect(entries).toEqual([]);
+  });
+
+  it('says so in a second entry where the change itself failed', async () => {
+    const { call, entries } = administration();
+    await call('POST', '/admin/keys', '', { name: 'alice' });
+    await expect(call('POST', '/admin/keys', '', { name: 'alice' })).rejects.toMatchObject({
+      code: 'name_taken',
+    });
+    expect(entries.slice(1).map(({ details }) => details.failed)).toEqual([undefined, 'name_taken']);
+  });
+});
