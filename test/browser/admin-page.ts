@@ -8,8 +8,11 @@ import { type ComposedServer, startServer } from '../support/server.ts';
 
 export type Section = 'keys' | 'limits' | 'usage' | 'targets' | 'queue' | 'configuration' | 'audit';
 
+/** What hangs in a slot does so as long as the test wants it. */
+const PATIENT = { target: { idle_timeout_ms: 3_600_000 } };
+
 export function startAdmin(...flags: readonly string[]): Promise<ComposedServer> {
-  return startServer({ flags: [...scriptedFlags(), ...flags], endsWith: onTestFinished });
+  return startServer({ flags: [...scriptedFlags(PATIENT), ...flags], endsWith: onTestFinished });
 }
 
 export async function openAdmin(

@@ -41,9 +41,11 @@ export function limitsInWords(limits: Limits, currency: string): string {
   }).join(', ');
 }
 
-/** Whole numbers, and money with the digits that it has. */
+/** Whole numbers, and money with its cents; of less than one unit with more digits. */
 export function amount(value: number): string {
-  return Number.isInteger(value) ? number(value) : value.toLocaleString('en', { maximumFractionDigits: 4 });
+  return Number.isInteger(value)
+    ? number(value)
+    : value.toLocaleString('en', { maximumFractionDigits: Math.abs(value) < 1 ? 4 : 2 });
 }
 
 /** `2026-01-31 14:05`, UTC as all periods are. */

@@ -65,6 +65,15 @@ export function UsageChart({ title, columns, format, nameOf }: UsageChartProps) 
   );
 }
 
+/** Between two names of columns. */
+const STEPS = [1, 2, 3, 6, 7, 12, 14, 28, 84, 365];
+
+/** `11-27`, or `14:00` of an hour. */
+function columnName(seconds: number, step: number): string {
+  const time = new Date(seconds * 1_000).toISOString();
+  return step < 86_400 ? `${time.slice(11, 13)}:00` : time.slice(5, 10);
+}
+
 function figuresAt(
   { at: times, groups }: Columns,
   at: number,
@@ -119,7 +128,13 @@ function draw(
         y: { range: (_, __, max) => [0, max > 0 ? max * 1.08 : 1] },
       },
       axes: [
-        { ...axis, size: 24, space: 70 },
+        {
+          ...axis,
+          size: 24,
+          space: 60,
+          incrs: STEPS.map((steps) => steps * step),
+          values: (_, times) => times.map((time) => columnName(time, step)),
+        },
         { ...axis, size: 60, space: 34, values: (_, values) => values.map(format) },
       ],
       series: [
