@@ -85,3 +85,12 @@ export async function press(page: Page, name: string | RegExp): Promise<void> {
   await tabTo(page, name);
   await page.keyboard.press('Enter');
 }
+
+/** By the link of the section. */
+export async function goTo(page: Page, section: Section): Promise<void> {
+  const isThere = () =>
+    page.evaluate((name) => document.activeElement?.getAttribute('href') === `#/admin/${name}`, section);
+  for (let presses = 0; presses < 80 && !(await isThere()); presses += 1) await page.keyboard.press('Tab');
+  await page.keyboard.press('Enter');
+  await page.locator(`.tab[aria-current="page"][href="#/admin/${section}"]`).waitFor();
+}

@@ -1,5 +1,6 @@
 /** Usage as the page shows it: ranges, sums, columns, CSV. */
 import { describe, expect, test } from 'vitest';
+import { usageCsv as csvOfCommand } from '../../../../src/cli/usage-text.ts';
 import type { UsageRow } from '../../../../web/admin/api.ts';
 import { usedToday } from '../../../../web/admin/keys/used-today.ts';
 import { usageCsv } from '../../../../web/admin/usage/usage-csv.ts';
@@ -132,6 +133,17 @@ describe('a CSV file', () => {
       'alice,key_1,2026-03-01,1,0,0,5,0,5,0,0,USD',
       '',
     ]);
+  });
+
+  test('is the file of llm-serve usage --csv', () => {
+    const rows = [
+      row({ key: '=1,2', key_id: 'key_1', day: '2026-03-01' }, 10),
+      row({ key: null, key_id: null }, 3),
+    ];
+    const span = { from: '2026-03-01T00:00:00.000Z', to: '2026-03-02T00:00:00.000Z' };
+    expect(usageCsv({ currency: 'USD', rows }, ['key', 'day'])).toBe(
+      csvOfCommand({ currency: 'USD', ...span, rows }, ['key', 'day']),
+    );
   });
 
   test.each([
