@@ -65,7 +65,9 @@ export function accessStep({ clock, settings, keys, wrongKeys, administration }:
     }
     if (sent.length === 0) throw missingKey(kind);
     for (const key of sent) {
-      const message = ENDED_KEYS[apiKeys().find(key, clock.wallNow()).kind];
+      const { kind: verdict } = apiKeys().find(key, clock.wallNow());
+      if (verdict === 'known') throw new ServingError('forbidden', { message: MAY_NOT_ADMINISTER });
+      const message = ENDED_KEYS[verdict];
       if (message === undefined) continue;
       wrongKeys.noteEnded();
       throw new ServingError('revoked_api_key', { message });
@@ -127,6 +129,9 @@ const ENDED_KEYS: Readonly<Partial<Record<KeyVerdict['kind'], string>>> = {
   expired: 'This API key has expired. Ask the operator of this server for another one.',
   replaced: 'This API key was replaced by a newer one (rotated). Use the newer one.',
 };
+
+const MAY_NOT_ADMINISTER =
+  'This API key may not administer the server. Use a key of auth.admin_keys, or one made with llm-serve keys create --may-admin.';
 
 function ringOf(configured: readonly ConfiguredKey[]): KeyRing {
   const ring = new KeyRing();

@@ -75,8 +75,11 @@ export class MemoryLimitStore implements LimitStore {
     this.#advance();
     for (let index = 0; index < charges.length; index += 1) {
       const charge = charges[index];
-      const counter = counters[index];
-      if (charge === undefined || counter === undefined) continue;
+      if (charge === undefined) continue;
+      const noted = counters[index];
+      // Nothing was counted by it at first, so it looked idle.
+      const counter = noted?.isDropped === true ? (this.#find(charge) ?? this.#open(charge)) : noted;
+      if (counter === undefined) continue;
       const more = (amounts[index] ?? charge.amount) - charge.amount;
       if (charge.bound.kind === 'now') counter.sum -= charge.amount;
       else if (counter.window === undefined) counter.sum += more;

@@ -113,7 +113,7 @@ describe('cancelling one request', () => {
     await expect.poll(async () => (await queueOf(server, admin)).running.length).toBe(1);
     const [row] = (await queueOf(server, admin)).running;
     expect(row).toMatchObject({ client: 'alice', key: 'alice', team: 'red' });
-    expect((await cancel(server, row?.id, withKey(key))).status, 'alice may not administer').toBe(401);
+    expect((await cancel(server, row?.id, withKey(key))).status, 'alice may not administer').toBe(403);
     await cancel(server, row?.id, admin);
 
     const audit = await ask(`${server.url}/admin/audit`, admin);

@@ -37,6 +37,21 @@ const steps = fc.array(
 );
 
 describe('the counters in memory', () => {
+  it('count what is settled after a counter, of which nothing was known, was dropped as idle', () => {
+    const clock = new FakeClock();
+    const store = new MemoryLimitStore({ clock, maxKeys: () => 1000 });
+    const tokens = (amount: number) => charge('key:a:tokens', 10, amount);
+    store.decide([tokens(1)]);
+    clock.pass(WINDOW_MS - 10);
+    const { admission } = store.decide([tokens(0)]);
+    clock.pass(20);
+    for (let other = 0; store.size > 0 && other < 10; other += 1)
+      store.decide([charge('key:b:tokens', 10, 0)]);
+    if (admission === undefined) throw new Error('refused');
+    store.settle(admission, [7]);
+    expect(store.decide([tokens(3)]).states[0]?.remaining).toBe(0);
+  });
+
   it('decide as a list of all that was ever admitted would', () => {
     fc.assert(
       fc.property(steps, fc.integer({ min: 1, max: 20 }), (made, limit) => {
