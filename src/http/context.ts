@@ -284,7 +284,13 @@ export class RequestContext {
     );
   }
 
+  /** Its response will never be sent. Once it has closed, nothing happens. */
+  connectionLost(): void {
+    this.#closed();
+  }
+
   #closed(): void {
+    if (this.isClosed) return;
     this.isClosed = true;
     this.#services.onClosed(this);
     const listeners = this.#closeListeners;

@@ -42,6 +42,8 @@ interface Connection {
   client: ClientIdentity;
   /** The latest request. */
   serving: RequestContext | undefined;
+  /** Requests that came before the one ahead of them was answered; undefined: there were none. */
+  pipelined: Set<RequestContext> | undefined;
 }
 
 /** The last byte could not be delivered. */
@@ -75,6 +77,7 @@ export class OpenRequests {
       path: queryAt === -1 ? url : url.slice(0, queryAt),
       awaitsContinue: headers.expect !== undefined && awaitsContinue(request),
     });
+    if (connection.serving !== undefined) notePipelined(connection, context);
     connection.serving = context;
     return context;
   }
@@ -110,7 +113,7 @@ export class OpenRequests {
       client: { address, addressKey: limitKey(address) },
     };
     if (known !== undefined) return Object.assign(known, identity);
-    const connection: Connection = { peer, ...identity, serving: undefined };
+    const connection: Connection = { peer, ...identity, serving: undefined, pipelined: undefined };
     this.#connections.set(socket, connection);
     return connection;
   }
@@ -142,6 +145,7 @@ export class OpenRequests {
     const { request, response } = context;
     const connection = this.#connections.get(request.socket);
     if (connection?.serving === context) connection.serving = undefined;
+    connection?.pipelined?.delete(context);
     const end = context.answeredPastResponse;
     const status = end?.status ?? (response.writableFinished ? response.statusCode : CLIENT_LEFT_STATUS);
     const endedAt = end?.at ?? clock.now();
@@ -164,6 +168,18 @@ export class OpenRequests {
     this.#ended = [];
     for (const report of ended) report();
   };
+}
+
+/** Of an answer that waits for the one ahead of it, Node does not tell that its connection was lost. */
+function notePipelined(connection: Connection, context: RequestContext): void {
+  if (connection.pipelined === undefined) {
+    const pipelined = new Set<RequestContext>();
+    connection.pipelined = pipelined;
+    context.request.socket.once('close', () => {
+      for (const waiting of [...pipelined]) waiting.connectionLost();
+    });
+  }
+  connection.pipelined.add(context);
 }
 
 /** HTTP/1.0 has no 100 Continue: its clients would take it for the answer. */

@@ -59,6 +59,23 @@ describe('a client that leaves', () => {
     });
   }
 
+  test('with requests that it sent before the first was answered: all of them', async () => {
+    const body = JSON.stringify({ prompt: scripted({ fail: 'hang' }) });
+    const ids = ['ahead', 'second', 'third'];
+    const requests = ids.map(
+      (id) =>
+        `POST /generate HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: ${id}\r\n` +
+        `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    );
+    const socket = createConnection(server.port, '127.0.0.1');
+    socket.write(requests.join(''));
+    await expect.poll(() => waiting(server), WITHIN).toBe(2);
+    socket.destroy();
+    await expectGone('ahead', 'waiting');
+    for (const id of ids.slice(1))
+      expect(await server.requestLine(id)).toMatchObject({ status: 499, errorCode: 'client_gone' });
+  });
+
   test('/stream: after some tokens', async () => {
     const stream = await openAnswer(`${server.url}/stream`, {
       headers: { 'x-request-id': 'mid-stream' },
