@@ -69,7 +69,9 @@ test('a browser gets the page, which loads nothing from elsewhere and nothing in
   expect(html).not.toMatch(/https?:|<style|style=|<script(?![^>]*\bsrc=)/);
   expect(await assetsOfPage()).toEqual([
     expect.stringMatching(/\.svg$/),
-    expect.stringMatching(/\.css$/),
+    expect.stringMatching(/\/main-\w+\.css$/),
+    // Not in force until Admin is shown.
+    expect.stringMatching(/\/admin-\w+\.css$/),
     expect.stringMatching(/\.js$/),
   ]);
 });

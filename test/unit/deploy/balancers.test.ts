@@ -11,14 +11,17 @@ const FILES = FOLDERS.flatMap((folder) =>
 
 /** Its clients cannot be told from programs of this machine: connections are passed on as they are. */
 const PASSES_CONNECTIONS = /^\s*mode tcp|tcp_proxy|^stream \{/m;
+/** A PROXY header says whose they are: with it, none of them is a program of this machine. */
+const NAMES_CLIENTS = /send-proxy|^\s*proxy_protocol on;/m;
 /** By a setting, or by default where the comment says so. */
 const ADDS_A_HEADER = /X-Forwarded-For/;
 
 describe.each(FILES.filter((path) => path !== 'deploy/proxies/traefik.yaml'))('%s', (path) => {
   const text = readText(path);
 
-  it('adds a header that proxies add, or requires admin keys', () => {
-    if (PASSES_CONNECTIONS.test(text)) expect(text).toMatch(/^# REQUIRED: auth\.admin_keys/m);
+  it('says whose requests or connections it forwards, or requires admin keys', () => {
+    if (NAMES_CLIENTS.test(text)) expect(text).toContain('server.proxy_protocol: ');
+    else if (PASSES_CONNECTIONS.test(text)) expect(text).toMatch(/^# REQUIRED: auth\.admin_keys/m);
     else expect(text).toMatch(ADDS_A_HEADER);
   });
 });
