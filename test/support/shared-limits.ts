@@ -22,7 +22,11 @@ export interface OpenedLimits {
 }
 
 /** Inside a test, which closes it. */
-export async function openLimits(address: string, onFailure: OnFailure = 'closed'): Promise<OpenedLimits> {
+export async function openLimits(
+  address: string,
+  onFailure: OnFailure = 'closed',
+  silenceTimeoutMs = PATIENT_MS,
+): Promise<OpenedLimits> {
   const logged: string[] = [];
   const failures = new Set<string>();
   const settings = { timeoutMs: PATIENT_MS, onFailure };
@@ -36,6 +40,7 @@ export async function openLimits(address: string, onFailure: OnFailure = 'closed
     local: new MemoryLimitStore({ clock: systemClock, maxKeys: () => 1000 }),
     settings,
     observer: { decided: () => {}, failed: (reason) => void failures.add(reason) },
+    silenceTimeoutMs,
   });
   onTestFinished(() => store.close());
   return { store, settings, logged, failures, isUp: (up) => expect.poll(() => store.isUp).toBe(up) };

@@ -12,6 +12,7 @@ export async function connectedRunner(address: string): Promise<ScriptRunner> {
       address: parseValkeyAddress(address),
       name: 'test',
       connectTimeoutMs: 60_000,
+      silenceTimeoutMs: 60_000,
       onReady: () => resolve(runner),
       onLost: () => {},
     });

@@ -1,5 +1,6 @@
 /**
- * The connection to Valkey or Redis: one server, the one that sentinels name, or a cluster. It connects again by itself, for ever.
+ * The connection to Valkey or Redis: one server, the one that sentinels name, or a cluster. It connects again by itself, for ever, also
+ * where nothing says that the other end is gone.
  * Nothing waits in it: what can't be sent at once fails at once, and what was sent is never sent again. Owns its sockets.
  */
 import { Cluster, Redis, type RedisOptions } from 'iovalkey';
@@ -18,6 +19,8 @@ interface ConnectionOptions {
   /** In the server's list of clients. */
   readonly name: string;
   readonly connectTimeoutMs: number;
+  /** Asked, and nothing came for that long: the connection is dropped and made anew. Its other end may be gone without a word. */
+  readonly silenceTimeoutMs: number;
   /** It was connected, or is again. */
   readonly onReady: () => void;
   /** It could not be connected, or is no longer. */
@@ -33,8 +36,12 @@ export class ValkeyConnection implements ScriptRunner {
   readonly #client: Redis | Cluster;
   #lastError: ValkeyFailure | undefined;
 
-  constructor({ address, name, connectTimeoutMs, onReady, onLost }: ConnectionOptions) {
-    this.#client = clientOf(address, { connectionName: name, connectTimeout: connectTimeoutMs });
+  constructor({ address, name, connectTimeoutMs, silenceTimeoutMs, onReady, onLost }: ConnectionOptions) {
+    this.#client = clientOf(address, {
+      connectionName: name,
+      connectTimeout: connectTimeoutMs,
+      socketTimeout: silenceTimeoutMs,
+    });
     this.#client.on('error', (error: unknown) => {
       this.#lastError = failureOf(error);
       // Sentinels are asked, and nodes of a cluster tried, without a connection that could be closed.
@@ -127,6 +134,7 @@ function clientOf(address: ValkeyAddress, own: RedisOptions): Redis | Cluster {
         ...(sentinelLogin.username === undefined ? {} : { sentinelUsername: sentinelLogin.username }),
         ...(sentinelLogin.password === undefined ? {} : { sentinelPassword: sentinelLogin.password }),
         sentinelRetryStrategy: retryDelay,
+        ...(own.socketTimeout === undefined ? {} : { sentinelCommandTimeout: own.socketTimeout }),
         failoverDetector: true,
       });
     }

@@ -18,9 +18,12 @@ interface OpenOptions {
   readonly local: LimitStore;
   readonly settings: Readonly<SharedLimitSettings>;
   readonly observer: LimitStoreObserver;
+  readonly silenceTimeoutMs?: Milliseconds;
 }
 
 const CONNECT_TIMEOUT_MS: Milliseconds = 1000;
+/** Longer than a server that saves or starts a replica stands still; its connection would only be made again. */
+const SILENCE_TIMEOUT_MS: Milliseconds = 3000;
 
 /**
  * Resolves after the first try to reach the server, also where that failed: `limits.on_failure` holds then. Rejects with a StoreError
@@ -32,6 +35,7 @@ export async function openSharedLimits(options: OpenOptions): Promise<SharedLimi
     address,
     name: 'llm-serve',
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    silenceTimeoutMs: options.silenceTimeoutMs ?? SILENCE_TIMEOUT_MS,
     onReady: () => store.connected(),
     onLost: (failure) => store.failed(failure),
   });

@@ -4,10 +4,12 @@ import type { Charge, LimitDecision } from '../../../../src/limits/limit-store.t
 import { StoreError } from '../../../../src/stores/store.ts';
 import type { OnFailure, SharedLimitStore } from '../../../../src/stores/valkey/shared-limit-store.ts';
 import { type OpenedLimits, openLimits, PATIENT_MS, UNDECIDED } from '../../../support/shared-limits.ts';
+import { startSwallowingProxy } from '../../../support/swallowing-proxy.ts';
 import { MISSING_VALKEY, startValkey, type TestValkey } from '../../../support/valkey.ts';
 
 const HOUR_MS = 3_600_000;
 const HASTY_MS = 50;
+const SILENCE_MS = 500;
 
 const perHour = (limit: number, amount = 1): Charge => ({
   counter: 'key:one:requests_per_hour',
@@ -85,6 +87,23 @@ describe('a shared limit store', () => {
     await isUp(true);
     expect([...failures]).toContain('slow');
     await expect.poll(async () => (await store.peek([perHour(3)]))[0]?.remaining).toBe(3);
+  });
+
+  it('whose connection is dead without a word is asked over a new one', async () => {
+    const server = await startValkey({ hasPort: true, endsWith: onTestFinished });
+    const proxy = await startSwallowingProxy(server.port, onTestFinished);
+    const address = `valkey://127.0.0.1:${proxy.port}`;
+    const { store, settings, isUp } = await openLimits(address, 'closed', SILENCE_MS);
+    await isUp(true);
+    await store.decide([perHour(3)]);
+    const before = proxy.connections();
+    settings.timeoutMs = HASTY_MS;
+    proxy.swallow();
+    expect(await store.decide([perHour(3)])).toMatchObject(UNDECIDED);
+    settings.timeoutMs = PATIENT_MS;
+    await isUp(true);
+    expect(proxy.connections()).toBeGreaterThan(before);
+    expect((await store.peek([perHour(3)]))[0]?.remaining).toBe(2);
   });
 
   it('that has forgotten the scripts goes on', async () => {
