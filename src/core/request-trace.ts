@@ -276,8 +276,8 @@ export interface Telemetry {
   connectionRefused(bound: string): void;
   /** Its `outcome` and `endedAt` are set. */
   attemptEnded(attempt: Attempt): void;
-  /** Whether its limits let a request in, once for each. */
-  rateLimited(decision: 'allowed' | 'limited'): void;
+  /** Whether its limits let a request in, once for each; `undecided`: their store could not be asked, and so it was refused. */
+  rateLimited(decision: 'allowed' | 'limited' | 'undecided'): void;
   /** A decision in which limits of that scope took part; `limited`: in which they refused. */
   limitDecided(scope: string, decision: 'allowed' | 'limited'): void;
   tokenGap(model: string, gapMs: Milliseconds, target: string | undefined): void;

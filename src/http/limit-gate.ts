@@ -23,7 +23,8 @@ import type { RefusalObserver, RequestContext } from './context.ts';
 import { type LimitState, setLimitHeaders } from './limit-headers.ts';
 import type { EdgeSettings } from './settings.ts';
 
-export type LimitVerdict = 'allowed' | 'limited';
+/** `undecided`: the store can't be asked, and then nothing is admitted. No limit refuses. */
+export type LimitVerdict = 'allowed' | 'limited' | 'undecided';
 
 interface LimitGateOptions {
   readonly clock: Clock;
@@ -35,7 +36,7 @@ interface LimitGateOptions {
   /** Once for a request, when it is checked. */
   readonly onChecked: (verdict: LimitVerdict) => void;
   /** For each decision: which scopes took part; of one that refused, which refused. */
-  readonly onDecision: (scope: LimitScope, verdict: LimitVerdict) => void;
+  readonly onDecision: (scope: LimitScope, verdict: 'allowed' | 'limited') => void;
 }
 
 /** What a request may use of a model. `size` is only asked where something limits it. */
@@ -137,8 +138,10 @@ export class LimitGate implements RefusalObserver {
       return;
     }
     // Refused before it was counted. A shared store is not asked for headers alone.
-    const planned = this.#currentPlan().first(context, this.#options.clock.wallNow());
-    const states = planned.charges.length === 0 ? [] : this.#options.store.peek(planned.charges);
+    const { clock, store } = this.#options;
+    if (store.isShared) return;
+    const planned = this.#currentPlan().first(context, clock.wallNow());
+    const states = planned.charges.length === 0 ? [] : store.peek(planned.charges);
     if (!(states instanceof Promise)) this.#show(context, statesOf({ ...planned, states }), false);
   }
 
@@ -192,7 +195,7 @@ export class LimitGate implements RefusalObserver {
   }
 
   #checked(context: RequestContext, planned: PlannedCharges, decision: LimitDecision): void {
-    this.#options.onChecked(decision.admission === undefined ? 'limited' : 'allowed');
+    this.#options.onChecked(verdictOf(decision));
     const first = this.#counted(context, planned, decision);
     context.limits = { first, second: undefined, refusal: undefined };
     if (!planned.rules.some(({ span }) => span.kind === 'now')) return;
@@ -256,6 +259,11 @@ export class LimitGate implements RefusalObserver {
     const { limitHeaders } = protocolAt(context.routePath);
     setLimitHeaders(context, states, { refused, wallNow: clock.wallNow(), limitHeaders });
   }
+}
+
+function verdictOf({ admission, states }: LimitDecision): LimitVerdict {
+  if (admission !== undefined) return 'allowed';
+  return states.every(({ retryInMs }) => retryInMs === 0) ? 'undecided' : 'limited';
 }
 
 function statesOf({ rules, states }: Pick<DecidedCharges, 'rules' | 'states'>): LimitState[] {

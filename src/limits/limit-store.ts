@@ -68,6 +68,8 @@ export interface LimitAdmission {
 }
 
 export interface LimitStore {
+  /** Whether what it knows is elsewhere: it is not asked for what nobody needs. */
+  readonly isShared: boolean;
   /** Admits and counts all charges, or none. A store in memory decides at once. Never rejects: a shared one has a fallback. */
   decide(charges: readonly Charge[]): LimitDecision | Promise<LimitDecision>;
   /**

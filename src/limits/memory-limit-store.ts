@@ -31,6 +31,7 @@ interface MemoryAdmission extends LimitAdmission {
 const UNKNOWN_WAIT_MS = 1000;
 
 export class MemoryLimitStore implements LimitStore {
+  readonly isShared = false;
   readonly #options: MemoryLimitStoreOptions;
   readonly #counters = new Map<string, Counter>();
   readonly #families = new Map<string, CounterFamily>();

@@ -155,7 +155,7 @@ export class Metrics {
   ]);
   readonly #rateLimit = this.#counter(
     'rate_limit_decisions_total',
-    'Requests that limits let in before their body was read (allowed), or answered 429 (limited). llm_serve_limit_decisions_total has all decisions.',
+    'Requests that limits let in before their body was read (allowed), or answered 429 (limited), or 503, as their store could not be asked and limits.on_failure is closed (undecided). llm_serve_limit_decisions_total has all decisions.',
     ['decision'],
   );
   readonly #limitDecisions = this.#counter(
@@ -267,7 +267,7 @@ export class Metrics {
     this.#connectionsRefused.add(1, bound);
   }
 
-  rateLimited(decision: 'allowed' | 'limited'): void {
+  rateLimited(decision: 'allowed' | 'limited' | 'undecided'): void {
     this.#rateLimit.add(1, decision);
   }
 

@@ -31,7 +31,7 @@ async function goesAway({ store, settings }: OpenedLimits): Promise<void> {
   settings.timeoutMs = 500;
   await expect
     .poll(async () => {
-      await store.peek([charge]);
+      await store.decide([{ ...charge, amount: 0 }]);
       return store.isUp;
     })
     .toBe(false);

@@ -16,6 +16,9 @@ export const SETTLED_KEPT_MS: Milliseconds = 60_000;
 /** Members of one script: the server does nothing else meanwhile. */
 const RENEWED_AT_ONCE = 200;
 
+/** Counters that one script looks at, for the same reason: about 1 ms. An operator's view may be of thousands. */
+export const PEEKED_AT_ONCE = 100;
+
 /** What was counted in the server, where, and when by its clock. */
 export class ValkeyAdmission implements LimitAdmission {
   readonly charges: readonly Charge[];
@@ -82,6 +85,7 @@ export class ValkeyLimits {
     return { admission, states: statesOf(charges, answer) };
   }
 
+  /** At most PEEKED_AT_ONCE charges: see there. */
   async peek(charges: readonly Charge[]): Promise<readonly CounterState[]> {
     return statesOf(charges, await this.#ask('peek', '', charges));
   }

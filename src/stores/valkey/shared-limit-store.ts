@@ -16,6 +16,7 @@ import type { ScriptRunner } from './connection.ts';
 import { type FailureReason, failureOf, ValkeyFailure } from './failure.ts';
 import {
   LEASE_MS,
+  PEEKED_AT_ONCE,
   SETTLED_KEPT_MS,
   type Settlement,
   ValkeyAdmission,
@@ -78,6 +79,7 @@ class UncountedAdmission implements LimitAdmission {
 }
 
 export class SharedLimitStore implements LimitStore {
+  readonly isShared = true;
   readonly #options: SharedLimitStoreOptions;
   readonly #circuit = new Circuit();
   #probe: Timer | undefined;
@@ -135,10 +137,24 @@ export class SharedLimitStore implements LimitStore {
 
   peek(charges: readonly Charge[]): readonly CounterState[] | Promise<readonly CounterState[]> {
     if (!this.#circuit.isUp) return this.#peekAlone(charges);
-    return this.#inTime(this.#options.shared.peek(charges), () => {}).catch((error: unknown) => {
-      this.failed(failureOf(error));
+    return this.#peekShared(charges);
+  }
+
+  /** Some at a time: decisions that are asked for meanwhile are to come in between. */
+  async #peekShared(charges: readonly Charge[]): Promise<readonly CounterState[]> {
+    const { shared, observer } = this.#options;
+    const states: CounterState[] = [];
+    try {
+      while (states.length < charges.length) {
+        const some = charges.slice(states.length, states.length + PEEKED_AT_ONCE);
+        states.push(...(await this.#inTime(shared.peek(some), () => {})));
+      }
+      return states;
+    } catch (error) {
+      // Nobody waits to be admitted: that is no reason to decide without the server.
+      observer.failed(failureOf(error).reason);
       return this.#peekAlone(charges);
-    });
+    }
   }
 
   settle(admission: LimitAdmission, amounts: readonly number[]): void {

@@ -106,6 +106,31 @@ describe('a shared limit store', () => {
     expect((await store.peek([perHour(3)]))[0]?.remaining).toBe(2);
   });
 
+  it('is not taken for away by a view of thousands of counters, nor by one that comes too late', async () => {
+    const server = await start();
+    const { store, settings, failures } = await openLimits(server.address);
+    await store.decide([perHour(3)]);
+    const many = Array.from({ length: 2001 }, (_, index) => ({
+      ...perHour(3),
+      counter: `key:${index}:rate_limit`,
+    }));
+    const states = await store.peek([perHour(3), ...many]);
+    expect(states).toHaveLength(2002);
+    expect(states.map(({ remaining }) => remaining).slice(0, 3)).toEqual([2, 3, 3]);
+    const log = await server.command('INFO', 'commandstats');
+    const calls = /cmdstat_evalsha:calls=(\d+)/.exec(log)?.[1];
+    expect(Number(calls)).toBeGreaterThanOrEqual(21);
+    server.freeze(true);
+    settings.timeoutMs = HASTY_MS;
+    // By this process alone: nothing is admitted by it.
+    expect((await store.peek([perHour(3)]))[0]).toEqual({ limit: 3, remaining: 0, retryInMs: 0 });
+    settings.timeoutMs = PATIENT_MS;
+    server.freeze(false);
+    expect(store.isUp).toBe(true);
+    expect([...failures]).toEqual(['slow']);
+    expect((await store.peek([perHour(3)]))[0]?.remaining).toBe(2);
+  });
+
   it('that has forgotten the scripts goes on', async () => {
     const server = await start();
     const { store, failures } = await openLimits(server.address);
