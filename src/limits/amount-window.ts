@@ -65,18 +65,14 @@ export class AmountWindow {
     this.#newestBeganAt = now;
   }
 
-  /** What was counted at `at` becomes `more` larger, or smaller. Nothing happens where it has left. */
-  change(at: Milliseconds, more: number): void {
-    if (more === 0 || at <= this.#leftThrough) return;
+  /** What was counted at `at` becomes `less` smaller. Nothing happens where it has left. */
+  reduce(at: Milliseconds, less: number): void {
+    if (less === 0 || at <= this.#leftThrough) return;
     const index = this.#indexOf(at);
-    if (index === this.#count) {
-      // Nothing had been counted.
-      if (more > 0) this.add(at, more, 0);
-      return;
-    }
+    if (index === this.#count) return;
     const cell = this.#cell(index);
-    const amount = (this.#cells[cell + 1] ?? 0) + more;
-    this.#sum += more;
+    const amount = (this.#cells[cell + 1] ?? 0) - less;
+    this.#sum -= less;
     this.#cells[cell + 1] = amount;
     if (amount <= 0) this.#remove(index);
   }

@@ -73,9 +73,10 @@ export interface LimitStore {
   /** Admits and counts all charges, or none. A store in memory decides at once. Never rejects: a shared one has a fallback. */
   decide(charges: readonly Charge[]): LimitDecision | Promise<LimitDecision>;
   /**
-   * The request has ended: `amounts`, in the order of the admission's charges, replace what was counted (0: as if it had never come), at
-   * the time at which that was counted; nothing happens where that has left its window. To be called at most once for an admission; need not
-   * be where the amounts are the same, and no charge is for requests at the same time. Does not throw, is not waited for.
+   * The request has ended: `amounts`, in the order of the admission's charges, replace what was counted (0: as if it had never come). In a
+   * window, what is less is taken away at the time at which it was counted, if that has not left; what is more is counted now, so that no
+   * long request gets around it. To be called at most once for an admission; need not be where the amounts are the same, and no charge is
+   * for requests at the same time. Does not throw, is not waited for.
    */
   settle(admission: LimitAdmission, amounts: readonly number[]): void;
   /** As `decide` with nothing counted: for headers. */

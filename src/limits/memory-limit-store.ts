@@ -84,9 +84,11 @@ export class MemoryLimitStore implements LimitStore {
       const more = (amounts[index] ?? charge.amount) - charge.amount;
       if (charge.bound.kind === 'now') counter.sum -= charge.amount;
       else if (counter.window === undefined) counter.sum += more;
-      else {
-        counter.window.expire(this.#moment.now, charge.bound.kind === 'window' ? charge.bound.windowMs : 0);
-        counter.window.change(at, more);
+      else if (charge.bound.kind === 'window') {
+        const { windowMs, joinWithinMs = 0 } = charge.bound;
+        counter.window.expire(this.#moment.now, windowMs);
+        if (more > 0) counter.window.add(this.#moment.now, more, joinWithinMs);
+        else counter.window.reduce(at, -more);
       }
     }
   }

@@ -146,27 +146,49 @@ export function limitStoreContract(name: string, open: () => Promise<LimitStoreW
       expect(await peek(perMinute(counter, 1000))).toMatchObject({ remaining: 100 });
     });
 
-    it('counts what was settled at the time of its admission', async () => {
+    it('takes away what is less where it was counted, and counts what is more when it is settled', async () => {
       const counter = 'key:a:tokens_per_minute';
-      const early = await admitted(perMinute(counter, 100, 1));
+      const less = await admitted(perMinute(counter, 100, 40));
+      const more = await admitted(perMinute(counter, 100, 20));
       await world.pass(50_000);
-      world.store.settle(early, [100]);
+      world.store.settle(less, [10]);
+      world.store.settle(more, [90]);
       const state = await peek(perMinute(counter, 100));
       expect(state).toMatchObject({ remaining: 0 });
       expectWait(state, 10_000);
       await world.pass(10_000);
+      expect(await peek(perMinute(counter, 100))).toMatchObject({ remaining: 30 });
+      await world.pass(50_000);
       expect(await peek(perMinute(counter, 100))).toMatchObject({ remaining: 100 });
     });
 
-    it('forgets a settlement whose admission has left the window', async () => {
+    it('counts what is more also where the admission has left the window, and gives back nothing twice', async () => {
       const counter = 'key:a:tokens_per_minute';
-      const early = await admitted(perMinute(counter, 100, 10));
+      const longer = await admitted(perMinute(counter, 100, 10));
+      const smaller = await admitted(perMinute(counter, 100, 10));
       await world.pass(MINUTE_MS);
       await decide(perMinute(counter, 100, 30));
-      world.store.settle(early, [0]);
+      world.store.settle(smaller, [0]);
       expect(await peek(perMinute(counter, 100))).toMatchObject({ remaining: 70 });
-      world.store.settle(early, [90]);
-      expect(await peek(perMinute(counter, 100))).toMatchObject({ remaining: 70 });
+      world.store.settle(longer, [60]);
+      expect(await peek(perMinute(counter, 100))).toMatchObject({ remaining: 20 });
+      await world.pass(MINUTE_MS);
+      expect(await peek(perMinute(counter, 100))).toMatchObject({ remaining: 100 });
+      world.store.settle(await admitted(perMinute(counter, 100, 0)), [1000]);
+      expect(await peek(perMinute(counter, 100))).toMatchObject({ remaining: 0 });
+    });
+
+    it('holds a limit on tokens also where each answer takes longer than the window', async () => {
+      const reserved = perMinute('key:a:tokens_per_minute', 1000, 6);
+      let used = 0;
+      for (let round = 0; round < 4; round += 1) {
+        const { admission } = await decide(reserved);
+        await world.pass(MINUTE_MS + 1000);
+        if (admission === undefined) continue;
+        world.store.settle(admission, [5000]);
+        used += 5000;
+      }
+      expect(used).toBe(10_000);
     });
 
     it('takes a request back as if it had never come', async () => {
@@ -210,6 +232,23 @@ export function limitStoreContract(name: string, open: () => Promise<LimitStoreW
         amount: 1_234_567_890_123_456,
       };
       expect((await decide(charge)).states[0]?.remaining).toBe(765_432_109_876_544);
+    });
+
+    it.each([2e16, 1e21])('counts up to %d billionths, to 15 digits', async (limit) => {
+      const of = (amount: number): Charge => ({
+        counter: 'all:budget_per_month:2026-02',
+        bound: { kind: 'period', limit, endsAt: 4_000_000_000_000 },
+        amount,
+      });
+      const remaining = async () => ((await peek(of(0)))?.remaining ?? 0) / limit;
+      expect(await peek(of(0))).toEqual({ limit, remaining: limit, retryInMs: 0 });
+      const admission = await admitted(of(limit * 0.75));
+      expect(await remaining()).toBeCloseTo(0.25, 14);
+      expect(await admits(of(limit * 0.26))).toBe(false);
+      world.store.settle(admission, [limit * 0.125]);
+      expect(await remaining()).toBeCloseTo(0.875, 14);
+      expect(await admits(of(limit * 0.5))).toBe(true);
+      expect(await remaining()).toBeCloseTo(0.375, 14);
     });
 
     it('bounds what runs at the same time, and has room again when it ends', async () => {

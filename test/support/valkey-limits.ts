@@ -24,6 +24,8 @@ export async function connectedRunner(address: string): Promise<ScriptRunner> {
 export class StoppedTime implements ScriptRunner {
   readonly #runner: ScriptRunner;
   #us = Date.now() * 1000;
+  /** One after the other: a script that is new to the server is sent twice, and the next would overtake it. */
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(runner: ScriptRunner) {
     this.#runner = runner;
@@ -42,7 +44,9 @@ export class StoppedTime implements ScriptRunner {
     const seconds = Math.floor(this.#us / 1e6);
     const stopped = lua.replaceAll("redis.call('TIME')", `{ ${seconds}, ${this.#us - seconds * 1e6} }`);
     const sha1 = createHash('sha1').update(stopped).digest('hex');
-    return this.#runner.run({ lua: stopped, sha1 }, keys, args);
+    const answer = this.#last.then(() => this.#runner.run({ lua: stopped, sha1 }, keys, args));
+    this.#last = answer.catch(() => {});
+    return answer;
   }
 
   close(): Promise<void> {

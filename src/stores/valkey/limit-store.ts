@@ -112,6 +112,7 @@ export class ValkeyLimits {
         String(charge.amount),
         String(amount),
         spanOf(charge),
+        joinOf(charge),
       );
     }
     if (keys.length > 1) await this.#runner.run(SCRIPTS.settle, keys, args);
@@ -159,12 +160,13 @@ export class ValkeyLimits {
       args.push(
         charge.bound.kind,
         String(charge.amount),
-        String(Math.min(charge.bound.limit, Number.MAX_SAFE_INTEGER)),
+        String(Math.min(charge.bound.limit, Number.MAX_VALUE)),
         spanOf(charge),
         joinOf(charge),
       );
     }
-    return (await this.#runner.run(DECIDE, keys, args)) as readonly number[];
+    // Numbers beyond 2^53 come as text.
+    return ((await this.#runner.run(DECIDE, keys, args)) as readonly (number | string)[]).map(Number);
   }
 }
 

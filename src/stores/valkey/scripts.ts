@@ -32,26 +32,20 @@ local function text(number)
   return string.format('%.17g', number)
 end
 
+-- Not every number is an integer of the protocol.
+local function whole(number)
+  return number < 9007199254740992 and number or text(number)
+end
+
 local function split(entry)
   local colon = string.find(entry, ':', 1, true)
   return tonumber(string.sub(entry, 1, colon - 1)), tonumber(string.sub(entry, colon + 1))
 end
 `;
 
-/**
- * KEYS: the counters. ARGV: 'decide' or 'peek'; the request's id; the length of a lease in µs; then of each counter its kind, amount,
- * limit, span (of a window its length, of a period its end since the epoch), and within what time amounts may be joined, all in µs.
- * Returns: 1 if all was admitted and counted, else 0; the time in µs; then of each counter what remains, the µs until its
- * amount would be admitted (-1: never), and its mark for settling.
- */
-const DECIDE = `${COMMON}
-local isPeek = ARGV[1] == 'peek'
-local id = ARGV[2]
-local lease = tonumber(ARGV[3])
-local clock = redis.call('TIME')
-local now = clock[1] * 1000000 + clock[2]
+/** Opens a window and counts in it. Above it: `now` by the clock, and `isPeek`. */
+const WINDOW = `
 local CHUNK = 200
-
 local window = {}
 
 function window.open(c)
@@ -112,7 +106,21 @@ function window.count(c)
   redis.call('PEXPIRE', c.key, math.ceil((c.now - now + c.span) / 1000) + 1000)
   c.mark = position
 end
+`;
 
+/**
+ * KEYS: the counters. ARGV: 'decide' or 'peek'; the request's id; the length of a lease in µs; then of each counter its kind, amount,
+ * limit, span (of a window its length, of a period its end since the epoch), and within what time amounts may be joined, all in µs.
+ * Returns: 1 if all was admitted and counted, else 0; the time in µs; then of each counter what remains, the µs until its
+ * amount would be admitted (-1: never), and its mark for settling.
+ */
+const DECIDE = `${COMMON}
+local isPeek = ARGV[1] == 'peek'
+local id = ARGV[2]
+local lease = tonumber(ARGV[3])
+local clock = redis.call('TIME')
+local now = clock[1] * 1000000 + clock[2]
+${WINDOW}
 function window.wait(c, missing)
   local position = c.head
   while position < c.tail do
@@ -190,7 +198,7 @@ for _, c in ipairs(counters) do
   elseif c.sum + asked > c.limit then
     wait = c.kind.wait(c, c.sum + asked - c.limit)
   end
-  answer[#answer + 1] = math.max(0, c.limit - c.sum)
+  answer[#answer + 1] = whole(math.max(0, c.limit - c.sum))
   answer[#answer + 1] = wait
   answer[#answer + 1] = c.mark
 end
@@ -199,16 +207,26 @@ return answer
 
 /**
  * KEYS: a note that it was done, then the counters. ARGV: for how many ms the note is kept (0: without one, where doing it twice does no
- * harm); the request's id; then of each counter its kind, its mark, the amount counted, the amount in its place, and its span.
+ * harm); the request's id; then of each counter its kind, its mark, the amount counted, the amount in its place, its span, and within
+ * what time amounts may be joined. In a window, what is more than was counted is counted now; what is less, where it was.
  */
 const SETTLE = `${COMMON}
 local keptMs = tonumber(ARGV[1])
 if keptMs > 0 and not redis.call('SET', KEYS[1], '1', 'NX', 'PX', keptMs) then return 0 end
 local id = ARGV[2]
-
+local isPeek = false
+local clock = redis.call('TIME')
+local now = clock[1] * 1000000 + clock[2]
+${WINDOW}
 local KINDS = {}
 
-function KINDS.window(key, mark, counted, amount)
+function KINDS.window(key, mark, counted, amount, span, join)
+  if amount > counted then
+    local c = { key = key, amount = amount - counted, span = span, join = join }
+    window.open(c)
+    window.count(c)
+    return
+  end
   local entry = redis.call('HGET', key, mark)
   if not entry then return end
   local time, there = split(entry)
@@ -231,8 +249,9 @@ function KINDS.now(key, _, counted, amount)
 end
 
 for i = 2, #KEYS do
-  local at = 5 * i - 7
-  KINDS[ARGV[at]](KEYS[i], ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4]))
+  local at = 6 * i - 9
+  KINDS[ARGV[at]](KEYS[i], ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4]),
+    tonumber(ARGV[at + 5]))
 end
 return 1
 `;

@@ -58,14 +58,16 @@ describe('the counters in memory', () => {
         const clock = new FakeClock();
         const store = new MemoryLimitStore({ clock, maxKeys: () => 1000 });
         const model = new Map<number, Noted[]>();
-        const open: { admission: LimitAdmission; noted: Noted }[] = [];
+        const open: { admission: LimitAdmission; noted: Noted; all: Noted[] }[] = [];
         for (const { pass, counter, amount, settle } of made) {
           clock.pass(pass);
           if (settle !== null && open.length > 0) {
             const [settled] = open.splice(settle.which % open.length, 1);
             if (settled !== undefined) {
               store.settle(settled.admission, [settle.amount]);
-              settled.noted.amount = settle.amount;
+              const more = settle.amount - settled.noted.amount;
+              if (more > 0) settled.all.push({ at: clock.now(), amount: more });
+              else settled.noted.amount = settle.amount;
             }
           }
           const noted = model.get(counter) ?? [];
@@ -80,7 +82,7 @@ describe('the counters in memory', () => {
           if (admission === undefined) continue;
           const entry = { at: clock.now(), amount };
           noted.push(entry);
-          open.push({ admission, noted: entry });
+          open.push({ admission, noted: entry, all: noted });
         }
       }),
       runs(500),

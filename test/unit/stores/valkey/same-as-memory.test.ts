@@ -34,7 +34,7 @@ const steps = fc.array(
   fc.oneof(
     fc.record({ pass: fc.integer({ min: 1, max: 1200 }) }),
     fc.record({
-      charges: fc.uniqueArray(fc.record({ bound: bounds, amount: fc.integer({ min: 1, max: 12 }) }), {
+      charges: fc.uniqueArray(fc.record({ bound: bounds, amount: fc.integer({ min: 0, max: 12 }) }), {
         minLength: 1,
         maxLength: 3,
         selector: ({ bound }) => JSON.stringify(bound),
