@@ -9,18 +9,30 @@ const SHORT_FORMS: Readonly<Record<string, string>> = {
   '--server.host': '--host',
 };
 
+const SHORTCUT_FLAGS = [
+  ['--backend <name>', 'shortcut for one model: its backend'],
+  ['--url <url>', 'shortcut for one model: the backend’s address'],
+  [
+    '--model <name>',
+    'shortcut for one model: its name there; for the embedded engine also hf:owner/repo/file.gguf, an https address or a path',
+  ],
+] as const;
+
 const CONFIG_FLAG = '--config <file>';
 const CONFIG_MEANING = 'configuration file (default: llm-serve.yaml in this folder, if there is one)';
+
+/** A flag of the configuration. A command's own flag may have the same name, as `keys create --models` has, and is none. */
+class SettingOption extends Option {}
 
 /** The flags that name where keys, usage and the audit log are kept. */
 export const STORE_SECTIONS = ['access', 'data'];
 
 /** The command takes the flags of these sections of the configuration; its help lists them. */
 export function withSections(command: Command, sections: readonly string[]): Command {
-  command.optionsGroup('Configuration:').option(CONFIG_FLAG, CONFIG_MEANING);
+  command.optionsGroup('Configuration:').addOption(new SettingOption(CONFIG_FLAG, CONFIG_MEANING));
   for (const { path, flag, schema } of SETTINGS)
     if (sections.includes(path[0] ?? ''))
-      command.option(`${flag} <${schema.type ?? 'value'}>`, schema.description ?? '');
+      command.addOption(new SettingOption(`${flag} <${schema.type ?? 'value'}>`, schema.description ?? ''));
   return command.allowExcessArguments(false);
 }
 
@@ -28,22 +40,17 @@ export function withSections(command: Command, sections: readonly string[]): Com
 export function withSettings(command: Command, { listed } = { listed: false }): Command {
   const group = (section: string) => `${section[0]?.toUpperCase()}${section.slice(1).replaceAll('_', ' ')}:`;
   command.optionsGroup('Configuration:');
-  command.option(CONFIG_FLAG, CONFIG_MEANING);
+  command.addOption(new SettingOption(CONFIG_FLAG, CONFIG_MEANING));
   const own = command.options.length;
   command.optionsGroup('One model:');
-  command.option('--backend <name>', 'shortcut for one model: its backend');
-  command.option('--url <url>', 'shortcut for one model: the backend’s address');
-  command.option(
-    '--model <name>',
-    'shortcut for one model: its name there; for the embedded engine also hf:owner/repo/file.gguf, an https address or a path',
-  );
+  for (const [flag, meaning] of SHORTCUT_FLAGS) command.addOption(new SettingOption(flag, meaning));
   for (const { path, flag, schema } of SETTINGS) {
     const [section = ''] = path;
     command.optionsGroup(group(path.length > 1 ? section : 'configuration'));
     const value = schema.type === 'boolean' ? '[true|false]' : `<${schema.type ?? 'value'}>`;
-    command.addOption(new Option(`${flag} ${value}`, schema.description));
+    command.addOption(new SettingOption(`${flag} ${value}`, schema.description));
     const short = SHORT_FORMS[flag];
-    if (short) command.addOption(new Option(`${short} ${value}`, `short for ${flag}`));
+    if (short) command.addOption(new SettingOption(`${short} ${value}`, `short for ${flag}`));
   }
   if (!listed) {
     unlist(command.options.slice(own));
@@ -59,7 +66,7 @@ export function flagsOf(command: Command): Flags {
   const given = new Map<string, string | boolean>();
   for (const option of command.options) {
     const value = command.getOptionValue(option.attributeName()) as string | boolean | undefined;
-    if (value !== undefined && option.long) given.set(option.long, value);
+    if (option instanceof SettingOption && value !== undefined && option.long) given.set(option.long, value);
   }
   const settings = SETTINGS.map(
     ({ key, flag }) => [key, given.get(flag) ?? given.get(SHORT_FORMS[flag] ?? '')] as const,

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { KeyAdministration } from '../../src/access/key-administration.ts';
 import type { KeyView } from '../../src/access/key-view.ts';
+import { LIMIT_NAMES } from '../../src/core/limit-names.ts';
 import { openStore } from '../../src/stores/open-store.ts';
 import { type Ended, runExecutable, startExecutable } from '../support/executable.ts';
 import { type Answer, ask } from '../support/http-client.ts';
@@ -150,6 +151,31 @@ describe('llm-serve keys', () => {
     const shown = await run(['show', 'bob']);
     expect(shown.stdout).toContain('limits           requests_per_minute 5');
     expect((await run(['list'])).stdout).toMatch(/^NAME +ID +KEY +TEAM +LIMITS +STATE\nalice /);
+  });
+
+  test('takes every option of a key, whatever settings of the configuration have the same name', async () => {
+    const { run, json } = commandsIn(dataFolder());
+    const options = [
+      ...['--team', 'red', '--label', 'cost=17', '--label', 'floor=3', '--models', 'small,large'],
+      ...['--highest-priority', 'normal', '--expires', '2099-01-31', '--may-admin'],
+      ...LIMIT_NAMES.flatMap((name) => [`--${name.replaceAll('_', '-')}`, '7']),
+    ];
+    const set = {
+      team: 'red',
+      labels: { cost: '17', floor: '3' },
+      models: ['small', 'large'],
+      highest_priority: 'normal',
+      expires_at: '2099-01-31T00:00:00.000Z',
+      may_admin: true,
+      limits: Object.fromEntries(LIMIT_NAMES.map((name) => [name, 7])),
+    };
+    expect(await json('create', '--name', 'alice', ...options)).toMatchObject({ name: 'alice', ...set });
+    await json('create', '--name', 'bob');
+    expect(await json('change', 'bob', ...options)).toMatchObject({ name: 'bob', ...set });
+    const imported = await run(['import', '--json', ...options], 'carol an-older-key-1\n');
+    expect(imported.exitCode, imported.stderr).toBe(0);
+    expect(JSON.parse(imported.stdout)).toMatchObject([{ name: 'carol', ...set }]);
+    expect(await json('change', 'bob', '--models', 'all')).toMatchObject({ models: null });
   });
 
   test.each([
