@@ -33,6 +33,8 @@ export type ImportedKey = { readonly settings: KeySettings } & (
 const REMEMBERED_MS = 30 * 24 * 3_600_000;
 /** Of older secrets, so many are kept. */
 const MAX_OLDER_SECRETS = 8;
+/** Each time that a change has to be made anew, another one was made. */
+const MAX_ATTEMPTS = 100;
 
 /** All methods throw `key_not_found`, `name_taken`, `invalid_request`, or `store_unavailable`. */
 export class KeyAdministration {
@@ -77,29 +79,26 @@ export class KeyAdministration {
 
   /** `fields`: as in KeyChangeFields. */
   async change(idOrName: string, fields: unknown): Promise<KeyRecord> {
-    const known = await this.#usable(idOrName, 'changed');
-    return this.#put(known, readKeyChanges(fields, known, this.#now()));
+    return this.#put(idOrName, (known) => {
+      requireUsable(known, 'changed');
+      return readKeyChanges(fields, known, this.#now());
+    });
   }
 
   /** A key that is revoked stays as it is. */
   async revoke(idOrName: string): Promise<KeyRecord> {
-    const known = await this.find(idOrName);
-    return known.revokedAt === undefined ? this.#put(known, { revokedAt: this.#now() }) : known;
+    return this.#put(idOrName, ({ revokedAt }) =>
+      revokedAt === undefined ? { revokedAt: this.#now() } : undefined,
+    );
   }
 
   /** Gives it another secret. The one before is accepted for `overlapMs` more. */
   async rotate(idOrName: string, { overlapMs }: { readonly overlapMs: number }): Promise<MadeKey> {
-    const known = await this.#usable(idOrName, 'rotated');
-    const now = this.#now();
-    const older = known.secrets
-      .map((secret) => ({
-        ...secret,
-        expiresAt: Math.min(secret.expiresAt ?? Number.POSITIVE_INFINITY, now + overlapMs),
-      }))
-      .filter(({ expiresAt }) => expiresAt > now - REMEMBERED_MS)
-      .slice(0, MAX_OLDER_SECRETS);
     const key = this.#newKey();
-    const record = await this.#put(known, { secrets: [this.#secretOf(key), ...older] });
+    const record = await this.#put(idOrName, (known) => {
+      requireUsable(known, 'rotated');
+      return { secrets: [this.#secretOf(key), ...olderSecrets(known, overlapMs, this.#now())] };
+    });
     return { record, key };
   }
 
@@ -119,18 +118,26 @@ export class KeyAdministration {
     return record;
   }
 
-  async #usable(idOrName: string, done: string): Promise<KeyRecord> {
-    const known = await this.find(idOrName);
-    if (known.revokedAt === undefined) return known;
-    throw new ServingError('invalid_request', {
-      message: `The key ${JSON.stringify(known.name)} is revoked and can’t be ${done}. Create another one.`,
+  /** `changesOf` is asked again where the key was changed meanwhile, by whatever process: no change undoes another. Undefined: none. */
+  async #put(
+    idOrName: string,
+    changesOf: (known: KeyRecord) => KeyChanges | undefined,
+  ): Promise<KeyRecord> {
+    const { id } = await this.find(idOrName);
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
+      const known = await this.find(id);
+      const changes = changesOf(known);
+      if (changes === undefined) return known;
+      try {
+        const changed = await this.#store.change(known, changes);
+        if (changed !== undefined) return changed;
+      } catch (error) {
+        if (!(error instanceof StoreError && error.fault === 'changed')) throw answerOf(error);
+      }
+    }
+    throw new ServingError('store_unavailable', {
+      message: `The key ${JSON.stringify(id)} is being changed by too many at once. Try again later.`,
     });
-  }
-
-  async #put(known: KeyRecord, changes: KeyChanges): Promise<KeyRecord> {
-    const changed = await answered(this.#store.change(known.id, changes));
-    if (changed !== undefined) return changed;
-    throw new ServingError('key_not_found', { message: `There is no key ${JSON.stringify(known.id)}.` });
   }
 
   #recordOf(settings: KeySettings, secret: KeySecret, id = this.#newId()): KeyRecord {
@@ -145,6 +152,7 @@ export class KeyAdministration {
       highestPriority,
       limits,
       mayAdmin,
+      everAdmin: mayAdmin,
       createdAt: this.#now(),
       expiresAt,
       revokedAt: undefined,
@@ -159,6 +167,30 @@ export class KeyAdministration {
       expiresAt: undefined,
     };
   }
+}
+
+function requireUsable({ name, revokedAt }: KeyRecord, done: string): void {
+  if (revokedAt === undefined) return;
+  throw new ServingError('invalid_request', {
+    message: `The key ${JSON.stringify(name)} is revoked and can’t be ${done}. Create another one.`,
+  });
+}
+
+/** Those that are rotated out now, or were. One that is still accepted is never dropped before its time: somebody was promised it. */
+function olderSecrets({ name, secrets }: KeyRecord, overlapMs: number, now: number): readonly KeySecret[] {
+  const older = secrets
+    .map((secret) => ({
+      ...secret,
+      expiresAt: Math.min(secret.expiresAt ?? Number.POSITIVE_INFINITY, now + overlapMs),
+    }))
+    .filter(({ expiresAt }) => expiresAt > now - REMEMBERED_MS);
+  const accepted = older.filter(({ expiresAt }) => expiresAt > now);
+  if (accepted.length > MAX_OLDER_SECRETS)
+    throw new ServingError('invalid_request', {
+      message: `The key ${JSON.stringify(name)} has ${accepted.length} secrets that are still accepted, and can’t have more. Rotate it without overlap, or later.`,
+    });
+  const ended = older.filter(({ expiresAt }) => expiresAt <= now);
+  return [...accepted, ...ended].slice(0, MAX_OLDER_SECRETS);
 }
 
 /** Undefined: a fault of the store itself. */

@@ -16,6 +16,8 @@ export interface KeyRecord {
   readonly highestPriority: Priority | undefined;
   readonly limits: Limits;
   readonly mayAdmin: boolean;
+  /** It may administer, or might once. It stays: who takes that away must not open the door to those without a key. */
+  readonly everAdmin: boolean;
   readonly createdAt: number;
   readonly expiresAt: number | undefined;
   readonly revokedAt: number | undefined;
@@ -32,7 +34,12 @@ export interface KeySecret {
 }
 
 /** What of a key can be changed. Absent fields stay as they are. */
-export type KeyChanges = Partial<Omit<KeyRecord, 'id' | 'createdAt'>>;
+export type KeyChanges = Partial<Omit<KeyRecord, 'id' | 'createdAt' | 'everAdmin'>>;
+
+export function changedRecord(known: KeyRecord, changes: KeyChanges): KeyRecord {
+  const changed = { ...known, ...changes };
+  return { ...changed, everAdmin: known.everAdmin || changed.mayAdmin };
+}
 
 export function callerOfRecord(record: KeyRecord): Caller {
   const { id, name, team, labels, models, highestPriority, limits, mayAdmin } = record;

@@ -35,7 +35,7 @@ export class KeyRing {
   #configured: ReadonlyMap<string, HeldKey> = new Map();
   #stored: ReadonlyMap<string, HeldKey> = new Map();
   #configuredMayAdmin = false;
-  #storedMayAdmin = false;
+  #storeHeldAdmin = false;
   #storeHeldKeys = false;
   #active = 0;
 
@@ -49,9 +49,9 @@ export class KeyRing {
     return this.#storeHeldKeys;
   }
 
-  /** A key that may administer is there, or was: one that was revoked or has expired does not open that door to those without. */
+  /** A key that may administer is there, or was: one that was revoked, has expired or may no longer does not open that door to those without. */
   get hasAdmin(): boolean {
-    return this.#configuredMayAdmin || this.#storedMayAdmin;
+    return this.#configuredMayAdmin || this.#storeHeldAdmin;
   }
 
   /** Keys of the configuration and of the store that are not revoked. */
@@ -85,7 +85,7 @@ export class KeyRing {
   /** `records`: revoked ones included. */
   setStored(records: readonly KeyRecord[]): void {
     this.#storeHeldKeys ||= records.length > 0;
-    this.#storedMayAdmin = records.some(({ mayAdmin }) => mayAdmin);
+    this.#storeHeldAdmin ||= records.some(({ everAdmin }) => everAdmin);
     this.#active = records.filter(({ revokedAt }) => revokedAt === undefined).length;
     this.#stored = new Map(records.flatMap(heldKeysOf));
   }

@@ -8,6 +8,9 @@ export interface KeyStore {
   list(): Promise<readonly KeyRecord[]>;
   /** Rejects with `name_taken` or `secret_taken`. */
   add(record: KeyRecord): Promise<void>;
-  /** Resolves with the changed record; undefined: there is no such key. Rejects with `name_taken` or `secret_taken`. */
-  change(id: string, changes: KeyChanges): Promise<KeyRecord | undefined>;
+  /**
+   * In one step, for all processes. `known`: as it was read. Resolves with the changed record; undefined: there is no such key. Rejects
+   * with `changed` where the key is another by now: read it again; with `name_taken` or `secret_taken`.
+   */
+  change(known: KeyRecord, changes: KeyChanges): Promise<KeyRecord | undefined>;
 }

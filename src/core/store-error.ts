@@ -2,6 +2,7 @@
 
 /**
  * `unavailable`: it can't be reached, is locked, or answered too late. `refused`: it does not let us in, or does not let us write.
+ * `changed`: what was to be changed is not as it was read.
  * `full`: no space is left. `corrupt`: it is not, or is no longer, a database of ours. `too_new`: a newer version of llm-serve wrote it.
  */
 export type StoreFault =
@@ -11,7 +12,8 @@ export type StoreFault =
   | 'corrupt'
   | 'too_new'
   | 'name_taken'
-  | 'secret_taken';
+  | 'secret_taken'
+  | 'changed';
 
 export class StoreError extends Error {
   readonly fault: StoreFault;

@@ -1,11 +1,12 @@
 /** A store that forgets: for servers that shall leave no file, and for tests. */
-import type { KeyChanges, KeyRecord } from '../access/key-record.ts';
+import { changedRecord, type KeyChanges, type KeyRecord } from '../access/key-record.ts';
 import type { UsageDimension, UsageQuery, UsageRow, UsageSum } from '../usage/usage-row.ts';
 import {
   type AuditEntry,
   type AuditLog,
   type KeyStore,
   nameTaken,
+  requireUnchanged,
   type Store,
   secretTaken,
   type UsageStore,
@@ -37,12 +38,13 @@ class MemoryKeys implements KeyStore {
     this.#revision += 1;
   }
 
-  async change(id: string, changes: KeyChanges): Promise<KeyRecord | undefined> {
-    const known = this.#records.get(id);
-    if (known === undefined) return undefined;
-    const changed = { ...known, ...changes };
+  async change(known: KeyRecord, changes: KeyChanges): Promise<KeyRecord | undefined> {
+    const stored = this.#records.get(known.id);
+    if (stored === undefined) return undefined;
+    requireUnchanged(stored, known);
+    const changed = changedRecord(stored, changes);
     this.#requireUnique(changed);
-    this.#records.set(id, changed);
+    this.#records.set(known.id, changed);
     this.#revision += 1;
     return changed;
   }

@@ -32,7 +32,7 @@ async function performOn(store: SqlStore, call: StoreCall): Promise<unknown> {
     case 'keys.add':
       return store.keys.add(call.record);
     case 'keys.change':
-      return store.keys.change(call.id, call.changes);
+      return store.keys.change(call.known, call.changes);
     case 'usage.add':
       return store.usage.addTexts(call.texts, call.batch);
     case 'usage.report':

@@ -2,7 +2,9 @@
  * The database, as the rest sees it: keys, usage, and the log of what administrators did. SQLite in one file, PostgreSQL for several
  * replicas, or memory, which forgets. All keep the same contract (test/contract/store).
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { AuditLog } from '../access/audit-log.ts';
+import type { KeyRecord } from '../access/key-record.ts';
 import type { KeyStore } from '../access/key-store.ts';
 import { StoreError } from '../core/store-error.ts';
 import type { UsageStore } from '../usage/usage-store.ts';
@@ -21,6 +23,12 @@ export interface Store {
 
 export function nameTaken(name: string): StoreError {
   return new StoreError('name_taken', `There is a key named ${JSON.stringify(name)} already.`);
+}
+
+/** `stored`: as it is now; `known`: as it was read. */
+export function requireUnchanged(stored: KeyRecord, known: KeyRecord): void {
+  if (!isDeepStrictEqual(stored, known))
+    throw new StoreError('changed', `The key ${JSON.stringify(known.name)} was changed meanwhile.`);
 }
 
 export function secretTaken(): StoreError {

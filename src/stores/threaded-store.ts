@@ -29,7 +29,7 @@ export interface StoreThread {
 export type StoreCall =
   | { readonly name: 'open' | 'keys.revision' | 'keys.list' | 'close' }
   | { readonly name: 'keys.add'; readonly record: KeyRecord }
-  | { readonly name: 'keys.change'; readonly id: string; readonly changes: KeyChanges }
+  | { readonly name: 'keys.change'; readonly known: KeyRecord; readonly changes: KeyChanges }
   | { readonly name: 'usage.add'; readonly texts: readonly string[]; readonly batch: string }
   | { readonly name: 'usage.report'; readonly query: UsageQuery }
   | { readonly name: 'audit.add'; readonly entry: AuditEntry }
@@ -61,7 +61,7 @@ export class ThreadedStore implements Store {
       revision: () => this.#call<number>({ name: 'keys.revision' }),
       list: () => this.#call<readonly KeyRecord[]>({ name: 'keys.list' }),
       add: (record) => this.#call<void>({ name: 'keys.add', record }),
-      change: (id, changes) => this.#call<KeyRecord | undefined>({ name: 'keys.change', id, changes }),
+      change: (known, changes) => this.#call<KeyRecord | undefined>({ name: 'keys.change', known, changes }),
     };
     this.usage = {
       add: async (rows, batch) => this.#call<void>({ name: 'usage.add', texts: await textsOf(rows), batch }),

@@ -4,7 +4,7 @@ import { type Store, StoreError, type StoreFault } from './store.ts';
 export type StoreOperation = 'read' | 'write';
 
 /** Faults of what was asked, not of the store. */
-const OF_THE_CALL: ReadonlySet<StoreFault> = new Set<StoreFault>(['name_taken', 'secret_taken']);
+const OF_THE_CALL: ReadonlySet<StoreFault> = new Set<StoreFault>(['name_taken', 'secret_taken', 'changed']);
 
 export class StoreHealth {
   readonly #isUp: Record<StoreOperation, boolean> = { read: true, write: true };
@@ -45,7 +45,7 @@ export function watchedStore(store: Store, health: StoreHealth): Store {
       revision: () => health.watch('read', keys.revision()),
       list: () => health.watch('read', keys.list()),
       add: (record) => health.watch('write', keys.add(record)),
-      change: (id, changes) => health.watch('write', keys.change(id, changes)),
+      change: (known, changes) => health.watch('write', keys.change(known, changes)),
     },
     usage: {
       add: (rows, batch) => health.watch('write', usage.add(rows, batch)),

@@ -1,5 +1,8 @@
 /** What every store keeps. Each file beside this one runs it on one of them. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { KeyAdministration } from '../../src/access/key-administration.ts';
+import { hashOfKey } from '../../src/access/key-text.ts';
+import { LIMIT_NAMES } from '../../src/core/limit-names.ts';
 import type { Store } from '../../src/stores/store.ts';
 import type { UsageRow } from '../../src/usage/usage-row.ts';
 import {
@@ -60,7 +63,7 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
       test('a change replaces what it names, and resolves with the whole key', async () => {
         await store.keys.add(fullKey('alice'));
         const secrets = [secret('newest'), secret('new-of-alice', { expiresAt: 1_700_000_900_000 })];
-        const changed = await store.keys.change('key_alice', {
+        const changed = await store.keys.change(fullKey('alice'), {
           secrets,
           team: undefined,
           expiresAt: undefined,
@@ -72,7 +75,7 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
       });
 
       test('an unknown key is not changed', async () => {
-        expect(await store.keys.change('key_nobody', { name: 'nobody' })).toBeUndefined();
+        expect(await store.keys.change(plainKey('nobody'), { name: 'nobody' })).toBeUndefined();
         expect(await store.keys.list()).toEqual([]);
       });
 
@@ -84,10 +87,10 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
           message: 'There is a key named "alice" already.',
         });
         await store.keys.add(plainKey('bob'));
-        await expect(store.keys.change('key_bob', { name: 'alice' })).rejects.toMatchObject({
+        await expect(store.keys.change(plainKey('bob'), { name: 'alice' })).rejects.toMatchObject({
           fault: 'name_taken',
         });
-        await store.keys.change('key_alice', { revokedAt: 1_700_000_000_001 });
+        await store.keys.change(plainKey('alice'), { revokedAt: 1_700_000_000_001 });
         await store.keys.add(second);
         expect((await store.keys.list()).map(({ id }) => id)).toEqual(['key_alice', 'key_bob', 'key_second']);
       });
@@ -97,7 +100,7 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
         const other = plainKey('bob', { secrets: [secret('hash-of-alice')] });
         await expect(store.keys.add(other)).rejects.toMatchObject({ fault: 'secret_taken' });
         await store.keys.add(plainKey('bob'));
-        await expect(store.keys.change('key_bob', { secrets: other.secrets })).rejects.toMatchObject({
+        await expect(store.keys.change(plainKey('bob'), { secrets: other.secrets })).rejects.toMatchObject({
           fault: 'secret_taken',
         });
       });
@@ -106,7 +109,7 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
         const keys = [plainKey('alice'), plainKey('bob')];
         for (const key of keys) await store.keys.add(key);
         const changes = { name: 'eve', secrets: [secret('new'), secret('hash-of-bob')] };
-        await expect(store.keys.change('key_alice', changes)).rejects.toMatchObject({
+        await expect(store.keys.change(plainKey('alice'), changes)).rejects.toMatchObject({
           fault: 'secret_taken',
         });
         expect(await store.keys.list()).toEqual(keys);
@@ -116,13 +119,62 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
         const seen = [await store.keys.revision()];
         await store.keys.add(plainKey('alice'));
         seen.push(await store.keys.revision());
-        await store.keys.change('key_alice', { team: 'red' });
+        await store.keys.change(plainKey('alice'), { team: 'red' });
         seen.push(await store.keys.revision());
         expect(new Set(seen).size).toBe(3);
         await store.keys.list();
         await add([usageRow()]);
         await store.audit.add(auditEntry());
         expect(await store.keys.revision()).toBe(seen.at(-1));
+      });
+
+      test('a key that was changed since it was read is left as it is', async () => {
+        const known = fullKey('alice');
+        await store.keys.add(known);
+        const changed = await store.keys.change(known, { limits: { requests_per_minute: 5 } });
+        const revision = await store.keys.revision();
+        await expect(store.keys.change(known, { team: 'blue' })).rejects.toMatchObject({ fault: 'changed' });
+        expect(await store.keys.list()).toEqual([changed]);
+        expect(await store.keys.revision()).toBe(revision);
+      });
+
+      test('of many changes to what was read, one is made', async () => {
+        const known = plainKey('alice');
+        await store.keys.add(known);
+        const attempts = Array.from({ length: 10 }, (_, index) =>
+          store.keys.change(known, { team: `team-${index}` }),
+        );
+        const outcomes = await Promise.allSettled(attempts);
+        expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+      });
+
+      test('changes at once by several administrators are all kept, and each secret that was told is there', async () => {
+        const others = [store, tested.keeps ? await open() : store];
+        const administrators = others.map(
+          ({ keys }) => new KeyAdministration({ store: keys, now: () => 1_700_000_000_000 }),
+        );
+        const by = (index: number) => administrators[index % administrators.length] ?? administrators[0];
+        await by(0).create({ name: 'alice' });
+        const limits = LIMIT_NAMES.map((name) => ({ [name]: 7 }));
+        const [made] = await Promise.all([
+          Promise.all([0, 1, 2, 3].map((index) => by(index).rotate('alice', { overlapMs: HOUR_MS }))),
+          ...limits.map((each, index) => by(index).change('alice', { limits: each })),
+        ]);
+        const { limits: kept, secrets } = await by(1).find('alice');
+        expect(Object.keys(kept).sort()).toEqual([...LIMIT_NAMES].sort());
+        expect(secrets.map(({ hash }) => hash)).toEqual(
+          expect.arrayContaining(made.map(({ key }) => hashOfKey(key))),
+        );
+      });
+
+      test('a key that may no longer administer is remembered as one that might', async () => {
+        const known = plainKey('alice', { mayAdmin: true, everAdmin: true });
+        await store.keys.add(known);
+        await store.keys.change(known, { mayAdmin: false });
+        expect(await store.keys.list()).toEqual([plainKey('alice', { everAdmin: true })]);
+        await store.keys.add(plainKey('bob'));
+        await store.keys.change(plainKey('bob'), { mayAdmin: true });
+        expect((await store.keys.list())[1]).toEqual(plainKey('bob', { mayAdmin: true, everAdmin: true }));
       });
 
       test('many at once are all kept', async () => {

@@ -100,6 +100,13 @@ const VERSIONS: readonly Version[] = [
       ...appendOnly('llm_serve_audit'),
     ],
   },
+  {
+    version: 2,
+    statements: () => [
+      'ALTER TABLE llm_serve_keys ADD COLUMN ever_admin INTEGER NOT NULL DEFAULT 0',
+      'UPDATE llm_serve_keys SET ever_admin = may_admin',
+    ],
+  },
 ];
 
 export const NEWEST_VERSION = Math.max(...VERSIONS.map(({ version }) => version));

@@ -1,7 +1,7 @@
 /** The store in a database that speaks SQL: what SQLite and PostgreSQL have in common, which is all but the connection. */
-import type { KeyChanges, KeyRecord } from '../../access/key-record.ts';
+import { changedRecord, type KeyChanges, type KeyRecord } from '../../access/key-record.ts';
 import type { AuditEntry, AuditLog, KeyStore, Store } from '../store.ts';
-import { nameTaken, secretTaken } from '../store.ts';
+import { nameTaken, requireUnchanged, secretTaken } from '../store.ts';
 import {
   IN_ORDER,
   KEY_COLUMNS,
@@ -76,11 +76,13 @@ class SqlKeys implements KeyStore {
     });
   }
 
-  async change(id: string, changes: KeyChanges): Promise<KeyRecord | undefined> {
+  async change(known: KeyRecord, changes: KeyChanges): Promise<KeyRecord | undefined> {
+    const { id } = known;
     return this.#change(async (sql) => {
-      const known = await recordById(sql, id);
-      if (known === undefined) return undefined;
-      const changed = { ...known, ...changes };
+      const stored = await recordById(sql, id);
+      if (stored === undefined) return undefined;
+      requireUnchanged(stored, known);
+      const changed = changedRecord(stored, changes);
       await requireUnique(sql, changed);
       await sql.run(UPDATE_KEY, [...keyValues(changed), id]);
       await sql.run('DELETE FROM llm_serve_secrets WHERE key_id = ?', [id]);

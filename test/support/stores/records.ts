@@ -19,6 +19,7 @@ export function plainKey(name: string, changes: Partial<KeyRecord> = {}): KeyRec
     highestPriority: undefined,
     limits: {},
     mayAdmin: false,
+    everAdmin: false,
     createdAt: 1_700_000_000_000,
     expiresAt: undefined,
     revokedAt: undefined,
@@ -39,6 +40,7 @@ export function fullKey(name: string, changes: Partial<KeyRecord> = {}): KeyReco
     highestPriority: 'high',
     limits: { requests_per_minute: 3, budget_per_day: 0.25 },
     mayAdmin: true,
+    everAdmin: true,
     expiresAt: 1_800_000_000_000,
     ...changes,
   });

@@ -16,6 +16,7 @@ function record(name: string, more: Partial<KeyRecord> = {}): KeyRecord {
     highestPriority: undefined,
     limits: {},
     mayAdmin: false,
+    everAdmin: more.mayAdmin === true,
     createdAt: 0,
     expiresAt: undefined,
     revokedAt: undefined,
