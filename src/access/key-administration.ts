@@ -119,13 +119,9 @@ export class KeyAdministration {
   }
 
   /** `changesOf` is asked again where the key was changed meanwhile, by whatever process: no change undoes another. Undefined: none. */
-  async #put(
-    idOrName: string,
-    changesOf: (known: KeyRecord) => KeyChanges | undefined,
-  ): Promise<KeyRecord> {
-    const { id } = await this.find(idOrName);
+  async #put(idOrName: string, changesOf: (known: KeyRecord) => KeyChanges | undefined): Promise<KeyRecord> {
+    let known = await this.find(idOrName);
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
-      const known = await this.find(id);
       const changes = changesOf(known);
       if (changes === undefined) return known;
       try {
@@ -134,9 +130,10 @@ export class KeyAdministration {
       } catch (error) {
         if (!(error instanceof StoreError && error.fault === 'changed')) throw answerOf(error);
       }
+      known = await this.find(known.id);
     }
     throw new ServingError('store_unavailable', {
-      message: `The key ${JSON.stringify(id)} is being changed by too many at once. Try again later.`,
+      message: `The key ${JSON.stringify(known.name)} is being changed by too many at once. Try again later.`,
     });
   }
 

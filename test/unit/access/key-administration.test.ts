@@ -152,6 +152,24 @@ describe('rotate', () => {
     ]);
   });
 
+  it('drops no secret that is still accepted: with too many, it says so', async () => {
+    const { key } = await keys.create({ name: 'alice' });
+    const told = [key];
+    for (let turn = 0; turn < 8; turn += 1)
+      told.push((await keys.rotate('alice', { overlapMs: HOUR_MS })).key);
+    const { secrets } = await keys.find('alice');
+    expect(secrets.map(({ hash }) => hash)).toEqual(told.map(hashOfKey).reverse());
+    expect(await refusalOf(keys.rotate('alice', { overlapMs: HOUR_MS }))).toMatchObject({
+      code: 'invalid_request',
+      message:
+        'The key "alice" has 9 secrets that are still accepted, and can’t have more. Rotate it without overlap, or later.',
+    });
+    await keys.rotate('alice', { overlapMs: 0 });
+    expect(
+      (await keys.find('alice')).secrets.filter(({ expiresAt }) => expiresAt === undefined),
+    ).toHaveLength(1);
+  });
+
   it('forgets secrets that ended a month ago, and all but a few of the others', async () => {
     await keys.create({ name: 'alice' });
     for (let turn = 0; turn < 20; turn += 1) await keys.rotate('alice', { overlapMs: 0 });

@@ -85,6 +85,10 @@ describe('KeyRing', () => {
     expect(ringOf(record('alice')).hasAdmin).toBe(false);
     expect(ringOf(record('alice', { mayAdmin: true })).hasAdmin).toBe(true);
     expect(ringOf(record('alice', { mayAdmin: true, revokedAt: NOW })).hasAdmin).toBe(true);
+    expect(ringOf(record('alice', { everAdmin: true })).hasAdmin, 'it might once').toBe(true);
+    const demoted = ringOf(record('alice', { mayAdmin: true }));
+    demoted.setStored([record('alice')]);
+    expect(demoted.hasAdmin, 'whatever the store says later').toBe(true);
     const configured = new KeyRing();
     configured.setConfigured([{ name: 'root', key: 'secret-of-root' }], { mayAdmin: true });
     expect(configured.hasAdmin).toBe(true);

@@ -14,6 +14,7 @@ const ALICE: KeyRecord = {
   highestPriority: 'low',
   limits: { tokens_per_day: 100_000, requests_per_minute: 3 },
   mayAdmin: false,
+  everAdmin: false,
   createdAt: NOW,
   expiresAt: undefined,
   revokedAt: undefined,
