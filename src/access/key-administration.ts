@@ -29,6 +29,10 @@ export type ImportedKey = { readonly settings: KeySettings } & (
   | { readonly hash: string }
 );
 
+export function secretHashOf(imported: ImportedKey): string {
+  return 'key' in imported ? hashOfKey(imported.key) : imported.hash;
+}
+
 /** A secret that was rotated out is remembered so long, for the message to those who still send it. */
 const REMEMBERED_MS = 30 * 24 * 3_600_000;
 /** Of older secrets, so many are kept. */
@@ -102,19 +106,14 @@ export class KeyAdministration {
     return { record, key };
   }
 
-  /** One at a time, in order. Undefined: this key is in the store already, which stays as it is. */
-  async import(imported: ImportedKey): Promise<KeyRecord | undefined> {
+  /** One at a time, in order. `id`: where it has to be known before. A key that is in the store already stays as it is: `invalid_request`. */
+  async import(imported: ImportedKey, id = this.#newId()): Promise<KeyRecord> {
     const secret =
       'key' in imported
         ? this.#secretOf(imported.key)
         : { hash: imported.hash, shown: '', createdAt: this.#now(), expiresAt: undefined };
-    const record = this.#recordOf(imported.settings, secret);
-    try {
-      await this.#store.add(record);
-    } catch (error) {
-      if (error instanceof StoreError && error.fault === 'secret_taken') return undefined;
-      throw answerOf(error);
-    }
+    const record = this.#recordOf(imported.settings, secret, id);
+    await answered(this.#store.add(record));
     return record;
   }
 
@@ -137,7 +136,7 @@ export class KeyAdministration {
     });
   }
 
-  #recordOf(settings: KeySettings, secret: KeySecret, id = this.#newId()): KeyRecord {
+  #recordOf(settings: KeySettings, secret: KeySecret, id: string): KeyRecord {
     const { name, team, labels, models, highestPriority, limits, mayAdmin, expiresAt } = settings;
     return {
       id,

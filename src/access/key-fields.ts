@@ -107,10 +107,10 @@ const NOTHING_SET: Omit<KeySettings, 'name'> = {
   expiresAt: undefined,
 };
 
-type ChangeFields = Static<typeof KeyChangeFields>;
+export type KeyChangeRequest = Static<typeof KeyChangeFields>;
 
 const checkNew = compileCheck<Static<typeof NewKeyFields>>(NewKeyFields);
-const checkChange = compileCheck<ChangeFields>(KeyChangeFields);
+const checkChange = compileCheck<KeyChangeRequest>(KeyChangeFields);
 
 /** `now`: since the Unix epoch. Throws `invalid_request` with a message that names the field. */
 export function readNewKey(fields: unknown, now: number): KeySettings {
@@ -134,7 +134,7 @@ export function readKeyChanges(
 
 /** Of the fields that are there. */
 function settingsOf(
-  fields: Omit<ChangeFields, 'name'>,
+  fields: Omit<KeyChangeRequest, 'name'>,
   known: Pick<KeyRecord, 'labels' | 'limits'>,
   now: number,
 ): Partial<KeySettings> {
@@ -165,7 +165,7 @@ function merged<Value>(
 
 /** Null: never; undefined: not said. */
 function expiryOf(
-  { expires_at: at, expires_in: seconds }: Pick<ChangeFields, 'expires_at' | 'expires_in'>,
+  { expires_at: at, expires_in: seconds }: Pick<KeyChangeRequest, 'expires_at' | 'expires_in'>,
   now: number,
 ): number | null | undefined {
   if (seconds !== undefined) {

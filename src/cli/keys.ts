@@ -1,14 +1,14 @@
 /** `llm-serve keys create|list|show|change|revoke|rotate|import`: the keys of access.store. A running server takes changes within a second. */
 import { text as textOf } from 'node:stream/consumers';
 import type { Command } from 'commander';
+import { AuditTrail } from '../access/audit-trail.ts';
+import { AuditedKeys, type KeyActor } from '../access/audited-keys.ts';
 import { KeyAdministration, type MadeKey } from '../access/key-administration.ts';
-import type { KeyRecord } from '../access/key-record.ts';
 import { keyView } from '../access/key-view.ts';
 import { ConfigError } from '../config/config-error.ts';
 import { ServingError } from '../core/errors.ts';
-import { printableText } from '../core/log.ts';
+import { type Log, printableText, silentLog } from '../core/log.ts';
 import { StoreError } from '../core/store-error.ts';
-import type { Store } from '../stores/store.ts';
 import { systemClock } from '../system-clock.ts';
 import type { CommandFrame } from './command-frame.ts';
 import { COMMAND_GROUPS } from './help.ts';
@@ -97,12 +97,8 @@ interface KeySession {
   readonly command: Command;
   readonly asJson: boolean;
   readonly now: number;
-  /** Appends to the audit log. */
-  readonly note: (
-    action: string,
-    record: KeyRecord,
-    details?: Readonly<Record<string, unknown>>,
-  ) => Promise<void>;
+  /** Changes, with their entries in the audit log. */
+  readonly audited: AuditedKeys;
 }
 
 async function withSession(command: Command, run: (session: KeySession) => Promise<void>): Promise<void> {
@@ -111,7 +107,9 @@ async function withSession(command: Command, run: (session: KeySession) => Promi
     const now = systemClock.wallNow();
     const keys = new KeyAdministration({ store: store.keys, now: () => systemClock.wallNow() });
     const asJson = command.getOptionValue('json') === true;
-    await run({ keys, command, asJson, now, note: noteIn(store) });
+    const audit = new AuditTrail({ store: store.audit, log: commandLog, now: () => systemClock.wallNow() });
+    const audited = new AuditedKeys({ keys, audit, now: () => systemClock.wallNow() });
+    await run({ keys, audited, command, asJson, now });
   } catch (error) {
     throw explained(error);
   } finally {
@@ -126,23 +124,17 @@ function explained(error: unknown): unknown {
   return error.cause instanceof StoreError ? error.cause : error;
 }
 
-function noteIn(store: Store): KeySession['note'] {
-  return async (action, { id, name }, details = {}) => {
-    const at = systemClock.wallNow();
-    await store.audit
-      .add({ at, actor: 'command line', address: '', action, subject: id, details: { name, ...details } })
-      .catch((error: unknown) => {
-        process.stderr.write(
-          `llm-serve: it is not in the audit log: ${printableText((error as Error).message)}\n`,
-        );
-      });
-  };
-}
+const BY: KeyActor = { actor: 'command line', address: '' };
 
-async function createKey({ keys, command, asJson, now, note }: KeySession): Promise<void> {
+/** What the log of a server says besides is no concern of who types a command. */
+const commandLog: Log = {
+  ...silentLog,
+  warn: (message) => void process.stderr.write(`llm-serve: ${printableText(message)}\n`),
+};
+
+async function createKey({ keys, audited, command, asJson, now }: KeySession): Promise<void> {
   const isFirst = (await keys.list()).length === 0;
-  const made = await keys.create({ name: command.getOptionValue('name'), ...keyFieldsOf(command) });
-  await note('key.create', made.record);
+  const made = await audited.create(BY, { name: command.getOptionValue('name'), ...keyFieldsOf(command) });
   printMade(made, { asJson, now });
   if (asJson) return;
   explain(`This is the only time that the key is shown: only its hash is stored.`);
@@ -151,10 +143,9 @@ async function createKey({ keys, command, asJson, now, note }: KeySession): Prom
     explain('It is the first key: from now on, a server with this store answers nobody without a key.');
 }
 
-async function rotateKey({ keys, command, asJson, now, note }: KeySession): Promise<void> {
+async function rotateKey({ audited, command, asJson, now }: KeySession): Promise<void> {
   const overlapMs = overlapOf(command.getOptionValue('overlap') as string | undefined);
-  const made = await keys.rotate(command.args[0] ?? '', { overlapMs });
-  await note('key.rotate', made.record, { overlap_seconds: overlapMs / 1000 });
+  const made = await audited.rotate(BY, command.args[0] ?? '', { overlapMs });
   printMade(made, { asJson, now });
   if (asJson) return;
   explain(`This is the only time that the key is shown: only its hash is stored.`);
@@ -188,22 +179,20 @@ async function showKey({ keys, command, asJson, now }: KeySession): Promise<void
   else printLines(keyLines(record, now));
 }
 
-async function changeKey({ keys, command, asJson, now, note }: KeySession): Promise<void> {
+async function changeKey({ audited, command, asJson, now }: KeySession): Promise<void> {
   const name = command.getOptionValue('name') as string | undefined;
   const fields = { ...(name !== undefined && { name }), ...keyFieldsOf(command) };
   if (Object.keys(fields).length === 0)
     throw new ConfigError(
       'Nothing is named that is to change. llm-serve keys change --help lists the options.',
     );
-  const record = await keys.change(command.args[0] ?? '', fields);
-  await note('key.change', record, fields);
+  const record = await audited.change(BY, command.args[0] ?? '', fields);
   if (asJson) printJson(keyView(record, now));
   else printLines(keyLines(record, now));
 }
 
-async function revokeKey({ keys, command, asJson, now, note }: KeySession): Promise<void> {
-  const record = await keys.revoke(command.args[0] ?? '');
-  await note('key.revoke', record);
+async function revokeKey({ audited, command, asJson, now }: KeySession): Promise<void> {
+  const record = await audited.revoke(BY, command.args[0] ?? '');
   if (asJson) printJson(keyView(record, now));
   else
     printLines([
@@ -211,26 +200,18 @@ async function revokeKey({ keys, command, asJson, now, note }: KeySession): Prom
     ]);
 }
 
-async function importKeys({ keys, command, asJson, now, note }: KeySession): Promise<void> {
+async function importKeys({ keys, audited, command, asJson, now }: KeySession): Promise<void> {
   if (process.stdin.isTTY) explain('Keys are read from standard input, up to its end (Ctrl-D).');
   const known = await keys.list();
   const taken = new Set(known.filter(({ revokedAt }) => revokedAt === undefined).map(({ name }) => name));
   const entries = readImportedKeys(await textOf(process.stdin), { fields: keyFieldsOf(command), taken, now });
-  const added: KeyRecord[] = [];
-  let isThere = 0;
-  for (const entry of entries) {
-    const record = await keys.import(entry);
-    if (record === undefined) {
-      isThere += 1;
-      continue;
-    }
-    await note('key.import', record);
-    added.push(record);
-  }
+  const added = await audited.import(BY, entries);
   if (asJson) printJson(added.map((record) => keyView(record, now)));
   else {
     if (added.length > 0) printLines(keyTable(added, now));
-    explain(`${added.length} added; ${isThere} that are in the store already stay as they are.`);
+    explain(
+      `${added.length} added; ${entries.length - added.length} that are in the store already stay as they are.`,
+    );
   }
 }
 

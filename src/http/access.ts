@@ -30,8 +30,6 @@ interface AccessOptions {
 /** `here`: at this address, beside everything else. `elsewhere`: at another one (`admin.port`). `only`: this is that other one. */
 export type Administration = 'here' | 'elsewhere' | 'only';
 
-const ADMIN_KEY = 'admin key (auth.admin_keys)';
-
 /** Probes need no key; neither do pages that show nothing but what the source code shows, with their files. */
 const OPEN_PATHS = ['/health', '/ready', '/', '/docs', '/openapi.json'];
 const OPEN_PREFIXES = ['/docs/', '/assets/'];
@@ -55,7 +53,7 @@ export function accessStep({ clock, settings, keys, wrongKeys, administration }:
   const requireKey = (
     context: RequestContext,
     callerOf: (key: string) => Caller | undefined,
-    kind: string,
+    kind: 'API key' | 'admin key',
   ): void | Promise<void> => {
     const sent = keysOf(context.request.headers);
     // A valid key is accepted whatever was sent before it, and is not counted.
@@ -99,7 +97,7 @@ export function accessStep({ clock, settings, keys, wrongKeys, administration }:
     if (!hasAdminKeys()) return requireThisMachine(context, settings);
     // What Prometheus is given needs to open nothing else.
     const isMetrics = context.routePath === METRICS_PATH;
-    return requireKey(context, isMetrics ? (key) => callerBy(key) ?? adminBy(key) : adminBy, ADMIN_KEY);
+    return requireKey(context, isMetrics ? (key) => callerBy(key) ?? adminBy(key) : adminBy, 'admin key');
   };
   return (context: RequestContext) => {
     const { trace } = context;
@@ -130,8 +128,8 @@ const ENDED_KEYS: Readonly<Partial<Record<KeyVerdict['kind'], string>>> = {
   replaced: 'This API key was replaced by a newer one (rotated). Use the newer one.',
 };
 
-const MAY_NOT_ADMINISTER =
-  'This API key may not administer the server. Use a key of auth.admin_keys, or one made with llm-serve keys create --may-admin.';
+const ADMIN_KEYS = 'a key of auth.admin_keys, or one made with llm-serve keys create --may-admin';
+const MAY_NOT_ADMINISTER = `This API key may not administer the server. Use ${ADMIN_KEYS}.`;
 
 function ringOf(configured: readonly ConfiguredKey[]): KeyRing {
   const ring = new KeyRing();
@@ -160,9 +158,10 @@ function isOpen(path: string): boolean {
   return OPEN_PATHS.includes(path) || OPEN_PREFIXES.some((prefix) => path.startsWith(prefix));
 }
 
-function missingKey(kind: string): ServingError {
+function missingKey(kind: 'API key' | 'admin key'): ServingError {
+  const what = kind === 'admin key' ? `An admin key is required: ${ADMIN_KEYS}` : 'An API key is required';
   return new ServingError('missing_api_key', {
-    message: `An ${kind} is required. Send it as "Authorization: Bearer KEY" or "x-api-key: KEY".`,
+    message: `${what}. Send it as "Authorization: Bearer KEY" or "x-api-key: KEY".`,
   });
 }
 

@@ -178,6 +178,27 @@ describe('llm-serve keys', () => {
     expect(await json('change', 'bob', '--models', 'all')).toMatchObject({ models: null });
   });
 
+  test('writes down what a key may do, whoever makes it an administrator', async () => {
+    const folder = dataFolder();
+    const { flags, run, json } = commandsIn(folder);
+    const { id } = await json<KeyView>('create', '--name', 'alice', '--may-admin', '--team', 'red');
+    await json('change', 'alice', '--tokens-per-day', '5', '--may-admin', 'false');
+    const imported = await run(['import', '--may-admin'], 'bob an-older-key-1\n');
+    expect(imported.exitCode, imported.stderr).toBe(0);
+    const { stdout, stderr } = await runExecutable(['audit', '--json', ...flags], {
+      endsWith: onTestFinished,
+    });
+    expect(JSON.parse(stdout), stderr).toMatchObject([
+      { action: 'key.import', actor: 'command line', details: { name: 'bob', may_admin: true } },
+      {
+        action: 'key.change',
+        subject: id,
+        details: { name: 'alice', changed: { limits: { tokens_per_day: 5 }, may_admin: false } },
+      },
+      { action: 'key.create', subject: id, details: { name: 'alice', may_admin: true, team: 'red' } },
+    ]);
+  });
+
   test.each([
     ['a name that is taken', ['create', '--name', 'alice'], 1, 'There is a key named "alice" already.'],
     ['a key that is not there', ['revoke', 'carol'], 1, 'There is no key "carol".'],
@@ -196,6 +217,27 @@ describe('llm-serve keys', () => {
     expect(stderr).toContain(words);
     expect(exitCode).toBe(code);
   });
+});
+
+test('an administrator’s key that may no longer administer opens /admin to nobody, also after a restart', async () => {
+  const { flags, json } = commandsIn(dataFolder());
+  const boss = await json<MadeKey>('create', '--name', 'boss', '--may-admin');
+  const start = () => startExecutable({ flags: [...scriptedFlags(), ...flags], endsWith: onTestFinished });
+  const server = await start();
+  const path = '/admin/keys';
+  expect((await ask(`${server.url}${path}`, withKey(boss.key))).status).toBe(200);
+  await json('change', 'boss', '--may-admin', 'false');
+  await answered(403, () => ask(`${server.url}${path}`, withKey(boss.key)));
+  expect((await ask(`${server.url}${path}`)).status).toBe(401);
+  await server.stop();
+  const next = await start();
+  expect((await ask(`${next.url}${path}`)).json()).toMatchObject({
+    error: {
+      code: 'missing_api_key',
+      message: expect.stringContaining('one made with llm-serve keys create --may-admin'),
+    },
+  });
+  await next.stop();
 });
 
 describe('beyond loopback', () => {

@@ -189,8 +189,11 @@ describe('import', () => {
     const added = await keys.import({ settings: settings('one'), key });
     await keys.import({ settings: settings('two'), hash: hashOfKey('another-key') });
 
-    expect(added?.secrets[0]).toMatchObject({ hash: hashOfKey(key), shown: '' });
-    expect(await keys.import({ settings: settings('three'), key })).toBeUndefined();
+    expect(added.secrets[0]).toMatchObject({ hash: hashOfKey(key), shown: '' });
+    expect(await refusalOf(keys.import({ settings: settings('three'), key }))).toMatchObject({
+      code: 'invalid_request',
+      message: 'This key is in the store already.',
+    });
     expect((await keys.list()).map(({ name }) => name)).toEqual(['one', 'two']);
   });
 });

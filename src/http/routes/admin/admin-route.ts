@@ -1,6 +1,7 @@
 /** What the routes of administrators have in common: their prefix, bodies, refusals, and who it is that calls. */
 import { Type } from 'typebox';
 import type { AuditActor, AuditedAction } from '../../../access/audit-trail.ts';
+import type { KeyActor } from '../../../access/audited-keys.ts';
 import { ServingError } from '../../../core/errors.ts';
 import { bodyReader } from '../../../protocols/body-reader.ts';
 import { ErrorAnswer } from '../../../protocols/catalog.ts';
@@ -44,6 +45,11 @@ export function actorOf({ caller, clientAddress }: RequestContext): AuditActor {
   return { actor: caller?.name ?? 'this machine', address: clientAddress };
 }
 
+/** Who calls, for an entry of the audit log about a key. */
+export function keyActorOf(context: RequestContext): KeyActor {
+  return { ...actorOf(context), facts: factsOf(context) };
+}
+
 /** What the caller of a route does, for the audit log. */
 export function actionOf(
   context: RequestContext,
@@ -52,10 +58,12 @@ export function actionOf(
   details: AuditedAction['details'] = {},
 ): AuditedAction {
   const { actor, address } = actorOf(context);
-  const { caller } = context;
-  // A name may be another key's later.
-  const by = caller?.source === 'store' ? { by: caller.id } : {};
-  return { actor, address, action, subject, details: { ...details, ...by } };
+  return { actor, address, action, subject, details: { ...details, ...factsOf(context) } };
+}
+
+/** A name may be another key's later. */
+function factsOf({ caller }: RequestContext): AuditedAction['details'] {
+  return caller?.source === 'store' ? { by: caller.id } : {};
 }
 
 /** A whole number of the query, in a range. Throws `invalid_request`. */

@@ -1,24 +1,20 @@
-/**
- * /admin/keys: keys of the store are listed, made, changed, revoked, given another secret. Each change is written to the audit log
- * before it is made, and not made where that fails; where it fails itself, a second entry says so.
- */
+/** /admin/keys: keys of the store are listed, made, changed, revoked, given another secret. */
 import { Type } from 'typebox';
-import type { AuditedAction, AuditTrail } from '../../../access/audit-trail.ts';
+import type { AuditTrail } from '../../../access/audit-trail.ts';
+import { AuditedKeys } from '../../../access/audited-keys.ts';
 import type { KeyAdministration, MadeKey } from '../../../access/key-administration.ts';
-import { KeyChangeFields, NewKeyFields, readKeyChanges, readNewKey } from '../../../access/key-fields.ts';
+import { KeyChangeFields, NewKeyFields } from '../../../access/key-fields.ts';
 import type { KeyRecord } from '../../../access/key-record.ts';
-import { newKeyId } from '../../../access/key-text.ts';
 import { KeyViewSchema, keyView } from '../../../access/key-view.ts';
 import type { Clock } from '../../../core/clock.ts';
-import { toServingError } from '../../../core/errors.ts';
 import { bodyReader } from '../../../protocols/body-reader.ts';
 import { ErrorAnswer } from '../../../protocols/catalog.ts';
-import type { EdgeRoute, RequestContext } from '../../context.ts';
+import type { EdgeRoute } from '../../context.ts';
 import { type DescribedOperation, json } from '../operations.ts';
 import {
   ADMIN_PREFIX,
-  actionOf,
   adminRoute,
+  keyActorOf,
   NO_STORE,
   NOT_FOUND,
   NOT_VALID,
@@ -134,16 +130,7 @@ export function keyRoutes(options: KeyRouteOptions): readonly EdgeRoute[] {
   const { clock, keys, audit, limitStatesOf } = options;
   const view = (record: KeyRecord) => keyView(record, clock.wallNow());
   const made = ({ record, key }: MadeKey) => ({ ...view(record), key });
-  const find = (context: RequestContext) => keys.find(parameterOf(context));
-  const audited = async <Value>(action: AuditedAction, change: () => Promise<Value>): Promise<Value> => {
-    await audit.require(action);
-    try {
-      return await change();
-    } catch (error) {
-      await audit.note({ ...action, details: { ...action.details, failed: toServingError(error).code } });
-      throw error;
-    }
-  };
+  const audited = new AuditedKeys({ keys, audit, now: () => clock.wallNow() });
   return [
     adminRoute({
       method: 'GET',
@@ -154,19 +141,14 @@ export function keyRoutes(options: KeyRouteOptions): readonly EdgeRoute[] {
       method: 'POST',
       path: KEYS,
       takesBody: true,
-      handle: async (context) => {
-        // Before it is written down: a body that is refused may have a secret in the wrong place.
-        const { name, ...settings } = readNewKey(context.body, clock.wallNow());
-        const keyId = newKeyId();
-        const action = actionOf(context, 'key.create', keyId, { name, ...settingsOf(settings) });
-        context.answerJson(201, made(await audited(action, () => keys.create(context.body, keyId))));
-      },
+      handle: async (context) =>
+        context.answerJson(201, made(await audited.create(keyActorOf(context), context.body))),
     }),
     adminRoute({
       method: 'GET',
       path: `${KEYS}/*`,
       handle: async (context) => {
-        const record = await find(context);
+        const record = await keys.find(parameterOf(context));
         context.answerJson(200, { ...view(record), limit_states: await limitStatesOf(record) });
       },
     }),
@@ -175,11 +157,7 @@ export function keyRoutes(options: KeyRouteOptions): readonly EdgeRoute[] {
       path: `${KEYS}/*`,
       takesBody: true,
       handle: async (context) => {
-        const record = await find(context);
-        const changes = readKeyChanges(context.body, record, clock.wallNow());
-        const details = { name: record.name, changed: settingsOf(changes) };
-        const action = actionOf(context, 'key.change', record.id, details);
-        const changed = await audited(action, () => keys.change(record.id, context.body));
+        const changed = await audited.change(keyActorOf(context), parameterOf(context), context.body);
         context.answerJson(200, view(changed));
       },
     }),
@@ -189,9 +167,7 @@ export function keyRoutes(options: KeyRouteOptions): readonly EdgeRoute[] {
       takesBody: true,
       handle: async (context) => {
         refuseFields(context);
-        const record = await find(context);
-        const action = actionOf(context, 'key.revoke', record.id, { name: record.name });
-        context.answerJson(200, view(await audited(action, () => keys.revoke(record.id))));
+        context.answerJson(200, view(await audited.revoke(keyActorOf(context), parameterOf(context))));
       },
     }),
     adminRoute({
@@ -200,21 +176,10 @@ export function keyRoutes(options: KeyRouteOptions): readonly EdgeRoute[] {
       takesBody: true,
       handle: async (context) => {
         const { overlap_seconds = 0 } = readRotation(context.body ?? {});
-        const record = await find(context);
-        const action = actionOf(context, 'key.rotate', record.id, { name: record.name, overlap_seconds });
-        const overlapMs = overlap_seconds * 1000;
-        context.answerJson(200, made(await audited(action, () => keys.rotate(record.id, { overlapMs }))));
+        const overlap = { overlapMs: overlap_seconds * 1000 };
+        const rotated = await audited.rotate(keyActorOf(context), parameterOf(context), overlap);
+        context.answerJson(200, made(rotated));
       },
     }),
   ];
-}
-
-/** What is set, by the names of the wire; a setting that is taken away is null. */
-function settingsOf(settings: Partial<KeyRecord>): Readonly<Record<string, unknown>> {
-  const entries = Object.entries(settings).map(([name, value]) => {
-    const wireName = name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-    const isTime = name === 'expiresAt' && typeof value === 'number';
-    return [wireName, isTime ? new Date(value).toISOString() : (value ?? null)];
-  });
-  return Object.fromEntries(entries);
 }
