@@ -64,6 +64,7 @@ export function accessStep({ clock, settings, keys, wrongKeys, administration }:
     if (sent.length === 0) throw missingKey(kind);
     for (const key of sent) {
       const { kind: verdict } = apiKeys().find(key, clock.wallNow());
+      if (knownBy(adminKeys(), key, clock) !== undefined) return refuseAdminKey(context);
       if (verdict === 'known') throw new ServingError('forbidden', { message: MAY_NOT_ADMINISTER });
       const message = ENDED_KEYS[verdict];
       if (message === undefined) continue;
@@ -130,6 +131,14 @@ const ENDED_KEYS: Readonly<Partial<Record<KeyVerdict['kind'], string>>> = {
 
 const ADMIN_KEYS = 'a key of auth.admin_keys, or one made with llm-serve keys create --may-admin';
 const MAY_NOT_ADMINISTER = `This API key may not administer the server. Use ${ADMIN_KEYS}.`;
+
+/** Of the configuration, where it opens nothing. No guess: a path that is not served here is told so, as to who has an API key. */
+function refuseAdminKey({ match }: RequestContext): void {
+  if (match !== undefined)
+    throw new ServingError('forbidden', {
+      message: 'A key of auth.admin_keys opens the routes under /admin alone. Send an API key.',
+    });
+}
 
 function ringOf(configured: readonly ConfiguredKey[]): KeyRing {
   const ring = new KeyRing();

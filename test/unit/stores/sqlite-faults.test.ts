@@ -107,6 +107,17 @@ describe('not a database of ours', () => {
     expect(readFileSync(path).equals(before)).toBe(true);
   });
 
+  test('one of the version before gets the columns that it lacks: who may administer counts as one who ever might', async () => {
+    const { store, database } = await openedHere();
+    await store.keys.add(plainKey('alice', { mayAdmin: true, everAdmin: true }));
+    await store.keys.add(plainKey('bob'));
+    await database.run('ALTER TABLE llm_serve_keys DROP COLUMN ever_admin');
+    await database.run('DELETE FROM llm_serve_versions WHERE version > 1');
+    await store.close();
+    const { store: migrated } = await openedHere();
+    expect((await migrated.keys.list()).map(({ everAdmin }) => everAdmin)).toEqual([true, false]);
+  });
+
   test('one that a newer llm-serve wrote is left as it is', async () => {
     const store = await opened();
     await store.keys.add(plainKey('alice'));
