@@ -1,6 +1,6 @@
 /** What a person does to the server: under way, failed with words beside it, or done and said. */
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { type ApiFailure, asFailure } from '../api/failure.ts';
 import { announcement } from './sections.ts';
 import { outcomeOf } from './trouble.ts';
@@ -64,7 +64,7 @@ export function ConfirmedButton({
   const [asks, setAsks] = useState(false);
   const first = useRef<HTMLButtonElement>(null);
   const asked = useRef(false);
-  useEffect(() => {
+  useLayoutEffect(() => {
     // Back to the button that asked, not at the first rendering.
     if (asks || asked.current) first.current?.focus();
     asked.current = asks;
