@@ -1,4 +1,5 @@
-/** Creates what holds requests to their limits, and says what was used before the start; a part of compose.ts. */
+/** Creates what holds requests to their limits, and has budgets go on after a restart; a part of compose.ts. */
+import type { Clock } from './core/clock.ts';
 import type { Log } from './core/log.ts';
 import type { Telemetry } from './core/request-trace.ts';
 import { LimitGate } from './http/limit-gate.ts';
@@ -6,6 +7,7 @@ import { protocolAt } from './http/routes/protocols.ts';
 import type { EdgeSettings } from './http/settings.ts';
 import { utcPeriodsAt } from './limits/limit-rule.ts';
 import type { LimitStore } from './limits/limit-store.ts';
+import type { MemoryLimitStore } from './limits/memory-limit-store.ts';
 import { PROTOCOLS } from './protocols/catalog.ts';
 import { systemClock } from './system-clock.ts';
 import type { UsageDimension } from './usage/usage-row.ts';
@@ -47,40 +49,36 @@ const BUDGET_HOLDERS: readonly (readonly [scope: string, by: readonly UsageDimen
 ];
 
 /**
- * Counters of this process begin empty, but a budget is for the whole day or month: they are given what is in the database. A store that is
- * shared still has them.
+ * Counters of this process begin empty, but a budget is for the whole day or month: it begins with what is in the database. A store that
+ * is shared still has them.
  */
 export async function seedBudgets({
   store,
   usage,
   log,
+  clock,
 }: {
-  readonly store: LimitStore;
-  readonly usage: UsageStore;
+  readonly store: Pick<MemoryLimitStore, 'begin'>;
+  readonly usage: Pick<UsageStore, 'report'>;
   readonly log: Log;
+  readonly clock: Pick<Clock, 'wallNow'>;
 }): Promise<void> {
-  const wallNow = systemClock.wallNow();
-  const { day, dayBeganAt, dayEndsAt, month, monthBeganAt, monthEndsAt } = utcPeriodsAt(wallNow);
+  const wallNow = clock.wallNow();
+  const { day, dayBeganAt, month, monthBeganAt } = utcPeriodsAt(wallNow);
   const periods = [
-    { period: 'day', date: day, from: dayBeganAt, endsAt: dayEndsAt },
-    { period: 'month', date: month, from: monthBeganAt, endsAt: monthEndsAt },
+    { period: 'day', date: day, from: dayBeganAt },
+    { period: 'month', date: month, from: monthBeganAt },
   ];
   try {
-    for (const { period, date, from, endsAt } of periods)
+    for (const { period, date, from } of periods)
       for (const [scope, by] of BUDGET_HOLDERS)
         for (const sum of await usage.report({ by, from, to: wallNow + 1 })) {
           const [id] = sum.by;
           if (id === '') continue;
           const holder = id === undefined ? scope : `${scope}:${id}`;
-          const bound = { kind: 'period', limit: Number.POSITIVE_INFINITY, endsAt } as const;
-          await store.decide([
-            {
-              counter: `${holder}:token_budget_per_${period}:${date}`,
-              bound,
-              amount: sum.promptTokens + sum.completionTokens,
-            },
-            { counter: `${holder}:budget_per_${period}:${date}`, bound, amount: sum.costNano },
-          ]);
+          const tokens = sum.promptTokens + sum.completionTokens;
+          if (tokens > 0) store.begin(`${holder}:token_budget_per_${period}:${date}`, tokens);
+          if (sum.costNano > 0) store.begin(`${holder}:budget_per_${period}:${date}`, sum.costNano);
         }
   } catch (error) {
     log.warn('What was used before could not be read: budgets of the day and the month begin at 0.', {

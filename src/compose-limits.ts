@@ -11,6 +11,8 @@ import type { MetricFamily } from './telemetry/prometheus.ts';
 
 interface Limits {
   readonly store: LimitStore;
+  /** The same, where this process alone counts. */
+  readonly memory: MemoryLimitStore | undefined;
   /** Its fields are replaced by a reload. */
   readonly settings: SharedLimitSettings;
   readonly families: readonly MetricFamily[];
@@ -46,5 +48,6 @@ export async function openLimits({
       observer: metrics,
     });
   }
-  return { store: shared ?? local, settings, families: metrics.families };
+  const memory = shared === undefined ? local : undefined;
+  return { store: shared ?? local, memory, settings, families: metrics.families };
 }

@@ -135,7 +135,8 @@ export async function compose(options: ApplicationOptions): Promise<Application>
   const usage = createUsage({ config, store, log });
   const keyMetrics = new KeyMetrics(() => keys.active);
   const limits = await openLimits({ config, log, instanceId, maxKeys: () => edge.maxAddresses });
-  if (config.limits.store === 'memory:') await seedBudgets({ store: limits.store, usage: store.usage, log });
+  if (limits.memory !== undefined)
+    await seedBudgets({ store: limits.memory, usage: store.usage, log, clock: systemClock });
   const tracing = createTracing({ config, serving, log, version, instanceId });
   telemetry.current = createTelemetry({
     serving,

@@ -6,6 +6,7 @@
  */
 import type { Caller } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
+import type { ConsumedTry } from '../core/consumption.ts';
 import type { ServingError } from '../core/errors.ts';
 import {
   type CountedCharges,
@@ -115,15 +116,26 @@ export class LimitGate implements RefusalObserver {
   /** All tries of the request have ended. `error`: what it failed with. */
   settle({ limits, trace: { consumed } }: RequestContext, error: ServingError | undefined): void {
     const second = limits?.second;
+    const tries = consumed?.tries ?? [];
+    this.#countFallbacks(second, tries);
     if (second === undefined) return;
     const requests = error === undefined || isCounted(error) ? 1 : 0;
-    const tokens = consumed === undefined ? 0 : consumed.promptTokens + consumed.completionTokens;
-    this.#settle(second, (rule) => {
-      if (rule.span.kind === 'now') return 0;
-      if (rule.counts === 'requests') return requests;
-      if (rule.counts === 'tokens') return tokens;
-      return consumed === undefined ? 0 : this.#prices.costNanoOf(consumed.tries);
+    this.#settle(second, ({ counts, span, holder }) => {
+      if (span.kind === 'now') return 0;
+      if (counts === 'requests') return requests;
+      const own = holder.scope === 'model' ? tries.filter(({ model }) => model === holder.id) : tries;
+      return counts === 'tokens' ? tokensOf(own) : this.#prices.costNanoOf(own);
     });
+  }
+
+  /** Models that were not asked for answered: what they used is counted in their limits, whatever remains there. */
+  #countFallbacks(second: CountedCharges | undefined, tries: readonly ConsumedTry[]): void {
+    for (const each of tries) {
+      if (second?.rules.some(({ holder }) => holder.scope === 'model' && holder.id === each.model)) continue;
+      const amounts = { tokens: tokensOf([each]), costNano: this.#prices.costNano(each.model, each) };
+      const charges = this.#currentPlan().afterwards(each.model, amounts, this.#options.clock.wallNow());
+      if (charges.length > 0) void this.#options.store.decide(charges);
+    }
   }
 
   refused(context: RequestContext, error: ServingError): void {
@@ -243,6 +255,8 @@ export class LimitGate implements RefusalObserver {
 
   #setHeaders(context: RequestContext): void {
     const { first, second, refusal } = context.limits ?? {};
+    // What remains is not known.
+    if (refusal !== undefined && isUndecided(refusal.states)) return;
     const later = refusal ?? second;
     const states: LimitState[] = [];
     // What was only asked for at first, is known better later.
@@ -261,9 +275,20 @@ export class LimitGate implements RefusalObserver {
   }
 }
 
+function tokensOf(tries: readonly ConsumedTry[]): number {
+  let sum = 0;
+  for (const { promptTokens, completionTokens } of tries) sum += promptTokens + completionTokens;
+  return sum;
+}
+
 function verdictOf({ admission, states }: LimitDecision): LimitVerdict {
   if (admission !== undefined) return 'allowed';
-  return states.every(({ retryInMs }) => retryInMs === 0) ? 'undecided' : 'limited';
+  return isUndecided(states) ? 'undecided' : 'limited';
+}
+
+/** Of a refusal: by no limit. */
+function isUndecided(states: readonly CounterState[]): boolean {
+  return states.every(({ retryInMs }) => retryInMs === 0);
 }
 
 function statesOf({ rules, states }: Pick<DecidedCharges, 'rules' | 'states'>): LimitState[] {

@@ -19,6 +19,9 @@ interface HeaderSetter {
 /** Money is not shown: what a team may spend is its own affair, and the fields are for whole numbers. */
 const isShown = ({ rule }: LimitState): boolean => rule.counts !== 'money';
 
+/** Of structured fields: 15 digits. */
+const LARGEST_INTEGER = 999_999_999_999_999;
+
 /** `refused`: by one of them. */
 export function setLimitHeaders(
   to: HeaderSetter,
@@ -49,8 +52,8 @@ export function setLimitHeaders(
       policies += ', ';
       remainders += ', ';
     }
-    policies += policyOf(rule);
-    remainders += `${nameOf(rule)};r=${state.remaining}`;
+    policies += policyOf(rule, Math.min(state.limit, LARGEST_INTEGER));
+    remainders += `${nameOf(rule)};r=${Math.min(state.remaining, LARGEST_INTEGER)}`;
     if (Number.isFinite(state.retryInMs)) remainders += `;t=${Math.ceil(state.retryInMs / 1000)}`;
   }
   to.setHeader('ratelimit-policy', policies);
@@ -113,9 +116,9 @@ function nameOf({ holder, name }: LimitRule): string {
   return name === 'rate_limit' ? '"default"' : `"${holder.scope}.${name}"`;
 }
 
-/** Quota units: requests without a name for it, as the draft has it. */
-function policyOf(rule: LimitRule): string {
-  const quota = `${nameOf(rule)};q=${rule.limit}`;
+/** Quota units, `limit` as it is enforced now: requests without a name for it, as the draft has it. */
+function policyOf(rule: LimitRule, limit: number): string {
+  const quota = `${nameOf(rule)};q=${limit}`;
   const unit = rule.counts === 'tokens' ? ';qu="tokens"' : '';
   switch (rule.span.kind) {
     case 'window':

@@ -9,6 +9,9 @@ import type { Milliseconds } from '../core/clock.ts';
 import { AmountWindow } from './amount-window.ts';
 import type { Bound } from './limit-store.ts';
 
+/** So long after its end a period's counter is kept: a wall clock that was set forward by mistake, and then back, forgets nothing. */
+const PERIOD_KEPT_MS = 3_600_000;
+
 /** How soon a counter of requests at the same time is looked at: it has no window. */
 const NOW_LISTED_MS = 1000;
 
@@ -133,7 +136,7 @@ export class CounterFamily {
       case 'window':
         return now - listedAt >= bound.windowMs;
       case 'period':
-        return wallNow >= bound.endsAt;
+        return isForgotten(bound.endsAt, wallNow);
       case 'now':
         return now - listedAt >= NOW_LISTED_MS;
       default:
@@ -147,7 +150,7 @@ export class CounterFamily {
       counter.window?.expire(now, bound.windowMs);
       return counter.window?.entries === 0;
     }
-    return bound.kind === 'period' ? wallNow >= bound.endsAt : counter.sum <= 0;
+    return bound.kind === 'period' ? isForgotten(bound.endsAt, wallNow) : counter.sum <= 0;
   }
 
   #append(counter: Counter, now: Milliseconds): void {
@@ -156,4 +159,8 @@ export class CounterFamily {
     else this.#tail.next = counter;
     this.#tail = counter;
   }
+}
+
+function isForgotten(endsAt: Milliseconds, wallNow: Milliseconds): boolean {
+  return wallNow >= endsAt + PERIOD_KEPT_MS;
 }

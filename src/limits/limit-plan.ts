@@ -147,6 +147,17 @@ export class LimitPlan {
     };
   }
 
+  /** A model answered that was not asked for: what it used is counted in its limits, without a bound. */
+  afterwards(model: string, amounts: LimitedAmounts, wallNow: Milliseconds): readonly Charge[] {
+    const rules = this.modelRules(model);
+    if (rules.length === 0) return [];
+    const periods = this.periods(wallNow);
+    return rules.filter(isOfUse).map((rule) => {
+      const charge = chargeOf(rule, amountOf(rule, amounts), periods);
+      return { ...charge, bound: { ...charge.bound, limit: Number.POSITIVE_INFINITY } };
+    });
+  }
+
   /** For a list of what is limited: those of the server, of a caller with its team. */
   sharedRules(): readonly LimitRule[] {
     return this.#all;

@@ -37,7 +37,9 @@ export class MemoryLimitStore implements LimitStore {
   readonly #families = new Map<string, CounterFamily>();
   /** The kinds in turn: one is swept with each decision, whatever it is about. */
   #swept: Iterator<[string, CounterFamily]> | undefined;
-  /** The latest times that were seen: a clock that goes back is not followed. */
+  /** What budgets begin with, by their counters, until those are opened: most may never be. */
+  readonly #begun = new Map<string, number>();
+  /** The monotonic clock never goes back here; the wall clock is followed wherever it is set. */
   readonly #moment = { now: 0, wallNow: 0 };
 
   constructor(options: MemoryLimitStoreOptions) {
@@ -47,6 +49,11 @@ export class MemoryLimitStore implements LimitStore {
   /** Counters that are kept. */
   get size(): number {
     return this.#counters.size;
+  }
+
+  /** A counter of a period that is not opened yet begins with that amount. */
+  begin(counter: string, amount: number): void {
+    this.#begun.set(counter, amount);
   }
 
   decide(charges: readonly Charge[]): LimitDecision {
@@ -103,20 +110,32 @@ export class MemoryLimitStore implements LimitStore {
   #advance(): void {
     const { clock } = this.#options;
     this.#moment.now = Math.max(this.#moment.now, clock.now());
-    this.#moment.wallNow = Math.max(this.#moment.wallNow, clock.wallNow());
+    this.#moment.wallNow = clock.wallNow();
   }
 
   /** Its own counter, or the one that it shares. Undefined: nothing is counted yet. */
-  #find({ counter: name, bound, place }: Charge): Counter | undefined {
+  #find(charge: Charge): Counter | undefined {
+    const { counter: name, bound, place } = charge;
     const counter =
       this.#atPlace(name, place) ??
       this.#counters.get(name) ??
-      this.#family(name, bound).shared(this.#moment);
+      this.#family(name, bound).shared(this.#moment) ??
+      this.#openBegun(charge);
     if (counter?.window === undefined || bound.kind !== 'window') return counter;
     const { bound: former } = counter.family;
     if (former.kind === 'window' && former.windowMs !== bound.windowMs)
       this.#family(name, bound).adopt(counter);
     counter.window.expire(this.#moment.now, bound.windowMs);
+    return counter;
+  }
+
+  #openBegun(charge: Charge): Counter | undefined {
+    if (charge.bound.kind !== 'period') return undefined;
+    const sum = this.#begun.get(charge.counter);
+    if (sum === undefined) return undefined;
+    this.#begun.delete(charge.counter);
+    const counter = this.#open(charge);
+    counter.sum = sum;
     return counter;
   }
 

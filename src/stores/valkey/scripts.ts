@@ -5,8 +5,9 @@
  * A counter is one key:
  *
  * - A window is a hash, a queue of what was admitted: `position -> time:amount` from `head` up to `tail`, and of it `sum`, `oldest`,
- *   `latest`, and `began`, the time of the newest entry's first amount. Positions begin at the server's time, so that none is used twice, even after all entries have left: by its
- *   position an entry is found again when its amount is settled. Time never runs backwards within a counter.
+ *   `latest`, and `began`, the time of the newest entry's first amount. Positions begin at the server's time, so that none is used
+ *   twice, even after all entries have left: by its position an entry is found again when its amount is settled. Time never runs
+ *   backwards within a counter.
  * - A period is a hash: `sum`, and `born`, by which a counter that the server has lost meanwhile is recognized.
  * - Places at the same time are a sorted set: a member for each place, `request:number`, with the end of its lease.
  */

@@ -120,7 +120,7 @@ export class SharedLimitStore implements LimitStore {
     const askedAt = clock.now();
     try {
       const decision = await this.#inTime(shared.decide(charges), ({ admission }) => {
-        // Somebody else has decided meanwhile.
+        // The request was decided without it meanwhile.
         if (admission !== undefined)
           this.settle(
             admission,

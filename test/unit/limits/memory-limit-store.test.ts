@@ -18,6 +18,7 @@ limitStoreContract('memory', async () => {
   };
 });
 
+const HOUR_MS = 3_600_000;
 const WINDOW_MS = 100;
 
 interface Noted {
@@ -214,7 +215,7 @@ describe('the counters in memory', () => {
     expect(opened(1000).store.decide([placed]).states[0]?.remaining, 'another store').toBe(1);
   });
 
-  it('of a period are dropped when it is over', () => {
+  it('of a period are dropped an hour after it is over', () => {
     const { clock, store } = opened(1000);
     const budget = (name: string, endsAt: number): Charge => ({
       counter: `key:${name}:token_budget_per_day:${endsAt}`,
@@ -223,9 +224,44 @@ describe('the counters in memory', () => {
     });
     const midnight = clock.wallNow() + WINDOW_MS;
     for (let index = 0; index < 50; index += 1) store.decide([budget(`a${index}`, midnight)]);
+    const laterOn = midnight + 2 * HOUR_MS;
+    clock.pass(HOUR_MS);
+    for (let index = 0; index < 200; index += 1) store.decide([budget('a', laterOn)]);
+    expect(store.size).toBe(51);
     clock.pass(WINDOW_MS);
-    for (let index = 0; index < 200; index += 1) store.decide([budget('a', midnight + 1000)]);
+    for (let index = 0; index < 200; index += 1) store.decide([budget('a', laterOn)]);
     expect(store.size).toBe(1);
+  });
+
+  it('of a period still hold after the wall clock was set forward and back', () => {
+    const wall = { now: 1_700_000_000_000 };
+    const store = new MemoryLimitStore({
+      clock: { now: () => 0, wallNow: () => wall.now },
+      maxKeys: () => 10,
+    });
+    const bound = { kind: 'period', limit: 10, endsAt: wall.now + 1000 } as const;
+    const asked = { counter: 'all:token_budget_per_day:2023-11-14', bound, amount: 10 };
+    expect(store.decide([asked]).admission).toBeDefined();
+    wall.now += HOUR_MS;
+    for (let index = 0; index < 10; index += 1) store.peek([asked]);
+    wall.now -= HOUR_MS;
+    expect(store.decide([asked]).admission).toBeUndefined();
+  });
+
+  it('of a period begin with what was used before, without taking room from others until they are asked for', () => {
+    const { clock, store } = opened(2);
+    const endsAt = clock.wallNow() + WINDOW_MS;
+    const budget = (name: string): Charge => ({
+      counter: `key:${name}:token_budget_per_day:2023-11-14`,
+      bound: { kind: 'period', limit: 1000, endsAt },
+      amount: 1,
+    });
+    for (let index = 0; index < 50; index += 1) store.begin(budget(`key_${index}`).counter, 100 + index);
+    expect(store.size).toBe(0);
+    expect(store.peek([budget('key_7')])[0]?.remaining).toBe(893);
+    expect(store.decide([budget('key_7')]).states[0]?.remaining).toBe(892);
+    expect(store.decide([budget('new')]).states[0]?.remaining).toBe(999);
+    expect(store.size).toBe(2);
   });
 
   it('of amounts have at most 1,002 entries, of requests no more than the limit', () => {

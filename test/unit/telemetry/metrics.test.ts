@@ -192,10 +192,12 @@ it.each([
 
 it('what the rate limiter decides is counted', () => {
   const text = textAfter((metrics) => {
-    for (const decision of ['allowed', 'allowed', 'limited'] as const) metrics.rateLimited(decision);
+    for (const decision of ['allowed', 'allowed', 'limited', 'undecided'] as const)
+      metrics.rateLimited(decision);
   });
   expect(text).toContain('llm_serve_rate_limit_decisions_total{decision="allowed"} 2\n');
   expect(text).toContain('llm_serve_rate_limit_decisions_total{decision="limited"} 1\n');
+  expect(text).toContain('llm_serve_rate_limit_decisions_total{decision="undecided"} 1\n');
 });
 
 describe('the names of vLLM', () => {

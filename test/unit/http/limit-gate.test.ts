@@ -1,0 +1,243 @@
+/** The gate of limits over a store that decides at once, and over one that promises: who is refused with what, and what is settled. */
+import { describe, expect, it } from 'vitest';
+import type { ConsumedTry } from '../../../src/core/consumption.ts';
+import { ServingError } from '../../../src/core/errors.ts';
+import type { Limits } from '../../../src/core/limit-names.ts';
+import type { RequestContext } from '../../../src/http/context.ts';
+import { LimitGate } from '../../../src/http/limit-gate.ts';
+import type { LimitSettings } from '../../../src/limits/limit-plan.ts';
+import type { LimitStore } from '../../../src/limits/limit-store.ts';
+import { MemoryLimitStore } from '../../../src/limits/memory-limit-store.ts';
+import type { ModelPrice } from '../../../src/usage/prices.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+
+const NONE: LimitSettings = {
+  rateLimit: undefined,
+  all: {},
+  perKey: {},
+  perTeam: {},
+  perAddress: {},
+  perModel: {},
+  keys: {},
+  teams: {},
+  models: {},
+};
+const PATH = '/generate';
+
+/** Answers later, as a store elsewhere does. */
+class PromisingStore implements LimitStore {
+  readonly isShared = true;
+  readonly #memory: LimitStore;
+  peeks = 0;
+
+  constructor(memory: LimitStore) {
+    this.#memory = memory;
+  }
+
+  decide: LimitStore['decide'] = async (charges) => await this.#memory.decide(charges);
+
+  settle: LimitStore['settle'] = (admission, amounts) => this.#memory.settle(admission, amounts);
+
+  peek: LimitStore['peek'] = async (charges) => {
+    this.peeks += 1;
+    return await this.#memory.peek(charges);
+  };
+
+  close = (): Promise<void> => this.#memory.close();
+}
+
+/** One that can't be asked, with `limits.on_failure: closed`. */
+const CLOSED: LimitStore = {
+  isShared: true,
+  decide: (charges) => ({
+    admission: undefined,
+    states: charges.map(({ bound: { limit } }) => ({ limit, remaining: 0, retryInMs: 0 })),
+  }),
+  settle: () => {},
+  peek: () => [],
+  close: async () => {},
+};
+
+interface Setup {
+  readonly limits?: Partial<LimitSettings>;
+  readonly prices?: Readonly<Record<string, ModelPrice>>;
+  readonly kind?: 'memory' | 'promising' | 'closed';
+}
+
+function setUp({ limits = {}, prices = {}, kind = 'memory' }: Setup) {
+  const clock = new FakeClock();
+  const memory = new MemoryLimitStore({ clock, maxKeys: () => 100 });
+  const promising = new PromisingStore(memory);
+  const checked: string[] = [];
+  const decided: string[] = [];
+  const gate = new LimitGate({
+    clock,
+    store: kind === 'closed' ? CLOSED : kind === 'promising' ? promising : memory,
+    settings: { limits: { ...NONE, ...limits }, prices, currency: 'EUR' },
+    paths: new Set([PATH]),
+    protocolAt: () => ({}),
+    onChecked: (verdict) => checked.push(verdict),
+    onDecision: (scope, verdict) => decided.push(`${scope} ${verdict}`),
+  });
+  const remaining = async (name: string, scope = 'all', models: readonly string[] = []) =>
+    (await gate.statesOf({ models })).find((row) => row.name === name && row.scope === scope)?.remaining;
+  return { clock, gate, promising, checked, decided, remaining };
+}
+
+/** What the gate sees of a request. */
+function request() {
+  const headers = new Map<string, string>();
+  const ends: (() => void)[] = [];
+  const seen = {
+    routePath: PATH,
+    onRefusal: undefined,
+    caller: undefined,
+    addressKey: '1.2.3.4',
+    limits: undefined,
+    isClosed: false,
+    trace: { consumed: undefined as undefined | { tries: ConsumedTry[] } },
+    onClose: (end: () => void) => void ends.push(end),
+    setHeader: (name: string, value: string) => void headers.set(name, value),
+  };
+  const used = (...tries: readonly (readonly [model: string, prompt: number, answer: number])[]) => {
+    const all = tries.map(([model, promptTokens, completionTokens]) => ({
+      ...{ model: model as ConsumedTry['model'], target: 't', slotMs: 1, cachedTokens: 0 },
+      ...{ promptTokens, completionTokens },
+    }));
+    const sum = (of: 'promptTokens' | 'completionTokens') => all.reduce((total, each) => total + each[of], 0);
+    const consumed = {
+      tries: all,
+      promptTokens: sum('promptTokens'),
+      completionTokens: sum('completionTokens'),
+    };
+    seen.trace.consumed = consumed;
+  };
+  const leave = () => {
+    seen.isClosed = true;
+    for (const end of ends) end();
+  };
+  return { context: seen as unknown as RequestContext, headers, used, leave };
+}
+
+const work = (promptTokens: number, answerTokens: number, model = 'm') => ({
+  model,
+  size: () => ({ promptTokens, answerTokens }),
+});
+
+async function failureOf(run: () => void | Promise<void>): Promise<ServingError | undefined> {
+  try {
+    await run();
+    return undefined;
+  } catch (error) {
+    if (error instanceof ServingError) return error;
+    throw error;
+  }
+}
+
+describe.each(['memory', 'promising'] as const)('the gate over a store that is %s', (kind) => {
+  const limited = (all: Limits) => setUp({ kind, limits: { all } });
+  const check = (gate: LimitGate, { context }: ReturnType<typeof request>) =>
+    failureOf(() => {
+      gate.announce(context);
+      return gate.check(context);
+    });
+  const reserve = (gate: LimitGate, { context }: ReturnType<typeof request>, ...size: [number, number]) =>
+    failureOf(() => gate.reserve(context, work(...size)));
+
+  it('counts a request before its body is read, and takes back one that is refused for its body', async () => {
+    const { gate, remaining, checked } = limited({ requests_per_minute: 2 });
+    const refused = request();
+    expect(await check(gate, refused)).toBeUndefined();
+    expect(await remaining('requests_per_minute')).toBe(1);
+    gate.refused(refused.context, new ServingError('body_too_large'));
+    expect(await remaining('requests_per_minute')).toBe(2);
+    expect(refused.headers.get('x-ratelimit-remaining')).toBe('2');
+    for (let count = 0; count < 2; count += 1) await check(gate, request());
+    expect((await check(gate, request()))?.code).toBe('rate_limited');
+    expect(checked).toEqual(['allowed', 'allowed', 'allowed', 'limited']);
+  });
+
+  it('reserves tokens by the estimate, and puts what was used in its place', async () => {
+    const { gate, remaining, decided } = limited({ tokens_per_minute: 100 });
+    const one = request();
+    await check(gate, one);
+    expect(await reserve(gate, one, 10, 60)).toBeUndefined();
+    expect(one.headers.get('ratelimit')).toBe('"all.tokens_per_minute";r=30;t=60');
+    const other = request();
+    await check(gate, other);
+    const refusal = await reserve(gate, other, 10, 60);
+    expect(refusal?.code).toBe('rate_limited');
+    expect(refusal?.message).toContain('30 tokens remain, and the request may use 70 tokens.');
+    one.used(['m', 10, 5]);
+    gate.settle(one.context, undefined);
+    gate.settle(one.context, undefined);
+    expect(await remaining('tokens_per_minute')).toBe(85);
+    expect(decided).toEqual(['all allowed', 'all allowed', 'all allowed', 'all limited']);
+  });
+
+  it('has a place free when its request has ended, also where the client left while it was decided', async () => {
+    const { gate, remaining } = limited({ concurrent_requests: 1 });
+    const one = request();
+    const leaving = request();
+    const checking = check(gate, one);
+    if (kind === 'promising') one.leave();
+    await checking;
+    if (kind === 'memory') one.leave();
+    expect(await remaining('concurrent_requests')).toBe(1);
+    await check(gate, leaving);
+    expect(await remaining('concurrent_requests')).toBe(0);
+    leaving.leave();
+    expect(await remaining('concurrent_requests')).toBe(1);
+  });
+});
+
+describe('the gate of limits', () => {
+  it('does not ask a shared store for the headers of a refusal alone', () => {
+    const { gate, promising } = setUp({ kind: 'promising', limits: { all: { requests_per_minute: 2 } } });
+    const { context, headers } = request();
+    gate.announce(context);
+    gate.refused(context, new ServingError('invalid_api_key'));
+    expect(promising.peeks).toBe(0);
+    expect(headers.size).toBe(0);
+  });
+
+  it('says nothing of limits, nor that one refused, where their store can not be asked', async () => {
+    const { gate, checked, decided } = setUp({ kind: 'closed', limits: { all: { requests_per_minute: 2 } } });
+    const { context, headers } = request();
+    gate.announce(context);
+    const error = await failureOf(() => gate.check(context));
+    expect(error?.code).toBe('store_unavailable');
+    if (error) gate.refused(context, error);
+    expect(headers.size).toBe(0);
+    expect(checked).toEqual(['undecided']);
+    expect(decided).toEqual([]);
+  });
+
+  it('counts what a fallback used in the limits of that model, beyond what remains there, and not of the one that was asked', async () => {
+    const { gate, remaining } = setUp({
+      limits: {
+        all: { tokens_per_minute: 1000 },
+        perModel: { token_budget_per_day: 100, budget_per_day: 50 },
+      },
+      prices: { small: { prompt: 1e6, completion: 2e6 }, big: { prompt: 5e6 } },
+    });
+    const one = request();
+    gate.announce(one.context);
+    await gate.reserve(one.context, work(10, 1, 'big'));
+    one.used(['big', 3, 0], ['small', 20, 10]);
+    gate.settle(one.context, undefined);
+    const models = ['big', 'small'];
+    expect(await remaining('token_budget_per_day', 'model:big', models)).toBe(97);
+    expect(await remaining('budget_per_day', 'model:big', models)).toBe(35);
+    expect(await remaining('token_budget_per_day', 'model:small', models)).toBe(70);
+    expect(await remaining('budget_per_day', 'model:small', models)).toBe(10);
+    expect(await remaining('tokens_per_minute')).toBe(967);
+    const other = request();
+    gate.announce(other.context);
+    await gate.reserve(other.context, work(1, 1, 'big'));
+    other.used(['small', 200, 0]);
+    gate.settle(other.context, undefined);
+    expect(await remaining('token_budget_per_day', 'model:small', models)).toBe(0);
+    expect(await remaining('token_budget_per_day', 'model:big', models)).toBe(97);
+  });
+});
