@@ -61,8 +61,8 @@ export class AuditTrail {
     const { store, log, now } = this.#options;
     // No two have the same time: lists go on before a time.
     this.#lastAt = Math.max(now(), this.#lastAt + 1);
-    log.info(`administration: ${action}`, { actor, address, subject, ...details });
     await store.add({ at: this.#lastAt, actor, address, action, subject, details });
+    log.info(`administration: ${action}`, { actor, address, subject, ...details });
   }
 
   #warn({ action, subject }: AuditedAction, error: unknown): void {

@@ -77,7 +77,9 @@ export class AuditedKeys {
 
   async revoke(by: KeyActor, idOrName: string): Promise<KeyRecord> {
     const { keys } = this.#options;
-    const { id, name } = await keys.find(idOrName);
+    const known = await keys.find(idOrName);
+    if (known.revokedAt !== undefined) return known;
+    const { id, name } = known;
     return this.#audited(by, {
       action: 'key.revoke',
       subject: id,

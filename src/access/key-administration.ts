@@ -24,12 +24,11 @@ export interface MadeKey {
 }
 
 /** A key that exists elsewhere: its text, or what `hashOfKey` makes of it. */
-export type ImportedKey = { readonly settings: KeySettings } & (
-  | { readonly key: string }
-  | { readonly hash: string }
-);
+export type ImportedKey = { readonly settings: KeySettings } & ImportedSecret;
 
-export function secretHashOf(imported: ImportedKey): string {
+export type ImportedSecret = { readonly key: string } | { readonly hash: string };
+
+export function secretHashOf(imported: ImportedSecret): string {
   return 'key' in imported ? hashOfKey(imported.key) : imported.hash;
 }
 

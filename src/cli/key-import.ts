@@ -2,7 +2,7 @@
  * Keys that exist elsewhere, as `llm-serve keys import` reads them from standard input: a list, JSON lines, or one JSON array. Pure.
  * Errors name the line and never show it: it holds a secret.
  */
-import type { ImportedKey } from '../access/key-administration.ts';
+import { type ImportedKey, type ImportedSecret, secretHashOf } from '../access/key-administration.ts';
 import { readNewKey } from '../access/key-fields.ts';
 import { ConfigError } from '../config/config-error.ts';
 import type { KeyFieldValues } from './key-options.ts';
@@ -16,8 +16,10 @@ const HASH = /^(?:sha256:)?([0-9a-f]{64})$/i;
 interface ImportOptions {
   /** Set by options, for all of them; those of a line count more. */
   readonly fields: KeyFieldValues;
-  /** Of the keys that are not revoked. */
+  /** Names of the keys that are not revoked. */
   readonly taken: ReadonlySet<string>;
+  /** Hashes of the keys that are in the store: such a line is not added, so its name may be taken. */
+  readonly held: ReadonlySet<string>;
   /** Since the Unix epoch. */
   readonly now: number;
 }
@@ -30,10 +32,11 @@ type Line = { readonly place: string } & (
 /** All of them, or a ConfigError for the first that is wrong. */
 export function readImportedKeys(
   text: string,
-  { fields, taken, now }: ImportOptions,
+  { fields, taken, held, now }: ImportOptions,
 ): readonly ImportedKey[] {
   const names = new Set(taken);
   const given = linesOf(text).map((line) => ({ place: line.place, ...entryOf(line) }));
+  requireFreeNames(given, { taken, held });
   for (const { fields: own } of given) if (typeof own.name === 'string') names.add(own.name);
   return given.map(({ place, secret, fields: own }) => {
     const name = own.name ?? freeName(names);
@@ -43,6 +46,25 @@ export function readImportedKeys(
       throw new ConfigError(`${place}: ${(error as Error).message}`);
     }
   });
+}
+
+/** Before the first is added: otherwise an import would stop in its middle. */
+function requireFreeNames(
+  given: readonly (Entry & { readonly place: string })[],
+  { taken, held }: Pick<ImportOptions, 'taken' | 'held'>,
+): void {
+  const placeOf = new Map<string, string>();
+  const hashes = new Set(held);
+  for (const { place, secret, fields } of given) {
+    const hash = secretHashOf(secret);
+    if (hashes.has(hash) || typeof fields.name !== 'string') continue;
+    hashes.add(hash);
+    const name = JSON.stringify(fields.name);
+    const other = placeOf.get(fields.name);
+    if (other !== undefined) throw new ConfigError(`${place}: ${other} has the name ${name} too.`);
+    if (taken.has(fields.name)) throw new ConfigError(`${place}: there is a key named ${name} already.`);
+    placeOf.set(fields.name, place);
+  }
 }
 
 function linesOf(text: string): readonly Line[] {
@@ -69,7 +91,7 @@ function parsed(text: string, place: string): unknown {
 }
 
 interface Entry {
-  readonly secret: { readonly key: string } | { readonly hash: string };
+  readonly secret: ImportedSecret;
   readonly fields: Readonly<Record<string, unknown>>;
 }
 

@@ -204,7 +204,13 @@ async function importKeys({ keys, audited, command, asJson, now }: KeySession): 
   if (process.stdin.isTTY) explain('Keys are read from standard input, up to its end (Ctrl-D).');
   const known = await keys.list();
   const taken = new Set(known.filter(({ revokedAt }) => revokedAt === undefined).map(({ name }) => name));
-  const entries = readImportedKeys(await textOf(process.stdin), { fields: keyFieldsOf(command), taken, now });
+  const held = new Set(known.flatMap(({ secrets }) => secrets.map(({ hash }) => hash)));
+  const entries = readImportedKeys(await textOf(process.stdin), {
+    fields: keyFieldsOf(command),
+    taken,
+    held,
+    now,
+  });
   const added = await audited.import(BY, entries);
   if (asJson) printJson(added.map((record) => keyView(record, now)));
   else {

@@ -121,8 +121,13 @@ function reasonToLimit(
 }
 
 /** Where others use the server, a proxy on this machine may lend them what programs of this machine may do. */
-function adminNotices({ auth }: Pick<Config, 'auth'>, { storeHeldKeys, hasAdmin }: StoredKeys): string[] {
+function adminNotices(
+  { auth, server }: Pick<Config, 'auth' | 'server'>,
+  { storeHeldKeys, hasAdmin }: StoredKeys,
+): string[] {
   const isShared = auth.api_keys.length > 0 || storeHeldKeys;
+  // Then every connection comes from a proxy: nobody may.
+  if (server.trusted_hops > 0) return [];
   if (!isShared || hasAdmin || auth.admin_keys.length > 0) return [];
   return [
     'Administration: programs of this machine may call /admin without a key, as auth.admin_keys is empty and no key of access.store may administer. Behind a proxy on this machine, set one.',

@@ -46,6 +46,7 @@ export const access = Type.Object(
     store: Type.Optional(
       Type.String({
         pattern: '^(memory:$|sqlite:.+|postgres(ql)?://)',
+        title: 'sqlite:PATH, postgres://… or memory:',
         secret: true,
         description:
           'Where keys, usage and the audit log are kept: sqlite:PATH, postgres://…, or memory: (nothing is kept). Default: a SQLite file in data.directory.',

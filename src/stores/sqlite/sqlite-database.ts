@@ -2,7 +2,7 @@
  * A SQLite file, as a SqlDatabase. Every call blocks the thread, so it is used on a thread of its own (sqlite-thread.ts), which makes one
  * call at a time. Readers of other processes are never blocked (WAL); writers wait for one another.
  */
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type DatabaseSyncInstance, type StatementSyncInstance } from '@photostructure/sqlite';
 import type { Milliseconds } from '../../core/clock.ts';
@@ -95,7 +95,7 @@ export class SqliteDatabase implements SqlDatabase {
 
 function createFile(path: string): void {
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    createFolder(dirname(path));
     closeSync(openSync(path, 'ax', 0o600));
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
@@ -103,6 +103,19 @@ function createFile(path: string): void {
     if (code === 'EEXIST') return;
     const fault = code === 'ENOSPC' || code === 'EDQUOT' ? 'full' : 'refused';
     throw new StoreError(fault, `${path} can’t be created: ${message}.`, { cause: error });
+  }
+}
+
+/** Not by `recursive`: Node goes on for ever where a folder that is there lets none be made in it and says ENOENT, as /proc does. */
+function createFolder(path: string): void {
+  if (existsSync(path)) return;
+  const parent = dirname(path);
+  if (parent !== path) createFolder(parent);
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    // Another process was first.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
 }
 

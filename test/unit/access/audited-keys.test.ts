@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, test } from 'vitest';
 import type { AuditEntry } from '../../../src/access/audit-log.ts';
 import { AuditTrail } from '../../../src/access/audit-trail.ts';
 import { AuditedKeys } from '../../../src/access/audited-keys.ts';
@@ -56,6 +56,14 @@ describe('keys that are imported', () => {
     expect(added.map(({ name }) => name)).toEqual(['two']);
     expect(entries.map(({ details }) => details.name)).toEqual(['one', 'two']);
   });
+});
+
+test('a key that is revoked already is not revoked again', async () => {
+  const { audited, entries } = administration();
+  await audited.create(BY, { name: 'alice' });
+  const revoked = await audited.revoke(BY, 'alice');
+  expect(await audited.revoke(BY, 'alice')).toEqual(revoked);
+  expect(entries.map(({ action }) => action)).toEqual(['key.create', 'key.revoke']);
 });
 
 describe('an entry of a change', () => {

@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest';
+import { hashOfKey } from '../../../src/access/key-text.ts';
 import { readImportedKeys } from '../../../src/cli/key-import.ts';
 
 const HASH = 'ab'.repeat(32);
 
-function read(text: string, fields = {}, taken: readonly string[] = []) {
-  return readImportedKeys(text, { fields, taken: new Set(taken), now: 0 }).map(({ settings, ...secret }) => ({
+function read(text: string, fields = {}, taken: readonly string[] = [], held: readonly string[] = []) {
+  const options = { fields, taken: new Set(taken), held: new Set(held), now: 0 };
+  return readImportedKeys(text, options).map(({ settings, ...secret }) => ({
     name: settings.name,
     team: settings.team,
     ...secret,
@@ -50,6 +52,20 @@ describe('readImportedKeys', () => {
     expect(
       read('key-number-1\nimported-2 key-number-2\nkey-number-3', {}, ['imported-1']).map(({ name }) => name),
     ).toEqual(['imported-3', 'imported-2', 'imported-4']);
+  });
+
+  it('refuses a name that is taken or comes twice, before anything is added', () => {
+    const refusal = (text: string) => () => read(text, {}, ['alice']);
+    expect(refusal('bob key-number-1\nalice key-number-2')).toThrow(
+      'Line 2: there is a key named "alice" already.',
+    );
+    expect(refusal('bob key-number-1\n\nbob key-number-2')).toThrow('Line 3: Line 1 has the name "bob" too.');
+  });
+
+  it('takes a list again whose keys are in the store: they are left alone', () => {
+    const held = [hashOfKey('key-number-1'), HASH];
+    expect(read(`alice key-number-1\nbob sha256:${HASH}`, {}, ['alice', 'bob'], held)).toHaveLength(2);
+    expect(read('carol key-number-3\ncarol key-number-3')).toHaveLength(2);
   });
 
   it('has the fields of the options for all, unless a line has its own', () => {

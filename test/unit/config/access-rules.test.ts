@@ -52,6 +52,8 @@ it('tells who shares a server by keys that /admin needs none on this machine', (
   expect(noticesOf({}, { ...KEYS, hasAdmin: true })).not.toContain('admin');
   expect(noticesOf({ api_keys, admin_keys: ['an-admin-key'] })).not.toContain('admin');
   expect(noticesOf({})).not.toContain('admin');
+  const behindProxies = load({ auth: { api_keys }, server: { trusted_hops: 1 } });
+  expect(accessNotices(behindProxies, NO_KEYS).join(), 'nobody is on this machine').not.toContain('admin');
 });
 
 describe('listening to the world', () => {

@@ -55,6 +55,18 @@ function otherProgram(): DatabaseSyncInstance {
   return database;
 }
 
+test.runIf(process.platform === 'linux')('a folder that can’t be made is told at once', () => {
+  expect(() => SqliteDatabase.open({ path: '/proc/no-such-folder/store.sqlite', busyMs: 50 })).toThrow(
+    '/proc/no-such-folder/store.sqlite can’t be created: ENOENT',
+  );
+});
+
+test('folders on the way are made', () => {
+  const at = join(folder, 'one', 'two', 'store.sqlite');
+  SqliteDatabase.open({ path: at, busyMs: 50 }).close();
+  expect(statSync(join(folder, 'one', 'two')).mode & 0o777).toBe(0o700);
+});
+
 test('a file is for its user alone', async () => {
   await opened();
   for (const end of ['', '-wal', '-shm']) expect(statSync(path + end).mode & 0o777).toBe(0o600);
