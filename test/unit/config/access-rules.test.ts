@@ -74,3 +74,9 @@ describe('listening to the world', () => {
     );
   });
 });
+
+it('names what access.store may be, and does not show it', () => {
+  const wrong = () => load({ access: { store: 'mysql://root:planted@db/keys' } });
+  expect(wrong).toThrow('access.store is (not shown), but must be sqlite:PATH, postgres://… or memory:');
+  expect(wrong).not.toThrow(/planted/);
+});
