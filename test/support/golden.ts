@@ -176,7 +176,8 @@ export function renderAnswer(
   answer: RawAnswer,
   { busy, config }: Pick<GoldenSetup, 'busy' | 'config'>,
 ): string {
-  const windowSeconds = Number(config[config.indexOf('--rate-limit.window-seconds') + 1]);
+  const setAt = config.indexOf('--rate-limit.window-seconds');
+  const windowSeconds = setAt < 0 ? SHORTEST_LIMIT_SECONDS : Number(config[setAt + 1]);
   const body = wholeWindow(maskBody(answer.body), windowSeconds);
   const headers = answer.headers
     .filter(([name]) => !NOT_SHOWN.has(name.toLowerCase()))
@@ -190,6 +191,8 @@ export function renderAnswer(
   return body === '' ? head : `${head}\n\n${body}`;
 }
 
+/** `limits` have windows of a minute, an hour and a day. */
+const SHORTEST_LIMIT_SECONDS = 60;
 const COUNTS_DOWN = new Set(['ratelimit', 'retry-after']);
 
 /** What has passed of the limiter's window since an earlier request of the transcript, up to half of it, is not shown. */
