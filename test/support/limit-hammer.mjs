@@ -23,6 +23,7 @@ const connection = new ValkeyConnection({
   address: parseValkeyAddress(address),
   name: 'hammer',
   connectTimeoutMs: 60_000,
+  silenceTimeoutMs: 60_000,
   onReady: () => process.send('ready'),
   onLost: (failure) => {
     throw failure;

@@ -35,6 +35,7 @@ const LAST_RETRY_MS = 1000;
 export class ValkeyConnection implements ScriptRunner {
   readonly #client: Redis | Cluster;
   #lastError: ValkeyFailure | undefined;
+  #isClosed = false;
 
   constructor({ address, name, connectTimeoutMs, silenceTimeoutMs, onReady, onLost }: ConnectionOptions) {
     this.#client = clientOf(address, {
@@ -53,6 +54,7 @@ export class ValkeyConnection implements ScriptRunner {
       onReady();
     });
     this.#client.on('close', () => {
+      if (this.#isClosed) return;
       const closed = new ValkeyFailure('unreachable', 'The connection was closed.', { mayBeDone: true });
       onLost(this.#lastError ?? closed);
     });
@@ -84,6 +86,7 @@ export class ValkeyConnection implements ScriptRunner {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     const hasSocket = WITH_SOCKET.has(this.#client.status);
     const ended = new Promise<void>((resolve) => this.#client.once('end', () => resolve()));
     this.#client.disconnect();
