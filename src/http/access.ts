@@ -132,10 +132,13 @@ const ENDED_KEYS: Readonly<Partial<Record<KeyVerdict['kind'], string>>> = {
 const ADMIN_KEYS = 'a key of auth.admin_keys, or one made with llm-serve keys create --may-admin';
 const MAY_NOT_ADMINISTER = `This API key may not administer the server. Use ${ADMIN_KEYS}.`;
 
-/** Of the configuration, where it opens nothing. No guess: a path that is not served here is told so, as to who has an API key. */
+/**
+ * Of the configuration, where it opens nothing. It is no guess, so it is not counted, and a path that is not served here is told so, as
+ * to who has an API key. 401: pages ask for the other key then.
+ */
 function refuseAdminKey({ match }: RequestContext): void {
   if (match !== undefined)
-    throw new ServingError('forbidden', {
+    throw new ServingError('invalid_api_key', {
       message: 'A key of auth.admin_keys opens the routes under /admin alone. Send an API key.',
     });
 }

@@ -211,7 +211,7 @@ describe('/admin', () => {
   test('with admin keys needs one, as a Bearer token or x-api-key; an API key is none, and an admin key opens nothing else', async () => {
     const server = await start(...apiKeys, ...adminKeys);
     expect(await reload(server)).toBe('missing_api_key');
-    expect(await reload(server, { 'x-api-key': KEY })).toBe('invalid_api_key');
+    expect(await reload(server, { 'x-api-key': KEY })).toBe('forbidden');
     expect(await reload(server, { 'x-api-key': ADMIN })).toBe(200);
     expect(await reload(server, { authorization: `Bearer ${ADMIN}`, 'x-forwarded-for': '1.2.3.4' })).toBe(
       200,

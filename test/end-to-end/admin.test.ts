@@ -237,7 +237,7 @@ describe('admin.port', () => {
     for (let turn = 0; turn < 12; turn += 1)
       for (const path of ['/admin/targets', '/metrics', '/nothing'])
         expect(await statusOf(`${url}${path}`, withKey(ADMIN_KEY)), path).toBe(404);
-    expect(await statusOf(`${url}/v1/models`, withKey(ADMIN_KEY)), 'it is no API key').toBe(403);
+    expect(await statusOf(`${url}/v1/models`, withKey(ADMIN_KEY)), 'it is no API key').toBe(401);
     expect(await statusOf(`${url}/admin/targets`, withKey(API_KEY))).toBe(404);
   });
 
