@@ -105,7 +105,6 @@ export async function startPostgres(
     unix_socket_directories: folder,
     fsync: 'off',
     full_page_writes: 'off',
-    synchronous_commit: 'off',
     max_connections: '40',
     shared_buffers: '16MB',
     ...settings,
