@@ -1,21 +1,13 @@
 /** A key as it is stored. Times are milliseconds since the Unix epoch. */
 import type { Caller } from '../core/caller.ts';
-import type { Limits } from '../core/limit-names.ts';
-import type { Priority } from '../core/priority.ts';
 
-export interface KeyRecord {
-  /** `key_` and random digits; stays when the secret is rotated. */
-  readonly id: string;
-  /** Unique among the keys that are not revoked. */
-  readonly name: string;
+/**
+ * What its callers are, and what only the store has to know. Its `id` stays when the secret is rotated; its name is unique among the keys
+ * that are not revoked.
+ */
+export interface KeyRecord extends Omit<Caller, 'source'> {
   /** The newest first. More than one while a rotation overlaps. */
   readonly secrets: readonly KeySecret[];
-  readonly team: string | undefined;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly models: readonly string[] | undefined;
-  readonly highestPriority: Priority | undefined;
-  readonly limits: Limits;
-  readonly mayAdmin: boolean;
   /** It may administer, or might once. It stays: who takes that away must not open the door to those without a key. */
   readonly everAdmin: boolean;
   readonly createdAt: number;

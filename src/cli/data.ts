@@ -12,7 +12,7 @@ import { COMMAND_GROUPS } from './help.ts';
 import { storeAddressOf } from './opened-store.ts';
 import { readConfig } from './read-config.ts';
 import { flagsOf, STORE_SECTIONS, withSections } from './settings-flags.ts';
-import { rejectUnknownCommand } from './unknown-command.ts';
+import { rejectUnknownWithin } from './unknown-command.ts';
 
 const EXIT_FAILURE = 1;
 
@@ -22,13 +22,7 @@ export function addDataCommands(program: Command, { exit }: CommandFrame): void 
     .helpGroup(COMMAND_GROUPS.access)
     .helpCommand(false)
     .description('check, backup, restore: the file of keys, usage and the audit log.');
-  data.on('command:*', ([word = '']: readonly string[]) =>
-    rejectUnknownCommand(
-      word,
-      data.commands.map((each) => each.name()),
-      data.name(),
-    ),
-  );
+  rejectUnknownWithin(data);
   const add = (command: Command, run: (command: Command, path: string) => Promise<number>) =>
     withSections(command.optionsGroup('Options:').option('--json', 'print JSON'), STORE_SECTIONS).action(
       async () => exit(await run(command, fileOf(command))),

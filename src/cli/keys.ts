@@ -17,7 +17,7 @@ import { CHANGE_HELP, keyFieldsOf, overlapOf, withKeyOptions } from './key-optio
 import { keyLines, keyTable, timeText } from './key-text.ts';
 import { openConfiguredStore } from './opened-store.ts';
 import { flagsOf, STORE_SECTIONS, withSections } from './settings-flags.ts';
-import { rejectUnknownCommand } from './unknown-command.ts';
+import { rejectUnknownWithin } from './unknown-command.ts';
 
 const KEY_ARGUMENT = 'its name or its id';
 
@@ -27,13 +27,7 @@ export function addKeyCommands(program: Command, { exit }: CommandFrame): void {
     .helpGroup(COMMAND_GROUPS.access)
     .helpCommand(false)
     .description('create, list, show, change, revoke, rotate, import: who may call.');
-  keys.on('command:*', ([word = '']: readonly string[]) =>
-    rejectUnknownCommand(
-      word,
-      keys.commands.map((each) => each.name()),
-      keys.name(),
-    ),
-  );
+  rejectUnknownWithin(keys);
   const add = (command: Command, run: (session: KeySession) => Promise<void>) =>
     withSections(command.optionsGroup('Options:').option('--json', 'print JSON'), STORE_SECTIONS).action(
       async () => {

@@ -23,7 +23,7 @@ import { downloadReporter } from './download-progress.ts';
 import { COMMAND_GROUPS } from './help.ts';
 import { type Flags, readConfig } from './read-config.ts';
 import { flagsOf, withSettings } from './settings-flags.ts';
-import { rejectUnknownCommand } from './unknown-command.ts';
+import { rejectUnknownWithin } from './unknown-command.ts';
 
 const NAME = 'a catalogue name, hf:owner/repo/file.gguf, or an https address';
 
@@ -34,13 +34,7 @@ export function addModelCommands(program: Command, frame: CommandFrame): void {
     .helpGroup(COMMAND_GROUPS.models)
     .helpCommand(false)
     .description('list, show, pull, rm (also without “models”).');
-  models.on('command:*', ([word = '']: readonly string[]) =>
-    rejectUnknownCommand(
-      word,
-      models.commands.map((each) => each.name()),
-      models.name(),
-    ),
-  );
+  rejectUnknownWithin(models);
   for (const [parent, hidden] of [
     [models, false],
     [program, true],

@@ -66,6 +66,17 @@ function namesOf(parent: Command): readonly string[] {
     .map((each) => each.name());
 }
 
+/** A word behind the group's name that is none of its commands is an error. */
+export function rejectUnknownWithin(group: Command): void {
+  group.on('command:*', ([word = '']: readonly string[]) =>
+    rejectUnknownCommand(
+      word,
+      group.commands.map((each) => each.name()),
+      group.name(),
+    ),
+  );
+}
+
 /** `commands`: the known names, in the command `group` if there is one. */
 export function rejectUnknownCommand(word: string, commands: readonly string[], group?: string): never {
   const within = (name: string) => (group === undefined ? name : `${group} ${name}`);

@@ -4,10 +4,12 @@
  * A request that is refused, or turns out not to count, is taken back. Nothing is awaited where the store decides at once.
  * Invariant: each admission is settled at most once, and one with requests at the same time exactly once.
  */
+
 import type { Caller } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
 import type { ConsumedTry } from '../core/consumption.ts';
 import type { ServingError } from '../core/errors.ts';
+import { NANO_PER_UNIT } from '../core/usage-measures.ts';
 import {
   type CountedCharges,
   type DecidedCharges,
@@ -60,7 +62,6 @@ export interface LimitRow {
 
 /** Errors before any work was done for the request. */
 const UNCOUNTED_STATUSES: ReadonlySet<number> = new Set([401, 403, 413, 415, 429]);
-const NANO_PER_UNIT = 1_000_000_000;
 
 function isCounted({ code, spec }: ServingError): boolean {
   return code !== 'invalid_json' && !UNCOUNTED_STATUSES.has(spec.status);

@@ -1,5 +1,7 @@
 /** What a client is told that a limit refuses: which one, how high it is, when to come back. Pure. */
+
 import { ServingError } from '../core/errors.ts';
+import { NANO_PER_UNIT } from '../core/usage-measures.ts';
 import type { PlannedCharges } from './limit-plan.ts';
 import type { LimitRule, LimitScope } from './limit-rule.ts';
 import type { CounterState } from './limit-store.ts';
@@ -19,8 +21,6 @@ const HOLDERS: Readonly<Record<LimitScope, (name: string) => string>> = {
   address: () => 'this address',
   model: (name) => `the model ${name}`,
 };
-
-const NANO_PER_UNIT = 1_000_000_000;
 
 /** Of the limit that has the request wait longest. */
 export function refusalOf(

@@ -1,4 +1,5 @@
 /** One limit of one holder: what it counts, how high it is, and under which counter. Pure. */
+
 import type { Milliseconds } from '../core/clock.ts';
 import {
   LIMIT_KINDS,
@@ -7,6 +8,7 @@ import {
   type LimitName,
   type Limits,
 } from '../core/limit-names.ts';
+import { NANO_PER_UNIT } from '../core/usage-measures.ts';
 import type { Bound, Charge, CounterPlace } from './limit-store.ts';
 
 /** Whose limit it is. */
@@ -38,8 +40,6 @@ export interface RateLimitSetting {
   readonly windowSeconds: number;
 }
 
-/** Money is counted in whole billionths. */
-const NANO_PER_UNIT = 1_000_000_000;
 /** How much too long a token may stay counted: this part of its window. It bounds what a counter keeps. */
 const JOINED_PART = 1 / 1000;
 

@@ -1,5 +1,6 @@
 /** A store that forgets: for servers that shall leave no file, and for tests. */
 import { changedRecord, type KeyChanges, type KeyRecord } from '../access/key-record.ts';
+import { NOTHING_USED, type UsageMeasures } from '../core/usage-measures.ts';
 import type { UsageDimension, UsageQuery, UsageRow, UsageSum } from '../usage/usage-row.ts';
 import {
   type AuditEntry,
@@ -90,7 +91,7 @@ class MemoryUsage implements UsageStore {
         continue;
       const values = by.map((dimension) => VALUE_OF[dimension](row));
       const key = JSON.stringify(values);
-      sums.set(key, added(sums.get(key) ?? { by: values, ...NOTHING }, row));
+      sums.set(key, added(sums.get(key) ?? { by: values, ...NOTHING_USED }, row));
     }
     return [...sums.keys()].sort().flatMap((key) => sums.get(key) ?? []);
   }
@@ -105,24 +106,11 @@ const VALUE_OF: Readonly<Record<UsageDimension, (row: UsageRow) => string>> = {
   hour: ({ hour }) => new Date(hour).toISOString().slice(0, 'YYYY-MM-DDTHH'.length),
 };
 
-const NOTHING = {
-  requests: 0,
-  errors: 0,
-  rejections: 0,
-  promptTokens: 0,
-  cachedTokens: 0,
-  completionTokens: 0,
-  costNano: 0,
-  slotMs: 0,
-};
-
 function added(sum: UsageSum, row: UsageRow): UsageSum {
   return { by: sum.by, ...measuresOf(sum, row) };
 }
 
-type Measures = Omit<UsageSum, 'by'>;
-
-function measuresOf(one: Measures, other: Measures): Measures {
+function measuresOf(one: UsageMeasures, other: UsageMeasures): UsageMeasures {
   return {
     requests: one.requests + other.requests,
     errors: one.errors + other.errors,

@@ -1,20 +1,10 @@
 /** Metrics of usage: by team, and whether it reaches the store. Read when they are scraped. */
+import type { UsageMeasures } from '../core/usage-measures.ts';
 import type { MetricFamily, Sample } from './prometheus.ts';
-
-interface TeamSums {
-  readonly requests: number;
-  readonly errors: number;
-  readonly rejections: number;
-  readonly promptTokens: number;
-  readonly cachedTokens: number;
-  readonly completionTokens: number;
-  readonly costNano: number;
-  readonly slotMs: number;
-}
 
 export interface UsageSource {
   /** By the team's name, of a bounded number of teams; empty: none. */
-  teams(): ReadonlyMap<string, TeamSums>;
+  teams(): ReadonlyMap<string, UsageMeasures>;
   /** Rows that are not in the store yet. */
   readonly unwritten: number;
   /** Rows that found no room, one for each request. */
@@ -25,7 +15,7 @@ const PREFIX = 'llm_serve_usage_';
 const NANO = 1e9;
 
 export function usageFamilies(source: UsageSource): readonly MetricFamily[] {
-  const ofTeam = (name: string, help: string, read: (sums: TeamSums) => number): MetricFamily => ({
+  const ofTeam = (name: string, help: string, read: (sums: UsageMeasures) => number): MetricFamily => ({
     name: PREFIX + name,
     help,
     type: 'counter',

@@ -19,7 +19,6 @@ interface TokenPrice {
 
 const PICO_PER_TOKEN = 1_000_000;
 const PICO_PER_NANO = 1000;
-export const NANO_PER_UNIT = 1_000_000_000;
 
 export class Prices {
   readonly #byModel: ReadonlyMap<string, TokenPrice>;

@@ -1,17 +1,8 @@
 /** What each team has used since the start, for metrics: of a bounded number of teams, and of all others together. Pure. */
-import type { Milliseconds } from '../core/clock.ts';
+import { NOTHING_USED, type UsageMeasures } from '../core/usage-measures.ts';
 
-/** Sums. */
-export interface TeamSums {
-  requests: number;
-  errors: number;
-  rejections: number;
-  promptTokens: number;
-  cachedTokens: number;
-  completionTokens: number;
-  costNano: number;
-  slotMs: Milliseconds;
-}
+/** Sums that are added to. */
+export type TeamSums = { -readonly [Measure in keyof UsageMeasures]: number };
 
 const MAX_TEAMS = 50;
 /** All that come after the first ones. */
@@ -35,16 +26,7 @@ export class TeamUsage {
     const name = team === '' || named < MAX_TEAMS ? team : OTHER_TEAMS;
     const known = this.#teams.get(name);
     if (known !== undefined) return known;
-    const sums = {
-      requests: 0,
-      errors: 0,
-      rejections: 0,
-      promptTokens: 0,
-      cachedTokens: 0,
-      completionTokens: 0,
-      costNano: 0,
-      slotMs: 0,
-    };
+    const sums = { ...NOTHING_USED };
     this.#teams.set(name, sums);
     return sums;
   }

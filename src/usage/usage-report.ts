@@ -2,8 +2,10 @@
  * Reports of usage, the same for the command line and for answers: what is asked for in words, rows with the names that people know, and
  * their sum. Pure but for the reader that it is given.
  */
+
 import type { Milliseconds } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
+import { NANO_PER_UNIT } from '../core/usage-measures.ts';
 import type { UsageDimension, UsageQuery, UsageSum } from './usage-row.ts';
 
 /** What reports are made of. Both promises reject with an error whose message is for operators. */
@@ -76,7 +78,6 @@ const DAY_MS = 24 * HOUR_MS;
 const USUAL_DAYS = 30;
 /** By the hour, that many rows of each key, model and target. */
 const MAX_DAYS_BY_HOUR = 92;
-const NANO_PER_UNIT = 1e9;
 /** What configured keys have before their names, as ids. */
 const CONFIGURED = 'config:';
 

@@ -1,5 +1,7 @@
 /** What was used within one hour, by one caller, of one model at one target. Sums. A request counts where it was answered, or tried last. */
-export interface UsageRow {
+import type { UsageMeasures } from '../core/usage-measures.ts';
+
+export interface UsageRow extends UsageMeasures {
   /** The beginning of the UTC hour, in milliseconds since the Unix epoch. */
   readonly hour: number;
   /** A caller's id; empty: without a key. */
@@ -10,21 +12,6 @@ export interface UsageRow {
   readonly model: string;
   /** Empty: none was asked. */
   readonly target: string;
-  /** All of them, those that failed or were refused included. */
-  readonly requests: number;
-  /** Failed, but not refused by a limit. A client that left is none. */
-  readonly errors: number;
-  /** Refused by a limit, a budget, or a full queue. */
-  readonly rejections: number;
-  /** Tokens, money and slots: of all tries, each where it was. */
-  readonly promptTokens: number;
-  /** The part of `promptTokens` that was cached. */
-  readonly cachedTokens: number;
-  readonly completionTokens: number;
-  /** In billionths of the currency's unit. */
-  readonly costNano: number;
-  /** Time that slots were held. */
-  readonly slotMs: number;
 }
 
 /** What a report adds rows up by. */
@@ -42,17 +29,6 @@ export interface UsageQuery {
 }
 
 /** The measures of rows, added up. `by`: one value for each dimension of the query; a key is given by its id, a day as 2026-01-31. */
-export interface UsageSum
-  extends Pick<
-    UsageRow,
-    | 'requests'
-    | 'errors'
-    | 'rejections'
-    | 'promptTokens'
-    | 'cachedTokens'
-    | 'completionTokens'
-    | 'costNano'
-    | 'slotMs'
-  > {
+export interface UsageSum extends UsageMeasures {
   readonly by: readonly string[];
 }
