@@ -87,7 +87,8 @@ describe('beside load', () => {
       await page.mouse.click((box?.x ?? 0) + (box?.width ?? 0) - 6, (box?.y ?? 0) + 132);
       return receipt.allInnerTexts();
     }).toEqual([expect.stringContaining('runs-on')]);
-    expect(await receipt.innerText()).toMatch(/State\s+streaming/);
+    // The page draws a little later than the server counts.
+    await poll(() => receipt.innerText()).toMatch(/State\s+streaming/);
     await page.getByRole('button', { name: 'Close the receipt' }).click();
     expect(await receipt.count()).toBe(0);
     await lanes.focus();
