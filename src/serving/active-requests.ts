@@ -5,9 +5,9 @@ import type { WaitingReason } from '../core/live-snapshot.ts';
 import type { Priority } from '../core/priority.ts';
 import type { RequestTrace } from '../core/request-trace.ts';
 import type { LinkedList } from '../scheduling/linked-list.ts';
-import type { DescribedCaller, Dispatcher } from './dispatcher.ts';
 import type { RetryPause } from './retries.ts';
 import type { Slot } from './slot.ts';
+import type { DescribedCaller, SlotQueue } from './slot-queue.ts';
 
 interface ActiveRequest {
   /** Of the request: its choices share it, and its tries. */
@@ -51,7 +51,7 @@ export interface ActiveRequests {
 
 interface ActiveParts {
   readonly clock: Clock;
-  readonly dispatcher: Dispatcher;
+  readonly slotQueue: SlotQueue;
   readonly running: LinkedList<Slot>;
   readonly pauses: LinkedList<RetryPause>;
   /** By the cancellation of each. */
@@ -60,14 +60,14 @@ interface ActiveParts {
 
 /** At most `limit` that wait, and as many that run. */
 export function activeRequests(
-  { clock, dispatcher, running, pauses, ids }: ActiveParts,
+  { clock, slotQueue, running, pauses, ids }: ActiveParts,
   limit: number,
 ): ActiveRequests {
   const now = clock.now();
   const waiting: WaitingRequest[] = [];
   for (let pause = pauses.head; pause && waiting.length < limit; pause = pause.next)
     waiting.push(pausing(pause, now, ids));
-  const queued = dispatcher.waiting(limit);
+  const queued = slotQueue.waiting(limit);
   queued.sort((one, other) => one.view.position - other.view.position);
   for (const { view, caller } of queued.slice(0, limit - waiting.length)) {
     const { position, reason, expiresAt, etaMs } = view;

@@ -3,12 +3,10 @@
  * callers; each gets exactly one grant or rejection, unless it leaves.
  */
 import type { LoadReport } from '../core/backend.ts';
-import type { Cancellation } from '../core/cancellation.ts';
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import type { ModelId } from '../core/generation.ts';
-import type { Priority } from '../core/priority.ts';
-import type { BatchInfo, QueuePosition, RequestTrace } from '../core/request-trace.ts';
+import type { BatchInfo, QueuePosition } from '../core/request-trace.ts';
 import type {
   Alternative,
   Decision,
@@ -16,49 +14,10 @@ import type {
   QueueEntry,
   SchedulerTarget,
   Settlement,
-  TargetId,
   TargetNeeds,
 } from '../scheduling/decision.ts';
-import type { WaitingView } from '../scheduling/queue-view.ts';
 import type { Scheduler } from '../scheduling/scheduler.ts';
-
-export interface Grant {
-  readonly target: TargetId;
-  /** Its number, among those of the target. */
-  readonly slot: number;
-  readonly batch: BatchInfo;
-  /** Gives the slot back; only the first call counts. */
-  release(settlement: Settlement): void;
-}
-
-/** Waits in the queue for a slot. None of the methods throws. */
-export interface SlotCaller {
-  /** Of the request, for GET /live. */
-  describe(): DescribedCaller;
-  granted(grant: Grant): void;
-  rejected(error: ServingError): void;
-}
-
-export interface DescribedCaller {
-  readonly id: EntryId;
-  readonly model: ModelId;
-  readonly trace: RequestTrace;
-  /** Of the whole request: the same for all of its choices and tries. */
-  readonly cancellation: Cancellation;
-  /** Opaque. */
-  readonly client: string;
-  readonly priority: Priority;
-  /** An estimate until the backend has reported it. */
-  readonly promptTokens: number;
-  readonly enqueuedAt: Milliseconds;
-  /** 1: the first. */
-  readonly attempt: number;
-}
-
-export interface WaitingCaller {
-  readonly view: WaitingView;
-  readonly caller: DescribedCaller;
-}
+import type { DescribedCaller, SlotCaller, SlotQueue, WaitingCaller } from './slot-queue.ts';
 
 interface QueuedCaller {
   readonly caller: SlotCaller;
@@ -75,7 +34,7 @@ const REJECTION_MESSAGES: Readonly<Record<string, string>> = {
     'No backend for this model is available at the moment. GET /ready shows the state of each.',
 };
 
-export class Dispatcher {
+export class Dispatcher implements SlotQueue {
   readonly #scheduler: Scheduler;
   readonly #clock: Clock;
   /**
@@ -97,7 +56,6 @@ export class Dispatcher {
     return `entry_${this.#entries}`;
   }
 
-  /** Puts the caller into the queue. `onPosition` is called with its position while it waits. */
   enter(entry: QueueEntry, caller: SlotCaller, onPosition?: (position: QueuePosition) => void): void {
     this.#scheduler.enqueue(entry, this.#clock.now());
     this.#wake();
@@ -107,7 +65,6 @@ export class Dispatcher {
     this.#queued[entry.id] = { caller, reporter };
   }
 
-  /** Takes a queued caller out; it gets neither a grant nor a rejection. */
   leave(id: EntryId): void {
     const queued = this.#take(id);
     if (queued === undefined) return;
@@ -120,7 +77,6 @@ export class Dispatcher {
     return this.#scheduler.alternative(model, needs);
   }
 
-  /** The first `limit` of each model that wait, in the order in which they would be served now. */
   waiting(limit: number): WaitingCaller[] {
     return this.#scheduler.view(limit, this.#clock.now()).flatMap((view) => {
       const queued = this.#queued[view.id];
@@ -128,7 +84,6 @@ export class Dispatcher {
     });
   }
 
-  /** At most `limit` of those that wait and are `wanted`, those that came first. */
   waitingOf(wanted: (caller: DescribedCaller) => boolean, limit: number): WaitingCaller[] {
     const found: WaitingCaller[] = [];
     for (const id in this.#queued) {
@@ -153,7 +108,6 @@ export class Dispatcher {
     return slots;
   }
 
-  /** What the target's server reports of its load; undefined: nothing any more. */
   reportLoad(target: Pick<SchedulerTarget, 'id' | 'model'>, load: LoadReport | undefined): void {
     this.#scheduler.reportLoad(target, load, this.#clock.now());
   }

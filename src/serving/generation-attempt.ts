@@ -223,7 +223,7 @@ export class GenerationAttempt implements GenerationSink, SlotWork {
       onUnstreamed,
       onMalformedEvent,
       along: this.#slot?.along,
-      onLoad: (load: LoadReport) => this.#services.dispatcher.reportLoad(target, load),
+      onLoad: (load: LoadReport) => this.#services.slotQueue.reportLoad(target, load),
       ...(this.#services.isolatesClients(target) && { cacheScope: client }),
       ...(begun !== undefined && { begunWith: begun.tokens }),
     };

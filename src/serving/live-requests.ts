@@ -9,28 +9,28 @@ import {
   type WaitingReason,
 } from '../core/live-snapshot.ts';
 import type { LinkedList } from '../scheduling/linked-list.ts';
-import type { DescribedCaller, Dispatcher, WaitingCaller } from './dispatcher.ts';
 import type { RetryPause } from './retries.ts';
 import type { Slot } from './slot.ts';
+import type { DescribedCaller, SlotQueue, WaitingCaller } from './slot-queue.ts';
 import type { Target } from './targets.ts';
 
 interface LiveParts {
   readonly clock: Clock;
-  readonly dispatcher: Dispatcher;
+  readonly slotQueue: SlotQueue;
   readonly running: LinkedList<Slot>;
   readonly pauses: LinkedList<RetryPause>;
 }
 
 export function liveRequests(
-  { clock, dispatcher, running, pauses }: LiveParts,
+  { clock, slotQueue, running, pauses }: LiveParts,
   viewer: LiveViewer,
 ): Pick<LiveState, 'queue' | 'running'> {
   const rows = new Rows(viewer, clock);
   const { owner } = viewer;
   const waiting =
     owner === undefined
-      ? dispatcher.waiting(LIVE_LIMITS.queue)
-      : dispatcher.waitingOf((caller) => rows.isSeen(caller), LIVE_LIMITS.queue);
+      ? slotQueue.waiting(LIVE_LIMITS.queue)
+      : slotQueue.waitingOf((caller) => rows.isSeen(caller), LIVE_LIMITS.queue);
   waiting.sort((one, other) => one.view.position - other.view.position);
   const queue: LiveWaiting[] = [];
   for (let pause = pauses.head; pause && queue.length < LIVE_LIMITS.queue; pause = pause.next)

@@ -16,7 +16,7 @@ import type { LinkedList, ListNode } from '../scheduling/linked-list.ts';
 import type { RetryBudget } from '../scheduling/retry-budget.ts';
 import { decideRetry, isSilence, triesAtModel } from '../scheduling/retry-policy.ts';
 import { deadlineError } from './deadline-error.ts';
-import type { Dispatcher } from './dispatcher.ts';
+import type { SlotQueue } from './slot-queue.ts';
 import type { Target } from './targets.ts';
 
 /** Where a request is tried next. */
@@ -37,7 +37,7 @@ export interface RetryPause extends ListNode<RetryPause> {
 
 export interface RetryServices {
   readonly clock: Clock;
-  readonly dispatcher: Dispatcher;
+  readonly slotQueue: SlotQueue;
   /** Those that go on now, for GET /live. */
   readonly pauses: LinkedList<RetryPause>;
   readonly retries: {
@@ -199,7 +199,7 @@ export class Retries {
     readonly awaitsTrial?: boolean;
   } = {}): Alternative | undefined {
     const needs = { avoid, minContextSize: this.#minContextSize, awaitsTrial };
-    return this.#services.dispatcher.alternative(model, needs);
+    return this.#services.slotQueue.alternative(model, needs);
   }
 
   #decide(

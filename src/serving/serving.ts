@@ -13,26 +13,16 @@ import type { Attempt, RequestTrace } from '../core/request-trace.ts';
 import type { SchedulerOptions } from '../scheduling/decision.ts';
 import { LinkedList } from '../scheduling/linked-list.ts';
 import { RetryBudget, type RetryBudgetOptions } from '../scheduling/retry-budget.ts';
-import { Scheduler } from '../scheduling/scheduler.ts';
 import { type ActiveRequests, activeRequests } from './active-requests.ts';
-import { Dispatcher } from './dispatcher.ts';
 import { Drain } from './drain.ts';
 import { type EmbeddingCall, embed } from './embed.ts';
 import { fallbackChain, missingAbility } from './fallback-models.ts';
 import { ServedGeneration } from './generate.ts';
 import type { GenerationCall, GenerationServices } from './generation-attempt.ts';
-import { LeavingTargets } from './leaving-targets.ts';
 import { liveRequests, liveTarget } from './live-requests.ts';
-import { schedulerTarget } from './scheduler-target.ts';
-import { TargetMonitors } from './target-monitors.ts';
-import {
-  isMissing,
-  type Readiness,
-  slotCountOf,
-  type Target,
-  Targets,
-  type TargetsOptions,
-} from './targets.ts';
+import { type ControlOptions, LocalControl } from './local-control.ts';
+import type { ModelLoad, ServingControl } from './serving-control.ts';
+import { isMissing, type Readiness, type Target, Targets, type TargetsOptions } from './targets.ts';
 
 interface ServingOptions extends TargetsOptions {
   readonly clock: Clock;
@@ -56,6 +46,8 @@ interface ServingOptions extends TargetsOptions {
   readonly onTargetChange?: () => void;
   /** There is more than one key: where nobody has decided, each client's cached prompts are its own. Absent: there is none. */
   readonly hasManyKeys?: () => boolean;
+  /** Absent: this process serves alone. */
+  readonly createControl?: (options: ControlOptions) => ServingControl;
   /** Names an active request for administrators; absent: by numbers. */
   readonly newActiveId?: () => string;
 }
@@ -64,13 +56,6 @@ export interface RetrySettings {
   /** Of one request, the first included. */
   readonly attempts: number;
   readonly budget: RetryBudgetOptions;
-}
-
-interface ModelLoad {
-  readonly model: ModelId;
-  readonly waiting: number;
-  readonly waitingBytes: number;
-  readonly running: number;
 }
 
 /** What a reload replaces. */
@@ -91,13 +76,8 @@ export class Serving {
   readonly drain: Drain;
   /** Its own copy, also of `scheduler`: a reload replaces the fields, which are read where they are needed. */
   readonly #options: ServingOptions;
-  readonly #scheduler: Scheduler;
-  readonly #dispatcher: Dispatcher;
   readonly #services: GenerationServices;
-  readonly #monitors: TargetMonitors;
-  readonly #leaving: LeavingTargets;
-  /** Without them the server would not have started. */
-  readonly #first: ReadonlySet<Target>;
+  readonly #control: ServingControl;
   #targets: Targets;
 
   constructor(given: ServingOptions) {
@@ -105,29 +85,27 @@ export class Serving {
     const { clock, log } = options;
     this.#options = options;
     this.#targets = new Targets(options);
-    this.#first = new Set(options.targets);
     this.drain = new Drain(clock, options.newActiveId);
-    this.#scheduler = new Scheduler(options.scheduler);
-    this.#dispatcher = new Dispatcher({ scheduler: this.#scheduler, clock });
     const decided = (isolation: CacheIsolation | undefined) => {
       if (isolation !== 'by_keys') return isolation;
       return options.hasManyKeys?.() === true ? 'client' : 'shared';
     };
-    const [dispatcher, scheduler] = [this.#dispatcher, this.#scheduler];
-    this.#leaving = new LeavingTargets({ clock, log, dispatcher, scheduler });
-    this.#monitors = new TargetMonitors({
+    const random = options.random ?? Math.random;
+    const createControl = options.createControl ?? ((parts) => new LocalControl(parts));
+    this.#control = createControl({
       clock,
       log,
-      random: options.random ?? Math.random,
-      dispatcher,
+      random,
+      scheduler: options.scheduler,
+      targets: this.#targets,
       targetsOf: (model) => this.#of(model),
-      isNeeded: (target) => target.embedded && this.#first.has(target),
       onFatal: options.onFatal,
       onTargetChange: () => options.onTargetChange?.(),
     });
+    const control = this.#control;
     this.#services = {
       clock,
-      dispatcher: this.#dispatcher,
+      slotQueue: control.slotQueue,
       running: new LinkedList(),
       pauses: new LinkedList(),
       get queueTimeoutMs() {
@@ -148,14 +126,14 @@ export class Serving {
         this.#of(model).length > 1 || (options.fallbackModels.get(model)?.length ?? 0) > 0,
       onAttemptEnded: (target, error, ended) => {
         options.onAttempt?.(ended.attempt);
-        this.#monitors.attemptEnded(target, error, ended);
+        control.onAttemptEnded(target, error, ended);
       },
-      onAnswered: (trace) => this.#monitors.answered(trace),
-      onRequestFailed: (trace) => this.#monitors.failed(trace),
+      onAnswered: control.onAnswered,
+      onRequestFailed: control.onRequestFailed,
       retries: {
         maxTries: () => options.retry.attempts,
         budget: new RetryBudget(() => options.retry.budget),
-        random: options.random ?? Math.random,
+        random,
         fallbacksOf: (model, allowed) =>
           fallbackChain(model, options.fallbackModels).filter((id) => this.#targets.mayUse(id, allowed)),
         whyUnable: (model, needs) => {
@@ -166,7 +144,6 @@ export class Serving {
           options.log.warn(`a fallback model was skipped: ${reason}`, fields),
       },
     };
-    for (const target of this.#targets.all) this.#monitors.add(target);
   }
 
   get targets(): Targets {
@@ -174,7 +151,7 @@ export class Serving {
   }
 
   start(): void {
-    this.#monitors.start();
+    this.#control.start();
   }
 
   /**
@@ -188,40 +165,21 @@ export class Serving {
     Object.assign(this.#options, others);
     Object.assign(this.#options.scheduler, scheduler);
     this.#targets = after;
-    const drained = new Set(before.all.flatMap(({ id, health }) => (health === 'draining' ? id : [])));
-    const going = before.all.filter((target) => !after.all.includes(target));
-    for (const model of after.models) this.#leaving.modelReturned(model);
-    for (const model of before.models) {
-      const ofModel = going
-        .filter((target) => target.model === model)
-        .map((target) => this.#monitors.take(target));
-      if (after.of(model).length === 0) this.#leaving.addModel(model, ofModel);
-      else for (const each of ofModel) this.#leaving.add(each);
-    }
-    for (const target of after.all) {
-      if (this.#monitors.has(target)) {
-        this.#dispatcher.setTarget(schedulerTarget(target));
-        continue;
-      }
-      const monitor = this.#monitors.add(target);
-      if (drained.has(target.id)) monitor.drain();
-      monitor.start();
-    }
-    for (const model of after.models) this.#monitors.keepOneInService(model);
+    this.#control.apply(before, after);
     this.#options.onTargetChange?.();
   }
 
   /** Takes a target out of service, or back; undefined where none has that name. */
   setDrained(id: string, isDrained: boolean): Target | undefined {
     const target = this.#targets.all.find((each) => each.id === id);
-    if (target !== undefined) this.#monitors.setDrained(target, isDrained);
+    if (target !== undefined) this.#control.setDrained(target, isDrained);
     return target;
   }
 
   /** Also of a removed model, as long as requests wait for it. */
   #of(model: ModelId): readonly Target[] {
     const targets = this.#targets.of(model);
-    return targets.length > 0 ? targets : this.#leaving.of(model);
+    return targets.length > 0 ? targets : this.#control.leavingOf(model);
   }
 
   /** A target that the scheduler has chosen. */
@@ -246,7 +204,7 @@ export class Serving {
   /** Tokens that the answer is charged for before it is known: its bound, or without one as long as answers of late. */
   chargedAnswerTokens({ model, limits }: Pick<GenerationRequest, 'model' | 'limits'>): number {
     const { maxTokens, maxTokensIsDefault = false } = limits;
-    return this.#scheduler.chargedAnswerTokens(model, { maxTokens, maxTokensIsDefault });
+    return this.#control.chargedAnswerTokens(model, { maxTokens, maxTokensIsDefault });
   }
 
   embed(call: EmbeddingCall): Promise<Embeddings> {
@@ -254,16 +212,12 @@ export class Serving {
   }
 
   loads(): ModelLoad[] {
-    return [...this.targets.models].map((model) => {
-      const { requests, sizeBytes } = this.#scheduler.waiting(model);
-      const running = this.#scheduler.running(model);
-      return { model, waiting: requests, waitingBytes: sizeBytes, running };
-    });
+    return [...this.targets.models].map((model) => ({ model, ...this.#control.loadOf(model) }));
   }
 
   /** What it is doing now. */
   live(viewer: LiveViewer): LiveState {
-    const { clock, dispatcher, running, pauses } = this.#services;
+    const { clock, slotQueue, running, pauses } = this.#services;
     return {
       models: this.loads().map(({ model: id, waiting, running: started }) => ({
         id,
@@ -271,14 +225,14 @@ export class Serving {
         running: started,
       })),
       targets: this.#targets.all.map((target) => liveTarget(target, this)),
-      ...liveRequests({ clock, dispatcher, running, pauses }, viewer),
+      ...liveRequests({ clock, slotQueue, running, pauses }, viewer),
     };
   }
 
   /** What waits and what runs, at most `limit` of each, as administrators see it. */
   active(limit: number): ActiveRequests {
-    const { clock, dispatcher, running, pauses } = this.#services;
-    return activeRequests({ clock, dispatcher, running, pauses, ids: this.drain.ids() }, limit);
+    const { clock, slotQueue, running, pauses } = this.#services;
+    return activeRequests({ clock, slotQueue, running, pauses, ids: this.drain.ids() }, limit);
   }
 
   /** Ends one active request, whose client gets `cancelled_by_admin`; its trace. Undefined: there is none of that id. */
@@ -288,24 +242,22 @@ export class Serving {
 
   /** Slots that are held at a target, and the estimated tokens of what holds them. */
   usedOf(target: Target): { readonly slots: number; readonly tokens: number } {
-    return this.#scheduler.usedOf(target);
+    return this.#control.usedOf(target);
   }
 
   /** As many as it has now. */
   slotsOf(target: Target): number {
-    return this.#scheduler.slotsOf(target) ?? slotCountOf(target);
+    return this.#control.slotsOf(target);
   }
 
   /** How often it was ejected, by cause. */
   ejectionsOf(target: Target): ReadonlyMap<FailureCause, number> {
-    return this.#monitors.ejectionsOf(target);
+    return this.#control.ejectionsOf(target);
   }
 
   async close(): Promise<void> {
-    this.#monitors.stop();
-    this.#dispatcher.close();
     const backends = this.#targets.all.map(({ backend }) => backend.close());
-    await Promise.allSettled([...backends, this.#leaving.close()]);
+    await Promise.allSettled([this.#control.close(), ...backends]);
   }
 
   readonly #onMalformedEvent: GenerationServices['onMalformedEvent'] = ({ model, id }, event) => {

@@ -16,9 +16,9 @@ import type { EntryId, Outcome, Settlement } from '../scheduling/decision.ts';
 import type { LinkedList, ListNode } from '../scheduling/linked-list.ts';
 import type { PrefixFingerprint } from '../scheduling/prefix-fingerprint.ts';
 import { deadlineError } from './deadline-error.ts';
-import type { DescribedCaller, Dispatcher, Grant, SlotCaller } from './dispatcher.ts';
 import type { PromptSize } from './prompt-size.ts';
 import type { NextTry, RetryServices } from './retries.ts';
+import type { DescribedCaller, Grant, SlotCaller, SlotQueue } from './slot-queue.ts';
 import type { Target } from './targets.ts';
 
 /** A request as serving takes it, whatever it asks of the model. */
@@ -42,7 +42,7 @@ export interface SlotCall {
 
 export interface SlotServices extends RetryServices {
   readonly clock: Clock;
-  readonly dispatcher: Dispatcher;
+  readonly slotQueue: SlotQueue;
   readonly queueTimeoutMs: Milliseconds;
   /** The slots whose work has started and not ended, in that order, for GET /live. Not a Set, as in the dispatcher. */
   readonly running: LinkedList<Slot>;
@@ -119,7 +119,7 @@ export class Slot implements SlotCaller, ListNode<Slot> {
     this.#call = call;
     this.#work = work;
     this.#services = services;
-    this.#id = services.dispatcher.newEntryId();
+    this.#id = services.slotQueue.newEntryId();
     this.#enqueuedAt = 0;
     this.#grant = undefined;
     this.#target = undefined;
@@ -178,7 +178,7 @@ export class Slot implements SlotCaller, ListNode<Slot> {
       deadlineAt,
       onQueuePosition,
     } = this.#call;
-    const { clock, dispatcher, queueTimeoutMs } = this.#services;
+    const { clock, slotQueue, queueTimeoutMs } = this.#services;
     const { promptSize, prefix } = this.#work;
     const { maxTokens, maxTokensIsDefault = false } = request.limits;
     const enqueuedAt = clock.now();
@@ -212,7 +212,7 @@ export class Slot implements SlotCaller, ListNode<Slot> {
       retry: next?.place,
     };
     if (next === undefined) trace.queued = entry;
-    dispatcher.enter(entry, this, onQueuePosition);
+    slotQueue.enter(entry, this, onQueuePosition);
   }
 
   granted(grant: Grant): void {
@@ -305,7 +305,7 @@ export class Slot implements SlotCaller, ListNode<Slot> {
       this.#work.cancel(reason);
       return;
     }
-    this.#services.dispatcher.leave(this.#id);
+    this.#services.slotQueue.leave(this.#id);
     this.#reject(reason);
   };
 

@@ -1,0 +1,41 @@
+/**
+ * What there is once, however many processes serve: who gets a slot and when, and how each target is. The port between the requests of
+ * a process and that; in this process: local-control.ts.
+ */
+import type { FailureCause } from '../core/failure.ts';
+import type { ModelId } from '../core/generation.ts';
+import type { QueueEntry } from '../scheduling/decision.ts';
+import type { SlotServices } from './slot.ts';
+import type { SlotQueue } from './slot-queue.ts';
+import type { Target, Targets } from './targets.ts';
+
+export interface ModelLoad {
+  readonly model: ModelId;
+  readonly waiting: number;
+  readonly waitingBytes: number;
+  readonly running: number;
+}
+
+export interface ServingControl
+  extends Pick<SlotServices, 'onAttemptEnded' | 'onAnswered' | 'onRequestFailed'> {
+  readonly slotQueue: SlotQueue;
+  /** From now on targets are probed and warmed up. */
+  start(): void;
+  /** The targets have been replaced, all in this turn: those that are in both go on, the others get nothing new and are closed later. */
+  apply(before: Targets, after: Targets): void;
+  /** Those of a removed model, as long as requests wait for it. */
+  leavingOf(model: ModelId): readonly Target[];
+  /** Takes a target out of service, or back. */
+  setDrained(target: Target, isDrained: boolean): void;
+  /** What an answer with that bound is charged. */
+  chargedAnswerTokens(model: ModelId, bound: Pick<QueueEntry, 'maxTokens' | 'maxTokensIsDefault'>): number;
+  loadOf(model: ModelId): Omit<ModelLoad, 'model'>;
+  /** Slots that are held at a target, and the estimated tokens of what holds them. */
+  usedOf(target: Target): { readonly slots: number; readonly tokens: number };
+  /** As many as it has now. */
+  slotsOf(target: Target): number;
+  /** How often it was ejected, by cause. */
+  ejectionsOf(target: Target): ReadonlyMap<FailureCause, number>;
+  /** Ends everything. The backends of targets that are in use are the caller's to close. */
+  close(): Promise<void>;
+}
