@@ -14,6 +14,7 @@ const MAY_IMPORT = {
   backends: ['core', 'upstream'],
   serving: ['core', 'scheduling'],
   http: ['core', 'access', 'limits', 'usage', 'scheduling', 'serving', 'protocols'],
+  workers: ['core', 'limits', 'scheduling', 'serving'],
   config: ['core', 'schema'],
   chart: [],
   simulation: ['core', 'scheduling'],

@@ -1,0 +1,12 @@
+/**
+ * What the control process and its workers send each other: one union for each direction, made of one for each subject. Times are those
+ * of the host (link.ts). Both are of one version.
+ */
+import type { LifeToControl, LifeToWorker } from './life-messages.ts';
+import type { LimitsToControl, LimitsToWorker } from './limit-messages.ts';
+import type { SchedulingToControl, SchedulingToWorker } from './scheduling-messages.ts';
+import type { ViewsToControl, ViewsToWorker } from './view-messages.ts';
+
+export type ToControl = LifeToControl | SchedulingToControl | LimitsToControl | ViewsToControl;
+
+export type ToWorker = LifeToWorker | SchedulingToWorker | LimitsToWorker | ViewsToWorker;

@@ -1,0 +1,76 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { afterEach, expect, test } from 'vitest';
+import { systemClock } from '../../../src/system-clock.ts';
+import { HostTime, Link } from '../../../src/workers/link.ts';
+
+const opened: { destroy(): void }[] = [];
+
+afterEach(() => {
+  for (const each of opened.splice(0)) each.destroy();
+});
+
+test('messages of a turn come in their order, in one line', async () => {
+  const { near, far } = await pair();
+  const lines: string[] = [];
+  far.setEncoding('utf8').on('data', (text: string) => lines.push(text));
+  const link = new Link<number, never>({
+    socket: near,
+    clock: systemClock,
+    onMessage: () => {},
+    onEnd: () => {},
+  });
+  link.send(1);
+  link.send(2);
+  await expect.poll(() => lines.join('')).toBe('[1,2]\n');
+});
+
+test('a message may come in any number of pieces, several in one', async () => {
+  const { near, far } = await pair();
+  const taken: unknown[] = [];
+  new Link<never, unknown>({
+    socket: near,
+    clock: systemClock,
+    onMessage: (message) => taken.push(message),
+    onEnd: () => {},
+  });
+  const bytes = Buffer.from('["grüß",{"a":1}]\n[3]\n');
+  for (const byte of bytes) {
+    far.write(Buffer.from([byte]));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await expect.poll(() => taken).toEqual(['grüß', { a: 1 }, 3]);
+});
+
+test('the end of the other side is told once, and nothing is sent to it', async () => {
+  const { near, far } = await pair();
+  let ends = 0;
+  const link = new Link<string, never>({
+    socket: near,
+    clock: systemClock,
+    onMessage: () => {},
+    onEnd: () => ends++,
+  });
+  far.destroy();
+  await expect.poll(() => ends).toBe(1);
+  link.send('to nobody');
+  link.close();
+  expect(ends).toBe(1);
+});
+
+test('a time of one process is the same time in another', () => {
+  const one = new HostTime({ now: () => 10 }, () => 1000);
+  const other = new HostTime({ now: () => 700 }, () => 1000);
+  expect(other.fromHost(one.toHost(15))).toBe(705);
+});
+
+async function pair(): Promise<{ near: Socket; far: Socket }> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const near = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  const [far] = (await once(server, 'connection')) as [Socket];
+  server.close();
+  opened.push(near, far);
+  return { near, far };
+}
