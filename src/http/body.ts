@@ -57,7 +57,7 @@ export class JsonBody {
     refuseEncoding(request);
     const limit = match?.route.bodyLimit ?? NO_BODY;
     if (isAbsent) {
-      outcome.done(limit.bytes === 0 ? undefined : valueOfNoBody(method));
+      outcome.done(valueOfNoBody(method, limit));
       return;
     }
     const declaredBytes = Number(headers['content-length'] ?? Number.NaN);
@@ -100,9 +100,9 @@ interface ReadingOptions {
   readonly declaredBytes: number;
 }
 
-/** Some clients send a content type without a body; only a POST needs one. */
-function valueOfNoBody(method: string | undefined): undefined {
-  if (method === 'POST') parseJson('');
+/** Some clients send a content type without a body; only a POST whose route takes one needs it. */
+function valueOfNoBody(method: string | undefined, limit: EdgeRoute['bodyLimit']): undefined {
+  if (method === 'POST' && limit.bytes > 0 && limit.isOptional !== true) parseJson('');
   return undefined;
 }
 
@@ -165,11 +165,11 @@ class BodyReading {
 
   #finish(bytes: Buffer): void {
     if (this.#isOver) return;
-    const { context } = this.#options;
+    const { context, limit } = this.#options;
     context.bodyBytes = bytes.length;
     this.#leave();
     if (isLarge(bytes)) void this.#parseInTurns(bytes);
-    else if (bytes.length === 0) this.#settle(() => valueOfNoBody(context.request.method));
+    else if (bytes.length === 0) this.#settle(() => valueOfNoBody(context.request.method, limit));
     else this.#settle(() => parseJson(decodeUtf8(bytes)));
   }
 

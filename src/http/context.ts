@@ -30,8 +30,8 @@ export type Step = (context: RequestContext) => void | Promise<void>;
 export interface EdgeRoute extends RoutePlace {
   /** Answers, now or later. What it throws is rendered as an error. */
   readonly handle: (context: RequestContext) => void | Promise<void>;
-  /** `setting`: the one that configures it. */
-  readonly bodyLimit: { readonly bytes: number; readonly setting: string };
+  /** `setting`: the one that configures it. `isOptional`: a request may come without one. */
+  readonly bodyLimit: { readonly bytes: number; readonly setting: string; readonly isOptional?: boolean };
   /** It asks a model: its answers tell the attempts. */
   readonly asksModel: boolean;
   /** Bodies are read as JSON whatever their content type. */

@@ -15,8 +15,8 @@ const NO_BODY = { bytes: 0, setting: 'this route takes no body' };
 const SMALL_BODY = { bytes: 65_536, setting: '64 KiB on the routes under /admin' };
 
 interface AdminRoute extends Pick<EdgeRoute, 'method' | 'path' | 'handle'> {
-  /** In JSON. */
-  readonly takesBody?: boolean;
+  /** In JSON. `optional`: a request may come without one. */
+  readonly takesBody?: boolean | 'optional';
 }
 
 export function adminRoute({ method, path, handle, takesBody = false }: AdminRoute): EdgeRoute {
@@ -24,8 +24,8 @@ export function adminRoute({ method, path, handle, takesBody = false }: AdminRou
     method,
     path,
     handle,
-    bodyLimit: takesBody ? SMALL_BODY : NO_BODY,
-    takesAnyType: !takesBody,
+    bodyLimit: takesBody === false ? NO_BODY : { ...SMALL_BODY, isOptional: takesBody === 'optional' },
+    takesAnyType: takesBody === false,
     asksModel: false,
   };
 }

@@ -164,7 +164,7 @@ export function keyRoutes(options: KeyRouteOptions): readonly EdgeRoute[] {
     adminRoute({
       method: 'POST',
       path: `${KEYS}/*/revoke`,
-      takesBody: true,
+      takesBody: 'optional',
       handle: async (context) => {
         refuseFields(context);
         context.answerJson(200, view(await audited.revoke(keyActorOf(context), parameterOf(context))));
@@ -173,7 +173,7 @@ export function keyRoutes(options: KeyRouteOptions): readonly EdgeRoute[] {
     adminRoute({
       method: 'POST',
       path: `${KEYS}/*/rotate`,
-      takesBody: true,
+      takesBody: 'optional',
       handle: async (context) => {
         const { overlap_seconds = 0 } = readRotation(context.body ?? {});
         const overlap = { overlapMs: overlap_seconds * 1000 };

@@ -115,7 +115,7 @@ export function queueRoutes({ serving, audit }: QueueRouteOptions): readonly Edg
     adminRoute({
       method: 'POST',
       path: `${QUEUE}/*/cancel`,
-      takesBody: true,
+      takesBody: 'optional',
       handle: async (context) => {
         refuseFields(context);
         const id = parameterOf(context);
