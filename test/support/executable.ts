@@ -33,7 +33,7 @@ export interface Executable extends RunningServer {
 }
 
 /** Starts the server and resolves once it listens. */
-export async function startExecutable(options: ServerOptions): Promise<Executable> {
+export async function startExecutable(options: ExecutableOptions): Promise<Executable> {
   const run = new Run(['--port', '0', ...(options.flags ?? [])], options);
   const outcome = await Promise.race([run.logged((line) => line.msg.includes(' listens on ')), run.ended]);
   if ('exitCode' in outcome)
@@ -72,8 +72,13 @@ export function startCommand(args: readonly string[], options: CommandOptions): 
   };
 }
 
+export interface ExecutableOptions extends ServerOptions {
+  /** The entry of another build; absent: the one that is tested. */
+  readonly program?: string;
+}
+
 /** What a command reads from its standard input, which ends with it; without it there is none. */
-export interface CommandOptions extends ServerOptions {
+export interface CommandOptions extends ExecutableOptions {
   readonly input?: string;
 }
 
@@ -91,9 +96,12 @@ class Run {
   #stderr = '';
   #unread = '';
 
-  constructor(args: readonly string[], { configFile, environment, endsWith, input }: CommandOptions) {
+  constructor(
+    args: readonly string[],
+    { configFile, environment, endsWith, input, program = EXECUTABLE }: CommandOptions,
+  ) {
     if (configFile !== undefined) writeFileSync(join(this.#folder, 'llm-serve.yaml'), configFile);
-    this.#child = spawn(process.execPath, [EXECUTABLE, ...args], {
+    this.#child = spawn(process.execPath, [program, ...args], {
       cwd: this.#folder,
       env: { ...cleanEnvironment(this.#folder), ...environment },
       stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],

@@ -17,12 +17,15 @@ export class KeptConnections {
   readonly failures: string[] = [];
   readonly #agents: Agent[] = [];
   readonly #port: number;
+  /** Of every request. */
+  readonly #headers: Readonly<Record<string, string>>;
   #answered = 0;
   #long = 0;
   #stopped = false;
 
-  constructor(port: number) {
+  constructor(port: number, headers: Readonly<Record<string, string>> = {}) {
     this.#port = port;
+    this.#headers = headers;
   }
 
   get answered(): number {
@@ -71,7 +74,11 @@ export class KeptConnections {
   /** What went wrong, if anything did. */
   #ask(agent: Agent, path: string, script: typeof SHORT): Promise<string | undefined> {
     const body = JSON.stringify({ prompt: scripted(script) });
-    const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
+    const headers = {
+      ...this.#headers,
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(body),
+    };
     return new Promise((resolve, reject) => {
       const sent = request({ agent, port: this.#port, path, method: 'POST', headers });
       sent.on('error', reject);
