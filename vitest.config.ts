@@ -7,6 +7,7 @@ const suffix = long ? 'long' : 'test';
 const properties = long
   ? [
       'test/unit/scheduling/*.test.ts',
+      'test/unit/leases/*.test.ts',
       'test/unit/backends/llama-cpp/grammar/*.test.ts',
       'test/end-to-end/fuzz-{routes,admin}.test.ts',
     ]
@@ -78,6 +79,7 @@ const slow = [
   'test/end-to-end/shared-limit*.test.ts',
   'test/unit/stores/valkey/*.test.ts',
   'test/unit/bench/*.test.ts',
+  'test/unit/leases/lease-world.test.ts',
   'test/unit/backends/llama-cpp/engine-process.test.ts',
   'test/unit/backends/llama-cpp/grammar/hostile-schemas.test.ts',
   'test/unit/deploy/sbom.test.ts',
