@@ -2,6 +2,7 @@
  * The port that every engine and every server is used through: at most six members; an optional capability is an optional
  * member. test/contract holds all implementations to it. And what the port reports of targets and models.
  */
+import type { Milliseconds } from './clock.ts';
 import type { ServingError } from './errors.ts';
 import type {
   GenerationEvent,
@@ -11,6 +12,7 @@ import type {
   ReasoningEffort,
   ToolUse,
 } from './generation.ts';
+import type { Priority } from './priority.ts';
 
 export type TargetState = 'loading' | 'ready' | 'unloaded' | 'unreachable' | 'not_found' | 'failed';
 
@@ -57,7 +59,10 @@ export type CacheIsolation = 'shared' | 'client' | 'by_keys';
 /** Names the instances of this software that a request came through, so that a loop of servers is noticed. */
 export const HOPS_HEADER = 'x-llm-serve-hops';
 
-/** What goes along to a remote server with a request of a client: it says whose request this is, and where it came through. */
+/**
+ * What goes along to a remote server with a request of a client: it says whose request this is, and where it came through. What follows
+ * `tracestate` is sent only where the target's server is told whom to serve next (`router`).
+ */
 export interface Along {
   readonly requestId: string;
   /** Value of `HOPS_HEADER` in the request. */
@@ -65,6 +70,13 @@ export interface Along {
   /** The W3C headers of the trace that the call belongs to. */
   readonly traceparent: string | undefined;
   readonly tracestate: string | undefined;
+  /** What its share of the slots goes by. It may be an address, so no server is sent it as it is. */
+  readonly client: string;
+  /** As granted, not as asked for. */
+  readonly priority: Priority;
+  readonly receivedAt: Milliseconds;
+  /** Where the client has set a time limit of its own. */
+  readonly deadlineAt: Milliseconds | undefined;
 }
 
 export interface CallOptions {

@@ -75,7 +75,8 @@ export async function runModelRequest<Answer>(
     // The request may wait for long; its body has been parsed and is not needed any more.
     context.body = undefined;
     const heldBytes = context.bodyBytes ?? 0;
-    const along = alongOf(context);
+    const clientDeadlineAt = hints.timeoutMs === undefined ? undefined : deadlineAt;
+    const along = alongOf(context, { priority, deadlineAt: clientDeadlineAt });
     return await run({ trace, client, priority, cancellation, deadlineAt, heldBytes, along });
   } catch (thrown) {
     const error = renameErrorField(fieldNames, toServingError(thrown));
@@ -94,15 +95,19 @@ export async function runModelRequest<Answer>(
 }
 
 /** Where no traces are made, the caller's trace goes on as it is. */
-function alongOf({ request: { headers }, trace }: RequestContext): Along {
-  const { requestId, traceContext } = trace;
+function alongOf(
+  { request: { headers }, trace, client }: RequestContext,
+  { priority, deadlineAt }: Pick<Along, 'priority' | 'deadlineAt'>,
+): Along {
+  const { requestId, receivedAt, traceContext } = trace;
   const hops = hopsOf(headers);
-  if (traceContext !== undefined) {
-    const { spanId, tracestate } = traceContext;
-    return { requestId, hops, traceparent: traceContext.traceparent(spanId), tracestate };
-  }
-  const caller = readCallerContext(headers[TRACEPARENT_HEADER], headers[TRACESTATE_HEADER]);
-  return { requestId, hops, traceparent: caller?.traceparent, tracestate: caller?.tracestate };
+  const own = traceContext && {
+    traceparent: traceContext.traceparent(traceContext.spanId),
+    tracestate: traceContext.tracestate,
+  };
+  const carried = own ?? readCallerContext(headers[TRACEPARENT_HEADER], headers[TRACESTATE_HEADER]);
+  const { traceparent, tracestate } = carried ?? {};
+  return { requestId, hops, traceparent, tracestate, client, priority, receivedAt, deadlineAt };
 }
 
 export function newModelRequestId(prefix: 'gen' | 'emb'): RequestId {

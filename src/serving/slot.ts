@@ -138,8 +138,9 @@ export class Slot implements SlotCaller, ListNode<Slot> {
     const { along, trace } = this.#call;
     const spanId = this.#attempt?.spanId;
     if (along === undefined || trace.traceContext === undefined || spanId === undefined) return along;
-    const { requestId, hops, tracestate } = along;
-    return { requestId, hops, traceparent: trace.traceContext.traceparent(spanId), tracestate };
+    const { requestId, hops, tracestate, client, priority, receivedAt, deadlineAt } = along;
+    const traceparent = trace.traceContext.traceparent(spanId);
+    return { requestId, hops, traceparent, tracestate, client, priority, receivedAt, deadlineAt };
   }
 
   describe(): DescribedCaller {

@@ -144,3 +144,79 @@ describe('the end user that a body names', () => {
     expect(seen['/v1/chat/completions']?.body).toMatchObject(named);
   });
 });
+
+describe('a router in front of engines', () => {
+  const ROUTER = {
+    backend: 'vllm',
+    router: 'llm-d',
+    router_ttft_ms: 5000,
+    router_tpot_ms: 50,
+    router_objectives: { high: 'premium', normal: 'standard', low: 'batch' },
+  };
+  const CLIENT = 'x-llm-d-inference-fairness-id';
+  const CHAT = '/v1/chat/completions';
+
+  async function serverWithKeys(url: string, target: object) {
+    const models = [{ id: 'm', targets: [{ url, model: 'm', ...target }] }];
+    const server = await startServer({
+      flags: ['--models', JSON.stringify(models), '--rate-limit.enabled', 'false'],
+      environment: { LLM_SERVE_AUTH__API_KEYS: JSON.stringify(KEYS) },
+      endsWith: onTestFinished,
+    });
+    await whenReady(server);
+    return server;
+  }
+  const KEYS = ['a-key-of-one-client', 'a-key-of-another-client'];
+  const withKey = (index: number) => ({ authorization: `Bearer ${KEYS[index]}` });
+
+  test('is told whose request it is, by an id that only the key decides', async () => {
+    const { url, seen } = await backend();
+    const server = await serverWithKeys(url, ROUTER);
+    const toldOf = async (index: number, headers: Readonly<Record<string, string>> = {}) => {
+      const { status } = await post(
+        `${server.url}${CHAT}`,
+        { ...MESSAGES, user: 'x' },
+        { ...headers, ...withKey(index) },
+      );
+      expect(status).toBe(200);
+      return seen[CHAT]?.headers ?? {};
+    };
+    const one = await toldOf(0);
+    const other = await toldOf(1);
+    expect(one[CLIENT]).toMatch(/^[0-9a-f]{32}$/);
+    expect(other[CLIENT]).not.toBe(one[CLIENT]);
+    expect(JSON.stringify(one)).not.toContain(KEYS[0]);
+    const asserted = {
+      [CLIENT]: String(other[CLIENT]),
+      'x-gateway-inference-fairness-id': 'mine',
+      'x-llm-d-inference-objective': 'premium',
+      'x-llm-d-slo-ttft-ms': '1',
+    };
+    const told = await toldOf(0, asserted);
+    expect(told[CLIENT]).toBe(one[CLIENT]);
+    expect(told).not.toHaveProperty('x-gateway-inference-fairness-id');
+    expect(told['x-llm-d-inference-objective']).toBe('standard');
+    expect(Number(told['x-llm-d-slo-ttft-ms'])).toBeGreaterThan(1);
+  });
+
+  test('is told the granted priority’s objective and what is left of the client’s own time limit', async () => {
+    const { url, seen } = await backend();
+    const server = await serverWithKeys(url, ROUTER);
+    const hints = { 'x-request-priority': 'low', 'x-request-timeout-ms': '4000' };
+    await post(`${server.url}${CHAT}`, MESSAGES, { ...hints, ...withKey(0) });
+    const told = seen[CHAT]?.headers ?? {};
+    expect(told['x-llm-d-inference-objective']).toBe('batch');
+    expect(told['x-llm-d-slo-tpot-ms']).toBe('50');
+    expect(Number(told['x-llm-d-slo-ttft-ms'])).toBeLessThanOrEqual(4000);
+    await post(`${server.url}/v1/embeddings`, { input: 'a' }, withKey(0));
+    expect(seen['/v1/embeddings']?.headers[CLIENT]).toBe(told[CLIENT]);
+  });
+
+  test('hears nothing of it where no router is configured', async () => {
+    const { url, seen } = await backend();
+    const server = await serverWithKeys(url, { backend: 'vllm' });
+    await post(`${server.url}${CHAT}`, MESSAGES, withKey(0));
+    const names = Object.keys(seen[CHAT]?.headers ?? {});
+    expect(names.filter((name) => /llm-d|gateway|slo/.test(name))).toEqual([]);
+  });
+});

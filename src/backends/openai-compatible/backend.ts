@@ -3,6 +3,7 @@
  * dialect, the context's size, what its chat template supports, and how it wants to be asked.
  */
 import type {
+  Along,
   Backend,
   CallOptions,
   EmbeddingRequest,
@@ -37,6 +38,7 @@ import {
   generateCall,
   optionsForRetry,
 } from './request-body.ts';
+import { type RouterSettings, routerHeaders } from './router-headers.ts';
 import {
   detectDialect,
   MissingModel,
@@ -49,7 +51,7 @@ import {
 import { serverTokenizer } from './tokenizer.ts';
 import { canBeWhole, readEmbeddings, readWholeAnswer } from './whole-answer.ts';
 
-export interface OpenAiCompatibleTarget {
+export interface OpenAiCompatibleTarget extends RouterSettings {
   readonly model: string;
   readonly url: string;
   readonly api_key?: string;
@@ -91,7 +93,7 @@ export class OpenAiCompatibleBackend implements Backend {
   #templateSwitch = true;
   #maxTokensName: BodyOptions['maxTokensName'] = 'max_tokens';
   readonly #props = new PropsCache();
-  readonly #load: LoadReader;
+  readonly #load: LoadReader | undefined;
   #streamsOnly = false;
   #missingUsageLogged = false;
   readonly #missing = new MissingModel();
@@ -110,7 +112,11 @@ export class OpenAiCompatibleBackend implements Backend {
       instanceId: environment.instanceId,
       clock: environment.clock,
     });
-    this.#load = new LoadReader({ upstream: this.#upstream, clock: environment.clock });
+    // Behind a router it would be the load of whichever engine answers.
+    this.#load =
+      target.router === undefined
+        ? new LoadReader({ upstream: this.#upstream, clock: environment.clock })
+        : undefined;
     this.tokenizer = serverTokenizer({
       upstream: this.#upstream,
       model: target.model,
@@ -130,7 +136,9 @@ export class OpenAiCompatibleBackend implements Backend {
 
   async embed(request: EmbeddingRequest, { signal, along }: CallOptions): Promise<Embeddings> {
     const body = embedBody(request, this.#target.model);
-    const answer = await this.#upstream.json({ method: 'POST', path: EMBEDDINGS_PATH, body, along, signal });
+    const headers = this.#routerHeaders(along);
+    const call = { method: 'POST', path: EMBEDDINGS_PATH, body, along, headers, signal } as const;
+    const answer = await this.#upstream.json(call);
     if (answer.status !== 200)
       throw embeddingsUnsupported(answer) ?? dimensionsUnsupported(answer) ?? this.#responseError(answer);
     this.#keyRejectionLogged = false;
@@ -150,7 +158,7 @@ export class OpenAiCompatibleBackend implements Backend {
         contextSize,
         mustBeListed: this.#missing.isDecidedByList(this.#target.check_listed, dialect, now),
       };
-      const loading = this.#load.read(dialect, signal);
+      const loading = this.#load?.read(dialect, signal);
       const { status: found, vocabularySize, identity } = await probeServer(probe, signal);
       const status = withLoad(found, await loading);
       this.#contextSize = status.contextSize ?? this.#contextSize;
@@ -165,7 +173,7 @@ export class OpenAiCompatibleBackend implements Backend {
       this.#maxTokensName = 'max_tokens';
       this.#streamsOnly = false;
       this.#props.forget();
-      this.#load.forget();
+      this.#load?.forget();
       return unreachableStatus(thrown, signal);
     }
   }
@@ -246,8 +254,14 @@ export class OpenAiCompatibleBackend implements Backend {
     rejectUnsupportedByTemplate(request, this.#props.current);
     for (;;) {
       const { path, body } = generateCall(request, options);
-      const asking = whole ? this.#load.headersToAsk(dialect) : undefined;
-      const call = { method: 'POST', path, body, along, ...(asking && { headers: asking }) } as const;
+      const asking = whole ? this.#load?.headersToAsk(dialect) : undefined;
+      const call = {
+        method: 'POST',
+        path,
+        body,
+        along,
+        headers: asking ?? this.#routerHeaders(along),
+      } as const;
       const exchange = await this.#upstream.open(call, (held) => generation.hold(held));
       const { status, headers } = exchange;
       if (status === 200) {
@@ -262,6 +276,10 @@ export class OpenAiCompatibleBackend implements Backend {
       before = options;
       options = adapted;
     }
+  }
+
+  #routerHeaders(along: Along | undefined): readonly string[] {
+    return routerHeaders(this.#target, along, this.#environment.clock.now());
   }
 
   /** Only what has helped: an error may repeat what one client wrote, and would then affect all others. */

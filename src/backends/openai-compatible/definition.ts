@@ -1,10 +1,17 @@
 /** What the configuration of a target at a server with the OpenAI API may have, and the backend that is made of it. */
 import { Type } from 'typebox';
+import { PRIORITIES, type Priority } from '../../core/priority.ts';
 import { URL_PATTERN, URL_RULE } from '../../upstream/upstream.ts';
 import { defineBackend } from '../backend-definition.ts';
 import { OpenAiCompatibleBackend } from './backend.ts';
 import { checkPassFields, type Flavor, PASSED_FIELDS } from './dialect.ts';
 import { serverRoot } from './load.ts';
+import { checkRouter, ROUTER_HEADERS, type RouterKind } from './router-headers.ts';
+
+const objectiveName = Type.String({
+  pattern: '^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$',
+  title: 'the name of a Kubernetes object: lower-case letters, digits, - and .',
+});
 
 function listed(flavor: Flavor): string {
   return PASSED_FIELDS[flavor].join(', ');
@@ -49,10 +56,42 @@ export const openAiCompatible = defineBackend({
         description: `Fields of a request that are passed on to the server unchanged, beside ${listed('vllm')} (vllm), and ${listed('llama-server')} (llama-server). Other unknown fields are ignored.`,
       }),
     ),
+    router: Type.Optional(
+      Type.Enum(Object.keys(ROUTER_HEADERS) as RouterKind[], {
+        description:
+          'The address is a router in front of several engines, such as the endpoint picker of a Gateway API InferencePool, and is told in headers whose request it is, as an opaque id, and how soon its first token is due. llm-d: x-llm-d-inference-fairness-id …; gateway-api: the earlier names, x-gateway-inference-fairness-id ….',
+      }),
+    ),
+    router_ttft_ms: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        description:
+          'From arrival to the first token: the router is told what is left of it, or of the time limit that the client has set, if that is less. Unset: the latter alone.',
+      }),
+    ),
+    router_tpot_ms: Type.Optional(
+      Type.Integer({ minimum: 1, description: 'Time per output token that the router is told.' }),
+    ),
+    router_objectives: Type.Optional(
+      Type.Object(
+        Object.fromEntries(PRIORITIES.map((priority) => [priority, Type.Optional(objectiveName)])) as Record<
+          Priority,
+          ReturnType<typeof Type.Optional<typeof objectiveName>>
+        >,
+        {
+          additionalProperties: false,
+          description:
+            'Names of the InferenceObjectives that the router is told: { high, normal, low }, by the priority that a request was granted. Without a name it is told none.',
+        },
+      ),
+    ),
   },
   defaultSlots: 64,
   embedded: false,
   server: ({ url }) => serverRoot(url),
-  checkTarget: (target) => checkPassFields(target.pass_fields ?? []),
+  checkTarget: (target) => {
+    checkPassFields(target.pass_fields ?? []);
+    checkRouter(target);
+  },
   create: (target, environment) => new OpenAiCompatibleBackend(target, environment),
 });

@@ -50,7 +50,16 @@ it('puts the address’ own path before each request’s, sends its headers, and
 });
 
 function along(hops: string | undefined): Along {
-  return { requestId: 'req_1', hops, traceparent: undefined, tracestate: undefined };
+  const trace = { traceparent: undefined, tracestate: undefined };
+  return {
+    requestId: 'req_1',
+    hops,
+    ...trace,
+    client: 'c',
+    priority: 'normal',
+    receivedAt: 0,
+    deadlineAt: undefined,
+  };
 }
 
 it('names this instance behind those that the request came through', async () => {
