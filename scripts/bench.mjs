@@ -28,6 +28,7 @@ const FULL = {
   access: { rounds: 9, operations: 200_000, requests: 15_000 },
   'shared-limits': { rounds: 7, decisions: 5000 },
   usage: { rounds: 7, operations: 200_000 },
+  scale: { rounds: 9, requests: 15_000 },
   simulate: { rounds: 5, measuredMinutes: 30 },
   overload: {
     rounds: 3,
@@ -59,6 +60,7 @@ const QUICK = {
   access: { rounds: 1, operations: 20_000, requests: 1500 },
   'shared-limits': { rounds: 1, decisions: 500 },
   usage: { rounds: 1, operations: 20_000 },
+  scale: { rounds: 1, requests: 1500 },
   simulate: { rounds: 1, measuredMinutes: 5 },
   overload: {
     rounds: 1,
@@ -92,6 +94,7 @@ const benchmarks = {
   access: await import('../bench/access/compare.mjs'),
   'shared-limits': await import('../bench/shared-limits.mjs'),
   usage: await import('../bench/usage.mjs'),
+  scale: await import('../bench/scale/compare.mjs'),
   simulate: await import('../bench/simulate/compare.mjs'),
   overload: await import('../bench/overload/compare.mjs'),
 };

@@ -1,0 +1,83 @@
+// What worker processes cost: the same gateway with one process and with two workers, in front of the same instant upstream, in
+// alternating rounds. All processes of a gateway have one core, load and upstream the other one: with two cores, requests/s would say
+// nothing of a larger machine. The figure to quote is the ratio of CPU time of all processes within a round.
+import { packageVersions } from '../machine.mjs';
+import { cpuOfTree, pin, treeOf } from '../process-tree.mjs';
+import { withPrograms } from '../programs.mjs';
+import { inRounds, overRounds, rotate } from '../rounds.mjs';
+import { startOurs } from '../servers.mjs';
+import { show, table } from '../statistics.mjs';
+import { atMost, target } from '../targets.mjs';
+import { startWorker } from '../worker.mjs';
+
+export const perNode = true;
+const CONNECTIONS = 32;
+const [LOAD_CORE, SERVER_CORE] = [0, 1];
+const PROMPT = 'What is the capital of France?';
+const CALLS = {
+  native: { path: '/generate', body: { prompt: PROMPT, max_tokens: 8, temperature: 0 } },
+  openai: {
+    path: '/v1/chat/completions',
+    body: { model: 'bench', stream: true, max_tokens: 8, messages: [{ role: 'user', content: PROMPT }] },
+  },
+};
+const CALL_LABELS = { native: 'POST /generate', openai: 'streamed chat' };
+const LIMITER = ['--rate-limit.enabled', 'true', '--rate-limit.requests', '1000000'];
+const SHAPES = { one: 1, two: 2 };
+const TARGET = atMost(1.2);
+
+export async function run({ rounds, requests, node }) {
+  return withPrograms(async (keep) => {
+    const upstream = keep(await startWorker(new URL('../gateway/upstream.mjs', import.meta.url)));
+    const load = keep(await startWorker(new URL('../load.mjs', import.meta.url)));
+    const upstreamUrl = `http://127.0.0.1:${upstream.hello.port}`;
+    const servers = [];
+    for (const [name, workers] of Object.entries(SHAPES)) {
+      const flags = [...LIMITER, '--server.workers', String(workers)];
+      servers.push({ name, ...keep(await startOurs({ upstreamUrl, node, flags })) });
+    }
+    const pinned =
+      pin([upstream.pid, load.pid], LOAD_CORE) && servers.every(({ pid }) => pin(treeOf(pid), SERVER_CORE));
+    const measureRound = async (round) => {
+      const result = {};
+      for (const { name, url, pid } of rotate(servers, round)) {
+        result[name] = {};
+        for (const [call, { path, body }] of Object.entries(CALLS)) {
+          const order = { url, path, body: JSON.stringify(body), connections: CONNECTIONS, requests };
+          const { cpu } = await cpuOfTree({ pid, units: requests }, () => load.ask(order));
+          result[name][call] = cpu;
+        }
+      }
+      return result;
+    };
+    // Not counted: a round in which everything is compiled by then.
+    await measureRound(0);
+    return {
+      versions: packageVersions(['undici'], node),
+      settings: { rounds, requests, connections: CONNECTIONS, pinned: pinned ? 'yes' : 'no' },
+      rounds: await inRounds(rounds, measureRound),
+    };
+  });
+}
+
+const ratioOf = (rounds, call) => overRounds(rounds, ({ one, two }) => two[call].total / one[call].total);
+
+export function report({ rounds }) {
+  const rows = Object.keys(CALLS).map((call) => [
+    CALL_LABELS[call],
+    show(overRounds(rounds, ({ one }) => one[call].total)),
+    show(overRounds(rounds, ({ two }) => two[call].total)),
+    show(overRounds(rounds, ({ two }) => two[call].control)),
+    `**${show(ratioOf(rounds, call), 3)}**`,
+  ]);
+  return table(
+    ['µs of CPU a request', 'one process', 'two workers', 'of it the control process', 'ratio'],
+    rows,
+  );
+}
+
+export function targets({ rounds }) {
+  return Object.keys(CALLS).map((call) =>
+    target(`CPU of two workers, ${CALL_LABELS[call]}, against one process`, TARGET, ratioOf(rounds, call), 3),
+  );
+}
