@@ -16,6 +16,7 @@ export class KeyMetrics {
         name: 'llm_serve_keys',
         help: 'API keys of the configuration and of access.store, without those that are revoked.',
         type: 'gauge',
+        across: 'max',
         samples: () => [{ labels: {}, value: active() }],
       },
       this.#wrong,

@@ -5,6 +5,7 @@ import { isFinished, meetsObjectives, type Objectives } from '../core/objectives
 import { type Attempt, type RequestRecord, type RequestTrace, timingsOf } from '../core/request-trace.ts';
 import type { ProcessMetrics } from './process-metrics.ts';
 import {
+  type AcrossProcesses,
   Counter,
   type CounterOptions,
   exposition,
@@ -202,9 +203,8 @@ export class Metrics {
   constructor({ version, source, settings, process, more = [] }: MetricsOptions) {
     this.#settings = settings;
     this.#process = process;
-    this.#gauge('build_info', 'Always 1; the version is its label.', () => [
-      { labels: { version }, value: 1 },
-    ]);
+    const build = [{ labels: { version }, value: 1 }];
+    this.#gauge('build_info', 'Always 1; the version is its label.', () => build, 'max');
     this.#addGauges(source);
     this.#families.push(...more, ...process.families);
     this.#vllm = vllmFamilies(
@@ -285,8 +285,13 @@ export class Metrics {
 
   /** What `GET /metrics` answers. */
   text(): string {
+    return exposition(this.read());
+  }
+
+  /** Its families, whose samples are to be taken now. */
+  read(): readonly MetricFamily[] {
     this.#process.read();
-    return exposition(this.#settings.vllmNames ? [...this.#families, ...this.#vllm] : this.#families);
+    return this.#settings.vllmNames ? [...this.#families, ...this.#vllm] : this.#families;
   }
 
   #histogram(name: string, help: string, buckets: readonly number[]): Histogram {
@@ -297,8 +302,13 @@ export class Metrics {
     return this.#register(new Counter({ name: PREFIX + name, help, labels }));
   }
 
-  #gauge(name: string, help: string, samples: () => readonly Sample[]): void {
-    this.#register({ name: PREFIX + name, help, type: 'gauge', samples });
+  #gauge(
+    name: string,
+    help: string,
+    samples: () => readonly Sample[],
+    across: AcrossProcesses = 'sum',
+  ): void {
+    this.#register({ name: PREFIX + name, help, type: 'gauge', across, samples });
   }
 
   #register<Family extends MetricFamily>(family: Family): Family {
@@ -363,12 +373,13 @@ export class Metrics {
           ),
     );
 
-    const ofAll = (name: string, help: string, read: () => number) =>
-      this.#gauge(name, help, () => [{ labels: {}, value: read() }]);
+    const ofAll = (name: string, help: string, read: () => number, across?: AcrossProcesses) =>
+      this.#gauge(name, help, () => [{ labels: {}, value: read() }], across);
     ofAll(
       'oldest_request_seconds',
       'Age of the oldest generation under way; 0 when there is none.',
       () => source.oldestRequestMs() / 1000,
+      'max',
     );
     this.#register({
       name: `${PREFIX}spans_total`,

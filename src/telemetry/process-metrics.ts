@@ -176,7 +176,7 @@ function family(
   help: string,
   samples: () => readonly Sample[],
 ): MetricFamily {
-  return { name, help, type, samples };
+  return { name, help, type, across: 'each', samples };
 }
 
 function openDescriptors(): number | undefined {

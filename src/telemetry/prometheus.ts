@@ -9,11 +9,16 @@ export interface Sample {
   readonly value: number;
 }
 
+/** How one series of several processes is made of theirs; `each`: it stays one of each, with the label `process`. */
+export type AcrossProcesses = 'sum' | 'max' | 'min' | 'each';
+
 /** One metric with all of its label sets. */
 export interface MetricFamily {
   readonly name: string;
   readonly help: string;
   readonly type: 'counter' | 'gauge' | 'histogram';
+  /** Absent: the sum. */
+  readonly across?: AcrossProcesses;
   /** Put together only when it is scraped. */
   samples(): readonly Sample[];
 }

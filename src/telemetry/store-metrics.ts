@@ -14,6 +14,7 @@ export function storeFamilies(store: ObservedStore): readonly MetricFamily[] {
       name: 'llm_serve_store_up',
       help: 'access.store: 1 where the last call of that kind (read, write) succeeded. While it is 0, the last known keys stay in force and usage waits.',
       type: 'gauge',
+      across: 'min',
       samples: () =>
         (['read', 'write'] as const).map((operation) => ({
           labels: { operation },
