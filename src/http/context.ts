@@ -174,6 +174,14 @@ export class RequestContext {
     headers.push(name, value);
   }
 
+  /** Names and values, alternating: see `setHeader`. */
+  setHeaders(headers: readonly string[]): void {
+    for (let at = 0; at < headers.length; at += 2) {
+      const [name, value] = [headers[at], headers[at + 1]];
+      if (name !== undefined && value !== undefined) this.setHeader(name, value);
+    }
+  }
+
   getHeader(name: string): string | undefined {
     for (let at = 0; at < this.#headers.length; at += 2)
       if (this.#headers[at] === name) return this.#headers[at + 1];

@@ -12,7 +12,6 @@ import type { ServingError } from '../core/errors.ts';
 import { NANO_PER_UNIT } from '../core/usage-measures.ts';
 import {
   type CountedCharges,
-  type DecidedCharges,
   type LimitedAmounts,
   LimitPlan,
   type PlannedCharges,
@@ -23,7 +22,7 @@ import type { CounterState, LimitDecision, LimitStore } from '../limits/limit-st
 import type { Protocol } from '../protocols/protocol.ts';
 import { Prices } from '../usage/prices.ts';
 import type { RefusalObserver, RequestContext } from './context.ts';
-import { type LimitState, setLimitHeaders } from './limit-headers.ts';
+import { type KnownLimits, LimitHeaderTexts } from './limit-headers.ts';
 import type { EdgeSettings } from './settings.ts';
 
 /** `undecided`: the store can't be asked, and then nothing is admitted. No limit refuses. */
@@ -69,6 +68,7 @@ function isCounted({ code, spec }: ServingError): boolean {
 
 export class LimitGate implements RefusalObserver {
   readonly #options: LimitGateOptions;
+  readonly #texts = new LimitHeaderTexts();
   #plan: LimitPlan;
   #prices: Prices;
   #plannedFor: EdgeSettings['limits'];
@@ -133,7 +133,10 @@ export class LimitGate implements RefusalObserver {
   #countFallbacks(second: CountedCharges | undefined, tries: readonly ConsumedTry[]): void {
     for (const each of tries) {
       if (second?.rules.some(({ holder }) => holder.scope === 'model' && holder.id === each.model)) continue;
-      const amounts = { tokens: tokensOf([each]), costNano: this.#prices.costNano(each.model, each) };
+      const amounts = () => ({
+        tokens: tokensOf([each]),
+        costNano: this.#prices.costNano(each.model, each),
+      });
       const charges = this.#currentPlan().afterwards(each.model, amounts, this.#options.clock.wallNow());
       if (charges.length > 0) void this.#options.store.decide(charges);
     }
@@ -155,7 +158,7 @@ export class LimitGate implements RefusalObserver {
     if (store.isShared) return;
     const planned = this.#currentPlan().first(context, clock.wallNow());
     const states = planned.charges.length === 0 ? [] : store.peek(planned.charges);
-    if (!(states instanceof Promise)) this.#show(context, statesOf({ ...planned, states }), false);
+    if (!(states instanceof Promise)) this.#show(context, { rules: planned.rules, states }, false);
   }
 
   /** The limits of callers with their teams, of models, and of the server, with what remains. */
@@ -180,7 +183,10 @@ export class LimitGate implements RefusalObserver {
     const charges = rules.map((rule) => chargeOf(rule, 0, periods));
     const states = store.peek(charges);
     const rows = (known: readonly CounterState[]) =>
-      statesOf({ rules, states: known }).map((state) => rowOf(state, wallNow, periods));
+      known.flatMap((state, index) => {
+        const rule = rules[index];
+        return rule === undefined ? [] : rowOf(rule, { state, wallNow, periods });
+      });
     return states instanceof Promise ? states.then(rows) : rows(states);
   }
 
@@ -258,21 +264,19 @@ export class LimitGate implements RefusalObserver {
     const { first, second, refusal } = context.limits ?? {};
     // What remains is not known.
     if (refusal !== undefined && isUndecided(refusal.states)) return;
-    const later = refusal ?? second;
-    const states: LimitState[] = [];
-    // What was only asked for at first, is known better later.
-    if (first !== undefined)
-      for (const each of statesOf(first))
-        if (later === undefined || each.rule.counts === 'requests') states.push(each);
-    if (later !== undefined) states.push(...statesOf(later));
-    this.#show(context, states, refusal !== undefined);
+    const known = refusal ?? second;
+    if (known === undefined) {
+      if (first !== undefined) this.#show(context, first, false);
+      return;
+    }
+    const refused = refusal !== undefined;
+    this.#show(context, first === undefined ? known : withRequestsOf(first, known), refused);
   }
 
-  #show(context: RequestContext, states: readonly LimitState[], refused: boolean): void {
-    if (states.length === 0) return;
+  #show(context: RequestContext, known: KnownLimits, refused: boolean): void {
     const { clock, protocolAt } = this.#options;
     const { limitHeaders } = protocolAt(context.routePath);
-    setLimitHeaders(context, states, { refused, wallNow: clock.wallNow(), limitHeaders });
+    context.setHeaders(this.#texts.headersOf(known, { refused, wallNow: clock.wallNow(), limitHeaders }));
   }
 }
 
@@ -292,13 +296,19 @@ function isUndecided(states: readonly CounterState[]): boolean {
   return states.every(({ retryInMs }) => retryInMs === 0);
 }
 
-function statesOf({ rules, states }: Pick<DecidedCharges, 'rules' | 'states'>): LimitState[] {
-  const paired: LimitState[] = [];
-  for (let index = 0; index < rules.length; index += 1) {
-    const [rule, state] = [rules[index], states[index]];
-    if (rule !== undefined && state !== undefined) paired.push({ rule, state });
+/** What was only asked for at first, is known better later. */
+function withRequestsOf(first: KnownLimits, later: KnownLimits): KnownLimits {
+  const rules: LimitRule[] = [];
+  const states: CounterState[] = [];
+  for (let index = 0; index < first.rules.length; index += 1) {
+    const [rule, state] = [first.rules[index], first.states[index]];
+    if (rule?.counts !== 'requests' || state === undefined) continue;
+    rules.push(rule);
+    states.push(state);
   }
-  return paired;
+  rules.push(...later.rules);
+  states.push(...later.states);
+  return { rules, states };
 }
 
 /** As it would be if the request had not come. */
@@ -311,7 +321,11 @@ function takenBack(counted: CountedCharges): CountedCharges {
   return { ...counted, states };
 }
 
-function rowOf({ rule, state }: LimitState, wallNow: number, periods: UtcPeriods): LimitRow {
+function rowOf(
+  rule: LimitRule,
+  known: { readonly state: CounterState; readonly wallNow: number; readonly periods: UtcPeriods },
+): LimitRow {
+  const { state } = known;
   const unit = rule.counts === 'money' ? NANO_PER_UNIT : 1;
   const { scope, name } = rule.holder;
   return {
@@ -319,7 +333,7 @@ function rowOf({ rule, state }: LimitState, wallNow: number, periods: UtcPeriods
     name: rule.name,
     limit: state.limit / unit,
     remaining: state.remaining / unit,
-    resets_at: resetOf(rule, { state, wallNow, periods }),
+    resets_at: resetOf(rule, known),
   };
 }
 

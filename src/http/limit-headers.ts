@@ -1,133 +1,132 @@
 /**
  * What the headers of an answer say of limits: in the words that all clients know (X-RateLimit), in the IETF's fields (RateLimit,
- * RateLimit-Policy: draft-ietf-httpapi-ratelimit-headers-09), and in those of the protocol.
+ * RateLimit-Policy: draft-ietf-httpapi-ratelimit-headers-09), and in those of the protocol. Every answer has them, so what is the same in
+ * all of them is put together once. Owns those texts.
  */
 import type { Milliseconds } from '../core/clock.ts';
-import type { LimitRule } from '../limits/limit-rule.ts';
+import type { LimitRule, LimitScope } from '../limits/limit-rule.ts';
 import type { CounterState } from '../limits/limit-store.ts';
 import type { Protocol, RemainingAmount } from '../protocols/protocol.ts';
 
-export interface LimitState {
-  readonly rule: LimitRule;
-  readonly state: CounterState;
+/** Limits and what remains of each, in the same order. */
+export interface KnownLimits {
+  readonly rules: readonly LimitRule[];
+  readonly states: readonly CounterState[];
 }
 
-interface HeaderSetter {
-  setHeader(name: string, value: string): void;
+/** The limit of a rule, and how it is written. */
+interface QuotaText {
+  readonly limit: number;
+  readonly span: LimitRule['span'];
+  readonly policy: string;
+  /** Up to what remains. */
+  readonly remainder: string;
 }
-
-/** Money is not shown: what a team may spend is its own affair, and the fields are for whole numbers. */
-const isShown = ({ rule }: LimitState): boolean => rule.counts !== 'money';
 
 /** Of structured fields: 15 digits. */
 const LARGEST_INTEGER = 999_999_999_999_999;
 
-/** `refused`: by one of them. */
-export function setLimitHeaders(
-  to: HeaderSetter,
-  given: readonly LimitState[],
-  {
-    refused,
-    wallNow,
-    limitHeaders,
-  }: {
-    readonly refused: boolean;
-    readonly wallNow: Milliseconds;
-    readonly limitHeaders: Protocol['limitHeaders'];
-  },
-): void {
-  const states = given.every(isShown) ? given : given.filter(isShown);
-  const tightest = refused ? (longestWait(states) ?? tightestOf(states)) : tightestOf(states);
-  if (tightest === undefined) return;
-  const { limit, remaining, retryInMs } = tightest.state;
-  to.setHeader('x-ratelimit-limit', String(limit));
-  to.setHeader('x-ratelimit-remaining', String(remaining));
-  // Without a number where waiting does not help.
-  if (Number.isFinite(retryInMs))
-    to.setHeader('x-ratelimit-reset', String(Math.ceil((wallNow + retryInMs) / 1000)));
-  let policies = '';
-  let remainders = '';
-  for (const { rule, state } of states) {
-    if (policies !== '') {
-      policies += ', ';
-      remainders += ', ';
+export class LimitHeaderTexts {
+  /** The last of each name and scope: most holders have the same limits. */
+  readonly #texts = new Map<LimitRule['name'], Map<LimitScope, QuotaText>>();
+
+  /**
+   * Names and values, alternating. Money is not shown: what a team may spend is its own affair, and the fields are for whole numbers.
+   * `refused`: by one of them.
+   */
+  headersOf(
+    { rules, states }: KnownLimits,
+    {
+      refused,
+      wallNow,
+      limitHeaders,
+    }: {
+      readonly refused: boolean;
+      readonly wallNow: Milliseconds;
+      readonly limitHeaders: Protocol['limitHeaders'];
+    },
+  ): readonly string[] {
+    let any: CounterState | undefined;
+    let requests: CounterState | undefined;
+    let tokens: CounterState | undefined;
+    let longestWait: CounterState | undefined;
+    let policies = '';
+    let remainders = '';
+    for (let index = 0; index < rules.length; index += 1) {
+      const [rule, state] = [rules[index], states[index]];
+      if (rule === undefined || state === undefined || rule.counts === 'money') continue;
+      any = tighterOf(any, state);
+      if (rule.counts === 'tokens') tokens = tighterOf(tokens, state);
+      else if (rule.span.kind === 'window') requests = tighterOf(requests, state);
+      if (state.retryInMs > (longestWait?.retryInMs ?? 0)) longestWait = state;
+      if (policies !== '') {
+        policies += ', ';
+        remainders += ', ';
+      }
+      const { policy, remainder } = this.#textOf(rule, state.limit);
+      policies += policy;
+      remainders += remainder + Math.min(state.remaining, LARGEST_INTEGER);
+      if (Number.isFinite(state.retryInMs)) remainders += `;t=${Math.ceil(state.retryInMs / 1000)}`;
     }
-    policies += policyOf(rule, Math.min(state.limit, LARGEST_INTEGER));
-    remainders += `${nameOf(rule)};r=${Math.min(state.remaining, LARGEST_INTEGER)}`;
-    if (Number.isFinite(state.retryInMs)) remainders += `;t=${Math.ceil(state.retryInMs / 1000)}`;
+    // Of limits on requests in a window, or else of any.
+    const tightest = (refused ? longestWait : undefined) ?? requests ?? any;
+    if (tightest === undefined) return [];
+    const { limit, remaining, retryInMs } = tightest;
+    const headers = ['x-ratelimit-limit', String(limit), 'x-ratelimit-remaining', String(remaining)];
+    // Without a number where waiting does not help.
+    if (Number.isFinite(retryInMs))
+      headers.push('x-ratelimit-reset', String(Math.ceil((wallNow + retryInMs) / 1000)));
+    headers.push('ratelimit-policy', policies, 'ratelimit', remainders);
+    limitHeaders?.addTo(headers, { requests: amountOf(requests), tokens: amountOf(tokens) }, wallNow);
+    return headers;
   }
-  to.setHeader('ratelimit-policy', policies);
-  to.setHeader('ratelimit', remainders);
-  if (limitHeaders === undefined) return;
-  const amounts = { requests: amountLeft(states, 'requests'), tokens: amountLeft(states, 'tokens') };
-  for (const [name, value] of Object.entries(limitHeaders.of(amounts, wallNow))) to.setHeader(name, value);
-}
 
-/** Of limits on requests in a window, or else of any. */
-function tightestOf(states: readonly LimitState[]): LimitState | undefined {
-  return tightestBy(states, isRequestWindow) ?? tightestBy(states, () => true);
-}
-
-function isRequestWindow({ rule }: LimitState): boolean {
-  return rule.counts === 'requests' && rule.span.kind === 'window';
-}
-
-/** The one with the longest wait, or else with the fewest left. */
-function tightestBy(
-  states: readonly LimitState[],
-  counts: (state: LimitState) => boolean,
-): LimitState | undefined {
-  let tightest: LimitState | undefined;
-  for (const each of states) {
-    if (!counts(each)) continue;
-    if (tightest === undefined || isTighter(each.state, tightest.state)) tightest = each;
+  #textOf(rule: LimitRule, limit: number): QuotaText {
+    let byScope = this.#texts.get(rule.name);
+    if (byScope === undefined) {
+      byScope = new Map();
+      this.#texts.set(rule.name, byScope);
+    }
+    const known = byScope.get(rule.holder.scope);
+    if (known !== undefined && known.limit === limit && known.span === rule.span) return known;
+    const text = quotaText(rule, limit);
+    byScope.set(rule.holder.scope, text);
+    return text;
   }
-  return tightest;
 }
 
-function isTighter(one: CounterState, other: CounterState): boolean {
-  if (one.remaining !== other.remaining) return one.remaining < other.remaining;
-  return one.retryInMs > other.retryInMs;
+/** The one with the fewest left, or else with the longest wait. */
+function tighterOf(one: CounterState | undefined, other: CounterState): CounterState {
+  if (one === undefined || other.remaining < one.remaining) return other;
+  return other.remaining === one.remaining && other.retryInMs > one.retryInMs ? other : one;
 }
 
-function longestWait(states: readonly LimitState[]): LimitState | undefined {
-  let longest: LimitState | undefined;
-  for (const each of states) {
-    if (each.state.retryInMs === 0) continue;
-    if (longest === undefined || each.state.retryInMs > longest.state.retryInMs) longest = each;
-  }
-  return longest;
-}
-
-function amountLeft(
-  states: readonly LimitState[],
-  counts: 'requests' | 'tokens',
-): RemainingAmount | undefined {
-  const isOne = (each: LimitState) =>
-    counts === 'requests' ? isRequestWindow(each) : each.rule.counts === 'tokens';
-  const tightest = tightestBy(states, isOne);
-  if (tightest === undefined) return undefined;
-  const { limit, remaining, retryInMs } = tightest.state;
+function amountOf(state: CounterState | undefined): RemainingAmount | undefined {
+  if (state === undefined) return undefined;
+  const { limit, remaining, retryInMs } = state;
   return { limit, remaining, resetInMs: Number.isFinite(retryInMs) ? retryInMs : undefined };
 }
 
-/** A structured field's string, without anything that would have to be escaped. */
-function nameOf({ holder, name }: LimitRule): string {
-  return name === 'rate_limit' ? '"default"' : `"${holder.scope}.${name}"`;
+/** `limit`: as it is enforced now. */
+function quotaText(rule: LimitRule, limit: number): QuotaText {
+  const { holder, name, span } = rule;
+  // A structured field's string, without anything that would have to be escaped.
+  const quoted = name === 'rate_limit' ? '"default"' : `"${holder.scope}.${name}"`;
+  const policy = `${quoted};q=${Math.min(limit, LARGEST_INTEGER)}${unitOf(rule)}`;
+  return { limit, span, policy, remainder: `${quoted};r=` };
 }
 
-/** Quota units, `limit` as it is enforced now: requests without a name for it, as the draft has it. */
-function policyOf(rule: LimitRule, limit: number): string {
-  const quota = `${nameOf(rule)};q=${limit}`;
-  const unit = rule.counts === 'tokens' ? ';qu="tokens"' : '';
-  switch (rule.span.kind) {
+/** Quota unit and window: requests without a name for it, as the draft has it. */
+function unitOf({ counts, span }: LimitRule): string {
+  const unit = counts === 'tokens' ? ';qu="tokens"' : '';
+  switch (span.kind) {
     case 'window':
-      return `${quota}${unit};w=${Math.ceil(rule.span.windowMs / 1000)}`;
+      return `${unit};w=${Math.ceil(span.windowMs / 1000)}`;
     case 'period':
-      return quota + unit;
+      return unit;
     case 'now':
-      return `${quota};qu="concurrent-requests"`;
+      return ';qu="concurrent-requests"';
     default:
-      throw rule.span satisfies never;
+      throw span satisfies never;
   }
 }

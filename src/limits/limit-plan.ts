@@ -7,6 +7,7 @@ import type { Milliseconds } from '../core/clock.ts';
 import type { Limits } from '../core/limit-names.ts';
 import {
   chargeOf,
+  heldBy,
   type LimitHolder,
   type LimitRule,
   type LimitScope,
@@ -80,33 +81,41 @@ export interface HeldLimits {
 
 const NOTHING: PlannedCharges = { rules: [], charges: [], scopes: [] };
 const ALL: LimitHolder = { scope: 'all', id: '', name: '' };
+const NOT_KNOWN: LimitedAmounts = { tokens: 0, costNano: 0 };
+const ANY_ADDRESS: LimitHolder = { scope: 'address', id: '', name: '' };
 
-/** Rules of one holder, or of several. */
-interface RuleSet {
-  readonly all: readonly LimitRule[];
-  /** Those of tokens and money. */
-  readonly used: readonly LimitRule[];
-}
-
-interface CallerRules extends RuleSet {
-  /** Of the day for which they were made: they are made once for all requests of a caller on it. */
+/** Made once a day for all requests of a caller. */
+interface CallerPlan {
   readonly periods: UtcPeriods;
   readonly first: PlannedCharges;
+  /** Of tokens and money: as in the first. */
+  readonly used: PlannedCharges;
+}
+
+interface ModelPlan {
+  readonly periods: UtcPeriods;
+  readonly planned: PlannedCharges;
 }
 
 export class LimitPlan {
   readonly #settings: LimitSettings;
   readonly #all: readonly LimitRule[];
-  readonly #limitsAddresses: boolean;
-  readonly #byCaller = new WeakMap<Caller, CallerRules>();
-  readonly #byModel = new Map<string, readonly LimitRule[]>();
-  #withoutCaller: CallerRules | undefined;
+  /** For any address: with a key, without one, and of both those of tokens and money. */
+  readonly #addressWithKey: readonly LimitRule[];
+  readonly #addressWithoutKey: readonly LimitRule[];
+  readonly #addressUsed: readonly LimitRule[];
+  readonly #byCaller = new WeakMap<Caller, CallerPlan>();
+  readonly #byModel = new Map<string, ModelPlan>();
+  #withoutCaller: CallerPlan | undefined;
   #periods: UtcPeriods;
 
   constructor(settings: LimitSettings) {
+    const { rateLimit, perAddress } = settings;
     this.#settings = settings;
     this.#all = rulesOf(ALL, settings.all);
-    this.#limitsAddresses = Object.keys(settings.perAddress).length > 0;
+    this.#addressWithKey = rulesOf(ANY_ADDRESS, perAddress);
+    this.#addressWithoutKey = withRateLimit(ANY_ADDRESS, this.#addressWithKey, rateLimit);
+    this.#addressUsed = this.#addressWithKey.filter(({ counts }) => counts !== 'requests');
     this.#periods = utcPeriodsAt(0);
     this.#withoutCaller = undefined;
   }
@@ -120,42 +129,32 @@ export class LimitPlan {
   /** Before the body: requests are counted, of tokens and money something must remain. */
   first({ caller, addressKey }: LimitedClient, wallNow: Milliseconds): PlannedCharges {
     const periods = this.periods(wallNow);
-    const own = this.#rulesOf(caller, periods);
-    const ofAddress = this.#addressRules(caller, addressKey);
-    if (ofAddress.length === 0) return own.first;
-    const charges = ofAddress.map((rule) => firstCharge(rule, periods));
-    return {
-      rules: [...own.first.rules, ...ofAddress],
-      charges: [...own.first.charges, ...charges],
-      scopes: [...own.first.scopes, 'address'],
-    };
+    const { first } = this.#planOf(caller, periods);
+    const ofAddress = caller === undefined ? this.#addressWithoutKey : this.#addressWithKey;
+    if (ofAddress.length === 0) return first;
+    return joined([first, ofAddressNow(ofAddress, addressKey, periods)]);
   }
 
   /** Once the model is known: what it may use, and the limits of the model. */
   second({ caller, addressKey }: LimitedClient, work: LimitedWork, wallNow: Milliseconds): PlannedCharges {
     const periods = this.periods(wallNow);
-    const { used } = this.#rulesOf(caller, periods);
-    const ofAddress = this.#addressRules(caller, addressKey).filter(isOfUse);
-    const ofModel = this.modelRules(work.model);
-    if (used.length === 0 && ofAddress.length === 0 && ofModel.length === 0) return NOTHING;
-    const rules = [...used, ...ofAddress, ...ofModel];
-    const amounts = work.amounts();
-    return {
-      rules,
-      charges: rules.map((rule) => chargeOf(rule, amountOf(rule, amounts), periods)),
-      scopes: scopesOf(rules),
-    };
+    const parts = [this.#planOf(caller, periods).used];
+    if (this.#addressUsed.length > 0) parts.push(ofAddressNow(this.#addressUsed, addressKey, periods));
+    const ofModel = this.#planOfModel(work.model, periods);
+    if (ofModel.rules.length > 0) parts.push(ofModel);
+    const planned = joined(parts);
+    return planned.rules.length === 0 ? NOTHING : withAmounts(planned, work.amounts());
   }
 
   /** A model answered that was not asked for: what it used is counted in its limits, without a bound. */
-  afterwards(model: string, amounts: LimitedAmounts, wallNow: Milliseconds): readonly Charge[] {
-    const rules = this.modelRules(model);
-    if (rules.length === 0) return [];
-    const periods = this.periods(wallNow);
-    return rules.filter(isOfUse).map((rule) => {
-      const charge = chargeOf(rule, amountOf(rule, amounts), periods);
-      return { ...charge, bound: { ...charge.bound, limit: Number.POSITIVE_INFINITY } };
-    });
+  afterwards(model: string, amounts: () => LimitedAmounts, wallNow: Milliseconds): readonly Charge[] {
+    const ofModel = this.#planOfModel(model, this.periods(wallNow));
+    if (ofModel.rules.length === 0) return [];
+    const used = onlyUsed(ofModel);
+    return withAmounts(used, amounts()).charges.map((charge) => ({
+      ...charge,
+      bound: { ...charge.bound, limit: Number.POSITIVE_INFINITY },
+    }));
   }
 
   /** For a list of what is limited: those of the server, of a caller with its team. */
@@ -168,9 +167,7 @@ export class LimitPlan {
     const byConfiguration = caller.source === 'configuration' ? ownOf(keys, caller.name) : undefined;
     const limits = { ...perKey, ...byConfiguration, ...caller.limits };
     const holder: LimitHolder = { scope: 'key', id: caller.id, name: caller.name };
-    const rules = rulesOf(holder, limits);
-    if (rateLimit === undefined || rules.some(limitsRequests)) return rules;
-    return [rateLimitRule(holder, rateLimit), ...rules];
+    return withRateLimit(holder, rulesOf(holder, limits), rateLimit);
   }
 
   teamRules(team: string): readonly LimitRule[] {
@@ -180,43 +177,87 @@ export class LimitPlan {
 
   /** `model`: one that exists. */
   modelRules(model: string): readonly LimitRule[] {
-    let rules = this.#byModel.get(model);
-    if (rules === undefined) {
-      const { perModel, models } = this.#settings;
-      rules = rulesOf({ scope: 'model', id: model, name: model }, { ...perModel, ...ownOf(models, model) });
-      this.#byModel.set(model, rules);
-    }
-    return rules;
+    return this.#planOfModel(model, this.#periods).rules;
   }
 
-  #rulesOf(caller: Caller | undefined, periods: UtcPeriods): CallerRules {
+  #planOfModel(model: string, periods: UtcPeriods): PlannedCharges {
+    const known = this.#byModel.get(model);
+    if (known?.periods === periods) return known.planned;
+    const { perModel, models } = this.#settings;
+    const holder: LimitHolder = { scope: 'model', id: model, name: model };
+    const rules = known?.planned.rules ?? rulesOf(holder, { ...perModel, ...ownOf(models, model) });
+    const planned = plannedOf(rules, periods);
+    this.#byModel.set(model, { periods, planned });
+    return planned;
+  }
+
+  #planOf(caller: Caller | undefined, periods: UtcPeriods): CallerPlan {
     const known = caller === undefined ? this.#withoutCaller : this.#byCaller.get(caller);
     if (known?.periods === periods) return known;
     const own = caller === undefined ? [] : this.keyRules(caller);
     const ofTeam = caller?.team === undefined ? [] : this.teamRules(caller.team);
-    const all = known?.all ?? [...own, ...ofTeam, ...this.#all];
-    const charges = all.map((rule) => firstCharge(rule, periods));
-    const first = { rules: all, charges, scopes: scopesOf(all) };
-    const made = { all, used: all.filter(isOfUse), periods, first };
+    const first = plannedOf(known?.first.rules ?? [...own, ...ofTeam, ...this.#all], periods);
+    const made = { periods, first, used: onlyUsed(first) };
     if (caller === undefined) this.#withoutCaller = made;
     else this.#byCaller.set(caller, made);
     return made;
   }
-
-  #addressRules(caller: Caller | undefined, addressKey: string): readonly LimitRule[] {
-    const { rateLimit, perAddress } = this.#settings;
-    const holder: LimitHolder = { scope: 'address', id: addressKey, name: '' };
-    const own = this.#limitsAddresses ? rulesOf(holder, perAddress) : NO_RULES;
-    if (caller !== undefined || rateLimit === undefined || own.some(limitsRequests)) return own;
-    return [rateLimitRule(holder, rateLimit), ...own];
-  }
 }
-
-const NO_RULES: readonly LimitRule[] = [];
 
 /** A name may be that of a property that all objects have. */
 function ownOf(limits: LimitsByName, name: string): Limits | undefined {
   return Object.hasOwn(limits, name) ? limits[name] : undefined;
+}
+
+function withRateLimit(
+  holder: LimitHolder,
+  rules: readonly LimitRule[],
+  rateLimit: RateLimitSetting | undefined,
+): readonly LimitRule[] {
+  if (rateLimit === undefined || rules.some(limitsRequests)) return rules;
+  return [rateLimitRule(holder, rateLimit), ...rules];
+}
+
+/** As of a request of which nothing is known yet. */
+function plannedOf(rules: readonly LimitRule[], periods: UtcPeriods): PlannedCharges {
+  const charges = rules.map((rule) => chargeOf(rule, amountOf(rule, NOT_KNOWN), periods));
+  return { rules, charges, scopes: scopesOf(rules) };
+}
+
+function ofAddressNow(rules: readonly LimitRule[], addressKey: string, periods: UtcPeriods): PlannedCharges {
+  const holder: LimitHolder = { scope: 'address', id: addressKey, name: '' };
+  return plannedOf(
+    rules.map((rule) => heldBy(holder, rule)),
+    periods,
+  );
+}
+
+function onlyUsed({ rules, charges }: PlannedCharges): PlannedCharges {
+  const isUsed = (_: unknown, index: number) => rules[index]?.counts !== 'requests';
+  const used = rules.filter(isUsed);
+  return { rules: used, charges: charges.filter(isUsed), scopes: scopesOf(used) };
+}
+
+/** No two of them have a scope in common. */
+function joined(parts: readonly PlannedCharges[]): PlannedCharges {
+  const [only] = parts;
+  if (only !== undefined && parts.length === 1) return only;
+  return {
+    rules: parts.flatMap(({ rules }) => rules),
+    charges: parts.flatMap(({ charges }) => charges),
+    scopes: parts.flatMap(({ scopes }) => scopes),
+  };
+}
+
+function withAmounts({ rules, charges, scopes }: PlannedCharges, amounts: LimitedAmounts): PlannedCharges {
+  const changed: Charge[] = [];
+  for (let index = 0; index < rules.length; index += 1) {
+    const [rule, charge] = [rules[index], charges[index]];
+    if (rule === undefined || charge === undefined) continue;
+    const { counter, bound, place } = charge;
+    changed.push({ counter, bound, amount: amountOf(rule, amounts), place });
+  }
+  return { rules, charges: changed, scopes };
 }
 
 function scopesOf(rules: readonly LimitRule[]): readonly LimitScope[] {
@@ -225,14 +266,6 @@ function scopesOf(rules: readonly LimitRule[]): readonly LimitScope[] {
 
 function limitsRequests({ counts, span }: LimitRule): boolean {
   return counts === 'requests' && span.kind === 'window';
-}
-
-function isOfUse({ counts }: LimitRule): boolean {
-  return counts !== 'requests';
-}
-
-function firstCharge(rule: LimitRule, periods: UtcPeriods): Charge {
-  return chargeOf(rule, isOfUse(rule) ? 0 : 1, periods);
 }
 
 function amountOf({ counts }: LimitRule, { tokens, costNano }: LimitedAmounts): number {

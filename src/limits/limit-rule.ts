@@ -61,6 +61,11 @@ export function rateLimitRule(holder: LimitHolder, { requests, windowSeconds }: 
   return { holder, name: 'rate_limit', counts: 'requests', span, limit: requests, counter, place };
 }
 
+/** The same limit, for another holder. */
+export function heldBy(holder: LimitHolder, rule: LimitRule): LimitRule {
+  return { ...rule, holder, counter: counterOf(holder, rule.name), place: { found: undefined } };
+}
+
 function counterOf({ scope, id }: LimitHolder, name: LimitRule['name']): string {
   return scope === 'all' ? `all:${name}` : `${scope}:${id}:${name}`;
 }

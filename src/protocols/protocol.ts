@@ -38,8 +38,8 @@ export interface Protocol {
 export interface LimitHeaders {
   /** All that there can be, in lower case. */
   readonly names: readonly string[];
-  /** `wallNow`: since the Unix epoch. */
-  of(left: AmountsLeft, wallNow: Milliseconds): Readonly<Record<string, string>>;
+  /** Adds them, names and values alternating: into a list, since almost every answer has them. `wallNow`: since the Unix epoch. */
+  addTo(headers: string[], left: AmountsLeft, wallNow: Milliseconds): void;
 }
 
 /** Of the tightest limit of that kind; undefined: there is none. */

@@ -5,30 +5,35 @@
 import type { Milliseconds } from '../../core/clock.ts';
 import type { LimitHeaders, RemainingAmount } from '../protocol.ts';
 
+const REQUESTS = {
+  limit: 'anthropic-ratelimit-requests-limit',
+  remaining: 'anthropic-ratelimit-requests-remaining',
+  reset: 'anthropic-ratelimit-requests-reset',
+};
+const TOKENS = {
+  limit: 'anthropic-ratelimit-tokens-limit',
+  remaining: 'anthropic-ratelimit-tokens-remaining',
+  reset: 'anthropic-ratelimit-tokens-reset',
+};
+
 export const anthropicLimitHeaders: LimitHeaders = {
-  names: ['requests', 'tokens'].flatMap((what) =>
-    ['limit', 'remaining', 'reset'].map((fact) => `anthropic-ratelimit-${what}-${fact}`),
-  ),
-  of: ({ requests, tokens }, wallNow) => {
-    const headers: Record<string, string> = {};
-    if (requests !== undefined) add(headers, { what: 'requests', left: requests, wallNow });
-    if (tokens !== undefined) add(headers, { what: 'tokens', left: tokens, wallNow });
-    return headers;
+  names: [...Object.values(REQUESTS), ...Object.values(TOKENS)],
+  addTo: (headers, { requests, tokens }, wallNow) => {
+    if (requests !== undefined) add(headers, { names: REQUESTS, left: requests, wallNow });
+    if (tokens !== undefined) add(headers, { names: TOKENS, left: tokens, wallNow });
   },
 };
 
 function add(
-  headers: Record<string, string>,
+  headers: string[],
   {
-    what,
+    names,
     left: { limit, remaining, resetInMs },
     wallNow,
-  }: { readonly what: string; readonly left: RemainingAmount; readonly wallNow: Milliseconds },
+  }: { readonly names: typeof REQUESTS; readonly left: RemainingAmount; readonly wallNow: Milliseconds },
 ): void {
-  const prefix = `anthropic-ratelimit-${what}`;
-  headers[`${prefix}-limit`] = String(limit);
-  headers[`${prefix}-remaining`] = String(remaining);
-  if (resetInMs !== undefined) headers[`${prefix}-reset`] = rfc3339(wallNow + resetInMs);
+  headers.push(names.limit, String(limit), names.remaining, String(remaining));
+  if (resetInMs !== undefined) headers.push(names.reset, rfc3339(wallNow + resetInMs));
 }
 
 /** In whole seconds, rounded up: then it is so. */

@@ -2,26 +2,32 @@
 import type { Milliseconds } from '../../core/clock.ts';
 import type { LimitHeaders, RemainingAmount } from '../protocol.ts';
 
+const REQUESTS = {
+  limit: 'x-ratelimit-limit-requests',
+  remaining: 'x-ratelimit-remaining-requests',
+  reset: 'x-ratelimit-reset-requests',
+};
+const TOKENS = {
+  limit: 'x-ratelimit-limit-tokens',
+  remaining: 'x-ratelimit-remaining-tokens',
+  reset: 'x-ratelimit-reset-tokens',
+};
+
 export const openAiLimitHeaders: LimitHeaders = {
-  names: ['requests', 'tokens'].flatMap((what) =>
-    ['limit', 'remaining', 'reset'].map((fact) => `x-ratelimit-${fact}-${what}`),
-  ),
-  of: ({ requests, tokens }) => {
-    const headers: Record<string, string> = {};
-    if (requests !== undefined) add(headers, 'requests', requests);
-    if (tokens !== undefined) add(headers, 'tokens', tokens);
-    return headers;
+  names: [...Object.values(REQUESTS), ...Object.values(TOKENS)],
+  addTo: (headers, { requests, tokens }) => {
+    if (requests !== undefined) add(headers, REQUESTS, requests);
+    if (tokens !== undefined) add(headers, TOKENS, tokens);
   },
 };
 
 function add(
-  headers: Record<string, string>,
-  what: string,
+  headers: string[],
+  names: typeof REQUESTS,
   { limit, remaining, resetInMs }: RemainingAmount,
 ): void {
-  headers[`x-ratelimit-limit-${what}`] = String(limit);
-  headers[`x-ratelimit-remaining-${what}`] = String(remaining);
-  if (resetInMs !== undefined) headers[`x-ratelimit-reset-${what}`] = goDuration(resetInMs);
+  headers.push(names.limit, String(limit), names.remaining, String(remaining));
+  if (resetInMs !== undefined) headers.push(names.reset, goDuration(resetInMs));
 }
 
 /** As Go writes a duration, to the millisecond: `6m0s`, `1.5s`, `20ms`, `0s`. */

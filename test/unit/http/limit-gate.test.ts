@@ -97,7 +97,9 @@ function request() {
     isClosed: false,
     trace: { consumed: undefined as undefined | { tries: ConsumedTry[] } },
     onClose: (end: () => void) => void ends.push(end),
-    setHeader: (name: string, value: string) => void headers.set(name, value),
+    setHeaders: (all: readonly string[]) => {
+      for (let at = 0; at < all.length; at += 2) headers.set(all[at] ?? '', all[at + 1] ?? '');
+    },
   };
   const used = (...tries: readonly (readonly [model: string, prompt: number, answer: number])[]) => {
     const all = tries.map(([model, promptTokens, completionTokens]) => ({

@@ -1,18 +1,18 @@
 /** What the headers of limits say, where that is not what is configured. */
 import { expect, it } from 'vitest';
-import { setLimitHeaders } from '../../../src/http/limit-headers.ts';
+import { LimitHeaderTexts } from '../../../src/http/limit-headers.ts';
 import { rulesOf } from '../../../src/limits/limit-rule.ts';
 
 const [rule] = rulesOf({ scope: 'all', id: '', name: '' }, { requests_per_minute: 1000 });
 
 function headersOf(state: { limit: number; remaining: number; retryInMs: number }): Record<string, string> {
   if (rule === undefined) throw new Error('no rule');
-  const headers: Record<string, string> = {};
-  const setHeader = (name: string, value: string) => {
-    headers[name] = value;
-  };
-  setLimitHeaders({ setHeader }, [{ rule, state }], { refused: false, wallNow: 0, limitHeaders: undefined });
-  return headers;
+  const headers = new LimitHeaderTexts().headersOf(
+    { rules: [rule], states: [state] },
+    { refused: false, wallNow: 0, limitHeaders: undefined },
+  );
+  const names = headers.filter((_, index) => index % 2 === 0);
+  return Object.fromEntries(names.map((name, index) => [name, headers[2 * index + 1] ?? '']));
 }
 
 it('a replica that enforces its share alone shows the share everywhere', () => {
