@@ -108,7 +108,7 @@ export function servingSettings(config: Config): Omit<ServingChanges, 'targets'>
 }
 
 export function edgeSettings(config: Config, stored: Pick<StoredKeys, 'storeHeldKeys'>): EdgeSettings {
-  const { server, auth, scheduler, generation, rate_limit, prices, tracing } = config;
+  const { server, auth, metrics, scheduler, generation, rate_limit, prices, tracing } = config;
   return {
     onLoopback: isLoopbackHost(server.host),
     trustedProxies: parseRanges(server.trusted_proxies),
@@ -116,6 +116,7 @@ export function edgeSettings(config: Config, stored: Pick<StoredKeys, 'storeHeld
     proxyProtocol: server.proxy_protocol,
     apiKeys: auth.api_keys,
     adminKeys: auth.admin_keys,
+    metricsAreOpen: metrics.open,
     corsOrigins: server.cors_origins,
     bodyLimitBytes: server.body_limit_bytes,
     mediaBodyLimitBytes: server.media_body_limit_bytes,

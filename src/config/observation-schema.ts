@@ -69,6 +69,11 @@ export const metrics = Type.Object(
       description:
         'GET /metrics also has the main series under the names of vLLM (vllm:num_requests_waiting …), for dashboards and autoscalers made for it.',
     }),
+    open: Type.Boolean({
+      default: false,
+      description:
+        'GET /metrics needs no key, for scrapers that cannot send one, such as the endpoint picker of an InferencePool. It shows models, targets and teams; let a network policy decide who reaches it. Not with admin.metrics.',
+    }),
   },
   closed,
 );

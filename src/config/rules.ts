@@ -189,7 +189,11 @@ function fitLargestBody({ server }: Config): void {
   }
 }
 
-function distinctAdminPort({ server, admin }: Config): void {
+function distinctAdminPort({ server, admin, metrics }: Config): void {
+  if (admin.metrics && metrics.open)
+    throw new ConfigError(
+      'metrics.open is true, but admin.metrics serves GET /metrics at the address of administrators, where nothing is open. Set one of the two.',
+    );
   if (admin.port === undefined) {
     if (admin.metrics)
       throw new ConfigError(

@@ -94,6 +94,8 @@ export function accessStep({ clock, settings, keys, wrongKeys, administration }:
     if (administration === 'only') return !isOpen(path);
     return administration === 'here' && routePath.startsWith(ADMIN_PREFIX);
   };
+  const isOpenMetrics = ({ routePath }: RequestContext): boolean =>
+    settings.metricsAreOpen && routePath === METRICS_PATH;
   const requireAdministrator = (context: RequestContext): void | Promise<void> => {
     if (!hasAdminKeys()) return requireThisMachine(context, settings);
     // What Prometheus is given needs to open nothing else.
@@ -114,7 +116,8 @@ export function accessStep({ clock, settings, keys, wrongKeys, administration }:
     }
     const isAdmin = isLive && seesAll(context);
     if (apiKeys().isShut) {
-      const waited = isAdmin || isOpen(context.path) ? undefined : requireKey(context, callerBy, 'API key');
+      const needsNone = isAdmin || isOpen(context.path) || isOpenMetrics(context);
+      const waited = needsNone ? undefined : requireKey(context, callerBy, 'API key');
       // It is refused.
       if (waited !== undefined) return waited;
     } else if (settings.onLoopback) checkHostAndOrigin(context.request.headers, settings);

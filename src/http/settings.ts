@@ -18,6 +18,8 @@ export interface EdgeSettings {
   readonly proxyProtocol: 'off' | 'optional' | 'required';
   readonly apiKeys: readonly ConfiguredKey[];
   readonly adminKeys: readonly ConfiguredKey[];
+  /** GET /metrics needs no key. */
+  readonly metricsAreOpen: boolean;
   /** `server.cors_origins`; `*` is every page. */
   readonly corsOrigins: readonly string[];
   readonly bodyLimitBytes: number;

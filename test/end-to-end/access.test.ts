@@ -20,6 +20,27 @@ function remaining({ headers }: Pick<Answer, 'headers'>): number {
   return Number(headers['x-ratelimit-remaining']);
 }
 
+describe('metrics.open', () => {
+  test('lets a scraper without a key read /metrics, and nothing else', async () => {
+    const server = await startServer({
+      flags: [...scriptedFlags(), '--metrics.open', 'true', '--auth.api-keys', JSON.stringify([KEY])],
+      endsWith: onTestFinished,
+    });
+    const statusOf = async (path: string) => (await ask(`${server.url}${path}`)).status;
+    expect(await statusOf('/metrics')).toBe(200);
+    const others = ['/v1/models', '/live', '/metricsx', '/generate'];
+    expect(await Promise.all(others.map(statusOf))).toEqual(others.map(() => 401));
+  });
+
+  test('is off: a scraper needs a key', async () => {
+    const server = await startServer({
+      flags: [...scriptedFlags(), '--auth.api-keys', JSON.stringify([KEY])],
+      endsWith: onTestFinished,
+    });
+    expect((await ask(`${server.url}/metrics`)).status).toBe(401);
+  });
+});
+
 describe('wrong keys', () => {
   test('the first ten of an address in a minute are 401, then 429; the right key is served on every route, its budget untouched', async () => {
     const server = await startServer({

@@ -73,6 +73,7 @@ test('a port that is taken is named by its own flag', async () => {
 
 test.each([
   [['--admin.metrics'], 'admin.metrics is true, but there is no admin.port'],
+  [['--admin.metrics', '--metrics.open'], 'metrics.open is true, but admin.metrics'],
   [['--admin.port', '8123', '--port', '8123'], 'admin.port is 8123, which is server.port'],
   [['--admin.port', '9000', '--admin.host', '0.0.0.0'], 'there is no admin key'],
 ])('check-config refuses %j', async (flags, message) => {
