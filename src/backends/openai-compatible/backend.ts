@@ -51,6 +51,9 @@ import {
 import { serverTokenizer } from './tokenizer.ts';
 import { canBeWhole, readEmbeddings, readWholeAnswer } from './whole-answer.ts';
 
+/** vLLM gives the request to this data-parallel rank, instead of choosing one. */
+const RANK_HEADER = 'x-data-parallel-rank';
+
 export interface OpenAiCompatibleTarget extends RouterSettings {
   readonly model: string;
   readonly url: string;
@@ -60,6 +63,7 @@ export interface OpenAiCompatibleTarget extends RouterSettings {
   readonly pass_fields?: readonly string[];
   readonly whole_answers?: 'auto' | 'streamed';
   readonly check_listed?: 'auto' | 'yes' | 'no';
+  readonly data_parallel_rank?: number;
   readonly connect_timeout_ms: number;
 }
 
@@ -108,14 +112,23 @@ export class OpenAiCompatibleBackend implements Backend {
     this.#upstream = new Upstream({
       url: serverRoot(target.url),
       connectTimeoutMs: target.connect_timeout_ms,
-      headers: target.api_key === undefined ? {} : { authorization: `Bearer ${target.api_key}` },
+      headers: {
+        ...(target.api_key !== undefined && { authorization: `Bearer ${target.api_key}` }),
+        ...(target.data_parallel_rank !== undefined && {
+          [RANK_HEADER]: String(target.data_parallel_rank),
+        }),
+      },
       instanceId: environment.instanceId,
       clock: environment.clock,
     });
     // Behind a router it would be the load of whichever engine answers.
     this.#load =
       target.router === undefined
-        ? new LoadReader({ upstream: this.#upstream, clock: environment.clock })
+        ? new LoadReader({
+            upstream: this.#upstream,
+            clock: environment.clock,
+            rank: target.data_parallel_rank,
+          })
         : undefined;
     this.tokenizer = serverTokenizer({
       upstream: this.#upstream,

@@ -17,6 +17,18 @@ function listed(flavor: Flavor): string {
   return PASSED_FIELDS[flavor].join(', ');
 }
 
+/** Throws an Error if the server has no ranks. */
+function checkRank({
+  data_parallel_rank: rank,
+  flavor,
+}: {
+  data_parallel_rank?: number;
+  flavor: string;
+}): void {
+  if (rank === undefined || flavor === 'auto' || flavor === 'vllm') return;
+  throw new Error(`data_parallel_rank is for vLLM, but flavor is ${flavor}. Remove one of them.`);
+}
+
 export const openAiCompatible = defineBackend({
   name: 'openai-compatible',
   aliases: { vllm: { flavor: 'vllm' }, 'llama-server': { flavor: 'llama-server' } },
@@ -51,6 +63,14 @@ export const openAiCompatible = defineBackend({
       description:
         'auto: an answer that the client does not stream is requested in one piece, which costs the server less; with tools or log-probabilities it is streamed. streamed: always streamed, for proxies in between that close silent connections.',
     }),
+    data_parallel_rank: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 4095,
+        description:
+          'vLLM with several data-parallel ranks behind one address: the requests of this target go to this rank of that server, from 0, and only its load counts. Each rank then is a target. Unset: vLLM chooses the rank.',
+      }),
+    ),
     pass_fields: Type.Optional(
       Type.Array(Type.String({ minLength: 1 }), {
         description: `Fields of a request that are passed on to the server unchanged, beside ${listed('vllm')} (vllm), and ${listed('llama-server')} (llama-server). Other unknown fields are ignored.`,
@@ -88,10 +108,12 @@ export const openAiCompatible = defineBackend({
   },
   defaultSlots: 64,
   embedded: false,
-  server: ({ url }) => serverRoot(url),
+  server: ({ url, data_parallel_rank: rank }) =>
+    rank === undefined ? serverRoot(url) : `${serverRoot(url)} rank ${rank}`,
   checkTarget: (target) => {
     checkPassFields(target.pass_fields ?? []);
     checkRouter(target);
+    checkRank(target);
   },
   create: (target, environment) => new OpenAiCompatibleBackend(target, environment),
 });

@@ -78,6 +78,7 @@ export function responseError(answer: JsonResponse, about: ErrorContext): Servin
   if (missing !== undefined) return missing;
   const filtered = contentFiltered(error, { status, cause });
   if (filtered !== undefined) return filtered;
+  if (/\bdata_parallel_rank \d+ is out of range/.test(text ?? '')) return rankNotFound(cause);
   if (failureOfStatus(status) === undefined) {
     const param = fieldOf(error, about.request);
     const message = `The model’s backend rejected the request: ${shown ?? 'it gave no reason'}`;
@@ -154,6 +155,16 @@ function fieldOf(error: UntypedObject, request: GenerationRequest | undefined): 
 function loading({ retryAfterSeconds = 1, cause }: ServingError): ServingError {
   const message = 'The model is still loading.';
   return new ServingError('model_loading', { message, retryAfterSeconds, cause });
+}
+
+/** The request is fine: the target names a rank that its vLLM does not have. */
+function rankNotFound(cause: Error): ServingError {
+  return new ServingError('backend_error', {
+    message:
+      'The model’s backend does not have the data-parallel rank that its target names. The operator must change data_parallel_rank.',
+    failure: 'misconfigured',
+    cause,
+  });
 }
 
 function routeNotFound(cause: Error): ServingError {

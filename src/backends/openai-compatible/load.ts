@@ -1,6 +1,7 @@
 /**
  * How much a server has to do, as it reports: vLLM by `/metrics` and by a header of whole answers; llama-server by `/metrics`, if it
  * was started with it, else by `/slots`. A report that fails says nothing about the server's health. Owns which routes it has.
+ * A vLLM with data-parallel ranks reports each of them; a target that is one rank (`data_parallel_rank`) has the load of that one.
  */
 import type { GenerateOptions, LoadReport, TargetStatus } from '../../core/backend.ts';
 import type { Clock, Milliseconds } from '../../core/clock.ts';
@@ -28,13 +29,19 @@ const METRICS = {
 export class LoadReader {
   readonly #upstream: Upstream;
   readonly #clock: Clock;
+  readonly #rank: number | undefined;
   /** The routes that the server does not have. */
   readonly #missing = new Set<string>();
   #askedAt: Milliseconds = Number.NEGATIVE_INFINITY;
 
-  constructor({ upstream, clock }: { readonly upstream: Upstream; readonly clock: Clock }) {
+  constructor({
+    upstream,
+    clock,
+    rank,
+  }: { readonly upstream: Upstream; readonly clock: Clock; readonly rank?: number | undefined }) {
     this.#upstream = upstream;
     this.#clock = clock;
+    this.#rank = rank;
   }
 
   /** Never rejects; undefined where the server reports nothing, or not in time. */
@@ -61,9 +68,9 @@ export class LoadReader {
     return undefined;
   }
 
-  /** Headers that ask for the load with a whole answer; undefined where it is not worth asking. */
+  /** Headers that ask for the load with a whole answer; undefined where it is not worth asking. They do not tell ranks apart. */
   headersToAsk({ reportsLoad }: Pick<Dialect, 'reportsLoad'>): readonly string[] | undefined {
-    if (!reportsLoad) return undefined;
+    if (!reportsLoad || this.#rank !== undefined) return undefined;
     const now = this.#clock.now();
     if (now - this.#askedAt < ASK_INTERVAL_MS) return undefined;
     this.#askedAt = now;
@@ -81,7 +88,7 @@ export class LoadReader {
     // Not started with it (501 of llama-server), or behind a proxy that hides it.
     if (status === 501 || (status >= 400 && status < 500)) this.#missing.add(path);
     if (status !== 200) return undefined;
-    return path === '/slots' ? loadOfSlots(text) : loadOfMetrics(text);
+    return path === '/slots' ? loadOfSlots(text) : loadOfMetrics(text, this.#rank);
   }
 }
 
@@ -100,12 +107,16 @@ export function noteLoad(headers: ResponseHeaders, { onLoad }: GenerateOptions):
   if (load !== undefined) onLoad?.(load);
 }
 
-/** From Prometheus' text format. Requests of several engines are summed; of their KV caches the mean counts. */
-export function loadOfMetrics(text: string): LoadReport | undefined {
+/**
+ * From Prometheus' text format. Requests of several engines are summed; of their KV caches the fullest counts, for it is the first
+ * that throws out what it has computed. With `rank`, those of one engine.
+ */
+export function loadOfMetrics(text: string, rank?: number): LoadReport | undefined {
+  const samples = (names: readonly string[]) => valuesOf(firstFound(text, names), rank);
   return loadOf({
-    running: sumOf(firstFound(text, METRICS.running)),
-    waiting: sumOf(firstFound(text, METRICS.waiting)),
-    kvCacheUsed: meanOf(firstFound(text, METRICS.kvCacheUsed)),
+    running: sumOf(samples(METRICS.running)),
+    waiting: sumOf(samples(METRICS.waiting)),
+    kvCacheUsed: maxOf(samples(METRICS.kvCacheUsed)),
   });
 }
 
@@ -119,30 +130,31 @@ export function loadOfSlots(text: string): LoadReport | undefined {
 
 /**
  * From the header `endpoint-load-metrics`: `TEXT named_metrics.num_requests_waiting=1.0, …`, or JSON behind `JSON`. vLLM's frontend in
- * Rust omits the first word.
+ * Rust omits the first word. With several engines vLLM repeats each name as text, and as JSON has the last engine only.
  */
 export function loadOfHeader({ 'endpoint-load-metrics': value }: ResponseHeaders): LoadReport | undefined {
   if (typeof value !== 'string') return undefined;
   const written = value.replace(/^(?:TEXT|JSON)\s+/i, '').trim();
   const metrics = written.startsWith('{')
-    ? asObject(asObject(parsed(written)).named_metrics)
+    ? Object.entries(asObject(asObject(parsed(written)).named_metrics))
     : pairsOf(written);
   const read = (...names: readonly string[]) => {
-    const found = names.map((name) => metrics[name]).find((metric) => typeof metric === 'number');
-    return found as number | undefined;
+    const found = names.map((name) => metrics.filter(([key]) => key === name).map(([, value]) => value));
+    return (found.find((values) => values.length > 0) ?? []).filter((value) => typeof value === 'number');
   };
   return loadOf({
-    running: read('num_requests_running'),
-    waiting: read('num_requests_waiting'),
-    kvCacheUsed: read('kv_cache_usage_perc', 'gpu_cache_usage_perc'),
+    running: sumOf(read('num_requests_running')),
+    waiting: sumOf(read('num_requests_waiting')),
+    kvCacheUsed: maxOf(read('kv_cache_usage_perc', 'gpu_cache_usage_perc')),
   });
 }
 
-function pairsOf(written: string): Readonly<Record<string, number>> {
+function pairsOf(written: string): readonly (readonly [name: string, value: number])[] {
   const pairs = written.split(',').map((pair) => pair.split('='));
-  return Object.fromEntries(
-    pairs.map(([name = '', value = '']) => [name.trim().replace(/^named_metrics\./, ''), numberOf(value)]),
-  );
+  return pairs.map(([name = '', value = '']) => [
+    name.trim().replace(/^named_metrics\./, ''),
+    numberOf(value),
+  ]);
 }
 
 /** Only what is a plausible number; undefined where nothing is. */
@@ -157,8 +169,14 @@ function loadOf(found: { readonly [Fact in keyof LoadReport]: number | undefined
   return Object.keys(report).length === 0 ? undefined : report;
 }
 
+interface Sample {
+  /** By its label; undefined: it has none. */
+  readonly engine: number | undefined;
+  readonly value: number;
+}
+
 /** The samples of the first of these metrics that has any. */
-function firstFound(text: string, names: readonly string[]): readonly number[] {
+function firstFound(text: string, names: readonly string[]): readonly Sample[] {
   for (const name of names) {
     const samples = samplesOf(text, name);
     if (samples.length > 0) return samples;
@@ -167,36 +185,44 @@ function firstFound(text: string, names: readonly string[]): readonly number[] {
 }
 
 /** Each line is `name value` or `name{label="…"} value`, and may end with a time. */
-function samplesOf(text: string, name: string): readonly number[] {
-  const samples: number[] = [];
+function samplesOf(text: string, name: string): readonly Sample[] {
+  const samples: Sample[] = [];
   for (let at = text.indexOf(name); at !== -1; at = text.indexOf(name, at + name.length)) {
     const isLineStart = at === 0 || text[at - 1] === '\n';
     const after = text[at + name.length];
     if (!isLineStart || (after !== '{' && after !== ' ')) continue;
     const end = text.indexOf('\n', at);
     const line = text.slice(at + name.length, end === -1 ? undefined : end);
-    const value = numberOf(
-      line
-        .slice(line.lastIndexOf('}') + 1)
-        .trim()
-        .split(' ')[0] ?? '',
-    );
-    if (Number.isFinite(value)) samples.push(value);
+    const labelsEnd = line.lastIndexOf('}') + 1;
+    const value = numberOf(line.slice(labelsEnd).trim().split(' ')[0] ?? '');
+    if (!Number.isFinite(value)) continue;
+    const engine = /[{,]engine="(\d+)"/.exec(line.slice(0, labelsEnd))?.[1];
+    samples.push({ engine: engine === undefined ? undefined : Number(engine), value });
   }
   return samples;
+}
+
+/**
+ * A server's ranks are numbered from 0 where requests name them, but labelled by their number in the whole deployment, of which a
+ * server may have only a part (hybrid load balancing): rank n is the one with the nth label.
+ */
+function valuesOf(samples: readonly Sample[], rank: number | undefined): readonly number[] {
+  if (rank === undefined) return samples.map(({ value }) => value);
+  const engines = [...new Set(samples.map(({ engine }) => engine ?? 0))].sort((one, other) => one - other);
+  const wanted = engines[rank];
+  return samples.filter(({ engine }) => (engine ?? 0) === wanted).map(({ value }) => value);
 }
 
 function numberOf(written: string): number {
   return written.trim() === '' ? Number.NaN : Number(written);
 }
 
-function sumOf(samples: readonly number[]): number | undefined {
-  return samples.length === 0 ? undefined : samples.reduce((sum, value) => sum + value, 0);
+function sumOf(values: readonly number[]): number | undefined {
+  return values.length === 0 ? undefined : values.reduce((sum, value) => sum + value, 0);
 }
 
-function meanOf(samples: readonly number[]): number | undefined {
-  const sum = sumOf(samples);
-  return sum === undefined ? undefined : sum / samples.length;
+function maxOf(values: readonly number[]): number | undefined {
+  return values.length === 0 ? undefined : Math.max(...values);
 }
 
 function parsed(text: string): unknown {

@@ -36,7 +36,8 @@ export async function probeServer(probe: ProbeOptions, signal: AbortSignal): Pro
     upstream.json({ method: 'GET', path: '/v1/models', signal }),
     dialect.healthPath && upstream.json({ method: 'GET', path: dialect.healthPath, signal }),
   ]);
-  if (health !== undefined && health.status !== 200) {
+  // Behind an ingress of its own, such as Ray Serve LLM's, an engine's route for it may be missing: then the list tells.
+  if (health !== undefined && health.status !== 200 && health.status !== 404) {
     const state = health.status === 503 ? dialect.unhealthyState : 'failed';
     const detail = probeFailure('/health', health.status);
     return { status: { state, loaded: false, detail } };

@@ -12,6 +12,8 @@ export interface PlayedLoad {
   running?: number;
   waiting?: number;
   kvCacheUsed?: number;
+  /** vLLM: so many data-parallel ranks, of which the first has all that there is to do. */
+  ranks?: number;
   /** As before vLLM 0.10. */
   olderNames?: boolean;
   /** llama-server: started with --metrics. */
@@ -27,7 +29,7 @@ const RECORDED_METRICS = readFileSync(
 
 /** Undefined where the server has no such route. */
 export function loadReply(path: string, server: string, load: PlayedLoad): Reply | undefined {
-  if (server === 'vllm' && path === '/metrics') return { status: 200, body: vllmMetrics(load) };
+  if (server === 'vllm' && path === '/metrics') return { status: 200, body: metricsOfRanks(load) };
   if (server !== 'llama-server') return undefined;
   if (path === '/metrics') return load.withMetrics ? { status: 200, body: llamaMetrics(load) } : disabled();
   if (path === '/slots') return load.withoutSlots ? disabled() : { status: 200, body: slots(load) };
@@ -43,6 +45,14 @@ export function loadHeader({ headers }: SeenRequest, load: PlayedLoad): Readonly
     `named_metrics.kv_cache_usage_perc=${kvCacheUsed}`,
   ];
   return { 'endpoint-load-metrics': `TEXT ${metrics.join(', ')}` };
+}
+
+function metricsOfRanks(load: PlayedLoad): string {
+  const { ranks = 1, olderNames = false } = load;
+  const idle = Array.from({ length: ranks - 1 }, (_, index) =>
+    vllmMetrics({ olderNames }).replaceAll('engine="0"', `engine="${index + 1}"`),
+  );
+  return [vllmMetrics(load), ...idle].join('');
 }
 
 export function vllmMetrics({ running = 0, waiting = 0, kvCacheUsed = 0, olderNames }: PlayedLoad): string {

@@ -593,6 +593,13 @@ describe('probe', () => {
     });
   });
 
+  it('takes the word of the list where an ingress in front of vLLM has no /health', async () => {
+    const { backend } = await start({ server: 'vllm', health: 404 });
+    expect(await backend.probe({ signal: neverAborted() })).toMatchObject({ state: 'ready' });
+    const other = await start({ server: 'vllm', health: 404 }, { model: 'another' });
+    expect(await other.backend.probe({ signal: neverAborted() })).toMatchObject({ state: 'not_found' });
+  });
+
   it('finds a server that is gone unreachable', async () => {
     const { backend } = await start({ fault: 'refuse' });
     expect(await backend.probe({ signal: neverAborted() })).toMatchObject({ state: 'unreachable' });

@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { openAiCompatible } from '../../../../src/backends/openai-compatible/definition.ts';
+import { responseError } from '../../../../src/backends/openai-compatible/errors.ts';
 import { loadOfHeader, loadOfMetrics, loadOfSlots } from '../../../../src/backends/openai-compatible/load.ts';
 import type { LoadReport } from '../../../../src/core/backend.ts';
 import { chatRequest, generateAll, neverAborted } from '../../../support/stand-ins/generate.ts';
@@ -10,6 +12,17 @@ import type { StandIn } from '../../../support/stand-ins/stand-in-server.ts';
 
 const asked = (standIn: StandIn, path: string) =>
   standIn.seen().filter((request) => request.path === path).length;
+
+const TARGET = {
+  model: 'm',
+  url: 'http://127.0.0.1:1',
+  flavor: 'vllm',
+  check_listed: 'auto',
+  whole_answers: 'auto',
+  connect_timeout_ms: 1,
+  first_token_timeout_ms: 1,
+  idle_timeout_ms: 1,
+} as const;
 
 describe('the metrics of vLLM', () => {
   it('as recorded from 0.32.0 are of a server with nothing to do', () => {
@@ -25,12 +38,35 @@ describe('the metrics of vLLM', () => {
     expect(loadOfMetrics(text)).toEqual({ running: 7, waiting: 3, kvCacheUsed: 0.42 });
   });
 
-  it('of several engines are summed, the part of their KV caches averaged', () => {
-    const engine = (index: number, load: PlayedLoad) =>
-      vllmMetrics(load).replaceAll('engine="0"', `engine="${index}"`);
-    const text =
-      engine(0, { running: 7, waiting: 3, kvCacheUsed: 0.5 }) + engine(1, { running: 1, kvCacheUsed: 0.1 });
-    expect(loadOfMetrics(text)).toEqual({ running: 8, waiting: 3, kvCacheUsed: 0.3 });
+  describe('with two data-parallel ranks, as recorded from 0.32.0', () => {
+    const recorded = readFileSync(
+      new URL('../../../fixtures/vllm/metrics-two-ranks.txt', import.meta.url),
+      'utf8',
+    );
+
+    it('are summed, and the fullest KV cache counts', () => {
+      expect(loadOfMetrics(recorded)).toEqual({ running: 4, waiting: 6, kvCacheUsed: 0.005371749481137833 });
+    });
+
+    it('are of one rank for a target that is one', () => {
+      expect(loadOfMetrics(recorded, 0)).toEqual({ running: 0, waiting: 0, kvCacheUsed: 0 });
+      expect(loadOfMetrics(recorded, 1)).toEqual({
+        running: 4,
+        waiting: 6,
+        kvCacheUsed: 0.005371749481137833,
+      });
+      expect(loadOfMetrics(recorded, 2)).toBeUndefined();
+    });
+
+    it('are labelled by the whole deployment’s numbers at a server that has only its last ranks', () => {
+      const last = recorded.replaceAll('engine="0"', 'engine="9"').replaceAll('engine="1"', 'engine="10"');
+      expect(loadOfMetrics(last, 0)).toMatchObject({ running: 0, waiting: 0 });
+      expect(loadOfMetrics(last, 1)).toMatchObject({ running: 4, waiting: 6 });
+    });
+
+    it('are, before the first request, not there', () => {
+      expect(loadOfMetrics('vllm:prompt_tokens_total{engine="0",model_name="m"} 0.0\n', 0)).toBeUndefined();
+    });
   });
 
   it.each<[string, LoadReport | undefined]>([
@@ -52,6 +88,15 @@ describe('the load header', () => {
     [
       'TEXT named_metrics.kv_cache_usage_perc=0.4, named_metrics.num_requests_waiting=2.0',
       { waiting: 2, kvCacheUsed: 0.4 },
+    ],
+    // Two data-parallel ranks, as recorded from vLLM 0.32.0.
+    [
+      'TEXT named_metrics.num_requests_waiting=0.0, named_metrics.num_requests_waiting=6.0, named_metrics.kv_cache_usage_perc=0.0, named_metrics.kv_cache_usage_perc=0.005860090343059454',
+      { waiting: 6, kvCacheUsed: 0.005860090343059454 },
+    ],
+    [
+      'TEXT named_metrics.num_requests_waiting=5.0, named_metrics.num_requests_waiting=0.0, named_metrics.kv_cache_usage_perc=0.9, named_metrics.kv_cache_usage_perc=0.1',
+      { waiting: 5, kvCacheUsed: 0.9 },
     ],
     // Without its first word: vLLM's frontend in Rust.
     [
@@ -89,6 +134,59 @@ describe('the load header', () => {
     const { backend, standIn } = await runningOpenAi({ server: 'llama-server' });
     await generateAll(backend, chatRequest('hello'), neverAborted(), { delivery: 'whole' });
     expect(standIn.seen().at(-1)?.headers['endpoint-load-metrics-format']).toBeUndefined();
+  });
+});
+
+describe('a target that is one data-parallel rank', () => {
+  it('names it in every request, and reads the load of that rank alone', async () => {
+    const { backend, standIn } = await runningOpenAi(
+      { load: { running: 2, waiting: 1, ranks: 2 } },
+      { data_parallel_rank: 1 },
+    );
+    // What the stand-in plays is on rank 0; the other ranks have nothing to do.
+    expect((await backend.probe({ signal: neverAborted() })).load).toEqual({
+      running: 0,
+      waiting: 0,
+      kvCacheUsed: 0,
+    });
+    for (const delivery of ['stream', 'whole'] as const) {
+      await generateAll(backend, chatRequest('hello'), neverAborted(), { delivery });
+      expect(standIn.seen().at(-1)?.headers['x-data-parallel-rank']).toBe('1');
+      // It would tell of all ranks.
+      expect(standIn.seen().at(-1)?.headers['endpoint-load-metrics-format']).toBeUndefined();
+    }
+  });
+
+  it('leaves the choice to vLLM where none is named', async () => {
+    const { backend, standIn } = await runningOpenAi({ load: { running: 2, waiting: 1, ranks: 2 } });
+    expect((await backend.probe({ signal: neverAborted() })).load).toMatchObject({ running: 2, waiting: 1 });
+    await generateAll(backend, chatRequest('hello'));
+    expect(standIn.seen().at(-1)?.headers['x-data-parallel-rank']).toBeUndefined();
+  });
+
+  it('that the server does not have is a fault of the configuration, not of the request', () => {
+    const { status, headers, body } = recording('vllm/error-rank');
+    const error = responseError(
+      { status, headers, body: JSON.parse(body) },
+      { model: 'smollm2', wallNowMs: 0, request: chatRequest('hello') },
+    );
+    expect(error).toMatchObject({ code: 'backend_error', failure: 'misconfigured' });
+    expect(error.message).toContain('data_parallel_rank');
+  });
+
+  it.each(['llama-server', 'generic'] as const)('is refused for flavor %s', (flavor) => {
+    const target = { url: 'http://127.0.0.1:1', model: 'm', flavor, data_parallel_rank: 0 };
+    expect(() => openAiCompatible.checkTarget?.({ ...TARGET, ...target })).toThrow(
+      `data_parallel_rank is for vLLM, but flavor is ${flavor}. Remove one of them.`,
+    );
+    expect(() => openAiCompatible.checkTarget?.({ ...TARGET, ...target, flavor: 'vllm' })).not.toThrow();
+  });
+
+  it('has a load of its own beside the other ranks of its server', () => {
+    const server = (rank?: number) =>
+      openAiCompatible.server?.({ ...TARGET, ...(rank !== undefined && { data_parallel_rank: rank }) });
+    expect(new Set([server(), server(0), server(1)]).size).toBe(3);
+    expect(server(1)).toBe(server(1));
   });
 });
 
