@@ -1,10 +1,11 @@
 /**
- * All keys that open the door, by their hash: those of the configuration and those of the store. Both lists are replaced as a whole
+ * All keys that open the door, by the hash of their text: those of the configuration and those of the store. Both lists are replaced as a whole
  * when they change. Time is an argument.
  */
 import type { Caller } from '../core/caller.ts';
+import { type HeldKey, HeldKeys, type KeyVerdict } from './held-keys.ts';
 import { callerOfRecord, type KeyRecord } from './key-record.ts';
-import { hashOfKey, isHash } from './key-text.ts';
+import { digestOfHash, digestOfKey } from './key-text.ts';
 
 /** A key of `auth.api_keys` or `auth.admin_keys`. */
 export interface ConfiguredKey {
@@ -13,27 +14,12 @@ export interface ConfiguredKey {
   readonly key: string;
 }
 
-export type KeyVerdict =
-  | { readonly kind: 'known'; readonly caller: Caller }
-  /** `replaced`: the key has another secret by now. */
-  | { readonly kind: 'revoked' | 'expired' | 'replaced'; readonly caller: Caller }
-  | { readonly kind: 'unknown' };
-
-interface HeldKey {
-  readonly hash: string;
-  readonly known: KeyVerdict;
-  /** Since the Unix epoch. */
-  readonly endsAt: number;
-  /** From `endsAt` on. */
-  readonly ended: KeyVerdict;
-}
-
 const UNKNOWN: KeyVerdict = { kind: 'unknown' };
 const NEVER = Number.POSITIVE_INFINITY;
 
 export class KeyRing {
-  #configured: ReadonlyMap<string, HeldKey> = new Map();
-  #stored: ReadonlyMap<string, HeldKey> = new Map();
+  #configured = new HeldKeys([]);
+  #stored = new HeldKeys([]);
   #configuredMayAdmin = false;
   #storeHeldAdmin = false;
   #storeHeldKeys = false;
@@ -61,10 +47,7 @@ export class KeyRing {
 
   /** Whose keys are known now, each once. `now`: since the Unix epoch. */
   callers(now: number): readonly Caller[] {
-    const held = [...this.#configured.values(), ...this.#stored.values()];
-    const active = held.flatMap(({ endsAt, known }) =>
-      endsAt > now && known.kind === 'known' ? [known.caller] : [],
-    );
+    const active = [...this.#configured.callers(now), ...this.#stored.callers(now)];
     return [...new Map(active.map((caller) => [caller.id, caller])).values()];
   }
 
@@ -72,11 +55,10 @@ export class KeyRing {
     keys: readonly ConfiguredKey[],
     { mayAdmin }: Pick<Caller, 'mayAdmin'> = { mayAdmin: false },
   ): void {
-    this.#configured = new Map(
+    this.#configured = new HeldKeys(
       keys.map(({ name, key }) => {
-        const hash = hashOfKey(key);
         const known = { kind: 'known', caller: configuredCaller(name, mayAdmin) } as const;
-        return [hash, { hash, known, endsAt: NEVER, ended: known }] as const;
+        return { digest: digestOfKey(key), known, endsAt: NEVER, ended: known };
       }),
     );
     this.#configuredMayAdmin = mayAdmin && keys.length > 0;
@@ -87,25 +69,23 @@ export class KeyRing {
     this.#storeHeldKeys ||= records.length > 0;
     this.#storeHeldAdmin ||= records.some(({ everAdmin }) => everAdmin);
     this.#active = records.filter(({ revokedAt }) => revokedAt === undefined).length;
-    this.#stored = new Map(records.flatMap(heldKeysOf));
+    this.#stored = new HeldKeys(records.flatMap(heldKeysOf));
   }
 
-  /** `now`: since the Unix epoch. The map's time tells nothing about a key: nobody can choose the hash of what is sent. */
+  /** `now`: since the Unix epoch. */
   find(key: string, now: number): KeyVerdict {
-    const hash = hashOfKey(key);
-    const held = this.#configured.get(hash) ?? this.#stored.get(hash);
-    if (held === undefined || !isHash(held.hash, hash)) return UNKNOWN;
-    return held.endsAt > now ? held.known : held.ended;
+    const digest = digestOfKey(key);
+    return this.#configured.find(digest, now) ?? this.#stored.find(digest, now) ?? UNKNOWN;
   }
 }
 
-function heldKeysOf(record: KeyRecord): readonly (readonly [string, HeldKey])[] {
+function heldKeysOf(record: KeyRecord): readonly HeldKey[] {
   const caller = callerOfRecord(record);
   const known = { kind: 'known', caller } as const;
   const { revokedAt, expiresAt = NEVER } = record;
   return record.secrets.map(({ hash, expiresAt: replacedAt = NEVER }) => {
     const ended = (kind: 'revoked' | 'expired' | 'replaced', endsAt: number) =>
-      [hash, { hash, known, endsAt, ended: { kind, caller } }] as const;
+      ({ digest: digestOfHash(hash), known, endsAt, ended: { kind, caller } }) as const;
     // By the clock of another machine it may have been revoked in the future.
     if (revokedAt !== undefined) return ended('revoked', Number.NEGATIVE_INFINITY);
     return expiresAt <= replacedAt ? ended('expired', expiresAt) : ended('replaced', replacedAt);

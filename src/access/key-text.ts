@@ -29,10 +29,21 @@ export function shownPartOf(key: string): string {
   return key.length < MIN_LENGTH_SHOWN ? '' : key.slice(0, SHOWN_CHARACTERS);
 }
 
-/** Takes the same time wherever they differ. On its own, as making buffers for `timingSafeEqual` costs more than the hash. */
-export function isHash(known: string, hash: string): boolean {
-  if (known.length !== hash.length) return false;
-  let difference = 0;
-  for (let at = 0; at < hash.length; at += 1) difference |= known.charCodeAt(at) ^ hash.charCodeAt(at);
+export const DIGEST_BYTES = 32;
+
+/** The same hash as `hashOfKey`, each byte as one character: half as long, and made sooner than a Buffer. */
+export function digestOfKey(key: string): string {
+  return hash('sha256', key, 'binary');
+}
+
+export function digestOfHash(hash: string): string {
+  return Buffer.from(hash, 'hex').toString('binary');
+}
+
+/** `known`: bytes, in which a digest begins at `begin`. Takes the same time wherever they differ. On its own, as making buffers for `timingSafeEqual` costs more than the hash. */
+export function isDigest(known: Uint8Array, begin: number, digest: string): boolean {
+  let difference = digest.length ^ DIGEST_BYTES;
+  for (let at = 0; at < DIGEST_BYTES; at += 1)
+    difference |= (known[begin + at] as number) ^ digest.charCodeAt(at);
   return difference === 0;
 }

@@ -4,7 +4,8 @@
  */
 import type { IncomingHttpHeaders } from 'node:http';
 import { isDeepStrictEqual } from 'node:util';
-import { type ConfiguredKey, KeyRing, type KeyVerdict } from '../access/key-ring.ts';
+import type { KeyVerdict } from '../access/held-keys.ts';
+import { type ConfiguredKey, KeyRing } from '../access/key-ring.ts';
 import type { Caller } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';

@@ -6,7 +6,8 @@
  * first, which `open` looks through when there is no room.
  */
 import type { Milliseconds } from '../core/clock.ts';
-import { AmountWindow } from './amount-window.ts';
+import type { AmountWindows } from './amount-windows.ts';
+import { type CounterRecords, FAMILY, NEXT, NONE, SUM } from './counter-records.ts';
 import type { Bound } from './limit-store.ts';
 
 /** So long after its end a period's counter is kept: a wall clock that was set forward by mistake, and then back, forgets nothing. */
@@ -15,97 +16,71 @@ const PERIOD_KEPT_MS = 3_600_000;
 /** How soon a counter of requests at the same time is looked at: it has no window. */
 const NOW_LISTED_MS = 1000;
 
-export class Counter {
-  readonly name: string;
-  family: CounterFamily;
-  /** Undefined: a plain sum, of a period or of requests at the same time. */
-  readonly window: AmountWindow | undefined;
-  sum: number;
-  /** Nothing is counted in it any more: another has its name, or will. */
-  isDropped: boolean;
-  listedAt: Milliseconds;
-  /** In the queue. */
-  next: Counter | undefined;
-
-  constructor(name: string, family: CounterFamily, now: Milliseconds) {
-    this.name = name;
-    this.family = family;
-    this.window = family.bound.kind === 'window' ? new AmountWindow() : undefined;
-    this.sum = 0;
-    this.isDropped = false;
-    this.listedAt = now;
-    this.next = undefined;
-  }
-}
-
 /** By the wall clock, which periods end by. */
 interface Moment {
   readonly now: Milliseconds;
   readonly wallNow: Milliseconds;
 }
 
-export class CounterFamily {
-  readonly bound: Bound;
-  /** The store that has it. */
-  readonly owner: object;
-  readonly #maxCounters: () => number;
-  readonly #forget: (counter: Counter) => void;
-  #head: Counter | undefined;
-  #tail: Counter | undefined;
-  #size: number;
-  #overflow: Counter | undefined;
+/** What all families of a store have in common. */
+interface CounterFamilyOptions {
+  readonly records: CounterRecords;
+  readonly windows: AmountWindows;
+  readonly maxCounters: () => number;
+  /** The family of that number. */
+  readonly familyOf: (number: number) => CounterFamily | undefined;
+  /** The counter has been dropped, and its number means nothing any more. */
+  readonly forget: (counter: number) => void;
+}
 
-  /** `bound`: of one of its counters; they may differ in their limit alone. `forget`: the counter has been dropped. */
-  constructor(
-    bound: Bound,
-    {
-      owner,
-      maxCounters,
-      forget,
-    }: {
-      readonly owner: object;
-      readonly maxCounters: () => number;
-      readonly forget: (counter: Counter) => void;
-    },
-  ) {
+export class CounterFamily {
+  readonly number: number;
+  readonly bound: Bound;
+  readonly #options: CounterFamilyOptions;
+  #head: number;
+  #tail: number;
+  #size: number;
+  #overflow: number;
+
+  /** `bound`: of one of its counters; they may differ in their limit alone. */
+  constructor(number: number, bound: Bound, options: CounterFamilyOptions) {
+    this.number = number;
     this.bound = bound;
-    this.owner = owner;
-    this.#maxCounters = maxCounters;
-    this.#forget = forget;
-    this.#head = undefined;
-    this.#tail = undefined;
+    this.#options = options;
+    this.#head = NONE;
+    this.#tail = NONE;
     this.#size = 0;
-    this.#overflow = undefined;
+    this.#overflow = NONE;
   }
 
   get size(): number {
     return this.#size;
   }
 
-  /** Where nothing is counted by that name yet: the counter that is shared, undefined while there is room. */
-  shared(moment: Moment): Counter | undefined {
-    while (this.#size >= this.#maxCounters()) if (!this.#lookAtFirst(moment)) break;
-    if (this.#size < this.#maxCounters()) return undefined;
-    this.#overflow ??= new Counter('', this, moment.now);
+  /** Where nothing is counted by that name yet: the counter that is shared, NONE while there is room. */
+  shared(moment: Moment): number {
+    const { records, maxCounters } = this.#options;
+    while (this.#size >= maxCounters()) if (!this.#lookAtFirst(moment)) break;
+    if (this.#size < maxCounters()) return NONE;
+    if (this.#overflow === NONE) this.#overflow = records.open(this.number);
     return this.#overflow;
   }
 
   /** A counter for itself: `shared` gave none. */
-  open(name: string, moment: Moment): Counter {
-    // More than one: idle ones become fewer as others come.
-    this.sweep(moment);
-    this.sweep(moment);
-    const counter = new Counter(name, this, moment.now);
+  open(moment: Moment): number {
+    const counter = this.#options.records.open(this.number);
     this.#append(counter, moment.now);
     this.#size += 1;
     return counter;
   }
 
   /** Its window has another length now. It stays in the queue of its former family until that looks at it. */
-  adopt(counter: Counter): void {
-    if (counter === counter.family.#overflow) return;
-    counter.family.#size -= 1;
-    counter.family = this;
+  adopt(counter: number): void {
+    const { records } = this.#options;
+    const former = this.#familyOf(counter);
+    if (counter === former.#overflow) return;
+    former.#size -= 1;
+    records.setInteger(counter, FAMILY, this.number);
     this.#size += 1;
   }
 
@@ -114,24 +89,42 @@ export class CounterFamily {
     this.#lookAtFirst(moment);
   }
 
+  /** The family is over, with no counter but the shared one. */
+  close(): void {
+    if (this.#overflow !== NONE) this.#drop(this.#overflow);
+    this.#overflow = NONE;
+  }
+
   /** Whether one was looked at. */
   #lookAtFirst(moment: Moment): boolean {
+    const { records, forget } = this.#options;
     const counter = this.#head;
-    if (counter === undefined || !this.#isDue(counter, moment)) return false;
-    this.#head = counter.next;
-    if (this.#head === undefined) this.#tail = undefined;
-    counter.next = undefined;
-    const { family } = counter;
+    if (counter === NONE || !this.#isDue(counter, moment)) return false;
+    this.#head = records.integer(counter, NEXT);
+    if (this.#head === NONE) this.#tail = NONE;
+    records.setInteger(counter, NEXT, NONE);
+    const family = this.#familyOf(counter);
     if (family.#isIdle(counter, moment)) {
       family.#size -= 1;
-      counter.isDropped = true;
-      this.#forget(counter);
+      forget(counter);
+      this.#drop(counter);
     } else family.#append(counter, moment.now);
     return true;
   }
 
-  #isDue({ listedAt }: Counter, { now, wallNow }: Moment): boolean {
+  #drop(counter: number): void {
+    this.#options.windows.clear(counter);
+    this.#options.records.close(counter);
+  }
+
+  /** A counter's family has counters, and so is there. */
+  #familyOf(counter: number): CounterFamily {
+    return this.#options.familyOf(this.#options.records.integer(counter, FAMILY)) ?? this;
+  }
+
+  #isDue(counter: number, { now, wallNow }: Moment): boolean {
     const { bound } = this;
+    const listedAt = this.#options.records.listedAt(counter);
     switch (bound.kind) {
       case 'window':
         return now - listedAt >= bound.windowMs;
@@ -144,19 +137,21 @@ export class CounterFamily {
     }
   }
 
-  #isIdle(counter: Counter, { now, wallNow }: Moment): boolean {
+  #isIdle(counter: number, { now, wallNow }: Moment): boolean {
     const { bound } = this;
+    const { records, windows } = this.#options;
     if (bound.kind === 'window') {
-      counter.window?.expire(now, bound.windowMs);
-      return counter.window?.entries === 0;
+      windows.expire(counter, now, bound.windowMs);
+      return windows.entries(counter) === 0;
     }
-    return bound.kind === 'period' ? isForgotten(bound.endsAt, wallNow) : counter.sum <= 0;
+    return bound.kind === 'period' ? isForgotten(bound.endsAt, wallNow) : records.number(counter, SUM) <= 0;
   }
 
-  #append(counter: Counter, now: Milliseconds): void {
-    counter.listedAt = now;
-    if (this.#tail === undefined) this.#head = counter;
-    else this.#tail.next = counter;
+  #append(counter: number, now: Milliseconds): void {
+    const { records } = this.#options;
+    records.setListedAt(counter, now);
+    if (this.#tail === NONE) this.#head = counter;
+    else records.setInteger(this.#tail, NEXT, counter);
     this.#tail = counter;
   }
 }

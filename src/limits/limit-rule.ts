@@ -49,21 +49,26 @@ export function rulesOf(holder: LimitHolder, limits: Limits): readonly LimitRule
     if (limit === undefined) return [];
     const { counts, span } = LIMIT_KINDS[name];
     const counted = counts === 'money' ? Math.round(limit * NANO_PER_UNIT) : limit;
-    const place = { found: undefined };
-    return [{ holder, name, counts, span, limit: counted, counter: counterOf(holder, name), place }];
+    return [
+      { holder, name, counts, span, limit: counted, counter: counterOf(holder, name), place: notFound() },
+    ];
   });
 }
 
 export function rateLimitRule(holder: LimitHolder, { requests, windowSeconds }: RateLimitSetting): LimitRule {
   const span = { kind: 'window', windowMs: windowSeconds * 1000 } as const;
   const counter = counterOf(holder, 'rate_limit');
-  const place = { found: undefined };
+  const place = notFound();
   return { holder, name: 'rate_limit', counts: 'requests', span, limit: requests, counter, place };
 }
 
 /** The same limit, for another holder. */
 export function heldBy(holder: LimitHolder, rule: LimitRule): LimitRule {
-  return { ...rule, holder, counter: counterOf(holder, rule.name), place: { found: undefined } };
+  return { ...rule, holder, counter: counterOf(holder, rule.name), place: notFound() };
+}
+
+function notFound(): CounterPlace {
+  return { store: undefined, counter: 0, generation: 0 };
 }
 
 function counterOf({ scope, id }: LimitHolder, name: LimitRule['name']): string {

@@ -21,9 +21,11 @@ export interface Charge {
   readonly place?: CounterPlace | undefined;
 }
 
-/** Opaque, and only a hint: what is looked up by name need not be looked up again. */
+/** Only a hint, for the store that wrote it: what is looked up by name need not be looked up again. */
 export interface CounterPlace {
-  found: object | undefined;
+  store: object | undefined;
+  counter: number;
+  generation: number;
 }
 
 export type Bound =

@@ -3,7 +3,9 @@
  * counters, at most `maxKeys` for each kind of bound and each scope (the first part of a counter's name).
  */
 import type { Clock, Milliseconds } from '../core/clock.ts';
-import { Counter, CounterFamily } from './counter-family.ts';
+import { AmountWindows } from './amount-windows.ts';
+import { CounterFamily } from './counter-family.ts';
+import { CounterRecords, FAMILY, GENERATION, NONE, SUM } from './counter-records.ts';
 import type {
   Bound,
   Charge,
@@ -24,7 +26,8 @@ interface MemoryLimitStoreOptions {
 interface MemoryAdmission extends LimitAdmission {
   readonly at: Milliseconds;
   /** In the order of the charges. */
-  readonly counters: readonly Counter[];
+  readonly counters: readonly number[];
+  readonly generations: readonly number[];
 }
 
 /** When a counter of requests at the same time has room is not known. */
@@ -33,8 +36,15 @@ const UNKNOWN_WAIT_MS = 1000;
 export class MemoryLimitStore implements LimitStore {
   readonly isShared = false;
   readonly #options: MemoryLimitStoreOptions;
-  readonly #counters = new Map<string, Counter>();
+  readonly #records = new CounterRecords();
+  readonly #windows = new AmountWindows(this.#records);
+  readonly #counters = new Map<string, number>();
+  /** Of each counter; the one that a family shares has none. */
+  readonly #names: string[] = [];
   readonly #families = new Map<string, CounterFamily>();
+  readonly #familyByNumber: (CounterFamily | undefined)[] = [];
+  /** Counters that were dropped, ever. */
+  #drops = 0;
   /** The kinds in turn: one is swept with each decision, whatever it is about. */
   #swept: Iterator<[string, CounterFamily]> | undefined;
   /** What budgets begin with, by their counters, until those are opened: most may never be. */
@@ -58,44 +68,48 @@ export class MemoryLimitStore implements LimitStore {
 
   decide(charges: readonly Charge[]): LimitDecision {
     this.#advance();
-    // 1. All charges must fit.
-    const found: (Counter | undefined)[] = [];
+    // 1. Where all counters are, before any is looked at: memory is asked for all of them at the same time.
+    const found = this.#findAll(charges);
+    // 2. All charges must fit.
     let fits = true;
-    for (const charge of charges) {
-      const counter = this.#find(charge);
-      found.push(counter);
-      if (this.#used(counter, charge.bound) + Math.max(1, charge.amount) > charge.bound.limit) fits = false;
-    }
-    // 2. Then all are counted, or none.
-    const admission = fits ? this.#count(charges, found) : undefined;
-    const states: CounterState[] = [];
     for (let index = 0; index < charges.length; index += 1) {
-      const charge = charges[index];
-      if (charge !== undefined)
-        states.push(this.#stateOf(admission?.counters[index] ?? found[index], charge));
+      const charge = charges[index] as Charge;
+      const used = this.#used(found[index] as number, charge);
+      if (used + Math.max(1, charge.amount) > charge.bound.limit) fits = false;
     }
+    // 3. Then all are counted, or none.
+    const admission = fits ? this.#count(charges, found) : undefined;
+    const counters = admission?.counters ?? found;
+    const states: CounterState[] = [];
+    for (let index = 0; index < charges.length; index += 1)
+      states.push(this.#stateOf(counters[index] as number, charges[index] as Charge));
+    // 4. No counter was dropped so far: its number may be that of another, then.
+    if (admission !== undefined) this.#sweepCounted(admission, found);
     this.#sweepNextFamily();
     return { admission, states };
   }
 
   settle(admission: LimitAdmission, amounts: readonly number[]): void {
-    const { charges, counters, at } = admission as MemoryAdmission;
+    const { charges, counters, generations, at } = admission as MemoryAdmission;
     this.#advance();
+    const { now } = this.#moment;
     for (let index = 0; index < charges.length; index += 1) {
-      const charge = charges[index];
-      if (charge === undefined) continue;
-      const noted = counters[index];
-      // Nothing was counted by it at first, so it looked idle.
-      const counter = noted?.isDropped === true ? (this.#find(charge) ?? this.#open(charge)) : noted;
-      if (counter === undefined) continue;
-      const more = (amounts[index] ?? charge.amount) - charge.amount;
-      if (charge.bound.kind === 'now') counter.sum -= charge.amount;
-      else if (counter.window === undefined) counter.sum += more;
-      else if (charge.bound.kind === 'window') {
-        const { windowMs, joinWithinMs = 0 } = charge.bound;
-        counter.window.expire(this.#moment.now, windowMs);
-        if (more > 0) counter.window.add(this.#moment.now, more, joinWithinMs);
-        else counter.window.reduce(at, -more);
+      const charge = charges[index] as Charge;
+      const { bound, amount } = charge;
+      const more = (amounts[index] ?? amount) - amount;
+      let counter = counters[index] as number;
+      if (this.#records.integer(counter, GENERATION) !== generations[index]) {
+        // It looked idle: what it counted has left, or that was nothing.
+        if (more <= 0) continue;
+        const found = this.#find(charge);
+        counter = found === NONE ? this.#open(charge) : found;
+      }
+      if (bound.kind === 'now') this.#addToSum(counter, -amount);
+      else if (bound.kind === 'period') this.#addToSum(counter, more);
+      else {
+        this.#windows.expire(counter, now, bound.windowMs);
+        if (more > 0) this.#windows.add(counter, now, more, bound.joinWithinMs ?? 0);
+        else this.#windows.reduce(counter, at, -more);
       }
     }
   }
@@ -113,73 +127,116 @@ export class MemoryLimitStore implements LimitStore {
     this.#moment.wallNow = clock.wallNow();
   }
 
-  /** Its own counter, or the one that it shares. Undefined: nothing is counted yet. */
-  #find(charge: Charge): Counter | undefined {
-    const { counter: name, bound, place } = charge;
-    const counter =
-      this.#atPlace(name, place) ??
-      this.#counters.get(name) ??
-      this.#family(name, bound).shared(this.#moment) ??
-      this.#openBegun(charge);
-    if (counter?.window === undefined || bound.kind !== 'window') return counter;
-    const { bound: former } = counter.family;
-    if (former.kind === 'window' && former.windowMs !== bound.windowMs)
-      this.#family(name, bound).adopt(counter);
-    counter.window.expire(this.#moment.now, bound.windowMs);
-    return counter;
+  /** To make room, one may be dropped that was found before it: then all are looked for again. */
+  #findAll(charges: readonly Charge[]): readonly number[] {
+    for (;;) {
+      const drops = this.#drops;
+      const found: number[] = [];
+      for (let index = 0; index < charges.length; index += 1)
+        found.push(this.#find(charges[index] as Charge));
+      if (drops === this.#drops) return found;
+    }
   }
 
-  #openBegun(charge: Charge): Counter | undefined {
-    if (charge.bound.kind !== 'period') return undefined;
+  /** Its own counter, or the one that it shares. NONE: nothing is counted yet. */
+  #find(charge: Charge): number {
+    const { place } = charge;
+    // Looking it up by name costs more than all the rest.
+    if (place?.store === this && this.#records.integer(place.counter, GENERATION) === place.generation)
+      return place.counter;
+    const known = this.#counters.get(charge.counter);
+    if (known === undefined) {
+      const shared = this.#familyFor(charge).shared(this.#moment);
+      return shared === NONE ? this.#openBegun(charge) : shared;
+    }
+    this.#note(place, known);
+    return known;
+  }
+
+  #openBegun(charge: Charge): number {
+    if (charge.bound.kind !== 'period') return NONE;
     const sum = this.#begun.get(charge.counter);
-    if (sum === undefined) return undefined;
+    if (sum === undefined) return NONE;
     this.#begun.delete(charge.counter);
     const counter = this.#open(charge);
-    counter.sum = sum;
+    this.#addToSum(counter, sum);
     return counter;
   }
 
-  /** Looking it up by name costs more than all the rest: with many keys, memory is what a decision waits for. */
-  #atPlace(name: string, place: CounterPlace | undefined): Counter | undefined {
-    const found = place?.found;
-    return found instanceof Counter && found.family.owner === this && !found.isDropped && found.name === name
-      ? found
-      : undefined;
+  #note(place: CounterPlace | undefined, counter: number): void {
+    if (place === undefined) return;
+    place.store = this;
+    place.counter = counter;
+    place.generation = this.#records.integer(counter, GENERATION);
   }
 
-  #used(counter: Counter | undefined, bound: Bound): number {
-    if (counter === undefined) return 0;
+  /** What counts by now. */
+  #used(counter: number, charge: Charge): number {
+    if (counter === NONE) return 0;
+    const { bound } = charge;
     if (bound.kind === 'period' && this.#moment.wallNow >= bound.endsAt) return 0;
-    return counter.window?.sum ?? counter.sum;
-  }
-
-  #count(charges: readonly Charge[], found: readonly (Counter | undefined)[]): MemoryAdmission {
-    const counters: Counter[] = [];
-    for (let index = 0; index < charges.length; index += 1) {
-      const charge = charges[index];
-      if (charge === undefined) continue;
-      const counter = found[index] ?? this.#open(charge);
-      counters.push(counter);
-      if (charge.amount === 0) continue;
-      const { bound } = charge;
-      if (counter.window !== undefined && bound.kind === 'window')
-        counter.window.add(this.#moment.now, charge.amount, bound.joinWithinMs ?? 0);
-      else counter.sum += charge.amount;
-      counter.family.sweep(this.#moment);
+    if (bound.kind === 'window') {
+      this.#followWindow(counter, charge, bound.windowMs);
+      this.#windows.expire(counter, this.#moment.now, bound.windowMs);
     }
-    return { charges, at: this.#moment.now, counters };
+    return this.#records.number(counter, SUM);
   }
 
-  #open({ counter: name, bound, place }: Charge): Counter {
-    const counter = this.#family(name, bound).open(name, this.#moment);
-    this.#counters.set(name, counter);
-    if (place !== undefined) place.found = counter;
+  /** The window may have another length by now. */
+  #followWindow(counter: number, charge: Charge, windowMs: Milliseconds): void {
+    const former = this.#familyOf(counter)?.bound;
+    if (former?.kind === 'window' && former.windowMs !== windowMs) this.#familyFor(charge).adopt(counter);
+  }
+
+  #familyOf(counter: number): CounterFamily | undefined {
+    return this.#familyByNumber[this.#records.integer(counter, FAMILY)];
+  }
+
+  #addToSum(counter: number, amount: number): void {
+    this.#records.setNumber(counter, SUM, this.#records.number(counter, SUM) + amount);
+  }
+
+  #count(charges: readonly Charge[], found: readonly number[]): MemoryAdmission {
+    const counters: number[] = [];
+    const generations: number[] = [];
+    for (let index = 0; index < charges.length; index += 1) {
+      const charge = charges[index] as Charge;
+      const known = found[index] as number;
+      const counter = known === NONE ? this.#open(charge) : known;
+      counters.push(counter);
+      generations.push(this.#records.integer(counter, GENERATION));
+      const { bound, amount } = charge;
+      if (amount === 0) continue;
+      if (bound.kind === 'window')
+        this.#windows.add(counter, this.#moment.now, amount, bound.joinWithinMs ?? 0);
+      else this.#addToSum(counter, amount);
+    }
+    return { charges, at: this.#moment.now, counters, generations };
+  }
+
+  #sweepCounted({ charges, counters }: MemoryAdmission, found: readonly number[]): void {
+    for (let index = 0; index < charges.length; index += 1) {
+      const family = this.#familyOf(counters[index] as number);
+      if (charges[index]?.amount !== 0) family?.sweep(this.#moment);
+      if (found[index] !== NONE) continue;
+      // More than one for one that is new: idle ones become fewer as others come.
+      family?.sweep(this.#moment);
+      family?.sweep(this.#moment);
+    }
+  }
+
+  #open(charge: Charge): number {
+    const counter = this.#familyFor(charge).open(this.#moment);
+    this.#counters.set(charge.counter, counter);
+    this.#names[counter] = charge.counter;
+    this.#note(charge.place, counter);
     return counter;
   }
 
-  #stateOf(counter: Counter | undefined, { bound, amount }: Charge): CounterState {
+  #stateOf(counter: number, charge: Charge): CounterState {
+    const { bound, amount } = charge;
     const { limit } = bound;
-    const used = this.#used(counter, bound);
+    const used = this.#used(counter, charge);
     const remaining = Math.max(0, limit - used);
     const wanted = Math.max(1, amount);
     if (wanted <= remaining) return { limit, remaining, retryInMs: 0 };
@@ -187,10 +244,10 @@ export class MemoryLimitStore implements LimitStore {
     return { limit, remaining, retryInMs: this.#waitMs(counter, bound, used + wanted - limit) };
   }
 
-  #waitMs(counter: Counter | undefined, bound: Bound, excess: number): Milliseconds {
+  #waitMs(counter: number, bound: Bound, excess: number): Milliseconds {
     switch (bound.kind) {
       case 'window':
-        return counter?.window?.waitMs(excess, this.#moment.now, bound.windowMs) ?? 0;
+        return counter === NONE ? 0 : this.#windows.waitMs(counter, excess, this.#moment.now, bound.windowMs);
       case 'period':
         return Math.max(0, bound.endsAt - this.#moment.wallNow);
       case 'now':
@@ -200,18 +257,29 @@ export class MemoryLimitStore implements LimitStore {
     }
   }
 
-  #family(name: string, bound: Bound): CounterFamily {
+  #familyFor({ counter: name, bound }: Charge): CounterFamily {
     const key = familyKey(name, bound);
     let family = this.#families.get(key);
     if (family === undefined) {
-      family = new CounterFamily(bound, {
-        owner: this,
+      const free = this.#familyByNumber.indexOf(undefined);
+      const number = free === -1 ? this.#familyByNumber.length : free;
+      family = new CounterFamily(number, bound, {
+        records: this.#records,
+        windows: this.#windows,
         maxCounters: this.#options.maxKeys,
-        forget: (counter) => this.#counters.delete(counter.name),
+        familyOf: (other) => this.#familyByNumber[other],
+        forget: (counter) => this.#forget(counter),
       });
       this.#families.set(key, family);
+      this.#familyByNumber[number] = family;
     }
     return family;
+  }
+
+  #forget(counter: number): void {
+    this.#drops += 1;
+    this.#counters.delete(this.#names[counter] ?? '');
+    this.#names[counter] = '';
   }
 
   #sweepNextFamily(): void {
@@ -223,7 +291,10 @@ export class MemoryLimitStore implements LimitStore {
     const [key, family] = next.value;
     family.sweep(this.#moment);
     // Of a day or month that is over.
-    if (family.size === 0 && family.bound.kind === 'period') this.#families.delete(key);
+    if (family.size > 0 || family.bound.kind !== 'period') return;
+    family.close();
+    this.#families.delete(key);
+    this.#familyByNumber[family.number] = undefined;
   }
 }
 

@@ -48,6 +48,32 @@ describe('KeyRing', () => {
     expect(ring.active).toBe(2);
   });
 
+  it('finds each of thousands, with both secrets of one that is rotated, and no other', () => {
+    const names = Array.from({ length: 5000 }, (_, index) => `n${index}`);
+    const secret = (text: string) => ({
+      hash: hashOfKey(text),
+      shown: '',
+      createdAt: 0,
+      expiresAt: undefined,
+    });
+    const ring = ringOf(
+      ...names.map((name) => record(name, { secrets: [secret(`new-${name}`), secret(`old-${name}`)] })),
+    );
+    const found = (text: string) => {
+      const verdict = ring.find(text, NOW);
+      return verdict.kind === 'known' ? verdict.caller.name : undefined;
+    };
+    expect(names.map((name) => found(`new-${name}`))).toEqual(names);
+    expect(names.map((name) => found(`old-${name}`))).toEqual(names);
+    expect(names.filter((name) => found(`other-${name}`) !== undefined)).toEqual([]);
+  });
+
+  it('goes by the configuration where the store has the same key', () => {
+    const ring = ringOf(record('bob', { revokedAt: NOW }));
+    ring.setConfigured([{ name: 'bob', key: 'secret-of-bob' }]);
+    expect(ring.find('secret-of-bob', NOW)).toMatchObject({ kind: 'known', caller: { id: 'config:bob' } });
+  });
+
   it('gives the same caller each time: nothing is made for a request', () => {
     const ring = ringOf(record('alice'));
     expect(ring.find('secret-of-alice', NOW)).toBe(ring.find('secret-of-alice', NOW));

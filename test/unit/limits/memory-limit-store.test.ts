@@ -202,7 +202,7 @@ describe('the counters in memory', () => {
 
   it('are found at the place that a charge has for them, and by name once that one was dropped', () => {
     const { clock, store } = opened(1000);
-    const placed = { ...charge('key:a:requests', 2), place: { found: undefined } };
+    const placed = { ...charge('key:a:requests', 2), place: { store: undefined, counter: 0, generation: 0 } };
     store.decide([placed]);
     expect(store.decide([charge('key:a:requests', 2)]).states[0]?.remaining).toBe(0);
     expect(store.decide([placed]).admission).toBeUndefined();
@@ -264,16 +264,69 @@ describe('the counters in memory', () => {
     expect(store.size).toBe(2);
   });
 
-  it('of amounts have at most 1,002 entries, of requests no more than the limit', () => {
-    const { clock, store } = opened(10);
-    const bound = { kind: 'window', limit: 1e9, windowMs: 10_000, joinWithinMs: 10 } as const;
-    let admission: LimitAdmission | undefined;
-    for (let index = 0; index < 50_000; index += 1) {
-      clock.pass(0.7);
-      admission = store.decide([{ counter: 'key:a:tokens_per_minute', bound, amount: 3 }]).admission;
-    }
-    const [counter] = (admission as unknown as { counters: { window: { entries: number } }[] }).counters;
-    expect(counter?.window.entries).toBeLessThanOrEqual(1002);
+  it('take nothing from what came later, where what is settled had left and its counter was dropped', () => {
+    const { clock, store } = opened(1000);
+    const { admission } = store.decide([charge('key:a:tokens', 10, 5)]);
+    clock.pass(WINDOW_MS);
+    for (let index = 0; index < 5; index += 1) store.decide([charge('key:b:tokens', 10, 0)]);
+    store.decide([charge('key:a:tokens', 10, 6)]);
+    if (admission === undefined) throw new Error('refused');
+    store.settle(admission, [0]);
+    expect(store.peek([charge('key:a:tokens', 10, 0)])[0]?.remaining).toBe(4);
+  });
+
+  it('are told apart by their places and numbers, as some are dropped and others take those', () => {
+    const asked = fc.array(
+      fc.record({
+        pass: fc.constantFrom(0, 7, 40, WINDOW_MS),
+        counters: fc.uniqueArray(fc.integer({ min: 0, max: 11 }), { minLength: 1, maxLength: 4 }),
+        amount: fc.integer({ min: 0, max: 4 }),
+        settled: fc.option(fc.record({ which: fc.nat(), amount: fc.integer({ min: 0, max: 8 }) })),
+      }),
+      { maxLength: 80 },
+    );
+    fc.assert(
+      fc.property(asked, (made) => {
+        const { clock, store } = opened(1000);
+        const places = Array.from({ length: 12 }, () => ({ store: undefined, counter: 0, generation: 0 }));
+        const model = Array.from({ length: 12 }, (): Noted[] => []);
+        const open: { admission: LimitAdmission; noted: [number, Noted][] }[] = [];
+        for (const { pass, counters, amount, settled } of made) {
+          clock.pass(pass);
+          const ended =
+            settled === null ? undefined : open.splice(settled.which % Math.max(1, open.length), 1)[0];
+          if (settled !== null && ended !== undefined) {
+            store.settle(ended.admission, Array<number>(ended.noted.length).fill(settled.amount));
+            for (const [counter, noted] of ended.noted) {
+              const more = settled.amount - noted.amount;
+              if (more > 0) model[counter]?.push({ at: clock.now(), amount: more });
+              else noted.amount = settled.amount;
+            }
+          }
+          const charges = counters.map((counter) => ({
+            ...charge(`key:${counter}:tokens`, 12, amount),
+            place: places[counter],
+          }));
+          const { admission, states } = store.decide(charges);
+          const used = (counter: number) =>
+            (model[counter] ?? [])
+              .filter(({ at }) => at > clock.now() - WINDOW_MS)
+              .reduce((sum, each) => sum + each.amount, 0);
+          expect(admission !== undefined).toBe(
+            counters.every((counter) => used(counter) + Math.max(1, amount) <= 12),
+          );
+          const noted = counters.map((counter): [number, Noted] => [counter, { at: clock.now(), amount }]);
+          if (admission !== undefined) {
+            open.push({ admission, noted });
+            for (const [counter, each] of noted) model[counter]?.push(each);
+          }
+          expect(states.map(({ remaining }) => remaining)).toEqual(
+            counters.map((counter) => Math.max(0, 12 - used(counter))),
+          );
+        }
+      }),
+      runs(500),
+    );
   });
 });
 
