@@ -19,6 +19,15 @@ const MAX_CHARGE_TOKENS = 10_000_000;
 /** One prediction in so many is compared with the actual wait. */
 const PREDICTION_SAMPLE = 16;
 
+/** `usual`: the mean of recent answers; absent: there were none. */
+export function chargedAnswerTokens(
+  { maxTokens, maxTokensIsDefault }: Pick<QueueEntry, 'maxTokens' | 'maxTokensIsDefault'>,
+  usual: number = ASSUMED_ANSWER_TOKENS,
+): number {
+  if (maxTokens === undefined) return Math.round(usual);
+  return maxTokensIsDefault ? Math.round(Math.min(maxTokens, usual)) : Math.min(maxTokens, MAX_CHARGE_TOKENS);
+}
+
 export class LatencyEstimator {
   readonly #serviceTime = new ServiceTime();
   readonly #predictor = new WaitPredictor(this.#serviceTime);
@@ -42,14 +51,9 @@ export class LatencyEstimator {
     readonly expected: number;
     readonly charged: number;
   } {
-    if (maxTokens === undefined || maxTokensIsDefault) {
-      const mean = Math.round(Math.min(maxTokens ?? Number.POSITIVE_INFINITY, this.#answerTokens.value));
-      return { expected: mean, charged: mean };
-    }
-    return {
-      expected: Math.min(maxTokens, Math.ceil(this.#longestAnswerTokens)),
-      charged: Math.min(maxTokens, MAX_CHARGE_TOKENS),
-    };
+    const charged = chargedAnswerTokens({ maxTokens, maxTokensIsDefault }, this.#answerTokens.value);
+    if (maxTokens === undefined || maxTokensIsDefault) return { expected: charged, charged };
+    return { expected: Math.min(maxTokens, Math.ceil(this.#longestAnswerTokens)), charged };
   }
 
   /**

@@ -90,6 +90,10 @@ export class ModelQueue {
     return this.#slots.slotsOf(target);
   }
 
+  isOnTrial(target: TargetId): boolean {
+    return this.#slots.isOnTrial(target);
+  }
+
   setTarget(target: SchedulerTarget, now: Milliseconds): void {
     this.#slots.setTarget(target, now);
   }

@@ -151,6 +151,11 @@ export class Scheduler {
     return this.#queues.get(target.model)?.slotsOf(target.id);
   }
 
+  /** It has got the one request whose end decides whether it works. */
+  isOnTrial(target: Pick<SchedulerTarget, 'id' | 'model'>): boolean {
+    return this.#queues.get(target.model)?.isOnTrial(target.id) ?? false;
+  }
+
   #inner(now: Milliseconds): Milliseconds {
     this.#lostMs += Math.max(0, this.#latest - (now + this.#lostMs));
     this.#latest = now + this.#lostMs;

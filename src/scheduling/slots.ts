@@ -15,7 +15,7 @@ import { hashOfName } from './rendezvous.ts';
 import { nextTurn, type RoutingOptions } from './routing.ts';
 import { ServerLoad } from './server-load.ts';
 import { SlotNumbers } from './slot-numbers.ts';
-import { hasRoom, isOpenTo, meets, serves, type Target } from './target.ts';
+import { alternativeAmong, hasRoom, isOpenTo, meets, serves, type Target } from './target.ts';
 import { TargetChoice } from './target-choice.ts';
 import { WorkSum } from './work.ts';
 
@@ -103,6 +103,10 @@ export class Slots {
   /** Undefined for an unknown target. */
   slotsOf(target: TargetId): number | undefined {
     return this.#targets.get(target)?.slots;
+  }
+
+  isOnTrial(target: TargetId): boolean {
+    return this.#targets.get(target)?.trial !== undefined;
   }
 
   setTarget(given: SchedulerTarget, now: Milliseconds): void {
@@ -219,17 +223,7 @@ export class Slots {
 
   /** What the targets that serve it now, or are ejected, offer such a request; undefined where none may get it. */
   alternative(needs: TargetNeeds): Alternative | undefined {
-    let found = false;
-    let healthy = false;
-    let inService = false;
-    for (const target of this.#list) {
-      const isOpen = isOpenTo(target, needs);
-      if (!(isOpen || target.state === 'ejected') || !meets(target, needs)) continue;
-      found = true;
-      inService ||= isOpen;
-      healthy ||= target.state === 'ready' && !target.degraded;
-    }
-    return found ? { healthy, inService } : undefined;
+    return alternativeAmong(this.#list, needs);
   }
 
   /** A target that may get such a request serves now, or will when it has loaded. */

@@ -1,6 +1,6 @@
 /** A target as the scheduler keeps it: what it may get, and what runs there. */
 import type { AdaptiveSlots } from './adaptive-slots.ts';
-import type { EntryId, SchedulerTarget, TargetId, TargetNeeds } from './decision.ts';
+import type { Alternative, EntryId, SchedulerTarget, TargetId, TargetNeeds } from './decision.ts';
 import type { IdlePrefixes } from './prefix-affinity.ts';
 import type { HashedTarget } from './rendezvous.ts';
 import type { RoutableTarget } from './routing.ts';
@@ -32,18 +32,42 @@ export interface Target extends RoutableTarget, HashedTarget {
   trial: EntryId | undefined;
 }
 
+/** What decides whether a target may get a request at all. */
+export type OfferedTarget = Pick<Target, 'id' | 'state' | 'contextSize' | 'degraded' | 'trial'>;
+
 /** Requests can be sent to it now, or when it has a free slot. */
-export function serves({ state }: Target): boolean {
+export function serves({ state }: Pick<Target, 'state'>): boolean {
   return state === 'ready' || state === 'probing';
 }
 
-export function meets({ id, contextSize }: Target, { avoid, minContextSize = 0 }: TargetNeeds): boolean {
+export function meets(
+  { id, contextSize }: Pick<Target, 'id' | 'contextSize'>,
+  { avoid, minContextSize = 0 }: TargetNeeds,
+): boolean {
   return !avoid.has(id) && (contextSize === undefined || contextSize >= minContextSize);
 }
 
 /** It serves, and is not busy with its trial, unless the request may wait for the end of that. */
-export function isOpenTo(target: Target, { awaitsTrial = false }: TargetNeeds): boolean {
+export function isOpenTo(target: OfferedTarget, { awaitsTrial = false }: TargetNeeds): boolean {
   return serves(target) && (awaitsTrial || target.trial === undefined);
+}
+
+/** What those that serve now, or are ejected, offer such a request; undefined where none may get it. */
+export function alternativeAmong(
+  targets: Iterable<OfferedTarget>,
+  needs: TargetNeeds,
+): Alternative | undefined {
+  let found = false;
+  let healthy = false;
+  let inService = false;
+  for (const target of targets) {
+    const isOpen = isOpenTo(target, needs);
+    if (!(isOpen || target.state === 'ejected') || !meets(target, needs)) continue;
+    found = true;
+    inService ||= isOpen;
+    healthy ||= target.state === 'ready' && !target.degraded;
+  }
+  return found ? { healthy, inService } : undefined;
 }
 
 /** `maxTokens`: of all that runs there. */

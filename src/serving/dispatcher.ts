@@ -4,7 +4,6 @@
  */
 import type { LoadReport } from '../core/backend.ts';
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
-import { ServingError } from '../core/errors.ts';
 import type { ModelId } from '../core/generation.ts';
 import type { BatchInfo, QueuePosition } from '../core/request-trace.ts';
 import type {
@@ -16,23 +15,15 @@ import type {
   Settlement,
   TargetNeeds,
 } from '../scheduling/decision.ts';
+import type { WaitingView } from '../scheduling/queue-view.ts';
 import type { Scheduler } from '../scheduling/scheduler.ts';
+import { queueRejection } from './queue-rejection.ts';
 import type { DescribedCaller, SlotCaller, SlotQueue, WaitingCaller } from './slot-queue.ts';
 
 interface QueuedCaller {
   readonly caller: SlotCaller;
   readonly reporter: QueuePositionReporter | undefined;
 }
-
-const REJECTION_MESSAGES: Readonly<Record<string, string>> = {
-  queue_full: 'Too many requests are waiting for this model. Retry after the time in Retry-After.',
-  client_queue_full:
-    'Too many requests of this client are waiting for this model. Retry after the time in Retry-After.',
-  queue_timeout: 'No slot became free in time, or none is expected to. Retry after the time in Retry-After.',
-  model_loading: 'The model is still being downloaded or loaded. GET /ready shows when it is ready.',
-  no_backend_available:
-    'No backend for this model is available at the moment. GET /ready shows the state of each.',
-};
 
 export class Dispatcher implements SlotQueue {
   readonly #scheduler: Scheduler;
@@ -78,10 +69,20 @@ export class Dispatcher implements SlotQueue {
   }
 
   waiting(limit: number): WaitingCaller[] {
-    return this.#scheduler.view(limit, this.#clock.now()).flatMap((view) => {
-      const queued = this.#queued[view.id];
-      return queued === undefined ? [] : [{ view, caller: queued.caller.describe() }];
+    return this.views(limit).flatMap((view) => {
+      const caller = this.#queued[view.id]?.caller.describe();
+      return caller === undefined ? [] : [{ view, caller }];
     });
+  }
+
+  /** As `waiting`, also of requests that other processes have. */
+  views(limit: number): readonly WaitingView[] {
+    return this.#scheduler.view(limit, this.#clock.now());
+  }
+
+  /** One that waits; undefined once it has left the queue. Its position is an estimate. */
+  viewOf(id: EntryId): WaitingView | undefined {
+    return this.#scheduler.viewOf(id);
   }
 
   waitingOf(wanted: (caller: DescribedCaller) => boolean, limit: number): WaitingCaller[] {
@@ -143,12 +144,7 @@ export class Dispatcher implements SlotQueue {
 
   #perform(decision: Decision): void {
     if (decision.type === 'reject') {
-      const { code, retryAfterSeconds } = decision;
-      const message = REJECTION_MESSAGES[code];
-      const error = new ServingError(code, {
-        retryAfterSeconds,
-        ...(message === undefined ? {} : { message }),
-      });
+      const error = queueRejection(decision.code, decision.retryAfterSeconds);
       const rejected = this.#take(decision.id);
       rejected?.reporter?.stop();
       rejected?.caller.rejected(error);

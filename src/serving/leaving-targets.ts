@@ -18,6 +18,7 @@ interface LeavingOptions {
   readonly log: Log;
   readonly dispatcher: Pick<Dispatcher, 'removeTarget'>;
   readonly scheduler: Pick<Scheduler, 'waiting' | 'forgetUnused'>;
+  readonly onRemoved: (target: Target) => void;
 }
 
 export interface MonitoredTarget {
@@ -50,6 +51,7 @@ export class LeavingTargets {
   add({ target, monitor }: MonitoredTarget): void {
     monitor.stop();
     this.#targets.push({ target, slots: this.#options.dispatcher.removeTarget(target) });
+    this.#options.onRemoved(target);
     this.#lookSoon();
   }
 

@@ -25,6 +25,8 @@ export interface ControlOptions {
   readonly targetsOf: (model: ModelId) => readonly Target[];
   readonly onFatal: (target: Target, error: ServingError) => void;
   readonly onTargetChange: () => void;
+  /** It gets nothing new any more, as a reload has taken it out. */
+  readonly onTargetRemoved?: (target: Target) => void;
 }
 
 export class LocalControl implements ServingControl {
@@ -42,7 +44,8 @@ export class LocalControl implements ServingControl {
     const dispatcher = new Dispatcher({ scheduler, clock });
     this.#scheduler = scheduler;
     this.#dispatcher = dispatcher;
-    this.#leaving = new LeavingTargets({ clock, log, dispatcher, scheduler });
+    const onRemoved = options.onTargetRemoved ?? (() => {});
+    this.#leaving = new LeavingTargets({ clock, log, dispatcher, scheduler, onRemoved });
     this.#monitors = new TargetMonitors({
       ...options,
       dispatcher,
@@ -87,13 +90,19 @@ export class LocalControl implements ServingControl {
     return this.#leaving.of(model);
   }
 
+  /** It has got the one request whose end decides whether it works. */
+  isOnTrial(target: Target): boolean {
+    return this.#scheduler.isOnTrial(target);
+  }
+
   setDrained(target: Target, isDrained: boolean): void {
     this.#monitors.setDrained(target, isDrained);
   }
 
-  readonly onAnswered: ServingControl['onAnswered'] = (trace) => this.#monitors.answered(trace);
+  readonly onAnswered: ServingControl['onAnswered'] = (request) => this.#monitors.answered(request);
 
-  readonly onRequestFailed: ServingControl['onRequestFailed'] = (trace) => this.#monitors.failed(trace);
+  readonly onRequestFailed: ServingControl['onRequestFailed'] = (request, targetsAsked) =>
+    this.#monitors.failed(request, targetsAsked);
 
   chargedAnswerTokens(model: ModelId, bound: Pick<QueueEntry, 'maxTokens' | 'maxTokensIsDefault'>): number {
     return this.#scheduler.chargedAnswerTokens(model, bound);

@@ -2,10 +2,11 @@
  * What there is once, however many processes serve: who gets a slot and when, and how each target is. The port between the requests of
  * a process and that; in this process: local-control.ts.
  */
+import type { Milliseconds } from '../core/clock.ts';
+import type { ServingError } from '../core/errors.ts';
 import type { FailureCause } from '../core/failure.ts';
 import type { ModelId } from '../core/generation.ts';
 import type { QueueEntry } from '../scheduling/decision.ts';
-import type { SlotServices } from './slot.ts';
 import type { SlotQueue } from './slot-queue.ts';
 import type { Target, Targets } from './targets.ts';
 
@@ -16,8 +17,20 @@ export interface ModelLoad {
   readonly running: number;
 }
 
-export interface ServingControl
-  extends Pick<SlotServices, 'onAttemptEnded' | 'onAnswered' | 'onRequestFailed'> {
+/** A request that is tried at targets: one object for all of its tries. */
+export interface TriedRequest {
+  readonly requestId: string;
+}
+
+/** A try that has ended at a target, as far as its health is concerned. */
+export interface EndedTry {
+  readonly request: TriedRequest;
+  readonly startedAt: Milliseconds;
+  /** The request had been tried before. */
+  readonly isRetry: boolean;
+}
+
+export interface ServingControl {
   readonly slotQueue: SlotQueue;
   /** From now on targets are probed and warmed up. */
   start(): void;
@@ -30,6 +43,12 @@ export interface ServingControl
   /** What an answer with that bound is charged. */
   chargedAnswerTokens(model: ModelId, bound: Pick<QueueEntry, 'maxTokens' | 'maxTokensIsDefault'>): number;
   loadOf(model: ModelId): Omit<ModelLoad, 'model'>;
+  /** `error` undefined: it succeeded; one without `failure` says nothing of the target. */
+  onAttemptEnded(target: Target, error: ServingError | undefined, ended: EndedTry): void;
+  /** The target that is asked has begun to answer, after other tries had failed. */
+  onAnswered(request: TriedRequest): void;
+  /** It is not tried again, after so many targets were asked. Not called of a cancelled one. */
+  onRequestFailed(request: TriedRequest, targetsAsked: number): void;
   /** Slots that are held at a target, and the estimated tokens of what holds them. */
   usedOf(target: Target): { readonly slots: number; readonly tokens: number };
   /** As many as it has now. */

@@ -126,10 +126,15 @@ export class Serving {
         this.#of(model).length > 1 || (options.fallbackModels.get(model)?.length ?? 0) > 0,
       onAttemptEnded: (target, error, ended) => {
         options.onAttempt?.(ended.attempt);
-        control.onAttemptEnded(target, error, ended);
+        const { attempt, trace } = ended;
+        const isRetry = attempt.kind !== undefined;
+        control.onAttemptEnded(target, error, { request: trace, startedAt: attempt.startedAt, isRetry });
       },
-      onAnswered: control.onAnswered,
-      onRequestFailed: control.onRequestFailed,
+      onAnswered: (trace) => control.onAnswered(trace),
+      onRequestFailed: (trace) => {
+        const asked = new Set(trace.attempts?.map(({ target }) => target)).size;
+        control.onRequestFailed(trace, asked);
+      },
       retries: {
         maxTries: () => options.retry.attempts,
         budget: new RetryBudget(() => options.retry.budget),
@@ -184,7 +189,9 @@ export class Serving {
 
   /** A target that the scheduler has chosen. */
   #find(model: ModelId, id: string): Target {
-    const target = this.#of(model).find((candidate) => candidate.id === id);
+    const isIt = (target: Target) => target.id === id;
+    // Another process may have chosen it when it was still in the configuration.
+    const target = this.#of(model).find(isIt) ?? this.#control.leavingOf(model).find(isIt);
     if (!target) throw new Error(`no target ${id} for ${model}`);
     return target;
   }

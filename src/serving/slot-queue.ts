@@ -28,8 +28,8 @@ export interface Grant {
 
 /** Waits in the queue for a slot. None of the methods throws. */
 export interface SlotCaller {
-  /** Of the request, for GET /live. */
-  describe(): DescribedCaller;
+  /** Of the request, for GET /live; undefined: another process has the request, and describes it there. */
+  describe(): DescribedCaller | undefined;
   granted(grant: Grant): void;
   rejected(error: ServingError): void;
 }

@@ -39,3 +39,9 @@ export function warnOfSlots(target: Target, log: Log): void {
     { model, target: id },
   );
 }
+
+/** Of what caused an error. */
+export function messageOf(cause: unknown): string | undefined {
+  if (cause === undefined) return undefined;
+  return cause instanceof Error ? cause.message : String(cause);
+}

@@ -7,14 +7,13 @@ import type { ServingError } from '../core/errors.ts';
 import type { FailureCause } from '../core/failure.ts';
 import type { ModelId } from '../core/generation.ts';
 import type { Log } from '../core/log.ts';
-import type { RequestTrace } from '../core/request-trace.ts';
 import { mayBeOfRequest, SuspectFaults } from '../scheduling/suspect-faults.ts';
 import { isInService, lastResort, type OtherTargets } from '../scheduling/target-health.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { MonitoredTarget } from './leaving-targets.ts';
 import { schedulerTarget } from './scheduler-target.ts';
-import type { SlotServices } from './slot.ts';
-import { logChange, warnOfSlots } from './target-log.ts';
+import type { ServingControl, TriedRequest } from './serving-control.ts';
+import { logChange, messageOf, warnOfSlots } from './target-log.ts';
 import { TargetMonitor } from './target-monitor.ts';
 import type { Target } from './targets.ts';
 
@@ -86,33 +85,33 @@ export class TargetMonitors {
     return this.#monitors.get(target)?.ejections ?? new Map();
   }
 
-  readonly attemptEnded: SlotServices['onAttemptEnded'] = (target, error, { attempt, trace }) => {
+  readonly attemptEnded: ServingControl['onAttemptEnded'] = (target, error, ended) => {
+    const { request, startedAt, isRetry } = ended;
     const monitor = this.#monitors.get(target);
     if (error?.failure !== undefined) {
       const { model, id } = target;
       const { code, failure } = error;
-      const { requestId } = trace;
+      const { requestId } = request;
       const fields = { model, target: id, code, failure, cause: messageOf(error.cause), requestId };
       this.#options.log.warn(`request failed at its backend: ${error.message}`, fields);
       monitor?.probeSoon();
     }
     if (error?.failure !== undefined && this.#isSuspect(target, error.failure)) {
-      this.#suspects.hold(trace, { target, error, startedAt: attempt.startedAt });
+      this.#suspects.hold(request, { target, error, startedAt });
       return;
     }
-    if (error === undefined && attempt.kind !== undefined) this.answered(trace);
-    monitor?.attemptEnded(error, attempt.startedAt);
+    if (error === undefined && isRetry) this.answered(request);
+    monitor?.attemptEnded(error, startedAt);
   };
 
   /** A target has begun to answer the request, after others had failed it: those faults were theirs. */
-  answered(trace: RequestTrace): void {
-    this.#count(this.#suspects.answered(trace));
+  answered(request: TriedRequest): void {
+    this.#count(this.#suspects.answered(request));
   }
 
-  /** It is not tried again. */
-  failed(trace: RequestTrace): void {
-    const asked = new Set(trace.attempts?.map(({ target }) => target)).size;
-    this.#count(this.#suspects.failed(trace, asked));
+  /** It is not tried again, after so many targets were asked. */
+  failed(request: TriedRequest, targetsAsked: number): void {
+    this.#count(this.#suspects.failed(request, targetsAsked));
   }
 
   /** An ejected target returns before its time where no other one of the model can serve. */
@@ -163,9 +162,4 @@ export class TargetMonitors {
     for (const other of targets) if (other !== target && isInService(other.health)) inService += 1;
     return { inService, all: targets.length - 1 };
   }
-}
-
-function messageOf(cause: unknown): string | undefined {
-  if (cause === undefined) return undefined;
-  return cause instanceof Error ? cause.message : String(cause);
 }

@@ -1,10 +1,11 @@
 /** The way between the control process and one worker: messages in order, those of a turn in one write, times that both understand. */
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import { MessageReader, MessageWriter } from '../core/message-lines.ts';
 
 interface LinkOptions<Received> {
-  readonly socket: Socket;
+  /** A pipe between processes. */
+  readonly socket: Duplex;
   readonly clock: Clock;
   readonly onMessage: (message: Received) => void;
   /** The other end is gone; no message comes after it. */
@@ -12,7 +13,7 @@ interface LinkOptions<Received> {
 }
 
 export class Link<Sent, Received> {
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
   readonly #writer: MessageWriter<Sent>;
   #isOpen = true;
 

@@ -5,51 +5,59 @@ import type { ErrorCode } from '../core/errors.ts';
 import type { FailureCause } from '../core/failure.ts';
 import type { ModelId } from '../core/generation.ts';
 import type { BatchInfo, QueuePosition } from '../core/request-trace.ts';
-import type { EntryId, QueueEntry, RetryPlace, Settlement, TargetId } from '../scheduling/decision.ts';
+import type { EntryId, Settlement, TargetId } from '../scheduling/decision.ts';
 import type { HealthState } from '../scheduling/target-health.ts';
+import type { SentEntry } from './sent-entry.ts';
 
-/** A queue entry on its way: times are those of the host, bounds that are absent are infinite. */
-export interface SentEntry extends Omit<QueueEntry, 'retry'> {
-  readonly retry?: (Omit<RetryPlace, 'avoid'> & { readonly avoid: readonly TargetId[] }) | undefined;
-}
-
-/** A try has ended at a target, as far as its health is concerned. */
-export interface EndedTry {
-  /** The request, among those of its worker. */
-  readonly request: string;
+/** A try has failed at a target, as far as the target's health is concerned. */
+export interface FailedTry {
+  readonly model: ModelId;
   readonly target: TargetId;
+  readonly requestId: string;
+  /** Absent: the fault cannot be the request's own doing, and none before could. */
+  readonly request?: number | undefined;
   readonly startedAt: Milliseconds;
-  /** It had been tried before. */
-  readonly isRetry: boolean;
-  /** Undefined: it succeeded. */
-  readonly error?: {
-    readonly code: ErrorCode;
-    readonly message: string;
-    /** Absent: it says nothing of the target. */
-    readonly failure?: FailureCause | undefined;
-    readonly retryAfterSeconds?: number | undefined;
-    readonly cause?: string | undefined;
-  };
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly failure: FailureCause;
+  readonly retryAfterSeconds?: number | undefined;
+  /** For the log. */
+  readonly cause?: string | undefined;
 }
 
+/** `request`: a number that the worker has given a request that has failed somewhere. */
 export type SchedulingToControl =
   /** `reports`: its position is wanted while it waits. */
-  | { readonly type: 'enqueue'; readonly entry: SentEntry; readonly reports: boolean }
+  | { readonly type: 'enqueue'; readonly entry: SentEntry; readonly reports?: true }
+  /** It waits no longer, or gives back the slot that is on its way to it. */
   | { readonly type: 'leave'; readonly id: EntryId }
+  /** A settlement that is `completed` also says that the target has answered. */
   | { readonly type: 'release'; readonly id: EntryId; readonly settlement: Settlement }
-  | { readonly type: 'try-ended'; readonly ended: EndedTry }
+  | { readonly type: 'try-failed'; readonly failed: FailedTry }
   /** A target has begun to answer the request, after others had failed it. */
-  | { readonly type: 'answered'; readonly request: string }
-  /** It is not tried again; `asked`: the targets that it was tried at. */
-  | { readonly type: 'request-failed'; readonly request: string; readonly asked: number }
-  | { readonly type: 'load'; readonly target: TargetId; readonly load: LoadReport | null };
+  | { readonly type: 'answered'; readonly request: number }
+  /** It is not tried again, after so many targets were asked. */
+  | { readonly type: 'request-failed'; readonly request: number; readonly asked: number }
+  /** Nothing more will be said of it. */
+  | { readonly type: 'forgotten'; readonly request: number }
+  /** Null: the target's server reports nothing any more. */
+  | {
+      readonly type: 'load';
+      readonly model: ModelId;
+      readonly target: TargetId;
+      readonly load: LoadReport | null;
+    }
+  | { readonly type: 'set-drained'; readonly target: TargetId; readonly isDrained: boolean };
 
 /** A target as its monitor and the scheduler have it now. */
 export interface SentTarget {
   readonly id: TargetId;
   readonly model: ModelId;
+  /** Without the load that its server reports. */
   readonly status: TargetStatus;
   readonly health: HealthState;
+  /** It has got the one request whose end decides whether it works. */
+  readonly isOnTrial: boolean;
 }
 
 export type SchedulingToWorker =
@@ -67,6 +75,9 @@ export type SchedulingToWorker =
       readonly retryAfterSeconds: number;
     }
   | { readonly type: 'position'; readonly id: EntryId; readonly position: QueuePosition }
-  | { readonly type: 'target'; readonly target: SentTarget }
+  /** The targets that have changed; the first one that a worker gets has all. */
+  | { readonly type: 'targets'; readonly targets: readonly SentTarget[] }
+  /** It gets nothing new any more: a reload has taken it out. */
+  | { readonly type: 'target-removed'; readonly target: TargetId }
   /** What an answer without a bound of its own is charged now. */
   | { readonly type: 'answer-length'; readonly model: ModelId; readonly tokens: number };

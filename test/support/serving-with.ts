@@ -1,6 +1,7 @@
 /** Serving as tests want it: the model `m`, no second try, bounds that no test meets by chance. */
 import { silentLog } from '../../src/core/log.ts';
 import { Serving } from '../../src/serving/serving.ts';
+import { controlShape } from './control-shape.ts';
 import { NO_RETRY, SCHEDULER } from './scheduling.ts';
 
 type ServingOptions = ConstructorParameters<typeof Serving>[0];
@@ -8,6 +9,7 @@ type ServingOptions = ConstructorParameters<typeof Serving>[0];
 export function servingWith(
   options: Pick<ServingOptions, 'clock' | 'targets'> & Partial<ServingOptions>,
 ): Serving {
+  const { createControl } = controlShape;
   return new Serving({
     log: silentLog,
     defaultModel: 'm',
@@ -20,6 +22,7 @@ export function servingWith(
     fallbackModels: new Map(),
     onTokenGap: () => {},
     onFatal: () => {},
+    ...(createControl !== undefined && { createControl }),
     ...options,
   });
 }

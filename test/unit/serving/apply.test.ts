@@ -4,6 +4,7 @@ import { ServingError } from '../../../src/core/errors.ts';
 import { silentLog } from '../../../src/core/log.ts';
 import { Serving, type ServingChanges } from '../../../src/serving/serving.ts';
 import type { Target } from '../../../src/serving/targets.ts';
+import { controlShape } from '../../support/control-shape.ts';
 import { FakeBackend, FINISH, fakeTarget, textRequest } from '../../support/fake-backend.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { NO_RETRY, SCHEDULER } from '../../support/scheduling.ts';
@@ -39,12 +40,14 @@ async function start(...targets: readonly Target[]) {
     resume: 'auto',
   } as const;
   const fatal: string[] = [];
+  const { createControl } = controlShape;
   const serving = new Serving({
     clock,
     log: silentLog,
     targets,
     ...settings,
     onTokenGap: () => {},
+    ...(createControl !== undefined && { createControl }),
     onFatal: ({ id }) => void fatal.push(id),
   });
   serving.start();
@@ -109,6 +112,7 @@ describe('other targets while requests run and wait', () => {
       expect(ejected.target.health).toBe('ejected');
       if (leaves === 'removed') await apply({ targets: [ejected.target] });
       else serving.setDrained('healthy', true);
+      await clock.settle();
       expect(ejected.target.health, leaves).toBe('degraded');
       await serving.close();
     }

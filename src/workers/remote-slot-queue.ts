@@ -1,0 +1,214 @@
+/**
+ * The queue as a worker has it: its requests wait in the control process, which grants them slots or rejects them. Owns the callers that
+ * wait there and the slots that they hold. Invariant: each caller gets exactly one grant or rejection, unless it leaves; each slot is
+ * given back once: by the caller that has it, or by `leave`, for a grant that was on its way then.
+ */
+import type { LoadReport } from '../core/backend.ts';
+import type { Clock } from '../core/clock.ts';
+import { ServingError } from '../core/errors.ts';
+import type { ModelId } from '../core/generation.ts';
+import type { QueuePosition } from '../core/request-trace.ts';
+import type {
+  Alternative,
+  EntryId,
+  QueueEntry,
+  SchedulerTarget,
+  Settlement,
+  TargetId,
+  TargetNeeds,
+} from '../scheduling/decision.ts';
+import { queueRejection } from '../serving/queue-rejection.ts';
+import type { DescribedCaller, SlotCaller, SlotQueue, WaitingCaller } from '../serving/slot-queue.ts';
+import type { Target } from '../serving/targets.ts';
+import type { HostTime } from './link.ts';
+import type { SchedulingToControl, SchedulingToWorker } from './scheduling-messages.ts';
+import { sentEntry } from './sent-entry.ts';
+
+interface RemoteSlotQueueOptions {
+  readonly clock: Clock;
+  readonly hostTime: HostTime;
+  /** Of this worker; no other one has had it. Begins the ids of its entries. */
+  readonly name: string;
+  readonly send: (message: SchedulingToControl) => void;
+  readonly alternative: (model: ModelId, needs: TargetNeeds) => Alternative | undefined;
+  /** Undefined: this worker's configuration does not have it yet. */
+  readonly findTarget: (model: ModelId, target: TargetId) => Target | undefined;
+}
+
+interface Waiting {
+  readonly entry: QueueEntry;
+  readonly caller: SlotCaller;
+  readonly onPosition: ((position: QueuePosition) => void) | undefined;
+}
+
+interface Held {
+  /** Not another of the same name: a reload may have replaced it. */
+  readonly target: Target;
+  /** Estimated. */
+  readonly promptTokens: number;
+}
+
+type Granted = Extract<SchedulingToWorker, { type: 'granted' }>;
+
+/** A slot at a target that this worker's configuration does not have is kept for so long: a reload reaches all processes. */
+const UNKNOWN_TARGET_WITHIN_MS = 5000;
+
+export class RemoteSlotQueue implements SlotQueue {
+  readonly #options: RemoteSlotQueueOptions;
+  /** No Maps, as in the dispatcher. */
+  readonly #waiting: Record<EntryId, Waiting | undefined> = Object.create(null);
+  readonly #held: Record<EntryId, Held | undefined> = Object.create(null);
+  /** Grants at targets that are not known yet; their callers still wait. */
+  #early: Granted[] = [];
+  #entries = 0;
+  #isOver = false;
+
+  constructor(options: RemoteSlotQueueOptions) {
+    this.#options = options;
+  }
+
+  newEntryId(): EntryId {
+    this.#entries += 1;
+    return `${this.#options.name}_entry_${this.#entries}`;
+  }
+
+  enter(entry: QueueEntry, caller: SlotCaller, onPosition?: (position: QueuePosition) => void): void {
+    const { clock, hostTime, send } = this.#options;
+    this.#waiting[entry.id] = { entry, caller, onPosition };
+    if (this.#isOver) clock.atEndOfTurn(() => this.#reject(entry.id, new ServingError('draining')));
+    else
+      send({
+        type: 'enqueue',
+        entry: sentEntry(entry, hostTime),
+        ...(onPosition !== undefined && { reports: true }),
+      });
+  }
+
+  leave(id: EntryId): void {
+    if (this.#waiting[id] === undefined) return;
+    delete this.#waiting[id];
+    this.#options.send({ type: 'leave', id });
+  }
+
+  alternative(model: ModelId, needs: TargetNeeds): Alternative | undefined {
+    return this.#options.alternative(model, needs);
+  }
+
+  /** Those of this worker, in the order in which they came: only the control process knows the places of all. */
+  waiting(limit: number): WaitingCaller[] {
+    return this.waitingOf(() => true, limit);
+  }
+
+  waitingOf(wanted: (caller: DescribedCaller) => boolean, limit: number): WaitingCaller[] {
+    const found: WaitingCaller[] = [];
+    let position = 0;
+    for (const id in this.#waiting) {
+      if (found.length === limit) break;
+      const waiting = this.#waiting[id];
+      const caller = waiting?.caller.describe();
+      if (waiting === undefined || caller === undefined) continue;
+      position += 1;
+      if (!wanted(caller)) continue;
+      const { model, expiresAt } = waiting.entry;
+      const view = { id, model, position, reason: 'turn_of_others', etaMs: undefined, expiresAt } as const;
+      found.push({ view, caller });
+    }
+    return found;
+  }
+
+  reportLoad({ id, model }: Pick<SchedulerTarget, 'id' | 'model'>, load: LoadReport | undefined): void {
+    this.#options.send({ type: 'load', model, target: id, load: load ?? null });
+  }
+
+  granted(message: Granted): void {
+    const { id, target } = message;
+    const waiting = this.#waiting[id];
+    // It has left, and so has given the slot back.
+    if (waiting === undefined) return;
+    const { model, promptTokens } = waiting.entry;
+    const found = this.#options.findTarget(model, target);
+    if (found === undefined) {
+      this.#keep(message);
+      return;
+    }
+    delete this.#waiting[id];
+    this.#held[id] = { target: found, promptTokens };
+    waiting.onPosition?.({ position: 0, etaMs: 0 });
+    const { slot, batch } = message;
+    const release = (settlement: Settlement) => this.#release(id, settlement);
+    waiting.caller.granted({ target, slot, batch, release });
+  }
+
+  rejected({ id, code, retryAfterSeconds }: Extract<SchedulingToWorker, { type: 'rejected' }>): void {
+    this.#reject(id, queueRejection(code, retryAfterSeconds));
+  }
+
+  positioned({ id, position }: Extract<SchedulingToWorker, { type: 'position' }>): void {
+    this.#waiting[id]?.onPosition?.(position);
+  }
+
+  /** There are other targets now. */
+  targetsChanged(): void {
+    const early = this.#early;
+    this.#early = [];
+    for (const message of early) this.granted(message);
+  }
+
+  /** The control process is gone: nobody will ever get a slot. */
+  end(): void {
+    this.#isOver = true;
+    for (const id of Object.keys(this.#waiting)) this.#reject(id, new ServingError('draining'));
+  }
+
+  /** Of this worker's requests. */
+  loadOf(model: ModelId): {
+    readonly waiting: number;
+    readonly waitingBytes: number;
+    readonly running: number;
+  } {
+    let [waiting, waitingBytes, running] = [0, 0, 0];
+    for (const id in this.#waiting) {
+      const entry = this.#waiting[id]?.entry;
+      if (entry?.model !== model) continue;
+      waiting += 1;
+      waitingBytes += entry.sizeBytes;
+    }
+    for (const id in this.#held) if (this.#held[id]?.target.model === model) running += 1;
+    return { waiting, waitingBytes, running };
+  }
+
+  /** By this worker's requests. */
+  usedOf(target: Target): { readonly slots: number; readonly tokens: number } {
+    let [slots, tokens] = [0, 0];
+    for (const id in this.#held) {
+      const held = this.#held[id];
+      if (held?.target !== target) continue;
+      slots += 1;
+      tokens += held.promptTokens;
+    }
+    return { slots, tokens };
+  }
+
+  #release(id: EntryId, settlement: Settlement): void {
+    if (this.#held[id] === undefined) return;
+    delete this.#held[id];
+    this.#options.send({ type: 'release', id, settlement });
+  }
+
+  #keep(message: Granted): void {
+    this.#early.push(message);
+    this.#options.clock.schedule(UNKNOWN_TARGET_WITHIN_MS, () => {
+      if (!this.#early.includes(message)) return;
+      this.#early = this.#early.filter((kept) => kept !== message);
+      if (this.#waiting[message.id] === undefined) return;
+      this.#options.send({ type: 'leave', id: message.id });
+      this.#reject(message.id, queueRejection('no_backend_available', 1));
+    });
+  }
+
+  #reject(id: EntryId, error: ServingError): void {
+    const waiting = this.#waiting[id];
+    delete this.#waiting[id];
+    waiting?.caller.rejected(error);
+  }
+}
