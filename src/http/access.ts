@@ -191,8 +191,10 @@ function thrown(refusal: ServingError | Promise<ServingError>): Promise<never> {
 
 /** Clients with two settings for a key may send something else in one of them. */
 function keysOf(headers: IncomingHttpHeaders): string[] {
-  const bearer = /^Bearer +(\S+) *$/i.exec(headers.authorization ?? '')?.[1];
-  return [bearer, headers['x-api-key'], headers['api-key']].filter(
-    (key): key is string => typeof key === 'string' && key !== '',
-  );
+  const keys: string[] = [];
+  const { authorization } = headers;
+  const bearer = authorization && /^Bearer +(\S+) *$/i.exec(authorization)?.[1];
+  for (const key of [bearer, headers['x-api-key'], headers['api-key']])
+    if (typeof key === 'string' && key !== '') keys.push(key);
+  return keys;
 }

@@ -131,13 +131,12 @@ export class LimitGate implements RefusalObserver {
 
   /** Models that were not asked for answered: what they used is counted in their limits, whatever remains there. */
   #countFallbacks(second: CountedCharges | undefined, tries: readonly ConsumedTry[]): void {
+    const plan = this.#currentPlan();
+    if (!plan.limitsModels) return;
     for (const each of tries) {
       if (second?.rules.some(({ holder }) => holder.scope === 'model' && holder.id === each.model)) continue;
-      const amounts = () => ({
-        tokens: tokensOf([each]),
-        costNano: this.#prices.costNano(each.model, each),
-      });
-      const charges = this.#currentPlan().afterwards(each.model, amounts, this.#options.clock.wallNow());
+      const amounts = { tokens: tokensOf([each]), costNano: this.#prices.costNano(each.model, each) };
+      const charges = plan.afterwards(each.model, amounts, this.#options.clock.wallNow());
       if (charges.length > 0) void this.#options.store.decide(charges);
     }
   }

@@ -29,6 +29,8 @@ const LARGEST_INTEGER = 999_999_999_999_999;
 export class LimitHeaderTexts {
   /** The last of each name and scope: most holders have the same limits. */
   readonly #texts = new Map<LimitRule['name'], Map<LimitScope, QuotaText>>();
+  /** Those of the last answer. */
+  #policies: { readonly of: readonly QuotaText[]; readonly text: string } = { of: [], text: '' };
 
   /**
    * Names and values, alternating. Money is not shown: what a team may spend is its own affair, and the fields are for whole numbers.
@@ -50,7 +52,7 @@ export class LimitHeaderTexts {
     let requests: CounterState | undefined;
     let tokens: CounterState | undefined;
     let longestWait: CounterState | undefined;
-    let policies = '';
+    const quotas: QuotaText[] = [];
     let remainders = '';
     for (let index = 0; index < rules.length; index += 1) {
       const [rule, state] = [rules[index], states[index]];
@@ -59,13 +61,10 @@ export class LimitHeaderTexts {
       if (rule.counts === 'tokens') tokens = tighterOf(tokens, state);
       else if (rule.span.kind === 'window') requests = tighterOf(requests, state);
       if (state.retryInMs > (longestWait?.retryInMs ?? 0)) longestWait = state;
-      if (policies !== '') {
-        policies += ', ';
-        remainders += ', ';
-      }
-      const { policy, remainder } = this.#textOf(rule, state.limit);
-      policies += policy;
-      remainders += remainder + Math.min(state.remaining, LARGEST_INTEGER);
+      const quota = this.#textOf(rule, state.limit);
+      if (quotas.length > 0) remainders += ', ';
+      quotas.push(quota);
+      remainders += quota.remainder + Math.min(state.remaining, LARGEST_INTEGER);
       if (Number.isFinite(state.retryInMs)) remainders += `;t=${Math.ceil(state.retryInMs / 1000)}`;
     }
     // Of limits on requests in a window, or else of any.
@@ -76,9 +75,16 @@ export class LimitHeaderTexts {
     // Without a number where waiting does not help.
     if (Number.isFinite(retryInMs))
       headers.push('x-ratelimit-reset', String(Math.ceil((wallNow + retryInMs) / 1000)));
-    headers.push('ratelimit-policy', policies, 'ratelimit', remainders);
+    headers.push('ratelimit-policy', this.#policiesOf(quotas), 'ratelimit', remainders);
     limitHeaders?.addTo(headers, { requests: amountOf(requests), tokens: amountOf(tokens) }, wallNow);
     return headers;
+  }
+
+  #policiesOf(quotas: readonly QuotaText[]): string {
+    const { of, text } = this.#policies;
+    if (of.length === quotas.length && of.every((quota, index) => quota === quotas[index])) return text;
+    this.#policies = { of: quotas, text: quotas.map(({ policy }) => policy).join(', ') };
+    return this.#policies.text;
   }
 
   #textOf(rule: LimitRule, limit: number): QuotaText {

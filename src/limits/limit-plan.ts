@@ -104,20 +104,27 @@ export class LimitPlan {
   readonly #addressWithKey: readonly LimitRule[];
   readonly #addressWithoutKey: readonly LimitRule[];
   readonly #addressUsed: readonly LimitRule[];
+  readonly #limitsModels: boolean;
   readonly #byCaller = new WeakMap<Caller, CallerPlan>();
   readonly #byModel = new Map<string, ModelPlan>();
   #withoutCaller: CallerPlan | undefined;
   #periods: UtcPeriods;
 
   constructor(settings: LimitSettings) {
-    const { rateLimit, perAddress } = settings;
+    const { rateLimit, perAddress, perModel, models } = settings;
     this.#settings = settings;
     this.#all = rulesOf(ALL, settings.all);
     this.#addressWithKey = rulesOf(ANY_ADDRESS, perAddress);
     this.#addressWithoutKey = withRateLimit(ANY_ADDRESS, this.#addressWithKey, rateLimit);
     this.#addressUsed = this.#addressWithKey.filter(({ counts }) => counts !== 'requests');
+    this.#limitsModels = [perModel, models].some((limits) => Object.keys(limits).length > 0);
     this.#periods = utcPeriodsAt(0);
     this.#withoutCaller = undefined;
+  }
+
+  /** Some model has limits. */
+  get limitsModels(): boolean {
+    return this.#limitsModels;
   }
 
   periods(wallNow: Milliseconds): UtcPeriods {
@@ -147,11 +154,9 @@ export class LimitPlan {
   }
 
   /** A model answered that was not asked for: what it used is counted in its limits, without a bound. */
-  afterwards(model: string, amounts: () => LimitedAmounts, wallNow: Milliseconds): readonly Charge[] {
-    const ofModel = this.#planOfModel(model, this.periods(wallNow));
-    if (ofModel.rules.length === 0) return [];
-    const used = onlyUsed(ofModel);
-    return withAmounts(used, amounts()).charges.map((charge) => ({
+  afterwards(model: string, amounts: LimitedAmounts, wallNow: Milliseconds): readonly Charge[] {
+    const used = onlyUsed(this.#planOfModel(model, this.periods(wallNow)));
+    return withAmounts(used, amounts).charges.map((charge) => ({
       ...charge,
       bound: { ...charge.bound, limit: Number.POSITIVE_INFINITY },
     }));
