@@ -48,7 +48,7 @@ function createTarget(model: string, config: TargetConfig, environment: BackendE
     upstreamModel: values.model,
     server: definition.server?.(values),
     url: typeof values.url === 'string' ? values.url : undefined,
-    backend: definition.create({ ...values, slots: slotsOf(config) }, environment),
+    backend: definition.create({ ...values, slots: slotsOf(config), id: name }, environment),
     embedded: definition.embedded,
     cacheIsolation: definition.cacheIsolation?.(values),
     ...targetSettings(config),

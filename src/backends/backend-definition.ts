@@ -4,6 +4,7 @@ import type { Backend, CacheIsolation } from '../core/backend.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
 import type { DownloadProgress } from '../models/fetch.ts';
+import type { EngineSharing } from './engine-sharing.ts';
 
 /** What the composition root passes to every backend. */
 export interface BackendEnvironment {
@@ -18,6 +19,8 @@ export interface BackendEnvironment {
   /** Where `hf:` models are downloaded from; default: Hugging Face. */
   readonly hubUrl?: string | undefined;
   readonly onDownloadProgress: (progress: DownloadProgress) => void;
+  /** How engines are shared with other processes of this program. Absent: this process is the only one. */
+  readonly engines?: EngineSharing | undefined;
 }
 
 /** Keys that every target has, beside `backend`. Time-outs are enforced in serving/, the connect time-out in upstream/. */
@@ -101,7 +104,8 @@ export interface BackendDefinition<Keys extends TProperties = TProperties> {
   /** Rules beyond the keys' schemas. Throws an Error whose message says what is wrong and what is allowed. */
   checkTarget?(target: CommonTarget & Static<TObject<Keys>>): void;
   create(
-    target: CommonTarget & Static<TObject<Keys>> & { readonly slots: number },
+    /** `id`: its name, configured or not. */
+    target: CommonTarget & Static<TObject<Keys>> & { readonly slots: number; readonly id: string },
     environment: BackendEnvironment,
   ): Backend;
 }

@@ -2,6 +2,7 @@
  * What the control process and its workers send each other: one union for each direction, made of one for each subject. Times are those
  * of the host (link.ts). Both are of one version.
  */
+import type { EngineToWorker } from './engine-messages.ts';
 import type { LifeToControl, LifeToWorker } from './life-messages.ts';
 import type { LimitsToControl, LimitsToWorker } from './limit-messages.ts';
 import type { SchedulingToControl, SchedulingToWorker } from './scheduling-messages.ts';
@@ -9,4 +10,4 @@ import type { ViewsToControl, ViewsToWorker } from './view-messages.ts';
 
 export type ToControl = LifeToControl | SchedulingToControl | LimitsToControl | ViewsToControl;
 
-export type ToWorker = LifeToWorker | SchedulingToWorker | LimitsToWorker | ViewsToWorker;
+export type ToWorker = LifeToWorker | SchedulingToWorker | LimitsToWorker | ViewsToWorker | EngineToWorker;

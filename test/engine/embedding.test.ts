@@ -1,6 +1,6 @@
 /** The embedded engine with tiny models that embed, whose vectors are computed beside it. */
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import type { LlamaCppBackend } from '../../src/backends/llama-cpp/backend.ts';
+import type { LlamaCppBackend } from '../../src/backends/llama-cpp/engine-backend.ts';
 import type { EmbeddingInput } from '../../src/core/backend.ts';
 import { ServingError } from '../../src/core/errors.ts';
 import { embeddedEngine, never, read, requestFor } from '../support/embedded-engine.ts';

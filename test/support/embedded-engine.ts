@@ -3,8 +3,11 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
 import type { BackendEnvironment } from '../../src/backends/backend-definition.ts';
-import { LlamaCppBackend, type LlamaCppTarget } from '../../src/backends/llama-cpp/backend.ts';
+import type { EngineSharing } from '../../src/backends/engine-sharing.ts';
+import { createLlamaCpp } from '../../src/backends/llama-cpp/backend.ts';
+import type { LlamaCppBackend } from '../../src/backends/llama-cpp/engine-backend.ts';
 import { defaultEnginePath } from '../../src/backends/llama-cpp/engine-process.ts';
+import type { LlamaCppTarget } from '../../src/backends/llama-cpp/engine-source.ts';
 import type {
   GenerationEvent,
   GenerationInput,
@@ -65,7 +68,11 @@ export function embeddedEngine(
   return engine;
 }
 
-function createEngine(overrides: Partial<LlamaCppTarget>, enginePath: string): TestEngine {
+export function createEngine(
+  overrides: Partial<LlamaCppTarget>,
+  enginePath: string,
+  engines?: EngineSharing,
+): TestEngine {
   const pids: number[] = [];
   const lines: string[] = [];
   const take = (message: string, fields?: LogFields) => {
@@ -79,8 +86,10 @@ function createEngine(overrides: Partial<LlamaCppTarget>, enginePath: string): T
     cacheDirectory: testCacheDirectory(),
     processEnvironment: process.env,
     onDownloadProgress: () => {},
+    engines,
   };
   const target: LlamaCppTarget = {
+    id: 'test',
     model: DEFAULT_MODEL,
     slots: 4,
     context_size: 512,
@@ -91,8 +100,7 @@ function createEngine(overrides: Partial<LlamaCppTarget>, enginePath: string): T
     load_timeout_ms: 300_000,
     ...overrides,
   };
-  const backend = new LlamaCppBackend(target, environment, { enginePath });
-  return { backend, pids, lines };
+  return { backend: createLlamaCpp(target, environment, enginePath), pids, lines };
 }
 
 export interface Ask {

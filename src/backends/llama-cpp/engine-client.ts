@@ -9,14 +9,15 @@ import { ServingError } from '../../core/errors.ts';
 import { type Feature, refuseUnsupported } from '../../core/features.ts';
 import type { GenerationEvent, GenerationRequest, RequestId } from '../../core/generation.ts';
 import type { RunningGeneration } from '../../core/sink.ts';
-import type {
-  EngineEmbeddingRequest,
-  EngineEvent,
-  EngineGenerationRequest,
-  EngineReport,
-  ToEngine,
-  TokenizerRequest,
-  TokenizerResult,
+import {
+  type EngineEmbeddingRequest,
+  type EngineEvent,
+  type EngineGenerationRequest,
+  type EngineReport,
+  FINAL_EVENTS,
+  type TokenizerRequest,
+  type TokenizerResult,
+  type WorkForEngine,
 } from './messages.ts';
 
 const SUPPORTED: readonly Feature[] = [
@@ -89,7 +90,7 @@ export interface RequestHandle {
 }
 
 interface PendingRequest {
-  readonly message: ToEngine;
+  readonly message: WorkForEngine;
   /** Has the methods for the events of its kind of request. */
   readonly sink: EngineSink & Partial<EngineGenerationSink & EmbeddingSink & TokenizerSink>;
   /** To the engine that runs now. */
@@ -100,24 +101,14 @@ interface PendingRequest {
   aborted: boolean;
 }
 
-/** After these the engine holds no work of the request. */
-const FINAL_EVENTS: ReadonlySet<EngineEvent['event']['type']> = new Set([
-  'finish',
-  'embedded',
-  'tokenized',
-  'detokenized',
-  'failed',
-  'freed',
-]);
-
 /** Requests that the engine has, or gets once it is ready. Owns their ids and sinks. */
 export class PendingRequests {
-  readonly #sendToEngine: (message: ToEngine) => void;
+  readonly #sendToEngine: (message: WorkForEngine) => void;
   readonly #requests = new Map<number, PendingRequest>();
   readonly #tokenizeQueue = new TokenizeQueue();
   #lastId = 0;
 
-  constructor(sendToEngine: (message: ToEngine) => void) {
+  constructor(sendToEngine: (message: WorkForEngine) => void) {
     this.#sendToEngine = sendToEngine;
   }
 
@@ -223,7 +214,7 @@ export class PendingRequests {
     this.#fail(error, () => true);
   }
 
-  #add(messageOf: (id: number) => ToEngine, sink: PendingRequest['sink']): number {
+  #add(messageOf: (id: number) => WorkForEngine, sink: PendingRequest['sink']): number {
     this.#lastId += 1;
     const id = this.#lastId;
     this.#requests.set(id, { message: messageOf(id), sink, sent: false, paused: false, aborted: false });

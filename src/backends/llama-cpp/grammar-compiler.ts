@@ -10,9 +10,9 @@ import { abortable } from '../../core/cancellation.ts';
 import type { Clock, Milliseconds, Timer } from '../../core/clock.ts';
 import { type ErrorCode, ServingError } from '../../core/errors.ts';
 import { outputField } from '../../core/features.ts';
+import { closedError } from './engine-state.ts';
 import { type AnswerConstraint, type CompiledGrammar, compileGrammar } from './grammar/answer-grammar.ts';
 import { RecentResults } from './recent-results.ts';
-import { closedError } from './supervisor.ts';
 
 /** The largest has about 2 MB. */
 const GRAMMARS_KEPT = 32;

@@ -1,7 +1,8 @@
 /**
- * The messages between the supervisor and the engine's process: plain JSON, one discriminated union for each direction.
- * `id` is the supervisor's own number of a request, never one from outside. `finish`, `embedded`, `tokenized`,
- * `detokenized`, `failed` and `freed` end a request: after any of them the engine holds no work of it.
+ * The messages between the engine's process and those that use it: plain JSON, one discriminated union for each direction. The
+ * supervisor, its parent, may send all of them; a guest, another process with a connection of its own, sends `WorkForEngine` and gets
+ * `events`. `id` is the sender's own number of a request, never one from outside. `finish`, `embedded`, `tokenized`, `detokenized`,
+ * `failed` and `freed` end a request: after any of them the engine holds no work of it.
  */
 import type { Ability, EmbeddingInput, TokenizeRequest } from '../../core/backend.ts';
 import type { ErrorCode } from '../../core/errors.ts';
@@ -84,20 +85,28 @@ export type TokenizerRequest =
 
 export type EngineTokenizerRequest = TokenizerRequest & { readonly id: number };
 
-export type ToEngine =
-  /** `excludedGpus`: not tried under `gpu: auto`, because an earlier engine failed on them. */
-  | {
-      readonly type: 'load';
-      readonly settings: EngineSettings;
-      readonly excludedGpus: readonly GpuKind[];
-    }
+/** A request, or what is to become of one. */
+export type WorkForEngine =
   | { readonly type: 'generate'; readonly generation: EngineGenerationRequest }
   | { readonly type: 'embed'; readonly embedding: EngineEmbeddingRequest }
   | EngineTokenizerRequest
   | { readonly type: 'abort'; readonly id: number }
-  /** No step computes for this generation until `resume`. Events of a step that has begun still come. */
+  /** No step computes for it until `resume`. Events of a step that has begun still come. */
   | { readonly type: 'pause'; readonly id: number }
-  | { readonly type: 'resume'; readonly id: number }
+  | { readonly type: 'resume'; readonly id: number };
+
+export type ToEngine =
+  /**
+   * `excludedGpus`: not tried under `gpu: auto`, because an earlier engine failed on them. `guestAddress`: where guests can connect
+   * once it is loaded; absent: there are none.
+   */
+  | {
+      readonly type: 'load';
+      readonly settings: EngineSettings;
+      readonly excludedGpus: readonly GpuKind[];
+      readonly guestAddress?: string;
+    }
+  | WorkForEngine
   /** Answered with `alive`. */
   | { readonly type: 'ping' }
   | { readonly type: 'shutdown' };
@@ -126,9 +135,25 @@ export type EngineReport =
   /** It was aborted. */
   | { readonly type: 'freed' };
 
+/** After these the engine holds no work of the request. */
+export const FINAL_EVENTS: ReadonlySet<EngineEvent['event']['type']> = new Set([
+  'finish',
+  'embedded',
+  'tokenized',
+  'detokenized',
+  'failed',
+  'freed',
+]);
+
 export type TokenizerResult = Extract<EngineReport, { type: 'tokenized' | 'detokenized' }>;
 
 export type EngineLogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+/** All events of one step of the engine, of the requests of one process. */
+export interface EngineEvents {
+  readonly type: 'events';
+  readonly events: readonly EngineEvent[];
+}
 
 export type FromEngine =
   /** The process is ready for `load`. */
@@ -150,10 +175,12 @@ export type FromEngine =
       /** The GPU failed, not the model file: another device may work. */
       readonly gpuFailed: boolean;
     }
-  /** All events of one step of the engine. */
-  | { readonly type: 'events'; readonly events: readonly EngineEvent[] }
-  /** The answer to `ping`. `progress` counts finished steps and progress of the load: it grows as long as work goes on. */
-  | { readonly type: 'alive'; readonly progress: number }
+  | EngineEvents
+  /**
+   * The answer to `ping`. `progress` counts finished steps and progress of the load: it grows as long as work goes on.
+   * `worksForGuests`: steps are due for guests.
+   */
+  | { readonly type: 'alive'; readonly progress: number; readonly worksForGuests: boolean }
   | { readonly type: 'log'; readonly level: EngineLogLevel; readonly message: string };
 
 /** What either process reports where the optional package is not installed. */

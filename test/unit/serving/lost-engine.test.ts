@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { LlamaCppBackend } from '../../../src/backends/llama-cpp/backend.ts';
+import { createLlamaCpp } from '../../../src/backends/llama-cpp/backend.ts';
 import { Cancellation } from '../../../src/core/cancellation.ts';
 import type { Clock } from '../../../src/core/clock.ts';
 import type { GenerationRequest } from '../../../src/core/generation.ts';
@@ -50,8 +50,8 @@ async function serve({ load = LOADED, generate }: { load?: string; generate: str
   };
   const { path } = await tinyModelFile();
   const patient = { step_timeout_ms: 3_600_000, load_timeout_ms: 36_000_000 };
-  const backend = new LlamaCppBackend(
-    { model: path, slots: 4, context_size: 64, gpu: 'off', flash_attention: true, ...patient },
+  const backend = createLlamaCpp(
+    { id: 'm', model: path, slots: 4, context_size: 64, gpu: 'off', flash_attention: true, ...patient },
     {
       clock,
       log: silentLog,
@@ -59,7 +59,7 @@ async function serve({ load = LOADED, generate }: { load?: string; generate: str
       processEnvironment: process.env,
       onDownloadProgress() {},
     },
-    { enginePath },
+    enginePath,
   );
   const limits = { firstTokenTimeoutMs: 3_600_000, idleTimeoutMs: 3_600_000 };
   const target = fakeTarget(backend, {

@@ -8,7 +8,7 @@ import type { Milliseconds } from '../../../core/clock.ts';
 import { ServingError } from '../../../core/errors.ts';
 import type { EngineEvent, EngineGenerationRequest } from '../messages.ts';
 import type { Admit, AdmittedRequest } from './admission.ts';
-import { type FailedEvent, failedEvent, messageOf, type PausableWorker } from './engine-worker.ts';
+import { type EngineWorker, type FailedEvent, failedEvent, messageOf } from './engine-worker.ts';
 import { Generation } from './generation.ts';
 import type { Model, NativeContext, Token } from './library.ts';
 import type { LogprobReader } from './sampler.ts';
@@ -30,7 +30,7 @@ interface BatcherOptions {
   readonly onStep: () => void;
 }
 
-export class Batcher implements PausableWorker<EngineGenerationRequest> {
+export class Batcher implements EngineWorker<EngineGenerationRequest> {
   readonly #options: BatcherOptions;
   readonly #pool: SequencePool;
   readonly #planner: StepPlanner;

@@ -55,6 +55,8 @@ interface EmbeddingWork {
   readonly texts: (readonly Token[])[];
   embedded: number;
   aborted: boolean;
+  /** Nothing is computed for it. */
+  paused: boolean;
 }
 
 /**
@@ -65,6 +67,8 @@ interface EmbeddingWork {
 export class Embedder implements EngineWorker<EngineEmbeddingRequest> {
   readonly #options: EmbedderOptions;
   readonly #work: EmbeddingWork[] = [];
+  /** A step of it is under way. */
+  #current: EmbeddingWork | undefined;
   #loop: Promise<void> | undefined;
   #stopped = false;
 
@@ -73,20 +77,31 @@ export class Embedder implements EngineWorker<EngineEmbeddingRequest> {
   }
 
   add(request: EngineEmbeddingRequest): void {
-    this.#work.push({ request, texts: [], embedded: 0, aborted: false });
+    this.#work.push({ request, texts: [], embedded: 0, aborted: false, paused: false });
     this.#loop ??= this.#run();
   }
 
   abort(id: number): void {
-    const index = this.#work.findIndex(({ request }) => request.id === id);
-    const [first] = this.#work;
-    if (index === 0 && first) {
-      // A step of it may be under way.
-      first.aborted = true;
-    } else if (index > 0) {
-      this.#work.splice(index, 1);
+    const work = this.#find(id);
+    if (work === undefined) return;
+    if (work === this.#current) {
+      work.aborted = true;
+    } else {
+      this.#work.splice(this.#work.indexOf(work), 1);
       this.#options.emit([{ id, event: { type: 'freed' } }]);
     }
+  }
+
+  pause(id: number): void {
+    const work = this.#find(id);
+    if (work !== undefined) work.paused = true;
+  }
+
+  resume(id: number): void {
+    const work = this.#find(id);
+    if (work === undefined) return;
+    work.paused = false;
+    this.#loop ??= this.#run();
   }
 
   async stop(): Promise<void> {
@@ -94,15 +109,23 @@ export class Embedder implements EngineWorker<EngineEmbeddingRequest> {
     await this.#loop;
   }
 
+  #find(id: number): EmbeddingWork | undefined {
+    return this.#work.find(({ request }) => request.id === id);
+  }
+
   async #run(): Promise<void> {
-    for (let [work] = this.#work; work && !this.#stopped; [work] = this.#work) {
+    while (!this.#stopped) {
       // Messages that have come meanwhile, aborts above all, are read before the next step.
       await nextTurn();
-      const stepEvents = work.aborted ? [] : await this.#step(work);
+      const work = this.#work.find(({ paused }) => !paused);
+      if (work === undefined) break;
+      this.#current = work;
+      const stepEvents = await this.#step(work);
+      this.#current = undefined;
       this.#options.onStep();
       // The events of an aborted request have no reader.
       const events: readonly EngineReport[] = work.aborted ? [{ type: 'freed' }] : stepEvents;
-      this.#work.shift();
+      this.#work.splice(this.#work.indexOf(work), 1);
       if (!events.some(isFinal)) this.#work.push(work);
       const { id } = work.request;
       if (events.length > 0) this.#options.emit(events.map((event) => ({ id, event })));

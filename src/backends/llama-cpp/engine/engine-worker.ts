@@ -8,23 +8,18 @@ export interface EngineWorker<EngineRequest extends { readonly id: number }> {
   add(request: EngineRequest): void;
   /** Takes effect between steps. A request with an unknown id has ended already. */
   abort(id: number): void;
-  /** Settles when the step under way is over; nothing runs afterwards. */
-  stop(): Promise<void>;
-}
-
-/** For requests whose reader may be slower than the engine. */
-export interface PausableWorker<EngineRequest extends { readonly id: number }>
-  extends EngineWorker<EngineRequest> {
-  /** No step computes for it until `resume`. Takes effect between steps. */
+  /** For a reader slower than the engine: no step computes for it until `resume`. Takes effect between steps. */
   pause(id: number): void;
   resume(id: number): void;
+  /** Settles when the step under way is over; nothing runs afterwards. */
+  stop(): Promise<void>;
 }
 
 /** For requests that the loaded model cannot serve: each fails with this message. */
 export function rejectingWorker(
   emit: (events: readonly EngineEvent[]) => void,
   message: string,
-): PausableWorker<{ readonly id: number }> {
+): EngineWorker<{ readonly id: number }> {
   return {
     add: ({ id }) =>
       emit([{ id, event: { type: 'failed', code: 'invalid_request', param: 'model', message } }]),

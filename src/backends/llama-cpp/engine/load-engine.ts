@@ -32,7 +32,7 @@ import {
   type Pooling,
   poolingOf,
 } from './embedder.ts';
-import { type EngineWorker, type PausableWorker, rejectingWorker } from './engine-worker.ts';
+import { type EngineWorker, rejectingWorker } from './engine-worker.ts';
 import { GrammarWatch } from './grammar-watch.ts';
 import {
   bindingsOf,
@@ -71,7 +71,7 @@ interface EngineOutput {
 }
 
 export interface LoadedEngine {
-  readonly batcher: PausableWorker<EngineGenerationRequest>;
+  readonly batcher: EngineWorker<EngineGenerationRequest>;
   readonly embedder: EngineWorker<EngineEmbeddingRequest>;
   readonly tokenize: TokenizerHandler;
   readonly contextSize: number;

@@ -1,10 +1,12 @@
 /**
- * The engine's own process: reports that it is up, loads what it is asked to load, then generates, embeds or tokenizes
- * until its parent asks it to end or is gone. Signals of a terminal or a service manager are for the parent: they are
+ * The engine's own process: reports that it is up, loads what it is asked to load, then generates, embeds or tokenizes, for its parent
+ * and for guests, until its parent asks it to end or is gone. Signals of a terminal or a service manager are for the parent: they are
  * ignored here.
  */
-import type { FromEngine, ToEngine } from '../messages.ts';
+import type { EngineEvent, FromEngine, ToEngine, WorkForEngine } from '../messages.ts';
 import { GpuFailure } from './compute-device.ts';
+import { listenForGuests } from './guest-server.ts';
+import { Guests } from './guests.ts';
 import { tieToParent } from './lifeline.ts';
 import { type LoadedEngine, loadEngine } from './load-engine.ts';
 
@@ -16,22 +18,34 @@ function send(message: FromEngine): void {
 function listen(): void {
   let progress = 0;
   let engine: LoadedEngine | undefined;
+  const guests = new Guests((message) => work(message));
 
-  async function load({ settings, excludedGpus }: Extract<ToEngine, { type: 'load' }>): Promise<void> {
+  function emit(events: readonly EngineEvent[]): void {
+    const own = guests.deliver(events);
+    if (own.length > 0) send({ type: 'events', events: own });
+  }
+
+  async function load(message: Extract<ToEngine, { type: 'load' }>): Promise<void> {
+    const { settings, excludedGpus, guestAddress } = message;
     try {
       engine = await loadEngine(settings, excludedGpus, {
         log: (level, text) => send({ type: 'log', level, message: text }),
         device: (device) => send({ type: 'device', device }),
-        emit: (events) => send({ type: 'events', events }),
+        emit,
         progress: () => {
           progress += 1;
         },
       });
+      if (guestAddress !== undefined)
+        await listenForGuests(guestAddress, {
+          guests,
+          warn: (text) => send({ type: 'log', level: 'warn', message: text }),
+        });
       const { contextSize, abilities, toolCallFormat } = engine;
       send({ type: 'loaded', contextSize, abilities, ...(toolCallFormat && { toolCallFormat }) });
     } catch (thrown) {
-      const message = thrown instanceof Error ? thrown.message : String(thrown);
-      send({ type: 'load_failed', message, gpuFailed: thrown instanceof GpuFailure });
+      const reason = thrown instanceof Error ? thrown.message : String(thrown);
+      send({ type: 'load_failed', message: reason, gpuFailed: thrown instanceof GpuFailure });
     }
   }
 
@@ -40,30 +54,41 @@ function listen(): void {
     process.exit(0);
   }
 
+  function work(message: WorkForEngine): void {
+    if (engine === undefined) return;
+    const { batcher, embedder, tokenize } = engine;
+    switch (message.type) {
+      case 'generate':
+        batcher.add(message.generation);
+        break;
+      case 'embed':
+        embedder.add(message.embedding);
+        break;
+      case 'tokenize':
+      case 'detokenize':
+        tokenize(message);
+        break;
+      case 'abort':
+      case 'pause':
+      case 'resume':
+        batcher[message.type](message.id);
+        embedder[message.type](message.id);
+        break;
+      default:
+        message satisfies never;
+    }
+  }
+
   process.on('message', (message: ToEngine) => {
     switch (message.type) {
       case 'load':
         return void load(message);
-      case 'generate':
-        return engine?.batcher.add(message.generation);
-      case 'embed':
-        return engine?.embedder.add(message.embedding);
-      case 'tokenize':
-      case 'detokenize':
-        return engine?.tokenize(message);
-      case 'abort':
-        engine?.batcher.abort(message.id);
-        return engine?.embedder.abort(message.id);
-      case 'pause':
-        return engine?.batcher.pause(message.id);
-      case 'resume':
-        return engine?.batcher.resume(message.id);
       case 'ping':
-        return send({ type: 'alive', progress });
+        return send({ type: 'alive', progress, worksForGuests: guests.haveWork });
       case 'shutdown':
         return void shutDown();
       default:
-        message satisfies never;
+        return work(message);
     }
   });
   // Without a parent nobody reads the answers, and a step under way in native code would delay a normal exit.

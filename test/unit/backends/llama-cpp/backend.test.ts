@@ -1,7 +1,7 @@
 /** The embedded engine's backend over an engine process that does what a test says. */
 
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import type { LlamaCppBackend } from '../../../../src/backends/llama-cpp/backend.ts';
+import type { LlamaCppBackend } from '../../../../src/backends/llama-cpp/engine-backend.ts';
 import { EngineProcess } from '../../../../src/backends/llama-cpp/engine-process.ts';
 import { ServingError } from '../../../../src/core/errors.ts';
 import type { GenerationEvent, GenerationRequest } from '../../../../src/core/generation.ts';

@@ -103,7 +103,7 @@ describe('the supervisor, where a GPU fails', () => {
 
   function outcome(of: Supervisor, prompt = 'a'): Promise<string> {
     return new Promise((resolve) => {
-      of.generate(
+      of.access.generate(
         { ...FAKE_GENERATION, input: { kind: 'text', prompt } },
         {
           event: ({ type }) => type === 'finish' && resolve('finish'),

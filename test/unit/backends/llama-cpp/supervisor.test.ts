@@ -58,7 +58,7 @@ describe('supervisor', () => {
 
   function outcome(of: Supervisor): Promise<string> {
     return new Promise((resolve) => {
-      of.generate(FAKE_GENERATION, {
+      of.access.generate(FAKE_GENERATION, {
         event: ({ type }) => type === 'finish' && resolve('finish'),
         failed: (error) => resolve((error as { code?: string }).code ?? String(error)),
         freed: () => resolve('freed'),
@@ -71,18 +71,18 @@ describe('supervisor', () => {
     const engine = await supervise(`
     if (message.type === 'load') process.send({ type: 'loaded', contextSize: 64, abilities: [], toolCallFormat: ${JSON.stringify(form)} });
     if (message.type === 'generate') process.exit(1);`);
-    await expect(engine.toolCallFormat(never()), 'before it is started').rejects.toMatchObject({
+    await expect(engine.access.toolCallFormat(never()), 'before it is started').rejects.toMatchObject({
       code: 'model_loading',
     });
     const started = engine.start(FAKE_SETTINGS, never());
     const leaving = new AbortController();
-    const left = engine.toolCallFormat(leaving.signal);
+    const left = engine.access.toolCallFormat(leaving.signal);
     leaving.abort('gone');
     await expect(left).rejects.toBe('gone');
-    expect(await engine.toolCallFormat(never()), 'while it loads').toEqual(form);
+    expect(await engine.access.toolCallFormat(never()), 'while it loads').toEqual(form);
     await started;
     await outcome(engine);
-    expect(await engine.toolCallFormat(never())).toEqual(form);
+    expect(await engine.access.toolCallFormat(never())).toEqual(form);
   });
 
   it('does not tell clients why the tool call format is not known', async () => {
@@ -91,7 +91,7 @@ describe('supervisor', () => {
     );
     const started = engine.start(FAKE_SETTINGS, never());
     started.catch(() => {});
-    await expect(engine.toolCallFormat(never())).rejects.toThrow('The engine is not running');
+    await expect(engine.access.toolCallFormat(never())).rejects.toThrow('The engine is not running');
     await expect(started).rejects.toThrow('The file is broken.');
   });
 
@@ -144,7 +144,7 @@ describe('supervisor', () => {
         heard.push(told);
         if (told.type === 'finish') resolve();
       };
-      engine.generate(FAKE_GENERATION, { event, failed() {}, freed() {} });
+      engine.access.generate(FAKE_GENERATION, { event, failed() {}, freed() {} });
     });
     expect(heard.slice(0, 2)).toEqual([
       { type: 'reasoning', text: 'Hm.' },
@@ -155,7 +155,7 @@ describe('supervisor', () => {
   it('calls no sink before `generate` has returned', async () => {
     const engine = await supervise('');
     const told: string[] = [];
-    engine.generate(FAKE_GENERATION, {
+    engine.access.generate(FAKE_GENERATION, {
       event() {},
       failed: ({ code }) => void told.push(code),
       freed() {},
@@ -173,7 +173,7 @@ describe('supervisor', () => {
     await engine.start(FAKE_SETTINGS, never());
     const next = await new Promise<Promise<string>>((resolve) => {
       const dying = { ...FAKE_GENERATION, input: { kind: 'text', prompt: 'die' } } as const;
-      engine.generate(dying, { event() {}, failed: () => resolve(outcome(engine)), freed() {} });
+      engine.access.generate(dying, { event() {}, failed: () => resolve(outcome(engine)), freed() {} });
     });
     expect(await next).toBe('finish');
   });
@@ -249,7 +249,7 @@ describe('supervisor', () => {
     const ask = () =>
       new Promise<unknown>((resolve) => {
         const question = { type: 'tokenize', input: { kind: 'text', prompt: 'a' } } as const;
-        engine.tokenize(question, { result: resolve, failed: resolve, freed() {} });
+        engine.access.tokenize(question, { result: resolve, failed: resolve, freed() {} });
       });
     const answers = await Promise.all([ask(), ask(), ask()]);
     for (const answer of answers) expect(answer).toMatchObject({ type: 'tokenized', tokens: [1] });
@@ -262,7 +262,7 @@ describe('supervisor', () => {
     const sink = { result() {}, failed: (error: Error) => void refusals.push(error), freed() {} };
     const prompt = 'a'.repeat(3_000_000);
     for (let count = 0; count < 2; count += 1)
-      engine.tokenize({ type: 'tokenize', input: { kind: 'text', prompt } }, sink);
+      engine.access.tokenize({ type: 'tokenize', input: { kind: 'text', prompt } }, sink);
     await Promise.resolve();
     expect(refusals).toEqual([expect.objectContaining({ code: 'queue_full', retryAfterSeconds: 1 })]);
   });

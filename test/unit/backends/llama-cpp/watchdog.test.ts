@@ -192,7 +192,7 @@ describe('the supervisor, where the engine hangs', () => {
 
   function outcome(of: Supervisor): Promise<string> {
     return new Promise((resolve) => {
-      of.generate(FAKE_GENERATION, {
+      of.access.generate(FAKE_GENERATION, {
         event: ({ type }) => type === 'finish' && resolve('finish'),
         failed: (error) => resolve(error.message),
         freed: () => resolve('freed'),
@@ -311,7 +311,7 @@ describe('the supervisor, where the engine hangs', () => {
 
     function generate(engine: Supervisor) {
       let outcome = 'none';
-      const handle = engine.generate(FAKE_GENERATION, {
+      const handle = engine.access.generate(FAKE_GENERATION, {
         event() {},
         failed: (error) => {
           outcome = error.message;

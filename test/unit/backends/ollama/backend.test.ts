@@ -17,6 +17,7 @@ describe('the configuration of a target', () => {
     const lines: [string, LogFields | undefined][] = [];
     const backend = ollama.create(
       {
+        id: 'a',
         model: 'smollm2',
         url: 'http://127.0.0.1:1',
         keep_alive: -1,
