@@ -29,6 +29,7 @@ const FULL = {
   'shared-limits': { rounds: 7, decisions: 5000 },
   usage: { rounds: 7, operations: 200_000 },
   scale: { rounds: 9, requests: 15_000 },
+  fleet: { rounds: 3, maxReplicas: 1000 },
   simulate: { rounds: 5, measuredMinutes: 30 },
   overload: {
     rounds: 3,
@@ -61,6 +62,7 @@ const QUICK = {
   'shared-limits': { rounds: 1, decisions: 500 },
   usage: { rounds: 1, operations: 20_000 },
   scale: { rounds: 1, requests: 1500 },
+  fleet: { rounds: 1, maxReplicas: 30 },
   simulate: { rounds: 1, measuredMinutes: 5 },
   overload: {
     rounds: 1,
@@ -95,6 +97,7 @@ const benchmarks = {
   'shared-limits': await import('../bench/shared-limits.mjs'),
   usage: await import('../bench/usage.mjs'),
   scale: await import('../bench/scale/compare.mjs'),
+  fleet: await import('../bench/fleet/compare.mjs'),
   simulate: await import('../bench/simulate/compare.mjs'),
   overload: await import('../bench/overload/compare.mjs'),
 };
