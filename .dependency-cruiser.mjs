@@ -97,7 +97,7 @@ export const forbidden = [
     to: {
       path: '^src/',
       pathNot:
-        '^src/(cli|access|usage|stores|config|models|core|telemetry|bench|chart|simulation|upstream|backends/backend-definition\\.ts|compose\\.ts|system-clock\\.ts|schema)',
+        '^src/(cli|access|usage|stores|config|models|core|telemetry|bench|chart|simulation|upstream|workers|backends/backend-definition\\.ts|compose(-control|-worker)?\\.ts|system-clock\\.ts|schema)',
     },
   },
 ];

@@ -10,7 +10,8 @@ import { licencesOf } from './licences.mjs';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const source = join(root, 'src');
 const output = join(root, 'dist', 'cli');
-const MAIN = join(source, 'cli', 'main.ts');
+/** The program that is started, and what it starts for `server.workers`; they share the files with what both need. */
+const ENTRIES = { main: join(source, 'cli', 'main.ts'), worker: join(source, 'cli', 'worker.ts') };
 /** What finds files of its own by path, or is loaded in the engine's process alone. */
 const LEFT_OUT = [/^node-llama-cpp/];
 
@@ -18,7 +19,7 @@ const LEFT_OUT = [/^node-llama-cpp/];
 const ownAddresses = {
   name: 'own-addresses',
   transform(code, id) {
-    if (id === MAIN || !id.startsWith(source) || !code.includes('import.meta.url')) return undefined;
+    if (id === ENTRIES.main || !id.startsWith(source) || !code.includes('import.meta.url')) return undefined;
     const compiled = join(root, 'dist', relative(source, id)).replace(/\.ts$/, '.js');
     const address = relative(output, compiled).replaceAll(sep, '/');
     // Lines stay where they are, which is what a source map is for.
@@ -30,7 +31,7 @@ const ownAddresses = {
 async function bundle() {
   const { rolldown } = await import('rolldown');
   const build = await rolldown({
-    input: MAIN,
+    input: ENTRIES,
     platform: 'node',
     external: LEFT_OUT,
     plugins: [ownAddresses],
@@ -39,7 +40,7 @@ async function bundle() {
     dir: output,
     format: 'esm',
     sourcemap: true,
-    entryFileNames: 'main.js',
+    entryFileNames: '[name].js',
     chunkFileNames: 'main-[name].js',
     comments: { legal: true },
   });

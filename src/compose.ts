@@ -1,12 +1,15 @@
 /** The composition root: configuration in, running application out. The only place that wires things together. */
 import { randomBytes } from 'node:crypto';
+import type { Socket } from 'node:net';
 import type { KeyRing } from './access/key-ring.ts';
 import type { BackendEnvironment } from './backends/backend-definition.ts';
 import { adminDoorOf, createAdministration } from './compose-admin.ts';
 import { createKeys } from './compose-keys.ts';
 import { createLimitGate, seedBudgets } from './compose-limit-gate.ts';
 import { openLimits } from './compose-limits.ts';
+import { createReadyReport } from './compose-ready.ts';
 import { openConfiguredStore } from './compose-store.ts';
+import { createTelemetry } from './compose-telemetry.ts';
 import { createTracing } from './compose-tracing.ts';
 import { createUsage } from './compose-usage.ts';
 import type { Config } from './config/config.ts';
@@ -23,24 +26,23 @@ import { ServingError } from './core/errors.ts';
 import type { ApplicationLog } from './core/log.ts';
 import type { Telemetry } from './core/request-trace.ts';
 import { BodyBudget } from './http/body-limits.ts';
-import { ConnectionLimit } from './http/connection-limit.ts';
+import { type ConnectionGate, ConnectionLimit } from './http/connection-limit.ts';
 import { newId } from './http/open-requests.ts';
-import { buildServer, type ListensAt } from './http/server.ts';
+import { buildServer, type DoorName, type ListensAt } from './http/server.ts';
 import { WrongKeys } from './http/wrong-keys.ts';
+import type { LimitStore } from './limits/limit-store.ts';
 import { findModel } from './models/catalog.ts';
 import { type DownloadProgress, ensureModel, pullProgress } from './models/fetch.ts';
 import { Reloader } from './reload.ts';
+import type { DrainOptions } from './serving/drain.ts';
+import type { ControlOptions } from './serving/local-control.ts';
 import { Serving } from './serving/serving.ts';
-import { getsRequests } from './serving/targets.ts';
+import type { ServingControl } from './serving/serving-control.ts';
 import { systemClock } from './system-clock.ts';
 import { KeyMetrics } from './telemetry/key-metrics.ts';
 import { SnapshotFeed } from './telemetry/live-feed.ts';
-import { isProbe, REQUEST, requestFields } from './telemetry/log.ts';
-import { Metrics, type MetricsSettings } from './telemetry/metrics.ts';
 import { ProcessMetrics } from './telemetry/process-metrics.ts';
-import { EXPOSITION_TYPE, type MetricFamily } from './telemetry/prometheus.ts';
 import type { Recorder } from './telemetry/recorder.ts';
-import type { Tracing } from './telemetry/tracing.ts';
 
 /** For the last answers, which are written but not yet read. */
 const LAST_ANSWERS_WITHIN_MS = 1000;
@@ -48,7 +50,7 @@ const LAST_ANSWERS_WITHIN_MS = 1000;
 /** For an export at the end; a receiver that is gone must not hold up the shutdown. */
 const LAST_SPANS_WITHIN_MS = 3000;
 
-interface ApplicationOptions {
+export interface ApplicationOptions {
   readonly config: Config;
   /** Where its settings come from, for administrators. */
   readonly sources?: LoadedConfig['sources'];
@@ -66,9 +68,23 @@ interface ApplicationOptions {
   /** An embedded model cannot be downloaded or loaded, at the start. */
   readonly onFatal: (error: ServingError) => void;
   readonly recorder?: Recorder | undefined;
+  /** Absent: this process serves alone. */
+  readonly given?: GivenParts | undefined;
 }
 
-interface Application {
+/** What a worker has of the control process, in place of its own. */
+interface GivenParts {
+  readonly instanceId: string;
+  /** How many there are, this one included. */
+  readonly workers: number;
+  readonly createControl: (options: ControlOptions) => ServingControl;
+  readonly limitStore: LimitStore;
+  readonly connectionGate: (door: DoorName) => ConnectionGate;
+  readonly openConnections: () => number;
+}
+
+/** The server as the program sees it, in one process or in several. */
+export interface Application {
   /** What the start says depends on whether there are any. */
   readonly keys: Pick<KeyRing, 'isShut' | 'storeHeldKeys' | 'hasAdmin'>;
   /** Listens, then downloads and warms up in the background; resolves with the addresses once it listens. */
@@ -79,13 +95,23 @@ interface Application {
   stop(ending: { readonly delays: boolean }): Promise<void>;
   /** Ends everything now. */
   close(): Promise<void>;
+}
+
+/** The server in one process, or a part of it in a worker. */
+interface ProcessApplication extends Application {
+  /** Serves a connection that another process has accepted. */
+  take(socket: Socket, door: DoorName): void;
+  /** Puts that configuration in force, in this turn. Throws; then nothing has changed. */
+  putInForce(trigger: string, loaded: LoadedConfig): void;
+  /** Finishes the requests under way. */
+  drain(options: DrainOptions): Promise<void>;
   /** What the reference pages are generated from; needs no start. */
   describe(): Promise<{ readonly openapi: unknown; readonly metrics: string }>;
 }
 
-export async function compose(options: ApplicationOptions): Promise<Application> {
-  const { config, log, version } = options;
-  const instanceId = randomBytes(9).toString('base64url');
+export async function compose(options: ApplicationOptions): Promise<ProcessApplication> {
+  const { config, log, version, given } = options;
+  const instanceId = given?.instanceId ?? newInstanceId();
   const environment = { ...options, clock: systemClock, hubUrl: config.cache.hub_url, instanceId };
   const telemetry: { current?: Telemetry } = {};
   const { store, families: storeFamilies } = await openConfiguredStore(options);
@@ -112,16 +138,10 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     onTargetChange: () => reportReady(),
     hasManyKeys: () => keys.active > 1,
     newActiveId: () => newId('act'),
+    ...(given && { createControl: given.createControl }),
   });
-  let isReported = false;
-  const reportReady = () => {
-    const { targets } = serving;
-    if (isReported || targets.readiness({ draining: false }).status !== 'ready') return;
-    isReported = true;
-    const model = targets.list().find(({ id }) => id === targets.defaultModel);
-    if (model !== undefined) options.onReady?.(model);
-  };
-  const edge = edgeSettings(config, keys);
+  const reportReady = createReadyReport(serving, options.onReady);
+  const edge = edgeSettings(config, keys, given?.workers);
   const bodyBudget = new BodyBudget(edge);
   const connectionLimit = new ConnectionLimit(edge);
   const observed = metricsSettings(config);
@@ -134,7 +154,10 @@ export async function compose(options: ApplicationOptions): Promise<Application>
   });
   const usage = createUsage({ config, store, log });
   const keyMetrics = new KeyMetrics(() => keys.active);
-  const limits = await openLimits({ config, log, instanceId, maxKeys: () => edge.maxAddresses });
+  const limits =
+    given === undefined
+      ? await openLimits({ config, log, instanceId, maxKeys: () => edge.maxAddresses })
+      : { store: given.limitStore, memory: undefined, settings: undefined, families: [] };
   if (limits.memory !== undefined)
     await seedBudgets({ store: limits.memory, usage: store.usage, log, clock: systemClock });
   const tracing = createTracing({ config, serving, log, version, instanceId });
@@ -143,7 +166,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     log,
     version,
     bodyBudget,
-    connectionLimit,
+    openConnections: given?.openConnections ?? (() => connectionLimit.open),
     settings: observed,
     process: processMetrics,
     live,
@@ -156,6 +179,8 @@ export async function compose(options: ApplicationOptions): Promise<Application>
   });
   const reloader = new Reloader({
     ...options,
+    // The control process says it once for all workers.
+    ...(given && { log: { ...log, info: log.debug, warn: log.debug } }),
     serving,
     edge,
     keys,
@@ -164,6 +189,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     sharedLimits: limits.settings,
     live,
     environment,
+    workers: given?.workers,
   });
   options.recorder?.readSettings(() => recordedSettings(reloader.running, serving));
   const wrongKeys = new WrongKeys({ store: limits.store, onWrongKey: keyMetrics.wrongKey });
@@ -184,6 +210,7 @@ export async function compose(options: ApplicationOptions): Promise<Application>
     bodyTimeoutSeconds: config.server.body_timeout_seconds,
     bodyBudget,
     connectionLimit,
+    connectionGate: given?.connectionGate,
     limitGate,
     wrongKeys,
     live,
@@ -223,6 +250,9 @@ export async function compose(options: ApplicationOptions): Promise<Application>
       await close();
     },
     close,
+    take: (socket, door) => server.take(socket, door),
+    putInForce: (trigger, loaded) => void reloader.putInForce(trigger, loaded),
+    drain: (drained) => serving.drain.run(drained),
     describe: async () => {
       const metrics = telemetry.current?.metrics();
       return { openapi: server.describe(), metrics: metrics?.text ?? '' };
@@ -230,75 +260,9 @@ export async function compose(options: ApplicationOptions): Promise<Application>
   };
 }
 
-function createTelemetry(parts: {
-  readonly serving: Serving;
-  readonly log: ApplicationLog;
-  readonly version: string;
-  readonly bodyBudget: BodyBudget;
-  readonly connectionLimit: ConnectionLimit;
-  readonly settings: MetricsSettings;
-  readonly process: ProcessMetrics;
-  readonly live: SnapshotFeed;
-  readonly tracing: Tracing | undefined;
-  readonly recorder: Recorder | undefined;
-  readonly usage: ReturnType<typeof createUsage>;
-  readonly limits: Awaited<ReturnType<typeof openLimits>>;
-  readonly keyMetrics: KeyMetrics;
-  readonly storeFamilies: readonly MetricFamily[];
-}): Telemetry {
-  const { serving, log, version, bodyBudget, connectionLimit, settings, live, tracing, recorder, usage } =
-    parts;
-  const metrics = new Metrics({
-    version,
-    settings,
-    process: parts.process,
-    more: [...parts.storeFamilies, ...usage.families, ...parts.limits.families, ...parts.keyMetrics.families],
-    source: {
-      loads: () => serving.loads(),
-      targets: () =>
-        serving.targets.all.map((target) => {
-          const { slots, tokens } = serving.usedOf(target);
-          return {
-            model: target.model,
-            target: target.id,
-            up: getsRequests(target),
-            health: target.health,
-            ejections: serving.ejectionsOf(target),
-            slots: serving.slotsOf(target),
-            slotsUsed: slots,
-            tokensInFlight: tokens,
-            kvCacheUsed: target.status.load?.kvCacheUsed,
-          };
-        }),
-      oldestRequestMs: () => {
-        const receivedAt = serving.drain.oldestReceivedAt;
-        return receivedAt === undefined ? 0 : systemClock.now() - receivedAt;
-      },
-      spans: () => tracing?.counts,
-      edge: () => ({ connections: connectionLimit.open, bodyBytes: bodyBudget.bytes }),
-    },
-  });
-  return {
-    requestEnded: (record) => {
-      metrics.requestEnded(record);
-      usage.requestEnded(record);
-      live.requestEnded(record);
-      tracing?.requestEnded(record);
-      recorder?.requestEnded(record);
-      if (isProbe(record)) log.debug(REQUEST, requestFields(record));
-      else log.request(requestFields(record));
-    },
-    connectionRefused: (bound) => metrics.connectionRefused(bound),
-    attemptEnded: (attempt) => metrics.attemptEnded(attempt),
-    rateLimited: (decision) => metrics.rateLimited(decision),
-    limitDecided: (scope, decision) => metrics.limitDecided(scope, decision),
-    tokenGap: (model, gapMs, target) => {
-      metrics.tokenGap(model, gapMs, target);
-      live.tokenGap(gapMs);
-    },
-    malformedEvent: (model, target) => metrics.malformedEvent(model, target),
-    metrics: () => ({ contentType: EXPOSITION_TYPE, text: metrics.text() }),
-  };
+/** Names a server to others. */
+export function newInstanceId(): string {
+  return randomBytes(9).toString('base64url');
 }
 
 /** Lets clients have catalogue models downloaded, if the configuration allows it. */

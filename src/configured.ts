@@ -107,7 +107,12 @@ export function servingSettings(config: Config): Omit<ServingChanges, 'targets'>
   };
 }
 
-export function edgeSettings(config: Config, stored: Pick<StoredKeys, 'storeHeldKeys'>): EdgeSettings {
+/** `workers`: how many processes share what is for the whole server. */
+export function edgeSettings(
+  config: Config,
+  stored: Pick<StoredKeys, 'storeHeldKeys'>,
+  workers = 1,
+): EdgeSettings {
   const { server, auth, metrics, scheduler, generation, rate_limit, prices, tracing } = config;
   return {
     onLoopback: isLoopbackHost(server.host),
@@ -120,7 +125,7 @@ export function edgeSettings(config: Config, stored: Pick<StoredKeys, 'storeHeld
     corsOrigins: server.cors_origins,
     bodyLimitBytes: server.body_limit_bytes,
     mediaBodyLimitBytes: server.media_body_limit_bytes,
-    maxBodyBytesInFlight: server.max_body_bytes_in_flight,
+    maxBodyBytesInFlight: bodyBytesOfOne(server, workers),
     maxConnections: server.max_connections,
     maxConnectionsPerAddress: server.max_connections_per_address,
     limits: limitSettings(config, stored),
@@ -135,6 +140,13 @@ export function edgeSettings(config: Config, stored: Pick<StoredKeys, 'storeHeld
     stalledReaderMs: server.stalled_reader_seconds * 1000,
     traceContents: tracing.content,
   };
+}
+
+/** Each worker has an equal share, and room for one of the largest bodies. */
+function bodyBytesOfOne(server: Config['server'], workers: number): number {
+  if (workers === 1) return server.max_body_bytes_in_flight;
+  const largest = Math.max(server.body_limit_bytes, server.media_body_limit_bytes);
+  return Math.max(largest, Math.floor(server.max_body_bytes_in_flight / workers));
 }
 
 export function usageSettings({ usage, prices }: Config): UsageSettings {

@@ -37,11 +37,16 @@ interface ReloaderOptions {
   readonly serving: Serving;
   readonly edge: EdgeSettings;
   readonly keys: StoredKeys;
-  readonly observed: MetricsSettings;
-  readonly usage: UsageSettings;
-  readonly sharedLimits: SharedLimitSettings;
-  readonly live: LiveFeed;
   readonly environment: BackendEnvironment;
+  /** Of the workers; absent: there are none. */
+  readonly workers?: number | undefined;
+  /** Each absent where this process has it not. */
+  readonly observed?: MetricsSettings;
+  readonly usage?: UsageSettings;
+  readonly sharedLimits?: SharedLimitSettings | undefined;
+  readonly live?: LiveFeed;
+  /** In the turn in which it changes, before targets do: the workers are told. */
+  readonly onPutInForce?: (trigger: string) => void;
 }
 
 /**
@@ -79,17 +84,9 @@ export class Reloader {
     if (this.#isReloading) throw new ServingError('reload_in_progress');
     this.#isReloading = true;
     try {
-      const { config, sources, warnings } = await readConfig();
+      const loaded = await readConfig();
       this.#refuseWhileDraining();
-      for (const warning of warnings) log.warn(warning);
-      const { changed, needsRestart } = this.#apply(planReload(this.#running, config, this.#options.keys));
-      this.#sources = sourcesOf(this.#sources, sources, needsRestart);
-      const staying = needsRestart.length === 0 ? {} : { needsRestart };
-      log.info(`${trigger}: ${changed.length === 0 ? 'nothing has changed' : 'configuration reloaded'}`, {
-        ...(changed.length > 0 && { changed }),
-        ...staying,
-      });
-      return { changed, unchanged_needs_restart: needsRestart };
+      return this.putInForce(trigger, loaded);
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       log.error(`${trigger}: the configuration was not reloaded, nothing has changed: ${error.message}`);
@@ -98,6 +95,21 @@ export class Reloader {
       this.#isReloading = false;
       this.#reloadNext();
     }
+  }
+
+  /** In this turn. Throws ConfigError; then nothing has changed. */
+  putInForce(trigger: string, { config, sources, warnings }: LoadedConfig): ReloadOutcome {
+    const { log, keys } = this.#options;
+    for (const warning of warnings) log.warn(warning);
+    const plan = planReload(this.#running, config, keys);
+    const { changed, needsRestart } = this.#apply(plan, trigger);
+    this.#sources = sourcesOf(this.#sources, sources, needsRestart);
+    const staying = needsRestart.length === 0 ? {} : { needsRestart };
+    log.info(`${trigger}: ${changed.length === 0 ? 'nothing has changed' : 'configuration reloaded'}`, {
+      ...(changed.length > 0 && { changed }),
+      ...staying,
+    });
+    return { changed, unchanged_needs_restart: needsRestart };
   }
 
   /** As `reload`, for those who wait for no answer: it comes after a reload that is under way, and its failure is in the log. */
@@ -114,8 +126,8 @@ export class Reloader {
 
   /** The store holds its first key: what is decided by whether there are keys is decided again. */
   keysChanged(): void {
-    const { edge, keys } = this.#options;
-    Object.assign(edge, edgeSettings(this.#running, keys));
+    const { edge, keys, workers } = this.#options;
+    Object.assign(edge, edgeSettings(this.#running, keys, workers));
   }
 
   #refuseWhileDraining(): void {
@@ -129,25 +141,26 @@ export class Reloader {
     if (next !== undefined) this.reloadLater(next);
   }
 
-  #apply(plan: ReloadPlan): ReloadPlan {
-    const { serving, edge, keys, observed, usage, sharedLimits, live } = this.#options;
+  #apply(plan: ReloadPlan, trigger: string): ReloadPlan {
+    const { serving, edge, keys, workers, observed, usage, sharedLimits, live, onPutInForce } = this.#options;
     const { config, kept } = plan;
     const known = new Map(
       serving.targets.all.filter(({ id }) => kept.has(id)).map((target) => [target.id, target]),
     );
     const targets = this.#createTargets(config, known);
+    onPutInForce?.(trigger);
     for (const target of config.models.flatMap((model) => model.targets)) {
       const going = known.get(target.name);
       if (going !== undefined) Object.assign(going, targetSettings(target));
     }
-    const edgeAfter = edgeSettings(config, keys);
+    const edgeAfter = edgeSettings(config, keys, workers);
     const isSame = isSameAccess(edge, edgeAfter);
     Object.assign(edge, edgeAfter);
     // A stream of GET /live goes on for as long as its reader likes: what it may see is decided again.
-    if (!isSame) live.disconnectAll();
-    Object.assign(observed, metricsSettings(config));
-    Object.assign(usage, usageSettings(config));
-    Object.assign(sharedLimits, sharedLimitSettings(config));
+    if (!isSame) live?.disconnectAll();
+    if (observed !== undefined) Object.assign(observed, metricsSettings(config));
+    if (usage !== undefined) Object.assign(usage, usageSettings(config));
+    if (sharedLimits !== undefined) Object.assign(sharedLimits, sharedLimitSettings(config));
     serving.apply({ targets, ...servingSettings(config) });
     this.#running = config;
     return plan;

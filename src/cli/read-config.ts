@@ -11,20 +11,32 @@ import { parseReference } from '../models/names.ts';
 
 const DEFAULT_FILE = 'llm-serve.yaml';
 
+/** The configuration file as it was read. */
+export interface ConfigFile {
+  readonly name: string;
+  readonly text: string;
+}
+
 export function readConfig(flags: Flags): LoadedConfig {
+  return configOf(flags, readConfigFile(flags));
+}
+
+/** Null: there is none. */
+export function readConfigFile(flags: Flags): ConfigFile | null {
   const name = configFileOf(flags);
-  return load(flags, name, name === undefined ? '' : orUnreadable(name, () => readFileSync(name, 'utf8')));
+  if (name === undefined) return null;
+  return { name, text: orUnreadable(name, () => readFileSync(name, 'utf8')) };
 }
 
 /** The same, while a server runs: a slow disk does not stop it. */
-export async function readConfigAgain(flags: Flags, name: string | undefined): Promise<LoadedConfig> {
-  if (name === undefined) return load(flags, name, '');
+export async function readConfigFileAgain(name: string | undefined): Promise<ConfigFile | null> {
+  if (name === undefined) return null;
   const text = await readFile(name, 'utf8').catch((error: unknown) =>
     orUnreadable(name, () => {
       throw error;
     }),
   );
-  return load(flags, name, text);
+  return { name, text };
 }
 
 /** Undefined: there is none. */
@@ -32,9 +44,12 @@ export function configFileOf(flags: Flags): string | undefined {
   return flags.config ?? (existsSync(DEFAULT_FILE) ? DEFAULT_FILE : undefined);
 }
 
-function load(flags: Flags, name: string | undefined, text: string): LoadedConfig {
-  const file = name === undefined ? {} : { file: { name, text } };
-  const loaded = loadConfig({ flags: flags.values, environment: readEnvironment(), ...file });
+export function configOf({ values }: Pick<Flags, 'values'>, file: ConfigFile | null): LoadedConfig {
+  const loaded = loadConfig({
+    flags: values,
+    environment: readEnvironment(),
+    ...(file !== null && { file }),
+  });
   checkAllowedFolders(loaded.config);
   return loaded;
 }

@@ -1,20 +1,23 @@
 /** `llm-serve serve`: reads the configuration, runs the application, and ends it on a signal. */
 import { isatty } from 'node:tty';
+import { fileURLToPath } from 'node:url';
 import { compose } from '../compose.ts';
 import { accessNotices } from '../config/access-rules.ts';
 import type { Config } from '../config/config.ts';
 import { ConfigError } from '../config/config-error.ts';
 import { defaultCacheDirectory, defaultDataDirectory, readEnvironment } from '../config/environment.ts';
 import type { ServedModel } from '../core/backend.ts';
+import { builtEntry } from '../core/built-entry.ts';
 import { type Log, printableText } from '../core/log.ts';
 import { systemClock } from '../system-clock.ts';
 import { openLog } from '../telemetry/log.ts';
 import { bannerText } from './banner.ts';
 import { downloadReporter } from './download-progress.ts';
-import { configFileOf, type Flags, readConfig, readConfigAgain } from './read-config.ts';
+import { configFileOf, configOf, type Flags, readConfigFile, readConfigFileAgain } from './read-config.ts';
 import { openRecordFile, startRecorder } from './record.ts';
 import { readVersion } from './version.ts';
 import { machineFiles, watchConfigFile } from './watch-file.ts';
+import { workerCount } from './worker-count.ts';
 
 const EXIT_FAILURE = 1;
 
@@ -25,8 +28,12 @@ interface ServeOptions {
 }
 
 export async function serve(flags: Flags, { watches, record }: ServeOptions): Promise<number> {
-  const { config, sources, warnings } = readConfig(flags);
+  let file = readConfigFile(flags);
+  const { config, sources, warnings } = configOf(flags, file);
   const configFile = configFileOf(flags);
+  const workers = workerCount(config.server.workers);
+  if (workers > 1 && record !== undefined)
+    throw new ConfigError('--record needs one process: set server.workers to 1.');
   if (watches && configFile === undefined)
     throw new ConfigError(
       '--watch needs a configuration file: name it with --config, or create llm-serve.yaml here.',
@@ -52,7 +59,7 @@ export async function serve(flags: Flags, { watches, record }: ServeOptions): Pr
   const ready = new Promise<ServedModel>((resolve) => {
     onReady = resolve;
   });
-  const application = await compose({
+  const options = {
     config,
     sources,
     log,
@@ -60,16 +67,34 @@ export async function serve(flags: Flags, { watches, record }: ServeOptions): Pr
     cacheDirectory: config.cache.directory ?? defaultCacheDirectory(),
     dataDirectory: config.data.directory ?? defaultDataDirectory(),
     processEnvironment: readEnvironment(),
-    readConfig: () => readConfigAgain(flags, configFile),
+    readConfig: async () => {
+      file = await readConfigFileAgain(configFile);
+      return configOf(flags, file);
+    },
     onDownloadProgress: downloadReporter({ log, terminal: process.stderr }),
     onReady,
-    onFatal: (error) => fail(error.message),
+    onFatal: (error: Error) => fail(error.message),
     recorder,
-  }).catch(async (error: unknown) => {
-    await recorder?.close();
-    await log.close();
-    throw error;
-  });
+  };
+  const startsWorkers = async () => {
+    const { composeControl } = await import('../compose-control.ts');
+    return composeControl({
+      ...options,
+      workers,
+      workerPath: fileURLToPath(builtEntry('./worker.js', import.meta.url)),
+      launch: { isTerminal, flags: flags.values },
+      configurationText: () => file,
+      onOutput: (lines) => log.copy(lines),
+      onErrorOutput: (lines) => void process.stderr.write(lines),
+    });
+  };
+  const application = await (workers > 1 ? startsWorkers() : compose(options)).catch(
+    async (error: unknown) => {
+      await recorder?.close();
+      await log.close();
+      throw error;
+    },
+  );
   let endWatch = () => {};
   try {
     const { url: address, adminUrl } = await application.start();

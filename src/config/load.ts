@@ -131,10 +131,12 @@ function substitute(
 
 /** Converts the text of a flag or variable to its setting's type. Text that does not fit fails the check. */
 function readText(text: string | boolean, origin: { setting: Setting; source: string }): unknown {
-  const { type } = origin.setting.schema as SchemaNode;
+  const { type, anyOf = [] } = origin.setting.schema as SchemaNode;
   if (typeof text === 'boolean') return text;
-  if (type === 'integer' || type === 'number')
-    return /^-?\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : text;
+  const isNumber = [type, ...anyOf.map((variant) => variant.type)].some(
+    (each) => each === 'integer' || each === 'number',
+  );
+  if (isNumber) return /^-?\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : text;
   if (type === 'boolean')
     return { true: true, '1': true, false: false, '0': false }[text.trim().toLowerCase()] ?? text;
   if (type !== 'array' && type !== 'object') return text;

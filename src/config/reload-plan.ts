@@ -27,6 +27,7 @@ type Target = Config['models'][number]['targets'][number];
 export const NEEDS_RESTART: ReadonlySet<string> = new Set([
   'server.host',
   'server.port',
+  'server.workers',
   'server.body_timeout_seconds',
   'scheduler.mode',
   'scheduler.order',

@@ -116,6 +116,11 @@ const server = Type.Object(
       default: 8000,
       description: 'Port to listen on; 0 takes a free one.',
     }),
+    workers: Type.Union([Type.Integer({ minimum: 1, maximum: 64 }), Type.Literal('auto')], {
+      default: 1,
+      description:
+        'Processes that serve. With more than 1, one more process takes the connections and decides for all; auto: one for every two cores.',
+    }),
     trusted_proxies: Type.Array(Type.String({ minLength: 1 }), {
       default: [],
       description: 'Addresses or CIDRs of proxies whose X-Forwarded-For, or PROXY header, counts.',

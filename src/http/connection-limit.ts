@@ -8,14 +8,14 @@ import type { Log } from '../core/log.ts';
 import { isLoopbackAddress, isTrustedProxy, limitKey } from './client-address.ts';
 import type { EdgeSettings } from './settings.ts';
 
-type ConnectionBound = 'max_connections' | 'max_connections_per_address';
+export type ConnectionBound = 'max_connections' | 'max_connections_per_address';
 
 type ConnectionLimits = Pick<
   EdgeSettings,
   'maxConnections' | 'maxConnectionsPerAddress' | 'trustedProxies' | 'trustedHops'
 >;
 
-interface Admission {
+export interface Admission {
   /** A proxy has told whose connection it is: it counts for that address from now on, unless that has too many already. */
   readonly moveTo: (address: string) => ConnectionBound | undefined;
   readonly close: () => void;
@@ -91,8 +91,16 @@ interface LimitOptions {
   readonly onRefused: (bound: ConnectionBound) => void;
 }
 
+/** Which connections a server may have: decided here, or by the process that accepts them. */
+export interface ConnectionGate {
+  /** Called with each server before it takes connections. */
+  watch(server: Server): void;
+  /** A proxy has told the address of an open connection. `stays` is called, at once or later, unless that exceeds a limit: then it is closed. */
+  moveTo(socket: Socket, address: string, stays: () => void): void;
+}
+
 /** Closes the connections of servers that exceed the limit. */
-export class ConnectionLimiter {
+export class ConnectionLimiter implements ConnectionGate {
   readonly #options: LimitOptions;
   readonly #admissions = new WeakMap<Socket, Admission>();
   readonly #warned = new Set<ConnectionBound>();
@@ -103,25 +111,30 @@ export class ConnectionLimiter {
 
   watch(server: Server): void {
     server.on('connection', (socket: Socket) => {
-      const address = socket.remoteAddress ?? 'unknown';
-      const admission = this.#options.limit.admit(address);
-      if ('exceeds' in admission) {
-        this.#refuse(socket, address, admission.exceeds);
-        return;
-      }
-      this.#admissions.set(socket, admission);
-      socket.once('close', admission.close);
+      const admission = this.admit(socket);
+      if (admission !== undefined) socket.once('close', admission.close);
     });
   }
 
-  /** A proxy has told the address of an open connection. False: it exceeds a limit now, and was closed. */
-  moveTo(socket: Socket, address: string): boolean {
-    const exceeds = this.#admissions.get(socket)?.moveTo(address);
-    if (exceeds !== undefined) this.#refuse(socket, address, exceeds);
-    return exceeds === undefined;
+  /** Counts the connection until its admission is closed; undefined: it exceeded a limit, and was closed. */
+  admit(socket: Socket): Admission | undefined {
+    const address = socket.remoteAddress ?? 'unknown';
+    const admission = this.#options.limit.admit(address);
+    if ('exceeds' in admission) {
+      this.refuse(socket, address, admission.exceeds);
+      return undefined;
+    }
+    this.#admissions.set(socket, admission);
+    return admission;
   }
 
-  #refuse(socket: Socket, address: string, exceeds: ConnectionBound): void {
+  moveTo(socket: Socket, address: string, stays: () => void): void {
+    const exceeds = this.#admissions.get(socket)?.moveTo(address);
+    if (exceeds === undefined) stays();
+    else this.refuse(socket, address, exceeds);
+  }
+
+  refuse(socket: Pick<Socket, 'destroy'>, address: string, exceeds: ConnectionBound): void {
     const { log, onRefused } = this.#options;
     socket.destroy();
     onRefused(exceeds);

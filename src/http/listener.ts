@@ -1,26 +1,19 @@
 /**
- * The sockets: Node's HTTP servers on one address, or on each address of `localhost`, with the limits that Node itself enforces. Knows
- * nothing about what is served.
+ * The connections: those of Node's HTTP servers that listen, or those that another process has accepted; with the limits that Node
+ * itself enforces. Knows nothing about what is served.
  */
-import { lookup } from 'node:dns/promises';
 import { createServer, type RequestListener, type Server } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
-import { networkInterfaces } from 'node:os';
+import type { Socket } from 'node:net';
+import { type ListenAddress, listenOn } from './listening.ts';
 import type { ProxyHeaders } from './proxy-headers.ts';
 
 interface ListenerOptions {
   readonly onRequest: RequestListener;
-  /** Called with each server before it listens. */
+  /** Called with each server before it takes connections. */
   readonly prepare: (server: Server) => void;
   /** For the head and the body of a request to arrive. */
   readonly requestTimeoutMs: number;
   readonly proxyHeaders: ProxyHeaders;
-}
-
-export interface ListenAddress {
-  readonly host: string;
-  /** 0: any free port. */
-  readonly port: number;
 }
 
 /** Longer than load balancers keep idle connections, so that they close first. */
@@ -30,23 +23,34 @@ const CHECK_CONNECTIONS_MS = 1000;
 
 export class Listener {
   readonly #options: ListenerOptions;
-  #servers: Server[] = [];
+  #servers: readonly Server[] = [];
+  /** Of connections that another process has accepted; made for the first one. */
+  #handedOver: Server | undefined;
+  readonly #taken = new Set<Socket>();
+  #onTakenGone = () => {};
 
   constructor(options: ListenerOptions) {
     this.#options = options;
   }
 
   /** Resolves with the URL once connections are taken. */
-  async listen({ host, port }: ListenAddress): Promise<string> {
-    const first = await this.#open({ host, port });
-    const bound = first.address() as AddressInfo;
-    // The name may have an IPv4 and an IPv6 address, and clients try either; one of them may be missing.
-    if (host === 'localhost') {
-      const addresses = await lookup(host, { all: true }).catch(() => []);
-      const others = addresses.filter(({ address }) => address !== bound.address);
-      await Promise.allSettled(others.map(({ address }) => this.#open({ host: address, port: bound.port })));
-    }
-    return urlOf(bound);
+  async listen(address: ListenAddress): Promise<string> {
+    const { url, servers } = await listenOn(address, () => this.#createServer());
+    this.#servers = servers;
+    return url;
+  }
+
+  /** Serves a connection that another process has accepted, as one of its own. */
+  take(socket: Socket): void {
+    this.#handedOver ??= this.#createHandedOver();
+    this.#taken.add(socket);
+    socket.once('close', () => {
+      this.#taken.delete(socket);
+      if (this.#taken.size === 0) this.#onTakenGone();
+    });
+    // As with connections that a server of HTTP has accepted: a client may end its side when it has asked.
+    socket.allowHalfOpen = true;
+    this.#handedOver.emit('connection', socket);
   }
 
   /** Takes no new connections; resolves when those in use have closed. */
@@ -54,17 +58,30 @@ export class Listener {
     const closed = this.#servers.map(
       (server) => new Promise<void>((resolve) => server.close(() => resolve())),
     );
+    const takenGone = new Promise<void>((resolve) => {
+      if (this.#taken.size === 0) resolve();
+      else this.#onTakenGone = resolve;
+    });
     this.#options.proxyHeaders.closeWaiting();
     for (const server of this.#servers) server.closeIdleConnections();
-    await Promise.all(closed);
+    this.#handedOver?.close();
+    await Promise.all([...closed, takenGone]);
   }
 
   closeAllConnections(): void {
     this.#options.proxyHeaders.closeWaiting();
     for (const server of this.#servers) server.closeAllConnections();
+    for (const socket of this.#taken) socket.destroy();
   }
 
-  #open(address: ListenAddress): Promise<Server> {
+  /** Node looks for slow requests and idle connections of a server only once it listens; this one never does. */
+  #createHandedOver(): Server {
+    const server = this.#createServer();
+    server.emit('listening');
+    return server;
+  }
+
+  #createServer(): Server {
     const { onRequest, prepare, requestTimeoutMs, proxyHeaders } = this.#options;
     const server = createServer(
       {
@@ -86,25 +103,6 @@ export class Listener {
         for (const serve of serveHttp) serve.call(server, socket);
       }),
     );
-    return new Promise((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(address, () => {
-        server.off('error', reject);
-        this.#servers.push(server);
-        resolve(server);
-      });
-    });
+    return server;
   }
-}
-
-/** Listening on all interfaces: with an address of this machine. */
-function urlOf({ address, port, family }: AddressInfo): string {
-  if (family === 'IPv6' || address.includes(':')) return `http://[${address}]:${port}`;
-  return `http://${address === '0.0.0.0' ? firstAddress() : address}:${port}`;
-}
-
-function firstAddress(): string {
-  const all = Object.values(networkInterfaces()).flatMap((interfaces) => interfaces ?? []);
-  const ipv4 = all.filter(({ family }) => family === 'IPv4');
-  return (ipv4.find(({ internal }) => internal) ?? ipv4[0])?.address ?? '0.0.0.0';
 }

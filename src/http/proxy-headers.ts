@@ -16,14 +16,14 @@ interface ProxyHeadersOptions {
   readonly settings: Pick<EdgeSettings, 'proxyProtocol' | 'trustedProxies'>;
   /** For the header to arrive. */
   readonly timeoutMs: Milliseconds;
-  /** The client of the connection is known now; false: it may not have another one. */
-  readonly mayOpen: (socket: Socket, address: string) => boolean;
+  /** The client of the connection is known now. `stays` is called, at once or later, if it may have another one. */
+  readonly moveTo: (socket: Socket, address: string, stays: () => void) => void;
   readonly onRefused: () => void;
 }
 
 export class ProxyHeaders {
   readonly #options: ProxyHeadersOptions;
-  /** Connections whose header has not arrived yet. */
+  /** Connections whose header has not arrived yet, or whose client may not be let in. */
   readonly #waiting = new Set<Socket>();
   #hasWarned = false;
 
@@ -76,11 +76,19 @@ export class ProxyHeaders {
   }
 
   #open(socket: Socket, source: string | undefined, rest: Buffer, serve: () => void): void {
-    if (source !== undefined) {
-      setForwardedPeer(socket, source);
-      if (!this.#options.mayOpen(socket, source)) return;
+    if (source === undefined) {
+      giveOn(socket, rest, serve);
+      return;
     }
-    giveOn(socket, rest, serve);
+    setForwardedPeer(socket, source);
+    const forget = () => void this.#waiting.delete(socket);
+    this.#waiting.add(socket);
+    socket.pause().once('close', forget);
+    this.#options.moveTo(socket, source, () => {
+      forget();
+      socket.off('close', forget);
+      if (!socket.destroyed) giveOn(socket, rest, serve);
+    });
   }
 
   #refuse(socket: Socket, why: string): void {

@@ -3,6 +3,7 @@
  * content type, rate limit, path and method; then its body and its route. An error thrown anywhere is rendered once, by `errors`.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { KeyRing } from '../access/key-ring.ts';
 import type { Clock } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
@@ -15,11 +16,12 @@ import { type Administration, accessStep } from './access.ts';
 import { type ApiDescription, describeApi } from './api-description.ts';
 import { checkContentType, hasBody, JsonBody } from './body.ts';
 import { BodyBudget } from './body-limits.ts';
-import { ConnectionLimit, ConnectionLimiter } from './connection-limit.ts';
+import { type ConnectionGate, ConnectionLimit, ConnectionLimiter } from './connection-limit.ts';
 import type { EdgeRoute, RequestContext, Step } from './context.ts';
 import { answerClientError, ErrorRenderer, takeOverNodeAnswers } from './errors.ts';
 import type { LimitGate } from './limit-gate.ts';
-import { type ListenAddress, Listener } from './listener.ts';
+import { Listener } from './listener.ts';
+import type { ListenAddress } from './listening.ts';
 import { loopStep } from './loop-detection.ts';
 import { type JoinTrace, OpenRequests } from './open-requests.ts';
 import { crossOriginStep } from './origins.ts';
@@ -50,6 +52,8 @@ interface ServerOptions {
   readonly bodyTimeoutSeconds: number;
   readonly bodyBudget: BodyBudget;
   readonly connectionLimit: ConnectionLimit;
+  /** Absent: this process accepts the connections, within `connectionLimit`. */
+  readonly connectionGate?: ((door: DoorName) => ConnectionGate) | undefined;
   readonly limitGate: LimitGate;
   readonly pull: QueryOptions['pull'];
   readonly admin: AdminOptions;
@@ -60,6 +64,9 @@ interface ServerOptions {
   /** Absent: no traces are made. */
   readonly joinTrace?: JoinTrace | undefined;
 }
+
+/** The address that everybody uses, or that of administrators. */
+export type DoorName = 'main' | 'admin';
 
 /** The address that administrators use (`admin.port`). */
 export interface AdminDoor extends ListenAddress {
@@ -72,6 +79,8 @@ export interface AdminDoor extends ListenAddress {
 interface HttpServer {
   /** Resolves with the URL, and that for administrators. */
   listen(address: ListenAddress): Promise<ListensAt>;
+  /** Serves a connection that another process has accepted. */
+  take(socket: Socket, door: DoorName): void;
   /** No new connections; resolves when the last has closed. */
   close(): Promise<void>;
   closeAllConnections(): void;
@@ -90,6 +99,7 @@ export function buildServer(options: ServerOptions): HttpServer {
   const main = listenerOf(options, openRequests, {
     routes: mainRoutes(options),
     administration: adminDoor === undefined ? 'here' : 'elsewhere',
+    door: 'main',
   });
   const admin = adminDoor && adminListenerOf(options, openRequests, adminDoor);
   const listeners = admin === undefined ? [main] : [main, admin];
@@ -99,6 +109,7 @@ export function buildServer(options: ServerOptions): HttpServer {
       const adminUrl = adminDoor && (await admin?.listen(adminDoor));
       return { url: await main.listen(address), adminUrl };
     },
+    take: (socket, door) => (door === 'admin' && admin !== undefined ? admin : main).take(socket),
     close: async () => void (await Promise.all(listeners.map((listener) => listener.close()))),
     closeAllConnections: () => {
       for (const listener of listeners) listener.closeAllConnections();
@@ -116,22 +127,26 @@ function adminListenerOf(options: ServerOptions, openRequests: OpenRequests, doo
     connectionLimit: new ConnectionLimit(settings),
     bodyBudget: new BodyBudget(settings),
   };
-  return listenerOf(own, openRequests, { routes: adminDoorRoutes(own, door), administration: 'only' });
+  const routes = adminDoorRoutes(own, door);
+  return listenerOf(own, openRequests, { routes, administration: 'only', door: 'admin' });
 }
 
 interface Served {
   readonly routes: readonly EdgeRoute[];
   readonly administration: Administration;
+  readonly door: DoorName;
 }
 
 function listenerOf(options: ServerOptions, openRequests: OpenRequests, served: Served): Listener {
   const { clock, log, telemetry, serving, settings } = options;
   const requestTimeoutMs = options.bodyTimeoutSeconds * 1000;
-  const limiter = new ConnectionLimiter({
-    limit: options.connectionLimit,
-    log,
-    onRefused: (bound) => telemetry.connectionRefused(bound),
-  });
+  const gate =
+    options.connectionGate?.(served.door) ??
+    new ConnectionLimiter({
+      limit: options.connectionLimit,
+      log,
+      onRefused: (bound) => telemetry.connectionRefused(bound),
+    });
   const edge = new Edge(options, openRequests, served);
   return new Listener({
     onRequest: edge.serve,
@@ -141,14 +156,14 @@ function listenerOf(options: ServerOptions, openRequests: OpenRequests, served: 
       log,
       settings,
       timeoutMs: requestTimeoutMs,
-      mayOpen: (socket, address) => limiter.moveTo(socket, address),
+      moveTo: (socket, address, stays) => gate.moveTo(socket, address, stays),
       onRefused: () => telemetry.connectionRefused('proxy_protocol'),
     }),
     prepare: (server: Server) => {
       takeOverNodeAnswers(server);
       server.on('connection', (socket) => serving.drain.connectionOpened(socket));
       server.on('clientError', answerClientError({ clock, telemetry, openRequests, protocolAt }));
-      limiter.watch(server);
+      gate.watch(server);
     },
   });
 }

@@ -28,11 +28,21 @@ interface Member extends Omit<ActiveRequest, 'connection'>, ListNode<Member> {
   id: string | undefined;
 }
 
-interface DrainOptions {
+export interface DrainOptions {
   /** For so long, requests are still served. 0: nobody has to notice, and no connection is waited for. */
   readonly delayMs: Milliseconds;
   /** Then for so long, active requests may finish. */
   readonly graceMs: Milliseconds;
+  /** Absent: this process serves alone. */
+  readonly others?: OtherProcesses | undefined;
+}
+
+/** They shut down together with this one, which goes on with the connections that it has until none has requests any more. */
+export interface OtherProcesses {
+  /** Whether this one has requests: when new ones are rejected, and with each change from then on. */
+  report(isIdle: boolean): void;
+  /** Resolves when none has requests any more, this one included. */
+  readonly areIdle: Promise<void>;
 }
 
 export class Drain {
@@ -46,6 +56,8 @@ export class Drain {
   #servesKept = false;
   #lingering = 0;
   #onIdle: (() => void) | undefined;
+  /** Has been told that this process is idle, or not. */
+  #others: { readonly report: (isIdle: boolean) => void; knowIdle: boolean; areIdle: boolean } | undefined;
 
   /** `newId`: names an active request for administrators; never the same again, also after a restart. */
   constructor(clock: Clock, newId: () => string = counted('act')) {
@@ -88,6 +100,7 @@ export class Drain {
       list: undefined,
     };
     this.#active.append(member);
+    this.#tellOthers();
     return ({ untold }) => {
       this.#active.remove(member);
       if (untold && this.#servesKept) this.#linger();
@@ -129,12 +142,14 @@ export class Drain {
   }
 
   /** Resolves when no request is active any more, at the latest soon after delay + grace. */
-  async run({ delayMs, graceMs }: DrainOptions): Promise<void> {
+  async run({ delayMs, graceMs, others }: DrainOptions): Promise<void> {
     this.#phase = 'leaving';
     this.#servesKept = delayMs > 0;
     if (delayMs > 0) await new Promise<void>((resolve) => this.#clock.schedule(delayMs, resolve));
     this.#phase = 'rejecting';
+    if (others !== undefined) this.#endTogether(others);
     await this.#idleWithin(graceMs);
+    this.#others = undefined;
     this.#servesKept = false;
     for (const cancellation of this.#cancellations()) {
       cancellation.cancel(
@@ -160,11 +175,32 @@ export class Drain {
   }
 
   #checkIdle(): void {
-    if (this.#isIdle) this.#onIdle?.();
+    this.#tellOthers();
+    if (this.#mayEnd) this.#onIdle?.();
+  }
+
+  get #mayEnd(): boolean {
+    return this.#isIdle && this.#others?.areIdle !== false;
+  }
+
+  #endTogether({ report, areIdle }: OtherProcesses): void {
+    const others = { report, knowIdle: false, areIdle: false };
+    this.#others = others;
+    void areIdle.then(() => {
+      others.areIdle = true;
+      this.#checkIdle();
+    });
+    this.#tellOthers();
+  }
+
+  #tellOthers(): void {
+    if (this.#others === undefined || this.#others.knowIdle === this.#isIdle) return;
+    this.#others.knowIdle = this.#isIdle;
+    this.#others.report(this.#isIdle);
   }
 
   async #idleWithin(limitMs: Milliseconds): Promise<void> {
-    if (this.#isIdle) return;
+    if (this.#mayEnd) return;
     await new Promise<void>((resolve) => {
       let limit: Timer | undefined;
       this.#onIdle = () => {

@@ -19,11 +19,15 @@ export interface LogOptions {
   readonly isTerminal: boolean;
   readonly clock: Clock;
   readonly output?: Output;
+  /** At the end of each line. */
+  readonly fields?: LogFields;
 }
 
 interface ProcessLog extends ApplicationLog {
   /** Text for a person, between the lines. Nothing where lines are JSON. */
   print(text: string): void;
+  /** Lines that another process of ours has written as this one would. */
+  copy(lines: string): void;
   /** Before the process ends: settles when everything is written, or cannot be; later lines are dropped. */
   close(): Promise<void>;
 }
@@ -41,6 +45,7 @@ export function openLog({
   isTerminal,
   clock,
   output = standardOutput,
+  fields: ofProcess,
 }: LogOptions): ProcessLog {
   const isReadable = format === 'pretty' || (format === 'auto' && isTerminal);
   const lineOf = isReadable ? readableLine({ colours: isTerminal }) : jsonLine;
@@ -60,8 +65,10 @@ export function openLog({
   process.once('exit', closeSync);
   const at = (severity: Severity, urgent = true) => {
     if (level === 'silent' || LEVELS[severity] < LEVELS[level]) return () => {};
-    return (message: string, fields: LogFields = {}) =>
+    return (message: string, given: LogFields = {}) => {
+      const fields = ofProcess === undefined ? given : { ...given, ...ofProcess };
       writer.write(lineOf({ severity, at: clock.wallNow(), message, fields }), urgent);
+    };
   };
   const writeRequest = at('info', false);
   let closed: Promise<void> | undefined;
@@ -74,6 +81,7 @@ export function openLog({
     print: (text) => {
       if (isReadable && level !== 'silent') writer.write(printableText(text), true);
     },
+    copy: (lines) => writer.write(lines, true),
     close: () => {
       closed ??= closeAlive(writer).then(() => void process.off('exit', closeSync));
       return closed;

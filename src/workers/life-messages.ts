@@ -1,15 +1,61 @@
-/** The life of a worker: it starts, serves, takes another configuration, drains, ends. */
+/** The life of a worker: it starts, takes connections and other configurations, drains, ends. */
+
+/** The address that a connection came to. */
+export type DoorName = 'main' | 'admin';
+
+/** Comes with the socket, over the channel that can carry one. `id`: unique among all that the control process hands over. */
+export interface HandedConnection {
+  readonly type: 'connection';
+  readonly id: number;
+  readonly door: DoorName;
+}
+
+/** Over the same channel, so that it comes after the connections that were handed over before. */
+export interface Ping {
+  readonly type: 'ping';
+}
 
 export type LifeToControl =
   /** It is composed and may be given connections. */
   | { readonly type: 'serving' }
   /** It cannot start; it ends by itself. */
   | { readonly type: 'failed'; readonly message: string }
-  /** It holds no connection and no request any more. */
-  | { readonly type: 'drained' };
+  /** While it drains: whether it has requests. */
+  | { readonly type: 'idle'; readonly isIdle: boolean }
+  | { readonly type: 'alive' }
+  /** It has the connection now, and has not read of it before it said so. */
+  | { readonly type: 'connection-taken'; readonly id: number }
+  | { readonly type: 'connection-closed'; readonly id: number }
+  /** A proxy has told whose it is. */
+  | { readonly type: 'connection-moved'; readonly id: number; readonly address: string };
+
+/** The configuration file as the control process has read it: all processes have the same. Null: there is none. */
+export type ConfigurationText = { readonly name: string; readonly text: string } | null;
+
+export interface StartMessage {
+  readonly type: 'start';
+  /** From 1. */
+  readonly number: number;
+  /** Unique among all that the control process starts. */
+  readonly name: string;
+  readonly workers: number;
+  /** Names this server to others, by all of its processes. */
+  readonly instanceId: string;
+  readonly isTerminal: boolean;
+  /** As given on the command line. */
+  readonly flags: Readonly<Record<string, string | boolean | undefined>>;
+  readonly file: ConfigurationText;
+}
 
 export type LifeToWorker =
-  /** The configuration file as the control process has read it: all processes have the same. */
-  | { readonly type: 'reload'; readonly trigger: string; readonly text: string | null }
+  /** The first message. */
+  | StartMessage
+  | { readonly type: 'reload'; readonly trigger: string; readonly file: ConfigurationText }
+  /** The connection counts for the address that its proxy has told. Where it may not, the worker is told to close it. */
+  | { readonly type: 'connection-stays'; readonly id: number }
+  | { readonly type: 'connection-refused'; readonly id: number }
   | { readonly type: 'drain'; readonly delayMs: number; readonly graceMs: number }
+  /** No worker has requests any more. */
+  | { readonly type: 'all-idle' }
+  /** End everything now. */
   | { readonly type: 'close' };

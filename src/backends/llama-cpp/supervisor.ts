@@ -5,6 +5,7 @@
 import type { Clock, Milliseconds, Timer } from '../../core/clock.ts';
 import { ServingError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
+import { restartDelayMs } from '../../core/restart-delay.ts';
 import { EngineAccess } from './engine-access.ts';
 import { type EngineEnd, EngineProcess } from './engine-process.ts';
 import type { EngineLoss, EngineState } from './engine-state.ts';
@@ -12,18 +13,10 @@ import { GpuFallback, gpuFailureFields, startFailedError } from './gpu-fallback.
 import type { EngineSettings, FromEngine } from './messages.ts';
 import { Watchdog } from './watchdog.ts';
 
-const FIRST_RESTART_DELAY_MS: Milliseconds = 1000;
-const MAX_RESTART_DELAY_MS: Milliseconds = 30_000;
 /** An engine that ran this long was healthy: its death counts as a first one. */
 const HEALTHY_AFTER_MS: Milliseconds = 60_000;
 /** Up to so many crashes in a row, requests wait for the restart; after more they are rejected at once. */
 const MAX_CRASHES_WAITED_FOR = 3;
-
-/** The first restart is at once, then after 1 s, 2 s, 4 s … 30 s. `crashes`: in a row, from 1. */
-export function restartDelayMs(crashes: number): Milliseconds {
-  if (crashes <= 1) return 0;
-  return Math.min(MAX_RESTART_DELAY_MS, FIRST_RESTART_DELAY_MS * 2 ** (crashes - 2));
-}
 
 export interface SupervisorOptions {
   readonly clock: Clock;

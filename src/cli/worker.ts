@@ -1,0 +1,80 @@
+/**
+ * The program of a worker, started by the control process: `server.workers`. Its first message says what to serve. Signals of a terminal
+ * or a service manager are for the control process, whose end ends the workers at once.
+ */
+import { Socket } from 'node:net';
+import { composeWorker } from '../compose-worker.ts';
+import { defaultCacheDirectory, defaultDataDirectory, readEnvironment } from '../config/environment.ts';
+import { systemClock } from '../system-clock.ts';
+import { openLog } from '../telemetry/log.ts';
+import type { HandedConnection, Ping, StartMessage } from '../workers/life-messages.ts';
+import { Link } from '../workers/link.ts';
+import type { ToControl, ToWorker } from '../workers/messages.ts';
+import { LINK_DESCRIPTOR } from '../workers/worker-process.ts';
+import { configOf } from './read-config.ts';
+import { readVersion } from './version.ts';
+
+const EXIT_FAILURE = 1;
+
+type Beside = HandedConnection | Ping;
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
+// Without the control process nobody sends requests, and nobody decides about them.
+const endAtOnce = () => process.kill(process.pid, 'SIGKILL');
+process.on('disconnect', endAtOnce);
+
+/** Until it is composed, what comes next waits. */
+let receive: (message: ToWorker) => void = (message) => {
+  if (message.type !== 'start') return void waiting.push(message);
+  void run(message);
+};
+const waiting: ToWorker[] = [];
+const link = new Link<ToControl, ToWorker>({
+  socket: new Socket({ fd: LINK_DESCRIPTOR }),
+  clock: systemClock,
+  onMessage: (message) => receive(message),
+  onEnd: endAtOnce,
+});
+
+async function run(start: StartMessage): Promise<void> {
+  const parseConfig = (file: StartMessage['file']) => configOf({ values: start.flags }, file);
+  const end = async (exitCode: number) => {
+    link.close();
+    await log?.close();
+    process.exit(exitCode);
+  };
+  const onFailed = (message: string) => {
+    link.send({ type: 'failed', message });
+    void end(EXIT_FAILURE);
+  };
+  let log: ReturnType<typeof openLog> | undefined;
+  try {
+    const { config, sources } = parseConfig(start.file);
+    const { isTerminal, number } = start;
+    log = openLog({ ...config.logging, isTerminal, clock: systemClock, fields: { worker: number } });
+    const worker = await composeWorker({
+      start,
+      config,
+      sources,
+      log,
+      version: readVersion(),
+      cacheDirectory: config.cache.directory ?? defaultCacheDirectory(),
+      dataDirectory: config.data.directory ?? defaultDataDirectory(),
+      processEnvironment: readEnvironment(),
+      parseConfig,
+      onDownloadProgress: () => {},
+      send: (message) => link.send(message),
+      onFailed,
+      onEnded: () => void end(0),
+    });
+    receive = worker.receive;
+    for (const message of waiting.splice(0)) worker.receive(message);
+    process.on('message', (message: Beside, socket: Socket | undefined) => {
+      if (message.type === 'ping') link.send({ type: 'alive' });
+      else if (socket !== undefined) worker.take(message, socket);
+    });
+    link.send({ type: 'serving' });
+  } catch (error) {
+    onFailed(error instanceof Error ? error.message : String(error));
+  }
+}

@@ -1,0 +1,179 @@
+/**
+ * The control process of a server with several workers: takes the connections and hands them over, and owns what there is once. The other
+ * shape, one process that does all of it, is compose.ts.
+ */
+import { createServer, type Server, type Socket } from 'node:net';
+import { type Application, type ApplicationOptions, newInstanceId } from './compose.ts';
+import { adminDoorOf } from './compose-admin.ts';
+import { createKeys } from './compose-keys.ts';
+import { seedBudgets } from './compose-limit-gate.ts';
+import { openLimits } from './compose-limits.ts';
+import { createReadyReport } from './compose-ready.ts';
+import { openConfiguredStore } from './compose-store.ts';
+import type { Config } from './config/config.ts';
+import { createTargets, edgeSettings, servingSettings } from './configured.ts';
+import { ServingError } from './core/errors.ts';
+import { ConnectionLimit, ConnectionLimiter } from './http/connection-limit.ts';
+import { type ListenAddress, listenOn } from './http/listening.ts';
+import { type EdgeSettings, settingsAt } from './http/settings.ts';
+import { Reloader } from './reload.ts';
+import { Serving } from './serving/serving.ts';
+import { systemClock } from './system-clock.ts';
+import { ConnectionDoor } from './workers/connection-door.ts';
+import type { ConfigurationText, DoorName, StartMessage } from './workers/life-messages.ts';
+import { type AttachedWorker, type WorkerPeer, WorkerPool } from './workers/worker-pool.ts';
+import { WorkerProcess } from './workers/worker-process.ts';
+
+interface ControlOptions extends Omit<ApplicationOptions, 'given' | 'recorder'> {
+  readonly workers: number;
+  /** The program of a worker. */
+  readonly workerPath: string;
+  /** What each worker is told at its start. */
+  readonly launch: Pick<StartMessage, 'isTerminal' | 'flags'>;
+  /** The file that `config` was made of, or that `readConfig` read last. */
+  readonly configurationText: () => ConfigurationText;
+  /** Whole lines of the workers' logs, and of their error output. */
+  readonly onOutput: (lines: string) => void;
+  readonly onErrorOutput: (lines: string) => void;
+}
+
+export async function composeControl(options: ControlOptions): Promise<Application> {
+  const { config, log, workers } = options;
+  const instanceId = newInstanceId();
+  const environment = { ...options, clock: systemClock, hubUrl: config.cache.hub_url, instanceId };
+  const { store } = await openConfiguredStore(options);
+  const { ring: keys, watcher: keyWatcher } = await createKeys({
+    config,
+    store: store.keys,
+    log,
+    onFirstKey: () => reloader.keysChanged(),
+    onChange: () => {},
+  }).catch(async (error: unknown) => {
+    await store.close();
+    throw error;
+  });
+  const serving = new Serving({
+    clock: systemClock,
+    log,
+    targets: createTargets(config, environment),
+    ...servingSettings(config),
+    // Tokens, tries and events are those of the workers.
+    onTokenGap: () => {},
+    onFatal: (_, error) => options.onFatal(error),
+    onTargetChange: () => reportReady(),
+  });
+  const reportReady = createReadyReport(serving, options.onReady);
+  const edge = edgeSettings(config, keys);
+  const limits = await openLimits({ config, log, instanceId, maxKeys: () => edge.maxAddresses });
+  if (limits.memory !== undefined)
+    await seedBudgets({ store: limits.memory, usage: store.usage, log, clock: systemClock });
+  const door = new ConnectionDoor<Socket>();
+  const pool = new WorkerPool<Socket>({
+    clock: systemClock,
+    log,
+    count: workers,
+    door,
+    start: (events) =>
+      new WorkerProcess({
+        ...events,
+        clock: systemClock,
+        path: options.workerPath,
+        onOutput: options.onOutput,
+        onErrorOutput: options.onErrorOutput,
+      }),
+    startMessage: () => ({ ...options.launch, instanceId, file: options.configurationText() }),
+    attach,
+    onFatal: (message) => options.onFatal(new ServingError('internal', { message })),
+  });
+  const reloader = new Reloader({
+    ...options,
+    serving,
+    edge,
+    keys,
+    sharedLimits: limits.settings,
+    environment,
+    // Before anything of it reaches the control's own parts: what they send from then on, the workers understand.
+    onPutInForce: (trigger) => pool.reload(trigger, options.configurationText()),
+  });
+  const doors = openDoors({ config, edge, log, door });
+  const close = async (now: boolean) => {
+    doors.close();
+    await pool.close({ now });
+    door.close();
+    await serving.close();
+    keyWatcher.close();
+    await limits.store.close();
+    await store.close();
+  };
+  return {
+    keys,
+    start: async () => {
+      const listensAt = await doors.listen();
+      await pool.start();
+      serving.start();
+      return listensAt;
+    },
+    reload: (trigger) => reloader.reloadLater(trigger),
+    stop: async ({ delays }) => {
+      const { shutdown_delay_seconds, shutdown_grace_seconds } = reloader.running.server;
+      const times = {
+        delayMs: delays ? shutdown_delay_seconds * 1000 : 0,
+        graceMs: shutdown_grace_seconds * 1000,
+      };
+      // Its own has no requests; from now on it refuses reloads.
+      await Promise.all([pool.drain(times), serving.drain.run({ ...times, graceMs: 0 })]);
+      await close(false);
+    },
+    close: () => close(true),
+  };
+}
+
+/** What the control process does for one worker. */
+function attach(_peer: WorkerPeer): AttachedWorker {
+  return { receive: () => {}, ended: () => {} };
+}
+
+interface Doors {
+  readonly config: Config;
+  readonly edge: EdgeSettings;
+  readonly log: ApplicationOptions['log'];
+  readonly door: ConnectionDoor<Socket>;
+}
+
+/** The listening sockets: that of everybody, and that of administrators, each with bounds of its own. */
+function openDoors({ config, edge, log, door }: Doors) {
+  const adminDoor = adminDoorOf(config);
+  const servers: Server[] = [];
+  const open = async (name: DoorName, address: ListenAddress, settings: EdgeSettings) => {
+    const limit = new ConnectionLimit(settings);
+    const limiter = new ConnectionLimiter({ limit, log, onRefused: () => {} });
+    const accept = (socket: Socket) => {
+      const admission = limiter.admit(socket);
+      if (admission === undefined) return;
+      // Nothing is read of it here: a reset is noticed by the worker.
+      socket.on('error', () => {});
+      const moveTo = (address: string) => {
+        const exceeds = admission.moveTo(address);
+        if (exceeds !== undefined) limiter.refuse(socket, address, exceeds);
+        return exceeds === undefined;
+      };
+      door.accept({ door: name, socket, admission: { moveTo, close: admission.close } });
+    };
+    const listening = await listenOn(address, () =>
+      createServer({ pauseOnConnect: true, noDelay: true }, accept),
+    );
+    servers.push(...listening.servers);
+    return listening.url;
+  };
+  return {
+    listen: async () => {
+      // First the one that fewer need: where it can't be had, nothing is served.
+      const adminUrl = adminDoor && (await open('admin', adminDoor, settingsAt(edge, adminDoor)));
+      const { host, port } = config.server;
+      return { url: await open('main', { host, port }, edge), adminUrl };
+    },
+    close: () => {
+      for (const server of servers) server.close();
+    },
+  };
+}

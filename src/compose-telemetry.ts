@@ -1,0 +1,88 @@
+/** Creates what counts and tells what requests did; a part of compose.ts. */
+import type { openLimits } from './compose-limits.ts';
+import type { createUsage } from './compose-usage.ts';
+import type { ApplicationLog } from './core/log.ts';
+import type { Telemetry } from './core/request-trace.ts';
+import type { BodyBudget } from './http/body-limits.ts';
+import type { Serving } from './serving/serving.ts';
+import { getsRequests } from './serving/targets.ts';
+import { systemClock } from './system-clock.ts';
+import type { KeyMetrics } from './telemetry/key-metrics.ts';
+import type { SnapshotFeed } from './telemetry/live-feed.ts';
+import { isProbe, REQUEST, requestFields } from './telemetry/log.ts';
+import { Metrics, type MetricsSettings } from './telemetry/metrics.ts';
+import type { ProcessMetrics } from './telemetry/process-metrics.ts';
+import { EXPOSITION_TYPE, type MetricFamily } from './telemetry/prometheus.ts';
+import type { Recorder } from './telemetry/recorder.ts';
+import type { Tracing } from './telemetry/tracing.ts';
+
+export function createTelemetry(parts: {
+  readonly serving: Serving;
+  readonly log: ApplicationLog;
+  readonly version: string;
+  readonly bodyBudget: BodyBudget;
+  readonly openConnections: () => number;
+  readonly settings: MetricsSettings;
+  readonly process: ProcessMetrics;
+  readonly live: SnapshotFeed;
+  readonly tracing: Tracing | undefined;
+  readonly recorder: Recorder | undefined;
+  readonly usage: ReturnType<typeof createUsage>;
+  readonly limits: Pick<Awaited<ReturnType<typeof openLimits>>, 'families'>;
+  readonly keyMetrics: KeyMetrics;
+  readonly storeFamilies: readonly MetricFamily[];
+}): Telemetry {
+  const { serving, log, version, bodyBudget, openConnections, settings, live, tracing, recorder, usage } =
+    parts;
+  const metrics = new Metrics({
+    version,
+    settings,
+    process: parts.process,
+    more: [...parts.storeFamilies, ...usage.families, ...parts.limits.families, ...parts.keyMetrics.families],
+    source: {
+      loads: () => serving.loads(),
+      targets: () =>
+        serving.targets.all.map((target) => {
+          const { slots, tokens } = serving.usedOf(target);
+          return {
+            model: target.model,
+            target: target.id,
+            up: getsRequests(target),
+            health: target.health,
+            ejections: serving.ejectionsOf(target),
+            slots: serving.slotsOf(target),
+            slotsUsed: slots,
+            tokensInFlight: tokens,
+            kvCacheUsed: target.status.load?.kvCacheUsed,
+          };
+        }),
+      oldestRequestMs: () => {
+        const receivedAt = serving.drain.oldestReceivedAt;
+        return receivedAt === undefined ? 0 : systemClock.now() - receivedAt;
+      },
+      spans: () => tracing?.counts,
+      edge: () => ({ connections: openConnections(), bodyBytes: bodyBudget.bytes }),
+    },
+  });
+  return {
+    requestEnded: (record) => {
+      metrics.requestEnded(record);
+      usage.requestEnded(record);
+      live.requestEnded(record);
+      tracing?.requestEnded(record);
+      recorder?.requestEnded(record);
+      if (isProbe(record)) log.debug(REQUEST, requestFields(record));
+      else log.request(requestFields(record));
+    },
+    connectionRefused: (bound) => metrics.connectionRefused(bound),
+    attemptEnded: (attempt) => metrics.attemptEnded(attempt),
+    rateLimited: (decision) => metrics.rateLimited(decision),
+    limitDecided: (scope, decision) => metrics.limitDecided(scope, decision),
+    tokenGap: (model, gapMs, target) => {
+      metrics.tokenGap(model, gapMs, target);
+      live.tokenGap(gapMs);
+    },
+    malformedEvent: (model, target) => metrics.malformedEvent(model, target),
+    metrics: () => ({ contentType: EXPOSITION_TYPE, text: metrics.text() }),
+  };
+}

@@ -1,0 +1,170 @@
+/**
+ * Hands the connections that the control process accepts to the workers, the least busy one first, and counts them until they are
+ * closed. Invariant: a connection is handed to one worker at a time; to another one only if the one before it has gone, or has lost it,
+ * without reading of it.
+ */
+import type { DoorName, HandedConnection } from './life-messages.ts';
+
+/** A socket of which nothing has been read. */
+export interface AcceptedSocket {
+  /** Closes this process's end; a process that it was handed to keeps its own. */
+  destroy(): unknown;
+}
+
+export interface DoorAdmission {
+  /** A proxy has told its address: it counts for that one from now on. False: it may not. */
+  moveTo(address: string): boolean;
+  /** It counts no more. */
+  close(): void;
+}
+
+interface AcceptedConnection<Accepted> {
+  readonly door: DoorName;
+  readonly socket: Accepted;
+  readonly admission: DoorAdmission;
+}
+
+export interface DoorWorker<Accepted> {
+  /** Copies the socket to the worker; the caller destroys its own when the worker has said that it is taken. */
+  hand(note: HandedConnection, socket: Accepted): void;
+  send(message: { readonly type: 'connection-stays' | 'connection-refused'; readonly id: number }): void;
+}
+
+interface OpenConnection<Accepted> extends AcceptedConnection<Accepted> {
+  readonly id: number;
+  /** Its place among those that its worker was handed. */
+  order: number;
+  isTaken: boolean;
+}
+
+interface Place<Accepted> {
+  readonly worker: DoorWorker<Accepted>;
+  readonly connections: Map<number, OpenConnection<Accepted>>;
+  /** So many were handed over to the worker. */
+  handed: number;
+  /** Handed over, not taken yet: its worker is busy with something else. */
+  untaken: number;
+}
+
+/** What a worker says of its connections. */
+export interface DoorPlace {
+  taken(id: number): void;
+  closed(id: number): void;
+  moved(id: number, address: string): void;
+  /** So many were handed over to the worker until now. */
+  readonly handed: number;
+  /** The worker has received what was sent after so many: those of them that it has not taken by now are lost. */
+  receivedAfter(handed: number): void;
+  /** It ends: it gets no more connections. */
+  leave(): void;
+  /** Its process has ended, and everything that it has said was heard. */
+  gone(): void;
+}
+
+export class ConnectionDoor<Accepted extends AcceptedSocket> {
+  readonly #places = new Set<Place<Accepted>>();
+  /** Accepted while there is no worker. */
+  readonly #held: OpenConnection<Accepted>[] = [];
+  #lastId = 0;
+
+  accept(accepted: AcceptedConnection<Accepted>): void {
+    this.#lastId += 1;
+    this.#place({ ...accepted, id: this.#lastId, order: 0, isTaken: false });
+  }
+
+  join(worker: DoorWorker<Accepted>): DoorPlace {
+    const place: Place<Accepted> = { worker, connections: new Map(), handed: 0, untaken: 0 };
+    this.#places.add(place);
+    for (const connection of this.#held.splice(0)) this.#place(connection);
+    return {
+      taken: (id) => this.#taken(place, id),
+      closed: (id) => this.#closed(place, id),
+      moved: (id, address) => {
+        const connection = place.connections.get(id);
+        if (connection === undefined) return;
+        const stays = connection.admission.moveTo(address);
+        worker.send({ type: stays ? 'connection-stays' : 'connection-refused', id });
+      },
+      get handed() {
+        return place.handed;
+      },
+      receivedAfter: (handed) => {
+        if (place.untaken === 0) return;
+        const lost = [...place.connections.values()].filter(
+          ({ isTaken, order }) => !isTaken && order <= handed,
+        );
+        this.#handAgain(place, lost);
+      },
+      leave: () => void this.#places.delete(place),
+      gone: () => {
+        this.#places.delete(place);
+        const connections = [...place.connections.values()];
+        for (const { isTaken, admission } of connections) if (isTaken) admission.close();
+        this.#handAgain(
+          place,
+          connections.filter(({ isTaken }) => !isTaken),
+        );
+        place.connections.clear();
+      },
+    };
+  }
+
+  /** Those that no worker has are closed. */
+  close(): void {
+    for (const { socket, admission } of this.#held.splice(0)) {
+      socket.destroy();
+      admission.close();
+    }
+  }
+
+  #place(connection: OpenConnection<Accepted>): void {
+    const place = this.#leastBusy();
+    if (place === undefined) {
+      this.#held.push(connection);
+      return;
+    }
+    place.connections.set(connection.id, connection);
+    place.untaken += 1;
+    place.handed += 1;
+    connection.order = place.handed;
+    place.worker.hand({ type: 'connection', id: connection.id, door: connection.door }, connection.socket);
+  }
+
+  #handAgain(place: Place<Accepted>, connections: readonly OpenConnection<Accepted>[]): void {
+    for (const connection of connections) {
+      place.connections.delete(connection.id);
+      place.untaken -= 1;
+    }
+    for (const connection of connections) this.#place(connection);
+  }
+
+  #taken(place: Place<Accepted>, id: number): void {
+    const connection = place.connections.get(id);
+    if (connection === undefined || connection.isTaken) return;
+    connection.isTaken = true;
+    place.untaken -= 1;
+    connection.socket.destroy();
+  }
+
+  #closed(place: Place<Accepted>, id: number): void {
+    const connection = place.connections.get(id);
+    if (connection === undefined) return;
+    // One that was gone before it could be taken.
+    this.#taken(place, id);
+    place.connections.delete(id);
+    connection.admission.close();
+  }
+
+  /** One that does not take what it has been handed is busy, however few connections it has. */
+  #leastBusy(): Place<Accepted> | undefined {
+    let least: Place<Accepted> | undefined;
+    for (const place of this.#places) {
+      const isLess =
+        least === undefined ||
+        place.untaken < least.untaken ||
+        (place.untaken === least.untaken && place.connections.size < least.connections.size);
+      if (isLess) least = place;
+    }
+    return least;
+  }
+}

@@ -1,0 +1,272 @@
+/**
+ * Keeps the workers running: starts them, replaces those that die or hang, tells all of them what concerns all, and ends them. Owns which
+ * worker is where. Invariant: of each worker that was attached, the end is told exactly once.
+ */
+import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
+import type { Log } from '../core/log.ts';
+import { restartDelayMs } from '../core/restart-delay.ts';
+import type { AcceptedSocket, ConnectionDoor, DoorPlace } from './connection-door.ts';
+import type { ConfigurationText, LifeToControl, StartMessage } from './life-messages.ts';
+import type { ToControl, ToWorker } from './messages.ts';
+import type { RunningWorker, WorkerEvents } from './worker-process.ts';
+
+/** A worker that served this long was healthy: its death counts as a first one. */
+const HEALTHY_AFTER_MS: Milliseconds = 60_000;
+const PING_EVERY_MS: Milliseconds = 5000;
+/** A worker that answers to none of so many in a row is killed and replaced: its loop is blocked, or its process stopped. */
+const HUNG_AFTER_PINGS = 12;
+/** After the grace period, for the ends of connections and the last rows of usage. */
+const END_WITHIN_MS: Milliseconds = 15_000;
+
+/** What is not of the worker's life. */
+export type SubjectToControl = Exclude<ToControl, LifeToControl>;
+
+export interface AttachedWorker {
+  receive(message: SubjectToControl): void;
+  /** It is gone with everything that it had under way. */
+  ended(): void;
+}
+
+export interface WorkerPeer {
+  /** Unique among all that were ever started: `2.1` is the first one at the second place. */
+  readonly name: string;
+  send(message: ToWorker): void;
+}
+
+interface WorkerPoolOptions<Accepted extends AcceptedSocket> {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly count: number;
+  readonly door: ConnectionDoor<Accepted>;
+  readonly start: (events: WorkerEvents, number: number) => RunningWorker<Accepted>;
+  /** What each is told first, beside its number and name. */
+  readonly startMessage: () => Omit<StartMessage, 'type' | 'number' | 'name' | 'workers'>;
+  readonly attach: (peer: WorkerPeer) => AttachedWorker;
+  /** A worker cannot start, and none has ever served. */
+  readonly onFatal: (message: string) => void;
+}
+
+interface Place<Accepted> {
+  /** From 1. */
+  readonly number: number;
+  started: number;
+  current: Worker<Accepted> | undefined;
+  restart: Timer | undefined;
+  /** In a row, without a healthy time between them. */
+  crashes: number;
+}
+
+interface Worker<Accepted> {
+  readonly process: RunningWorker<Accepted>;
+  readonly attached: AttachedWorker;
+  doorPlace: DoorPlace | undefined;
+  servesSince: Milliseconds | undefined;
+  isIdle: boolean;
+  /** How many connections it was handed when it was pinged; undefined: it has answered. */
+  pingedAfter: number | undefined;
+  unanswered: number;
+}
+
+export class WorkerPool<Accepted extends AcceptedSocket> {
+  readonly #options: WorkerPoolOptions<Accepted>;
+  readonly #places: readonly Place<Accepted>[];
+  #phase: 'starting' | 'serving' | 'ending' = 'starting';
+  #restarts = 0;
+  #pings: Timer | undefined;
+  #onAllServe = () => {};
+  #onIdleChange = () => {};
+  #onGone = () => {};
+
+  constructor(options: WorkerPoolOptions<Accepted>) {
+    this.#options = options;
+    this.#places = Array.from({ length: options.count }, (_, index) => ({
+      number: index + 1,
+      started: 0,
+      current: undefined,
+      restart: undefined,
+      crashes: 0,
+    }));
+  }
+
+  /** How many workers were replaced because they had died. */
+  get restarts(): number {
+    return this.#restarts;
+  }
+
+  /** How many serve now. */
+  get serving(): number {
+    return this.#workers().filter(({ servesSince }) => servesSince !== undefined).length;
+  }
+
+  /** Resolves when all serve. */
+  start(): Promise<void> {
+    for (const place of this.#places) this.#launch(place);
+    this.#pingLater();
+    return new Promise((resolve) => {
+      this.#onAllServe = resolve;
+    });
+  }
+
+  /** A worker that cannot do it is replaced by one that starts with it. */
+  reload(trigger: string, file: ConfigurationText): void {
+    for (const { process } of this.#workers()) process.send({ type: 'reload', trigger, file });
+  }
+
+  /** Resolves when none has requests any more, at the latest after both times. */
+  async drain({ delayMs, graceMs }: { readonly delayMs: number; readonly graceMs: number }): Promise<void> {
+    this.#end();
+    for (const { process } of this.#workers()) process.send({ type: 'drain', delayMs, graceMs });
+    await this.#until((done) => {
+      this.#onIdleChange = () => {
+        if (this.#workers().every(({ isIdle }) => isIdle)) done();
+      };
+      this.#onIdleChange();
+    }, delayMs + graceMs);
+    for (const { process } of this.#workers()) process.send({ type: 'all-idle' });
+  }
+
+  /** Resolves when all have ended, as those that are drained do. `now`: with everything that they have under way. */
+  async close({ now }: { readonly now: boolean }): Promise<void> {
+    this.#end();
+    for (const { process } of this.#workers()) if (now) process.send({ type: 'close' });
+    await this.#until((done) => {
+      this.#onGone = () => {
+        if (this.#workers().length === 0) done();
+      };
+      this.#onGone();
+    }, END_WITHIN_MS);
+    for (const { process } of this.#workers()) process.kill('it did not end in time');
+  }
+
+  #workers(): Worker<Accepted>[] {
+    return this.#places.flatMap(({ current }) => current ?? []);
+  }
+
+  #end(): void {
+    this.#phase = 'ending';
+    this.#pings?.cancel();
+    for (const { restart } of this.#places) restart?.cancel();
+  }
+
+  /** Waits until `watch` calls what it is given, at most so long. */
+  async #until(watch: (done: () => void) => void, limitMs: Milliseconds): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = this.#options.clock.schedule(limitMs, resolve);
+      watch(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
+  }
+
+  #launch(place: Place<Accepted>): void {
+    const { count, start, startMessage, attach } = this.#options;
+    place.restart = undefined;
+    place.started += 1;
+    const name = `${place.number}.${place.started}`;
+    let failure: string | undefined;
+    const process = start(
+      {
+        onMessage: (message) => {
+          switch (message.type) {
+            case 'serving':
+              return this.#serves(place, worker);
+            case 'failed':
+              failure = message.message;
+              return;
+            case 'idle':
+              worker.isIdle = message.isIdle;
+              return this.#onIdleChange();
+            case 'alive':
+              return answered(worker);
+            case 'connection-taken':
+              return worker.doorPlace?.taken(message.id);
+            case 'connection-closed':
+              return worker.doorPlace?.closed(message.id);
+            case 'connection-moved':
+              return worker.doorPlace?.moved(message.id, message.address);
+            default:
+              return worker.attached.receive(message);
+          }
+        },
+        onEnd: (how) => this.#ended(place, worker, { how, failure }),
+      },
+      place.number,
+    );
+    const worker: Worker<Accepted> = {
+      process,
+      attached: attach({ name, send: (message) => process.send(message) }),
+      doorPlace: undefined,
+      servesSince: undefined,
+      isIdle: false,
+      pingedAfter: undefined,
+      unanswered: 0,
+    };
+    place.current = worker;
+    process.send({ type: 'start', number: place.number, name, workers: count, ...startMessage() });
+  }
+
+  #serves(place: Place<Accepted>, worker: Worker<Accepted>): void {
+    const { clock, door, log } = this.#options;
+    worker.servesSince = clock.now();
+    if (this.#phase === 'ending') return;
+    worker.doorPlace = door.join(worker.process);
+    if (place.started > 1) log.info(`worker ${place.number} serves again`, { pid: worker.process.pid });
+    if (this.#phase === 'starting' && this.serving === this.#places.length) {
+      this.#phase = 'serving';
+      this.#onAllServe();
+    }
+  }
+
+  #ended(
+    place: Place<Accepted>,
+    worker: Worker<Accepted>,
+    { how, failure }: { readonly how: string; readonly failure: string | undefined },
+  ): void {
+    const { clock, log, onFatal } = this.#options;
+    place.current = undefined;
+    worker.attached.ended();
+    worker.doorPlace?.gone();
+    this.#onIdleChange();
+    this.#onGone();
+    if (this.#phase === 'ending') return;
+    if (this.#phase === 'starting' && failure !== undefined) {
+      onFatal(failure);
+      return;
+    }
+    const isHealthy =
+      worker.servesSince !== undefined && clock.now() - worker.servesSince >= HEALTHY_AFTER_MS;
+    place.crashes = isHealthy ? 1 : place.crashes + 1;
+    this.#restarts += 1;
+    const delayMs = restartDelayMs(place.crashes);
+    log.error(`worker ${place.number} has ended: ${failure ?? how}. Another one is started.`, {
+      pid: worker.process.pid,
+      restartInMs: delayMs,
+    });
+    if (delayMs === 0) this.#launch(place);
+    else place.restart = clock.schedule(delayMs, () => this.#launch(place));
+  }
+
+  /** Counted in pings, not in time: this process may have been stopped too. */
+  #pingLater(): void {
+    this.#pings = this.#options.clock.schedule(PING_EVERY_MS, () => {
+      for (const worker of this.#workers()) {
+        if (worker.pingedAfter === undefined) {
+          worker.pingedAfter = worker.doorPlace?.handed ?? 0;
+          worker.process.ping();
+        }
+        worker.unanswered += 1;
+        if (worker.unanswered > HUNG_AFTER_PINGS)
+          worker.process.kill(`it did not answer for ${(HUNG_AFTER_PINGS * PING_EVERY_MS) / 1000} s`);
+      }
+      this.#pingLater();
+    });
+  }
+}
+
+function answered<Accepted>(worker: Worker<Accepted>): void {
+  const { pingedAfter } = worker;
+  worker.pingedAfter = undefined;
+  worker.unanswered = 0;
+  if (pingedAfter !== undefined) worker.doorPlace?.receivedAfter(pingedAfter);
+}
