@@ -137,7 +137,7 @@ export class LimitGate implements RefusalObserver {
       if (second?.rules.some(({ holder }) => holder.scope === 'model' && holder.id === each.model)) continue;
       const amounts = { tokens: tokensOf([each]), costNano: this.#prices.costNano(each.model, each) };
       const charges = plan.afterwards(each.model, amounts, this.#options.clock.wallNow());
-      if (charges.length > 0) void this.#options.store.decide(charges);
+      if (charges.length > 0) void this.#options.store.decide(charges, { isFinal: true });
     }
   }
 
@@ -216,7 +216,8 @@ export class LimitGate implements RefusalObserver {
     this.#options.onChecked(verdictOf(decision));
     const first = this.#counted(context, planned, decision);
     context.limits = { first, second: undefined, refusal: undefined };
-    if (!planned.rules.some(({ span }) => span.kind === 'now')) return;
+    if (!this.#options.store.keepsAdmissions && !planned.rules.some(({ span }) => span.kind === 'now'))
+      return;
     const onEnd = () => {
       const held = context.limits?.first;
       if (held !== undefined)

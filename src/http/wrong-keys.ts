@@ -37,7 +37,8 @@ export class WrongKeys {
     addressKey: string,
     rule = 'A valid key is accepted at any time.',
   ): ServingError | Promise<ServingError> {
-    const decision = this.#options.store.decide(WRONG_KEYS.map((window) => chargeOf(window, addressKey)));
+    const charges = WRONG_KEYS.map((window) => chargeOf(window, addressKey));
+    const decision = this.#options.store.decide(charges, { isFinal: true });
     return decision instanceof Promise
       ? decision.then((decided) => this.#refusal(decided, rule))
       : this.#refusal(decision, rule);

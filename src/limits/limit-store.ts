@@ -72,8 +72,13 @@ export interface LimitAdmission {
 export interface LimitStore {
   /** Whether what it knows is elsewhere: it is not asked for what nobody needs. */
   readonly isShared: boolean;
-  /** Admits and counts all charges, or none. A store in memory decides at once. Never rejects: a shared one has a fallback. */
-  decide(charges: readonly Charge[]): LimitDecision | Promise<LimitDecision>;
+  /** It keeps each admission until that is settled: so each has to be, unless its decision was final. Absent: it does not. */
+  readonly keepsAdmissions?: boolean;
+  /** Admits and counts all charges, or none. A store in memory decides at once. Never rejects: a shared one has a fallback. `isFinal`: it will not be settled. */
+  decide(
+    charges: readonly Charge[],
+    options?: { readonly isFinal?: boolean },
+  ): LimitDecision | Promise<LimitDecision>;
   /**
    * The request has ended: `amounts`, in the order of the admission's charges, replace what was counted (0: as if it had never come). In a
    * window, what is less is taken away at the time at which it was counted, if that has not left; what is more is counted now, so that no

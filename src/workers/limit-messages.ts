@@ -4,18 +4,26 @@ import type { Charge, CounterState } from '../limits/limit-store.ts';
 /** A charge on its way; it has no place of this process. */
 export type SentCharge = Omit<Charge, 'place'>;
 
+/** An infinite wait, which JSON has no word for, is null. */
+export type SentState = Omit<CounterState, 'retryInMs'> & { readonly retryInMs: number | null };
+
 export type LimitsToControl =
-  | { readonly type: 'decide'; readonly call: number; readonly charges: readonly SentCharge[] }
+  /** `isFinal`: it is not settled. */
+  | {
+      readonly type: 'decide';
+      readonly call: number;
+      readonly charges: readonly SentCharge[];
+      readonly isFinal?: true | undefined;
+    }
   | { readonly type: 'peek'; readonly call: number; readonly charges: readonly SentCharge[] }
-  /** Of a decision that was admitted. */
-  | { readonly type: 'settle'; readonly call: number; readonly amounts: readonly number[] };
+  /** Of a decision that was admitted. Absent amounts: those that were counted, and nothing is for requests at the same time. */
+  | { readonly type: 'settle'; readonly call: number; readonly amounts?: readonly number[] | undefined };
 
 export type LimitsToWorker =
   | {
       readonly type: 'decided';
       readonly call: number;
       readonly admitted: boolean;
-      /** A wait of null is infinite. */
-      readonly states: readonly (Omit<CounterState, 'retryInMs'> & { readonly retryInMs: number | null })[];
+      readonly states: readonly SentState[];
     }
-  | { readonly type: 'peeked'; readonly call: number; readonly states: readonly CounterState[] };
+  | { readonly type: 'peeked'; readonly call: number; readonly states: readonly SentState[] };

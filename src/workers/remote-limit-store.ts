@@ -1,0 +1,116 @@
+/**
+ * Limits as a worker has them: counted by the control process, for all workers. Owns the questions that are under way. Invariant: each is
+ * answered once: by the control process, or when that is gone, by nobody, as where a shared store can't be asked.
+ */
+import type {
+  Charge,
+  CounterState,
+  LimitAdmission,
+  LimitDecision,
+  LimitStore,
+} from '../limits/limit-store.ts';
+import type { LimitsToControl, LimitsToWorker, SentCharge, SentState } from './limit-messages.ts';
+
+interface RemoteLimitStoreOptions {
+  readonly send: (message: LimitsToControl) => void;
+  /** What the control process counts in is shared with other servers. */
+  readonly isShared: boolean;
+}
+
+type Answer = LimitsToWorker | undefined;
+
+class RemoteAdmission implements LimitAdmission {
+  readonly charges: readonly Charge[];
+  readonly call: number;
+
+  constructor(charges: readonly Charge[], call: number) {
+    this.charges = charges;
+    this.call = call;
+  }
+}
+
+export class RemoteLimitStore implements LimitStore {
+  readonly isShared: boolean;
+  readonly keepsAdmissions = true;
+  readonly #send: RemoteLimitStoreOptions['send'];
+  /** By the number of the call; no Map, as in the dispatcher. */
+  readonly #asked: Record<number, ((answer: Answer) => void) | undefined> = Object.create(null);
+  #calls = 0;
+  #isOver = false;
+
+  constructor({ send, isShared }: RemoteLimitStoreOptions) {
+    this.#send = send;
+    this.isShared = isShared;
+  }
+
+  async decide(
+    charges: readonly Charge[],
+    { isFinal = false }: { readonly isFinal?: boolean } = {},
+  ): Promise<LimitDecision> {
+    this.#calls += 1;
+    const call = this.#calls;
+    const sent = charges.map(sentCharge);
+    const answer = await this.#ask({ type: 'decide', call, charges: sent, isFinal: isFinal || undefined });
+    if (answer?.type !== 'decided') return { admission: undefined, states: charges.map(unknownState) };
+    const states = answer.states.map(receivedState);
+    return { admission: answer.admitted ? new RemoteAdmission(charges, call) : undefined, states };
+  }
+
+  settle(admission: LimitAdmission, amounts: readonly number[]): void {
+    if (this.#isOver || !(admission instanceof RemoteAdmission)) return;
+    const { charges, call } = admission;
+    const isSame = charges.every(
+      ({ bound, amount }, index) => bound.kind !== 'now' && (amounts[index] ?? amount) === amount,
+    );
+    this.#send({ type: 'settle', call, amounts: isSame ? undefined : amounts });
+  }
+
+  async peek(charges: readonly Charge[]): Promise<readonly CounterState[]> {
+    this.#calls += 1;
+    const answer = await this.#ask({ type: 'peek', call: this.#calls, charges: charges.map(sentCharge) });
+    return answer?.states.map(receivedState) ?? charges.map(unknownState);
+  }
+
+  receive(message: LimitsToWorker): void {
+    const asked = this.#asked[message.call];
+    delete this.#asked[message.call];
+    asked?.(message);
+  }
+
+  /** The control process is gone: nothing is admitted any more. */
+  end(): void {
+    this.#isOver = true;
+    for (const call of Object.keys(this.#asked)) {
+      const asked = this.#asked[Number(call)];
+      delete this.#asked[Number(call)];
+      asked?.(undefined);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.end();
+  }
+
+  #ask(
+    question: Extract<LimitsToControl, { call: number; charges: readonly SentCharge[] }>,
+  ): Promise<Answer> {
+    return new Promise((resolve) => {
+      if (this.#isOver) return resolve(undefined);
+      this.#asked[question.call] = resolve;
+      this.#send(question);
+    });
+  }
+}
+
+function sentCharge({ counter, bound, amount }: Charge): SentCharge {
+  return { counter, bound, amount };
+}
+
+function receivedState({ limit, remaining, retryInMs }: SentState): CounterState {
+  return { limit, remaining, retryInMs: retryInMs ?? Number.POSITIVE_INFINITY };
+}
+
+/** No wait: it is not this limit that refuses. */
+function unknownState({ bound: { limit } }: Charge): CounterState {
+  return { limit, remaining: 0, retryInMs: 0 };
+}

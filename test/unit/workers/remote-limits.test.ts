@@ -1,0 +1,92 @@
+import { describe, expect, it } from 'vitest';
+import type { Charge } from '../../../src/limits/limit-store.ts';
+import { MemoryLimitStore } from '../../../src/limits/memory-limit-store.ts';
+import { systemClock } from '../../../src/system-clock.ts';
+import { LimitHost } from '../../../src/workers/limit-host.ts';
+import type { LimitsToControl, LimitsToWorker } from '../../../src/workers/limit-messages.ts';
+import { Link } from '../../../src/workers/link.ts';
+import { RemoteLimitStore } from '../../../src/workers/remote-limit-store.ts';
+import { limitStoreContract } from '../../contract/limit-store.ts';
+import { duplexPair } from '../../support/duplex-pair.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+
+/** Workers whose limits are counted in one store, as in a control process. */
+function start() {
+  const clock = new FakeClock();
+  const memory = new MemoryLimitStore({ clock, maxKeys: () => 1000 });
+  const host = new LimitHost(memory);
+  const worker = () => {
+    const [near, far] = duplexPair();
+    const toWorker = new Link<LimitsToWorker, LimitsToControl>({
+      socket: far,
+      clock: systemClock,
+      onMessage: (message) => hosted.receive(message),
+      onEnd: () => hosted.end(),
+    });
+    const hosted = host.connect((message) => toWorker.send(message));
+    const toControl = new Link<LimitsToControl, LimitsToWorker>({
+      socket: near,
+      clock: systemClock,
+      onMessage: (message) => store.receive(message),
+      onEnd: () => store.end(),
+    });
+    const store = new RemoteLimitStore({ send: (message) => toControl.send(message), isShared: false });
+    return { store, die: () => near.destroy() };
+  };
+  return { clock, memory, worker };
+}
+
+limitStoreContract('the control process, through a link', async () => {
+  const { clock, worker } = start();
+  const { store } = worker();
+  return {
+    store,
+    pass: (milliseconds) => clock.pass(milliseconds),
+    wallNow: () => clock.wallNow(),
+    toleranceMs: 0,
+    close: () => store.close(),
+  };
+});
+
+const running: Charge = { counter: 'key:a:concurrent_requests', bound: { kind: 'now', limit: 2 }, amount: 1 };
+const tokens = (amount: number): Charge => ({
+  counter: 'key:a:tokens_per_minute',
+  bound: { kind: 'window', limit: 1000, windowMs: 60_000 },
+  amount,
+});
+
+describe('limits of several workers', () => {
+  it('are the same ones', async () => {
+    const { worker } = start();
+    const [one, other] = [worker(), worker()];
+    const decisions = await Promise.all(
+      Array.from({ length: 20 }, (_, index) => (index % 2 === 0 ? one : other).store.decide([tokens(100)])),
+    );
+    expect(decisions.filter(({ admission }) => admission !== undefined)).toHaveLength(10);
+  });
+
+  it('take back what ran at the same time in one that has died, and keep what it had counted', async () => {
+    const { memory, worker } = start();
+    const [one, other] = [worker(), worker()];
+    await one.store.decide([running, tokens(300)]);
+    await one.store.decide([running, tokens(200)]);
+    expect((await other.store.decide([running])).admission).toBeUndefined();
+    one.die();
+    await expect.poll(() => memory.peek([running])[0]).toMatchObject({ remaining: 2 });
+    expect((await other.store.peek([tokens(1)]))[0]).toMatchObject({ remaining: 500 });
+  });
+
+  it('answer nobody any more once the control process is gone: nothing is admitted, and no limit refuses', async () => {
+    const { worker } = start();
+    const { store, die } = worker();
+    const { admission } = await store.decide([running]);
+    const asked = store.decide([tokens(1)]);
+    const looked = store.peek([tokens(1)]);
+    die();
+    const unknown = [{ limit: 1000, remaining: 0, retryInMs: 0 }];
+    expect(await asked).toEqual({ admission: undefined, states: unknown });
+    expect(await looked).toEqual(unknown);
+    expect(await store.decide([tokens(1)])).toEqual({ admission: undefined, states: unknown });
+    if (admission !== undefined) store.settle(admission, [0]);
+  });
+});
