@@ -56,7 +56,8 @@ export interface ClientIdentity {
 
 /** Called with the error that refuses a request, before the response's headers are sent. */
 export interface RefusalObserver {
-  refused(context: RequestContext, error: ServingError): void;
+  /** The answer waits for it. */
+  refused(context: RequestContext, error: ServingError): void | Promise<void>;
 }
 
 export class RequestContext {

@@ -51,9 +51,20 @@ export class ErrorRenderer {
     const { errors, requestIdHeader } = this.#options.protocolAt(context.routePath);
     context.requestIdHeader = requestIdHeader;
     const { status, body } = errors.render(error, context.trace.requestId);
-    context.onRefusal?.refused(context, error);
-    setErrorHeaders(context, error);
+    const refused = context.onRefusal?.refused(context, error);
+    if (refused instanceof Promise) void refused.then(() => this.#send(context, error, { status, body }));
+    else this.#send(context, error, { status, body });
+  }
+
+  #send(
+    context: RequestContext,
+    error: ServingError,
+    { status, body }: { readonly status: number; readonly body: unknown },
+  ): void {
     context.trace.errorCode ??= error.code;
+    // Another failure may have come while this one waited.
+    if (context.isAnswered) return;
+    setErrorHeaders(context, error);
     if (isCutShort(context))
       readOn(context.request, this.#options.clock, () => context.answerJson(status, body));
     else context.answerJson(status, body);

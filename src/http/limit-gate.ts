@@ -141,7 +141,7 @@ export class LimitGate implements RefusalObserver {
     }
   }
 
-  refused(context: RequestContext, error: ServingError): void {
+  refused(context: RequestContext, error: ServingError): void | Promise<void> {
     context.onRefusal = undefined;
     const { limits } = context;
     if (limits?.first !== undefined && !isCounted(error)) {
@@ -156,8 +156,12 @@ export class LimitGate implements RefusalObserver {
     const { clock, store } = this.#options;
     if (store.isShared) return;
     const planned = this.#currentPlan().first(context, clock.wallNow());
-    const states = planned.charges.length === 0 ? [] : store.peek(planned.charges);
-    if (!(states instanceof Promise)) this.#show(context, { rules: planned.rules, states }, false);
+    const { rules, charges } = planned;
+    if (charges.length === 0) return;
+    const show = (states: readonly CounterState[]) => this.#show(context, { rules, states }, false);
+    const states = store.peek(charges);
+    if (states instanceof Promise) return states.then(show);
+    show(states);
   }
 
   /** The limits of callers with their teams, of models, and of the server, with what remains. */

@@ -6,7 +6,7 @@ import type { Limits } from '../../../src/core/limit-names.ts';
 import type { RequestContext } from '../../../src/http/context.ts';
 import { LimitGate } from '../../../src/http/limit-gate.ts';
 import type { LimitSettings } from '../../../src/limits/limit-plan.ts';
-import type { LimitStore } from '../../../src/limits/limit-store.ts';
+import type { LimitAdmission, LimitStore } from '../../../src/limits/limit-store.ts';
 import { MemoryLimitStore } from '../../../src/limits/memory-limit-store.ts';
 import type { ModelPrice } from '../../../src/usage/prices.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
@@ -26,24 +26,42 @@ const PATH = '/generate';
 
 /** Answers later, as a store elsewhere does. */
 class PromisingStore implements LimitStore {
-  readonly isShared = true;
-  readonly #memory: LimitStore;
+  readonly isShared: boolean = true;
+  protected readonly memory: LimitStore;
   peeks = 0;
 
   constructor(memory: LimitStore) {
-    this.#memory = memory;
+    this.memory = memory;
   }
 
-  decide: LimitStore['decide'] = async (charges) => await this.#memory.decide(charges);
+  decide: LimitStore['decide'] = async (charges) => await this.memory.decide(charges);
 
-  settle: LimitStore['settle'] = (admission, amounts) => this.#memory.settle(admission, amounts);
+  settle: LimitStore['settle'] = (admission, amounts) => this.memory.settle(admission, amounts);
 
   peek: LimitStore['peek'] = async (charges) => {
     this.peeks += 1;
-    return await this.#memory.peek(charges);
+    return await this.memory.peek(charges);
   };
 
-  close = (): Promise<void> => this.#memory.close();
+  close = (): Promise<void> => this.memory.close();
+}
+
+/** As a worker has it: the control process keeps what is not settled. */
+class KeepingStore extends PromisingStore {
+  override readonly isShared = false;
+  readonly keepsAdmissions = true;
+  readonly kept = new Set<LimitAdmission>();
+
+  override decide: LimitStore['decide'] = async (charges, options) => {
+    const decision = await this.memory.decide(charges);
+    if (decision.admission !== undefined && options?.isFinal !== true) this.kept.add(decision.admission);
+    return decision;
+  };
+
+  override settle: LimitStore['settle'] = (admission, amounts) => {
+    expect(this.kept.delete(admission), 'settled twice').toBe(true);
+    this.memory.settle(admission, amounts);
+  };
 }
 
 /** One that can't be asked, with `limits.on_failure: closed`. */
@@ -61,18 +79,19 @@ const CLOSED: LimitStore = {
 interface Setup {
   readonly limits?: Partial<LimitSettings>;
   readonly prices?: Readonly<Record<string, ModelPrice>>;
-  readonly kind?: 'memory' | 'promising' | 'closed';
+  readonly kind?: 'memory' | 'promising' | 'keeping' | 'closed';
 }
 
 function setUp({ limits = {}, prices = {}, kind = 'memory' }: Setup) {
   const clock = new FakeClock();
   const memory = new MemoryLimitStore({ clock, maxKeys: () => 100 });
   const promising = new PromisingStore(memory);
+  const keeping = new KeepingStore(memory);
   const checked: string[] = [];
   const decided: string[] = [];
   const gate = new LimitGate({
     clock,
-    store: kind === 'closed' ? CLOSED : kind === 'promising' ? promising : memory,
+    store: { memory, promising, keeping, closed: CLOSED }[kind],
     settings: { limits: { ...NONE, ...limits }, prices, currency: 'EUR' },
     paths: new Set([PATH]),
     protocolAt: () => ({}),
@@ -81,7 +100,7 @@ function setUp({ limits = {}, prices = {}, kind = 'memory' }: Setup) {
   });
   const remaining = async (name: string, scope = 'all', models: readonly string[] = []) =>
     (await gate.statesOf({ models })).find((row) => row.name === name && row.scope === scope)?.remaining;
-  return { clock, gate, promising, checked, decided, remaining };
+  return { clock, gate, promising, keeping, checked, decided, remaining };
 }
 
 /** What the gate sees of a request. */
@@ -136,7 +155,7 @@ async function failureOf(run: () => void | Promise<void>): Promise<ServingError 
   }
 }
 
-describe.each(['memory', 'promising'] as const)('the gate over a store that is %s', (kind) => {
+describe.each(['memory', 'promising', 'keeping'] as const)('the gate over a store that is %s', (kind) => {
   const limited = (all: Limits) => setUp({ kind, limits: { all } });
   const check = (gate: LimitGate, { context }: ReturnType<typeof request>) =>
     failureOf(() => {
@@ -182,7 +201,7 @@ describe.each(['memory', 'promising'] as const)('the gate over a store that is %
     const one = request();
     const leaving = request();
     const checking = check(gate, one);
-    if (kind === 'promising') one.leave();
+    if (kind !== 'memory') one.leave();
     await checking;
     if (kind === 'memory') one.leave();
     expect(await remaining('concurrent_requests')).toBe(1);
@@ -201,6 +220,31 @@ describe('the gate of limits', () => {
     gate.refused(context, new ServingError('invalid_api_key'));
     expect(promising.peeks).toBe(0);
     expect(headers.size).toBe(0);
+  });
+
+  it('settles each admission once, where the store keeps those that are not', async () => {
+    const limits = { all: { requests_per_minute: 9, tokens_per_minute: 100 } };
+    const { gate, keeping } = setUp({ kind: 'keeping', limits });
+    const [served, refused] = [request(), request()];
+    for (const { context } of [served, refused]) {
+      gate.announce(context);
+      await gate.check(context);
+    }
+    await gate.reserve(served.context, work(10, 60));
+    served.used(['m', 10, 5]);
+    gate.settle(served.context, undefined);
+    await gate.refused(refused.context, new ServingError('body_too_large'));
+    served.leave();
+    refused.leave();
+    expect(keeping.kept.size).toBe(0);
+  });
+
+  it('shows what remains also in a refusal that comes before it is counted, once the store has answered', async () => {
+    const { gate } = setUp({ kind: 'keeping', limits: { all: { requests_per_minute: 2 } } });
+    const { context, headers } = request();
+    gate.announce(context);
+    await gate.refused(context, new ServingError('unsupported_media_type'));
+    expect(headers.get('x-ratelimit-remaining')).toBe('2');
   });
 
   it('says nothing of limits, nor that one refused, where their store can not be asked', async () => {
