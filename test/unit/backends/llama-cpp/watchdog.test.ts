@@ -252,6 +252,30 @@ describe('the supervisor, where the engine hangs', () => {
       await until('ready');
     });
 
+    it('in a step for another process is killed, and let live while no step is due there', async () => {
+      const { engine, beat, clock, pids, until, lines } = supervise(
+        `globalThis.work ??= false; if (message.type === 'tokenize') work = true;
+       if (message.type === 'ping') { process.send({ type: 'alive', progress: 3, worksForGuests: work }); process.send({ type: 'log', level: 'debug', message: 'answered' }); }
+       if (message.type === 'load') { ${LOADED} }
+       if (message.type === 'tokenize') process.send({ type: 'events', events: [{ id: message.id, event: { type: 'tokenized', tokens: [] } }] });`,
+      );
+      await engine.start(FAKE_SETTINGS, never());
+      await beat(30, STEP_MS);
+      expect(pids()).toHaveLength(1);
+      // From now on the script says that it works for another.
+      await new Promise<void>((resolve) => {
+        const request = { type: 'tokenize', input: { kind: 'text', prompt: 'a' } } as const;
+        engine.access.tokenize(request, { result: () => resolve(), failed() {}, freed() {} });
+      });
+      await beat(10, STEP_MS);
+      expect(engine.state.phase).toBe('ready');
+      await clock.advance(0.2 * STEP_MS);
+      expect(lines.map(({ message }) => message)).toContain('engine hangs');
+      await vi.waitFor(() => expect(lines.map(({ message }) => message)).toContain('engine died'), SOON);
+      await clock.advance(0);
+      await until('ready');
+    });
+
     it('while it loads is killed; a load that makes progress may take as long as it wants', async () => {
       const { engine, beat, clock, lines } = supervise(
         `globalThis.steps ??= 0; if (message.type === 'ping' && steps < 25) steps += 1; ${ANSWER}`,

@@ -133,6 +133,35 @@ describe('embedder', () => {
       expect(started.asked).toEqual(['a']);
     });
 
+    it('paused, has nothing computed until it is resumed; others go on meanwhile', async () => {
+      const started = start();
+      started.embedder.add({ id: 1, inputs: ['a', 'aa'] });
+      await expect.poll(() => started.asked).toEqual(['a']);
+      started.embedder.pause(1);
+      await give(started, 1);
+      started.embedder.add({ id: 2, inputs: ['b', 'bb'] });
+      await give(started, 2);
+      await ended(started, 2);
+      expect(started.asked).toEqual(['a', 'b', 'bb']);
+      started.embedder.resume(1);
+      await give(started, 1);
+      expect(await ended(started, 1)).toMatchObject({ type: 'embedded' });
+    });
+
+    it('paused, is free at once when it is aborted', async () => {
+      const started = start();
+      started.embedder.add({ id: 1, inputs: ['a', 'aa'] });
+      await expect.poll(() => started.asked).toEqual(['a']);
+      started.embedder.pause(1);
+      await give(started, 1);
+      await expect.poll(() => started.events).toHaveLength(1);
+      started.embedder.abort(1);
+      expect(started.events.at(-1)).toEqual({ id: 1, event: { type: 'freed' } });
+      started.embedder.add({ id: 2, inputs: ['b'] });
+      await give(started, 1);
+      await ended(started, 2);
+    });
+
     it('fails the order that the engine could not embed, and goes on with the next', async () => {
       const started = start();
       started.embedder.add({ id: 1, inputs: ['a', 'b'] });
