@@ -47,8 +47,11 @@ const FLAGS = {
 const CASES = {
   key: { label: 'check of a key', bound: 2000 },
   decision: { label: 'decision of four limits', bound: 2000 },
+  lines: { label: 'only adding 1 in each of the 17 cache lines of such a decision' },
   usage: { label: 'note of what was used', bound: 3000 },
 };
+/** Of a decision of four limits: the list, and of each a charge, a place, a record and a block. */
+const LINES_OF_DECISION = 17;
 const TARGET = atMost(1.1);
 
 export async function run({ rounds, operations, requests, node }) {
@@ -109,7 +112,12 @@ function inProcess() {
     mayAdmin: false,
   }));
   const at = (count) => (count * 48_271) % KEYS;
-  return { key: keyCheck(keys, at), decision: decisions(callers, at), usage: usageNotes(callers, at) };
+  return {
+    key: keyCheck(keys, at),
+    decision: decisions(callers, at),
+    lines: cacheLines(at),
+    usage: usageNotes(callers, at),
+  };
 }
 
 function keyCheck(keys, at) {
@@ -157,6 +165,16 @@ function decisions(callers, at) {
   };
 }
 
+/** What the memory of this machine asks for, whatever is computed. */
+function cacheLines(at) {
+  const perLine = 64 / Float64Array.BYTES_PER_ELEMENT;
+  const arrays = Array.from({ length: LINES_OF_DECISION }, () => new Float64Array(KEYS * perLine));
+  return (count) => {
+    const index = at(count) * perLine;
+    for (const array of arrays) array[index] += 1;
+  };
+}
+
 function usageNotes(callers, at) {
   const usage = new UsageAccumulator();
   const prices = new Prices({ bench: { prompt: 1, completion: 2 } });
@@ -174,7 +192,7 @@ export function report({ rounds }) {
   const inProcessRows = Object.entries(CASES).map(([name, { label, bound }]) => [
     label,
     show(overRounds(rounds, ({ costs }) => costs[name])),
-    bound.toLocaleString('en'),
+    bound?.toLocaleString('en') ?? '',
   ]);
   const ratio = overRounds(rounds, ratioOf);
   const gatewayRows = Object.entries({
@@ -207,13 +225,15 @@ function ratioOf({ on, off }) {
 
 export function targets({ rounds }) {
   return [
-    ...Object.entries(CASES).map(([name, { label, bound }]) =>
-      target(
-        `${label}, ns of CPU at ${KEYS.toLocaleString('en')} keys`,
-        atMost(bound),
-        overRounds(rounds, ({ costs }) => costs[name]),
-        0,
-      ),
+    ...Object.entries(CASES).flatMap(([name, { label, bound }]) =>
+      bound === undefined
+        ? []
+        : target(
+            `${label}, ns of CPU at ${KEYS.toLocaleString('en')} keys`,
+            atMost(bound),
+            overRounds(rounds, ({ costs }) => costs[name]),
+            0,
+          ),
     ),
     target(
       'CPU of a request with keys, limits and usage, of one without',
