@@ -3,6 +3,8 @@
  * shape, one process that does all of it, is compose.ts.
  */
 import { createServer, type Server, type Socket } from 'node:net';
+import type { BackendEnvironment } from './backends/backend-definition.ts';
+import { createEngineDirectory, removeEngineDirectory } from './backends/engine-sharing.ts';
 import { type Application, type ApplicationOptions, newInstanceId } from './compose.ts';
 import { adminDoorOf } from './compose-admin.ts';
 import { createKeys } from './compose-keys.ts';
@@ -17,10 +19,15 @@ import { ConnectionLimit, ConnectionLimiter } from './http/connection-limit.ts';
 import { type ListenAddress, listenOn } from './http/listening.ts';
 import { type EdgeSettings, settingsAt } from './http/settings.ts';
 import { Reloader } from './reload.ts';
+import { LocalControl } from './serving/local-control.ts';
 import { Serving } from './serving/serving.ts';
-import { systemClock } from './system-clock.ts';
+import type { Target } from './serving/targets.ts';
+import { hostNow, systemClock } from './system-clock.ts';
 import { ConnectionDoor } from './workers/connection-door.ts';
 import type { ConfigurationText, DoorName, StartMessage } from './workers/life-messages.ts';
+import { HostTime } from './workers/link.ts';
+import { SchedulerHost } from './workers/scheduler-host.ts';
+import { ToldEngines } from './workers/told-engines.ts';
 import { type AttachedWorker, type WorkerPeer, WorkerPool } from './workers/worker-pool.ts';
 import { WorkerProcess } from './workers/worker-process.ts';
 
@@ -40,7 +47,19 @@ interface ControlOptions extends Omit<ApplicationOptions, 'given' | 'recorder'> 
 export async function composeControl(options: ControlOptions): Promise<Application> {
   const { config, log, workers } = options;
   const instanceId = newInstanceId();
-  const environment = { ...options, clock: systemClock, hubUrl: config.cache.hub_url, instanceId };
+  const toldEngines = new ToldEngines();
+  const engineDirectory = createEngineDirectory();
+  const environment: BackendEnvironment = {
+    ...options,
+    clock: systemClock,
+    hubUrl: config.cache.hub_url,
+    instanceId,
+    engines: {
+      mode: 'owns',
+      directory: engineDirectory,
+      announce: (engine) => toldEngines.announce(engine),
+    },
+  };
   const { store } = await openConfiguredStore(options);
   const { ring: keys, watcher: keyWatcher } = await createKeys({
     config,
@@ -52,15 +71,32 @@ export async function composeControl(options: ControlOptions): Promise<Applicati
     await store.close();
     throw error;
   });
+  const control: { current?: LocalControl } = {};
   const serving = new Serving({
     clock: systemClock,
     log,
+    createControl: (parts) => {
+      const onTargetRemoved = (target: Target) => scheduling.targetRemoved(target);
+      control.current = new LocalControl({ ...parts, onTargetRemoved });
+      return control.current;
+    },
     targets: createTargets(config, environment),
     ...servingSettings(config),
     // Tokens, tries and events are those of the workers.
     onTokenGap: () => {},
     onFatal: (_, error) => options.onFatal(error),
-    onTargetChange: () => reportReady(),
+    onTargetChange: () => {
+      scheduling.targetsChanged();
+      reportReady();
+    },
+  });
+  if (control.current === undefined) throw new Error('serving has made no control');
+  const scheduling = new SchedulerHost({
+    clock: systemClock,
+    hostTime: new HostTime(systemClock, hostNow),
+    control: control.current,
+    targets: () => serving.targets,
+    setDrained: (id, isDrained) => void serving.setDrained(id, isDrained),
   });
   const reportReady = createReadyReport(serving, options.onReady);
   const edge = edgeSettings(config, keys);
@@ -82,7 +118,7 @@ export async function composeControl(options: ControlOptions): Promise<Applicati
         onErrorOutput: options.onErrorOutput,
       }),
     startMessage: () => ({ ...options.launch, instanceId, file: options.configurationText() }),
-    attach,
+    attach: (peer) => attach(peer, { scheduling, toldEngines }),
     onFatal: (message) => options.onFatal(new ServingError('internal', { message })),
   });
   const reloader = new Reloader({
@@ -100,7 +136,9 @@ export async function composeControl(options: ControlOptions): Promise<Applicati
     doors.close();
     await pool.close({ now });
     door.close();
+    scheduling.close();
     await serving.close();
+    removeEngineDirectory(engineDirectory);
     keyWatcher.close();
     await limits.store.close();
     await store.close();
@@ -128,9 +166,35 @@ export async function composeControl(options: ControlOptions): Promise<Applicati
   };
 }
 
-/** What the control process does for one worker. */
-function attach(_peer: WorkerPeer): AttachedWorker {
-  return { receive: () => {}, ended: () => {} };
+/** What there is once for all workers. */
+interface Hosts {
+  readonly scheduling: SchedulerHost;
+  readonly toldEngines: ToldEngines;
+}
+
+/** What the control process does for one worker: each message goes to what it is about. */
+function attach({ send }: WorkerPeer, { scheduling, toldEngines }: Hosts): AttachedWorker {
+  const scheduled = scheduling.connect(send);
+  const endEngines = toldEngines.attach(send);
+  return {
+    receive: (message) => {
+      switch (message.type) {
+        case 'decide':
+        case 'peek':
+        case 'settle':
+          return;
+        case 'ask':
+        case 'answer':
+          return;
+        default:
+          return scheduled.receive(message);
+      }
+    },
+    ended: () => {
+      scheduled.end();
+      endEngines();
+    },
+  };
 }
 
 interface Doors {

@@ -3,11 +3,13 @@ import type { Socket } from 'node:net';
 import { type ApplicationOptions, compose } from './compose.ts';
 import type { LoadedConfig } from './config/load.ts';
 import { MemoryLimitStore } from './limits/memory-limit-store.ts';
-import { LocalControl } from './serving/local-control.ts';
-import { systemClock } from './system-clock.ts';
+import { hostNow, systemClock } from './system-clock.ts';
 import { HandedConnections } from './workers/handed-connections.ts';
+import { HeardEngines } from './workers/heard-engines.ts';
 import type { ConfigurationText, HandedConnection, StartMessage } from './workers/life-messages.ts';
+import { HostTime } from './workers/link.ts';
 import type { ToControl, ToWorker } from './workers/messages.ts';
+import { RemoteControl } from './workers/remote-control.ts';
 
 interface WorkerOptions extends Omit<ApplicationOptions, 'given' | 'readConfig' | 'onFatal'> {
   readonly start: StartMessage;
@@ -21,6 +23,8 @@ interface WorkerOptions extends Omit<ApplicationOptions, 'given' | 'readConfig' 
 }
 
 interface Worker {
+  /** Resolves when the control process has told what requests depend on. */
+  informed(): Promise<void>;
   /** A message that the control process has sent. */
   receive(message: ToWorker): void;
   /** A connection that it has handed over. */
@@ -31,6 +35,9 @@ export async function composeWorker(options: WorkerOptions): Promise<Worker> {
   const { start, send, config, parseConfig, onFailed, onEnded } = options;
   const connections = new HandedConnections({ send, onRefused: () => {} });
   const limitStore = new MemoryLimitStore({ clock: systemClock, maxKeys: () => config.rate_limit.max_keys });
+  const engines = new HeardEngines();
+  const hostTime = new HostTime(systemClock, hostNow);
+  const control: { current?: RemoteControl } = {};
   let file = start.file;
   const application = await compose({
     ...options,
@@ -39,18 +46,23 @@ export async function composeWorker(options: WorkerOptions): Promise<Worker> {
     given: {
       instanceId: start.instanceId,
       workers: start.workers,
-      createControl: (parts) => new LocalControl(parts),
+      createControl: (parts) => {
+        control.current = new RemoteControl({ ...parts, name: `w${start.name}`, hostTime, send });
+        return control.current;
+      },
       limitStore,
       connectionGate: () => ({
         watch: () => {},
         moveTo: (socket, address, stays) => connections.moveTo(socket, address, stays),
       }),
       openConnections: () => connections.open,
+      engines: { mode: 'joins', watch: (engine, listener) => engines.watch(engine, listener) },
     },
   });
   let allIdle = () => {};
   const end = (ending: Promise<void>) => void ending.then(onEnded, (error: Error) => onFailed(error.message));
   return {
+    informed: async () => control.current?.informed,
     take: (note, socket) => {
       connections.take(note, socket);
       application.take(socket, note.door);
@@ -83,6 +95,15 @@ export async function composeWorker(options: WorkerOptions): Promise<Worker> {
           return allIdle();
         case 'close':
           return end(application.close());
+        case 'granted':
+        case 'rejected':
+        case 'position':
+        case 'targets':
+        case 'target-removed':
+        case 'answer-length':
+          return control.current?.receive(message);
+        case 'engine':
+          return engines.hear(message);
         default:
       }
     },

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { KeyRing } from './access/key-ring.ts';
 import type { BackendEnvironment } from './backends/backend-definition.ts';
+import type { EngineSharing } from './backends/engine-sharing.ts';
 import { adminDoorOf, createAdministration } from './compose-admin.ts';
 import { createKeys } from './compose-keys.ts';
 import { createLimitGate, seedBudgets } from './compose-limit-gate.ts';
@@ -81,6 +82,7 @@ interface GivenParts {
   readonly limitStore: LimitStore;
   readonly connectionGate: (door: DoorName) => ConnectionGate;
   readonly openConnections: () => number;
+  readonly engines: EngineSharing;
 }
 
 /** The server as the program sees it, in one process or in several. */
@@ -112,7 +114,13 @@ interface ProcessApplication extends Application {
 export async function compose(options: ApplicationOptions): Promise<ProcessApplication> {
   const { config, log, version, given } = options;
   const instanceId = given?.instanceId ?? newInstanceId();
-  const environment = { ...options, clock: systemClock, hubUrl: config.cache.hub_url, instanceId };
+  const environment = {
+    ...options,
+    clock: systemClock,
+    hubUrl: config.cache.hub_url,
+    instanceId,
+    engines: given?.engines,
+  };
   const telemetry: { current?: Telemetry } = {};
   const { store, families: storeFamilies } = await openConfiguredStore(options);
   const { ring: keys, watcher: keyWatcher } = await createKeys({

@@ -15,3 +15,8 @@ export const systemClock: Clock = {
   },
   atEndOfTurn: (run) => void setImmediate(run),
 };
+
+/** Of the whole host: the same in all of its processes. */
+export function hostNow(): number {
+  return Number(process.hrtime.bigint()) / 1e6;
+}

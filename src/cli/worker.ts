@@ -69,6 +69,7 @@ async function run(start: StartMessage): Promise<void> {
     });
     receive = worker.receive;
     for (const message of waiting.splice(0)) worker.receive(message);
+    await worker.informed();
     process.on('message', (message: Beside, socket: Socket | undefined) => {
       if (message.type === 'ping') link.send({ type: 'alive' });
       else if (socket !== undefined) worker.take(message, socket);

@@ -41,6 +41,7 @@ interface WorkerPoolOptions<Accepted extends AcceptedSocket> {
   readonly start: (events: WorkerEvents, number: number) => RunningWorker<Accepted>;
   /** What each is told first, beside its number and name. */
   readonly startMessage: () => Omit<StartMessage, 'type' | 'number' | 'name' | 'workers'>;
+  /** Called when the worker was told to start; what it sends the worker comes after that. */
   readonly attach: (peer: WorkerPeer) => AttachedWorker;
   /** A worker cannot start, and none has ever served. */
   readonly onFatal: (message: string) => void;
@@ -193,6 +194,7 @@ export class WorkerPool<Accepted extends AcceptedSocket> {
       },
       place.number,
     );
+    process.send({ type: 'start', number: place.number, name, workers: count, ...startMessage() });
     const worker: Worker<Accepted> = {
       process,
       attached: attach({ name, send: (message) => process.send(message) }),
@@ -203,7 +205,6 @@ export class WorkerPool<Accepted extends AcceptedSocket> {
       unanswered: 0,
     };
     place.current = worker;
-    process.send({ type: 'start', number: place.number, name, workers: count, ...startMessage() });
   }
 
   #serves(place: Place<Accepted>, worker: Worker<Accepted>): void {
