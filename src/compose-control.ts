@@ -25,6 +25,7 @@ import type { Target } from './serving/targets.ts';
 import { hostNow, systemClock } from './system-clock.ts';
 import { ConnectionDoor } from './workers/connection-door.ts';
 import type { ConfigurationText, DoorName, StartMessage } from './workers/life-messages.ts';
+import { LimitHost } from './workers/limit-host.ts';
 import { HostTime } from './workers/link.ts';
 import { SchedulerHost } from './workers/scheduler-host.ts';
 import { ToldEngines } from './workers/told-engines.ts';
@@ -103,6 +104,7 @@ export async function composeControl(options: ControlOptions): Promise<Applicati
   const limits = await openLimits({ config, log, instanceId, maxKeys: () => edge.maxAddresses });
   if (limits.memory !== undefined)
     await seedBudgets({ store: limits.memory, usage: store.usage, log, clock: systemClock });
+  const limitHost = new LimitHost(limits.store);
   const door = new ConnectionDoor<Socket>();
   const pool = new WorkerPool<Socket>({
     clock: systemClock,
@@ -118,7 +120,7 @@ export async function composeControl(options: ControlOptions): Promise<Applicati
         onErrorOutput: options.onErrorOutput,
       }),
     startMessage: () => ({ ...options.launch, instanceId, file: options.configurationText() }),
-    attach: (peer) => attach(peer, { scheduling, toldEngines }),
+    attach: (peer) => attach(peer, { scheduling, limits: limitHost, toldEngines }),
     onFatal: (message) => options.onFatal(new ServingError('internal', { message })),
   });
   const reloader = new Reloader({
@@ -169,12 +171,14 @@ export async function composeControl(options: ControlOptions): Promise<Applicati
 /** What there is once for all workers. */
 interface Hosts {
   readonly scheduling: SchedulerHost;
+  readonly limits: LimitHost;
   readonly toldEngines: ToldEngines;
 }
 
 /** What the control process does for one worker: each message goes to what it is about. */
-function attach({ send }: WorkerPeer, { scheduling, toldEngines }: Hosts): AttachedWorker {
+function attach({ send }: WorkerPeer, { scheduling, limits, toldEngines }: Hosts): AttachedWorker {
   const scheduled = scheduling.connect(send);
+  const limited = limits.connect(send);
   const endEngines = toldEngines.attach(send);
   return {
     receive: (message) => {
@@ -182,7 +186,7 @@ function attach({ send }: WorkerPeer, { scheduling, toldEngines }: Hosts): Attac
         case 'decide':
         case 'peek':
         case 'settle':
-          return;
+          return limited.receive(message);
         case 'ask':
         case 'answer':
           return;
@@ -192,6 +196,7 @@ function attach({ send }: WorkerPeer, { scheduling, toldEngines }: Hosts): Attac
     },
     ended: () => {
       scheduled.end();
+      limited.end();
       endEngines();
     },
   };

@@ -2,7 +2,6 @@
 import type { Socket } from 'node:net';
 import { type ApplicationOptions, compose } from './compose.ts';
 import type { LoadedConfig } from './config/load.ts';
-import { MemoryLimitStore } from './limits/memory-limit-store.ts';
 import { hostNow, systemClock } from './system-clock.ts';
 import { HandedConnections } from './workers/handed-connections.ts';
 import { HeardEngines } from './workers/heard-engines.ts';
@@ -10,6 +9,7 @@ import type { ConfigurationText, HandedConnection, StartMessage } from './worker
 import { HostTime } from './workers/link.ts';
 import type { ToControl, ToWorker } from './workers/messages.ts';
 import { RemoteControl } from './workers/remote-control.ts';
+import { RemoteLimitStore } from './workers/remote-limit-store.ts';
 
 interface WorkerOptions extends Omit<ApplicationOptions, 'given' | 'readConfig' | 'onFatal'> {
   readonly start: StartMessage;
@@ -34,7 +34,7 @@ interface Worker {
 export async function composeWorker(options: WorkerOptions): Promise<Worker> {
   const { start, send, config, parseConfig, onFailed, onEnded } = options;
   const connections = new HandedConnections({ send, onRefused: () => {} });
-  const limitStore = new MemoryLimitStore({ clock: systemClock, maxKeys: () => config.rate_limit.max_keys });
+  const limitStore = new RemoteLimitStore({ send, isShared: config.limits.store !== 'memory:' });
   const engines = new HeardEngines();
   const hostTime = new HostTime(systemClock, hostNow);
   const control: { current?: RemoteControl } = {};
@@ -102,6 +102,9 @@ export async function composeWorker(options: WorkerOptions): Promise<Worker> {
         case 'target-removed':
         case 'answer-length':
           return control.current?.receive(message);
+        case 'decided':
+        case 'peeked':
+          return limitStore.receive(message);
         case 'engine':
           return engines.hear(message);
         default:
