@@ -6,6 +6,7 @@ import {
   type EngineNotice,
   removeEngineDirectory,
 } from '../../../../src/backends/engine-sharing.ts';
+import type { LlamaCppTarget } from '../../../../src/backends/llama-cpp/engine-source.ts';
 import { createEngine, never, requestFor } from '../../../support/embedded-engine.ts';
 import { fakeEngines, LOADED } from '../../../support/fake-engine.ts';
 import { pulled } from '../../../support/pulled-generation.ts';
@@ -20,7 +21,7 @@ interface Told {
 }
 
 /** All that was told; null: that it is gone for good. */
-async function start(onMessage: string, overrides = {}) {
+async function start(onMessage: string, overrides: Partial<LlamaCppTarget> = {}) {
   const directory = createEngineDirectory();
   onTestFinished(() => removeEngineDirectory(directory));
   const told: (Told | null)[] = [];
@@ -76,7 +77,8 @@ it('is told to have failed with the reason, for who looks at the target', async 
 });
 
 it('has the same name in every process of a configuration, and another one where it has to be loaded otherwise', async () => {
-  const names = async (overrides: object) => (await start('', overrides)).names;
+  const { path: model } = await tinyModelFile();
+  const names = async (overrides: object) => (await start('', { model, ...overrides })).names;
   const [same, again, other, elsewhere] = await Promise.all(
     [{}, {}, { context_size: 128 }, { id: 'second' }].map(names),
   );
