@@ -30,10 +30,6 @@ export function readCompose(path: string, variables: Readonly<Record<string, str
   return parse(text);
 }
 
-export function readManifest(name: string): Document {
-  return parse(readText(`deploy/kubernetes/${name}`));
-}
-
 export const dockerfile = readText('Dockerfile').replaceAll('\\\n', ' ');
 
 /** What the image's ENV lines set. */

@@ -1,0 +1,37 @@
+{{/* What the schema cannot say: values that contradict each other, each with what to do. */}}
+{{- define "llm-serve.check" -}}
+{{- $delay := include "llm-serve.delaySeconds" . | float64 -}}
+{{- with .Values.probes.readiness -}}
+{{- if ge (mulf .periodSeconds .failureThreshold) $delay -}}
+{{- fail (printf "probes.readiness notices a pod that drains after %v s (periodSeconds × failureThreshold), but config.server.shutdown_delay_seconds is %v: requests would be sent to it when it takes none any more. Lower the one or raise the other." (mulf .periodSeconds .failureThreshold) $delay) -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.allowOpen (get .Values.secret.variables "LLM_SERVE_AUTH__API_KEYS") -}}
+{{- fail "allowOpen lets everybody in, but secret.variables has LLM_SERVE_AUTH__API_KEYS. Set it to null, or allowOpen to false." -}}
+{{- end -}}
+{{- if and (include "llm-serve.hasSeveral" .) (include "llm-serve.isBoundToNode" .) -}}
+{{- fail "modelCache or data is a volume that one node mounts (accessModes without ReadWriteMany), but there may be several replicas. For models use ReadWriteMany, for data a PostgreSQL: LLM_SERVE_ACCESS__STORE in secret.variables." -}}
+{{- end -}}
+{{- if and (include "llm-serve.hasSeveral" .) (or .Values.data.persistent .Values.data.existingClaim) -}}
+{{- fail "data is a volume with a SQLite file, which one replica can use, but there may be several. Use a PostgreSQL: LLM_SERVE_ACCESS__STORE in secret.variables." -}}
+{{- end -}}
+{{- if and .Values.secret.create .Values.externalSecret.enabled -}}
+{{- fail "secret.create and externalSecret.enabled both make the Secret. Set one of them to false." -}}
+{{- end -}}
+{{- if .Values.secret.create -}}
+{{- range $variable, $key := .Values.secret.variables -}}
+{{- if and $key (not (hasKey $.Values.secret.values $key)) -}}
+{{- fail (printf "secret.variables.%s reads the key %q, which secret.values does not have." $variable $key) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.valkey.enabled (get .Values.secret.variables "LLM_SERVE_LIMITS__STORE") -}}
+{{- fail "valkey.enabled sets LLM_SERVE_LIMITS__STORE, which secret.variables sets too. Remove one of them." -}}
+{{- end -}}
+{{- if and (eq .Values.autoscaling.kind "keda") (not .Values.autoscaling.keda.query) (not .Values.serviceMonitor.enabled) -}}
+{{- fail "autoscaling.keda asks Prometheus by the labels that the ServiceMonitor gives. Set serviceMonitor.enabled: true, or autoscaling.keda.query." -}}
+{{- end -}}
+{{- if and (include "llm-serve.isScaled" .) (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) -}}
+{{- fail "autoscaling.minReplicas is more than autoscaling.maxReplicas." -}}
+{{- end -}}
+{{- end }}

@@ -1,0 +1,99 @@
+{{/* Names and labels that several objects share. */}}
+
+{{- define "llm-serve.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 50 | trimSuffix "-" -}}
+{{- end }}
+
+{{- define "llm-serve.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
+{{- else if contains (include "llm-serve.name" .) .Release.Name -}}
+{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name (include "llm-serve.name" .) | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+{{- end }}
+
+{{/* What selectors go by: never changes between releases. */}}
+{{- define "llm-serve.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "llm-serve.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: server
+{{- end }}
+
+{{- define "llm-serve.valkeyLabels" -}}
+app.kubernetes.io/name: {{ include "llm-serve.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: valkey
+{{- end }}
+
+{{- define "llm-serve.commonLabels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{- define "llm-serve.labels" -}}
+{{ include "llm-serve.selectorLabels" . }}
+{{ include "llm-serve.commonLabels" . }}
+{{- end }}
+
+{{- define "llm-serve.secretName" -}}
+{{- default (include "llm-serve.fullname" .) .Values.secret.name -}}
+{{- end }}
+
+{{- define "llm-serve.configMapName" -}}
+{{- default (include "llm-serve.fullname" .) .Values.existingConfigMap -}}
+{{- end }}
+
+{{- define "llm-serve.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "llm-serve.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- default "default" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end }}
+
+{{- define "llm-serve.image" -}}
+{{- with .Values.image -}}
+{{- if .digest -}}{{ .repository }}@{{ .digest }}{{- else -}}{{ .repository }}:{{ .tag }}{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{- define "llm-serve.isScaled" -}}
+{{- if ne .Values.autoscaling.kind "none" -}}true{{- end -}}
+{{- end }}
+
+{{/* Whether there may be more than one replica. */}}
+{{- define "llm-serve.hasSeveral" -}}
+{{- if or (gt (int .Values.replicas) 1) (include "llm-serve.isScaled" .) -}}true{{- end -}}
+{{- end }}
+
+{{/* A volume that only one node can mount: its pod must end before the next one starts. */}}
+{{- define "llm-serve.isBoundToNode" -}}
+{{- range list .Values.modelCache .Values.data -}}
+{{- if and (or .persistent .existingClaim) (not (has "ReadWriteMany" .accessModes)) -}}true{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* Of an object with the keys of modelCache and data: what holds it. */}}
+{{- define "llm-serve.volumeSource" -}}
+{{- if or .volume.persistent .volume.existingClaim -}}
+persistentVolumeClaim:
+  claimName: {{ default .claim .volume.existingClaim }}
+{{- else -}}
+emptyDir:
+  sizeLimit: {{ .volume.emptyDirSizeLimit }}
+{{- end -}}
+{{- end }}
+
+{{/* A number of seconds in config.server, or the server's default; 0 is a number. */}}
+{{- define "llm-serve.delaySeconds" -}}
+{{- $server := default dict .Values.config.server -}}
+{{- if hasKey $server "shutdown_delay_seconds" }}{{ $server.shutdown_delay_seconds }}{{ else }}5{{ end -}}
+{{- end }}
+
+{{- define "llm-serve.graceSeconds" -}}
+{{- $server := default dict .Values.config.server -}}
+{{- if hasKey $server "shutdown_grace_seconds" }}{{ $server.shutdown_grace_seconds }}{{ else }}20{{ end -}}
+{{- end }}
