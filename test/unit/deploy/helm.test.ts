@@ -78,7 +78,6 @@ it.skipIf(missing !== undefined).each([
   [{ autoscaling: { kind: 'cron' } }, /autoscaling/],
   [{ probes: { readiness: { periodSeconds: 5 } } }, /shutdown_delay_seconds is 5/],
   [{ config: { server: { shutdown_delay_seconds: 0 } } }, /shutdown_delay_seconds is 0/],
-  [{ allowOpen: true }, /LLM_SERVE_AUTH__API_KEYS/],
   [{ replicas: 2, data: { persistent: true } }, /one node mounts/],
   [{ replicas: 2, modelCache: { persistent: true, accessModes: ['ReadWriteOnce'] } }, /one node mounts/],
   [{ secret: { create: true } }, /secret.values does not have/],

@@ -6,9 +6,6 @@
 {{- fail (printf "probes.readiness notices a pod that drains after %v s (periodSeconds × failureThreshold), but config.server.shutdown_delay_seconds is %v: requests would be sent to it when it takes none any more. Lower the one or raise the other." (mulf .periodSeconds .failureThreshold) $delay) -}}
 {{- end -}}
 {{- end -}}
-{{- if and .Values.allowOpen (get .Values.secret.variables "LLM_SERVE_AUTH__API_KEYS") -}}
-{{- fail "allowOpen lets everybody in, but secret.variables has LLM_SERVE_AUTH__API_KEYS. Set it to null, or allowOpen to false." -}}
-{{- end -}}
 {{- if and (include "llm-serve.hasSeveral" .) (include "llm-serve.isBoundToNode" .) -}}
 {{- fail "modelCache or data is a volume that one node mounts (accessModes without ReadWriteMany), but there may be several replicas. For models use ReadWriteMany, for data a PostgreSQL: LLM_SERVE_ACCESS__STORE in secret.variables." -}}
 {{- end -}}
@@ -19,8 +16,8 @@
 {{- fail "secret.create and externalSecret.enabled both make the Secret. Set one of them to false." -}}
 {{- end -}}
 {{- if .Values.secret.create -}}
-{{- range $variable, $key := .Values.secret.variables -}}
-{{- if and $key (not (hasKey $.Values.secret.values $key)) -}}
+{{- range $variable, $key := include "llm-serve.secretVariables" . | fromYaml -}}
+{{- if not (hasKey $.Values.secret.values $key) -}}
 {{- fail (printf "secret.variables.%s reads the key %q, which secret.values does not have." $variable $key) -}}
 {{- end -}}
 {{- end -}}

@@ -97,3 +97,14 @@ emptyDir:
 {{- $server := default dict .Values.config.server -}}
 {{- if hasKey $server "shutdown_grace_seconds" }}{{ $server.shutdown_grace_seconds }}{{ else }}20{{ end -}}
 {{- end }}
+
+{{/* Environment variable to key of the Secret: those that are read. An open server reads no API keys. */}}
+{{- define "llm-serve.secretVariables" -}}
+{{- $variables := dict -}}
+{{- range $variable, $key := .Values.secret.variables -}}
+{{- if and $key (not (and $.Values.allowOpen (eq $variable "LLM_SERVE_AUTH__API_KEYS"))) -}}
+{{- $_ := set $variables $variable $key -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $variables -}}
+{{- end }}
