@@ -102,7 +102,9 @@ async function slotsOf(server: ComposedServer): Promise<number> {
 /** How many requests a model server has been asked. */
 async function answeredBy(url: string): Promise<number> {
   const { text } = await ask(`${url}/metrics`);
-  const samples = [...text.matchAll(/^llm_serve_requests_total\{.*route="\/v1\/chat\/completions".*\} (\d+)$/gm)];
+  const samples = [
+    ...text.matchAll(/^llm_serve_requests_total\{.*route="\/v1\/chat\/completions".*\} (\d+)$/gm),
+  ];
   return samples.reduce((sum, [, value]) => sum + Number(value), 0);
 }
 

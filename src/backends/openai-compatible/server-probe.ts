@@ -51,10 +51,16 @@ export function unreachableStatus(thrown: unknown, signal: AbortSignal): TargetS
   return { state: 'unreachable', loaded: false, detail };
 }
 
-function listed(probe: ProbeOptions, { status, body }: JsonResponse): ProbeResult {
+function listed(probe: ProbeOptions, answer: JsonResponse): ProbeResult {
+  const { status, body } = answer;
   const { model, dialect, contextSize, mustBeListed } = probe;
   const configured = contextSize === undefined ? {} : { contextSize };
   const unlisted: TargetStatus = { state: 'ready', loaded: true, ...configured };
+  if (isServeWithoutApplication(answer)) {
+    const detail =
+      'Ray Serve runs there, but no application at this address: it is being deployed, or was deleted.';
+    return { status: { state: 'failed', loaded: false, detail } };
+  }
   // A server may have no such list.
   if (status === 404) return { status: unlisted };
   if (status !== 200) {
@@ -85,6 +91,12 @@ function listed(probe: ProbeOptions, { status, body }: JsonResponse): ProbeResul
     ...(vocabularySize !== undefined && { vocabularySize }),
     identity: JSON.stringify([entry.id, entry.meta]),
   };
+}
+
+/** Its proxy says so in plain text, where applications say it in JSON. */
+function isServeWithoutApplication({ status, headers }: JsonResponse): boolean {
+  const isText = String(headers['content-type']).startsWith('text/plain');
+  return status === 404 && isText && headers.server === 'uvicorn' && headers['x-request-id'] !== undefined;
 }
 
 /** A model whose chat template has no tools cannot use them. */
