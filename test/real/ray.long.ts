@@ -3,6 +3,7 @@
  * `deploy/ray/` has them. Times are not asserted; what was seen is printed.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { DEFAULT_MODEL, ENGINE_THREADS, modelPath, testCacheDirectory } from '../support/embedded-engine.ts';
 import { askFor, type Outcome } from '../support/faults/asks.ts';
 import { ask } from '../support/http-client.ts';
 import { whenReady } from '../support/readiness.ts';
@@ -35,6 +36,21 @@ const SCRIPTED: ServeChanges = {
       {
         id: 'small',
         targets: [{ backend: 'scripted', model: 'small', slots: SLOTS, tokens: 20, token_delay_ms: 50 }],
+      },
+    ]),
+  ],
+};
+
+/** As in deploy/ray/serve-cpu.yaml. */
+const EMBEDDED: ServeChanges = {
+  model: 'smollm2',
+  autoscaling: { ...QUICK, max_replicas: FEWEST },
+  command: [
+    ...[process.execPath, EXECUTABLE, 'serve', '--cache.directory', testCacheDirectory(), '--models'],
+    JSON.stringify([
+      {
+        id: 'smollm2',
+        targets: [{ backend: 'llama-cpp', model: DEFAULT_MODEL, slots: SLOTS, threads: ENGINE_THREADS }],
       },
     ]),
   ],
@@ -99,9 +115,12 @@ async function slotsOf(server: ComposedServer): Promise<number> {
   return samples.reduce((sum, [, value]) => sum + Number(value), 0);
 }
 
-/** How many requests a model server has been asked. */
+/** How many requests a model server has been asked; none if it does not listen yet, or no more. */
 async function answeredBy(url: string): Promise<number> {
-  const { text } = await ask(`${url}/metrics`);
+  const text = await ask(`${url}/metrics`).then(
+    (answer) => answer.text,
+    () => '',
+  );
   const samples = [
     ...text.matchAll(/^llm_serve_requests_total\{.*route="\/v1\/chat\/completions".*\} (\d+)$/gm),
   ];
@@ -127,31 +146,54 @@ describe('behind Ray Serve', () => {
     expect(answered.filter((count) => count > 0).length).toBeGreaterThanOrEqual(FEWEST);
   });
 
-  it('Serve scales up under load that waits here, all of its replicas are used, and it scales down again', async () => {
+  it('Serve scales up under load that waits here, its replicas are all used and kept, and it scales down again', async () => {
     const server = await inFront(running(), 'small');
-    let isScaled = false;
-    let afterwards = 0;
-    const loading = load(server, 40, (ended) => !isScaled || ended < afterwards);
-    await expect.poll(async () => (await running().replicas()).length, { interval: 500 }).toBe(MOST);
-    const slots = await slotsOf(server);
-    const before = await Promise.all(running().modelServers(0).map(answeredBy));
-    // As many more as are enough for each replica to have some.
-    afterwards = Number.POSITIVE_INFINITY;
-    isScaled = true;
+    const replicas = async () => (await running().replicas()).length;
+    const servers = () => [...running().modelServers(0), ...running().modelServers(1)];
+    await expect.poll(replicas, { interval: 500 }).toBe(FEWEST);
+    let now = 0;
+    let last = Number.POSITIVE_INFINITY;
+    const loading = load(server, 40, (ended) => {
+      now = ended;
+      return ended < last;
+    });
+    await expect.poll(replicas, { interval: 500 }).toBe(MOST);
+    const slotsAtFirst = await slotsOf(server);
+    last = now + 800;
+    let fewest = MOST;
     await expect
-      .poll(async () => {
-        const urls = [...running().modelServers(0), ...running().modelServers(1)];
-        return (await Promise.all(urls.map(answeredBy))).filter((count) => count > 0).length;
-      })
-      .toBe(MOST);
-    afterwards = 0;
+      .poll(
+        async () => {
+          fewest = Math.min(fewest, await replicas());
+          return now;
+        },
+        { interval: 1000 },
+      )
+      .toBeGreaterThan(last - 100);
+    const slots = await slotsOf(server);
+    const answered = await Promise.all(servers().map(answeredBy));
     const outcomes = await loading;
-    expect(unanswered(outcomes)).toEqual([]);
     process.stdout.write(
-      `${outcomes.length} answers by 40 clients; ${slots} slots of ours for ${MOST} replicas of ${SLOTS}; ${before.length} replicas on the first node\n`,
+      `${outcomes.length} answers by 40 clients; replicas ${FEWEST} → ${MOST}, never below ${fewest} then; slots of ours ${slotsAtFirst} → ${slots}; answered by each: ${answered.join(', ')}\n`,
     );
-    await expect.poll(async () => (await running().replicas()).length, { interval: 500 }).toBe(FEWEST);
+    expect(unanswered(outcomes)).toEqual([]);
+    expect(fewest).toBe(MOST);
+    expect(answered.filter((count) => count > 0)).toHaveLength(MOST);
+    await expect.poll(replicas, { interval: 500 }).toBe(FEWEST);
     expect(unanswered(await load(server, 8, (ended) => ended < 32))).toEqual([]);
+  });
+
+  it('replicas with the embedded engine answer', async () => {
+    await modelPath();
+    await running().deploy(EMBEDDED);
+    const server = await inFront(running(), EMBEDDED.model);
+    expect(unanswered(await load(server, 4, (ended) => ended < 12))).toEqual([]);
+    const { text } = await askFor(
+      server,
+      { protocol: 'openai-chat', form: 'stream' },
+      'What is the capital of France?',
+    );
+    expect(text).toContain('Paris');
   });
 
   it('a node is killed while both answer: no request fails, streams go on', async () => {
