@@ -8,6 +8,7 @@ import { createEngineDirectory, removeEngineDirectory } from './backends/engine-
 import { type Application, type ApplicationOptions, newInstanceId } from './compose.ts';
 import { adminDoorOf } from './compose-admin.ts';
 import { createKeys } from './compose-keys.ts';
+import { openLeases } from './compose-leases.ts';
 import { seedBudgets } from './compose-limit-gate.ts';
 import { openLimits } from './compose-limits.ts';
 import { createReadyReport } from './compose-ready.ts';
@@ -73,12 +74,14 @@ export async function composeControl(options: ControlOptions): Promise<Applicati
     throw error;
   });
   const control: { current?: LocalControl } = {};
+  const leases = await openLeases({ config, log, instanceId });
   const serving = new Serving({
     clock: systemClock,
     log,
     createControl: (parts) => {
       const onTargetRemoved = (target: Target) => scheduling.targetRemoved(target);
-      control.current = new LocalControl({ ...parts, onTargetRemoved });
+      const { divideSlots } = leases;
+      control.current = new LocalControl({ ...parts, onTargetRemoved, divideSlots });
       return control.current;
     },
     targets: createTargets(config, environment),
@@ -143,6 +146,7 @@ export async function composeControl(options: ControlOptions): Promise<Applicati
     removeEngineDirectory(engineDirectory);
     keyWatcher.close();
     await limits.store.close();
+    await leases.close();
     await store.close();
   };
   return {

@@ -6,6 +6,7 @@ import type { BackendEnvironment } from './backends/backend-definition.ts';
 import type { EngineSharing } from './backends/engine-sharing.ts';
 import { adminDoorOf, createAdministration } from './compose-admin.ts';
 import { createKeys } from './compose-keys.ts';
+import { openLeases } from './compose-leases.ts';
 import { createLimitGate, seedBudgets } from './compose-limit-gate.ts';
 import { openLimits } from './compose-limits.ts';
 import { createReadyReport } from './compose-ready.ts';
@@ -37,6 +38,7 @@ import { type DownloadProgress, ensureModel, pullProgress } from './models/fetch
 import { Reloader } from './reload.ts';
 import type { DrainOptions } from './serving/drain.ts';
 import type { ControlOptions } from './serving/local-control.ts';
+import { LocalControl } from './serving/local-control.ts';
 import { Serving } from './serving/serving.ts';
 import type { ServingControl } from './serving/serving-control.ts';
 import { systemClock } from './system-clock.ts';
@@ -134,6 +136,8 @@ export async function compose(options: ApplicationOptions): Promise<ProcessAppli
     await store.close();
     throw error;
   });
+  // They belong to whoever has the scheduler.
+  const leases = given === undefined ? await openLeases({ config, log, instanceId }) : undefined;
   const serving = new Serving({
     clock: systemClock,
     log,
@@ -146,7 +150,9 @@ export async function compose(options: ApplicationOptions): Promise<ProcessAppli
     onTargetChange: () => reportReady(),
     hasManyKeys: () => keys.active > 1,
     newActiveId: () => newId('act'),
-    ...(given && { createControl: given.createControl }),
+    slotLeases: () => leases?.state(),
+    createControl:
+      given?.createControl ?? ((parts) => new LocalControl({ ...parts, divideSlots: leases?.divideSlots })),
   });
   const reportReady = createReadyReport(serving, options.onReady);
   const edge = edgeSettings(config, keys, given?.workers);
@@ -183,7 +189,7 @@ export async function compose(options: ApplicationOptions): Promise<ProcessAppli
     usage,
     limits,
     keyMetrics,
-    storeFamilies,
+    storeFamilies: [...storeFamilies, ...(leases?.families ?? [])],
   });
   const reloader = new Reloader({
     ...options,
@@ -239,6 +245,7 @@ export async function compose(options: ApplicationOptions): Promise<ProcessAppli
     keyWatcher.close();
     await usage.close();
     await limits.store.close();
+    await leases?.close();
     await store.close();
   };
   return {

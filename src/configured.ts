@@ -3,6 +3,7 @@ import type { BackendEnvironment } from './backends/backend-definition.ts';
 import { limitsRate, type StoredKeys } from './config/access-rules.ts';
 import type { Config } from './config/config.ts';
 import { isLoopbackHost } from './config/rules.ts';
+import { sharedNameOf } from './config/shared-targets.ts';
 import type { RecordedSettings } from './core/record-file.ts';
 import { parseRanges } from './http/client-address.ts';
 import type { EdgeSettings } from './http/settings.ts';
@@ -18,7 +19,7 @@ type TargetConfig = Config['models'][number]['targets'][number];
 
 /** `known`: the targets that go on, by their names. Throws what a backend throws, after closing those that were created before. */
 export function createTargets(
-  { models }: Config,
+  { models, leases }: Config,
   environment: BackendEnvironment,
   known: ReadonlyMap<string, Target> = new Map(),
 ): Target[] {
@@ -28,7 +29,9 @@ export function createTargets(
       targets.map((config) => {
         const target = known.get(config.name);
         if (target !== undefined) return target;
-        const fresh = createTarget(model, config, environment);
+        const isDivided = leases.store !== 'memory:';
+        const sharedAs = isDivided ? sharedNameOf(model, config) : undefined;
+        const fresh = { ...createTarget(model, config, environment), sharedAs };
         created.push(fresh);
         return fresh;
       }),

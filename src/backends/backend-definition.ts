@@ -49,6 +49,12 @@ export const commonTargetKeys = {
       description: 'fallback: gets requests only while no primary target can serve.',
     }),
   ),
+  shared: Type.Optional(
+    Type.Boolean({
+      description:
+        'Whether the other servers of leases.store use this target too, under the same url and model: its slots are divided among them. false for one that each server has of its own, such as a sidecar. Default: true for a target with a url. The embedded engine is never shared.',
+    }),
+  ),
   model: Type.String({ minLength: 1, description: 'The model’s name at this backend.' }),
   slots: Type.Optional(
     Type.Union([Type.Integer({ minimum: 1, maximum: 4096 }), Type.Literal('auto')], {

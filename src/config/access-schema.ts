@@ -179,6 +179,36 @@ export const limits = Type.Object(
   closed,
 );
 
+export const leases = Type.Object(
+  {
+    store: Type.String({
+      default: 'memory:',
+      secret: true,
+      description:
+        'Where the slots of targets are divided among the servers that use the same ones: memory: (each server counts for itself), or a Valkey or Redis, written as in limits.store; it may be the same one.',
+    }),
+    lease_seconds: Type.Number({
+      minimum: 2,
+      maximum: 60,
+      default: 3,
+      description:
+        'For so long slots are leased; renewed four times a second. What a server held that is gone without a word is given to others after that. The same in all servers.',
+    }),
+    timeout_ms: Type.Integer({
+      minimum: 10,
+      maximum: 10_000,
+      default: 500,
+      description: 'For an answer of the lease store. No request waits for it.',
+    }),
+    on_failure: Type.Enum(['share', 'stop'], {
+      default: 'share',
+      description:
+        'While the lease store can’t be asked, and the leases have ended. share: each server uses an even share, by the servers that there were last; stop: none begins anything at shared targets.',
+    }),
+  },
+  closed,
+);
+
 export const admin = Type.Object(
   {
     port: Type.Optional(

@@ -6,19 +6,21 @@ import { shownAddress } from '../schema/shown-address.ts';
 import { AddressError, parseValkeyAddress } from '../stores/valkey/address.ts';
 import type { Config } from './config.ts';
 import { ConfigError } from './config-error.ts';
+import { distinctSharedTargets } from './shared-targets.ts';
 
 export function checkRules(config: Config): void {
   for (const rule of [
     knownDefaultModel,
     distinctModels,
     distinctTargets,
+    distinctSharedTargets,
     knownFallbackModels,
     noFallbackCycles,
     ableFallbackModels,
     validAddresses,
     knownSendersOfProxyHeaders,
     validHubUrl,
-    validLimitStore,
+    validSharedStores,
     fitLargestBody,
     distinctAdminPort,
   ])
@@ -168,14 +170,16 @@ function validHubUrl({ cache: { hub_url } }: Config): void {
   );
 }
 
-/** Without its value, which may have a password. */
-function validLimitStore({ limits: { store } }: Config): void {
-  if (store === 'memory:') return;
-  try {
-    parseValkeyAddress(store);
-  } catch (error) {
-    if (error instanceof AddressError) throw new ConfigError(`limits.store ${error.message}`);
-    throw error;
+/** Without their values, which may have a password. */
+function validSharedStores({ limits, leases }: Config): void {
+  for (const [key, store] of Object.entries({ 'limits.store': limits.store, 'leases.store': leases.store })) {
+    if (store === 'memory:') continue;
+    try {
+      parseValkeyAddress(store);
+    } catch (error) {
+      if (error instanceof AddressError) throw new ConfigError(`${key} ${error.message}`);
+      throw error;
+    }
   }
 }
 

@@ -13,7 +13,7 @@ import {
   type OrderMode,
 } from '../scheduling/policies.ts';
 import { DEFAULT_ROUTING, ROUTING_DESCRIPTIONS, type RoutingMode } from '../scheduling/routing.ts';
-import { access, admin, auth, data, limits, prices, usage } from './access-schema.ts';
+import { access, admin, auth, data, leases, limits, prices, usage } from './access-schema.ts';
 import { logging, metrics, objectives, tracing } from './observation-schema.ts';
 
 const scheduler = Type.Object(
@@ -377,6 +377,7 @@ export const ConfigSchema = Type.Object(
     routing,
     rate_limit: rateLimit,
     limits,
+    leases,
     usage,
     prices,
     generation,

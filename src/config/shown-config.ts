@@ -6,7 +6,7 @@ import type { Config } from './config.ts';
 import { ConfigSchema } from './schema.ts';
 
 /** Secret as a whole in errors and logs, as they may have a password; without it, they may be seen here. */
-const SECRET_ADDRESSES: ReadonlySet<string> = new Set(['access.store', 'limits.store']);
+const SECRET_ADDRESSES: ReadonlySet<string> = new Set(['access.store', 'limits.store', 'leases.store']);
 
 const ROOT = ConfigSchema as SchemaNode;
 

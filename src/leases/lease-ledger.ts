@@ -71,6 +71,7 @@ export class LeaseLedger {
       if (book === undefined || lease === undefined) continue;
       book.leases.delete(replica);
       book.sum -= lease.held;
+      book.usedByAll -= lease.claim.used;
       book.dividedAt = Number.NEGATIVE_INFINITY;
     }
   }
@@ -105,7 +106,7 @@ export class LeaseLedger {
     const recoveryMs = Math.max(leaseMs, MIN_RECOVERY_MS);
     if (book.run !== run) book.recoversUntil = now + recoveryMs;
     book.run = run;
-    const isDue = isDivisionDue(book, now);
+    const isDue = isDivisionDue(book, now) || !book.shares.has(replica);
     if (isDue && dropEnded(book, now)) book.recoversUntil = now + recoveryMs;
     const before = book.leases.get(replica);
     const isKnown = before !== undefined && before.token === claim.token;
@@ -119,7 +120,7 @@ export class LeaseLedger {
     book.slots = Math.min(book.slots, claim.slots);
     const lease = { endsAt: now + leaseMs, held, claim, token, sequence };
     book.leases.set(replica, lease);
-    if (isDue || !book.shares.has(replica)) divide(book, now);
+    if (isDue) divide(book, now);
     const { share, rank } = book.shares.get(replica) ?? { share: 0, rank: 0 };
     const isRecovering = now < book.recoversUntil;
     const free = isRecovering ? 0 : Math.max(0, book.slots - book.sum);

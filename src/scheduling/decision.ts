@@ -34,6 +34,8 @@ export interface SchedulerTarget {
   readonly id: TargetId;
   readonly model: ModelId;
   readonly slots: number;
+  /** Other servers use its slots too: it gives only those that `setLease` allows. */
+  readonly isShared?: boolean;
   /** `slots` is the most that it may have: how many it has follows from how its server works. */
   readonly adaptive?: boolean;
   /** Relative to the model's other targets; absent: 1. */
@@ -53,6 +55,13 @@ export interface SchedulerTarget {
   readonly degraded?: boolean;
   /** Each of its slots keeps what it evaluated last, as long as the target is up. */
   readonly cachesPrefixes?: boolean;
+}
+
+/** How many of a shared target's slots may be given. */
+export interface SlotLease {
+  readonly slots: number;
+  /** From then on none. */
+  readonly until: Milliseconds;
 }
 
 export interface QueueEntry {

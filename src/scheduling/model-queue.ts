@@ -18,6 +18,7 @@ import type {
   SchedulerOptions,
   SchedulerTarget,
   Settlement,
+  SlotLease,
   TargetId,
   TargetNeeds,
 } from './decision.ts';
@@ -96,6 +97,10 @@ export class ModelQueue {
 
   setTarget(target: SchedulerTarget, now: Milliseconds): void {
     this.#slots.setTarget(target, now);
+  }
+
+  setLease(target: TargetId, lease: SlotLease, now: Milliseconds): void {
+    this.#slots.setLease(target, lease, now);
   }
 
   reportLoad(target: TargetId, load: LoadReport | undefined, now: Milliseconds): void {
@@ -223,6 +228,7 @@ export class ModelQueue {
    * finished in time.
    */
   tick(now: Milliseconds, decisions: Decision[]): void {
+    this.#slots.endLeases(now);
     const due = this.#backlog.takeDue(now);
     for (const waiting of due) if (waiting.entry.expiresAt <= now) this.#rejectLate(waiting, decisions);
     this.#dispatchRetries(now, decisions);

@@ -15,6 +15,7 @@ import type {
   SchedulerOptions,
   SchedulerTarget,
   Settlement,
+  SlotLease,
   TargetNeeds,
 } from './decision.ts';
 import { ModelQueue } from './model-queue.ts';
@@ -40,6 +41,17 @@ export class Scheduler {
 
   setTarget(target: SchedulerTarget, now: Milliseconds): void {
     this.#queue(target.model).setTarget(target, this.#inner(now));
+    this.#recordedAt = now;
+  }
+
+  /** Of a shared target: what may be given of its slots. */
+  setLease(
+    { model, id }: Pick<SchedulerTarget, 'id' | 'model'>,
+    { slots, until }: SlotLease,
+    now: Milliseconds,
+  ): void {
+    const innerNow = this.#inner(now);
+    this.#queues.get(model)?.setLease(id, { slots, until: until + this.#lostMs }, innerNow);
     this.#recordedAt = now;
   }
 

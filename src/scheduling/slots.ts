@@ -6,7 +6,15 @@
 import type { LoadReport } from '../core/backend.ts';
 import type { Milliseconds } from '../core/clock.ts';
 import { AdaptiveSlots } from './adaptive-slots.ts';
-import type { Alternative, EntryId, SchedulerTarget, Settlement, TargetId, TargetNeeds } from './decision.ts';
+import type {
+  Alternative,
+  EntryId,
+  SchedulerTarget,
+  Settlement,
+  SlotLease,
+  TargetId,
+  TargetNeeds,
+} from './decision.ts';
 import type { Flow } from './fair-share.ts';
 import { IdlePrefixes } from './prefix-affinity.ts';
 import { NO_PREFIX } from './prefix-fingerprint.ts';
@@ -15,7 +23,7 @@ import { hashOfName } from './rendezvous.ts';
 import { nextTurn, type RoutingOptions } from './routing.ts';
 import { ServerLoad } from './server-load.ts';
 import { SlotNumbers } from './slot-numbers.ts';
-import { alternativeAmong, hasRoom, isOpenTo, meets, serves, type Target } from './target.ts';
+import { alternativeAmong, hasRoom, isOpenTo, meets, serves, slotsAt, type Target } from './target.ts';
 import { TargetChoice } from './target-choice.ts';
 import { WorkSum } from './work.ts';
 
@@ -26,6 +34,8 @@ const ADAPTIVE_SHARE = 64;
 const IS_COMING: ReadonlySet<Target['state']> = new Set(['loading', 'ejected']);
 
 const NO_NEEDS: TargetNeeds = { avoid: new Set() };
+
+const NOT_LEASED_YET: SlotLease = { slots: 0, until: Number.NEGATIVE_INFINITY };
 
 interface Grant {
   readonly target: Target;
@@ -78,8 +88,9 @@ export class Slots {
   /** Of all targets that get requests. */
   get usable(): number {
     let slots = 0;
-    for (const { state, slots: all } of this.#list) {
-      if (state === 'ready') slots += all;
+    for (const { state, slots: all, lease } of this.#list) {
+      // Slots of a shared target come and go: while it has none, it is about to get some.
+      if (state === 'ready') slots += lease === undefined ? all : Math.max(1, all);
       else if (state === 'probing') slots += 1;
     }
     return slots;
@@ -111,7 +122,7 @@ export class Slots {
 
   setTarget(given: SchedulerTarget, now: Milliseconds): void {
     const { id, state, role = 'primary', contextSize, degraded = false, weight = 1 } = given;
-    const { adaptive = false, cachesPrefixes = false } = given;
+    const { adaptive = false, cachesPrefixes = false, isShared = false } = given;
     const target = this.#targets.get(id) ?? this.#added(given);
     const served = serves(target);
     const isAway = state === 'loading' || state === 'down';
@@ -120,7 +131,9 @@ export class Slots {
       target.adaptive = new AdaptiveSlots({ max: given.slots, now });
       target.adaptive.hold(target.used, now);
     }
-    target.slots = target.adaptive?.slots ?? given.slots;
+    target.ownSlots = target.adaptive?.slots ?? given.slots;
+    target.lease = isShared ? (target.lease ?? NOT_LEASED_YET) : undefined;
+    target.slots = slotsAt(target, now);
     target.state = state;
     target.role = role;
     target.contextSize = contextSize;
@@ -132,8 +145,21 @@ export class Slots {
     if (state !== 'probing') target.trial = undefined;
     if (isAway || !cachesPrefixes || !target.idle)
       target.idle = cachesPrefixes ? new IdlePrefixes() : undefined;
-    target.idle?.fit(target.slots - target.used);
+    target.idle?.fit(target.ownSlots - target.used);
     this.#version += 1;
+  }
+
+  /** Of a shared target. */
+  setLease(id: TargetId, lease: SlotLease, now: Milliseconds): void {
+    const target = this.#targets.get(id);
+    if (target?.lease === undefined) return;
+    target.lease = lease;
+    target.slots = slotsAt(target, now);
+  }
+
+  /** Before anything is granted: a lease that has ended gives none. */
+  endLeases(now: Milliseconds): void {
+    for (const target of this.#list) if (target.lease !== undefined) target.slots = slotsAt(target, now);
   }
 
   /** It gets nothing more; what runs there goes on, and is counted in the answer until it has ended. */
@@ -163,6 +189,8 @@ export class Slots {
       weight: 1,
       share: 1,
       slots: given.slots,
+      ownSlots: given.slots,
+      lease: undefined,
       adaptive: undefined,
       used: 0,
       slotNumbers,
@@ -184,7 +212,8 @@ export class Slots {
     target?.server.report(load);
     if (target?.adaptive === undefined || load === undefined) return;
     target.adaptive.reported(load, now);
-    target.slots = target.adaptive.slots;
+    target.ownSlots = target.adaptive.slots;
+    target.slots = slotsAt(target, now);
   }
 
   /** Where the request could run now, of the targets with room. */
@@ -283,7 +312,7 @@ export class Slots {
     if (wasFull) this.#catchUp(target, target.slots);
     // After a failure the engine clears the slot.
     idle?.giveBack(settlement.outcome === 'failed' ? NO_PREFIX : granted.prefix);
-    target.idle?.fit(target.slots - target.used);
+    target.idle?.fit(target.ownSlots - target.used);
     this.work.add(granted, -1);
     return running;
   }
@@ -299,7 +328,8 @@ export class Slots {
     // An embedding has no answer.
     const tokens = answerTokens || promptTokens;
     adaptive?.ended({ startedAt: dispatchedAt, busyAtStart, tokens, firstTokenMs }, now);
-    target.slots = adaptive?.slots ?? target.slots;
+    target.ownSlots = adaptive?.slots ?? target.ownSlots;
+    target.slots = slotsAt(target, now);
   }
 
   /** At most so many turns behind the target that was last chosen. */

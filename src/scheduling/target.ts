@@ -1,6 +1,7 @@
 /** A target as the scheduler keeps it: what it may get, and what runs there. */
+import type { Milliseconds } from '../core/clock.ts';
 import type { AdaptiveSlots } from './adaptive-slots.ts';
-import type { Alternative, EntryId, SchedulerTarget, TargetId, TargetNeeds } from './decision.ts';
+import type { Alternative, EntryId, SchedulerTarget, SlotLease, TargetId, TargetNeeds } from './decision.ts';
 import type { IdlePrefixes } from './prefix-affinity.ts';
 import type { HashedTarget } from './rendezvous.ts';
 import type { RoutableTarget } from './routing.ts';
@@ -16,8 +17,12 @@ export interface Target extends RoutableTarget, HashedTarget {
   degraded: boolean;
   weight: number;
   share: number;
+  /** That may be given now: all of its own, or, of a shared target, those that are leased. */
   slots: number;
-  /** Decides about `slots`; undefined where they are fixed. */
+  ownSlots: number;
+  /** Of a shared target; undefined: it is not shared. */
+  lease: SlotLease | undefined;
+  /** Decides about `ownSlots`; undefined where they are fixed. */
   adaptive: AdaptiveSlots | undefined;
   used: number;
   readonly slotNumbers: SlotNumbers;
@@ -77,4 +82,10 @@ export function hasRoom(target: Target, tokens: number, maxTokens: number): bool
   if (!isOpen || used >= slots) return false;
   // A request that alone exceeds the budget runs alone.
   return used === 0 || tokensInFlight + tokens <= maxTokens;
+}
+
+/** What may be given at that time. */
+export function slotsAt({ ownSlots, lease }: Target, now: Milliseconds): number {
+  if (lease === undefined) return ownSlots;
+  return now < lease.until ? Math.min(ownSlots, lease.slots) : 0;
 }

@@ -13,11 +13,13 @@ import type {
   QueueEntry,
   SchedulerTarget,
   Settlement,
+  SlotLease,
   TargetNeeds,
 } from '../scheduling/decision.ts';
 import type { WaitingView } from '../scheduling/queue-view.ts';
 import type { Scheduler } from '../scheduling/scheduler.ts';
 import { queueRejection } from './queue-rejection.ts';
+import type { SharedSlots, SlotDivider } from './shared-slots.ts';
 import type { DescribedCaller, SlotCaller, SlotQueue, WaitingCaller } from './slot-queue.ts';
 
 interface QueuedCaller {
@@ -36,6 +38,7 @@ export class Dispatcher implements SlotQueue {
   #entries = 0;
   #tickPending = false;
   #timer: { readonly at: Milliseconds; readonly timer: Timer } | undefined;
+  #sharing: { readonly slots: SharedSlots; readonly divider: SlotDivider } | undefined;
 
   constructor(options: { readonly scheduler: Scheduler; readonly clock: Clock }) {
     this.#scheduler = options.scheduler;
@@ -109,6 +112,16 @@ export class Dispatcher implements SlotQueue {
     return slots;
   }
 
+  /** From now on, slots of shared targets are given as the divider allows. */
+  share(slots: SharedSlots, divider: SlotDivider): void {
+    this.#sharing = { slots, divider };
+  }
+
+  setLease(target: Pick<SchedulerTarget, 'id' | 'model'>, lease: SlotLease): void {
+    this.#scheduler.setLease(target, lease, this.#clock.now());
+    this.#wake();
+  }
+
   reportLoad(target: Pick<SchedulerTarget, 'id' | 'model'>, load: LoadReport | undefined): void {
     this.#scheduler.reportLoad(target, load, this.#clock.now());
   }
@@ -138,8 +151,25 @@ export class Dispatcher implements SlotQueue {
 
   #tick(): void {
     this.#tickPending = false;
-    for (const decision of this.#scheduler.tick(this.#clock.now())) this.#perform(decision);
+    this.#sharing?.divider.beforeGrants();
+    const decisions = this.#scheduler.tick(this.#clock.now());
+    if (this.#sharing !== undefined) this.#noteShared(decisions, this.#sharing);
+    for (const decision of decisions) this.#perform(decision);
+    this.#sharing?.divider.changed();
     this.#wake();
+  }
+
+  #noteShared(
+    decisions: readonly Decision[],
+    { slots, divider }: { readonly slots: SharedSlots; readonly divider: SlotDivider },
+  ): void {
+    for (const decision of decisions) {
+      if (decision.type === 'reject') continue;
+      for (const { target } of decision.batch.members) {
+        const name = slots.nameOf(target);
+        if (name !== undefined) divider.granted(name, slots.usedOf(target));
+      }
+    }
   }
 
   #perform(decision: Decision): void {

@@ -47,6 +47,17 @@ export class LeavingTargets {
     return this.#models.get(model)?.map(({ target }) => target) ?? [];
   }
 
+  /** Requests that run at a target that gets nothing new. */
+  usedOf(target: Target): number | undefined {
+    return this.#targets.find((leaving) => leaving.target === target)?.slots.used;
+  }
+
+  /** Those where requests run or may still run. */
+  get all(): readonly Target[] {
+    const ofModels = [...this.#models.values()].flat().map(({ target }) => target);
+    return [...this.#targets.map(({ target }) => target), ...ofModels];
+  }
+
   /** From now on it gets nothing new. */
   add({ target, monitor }: MonitoredTarget): void {
     monitor.stop();

@@ -10,6 +10,7 @@ import { Dispatcher } from './dispatcher.ts';
 import { LeavingTargets } from './leaving-targets.ts';
 import { schedulerTarget } from './scheduler-target.ts';
 import type { ModelLoad, ServingControl } from './serving-control.ts';
+import { SharedSlots, type SlotDivider } from './shared-slots.ts';
 import { TargetMonitors } from './target-monitors.ts';
 import { slotCountOf, type Target, type Targets } from './targets.ts';
 
@@ -27,6 +28,8 @@ export interface ControlOptions {
   readonly onTargetChange: () => void;
   /** It gets nothing new any more, as a reload has taken it out. */
   readonly onTargetRemoved?: (target: Target) => void;
+  /** Absent: no other server uses the slots of its targets. */
+  readonly divideSlots?: ((shared: SharedSlots) => SlotDivider) | undefined;
 }
 
 export class LocalControl implements ServingControl {
@@ -34,6 +37,7 @@ export class LocalControl implements ServingControl {
   readonly #dispatcher: Dispatcher;
   readonly #monitors: TargetMonitors;
   readonly #leaving: LeavingTargets;
+  #targets: Targets;
   readonly onAttemptEnded: ServingControl['onAttemptEnded'];
 
   constructor({ targets, ...options }: ControlOptions) {
@@ -46,6 +50,7 @@ export class LocalControl implements ServingControl {
     this.#dispatcher = dispatcher;
     const onRemoved = options.onTargetRemoved ?? (() => {});
     this.#leaving = new LeavingTargets({ clock, log, dispatcher, scheduler, onRemoved });
+    this.#targets = targets;
     this.#monitors = new TargetMonitors({
       ...options,
       dispatcher,
@@ -53,6 +58,15 @@ export class LocalControl implements ServingControl {
     });
     this.onAttemptEnded = this.#monitors.attemptEnded;
     for (const target of targets.all) this.#monitors.add(target);
+    const { divideSlots } = options;
+    if (divideSlots === undefined) return;
+    const shared = new SharedSlots({
+      scheduler,
+      dispatcher,
+      targets: () => [...this.#targets.all, ...this.#leaving.all],
+      used: (target) => this.#leaving.usedOf(target) ?? scheduler.usedOf(target).slots,
+    });
+    dispatcher.share(shared, divideSlots(shared));
   }
 
   get slotQueue(): Dispatcher {
@@ -64,6 +78,7 @@ export class LocalControl implements ServingControl {
   }
 
   apply(before: Targets, after: Targets): void {
+    this.#targets = after;
     const drained = new Set(before.all.flatMap(({ id, health }) => (health === 'draining' ? id : [])));
     const going = before.all.filter((target) => !after.all.includes(target));
     for (const model of after.models) this.#leaving.modelReturned(model);

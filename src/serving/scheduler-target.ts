@@ -1,7 +1,7 @@
 /** A target, as the scheduler sees it. */
 import type { SchedulerTarget } from '../scheduling/decision.ts';
 import type { HealthState } from '../scheduling/target-health.ts';
-import { slotCountOf, type Target } from './targets.ts';
+import { isShared, slotCountOf, type Target } from './targets.ts';
 
 export function schedulerTarget(target: Target): SchedulerTarget {
   const { id, model, role, weight, server, status, health, cacheIsolation } = target;
@@ -13,6 +13,7 @@ export function schedulerTarget(target: Target): SchedulerTarget {
     server,
     contextSize: status.contextSize,
     slots: slotCountOf(target),
+    isShared: isShared(target),
     adaptive: target.slotsAdaptive ?? false,
     state: SCHEDULER_STATES[health],
     degraded: health === 'degraded',

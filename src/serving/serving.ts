@@ -19,6 +19,7 @@ import { type EmbeddingCall, embed } from './embed.ts';
 import { fallbackChain, missingAbility } from './fallback-models.ts';
 import { ServedGeneration } from './generate.ts';
 import type { GenerationCall, GenerationServices } from './generation-attempt.ts';
+import type { LeaseState } from './lease-state.ts';
 import { liveRequests, liveTarget } from './live-requests.ts';
 import { type ControlOptions, LocalControl } from './local-control.ts';
 import type { ModelLoad, ServingControl } from './serving-control.ts';
@@ -48,6 +49,8 @@ interface ServingOptions extends TargetsOptions {
   readonly hasManyKeys?: () => boolean;
   /** Absent: this process serves alone. */
   readonly createControl?: (options: ControlOptions) => ServingControl;
+  /** For GET /ready; absent, or undefined: slots are not leased. */
+  readonly slotLeases?: () => LeaseState | undefined;
   /** Names an active request for administrators; absent: by numbers. */
   readonly newActiveId?: () => string;
 }
@@ -205,7 +208,11 @@ export class Serving {
 
   readiness(): Readiness {
     const { retries } = this.#services;
-    return this.#targets.readiness({ draining: this.drain.draining, fallbacksOf: retries.fallbacksOf });
+    const slot_leases = this.#options.slotLeases?.();
+    return {
+      ...this.#targets.readiness({ draining: this.drain.draining, fallbacksOf: retries.fallbacksOf }),
+      ...(slot_leases && { slot_leases }),
+    };
   }
 
   /** Tokens that the answer is charged for before it is known: its bound, or without one as long as answers of late. */

@@ -15,6 +15,7 @@ import type { Milliseconds } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import type { ModelId } from '../core/generation.ts';
 import { type HealthState, isInService, type Reachability } from '../scheduling/target-health.ts';
+import type { LeaseState } from './lease-state.ts';
 
 /** What a reload can change of a target that goes on. */
 export interface TargetSettings {
@@ -48,6 +49,11 @@ export interface Target extends TargetSettings {
   readonly backend: Backend;
   /** The model runs in a process of ours: it is warmed up at the start, whatever the probe reports. */
   readonly embedded: boolean;
+  /**
+   * Other servers use its slots too, and know it by the same name: they are divided among them. Undefined: this server has them alone, or
+   * each counts for itself.
+   */
+  readonly sharedAs?: string | undefined;
   /** Whose prompts share what its slots have cached; undefined where it has no cache, or manages it itself. */
   readonly cacheIsolation: CacheIsolation | undefined;
   status: TargetStatus;
@@ -80,6 +86,11 @@ const MAX_ADAPTIVE_SLOTS = 1024;
 export function slotCountOf({ slots, slotsConfigured = false, slotsAdaptive, status }: Target): number {
   if (slotsAdaptive) return status.slots ?? MAX_ADAPTIVE_SLOTS;
   return slotsConfigured ? slots : (status.slots ?? slots);
+}
+
+/** Where a server with adaptive slots does not report how many it has, there is nothing to divide: each finds its own number. */
+export function isShared({ sharedAs, slotsAdaptive = false, status }: Target): boolean {
+  return sharedAs !== undefined && !(slotsAdaptive && status.slots === undefined);
 }
 
 /** None of a model's targets has it. */
@@ -300,6 +311,8 @@ interface ModelReadiness {
 export interface Readiness {
   readonly status: 'ready' | 'not_ready';
   readonly reason?: NotReadyReason;
+  /** Only where slots are leased. */
+  readonly slot_leases?: LeaseState;
   readonly models: readonly ModelReadiness[];
 }
 

@@ -11,6 +11,7 @@ export async function connectedRunner(address: string): Promise<ScriptRunner> {
     const runner = new ValkeyConnection({
       address: parseValkeyAddress(address),
       name: 'test',
+      scripts: [],
       connectTimeoutMs: 60_000,
       silenceTimeoutMs: 60_000,
       onReady: () => resolve(runner),

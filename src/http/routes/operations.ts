@@ -77,12 +77,28 @@ const ModelStatus = Type.Object({
   ),
 });
 
+const SlotLeases = Type.Object(
+  {
+    store: Type.Enum(['up', 'away']),
+    targets: Type.Array(
+      Type.Object({
+        shared: Type.String({ description: 'The target, as all servers know it.' }),
+        slots: Type.Integer({ description: 'This server may give so many now.' }),
+        basis: Type.Enum(['lease', 'even_share', 'none']),
+        replicas: Type.Integer({ description: 'Servers that share it, as last seen.' }),
+      }),
+    ),
+  },
+  { description: 'Only with leases.store.' },
+);
+
 const ReadyAnswer = Type.Object({
   status: Type.Enum(['ready', 'not_ready']),
   reason: Type.Optional(
     Type.Enum(['model_loading', 'model_not_found', 'backend_unreachable', 'backend_failed', 'draining']),
   ),
   models: Type.Array(ModelStatus),
+  slot_leases: Type.Optional(SlotLeases),
 });
 
 export const json = (schema: TSchema) => ({

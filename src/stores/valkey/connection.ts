@@ -6,7 +6,7 @@
 import { Cluster, Redis, type RedisOptions } from 'iovalkey';
 import type { ValkeyAddress } from './address.ts';
 import { failureOf, ValkeyFailure } from './failure.ts';
-import { SCRIPTS, type Script } from './scripts.ts';
+import type { Script } from './scripts.ts';
 
 /** What runs scripts; rejects with a ValkeyFailure. */
 export interface ScriptRunner {
@@ -18,6 +18,8 @@ interface ConnectionOptions {
   readonly address: ValkeyAddress;
   /** In the server's list of clients. */
   readonly name: string;
+  /** Loaded into the server with each connection, so that they need not be sent again. */
+  readonly scripts: readonly Script[];
   readonly connectTimeoutMs: number;
   /** Asked, and nothing came for that long: the connection is dropped and made anew. Its other end may be gone without a word. */
   readonly silenceTimeoutMs: number;
@@ -34,10 +36,20 @@ const LAST_RETRY_MS = 1000;
 
 export class ValkeyConnection implements ScriptRunner {
   readonly #client: Redis | Cluster;
+  readonly #scripts: readonly Script[];
   #lastError: ValkeyFailure | undefined;
   #isClosed = false;
 
-  constructor({ address, name, connectTimeoutMs, silenceTimeoutMs, onReady, onLost }: ConnectionOptions) {
+  constructor({
+    address,
+    name,
+    scripts,
+    connectTimeoutMs,
+    silenceTimeoutMs,
+    onReady,
+    onLost,
+  }: ConnectionOptions) {
+    this.#scripts = scripts;
     this.#client = clientOf(address, {
       connectionName: name,
       connectTimeout: connectTimeoutMs,
@@ -69,7 +81,7 @@ export class ValkeyConnection implements ScriptRunner {
   /** Before whatever is sent next; in a cluster, and after the server has forgotten them, `run` does without. */
   #load(): void {
     if (this.#client instanceof Cluster) return;
-    for (const { lua } of Object.values(SCRIPTS)) this.#client.script('LOAD', lua).catch(() => {});
+    for (const { lua } of this.#scripts) this.#client.script('LOAD', lua).catch(() => {});
   }
 
   async run(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {

@@ -6,6 +6,7 @@ import { StoreError } from '../store.ts';
 import { parseValkeyAddress, shownAddress } from './address.ts';
 import { ValkeyConnection } from './connection.ts';
 import { ValkeyLimits } from './limit-store.ts';
+import { SCRIPTS } from './scripts.ts';
 import { type LimitStoreObserver, type SharedLimitSettings, SharedLimitStore } from './shared-limit-store.ts';
 
 interface OpenOptions {
@@ -34,6 +35,7 @@ export async function openSharedLimits(options: OpenOptions): Promise<SharedLimi
   const connection = new ValkeyConnection({
     address,
     name: 'llm-serve',
+    scripts: Object.values(SCRIPTS),
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
     silenceTimeoutMs: options.silenceTimeoutMs ?? SILENCE_TIMEOUT_MS,
     onReady: () => store.connected(),
