@@ -1,0 +1,43 @@
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { runs } from '../../support/property-runs.ts';
+import { type WorkerStep, WorkerWorld, workerSteps } from '../../support/worker-world.ts';
+
+const NOTHING = { waiting: 0, waitingBytes: 0, running: 0 };
+const UNUSED = { slots: 0, tokens: 0 };
+
+async function play(world: WorkerWorld, steps: readonly WorkerStep[], settles: (index: number) => boolean) {
+  await world.clock.settle();
+  for (const [index, step] of steps.entries()) {
+    world.apply(step);
+    if (step.kind === 'advance') await world.clock.advance(step.ms);
+    else if (settles(index)) await world.clock.settle();
+  }
+  await world.drain();
+}
+
+it('whatever workers do and whenever they die: nobody is dropped or granted twice, no slot is taken twice, and all is given back', async () => {
+  await fc.assert(
+    fc.asyncProperty(workerSteps(true), fc.array(fc.boolean()), async (steps, settles) => {
+      const world = new WorkerWorld('workers');
+      await play(world, steps, (index) => settles[index % settles.length] ?? false);
+      expect(world.held()).toEqual([NOTHING, UNUSED, UNUSED, NOTHING, NOTHING, NOTHING]);
+      await world.close();
+    }),
+    runs(200),
+  );
+});
+
+it('with several workers, requests get the same slots in the same order, the same positions and errors, as in one process', async () => {
+  await fc.assert(
+    fc.asyncProperty(workerSteps(false), async (steps) => {
+      const [together, apart] = [new WorkerWorld('one process'), new WorkerWorld('workers')];
+      for (const world of [together, apart]) {
+        await play(world, steps, () => true);
+        await world.close();
+      }
+      expect(apart.log).toEqual(together.log);
+    }),
+    runs(200),
+  );
+});
