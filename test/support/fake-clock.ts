@@ -38,14 +38,18 @@ export class FakeClock implements Clock {
     this.#now += milliseconds;
   }
 
-  /** Ends the turn: runs what waits for that, then lets promises settle; until nothing is left. */
+  /** Ends the turn: runs what waits for that, then lets promises settle. */
+  async endTurn(): Promise<void> {
+    const due = this.#endOfTurn;
+    this.#endOfTurn = [];
+    for (const run of due) run();
+    await new Promise<void>((resolve) => setImmediate(resolve));
+  }
+
+  /** Ends turns until nothing is left. */
   async settle(): Promise<void> {
-    do {
-      const due = this.#endOfTurn;
-      this.#endOfTurn = [];
-      for (const run of due) run();
-      await new Promise<void>((resolve) => setImmediate(resolve));
-    } while (this.#endOfTurn.length > 0);
+    do await this.endTurn();
+    while (this.#endOfTurn.length > 0);
   }
 
   /** Moves time on, running timers in their order. */

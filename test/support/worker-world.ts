@@ -31,7 +31,6 @@ export type WorkerStep =
       readonly answerTokens: number;
     }
   | { readonly kind: 'leave'; readonly pick: number }
-  | { readonly kind: 'fail'; readonly pick: number }
   | { readonly kind: 'drain'; readonly target: number; readonly isDrained: boolean }
   | { readonly kind: 'advance'; readonly ms: number }
   | { readonly kind: 'die'; readonly worker: number };
@@ -52,13 +51,20 @@ export function workerSteps(deadly: boolean): fc.Arbitrary<readonly WorkerStep[]
       promptTokens: fc.integer({ min: 1, max: 40 }),
       maxTokens: fc.constantFrom(undefined, 1, 40, 400),
       sizeBytes: fc.integer({ min: 0, max: 400 }),
-      deadlineAt: fc.constantFrom(1000, Number.POSITIVE_INFINITY),
+      deadlineAt: fc.constantFrom(30, 1000, Number.POSITIVE_INFINITY),
+      retry: fc.constantFrom(
+        undefined,
+        undefined,
+        undefined,
+        { avoid: new Set(['t0']), firstQueuedAt: 0 },
+        { avoid: new Set<string>(), firstQueuedAt: 7, minContextSize: 10, awaitsTrial: true },
+      ),
     }),
   });
   const release = fc.record({
     kind: fc.constant('release' as const),
     pick,
-    outcome: fc.constantFrom<Outcome>('completed', 'completed', 'failed', 'cancelled'),
+    outcome: fc.constantFrom<Outcome>('completed', 'failed', 'cancelled'),
     answerTokens: fc.nat({ max: 600 }),
   });
   const drain = fc.record({
@@ -71,7 +77,6 @@ export function workerSteps(deadly: boolean): fc.Arbitrary<readonly WorkerStep[]
       { weight: 7, arbitrary: enqueue },
       { weight: 5, arbitrary: release },
       { weight: 2, arbitrary: fc.record({ kind: fc.constant('leave' as const), pick }) },
-      { weight: 2, arbitrary: fc.record({ kind: fc.constant('fail' as const), pick }) },
       { weight: 1, arbitrary: drain },
       {
         weight: 5,
@@ -82,7 +87,7 @@ export function workerSteps(deadly: boolean): fc.Arbitrary<readonly WorkerStep[]
         arbitrary: fc.record({ kind: fc.constant('die' as const), worker }),
       },
     ),
-    { minLength: 1, maxLength: 60 },
+    { minLength: 20, maxLength: 120 },
   );
 }
 
@@ -171,17 +176,6 @@ export class WorkerWorld {
         this.#controlOf(caller.worker).slotQueue.leave(caller.id);
         break;
       }
-      case 'fail': {
-        const caller = this.#pickOf('running', step.pick);
-        if (caller === undefined) break;
-        const target = this.#targetOf(caller.grant?.target);
-        const { startedAt } = caller;
-        this.#release(caller, { outcome: 'failed', answerTokens: 0 });
-        const request = { requestId: caller.id };
-        const error = new ServingError('backend_error', { failure: 'reset' });
-        this.#controlOf(caller.worker).onAttemptEnded(target, error, { request, startedAt, isRetry: false });
-        break;
-      }
       case 'drain': {
         const target = this.#targetOf(`t${step.target}`);
         const control = this.#side?.local ?? this.#local;
@@ -220,8 +214,12 @@ export class WorkerWorld {
     await this.clock.settle();
     for (let round = 0; this.#callers.some(({ state }) => state !== 'over'); round += 1) {
       if (round > 1000) throw new Error('the queue does not empty');
-      for (const caller of this.#callers)
-        if (caller.state === 'running') this.#release(caller, { outcome: 'completed', answerTokens: 1 });
+      for (const caller of this.#callers) {
+        if (caller.state !== 'running') continue;
+        this.#release(caller, { outcome: 'completed', answerTokens: 1 });
+        // What several workers send in one turn may come in another order.
+        await this.clock.settle();
+      }
       await this.clock.advance(20);
     }
     await this.clock.settle();
@@ -290,8 +288,13 @@ export class WorkerWorld {
     { outcome, answerTokens }: { readonly outcome: Outcome; readonly answerTokens: number },
   ): void {
     if (caller === undefined) return;
+    const { id, worker: index, grant, startedAt } = caller;
     caller.state = 'over';
-    caller.grant?.release({ outcome, promptTokens: 3, answerTokens, firstTokenMs: undefined });
+    grant?.release({ outcome, promptTokens: 3, answerTokens, firstTokenMs: undefined });
+    if (outcome === 'cancelled') return;
+    const error = outcome === 'failed' ? new ServingError('backend_error', { failure: 'reset' }) : undefined;
+    const ended = { request: { requestId: id }, startedAt, isRetry: false };
+    this.#controlOf(index).onAttemptEnded(this.#targetOf(grant?.target), error, ended);
   }
 
   #pickOf(state: Caller['state'], index: number): Caller | undefined {

@@ -6,21 +6,26 @@ import { type WorkerStep, WorkerWorld, workerSteps } from '../../support/worker-
 const NOTHING = { waiting: 0, waitingBytes: 0, running: 0 };
 const UNUSED = { slots: 0, tokens: 0 };
 
-async function play(world: WorkerWorld, steps: readonly WorkerStep[], settles: (index: number) => boolean) {
+/** `turns`: how many end after each step, in its turn; absent: as many as have something to do. */
+async function play(world: WorkerWorld, steps: readonly WorkerStep[], turns?: readonly number[]) {
   await world.clock.settle();
   for (const [index, step] of steps.entries()) {
     world.apply(step);
+    if (turns !== undefined)
+      for (let turn = turns[index % turns.length] ?? 0; turn > 0; turn -= 1) await world.clock.endTurn();
     if (step.kind === 'advance') await world.clock.advance(step.ms);
-    else if (settles(index)) await world.clock.settle();
+    else if (turns === undefined) await world.clock.settle();
   }
   await world.drain();
 }
 
+const turns = fc.array(fc.nat({ max: 4 }), { minLength: 1, maxLength: 20 });
+
 it('whatever workers do and whenever they die: nobody is dropped or granted twice, no slot is taken twice, and all is given back', async () => {
   await fc.assert(
-    fc.asyncProperty(workerSteps(true), fc.array(fc.boolean()), async (steps, settles) => {
+    fc.asyncProperty(workerSteps(true), turns, async (steps, ends) => {
       const world = new WorkerWorld('workers');
-      await play(world, steps, (index) => settles[index % settles.length] ?? false);
+      await play(world, steps, ends);
       expect(world.held()).toEqual([NOTHING, UNUSED, UNUSED, NOTHING, NOTHING, NOTHING]);
       await world.close();
     }),
@@ -33,7 +38,7 @@ it('with several workers, requests get the same slots in the same order, the sam
     fc.asyncProperty(workerSteps(false), async (steps) => {
       const [together, apart] = [new WorkerWorld('one process'), new WorkerWorld('workers')];
       for (const world of [together, apart]) {
-        await play(world, steps, () => true);
+        await play(world, steps);
         await world.close();
       }
       expect(apart.log).toEqual(together.log);
