@@ -94,16 +94,16 @@ export function workerSteps(deadly: boolean): fc.Arbitrary<readonly WorkerStep[]
 /** A request of the model. */
 class Caller implements SlotCaller {
   readonly id: string;
-  readonly worker: number;
+  readonly control: ServingControl;
   readonly #world: WorkerWorld;
   state: 'waiting' | 'running' | 'over' = 'waiting';
   grant: Grant | undefined;
   startedAt = 0;
-  number: number;
+  readonly number: number;
 
-  constructor(id: string, worker: number, number: number, world: WorkerWorld) {
+  constructor(id: string, control: ServingControl, number: number, world: WorkerWorld) {
     this.id = id;
-    this.worker = worker;
+    this.control = control;
     this.number = number;
     this.#world = world;
   }
@@ -123,7 +123,7 @@ class Caller implements SlotCaller {
   rejected(error: ServingError): void {
     expect(this.state, `${this.id} is rejected`).toBe('waiting');
     this.state = 'over';
-    this.#world.log.push(`${this.number} ${error.code} ${error.retryAfterSeconds ?? ''} ${error.message}`);
+    this.#world.note(`${this.number} ${error.code} ${error.retryAfterSeconds ?? ''} ${error.message}`);
   }
 }
 
@@ -131,7 +131,8 @@ const SLOTS = 2;
 
 export class WorkerWorld {
   readonly clock = new FakeClock();
-  readonly log: string[] = [];
+  /** What callers were told, by the turns that `settle` has ended. */
+  readonly log: string[][] = [[]];
   readonly #parts: ControlOptions;
   readonly #side: ControlSide | undefined;
   readonly #local: LocalControl | undefined;
@@ -173,7 +174,7 @@ export class WorkerWorld {
         const caller = this.#pickOf('waiting', step.pick);
         if (caller === undefined) break;
         caller.state = 'over';
-        this.#controlOf(caller.worker).slotQueue.leave(caller.id);
+        caller.control.slotQueue.leave(caller.id);
         break;
       }
       case 'drain': {
@@ -188,7 +189,7 @@ export class WorkerWorld {
         const dying = this.#workers[step.worker];
         if (dying === undefined) break;
         for (const caller of this.#callers)
-          if (caller.worker === step.worker && caller.state === 'running') caller.state = 'over';
+          if (caller.control === dying.control && caller.state === 'running') caller.state = 'over';
         dying.die();
         this.#workers[step.worker] = this.#started(step.worker, dying.incarnation + 1);
         break;
@@ -198,6 +199,17 @@ export class WorkerWorld {
     }
   }
 
+  /** Ends the turn. Those of one batch may be told in any order, as they may be of several workers. */
+  async settle(): Promise<void> {
+    await this.clock.settle();
+    this.log.at(-1)?.sort();
+    this.log.push([]);
+  }
+
+  note(line: string): void {
+    this.log.at(-1)?.push(line);
+  }
+
   noteGrant(caller: Caller, { target, slot, batch }: Grant): void {
     const held = this.#callers.filter(({ state, grant }) => state === 'running' && grant?.target === target);
     expect(held.length, `${target} has more requests than slots`).toBeLessThan(SLOTS);
@@ -205,24 +217,24 @@ export class WorkerWorld {
       held.map(({ grant }) => grant?.slot),
       'two requests in one slot',
     ).not.toContain(slot);
-    this.log.push(`${caller.number} at ${target}/${slot} in ${batch.id} of ${batch.size}`);
+    this.note(`${caller.number} at ${target}/${slot} in ${batch.id} of ${batch.size}`);
   }
 
   /** Ends what runs until nothing waits. */
   async drain(): Promise<void> {
     for (const target of [0, 1]) this.apply({ kind: 'drain', target, isDrained: false });
-    await this.clock.settle();
+    await this.settle();
     for (let round = 0; this.#callers.some(({ state }) => state !== 'over'); round += 1) {
       if (round > 1000) throw new Error('the queue does not empty');
       for (const caller of this.#callers) {
         if (caller.state !== 'running') continue;
         this.#release(caller, { outcome: 'completed', answerTokens: 1 });
         // What several workers send in one turn may come in another order.
-        await this.clock.settle();
+        await this.settle();
       }
       await this.clock.advance(20);
     }
-    await this.clock.settle();
+    await this.settle();
   }
 
   /** What the scheduler holds, and each worker. */
@@ -260,7 +272,8 @@ export class WorkerWorld {
   }
 
   #enqueue({ worker: index, patienceMs, reports, changes }: Extract<WorkerStep, { kind: 'enqueue' }>): void {
-    const { slotQueue } = this.#controlOf(index);
+    const control = this.#controlOf(index);
+    const { slotQueue } = control;
     const now = this.clock.now();
     const { deadlineAt: afterMs = 1000, ...rest } = changes;
     const entry: QueueEntry = {
@@ -276,10 +289,10 @@ export class WorkerWorld {
       ...rest,
       deadlineAt: now + afterMs,
     };
-    const caller = new Caller(entry.id, index, this.#callers.length, this);
+    const caller = new Caller(entry.id, control, this.#callers.length, this);
     this.#callers.push(caller);
     const onPosition = ({ position, etaMs }: { position: number; etaMs: number }) =>
-      void this.log.push(`${caller.number} is number ${position} in ${etaMs}`);
+      void this.note(`${caller.number} is number ${position} in ${etaMs}`);
     slotQueue.enter(entry, caller, reports ? onPosition : undefined);
   }
 
@@ -288,13 +301,13 @@ export class WorkerWorld {
     { outcome, answerTokens }: { readonly outcome: Outcome; readonly answerTokens: number },
   ): void {
     if (caller === undefined) return;
-    const { id, worker: index, grant, startedAt } = caller;
+    const { id, control, grant, startedAt } = caller;
     caller.state = 'over';
     grant?.release({ outcome, promptTokens: 3, answerTokens, firstTokenMs: undefined });
     if (outcome === 'cancelled') return;
     const error = outcome === 'failed' ? new ServingError('backend_error', { failure: 'reset' }) : undefined;
     const ended = { request: { requestId: id }, startedAt, isRetry: false };
-    this.#controlOf(index).onAttemptEnded(this.#targetOf(grant?.target), error, ended);
+    control.onAttemptEnded(this.#targetOf(grant?.target), error, ended);
   }
 
   #pickOf(state: Caller['state'], index: number): Caller | undefined {

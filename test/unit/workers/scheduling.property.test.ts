@@ -8,13 +8,13 @@ const UNUSED = { slots: 0, tokens: 0 };
 
 /** `turns`: how many end after each step, in its turn; absent: as many as have something to do. */
 async function play(world: WorkerWorld, steps: readonly WorkerStep[], turns?: readonly number[]) {
-  await world.clock.settle();
+  await world.settle();
   for (const [index, step] of steps.entries()) {
     world.apply(step);
     if (turns !== undefined)
       for (let turn = turns[index % turns.length] ?? 0; turn > 0; turn -= 1) await world.clock.endTurn();
     if (step.kind === 'advance') await world.clock.advance(step.ms);
-    else if (turns === undefined) await world.clock.settle();
+    else if (turns === undefined) await world.settle();
   }
   await world.drain();
 }
