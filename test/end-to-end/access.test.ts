@@ -21,11 +21,15 @@ function remaining({ headers }: Pick<Answer, 'headers'>): number {
 }
 
 describe('metrics.open', () => {
-  test('lets a scraper without a key read /metrics, and nothing else', async () => {
+  test('lets a scraper without a key read the load by the names that it knows, before any request, and nothing else', async () => {
+    const shown = ['--metrics.open', 'true', '--metrics.vllm-names', 'true'];
     const server = await startServer({
-      flags: [...scriptedFlags(), '--metrics.open', 'true', '--auth.api-keys', JSON.stringify([KEY])],
+      flags: [...scriptedFlags(), ...shown, '--auth.api-keys', JSON.stringify([KEY])],
       endsWith: onTestFinished,
     });
+    const { text } = await ask(`${server.url}/metrics`);
+    for (const name of ['vllm:num_requests_waiting', 'vllm:num_requests_running'])
+      expect(text).toMatch(new RegExp(`^${name}\\{engine="0",model_name="[^"]+"\\} 0$`, 'm'));
     const statusOf = async (path: string) => (await ask(`${server.url}${path}`)).status;
     expect(await statusOf('/metrics')).toBe(200);
     const others = ['/v1/models', '/live', '/metricsx', '/generate'];

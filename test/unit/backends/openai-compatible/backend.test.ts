@@ -562,6 +562,19 @@ describe('probe', () => {
     expect(status.abilities).toEqual(server === 'generic' ? undefined : ['generate', 'tools']);
   });
 
+  it('reads the load of a server, and of no router, behind which it would be that of any engine', async () => {
+    const asked = async (target: Partial<OpenAiCompatibleTarget>) => {
+      const { standIn, backend } = await start({ server: 'vllm' }, target);
+      await backend.probe({ signal: neverAborted() });
+      await generateAll(backend, chatRequest('hello'), neverAborted(), { delivery: 'whole' });
+      const seen = standIn.seen();
+      const asksForLoad = seen.some(({ headers }) => headers['endpoint-load-metrics-format'] !== undefined);
+      return [seen.some(({ path }) => path === '/metrics'), asksForLoad];
+    };
+    expect(await asked({})).toEqual([true, true]);
+    expect(await asked({ router: 'llm-d' })).toEqual([false, false]);
+  });
+
   it('finds out whether a llama-server sees', async () => {
     const { backend } = await start({ server: 'llama-server', sees: true });
     const { abilities } = await backend.probe({ signal: neverAborted() });
