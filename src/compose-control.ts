@@ -4,7 +4,7 @@
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import type { BackendEnvironment } from './backends/backend-definition.ts';
-import { createEngineDirectory, removeEngineDirectory } from './backends/engine-sharing.ts';
+import { EngineDirectory } from './backends/engine-sharing.ts';
 import { type Application, type ApplicationOptions, newInstanceId } from './compose.ts';
 import { adminDoorOf } from './compose-admin.ts';
 import { createKeys } from './compose-keys.ts';
@@ -50,7 +50,7 @@ export async function composeControl(options: ControlOptions): Promise<Applicati
   const { config, log, workers } = options;
   const instanceId = newInstanceId();
   const toldEngines = new ToldEngines();
-  const engineDirectory = createEngineDirectory();
+  const engineDirectory = new EngineDirectory();
   const environment: BackendEnvironment = {
     ...options,
     clock: systemClock,
@@ -143,7 +143,7 @@ export async function composeControl(options: ControlOptions): Promise<Applicati
     door.close();
     scheduling.close();
     await serving.close();
-    removeEngineDirectory(engineDirectory);
+    engineDirectory.remove();
     keyWatcher.close();
     await limits.store.close();
     await leases.close();

@@ -12,8 +12,8 @@ export type EngineSharing =
   | {
       /** It runs the engines. */
       readonly mode: 'owns';
-      /** Where their sockets are: createEngineDirectory. */
-      readonly directory: string;
+      /** Where their sockets are. */
+      readonly directory: EngineDirectory;
       /** Begins to tell the others of the engine of that name. One that was told of before under this name is forgotten. */
       announce(engine: string): Announcement;
     }
@@ -41,28 +41,50 @@ const MAX_SOCKET_PATH_BYTES = 103;
 const NAME_BYTES = 9;
 
 /**
- * A new folder that only this user may enter; `base`: where it is made. Short enough for sockets in it: else it is made in /tmp. On
- * Windows, no folder: the beginning of the names of pipes.
+ * A folder that only this user may enter, for sockets alone; made when the first is needed. Short enough for their paths: else it is in
+ * /tmp. On Windows, no folder: the beginning of the names of pipes.
  */
-export function createEngineDirectory(base: string = tmpdir(), platform: string = process.platform): string {
-  const name = randomBytes(NAME_BYTES).toString('base64url');
-  if (platform === 'win32') return `\\\\.\\pipe\\llm-serve-${name}`;
-  const begin = join(base, 'llm-serve-');
-  const longest = Buffer.byteLength(`${begin}XXXXXX/${name}`);
-  return mkdtempSync(longest <= MAX_SOCKET_PATH_BYTES ? begin : '/tmp/llm-serve-');
+export class EngineDirectory {
+  readonly #base: string;
+  readonly #platform: string;
+  #path: string | undefined;
+
+  /** `base`: where it is made. */
+  constructor(base: string = tmpdir(), platform: string = process.platform) {
+    this.#base = base;
+    this.#platform = platform;
+  }
+
+  /** Where one engine listens. */
+  newAddress(): string {
+    const name = randomName();
+    this.#path ??= this.#make();
+    return this.#isPipe ? `${this.#path}-${name}` : join(this.#path, name);
+  }
+
+  /** Nothing listens there any more. */
+  removeAddress(address: string): void {
+    if (!this.#isPipe) rmSync(address, { force: true });
+  }
+
+  /** With what is still in it. */
+  remove(): void {
+    if (!this.#isPipe && this.#path !== undefined) rmSync(this.#path, { recursive: true, force: true });
+    this.#path = undefined;
+  }
+
+  get #isPipe(): boolean {
+    return this.#platform === 'win32';
+  }
+
+  #make(): string {
+    if (this.#isPipe) return `\\\\.\\pipe\\llm-serve-${randomName()}`;
+    const begin = join(this.#base, 'llm-serve-');
+    const longest = Buffer.byteLength(`${begin}XXXXXX/${randomName()}`);
+    return mkdtempSync(longest <= MAX_SOCKET_PATH_BYTES ? begin : '/tmp/llm-serve-');
+  }
 }
 
-/** With what is still in it. */
-export function removeEngineDirectory(directory: string, platform: string = process.platform): void {
-  if (platform !== 'win32') rmSync(directory, { recursive: true, force: true });
-}
-
-/** Where one engine listens. */
-export function newEngineAddress(directory: string, platform: string = process.platform): string {
-  const name = randomBytes(NAME_BYTES).toString('base64url');
-  return platform === 'win32' ? `${directory}-${name}` : join(directory, name);
-}
-
-export function removeEngineAddress(address: string, platform: string = process.platform): void {
-  if (platform !== 'win32') rmSync(address, { force: true });
+function randomName(): string {
+  return randomBytes(NAME_BYTES).toString('base64url');
 }

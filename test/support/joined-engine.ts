@@ -1,10 +1,6 @@
 /** An engine that one process runs and others use, as with several workers; here all of them are backends of the test's process. */
 import { afterAll } from 'vitest';
-import {
-  createEngineDirectory,
-  type EngineNotice,
-  removeEngineDirectory,
-} from '../../src/backends/engine-sharing.ts';
+import { EngineDirectory, type EngineNotice } from '../../src/backends/engine-sharing.ts';
 import { defaultEnginePath } from '../../src/backends/llama-cpp/engine-process.ts';
 import type { LlamaCppTarget } from '../../src/backends/llama-cpp/engine-source.ts';
 import type { EngineToWorker } from '../../src/workers/engine-messages.ts';
@@ -19,7 +15,6 @@ interface JoinedEngine {
   join(): TestEngine;
   /** Where the engine listens now; undefined: it is not ready. */
   readonly address: string | undefined;
-  readonly directory: string;
 }
 
 /** All are closed after the file's tests. */
@@ -27,7 +22,7 @@ export function joinedEngine(
   overrides: Partial<LlamaCppTarget> = {},
   enginePath: string = defaultEnginePath(),
 ): JoinedEngine {
-  const directory = createEngineDirectory();
+  const directory = new EngineDirectory();
   const told = new ToldEngines();
   let last: EngineNotice | null = null;
   told.attach(({ notice }) => {
@@ -41,11 +36,10 @@ export function joinedEngine(
   const all = [owner];
   afterAll(async () => {
     await Promise.all(all.map(({ backend }) => backend.close()));
-    removeEngineDirectory(directory);
+    directory.remove();
   });
   return {
     owner,
-    directory,
     get address() {
       return (last as { readonly address?: string } | null)?.address;
     },

@@ -9,7 +9,6 @@ import { findModel } from '../../models/catalog.ts';
 import { ensureModel } from '../../models/fetch.ts';
 import { fileDetails } from '../../models/model-file.ts';
 import type { BackendEnvironment } from '../backend-definition.ts';
-import { newEngineAddress, removeEngineAddress } from '../engine-sharing.ts';
 import type { EngineAccess } from './engine-access.ts';
 import { noticeOf } from './engine-notice.ts';
 import { type EngineSource, engineNameOf, type LlamaCppTarget } from './engine-source.ts';
@@ -122,10 +121,11 @@ function sharingOptions(
   { engines }: BackendEnvironment,
 ): Pick<SupervisorOptions, 'guestAddresses' | 'onState'> {
   if (engines?.mode !== 'owns') return {};
+  const { directory } = engines;
   const announcement = engines.announce(engineNameOf(target));
   announcement.tell(noticeOf({ phase: 'idle' }));
   return {
-    guestAddresses: { next: () => newEngineAddress(engines.directory), remove: removeEngineAddress },
+    guestAddresses: directory,
     onState: (state, more) => {
       if (state.phase === 'closed') announcement.end();
       else announcement.tell(noticeOf(state, more));

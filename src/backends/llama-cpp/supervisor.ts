@@ -34,9 +34,9 @@ export interface SupervisorOptions {
 }
 
 export interface GuestAddresses {
-  next(): string;
+  newAddress(): string;
   /** Nothing listens there any more. */
-  remove(address: string): void;
+  removeAddress(address: string): void;
 }
 
 export class Supervisor {
@@ -97,7 +97,7 @@ export class Supervisor {
 
   #launch(): void {
     const { enginePath, environment, clock, log, loadTimeoutMs, guestAddresses } = this.#options;
-    this.#guestAddress = guestAddresses?.next();
+    this.#guestAddress = guestAddresses?.newAddress();
     this.#worksForGuests = false;
     const engine: EngineProcess = new EngineProcess({
       enginePath,
@@ -200,7 +200,7 @@ export class Supervisor {
   #exited(engine: EngineProcess, end: EngineEnd): void {
     if (this.#process !== engine) return;
     this.#process = undefined;
-    if (this.#guestAddress !== undefined) this.#options.guestAddresses?.remove(this.#guestAddress);
+    if (this.#guestAddress !== undefined) this.#options.guestAddresses?.removeAddress(this.#guestAddress);
     this.#watchdog.stop();
     if (this.state.phase === 'closed' || this.state.phase === 'failed') return;
     if (this.#readyAt === undefined && this.#leavesGpu(end)) return;

@@ -9,6 +9,7 @@ import { listenForGuests } from './guest-server.ts';
 import { Guests } from './guests.ts';
 import { tieToParent } from './lifeline.ts';
 import { type LoadedEngine, loadEngine } from './load-engine.ts';
+import { endWithParent } from './orphaned.ts';
 
 function send(message: FromEngine): void {
   // A parent that has just died is noticed by the disconnect that follows.
@@ -18,6 +19,8 @@ function send(message: FromEngine): void {
 function listen(): void {
   let progress = 0;
   let engine: LoadedEngine | undefined;
+  let listensAt: string | undefined;
+  const lifeline = tieToParent((message) => send({ type: 'log', level: 'warn', message }));
   const guests = new Guests((message) => work(message));
 
   function emit(events: readonly EngineEvent[]): void {
@@ -36,11 +39,14 @@ function listen(): void {
           progress += 1;
         },
       });
-      if (guestAddress !== undefined)
+      if (guestAddress !== undefined) {
+        listensAt = guestAddress;
+        lifeline.listensAt(guestAddress);
         await listenForGuests(guestAddress, {
           guests,
           warn: (text) => send({ type: 'log', level: 'warn', message: text }),
         });
+      }
       const { contextSize, abilities, toolCallFormat } = engine;
       send({ type: 'loaded', contextSize, abilities, ...(toolCallFormat && { toolCallFormat }) });
     } catch (thrown) {
@@ -91,9 +97,8 @@ function listen(): void {
         return work(message);
     }
   });
-  // Without a parent nobody reads the answers, and a step under way in native code would delay a normal exit.
-  process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
-  tieToParent((message) => send({ type: 'log', level: 'warn', message }));
+  // Without a parent nobody reads the answers.
+  process.on('disconnect', () => endWithParent(listensAt));
   process.on('SIGINT', () => {});
   process.on('SIGTERM', () => {});
   send({ type: 'hello' });

@@ -1,11 +1,8 @@
 /** What a process that runs an engine tells the others of it; the engine's process does what the test says. */
 import { existsSync, readdirSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { expect, it, onTestFinished, vi } from 'vitest';
-import {
-  createEngineDirectory,
-  type EngineNotice,
-  removeEngineDirectory,
-} from '../../../../src/backends/engine-sharing.ts';
+import { EngineDirectory, type EngineNotice } from '../../../../src/backends/engine-sharing.ts';
 import type { LlamaCppTarget } from '../../../../src/backends/llama-cpp/engine-source.ts';
 import { createEngine, never, requestFor } from '../../../support/embedded-engine.ts';
 import { fakeEngines, LOADED } from '../../../support/fake-engine.ts';
@@ -22,8 +19,8 @@ interface Told {
 
 /** All that was told; null: that it is gone for good. */
 async function start(onMessage: string, overrides: Partial<LlamaCppTarget> = {}) {
-  const directory = createEngineDirectory();
-  onTestFinished(() => removeEngineDirectory(directory));
+  const directory = new EngineDirectory();
+  onTestFinished(() => directory.remove());
   const told: (Told | null)[] = [];
   const names: string[] = [];
   const { path } = await tinyModelFile();
@@ -39,7 +36,7 @@ async function start(onMessage: string, overrides: Partial<LlamaCppTarget> = {})
     },
   });
   onTestFinished(() => engine.backend.close());
-  return { ...engine, told, names, directory };
+  return { ...engine, told, names };
 }
 
 const phases = (told: readonly (Told | null)[]) => told.map((one) => one?.state.phase ?? 'gone');
@@ -48,7 +45,7 @@ const phases = (told: readonly (Told | null)[]) => told.map((one) => one?.state.
 const LISTENS = `process.getBuiltinModule('node:fs').writeFileSync(message.guestAddress, '');`;
 
 it('is told at each change, with an address of its own for each engine, which is removed when it ends', async () => {
-  const { backend, told, directory } = await start(
+  const { backend, told } = await start(
     `if (message.type === 'load') { ${LISTENS} ${LOADED} } if (message.type === 'generate') process.exit(1);`,
   );
   expect(phases(told)).toEqual(['idle']);
@@ -60,12 +57,12 @@ it('is told at each change, with an address of its own for each engine, which is
   await vi.waitFor(() => expect(phases(told).at(-1)).toBe('ready'), { timeout: 60_000 });
   const second = told.at(-1)?.address as string;
   expect(second).not.toBe(first);
-  expect(readdirSync(directory)).toHaveLength(1);
+  expect(readdirSync(dirname(second))).toHaveLength(1);
   await backend.close();
   expect(phases(told)).toEqual(['idle', 'loading', 'ready', 'restarting', 'ready', 'gone']);
   expect(told[3]).toMatchObject({ loss: 'stopped', state: { waitWorthwhile: true } });
   expect(told[2]).toMatchObject({ state: { contextSize: 64, abilities: ['generate'] } });
-  expect(readdirSync(directory)).toEqual([]);
+  expect(readdirSync(dirname(second))).toEqual([]);
 });
 
 it('is told to have failed with the reason, for who looks at the target', async () => {
