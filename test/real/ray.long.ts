@@ -12,6 +12,8 @@ import { findRay, type RealRay, type ServeChanges, startRay } from './real-ray.t
 
 const EXECUTABLE = new URL('../../dist/cli/main.js', import.meta.url).pathname;
 const SLOTS = 4;
+/** Serve starts and stops replicas at a pace of its own. */
+const PATIENTLY = { interval: 500, timeout: 600_000 };
 /** As `min_replicas` and `max_replicas` of deploy/ray/serve-cpu.yaml. */
 const FEWEST = 2;
 const MOST = 4;
@@ -150,25 +152,22 @@ describe('behind Ray Serve', () => {
     const server = await inFront(running(), 'small');
     const replicas = async () => (await running().replicas()).length;
     const servers = () => [...running().modelServers(0), ...running().modelServers(1)];
-    await expect.poll(replicas, { interval: 500 }).toBe(FEWEST);
+    await expect.poll(replicas, PATIENTLY).toBe(FEWEST);
     let now = 0;
     let last = Number.POSITIVE_INFINITY;
     const loading = load(server, 40, (ended) => {
       now = ended;
       return ended < last;
     });
-    await expect.poll(replicas, { interval: 500 }).toBe(MOST);
+    await expect.poll(replicas, PATIENTLY).toBe(MOST);
     const slotsAtFirst = await slotsOf(server);
     last = now + 800;
     let fewest = MOST;
     await expect
-      .poll(
-        async () => {
-          fewest = Math.min(fewest, await replicas());
-          return now;
-        },
-        { interval: 1000 },
-      )
+      .poll(async () => {
+        fewest = Math.min(fewest, await replicas());
+        return now;
+      }, PATIENTLY)
       .toBeGreaterThan(last - 100);
     const slots = await slotsOf(server);
     const answered = await Promise.all(servers().map(answeredBy));
@@ -179,7 +178,7 @@ describe('behind Ray Serve', () => {
     expect(unanswered(outcomes)).toEqual([]);
     expect(fewest).toBe(MOST);
     expect(answered.filter((count) => count > 0)).toHaveLength(MOST);
-    await expect.poll(replicas, { interval: 500 }).toBe(FEWEST);
+    await expect.poll(replicas, PATIENTLY).toBe(FEWEST);
     expect(unanswered(await load(server, 8, (ended) => ended < 32))).toEqual([]);
   });
 
