@@ -119,6 +119,7 @@ export async function composeControl(options: ControlOptions): Promise<Applicati
         ...events,
         clock: systemClock,
         path: options.workerPath,
+        environment: { ...options.processEnvironment },
         onOutput: options.onOutput,
         onErrorOutput: options.onErrorOutput,
       }),

@@ -36,6 +36,7 @@ interface WorkerProcessOptions extends WorkerEvents {
   readonly clock: Clock;
   /** Of the program. */
   readonly path: string;
+  readonly environment: NodeJS.ProcessEnv;
   /** Whole lines of its standard output, and of its error output. */
   readonly onOutput: (lines: string) => void;
   readonly onErrorOutput: (lines: string) => void;
@@ -46,10 +47,11 @@ export class WorkerProcess implements RunningWorker {
   readonly #link: Link<ToWorker, ToControl> | undefined;
   #killedBecause: string | undefined;
 
-  constructor({ clock, path, onMessage, onEnd, onOutput, onErrorOutput }: WorkerProcessOptions) {
+  constructor({ clock, path, environment, onMessage, onEnd, onOutput, onErrorOutput }: WorkerProcessOptions) {
     const child = fork(path, [], {
       // Its standard input tells the worker, even while it is blocked, that this process has ended.
       stdio: ['pipe', 'pipe', 'pipe', 'ipc', 'pipe'],
+      env: environment,
       // A debugger of this process has the port that they name.
       execArgv: process.execArgv.filter((argument) => !argument.startsWith('--inspect')),
     });

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type LogLine, LogLines } from './log-lines.ts';
-import { type RunningServer, type ServerOptions, TEST_ENVIRONMENT } from './server.ts';
+import { type RunningServer, type ServerOptions, TEST_ENVIRONMENT, TEST_WORKERS } from './server.ts';
 
 const EXECUTABLE = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const KILL_AFTER_MS = 10_000;
@@ -34,7 +34,9 @@ export interface Executable extends RunningServer {
 
 /** Starts the server and resolves once it listens. */
 export async function startExecutable(options: ExecutableOptions): Promise<Executable> {
-  const run = new Run(['--port', '0', ...(options.flags ?? [])], options);
+  const workers = TEST_WORKERS === 1 ? {} : { LLM_SERVE_SERVER__WORKERS: String(TEST_WORKERS) };
+  const environment = { ...workers, ...options.environment };
+  const run = new Run(['--port', '0', ...(options.flags ?? [])], { ...options, environment });
   const outcome = await Promise.race([run.logged((line) => line.msg.includes(' listens on ')), run.ended]);
   if ('exitCode' in outcome)
     throw new Error(`the server ended with ${outcome.exitCode}: ${outcome.stderr}${outcome.stdout}`);

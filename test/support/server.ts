@@ -6,8 +6,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll } from 'vitest';
 import { compose } from '../../src/compose.ts';
+import { composeControl } from '../../src/compose-control.ts';
 import { accessNotices } from '../../src/config/access-rules.ts';
 import { type LoadedConfig, loadConfig } from '../../src/config/load.ts';
 import { SETTINGS, SHORTCUTS } from '../../src/config/settings.ts';
@@ -50,6 +52,14 @@ export interface ComposedServer extends RunningServer {
   holdReading(): { readonly began: Promise<void>; readonly release: () => void };
 }
 
+/**
+ * In how many processes servers of tests serve: `LLM_TEST_WORKERS=2 npx vitest …` runs the same tests against the other shape. What it
+ * cannot do there: test/support/both-shapes.ts.
+ */
+export const TEST_WORKERS = Number(process.env.LLM_TEST_WORKERS ?? 1);
+
+const WORKER_PATH = fileURLToPath(new URL('../../dist/cli/worker.js', import.meta.url));
+
 /** No load balancer has to notice that a server ends. */
 export const TEST_ENVIRONMENT = { LLM_SERVE_SERVER__SHUTDOWN_DELAY_SECONDS: '0' };
 
@@ -67,14 +77,14 @@ export function endingAfterAll(): EndsWith {
 
 /** Starts the server and resolves once it listens. */
 export async function startServer(options: ServerOptions): Promise<ComposedServer> {
-  const { config, sources, warnings } = readOptions(options);
+  const folder = mkdtempSync(join(tmpdir(), 'llm-serve-test-'));
+  const { config, sources, warnings } = readOptions(options, folder);
   let current: Partial<ServerOptions> = {};
   let held: Promise<void> | undefined;
   let onReading = () => {};
   const lines = new LogLines();
   const log = logInto(lines, config.logging.level);
-  const folder = mkdtempSync(join(tmpdir(), 'llm-serve-test-'));
-  const application = await compose({
+  const parts = {
     config,
     sources,
     log,
@@ -85,11 +95,26 @@ export async function startServer(options: ServerOptions): Promise<ComposedServe
     readConfig: async () => {
       onReading();
       await held;
-      return readOptions({ ...options, ...current });
+      return readOptions({ ...options, ...current }, folder);
     },
     onDownloadProgress: () => {},
-    onFatal: ({ message }) => log.error(message),
-  });
+    onFatal: ({ message }: Error) => log.error(message),
+  };
+  const application =
+    TEST_WORKERS === 1
+      ? await compose(parts)
+      : await composeControl({
+          ...parts,
+          processEnvironment: { ...process.env, ...environmentOf(options) },
+          workers: TEST_WORKERS,
+          workerPath: WORKER_PATH,
+          launch: { isTerminal: false, flags: flagsOf(options, folder) },
+          configurationText: () => fileOf({ ...options, ...current }),
+          onOutput: (written) => {
+            for (const line of written.trimEnd().split('\n')) lines.add(JSON.parse(line) as LogLine);
+          },
+          onErrorOutput: (written) => log.error('error output of a worker', { written }),
+        });
   options.endsWith(async () => {
     await application.close();
     rmSync(folder, { recursive: true, force: true });
@@ -123,15 +148,33 @@ export async function startServer(options: ServerOptions): Promise<ComposedServe
 }
 
 /** Without a store of their own, servers of tests keep nothing, unless `data.directory` asks for the default one. */
-function readOptions({ flags = [], environment = {}, configFile }: ServerOptions): LoadedConfig {
+function readOptions(options: ServerOptions, folder: string): LoadedConfig {
+  const file = fileOf(options);
   const loaded = loadConfig({
-    flags: flagValues(['--port', '0', ...flags]),
-    environment: { ...TEST_ENVIRONMENT, ...environment },
-    ...(configFile !== undefined && { file: { name: 'llm-serve.yaml', text: configFile } }),
+    flags: flagsOf(options, folder),
+    environment: environmentOf(options),
+    ...(file !== null && { file }),
   });
   const { access, data } = loaded.config;
   if (access.store !== undefined || data.directory !== undefined) return loaded;
   return { ...loaded, config: { ...loaded.config, access: { store: 'memory:' } } };
+}
+
+/** Workers share a store. */
+function flagsOf({ flags = [] }: ServerOptions, folder: string): Record<string, string> {
+  const shared =
+    TEST_WORKERS === 1
+      ? []
+      : ['--data.directory', join(folder, 'data'), '--cache.directory', join(folder, 'models')];
+  return flagValues([...shared, '--port', '0', ...flags]);
+}
+
+function environmentOf({ environment = {} }: ServerOptions): Record<string, string> {
+  return { ...TEST_ENVIRONMENT, ...environment };
+}
+
+function fileOf({ configFile }: ServerOptions) {
+  return configFile === undefined ? null : { name: 'llm-serve.yaml', text: configFile };
 }
 
 const KEYS = new Map<string, string>([
