@@ -142,7 +142,7 @@ export async function compose(options: ApplicationOptions): Promise<ProcessAppli
     clock: systemClock,
     log,
     targets: createTargets(config, environment),
-    ...servingSettings(config),
+    ...servingSettings(config, given?.workers),
     onTokenGap: (model, gapMs, target) => telemetry.current?.tokenGap(model, gapMs, target),
     onAttempt: (attempt) => telemetry.current?.attemptEnded(attempt),
     onMalformedEvent: (model, target) => telemetry.current?.malformedEvent(model, target),

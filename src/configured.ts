@@ -80,7 +80,8 @@ export function targetSettings(config: TargetConfig): TargetSettings {
   };
 }
 
-export function servingSettings(config: Config): Omit<ServingChanges, 'targets'> {
+/** `workers`: how many processes share what is for the whole server. */
+export function servingSettings(config: Config, workers = 1): Omit<ServingChanges, 'targets'> {
   const { models, scheduler, retry, routing } = config;
   return {
     defaultModel: config.default_model,
@@ -104,7 +105,7 @@ export function servingSettings(config: Config): Omit<ServingChanges, 'targets'>
     queueTimeoutMs: scheduler.queue_timeout_ms,
     retry: {
       attempts: retry.attempts,
-      budget: { percent: retry.budget_percent, perSecond: retry.budget_per_second },
+      budget: { percent: retry.budget_percent, perSecond: retry.budget_per_second / workers },
     },
     resume: config.resume,
   };

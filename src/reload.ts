@@ -161,7 +161,7 @@ export class Reloader {
     if (observed !== undefined) Object.assign(observed, metricsSettings(config));
     if (usage !== undefined) Object.assign(usage, usageSettings(config));
     if (sharedLimits !== undefined) Object.assign(sharedLimits, sharedLimitSettings(config));
-    serving.apply({ targets, ...servingSettings(config) });
+    serving.apply({ targets, ...servingSettings(config, workers) });
     this.#running = config;
     return plan;
   }

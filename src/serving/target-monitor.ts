@@ -2,6 +2,7 @@
  * Monitors one target: probes it about once a second (one probe at a time, for at most 1 s), warms its model up, tells its health how
  * probes and requests ended, and reports each change once. Owns `target.status` and `target.health`.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { LoadReport, TargetStatus } from '../core/backend.ts';
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import { ServingError, toServingError } from '../core/errors.ts';
@@ -225,7 +226,9 @@ export class TargetMonitor {
       before.state === status.state &&
       before.loaded === status.loaded &&
       before.slots === status.slots &&
-      before.contextSize === status.contextSize;
+      before.contextSize === status.contextSize &&
+      isDeepStrictEqual(before.abilities, status.abilities) &&
+      isDeepStrictEqual(before.details, target.status.details);
     if (!same || before.restarting !== status.restarting) onChange(target, before, change);
   }
 }
