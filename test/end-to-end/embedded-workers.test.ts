@@ -1,5 +1,5 @@
 /** Two workers and one embedded engine, as the executable runs them: one engine for both, and what each death costs. */
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
@@ -141,4 +141,41 @@ test('a server that ends leaves no process and no socket', async () => {
   expect(await server.stop()).toMatchObject({ exitCode: 0 });
   expect(pids.filter(isAlive)).toEqual([]);
   expect(readdirSync(folder)).toEqual([]);
+});
+
+test('a reload that has the engine loaded otherwise: what runs ends at the old one, the workers go to the new one', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'reloaded-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const file = join(folder, 'llm-serve.yaml');
+  const configure = (keys: string) =>
+    writeFileSync(
+      file,
+      [
+        `models: [{ id: smollm2, targets: [{ backend: llama-cpp, gpu: "off", threads: ${ENGINE_THREADS}, model: ${DEFAULT_MODEL}, ${keys} }] }]`,
+        `cache: { directory: "${testCacheDirectory()}" }`,
+        'rate_limit: { enabled: false }',
+      ].join('\n'),
+    );
+  configure('context_size: 512, slots: 2');
+  const server = await startExecutable({
+    flags: ['--config', file, '--server.workers', '2'],
+    endsWith: onTestFinished,
+  });
+  await whenReady(server);
+  const both = await streams(server, 250);
+  configure('context_size: 256, slots: 3');
+  server.signal('SIGHUP');
+  await expect.poll(() => enginePids(server).length, WITHIN).toBe(2);
+  const [before, after] = enginePids(server) as [number, number];
+  const tooLong = { prompt: 'The sea is wide. '.repeat(70), max_tokens: 4 };
+  const answers = await Promise.all(Array.from({ length: 4 }, () => generate(server, tooLong)));
+  expect(answers.map(({ status }) => status)).toEqual([400, 400, 400, 400]);
+  for (const text of await Promise.all(both.map(({ whole }) => whole))) {
+    expect(text).toContain('[DONE]');
+    expect('resumed' in (eventsOf(text).at(-1) ?? {})).toBe(false);
+  }
+  await expect.poll(() => isAlive(before), WITHIN).toBe(false);
+  expect(isAlive(after)).toBe(true);
+  const late = await Promise.all(PROMPTS.map((prompt) => generate(server, greedy(prompt, 8))));
+  expect(late.map(({ status }) => status)).toEqual([200, 200]);
 });
