@@ -258,7 +258,7 @@ export class SlotLeases {
 const NOTHING: Allowance = { slots: 0, until: Number.POSITIVE_INFINITY, basis: 'none' };
 
 /** A part of what it needs is what it would like in reserve. */
-const SPARE_PART = 4;
+const SPARE_PART = 2;
 
 function newTarget(demand: TargetDemand): SharedTarget {
   return {

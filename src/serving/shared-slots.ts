@@ -47,15 +47,19 @@ export class SharedSlots {
       if (target.role === 'primary' && getsRequests(target)) primaries.add(target.model);
       if (isShared(target)) shared.push(target);
     }
+    const isAsked = (target: Target) =>
+      getsRequests(target) && (target.role === 'primary' || !primaries.has(target.model));
+    const asked = new Map<ModelId, number>();
+    for (const target of shared) {
+      if (!isAsked(target)) continue;
+      asked.set(target.model, (asked.get(target.model) ?? 0) + slotCountOf(target));
+    }
     return shared.map((target) => {
-      const { model, role, sharedAs = '' } = target;
-      const isAsked = getsRequests(target) && (role === 'primary' || !primaries.has(model));
-      return {
-        target: sharedAs,
-        slots: slotCountOf(target),
-        used: used(target),
-        waiting: isAsked ? scheduler.waiting(model).requests : 0,
-      };
+      const slots = slotCountOf(target);
+      // What waits runs at one of them only: each asks for its part, or they all would keep slots for the same requests.
+      const part = isAsked(target) ? slots / Math.max(1, asked.get(target.model) ?? 0) : 0;
+      const waiting = Math.ceil(scheduler.waiting(target.model).requests * part);
+      return { target: target.sharedAs ?? '', slots, used: used(target), waiting };
     });
   }
 

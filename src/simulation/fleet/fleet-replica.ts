@@ -49,7 +49,6 @@ export class FleetReplica {
   readonly #leases: SlotLeases;
   readonly #waiting = new Map<string, FleetJob>();
   readonly running = new Set<FleetJob>();
-  readonly #slots: number[];
   #ended: FleetJob[] = [];
   /** When its allowances are to be read again. */
   #allowedUntil: Milliseconds = 0;
@@ -64,7 +63,15 @@ export class FleetReplica {
       timeoutMs: LEASE_TIMEOUT_MS,
       onFailure: 'share',
     });
-    this.#slots = options.servers.map(() => -1);
+    const { servers, sharing, replicas, rank } = options;
+    for (const [index, { slots }] of servers.entries()) {
+      const isShared = sharing === 'leases';
+      const given = sharing === 'even' ? evenShare({ slots, replicas, rank, offset: index }) : slots;
+      this.#scheduler.setTarget(
+        { id: String(index), model: MODEL, slots: given, isShared, state: 'ready' },
+        0,
+      );
+    }
   }
 
   isDue(now: Milliseconds): boolean {
@@ -104,7 +111,7 @@ export class FleetReplica {
       );
     }
     this.#ended = [];
-    const { queueTimeoutMs } = this.#options;
+    const { queueTimeoutMs, sharing } = this.#options;
     for (const job of arrived) {
       this.#waiting.set(job.id, job);
       scheduler.enqueue(
@@ -124,7 +131,7 @@ export class FleetReplica {
         now,
       );
     }
-    if (now >= this.#allowedUntil) this.#readAllowances(now);
+    if (sharing === 'leases' && now >= this.#allowedUntil) this.#readAllowances(now);
     this.#decide(now);
     this.#demand(now);
   }
@@ -155,25 +162,11 @@ export class FleetReplica {
   #readAllowances(now: Milliseconds): void {
     let until = Number.POSITIVE_INFINITY;
     for (const [index] of this.#options.servers.entries()) {
-      const allowed = this.#allowanceOf(index, now);
-      until = Math.min(until, allowed.until);
-      if (allowed.slots === this.#slots[index]) continue;
-      this.#slots[index] = allowed.slots;
-      this.#scheduler.setTarget(
-        { id: String(index), model: MODEL, slots: allowed.slots, state: 'ready', cachesPrefixes: false },
-        now,
-      );
+      const lease = this.#leases.allowance(String(index), now);
+      until = Math.min(until, lease.until);
+      this.#scheduler.setLease({ id: String(index), model: MODEL }, lease, now);
     }
     this.#allowedUntil = until;
-  }
-
-  #allowanceOf(index: number, now: Milliseconds): { readonly slots: number; readonly until: Milliseconds } {
-    const { sharing, servers, replicas, rank } = this.#options;
-    const slots = servers[index]?.slots ?? 0;
-    if (sharing === 'leases') return this.#leases.allowance(String(index), now);
-    if (sharing === 'none') return { slots, until: Number.POSITIVE_INFINITY };
-    const share = evenShare({ slots, replicas, rank, offset: index });
-    return { slots: share, until: Number.POSITIVE_INFINITY };
   }
 
   #demand(now: Milliseconds): void {
