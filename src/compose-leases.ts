@@ -57,11 +57,12 @@ export async function openLeases({
     },
     state: () => {
       if (keeper === undefined) return undefined;
-      const targets = keeper.held().map(({ target, slots, basis, granted }) => ({
+      const targets = keeper.held().map(({ target, slots, basis, granted, evenShare }) => ({
         shared: target,
         slots,
         basis,
         replicas: granted?.replicas ?? 0,
+        even_share: evenShare ?? null,
       }));
       return { store: keeper.isAway ? 'away' : 'up', targets };
     },

@@ -42,6 +42,8 @@ export interface HeldSlots extends Allowance {
   readonly target: string;
   /** Undefined: the store has not answered yet. */
   readonly granted: SlotGrant | undefined;
+  /** Without the store; undefined: not known. */
+  readonly evenShare: number | undefined;
 }
 
 /** The store is called away, and that is logged, after failures for so long: one late answer is none. */
@@ -80,6 +82,7 @@ export class LeaseKeeper {
       target,
       ...this.#leases.allowance(target, now),
       granted: this.#leases.grantedOf(target),
+      evenShare: this.#leases.evenShareOf(target),
     }));
   }
 

@@ -43,8 +43,9 @@ const MARGIN = 0.1;
 const RENEW_EVERY_MS: Milliseconds = 250;
 /** Two renewals are at least that far apart, whatever changes. */
 const MIN_SPACING_MS: Milliseconds = 10;
-/** While others are to give back slots: again after that, then after twice as long, up to RENEW_EVERY_MS. */
-const FIRST_POLL_MS: Milliseconds = 40;
+/** While others are to give back slots: again after that, then after twice as long, up to the last. */
+const FIRST_POLL_MS: Milliseconds = 30;
+const LAST_POLL_MS: Milliseconds = 120;
 /** Beside two time-outs. An even share is used only while asking has failed that recently: a process that was stopped knows nothing. */
 const FAILURE_COUNTS_MS: Milliseconds = 1000;
 
@@ -122,6 +123,12 @@ export class SlotLeases {
   /** What the store last granted of the target, for metrics; undefined: nothing yet. */
   grantedOf(name: string): SlotGrant | undefined {
     return this.#targets.get(name)?.granted;
+  }
+
+  /** What it would use without the store; undefined: it does not know how many there are, and would use none. */
+  evenShareOf(name: string): number | undefined {
+    const { division } = this.#targets.get(name) ?? {};
+    return division && evenShare({ ...division, offset: offsetOf(name) });
   }
 
   /** Since when the store could not be asked; undefined: it could. */
@@ -205,7 +212,7 @@ export class SlotLeases {
     const { leaseMs } = this.#settings;
     const { token, block, share, isRecovering } = grant;
     const isOwed = block < needsOf(target.demand) && block <= target.block;
-    target.pollMs = isOwed ? Math.min(RENEW_EVERY_MS, target.pollMs * 2) : FIRST_POLL_MS;
+    target.pollMs = isOwed ? Math.min(LAST_POLL_MS, target.pollMs * 2) : FIRST_POLL_MS;
     if (token !== target.token) {
       target.memberSince = sentAt;
       if (!isRecovering) target.division = undefined;

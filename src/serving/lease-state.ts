@@ -9,5 +9,7 @@ export interface LeaseState {
     readonly basis: 'lease' | 'even_share' | 'none';
     /** Servers that share it, as last seen; 0: not known yet. */
     readonly replicas: number;
+    /** It would use so many if the store could not be asked; null: it would use none, as it does not know yet how many there are. */
+    readonly even_share: number | null;
   }[];
 }

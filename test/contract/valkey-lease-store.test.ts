@@ -43,38 +43,41 @@ describe('leases in a Valkey or Redis', () => {
     if (MISSING_VALKEY === undefined) valkey = await startValkey({ endsWith });
   });
 
-  it.each([
+  it.for([
     { replicas: 4, targets: 2, steps: 1500 },
     { replicas: 70, targets: 1, steps: 1500 },
-  ])('are granted as the ledger grants them, to $replicas replicas of $targets targets', async (given) => {
-    const { replicas, targets } = given;
-    if (MISSING_VALKEY !== undefined) return;
-    const random = seededRandom(replicas);
-    const runner = new StoppedTime(await connectedRunner(valkey.address));
-    const store = new ValkeyLeases({ runner, prefix: randomUUID() });
-    const ledger = new LeaseLedger();
-    const sequences = new Map<string, number>();
-    const tokens = new Map<string, number>();
-    const names = Array.from({ length: targets }, (_, index) => `http://gpu:8000 model-${index}`);
-    for (let step = 0; step < given.steps * (isLong ? 20 : 1); step += 1) {
-      runner.pass(random() < 0.01 ? 4000 * random() : 60 * random());
-      const replica = `replica_${Math.floor(random() * replicas)}`;
-      if (random() < 0.02) {
-        await store.leave(replica, names);
-        ledger.leave(replica, names);
-        continue;
+  ])(
+    'are granted as the ledger grants them, to $replicas replicas of $targets targets',
+    async (given, context) => {
+      const { replicas, targets } = given;
+      if (MISSING_VALKEY !== undefined) return context.skip(MISSING_VALKEY);
+      const random = seededRandom(replicas);
+      const runner = new StoppedTime(await connectedRunner(valkey.address));
+      const store = new ValkeyLeases({ runner, prefix: randomUUID() });
+      const ledger = new LeaseLedger();
+      const sequences = new Map<string, number>();
+      const tokens = new Map<string, number>();
+      const names = Array.from({ length: targets }, (_, index) => `http://gpu:8000 model-${index}`);
+      for (let step = 0; step < given.steps * (isLong ? 20 : 1); step += 1) {
+        runner.pass(random() < 0.01 ? 4000 * random() : 60 * random());
+        const replica = `replica_${Math.floor(random() * replicas)}`;
+        if (random() < 0.02) {
+          await store.leave(replica, names);
+          ledger.leave(replica, names);
+          continue;
+        }
+        const sequence = Math.max(1, (sequences.get(replica) ?? 0) + (random() < 0.03 ? -1 : 1));
+        sequences.set(replica, sequence);
+        const claims = names.map((name) => anyClaim(random, name, tokens, replica));
+        const renewal: Renewal = { replica, sequence, leaseMs: random() < 0.9 ? 3000 : 5000, claims };
+        const expected = ledger.renew(renewal, { now: runner.wallNow, run: 'one' });
+        expect(await store.renew(renewal), `step ${step}`).toEqual(expected);
+        for (const [index, grant] of (expected ?? []).entries())
+          tokens.set(`${replica} ${names[index]}`, grant.token);
       }
-      const sequence = Math.max(1, (sequences.get(replica) ?? 0) + (random() < 0.03 ? -1 : 1));
-      sequences.set(replica, sequence);
-      const claims = names.map((name) => anyClaim(random, name, tokens, replica));
-      const renewal: Renewal = { replica, sequence, leaseMs: random() < 0.9 ? 3000 : 5000, claims };
-      const expected = ledger.renew(renewal, { now: runner.wallNow, run: 'one' });
-      expect(await store.renew(renewal), `step ${step}`).toEqual(expected);
-      for (const [index, grant] of (expected ?? []).entries())
-        tokens.set(`${replica} ${names[index]}`, grant.token);
-    }
-    await store.close();
-  });
+      await store.close();
+    },
+  );
 
   it('recover after the server has started again, where what it wrote last may be lost', async (context) => {
     if (MISSING_VALKEY !== undefined) return context.skip(MISSING_VALKEY);

@@ -86,6 +86,10 @@ const SlotLeases = Type.Object(
         slots: Type.Integer({ description: 'This server may give so many now.' }),
         basis: Type.Enum(['lease', 'even_share', 'none']),
         replicas: Type.Integer({ description: 'Servers that share it, as last seen.' }),
+        even_share: Type.Union([Type.Integer(), Type.Null()], {
+          description:
+            'It would use so many if the store could not be asked; null: none, as it does not know yet how many share.',
+        }),
       }),
     ),
   },

@@ -45,6 +45,23 @@ describe('slot leases', () => {
     expect(fleet.maxRunning).toBe(8);
   });
 
+  it('do both in 400 and 800 ms, whenever in the time between two renewals', () => {
+    for (let phaseMs = 0; phaseMs < 250; phaseMs += 25) {
+      const fleet = settled(8);
+      const busy = only(fleet);
+      busy.demand = 20;
+      busy.requestMs = 60;
+      fleet.pass(1000 + phaseMs);
+      const joined = fleet.join(0, 60);
+      fleet.pass(500);
+      joined.demand = 2;
+      expect(fleet.until(() => joined.endsAt.length > 0)).toBeLessThan(400);
+      fleet.pass(1000);
+      joined.demand = 0;
+      expect(fleet.until(() => busy.endsAt.length === 8)).toBeLessThan(800);
+    }
+  });
+
   it('bring what a dead replica held to the others within its lease', () => {
     const fleet = settled(8);
     const [survivor, killed] = [only(fleet), fleet.join(20)];
