@@ -34,6 +34,8 @@ export class JoinedEngine implements EngineSource {
   /** Open, or being opened. */
   #connection: GuestConnection<WorkForEngine, EngineEvents> | undefined;
   #reconnect: Timer | undefined;
+  /** Since it was connected last. */
+  #hasWarned = false;
 
   constructor(options: JoinedEngineOptions) {
     this.#options = options;
@@ -86,7 +88,9 @@ export class JoinedEngine implements EngineSource {
     });
     this.#connection = connection;
     socket.once('connect', () => {
-      if (this.#connection === connection) this.access.enter(state);
+      if (this.#connection !== connection) return;
+      this.#hasWarned = false;
+      this.access.enter(state);
     });
   }
 
@@ -101,10 +105,11 @@ export class JoinedEngine implements EngineSource {
     this.#reconnect = clock.schedule(RECONNECT_AFTER_MS, () => {
       const { state, address } = this.#heard;
       if (state.phase !== 'ready' || this.#connection !== undefined) return;
-      log.warn('connects to the engine again', {
-        address,
-        reason: error?.message ?? 'the connection has ended',
-      });
+      if (!this.#hasWarned) {
+        const reason = error?.message ?? 'the connection has ended';
+        log.warn('connects to the engine again, until it is there', { address, reason });
+      }
+      this.#hasWarned = true;
       this.#connect(state);
     });
   }
