@@ -22,8 +22,10 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- if and .Values.valkey.enabled (get .Values.secret.variables "LLM_SERVE_LIMITS__STORE") -}}
-{{- fail "valkey.enabled sets LLM_SERVE_LIMITS__STORE, which secret.variables sets too. Remove one of them." -}}
+{{- range list "LLM_SERVE_LIMITS__STORE" "LLM_SERVE_LEASES__STORE" -}}
+{{- if and $.Values.valkey.enabled (get $.Values.secret.variables .) -}}
+{{- fail (printf "valkey.enabled sets %s, which secret.variables sets too. Remove one of them." .) -}}
+{{- end -}}
 {{- end -}}
 {{- if and (eq .Values.autoscaling.kind "keda") (not .Values.autoscaling.keda.query) (not .Values.serviceMonitor.enabled) -}}
 {{- fail "autoscaling.keda asks Prometheus by the labels that the ServiceMonitor gives. Set serviceMonitor.enabled: true, or autoscaling.keda.query." -}}
