@@ -102,4 +102,42 @@ describe('leases in a Valkey or Redis', () => {
       isRecovering: true,
     });
   });
+
+  it('are given once, also where a server takes over that has not got the last of them', async (context) => {
+    if (MISSING_VALKEY !== undefined) return context.skip(MISSING_VALKEY);
+    const primary = await startValkey({ endsWith, hasPort: true });
+    const replica = await startValkey({ endsWith, args: ['--replicaof', '127.0.0.1', String(primary.port)] });
+    const asked = async (at: TestValkey, name: string, sequence: number, claimed: Partial<SlotClaim>) => {
+      const store = new ValkeyLeases({ runner: await connectedRunner(at.address), prefix: 'test' });
+      const claim = {
+        target: 't',
+        slots: 8,
+        keeps: 0,
+        used: 0,
+        needs: 8,
+        spare: 0,
+        token: 0,
+        isAlone: false,
+      };
+      const claims = [{ ...claim, ...claimed }];
+      const [grant] = (await store.renew({ replica: name, sequence, leaseMs: 600_000, claims })) ?? [];
+      await store.close();
+      return grant;
+    };
+    const first = await asked(primary, 'one', 1, { needs: 1 });
+    const { token = 0 } = first ?? {};
+    await primary.command('HSET', '{test}:slots:t', 'until', '0');
+    expect(await asked(primary, 'one', 2, { token, needs: 1 })).toMatchObject({ block: 1 });
+    const known = () => replica.command('HGET', '{test}:slots:t', 'sum');
+    await expect.poll(known, { timeout: 60_000 }).toContain('\r\n1\r\n');
+    // From now on nothing reaches the replica.
+    await replica.command('REPLICAOF', 'NO', 'ONE');
+    expect(await asked(primary, 'one', 3, { token, keeps: 1 })).toMatchObject({ block: 8 });
+    await primary.kill();
+    // Another would take the seven that this server knows nothing of.
+    expect(await asked(replica, 'two', 1, {})).toMatchObject({ block: 0, isRecovering: true });
+    expect(await asked(replica, 'one', 4, { token, keeps: 8, used: 8 })).toMatchObject({ block: 8, token });
+    await replica.command('HSET', '{test}:slots:t', 'until', '0');
+    expect(await asked(replica, 'two', 2, {})).toMatchObject({ block: 0, share: 4, isRecovering: false });
+  });
 });
