@@ -23,22 +23,22 @@ describeBackend('llama-cpp, the real embedded engine with a model that embeds', 
 
 describeBackend('llama-cpp over a socket, the engine of another process', {
   start: async () => {
-    const { owner, join } = joinedEngine();
+    const { owner, join, close } = joinedEngine();
     await owner.backend.warmUp({ signal: never() });
     const { backend } = join();
     await backend.warmUp({ signal: never() });
-    return { backend, model: DEFAULT_MODEL, stop: async () => {} };
+    return { backend, model: DEFAULT_MODEL, stop: close };
   },
   skip: skipAll(EMBEDDING, 'the model generates'),
 });
 
 describeBackend('llama-cpp over a socket, with a model that embeds', {
   start: async () => {
-    const { owner, join } = joinedEngine({ model: (await tinyModelFile()).path });
+    const { owner, join, close } = joinedEngine({ model: (await tinyModelFile()).path });
     await owner.backend.warmUp({ signal: never() });
     const { backend } = join();
     await backend.warmUp({ signal: never() });
-    return { backend, model: 'tiny', stop: async () => {} };
+    return { backend, model: 'tiny', stop: close };
   },
   skip: skipAll(GENERATING, 'the model only embeds'),
 });

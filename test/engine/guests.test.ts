@@ -13,6 +13,13 @@ const PARIS = 'The capital of France is Paris.';
 const ask = () => requestFor('What is the capital of France?');
 const STORY = { limits: { maxTokens: 300, ignoreEos: true } } as const;
 
+/** Closed after the test. */
+function started(overrides: Parameters<typeof joinedEngine>[0] = {}) {
+  const engine = joinedEngine(overrides);
+  onTestFinished(() => engine.close());
+  return engine;
+}
+
 interface Ended {
   readonly id: number;
   readonly how: string;
@@ -36,7 +43,7 @@ function guestProcess(address: string | undefined, count: number, maxTokens: num
 
 describe('an engine that several processes use', () => {
   it('gives each what it gives its own process, at the same time and under the same numbers', async () => {
-    const { owner, join } = joinedEngine();
+    const { owner, join } = started();
     await owner.backend.warmUp({ signal: never() });
     const guests = [join(), join()];
     const prompts = ['What is the capital of France?', 'What is two plus two?', 'Name a colour.'];
@@ -50,7 +57,7 @@ describe('an engine that several processes use', () => {
   });
 
   it('reuses a prefix for whoever comes: of one scope, whatever its process; of another, not', async () => {
-    const { owner, join } = joinedEngine({ slots: 1 });
+    const { owner, join } = started({ slots: 1 });
     await owner.backend.warmUp({ signal: never() });
     const [one, two] = [join().backend, join().backend];
     const long = requestFor(`${'All work and no play makes a dull day. '.repeat(8)}What is it about?`, {
@@ -64,7 +71,7 @@ describe('an engine that several processes use', () => {
   });
 
   it('that is killed fails what each had, and a new one answers what comes then', async () => {
-    const engine = joinedEngine({ slots: 2 });
+    const engine = started({ slots: 2 });
     const { owner, join } = engine;
     await owner.backend.warmUp({ signal: never() });
     const guests = [join(), join()];
@@ -86,7 +93,7 @@ describe('an engine that several processes use', () => {
   });
 
   it('is free at once of what a killed process had; the others’ answers go on', async () => {
-    const engine = joinedEngine({ slots: 2, context_size: 2048 });
+    const engine = started({ slots: 2, context_size: 2048 });
     const { owner, join } = engine;
     await owner.backend.warmUp({ signal: never() });
     const { backend } = join();
@@ -107,7 +114,7 @@ describe('an engine that several processes use', () => {
   });
 
   it('goes on for the others while one is stopped, which has its whole answers when it runs again', async () => {
-    const engine = joinedEngine({ slots: 3 });
+    const engine = started({ slots: 3 });
     await engine.owner.backend.warmUp({ signal: never() });
     const { backend } = engine.join();
     const stopped = guestProcess(engine.address, 2, 100);

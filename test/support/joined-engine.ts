@@ -1,5 +1,4 @@
 /** An engine that one process runs and others use, as with several workers; here all of them are backends of the test's process. */
-import { afterAll } from 'vitest';
 import { EngineDirectory, type EngineNotice } from '../../src/backends/engine-sharing.ts';
 import { defaultEnginePath } from '../../src/backends/llama-cpp/engine-process.ts';
 import type { LlamaCppTarget } from '../../src/backends/llama-cpp/engine-source.ts';
@@ -15,9 +14,10 @@ interface JoinedEngine {
   join(): TestEngine;
   /** Where the engine listens now; undefined: it is not ready. */
   readonly address: string | undefined;
+  /** All of them, and the engine. */
+  close(): Promise<void>;
 }
 
-/** All are closed after the file's tests. */
 export function joinedEngine(
   overrides: Partial<LlamaCppTarget> = {},
   enginePath: string = defaultEnginePath(),
@@ -34,12 +34,12 @@ export function joinedEngine(
     announce: (engine) => told.announce(engine),
   });
   const all = [owner];
-  afterAll(async () => {
-    await Promise.all(all.map(({ backend }) => backend.close()));
-    directory.remove();
-  });
   return {
     owner,
+    close: async () => {
+      await Promise.all(all.map(({ backend }) => backend.close()));
+      directory.remove();
+    },
     get address() {
       return (last as { readonly address?: string } | null)?.address;
     },

@@ -30,6 +30,9 @@ function listen(): void {
 
   async function load(message: Extract<ToEngine, { type: 'load' }>): Promise<void> {
     const { settings, excludedGpus, guestAddress } = message;
+    // From now on: the folder is there already.
+    listensAt = guestAddress;
+    if (guestAddress !== undefined) lifeline.listensAt(guestAddress);
     try {
       engine = await loadEngine(settings, excludedGpus, {
         log: (level, text) => send({ type: 'log', level, message: text }),
@@ -40,8 +43,6 @@ function listen(): void {
         },
       });
       if (guestAddress !== undefined) {
-        listensAt = guestAddress;
-        lifeline.listensAt(guestAddress);
         await listenForGuests(guestAddress, {
           guests,
           warn: (text) => send({ type: 'log', level: 'warn', message: text }),
