@@ -191,6 +191,7 @@ function attach({ send }: WorkerPeer, { scheduling, limits, toldEngines }: Hosts
         case 'decide':
         case 'peek':
         case 'settle':
+        case 'unchanged':
           return limited.receive(message);
         case 'ask':
         case 'answer':

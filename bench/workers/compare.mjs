@@ -92,7 +92,7 @@ async function startControl() {
   return { host, limits, clock, local: newControl(), modules: { Link: link.Link } };
 }
 
-const TO_LIMITS = new Set(['decide', 'peek', 'settle']);
+const TO_LIMITS = new Set(['decide', 'peek', 'settle', 'unchanged']);
 
 async function startWorker(name, { host, limits, clock, modules: { Link } }) {
   const child = spawn(process.execPath, [fileURLToPath(new URL('deciding.mjs', import.meta.url)), name], {

@@ -36,6 +36,11 @@ export class WorkerLimits {
     this.#send = send;
   }
 
+  /** Admissions that are not settled. */
+  get kept(): number {
+    return Object.keys(this.#admissions).length;
+  }
+
   receive(message: LimitsToControl): void {
     switch (message.type) {
       case 'decide': {
@@ -53,10 +58,12 @@ export class WorkerLimits {
       case 'settle': {
         const admission = this.#admissions[message.call];
         delete this.#admissions[message.call];
-        if (admission !== undefined && message.amounts !== undefined)
-          this.#store.settle(admission, message.amounts);
+        if (admission !== undefined) this.#store.settle(admission, message.amounts);
         break;
       }
+      case 'unchanged':
+        for (const call of message.calls) delete this.#admissions[call];
+        break;
       default:
         throw message satisfies never;
     }

@@ -16,8 +16,10 @@ export type LimitsToControl =
       readonly isFinal?: true | undefined;
     }
   | { readonly type: 'peek'; readonly call: number; readonly charges: readonly SentCharge[] }
-  /** Of a decision that was admitted. Absent amounts: those that were counted, and nothing is for requests at the same time. */
-  | { readonly type: 'settle'; readonly call: number; readonly amounts?: readonly number[] | undefined };
+  /** Of a decision that was admitted. */
+  | { readonly type: 'settle'; readonly call: number; readonly amounts: readonly number[] }
+  /** Of decisions that stay as they were admitted. */
+  | { readonly type: 'unchanged'; readonly calls: readonly number[] };
 
 export type LimitsToWorker =
   | {

@@ -17,6 +17,9 @@ interface RemoteLimitStoreOptions {
   readonly isShared: boolean;
 }
 
+/** So many settlements wait at most for something that they can go with. */
+const MAX_UNCHANGED = 100;
+
 type Answer = LimitsToWorker | undefined;
 
 class RemoteAdmission implements LimitAdmission {
@@ -35,6 +38,8 @@ export class RemoteLimitStore implements LimitStore {
   readonly #send: RemoteLimitStoreOptions['send'];
   /** By the number of the call; no Map, as in the dispatcher. */
   readonly #asked: Record<number, ((answer: Answer) => void) | undefined> = Object.create(null);
+  /** Settled, which the control process does not know yet. */
+  #unchanged: number[] = [];
   #calls = 0;
   #isOver = false;
 
@@ -62,7 +67,8 @@ export class RemoteLimitStore implements LimitStore {
     const isSame = charges.every(
       ({ bound, amount }, index) => bound.kind !== 'now' && (amounts[index] ?? amount) === amount,
     );
-    this.#send({ type: 'settle', call, amounts: isSame ? undefined : amounts });
+    if (!isSame) this.#send({ type: 'settle', call, amounts });
+    else if (this.#unchanged.push(call) >= MAX_UNCHANGED) this.#sendUnchanged();
   }
 
   async peek(charges: readonly Charge[]): Promise<readonly CounterState[]> {
@@ -91,12 +97,20 @@ export class RemoteLimitStore implements LimitStore {
     this.end();
   }
 
+  /** Nobody waits for it: it goes with something else, so that it costs no write of its own. */
+  #sendUnchanged(): void {
+    if (this.#unchanged.length === 0) return;
+    this.#send({ type: 'unchanged', calls: this.#unchanged });
+    this.#unchanged = [];
+  }
+
   #ask(
     question: Extract<LimitsToControl, { call: number; charges: readonly SentCharge[] }>,
   ): Promise<Answer> {
     return new Promise((resolve) => {
       if (this.#isOver) return resolve(undefined);
       this.#asked[question.call] = resolve;
+      this.#sendUnchanged();
       this.#send(question);
     });
   }

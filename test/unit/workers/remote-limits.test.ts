@@ -76,6 +76,27 @@ describe('limits of several workers', () => {
     expect((await other.store.peek([tokens(1)]))[0]).toMatchObject({ remaining: 500 });
   });
 
+  it('are forgotten by the control process once they are settled, also where nothing has changed', async () => {
+    const host = new LimitHost(new MemoryLimitStore({ clock: new FakeClock(), maxKeys: () => 10 }));
+    const sent: LimitsToControl[] = [];
+    const store = new RemoteLimitStore({
+      send: (message) => {
+        sent.push(message);
+        hosted.receive(message);
+      },
+      isShared: false,
+    });
+    const hosted = host.connect((message) => store.receive(message));
+    for (let time = 0; time < 250; time += 1) {
+      const { admission } = await store.decide([tokens(1)]);
+      if (admission !== undefined) store.settle(admission, [1]);
+    }
+    expect(hosted.kept).toBe(1);
+    await store.decide([tokens(1)], { isFinal: true });
+    expect(hosted.kept).toBe(0);
+    expect(sent.filter(({ type }) => type === 'settle')).toEqual([]);
+  });
+
   it('answer nobody any more once the control process is gone: nothing is admitted, and no limit refuses', async () => {
     const { worker } = start();
     const { store, die } = worker();
