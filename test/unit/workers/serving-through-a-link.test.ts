@@ -18,4 +18,8 @@ describe('through a link', async () => {
   await import('../serving/embed.test.ts?linked');
   await import('../serving/generate.test.ts?linked');
   await import('../serving/serving.test.ts?linked');
+  await import('../serving/lost-engine.test.ts?linked');
+  await import('../serving/consumption.test.ts?linked');
+  await import('../serving/resumed-streams.test.ts?linked');
+  await import('../serving/retries.property.test.ts?linked');
 });
