@@ -13,6 +13,7 @@ import { MAX_LISTED_KEYS } from './http/routes/admin/limits.ts';
 import type { AdminOptions } from './http/routes/admin.ts';
 import type { AdminDoor } from './http/server.ts';
 import type { Reloader } from './reload.ts';
+import { administered } from './serving/administered.ts';
 import type { Serving } from './serving/serving.ts';
 import type { Store } from './stores/store.ts';
 import { systemClock } from './system-clock.ts';
@@ -35,7 +36,7 @@ export function createAdministration(parts: {
   const now = () => systemClock.wallNow();
   return {
     clock: systemClock,
-    serving,
+    administered: administered(serving),
     keys: new KeyAdministration({ store: store.keys, now }),
     audit: new AuditTrail({ store: store.audit, log, now }),
     limitStates: () => {

@@ -163,7 +163,7 @@ export async function compose(options: ApplicationOptions): Promise<ProcessAppli
   const live = new SnapshotFeed({
     clock: systemClock,
     version,
-    state: (viewer) => serving.live(viewer),
+    state: (viewer, done) => done(serving.live(viewer)),
     settings: observed,
   });
   const usage = createUsage({ config, store, log });

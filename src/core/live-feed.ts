@@ -6,6 +6,8 @@ import type { RequestTrace } from './request-trace.ts';
 export interface LiveViewer {
   /** The caller whose requests it sees; undefined: all. */
   readonly owner: string | undefined;
+  /** Of those that wait in the queue, only these, by their ids; absent: the first, or those of the owner. */
+  readonly entries?: ReadonlySet<string> | undefined;
   /** An opaque name for a client. */
   readonly clientName: (client: string) => string;
 }
@@ -29,15 +31,15 @@ export interface LiveReader {
 
 export interface LiveFeed {
   /** One, of now. */
-  snapshot(owner: string | undefined): LiveSnapshot;
+  snapshot(owner: string | undefined): Promise<LiveSnapshot>;
   /**
-   * The first one comes at once. Returns what ends it. Throws `server_busy` where too many look already, `draining` once it
-   * is closed.
+   * The first one comes as soon as it is made. Returns what ends it. Throws, or rejects with, `server_busy` where too many look already,
+   * `draining` once it is closed.
    */
   watch(
     viewer: { readonly owner: string | undefined; readonly intervalMs: number },
     reader: LiveReader,
-  ): () => void;
+  ): (() => void) | Promise<() => void>;
   /** Ends the streams of all readers, who may come back: what they may see is decided when they come. */
   disconnectAll(): void;
   /** Ends all readers, and refuses others. */

@@ -4,15 +4,24 @@ import type { Clock, Milliseconds } from '../core/clock.ts';
 import type { WaitingReason } from '../core/live-snapshot.ts';
 import type { Priority } from '../core/priority.ts';
 import type { RequestTrace } from '../core/request-trace.ts';
+import type { EntryId } from '../scheduling/decision.ts';
 import type { LinkedList } from '../scheduling/linked-list.ts';
 import type { RetryPause } from './retries.ts';
 import type { Slot } from './slot.ts';
 import type { DescribedCaller, SlotQueue } from './slot-queue.ts';
 
+/** Whose it is; nothing of what it asks. */
+export interface ShownRequest {
+  readonly requestId: string;
+  readonly client: string | undefined;
+  readonly model: string | undefined;
+  readonly caller: { readonly name: string; readonly team?: string | undefined } | undefined;
+}
+
 interface ActiveRequest {
   /** Of the request: its choices share it, and its tries. */
   readonly id: string;
-  readonly trace: RequestTrace;
+  readonly request: ShownRequest;
   readonly model: string;
   readonly priority: Priority;
   /** An estimate until the backend reports it; 0 between two tries. */
@@ -24,6 +33,8 @@ interface ActiveRequest {
 }
 
 export interface WaitingRequest extends ActiveRequest {
+  /** In the queue; undefined between two tries. */
+  readonly entry: EntryId | undefined;
   /** 1 is next. */
   readonly position: number;
   readonly reason: WaitingReason;
@@ -49,6 +60,18 @@ export interface ActiveRequests {
   readonly running: readonly RunningRequest[];
 }
 
+/** With the numbers of all, those included that a limit leaves out. */
+export interface CountedRequests extends ActiveRequests {
+  readonly totals: { readonly waiting: number; readonly running: number };
+}
+
+export interface ActiveBounds {
+  /** At most so many that wait, and as many that run. */
+  readonly limit: number;
+  /** Of those that wait in the queue, only these; absent: the first. */
+  readonly entries?: ReadonlySet<EntryId> | undefined;
+}
+
 interface ActiveParts {
   readonly clock: Clock;
   readonly slotQueue: SlotQueue;
@@ -58,21 +81,24 @@ interface ActiveParts {
   readonly ids: ReadonlyMap<Cancellation, string>;
 }
 
-/** At most `limit` that wait, and as many that run. */
 export function activeRequests(
   { clock, slotQueue, running, pauses, ids }: ActiveParts,
-  limit: number,
+  { limit, entries }: ActiveBounds,
 ): ActiveRequests {
   const now = clock.now();
   const waiting: WaitingRequest[] = [];
   for (let pause = pauses.head; pause && waiting.length < limit; pause = pause.next)
     waiting.push(pausing(pause, now, ids));
-  const queued = slotQueue.waiting(limit);
+  const queued =
+    entries === undefined
+      ? slotQueue.waiting(limit)
+      : slotQueue.waitingOf(({ id }) => entries.has(id), entries.size);
   queued.sort((one, other) => one.view.position - other.view.position);
   for (const { view, caller } of queued.slice(0, limit - waiting.length)) {
     const { position, reason, expiresAt, etaMs } = view;
     const request = describe(caller, now - caller.enqueuedAt, ids);
-    waiting.push({ ...request, position, reason, expiresInMs: expiresAt - now, etaMs });
+    const entry = caller.id;
+    waiting.push({ ...request, entry, position, reason, expiresInMs: expiresAt - now, etaMs });
   }
   const started: RunningRequest[] = [];
   for (let slot = running.head; slot && started.length < limit; slot = slot.next) {
@@ -91,13 +117,18 @@ export function activeRequests(
   return { waiting, running: started };
 }
 
+export function shownRequest({ requestId, client, model, caller }: RequestTrace): ShownRequest {
+  return { requestId, client, model, caller: caller && { name: caller.name, team: caller.team } };
+}
+
 function describe(
   caller: Omit<DescribedCaller, 'id' | 'client' | 'enqueuedAt'>,
   waitedMs: Milliseconds,
   ids: ActiveParts['ids'],
 ): ActiveRequest {
   const { trace, cancellation, model, priority, promptTokens, attempt } = caller;
-  return { id: ids.get(cancellation) ?? '', trace, model, priority, promptTokens, attempt, waitedMs };
+  const id = ids.get(cancellation) ?? '';
+  return { id, request: shownRequest(trace), model, priority, promptTokens, attempt, waitedMs };
 }
 
 /** It has no place in the queue: it goes before all that wait once its pause is over. */
@@ -110,6 +141,7 @@ function pausing(
   const attempt = (trace.attempts?.length ?? 0) + 1;
   return {
     ...describe({ trace, cancellation, model, priority, promptTokens: 0, attempt }, now - since, ids),
+    entry: undefined,
     position: 1,
     reason: 'retry_pause',
     expiresInMs: deadlineAt - now,

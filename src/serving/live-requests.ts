@@ -26,11 +26,13 @@ export function liveRequests(
   viewer: LiveViewer,
 ): Pick<LiveState, 'queue' | 'running'> {
   const rows = new Rows(viewer, clock);
-  const { owner } = viewer;
+  const { owner, entries } = viewer;
+  const isWanted = (caller: DescribedCaller) =>
+    entries === undefined ? rows.isSeen(caller) : entries.has(caller.id);
   const waiting =
-    owner === undefined
+    owner === undefined && entries === undefined
       ? slotQueue.waiting(LIVE_LIMITS.queue)
-      : slotQueue.waitingOf((caller) => rows.isSeen(caller), LIVE_LIMITS.queue);
+      : slotQueue.waitingOf(isWanted, LIVE_LIMITS.queue);
   waiting.sort((one, other) => one.view.position - other.view.position);
   const queue: LiveWaiting[] = [];
   for (let pause = pauses.head; pause && queue.length < LIVE_LIMITS.queue; pause = pause.next)

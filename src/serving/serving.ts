@@ -13,7 +13,13 @@ import type { Attempt, RequestTrace } from '../core/request-trace.ts';
 import type { SchedulerOptions } from '../scheduling/decision.ts';
 import { LinkedList } from '../scheduling/linked-list.ts';
 import { RetryBudget, type RetryBudgetOptions } from '../scheduling/retry-budget.ts';
-import { type ActiveRequests, activeRequests } from './active-requests.ts';
+import {
+  type ActiveBounds,
+  activeRequests,
+  type CountedRequests,
+  type ShownRequest,
+  shownRequest,
+} from './active-requests.ts';
 import { Drain } from './drain.ts';
 import { type EmbeddingCall, embed } from './embed.ts';
 import { fallbackChain, missingAbility } from './fallback-models.ts';
@@ -243,15 +249,28 @@ export class Serving {
     };
   }
 
-  /** What waits and what runs, at most `limit` of each, as administrators see it. */
-  active(limit: number): ActiveRequests {
+  /** What waits and what runs, as administrators see it. */
+  active(bounds: ActiveBounds): CountedRequests {
     const { clock, slotQueue, running, pauses } = this.#services;
-    return activeRequests({ clock, slotQueue, running, pauses, ids: this.drain.ids() }, limit);
+    return {
+      ...activeRequests({ clock, slotQueue, running, pauses, ids: this.drain.ids() }, bounds),
+      totals: this.totals(),
+    };
   }
 
-  /** Ends one active request, whose client gets `cancelled_by_admin`; its trace. Undefined: there is none of that id. */
-  cancel(id: string): RequestTrace | undefined {
-    return this.drain.cancel(id, new ServingError('cancelled_by_admin'));
+  /** Of all models. */
+  totals(): CountedRequests['totals'] {
+    const loads = this.loads();
+    return {
+      waiting: loads.reduce((sum, load) => sum + load.waiting, 0),
+      running: loads.reduce((sum, load) => sum + load.running, 0),
+    };
+  }
+
+  /** Ends one active request, whose client gets `cancelled_by_admin`. Undefined: there is none of that id. */
+  cancel(id: string): ShownRequest | undefined {
+    const trace = this.drain.cancel(id, new ServingError('cancelled_by_admin'));
+    return trace && shownRequest(trace);
   }
 
   /** Slots that are held at a target, and the estimated tokens of what holds them. */

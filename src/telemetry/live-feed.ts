@@ -1,7 +1,8 @@
 /**
  * Makes the snapshots of GET /live. Readers that see the same requests as often share one snapshot. Nothing is counted or kept while
- * nobody looks, but for a moment after the last reader has gone. Invariant: a reader gets one snapshot when it comes, then the next ones
- * in order, until it leaves or the feed ends.
+ * nobody looks, but for a moment after the last reader has gone. What is done now may have to be asked of other processes: a snapshot is
+ * made when they have answered. Invariant: a reader gets one snapshot when it comes, then the next ones in order, until it leaves or the
+ * feed ends.
  */
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
@@ -12,7 +13,8 @@ import {
   type LiveViewer,
   ownerOf,
 } from '../core/live-feed.ts';
-import { LIVE_LIMITS, type LiveSnapshot, type LiveSums } from '../core/live-snapshot.ts';
+import { LIVE_LIMITS, type LiveReceipt, type LiveSnapshot, type LiveSums } from '../core/live-snapshot.ts';
+import type { LiveEnded } from '../core/live-tally.ts';
 import type { Objectives } from '../core/objectives.ts';
 import { concernsModel, type RequestRecord } from '../core/request-trace.ts';
 import { ClientNames } from './client-names.ts';
@@ -22,7 +24,13 @@ import { LiveSumsWindow } from './live-sums.ts';
 interface LiveFeedOptions {
   readonly clock: Clock;
   readonly version: string;
-  readonly state: (viewer: LiveViewer) => LiveState;
+  /** Gives it to `done`, once, in this turn or later. `othersTookMs`: what it has cost other processes. */
+  readonly state: (
+    viewer: LiveViewer,
+    done: (state: LiveState, othersTookMs?: Milliseconds) => void,
+  ) => void;
+  /** From now on somebody looks, or nobody any more. */
+  readonly onListen?: (listens: boolean) => void;
   /** Read with every request: a reload may change them. */
   readonly settings: { readonly objectives: Objectives };
 }
@@ -61,16 +69,30 @@ const NOTHING_WRITTEN: Written = { at: 0, state: '', sums: '' };
 interface Audience {
   readonly owner: string | undefined;
   readonly paceMs: Milliseconds;
-  readonly readers: Set<LiveReader>;
+  /** False of those that wait for their first snapshot. */
+  readonly readers: Map<LiveReader, boolean>;
   sequence: number;
-  /** Ended since the last snapshot; the newest `LIVE_LIMITS.ended`. */
-  ended: RequestRecord[];
+  /** Ended since the last snapshot; the newest `LIVE_LIMITS.ended`. Made when they are sent. */
+  ended: (() => LiveReceipt)[];
   endedOmitted: number;
   sent: Written;
   heartbeatAt: Milliseconds;
+  /** One of its readers has its first snapshot. */
+  isRunning: boolean;
   /** What one takes to be made and written: the mean, in which the newer ones count more. */
   costMs: Milliseconds;
+  /** Undefined while the next snapshot is being made, and before the first. */
   timer: Timer | undefined;
+}
+
+type Ended = Pick<Audience, 'ended' | 'endedOmitted'>;
+
+const NOTHING_ENDED: Ended = { ended: [], endedOmitted: 0 };
+
+interface Parts {
+  readonly now: Milliseconds;
+  readonly sums: LiveSums;
+  readonly state: LiveState;
 }
 
 export class SnapshotFeed implements LiveFeed {
@@ -92,24 +114,32 @@ export class SnapshotFeed implements LiveFeed {
     if (this.#sums === undefined) return;
     this.#sums.requestEnded(record);
     if (this.#audiences.size === 0 || !concernsModel(record.trace)) return;
-    const owner = ownerOf(record.trace);
-    for (const audience of this.#audiences.values()) {
-      if (audience.owner !== undefined && audience.owner !== owner) continue;
-      audience.ended.push(record);
-      if (audience.ended.length <= LIVE_LIMITS.ended) continue;
-      audience.ended.shift();
-      audience.endedOmitted += 1;
-    }
+    this.#show(ownerOf(record.trace), () => {
+      const { clock } = this.#options;
+      const offsetMs = clock.wallNow() - clock.now();
+      return receiptOf(record, { offsetMs, clientName: this.#names.nameOf });
+    });
+  }
+
+  /** In another process. */
+  othersEnded({ receipts, omitted, tally }: LiveEnded): void {
+    this.#sums?.add(tally, this.#options.clock.now());
+    for (const { owner, receipt } of receipts) this.#show(owner, () => receipt);
+    for (const [owner, count] of omitted)
+      for (const audience of this.#audiences.values())
+        if (sees(audience, owner)) audience.endedOmitted += count;
   }
 
   tokenGap(gapMs: Milliseconds): void {
     this.#sums?.tokenGap(gapMs);
   }
 
-  snapshot(owner: string | undefined): LiveSnapshot {
-    const now = this.#options.clock.now();
-    const { sums, state, receipts } = this.#parts(owner, { now, ended: [], endedOmitted: 0 });
-    return { ...this.#head(owner, 0), sums, ...state, ...receipts };
+  snapshot(owner: string | undefined): Promise<LiveSnapshot> {
+    return new Promise((resolve) => {
+      this.#read(owner, ({ sums, state }) =>
+        resolve({ ...this.#head(owner, 0), sums, ...state, ...receiptsOf(NOTHING_ENDED) }),
+      );
+    });
   }
 
   watch(
@@ -120,17 +150,20 @@ export class SnapshotFeed implements LiveFeed {
     this.#listen();
     const paceMs = PACES.find((pace) => pace >= intervalMs) ?? SLOWEST_PACE;
     const key = JSON.stringify([owner, paceMs]);
-    const known = this.#audiences.get(key);
-    const audience = known ?? this.#newAudience(owner, paceMs);
-    const first = this.#write(audience, { ended: [], endedOmitted: 0 });
-    if (known === undefined) {
-      audience.sent = first.written;
-      audience.costMs = this.#options.clock.now() - first.now;
-      this.#audiences.set(key, audience);
-      this.#schedule(audience, paceMs);
-    }
-    audience.readers.add(reader);
-    reader.snapshot(first.text());
+    const audience = this.#audiences.get(key) ?? this.#newAudience(owner, paceMs);
+    this.#audiences.set(key, audience);
+    audience.readers.set(reader, false);
+    this.#write(audience, (first) => {
+      if (!audience.readers.has(reader)) return;
+      audience.readers.set(reader, true);
+      if (!audience.isRunning) {
+        audience.isRunning = true;
+        audience.sent = first.written;
+        audience.costMs = first.costMs();
+        this.#schedule(audience, paceMs);
+      }
+      reader.snapshot(first.text(NOTHING_ENDED));
+    });
     return () => {
       if (!audience.readers.delete(reader) || audience.readers.size > 0) return;
       audience.timer?.cancel();
@@ -140,7 +173,7 @@ export class SnapshotFeed implements LiveFeed {
   }
 
   disconnectAll(): void {
-    const readers = [...this.#audiences.values()].flatMap((audience) => [...audience.readers]);
+    const readers = [...this.#audiences.values()].flatMap((audience) => [...audience.readers.keys()]);
     for (const reader of readers) reader.end();
   }
 
@@ -172,13 +205,26 @@ export class SnapshotFeed implements LiveFeed {
   #listen(): void {
     this.#linger?.cancel();
     this.#linger = undefined;
-    this.#sums ??= new LiveSumsWindow(this.#options.clock.now(), this.#options.settings);
+    if (this.#sums !== undefined) return;
+    this.#sums = new LiveSumsWindow(this.#options.clock.now(), this.#options.settings);
+    this.#options.onListen?.(true);
+  }
+
+  #show(owner: string, receipt: () => LiveReceipt): void {
+    for (const audience of this.#audiences.values()) {
+      if (!sees(audience, owner)) continue;
+      audience.ended.push(receipt);
+      if (audience.ended.length <= LIVE_LIMITS.ended) continue;
+      audience.ended.shift();
+      audience.endedOmitted += 1;
+    }
   }
 
   #stopListeningSoon(): void {
     this.#linger = this.#options.clock.schedule(LINGER_MS, () => {
       this.#linger = undefined;
       this.#sums = undefined;
+      this.#options.onListen?.(false);
     });
   }
 
@@ -187,12 +233,13 @@ export class SnapshotFeed implements LiveFeed {
     return {
       owner,
       paceMs,
-      readers: new Set(),
+      readers: new Map(),
       sequence: 0,
       ended: [],
       endedOmitted: 0,
       sent: NOTHING_WRITTEN,
       heartbeatAt: now,
+      isRunning: false,
       costMs: 0,
       timer: undefined,
     };
@@ -203,54 +250,54 @@ export class SnapshotFeed implements LiveFeed {
   }
 
   #tick(audience: Audience): void {
-    const { clock } = this.#options;
+    audience.timer = undefined;
+    this.#write(audience, (snapshot) => {
+      // All have left meanwhile; others may have come.
+      if (audience.readers.size === 0) return;
+      this.#deliver(audience, snapshot);
+      if (audience.readers.size === 0) return;
+      const share = Math.max(COST_SHARE, COST_SHARE_OF_ALL * this.#audiences.size);
+      audience.costMs += (snapshot.costMs() - audience.costMs) / COST_MEMORY;
+      this.#schedule(audience, Math.max(audience.paceMs, share * audience.costMs));
+    });
+  }
+
+  #deliver(audience: Audience, { now, isBusy, written, text }: Snapshot): void {
     const { sent } = audience;
-    const { now, isBusy, written, text } = this.#write(audience, audience);
     const isChanged = written.state !== sent.state || audience.ended.length > 0;
     const isRefreshed = isBusy || written.sums !== sent.sums;
     if (isChanged || (isRefreshed && now - sent.at >= REFRESH_MS)) {
       audience.sequence += 1;
+      const { ended, endedOmitted } = audience;
       audience.ended = [];
       audience.endedOmitted = 0;
       audience.sent = written;
       audience.heartbeatAt = now;
-      const event = text();
-      for (const reader of audience.readers) reader.snapshot(event);
+      const event = text({ ended, endedOmitted });
+      for (const reader of begun(audience)) reader.snapshot(event);
     } else if (now - audience.heartbeatAt >= HEARTBEAT_MS) {
       audience.heartbeatAt = now;
-      for (const reader of audience.readers) reader.heartbeat();
+      for (const reader of begun(audience)) reader.heartbeat();
     }
-    if (audience.readers.size === 0) return;
-    const share = Math.max(COST_SHARE, COST_SHARE_OF_ALL * this.#audiences.size);
-    const costMs = clock.now() - now;
-    audience.costMs += (costMs - audience.costMs) / COST_MEMORY;
-    this.#schedule(audience, Math.max(audience.paceMs, share * audience.costMs));
   }
 
-  /** `text` writes the head too, which is another one in each snapshot. */
-  #write(
-    audience: Audience,
-    ended: Pick<Audience, 'ended' | 'endedOmitted'>,
-  ): {
-    readonly now: Milliseconds;
-    readonly isBusy: boolean;
-    readonly written: Written;
-    readonly text: () => string;
-  } {
-    const now = this.#options.clock.now();
-    const { sums, state, receipts } = this.#parts(audience.owner, { now, ...ended });
-    const { window_seconds, ...counts } = sums;
-    const written = { at: now, state: JSON.stringify(state), sums: JSON.stringify(counts) };
-    return {
-      now,
-      isBusy: state.running.length > 0,
-      written,
-      text: () => {
-        const head = JSON.stringify(this.#head(audience.owner, audience.sequence)).slice(0, -1);
-        const all = `"sums":{"window_seconds":${window_seconds},${written.sums.slice(1)}`;
-        return `${head},${all},${written.state.slice(1, -1)},${JSON.stringify(receipts).slice(1)}`;
-      },
-    };
+  #write(audience: Audience, done: (snapshot: Snapshot) => void): void {
+    this.#read(audience.owner, ({ now, sums, state }, costMs) => {
+      const { window_seconds, ...counts } = sums;
+      const written = { at: now, state: JSON.stringify(state), sums: JSON.stringify(counts) };
+      done({
+        now,
+        isBusy: state.running.length > 0,
+        written,
+        costMs,
+        text: (ended) => {
+          const head = JSON.stringify(this.#head(audience.owner, audience.sequence)).slice(0, -1);
+          const all = `"sums":{"window_seconds":${window_seconds},${written.sums.slice(1)}`;
+          const receipts = JSON.stringify(receiptsOf(ended)).slice(1);
+          return `${head},${all},${written.state.slice(1, -1)},${receipts}`;
+        },
+      });
+    });
   }
 
   #head(
@@ -262,34 +309,42 @@ export class SnapshotFeed implements LiveFeed {
     return { sequence, at_ms: clock.wallNow(), version, scope };
   }
 
-  #parts(
-    owner: string | undefined,
-    {
-      now,
-      ended,
-      endedOmitted,
-    }: {
-      readonly now: Milliseconds;
-      readonly ended: readonly RequestRecord[];
-      readonly endedOmitted: number;
-    },
-  ): {
-    readonly sums: LiveSums;
-    readonly state: LiveState;
-    readonly receipts: Pick<LiveSnapshot, 'ended' | 'ended_omitted'>;
-  } {
+  /** `costMs`: what it has taken by then, without the time that others were waited for. */
+  #read(owner: string | undefined, done: (parts: Parts, costMs: () => Milliseconds) => void): void {
     const { clock, state, settings } = this.#options;
-    const clientName = this.#names.nameOf;
-    const context = { offsetMs: clock.wallNow() - now, clientName };
-    return {
-      sums: (this.#sums ?? new LiveSumsWindow(now, settings)).at(now),
-      state: state({ owner, clientName }),
-      receipts: {
-        ended: ended.map((record) => receiptOf(record, context)),
-        ended_omitted: endedOmitted,
-      },
-    };
+    const askedAt = clock.now();
+    let waitsSince: Milliseconds | undefined;
+    state({ owner, clientName: this.#names.nameOf }, (read, othersTookMs = 0) => {
+      const now = clock.now();
+      const waitedMs = waitsSince === undefined ? 0 : now - waitsSince;
+      const sums = (this.#sums ?? new LiveSumsWindow(now, settings)).at(now);
+      done({ now, sums, state: read }, () => clock.now() - askedAt - waitedMs + othersTookMs);
+    });
+    waitsSince = clock.now();
   }
+}
+
+interface Snapshot {
+  readonly now: Milliseconds;
+  readonly isBusy: boolean;
+  readonly written: Written;
+  /** So far. */
+  readonly costMs: () => Milliseconds;
+  /** Writes the head too, which is another one in each snapshot. */
+  readonly text: (ended: Ended) => string;
+}
+
+function receiptsOf({ ended, endedOmitted }: Ended): Pick<LiveSnapshot, 'ended' | 'ended_omitted'> {
+  return { ended: ended.map((receipt) => receipt()), ended_omitted: endedOmitted };
+}
+
+function sees({ owner }: Pick<Audience, 'owner'>, other: string): boolean {
+  return owner === undefined || owner === other;
+}
+
+/** A copy: one that takes nothing more may leave meanwhile. */
+function begun({ readers }: Audience): readonly LiveReader[] {
+  return [...readers].flatMap(([reader, hasBegun]) => (hasBegun ? reader : []));
 }
 
 function busy(message: string): ServingError {

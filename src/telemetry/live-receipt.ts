@@ -3,7 +3,7 @@ import type { Milliseconds } from '../core/clock.ts';
 import type { LiveAttempt, LiveReceipt } from '../core/live-snapshot.ts';
 import { type Attempt, type RequestRecord, timingsOf, wireTimings } from '../core/request-trace.ts';
 
-interface ReceiptContext {
+export interface ReceiptContext {
   /** Added to a time of the clock: the time since the Unix epoch. */
   readonly offsetMs: Milliseconds;
   readonly clientName: (client: string) => string;

@@ -79,11 +79,15 @@ export class RecentValues {
 
   /** `value` in milliseconds. */
   add(value: Milliseconds): void {
-    const bucket = bucketOf(value);
+    this.addToBucket(bucketOf(value), 1);
+  }
+
+  /** `count` values, each of which `bucketOf` puts there. */
+  addToBucket(bucket: number, count: number): void {
     const second = this.#seconds[this.#at];
-    second?.set(bucket, (second.get(bucket) ?? 0) + 1);
-    this.#sum[bucket] = (this.#sum[bucket] ?? 0) + 1;
-    this.#count += 1;
+    second?.set(bucket, (second.get(bucket) ?? 0) + count);
+    this.#sum[bucket] = (this.#sum[bucket] ?? 0) + count;
+    this.#count += count;
   }
 
   /** Null where there were none. */
@@ -120,7 +124,7 @@ export class RecentValues {
   }
 }
 
-function bucketOf(value: Milliseconds): number {
+export function bucketOf(value: Milliseconds): number {
   if (!(value > SMALLEST)) return 0;
   return Math.min(BUCKETS - 1, Math.ceil(Math.log(value / SMALLEST) * PER_BUCKET));
 }

@@ -23,7 +23,7 @@ class LiveServer {
     clock: this.models.clock,
     version: '1.2.3',
     settings: { objectives: { ttftMs: 500 } },
-    state: (viewer) => this.models.serving.live(viewer),
+    state: (viewer, done) => done(this.models.serving.live(viewer)),
   });
 
   /** As the edge reports it. */

@@ -31,13 +31,13 @@ const STREAM_HEADERS = [
 
 export function liveRoutes({ clock, live, settings }: LiveRouteOptions): readonly EdgeRoute[] {
   return [
-    pageRoute(LIVE_PATH, (context) => {
+    pageRoute(LIVE_PATH, async (context) => {
       const { method, headers, url = '' } = context.request;
       const intervalMs = intervalFrom(url);
       const owner = context.seesOnly;
       if (wantsJson(headers.accept)) {
         context.setHeader('cache-control', 'no-store');
-        context.answerJson(200, live.snapshot(owner));
+        context.answerJson(200, await live.snapshot(owner));
         return;
       }
       if (method === 'HEAD') {
@@ -45,7 +45,7 @@ export function liveRoutes({ clock, live, settings }: LiveRouteOptions): readonl
         context.end('');
         return;
       }
-      new LiveStream({ context, clock, stalledMs: settings.stalledReaderMs }).follow(live, {
+      await new LiveStream({ context, clock, stalledMs: settings.stalledReaderMs }).follow(live, {
         owner,
         intervalMs,
       });
@@ -94,18 +94,21 @@ class LiveStream implements LiveReader {
     this.#stall = undefined;
   }
 
-  /** Until its client leaves, or the feed ends. Throws `server_busy`. */
-  follow(
+  /** Until its client leaves, or the feed ends. Rejects as `watch`. */
+  async follow(
     live: LiveFeed,
     viewer: { readonly owner: string | undefined; readonly intervalMs: Milliseconds },
-  ): void {
-    const leave = live.watch(viewer, this);
-    this.#context.onClose(() => {
+  ): Promise<void> {
+    const leave = await live.watch(viewer, this);
+    const close = () => {
       this.#isOver = true;
       this.#pending = undefined;
       this.#stall?.cancel();
       leave();
-    });
+    };
+    // Its client may have left while the feed was asked.
+    if (this.#context.isClosed) close();
+    else this.#context.onClose(close);
   }
 
   snapshot(json: string): void {

@@ -14,10 +14,10 @@ function start({ takesMs = () => 0 }: { takesMs?: (count: number) => number } = 
     clock,
     version: '1',
     settings: { objectives: {} },
-    state: () => {
+    state: (_, done) => {
       made += 1;
       clock.pass(takesMs(made));
-      return { models: [], targets: [], queue: [], running: [] };
+      done({ models: [], targets: [], queue: [], running: [] });
     },
   });
   return { clock, feed, made: () => made };

@@ -4,9 +4,13 @@ import type { AuditTrail } from '../../../access/audit-trail.ts';
 import { ServingError } from '../../../core/errors.ts';
 import { WAITING_REASONS } from '../../../core/live-snapshot.ts';
 import { PRIORITIES } from '../../../core/priority.ts';
-import type { RequestTrace } from '../../../core/request-trace.ts';
-import type { RunningRequest, WaitingRequest } from '../../../serving/active-requests.ts';
-import type { Serving } from '../../../serving/serving.ts';
+import type {
+  CountedRequests,
+  RunningRequest,
+  ShownRequest,
+  WaitingRequest,
+} from '../../../serving/active-requests.ts';
+import type { Administered } from '../../../serving/administered.ts';
 import type { EdgeRoute } from '../../context.ts';
 import { type DescribedOperation, json } from '../operations.ts';
 import {
@@ -23,7 +27,7 @@ import {
 } from './admin-route.ts';
 
 export interface QueueRouteOptions {
-  readonly serving: Serving;
+  readonly administered: Pick<Administered, 'active' | 'cancel'>;
   readonly audit: AuditTrail;
 }
 
@@ -105,12 +109,13 @@ export const DESCRIBED_QUEUE: readonly DescribedOperation[] = [
   },
 ];
 
-export function queueRoutes({ serving, audit }: QueueRouteOptions): readonly EdgeRoute[] {
+export function queueRoutes({ administered, audit }: QueueRouteOptions): readonly EdgeRoute[] {
   return [
     adminRoute({
       method: 'GET',
       path: QUEUE,
-      handle: (context) => context.answerJson(200, queueOf(serving, numberFrom(context, 'limit', ROWS))),
+      handle: async (context) =>
+        context.answerJson(200, queueOf(await administered.active(numberFrom(context, 'limit', ROWS)))),
     }),
     adminRoute({
       method: 'POST',
@@ -119,14 +124,13 @@ export function queueRoutes({ serving, audit }: QueueRouteOptions): readonly Edg
       handle: async (context) => {
         refuseFields(context);
         const id = parameterOf(context);
-        const trace = serving.cancel(id);
-        if (trace === undefined)
+        const cancelled = await administered.cancel(id);
+        if (cancelled === undefined)
           throw new ServingError('request_not_found', {
             message: `No request with the id ${JSON.stringify(id.slice(0, 100))} is waiting or running. GET ${QUEUE} lists them.`,
           });
-        const { requestId: request_id } = trace;
-        const { model } = trace;
-        const details = { request_id, model, ...ownerOf(trace) };
+        const { requestId: request_id, model } = cancelled;
+        const details = { request_id, model, ...ownerOf(cancelled) };
         await audit.note(actionOf(context, 'request.cancel', id, details));
         context.answerJson(200, { id, request_id } satisfies Static<typeof CancelAnswer>);
       },
@@ -134,9 +138,7 @@ export function queueRoutes({ serving, audit }: QueueRouteOptions): readonly Edg
   ];
 }
 
-function queueOf(serving: Serving, limit: number): Static<typeof QueueAnswer> {
-  const { waiting, running } = serving.active(limit);
-  const loads = serving.loads();
+function queueOf({ waiting, running, totals }: CountedRequests): Static<typeof QueueAnswer> {
   return {
     waiting: waiting.map((request) => ({
       ...describe(request),
@@ -152,16 +154,13 @@ function queueOf(serving: Serving, limit: number): Static<typeof QueueAnswer> {
       running_ms: Math.round(request.runningMs),
       completion_tokens: request.completionTokens,
     })),
-    totals: {
-      waiting: loads.reduce((sum, load) => sum + load.waiting, 0),
-      running: loads.reduce((sum, load) => sum + load.running, 0),
-    },
+    totals: { ...totals },
   };
 }
 
 function describe({
   id,
-  trace,
+  request,
   model,
   priority,
   attempt,
@@ -170,8 +169,8 @@ function describe({
 }: WaitingRequest | RunningRequest) {
   return {
     id,
-    request_id: trace.requestId,
-    ...ownerOf(trace),
+    request_id: request.requestId,
+    ...ownerOf(request),
     model,
     priority,
     attempt,
@@ -180,7 +179,7 @@ function describe({
   };
 }
 
-function ownerOf({ caller, client }: Pick<RequestTrace, 'caller' | 'client'>) {
+function ownerOf({ caller, client }: ShownRequest) {
   if (caller === undefined) return { client: client ?? '', key: null, team: null };
   return { client: caller.name, key: caller.name, team: caller.team ?? null };
 }

@@ -3,8 +3,8 @@ import { type Static, Type } from 'typebox';
 import type { AuditTrail } from '../../../access/audit-trail.ts';
 import { ServingError } from '../../../core/errors.ts';
 import { HEALTH_STATES, type HealthState } from '../../../scheduling/target-health.ts';
-import type { Serving } from '../../../serving/serving.ts';
-import type { Target } from '../../../serving/targets.ts';
+import type { Administered } from '../../../serving/administered.ts';
+import type { TargetState as ServedTarget } from '../../../serving/target-state.ts';
 import type { EdgeRoute, RequestContext } from '../../context.ts';
 import { type DescribedOperation, json } from '../operations.ts';
 import {
@@ -18,7 +18,7 @@ import {
 } from './admin-route.ts';
 
 export interface TargetRouteOptions {
-  readonly serving: Serving;
+  readonly administered: Pick<Administered, 'targets' | 'setDrained'>;
   readonly audit: AuditTrail;
 }
 
@@ -74,18 +74,18 @@ export const DESCRIBED_TARGETS: readonly DescribedOperation[] = [
   },
 ];
 
-export function targetRoutes({ serving, audit }: TargetRouteOptions): readonly EdgeRoute[] {
+export function targetRoutes({ administered, audit }: TargetRouteOptions): readonly EdgeRoute[] {
   const setDrained = (action: 'drain' | 'enable') => async (context: RequestContext) => {
-    const target = drained(serving, parameterOf(context), action === 'drain');
-    await audit.note(actionOf(context, `target.${action}`, target.id, { model: target.model }));
-    context.answerJson(200, answerOf(target, serving));
+    const target = await drained(administered, parameterOf(context), action === 'drain');
+    await audit.note(actionOf(context, `target.${action}`, target.name, { model: target.model }));
+    context.answerJson(200, answerOf(target));
   };
   return [
     adminRoute({
       method: 'GET',
       path: TARGETS,
-      handle: (context) => {
-        const targets = serving.targets.all.map((target) => stateOf(target, serving));
+      handle: async (context) => {
+        const targets = (await administered.targets()).map(stateOf);
         context.answerJson(200, { targets } satisfies Static<typeof TargetsAnswer>);
       },
     }),
@@ -94,34 +94,31 @@ export function targetRoutes({ serving, audit }: TargetRouteOptions): readonly E
   ];
 }
 
-function drained(serving: Serving, name: string, isDrained: boolean): Target {
-  const target = serving.setDrained(name, isDrained);
+async function drained(
+  administered: TargetRouteOptions['administered'],
+  name: string,
+  isDrained: boolean,
+): Promise<ServedTarget> {
+  const target = await administered.setDrained(name, isDrained);
   if (target !== undefined) return target;
-  const names = serving.targets.all.map(({ id }) => id).join(', ');
+  const names = (await administered.targets()).map((each) => each.name).join(', ');
   throw new ServingError('target_not_found', {
     message: `There is no target ${JSON.stringify(name)}. Targets: ${names}.`,
   });
 }
 
-function answerOf(target: Target, serving: Serving): Static<typeof TargetAnswer> {
-  return {
-    name: target.id,
-    model: target.model,
-    backend: target.backendName,
-    status: target.status.state,
-    health: target.health,
-    running: serving.usedOf(target).slots,
-  };
+function answerOf({ name, model, backend, status, health, used }: ServedTarget): Static<typeof TargetAnswer> {
+  return { name, model, backend, status, health, running: used };
 }
 
-function stateOf(target: Target, serving: Serving): Static<typeof TargetState> {
-  const { slots: used, tokens } = serving.usedOf(target);
+function stateOf(target: ServedTarget): Static<typeof TargetState> {
+  const { loaded, slots, used, tokensInFlight, ejections } = target;
   return {
-    ...answerOf(target, serving),
-    loaded: target.status.loaded,
-    slots: serving.slotsOf(target),
+    ...answerOf(target),
+    loaded,
+    slots,
     used,
-    tokens_in_flight: tokens,
-    ejections: Object.fromEntries(serving.ejectionsOf(target)),
+    tokens_in_flight: tokensInFlight,
+    ejections: { ...ejections },
   };
 }

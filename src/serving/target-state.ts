@@ -1,0 +1,40 @@
+/** A target as administrators see it, of whatever process it is told. */
+import type { Serving } from './serving.ts';
+import type { Target } from './targets.ts';
+
+export interface TargetState {
+  readonly name: string;
+  readonly model: string;
+  readonly backend: string;
+  /** What its probe reports. */
+  readonly status: string;
+  readonly loaded: boolean;
+  readonly health: Target['health'];
+  /** As many as it has now. */
+  readonly slots: number;
+  /** Slots that are held. */
+  readonly used: number;
+  /** Estimated, of what runs there. */
+  readonly tokensInFlight: number;
+  /** How often it was ejected, by cause. */
+  readonly ejections: Readonly<Record<string, number>>;
+}
+
+export function targetState(
+  target: Target,
+  serving: Pick<Serving, 'usedOf' | 'slotsOf' | 'ejectionsOf'>,
+): TargetState {
+  const { slots: used, tokens: tokensInFlight } = serving.usedOf(target);
+  return {
+    name: target.id,
+    model: target.model,
+    backend: target.backendName,
+    status: target.status.state,
+    loaded: target.status.loaded,
+    health: target.health,
+    slots: serving.slotsOf(target),
+    used,
+    tokensInFlight,
+    ejections: Object.fromEntries(serving.ejectionsOf(target)),
+  };
+}
