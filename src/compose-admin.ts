@@ -13,8 +13,7 @@ import { MAX_LISTED_KEYS } from './http/routes/admin/limits.ts';
 import type { AdminOptions } from './http/routes/admin.ts';
 import type { AdminDoor } from './http/server.ts';
 import type { Reloader } from './reload.ts';
-import { administered } from './serving/administered.ts';
-import type { Serving } from './serving/serving.ts';
+import type { Administered } from './serving/administered.ts';
 import type { Store } from './stores/store.ts';
 import { systemClock } from './system-clock.ts';
 
@@ -25,26 +24,28 @@ export function adminDoorOf({ admin: { port, host, metrics } }: Config): AdminDo
 }
 
 export function createAdministration(parts: {
-  readonly serving: Serving;
+  readonly administered: Administered;
+  readonly models: () => readonly string[];
+  readonly reload: AdminOptions['reload'];
   readonly store: Store;
   readonly reloader: Reloader;
   readonly log: ApplicationLog;
   readonly keys: KeyRing;
   readonly limitGate: LimitGate;
 }): AdminOptions {
-  const { serving, store, reloader, log, keys, limitGate } = parts;
+  const { administered, models, reload, store, reloader, log, keys, limitGate } = parts;
   const now = () => systemClock.wallNow();
   return {
     clock: systemClock,
-    administered: administered(serving),
+    administered,
     keys: new KeyAdministration({ store: store.keys, now }),
     audit: new AuditTrail({ store: store.audit, log, now }),
     limitStates: () => {
       const callers = keys.callers(now()).slice(0, MAX_LISTED_KEYS);
-      return limitGate.statesOf({ callers, models: [...serving.targets.models] });
+      return limitGate.statesOf({ callers, models: models() });
     },
     limitStatesOf: (record) => limitGate.statesOf({ callers: [callerOfRecord(record)] }),
-    reload: () => reloader.reload('POST /admin/reload'),
+    reload,
     configuration: () => ({
       configuration: { ...shownConfig(reloader.running) },
       sources: { ...reloader.sources },

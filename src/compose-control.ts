@@ -13,8 +13,10 @@ import { seedBudgets } from './compose-limit-gate.ts';
 import { openLimits } from './compose-limits.ts';
 import { createReadyReport } from './compose-ready.ts';
 import { openConfiguredStore } from './compose-store.ts';
+import { queueGauges } from './compose-telemetry.ts';
+import { type ControlViews, createControlViews } from './compose-views.ts';
 import type { Config } from './config/config.ts';
-import { createTargets, edgeSettings, servingSettings } from './configured.ts';
+import { createTargets, edgeSettings, metricsSettings, servingSettings } from './configured.ts';
 import { ServingError } from './core/errors.ts';
 import { ConnectionLimit, ConnectionLimiter } from './http/connection-limit.ts';
 import { type ListenAddress, listenOn } from './http/listening.ts';
@@ -24,6 +26,9 @@ import { LocalControl } from './serving/local-control.ts';
 import { Serving } from './serving/serving.ts';
 import type { Target } from './serving/targets.ts';
 import { hostNow, systemClock } from './system-clock.ts';
+import { Metrics } from './telemetry/metrics.ts';
+import { ProcessMetrics } from './telemetry/process-metrics.ts';
+import { workerFamilies } from './telemetry/worker-metrics.ts';
 import { ConnectionDoor } from './workers/connection-door.ts';
 import type { ConfigurationText, DoorName, StartMessage } from './workers/life-messages.ts';
 import { LimitHost } from './workers/limit-host.ts';
@@ -62,7 +67,7 @@ export async function composeControl(options: ControlOptions): Promise<Applicati
       announce: (engine) => toldEngines.announce(engine),
     },
   };
-  const { store } = await openConfiguredStore(options);
+  const { store, families: storeFamilies } = await openConfiguredStore(options);
   const { ring: keys, watcher: keyWatcher } = await createKeys({
     config,
     store: store.keys,
@@ -108,6 +113,29 @@ export async function composeControl(options: ControlOptions): Promise<Applicati
   if (limits.memory !== undefined)
     await seedBudgets({ store: limits.memory, usage: store.usage, log, clock: systemClock });
   const limitHost = new LimitHost(limits.store);
+  const observed = metricsSettings(config);
+  const processMetrics = new ProcessMetrics();
+  const metrics = new Metrics({
+    version: options.version,
+    settings: observed,
+    process: processMetrics,
+    more: [...storeFamilies, ...leases.families, ...limits.families, ...workerFamilies(() => pool)],
+    source: {
+      ...queueGauges(serving),
+      // Requests, their connections and their traces are those of the workers.
+      oldestRequestMs: () => 0,
+      spans: () => undefined,
+      edge: () => ({ connections: 0, bodyBytes: 0 }),
+    },
+  });
+  const views = createControlViews({
+    version: options.version,
+    serving,
+    queue: control.current.slotQueue,
+    settings: observed,
+    metrics,
+    reload: (trigger) => reloader.reload(trigger),
+  });
   const door = new ConnectionDoor<Socket>();
   const pool = new WorkerPool<Socket>({
     clock: systemClock,
@@ -124,7 +152,7 @@ export async function composeControl(options: ControlOptions): Promise<Applicati
         onErrorOutput: options.onErrorOutput,
       }),
     startMessage: () => ({ ...options.launch, instanceId, file: options.configurationText() }),
-    attach: (peer) => attach(peer, { scheduling, limits: limitHost, toldEngines }),
+    attach: (peer) => attach(peer, { scheduling, limits: limitHost, toldEngines, views }),
     onFatal: (message) => options.onFatal(new ServingError('internal', { message })),
   });
   const reloader = new Reloader({
@@ -132,15 +160,19 @@ export async function composeControl(options: ControlOptions): Promise<Applicati
     serving,
     edge,
     keys,
+    observed,
     sharedLimits: limits.settings,
     environment,
     // Before anything of it reaches the control's own parts: what they send from then on, the workers understand.
     onPutInForce: (trigger) => pool.reload(trigger, options.configurationText()),
   });
-  const doors = openDoors({ config, edge, log, door });
+  const onRefused = (bound: string) => metrics.connectionRefused(bound);
+  const doors = openDoors({ config, edge, log, door, onRefused });
   const close = async (now: boolean) => {
     doors.close();
     await pool.close({ now });
+    views.close();
+    processMetrics.close();
     door.close();
     scheduling.close();
     await serving.close();
@@ -178,13 +210,18 @@ interface Hosts {
   readonly scheduling: SchedulerHost;
   readonly limits: LimitHost;
   readonly toldEngines: ToldEngines;
+  readonly views: ControlViews;
 }
 
 /** What the control process does for one worker: each message goes to what it is about. */
-function attach({ send }: WorkerPeer, { scheduling, limits, toldEngines }: Hosts): AttachedWorker {
+function attach(
+  { name, send }: WorkerPeer,
+  { scheduling, limits, toldEngines, views }: Hosts,
+): AttachedWorker {
   const scheduled = scheduling.connect(send);
   const limited = limits.connect(send);
   const endEngines = toldEngines.attach(send);
+  const viewed = views.attach(name, send);
   return {
     receive: (message) => {
       switch (message.type) {
@@ -193,9 +230,11 @@ function attach({ send }: WorkerPeer, { scheduling, limits, toldEngines }: Hosts
         case 'settle':
         case 'unchanged':
           return limited.receive(message);
+        case 'answers':
         case 'ask':
         case 'answer':
-          return;
+        case 'unwatch':
+          return viewed.receive(message);
         default:
           return scheduled.receive(message);
       }
@@ -204,6 +243,7 @@ function attach({ send }: WorkerPeer, { scheduling, limits, toldEngines }: Hosts
       scheduled.end();
       limited.end();
       endEngines();
+      viewed.ended();
     },
   };
 }
@@ -213,15 +253,17 @@ interface Doors {
   readonly edge: EdgeSettings;
   readonly log: ApplicationOptions['log'];
   readonly door: ConnectionDoor<Socket>;
+  /** `bound`: the setting that a connection exceeded. */
+  readonly onRefused: (bound: string) => void;
 }
 
 /** The listening sockets: that of everybody, and that of administrators, each with bounds of its own. */
-function openDoors({ config, edge, log, door }: Doors) {
+function openDoors({ config, edge, log, door, onRefused }: Doors) {
   const adminDoor = adminDoorOf(config);
   const servers: Server[] = [];
   const open = async (name: DoorName, address: ListenAddress, settings: EdgeSettings) => {
     const limit = new ConnectionLimit(settings);
-    const limiter = new ConnectionLimiter({ limit, log, onRefused: () => {} });
+    const limiter = new ConnectionLimiter({ limit, log, onRefused });
     const accept = (socket: Socket) => {
       const admission = limiter.admit(socket);
       if (admission === undefined) return;

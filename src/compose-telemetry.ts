@@ -10,11 +10,17 @@ import { systemClock } from './system-clock.ts';
 import type { KeyMetrics } from './telemetry/key-metrics.ts';
 import type { SnapshotFeed } from './telemetry/live-feed.ts';
 import { isProbe, REQUEST, requestFields } from './telemetry/log.ts';
-import { Metrics, type MetricsSettings } from './telemetry/metrics.ts';
+import { type GaugeSource, Metrics, type MetricsSettings } from './telemetry/metrics.ts';
 import type { ProcessMetrics } from './telemetry/process-metrics.ts';
+import { type ReadFamily, readFamilies } from './telemetry/process-sum.ts';
 import { EXPOSITION_TYPE, type MetricFamily } from './telemetry/prometheus.ts';
 import type { Recorder } from './telemetry/recorder.ts';
 import type { Tracing } from './telemetry/tracing.ts';
+
+interface ProcessTelemetry extends Telemetry {
+  /** Metrics of this process alone. */
+  read(): readonly ReadFamily[];
+}
 
 export function createTelemetry(parts: {
   readonly serving: Serving;
@@ -24,38 +30,27 @@ export function createTelemetry(parts: {
   readonly openConnections: () => number;
   readonly settings: MetricsSettings;
   readonly process: ProcessMetrics;
-  readonly live: SnapshotFeed;
+  readonly live: Pick<SnapshotFeed, 'requestEnded' | 'tokenGap'>;
   readonly tracing: Tracing | undefined;
   readonly recorder: Recorder | undefined;
   readonly usage: ReturnType<typeof createUsage>;
   readonly limits: Pick<Awaited<ReturnType<typeof openLimits>>, 'families'>;
   readonly keyMetrics: KeyMetrics;
   readonly storeFamilies: readonly MetricFamily[];
-}): Telemetry {
+  /** Absent: this process serves alone, and so has all metrics. */
+  readonly metricsOfAll?: (() => Promise<string>) | undefined;
+}): ProcessTelemetry {
   const { serving, log, version, bodyBudget, openConnections, settings, live, tracing, recorder, usage } =
     parts;
+  const { metricsOfAll } = parts;
   const metrics = new Metrics({
     version,
     settings,
     process: parts.process,
     more: [...parts.storeFamilies, ...usage.families, ...parts.limits.families, ...parts.keyMetrics.families],
     source: {
-      loads: () => serving.loads(),
-      targets: () =>
-        serving.targets.all.map((target) => {
-          const { slots, tokens } = serving.usedOf(target);
-          return {
-            model: target.model,
-            target: target.id,
-            up: getsRequests(target),
-            health: target.health,
-            ejections: serving.ejectionsOf(target),
-            slots: serving.slotsOf(target),
-            slotsUsed: slots,
-            tokensInFlight: tokens,
-            kvCacheUsed: target.status.load?.kvCacheUsed,
-          };
-        }),
+      // Of what there is once, the control process tells.
+      ...(metricsOfAll === undefined ? queueGauges(serving) : { loads: () => [], targets: () => [] }),
       oldestRequestMs: () => {
         const receivedAt = serving.drain.oldestReceivedAt;
         return receivedAt === undefined ? 0 : systemClock.now() - receivedAt;
@@ -83,6 +78,31 @@ export function createTelemetry(parts: {
       live.tokenGap(gapMs);
     },
     malformedEvent: (model, target) => metrics.malformedEvent(model, target),
-    metrics: () => ({ contentType: EXPOSITION_TYPE, text: metrics.text() }),
+    metrics: async () => ({
+      contentType: EXPOSITION_TYPE,
+      text: metricsOfAll === undefined ? metrics.text() : await metricsOfAll(),
+    }),
+    read: () => readFamilies(metrics.read()),
+  };
+}
+
+export function queueGauges(serving: Serving): Pick<GaugeSource, 'loads' | 'targets'> {
+  return {
+    loads: () => serving.loads(),
+    targets: () =>
+      serving.targets.all.map((target) => {
+        const { slots, tokens } = serving.usedOf(target);
+        return {
+          model: target.model,
+          target: target.id,
+          up: getsRequests(target),
+          health: target.health,
+          ejections: serving.ejectionsOf(target),
+          slots: serving.slotsOf(target),
+          slotsUsed: slots,
+          tokensInFlight: tokens,
+          kvCacheUsed: target.status.load?.kvCacheUsed,
+        };
+      }),
   };
 }

@@ -19,6 +19,8 @@ interface Usage {
   readonly reader: UsageReader;
   readonly families: readonly MetricFamily[];
   requestEnded(record: RequestRecord): void;
+  /** What waits is given to the store now. Resolves when that is done, or can't be in time. */
+  flush(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -36,10 +38,13 @@ export function createUsage({
   config,
   store,
   log,
+  flushAll,
 }: {
   readonly config: Config;
   readonly store: { readonly usage: UsageStore; readonly keys: Pick<KeyStore, 'list'> };
   readonly log: Log;
+  /** Of all processes; absent: this one serves alone. */
+  readonly flushAll?: (() => Promise<void>) | undefined;
 }): Usage {
   const settings = usageSettings(config);
   const writer = new UsageWriter({
@@ -49,14 +54,16 @@ export function createUsage({
     settings,
     newBatchId: () => newId('batch'),
   });
+  const flush = () => writer.flush(REPORT_WAITS_MS);
   return {
     settings,
+    flush,
     families: usageFamilies(writer),
     reader: {
       currency: () => settings.currency,
       keys: () => store.keys.list(),
       report: async (query) => {
-        await writer.flush(REPORT_WAITS_MS);
+        await (flushAll ?? flush)();
         return store.usage.report(query);
       },
     },

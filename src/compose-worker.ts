@@ -1,6 +1,7 @@
 /** A worker: the whole edge, with what there is once for all workers at the other end of a link to the control process. */
 import type { Socket } from 'node:net';
 import { type ApplicationOptions, compose } from './compose.ts';
+import { answersOf, workerViews } from './compose-worker-views.ts';
 import type { LoadedConfig } from './config/load.ts';
 import { hostNow, systemClock } from './system-clock.ts';
 import { HandedConnections } from './workers/handed-connections.ts';
@@ -8,6 +9,7 @@ import { HeardEngines } from './workers/heard-engines.ts';
 import type { ConfigurationText, HandedConnection, StartMessage } from './workers/life-messages.ts';
 import { HostTime } from './workers/link.ts';
 import type { ToControl, ToWorker } from './workers/messages.ts';
+import { answer } from './workers/questions.ts';
 import { RemoteControl } from './workers/remote-control.ts';
 import { RemoteLimitStore } from './workers/remote-limit-store.ts';
 
@@ -38,6 +40,7 @@ export async function composeWorker(options: WorkerOptions): Promise<Worker> {
   const engines = new HeardEngines();
   const hostTime = new HostTime(systemClock, hostNow);
   const control: { current?: RemoteControl } = {};
+  const views = workerViews(send);
   let file = start.file;
   const application = await compose({
     ...options,
@@ -56,9 +59,12 @@ export async function composeWorker(options: WorkerOptions): Promise<Worker> {
         moveTo: (socket, address, stays) => connections.moveTo(socket, address, stays),
       }),
       openConnections: () => connections.open,
+      views: views.ofAll,
       engines: { mode: 'joins', watch: (engine, listener) => engines.watch(engine, listener) },
     },
   });
+  const answers = answersOf(application.views);
+  send({ type: 'answers' });
   let allIdle = () => {};
   const end = (ending: Promise<void>) => void ending.then(onEnded, (error: Error) => onFailed(error.message));
   return {
@@ -107,6 +113,16 @@ export async function composeWorker(options: WorkerOptions): Promise<Worker> {
           return limitStore.receive(message);
         case 'engine':
           return engines.hear(message);
+        case 'ask':
+          return void answer(message, answers, send);
+        case 'answer':
+          return views.asker.receive(message);
+        case 'live-listens':
+          return application.views.ended.listen(message.listens);
+        case 'live-snapshot':
+        case 'live-heartbeat':
+        case 'live-end':
+          return views.live.receive(message);
         default:
       }
     },

@@ -25,17 +25,20 @@ import {
 } from './configured.ts';
 import type { ServedModel } from './core/backend.ts';
 import { ServingError } from './core/errors.ts';
+import type { LiveFeed } from './core/live-feed.ts';
 import type { ApplicationLog } from './core/log.ts';
 import type { Telemetry } from './core/request-trace.ts';
 import { BodyBudget } from './http/body-limits.ts';
 import { type ConnectionGate, ConnectionLimit } from './http/connection-limit.ts';
 import { newId } from './http/open-requests.ts';
+import type { ReloadOutcome } from './http/routes/admin.ts';
 import { buildServer, type DoorName, type ListensAt } from './http/server.ts';
 import { WrongKeys } from './http/wrong-keys.ts';
 import type { LimitStore } from './limits/limit-store.ts';
 import { findModel } from './models/catalog.ts';
 import { type DownloadProgress, ensureModel, pullProgress } from './models/fetch.ts';
 import { Reloader } from './reload.ts';
+import { type Administered, administered } from './serving/administered.ts';
 import type { DrainOptions } from './serving/drain.ts';
 import type { ControlOptions } from './serving/local-control.ts';
 import { LocalControl } from './serving/local-control.ts';
@@ -44,8 +47,13 @@ import type { ServingControl } from './serving/serving-control.ts';
 import { systemClock } from './system-clock.ts';
 import { KeyMetrics } from './telemetry/key-metrics.ts';
 import { SnapshotFeed } from './telemetry/live-feed.ts';
+import { EndedRequests } from './telemetry/live-tally.ts';
 import { ProcessMetrics } from './telemetry/process-metrics.ts';
+import type { ReadFamily } from './telemetry/process-sum.ts';
 import type { Recorder } from './telemetry/recorder.ts';
+
+/** Who asks for it, in the log. */
+export const RELOAD_TRIGGER = 'POST /admin/reload';
 
 /** For the last answers, which are written but not yet read. */
 const LAST_ANSWERS_WITHIN_MS = 1000;
@@ -84,7 +92,27 @@ interface GivenParts {
   readonly limitStore: LimitStore;
   readonly connectionGate: (door: DoorName) => ConnectionGate;
   readonly openConnections: () => number;
+  readonly views: ViewsOfAll;
   readonly engines: EngineSharing;
+}
+
+/** What is seen and done from outside, of all workers. */
+export interface ViewsOfAll {
+  readonly live: LiveFeed;
+  readonly administered: Administered;
+  readonly metrics: () => Promise<string>;
+  readonly reload: () => Promise<ReloadOutcome>;
+  /** What waits of usage is in the store then, or can't be. */
+  readonly flushUsage: () => Promise<void>;
+}
+
+/** What this process has, for those who see that of all. */
+export interface OwnViews {
+  readonly metrics: () => readonly ReadFamily[];
+  readonly serving: Pick<Serving, 'live' | 'active' | 'cancel'>;
+  /** Collects nothing but while the control process listens. */
+  readonly ended: EndedRequests;
+  readonly flushUsage: () => Promise<void>;
 }
 
 /** The server as the program sees it, in one process or in several. */
@@ -107,6 +135,7 @@ interface ProcessApplication extends Application {
   take(socket: Socket, door: DoorName): void;
   /** Puts that configuration in force, in this turn. Throws; then nothing has changed. */
   putInForce(trigger: string, loaded: LoadedConfig): void;
+  readonly views: OwnViews;
   /** Finishes the requests under way. */
   drain(options: DrainOptions): Promise<void>;
   /** What the reference pages are generated from; needs no start. */
@@ -160,13 +189,15 @@ export async function compose(options: ApplicationOptions): Promise<ProcessAppli
   const connectionLimit = new ConnectionLimit(edge);
   const observed = metricsSettings(config);
   const processMetrics = new ProcessMetrics();
-  const live = new SnapshotFeed({
+  const ended = new EndedRequests(observed);
+  const own = new SnapshotFeed({
     clock: systemClock,
     version,
     state: (viewer, done) => done(serving.live(viewer)),
     settings: observed,
   });
-  const usage = createUsage({ config, store, log });
+  const live = given?.views.live ?? own;
+  const usage = createUsage({ config, store, log, flushAll: given?.views.flushUsage });
   const keyMetrics = new KeyMetrics(() => keys.active);
   const limits =
     given === undefined
@@ -175,7 +206,7 @@ export async function compose(options: ApplicationOptions): Promise<ProcessAppli
   if (limits.memory !== undefined)
     await seedBudgets({ store: limits.memory, usage: store.usage, log, clock: systemClock });
   const tracing = createTracing({ config, serving, log, version, instanceId });
-  telemetry.current = createTelemetry({
+  const counted = createTelemetry({
     serving,
     log,
     version,
@@ -183,14 +214,16 @@ export async function compose(options: ApplicationOptions): Promise<ProcessAppli
     openConnections: given?.openConnections ?? (() => connectionLimit.open),
     settings: observed,
     process: processMetrics,
-    live,
+    live: given === undefined ? own : ended,
     tracing,
     recorder: options.recorder,
     usage,
     limits,
     keyMetrics,
     storeFamilies: [...storeFamilies, ...(leases?.families ?? [])],
+    metricsOfAll: given?.views.metrics,
   });
+  telemetry.current = counted;
   const reloader = new Reloader({
     ...options,
     // The control process says it once for all workers.
@@ -207,17 +240,26 @@ export async function compose(options: ApplicationOptions): Promise<ProcessAppli
   });
   options.recorder?.readSettings(() => recordedSettings(reloader.running, serving));
   const wrongKeys = new WrongKeys({ store: limits.store, onWrongKey: keyMetrics.wrongKey });
-  const limitGate = createLimitGate({ store: limits.store, settings: edge, telemetry: telemetry.current });
+  const limitGate = createLimitGate({ store: limits.store, settings: edge, telemetry: counted });
   const server = buildServer({
     clock: systemClock,
     log,
-    telemetry: telemetry.current,
+    telemetry: counted,
     joinTrace: tracing?.joinTrace,
     serving,
     version,
     instanceId,
     pull: pullForClients(options, () => reloader.running),
-    admin: createAdministration({ serving, store, reloader, log, keys, limitGate }),
+    admin: createAdministration({
+      administered: given?.views.administered ?? administered(serving),
+      models: () => [...serving.targets.models],
+      reload: given?.views.reload ?? (() => reloader.reload(RELOAD_TRIGGER)),
+      store,
+      reloader,
+      log,
+      keys,
+      limitGate,
+    }),
     adminDoor: adminDoorOf(config),
     settings: edge,
     keys,
@@ -267,10 +309,11 @@ export async function compose(options: ApplicationOptions): Promise<ProcessAppli
     close,
     take: (socket, door) => server.take(socket, door),
     putInForce: (trigger, loaded) => void reloader.putInForce(trigger, loaded),
+    views: { metrics: counted.read, serving, ended, flushUsage: usage.flush },
     drain: (drained) => serving.drain.run(drained),
     describe: async () => {
-      const metrics = telemetry.current?.metrics();
-      return { openapi: server.describe(), metrics: metrics?.text ?? '' };
+      const metrics = await counted.metrics();
+      return { openapi: server.describe(), metrics: metrics.text };
     },
   };
 }

@@ -284,5 +284,5 @@ export interface Telemetry {
   /** A backend's stream had an event that could not be read. */
   malformedEvent(model: string, target: string): void;
   /** Prometheus text exposition. */
-  metrics(): { readonly contentType: string; readonly text: string };
+  metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
 }

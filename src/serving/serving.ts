@@ -9,7 +9,7 @@ import type { FailureCause } from '../core/failure.ts';
 import type { GenerationRequest, ModelId } from '../core/generation.ts';
 import type { LiveState, LiveViewer } from '../core/live-feed.ts';
 import type { Log } from '../core/log.ts';
-import type { Attempt, RequestTrace } from '../core/request-trace.ts';
+import type { Attempt } from '../core/request-trace.ts';
 import type { SchedulerOptions } from '../scheduling/decision.ts';
 import { LinkedList } from '../scheduling/linked-list.ts';
 import { RetryBudget, type RetryBudgetOptions } from '../scheduling/retry-budget.ts';

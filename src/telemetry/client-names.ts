@@ -6,8 +6,13 @@ const MAX_NAMES = 10_000;
 const NAME_DIGITS = 8;
 
 export class ClientNames {
-  readonly #salt = randomBytes(16);
+  readonly #salt: Buffer | string;
   readonly #names = new Map<string, string>();
+
+  /** `salt`: of another process, which is to have the same names. */
+  constructor(salt: Buffer | string = randomBytes(16)) {
+    this.#salt = salt;
+  }
 
   readonly nameOf = (client: string): string => {
     const known = this.#names.get(client);

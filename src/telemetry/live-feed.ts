@@ -25,10 +25,7 @@ interface LiveFeedOptions {
   readonly clock: Clock;
   readonly version: string;
   /** Gives it to `done`, once, in this turn or later. `othersTookMs`: what it has cost other processes. */
-  readonly state: (
-    viewer: LiveViewer,
-    done: (state: LiveState, othersTookMs?: Milliseconds) => void,
-  ) => void;
+  readonly state: (viewer: LiveViewer, done: (state: LiveState, othersTookMs?: Milliseconds) => void) => void;
   /** From now on somebody looks, or nobody any more. */
   readonly onListen?: (listens: boolean) => void;
   /** Read with every request: a reload may change them. */

@@ -40,13 +40,17 @@ export class AskedWorkers {
     asker.end();
   }
 
-  /** The answers of those that gave one, in the order of the workers. `onAnswer`: also with one that comes while others are waited for. */
+  /**
+   * The answers of those that gave one, in the order of the workers. `onAnswer`: with each as it comes. One that has let a question's time
+   * go by is asked again once it has answered something.
+   */
   async askAll<Name extends keyof AskedOfWorkers>(
     question: Name,
     detailsFor: (worker: AskedWorker) => AskedOfWorkers[Name]['details'],
     { onAnswer, withinMs = ANSWER_WITHIN_MS }: AskAllOptions<AskedOfWorkers[Name]['answer']> = {},
   ): Promise<readonly AskedOfWorkers[Name]['answer'][]> {
-    const answers = this.all.map(async (worker) => {
+    const asked = this.all.filter(({ asker }) => !asker.isSilent);
+    const answers = asked.map(async (worker) => {
       try {
         const answer = await worker.asker.ask(question, detailsFor(worker), { withinMs });
         onAnswer?.(answer, worker);

@@ -20,11 +20,17 @@ export class Asker<Table extends Questions<Table>> {
   readonly #send: (ask: Ask<Table>) => void;
   readonly #asked = new Map<number, Asked>();
   #calls = 0;
+  #isSilent = false;
   #isOver = false;
 
   constructor(options: { readonly clock: Clock; readonly send: (ask: Ask<Table>) => void }) {
     this.#clock = options.clock;
     this.#send = options.send;
+  }
+
+  /** The other side has let the time of a question go by, and has said nothing since. */
+  get isSilent(): boolean {
+    return this.#isSilent;
   }
 
   /** Rejects with the error of the other side, or with `server_busy` where none comes in time. */
@@ -40,7 +46,10 @@ export class Asker<Table extends Questions<Table>> {
       }
       this.#calls += 1;
       const call = this.#calls;
-      const timer = this.#clock.schedule(withinMs, () => this.#take(call)?.reject(noAnswer()));
+      const timer = this.#clock.schedule(withinMs, () => {
+        this.#isSilent = true;
+        this.#take(call)?.reject(noAnswer());
+      });
       this.#asked.set(call, { resolve, reject, timer });
       this.#send({ type: 'ask', call, question, details });
     });
@@ -48,6 +57,7 @@ export class Asker<Table extends Questions<Table>> {
 
   /** One that comes too late says nothing to anybody. */
   receive({ call, answer, failed }: Answer): void {
+    this.#isSilent = false;
     const asked = this.#take(call);
     if (failed === undefined) asked?.resolve(answer);
     else asked?.reject(receivedError(failed));

@@ -5,7 +5,6 @@
 import type { ErrorCode } from '../core/errors.ts';
 import type { LiveRunning, LiveWaiting } from '../core/live-snapshot.ts';
 import type { LiveEnded } from '../core/live-tally.ts';
-import type { RecordedRequest } from '../core/record-file.ts';
 import type { EntryId } from '../scheduling/decision.ts';
 import type { ActiveRequests, CountedRequests, ShownRequest } from '../serving/active-requests.ts';
 import type { TargetState } from '../serving/target-state.ts';
@@ -103,12 +102,12 @@ export interface Answer {
 }
 
 export type ViewsToControl =
+  /** It can be asked from now on. */
+  | { readonly type: 'answers' }
   | Ask<AskedOfControl>
   /** To an `ask` of the control process. */
   | Answer
-  | { readonly type: 'unwatch'; readonly watch: number }
-  /** For the record; the client is not named yet. */
-  | { readonly type: 'recorded'; readonly request: SentRecord };
+  | { readonly type: 'unwatch'; readonly watch: number };
 
 export type ViewsToWorker =
   | Ask<AskedOfWorkers>
@@ -118,6 +117,3 @@ export type ViewsToWorker =
   | { readonly type: 'live-snapshot'; readonly watch: number; readonly json: string }
   | { readonly type: 'live-heartbeat'; readonly watch: number }
   | { readonly type: 'live-end'; readonly watch: number };
-
-/** `client`: as its share of the slots goes by. */
-export type SentRecord = Omit<RecordedRequest, 'run'>;

@@ -165,8 +165,8 @@ export function operationsRoutes(options: OperationsOptions): readonly EdgeRoute
 
 export function metricsRoutes({ telemetry }: { readonly telemetry: Telemetry }): readonly EdgeRoute[] {
   return [
-    pageRoute(METRICS_PATH, (context) => {
-      const { contentType, text } = telemetry.metrics();
+    pageRoute(METRICS_PATH, async (context) => {
+      const { contentType, text } = await telemetry.metrics();
       context.answer(200, text, contentType);
     }),
   ];
