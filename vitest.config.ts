@@ -74,6 +74,7 @@ const slow = [
       'terminal',
       'upstream-faults',
       'usage',
+      'worker-views',
     ],
   ].join()}}.test.ts`,
   'test/contract/valkey-{limit,lease}-store.test.ts',

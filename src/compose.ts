@@ -50,7 +50,9 @@ import { SnapshotFeed } from './telemetry/live-feed.ts';
 import { EndedRequests } from './telemetry/live-tally.ts';
 import { ProcessMetrics } from './telemetry/process-metrics.ts';
 import type { ReadFamily } from './telemetry/process-sum.ts';
+import { exposition } from './telemetry/prometheus.ts';
 import type { Recorder } from './telemetry/recorder.ts';
+import { workerFamilies } from './telemetry/worker-metrics.ts';
 
 /** Who asks for it, in the log. */
 export const RELOAD_TRIGGER = 'POST /admin/reload';
@@ -312,8 +314,9 @@ export async function compose(options: ApplicationOptions): Promise<ProcessAppli
     views: { metrics: counted.read, serving, ended, flushUsage: usage.flush },
     drain: (drained) => serving.drain.run(drained),
     describe: async () => {
-      const metrics = await counted.metrics();
-      return { openapi: server.describe(), metrics: metrics.text };
+      const { text } = await counted.metrics();
+      const ofWorkers = exposition(workerFamilies(() => ({ serving: 0, restarts: 0 })));
+      return { openapi: server.describe(), metrics: `${text}\n${ofWorkers}` };
     },
   };
 }

@@ -30,6 +30,8 @@ export class GatheredMetrics {
   constructor(options: GatheredMetricsOptions) {
     this.#options = options;
     this.#timer = undefined;
+    // Its families come first.
+    this.#sum.set(OWN_NAME, []);
   }
 
   /** What `GET /metrics` answers. */
@@ -52,11 +54,20 @@ export class GatheredMetrics {
   }
 
   async #read(): Promise<void> {
-    await this.#options.askOthers((process, families) => this.#sum.set(process, families));
+    await this.#options.askOthers((process, families) => this.#sum.set(process, families.map(received)));
     if (this.#isClosed) return;
     this.#timer?.cancel();
     this.#timer = this.#options.clock.schedule(READ_EVERY_MS, () => {
       if (this.#options.clock.now() - this.#scrapedAt < READ_FOR_MS) void this.#read();
     });
   }
+}
+
+/** JSON has no word for a value that is no number. */
+function received(family: ReadFamily): ReadFamily {
+  const samples = family.samples.map((sample) => {
+    const value: number | null = sample.value;
+    return value === null ? { ...sample, value: Number.NaN } : sample;
+  });
+  return { ...family, samples };
 }
