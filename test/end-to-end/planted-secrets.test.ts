@@ -244,6 +244,8 @@ describe('no secret comes out of a start that fails', () => {
       'a Valkey by sentinels that are none',
       ['--limits.store', `valkey+sentinel://user:${encoded}@127.0.0.1:1/main`],
     ],
+    ['a lease store that is not there', ['--leases.store', `valkey://user:${encoded}@127.0.0.1:1`]],
+    ['leases of no known kind', ['--leases.store', `memcached://user:${encoded}@127.0.0.1`]],
     ['limits of no known kind', ['--limits.store', `memcached://user:${encoded}@127.0.0.1`]],
     ['an api_key of the wrong type', ofTarget({ api_key: [password.text] })],
     ['an api_key beside a wrong field', ofTarget({ api_key: password.text, nope: 1 })],

@@ -8,6 +8,7 @@ auth:
   admin_keys: [planted-admin-key]
 access: { store: "postgres://serve:planted@p@db.example:5432/serve?sslkey=planted" }
 limits: { store: "valkey+sentinel://:planted@one:26379,two:26379/main" }
+leases: { store: "valkey://:planted@three:6379" }
 tracing:
   endpoint: http://collector:4318
   headers: { x-key: planted-header }
@@ -30,6 +31,7 @@ it('what is around a secret stays: hosts, names of headers, how many keys there 
     auth: { api_keys: ['(secret)'], admin_keys: ['(secret)'] },
     access: { store: 'postgres://(secret)@db.example:5432/serve?(secret)' },
     limits: { store: 'valkey+sentinel://(secret)@one:26379,two:26379/main' },
+    leases: { store: 'valkey://(secret)@three:6379' },
     tracing: { headers: { 'x-key': '(secret)' } },
     cache: { hub_url: 'https://(secret)@mirror.example' },
     models: [
