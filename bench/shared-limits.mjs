@@ -1,38 +1,25 @@
 // What a decision of the shared limit store takes, over loopback: the time that a request waits for it, one after the other and many at
 // once, and CPU time here and in the server. Beside it a PING of the same client library: what any answer of that server takes.
-import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { freePort } from './free-port.mjs';
 import { packageVersions } from './machine.mjs';
 import { cpuOf } from './process-usage.mjs';
 import { overRounds } from './rounds.mjs';
 import { percentile, show, table } from './statistics.mjs';
 import { atMost, target } from './targets.mjs';
-
-const PROGRAMS = ['valkey-server', 'redis-server'];
-const program = PROGRAMS.find(
-  (name) => spawnSync(name, ['--version'], { stdio: 'ignore' }).error === undefined,
-);
+import { missingValkey, startValkey, valkeyVersion } from './valkey.mjs';
 
 const TARGET_MS = 0.5;
 const KEYS = 1000;
 const AT_ONCE = 16;
 const SPANS = [60_000, 3_600_000, 86_400_000, 60_000];
 
-export function whatIsMissing() {
-  return program === undefined ? `there is no executable ${PROGRAMS.join(' or ')}` : undefined;
-}
+export const whatIsMissing = missingValkey;
 
 export async function run({ rounds, decisions }) {
   const { openSharedLimits } = await import('../dist/stores/valkey/open.js');
   const { MemoryLimitStore } = await import('../dist/limits/memory-limit-store.js');
   const { systemClock } = await import('../dist/system-clock.js');
   const { Redis } = await import('iovalkey');
-  const { pid, port, stop } = await startServer();
+  const { pid, port, stop } = await startValkey();
   const silent = () => {};
   const store = await openSharedLimits({
     address: `valkey://127.0.0.1:${port}`,
@@ -60,7 +47,7 @@ export async function run({ rounds, decisions }) {
       if (round >= 0) measured.push(results);
     }
     return {
-      versions: { ...packageVersions(['iovalkey']), server: versionOf(program) },
+      versions: { ...packageVersions(['iovalkey']), server: valkeyVersion() },
       settings: { rounds, decisions },
       rounds: measured,
     };
@@ -105,37 +92,6 @@ function chargesOf(index, count) {
   return SPANS.slice(0, count).map((windowMs, place) =>
     windowOf(`key:key_${index % KEYS}:limit_${place}`, 1_000_000, windowMs),
   );
-}
-
-async function startServer() {
-  const folder = mkdtempSync(join(tmpdir(), 'llm-serve-bench-'));
-  const port = await freePort();
-  const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', folder];
-  const child = spawn(program, args, { stdio: 'ignore' });
-  while (!(await answersAt(port))) await new Promise((resolve) => setTimeout(resolve, 20));
-  return {
-    pid: child.pid,
-    port,
-    stop: async () => {
-      child.kill('SIGKILL');
-      await once(child, 'close');
-      rmSync(folder, { recursive: true, force: true });
-    },
-  };
-}
-
-function answersAt(port) {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
-    socket.once('connect', () => socket.destroy());
-    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
-  });
-}
-
-/** `Redis server v=7.0.15 …` */
-function versionOf(name) {
-  const { stdout } = spawnSync(name, ['--version'], { encoding: 'utf8' });
-  return `${name} ${/v=([\d.]+)/.exec(stdout)?.[1] ?? 'unknown'}`;
 }
 
 const LABELS = {

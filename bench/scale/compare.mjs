@@ -1,6 +1,7 @@
 // What worker processes cost: the same gateway with one process and with two workers, in front of the same instant upstream, in
 // alternating rounds. All processes of a gateway have one core, load and upstream the other one: with two cores, requests/s would say
-// nothing of a larger machine. The figure to quote is the ratio of CPU time of all processes within a round.
+// nothing of a larger machine. The figure to quote is the ratio of CPU time of all processes within a round. Then replicas that lease the
+// slots of one upstream: how soon a further one serves while another has all slots.
 import { packageVersions } from '../machine.mjs';
 import { cpuOfTree, pin, treeOf } from '../process-tree.mjs';
 import { withPrograms } from '../programs.mjs';
@@ -8,7 +9,9 @@ import { inRounds, overRounds, rotate } from '../rounds.mjs';
 import { startOurs } from '../servers.mjs';
 import { show, table } from '../statistics.mjs';
 import { atMost, target } from '../targets.mjs';
+import { missingValkey, startValkey, valkeyVersion } from '../valkey.mjs';
 import { startWorker } from '../worker.mjs';
+import { timeToJoin } from './joining.mjs';
 
 export const perNode = true;
 const CONNECTIONS = 32;
@@ -25,6 +28,9 @@ const CALL_LABELS = { native: 'POST /generate', openai: 'streamed chat' };
 const LIMITER = ['--rate-limit.enabled', 'true', '--rate-limit.requests', '1000000'];
 const SHAPES = { one: 1, two: 2 };
 const TARGET = atMost(1.2);
+const JOINS_WITHIN_MS = 1000;
+
+export const whatIsMissing = missingValkey;
 
 export async function run({ rounds, requests, node }) {
   return withPrograms(async (keep) => {
@@ -52,10 +58,14 @@ export async function run({ rounds, requests, node }) {
     };
     // Not counted: a round in which everything is compiled by then.
     await measureRound(0);
+    const measured = await inRounds(rounds, measureRound);
+    const valkey = keep(await startValkey());
+    const join = () => timeToJoin({ valkey, node });
+    for (const result of measured) result.join = await join();
     return {
-      versions: packageVersions(['undici'], node),
+      versions: { ...packageVersions(['undici'], node), store: valkeyVersion() },
       settings: { rounds, requests, connections: CONNECTIONS, pinned: pinned ? 'yes' : 'no' },
-      rounds: await inRounds(rounds, measureRound),
+      rounds: measured,
     };
   });
 }
@@ -70,14 +80,35 @@ export function report({ rounds }) {
     show(overRounds(rounds, ({ two }) => two[call].control)),
     `**${show(ratioOf(rounds, call), 3)}**`,
   ]);
-  return table(
-    ['µs of CPU a request', 'one process', 'two workers', 'of it the control process', 'ratio'],
-    rows,
+  const joins = ['readyMs', 'firstAnswerMs'].map((name) =>
+    show(overRounds(rounds, ({ join }) => join[name])),
   );
+  return [
+    '**Two workers:**',
+    '',
+    table(['µs of CPU a request', 'one process', 'two workers', 'of it the control process', 'ratio'], rows),
+    '',
+    '**A replica joins**, while another one has all slots of the upstream in use:',
+    '',
+    table(['ms after it listens', 'it is ready', 'its first answer'], [['median of the rounds', ...joins]]),
+  ].join('\n');
 }
 
 export function targets({ rounds }) {
-  return Object.keys(CALLS).map((call) =>
-    target(`CPU of two workers, ${CALL_LABELS[call]}, against one process`, TARGET, ratioOf(rounds, call), 3),
-  );
+  return [
+    ...Object.keys(CALLS).map((call) =>
+      target(
+        `CPU of two workers, ${CALL_LABELS[call]}, against one process`,
+        TARGET,
+        ratioOf(rounds, call),
+        3,
+      ),
+    ),
+    target(
+      'a replica that joins: its first answer after it listens, ms',
+      atMost(JOINS_WITHIN_MS),
+      overRounds(rounds, ({ join }) => join.firstAnswerMs),
+      0,
+    ),
+  ];
 }
