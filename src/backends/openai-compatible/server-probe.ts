@@ -42,6 +42,11 @@ export async function probeServer(probe: ProbeOptions, signal: AbortSignal): Pro
     const detail = probeFailure('/health', health.status);
     return { status: { state, loaded: false, detail } };
   }
+  // Of an engine that has neither, nothing is known to be there.
+  if (health?.status === 404 && models.status === 404 && !isServeWithoutApplication(models)) {
+    const detail = 'The server has neither /health nor /v1/models. Check the target’s url.';
+    return { status: { state: 'failed', loaded: false, detail } };
+  }
   return listed(probe, models);
 }
 

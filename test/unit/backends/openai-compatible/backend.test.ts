@@ -613,6 +613,15 @@ describe('probe', () => {
     expect(await other.backend.probe({ signal: neverAborted() })).toMatchObject({ state: 'not_found' });
   });
 
+  it('does not take a wrong address for a vLLM that hides its /health', async () => {
+    const { standIn } = await start({ server: 'vllm' });
+    const { backend } = await start({}, { flavor: 'vllm', url: `${standIn.url}/wrong` });
+    expect(await backend.probe({ signal: neverAborted() })).toMatchObject({
+      state: 'failed',
+      detail: 'The server has neither /health nor /v1/models. Check the target’s url.',
+    });
+  });
+
   it('finds a server that is gone unreachable', async () => {
     const { backend } = await start({ fault: 'refuse' });
     expect(await backend.probe({ signal: neverAborted() })).toMatchObject({ state: 'unreachable' });
