@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { stringify } from 'yaml';
+import { parseAllDocuments, stringify } from 'yaml';
 import {
   CHART,
   decode,
@@ -13,6 +13,7 @@ import {
   VALUE_SETS,
   valuesFile,
 } from '../../support/helm.ts';
+import { configureImage, type Document } from './deployment-files.ts';
 
 const missing = missingTools();
 
@@ -21,13 +22,20 @@ function needTools(context: { skip(reason: string): void }): void {
   if (missing !== undefined) context.skip(missing);
 }
 
-/** What is wrong with these values on top of the chart's own. */
-function refusalOf(values: object): string {
+/** What Helm makes of these values on top of the chart's own. */
+function withValues(values: object, ...command: readonly string[]): ReturnType<typeof helm> {
   const folder = mkdtempSync(join(tmpdir(), 'llm-serve-values-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   writeFileSync(join(folder, 'values.yaml'), stringify(values));
-  const { isFine, text } = helm('template', 'llm-serve', CHART, '--values', join(folder, 'values.yaml'));
-  return isFine ? '' : text;
+  return helm(...command, 'llm-serve', CHART, '--values', join(folder, 'values.yaml'));
+}
+
+function renderedKind(kind: string, values: object): Document {
+  const { isFine, text } = withValues(values, 'template');
+  if (!isFine) throw new Error(text);
+  return parseAllDocuments(text)
+    .map((document) => document.toJSON())
+    .find((object) => object?.kind === kind);
 }
 
 describe.each(VALUE_SETS)('with the values of %s', (set) => {
@@ -72,6 +80,8 @@ it('would notice a field, a type, a bound or a kind that is wrong', (context) =>
   for (const { name, problems } of objects) expect(problems, name).not.toEqual([]);
 });
 
+const WITH_API_KEYS = { secret: { create: true, values: { 'api-keys': '["a-key-for-this-test"]' } } };
+
 it.skipIf(missing !== undefined).each([
   [{ replica: 2 }, /replica/],
   [{ modelCache: { size: 'large' } }, /size/],
@@ -80,8 +90,60 @@ it.skipIf(missing !== undefined).each([
   [{ config: { server: { shutdown_delay_seconds: 0 } } }, /shutdown_delay_seconds is 0/],
   [{ replicas: 2, data: { persistent: true } }, /one node mounts/],
   [{ replicas: 2, modelCache: { persistent: true, accessModes: ['ReadWriteOnce'] } }, /one node mounts/],
-  [{ secret: { create: true } }, /secret.values does not have/],
+  [{ secret: { create: true } }, /"api-keys" of the Secret is read.*secret.values does not have it/],
+  [{ ...WITH_API_KEYS, valkey: { enabled: true } }, /"valkey-password" of the Secret is read/],
+  [{ ...WITH_API_KEYS, serviceMonitor: { enabled: true } }, /"metrics-key" of the Secret is read/],
+  [{ externalSecret: { enabled: true, remoteKey: 'llm' } }, /externalSecret.store.name/],
+  [{ existingConfigMap: 'own', restartOnConfigChange: true }, /existingConfigMap is read instead/],
+  [{ serviceMonitor: { enabled: true }, config: { admin: { metrics: true } } }, /the pod's own loopback/],
+  [{ adminPort: 8000 }, /adminPort is 8000/],
+  [{ ingress: { enabled: true } }, /ingress.hosts/],
+  [{ httpRoute: { enabled: true } }, /httpRoute.parentRefs/],
   [{ autoscaling: { kind: 'keda' } }, /serviceMonitor.enabled: true/],
 ])('refuses %j and says why', (values, reason) => {
-  expect(refusalOf(values)).toMatch(reason);
+  const { isFine, text } = withValues(values, 'template');
+  expect(isFine).toBe(false);
+  expect(text).toMatch(reason);
+});
+
+it('needs no default_model beside models of one’s own', (context) => {
+  needTools(context);
+  const models = [{ id: 'own', targets: [{ backend: 'vllm', url: 'http://vllm:8000/v1', model: 'own' }] }];
+  const { data } = renderedKind('ConfigMap', { config: { models } });
+  const file = { name: 'llm-serve.yaml', text: data['llm-serve.yaml'] };
+  expect(configureImage({ LLM_SERVE_AUTH__ALLOW_OPEN: 'true' }, file).default_model).toBe('own');
+});
+
+it('takes from the store also what externalSecret.data alone names', (context) => {
+  needTools(context);
+  const store = { name: 'vault' };
+  const data = { 'hub-token': { key: 'hub', property: 'token' } };
+  const { spec } = renderedKind('ExternalSecret', {
+    externalSecret: { enabled: true, store, remoteKey: 'llm', data },
+  });
+  expect(spec.data).toEqual([
+    { secretKey: 'api-keys', remoteRef: { key: 'llm', property: 'api-keys' } },
+    { secretKey: 'hub-token', remoteRef: data['hub-token'] },
+  ]);
+});
+
+it('lets Prometheus send a key, unless metrics are open', (context) => {
+  needTools(context);
+  const endpoint = (config: object) =>
+    renderedKind('ServiceMonitor', { serviceMonitor: { enabled: true }, config }).spec.endpoints[0];
+  expect(endpoint({}).authorization.credentials).toEqual({ name: 'llm-serve', key: 'metrics-key' });
+  expect(endpoint({ metrics: { open: true } })).not.toHaveProperty('authorization');
+});
+
+it.skipIf(missing !== undefined).each([
+  [{}, ['api-keys']],
+  [{ allowOpen: true }, []],
+  [{ allowOpen: true, valkey: { enabled: true } }, ['valkey-password']],
+  [{ serviceMonitor: { enabled: true } }, ['api-keys', 'metrics-key']],
+  [{ serviceMonitor: { enabled: true }, config: { metrics: { open: true } } }, ['api-keys']],
+  [WITH_API_KEYS, []],
+])('%j: its notes name the keys of the Secret that pods wait for', (values, keys) => {
+  const { text } = withValues(values, 'install', '--dry-run=client');
+  const notes = text.slice(text.indexOf('NOTES:'));
+  expect([...notes.matchAll(/--from-literal=([-\w]+)=/g)].map(([, key]) => key)).toEqual(keys);
 });

@@ -15,12 +15,30 @@
 {{- if and .Values.secret.create .Values.externalSecret.enabled -}}
 {{- fail "secret.create and externalSecret.enabled both make the Secret. Set one of them to false." -}}
 {{- end -}}
+{{- if and .Values.externalSecret.enabled (not .Values.externalSecret.store.name) -}}
+{{- fail "externalSecret.enabled needs externalSecret.store.name, which is empty." -}}
+{{- end -}}
 {{- if .Values.secret.create -}}
-{{- range $variable, $key := include "llm-serve.secretVariables" . | fromYaml -}}
-{{- if not (hasKey $.Values.secret.values $key) -}}
-{{- fail (printf "secret.variables.%s reads the key %q, which secret.values does not have." $variable $key) -}}
+{{- range (include "llm-serve.secretKeys" . | fromYaml).keys -}}
+{{- if not (hasKey $.Values.secret.values .) -}}
+{{- fail (printf "The key %q of the Secret is read (secret.variables, valkey.passwordKey, serviceMonitor.bearerKey), but secret.values does not have it." .) -}}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+{{- if and .Values.existingConfigMap .Values.restartOnConfigChange -}}
+{{- fail "restartOnConfigChange goes by config, but existingConfigMap is read instead. Set restartOnConfigChange: false, and restart with kubectl rollout restart." -}}
+{{- end -}}
+{{- if and .Values.serviceMonitor.enabled (dig "admin" "metrics" false (default dict .Values.config)) -}}
+{{- fail "serviceMonitor asks the Service for /metrics, but with config.admin.metrics: true only the pod's own loopback has it. Set one of them to false." -}}
+{{- end -}}
+{{- if eq (int .Values.adminPort) 8000 -}}
+{{- fail "adminPort is 8000, where the server itself listens. Use another, such as 9000." -}}
+{{- end -}}
+{{- if and .Values.ingress.enabled (not .Values.ingress.hosts) -}}
+{{- fail "ingress.enabled needs ingress.hosts, which is empty." -}}
+{{- end -}}
+{{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) -}}
+{{- fail "httpRoute.enabled needs httpRoute.parentRefs, which is empty: no Gateway would use the route." -}}
 {{- end -}}
 {{- range list "LLM_SERVE_LIMITS__STORE" "LLM_SERVE_LEASES__STORE" -}}
 {{- if and $.Values.valkey.enabled (get $.Values.secret.variables .) -}}

@@ -89,12 +89,12 @@ emptyDir:
 
 {{/* A number of seconds in config.server, or the server's default; 0 is a number. */}}
 {{- define "llm-serve.delaySeconds" -}}
-{{- $server := default dict .Values.config.server -}}
+{{- $server := default dict (default dict .Values.config).server -}}
 {{- if hasKey $server "shutdown_delay_seconds" }}{{ $server.shutdown_delay_seconds }}{{ else }}5{{ end -}}
 {{- end }}
 
 {{- define "llm-serve.graceSeconds" -}}
-{{- $server := default dict .Values.config.server -}}
+{{- $server := default dict (default dict .Values.config).server -}}
 {{- if hasKey $server "shutdown_grace_seconds" }}{{ $server.shutdown_grace_seconds }}{{ else }}20{{ end -}}
 {{- end }}
 
@@ -107,4 +107,21 @@ emptyDir:
 {{- end -}}
 {{- end -}}
 {{- toYaml $variables -}}
+{{- end }}
+
+{{/* Key of the Secret that Prometheus sends; none where /metrics is open. */}}
+{{- define "llm-serve.metricsKey" -}}
+{{- if and .Values.serviceMonitor.enabled (not (dig "metrics" "open" false (default dict .Values.config))) -}}
+{{- .Values.serviceMonitor.bearerKey -}}
+{{- end -}}
+{{- end }}
+
+{{/* All keys of the Secret that something reads, as a list under `keys`. */}}
+{{- define "llm-serve.secretKeys" -}}
+{{- $keys := include "llm-serve.secretVariables" . | fromYaml | values -}}
+{{- if .Values.valkey.enabled -}}
+{{- $keys = append $keys .Values.valkey.passwordKey -}}
+{{- end -}}
+{{- $keys = append $keys (include "llm-serve.metricsKey" .) -}}
+{{- dict "keys" ($keys | compact | uniq | sortAlpha) | toYaml -}}
 {{- end }}
