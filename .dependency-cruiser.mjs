@@ -24,8 +24,8 @@ const MAY_IMPORT = {
 
 /** Single files that may be imported beside the layers above, with the reason. */
 const EXCEPTIONS = {
-  // The supervisor resolves its model file.
-  backends: ['^src/models/'],
+  // The supervisor resolves its model file. The engine ends with its parent, as workers do.
+  backends: ['^src/models/', '^src/lifeline\\.ts$'],
   // Types, defaults and allowed values of the configuration come from the catalogues.
   config: [
     '^src/backends/(catalog|backend-definition)\\.ts$',
@@ -97,7 +97,7 @@ export const forbidden = [
     to: {
       path: '^src/',
       pathNot:
-        '^src/(cli|access|usage|stores|config|models|core|telemetry|bench|chart|simulation|upstream|workers|backends/backend-definition\\.ts|compose(-control|-worker)?\\.ts|system-clock\\.ts|schema)',
+        '^src/(cli|access|usage|stores|config|models|core|telemetry|bench|chart|simulation|upstream|workers|backends/backend-definition\\.ts|compose(-control|-worker)?\\.ts|(system-clock|lifeline)\\.ts|schema)',
     },
   },
 ];

@@ -75,6 +75,7 @@ const slow = [
       'upstream-faults',
       'usage',
       'worker-views',
+      'workers',
     ],
   ].join()}}.test.ts`,
   'test/contract/valkey-{limit,lease}-store.test.ts',

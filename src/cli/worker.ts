@@ -5,6 +5,7 @@
 import { Socket } from 'node:net';
 import { composeWorker } from '../compose-worker.ts';
 import { defaultCacheDirectory, defaultDataDirectory, readEnvironment } from '../config/environment.ts';
+import { tieToParent } from '../lifeline.ts';
 import { systemClock } from '../system-clock.ts';
 import { openLog } from '../telemetry/log.ts';
 import type { HandedConnection, Ping, StartMessage } from '../workers/life-messages.ts';
@@ -52,6 +53,7 @@ async function run(start: StartMessage): Promise<void> {
     const { config, sources } = parseConfig(start.file);
     const { isTerminal, number } = start;
     log = openLog({ ...config.logging, isTerminal, clock: systemClock, fields: { worker: number } });
+    tieToParent(log.warn);
     const worker = await composeWorker({
       start,
       config,

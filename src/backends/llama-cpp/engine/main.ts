@@ -3,11 +3,11 @@
  * and for guests, until its parent asks it to end or is gone. Signals of a terminal or a service manager are for the parent: they are
  * ignored here.
  */
+import { tieToParent } from '../../../lifeline.ts';
 import type { EngineEvent, FromEngine, ToEngine, WorkForEngine } from '../messages.ts';
 import { GpuFailure } from './compute-device.ts';
 import { listenForGuests } from './guest-server.ts';
 import { Guests } from './guests.ts';
-import { tieToParent } from './lifeline.ts';
 import { type LoadedEngine, loadEngine } from './load-engine.ts';
 import { endWithParent } from './orphaned.ts';
 

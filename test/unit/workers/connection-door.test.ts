@@ -1,0 +1,162 @@
+import { describe, expect, it } from 'vitest';
+import { ConnectionDoor } from '../../../src/workers/connection-door.ts';
+import type { HandedConnection } from '../../../src/workers/life-messages.ts';
+
+class FakeSocket {
+  destroyed = false;
+  destroy(): void {
+    this.destroyed = true;
+  }
+}
+
+class FakeWorker {
+  readonly handed: number[] = [];
+  readonly told: { readonly type: string; readonly id: number }[] = [];
+  hand({ id }: HandedConnection, _socket: FakeSocket): void {
+    this.handed.push(id);
+  }
+  send(message: { readonly type: string; readonly id: number }): void {
+    this.told.push(message);
+  }
+}
+
+function opened() {
+  const door = new ConnectionDoor<FakeSocket>();
+  let counted = 0;
+  const join = () => {
+    const worker = new FakeWorker();
+    return { worker, place: door.join(worker) };
+  };
+  const accept = (moveTo: (address: string) => boolean = () => true) => {
+    counted += 1;
+    const socket = new FakeSocket();
+    const close = () => {
+      counted -= 1;
+    };
+    door.accept({ door: 'main', socket, admission: { moveTo, close } });
+    return socket;
+  };
+  return { door, join, accept, counted: () => counted };
+}
+
+describe('connections', () => {
+  it('go to the worker with the fewest', () => {
+    const { join, accept } = opened();
+    const [one, other] = [join(), join()];
+    for (let count = 0; count < 4; count += 1) accept();
+    expect([one.worker.handed, other.worker.handed]).toEqual([
+      [1, 3],
+      [2, 4],
+    ]);
+    for (const id of [1, 3]) one.place.taken(id);
+    for (const id of [2, 4]) other.place.taken(id);
+    one.place.closed(1);
+    one.place.closed(3);
+    accept();
+    one.place.taken(5);
+    accept();
+    expect(one.worker.handed).toEqual([1, 3, 5, 6]);
+  });
+
+  it('do not go to a worker that takes none, however few it has', () => {
+    const { join, accept } = opened();
+    const [busy, other] = [join(), join()];
+    accept();
+    for (let id = 2; id < 6; id += 1) {
+      accept();
+      other.place.taken(id);
+    }
+    expect(busy.worker.handed).toEqual([1]);
+    expect(other.worker.handed).toEqual([2, 3, 4, 5]);
+  });
+
+  it('wait while there is no worker', () => {
+    const { join, accept } = opened();
+    accept();
+    accept();
+    expect(join().worker.handed).toEqual([1, 2]);
+  });
+
+  it('stay open here until the worker has taken them', () => {
+    const { join, accept } = opened();
+    const { place } = join();
+    const socket = accept();
+    expect(socket.destroyed).toBe(false);
+    place.taken(1);
+    expect(socket.destroyed).toBe(true);
+  });
+
+  it('are counted until they are closed, once', () => {
+    const { join, accept, counted } = opened();
+    const { place } = join();
+    accept();
+    accept();
+    place.taken(1);
+    place.closed(1);
+    place.closed(1);
+    expect(counted()).toBe(1);
+    place.closed(2);
+    expect(counted()).toBe(0);
+  });
+});
+
+describe('a worker that dies', () => {
+  it('takes with it those that it has taken; the others go to another one', () => {
+    const { join, accept, counted } = opened();
+    const [dying, other] = [join(), join()];
+    const sockets = [accept(), accept(), accept()];
+    dying.place.taken(1);
+    dying.place.gone();
+    expect(other.worker.handed).toEqual([2, 3]);
+    expect(counted()).toBe(2);
+    expect(sockets.map(({ destroyed }) => destroyed)).toEqual([true, false, false]);
+  });
+
+  it('leaves those that it has not taken waiting, where it was the only one', () => {
+    const { join, accept, counted } = opened();
+    const { place } = join();
+    accept();
+    place.gone();
+    expect(counted()).toBe(1);
+    expect(join().worker.handed).toEqual([1]);
+  });
+});
+
+describe('a connection that got lost on its way', () => {
+  it('is handed over again when the worker has received what came after it', () => {
+    const { join, accept } = opened();
+    const { worker, place } = join();
+    accept();
+    accept();
+    place.taken(2);
+    const { handed } = place;
+    accept();
+    place.receivedAfter(handed);
+    expect(worker.handed).toEqual([1, 2, 3, 1]);
+    // What was handed over after that is on its way.
+    place.receivedAfter(handed);
+    expect(worker.handed).toHaveLength(4);
+  });
+});
+
+describe('a connection whose client a proxy names', () => {
+  it.each([
+    ['may stay', true, 'connection-stays'],
+    ['is to be closed', false, 'connection-refused'],
+  ])('%s', (_, mayStay, type) => {
+    const { join, accept } = opened();
+    const { worker, place } = join();
+    accept(() => mayStay);
+    place.taken(1);
+    place.moved(1, '192.0.2.1');
+    expect(worker.told).toEqual([{ type, id: 1 }]);
+  });
+});
+
+it('closes those that no worker has', () => {
+  const { door, accept, counted } = opened();
+  const socket = accept();
+  door.close();
+  expect(socket.destroyed).toBe(true);
+  expect(counted()).toBe(0);
+});

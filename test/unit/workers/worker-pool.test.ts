@@ -1,0 +1,190 @@
+import { describe, expect, it } from 'vitest';
+import { silentLog } from '../../../src/core/log.ts';
+import { ConnectionDoor } from '../../../src/workers/connection-door.ts';
+import type { ToControl, ToWorker } from '../../../src/workers/messages.ts';
+import { WorkerPool } from '../../../src/workers/worker-pool.ts';
+import type { WorkerEvents } from '../../../src/workers/worker-process.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+
+class FakeProcess {
+  readonly pid = 1;
+  readonly received: ToWorker[] = [];
+  readonly handed: number[] = [];
+  pings = 0;
+  readonly #events: WorkerEvents;
+  constructor(events: WorkerEvents) {
+    this.#events = events;
+  }
+  send(message: ToWorker): void {
+    this.received.push(message);
+  }
+  hand({ id }: { readonly id: number }): void {
+    this.handed.push(id);
+  }
+  ping(): void {
+    this.pings += 1;
+  }
+  kill(because: string): void {
+    this.#events.onEnd(because);
+  }
+  says(message: ToControl): void {
+    this.#events.onMessage(message);
+  }
+  get types(): string[] {
+    return this.received.map(({ type }) => type);
+  }
+}
+
+function started(count: number) {
+  const clock = new FakeClock();
+  const processes: FakeProcess[] = [];
+  const ended: string[] = [];
+  const failures: string[] = [];
+  const door = new ConnectionDoor<{ destroy(): void }>();
+  const pool = new WorkerPool({
+    clock,
+    log: silentLog,
+    count,
+    door,
+    start: (events) => {
+      const process = new FakeProcess(events);
+      processes.push(process);
+      return process;
+    },
+    startMessage: () => ({ instanceId: 'i', isTerminal: false, flags: {}, file: null }),
+    attach: ({ name }) => ({ receive: () => {}, ended: () => ended.push(name) }),
+    onFatal: (message) => failures.push(message),
+  });
+  const serving = pool.start();
+  const at = (index: number) => {
+    const process = processes[index];
+    if (process === undefined) throw new Error(`no process ${index}`);
+    return process;
+  };
+  return { clock, processes, at, ended, failures, door, pool, serving };
+}
+
+async function allServe(count: number) {
+  const parts = started(count);
+  for (let index = 0; index < count; index += 1) parts.at(index).says({ type: 'serving' });
+  await parts.serving;
+  return parts;
+}
+
+describe('a start', () => {
+  it('is over when all serve, each under a name of its own', async () => {
+    const { pool, at, serving } = started(2);
+    at(0).says({ type: 'serving' });
+    expect(pool.serving).toBe(1);
+    at(1).says({ type: 'serving' });
+    await serving;
+    expect([at(0), at(1)].map(({ received }) => received[0])).toMatchObject([
+      { type: 'start', name: '1.1', number: 1, workers: 2 },
+      { type: 'start', name: '2.1', number: 2, workers: 2 },
+    ]);
+  });
+
+  it('fails with what a worker says', () => {
+    const { at, failures } = started(2);
+    at(1).says({ type: 'failed', message: 'the store cannot be opened' });
+    at(1).kill('it exited with code 1');
+    expect(failures).toEqual(['the store cannot be opened']);
+  });
+});
+
+describe('a worker that dies', () => {
+  it('is replaced at once, then after growing delays; the others are left alone', async () => {
+    const { clock, processes, at, ended, pool } = await allServe(2);
+    at(0).kill('it was ended by SIGKILL');
+    expect(ended).toEqual(['1.1']);
+    expect(at(2).received[0]).toMatchObject({ type: 'start', name: '1.2' });
+    at(2).kill('again');
+    expect(processes).toHaveLength(3);
+    await clock.advance(999);
+    expect(processes).toHaveLength(3);
+    await clock.advance(1);
+    expect(at(3).received[0]).toMatchObject({ name: '1.3' });
+    expect(pool.restarts).toBe(2);
+    expect(at(1).types).toEqual(['start']);
+  });
+
+  it('counts as healthy after a minute', async () => {
+    const { clock, processes, at } = await allServe(1);
+    at(0).kill('once');
+    at(1).says({ type: 'serving' });
+    for (let minute = 0; minute < 12; minute += 1) {
+      await clock.advance(5000);
+      at(1).says({ type: 'alive' });
+    }
+    at(1).kill('much later');
+    expect(processes).toHaveLength(3);
+  });
+});
+
+describe('a worker that does not answer', () => {
+  it('is killed after a minute and replaced', async () => {
+    const { clock, processes, at } = await allServe(1);
+    await clock.advance(60_000);
+    expect(processes).toHaveLength(1);
+    expect(at(0).pings).toBe(1);
+    await clock.advance(5000);
+    expect(processes).toHaveLength(2);
+  });
+
+  it('is left alone while it answers', async () => {
+    const { clock, processes, at } = await allServe(1);
+    for (let count = 0; count < 40; count += 1) {
+      await clock.advance(5000);
+      at(0).says({ type: 'alive' });
+    }
+    expect(processes).toHaveLength(1);
+    expect(at(0).pings).toBe(40);
+  });
+});
+
+describe('a drain', () => {
+  const accepted = { door: 'main', socket: { destroy: () => {} } } as const;
+
+  it('ends when no worker has requests, while all take connections', async () => {
+    const { at, door, pool } = await allServe(2);
+    const drained = pool.drain({ delayMs: 0, graceMs: 60_000 });
+    at(0).says({ type: 'idle', isIdle: true });
+    door.accept({ ...accepted, admission: { moveTo: () => true, close: () => {} } });
+    expect(at(0).handed).toEqual([1]);
+    at(0).says({ type: 'idle', isIdle: false });
+    at(1).says({ type: 'idle', isIdle: true });
+    expect(at(0).types).toEqual(['start', 'drain']);
+    at(0).says({ type: 'idle', isIdle: true });
+    await drained;
+    expect(at(0).types).toEqual(['start', 'drain', 'all-idle']);
+  });
+
+  it('ends after its grace period, and is not held up by a worker that dies', async () => {
+    const { clock, at, processes, pool } = await allServe(2);
+    const drained = pool.drain({ delayMs: 1000, graceMs: 2000 });
+    at(0).kill('it was ended by SIGKILL');
+    await clock.advance(3000);
+    await drained;
+    const closed = pool.close({ now: false });
+    at(1).kill('it exited with code 0');
+    await closed;
+    expect(processes).toHaveLength(2);
+  });
+
+  it('kills what has not ended in time', async () => {
+    const { clock, ended, pool } = await allServe(1);
+    const closed = pool.close({ now: true });
+    await clock.advance(15_000);
+    await closed;
+    expect(ended).toEqual(['1.1']);
+  });
+});
+
+it('tells all of a reload, and the next ones to start', async () => {
+  const { at, pool } = await allServe(2);
+  pool.reload('SIGHUP', { name: 'llm-serve.yaml', text: 'models: []' });
+  expect([at(0).types, at(1).types]).toEqual([
+    ['start', 'reload'],
+    ['start', 'reload'],
+  ]);
+});
