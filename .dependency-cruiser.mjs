@@ -12,7 +12,8 @@ const MAY_IMPORT = {
   telemetry: ['core'],
   upstream: ['core'],
   models: ['core'],
-  backends: ['core', 'upstream'],
+  backends: ['core', 'upstream', 'lifeline'],
+  lifeline: [],
   serving: ['core', 'scheduling'],
   http: ['core', 'access', 'limits', 'usage', 'scheduling', 'serving', 'protocols'],
   workers: ['core', 'limits', 'scheduling', 'serving'],
@@ -24,8 +25,8 @@ const MAY_IMPORT = {
 
 /** Single files that may be imported beside the layers above, with the reason. */
 const EXCEPTIONS = {
-  // The supervisor resolves its model file. The engine ends with its parent, as workers do.
-  backends: ['^src/models/', '^src/lifeline\\.ts$'],
+  // The supervisor resolves its model file.
+  backends: ['^src/models/'],
   // Types, defaults and allowed values of the configuration come from the catalogues.
   config: [
     '^src/backends/(catalog|backend-definition)\\.ts$',
@@ -97,7 +98,7 @@ export const forbidden = [
     to: {
       path: '^src/',
       pathNot:
-        '^src/(cli|access|usage|stores|config|models|core|telemetry|bench|chart|simulation|upstream|workers|backends/backend-definition\\.ts|compose(-control|-worker)?\\.ts|(system-clock|lifeline)\\.ts|schema)',
+        '^src/(cli|access|usage|stores|config|models|core|telemetry|bench|chart|simulation|upstream|workers|backends/backend-definition\\.ts|compose(-control|-worker)?\\.ts|lifeline|system-clock\\.ts|schema)',
     },
   },
 ];

@@ -5,7 +5,7 @@
 import { Socket } from 'node:net';
 import { composeWorker } from '../compose-worker.ts';
 import { defaultCacheDirectory, defaultDataDirectory, readEnvironment } from '../config/environment.ts';
-import { tieToParent } from '../lifeline.ts';
+import { tieToParent } from '../lifeline/lifeline.ts';
 import { systemClock } from '../system-clock.ts';
 import { openLog } from '../telemetry/log.ts';
 import type { HandedConnection, Ping, StartMessage } from '../workers/life-messages.ts';

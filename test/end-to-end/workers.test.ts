@@ -173,6 +173,16 @@ describe('the control process', () => {
     await expect(open.whole).rejects.toThrow();
   });
 
+  test('that is killed while a worker is stopped and another one serves: a stopped one ends as soon as it goes on', async () => {
+    const server = await startWorkers();
+    const [stopped = 0] = pidsOf(server);
+    process.kill(stopped, 'SIGSTOP');
+    server.signal('SIGKILL');
+    await server.ended;
+    process.kill(stopped, 'SIGCONT');
+    await expect.poll(() => processState(stopped)).toMatch(/^Z?$/);
+  });
+
   test('that is told to end lets the workers finish, and exits with 0 after them', async () => {
     const server = await startWorkers('--server.shutdown-delay-seconds', '1');
     const pids = pidsOf(server);

@@ -37,7 +37,7 @@ export const FAKE_GENERATION: Omit<EngineGenerationRequest, 'id'> = {
 export const LOADED = `process.send({ type: 'loaded', contextSize: 64, abilities: ['generate'] });`;
 export const FINISH = `process.send({ type: 'events', events: [{ id: message.generation.id, event: { type: 'finish', reason: 'stop', usage: {} } }] });`;
 
-const LIFELINE = new URL('../../dist/lifeline.js', import.meta.url);
+const LIFELINE = new URL('../../dist/lifeline/lifeline.js', import.meta.url);
 
 /**
  * To be called where tests are collected. What it gives writes a script and answers with its path; `onMessage` is the

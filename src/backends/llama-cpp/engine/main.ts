@@ -3,13 +3,13 @@
  * and for guests, until its parent asks it to end or is gone. Signals of a terminal or a service manager are for the parent: they are
  * ignored here.
  */
-import { tieToParent } from '../../../lifeline.ts';
+import { tieToParent } from '../../../lifeline/lifeline.ts';
+import { endWithParent } from '../../../lifeline/orphaned.ts';
 import type { EngineEvent, FromEngine, ToEngine, WorkForEngine } from '../messages.ts';
 import { GpuFailure } from './compute-device.ts';
 import { listenForGuests } from './guest-server.ts';
 import { Guests } from './guests.ts';
 import { type LoadedEngine, loadEngine } from './load-engine.ts';
-import { endWithParent } from './orphaned.ts';
 
 function send(message: FromEngine): void {
   // A parent that has just died is noticed by the disconnect that follows.
