@@ -3,7 +3,7 @@ import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { type Executable, startExecutable } from '../support/executable.ts';
-import { ask, exchangeBytes, generate, openAnswer, stream, tokensOf } from '../support/http-client.ts';
+import { ask, exchangeBytes, generate, openAnswer, tokensOf } from '../support/http-client.ts';
 import { childrenOf, processState } from '../support/process-table.ts';
 import { scripted, scriptedFlags } from '../support/scripted-server.ts';
 
