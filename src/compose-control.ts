@@ -16,7 +16,13 @@ import { openConfiguredStore } from './compose-store.ts';
 import { queueGauges } from './compose-telemetry.ts';
 import { type ControlViews, createControlViews } from './compose-views.ts';
 import type { Config } from './config/config.ts';
-import { createTargets, edgeSettings, metricsSettings, servingSettings } from './configured.ts';
+import {
+  createTargets,
+  edgeSettings,
+  metricsSettings,
+  recordedSettings,
+  servingSettings,
+} from './configured.ts';
 import { ServingError } from './core/errors.ts';
 import { ConnectionLimit, ConnectionLimiter } from './http/connection-limit.ts';
 import { type ListenAddress, listenOn } from './http/listening.ts';
@@ -28,6 +34,7 @@ import type { Target } from './serving/targets.ts';
 import { hostNow, systemClock } from './system-clock.ts';
 import { Metrics } from './telemetry/metrics.ts';
 import { ProcessMetrics } from './telemetry/process-metrics.ts';
+import type { Recorder } from './telemetry/recorder.ts';
 import { workerFamilies } from './telemetry/worker-metrics.ts';
 import { ConnectionDoor } from './workers/connection-door.ts';
 import type { ConfigurationText, DoorName, StartMessage } from './workers/life-messages.ts';
@@ -40,6 +47,7 @@ import { WorkerProcess } from './workers/worker-process.ts';
 
 interface ControlOptions extends Omit<ApplicationOptions, 'given' | 'recorder'> {
   readonly workers: number;
+  readonly recorder?: Recorder | undefined;
   /** The program of a worker. */
   readonly workerPath: string;
   /** What each worker is told at its start. */
@@ -135,6 +143,7 @@ export async function composeControl(options: ControlOptions): Promise<Applicati
     settings: observed,
     metrics,
     reload: (trigger) => reloader.reload(trigger),
+    recorder: options.recorder,
   });
   const door = new ConnectionDoor<Socket>();
   const pool = new WorkerPool<Socket>({
@@ -166,6 +175,7 @@ export async function composeControl(options: ControlOptions): Promise<Applicati
     // Before anything of it reaches the control's own parts: what they send from then on, the workers understand.
     onPutInForce: (trigger) => pool.reload(trigger, options.configurationText()),
   });
+  options.recorder?.readSettings(() => recordedSettings(reloader.running, serving));
   const onRefused = (bound: string) => metrics.connectionRefused(bound);
   const doors = openDoors({ config, edge, log, door, onRefused });
   const close = async (now: boolean) => {
@@ -233,6 +243,7 @@ function attach(
         case 'answers':
         case 'ask':
         case 'answer':
+        case 'recorded':
         case 'unwatch':
           return viewed.receive(message);
         default:

@@ -32,7 +32,7 @@ export function createTelemetry(parts: {
   readonly process: ProcessMetrics;
   readonly live: Pick<SnapshotFeed, 'requestEnded' | 'tokenGap'>;
   readonly tracing: Tracing | undefined;
-  readonly recorder: Recorder | undefined;
+  readonly recorder: Pick<Recorder, 'requestEnded'> | undefined;
   readonly usage: ReturnType<typeof createUsage>;
   readonly limits: Pick<Awaited<ReturnType<typeof openLimits>>, 'families'>;
   readonly keyMetrics: KeyMetrics;

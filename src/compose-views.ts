@@ -9,6 +9,7 @@ import { GatheredMetrics } from './telemetry/gathered-metrics.ts';
 import { SnapshotFeed } from './telemetry/live-feed.ts';
 import type { Metrics, MetricsSettings } from './telemetry/metrics.ts';
 import type { ReadFamily } from './telemetry/process-sum.ts';
+import type { Recorder } from './telemetry/recorder.ts';
 import { AskedWorkers } from './workers/asked-workers.ts';
 import { GatheredRequests } from './workers/gathered-requests.ts';
 import { LiveWatches } from './workers/live-watches.ts';
@@ -23,6 +24,7 @@ interface ViewsOptions {
   /** Of this process. */
   readonly metrics: Metrics;
   readonly reload: (trigger: string) => Promise<ReloadOutcome>;
+  readonly recorder: Pick<Recorder, 'add'> | undefined;
 }
 
 interface AttachedViews {
@@ -42,7 +44,7 @@ const USAGE_WITHIN_MS = 1500;
 const SALT_BYTES = 16;
 
 export function createControlViews(options: ViewsOptions): ControlViews {
-  const { version, serving, queue, settings, metrics, reload } = options;
+  const { version, serving, queue, settings, metrics, reload, recorder } = options;
   const workers = new AskedWorkers({ clock: systemClock });
   const requests = new GatheredRequests({
     workers,
@@ -104,6 +106,8 @@ export function createControlViews(options: ViewsOptions): ControlViews {
     attach: (name, send) => {
       const watches = new LiveWatches({ live, send });
       const ofWorker: Answers<AskedOfControl> = { ...answers, watch: (details) => watches.watch(details) };
+      // The first thing that it hears: it serves nothing before that.
+      if (recorder !== undefined) send({ type: 'records' });
       let worker: ReturnType<AskedWorkers['add']> | undefined;
       return {
         receive: (message) => {
@@ -116,6 +120,8 @@ export function createControlViews(options: ViewsOptions): ControlViews {
               return void answer(message, ofWorker, send);
             case 'answer':
               return worker?.asker.receive(message);
+            case 'recorded':
+              return recorder?.add(message.request);
             case 'unwatch':
               return watches.unwatch(message.watch);
             default:

@@ -3,7 +3,9 @@ import type { Socket } from 'node:net';
 import { type ApplicationOptions, compose } from './compose.ts';
 import { answersOf, workerViews } from './compose-worker-views.ts';
 import type { LoadedConfig } from './config/load.ts';
+import { concernsModel, type RequestRecord } from './core/request-trace.ts';
 import { hostNow, systemClock } from './system-clock.ts';
+import { endedForRecord } from './telemetry/recorder.ts';
 import { HandedConnections } from './workers/handed-connections.ts';
 import { HeardEngines } from './workers/heard-engines.ts';
 import type { ConfigurationText, HandedConnection, StartMessage } from './workers/life-messages.ts';
@@ -41,13 +43,22 @@ export async function composeWorker(options: WorkerOptions): Promise<Worker> {
   const hostTime = new HostTime(systemClock, hostNow);
   const control: { current?: RemoteControl } = {};
   const views = workerViews(send);
+  let isRecorded = false;
+  const recorder = {
+    requestEnded: (record: RequestRecord) => {
+      if (isRecorded && concernsModel(record.trace))
+        send({ type: 'recorded', request: endedForRecord(record, systemClock) });
+    },
+  };
   let file = start.file;
   const application = await compose({
     ...options,
+    recorder,
     readConfig: async () => parseConfig(file),
     onFatal: ({ message }) => onFailed(message),
     given: {
       instanceId: start.instanceId,
+      name: start.name,
       workers: start.workers,
       createControl: (parts) => {
         control.current = new RemoteControl({ ...parts, name: `w${start.name}`, hostTime, send });
@@ -117,6 +128,9 @@ export async function composeWorker(options: WorkerOptions): Promise<Worker> {
           return void answer(message, answers, send);
         case 'answer':
           return views.asker.receive(message);
+        case 'records':
+          isRecorded = true;
+          return;
         case 'live-listens':
           return application.views.ended.listen(message.listens);
         case 'live-snapshot':

@@ -80,7 +80,7 @@ export interface ApplicationOptions {
   readonly readConfig: () => Promise<LoadedConfig>;
   /** An embedded model cannot be downloaded or loaded, at the start. */
   readonly onFatal: (error: ServingError) => void;
-  readonly recorder?: Recorder | undefined;
+  readonly recorder?: (Pick<Recorder, 'requestEnded'> & Partial<Pick<Recorder, 'readSettings'>>) | undefined;
   /** Absent: this process serves alone. */
   readonly given?: GivenParts | undefined;
 }
@@ -88,6 +88,8 @@ export interface ApplicationOptions {
 /** What a worker has of the control process, in place of its own. */
 interface GivenParts {
   readonly instanceId: string;
+  /** Unique among all processes that this server has started. */
+  readonly name: string;
   /** How many there are, this one included. */
   readonly workers: number;
   readonly createControl: (options: ControlOptions) => ServingControl;
@@ -207,7 +209,13 @@ export async function compose(options: ApplicationOptions): Promise<ProcessAppli
       : { store: given.limitStore, memory: undefined, settings: undefined, families: [] };
   if (limits.memory !== undefined)
     await seedBudgets({ store: limits.memory, usage: store.usage, log, clock: systemClock });
-  const tracing = createTracing({ config, serving, log, version, instanceId });
+  const tracing = createTracing({
+    config,
+    serving,
+    log,
+    version,
+    instanceId: given === undefined ? instanceId : `${instanceId}-${given.name}`,
+  });
   const counted = createTelemetry({
     serving,
     log,
@@ -240,7 +248,7 @@ export async function compose(options: ApplicationOptions): Promise<ProcessAppli
     environment,
     workers: given?.workers,
   });
-  options.recorder?.readSettings(() => recordedSettings(reloader.running, serving));
+  options.recorder?.readSettings?.(() => recordedSettings(reloader.running, serving));
   const wrongKeys = new WrongKeys({ store: limits.store, onWrongKey: keyMetrics.wrongKey });
   const limitGate = createLimitGate({ store: limits.store, settings: edge, telemetry: counted });
   const server = buildServer({

@@ -32,8 +32,6 @@ export async function serve(flags: Flags, { watches, record }: ServeOptions): Pr
   const { config, sources, warnings } = configOf(flags, file);
   const configFile = configFileOf(flags);
   const workers = workerCount(config.server.workers);
-  if (workers > 1 && record !== undefined)
-    throw new ConfigError('--record needs one process: set server.workers to 1.');
   if (watches && configFile === undefined)
     throw new ConfigError(
       '--watch needs a configuration file: name it with --config, or create llm-serve.yaml here.',

@@ -53,6 +53,9 @@ export interface RecordedSettingsLine {
   readonly settings: RecordedSettings;
 }
 
+/** On its way to the process that writes it: `client` is not named yet. */
+export type EndedForRecord = Omit<RecordedRequest, 'run'>;
+
 /** Times are milliseconds: `at_ms` since the Unix epoch, the others since then. */
 export interface RecordedRequest {
   readonly run: string;

@@ -6,6 +6,7 @@
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
 import {
+  type EndedForRecord,
   RECORD_VERSION,
   type RecordedAttempt,
   type RecordedRequest,
@@ -87,10 +88,18 @@ export class Recorder {
   }
 
   requestEnded(record: RequestRecord): void {
-    if (this.#bytes >= this.#maxBytes || !concernsModel(record.trace)) return;
+    if (this.#bytes < this.#maxBytes && concernsModel(record.trace))
+      this.add(endedForRecord(record, this.#options.clock), record.endedAt);
+  }
+
+  /** Also one of another process. */
+  add(request: EndedForRecord, endedAt: Milliseconds = this.#options.clock.now()): void {
+    if (this.#bytes >= this.#maxBytes) return;
     this.#begin();
-    this.#writeSettings(record.endedAt);
-    this.#write(JSON.stringify(this.#requestOf(record)));
+    this.#writeSettings(endedAt);
+    const client = this.#names.nameOf(request.client);
+    const line: RecordedRequest = { run: this.#options.runId, ...request, client };
+    this.#write(JSON.stringify(line));
     if (this.#bytes < this.#maxBytes) return;
     this.#options.log.warn('the record is full: no further requests are written', { bytes: this.#bytes });
   }
@@ -161,41 +170,43 @@ export class Recorder {
     this.#bytes += Buffer.byteLength(text);
     this.#writer.write(text, false);
   }
+}
 
-  #requestOf({ route, status, clientAddress, trace, endedAt }: RequestRecord): RecordedRequest {
-    const { clock, runId } = this.#options;
-    const { receivedAt, usage, queued, model, client = clientAddress } = trace;
-    const since = (time: Milliseconds) => tenths(time - receivedAt);
-    return {
-      run: runId,
-      at_ms: tenths(receivedAt + clock.wallNow() - clock.now()),
-      route,
-      status,
-      client: this.#names.nameOf(client),
-      model: model ?? null,
-      priority: trace.priority ?? null,
-      queued:
-        queued === undefined || trace.enqueuedAt === undefined
-          ? null
-          : {
-              at: since(trace.enqueuedAt),
-              prompt_tokens: queued.promptTokens,
-              max_tokens: queued.maxTokens ?? null,
-              max_tokens_is_default: queued.maxTokensIsDefault,
-              bytes: queued.sizeBytes,
-              deadline: since(queued.deadlineAt),
-            },
-      prompt_tokens: usage?.promptTokens ?? null,
-      cached_tokens: usage?.cachedTokens ?? null,
-      completion_tokens: usage?.completionTokens ?? null,
-      ended: since(trace.endedAt ?? endedAt),
-      error_code: trace.errorCode ?? null,
-      finish_reason: trace.finishReason ?? null,
-      cancel_phase: trace.cancelPhase ?? null,
-      timings: model === undefined ? null : wireTimings(timingsOf(trace, trace.endedAt ?? endedAt)),
-      attempts: (trace.attempts ?? []).map((attempt) => attemptOf(attempt, since)),
-    };
-  }
+/** `client` as its share of the slots goes by. */
+export function endedForRecord(
+  { route, status, clientAddress, trace, endedAt }: RequestRecord,
+  clock: Pick<Clock, 'now' | 'wallNow'>,
+): EndedForRecord {
+  const { receivedAt, usage, queued, model, client = clientAddress } = trace;
+  const since = (time: Milliseconds) => tenths(time - receivedAt);
+  return {
+    at_ms: tenths(receivedAt + clock.wallNow() - clock.now()),
+    route,
+    status,
+    client,
+    model: model ?? null,
+    priority: trace.priority ?? null,
+    queued:
+      queued === undefined || trace.enqueuedAt === undefined
+        ? null
+        : {
+            at: since(trace.enqueuedAt),
+            prompt_tokens: queued.promptTokens,
+            max_tokens: queued.maxTokens ?? null,
+            max_tokens_is_default: queued.maxTokensIsDefault,
+            bytes: queued.sizeBytes,
+            deadline: since(queued.deadlineAt),
+          },
+    prompt_tokens: usage?.promptTokens ?? null,
+    cached_tokens: usage?.cachedTokens ?? null,
+    completion_tokens: usage?.completionTokens ?? null,
+    ended: since(trace.endedAt ?? endedAt),
+    error_code: trace.errorCode ?? null,
+    finish_reason: trace.finishReason ?? null,
+    cancel_phase: trace.cancelPhase ?? null,
+    timings: model === undefined ? null : wireTimings(timingsOf(trace, trace.endedAt ?? endedAt)),
+    attempts: (trace.attempts ?? []).map((attempt) => attemptOf(attempt, since)),
+  };
 }
 
 function attemptOf(attempt: Attempt, since: (time: Milliseconds) => Milliseconds): RecordedAttempt {

@@ -5,6 +5,7 @@
 import type { ErrorCode } from '../core/errors.ts';
 import type { LiveRunning, LiveWaiting } from '../core/live-snapshot.ts';
 import type { LiveEnded } from '../core/live-tally.ts';
+import type { EndedForRecord } from '../core/record-file.ts';
 import type { EntryId } from '../scheduling/decision.ts';
 import type { ActiveRequests, CountedRequests, ShownRequest } from '../serving/active-requests.ts';
 import type { TargetState } from '../serving/target-state.ts';
@@ -107,11 +108,15 @@ export type ViewsToControl =
   | Ask<AskedOfControl>
   /** To an `ask` of the control process. */
   | Answer
-  | { readonly type: 'unwatch'; readonly watch: number };
+  | { readonly type: 'unwatch'; readonly watch: number }
+  /** After `records`. */
+  | { readonly type: 'recorded'; readonly request: EndedForRecord };
 
 export type ViewsToWorker =
   | Ask<AskedOfWorkers>
   | Answer
+  /** What ends from now on goes into a record, which the control process writes. */
+  | { readonly type: 'records' }
   /** Somebody looks at GET /live, or nobody any more. */
   | { readonly type: 'live-listens'; readonly listens: boolean }
   | { readonly type: 'live-snapshot'; readonly watch: number; readonly json: string }

@@ -1,5 +1,5 @@
 /** With two workers, what is seen and done from outside is of both: metrics, the live feed, administration, usage. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -193,4 +193,28 @@ test('llm-serve status shows what both workers do', async () => {
   });
   expect(stdout).toMatch(/demo\/scripted\/0 .* 2\/4/);
   for (const each of held) each.leave();
+});
+
+test('a record is of one run, with the requests of both workers and the slots that they share', async () => {
+  const file = join(newFolder(), 'requests.jsonl');
+  const server = await start(3, '--record', file);
+  const requestIds = Array.from({ length: 20 }, (_, index) => `r${index}`);
+  await Promise.all(
+    requestIds.map((id) =>
+      ask(`${server.url}/generate`, { body: { prompt: 'one two' }, headers: { 'x-request-id': id } }),
+    ),
+  );
+  expect(await workersOf(server, requestIds)).toEqual(new Set([1, 2]));
+  await server.stop();
+  const text = readFileSync(file, 'utf8');
+  const lines = text
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
+  expect(new Set(lines.map(({ run }) => run)).size).toBe(1);
+  const requests = lines.filter(({ route }) => route === '/generate');
+  expect(requests).toHaveLength(20);
+  expect(new Set(requests.map(({ client }) => client)).size, 'one client').toBe(1);
+  expect(lines.find(({ settings }) => settings)?.settings.targets).toMatchObject([{ slots: 3 }]);
+  expect(text, 'no address').not.toContain('127.0.0.1');
 });
