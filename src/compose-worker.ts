@@ -118,6 +118,7 @@ export async function composeWorker(options: WorkerOptions): Promise<Worker> {
         case 'targets':
         case 'target-removed':
         case 'answer-length':
+        case 'contended':
           return control.current?.receive(message);
         case 'decided':
         case 'peeked':

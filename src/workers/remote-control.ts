@@ -3,7 +3,7 @@
  * `status` and `health` of this worker's targets, which follow what it is told, and the targets that a reload has taken out, until its own
  * requests there have ended.
  */
-import type { Clock } from '../core/clock.ts';
+import type { Clock, Milliseconds } from '../core/clock.ts';
 import type { ServingError } from '../core/errors.ts';
 import type { FailureCause } from '../core/failure.ts';
 import type { ModelId } from '../core/generation.ts';
@@ -29,11 +29,15 @@ interface RemoteControlOptions {
   /** Of this worker; no other one has had it. */
   readonly name: string;
   readonly send: (message: SchedulingToControl) => void;
+  /** As in the queue; absent: 1. */
+  readonly releaseWithinMs?: Milliseconds;
   readonly targets: Targets;
   /** Of a model, also of a removed one for which requests wait. */
   readonly targetsOf: (model: ModelId) => readonly Target[];
   readonly onTargetChange: () => void;
 }
+
+const RELEASE_WITHIN_MS: Milliseconds = 1;
 
 export class RemoteControl implements ServingControl {
   readonly slotQueue: RemoteSlotQueue;
@@ -58,6 +62,7 @@ export class RemoteControl implements ServingControl {
     this.#failed = new FailedRequests((request) => send({ type: 'forgotten', request }));
     this.slotQueue = new RemoteSlotQueue({
       ...options,
+      releaseWithinMs: options.releaseWithinMs ?? RELEASE_WITHIN_MS,
       alternative: (model, needs) => this.#alternative(model, needs),
       findTarget: (model, id) => this.#find(model, id),
     });
@@ -87,6 +92,9 @@ export class RemoteControl implements ServingControl {
       case 'target-removed':
         this.#told.delete(message.target);
         this.#closing.removed(message.target);
+        break;
+      case 'contended':
+        this.slotQueue.contended(message);
         break;
       case 'answer-length':
         this.#answerTokens.set(message.model, message.tokens);

@@ -4,7 +4,7 @@
  * given back once: by the caller that has it, or by `leave`, for a grant that was on its way then.
  */
 import type { LoadReport } from '../core/backend.ts';
-import type { Clock } from '../core/clock.ts';
+import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import type { ModelId } from '../core/generation.ts';
 import type { QueuePosition } from '../core/request-trace.ts';
@@ -30,6 +30,8 @@ interface RemoteSlotQueueOptions {
   /** Of this worker; no other one has had it. Begins the ids of its entries. */
   readonly name: string;
   readonly send: (message: SchedulingToControl) => void;
+  /** Where nobody waits, a slot may be given back so much later, with something else, which saves a write. */
+  readonly releaseWithinMs: Milliseconds;
   readonly alternative: (model: ModelId, needs: TargetNeeds) => Alternative | undefined;
   /** Undefined: this worker's configuration does not have it yet. */
   readonly findTarget: (model: ModelId, target: TargetId) => Target | undefined;
@@ -60,6 +62,10 @@ export class RemoteSlotQueue implements SlotQueue {
   readonly #held: Record<EntryId, Held | undefined> = Object.create(null);
   /** Grants at targets that are not known yet; their callers still wait. */
   #early: Granted[] = [];
+  /** Slots that nobody waits for, not given back yet. */
+  #late: SchedulingToControl[] = [];
+  #lateTimer: Timer | undefined;
+  readonly #contended = new Set<ModelId>();
   #entries = 0;
   #isOver = false;
 
@@ -74,6 +80,7 @@ export class RemoteSlotQueue implements SlotQueue {
 
   enter(entry: QueueEntry, caller: SlotCaller, onPosition?: (position: QueuePosition) => void): void {
     const { clock, hostTime, send } = this.#options;
+    this.#sendLate();
     this.#waiting[entry.id] = { entry, caller, onPosition };
     if (this.#isOver) clock.atEndOfTurn(() => this.#reject(entry.id, new ServingError('draining')));
     else
@@ -147,6 +154,12 @@ export class RemoteSlotQueue implements SlotQueue {
     this.#waiting[id]?.onPosition?.(position);
   }
 
+  contended({ model, isContended }: Extract<SchedulingToWorker, { type: 'contended' }>): void {
+    if (isContended) this.#contended.add(model);
+    else this.#contended.delete(model);
+    if (isContended) this.#sendLate();
+  }
+
   /** There are other targets now. */
   targetsChanged(): void {
     const early = this.#early;
@@ -156,6 +169,7 @@ export class RemoteSlotQueue implements SlotQueue {
 
   /** The control process is gone: nobody will ever get a slot. */
   end(): void {
+    this.#sendLate();
     this.#isOver = true;
     for (const id of Object.keys(this.#waiting)) this.#reject(id, new ServingError('draining'));
   }
@@ -190,9 +204,22 @@ export class RemoteSlotQueue implements SlotQueue {
   }
 
   #release(id: EntryId, settlement: Settlement): void {
-    if (this.#held[id] === undefined) return;
+    const held = this.#held[id];
+    if (held === undefined) return;
     delete this.#held[id];
-    this.#options.send({ type: 'release', id, settlement });
+    const { clock, releaseWithinMs } = this.#options;
+    this.#late.push({ type: 'release', id, settlement });
+    const mayWait = settlement.outcome === 'completed' && !this.#contended.has(held.target.model);
+    if (!mayWait || releaseWithinMs === 0) this.#sendLate();
+    else this.#lateTimer ??= clock.schedule(releaseWithinMs, () => this.#sendLate());
+  }
+
+  #sendLate(): void {
+    this.#lateTimer?.cancel();
+    this.#lateTimer = undefined;
+    if (this.#late.length === 0) return;
+    for (const message of this.#late) this.#options.send(message);
+    this.#late = [];
   }
 
   #keep(message: Granted): void {

@@ -30,6 +30,9 @@ export interface HostedWorker {
 /** The usual length of answers changes with each of them, by little: workers learn of it so late at most. */
 const ANSWER_LENGTHS_EVERY_MS: Milliseconds = 50;
 
+/** So long after somebody waited for a model, slots there are still given back at once: queues come and go. */
+const CONTENDED_FOR_MS: Milliseconds = 100;
+
 export class SchedulerHost {
   readonly #options: SchedulerHostOptions;
   readonly #workers = new Set<(message: SchedulingToWorker) => void>();
@@ -37,6 +40,9 @@ export class SchedulerHost {
   readonly #told = new Map<TargetId, { readonly target: SentTarget; readonly text: string }>();
   readonly #knownSince = new WeakMap<Target, Milliseconds>();
   readonly #answerTokens = new Map<ModelId, number>();
+  readonly #enteredModels = new Set<ModelId>();
+  /** Of models that workers take for contended: when somebody was last seen waiting. */
+  readonly #waitedAt = new Map<ModelId, Milliseconds>();
   #lengthsToldAt = Number.NEGATIVE_INFINITY;
   #lengthsTimer: Timer | undefined;
 
@@ -50,6 +56,7 @@ export class SchedulerHost {
     const { clock, hostTime, control, setDrained } = this.#options;
     this.#workers.add(send);
     send({ type: 'targets', targets: [...this.#told.values()].map(({ target }) => target) });
+    for (const model of this.#waitedAt.keys()) send({ type: 'contended', model, isContended: true });
     for (const [model, tokens] of this.#answerTokens) send({ type: 'answer-length', model, tokens });
     const entries = new WorkerEntries({
       clock,
@@ -59,6 +66,7 @@ export class SchedulerHost {
       setDrained,
       findTarget: (model, id) => this.#find(model, id),
       knownSince: (target) => this.#knownSince.get(target) ?? 0,
+      onEntered: (model) => this.#entered(model),
       onSlotChange: (target, change) => this.#slotChanged(target, change),
     });
     return {
@@ -113,6 +121,27 @@ export class SchedulerHost {
     // Its trial has begun or ended.
     if (target.health === 'probing') this.targetsChanged();
     if (change === 'given back') this.#lengthsMayHaveChanged();
+  }
+
+  #entered(model: ModelId): void {
+    if (this.#enteredModels.size === 0) this.#options.clock.atEndOfTurn(() => this.#lookWhoWaits());
+    this.#enteredModels.add(model);
+  }
+
+  /** After the tick of this turn. */
+  #lookWhoWaits(): void {
+    const now = this.#options.clock.now();
+    for (const model of this.#enteredModels) {
+      const waitedAt = this.#waitedAt.get(model);
+      if (this.#options.control.loadOf(model).waiting > 0) {
+        this.#waitedAt.set(model, now);
+        if (waitedAt === undefined) this.#sendAll({ type: 'contended', model, isContended: true });
+      } else if (waitedAt !== undefined && now - waitedAt >= CONTENDED_FOR_MS) {
+        this.#waitedAt.delete(model);
+        this.#sendAll({ type: 'contended', model, isContended: false });
+      }
+    }
+    this.#enteredModels.clear();
   }
 
   #lengthsMayHaveChanged(): void {

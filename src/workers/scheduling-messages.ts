@@ -79,5 +79,7 @@ export type SchedulingToWorker =
   | { readonly type: 'targets'; readonly targets: readonly SentTarget[] }
   /** It gets nothing new any more: a reload has taken it out. */
   | { readonly type: 'target-removed'; readonly target: TargetId }
+  /** Whether requests wait for the model: then a slot that is given back is needed at once. */
+  | { readonly type: 'contended'; readonly model: ModelId; readonly isContended: boolean }
   /** What an answer without a bound of its own is charged now. */
   | { readonly type: 'answer-length'; readonly model: ModelId; readonly tokens: number };

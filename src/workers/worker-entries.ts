@@ -24,6 +24,8 @@ interface WorkerEntriesOptions {
   readonly findTarget: (model: ModelId, id: TargetId) => Target | undefined;
   /** Since when this target, not another of the same name, is in the configuration. */
   readonly knownSince: (target: Target) => Milliseconds;
+  /** After the tick that decides about it, somebody may wait for the model. */
+  readonly onEntered: (model: ModelId) => void;
   readonly onSlotChange: (target: Target, change: 'taken' | 'given back') => void;
 }
 
@@ -112,6 +114,7 @@ export class WorkerEntries {
       if (position > 0) send({ type: 'position', id, position: { position, etaMs } });
     };
     control.slotQueue.enter(receivedEntry(sent, hostTime), entry, reports && onPosition);
+    this.#options.onEntered(sent.model);
   }
 
   get now(): Milliseconds {

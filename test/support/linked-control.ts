@@ -57,10 +57,11 @@ export class ControlSide {
     this.host.targetsChanged();
   }
 
-  /** Of a worker called `name`; `break` ends its process. */
+  /** Of a worker called `name`, which gives slots back at once unless it is told otherwise; `break` ends its process. */
   connect(
     name: string,
     parts: ControlOptions,
+    releaseWithinMs = 0,
   ): { readonly control: RemoteControl; readonly break: () => void } {
     const [near, far] = duplexPair();
     const { clock } = parts;
@@ -79,6 +80,7 @@ export class ControlSide {
     });
     const control = new RemoteControl({
       ...parts,
+      releaseWithinMs,
       name,
       hostTime: new HostTime(clock, () => clock.now()),
       send: (message) => toControl.send(message),

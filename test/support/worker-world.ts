@@ -134,13 +134,15 @@ export class WorkerWorld {
   /** What callers were told, by the turns that `settle` has ended. */
   readonly log: string[][] = [[]];
   readonly #parts: ControlOptions;
+  readonly #releaseWithinMs: number;
   readonly #side: ControlSide | undefined;
   readonly #local: LocalControl | undefined;
   readonly #workers: { control: ServingControl; die: () => void; incarnation: number }[] = [];
   readonly #callers: Caller[] = [];
 
   /** `shape`: as many workers as a step may name, or one process. */
-  constructor(shape: 'workers' | 'one process') {
+  constructor(shape: 'workers' | 'one process', releaseWithinMs = 0) {
+    this.#releaseWithinMs = releaseWithinMs;
     const targets = [0, 1].map((index) => fakeTarget(new FakeBackend(), { id: `t${index}`, slots: SLOTS }));
     const all = new Targets({ targets, defaultModel: 'm', aliases: new Map() });
     this.#parts = {
@@ -234,6 +236,7 @@ export class WorkerWorld {
       }
       await this.clock.advance(20);
     }
+    await this.clock.advance(20);
     await this.settle();
   }
 
@@ -255,7 +258,11 @@ export class WorkerWorld {
   #started(index: number, incarnation: number) {
     const side = this.#side;
     if (side === undefined) throw new Error('there are no workers');
-    const { control, break: die } = side.connect(`w${index + 1}.${incarnation}`, this.#parts);
+    const { control, break: die } = side.connect(
+      `w${index + 1}.${incarnation}`,
+      this.#parts,
+      this.#releaseWithinMs,
+    );
     return { control, die, incarnation };
   }
 

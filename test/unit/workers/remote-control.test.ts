@@ -48,12 +48,17 @@ function partsOf(targets: Targets, clock: FakeClock): ControlOptions {
 
 /** A worker whose control process is the test. */
 function worker(...ids: readonly string[]) {
+  return workerThat({ releaseWithinMs: 0 }, ...ids);
+}
+
+function workerThat({ releaseWithinMs }: { readonly releaseWithinMs?: number }, ...ids: readonly string[]) {
   const clock = new FakeClock();
   const targets = targetsOf(...ids);
   const sent: SchedulingToControl[] = [];
   const control = new RemoteControl({
     ...partsOf(targets, clock),
     name: 'w1.1',
+    ...(releaseWithinMs !== undefined && { releaseWithinMs }),
     hostTime: new HostTime(clock, () => clock.now()),
     send: (message) => sent.push(message),
   });
@@ -89,6 +94,28 @@ describe('a worker', () => {
     control.slotQueue.leave('a');
     expect(told).toEqual(['a at one']);
     expect(sent.map(({ type }) => type)).toEqual(['enqueue', 'enqueue', 'leave', 'release']);
+  });
+
+  it('gives a slot that nobody waits for back with what it sends next, or a millisecond later', async () => {
+    const { clock, sent, enter, releases, grant, control } = workerThat({}, 'one');
+    const types = () => sent.splice(0).map(({ type }) => type);
+    for (const id of ['a', 'b', 'c']) enter(id);
+    for (const id of ['a', 'b', 'c']) grant(id, 'one');
+    expect(types()).toEqual(['enqueue', 'enqueue', 'enqueue']);
+    releases.get('a')?.();
+    expect(types()).toEqual([]);
+    enter('d');
+    expect(types()).toEqual(['release', 'enqueue']);
+    releases.get('b')?.();
+    await clock.advance(1);
+    expect(types()).toEqual(['release']);
+    releases.get('c')?.();
+    control.receive({ type: 'contended', model: 'm', isContended: true });
+    expect(types()).toEqual(['release']);
+    grant('d', 'one');
+    releases.get('d')?.();
+    expect(types()).toEqual(['release']);
+    expect(clock.pendingTimers).toBe(0);
   });
 
   it('keeps a slot at a target that its configuration does not have yet, until it has', async () => {
@@ -218,6 +245,37 @@ describe('what a worker knows of the targets', () => {
     give();
     await clock.settle();
     expect(others()).toEqual({ healthy: false, inService: true });
+  });
+
+  it('includes whether somebody waits, so that a slot is not kept for the one that needs it', async () => {
+    const clock = new FakeClock();
+    const side = new ControlSide(partsOf(targetsOf('one'), clock));
+    const [one, other] = ['w1.1', 'w2.1'].map(
+      (name) => side.connect(name, partsOf(targetsOf('one'), clock), 1000).control,
+    );
+    const granted: string[] = [];
+    const releases: (() => void)[] = [];
+    const enter = (control: RemoteControl | undefined) => {
+      if (control === undefined) return;
+      const id = control.slotQueue.newEntryId();
+      control.slotQueue.enter(entry(id), {
+        describe: () => undefined,
+        granted: ({ release }) => {
+          granted.push(id);
+          releases.push(() =>
+            release({ outcome: 'completed', promptTokens: 1, answerTokens: 1, firstTokenMs: undefined }),
+          );
+        },
+        rejected: () => {},
+      });
+    };
+    enter(one);
+    await clock.settle();
+    releases[0]?.();
+    await clock.settle();
+    enter(other);
+    await clock.settle();
+    expect(granted).toEqual(['w1.1_entry_1', 'w2.1_entry_1']);
   });
 
   it('charges answers as the control process does', async () => {

@@ -24,7 +24,7 @@ const turns = fc.array(fc.nat({ max: 4 }), { minLength: 1, maxLength: 20 });
 it('whatever workers do and whenever they die: nobody is dropped or granted twice, no slot is taken twice, and all is given back', async () => {
   await fc.assert(
     fc.asyncProperty(workerSteps(true), turns, async (steps, ends) => {
-      const world = new WorkerWorld('workers');
+      const world = new WorkerWorld('workers', ends.length % 2);
       await play(world, steps, ends);
       expect(world.held()).toEqual([NOTHING, UNUSED, UNUSED, NOTHING, NOTHING, NOTHING]);
       await world.close();
