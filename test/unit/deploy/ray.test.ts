@@ -40,6 +40,10 @@ it('serve-cpu.yaml has a proxy and an ingress on each node', () => {
   expect(readText('deploy/ray/openai_ingress.py')).toContain('def app(');
 });
 
+it('serve-cpu.yaml keeps its servers away from the keys and the usage of the one in front', () => {
+  expect(CPU.args.command.join(' ')).toBe('llm-serve serve --access.store memory:');
+});
+
 it('serve-llm.yaml lets no more requests into vLLM than it runs at a time', () => {
   expect(GPU.deployment_config.max_ongoing_requests).toBe(GPU.engine_kwargs.max_num_seqs);
 });
