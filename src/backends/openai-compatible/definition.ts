@@ -17,15 +17,22 @@ function listed(flavor: Flavor): string {
   return PASSED_FIELDS[flavor].join(', ');
 }
 
-/** Throws an Error if the server has no ranks. */
+/** Throws an Error if the server has no ranks, or is not one server. */
 function checkRank({
   data_parallel_rank: rank,
   flavor,
+  router,
 }: {
   data_parallel_rank?: number;
   flavor: string;
+  router?: RouterKind;
 }): void {
-  if (rank === undefined || flavor === 'auto' || flavor === 'vllm') return;
+  if (rank === undefined) return;
+  if (router !== undefined)
+    throw new Error(
+      'data_parallel_rank is a rank of one vLLM, but a router chooses between several. Remove one of them.',
+    );
+  if (flavor === 'auto' || flavor === 'vllm') return;
   throw new Error(`data_parallel_rank is for vLLM, but flavor is ${flavor}. Remove one of them.`);
 }
 

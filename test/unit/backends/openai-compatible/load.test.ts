@@ -182,6 +182,11 @@ describe('a target that is one data-parallel rank', () => {
     expect(() => openAiCompatible.checkTarget?.({ ...TARGET, ...target, flavor: 'vllm' })).not.toThrow();
   });
 
+  it('is refused behind a router, which chooses the server', () => {
+    const target = { ...TARGET, data_parallel_rank: 0, router: 'llm-d' } as const;
+    expect(() => openAiCompatible.checkTarget?.(target)).toThrow('a router chooses between several');
+  });
+
   it('has a load of its own beside the other ranks of its server', () => {
     const server = (rank?: number) =>
       openAiCompatible.server?.({ ...TARGET, ...(rank !== undefined && { data_parallel_rank: rank }) });
