@@ -231,11 +231,12 @@ describe('the Valkey of the chart', () => {
   });
 
   it('is where the server looks for it, with the password that it has', () => {
-    const { limits } = rendered.configuration();
-    expect(parseValkeyAddress(limits.store)).toMatchObject({
-      endpoint: { host: service.metadata.name, port: service.spec.ports[0].port },
-      password: SECRETS['valkey-password'],
-    });
+    const { limits, leases } = rendered.configuration();
+    for (const { store } of [limits, leases])
+      expect(parseValkeyAddress(store ?? '')).toMatchObject({
+        endpoint: { host: service.metadata.name, port: service.spec.ports[0].port },
+        password: SECRETS['valkey-password'],
+      });
     const [{ valueFrom }] = container.env;
     expect(valueFrom.secretKeyRef.key).toBe('valkey-password');
   });
