@@ -97,6 +97,7 @@ it.skipIf(missing !== undefined).each([
   [{ existingConfigMap: 'own', restartOnConfigChange: true }, /existingConfigMap is read instead/],
   [{ serviceMonitor: { enabled: true }, config: { admin: { metrics: true } } }, /the pod's own loopback/],
   [{ adminPort: 8000 }, /adminPort is 8000/],
+  [{ podLabels: { 'app.kubernetes.io/name': 'other' } }, /podLabels sets app.kubernetes.io\/name/],
   [{ ingress: { enabled: true } }, /ingress.hosts/],
   [{ httpRoute: { enabled: true } }, /httpRoute.parentRefs/],
   [{ autoscaling: { kind: 'keda' } }, /serviceMonitor.enabled: true/],

@@ -31,6 +31,11 @@
 {{- if and .Values.serviceMonitor.enabled (dig "admin" "metrics" false (default dict .Values.config)) -}}
 {{- fail "serviceMonitor asks the Service for /metrics, but with config.admin.metrics: true only the pod's own loopback has it. Set one of them to false." -}}
 {{- end -}}
+{{- range $label, $_ := include "llm-serve.selectorLabels" . | fromYaml -}}
+{{- if hasKey $.Values.podLabels $label -}}
+{{- fail (printf "podLabels sets %s, by which the selectors of this chart find its pods. Use another label, or nameOverride." $label) -}}
+{{- end -}}
+{{- end -}}
 {{- if eq (int .Values.adminPort) 8000 -}}
 {{- fail "adminPort is 8000, where the server itself listens. Use another, such as 9000." -}}
 {{- end -}}
