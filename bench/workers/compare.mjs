@@ -151,7 +151,7 @@ async function measureHere({ slotQueue }, clock, decisions) {
 }
 
 const LABELS = {
-  slot: 'a slot, given back at once',
+  slot: 'a slot',
   'one limit': 'one window, settled',
   'four limits': 'four windows, settled',
 };
