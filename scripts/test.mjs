@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { WITH_WORKERS } from './both-shapes.mjs';
 import { prepare } from './build.mjs';
 
 await prepare();
@@ -13,11 +14,17 @@ const isLong = words.includes('--long');
 const forVitest = words
   .filter((word) => word !== '--long')
   .map((word) => (word === 'quick' ? '--project=quick' : word));
-const child = spawn(process.execPath, [vitest, 'run', ...forVitest], {
-  cwd: root,
-  stdio: 'inherit',
-  env: { ...process.env, ...(isLong ? { LLM_TEST_LONG: '1' } : {}) },
-});
-child.on('exit', (code, signal) => {
-  process.exitCode = signal ? 1 : (code ?? 1);
-});
+const run = (words, variables) =>
+  new Promise((resolve) => {
+    const child = spawn(process.execPath, [vitest, 'run', ...words], {
+      cwd: root,
+      stdio: 'inherit',
+      env: { ...process.env, ...variables },
+    });
+    child.on('exit', (code, signal) => resolve(signal ? 1 : (code ?? 1)));
+  });
+
+process.exitCode = await run(forVitest, isLong ? { LLM_TEST_LONG: '1' } : {});
+// The same again, against workers.
+if (process.exitCode === 0 && forVitest.length === 0)
+  process.exitCode = await run(WITH_WORKERS, { LLM_TEST_WORKERS: '2' });

@@ -5,6 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { runExecutable, startExecutable } from '../support/executable.ts';
 import { ask, generate, metric, openAnswer, tokensOf } from '../support/http-client.ts';
 import { scripted, scriptedFlags } from '../support/scripted-server.ts';
+import { TEST_WORKERS } from '../support/server.ts';
 
 describe('SIGTERM', () => {
   test('says so in /ready at once, serves on for shutdown_delay_seconds, finishes streams and exits with 0', async () => {
@@ -154,24 +155,28 @@ describe('log lines that were held back for a block', () => {
   /** A fault on demand that nobody catches. */
   const CRASH = 'process.on("SIGUSR2",()=>{throw new Error("planted fault")})';
 
-  test('are written when the process ends by an error that nobody caught', async () => {
-    const server = await startExecutable({
-      flags: scriptedFlags(),
-      environment: { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(CRASH)}` },
-      endsWith: onTestFinished,
-    });
-    const answers = await Promise.all(
-      Array.from({ length: 8 }, () => generate(server, { prompt: scripted({ text: 'a' }) })),
-    );
-    // By its answer, those before it have been reported.
-    await ask(`${server.url}/health`);
-    server.signal('SIGUSR2');
-    const { exitCode, stdout, stderr } = await server.ended;
-    expect(exitCode).toBe(1);
-    expect(stderr).toContain('planted fault');
-    for (const { headers } of answers)
-      expect(stdout).toContain(`"requestId":"${String(headers['x-request-id'])}"`);
-  });
+  // With workers they are lost with the control process: decision 0105.
+  test.skipIf(TEST_WORKERS > 1)(
+    'are written when the process ends by an error that nobody caught',
+    async () => {
+      const server = await startExecutable({
+        flags: scriptedFlags(),
+        environment: { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(CRASH)}` },
+        endsWith: onTestFinished,
+      });
+      const answers = await Promise.all(
+        Array.from({ length: 8 }, () => generate(server, { prompt: scripted({ text: 'a' }) })),
+      );
+      // By its answer, those before it have been reported.
+      await ask(`${server.url}/health`);
+      server.signal('SIGUSR2');
+      const { exitCode, stdout, stderr } = await server.ended;
+      expect(exitCode).toBe(1);
+      expect(stderr).toContain('planted fault');
+      for (const { headers } of answers)
+        expect(stdout).toContain(`"requestId":"${String(headers['x-request-id'])}"`);
+    },
+  );
 
   test('are written by a polite end', async () => {
     const server = await startExecutable({ flags: scriptedFlags(), endsWith: onTestFinished });

@@ -53,8 +53,8 @@ export interface ComposedServer extends RunningServer {
 }
 
 /**
- * In how many processes servers of tests serve: `LLM_TEST_WORKERS=2 npx vitest …` runs the same tests against the other shape. What it
- * cannot do there: test/support/both-shapes.ts.
+ * In how many processes servers of tests serve: `LLM_TEST_WORKERS=2` runs the same tests against the other shape
+ * (scripts/both-shapes.mjs).
  */
 export const TEST_WORKERS = Number(process.env.LLM_TEST_WORKERS ?? 1);
 
