@@ -28,6 +28,8 @@ export interface JsonResponse {
   readonly headers: ResponseHeaders;
   /** Undefined when the body is not JSON. */
   readonly body: unknown;
+  /** The body, then. */
+  readonly text?: string | undefined;
 }
 
 /** Common servers close idle connections after 5 s. */
@@ -152,7 +154,9 @@ export class Upstream {
   async json(call: UpstreamCall & { readonly signal: AbortSignal }): Promise<JsonResponse> {
     return this.#whole(call, async (exchange) => {
       const { status, headers } = exchange;
-      return { status, headers, body: await readJson(exchange) };
+      const text = await readText(exchange);
+      const body = parsed(text);
+      return { status, headers, body, text: body === undefined ? text : undefined };
     });
   }
 
@@ -205,9 +209,16 @@ function withResolvers<Value>() {
 
 /** The body of a response as JSON; undefined when it is not. */
 export async function readJson(exchange: Exchange): Promise<unknown> {
-  const body = await readBody(exchange, MAX_JSON_BYTES);
+  return parsed(await readText(exchange));
+}
+
+async function readText(exchange: Exchange): Promise<string> {
+  return (await readBody(exchange, MAX_JSON_BYTES)).toString('utf8');
+}
+
+function parsed(text: string): unknown {
   try {
-    return JSON.parse(body.toString('utf8'));
+    return JSON.parse(text);
   } catch {
     return undefined;
   }

@@ -98,10 +98,9 @@ function listed(probe: ProbeOptions, answer: JsonResponse): ProbeResult {
   };
 }
 
-/** Its proxy says so in plain text, where applications say it in JSON. */
-function isServeWithoutApplication({ status, headers }: JsonResponse): boolean {
-  const isText = String(headers['content-type']).startsWith('text/plain');
-  return status === 404 && isText && headers.server === 'uvicorn' && headers['x-request-id'] !== undefined;
+/** Its proxy then names the route that lists applications. */
+function isServeWithoutApplication({ status, text }: JsonResponse): boolean {
+  return status === 404 && text !== undefined && text.includes('/-/routes');
 }
 
 /** A model whose chat template has no tools cannot use them. */

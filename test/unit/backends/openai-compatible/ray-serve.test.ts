@@ -9,14 +9,19 @@ import {
 import { silentLog } from '../../../../src/core/log.ts';
 import { systemClock } from '../../../../src/system-clock.ts';
 import { chatRequest, generateAll, neverAborted } from '../../../support/stand-ins/generate.ts';
-import { recording } from '../../../support/stand-ins/recording.ts';
+import { type Recording, recording } from '../../../support/stand-ins/recording.ts';
 
 /** Framing is made anew. */
 const NOT_PLAYED = ['transfer-encoding', 'content-length', 'connection', 'date'];
 
-/** Plays one recording to every request; `cut`: and then closes the connection without an end, as recorded. */
-async function proxyThatSays(name: string, { cut = false } = {}, flavor: 'vllm' | 'generic' = 'generic') {
-  const { status, headers, body } = recording(`ray-serve/${name}`);
+const proxyThatSays = (name: string, how?: Parameters<typeof serverThatSays>[1]) =>
+  serverThatSays(recording(`ray-serve/${name}`), how);
+
+/** Gives one answer to every request; `cut`: and then closes the connection without an end, as recorded. */
+async function serverThatSays(
+  { status, headers, body }: Recording,
+  { cut = false, flavor = 'generic' }: { cut?: boolean; flavor?: 'vllm' | 'generic' } = {},
+) {
   const server = createServer((_, response) => {
     for (const [header, value] of Object.entries(headers))
       if (!NOT_PLAYED.includes(header)) response.setHeader(header, value);
@@ -36,12 +41,21 @@ async function proxyThatSays(name: string, { cut = false } = {}, flavor: 'vllm' 
 }
 
 it.each(['vllm', 'generic'] as const)('a proxy without an application is not ready (%s)', async (flavor) => {
-  const backend = await proxyThatSays('no-application', {}, flavor);
+  const backend = await proxyThatSays('no-application', { flavor });
   expect(await backend.probe({ signal: neverAborted() })).toEqual({
     state: 'failed',
     loaded: false,
     detail: expect.stringContaining('Ray Serve') as string,
   });
+});
+
+it('a server without a list, that has the manners of such a proxy, is one all the same', async () => {
+  const backend = await serverThatSays({
+    status: 404,
+    headers: { server: 'uvicorn', 'content-type': 'text/plain; charset=utf-8', 'x-request-id': 'c14eca6b' },
+    body: 'Not Found',
+  });
+  expect(await backend.probe({ signal: neverAborted() })).toMatchObject({ state: 'ready' });
 });
 
 it('a full queue is an overloaded server: the request is tried elsewhere, or again', async () => {
