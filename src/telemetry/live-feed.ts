@@ -332,7 +332,10 @@ interface Snapshot {
 }
 
 function receiptsOf({ ended, endedOmitted }: Ended): Pick<LiveSnapshot, 'ended' | 'ended_omitted'> {
-  return { ended: ended.map((receipt) => receipt()), ended_omitted: endedOmitted };
+  const receipts = ended.map((receipt) => receipt());
+  // Those of several processes come one process after the other.
+  receipts.sort((one, other) => one.ended_at_ms - other.ended_at_ms);
+  return { ended: receipts, ended_omitted: endedOmitted };
 }
 
 function sees({ owner }: Pick<Audience, 'owner'>, other: string): boolean {

@@ -4,6 +4,7 @@ import type { LiveReader } from '../../../src/core/live-feed.ts';
 import type { LiveSnapshot } from '../../../src/core/live-snapshot.ts';
 import type { RequestRecord, RequestTrace } from '../../../src/core/request-trace.ts';
 import { SnapshotFeed } from '../../../src/telemetry/live-feed.ts';
+import { EndedRequests } from '../../../src/telemetry/live-tally.ts';
 import { callerNamed } from '../../support/callers.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
@@ -212,4 +213,24 @@ describe('places', () => {
     expect(again.hasEnded()).toBe(true);
     expect(codeOf(() => feed.watch({ owner: 'key_a', intervalMs: 100 }, reader().sink))).toBe('draining');
   });
+});
+
+it('receipts of several processes come in the order in which the requests ended', async () => {
+  const { clock, feed } = start();
+  const { sink, got } = reader();
+  feed.watch({ owner: undefined, intervalMs: 100 }, sink);
+  const workers = [
+    ['a', 10, 30],
+    ['b', 20, 40],
+  ] as const;
+  for (const [name, ...times] of workers) {
+    const worker = new EndedRequests({ objectives: {} });
+    worker.listen(true);
+    for (const endedAt of times) worker.requestEnded({ ...ended(`${name}${endedAt}`, name), endedAt });
+    const taken = worker.take({ offsetMs: 0, clientName: (client) => client });
+    if (taken !== undefined) feed.othersEnded(taken);
+  }
+  await clock.advance(100);
+  expect(got.at(-1)?.ended.map(({ request_id }) => request_id)).toEqual(['a10', 'b20', 'a30', 'b40']);
+  expect(got.at(-1)?.sums.rejected).toEqual({ queue_full: 4 });
 });
