@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type Answer, ask, exchangeBytes } from '../support/http-client.ts';
 import { scripted, scriptedFlags } from '../support/scripted-server.ts';
-import { endingAfterAll, type RunningServer, startServer } from '../support/server.ts';
+import { endingAfterAll, type RunningServer, startServer, TEST_WORKERS } from '../support/server.ts';
 
 const KEY = 'the-right-key-1';
 const BODY = { prompt: 'hi', max_tokens: 1 };
@@ -159,35 +159,42 @@ describe('what counts for the limit', () => {
   });
 });
 
-test('of many requests whose bodies arrive at the same time no more than the limit get in, and those found unreadable make room', async () => {
-  const server = await startServer({ flags: [...scriptedFlags(), ...limited(3)], endsWith: onTestFinished });
-  const body = JSON.stringify(BODY);
-  const unreadable = `{${body.slice(1, -1)}!`;
-  const bytes = (text: string) =>
-    `POST /generate HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${text.length}\r\n\r\n`;
-  /** Sends the head, and the body when told to. */
-  const half = async (text: string) => {
-    const socket = connect(server.port, '127.0.0.1');
-    let received = '';
-    socket.setEncoding('utf8').on('data', (piece: string) => {
-      received += piece;
+// With workers, one that comes later on another connection may be counted first.
+test.skipIf(TEST_WORKERS > 1)(
+  'of many requests whose bodies arrive at the same time no more than the limit get in, and those found unreadable make room',
+  async () => {
+    const server = await startServer({
+      flags: [...scriptedFlags(), ...limited(3)],
+      endsWith: onTestFinished,
     });
-    const ended = new Promise<string>((resolve) => socket.once('close', () => resolve(received)));
-    socket.write(bytes(text));
-    return { finish: () => socket.write(text), ended };
-  };
-  const held = await Promise.all([half(unreadable), half(body), half(unreadable)]);
-  await expect
-    .poll(async () => (await ask(`${server.url}/generate`, { body: BODY })).status, { timeout: 60_000 })
-    .toBe(429);
-  for (const { finish } of held) finish();
-  const statuses = (await Promise.all(held.map(({ ended }) => ended))).map((text) => text.slice(9, 12));
-  expect(statuses).toEqual(['400', '200', '400']);
-  const after = await Promise.all(
-    Array.from({ length: 8 }, () => ask(`${server.url}/generate`, { body: BODY })),
-  );
-  expect(after.map(({ status }) => status).sort()).toEqual([200, 200, 429, 429, 429, 429, 429, 429]);
-});
+    const body = JSON.stringify(BODY);
+    const unreadable = `{${body.slice(1, -1)}!`;
+    const bytes = (text: string) =>
+      `POST /generate HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${text.length}\r\n\r\n`;
+    /** Sends the head, and the body when told to. */
+    const half = async (text: string) => {
+      const socket = connect(server.port, '127.0.0.1');
+      let received = '';
+      socket.setEncoding('utf8').on('data', (piece: string) => {
+        received += piece;
+      });
+      const ended = new Promise<string>((resolve) => socket.once('close', () => resolve(received)));
+      socket.write(bytes(text));
+      return { finish: () => socket.write(text), ended };
+    };
+    const held = await Promise.all([half(unreadable), half(body), half(unreadable)]);
+    await expect
+      .poll(async () => (await ask(`${server.url}/generate`, { body: BODY })).status, { timeout: 60_000 })
+      .toBe(429);
+    for (const { finish } of held) finish();
+    const statuses = (await Promise.all(held.map(({ ended }) => ended))).map((text) => text.slice(9, 12));
+    expect(statuses).toEqual(['400', '200', '400']);
+    const after = await Promise.all(
+      Array.from({ length: 8 }, () => ask(`${server.url}/generate`, { body: BODY })),
+    );
+    expect(after.map(({ status }) => status).sort()).toEqual([200, 200, 429, 429, 429, 429, 429, 429]);
+  },
+);
 
 describe('the limiter where nothing is said of it', () => {
   const target = JSON.stringify([{ id: 'demo', targets: [{ backend: 'scripted', model: 'demo' }] }]);
