@@ -107,6 +107,21 @@ it.skipIf(missing !== undefined).each([
   expect(text).toMatch(reason);
 });
 
+it('keeps strings that YAML would take for something else: a namespace of digits, any host of a domain', (context) => {
+  needTools(context);
+  const values = {
+    ingress: { enabled: true, hosts: ['*.example.com'] },
+    serviceAccount: { name: '1' },
+    priorityClassName: 'true',
+    secret: { variables: { HF_TOKEN: '1' } },
+    valkey: { enabled: true },
+    modelCache: { persistent: true, storageClassName: '1' },
+  };
+  const { isFine, text } = withValues(values, 'template', '--namespace', '2026');
+  expect(isFine, text).toBe(true);
+  expect(decode(text).filter(({ problems }) => problems.length > 0)).toEqual([]);
+});
+
 it('needs no default_model beside models of one’s own', (context) => {
   needTools(context);
   const models = [{ id: 'own', targets: [{ backend: 'vllm', url: 'http://vllm:8000/v1', model: 'own' }] }];

@@ -16,21 +16,21 @@
 
 {{/* What selectors go by: never changes between releases. */}}
 {{- define "llm-serve.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "llm-serve.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "llm-serve.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: server
 {{- end }}
 
 {{- define "llm-serve.valkeyLabels" -}}
-app.kubernetes.io/name: {{ include "llm-serve.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "llm-serve.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: valkey
 {{- end }}
 
 {{- define "llm-serve.commonLabels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 {{- end }}
 
 {{- define "llm-serve.labels" -}}
@@ -80,7 +80,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- define "llm-serve.volumeSource" -}}
 {{- if or .volume.persistent .volume.existingClaim -}}
 persistentVolumeClaim:
-  claimName: {{ default .claim .volume.existingClaim }}
+  claimName: {{ default .claim .volume.existingClaim | quote }}
 {{- else -}}
 emptyDir:
   sizeLimit: {{ .volume.emptyDirSizeLimit }}
