@@ -16,7 +16,7 @@ import {
 /** The slots of shared targets, as the scheduler gives them. */
 export interface GivenSlots {
   demands(): readonly TargetDemand[];
-  allow(target: string, lease: Pick<Allowance, 'slots' | 'until'>): void;
+  allow(leaseOf: (target: string) => Pick<Allowance, 'slots' | 'until'>): void;
 }
 
 export interface LeaseObserver {
@@ -167,7 +167,7 @@ export class LeaseKeeper {
   #allow(): void {
     const { given, clock } = this.#options;
     const now = clock.now();
-    for (const target of this.#names) given.allow(target, this.#leases.allowance(target, now));
+    given.allow((target) => this.#leases.allowance(target, now));
   }
 
   #noteAnswer(grants: readonly SlotGrant[] | undefined): void {

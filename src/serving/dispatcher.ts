@@ -163,11 +163,13 @@ export class Dispatcher implements SlotQueue {
     decisions: readonly Decision[],
     { slots, divider }: { readonly slots: SharedSlots; readonly divider: SlotDivider },
   ): void {
+    if (!decisions.some(({ type }) => type !== 'reject')) return;
+    const shared = slots.used();
     for (const decision of decisions) {
       if (decision.type === 'reject') continue;
       for (const { target } of decision.batch.members) {
-        const name = slots.nameOf(target);
-        if (name !== undefined) divider.granted(name, slots.usedOf(target));
+        const given = shared.get(target);
+        if (given !== undefined) divider.granted(given.name, given.used);
       }
     }
   }

@@ -47,15 +47,14 @@ export class LeavingTargets {
     return this.#models.get(model)?.map(({ target }) => target) ?? [];
   }
 
-  /** Requests that run at a target that gets nothing new. */
-  usedOf(target: Target): number | undefined {
-    return this.#targets.find((leaving) => leaving.target === target)?.slots.used;
+  /** Of removed models: they may still get what waits. */
+  get ofModels(): readonly Target[] {
+    return [...this.#models.values()].flat().map(({ target }) => target);
   }
 
-  /** Those where requests run or may still run. */
-  get all(): readonly Target[] {
-    const ofModels = [...this.#models.values()].flat().map(({ target }) => target);
-    return [...this.#targets.map(({ target }) => target), ...ofModels];
+  /** Those that get nothing new, while requests run there. */
+  get left(): readonly { readonly target: Target; readonly used: number }[] {
+    return this.#targets.map(({ target, slots }) => ({ target, used: slots.used }));
   }
 
   /** From now on it gets nothing new. */

@@ -63,8 +63,8 @@ export class LocalControl implements ServingControl {
     const shared = new SharedSlots({
       scheduler,
       dispatcher,
-      targets: () => [...this.#targets.all, ...this.#leaving.all],
-      used: (target) => this.#leaving.usedOf(target) ?? scheduler.usedOf(target).slots,
+      targets: () => [...this.#targets.all, ...this.#leaving.ofModels],
+      left: () => this.#leaving.left,
     });
     dispatcher.share(shared, divideSlots(shared));
   }

@@ -45,7 +45,7 @@ async function kept(settings: Partial<LeaseSettings> = {}) {
     settings: { leaseMs: 3000, timeoutMs: 500, onFailure: 'share', ...settings },
     given: {
       demands: () => [demand],
-      allow: (target, { slots, until }) => void allowed.set(target, { slots, until }),
+      allow: (leaseOf) => void allowed.set(TARGET, leaseOf(TARGET)),
     },
     observer: {
       renewed: () => {},
