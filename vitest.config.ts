@@ -71,6 +71,8 @@ const slow = [
       'scheduling',
       'shutdown',
       'slot-leases',
+      'slot-leases-reload',
+      'slot-leases-workers',
       'terminal',
       'upstream-faults',
       'usage',

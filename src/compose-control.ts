@@ -99,6 +99,7 @@ export async function composeControl(options: ControlOptions): Promise<Applicati
     },
     targets: createTargets(config, environment),
     ...servingSettings(config),
+    leases: leases.view,
     // Tokens, tries and events are those of the workers.
     onTokenGap: () => {},
     onFatal: (_, error) => options.onFatal(error),

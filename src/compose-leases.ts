@@ -1,8 +1,9 @@
 /** Opens what divides the slots of shared targets among replicas, if there is more than one; a part of compose.ts. */
 import type { Config } from './config/config.ts';
+import type { LeasedSlots } from './core/leased-slots.ts';
 import type { Log } from './core/log.ts';
-import { LeaseKeeper } from './leases/lease-keeper.ts';
-import type { LeaseState } from './serving/lease-state.ts';
+import { type HeldSlots, LeaseKeeper } from './leases/lease-keeper.ts';
+import type { LeaseView } from './serving/lease-state.ts';
 import type { SharedSlots, SlotDivider } from './serving/shared-slots.ts';
 import { systemClock } from './system-clock.ts';
 import type { MetricFamily } from './telemetry/prometheus.ts';
@@ -11,8 +12,7 @@ import { SlotLeaseMetrics } from './telemetry/slot-lease-metrics.ts';
 interface Leases {
   /** Undefined: this server has all slots alone. To be called once, by whoever owns the scheduler. */
   readonly divideSlots: ((shared: SharedSlots) => SlotDivider) | undefined;
-  /** Undefined: as above. */
-  readonly state: () => LeaseState | undefined;
+  readonly view: LeaseView;
   readonly families: readonly MetricFamily[];
   close(): Promise<void>;
 }
@@ -32,7 +32,7 @@ export async function openLeases({
   if (leases.store === 'memory:')
     return {
       divideSlots: undefined,
-      state: () => undefined,
+      view: { state: () => undefined, of: () => undefined },
       families: metrics.families,
       close: async () => {},
     };
@@ -55,21 +55,31 @@ export async function openLeases({
       });
       return keeper;
     },
-    state: () => {
-      if (keeper === undefined) return undefined;
-      const targets = keeper.held().map(({ target, slots, basis, granted, evenShare }) => ({
-        shared: target,
-        slots,
-        basis,
-        replicas: granted?.replicas ?? 0,
-        even_share: evenShare ?? null,
-      }));
-      return { store: keeper.isAway ? 'away' : 'up', targets };
+    view: {
+      state: () =>
+        keeper && {
+          store: keeper.isAway ? 'away' : 'up',
+          targets: keeper.held().map((held) => ({ shared: held.target, ...shown(held) })),
+        },
+      of: (shared) => {
+        const held = keeper?.heldOf(shared);
+        return held && shown(held);
+      },
     },
     families: metrics.families,
     close: async () => {
       if (keeper === undefined) await opened.store.close();
       else await keeper.close();
     },
+  };
+}
+
+function shown({ slots, basis, granted, evenShare }: HeldSlots): LeasedSlots {
+  return {
+    slots,
+    basis,
+    replicas: granted?.replicas ?? 0,
+    target_slots: granted?.slots ?? 0,
+    even_share: evenShare ?? null,
   };
 }

@@ -83,6 +83,7 @@ export function createControlViews(options: ViewsOptions): ControlViews {
   const allHaveCaughtUp = () => workers.askAll('catch-up', () => null);
   const answers: Omit<Answers<AskedOfControl>, 'watch'> = {
     metrics: () => gathered.text(),
+    leases: () => serving.leases() ?? null,
     live: async ({ owner }) => JSON.stringify(await live.snapshot(owner ?? undefined)),
     active: ({ limit }) => requests.active(limit),
     cancel: async ({ id }) => (await requests.cancel(id)) ?? null,

@@ -10,8 +10,17 @@ import type { AskedOfControl, AskedOfWorkers, ViewsToControl } from './workers/v
 /** A configuration may name files on a slow disk. */
 const RELOAD_WITHIN_MS = 30_000;
 
+/** Whoever asks whether this worker is ready waits no longer. */
+const LEASES_WITHIN_MS = 500;
+
+interface WorkerViewsOptions {
+  readonly send: (message: ViewsToControl) => void;
+  /** The control process leases slots. */
+  readonly leasesSlots: boolean;
+}
+
 /** Of all, for whoever asks this worker. */
-export function workerViews(send: (message: ViewsToControl) => void): {
+export function workerViews({ send, leasesSlots }: WorkerViewsOptions): {
   readonly ofAll: ViewsOfAll;
   readonly asker: Asker<AskedOfControl>;
   readonly live: RemoteLiveFeed;
@@ -25,6 +34,11 @@ export function workerViews(send: (message: ViewsToControl) => void): {
       live,
       administered: remoteAdministered(asker),
       metrics: () => asker.ask('metrics', null),
+      leases: async () => {
+        if (!leasesSlots) return undefined;
+        const leases = await asker.ask('leases', null, { withinMs: LEASES_WITHIN_MS }).catch(() => null);
+        return leases ?? undefined;
+      },
       reload: () => asker.ask('reload', { trigger: RELOAD_TRIGGER }, { withinMs: RELOAD_WITHIN_MS }),
       flushUsage: async () => {
         // Without it, a report has what the store has.

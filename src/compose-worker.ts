@@ -42,7 +42,7 @@ export async function composeWorker(options: WorkerOptions): Promise<Worker> {
   const engines = new HeardEngines();
   const hostTime = new HostTime(systemClock, hostNow);
   const control: { current?: RemoteControl } = {};
-  const views = workerViews(send);
+  const views = workerViews({ send, leasesSlots: config.leases.store !== 'memory:' });
   let isRecorded = false;
   const recorder = {
     requestEnded: (record: RequestRecord) => {

@@ -40,6 +40,7 @@ import { type DownloadProgress, ensureModel, pullProgress } from './models/fetch
 import { Reloader } from './reload.ts';
 import { type Administered, administered } from './serving/administered.ts';
 import type { DrainOptions } from './serving/drain.ts';
+import type { LeaseState } from './serving/lease-state.ts';
 import type { ControlOptions } from './serving/local-control.ts';
 import { LocalControl } from './serving/local-control.ts';
 import { Serving } from './serving/serving.ts';
@@ -105,6 +106,8 @@ export interface ViewsOfAll {
   readonly live: LiveFeed;
   readonly administered: Administered;
   readonly metrics: () => Promise<string>;
+  /** Undefined: slots are not leased, or that cannot be said now. */
+  readonly leases: () => Promise<LeaseState | undefined>;
   readonly reload: () => Promise<ReloadOutcome>;
   /** What waits of usage is in the store then, or can't be. */
   readonly flushUsage: () => Promise<void>;
@@ -183,7 +186,7 @@ export async function compose(options: ApplicationOptions): Promise<ProcessAppli
     onTargetChange: () => reportReady(),
     hasManyKeys: () => keys.active > 1,
     newActiveId: () => newId('act'),
-    slotLeases: () => leases?.state(),
+    leases: leases?.view,
     createControl:
       given?.createControl ?? ((parts) => new LocalControl({ ...parts, divideSlots: leases?.divideSlots })),
   });
@@ -258,6 +261,7 @@ export async function compose(options: ApplicationOptions): Promise<ProcessAppli
     joinTrace: tracing?.joinTrace,
     serving,
     version,
+    leases: given?.views.leases ?? (() => serving.leases()),
     instanceId,
     pull: pullForClients(options, () => reloader.running),
     admin: createAdministration({

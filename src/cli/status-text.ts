@@ -1,5 +1,6 @@
 /** A live snapshot as lines for a terminal. Pure. */
 import { durationText } from '../core/duration-text.ts';
+import type { LeasedSlots } from '../core/leased-slots.ts';
 import {
   type LiveRunning,
   type LiveSnapshot,
@@ -24,6 +25,7 @@ const MAX_LISTED = 20;
 
 export function statusText(snapshot: LiveSnapshot, { address, width, height, watches }: Screen): string {
   const { models, targets, queue, running, sums, version, scope } = snapshot;
+  const hasLeases = targets.some(({ lease }) => lease !== undefined);
   const fixed = [
     `llm-serve ${version} at ${address}${scope === 'own' ? ' (only your own requests)' : ''}`,
     '',
@@ -33,13 +35,14 @@ export function statusText(snapshot: LiveSnapshot, { address, width, height, wat
     ]),
     '',
     ...table([
-      ['TARGET', 'MODEL', 'BACKEND', 'STATE', 'SLOTS'],
-      ...targets.map(({ name, model, backend, status, health, slots, slots_used: used }) => [
+      ['TARGET', 'MODEL', 'BACKEND', 'STATE', 'SLOTS', ...(hasLeases ? ['LEASED'] : [])],
+      ...targets.map(({ name, model, backend, status, health, slots, slots_used: used, lease }) => [
         name,
         model,
         backend,
         stateText(status, health),
         `${used}/${slots}`,
+        ...(hasLeases ? [lease === undefined ? '' : leaseText(lease)] : []),
       ]),
     ]),
     '',
@@ -53,6 +56,13 @@ export function statusText(snapshot: LiveSnapshot, { address, width, height, wat
 /** What its probe says, and its health where that says more. */
 function stateText(status: string, health: string): string {
   return health === status || health === 'starting' || health === 'down' ? status : `${status}, ${health}`;
+}
+
+/** By what right it gives slots of a target that other servers use too. */
+function leaseText({ basis, slots, target_slots: all, replicas }: LeasedSlots): string {
+  if (basis === 'none') return 'none now';
+  const right = basis === 'lease' ? '' : ', the even share';
+  return `${slots} of ${all}${right}, ${replicas} ${replicas === 1 ? 'server' : 'servers'}`;
 }
 
 function ratesText(sums: LiveSums, watches: boolean): string {

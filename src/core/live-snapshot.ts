@@ -2,6 +2,7 @@
  * What the server is doing now, as GET /live sends it: the page, `llm-serve status` and the API description share this shape. Names
  * are those of the wire. Times are milliseconds by the server's clock since the Unix epoch; durations are milliseconds.
  */
+import type { LeasedSlots } from './leased-slots.ts';
 import type { Priority } from './priority.ts';
 import type { AttemptOutcome, RetryKind, WireTimings } from './request-trace.ts';
 
@@ -77,6 +78,8 @@ export interface LiveTarget {
   readonly slots: number;
   readonly slots_used: number;
   readonly tokens_in_flight: number;
+  /** Absent: its slots are not leased. */
+  readonly lease?: LeasedSlots;
   /** Times that it was ejected, by cause. */
   readonly ejections: Readonly<Record<string, number>>;
 }

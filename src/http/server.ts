@@ -10,6 +10,7 @@ import { ServingError } from '../core/errors.ts';
 import type { LiveFeed } from '../core/live-feed.ts';
 import type { Log } from '../core/log.ts';
 import type { Telemetry } from '../core/request-trace.ts';
+import type { LeaseState } from '../serving/lease-state.ts';
 import type { Serving } from '../serving/serving.ts';
 import type { UsageReader } from '../usage/usage-report.ts';
 import { type Administration, accessStep } from './access.ts';
@@ -43,6 +44,8 @@ interface ServerOptions {
   readonly telemetry: Telemetry;
   readonly serving: Serving;
   readonly version: string;
+  /** For GET /ready, of all workers. */
+  readonly leases: () => LeaseState | undefined | Promise<LeaseState | undefined>;
   /** Of this process, to notice its own requests. */
   readonly instanceId: string;
   readonly settings: EdgeSettings;
@@ -294,7 +297,7 @@ function mainRoutes(options: ServerOptions): readonly EdgeRoute[] {
       pull: options.pull,
       limitGate: options.limitGate,
     }),
-    ...operationsRoutes({ clock, serving, version }),
+    ...operationsRoutes(options),
     ...(adminDoor?.hasMetrics === true ? [] : metricsRoutes({ telemetry })),
     ...pages(options),
     ...liveRoutes(options),
@@ -305,9 +308,9 @@ function mainRoutes(options: ServerOptions): readonly EdgeRoute[] {
 
 /** All but what asks a model, and what a key has of its own. */
 function adminDoorRoutes(options: ServerOptions, { hasMetrics }: AdminDoor): readonly EdgeRoute[] {
-  const { clock, serving, telemetry, version } = options;
+  const { telemetry } = options;
   return [
-    ...operationsRoutes({ clock, serving, version }),
+    ...operationsRoutes(options),
     ...(hasMetrics ? metricsRoutes({ telemetry }) : []),
     ...pages(options),
     ...liveRoutes(options),

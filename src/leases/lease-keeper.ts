@@ -77,13 +77,21 @@ export class LeaseKeeper {
   }
 
   held(): readonly HeldSlots[] {
-    const now = this.#options.clock.now();
-    return this.#names.map((target) => ({
+    return this.#names.map((target) => this.#held(target));
+  }
+
+  /** Undefined: there is no such shared target. */
+  heldOf(target: string): HeldSlots | undefined {
+    return this.#leases.has(target) ? this.#held(target) : undefined;
+  }
+
+  #held(target: string): HeldSlots {
+    return {
       target,
-      ...this.#leases.allowance(target, now),
+      ...this.#leases.allowance(target, this.#options.clock.now()),
       granted: this.#leases.grantedOf(target),
       evenShare: this.#leases.evenShareOf(target),
-    }));
+    };
   }
 
   /**

@@ -120,6 +120,10 @@ export class SlotLeases {
     return { slots, until: this.#failureCountsUntil, basis: 'even_share' };
   }
 
+  has(name: string): boolean {
+    return this.#targets.has(name);
+  }
+
   /** What the store last granted of the target, for metrics; undefined: nothing yet. */
   grantedOf(name: string): SlotGrant | undefined {
     return this.#targets.get(name)?.granted;

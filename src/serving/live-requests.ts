@@ -1,5 +1,7 @@
 /** What waits and what runs, for the live feed. Made when somebody looks, from what serving keeps anyway. */
+
 import type { Clock, Milliseconds } from '../core/clock.ts';
+import type { LeasedSlots } from '../core/leased-slots.ts';
 import { type LiveState, type LiveViewer, ownerOf } from '../core/live-feed.ts';
 import {
   LIVE_LIMITS,
@@ -148,10 +150,12 @@ export function liveTarget(
   serving: {
     usedOf(target: Target): { readonly slots: number; readonly tokens: number };
     slotsOf(target: Target): number;
+    leaseOf(target: Target): LeasedSlots | undefined;
     ejectionsOf(target: Target): ReadonlyMap<string, number>;
   },
 ): LiveTarget {
   const used = serving.usedOf(target);
+  const lease = serving.leaseOf(target);
   return {
     name: target.id,
     model: target.model,
@@ -162,6 +166,7 @@ export function liveTarget(
     slots: serving.slotsOf(target),
     slots_used: used.slots,
     tokens_in_flight: used.tokens,
+    ...(lease && { lease }),
     ejections: Object.fromEntries(serving.ejectionsOf(target)),
   };
 }

@@ -7,6 +7,7 @@ import type { Clock, Milliseconds } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import type { FailureCause } from '../core/failure.ts';
 import type { GenerationRequest, ModelId } from '../core/generation.ts';
+import type { LeasedSlots } from '../core/leased-slots.ts';
 import type { LiveState, LiveViewer } from '../core/live-feed.ts';
 import type { Log } from '../core/log.ts';
 import type { Attempt } from '../core/request-trace.ts';
@@ -25,7 +26,7 @@ import { type EmbeddingCall, embed } from './embed.ts';
 import { fallbackChain, missingAbility } from './fallback-models.ts';
 import { ServedGeneration } from './generate.ts';
 import type { GenerationCall, GenerationServices } from './generation-attempt.ts';
-import type { LeaseState } from './lease-state.ts';
+import type { LeaseState, LeaseView } from './lease-state.ts';
 import { liveRequests, liveTarget } from './live-requests.ts';
 import { type ControlOptions, LocalControl } from './local-control.ts';
 import type { ModelLoad, ServingControl } from './serving-control.ts';
@@ -55,8 +56,8 @@ interface ServingOptions extends TargetsOptions {
   readonly hasManyKeys?: () => boolean;
   /** Absent: this process serves alone. */
   readonly createControl?: (options: ControlOptions) => ServingControl;
-  /** For GET /ready; absent, or undefined: slots are not leased. */
-  readonly slotLeases?: () => LeaseState | undefined;
+  /** Absent: slots are not leased, or another process does it. */
+  readonly leases?: LeaseView | undefined;
   /** Names an active request for administrators; absent: by numbers. */
   readonly newActiveId?: () => string;
 }
@@ -214,11 +215,16 @@ export class Serving {
 
   readiness(): Readiness {
     const { retries } = this.#services;
-    const slot_leases = this.#options.slotLeases?.();
-    return {
-      ...this.#targets.readiness({ draining: this.drain.draining, fallbacksOf: retries.fallbacksOf }),
-      ...(slot_leases && { slot_leases }),
-    };
+    return this.#targets.readiness({ draining: this.drain.draining, fallbacksOf: retries.fallbacksOf });
+  }
+
+  /** Undefined: slots are not leased, or another process does it. */
+  leases(): LeaseState | undefined {
+    return this.#options.leases?.state();
+  }
+
+  leaseOf({ sharedAs }: Target): LeasedSlots | undefined {
+    return sharedAs === undefined ? undefined : this.#options.leases?.of(sharedAs);
   }
 
   /** Tokens that the answer is charged for before it is known: its bound, or without one as long as answers of late. */

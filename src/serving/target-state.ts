@@ -1,4 +1,5 @@
 /** A target as administrators see it, of whatever process it is told. */
+import type { LeasedSlots } from '../core/leased-slots.ts';
 import type { Serving } from './serving.ts';
 import type { Target } from './targets.ts';
 
@@ -16,13 +17,15 @@ export interface TargetState {
   readonly used: number;
   /** Estimated, of what runs there. */
   readonly tokensInFlight: number;
+  /** Absent: its slots are not leased. */
+  readonly lease?: LeasedSlots | undefined;
   /** How often it was ejected, by cause. */
   readonly ejections: Readonly<Record<string, number>>;
 }
 
 export function targetState(
   target: Target,
-  serving: Pick<Serving, 'usedOf' | 'slotsOf' | 'ejectionsOf'>,
+  serving: Pick<Serving, 'usedOf' | 'slotsOf' | 'leaseOf' | 'ejectionsOf'>,
 ): TargetState {
   const { slots: used, tokens: tokensInFlight } = serving.usedOf(target);
   return {
@@ -35,6 +38,7 @@ export function targetState(
     slots: serving.slotsOf(target),
     used,
     tokensInFlight,
+    lease: serving.leaseOf(target),
     ejections: Object.fromEntries(serving.ejectionsOf(target)),
   };
 }

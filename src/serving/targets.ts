@@ -15,7 +15,6 @@ import type { Milliseconds } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import type { ModelId } from '../core/generation.ts';
 import { type HealthState, isInService, type Reachability } from '../scheduling/target-health.ts';
-import type { LeaseState } from './lease-state.ts';
 
 /** What a reload can change of a target that goes on. */
 export interface TargetSettings {
@@ -311,8 +310,6 @@ interface ModelReadiness {
 export interface Readiness {
   readonly status: 'ready' | 'not_ready';
   readonly reason?: NotReadyReason;
-  /** Only where slots are leased. */
-  readonly slot_leases?: LeaseState;
   readonly models: readonly ModelReadiness[];
 }
 

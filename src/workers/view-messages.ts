@@ -8,6 +8,7 @@ import type { LiveEnded } from '../core/live-tally.ts';
 import type { EndedForRecord } from '../core/record-file.ts';
 import type { EntryId } from '../scheduling/decision.ts';
 import type { ActiveRequests, CountedRequests, ShownRequest } from '../serving/active-requests.ts';
+import type { LeaseState } from '../serving/lease-state.ts';
 import type { TargetState } from '../serving/target-state.ts';
 
 /** Details and answer of each question. */
@@ -19,6 +20,8 @@ export type Questions<Table> = {
 export interface AskedOfControl {
   /** The page of GET /metrics. */
   readonly metrics: { readonly details: null; readonly answer: string };
+  /** For GET /ready; null: slots are not leased. */
+  readonly leases: { readonly details: null; readonly answer: LeaseState | null };
   /** One snapshot, as JSON. */
   readonly live: { readonly details: { readonly owner: string | null }; readonly answer: string };
   /** Snapshots from now on, as messages that name `watch`; answered once they may come. */

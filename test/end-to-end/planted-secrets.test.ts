@@ -156,7 +156,7 @@ describe('no secret comes out', () => {
       ['data', 'check', ...config],
       ['data', 'backup', join(folder, 'backup.db'), ...config],
       ['keys', 'show', wrongKey.text, ...config],
-      ['status', '--url', server.url],
+      ['status', '--server', server.url],
     ])
       await command(args);
     expect(problems()).toEqual([]);

@@ -1,9 +1,11 @@
 /** The schema of a live snapshot, for the API description. The compiler holds it against core/live-snapshot.ts. */
+
 import { type Static, type TSchema, Type } from 'typebox';
 import { type LiveSnapshot, WAITING_REASONS } from '../../core/live-snapshot.ts';
 import { PRIORITIES } from '../../core/priority.ts';
 import { ErrorAnswer } from '../../protocols/catalog.ts';
 import { TimingsSchema } from '../../protocols/rendering.ts';
+import { LeasedSlots } from './leased-slots-schema.ts';
 import { type DescribedOperation, json } from './operations.ts';
 
 const nullable = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()]);
@@ -66,6 +68,7 @@ const Target = Type.Object({
   slots_used: Count,
   tokens_in_flight: Type.Number(),
   ejections: Counts('By cause.'),
+  lease: Type.Optional(LeasedSlots),
 });
 
 const requestFields = {

@@ -1,16 +1,21 @@
 /** Liveness, readiness and metrics. None of them asks a backend, none is rate-limited. */
+
 import { type Static, type TSchema, Type } from 'typebox';
 import type { Clock } from '../../core/clock.ts';
 import type { Telemetry } from '../../core/request-trace.ts';
 import { ErrorAnswer } from '../../protocols/catalog.ts';
 import { HEALTH_STATES, type HealthState } from '../../scheduling/target-health.ts';
+import type { LeaseState } from '../../serving/lease-state.ts';
 import type { Serving } from '../../serving/serving.ts';
 import { type EdgeRoute, pageRoute } from '../context.ts';
+import { LeasedSlots } from './leased-slots-schema.ts';
 
 interface OperationsOptions {
   readonly clock: Clock;
   readonly serving: Serving;
   readonly version: string;
+  /** Undefined: slots are not leased, or that cannot be said now. */
+  readonly leases: () => LeaseState | undefined | Promise<LeaseState | undefined>;
 }
 
 export interface QueryParameter {
@@ -83,13 +88,7 @@ const SlotLeases = Type.Object(
     targets: Type.Array(
       Type.Object({
         shared: Type.String({ description: 'The target, as all servers know it.' }),
-        slots: Type.Integer({ description: 'This server may give so many now.' }),
-        basis: Type.Enum(['lease', 'even_share', 'none']),
-        replicas: Type.Integer({ description: 'Servers that share it, as last seen.' }),
-        even_share: Type.Union([Type.Integer(), Type.Null()], {
-          description:
-            'It would use so many if the store could not be asked; null: none, as it does not know yet how many share.',
-        }),
+        ...LeasedSlots.properties,
       }),
     ),
   },
@@ -144,7 +143,7 @@ export const DESCRIBED_OPERATIONS: readonly DescribedOperation[] = [
 ];
 
 export function operationsRoutes(options: OperationsOptions): readonly EdgeRoute[] {
-  const { clock, serving, version } = options;
+  const { clock, serving, version, leases } = options;
   const startedAt = clock.now();
   return [
     pageRoute('/health', (context) => {
@@ -152,8 +151,9 @@ export function operationsRoutes(options: OperationsOptions): readonly EdgeRoute
       const health: Static<typeof HealthAnswer> = { status: 'ok', version, uptime_seconds };
       context.answerJson(200, health);
     }),
-    pageRoute('/ready', (context) => {
-      const readiness = serving.readiness();
+    pageRoute('/ready', async (context) => {
+      const slot_leases = await leases();
+      const readiness = { ...serving.readiness(), ...(slot_leases && { slot_leases }) };
       if (readiness.status === 'not_ready') {
         context.setHeader('retry-after', READINESS_RETRY_SECONDS);
         context.setHeader('x-reject-reason', readiness.reason ?? 'not_ready');

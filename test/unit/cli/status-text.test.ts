@@ -82,3 +82,19 @@ it.each([
   const sums = { ...SNAPSHOT.sums, window_seconds: 0 };
   expect(statusText({ ...SNAPSHOT, sums }, { ...WIDE, watches })).toContain(text);
 });
+
+it('shows by what right slots are given that other servers use too', () => {
+  const [first, second] = SNAPSHOT.targets;
+  const lease = { slots: 4, basis: 'lease', replicas: 2, target_slots: 8, even_share: 4 } as const;
+  const snapshotOf = (changes: Partial<typeof lease> | { basis: 'even_share' | 'none' }) =>
+    ({ ...SNAPSHOT, targets: [{ ...first, lease: { ...lease, ...changes } }, second] }) as LiveSnapshot;
+  const lines = (changes: Parameters<typeof snapshotOf>[0]) =>
+    statusText(snapshotOf(changes), WIDE).split('\n');
+  expect(lines({}).slice(6, 9)).toEqual([
+    'TARGET           MODEL  BACKEND   STATE           SLOTS  LEASED',
+    '模型/scripted/0  模型   scripted  ready, ejected  2/2    4 of 8, 2 servers',
+    'qwen/ollama/0    qwen   ollama    unreachable     0/4',
+  ]);
+  expect(lines({ basis: 'even_share' })[7]).toContain('4 of 8, the even share, 2 servers');
+  expect(lines({ basis: 'none' })[7]).toMatch(/none now$/);
+});

@@ -6,6 +6,7 @@ import { HEALTH_STATES, type HealthState } from '../../../scheduling/target-heal
 import type { Administered } from '../../../serving/administered.ts';
 import type { TargetState as ServedTarget } from '../../../serving/target-state.ts';
 import type { EdgeRoute, RequestContext } from '../../context.ts';
+import { LeasedSlots } from '../leased-slots-schema.ts';
 import { type DescribedOperation, json } from '../operations.ts';
 import {
   ADMIN_PREFIX,
@@ -38,6 +39,7 @@ const TargetState = Type.Object({
   used: wholeNumber('Slots that are taken.'),
   tokens_in_flight: wholeNumber('Estimated tokens of what runs there.'),
   ejections: Type.Record(Type.String(), Type.Integer(), { description: 'How often, by cause.' }),
+  lease: Type.Optional(LeasedSlots),
 });
 
 const TargetsAnswer = Type.Object({ targets: Type.Array(TargetState) });
@@ -112,7 +114,7 @@ function answerOf({ name, model, backend, status, health, used }: ServedTarget):
 }
 
 function stateOf(target: ServedTarget): Static<typeof TargetState> {
-  const { loaded, slots, used, tokensInFlight, ejections } = target;
+  const { loaded, slots, used, tokensInFlight, ejections, lease } = target;
   return {
     ...answerOf(target),
     loaded,
@@ -120,5 +122,6 @@ function stateOf(target: ServedTarget): Static<typeof TargetState> {
     used,
     tokens_in_flight: tokensInFlight,
     ejections: { ...ejections },
+    ...(lease && { lease: { ...lease } }),
   };
 }
