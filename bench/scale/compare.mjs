@@ -1,7 +1,7 @@
 // What worker processes cost: the same gateway with one process and with two workers, in front of the same instant upstream, in
-// alternating rounds. All processes of a gateway have one core, load and upstream the other one: with two cores, requests/s would say
-// nothing of a larger machine. The figure to quote is the ratio of CPU time of all processes within a round. Then replicas that lease the
-// slots of one upstream: how soon a further one serves while another has all slots.
+// alternating rounds: with all processes of a gateway on one core and load and upstream on the other one, and with both cores for all of
+// them. Requests/s would say nothing of a larger machine; the figure to quote is the ratio of CPU time of all processes within a round.
+// Then replicas that lease the slots of one upstream: how soon a further one serves while another has all slots.
 import { packageVersions } from '../machine.mjs';
 import { cpuOfTree, pin, treeOf } from '../process-tree.mjs';
 import { withPrograms } from '../programs.mjs';
@@ -15,7 +15,12 @@ import { timeToJoin } from './joining.mjs';
 
 export const perNode = true;
 const CONNECTIONS = 32;
-const [LOAD_CORE, SERVER_CORE] = [0, 1];
+const [LOAD_CORE, SERVER_CORE] = ['0', '1'];
+const BOTH = `${LOAD_CORE},${SERVER_CORE}`;
+const LAYOUTS = {
+  apart: { label: 'the gateway on one core', load: LOAD_CORE, server: SERVER_CORE },
+  together: { label: 'both cores for all', load: BOTH, server: BOTH },
+};
 const PROMPT = 'What is the capital of France?';
 const CALLS = {
   native: { path: '/generate', body: { prompt: PROMPT, max_tokens: 8, temperature: 0 } },
@@ -42,9 +47,7 @@ export async function run({ rounds, requests, node }) {
       const flags = [...LIMITER, '--server.workers', String(workers)];
       servers.push({ name, ...keep(await startOurs({ upstreamUrl, node, flags })) });
     }
-    const pinned =
-      pin([upstream.pid, load.pid], LOAD_CORE) && servers.every(({ pid }) => pin(treeOf(pid), SERVER_CORE));
-    const measureRound = async (round) => {
+    const measureServers = async (round) => {
       const result = {};
       for (const { name, url, pid } of rotate(servers, round)) {
         result[name] = {};
@@ -56,6 +59,17 @@ export async function run({ rounds, requests, node }) {
       }
       return result;
     };
+    const measureRound = async (round) => {
+      const result = {};
+      for (const [layout, cores] of Object.entries(LAYOUTS)) {
+        const isPinned =
+          pin([upstream.pid, load.pid], cores.load) &&
+          servers.every(({ pid }) => pin(treeOf(pid), cores.server));
+        if (!isPinned) throw new Error('processes cannot be given cores: there is no taskset');
+        result[layout] = await measureServers(round);
+      }
+      return result;
+    };
     // Not counted: a round in which everything is compiled by then.
     await measureRound(0);
     const measured = await inRounds(rounds, measureRound);
@@ -64,22 +78,30 @@ export async function run({ rounds, requests, node }) {
     for (const result of measured) result.join = await join();
     return {
       versions: { ...packageVersions(['undici'], node), store: valkeyVersion() },
-      settings: { rounds, requests, connections: CONNECTIONS, pinned: pinned ? 'yes' : 'no' },
+      settings: { rounds, requests, connections: CONNECTIONS },
       rounds: measured,
     };
   });
 }
 
-const ratioOf = (rounds, call) => overRounds(rounds, ({ one, two }) => two[call].total / one[call].total);
+const ratioOf = (rounds, layout, call) =>
+  overRounds(rounds, ({ [layout]: { one, two } }) => two[call].total / one[call].total);
+
+const MEASURED = Object.keys(LAYOUTS).flatMap((layout) =>
+  Object.keys(CALLS).map((call) => ({ layout, call })),
+);
 
 export function report({ rounds }) {
-  const rows = Object.keys(CALLS).map((call) => [
-    CALL_LABELS[call],
-    show(overRounds(rounds, ({ one }) => one[call].total)),
-    show(overRounds(rounds, ({ two }) => two[call].total)),
-    show(overRounds(rounds, ({ two }) => two[call].control)),
-    `**${show(ratioOf(rounds, call), 3)}**`,
-  ]);
+  const rows = MEASURED.map(({ layout, call }) => {
+    const over = (read) => show(overRounds(rounds, ({ [layout]: measured }) => read(measured)));
+    return [
+      `${CALL_LABELS[call]}, ${LAYOUTS[layout].label}`,
+      over(({ one }) => one[call].total),
+      over(({ two }) => two[call].total),
+      over(({ two }) => two[call].control),
+      `**${show(ratioOf(rounds, layout, call), 3)}**`,
+    ];
+  });
   const joins = ['readyMs', 'firstAnswerMs'].map((name) =>
     show(overRounds(rounds, ({ join }) => join[name])),
   );
