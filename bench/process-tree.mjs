@@ -3,8 +3,8 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { cpuOf } from './process-usage.mjs';
 
-/** Its own id first. */
-export function treeOf(pid) {
+/** The processes themselves first. */
+export function treesOf(pids) {
   const parents = new Map();
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name)) continue;
@@ -17,21 +17,24 @@ export function treeOf(pid) {
       // It has ended meanwhile.
     }
   }
-  const tree = [pid];
+  const tree = [...pids];
   for (const known of tree) for (const [child, parent] of parents) if (parent === known) tree.push(child);
   return tree;
 }
 
-/** Microseconds of CPU that each process of the tree used in the time of `work`, for each of `units` of it. */
-export async function cpuOfTree({ pid, units }, work) {
-  const pids = treeOf(pid);
+/**
+ * Microseconds of CPU that the processes and those that they have started used in the time of `work`, for each of `units` of it; `control`:
+ * of the first process alone.
+ */
+export async function cpuOfTrees({ pids, units }, work) {
+  const ids = treesOf(pids);
   const total = (id) => {
     const { user, system } = cpuOf(id);
     return user + system;
   };
-  const before = pids.map(total);
+  const before = ids.map(total);
   const result = await work();
-  const used = pids.map((id, index) => (total(id) - before[index]) / units);
+  const used = ids.map((id, index) => (total(id) - before[index]) / units);
   return { result, cpu: { control: used[0], total: used.reduce((sum, one) => sum + one, 0) } };
 }
 

@@ -1,9 +1,9 @@
-// What worker processes cost: the same gateway with one process and with two workers, in front of the same instant upstream, in
-// alternating rounds: with all processes of a gateway on one core and load and upstream on the other one, and with both cores for all of
+// What worker processes cost: the same gateway with one process, with two workers, and as two servers that know nothing of each other,
+// each with half of the clients, in front of the same instant upstream, in alternating rounds: with all processes of a gateway on one core and load and upstream on the other one, and with both cores for all of
 // them. Requests/s would say nothing of a larger machine; the figure to quote is the ratio of CPU time of all processes within a round.
 // Then replicas that lease the slots of one upstream: how soon a further one serves while another has all slots.
 import { packageVersions } from '../machine.mjs';
-import { cpuOfTree, pin, treeOf } from '../process-tree.mjs';
+import { cpuOfTrees, pin, treesOf } from '../process-tree.mjs';
 import { withPrograms } from '../programs.mjs';
 import { inRounds, overRounds, rotate } from '../rounds.mjs';
 import { startOurs } from '../servers.mjs';
@@ -31,7 +31,12 @@ const CALLS = {
 };
 const CALL_LABELS = { native: 'POST /generate', openai: 'streamed chat' };
 const LIMITER = ['--rate-limit.enabled', 'true', '--rate-limit.requests', '1000000'];
-const SHAPES = { one: 1, two: 2 };
+const SHAPES = {
+  one: { servers: 1, workers: 1 },
+  two: { servers: 1, workers: 2 },
+  separate: { servers: 2, workers: 1 },
+};
+const LOADS = 2;
 const TARGET = atMost(1.2);
 const JOINS_WITHIN_MS = 1000;
 
@@ -40,20 +45,27 @@ export const whatIsMissing = missingValkey;
 export async function run({ rounds, requests, node }) {
   return withPrograms(async (keep) => {
     const upstream = keep(await startWorker(new URL('../gateway/upstream.mjs', import.meta.url)));
-    const load = keep(await startWorker(new URL('../load.mjs', import.meta.url)));
+    const loads = [];
+    for (let index = 0; index < LOADS; index += 1)
+      loads.push(keep(await startWorker(new URL('../load.mjs', import.meta.url))));
     const upstreamUrl = `http://127.0.0.1:${upstream.hello.port}`;
-    const servers = [];
-    for (const [name, workers] of Object.entries(SHAPES)) {
+    const gateways = [];
+    for (const [name, { servers, workers }] of Object.entries(SHAPES)) {
       const flags = [...LIMITER, '--server.workers', String(workers)];
-      servers.push({ name, ...keep(await startOurs({ upstreamUrl, node, flags })) });
+      const started = [];
+      for (let index = 0; index < servers; index += 1)
+        started.push(keep(await startOurs({ upstreamUrl, node, flags })));
+      gateways.push({ name, urls: started.map(({ url }) => url), pids: started.map(({ pid }) => pid) });
     }
-    const measureServers = async (round) => {
+    const measureGateways = async (round) => {
       const result = {};
-      for (const { name, url, pid } of rotate(servers, round)) {
+      for (const { name, urls, pids } of rotate(gateways, round)) {
         result[name] = {};
         for (const [call, { path, body }] of Object.entries(CALLS)) {
-          const order = { url, path, body: JSON.stringify(body), connections: CONNECTIONS, requests };
-          const { cpu } = await cpuOfTree({ pid, units: requests }, () => load.ask(order));
+          const order = { path, body: JSON.stringify(body) };
+          const half = { connections: CONNECTIONS / LOADS, requests: requests / LOADS };
+          const ask = (load, index) => load.ask({ ...order, ...half, url: urls[index % urls.length] });
+          const { cpu } = await cpuOfTrees({ pids, units: requests }, () => Promise.all(loads.map(ask)));
           result[name][call] = cpu;
         }
       }
@@ -63,10 +75,16 @@ export async function run({ rounds, requests, node }) {
       const result = {};
       for (const [layout, cores] of Object.entries(LAYOUTS)) {
         const isPinned =
-          pin([upstream.pid, load.pid], cores.load) &&
-          servers.every(({ pid }) => pin(treeOf(pid), cores.server));
+          pin(
+            [upstream, ...loads].map(({ pid }) => pid),
+            cores.load,
+          ) &&
+          pin(
+            gateways.flatMap(({ pids }) => treesOf(pids)),
+            cores.server,
+          );
         if (!isPinned) throw new Error('processes cannot be given cores: there is no taskset');
-        result[layout] = await measureServers(round);
+        result[layout] = await measureGateways(round);
       }
       return result;
     };
@@ -100,6 +118,7 @@ export function report({ rounds }) {
       over(({ two }) => two[call].total),
       over(({ two }) => two[call].control),
       `**${show(ratioOf(rounds, layout, call), 3)}**`,
+      over(({ separate }) => separate[call].total),
     ];
   });
   const joins = ['readyMs', 'firstAnswerMs'].map((name) =>
@@ -108,7 +127,17 @@ export function report({ rounds }) {
   return [
     '**Two workers:**',
     '',
-    table(['µs of CPU a request', 'one process', 'two workers', 'of it the control process', 'ratio'], rows),
+    table(
+      [
+        'µs of CPU a request',
+        'one process',
+        'two workers',
+        'of it the control process',
+        'ratio',
+        'two servers that share nothing',
+      ],
+      rows,
+    ),
     '',
     '**A replica joins**, while another one has all slots of the upstream in use:',
     '',
