@@ -8,9 +8,10 @@ type TargetConfig = ModelConfig['targets'][number];
 
 /** Undefined: it is not shared. Names are keys in the lease store, and labels: they have no secrets. */
 export function sharedNameOf(model: string, { values }: Pick<TargetConfig, 'values'>): string | undefined {
-  const { url, shared = true, model: upstreamModel } = values;
+  const { url, shared = true, model: upstreamModel, data_parallel_rank: rank } = values;
   if (!shared || typeof url !== 'string') return undefined;
-  return `${model}: ${upstreamModel} at ${shownAddress(url)}`;
+  const name = `${model}: ${upstreamModel} at ${shownAddress(url)}`;
+  return rank === undefined ? name : `${name} rank ${rank}`;
 }
 
 /** Slots of two targets that are one could not be told apart. */
