@@ -7,7 +7,7 @@ import { startServer } from '../support/server.ts';
 
 /** Files that see a token pass and do not carry it: clocks, watches, counts, metrics, records of what was sent, and checks of what a server has sent. */
 const OBSERVERS =
-  /^(compose|system-clock|telemetry\/.*|serving\/(slot|progress-watch|token-count|resumable-answer|resume-matcher)|upstream\/(untyped|malformed-events))\.ts$/;
+  /^(compose|compose-telemetry|system-clock|telemetry\/.*|serving\/(slot|progress-watch|token-count|resumable-answer|resume-matcher)|upstream\/(untyped|malformed-events))\.ts$/;
 /** Beside some of them a probe runs. */
 const TOKENS = 20;
 
