@@ -97,6 +97,8 @@ it.skipIf(missing !== undefined).each([
   [{ existingConfigMap: 'own', restartOnConfigChange: true }, /existingConfigMap is read instead/],
   [{ serviceMonitor: { enabled: true }, config: { admin: { metrics: true } } }, /the pod's own loopback/],
   [{ adminPort: 8000 }, /adminPort is 8000/],
+  [{ config: { admin: { port: 9100 } } }, /adminPort overrides config.admin.port/],
+  [{ valkey: { enabled: true }, config: { leases: { store: 'valkey://v:6379' } } }, /config.leases.store/],
   [{ podLabels: { 'app.kubernetes.io/name': 'other' } }, /podLabels sets app.kubernetes.io\/name/],
   [{ ingress: { enabled: true } }, /ingress.hosts/],
   [{ httpRoute: { enabled: true } }, /httpRoute.parentRefs/],
@@ -149,6 +151,18 @@ it('lets Prometheus send a key, unless metrics are open', (context) => {
     renderedKind('ServiceMonitor', { serviceMonitor: { enabled: true }, config }).spec.endpoints[0];
   expect(endpoint({}).authorization.credentials).toEqual({ name: 'llm-serve', key: 'metrics-key' });
   expect(endpoint({ metrics: { open: true } })).not.toHaveProperty('authorization');
+});
+
+it('says in its notes what several replicas do not share, wherever the stores are set', (context) => {
+  needTools(context);
+  const notes = (values: object) =>
+    withValues({ replicas: 2, ...values }, 'install', '--dry-run=client').text;
+  const apart = /Each replica (counts limits|uses all slots|has its own keys)/g;
+  const store = 'valkey://v:6379';
+  expect(notes({}).match(apart)).toHaveLength(3);
+  expect(notes({ valkey: { enabled: true } }).match(apart)).toHaveLength(1);
+  const config = { limits: { store }, leases: { store }, access: { store: 'postgres://p/llm' } };
+  expect(notes({ config }).match(apart)).toBeNull();
 });
 
 it.skipIf(missing !== undefined).each([

@@ -45,10 +45,18 @@
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) -}}
 {{- fail "httpRoute.enabled needs httpRoute.parentRefs, which is empty: no Gateway would use the route." -}}
 {{- end -}}
-{{- range list "LLM_SERVE_LIMITS__STORE" "LLM_SERVE_LEASES__STORE" -}}
-{{- if and $.Values.valkey.enabled (get $.Values.secret.variables .) -}}
-{{- fail (printf "valkey.enabled sets %s, which secret.variables sets too. Remove one of them." .) -}}
+{{- if .Values.valkey.enabled -}}
+{{- range $section, $variable := dict "limits" "LLM_SERVE_LIMITS__STORE" "leases" "LLM_SERVE_LEASES__STORE" -}}
+{{- if get $.Values.secret.variables $variable -}}
+{{- fail (printf "valkey.enabled sets %s, which secret.variables sets too. Remove one of them." $variable) -}}
 {{- end -}}
+{{- if dig $section "store" "" (default dict $.Values.config) -}}
+{{- fail (printf "valkey.enabled sets %s, which overrides config.%s.store. Remove one of them." $variable $section) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if dig "admin" "port" "" (default dict .Values.config) -}}
+{{- fail "adminPort overrides config.admin.port. Set adminPort alone." -}}
 {{- end -}}
 {{- if and (eq .Values.autoscaling.kind "keda") (not .Values.autoscaling.keda.query) (not .Values.serviceMonitor.enabled) -}}
 {{- fail "autoscaling.keda asks Prometheus by the labels that the ServiceMonitor gives. Set serviceMonitor.enabled: true, or autoscaling.keda.query." -}}
