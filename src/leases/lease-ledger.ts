@@ -24,6 +24,9 @@ export const ALWAYS_DIVIDED_UP_TO = 32;
 export const DIVIDED_AFTER_MS_EACH: Milliseconds = 0.25;
 export const DIVIDED_AFTER_MS_AT_MOST: Milliseconds = 250;
 
+/** A clock that went back by more is noticed: leases and recoveries end as much earlier, or what a dead replica held would be lost for so long. */
+export const NOTICED_STEP_BACK_MS: Milliseconds = 1000;
+
 interface HeldLease {
   readonly endsAt: Milliseconds;
   readonly held: number;
@@ -46,6 +49,8 @@ interface Book {
   sum: number;
   slots: number;
   usedByAll: number;
+  /** When it was last written. */
+  writtenAt: Milliseconds;
   /** Until then, what was granted before and is not known here may still be used. */
   recoversUntil: Milliseconds;
   run: string;
@@ -94,7 +99,7 @@ export class LeaseLedger {
   }
 
   /**
-   * 1. A store that is new, or may have lost something, or that nobody has asked for a lease's time, recovers; 2. leases that have ended
+   * 0. What the clock went back by is taken off all times; 1. a store that is new, or may have lost something, or that nobody has asked for a lease's time, recovers; 2. leases that have ended
    * are dropped; 3. the replica holds what it keeps, or uses; 4. the slots are divided; 5. it gets more, up to its share, of what nobody holds.
    */
   #renewOne(
@@ -104,9 +109,13 @@ export class LeaseLedger {
   ): SlotGrant {
     const book = this.#books.get(claim.target) ?? this.#opened(claim.target);
     const recoveryMs = Math.max(leaseMs, MIN_RECOVERY_MS);
+    const wentBackMs = book.writtenAt - now;
+    const isBack = wentBackMs > NOTICED_STEP_BACK_MS;
+    if (isBack) moveEnds(book, -wentBackMs);
+    book.writtenAt = now;
     if (book.run !== run) book.recoversUntil = now + recoveryMs;
     book.run = run;
-    const isDue = isDivisionDue(book, now) || !book.shares.has(replica);
+    const isDue = isBack || isDivisionDue(book, now) || !book.shares.has(replica);
     if (isDue && dropEnded(book, now)) book.recoversUntil = now + recoveryMs;
     const before = book.leases.get(replica);
     const isKnown = before !== undefined && before.token === claim.token;
@@ -144,6 +153,7 @@ export class LeaseLedger {
       sum: 0,
       slots: Number.POSITIVE_INFINITY,
       usedByAll: 0,
+      writtenAt: Number.NEGATIVE_INFINITY,
       recoversUntil: 0,
       run: '',
     };
@@ -156,6 +166,12 @@ function isDivisionDue({ leases, dividedAt }: Book, now: Milliseconds): boolean 
   if (leases.size <= ALWAYS_DIVIDED_UP_TO) return true;
   const afterMs = Math.min(DIVIDED_AFTER_MS_AT_MOST, leases.size * DIVIDED_AFTER_MS_EACH);
   return Math.abs(now - dividedAt) >= afterMs;
+}
+
+function moveEnds(book: Book, byMs: Milliseconds): void {
+  for (const [replica, lease] of book.leases)
+    book.leases.set(replica, { ...lease, endsAt: lease.endsAt + byMs });
+  book.recoversUntil += byMs;
 }
 
 /** True: there were leases, and all have ended. Their replicas may use even shares by now. */

@@ -60,6 +60,8 @@ describe('leases in a Valkey or Redis', () => {
       const names = Array.from({ length: targets }, (_, index) => `http://gpu:8000 model-${index}`);
       for (let step = 0; step < given.steps * (isLong ? 20 : 1); step += 1) {
         runner.pass(random() < 0.01 ? 4000 * random() : 60 * random());
+        // Its clock is set back: sometimes by less than is noticed.
+        if (random() < 0.01) runner.pass(-8000 * random());
         const replica = `replica_${Math.floor(random() * replicas)}`;
         if (random() < 0.02) {
           await store.leave(replica, names);

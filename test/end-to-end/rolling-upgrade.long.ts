@@ -3,9 +3,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import type { LeaseState } from '../../src/serving/lease-state.ts';
 import type { ShownUsage } from '../../src/usage/usage-report.ts';
 import { type Executable, runExecutable, startExecutable } from '../support/executable.ts';
-import { ask } from '../support/http-client.ts';
+import { ask, metric } from '../support/http-client.ts';
 import { KeptConnections } from '../support/kept-connections.ts';
 import { scripted, scriptedFlags } from '../support/scripted-server.ts';
 import { TcpBalancer } from '../support/tcp-balancer.ts';
@@ -23,9 +24,15 @@ test('no request fails, no usage is lost, and limits go on', async (context) => 
   const folder = mkdtempSync(join(tmpdir(), 'llm-serve-upgrade-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   const valkey = await startValkey({ endsWith: onTestFinished });
+  const behind = await startExecutable({
+    flags: scriptedFlags({ target: { slots: 64 } }),
+    endsWith: onTestFinished,
+  });
+  const target = { backend: 'openai-compatible', url: `${behind.url}/v1`, model: 'demo', slots: 64 };
   const store = ['--access.store', `sqlite:${join(folder, 'store.sqlite')}`];
   const flags = [
-    ...scriptedFlags({ target: { slots: 64 } }),
+    ...['--models', JSON.stringify([{ id: 'demo', targets: [target] }]), '--rate-limit.enabled', 'false'],
+    ...['--resume', 'off'],
     ...store,
     ...['--limits.store', valkey.address, '--limits.timeout-ms', '5000'],
     ...['--server.shutdown-delay-seconds', '2'],
@@ -40,7 +47,13 @@ test('no request fails, no usage is lost, and limits go on', async (context) => 
 
   const balancer = await TcpBalancer.listen(onTestFinished);
   const start = async (program?: string): Promise<Executable> => {
-    const server = await startExecutable({ flags, endsWith: onTestFinished, ...(program && { program }) });
+    // Those of the version before count the target's slots for themselves.
+    const leased = program === undefined ? ['--leases.store', valkey.address] : [];
+    const server = await startExecutable({
+      flags: [...flags, ...leased],
+      endsWith: onTestFinished,
+      ...(program && { program }),
+    });
     balancer.add(server.port);
     await expect.poll(() => balancer.isReady(server.port)).toBe(true);
     return server;
@@ -66,6 +79,11 @@ test('no request fails, no usage is lost, and limits go on', async (context) => 
     headers,
     body: { prompt: scripted({ tokens: 1 }) },
   });
+  for (const server of fresh) {
+    const { slot_leases } = (await ask(`${server.url}/ready`)).json<{ slot_leases: LeaseState }>();
+    expect(slot_leases).toMatchObject({ store: 'up', targets: [{ basis: 'lease', replicas: 2 }] });
+    expect(await metric(server, 'llm_serve_slot_lease_over_admissions_total')).toBe(0);
+  }
   const asked = load.answered + 1;
   expect(Number(last.headers['x-ratelimit-remaining'])).toBe(LIMIT - asked);
   for (const server of fresh) expect((await server.stop()).exitCode).toBe(0);

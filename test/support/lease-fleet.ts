@@ -25,6 +25,8 @@ export class LeaseFleet {
   readonly replicas: FleetReplica[] = [];
   ledger = new LeaseLedger();
   now = 0;
+  /** The store's clock, less that of the replicas. */
+  storeAheadMs = 0;
   isStoreAway = false;
   run = 'first';
   renewals = 0;
@@ -108,7 +110,7 @@ export class LeaseFleet {
       this.#messages.push({ at: this.now + 2, deliver: () => leases.failed(renewal.sequence, this.now) });
       return;
     }
-    const grants = this.ledger.renew(renewal, { now: this.now, run: this.run });
+    const grants = this.ledger.renew(renewal, { now: this.now + this.storeAheadMs, run: this.run });
     this.#messages.push({ at: this.now + 2, deliver: () => leases.answered(renewal.sequence, grants) });
   }
 }

@@ -3,7 +3,7 @@
  * TypeScript, step by step). Each is one atomic step; the clock is the server's own, in µs.
  *
  * A target is one hash: `token`, of the last new lease; `sum`, what all replicas hold; `used`, what runs there for all; `slots`; `count` of
- * leases; `divided`, when shares were last computed; `until`, the end of its recovery; `run`, the server process that wrote it last. A
+ * leases; `divided`, when shares were last computed; `at`, when it was last written; `until`, the end of its recovery; `run`, the server process that wrote it last. A
  * lease is the field `r:REPLICA`: end, held, used, needs, spare, slots, token, sequence. A share that is not computed for each renewal is
  * the field `s:REPLICA`: share, rank.
  */
@@ -13,6 +13,7 @@ import {
   DIVIDED_AFTER_MS_AT_MOST,
   DIVIDED_AFTER_MS_EACH,
   MIN_RECOVERY_MS,
+  NOTICED_STEP_BACK_MS,
   TURN_MS,
 } from '../../leases/lease-ledger.ts';
 import type { Script } from './scripts.ts';
@@ -78,17 +79,20 @@ end
 
 local function opened(key)
   local f = redis.call('HMGET', key, 'token', 'sum', 'used', 'slots', 'count', 'divided', 'until', 'run',
-    'r:' .. replica, 's:' .. replica)
+    'r:' .. replica, 's:' .. replica, 'at')
   local book = { key = key, token = tonumber(f[1] or '0'), sum = tonumber(f[2] or '0'),
     used = tonumber(f[3] or '0'), slots = tonumber(f[4] or 'inf') or math.huge, count = tonumber(f[5] or '0'),
     divided = tonumber(f[6] or '0'), recovers = tonumber(f[7] or '0'), run = f[8] or '' }
+  book.back = tonumber(f[11] or '0') - now
+  if book.back <= ${NOTICED_STEP_BACK_MS * 1000} then book.back = 0 end
+  book.recovers = book.recovers - book.back
   if f[9] then book.before = numbers(f[9]) end
   if f[10] then book.share = numbers(f[10]) end
   return book
 end
 
 local function isDue(book)
-  if book.count <= ${ALWAYS_DIVIDED_UP_TO} or not book.share then return true end
+  if book.back > 0 or book.count <= ${ALWAYS_DIVIDED_UP_TO} or not book.share then return true end
   local after = math.min(${DIVIDED_AFTER_MS_AT_MOST * 1000}, book.count * ${DIVIDED_AFTER_MS_EACH * 1000})
   return math.abs(now - book.divided) >= after
 end
@@ -102,6 +106,10 @@ local function readAll(book)
     if string.sub(all[i], 1, 2) == 'r:' then
       local name, l = string.sub(all[i], 3), numbers(all[i + 1])
       before = before + 1
+      if book.back > 0 then
+        l[1] = l[1] - book.back
+        redis.call('HSET', book.key, all[i], text(l[1]) .. string.match(all[i + 1], ':.*'))
+      end
       if l[1] <= now then
         redis.call('HDEL', book.key, 'r:' .. name, 's:' .. name)
         if name == replica then book.before = nil end
@@ -169,7 +177,7 @@ local function renew(book, slots, keeps, used, needs, spare, token, isAlone)
   local block = more > 0 and held + more or keeps
   if isRecovering then share = math.max(share, keeps) end
   redis.call('HSET', book.key, 'token', text(book.token), 'sum', text(book.sum), 'used', text(book.used),
-    'slots', text(book.slots), 'count', text(book.count), 'divided', text(book.divided), 'until', text(book.recovers),
+    'at', text(now), 'slots', text(book.slots), 'count', text(book.count), 'divided', text(book.divided), 'until', text(book.recovers),
     'run', run, 'r:' .. replica, table.concat({ text(now + lease), text(held + more), text(used), text(needs),
       text(spare), text(slots), text(token), text(sequence) }, ':'))
   redis.call('PEXPIRE', book.key, ${KEPT_MS})

@@ -8,8 +8,10 @@ it('gives the API of the other compose files a store that is there', () => {
   for (const path of ['compose.yaml', 'compose.vllm.yaml']) {
     const { api } = readCompose(path).services;
     const config = configureImage({ ...api.environment, ...overlay.services.api.environment });
-    const address = parseValkeyAddress(config.limits.store);
-    expect(address).toMatchObject({ kind: 'server', endpoint: { host: 'valkey', port: 6379 } });
+    for (const { store } of [config.limits, config.leases]) {
+      const address = parseValkeyAddress(store);
+      expect(address).toMatchObject({ kind: 'server', endpoint: { host: 'valkey', port: 6379 } });
+    }
   }
   expect(Object.keys(overlay.services)).toEqual(['api', 'valkey']);
   expect(overlay.services.valkey.ports).toBeUndefined();

@@ -73,6 +73,26 @@ describe('slot leases', () => {
     expect(tookMs).toBeLessThan(3500);
   });
 
+  it('bring it as soon where the clock of the store was set back', () => {
+    const fleet = settled(8);
+    const busy = only(fleet);
+    const dead = fleet.join(20);
+    busy.demand = 20;
+    fleet.until(() => busy.slots === 4 && dead.slots === 4);
+    fleet.kill(dead);
+    fleet.storeAheadMs -= 3_600_000;
+    expect(fleet.until(() => busy.slots === 8)).toBeLessThan(3500);
+    expect(fleet.maxRunning).toBe(8);
+  });
+
+  it('are granted after as long where the clock of a new store was set back', () => {
+    const fleet = new LeaseFleet(8);
+    const first = fleet.join(20);
+    fleet.pass(100);
+    fleet.storeAheadMs -= 3_600_000;
+    expect(fleet.until(() => first.slots === 8)).toBeLessThan(MIN_RECOVERY_MS + 500);
+  });
+
   it('give every replica that needs one at least one, where there are enough', () => {
     const fleet = settled(16);
     const greedy = only(fleet);
