@@ -63,11 +63,19 @@ interface SharedTarget {
   leaseEndsAt: Milliseconds;
   /** Since when its leases have followed one another. */
   memberSince: Milliseconds;
-  /** What it would share alone; undefined: not known, or not all the others know of this replica. */
-  division: Pick<SlotGrant, 'slots' | 'replicas' | 'rank'> | undefined;
+  /**
+   * What it would use alone, as the store divided of late, the last one last; none: not known, or not all the others know of this replica.
+   * The lowest counts: others may not have heard yet that one has left, or come.
+   */
+  evenShares: readonly KnownShare[];
   /** The last of the store; undefined: there was none. */
   granted: SlotGrant | undefined;
   pollMs: Milliseconds;
+}
+
+interface KnownShare {
+  readonly share: number;
+  readonly since: Milliseconds;
 }
 
 interface SentRenewal {
@@ -131,8 +139,8 @@ export class SlotLeases {
 
   /** What it would use without the store; undefined: it does not know how many there are, and would use none. */
   evenShareOf(name: string): number | undefined {
-    const { division } = this.#targets.get(name) ?? {};
-    return division && evenShare({ ...division, offset: offsetOf(name) });
+    const target = this.#targets.get(name);
+    return target && lowestOf(target.evenShares);
   }
 
   /** Since when the store could not be asked; undefined: it could. */
@@ -219,10 +227,14 @@ export class SlotLeases {
     target.pollMs = isOwed ? Math.min(LAST_POLL_MS, target.pollMs * 2) : FIRST_POLL_MS;
     if (token !== target.token) {
       target.memberSince = sentAt;
-      if (!isRecovering) target.division = undefined;
+      if (!isRecovering) target.evenShares = [];
     }
     // After a lease's time, all others have been told of this replica, or have none any more.
-    if (!isRecovering && sentAt - target.memberSince >= leaseMs) target.division = grant;
+    if (!isRecovering && sentAt - target.memberSince >= leaseMs) {
+      const share = evenShare({ ...grant, offset: offsetOf(target.name) });
+      const from = sentAt - leaseMs * (1 + MARGIN);
+      target.evenShares = withShare(target.evenShares, { share, since: sentAt }, from);
+    }
     target.granted = grant;
     target.token = token;
     target.heldAtStore = Math.max(block, target.heldAtStore);
@@ -240,7 +252,7 @@ export class SlotLeases {
     this.#failsSince ??= now;
     // It stood still: meanwhile the store may have given its share to the others, and gone away after that.
     if (now - lastAskedAt > this.#settings.leaseMs)
-      for (const target of this.#targets.values()) target.division = undefined;
+      for (const target of this.#targets.values()) target.evenShares = [];
   }
 
   /** The process, or its machine, stood still for longer than its clock says: no lease can be trusted. */
@@ -258,11 +270,11 @@ export class SlotLeases {
    * Undefined: it may not use any. Only after asking has failed for longer than a lease: by then the leases of the others have ended too,
    * and if the store is asked again, it knows that it must not grant at once what was used alone.
    */
-  #shareAlone({ name, division }: SharedTarget, now: Milliseconds): number | undefined {
+  #shareAlone({ evenShares }: SharedTarget, now: Milliseconds): number | undefined {
     const { leaseMs, onFailure } = this.#settings;
-    if (onFailure === 'stop' || division === undefined || this.#failsSince === undefined) return undefined;
+    if (onFailure === 'stop' || this.#failsSince === undefined) return undefined;
     if (now >= this.#failureCountsUntil || now < this.#failsSince + leaseMs * (1 + MARGIN)) return undefined;
-    return evenShare({ ...division, offset: offsetOf(name) });
+    return lowestOf(evenShares);
   }
 }
 
@@ -283,10 +295,25 @@ function newTarget(demand: TargetDemand): SharedTarget {
     heldAtStore: 0,
     leaseEndsAt: Number.NEGATIVE_INFINITY,
     memberSince: Number.NEGATIVE_INFINITY,
-    division: undefined,
+    evenShares: [],
     granted: undefined,
     pollMs: FIRST_POLL_MS,
   };
+}
+
+/** The others: those that held at `from` or later. */
+function withShare(
+  known: readonly KnownShare[],
+  last: KnownShare,
+  from: Milliseconds,
+): readonly KnownShare[] {
+  const shares = known.at(-1)?.share === last.share ? known : [...known, last];
+  const first = shares.findLastIndex(({ since }) => since <= from);
+  return first <= 0 ? shares : shares.slice(first);
+}
+
+function lowestOf(known: readonly KnownShare[]): number | undefined {
+  return known.length === 0 ? undefined : Math.min(...known.map(({ share }) => share));
 }
 
 function needsOf({ slots, used, waiting }: TargetDemand): number {

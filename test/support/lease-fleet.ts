@@ -5,6 +5,7 @@ import { type LeaseSettings, SlotLeases } from '../../src/leases/slot-leases.ts'
 const TARGET = 'llama/vllm';
 
 export interface FleetReplica {
+  readonly id: string;
   readonly leases: SlotLeases;
   /** It has so many requests that run or wait; a new one for each that ends. */
   demand: number;
@@ -31,6 +32,7 @@ export class LeaseFleet {
   run = 'first';
   renewals = 0;
   maxRunning = 0;
+  #joined = 0;
   #messages: { readonly at: number; readonly deliver: () => void }[] = [];
 
   constructor(slots: number, settings: Partial<LeaseSettings> = {}) {
@@ -39,9 +41,12 @@ export class LeaseFleet {
   }
 
   join(demand = 0, requestMs = 100): FleetReplica {
-    const leases = new SlotLeases(`replica_${this.replicas.length}`, this.settings);
+    this.#joined += 1;
+    const id = `replica_${this.#joined}`;
+    const leases = new SlotLeases(id, this.settings);
     const fleet = this;
     const replica: FleetReplica = {
+      id,
       leases,
       demand,
       requestMs,
@@ -65,6 +70,12 @@ export class LeaseFleet {
   /** Ends as a process does that is killed: its requests end with it. */
   kill(replica: FleetReplica): void {
     this.replicas.splice(this.replicas.indexOf(replica), 1);
+  }
+
+  /** Ends as one that gives back what it has. */
+  leave(replica: FleetReplica): void {
+    this.kill(replica);
+    this.ledger.leave(replica.id, [TARGET]);
   }
 
   get running(): number {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { LeaseLedger, MIN_RECOVERY_MS } from '../../../src/leases/lease-ledger.ts';
-import { LeaseFleet } from '../../support/lease-fleet.ts';
+import { type FleetReplica, LeaseFleet } from '../../support/lease-fleet.ts';
 
 /** The store is new: it grants nothing for a lease's time. */
 function settled(slots: number, settings = {}) {
@@ -173,6 +173,25 @@ describe('slot leases', () => {
     fleet.until(() => first.basis === 'lease' && second.basis === 'lease', 1000);
     fleet.pass(6000);
     expect(fleet.maxRunning).toBe(8);
+  });
+
+  it('are even shares that fit together, also where not all have heard that one has left', () => {
+    for (const slots of [1, 2, 3, 5, 6])
+      for (let left = 0; left < 4; left += 1)
+        for (let late = 0; late < 3; late += 1) {
+          const fleet = settled(slots);
+          for (const replica of [only(fleet), fleet.join(), fleet.join(), fleet.join()]) replica.demand = 20;
+          fleet.pass(5000);
+          fleet.leave(fleet.replicas[left] as FleetReplica);
+          const unaware = fleet.replicas[late] as FleetReplica;
+          unaware.isStopped = true;
+          fleet.pass(300);
+          fleet.isStoreAway = true;
+          unaware.isStopped = false;
+          fleet.pass(4000);
+          expect(fleet.replicas.map(({ basis }) => basis)).toEqual(Array(3).fill('even_share'));
+          expect(fleet.replicas.reduce((sum, replica) => sum + replica.slots, 0)).toBeLessThanOrEqual(slots);
+        }
   });
 
   it('are nothing while the store is away, where that is wanted', () => {
