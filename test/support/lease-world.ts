@@ -156,7 +156,9 @@ export class LeaseWorld {
       if (this.#past.length > 10) this.#past.shift();
     }
     if (this.#chance(0.02)) this.#storeAwayUntil = this.#now + this.#between(50, 15_000);
-    if (this.#chance(0.02)) this.#serverOffset -= this.#between(0, 20_000);
+    // While nobody can ask it, a clock that goes back can't be told from time that has not passed.
+    if (this.#chance(0.02) && this.#now >= Math.max(this.#storeAwayUntil, this.#storeStillUntil))
+      this.#serverOffset -= this.#between(0, 20_000);
     if (this.#chance(0.02)) this.#storeStillUntil = this.#now + this.#between(50, 8000);
     if (this.#chance(0.02)) {
       this.#ledger = new LeaseLedger();
