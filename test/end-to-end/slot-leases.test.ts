@@ -60,11 +60,18 @@ describe('servers that lease the slots of a target they share', () => {
     await expect.poll(() => upstream.running('two')).toBe(0);
     await served([first, stopped, joined]);
 
+    // All of its slots are taken for a while: it stands still with requests under way, and with none that it is just about to send.
+    await stopped.stopAsking();
+    stopped.ask(SLOTS / 2, 1000);
+    await expect.poll(async () => upstream.running('three') === (await stopped.leased()).slots).toBe(true);
+    expect(upstream.running('three')).toBeGreaterThan(0);
     stopped.signal('SIGSTOP');
     // What it held is given to the others when its lease has ended.
     await expect.poll(async () => (await first.leased()).slots + (await joined.leased()).slots).toBe(SLOTS);
     await served([first, joined]);
     stopped.signal('SIGCONT');
+    await stopped.stopAsking();
+    stopped.ask(SLOTS * 2, 60);
     await served([first, stopped, joined]);
     await noneTooMany([first, stopped, joined]);
     for (const replica of all) await replica.stopAsking();
