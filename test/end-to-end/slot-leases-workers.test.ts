@@ -11,7 +11,7 @@ interface Targets {
   readonly targets: readonly { readonly slots: number; readonly lease?: unknown }[];
 }
 
-test('two servers with two workers each never run more than the target has, also when a worker is killed', async (context) => {
+test('two servers with two workers each never run more than the target has, also when a worker or all of one is killed', async (context) => {
   context.skip(MISSING_VALKEY !== undefined, MISSING_VALKEY);
   const valkey = await startValkey({ endsWith: onTestFinished });
   const upstream = await startCountingUpstream(onTestFinished);
@@ -33,9 +33,12 @@ test('two servers with two workers each never run more than the target has, also
   for (const replica of [one, two])
     await expect.poll(() => replica.leased()).toMatchObject({ slots: SLOTS / 2, basis: 'lease' });
 
+  expect(upstream.takeMost()).toBe(SLOTS);
   const [worker] = childrenOf(one.pid);
   process.kill(worker?.pid ?? 0, 'SIGKILL');
-  await one.logged(({ msg }) => msg.includes('worker'));
+  await one.logged(({ msg }) => /^worker \d+ has ended/.test(msg));
+  // Its connections end with it, but which end the upstream reads first, that or the next request, is the system's affair.
+  upstream.takeMost();
   await served(30);
   expect(upstream.takeMost()).toBe(SLOTS);
 
@@ -49,5 +52,12 @@ test('two servers with two workers each never run more than the target has, also
   }
   const { stdout } = await runExecutable(['status', '--server', one.url], { endsWith: onTestFinished });
   expect(stdout).toContain('4 of 8, 2 servers');
+
+  // Its workers end with it, and so does what they had under way.
+  await one.stop('SIGKILL');
+  await expect.poll(() => two.leased()).toMatchObject({ slots: SLOTS, replicas: 1 });
+  await expect.poll(() => upstream.running('two')).toBe(SLOTS);
+  expect(upstream.running('one')).toBe(0);
+  expect(upstream.takeMost()).toBe(SLOTS);
   for (const replica of [one, two]) await replica.stopAsking();
 });
