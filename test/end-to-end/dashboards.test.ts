@@ -14,6 +14,7 @@ const EMPTY = [
   'llm_serve_retry_budget_exhausted_total',
   'llm_serve_connections_refused_total',
   'code="too_many_attempts"',
+  'llm_serve_limit_store_up',
 ];
 const WITHIN = { timeout: 120_000, interval: 500 };
 

@@ -22,6 +22,7 @@ const recording = (runner) => ({
 const connection = new ValkeyConnection({
   address: parseValkeyAddress(address),
   name: 'hammer',
+  scripts: [],
   connectTimeoutMs: 60_000,
   silenceTimeoutMs: 60_000,
   onReady: () => process.send('ready'),
