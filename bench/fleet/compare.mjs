@@ -111,20 +111,29 @@ function skewTable(rounds) {
 
 function fairnessTable(rounds) {
   const rows = SHARINGS.map((sharing) => {
-    const over = (read) =>
+    const over = (read, digits) =>
       show(
-        overRounds(rounds, ({ fairness }) => percent(read(fairness[sharing]))),
-        1,
+        overRounds(rounds, ({ fairness }) => read(fairness[sharing])),
+        digits,
       );
     return [
       SHARING_LABELS[sharing],
-      over(({ lightServed }) => lightServed),
-      over(({ leastServed }) => leastServed),
-      over(({ heavyServed }) => heavyServed),
+      over(({ lightServed }) => percent(lightServed), 1),
+      over(({ leastServed }) => percent(leastServed), 1),
+      over(({ heavyServed }) => percent(heavyServed), 1),
+      over(({ hiddenMs }) => hiddenMs.p99),
+      over(({ maxPresent }) => percent(maxPresent)),
     ];
   });
   return table(
-    ['tokens served of those asked for, %', 'light clients', 'the least of them', 'the flood'],
+    [
+      'at twice what the slots can; tokens served of those asked for, %',
+      'light clients',
+      'the least of them',
+      'the flood',
+      'hidden in the server p99, ms',
+      'at the fullest server, % of its slots',
+    ],
     rows,
   );
 }
