@@ -30,7 +30,7 @@ export async function openConfiguredStore(options: StoreOptions): Promise<Opened
 
 /**
  * Only where nobody configured a store, and none was ever kept, a server that may not write there runs without: containers with a
- * read-only file system start as they did before there were stores.
+ * read-only file system start as they did before there were stores. Not with workers: each would have keys and usage of its own.
  */
 async function openOrForget({ config, log, dataDirectory }: StoreOptions): Promise<Store> {
   const configured = config.access.store;
@@ -40,6 +40,11 @@ async function openOrForget({ config, log, dataDirectory }: StoreOptions): Promi
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
     if (configured !== undefined || isKept(address.slice(SQLITE_SCHEME.length))) throw error;
+    if (config.server.workers !== 1)
+      throw new StoreError(
+        error.fault,
+        `${error.message} Several workers need a store that they share: name a folder that this user may write with data.directory, name a database with access.store, or set server.workers to 1.`,
+      );
     log.warn(
       `${error.message} Keys, usage and the audit log are kept in memory, and are gone when the server ends. Name a folder that this user may write with data.directory, or say that this is wanted: access.store: "memory:".`,
     );

@@ -1,7 +1,7 @@
 /** `llm-serve serve`: reads the configuration, runs the application, and ends it on a signal. */
 import { isatty } from 'node:tty';
 import { fileURLToPath } from 'node:url';
-import { compose } from '../compose.ts';
+import { type Application, compose } from '../compose.ts';
 import { accessNotices } from '../config/access-rules.ts';
 import type { Config } from '../config/config.ts';
 import { ConfigError } from '../config/config-error.ts';
@@ -94,8 +94,8 @@ export async function serve(flags: Flags, { watches, record }: ServeOptions): Pr
     },
   );
   let endWatch = () => {};
-  try {
-    const { url: address, adminUrl } = await application.start();
+  const ended = Promise.race([failed, signalled]);
+  const announce = ({ url: address, adminUrl }: Awaited<ReturnType<Application['start']>>) => {
     log.info(`llm-serve ${version} listens on ${address}`, { models: config.models.map(({ id }) => id) });
     if (adminUrl !== undefined) log.info(`administration is served on ${adminUrl} alone`);
     for (const notice of accessNotices(config, application.keys)) log.info(notice);
@@ -111,10 +111,15 @@ export async function serve(flags: Flags, { watches, record }: ServeOptions): Pr
       const facts = { version, address, adminUrl, model, otherModels, needsKey, config: flags.config };
       log.print(bannerText(facts));
     });
+  };
+  try {
+    // Workers that cannot start keep it waiting for as long as they are tried again: that ends by a signal, too.
+    const started = await Promise.race([application.start(), ended]);
+    if (started !== 'failed' && 'url' in started) announce(started);
   } catch (error) {
     fail(listenFailure(error as ListenError, config));
   }
-  const ending = await Promise.race([failed, signalled]);
+  const ending = await ended;
   endWatch();
   // After a failure there is no request to wait for.
   await (ending === 'failed' ? application.close() : application.stop(ending));

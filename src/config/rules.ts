@@ -21,6 +21,7 @@ export function checkRules(config: Config): void {
     knownSendersOfProxyHeaders,
     validHubUrl,
     validSharedStores,
+    storeOfAllWorkers,
     fitLargestBody,
     distinctAdminPort,
   ])
@@ -181,6 +182,14 @@ function validSharedStores({ limits, leases }: Config): void {
       throw error;
     }
   }
+}
+
+/** Each process would have keys, usage and an audit log of its own. On a small machine `auto` is one; on the next one it is not. */
+function storeOfAllWorkers({ access, server }: Config): void {
+  if (access.store !== 'memory:' || server.workers === 1) return;
+  throw new ConfigError(
+    `access.store is "memory:", which several workers can't share, but server.workers is ${server.workers}. Remove access.store, which keeps keys and usage in a file, name a database, or set server.workers to 1.`,
+  );
 }
 
 function fitLargestBody({ server }: Config): void {

@@ -55,8 +55,6 @@ export interface DoorPlace {
   readonly handed: number;
   /** The worker has received what was sent after so many: those of them that it has not taken by now are lost. */
   receivedAfter(handed: number): void;
-  /** It ends: it gets no more connections. */
-  leave(): void;
   /** Its process has ended, and everything that it has said was heard. */
   gone(): void;
 }
@@ -95,7 +93,6 @@ export class ConnectionDoor<Accepted extends AcceptedSocket> {
         );
         this.#handAgain(place, lost);
       },
-      leave: () => void this.#places.delete(place),
       gone: () => {
         this.#places.delete(place);
         const connections = [...place.connections.values()];

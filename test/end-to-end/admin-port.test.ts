@@ -59,7 +59,7 @@ test('a key made at admin.port opens the server; the audit log outlives it; both
 
 test('a port that is taken is named by its own flag', async () => {
   const server = await startExecutable({
-    flags: [...scriptedFlags(), '--access.store', 'memory:'],
+    flags: scriptedFlags(),
     endsWith: onTestFinished,
   });
   const { exitCode, stderr } = await runExecutable(

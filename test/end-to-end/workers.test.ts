@@ -1,11 +1,15 @@
 /** Several workers: one that dies costs its own requests alone, the end of the control process ends all, and both are clean. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { type Executable, startExecutable } from '../support/executable.ts';
+import { type Command, type Executable, startCommand, startExecutable } from '../support/executable.ts';
 import { ask, exchangeBytes, generate, openAnswer, tokensOf } from '../support/http-client.ts';
 import { childrenOf, processState } from '../support/process-table.ts';
 import { scripted, scriptedFlags } from '../support/scripted-server.ts';
+import { TEST_ENVIRONMENT } from '../support/server.ts';
 
 const WORKERS = { LLM_SERVE_SERVER__WORKERS: '2' };
 
@@ -13,6 +17,18 @@ function startWorkers(...flags: readonly string[]): Promise<Executable> {
   return startExecutable({
     flags: [...scriptedFlags({ target: { slots: 2 } }), ...flags],
     environment: WORKERS,
+    endsWith: onTestFinished,
+  });
+}
+
+/** `script` runs in each worker before its program. */
+function startWithPreload(script: string): Command {
+  const folder = mkdtempSync(join(tmpdir(), 'llm-serve-workers-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, 'preload.cjs');
+  writeFileSync(path, `if (process.argv[1].endsWith('worker.js')) { ${script} }`);
+  return startCommand(['serve', '--port', '0', ...scriptedFlags()], {
+    environment: { ...WORKERS, ...TEST_ENVIRONMENT, NODE_OPTIONS: `--require=${path}` },
     endsWith: onTestFinished,
   });
 }
@@ -220,6 +236,36 @@ describe('the control process', () => {
       endsWith: onTestFinished,
     });
     await expect(other).rejects.toThrow(/ended with 1: llm-serve: Port \d+ on 127.0.0.1 is in use/);
+  });
+
+  test('ends by a signal also while its workers die before they serve', async () => {
+    const server = startWithPreload('process.exit(3)');
+    await server.logged(
+      ({ msg }) => msg === 'worker 2 has ended: it exited with code 3. Another one is started.',
+    );
+    server.signal('SIGTERM');
+    expect((await server.ended).exitCode).toBe(0);
+  });
+
+  test('says why it cannot start: its workers cannot', async () => {
+    const { exitCode, stderr } = await startWithPreload("process.env.LLM_SERVE_SCHEDULER__MAX_QUEUE = 'none'")
+      .ended;
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(/^llm-serve: .*max_queue/);
+    expect(stderr.trimEnd().split('\n')).toHaveLength(1);
+  });
+
+  test('needs a store that all workers share', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'llm-serve-workers-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    writeFileSync(join(folder, 'a-file'), 'no folder');
+    const data = join(folder, 'a-file', 'data');
+    await expect(startWorkers('--data.directory', data)).rejects.toThrow(
+      /ended with 1: .*Several workers need a store that they share/,
+    );
+    await expect(startWorkers('--access.store', 'memory:')).rejects.toThrow(
+      /ended with 2: .*access.store is "memory:", which several workers can't share/,
+    );
   });
 });
 
