@@ -15,7 +15,7 @@ const FULL = {
   streams: { rounds: 2, seconds: 3, counts: '32,128,256,384,512,768,1024' },
   tail: { rounds: 2, seconds: 2, requests: 10_000 },
   refusals: { rounds: 3, requests: 8000 },
-  floods: { rounds: 1, seconds: 60, wrongKeysPerSecond: 2000, idleConnections: 10_000, slowReaders: 2000 },
+  floods: { rounds: 1, seconds: 20, wrongKeysPerSecond: 2000, idleConnections: 10_000, slowReaders: 2000 },
   traces: { rounds: 7, requests: 12_000 },
   live: { rounds: 7, seconds: 10 },
   memory: { rounds: 3, streams: 2000, settleSeconds: 2 },

@@ -147,11 +147,11 @@ export function report({ rounds }) {
 
 export function targets({ rounds }) {
   return [
-    ...Object.keys(CALLS).map((call) =>
+    ...MEASURED.map(({ layout, call }) =>
       target(
-        `CPU of two workers, ${CALL_LABELS[call]}, against one process`,
+        `CPU of two workers, ${CALL_LABELS[call]}, ${LAYOUTS[layout].label}, against one process`,
         TARGET,
-        ratioOf(rounds, call),
+        ratioOf(rounds, layout, call),
         3,
       ),
     ),
