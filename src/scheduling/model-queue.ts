@@ -199,7 +199,8 @@ export class ModelQueue {
         isLoading: this.#slots.hasTarget('loading'),
         isCollecting: this.#backlog.isCollecting(waiting),
         isNext: position === 1 || retry !== undefined,
-        hasFreeSlot: this.#slots.hasFreeSlot(retry),
+        // Without a bound of tokens it is given at the end of this turn.
+        hasFreeSlot: Number.isFinite(this.#options.maxTokensInFlight) && this.#slots.hasFreeSlot(retry),
       }),
       etaMs: isKnown ? Math.round(etaMs) : undefined,
       expiresAt: retry === undefined ? expiresAt : deadlineAt,

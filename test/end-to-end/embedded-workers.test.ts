@@ -34,6 +34,12 @@ function start(endsWith: EndsWith, environment: Readonly<Record<string, string>>
   });
 }
 
+/** And it is in the log, which has its process. */
+async function engineReady(server: Executable): Promise<void> {
+  await whenReady(server);
+  await server.logged(({ msg }) => msg === 'engine ready');
+}
+
 const enginePids = (server: Executable) =>
   server.logs().flatMap(({ msg, pid }) => (msg === 'engine ready' ? [Number(pid)] : []));
 
@@ -57,7 +63,7 @@ describe('two workers with one embedded engine', () => {
   beforeAll(async () => {
     await modelPath();
     server = await start(endsWith);
-    await whenReady(server);
+    await engineReady(server);
   }, 180_000);
 
   test('answer side by side, with one engine process that the control process has started', async () => {
@@ -123,7 +129,7 @@ test('a control process that is killed takes its workers and its engine with it,
   const folder = mkdtempSync(join(tmpdir(), 'killed-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   const server = await start(onTestFinished, { TMPDIR: folder });
-  await whenReady(server);
+  await engineReady(server);
   const pids = [...workerPids(server), ...enginePids(server)];
   expect(pids).toHaveLength(3);
   expect(readdirSync(folder)).toEqual([expect.stringMatching(/^llm-serve-/)]);
@@ -136,7 +142,7 @@ test('a server that ends leaves no process and no socket', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'ended-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   const server = await start(onTestFinished, { TMPDIR: folder });
-  await whenReady(server);
+  await engineReady(server);
   const pids = [...workerPids(server), ...enginePids(server)];
   expect(await server.stop()).toMatchObject({ exitCode: 0 });
   expect(pids.filter(isAlive)).toEqual([]);
@@ -161,7 +167,7 @@ test('a reload that has the engine loaded otherwise: what runs ends at the old o
     flags: ['--config', file, '--server.workers', '2'],
     endsWith: onTestFinished,
   });
-  await whenReady(server);
+  await engineReady(server);
   const both = await streams(server, 250);
   configure('context_size: 256, slots: 3');
   server.signal('SIGHUP');
