@@ -1,7 +1,5 @@
 /** What waits and what runs, for the live feed. Made when somebody looks, from what serving keeps anyway. */
-
 import type { Clock, Milliseconds } from '../core/clock.ts';
-import type { LeasedSlots } from '../core/leased-slots.ts';
 import { type LiveState, type LiveViewer, ownerOf } from '../core/live-feed.ts';
 import {
   LIVE_LIMITS,
@@ -14,6 +12,7 @@ import type { LinkedList } from '../scheduling/linked-list.ts';
 import type { RetryPause } from './retries.ts';
 import type { Slot } from './slot.ts';
 import type { DescribedCaller, SlotQueue, WaitingCaller } from './slot-queue.ts';
+import { type TargetFigures, targetState } from './target-state.ts';
 import type { Target } from './targets.ts';
 
 interface LiveParts {
@@ -145,28 +144,13 @@ class Rows {
   }
 }
 
-export function liveTarget(
-  target: Target,
-  serving: {
-    usedOf(target: Target): { readonly slots: number; readonly tokens: number };
-    slotsOf(target: Target): number;
-    leaseOf(target: Target): LeasedSlots | undefined;
-    ejectionsOf(target: Target): ReadonlyMap<string, number>;
-  },
-): LiveTarget {
-  const used = serving.usedOf(target);
-  const lease = serving.leaseOf(target);
+export function liveTarget(target: Target, serving: TargetFigures): LiveTarget {
+  const { used, tokensInFlight, lease, ejections, ...facts } = targetState(target, serving);
   return {
-    name: target.id,
-    model: target.model,
-    backend: target.backendName,
-    status: target.status.state,
-    loaded: target.status.loaded,
-    health: target.health,
-    slots: serving.slotsOf(target),
-    slots_used: used.slots,
-    tokens_in_flight: used.tokens,
+    ...facts,
+    slots_used: used,
+    tokens_in_flight: tokensInFlight,
     ...(lease && { lease }),
-    ejections: Object.fromEntries(serving.ejectionsOf(target)),
+    ejections,
   };
 }

@@ -1,6 +1,5 @@
-/** A target as administrators see it, of whatever process it is told. */
+/** A target as administrators and the live feed see it, of whatever process it is told. */
 import type { LeasedSlots } from '../core/leased-slots.ts';
-import type { Serving } from './serving.ts';
 import type { Target } from './targets.ts';
 
 export interface TargetState {
@@ -23,10 +22,15 @@ export interface TargetState {
   readonly ejections: Readonly<Record<string, number>>;
 }
 
-export function targetState(
-  target: Target,
-  serving: Pick<Serving, 'usedOf' | 'slotsOf' | 'leaseOf' | 'ejectionsOf'>,
-): TargetState {
+/** What serving knows of a target beside its own facts. */
+export interface TargetFigures {
+  usedOf(target: Target): { readonly slots: number; readonly tokens: number };
+  slotsOf(target: Target): number;
+  leaseOf(target: Target): LeasedSlots | undefined;
+  ejectionsOf(target: Target): ReadonlyMap<string, number>;
+}
+
+export function targetState(target: Target, serving: TargetFigures): TargetState {
   const { slots: used, tokens: tokensInFlight } = serving.usedOf(target);
   return {
     name: target.id,
