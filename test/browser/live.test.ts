@@ -15,7 +15,7 @@ import {
   rows,
   stateOf,
 } from '../support/live-page.ts';
-import { freePort } from '../support/proxy.ts';
+import { ownPort } from '../support/own-port.ts';
 import { scripted, scriptedFlags } from '../support/scripted-server.ts';
 
 /** What hangs in a slot does so as long as the test wants it. */
@@ -169,7 +169,7 @@ describe('beside load', () => {
 
 describe('the connection', () => {
   test('that is lost is said to be, and comes back with a server that is started again', async (context) => {
-    const port = String(await freePort());
+    const port = String(await ownPort(onTestFinished));
     const first = await start('--port', port);
     const page = await openLive(context, first, { expects: CONNECTION_ERRORS });
     await isLive(page);

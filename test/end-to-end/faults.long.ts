@@ -245,7 +245,7 @@ async function disturb(world: FaultWorld, { random, until, atFault }: Disturbanc
       const share = random();
       const what = random();
       const name = pick(usable, random);
-      if (what < 0.15) await target.close();
+      if (what < 0.15) await target.goDown();
       else if (what < 0.2) target.beSilent(true);
       else if (what < 0.6) target.play(() => name);
       else target.play(() => (random() < share ? pick(usable, random) : undefined));

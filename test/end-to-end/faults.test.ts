@@ -98,7 +98,7 @@ describe.concurrent('several targets', () => {
   test('two of three are down: nothing fails', async ({ onTestFinished }) => {
     const wires: Wire[] = ['openai-compatible', 'ollama', 'openai-compatible'];
     const world = await startFaultWorld({ wires, endsWith: onTestFinished });
-    await Promise.all([world.target(0).close(), world.target(2).close()]);
+    await Promise.all([world.target(0).goDown(), world.target(2).goDown()]);
     for (const outcome of await Promise.all(allAsks().map((each) => world.ask(each))))
       expect(outcome.kind, described(outcome)).toBe('answer');
     await world.settled();
@@ -109,7 +109,7 @@ describe.concurrent('several targets', () => {
       wires: ['openai-compatible', 'openai-compatible'],
       endsWith: onTestFinished,
     });
-    await Promise.all(world.targets.map((target) => target.close()));
+    await Promise.all(world.targets.map((target) => target.goDown()));
     for (const outcome of await Promise.all(allAsks().map((each) => world.ask(each)))) {
       expect(outcome.kind, described(outcome)).toBe('error');
       expect(outcome.line.errorCode, described(outcome)).toBe('no_backend_available');

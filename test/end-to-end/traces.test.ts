@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { startExecutable } from '../support/executable.ts';
 import { type OtlpReceiver, type ReceivedSpan, startOtlpReceiver } from '../support/otlp-receiver.ts';
+import { ownPort } from '../support/own-port.ts';
 import { whenReady } from '../support/readiness.ts';
 import { startServer } from '../support/server.ts';
 import { spanTree } from '../support/span-tree.ts';
@@ -326,7 +327,7 @@ test('an OpenTelemetry collector reads the same', async ({ skip }) => {
 
 /** Passes what it has read on to `to`, encoded again by itself. */
 async function startCollector(executable: string, to: string): Promise<{ readonly url: string }> {
-  const port = await freePort();
+  const port = await ownPort(onTestFinished);
   const folder = mkdtempSync(join(tmpdir(), 'llm-serve-collector-'));
   const config = join(folder, 'config.json');
   const settings = {
@@ -348,12 +349,4 @@ async function startCollector(executable: string, to: string): Promise<{ readonl
   const url = `http://127.0.0.1:${port}`;
   await vi.waitFor(() => fetch(url), { timeout: 30_000, interval: 100 });
   return { url };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

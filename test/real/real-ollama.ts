@@ -6,10 +6,10 @@ import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_pro
 import { once } from 'node:events';
 import { accessSync, constants } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
+import { claimPort } from '../support/own-port.ts';
 
 export interface RealOllama {
   readonly url: string;
@@ -64,7 +64,7 @@ export function embedsWithAny(executable: string): boolean {
 
 export async function startRealOllama(options: RealOllamaOptions): Promise<RealOllama> {
   const folder = await mkdtemp(join(tmpdir(), 'llm-serve-ollama-'));
-  const port = await freePort();
+  const { port, release } = await claimPort();
   const environment = {
     PATH: process.env.PATH,
     HOME: folder,
@@ -94,6 +94,7 @@ export async function startRealOllama(options: RealOllamaOptions): Promise<RealO
   const url = `http://127.0.0.1:${port}`;
   const stop = async () => {
     await endGroup(server);
+    release();
     await rm(folder, { recursive: true, force: true });
   };
   try {
@@ -143,16 +144,6 @@ function signalGroup(pid: number, signal: NodeJS.Signals): void {
   } catch {
     // Nobody of the group is left.
   }
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const address = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }
 
 function isExecutable(path: string): boolean {

@@ -5,13 +5,13 @@
  */
 import { type ChildProcess, execFile, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { parse } from 'yaml';
 import { ask } from '../support/http-client.ts';
+import { claimPort } from '../support/own-port.ts';
 
 const RAY = 'ray[serve]==2.60.0';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -67,7 +67,8 @@ export async function startRay(rayFolder: string): Promise<RealRay> {
   const folder = mkdtempSync(join(tmpdir(), 'ray-'));
   const nodes: ChildProcess[] = [];
   let log = '';
-  const [gcs, client, dashboard, agent, secondAgent, first, second] = await freePorts(7);
+  const owned = await Promise.all(Array.from({ length: 7 }, claimPort));
+  const [gcs, client, dashboard, agent, secondAgent, first, second] = owned.map(({ port }) => port);
   const environment = {
     ...environmentOf(`${DEPLOYED}${delimiter}${rayFolder}`),
     HOME: folder,
@@ -97,6 +98,7 @@ export async function startRay(rayFolder: string): Promise<RealRay> {
     const ids = nodes.flatMap(({ pid }) => familyOf(pid));
     kill(ids);
     await until(() => ids.every((id) => !isAlive(id)), 'its processes have ended');
+    for (const { release } of owned) release();
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   };
   const state = async (): Promise<ServeState> => JSON.parse((await ask(api)).text) as ServeState;
@@ -268,27 +270,4 @@ async function until(holds: () => boolean | Promise<boolean>, what: string | (()
       throw new Error(`Ray: not within ${STARTS_WITHIN_MS} ms: ${typeof what === 'string' ? what : what()}`);
     await new Promise((resolve) => setTimeout(resolve, 250));
   }
-}
-
-/** Held together while they are found, so that all differ. */
-async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = await Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise<ReturnType<typeof createServer>>((resolve) => {
-          const server = createServer().listen(0, '127.0.0.1', () => resolve(server));
-        }),
-    ),
-  );
-  return Promise.all(
-    servers.map(
-      (server) =>
-        new Promise<number>((resolve) => {
-          const address = server.address();
-          const port = address === null || typeof address === 'string' ? 0 : address.port;
-          server.close(() => resolve(port));
-        }),
-    ),
-  );
 }

@@ -1,5 +1,5 @@
 /**
- * The built executable for tests of what only a process has: started on a free port in an empty folder with a clean
+ * The built executable for tests of what only a process has: started on a port of its own in an empty folder with a clean
  * environment, and surely ended. Owns its process and its folder.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type LogLine, LogLines } from './log-lines.ts';
+import { ownPort } from './own-port.ts';
 import { type RunningServer, type ServerOptions, TEST_ENVIRONMENT, TEST_WORKERS } from './server.ts';
 
 const EXECUTABLE = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
@@ -36,7 +37,8 @@ export interface Executable extends RunningServer {
 export async function startExecutable(options: ExecutableOptions): Promise<Executable> {
   const workers = TEST_WORKERS === 1 ? {} : { LLM_SERVE_SERVER__WORKERS: String(TEST_WORKERS) };
   const environment = { ...workers, ...options.environment };
-  const run = new Run(['--port', '0', ...(options.flags ?? [])], { ...options, environment });
+  const own = await ownPort(options.endsWith);
+  const run = new Run(['--port', String(own), ...(options.flags ?? [])], { ...options, environment });
   const outcome = await Promise.race([run.logged((line) => line.msg.includes(' listens on ')), run.ended]);
   if ('exitCode' in outcome)
     throw new Error(`the server ended with ${outcome.exitCode}: ${outcome.stderr}${outcome.stdout}`);

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { claimPort } from './own-port.ts';
 
 export interface HubBehaviour {
   bytes: Buffer;
@@ -43,12 +43,14 @@ export async function startModelHub(given: Partial<HubBehaviour> & { bytes: Buff
     requests.push({ path, range: request.headers.range, ifRange: header(request, 'if-range') });
     void send(behaviour, request, response);
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const own = await claimPort();
+  await new Promise<void>((resolve) => server.listen(own.port, '127.0.0.1', resolve));
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `http://127.0.0.1:${own.port}`,
     behaviour,
     requests,
     cut: () => server.closeAllConnections(),
+    // The port stays its own: what is closed here is to be found closed.
     close: async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

@@ -1,13 +1,13 @@
 /**
- * Prometheus with the project's own configuration, scraping one server quickly, on a free port; and promtool. Owns its process and its
+ * Prometheus with the project's own configuration, scraping one server quickly, on a port of its own; and promtool. Owns its process and its
  * folder.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { ownPort } from './own-port.ts';
 import type { EndsWith } from './server.ts';
 
 const DEPLOY = fileURLToPath(new URL('../../deploy/prometheus', import.meta.url));
@@ -52,7 +52,7 @@ const LOOK_EVERY_MS = 100;
 /** Resolves when it has scraped the server. */
 export async function startPrometheus(serverPort: number, endsWith: EndsWith): Promise<Prometheus> {
   const folder = mkdtempSync(join(tmpdir(), 'llm-serve-prometheus-'));
-  const port = await freePort();
+  const port = await ownPort(endsWith);
   const url = `http://127.0.0.1:${port}`;
   cpSync(join(DEPLOY, 'alerts.yaml'), join(folder, 'alerts.yaml'));
   const config = readFileSync(join(DEPLOY, 'prometheus.yaml'), 'utf8')
@@ -93,12 +93,4 @@ export async function startPrometheus(serverPort: number, endsWith: EndsWith): P
     await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
   }
   return prometheus;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

@@ -1,15 +1,15 @@
 /**
- * A proxy from deploy/ in front of one server or two, on a free port: its own configuration with the ports changed. Owns its
+ * A proxy from deploy/ in front of one server or two, on a port of its own: its own configuration with the ports changed. Owns its
  * process and its folder.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
+import { ownPort } from './own-port.ts';
 import type { EndsWith } from './server.ts';
 
 const DEPLOY = fileURLToPath(new URL('../../deploy', import.meta.url));
@@ -156,7 +156,7 @@ async function start(
   endsWith: EndsWith,
 ): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), `llm-serve-${program}-`));
-  const port = await freePort();
+  const port = await ownPort(endsWith);
   for (const file of files) {
     let text = edit(readFileSync(join(DEPLOY, source, file), 'utf8')).replaceAll('8080', String(port));
     for (const [written, used] of Object.entries(ports))
@@ -187,15 +187,6 @@ async function start(
     })
     .toBe(true);
   return port;
-}
-
-export function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
 }
 
 function answersAt(port: number): Promise<boolean> {

@@ -3,7 +3,8 @@ import { expect, onTestFinished } from 'vitest';
 import { type Executable, startExecutable } from './executable.ts';
 import { metric } from './http-client.ts';
 import { KeptConnections } from './kept-connections.ts';
-import { type BalancerId, freePort, startBalancer } from './proxy.ts';
+import { ownPort } from './own-port.ts';
+import { type BalancerId, startBalancer } from './proxy.ts';
 import { whenReady } from './readiness.ts';
 import { scriptedFlags } from './scripted-server.ts';
 
@@ -19,7 +20,7 @@ interface RollingRestart {
 }
 
 export async function rollingRestart({ balancer, clients, requests, rounds }: RollingRestart) {
-  const ports = [await freePort(), await freePort()] as const;
+  const ports = [await ownPort(onTestFinished), await ownPort(onTestFinished)] as const;
   const startAt = async (port: number): Promise<Executable> => {
     const flags = [
       ...scriptedFlags({ target: { slots: 64 } }),

@@ -1,6 +1,6 @@
 /**
  * The whole server in the test's own process, composed of the same flags, variables and file as the executable and
- * listening on a free port. It starts in milliseconds; what only a process has (signals, exit codes, memory) is tested
+ * listening on a port of its own. It starts in milliseconds; what only a process has (signals, exit codes, memory) is tested
  * with `executable.ts`.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -16,6 +16,7 @@ import { SETTINGS, SHORTCUTS } from '../../src/config/settings.ts';
 import type { ApplicationLog, LogFields } from '../../src/core/log.ts';
 import { jsonLine, LEVELS, type Severity } from '../../src/telemetry/log.ts';
 import { type LogLine, LogLines } from './log-lines.ts';
+import { ownPort } from './own-port.ts';
 
 export interface ServerOptions {
   readonly flags?: readonly string[];
@@ -78,7 +79,8 @@ export function endingAfterAll(): EndsWith {
 /** Starts the server and resolves once it listens. */
 export async function startServer(options: ServerOptions): Promise<ComposedServer> {
   const folder = mkdtempSync(join(tmpdir(), 'llm-serve-test-'));
-  const { config, sources, warnings } = readOptions(options, folder);
+  const place = { folder, port: await ownPort(options.endsWith) };
+  const { config, sources, warnings } = readOptions(options, place);
   let current: Partial<ServerOptions> = {};
   let held: Promise<void> | undefined;
   let onReading = () => {};
@@ -95,7 +97,7 @@ export async function startServer(options: ServerOptions): Promise<ComposedServe
     readConfig: async () => {
       onReading();
       await held;
-      return readOptions({ ...options, ...current }, folder);
+      return readOptions({ ...options, ...current }, place);
     },
     onDownloadProgress: () => {},
     onFatal: ({ message }: Error) => log.error(message),
@@ -108,7 +110,7 @@ export async function startServer(options: ServerOptions): Promise<ComposedServe
           processEnvironment: { ...process.env, ...environmentOf(options) },
           workers: TEST_WORKERS,
           workerPath: WORKER_PATH,
-          launch: { isTerminal: false, flags: flagsOf(options, folder) },
+          launch: { isTerminal: false, flags: flagsOf(options, place) },
           configurationText: () => fileOf({ ...options, ...current }),
           onOutput: (written) => {
             for (const line of written.trimEnd().split('\n')) lines.add(JSON.parse(line) as LogLine);
@@ -147,11 +149,16 @@ export async function startServer(options: ServerOptions): Promise<ComposedServe
   };
 }
 
+interface Place {
+  readonly folder: string;
+  readonly port: number;
+}
+
 /** Without a store of their own, servers of tests keep nothing, unless `data.directory` asks for the default one. */
-function readOptions(options: ServerOptions, folder: string): LoadedConfig {
+function readOptions(options: ServerOptions, place: Place): LoadedConfig {
   const file = fileOf(options);
   const loaded = loadConfig({
-    flags: flagsOf(options, folder),
+    flags: flagsOf(options, place),
     environment: environmentOf(options),
     ...(file !== null && { file }),
   });
@@ -161,12 +168,12 @@ function readOptions(options: ServerOptions, folder: string): LoadedConfig {
 }
 
 /** Workers share a store. */
-function flagsOf({ flags = [] }: ServerOptions, folder: string): Record<string, string> {
+function flagsOf({ flags = [] }: ServerOptions, { folder, port }: Place): Record<string, string> {
   const shared =
     TEST_WORKERS === 1
       ? []
       : ['--data.directory', join(folder, 'data'), '--cache.directory', join(folder, 'models')];
-  return flagValues([...shared, '--port', '0', ...flags]);
+  return flagValues([...shared, '--port', String(port), ...flags]);
 }
 
 function environmentOf({ environment = {} }: ServerOptions): Record<string, string> {

@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort } from './proxy.ts';
+import { ownPort } from './own-port.ts';
 import type { EndsWith } from './server.ts';
 
 /** The first of them that runs here: `LLM_TEST_VALKEY`, else what is on the path. */
@@ -55,7 +55,7 @@ export async function startValkey({
 }: TestValkeyOptions): Promise<TestValkey> {
   const folder = mkdtempSync(join(tmpdir(), 'llm-serve-valkey-'));
   const socket = join(folder, 's');
-  const port = hasPort ? await freePort() : 0;
+  const port = hasPort ? await ownPort(endsWith) : 0;
   let child: ChildProcess;
   let ended: Promise<void>;
   const start = async () => {
@@ -112,7 +112,7 @@ function isListening(at: string | number): Promise<boolean> {
 /** A sentinel that watches the server at a port by the name `limits`, and decides alone. Resolves with its own port. */
 export async function startSentinel(watched: number, endsWith: EndsWith): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'llm-serve-sentinel-'));
-  const port = await freePort();
+  const port = await ownPort(endsWith);
   const lines = [
     `port ${port}`,
     'bind 127.0.0.1',

@@ -1,7 +1,7 @@
-/** A server on a free port of this machine that answers as one test says, and ends with it. */
+/** A server on a port of its own that answers as one test says, and ends with it. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
+import { ownPort } from '../own-port.ts';
 
 export type Handler = (request: IncomingMessage, response: ServerResponse, body: string) => unknown;
 
@@ -17,13 +17,14 @@ export async function startAnswering(handler: Handler): Promise<AnsweringServer>
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => void handler(request, response, Buffer.concat(chunks).toString()));
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const port = await ownPort(onTestFinished);
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   const stop = () => {
     server.close();
     server.closeAllConnections();
   };
   onTestFinished(stop);
-  return { address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, stop };
+  return { address: `http://127.0.0.1:${port}`, stop };
 }
 
 /** Its address. */

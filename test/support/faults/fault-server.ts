@@ -4,6 +4,7 @@
  */
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
+import { claimPort, type OwnPort } from '../own-port.ts';
 import { ollamaPlay } from '../stand-ins/ollama-stand-in.ts';
 import { openAiPlay } from '../stand-ins/openai-stand-in.ts';
 import type { Play, SeenRequest } from '../stand-ins/stand-in-server.ts';
@@ -33,24 +34,25 @@ export class FaultServer {
   readonly model = 'smollm2';
   readonly #play: Play;
   readonly #server: Server;
+  readonly #own: OwnPort;
   readonly #sockets = new Set<Socket>();
   /** With a request that has no complete response yet. */
   readonly #busy = new Set<Socket>();
-  #port = 0;
   #script: FaultScript = NO_FAULT;
   #generations = 0;
   #struck = 0;
   /** Connections are accepted, and nothing on them is answered. */
   #isSilent = false;
 
-  constructor({ wire, contextSize = 2048 }: FaultServerOptions) {
+  constructor({ wire, contextSize = 2048 }: FaultServerOptions, own: OwnPort) {
+    this.#own = own;
     this.wire = wire;
     this.#play = PLAYS[wire]({ model: this.model, contextSize });
     this.#server = createServer((socket) => this.#accept(socket));
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.#port}`;
+    return `http://127.0.0.1:${this.#own.port}`;
   }
 
   /** Generations that it was asked for since the script was set. */
@@ -80,20 +82,22 @@ export class FaultServer {
 
   async listen(): Promise<void> {
     if (this.#server.listening) return;
-    this.#server.listen(this.#port, '127.0.0.1');
+    this.#server.listen(this.#own.port, '127.0.0.1');
     await once(this.#server, 'listening');
-    const address = this.#server.address();
-    if (address === null || typeof address === 'string') throw new Error('the server has no port');
-    this.#port = address.port;
   }
 
   /** Connections are refused and broken, until it listens again. */
-  async close(): Promise<void> {
+  async goDown(): Promise<void> {
     if (!this.#server.listening) return;
     const closed = once(this.#server, 'close');
     this.#server.close();
     for (const socket of this.#sockets) socket.resetAndDestroy();
     await closed;
+  }
+
+  async close(): Promise<void> {
+    await this.goDown();
+    this.#own.release();
   }
 
   #accept(socket: Socket): void {
@@ -127,7 +131,7 @@ export class FaultServer {
 }
 
 export async function startFaultServer(options: FaultServerOptions): Promise<FaultServer> {
-  const server = new FaultServer(options);
+  const server = new FaultServer(options, await claimPort());
   await server.listen();
   return server;
 }

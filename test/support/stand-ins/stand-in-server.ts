@@ -1,9 +1,11 @@
 /**
- * An HTTP server on a free loopback port that plays an upstream's wire and its faults. It owns its connections and
+ * An HTTP server on a loopback port of its own that plays an upstream's wire and its faults. It owns its connections and
  * counts what it sees; `close` leaves nothing behind.
  */
+import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
+import { claimPort, type OwnPort } from '../own-port.ts';
 
 /** Faults strike generation routes; `silent` and `refuse` strike all. */
 export type Fault =
@@ -108,7 +110,7 @@ export async function startStandIn(
   play: Play,
   options: StandInOptions & { readonly model: string },
 ): Promise<StandIn> {
-  const standIn = new StandInServer(play, options);
+  const standIn = new StandInServer(play, options, await claimPort());
   await standIn.listen();
   await standIn.setFault(options.fault ?? 'none');
   return standIn;
@@ -119,17 +121,18 @@ class StandInServer implements StandIn {
   readonly #play: Play;
   readonly #options: StandInOptions;
   readonly #server: Server;
+  readonly #own: OwnPort;
   readonly #sockets = new Set<Socket>();
   readonly #seen: SeenRequest[] = [];
   readonly #watchers = new Set<() => void>();
-  #port = 0;
   #fault: Fault = 'none';
   #inFlight = 0;
   #maxInFlight = 0;
   #started = 0;
   #aborted = 0;
 
-  constructor(play: Play, options: StandInOptions & { readonly model: string }) {
+  constructor(play: Play, options: StandInOptions & { readonly model: string }, own: OwnPort) {
+    this.#own = own;
     this.#play = play;
     this.#options = options;
     this.model = options.model;
@@ -146,18 +149,18 @@ class StandInServer implements StandIn {
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.#port}`;
+    return `http://127.0.0.1:${this.#own.port}`;
   }
 
   async listen(): Promise<void> {
-    await new Promise<void>((resolve) => this.#server.listen(this.#port, '127.0.0.1', resolve));
-    this.#port = (this.#server.address() as AddressInfo).port;
+    this.#server.listen(this.#own.port, '127.0.0.1');
+    await once(this.#server, 'listening');
   }
 
   async setFault(fault: Fault): Promise<void> {
     const listens = this.#server.listening;
     this.#fault = fault;
-    if (fault === 'refuse' && listens) await this.close();
+    if (fault === 'refuse' && listens) await this.#goDown();
     else if (fault !== 'refuse' && !listens) await this.listen();
   }
 
@@ -188,6 +191,11 @@ class StandInServer implements StandIn {
   }
 
   async close(): Promise<void> {
+    await this.#goDown();
+    this.#own.release();
+  }
+
+  async #goDown(): Promise<void> {
     if (!this.#server.listening) return;
     const closed = new Promise((resolve) => this.#server.close(resolve));
     for (const socket of this.#sockets) socket.destroy();

@@ -4,10 +4,10 @@
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import postgres from 'postgres';
+import { claimPort } from '../own-port.ts';
 
 const PROGRAMS = '/usr/lib/postgresql';
 const PASSWORD = 'p@ss:w/rd';
@@ -98,7 +98,7 @@ export async function startPostgres(
       env: { PATH: process.env.PATH },
     },
   );
-  const port = await freePort();
+  const { port, release } = await claimPort();
   const given = Object.entries({
     listen_addresses: '127.0.0.1',
     port: String(port),
@@ -175,6 +175,7 @@ export async function startPostgres(
     },
     remove: async () => {
       await stop('SIGINT');
+      release();
       rmSync(folder, { recursive: true, force: true });
     },
   };
@@ -193,14 +194,6 @@ function anotherUser(): { readonly uid: number; readonly gid: number } | undefin
     }
   }
   throw new Error('no user is there to run PostgreSQL as');
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
 async function answers(ask: () => Promise<unknown>, child: ChildProcess): Promise<void> {

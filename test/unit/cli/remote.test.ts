@@ -1,8 +1,9 @@
 import { createServer, type RequestListener } from 'node:http';
-import { type AddressInfo, createServer as createTcpServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';
 import { isCancelled, RemoteError, readAddress, remoteServer } from '../../../src/cli/remote.ts';
 import { ConfigError } from '../../../src/config/config-error.ts';
+import { ownPort } from '../../support/own-port.ts';
 
 const NOTHING = { server: undefined, key: undefined };
 const MARK = { 'x-response-time-ms': '1.00' };
@@ -60,7 +61,9 @@ it('a key that no header can carry is rejected without being shown', () => {
 });
 
 it('where nothing answers, the error says how a server is started', async () => {
-  const { error, address } = await failing(await closedPort(), (remote) => remote.json('/health'));
+  const { error, address } = await failing(`http://127.0.0.1:${await ownPort(onTestFinished)}`, (remote) =>
+    remote.json('/health'),
+  );
   expect(error).toMatchObject({ kind: 'unreachable' });
   expect(error.message).toBe(
     `No server answers at ${address} (connection refused). Start one with "llm-serve serve" ("npm start" in a clone), ` +
@@ -193,12 +196,4 @@ async function serving(listener: RequestListener): Promise<string> {
     server.close();
   });
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
-
-async function closedPort(): Promise<string> {
-  const server = createTcpServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return `http://127.0.0.1:${port}`;
 }
