@@ -1,6 +1,6 @@
 /**
  * Hands the connections that the control process accepts to the workers, the least busy one first, and counts them until they are
- * closed. Invariant: a connection is handed to one worker at a time; to another one only if the one before it has gone, or has lost it,
+ * closed. Those that are as busy take turns. Invariant: a connection is handed to one worker at a time; to another one only if the one before it has gone, or has lost it,
  * without reading of it.
  */
 import type { DoorName, HandedConnection } from './life-messages.ts';
@@ -44,6 +44,8 @@ interface Place<Accepted> {
   handed: number;
   /** Handed over, not taken yet: its worker is busy with something else. */
   untaken: number;
+  /** Among all that were ever handed over, the number of the last one that it got. */
+  lastTurn: number;
 }
 
 /** What a worker says of its connections. */
@@ -64,6 +66,7 @@ export class ConnectionDoor<Accepted extends AcceptedSocket> {
   /** Accepted while there is no worker. */
   readonly #held: OpenConnection<Accepted>[] = [];
   #lastId = 0;
+  #turns = 0;
 
   accept(accepted: AcceptedConnection<Accepted>): void {
     this.#lastId += 1;
@@ -71,7 +74,7 @@ export class ConnectionDoor<Accepted extends AcceptedSocket> {
   }
 
   join(worker: DoorWorker<Accepted>): DoorPlace {
-    const place: Place<Accepted> = { worker, connections: new Map(), handed: 0, untaken: 0 };
+    const place: Place<Accepted> = { worker, connections: new Map(), handed: 0, untaken: 0, lastTurn: 0 };
     this.#places.add(place);
     for (const connection of this.#held.splice(0)) this.#place(connection);
     return {
@@ -123,6 +126,8 @@ export class ConnectionDoor<Accepted extends AcceptedSocket> {
     place.connections.set(connection.id, connection);
     place.untaken += 1;
     place.handed += 1;
+    this.#turns += 1;
+    place.lastTurn = this.#turns;
     connection.order = place.handed;
     place.worker.hand({ type: 'connection', id: connection.id, door: connection.door }, connection.socket);
   }
@@ -155,13 +160,13 @@ export class ConnectionDoor<Accepted extends AcceptedSocket> {
   /** One that does not take what it has been handed is busy, however few connections it has. */
   #leastBusy(): Place<Accepted> | undefined {
     let least: Place<Accepted> | undefined;
-    for (const place of this.#places) {
-      const isLess =
-        least === undefined ||
-        place.untaken < least.untaken ||
-        (place.untaken === least.untaken && place.connections.size < least.connections.size);
-      if (isLess) least = place;
-    }
+    for (const place of this.#places) if (least === undefined || comesBefore(place, least)) least = place;
     return least;
   }
+}
+
+function comesBefore<Accepted>(one: Place<Accepted>, other: Place<Accepted>): boolean {
+  if (one.untaken !== other.untaken) return one.untaken < other.untaken;
+  if (one.connections.size !== other.connections.size) return one.connections.size < other.connections.size;
+  return one.lastTurn < other.lastTurn;
 }

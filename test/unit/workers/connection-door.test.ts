@@ -58,6 +58,36 @@ describe('connections', () => {
     expect(one.worker.handed).toEqual([1, 3, 5, 6]);
   });
 
+  it('go to all in turn where none is busier, also those that are closed before the next one comes', () => {
+    const { join, accept } = opened();
+    const workers = [join(), join(), join()];
+    for (let id = 1; id <= 6; id += 1) {
+      accept();
+      for (const { worker, place } of workers)
+        if (worker.handed.includes(id)) {
+          place.taken(id);
+          place.closed(id);
+        }
+    }
+    expect(workers.map(({ worker }) => worker.handed)).toEqual([
+      [1, 4],
+      [2, 5],
+      [3, 6],
+    ]);
+  });
+
+  it('go to a worker that has just joined, and to the one whose turn it is after that', () => {
+    const { join, accept } = opened();
+    const one = join();
+    accept();
+    one.place.closed(1);
+    const other = join();
+    accept();
+    other.place.closed(2);
+    accept();
+    expect([one.worker.handed, other.worker.handed]).toEqual([[1, 3], [2]]);
+  });
+
   it('do not go to a worker that takes none, however few it has', () => {
     const { join, accept } = opened();
     const [busy, other] = [join(), join()];
