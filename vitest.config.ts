@@ -77,6 +77,7 @@ const slow = [
       'upstream-faults',
       'usage',
       'worker-views',
+      'stalled-processes',
       'workers',
     ],
   ].join()}}.test.ts`,

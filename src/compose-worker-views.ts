@@ -15,17 +15,23 @@ const LEASES_WITHIN_MS = 500;
 
 interface WorkerViewsOptions {
   readonly send: (message: ViewsToControl) => void;
+  /** While it is stalled, it is asked nothing. */
+  readonly pulse: { readonly isStalled: boolean };
   /** The control process leases slots. */
   readonly leasesSlots: boolean;
 }
 
 /** Of all, for whoever asks this worker. */
-export function workerViews({ send, leasesSlots }: WorkerViewsOptions): {
+export function workerViews({ send, pulse, leasesSlots }: WorkerViewsOptions): {
   readonly ofAll: ViewsOfAll;
   readonly asker: Asker<AskedOfControl>;
   readonly live: RemoteLiveFeed;
 } {
-  const asker = new Asker<AskedOfControl>({ clock: systemClock, send });
+  const asker = new Asker<AskedOfControl>({
+    clock: systemClock,
+    send,
+    mayAsk: () => !pulse.isStalled,
+  });
   const live = new RemoteLiveFeed({ asker, send });
   return {
     asker,

@@ -6,6 +6,7 @@ import type { LoadedConfig } from './config/load.ts';
 import { concernsModel, type RequestRecord } from './core/request-trace.ts';
 import { hostNow, systemClock } from './system-clock.ts';
 import { endedForRecord } from './telemetry/recorder.ts';
+import { ControlPulse } from './workers/control-pulse.ts';
 import { HandedConnections } from './workers/handed-connections.ts';
 import { HeardEngines } from './workers/heard-engines.ts';
 import type { ConfigurationText, HandedConnection, StartMessage } from './workers/life-messages.ts';
@@ -18,6 +19,8 @@ import { RemoteLimitStore } from './workers/remote-limit-store.ts';
 interface WorkerOptions extends Omit<ApplicationOptions, 'given' | 'readConfig' | 'onFatal'> {
   readonly start: StartMessage;
   readonly send: (message: ToControl) => void;
+  /** What was sent and has not left this process yet. */
+  readonly unsentBytes: () => number;
   /** Throws ConfigError. */
   readonly parseConfig: (file: ConfigurationText) => LoadedConfig;
   /** It cannot go on; another one is to take its place. */
@@ -36,13 +39,29 @@ interface Worker {
 }
 
 export async function composeWorker(options: WorkerOptions): Promise<Worker> {
-  const { start, send, config, parseConfig, onFailed, onEnded } = options;
+  const { start, config, log, parseConfig, onFailed, onEnded } = options;
+  const pulse = new ControlPulse({
+    clock: systemClock,
+    unsentBytes: options.unsentBytes,
+    ask: () => options.send({ type: 'ping' }),
+    onChange: (isSilent) => {
+      if (isSilent) limitStore.interrupt();
+      if (isSilent) log.error('the control process does not answer: new requests are refused until it does');
+      else log.warn('the control process answers again');
+    },
+    onSilentTick: () => control.current?.slotQueue.expire(),
+  });
+  const send = (message: ToControl) => {
+    pulse.sent();
+    options.send(message);
+  };
+  let serving = start.workers;
   const connections = new HandedConnections({ send, onRefused: () => {} });
   const limitStore = new RemoteLimitStore({ send, isShared: config.limits.store !== 'memory:' });
   const engines = new HeardEngines();
   const hostTime = new HostTime(systemClock, hostNow);
   const control: { current?: RemoteControl } = {};
-  const views = workerViews({ send, leasesSlots: config.leases.store !== 'memory:' });
+  const views = workerViews({ send, leasesSlots: config.leases.store !== 'memory:', pulse });
   let isRecorded = false;
   const recorder = {
     requestEnded: (record: RequestRecord) => {
@@ -71,6 +90,7 @@ export async function composeWorker(options: WorkerOptions): Promise<Worker> {
       }),
       openConnections: () => connections.open,
       views: views.ofAll,
+      workersState: () => ({ configured: start.workers, serving, isStalled: pulse.isStalled }),
       engines: { mode: 'joins', watch: (engine, listener) => engines.watch(engine, listener) },
     },
   });
@@ -85,7 +105,11 @@ export async function composeWorker(options: WorkerOptions): Promise<Worker> {
       application.take(socket, note.door);
     },
     receive: (message) => {
+      pulse.heard();
       switch (message.type) {
+        case 'workers-serving':
+          serving = message.serving;
+          return;
         case 'reload':
           file = message.file;
           try {

@@ -45,6 +45,7 @@ import type { ControlOptions } from './serving/local-control.ts';
 import { LocalControl } from './serving/local-control.ts';
 import { Serving } from './serving/serving.ts';
 import type { ServingControl } from './serving/serving-control.ts';
+import type { WorkersState } from './serving/workers-state.ts';
 import { systemClock } from './system-clock.ts';
 import { KeyMetrics } from './telemetry/key-metrics.ts';
 import { SnapshotFeed } from './telemetry/live-feed.ts';
@@ -98,6 +99,7 @@ interface GivenParts {
   readonly connectionGate: (door: DoorName) => ConnectionGate;
   readonly openConnections: () => number;
   readonly views: ViewsOfAll;
+  readonly workersState: () => WorkersState;
   readonly engines: EngineSharing;
 }
 
@@ -262,6 +264,7 @@ export async function compose(options: ApplicationOptions): Promise<ProcessAppli
     serving,
     version,
     leases: given?.views.leases ?? (() => serving.leases()),
+    workers: given?.workersState,
     instanceId,
     pull: pullForClients(options, () => reloader.running),
     admin: createAdministration({

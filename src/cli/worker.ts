@@ -66,6 +66,7 @@ async function run(start: StartMessage): Promise<void> {
       parseConfig,
       onDownloadProgress: () => {},
       send: (message) => link.send(message),
+      unsentBytes: () => link.unsentBytes,
       onFailed,
       onEnded: () => void end(0),
     });

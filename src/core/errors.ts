@@ -79,7 +79,7 @@ export const ERRORS = {
   server_busy: {
     status: 503,
     retryable: true,
-    title: 'The server is receiving too many request bodies at once.',
+    title: 'The server is receiving too many request bodies at once, or a part of it does not answer.',
   },
   store_unavailable: {
     status: 503,

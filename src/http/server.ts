@@ -1,6 +1,6 @@
 /**
  * The HTTP edge. The list of steps in `Edge` is the life of a request, in order: malformed, cross-origin, loop, access, rate-limit headers,
- * content type, rate limit, path and method; then its body and its route. An error thrown anywhere is rendered once, by `errors`.
+ * a stalled server, content type, rate limit, path and method; then its body and its route. An error thrown anywhere is rendered once, by `errors`.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -12,6 +12,7 @@ import type { Log } from '../core/log.ts';
 import type { Telemetry } from '../core/request-trace.ts';
 import type { LeaseState } from '../serving/lease-state.ts';
 import type { Serving } from '../serving/serving.ts';
+import type { WorkersState } from '../serving/workers-state.ts';
 import type { UsageReader } from '../usage/usage-report.ts';
 import { type Administration, accessStep } from './access.ts';
 import { type ApiDescription, describeApi } from './api-description.ts';
@@ -36,6 +37,7 @@ import { protocolAt, protocolRoutes } from './routes/protocols.ts';
 import type { QueryOptions } from './routes/queries.ts';
 import { OWN_USAGE_PATH, usageRoutes } from './routes/usage.ts';
 import { type EdgeSettings, settingsAt } from './settings.ts';
+import { stalledStep } from './stalled.ts';
 import type { WrongKeys } from './wrong-keys.ts';
 
 interface ServerOptions {
@@ -46,6 +48,8 @@ interface ServerOptions {
   readonly version: string;
   /** For GET /ready, of all workers. */
   readonly leases: () => LeaseState | undefined | Promise<LeaseState | undefined>;
+  /** Absent: this process is the only one. */
+  readonly workers?: (() => WorkersState) | undefined;
   /** Of this process, to notice its own requests. */
   readonly instanceId: string;
   readonly settings: EdgeSettings;
@@ -194,6 +198,7 @@ class Edge {
       loopStep(options.instanceId),
       accessStep({ ...options, administration }),
       limitGate.announce,
+      ...(options.workers === undefined ? [] : [stalledStep(options.workers)]),
       checkContentType,
       limitGate.check,
       (context) => this.#refuseUnknownPath(context),

@@ -23,6 +23,8 @@ export type LifeToControl =
   /** While it drains: whether it has requests. */
   | { readonly type: 'idle'; readonly isIdle: boolean }
   | { readonly type: 'alive' }
+  /** Is anybody there? */
+  | { readonly type: 'ping' }
   /** It has the connection now, and has not read of it before it said so. */
   | { readonly type: 'connection-taken'; readonly id: number }
   | { readonly type: 'connection-closed'; readonly id: number }
@@ -50,6 +52,10 @@ export interface StartMessage {
 export type LifeToWorker =
   /** The first message. */
   | StartMessage
+  /** To its ping. */
+  | { readonly type: 'alive' }
+  /** So many of all serve now; told to those that do. */
+  | { readonly type: 'workers-serving'; readonly serving: number }
   | { readonly type: 'reload'; readonly trigger: string; readonly file: ConfigurationText }
   /** The connection counts for the address that its proxy has told. Where it may not, the worker is told to close it. */
   | { readonly type: 'connection-stays'; readonly id: number }

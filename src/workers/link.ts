@@ -37,6 +37,11 @@ export class Link<Sent, Received> {
     socket.on('close', end);
   }
 
+  /** What the other end has not read, beyond what the pipe holds; what is sent in this turn is not in it yet. */
+  get unsentBytes(): number {
+    return this.#socket.writableLength;
+  }
+
   /** To an end that is gone, nothing is sent: `onEnd` has said so. */
   send(message: Sent): void {
     if (this.#isOpen) this.#writer.send(message);

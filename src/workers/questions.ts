@@ -18,14 +18,21 @@ const USUAL_WITHIN_MS: Milliseconds = 5000;
 export class Asker<Table extends Questions<Table>> {
   readonly #clock: Clock;
   readonly #send: (ask: Ask<Table>) => void;
+  readonly #mayAsk: () => boolean;
   readonly #asked = new Map<number, Asked>();
   #calls = 0;
   #isSilent = false;
   #isOver = false;
 
-  constructor(options: { readonly clock: Clock; readonly send: (ask: Ask<Table>) => void }) {
+  /** `mayAsk`: false where no answer would come; absent: it may always. */
+  constructor(options: {
+    readonly clock: Clock;
+    readonly send: (ask: Ask<Table>) => void;
+    readonly mayAsk?: () => boolean;
+  }) {
     this.#clock = options.clock;
     this.#send = options.send;
+    this.#mayAsk = options.mayAsk ?? (() => true);
   }
 
   /** The other side has let the time of a question go by, and has said nothing since. */
@@ -40,7 +47,7 @@ export class Asker<Table extends Questions<Table>> {
     { withinMs = USUAL_WITHIN_MS }: { readonly withinMs?: Milliseconds } = {},
   ): Promise<Table[Name]['answer']> {
     return new Promise((resolve, reject) => {
-      if (this.#isOver) {
+      if (this.#isOver || !this.#mayAsk()) {
         reject(noAnswer());
         return;
       }

@@ -80,12 +80,20 @@ export class RemoteLimitStore implements LimitStore {
   receive(message: LimitsToWorker): void {
     const asked = this.#asked[message.call];
     delete this.#asked[message.call];
-    asked?.(message);
+    if (asked !== undefined) asked(message);
+    // Nobody waits for it any more: what it counts is taken back.
+    else if (message.type === 'decided' && message.admitted)
+      this.#send({ type: 'settle', call: message.call, amounts: message.states.map(() => 0) });
   }
 
   /** The control process is gone: nothing is admitted any more. */
   end(): void {
     this.#isOver = true;
+    this.interrupt();
+  }
+
+  /** The control process is silent: what it was asked is answered as where it is gone. What is asked from now on may be answered. */
+  interrupt(): void {
     for (const call of Object.keys(this.#asked)) {
       const asked = this.#asked[Number(call)];
       delete this.#asked[Number(call)];

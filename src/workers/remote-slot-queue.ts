@@ -55,6 +55,9 @@ type Granted = Extract<SchedulingToWorker, { type: 'granted' }>;
 /** A slot at a target that this worker's configuration does not have is kept for so long: a reload reaches all processes. */
 const UNKNOWN_TARGET_WITHIN_MS = 5000;
 
+/** A silent control process cannot say when a slot will be free. */
+const EXPIRED_RETRY_SECONDS = 5;
+
 export class RemoteSlotQueue implements SlotQueue {
   readonly #options: RemoteSlotQueueOptions;
   /** No Maps, as in the dispatcher. */
@@ -165,6 +168,18 @@ export class RemoteSlotQueue implements SlotQueue {
     const early = this.#early;
     this.#early = [];
     for (const message of early) this.granted(message);
+  }
+
+  /** While the control process is silent: what has waited for its time is rejected as that would. */
+  expire(): void {
+    const now = this.#options.clock.now();
+    for (const id in this.#waiting) {
+      const entry = this.#waiting[id]?.entry;
+      if (entry === undefined || entry.expiresAt > now) continue;
+      // It may be granted a slot when the control process goes on.
+      this.#options.send({ type: 'leave', id });
+      this.#reject(id, queueRejection('queue_timeout', EXPIRED_RETRY_SECONDS));
+    }
   }
 
   /** The control process is gone: nobody will ever get a slot. */

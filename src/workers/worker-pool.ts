@@ -14,7 +14,14 @@ import type { RunningWorker, WorkerEvents } from './worker-process.ts';
 const HEALTHY_AFTER_MS: Milliseconds = 60_000;
 const PING_EVERY_MS: Milliseconds = 5000;
 /** A worker that answers to none of so many in a row is killed and replaced: its loop is blocked, or its process stopped. */
-const HUNG_AFTER_PINGS = 12;
+const HUNG_AFTER_PINGS = 6;
+/** The others are not waited for longer by one that serves, at the start. */
+const ALL_SERVE_WITHIN_MS: Milliseconds = 10_000;
+/** So much may lie here for a worker that does not read; what tells it only how things are now is left out before. */
+const MAX_UNSENT_BYTES = 64 * 1024 * 1024;
+const MAX_UNSENT_NEWS_BYTES = 1024 * 1024;
+/** Out of date by the time at which a worker that lags behind would read them; others follow. */
+const NEWS: ReadonlySet<ToWorker['type']> = new Set(['position', 'live-snapshot', 'live-heartbeat']);
 /** After the grace period, for the ends of connections and the last rows of usage. */
 const END_WITHIN_MS: Milliseconds = 15_000;
 
@@ -43,7 +50,7 @@ interface WorkerPoolOptions<Accepted extends AcceptedSocket> {
   readonly startMessage: () => Omit<StartMessage, 'type' | 'number' | 'name' | 'workers'>;
   /** Called when the worker was told to start; what it sends the worker comes after that. */
   readonly attach: (peer: WorkerPeer) => AttachedWorker;
-  /** A worker cannot start, and none has ever served. */
+  /** No worker can start, as each has said. */
   readonly onFatal: (message: string) => void;
 }
 
@@ -55,6 +62,8 @@ interface Place<Accepted> {
   restart: Timer | undefined;
   /** In a row, without a healthy time between them. */
   crashes: number;
+  /** Said by the last one that could not start; until one serves. */
+  failure: string | undefined;
 }
 
 interface Worker<Accepted> {
@@ -74,7 +83,8 @@ export class WorkerPool<Accepted extends AcceptedSocket> {
   #phase: 'starting' | 'serving' | 'ending' = 'starting';
   #restarts = 0;
   #pings: Timer | undefined;
-  #onAllServe = () => {};
+  #patience: Timer | undefined;
+  #onStarted = () => {};
   #onIdleChange = () => {};
   #onGone = () => {};
 
@@ -86,6 +96,7 @@ export class WorkerPool<Accepted extends AcceptedSocket> {
       current: undefined,
       restart: undefined,
       crashes: 0,
+      failure: undefined,
     }));
   }
 
@@ -99,12 +110,12 @@ export class WorkerPool<Accepted extends AcceptedSocket> {
     return this.#workers().filter(({ servesSince }) => servesSince !== undefined).length;
   }
 
-  /** Resolves when all serve. */
+  /** Resolves when all serve, or when one does and the others have died at least once or take too long. */
   start(): Promise<void> {
     for (const place of this.#places) this.#launch(place);
     this.#pingLater();
     return new Promise((resolve) => {
-      this.#onAllServe = resolve;
+      this.#onStarted = resolve;
     });
   }
 
@@ -146,6 +157,7 @@ export class WorkerPool<Accepted extends AcceptedSocket> {
   #end(): void {
     this.#phase = 'ending';
     this.#pings?.cancel();
+    this.#patience?.cancel();
     for (const { restart } of this.#places) restart?.cancel();
   }
 
@@ -180,6 +192,8 @@ export class WorkerPool<Accepted extends AcceptedSocket> {
               return this.#onIdleChange();
             case 'alive':
               return answered(worker);
+            case 'ping':
+              return process.send({ type: 'alive' });
             case 'connection-taken':
               return worker.doorPlace?.taken(message.id);
             case 'connection-closed':
@@ -197,7 +211,7 @@ export class WorkerPool<Accepted extends AcceptedSocket> {
     process.send({ type: 'start', number: place.number, name, workers: count, ...startMessage() });
     const worker: Worker<Accepted> = {
       process,
-      attached: attach({ name, send: (message) => process.send(message) }),
+      attached: attach({ name, send: (message) => sendWithin(process, message) }),
       doorPlace: undefined,
       servesSince: undefined,
       isIdle: false,
@@ -210,13 +224,13 @@ export class WorkerPool<Accepted extends AcceptedSocket> {
   #serves(place: Place<Accepted>, worker: Worker<Accepted>): void {
     const { clock, door, log } = this.#options;
     worker.servesSince = clock.now();
+    place.failure = undefined;
     if (this.#phase === 'ending') return;
     worker.doorPlace = door.join(worker.process);
     if (place.started > 1) log.info(`worker ${place.number} serves again`, { pid: worker.process.pid });
-    if (this.#phase === 'starting' && this.serving === this.#places.length) {
-      this.#phase = 'serving';
-      this.#onAllServe();
-    }
+    this.#tellWhoServes();
+    this.#patience ??= clock.schedule(ALL_SERVE_WITHIN_MS, () => this.#mayHaveStarted({ isLate: true }));
+    this.#mayHaveStarted({ isLate: false });
   }
 
   #ended(
@@ -231,21 +245,49 @@ export class WorkerPool<Accepted extends AcceptedSocket> {
     this.#onIdleChange();
     this.#onGone();
     if (this.#phase === 'ending') return;
-    if (this.#phase === 'starting' && failure !== undefined) {
-      onFatal(failure);
+    const hasServed = worker.servesSince !== undefined;
+    const isHealthy = hasServed && clock.now() - (worker.servesSince ?? 0) >= HEALTHY_AFTER_MS;
+    place.crashes = isHealthy ? 1 : place.crashes + 1;
+    place.failure = hasServed ? undefined : failure;
+    if (this.#phase === 'starting' && this.#places.every((each) => each.failure !== undefined)) {
+      onFatal(this.#places[0]?.failure ?? how);
       return;
     }
-    const isHealthy =
-      worker.servesSince !== undefined && clock.now() - worker.servesSince >= HEALTHY_AFTER_MS;
-    place.crashes = isHealthy ? 1 : place.crashes + 1;
     this.#restarts += 1;
-    const delayMs = restartDelayMs(place.crashes);
+    // What a worker has said itself does not go away at once.
+    const delayMs = restartDelayMs(place.failure === undefined ? place.crashes : place.crashes + 1);
     log.error(`worker ${place.number} has ended: ${failure ?? how}. Another one is started.`, {
       pid: worker.process.pid,
       restartInMs: delayMs,
     });
+    if (hasServed) this.#tellWhoServes();
+    if (hasServed && this.serving === 0)
+      log.error('No worker serves. Connections wait until one does.', { workers: this.#places.length });
     if (delayMs === 0) this.#launch(place);
     else place.restart = clock.schedule(delayMs, () => this.#launch(place));
+    this.#mayHaveStarted({ isLate: false });
+  }
+
+  #tellWhoServes(): void {
+    const { serving } = this;
+    for (const { process, servesSince } of this.#workers())
+      if (servesSince !== undefined) process.send({ type: 'workers-serving', serving });
+  }
+
+  /** `isLate`: those that have neither served nor died are not waited for any longer. */
+  #mayHaveStarted({ isLate }: { readonly isLate: boolean }): void {
+    const { serving } = this;
+    if (this.#phase !== 'starting' || serving === 0) return;
+    const isWaitedFor = ({ current, crashes }: Place<Accepted>) =>
+      current?.servesSince === undefined && crashes === 0;
+    if (!isLate && this.#places.some(isWaitedFor)) return;
+    this.#phase = 'serving';
+    this.#patience?.cancel();
+    if (serving < this.#places.length)
+      this.#options.log.warn(
+        `${serving} of ${this.#places.length} workers serve. The others follow when they can start.`,
+      );
+    this.#onStarted();
   }
 
   /** Counted in pings, not in time: this process may have been stopped too. */
@@ -270,4 +312,12 @@ function answered<Accepted>(worker: Worker<Accepted>): void {
   worker.pingedAfter = undefined;
   worker.unanswered = 0;
   if (pingedAfter !== undefined) worker.doorPlace?.receivedAfter(pingedAfter);
+}
+
+function sendWithin<Accepted>(process: RunningWorker<Accepted>, message: ToWorker): void {
+  const { unsentBytes } = process;
+  if (unsentBytes > MAX_UNSENT_NEWS_BYTES && NEWS.has(message.type)) return;
+  if (unsentBytes > MAX_UNSENT_BYTES)
+    process.kill(`it did not read ${MAX_UNSENT_BYTES / 1024 / 1024} MiB that it was sent`);
+  else process.send(message);
 }

@@ -25,6 +25,8 @@ export interface WorkerEvents {
 export interface RunningWorker<Accepted = Socket> {
   readonly pid: number | undefined;
   send(message: ToWorker): void;
+  /** What was sent to it and has not left this process. */
+  readonly unsentBytes: number;
   hand(note: HandedConnection, socket: Accepted): void;
   /** Comes to the worker behind the sockets that it was handed before. */
   ping(): void;
@@ -78,6 +80,10 @@ export class WorkerProcess implements RunningWorker {
 
   get pid(): number | undefined {
     return this.#child.pid;
+  }
+
+  get unsentBytes(): number {
+    return this.#link?.unsentBytes ?? 0;
   }
 
   send(message: ToWorker): void {

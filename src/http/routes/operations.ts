@@ -7,6 +7,7 @@ import { ErrorAnswer } from '../../protocols/catalog.ts';
 import { HEALTH_STATES, type HealthState } from '../../scheduling/target-health.ts';
 import type { LeaseState } from '../../serving/lease-state.ts';
 import type { Serving } from '../../serving/serving.ts';
+import type { WorkersState } from '../../serving/workers-state.ts';
 import { type EdgeRoute, pageRoute } from '../context.ts';
 import { LeasedSlots } from './leased-slots-schema.ts';
 
@@ -16,6 +17,8 @@ interface OperationsOptions {
   readonly version: string;
   /** Undefined: slots are not leased, or that cannot be said now. */
   readonly leases: () => LeaseState | undefined | Promise<LeaseState | undefined>;
+  /** Absent: this process is the only one. */
+  readonly workers?: (() => WorkersState) | undefined;
 }
 
 export interface QueryParameter {
@@ -60,6 +63,8 @@ export const METRICS_PATH = '/metrics';
 
 const READINESS_RETRY_SECONDS = '1';
 
+const STALLED = { status: 'not_ready', reason: 'stalled' } as const;
+
 const HealthAnswer = Type.Object({
   status: Type.Literal('ok'),
   version: Type.String(),
@@ -95,13 +100,33 @@ const SlotLeases = Type.Object(
   { description: 'Only with leases.store.' },
 );
 
+const Workers = Type.Object(
+  {
+    status: Type.Enum(['complete', 'degraded', 'stalled'], {
+      description:
+        '`degraded`: some do not serve. `stalled`: the process that decides for all does not answer.',
+    }),
+    configured: Type.Integer(),
+    serving: Type.Integer(),
+  },
+  { description: 'Only with server.workers above 1.' },
+);
+
 const ReadyAnswer = Type.Object({
   status: Type.Enum(['ready', 'not_ready']),
   reason: Type.Optional(
-    Type.Enum(['model_loading', 'model_not_found', 'backend_unreachable', 'backend_failed', 'draining']),
+    Type.Enum([
+      'model_loading',
+      'model_not_found',
+      'backend_unreachable',
+      'backend_failed',
+      'draining',
+      'stalled',
+    ]),
   ),
   models: Type.Array(ModelStatus),
   slot_leases: Type.Optional(SlotLeases),
+  workers: Type.Optional(Workers),
 });
 
 export const json = (schema: TSchema) => ({
@@ -143,7 +168,7 @@ export const DESCRIBED_OPERATIONS: readonly DescribedOperation[] = [
 ];
 
 export function operationsRoutes(options: OperationsOptions): readonly EdgeRoute[] {
-  const { clock, serving, version, leases } = options;
+  const { clock, serving, version, leases, workers } = options;
   const startedAt = clock.now();
   return [
     pageRoute('/health', (context) => {
@@ -153,7 +178,13 @@ export function operationsRoutes(options: OperationsOptions): readonly EdgeRoute
     }),
     pageRoute('/ready', async (context) => {
       const slot_leases = await leases();
-      const readiness = { ...serving.readiness(), ...(slot_leases && { slot_leases }) };
+      const shownWorkers = workers && workersAnswer(workers());
+      const readiness = {
+        ...serving.readiness(),
+        ...(shownWorkers?.status === 'stalled' && STALLED),
+        ...(slot_leases && { slot_leases }),
+        ...(shownWorkers && { workers: shownWorkers }),
+      };
       if (readiness.status === 'not_ready') {
         context.setHeader('retry-after', READINESS_RETRY_SECONDS);
         context.setHeader('x-reject-reason', readiness.reason ?? 'not_ready');
@@ -161,6 +192,11 @@ export function operationsRoutes(options: OperationsOptions): readonly EdgeRoute
       context.answerJson(readiness.status === 'ready' ? 200 : 503, readiness);
     }),
   ];
+}
+
+function workersAnswer({ configured, serving, isStalled }: WorkersState): Static<typeof Workers> {
+  if (isStalled) return { status: 'stalled', configured, serving };
+  return { status: serving < configured ? 'degraded' : 'complete', configured, serving };
 }
 
 export function metricsRoutes({ telemetry }: { readonly telemetry: Telemetry }): readonly EdgeRoute[] {

@@ -58,6 +58,23 @@ test('the end of the other side is told once, and nothing is sent to it', async 
   expect(ends).toBe(1);
 });
 
+test('what the other side does not read is known by its size', async () => {
+  const { near, far } = await pair();
+  far.pause();
+  const link = new Link<string, never>({
+    socket: near,
+    clock: systemClock,
+    onMessage: () => {},
+    onEnd: () => {},
+  });
+  expect(link.unsentBytes).toBe(0);
+  const message = 'x'.repeat(1024 * 1024);
+  for (let count = 0; count < 32; count += 1) link.send(message);
+  await expect.poll(() => link.unsentBytes).toBeGreaterThan(1024 * 1024);
+  far.resume();
+  await expect.poll(() => link.unsentBytes).toBe(0);
+});
+
 test('a time of one process is the same time in another', () => {
   const one = new HostTime({ now: () => 10 }, () => 1000);
   const other = new HostTime({ now: () => 700 }, () => 1000);

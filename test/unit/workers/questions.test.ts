@@ -126,3 +126,19 @@ test('of all workers those that answer are heard; one that let its time go by is
   void workers.askAll('catch-up', () => null);
   expect(asked).toEqual(['w1.1', 'w2.1']);
 });
+
+test('a question that nobody would answer is not sent', async () => {
+  const sent: unknown[] = [];
+  let mayAsk = false;
+  const asker = new Asker<{ q: { details: null; answer: number } }>({
+    clock: new FakeClock(),
+    send: (message) => sent.push(message),
+    mayAsk: () => mayAsk,
+  });
+  await expect(asker.ask('q', null)).rejects.toMatchObject({ code: 'server_busy', retryAfterSeconds: 1 });
+  expect(sent).toEqual([]);
+  mayAsk = true;
+  const asked = asker.ask('q', null);
+  asker.receive({ type: 'answer', call: 1, answer: 3 });
+  expect(await asked).toBe(3);
+});

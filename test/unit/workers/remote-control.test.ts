@@ -310,3 +310,19 @@ describe('what a worker knows of the targets', () => {
     expect(charged(fresh)).toEqual(charged(side.local));
   });
 });
+
+it('rejects what has waited for its time while the control process is silent, and keeps nothing that comes later', () => {
+  const { clock, control, sent, told, enter, grant } = worker('t0');
+  enter('short', { expiresAt: 1000 });
+  enter('long', { expiresAt: 2000 });
+  clock.pass(999);
+  control.slotQueue.expire();
+  expect(told).toEqual([]);
+  clock.pass(1);
+  control.slotQueue.expire();
+  expect(told).toEqual(['short queue_timeout']);
+  expect(sent.at(-1)).toEqual({ type: 'leave', id: 'short' });
+  grant('short', 't0');
+  grant('long', 't0');
+  expect(told).toEqual(['short queue_timeout', 'long at t0']);
+});

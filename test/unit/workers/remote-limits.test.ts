@@ -97,6 +97,25 @@ describe('limits of several workers', () => {
     expect(sent.filter(({ type }) => type === 'settle')).toEqual([]);
   });
 
+  it('admit nothing while the control process is silent, and what it then counts late is taken back', async () => {
+    const { clock, memory } = start();
+    const host = new LimitHost(memory);
+    const held: LimitsToControl[] = [];
+    const store = new RemoteLimitStore({ send: (message) => held.push(message), isShared: false });
+    const hosted = host.connect((message) => store.receive(message));
+    const asked = store.decide([running, tokens(300)]);
+    const looked = store.peek([tokens(1)]);
+    store.interrupt();
+    expect((await asked).admission).toBeUndefined();
+    expect(await looked).toEqual([{ limit: 1000, remaining: 0, retryInMs: 0 }]);
+    const afterwards = store.decide([tokens(1)]);
+    while (held.length > 0) for (const message of held.splice(0)) hosted.receive(message);
+    expect((await afterwards).admission).toBeDefined();
+    await clock.settle();
+    expect(memory.peek([running, tokens(1)])).toMatchObject([{ remaining: 2 }, { remaining: 999 }]);
+    expect(hosted.kept).toBe(1);
+  });
+
   it('answer nobody any more once the control process is gone: nothing is admitted, and no limit refuses', async () => {
     const { worker } = start();
     const { store, die } = worker();

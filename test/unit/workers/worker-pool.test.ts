@@ -1,16 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { silentLog } from '../../../src/core/log.ts';
 import { ConnectionDoor } from '../../../src/workers/connection-door.ts';
 import type { ToControl, ToWorker } from '../../../src/workers/messages.ts';
-import { WorkerPool } from '../../../src/workers/worker-pool.ts';
+import { type WorkerPeer, WorkerPool } from '../../../src/workers/worker-pool.ts';
 import type { WorkerEvents } from '../../../src/workers/worker-process.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
+import { recordingLog } from '../../support/fake-engine.ts';
 
 class FakeProcess {
   readonly pid = 1;
   readonly received: ToWorker[] = [];
   readonly handed: number[] = [];
   pings = 0;
+  unsentBytes = 0;
   readonly #events: WorkerEvents;
   constructor(events: WorkerEvents) {
     this.#events = events;
@@ -30,8 +31,9 @@ class FakeProcess {
   says(message: ToControl): void {
     this.#events.onMessage(message);
   }
+  /** But for who serves. */
   get types(): string[] {
-    return this.received.map(({ type }) => type);
+    return this.received.flatMap(({ type }) => (type === 'workers-serving' ? [] : type));
   }
 }
 
@@ -39,11 +41,13 @@ function started(count: number) {
   const clock = new FakeClock();
   const processes: FakeProcess[] = [];
   const ended: string[] = [];
+  const peers: WorkerPeer[] = [];
   const failures: string[] = [];
+  const { log, lines } = recordingLog();
   const door = new ConnectionDoor<{ destroy(): void }>();
   const pool = new WorkerPool({
     clock,
-    log: silentLog,
+    log,
     count,
     door,
     start: (events) => {
@@ -52,7 +56,10 @@ function started(count: number) {
       return process;
     },
     startMessage: () => ({ instanceId: 'i', isTerminal: false, flags: {}, file: null }),
-    attach: ({ name }) => ({ receive: () => {}, ended: () => ended.push(name) }),
+    attach: (peer) => {
+      peers.push(peer);
+      return { receive: () => {}, ended: () => ended.push(peer.name) };
+    },
     onFatal: (message) => failures.push(message),
   });
   const serving = pool.start();
@@ -61,7 +68,7 @@ function started(count: number) {
     if (process === undefined) throw new Error(`no process ${index}`);
     return process;
   };
-  return { clock, processes, at, ended, failures, door, pool, serving };
+  return { clock, processes, at, ended, failures, door, pool, serving, lines, peers };
 }
 
 async function allServe(count: number) {
@@ -84,11 +91,85 @@ describe('a start', () => {
     ]);
   });
 
-  it('fails with what a worker says', () => {
-    const { at, failures } = started(2);
+  it('fails with what the workers say, where none can', async () => {
+    const { clock, at, failures, processes } = started(2);
     at(1).says({ type: 'failed', message: 'the store cannot be opened' });
     at(1).kill('it exited with code 1');
+    expect(failures).toEqual([]);
+    await clock.advance(1000);
+    expect(processes).toHaveLength(3);
+    at(0).says({ type: 'failed', message: 'the store cannot be opened' });
+    at(0).kill('it exited with code 1');
     expect(failures).toEqual(['the store cannot be opened']);
+  });
+
+  it('is over with those that can, while one that cannot is tried again after growing delays', async () => {
+    const { clock, at, processes, serving, failures, lines } = started(2);
+    at(0).says({ type: 'serving' });
+    at(1).says({ type: 'failed', message: 'too many open files' });
+    at(1).kill('it exited with code 1');
+    await serving;
+    expect(lines.map(({ message }) => message)).toContain(
+      '1 of 2 workers serve. The others follow when they can start.',
+    );
+    const startedAfter: number[] = [];
+    for (let second = 1; second <= 32; second += 1) {
+      const before = processes.length;
+      await clock.advance(1000);
+      at(0).says({ type: 'alive' });
+      if (processes.length === before) continue;
+      startedAfter.push(second);
+      at(before).says({ type: 'failed', message: 'too many open files' });
+      at(before).kill('it exited with code 1');
+    }
+    expect(startedAfter).toEqual([1, 3, 7, 15, 31]);
+    expect(failures).toEqual([]);
+  });
+
+  it('is over with those that can, while another one has crashed', async () => {
+    const { at, serving } = started(2);
+    at(1).kill('it was ended by SIGSEGV');
+    at(0).says({ type: 'serving' });
+    await serving;
+  });
+
+  it('does not wait for ever for one that does nothing', async () => {
+    const { clock, at, serving } = started(2);
+    at(1).says({ type: 'serving' });
+    await clock.advance(10_000);
+    await serving;
+  });
+
+  it('is not over while none serves, however often they crash', async () => {
+    const { clock, processes, pool, serving } = started(2);
+    let isOver = false;
+    void serving.then(() => {
+      isOver = true;
+    });
+    for (let round = 0; round < 10; round += 1) {
+      for (const process of processes.slice(-2)) process.kill('it exited with code 3');
+      await clock.advance(30_000);
+    }
+    expect([isOver, pool.serving]).toEqual([false, 0]);
+  });
+});
+
+describe('those that serve', () => {
+  it('are told how many do', async () => {
+    const { at } = await allServe(2);
+    const told = (index: number) =>
+      at(index).received.flatMap((message) => (message.type === 'workers-serving' ? message.serving : []));
+    at(1).kill('it was ended by SIGKILL');
+    expect(told(0)).toEqual([1, 2, 1]);
+    at(2).says({ type: 'serving' });
+    expect([told(0), told(2)]).toEqual([[1, 2, 1, 2], [2]]);
+  });
+
+  it('are missed in the log where there are none', async () => {
+    const { at, lines } = await allServe(2);
+    at(0).kill('it was ended by SIGKILL');
+    at(1).kill('it was ended by SIGKILL');
+    expect(lines.filter(({ message }) => message.startsWith('No worker serves'))).toHaveLength(1);
   });
 });
 
@@ -122,9 +203,9 @@ describe('a worker that dies', () => {
 });
 
 describe('a worker that does not answer', () => {
-  it('is killed after a minute and replaced', async () => {
+  it('is killed after half a minute and replaced', async () => {
     const { clock, processes, at } = await allServe(1);
-    await clock.advance(60_000);
+    await clock.advance(30_000);
     expect(processes).toHaveLength(1);
     expect(at(0).pings).toBe(1);
     await clock.advance(5000);
@@ -140,6 +221,41 @@ describe('a worker that does not answer', () => {
     expect(processes).toHaveLength(1);
     expect(at(0).pings).toBe(40);
   });
+});
+
+describe('a worker that reads nothing', () => {
+  const position = { type: 'position', id: 'w1.1_entry_1', position: { position: 1, etaMs: 0 } } as const;
+  const granted = {
+    type: 'granted',
+    id: 'w1.1_entry_1',
+    target: 't',
+    slot: 0,
+    batch: { id: 'batch_1', size: 1 },
+  } as const;
+
+  it('is not told how things are now, but what it waits for', async () => {
+    const { at, peers } = await allServe(1);
+    at(0).unsentBytes = 1024 * 1024 + 1;
+    peers[0]?.send(position);
+    peers[0]?.send(granted);
+    at(0).unsentBytes = 0;
+    peers[0]?.send(position);
+    expect(at(0).types.slice(1)).toEqual(['granted', 'position']);
+  });
+
+  it('is killed and replaced when 64 MiB lie here for it', async () => {
+    const { at, peers, processes, lines } = await allServe(1);
+    at(0).unsentBytes = 64 * 1024 * 1024 + 1;
+    peers[0]?.send(granted);
+    expect(processes).toHaveLength(2);
+    expect(lines[0]?.message).toMatch('it did not read 64 MiB');
+  });
+});
+
+it('answers a worker that asks whether anybody is there', async () => {
+  const { at } = await allServe(1);
+  at(0).says({ type: 'ping' });
+  expect(at(0).types).toEqual(['start', 'alive']);
 });
 
 describe('a drain', () => {
