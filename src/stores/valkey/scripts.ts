@@ -80,7 +80,8 @@ function window.open(c)
       c.head = c.head + 1
       c.sum = c.sum - amount
     end
-    if not isPeek then redis.call('HDEL', c.key, unpack(gone)) end
+    -- None, where the one before was the last of its chunk.
+    if not isPeek and #gone > 0 then redis.call('HDEL', c.key, unpack(gone)) end
   end
   if not isPeek then
     redis.call('HSET', c.key, 'head', text(c.head), 'sum', text(c.sum), 'oldest', text(c.oldest))

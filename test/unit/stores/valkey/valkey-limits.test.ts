@@ -5,7 +5,7 @@ import type { Charge } from '../../../../src/limits/limit-store.ts';
 import type { ValkeyLimits } from '../../../../src/stores/valkey/limit-store.ts';
 import { endingAfterAll } from '../../../support/server.ts';
 import { MISSING_VALKEY, startValkey, type TestValkey } from '../../../support/valkey.ts';
-import { connectedRunner, limitsOf } from '../../../support/valkey-limits.ts';
+import { connectedRunner, limitsOf, StoppedTime } from '../../../support/valkey-limits.ts';
 
 const endsWith = endingAfterAll();
 let server: TestValkey;
@@ -42,6 +42,24 @@ describe('limits in a Valkey', () => {
     expect(states[0]?.retryInMs).toBeGreaterThan(HOUR_MS - 60_000);
     expect(states[0]?.retryInMs).toBeLessThanOrEqual(HOUR_MS);
   });
+
+  // The script takes them off by the 200.
+  it.each([199, 200, 201, 400, 600])(
+    '%i leave a window together, and what came after them stays',
+    async (leaving) => {
+      const time = new StoppedTime(await connectedRunner(server.address));
+      endsWith(() => time.close());
+      const timed = limitsOf(time);
+      const charge = windowOf(counter(), 1000);
+      for (let count = 0; count < leaving; count += 1) void timed.decide([charge]);
+      time.pass(1000);
+      await timed.decide([charge]);
+      time.pass(HOUR_MS - 1);
+      const again = await timed.decide([charge]);
+      expect(again.states[0]?.remaining).toBe(998);
+      expect((await timed.decide([charge])).states[0]?.remaining).toBe(997);
+    },
+  );
 
   it('counts nothing where one of several is full', async () => {
     const [wide, narrow] = [counter(), counter()];
