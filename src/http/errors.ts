@@ -11,6 +11,7 @@ import { formatMs, type RequestTrace, type Telemetry } from '../core/request-tra
 import { defaultErrors } from '../protocols/catalog.ts';
 import type { Protocol, RenderedError } from '../protocols/protocol.ts';
 import { JSON_TYPE, type RequestContext } from './context.ts';
+import { LateConnections } from './late-connections.ts';
 import { newId, type OpenRequests } from './open-requests.ts';
 import { peerOf } from './peer.ts';
 import { EVERY_ANSWER } from './security-headers.ts';
@@ -119,11 +120,12 @@ function readOn(body: IncomingMessage, clock: Clock, then: () => void): void {
   body.resume();
 }
 
+const TOO_LATE = 'ERR_HTTP_REQUEST_TIMEOUT';
 const NODE_ERRORS: Readonly<Record<string, ServingError>> = {
   HPE_HEADER_OVERFLOW: new ServingError('headers_too_large', {
     message: 'The headers are larger than 16 KiB.',
   }),
-  ERR_HTTP_REQUEST_TIMEOUT: new ServingError('request_timeout', {
+  [TOO_LATE]: new ServingError('request_timeout', {
     message: 'The headers and body of the request did not arrive in time (server.body_timeout_seconds).',
   }),
 };
@@ -144,10 +146,19 @@ interface ClientErrorOptions {
  * is written by hand, with the same headers as any other.
  */
 export function answerClientError(options: ClientErrorOptions) {
+  const answer = answerOf(options);
+  const late = new LateConnections({ ...options, end: answer });
+  return (error: NodeJS.ErrnoException, socket: Socket): void => {
+    if (error.code === TOO_LATE) late.add(error, socket);
+    else answer(error, socket);
+  };
+}
+
+function answerOf(options: ClientErrorOptions) {
   return (error: NodeJS.ErrnoException, socket: Socket): void => {
     const open = options.openRequests.on(socket);
     // No answer on a connection that broke, that never sent a byte, or that is in the middle of an answer.
-    const neverSpoke = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket.bytesRead === 0;
+    const neverSpoke = error.code === TOO_LATE && socket.bytesRead === 0;
     if (error.code === 'ECONNRESET' || !socket.writable || neverSpoke || open?.response.headersSent) {
       socket.destroy();
       return;

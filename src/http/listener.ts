@@ -18,8 +18,11 @@ interface ListenerOptions {
 
 /** Longer than load balancers keep idle connections, so that they close first. */
 const KEEP_ALIVE_MS = 72_000;
-/** How often Node looks for requests that are too slow; its default of 30 s could triple our timeout. */
-const CHECK_CONNECTIONS_MS = 1000;
+/**
+ * How often Node looks for requests that are too slow. What it finds, it reports in one turn: of a flood, what came in so long. Looking
+ * costs it 0.2 µs for each connection that has not sent its request.
+ */
+const CHECK_CONNECTIONS_MS = 200;
 
 export class Listener {
   readonly #options: ListenerOptions;
