@@ -1,41 +1,37 @@
-// The client that behaves: so many requests a second on connections that it keeps, whatever the server does meanwhile. A latency
+// The client that behaves: so many requests a second to each server, on connections that it keeps, whatever they do meanwhile. A latency
 // counts from when the request was due, so that a server that stalls does not slow its own measurement.
 import { Agent, request } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
 import { percentile } from '../statistics.mjs';
 import { serveOrders } from '../worker.mjs';
 
 const agent = new Agent({ keepAlive: true, maxSockets: 32 });
 
-serveOrders({}, async ({ url, key, body, perSecond, seconds }) => {
+serveOrders({}, async ({ servers, perSecond, seconds }) => {
   const startedAt = performance.now();
-  const latenciesMs = [];
-  let failed = 0;
-  const all = Array.from({ length: perSecond * seconds }, (_, index) => {
-    const dueAt = startedAt + (index * 1000) / perSecond;
-    return new Promise((resolve) =>
-      setTimeout(
-        () =>
-          ask({ url, key, body })
-            .then((status) => {
-              if (status === 200) latenciesMs.push(performance.now() - dueAt);
-              else failed += 1;
-            })
-            .catch(() => {
-              failed += 1;
-            })
-            .finally(resolve),
-        dueAt - performance.now(),
-      ),
-    );
-  });
-  await Promise.all(all);
-  return {
+  const latencies = await Promise.all(
+    servers.map((server) => askAll(server, { startedAt, perSecond, seconds })),
+  );
+  return latencies.map((latenciesMs) => ({
     answered: latenciesMs.length,
-    failed,
+    failed: perSecond * seconds - latenciesMs.length,
     p50Ms: percentile(latenciesMs, 0.5),
     p99Ms: percentile(latenciesMs, 0.99),
-  };
+    maxMs: percentile(latenciesMs, 1),
+  }));
 });
+
+async function askAll(server, { startedAt, perSecond, seconds }) {
+  const latenciesMs = [];
+  const askOnce = async (dueAt) => {
+    await delay(dueAt - performance.now());
+    const status = await ask(server).catch(() => undefined);
+    if (status === 200) latenciesMs.push(performance.now() - dueAt);
+  };
+  const dueAt = (index) => startedAt + (index * 1000) / perSecond;
+  await Promise.all(Array.from({ length: perSecond * seconds }, (_, index) => askOnce(dueAt(index))));
+  return latenciesMs;
+}
 
 function ask({ url, key, body }) {
   return new Promise((resolve, reject) => {

@@ -1,7 +1,9 @@
-// What a client that behaves notices of an attack, and what the attack costs in memory: wrong keys, idle connections, readers that do
-// not read. The client asks at a steady rate; its p99 while all is calm is measured right before each attack, in the same round.
+// What a client that behaves notices of an attack, and what the attack costs: wrong keys, idle connections, readers that do not read. The
+// client asks at a steady rate; its p99 while all is calm is measured right before each attack, in the same round. The attack begins and
+// ends while it asks, so that all connections coming at once, and all leaving at once, are in its figures.
 import { setTimeout as delay } from 'node:timers/promises';
 import { packageVersions } from '../machine.mjs';
+import { treesOf } from '../process-tree.mjs';
 import { cpuOf, residentBytes } from '../process-usage.mjs';
 import { withPrograms } from '../programs.mjs';
 import { inRounds, overRounds } from '../rounds.mjs';
@@ -19,6 +21,8 @@ const LONG_BODY = JSON.stringify({ prompt: 'Something long, please.', max_tokens
 const MAX_RATIO = atMost(3);
 /** Before the client is compiled, and connected, its figures mean nothing. */
 const WARM_UP_SECONDS = 5;
+/** The attack ends so long before the client does. */
+const AFTERMATH_MS = 1000;
 /** After an attack, for its connections to be gone. */
 const SETTLE_MS = 2000;
 const SAMPLES_EVERY_MS = 250;
@@ -36,7 +40,7 @@ const LABELS = {
 };
 
 export async function run({ node, ...settings }) {
-  const { rounds, slowReaders } = settings;
+  const { rounds, slowReaders, workers } = settings;
   return withPrograms(async (keep) => {
     const upstream = keep(await startWorker(new URL('upstream.mjs', import.meta.url)));
     const server = keep(
@@ -48,12 +52,14 @@ export async function run({ node, ...settings }) {
         flags: ['--auth.api-keys', JSON.stringify([KEY, ATTACKER_KEY])].concat(
           ...['--rate-limit.requests', '1000000', '--scheduler.max-queue', '10000'],
           ...['--server.max-connections', '20000', '--server.stalled-reader-seconds', '3600'],
+          ...['--server.workers', String(workers)],
         ),
       }),
     );
+    const bystander = keep(await startWorker(new URL('bystander.mjs', import.meta.url)));
     const client = keep(await startWorker(new URL('client.mjs', import.meta.url)));
     const attacker = keep(await startWorker(new URL('attacker.mjs', import.meta.url)));
-    const programs = { server, client, attacker };
+    const programs = { server, bystander, client, attacker };
     await asking(programs, WARM_UP_SECONDS);
     const measured = await inRounds(rounds, async () => {
       const round = {};
@@ -64,56 +70,105 @@ export async function run({ node, ...settings }) {
   });
 }
 
-function asking({ server, client }, seconds) {
-  return client.ask({ url: server.url, key: KEY, body: BODY, perSecond: PER_SECOND, seconds });
+/** What the client notices of both servers, and how long each did not get round to anything else at most. */
+async function asking({ server, bystander, client }, seconds) {
+  const servers = [server.url, `http://127.0.0.1:${bystander.hello.port}`].map((url) => ({
+    url,
+    key: KEY,
+    body: BODY,
+  }));
+  await longestStallMs(server);
+  await bystander.ask({});
+  const [own, others] = await client.ask({ servers, perSecond: PER_SECOND, seconds });
+  const { longestMs } = await bystander.ask({});
+  return {
+    ...own,
+    stallMs: await longestStallMs(server),
+    bystander: { ...others, stallMs: longestMs },
+  };
+}
+
+/** Of the event loop since it was asked before, by the server's own metrics; with several workers, of the worst process. */
+async function longestStallMs({ url }) {
+  const response = await fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${KEY}` } });
+  const values = [...(await response.text()).matchAll(/^nodejs_eventloop_lag_max_seconds\S* (\S+)$/gm)];
+  if (values.length === 0) throw new Error('the server does not tell the delay of its event loop');
+  return Math.max(...values.map(([, seconds]) => Number(seconds) * 1000));
 }
 
 async function measure(name, programs, settings) {
   const { server, attacker } = programs;
-  const { pid, url } = server;
+  const { url } = server;
+  const pids = treesOf([server.pid]);
+  const resident = () => pids.reduce((sum, pid) => sum + residentBytes(pid), 0);
   const calm = await asking(programs, settings.seconds);
-  const calmBytes = residentBytes(pid);
-  await attacker.ask({ attack: name, url, ...ATTACKS[name](settings) });
+  const calmBytes = resident();
   let peakBytes = 0;
   const sampling = setInterval(() => {
-    peakBytes = Math.max(peakBytes, residentBytes(pid));
+    peakBytes = Math.max(peakBytes, resident());
   }, SAMPLES_EVERY_MS);
-  const before = cpuOf(pid);
-  const attacked = await asking(programs, settings.seconds);
-  const after = cpuOf(pid);
-  clearInterval(sampling);
+  const before = { server: cpuSeconds(pids), attacker: cpuSeconds([attacker.pid]) };
+  const endsAt = performance.now() + settings.seconds * 1000 - AFTERMATH_MS;
+  const asked = asking(programs, settings.seconds);
+  await attacker.ask({ attack: name, url, ...ATTACKS[name](settings) });
+  await delay(Math.max(0, endsAt - performance.now()));
   const counts = await attacker.ask({ attack: 'end' });
+  const attacked = await asked;
+  const used = {
+    server: cpuSeconds(pids) - before.server,
+    attacker: cpuSeconds([attacker.pid]) - before.attacker,
+  };
+  clearInterval(sampling);
   await delay(SETTLE_MS);
-  const cpuSeconds = (after.user + after.system - before.user - before.system) / 1e6;
-  return { calm, attacked, counts, calmBytes, peakBytes, cpuSeconds };
+  return { calm, attacked, counts, calmBytes, peakBytes, cpuSeconds: used };
+}
+
+function cpuSeconds(pids) {
+  return pids.reduce((sum, pid) => sum + cpuOf(pid).user + cpuOf(pid).system, 0) / 1e6;
 }
 
 const ratioOf = ({ calm, attacked }) => attacked.p99Ms / calm.p99Ms;
 const MEBIBYTE = 2 ** 20;
 
 export function report({ rounds, settings }) {
-  const rows = Object.keys(ATTACKS).map((name) => {
-    const over = (read, digits = 0) =>
-      show(
-        overRounds(rounds, (round) => read(round[name])),
-        digits,
-      );
-    return [
-      LABELS[name](settings),
-      over(({ calm }) => calm.p99Ms, 2),
-      over(({ attacked }) => attacked.p99Ms, 2),
-      `**${over(ratioOf, 2)}**`,
-      over(({ calm, attacked }) => calm.failed + attacked.failed),
-      over(({ calmBytes }) => calmBytes / MEBIBYTE),
-      over(({ peakBytes }) => peakBytes / MEBIBYTE),
-      over(({ cpuSeconds }) => (100 * cpuSeconds) / settings.seconds),
-    ];
-  });
+  const overOf = (name, read, digits = 0) =>
+    show(
+      overRounds(rounds, (round) => read(round[name])),
+      digits,
+    );
+  const names = Object.keys(ATTACKS);
+  const noticed = names.map((name) => [
+    LABELS[name](settings),
+    overOf(name, ({ calm }) => calm.p99Ms, 2),
+    overOf(name, ({ attacked }) => attacked.p99Ms, 2),
+    `**${overOf(name, ratioOf, 2)}**`,
+    overOf(name, ({ attacked }) => attacked.maxMs),
+    overOf(name, ({ attacked }) => attacked.stallMs),
+    overOf(name, ({ calm, attacked }) => attacked.bystander.p99Ms / calm.bystander.p99Ms, 2),
+    overOf(name, ({ attacked }) => attacked.bystander.stallMs),
+    overOf(name, ({ calm, attacked }) => calm.failed + attacked.failed),
+  ]);
   const head = [
-    ...['attack', 'p99 calm, ms', 'p99 attacked, ms', 'attacked / calm', 'failed'],
-    ...['MiB calm', 'MiB at most', '% of a core'],
+    ...['attack', 'p99 calm, ms', 'p99 attacked, ms', 'attacked / calm', 'longest, ms', 'longest stall, ms'],
+    ...['attacked / calm of the bystander', 'its longest stall, ms', 'failed'],
   ];
-  return `${table(head, rows)}\n\nThe client that behaves asks ${PER_SECOND} times a second for ${settings.seconds} s. Target: its p99 is ${MAX_RATIO.text} times the calm one.`;
+  const cost = names.map((name) => [
+    LABELS[name](settings),
+    overOf(name, ({ counts }) => counts.opened),
+    overOf(name, ({ calmBytes }) => calmBytes / MEBIBYTE),
+    overOf(name, ({ peakBytes }) => peakBytes / MEBIBYTE),
+    overOf(name, ({ cpuSeconds }) => (100 * cpuSeconds.server) / settings.seconds),
+    overOf(name, ({ cpuSeconds }) => (100 * cpuSeconds.attacker) / settings.seconds),
+  ]);
+  const costHead = [
+    ...['attack', 'connections opened', 'MiB calm', 'MiB at most'],
+    ...['% of a core', '% of a core: attackers'],
+  ];
+  return [
+    table(head, noticed),
+    table(costHead, cost),
+    `The client that behaves asks ${PER_SECOND} times a second for ${settings.seconds} s, and the bystander as often. Target: its p99 is ${MAX_RATIO.text} times the calm one.`,
+  ].join('\n\n');
 }
 
 export function targets({ rounds, settings }) {
