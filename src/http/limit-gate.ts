@@ -17,7 +17,7 @@ import {
   type PlannedCharges,
 } from '../limits/limit-plan.ts';
 import { refusalOf } from '../limits/limit-refusal.ts';
-import { chargeOf, type LimitRule, type LimitScope, type UtcPeriods } from '../limits/limit-rule.ts';
+import type { LimitRule, LimitScope, UtcPeriods } from '../limits/limit-rule.ts';
 import type { CounterState, LimitDecision, LimitStore } from '../limits/limit-store.ts';
 import type { Protocol } from '../protocols/protocol.ts';
 import { Prices } from '../usage/prices.ts';
@@ -183,7 +183,7 @@ export class LimitGate implements RefusalObserver {
     ];
     const wallNow = clock.wallNow();
     const periods = plan.periods(wallNow);
-    const charges = rules.map((rule) => chargeOf(rule, 0, periods));
+    const charges = plan.chargesOf(rules, periods);
     const states = store.peek(charges);
     const rows = (known: readonly CounterState[]) =>
       known.flatMap((state, index) => {

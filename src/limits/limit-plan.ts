@@ -6,7 +6,7 @@ import type { Caller } from '../core/caller.ts';
 import type { Milliseconds } from '../core/clock.ts';
 import type { Limits } from '../core/limit-names.ts';
 import {
-  chargeOf,
+  counterAt,
   heldBy,
   type LimitHolder,
   type LimitRule,
@@ -18,6 +18,8 @@ import {
   utcPeriodsAt,
 } from './limit-rule.ts';
 import type { Charge, CounterState, LimitAdmission } from './limit-store.ts';
+import { PlacedCharge } from './placed-charge.ts';
+import { SharedBounds } from './shared-bounds.ts';
 
 type LimitsByName = Readonly<Record<string, Limits>>;
 
@@ -55,7 +57,7 @@ export interface LimitedAmounts {
 /** The rules and the charges of a decision, in the same order. */
 export interface PlannedCharges {
   readonly rules: readonly LimitRule[];
-  readonly charges: readonly Charge[];
+  readonly charges: readonly PlacedCharge[];
   /** Whose limits they are, each once. */
   readonly scopes: readonly LimitScope[];
 }
@@ -105,6 +107,7 @@ export class LimitPlan {
   readonly #addressWithoutKey: readonly LimitRule[];
   readonly #addressUsed: readonly LimitRule[];
   readonly #limitsModels: boolean;
+  readonly #bounds = new SharedBounds();
   readonly #byCaller = new WeakMap<Caller, CallerPlan>();
   readonly #byModel = new Map<string, ModelPlan>();
   #withoutCaller: CallerPlan | undefined;
@@ -139,14 +142,14 @@ export class LimitPlan {
     const { first } = this.#planOf(caller, periods);
     const ofAddress = caller === undefined ? this.#addressWithoutKey : this.#addressWithKey;
     if (ofAddress.length === 0) return first;
-    return joined([first, ofAddressNow(ofAddress, addressKey, periods)]);
+    return joined([first, this.#ofAddress(ofAddress, addressKey, periods)]);
   }
 
   /** Once the model is known: what it may use, and the limits of the model. */
   second({ caller, addressKey }: LimitedClient, work: LimitedWork, wallNow: Milliseconds): PlannedCharges {
     const periods = this.periods(wallNow);
     const parts = [this.#planOf(caller, periods).used];
-    if (this.#addressUsed.length > 0) parts.push(ofAddressNow(this.#addressUsed, addressKey, periods));
+    if (this.#addressUsed.length > 0) parts.push(this.#ofAddress(this.#addressUsed, addressKey, periods));
     const ofModel = this.#planOfModel(work.model, periods);
     if (ofModel.rules.length > 0) parts.push(ofModel);
     const planned = joined(parts);
@@ -156,9 +159,11 @@ export class LimitPlan {
   /** A model answered that was not asked for: what it used is counted in its limits, without a bound. */
   afterwards(model: string, amounts: LimitedAmounts, wallNow: Milliseconds): readonly Charge[] {
     const used = onlyUsed(this.#planOfModel(model, this.periods(wallNow)));
-    return withAmounts(used, amounts).charges.map((charge) => ({
-      ...charge,
-      bound: { ...charge.bound, limit: Number.POSITIVE_INFINITY },
+    return withAmounts(used, amounts).charges.map(({ counter, bound, amount, place }) => ({
+      counter,
+      bound: { ...bound, limit: Number.POSITIVE_INFINITY },
+      amount,
+      place,
     }));
   }
 
@@ -185,13 +190,18 @@ export class LimitPlan {
     return this.#planOfModel(model, this.#periods).rules;
   }
 
+  /** To ask what remains of limits, whoever's they are. */
+  chargesOf(rules: readonly LimitRule[], periods: UtcPeriods): readonly Charge[] {
+    return rules.map((rule) => this.#chargeOf(rule, 0, periods));
+  }
+
   #planOfModel(model: string, periods: UtcPeriods): PlannedCharges {
     const known = this.#byModel.get(model);
     if (known?.periods === periods) return known.planned;
     const { perModel, models } = this.#settings;
     const holder: LimitHolder = { scope: 'model', id: model, name: model };
     const rules = known?.planned.rules ?? rulesOf(holder, { ...perModel, ...ownOf(models, model) });
-    const planned = plannedOf(rules, periods);
+    const planned = this.#planned(rules, periods);
     this.#byModel.set(model, { periods, planned });
     return planned;
   }
@@ -201,11 +211,29 @@ export class LimitPlan {
     if (known?.periods === periods) return known;
     const own = caller === undefined ? [] : this.keyRules(caller);
     const ofTeam = caller?.team === undefined ? [] : this.teamRules(caller.team);
-    const first = plannedOf(known?.first.rules ?? [...own, ...ofTeam, ...this.#all], periods);
+    const first = this.#planned(known?.first.rules ?? [...own, ...ofTeam, ...this.#all], periods);
     const made = { periods, first, used: onlyUsed(first) };
     if (caller === undefined) this.#withoutCaller = made;
     else this.#byCaller.set(caller, made);
     return made;
+  }
+
+  #ofAddress(rules: readonly LimitRule[], addressKey: string, periods: UtcPeriods): PlannedCharges {
+    const holder: LimitHolder = { scope: 'address', id: addressKey, name: '' };
+    return this.#planned(
+      rules.map((rule) => heldBy(holder, rule)),
+      periods,
+    );
+  }
+
+  /** As of a request of which nothing is known yet. */
+  #planned(rules: readonly LimitRule[], periods: UtcPeriods): PlannedCharges {
+    const charges = rules.map((rule) => this.#chargeOf(rule, amountOf(rule, NOT_KNOWN), periods));
+    return { rules, charges, scopes: scopesOf(rules) };
+  }
+
+  #chargeOf(rule: LimitRule, amount: number, periods: UtcPeriods): PlacedCharge {
+    return new PlacedCharge(counterAt(rule, periods), this.#bounds.of(rule, periods), amount);
   }
 }
 
@@ -221,20 +249,6 @@ function withRateLimit(
 ): readonly LimitRule[] {
   if (rateLimit === undefined || rules.some(limitsRequests)) return rules;
   return [rateLimitRule(holder, rateLimit), ...rules];
-}
-
-/** As of a request of which nothing is known yet. */
-function plannedOf(rules: readonly LimitRule[], periods: UtcPeriods): PlannedCharges {
-  const charges = rules.map((rule) => chargeOf(rule, amountOf(rule, NOT_KNOWN), periods));
-  return { rules, charges, scopes: scopesOf(rules) };
-}
-
-function ofAddressNow(rules: readonly LimitRule[], addressKey: string, periods: UtcPeriods): PlannedCharges {
-  const holder: LimitHolder = { scope: 'address', id: addressKey, name: '' };
-  return plannedOf(
-    rules.map((rule) => heldBy(holder, rule)),
-    periods,
-  );
 }
 
 function onlyUsed({ rules, charges }: PlannedCharges): PlannedCharges {
@@ -255,12 +269,11 @@ function joined(parts: readonly PlannedCharges[]): PlannedCharges {
 }
 
 function withAmounts({ rules, charges, scopes }: PlannedCharges, amounts: LimitedAmounts): PlannedCharges {
-  const changed: Charge[] = [];
+  const changed: PlacedCharge[] = [];
   for (let index = 0; index < rules.length; index += 1) {
     const [rule, charge] = [rules[index], charges[index]];
     if (rule === undefined || charge === undefined) continue;
-    const { counter, bound, place } = charge;
-    changed.push({ counter, bound, amount: amountOf(rule, amounts), place });
+    changed.push(charge.withAmount(amountOf(rule, amounts)));
   }
   return { rules, charges: changed, scopes };
 }

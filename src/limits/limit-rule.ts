@@ -9,7 +9,7 @@ import {
   type Limits,
 } from '../core/limit-names.ts';
 import { NANO_PER_UNIT } from '../core/usage-measures.ts';
-import type { Bound, Charge, CounterPlace } from './limit-store.ts';
+import type { Bound } from './limit-store.ts';
 
 /** Whose limit it is. */
 export type LimitScope = 'all' | 'key' | 'team' | 'address' | 'model';
@@ -31,7 +31,6 @@ export interface LimitRule {
   readonly limit: number;
   /** Of a period, its beginning follows. */
   readonly counter: string;
-  readonly place: CounterPlace;
 }
 
 /** What `rate_limit` is: requests in a window of any length. */
@@ -49,26 +48,19 @@ export function rulesOf(holder: LimitHolder, limits: Limits): readonly LimitRule
     if (limit === undefined) return [];
     const { counts, span } = LIMIT_KINDS[name];
     const counted = counts === 'money' ? Math.round(limit * NANO_PER_UNIT) : limit;
-    return [
-      { holder, name, counts, span, limit: counted, counter: counterOf(holder, name), place: notFound() },
-    ];
+    return [{ holder, name, counts, span, limit: counted, counter: counterOf(holder, name) }];
   });
 }
 
 export function rateLimitRule(holder: LimitHolder, { requests, windowSeconds }: RateLimitSetting): LimitRule {
   const span = { kind: 'window', windowMs: windowSeconds * 1000 } as const;
   const counter = counterOf(holder, 'rate_limit');
-  const place = notFound();
-  return { holder, name: 'rate_limit', counts: 'requests', span, limit: requests, counter, place };
+  return { holder, name: 'rate_limit', counts: 'requests', span, limit: requests, counter };
 }
 
 /** The same limit, for another holder. */
 export function heldBy(holder: LimitHolder, rule: LimitRule): LimitRule {
-  return { ...rule, holder, counter: counterOf(holder, rule.name), place: notFound() };
-}
-
-function notFound(): CounterPlace {
-  return { store: undefined, counter: 0, generation: 0 };
+  return { ...rule, holder, counter: counterOf(holder, rule.name) };
 }
 
 function counterOf({ scope, id }: LimitHolder, name: LimitRule['name']): string {
@@ -100,32 +92,23 @@ export function utcPeriodsAt(wallNow: Milliseconds): UtcPeriods {
   };
 }
 
-/** The charge of that rule, now. */
-export function chargeOf(
-  { counter, span, counts, limit, place }: LimitRule,
-  amount: number,
-  now: UtcPeriods,
-): Charge {
+/** What it counts under, now. */
+export function counterAt({ counter, span }: LimitRule, { day, month }: UtcPeriods): string {
+  if (span.kind !== 'period') return counter;
+  return `${counter}:${span.period === 'day' ? day : month}`;
+}
+
+export function boundAt({ counts, limit, span }: LimitRule, { dayEndsAt, monthEndsAt }: UtcPeriods): Bound {
   switch (span.kind) {
     case 'window': {
       const { windowMs } = span;
-      const bound: Bound =
-        counts === 'requests'
-          ? { kind: 'window', limit, windowMs }
-          : { kind: 'window', limit, windowMs, joinWithinMs: windowMs * JOINED_PART };
-      return { counter, bound, amount, place };
+      if (counts === 'requests') return { kind: 'window', limit, windowMs };
+      return { kind: 'window', limit, windowMs, joinWithinMs: windowMs * JOINED_PART };
     }
-    case 'period': {
-      const isDay = span.period === 'day';
-      const endsAt = isDay ? now.dayEndsAt : now.monthEndsAt;
-      return {
-        counter: `${counter}:${isDay ? now.day : now.month}`,
-        bound: { kind: 'period', limit, endsAt },
-        amount,
-      };
-    }
+    case 'period':
+      return { kind: 'period', limit, endsAt: span.period === 'day' ? dayEndsAt : monthEndsAt };
     case 'now':
-      return { counter, bound: { kind: 'now', limit }, amount, place };
+      return { kind: 'now', limit };
     default:
       throw span satisfies never;
   }

@@ -17,15 +17,17 @@ export interface Charge {
    * remains: what is not known yet is not begun in vain.
    */
   readonly amount: number;
-  /** The same object in all charges of the counter that one holder makes: a store may keep there where it has it. */
+  /** A store may keep there where it has the counter. */
   readonly place?: CounterPlace | undefined;
 }
 
 /** Only a hint, for the store that wrote it: what is looked up by name need not be looked up again. */
 export interface CounterPlace {
   store: object | undefined;
-  counter: number;
+  number: number;
   generation: number;
+  /** Of which this is a copy, where the same is kept. */
+  readonly origin?: CounterPlace | undefined;
 }
 
 export type Bound =

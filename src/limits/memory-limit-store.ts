@@ -81,8 +81,11 @@ export class MemoryLimitStore implements LimitStore {
     const admission = fits ? this.#count(charges, found) : undefined;
     const counters = admission?.counters ?? found;
     const states: CounterState[] = [];
-    for (let index = 0; index < charges.length; index += 1)
-      states.push(this.#stateOf(counters[index] as number, charges[index] as Charge));
+    for (let index = 0; index < charges.length; index += 1) {
+      const charge = charges[index] as Charge;
+      const counter = counters[index] as number;
+      states.push(this.#stateOf(counter, charge, this.#sum(counter, charge)));
+    }
     // 4. No counter was dropped so far: its number may be that of another, then.
     if (admission !== undefined) this.#sweepCounted(admission, found);
     this.#sweepNextFamily();
@@ -116,7 +119,10 @@ export class MemoryLimitStore implements LimitStore {
 
   peek(charges: readonly Charge[]): readonly CounterState[] {
     this.#advance();
-    return charges.map((charge) => this.#stateOf(this.#find(charge), charge));
+    return charges.map((charge) => {
+      const counter = this.#find(charge);
+      return this.#stateOf(counter, charge, this.#used(counter, charge));
+    });
   }
 
   async close(): Promise<void> {}
@@ -133,23 +139,38 @@ export class MemoryLimitStore implements LimitStore {
       const drops = this.#drops;
       const found: number[] = [];
       for (let index = 0; index < charges.length; index += 1)
-        found.push(this.#find(charges[index] as Charge));
+        found.push(this.#notedAt(charges[index] as Charge));
+      for (let index = 0; index < charges.length; index += 1) {
+        const charge = charges[index] as Charge;
+        if (!this.#isStill(found[index] as number, charge)) found[index] = this.#findByName(charge);
+      }
       if (drops === this.#drops) return found;
     }
   }
 
   /** Its own counter, or the one that it shares. NONE: nothing is counted yet. */
   #find(charge: Charge): number {
-    const { place } = charge;
-    // Looking it up by name costs more than all the rest.
-    if (place?.store === this && this.#records.integer(place.counter, GENERATION) === place.generation)
-      return place.counter;
+    const noted = this.#notedAt(charge);
+    return this.#isStill(noted, charge) ? noted : this.#findByName(charge);
+  }
+
+  #notedAt({ place }: Charge): number {
+    return place?.store === this ? place.number : NONE;
+  }
+
+  /** Whether the number that was noted has not been given to another counter. */
+  #isStill(noted: number, { place }: Charge): boolean {
+    return noted !== NONE && this.#records.integer(noted, GENERATION) === place?.generation;
+  }
+
+  /** Costs more than all the rest. */
+  #findByName(charge: Charge): number {
     const known = this.#counters.get(charge.counter);
     if (known === undefined) {
       const shared = this.#familyFor(charge).shared(this.#moment);
       return shared === NONE ? this.#openBegun(charge) : shared;
     }
-    this.#note(place, known);
+    this.#note(charge.place, known);
     return known;
   }
 
@@ -164,21 +185,26 @@ export class MemoryLimitStore implements LimitStore {
   }
 
   #note(place: CounterPlace | undefined, counter: number): void {
-    if (place === undefined) return;
-    place.store = this;
-    place.counter = counter;
-    place.generation = this.#records.integer(counter, GENERATION);
+    for (let noted = place; noted !== undefined; noted = noted.origin) {
+      noted.store = this;
+      noted.number = counter;
+      noted.generation = this.#records.integer(counter, GENERATION);
+    }
   }
 
   /** What counts by now. */
   #used(counter: number, charge: Charge): number {
-    if (counter === NONE) return 0;
     const { bound } = charge;
-    if (bound.kind === 'period' && this.#moment.wallNow >= bound.endsAt) return 0;
-    if (bound.kind === 'window') {
+    if (counter !== NONE && bound.kind === 'window') {
       this.#followWindow(counter, charge, bound.windowMs);
       this.#windows.expire(counter, this.#moment.now, bound.windowMs);
     }
+    return this.#sum(counter, charge);
+  }
+
+  /** Where what is too old has left. */
+  #sum(counter: number, { bound }: Charge): number {
+    if (counter === NONE || (bound.kind === 'period' && this.#moment.wallNow >= bound.endsAt)) return 0;
     return this.#records.number(counter, SUM);
   }
 
@@ -233,10 +259,8 @@ export class MemoryLimitStore implements LimitStore {
     return counter;
   }
 
-  #stateOf(counter: number, charge: Charge): CounterState {
-    const { bound, amount } = charge;
+  #stateOf(counter: number, { bound, amount }: Charge, used: number): CounterState {
     const { limit } = bound;
-    const used = this.#used(counter, charge);
     const remaining = Math.max(0, limit - used);
     const wanted = Math.max(1, amount);
     if (wanted <= remaining) return { limit, remaining, retryInMs: 0 };

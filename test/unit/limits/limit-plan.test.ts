@@ -111,7 +111,7 @@ describe('a refusal', () => {
       ...{ limit: charges[index]?.bound.limit ?? 0, remaining: 0, retryInMs: 0 },
       ...state,
     }));
-    const asked = charges.map((charge) => ({ ...charge, amount: amount ?? charge.amount }));
+    const asked = charges.map((charge) => charge.withAmount(amount ?? charge.amount));
     return refusalOf({ rules, charges: asked, states: known }, 'EUR');
   };
 

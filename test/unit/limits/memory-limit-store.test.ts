@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Charge, LimitAdmission } from '../../../src/limits/limit-store.ts';
 import { MemoryLimitStore } from '../../../src/limits/memory-limit-store.ts';
+import { PlacedCharge } from '../../../src/limits/placed-charge.ts';
 import { limitStoreContract } from '../../contract/limit-store.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { runs } from '../../support/property-runs.ts';
@@ -202,7 +203,7 @@ describe('the counters in memory', () => {
 
   it('are found at the place that a charge has for them, and by name once that one was dropped', () => {
     const { clock, store } = opened(1000);
-    const placed = { ...charge('key:a:requests', 2), place: { store: undefined, counter: 0, generation: 0 } };
+    const placed = { ...charge('key:a:requests', 2), place: { store: undefined, number: 0, generation: 0 } };
     store.decide([placed]);
     expect(store.decide([charge('key:a:requests', 2)]).states[0]?.remaining).toBe(0);
     expect(store.decide([placed]).admission).toBeUndefined();
@@ -213,6 +214,21 @@ describe('the counters in memory', () => {
     expect(store.decide([placed]).states[0]?.remaining).toBe(0);
     expect(store.decide([placed]).admission).toBeUndefined();
     expect(opened(1000).store.decide([placed]).states[0]?.remaining, 'another store').toBe(1);
+  });
+
+  it('are found by charges that are made of a kept one, which learns of them too', () => {
+    const { clock, store } = opened(1000);
+    const { counter, bound } = charge('key:a:tokens', 10);
+    const kept = new PlacedCharge(counter, bound, 0);
+    store.decide([kept.withAmount(4)]);
+    expect(kept.store).toBe(store);
+    expect(store.decide([kept]).states[0]?.remaining).toBe(6);
+    expect(store.decide([kept.withAmount(5)]).states[0]?.remaining).toBe(1);
+    clock.pass(WINDOW_MS);
+    for (let index = 0; index < 5; index += 1) store.decide([charge('key:b:tokens', 10, 0)]);
+    store.decide([charge('key:c:tokens', 10, 9)]);
+    expect(store.decide([kept.withAmount(5)]).states[0]?.remaining, 'not that of c').toBe(5);
+    expect(store.peek([kept])[0]?.remaining).toBe(5);
   });
 
   it('of a period are dropped an hour after it is over', () => {
@@ -288,7 +304,7 @@ describe('the counters in memory', () => {
     fc.assert(
       fc.property(asked, (made) => {
         const { clock, store } = opened(1000);
-        const places = Array.from({ length: 12 }, () => ({ store: undefined, counter: 0, generation: 0 }));
+        const places = Array.from({ length: 12 }, () => ({ store: undefined, number: 0, generation: 0 }));
         const model = Array.from({ length: 12 }, (): Noted[] => []);
         const open: { admission: LimitAdmission; noted: [number, Noted][] }[] = [];
         for (const { pass, counters, amount, settled } of made) {
