@@ -1,6 +1,6 @@
 /** A live snapshot as lines for a terminal. Pure. */
 import { durationText } from '../core/duration-text.ts';
-import type { LeasedSlots } from '../core/leased-slots.ts';
+import { leaseInWords } from '../core/leased-slots.ts';
 import {
   type LiveRunning,
   type LiveSnapshot,
@@ -42,7 +42,7 @@ export function statusText(snapshot: LiveSnapshot, { address, width, height, wat
         backend,
         stateText(status, health),
         `${used}/${slots}`,
-        ...(hasLeases ? [lease === undefined ? '' : leaseText(lease)] : []),
+        ...(hasLeases ? [lease === undefined ? '' : leaseInWords(lease)] : []),
       ]),
     ]),
     '',
@@ -56,13 +56,6 @@ export function statusText(snapshot: LiveSnapshot, { address, width, height, wat
 /** What its probe says, and its health where that says more. */
 function stateText(status: string, health: string): string {
   return health === status || health === 'starting' || health === 'down' ? status : `${status}, ${health}`;
-}
-
-/** By what right it gives slots of a target that other servers use too. */
-function leaseText({ basis, slots, target_slots: all, replicas }: LeasedSlots): string {
-  if (basis === 'none') return 'none now';
-  const right = basis === 'lease' ? '' : ', the even share';
-  return `${slots} of ${all}${right}, ${replicas} ${replicas === 1 ? 'server' : 'servers'}`;
 }
 
 function ratesText(sums: LiveSums, watches: boolean): string {

@@ -11,3 +11,10 @@ export interface LeasedSlots {
   /** It would use so many if the store could not be asked; null: it would use none, as it does not know yet how many there are. */
   readonly even_share: number | null;
 }
+
+/** By what right it gives slots of a target that other servers use too: as the page and `llm-serve status` word it. */
+export function leaseInWords({ basis, slots, target_slots: all, replicas }: LeasedSlots): string {
+  if (basis === 'none') return 'none now';
+  const right = basis === 'lease' ? '' : ', the even share';
+  return `${slots} of ${all}${right}, ${replicas} ${replicas === 1 ? 'server' : 'servers'}`;
+}

@@ -97,7 +97,8 @@ describe('SIGTERM', () => {
     await server.logged(({ msg }) => msg.startsWith('SIGTERM'));
     const signalledAt = performance.now();
     const closed = [kept, idle].map((socket) => once(socket.resume(), 'close').then(() => performance.now()));
-    expect(await answers(kept, '/nothing')).toMatch(/^connection: close\r$/im);
+    // A worker is told a moment after its control process has said so.
+    await expect.poll(() => answers(kept, '/nothing')).toMatch(/^connection: close\r$/im);
     expect((await underWay).headers.connection).toBe('close');
     const [keptFor = 0, idleFor = 0] = (await Promise.all(closed)).map((at) => at - signalledAt);
     expect(keptFor).toBeLessThan(idleFor);

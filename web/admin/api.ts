@@ -1,4 +1,5 @@
 /** What the page asks the routes under /admin, and what they answer. Every call carries the admin key where the tab has one. */
+import type { LeasedSlots } from '../../src/core/leased-slots.ts';
 import type { Limits } from '../../src/core/limit-names.ts';
 import type { WaitingReason } from '../../src/core/live-snapshot.ts';
 import type { Priority } from '../../src/core/priority.ts';
@@ -76,6 +77,8 @@ export interface TargetView {
   readonly running: number;
   readonly slots: number;
   readonly used: number;
+  /** Absent: its slots are not leased. */
+  readonly lease?: LeasedSlots;
 }
 
 /** One choice of a request: its choices share the id, by which all are cancelled. */

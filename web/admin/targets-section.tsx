@@ -1,4 +1,5 @@
 /** Targets: how they are, what runs there, and taking one out of service and back. */
+import { leaseInWords } from '../../src/core/leased-slots.ts';
 import { plural } from '../ui/amounts.ts';
 import { TableScroll } from '../ui/table.tsx';
 import { ActionFailure, useAction } from './action.tsx';
@@ -70,6 +71,7 @@ function TargetRow({ target, onDone }: TargetRowProps) {
       </td>
       <td class="figure-cell">
         {target.used} of {target.slots}
+        {target.lease && <div class="hint">leased: {leaseInWords(target.lease)}</div>}
       </td>
       <td>
         {actionsOf(health).map((to) => (

@@ -36,6 +36,10 @@ const MEANINGS: readonly (readonly [name: string, meaning: string])[] = [
   ['Rejected', 'Answered 429 or 503: too many requests, a full queue, no slot in time.'],
   ['Slots', 'Requests that a target may work on at one time, and how many it has now.'],
   [
+    'Leased',
+    'Where several servers share a target: how many of its slots this one may give now. The even share is what it uses while the store of leases is away.',
+  ],
+  [
     'Tokens in flight',
     'Prompt and expected answer of the requests in the slots: what the target has to hold in memory.',
   ],

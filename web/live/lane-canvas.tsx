@@ -17,7 +17,7 @@ import {
 } from './layout.ts';
 import { paletteAt } from './palette.ts';
 import { edgeNow, pause, range, selectBar, selection } from './view-state.ts';
-import { duration, number, plural, stateInWords, troubleOf } from './words.ts';
+import { duration, leaseNotes, number, plural, stateInWords, troubleOf } from './words.ts';
 
 /** 30 a second: enough for the eye, and half the work. Fewer where a frame would move the picture by less than half a pixel. */
 const FRAME_MS = 33;
@@ -240,7 +240,11 @@ function headsOf(
         name,
         {
           title: name,
-          note: [`${used} of ${plural(now.slots, 'slot')}`, ...trouble].join(' · '),
+          note: [
+            `${used} of ${plural(now.slots, 'slot')}`,
+            ...(busy === undefined ? leaseNotes(now) : []),
+            ...trouble,
+          ].join(' · '),
           alarming: trouble.length > 0,
           slots: now.slots,
         },

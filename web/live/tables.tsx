@@ -1,4 +1,5 @@
 /** The same as the lanes, as tables: targets, the queue in its order, and what has ended. */
+import { type LeasedSlots, leaseInWords } from '../../src/core/leased-slots.ts';
 import {
   type LiveReceipt,
   type LiveSnapshot,
@@ -15,11 +16,16 @@ import { duration, number, plural, spaced, troubleOf } from './words.ts';
 const MAX_ROWS = 25;
 
 export function TargetsTable({ snapshot }: { readonly snapshot: LiveSnapshot }) {
+  const hasLeases = snapshot.targets.some(({ lease }) => lease !== undefined);
   return (
     <Table
       id="live-targets"
       title="Targets"
-      columns={['Target', 'Model', 'Backend', 'State', 'Slots', 'Tokens in flight', 'Ejected']}
+      columns={[
+        ...['Target', 'Model', 'Backend', 'State', 'Slots'],
+        ...(hasLeases ? ['Leased'] : []),
+        ...['Tokens in flight', 'Ejected'],
+      ]}
     >
       {snapshot.targets.map((target) => (
         <tr key={target.name}>
@@ -32,6 +38,7 @@ export function TargetsTable({ snapshot }: { readonly snapshot: LiveSnapshot }) 
           <td class="figure-cell">
             {target.slots_used} of {target.slots}
           </td>
+          {hasLeases && <td>{target.lease && <LeaseState lease={target.lease} />}</td>}
           <td class="figure-cell">{number(target.tokens_in_flight)}</td>
           <td>
             {Object.entries(target.ejections)
@@ -42,6 +49,11 @@ export function TargetsTable({ snapshot }: { readonly snapshot: LiveSnapshot }) 
       ))}
     </Table>
   );
+}
+
+/** The colour says where slots are given without a lease, or none may be. */
+function LeaseState({ lease }: { readonly lease: LeasedSlots }) {
+  return <span class={lease.basis === 'lease' ? 'state' : 'state alarming'}>{leaseInWords(lease)}</span>;
 }
 
 function stateOf(target: LiveTarget): string {

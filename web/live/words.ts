@@ -1,4 +1,5 @@
 /** Pure: what the Live view says, in words. */
+import { leaseInWords } from '../../src/core/leased-slots.ts';
 import type { LiveSnapshot, LiveSums, LiveTarget } from '../../src/core/live-snapshot.ts';
 import { duration, number, plural } from '../ui/amounts.ts';
 import type { Bar } from './bars.ts';
@@ -52,6 +53,11 @@ export function troubleOf({ status, health }: LiveTarget): readonly string[] {
   return [...new Set([status, health])].filter((word) => word !== 'ready').map(spaced);
 }
 
+/** Of a target whose slots several servers share; empty where this server has it alone. */
+export function leaseNotes({ lease }: Pick<LiveTarget, 'lease'>): readonly string[] {
+  return lease === undefined ? [] : [`leased: ${leaseInWords(lease)}`];
+}
+
 /** For those who do not see the lanes. */
 export function summary(snapshot: LiveSnapshot): string {
   const { targets, models, sums } = snapshot;
@@ -63,6 +69,7 @@ export function summary(snapshot: LiveSnapshot): string {
     waiting === 0 ? 'nothing waits' : `${plural(waiting, 'request')} waiting`,
     `${number(sums.finished / Math.max(1, sums.window_seconds))} finished a second`,
     ...(sums.failed > 0 ? [`${sums.failed} failed`] : []),
+    ...targets.flatMap((target) => leaseNotes(target).map((note) => `${target.name} ${note}`)),
     ...targets.flatMap((target) => {
       const trouble = troubleOf(target);
       return trouble.length === 0 ? [] : [`${target.name} is ${trouble.join(', ')}`];
