@@ -10,13 +10,14 @@ import { objectivesText } from './objectives.ts';
 import { stepText } from './plan.ts';
 import { latencyOf, type RequestRecord, tpotOf, ttftOf } from './record.ts';
 import type { Origin } from './report-json.ts';
-import { allNotes, END_WORDS, figure } from './report-text.ts';
+import { addressText, allNotes, END_WORDS, figure, shareTable } from './report-text.ts';
 import type { BenchRun, MeasuredStep } from './run.ts';
 import type { Distribution } from './statistics.ts';
 import { verdict } from './verdict.ts';
 
 export function htmlReport(run: BenchRun, origin: Origin): string {
-  const { address, server, model, settings, steps } = run;
+  const { server, model, settings, steps } = run;
+  const address = addressText(run.addresses);
   const measures = steps.map((step) => step.measures);
   const title = `Benchmark of ${model} at ${address}`;
   const facts: readonly (readonly [string, string])[] = [
@@ -41,6 +42,7 @@ export function htmlReport(run: BenchRun, origin: Origin): string {
     run.end === 'complete' ? '' : `<p>${END_WORDS[run.end]}</p>`,
     `<dl>${facts.map(([name, value]) => `<dt>${escaped(name)}</dt><dd>${escaped(value)}</dd>`).join('')}</dl>`,
     `<h2>Loads</h2>${loadTable(measures)}`,
+    serversTable(steps),
     // Before the charts: a load that says nothing of the server is drawn there too.
     noteList(run),
     ...charts.map((chart) => `<figure>${chart}</figure>`),
@@ -110,6 +112,11 @@ function loadTable(measures: readonly StepMeasures[]): string {
     columns.map(([name]) => name),
     measures.map((each) => columns.map(([, show]) => show(each))),
   );
+}
+
+function serversTable(steps: readonly MeasuredStep[]): string {
+  const [head, ...rows] = shareTable(steps) ?? [];
+  return head === undefined ? '' : htmlTable('Servers', head, rows);
 }
 
 function latencyTable(measures: StepMeasures): string {

@@ -3,7 +3,8 @@ import { lengthText } from './lengths.ts';
 import type { StepMeasures, TokenCounts } from './measures.ts';
 import type { Step } from './plan.ts';
 import { latencyOf, type RequestRecord, tpotOf, ttftOf } from './record.ts';
-import type { BenchRun } from './run.ts';
+import { addressText } from './report-text.ts';
+import type { BenchRun, ServerShare } from './run.ts';
 import type { Distribution, Percentile } from './statistics.ts';
 import { clientProblem, verdict } from './verdict.ts';
 
@@ -46,7 +47,7 @@ export function runJson(run: BenchRun, origin: Origin, { raw }: { readonly raw: 
     version: origin.version,
     node: origin.node,
     started_at: origin.startedAt,
-    address: run.address,
+    address: addressText(run.addresses),
     server: server.name,
     protocol: server.protocol,
     model: run.model,
@@ -70,8 +71,9 @@ export function runJson(run: BenchRun, origin: Origin, { raw }: { readonly raw: 
       run.steps.map(({ measures }) => measures),
       settings.objectives,
     ),
-    steps: run.steps.map(({ measures, records }) => ({
+    steps: run.steps.map(({ measures, records, servers }) => ({
       ...stepJson(measures),
+      servers: servers.map(shareJson),
       ...(raw && { requests_raw: records.map(recordJson) }),
     })),
   };
@@ -114,6 +116,12 @@ function stepJson(measures: StepMeasures) {
             problem: clientProblem(measures) ?? null,
           },
   };
+}
+
+/** What one of several servers did of a load. */
+function shareJson({ address, measures }: ServerShare) {
+  const { load: _, client: __, ...figures } = stepJson(measures);
+  return { address, ...figures };
 }
 
 export type LoadJson =

@@ -2,8 +2,8 @@
 import { figuresToTheRight, table } from '../core/text-columns.ts';
 import type { StepMeasures } from './measures.ts';
 import { objectivesText } from './objectives.ts';
-import { stepText } from './plan.ts';
-import type { BenchRun, RunEnd } from './run.ts';
+import { type Step, stepText } from './plan.ts';
+import type { BenchRun, MeasuredStep, RunEnd, ServerShare } from './run.ts';
 import type { Distribution } from './statistics.ts';
 import { clientProblem, verdict } from './verdict.ts';
 
@@ -12,6 +12,7 @@ export function textReport(run: BenchRun): string {
   const parts = [
     stepTable(steps),
     ...(steps.length === 1 ? steps.map(detailTable) : []),
+    textTable(shareTable(run.steps) ?? []),
     allNotes(run)
       .map((note) => `- ${note}`)
       .join('\n'),
@@ -27,18 +28,20 @@ export const END_WORDS = {
 
 /** What was sent and what the figures are compared with: printed before the run. */
 export function headText({
-  address,
+  addresses,
   server,
   model,
   settings,
-}: Pick<BenchRun, 'address' | 'server' | 'model' | 'settings'>): string {
+}: Pick<BenchRun, 'addresses' | 'server' | 'model' | 'settings'>): string {
   const found = settings.protocol === 'auto' ? ' (found out by asking)' : '';
   const defaults = settings.areObjectivesGiven ? '' : ' (the default; --slo sets others)';
   return [
-    `${address}: ${server.name}, model ${model}, protocol ${server.protocol}${found}`,
+    `${addressText(addresses)}: ${server.name}, model ${model}, protocol ${server.protocol}${found}`,
     `Good: ${objectivesText(settings.objectives)}${defaults}. The first token may be one of the model's thoughts.`,
   ].join('\n');
 }
+
+export const addressText = (addresses: readonly string[]) => addresses.join(', ');
 
 const COLUMNS: readonly (readonly [string, (measures: StepMeasures) => string])[] = [
   ['LOAD', ({ step }) => stepText(step)],
@@ -59,6 +62,32 @@ const COLUMNS: readonly (readonly [string, (measures: StepMeasures) => string])[
 export function stepTable(steps: readonly StepMeasures[]): string {
   const rows = steps.map((measures) => COLUMNS.map(([, show]) => show(measures)));
   return `${textTable([COLUMNS.map(([name]) => name), ...rows])}\nTTFT, TPOT, ITL and E2E in milliseconds.`;
+}
+
+type ShareRow = { readonly load: Step } & ServerShare;
+
+const SHARE_COLUMNS: readonly (readonly [string, (row: ShareRow) => string])[] = [
+  ['SERVER', ({ address }) => address],
+  ['LOAD', ({ load }) => stepText(load)],
+  ['DONE', ({ measures }) => `${measures.completed}/${measures.requests}`],
+  ['ANSWERS/s', ({ measures }) => figure(measures.completedPerSecond)],
+  ['TOKENS/s', ({ measures }) => figure(measures.outputTokensPerSecond)],
+  ['TTFT p50', ({ measures }) => figure(measures.ttft?.p50.value)],
+  ['p99', ({ measures }) => figure(measures.ttft?.p99.value)],
+  ['E2E p50', ({ measures }) => figure(measures.e2e?.p50.value)],
+  ['p99', ({ measures }) => figure(measures.e2e?.p99.value)],
+];
+
+/** What each server did of each load, under the names of the columns; undefined where there is one server. */
+export function shareTable(steps: readonly MeasuredStep[]): readonly (readonly string[])[] | undefined {
+  const rows = steps.flatMap(({ measures, servers }) =>
+    servers.map((share) => ({ load: measures.step, ...share })),
+  );
+  if (rows.length === 0) return undefined;
+  return [
+    SHARE_COLUMNS.map(([name]) => name),
+    ...rows.map((row) => SHARE_COLUMNS.map(([, show]) => show(row))),
+  ];
 }
 
 const METRICS: readonly (readonly [string, (measures: StepMeasures) => Distribution | undefined])[] = [

@@ -11,13 +11,20 @@ export interface StepLimits {
   readonly maxInFlight: number;
 }
 
+export interface SendingContext {
+  /** On the clock. */
+  readonly stepBeganAt: number;
+  /** Of users, which one sends; of arrivals, which one it is. */
+  readonly turn: number;
+}
+
 export interface StepOptions {
   readonly limits: StepLimits;
   readonly clock: Pick<Clock, 'now' | 'schedule'>;
   /** Ends the step: requests under way end as cancelled. */
   readonly signal: AbortSignal;
-  /** Never rejects. `beganAt` on the clock. */
-  send(request: PlannedRequest, beganAt: number): Promise<RequestRecord>;
+  /** Never rejects. */
+  send(request: PlannedRequest, context: SendingContext): Promise<RequestRecord>;
   onRecord(record: RequestRecord): void;
 }
 
@@ -36,31 +43,31 @@ async function runUsers(
   plan: Iterator<PlannedRequest, never>,
   { limits, clock, signal, send, onRecord }: StepOptions,
 ): Promise<void> {
-  const beganAt = clock.now();
+  const stepBeganAt = clock.now();
   let left = limits.requests;
-  const user = async () => {
-    while (left > 0 && !signal.aborted && clock.now() - beganAt < limits.durationMs) {
+  const user = async (turn: number) => {
+    while (left > 0 && !signal.aborted && clock.now() - stepBeganAt < limits.durationMs) {
       left -= 1;
-      onRecord(await send(plan.next().value, beganAt));
+      onRecord(await send(plan.next().value, { stepBeganAt, turn }));
     }
   };
-  await Promise.all(Array.from({ length: Math.min(users, limits.requests) }, user));
+  await Promise.all(Array.from({ length: Math.min(users, limits.requests) }, (_, turn) => user(turn)));
 }
 
 async function runArrivals(
   plan: Iterator<PlannedRequest, never>,
   { limits, clock, signal, send, onRecord }: StepOptions,
 ): Promise<void> {
-  const beganAt = clock.now();
+  const stepBeganAt = clock.now();
   const underWay = new Set<Promise<void>>();
   for (let sent = 0; sent < limits.requests && !signal.aborted; sent += 1) {
     const request = plan.next().value;
     const dueAt = request.dueAt ?? 0;
     if (dueAt > limits.durationMs) break;
-    await waitUntil(beganAt + dueAt, clock, signal);
+    await waitUntil(stepBeganAt + dueAt, clock, signal);
     while (underWay.size >= limits.maxInFlight && !signal.aborted) await Promise.race(underWay);
     if (signal.aborted) break;
-    const ending: Promise<void> = send(request, beganAt).then((record) => {
+    const ending: Promise<void> = send(request, { stepBeganAt, turn: sent }).then((record) => {
       underWay.delete(ending);
       onRecord(record);
     });

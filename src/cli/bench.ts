@@ -6,18 +6,12 @@ import { compareRuns, readRun } from '../bench/compare.ts';
 import { readDataset } from '../bench/dataset.ts';
 import { LENGTH_FORMS } from '../bench/lengths.ts';
 import { stepText } from '../bench/plan.ts';
+import { InterruptedError, UnreachableError } from '../bench/prepare.ts';
 import { UsageError } from '../bench/read-option.ts';
 import { htmlReport } from '../bench/report-html.ts';
 import { runJson } from '../bench/report-json.ts';
 import { headText, textReport } from '../bench/report-text.ts';
-import {
-  type BenchOptions,
-  type BenchRun,
-  InterruptedError,
-  type Progress,
-  runBench,
-  UnreachableError,
-} from '../bench/run.ts';
+import { type BenchOptions, type BenchRun, type Progress, runBench } from '../bench/run.ts';
 import { type BenchFlags, readSettings } from '../bench/settings.ts';
 import { ConfigError } from '../config/config-error.ts';
 import { remoteDefaults, remoteVariables } from '../config/environment.ts';
@@ -45,7 +39,7 @@ export function addBenchCommand(program: Command, { withServer, exit }: CommandF
     .command('bench')
     .helpGroup(COMMAND_GROUPS.use)
     .description('Measure a server under load: times to the first token, tokens per second, goodput.')
-    .argument('[url]', 'its address, as --server');
+    .argument('[url...]', 'its address, as --server; of several, each serves its share of the load');
   withServer(bench)
     .option(
       '--protocol <name>',
@@ -100,7 +94,7 @@ export function addBenchCommand(program: Command, { withServer, exit }: CommandF
     .argument('<b.json>')
     .allowExcessArguments(false)
     .action((first: string, second: string) => exit(compareFiles(first, second)));
-  bench.action(async (url: string | undefined, flags: CliFlags) => exit(await runCommand(url, flags)));
+  bench.action(async (urls: readonly string[], flags: CliFlags) => exit(await runCommand(urls, flags)));
 }
 
 function collect(value: string, before: readonly string[] = []): readonly string[] {
@@ -108,9 +102,9 @@ function collect(value: string, before: readonly string[] = []): readonly string
   return [...before, value];
 }
 
-async function runCommand(url: string | undefined, flags: CliFlags): Promise<number> {
+async function runCommand(urls: readonly string[], flags: CliFlags): Promise<number> {
   const defaults = remoteDefaults();
-  const address = readTarget(url, flags.server, defaults.server);
+  const addresses = readTargets(urls, flags.server, defaults.server);
   const key = readKey(flags.key ?? defaults.key);
   const settings = asUsage(() => readSettings(flags));
   const dataset = flags.dataset === undefined ? undefined : loadDataset(flags.dataset);
@@ -123,8 +117,8 @@ async function runCommand(url: string | undefined, flags: CliFlags): Promise<num
   const say = (text: string) => (quiet ? process.stderr : process.stdout).write(printableText(text));
   const progress = progressOn(process.stderr, say);
   const run = await runInterruptibly({
-    ...{ address, settings, dataset, key, clock: systemClock },
-    onServer: (server, model) => say(`${headText({ address, server, model, settings })}\n\n`),
+    ...{ addresses, settings, dataset, key, clock: systemClock },
+    onServer: (server, model) => say(`${headText({ addresses, server, model, settings })}\n\n`),
     onProgress: progress.show,
     onStep: progress.clear,
   }).finally(progress.clear);
@@ -139,12 +133,23 @@ async function runCommand(url: string | undefined, flags: CliFlags): Promise<num
   return isMeasured && run.end === 'complete' ? 0 : EXIT_FAILURE;
 }
 
-/** The argument, else the flag, else the environment. */
-function readTarget(url: string | undefined, flag: string | undefined, variable: string | undefined): string {
-  if (url !== undefined && flag !== undefined)
+/** The arguments, else the flag, else the environment. */
+function readTargets(
+  urls: readonly string[],
+  flag: string | undefined,
+  variable: string | undefined,
+): readonly string[] {
+  if (urls.length > 0 && flag !== undefined)
     throw new ConfigError('Name the server once: as the argument, or with --server.');
-  if (url !== undefined) return readAddress(url, 'The address');
-  return flag === undefined ? readAddress(variable, remoteVariables.server) : readAddress(flag, '--server');
+  if (urls.length > 0) return readEach(urls);
+  return [flag === undefined ? readAddress(variable, remoteVariables.server) : readAddress(flag, '--server')];
+}
+
+function readEach(urls: readonly string[]): readonly string[] {
+  const addresses = urls.map((url) => readAddress(url, 'The address'));
+  const twice = addresses.find((address, at) => addresses.indexOf(address) !== at);
+  if (twice !== undefined) throw new ConfigError(`${twice} is named twice: each server has one share.`);
+  return addresses;
 }
 
 /** Ends with the first Ctrl-C; the second one ends the process, as ever. Undefined: nothing was measured before it. */
@@ -156,13 +161,13 @@ async function runInterruptibly(options: Omit<BenchOptions, 'signal'>): Promise<
     return await runBench({ ...options, signal: interruption.signal });
   } catch (error) {
     if (error instanceof InterruptedError) return undefined;
-    throw error instanceof UnreachableError ? explained(error, options.address) : error;
+    throw error instanceof UnreachableError ? explained(error) : error;
   } finally {
     process.removeListener('SIGINT', interrupt);
   }
 }
 
-function explained({ code, message }: UnreachableError, address: string): Error {
+function explained({ address, code, message }: UnreachableError): Error {
   const untrusted = untrustedText(address, code);
   if (untrusted !== undefined) return new Error(`${untrusted} --insecure takes any certificate.`);
   return new Error(noServerText(address, code) ?? message);

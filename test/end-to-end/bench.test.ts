@@ -131,6 +131,21 @@ describe('the server', () => {
     ]);
   });
 
+  test('may be several that share the load, each named once', async () => {
+    const other = await startServer({ flags: scriptedFlags({ id: 'demo' }), endsWith: onTestFinished });
+    const load = ['--concurrency', '2', '--requests', '4', '--warmup', '0'];
+    const { exitCode, stdout } = await bench([open.url, other.url, ...load]);
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain(`${open.url}, ${other.url}: llm-serve`);
+    for (const { url } of [open, other])
+      expect(stdout).toMatch(new RegExp(`^${url} +2 users +\\d/\\d `, 'm'));
+    const twice = await bench([open.url, open.url, ...load]);
+    expect([twice.exitCode, twice.stderr]).toEqual([
+      2,
+      `llm-serve: ${open.url} is named twice: each server has one share.\n`,
+    ]);
+  });
+
   test('that wants a key gets it, and no report shows it', async () => {
     const without = await bench([locked.url, ...SMALL]);
     expect([without.exitCode, without.stderr]).toEqual([

@@ -19,7 +19,7 @@ export function fixedRun(slowness = 1, seed = 1): BenchRun {
   const random = new RandomSource(seed);
   const steps = settings.steps.map((step) => fixedStep(step, slowness, random, settings));
   return {
-    ...{ address: 'http://127.0.0.1:8000', model: 'small', settings, datasetName: undefined, steps },
+    ...{ addresses: ['http://127.0.0.1:8000'], model: 'small', settings, datasetName: undefined, steps },
     server: { name: 'llm-serve', kind: 'llm-serve', protocol: 'openai-chat', models: ['small'] },
     notes: ['The server does not take ignore_eos: answers end where the model ends them.'],
     end: 'complete',
@@ -74,5 +74,5 @@ function fixedStep(
     };
   });
   const client = { cpuShare: 0.08, loopLagP99Ms: 1.5 };
-  return { records, measures: measureStep(step, records, { objectives, client }) };
+  return { records, measures: measureStep(step, records, { objectives, client }), servers: [] };
 }

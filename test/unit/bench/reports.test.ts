@@ -31,6 +31,33 @@ describe('golden', () => {
   });
 });
 
+describe('of several servers', () => {
+  const addresses = ['http://one:8000', 'http://other:8000'];
+  const run = fixedRun();
+  const shared: BenchRun = {
+    ...run,
+    addresses,
+    steps: run.steps.map((step) => ({
+      ...step,
+      servers: addresses.map((address) => ({ address, measures: step.measures })),
+    })),
+  };
+
+  it('the table, the page and the JSON have what each did of each load', () => {
+    const text = textReport(shared);
+    expect(text).toMatch(/^SERVER +LOAD +DONE +ANSWERS\/s/m);
+    expect(text.match(/^http:\/\/(one|other):8000 +[24] users +\d+\/40 /gm)).toHaveLength(4);
+    expect(htmlReport(shared, FIXED_ORIGIN)).toContain('http://other:8000');
+    expect(headText(shared)).toMatch(/^http:\/\/one:8000, http:\/\/other:8000: llm-serve/);
+    const { address, steps } = jsonOf(shared);
+    expect(address).toBe('http://one:8000, http://other:8000');
+    expect(steps[0]?.servers).toMatchObject([
+      { address: 'http://one:8000', completed: 40 },
+      { address: 'http://other:8000', completed: 40 },
+    ]);
+  });
+});
+
 describe('the page', () => {
   it('needs nothing else, and runs no script', () => {
     const page = htmlReport(fixedRun(), FIXED_ORIGIN);

@@ -20,12 +20,14 @@ function run(step: Step, gapMs: number | undefined, answerMs: number, limits: Pa
   const clock = new FakeClock();
   const stop = new AbortController();
   const sentAt: number[] = [];
+  const turns: number[] = [];
   const records: RequestRecord[] = [];
   let inFlight = 0;
   let mostInFlight = 0;
   const ended = runStep(step, requestsEvery(gapMs), {
     ...{ clock, signal: stop.signal, limits: { ...NO_LIMITS, ...limits } },
-    send: ({ index, dueAt }, beganAt) => {
+    send: ({ index, dueAt }, { stepBeganAt: beganAt, turn }) => {
+      turns.push(turn);
       const sent = clock.now() - beganAt;
       sentAt.push(sent);
       inFlight += 1;
@@ -46,17 +48,20 @@ function run(step: Step, gapMs: number | undefined, answerMs: number, limits: Pa
     },
     onRecord: (record) => records.push(record),
   });
-  return { clock, stop, sentAt, records, ended, mostInFlight: () => mostInFlight };
+  return { clock, stop, sentAt, turns, records, ended, mostInFlight: () => mostInFlight };
 }
 
 describe('a closed loop', () => {
   const users: Step = { kind: 'closed', concurrency: 3 };
 
   it('sends the next request when the last is answered, and as many as were asked for', async () => {
-    const { clock, sentAt, records, ended, mostInFlight } = run(users, undefined, 100, { requests: 7 });
+    const { clock, sentAt, turns, records, ended, mostInFlight } = run(users, undefined, 100, {
+      requests: 7,
+    });
     await clock.advance(400);
     await ended;
     expect(sentAt).toEqual([0, 0, 0, 100, 100, 100, 200]);
+    expect(turns, 'who sends, of three users').toEqual([0, 1, 2, 0, 1, 2, 0]);
     expect(records).toHaveLength(7);
     expect(mostInFlight()).toBe(3);
   });

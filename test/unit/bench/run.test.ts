@@ -10,7 +10,7 @@ const SMALL: BenchFlags = { concurrency: '2', requests: '4', warmup: '0', output
 
 function run(address: string, flags: BenchFlags = {}, options: Partial<BenchOptions> = {}) {
   return runBench({
-    ...{ address, key: undefined, dataset: undefined, clock: systemClock },
+    ...{ addresses: [address], key: undefined, dataset: undefined, clock: systemClock },
     settings: readSettings({ ...SMALL, ...flags }),
     signal: new AbortController().signal,
     ...{ onServer: () => {}, onProgress: () => {}, onStep: () => {} },
@@ -139,6 +139,64 @@ it('a header is part of every request, also of those by which the server is foun
   const { steps } = await run(address, { header: ['x-tenant: a'] });
   expect(missing).toEqual([]);
   expect(steps[0]?.measures.completed).toBe(4);
+});
+
+describe('several servers', () => {
+  const both = (one: string, other: string, flags: BenchFlags = {}) =>
+    run(one, flags, { addresses: [one, other] });
+
+  it('share the load: each user stays with one, and the report has what each of them did', async () => {
+    const asked = { one: 0, other: 0 };
+    const counting = (name: keyof typeof asked) =>
+      byPath({
+        ...OPENAI,
+        '/v1/chat/completions': (request, response, body) => {
+          asked[name] += 1;
+          return chat(request, response, body);
+        },
+      });
+    const addresses = [await serve(counting('one')), await serve(counting('other'))] as const;
+    const { steps, addresses: measured } = await both(...addresses, { concurrency: '4', requests: '40' });
+    expect(measured).toEqual(addresses);
+    const [step] = steps;
+    expect(step?.measures).toMatchObject({ requests: 40, completed: 40 });
+    expect(step?.servers.map(({ address }) => address)).toEqual(addresses);
+    const [one = 0, other = 0] = step?.servers.map(({ measures }) => measures.completed) ?? [];
+    expect(one + other).toBe(40);
+    // Two users each, who ask at their servers' pace; the two that show how tokens are counted come before.
+    expect([one, other]).toEqual([asked.one - 2, asked.other - 2]);
+    expect(Math.min(one, other)).toBeGreaterThan(0);
+  });
+
+  it('of arrivals each gets its share, in turn', async () => {
+    const addresses = [await serve(byPath(OPENAI)), await serve(byPath(OPENAI))] as const;
+    const open = { rate: '1000', concurrency: undefined, requests: '20' };
+    const { steps } = await both(...addresses, open);
+    expect(steps[0]?.servers.map(({ measures }) => measures.completed)).toEqual([10, 10]);
+  });
+
+  it('that have no model in common are not measured', async () => {
+    const others = { ...OPENAI, '/v1/models': json({ data: [{ id: 'small', owned_by: 'vllm' }] }) };
+    const addresses = [await serve(byPath(OPENAI)), await serve(byPath(others))] as const;
+    await expect(both(...addresses)).rejects.toThrow(
+      `${addresses[1]} does not list the model large of ${addresses[0]}. Name one that all have with --model.`,
+    );
+  });
+
+  it('that are asked in different protocols are not measured', async () => {
+    const anthropic = { '/v1/models': json({ data: [{ type: 'model', id: 'large' }] }) };
+    const addresses = [await serve(byPath(OPENAI)), await serve(byPath(anthropic))] as const;
+    await expect(both(...addresses)).rejects.toThrow(
+      `${addresses[0]} is best asked in openai-chat, ${addresses[1]} in anthropic. Name one with --protocol.`,
+    );
+  });
+
+  it('one that goes away ends the run, though the other one answers', async () => {
+    const going = await startAnswering(answeringFirst(6, () => going.stop()));
+    const staying = await serve(byPath(OPENAI));
+    const { end: how } = await both(going.address, staying, { requests: '100000', duration: '600' });
+    expect(how).toBe('server lost');
+  });
 });
 
 describe('Ctrl-C', () => {
