@@ -10,6 +10,7 @@ import {
   startValkey,
   type TestValkey,
 } from '../support/valkey.ts';
+import { startValkeyCluster } from '../support/valkey-cluster.ts';
 
 const LIMIT = 10;
 const charge: Charge = {
@@ -64,27 +65,8 @@ it('a replica that a sentinel makes the primary goes on counting', async (contex
 
 it('a cluster of three, of which the node that counts is lost, goes on counting in its replica', async (context) => {
   context.skip(MISSING_VALKEY !== undefined, MISSING_VALKEY);
-  const options = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '1000'];
-  const nodes = [await start(...options), await start(...options), await start(...options)];
-  const spare = await start(...options);
-  const slots = Array.from({ length: 16_384 }, (_, slot) => String(slot));
-  const share = Math.ceil(slots.length / nodes.length);
-  for (const [index, node] of nodes.entries())
-    await node.command('CLUSTER', 'ADDSLOTS', ...slots.slice(index * share, (index + 1) * share));
-  const [first] = nodes;
-  for (const node of [...nodes.slice(1), spare])
-    await first?.command('CLUSTER', 'MEET', '127.0.0.1', String(node.port));
-  for (const node of [...nodes, spare])
-    await expect
-      .poll(() => node.command('CLUSTER', 'INFO'))
-      .toMatch(/cluster_state:ok[\s\S]*cluster_known_nodes:4/);
-  const slot = Number(/\d+/.exec(await spare.command('CLUSTER', 'KEYSLOT', '{llm-serve}:'))?.[0]);
-  const owner = nodes[Math.floor(slot / share)] as TestValkey;
-  const ownerId = /[0-9a-f]{40}/.exec(await owner.command('CLUSTER', 'MYID'))?.[0] ?? '';
-  await spare.command('CLUSTER', 'REPLICATE', ownerId);
-  await expect.poll(() => spare.command('INFO', 'replication')).toContain('master_link_status:up');
-  const hosts = nodes.map(({ port }) => `127.0.0.1:${port}`).join(',');
-  const opened = await openLimits(`valkey+cluster://${hosts}`);
+  const { address, owner, replica: spare } = await startValkeyCluster(onTestFinished);
+  const opened = await openLimits(address);
   const { store, isUp } = opened;
   await isUp(true);
   await admit(store, 4);
