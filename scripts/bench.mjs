@@ -36,7 +36,7 @@ const FULL = {
   'shared-limits': { rounds: 7, decisions: 5000 },
   workers: { rounds: 7, decisions: 10_000 },
   usage: { rounds: 7, operations: 200_000 },
-  scale: { rounds: 9, requests: 15_000 },
+  scale: { rounds: 9, requests: 15_000, seconds: 10 },
   fleet: { rounds: 3, maxReplicas: 1000 },
   simulate: { rounds: 5, measuredMinutes: 30 },
   overload: {
@@ -77,7 +77,7 @@ const QUICK = {
   'shared-limits': { rounds: 1, decisions: 500 },
   workers: { rounds: 1, decisions: 2000 },
   usage: { rounds: 1, operations: 20_000 },
-  scale: { rounds: 1, requests: 1500 },
+  scale: { rounds: 1, requests: 1500, seconds: 2 },
   fleet: { rounds: 1, maxReplicas: 30 },
   simulate: { rounds: 1, measuredMinutes: 5 },
   overload: {
