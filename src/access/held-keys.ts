@@ -1,6 +1,6 @@
 /**
- * The keys that open the door, by the digest of their text: an open-addressed table that is made once and then only read. With many keys a
- * look-up waits for memory: here all that it needs is found by one number, so that it waits once for all of it.
+ * The keys that open the door, by the digest of their text: an open-addressed table. With many keys a look-up waits for memory: here all
+ * that it needs is found by one number, so that it waits once for all of it. Invariant: some slots are free.
  */
 import type { Caller } from '../core/caller.ts';
 import type { Milliseconds } from '../core/clock.ts';
@@ -24,31 +24,30 @@ export interface HeldKey {
 
 const MAX_TAKEN = 0.8;
 
+type Verdicts = (KeyVerdict | undefined)[];
+
 export class HeldKeys {
-  /** How many digests. */
-  readonly size: number;
-  readonly #keys: readonly HeldKey[];
-  readonly #mask: number;
+  #size = 0;
+  /** Slots that are not free: those of dropped digests still lead to what lies behind them. */
+  #taken = 0;
+  #mask = 0;
   /** 0: nothing is there. */
-  readonly #tags: Int32Array;
-  readonly #digests: Uint8Array;
-  readonly #endsAt: Float64Array;
-  readonly #known: (KeyVerdict | undefined)[];
-  readonly #ended: (KeyVerdict | undefined)[];
+  #tags = new Int32Array(0);
+  #digests = new Uint8Array(0);
+  #endsAt = new Float64Array(0);
+  /** Undefined in both: what was there has been dropped. */
+  #known: Verdicts = [];
+  #ended: Verdicts = [];
 
   /** Of equal digests the last is held. */
   constructor(keys: readonly HeldKey[]) {
-    const slots = 2 ** Math.ceil(Math.log2((keys.length + 1) / MAX_TAKEN));
-    this.#keys = keys;
-    this.#mask = slots - 1;
-    this.#tags = new Int32Array(slots);
-    this.#digests = new Uint8Array(slots * DIGEST_BYTES);
-    this.#endsAt = new Float64Array(slots);
-    this.#known = new Array<KeyVerdict | undefined>(slots).fill(undefined);
-    this.#ended = new Array<KeyVerdict | undefined>(slots).fill(undefined);
-    let size = 0;
-    for (const key of keys) if (this.#put(key)) size += 1;
-    this.size = size;
+    this.#makeTables(keys.length);
+    for (const key of keys) this.put(key);
+  }
+
+  /** How many digests. */
+  get size(): number {
+    return this.#size;
   }
 
   /** Undefined: none. The time it takes tells nothing about a key: nobody can choose the digest of what is sent. */
@@ -59,14 +58,31 @@ export class HeldKeys {
     return (this.#endsAt[slot] as number) > now ? known : this.#ended[slot];
   }
 
-  /** In the order in which they were given. `now`: since the Unix epoch. */
-  callers(now: Milliseconds): readonly Caller[] {
-    return this.#keys.flatMap(({ endsAt, known }) =>
-      endsAt > now && known.kind === 'known' ? [known.caller] : [],
-    );
+  /** In the place of one with the same digest. */
+  put({ digest, known, endsAt, ended }: HeldKey): void {
+    if (this.#taken + 1 > MAX_TAKEN * this.#tags.length) this.#makeRoom();
+    const slot = this.#slotOf(digest);
+    if (this.#tags[slot] === 0) {
+      this.#taken += 1;
+      this.#tags[slot] = tagOf(digest);
+      for (let at = 0; at < DIGEST_BYTES; at += 1)
+        this.#digests[slot * DIGEST_BYTES + at] = digest.charCodeAt(at);
+    }
+    if (this.#known[slot] === undefined) this.#size += 1;
+    this.#endsAt[slot] = endsAt;
+    this.#known[slot] = known;
+    this.#ended[slot] = ended;
   }
 
-  /** Where the digest is, or would be: one slot is always free. */
+  drop(digest: string): void {
+    const slot = this.#slotOf(digest);
+    if (this.#known[slot] === undefined) return;
+    this.#size -= 1;
+    this.#known[slot] = undefined;
+    this.#ended[slot] = undefined;
+  }
+
+  /** Where the digest is, or would be. */
   #slotOf(digest: string): number {
     const tag = tagOf(digest);
     for (let slot = firstSlotOf(digest) & this.#mask; ; slot = (slot + 1) & this.#mask) {
@@ -76,17 +92,29 @@ export class HeldKeys {
     }
   }
 
-  /** Whether nothing was there. */
-  #put({ digest, known, endsAt, ended }: HeldKey): boolean {
-    const slot = this.#slotOf(digest);
-    const isNew = this.#tags[slot] === 0;
-    this.#tags[slot] = tagOf(digest);
-    for (let at = 0; at < DIGEST_BYTES; at += 1)
-      this.#digests[slot * DIGEST_BYTES + at] = digest.charCodeAt(at);
-    this.#endsAt[slot] = endsAt;
-    this.#known[slot] = known;
-    this.#ended[slot] = ended;
-    return isNew;
+  /** For as many again, and without what was dropped. */
+  #makeRoom(): void {
+    const digests = Buffer.from(this.#digests.buffer);
+    const [endsAt, knowns, endeds] = [this.#endsAt, this.#known, this.#ended];
+    this.#makeTables(2 * this.#size);
+    for (const [slot, known] of knowns.entries()) {
+      const ended = endeds[slot];
+      if (known === undefined || ended === undefined) continue;
+      const digest = digests.toString('latin1', slot * DIGEST_BYTES, (slot + 1) * DIGEST_BYTES);
+      this.put({ digest, known, endsAt: endsAt[slot] as number, ended });
+    }
+  }
+
+  #makeTables(keys: number): void {
+    const slots = 2 ** Math.ceil(Math.log2((keys + 1) / MAX_TAKEN));
+    this.#size = 0;
+    this.#taken = 0;
+    this.#mask = slots - 1;
+    this.#tags = new Int32Array(slots);
+    this.#digests = new Uint8Array(slots * DIGEST_BYTES);
+    this.#endsAt = new Float64Array(slots);
+    this.#known = new Array<KeyVerdict | undefined>(slots).fill(undefined);
+    this.#ended = new Array<KeyVerdict | undefined>(slots).fill(undefined);
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * All keys that open the door, by the hash of their text: those of the configuration and those of the store. Both lists are replaced as a whole
- * when they change. Time is an argument.
+ * All keys that open the door, by the hash of their text: those of the configuration, which are replaced as a whole when they change, and
+ * those of the store. Time is an argument.
  */
 import type { Caller } from '../core/caller.ts';
 import { type HeldKey, HeldKeys, type KeyVerdict } from './held-keys.ts';
@@ -17,9 +17,18 @@ export interface ConfiguredKey {
 const UNKNOWN: KeyVerdict = { kind: 'unknown' };
 const NEVER = Number.POSITIVE_INFINITY;
 
+interface StoredKey {
+  /** One for each of its secrets. */
+  readonly held: readonly HeldKey[];
+  readonly isActive: boolean;
+}
+
 export class KeyRing {
   #configured = new HeldKeys([]);
+  #configuredKeys: readonly HeldKey[] = [];
   #stored = new HeldKeys([]);
+  /** By the id of the key. */
+  #storedKeys = new Map<string, StoredKey>();
   #configuredMayAdmin = false;
   #storeHeldAdmin = false;
   #storeHeldKeys = false;
@@ -47,7 +56,10 @@ export class KeyRing {
 
   /** Whose keys are known now, each once. `now`: since the Unix epoch. */
   callers(now: number): readonly Caller[] {
-    const active = [...this.#configured.callers(now), ...this.#stored.callers(now)];
+    const stored = [...this.#storedKeys.values()].flatMap(({ held }) => held);
+    const active = [...this.#configuredKeys, ...stored].flatMap(({ endsAt, known }) =>
+      endsAt > now && known.kind === 'known' ? [known.caller] : [],
+    );
     return [...new Map(active.map((caller) => [caller.id, caller])).values()];
   }
 
@@ -55,21 +67,39 @@ export class KeyRing {
     keys: readonly ConfiguredKey[],
     { mayAdmin }: Pick<Caller, 'mayAdmin'> = { mayAdmin: false },
   ): void {
-    this.#configured = new HeldKeys(
-      keys.map(({ name, key }) => {
-        const known = { kind: 'known', caller: configuredCaller(name, mayAdmin) } as const;
-        return { digest: digestOfKey(key), known, endsAt: NEVER, ended: known };
-      }),
-    );
+    this.#configuredKeys = keys.map(({ name, key }) => {
+      const known = { kind: 'known', caller: configuredCaller(name, mayAdmin) } as const;
+      return { digest: digestOfKey(key), known, endsAt: NEVER, ended: known };
+    });
+    this.#configured = new HeldKeys(this.#configuredKeys);
     this.#configuredMayAdmin = mayAdmin && keys.length > 0;
   }
 
-  /** `records`: revoked ones included. */
+  /** `records`: all that the store has, revoked ones included. */
   setStored(records: readonly KeyRecord[]): void {
-    this.#storeHeldKeys ||= records.length > 0;
-    this.#storeHeldAdmin ||= records.some(({ everAdmin }) => everAdmin);
-    this.#active = records.filter(({ revokedAt }) => revokedAt === undefined).length;
-    this.#stored = new HeldKeys(records.flatMap(heldKeysOf));
+    this.#storedKeys = new Map();
+    this.#active = 0;
+    for (const record of records) this.#keep(record);
+    this.#stored = new HeldKeys([...this.#storedKeys.values()].flatMap(({ held }) => held));
+  }
+
+  /** `records`: those that were added or changed; all others stay. */
+  changeStored(records: readonly KeyRecord[]): void {
+    // All of them first: a secret may have gone from one key to another.
+    for (const { id } of records)
+      for (const { digest } of this.#storedKeys.get(id)?.held ?? []) this.#stored.drop(digest);
+    for (const record of records) for (const key of this.#keep(record)) this.#stored.put(key);
+  }
+
+  #keep(record: KeyRecord): readonly HeldKey[] {
+    const held = heldKeysOf(record);
+    const isActive = record.revokedAt === undefined;
+    const wasActive = this.#storedKeys.get(record.id)?.isActive === true;
+    this.#active += Number(isActive) - Number(wasActive);
+    this.#storedKeys.set(record.id, { held, isActive });
+    this.#storeHeldKeys = true;
+    this.#storeHeldAdmin ||= record.everAdmin;
+    return held;
   }
 
   /** `now`: since the Unix epoch. */

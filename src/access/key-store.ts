@@ -6,6 +6,11 @@ export interface KeyStore {
   revision(): Promise<number>;
   /** Revoked ones included, in the order in which they were added. */
   list(): Promise<readonly KeyRecord[]>;
+  /**
+   * Those that were added or changed after that revision, and perhaps later ones. Undefined: that can't be told, as where keys were deleted
+   * since, or the database is an older one: read them all.
+   */
+  changedSince(revision: number): Promise<readonly KeyRecord[] | undefined>;
   /** Rejects with `name_taken` or `secret_taken`. */
   add(record: KeyRecord): Promise<void>;
   /**

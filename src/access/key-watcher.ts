@@ -1,6 +1,6 @@
 /**
- * Keeps the ring as the store has it: looks twice a second whether a key was added or changed, by any process. While the store fails,
- * the last known keys stay in force. A request never waits for it.
+ * Keeps the ring as the store has it: looks twice a second whether a key was added or changed, by any process, and reads those that were.
+ * While the store fails, the last known keys stay in force. A request never waits for it.
  */
 import type { Clock, Timer } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
@@ -11,7 +11,7 @@ const POLL_MS = 500;
 
 export interface KeyWatcherOptions {
   readonly clock: Clock;
-  readonly store: Pick<KeyStore, 'revision' | 'list'>;
+  readonly store: Pick<KeyStore, 'revision' | 'list' | 'changedSince'>;
   readonly ring: KeyRing;
   readonly log: Log;
   /** After the ring was changed. */
@@ -23,6 +23,8 @@ export class KeyWatcher {
   /** Of the keys that the ring has. */
   #revision: number | undefined;
   #timer: Timer | undefined;
+  /** It has failed since all keys were read: it may be another one by now, such as a replica that has lost the last changes. */
+  #hasFailed = false;
   #isUp = true;
   #isClosed = false;
 
@@ -56,6 +58,7 @@ export class KeyWatcher {
       await this.#read();
       this.#setUp(true);
     } catch (error) {
+      this.#hasFailed = true;
       this.#setUp(false, error);
     } finally {
       this.#schedule();
@@ -64,15 +67,31 @@ export class KeyWatcher {
 
   /** The revision is read first: a change in between is found by the next poll. */
   async #read(): Promise<void> {
-    const { store, ring, onChange } = this.#options;
+    const { store, onChange } = this.#options;
     const revision = await store.revision();
     if (revision === this.#revision || this.#isClosed) return;
+    const isFirst = this.#revision === undefined;
+    if (!(await this.#readChanges())) await this.#readAll();
+    if (this.#isClosed) return;
+    this.#revision = revision;
+    if (!isFirst) onChange?.();
+  }
+
+  /** False: only reading all tells what the store has. */
+  async #readChanges(): Promise<boolean> {
+    if (this.#revision === undefined || this.#hasFailed) return false;
+    const { store, ring } = this.#options;
+    const changed = await store.changedSince(this.#revision);
+    if (changed !== undefined && !this.#isClosed) ring.changeStored(changed);
+    return changed !== undefined;
+  }
+
+  async #readAll(): Promise<void> {
+    const { store, ring } = this.#options;
     const records = await store.list();
     if (this.#isClosed) return;
     ring.setStored(records);
-    const isFirst = this.#revision === undefined;
-    this.#revision = revision;
-    if (!isFirst) onChange?.();
+    this.#hasFailed = false;
   }
 
   #setUp(isUp: boolean, error?: unknown): void {

@@ -23,6 +23,8 @@ export class MemoryStore implements Store {
 
 class MemoryKeys implements KeyStore {
   readonly #records = new Map<string, KeyRecord>();
+  /** By the id of the key: after its last change. */
+  readonly #revisions = new Map<string, number>();
   #revision = 0;
 
   async revision(): Promise<number> {
@@ -33,10 +35,13 @@ class MemoryKeys implements KeyStore {
     return [...this.#records.values()];
   }
 
+  async changedSince(revision: number): Promise<readonly KeyRecord[]> {
+    return [...this.#records.values()].filter(({ id }) => (this.#revisions.get(id) ?? 0) > revision);
+  }
+
   async add(record: KeyRecord): Promise<void> {
     this.#requireUnique(record);
-    this.#records.set(record.id, record);
-    this.#revision += 1;
+    this.#keep(record);
   }
 
   async change(known: KeyRecord, changes: KeyChanges): Promise<KeyRecord | undefined> {
@@ -45,9 +50,14 @@ class MemoryKeys implements KeyStore {
     requireUnchanged(stored, known);
     const changed = changedRecord(stored, changes);
     this.#requireUnique(changed);
-    this.#records.set(known.id, changed);
-    this.#revision += 1;
+    this.#keep(changed);
     return changed;
+  }
+
+  #keep(record: KeyRecord): void {
+    this.#records.set(record.id, record);
+    this.#revision += 1;
+    this.#revisions.set(record.id, this.#revision);
   }
 
   #requireUnique(record: KeyRecord): void {

@@ -29,6 +29,8 @@ async function performOn(store: SqlStore, call: StoreCall): Promise<unknown> {
       return store.keys.revision();
     case 'keys.list':
       return store.keys.list();
+    case 'keys.changedSince':
+      return store.keys.changedSince(call.revision);
     case 'keys.add':
       return store.keys.add(call.record);
     case 'keys.change':

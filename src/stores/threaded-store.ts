@@ -28,6 +28,7 @@ export interface StoreThread {
 
 export type StoreCall =
   | { readonly name: 'open' | 'keys.revision' | 'keys.list' | 'close' }
+  | { readonly name: 'keys.changedSince'; readonly revision: number }
   | { readonly name: 'keys.add'; readonly record: KeyRecord }
   | { readonly name: 'keys.change'; readonly known: KeyRecord; readonly changes: KeyChanges }
   | { readonly name: 'usage.add'; readonly texts: readonly string[]; readonly batch: string }
@@ -60,6 +61,8 @@ export class ThreadedStore implements Store {
     this.keys = {
       revision: () => this.#call<number>({ name: 'keys.revision' }),
       list: () => this.#call<readonly KeyRecord[]>({ name: 'keys.list' }),
+      changedSince: (revision) =>
+        this.#call<readonly KeyRecord[] | undefined>({ name: 'keys.changedSince', revision }),
       add: (record) => this.#call<void>({ name: 'keys.add', record }),
       change: (known, changes) => this.#call<KeyRecord | undefined>({ name: 'keys.change', known, changes }),
     };

@@ -16,7 +16,16 @@ describe.skipIf(missing !== undefined)(`PostgreSQL${missing === undefined ? '' :
   afterAll(() => server?.remove());
 
   storeContract('the store in PostgreSQL', async () => {
-    const address = (await server?.createDatabase())?.address ?? '';
-    return { keeps: true, open: () => openStore(address), remove: async () => {} };
+    const { address = '', name = '' } = (await server?.createDatabase()) ?? {};
+    return {
+      keeps: true,
+      open: () => openStore(address),
+      // As one who has another schema first.
+      execute: async (...statements) => {
+        for (const statement of statements)
+          await server?.execute(statement.replaceAll('llm_serve_', `${name}.llm_serve_`));
+      },
+      remove: async () => {},
+    };
   });
 });

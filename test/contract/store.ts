@@ -20,6 +20,8 @@ export interface StoreUnderTest {
   open(): Promise<Store>;
   /** Removes it. */
   remove(): Promise<void>;
+  /** Runs statements on its tables, past the store; undefined: it has none. */
+  readonly execute?: (...statements: readonly string[]) => Promise<void>;
   /** What is kept is there for the next who opens it. */
   readonly keeps: boolean;
 }
@@ -126,6 +128,58 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
         await add([usageRow()]);
         await store.audit.add(auditEntry());
         expect(await store.keys.revision()).toBe(seen.at(-1));
+      });
+
+      test('those that were added or changed since a revision are told from the others', async () => {
+        const before = await store.keys.revision();
+        await store.keys.add(plainKey('alice'));
+        const bob = fullKey('bob');
+        await store.keys.add(bob);
+        const between = await store.keys.revision();
+        await store.keys.add(plainKey('carol'));
+        const revoked = await store.keys.change(bob, { revokedAt: 1_700_000_000_001 });
+        const names = async (since: number) =>
+          (await store.keys.changedSince(since))?.map(({ name }) => name).sort();
+        expect(await names(before)).toEqual(['alice', 'bob', 'carol']);
+        expect(await names(between)).toEqual(['bob', 'carol']);
+        expect(await store.keys.changedSince(between)).toContainEqual(revoked);
+        expect(await names(await store.keys.revision())).toEqual([]);
+      });
+
+      test('of a change that is refused, nothing is told', async () => {
+        for (const key of [plainKey('alice'), plainKey('bob')]) await store.keys.add(key);
+        const before = await store.keys.revision();
+        await expect(store.keys.change(plainKey('alice'), { name: 'bob' })).rejects.toMatchObject({
+          fault: 'name_taken',
+        });
+        expect(await store.keys.changedSince(before)).toEqual([]);
+      });
+
+      test('a key that another program changes or deletes is noticed', async () => {
+        const { execute } = tested;
+        if (execute === undefined) return;
+        for (const key of [plainKey('alice'), plainKey('bob')]) await store.keys.add(key);
+        const before = await store.keys.revision();
+        await execute("UPDATE llm_serve_keys SET team = 'red' WHERE name = 'bob'");
+        const between = await store.keys.revision();
+        expect(between).not.toBe(before);
+        expect(await store.keys.changedSince(before)).toEqual([{ ...plainKey('bob'), team: 'red' }]);
+        await execute(
+          "DELETE FROM llm_serve_secrets WHERE key_id = 'key_alice'",
+          "DELETE FROM llm_serve_keys WHERE id = 'key_alice'",
+        );
+        const after = await store.keys.revision();
+        expect(after).not.toBe(between);
+        expect(await store.keys.changedSince(between), 'deleted since').toBeUndefined();
+        expect(await store.keys.changedSince(after)).toEqual([]);
+        expect((await store.keys.list()).map(({ name }) => name)).toEqual(['bob']);
+      });
+
+      test('of a revision that the database does not know, as after a restore, nothing is told', async () => {
+        if (tested.execute === undefined) return;
+        await store.keys.add(plainKey('alice'));
+        const revision = await store.keys.revision();
+        expect(await store.keys.changedSince(revision + 1)).toBeUndefined();
       });
 
       test('a key that was changed since it was read is left as it is', async () => {

@@ -51,6 +51,8 @@ export const KEYS_WITH_SECRETS = `SELECT ${KEY_COLUMNS.map((column) => `k.${colu
 
 /** The order that `recordsOf` needs. */
 export const IN_ORDER = 'ORDER BY k.number, s.position';
+/** Good for `recordsOf` too, and as the index has them that finds them. */
+export const AS_CHANGED = 'ORDER BY k.revision, k.number, s.position';
 
 export function recordsOf(rows: readonly SqlRow[]): readonly KeyRecord[] {
   const records = new Map<string, { readonly row: SqlRow; readonly secrets: KeySecret[] }>();

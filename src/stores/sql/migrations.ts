@@ -15,7 +15,15 @@ interface DialectWords {
   readonly counted: string;
   /** Statements that make a table one to which rows are only added. */
   readonly appendOnly: (table: string) => readonly string[];
+  /** Statements by which each key that is written, by whatever program, has the revision of that as its own. */
+  readonly keysHaveRevisions: readonly string[];
 }
+
+const COUNT_REVISION = "UPDATE llm_serve_revisions SET revision = revision + 1 WHERE name = 'keys'";
+const KEEP_REVISION_OF_KEY = `UPDATE llm_serve_keys SET revision = (SELECT revision FROM llm_serve_revisions WHERE name = 'keys')
+        WHERE number = NEW.number`;
+const KEEP_REVISION_OF_DELETION = `UPDATE llm_serve_revisions SET revision = (SELECT revision FROM llm_serve_revisions WHERE name = 'keys')
+        WHERE name = 'keys_deleted'`;
 
 const WORDS: Readonly<Record<Dialect, DialectWords>> = {
   sqlite: {
@@ -25,12 +33,34 @@ const WORDS: Readonly<Record<Dialect, DialectWords>> = {
         (action) =>
           `CREATE TRIGGER ${table}_no_${action.toLowerCase()} BEFORE ${action} ON ${table} BEGIN SELECT RAISE(ABORT, 'entries are never changed'); END`,
       ),
+    keysHaveRevisions: [
+      `CREATE TRIGGER llm_serve_keys_added AFTER INSERT ON llm_serve_keys BEGIN ${COUNT_REVISION}; ${KEEP_REVISION_OF_KEY}; END`,
+      `CREATE TRIGGER llm_serve_keys_changed AFTER UPDATE OF id, name, team, labels, models, highest_priority, limits, may_admin, ever_admin,
+        created_at, expires_at, revoked_at ON llm_serve_keys BEGIN ${COUNT_REVISION}; ${KEEP_REVISION_OF_KEY}; END`,
+      `CREATE TRIGGER llm_serve_keys_deleted AFTER DELETE ON llm_serve_keys BEGIN ${COUNT_REVISION}; ${KEEP_REVISION_OF_DELETION}; END`,
+    ],
   },
   postgres: {
     counted: 'BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY',
     appendOnly: (table) => [
       `CREATE FUNCTION ${table}_append_only() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'entries are never changed'; END $$`,
       `CREATE TRIGGER ${table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ${table} FOR EACH STATEMENT EXECUTE FUNCTION ${table}_append_only()`,
+    ],
+    // The schema is named: whoever writes a key may have another one first.
+    keysHaveRevisions: [
+      `CREATE FUNCTION llm_serve_keys_written() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        EXECUTE format('UPDATE %I.llm_serve_revisions SET revision = revision + 1 WHERE name = ''keys'' RETURNING revision', TG_TABLE_SCHEMA)
+          INTO NEW.revision;
+        RETURN NEW;
+      END $$`,
+      'CREATE TRIGGER llm_serve_keys_written BEFORE INSERT OR UPDATE ON llm_serve_keys FOR EACH ROW EXECUTE FUNCTION llm_serve_keys_written()',
+      `CREATE FUNCTION llm_serve_keys_deleted() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE counted BIGINT; BEGIN
+        EXECUTE format('UPDATE %I.llm_serve_revisions SET revision = revision + 1 WHERE name = ''keys'' RETURNING revision', TG_TABLE_SCHEMA)
+          INTO counted;
+        EXECUTE format('UPDATE %I.llm_serve_revisions SET revision = $1 WHERE name = ''keys_deleted''', TG_TABLE_SCHEMA) USING counted;
+        RETURN NULL;
+      END $$`,
+      'CREATE TRIGGER llm_serve_keys_deleted AFTER DELETE OR TRUNCATE ON llm_serve_keys FOR EACH STATEMENT EXECUTE FUNCTION llm_serve_keys_deleted()',
     ],
   },
 };
@@ -105,6 +135,16 @@ const VERSIONS: readonly Version[] = [
     statements: () => [
       'ALTER TABLE llm_serve_keys ADD COLUMN ever_admin INTEGER NOT NULL DEFAULT 0',
       'UPDATE llm_serve_keys SET ever_admin = may_admin',
+    ],
+  },
+  {
+    version: 3,
+    statements: ({ keysHaveRevisions }) => [
+      'ALTER TABLE llm_serve_keys ADD COLUMN revision BIGINT NOT NULL DEFAULT 0',
+      'CREATE INDEX llm_serve_key_revisions ON llm_serve_keys (revision)',
+      "INSERT INTO llm_serve_revisions (name, revision) VALUES ('keys_deleted', 0)",
+      // By the database, so that what a server of the version before writes, during an update, is noticed too.
+      ...keysHaveRevisions,
     ],
   },
 ];

@@ -3,6 +3,7 @@ import { changedRecord, type KeyChanges, type KeyRecord } from '../../access/key
 import type { AuditEntry, AuditLog, KeyStore, Store } from '../store.ts';
 import { nameTaken, requireUnchanged, secretTaken } from '../store.ts';
 import {
+  AS_CHANGED,
   IN_ORDER,
   KEY_COLUMNS,
   KEYS_WITH_SECRETS,
@@ -66,6 +67,19 @@ class SqlKeys implements KeyStore {
   async list(): Promise<readonly KeyRecord[]> {
     const rows = await this.#database.run(`${KEYS_WITH_SECRETS} ${IN_ORDER}`);
     return recordsOf(rows);
+  }
+
+  async changedSince(revision: number): Promise<readonly KeyRecord[] | undefined> {
+    const rows = await this.#database.run(
+      "SELECT name, revision FROM llm_serve_revisions WHERE name IN ('keys', 'keys_deleted')",
+    );
+    const revisions = new Map(rows.map((row) => [row.name, Number(row.revision)]));
+    const isKnown =
+      revision <= (revisions.get('keys') ?? 0) && revision >= (revisions.get('keys_deleted') ?? 0);
+    if (!isKnown) return undefined;
+    return recordsOf(
+      await this.#database.run(`${KEYS_WITH_SECRETS} WHERE k.revision > ? ${AS_CHANGED}`, [revision]),
+    );
   }
 
   async add(record: KeyRecord): Promise<void> {

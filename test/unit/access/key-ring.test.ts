@@ -121,6 +121,65 @@ describe('KeyRing', () => {
   });
 });
 
+describe('changes of a ring', () => {
+  const held = (...texts: readonly string[]) =>
+    texts.map((text) => ({ hash: hashOfKey(text), shown: '', createdAt: 0, expiresAt: undefined }));
+  const found = (ring: KeyRing, text: string) => {
+    const verdict = ring.find(text, NOW);
+    return verdict.kind === 'unknown' ? verdict.kind : `${verdict.kind} ${verdict.caller.name}`;
+  };
+
+  it('add keys and change those that are there; the others stay', () => {
+    const ring = ringOf(record('alice'), record('bob'));
+    ring.changeStored([record('carol', { mayAdmin: true }), record('bob', { revokedAt: NOW })]);
+    expect(['alice', 'bob', 'carol'].map((name) => found(ring, `secret-of-${name}`))).toEqual([
+      ...['known alice', 'revoked bob', 'known carol'],
+    ]);
+    expect([ring.active, ring.hasAdmin]).toEqual([2, true]);
+    expect(ring.callers(NOW).map(({ name }) => name)).toEqual(['alice', 'carol']);
+  });
+
+  it('take secrets away, also to another key', () => {
+    const ring = ringOf(record('alice', { secrets: held('one', 'two') }), record('bob'));
+    ring.changeStored([
+      record('bob', { secrets: held('one', 'secret-of-bob') }),
+      record('alice', { secrets: held('three') }),
+    ]);
+    expect(['one', 'two', 'three', 'secret-of-bob'].map((text) => found(ring, text))).toEqual([
+      ...['known bob', 'unknown', 'known alice', 'known bob'],
+    ]);
+  });
+
+  it('come to the same as all keys read anew, however many there are', () => {
+    const changing = new KeyRing();
+    const records = new Map<string, KeyRecord>();
+    for (let round = 0; round < 60; round += 1) {
+      const changed = Array.from({ length: 40 }, (_, index) => {
+        const number = (round * 29 + index * 13) % 700;
+        const revokedAt = (round + index) % 5 === 0 ? NOW : undefined;
+        const secrets = held(`${number}/${round}`, `${number}/${round - 1}`);
+        return record(`n${number}`, { secrets, revokedAt });
+      });
+      for (const each of changed) records.set(each.id, each);
+      changing.changeStored(changed);
+    }
+    const anew = ringOf(...records.values());
+    expect(changing.active).toBe(anew.active);
+    expect(changing.callers(NOW)).toEqual(anew.callers(NOW));
+    const texts = Array.from({ length: 700 * 60 }, (_, index) => `${index % 700}/${Math.floor(index / 700)}`);
+    expect(texts.filter((text) => found(changing, text) !== found(anew, text))).toEqual([]);
+    expect(texts.filter((text) => found(anew, text) !== 'unknown').length).toBeGreaterThan(1000);
+  });
+
+  it('shut a ring that was open', () => {
+    const ring = new KeyRing();
+    ring.changeStored([]);
+    expect(ring.isShut).toBe(false);
+    ring.changeStored([record('alice', { revokedAt: NOW })]);
+    expect(ring.isShut).toBe(true);
+  });
+});
+
 describe('the callers of a ring', () => {
   it('are those whose keys are in force, each once, also where a key has two secrets', () => {
     const ring = new KeyRing();

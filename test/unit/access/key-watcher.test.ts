@@ -14,7 +14,8 @@ let ring: KeyRing;
 let lines: string[];
 let changes: number;
 let fails: boolean;
-let asked: { revision: number; list: number };
+let asked: { revision: number; list: number; changes: number };
+let isAnother: boolean;
 let watcher: KeyWatcher;
 
 beforeEach(() => {
@@ -25,7 +26,8 @@ beforeEach(() => {
   lines = [];
   changes = 0;
   fails = false;
-  asked = { revision: 0, list: 0 };
+  asked = { revision: 0, list: 0, changes: 0 };
+  isAnother = false;
   const failOr = <Value>(work: () => Promise<Value>): Promise<Value> =>
     fails ? Promise.reject(new StoreError('unavailable', 'It is locked.')) : work();
   const log: Log = {
@@ -45,6 +47,10 @@ beforeEach(() => {
       list: () => {
         asked.list += 1;
         return failOr(() => store.keys.list());
+      },
+      changedSince: (revision) => {
+        asked.changes += 1;
+        return failOr(async () => (isAnother ? undefined : store.keys.changedSince(revision)));
       },
     },
     onChange: () => {
@@ -87,7 +93,39 @@ describe('KeyWatcher', () => {
   it('asks for the keys only when the revision is another one', async () => {
     await watcher.start();
     await clock.advance(5000);
-    expect(asked).toEqual({ revision: 11, list: 1 });
+    expect(asked).toEqual({ revision: 11, list: 1, changes: 0 });
+  });
+
+  it('reads what has changed, and not the rest', async () => {
+    const { key: alice } = await keys.create({ name: 'alice' });
+    await watcher.start();
+    const { key: bob } = await keys.create({ name: 'bob' });
+    await keys.revoke('alice');
+    await clock.advance(500);
+    expect([kindOf(alice), kindOf(bob)]).toEqual(['revoked', 'known']);
+    expect([asked.list, asked.changes]).toEqual([1, 1]);
+  });
+
+  it('reads all keys where the store cannot tell what has changed', async () => {
+    await watcher.start();
+    isAnother = true;
+    const { key } = await keys.create({ name: 'alice' });
+    await clock.advance(500);
+    expect(kindOf(key)).toBe('known');
+    expect([asked.list, asked.changes]).toEqual([2, 1]);
+  });
+
+  it('reads all keys after the store has failed: it may be another one by now', async () => {
+    await watcher.start();
+    fails = true;
+    await clock.advance(1000);
+    await keys.create({ name: 'alice' });
+    fails = false;
+    await clock.advance(500);
+    expect([asked.list, asked.changes]).toEqual([2, 0]);
+    await keys.create({ name: 'bob' });
+    await clock.advance(500);
+    expect([asked.list, asked.changes]).toEqual([2, 1]);
   });
 
   it('keeps the last known keys while the store fails, and says so once', async () => {
@@ -129,6 +167,7 @@ describe('KeyWatcher', () => {
             answer = () => resolve(7);
           }),
         list: () => store.keys.list(),
+        changedSince: (revision) => store.keys.changedSince(revision),
       },
     });
     watcher.close();

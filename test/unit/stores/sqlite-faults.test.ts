@@ -96,6 +96,14 @@ describe('locked by another process', () => {
   });
 });
 
+const BACK_TO_VERSION_2 = [
+  ...['added', 'changed', 'deleted'].map((what) => `DROP TRIGGER llm_serve_keys_${what}`),
+  'DROP INDEX llm_serve_key_revisions',
+  'ALTER TABLE llm_serve_keys DROP COLUMN revision',
+  "DELETE FROM llm_serve_revisions WHERE name = 'keys_deleted'",
+  'DELETE FROM llm_serve_versions WHERE version > 2',
+];
+
 describe('not a database of ours', () => {
   test('a text is left as it is', async () => {
     const text = 'a list of things to do\n'.repeat(100);
@@ -123,11 +131,30 @@ describe('not a database of ours', () => {
     const { store, database } = await openedHere();
     await store.keys.add(plainKey('alice', { mayAdmin: true, everAdmin: true }));
     await store.keys.add(plainKey('bob'));
+    for (const statement of BACK_TO_VERSION_2) await database.run(statement);
     await database.run('ALTER TABLE llm_serve_keys DROP COLUMN ever_admin');
     await database.run('DELETE FROM llm_serve_versions WHERE version > 1');
     await store.close();
     const { store: migrated } = await openedHere();
     expect((await migrated.keys.list()).map(({ everAdmin }) => everAdmin)).toEqual([true, false]);
+  });
+
+  test('of one of the version before, what a server of that version still writes is noticed', async () => {
+    const { store, database } = await openedHere();
+    await store.keys.add(plainKey('alice'));
+    for (const statement of BACK_TO_VERSION_2) await database.run(statement);
+    await store.close();
+    const { store: migrated, database: sameFile } = await openedHere();
+    const revision = await migrated.keys.revision();
+    expect(await migrated.keys.changedSince(revision)).toEqual([]);
+    await sameFile.write('full', async (sql) => {
+      await sql.run("UPDATE llm_serve_revisions SET revision = revision + 1 WHERE name = 'keys'");
+      await sql.run(
+        "INSERT INTO llm_serve_keys (id, name, labels, limits, may_admin, ever_admin, created_at) VALUES ('key_bob', 'bob', '{}', '{}', 0, 0, 1)",
+      );
+    });
+    expect((await migrated.keys.changedSince(revision))?.map(({ name }) => name)).toEqual(['bob']);
+    expect((await migrated.keys.list()).map(({ name }) => name)).toEqual(['alice', 'bob']);
   });
 
   test('one that a newer llm-serve wrote is left as it is', async () => {
@@ -145,6 +172,8 @@ describe('not a database of ours', () => {
 });
 
 test('damaged pages are told from all other faults', async () => {
+  await (await opened()).close();
+  const { size: sizeEmpty } = statSync(path);
   const store = await opened();
   for (let index = 0; index < 200; index += 1)
     await store.audit.add(auditEntry({ subject: 'x'.repeat(300) }));
@@ -152,7 +181,7 @@ test('damaged pages are told from all other faults', async () => {
   const { size } = statSync(path);
   const file = openSync(path, 'r+');
   const garbage = Buffer.alloc(4096, 0xa5);
-  for (let at = 8 * 4096; at + 4096 <= size; at += 4096) writeSync(file, garbage, 0, 4096, at);
+  for (let at = sizeEmpty; at + 4096 <= size; at += 4096) writeSync(file, garbage, 0, 4096, at);
   closeSync(file);
   const again = await opened();
   await expect(again.audit.list({ limit: 1000 })).rejects.toMatchObject({
