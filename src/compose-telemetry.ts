@@ -101,7 +101,7 @@ export function queueGauges(serving: Serving): Pick<GaugeSource, 'loads' | 'targ
           slots: serving.slotsOf(target),
           slotsUsed: slots,
           tokensInFlight: tokens,
-          kvCacheUsed: target.status.load?.kvCacheUsed,
+          kvCacheUsed: target.status.load?.kvCacheUsed ?? target.status.kvCacheUsed,
         };
       }),
   };

@@ -40,6 +40,8 @@ export interface TargetStatus {
   readonly slots?: number;
   /** As its server reports it, where it does. */
   readonly load?: LoadReport;
+  /** Of an engine of ours, 0 to 1: for those who look. Routing knows all of its requests, and needs no report. */
+  readonly kvCacheUsed?: number;
   /** Tokens per slot, where the backend knows it. */
   readonly contextSize?: number;
   /** What the model can do, where the backend knows it. */

@@ -364,7 +364,7 @@ export class Metrics {
 
     this.#gauge(
       'target_kv_cache_usage',
-      'Part of its KV cache in use, 0 to 1, where its server reports it.',
+      'Part of its KV cache in use, 0 to 1, where its server reports it; of the embedded engine, what running requests hold.',
       () =>
         source
           .targets()

@@ -107,7 +107,7 @@ export class SchedulerHost {
 
   #sent(target: Target): SentTarget {
     const { id, model, health } = target;
-    const { load: _, ...status } = target.status;
+    const { load: _, kvCacheUsed: __, ...status } = target.status;
     return { id, model, status, health, isOnTrial: this.#options.control.isOnTrial(target) };
   }
 

@@ -53,7 +53,7 @@ export type SchedulingToControl =
 export interface SentTarget {
   readonly id: TargetId;
   readonly model: ModelId;
-  /** Without the load that its server reports. */
+  /** Without what only the control process shows: the load that its server reports, its KV cache. */
   readonly status: TargetStatus;
   readonly health: HealthState;
   /** It has got the one request whose end decides whether it works. */

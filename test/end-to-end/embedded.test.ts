@@ -120,6 +120,29 @@ describe('the default model', () => {
   });
 });
 
+test('the part of the KV cache that running requests hold is told, also by the name that vLLM has for it', async () => {
+  await modelPath();
+  // It gives a sign of life every 100 ms.
+  const server = await startServer({
+    flags: [...flags({ step_timeout_ms: 1000 }), '--metrics.vllm-names', 'true'],
+    endsWith: onTestFinished,
+  });
+  await whenReady(server);
+  const used = () => metric(server, 'llm_serve_target_kv_cache_usage');
+  let isSeen = false;
+  const busy = [1, 2].map(async () => {
+    while (!isSeen) await generate(server, { ...LONG, max_tokens: 100 });
+  });
+  onTestFinished(() => {
+    isSeen = true;
+  });
+  await expect.poll(used, { timeout: 120_000 }).toBeGreaterThan(0);
+  expect(await metric(server, 'vllm:kv_cache_usage_perc')).toBeLessThanOrEqual(0.5);
+  isSeen = true;
+  await Promise.all(busy);
+  await expect.poll(used, { timeout: 120_000 }).toBe(0);
+}, 300_000);
+
 test('SIGTERM in the middle of work finishes it and leaves no engine behind', async () => {
   // Longer than the answer takes where others compute on the same cores.
   const grace = ['--server.shutdown-grace-seconds', '120'];

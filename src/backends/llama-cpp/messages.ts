@@ -178,9 +178,14 @@ export type FromEngine =
   | EngineEvents
   /**
    * The answer to `ping`. `progress` counts finished steps and progress of the load: it grows as long as work goes on.
-   * `worksForGuests`: steps are due for guests.
+   * `worksForGuests`: steps are due for guests. `kvCacheUsed`: the part of it that requests hold, 0 to 1, where there is one.
    */
-  | { readonly type: 'alive'; readonly progress: number; readonly worksForGuests: boolean }
+  | {
+      readonly type: 'alive';
+      readonly progress: number;
+      readonly worksForGuests: boolean;
+      readonly kvCacheUsed?: number | undefined;
+    }
   | { readonly type: 'log'; readonly level: EngineLogLevel; readonly message: string };
 
 /** What either process reports where the optional package is not installed. */

@@ -53,7 +53,9 @@ export class OwnedEngine implements EngineSource {
       const failed = error.code === 'model_not_found' ? 'not_found' : 'failed';
       return { state: failed, loaded: false, contextSize, detail: error.message };
     }
-    return statusOf(state, { contextSize }, this.#details);
+    const status = statusOf(state, { contextSize }, this.#details);
+    const { kvCacheUsed } = this.#supervisor;
+    return state.phase === 'ready' && kvCacheUsed !== undefined ? { ...status, kvCacheUsed } : status;
   }
 
   /** Callers at the same time share one warm-up; it follows the signal of the first. */

@@ -49,6 +49,7 @@ export class Supervisor {
   #guestAddress: string | undefined;
   /** As the engine that runs now reported it. */
   #worksForGuests = false;
+  #kvCacheUsed: number | undefined;
   #gpuFailure: string | undefined;
   #restart: Timer | undefined;
   #readyAt: Milliseconds | undefined;
@@ -67,6 +68,11 @@ export class Supervisor {
 
   get state(): EngineState {
     return this.access.state;
+  }
+
+  /** Part of the KV cache that requests hold, as the engine told with its last answer to a ping. */
+  get kvCacheUsed(): number | undefined {
+    return this.#kvCacheUsed;
   }
 
   /** Starts the engine unless it runs or is being started; settles when the model is loaded. */
@@ -99,6 +105,7 @@ export class Supervisor {
     const { enginePath, environment, clock, log, loadTimeoutMs, guestAddresses } = this.#options;
     this.#guestAddress = guestAddresses?.newAddress();
     this.#worksForGuests = false;
+    this.#kvCacheUsed = undefined;
     const engine: EngineProcess = new EngineProcess({
       enginePath,
       environment,
@@ -125,6 +132,7 @@ export class Supervisor {
         break;
       case 'alive':
         this.#worksForGuests = message.worksForGuests;
+        this.#kvCacheUsed = message.kvCacheUsed;
         this.#watchdog.alive(message.progress);
         break;
       case 'hello':

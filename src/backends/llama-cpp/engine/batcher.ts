@@ -50,6 +50,11 @@ export class Batcher implements EngineWorker<EngineGenerationRequest> {
     this.#pool = new SequencePool(options.sequences, options.contextSize);
   }
 
+  /** Part of the KV cache that its requests hold, 0 to 1. */
+  get kvCacheUsed(): number {
+    return this.#pool.used;
+  }
+
   add(request: EngineGenerationRequest): void {
     const admitted = this.#options.admit(request);
     if ('type' in admitted) {

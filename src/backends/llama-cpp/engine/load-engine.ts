@@ -76,6 +76,8 @@ export interface LoadedEngine {
   readonly tokenize: TokenizerHandler;
   readonly contextSize: number;
   readonly abilities: readonly Ability[];
+  /** Part of the KV cache that requests hold, 0 to 1; absent: it generates no text. */
+  readonly kvCacheUsed?: () => number;
   /** How the model writes tool calls; absent: it generates no text. */
   readonly toolCallFormat?: ToolCallFormat;
 }
@@ -173,6 +175,7 @@ async function loadGenerator(loaded: LoadedModel): Promise<LoadedEngine> {
     // Where a template knows no tools, they are spelled out in the messages.
     abilities: ['generate', 'tools', ...(template.supportsReasoning ? (['think'] as const) : [])],
     toolCallFormat: template.toolSyntax.format,
+    kvCacheUsed: () => batcher.kvCacheUsed,
   };
 }
 

@@ -91,7 +91,12 @@ function listen(): void {
       case 'load':
         return void load(message);
       case 'ping':
-        return send({ type: 'alive', progress, worksForGuests: guests.haveWork });
+        return send({
+          type: 'alive',
+          progress,
+          worksForGuests: guests.haveWork,
+          kvCacheUsed: engine?.kvCacheUsed?.(),
+        });
       case 'shutdown':
         return void shutDown();
       default:

@@ -116,11 +116,20 @@ export class SequencePool {
   readonly #idle: Sequence[];
   /** The ids of the others. */
   readonly #lent = new Set<number>();
+  readonly #contextSize: number;
 
   constructor(sequences: readonly Sequence[], contextSize: number) {
+    this.#contextSize = contextSize;
     this.#minCopiedTokens = Math.max(MIN_COPIED_TOKENS, contextSize * MIN_COPIED_SHARE_OF_CONTEXT);
     this.#all = sequences;
     this.#idle = [...sequences];
+  }
+
+  /** Part of the memory for tokens that those who run hold, 0 to 1; a prefix that is only kept gives way to whoever needs it. */
+  get used(): number {
+    let held = 0;
+    for (const sequence of this.#all) if (this.#lent.has(sequence.id)) held += sequence.length;
+    return held / (this.#all.length * this.#contextSize);
   }
 
   get hasIdle(): boolean {

@@ -200,6 +200,24 @@ describe('the supervisor, where the engine hangs', () => {
     });
   }
 
+  it('learns with each sign of life how much of the KV cache is held, of the engine that runs', async () => {
+    const { engine, beat, pids, until, clock, lines } = supervise(
+      `if (message.type === 'load') { ${LOADED} }
+       if (message.type === 'generate') process.exit(1);
+       if (message.type === 'ping') { process.send({ type: 'alive', progress: 1, worksForGuests: false, kvCacheUsed: 0.25 }); process.send({ type: 'log', level: 'debug', message: 'answered' }); }`,
+    );
+    await engine.start(FAKE_SETTINGS, never());
+    expect(engine.kvCacheUsed).toBeUndefined();
+    await beat(1, STEP_MS);
+    expect(engine.kvCacheUsed).toBe(0.25);
+    await outcome(engine);
+    await vi.waitFor(() => expect(lines.map(({ message }) => message)).toContain('engine died'), SOON);
+    await clock.advance(0);
+    await until('ready');
+    expect(pids()).toHaveLength(2);
+    expect(engine.kvCacheUsed).toBeUndefined();
+  });
+
   describe('an engine that hangs', () => {
     it('in its event loop is killed, its generations fail, those that come wait for the next engine', async () => {
       const { engine, clock, pids, until, lines } = supervise(

@@ -46,6 +46,18 @@ describe('sequence pool', () => {
       expect(pool.take([1], undefined)).toBeUndefined();
     });
 
+    it('is used by what those hold that are lent, of all that all may hold', () => {
+      const [running, idle] = [sequence(upTo(512)), sequence(upTo(1000))];
+      const pool = new SequencePool([running, idle], 2048);
+      expect(pool.used).toBe(0);
+      pool.take(upTo(512), undefined);
+      expect(pool.used).toBe(512 / 4096);
+      running.extend(upTo(512, 512));
+      expect(pool.used).toBe(1024 / 4096);
+      pool.giveBack(running);
+      expect(pool.used).toBe(0);
+    });
+
     it('copies a long beginning from a sequence that runs', () => {
       const [running, idle] = [sequence(upTo(100)), sequence([])];
       const pool = new SequencePool([running, idle], 2048);
