@@ -89,13 +89,13 @@ describe('SIGTERM', () => {
     expect(await answers(kept, '/health')).toMatch(/^connection: keep-alive\r$/im);
     expect(await answers(idle, '/health')).toMatch(/^connection: keep-alive\r$/im);
     const underWay = openAnswer(`${server.url}/generate`, {
-      body: { prompt: scripted({ text: 'done', first_token_delay_ms: 500 }) },
+      body: { prompt: scripted({ text: 'done', first_token_delay_ms: 4_000 }) },
       headers: { connection: 'keep-alive' },
     });
-    await expect.poll(() => metric(server, 'llm_serve_slots_used'), { timeout: 5000 }).toBe(1);
+    await expect.poll(() => metric(server, 'llm_serve_slots_used')).toBe(1);
+    const signalledAt = performance.now();
     server.signal('SIGTERM');
     await server.logged(({ msg }) => msg.startsWith('SIGTERM'));
-    const signalledAt = performance.now();
     const closed = [kept, idle].map((socket) => once(socket.resume(), 'close').then(() => performance.now()));
     // A worker is told a moment after its control process has said so.
     await expect.poll(() => answers(kept, '/nothing')).toMatch(/^connection: close\r$/im);

@@ -30,8 +30,8 @@ describe('slots that servers lease', () => {
       console.log(
         `${name}: served ${joinedAfterMs.toFixed(0)} ms after it asked; what it gave back was used after ${givenBackAfterMs.toFixed(0)} ms`,
       );
-      expect(joinedAfterMs).toBeLessThan(1000);
-      expect(givenBackAfterMs).toBeLessThan(1200);
+      expect(joinedAfterMs, 'on a quiet machine').toBeLessThan(1000);
+      expect(givenBackAfterMs, 'on a quiet machine').toBeLessThan(1200);
     }
     expect(upstream.takeMost()).toBe(SLOTS);
     await first.stopAsking();
