@@ -9,7 +9,6 @@ import { isLoopbackHost } from './config/rules.ts';
 import { shownConfig } from './config/shown-config.ts';
 import type { ApplicationLog } from './core/log.ts';
 import type { LimitGate } from './http/limit-gate.ts';
-import { MAX_LISTED_KEYS } from './http/routes/admin/limits.ts';
 import type { AdminOptions } from './http/routes/admin.ts';
 import type { AdminDoor } from './http/server.ts';
 import type { Reloader } from './reload.ts';
@@ -40,9 +39,11 @@ export function createAdministration(parts: {
     administered,
     keys: new KeyAdministration({ store: store.keys, now }),
     audit: new AuditTrail({ store: store.audit, log, now }),
-    limitStates: () => {
-      const callers = keys.callers(now()).slice(0, MAX_LISTED_KEYS);
-      return limitGate.statesOf({ callers, models: models() });
+    limitStates: ({ after, most }) => {
+      const page = keys.callersAfter(after, { most, now: now() });
+      if (page === undefined) return undefined;
+      const { callers, next } = page;
+      return { limits: limitGate.statesOf({ callers, models: models() }), next };
     },
     limitStatesOf: (record) => limitGate.statesOf({ callers: [callerOfRecord(record)] }),
     reload,

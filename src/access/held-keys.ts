@@ -12,10 +12,12 @@ export type KeyVerdict =
   | { readonly kind: 'revoked' | 'expired' | 'replaced'; readonly caller: Caller }
   | { readonly kind: 'unknown' };
 
+type KnownVerdict = Extract<KeyVerdict, { readonly kind: 'known' }>;
+
 export interface HeldKey {
   /** As `digestOfKey` gives it. */
   readonly digest: string;
-  readonly known: KeyVerdict;
+  readonly known: KnownVerdict;
   /** Since the Unix epoch. */
   readonly endsAt: Milliseconds;
   /** From `endsAt` on. */
@@ -23,8 +25,6 @@ export interface HeldKey {
 }
 
 const MAX_TAKEN = 0.8;
-
-type Verdicts = (KeyVerdict | undefined)[];
 
 export class HeldKeys {
   #size = 0;
@@ -36,8 +36,8 @@ export class HeldKeys {
   #digests = new Uint8Array(0);
   #endsAt = new Float64Array(0);
   /** Undefined in both: what was there has been dropped. */
-  #known: Verdicts = [];
-  #ended: Verdicts = [];
+  #known: (KnownVerdict | undefined)[] = [];
+  #ended: (KeyVerdict | undefined)[] = [];
 
   /** Of equal digests the last is held. */
   constructor(keys: readonly HeldKey[]) {
@@ -113,7 +113,7 @@ export class HeldKeys {
     this.#tags = new Int32Array(slots);
     this.#digests = new Uint8Array(slots * DIGEST_BYTES);
     this.#endsAt = new Float64Array(slots);
-    this.#known = new Array<KeyVerdict | undefined>(slots).fill(undefined);
+    this.#known = new Array<KnownVerdict | undefined>(slots).fill(undefined);
     this.#ended = new Array<KeyVerdict | undefined>(slots).fill(undefined);
   }
 }

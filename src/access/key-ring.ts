@@ -23,6 +23,18 @@ interface StoredKey {
   readonly isActive: boolean;
 }
 
+interface PageOptions {
+  readonly most: number;
+  /** Since the Unix epoch. */
+  readonly now: number;
+}
+
+export interface CallersPage {
+  readonly callers: readonly Caller[];
+  /** The id behind which the next page begins; undefined: this is the last one. */
+  readonly next: string | undefined;
+}
+
 export class KeyRing {
   #configured = new HeldKeys([]);
   #configuredKeys: readonly HeldKey[] = [];
@@ -54,13 +66,31 @@ export class KeyRing {
     return this.#configured.size + this.#active;
   }
 
-  /** Whose keys are known now, each once. `now`: since the Unix epoch. */
+  /** Whose keys are known now, each once: those of the configuration first. `now`: since the Unix epoch. */
   callers(now: number): readonly Caller[] {
-    const stored = [...this.#storedKeys.values()].flatMap(({ held }) => held);
-    const active = [...this.#configuredKeys, ...stored].flatMap(({ endsAt, known }) =>
-      endsAt > now && known.kind === 'known' ? [known.caller] : [],
-    );
-    return [...new Map(active.map((caller) => [caller.id, caller])).values()];
+    return [...this.#callersById(now)].flatMap(([, caller]) => caller ?? []);
+  }
+
+  /** The next of those behind the key with that id, which may have ended since. Undefined: there is none with that id. */
+  callersAfter(after: string | undefined, { most, now }: PageOptions): CallersPage | undefined {
+    const callers: Caller[] = [];
+    let isBehind = after === undefined;
+    for (const [id, caller] of this.#callersById(now)) {
+      if (isBehind && caller !== undefined) {
+        if (callers.length === most) return { callers, next: callers.at(-1)?.id };
+        callers.push(caller);
+      }
+      isBehind ||= id === after;
+    }
+    return isBehind ? { callers, next: undefined } : undefined;
+  }
+
+  /** Undefined: the key is not known now. */
+  *#callersById(now: number): Generator<readonly [string, Caller | undefined]> {
+    yield* new Map(this.#configuredKeys.map(({ known: { caller } }) => [caller.id, caller]));
+    for (const [id, { held }] of this.#storedKeys) {
+      yield [id, held.find(({ endsAt }) => endsAt > now)?.known.caller];
+    }
   }
 
   setConfigured(

@@ -72,6 +72,27 @@ describe('a key', () => {
       remaining: 0,
       resets_at: expect.any(String),
     });
+    const scopes = new Set<string>();
+    let next: string | null = '';
+    while (next !== null) {
+      const after = next === '' ? '' : `&after=${next}`;
+      const page = await ask(`${server.url}/admin/limits?limit=1${after}`, withKey(ADMIN));
+      const read = page.json<{ limits: { scope: string }[]; next: string | null }>();
+      const ofKeys = new Set(read.limits.flatMap(({ scope }) => (scope.startsWith('key:') ? scope : [])));
+      expect(ofKeys.size).toBeLessThanOrEqual(1);
+      for (const scope of ofKeys) scopes.add(scope);
+      next = read.next;
+    }
+    expect(scopes).toEqual(
+      new Set(
+        states
+          .json<{ limits: { scope: string }[] }>()
+          .limits.flatMap(({ scope }) => (scope.startsWith('key:') ? scope : [])),
+      ),
+    );
+    const unknown = await ask(`${server.url}/admin/limits?after=key_unknown`, withKey(ADMIN));
+    expect(unknown.status).toBe(400);
+    expect(unknown.json<{ error: { param: string } }>().error.param).toBe('after');
   });
 
   test('shares what its team may use', async () => {

@@ -181,6 +181,23 @@ describe('changes of a ring', () => {
 });
 
 describe('the callers of a ring', () => {
+  it('come page by page, each once, also where keys have ended or come meanwhile', () => {
+    const ring = ringOf(...['a', 'b', 'c', 'd', 'e'].map((name) => record(name)));
+    ring.setConfigured(['one', 'two'].map((name) => ({ name, key: `key-${name}` })));
+    const pageAfter = (after?: string) => {
+      const page = ring.callersAfter(after, { most: 3, now: NOW });
+      return page && { names: page.callers.map(({ name }) => name), next: page.next };
+    };
+    expect(pageAfter()).toEqual({ names: ['one', 'two', 'a'], next: 'key_a' });
+    ring.changeStored([record('a', { revokedAt: NOW }), record('c', { expiresAt: NOW })]);
+    expect(pageAfter('key_a')).toEqual({ names: ['b', 'd', 'e'], next: undefined });
+    ring.changeStored([record('f')]);
+    expect(pageAfter('key_a')).toEqual({ names: ['b', 'd', 'e'], next: 'key_e' });
+    expect(pageAfter('key_e')).toEqual({ names: ['f'], next: undefined });
+    expect(pageAfter('key_f')).toEqual({ names: [], next: undefined });
+    expect(pageAfter('key_unknown')).toBeUndefined();
+  });
+
   it('are those whose keys are in force, each once, also where a key has two secrets', () => {
     const ring = new KeyRing();
     ring.setConfigured([{ name: 'config', key: 'configured-key' }]);

@@ -1,17 +1,28 @@
 /** GET /admin/limits: the limits of the server, its models, its keys and their teams, with what is left of each. */
 import { type Static, Type } from 'typebox';
+import { ServingError } from '../../../core/errors.ts';
 import type { EdgeRoute } from '../../context.ts';
 import { type DescribedOperation, json } from '../operations.ts';
-import { ADMIN_PREFIX, adminRoute, REFUSALS } from './admin-route.ts';
+import { ADMIN_PREFIX, adminRoute, NOT_VALID, numberFrom, queryOf, REFUSALS } from './admin-route.ts';
 
 export interface LimitRouteOptions {
-  readonly limitStates: () => LimitStates | Promise<LimitStates>;
+  /** Undefined: no key has the id `after`. */
+  readonly limitStates: (page: {
+    readonly after: string | undefined;
+    readonly most: number;
+  }) => LimitStatesPage | undefined;
+}
+
+interface LimitStatesPage {
+  readonly limits: LimitStates | Promise<LimitStates>;
+  /** The `after` of the next page; undefined: this is the last one. */
+  readonly next: string | undefined;
 }
 
 export type LimitStates = readonly Static<typeof LimitState>[];
 
 /** With those of more, an answer would be as long as nobody reads it. */
-export const MAX_LISTED_KEYS = 1000;
+const KEYS = { least: 1, most: 1000, usual: 1000 } as const;
 
 export const LimitState = Type.Object({
   scope: Type.String({ description: 'Whom it holds for: all, key:alice, team:red, model:small.' }),
@@ -23,7 +34,12 @@ export const LimitState = Type.Object({
   }),
 });
 
-const LimitsAnswer = Type.Object({ limits: Type.Array(LimitState) });
+const LimitsAnswer = Type.Object({
+  limits: Type.Array(LimitState),
+  next: Type.Union([Type.String(), Type.Null()], {
+    description: 'The after that gives the limits of the next keys; null: there are none.',
+  }),
+});
 
 const PATH = `${ADMIN_PREFIX}limits`;
 
@@ -31,8 +47,24 @@ export const DESCRIBED_LIMITS: readonly DescribedOperation[] = [
   {
     path: PATH,
     summary: 'What is left of each limit',
-    description: `Of the server, its models, and its keys with their teams: at most ${MAX_LISTED_KEYS} keys, those of the configuration first. GET /admin/keys/{id} has those of any one.`,
-    answers: { 200: json(LimitsAnswer), ...REFUSALS },
+    description:
+      'Of the server, its models, and its keys with their teams: so many keys in each answer, those of the configuration first. The limits of the server, of models and of teams come with each answer that has a key of theirs. GET /admin/keys/{id} has those of any one key.',
+    query: [
+      {
+        name: 'limit',
+        schema: Type.Integer({
+          minimum: KEYS.least,
+          maximum: KEYS.most,
+          default: KEYS.usual,
+          description: 'So many keys.',
+        }),
+      },
+      {
+        name: 'after',
+        schema: Type.String({ description: 'Only further keys: the next of the answer before.' }),
+      },
+    ],
+    answers: { 200: json(LimitsAnswer), ...NOT_VALID, ...REFUSALS },
   },
 ];
 
@@ -41,7 +73,18 @@ export function limitRoutes({ limitStates }: LimitRouteOptions): readonly EdgeRo
     adminRoute({
       method: 'GET',
       path: PATH,
-      handle: async (context) => context.answerJson(200, { limits: await limitStates() }),
+      handle: async (context) => {
+        const most = numberFrom(context, 'limit', KEYS);
+        const after = queryOf(context.request.url).get('after') ?? undefined;
+        const page = limitStates({ after, most });
+        if (page === undefined)
+          throw new ServingError('invalid_request', {
+            message: 'after must be the next of an earlier answer: there is no key with that id.',
+            param: 'after',
+          });
+        const { limits, next = null } = page;
+        context.answerJson(200, { limits: await limits, next });
+      },
     }),
   ];
 }
