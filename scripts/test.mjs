@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { WITH_WORKERS } from './both-shapes.mjs';
+import { filesWithWorkers } from './both-shapes.mjs';
 import { prepare } from './build.mjs';
 
 await prepare();
@@ -27,4 +27,4 @@ const run = (words, variables) =>
 process.exitCode = await run(forVitest, isLong ? { LLM_TEST_LONG: '1' } : {});
 // The same again, against workers.
 if (process.exitCode === 0 && forVitest.length === 0)
-  process.exitCode = await run(WITH_WORKERS, { LLM_TEST_WORKERS: '2' });
+  process.exitCode = await run(filesWithWorkers({ isLong }), { LLM_TEST_WORKERS: '2' });

@@ -204,7 +204,7 @@ test('the configuration is filtered, its secrets are hidden, and a reload says w
   await page.getByLabel('Filter settings').fill('admin_keys');
   await poll(() => rows(page)).toEqual([expect.stringMatching(/auth\.admin_keys\s+hidden\s+flag/)]);
   expect(await page.content()).not.toContain(ADMIN_KEY);
-  server.reconfigure({ flags: ['--scheduler.max-queue', '17'] });
+  server.reconfigure({ configFile: 'scheduler: { max_queue: 17 }' });
   await page.getByLabel('Filter settings').fill('max_queue');
   await page.getByRole('button', { name: 'Reload' }).click();
   await poll(() => page.locator('.admin-outcome').innerText()).toMatch(/Changed[\s\S]*max_queue/);

@@ -1,5 +1,6 @@
 /** What administrators can do to a server that is under load, and the address that is theirs alone (`admin.port`). */
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { whenEachAnswers } from '../support/each-worker.ts';
 import { type Ask, ask, eventsOf, generate, metric, openAnswer, send } from '../support/http-client.ts';
 import { scripted, scriptedFlags } from '../support/scripted-server.ts';
 import { type ComposedServer, startServer } from '../support/server.ts';
@@ -94,20 +95,14 @@ describe('cancelling one request', () => {
 
   test('a request shows whose it is; who cancelled it is in the audit log and in the log', async () => {
     const server = await startServer({
-      flags: [
-        ...scriptedFlags(),
-        '--auth.admin-keys',
-        JSON.stringify([ADMIN_KEY]),
-        '--access.store',
-        'memory:',
-      ],
+      flags: [...scriptedFlags(), '--auth.admin-keys', JSON.stringify([ADMIN_KEY])],
       endsWith: onTestFinished,
     });
     const admin = withKey(ADMIN_KEY);
     const made = await ask(`${server.url}/admin/keys`, { ...admin, body: { name: 'alice', team: 'red' } });
     const { key } = made.json<{ key: string }>();
     // The server has taken the key.
-    await expect.poll(async () => (await ask(`${server.url}/v1/models`)).status).toBe(401);
+    await whenEachAnswers(server, '/v1/models', 401);
     const held = send(`${server.url}/generate`, { ...withKey(key), body: HANGING });
     onTestFinished(() => void held.destroy());
     await expect.poll(async () => (await queueOf(server, admin)).running.length).toBe(1);
@@ -126,7 +121,7 @@ describe('cancelling one request', () => {
     // A key of the store that may administer: by its id as well, as its name may be another key's later.
     await ask(`${server.url}/admin/keys/alice`, { method: 'PATCH', ...admin, body: { may_admin: true } });
     const alice = withKey(key);
-    await expect.poll(async () => (await ask(`${server.url}/admin/targets`, alice)).status).toBe(200);
+    await whenEachAnswers(server, '/admin/targets', 200, alice);
     await ask(`${server.url}/admin/targets/demo/scripted/0/drain`, { method: 'POST', ...alice });
     const [newest] = (await ask(`${server.url}/admin/audit?limit=1`, alice)).json<{ entries: unknown[] }>()
       .entries;
@@ -138,10 +133,9 @@ describe('cancelling one request', () => {
 });
 
 describe('the configuration in force', () => {
-  const file = (more: string) =>
-    `models: [{ id: m, targets: [{ backend: scripted, model: m }] }]\naccess: { store: "memory:" }\n${more}`;
+  const file = (more: string) => `models: [{ id: m, targets: [{ backend: scripted, model: m }] }]\n${more}`;
   interface Configuration {
-    readonly configuration: { readonly generation: { readonly max_tokens: number } };
+    readonly configuration: Readonly<Record<'generation' | 'scheduler', Readonly<Record<string, number>>>>;
     readonly sources: Readonly<Record<string, string>>;
     readonly needs_restart: readonly string[];
   }
@@ -167,11 +161,12 @@ describe('the configuration in force', () => {
     expect(sources).not.toHaveProperty('scheduler.window_ms');
     expect(needs_restart).toContain('server.port');
 
-    server.reconfigure({ flags: [], configFile: file('generation: { max_tokens: 8 }') });
+    server.reconfigure({ configFile: file('scheduler: { window_ms: 8 }\ngeneration: { max_tokens: 8 }') });
     await ask(`${server.url}/admin/reload`, { method: 'POST', ...withKey(ADMIN_KEY) });
     const after = (await read()).json<Configuration>();
-    expect(after.configuration.generation.max_tokens).toBe(8);
-    expect(after.sources).toMatchObject({ 'generation.max_tokens': 'file' });
+    expect(after.configuration.scheduler.window_ms).toBe(8);
+    expect(after.configuration.generation.max_tokens, 'a flag goes before the file').toBe(7);
+    expect(after.sources).toMatchObject({ 'generation.max_tokens': 'flag', 'scheduler.window_ms': 'file' });
     expect(after.sources).not.toHaveProperty('scheduler.max_queue');
   });
 

@@ -1,7 +1,7 @@
 /** The dashboards and alerts, against a real Prometheus that scrapes the real executable under some load: every query is answered. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { startExecutable } from '../support/executable.ts';
-import { openAnswer, send } from '../support/http-client.ts';
+import { ask, openAnswer, send } from '../support/http-client.ts';
 import { DASHBOARDS, operandsOf, queriesOf, RULES } from '../support/observability.ts';
 import { missingProgram, type Prometheus, startPrometheus } from '../support/prometheus.ts';
 import { scripted } from '../support/scripted-server.ts';
@@ -92,7 +92,7 @@ function withoutVariables(expr: string): string {
   return expr.replaceAll('$__rate_interval', '20s').replaceAll(/\$(?:job|model|target)\b/g, '.*');
 }
 
-/** Requests of all kinds, a few at a time, until the returned function is called. */
+/** Requests of all kinds, a few at a time and now and then more than fit into the queue, until the returned function is called. */
 function keepLoading(url: string): () => Promise<void> {
   let isOver = false;
   const requests = [
@@ -113,6 +113,7 @@ function keepLoading(url: string): () => Promise<void> {
       const answer = await openAnswer(url + path, { body }).catch(() => undefined);
       await answer?.whole.catch(() => {});
       if (turn % 10 === 0) await leave(url);
+      if (turn % 20 === 0) await Promise.all(Array.from({ length: 6 }, () => crowd(url)));
     }
   };
   const workers = [0, 1, 2, 3].map(worker);
@@ -120,6 +121,12 @@ function keepLoading(url: string): () => Promise<void> {
     isOver = true;
     await Promise.all(workers);
   };
+}
+
+/** One of so many at the same time that the queue of the model is full. */
+async function crowd(url: string): Promise<void> {
+  const body = { prompt: scripted({ tokens: 20, token_delay_ms: 5 }), model: 'other' };
+  await ask(`${url}/generate`, { body }).catch(() => {});
 }
 
 /** A client that goes away before its answer. */

@@ -2,15 +2,16 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { KeyAdministration } from '../../src/access/key-administration.ts';
 import type { KeyView } from '../../src/access/key-view.ts';
 import { LIMIT_NAMES } from '../../src/core/limit-names.ts';
 import { openStore } from '../../src/stores/open-store.ts';
+import { whenEachAnswers } from '../support/each-worker.ts';
 import { type Ended, runExecutable, startExecutable } from '../support/executable.ts';
-import { type Answer, ask } from '../support/http-client.ts';
+import { ask } from '../support/http-client.ts';
 import { scriptedFlags } from '../support/scripted-server.ts';
-import { type ComposedServer, startServer } from '../support/server.ts';
+import { type ComposedServer, type RunningServer, startServer } from '../support/server.ts';
 
 const BODY = { prompt: 'hi', max_tokens: 1 };
 const withKey = (key: string) => ({ headers: { authorization: `Bearer ${key}` } });
@@ -40,16 +41,8 @@ function commandsIn(folder: string) {
 }
 
 /** A running server looks twice a second. */
-async function answered(status: number, question: () => Promise<Answer>): Promise<Answer> {
-  return vi.waitFor(
-    async () => {
-      const answer = await question();
-      expect(answer.status).toBe(status);
-      return answer;
-    },
-    { timeout: 20_000, interval: 50 },
-  );
-}
+const whenKey = (server: RunningServer, key: string | undefined, status: number) =>
+  whenEachAnswers(server, '/v1/models', status, key === undefined ? {} : withKey(key));
 
 describe('a server that runs', () => {
   test('takes keys that are made, rotated and revoked at the command line, and stays shut without one', async () => {
@@ -70,28 +63,28 @@ describe('a server that runs', () => {
       limits: { requests_per_minute: 30, tokens_per_day: 100_000 },
     });
     expect(alice.key).toMatch(/^sk-llm-[\w-]{43}$/);
-    await answered(401, () => generate());
-    await answered(200, () => generate(alice.key));
-    expect(server.logs().map(({ msg }) => msg)).toContain(
-      'access.store holds its first key: from now on, every request needs a key',
+    await whenKey(server, undefined, 401);
+    expect((await generate(alice.key)).status).toBe(200);
+    await server.logged(
+      ({ msg }) => msg === 'access.store holds its first key: from now on, every request needs a key',
     );
 
     const rotated = await json<MadeKey>('rotate', 'alice', '--overlap', '1h');
     expect(rotated).toMatchObject({ id: alice.id, name: 'alice' });
     expect(rotated.overlap_until).not.toBeNull();
-    await answered(200, () => generate(rotated.key));
+    await whenKey(server, rotated.key, 200);
     expect((await generate(alice.key)).status, 'during the overlap').toBe(200);
 
     const again = await json<MadeKey>('rotate', alice.id);
-    const replaced = await answered(401, () => generate(rotated.key));
-    expect(replaced.json()).toMatchObject({
+    await whenKey(server, rotated.key, 401);
+    expect((await generate(rotated.key)).json()).toMatchObject({
       error: { code: 'revoked_api_key', message: expect.stringContaining('replaced by a newer one') },
     });
     expect((await generate(again.key)).status).toBe(200);
 
     expect((await run(['revoke', 'alice'])).exitCode).toBe(0);
-    const revoked = await answered(401, () => generate(again.key));
-    expect(revoked.json()).toMatchObject({
+    await whenKey(server, again.key, 401);
+    expect((await generate(again.key)).json()).toMatchObject({
       error: { code: 'revoked_api_key', message: expect.stringContaining('was revoked') },
     });
     expect((await generate()).json(), 'only a revoked key is left').toMatchObject({
@@ -227,7 +220,7 @@ test('an administrator’s key that may no longer administer opens /admin to nob
   const path = '/admin/keys';
   expect((await ask(`${server.url}${path}`, withKey(boss.key))).status).toBe(200);
   await json('change', 'boss', '--may-admin', 'false');
-  await answered(403, () => ask(`${server.url}${path}`, withKey(boss.key)));
+  await whenEachAnswers(server, path, 403, withKey(boss.key));
   expect((await ask(`${server.url}${path}`)).status).toBe(401);
   await server.stop();
   const next = await start();
@@ -252,12 +245,7 @@ describe('beyond loopback', () => {
     await json('create', '--name', 'bob');
     const server = await startExecutable({ flags: [...flags, ...folder], endsWith: onTestFinished });
     expect((await ask(`http://127.0.0.1:${server.port}/generate`, { body: BODY })).status).toBe(401);
-    expect(
-      server
-        .logs()
-        .map(({ msg }) => msg)
-        .join('\n'),
-    ).toContain('no key of access.store may administer');
+    await server.logged(({ msg }) => msg.includes('no key of access.store may administer'));
     await server.stop();
   });
 });

@@ -1,5 +1,6 @@
 /** Limits through the whole server: who is held to what, what counts, and what was used by those who left or failed. */
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { whenEachAnswers } from '../support/each-worker.ts';
 import { type Answer, ask } from '../support/http-client.ts';
 import { scriptedFlags } from '../support/scripted-server.ts';
 import { type ComposedServer, startServer, TEST_WORKERS } from '../support/server.ts';
@@ -34,12 +35,7 @@ const ESTIMATED = 5;
 
 /** The server has seen that there are keys. */
 async function untilShut(server: ComposedServer): Promise<void> {
-  // With workers, each of them: those that are busy get no other connection.
-  const each = async () => {
-    const answers = await Promise.all(Array.from({ length: 2 * TEST_WORKERS }, () => generate(server)));
-    return answers.map(({ status }) => status);
-  };
-  await expect.poll(each).toEqual(Array.from({ length: 2 * TEST_WORKERS }, () => 401));
+  await whenEachAnswers(server, '/v1/models', 401);
 }
 
 const withAdmin = flag('auth.admin-keys', [ADMIN]);
@@ -192,24 +188,22 @@ describe('what counts', () => {
 });
 
 describe('a reload', () => {
-  // Workers read the file again, not the flags.
-  test.skipIf(TEST_WORKERS > 1)(
-    'puts other limits in force at once, and forgets nothing that was counted',
-    async () => {
-      const flags = (requests: number) => [
-        ...scriptedFlags(),
-        ...flag('limits.all', { requests_per_hour: requests, tokens_per_hour: 1000 }),
-      ];
-      const server = await startServer({ flags: flags(5), endsWith: onTestFinished });
-      await generate(server);
-      await generate(server);
-      server.reconfigure({ flags: flags(3) });
-      server.reload('a test');
-      await server.logged(({ msg }) => String(msg).includes('configuration reloaded'));
-      expect(left(await generate(server), 'all.requests_per_hour')).toBe(0);
-      expect((await generate(server)).status).toBe(429);
-    },
-  );
+  test('puts other limits in force at once, and forgets nothing that was counted', async () => {
+    const file = (requests: number) =>
+      `limits: { all: { requests_per_hour: ${requests}, tokens_per_hour: 1000 } }`;
+    const server = await startServer({
+      flags: scriptedFlags(),
+      configFile: file(5),
+      endsWith: onTestFinished,
+    });
+    await generate(server);
+    await generate(server);
+    server.reconfigure({ configFile: file(3) });
+    const reloaded = await ask(`${server.url}/admin/reload`, { method: 'POST' });
+    expect(reloaded.status, reloaded.text).toBe(200);
+    expect(left(await generate(server), 'all.requests_per_hour')).toBe(0);
+    expect((await generate(server)).status).toBe(429);
+  });
 });
 
 describe('money', () => {

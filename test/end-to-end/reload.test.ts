@@ -123,7 +123,8 @@ describe('a reload', () => {
     const lines = await Promise.all(
       answers.map(({ headers }) => server.requestLine(String(headers['x-request-id']))),
     );
-    expect(lines.map((line) => line.target)).toEqual(['a', 'b', 'n1', 'n1']);
+    // Which of two that come at the same time is the first, nobody knows.
+    expect(lines.map((line) => line.target).sort()).toEqual(['a', 'b', 'n1', 'n1']);
     await server.logged(({ msg, target: id }) => msg.startsWith('target was removed') && id === 'n1');
   });
 

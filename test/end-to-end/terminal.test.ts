@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
 import { ask, openAnswer, tokensOf } from '../support/http-client.ts';
 import { scripted, scriptedFlags } from '../support/scripted-server.ts';
+import { TEST_WORKERS } from '../support/server.ts';
 
 const EXECUTABLE = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const hasTerminals =
@@ -27,7 +28,10 @@ test('when its terminal is closed, a server finishes what is under way and stops
 
 /** The delay would show in the time that the test takes. */
 async function startOnTerminal(): Promise<{ readonly url: string; closeTerminal(): void }> {
-  const flags = [...scriptedFlags(), '--port', '0', '--logging.format', 'json'];
+  const flags = [
+    ...[...scriptedFlags(), '--port', '0', '--logging.format', 'json'],
+    ...['--server.workers', String(TEST_WORKERS)],
+  ];
   const words = [process.execPath, EXECUTABLE, ...flags, '--server.shutdown-delay-seconds', '600'];
   const command = `echo "pid $$"; exec ${words.map((word) => `'${word}'`).join(' ')}`;
   const terminal = spawn('script', ['-qefc', command, '/dev/null'], { stdio: ['pipe', 'pipe', 'ignore'] });

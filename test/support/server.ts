@@ -45,8 +45,8 @@ export interface ComposedServer extends RunningServer {
   readonly adminUrl: string | undefined;
   /** As on SIGTERM: refuses what is new, finishes what is under way, and closes. */
   drain(): Promise<void>;
-  /** What it reads when it is reloaded; flags and the text of the file are replaced as a whole. */
-  reconfigure(changes: Partial<Pick<ServerOptions, 'flags' | 'configFile'>>): void;
+  /** The file that it reads when it is reloaded. Flags and variables stay those of the start, as those of a process do. */
+  reconfigure(changes: Required<Pick<ServerOptions, 'configFile'>>): void;
   /** As on SIGHUP. */
   reload(trigger: string): void;
   /** Reading the configuration again takes until `release`. */
@@ -172,7 +172,10 @@ function flagsOf({ flags = [] }: ServerOptions, { folder, port }: Place): Record
   const shared =
     TEST_WORKERS === 1
       ? []
-      : ['--data.directory', join(folder, 'data'), '--cache.directory', join(folder, 'models')];
+      : [
+          ...['--server.workers', String(TEST_WORKERS)],
+          ...['--data.directory', join(folder, 'data'), '--cache.directory', join(folder, 'models')],
+        ];
   return flagValues([...shared, '--port', String(port), ...flags]);
 }
 
