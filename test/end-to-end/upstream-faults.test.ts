@@ -144,7 +144,7 @@ describe.each(UPSTREAMS)('$backend that ignores max_tokens', (upstream) => {
   test('is stopped there, in both routes, and the connection of its stream is closed', async () => {
     const standIn = await upstream.start({ tokenDelayMs: 20 });
     onTestFinished(() => standIn.close());
-    const server = await startServer({ flags: flagsFor(upstream, standIn), endsWith: onTestFinished });
+    const server = await startServer({ flags: flagsFor(upstream, standIn, {}), endsWith: onTestFinished });
     await whenReady(server);
     await standIn.setFault('ignores-limit');
     const limited = { ...PROMPT, max_tokens: 5 };
