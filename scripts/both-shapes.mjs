@@ -45,8 +45,10 @@ export const AGAIN_IN_THE_LONG_RUN = {
   'rolling-restart': 'a minute of load behind real balancers',
   run: 'a client at the command line: the server is what it asks',
   'slot-leases': 'a minute of replicas, most of it in the control process',
+  'slot-leases-reload': 'the control process leases, whatever serves',
   'store-faults': 'mostly commands that open a store and end',
   'store-faults-postgres': 'a PostgreSQL of its own, and a minute of its faults',
+  'upstream-faults': 'what a target’s server does, on connections that a worker opens as one process does',
   whatif: 'mostly commands that read a record and end',
 };
 

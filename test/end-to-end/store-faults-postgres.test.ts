@@ -7,7 +7,7 @@ import { openPostgres } from '../../src/stores/postgres/open-postgres.ts';
 import type { PostgresTimes } from '../../src/stores/postgres/postgres-database.ts';
 import { ask } from '../support/http-client.ts';
 import { scriptedFlags } from '../support/scripted-server.ts';
-import { startServer } from '../support/server.ts';
+import { startServer, TEST_WORKERS } from '../support/server.ts';
 import { missingPostgres, type PostgresServer, startPostgres } from '../support/stores/postgres-server.ts';
 import { auditEntry, plainKey, secret, usageRow } from '../support/stores/records.ts';
 
@@ -125,14 +125,15 @@ describe.skipIf(missing !== undefined)(`PostgreSQL${missing === undefined ? '' :
     await running.logged(({ msg }) => msg.startsWith('access.store can’t be read'));
     expect(await status(headers)).toBe(200);
     expect(await status({})).toBe(401);
-    expect(await metrics()).toContain('llm_serve_store_up{operation="read"} 0');
+    await expect.poll(metrics).toContain('llm_serve_store_up{operation="read"} 0');
     await server.start();
     await running.logged(({ msg }) => msg.startsWith('access.store answers again'));
     const store = await opened(address);
     await expect.poll(async () => (await store.usage.report({ by: [], ...ALL_TIME }))[0]?.requests).toBe(2);
-    expect(await metrics()).toContain('llm_serve_store_up{operation="read"} 1');
+    await expect.poll(metrics).toContain('llm_serve_store_up{operation="read"} 1');
     const warnings = running.logs().filter(({ msg }) => msg.startsWith('access.store can’t be read'));
-    expect(warnings).toHaveLength(1);
+    const processes = TEST_WORKERS === 1 ? 1 : TEST_WORKERS + 1;
+    expect(warnings.length, 'once by each process').toBeLessThanOrEqual(processes);
     expect(JSON.stringify(running.logs())).not.toContain('p@ss');
   });
 });
