@@ -2,6 +2,7 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { startCountingUpstream } from '../support/counting-upstream.ts';
 import { ask } from '../support/http-client.ts';
+import { whenReady } from '../support/readiness.ts';
 import { startServer } from '../support/server.ts';
 import { MISSING_VALKEY, startValkey } from '../support/valkey.ts';
 
@@ -21,6 +22,7 @@ retry: { attempts: 1 }
     configFile: configFile('before'),
     endsWith: onTestFinished,
   });
+  await whenReady(server);
   const askFor = (milliseconds: number) =>
     ask(`${server.url}/v1/chat/completions`, {
       body: { model: 'm', messages: [{ role: 'user', content: `take ${milliseconds} ms` }] },
